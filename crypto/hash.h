@@ -1,0 +1,26 @@
+/*
+ * crypto/hash.h - running hashes and HMAC for exchange hashes, key derivation, fingerprints.
+ *
+ * Errors  -errno; a failing library is -EIO and is never ignored.
+ */
+#ifndef SLUICE_CRYPTO_HASH_H
+#define SLUICE_CRYPTO_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HASH_LEN_MAX 64
+
+enum hash_alg { HASH_SHA1 = 1, HASH_SHA256, HASH_SHA384, HASH_SHA512, HASH_MD5 };
+
+struct hash_piece {
+	const void *p;
+	size_t len;
+};
+
+size_t hash_len(enum hash_alg alg);
+/* One digest over n pieces; out has hash_len(alg) bytes. */
+int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out)
+	__attribute__((warn_unused_result));
+
+#endif

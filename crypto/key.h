@@ -1,0 +1,71 @@
+/*
+ * crypto/key.h - public and private keys, signatures, OpenSSH's key files.
+ *
+ * Source  RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709, OpenSSH PROTOCOL.key.
+ * Types   ssh-ed25519, ecdsa-sha2-nistp256, ssh-rsa (blob) with the signature
+ *         algorithms rsa-sha2-256 and rsa-sha2-512; others join the same table.
+ * Bounds  RSA modulus 2048..16384 bits (S-45); everything else is refused at parse.
+ * Thread  a key is immutable after load; signing and verifying are safe from any thread.
+ */
+#ifndef SLUICE_CRYPTO_KEY_H
+#define SLUICE_CRYPTO_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEY_BLOB_MAX 4096 /* public blob: RSA 16384 with room */
+#define KEY_SIG_MAX  4096
+#define KEY_FILE_MAX (1 << 20)
+
+struct key; /* public, or public and private */
+
+/* The public key in a blob as on the wire. -EBADMSG malformed, -ENOTSUP unknown type or bounds. */
+int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+/* The blob; borrowed from the key. */
+const uint8_t *key_blob(const struct key *k, size_t *ret_len);
+const char *key_type(const struct key *k); /* "ssh-ed25519", "ssh-rsa", … */
+bool key_is_private(const struct key *k);
+bool key_equal(const struct key *a, const struct key *b); /* same public key */
+unsigned int key_bits(const struct key *k);
+/* "SHA256:…" as OpenSSH prints it. */
+int key_fingerprint(const struct key *k, char *buf, size_t size);
+/* "ED25519", "RSA", "ECDSA": the word sshd's log uses. */
+const char *key_log_type(const struct key *k);
+
+/* Whether a signature algorithm may be made or verified with this key's type and curve (S-34). */
+bool key_sig_alg_fits(const struct key *k, const char *sig_alg);
+/* Signature algorithms this build knows: "ssh-ed25519", "rsa-sha2-512", …; NULL behind the last. */
+const char *key_sig_alg_at(unsigned int i);
+/* The n-th signature algorithm that fits this key, best first; NULL behind the last. */
+const char *key_sig_alg_of(const struct key *k, unsigned int n);
+
+/* The signature blob (string algorithm, string signature). sig_alg must fit. */
+int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size_t len,
+	     uint8_t *ret_sig, size_t *ret_len) __attribute__((warn_unused_result));
+/* 0 only when the blob names sig_alg, fits the key and verifies; otherwise -EBADMSG. */
+int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, size_t sig_len,
+	       const uint8_t *data, size_t len) __attribute__((warn_unused_result));
+
+/*
+ * OpenSSH private key (openssh-key-v1, unencrypted or with a passphrase: bcrypt is a later
+ * step, -ENOTSUP), or PEM as OpenSSL reads it. Signs and verifies once: a damaged key fails
+ * here. -EACCES when the file is readable by others.
+ */
+int key_file_load(const char *path, struct key **ret) __attribute__((warn_unused_result));
+int key_private_parse(const uint8_t *text, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+/* "type base64 comment": the base64 part decoded and the type checked against the blob. */
+int key_public_line_parse(const char *line, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+void key_free(struct key *k); /* wipes; NULL is fine */
+
+/* Makes a new key of a type ("ssh-ed25519", …; bits for RSA): tests, first start. */
+int key_generate(const char *type, unsigned int bits, struct key **ret)
+	__attribute__((warn_unused_result));
+/* The private key in openssh-key-v1, unencrypted. *ret_len in: size of buf. */
+int key_private_build(const struct key *k, const char *comment, char *buf, size_t *ret_len)
+	__attribute__((warn_unused_result));
+
+#endif

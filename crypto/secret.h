@@ -1,0 +1,22 @@
+/*
+ * crypto/secret.h - memory that holds secrets.
+ *
+ * Memory  secret_new() is locked, kept out of core dumps, zeroed; secret_free() wipes
+ *         before it gives back. secret_wipe() cannot be optimised away.
+ */
+#ifndef SLUICE_CRYPTO_SECRET_H
+#define SLUICE_CRYPTO_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void secret_wipe(void *p, size_t len);
+void *secret_new(size_t len); /* NULL: no memory */
+void secret_free(void *p, size_t len);
+/* Constant time in len. */
+bool secret_equal(const void *a, const void *b, size_t len);
+
+/* From the system's generator. 0, or -EIO when it failed: nothing may go on without it (F-26). */
+int crypto_random(void *buf, size_t len) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * dataplane/net/net.h - Ethernet, ARP, IPv4, ICMP echo, routes: what is between a port and TCP.
+ *
+ * Source  RFC 826, RFC 791, RFC 792, RFC 1122 section 3.
+ * Lcore   the shard's; no locks. Time comes in.
+ * Memory  packets that net answers or drops are freed here, with a counter for each reason.
+ *
+ * IPv6 joins behind the same calls: nothing above names a family.
+ */
+#ifndef SLUICE_DATAPLANE_NET_NET_H
+#define SLUICE_DATAPLANE_NET_NET_H
+
+#include <stdint.h>
+
+#include "dataplane/pkt.h"
+#include "dataplane/port/port.h"
+
+#define NET_IFACES_MAX 8
+
+/* Why a packet was dropped: name, meaning to an operator. */
+#define NET_DROPS(X)                                                                               \
+	X(SHORT, "frame or header shorter than it says")                                           \
+	X(ETHERTYPE, "neither ARP nor IPv4")                                                       \
+	X(NOT_MINE, "destination MAC or IP address is not ours")                                   \
+	X(IP_HEADER, "bad version, header length or total length")                                 \
+	X(IP_CKSUM, "bad IPv4 header checksum")                                                    \
+	X(IP_SOURCE, "source address is ours, loopback, multicast or broadcast (T-13)")            \
+	X(IP_OPTIONS, "source route or malformed option (T-31)")                                   \
+	X(IP_FRAGMENT, "fragment")                                                                 \
+	X(IP_PROTO, "protocol not served")                                                         \
+	X(ICMP, "ICMP message not answered or malformed")                                          \
+	X(ICMP_RATE, "ICMP answers above their rate")                                              \
+	X(ARP, "malformed or unsolicited ARP")                                                     \
+	X(NEIGH_FULL, "neighbour table full")                                                      \
+	X(NEIGH_TIMEOUT, "no answer to ARP, queued packet given up")                               \
+	X(NEIGH_QUEUE, "too many packets wait for one neighbour")                                  \
+	X(NO_ROUTE, "no route")                                                                    \
+	X(TX_FULL, "port's transmit queue full")                                                   \
+	X(NO_MBUF, "buffer pool empty")
+
+enum net_drop {
+#define X(name, text) NET_DROP_##name,
+	NET_DROPS(X)
+#undef X
+	NET_DROP_COUNT
+};
+
+struct net;
+
+struct net_conf {
+	const struct pkt_pools *pools;
+	unsigned int neigh_max; /* entries; 1024 */
+};
+
+/* Which way a destination lies; remembered by a connection and checked by its version. */
+struct net_path {
+	struct net_addr src; /* the address of the interface */
+	struct net_addr next_hop;
+	uint16_t iface;
+	uint16_t mtu;	  /* of the IP packet */
+	uint32_t version; /* of the routing table */
+};
+
+int net_new(const struct net_conf *conf, struct net **ret);
+void net_free(struct net *n);
+/* Index of the interface, or -errno. port is borrowed for the life of n. */
+int net_iface_add(struct net *n, const char *name, struct port *port);
+int net_addr_add(struct net *n, unsigned int iface, const struct net_addr *addr, unsigned int len);
+int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len,
+		  const struct net_addr *via);
+bool net_addr_is_local(const struct net *n, const struct net_addr *addr);
+
+/* Longest prefix. 0, or -ENETUNREACH. */
+int net_route(struct net *n, const struct net_addr *dst, struct net_path *ret);
+
+/*
+ * A burst as it came from a port. ARP and ICMP are answered. TCP packets that passed every
+ * check of the IP layer are put into ret_tcp (room for n) with data_off at the TCP header,
+ * lengths cut to the IP total length and pkt_meta filled; their number is returned.
+ */
+unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf **m,
+			     unsigned int count, uint64_t now_us, struct rte_mbuf **ret_tcp);
+
+/*
+ * Sends one packet that starts at its L4 header (checksum already right; head-room of at
+ * least 64 bytes in the first, writable mbuf; further segments linked, pkt_len and nb_segs
+ * right). Puts it on the port's transmit list, or in the neighbour's queue while ARP
+ * asks. Taken in any case; a drop is counted. path may be NULL: routed here.
+ */
+int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl,
+	       const struct net_path *path, uint64_t now_us);
+
+/* Hands what net_output() collected to the ports; what does not fit is dropped and counted. */
+unsigned int net_flush(struct net *n);
+/* ARP retries and ageing. Returns work done. */
+unsigned int net_timers(struct net *n, uint64_t now_us);
+uint64_t net_next_timer_us(const struct net *n); /* UINT64_MAX: none */
+
+const uint64_t *net_drops(const struct net *n); /* NET_DROP_COUNT counters */
+const char *net_drop_name(enum net_drop d);
+const char *net_drop_text(enum net_drop d);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * dataplane/pkt.h - buffers: pools, the private area, chains, and who may change what.
+ *
+ * Units   bytes; budgets count memory (a held mbuf costs its whole buffer), not payload.
+ * Lcore   a pool and everything in a chain belong to one shard.
+ * Memory  `struct rte_mbuf *` and `struct pkt_chain *` are taken, whatever a function
+ *         returns, unless its comment says otherwise; const ones are borrowed.
+ *
+ * Rules of buffers
+ *  - Only a direct mbuf with refcnt 1 may be changed in place (opened, sealed, trimmed,
+ *    relinked, given a header): pkt_writable(). Otherwise its bytes are copied first.
+ *  - While a driver may still hold an mbuf, nobody changes its bytes, data_off,
+ *    data_len or next. A transmitted mbuf that TCP keeps is therefore sent through
+ *    an indirect mbuf behind a header mbuf; TCP remembers offsets of its own.
+ *  - Head-room takes headers only when one mbuf is exactly one segment and is sent for
+ *    the first time.
+ *  - RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE stays off.
+ */
+#ifndef SLUICE_DATAPLANE_PKT_H
+#define SLUICE_DATAPLANE_PKT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#define PKT_DATA_ROOM 2048 /* behind RTE_PKTMBUF_HEADROOM, which the packaged DPDK fixes at 128 */
+
+/* An address of either family; IPv4 in the first four bytes. */
+struct net_addr {
+	uint8_t family; /* 4 or 6; 0: none */
+	uint8_t pad[3];
+	uint8_t b[16];
+};
+
+/*
+ * The private area of every mbuf: what the parsers below learned. net/ fills the first
+ * part when it hands a packet to TCP; TCP uses the second for queued segments.
+ */
+struct pkt_meta {
+	struct net_addr src, dst;
+	uint16_t iface;	  /* arrived on */
+	uint8_t ecn;	  /* of the IP header */
+	uint8_t tcp_flags;
+	uint32_t seq;	  /* of the first byte of data, host order */
+	uint32_t reserved[3];
+};
+_Static_assert(sizeof(struct pkt_meta) <= 64, "one cache line of private area");
+#define PKT_PRIV_SIZE 64
+
+static inline struct pkt_meta *pkt_meta(struct rte_mbuf *m)
+{
+	return (struct pkt_meta *)rte_mbuf_to_priv(m);
+}
+
+/* The shard's pools. data: whole buffers; head: header and indirect mbufs (small room). */
+struct pkt_pools {
+	struct rte_mempool *data;
+	struct rte_mempool *head;
+};
+
+/* -errno (F-37: fewer pages than asked for is a clear refusal). name: unique per shard. */
+int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
+		  struct pkt_pools *ret);
+void pkt_pools_free(struct pkt_pools *p);
+
+/*
+ * An ordered run of bytes: mbufs linked by next. pkt_len and nb_segs of its mbufs are
+ * not kept; len and segs here are. An mbuf of length 0 never stands in a chain.
+ */
+struct pkt_chain {
+	struct rte_mbuf *head, *tail;
+	uint32_t len;
+	uint32_t segs;
+};
+
+static inline bool pkt_writable(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+}
+
+static inline void pkt_chain_init(struct pkt_chain *c)
+{
+	*c = (struct pkt_chain){0};
+}
+
+/* Appends one mbuf, or a received packet of several segments. */
+void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m);
+/* Moves all of src behind dst; src is empty afterwards. */
+void pkt_chain_join(struct pkt_chain *dst, struct pkt_chain *src);
+/*
+ * Moves the first n bytes (n <= src->len) behind dst. Where the cut falls inside an mbuf
+ * the smaller part is copied to a new one, so that both sides stay direct and owned.
+ * 0, or -ENOMEM (pool empty) with nothing changed.
+ */
+int pkt_chain_split(struct pkt_chain *src, uint32_t n, struct pkt_chain *dst,
+		    struct rte_mempool *pool) __attribute__((warn_unused_result));
+/* Drop n <= len bytes at one end; mbufs that become empty are freed. Writable chains only. */
+void pkt_chain_trim_head(struct pkt_chain *c, uint32_t n);
+void pkt_chain_trim_tail(struct pkt_chain *c, uint32_t n);
+void pkt_chain_free(struct pkt_chain *c);
+/* Copies n bytes from offset off; false when the chain is shorter. */
+bool pkt_chain_read(const struct pkt_chain *c, uint32_t off, void *buf, uint32_t n);
+/* A chain of fresh mbufs holding n bytes of buf. 0 or -ENOMEM. */
+int pkt_chain_from(const void *buf, uint32_t n, struct rte_mempool *pool, struct pkt_chain *ret)
+	__attribute__((warn_unused_result));
+/* Makes every mbuf of the chain writable, copying those that are not. 0 or -ENOMEM. */
+int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
+	__attribute__((warn_unused_result));
+/*
+ * Copies together neighbours that fill less than a quarter of a buffer; for what must
+ * be kept long. Best effort.
+ */
+void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool);
+/* Memory the chain holds: whole buffers. */
+uint64_t pkt_chain_cost(const struct pkt_chain *c);
+
+#endif

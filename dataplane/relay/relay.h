@@ -1,0 +1,100 @@
+/*
+ * dataplane/relay/relay.h - SSH connections and their channels on one shard, between
+ * streams and the link.
+ *
+ * Lcore   the shard's.
+ * Memory  connections and channels come from tables sized at start; named by
+ *         link_handle (index and generation) to the outside.
+ *
+ * A turn calls the three stages in order; each returns the work it did. open takes bytes
+ * from client streams and opens records, a batch over many connections; run dispatches
+ * payloads (channel data to targets, the rest to control), takes bytes from targets and
+ * carries out control's items; seal seals what run queued, a batch, and gives it to
+ * the client streams.
+ */
+#ifndef SLUICE_DATAPLANE_RELAY_RELAY_H
+#define SLUICE_DATAPLANE_RELAY_RELAY_H
+
+#include <stdint.h>
+
+#include "crypto/cipher.h"
+#include "dataplane/pkt.h"
+#include "dataplane/stream/stream.h"
+#include "link/msg.h"
+
+struct relay;
+
+/*
+ * How the relay speaks to control. Both return -EAGAIN when they cannot take or have nothing;
+ * -ENOTCONN while no control is attached. The shard implements them over link/ring.h, a test
+ * in memory.
+ */
+struct relay_link {
+	int (*send)(void *arg, const void *head, size_t head_len, const void *body, size_t body_len);
+	int (*recv)(void *arg, void *buf, size_t size);
+	void *arg;
+};
+
+struct relay_conf {
+	uint16_t dataplane, shard;
+	unsigned int conns_max, chans_max;
+	unsigned int audit_backlog;
+	const struct pkt_pools *pools;
+	struct cipher_engine *engine;
+	struct relay_link link;
+	struct stream_provider tcp; /* for targets */
+	/* Commands that are not about a connection (LISTEN) go to the shard. */
+	void (*command)(void *arg, const struct link_hdr *msg);
+	void *command_arg;
+	/* Totals of a client stream for audit, and its receive floor; kinds differ. */
+	void (*stream_totals)(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+};
+
+int relay_new(const struct relay_conf *conf, struct relay **ret);
+void relay_free(struct relay *r);
+
+/* A client's connection. False when the table is full: the caller resets it. */
+bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
+		  const struct link_addr *local, const struct link_addr *peer, uint64_t now_us);
+
+unsigned int relay_open(struct relay *r, uint64_t now_us);
+unsigned int relay_run(struct relay *r, uint64_t now_us);
+unsigned int relay_seal(struct relay *r, uint64_t now_us);
+unsigned int relay_timers(struct relay *r, uint64_t now_us);
+uint64_t relay_next_timer_us(const struct relay *r); /* UINT64_MAX: none */
+
+/* The peer of the link changed: an attached control gets what was not acknowledged again. */
+void relay_link_attached(struct relay *r);
+/* Control is gone: data goes on, rekeys and opens wait (ControlWait). */
+void relay_link_detached(struct relay *r);
+
+/* Counters: per SSH error, and of the relay; names for an operator. */
+#define RELAY_COUNTERS(X)                                                                          \
+	X(CONNS, "connections accepted")                                                           \
+	X(CHANS, "channels opened")                                                                \
+	X(RECORDS_OPENED, "records opened")                                                        \
+	X(RECORDS_SEALED, "records sealed")                                                        \
+	X(BYTES_FROM_CLIENTS, "bytes of channel data from clients")                                \
+	X(BYTES_TO_CLIENTS, "bytes of channel data to clients")                                    \
+	X(ITEMS_STALE, "items for a connection or channel that is gone")                           \
+	X(UNIMPLEMENTED, "messages answered with UNIMPLEMENTED")                                   \
+	X(ADJUST_GONE, "window adjusts for a channel that is gone")                                \
+	X(REPLIES_UNASKED, "replies nobody asked for")                                             \
+	X(CONN_TABLE_FULL, "connections refused: table full")                                      \
+	X(CHAN_TABLE_FULL, "channels refused: table full")                                         \
+	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
+	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
+	X(NO_MBUF, "buffer pool empty")
+
+enum relay_counter {
+#define X(name, text) RELAY_C_##name,
+	RELAY_COUNTERS(X)
+#undef X
+	RELAY_C_COUNT
+};
+const uint64_t *relay_counters(const struct relay *r);
+const uint64_t *relay_error_counters(const struct relay *r); /* SSH_E_COUNT, by enum ssh_err */
+const char *relay_counter_name(enum relay_counter c);
+const char *relay_counter_text(enum relay_counter c);
+
+#endif

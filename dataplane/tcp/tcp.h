@@ -1,0 +1,104 @@
+/*
+ * dataplane/tcp/tcp.h - the TCP of one shard.
+ *
+ * Source  RFC 9293; RFC 7323 (timestamps, window scale), RFC 6298 (RTO), RFC 5681 (fast
+ *         retransmit), RFC 6528 (ISN), RFC 5961 (challenge ACK), RFC 6691 (MSS).
+ * Units   bytes; times in microseconds of a monotonic clock that comes in.
+ * Lcore   the shard's; no locks, nothing global: two stacks may live in one process.
+ * Memory  connections come from a table sized at start; an empty table refuses. TCP keeps
+ *         sent mbufs until they are acknowledged, by the rules of dataplane/pkt.h.
+ */
+#ifndef SLUICE_DATAPLANE_TCP_TCP_H
+#define SLUICE_DATAPLANE_TCP_TCP_H
+
+#include <stdint.h>
+
+#include "dataplane/net/net.h"
+#include "dataplane/pkt.h"
+#include "dataplane/stream/stream.h"
+
+struct tcp;
+
+struct tcp_conf {
+	struct net *net;
+	const struct pkt_pools *pools;
+	unsigned int conns_max;
+	unsigned int time_wait_max;
+	uint32_t rx_budget; /* bytes a connection may have queued unread: its window's bound */
+	uint32_t tx_budget; /* bytes a connection may have queued unacknowledged */
+	uint64_t secret[2]; /* of ISNs and hash; random */
+	/* Times; 0 takes the default of tcp.c's table. */
+	uint32_t msl_us, connect_timeout_us, user_timeout_us;
+	uint32_t keepalive_idle_us, keepalive_interval_us, keepalive_count;
+};
+
+/* Events and drops an operator may ask about: name, meaning. */
+#define TCP_COUNTERS(X)                                                                            \
+	X(IN_SEGS, "segments received")                                                            \
+	X(OUT_SEGS, "segments sent, retransmissions included")                                     \
+	X(RETRANS, "segments retransmitted")                                                       \
+	X(FAST_RETRANS, "of these, after three duplicate ACKs")                                    \
+	X(RTO, "retransmission time-outs")                                                         \
+	X(PERSIST, "zero-window probes sent")                                                      \
+	X(ACCEPTED, "connections accepted")                                                        \
+	X(CONNECTED, "connections opened")                                                         \
+	X(RESETS_IN, "resets believed")                                                            \
+	X(RESETS_OUT, "resets sent")                                                               \
+	X(CHALLENGE, "challenge ACKs sent (RFC 5961)")                                             \
+	X(TIMEOUTS, "connections given up")                                                        \
+	X(DROP_CKSUM, "bad checksum")                                                              \
+	X(DROP_HEADER, "bad header or options")                                                    \
+	X(DROP_NO_CONN, "no connection or listener")                                               \
+	X(DROP_WINDOW, "outside the window")                                                       \
+	X(DROP_ACK, "unacceptable acknowledgement")                                                \
+	X(DROP_PAWS, "old timestamp")                                                              \
+	X(DROP_OOO, "out-of-order queue full")                                                     \
+	X(DROP_STATE, "not acceptable in this state")                                              \
+	X(DROP_BACKLOG, "listener's backlog full")                                                 \
+	X(DROP_TABLE, "connection table full")                                                     \
+	X(DROP_NO_MBUF, "buffer pool empty")
+
+enum tcp_counter {
+#define X(name, text) TCP_C_##name,
+	TCP_COUNTERS(X)
+#undef X
+	TCP_C_COUNT
+};
+
+int tcp_new(const struct tcp_conf *conf, struct tcp **ret);
+void tcp_free(struct tcp *t); /* aborts what lives, silently */
+
+/* A connection was established on a listener: take it (return true) or it is reset. */
+typedef bool tcp_accept_fn(void *arg, struct stream *s, uint32_t listener,
+			   const struct net_addr *local, uint16_t local_port,
+			   const struct net_addr *peer, uint16_t peer_port);
+
+/* 0, -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. backlog: half-open and not yet accepted. */
+int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener,
+	       uint32_t backlog, tcp_accept_fn *accept, void *arg);
+int tcp_listen_close(struct tcp *t, uint32_t listener);
+/* For the user's connects: arg is the struct tcp *. */
+void tcp_provider(struct tcp *t, struct stream_provider *ret);
+
+/* Segments from net_input_burst(). All taken. */
+void tcp_input_burst(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us);
+/* Builds what is due: data, ACKs, probes, FINs, of connections that asked. Returns work done. */
+unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us);
+unsigned int tcp_timers(struct tcp *t, uint64_t now_us);
+uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
+
+/* The receive window of s never falls below one largest record while it is incomplete. */
+void tcp_stream_rx_floor(struct stream *s, uint32_t bytes);
+
+/*
+ * Keep-alive and totals for audit: bytes of the stream each way.
+ */
+void tcp_stream_keepalive(struct stream *s, bool on);
+void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+
+unsigned int tcp_conns(const struct tcp *t);
+const uint64_t *tcp_counters(const struct tcp *t);
+const char *tcp_counter_name(enum tcp_counter c);
+const char *tcp_counter_text(enum tcp_counter c);
+
+#endif

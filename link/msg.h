@@ -1,0 +1,213 @@
+/*
+ * link/msg.h - every message between a dataplane and control.
+ *
+ * Units   host byte order: both ends are processes of one machine and one version;
+ *         the hello refuses another LINK_VERSION (F-39).
+ * Memory  a message is a header and a body; bodies are plain structs, followed by
+ *         their variable part. A reader copies the whole message out of the ring, then
+ *         checks it with link_msg_check() before it looks at a field.
+ *
+ * Up (events) is dataplane to control, down (items and commands) is control to dataplane.
+ * What control sends for one connection is one ordered list: nothing overtakes.
+ */
+#ifndef SLUICE_LINK_MSG_H
+#define SLUICE_LINK_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINK_VERSION	 1
+#define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
+#define LINK_MSG_MAX	 (LINK_PAYLOAD_MAX + 512)
+#define LINK_BLOB_MAX	 1024 /* sealed by control, kept by the shard */
+#define LINK_ADDRS_MAX	 8    /* of one target */
+#define LINK_TEXT_MAX	 255
+
+/* Names an object of a shard, for ever: a generation is not used twice within a start. */
+struct link_handle {
+	uint16_t dataplane;
+	uint16_t shard;
+	uint32_t index;
+	uint32_t generation; /* 0: no object */
+};
+
+/* A transport address: 4 in the first 4 bytes for AF_INET. Port in host order. */
+struct link_addr {
+	uint8_t family; /* 4 or 6 */
+	uint8_t pad;
+	uint16_t port;
+	uint8_t addr[16];
+};
+
+enum link_type {
+	/* up */
+	LINK_EV_CONN_NEW = 1, /* link_conn_new: TCP accepted */
+	LINK_EV_IDENT,	      /* link_bytes: the peer's line, without its end */
+	LINK_EV_PAYLOAD,      /* link_payload: a payload the shard does not settle */
+	LINK_EV_REKEY_DUE,    /* link_conn_ref: a limit of the keys was passed */
+	LINK_EV_CHAN_OPENED,  /* link_chan_ref: connected, CONFIRMATION is sealed */
+	LINK_EV_CHAN_FAILED,  /* link_chan_failed: no address answered, FAILURE is sealed */
+	LINK_EV_CHAN_END,     /* link_chan_end: audit; kept until LINK_CMD_AUDIT_ACK */
+	LINK_EV_CONN_END,     /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
+	LINK_EV_SHARD_READY,  /* link_ready: the shard runs; then its listeners are wanted */
+	LINK_EV_LISTEN_RESULT,/* link_listen_result */
+	LINK_EV_BLOB,	      /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
+
+	/* down: items of a connection, in order */
+	LINK_IT_IDENT = 64,   /* link_bytes: raw line with CR LF, before any record */
+	LINK_IT_PAYLOAD,      /* link_bytes: seal */
+	LINK_IT_TX_KEYS,      /* link_keys: from the next sealed record on */
+	LINK_IT_RX_KEYS,      /* link_keys: after the peer's NEWKEYS; until it comes nothing is opened */
+	LINK_IT_FIRST_KEX_STRICT, /* link_conn_ref: strict was agreed, before the first keys */
+	LINK_IT_AUTHENTICATED,/* link_authenticated */
+	LINK_IT_BLOB,	      /* link_bytes: leave this with the connection */
+	LINK_IT_CHAN_CONNECT, /* link_chan_connect: open a flow, then seal CONFIRMATION or FAILURE */
+	LINK_IT_END,	      /* link_end: flush what is sealed, then close */
+	LINK_IT_ANSWERED,     /* link_answered: payloads control is done with: credit */
+
+	/* down: commands */
+	LINK_CMD_LISTEN = 128, /* link_listen */
+	LINK_CMD_AUDIT_ACK,    /* link_audit_ack */
+	LINK_CMD_BLOB_GET,     /* link_conn_ref; generation 0: the next one after index */
+	LINK_CMD_CHAN_CLOSE,   /* link_chan_ref: administrative close */
+	LINK_CMD_GRANT,	       /* link_grant: opens without asking (reserved for the issue of grants) */
+};
+
+struct link_hdr {
+	uint32_t len; /* of the whole message, header included */
+	uint16_t type;
+	uint16_t reserved; /* 0 */
+	struct link_handle conn; /* generation 0 where there is none */
+};
+
+/* Why a connection or channel ended travels as -SSH_E_* or -errno. */
+
+struct link_conn_new {
+	struct link_addr local, peer;
+	uint32_t listener;
+	uint32_t uid_low, uid_high; /* never reused */
+};
+
+struct link_bytes {
+	uint32_t len;
+	/* uint8_t bytes[len] */
+};
+
+struct link_payload {
+	uint32_t seqnr;
+	uint32_t len;
+	/* uint8_t payload[len] */
+};
+
+/* The slot that held this is zeroed by its reader. */
+struct link_keys {
+	char cipher[40], mac[40]; /* names, NUL-terminated: suites are looked up again */
+	uint8_t reset_seqnr;
+	uint8_t key_len, iv_len, mac_key_len;
+	uint8_t key[64], iv[16], mac_key[64];
+	uint64_t limit_bytes, limit_blocks;
+	uint32_t limit_packets, limit_seconds;
+};
+
+/* What the connection may use from here on. 0 in a time: none. */
+struct link_authenticated {
+	uint32_t max_channels;
+	uint32_t window_size, packet_max; /* granted to the peer per channel */
+	uint32_t alive_interval_ms, alive_count;
+	uint32_t idle_timeout_ms;
+	uint32_t kex_timeout_ms; /* LoginGraceTime: a rekey not finished by then ends it */
+};
+
+struct link_chan_connect {
+	uint32_t peer_channel; /* sender channel of its OPEN */
+	uint32_t peer_window, peer_packet_max;
+	uint32_t connect_timeout_ms; /* for all addresses together */
+	uint16_t n_addrs;
+	uint16_t kind; /* stream kind; 1: tcp */
+	uint64_t token; /* control's, comes back in events of this channel */
+	struct link_addr addr[LINK_ADDRS_MAX];
+};
+
+struct link_chan_ref {
+	uint64_t token;
+	uint32_t local_channel;
+	struct link_addr target; /* the one that answered */
+};
+
+struct link_chan_failed {
+	uint64_t token;
+	int32_t err;	 /* of the last address tried */
+	uint32_t reason; /* SSH_OPEN_* that was sealed */
+};
+
+struct link_chan_end {
+	uint64_t audit_id; /* per shard, rising; acknowledged by it */
+	uint64_t token;
+	uint64_t bytes_from_peer, bytes_to_peer;
+	uint64_t open_us, first_us, last_us; /* monotonic */
+	int32_t cause;
+	uint32_t local_channel;
+};
+
+struct link_conn_end {
+	uint64_t audit_id;
+	uint64_t bytes_in, bytes_out; /* of the TCP stream */
+	uint64_t open_us, last_us;
+	int32_t cause;
+	uint8_t authenticated;
+	uint8_t pad[3];
+};
+
+struct link_conn_ref {
+	uint32_t reserved;
+};
+
+struct link_end {
+	int32_t cause; /* -SSH_E_*: for audit */
+	uint32_t linger_ms; /* at most this long to flush */
+};
+
+struct link_answered {
+	uint32_t payloads;
+	uint32_t bytes;
+};
+
+struct link_ready {
+	uint32_t max_conns;
+	uint32_t start_id_low, start_id_high; /* of this dataplane's start; binds sealed blobs */
+	char name[32];	/* Dataplane NAME */
+};
+
+struct link_listen {
+	struct link_addr addr;
+	uint32_t listener; /* control's number, comes back in CONN_NEW */
+	uint32_t backlog;
+	uint8_t close; /* 1: stop listening */
+	uint8_t pad[3];
+};
+
+struct link_listen_result {
+	uint32_t listener;
+	int32_t err;
+};
+
+struct link_audit_ack {
+	uint64_t audit_id; /* and all before it */
+};
+
+struct link_grant {
+	uint32_t reserved;
+};
+
+/*
+ * Is this copied message whole and of its type's shape? 0 or -EBADMSG. Lengths, counts
+ * and enumerations are checked; names are NUL-terminated; handles are checked by who owns them.
+ */
+int link_msg_check(const void *msg, size_t len) __attribute__((warn_unused_result));
+/* Body of a checked message; variable part behind it. */
+static inline const void *link_msg_body(const void *msg)
+{
+	return (const uint8_t *)msg + sizeof(struct link_hdr);
+}
+
+#endif

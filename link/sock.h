@@ -1,0 +1,42 @@
+/*
+ * link/sock.h - the UNIX socket on which the two processes meet.
+ *
+ * The dataplane listens on $SLUICE_RUN/link.sock; control connects. Hello each way
+ * (magic, LINK_VERSION, name, start id), peer credentials (same uid or root), then the
+ * dataplane sends per shard one memfd and two eventfds (bell to dataplane, bell to
+ * control). Later descriptors come with a token and are parked until a message claims them.
+ * Non-blocking throughout; every step has a deadline of the caller's.
+ */
+#ifndef SLUICE_LINK_SOCK_H
+#define SLUICE_LINK_SOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct link_hello {
+	uint64_t magic;
+	uint32_t version;
+	uint16_t dataplane; /* index of this dataplane as in handles; control: 0 */
+	uint16_t shards;
+	uint64_t start_id;
+	char name[32];
+};
+
+#define LINK_MAGIC 0x536c7569636531ULL /* "Sluice1" */
+
+struct link_shard_fds {
+	int shm, bell_dataplane, bell_control;
+};
+
+/* Listening socket at path: a stale one is replaced, a live one is -EADDRINUSE (F-40). */
+int link_listen_socket(const char *path);
+/* A connected, non-blocking socket whose peer has the right uid; -EPERM else. */
+int link_accept(int listen_fd);
+int link_connect(const char *path);
+int link_hello_send(int fd, const struct link_hello *h);
+/* 0; -EAGAIN; -EPROTO magic, -EPROTONOSUPPORT version (both are logged by the caller), -EPIPE. */
+int link_hello_recv(int fd, struct link_hello *ret);
+int link_shard_send(int fd, uint16_t shard, const struct link_shard_fds *fds);
+int link_shard_recv(int fd, uint16_t *ret_shard, struct link_shard_fds *ret);
+
+#endif

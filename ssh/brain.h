@@ -1,0 +1,195 @@
+/*
+ * ssh/brain.h - one connection's protocol: payloads in, actions out, both roles.
+ *
+ * Source  RFC 4252, 4253, 4254, 8308, 8332; OpenSSH PROTOCOL (strict kex, ping).
+ * Thread  a brain belongs to one thread; jobs are self-contained and run anywhere.
+ * Memory  ssh_brain_new/_free; actions and what they point to are valid until the next
+ *         ssh_brain_next() or input.
+ *
+ * The carrier (control over the link, the client library over a socket, a test in
+ * memory) feeds identification and payloads and carries out actions, in order:
+ *
+ *   ssh_brain_start() -> ssh_brain_ident() -> ssh_brain_input() …
+ *        while (ssh_brain_next(b, &act) == 0) carry it out;
+ *
+ * What takes time or knowledge the protocol does not have is an ask: the brain goes on
+ * with what it can and takes the answer later, by its id. While an ask that stops the
+ * connection is open, ssh_brain_input() returns -EAGAIN and takes nothing.
+ * No clock and no I/O; nothing here blocks and no input asserts.
+ */
+#ifndef SLUICE_SSH_BRAIN_H
+#define SLUICE_SSH_BRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/kex.h"
+#include "crypto/key.h"
+#include "ssh/chan.h"
+#include "ssh/err.h"
+#include "ssh/msg.h"
+#include "ssh/phase.h"
+#include "ssh/record.h"
+#include "ssh/wire.h"
+
+#define SSH_USER_MAX	 255
+#define SSH_METHOD_MAX	 64
+#define SSH_SESSION_ID_MAX HASH_LEN_MAX
+
+enum ssh_strict { SSH_STRICT_OFF, SSH_STRICT_ON, SSH_STRICT_SAFE, SSH_STRICT_REQUIRE };
+
+enum ssh_auth_method { /* bits */
+	SSH_AUTH_NONE = 1 << 0,
+	SSH_AUTH_PASSWORD = 1 << 1,
+	SSH_AUTH_PUBLICKEY = 1 << 2,
+};
+
+/* Copied by ssh_brain_new(). Lists are comma lists in order of preference. */
+struct ssh_brain_conf {
+	enum ssh_role role;
+	const char *ident; /* ours, "SSH-2.0-…", without CR LF */
+	const char *kex_algs, *hostkey_algs, *ciphers, *macs, *comp_algs;
+	enum ssh_strict strict;
+	struct ssh_rekey_limit rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
+	/* server */
+	const char *server_sig_algs; /* EXT_INFO; NULL: all that key.h knows */
+	unsigned int auth_methods;   /* SSH_AUTH_* offered */
+	unsigned int max_auth_tries;
+	/* client */
+	const char *user;
+};
+
+/* A unit of computing with copied input: run on any thread, given back by ssh_brain_job_done(). */
+struct ssh_job;
+void ssh_job_run(struct ssh_job *job); /* pure; slow */
+void ssh_job_free(struct ssh_job *job); /* wipes; for jobs whose brain is gone */
+bool ssh_job_is_rekey(const struct ssh_job *job); /* rekeys go before first exchanges */
+
+enum ssh_act_kind {
+	/* For the carrier of records. */
+	SSH_ACT_IDENT = 1,     /* send bytes (line with CR LF) before any record */
+	SSH_ACT_SEND,	       /* seal bytes */
+	SSH_ACT_TX_KEYS,       /* keys: from the next sealed record on */
+	SSH_ACT_RX_KEYS,       /* keys: from the peer's record after its NEWKEYS on */
+	SSH_ACT_AUTHENTICATED, /* after the USERAUTH_SUCCESS that was just sent or received */
+	SSH_ACT_END,	       /* err: what must be sent was sent before; close */
+
+	/* Asks: answered by id. */
+	SSH_ACT_JOB,	 /* job: run it, then ssh_brain_job_done() */
+	SSH_ACT_SIGN,	 /* sign: with the host key (server) or user key (client) */
+	SSH_ACT_HOSTKEY, /* client: is this the server's key? ssh_brain_hostkey_answer() */
+	SSH_ACT_AUTH,	 /* server: may this user? ssh_brain_auth_answer() */
+	SSH_ACT_LOGIN,	 /* client: choose a method; ssh_brain_login_*() */
+
+	/* Messages of the connection protocol and news, for whoever decides. */
+	SSH_ACT_CHANNEL_OPEN,	 /* open; answered through ssh_brain_send() */
+	SSH_ACT_CHANNEL_REQUEST, /* request */
+	SSH_ACT_CHANNEL_OTHER,	 /* payload: 91, 92, 93..97, 99, 100 of channels the carrier did not settle */
+	SSH_ACT_GLOBAL_REQUEST,	 /* request (recipient_channel unused) */
+	SSH_ACT_GLOBAL_REPLY,	 /* payload: 81 or 82 */
+	SSH_ACT_KEX_DONE,	 /* kex: what was agreed */
+	SSH_ACT_AUTH_FAILED,	 /* auth: a try that was refused (log); server */
+	SSH_ACT_PEER_DISCONNECT, /* reason, text; SSH_ACT_END follows */
+	SSH_ACT_BANNER,		 /* text: client */
+};
+
+struct ssh_act_keys {
+	const struct cipher_suite *suite;
+	const uint8_t *key, *iv, *mac_key;
+	bool reset_seqnr;
+	struct ssh_rekey_limit limit;
+};
+
+struct ssh_act_sign {
+	const struct key *key; /* public half; whose private half must sign */
+	const char *sig_alg;
+	struct ssh_str data;
+};
+
+struct ssh_act_auth {
+	enum ssh_auth_method method;
+	struct ssh_str user, service;
+	/* password */
+	struct ssh_str password;
+	/* publickey */
+	const struct key *key;
+	const char *sig_alg;
+	bool query; /* no signature: "would this key do?"; else the brain has verified it already */
+	unsigned int tries; /* counted so far */
+};
+
+struct ssh_act_kex {
+	const char *kex, *hostkey, *cipher_cs, *cipher_sc, *mac_cs, *mac_sc, *comp_cs, *comp_sc;
+	bool strict, first;
+	struct ssh_str session_id;
+};
+
+struct ssh_act {
+	enum ssh_act_kind kind;
+	uint32_t id; /* of an ask */
+	int err;     /* END */
+	struct ssh_str bytes; /* IDENT, SEND, CHANNEL_OTHER, GLOBAL_REPLY: payload; BANNER, PEER_DISCONNECT: text */
+	uint32_t reason;      /* PEER_DISCONNECT */
+	uint8_t msg;	      /* SEND and payload kinds: message number */
+	union {
+		struct ssh_act_keys keys;
+		struct ssh_job *job; /* taken by the carrier */
+		struct ssh_act_sign sign;
+		struct ssh_act_auth auth;
+		struct ssh_act_kex kex;
+		struct ssh_chan_open open;
+		struct ssh_chan_request request;
+		const struct key *hostkey;
+	};
+};
+
+struct ssh_brain;
+
+int ssh_brain_new(const struct ssh_brain_conf *conf, struct ssh_brain **ret)
+	__attribute__((warn_unused_result));
+void ssh_brain_free(struct ssh_brain *b); /* wipes; NULL is fine */
+
+/* Server: public halves of the host keys, borrowed for the brain's life; at least one before start. */
+int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
+
+/* Begins: queues our identification string (and a client's KEXINIT after the peer's line). */
+int ssh_brain_start(struct ssh_brain *b);
+/* The peer's line, without its end. */
+int ssh_brain_ident(struct ssh_brain *b, const uint8_t *line, size_t len);
+/*
+ * A payload that was opened under seqnr. 0: taken. -EAGAIN: an ask must be answered
+ * first, give it again then. An error of the peer's queues DISCONNECT and END and is
+ * returned too; after END every input is -SSH_E_CLOSED.
+ */
+int ssh_brain_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *payload, size_t len);
+/* The next action; -EAGAIN: none now. */
+int ssh_brain_next(struct ssh_brain *b, struct ssh_act *ret);
+
+/* Begins a key exchange (a limit was reached, the operator asked); no-op while one runs. */
+int ssh_brain_rekey(struct ssh_brain *b);
+/* Sends a payload of the connection protocol; during a rekey it waits its turn with the carrier. */
+int ssh_brain_send(struct ssh_brain *b, const void *payload, size_t len);
+/* Ends the connection with DISCONNECT for err; text NULL: the error's own. */
+void ssh_brain_end(struct ssh_brain *b, int err, const char *text);
+
+/* Answers. An id that is not open is -ENOENT and changes nothing. */
+int ssh_brain_job_done(struct ssh_brain *b, uint32_t id, struct ssh_job *job); /* job taken */
+int ssh_brain_sign_answer(struct ssh_brain *b, uint32_t id, int err, const uint8_t *sig, size_t len);
+int ssh_brain_hostkey_answer(struct ssh_brain *b, uint32_t id, bool accept);
+/* accept: the user is authenticated (or, for a query, the key would do). */
+int ssh_brain_auth_answer(struct ssh_brain *b, uint32_t id, bool accept);
+/* Client: one of these per SSH_ACT_LOGIN. */
+int ssh_brain_login_none(struct ssh_brain *b, uint32_t id);
+int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len);
+int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
+			      const char *sig_alg); /* then SSH_ACT_SIGN */
+int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id);
+/* Client, at SSH_ACT_LOGIN: methods that can continue, as the server named them; "" at first. */
+const char *ssh_brain_methods(const struct ssh_brain *b);
+
+const struct ssh_phase *ssh_brain_phase(const struct ssh_brain *b);
+bool ssh_brain_authenticated(const struct ssh_brain *b);
+struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * ssh/flat.h - records in one flat buffer: bytes in, payloads out, and back.
+ *
+ * For whoever carries records over kernel sockets or in memory: the client library,
+ * the tests' in-process peers. The shard has its own carrier over mbufs; both ask
+ * ssh/record.h for every rule.
+ * Memory  ssh_flat owns growing buffers; a payload handed out is valid until the next call.
+ */
+#ifndef SLUICE_SSH_FLAT_H
+#define SLUICE_SSH_FLAT_H
+
+#include "ssh/record.h"
+
+struct ssh_flat {
+	struct ssh_dir rx, tx;
+	struct cipher_engine *engine; /* borrowed */
+	uint8_t *in, *out;
+	size_t in_len, in_off, in_size, out_len, out_off, out_size;
+};
+
+int ssh_flat_init(struct ssh_flat *f, struct cipher_engine *engine);
+void ssh_flat_fini(struct ssh_flat *f);
+
+/* Bytes from the peer. 0 or -ENOMEM. */
+int ssh_flat_feed(struct ssh_flat *f, const void *p, size_t len);
+/* Before the first record: one line without its end, RFC 4253 section 4.2. -EAGAIN, -SSH_E_IDENT. */
+int ssh_flat_line(struct ssh_flat *f, const char **ret, size_t *ret_len);
+/* The next payload and its sequence number; -EAGAIN, or an error that ends the connection. */
+int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint32_t *ret_seqnr);
+
+/* Queues raw bytes (identification) or a sealed record to out. */
+int ssh_flat_raw(struct ssh_flat *f, const void *p, size_t len);
+int ssh_flat_send(struct ssh_flat *f, const void *payload, size_t len);
+/* What is to be written; ssh_flat_sent() says how much was. */
+const uint8_t *ssh_flat_out(const struct ssh_flat *f, size_t *ret_len);
+void ssh_flat_sent(struct ssh_flat *f, size_t n);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * ssh/ident.h - identification strings.
+ *
+ * Source  RFC 4253 sections 4.2 and 5.1.
+ */
+#ifndef SLUICE_SSH_IDENT_H
+#define SLUICE_SSH_IDENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ssh/msg.h"
+
+#define SSH_IDENT_MAX	   253	/* without CR LF: RFC's 255 with it */
+#define SSH_IDENT_LINE_MAX 8192 /* of a line a server may send before it; a client may send none */
+#define SSH_IDENT_LINES_MAX 1024
+
+/*
+ * Looks for a whole line in the first n bytes of a stream (S-48). *ret_used: bytes of
+ * the line with its end; *ret_len: without. Takes CR LF and bare LF. -EAGAIN: more bytes
+ * are needed; -SSH_E_IDENT: too long, NUL or control bytes.
+ */
+int ssh_ident_line(enum ssh_role we_are, const uint8_t *p, size_t n, size_t *ret_len,
+		   size_t *ret_used);
+
+/*
+ * What a line is. 0: "SSH-2.0-" or "SSH-1.99-" and what follows; -EAGAIN: a line before it (only
+ * a client sees those); -SSH_E_VERSION: another version (S-48); -SSH_E_IDENT: not SSH.
+ */
+int ssh_ident_check(enum ssh_role we_are, const uint8_t *line, size_t len);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * ssh/record.h - the rules of the binary packet protocol, without moving a byte.
+ *
+ * Source  RFC 4253 section 6, OpenSSH PROTOCOL; strict key exchange as in OpenSSH
+ *         PROTOCOL section 1.10.
+ * Units   bytes; limits are of packet_length.
+ * Lcore   the one that owns the connection.
+ * Memory  embedded in its connection; ssh_dir_fini() wipes.
+ *
+ * One struct per direction knows the suite, the sequence number and what was carried
+ * under the key. Whoever carries records (a shard over mbufs, ssh/flat.h over a
+ * buffer) asks here how long a record is, how it is padded and where its payload lies.
+ */
+#ifndef SLUICE_SSH_RECORD_H
+#define SLUICE_SSH_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/cipher.h"
+
+#define SSH_PACKET_MAX_PREAUTH 35000
+#define SSH_PACKET_MAX	       (256 * 1024)
+#define SSH_PACKET_MIN	       5  /* padding_length, 4 bytes of padding; the empty payload is refused later */
+#define SSH_PADDING_MIN	       4
+#define SSH_RECORD_HEAD	       5  /* packet_length, padding_length */
+#define SSH_PADDING_MAX	       255
+
+/* When a key is due to be changed; 0 means no such limit. */
+struct ssh_rekey_limit {
+	uint64_t bytes;
+	uint64_t blocks;  /* of the cipher */
+	uint32_t packets; /* never more than 2^31 */
+	uint32_t seconds; /* the carrier's clock */
+};
+
+struct ssh_dir {
+	struct cipher_state cipher;
+	uint32_t seqnr;	     /* of the next record */
+	uint32_t packet_max; /* SSH_PACKET_MAX_PREAUTH until authenticated */
+	bool first_kex;	     /* no NEWKEYS yet: the sequence number must not wrap (S-08) */
+	uint64_t bytes, blocks, packets; /* under this key */
+	struct ssh_rekey_limit limit;
+};
+
+void ssh_dir_init(struct ssh_dir *d);
+void ssh_dir_fini(struct ssh_dir *d, struct cipher_engine *e);
+
+/*
+ * Changes the key right after NEWKEYS passed in this direction under the old key.
+ * reset_seqnr: strict kex. Key material has the suite's lengths. The old key is wiped.
+ */
+int ssh_dir_rekey(struct ssh_dir *d, struct cipher_engine *e, const struct cipher_suite *suite,
+		  const uint8_t *key, const uint8_t *iv, const uint8_t *mac_key, bool reset_seqnr,
+		  const struct ssh_rekey_limit *limit);
+
+/* True when one of the limits of the current key is passed (seconds are the carrier's). */
+bool ssh_dir_rekey_due(const struct ssh_dir *d);
+
+/*
+ * Receive. Whole bytes of the record on the wire (4 + packet_length + tag) from its
+ * first n bytes. -EAGAIN with *ret_need (bytes needed to tell) when n is too small;
+ * -SSH_E_LENGTH when packet_length is out of bounds or not a multiple of the block
+ * as the shape demands. Nothing is kept on error (S-49).
+ */
+int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *first, uint32_t n,
+		 uint32_t *ret_need, uint32_t *ret_total);
+
+/*
+ * Fills the job for the record (pieces, tag, user are the caller's), takes its
+ * sequence number and advances. -SSH_E_SEQUENCE when it would wrap in the first kex.
+ * packet_bytes: 4 + packet_length. Same call for both directions.
+ */
+int ssh_dir_prepare(struct ssh_dir *d, struct cipher_job *job, uint32_t packet_bytes);
+
+/*
+ * After the tag was verified: the length of the payload behind SSH_RECORD_HEAD, from
+ * the first five plain bytes. -SSH_E_PADDING; an empty payload is -SSH_E_FORMAT.
+ */
+int ssh_dir_payload(const struct ssh_dir *d, const uint8_t head[SSH_RECORD_HEAD],
+		    uint32_t packet_bytes, uint32_t *ret_payload_len);
+
+/*
+ * Send. Length of the padding for a payload: least allowed, so that the encrypted part
+ * is a multiple of the block. packet_bytes = SSH_RECORD_HEAD + payload + padding.
+ */
+uint8_t ssh_dir_padding(const struct ssh_dir *d, uint32_t payload_len);
+
+#endif
