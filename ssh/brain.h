@@ -3,8 +3,8 @@
  *
  * Source  RFC 4252, 4253, 4254, 8308, 8332; OpenSSH PROTOCOL (strict kex, ping).
  * Thread  a brain belongs to one thread; jobs are self-contained and run anywhere.
- * Memory  ssh_brain_new/_free; actions and what they point to are valid until the next
- *         ssh_brain_next() or input.
+ * Memory  ssh_brain_new/_free. An action and what it points to are valid until the next
+ *         ssh_brain_next(); what an ask points to is valid until it is answered.
  *
  * The carrier (control over the link, the client library over a socket, a test in
  * memory) feeds identification and payloads and carries out actions, in order:
@@ -14,8 +14,19 @@
  *
  * What takes time or knowledge the protocol does not have is an ask: the brain goes on
  * with what it can and takes the answer later, by its id. While an ask that stops the
- * connection is open, ssh_brain_input() returns -EAGAIN and takes nothing.
+ * connection is open, ssh_brain_input() returns -EAGAIN and takes nothing. Ids start at a
+ * random number: an answer that strayed from another connection finds no ask here.
  * No clock and no I/O; nothing here blocks and no input asserts.
+ *
+ * What the carrier owes the brain:
+ * - Every payload of the first key exchange, 1..4 included, with its sequence number: in
+ *   strict key exchange a gap in the numbers ends the connection (S-06).
+ * - After the peer's NEWKEYS it opens nothing until SSH_ACT_RX_KEYS, which is the answer to
+ *   that NEWKEYS.
+ * - From sealing SSH_ACT_SEND of KEXINIT to sealing SSH_ACT_SEND of NEWKEYS it seals only
+ *   1..4 and 20..49; other payloads wait, in order and bounded, and go after
+ *   SSH_ACT_TX_KEYS (ssh_phase_tx()).
+ * ssh/pump.h is such a carrier over ssh/flat.h.
  */
 #ifndef SLUICE_SSH_BRAIN_H
 #define SLUICE_SSH_BRAIN_H
@@ -33,27 +44,42 @@
 #include "ssh/record.h"
 #include "ssh/wire.h"
 
-#define SSH_USER_MAX	 255
-#define SSH_METHOD_MAX	 64
+#define SSH_USER_MAX       255
+#define SSH_METHOD_MAX     64  /* of an authentication method's name */
+#define SSH_TEXT_MAX       255 /* of a peer's text handed up: longer is cut */
+#define SSH_HOSTKEYS_MAX   8
 #define SSH_SESSION_ID_MAX HASH_LEN_MAX
+#define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
+#define SSH_GLOBALS_MAX    16 /* global requests unanswered; then input is -EAGAIN */
+#define SSH_OPENS_MAX      64 /* opens of ours the peer has not answered */
 
+/*
+ * Strict key exchange. OFF: not offered. ON: used when the peer offers it too. SAFE: a
+ * peer without it gets neither chacha20-poly1305 nor CBC with EtM (CVE-2023-48795).
+ * REQUIRE: a peer without it is refused.
+ */
 enum ssh_strict { SSH_STRICT_OFF, SSH_STRICT_ON, SSH_STRICT_SAFE, SSH_STRICT_REQUIRE };
 
 enum ssh_auth_method { /* bits */
-	SSH_AUTH_NONE = 1 << 0,
-	SSH_AUTH_PASSWORD = 1 << 1,
-	SSH_AUTH_PUBLICKEY = 1 << 2,
+		       SSH_AUTH_NONE = 1 << 0,
+		       SSH_AUTH_PASSWORD = 1 << 1,
+		       SSH_AUTH_PUBLICKEY = 1 << 2,
 };
 
-/* Copied by ssh_brain_new(). Lists are comma lists in order of preference. */
+/*
+ * Copied by ssh_brain_new(). Lists are comma lists in order of preference, of names this
+ * build knows; NULL: the defaults of ssh/kexinit.h.
+ */
 struct ssh_brain_conf {
 	enum ssh_role role;
 	const char *ident; /* ours, "SSH-2.0-…", without CR LF */
 	const char *kex_algs, *hostkey_algs, *ciphers, *macs, *comp_algs;
 	enum ssh_strict strict;
-	struct ssh_rekey_limit rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
+	struct ssh_rekey_limit
+		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
 	/* server */
-	const char *server_sig_algs; /* EXT_INFO; NULL: all that key.h knows */
+	const char *server_sig_algs; /* PubkeyAcceptedAlgorithms, sent in EXT_INFO; NULL: all key.h
+					knows */
 	unsigned int auth_methods;   /* SSH_AUTH_* offered */
 	unsigned int max_auth_tries;
 	/* client */
@@ -62,36 +88,39 @@ struct ssh_brain_conf {
 
 /* A unit of computing with copied input: run on any thread, given back by ssh_brain_job_done(). */
 struct ssh_job;
-void ssh_job_run(struct ssh_job *job); /* pure; slow */
-void ssh_job_free(struct ssh_job *job); /* wipes; for jobs whose brain is gone */
+void ssh_job_run(struct ssh_job *job);            /* pure; slow */
+void ssh_job_free(struct ssh_job *job);           /* wipes; for jobs whose brain is gone */
 bool ssh_job_is_rekey(const struct ssh_job *job); /* rekeys go before first exchanges */
+uint32_t ssh_job_id(const struct ssh_job *job);   /* the id of its ask */
 
 enum ssh_act_kind {
 	/* For the carrier of records. */
 	SSH_ACT_IDENT = 1,     /* send bytes (line with CR LF) before any record */
-	SSH_ACT_SEND,	       /* seal bytes */
+	SSH_ACT_SEND,          /* seal bytes */
+	SSH_ACT_STRICT,        /* strict kex was agreed: before any keys, once */
 	SSH_ACT_TX_KEYS,       /* keys: from the next sealed record on */
-	SSH_ACT_RX_KEYS,       /* keys: from the peer's record after its NEWKEYS on */
-	SSH_ACT_AUTHENTICATED, /* after the USERAUTH_SUCCESS that was just sent or received */
-	SSH_ACT_END,	       /* err: what must be sent was sent before; close */
+	SSH_ACT_RX_KEYS,       /* keys: from the record behind the peer's NEWKEYS on */
+	SSH_ACT_AUTHENTICATED, /* after the USERAUTH_SUCCESS just sent or received; server: auth */
+	SSH_ACT_END,           /* err: what must be sent was sent before; close */
 
 	/* Asks: answered by id. */
-	SSH_ACT_JOB,	 /* job: run it, then ssh_brain_job_done() */
-	SSH_ACT_SIGN,	 /* sign: with the host key (server) or user key (client) */
+	SSH_ACT_JOB,     /* job: run it, then ssh_brain_job_done() */
+	SSH_ACT_SIGN,    /* sign: with the host key (server) or user key (client) */
 	SSH_ACT_HOSTKEY, /* client: is this the server's key? ssh_brain_hostkey_answer() */
-	SSH_ACT_AUTH,	 /* server: may this user? ssh_brain_auth_answer() */
-	SSH_ACT_LOGIN,	 /* client: choose a method; ssh_brain_login_*() */
+	SSH_ACT_AUTH,    /* server: may this user? ssh_brain_auth_answer() */
+	SSH_ACT_LOGIN,   /* client: choose a method; ssh_brain_login_*() */
 
 	/* Messages of the connection protocol and news, for whoever decides. */
-	SSH_ACT_CHANNEL_OPEN,	 /* open; answered through ssh_brain_send() */
+	SSH_ACT_CHANNEL_OPEN,    /* open; answered through ssh_brain_send() */
 	SSH_ACT_CHANNEL_REQUEST, /* request */
-	SSH_ACT_CHANNEL_OTHER,	 /* payload: 91, 92, 93..97, 99, 100 of channels the carrier did not settle */
-	SSH_ACT_GLOBAL_REQUEST,	 /* request (recipient_channel unused) */
-	SSH_ACT_GLOBAL_REPLY,	 /* payload: 81 or 82 */
-	SSH_ACT_KEX_DONE,	 /* kex: what was agreed */
-	SSH_ACT_AUTH_FAILED,	 /* auth: a try that was refused (log); server */
+	SSH_ACT_CHANNEL_OTHER,   /* payload: 91, 92, 93..97, 99, 100 of channels the carrier did not
+				    settle */
+	SSH_ACT_GLOBAL_REQUEST,  /* request (recipient_channel unused) */
+	SSH_ACT_GLOBAL_REPLY,    /* payload: 81 or 82 */
+	SSH_ACT_KEX_DONE,        /* kex: what was agreed */
+	SSH_ACT_AUTH_FAILED,     /* auth: a try that was refused (log); server */
 	SSH_ACT_PEER_DISCONNECT, /* reason, text; SSH_ACT_END follows */
-	SSH_ACT_BANNER,		 /* text: client */
+	SSH_ACT_BANNER,          /* text: client */
 };
 
 struct ssh_act_keys {
@@ -107,8 +136,13 @@ struct ssh_act_sign {
 	struct ssh_str data;
 };
 
+/*
+ * Who wants in, and by what. Of a publickey request the key is the identity, whatever was
+ * asked about before (S-23). Views and the key live until the answer.
+ */
 struct ssh_act_auth {
-	enum ssh_auth_method method;
+	enum ssh_auth_method method; /* 0: a method not offered (AUTH_FAILED only) */
+	struct ssh_str method_name;  /* as the client wrote it; at most SSH_METHOD_MAX */
 	struct ssh_str user, service;
 	/* password */
 	struct ssh_str password;
@@ -116,7 +150,7 @@ struct ssh_act_auth {
 	const struct key *key;
 	const char *sig_alg;
 	bool query; /* no signature: "would this key do?"; else the brain has verified it already */
-	unsigned int tries; /* counted so far */
+	unsigned int tries; /* failed ones counted so far (MaxAuthTries) */
 };
 
 struct ssh_act_kex {
@@ -127,11 +161,12 @@ struct ssh_act_kex {
 
 struct ssh_act {
 	enum ssh_act_kind kind;
-	uint32_t id; /* of an ask */
-	int err;     /* END */
-	struct ssh_str bytes; /* IDENT, SEND, CHANNEL_OTHER, GLOBAL_REPLY: payload; BANNER, PEER_DISCONNECT: text */
+	uint32_t id;          /* of an ask */
+	int err;              /* END */
+	struct ssh_str bytes; /* IDENT, SEND, CHANNEL_OTHER, GLOBAL_REPLY: payload; BANNER,
+				 PEER_DISCONNECT: text */
 	uint32_t reason;      /* PEER_DISCONNECT */
-	uint8_t msg;	      /* SEND and payload kinds: message number */
+	uint8_t msg;          /* SEND and payload kinds: message number */
 	union {
 		struct ssh_act_keys keys;
 		struct ssh_job *job; /* taken by the carrier */
@@ -150,7 +185,8 @@ int ssh_brain_new(const struct ssh_brain_conf *conf, struct ssh_brain **ret)
 	__attribute__((warn_unused_result));
 void ssh_brain_free(struct ssh_brain *b); /* wipes; NULL is fine */
 
-/* Server: public halves of the host keys, borrowed for the brain's life; at least one before start. */
+/* Server: public halves of the host keys, borrowed for the brain's life; at least one before start.
+ */
 int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
 
 /* Begins: queues our identification string (and a client's KEXINIT after the peer's line). */
@@ -159,27 +195,52 @@ int ssh_brain_start(struct ssh_brain *b);
 int ssh_brain_ident(struct ssh_brain *b, const uint8_t *line, size_t len);
 /*
  * A payload that was opened under seqnr. 0: taken. -EAGAIN: an ask must be answered
- * first, give it again then. An error of the peer's queues DISCONNECT and END and is
- * returned too; after END every input is -SSH_E_CLOSED.
+ * first, or actions fetched; give it again then. An error of the peer's queues DISCONNECT
+ * and END and is returned too; after END every input is -SSH_E_CLOSED.
  */
 int ssh_brain_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *payload, size_t len);
 /* The next action; -EAGAIN: none now. */
 int ssh_brain_next(struct ssh_brain *b, struct ssh_act *ret);
 
-/* Begins a key exchange (a limit was reached, the operator asked); no-op while one runs. */
+/*
+ * Begins a key exchange (a limit was reached, the operator asked); no-op while one runs.
+ * Before authentication it is remembered and begun right after it.
+ */
 int ssh_brain_rekey(struct ssh_brain *b);
-/* Sends a payload of the connection protocol; during a rekey it waits its turn with the carrier. */
+/*
+ * Sends a payload of the connection protocol (80 and up); during a rekey it waits its turn
+ * with the carrier. -EINVAL: not such a payload, or not authenticated; -EAGAIN: too much of
+ * its kind is unanswered (SSH_OPENS_MAX, SSH_GLOBALS_MAX).
+ */
 int ssh_brain_send(struct ssh_brain *b, const void *payload, size_t len);
+/* Answers an OPEN of the peer's with OPEN_FAILURE; channel: its sender_channel. text may be NULL.
+ */
+int ssh_brain_open_refuse(struct ssh_brain *b, uint32_t channel, uint32_t reason, const char *text);
+/*
+ * Answers the oldest global request that wants a reply (RFC 4254 section 4: in order).
+ * data: what REQUEST_SUCCESS carries. -ENOENT when none is open. One that wants no reply
+ * is not answered.
+ */
+int ssh_brain_global_answer(struct ssh_brain *b, bool ok, const void *data, size_t len);
 /* Ends the connection with DISCONNECT for err; text NULL: the error's own. */
 void ssh_brain_end(struct ssh_brain *b, int err, const char *text);
 
-/* Answers. An id that is not open is -ENOENT and changes nothing. */
-int ssh_brain_job_done(struct ssh_brain *b, uint32_t id, struct ssh_job *job); /* job taken */
-int ssh_brain_sign_answer(struct ssh_brain *b, uint32_t id, int err, const uint8_t *sig, size_t len);
+/*
+ * Answers. An id that is not open, or not of this kind, is -ENOENT and changes nothing
+ * (S-25). A job is taken in any case, and one made by another brain is -ENOENT too.
+ */
+int ssh_brain_job_done(struct ssh_brain *b, uint32_t id, struct ssh_job *job);
+/* err != 0: could not be signed. Server: ends the connection; client: the next LOGIN follows. */
+int ssh_brain_sign_answer(struct ssh_brain *b, uint32_t id, int err, const uint8_t *sig,
+			  size_t len);
 int ssh_brain_hostkey_answer(struct ssh_brain *b, uint32_t id, bool accept);
 /* accept: the user is authenticated (or, for a query, the key would do). */
 int ssh_brain_auth_answer(struct ssh_brain *b, uint32_t id, bool accept);
-/* Client: one of these per SSH_ACT_LOGIN. */
+/*
+ * Client: one of these per SSH_ACT_LOGIN. A key is borrowed until the next LOGIN,
+ * AUTHENTICATED or END; sig_alg NULL: the best the server's EXT_INFO allows, -ENOTSUP when
+ * there is none (the ask stays open). Giving up ends the connection.
+ */
 int ssh_brain_login_none(struct ssh_brain *b, uint32_t id);
 int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len);
 int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
@@ -190,6 +251,8 @@ const char *ssh_brain_methods(const struct ssh_brain *b);
 
 const struct ssh_phase *ssh_brain_phase(const struct ssh_brain *b);
 bool ssh_brain_authenticated(const struct ssh_brain *b);
+/* Client: server-sig-algs as EXT_INFO named them; NULL: none came. */
+const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
 
 #endif
