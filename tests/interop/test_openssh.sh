@@ -1,0 +1,121 @@
+#!/bin/bash
+# Stock OpenSSH against the gateway: every cipher and MAC, every user key type, password,
+# rekeys by volume, many channels at once, half-close both ways, refusals.
+. "$(dirname "$0")/lib.sh"
+
+LAB_CONF="PasswordAuthentication yes
+PasswordHashFile $LAB_DIR/passwd
+LoginGraceTime 30
+HostKey $LAB_DIR/host_ecdsa
+HostKey $LAB_DIR/host_rsa"
+ssh-keygen -q -t ecdsa -b 256 -N '' -f "$LAB_DIR/host_ecdsa"
+ssh-keygen -q -t rsa -b 3072 -N '' -f "$LAB_DIR/host_rsa"
+echo "$LAB_USER:$(openssl passwd -6 'correct horse')" >"$LAB_DIR/passwd"
+chmod 600 "$LAB_DIR/passwd"
+start_lab
+for t in ecdsa rsa; do
+	echo "$LAB_GW_OUTSIDE $(cut -d' ' -f1,2 "$LAB_DIR/host_$t.pub")" >>"$LAB_DIR/known_hosts"
+done
+mapfile -t opts < <(lab_ssh_opts)
+gw=$LAB_USER@$LAB_GW_OUTSIDE
+
+# From the server and to it, through one forward.
+mib=10
+[ -z "${SLUICE_LONG:-}" ] || mib=256
+lab_random_file "$LAB_DIR/www/file" $((mib << 20))
+port=18100
+
+carry() { # further ssh options…: both ways, compared
+	local rc=0
+	port=$((port + 1))
+	: >"$LAB_DIR/ssh.log"
+	lab_forward $port "$LAB_TARGET_ADDR:8080" "$@" || return 1
+	local pid=$lab_pid
+	lab_in client curl -sf -m 120 -o "$LAB_DIR/got" "http://127.0.0.1:$port/file" &&
+		same_file "$LAB_DIR/got" "$LAB_DIR/www/file" || rc=1
+	lab_in client curl -sf -m 120 -T "$LAB_DIR/www/file" "http://127.0.0.1:$port/up/copy" &&
+		same_file "$LAB_DIR/www/up/copy" "$LAB_DIR/www/file" || rc=1
+	lab_stop_pid $pid
+	rm -f "$LAB_DIR/got" "$LAB_DIR/www/up/copy"
+	return $rc
+}
+
+for cipher in aes128-gcm@openssh.com aes256-gcm@openssh.com chacha20-poly1305@openssh.com; do
+	check "cipher $cipher" carry -c "$cipher"
+done
+for cipher in aes128-ctr aes256-ctr; do
+	for mac in hmac-sha2-256 hmac-sha2-512 hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com; do
+		check "cipher $cipher with $mac" carry -c $cipher -m $mac
+	done
+done
+check "kex curve25519-sha256@libssh.org" carry -o KexAlgorithms=curve25519-sha256@libssh.org
+for alg in ssh-ed25519 ecdsa-sha2-nistp256 rsa-sha2-256 rsa-sha2-512; do
+	check "host key $alg" carry -o HostKeyAlgorithms=$alg
+done
+for cipher in aes128-gcm@openssh.com chacha20-poly1305@openssh.com aes128-ctr; do
+	check "client rekeys every MiB under $cipher" carry -c $cipher -o 'RekeyLimit 1M'
+done
+
+# User keys of each kind.
+for t in ed25519 ecdsa rsa; do
+	ssh-keygen -q -t $t -N '' -f "$LAB_DIR/user_$t"
+	cat "$LAB_DIR/user_$t.pub" >>"$LAB_DIR/authorized_keys/$LAB_USER"
+	check "user key $t" carry -o IdentityFile="$LAB_DIR/user_$t"
+done
+
+# -W: the target speaks over stdin and stdout; our EOF comes first, the whole answer after it.
+half_close() {
+	printf 'GET /file HTTP/1.0\r\nHost: x\r\n\r\n' |
+		lab_in client timeout 60 ssh "${opts[@]}" -W "$LAB_TARGET_ADDR:8080" "$gw" 2>>"$LAB_DIR/ssh.log" |
+		sed '1,/^\r$/d' | cmp -s - "$LAB_DIR/www/file"
+}
+check "half-close: the client's EOF before the answer" half_close
+
+# Password, right and wrong, through an askpass of the test's own.
+askpass() { # password
+	printf '#!/bin/sh\nprintf "%%s\\n" "$LAB_PW"\n' >"$LAB_DIR/askpass"
+	chmod 755 "$LAB_DIR/askpass"
+	LAB_PW=$1 SSH_ASKPASS=$LAB_DIR/askpass SSH_ASKPASS_REQUIRE=force lab_in client timeout 60 \
+		ssh "${opts[@]}" -o BatchMode=no -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 \
+		-o PreferredAuthentications=password -W "$LAB_TARGET_ADDR:8080" "$gw" \
+		<<<"GET / HTTP/1.0" >/dev/null 2>>"$LAB_DIR/ssh.log"
+}
+wrong() { ! askpass "$1"; }
+check "password" askpass 'correct horse'
+check "wrong password refused" wrong 'incorrect'
+check "empty password refused" wrong ''
+
+# Refusals that must name themselves and leave the gateway as it was.
+refused() { # pattern in ssh's stderr, ssh arguments…
+	local pattern=$1 out
+	shift
+	out=$(lab_in client timeout 60 ssh "${opts[@]}" "$@" 2>&1 </dev/null) && return 1
+	grep -qE -- "$pattern" <<<"$out" || { echo "$out" | tail -5; return 1; }
+}
+check "unknown user" refused 'Permission denied' nobody@$LAB_GW_OUTSIDE true
+check "no common cipher" refused 'no matching cipher' -c aes256-cbc "$gw" true
+check "session channel" refused 'administratively prohibited|forward' "$gw" true
+check "nothing listens there" refused 'refused|failed' -W "$LAB_TARGET_ADDR:9" "$gw"
+check "no route there" refused 'failed|unreachable|prohibited' -W 203.0.113.1:80 "$gw"
+check "loopback of the gateway" refused 'prohibited' -W 127.0.0.1:22 "$gw"
+
+# Forty channels at once through one connection.
+many() {
+	local i pids=() rc=0
+	port=$((port + 1))
+	: >"$LAB_DIR/ssh.log"
+	lab_forward $port "$LAB_TARGET_ADDR:8080" || return 1
+	local pid=$lab_pid
+	for i in $(seq 40); do
+		lab_in client sh -c "curl -sf -m 120 http://127.0.0.1:$port/file | cmp -s - $LAB_DIR/www/file" &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do wait "$i" || rc=1; done
+	lab_stop_pid "$pid"
+	return $rc
+}
+check "forty channels at once" many
+check "log: accepted publickey" grep -qE "Accepted publickey for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2: (ED25519|RSA|ECDSA) SHA256:" "$LAB_DIR/control.log"
+check "log: accepted password" grep -qE "Accepted password for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2" "$LAB_DIR/control.log"
+check "log: failed password" grep -qE "Failed password for $LAB_USER from" "$LAB_DIR/control.log"
+check "the gateway is alive" gateway_alive
