@@ -13,12 +13,14 @@
 #ifndef SLUICE_LINK_MSG_H
 #define SLUICE_LINK_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define LINK_VERSION	 1
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX	 (LINK_PAYLOAD_MAX + 512)
+#define LINK_IDENT_MAX	 255	      /* RFC 4253 section 4.2, CR LF included */
 #define LINK_BLOB_MAX	 1024 /* sealed by control, kept by the shard */
 #define LINK_ADDRS_MAX	 8    /* of one target */
 #define LINK_TEXT_MAX	 255
@@ -78,7 +80,9 @@ struct link_hdr {
 	uint16_t type;
 	uint16_t reserved; /* 0 */
 	struct link_handle conn; /* generation 0 where there is none */
+	uint32_t reserved2;	 /* 0; bodies begin at a multiple of 8 */
 };
+_Static_assert(sizeof(struct link_hdr) % 8 == 0, "a body holds 64-bit fields");
 
 /* Why a connection or channel ended travels as -SSH_E_* or -errno. */
 
@@ -201,9 +205,16 @@ struct link_grant {
 
 /*
  * Is this copied message whole and of its type's shape? 0 or -EBADMSG. Lengths, counts
- * and enumerations are checked; names are NUL-terminated; handles are checked by who owns them.
+ * and enumerations are checked; names are NUL-terminated; handles are checked by who owns them
+ * (here only that a message about a connection names one). LINK_CMD_GRANT is refused until
+ * something acts on it. msg is aligned for uint64_t.
  */
 int link_msg_check(const void *msg, size_t len) __attribute__((warn_unused_result));
+/* Which way a type goes. The one who receives a type of its own direction detaches the peer. */
+static inline bool link_type_is_up(uint16_t type)
+{
+	return type != 0 && type < LINK_IT_IDENT;
+}
 /* Body of a checked message; variable part behind it. */
 static inline const void *link_msg_body(const void *msg)
 {

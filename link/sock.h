@@ -1,6 +1,7 @@
 /*
  * link/sock.h - the UNIX socket on which the two processes meet.
  *
+ * SOCK_SEQPACKET, so that a hello or a set of descriptors arrives whole or not at all.
  * The dataplane listens on $SLUICE_RUN/link.sock; control connects. Hello each way
  * (magic, LINK_VERSION, name, start id), peer credentials (same uid or root), then the
  * dataplane sends per shard one memfd and two eventfds (bell to dataplane, bell to
@@ -22,21 +23,34 @@ struct link_hello {
 	char name[32];
 };
 
+#define LINK_SHARDS_MAX 1024
 #define LINK_MAGIC 0x536c7569636531ULL /* "Sluice1" */
 
 struct link_shard_fds {
 	int shm, bell_dataplane, bell_control;
 };
 
-/* Listening socket at path: a stale one is replaced, a live one is -EADDRINUSE (F-40). */
+/*
+ * Listening socket at path, for the same uid and root only (mode 0600: made after root is given
+ * up). A stale one is replaced, a live one is -EADDRINUSE (F-40); what is no socket is -EEXIST.
+ */
 int link_listen_socket(const char *path);
 /* A connected, non-blocking socket whose peer has the right uid; -EPERM else. */
 int link_accept(int listen_fd);
 int link_connect(const char *path);
 int link_hello_send(int fd, const struct link_hello *h);
-/* 0; -EAGAIN; -EPROTO magic, -EPROTONOSUPPORT version (both are logged by the caller), -EPIPE. */
+/*
+ * 0; -EAGAIN; -EPROTO magic or shape, -EPROTONOSUPPORT version (both are logged by the caller),
+ * -EPIPE. Version is looked at before anything whose place could have moved.
+ */
 int link_hello_recv(int fd, struct link_hello *ret);
+/* The descriptors stay the sender's; the receiver gets its own, -EPROTO when it is not three. */
 int link_shard_send(int fd, uint16_t shard, const struct link_shard_fds *fds);
 int link_shard_recv(int fd, uint16_t *ret_shard, struct link_shard_fds *ret);
+
+/* A doorbell: a non-blocking eventfd. Ringing one that is full is no error: it rings already. */
+int link_bell_new(void);
+void link_bell_ring(int bell);
+void link_bell_clear(int bell);
 
 #endif

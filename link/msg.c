@@ -1,0 +1,197 @@
+#include "link/msg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define OPEN_REASON_MAX 4 /* RFC 4254 section 5.1 */
+
+typedef bool check_fn(const void *body); /* fields beyond lengths */
+
+/* What a type looks like. Tail: bytes behind the body, counted by the body's own field. */
+struct shape {
+	uint16_t body; /* 0: no such type */
+	bool of_conn;  /* names a connection */
+	uint32_t tail_min, tail_max;
+	check_fn *check;
+};
+
+/* A NUL-terminated name that fills its field at most, of printable characters. */
+static bool name_ok(const char *name, size_t size, bool may_be_empty)
+{
+	size_t n = strnlen(name, size);
+
+	if (n == size || (n == 0 && !may_be_empty))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+static bool addr_ok(const struct link_addr *a)
+{
+	return a->family == 4 || a->family == 6;
+}
+
+/* What is listened on or connected to also has a port. */
+static bool endpoint_ok(const struct link_addr *a)
+{
+	return addr_ok(a) && a->port != 0;
+}
+
+static bool conn_new_ok(const void *body)
+{
+	const struct link_conn_new *b = body;
+
+	return endpoint_ok(&b->local) && addr_ok(&b->peer) && b->local.family == b->peer.family;
+}
+
+static bool keys_ok(const void *body)
+{
+	const struct link_keys *k = body;
+
+	return name_ok(k->cipher, sizeof(k->cipher), false) &&
+	       name_ok(k->mac, sizeof(k->mac), true) && k->reset_seqnr <= 1 && k->key_len > 0 &&
+	       k->key_len <= sizeof(k->key) && k->iv_len <= sizeof(k->iv) &&
+	       k->mac_key_len <= sizeof(k->mac_key);
+}
+
+static bool chan_connect_ok(const void *body)
+{
+	const struct link_chan_connect *b = body;
+
+	if (b->n_addrs == 0 || b->n_addrs > LINK_ADDRS_MAX || b->kind != 1)
+		return false;
+	for (unsigned int i = 0; i < b->n_addrs; i++) {
+		if (!endpoint_ok(&b->addr[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool chan_opened_ok(const void *body)
+{
+	return endpoint_ok(&((const struct link_chan_ref *)body)->target);
+}
+
+static bool chan_failed_ok(const void *body)
+{
+	const struct link_chan_failed *b = body;
+
+	return b->err <= 0 && b->reason >= 1 && b->reason <= OPEN_REASON_MAX;
+}
+
+static bool chan_end_ok(const void *body)
+{
+	return ((const struct link_chan_end *)body)->cause <= 0;
+}
+
+static bool conn_end_ok(const void *body)
+{
+	const struct link_conn_end *b = body;
+
+	return b->cause <= 0 && b->authenticated <= 1;
+}
+
+static bool end_ok(const void *body)
+{
+	return ((const struct link_end *)body)->cause <= 0;
+}
+
+static bool ready_ok(const void *body)
+{
+	const struct link_ready *b = body;
+
+	return name_ok(b->name, sizeof(b->name), false);
+}
+
+static bool listen_ok(const void *body)
+{
+	const struct link_listen *b = body;
+
+	return endpoint_ok(&b->addr) && b->close <= 1;
+}
+
+static bool listen_result_ok(const void *body)
+{
+	return ((const struct link_listen_result *)body)->err <= 0;
+}
+
+/* clang-format off */
+#define CONN(type, ...)	     {sizeof(struct type), true, 0, 0, __VA_ARGS__}
+#define ALONE(type, ...)     {sizeof(struct type), false, 0, 0, __VA_ARGS__}
+#define TAIL(type, min, max) {sizeof(struct type), true, min, max, NULL}
+
+/* A shape per type; what is not listed is refused. */
+static const struct shape shapes[] = {
+	[LINK_EV_CONN_NEW] = CONN(link_conn_new, conn_new_ok),
+	[LINK_EV_IDENT] = TAIL(link_bytes, 1, LINK_IDENT_MAX),
+	[LINK_EV_PAYLOAD] = TAIL(link_payload, 1, LINK_PAYLOAD_MAX),
+	[LINK_EV_REKEY_DUE] = CONN(link_conn_ref, NULL),
+	[LINK_EV_CHAN_OPENED] = CONN(link_chan_ref, chan_opened_ok),
+	[LINK_EV_CHAN_FAILED] = CONN(link_chan_failed, chan_failed_ok),
+	[LINK_EV_CHAN_END] = CONN(link_chan_end, chan_end_ok),
+	[LINK_EV_CONN_END] = CONN(link_conn_end, conn_end_ok),
+	[LINK_EV_SHARD_READY] = ALONE(link_ready, ready_ok),
+	[LINK_EV_LISTEN_RESULT] = ALONE(link_listen_result, listen_result_ok),
+	[LINK_EV_BLOB] = {sizeof(struct link_bytes), false, 0, LINK_BLOB_MAX, NULL},
+
+	[LINK_IT_IDENT] = TAIL(link_bytes, 1, LINK_IDENT_MAX),
+	[LINK_IT_PAYLOAD] = TAIL(link_bytes, 1, LINK_PAYLOAD_MAX),
+	[LINK_IT_TX_KEYS] = CONN(link_keys, keys_ok),
+	[LINK_IT_RX_KEYS] = CONN(link_keys, keys_ok),
+	[LINK_IT_FIRST_KEX_STRICT] = CONN(link_conn_ref, NULL),
+	[LINK_IT_AUTHENTICATED] = CONN(link_authenticated, NULL),
+	[LINK_IT_BLOB] = TAIL(link_bytes, 1, LINK_BLOB_MAX),
+	[LINK_IT_CHAN_CONNECT] = CONN(link_chan_connect, chan_connect_ok),
+	[LINK_IT_END] = CONN(link_end, end_ok),
+	[LINK_IT_ANSWERED] = CONN(link_answered, NULL),
+
+	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),
+	[LINK_CMD_AUDIT_ACK] = ALONE(link_audit_ack, NULL),
+	[LINK_CMD_BLOB_GET] = ALONE(link_conn_ref, NULL),
+	[LINK_CMD_CHAN_CLOSE] = CONN(link_chan_ref, NULL),
+};
+/* clang-format on */
+
+_Static_assert(sizeof(struct link_hdr) + sizeof(struct link_payload) + LINK_PAYLOAD_MAX <=
+		       LINK_MSG_MAX,
+	       "the largest message");
+
+/* The body's own count of what follows it. */
+static uint32_t tail_len(uint16_t type, const void *body)
+{
+	if (type == LINK_EV_PAYLOAD)
+		return ((const struct link_payload *)body)->len;
+	return ((const struct link_bytes *)body)->len;
+}
+
+int link_msg_check(const void *msg, size_t len)
+{
+	const struct link_hdr *h = msg;
+	const struct shape *s;
+	size_t rest;
+
+	if (len < sizeof(*h) || h->len != len || h->reserved != 0 || h->reserved2 != 0)
+		return -EBADMSG;
+	if (h->type >= sizeof(shapes) / sizeof(shapes[0]) || shapes[h->type].body == 0)
+		return -EBADMSG;
+	s = &shapes[h->type];
+	if (s->of_conn && h->conn.generation == 0)
+		return -EBADMSG;
+	rest = len - sizeof(*h);
+	if (rest < s->body)
+		return -EBADMSG;
+	rest -= s->body;
+	if (s->tail_max == 0) {
+		if (rest != 0)
+			return -EBADMSG;
+	} else if (rest < s->tail_min || rest > s->tail_max ||
+		   rest != tail_len(h->type, link_msg_body(msg))) {
+		return -EBADMSG;
+	}
+	if (s->check != NULL && !s->check(link_msg_body(msg)))
+		return -EBADMSG;
+	return 0;
+}
