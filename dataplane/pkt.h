@@ -40,10 +40,10 @@ struct net_addr {
  */
 struct pkt_meta {
 	struct net_addr src, dst;
-	uint16_t iface;	  /* arrived on */
-	uint8_t ecn;	  /* of the IP header */
+	uint16_t iface; /* arrived on */
+	uint8_t ecn;    /* of the IP header */
 	uint8_t tcp_flags;
-	uint32_t seq;	  /* of the first byte of data, host order */
+	uint32_t seq; /* of the first byte of data, host order */
 	uint32_t reserved[3];
 };
 _Static_assert(sizeof(struct pkt_meta) <= 64, "one cache line of private area");
@@ -113,7 +113,12 @@ int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
  * be kept long. Best effort.
  */
 void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool);
-/* Memory the chain holds: whole buffers. */
+/* Memory an mbuf holds: its whole buffer (of an indirect one, the buffer it points into). */
+static inline uint32_t pkt_cost(const struct rte_mbuf *m)
+{
+	return (uint32_t)(sizeof(*m) + PKT_PRIV_SIZE) + m->buf_len;
+}
+/* Memory the chain holds: the sum of pkt_cost(). */
 uint64_t pkt_chain_cost(const struct pkt_chain *c);
 
 #endif

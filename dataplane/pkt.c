@@ -1,0 +1,360 @@
+/*
+ * dataplane/pkt.c - pools and chains of mbufs.
+ *
+ * The mbufs of a chain are linked by next alone, and each is the chain's by itself: its own
+ * refcnt is 1 or the other references are indirect mbufs that never look at its next.
+ */
+#include "dataplane/pkt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+
+/* Room of a header mbuf behind the head-room: a TCP header with options, or glue of a record. */
+#define PKT_HEAD_ROOM 128
+/* Mbufs kept by the lcore beside the pool's ring; pools too small for it go without. */
+#define PKT_CACHE 256
+/* Below this an mbuf is mostly air (architecture, "Budgets"). */
+#define PKT_SMALL (PKT_DATA_ROOM / 4)
+
+static struct rte_mempool *pool_new(const char *name, const char *suffix, unsigned int n,
+				    uint16_t room, int socket)
+{
+	char full[RTE_MEMPOOL_NAMESIZE];
+	int r = snprintf(full, sizeof(full), "%s_%s", name, suffix);
+
+	if (r < 0 || (size_t)r >= sizeof(full)) {
+		rte_errno = ENAMETOOLONG;
+		return NULL;
+	}
+	return rte_pktmbuf_pool_create(full, n, n >= 4 * PKT_CACHE ? PKT_CACHE : 0, PKT_PRIV_SIZE,
+				       RTE_PKTMBUF_HEADROOM + room, socket);
+}
+
+int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
+		  struct pkt_pools *ret)
+{
+	struct pkt_pools p = {0};
+
+	p.data = pool_new(name, "data", data_mbufs, PKT_DATA_ROOM, socket);
+	if (p.data != NULL)
+		p.head = pool_new(name, "head", head_mbufs, PKT_HEAD_ROOM, socket);
+	if (p.head == NULL) {
+		int err = rte_errno;
+
+		pkt_pools_free(&p);
+		return err > 0 ? -err : -ENOMEM;
+	}
+	*ret = p;
+	return 0;
+}
+
+void pkt_pools_free(struct pkt_pools *p)
+{
+	rte_mempool_free(p->data);
+	rte_mempool_free(p->head);
+	*p = (struct pkt_pools){0};
+}
+
+/* Puts one mbuf with bytes behind the tail. */
+static void link_tail(struct pkt_chain *c, struct rte_mbuf *m)
+{
+	m->next = NULL;
+	if (c->tail != NULL)
+		c->tail->next = m;
+	else
+		c->head = m;
+	c->tail = m;
+	c->len += m->data_len;
+	c->segs++;
+}
+
+/* Takes the first mbuf out of the chain; the caller owns it. */
+static struct rte_mbuf *unlink_head(struct pkt_chain *c)
+{
+	struct rte_mbuf *m = c->head;
+
+	c->head = m->next;
+	if (c->head == NULL)
+		c->tail = NULL;
+	c->len -= m->data_len;
+	c->segs--;
+	m->next = NULL;
+	return m;
+}
+
+void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *next;
+
+	for (; m != NULL; m = next) {
+		next = m->next;
+		m->nb_segs = 1;
+		m->next = NULL;
+		if (m->data_len == 0)
+			rte_pktmbuf_free_seg(m);
+		else
+			link_tail(c, m);
+	}
+}
+
+void pkt_chain_join(struct pkt_chain *dst, struct pkt_chain *src)
+{
+	if (src->head == NULL)
+		return;
+	if (dst->tail != NULL)
+		dst->tail->next = src->head;
+	else
+		dst->head = src->head;
+	dst->tail = src->tail;
+	dst->len += src->len;
+	dst->segs += src->segs;
+	pkt_chain_init(src);
+}
+
+void pkt_chain_free(struct pkt_chain *c)
+{
+	while (c->head != NULL)
+		rte_pktmbuf_free_seg(unlink_head(c));
+}
+
+int pkt_chain_from(const void *buf, uint32_t n, struct rte_mempool *pool, struct pkt_chain *ret)
+{
+	struct pkt_chain c = {0};
+	const uint8_t *p = buf;
+
+	while (n > 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		uint32_t k;
+
+		if (m == NULL) {
+			pkt_chain_free(&c);
+			return -ENOMEM;
+		}
+		k = RTE_MIN(n, (uint32_t)rte_pktmbuf_tailroom(m));
+		memcpy(rte_pktmbuf_mtod(m, void *), p, k);
+		m->data_len = (uint16_t)k;
+		m->pkt_len = k;
+		link_tail(&c, m);
+		p += k;
+		n -= k;
+	}
+	*ret = c;
+	return 0;
+}
+
+/*
+ * Cuts the first mbuf of src at n, 0 < n < its length: the piece before the cut goes behind
+ * *pre, the rest stays at the head of src. The smaller side is copied; of an mbuf that others
+ * refer to both are, because its offsets are not ours to change.
+ */
+static int cut_head(struct pkt_chain *src, uint16_t n, struct pkt_chain *pre,
+		    struct rte_mempool *pool)
+{
+	struct rte_mbuf *m = src->head;
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t rest = m->data_len - n;
+	bool ours = rte_mbuf_refcnt_read(m) == 1;
+	struct pkt_chain a = {0}, b = {0};
+	int r = 0;
+
+	if (!ours || n <= rest)
+		r = pkt_chain_from(p, n, pool, &a);
+	if (r == 0 && (!ours || n > rest))
+		r = pkt_chain_from(p + n, rest, pool, &b);
+	if (r < 0) {
+		pkt_chain_free(&a);
+		return r;
+	}
+
+	unlink_head(src);
+	if (!ours) {
+		rte_pktmbuf_free_seg(m);
+	} else if (n <= rest) {
+		m->data_off += n;
+		m->data_len = rest;
+		link_tail(&b, m);
+	} else {
+		m->data_len = n;
+		link_tail(&a, m);
+	}
+	pkt_chain_join(pre, &a);
+	pkt_chain_join(&b, src); /* the rest goes before what followed it */
+	*src = b;
+	return 0;
+}
+
+int pkt_chain_split(struct pkt_chain *src, uint32_t n, struct pkt_chain *dst,
+		    struct rte_mempool *pool)
+{
+	struct pkt_chain pre = {0};
+
+	while (n > 0 && src->head != NULL) {
+		if (src->head->data_len > n) {
+			int r = cut_head(src, (uint16_t)n, &pre, pool);
+
+			if (r < 0) { /* back as it was */
+				pkt_chain_join(&pre, src);
+				*src = pre;
+				return r;
+			}
+			break;
+		}
+		n -= src->head->data_len;
+		link_tail(&pre, unlink_head(src));
+	}
+	pkt_chain_join(dst, &pre);
+	return 0;
+}
+
+void pkt_chain_trim_head(struct pkt_chain *c, uint32_t n)
+{
+	while (n > 0 && c->head != NULL) {
+		struct rte_mbuf *m = c->head;
+
+		if (m->data_len > n) {
+			m->data_off += (uint16_t)n;
+			m->data_len -= (uint16_t)n;
+			c->len -= n;
+			return;
+		}
+		n -= m->data_len;
+		rte_pktmbuf_free_seg(unlink_head(c));
+	}
+}
+
+void pkt_chain_trim_tail(struct pkt_chain *c, uint32_t n)
+{
+	struct pkt_chain keep = {0};
+	uint32_t left = n < c->len ? c->len - n : 0;
+
+	while (left > 0) {
+		struct rte_mbuf *m = unlink_head(c);
+
+		if (m->data_len > left)
+			m->data_len = (uint16_t)left;
+		left -= m->data_len;
+		link_tail(&keep, m);
+	}
+	while (c->head != NULL)
+		rte_pktmbuf_free_seg(unlink_head(c));
+	*c = keep;
+}
+
+bool pkt_chain_read(const struct pkt_chain *c, uint32_t off, void *buf, uint32_t n)
+{
+	const struct rte_mbuf *m = c->head;
+	uint8_t *p = buf;
+
+	if (off > c->len || n > c->len - off)
+		return false;
+	for (; n > 0; m = m->next) {
+		uint32_t k;
+
+		if (off >= m->data_len) {
+			off -= m->data_len;
+			continue;
+		}
+		k = RTE_MIN(n, m->data_len - off);
+		memcpy(p, rte_pktmbuf_mtod_offset(m, const void *, off), k);
+		p += k;
+		n -= k;
+		off = 0;
+	}
+	return true;
+}
+
+int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
+{
+	struct pkt_chain done = {0};
+	int r = 0;
+
+	while (c->head != NULL) {
+		struct rte_mbuf *m = c->head;
+
+		if (!pkt_writable(m)) {
+			struct pkt_chain copy;
+
+			r = pkt_chain_from(rte_pktmbuf_mtod(m, const void *), m->data_len, pool,
+					   &copy);
+			if (r < 0)
+				break;
+			rte_pktmbuf_free_seg(unlink_head(c));
+			pkt_chain_join(&done, &copy);
+			continue;
+		}
+		link_tail(&done, unlink_head(c));
+	}
+	pkt_chain_join(&done, c);
+	*c = done;
+	return r;
+}
+
+static bool small(const struct rte_mbuf *m)
+{
+	return m->data_len < PKT_SMALL;
+}
+
+/* Copies m behind the bytes of the tail, when that may be changed and has the room. */
+static bool squeeze(struct pkt_chain *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *t = c->tail;
+
+	if (t == NULL || !pkt_writable(t) || rte_pktmbuf_tailroom(t) < m->data_len)
+		return false;
+	memcpy(rte_pktmbuf_mtod_offset(t, void *, t->data_len), rte_pktmbuf_mtod(m, const void *),
+	       m->data_len);
+	t->data_len += m->data_len;
+	c->len += m->data_len;
+	rte_pktmbuf_free_seg(m);
+	return true;
+}
+
+/* A new mbuf with the bytes of m, which is freed; m itself where there is none to be had. */
+static struct rte_mbuf *to_fresh(struct rte_mbuf *m, struct rte_mempool *pool)
+{
+	struct rte_mbuf *fresh = rte_pktmbuf_alloc(pool);
+
+	if (fresh == NULL)
+		return m;
+	if (rte_pktmbuf_tailroom(fresh) < m->data_len) {
+		rte_pktmbuf_free_seg(fresh);
+		return m;
+	}
+	memcpy(rte_pktmbuf_mtod(fresh, void *), rte_pktmbuf_mtod(m, const void *), m->data_len);
+	fresh->data_len = m->data_len;
+	fresh->pkt_len = m->data_len;
+	rte_pktmbuf_free_seg(m);
+	return fresh;
+}
+
+void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool)
+{
+	struct pkt_chain done = {0};
+
+	while (c->head != NULL) {
+		struct rte_mbuf *m = unlink_head(c);
+
+		if (small(m)) {
+			if (squeeze(&done, m))
+				continue;
+			/* It cannot take in a small neighbour where it lies. */
+			if (c->head != NULL && small(c->head) &&
+			    (!pkt_writable(m) || rte_pktmbuf_tailroom(m) < c->head->data_len))
+				m = to_fresh(m, pool);
+		}
+		link_tail(&done, m);
+	}
+	*c = done;
+}
+
+uint64_t pkt_chain_cost(const struct pkt_chain *c)
+{
+	uint64_t sum = 0;
+
+	for (const struct rte_mbuf *m = c->head; m != NULL; m = m->next)
+		sum += pkt_cost(m);
+	return sum;
+}
