@@ -50,7 +50,14 @@ struct ssh_chan_fsm {
 	bool eof_sent;
 };
 
-/* 0, or -SSH_E_CHANNEL_STATE for a pair not listed; *c is unchanged on error. */
+/*
+ * 0, or -SSH_E_CHANNEL_STATE for a pair not listed; *c is unchanged on error. For the
+ * peer's events that is its fault: DATA after its EOF or CLOSE, CONFIRMED or REFUSED of what
+ * is not opening (S-17, S-18). WINDOW_ADJUST and requests after EOF are fine; a second EOF
+ * changes nothing. After our CLOSE its messages still arrive until its own: none is answered.
+ * A caller that finds no channel at all refuses with -SSH_E_CHANNEL, but for WINDOW_ADJUST,
+ * which is ignored and counted: it may have crossed the CLOSE.
+ */
 int ssh_chan_step(struct ssh_chan_fsm *c, enum ssh_chan_event ev, enum ssh_chan_act *ret_act);
 
 /* Message bodies, from behind the message number. Strings are views. */
@@ -86,17 +93,51 @@ struct ssh_direct_tcpip {
 };
 
 #define SSH_HOST_MAX 255
-#define SSH_TYPE_MAX 64 /* of a channel or request type */
+#define SSH_TYPE_MAX 64 /* of a channel or request type; printable US-ASCII, RFC 4250 4.6.1 */
 /* Headers in front of the data, message number included: what a shard puts before a chain. */
-#define SSH_CHAN_DATA_HEAD 9
+#define SSH_CHAN_DATA_HEAD     9
+#define SSH_CHAN_EXTENDED_HEAD 13
 
+/*
+ * The least "maximum packet size" we serve (S-50). The RFCs name none; below it every few bytes
+ * would cost a record and a tag, and with 0 nothing ever moves. No implementation we know
+ * says less than 1 KiB.
+ */
+#define SSH_CHAN_PACKET_MIN 256
+
+/*
+ * May a channel with these of the peer's OPEN or CONFIRMATION be served? 0, or
+ * -SSH_E_PACKET_SIZE: answer OPEN with FAILURE (RESOURCE_SHORTAGE), a CONFIRMATION with
+ * CLOSE. A window of 0 is legal, OpenSSH opens sessions so: nothing is sent until it is
+ * adjusted. What is too large is cut by ssh_swin_init().
+ */
+int ssh_chan_limits_check(uint32_t window_size, uint32_t packet_max);
+
+/* 0, or -SSH_E_FORMAT with *ret untouched. Nothing may be left over. */
 int ssh_chan_open_parse(struct ssh_rd *r, struct ssh_chan_open *ret);
 int ssh_chan_confirm_parse(struct ssh_rd *r, struct ssh_chan_confirm *ret);
 int ssh_chan_failure_parse(struct ssh_rd *r, struct ssh_chan_failure *ret);
 int ssh_chan_request_parse(struct ssh_rd *r, struct ssh_chan_request *ret);
+/* msg: CHANNEL_DATA or CHANNEL_EXTENDED_DATA. */
+int ssh_chan_data_parse(struct ssh_rd *r, uint8_t msg, struct ssh_chan_data *ret);
+int ssh_chan_adjust_parse(struct ssh_rd *r, uint32_t *ret_recipient_channel, uint32_t *ret_bytes);
+/* EOF, CLOSE, SUCCESS, FAILURE. */
+int ssh_chan_simple_parse(struct ssh_rd *r, uint32_t *ret_recipient_channel);
+/*
+ * The same as ssh_chan_data_parse() for a payload whose data lies elsewhere: head is
+ * its first head_len bytes, message number included, payload_len all of it. Sets ret->data.len
+ * and leaves ret->data.p NULL; the data begins at *ret_head_len.
+ */
+int ssh_chan_data_head_parse(const uint8_t *head, uint32_t head_len, uint32_t payload_len,
+			     struct ssh_chan_data *ret, uint32_t *ret_head_len);
+/*
+ * r stands at the rest of an OPEN. Names are not empty, not longer than SSH_HOST_MAX and have no
+ * NUL or other control character. The host may be the word of some program behind
+ * the client, so a caller answers an error with OPEN_FAILURE and keeps the connection.
+ */
 int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret);
 
-/* Each writes a whole payload, message number first. */
+/* Each writes a whole payload, message number first (direct_tcpip: the rest of an OPEN). */
 void ssh_chan_open_build(struct ssh_wr *w, const struct ssh_chan_open *m);
 void ssh_chan_confirm_build(struct ssh_wr *w, const struct ssh_chan_confirm *m);
 void ssh_chan_failure_build(struct ssh_wr *w, const struct ssh_chan_failure *m);
@@ -104,6 +145,7 @@ void ssh_chan_request_build(struct ssh_wr *w, const struct ssh_chan_request *m);
 void ssh_direct_tcpip_build(struct ssh_wr *w, const struct ssh_direct_tcpip *m);
 void ssh_chan_adjust_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t bytes);
 void ssh_chan_data_head_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t len);
+void ssh_chan_data_build(struct ssh_wr *w, const struct ssh_chan_data *m); /* data_type 0: DATA */
 /* EOF, CLOSE, SUCCESS, FAILURE: a number and a channel. */
 void ssh_chan_simple_build(struct ssh_wr *w, uint8_t msg, uint32_t recipient_channel);
 

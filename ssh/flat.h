@@ -9,6 +9,7 @@
 #ifndef SLUICE_SSH_FLAT_H
 #define SLUICE_SSH_FLAT_H
 
+#include "ssh/msg.h"
 #include "ssh/record.h"
 
 struct ssh_flat {
@@ -16,6 +17,7 @@ struct ssh_flat {
 	struct cipher_engine *engine; /* borrowed */
 	uint8_t *in, *out;
 	size_t in_len, in_off, in_size, out_len, out_off, out_size;
+	int dead; /* the error that ended receiving; nothing is read after it */
 };
 
 int ssh_flat_init(struct ssh_flat *f, struct cipher_engine *engine);
@@ -23,8 +25,11 @@ void ssh_flat_fini(struct ssh_flat *f);
 
 /* Bytes from the peer. 0 or -ENOMEM. */
 int ssh_flat_feed(struct ssh_flat *f, const void *p, size_t len);
-/* Before the first record: one line without its end, RFC 4253 section 4.2. -EAGAIN, -SSH_E_IDENT. */
-int ssh_flat_line(struct ssh_flat *f, const char **ret, size_t *ret_len);
+/*
+ * Before the first record: one line without its end and without a NUL, as ssh_ident_line()
+ * takes it in our role. -EAGAIN, -SSH_E_IDENT.
+ */
+int ssh_flat_line(struct ssh_flat *f, enum ssh_role we_are, const char **ret, size_t *ret_len);
 /* The next payload and its sequence number; -EAGAIN, or an error that ends the connection. */
 int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint32_t *ret_seqnr);
 

@@ -18,7 +18,10 @@
 /*
  * Looks for a whole line in the first n bytes of a stream (S-48). *ret_used: bytes of
  * the line with its end; *ret_len: without. Takes CR LF and bare LF. -EAGAIN: more bytes
- * are needed; -SSH_E_IDENT: too long, NUL or control bytes.
+ * are needed; -SSH_E_IDENT: too long, NUL or control bytes. Refused as soon as it can be told:
+ * a caller never needs to keep more than SSH_IDENT_MAX + 2 bytes (a client: SSH_IDENT_LINE_MAX
+ * + 2). A client counts lines and stops at SSH_IDENT_LINES_MAX. In lines that a client sees
+ * before the identification any byte but NUL may stand: nobody looks at them.
  */
 int ssh_ident_line(enum ssh_role we_are, const uint8_t *p, size_t n, size_t *ret_len,
 		   size_t *ret_used);

@@ -34,6 +34,17 @@ struct ssh_rekey_limit {
 	uint32_t seconds; /* the carrier's clock */
 };
 
+/*
+ * The limits a key of this suite must have: 2^32 blocks of 16 bytes and more (RFC 4344
+ * section 3.2), 1 GiB where blocks are smaller or, as with chacha20-poly1305, the
+ * padding unit is; 2^31 packets (RFC 4344 section 3.1). want, which may be NULL, narrows
+ * them further and adds seconds.
+ */
+struct ssh_rekey_limit ssh_rekey_limit_of(const struct cipher_suite *suite,
+					  const struct ssh_rekey_limit *want);
+
+#define SSH_REKEY_PACKETS_MAX (UINT32_C(1) << 31)
+
 struct ssh_dir {
 	struct cipher_state cipher;
 	uint32_t seqnr;	     /* of the next record */
@@ -68,14 +79,16 @@ int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *firs
 
 /*
  * Fills the job for the record (pieces, tag, user are the caller's), takes its
- * sequence number and advances. -SSH_E_SEQUENCE when it would wrap in the first kex.
- * packet_bytes: 4 + packet_length. Same call for both directions.
+ * sequence number and advances. -SSH_E_SEQUENCE, with nothing changed, when the number
+ * would wrap in the first kex or come back under one key. packet_bytes: 4 + packet_length.
+ * Same call for both directions.
  */
 int ssh_dir_prepare(struct ssh_dir *d, struct cipher_job *job, uint32_t packet_bytes);
 
 /*
  * After the tag was verified: the length of the payload behind SSH_RECORD_HEAD, from
- * the first five plain bytes. -SSH_E_PADDING; an empty payload is -SSH_E_FORMAT.
+ * the first five plain bytes. -SSH_E_PADDING; an empty payload is -SSH_E_FORMAT; a
+ * packet_length that is not the one the record was cut by is -SSH_E_LENGTH.
  */
 int ssh_dir_payload(const struct ssh_dir *d, const uint8_t head[SSH_RECORD_HEAD],
 		    uint32_t packet_bytes, uint32_t *ret_payload_len);
@@ -85,5 +98,23 @@ int ssh_dir_payload(const struct ssh_dir *d, const uint8_t head[SSH_RECORD_HEAD]
  * is a multiple of the block. packet_bytes = SSH_RECORD_HEAD + payload + padding.
  */
 uint8_t ssh_dir_padding(const struct ssh_dir *d, uint32_t payload_len);
+
+/*
+ * Send. Where everything of a record lies: head | payload | padding | tag. The padding is
+ * zero bytes: under every cipher here nobody can see it, and random ones (a SHOULD of
+ * RFC 4253 section 6) would cost as much as the cipher for small records.
+ */
+struct ssh_layout {
+	uint8_t head[SSH_RECORD_HEAD]; /* packet_length, padding_length: ready to send */
+	uint8_t padding;
+	uint8_t tag_len;
+	uint32_t packet_bytes; /* for ssh_dir_prepare(): head, payload, padding */
+	uint32_t total;	       /* on the wire, tag included */
+};
+
+#define SSH_PAYLOAD_MAX (SSH_PACKET_MAX - 1 - SSH_PADDING_MAX)
+
+/* 0; -SSH_E_LENGTH: payload_len is 0 or above SSH_PAYLOAD_MAX. Changes nothing. */
+int ssh_dir_layout(const struct ssh_dir *d, uint32_t payload_len, struct ssh_layout *ret);
 
 #endif

@@ -31,6 +31,8 @@ static inline bool ssh_str_eq(struct ssh_str a, const char *b)
 	return a.len == n && memcmp(a.p, b, n) == 0;
 }
 
+#define SSH_MPINT_MAX 2049 /* 16384 bits, the largest RSA modulus taken, and a sign byte */
+
 struct ssh_rd {
 	const uint8_t *p, *end;
 	bool bad; /* sticky: after one short read every read yields 0 or "" */
@@ -58,7 +60,11 @@ bool ssh_rd_bool(struct ssh_rd *r); /* any value but 0 is true, RFC 4251 section
 uint32_t ssh_rd_u32(struct ssh_rd *r);
 uint64_t ssh_rd_u64(struct ssh_rd *r);
 struct ssh_str ssh_rd_str(struct ssh_rd *r);
-/* A non-negative mpint in its canonical form (S-63): negative or padded makes r bad. */
+/*
+ * The magnitude of a non-negative mpint, without its sign byte; zero is empty. A negative
+ * one, one with bytes that carry nothing (RFC 4251 section 5: "MUST NOT be included") and
+ * one longer than SSH_MPINT_MAX make r bad (S-63).
+ */
 struct ssh_str ssh_rd_mpint(struct ssh_rd *r);
 /* What is left, whole. */
 struct ssh_str ssh_rd_rest(struct ssh_rd *r);
