@@ -14,6 +14,13 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
+/*
+ * The largest MTU of this step: packets of one 2048-byte buffer with the Ethernet header.
+ * A device that says more is told this.
+ */
+#define PORT_MTU_MAX 1500
+#define PORT_MTU_MIN 576 /* RFC 791: every host takes as much */
+
 struct port {
 	/* As rte_eth_rx_burst: m is the caller's from then on. */
 	uint16_t (*rx_burst)(struct port *p, struct rte_mbuf **m, uint16_t n);
@@ -22,26 +29,35 @@ struct port {
 	uint16_t port_id, queue;
 	uint16_t mtu; /* of the IP layer */
 	struct rte_ether_addr mac;
-	bool rx_cksum, tx_cksum; /* found by capability */
+	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
 	bool link_up;
+	bool probed; /* by us: the device is removed again at the end */
 };
 
 struct port_conf {
 	const char *device; /* "net_tap0,iface=x", "net_ring0", "0000:01:00.0", … */
-	uint16_t queues;
+	uint16_t queues;    /* 1 in this step */
 	uint16_t rx_desc, tx_desc;
 	struct rte_mempool *pool; /* of queue 0; one shard in this step */
 };
 
-/* Finds or probes the device, configures and starts it. -errno with text in err. */
+/*
+ * Finds or probes the device, configures and starts it. -errno with text in err: a line
+ * an operator understands, without its end.
+ */
 int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, char *err,
 	      size_t err_size);
+/* Stops and closes the device; a kernel interface it made is gone afterwards. */
 void port_close(struct port *p);
-/* A descriptor that becomes readable when a packet arrives, or -ENOTSUP: then the shard polls. */
+/*
+ * A descriptor that becomes readable when a packet arrives, or -ENOTSUP: then the shard polls.
+ * The port's own: not to be closed, and not to be read (of a TAP that would take a packet):
+ * watch it edge-triggered.
+ */
 int port_rx_fd(const struct port *p);
-/* Arms or disarms the receive interrupt, where there is one. */
+/* Arms or disarms the receive interrupt, where there is one. 0, or -ENOTSUP. */
 int port_rx_intr(const struct port *p, bool on);
-/* Refreshes link_up. */
+/* Refreshes link_up: for people; a TAP moved to another namespace always says down. */
 void port_link_poll(struct port *p);
 
 #endif

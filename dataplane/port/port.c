@@ -1,0 +1,251 @@
+/* dataplane/port/port.c - see port.h. */
+#include "dataplane/port/port.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_log.h>
+
+static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, err_size, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static uint16_t rx_burst(struct port *p, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_rx_burst(p->port_id, p->queue, m, n);
+}
+
+static uint16_t tx_burst(struct port *p, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_tx_burst(p->port_id, p->queue, m, n);
+}
+
+/* The device's name is what stands before the first comma of its string. */
+static int find(const char *device, uint16_t *ret)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	size_t len = strcspn(device, ",");
+
+	if (len == 0 || len >= sizeof(name))
+		return -EINVAL;
+	memcpy(name, device, len);
+	name[len] = '\0';
+	return rte_eth_dev_get_port_by_name(name, ret);
+}
+
+/* A device of the command line or of an earlier call is taken as it is; others are probed. */
+static int find_or_probe(const char *device, struct port *p, char *err, size_t err_size)
+{
+	int r = find(device, &p->port_id);
+
+	if (r == -EINVAL)
+		return fail(err, err_size, r, "%s: not a device string", device);
+	if (r == 0)
+		return 0;
+	r = rte_dev_probe(device);
+	if (r < 0)
+		return fail(err, err_size, r, "%s: cannot be opened: %s", device, strerror(-r));
+	p->probed = true;
+	r = find(device, &p->port_id);
+	if (r < 0)
+		return fail(err, err_size, r, "%s: not a network device", device);
+	return 0;
+}
+
+/* The kernel shares our end of these: their checksum "offload" is a loop in the driver. */
+static bool is_soft(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_tap") == 0;
+}
+
+static void choose_offloads(struct port *p, const struct rte_eth_dev_info *info,
+			    struct rte_eth_conf *ec)
+{
+	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+
+	p->rx_cksum = !is_soft(info) && (info->rx_offload_capa & rx) == rx;
+	p->tx_cksum = !is_soft(info) && (info->tx_offload_capa & tx) == tx;
+	if (p->rx_cksum)
+		ec->rxmode.offloads |= rx;
+	if (p->tx_cksum)
+		ec->txmode.offloads |= tx;
+	ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+}
+
+/* With receive interrupts when the driver has them; a driver that refuses is asked without. */
+static int configure(uint16_t port_id, struct rte_eth_conf *ec)
+{
+	int r;
+
+	ec->intr_conf.rxq = 1;
+	r = rte_eth_dev_configure(port_id, 1, 1, ec);
+	if (r == 0)
+		return 0;
+	ec->intr_conf.rxq = 0;
+	return rte_eth_dev_configure(port_id, 1, 1, ec);
+}
+
+static int setup_queues(const struct port_conf *conf, const struct port *p,
+			const struct rte_eth_dev_info *info, const struct rte_eth_conf *ec)
+{
+	uint16_t rx_desc = conf->rx_desc ? conf->rx_desc : 1024;
+	uint16_t tx_desc = conf->tx_desc ? conf->tx_desc : 1024;
+	struct rte_eth_rxconf rxc = info->default_rxconf;
+	struct rte_eth_txconf txc = info->default_txconf;
+	int socket = rte_eth_dev_socket_id(p->port_id);
+	int r;
+
+	rxc.offloads = ec->rxmode.offloads;
+	txc.offloads = ec->txmode.offloads; /* never MBUF_FAST_FREE: TCP shares mbufs */
+	r = rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &rx_desc, &tx_desc);
+	if (r < 0)
+		return r;
+	r = rte_eth_rx_queue_setup(p->port_id, 0, rx_desc, socket, &rxc, conf->pool);
+	if (r < 0)
+		return r;
+	return rte_eth_tx_queue_setup(p->port_id, 0, tx_desc, socket, &txc);
+}
+
+static int set_mtu(struct port *p)
+{
+	uint16_t mtu;
+	int r = rte_eth_dev_get_mtu(p->port_id, &mtu);
+
+	if (r < 0)
+		return r;
+	if (mtu > PORT_MTU_MAX) {
+		mtu = PORT_MTU_MAX;
+		r = rte_eth_dev_set_mtu(p->port_id, mtu);
+		/* One that cannot be told still sends no more than we do. */
+		if (r < 0 && r != -ENOTSUP)
+			return r;
+	}
+	if (mtu < PORT_MTU_MIN)
+		return -ERANGE;
+	p->mtu = mtu;
+	return 0;
+}
+
+/*
+ * A TAP port bears the address of the kernel's own end. Ours differs from it in the bit for
+ * local addresses and one more, so that a bridge, or a person with tcpdump, sees two.
+ */
+static int set_mac(struct port *p, const struct rte_eth_dev_info *info)
+{
+	int r = rte_eth_macaddr_get(p->port_id, &p->mac);
+
+	if (r < 0)
+		return r;
+	if (is_soft(info)) {
+		p->mac.addr_bytes[0] |= RTE_ETHER_LOCAL_ADMIN_ADDR;
+		p->mac.addr_bytes[5] ^= 0x80;
+	}
+	return 0;
+}
+
+static int start(const struct port_conf *conf, struct port *p, char *err, size_t err_size)
+{
+	struct rte_eth_conf ec = {0};
+	struct rte_eth_dev_info info;
+	int r;
+
+	r = rte_eth_dev_info_get(p->port_id, &info);
+	if (r < 0)
+		return fail(err, err_size, r, "%s: %s", conf->device, strerror(-r));
+	if (!(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
+		return fail(err, err_size, -ENOTSUP,
+			    "%s: driver %s does not send packets of several buffers", conf->device,
+			    info.driver_name);
+	choose_offloads(p, &info, &ec);
+
+	r = configure(p->port_id, &ec);
+	if (r == 0)
+		r = setup_queues(conf, p, &info, &ec);
+	if (r == 0)
+		r = set_mtu(p);
+	if (r == 0)
+		r = set_mac(p, &info);
+	if (r == 0)
+		r = rte_eth_dev_start(p->port_id);
+	if (r < 0)
+		return fail(err, err_size, r, "%s: cannot be started: %s", conf->device,
+			    strerror(-r));
+	return 0;
+}
+
+int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, char *err,
+	      size_t err_size)
+{
+	struct port p = {.rx_burst = rx_burst, .tx_burst = tx_burst, .queue = queue};
+	int r;
+
+	if (conf->queues != 1 || queue != 0)
+		return fail(err, err_size, -ENOTSUP, "%s: one queue is supported", conf->device);
+	r = find_or_probe(conf->device, &p, err, err_size);
+	if (r < 0)
+		return r;
+	r = start(conf, &p, err, err_size);
+	if (r < 0) {
+		port_close(&p);
+		return r;
+	}
+	port_link_poll(&p);
+	*ret = p;
+	return 0;
+}
+
+void port_close(struct port *p)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(p->port_id, &info) < 0)
+		return;
+	rte_eth_dev_stop(p->port_id);
+	rte_eth_dev_close(p->port_id);
+	if (p->probed && info.device != NULL)
+		rte_dev_remove(info.device);
+}
+
+int port_rx_fd(const struct port *p)
+{
+	int level = rte_log_get_level(rte_log_register("lib.ethdev"));
+	int fd;
+
+	/* Most virtual drivers have none, and the library reports the question as an error. */
+	rte_log_set_level_pattern("lib.ethdev", RTE_LOG_CRIT);
+	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, p->queue);
+	rte_log_set_level_pattern("lib.ethdev", level);
+	return fd >= 0 ? fd : -ENOTSUP;
+}
+
+int port_rx_intr(const struct port *p, bool on)
+{
+	int r = on ? rte_eth_dev_rx_intr_enable(p->port_id, p->queue)
+		   : rte_eth_dev_rx_intr_disable(p->port_id, p->queue);
+
+	/* A TAP has a descriptor and nothing to arm. */
+	return r == 0 ? 0 : -ENOTSUP;
+}
+
+void port_link_poll(struct port *p)
+{
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(p->port_id, &link) == 0)
+		p->link_up = link.link_status == RTE_ETH_LINK_UP;
+}
