@@ -31,10 +31,12 @@
 	X(ICMP, "ICMP message not answered or malformed")                                          \
 	X(ICMP_RATE, "ICMP answers above their rate")                                              \
 	X(ARP, "malformed or unsolicited ARP")                                                     \
+	X(ARP_CONFLICT, "ARP from another host that claims our address")                           \
 	X(NEIGH_FULL, "neighbour table full")                                                      \
 	X(NEIGH_TIMEOUT, "no answer to ARP, queued packet given up")                               \
 	X(NEIGH_QUEUE, "too many packets wait for one neighbour")                                  \
 	X(NO_ROUTE, "no route")                                                                    \
+	X(TOO_BIG, "longer than the MTU")                                                          \
 	X(TX_FULL, "port's transmit queue full")                                                   \
 	X(NO_MBUF, "buffer pool empty")
 
@@ -42,7 +44,7 @@ enum net_drop {
 #define X(name, text) NET_DROP_##name,
 	NET_DROPS(X)
 #undef X
-	NET_DROP_COUNT
+		NET_DROP_COUNT
 };
 
 struct net;
@@ -57,26 +59,37 @@ struct net_path {
 	struct net_addr src; /* the address of the interface */
 	struct net_addr next_hop;
 	uint16_t iface;
-	uint16_t mtu;	  /* of the IP packet */
+	uint16_t mtu;     /* of the IP packet */
+	bool tx_cksum;    /* the port fills in TCP checksums: see net_output() */
 	uint32_t version; /* of the routing table */
 };
 
 int net_new(const struct net_conf *conf, struct net **ret);
 void net_free(struct net *n);
-/* Index of the interface, or -errno. port is borrowed for the life of n. */
+/* Index of the interface, -ENOSPC or -EINVAL. port is borrowed for the life of n. */
 int net_iface_add(struct net *n, const char *name, struct port *port);
+/*
+ * An address of the interface and the route to its network; it is announced (RFC 5227) from
+ * the next net_timers() on. 0, -EINVAL (not an address for a host), -EEXIST, -ENOSPC.
+ */
 int net_addr_add(struct net *n, unsigned int iface, const struct net_addr *addr, unsigned int len);
+/*
+ * 0, -EINVAL (bits behind the prefix), -ENETUNREACH (via is on no interface's network),
+ * -EEXIST, -ENOSPC. Add addresses first. A gateway keeps its place among the neighbours.
+ */
 int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len,
 		  const struct net_addr *via);
 bool net_addr_is_local(const struct net *n, const struct net_addr *addr);
 
-/* Longest prefix. 0, or -ENETUNREACH. */
-int net_route(struct net *n, const struct net_addr *dst, struct net_path *ret);
+/* Longest prefix. 0, or -ENETUNREACH: also for our own, broadcast and multicast addresses. */
+int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret);
 
 /*
  * A burst as it came from a port. ARP and ICMP are answered. TCP packets that passed every
  * check of the IP layer are put into ret_tcp (room for n) with data_off at the TCP header,
  * lengths cut to the IP total length and pkt_meta filled; their number is returned.
+ * Their first mbuf is writable: one that somebody still shares (net_ring hands over the
+ * very mbuf) was copied. ol_flags tell what the port found of the L4 checksum.
  */
 unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf **m,
 			     unsigned int count, uint64_t now_us, struct rte_mbuf **ret_tcp);
@@ -85,15 +98,22 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
  * Sends one packet that starts at its L4 header (checksum already right; head-room of at
  * least 64 bytes in the first, writable mbuf; further segments linked, pkt_len and nb_segs
  * right). Puts it on the port's transmit list, or in the neighbour's queue while ARP
- * asks. Taken in any case; a drop is counted. path may be NULL: routed here.
+ * asks. Taken in any case; a drop is counted. path may be NULL or old: routed here.
+ * Where path->tx_cksum, RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the sum of the
+ * pseudo-header in the segment leave the checksum to the port.
+ * 0, or why it was dropped: -ENETUNREACH, -EMSGSIZE, -ENOBUFS.
  */
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
-	       const struct net_addr *dst, uint8_t proto, uint8_t ttl,
-	       const struct net_path *path, uint64_t now_us);
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, const struct net_path *path,
+	       uint64_t now_us);
 
-/* Hands what net_output() collected to the ports; what does not fit is dropped and counted. */
+/*
+ * Hands what net_output() collected to the ports and returns how many they took. What does
+ * not fit waits for the next call; beyond NET_TX_MAX an interface's packets are dropped.
+ */
+#define NET_TX_MAX 256
 unsigned int net_flush(struct net *n);
-/* ARP retries and ageing. Returns work done. */
+/* ARP retries, ageing, announcements. Returns work done. */
 unsigned int net_timers(struct net *n, uint64_t now_us);
 uint64_t net_next_timer_us(const struct net *n); /* UINT64_MAX: none */
 

@@ -1,0 +1,152 @@
+/*
+ * dataplane/net/ip4.c - the checks of an IPv4 packet on its way in, and its header on the
+ * way out.
+ *
+ * Source  RFC 791, RFC 1122 section 3.2.1, RFC 6864 (atomic datagrams carry ID 0).
+ */
+#include "dataplane/net/internal.h"
+
+#define L2_LEN sizeof(struct rte_ether_hdr)
+
+#define IP4_OPT_END  0
+#define IP4_OPT_NOP  1
+#define IP4_OPT_LSRR 131
+#define IP4_OPT_SSRR 137
+
+/* RFC 791 3.1. A source route is refused (T-31); others mean nothing to us. */
+static bool options_ok(const uint8_t *p, unsigned int len)
+{
+	unsigned int i = 0;
+
+	while (i < len) {
+		if (p[i] == IP4_OPT_END)
+			return true;
+		if (p[i] == IP4_OPT_NOP) {
+			i++;
+			continue;
+		}
+		if (p[i] == IP4_OPT_LSRR || p[i] == IP4_OPT_SSRR)
+			return false;
+		/* A length below 2 would not advance: the classic endless loop. */
+		if (len - i < 2 || p[i + 1] < 2 || p[i + 1] > len - i)
+			return false;
+		i += p[i + 1];
+	}
+	return true;
+}
+
+static bool header_ok(const struct rte_mbuf *m, const struct rte_ipv4_hdr *h)
+{
+	unsigned int hlen = (h->version_ihl & 0xfu) * 4;
+	unsigned int total = rte_be_to_cpu_16(h->total_length);
+
+	return h->version_ihl >> 4 == 4 && hlen >= sizeof(*h) && hlen <= m->data_len - L2_LEN &&
+	       total >= hlen && total <= m->pkt_len - L2_LEN;
+}
+
+/* What the port says is good is good; what it calls bad, or does not know, is summed here. */
+static bool cksum_ok(const struct rte_mbuf *m, const struct rte_ipv4_hdr *h)
+{
+	if ((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+		return true;
+	return rte_raw_cksum(h, (h->version_ihl & 0xfu) * 4) == 0xffff;
+}
+
+static enum net_drop check(struct net *n, unsigned int iface, const struct rte_mbuf *m)
+{
+	const struct rte_ipv4_hdr *h =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, L2_LEN);
+	struct net_iface *ifc = &n->iface[iface];
+
+	if (m->data_len < L2_LEN + sizeof(*h))
+		return NET_DROP_SHORT;
+	if (!header_ok(m, h))
+		return NET_DROP_IP_HEADER;
+	if (!cksum_ok(m, h))
+		return NET_DROP_IP_CKSUM;
+	/* RFC 1122 3.3.4.2, the strong model: an address answers on its own interface only. */
+	if (net_iface_addr(ifc, h->dst_addr) == NULL)
+		return NET_DROP_NOT_MINE;
+	if (net_v4_is_special(h->src_addr) || net_v4_is_local(n, h->src_addr) ||
+	    net_v4_is_subnet_broadcast(ifc, h->src_addr))
+		return NET_DROP_IP_SOURCE;
+	if (!options_ok((const uint8_t *)(h + 1), (h->version_ihl & 0xfu) * 4 - sizeof(*h)))
+		return NET_DROP_IP_OPTIONS;
+	/* No reassembly: whoever sends TCP knows its MSS (T-30). */
+	if (h->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))
+		return NET_DROP_IP_FRAGMENT;
+	if (h->next_proto_id != IPPROTO_TCP && h->next_proto_id != IPPROTO_ICMP)
+		return NET_DROP_IP_PROTO;
+	return NET_DROP_COUNT;
+}
+
+/*
+ * Makes m the IP packet alone, len bytes, its first mbuf ours to change. A shared mbuf, or
+ * padding that would have to be cut off a chain, is copied: both are rare. False: pool empty.
+ */
+static bool own(struct net *n, struct rte_mbuf **mp, uint32_t len)
+{
+	struct rte_mbuf *m = *mp, *copy;
+
+	if (likely(pkt_writable(m) && (m->nb_segs == 1 || m->pkt_len == L2_LEN + len))) {
+		rte_pktmbuf_adj(m, L2_LEN);
+		if (m->nb_segs == 1)
+			m->data_len = (uint16_t)len;
+		m->pkt_len = len;
+		return true;
+	}
+	copy = rte_pktmbuf_copy(m, n->pools->data, L2_LEN, len);
+	if (copy == NULL)
+		return false;
+	rte_pktmbuf_free(m);
+	*mp = copy;
+	return true;
+}
+
+bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
+{
+	enum net_drop why = check(n, iface, *mp);
+	const struct rte_ipv4_hdr *h =
+		rte_pktmbuf_mtod_offset(*mp, const struct rte_ipv4_hdr *, L2_LEN);
+	struct pkt_meta *meta;
+	struct rte_mbuf *m;
+
+	if (unlikely(why != NET_DROP_COUNT)) {
+		net_drop(n, *mp, why);
+		return false;
+	}
+	if (unlikely(!own(n, mp, rte_be_to_cpu_16(h->total_length)))) {
+		net_drop(n, *mp, NET_DROP_NO_MBUF);
+		return false;
+	}
+	m = *mp;
+	h = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	rte_pktmbuf_adj(m, (h->version_ihl & 0xf) * 4);
+
+	if (h->next_proto_id == IPPROTO_ICMP) {
+		icmp4_input(n, m, h->src_addr, h->dst_addr);
+		return false;
+	}
+	meta = pkt_meta(m);
+	*meta = (struct pkt_meta){.src = net_v4_addr(h->src_addr),
+				  .dst = net_v4_addr(h->dst_addr),
+				  .iface = (uint16_t)iface,
+				  .ecn = h->type_of_service & RTE_IPV4_HDR_ECN_MASK};
+	return true;
+}
+
+void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl)
+{
+	uint16_t total = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
+	struct rte_ipv4_hdr *h;
+
+	h = (struct rte_ipv4_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(*h));
+	*h = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
+				   .total_length = rte_cpu_to_be_16(total),
+				   .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
+				   .time_to_live = ttl,
+				   .next_proto_id = proto,
+				   .src_addr = src,
+				   .dst_addr = dst};
+	h->hdr_checksum = rte_ipv4_cksum(h);
+}

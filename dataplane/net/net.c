@@ -1,0 +1,239 @@
+/* dataplane/net/net.c - interfaces, Ethernet in and out, the clock of net/. See net.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "dataplane/net/internal.h"
+
+int net_new(const struct net_conf *conf, struct net **ret)
+{
+	unsigned int max = conf->neigh_max ? conf->neigh_max : 1024;
+	struct net *n;
+	int r;
+
+	if (max > NET_NEIGH_MAX)
+		return -EINVAL;
+	n = calloc(1, sizeof(*n));
+	if (n == NULL)
+		return -ENOMEM;
+	n->pools = conf->pools;
+	/* Keyed, so that nobody picks addresses that share a bucket (T-41). */
+	if (getrandom(&n->neigh_seed, sizeof(n->neigh_seed), 0) != sizeof(n->neigh_seed))
+		r = -EIO;
+	else
+		r = neigh_init(n, max);
+	if (r < 0) {
+		net_free(n);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+void net_free(struct net *n)
+{
+	if (n == NULL)
+		return;
+	neigh_fini(n);
+	for (unsigned int i = 0; i < n->n_ifaces; i++)
+		rte_pktmbuf_free_bulk(n->iface[i].tx, n->iface[i].n_tx);
+	free(n);
+}
+
+int net_iface_add(struct net *n, const char *name, struct port *port)
+{
+	struct net_iface *ifc = &n->iface[n->n_ifaces];
+
+	if (n->n_ifaces == NET_IFACES_MAX)
+		return -ENOSPC;
+	if (strlen(name) > NET_IFACE_NAME_MAX || port->mtu < PORT_MTU_MIN)
+		return -EINVAL;
+	*ifc = (struct net_iface){.port = port, .mac = port->mac, .mtu = port->mtu};
+	strcpy(ifc->name, name);
+	return (int)n->n_ifaces++;
+}
+
+void net_drop(struct net *n, struct rte_mbuf *m, enum net_drop why)
+{
+	n->drops[why]++;
+	rte_pktmbuf_free(m);
+}
+
+/* What the port did not take moves to the front. */
+static unsigned int flush(struct net_iface *ifc)
+{
+	unsigned int sent = 0;
+
+	while (sent < ifc->n_tx) {
+		uint16_t k = ifc->port->tx_burst(ifc->port, &ifc->tx[sent],
+						 (uint16_t)(ifc->n_tx - sent));
+
+		if (k == 0)
+			break;
+		sent += k;
+	}
+	ifc->n_tx = (uint16_t)(ifc->n_tx - sent);
+	memmove(ifc->tx, &ifc->tx[sent], ifc->n_tx * sizeof(ifc->tx[0]));
+	return sent;
+}
+
+unsigned int net_flush(struct net *n)
+{
+	unsigned int sent = 0;
+
+	for (unsigned int i = 0; i < n->n_ifaces; i++)
+		if (n->iface[i].n_tx > 0)
+			sent += flush(&n->iface[i]);
+	return sent;
+}
+
+int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
+{
+	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush(ifc) == 0) {
+		net_drop(n, m, NET_DROP_TX_FULL);
+		return -ENOBUFS;
+	}
+	ifc->tx[ifc->n_tx++] = m;
+	return 0;
+}
+
+int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
+		   const struct rte_ether_addr *dst, uint16_t ethertype)
+{
+	const struct rte_ether_hdr h = {
+		.dst_addr = *dst, .src_addr = ifc->mac, .ether_type = rte_cpu_to_be_16(ethertype)};
+
+	/* Copied: a segment may start at an odd address. */
+	memcpy(rte_pktmbuf_prepend(m, sizeof(h)), &h, sizeof(h));
+	return net_tx(n, ifc, m);
+}
+
+/* True: a TCP packet stands in *mp. */
+static bool eth_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
+{
+	const struct net_iface *ifc = &n->iface[iface];
+	struct rte_mbuf *m = *mp;
+	struct rte_ether_hdr h;
+	bool mine;
+
+	if (unlikely(m->data_len < sizeof(h))) {
+		net_drop(n, m, NET_DROP_SHORT);
+		return false;
+	}
+	memcpy(&h, rte_pktmbuf_mtod(m, const void *), sizeof(h));
+	mine = rte_is_same_ether_addr(&h.dst_addr, &ifc->mac);
+	if (likely(h.ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))) {
+		/* RFC 1122 3.3.6: unicast IP in a broadcast frame is dropped. */
+		if (unlikely(!mine)) {
+			net_drop(n, m, NET_DROP_NOT_MINE);
+			return false;
+		}
+		return ip4_input(n, iface, mp);
+	}
+	if (h.ether_type != RTE_BE16(RTE_ETHER_TYPE_ARP)) {
+		net_drop(n, m, NET_DROP_ETHERTYPE);
+		return false;
+	}
+	if (!mine && !rte_is_broadcast_ether_addr(&h.dst_addr)) {
+		net_drop(n, m, NET_DROP_NOT_MINE);
+		return false;
+	}
+	arp_input(n, iface, m);
+	return false;
+}
+
+unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf **m,
+			     unsigned int count, uint64_t now_us, struct rte_mbuf **ret_tcp)
+{
+	unsigned int k = 0;
+
+	n->now_us = now_us;
+	for (unsigned int i = 0; i < count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (unsigned int i = 0; i < count; i++) {
+		struct rte_mbuf *p = m[i];
+
+		if (eth_input(n, iface, &p))
+			ret_tcp[k++] = p;
+	}
+	return k;
+}
+
+/* Where to: as the connection remembers, or looked up when that is old or missing. */
+static int output_path(struct net *n, const struct net_addr *dst, const struct net_path *path,
+		       struct net_path *ret)
+{
+	if (path == NULL || unlikely(path->version != n->routes_version))
+		return net_route(n, dst, ret);
+	*ret = *path;
+	return 0;
+}
+
+int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, const struct net_path *path,
+	       uint64_t now_us)
+{
+	struct net_path way;
+	int r;
+
+	n->now_us = now_us;
+	r = output_path(n, dst, path, &way);
+	if (unlikely(r < 0)) {
+		net_drop(n, m, NET_DROP_NO_ROUTE);
+		return r;
+	}
+	if (unlikely(m->pkt_len + sizeof(struct rte_ipv4_hdr) > way.mtu)) {
+		net_drop(n, m, NET_DROP_TOO_BIG);
+		return -EMSGSIZE;
+	}
+	ip4_header(m, net_v4(src), net_v4(dst), proto, ttl);
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
+		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+		m->l2_len = sizeof(struct rte_ether_hdr);
+		m->l3_len = sizeof(struct rte_ipv4_hdr);
+	}
+	return neigh_output(n, way.iface, net_v4(&way.next_hop), m);
+}
+
+unsigned int net_timers(struct net *n, uint64_t now_us)
+{
+	n->now_us = now_us;
+	return neigh_timers(n) + arp_announce(n);
+}
+
+uint64_t net_next_timer_us(const struct net *n)
+{
+	uint64_t t = RTE_MIN(n->neigh_due_us, arp_next_announce_us(n));
+
+	for (unsigned int i = 0; i < n->n_ifaces; i++)
+		if (n->iface[i].n_tx > 0)
+			t = RTE_MIN(t, n->now_us + NET_TX_RETRY_US);
+	return t;
+}
+
+const uint64_t *net_drops(const struct net *n)
+{
+	return n->drops;
+}
+
+const char *net_drop_name(enum net_drop d)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		NET_DROPS(X)
+#undef X
+	};
+
+	return d < NET_DROP_COUNT ? names[d] : "?";
+}
+
+const char *net_drop_text(enum net_drop d)
+{
+	static const char *const texts[] = {
+#define X(name, text) text,
+		NET_DROPS(X)
+#undef X
+	};
+
+	return d < NET_DROP_COUNT ? texts[d] : "?";
+}
