@@ -1,0 +1,232 @@
+/*
+ * conf/conf.h - the configuration file, read by both programs.
+ *
+ * Source  sshd_config(5): keywords without regard to case, "quotes", comments, Keyword=value,
+ *         Include, Match; of a keyword given twice the first value counts, and one in a Match
+ *         block that matches goes before one outside.
+ * Errors  are collected, all of them, each with file and line, and handed back as text:
+ *         conf does not log. Every keyword is checked by whoever loads the file; a program
+ *         then uses its own. What this version does not support is an error.
+ * Memory  struct conf never changes and is counted. Everything reached through it or through a
+ *         session made from it is borrowed: it lives as long as that reference.
+ * Thread  one thread, or each its own struct conf.
+ */
+#ifndef SLUICE_CONF_CONF_H
+#define SLUICE_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "conf/addr.h"
+
+#define CONF_PATH_DEFAULT  "/etc/sluice/sluice.conf"
+#define CONF_FILE_MAX      (1024 * 1024) /* bytes of one file */
+#define CONF_FILES_MAX     1024          /* read through Include, in all */
+#define CONF_INCLUDE_DEPTH 16
+#define CONF_ARGS_MAX      256        /* of one line */
+#define CONF_NAME_MAX      31         /* of a Dataplane or an Interface */
+#define CONF_LISTS_MAX     1024       /* entries a repeatable keyword may have in all */
+#define CONF_TIME_NONE     UINT32_MAX /* "none" where 0 means something else */
+#define CONF_WINDOW_AUTO   (2 * 1024 * 1024)
+
+struct conf;
+
+/* A list of words, in the order of the file. */
+struct conf_strs {
+	const char *const *v;
+	size_t n;
+};
+
+/*
+ * The algorithms a program has, comma lists in order of preference; dflt is what +, - and ^ edit
+ * and what holds without a keyword. conf knows no names itself.
+ */
+struct conf_alg_names {
+	const char *dflt, *all;
+};
+struct conf_algs {
+	struct conf_alg_names ciphers, macs, kex, hostkey, pubkey_accepted;
+};
+
+/* --- what the dataplane uses ------------------------------------------------------ */
+
+enum conf_hugepages { CONF_HUGEPAGES_AUTO, CONF_HUGEPAGES_NO, CONF_HUGEPAGES_REQUIRE };
+enum conf_engine { CONF_ENGINE_AUTO, CONF_ENGINE_IPSEC_MB, CONF_ENGINE_OPENSSL };
+
+struct conf_interface {
+	const char *name;   /* Interface NAME */
+	const char *device; /* DPDK: a vdev with its arguments, or a PCI address */
+};
+struct conf_ifaddr {
+	uint32_t interface;        /* index in interfaces */
+	struct conf_prefix prefix; /* the address with its host bits */
+};
+struct conf_route {
+	struct conf_prefix prefix; /* host bits 0; length 0: default */
+	struct conf_addr via;      /* lies in the network of an InterfaceAddress */
+	uint32_t interface;        /* the one it lies in */
+};
+
+struct conf_dataplane {
+	const char *name;
+	uint32_t lcore; /* one in this version */
+	uint32_t memory_mb;
+	bool idle_sleep;
+	enum conf_hugepages hugepages;
+	enum conf_engine crypto_engine;
+	uint64_t receive_buffer, send_buffer; /* bytes; 0: auto */
+	bool tcp_keepalive;
+	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;
+	uint32_t max_connections; /* per shard */
+	uint32_t max_channels;    /* per shard */
+	uint32_t audit_backlog;
+	const struct conf_interface *interfaces;
+	size_t n_interfaces;
+	const struct conf_ifaddr *ifaddrs;
+	size_t n_ifaddrs;
+	const struct conf_route *routes;
+	size_t n_routes;
+};
+
+/* --- what control uses for all connections ------------------------------------------ */
+
+enum conf_strict_kex {
+	CONF_STRICT_KEX_OFF,
+	CONF_STRICT_KEX_ON,
+	CONF_STRICT_KEX_SAFE,
+	CONF_STRICT_KEX_REQUIRE,
+};
+
+/*
+ * One listener. A ListenAddress without a port has every Port; without a ListenAddress, and for
+ * 0.0.0.0 and ::, every InterfaceAddress (of that family) is one. With an Interface in the
+ * file a ListenAddress that none of them has is an error (listeners of the kernel's stack are
+ * not supported in this version); without any the list holds what is written, interface -1.
+ */
+struct conf_listen {
+	struct conf_addr addr; /* with port */
+	int32_t interface;     /* index in conf_dataplane's interfaces */
+};
+
+struct conf_global {
+	const struct conf_listen *listens;
+	size_t n_listens;
+	struct conf_strs host_keys;   /* HostKey, paths; may be none */
+	const char *version_string;   /* "SSH-2.0-…", without VersionAddendum */
+	const char *version_addendum; /* "": none */
+	enum conf_strict_kex strict_kex;
+	/* comma lists, edited and checked; NULL when conf_load() was given no names */
+	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
+	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
+	bool strict_modes;
+	uint32_t control_wait_ms;
+	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
+	uint32_t listen_backlog;
+};
+
+/* --- what control uses for one connection: global, then Match ------------------------ */
+
+enum conf_forwarding { CONF_FORWARDING_NO, CONF_FORWARDING_YES, CONF_FORWARDING_LOCAL };
+
+enum conf_log_level {
+	CONF_LOG_QUIET,
+	CONF_LOG_FATAL,
+	CONF_LOG_ERROR,
+	CONF_LOG_INFO,
+	CONF_LOG_VERBOSE,
+	CONF_LOG_DEBUG1, /* DEBUG too */
+	CONF_LOG_DEBUG2,
+	CONF_LOG_DEBUG3,
+};
+
+struct conf_session {
+	struct conf *conf;            /* the reference that keeps what is below alive */
+	uint32_t login_grace_time_ms; /* 0: none */
+	uint32_t max_auth_tries;
+	struct conf_strs authorized_keys_files; /* conf_path_expand(); none: n is 0 */
+	const char *password_hash_file;         /* NULL: none */
+	bool password_authentication, pubkey_authentication, permit_empty_passwords;
+	enum conf_forwarding allow_tcp_forwarding;
+	bool disable_forwarding;
+	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */
+	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
+	uint32_t rekey_ms;            /* 0: none */
+	uint32_t client_alive_interval_ms, client_alive_count_max; /* 0: none; 0: never ends it */
+	uint32_t channel_window;                                   /* bytes, "auto" resolved */
+	bool channel_window_auto;
+	uint32_t channel_max_packet;
+	uint32_t idle_timeout_ms;      /* 0: none */
+	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: no limit */
+	uint32_t max_channels_per_connection;
+	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */
+	enum conf_log_level log_level;
+};
+
+/* What Match looks at. NULL or 0: not known yet, and then a criterion about it does not match. */
+struct conf_match_ctx {
+	const char *user;
+	const char *addr, *laddr; /* numeric, as inet_ntop() writes them */
+	uint16_t lport;
+};
+
+/* --- functions ------------------------------------------------------------------------ */
+
+/*
+ * Reads path and what it includes. 0; else negative, and *ret_errors is text, one line an error,
+ * "FILE line N: what" as sshd words it, the caller's to free(); NULL when there was no memory.
+ * valid may be NULL for a program that has no use for algorithms: their names are not
+ * checked then. One reference, given back with conf_put().
+ */
+int conf_load(const char *path, const struct conf_algs *valid, struct conf **ret, char **ret_errors)
+	__attribute__((warn_unused_result));
+/* As conf_load() from memory; name stands for the file in errors. Include is an error. */
+int conf_parse(const char *name, const char *text, size_t len, const struct conf_algs *valid,
+	       struct conf **ret, char **ret_errors) __attribute__((warn_unused_result));
+struct conf *conf_get(struct conf *conf);
+void conf_put(struct conf *conf); /* NULL is nothing */
+
+const struct conf_dataplane *conf_dataplane(const struct conf *conf);
+const struct conf_global *conf_global(const struct conf *conf);
+
+/* The effective keywords of one connection; ctx may be NULL: outside of every Match. 0 or -ENOMEM.
+ */
+int conf_session_for(struct conf *conf, const struct conf_match_ctx *ctx, struct conf_session *ret)
+	__attribute__((warn_unused_result));
+/* Gives back what conf_session_for() took; harmless on one that is all zero. */
+void conf_session_fini(struct conf_session *s);
+
+/*
+ * The effective configuration as -T prints it: lower-case keyword and values, one a line, in the
+ * order of the table. Read again it gives the same. 0 or -errno.
+ */
+int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
+
+/* DenyUsers and AllowUsers as sshd applies them: patterns of user or user@host, host with CIDR. */
+bool conf_user_allowed(const struct conf_session *s, const char *user, const char *addr);
+
+/*
+ * Expands %u, %h and %% of AuthorizedKeysFile; relative paths begin at home. 0; -ENAMETOOLONG;
+ * -EINVAL for a user that is no file name ("..", one with '/') or a %h without home.
+ */
+int conf_path_expand(const char *template, const char *user, const char *home, char *buf,
+		     size_t size) __attribute__((warn_unused_result));
+
+/* --- the table itself, for man pages and tests ------------------------------------------ */
+
+enum conf_owner { CONF_CONTROL = 1, CONF_DATAPLANE = 2, CONF_BOTH = 3 };
+
+struct conf_keyword_info {
+	const char *name;
+	const char *dflt; /* as it would stand in the file; NULL: none */
+	enum conf_owner owner;
+	bool in_match, repeatable;
+	const char *value; /* its form */
+	const char *help;
+};
+
+/* NULL behind the last. */
+const struct conf_keyword_info *conf_keyword_at(size_t i);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * conf/match.h - patterns of sshd_config(5) and sshd(8): * and ?, lists with negation, CIDR.
+ *
+ * Time    patterns of strangers do not come here; of a pattern with many stars the cost is
+ *         its length times the text's.
+ */
+#ifndef SLUICE_CONF_MATCH_H
+#define SLUICE_CONF_MATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+
+enum match_result {
+	MATCH_NEGATED = -1, /* an entry with '!' matched: whatever else did */
+	MATCH_NO = 0,
+	MATCH_YES = 1,
+};
+
+/* * is any run of characters, ? exactly one. */
+bool match_pattern(const char *text, const char *pattern);
+/* Without regard to the case of ASCII letters, as host names are compared. */
+bool match_pattern_nocase(const char *text, const char *pattern);
+
+/* Comma list of patterns; entries with '!' in front refuse. nocase: as host names. */
+enum match_result match_list(const char *text, const char *list, bool nocase);
+
+/*
+ * Comma list of addresses, prefixes (10.0.0.0/8, 2001:db8::/32) and patterns (10.*), with '!';
+ * addr is numeric text. What is no address matches nothing but a lone "*".
+ */
+enum match_result match_addr_list(const char *addr, const char *list);
+/* Is the list well formed: no empty entry, no bad length of a prefix, no host bits set? */
+bool match_addr_list_valid(const char *list);
+
+/* One entry of AllowUsers or DenyUsers: "user" or "user@host", host as in match_addr_list(). */
+bool match_user_host(const char *user, const char *addr, const char *pattern);
+
+/*
+ * authorized_keys' from="list" (sshd(8)): addresses and prefixes as match_addr_list(), patterns
+ * of names against name, which may be NULL (names are not looked up).
+ */
+bool match_from(const char *name, const char *addr, const char *list);
+
+/*
+ * PermitOpen and permitopen=: does one of the entries (host:port, [v6]:port, '*' for either, "any",
+ * "none") allow this target? Names are compared without regard to case, addresses as
+ * addresses; nothing is resolved.
+ */
+bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t port);
+/* Is this one entry well formed? "any" and "none" are not entries. */
+bool match_permitopen_valid(const char *entry);
+
+#endif
