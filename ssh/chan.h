@@ -106,12 +106,12 @@ struct ssh_direct_tcpip {
 #define SSH_CHAN_PACKET_MIN 256
 
 /*
- * May a channel with these of the peer's OPEN or CONFIRMATION be served? 0, or
- * -SSH_E_PACKET_SIZE: answer OPEN with FAILURE (RESOURCE_SHORTAGE), a CONFIRMATION with
- * CLOSE. A window of 0 is legal, OpenSSH opens sessions so: nothing is sent until it is
- * adjusted. What is too large is cut by ssh_swin_init().
+ * May a channel with this maximum packet size of the peer's OPEN or CONFIRMATION be served? 0,
+ * or -SSH_E_PACKET_SIZE: answer OPEN with FAILURE (RESOURCE_SHORTAGE), a CONFIRMATION with
+ * CLOSE. Any window is served: with 0, as OpenSSH's server confirms sessions, nothing is sent
+ * until it is adjusted. What is too large is cut by ssh_swin_init().
  */
-int ssh_chan_limits_check(uint32_t window_size, uint32_t packet_max);
+int ssh_chan_limits_check(uint32_t packet_max);
 
 /* 0, or -SSH_E_FORMAT with *ret untouched. Nothing may be left over. */
 int ssh_chan_open_parse(struct ssh_rd *r, struct ssh_chan_open *ret);
@@ -131,8 +131,8 @@ int ssh_chan_simple_parse(struct ssh_rd *r, uint32_t *ret_recipient_channel);
 int ssh_chan_data_head_parse(const uint8_t *head, uint32_t head_len, uint32_t payload_len,
 			     struct ssh_chan_data *ret, uint32_t *ret_head_len);
 /*
- * r stands at the rest of an OPEN. Names are not empty, not longer than SSH_HOST_MAX and have no
- * NUL or other control character. The host may be the word of some program behind
+ * r stands at the rest of an OPEN. The names are at most SSH_HOST_MAX long and have
+ * no NUL or other control character, the host is not empty and its port is 1..65535. The host may be the word of some program behind
  * the client, so a caller answers an error with OPEN_FAILURE and keeps the connection.
  */
 int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret);
