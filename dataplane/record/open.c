@@ -1,0 +1,192 @@
+/* dataplane/record/open.c - from bytes of a stream to payloads that are verified. */
+#include "dataplane/record/internal.h"
+
+#include <errno.h>
+
+#include "ssh/err.h"
+
+void record_rx_init(struct record_rx *rx)
+{
+	*rx = (struct record_rx){0};
+	ssh_dir_init(&rx->dir);
+}
+
+void record_rx_fini(struct record_rx *rx, struct cipher_engine *e)
+{
+	record_q_free(&rx->q);
+	pkt_chain_free(&rx->in);
+	ssh_dir_fini(&rx->dir, e);
+}
+
+uint32_t record_rx_room(const struct record_rx *rx)
+{
+	uint32_t most = 4 + rx->dir.packet_max + CIPHER_TAG_MAX;
+
+	return rx->in.len < most ? most - rx->in.len : 0;
+}
+
+/* Learns how long the record at the start of in is. 0, -EAGAIN, or what is wrong with it. */
+static int rx_peek(struct record_rx *rx, struct cipher_engine *e)
+{
+	uint8_t first[CIPHER_BLOCK_MAX];
+	uint32_t n = RTE_MIN(rx->in.len, (uint32_t)sizeof(first)), need;
+
+	if (n == 0 || !pkt_chain_read(&rx->in, 0, first, n))
+		return -EAGAIN;
+	return ssh_dir_peek(&rx->dir, e, first, n, &need, &rx->total);
+}
+
+/* Moves the whole record at the start of in to *ret, writable. 0 or -ENOMEM, nothing changed. */
+static int rx_cut(struct record_rx *rx, struct record_batch *b, struct pkt_chain *ret)
+{
+	int r;
+
+	pkt_chain_init(ret);
+	if (rx->total == rx->in.len) {
+		pkt_chain_join(ret, &rx->in);
+	} else {
+		r = pkt_chain_split(&rx->in, rx->total, ret, b->pools.data);
+		if (r < 0)
+			return r;
+	}
+	r = record_chain_own(ret, b->pools.data);
+	if (r < 0) {
+		pkt_chain_join(ret, &rx->in);
+		rx->in = *ret;
+	}
+	return r;
+}
+
+static int rx_gather_one(struct record_rx *rx, struct record_batch *b)
+{
+	struct record_slot *s;
+	struct record_meta *meta;
+	struct pkt_chain c;
+	int r;
+
+	if (rx->total == 0) {
+		r = rx_peek(rx, b->engine);
+		if (r < 0)
+			return r;
+	}
+	if (rx->in.len < rx->total)
+		return -EAGAIN;
+	s = record_batch_slot(b);
+	if (s == NULL)
+		return -ENOSPC;
+	r = rx_cut(rx, b, &c);
+	if (r < 0)
+		return r;
+
+	s->rx = rx;
+	s->tx = NULL;
+	s->first = c.head;
+	s->packet_bytes = rx->total - rx->dir.cipher.suite->tag_len;
+	record_batch_pieces(b, s, &c, s->packet_bytes);
+	pkt_chain_read(&c, s->packet_bytes, s->tag, rx->dir.cipher.suite->tag_len);
+	s->job.tag = s->tag;
+	s->job.user = s;
+	r = ssh_dir_prepare(&rx->dir, &s->job, s->packet_bytes);
+	rx->total = 0;
+	if (r < 0) {
+		pkt_chain_free(&c);
+		return r;
+	}
+
+	meta = record_meta(c.head);
+	*meta = (struct record_meta){.chain = c, .seqnr = s->job.seqnr, .result = -EINPROGRESS};
+	record_q_add(&rx->q, c.head);
+	record_batch_add(b, s);
+	return 0;
+}
+
+int record_rx_gather(struct record_rx *rx, struct record_batch *b, unsigned int max)
+{
+	unsigned int n = 0;
+
+	while (n < max && rx->err == 0) {
+		int r = rx_gather_one(rx, b);
+
+		if (r == -EAGAIN)
+			break;
+		if (r == -ENOSPC || r == -ENOMEM)
+			return n > 0 ? (int)n : r;
+		if (r < 0)
+			rx->err = r;
+		else
+			n++;
+	}
+	return (int)n;
+}
+
+/* The length of the payload once the tag was verified, or why the record is refused. */
+static int slot_result(const struct record_slot *s, const struct pkt_chain *c, uint32_t *ret_len)
+{
+	uint8_t head[SSH_RECORD_HEAD];
+
+	/* Which of its checks a record failed is the engine's secret: -EBADMSG is all. */
+	if (s->job.result == -EBADMSG)
+		return -SSH_E_MAC;
+	if (s->job.result != 0)
+		return -SSH_E_INTERNAL;
+	pkt_chain_read(c, 0, head, sizeof(head));
+	return ssh_dir_payload(&s->rx->dir, head, s->packet_bytes, ret_len);
+}
+
+unsigned int record_open(struct record_batch *b)
+{
+	unsigned int n = b->n;
+
+	if (n == 0)
+		return 0;
+	cipher_open_burst(b->engine, b->job, n);
+	for (unsigned int i = 0; i < n; i++) {
+		struct record_slot *s = &b->slot[i];
+		struct record_meta *meta = record_meta(s->first);
+
+		meta->result = slot_result(s, &meta->chain, &meta->payload_len);
+	}
+	record_batch_clear(b);
+	return n;
+}
+
+/*
+ * Takes head, padding and tag off the first record. Only here, at the head of the queue: the
+ * first mbuf may go, and with it the place of the meta.
+ */
+static void rx_strip(struct record_rx *rx)
+{
+	struct record_meta keep = *record_meta(rx->q.head);
+	bool last = rx->q.tail == rx->q.head;
+
+	rx->q.bytes -= keep.chain.len - keep.payload_len;
+	pkt_chain_trim_tail(&keep.chain, keep.chain.len - SSH_RECORD_HEAD - keep.payload_len);
+	pkt_chain_trim_head(&keep.chain, SSH_RECORD_HEAD);
+	keep.stripped = true;
+	rx->q.head = keep.chain.head;
+	if (last)
+		rx->q.tail = keep.chain.head;
+	*record_meta(rx->q.head) = keep;
+}
+
+int record_rx_front(struct record_rx *rx, const struct pkt_chain **ret, uint32_t *ret_seqnr)
+{
+	const struct record_meta *meta;
+
+	if (rx->q.head == NULL)
+		return rx->err < 0 ? rx->err : -EAGAIN;
+	meta = record_meta(rx->q.head);
+	if (meta->result < 0)
+		return meta->result == -EINPROGRESS ? -EAGAIN : meta->result;
+	if (!meta->stripped)
+		rx_strip(rx);
+	meta = record_meta(rx->q.head);
+	*ret = &meta->chain;
+	*ret_seqnr = meta->seqnr;
+	return 0;
+}
+
+void record_rx_pop(struct record_rx *rx, struct pkt_chain *ret)
+{
+	*ret = record_meta(record_q_take(&rx->q))->chain;
+}

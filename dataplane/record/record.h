@@ -1,0 +1,103 @@
+/*
+ * dataplane/record/record.h - carries SSH records over chains of mbufs, in batches.
+ *
+ * Source  RFC 4253 section 6; the rules themselves are ssh/record.h's.
+ * Units   bytes; a record is packet_length to tag.
+ * Lcore   the shard's.
+ * Memory  a record_rx and a record_tx are embedded in their connection; a batch belongs
+ *         to the shard. What waits in a queue is remembered in the private area of its
+ *         own first mbuf: a connection that moves nothing holds no buffer and no queue.
+ *
+ * Receive: bytes are appended to in; record_rx_gather() finds whole records, makes their
+ * mbufs writable and puts them into the batch; record_open() opens the batch in place, records
+ * of many connections at once; record_rx_front() releases payloads in the order of the
+ * connection, and only those whose tag was verified.
+ *
+ * Send: record_tx_push() queues payloads; record_tx_gather() gives them head, padding and
+ * room for the tag and puts them into the batch; record_seal() seals and appends what is
+ * ready to out.
+ *
+ * Between a gather and the record_open() or record_seal() that follows it the connection must
+ * stay, and its keys must not change.
+ */
+#ifndef SLUICE_DATAPLANE_RECORD_RECORD_H
+#define SLUICE_DATAPLANE_RECORD_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/pkt.h"
+#include "ssh/record.h"
+
+#define RECORD_HEAD_MAX 14 /* of a message header that record_tx_push() puts before a chain */
+
+/* Payloads in order. */
+struct record_q {
+	struct rte_mbuf *head, *tail;
+	uint32_t records;
+	uint32_t bytes;
+};
+
+void record_q_push(struct record_q *q, struct pkt_chain *payload, const void *head,
+		   uint32_t head_len);
+void record_q_join(struct record_q *dst, struct record_q *src);
+void record_q_free(struct record_q *q);
+
+/* Jobs and pieces of one burst; either for opening or for sealing. */
+struct record_batch;
+
+int record_batch_new(struct cipher_engine *engine, const struct pkt_pools *pools,
+		     struct record_batch **ret);
+void record_batch_free(struct record_batch *b); /* empty; NULL is fine */
+
+struct record_rx {
+	struct ssh_dir dir;
+	struct pkt_chain in; /* bytes as they came, from the start of a record */
+	uint32_t total;      /* of the record in begins with; 0: not known yet */
+	struct record_q q;   /* gathered: being opened, or opened and not yet released */
+	int err;             /* what is wrong behind the end of q */
+};
+
+void record_rx_init(struct record_rx *rx);
+void record_rx_fini(struct record_rx *rx, struct cipher_engine *e);
+
+/* The most bytes in may hold: one largest record. */
+uint32_t record_rx_room(const struct record_rx *rx);
+/*
+ * Puts whole records of in into the batch, at most max. Number of records. -ENOSPC: the batch is
+ * full (open it, come again); -ENOMEM: no mbuf (nothing is lost, come again later). A bad length
+ * is kept in err until everything before it was released (S-49).
+ */
+int record_rx_gather(struct record_rx *rx, struct record_batch *b, unsigned int max);
+/* Opens what was gathered. The batch is empty afterwards. Returns the number of records. */
+unsigned int record_open(struct record_batch *b);
+/*
+ * The first payload, still queued: *ret is for looking at. -EAGAIN: none; otherwise the error that
+ * ends the connection, again and again.
+ */
+int record_rx_front(struct record_rx *rx, const struct pkt_chain **ret, uint32_t *ret_seqnr);
+/* Takes the payload that record_rx_front() showed. */
+void record_rx_pop(struct record_rx *rx, struct pkt_chain *ret);
+
+struct record_tx {
+	struct ssh_dir dir;
+	struct record_q q;    /* payloads to be sealed */
+	struct pkt_chain out; /* sealed, in order, for the stream */
+	int err;              /* the cipher failed or the numbers ran out: nothing more goes out */
+};
+
+void record_tx_init(struct record_tx *tx);
+void record_tx_fini(struct record_tx *tx, struct cipher_engine *e);
+
+/*
+ * Queues a payload: head (at most RECORD_HEAD_MAX bytes, copied) and the chain behind
+ * it, which has at least one byte. Needs no memory.
+ */
+void record_tx_push(struct record_tx *tx, struct pkt_chain *payload, const void *head,
+		    uint32_t head_len);
+/* Number of records put into the batch; -ENOSPC and -ENOMEM as for receiving; or err. */
+int record_tx_gather(struct record_tx *tx, struct record_batch *b);
+/* Seals what was gathered and appends it to the out of each. */
+unsigned int record_seal(struct record_batch *b);
+
+#endif
