@@ -16,21 +16,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CIPHER_KEY_MAX	   64 /* chacha20-poly1305@openssh.com */
-#define CIPHER_IV_MAX	   16
+#define CIPHER_KEY_MAX     64 /* chacha20-poly1305@openssh.com */
+#define CIPHER_IV_MAX      16
 #define CIPHER_MAC_KEY_MAX 64
-#define CIPHER_TAG_MAX	   64
+#define CIPHER_TAG_MAX     64
 #define CIPHER_BLOCK_MAX   16
 #define CIPHER_PIECES_MAX  192 /* a 256 KiB record in MTU-sized pieces, and glue */
-#define CIPHER_BURST	   64
+#define CIPHER_BURST       64
 
 /* How a record is laid out under the cipher: what is encrypted, what is authenticated. */
 enum cipher_shape {
 	CIPHER_PLAIN = 1, /* before NEWKEYS: nothing encrypted, no tag */
-	CIPHER_AEAD,	  /* GCM: length in clear, is AAD */
-	CIPHER_CHAPOLY,	  /* length encrypted under its own key; tag over cipher text */
-	CIPHER_ETM,	  /* length in clear; MAC over seqnr || length || cipher text */
-	CIPHER_EAM,	  /* length encrypted; MAC over seqnr || plain text */
+	CIPHER_AEAD,      /* GCM: length in clear, is AAD */
+	CIPHER_CHAPOLY,   /* length encrypted under its own key; tag over cipher text */
+	CIPHER_ETM,       /* length in clear; MAC over seqnr || length || cipher text */
+	CIPHER_EAM,       /* length encrypted; MAC over seqnr || plain text */
 };
 
 /* A cipher together with its MAC: the one thing a direction of the record layer uses. */
@@ -63,8 +63,8 @@ struct cipher_state {
 };
 
 /* Key material has exactly the suite's lengths. 0 or -EINVAL. */
-int cipher_state_init(struct cipher_state *st, const struct cipher_suite *suite,
-		      const uint8_t *key, const uint8_t *iv, const uint8_t *mac_key);
+int cipher_state_init(struct cipher_state *st, const struct cipher_suite *suite, const uint8_t *key,
+		      const uint8_t *iv, const uint8_t *mac_key);
 void cipher_state_init_plain(struct cipher_state *st);
 
 struct cipher_engine; /* one per thread: ipsec-mb manager, OpenSSL contexts, scratch */
@@ -72,8 +72,7 @@ struct cipher_engine; /* one per thread: ipsec-mb manager, OpenSSL contexts, scr
 enum cipher_engine_kind { CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB, CIPHER_ENGINE_OPENSSL };
 
 /* scratch_len: the largest record chacha20-poly1305 may have to be gathered into. */
-int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len,
-		      struct cipher_engine **ret);
+int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct cipher_engine **ret);
 void cipher_engine_free(struct cipher_engine *e);
 
 /* Gives back what is expanded for st; it is expanded again on next use. */
@@ -95,9 +94,9 @@ struct cipher_job {
 	struct cipher_state *state;
 	struct cipher_piece *piece;
 	uint16_t n_pieces;
-	uint32_t len;	/* sum of the pieces */
+	uint32_t len;   /* sum of the pieces */
 	uint32_t seqnr; /* of this record */
-	uint8_t *tag;	/* suite->tag_len bytes: written by seal, read by open */
+	uint8_t *tag;   /* suite->tag_len bytes: written by seal, read by open */
 	/* Set by cipher_job_prepare(): */
 	uint8_t iv[CIPHER_IV_MAX];
 	int result; /* -EINPROGRESS, then 0 or -EBADMSG or another -errno */

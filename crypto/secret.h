@@ -11,7 +11,8 @@
 #include <stddef.h>
 
 void secret_wipe(void *p, size_t len);
-void *secret_new(size_t len); /* NULL: no memory */
+/* NULL: no memory, or more than RLIMIT_MEMLOCK. Takes whole pages: not for crowds. */
+void *secret_new(size_t len);
 void secret_free(void *p, size_t len);
 /* Constant time in len. */
 bool secret_equal(const void *a, const void *b, size_t len);

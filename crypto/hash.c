@@ -1,0 +1,68 @@
+/* crypto/hash.c - digests over pieces, by OpenSSL. */
+#include "crypto/hash.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include <openssl/evp.h>
+
+static const EVP_MD *hash_md(enum hash_alg alg)
+{
+	switch (alg) {
+	case HASH_SHA1:
+		return EVP_sha1();
+	case HASH_SHA256:
+		return EVP_sha256();
+	case HASH_SHA384:
+		return EVP_sha384();
+	case HASH_SHA512:
+		return EVP_sha512();
+	case HASH_MD5:
+		return EVP_md5();
+	}
+	return NULL;
+}
+
+size_t hash_len(enum hash_alg alg)
+{
+	switch (alg) {
+	case HASH_SHA1:
+		return 20;
+	case HASH_SHA256:
+		return 32;
+	case HASH_SHA384:
+		return 48;
+	case HASH_SHA512:
+		return 64;
+	case HASH_MD5:
+		return 16;
+	}
+	return 0;
+}
+
+static bool hash_update_all(EVP_MD_CTX *ctx, const struct hash_piece *piece, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (piece[i].len > 0 && EVP_DigestUpdate(ctx, piece[i].p, piece[i].len) != 1)
+			return false;
+	return true;
+}
+
+int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out)
+{
+	const EVP_MD *md = hash_md(alg);
+	unsigned int len = 0;
+	EVP_MD_CTX *ctx;
+	int r = -EIO;
+
+	if (md == NULL)
+		return -EINVAL;
+	ctx = EVP_MD_CTX_new();
+	if (ctx == NULL)
+		return -ENOMEM;
+	if (EVP_DigestInit_ex(ctx, md, NULL) == 1 && hash_update_all(ctx, piece, n) &&
+	    EVP_DigestFinal_ex(ctx, out, &len) == 1 && len == hash_len(alg))
+		r = 0;
+	EVP_MD_CTX_free(ctx);
+	return r;
+}

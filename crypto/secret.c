@@ -1,0 +1,72 @@
+/* crypto/secret.c - memory that holds secrets, and where randomness comes from. */
+#include "crypto/secret.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <openssl/crypto.h>
+
+void secret_wipe(void *p, size_t len)
+{
+	if (len > 0)
+		OPENSSL_cleanse(p, len);
+}
+
+/*
+ * A mapping of its own: a page that is locked and left out of core dumps is shared with
+ * nothing else. Not locking is failing: a secret on a swap device outlives its wipe.
+ */
+void *secret_new(size_t len)
+{
+	void *p;
+
+	if (len == 0)
+		len = 1;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (mlock(p, len) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
+		munmap(p, len);
+		return NULL;
+	}
+	return p;
+}
+
+void secret_free(void *p, size_t len)
+{
+	if (p == NULL)
+		return;
+	if (len == 0)
+		len = 1;
+	secret_wipe(p, len);
+	munmap(p, len);
+}
+
+bool secret_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}
+
+/*
+ * The kernel's generator itself, not a generator in this process that was seeded from it:
+ * a fork or a restored machine image never repeats what it gave (S-66).
+ */
+int crypto_random(void *buf, size_t len)
+{
+	uint8_t *p = buf;
+
+	while (len > 0) {
+		ssize_t n = getrandom(p, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || (size_t)n > len)
+			return -EIO;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}

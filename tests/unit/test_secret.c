@@ -1,0 +1,100 @@
+/* tests/unit/test_secret.c - memory that holds secrets, and the system's randomness. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "crypto/secret.h"
+
+Test(secret, new_is_zeroed)
+{
+	uint8_t *p = secret_new(5000);
+
+	cr_assert_not_null(p);
+	for (size_t i = 0; i < 5000; i++)
+		cr_assert_eq(p[i], 0);
+	secret_free(p, 5000);
+}
+
+Test(secret, new_of_nothing_can_be_freed)
+{
+	void *p = secret_new(0);
+
+	cr_expect_not_null(p);
+	secret_free(p, 0);
+	secret_free(NULL, 100);
+}
+
+/* What the kernel says of the mapping: locked (lo) and not in core dumps (dd). */
+Test(secret, new_is_locked_and_not_dumped)
+{
+	uint8_t *p = secret_new(100);
+	char line[512], want[32];
+	bool inside = false, seen = false;
+	FILE *f = fopen("/proc/self/smaps", "r");
+
+	cr_assert_not_null(p);
+	cr_assert_not_null(f);
+	snprintf(want, sizeof(want), "%lx-", (unsigned long)p);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, want, strlen(want)) == 0)
+			inside = true;
+		if (inside && strncmp(line, "VmFlags:", 8) == 0) {
+			cr_expect_not_null(strstr(line, " lo"));
+			cr_expect_not_null(strstr(line, " dd"));
+			seen = true;
+			break;
+		}
+	}
+	cr_expect(seen);
+	fclose(f);
+	secret_free(p, 100);
+}
+
+Test(secret, more_than_may_be_locked_is_refused)
+{
+	struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_MEMLOCK, &none) < 0 || (geteuid() == 0 && setuid(65534) < 0))
+		cr_skip_test("limits cannot be set here");
+	cr_expect_null(secret_new(100));
+}
+
+Test(secret, wipe_wipes)
+{
+	uint8_t p[33];
+
+	memset(p, 0xaa, sizeof(p));
+	secret_wipe(p, 32);
+	for (int i = 0; i < 32; i++)
+		cr_expect_eq(p[i], 0);
+	cr_expect_eq(p[32], 0xaa);
+	secret_wipe(NULL, 0);
+}
+
+Test(secret, equal_looks_at_every_byte)
+{
+	uint8_t a[16] = {0}, b[16] = {0};
+
+	cr_expect(secret_equal(a, b, 16));
+	for (int i = 0; i < 16; i++) {
+		b[i] = 0x80;
+		cr_expect_not(secret_equal(a, b, 16));
+		b[i] = 0;
+	}
+	cr_expect(secret_equal(a, "x", 0));
+}
+
+Test(secret, random_is_not_the_same_twice)
+{
+	uint8_t a[1000] = {0}, b[1000] = {0};
+
+	cr_assert_eq(crypto_random(a, sizeof(a)), 0);
+	cr_assert_eq(crypto_random(b, sizeof(b)), 0);
+	cr_expect_arr_neq(a, b, sizeof(a));
+	cr_expect_arr_neq(a + 980, b + 980, 20); /* filled to the end */
+}
