@@ -25,7 +25,8 @@ struct kex_method {
 };
 
 const struct kex_method *kex_method_find(const char *name);
-const char *kex_method_name_at(unsigned int i); /* in our order of preference; NULL behind the last */
+const char *
+kex_method_name_at(unsigned int i); /* in our order of preference; NULL behind the last */
 
 struct kex_key; /* the initiator's ephemeral key */
 

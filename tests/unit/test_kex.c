@@ -1,0 +1,137 @@
+/* tests/unit/test_kex.c - curve25519-sha256: vectors, both roles, refusals. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+#include "crypto/kex.h"
+
+static const struct kex_method *method(void)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+
+	cr_assert_not_null(m);
+	return m;
+}
+
+Test(kex, knows_both_names_and_no_other)
+{
+	static const char *const unknown[] = {"", "curve25519", "curve25519-sha256@libssh.or",
+					      "kex-strict-s-v00@openssh.com", "ext-info-c"};
+
+	cr_expect_str_eq(kex_method_name_at(0), "curve25519-sha256");
+	cr_expect_str_eq(kex_method_name_at(1), "curve25519-sha256@libssh.org");
+	cr_expect_null(kex_method_name_at(2));
+	for (unsigned int i = 0; kex_method_name_at(i) != NULL; i++)
+		cr_expect_str_eq(kex_method_find(kex_method_name_at(i))->name,
+				 kex_method_name_at(i));
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		cr_expect_null(kex_method_find(unknown[i]), "%s", unknown[i]);
+}
+
+Test(kex, both_sides_get_the_same_secret)
+{
+	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
+	uint8_t c_secret[KEX_SECRET_MAX], s_secret[KEX_SECRET_MAX];
+	size_t c_len = 0, s_len = 0, c_secret_len = 0, s_secret_len = 0;
+	struct kex_key *k = NULL;
+
+	cr_assert_eq(kex_init(method(), &k, c_pub, &c_len), 0);
+	cr_assert_eq(kex_respond(method(), c_pub, c_len, s_pub, &s_len, s_secret, &s_secret_len),
+		     0);
+	cr_assert_eq(kex_finish(method(), k, s_pub, s_len, c_secret, &c_secret_len), 0);
+	cr_expect_eq(c_len, 32);
+	cr_expect_eq(s_len, 32);
+	cr_expect_eq(c_secret_len, 32);
+	cr_expect_eq(s_secret_len, 32);
+	cr_expect_arr_eq(c_secret, s_secret, 32);
+	kex_key_free(k);
+}
+
+Test(kex, ephemeral_keys_do_not_repeat)
+{
+	uint8_t pub[2][KEX_PUBLIC_MAX];
+	size_t len;
+
+	for (int i = 0; i < 2; i++) {
+		struct kex_key *k = NULL;
+
+		cr_assert_eq(kex_init(method(), &k, pub[i], &len), 0);
+		kex_key_free(k);
+	}
+	cr_expect_arr_neq(pub[0], pub[1], 32);
+}
+
+Test(kex, responder_refuses_every_other_length)
+{
+	static uint8_t peer[1025] = {9};
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 7, secret_len = 7;
+
+	for (size_t n = 0; n < sizeof(peer); n++)
+		cr_expect_eq(kex_respond(method(), peer, n, pub, &len, secret, &secret_len),
+			     n == 32 ? 0 : -EBADMSG, "%zu", n);
+}
+
+Test(kex, initiator_refuses_every_other_length)
+{
+	static uint8_t peer[1025] = {9};
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 7;
+	struct kex_key *k = NULL;
+
+	cr_assert_eq(kex_init(method(), &k, pub, &len), 0);
+	for (size_t n = 0; n < sizeof(peer); n++)
+		cr_expect_eq(kex_finish(method(), k, peer, n, secret, &secret_len),
+			     n == 32 ? 0 : -EBADMSG, "%zu", n);
+	kex_key_free(k);
+}
+
+/*
+ * The points of small order of Curve25519 and its twist, and their other spellings (values
+ * from https://cr.yp.to/ecdh.html, "validate"): the shared secret is all zero.
+ */
+static const uint8_t low_order[][32] = {
+	{0},
+	{1},
+	{0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
+	 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+	 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00},
+	{0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1,
+	 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c,
+	 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57},
+	{0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+	{0xed, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+	{0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f},
+	/* Bit 255 is not looked at (RFC 7748 section 5). */
+	{0xee, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+};
+
+Test(kex, refuses_values_that_make_an_all_zero_secret)
+{
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 0;
+	struct kex_key *k = NULL;
+
+	cr_assert_eq(kex_init(method(), &k, pub, &len), 0);
+	for (size_t i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
+		cr_expect_eq(
+			kex_respond(method(), low_order[i], 32, pub, &len, secret, &secret_len),
+			-EBADMSG, "%zu", i);
+		cr_expect_eq(kex_finish(method(), k, low_order[i], 32, secret, &secret_len),
+			     -EBADMSG, "%zu", i);
+	}
+	kex_key_free(k);
+}
+
+Test(kex, free_takes_null)
+{
+	kex_key_free(NULL);
+}
