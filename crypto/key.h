@@ -41,7 +41,10 @@ const char *key_sig_alg_at(unsigned int i);
 /* The n-th signature algorithm that fits this key, best first; NULL behind the last. */
 const char *key_sig_alg_of(const struct key *k, unsigned int n);
 
-/* The signature blob (string algorithm, string signature). sig_alg must fit. */
+/*
+ * The signature blob (string algorithm, string signature); ret_sig has room for KEY_SIG_MAX.
+ * -EINVAL: sig_alg does not fit or the key is public only.
+ */
 int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size_t len,
 	     uint8_t *ret_sig, size_t *ret_len) __attribute__((warn_unused_result));
 /* 0 only when the blob names sig_alg, fits the key and verifies; otherwise -EBADMSG. */
@@ -51,7 +54,7 @@ int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, siz
 /*
  * OpenSSH private key (openssh-key-v1, unencrypted or with a passphrase: bcrypt is a later
  * step, -ENOTSUP), or PEM as OpenSSL reads it. Signs and verifies once: a damaged key fails
- * here. -EACCES when the file is readable by others.
+ * here (-EBADMSG). -EACCES when group or others may do anything with the file.
  */
 int key_file_load(const char *path, struct key **ret) __attribute__((warn_unused_result));
 int key_private_parse(const uint8_t *text, size_t len, struct key **ret)
@@ -64,7 +67,10 @@ void key_free(struct key *k); /* wipes; NULL is fine */
 /* Makes a new key of a type ("ssh-ed25519", …; bits for RSA): tests, first start. */
 int key_generate(const char *type, unsigned int bits, struct key **ret)
 	__attribute__((warn_unused_result));
-/* The private key in openssh-key-v1, unencrypted. *ret_len in: size of buf. */
+/*
+ * The private key in openssh-key-v1, unencrypted. *ret_len in: size of buf; out: length of
+ * the text, behind which a NUL stands. -ENOBUFS: too small.
+ */
 int key_private_build(const struct key *k, const char *comment, char *buf, size_t *ret_len)
 	__attribute__((warn_unused_result));
 

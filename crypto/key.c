@@ -1,0 +1,187 @@
+/* crypto/key.c - public keys: blobs, lines, fingerprints, and the table of types. */
+#include "crypto/key.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+
+#include "crypto/base64.h"
+#include "crypto/hash.h"
+#include "crypto/key_internal.h"
+#include "crypto/secret.h"
+
+static const struct key_type *const types[] = {
+	&key_type_ed25519,
+	&key_type_ecdsa_p256,
+	&key_type_rsa,
+};
+
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+
+const struct key_type *key_type_at(unsigned int i)
+{
+	return i < N_TYPES ? types[i] : NULL;
+}
+
+const struct key_type *key_type_find(struct blob_str name)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		if (blob_str_is(name, types[i]->name))
+			return types[i];
+	return NULL;
+}
+
+int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w)
+{
+	uint8_t buf[KEY_BLOB_MAX];
+	BIGNUM *bn = NULL;
+	int len, r = -EIO;
+
+	if (EVP_PKEY_get_bn_param(pkey, param, &bn) != 1)
+		return -EIO;
+	len = BN_num_bytes(bn);
+	if (len > 0 && (size_t)len <= sizeof(buf) && BN_bn2bin(bn, buf) == len) {
+		blob_wr_mpint(w, buf, (size_t)len);
+		secret_wipe(buf, (size_t)len);
+		r = 0;
+	}
+	BN_clear_free(bn);
+	return r;
+}
+
+int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
+{
+	struct blob_rd r = blob_rd_init(blob, len);
+	struct key *k;
+	int err;
+
+	if (len > KEY_BLOB_MAX)
+		return -EBADMSG;
+	k = calloc(1, sizeof(*k));
+	if (k == NULL)
+		return -ENOMEM;
+	k->type = key_type_find(blob_rd_str(&r));
+	err = r.bad ? -EBADMSG : -ENOTSUP;
+	if (k->type != NULL)
+		err = k->type->public_parse(&r, &k->pkey);
+	if (err < 0) {
+		ERR_clear_error();
+		key_free(k);
+		return err;
+	}
+	memcpy(k->blob, blob, len);
+	k->blob_len = len;
+	*ret = k;
+	return 0;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* The next word of a line; empty at its end. */
+static struct blob_str line_word(const char **p, const char *end)
+{
+	const char *start;
+
+	while (*p < end && is_blank(**p))
+		(*p)++;
+	start = *p;
+	while (*p < end && !is_blank(**p))
+		(*p)++;
+	return (struct blob_str){(const uint8_t *)start, (size_t)(*p - start)};
+}
+
+int key_public_line_parse(const char *line, size_t len, struct key **ret)
+{
+	const char *p = line, *end = line + len;
+	struct blob_str type = line_word(&p, end);
+	struct blob_str text = line_word(&p, end);
+	uint8_t blob[KEY_BLOB_MAX];
+	struct key *k = NULL;
+	size_t blob_len = 0;
+	int r;
+
+	if (text.len == 0 || memchr(text.p, '\n', text.len) != NULL)
+		return -EBADMSG;
+	r = base64_decode((const char *)text.p, text.len, blob, sizeof(blob), &blob_len);
+	if (r < 0)
+		return -EBADMSG;
+	r = key_blob_parse(blob, blob_len, &k);
+	if (r < 0)
+		return r;
+	/* The word before the key must not say another thing than the key itself (S-34). */
+	if (!blob_str_is(type, k->type->name)) {
+		key_free(k);
+		return -EBADMSG;
+	}
+	*ret = k;
+	return 0;
+}
+
+void key_free(struct key *k)
+{
+	if (k == NULL)
+		return;
+	EVP_PKEY_free(k->pkey); /* wipes the private numbers */
+	free(k);
+}
+
+const uint8_t *key_blob(const struct key *k, size_t *ret_len)
+{
+	*ret_len = k->blob_len;
+	return k->blob;
+}
+
+const char *key_type(const struct key *k)
+{
+	return k->type->name;
+}
+
+const char *key_log_type(const struct key *k)
+{
+	return k->type->log_name;
+}
+
+bool key_is_private(const struct key *k)
+{
+	return k->is_private;
+}
+
+bool key_equal(const struct key *a, const struct key *b)
+{
+	return a->blob_len == b->blob_len && memcmp(a->blob, b->blob, a->blob_len) == 0;
+}
+
+unsigned int key_bits(const struct key *k)
+{
+	/* OpenSSL says 253 for Ed25519; everyone else calls it 256. */
+	if (k->type == &key_type_ed25519)
+		return 256;
+	return (unsigned int)EVP_PKEY_get_bits(k->pkey);
+}
+
+int key_fingerprint(const struct key *k, char *buf, size_t size)
+{
+	struct hash_piece piece = {k->blob, k->blob_len};
+	uint8_t digest[HASH_LEN_MAX];
+	char text[64];
+	size_t n;
+	int r;
+
+	r = hash_digest(HASH_SHA256, &piece, 1, digest);
+	if (r < 0)
+		return r;
+	n = base64_len(hash_len(HASH_SHA256));
+	base64_encode(digest, hash_len(HASH_SHA256), text);
+	while (n > 0 && text[n - 1] == '=')
+		n--;
+	if ((size_t)snprintf(NULL, 0, "SHA256:%.*s", (int)n, text) >= size)
+		return -ENOBUFS;
+	snprintf(buf, size, "SHA256:%.*s", (int)n, text);
+	return 0;
+}

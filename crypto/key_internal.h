@@ -1,0 +1,65 @@
+/*
+ * crypto/key_internal.h - what the files of keys share: the table of key types.
+ *
+ * A type is one file, key_<type>.c, with one struct key_type; key.c lists them.
+ */
+#ifndef SLUICE_CRYPTO_KEY_INTERNAL_H
+#define SLUICE_CRYPTO_KEY_INTERNAL_H
+
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+
+#include "crypto/blob.h"
+#include "crypto/key.h"
+
+/* RSA 16384 in openssh-key-v1: twice n, d, and three numbers of half the length. */
+#define KEY_PRIVATE_MAX (16 * 1024)
+
+struct key_type {
+	const char *name;
+	const char *log_name;
+
+	/* The fields behind the type's name in a public blob. */
+	int (*public_parse)(struct blob_rd *r, EVP_PKEY **ret);
+	/* A public blob, name and all, of a key however it was read. */
+	int (*public_build)(EVP_PKEY *pkey, struct blob_wr *w);
+	/* The fields behind the type's name in openssh-key-v1, up to the comment. */
+	int (*private_parse)(struct blob_rd *r, EVP_PKEY **ret);
+	int (*private_build)(EVP_PKEY *pkey, struct blob_wr *w);
+	/* Whether a key that OpenSSL read from PEM is of this type. */
+	bool (*is)(EVP_PKEY *pkey);
+	int (*generate)(unsigned int bits, EVP_PKEY **ret);
+
+	/*
+	 * Between the signature that OpenSSL makes (raw) and the one in the blob. In the
+	 * direction of the wire the result is at most KEY_SIG_MAX bytes, as is raw's.
+	 */
+	int (*sig_to_wire)(const uint8_t *raw, size_t raw_len, struct blob_wr *w);
+	int (*sig_from_wire)(EVP_PKEY *pkey, struct blob_str sig, uint8_t *raw, size_t *ret_len);
+};
+
+extern const struct key_type key_type_ed25519;
+extern const struct key_type key_type_ecdsa_p256;
+extern const struct key_type key_type_rsa;
+
+struct key {
+	const struct key_type *type;
+	EVP_PKEY *pkey;
+	bool is_private;
+	size_t blob_len;
+	uint8_t blob[KEY_BLOB_MAX];
+};
+
+/*
+ * Takes a private pkey and makes a key of it, after it has shown that it signs what its own
+ * public half verifies. -EBADMSG: it does not; -ENOTSUP: bounds. pkey is taken either way.
+ */
+int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **ret);
+
+const struct key_type *key_type_find(struct blob_str name);
+const struct key_type *key_type_at(unsigned int i); /* NULL behind the last */
+
+/* Writes a number of the key as an mpint; secret numbers leave nothing behind. */
+int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w);
+
+#endif
