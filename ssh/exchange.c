@@ -1,0 +1,99 @@
+/* ssh/exchange.c - see exchange.h. */
+#include "ssh/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "crypto/secret.h"
+
+size_t ssh_exchange_k(const struct kex_method *m, const uint8_t *secret, size_t len,
+		      uint8_t ret_k[SSH_K_MAX])
+{
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, ret_k, SSH_K_MAX);
+	/* Hybrid methods hash their K as a string; the others as RFC 4251's mpint. */
+	if (m->k_form == KEX_K_STRING)
+		ssh_wr_str(&w, (struct ssh_str){secret, (uint32_t)len});
+	else
+		ssh_wr_mpint(&w, secret, len);
+	return ssh_wr_done(&w);
+}
+
+int ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x, const uint8_t *k,
+		      size_t k_len, uint8_t *ret_h)
+{
+	const struct ssh_str part[] = {x->v_c, x->v_s, x->i_c, x->i_s, x->k_s, x->q_c, x->q_s};
+	enum { PARTS = sizeof(part) / sizeof(part[0]) };
+	struct hash_piece piece[2 * PARTS + 1];
+	uint8_t length[PARTS][4];
+	struct ssh_wr w;
+
+	for (int i = 0; i < PARTS; i++) {
+		ssh_wr_init(&w, length[i], sizeof(length[i]));
+		ssh_wr_u32(&w, part[i].len);
+		piece[2 * i] = (struct hash_piece){length[i], sizeof(length[i])};
+		piece[2 * i + 1] = (struct hash_piece){part[i].p, part[i].len};
+	}
+	piece[2 * PARTS] = (struct hash_piece){k, k_len};
+	return hash_digest(m->hash, piece, 2 * PARTS + 1, ret_h);
+}
+
+/*
+ * K1 = HASH(K || H || X || session_id), K2 = HASH(K || H || K1),
+ * K3 = HASH(K || H || K1 || K2), …; key = K1 || K2 || K3 || …
+ */
+int ssh_exchange_derive(const struct kex_method *m, const uint8_t *k, size_t k_len,
+			const uint8_t *h, char letter, struct ssh_str session_id, uint8_t *ret,
+			size_t len)
+{
+	size_t hlen = hash_len(m->hash), have = 0;
+	/* Room for the longest key, made of whole hashes. */
+	uint8_t out[CIPHER_KEY_MAX + HASH_LEN_MAX];
+	int r = 0;
+
+	if (len > CIPHER_KEY_MAX)
+		return -EINVAL;
+	while (r == 0 && have < len) {
+		const struct hash_piece first[] = {
+			{k, k_len}, {h, hlen}, {&letter, 1}, {session_id.p, session_id.len}};
+		const struct hash_piece more[] = {{k, k_len}, {h, hlen}, {out, have}};
+
+		r = have == 0 ? hash_digest(m->hash, first, 4, out)
+			      : hash_digest(m->hash, more, 3, out + have);
+		have += hlen;
+	}
+	if (r == 0)
+		memcpy(ret, out, len);
+	secret_wipe(out, sizeof(out));
+	return r;
+}
+
+int ssh_exchange_keys(const struct kex_method *m, const uint8_t *k, size_t k_len, const uint8_t *h,
+		      struct ssh_str session_id, const struct cipher_suite *const suite[2],
+		      struct ssh_keys *ret)
+{
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	for (int i = 0; r == 0 && i < 2; i++) {
+		struct ssh_dir_keys *d = &ret->dir[i];
+
+		r = ssh_exchange_derive(m, k, k_len, h, (char)('A' + i), session_id, d->iv,
+					suite[i]->iv_len);
+		if (r == 0)
+			r = ssh_exchange_derive(m, k, k_len, h, (char)('C' + i), session_id, d->key,
+						suite[i]->key_len);
+		if (r == 0)
+			r = ssh_exchange_derive(m, k, k_len, h, (char)('E' + i), session_id,
+						d->mac_key, suite[i]->mac_key_len);
+	}
+	if (r < 0)
+		ssh_keys_wipe(ret);
+	return r;
+}
+
+void ssh_keys_wipe(struct ssh_keys *keys)
+{
+	secret_wipe(keys, sizeof(*keys));
+}
