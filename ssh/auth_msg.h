@@ -1,0 +1,62 @@
+/*
+ * ssh/auth_msg.h - messages of user authentication, read and written.
+ *
+ * Source  RFC 4252, RFC 8332.
+ *
+ * Readers stand behind the message number, writers write whole payloads. Strings are views.
+ */
+#ifndef SLUICE_SSH_AUTH_MSG_H
+#define SLUICE_SSH_AUTH_MSG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ssh/wire.h"
+
+struct ssh_userauth_request {
+	struct ssh_str user, service, method;
+	struct ssh_str rest; /* specific to the method */
+};
+
+struct ssh_userauth_password {
+	bool change;
+	struct ssh_str password, new_password;
+};
+
+struct ssh_userauth_publickey {
+	bool has_signature; /* false: would this key do? */
+	struct ssh_str sig_alg, blob;
+	struct ssh_str signature;
+};
+
+struct ssh_userauth_failure {
+	struct ssh_str methods; /* that can continue */
+	bool partial_success;
+};
+
+struct ssh_userauth_pk_ok {
+	struct ssh_str sig_alg, blob;
+};
+
+int ssh_userauth_request_parse(struct ssh_rd *r, struct ssh_userauth_request *ret);
+/* Of a request's rest. */
+int ssh_userauth_password_parse(struct ssh_str rest, struct ssh_userauth_password *ret);
+int ssh_userauth_publickey_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret);
+int ssh_userauth_failure_parse(struct ssh_rd *r, struct ssh_userauth_failure *ret);
+int ssh_userauth_pk_ok_parse(struct ssh_rd *r, struct ssh_userauth_pk_ok *ret);
+int ssh_userauth_banner_parse(struct ssh_rd *r, struct ssh_str *ret_text);
+
+void ssh_userauth_request_build(struct ssh_wr *w, const struct ssh_userauth_request *m);
+/* Behind a request whose rest is empty. A publickey's signature is left out when it is empty. */
+void ssh_userauth_password_build(struct ssh_wr *w, const struct ssh_userauth_password *m);
+void ssh_userauth_publickey_build(struct ssh_wr *w, const struct ssh_userauth_publickey *m);
+void ssh_userauth_failure_build(struct ssh_wr *w, const char *methods, bool partial_success);
+void ssh_userauth_pk_ok_build(struct ssh_wr *w, const struct ssh_userauth_pk_ok *m);
+
+/*
+ * What a publickey signature is over (RFC 4252 section 7): the session id and the request's
+ * own bytes from its message number to the signature.
+ */
+void ssh_userauth_signed_build(struct ssh_wr *w, struct ssh_str session_id, struct ssh_str request);
+
+#endif

@@ -1,0 +1,115 @@
+/* ssh/trans_msg.c - see trans_msg.h. */
+#include "ssh/trans_msg.h"
+
+#include "ssh/err.h"
+#include "ssh/msg.h"
+
+#define EXT_SERVER_SIG_ALGS "server-sig-algs"
+
+int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret)
+{
+	uint32_t reason = ssh_rd_u32(r);
+	struct ssh_str text = ssh_rd_str(r);
+
+	ssh_rd_str(r); /* language tag */
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret = (struct ssh_disconnect_msg){reason, text};
+	return 0;
+}
+
+int ssh_service_parse(struct ssh_rd *r, struct ssh_str *ret_name)
+{
+	struct ssh_str name = ssh_rd_str(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret_name = name;
+	return 0;
+}
+
+int ssh_ecdh_init_parse(struct ssh_rd *r, struct ssh_str *ret_q_c)
+{
+	struct ssh_str q_c = ssh_rd_str(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret_q_c = q_c;
+	return 0;
+}
+
+int ssh_ecdh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret)
+{
+	struct ssh_str k_s = ssh_rd_str(r);
+	struct ssh_str q_s = ssh_rd_str(r);
+	struct ssh_str signature = ssh_rd_str(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret = (struct ssh_ecdh_reply){k_s, q_s, signature};
+	return 0;
+}
+
+int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret)
+{
+	struct ssh_ext_info m = {0};
+	uint32_t n = ssh_rd_u32(r);
+
+	if (n > SSH_EXTENSIONS_MAX)
+		return -SSH_E_FORMAT;
+	for (uint32_t i = 0; i < n; i++) {
+		struct ssh_str name = ssh_rd_str(r);
+		struct ssh_str value = ssh_rd_str(r);
+
+		if (ssh_str_eq(name, EXT_SERVER_SIG_ALGS)) {
+			m.has_server_sig_algs = true;
+			m.server_sig_algs = value;
+		}
+	}
+	if (!ssh_rd_done(r) || m.server_sig_algs.len > SSH_SIG_ALGS_MAX)
+		return -SSH_E_FORMAT;
+	*ret = m;
+	return 0;
+}
+
+void ssh_disconnect_build(struct ssh_wr *w, uint32_t reason, const char *text)
+{
+	ssh_wr_u8(w, SSH_MSG_DISCONNECT);
+	ssh_wr_u32(w, reason);
+	ssh_wr_cstr(w, text);
+	ssh_wr_cstr(w, "");
+}
+
+void ssh_unimplemented_build(struct ssh_wr *w, uint32_t seqnr)
+{
+	ssh_wr_u8(w, SSH_MSG_UNIMPLEMENTED);
+	ssh_wr_u32(w, seqnr);
+}
+
+void ssh_service_build(struct ssh_wr *w, uint8_t msg, const char *name)
+{
+	ssh_wr_u8(w, msg);
+	ssh_wr_cstr(w, name);
+}
+
+void ssh_ecdh_init_build(struct ssh_wr *w, struct ssh_str q_c)
+{
+	ssh_wr_u8(w, SSH_MSG_KEX_ECDH_INIT);
+	ssh_wr_str(w, q_c);
+}
+
+void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m)
+{
+	ssh_wr_u8(w, SSH_MSG_KEX_ECDH_REPLY);
+	ssh_wr_str(w, m->k_s);
+	ssh_wr_str(w, m->q_s);
+	ssh_wr_str(w, m->signature);
+}
+
+void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs)
+{
+	ssh_wr_u8(w, SSH_MSG_EXT_INFO);
+	ssh_wr_u32(w, 1);
+	ssh_wr_cstr(w, EXT_SERVER_SIG_ALGS);
+	ssh_wr_cstr(w, server_sig_algs);
+}

@@ -1,0 +1,50 @@
+/*
+ * ssh/trans_msg.h - messages of the transport layer but KEXINIT, read and written.
+ *
+ * Source  RFC 4253 sections 10 and 11, RFC 5656 section 4, RFC 8308.
+ *
+ * Readers stand behind the message number, writers write whole payloads. Strings are views.
+ */
+#ifndef SLUICE_SSH_TRANS_MSG_H
+#define SLUICE_SSH_TRANS_MSG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ssh/wire.h"
+
+#define SSH_SERVICE_USERAUTH   "ssh-userauth"
+#define SSH_SERVICE_CONNECTION "ssh-connection"
+#define SSH_EXTENSIONS_MAX     32   /* of one EXT_INFO */
+#define SSH_SIG_ALGS_MAX       2048 /* of a server-sig-algs list */
+
+struct ssh_disconnect_msg {
+	uint32_t reason;
+	struct ssh_str text;
+};
+
+struct ssh_ecdh_reply {
+	struct ssh_str k_s, q_s, signature;
+};
+
+struct ssh_ext_info {
+	bool has_server_sig_algs;
+	struct ssh_str server_sig_algs;
+};
+
+int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret);
+/* SERVICE_REQUEST and SERVICE_ACCEPT. */
+int ssh_service_parse(struct ssh_rd *r, struct ssh_str *ret_name);
+int ssh_ecdh_init_parse(struct ssh_rd *r, struct ssh_str *ret_q_c);
+int ssh_ecdh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret);
+/* Extensions that are not known are skipped, RFC 8308 section 2.5. */
+int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret);
+
+void ssh_disconnect_build(struct ssh_wr *w, uint32_t reason, const char *text);
+void ssh_unimplemented_build(struct ssh_wr *w, uint32_t seqnr);
+void ssh_service_build(struct ssh_wr *w, uint8_t msg, const char *name);
+void ssh_ecdh_init_build(struct ssh_wr *w, struct ssh_str q_c);
+void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m);
+void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs);
+
+#endif
