@@ -254,5 +254,7 @@ bool ssh_brain_authenticated(const struct ssh_brain *b);
 /* Client: server-sig-algs as EXT_INFO named them; NULL: none came. */
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
+/* Messages dropped without effect: unsolicited replies, late authentication requests (S-16). */
+uint64_t ssh_brain_drops(const struct ssh_brain *b);
 
 #endif

@@ -1,0 +1,361 @@
+/*
+ * ssh/auth_client.c - user authentication, client role.
+ *
+ * Source  RFC 4252, RFC 8308, RFC 8332.
+ *
+ * One request at a time: what the server says is believed only as the answer to one (S-04).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/passwd.h"
+#include "crypto/secret.h"
+#include "ssh/auth_msg.h"
+#include "ssh/internal.h"
+#include "ssh/trans_msg.h"
+
+#define BANNER_MAX 8192 /* of a banner handed up: longer is cut */
+
+int auth_client_init(struct ssh_brain *b, const char *user)
+{
+	if (user == NULL || strlen(user) > SSH_USER_MAX)
+		return -EINVAL;
+	strcpy(b->cli.user, user);
+	return 0;
+}
+
+static void signing_drop(struct auth_client *a)
+{
+	free(a->signing);
+	a->signing = NULL;
+	a->key = NULL;
+}
+
+void auth_client_fini(struct ssh_brain *b)
+{
+	signing_drop(&b->cli);
+	free(b->cli.server_sig_algs);
+}
+
+int auth_client_begin(struct ssh_brain *b)
+{
+	struct ssh_wr w;
+	int r = send_begin(b, &w, 64);
+
+	if (r < 0)
+		return r;
+	ssh_service_build(&w, SSH_MSG_SERVICE_REQUEST, SSH_SERVICE_USERAUTH);
+	b->cli.service_asked = true;
+	return send_end(b, &w);
+}
+
+int auth_client_ext_info(struct ssh_brain *b, struct ssh_str server_sig_algs)
+{
+	struct auth_client *a = &b->cli;
+
+	if (server_sig_algs.len > 0 && memchr(server_sig_algs.p, '\0', server_sig_algs.len) != NULL)
+		return -SSH_E_FORMAT;
+	free(a->server_sig_algs);
+	a->server_sig_algs = strndup((const char *)server_sig_algs.p, server_sig_algs.len);
+	return a->server_sig_algs != NULL ? 0 : -SSH_E_MEMORY;
+}
+
+static int ask_login(struct ssh_brain *b)
+{
+	struct ssh_act *act = act_push(b, SSH_ACT_LOGIN, 0);
+
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	ask_open(b, &b->auth_ask, act);
+	return 0;
+}
+
+/* What the server says -------------------------------------------------------------- */
+
+static int input_accept(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct ssh_str name;
+	int e = ssh_service_parse(r, &name);
+
+	if (e < 0)
+		return e;
+	if (!b->cli.service_asked)
+		return -SSH_E_PROTO;
+	if (!ssh_str_eq(name, SSH_SERVICE_USERAUTH))
+		return -SSH_E_SERVICE;
+	b->phase.svc = SSH_SVC_AUTH;
+	return ask_login(b);
+}
+
+static int input_failure(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct auth_client *a = &b->cli;
+	struct ssh_userauth_failure m;
+	int e = ssh_userauth_failure_parse(r, &m);
+
+	if (e < 0)
+		return e;
+	if (!a->sent)
+		return -SSH_E_PROTO;
+	if (m.methods.len >= sizeof(a->methods) || memchr(m.methods.p, '\0', m.methods.len) != NULL)
+		return -SSH_E_FORMAT;
+	a->sent = false;
+	memcpy(a->methods, m.methods.p, m.methods.len);
+	a->methods[m.methods.len] = '\0';
+	return ask_login(b);
+}
+
+static int input_success(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct auth_client *a = &b->cli;
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	if (!a->sent)
+		return -SSH_E_PROTO;
+	a->sent = false;
+	if (act_push(b, SSH_ACT_AUTHENTICATED, 0) == NULL)
+		return -SSH_E_MEMORY;
+	return brain_authenticated(b);
+}
+
+static int input_banner(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct ssh_act *act;
+	struct ssh_str text;
+	size_t used = 0;
+	int e = ssh_userauth_banner_parse(r, &text);
+
+	if (e < 0)
+		return e;
+	if (text.len > BANNER_MAX)
+		text.len = BANNER_MAX;
+	act = act_push(b, SSH_ACT_BANNER, text.len);
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->bytes = act_keep(act, &used, text);
+	return 0;
+}
+
+/*
+ * 60 is PASSWD_CHANGEREQ after a password and PK_OK after a query. We do not change
+ * passwords, so the first is a refusal, and never query, so the second is wrong.
+ */
+static int input_60(struct ssh_brain *b)
+{
+	struct auth_client *a = &b->cli;
+
+	if (!a->sent || !a->password)
+		return -SSH_E_PROTO;
+	a->sent = false;
+	return ask_login(b);
+}
+
+int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len)
+{
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, p + 1, len - 1);
+	switch (p[0]) {
+	case SSH_MSG_SERVICE_ACCEPT:
+		return input_accept(b, &r);
+	case SSH_MSG_USERAUTH_FAILURE:
+		return input_failure(b, &r);
+	case SSH_MSG_USERAUTH_SUCCESS:
+		return input_success(b, &r);
+	case SSH_MSG_USERAUTH_BANNER:
+		return input_banner(b, &r);
+	default:
+		return input_60(b);
+	}
+}
+
+/* What we say ----------------------------------------------------------------------- */
+
+static bool login_open(const struct ssh_brain *b, uint32_t id)
+{
+	return b->auth_ask.kind == SSH_ACT_LOGIN && b->auth_ask.id == id;
+}
+
+static struct ssh_userauth_request request_of(const struct ssh_brain *b, const char *method)
+{
+	return (struct ssh_userauth_request){
+		.user = ssh_str_c(b->cli.user),
+		.service = ssh_str_c(SSH_SERVICE_CONNECTION),
+		.method = ssh_str_c(method),
+		.rest = {(const uint8_t *)"", 0},
+	};
+}
+
+/* Bytes of a request in front of its method's own. */
+static size_t request_len(const struct ssh_userauth_request *m)
+{
+	return 1 + 4 + m->user.len + 4 + m->service.len + 4 + m->method.len;
+}
+
+static int request_sent(struct ssh_brain *b, struct ssh_wr *w, bool password)
+{
+	int r = send_end(b, w);
+
+	b->cli.sent = r == 0;
+	b->cli.password = password;
+	return r;
+}
+
+/* Entrances turn a fault of ours into the end; the ask is closed by then. */
+static int finish(struct ssh_brain *b, int r)
+{
+	if (r < 0)
+		ssh_brain_end(b, r, NULL);
+	return 0;
+}
+
+int ssh_brain_login_none(struct ssh_brain *b, uint32_t id)
+{
+	struct ssh_userauth_request m = request_of(b, "none");
+	struct ssh_wr w;
+	int r;
+
+	if (!login_open(b, id))
+		return -ENOENT;
+	b->auth_ask = (struct ask){0};
+	r = send_begin(b, &w, request_len(&m));
+	if (r == 0) {
+		ssh_userauth_request_build(&w, &m);
+		r = request_sent(b, &w, false);
+	}
+	return finish(b, r);
+}
+
+int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len)
+{
+	struct ssh_userauth_request m = request_of(b, "password");
+	struct ssh_userauth_password p = {.password = {(const uint8_t *)pw, (uint32_t)len}};
+	struct ssh_wr w;
+	int r;
+
+	if (!login_open(b, id))
+		return -ENOENT;
+	if (len > PASSWD_MAX)
+		return -EINVAL;
+	b->auth_ask = (struct ask){0};
+	r = send_begin(b, &w, request_len(&m) + 1 + 4 + len);
+	if (r == 0) {
+		ssh_userauth_request_build(&w, &m);
+		ssh_userauth_password_build(&w, &p);
+		r = request_sent(b, &w, true);
+	}
+	return finish(b, r);
+}
+
+/*
+ * RFC 8332 section 3.3: without server-sig-algs a server may know only what RFC 4253 names,
+ * and SHA-1 we do not sign: then the best of the key's own is tried.
+ */
+static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
+{
+	const char *alg;
+
+	for (unsigned int i = 0; (alg = key_sig_alg_of(k, i)) != NULL; i++)
+		if (b->cli.server_sig_algs == NULL ||
+		    ssh_names_have(ssh_str_c(b->cli.server_sig_algs), alg))
+			return alg;
+	return NULL;
+}
+
+/* Session id and request up to the signature, as it will be signed and then sent. */
+static int build_signing(struct ssh_brain *b)
+{
+	struct auth_client *a = &b->cli;
+	struct ssh_userauth_request m = request_of(b, "publickey");
+	struct ssh_userauth_publickey p = {.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg)};
+	struct ssh_str session_id = ssh_brain_session_id(b);
+	size_t blob_len, max;
+	struct ssh_wr w;
+
+	p.blob.p = key_blob(a->key, &blob_len);
+	p.blob.len = (uint32_t)blob_len;
+	max = 4 + session_id.len + request_len(&m) + 1 + 4 + p.sig_alg.len + 4 + blob_len;
+	a->signing = malloc(max);
+	if (a->signing == NULL)
+		return -SSH_E_MEMORY;
+	ssh_wr_init(&w, a->signing, max);
+	ssh_wr_str(&w, session_id);
+	a->request_at = 4 + session_id.len;
+	ssh_userauth_request_build(&w, &m);
+	ssh_userauth_publickey_build(&w, &p);
+	a->signing_len = (uint32_t)ssh_wr_done(&w);
+	return a->signing_len != 0 ? 0 : -SSH_E_INTERNAL;
+}
+
+static int ask_signature(struct ssh_brain *b)
+{
+	struct auth_client *a = &b->cli;
+	struct ssh_act *act;
+	int r = build_signing(b);
+
+	if (r < 0)
+		return r;
+	act = act_push(b, SSH_ACT_SIGN, 0);
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->sign.key = a->key;
+	act->sign.sig_alg = a->sig_alg;
+	act->sign.data = (struct ssh_str){a->signing, a->signing_len};
+	ask_open(b, &b->auth_ask, act);
+	return 0;
+}
+
+int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
+			      const char *sig_alg)
+{
+	if (!login_open(b, id))
+		return -ENOENT;
+	if (sig_alg == NULL)
+		sig_alg = pick_sig_alg(b, k);
+	if (sig_alg == NULL || !key_sig_alg_fits(k, sig_alg))
+		return -ENOTSUP;
+	b->auth_ask = (struct ask){0};
+	signing_drop(&b->cli);
+	b->cli.key = k;
+	b->cli.sig_alg = sig_alg;
+	return finish(b, ask_signature(b));
+}
+
+int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len)
+{
+	struct auth_client *a = &b->cli;
+	struct ssh_wr w;
+	int r;
+
+	if (err < 0) { /* no signature, no request: another method may do */
+		signing_drop(a);
+		return ask_login(b);
+	}
+	r = send_begin(b, &w, a->signing_len - a->request_at + 4 + len);
+	if (r < 0)
+		return r;
+	ssh_wr_bytes(&w, a->signing + a->request_at, a->signing_len - a->request_at);
+	ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
+	signing_drop(a);
+	return request_sent(b, &w, false);
+}
+
+int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id)
+{
+	if (!login_open(b, id))
+		return -ENOENT;
+	ssh_brain_end(b, -SSH_E_AUTH_NONE_LEFT, NULL);
+	return 0;
+}
+
+const char *ssh_brain_methods(const struct ssh_brain *b)
+{
+	return brain_is_server(b) ? b->srv.methods : b->cli.methods;
+}
+
+const char *ssh_brain_server_sig_algs(const struct ssh_brain *b)
+{
+	return brain_is_server(b) ? NULL : b->cli.server_sig_algs;
+}

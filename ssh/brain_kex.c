@@ -1,0 +1,597 @@
+/*
+ * ssh/brain_kex.c - a key exchange of either role, the first or a later one.
+ *
+ * Source  RFC 4253 sections 7 to 9, RFC 5656 section 4, RFC 8731, OpenSSH PROTOCOL 1.10.
+ *
+ * server: KEXINITs -> ECDH_INIT -> job -> host key signs -> ECDH_REPLY, NEWKEYS -> NEWKEYS
+ * client: KEXINITs -> job -> ECDH_INIT -> ECDH_REPLY -> job -> host key known? -> NEWKEYS ->
+ * NEWKEYS
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/secret.h"
+#include "ssh/internal.h"
+#include "ssh/trans_msg.h"
+
+#define LIST_MAX 4096 /* of a list we write */
+
+void kex_free(struct kex *k)
+{
+	if (k == NULL)
+		return;
+	free(k->i_mine);
+	free(k->i_peer);
+	key_free(k->peer_host);
+	kex_key_free(k->ephemeral);
+	secret_free(k->keys, sizeof(*k->keys));
+	secret_wipe(k, sizeof(*k));
+	free(k);
+}
+
+/* Our KEXINIT ----------------------------------------------------------------------- */
+
+struct list {
+	char s[LIST_MAX];
+	uint32_t len;
+};
+
+/* -SSH_E_INTERNAL when it does not fit: the configuration's lists are that long. */
+static int list_add(struct list *l, struct ssh_str name)
+{
+	if (name.len + 1 > sizeof(l->s) - l->len)
+		return -SSH_E_INTERNAL;
+	if (l->len > 0)
+		l->s[l->len++] = ',';
+	memcpy(l->s + l->len, name.p, name.len);
+	l->len += name.len;
+	return 0;
+}
+
+/* Markers are part of the first KEXINIT only; later ones are ignored (S-06 d). */
+static int list_kex(const struct ssh_brain *b, bool first, struct list *ret)
+{
+	int r = list_add(ret, ssh_str_c(b->lists.kex));
+
+	if (r == 0 && first && !brain_is_server(b))
+		r = list_add(ret, ssh_str_c(SSH_EXT_INFO_C));
+	if (r == 0 && first && b->strict != SSH_STRICT_OFF)
+		r = list_add(ret,
+			     ssh_str_c(brain_is_server(b) ? SSH_KEX_STRICT_S : SSH_KEX_STRICT_C));
+	return r;
+}
+
+/* The first of our host keys that signs with alg. */
+static const struct key *host_key_for(const struct ssh_brain *b, struct ssh_str alg)
+{
+	char name[SSH_NAME_MAX + 1];
+
+	memcpy(name, alg.p, alg.len);
+	name[alg.len] = '\0';
+	for (unsigned int i = 0; i < b->n_hostkeys; i++)
+		if (key_sig_alg_fits(b->hostkey[i], name))
+			return b->hostkey[i];
+	return NULL;
+}
+
+/* A server offers what it has keys for, a client what it takes. */
+static int list_hostkey(const struct ssh_brain *b, struct list *ret)
+{
+	struct ssh_str rest = ssh_str_c(b->lists.hostkey), name;
+	int r = 0;
+
+	while (r == 0 && ssh_names_next(&rest, &name))
+		if (!brain_is_server(b) || host_key_for(b, name) != NULL)
+			r = list_add(ret, name);
+	return r;
+}
+
+/* only_safe: a peer without strict kex stands on the other side, and safe was asked for. */
+static int list_ciphers(const struct ssh_brain *b, bool only_safe, struct list *ret)
+{
+	struct ssh_str rest = ssh_str_c(b->lists.ciphers), name;
+	int r = 0;
+
+	while (r == 0 && ssh_names_next(&rest, &name))
+		if (!only_safe || !ssh_cipher_needs_strict(name))
+			r = list_add(ret, name);
+	return r;
+}
+
+static int kex_begin(struct ssh_brain *b)
+{
+	if (b->kex != NULL)
+		return 0;
+	b->kex = calloc(1, sizeof(*b->kex));
+	if (b->kex == NULL)
+		return -SSH_E_MEMORY;
+	b->kex->first = b->phase.kex == SSH_KEX_FIRST_INIT;
+	return 0;
+}
+
+static uint8_t *copy(const uint8_t *p, size_t len)
+{
+	uint8_t *c = malloc(len);
+
+	if (c != NULL)
+		memcpy(c, p, len);
+	return c;
+}
+
+static int build_init(struct ssh_brain *b, struct ssh_wr *w, bool only_safe)
+{
+	struct list kex = {.len = 0}, hostkey = {.len = 0}, ciphers = {.len = 0};
+	struct ssh_kexinit m = {0};
+	struct ssh_str macs = ssh_str_c(b->lists.macs), comp = ssh_str_c(b->lists.comp);
+	int r;
+
+	r = list_kex(b, b->kex->first, &kex);
+	if (r == 0)
+		r = list_hostkey(b, &hostkey);
+	if (r == 0)
+		r = list_ciphers(b, only_safe, &ciphers);
+	if (r == 0)
+		r = crypto_random(m.cookie, sizeof(m.cookie));
+	if (r < 0)
+		return r;
+
+	m.list[SSH_PROP_KEX] = (struct ssh_str){(uint8_t *)kex.s, kex.len};
+	m.list[SSH_PROP_HOSTKEY] = (struct ssh_str){(uint8_t *)hostkey.s, hostkey.len};
+	for (int dir = 0; dir < 2; dir++) {
+		m.list[SSH_PROP_CIPHER_CS + dir] =
+			(struct ssh_str){(uint8_t *)ciphers.s, ciphers.len};
+		m.list[SSH_PROP_MAC_CS + dir] = macs;
+		m.list[SSH_PROP_COMP_CS + dir] = comp;
+	}
+	ssh_kexinit_build(w, &m);
+	return 0;
+}
+
+static int send_init(struct ssh_brain *b, bool only_safe)
+{
+	struct kex *k;
+	struct ssh_wr w;
+	size_t len;
+	int r;
+
+	r = kex_begin(b);
+	if (r < 0)
+		return r;
+	k = b->kex;
+	r = send_begin(b, &w, SSH_KEXINIT_MAX);
+	if (r < 0)
+		return r;
+	r = build_init(b, &w, only_safe);
+	if (r < 0) {
+		send_abort(b);
+		return r;
+	}
+	len = ssh_wr_done(&w);
+	k->i_mine = copy(w.start, len);
+	k->i_mine_len = (uint32_t)len;
+	r = send_end(b, &w);
+	return r == 0 && k->i_mine == NULL ? -SSH_E_MEMORY : r;
+}
+
+int kex_send_init(struct ssh_brain *b)
+{
+	return send_init(b, false);
+}
+
+/* The peer's KEXINIT ---------------------------------------------------------------- */
+
+static int start_strict(struct ssh_brain *b, uint32_t seqnr, const struct ssh_kexinit *peer)
+{
+	const char *marker = brain_is_server(b) ? SSH_KEX_STRICT_C : SSH_KEX_STRICT_S;
+	bool has = ssh_names_have(peer->list[SSH_PROP_KEX], marker);
+
+	if (b->strict == SSH_STRICT_OFF || !has)
+		return b->strict == SSH_STRICT_REQUIRE ? -SSH_E_STRICT : 0;
+	/* "terminate the connection if the first packet received is not KEXINIT" */
+	if (seqnr != 0)
+		return -SSH_E_STRICT;
+	b->phase.strict = true;
+	return act_push(b, SSH_ACT_STRICT, 0) != NULL ? 0 : -SSH_E_MEMORY;
+}
+
+static int negotiate(struct ssh_brain *b, const struct ssh_kexinit *peer)
+{
+	struct kex *k = b->kex;
+	struct ssh_kexinit mine;
+	int r;
+
+	r = ssh_kexinit_parse(k->i_mine, k->i_mine_len, &mine);
+	if (r == 0)
+		r = ssh_kexinit_negotiate(b->phase.role, &mine, peer, &k->agreed);
+	if (r < 0)
+		return r;
+	if (b->strict == SSH_STRICT_SAFE && !b->phase.strict &&
+	    (ssh_suite_needs_strict(k->agreed.suite[0]) ||
+	     ssh_suite_needs_strict(k->agreed.suite[1])))
+		return -SSH_E_NO_CIPHER;
+	if (!brain_is_server(b))
+		return 0;
+	k->host = host_key_for(b, ssh_str_c(k->agreed.hostkey));
+	return k->host != NULL ? 0 : -SSH_E_NO_HOSTKEY_ALG;
+}
+
+static int start_ephemeral(struct ssh_brain *b)
+{
+	struct ssh_job *job = ssh_job_new(SSH_JOB_KEX_INIT, 0);
+
+	if (job == NULL)
+		return -SSH_E_MEMORY;
+	job->method = b->kex->agreed.kex;
+	job->rekey = !b->kex->first;
+	return ask_job(b, &b->kex_ask, job);
+}
+
+static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
+{
+	struct ssh_kexinit peer;
+	struct kex *k;
+	bool guess;
+	int r;
+
+	r = ssh_kexinit_parse(p, len, &peer);
+	if (r == 0)
+		r = kex_begin(b);
+	if (r < 0)
+		return r;
+	k = b->kex;
+	k->i_peer = copy(p, len);
+	k->i_peer_len = (uint32_t)len;
+	if (k->i_peer == NULL)
+		return -SSH_E_MEMORY;
+	if (k->first) {
+		b->peer_ext_info = ssh_names_have(peer.list[SSH_PROP_KEX], SSH_EXT_INFO_C);
+		r = start_strict(b, seqnr, &peer);
+	}
+	if (r == 0 && k->i_mine == NULL)
+		r = send_init(b, b->strict == SSH_STRICT_SAFE && !b->phase.strict);
+	if (r == 0)
+		r = negotiate(b, &peer);
+	if (r < 0)
+		return r;
+
+	guess = k->agreed.discard_guess;
+	if (k->first)
+		b->phase.kex = guess ? SSH_KEX_FIRST_GUESS : SSH_KEX_FIRST_METHOD;
+	else
+		b->phase.kex = guess ? SSH_KEX_GUESS : SSH_KEX_METHOD;
+	return brain_is_server(b) ? 0 : start_ephemeral(b);
+}
+
+/* The method ------------------------------------------------------------------------ */
+
+/* A job with everything that goes into H, as far as it is known. */
+static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
+				    const struct ssh_exchange *x, struct ssh_str signature)
+{
+	const struct kex *k = b->kex;
+	size_t n = signature.len + b->session_id_len;
+	struct ssh_job *job;
+
+	n += x->v_c.len + x->v_s.len + x->i_c.len + x->i_s.len + x->k_s.len + x->q_c.len +
+	     x->q_s.len;
+	job = ssh_job_new(kind, n);
+	if (job == NULL)
+		return NULL;
+	job->x = (struct ssh_exchange){
+		.v_c = ssh_job_keep(job, x->v_c),
+		.v_s = ssh_job_keep(job, x->v_s),
+		.i_c = ssh_job_keep(job, x->i_c),
+		.i_s = ssh_job_keep(job, x->i_s),
+		.k_s = ssh_job_keep(job, x->k_s),
+		.q_c = ssh_job_keep(job, x->q_c),
+		.q_s = ssh_job_keep(job, x->q_s),
+	};
+	job->session_id = ssh_job_keep(job, ssh_brain_session_id(b));
+	job->signature = ssh_job_keep(job, signature);
+	job->method = k->agreed.kex;
+	job->suite[0] = k->agreed.suite[0];
+	job->suite[1] = k->agreed.suite[1];
+	job->rekey = !k->first;
+	return job;
+}
+
+/* Identification and KEXINITs of both sides, by role. */
+static struct ssh_exchange exchange_start(const struct ssh_brain *b)
+{
+	const struct kex *k = b->kex;
+	struct ssh_str v_mine = ssh_str_c(b->ident), v_peer = ssh_str_c(b->peer_ident);
+	struct ssh_str i_mine = {k->i_mine, k->i_mine_len}, i_peer = {k->i_peer, k->i_peer_len};
+
+	if (brain_is_server(b))
+		return (struct ssh_exchange){
+			.v_c = v_peer, .v_s = v_mine, .i_c = i_peer, .i_s = i_mine};
+	return (struct ssh_exchange){.v_c = v_mine, .v_s = v_peer, .i_c = i_mine, .i_s = i_peer};
+}
+
+static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct ssh_exchange x = exchange_start(b);
+	struct ssh_job *job;
+	size_t blob_len;
+	int e;
+
+	e = ssh_ecdh_init_parse(r, &x.q_c);
+	if (e < 0)
+		return e;
+	if (x.q_c.len != b->kex->agreed.kex->client_public_len)
+		return -SSH_E_KEX;
+	x.k_s.p = key_blob(b->kex->host, &blob_len);
+	x.k_s.len = (uint32_t)blob_len;
+	job = exchange_job(b, SSH_JOB_KEX_RESPOND, &x, (struct ssh_str){0});
+	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;
+}
+
+/*
+ * S-20: the key that was accepted at first is the only one this connection knows; S-34:
+ * its type is the negotiated algorithm's.
+ */
+static int check_host_key(const struct ssh_brain *b, const struct key *host)
+{
+	if (!key_sig_alg_fits(host, b->kex->agreed.hostkey))
+		return -SSH_E_KEX;
+	if (b->server_key != NULL && !key_equal(b->server_key, host))
+		return -SSH_E_HOSTKEY;
+	return 0;
+}
+
+static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct ssh_exchange x = exchange_start(b);
+	struct kex *k = b->kex;
+	struct ssh_ecdh_reply m;
+	struct ssh_job *job;
+	struct key *host = NULL;
+	int e;
+
+	e = ssh_ecdh_reply_parse(r, &m);
+	if (e < 0)
+		return e;
+	if (m.q_s.len != k->agreed.kex->server_public_len || m.k_s.len > KEY_BLOB_MAX ||
+	    m.signature.len > KEY_SIG_MAX || key_blob_parse(m.k_s.p, m.k_s.len, &host) < 0)
+		return -SSH_E_KEX;
+	e = check_host_key(b, host);
+	x.k_s = m.k_s;
+	x.q_c = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
+	x.q_s = m.q_s;
+	job = e == 0 ? exchange_job(b, SSH_JOB_KEX_FINISH, &x, m.signature) : NULL;
+	if (job == NULL) {
+		key_free(host);
+		return e < 0 ? e : -SSH_E_MEMORY;
+	}
+	job->key = host;
+	job->sig_alg = k->agreed.hostkey;
+	job->ephemeral = k->ephemeral;
+	k->ephemeral = NULL;
+	return ask_job(b, &b->kex_ask, job);
+}
+
+/* Jobs and answers ------------------------------------------------------------------ */
+
+static int send_ecdh_init(struct ssh_brain *b, struct ssh_job *job)
+{
+	struct kex *k = b->kex;
+	struct ssh_wr w;
+	int r;
+
+	k->ephemeral = job->ephemeral;
+	job->ephemeral = NULL;
+	memcpy(k->pub, job->pub, job->pub_len);
+	k->pub_len = job->pub_len;
+	r = send_begin(b, &w, 5 + k->pub_len);
+	if (r < 0)
+		return r;
+	ssh_ecdh_init_build(&w, (struct ssh_str){k->pub, (uint32_t)k->pub_len});
+	return send_end(b, &w);
+}
+
+/* H and the keys; the session id is the first H, for ever. */
+static void take_result(struct ssh_brain *b, struct ssh_job *job)
+{
+	struct kex *k = b->kex;
+	size_t len = hash_len(k->agreed.kex->hash);
+
+	memcpy(k->h, job->h, len);
+	k->keys = job->keys;
+	job->keys = NULL;
+	if (b->session_id_len == 0) {
+		memcpy(b->session_id, job->h, len);
+		b->session_id_len = (uint8_t)len;
+	}
+}
+
+static int ask_host_signature(struct ssh_brain *b, struct ssh_job *job)
+{
+	struct kex *k = b->kex;
+	struct ssh_act *act;
+
+	take_result(b, job);
+	memcpy(k->pub, job->pub, job->pub_len);
+	k->pub_len = job->pub_len;
+	act = act_push(b, SSH_ACT_SIGN, 0);
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->sign.key = k->host;
+	act->sign.sig_alg = k->agreed.hostkey;
+	act->sign.data = (struct ssh_str){k->h, (uint32_t)hash_len(k->agreed.kex->hash)};
+	ask_open(b, &b->kex_ask, act);
+	return 0;
+}
+
+static int ask_hostkey(struct ssh_brain *b, struct ssh_job *job)
+{
+	struct kex *k = b->kex;
+	struct ssh_act *act;
+
+	take_result(b, job);
+	if (b->server_key != NULL) /* the same key as before: input_ecdh_reply() compared */
+		return kex_hostkey_accepted(b);
+	k->peer_host = job->key;
+	job->key = NULL;
+	act = act_push(b, SSH_ACT_HOSTKEY, 0);
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->hostkey = k->peer_host;
+	ask_open(b, &b->kex_ask, act);
+	return 0;
+}
+
+int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
+{
+	if (job->err < 0)
+		return -SSH_E_KEX;
+	if (job->kind == SSH_JOB_KEX_INIT)
+		return send_ecdh_init(b, job);
+	return brain_is_server(b) ? ask_host_signature(b, job) : ask_hostkey(b, job);
+}
+
+/* New keys -------------------------------------------------------------------------- */
+
+/* dir: 0 client to server. The keys stay where they are. */
+static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
+{
+	const struct cipher_suite *suite = b->kex->agreed.suite[dir];
+	const struct ssh_dir_keys *keys = &b->kex->keys->dir[dir];
+	struct ssh_act *act = act_push(b, kind, 0);
+
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->keys = (struct ssh_act_keys){
+		.suite = suite,
+		.key = keys->key,
+		.iv = keys->iv,
+		.mac_key = keys->mac_key,
+		.reset_seqnr = b->phase.strict,
+		.limit = ssh_rekey_limit_of(suite, &b->rekey),
+	};
+	return 0;
+}
+
+static int send_ext_info(struct ssh_brain *b)
+{
+	struct ssh_wr w;
+	int r = send_begin(b, &w, 64 + strlen(b->lists.sig_algs));
+
+	if (r < 0)
+		return r;
+	ssh_ext_info_build(&w, b->lists.sig_algs);
+	return send_end(b, &w);
+}
+
+/* Our NEWKEYS, our new keys, and what the RFC wants to be the very next packet. */
+static int send_newkeys(struct ssh_brain *b)
+{
+	bool first = b->kex->first;
+	struct ssh_wr w;
+	int r;
+
+	r = send_begin(b, &w, 1);
+	if (r < 0)
+		return r;
+	ssh_wr_u8(&w, SSH_MSG_NEWKEYS);
+	r = send_end(b, &w);
+	if (r == 0)
+		r = push_keys(b, SSH_ACT_TX_KEYS, brain_is_server(b) ? 1 : 0);
+	if (r == 0 && first && brain_is_server(b) && b->peer_ext_info)
+		r = send_ext_info(b);
+	b->phase.kex = first ? SSH_KEX_FIRST_NEWKEYS : SSH_KEX_NEWKEYS;
+	return r;
+}
+
+int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
+{
+	struct kex *k = b->kex;
+	struct ssh_ecdh_reply m;
+	struct ssh_wr w;
+	size_t blob_len;
+	int r;
+
+	m.k_s.p = key_blob(k->host, &blob_len);
+	m.k_s.len = (uint32_t)blob_len;
+	m.q_s = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
+	m.signature = (struct ssh_str){sig, (uint32_t)len};
+	r = send_begin(b, &w, 1 + 3 * 4 + blob_len + k->pub_len + len);
+	if (r < 0)
+		return r;
+	ssh_ecdh_reply_build(&w, &m);
+	r = send_end(b, &w);
+	return r < 0 ? r : send_newkeys(b);
+}
+
+int kex_hostkey_accepted(struct ssh_brain *b)
+{
+	struct kex *k = b->kex;
+
+	if (b->server_key == NULL) {
+		b->server_key = k->peer_host;
+		k->peer_host = NULL;
+	}
+	return send_newkeys(b);
+}
+
+static int push_done(struct ssh_brain *b)
+{
+	const struct ssh_agreed *a = &b->kex->agreed;
+	struct ssh_act *act = act_push(b, SSH_ACT_KEX_DONE, 0);
+
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->kex = (struct ssh_act_kex){
+		.kex = a->kex->name,
+		.hostkey = a->hostkey,
+		.cipher_cs = a->suite[0]->cipher_name,
+		.cipher_sc = a->suite[1]->cipher_name,
+		.mac_cs = a->suite[0]->mac_name,
+		.mac_sc = a->suite[1]->mac_name,
+		.comp_cs = a->comp[0],
+		.comp_sc = a->comp[1],
+		.strict = b->phase.strict,
+		.first = b->kex->first,
+		.session_id = ssh_brain_session_id(b),
+	};
+	return 0;
+}
+
+static int input_newkeys(struct ssh_brain *b, size_t len)
+{
+	struct kex *k = b->kex;
+	bool first = k->first;
+	int r;
+
+	if (len != 1)
+		return -SSH_E_FORMAT;
+	r = push_keys(b, SSH_ACT_RX_KEYS, brain_is_server(b) ? 0 : 1);
+	if (r < 0)
+		return r;
+	r = push_done(b);
+	if (r < 0)
+		return r;
+	b->phase.kex = SSH_KEX_NONE;
+	/* TX_KEYS and RX_KEYS look at the keys: they live until the last action behind them. */
+	act_own_keys(b, k->keys);
+	k->keys = NULL;
+	kex_free(k);
+	b->kex = NULL;
+	return first && !brain_is_server(b) ? auth_client_begin(b) : 0;
+}
+
+int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
+{
+	struct ssh_rd r;
+
+	if (p[0] == SSH_MSG_KEXINIT)
+		return input_init(b, seqnr, p, len);
+	if (p[0] == SSH_MSG_NEWKEYS)
+		return input_newkeys(b, len);
+	/* A wrong guess is not looked at (RFC 4253 section 7.1: "MUST ignore"). */
+	if (b->phase.kex == SSH_KEX_FIRST_GUESS || b->phase.kex == SSH_KEX_GUESS) {
+		b->phase.kex = b->kex->first ? SSH_KEX_FIRST_METHOD : SSH_KEX_METHOD;
+		return 0;
+	}
+	ssh_rd_init(&r, p + 1, len - 1);
+	return brain_is_server(b) ? input_ecdh_init(b, &r) : input_ecdh_reply(b, &r);
+}

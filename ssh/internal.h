@@ -1,0 +1,173 @@
+/*
+ * ssh/internal.h - what the files of a brain share: brain.c (actions, asks, the entrance),
+ * brain_kex.c, auth_server.c, auth_client.c, brain_conn.c.
+ *
+ * Functions that can fail return 0 or what ends the connection; the entrances in
+ * ssh/brain.h turn it into DISCONNECT and END through brain_settle().
+ */
+#ifndef SLUICE_SSH_INTERNAL_H
+#define SLUICE_SSH_INTERNAL_H
+
+#include "ssh/brain.h"
+#include "ssh/exchange.h"
+#include "ssh/job.h"
+#include "ssh/kexinit.h"
+
+/* An action in its queue, and what it owns. */
+struct act_node {
+	struct act_node *next;
+	struct ssh_act act;
+	struct ssh_job *job;   /* not fetched yet */
+	struct ssh_keys *keys; /* behind the last use of an exchange's keys */
+	struct key *key;
+	size_t len; /* of bytes; wiped when freed */
+	uint8_t bytes[];
+};
+
+/* Kind 0: none is open. */
+struct ask {
+	enum ssh_act_kind kind;
+	uint32_t id;
+};
+
+/* A key exchange from the first KEXINIT, whoever's, to the peer's NEWKEYS. */
+struct kex {
+	bool first;
+	uint8_t *i_mine, *i_peer; /* NULL: not sent, not received */
+	uint32_t i_mine_len, i_peer_len;
+	struct ssh_agreed agreed;
+	const struct key *host; /* server: the key that signs; borrowed */
+	struct key *peer_host;  /* client: the server's */
+	struct kex_key *ephemeral;
+	uint8_t pub[KEX_PUBLIC_MAX];
+	size_t pub_len;
+	uint8_t h[HASH_LEN_MAX];
+	struct ssh_keys *keys;
+};
+
+struct auth_server {
+	char user[SSH_USER_MAX];
+	uint32_t user_len;
+	bool have_user;
+	unsigned int requests; /* all, without bound to its use: saturates */
+	unsigned int tries;
+	char methods[64]; /* the same list in every FAILURE (S-28) */
+
+	/* The request that is being decided. */
+	uint8_t *request; /* secret_new(): it may hold a password */
+	size_t request_len;
+	struct ssh_act_auth act; /* views into it */
+	struct key *key;
+
+	/* The key of the last PK_OK, until its signature comes (S-29). */
+	struct key *promised;
+};
+
+struct auth_client {
+	char user[SSH_USER_MAX + 1];
+	bool service_asked;
+	bool sent; /* a request is unanswered */
+	bool password;
+	char methods[256];
+	char *server_sig_algs;
+	const struct key *key; /* borrowed; the request below wants its signature */
+	const char *sig_alg;
+	uint8_t *signing; /* session id and request, as signed */
+	uint32_t signing_len, request_at;
+};
+
+struct brain_lists {
+	char *kex, *hostkey, *ciphers, *macs, *comp, *sig_algs;
+};
+
+struct ssh_brain {
+	struct ssh_phase phase;
+	uint8_t session_id_len;
+	bool started, ended;
+	bool peer_ext_info; /* server: the client listed ext-info-c */
+	uint8_t ext_infos;  /* received */
+	bool rekey_wanted;
+	enum ssh_strict strict;
+	struct ssh_rekey_limit rekey;
+	unsigned int auth_methods, max_auth_tries;
+	struct brain_lists lists;
+	uint8_t owner[SSH_JOB_OWNER_LEN];
+	uint8_t session_id[SSH_SESSION_ID_MAX];
+	char *ident, *peer_ident;
+	const struct key *hostkey[SSH_HOSTKEYS_MAX];
+	unsigned int n_hostkeys;
+
+	uint32_t next_id;
+	struct ask kex_ask, auth_ask;
+	struct act_node *head, **tail, *current, *building, *end_node;
+	unsigned int n_acts;
+
+	uint32_t first_seqnr;   /* strict first exchange: the next number it must be */
+	struct kex *kex;        /* NULL: none runs */
+	struct key *server_key; /* client: accepted in the first exchange */
+	union {
+		struct auth_server srv;
+		struct auth_client cli;
+	};
+
+	uint32_t opens[SSH_OPENS_MAX]; /* sender_channel of our unanswered opens */
+	unsigned int n_opens;
+	unsigned int globals_received, globals_sent; /* that want replies, unanswered */
+	uint64_t drops;
+};
+
+static inline bool brain_is_server(const struct ssh_brain *b)
+{
+	return b->phase.role == SSH_SERVER;
+}
+
+/* An action at the end of the queue, with room for len bytes. NULL: no memory. */
+struct ssh_act *act_push(struct ssh_brain *b, enum ssh_act_kind kind, size_t len);
+/* The node around an action. */
+struct act_node *act_node_of(struct ssh_act *act);
+/* A copy into the node's bytes behind *used; there must be room. */
+struct ssh_str act_keep(struct ssh_act *act, size_t *used, struct ssh_str s);
+
+/* SSH_ACT_SEND in two steps, with the writer between them. */
+int send_begin(struct ssh_brain *b, struct ssh_wr *w, size_t max);
+int send_end(struct ssh_brain *b, struct ssh_wr *w);
+void send_abort(struct ssh_brain *b);
+/* The last action in the queue takes the keys, which those before it look at. */
+void act_own_keys(struct ssh_brain *b, struct ssh_keys *keys);
+
+/* Opens the ask in its slot and says so in the action. */
+void ask_open(struct ssh_brain *b, struct ask *ask, struct ssh_act *act);
+/* Pushes a job as an ask; the job is taken whatever comes. */
+int ask_job(struct ssh_brain *b, struct ask *ask, struct ssh_job *job);
+
+/* brain_kex.c */
+int kex_send_init(struct ssh_brain *b);
+int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len);
+int kex_job_done(struct ssh_brain *b, struct ssh_job *job);
+int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len);
+int kex_hostkey_accepted(struct ssh_brain *b);
+void kex_free(struct kex *k);
+
+/* auth_server.c; inputs stand at the message number. */
+int auth_server_init(struct ssh_brain *b);
+void auth_server_fini(struct ssh_brain *b);
+int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len);
+int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job);
+int auth_server_answer(struct ssh_brain *b, bool accept);
+
+/* auth_client.c */
+int auth_client_init(struct ssh_brain *b, const char *user);
+void auth_client_fini(struct ssh_brain *b);
+int auth_client_begin(struct ssh_brain *b); /* after the first exchange */
+int auth_client_ext_info(struct ssh_brain *b, struct ssh_str server_sig_algs);
+int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len);
+
+/* brain_conn.c */
+int conn_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+
+/* After USERAUTH_SUCCESS; both roles. */
+int brain_authenticated(struct ssh_brain *b);
+
+#endif

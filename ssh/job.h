@@ -1,0 +1,62 @@
+/*
+ * ssh/job.h - the slow computations of a brain, with everything they need copied in.
+ *
+ * Made and read by a brain, run on any thread (ssh/brain.h says how). A job owns what it
+ * holds, keys included, so it may outlive its brain. The shared secret never leaves
+ * ssh_job_run().
+ */
+#ifndef SLUICE_SSH_JOB_H
+#define SLUICE_SSH_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/kex.h"
+#include "crypto/key.h"
+#include "ssh/exchange.h"
+#include "ssh/wire.h"
+
+#define SSH_JOB_OWNER_LEN 16
+
+enum ssh_job_kind {
+	SSH_JOB_KEX_INIT = 1, /* client: ephemeral key */
+	SSH_JOB_KEX_RESPOND,  /* server: Q_S, H, keys */
+	SSH_JOB_KEX_FINISH,   /* client: H, keys; the host key's signature is verified */
+	SSH_JOB_VERIFY,       /* server: a publickey request's signature */
+};
+
+struct ssh_job {
+	enum ssh_job_kind kind;
+	uint32_t id;
+	uint8_t owner[SSH_JOB_OWNER_LEN]; /* the brain it was made by */
+	bool rekey;
+	int err; /* -EINPROGRESS until it was run */
+
+	/* Key exchange, in. */
+	const struct kex_method *method;
+	const struct cipher_suite *suite[2];
+	struct ssh_exchange x;     /* views into store */
+	struct ssh_str session_id; /* empty: this H becomes it */
+	/* Key exchange, in or out. */
+	struct kex_key *ephemeral;
+	uint8_t pub[KEX_PUBLIC_MAX]; /* ours */
+	size_t pub_len;
+	uint8_t h[HASH_LEN_MAX];
+	struct ssh_keys *keys; /* secret_new() */
+
+	/* A signature to verify: over H, or over data. */
+	struct key *key;
+	const char *sig_alg;
+	struct ssh_str signature, data;
+
+	uint8_t *store; /* what the views above look at */
+	size_t store_len, store_used;
+};
+
+/* Room for store bytes of what ssh_job_keep() copies. NULL: no memory. */
+struct ssh_job *ssh_job_new(enum ssh_job_kind kind, size_t store);
+/* A copy inside the job; there must be room. */
+struct ssh_str ssh_job_keep(struct ssh_job *job, struct ssh_str s);
+
+#endif
