@@ -6,7 +6,9 @@
  * Units   bytes.
  * Thread  an engine and the states used with it belong to one thread (lcore).
  * Memory  a state is embedded by its owner and holds raw keys only; what is
- *         expanded belongs to the engine. cipher_state_fini() wipes.
+ *         expanded belongs to the engine, which points back at the state: one that
+ *         was used is moved only after cipher_state_idle(), and given up, before the
+ *         engine is, by cipher_state_fini(), which wipes.
  * Errors  -errno; -EBADMSG is "tag or MAC wrong", and nothing more is ever said.
  */
 #ifndef SLUICE_CRYPTO_CIPHER_H

@@ -9,8 +9,9 @@
 #include <stddef.h>
 
 #define PASSWD_HASH_MAX 384
-#define PASSWD_MAX      1024 /* longer passwords are refused by the caller's rule, at full cost (S-32) \
-			      */
+#define PASSWD_MAX                                                                                 \
+	1024 /* longer passwords are refused by the caller's rule, at full cost (S-32)             \
+	      */
 
 /*
  * 0, -EBADMSG wrong, -ENOTSUP the hash's method is not known, -EINVAL malformed (a DES form

@@ -1,0 +1,192 @@
+/*
+ * crypto/cipher_mb_ctr.c - AES-CTR with HMAC-SHA2 by ipsec-mb's jobs, many side by side.
+ *
+ * The MAC covers the sequence number, which no piece holds, and a job wants one buffer, so a
+ * record is gathered into scratch behind its sequence number and put back when it is done (two
+ * copies of about 40 ns for 1448 bytes, in a job of 600). That way nothing of a record that is
+ * opened reaches its pieces before its MAC was right.
+ */
+#include <wmmintrin.h>
+
+#include "crypto/cipher_internal.h"
+
+/*
+ * How many records make the lanes pay. GB/s of ipsec-mb with 1, 2, 4, 8 records of 32 KiB:
+ * SHA-256 0.24, 0.48, 0.94, 1.75 against OpenSSL's 1.24, which has the processor's SHA
+ * instructions; SHA-512 0.38, 0.72, 1.44, 2.66 against 0.66. Records of 1448 bytes are alike.
+ */
+static const unsigned int lanes_worth[CIPHER_MACS] = {
+	[CIPHER_MAC_SHA256] = 6,
+	[CIPHER_MAC_SHA512] = 2,
+};
+
+/* A record in scratch: its tag, the sequence number, and the record on a line of its own. */
+#define LINE          64
+#define SEQNR_AT      (2 * LINE - 4)
+#define RECORD_AT     (2 * LINE)
+#define SLOT_LEN(len) ((RECORD_AT + (size_t)(len) + LINE - 1) / LINE * LINE)
+
+void cipher_mb_ctr_expand(struct cipher_engine *e, const struct cipher_state *st,
+			  struct ctr_keys *ret)
+{
+	bool sha512 = cipher_suite_mac(st->suite) == CIPHER_MAC_SHA512;
+	size_t block_len = sha512 ? 128 : 64;
+	uint8_t block[2][128];
+
+	switch (st->suite->key_len) {
+	case 16:
+		IMB_AES_KEYEXP_128(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		break;
+	case 24:
+		IMB_AES_KEYEXP_192(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		break;
+	default:
+		IMB_AES_KEYEXP_256(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		break;
+	}
+
+	/* RFC 2104: the key, filled up with zeros, with each byte changed in two ways. */
+	for (size_t i = 0; i < block_len; i++) {
+		uint8_t k = i < st->suite->mac_key_len ? st->mac_key[i] : 0;
+
+		block[0][i] = k ^ 0x36;
+		block[1][i] = k ^ 0x5c;
+	}
+	if (sha512) {
+		IMB_SHA512_ONE_BLOCK(e->mb, block[0], ret->ipad);
+		IMB_SHA512_ONE_BLOCK(e->mb, block[1], ret->opad);
+	} else {
+		IMB_SHA256_ONE_BLOCK(e->mb, block[0], ret->ipad);
+		IMB_SHA256_ONE_BLOCK(e->mb, block[1], ret->opad);
+	}
+	secret_wipe(block, sizeof(block));
+}
+
+/* One AES block by the processor's instructions: a job for four bytes would be a detour. */
+__attribute__((target("aes"))) static void aes_block(const uint8_t *keys, unsigned int rounds,
+						     const uint8_t *in, uint8_t *out)
+{
+	const __m128i *k = (const __m128i *)keys;
+	__m128i b = _mm_xor_si128(_mm_loadu_si128((const __m128i *)in), k[0]);
+
+	for (unsigned int i = 1; i < rounds; i++)
+		b = _mm_aesenc_si128(b, k[i]);
+	_mm_storeu_si128((__m128i *)out, _mm_aesenclast_si128(b, k[rounds]));
+}
+
+int cipher_mb_peek_ctr(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
+		       const uint8_t *first, uint8_t ret_length[LENGTH_LEN])
+{
+	const struct ctr_keys *keys = &cipher_pool_get(e, st)->ctr;
+	uint8_t stream[AES_BLOCK];
+
+	(void)seqnr;
+	aes_block(keys->enc, st->suite->key_len / 4 + 6, st->iv, stream);
+	for (int i = 0; i < LENGTH_LEN; i++)
+		ret_length[i] = first[i] ^ stream[i];
+	return 0;
+}
+
+/* ipsec-mb carries the low 32 bits of the counter only. */
+static bool counter_wraps(const struct cipher_job *j)
+{
+	uint32_t len = j->len - cipher_suite_clear(j->state->suite);
+	uint64_t blocks = ((uint64_t)len + AES_BLOCK - 1) / AES_BLOCK;
+
+	return blob_load_be32(j->iv + 12) + blocks > UINT64_C(1) << 32;
+}
+
+static void job_fill(struct cipher_engine *e, IMB_JOB *m, enum cipher_dir dir, struct cipher_job *j,
+		     uint8_t *slot)
+{
+	const struct cipher_suite *s = j->state->suite;
+	const struct ctr_keys *keys = &cipher_pool_get(e, j->state)->ctr;
+	uint32_t clear = cipher_suite_clear(s);
+	/* What is authenticated is what is on the wire with ETM, the plain text with EAM. */
+	bool cipher_first = (s->shape == CIPHER_ETM) == (dir == CIPHER_SEAL);
+
+	blob_store_be32(slot + SEQNR_AT, j->seqnr);
+	cipher_pieces_read(j, slot + RECORD_AT, j->len);
+
+	m->cipher_mode = IMB_CIPHER_CNTR;
+	m->cipher_direction = dir == CIPHER_SEAL ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	m->chain_order = cipher_first ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+	m->enc_keys = keys->enc;
+	m->dec_keys = keys->enc;
+	m->key_len_in_bytes = s->key_len;
+	m->iv = j->iv;
+	m->iv_len_in_bytes = AES_BLOCK;
+	m->src = slot + SEQNR_AT;
+	m->dst = slot + RECORD_AT + clear;
+	m->cipher_start_src_offset_in_bytes = RECORD_AT - SEQNR_AT + clear;
+	m->msg_len_to_cipher_in_bytes = j->len - clear;
+	m->hash_alg = cipher_suite_mac(s) == CIPHER_MAC_SHA512 ? IMB_AUTH_HMAC_SHA_512
+							       : IMB_AUTH_HMAC_SHA_256;
+	m->hash_start_src_offset_in_bytes = 0;
+	m->msg_len_to_hash_in_bytes = RECORD_AT - SEQNR_AT + (uint64_t)j->len;
+	m->u.HMAC._hashed_auth_key_xor_ipad = keys->ipad;
+	m->u.HMAC._hashed_auth_key_xor_opad = keys->opad;
+	m->auth_tag_output = slot;
+	m->auth_tag_output_len_in_bytes = s->tag_len;
+	m->user_data = j;
+	m->user_data2 = slot;
+}
+
+static void job_done(enum cipher_dir dir, const IMB_JOB *m)
+{
+	struct cipher_job *j = m->user_data;
+	const uint8_t *slot = m->user_data2;
+
+	if (m->status != IMB_STATUS_COMPLETED) {
+		j->result = -EIO;
+		return;
+	}
+	j->result = cipher_tag_settle(dir, j, slot);
+	if (j->result == 0)
+		cipher_pieces_write(j, slot + RECORD_AT, j->len);
+}
+
+static void flush(IMB_MGR *mb, enum cipher_dir dir)
+{
+	const IMB_JOB *m;
+
+	while ((m = IMB_FLUSH_JOB(mb)) != NULL)
+		job_done(dir, m);
+}
+
+static void submit(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *j,
+		   uint8_t *slot)
+{
+	IMB_JOB *m = IMB_GET_NEXT_JOB(e->mb);
+
+	job_fill(e, m, dir, j, slot);
+	for (m = IMB_SUBMIT_JOB(e->mb); m != NULL; m = IMB_GET_COMPLETED_JOB(e->mb))
+		job_done(dir, m);
+}
+
+void cipher_mb_ctr(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
+		   unsigned int n)
+{
+	unsigned int lanes[CIPHER_MACS] = {0};
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		lanes[cipher_suite_mac(job[i]->state->suite)]++;
+	for (unsigned int i = 0; i < n; i++) {
+		enum cipher_mac mac = cipher_suite_mac(job[i]->state->suite);
+		size_t need = SLOT_LEN(job[i]->len);
+
+		if (lanes[mac] < lanes_worth[mac] || counter_wraps(job[i]) ||
+		    need > e->scratch_len) {
+			cipher_ossl_ctr(e, dir, &job[i], 1);
+			continue;
+		}
+		if (need > e->scratch_len - used) {
+			flush(e->mb, dir);
+			used = 0;
+		}
+		submit(e, dir, job[i], e->scratch + used);
+		used += need;
+	}
+	flush(e->mb, dir);
+}
