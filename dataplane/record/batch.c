@@ -162,6 +162,22 @@ void record_q_push(struct record_q *q, struct pkt_chain *payload, const void *he
 	pkt_chain_init(payload);
 }
 
+bool record_q_front(const struct record_q *q, const struct pkt_chain **ret,
+		    const uint8_t **ret_head)
+{
+	if (q->head == NULL)
+		return false;
+	*ret = &record_meta(q->head)->chain;
+	if (ret_head != NULL)
+		*ret_head = record_meta(q->head)->head;
+	return true;
+}
+
+void record_q_pop(struct record_q *q, struct pkt_chain *ret)
+{
+	*ret = record_meta(record_q_take(q))->chain;
+}
+
 void record_q_join(struct record_q *dst, struct record_q *src)
 {
 	if (src->head == NULL)
@@ -178,9 +194,10 @@ void record_q_join(struct record_q *dst, struct record_q *src)
 
 void record_q_free(struct record_q *q)
 {
-	while (q->head != NULL) {
-		struct pkt_chain c = record_meta(record_q_take(q))->chain;
+	struct pkt_chain c;
 
+	while (q->head != NULL) {
+		record_q_pop(q, &c);
 		pkt_chain_free(&c);
 	}
 }

@@ -188,5 +188,5 @@ int record_rx_front(struct record_rx *rx, const struct pkt_chain **ret, uint32_t
 
 void record_rx_pop(struct record_rx *rx, struct pkt_chain *ret)
 {
-	*ret = record_meta(record_q_take(&rx->q))->chain;
+	record_q_pop(&rx->q, ret);
 }

@@ -31,15 +31,22 @@
 
 #define RECORD_HEAD_MAX 14 /* of a message header that record_tx_push() puts before a chain */
 
-/* Payloads in order. */
+/* Payloads in order, each with a few bytes of head beside it. */
 struct record_q {
 	struct rte_mbuf *head, *tail;
 	uint32_t records;
 	uint32_t bytes;
 };
 
+/* head: at most RECORD_HEAD_MAX bytes, copied. payload has at least one byte. Needs no memory. */
 void record_q_push(struct record_q *q, struct pkt_chain *payload, const void *head,
 		   uint32_t head_len);
+/* What stands first, still queued; false: nothing. ret_head (may be NULL): RECORD_HEAD_MAX bytes.
+ */
+bool record_q_front(const struct record_q *q, const struct pkt_chain **ret,
+		    const uint8_t **ret_head);
+/* Takes the first of a queue that has one. */
+void record_q_pop(struct record_q *q, struct pkt_chain *ret);
 void record_q_join(struct record_q *dst, struct record_q *src);
 void record_q_free(struct record_q *q);
 
@@ -89,10 +96,7 @@ struct record_tx {
 void record_tx_init(struct record_tx *tx);
 void record_tx_fini(struct record_tx *tx, struct cipher_engine *e);
 
-/*
- * Queues a payload: head (at most RECORD_HEAD_MAX bytes, copied) and the chain behind
- * it, which has at least one byte. Needs no memory.
- */
+/* Queues a payload: head, then the bytes of the chain. */
 void record_tx_push(struct record_tx *tx, struct pkt_chain *payload, const void *head,
 		    uint32_t head_len);
 /* Number of records put into the batch; -ENOSPC and -ENOMEM as for receiving; or err. */

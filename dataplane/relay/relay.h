@@ -30,7 +30,8 @@ struct relay;
  * in memory.
  */
 struct relay_link {
-	int (*send)(void *arg, const void *head, size_t head_len, const void *body, size_t body_len);
+	int (*send)(void *arg, const void *head, size_t head_len, const void *body,
+		    size_t body_len);
 	int (*recv)(void *arg, void *buf, size_t size);
 	void *arg;
 };
@@ -90,7 +91,7 @@ enum relay_counter {
 #define X(name, text) RELAY_C_##name,
 	RELAY_COUNTERS(X)
 #undef X
-	RELAY_C_COUNT
+		RELAY_C_COUNT
 };
 const uint64_t *relay_counters(const struct relay *r);
 const uint64_t *relay_error_counters(const struct relay *r); /* SSH_E_COUNT, by enum ssh_err */

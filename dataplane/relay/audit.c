@@ -1,0 +1,110 @@
+/*
+ * dataplane/relay/audit.c - the ends of channels and connections, until control has
+ * acknowledged them. At the bound the loss is counted.
+ */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int audit_init(struct audit *a, uint32_t size)
+{
+	*a = (struct audit){.size = size, .acked = 1, .unsent = 1, .next = 1};
+	a->entry = calloc(size, sizeof(*a->entry));
+	return a->entry != NULL ? 0 : -ENOMEM;
+}
+
+void audit_fini(struct audit *a)
+{
+	free(a->entry);
+	a->entry = NULL;
+}
+
+static struct audit_entry *audit_at(struct audit *a, uint64_t id)
+{
+	return &a->entry[id % a->size];
+}
+
+/* The next entry with its id taken, or NULL: the backlog is full. */
+static struct audit_entry *audit_add(struct conn *c, uint16_t type, uint64_t *ret_id)
+{
+	struct audit *a = &c->relay->audit;
+	struct audit_entry *e;
+
+	if (a->next - a->acked == a->size) {
+		relay_count(c->relay, RELAY_C_AUDIT_LOST);
+		return NULL;
+	}
+	*ret_id = a->next++;
+	e = audit_at(a, *ret_id);
+	*e = (struct audit_entry){.conn = conn_handle(c), .type = type};
+	return e;
+}
+
+void audit_chan_end(struct chan *ch)
+{
+	uint64_t id;
+	struct audit_entry *e = audit_add(ch->conn, LINK_EV_CHAN_END, &id);
+
+	if (e == NULL)
+		return;
+	e->chan = (struct link_chan_end){
+		.audit_id = id,
+		.token = ch->token,
+		.bytes_from_peer = ch->bytes_from_peer,
+		.bytes_to_peer = ch->bytes_to_peer,
+		.open_us = ch->open_us,
+		.first_us = ch->first_us,
+		.last_us = ch->last_us,
+		.cause = ch->cause,
+		.local_channel = ch->local,
+	};
+}
+
+void audit_conn_end(struct conn *c)
+{
+	uint64_t id;
+	struct audit_entry *e = audit_add(c, LINK_EV_CONN_END, &id);
+
+	if (e == NULL)
+		return;
+	e->end = (struct link_conn_end){
+		.audit_id = id,
+		.bytes_in = c->bytes_in,
+		.bytes_out = c->bytes_out,
+		.open_us = c->open_us,
+		.last_us = RTE_MAX(c->last_rx_us, c->last_data_us),
+		.cause = c->cause,
+		.authenticated = c->phase.svc == SSH_SVC_OPEN,
+	};
+}
+
+unsigned int audit_run(struct relay *r)
+{
+	struct audit *a = &r->audit;
+	unsigned int n = 0;
+
+	while (a->unsent < a->next && n < RELAY_AUDIT_TURN) {
+		const struct audit_entry *e = audit_at(a, a->unsent);
+		bool chan = e->type == LINK_EV_CHAN_END;
+
+		if (up_send(r, e->type, &e->conn, chan ? (const void *)&e->chan : &e->end,
+			    chan ? sizeof(e->chan) : sizeof(e->end), NULL, 0) < 0)
+			break;
+		a->unsent++;
+		n++;
+	}
+	return n;
+}
+
+void audit_ack(struct audit *a, uint64_t id)
+{
+	/* Only what was sent can have been recorded. */
+	if (id >= a->acked && id < a->unsent)
+		a->acked = id + 1;
+}
+
+void audit_resend(struct audit *a)
+{
+	a->unsent = a->acked;
+}

@@ -1,0 +1,537 @@
+/*
+ * dataplane/relay/chan.c - channels: their bytes, windows, EOF and CLOSE.
+ *
+ * Source  RFC 4254 section 5.
+ *
+ * What is to be said about a channel is remembered in it, not queued: it is said in the
+ * order CONFIRMATION, WINDOW_ADJUST, data, EOF, CLOSE, once the keys allow it, and a
+ * peer that makes us say much cannot make a queue grow.
+ */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+
+#include "ssh/wire.h"
+
+struct chan *chan_find(struct conn *c, uint32_t local)
+{
+	struct relay *r = c->relay;
+	uint32_t index = local & ((UINT32_C(1) << r->chan_bits) - 1);
+	struct chan *ch;
+
+	if (index >= r->conf.chans_max)
+		return NULL;
+	ch = &r->chans[index];
+	if (ch->conn != c || ch->local != local)
+		return NULL;
+	/* Its number is the peer's to use once it was told. */
+	return ch->fsm.state == SSH_CHAN_OPENING || ch->fsm.state == SSH_CHAN_ABANDONED ? NULL : ch;
+}
+
+struct chan *chan_find_peer(struct conn *c, uint32_t peer)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->peer == peer && ch->fsm.state == SSH_CHAN_OPEN)
+			return ch;
+	}
+	return NULL;
+}
+
+struct chan *chan_new(struct conn *c)
+{
+	struct relay *r = c->relay;
+	struct chan *ch = TAILQ_FIRST(&r->free_chans);
+	uint32_t generation, index;
+
+	if (ch == NULL || c->n_chans >= c->auth.max_channels)
+		return NULL;
+	TAILQ_REMOVE(&r->free_chans, ch, link);
+	generation = ch->generation + 1;
+	index = (uint32_t)(ch - r->chans);
+	*ch = (struct chan){
+		.conn = c,
+		.generation = generation,
+		.local = generation << r->chan_bits | index,
+		.fsm = {.state = SSH_CHAN_OPENING},
+		.packet_max = c->auth.packet_max,
+	};
+	ssh_rwin_init(&ch->rwin, c->auth.window_size);
+	TAILQ_INSERT_TAIL(&c->chans, ch, link);
+	c->n_chans++;
+	return ch;
+}
+
+static void target_let_go(struct chan *ch, bool graceful)
+{
+	if (ch->target == NULL)
+		return;
+	if (graceful)
+		ch->target->ops->close(ch->target);
+	else
+		ch->target->ops->abort(ch->target);
+	ch->target = NULL;
+	ch->in_target = 0;
+}
+
+void chan_free(struct chan *ch)
+{
+	struct conn *c = ch->conn;
+
+	target_let_go(ch, false);
+	if (ch->ready)
+		TAILQ_REMOVE(&c->ready, ch, ready_link);
+	TAILQ_REMOVE(&c->chans, ch, link);
+	c->n_chans--;
+	ch->ready = false;
+	ch->conn = NULL;
+	/* To the end: a number is not used again before all others were. */
+	TAILQ_INSERT_TAIL(&c->relay->free_chans, ch, link);
+}
+
+/* Events about it to control. -EAGAIN, -ENOTCONN: it must wait. */
+static int chan_tell(struct chan *ch)
+{
+	int r = 0;
+
+	if (ch->pend & CHAN_EV_OPENED) {
+		r = up_chan_opened(ch);
+		if (r == 0)
+			ch->pend &= (uint8_t)~CHAN_EV_OPENED;
+	}
+	if (r == 0 && (ch->pend & CHAN_EV_FAILED)) {
+		r = up_chan_failed(ch->conn, ch->token, ch->connect_err, ch->reason);
+		if (r == 0)
+			ch->pend &= (uint8_t)~CHAN_EV_FAILED;
+	}
+	return r;
+}
+
+/* An end that audit hears of: of a channel that was open. */
+static void chan_over(struct chan *ch)
+{
+	(void)chan_tell(ch); /* the end itself is an event that is kept; this one may be lost */
+	audit_chan_end(ch);
+	chan_free(ch);
+}
+
+void chan_ready(struct chan *ch)
+{
+	if (ch->ready)
+		return;
+	ch->ready = true;
+	TAILQ_INSERT_TAIL(&ch->conn->ready, ch, ready_link);
+}
+
+static void target_ready(struct stream *s)
+{
+	struct chan *ch = s->user_ptr;
+
+	chan_ready(ch);
+	conn_activate(ch->conn);
+}
+
+const struct stream_user chan_target_user = {.ready = target_ready};
+
+static void count_bytes(struct chan *ch, uint64_t *counter, uint32_t n)
+{
+	uint64_t now = ch->conn->relay->now_us;
+
+	*counter += n;
+	if (ch->first_us == 0)
+		ch->first_us = now;
+	ch->last_us = now;
+	ch->conn->last_data_us = now;
+}
+
+/* n bytes need no room any more: the peer may send as many again. */
+static void chan_consume(struct chan *ch, uint32_t n)
+{
+	if (n == 0)
+		return;
+	ch->adjust += ssh_rwin_consume(&ch->rwin, n);
+	if (ch->adjust > 0)
+		chan_ready(ch);
+}
+
+int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
+	      struct pkt_chain *payload)
+{
+	struct relay *r = ch->conn->relay;
+	uint32_t n = d->data.len;
+	enum ssh_chan_act act;
+	int err;
+
+	err = n > ch->packet_max ? -SSH_E_PACKET_SIZE : 0;
+	if (err == 0)
+		err = ssh_chan_step(&ch->fsm, SSH_CHAN_EV_PEER_DATA, &act);
+	if (err == 0)
+		err = ssh_rwin_recv(&ch->rwin, n);
+	if (err < 0) {
+		pkt_chain_free(payload);
+		return err;
+	}
+
+	r->counters[RELAY_C_BYTES_FROM_CLIENTS] += n;
+	count_bytes(ch, &ch->bytes_from_peer, n);
+	/* A direct-tcpip has no second stream: EXTENDED_DATA gives its window back (S-53). */
+	if (act == SSH_CHAN_ACT_DISCARD || d->data_type != 0 || ch->target == NULL || n == 0) {
+		pkt_chain_free(payload);
+		chan_consume(ch, n);
+		return 0;
+	}
+	pkt_chain_trim_head(payload, head_len);
+	if (ch->target->ops->tx(ch->target, payload) == 0)
+		ch->in_target += n;
+	else
+		chan_consume(ch, n); /* the stream's own event says what is wrong with it */
+	return 0;
+}
+
+int chan_adjust(struct chan *ch, uint32_t n)
+{
+	enum ssh_chan_act act;
+	int r = ssh_chan_step(&ch->fsm, SSH_CHAN_EV_PEER_ADJUST, &act);
+
+	if (r == 0)
+		r = ssh_swin_adjust(&ch->swin, n);
+	if (r == 0)
+		chan_ready(ch);
+	return r;
+}
+
+int chan_peer_eof(struct chan *ch)
+{
+	enum ssh_chan_act act;
+	int r = ssh_chan_step(&ch->fsm, SSH_CHAN_EV_PEER_EOF, &act);
+
+	if (r < 0 || act != SSH_CHAN_ACT_DELIVER)
+		return r;
+	if (ch->target != NULL)
+		ch->target->ops->shutdown(ch->target);
+	chan_ready(ch);
+	return 0;
+}
+
+/*
+ * Bytes that were given to the target still go out, with FIN behind them: a peer that writes
+ * and closes, with or without EOF, means them to arrive.
+ */
+int chan_peer_close(struct chan *ch)
+{
+	enum ssh_chan_act act;
+	int r = ssh_chan_step(&ch->fsm, SSH_CHAN_EV_PEER_CLOSE, &act);
+
+	if (r < 0)
+		return r;
+	target_let_go(ch, true);
+	if (act == SSH_CHAN_ACT_FREE) {
+		chan_over(ch);
+		return 0;
+	}
+	ch->pend |= CHAN_SAY_CLOSE;
+	chan_ready(ch);
+	return 0;
+}
+
+/* CLOSE is ours to send: both ways are at their end, the target failed, or control wants it. */
+static void chan_local_close(struct chan *ch, int cause, bool graceful)
+{
+	enum ssh_chan_act act;
+
+	if (ssh_chan_step(&ch->fsm, SSH_CHAN_EV_LOCAL_CLOSE, &act) < 0)
+		return;
+	ch->cause = cause;
+	target_let_go(ch, graceful);
+	ch->pend |= CHAN_SAY_CLOSE;
+	chan_ready(ch);
+}
+
+void chan_close(struct chan *ch, int cause)
+{
+	if (ch->fsm.state == SSH_CHAN_OPENING)
+		connect_fail(ch, cause, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	else if (ch->fsm.state == SSH_CHAN_OPEN)
+		chan_local_close(ch, cause, false);
+	conn_activate(ch->conn);
+}
+
+void chan_abandon(struct chan *ch, int cause)
+{
+	bool was_open = ch->fsm.state != SSH_CHAN_OPENING && ch->open_us != 0;
+
+	/* Only an EOF of the peer's may look like one to the target. */
+	target_let_go(ch, ch->fsm.eof_received);
+	if (ch->cause == 0)
+		ch->cause = cause;
+	if (was_open)
+		audit_chan_end(ch);
+	chan_free(ch);
+}
+
+/* What the target took since the last look is granted again. */
+static void chan_settle(struct chan *ch)
+{
+	uint32_t queued = ch->target->ops->tx_queued(ch->target);
+
+	if (queued >= ch->in_target)
+		return;
+	chan_consume(ch, ch->in_target - queued);
+	ch->in_target = queued;
+}
+
+/* A message of the form number, channel. */
+static int say_simple(struct chan *ch, uint8_t msg)
+{
+	uint8_t payload[5];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, payload, sizeof(payload));
+	ssh_chan_simple_build(&w, msg, ch->peer);
+	return conn_send(ch->conn, payload, (uint32_t)ssh_wr_done(&w));
+}
+
+static int say_adjust(struct chan *ch)
+{
+	uint8_t payload[9];
+	struct ssh_wr w;
+	int r;
+
+	if (ch->adjust == 0)
+		return 0;
+	/* After its EOF or either CLOSE the peer has no use for it. */
+	if (ch->fsm.state == SSH_CHAN_OPEN && !ch->fsm.eof_received) {
+		ssh_wr_init(&w, payload, sizeof(payload));
+		ssh_chan_adjust_build(&w, ch->peer, ch->adjust);
+		r = conn_send(ch->conn, payload, (uint32_t)ssh_wr_done(&w));
+		if (r < 0)
+			return r;
+	}
+	ch->adjust = 0;
+	return 0;
+}
+
+static int say_confirm(struct chan *ch)
+{
+	struct ssh_chan_confirm m = {
+		.recipient_channel = ch->peer,
+		.sender_channel = ch->local,
+		.window_size = ch->rwin.initial_window_size,
+		.packet_max = ch->packet_max,
+	};
+	enum ssh_chan_act act;
+	uint8_t payload[32];
+	struct ssh_wr w;
+	int r;
+
+	ssh_wr_init(&w, payload, sizeof(payload));
+	ssh_chan_confirm_build(&w, &m);
+	r = conn_send(ch->conn, payload, (uint32_t)ssh_wr_done(&w));
+	if (r < 0)
+		return r;
+	(void)ssh_chan_step(&ch->fsm, SSH_CHAN_EV_CONFIRMED, &act);
+	ch->pend &= (uint8_t)~CHAN_SAY_CONFIRM;
+	ch->pend |= CHAN_EV_OPENED;
+	ch->open_us = ch->conn->relay->now_us;
+	relay_count(ch->conn->relay, RELAY_C_CHANS);
+	return 0;
+}
+
+static int say_failure(struct chan *ch)
+{
+	struct ssh_chan_failure m = {
+		.recipient_channel = ch->peer,
+		.reason = ch->reason,
+		.description = ssh_str_c("open failed"),
+		.language = ssh_str_c(""),
+	};
+	enum ssh_chan_act act;
+	uint8_t payload[64];
+	struct ssh_wr w;
+	int r;
+
+	ssh_wr_init(&w, payload, sizeof(payload));
+	ssh_chan_failure_build(&w, &m);
+	r = conn_send(ch->conn, payload, (uint32_t)ssh_wr_done(&w));
+	if (r < 0)
+		return r;
+	(void)ssh_chan_step(&ch->fsm, SSH_CHAN_EV_REFUSED, &act);
+	ch->pend &= (uint8_t)~CHAN_SAY_FAILURE;
+	ch->pend |= CHAN_EV_FAILED;
+	return 0;
+}
+
+/* How a visit to a channel ended. */
+enum visit {
+	VISIT_DONE,    /* it waits for news of its own */
+	VISIT_MORE,    /* it can go on at once */
+	VISIT_BLOCKED, /* its connection is in the way: keys, room, memory, the link */
+	VISIT_GONE,    /* it was freed */
+};
+
+/* One message of data from the target, at most as much as everybody allows. */
+static enum visit chan_send_data(struct chan *ch, uint32_t *space)
+{
+	struct stream *t = ch->target;
+	uint32_t want = t->ops->rx_len(t), n;
+	struct pkt_chain chain = {0};
+	uint8_t head[SSH_CHAN_DATA_HEAD];
+	struct ssh_wr w;
+
+	n = ssh_swin_take(&ch->swin, want);
+	if (n == 0)
+		return VISIT_DONE; /* nothing there, or WINDOW_ADJUST brings it back */
+	if (*space < n && *space < RELAY_SPACE_MIN)
+		return VISIT_BLOCKED;
+	n = t->ops->rx_take(t, RTE_MIN(n, *space), &chain);
+	if (n == 0)
+		return VISIT_DONE;
+
+	ssh_wr_init(&w, head, sizeof(head));
+	ssh_chan_data_head_build(&w, ch->peer, n);
+	record_tx_push(&ch->conn->tx, &chain, head, sizeof(head));
+	ssh_swin_sent(&ch->swin, n);
+	*space -= n;
+	count_bytes(ch, &ch->bytes_to_peer, n);
+	ch->conn->relay->counters[RELAY_C_BYTES_TO_CLIENTS] += n;
+	return VISIT_MORE;
+}
+
+/* An open channel: windows, bytes, and whether it is at its end. */
+static enum visit chan_serve(struct chan *ch, uint32_t *space)
+{
+	enum visit v = VISIT_DONE;
+
+	if (say_adjust(ch) < 0) {
+		conn_short(ch->conn, -ENOMEM);
+		return VISIT_BLOCKED;
+	}
+	if (!ch->fsm.eof_sent)
+		v = chan_send_data(ch, space);
+	if (v != VISIT_DONE)
+		return v;
+	/* What the peer's window holds back is still to come before any end. */
+	if (ch->target->ops->rx_len(ch->target) > 0 && !ch->fsm.eof_sent)
+		return VISIT_DONE;
+	if (ch->target_err) {
+		chan_local_close(ch, ch->target->err, false); /* no EOF: there was none */
+		return VISIT_MORE;
+	}
+	if (ch->target_eof && !ch->fsm.eof_sent) {
+		if (say_simple(ch, SSH_MSG_CHANNEL_EOF) < 0) {
+			conn_short(ch->conn, -ENOMEM);
+			return VISIT_BLOCKED;
+		}
+		ch->fsm.eof_sent = true;
+	}
+	if (ch->fsm.eof_sent && ch->fsm.eof_received) {
+		chan_local_close(ch, 0, true);
+		return VISIT_MORE;
+	}
+	return VISIT_DONE;
+}
+
+static void chan_events(struct chan *ch)
+{
+	uint8_t ev = ch->target != NULL ? stream_events(ch->target) : 0;
+
+	if (ch->fsm.state == SSH_CHAN_OPENING) {
+		connect_step(ch, ev);
+		return;
+	}
+	if (ev & STREAM_EV_EOF)
+		ch->target_eof = true;
+	if (ev & STREAM_EV_ERROR)
+		ch->target_err = true;
+	if (ch->target != NULL)
+		chan_settle(ch);
+}
+
+/* Does what can be done now for one channel, but no more than one message of data. */
+static enum visit chan_visit(struct chan *ch, uint32_t *space)
+{
+	struct conn *c = ch->conn;
+	enum visit v = VISIT_DONE;
+	int r = 0;
+
+	chan_events(ch);
+	if (!kex_quiet(c))
+		return VISIT_BLOCKED;
+	if (ch->pend & CHAN_SAY_CONFIRM)
+		r = say_confirm(ch);
+	if (r == 0 && (ch->pend & CHAN_SAY_FAILURE))
+		r = say_failure(ch);
+	if (r == 0)
+		r = chan_tell(ch);
+	if (r < 0 && r != -ENOTCONN) {
+		conn_short(c, r);
+		return VISIT_BLOCKED;
+	}
+	if (ch->fsm.state == SSH_CHAN_OPEN)
+		v = chan_serve(ch, space);
+	if (ch->pend & CHAN_SAY_CLOSE) {
+		r = say_simple(ch, SSH_MSG_CHANNEL_CLOSE);
+		if (r < 0) {
+			conn_short(c, r);
+			return VISIT_BLOCKED;
+		}
+		ch->pend &= (uint8_t)~CHAN_SAY_CLOSE;
+		v = VISIT_DONE;
+	}
+	if (ch->fsm.state == SSH_CHAN_CLOSED && !(ch->pend & CHAN_EV_FAILED)) {
+		if (ch->open_us != 0)
+			chan_over(ch);
+		else
+			chan_free(ch);
+		return VISIT_GONE;
+	}
+	return v;
+}
+
+/* Bytes of data the client's stream should be given in this turn. */
+static uint32_t conn_space(const struct conn *c)
+{
+	uint32_t space = c->stream->ops->tx_space(c->stream);
+	uint32_t waiting = c->tx.q.bytes + c->tx.out.len;
+
+	/* However small its budget: a stream that holds nothing takes a message. */
+	if (waiting == 0 && c->stream->ops->tx_queued(c->stream) == 0)
+		space = RTE_MAX(space, (uint32_t)RELAY_SPACE_MIN);
+	space = space > waiting ? space - waiting : 0;
+	return RTE_MIN(space, (uint32_t)RELAY_TX_TURN);
+}
+
+bool chan_could_go_on(const struct conn *c)
+{
+	return !TAILQ_EMPTY(&c->ready) && kex_quiet(c) && conn_space(c) >= RELAY_SPACE_MIN;
+}
+
+unsigned int chan_run(struct conn *c)
+{
+	struct chan_list blocked = TAILQ_HEAD_INITIALIZER(blocked);
+	uint32_t space = conn_space(c);
+	unsigned int n = 0;
+	struct chan *ch;
+
+	/* Round robin: who could go on stands behind all others again. */
+	while (c->state == CONN_OPEN && (ch = TAILQ_FIRST(&c->ready)) != NULL) {
+		enum visit v;
+
+		TAILQ_REMOVE(&c->ready, ch, ready_link);
+		ch->ready = false;
+		v = chan_visit(ch, &space);
+		if (v == VISIT_MORE)
+			chan_ready(ch);
+		n += v == VISIT_MORE || v == VISIT_GONE;
+		if (v != VISIT_BLOCKED)
+			continue;
+		if (ch->ready) /* it asked for another visit meanwhile */
+			TAILQ_REMOVE(&c->ready, ch, ready_link);
+		ch->ready = true;
+		TAILQ_INSERT_TAIL(&blocked, ch, ready_link);
+	}
+	TAILQ_CONCAT(&c->ready, &blocked, ready_link);
+	return n;
+}

@@ -1,0 +1,150 @@
+/*
+ * dataplane/relay/connect.c - opening a target: the addresses control allowed, in its order
+ * (RFC 8305), one after the other; each has its share of the time that is left.
+ */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void net_addr_from(const struct link_addr *a, struct net_addr *ret)
+{
+	*ret = (struct net_addr){.family = a->family};
+	memcpy(ret->b, a->addr, a->family == 4 ? 4 : 16);
+}
+
+void connect_fail(struct chan *ch, int err, uint32_t reason)
+{
+	if (ch->target != NULL)
+		ch->target->ops->abort(ch->target);
+	ch->target = NULL;
+	ch->connect_err = err;
+	ch->reason = reason;
+	ch->pend &= (uint8_t)~CHAN_SAY_CONFIRM;
+	ch->pend |= CHAN_SAY_FAILURE;
+	chan_ready(ch);
+}
+
+/* Tries the next address that can be tried at all. */
+static void connect_next(struct chan *ch)
+{
+	struct conn *c = ch->conn;
+	const struct stream_provider *tcp = &c->relay->conf.tcp;
+	uint64_t now = c->relay->now_us;
+
+	while (ch->next_addr < ch->n_addrs) {
+		uint64_t tries = ch->n_addrs - ch->next_addr;
+		struct net_addr addr;
+		int r;
+
+		ch->target_addr = ch->addr[ch->next_addr++];
+		net_addr_from(&ch->target_addr, &addr);
+		r = tcp->connect(tcp->arg, &addr, ch->target_addr.port, &chan_target_user, ch,
+				 &ch->target);
+		if (r == 0) {
+			ch->attempt_us = now + (ch->deadline_us - now) / tries;
+			c->connect_us = timer_min(c->connect_us, ch->attempt_us);
+			return;
+		}
+		ch->target = NULL;
+		ch->connect_err = r;
+	}
+	connect_fail(ch, ch->connect_err, SSH_OPEN_CONNECT_FAILED);
+}
+
+void connect_step(struct chan *ch, uint8_t events)
+{
+	if (events & STREAM_EV_EOF)
+		ch->target_eof = true;
+	if (ch->pend & CHAN_SAY_FAILURE)
+		return;
+	if (events & STREAM_EV_CONNECTED)
+		ch->pend |= CHAN_SAY_CONFIRM;
+	if (!(events & STREAM_EV_ERROR))
+		return;
+	if (ch->pend & CHAN_SAY_CONFIRM) { /* it had connected: CONFIRMATION, then CLOSE */
+		ch->target_err = true;
+		return;
+	}
+	ch->connect_err = ch->target->err;
+	ch->target->ops->abort(ch->target);
+	ch->target = NULL;
+	connect_next(ch);
+}
+
+void connect_timers(struct conn *c)
+{
+	uint64_t now = c->relay->now_us;
+	struct chan *ch;
+
+	c->connect_us = 0;
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->fsm.state != SSH_CHAN_OPENING || ch->pend != 0)
+			continue;
+		if (now >= ch->deadline_us) {
+			connect_fail(ch, -ETIMEDOUT, SSH_OPEN_CONNECT_FAILED);
+		} else if (now >= ch->attempt_us) {
+			ch->target->ops->abort(ch->target);
+			ch->target = NULL;
+			ch->connect_err = -ETIMEDOUT;
+			connect_next(ch);
+		} else {
+			c->connect_us = timer_min(c->connect_us, ch->attempt_us);
+		}
+	}
+}
+
+/* There is no channel to remember it in: FAILURE now, or the item comes again. */
+static int refuse(struct conn *c, const struct link_chan_connect *m)
+{
+	struct ssh_chan_failure f = {
+		.recipient_channel = m->peer_channel,
+		.reason = SSH_OPEN_RESOURCE_SHORTAGE,
+		.description = ssh_str_c("too many channels"),
+		.language = ssh_str_c(""),
+	};
+	struct pkt_chain chain;
+	uint8_t payload[64];
+	struct ssh_wr w;
+	int r;
+
+	ssh_wr_init(&w, payload, sizeof(payload));
+	ssh_chan_failure_build(&w, &f);
+	r = pkt_chain_from(payload, (uint32_t)ssh_wr_done(&w), c->relay->conf.pools->data, &chain);
+	if (r < 0)
+		return r;
+	r = up_chan_failed(c, m->token, -SSH_E_UNAVAILABLE, f.reason);
+	if (r == -EAGAIN) {
+		pkt_chain_free(&chain);
+		return r;
+	}
+	relay_count(c->relay, RELAY_C_CHAN_TABLE_FULL);
+	return conn_send_chain(c, &chain, SSH_MSG_CHANNEL_OPEN_FAILURE);
+}
+
+int connect_begin(struct conn *c, const struct link_chan_connect *m)
+{
+	struct chan *ch = chan_new(c);
+	int r;
+
+	if (ch == NULL)
+		return refuse(c, m);
+	ch->peer = m->peer_channel;
+	ch->token = m->token;
+	ch->n_addrs = m->n_addrs;
+	ch->deadline_us = c->relay->now_us + (uint64_t)m->connect_timeout_ms * 1000;
+	ch->connect_err = -EADDRNOTAVAIL;
+	memcpy(ch->addr, m->addr, sizeof(ch->addr));
+	r = ssh_chan_limits_check(m->peer_packet_max);
+	if (r < 0) {
+		connect_fail(ch, r, SSH_OPEN_RESOURCE_SHORTAGE);
+		return 0;
+	}
+	ssh_swin_init(&ch->swin, m->peer_window, m->peer_packet_max);
+	if (m->kind != STREAM_TCP)
+		connect_fail(ch, -EPROTONOSUPPORT, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	else
+		connect_next(ch);
+	return 0;
+}

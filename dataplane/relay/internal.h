@@ -1,0 +1,312 @@
+/*
+ * dataplane/relay/internal.h - what the files of this room share.
+ *
+ * relay.c    the instance and its stages          items.c   what control asks for
+ * conn.c     the life of a connection             dispatch.c what a client sends
+ * chan.c     the life and the bytes of a channel  connect.c opening a target
+ * up.c       events to control                    audit.c   ends until acknowledged
+ * timers.c   deadlines                            kex.c     which keys, and what waits for them
+ *
+ * A connection with something to do stands in the active list and is visited by every
+ * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
+ * of news. Whatever is news (a stream's event, an item, a timer) puts it back.
+ */
+#ifndef SLUICE_DATAPLANE_RELAY_INTERNAL_H
+#define SLUICE_DATAPLANE_RELAY_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "dataplane/record/record.h"
+#include "dataplane/relay/relay.h"
+#include "ssh/chan.h"
+#include "ssh/err.h"
+#include "ssh/msg.h"
+#include "ssh/phase.h"
+#include "ssh/window.h"
+
+/* Payloads with control and not answered, or waiting to go there (SlowPath). */
+#define RELAY_UNANSWERED_MAX       16
+#define RELAY_UNANSWERED_BYTES_MAX (64 * 1024)
+#define RELAY_UNANSWERED_PREAUTH   1
+/* Control's payloads that wait for the end of a key exchange (S-41). */
+#define RELAY_HOLD_MAX       256
+#define RELAY_HOLD_BYTES_MAX (256 * 1024)
+/* Answers of ours beyond what the client's stream has room for; then it is not read (S-57). */
+#define RELAY_OVER_MAX (64 * 1024)
+/* Global requests of ours that are unanswered (RFC 4254 section 4 wants every one answered). */
+#define RELAY_GLOBALS_MAX 64
+/* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
+#define RELAY_UNIMPLEMENTED_BURST 256
+#define RELAY_UNIMPLEMENTED_RATE  64
+/* Of one connection in one turn. */
+#define RELAY_RX_TURN    (256 * 1024)
+#define RELAY_TX_TURN    (256 * 1024)
+#define RELAY_OPEN_TURN  CIPHER_BURST
+#define RELAY_ITEMS_TURN 256
+#define RELAY_AUDIT_TURN 64
+/* Room in the client's stream below which data waits, unless the stream is empty. */
+#define RELAY_SPACE_MIN 4096
+/* Granted and unconsumed, at most: OpenSSH stalls at 16 MiB. */
+#define RELAY_WINDOW_MAX (15 * 1024 * 1024)
+/* Of CHANNEL_DATA that we take: its record stays within SSH_PACKET_MAX. */
+#define RELAY_PACKET_MAX (SSH_PACKET_MAX - 1024)
+/* A connection that ends by an error: time to get our DISCONNECT out. */
+#define RELAY_LINGER_MS 2000
+/* Without a record for so long a connection keeps raw keys only. */
+#define RELAY_KEYS_IDLE_US 1000000
+/* When something waits that brings no news of its own: a full ring, an empty pool. */
+#define RELAY_RETRY_US 1000
+
+struct conn;
+
+enum chan_pend { /* bits: what is to be said about a channel */
+		 CHAN_SAY_CONFIRM = 1 << 0,
+		 CHAN_SAY_FAILURE = 1 << 1,
+		 CHAN_SAY_CLOSE = 1 << 2,
+		 CHAN_EV_OPENED = 1 << 3, /* to control */
+		 CHAN_EV_FAILED = 1 << 4,
+};
+
+struct chan {
+	/* Every record. */
+	struct conn *conn; /* NULL: free */
+	struct stream *target;
+	uint32_t local, peer; /* numbers: ours, the peer's */
+	struct ssh_chan_fsm fsm;
+	uint8_t pend;
+	bool ready; /* stands in conn->ready */
+	bool target_eof, target_err;
+	struct ssh_swin swin;
+	struct ssh_rwin rwin;
+	uint32_t packet_max; /* granted to the peer */
+	uint32_t adjust;     /* granted, to be said */
+	uint32_t in_target;  /* bytes given to the target and not known to have arrived */
+	TAILQ_ENTRY(chan) ready_link;
+	uint64_t bytes_from_peer, bytes_to_peer, first_us, last_us;
+	/* Seldom. */
+	TAILQ_ENTRY(chan) link; /* conn->chans, or the free list */
+	uint64_t token, open_us;
+	uint32_t generation;
+	uint32_t replies_due; /* requests of control's that want a reply */
+	int cause;
+	/* Opening. */
+	uint64_t deadline_us, attempt_us; /* for all addresses, for this one */
+	uint32_t reason;
+	int connect_err;
+	uint16_t n_addrs, next_addr;
+	struct link_addr target_addr;
+	struct link_addr addr[LINK_ADDRS_MAX];
+};
+TAILQ_HEAD(chan_list, chan);
+
+/* State 0 is free. */
+enum conn_state {
+	CONN_OPEN = 1,
+	CONN_ENDING, /* what is queued is sealed, then our side is shut down */
+	CONN_LINGER, /* until it has arrived or linger_us */
+	CONN_OVER,   /* the stream is gone; control is still to be told */
+};
+
+enum conn_pend { /* bits: events to control */
+		 CONN_EV_NEW = 1 << 0,
+		 CONN_EV_REKEY_DUE = 1 << 1,
+};
+
+struct conn {
+	struct relay *relay;
+	struct stream *stream;
+	uint8_t state; /* enum conn_state */
+	uint8_t pend;
+	bool active; /* stands in relay->active */
+	bool fresh;  /* news since the open stage saw it */
+	bool more;   /* stopped by a share or a shortage: go on in the next turn */
+	bool stream_eof;
+	/* What stops reading. */
+	bool ident_done;   /* the peer's line has passed */
+	bool rx_wait_keys; /* NEWKEYS has passed: nothing is opened until LINK_IT_RX_KEYS */
+	bool rx_wait_auth; /* USERAUTH_SUCCESS is sealed: nothing is judged until AUTHENTICATED */
+	bool slow_stopped; /* control has enough of it: counted once */
+	/* What stops sealing. */
+	bool tx_kex;     /* our KEXINIT is sealed, our new keys are not in place */
+	bool tx_newkeys; /* NEWKEYS is sealed: nothing until LINK_IT_TX_KEYS */
+	bool ident_sent;
+	bool keys_idle; /* cipher state holds raw keys only */
+	struct ssh_phase phase;
+	struct record_rx rx;
+	struct record_tx tx;
+	struct record_q up;   /* payloads for control */
+	struct record_q hold; /* payloads that wait for the end of the key exchange */
+	uint32_t unanswered, unanswered_bytes; /* those in up included */
+	uint32_t over;                         /* bytes sealed while the stream had no room */
+	struct chan_list chans, ready;
+	uint32_t n_chans;
+	uint64_t last_rx_us, last_data_us;
+	/* Seldom. */
+	TAILQ_ENTRY(conn) link; /* relay->active or ->free */
+	uint32_t index, generation;
+	struct link_authenticated auth;
+	uint8_t alive_missed;
+	uint8_t n_globals;      /* unanswered global requests of ours */
+	uint64_t globals;       /* a bit for each, the oldest lowest: it was control's */
+	uint32_t unimplemented; /* tokens left */
+	uint64_t unimplemented_us;
+	uint64_t kex_deadline_us, keys_deadline_us, connect_us, alive_us, linger_us; /* 0: none */
+	bool rekey_asked;
+	uint64_t open_us;
+	uint64_t bytes_in, bytes_out; /* of the stream, once it is gone */
+	int cause;
+	uint32_t listener;
+	uint64_t uid;
+	struct link_addr local, peer;
+	uint16_t blob_len;
+	uint64_t timer_us; /* its place in the heap; 0: not there */
+	uint32_t timer_at;
+};
+TAILQ_HEAD(conn_list, conn);
+
+struct audit_entry {
+	struct link_handle conn;
+	uint16_t type;
+	union {
+		struct link_chan_end chan;
+		struct link_conn_end end;
+	};
+};
+
+/* Ids in [acked, next) are kept, [unsent, next) of them are to be sent. */
+struct audit {
+	struct audit_entry *entry; /* [size], by id modulo size */
+	uint32_t size;
+	uint64_t acked, unsent, next;
+};
+
+struct relay {
+	struct relay_conf conf;
+	uint64_t now_us;
+	struct record_batch *opening, *sealing;
+	struct conn_list active, free_conns;
+	struct chan_list free_chans;
+	struct conn *conns;
+	struct chan *chans;
+	struct conn **heap; /* by timer_us */
+	uint32_t n_heap;
+	uint32_t chan_bits;
+	uint32_t generation;
+	uint64_t uid;
+	bool attached;
+	bool retry; /* in this turn something was short that brings no news */
+	struct audit audit;
+	uint8_t *blobs;   /* [conns_max][LINK_BLOB_MAX] */
+	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
+	size_t msg_len;   /* > 0: it could not be carried out yet */
+	uint8_t *payload; /* LINK_PAYLOAD_MAX: a payload gathered for the link */
+	uint64_t counters[RELAY_C_COUNT];
+	uint64_t errors[SSH_E_COUNT];
+};
+
+static inline void relay_count(struct relay *r, enum relay_counter c)
+{
+	r->counters[c]++;
+}
+
+/* An empty pool or a full ring: the connection goes on in a later turn. */
+void conn_short(struct conn *c, int err);
+
+/* conn.c */
+void conn_activate(struct conn *c);
+struct link_handle conn_handle(const struct conn *c);
+/* The connection of a handle, or NULL: it is gone. */
+struct conn *conn_find(struct relay *r, const struct link_handle *h);
+unsigned int conn_input(struct conn *c);
+unsigned int conn_run(struct conn *c);
+/* Ends it for err: DISCONNECT where the error has a reason and the peer can read it. */
+void conn_fail(struct conn *c, int err);
+/* Ends it without a word of ours: what is queued goes out within linger_ms. */
+void conn_end(struct conn *c, int cause, uint32_t linger_ms);
+/* After sealing: gives what is sealed to the stream, and goes on with the end. */
+unsigned int conn_output(struct conn *c);
+void conn_free(struct conn *c);
+/* A payload of the shard's or of control's, with its message number first. -ENOMEM. */
+int conn_send(struct conn *c, const void *payload, uint32_t len);
+int conn_send_chain(struct conn *c, struct pkt_chain *payload, uint8_t msg);
+void conn_alive_poll(struct conn *c);
+
+/* kex.c */
+/* Notes what a payload that is about to be queued means for the keys. */
+void kex_sealed(struct conn *c, uint8_t msg);
+void kex_received(struct conn *c, uint8_t msg);
+int kex_tx_keys(struct conn *c, const struct link_keys *k); /* -EAGAIN: again later */
+int kex_rx_keys(struct conn *c, const struct link_keys *k);
+void kex_poll(struct conn *c); /* limits of the keys, and of the exchange */
+/* May the connection protocol be sealed now? */
+static inline bool kex_quiet(const struct conn *c)
+{
+	return !c->tx_kex;
+}
+
+/* dispatch.c */
+/* Carries out what is opened, as far as nothing stops it. Number of records. */
+unsigned int dispatch_run(struct conn *c);
+
+/* items.c */
+unsigned int items_run(struct relay *r);
+
+/* chan.c */
+struct chan *chan_find(struct conn *c, uint32_t local);
+struct chan *chan_find_peer(struct conn *c, uint32_t peer);
+struct chan *chan_new(struct conn *c);
+void chan_ready(struct chan *ch);
+/* Serves what is ready, in turns. Number of things done. */
+unsigned int chan_run(struct conn *c);
+/* After a turn: the share of the turn stopped a channel, and nothing else does. */
+bool chan_could_go_on(const struct conn *c);
+/* The peer's messages; 0 or what ends the connection. */
+int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
+	      struct pkt_chain *payload);
+int chan_adjust(struct chan *ch, uint32_t n);
+int chan_peer_eof(struct chan *ch);
+int chan_peer_close(struct chan *ch);
+/* Control's wish. */
+void chan_close(struct chan *ch, int cause);
+/* The connection is over. */
+void chan_abandon(struct chan *ch, int cause);
+void chan_free(struct chan *ch);
+extern const struct stream_user chan_target_user;
+
+/* connect.c */
+int connect_begin(struct conn *c, const struct link_chan_connect *m);
+/* News of the target or of the clock while it is opening. */
+void connect_step(struct chan *ch, uint8_t events);
+void connect_timers(struct conn *c);
+void connect_fail(struct chan *ch, int err, uint32_t reason);
+
+/* up.c */
+/* Is there room for one more payload of len bytes with control? */
+bool up_may(const struct conn *c, uint32_t len);
+void up_payload(struct conn *c, uint32_t seqnr, struct pkt_chain *payload);
+unsigned int up_run(struct conn *c);
+int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const void *body,
+	    size_t body_len, const void *tail, size_t tail_len);
+int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
+int up_chan_opened(struct chan *ch);
+int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
+
+/* audit.c */
+int audit_init(struct audit *a, uint32_t size);
+void audit_fini(struct audit *a);
+void audit_chan_end(struct chan *ch);
+void audit_conn_end(struct conn *c);
+unsigned int audit_run(struct relay *r);
+void audit_ack(struct audit *a, uint64_t id);
+void audit_resend(struct audit *a);
+
+/* timers.c */
+void timer_update(struct conn *c);
+void timer_drop(struct conn *c);
+/* A deadline: the earlier of the two, where 0 is none. */
+static inline uint64_t timer_min(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+#endif

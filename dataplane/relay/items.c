@@ -1,0 +1,279 @@
+/*
+ * dataplane/relay/items.c - what control asks for, in its order. An item that cannot be
+ * carried out yet (no buffer, a full ring) is kept and everything behind it waits.
+ */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "crypto/secret.h"
+#include "ssh/wire.h"
+
+static int it_ident(struct conn *c, const struct link_bytes *m)
+{
+	struct pkt_chain chain;
+	int r = pkt_chain_from(m + 1, m->len, c->relay->conf.pools->data, &chain);
+
+	if (r < 0)
+		return r;
+	pkt_chain_join(&c->tx.out, &chain);
+	c->ident_sent = true;
+	return 0;
+}
+
+/* A request of control's that wants a reply takes its place in the one queue (RFC 4254, 4). */
+static int note_global_request(struct conn *c, const uint8_t *payload, uint32_t len)
+{
+	struct ssh_rd r;
+	bool want_reply;
+
+	ssh_rd_init(&r, payload + 1, len - 1);
+	(void)ssh_rd_str(&r);
+	want_reply = ssh_rd_bool(&r);
+	if (r.bad)
+		return -SSH_E_INTERNAL;
+	if (!want_reply)
+		return 0;
+	if (c->n_globals == RELAY_GLOBALS_MAX)
+		return -SSH_E_KEEPALIVE; /* the peer answers none of them */
+	c->globals |= UINT64_C(1) << c->n_globals++;
+	return 0;
+}
+
+/* A message about a channel whose CLOSE is sealed already would be a fault of ours. */
+static int note_channel_message(struct conn *c, const uint8_t *payload, uint32_t len)
+{
+	struct ssh_chan_request q;
+	struct ssh_rd r;
+	struct chan *ch;
+
+	ssh_rd_init(&r, payload + 1, len - 1);
+	ch = chan_find_peer(c, ssh_rd_u32(&r));
+	if (r.bad || ch == NULL)
+		return -ENOENT;
+	if (payload[0] != SSH_MSG_CHANNEL_REQUEST)
+		return 0;
+	ssh_rd_init(&r, payload + 1, len - 1);
+	if (ssh_chan_request_parse(&r, &q) < 0)
+		return -SSH_E_INTERNAL;
+	ch->replies_due += q.want_reply;
+	return 0;
+}
+
+static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
+{
+	switch (payload[0]) {
+	case SSH_MSG_USERAUTH_SUCCESS:
+		c->rx_wait_auth = c->phase.svc != SSH_SVC_OPEN;
+		return 0;
+	case SSH_MSG_GLOBAL_REQUEST:
+		return note_global_request(c, payload, len);
+	case SSH_MSG_CHANNEL_REQUEST:
+	case SSH_MSG_CHANNEL_SUCCESS:
+	case SSH_MSG_CHANNEL_FAILURE:
+		return note_channel_message(c, payload, len);
+	default:
+		return 0;
+	}
+}
+
+static int it_payload(struct conn *c, const struct link_bytes *m)
+{
+	const uint8_t *payload = (const uint8_t *)(m + 1);
+	struct pkt_chain chain;
+	int r;
+
+	if (m->len == 0)
+		return -SSH_E_INTERNAL;
+	r = pkt_chain_from(payload, m->len, c->relay->conf.pools->data, &chain);
+	if (r < 0)
+		return r;
+	r = note_payload(c, payload, m->len);
+	if (r == 0)
+		return conn_send_chain(c, &chain, payload[0]);
+	pkt_chain_free(&chain);
+	if (r != -ENOENT)
+		return r;
+	relay_count(c->relay, RELAY_C_ITEMS_STALE);
+	return 0;
+}
+
+static int it_authenticated(struct conn *c, const struct link_authenticated *m)
+{
+	c->auth = *m;
+	c->auth.window_size = RTE_MIN(m->window_size, (uint32_t)RELAY_WINDOW_MAX);
+	c->auth.packet_max = RTE_MIN(m->packet_max, (uint32_t)RELAY_PACKET_MAX);
+	c->phase.svc = SSH_SVC_OPEN;
+	c->rx_wait_auth = false;
+	c->rx.dir.packet_max = SSH_PACKET_MAX;
+	c->tx.dir.packet_max = SSH_PACKET_MAX;
+	c->last_data_us = c->relay->now_us;
+	if (m->alive_interval_ms != 0)
+		c->alive_us = c->relay->now_us + (uint64_t)m->alive_interval_ms * 1000;
+	return 0;
+}
+
+static int it_blob(struct conn *c, const struct link_bytes *m)
+{
+	uint8_t *blob = c->relay->blobs + (size_t)c->index * LINK_BLOB_MAX;
+
+	if (m->len > LINK_BLOB_MAX)
+		return -SSH_E_INTERNAL;
+	memset(blob, 0, c->blob_len);
+	memcpy(blob, m + 1, m->len);
+	c->blob_len = (uint16_t)m->len;
+	return 0;
+}
+
+static int it_answered(struct conn *c, const struct link_answered *m)
+{
+	/* What still waits here cannot have been answered. */
+	uint32_t out = c->unanswered - c->up.records;
+
+	c->unanswered -= RTE_MIN(m->payloads, out);
+	c->unanswered_bytes -= RTE_MIN(m->bytes, c->unanswered_bytes);
+	if (c->unanswered == 0)
+		c->unanswered_bytes = 0;
+	return 0;
+}
+
+static int cmd_chan_close(struct conn *c, const struct link_chan_ref *m)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->local == m->local_channel && ch->token == m->token) {
+			chan_close(ch, -ECANCELED);
+			return 0;
+		}
+	}
+	relay_count(c->relay, RELAY_C_ITEMS_STALE);
+	return 0;
+}
+
+static int conn_item(struct conn *c, uint16_t type, const void *m)
+{
+	const struct link_end *end = m;
+
+	switch (type) {
+	case LINK_IT_IDENT:
+		return it_ident(c, m);
+	case LINK_IT_PAYLOAD:
+		return it_payload(c, m);
+	case LINK_IT_TX_KEYS:
+		return kex_tx_keys(c, m);
+	case LINK_IT_RX_KEYS:
+		return kex_rx_keys(c, m);
+	case LINK_IT_FIRST_KEX_STRICT:
+		c->phase.strict = true;
+		return 0;
+	case LINK_IT_AUTHENTICATED:
+		return it_authenticated(c, m);
+	case LINK_IT_BLOB:
+		return it_blob(c, m);
+	case LINK_IT_CHAN_CONNECT:
+		if (c->phase.svc != SSH_SVC_OPEN)
+			return -SSH_E_INTERNAL;
+		return connect_begin(c, m);
+	case LINK_IT_END:
+		conn_end(c, end->cause, end->linger_ms);
+		return 0;
+	case LINK_IT_ANSWERED:
+		return it_answered(c, m);
+	case LINK_CMD_CHAN_CLOSE:
+		return cmd_chan_close(c, m);
+	default:
+		return 0;
+	}
+}
+
+/* Generation 0 asks for the next one behind index that has a blob; UINT32_MAX: the first. */
+static int cmd_blob_get(struct relay *r, const struct link_handle *h)
+{
+	static const struct link_handle none;
+	struct link_bytes body = {0};
+	struct conn *c = h->generation != 0 ? conn_find(r, h) : NULL;
+	struct link_handle answer = none;
+
+	for (uint64_t i = (uint32_t)(h->index + 1);
+	     h->generation == 0 && c == NULL && i < r->conf.conns_max; i++) {
+		if (r->conns[i].state == CONN_OPEN && r->conns[i].blob_len > 0)
+			c = &r->conns[i];
+	}
+	if (c != NULL) {
+		answer = conn_handle(c);
+		body.len = c->blob_len;
+	}
+	return up_send(r, LINK_EV_BLOB, &answer, &body, sizeof(body),
+		       c != NULL ? r->blobs + (size_t)c->index * LINK_BLOB_MAX : NULL, body.len);
+}
+
+/* -EAGAIN: it must be carried out again. */
+static int item(struct relay *r, const struct link_hdr *hdr)
+{
+	const struct link_audit_ack *ack = link_msg_body(hdr);
+	struct conn *c;
+	int err;
+
+	switch (hdr->type) {
+	case LINK_CMD_LISTEN:
+		if (r->conf.command != NULL)
+			r->conf.command(r->conf.command_arg, hdr);
+		return 0;
+	case LINK_CMD_AUDIT_ACK:
+		audit_ack(&r->audit, ack->audit_id);
+		return 0;
+	case LINK_CMD_BLOB_GET:
+		return cmd_blob_get(r, &hdr->conn) == -EAGAIN ? -EAGAIN : 0;
+	default:
+		break;
+	}
+	c = conn_find(r, &hdr->conn);
+	if (c == NULL || c->state != CONN_OPEN) {
+		relay_count(r, RELAY_C_ITEMS_STALE);
+		return 0;
+	}
+	conn_activate(c);
+	err = conn_item(c, hdr->type, link_msg_body(hdr));
+	if (err == -ENOMEM)
+		conn_short(c, err);
+	if (err == -ENOMEM || err == -EAGAIN)
+		return -EAGAIN;
+	if (err < 0)
+		conn_fail(c, err);
+	return 0;
+}
+
+static bool holds_keys(const struct link_hdr *hdr)
+{
+	return hdr->type == LINK_IT_TX_KEYS || hdr->type == LINK_IT_RX_KEYS;
+}
+
+unsigned int items_run(struct relay *r)
+{
+	const struct link_hdr *hdr = (const struct link_hdr *)r->msg;
+	unsigned int n;
+
+	for (n = 0; n < RELAY_ITEMS_TURN; n++) {
+		if (r->msg_len == 0) {
+			int len = r->conf.link.recv(r->conf.link.arg, r->msg, LINK_MSG_MAX);
+
+			if (len <= 0)
+				break;
+			/* The shard detaches a peer that says nonsense; here it is passed over. */
+			if (link_msg_check(r->msg, (size_t)len) < 0 || link_type_is_up(hdr->type))
+				continue;
+			r->msg_len = (size_t)len;
+		}
+		if (item(r, hdr) == -EAGAIN) {
+			r->retry = true;
+			break;
+		}
+		if (holds_keys(hdr))
+			secret_wipe(r->msg, r->msg_len);
+		r->msg_len = 0;
+	}
+	return n;
+}

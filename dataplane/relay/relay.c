@@ -1,0 +1,229 @@
+/* dataplane/relay/relay.c - the instance, its tables, and the stages of a turn. */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "crypto/secret.h"
+
+/* Bits of a channel's number that say its place; the others are its generation. */
+static uint32_t bits_for(uint32_t n)
+{
+	uint32_t bits = 0;
+
+	while (bits < 31 && (UINT32_C(1) << bits) < n)
+		bits++;
+	return bits;
+}
+
+static int tables_new(struct relay *r)
+{
+	const struct relay_conf *conf = &r->conf;
+
+	/* Connections hold keys. */
+	r->conns = secret_new(conf->conns_max * sizeof(*r->conns));
+	r->msg = secret_new(LINK_MSG_MAX);
+	r->chans = calloc(conf->chans_max, sizeof(*r->chans));
+	r->heap = calloc(conf->conns_max, sizeof(*r->heap));
+	r->blobs = calloc(conf->conns_max, LINK_BLOB_MAX);
+	r->payload = malloc(LINK_PAYLOAD_MAX);
+	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
+	    r->blobs == NULL || r->payload == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < conf->conns_max; i++)
+		TAILQ_INSERT_TAIL(&r->free_conns, &r->conns[i], link);
+	for (unsigned int i = 0; i < conf->chans_max; i++)
+		TAILQ_INSERT_TAIL(&r->free_chans, &r->chans[i], link);
+	return audit_init(&r->audit, conf->audit_backlog);
+}
+
+int relay_new(const struct relay_conf *conf, struct relay **ret)
+{
+	struct relay *r;
+	int err;
+
+	if (conf->conns_max == 0 || conf->chans_max == 0 || conf->audit_backlog == 0)
+		return -EINVAL;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return -ENOMEM;
+	r->conf = *conf;
+	r->chan_bits = bits_for(conf->chans_max);
+	TAILQ_INIT(&r->active);
+	TAILQ_INIT(&r->free_conns);
+	TAILQ_INIT(&r->free_chans);
+	err = tables_new(r);
+	if (err == 0)
+		err = record_batch_new(conf->engine, conf->pools, &r->opening);
+	if (err == 0)
+		err = record_batch_new(conf->engine, conf->pools, &r->sealing);
+	if (err < 0) {
+		relay_free(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+static void conns_free(struct relay *r)
+{
+	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+		struct conn *c = &r->conns[i];
+
+		if (c->state == 0)
+			continue;
+		while (!TAILQ_EMPTY(&c->chans))
+			chan_free(TAILQ_FIRST(&c->chans));
+		if (c->stream != NULL)
+			c->stream->ops->abort(c->stream);
+		conn_free(c);
+	}
+}
+
+void relay_free(struct relay *r)
+{
+	if (r == NULL)
+		return;
+	if (r->conns != NULL && r->blobs != NULL)
+		conns_free(r);
+	record_batch_free(r->opening);
+	record_batch_free(r->sealing);
+	audit_fini(&r->audit);
+	secret_free(r->conns, r->conf.conns_max * sizeof(*r->conns));
+	secret_free(r->msg, LINK_MSG_MAX);
+	free(r->chans);
+	free(r->heap);
+	free(r->blobs);
+	free(r->payload);
+	free(r);
+}
+
+unsigned int relay_open(struct relay *r, uint64_t now_us)
+{
+	unsigned int work = 0;
+	struct conn *c;
+
+	r->now_us = now_us;
+	r->retry = false;
+	TAILQ_FOREACH(c, &r->active, link)
+	{
+		work += conn_input(c);
+	}
+	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
+	return work;
+}
+
+unsigned int relay_run(struct relay *r, uint64_t now_us)
+{
+	unsigned int work;
+	struct conn *c;
+
+	r->now_us = now_us;
+	work = items_run(r);
+	TAILQ_FOREACH(c, &r->active, link)
+	{
+		work += conn_run(c);
+	}
+	return work + audit_run(r);
+}
+
+static unsigned int seal_one(struct relay *r, struct conn *c)
+{
+	unsigned int sealed = 0;
+	int n;
+
+	while (c->stream != NULL && c->tx.q.records > 0) {
+		n = record_tx_gather(&c->tx, r->sealing);
+		if (n == -ENOSPC)
+			sealed += record_seal(r->sealing);
+		else if (n < 0) {
+			if (n == -ENOMEM)
+				conn_short(c, n);
+			break;
+		}
+	}
+	return sealed;
+}
+
+unsigned int relay_seal(struct relay *r, uint64_t now_us)
+{
+	unsigned int work = 0, sealed = 0;
+	struct conn *c, *next;
+
+	r->now_us = now_us;
+	TAILQ_FOREACH(c, &r->active, link)
+	{
+		sealed += seal_one(r, c);
+	}
+	sealed += record_seal(r->sealing);
+	r->counters[RELAY_C_RECORDS_SEALED] += sealed;
+
+	for (c = TAILQ_FIRST(&r->active); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		work += conn_output(c);
+		if (c->active && !c->fresh && !c->more) {
+			TAILQ_REMOVE(&r->active, c, link);
+			c->active = false;
+		}
+	}
+	return work + sealed;
+}
+
+void relay_link_attached(struct relay *r)
+{
+	r->attached = true;
+	audit_resend(&r->audit);
+	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+		struct conn *c = &r->conns[i];
+		struct chan *ch;
+
+		if (c->state == 0)
+			continue;
+		c->unanswered = c->up.records;
+		c->unanswered_bytes = c->up.bytes;
+		TAILQ_FOREACH(ch, &c->chans, link)
+		{
+			if (ch->pend != 0)
+				chan_ready(ch);
+		}
+		/* Its half of a login died with the control that had it. */
+		if (c->phase.svc != SSH_SVC_OPEN && !(c->pend & CONN_EV_NEW))
+			conn_fail(c, -SSH_E_UNAVAILABLE);
+		conn_activate(c);
+	}
+}
+
+void relay_link_detached(struct relay *r)
+{
+	r->attached = false;
+	secret_wipe(r->msg, r->msg_len);
+	r->msg_len = 0;
+}
+
+const uint64_t *relay_counters(const struct relay *r)
+{
+	return r->counters;
+}
+
+const uint64_t *relay_error_counters(const struct relay *r)
+{
+	return r->errors;
+}
+
+static const struct {
+	const char *name, *text;
+} counter[RELAY_C_COUNT] = {
+#define X(id, what) [RELAY_C_##id] = {#id, what},
+	RELAY_COUNTERS(X)
+#undef X
+};
+
+const char *relay_counter_name(enum relay_counter c)
+{
+	return counter[c].name;
+}
+
+const char *relay_counter_text(enum relay_counter c)
+{
+	return counter[c].text;
+}

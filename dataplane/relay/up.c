@@ -1,0 +1,147 @@
+/* dataplane/relay/up.c - events to control, and how much of a connection it may hold. */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define UP_HEAD_MAX 512 /* header and fixed part of any event */
+
+int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const void *body,
+	    size_t body_len, const void *tail, size_t tail_len)
+{
+	uint8_t head[UP_HEAD_MAX];
+	struct link_hdr hdr = {
+		.len = (uint32_t)(sizeof(hdr) + body_len + tail_len),
+		.type = type,
+	};
+	int err;
+
+	if (h != NULL)
+		hdr.conn = *h;
+	memcpy(head, &hdr, sizeof(hdr));
+	memcpy(head + sizeof(hdr), body, body_len);
+	err = r->conf.link.send(r->conf.link.arg, head, sizeof(hdr) + body_len, tail, tail_len);
+	if (err == -EAGAIN)
+		r->retry = true; /* a ring that drains rings no bell */
+	return err;
+}
+
+/* One event of a connection, whose body has no variable part. */
+static int up_conn(struct conn *c, uint16_t type, const void *body, size_t len)
+{
+	struct link_handle h = conn_handle(c);
+
+	return up_send(c->relay, type, &h, body, len, NULL, 0);
+}
+
+int up_ident(struct conn *c, const uint8_t *line, uint32_t len)
+{
+	struct link_handle h = conn_handle(c);
+	struct link_bytes body = {.len = len};
+
+	if (c->pend & CONN_EV_NEW)
+		return -EAGAIN;
+	return up_send(c->relay, LINK_EV_IDENT, &h, &body, sizeof(body), line, len);
+}
+
+int up_chan_opened(struct chan *ch)
+{
+	struct link_chan_ref body = {
+		.token = ch->token,
+		.local_channel = ch->local,
+		.target = ch->target_addr,
+	};
+
+	return up_conn(ch->conn, LINK_EV_CHAN_OPENED, &body, sizeof(body));
+}
+
+int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason)
+{
+	struct link_chan_failed body = {.token = token, .err = err, .reason = reason};
+
+	return up_conn(c, LINK_EV_CHAN_FAILED, &body, sizeof(body));
+}
+
+bool up_may(const struct conn *c, uint32_t len)
+{
+	uint32_t max =
+		c->phase.svc == SSH_SVC_OPEN ? RELAY_UNANSWERED_MAX : RELAY_UNANSWERED_PREAUTH;
+
+	if (c->unanswered >= max)
+		return false;
+	/* One payload may always go, or the largest would never. */
+	return c->unanswered == 0 || c->unanswered_bytes + len <= RELAY_UNANSWERED_BYTES_MAX;
+}
+
+void up_payload(struct conn *c, uint32_t seqnr, struct pkt_chain *payload)
+{
+	c->unanswered++;
+	c->unanswered_bytes += payload->len;
+	record_q_push(&c->up, payload, &seqnr, sizeof(seqnr));
+}
+
+static int up_first_payload(struct conn *c)
+{
+	struct relay *r = c->relay;
+	struct link_handle h = conn_handle(c);
+	struct link_payload body;
+	const struct pkt_chain *chain;
+	const uint8_t *head, *bytes;
+	struct pkt_chain gone;
+	int err;
+
+	record_q_front(&c->up, &chain, &head);
+	memcpy(&body.seqnr, head, sizeof(body.seqnr));
+	body.len = chain->len;
+	bytes = rte_pktmbuf_mtod(chain->head, const uint8_t *);
+	if (chain->segs > 1) {
+		pkt_chain_read(chain, 0, r->payload, chain->len);
+		bytes = r->payload;
+	}
+	err = up_send(r, LINK_EV_PAYLOAD, &h, &body, sizeof(body), bytes, body.len);
+	if (err == 0) {
+		record_q_pop(&c->up, &gone);
+		pkt_chain_free(&gone);
+	}
+	return err;
+}
+
+static int up_new(struct conn *c)
+{
+	struct link_conn_new body = {
+		.local = c->local,
+		.peer = c->peer,
+		.listener = c->listener,
+		.uid_low = (uint32_t)c->uid,
+		.uid_high = (uint32_t)(c->uid >> 32),
+	};
+
+	return up_conn(c, LINK_EV_CONN_NEW, &body, sizeof(body));
+}
+
+unsigned int up_run(struct conn *c)
+{
+	static const struct link_conn_ref none;
+	unsigned int work = 0;
+	int err = 0;
+
+	if (c->pend & CONN_EV_NEW) {
+		err = up_new(c);
+		if (err == 0)
+			c->pend &= (uint8_t)~CONN_EV_NEW;
+		work += err == 0;
+	}
+	while (err == 0 && c->up.records > 0) {
+		err = up_first_payload(c);
+		work += err == 0;
+	}
+	if (err == 0 && (c->pend & CONN_EV_REKEY_DUE)) {
+		err = up_conn(c, LINK_EV_REKEY_DUE, &none, sizeof(none));
+		if (err == 0)
+			c->pend &= (uint8_t)~CONN_EV_REKEY_DUE;
+		work += err == 0;
+	}
+	if (err == -EAGAIN)
+		c->more = true;
+	return work;
+}
