@@ -1,0 +1,129 @@
+#include "control/log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ESCAPE_MAX 4 /* "\ooo" */
+
+static struct {
+	enum log_level threshold;
+	log_sink_fn *sink;
+	void *arg;
+} logger = {.threshold = LOG_L_INFO};
+
+void log_threshold_set(enum log_level threshold)
+{
+	logger.threshold = threshold;
+}
+
+enum log_level log_threshold(void)
+{
+	return logger.threshold;
+}
+
+void log_sink_set(log_sink_fn *sink, void *arg)
+{
+	logger.sink = sink;
+	logger.arg = arg;
+}
+
+/* Writes what stands for one byte and returns its length. */
+static size_t escape_byte(uint8_t c, char out[ESCAPE_MAX])
+{
+	if (c == '\\') {
+		out[0] = out[1] = '\\';
+		return 2;
+	}
+	if (c >= 0x20 && c < 0x7f) {
+		out[0] = (char)c;
+		return 1;
+	}
+	out[0] = '\\';
+	out[1] = (char)('0' + (c >> 6));
+	out[2] = (char)('0' + (c >> 3 & 7));
+	out[3] = (char)('0' + (c & 7));
+	return 4;
+}
+
+size_t log_escape(const void *p, size_t n, char *buf, size_t size)
+{
+	const uint8_t *in = p;
+	size_t used = 0;
+
+	if (size == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		char e[ESCAPE_MAX];
+		size_t len = escape_byte(in[i], e);
+
+		if (len >= size - used)
+			break;
+		memcpy(buf + used, e, len);
+		used += len;
+	}
+	buf[used] = '\0';
+	return used;
+}
+
+static const char *level_prefix(enum log_level level)
+{
+	switch (level) {
+	case LOG_L_DEBUG1:
+		return "debug1: ";
+	case LOG_L_DEBUG2:
+		return "debug2: ";
+	case LOG_L_DEBUG3:
+		return "debug3: ";
+	default:
+		return "";
+	}
+}
+
+static void emit(enum log_level level, const char *fmt, va_list ap)
+{
+	char plain[LOG_LINE_MAX], line[LOG_LINE_MAX * ESCAPE_MAX + 16];
+	const char *prefix = level_prefix(level);
+	size_t len = strlen(prefix);
+	int n = vsnprintf(plain, sizeof(plain), fmt, ap);
+
+	if (n < 0)
+		return;
+	if ((size_t)n >= sizeof(plain))
+		n = sizeof(plain) - 1;
+	memcpy(line, prefix, len);
+	len += log_escape(plain, (size_t)n, line + len, sizeof(line) - len - 1);
+	if (logger.sink != NULL) {
+		logger.sink(logger.arg, level, line);
+		return;
+	}
+	/* One write for one line: lines of several processes do not mix. */
+	line[len++] = '\n';
+	if (write(STDERR_FILENO, line, len) < 0) {
+		/* A log that cannot be written must not stop the gateway. */
+	}
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > logger.threshold)
+		return;
+	va_start(ap, fmt);
+	emit(level, fmt, ap);
+	va_end(ap);
+}
+
+void log_line_at(enum log_level threshold, enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > threshold)
+		return;
+	va_start(ap, fmt);
+	emit(level, fmt, ap);
+	va_end(ap);
+}

@@ -1,0 +1,47 @@
+/*
+ * control/log.h - lines for the operator, in sshd's wording and levels.
+ *
+ * Safety  the whole line is escaped after it was formatted, so no string of a stranger can
+ *         begin a new line, move a cursor or pass for another (S-82): bytes outside
+ *         printable ASCII become \ooo, a backslash becomes two. Escaping can be undone.
+ * Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_LOG_H
+#define SLUICE_CONTROL_LOG_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#define LOG_LINE_MAX 1024 /* before escaping; what is longer is cut */
+
+enum log_level {
+	LOG_L_QUIET = 0, /* as a threshold: nothing is written */
+	LOG_L_FATAL,
+	LOG_L_ERROR,
+	LOG_L_INFO,
+	LOG_L_VERBOSE,
+	LOG_L_DEBUG1,
+	LOG_L_DEBUG2,
+	LOG_L_DEBUG3,
+};
+
+/* The threshold for events that belong to no connection. */
+void log_threshold_set(enum log_level threshold);
+enum log_level log_threshold(void);
+
+void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* With the threshold of a connection (LogLevel may stand in a Match block). */
+void log_line_at(enum log_level threshold, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Where lines go instead of stderr; NULL: stderr again. Lines come without their end. */
+typedef void log_sink_fn(void *arg, enum log_level level, const char *line);
+void log_sink_set(log_sink_fn *sink, void *arg);
+
+/*
+ * Escapes n bytes into buf, always terminated; what does not fit is left out, never half
+ * an escape. Returns the length written.
+ */
+size_t log_escape(const void *p, size_t n, char *buf, size_t size);
+
+#endif
