@@ -1,0 +1,57 @@
+/*
+ * control/pool.h - threads that only compute on copied input, results by queue.
+ *
+ * Two pools exist: one computes (key exchange, signatures, password hashes), one waits for
+ * files of users, which may lie on a disk that hangs. A job holds copies and handles,
+ * never pointers into a session; a caller that went away finds out by its handle.
+ *
+ * A deadline is a promise to the caller, not to the thread: when it passes, done() is called
+ * with -ETIMEDOUT at once, and the job is freed when its thread comes back.
+ * Thread  submit, done() and free() on the loop's; run() on any.
+ */
+#ifndef SLUICE_CONTROL_POOL_H
+#define SLUICE_CONTROL_POOL_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "control/timers.h"
+
+/* Rekeys of those who are inside go first; the two others take turns. */
+enum pool_class { POOL_REKEY, POOL_KEX, POOL_AUTH, POOL_CLASSES };
+
+struct pool;
+
+struct pool_job {
+	void (*run)(struct pool_job *job);
+	/*
+	 * 0: run() has finished. -ETIMEDOUT: it has not, and run() may be writing the job at
+	 * this moment: only what run() leaves alone may be read.
+	 */
+	void (*done)(struct pool_job *job, int err);
+	void (*free)(struct pool_job *job); /* wipes */
+	/* The pool's: */
+	struct pool *pool;
+	struct pool_job *next;
+	struct timer deadline;
+	uint8_t class;
+	bool told; /* done() was called */
+};
+
+/* class_max: jobs that may wait in one class. */
+int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsigned int class_max,
+	     struct pool **ret) __attribute__((warn_unused_result));
+/*
+ * Frees what waits (done() is not called), joins the threads and goes when the loop lets
+ * go of its handle. A thread that hangs is left behind: the process is about to end.
+ */
+void pool_close(struct pool *p);
+
+/*
+ * The job is taken on success. -EBUSY: too many wait in this class, the job stays with
+ * the caller. Times are those of the timers given to pool_new().
+ */
+int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
+	__attribute__((warn_unused_result));
+
+#endif
