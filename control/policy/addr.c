@@ -1,0 +1,158 @@
+#include "control/policy/addr.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static size_t addr_len(const struct link_addr *a)
+{
+	return a->family == 4 ? 4 : 16;
+}
+
+bool addr_parse(const char *text, struct link_addr *ret)
+{
+	struct link_addr a = {0};
+
+	if (inet_pton(AF_INET, text, a.addr) == 1)
+		a.family = 4;
+	else if (inet_pton(AF_INET6, text, a.addr) == 1)
+		a.family = 6;
+	else
+		return false;
+	addr_unmap(&a);
+	*ret = a;
+	return true;
+}
+
+const char *addr_text(const struct link_addr *a, char buf[ADDR_TEXT_MAX])
+{
+	if (inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->addr, buf, ADDR_TEXT_MAX) == NULL)
+		strcpy(buf, "UNKNOWN");
+	return buf;
+}
+
+bool addr_equal(const struct link_addr *a, const struct link_addr *b)
+{
+	return a->family == b->family && memcmp(a->addr, b->addr, addr_len(a)) == 0;
+}
+
+void addr_unmap(struct link_addr *a)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (a->family != 6 || memcmp(a->addr, mapped, sizeof(mapped)) != 0)
+		return;
+	memmove(a->addr, a->addr + 12, 4);
+	memset(a->addr + 4, 0, 12);
+	a->family = 4;
+}
+
+struct prefix {
+	uint8_t family, len;
+	uint8_t addr[16];
+};
+
+static bool prefix_has(const struct prefix *p, const struct link_addr *a)
+{
+	unsigned int bytes = p->len / 8, bits = p->len % 8;
+
+	if (p->family != a->family || memcmp(p->addr, a->addr, bytes) != 0)
+		return false;
+	return bits == 0 || (p->addr[bytes] ^ a->addr[bytes]) >> (8 - bits) == 0;
+}
+
+bool addr_is_special(const struct link_addr *addr)
+{
+	static const struct prefix special[] = {
+		{4, 8, {0}},           /* this network, unspecified */
+		{4, 8, {127}},         /* loopback */
+		{4, 16, {169, 254}},   /* link-local */
+		{4, 4, {224}},         /* multicast */
+		{4, 4, {240}},         /* reserved, broadcast */
+		{6, 96, {0}},          /* unspecified, loopback, v4-compatible */
+		{6, 10, {0xfe, 0x80}}, /* link-local */
+		{6, 8, {0xff}},        /* multicast */
+		{6, 128, {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}, /* metadata, EC2 */
+	};
+	struct link_addr a = *addr;
+
+	addr_unmap(&a);
+	if (a.family != 4 && a.family != 6)
+		return true;
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (prefix_has(&special[i], &a))
+			return true;
+	return false;
+}
+
+bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
+{
+	struct link_addr a = *addr;
+
+	addr_unmap(&a);
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&a, &set[i]))
+			return true;
+	return false;
+}
+
+/* RFC 6724 section 2.1; the longest prefix first. */
+static const struct {
+	struct prefix prefix;
+	uint8_t precedence, label;
+} policy_table[] = {
+	{{4, 0, {0}}, 35, 4},    {{6, 32, {0x20, 0x01}}, 5, 5}, {{6, 16, {0x20, 0x02}}, 30, 2},
+	{{6, 7, {0xfc}}, 3, 13}, {{6, 0, {0}}, 40, 1},
+};
+#define POLICY_ROWS (sizeof(policy_table) / sizeof(policy_table[0]))
+
+static size_t policy_row(const struct link_addr *a)
+{
+	size_t i = 0;
+
+	while (i < POLICY_ROWS - 1 && !prefix_has(&policy_table[i].prefix, a))
+		i++;
+	return i;
+}
+
+/* The smaller, the sooner. */
+static unsigned int rank(const struct link_addr *a, const struct link_addr *own, size_t n_own)
+{
+	size_t row = policy_row(a);
+	bool family = n_own == 0, label = n_own == 0;
+
+	for (size_t i = 0; i < n_own; i++) {
+		family |= own[i].family == a->family;
+		label |= policy_table[policy_row(&own[i])].label == policy_table[row].label;
+	}
+	return (family ? 0 : 1000) + (label ? 0 : 100) + (100 - policy_table[row].precedence);
+}
+
+/* Brings the first address of the other family than a[i - 1]'s to place i. */
+static void alternate(struct link_addr *a, size_t i, size_t n)
+{
+	for (size_t j = i; j < n; j++) {
+		struct link_addr got = a[j];
+
+		if (got.family == a[i - 1].family)
+			continue;
+		memmove(&a[i + 1], &a[i], (j - i) * sizeof(*a));
+		a[i] = got;
+		return;
+	}
+}
+
+void addr_sort(struct link_addr *a, size_t n, const struct link_addr *own, size_t n_own)
+{
+	for (size_t i = 1; i < n; i++) { /* few: insertion, which is stable */
+		struct link_addr x = a[i];
+		size_t j = i;
+
+		while (j > 0 && rank(&a[j - 1], own, n_own) > rank(&x, own, n_own)) {
+			a[j] = a[j - 1];
+			j--;
+		}
+		a[j] = x;
+	}
+	for (size_t i = 1; i < n; i++)
+		alternate(a, i, n);
+}

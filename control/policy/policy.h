@@ -1,0 +1,55 @@
+/*
+ * control/policy/policy.h - who may open which tunnel.
+ *
+ * Two voices must both agree: the operator (AllowTcpForwarding, DisableForwarding,
+ * PermitOpen) and the key that signed the login (restrict, no-port-forwarding,
+ * permitopen=). What is asked for is judged by the name that was asked; every address it
+ * leads to is judged again after the lookup, so a name that changes its mind between two
+ * lookups gains nothing (S-76).
+ */
+#ifndef SLUICE_CONTROL_POLICY_POLICY_H
+#define SLUICE_CONTROL_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "link/msg.h"
+
+#define POLICY_PERMITS_MAX 4096 /* permitopen= of one key */
+
+/* The operator's rules as they are for one login; all borrowed. */
+struct policy_rules {
+	enum conf_forwarding allow_tcp_forwarding; /* direct-tcpip is what sshd calls local */
+	bool disable_forwarding;
+	struct conf_strs permit_open;
+	const struct link_addr *own; /* the gateway's addresses */
+	size_t n_own;
+};
+
+/* What the login itself may: all that its key's options left. */
+struct policy_grant {
+	bool port_forwarding;
+	char **permitopen; /* "host:port", well formed; none: no limit */
+	size_t n_permitopen;
+};
+
+/* Nothing restricts it: what a password earns. */
+struct policy_grant policy_grant_full(void);
+/* -EINVAL: not "host:port" with a port of 1 to 65535 or "*" (S-38); -E2BIG, -ENOMEM. */
+int policy_grant_permit(struct policy_grant *g, const char *entry)
+	__attribute__((warn_unused_result));
+void policy_grant_fini(struct policy_grant *g);
+
+/* May this login ask for host:port at all? */
+bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
+		    uint16_t port);
+/*
+ * May a tunnel lead to this address? Special ones and the gateway's own only when the
+ * operator's PermitOpen names that very address, neither by "*" nor by a name: a key file
+ * may be its user's own, so permitopen= does not open them.
+ */
+bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr, uint16_t port);
+
+#endif
