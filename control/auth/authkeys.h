@@ -1,0 +1,79 @@
+/*
+ * control/auth/authkeys.h - the authorized_keys file.
+ *
+ * Source  sshd(8), AUTHORIZED_KEYS FILE FORMAT. As sshd does, a line is first tried as a key
+ *         without options, then with them; an unknown or malformed option refuses its
+ *         line; of several lines with the same key the first that lets in does.
+ * Thread  any: pure.
+ *
+ * Every option sshd knows is read. What it means here, while Sluice offers tunnels only:
+ *   from="list"            addresses and CIDR prefixes it may come from; enforced. Host names
+ *                          in it match nothing: the gateway looks up no names of clients
+ *                          (sshd's UseDNS no).
+ *   expiry-time="time"     enforced; the earliest of several counts.
+ *   restrict               nothing but what later options give back; enforced.
+ *   port-forwarding, no-port-forwarding, permitopen="host:port"      enforced.
+ *   permitlisten="port"    kept; remote forwarding is refused to everyone as yet.
+ *   pty, agent-forwarding, X11-forwarding, user-rc and their no- forms, command="…",
+ *   environment="N=v", tunnel="n"     checked, then of no effect: there are no sessions.
+ *                          A key with command= is for that command, so sshd would still let
+ *                          it forward ports; so does Sluice.
+ *   cert-authority         the key signs certificates and does not log in by itself: the
+ *                          line never matches a plain key.
+ *   principals="…"         only with cert-authority, as in sshd.
+ *   no-touch-required, verify-required     for security keys, whose types are not offered.
+ */
+#ifndef SLUICE_CONTROL_AUTH_AUTHKEYS_H
+#define SLUICE_CONTROL_AUTH_AUTHKEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/policy/policy.h"
+#include "crypto/key.h"
+#include "link/msg.h"
+
+#define AUTHKEYS_LINE_MAX (64 * 1024) /* a longer line is skipped whole (S-38) */
+#define AUTHKEYS_FILE_MAX (4 << 20)
+#define AUTHKEYS_NOTE_MAX 512
+
+struct authkeys_entry {
+	struct key *key;
+	bool cert_authority;
+	char *from;            /* NULL: anywhere */
+	uint64_t valid_before; /* seconds since 1970; 0: for ever */
+	struct policy_grant grant;
+};
+
+/*
+ * One line without its end. 0; -ENOENT: empty or a comment; -EBADMSG: no key this build
+ * knows; -EINVAL: an option is wrong, *ret_why says what.
+ */
+int authkeys_line_parse(const char *line, size_t len, struct authkeys_entry *ret,
+			const char **ret_why) __attribute__((warn_unused_result));
+void authkeys_entry_fini(struct authkeys_entry *e);
+
+/* YYYYMMDD[HHMM[SS]][Z]; local time without the Z. -EINVAL. */
+int authkeys_time_parse(const char *text, uint64_t *ret) __attribute__((warn_unused_result));
+
+/* Who asks, as far as a line cares. */
+struct authkeys_query {
+	const char *user; /* for the note */
+	const struct key *key;
+	struct link_addr peer;
+	uint64_t now; /* seconds since 1970 */
+};
+
+struct authkeys_answer {
+	struct policy_grant grant; /* of the line that let in */
+	unsigned int line;         /* counted from 1 */
+	/* Worth an INFO line even when nothing let in: right key, wrong place or time. */
+	char note[AUTHKEYS_NOTE_MAX];
+};
+
+/* Looks through a file's text. 0 and *ret_answer, or -ENOENT with only its note set. */
+int authkeys_find(const char *text, size_t len, const struct authkeys_query *q,
+		  struct authkeys_answer *ret) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,143 @@
+#include "control/auth/user.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "conf/conf.h"
+#include "control/auth/passfile.h"
+#include "control/auth/userfile.h"
+#include "crypto/secret.h"
+
+#define HOME_MAX   1024
+#define PASSWD_BUF 4096
+
+bool user_name_ok(const void *name, size_t len)
+{
+	const uint8_t *p = name;
+
+	if (len == 0 || len > SSH_USER_MAX || p[0] == '-' || (len == 1 && p[0] == '.'))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (p[i] < 0x20 || p[i] == 0x7f || p[i] == '/')
+			return false;
+		if (i > 0 && p[i] == '.' && p[i - 1] == '.')
+			return false;
+	}
+	return true;
+}
+
+/* The system's idea of the user, if it has one. */
+struct account {
+	bool known;
+	uid_t uid;
+	char home[HOME_MAX];
+};
+
+static void account_find(const char *user, struct account *ret)
+{
+	char buf[PASSWD_BUF];
+	struct passwd pw, *found = NULL;
+
+	*ret = (struct account){.uid = (uid_t)-1};
+	if (getpwnam_r(user, &pw, buf, sizeof(buf), &found) != 0 || found == NULL)
+		return;
+	if (strlen(pw.pw_dir) >= sizeof(ret->home))
+		return;
+	ret->known = true;
+	ret->uid = pw.pw_uid;
+	strcpy(ret->home, pw.pw_dir);
+}
+
+static void keys_text_check(struct user_lookup *l, const char *text, size_t len)
+{
+	struct authkeys_query q = {.user = l->user, .peer = l->peer, .now = l->now};
+	struct authkeys_answer a = {0};
+	struct key *key = NULL;
+
+	if (l->key_blob == NULL || l->key_found ||
+	    key_blob_parse(l->key_blob, l->key_blob_len, &key) < 0)
+		return;
+	q.key = key;
+	if (authkeys_find(text, len, &q, &a) == 0) {
+		l->key_found = true;
+		l->grant = a.grant;
+	}
+	memcpy(l->note, a.note, sizeof(a.note));
+	key_free(key);
+}
+
+static void keys_file_check(struct user_lookup *l, const char *template, const struct account *acc)
+{
+	struct userfile_rules rules = {.strict = l->strict_modes,
+				       .owner = acc->uid,
+				       .home = acc->known ? acc->home : NULL,
+				       .deny = S_IWGRP | S_IWOTH};
+	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	if (conf_path_expand(template, l->user, rules.home, path, sizeof(path)) < 0)
+		return;
+	r = userfile_read(path, &rules, AUTHKEYS_FILE_MAX, &text, &len, why, sizeof(why));
+	if (r != -ENOENT)
+		l->exists = true;
+	if (r == 0)
+		keys_text_check(l, text, len);
+	else if (why[0] != '\0')
+		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
+	userfile_free(text, len);
+}
+
+static void password_file_check(struct user_lookup *l)
+{
+	struct userfile_rules rules = {
+		.strict = l->strict_modes, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH | S_IROTH};
+	char why[AUTHKEYS_NOTE_MAX - 64] = "";
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	if (l->password_path == NULL) {
+		(void)!passfile_find("", 0, "", l->hash);
+		return;
+	}
+	r = userfile_read(l->password_path, &rules, PASSFILE_MAX, &text, &len, why, sizeof(why));
+	if (r == 0 || text == NULL)
+		l->has_hash = passfile_find(text != NULL ? text : "", len,
+					    l->name_ok ? l->user : "", l->hash) == 0;
+	if (why[0] != '\0')
+		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
+	userfile_free(text, len);
+	l->exists |= l->has_hash;
+}
+
+/*
+ * The password file is read for unknown names too, so that what follows costs the same; the
+ * paths of key files are not built from a name that is not one.
+ */
+void user_lookup_run(struct user_lookup *l)
+{
+	struct account acc = {.uid = (uid_t)-1};
+
+	password_file_check(l);
+	if (!l->name_ok)
+		return;
+	account_find(l->user, &acc);
+	for (unsigned int i = 0; i < l->n_paths; i++)
+		keys_file_check(l, l->keys_path[i], &acc);
+}
+
+void user_lookup_fini(struct user_lookup *l)
+{
+	for (unsigned int i = 0; i < l->n_paths; i++)
+		free(l->keys_path[i]);
+	free(l->password_path);
+	free(l->key_blob);
+	policy_grant_fini(&l->grant);
+	secret_wipe(l->hash, sizeof(l->hash));
+}

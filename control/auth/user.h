@@ -1,0 +1,52 @@
+/*
+ * control/auth/user.h - what a login is checked against: read off the loop, judged by what
+ * was read.
+ *
+ * A user need not exist in the system: a user is who has an authorized_keys file or a
+ * line in the password file. A name that could lead out of a path is treated as an
+ * unknown user; it never reaches one.
+ */
+#ifndef SLUICE_CONTROL_AUTH_USER_H
+#define SLUICE_CONTROL_AUTH_USER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/auth/authkeys.h"
+#include "control/policy/policy.h"
+#include "crypto/passwd.h"
+#include "link/msg.h"
+#include "ssh/brain.h"
+
+#define USER_PATHS_MAX 8 /* of AuthorizedKeysFile; more are not looked at */
+
+/* No '/', "..", control characters, "-" in front; neither empty nor ".". */
+bool user_name_ok(const void *name, size_t len);
+
+/* Everything a look-up needs, copied: it runs on another thread. */
+struct user_lookup {
+	/* in */
+	char user[SSH_USER_MAX + 1];
+	bool name_ok, strict_modes, pubkey, password;
+	char *keys_path[USER_PATHS_MAX]; /* AuthorizedKeysFile: templates */
+	unsigned int n_paths;
+	char *password_path; /* NULL: no PasswordHashFile */
+	struct link_addr peer;
+	uint64_t now;
+	uint8_t *key_blob; /* NULL: not a publickey request */
+	size_t key_blob_len;
+	/* out */
+	bool exists;
+	bool has_hash;
+	char hash[PASSWD_HASH_MAX]; /* the user's, or what an unknown one is measured against */
+	bool key_found;
+	struct policy_grant grant; /* of the line of that key (S-23) */
+	char note[AUTHKEYS_NOTE_MAX];
+};
+
+/* Blocks on files and on the system's user database. */
+void user_lookup_run(struct user_lookup *l);
+void user_lookup_fini(struct user_lookup *l); /* wipes */
+
+#endif
