@@ -1,0 +1,152 @@
+#include "control/signer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/hash.h"
+
+#define SIG_ALG_MAX 64
+
+struct signer {
+	struct pool *pool;
+	/* Public halves are keys of their own: a session never holds a private one. */
+	struct key *priv[SIGNER_KEYS_MAX], *pub[SIGNER_KEYS_MAX];
+	unsigned int n;
+};
+
+int signer_new(struct pool *pool, struct signer **ret)
+{
+	struct signer *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->pool = pool;
+	*ret = s;
+	return 0;
+}
+
+void signer_free(struct signer *s)
+{
+	if (s == NULL)
+		return;
+	for (unsigned int i = 0; i < s->n; i++) {
+		key_free(s->priv[i]);
+		key_free(s->pub[i]);
+	}
+	free(s);
+}
+
+int signer_add(struct signer *s, struct key *k)
+{
+	const uint8_t *blob;
+	size_t len;
+	int r = -E2BIG;
+
+	if (s->n < SIGNER_KEYS_MAX) {
+		blob = key_blob(k, &len);
+		r = key_blob_parse(blob, len, &s->pub[s->n]);
+	}
+	if (r < 0) {
+		key_free(k);
+		return r;
+	}
+	s->priv[s->n++] = k;
+	return 0;
+}
+
+unsigned int signer_count(const struct signer *s)
+{
+	return s->n;
+}
+
+const struct key *signer_public(const struct signer *s, unsigned int i)
+{
+	return s->pub[i];
+}
+
+struct sign_job {
+	struct pool_job job;
+	struct signer_caller caller;
+	signer_done *done;
+	const struct key *priv; /* the signer's, which outlives its calls */
+	char sig_alg[SIG_ALG_MAX];
+	uint8_t data[HASH_LEN_MAX];
+	size_t len;
+	int err;
+	uint8_t sig[KEY_SIG_MAX];
+	size_t sig_len;
+};
+
+static struct sign_job *job_of(struct pool_job *job)
+{
+	return (struct sign_job *)(void *)job; /* its first member */
+}
+
+static void job_run(struct pool_job *job)
+{
+	struct sign_job *j = job_of(job);
+
+	j->sig_len = sizeof(j->sig);
+	j->err = key_sign(j->priv, j->sig_alg, j->data, j->len, j->sig, &j->sig_len);
+}
+
+static void job_done(struct pool_job *job, int err)
+{
+	struct sign_job *j = job_of(job);
+
+	if (err == 0)
+		err = j->err;
+	j->done(&j->caller, err, err == 0 ? j->sig : NULL, err == 0 ? j->sig_len : 0);
+}
+
+static void job_free(struct pool_job *job)
+{
+	free(job);
+}
+
+static const struct key *private_of(const struct signer *s, const struct key *pub)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (key_equal(s->pub[i], pub))
+			return s->priv[i];
+	return NULL;
+}
+
+static bool is_hash_len(size_t len)
+{
+	static const enum hash_alg algs[] = {HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512};
+
+	for (size_t i = 0; i < sizeof(algs) / sizeof(algs[0]); i++)
+		if (hash_len(algs[i]) == len)
+			return true;
+	return false;
+}
+
+int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, const uint8_t *data,
+		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
+		signer_done *done)
+{
+	const struct key *priv = private_of(s, pub);
+	struct sign_job *j;
+	int r;
+
+	if (priv == NULL || !key_sig_alg_fits(priv, sig_alg))
+		return -ENOENT;
+	if (!is_hash_len(len) || strlen(sig_alg) >= SIG_ALG_MAX)
+		return -EPERM;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return -ENOMEM;
+	j->job = (struct pool_job){.run = job_run, .done = job_done, .free = job_free};
+	j->caller = *caller;
+	j->done = done;
+	j->priv = priv;
+	strcpy(j->sig_alg, sig_alg);
+	memcpy(j->data, data, len);
+	j->len = len;
+	r = pool_submit(s->pool, &j->job, rekey ? POOL_REKEY : POOL_KEX, deadline_ms);
+	if (r < 0)
+		free(j);
+	return r;
+}

@@ -1,0 +1,52 @@
+/*
+ * control/signer.h - signatures with the gateway's host keys.
+ *
+ * The one place that holds private host keys. Today it lives in control's process and
+ * computes on its pool; its interface is that of the program sluice-signer to come: a
+ * call with a deadline, the answer by callback, the caller found again by handle. It signs
+ * exchange hashes and nothing else: what is not as long as one is refused.
+ * Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_SIGNER_H
+#define SLUICE_CONTROL_SIGNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/pool.h"
+#include "control/ref.h"
+#include "crypto/key.h"
+
+#define SIGNER_KEYS_MAX 8
+
+struct signer;
+
+int signer_new(struct pool *pool, struct signer **ret) __attribute__((warn_unused_result));
+void signer_free(struct signer *s); /* wipes the keys; no call may be open */
+
+/* Takes the key. -E2BIG. */
+int signer_add(struct signer *s, struct key *k) __attribute__((warn_unused_result));
+unsigned int signer_count(const struct signer *s);
+/* The public half of the i-th: borrowed for the life of the signer. */
+const struct key *signer_public(const struct signer *s, unsigned int i);
+
+/* Who asked; given back with the answer and looked up again there. */
+struct signer_caller {
+	void *arg; /* outlives every call */
+	struct conn_ref conn;
+	uint32_t id;
+};
+/* err: 0, -ETIMEDOUT, or what went wrong; sig only with 0. */
+typedef void signer_done(const struct signer_caller *caller, int err, const uint8_t *sig,
+			 size_t len);
+
+/*
+ * -ENOENT: not one of our keys; -EPERM: not an exchange hash; -EBUSY, -ENOMEM. On an error
+ * done is not called.
+ */
+int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, const uint8_t *data,
+		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
+		signer_done *done) __attribute__((warn_unused_result));
+
+#endif
