@@ -1,0 +1,42 @@
+#include "control/audit.h"
+
+#include <string.h>
+
+#include "ssh/err.h"
+
+static const char *known(const char *s)
+{
+	return s != NULL && *s != '\0' ? s : "-";
+}
+
+static const char *cause_text(int cause)
+{
+	if (cause == 0)
+		return "closed";
+	return cause > -SSH_E_BASE ? strerror(-cause) : ssh_err_text(cause);
+}
+
+static double seconds(uint64_t from_us, uint64_t to_us)
+{
+	return to_us > from_us ? (double)(to_us - from_us) / 1e6 : 0;
+}
+
+void audit_chan_end(const struct audit_subject *of, const struct link_chan_end *ev)
+{
+	log_line_at(of->threshold, LOG_L_VERBOSE,
+		    "channel end: user %.100s from %s port %u to %.100s port %u: %llu bytes from "
+		    "client, %llu bytes to client, %.3f seconds, %s",
+		    known(of->user), known(of->addr), of->port, known(of->host), of->target_port,
+		    (unsigned long long)ev->bytes_from_peer, (unsigned long long)ev->bytes_to_peer,
+		    seconds(ev->open_us, ev->last_us), cause_text(ev->cause));
+}
+
+void audit_conn_end(const struct audit_subject *of, const struct link_conn_end *ev)
+{
+	log_line_at(of->threshold, LOG_L_VERBOSE,
+		    "connection end: user %.100s from %s port %u: %llu bytes in, %llu bytes out, "
+		    "%.3f seconds, %s",
+		    known(of->user), known(of->addr), of->port, (unsigned long long)ev->bytes_in,
+		    (unsigned long long)ev->bytes_out, seconds(ev->open_us, ev->last_us),
+		    cause_text(ev->cause));
+}

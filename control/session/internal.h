@@ -1,0 +1,156 @@
+/*
+ * control/session/internal.h - what the files of session/ share.
+ */
+#ifndef SLUICE_CONTROL_SESSION_INTERNAL_H
+#define SLUICE_CONTROL_SESSION_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/log.h"
+#include "control/policy/addr.h"
+#include "control/policy/policy.h"
+#include "control/session/session.h"
+#include "ssh/brain.h"
+
+#define INBOX_MAX       32           /* payloads; a shard has 16 unanswered at most */
+#define INBOX_BYTES_MAX (256 * 1024) /* of them; a shard: 64 KiB and one payload more */
+#define SIGN_MS         10000
+#define JOB_MS          30000
+#define LOOKUP_MS       10000
+#define PASSWORD_MS     30000
+#define RESOLVE_MS      10000
+#define CONNECT_MS      120000 /* OperationTimeout none: a deadline there must be */
+#define LINGER_MS       2000   /* a peer has to take our last words */
+
+struct inbox_item {
+	struct inbox_item *next;
+	uint32_t seqnr, len;
+	uint8_t payload[];
+};
+
+/* A direct-tcpip channel: while it is decided, while it connects, while it is open. */
+struct open {
+	struct open *next;
+	uint64_t token;
+	uint32_t peer_channel, local_channel;
+	uint32_t peer_window, peer_packet_max;
+	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
+	uint16_t port;
+	uint64_t deadline_ms;
+	char host[SSH_HOST_MAX + 1];
+};
+
+/* The one authentication request under way; the brain asks them one by one. */
+struct login {
+	bool open;
+	uint32_t id;
+	enum ssh_auth_method method;
+	bool query;
+	bool acceptable; /* all but the password has been said yes to */
+	char *password;  /* secret memory */
+	size_t password_len;
+	struct policy_grant grant; /* of the key in question, until it has signed */
+};
+
+struct session {
+	struct session_table *table;
+	struct conn_ref ref;
+	struct link_addr local, peer;
+	char local_text[ADDR_TEXT_MAX], peer_text[ADDR_TEXT_MAX];
+	struct ssh_brain *brain;
+	struct conf_session conf; /* as far as it is known who this is */
+	enum log_level log_level;
+
+	struct timer grace;
+	bool holds_place; /* of MaxStartups */
+	bool ended;       /* END was sent: only its end is awaited */
+	bool end_logged;
+	bool pumping;
+	bool kex_done;
+
+	struct inbox_item *inbox, **inbox_last;
+	uint32_t inbox_n, inbox_bytes;
+
+	/* Credit the shard gets back, and SlowPathRate. */
+	uint32_t owed_payloads, owed_bytes;
+	int64_t tokens_milli; /* thousandths of a payload */
+	uint64_t tokens_at_ms;
+	struct timer credit;
+
+	/* login.c */
+	char user[SSH_USER_MAX + 1]; /* as far as it has no NUL; for logs and rules */
+	bool user_known;             /* the peer has named one */
+	bool user_valid, user_judged;
+	bool authenticated;
+	struct login login;
+	struct policy_grant grant;
+
+	/* open.c */
+	struct open *opens;
+	uint32_t n_opens;
+	bool no_more_sessions;
+
+	struct {
+		char kex[64], hostkey[64], cipher_cs[40], cipher_sc[40], mac_cs[40], mac_sc[40];
+		uint8_t session_id[SSH_SESSION_ID_MAX];
+		size_t session_id_len;
+	} kex;
+};
+
+struct session_table {
+	struct session_env *env;
+	struct session_link link;
+	struct session_table *next;
+	uint16_t dataplane, shard;
+	uint32_t max, count;
+	struct session **by_index;
+	uint64_t audit_seen; /* highest id not yet acknowledged; 0: none */
+};
+
+/* The session an answer is for, or NULL. */
+struct session *session_find(struct session_env *env, const struct conn_ref *ref);
+/* Carries out what the brain wants and feeds it what waits, until neither goes on. */
+void session_pump(struct session *s);
+/* Ends it with a DISCONNECT for err; the caller pumps. */
+void session_end(struct session *s, int err, const char *text);
+void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* item.c: what leaves */
+void item_bytes(struct session *s, enum link_type type, const void *p, size_t len);
+void item_body(struct session *s, enum link_type type, const void *body, size_t len);
+void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k);
+void item_authenticated(struct session *s);
+void item_end(struct session *s, int err);
+void item_blob(struct session *s);
+
+/* compute.c: asks of the brain that compute */
+void compute_job(struct session *s, struct ssh_job *job, uint32_t id);
+void compute_sign(struct session *s, const struct ssh_act *act);
+
+/* login.c */
+void login_begin(struct session *s, const struct ssh_act *act);
+void login_done(struct session *s, const struct ssh_act_auth *auth);
+void login_fini(struct session *s);
+
+/* open.c */
+void open_begin(struct session *s, const struct ssh_chan_open *m);
+void open_request(struct session *s, const struct ssh_chan_request *m);
+void open_global(struct session *s, const struct ssh_chan_request *m);
+void open_opened(struct session *s, const struct link_chan_ref *ev);
+void open_failed(struct session *s, const struct link_chan_failed *ev);
+void open_ended(struct session *s, const struct link_chan_end *ev);
+void open_fini(struct session *s);
+
+/* words.c: sshd's sentences */
+void words_connection(const struct session *s);
+void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool accepted);
+void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str text);
+/* The connection ends for err, by our decision or because it is gone. Once. */
+void words_end(struct session *s, int err);
+/* The peer's KEXINIT had nothing in common with us. */
+void words_no_match(struct session *s, int err, const uint8_t *payload, size_t len);
+
+#endif

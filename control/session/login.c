@@ -1,0 +1,370 @@
+/*
+ * control/session/login.c - may this user? Asked by the brain, answered from files.
+ *
+ * A request goes through the same steps whoever it names: the files are read (pool for
+ * files), a password is measured against a hash of the usual cost (pool for computing), and
+ * only then is it said whether user, method and credential were right (S-32).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control/auth/user.h"
+#include "control/session/internal.h"
+#include "crypto/secret.h"
+
+static void login_clear(struct session *s)
+{
+	struct login *l = &s->login;
+
+	if (l->password != NULL)
+		secret_free(l->password, l->password_len + 1);
+	policy_grant_fini(&l->grant);
+	*l = (struct login){0};
+}
+
+void login_fini(struct session *s)
+{
+	login_clear(s);
+	policy_grant_fini(&s->grant);
+}
+
+/*
+ * The one place that says yes. The grant of a key becomes the connection's only with its
+ * signature, which the brain has verified when this is not a query (S-23).
+ */
+static void answer(struct session *s, bool accept)
+{
+	struct login *l = &s->login;
+	struct policy_grant earned = l->grant;
+	uint32_t id = l->id;
+	bool query = l->query;
+
+	l->grant = (struct policy_grant){0};
+	login_clear(s);
+	if (accept && !query) {
+		policy_grant_fini(&s->grant);
+		s->grant = earned;
+	} else {
+		policy_grant_fini(&earned);
+	}
+	(void)ssh_brain_auth_answer(s->brain, id, accept);
+}
+
+/* --- passwords ---------------------------------------------------------------------- */
+
+struct password_job {
+	struct pool_job job;
+	struct session_env *env;
+	struct conn_ref ref;
+	uint32_t id;
+	int result;
+	char hash[PASSWD_HASH_MAX];
+	char *password;
+	size_t len, measured; /* what of it is put to the hash */
+};
+
+static struct password_job *password_of(struct pool_job *job)
+{
+	return (struct password_job *)(void *)job; /* its first member */
+}
+
+static void password_run(struct pool_job *job)
+{
+	struct password_job *j = password_of(job);
+
+	j->result = passwd_check(j->hash, j->password, j->measured);
+	/* A hash that cannot be checked (locked, unknown) costs what others cost. */
+	if (j->result != 0 && j->result != -EBADMSG)
+		(void)!passwd_check(passwd_decoy(), j->password, j->measured);
+}
+
+static void password_done(struct pool_job *job, int err)
+{
+	struct password_job *j = password_of(job);
+	struct session *s = session_find(j->env, &j->ref);
+
+	if (s == NULL || !s->login.open || s->login.id != j->id)
+		return;
+	answer(s, err == 0 && j->result == 0 && s->login.acceptable);
+	session_pump(s);
+}
+
+static void password_free(struct pool_job *job)
+{
+	struct password_job *j = password_of(job);
+
+	if (j->password != NULL)
+		secret_free(j->password, j->len + 1);
+	secret_wipe(j->hash, sizeof(j->hash));
+	free(j);
+}
+
+/* Measures the password against hash; the answer counts only if the login is acceptable. */
+static void password_check(struct session *s, const char *hash)
+{
+	struct session_env *env = s->table->env;
+	struct password_job *j = calloc(1, sizeof(*j));
+
+	if (j == NULL) {
+		answer(s, false);
+		return;
+	}
+	j->job = (struct pool_job){
+		.run = password_run, .done = password_done, .free = password_free};
+	j->env = env;
+	j->ref = s->ref;
+	j->id = s->login.id;
+	strcpy(j->hash, hash);
+	j->password = s->login.password; /* handed over */
+	j->len = j->measured = s->login.password_len;
+	s->login.password = NULL;
+	if (j->len > PASSWD_MAX) { /* refused, at the full cost (S-32) */
+		s->login.acceptable = false;
+		j->measured = PASSWD_MAX;
+	}
+	if (pool_submit(env->compute, &j->job, POOL_AUTH, env->now_ms() + PASSWORD_MS) < 0) {
+		password_free(&j->job);
+		answer(s, false);
+	}
+}
+
+/* --- what the files say -------------------------------------------------------------- */
+
+struct lookup_job {
+	struct pool_job job;
+	struct session_env *env;
+	struct conn_ref ref;
+	uint32_t id;
+	struct user_lookup lookup;
+};
+
+static struct lookup_job *lookup_of(struct pool_job *job)
+{
+	return (struct lookup_job *)(void *)job; /* its first member */
+}
+
+static void lookup_run(struct pool_job *job)
+{
+	user_lookup_run(&lookup_of(job)->lookup);
+}
+
+static void lookup_free(struct pool_job *job)
+{
+	user_lookup_fini(&lookup_of(job)->lookup);
+	free(job);
+}
+
+/* Whether there is such a user who may log in at all; said once in the log. */
+static void judge_user(struct session *s, const struct user_lookup *l)
+{
+	if (s->user_judged)
+		return;
+	s->user_judged = true;
+	if (!l->name_ok || !l->exists)
+		session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", s->user,
+			    s->peer_text, s->peer.port);
+	else if (!conf_user_allowed(&s->conf, s->user, s->peer_text))
+		session_log(
+			s, LOG_L_INFO,
+			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",
+			s->user, s->peer_text);
+	else
+		s->user_valid = true;
+}
+
+static void judge_password(struct session *s, const struct user_lookup *l)
+{
+	bool empty_hash = l->has_hash && l->hash[0] == '\0';
+	const char *hash = l->hash;
+
+	s->login.acceptable = s->user_valid && l->has_hash && s->conf.password_authentication &&
+			      (s->login.password_len > 0 || s->conf.permit_empty_passwords);
+	if (empty_hash) {
+		/* crypt() has no word for it: an empty hash is an empty password. */
+		if (s->login.acceptable && s->login.password_len == 0) {
+			answer(s, true);
+			return;
+		}
+		s->login.acceptable = false;
+		hash = passwd_decoy();
+	}
+	password_check(s, hash);
+}
+
+/* sshd: "none" is an empty password, for those who may have one. */
+static bool none_suffices(const struct session *s, const struct user_lookup *l)
+{
+	return s->user_valid && l->has_hash && l->hash[0] == '\0' &&
+	       s->conf.password_authentication && s->conf.permit_empty_passwords;
+}
+
+static void judge(struct session *s, struct user_lookup *l)
+{
+	judge_user(s, l);
+	if (l->note[0] != '\0')
+		session_log(s, LOG_L_INFO, "%s", l->note);
+	switch (s->login.method) {
+	case SSH_AUTH_PUBLICKEY:
+		s->login.grant = l->grant;
+		l->grant = (struct policy_grant){0}; /* handed over */
+		answer(s, s->user_valid && l->key_found && s->conf.pubkey_authentication);
+		break;
+	case SSH_AUTH_PASSWORD:
+		s->login.grant = policy_grant_full();
+		judge_password(s, l);
+		break;
+	case SSH_AUTH_NONE:
+		s->login.grant = policy_grant_full();
+		answer(s, none_suffices(s, l));
+		break;
+	default:
+		answer(s, false);
+	}
+}
+
+static void lookup_done(struct pool_job *job, int err)
+{
+	struct lookup_job *j = lookup_of(job);
+	struct session *s = session_find(j->env, &j->ref);
+
+	if (s == NULL || !s->login.open || s->login.id != j->id)
+		return;
+	if (err < 0) {
+		session_log(s, LOG_L_ERROR, "files of user %.100s could not be read in time",
+			    s->user);
+		answer(s, false);
+	} else {
+		judge(s, &j->lookup);
+	}
+	session_pump(s);
+}
+
+static int lookup_fill(struct user_lookup *l, const struct session *s, const struct ssh_act *act)
+{
+	const struct conf_session *c = &s->conf;
+	const uint8_t *blob;
+
+	/* A name with a NUL in it was cut for the log: it is no name. */
+	l->name_ok = user_name_ok(act->auth.user.p, act->auth.user.len);
+	strcpy(l->user, s->user);
+	l->strict_modes = conf_global(c->conf)->strict_modes;
+	l->peer = s->peer;
+	l->now = (uint64_t)time(NULL);
+	while (l->n_paths < USER_PATHS_MAX && l->n_paths < c->authorized_keys_files.n) {
+		char *path = strdup(c->authorized_keys_files.v[l->n_paths]);
+
+		if (path == NULL)
+			return -ENOMEM;
+		l->keys_path[l->n_paths++] = path;
+	}
+	if (c->password_hash_file != NULL) {
+		l->password_path = strdup(c->password_hash_file);
+		if (l->password_path == NULL)
+			return -ENOMEM;
+	}
+	if (act->auth.method == SSH_AUTH_PUBLICKEY) {
+		blob = key_blob(act->auth.key, &l->key_blob_len);
+		l->key_blob = malloc(l->key_blob_len);
+		if (l->key_blob == NULL)
+			return -ENOMEM;
+		memcpy(l->key_blob, blob, l->key_blob_len);
+	}
+	return 0;
+}
+
+static int lookup_start(struct session *s, const struct ssh_act *act)
+{
+	struct session_env *env = s->table->env;
+	struct lookup_job *j = calloc(1, sizeof(*j));
+	int r;
+
+	if (j == NULL)
+		return -ENOMEM;
+	j->job = (struct pool_job){.run = lookup_run, .done = lookup_done, .free = lookup_free};
+	j->env = env;
+	j->ref = s->ref;
+	j->id = act->id;
+	r = lookup_fill(&j->lookup, s, act);
+	if (r == 0)
+		r = pool_submit(env->files, &j->job, POOL_AUTH, env->now_ms() + LOOKUP_MS);
+	if (r < 0)
+		lookup_free(&j->job);
+	return r;
+}
+
+/* --- the ask ------------------------------------------------------------------------- */
+
+/* Match User may change the rules once it is known who asks. */
+static int user_known(struct session *s, struct ssh_str user)
+{
+	struct conf_match_ctx ctx = {.user = s->user,
+				     .addr = s->peer_text,
+				     .laddr = s->local_text,
+				     .lport = s->local.port};
+	struct conf_session c;
+	size_t n = user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX;
+	int r;
+
+	memcpy(s->user, user.p, n);
+	s->user[n] = '\0';
+	r = conf_session_for(s->table->env->conf, &ctx, &c);
+	if (r < 0)
+		return r;
+	conf_session_fini(&s->conf);
+	s->conf = c;
+	s->log_level = (enum log_level)c.log_level;
+	s->user_known = true;
+	return 0;
+}
+
+static int login_keep(struct session *s, const struct ssh_act *act)
+{
+	struct login *l = &s->login;
+
+	l->open = true;
+	l->id = act->id;
+	l->method = act->auth.method;
+	l->query = act->auth.query;
+	if (l->method != SSH_AUTH_PASSWORD)
+		return 0;
+	l->password = secret_new((size_t)act->auth.password.len + 1);
+	if (l->password == NULL)
+		return -ENOMEM;
+	l->password_len = act->auth.password.len;
+	memcpy(l->password, act->auth.password.p, l->password_len);
+	l->password[l->password_len] = '\0';
+	return 0;
+}
+
+void login_begin(struct session *s, const struct ssh_act *act)
+{
+	int r = 0;
+
+	if (!s->user_known)
+		r = user_known(s, act->auth.user);
+	if (r == 0)
+		r = login_keep(s, act);
+	if (r == 0)
+		r = lookup_start(s, act);
+	if (r < 0) {
+		s->login.id = act->id;
+		answer(s, false);
+	}
+}
+
+void login_done(struct session *s, const struct ssh_act_auth *auth)
+{
+	struct session_env *env = s->table->env;
+
+	words_auth(s, auth, true);
+	s->authenticated = true;
+	timer_cancel(env->timers, &s->grace);
+	if (s->holds_place) {
+		s->holds_place = false;
+		startups_leave(&env->startups, env->now_ms());
+	}
+	item_authenticated(s);
+	item_blob(s);
+}

@@ -1,0 +1,302 @@
+/*
+ * control/session/open.c - channels and requests: what is asked, decided, refused.
+ *
+ * A decision is a small object with a deadline and a token: ask the rules about the name,
+ * look the name up, ask the rules about every address, then let the shard connect. The shard
+ * seals CONFIRMATION or FAILURE itself.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+#include "ssh/chan.h"
+
+static void open_unlink(struct session *s, struct open *o)
+{
+	struct open **at = &s->opens;
+
+	while (*at != o)
+		at = &(*at)->next;
+	*at = o->next;
+	s->n_opens--;
+	free(o);
+}
+
+void open_fini(struct session *s)
+{
+	while (s->opens != NULL)
+		open_unlink(s, s->opens);
+}
+
+static struct open *open_find(struct session *s, uint64_t token)
+{
+	struct open *o = s->opens;
+
+	while (o != NULL && o->token != token)
+		o = o->next;
+	return o;
+}
+
+static void refuse(struct session *s, uint32_t channel, uint32_t reason, const char *text)
+{
+	(void)ssh_brain_open_refuse(s->brain, channel, reason, text);
+}
+
+static void refuse_target(struct session *s, const struct open *o, uint32_t reason,
+			  const char *text)
+{
+	if (reason == SSH_OPEN_ADMINISTRATIVELY_PROHIBITED)
+		session_log(s, LOG_L_INFO,
+			    "Received request from %.100s port %u to connect to host %.100s port "
+			    "%u, but the request was denied.",
+			    s->peer_text, s->peer.port, o->host, o->port);
+	else
+		session_log(s, LOG_L_INFO, "connect_to %.100s port %u: %s", o->host, o->port, text);
+	refuse(s, o->peer_channel, reason, text);
+}
+
+static struct policy_rules rules_of(const struct session *s)
+{
+	return (struct policy_rules){.allow_tcp_forwarding = s->conf.allow_tcp_forwarding,
+				     .disable_forwarding = s->conf.disable_forwarding,
+				     .permit_open = s->conf.permit_open,
+				     .own = s->table->env->own,
+				     .n_own = s->table->env->n_own};
+}
+
+/* --- addresses are known: filter, sort, connect -------------------------------------- */
+
+static void connect_send(struct session *s, struct open *o, const struct link_addr *addr, size_t n)
+{
+	uint64_t now = s->table->env->now_ms();
+	struct link_chan_connect m = {
+		.peer_channel = o->peer_channel,
+		.peer_window = o->peer_window,
+		.peer_packet_max = o->peer_packet_max,
+		.connect_timeout_ms =
+			(uint32_t)(o->deadline_ms > now + 1 ? o->deadline_ms - now : 1),
+		.n_addrs = (uint16_t)n,
+		.kind = 1,
+		.token = o->token,
+	};
+
+	memcpy(m.addr, addr, n * sizeof(*addr));
+	o->state = OPEN_CONNECTING;
+	item_body(s, LINK_IT_CHAN_CONNECT, &m, sizeof(m));
+}
+
+/* The answer is judged and used as it is: nobody looks the name up again. */
+static void open_connect(struct session *s, struct open *o, const struct link_addr *found,
+			 size_t n_found)
+{
+	struct session_env *env = s->table->env;
+	struct policy_rules rules = rules_of(s);
+	struct link_addr addr[RESOLVE_ADDRS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++) {
+		if (!policy_may_reach(&rules, &found[i], o->port))
+			continue;
+		addr[n] = found[i];
+		addr[n++].port = o->port;
+	}
+	if (n == 0) {
+		refuse_target(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+			      "this gateway does not connect to that address");
+		open_unlink(s, o);
+		return;
+	}
+	addr_sort(addr, n, env->own, env->n_own);
+	connect_send(s, o, addr, n < LINK_ADDRS_MAX ? n : LINK_ADDRS_MAX);
+}
+
+static void open_resolved(const struct resolve_caller *caller, int err,
+			  const struct link_addr *addr, size_t n)
+{
+	struct session *s = session_find(caller->arg, &caller->conn);
+	struct open *o = s != NULL && !s->ended ? open_find(s, caller->token) : NULL;
+
+	if (o == NULL)
+		return;
+	if (err < 0) {
+		refuse_target(s, o, SSH_OPEN_CONNECT_FAILED,
+			      err == -ETIMEDOUT ? "name resolution timed out"
+						: "unknown host (name or service not known)");
+		open_unlink(s, o);
+	} else {
+		open_connect(s, o, addr, n);
+	}
+	session_pump(s);
+}
+
+/* --- the ask -------------------------------------------------------------------------- */
+
+/* Letters, digits, '-', '_' and '.': what a resolver is asked about. */
+static bool name_is_askable(const char *host)
+{
+	for (const char *p = host; *p != '\0'; p++)
+		if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+		      (*p >= '0' && *p <= '9') || *p == '-' || *p == '_' || *p == '.'))
+			return false;
+	return true;
+}
+
+static void open_decide(struct session *s, struct open *o)
+{
+	struct session_env *env = s->table->env;
+	struct resolve_caller caller = {env, s->ref, o->token};
+	struct policy_rules rules = rules_of(s);
+	uint64_t resolve_by = env->now_ms() + RESOLVE_MS;
+	struct link_addr literal;
+
+	if (!policy_may_ask(&rules, &s->grant, o->host, o->port)) {
+		refuse_target(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+			      "forwarding to this target is not permitted");
+		open_unlink(s, o);
+		return;
+	}
+	if (addr_parse(o->host, &literal)) {
+		open_connect(s, o, &literal, 1);
+		return;
+	}
+	if (resolve_by > o->deadline_ms)
+		resolve_by = o->deadline_ms;
+	if (!name_is_askable(o->host) ||
+	    resolver_ask(env->resolver, o->host, resolve_by, &caller, open_resolved) < 0) {
+		refuse_target(s, o, SSH_OPEN_CONNECT_FAILED, "no such host name");
+		open_unlink(s, o);
+	}
+}
+
+static void open_direct(struct session *s, const struct ssh_chan_open *m)
+{
+	struct session_env *env = s->table->env;
+	uint32_t timeout = s->conf.operation_timeout_ms;
+	struct ssh_direct_tcpip d;
+	struct ssh_rd r;
+	struct open *o;
+
+	ssh_rd_init(&r, m->rest.p, m->rest.len);
+	if (ssh_direct_tcpip_parse(&r, &d) < 0 || memchr(d.host.p, '\0', d.host.len) != NULL) {
+		refuse(s, m->sender_channel, SSH_OPEN_CONNECT_FAILED, "malformed target");
+		return;
+	}
+	if (m->packet_max == 0) { /* nothing could ever be sent (S-50) */
+		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE,
+		       "maximum packet size of 0");
+		return;
+	}
+	o = s->n_opens < s->conf.max_channels_per_connection ? calloc(1, sizeof(*o)) : NULL;
+	if (o == NULL) {
+		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+		return;
+	}
+	if (timeout == CONF_TIME_NONE || timeout == 0)
+		timeout = CONNECT_MS;
+	o->token = ++env->last_token;
+	o->peer_channel = m->sender_channel;
+	o->peer_window = m->window_size;
+	o->peer_packet_max = m->packet_max;
+	o->state = OPEN_RESOLVING;
+	o->port = d.port;
+	o->deadline_ms = env->now_ms() + timeout;
+	memcpy(o->host, d.host.p, d.host.len);
+	o->next = s->opens;
+	s->opens = o;
+	s->n_opens++;
+	open_decide(s, o);
+}
+
+void open_begin(struct session *s, const struct ssh_chan_open *m)
+{
+	static const struct {
+		const char *type;
+		uint32_t reason;
+		const char *text;
+	} refused[] = {
+		{"session", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "this gateway forwards only"},
+		{"direct-streamlocal@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+		 "this gateway forwards TCP only"},
+		{"tun@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+		 "this gateway forwards TCP only"},
+	};
+
+	if (ssh_str_eq(m->type, "direct-tcpip")) {
+		open_direct(s, m);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		if (!ssh_str_eq(m->type, refused[i].type))
+			continue;
+		refuse(s, m->sender_channel, refused[i].reason, refused[i].text);
+		return;
+	}
+	refuse(s, m->sender_channel, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "unknown channel type");
+}
+
+/* --- requests ------------------------------------------------------------------------- */
+
+/* A channel that leads to a target understands no request (RFC 4254 section 5.4). */
+void open_request(struct session *s, const struct ssh_chan_request *m)
+{
+	uint8_t buf[16];
+	struct ssh_wr w;
+	struct open *o = s->opens;
+
+	if (!m->want_reply)
+		return;
+	while (o != NULL && (o->state != OPEN_UP || o->local_channel != m->recipient_channel))
+		o = o->next;
+	if (o == NULL) /* it ended while the request was under way */
+		return;
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_simple_build(&w, SSH_MSG_CHANNEL_FAILURE, o->peer_channel);
+	(void)ssh_brain_send(s->brain, buf, ssh_wr_done(&w));
+}
+
+void open_global(struct session *s, const struct ssh_chan_request *m)
+{
+	bool ok = false;
+
+	if (ssh_str_eq(m->type, "no-more-sessions@openssh.com"))
+		ok = s->no_more_sessions = true;
+	if (m->want_reply)
+		(void)ssh_brain_global_answer(s->brain, ok, NULL, 0);
+}
+
+/* --- what became of it ------------------------------------------------------------------ */
+
+void open_opened(struct session *s, const struct link_chan_ref *ev)
+{
+	struct open *o = open_find(s, ev->token);
+	char text[ADDR_TEXT_MAX];
+
+	if (o == NULL || o->state != OPEN_CONNECTING)
+		return;
+	o->state = OPEN_UP;
+	o->local_channel = ev->local_channel;
+	session_log(s, LOG_L_VERBOSE,
+		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",
+		    o->local_channel, s->user, s->peer_text, s->peer.port, o->host, o->port,
+		    addr_text(&ev->target, text));
+}
+
+void open_failed(struct session *s, const struct link_chan_failed *ev)
+{
+	struct open *o = open_find(s, ev->token);
+
+	if (o == NULL)
+		return;
+	session_log(s, LOG_L_INFO, "connect_to %.100s port %u: failed: %s.", o->host, o->port,
+		    ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
+	open_unlink(s, o);
+}
+
+void open_ended(struct session *s, const struct link_chan_end *ev)
+{
+	struct open *o = open_find(s, ev->token);
+
+	if (o != NULL)
+		open_unlink(s, o);
+}

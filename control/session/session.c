@@ -1,0 +1,657 @@
+#include "control/session/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/audit.h"
+#include "control/session/internal.h"
+#include "crypto/secret.h"
+
+/* --- logging --------------------------------------------------------------------------- */
+
+void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list ap;
+
+	if (level > s->log_level)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line_at(s->log_level, level, "%s", text);
+}
+
+/* --- finding --------------------------------------------------------------------------- */
+
+static struct session *table_find(const struct session_table *t, const struct link_handle *h)
+{
+	struct session *s;
+
+	if (h->dataplane != t->dataplane || h->shard != t->shard || h->index >= t->max)
+		return NULL;
+	s = t->by_index[h->index];
+	return s != NULL && s->ref.conn.generation == h->generation ? s : NULL;
+}
+
+struct session *session_find(struct session_env *env, const struct conn_ref *ref)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next) {
+		struct session *s = table_find(t, &ref->conn);
+
+		if (s != NULL)
+			return s->ref.serial == ref->serial ? s : NULL;
+	}
+	return NULL;
+}
+
+/* --- inbox and credit -------------------------------------------------------------------- */
+
+static void inbox_clear(struct session *s)
+{
+	while (s->inbox != NULL) {
+		struct inbox_item *i = s->inbox;
+
+		s->inbox = i->next;
+		secret_wipe(i->payload, i->len); /* a password may be among them */
+		free(i);
+	}
+	s->inbox_last = &s->inbox;
+	s->inbox_n = s->inbox_bytes = 0;
+}
+
+static int inbox_push(struct session *s, const struct link_payload *ev)
+{
+	struct inbox_item *i;
+
+	if (s->inbox_n >= INBOX_MAX || ev->len > INBOX_BYTES_MAX - s->inbox_bytes)
+		return -EBADMSG; /* more than a shard may leave unanswered */
+	i = malloc(sizeof(*i) + ev->len);
+	if (i == NULL)
+		return -ENOMEM;
+	i->next = NULL;
+	i->seqnr = ev->seqnr;
+	i->len = ev->len;
+	memcpy(i->payload, ev + 1, ev->len);
+	*s->inbox_last = i;
+	s->inbox_last = &i->next;
+	s->inbox_n++;
+	s->inbox_bytes += i->len;
+	return 0;
+}
+
+static void inbox_pop(struct session *s)
+{
+	struct inbox_item *i = s->inbox;
+
+	s->inbox = i->next;
+	if (s->inbox == NULL)
+		s->inbox_last = &s->inbox;
+	s->inbox_n--;
+	s->inbox_bytes -= i->len;
+	s->owed_payloads++;
+	s->owed_bytes += i->len;
+	s->tokens_milli -= 1000;
+	secret_wipe(i->payload, i->len);
+	free(i);
+}
+
+/*
+ * Gives the shard its credit back, unless the connection asks for more than SlowPathRate:
+ * then the credit waits until the rate is met, and the shard stops reading for so long.
+ */
+static void credit_settle(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	int64_t rate = conf_global(s->conf.conf)->slow_path_rate;
+	uint64_t now = env->now_ms();
+	struct link_answered m = {s->owed_payloads, s->owed_bytes};
+
+	if (s->owed_payloads == 0 || s->ended)
+		return;
+	if (rate > 0) {
+		/* rate payloads a second are rate thousandths a millisecond; at most a second's
+		 * worth is saved up. */
+		s->tokens_milli += (int64_t)(now - s->tokens_at_ms) * rate;
+		s->tokens_at_ms = now;
+		if (s->tokens_milli > rate * 1000)
+			s->tokens_milli = rate * 1000;
+		if (s->tokens_milli < 0 &&
+		    timer_set(env->timers, &s->credit,
+			      now + 1 + (uint64_t)(-s->tokens_milli / rate)) == 0)
+			return;
+	}
+	s->owed_payloads = s->owed_bytes = 0;
+	item_body(s, LINK_IT_ANSWERED, &m, sizeof(m));
+}
+
+static void on_credit(struct timer *t)
+{
+	credit_settle((struct session *)(void *)((char *)t - offsetof(struct session, credit)));
+}
+
+/* --- what the brain wants ----------------------------------------------------------------- */
+
+static void name_keep(char *to, size_t size, const char *from)
+{
+	strncpy(to, from != NULL ? from : "", size - 1);
+	to[size - 1] = '\0';
+}
+
+static void kex_done(struct session *s, const struct ssh_act_kex *k)
+{
+	s->kex_done = true;
+	name_keep(s->kex.kex, sizeof(s->kex.kex), k->kex);
+	name_keep(s->kex.hostkey, sizeof(s->kex.hostkey), k->hostkey);
+	name_keep(s->kex.cipher_cs, sizeof(s->kex.cipher_cs), k->cipher_cs);
+	name_keep(s->kex.cipher_sc, sizeof(s->kex.cipher_sc), k->cipher_sc);
+	name_keep(s->kex.mac_cs, sizeof(s->kex.mac_cs), k->mac_cs);
+	name_keep(s->kex.mac_sc, sizeof(s->kex.mac_sc), k->mac_sc);
+	if (k->first && k->session_id.len <= sizeof(s->kex.session_id)) {
+		memcpy(s->kex.session_id, k->session_id.p, k->session_id.len);
+		s->kex.session_id_len = k->session_id.len;
+	}
+	session_log(s, LOG_L_DEBUG1, "kex: %s %s %s/%s %s/%s%s", s->kex.kex, s->kex.hostkey,
+		    s->kex.cipher_cs, s->kex.cipher_sc, s->kex.mac_cs, s->kex.mac_sc,
+		    k->strict ? " strict" : "");
+}
+
+static void auth_failed(struct session *s, const struct ssh_act_auth *auth)
+{
+	words_auth(s, auth, false);
+	/* The brain counts by what held before the user was known; Match may ask for less. */
+	if (s->user_known && auth->tries >= s->conf.max_auth_tries)
+		session_end(s, -SSH_E_AUTH_TRIES, NULL);
+}
+
+static void leave_startups(struct session *s)
+{
+	struct session_env *env = s->table->env;
+
+	if (!s->holds_place)
+		return;
+	s->holds_place = false;
+	startups_leave(&env->startups, env->now_ms());
+}
+
+static void ended(struct session *s, int err)
+{
+	struct session_env *env = s->table->env;
+
+	words_end(s, err);
+	item_end(s, err);
+	s->ended = true;
+	timer_cancel(env->timers, &s->grace);
+	timer_cancel(env->timers, &s->credit);
+	leave_startups(s);
+	inbox_clear(s);
+	login_fini(s);
+}
+
+/*
+ * The shard settles these for every channel it has, so there is no such channel. An ADJUST
+ * may cross our CLOSE and replies to nothing are dropped (S-16, S-17); the rest is a fault.
+ */
+static void channel_other(struct session *s, uint8_t msg)
+{
+	if (msg != SSH_MSG_CHANNEL_WINDOW_ADJUST && msg != SSH_MSG_CHANNEL_SUCCESS &&
+	    msg != SSH_MSG_CHANNEL_FAILURE)
+		session_end(s, -SSH_E_CHANNEL, NULL);
+}
+
+static void act(struct session *s, const struct ssh_act *a)
+{
+	switch (a->kind) {
+	case SSH_ACT_IDENT:
+		item_bytes(s, LINK_IT_IDENT, a->bytes.p, a->bytes.len);
+		break;
+	case SSH_ACT_SEND:
+		item_bytes(s, LINK_IT_PAYLOAD, a->bytes.p, a->bytes.len);
+		break;
+	case SSH_ACT_STRICT:
+		item_body(s, LINK_IT_FIRST_KEX_STRICT, &(struct link_conn_ref){0},
+			  sizeof(struct link_conn_ref));
+		break;
+	case SSH_ACT_TX_KEYS:
+		item_keys(s, LINK_IT_TX_KEYS, &a->keys);
+		break;
+	case SSH_ACT_RX_KEYS:
+		item_keys(s, LINK_IT_RX_KEYS, &a->keys);
+		break;
+	case SSH_ACT_AUTHENTICATED:
+		login_done(s, &a->auth);
+		break;
+	case SSH_ACT_END:
+		ended(s, a->err);
+		break;
+	case SSH_ACT_JOB:
+		compute_job(s, a->job, a->id);
+		break;
+	case SSH_ACT_SIGN:
+		compute_sign(s, a);
+		break;
+	case SSH_ACT_AUTH:
+		login_begin(s, a);
+		break;
+	case SSH_ACT_CHANNEL_OPEN:
+		open_begin(s, &a->open);
+		break;
+	case SSH_ACT_CHANNEL_REQUEST:
+		open_request(s, &a->request);
+		break;
+	case SSH_ACT_GLOBAL_REQUEST:
+		open_global(s, &a->request);
+		break;
+	case SSH_ACT_CHANNEL_OTHER:
+		channel_other(s, a->msg);
+		break;
+	case SSH_ACT_KEX_DONE:
+		kex_done(s, &a->kex);
+		break;
+	case SSH_ACT_AUTH_FAILED:
+		auth_failed(s, &a->auth);
+		break;
+	case SSH_ACT_PEER_DISCONNECT:
+		words_peer_disconnect(s, a->reason, a->bytes);
+		break;
+	case SSH_ACT_GLOBAL_REPLY: /* to nothing: control asks nothing (S-16) */
+	case SSH_ACT_HOSTKEY:      /* these three are a client's */
+	case SSH_ACT_LOGIN:
+	case SSH_ACT_BANNER:
+		break;
+	}
+}
+
+static void acts(struct session *s)
+{
+	struct ssh_act a;
+
+	while (!s->ended && ssh_brain_next(s->brain, &a) == 0)
+		act(s, &a);
+}
+
+void session_pump(struct session *s)
+{
+	if (s->pumping || s->ended)
+		return;
+	s->pumping = true;
+	acts(s);
+	while (!s->ended && s->inbox != NULL) {
+		struct inbox_item *i = s->inbox;
+		int r = ssh_brain_input(s->brain, i->seqnr, i->payload, i->len);
+
+		if (r == -EAGAIN)
+			break;
+		if (r < 0)
+			words_no_match(s, r, i->payload, i->len);
+		inbox_pop(s);
+		acts(s);
+	}
+	credit_settle(s);
+	s->pumping = false;
+}
+
+void session_end(struct session *s, int err, const char *text)
+{
+	ssh_brain_end(s->brain, err, text);
+}
+
+/* --- life of a session ---------------------------------------------------------------------- */
+
+static void on_grace(struct timer *t)
+{
+	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, grace));
+
+	session_end(s, -SSH_E_GRACE, NULL);
+	session_pump(s);
+}
+
+static void session_free(struct session *s)
+{
+	struct session_env *env = s->table->env;
+
+	timer_cancel(env->timers, &s->grace);
+	timer_cancel(env->timers, &s->credit);
+	leave_startups(s);
+	inbox_clear(s);
+	login_fini(s);
+	open_fini(s);
+	ssh_brain_free(s->brain);
+	conf_session_fini(&s->conf);
+	s->table->by_index[s->ref.conn.index] = NULL;
+	s->table->count--;
+	free(s);
+}
+
+static int brain_start(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	const struct conf_global *g = conf_global(env->conf);
+	struct ssh_brain_conf c = {
+		.role = SSH_SERVER,
+		.ident = env->ident,
+		.kex_algs = g->kex,
+		.hostkey_algs = g->hostkey_algorithms,
+		.ciphers = g->ciphers,
+		.macs = g->macs,
+		.strict = (enum ssh_strict)g->strict_kex,
+		.rekey = {.bytes = s->conf.rekey_bytes, .seconds = s->conf.rekey_ms / 1000},
+		.server_sig_algs = g->pubkey_accepted,
+		.auth_methods = SSH_AUTH_NONE |
+				(s->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
+				(s->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0),
+		.max_auth_tries = s->conf.max_auth_tries,
+	};
+	int r;
+
+	_Static_assert((int)SSH_STRICT_OFF == (int)CONF_STRICT_KEX_OFF &&
+			       (int)SSH_STRICT_REQUIRE == (int)CONF_STRICT_KEX_REQUIRE,
+		       "two names of one thing");
+	r = ssh_brain_new(&c, &s->brain);
+	for (unsigned int i = 0; r == 0 && i < signer_count(env->signer); i++)
+		r = ssh_brain_hostkey_add(s->brain, signer_public(env->signer, i));
+	if (r == 0)
+		r = ssh_brain_start(s->brain);
+	return r;
+}
+
+static int session_fill(struct session *s, const struct link_conn_new *ev)
+{
+	struct session_env *env = s->table->env;
+	struct conf_match_ctx ctx = {.addr = s->peer_text, .laddr = s->local_text};
+	int r;
+
+	s->peer = ev->peer;
+	s->local = ev->local;
+	addr_unmap(&s->peer);
+	addr_unmap(&s->local);
+	addr_text(&s->peer, s->peer_text);
+	addr_text(&s->local, s->local_text);
+	ctx.lport = s->local.port;
+	r = conf_session_for(env->conf, &ctx, &s->conf);
+	if (r < 0)
+		return r;
+	s->log_level = (enum log_level)s->conf.log_level;
+	s->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
+	s->tokens_at_ms = env->now_ms();
+	r = brain_start(s);
+	if (r == 0 && s->conf.login_grace_time_ms > 0)
+		r = timer_set(env->timers, &s->grace, env->now_ms() + s->conf.login_grace_time_ms);
+	return r;
+}
+
+static struct session *session_new(struct session_table *t, const struct link_handle *conn)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	_Static_assert((int)LOG_L_QUIET == (int)CONF_LOG_QUIET &&
+			       (int)LOG_L_DEBUG3 == (int)CONF_LOG_DEBUG3,
+		       "two names of one thing");
+	if (s == NULL)
+		return NULL;
+	s->table = t;
+	s->ref = (struct conn_ref){*conn, ++t->env->last_serial};
+	s->inbox_last = &s->inbox;
+	s->grace.fire = on_grace;
+	s->credit.fire = on_credit;
+	s->log_level = log_threshold();
+	t->by_index[conn->index] = s;
+	t->count++;
+	return s;
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+/* A connection there is no session for: says why, if there is something to say, and ends it. */
+static void turn_away(struct session_table *t, const struct link_handle *conn, const char *line,
+		      int err)
+{
+	struct link_end end = {.cause = err, .linger_ms = LINGER_MS};
+	struct {
+		struct link_hdr hdr;
+		struct link_bytes bytes;
+	} m = {.hdr = {.type = LINK_IT_IDENT, .conn = *conn}};
+	struct link_hdr hdr = {
+		.len = sizeof(hdr) + sizeof(end), .type = LINK_IT_END, .conn = *conn};
+
+	if (line != NULL) {
+		m.bytes.len = (uint32_t)strlen(line);
+		m.hdr.len = (uint32_t)(sizeof(m) + m.bytes.len);
+		t->link.send(t->link.arg, &m, sizeof(m), line, m.bytes.len);
+	}
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), &end, sizeof(end));
+}
+
+static int conn_new(struct session_table *t, const struct link_handle *conn,
+		    const struct link_conn_new *ev)
+{
+	struct session_env *env = t->env;
+	char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
+	struct session *s;
+	int r;
+
+	if (conn->dataplane != t->dataplane || conn->shard != t->shard || conn->index >= t->max ||
+	    t->by_index[conn->index] != NULL)
+		return -EBADMSG; /* its last one never ended */
+	if (!startups_enter(&env->startups, env->now_ms())) {
+		log_line(LOG_L_VERBOSE, "drop connection from [%s]:%u on [%s]:%u past MaxStartups",
+			 addr_text(&ev->peer, peer), ev->peer.port, addr_text(&ev->local, local),
+			 ev->local.port);
+		turn_away(t, conn, "Exceeded MaxStartups\r\n", -SSH_E_UNAVAILABLE);
+		return 0;
+	}
+	s = session_new(t, conn);
+	if (s == NULL) {
+		startups_leave(&env->startups, env->now_ms());
+		turn_away(t, conn, NULL, -SSH_E_MEMORY);
+		return 0;
+	}
+	s->holds_place = true;
+	r = session_fill(s, ev);
+	if (r < 0) {
+		session_log(s, LOG_L_ERROR,
+			    "connection from %s port %u: cannot be served: error %d", s->peer_text,
+			    s->peer.port, -r);
+		session_free(s);
+		turn_away(t, conn, NULL, -SSH_E_INTERNAL);
+		return 0;
+	}
+	words_connection(s);
+	session_pump(s);
+	return 0;
+}
+
+static struct audit_subject subject_of(const struct session *s)
+{
+	if (s == NULL)
+		return (struct audit_subject){.threshold = log_threshold()};
+	return (struct audit_subject){.threshold = s->log_level,
+				      .user = s->user,
+				      .addr = s->peer_text,
+				      .port = s->peer.port};
+}
+
+static void chan_end(struct session_table *t, struct session *s, const struct link_chan_end *ev)
+{
+	struct audit_subject of = subject_of(s);
+	struct open *o = s != NULL ? s->opens : NULL;
+
+	while (o != NULL && o->token != ev->token)
+		o = o->next;
+	if (o != NULL) {
+		of.host = o->host;
+		of.target_port = o->port;
+	}
+	audit_chan_end(&of, ev);
+	if (s != NULL)
+		open_ended(s, ev);
+	if (ev->audit_id > t->audit_seen)
+		t->audit_seen = ev->audit_id;
+}
+
+static void conn_end(struct session_table *t, struct session *s, const struct link_conn_end *ev)
+{
+	struct audit_subject of = subject_of(s);
+
+	if (s != NULL)
+		words_end(s, ev->cause);
+	audit_conn_end(&of, ev);
+	if (s != NULL)
+		session_free(s);
+	if (ev->audit_id > t->audit_seen)
+		t->audit_seen = ev->audit_id;
+}
+
+static int payload(struct session *s, const struct link_payload *ev)
+{
+	int r;
+
+	if (s->ended)
+		return 0;
+	r = inbox_push(s, ev);
+	if (r == -ENOMEM) {
+		session_end(s, -SSH_E_MEMORY, NULL);
+		r = 0;
+	}
+	session_pump(s);
+	return r;
+}
+
+static int event_of(struct session *s, const struct link_hdr *h, const void *body)
+{
+	const struct link_bytes *bytes = body;
+
+	switch (h->type) {
+	case LINK_EV_IDENT:
+		if (!s->ended)
+			(void)ssh_brain_ident(s->brain, (const uint8_t *)(bytes + 1), bytes->len);
+		break;
+	case LINK_EV_PAYLOAD:
+		return payload(s, body);
+	case LINK_EV_REKEY_DUE:
+		if (!s->ended)
+			(void)ssh_brain_rekey(s->brain);
+		break;
+	case LINK_EV_CHAN_OPENED:
+		open_opened(s, body);
+		break;
+	case LINK_EV_CHAN_FAILED:
+		open_failed(s, body);
+		break;
+	default:
+		return -EBADMSG;
+	}
+	session_pump(s);
+	return 0;
+}
+
+int session_table_event(struct session_table *t, const void *msg)
+{
+	const struct link_hdr *h = msg;
+	const void *body = link_msg_body(msg);
+	struct session *s = table_find(t, &h->conn);
+
+	switch (h->type) {
+	case LINK_EV_CONN_NEW:
+		return conn_new(t, &h->conn, body);
+	case LINK_EV_CHAN_END:
+		chan_end(t, s, body);
+		return 0;
+	case LINK_EV_CONN_END:
+		conn_end(t, s, body);
+		return 0;
+	case LINK_EV_BLOB: /* nobody asked for one as yet */
+		return 0;
+	case LINK_EV_PAYLOAD:
+	case LINK_EV_REKEY_DUE:
+		/*
+		 * Of a control before this one. Its channels move on without us; now it needs
+		 * control, and its brain is gone.
+		 */
+		if (s == NULL) {
+			turn_away(t, &h->conn, NULL, -SSH_E_UNAVAILABLE);
+			return 0;
+		}
+		break;
+	default:
+		break;
+	}
+	return s != NULL ? event_of(s, h, body) : 0;
+}
+
+/* --- tables ------------------------------------------------------------------------------------
+ */
+
+int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
+		      uint16_t shard, uint32_t max_conns, struct session_table **ret)
+{
+	struct session_table *t;
+
+	if (max_conns == 0 || max_conns > SESSION_TABLE_MAX)
+		return -EBADMSG;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return -ENOMEM;
+	t->by_index = calloc(max_conns, sizeof(struct session *));
+	if (t->by_index == NULL) {
+		free(t);
+		return -ENOMEM;
+	}
+	t->env = env;
+	t->link = *link;
+	t->dataplane = dataplane;
+	t->shard = shard;
+	t->max = max_conns;
+	t->next = env->tables;
+	env->tables = t;
+	*ret = t;
+	return 0;
+}
+
+void session_table_free(struct session_table *t)
+{
+	struct session_table **at;
+
+	if (t == NULL)
+		return;
+	for (uint32_t i = 0; i < t->max && t->count > 0; i++)
+		if (t->by_index[i] != NULL)
+			session_free(t->by_index[i]);
+	for (at = &t->env->tables; *at != t; at = &(*at)->next)
+		;
+	*at = t->next;
+	free(t->by_index);
+	free(t);
+}
+
+void session_table_flush(struct session_table *t)
+{
+	struct link_audit_ack ack = {t->audit_seen};
+	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(ack),
+			       .type = LINK_CMD_AUDIT_ACK,
+			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
+
+	if (t->audit_seen == 0)
+		return;
+	t->audit_seen = 0;
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), &ack, sizeof(ack));
+}
+
+void session_table_shutdown(struct session_table *t)
+{
+	for (uint32_t i = 0; i < t->max; i++) {
+		struct session *s = t->by_index[i];
+
+		if (s == NULL || s->ended)
+			continue;
+		session_end(s, -SSH_E_SHUTDOWN, NULL);
+		session_pump(s);
+	}
+}
+
+uint32_t session_table_count(const struct session_table *t)
+{
+	return t->count;
+}

@@ -1,0 +1,75 @@
+/*
+ * control/session/session.h - one brain per connection, driven by the events of its shard.
+ *
+ * A table belongs to one shard of one attached dataplane. Events come in through
+ * session_table_event(); items leave through the link given at creation. Whatever takes
+ * time (key exchange, signatures, files, password hashes, names) is a call whose answer
+ * finds its session by struct conn_ref, or finds nothing and is dropped.
+ * Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_SESSION_SESSION_H
+#define SLUICE_CONTROL_SESSION_SESSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "control/blob.h"
+#include "control/pool.h"
+#include "control/ref.h"
+#include "control/resolve.h"
+#include "control/signer.h"
+#include "control/startups.h"
+#include "control/timers.h"
+#include "link/msg.h"
+
+#define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
+
+struct session_table;
+
+/* What sessions use; one for the process, all borrowed and alive longer than any table. */
+struct session_env {
+	struct timers *timers;
+	struct pool *compute, *files;
+	struct signer *signer;
+	struct resolver *resolver;
+	struct blob_key *blob_key;
+	struct conf *conf;
+	struct startups startups;
+	const char *ident;           /* our identification string */
+	const struct link_addr *own; /* addresses of the gateway's interfaces */
+	size_t n_own;
+	uint64_t (*now_ms)(void);
+	/* The sessions': */
+	struct session_table *tables;
+	uint64_t last_serial, last_token;
+};
+
+/* How items leave: always taken, in order; head begins with a struct link_hdr. */
+struct session_link {
+	void (*send)(void *arg, const void *head, size_t head_len, const void *body,
+		     size_t body_len);
+	void *arg;
+	uint64_t start_id; /* of the dataplane's start */
+};
+
+int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
+		      uint16_t shard, uint32_t max_conns, struct session_table **ret)
+	__attribute__((warn_unused_result));
+/* The dataplane is gone: its sessions end without a word to it. */
+void session_table_free(struct session_table *t);
+
+/*
+ * One checked message about a connection. -EBADMSG: it contradicts itself or what came
+ * before, for which the caller detaches the dataplane.
+ */
+int session_table_event(struct session_table *t, const void *msg)
+	__attribute__((warn_unused_result));
+/* After a burst of events: acknowledges the audit records among them. */
+void session_table_flush(struct session_table *t);
+/* Ends every connection with a DISCONNECT. */
+void session_table_shutdown(struct session_table *t);
+
+uint32_t session_table_count(const struct session_table *t);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * control/session/words.c - sshd's sentences, for those who read logs by them.
+ *
+ * "[preauth]" stands where sshd's unprivileged child speaks.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+#include "crypto/key.h"
+
+#define WHO_MAX (SSH_USER_MAX + ADDR_TEXT_MAX + 48)
+
+/* As sshd's remote id: "authenticating user X A port P", "A port P". */
+static const char *who(const struct session *s, char buf[WHO_MAX])
+{
+	const char *kind = "authenticating user ";
+
+	if (s->authenticated)
+		kind = "user ";
+	else if (s->user_judged && !s->user_valid)
+		kind = "invalid user ";
+	snprintf(buf, WHO_MAX, "%s%.100s%s%s port %u", s->user_known ? kind : "", s->user,
+		 s->user_known ? " " : "", s->peer_text, s->peer.port);
+	return buf;
+}
+
+static const char *stage(const struct session *s)
+{
+	return s->authenticated ? "" : " [preauth]";
+}
+
+void words_connection(const struct session *s)
+{
+	session_log(s, LOG_L_VERBOSE, "Connection from %s port %u on %s port %u", s->peer_text,
+		    s->peer.port, s->local_text, s->local.port);
+}
+
+/* sshd: failures of those who do not exist, of passwords, and of many tries are news. */
+static enum log_level auth_level(const struct session *s, const struct ssh_act_auth *auth,
+				 bool accepted)
+{
+	if (accepted || !s->user_valid || auth->method == SSH_AUTH_PASSWORD ||
+	    auth->tries >= s->conf.max_auth_tries / 2)
+		return LOG_L_INFO;
+	return LOG_L_VERBOSE;
+}
+
+void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool accepted)
+{
+	char key[160] = "", print[96];
+
+	if (auth->key != NULL && key_fingerprint(auth->key, print, sizeof(print)) >= 0)
+		snprintf(key, sizeof(key), ": %s %s", key_log_type(auth->key), print);
+	session_log(s, auth_level(s, auth, accepted),
+		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s",
+		    accepted ? "Accepted" : "Failed", (int)auth->method_name.len,
+		    (const char *)auth->method_name.p,
+		    s->user_judged && !s->user_valid ? "invalid user " : "", s->user, s->peer_text,
+		    s->peer.port, key);
+}
+
+void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str text)
+{
+	char buf[WHO_MAX];
+	bool normal = reason == SSH_DISCONNECT_BY_APPLICATION;
+
+	session_log(s, normal ? LOG_L_INFO : LOG_L_ERROR,
+		    "Received disconnect from %s port %u:%u: %.*s%s", s->peer_text, s->peer.port,
+		    reason, (int)text.len, (const char *)text.p, stage(s));
+	session_log(s, LOG_L_INFO, "Disconnected from %s%s", who(s, buf), stage(s));
+	s->end_logged = true;
+}
+
+void words_end(struct session *s, int err)
+{
+	char buf[WHO_MAX];
+
+	if (s->end_logged)
+		return;
+	s->end_logged = true;
+	switch (-err) {
+	case 0:
+	case SSH_E_CLOSED:
+	case SSH_E_PEER_DISCONNECT:
+		session_log(s, LOG_L_INFO, "Connection closed by %s%s", who(s, buf), stage(s));
+		break;
+	case SSH_E_RESET:
+		session_log(s, LOG_L_INFO, "Connection reset by %s%s", who(s, buf), stage(s));
+		break;
+	case SSH_E_TIMEOUT:
+		session_log(s, LOG_L_INFO, "Connection from %s timed out%s", who(s, buf), stage(s));
+		break;
+	case SSH_E_GRACE:
+		session_log(s, LOG_L_FATAL, "Timeout before authentication for %s port %u",
+			    s->peer_text, s->peer.port);
+		break;
+	case SSH_E_KEEPALIVE:
+		session_log(s, LOG_L_INFO, "Timeout, client not responding from %s", who(s, buf));
+		break;
+	case SSH_E_AUTH_TRIES:
+		session_log(s, LOG_L_ERROR,
+			    "error: maximum authentication attempts exceeded for %s%.100s from %s "
+			    "port %u ssh2%s",
+			    s->user_judged && !s->user_valid ? "invalid user " : "", s->user,
+			    s->peer_text, s->peer.port, stage(s));
+		session_log(s, LOG_L_INFO, "Disconnecting %s: Too many authentication failures%s",
+			    who(s, buf), stage(s));
+		break;
+	case SSH_E_IDENT:
+		session_log(s, LOG_L_ERROR,
+			    "banner exchange: Connection from %s port %u: invalid format",
+			    s->peer_text, s->peer.port);
+		break;
+	case SSH_E_VERSION:
+		session_log(s, LOG_L_INFO, "Protocol major versions differ for %s port %u%s",
+			    s->peer_text, s->peer.port, stage(s));
+		break;
+	default:
+		session_log(s, LOG_L_ERROR, "ssh_dispatch_run_fatal: Connection from %s: %s%s",
+			    who(s, buf), ssh_err_text(err), stage(s));
+	}
+}
+
+/* Which name-list of a KEXINIT an error is about (RFC 4253 section 7.1). */
+static int list_of(int err)
+{
+	switch (-err) {
+	case SSH_E_NO_KEX_ALG:
+		return 0;
+	case SSH_E_NO_HOSTKEY_ALG:
+		return 1;
+	case SSH_E_NO_CIPHER:
+		return 2;
+	case SSH_E_NO_MAC:
+		return 4;
+	case SSH_E_NO_COMP:
+		return 6;
+	default:
+		return -1;
+	}
+}
+
+void words_no_match(struct session *s, int err, const uint8_t *payload, size_t len)
+{
+	int want = list_of(err);
+	struct ssh_str offer = {0};
+	struct ssh_rd r;
+	char buf[WHO_MAX];
+
+	if (want < 0 || len == 0 || payload[0] != SSH_MSG_KEXINIT)
+		return;
+	ssh_rd_init(&r, payload + 1, len - 1);
+	(void)ssh_rd_take(&r, 16); /* cookie */
+	for (int i = 0; i <= want; i++)
+		offer = ssh_rd_str(&r);
+	if (offer.len > 512) /* a line is bounded, whatever is offered (S-43) */
+		offer.len = 512;
+	s->end_logged = true;
+	session_log(s, LOG_L_ERROR, "Unable to negotiate with %s: %s. Their offer: %.*s%s",
+		    who(s, buf), ssh_err_text(err), (int)offer.len, (const char *)offer.p,
+		    stage(s));
+}
