@@ -1,8 +1,7 @@
 """Runs the suites of ./scripts/test and counts what passed.
 
-A Criterion program counts as many tests as it ran, every other program as one. Unit, sim, fuzz
-and interop run with ASan and UBSan; unit also runs plain, so that what the sanitizers change is seen;
-chaos and smoke judge memory and time and run plain. A
+A Criterion program counts as many tests as it ran, every other program as one. Unit, sim and fuzz
+run with ASan and UBSan; unit also runs plain, so that what the sanitizers change is seen. A
 program that exits with 77 was skipped and says why in its last line.
 """
 import argparse
@@ -187,6 +186,10 @@ def suite_fuzz(count, args):
         run_program(count, f"fuzz explore {n}", cmd, environment(args), args, share + 120)
 
 
+def suite_smoke(count, args):
+    suite_scripts(count, "smoke", PLAIN, args)
+
+
 def main():
     args = parse_args()
     suites = args.suite or list(SUITES)
@@ -206,10 +209,10 @@ def main():
             suite_meson(count, "sim", ASAN, args)
         elif s == "fuzz":
             suite_fuzz(count, args)
-        elif s == "interop":
+        elif s == "smoke":
+            suite_smoke(count, args)
+        else:
             suite_scripts(count, s, ASAN, args)
-        else:  # chaos and smoke judge memory and time: without sanitizers
-            suite_scripts(count, s, PLAIN, args)
     for name in count.bad:
         print(f"failed: {name}")
     for why in count.why:

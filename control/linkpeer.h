@@ -1,0 +1,29 @@
+/*
+ * control/linkpeer.h - the dataplanes control serves: attaching, rings, detaching.
+ *
+ * One object per link.sock. It connects, says hello, receives one ring pair per shard, hands
+ * events to the shard's table of sessions and carries items back; when the dataplane goes or
+ * talks nonsense it is detached, with its sessions, and tried again.
+ * Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_LINKPEER_H
+#define SLUICE_CONTROL_LINKPEER_H
+
+#include <uv.h>
+
+#include "control/session/session.h"
+
+#define LINKPEER_HELLO_MS 5000 /* from connecting to the last shard's rings */
+#define LINKPEER_RETRY_MS 200  /* between two tries */
+
+struct linkpeer;
+
+/* path is copied; env is borrowed. Tries at once. */
+int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, struct linkpeer **ret)
+	__attribute__((warn_unused_result));
+/* Ends every connection of it with a DISCONNECT; items that fit the rings are on their way. */
+void linkpeer_shutdown(struct linkpeer *p);
+/* Detaches and goes; freed when the loop has let go of its handles. */
+void linkpeer_close(struct linkpeer *p);
+
+#endif

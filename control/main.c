@@ -1,0 +1,311 @@
+/*
+ * sluice-control - sessions, authentication and policy of the gateway.
+ *
+ * Starts or says why it does not; once it serves, nothing makes it exit but a signal.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "control/clock.h"
+#include "control/linkpeer.h"
+#include "control/log.h"
+#include "control/setup.h"
+
+#define EXIT_BAD        255 /* as sshd */
+#define PEERS_MAX       16
+#define COMPUTE_WAITING 1024
+#define FILES_THREADS   4
+#define FILES_WAITING   1024
+#define GOODBYE_MS      500 /* for the last words to reach the peers */
+
+struct options {
+	const char *conf_path;
+	bool test, dump;
+	unsigned int debug;
+	struct conf_match_ctx match;
+};
+
+struct control {
+	uv_loop_t loop;
+	struct clock *clock;
+	struct session_env env;
+	struct linkpeer *peer[PEERS_MAX];
+	unsigned int n_peers;
+	uv_signal_t term, interrupt;
+	struct timer goodbye;
+	bool ending;
+	char ident[512];
+	struct link_addr *own;
+};
+
+/* --- arguments -------------------------------------------------------------------------- */
+
+static void usage(FILE *f)
+{
+	fprintf(f,
+		"usage: sluice-control [-DdehTtV] [-C user=USER,addr=ADDR,laddr=ADDR,lport=PORT]\n"
+		"                      [-f FILE]\n");
+}
+
+/* "user=u,addr=a,…"; spec is cut into pieces. */
+static int match_parse(char *spec, struct conf_match_ctx *m)
+{
+	char *save = NULL;
+
+	for (char *p = strtok_r(spec, ",", &save); p != NULL; p = strtok_r(NULL, ",", &save)) {
+		if (strncmp(p, "user=", 5) == 0)
+			m->user = p + 5;
+		else if (strncmp(p, "addr=", 5) == 0)
+			m->addr = p + 5;
+		else if (strncmp(p, "laddr=", 6) == 0)
+			m->laddr = p + 6;
+		else if (strncmp(p, "host=", 5) == 0)
+			continue; /* names of clients are not looked up */
+		else if (strncmp(p, "lport=", 6) != 0 || conf_port_parse(p + 6, &m->lport) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int options_parse(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	*o = (struct options){.conf_path = CONF_PATH_DEFAULT};
+	while ((c = getopt(argc, argv, "C:Ddef:hTtV")) != -1) {
+		switch (c) {
+		case 'f':
+			o->conf_path = optarg;
+			break;
+		case 't':
+			o->test = true;
+			break;
+		case 'T':
+			o->dump = true;
+			break;
+		case 'C':
+			if (match_parse(optarg, &o->match) < 0) {
+				fprintf(stderr, "Invalid test mode specification %s\n", optarg);
+				return -EINVAL;
+			}
+			break;
+		case 'd':
+			o->debug++;
+			break;
+		case 'D': /* always in the foreground */
+		case 'e': /* always to stderr */
+			break;
+		case 'V':
+			printf("sluice-control %s\n", SLUICE_VERSION);
+			exit(0);
+		case 'h':
+			usage(stdout);
+			exit(0);
+		default:
+			usage(stderr);
+			return -EINVAL;
+		}
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- ending ------------------------------------------------------------------------------- */
+
+static void goodbye(struct timer *t)
+{
+	struct control *c =
+		(struct control *)(void *)((char *)t - offsetof(struct control, goodbye));
+
+	for (unsigned int i = 0; i < c->n_peers; i++)
+		linkpeer_close(c->peer[i]);
+	c->n_peers = 0;
+	resolver_close(c->env.resolver);
+	pool_close(c->env.files);
+	pool_close(c->env.compute);
+	clock_close(c->clock);
+	uv_close((uv_handle_t *)&c->term, NULL);
+	uv_close((uv_handle_t *)&c->interrupt, NULL);
+}
+
+static void on_signal(uv_signal_t *sig, int number)
+{
+	struct control *c = sig->data;
+
+	if (c->ending)
+		return;
+	c->ending = true;
+	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	for (unsigned int i = 0; i < c->n_peers; i++)
+		linkpeer_shutdown(c->peer[i]);
+	if (timer_set(c->env.timers, &c->goodbye, clock_now_ms() + GOODBYE_MS) < 0)
+		goodbye(&c->goodbye);
+}
+
+/* --- starting ------------------------------------------------------------------------------ */
+
+static int start_pools(struct control *c)
+{
+	struct session_env *e = &c->env;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int r;
+
+	r = pool_new(&c->loop, e->timers, cpus > 2 ? (unsigned int)cpus : 2, COMPUTE_WAITING,
+		     &e->compute);
+	if (r == 0)
+		r = pool_new(&c->loop, e->timers, FILES_THREADS, FILES_WAITING, &e->files);
+	if (r == 0)
+		r = signer_new(e->compute, &e->signer);
+	if (r == 0)
+		r = resolver_new(&c->loop, e->timers, &e->resolver);
+	return r;
+}
+
+static int start_keys(struct control *c, struct key **keys, unsigned int n, const char *run_dir)
+{
+	char path[4096];
+	int r = 0;
+
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = signer_add(c->env.signer, keys[i]);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "%s/blob.key", run_dir);
+	r = blob_key_open(path, &c->env.blob_key);
+	if (r < 0)
+		fprintf(stderr, "sluice-control: %s: %s\n", path, strerror(-r));
+	return r;
+}
+
+static int start_signals(struct control *c)
+{
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	uv_signal_init(&c->loop, &c->term);
+	uv_signal_init(&c->loop, &c->interrupt);
+	c->term.data = c->interrupt.data = c;
+	uv_signal_start(&c->term, on_signal, SIGTERM);
+	return uv_signal_start(&c->interrupt, on_signal, SIGINT);
+}
+
+static int start(struct control *c, struct conf *conf, struct key **keys, unsigned int n)
+{
+	struct session_env *e = &c->env;
+	const struct conf_global *g = conf_global(conf);
+	const char *run_dir;
+	char path[4096];
+	int r;
+
+	r = setup_run_dir(&run_dir);
+	if (r == 0)
+		r = setup_drop_root();
+	if (r == 0)
+		r = setup_no_dumps(); /* after: a change of user sets it back */
+	if (r < 0)
+		return r;
+	e->conf = conf;
+	e->startups.limit =
+		(struct startups_limit){g->startups_begin, g->startups_rate, g->startups_full};
+	e->now_ms = clock_now_ms;
+	e->ident = c->ident;
+	c->goodbye.fire = goodbye;
+	r = setup_own_addrs(conf, &c->own, &e->n_own);
+	e->own = c->own;
+	if (r == 0)
+		r = timers_new(&e->timers);
+	if (r == 0)
+		r = clock_new(&c->loop, e->timers, &c->clock);
+	if (r == 0)
+		r = start_pools(c);
+	if (r == 0)
+		r = start_keys(c, keys, n, run_dir);
+	if (r == 0)
+		r = start_signals(c);
+	if (r < 0)
+		return r;
+	/* One dataplane is configured today; nothing below this line knows that. */
+	snprintf(path, sizeof(path), "%s/link.sock", run_dir);
+	r = linkpeer_new(&c->loop, e, path, &c->peer[0]);
+	if (r == 0)
+		c->n_peers = 1;
+	return r;
+}
+
+static void stop(struct control *c)
+{
+	uv_loop_close(&c->loop);
+	signer_free(c->env.signer);
+	blob_key_free(c->env.blob_key);
+	timers_free(c->env.timers);
+	free(c->own);
+	conf_put(c->env.conf);
+}
+
+static void log_level_start(struct conf *conf, unsigned int debug)
+{
+	struct conf_session s = {0};
+
+	if (conf_session_for(conf, NULL, &s) == 0)
+		log_threshold_set((enum log_level)s.log_level);
+	conf_session_fini(&s);
+	if (debug > 0)
+		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
+}
+
+static int serve(struct conf *conf, struct key **keys, unsigned int n)
+{
+	static struct control c;
+	int r;
+
+	r = setup_ident(conf, c.ident, sizeof(c.ident));
+	if (r < 0)
+		return EXIT_BAD;
+	r = uv_loop_init(&c.loop);
+	if (r == 0)
+		r = start(&c, conf, keys, n);
+	if (r < 0) {
+		fprintf(stderr, "sluice-control: cannot start: %s\n", strerror(-r));
+		return EXIT_BAD;
+	}
+	uv_run(&c.loop, UV_RUN_DEFAULT);
+	stop(&c);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct key *keys[SIGNER_KEYS_MAX] = {0};
+	struct options o;
+	struct conf *conf;
+	unsigned int n = 0;
+
+	if (options_parse(argc, argv, &o) < 0)
+		return EXIT_BAD;
+	if (setup_conf(o.conf_path, &conf) < 0)
+		return EXIT_BAD;
+	if (o.dump) {
+		int r = conf_dump(conf, &o.match, stdout);
+
+		conf_put(conf);
+		return r < 0 ? EXIT_BAD : 0;
+	}
+	if (setup_no_dumps() < 0 || setup_host_keys(conf, keys, &n) < 0)
+		return EXIT_BAD;
+	if (o.test) {
+		while (n > 0)
+			key_free(keys[--n]);
+		conf_put(conf);
+		return 0;
+	}
+	log_level_start(conf, o.debug);
+	return serve(conf, keys, n);
+}

@@ -1,0 +1,184 @@
+#include "control/setup.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/log.h"
+#include "crypto/cipher.h"
+#include "crypto/kex.h"
+#include "crypto/key.h"
+#include "ssh/ident.h"
+#include "ssh/kexinit.h"
+
+#define NAMES_MAX 1024
+
+/* A comma list of what a table has. */
+static void names(const char *(*at)(unsigned int i), char buf[NAMES_MAX])
+{
+	size_t used = 0;
+	const char *name;
+
+	buf[0] = '\0';
+	for (unsigned int i = 0; (name = at(i)) != NULL && used < NAMES_MAX; i++)
+		used += (size_t)snprintf(buf + used, NAMES_MAX - used, "%s%s", i > 0 ? "," : "",
+					 name);
+}
+
+int setup_conf(const char *path, struct conf **ret)
+{
+	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX];
+	char *errors = NULL;
+	int r;
+	const struct conf_algs algs = {
+		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
+		.macs = {SSH_DEFAULT_MACS, macs},
+		.kex = {SSH_DEFAULT_KEX, kex},
+		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
+		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
+	};
+
+	names(cipher_name_at, ciphers);
+	names(cipher_mac_name_at, macs);
+	names(kex_method_name_at, kex);
+	names(key_sig_alg_at, sigs);
+	r = conf_load(path, &algs, ret, &errors);
+	if (r < 0)
+		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");
+	free(errors);
+	return r;
+}
+
+static const char *key_error_text(int r)
+{
+	switch (r) {
+	case -EACCES:
+		return "bad permissions: it must be readable by its owner alone";
+	case -EBADMSG:
+		return "not a private key, or a damaged one";
+	case -ENOTSUP:
+		return "type, size or passphrase not supported";
+	default:
+		return strerror(-r);
+	}
+}
+
+int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
+{
+	const struct conf_strs *paths = &conf_global(conf)->host_keys;
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < paths->n; i++) {
+		struct key *k = NULL;
+		int r = n < SIGNER_KEYS_MAX ? key_file_load(paths->v[i], &k) : -E2BIG;
+
+		if (r < 0)
+			fprintf(stderr, "Unable to load host key \"%s\": %s\n", paths->v[i],
+				key_error_text(r));
+		else
+			ret[n++] = k;
+	}
+	if (n == 0) {
+		fprintf(stderr,
+			"sluice-control: no hostkeys available -- exiting.\n"
+			"Make one and name it with HostKey:\n"
+			"  ssh-keygen -t ed25519 -N '' -f /etc/sluice/ssh_host_ed25519_key\n");
+		return -ENOENT;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+int setup_run_dir(const char **ret)
+{
+	const char *dir = getenv("SLUICE_RUN");
+	struct stat st;
+
+	if (dir == NULL || *dir == '\0')
+		dir = SETUP_RUN;
+	if (mkdir(dir, 0755) == 0) {
+		struct passwd *pw = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+
+		/* Both programs leave their files here after they gave up root. */
+		if (pw != NULL && chown(dir, pw->pw_uid, pw->pw_gid) < 0) {
+			fprintf(stderr, "sluice-control: %s: %s\n", dir, strerror(errno));
+			return -errno;
+		}
+	}
+	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		fprintf(stderr, "sluice-control: run-time folder %s: %s\n", dir, strerror(errno));
+		return -ENOENT;
+	}
+	*ret = dir;
+	return 0;
+}
+
+int setup_no_dumps(void)
+{
+	const struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
+		fprintf(stderr, "sluice-control: cannot forbid core dumps: %s\n", strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+int setup_drop_root(void)
+{
+	struct passwd *pw;
+
+	if (geteuid() != 0)
+		return 0;
+	pw = getpwnam(SETUP_USER);
+	if (pw == NULL) {
+		log_line(LOG_L_ERROR,
+			 "there is no user %s: staying root. Make one: useradd --system "
+			 "--no-create-home --shell /usr/sbin/nologin %s",
+			 SETUP_USER, SETUP_USER);
+		return 0;
+	}
+	if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0 || setuid(0) == 0) {
+		fprintf(stderr, "sluice-control: cannot become user %s: %s\n", SETUP_USER,
+			strerror(errno));
+		return -EPERM;
+	}
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)
+{
+	const struct conf_dataplane *d = conf_dataplane(conf);
+	struct link_addr *own = calloc(d->n_ifaddrs + 1, sizeof(*own));
+
+	if (own == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_ifaddrs; i++) {
+		own[i].family = d->ifaddrs[i].prefix.family;
+		memcpy(own[i].addr, d->ifaddrs[i].prefix.addr, sizeof(own[i].addr));
+	}
+	*ret = own;
+	*ret_n = d->n_ifaddrs;
+	return 0;
+}
+
+int setup_ident(const struct conf *conf, char *buf, size_t size)
+{
+	const struct conf_global *g = conf_global(conf);
+	const char *more = g->version_addendum != NULL ? g->version_addendum : "";
+	int n = snprintf(buf, size, "%s%s%s", g->version_string, *more != '\0' ? " " : "", more);
+
+	if (n < 0 || (size_t)n >= size || n > SSH_IDENT_MAX) {
+		fprintf(stderr, "sluice-control: VersionString and VersionAddendum are too long\n");
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * control/setup.h - what control needs from the machine before it serves.
+ *
+ * Runs once, at start, where exiting with a clear message is still right.
+ * Errors  are printed here, as sshd words them; functions return a negative number.
+ */
+#ifndef SLUICE_CONTROL_SETUP_H
+#define SLUICE_CONTROL_SETUP_H
+
+#include <stddef.h>
+
+#include "conf/conf.h"
+#include "control/signer.h"
+#include "link/msg.h"
+
+#define SETUP_USER "sluice"
+#define SETUP_RUN  "/run/sluice"
+
+/* The file, checked against the algorithms of this build. */
+int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_result));
+/* Every HostKey of the file; at least one must be usable. */
+int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
+	__attribute__((warn_unused_result));
+/* $SLUICE_RUN, or /run/sluice, made when it is missing. */
+int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
+/* No core dumps, no ptrace: keys are in memory from here on. */
+int setup_no_dumps(void) __attribute__((warn_unused_result));
+/* Root becomes user sluice for good; anybody else stays who it is. */
+int setup_drop_root(void) __attribute__((warn_unused_result));
+/* The addresses of the gateway's interfaces. */
+int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)
+	__attribute__((warn_unused_result));
+/* "SSH-2.0-…" with its addendum. */
+int setup_ident(const struct conf *conf, char *buf, size_t size)
+	__attribute__((warn_unused_result));
+
+#endif
