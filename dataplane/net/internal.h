@@ -81,6 +81,7 @@ struct net {
 	const struct pkt_pools *pools;
 	uint64_t now_us; /* of the latest call */
 	uint64_t drops[NET_DROP_COUNT];
+	struct net_flushed flushed;
 
 	struct net_iface iface[NET_IFACES_MAX];
 	unsigned int n_ifaces;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include <rte_cycles.h>
+
 #include "dataplane/net/internal.h"
 
 int net_new(const struct net_conf *conf, struct net **ret)
@@ -87,9 +89,27 @@ unsigned int net_flush(struct net *n)
 	return sent;
 }
 
+static unsigned int flush_full(struct net *n, struct net_iface *ifc)
+{
+	uint64_t start = rte_rdtsc();
+	unsigned int sent = flush(ifc);
+
+	n->flushed.cycles += rte_rdtsc() - start;
+	n->flushed.pkts += sent;
+	return sent;
+}
+
+struct net_flushed net_flushed_take(struct net *n)
+{
+	struct net_flushed f = n->flushed;
+
+	n->flushed = (struct net_flushed){0};
+	return f;
+}
+
 int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 {
-	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush(ifc) == 0) {
+	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush_full(n, ifc) == 0) {
 		net_drop(n, m, NET_DROP_TX_FULL);
 		return -ENOBUFS;
 	}

@@ -113,6 +113,14 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
  */
 #define NET_TX_MAX 256
 unsigned int net_flush(struct net *n);
+/*
+ * What net_output() itself handed over because a list was full: packets and TSC cycles since
+ * the last call, so that the port's cost is not counted as TCP's.
+ */
+struct net_flushed {
+	uint64_t cycles, pkts;
+};
+struct net_flushed net_flushed_take(struct net *n);
 /* ARP retries, ageing, announcements. Returns work done. */
 unsigned int net_timers(struct net *n, uint64_t now_us);
 uint64_t net_next_timer_us(const struct net *n); /* UINT64_MAX: none */

@@ -7,7 +7,7 @@ bool net_v4_is_special(rte_be32_t ip)
 {
 	uint32_t a = rte_be_to_cpu_32(ip);
 
-	return a >> 24 == 0 || a >> 24 == 127 || a >= RTE_IPV4(224, 0, 0, 0);
+	return a >> 24 == 0 || a >> 24 == 127 || a >= 224u << 24;
 }
 
 bool net_v4_is_subnet_broadcast(const struct net_iface *ifc, rte_be32_t ip)

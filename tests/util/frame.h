@@ -63,7 +63,7 @@ static inline struct net_addr addr4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 
 static inline rte_be32_t be4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
 {
-	return rte_cpu_to_be_32(RTE_IPV4(a, b, c, d));
+	return rte_cpu_to_be_32((uint32_t)a << 24 | (uint32_t)b << 16 | (uint32_t)c << 8 | d);
 }
 
 static inline struct rte_mbuf *frame_bytes(struct rte_mempool *pool, const void *p, size_t n)
