@@ -5,13 +5,21 @@
  * the link. Each stage's TSC cycles are counted when it did work; a snapshot lies in
  * shared memory for perf/ and the admin tool. After a run of empty turns the shard backs off,
  * then sleeps on one epoll set: port interrupts or descriptors, the link's bell, a timer.
+ *
+ * Lcore   its own: nothing here is shared or global.
+ * Files   shard.c the loop; shard_setup.c how it comes and goes; shard_link.c what control
+ *         and the shard say to each other about listeners; idle.c back-off and sleep;
+ *         linkend.c the socket and the rings; snapshot.c the shared counters.
  */
 #ifndef SLUICE_DATAPLANE_SHARD_H
 #define SLUICE_DATAPLANE_SHARD_H
 
+#include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define SHARD_BURST 64
+#define SHARD_BURST         64
+#define SHARD_LISTENERS_MAX 256
 
 #define SHARD_STAGES(X)                                                                            \
 	X(RX, "rx", "port receive")                                                                \
@@ -28,7 +36,7 @@ enum shard_stage {
 #define X(name, key, text) SHARD_STAGE_##name,
 	SHARD_STAGES(X)
 #undef X
-	SHARD_STAGE_COUNT
+		SHARD_STAGE_COUNT
 };
 
 /* Read from outside without asking: written by the shard only, each field whole. */
@@ -42,5 +50,35 @@ struct shard_snapshot {
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
 };
 #define SHARD_SNAPSHOT_VERSION 1
+
+struct conf_dataplane;
+struct linkend;
+struct shard;
+
+struct shard_conf {
+	uint16_t dataplane, index; /* as in its handles */
+	uint64_t start_id;
+	const struct conf_dataplane *conf; /* lives as long as the shard */
+	struct linkend *link;              /* likewise */
+	const char *stats_path;            /* of the snapshot; NULL: none is shared */
+};
+
+/*
+ * Pools, ports with their addresses and routes, TCP, relay: everything of conf. EAL runs
+ * already. -errno with a line for an operator in err, and nothing left behind.
+ */
+int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t err_size);
+/* Closes the ports (a TAP goes) and removes the snapshot; connections end without a word. */
+void shard_free(struct shard *s);
+
+/*
+ * Turns until *stop is set; a busy shard never sleeps. When *report is set it is cleared
+ * and the counters that are not 0 are logged.
+ */
+void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *report);
+
+/* One turn: the work that was done. For tests; shard_run() is made of it. */
+unsigned int shard_turn(struct shard *s);
+const struct shard_snapshot *shard_stats(const struct shard *s);
 
 #endif

@@ -1,0 +1,207 @@
+/* dataplane/shard.c - the loop. See shard.h. */
+#include "dataplane/shard.h"
+
+#include <rte_cycles.h>
+#include <rte_pause.h>
+
+#include "dataplane/internal.h"
+#include "dataplane/log.h"
+#include "ssh/err.h"
+
+/* What passed since *tsc belongs to this stage if it did work, and to none otherwise. */
+static inline unsigned int account(struct shard *s, enum shard_stage stage, uint64_t *tsc,
+				   unsigned int items)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (items > 0) {
+		s->stats.stage[stage].cycles += now - *tsc;
+		s->stats.stage[stage].items += items;
+		s->stats.stage[stage].batches++;
+	}
+	*tsc = now;
+	return items;
+}
+
+static inline uint64_t bytes_of(struct rte_mbuf *const *m, unsigned int n)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		sum += m[i]->pkt_len;
+	return sum;
+}
+
+static unsigned int input(struct shard *s, unsigned int iface, uint64_t *tsc)
+{
+	struct rte_mbuf *m[SHARD_BURST], *seg[SHARD_BURST];
+	struct port *p = &s->port[iface];
+	unsigned int n, k;
+
+	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, SHARD_BURST));
+	if (n == 0)
+		return 0;
+	s->stats.rx_pkts += n;
+	s->stats.rx_bytes += bytes_of(m, n);
+	k = net_input_burst(s->net, iface, m, n, s->now_us, seg);
+	account(s, SHARD_STAGE_NET, tsc, n);
+	if (k > 0)
+		tcp_input_burst(s->tcp, seg, k, s->now_us);
+	account(s, SHARD_STAGE_TCP, tsc, k);
+	return n;
+}
+
+static unsigned int timers(struct shard *s, uint64_t *tsc)
+{
+	unsigned int work;
+
+	if (s->now_us < s->tick_us)
+		return 0;
+	s->tick_us = s->now_us + SHARD_TICK_US;
+	work = account(s, SHARD_STAGE_TCP, tsc, tcp_timers(s->tcp, s->now_us));
+	work += account(s, SHARD_STAGE_RELAY, tsc, relay_timers(s->relay, s->now_us));
+	work += account(s, SHARD_STAGE_NET, tsc, net_timers(s->net, s->now_us));
+	return work;
+}
+
+/* Packets that went out while segments were built are the port's work, not TCP's. */
+static unsigned int output(struct shard *s, uint64_t *tsc)
+{
+	unsigned int built = tcp_output_poll(s->tcp, s->now_us), sent;
+	struct net_flushed early = net_flushed_take(s->net);
+
+	*tsc += early.cycles;
+	account(s, SHARD_STAGE_TCP_OUT, tsc, built);
+	sent = net_flush(s->net);
+	account(s, SHARD_STAGE_TX, tsc, sent);
+	s->stats.stage[SHARD_STAGE_TX].cycles += early.cycles;
+	s->stats.stage[SHARD_STAGE_TX].items += early.pkts;
+	s->stats.tx_pkts += sent + early.pkts;
+	return built + sent;
+}
+
+unsigned int shard_turn(struct shard *s)
+{
+	uint64_t tsc = rte_rdtsc();
+	unsigned int work = 0;
+
+	s->now_us = clock_us(&s->clock, tsc);
+	for (unsigned int i = 0; i < s->n_ports; i++)
+		work += input(s, i, &tsc);
+	work += timers(s, &tsc);
+	work += account(s, SHARD_STAGE_OPEN, &tsc, relay_open(s->relay, s->now_us));
+	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
+	work += account(s, SHARD_STAGE_SEAL, &tsc, relay_seal(s->relay, s->now_us));
+	work += output(s, &tsc);
+	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link));
+
+	s->stats.turns++;
+	s->stats.busy_turns += work > 0;
+	return work;
+}
+
+/* What needs system calls, and so is not part of every turn. */
+static unsigned int housekeep(struct shard *s)
+{
+	uint64_t tsc = rte_rdtsc();
+	unsigned int work = account(s, SHARD_STAGE_LINK, &tsc, shard_link_poll(s));
+
+	snapshot_publish(&s->snapshot, &s->stats);
+	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
+	return work;
+}
+
+static uint64_t next_timer_us(const struct shard *s)
+{
+	uint64_t t = tcp_next_timer_us(s->tcp), u;
+
+	u = relay_next_timer_us(s->relay);
+	t = u < t ? u : t;
+	u = net_next_timer_us(s->net);
+	t = u < t ? u : t;
+	u = shard_link_next_timer_us(s);
+	return u < t ? u : t;
+}
+
+static void arm(struct shard *s, bool on)
+{
+	for (unsigned int i = 0; i < s->n_ports; i++)
+		port_rx_intr(&s->port[i], on);
+	if (on)
+		linkend_sleep(s->link);
+	else
+		linkend_wake(s->link);
+}
+
+/* Says what may wake it, looks once more, sleeps. */
+static void rest(struct shard *s)
+{
+	bool woken = false;
+
+	arm(s, true);
+	if (shard_turn(s) + housekeep(s) == 0) {
+		woken = idle_sleep(&s->idle, s->now_us, next_timer_us(s));
+		s->stats.sleeps++;
+	} else {
+		idle_busy(&s->idle, s->now_us);
+	}
+	arm(s, false);
+	s->now_us = clock_us(&s->clock, rte_rdtsc());
+	s->tick_us = s->housekeep_us = 0;
+	if (woken)
+		idle_busy(&s->idle, s->now_us);
+}
+
+static void report_counters(const struct shard *s)
+{
+	const uint64_t *v = net_drops(s->net);
+
+	for (unsigned int i = 0; i < NET_DROP_COUNT; i++)
+		if (v[i] > 0)
+			dp_log("net %s %llu: %s", net_drop_name(i), (unsigned long long)v[i],
+			       net_drop_text(i));
+	v = tcp_counters(s->tcp);
+	for (unsigned int i = 0; i < TCP_C_COUNT; i++)
+		if (v[i] > 0)
+			dp_log("tcp %s %llu: %s", tcp_counter_name(i), (unsigned long long)v[i],
+			       tcp_counter_text(i));
+	v = relay_counters(s->relay);
+	for (unsigned int i = 0; i < RELAY_C_COUNT; i++)
+		if (v[i] > 0)
+			dp_log("relay %s %llu: %s", relay_counter_name(i), (unsigned long long)v[i],
+			       relay_counter_text(i));
+	v = relay_error_counters(s->relay);
+	for (unsigned int i = 0; i < SSH_E_COUNT; i++)
+		if (v[i] > 0)
+			dp_log("ssh %s %llu: %s", ssh_err_counter(-(SSH_E_BASE + 1 + (int)i)),
+			       (unsigned long long)v[i], ssh_err_text(-(SSH_E_BASE + 1 + (int)i)));
+	dp_log("connections %u, buffers in use %u of %u", tcp_conns(s->tcp),
+	       rte_mempool_in_use_count(s->pools.data), s->pools.data->size);
+}
+
+void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *report)
+{
+	s->now_us = clock_us(&s->clock, rte_rdtsc());
+	idle_busy(&s->idle, s->now_us);
+	while (!*stop) {
+		unsigned int work = shard_turn(s);
+
+		if (work > 0)
+			idle_busy(&s->idle, s->now_us);
+		else if (idle_is_due(&s->idle, s->now_us))
+			rest(s);
+		else
+			rte_pause();
+		if (s->now_us >= s->housekeep_us)
+			housekeep(s);
+		if (unlikely(*report)) {
+			*report = 0;
+			report_counters(s);
+		}
+	}
+}
+
+const struct shard_snapshot *shard_stats(const struct shard *s)
+{
+	return &s->stats;
+}

@@ -1,0 +1,190 @@
+/*
+ * dataplane/shard_link.c - what control and a shard say to each other about no connection:
+ * that the shard is ready, and its listeners.
+ *
+ * Listeners outlive a control. A new one says again what it wants; an address that is listened
+ * on already only changes its number, so no SYN is refused in between. What it does not say
+ * again within SHARD_RELISTEN_US is closed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "dataplane/internal.h"
+#include "dataplane/log.h"
+
+static int send_up(struct shard *s, uint16_t type, const void *body, size_t len)
+{
+	struct link_hdr h = {.len = (uint32_t)(sizeof(h) + len),
+			     .type = type,
+			     .conn = {.dataplane = s->dataplane, .shard = s->index}};
+
+	return linkend_send(s->link, &h, sizeof(h), body, len);
+}
+
+/* The ring is new and empty: there is room. */
+static void attached(struct shard *s)
+{
+	struct link_ready ready = {.max_conns = s->conf->max_connections,
+				   .start_id_low = (uint32_t)s->start_id,
+				   .start_id_high = (uint32_t)(s->start_id >> 32)};
+
+	strncpy(ready.name, s->conf->name, sizeof(ready.name) - 1);
+	s->attach++;
+	s->relisten_us = s->now_us + SHARD_RELISTEN_US;
+	s->n_results = 0;
+	send_up(s, LINK_EV_SHARD_READY, &ready, sizeof(ready));
+	relay_link_attached(s->relay);
+}
+
+static void close_listener(struct shard *s, uint32_t slot)
+{
+	tcp_listen_close(s->tcp, slot);
+	s->listener[slot].open = false;
+}
+
+static unsigned int close_unclaimed(struct shard *s)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
+		if (!s->listener[i].open || s->listener[i].attach == s->attach)
+			continue;
+		close_listener(s, i);
+		n++;
+	}
+	return n;
+}
+
+static unsigned int send_results(struct shard *s)
+{
+	unsigned int n = 0;
+
+	while (n < s->n_results &&
+	       send_up(s, LINK_EV_LISTEN_RESULT, &s->result[n], sizeof(s->result[n])) == 0)
+		n++;
+	s->n_results -= n;
+	memmove(&s->result[0], &s->result[n], s->n_results * sizeof(s->result[0]));
+	return n;
+}
+
+unsigned int shard_link_poll(struct shard *s)
+{
+	unsigned int work = 0;
+	enum linkend_news news;
+
+	while ((news = linkend_poll(s->link, s->now_us)) != LINKEND_NONE) {
+		work++;
+		if (news == LINKEND_ATTACHED) {
+			attached(s);
+		} else {
+			s->relisten_us = 0;
+			relay_link_detached(s->relay);
+		}
+	}
+	if (s->relisten_us != 0 && s->now_us >= s->relisten_us) {
+		s->relisten_us = 0;
+		work += close_unclaimed(s);
+	}
+	if (s->n_results > 0)
+		work += send_results(s);
+	return work;
+}
+
+uint64_t shard_link_next_timer_us(const struct shard *s)
+{
+	uint64_t t = linkend_next_timer_us(s->link);
+
+	if (s->relisten_us != 0 && s->relisten_us < t)
+		t = s->relisten_us;
+	return t;
+}
+
+static struct link_addr link_addr_of(const struct net_addr *a, uint16_t port)
+{
+	struct link_addr l = {.family = a->family, .port = port};
+
+	memcpy(l.addr, a->b, sizeof(l.addr));
+	return l;
+}
+
+static bool accept_stream(void *arg, struct stream *stream, uint32_t listener,
+			  const struct net_addr *local, uint16_t local_port,
+			  const struct net_addr *peer, uint16_t peer_port)
+{
+	struct shard *s = arg;
+	struct link_addr l = link_addr_of(local, local_port), p = link_addr_of(peer, peer_port);
+
+	return relay_accept(s->relay, stream, s->listener[listener].number, &l, &p, s->now_us);
+}
+
+static bool same_addr(const struct link_addr *a, const struct link_addr *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0;
+}
+
+static int listen_on(struct shard *s, const struct link_listen *c)
+{
+	struct net_addr addr = {.family = c->addr.family};
+	uint32_t slot = SHARD_LISTENERS_MAX;
+	int r;
+
+	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
+	if (!net_addr_is_local(s->net, &addr))
+		return -EADDRNOTAVAIL;
+	if (c->addr.port == 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
+		struct shard_listener *l = &s->listener[i];
+
+		if (!l->open) {
+			slot = i < slot ? i : slot;
+		} else if (same_addr(&l->addr, &c->addr)) {
+			if (l->attach == s->attach)
+				return -EADDRINUSE;
+			l->number = c->listener;
+			l->attach = s->attach;
+			return 0;
+		}
+	}
+	if (slot == SHARD_LISTENERS_MAX)
+		return -ENOBUFS;
+	r = tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
+	if (r < 0)
+		return r;
+	s->listener[slot] = (struct shard_listener){
+		.addr = c->addr, .number = c->listener, .attach = s->attach, .open = true};
+	return 0;
+}
+
+static int unlisten(struct shard *s, uint32_t number)
+{
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
+		struct shard_listener *l = &s->listener[i];
+
+		if (!l->open || l->attach != s->attach || l->number != number)
+			continue;
+		close_listener(s, i);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void shard_command(void *arg, const struct link_hdr *msg)
+{
+	const struct link_listen *c = link_msg_body(msg);
+	struct shard *s = arg;
+	int err;
+
+	if (msg->type != LINK_CMD_LISTEN)
+		return;
+	err = c->close ? unlisten(s, c->listener) : listen_on(s, c);
+	if (s->n_results == SHARD_RESULTS_MAX) {
+		dp_log("link: control asks for listeners and does not read the answers");
+		return;
+	}
+	s->result[s->n_results++] =
+		(struct link_listen_result){.listener = c->listener, .err = err};
+	send_results(s);
+}

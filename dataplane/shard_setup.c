@@ -1,0 +1,274 @@
+/* dataplane/shard_setup.c - how a shard comes and goes: pools, ports, TCP, relay from the file. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+
+#include "conf/conf.h"
+#include "crypto/cipher.h"
+#include "crypto/secret.h"
+#include "dataplane/internal.h"
+#include "ssh/record.h"
+
+/*
+ * Memory is what the file says; these are the shares. A data mbuf costs its room, a segment of it
+ * that is on its way a header mbuf and an indirect one besides.
+ */
+#define MIB            (UINT64_C(1) << 20)
+#define FIXED_BYTES    (16 * MIB) /* EAL, the rings of ports */
+#define DATA_MBUF_COST 2560
+#define DATA_MBUF_PAGE 4224 /* in 4 KiB pages: the library lets no mbuf cross one */
+#define HEAD_MBUF_COST 640
+#define HEADS_PER_DATA 2
+#define DATA_MBUFS_MIN 8192 /* two ports' receive rings and something to work with */
+
+/* "auto" of ReceiveBuffer and SendBuffer: a share of the pool, within these. */
+#define BUFFER_AUTO_MIN  (UINT64_C(512) << 10)
+#define BUFFER_AUTO_MAX  (4 * MIB)
+#define BUFFER_AUTO_PART 32
+
+static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, err_size, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static int make_pools(struct shard *s, char *err, size_t err_size)
+{
+	const uint64_t cost = (rte_eal_has_hugepages() ? DATA_MBUF_COST : DATA_MBUF_PAGE) +
+			      HEADS_PER_DATA * HEAD_MBUF_COST;
+	const uint64_t least = FIXED_BYTES + DATA_MBUFS_MIN * cost;
+	uint64_t total = s->conf->memory_mb * MIB, n;
+	char name[16];
+	int r;
+
+	if (total < least)
+		return fail(err, err_size, -ENOMEM,
+			    "Memory %" PRIu32 "M is too little: %" PRIu64 "M at least",
+			    s->conf->memory_mb, (least + MIB - 1) / MIB);
+	n = (total - FIXED_BYTES) / cost;
+	snprintf(name, sizeof(name), "shard%u", s->index);
+	r = pkt_pools_new(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA, SOCKET_ID_ANY,
+			  &s->pools);
+	if (r < 0)
+		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
+			    s->conf->memory_mb, strerror(-r));
+	return 0;
+}
+
+static int open_port(struct shard *s, const struct conf_interface *ci, char *err, size_t err_size)
+{
+	struct port_conf pc = {.device = ci->device, .queues = 1, .pool = s->pools.data};
+	struct port *p = &s->port[s->n_ports];
+	int r;
+
+	if (s->n_ports == NET_IFACES_MAX)
+		return fail(err, err_size, -ENOSPC, "more than %d interfaces", NET_IFACES_MAX);
+	r = port_open(&pc, 0, p, err, err_size);
+	if (r < 0)
+		return r;
+	s->n_ports++;
+	r = net_iface_add(s->net, ci->name, p);
+	if (r < 0)
+		return fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r));
+	r = port_rx_fd(p);
+	if (r == -ENOTSUP)
+		s->idle.polled = true;
+	else
+		r = idle_watch(&s->idle, r);
+	/* epoll takes no plain file: such a port is polled, too. */
+	if (r < 0)
+		s->idle.polled = true;
+	return 0;
+}
+
+static struct net_addr net_addr_of(uint8_t family, const uint8_t *b)
+{
+	struct net_addr a = {.family = family};
+
+	memcpy(a.b, b, family == 4 ? 4 : 16);
+	return a;
+}
+
+static int make_net(struct shard *s, char *err, size_t err_size)
+{
+	struct net_conf nc = {.pools = &s->pools};
+	const struct conf_dataplane *c = s->conf;
+	char text[CONF_ADDR_TEXT];
+	int r = net_new(&nc, &s->net);
+
+	if (r < 0)
+		return fail(err, err_size, r, "neighbours: %s", strerror(-r));
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		r = open_port(s, &c->interfaces[i], err, err_size);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < c->n_ifaddrs; i++) {
+		const struct conf_prefix *p = &c->ifaddrs[i].prefix;
+		struct net_addr a = net_addr_of(p->family, p->addr);
+
+		r = net_addr_add(s->net, c->ifaddrs[i].interface, &a, p->len);
+		if (r < 0)
+			return fail(err, err_size, r, "InterfaceAddress %s: %s",
+				    conf_prefix_text(p, text),
+				    p->family == 6 ? "IPv6 is not supported in this version"
+						   : strerror(-r));
+	}
+	for (size_t i = 0; i < c->n_routes; i++) {
+		const struct conf_prefix *p = &c->routes[i].prefix;
+		struct net_addr a = net_addr_of(p->family, p->addr);
+		struct net_addr via = net_addr_of(c->routes[i].via.family, c->routes[i].via.addr);
+
+		r = net_route_add(s->net, &a, p->len, &via);
+		if (r < 0)
+			return fail(err, err_size, r, "Route %s: %s", conf_prefix_text(p, text),
+				    strerror(-r));
+	}
+	return 0;
+}
+
+static uint32_t buffer_size(const struct shard *s, uint64_t wanted)
+{
+	uint64_t part = (uint64_t)s->pools.data->size * PKT_DATA_ROOM / BUFFER_AUTO_PART;
+
+	if (wanted != 0)
+		return wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
+	part = part > BUFFER_AUTO_MAX ? BUFFER_AUTO_MAX : part;
+	return (uint32_t)(part < BUFFER_AUTO_MIN ? BUFFER_AUTO_MIN : part);
+}
+
+static int make_tcp(struct shard *s, char *err, size_t err_size)
+{
+	const struct conf_dataplane *c = s->conf;
+	struct tcp_conf tc = {
+		.net = s->net,
+		.pools = &s->pools,
+		.conns_max = c->max_connections + c->max_channels,
+		.time_wait_max = c->max_connections,
+		.rx_budget = buffer_size(s, c->receive_buffer),
+		.tx_budget = buffer_size(s, c->send_buffer),
+	};
+	int r;
+
+	/* F-26: without entropy nothing is accepted. */
+	r = crypto_random(tc.secret, sizeof(tc.secret));
+	if (r < 0)
+		return fail(err, err_size, r, "no random numbers: %s", strerror(-r));
+	r = tcp_new(&tc, &s->tcp);
+	secret_wipe(tc.secret, sizeof(tc.secret));
+	if (r < 0)
+		return fail(err, err_size, r, "MaxConnections %" PRIu32 ": %s", c->max_connections,
+			    strerror(-r));
+	return 0;
+}
+
+static int make_relay(struct shard *s, char *err, size_t err_size)
+{
+	static const enum cipher_engine_kind kind[] = {
+		[CONF_ENGINE_AUTO] = CIPHER_ENGINE_AUTO,
+		[CONF_ENGINE_IPSEC_MB] = CIPHER_ENGINE_IPSEC_MB,
+		[CONF_ENGINE_OPENSSL] = CIPHER_ENGINE_OPENSSL,
+	};
+	const struct conf_dataplane *c = s->conf;
+	struct relay_conf rc = {
+		.dataplane = s->dataplane,
+		.shard = s->index,
+		.conns_max = c->max_connections,
+		.chans_max = c->max_channels,
+		.audit_backlog = c->audit_backlog,
+		.pools = &s->pools,
+		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
+		.command = shard_command,
+		.command_arg = s,
+		.stream_totals = tcp_stream_totals,
+	};
+	int r;
+
+	r = cipher_engine_new(kind[c->crypto_engine], 4 + SSH_PACKET_MAX + CIPHER_TAG_MAX,
+			      &s->engine);
+	if (r < 0)
+		return fail(err, err_size, r, "CryptoEngine: %s", strerror(-r));
+	rc.engine = s->engine;
+	tcp_provider(s->tcp, &rc.tcp);
+	r = relay_new(&rc, &s->relay);
+	if (r < 0)
+		return fail(err, err_size, r,
+			    "MaxConnections %" PRIu32 ", MaxChannels %" PRIu32 ": %s",
+			    c->max_connections, c->max_channels, strerror(-r));
+	return 0;
+}
+
+int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t err_size)
+{
+	struct shard *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (s == NULL)
+		return fail(err, err_size, -ENOMEM, "out of memory");
+	s->idle.epoll = -1;
+	s->conf = sc->conf;
+	s->link = sc->link;
+	s->dataplane = sc->dataplane;
+	s->index = sc->index;
+	s->start_id = sc->start_id;
+	clock_start(&s->clock);
+	s->now_us = s->clock.us0;
+	s->stats.version = SHARD_SNAPSHOT_VERSION;
+	s->stats.tsc_hz = s->clock.hz;
+
+	r = idle_init(&s->idle, s->conf->idle_sleep);
+	if (r == 0)
+		r = idle_watch(&s->idle, linkend_fd(s->link));
+	if (r < 0) {
+		fail(err, err_size, r, "epoll: %s", strerror(-r));
+		goto out;
+	}
+	r = snapshot_open(sc->stats_path, &s->snapshot);
+	if (r < 0) {
+		fail(err, err_size, r, "%s: %s", sc->stats_path, strerror(-r));
+		goto out;
+	}
+	r = make_pools(s, err, err_size);
+	if (r == 0)
+		r = make_net(s, err, err_size);
+	if (r == 0)
+		r = make_tcp(s, err, err_size);
+	if (r == 0)
+		r = make_relay(s, err, err_size);
+	if (r < 0)
+		goto out;
+	*ret = s;
+	s = NULL;
+out:
+	shard_free(s);
+	return r;
+}
+
+/* From the top down, so that every buffer is back before its pool goes. */
+void shard_free(struct shard *s)
+{
+	if (s == NULL)
+		return;
+	relay_free(s->relay);
+	tcp_free(s->tcp);
+	net_free(s->net);
+	for (unsigned int i = 0; i < s->n_ports; i++)
+		port_close(&s->port[i]);
+	cipher_engine_free(s->engine);
+	pkt_pools_free(&s->pools);
+	snapshot_close(&s->snapshot);
+	idle_fini(&s->idle);
+	free(s);
+}
