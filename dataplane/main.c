@@ -1,0 +1,228 @@
+/* dataplane/main.c - sluice-dataplane: configuration, ports, then one shard's loop. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+
+#include "conf/conf.h"
+#include "crypto/secret.h"
+#include "dataplane/eal.h"
+#include "dataplane/linkend.h"
+#include "dataplane/log.h"
+#include "dataplane/privs.h"
+#include "dataplane/shard.h"
+
+#define RUN_DIR_DEFAULT "/run/sluice"
+
+static volatile sig_atomic_t stop, report;
+
+static void on_signal(int sig)
+{
+	if (sig == SIGUSR1)
+		report = 1;
+	else
+		stop = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGUSR1, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+}
+
+static int usage(FILE *f)
+{
+	fprintf(f, "usage: sluice-dataplane [-htTV] [-f config_file]\n");
+	return f == stdout ? 0 : 1;
+}
+
+struct options {
+	const char *file;
+	bool check, dump;
+};
+
+/* -1: go on; else the exit status. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	*o = (struct options){.file = CONF_PATH_DEFAULT};
+	while ((c = getopt(argc, argv, "f:htTV")) != -1) {
+		switch (c) {
+		case 'f':
+			o->file = optarg;
+			break;
+		case 't':
+			o->check = true;
+			break;
+		case 'T':
+			o->dump = true;
+			break;
+		case 'V':
+			printf("sluice-dataplane %s\n", SLUICE_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout);
+		default:
+			return usage(stderr);
+		}
+	}
+	return optind == argc ? -1 : usage(stderr);
+}
+
+static int load(const char *file, struct conf **ret)
+{
+	char *errors = NULL;
+	int r = conf_load(file, NULL, ret, &errors);
+
+	if (r < 0)
+		fprintf(stderr, "%s", errors != NULL ? errors : "out of memory\n");
+	free(errors);
+	return r;
+}
+
+/* The folder of sockets, and after privileges are given up still ours. */
+static int make_run_dir(const char *dir, const struct privs *privs)
+{
+	if (mkdir(dir, 0750) < 0 && errno != EEXIST)
+		return -errno;
+	if (privs->change && chown(dir, privs->uid, privs->gid) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What is made on the way up, in this order, and unmade by down() in reverse. */
+struct dataplane {
+	const struct conf_dataplane *conf;
+	const char *run_dir;
+	struct privs privs;
+	uint64_t start_id;
+	struct linkend *link;
+	struct eal_args eal;
+	bool eal_up;
+	struct shard *shard;
+};
+
+/* The socket first: while another dataplane lives in this folder its ports are not touched. */
+static int up_link(struct dataplane *d, char *err, size_t err_size)
+{
+	char path[256];
+	int r = make_run_dir(d->run_dir, &d->privs);
+
+	if (r < 0) {
+		snprintf(err, err_size, "%s: %s", d->run_dir, strerror(-r));
+		return r;
+	}
+	r = crypto_random(&d->start_id, sizeof(d->start_id));
+	if (r < 0) {
+		snprintf(err, err_size, "no random numbers: %s", strerror(-r));
+		return r;
+	}
+	snprintf(path, sizeof(path), "%s/link.sock", d->run_dir);
+	r = linkend_new(path, 0, d->start_id, d->conf->name, &d->link);
+	if (r == 0 && d->privs.change)
+		r = linkend_chown(d->link, d->privs.uid, d->privs.gid);
+	if (r == -EADDRINUSE)
+		snprintf(err, err_size, "%s: another dataplane is running", path);
+	else if (r < 0)
+		snprintf(err, err_size, "%s: %s", path, strerror(-r));
+	return r;
+}
+
+static int up(struct dataplane *d, char *err, size_t err_size)
+{
+	char stats[256];
+	struct shard_conf sc = {.conf = d->conf, .stats_path = stats};
+	int r = up_link(d, err, err_size);
+
+	if (r < 0)
+		return r;
+	r = eal_start_for(d->conf, &d->eal, err, err_size);
+	if (r < 0)
+		return r;
+	d->eal_up = true;
+	snprintf(stats, sizeof(stats), "%s/shard0.stats", d->run_dir);
+	sc.link = d->link;
+	sc.start_id = d->start_id;
+	r = shard_new(&sc, &d->shard, err, err_size);
+	if (r < 0)
+		return r;
+	r = privs_drop(&d->privs);
+	if (r < 0)
+		snprintf(err, err_size, "privileges cannot be given up: %s", strerror(-r));
+	return r;
+}
+
+static void down(struct dataplane *d)
+{
+	shard_free(d->shard);
+	linkend_free(d->link);
+	if (d->eal_up)
+		rte_eal_cleanup();
+}
+
+static int run(const struct conf *conf)
+{
+	struct dataplane *d = calloc(1, sizeof(*d));
+	const char *dir = getenv("SLUICE_RUN");
+	char err[512] = "";
+	int r;
+
+	if (d == NULL)
+		return -ENOMEM;
+	d->conf = conf_dataplane(conf);
+	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
+	privs_find(&d->privs);
+	privs_limits();
+	catch_signals();
+	if (d->conf->n_interfaces == 0) {
+		r = -EINVAL;
+		snprintf(err, sizeof(err), "no Interface in the configuration");
+	} else {
+		r = up(d, err, sizeof(err));
+	}
+	if (r < 0) {
+		dp_log("%s", err);
+	} else {
+		if (!d->privs.change && geteuid() == 0)
+			dp_log("warning: there is no user %s, still running as root", PRIVS_USER);
+		dp_log("%s is ready: %zu interfaces, %s memory", d->conf->name,
+		       d->conf->n_interfaces, d->eal.hugepages ? "hugepage" : "ordinary");
+		shard_run(d->shard, &stop, &report);
+		dp_log("ends");
+	}
+	down(d);
+	free(d);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct conf *conf = NULL;
+	struct options o;
+	int r = parse_options(argc, argv, &o);
+
+	if (r >= 0)
+		return r;
+	if (load(o.file, &conf) < 0)
+		return 1;
+	r = 0;
+	if (o.dump)
+		r = conf_dump(conf, NULL, stdout);
+	else if (!o.check)
+		r = run(conf);
+	conf_put(conf);
+	return r < 0 ? 1 : 0;
+}
