@@ -40,5 +40,7 @@ const char *conf_prefix_text(const struct conf_prefix *p, char *buf);
 bool conf_addr_equal(const struct conf_addr *a, const struct conf_addr *b);
 /* Are the first len bits of a those of p? */
 bool conf_prefix_has(const struct conf_prefix *p, const struct conf_addr *a);
+/* Are all bits behind the first len 0? */
+bool conf_prefix_is_network(const struct conf_prefix *p);
 
 #endif

@@ -111,6 +111,8 @@ struct conf_listen {
 };
 
 struct conf_global {
+	const uint16_t *ports; /* Port; already in the listeners */
+	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;
 	struct conf_strs host_keys;   /* HostKey, paths; may be none */

@@ -24,12 +24,17 @@ bool match_pattern(const char *text, const char *pattern);
 /* Without regard to the case of ASCII letters, as host names are compared. */
 bool match_pattern_nocase(const char *text, const char *pattern);
 
-/* Comma list of patterns; entries with '!' in front refuse. nocase: as host names. */
+/*
+ * Comma list of patterns; entries with '!' in front refuse, as a malformed list does. nocase: as
+ * host names.
+ */
 enum match_result match_list(const char *text, const char *list, bool nocase);
+/* Has the list no empty entry? */
+bool match_list_valid(const char *list);
 
 /*
- * Comma list of addresses, prefixes (10.0.0.0/8, 2001:db8::/32) and patterns (10.*), with '!';
- * addr is numeric text. What is no address matches nothing but a lone "*".
+ * Comma list of addresses, prefixes (10.0.0.0/8, 2001:db8::/32) and patterns (10.*), with '!'.
+ * An addr that is not numeric matches nothing; a malformed list is MATCH_NEGATED.
  */
 enum match_result match_addr_list(const char *addr, const char *list);
 /* Is the list well formed: no empty entry, no bad length of a prefix, no host bits set? */

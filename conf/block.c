@@ -1,0 +1,189 @@
+/*
+ * Match: criteria of one line, all of which must hold. Source sshd_config(5).
+ */
+#include <string.h>
+
+#include "conf/internal.h"
+#include "conf/match.h"
+
+enum criterion_kind { BY_ALL, BY_USER, BY_ADDRESS, BY_LOCAL_ADDRESS, BY_LOCAL_PORT, NOT_SUPPORTED };
+
+static const struct {
+	const char *name;
+	enum criterion_kind kind;
+} attributes[] = {
+	{"all", BY_ALL},
+	{"user", BY_USER},
+	{"address", BY_ADDRESS},
+	{"localaddress", BY_LOCAL_ADDRESS},
+	{"localport", BY_LOCAL_PORT},
+	{"group", NOT_SUPPORTED},
+	{"host", NOT_SUPPORTED},
+	{"rdomain", NOT_SUPPORTED},
+	{"version", NOT_SUPPORTED},
+	{"invalid-user", NOT_SUPPORTED},
+};
+
+struct criterion {
+	enum criterion_kind kind;
+	const char *list;
+	uint16_t port;
+	struct criterion *next;
+};
+
+struct block {
+	const struct block *parent;
+	struct criterion *criteria;
+};
+
+static bool criterion_matches(const struct criterion *c, const struct conf_match_ctx *ctx)
+{
+	switch (c->kind) {
+	case BY_ALL:
+		return true;
+	case BY_USER:
+		return ctx->user != NULL && match_list(ctx->user, c->list, false) == MATCH_YES;
+	case BY_ADDRESS:
+		return ctx->addr != NULL && match_addr_list(ctx->addr, c->list) == MATCH_YES;
+	case BY_LOCAL_ADDRESS:
+		return ctx->laddr != NULL && match_addr_list(ctx->laddr, c->list) == MATCH_YES;
+	case BY_LOCAL_PORT:
+		return ctx->lport == c->port;
+	case NOT_SUPPORTED:
+		break;
+	}
+	return false;
+}
+
+bool block_matches(const struct block *b, const struct conf_match_ctx *ctx)
+{
+	for (; b != NULL; b = b->parent) {
+		for (const struct criterion *c = b->criteria; c != NULL; c = c->next) {
+			if (!criterion_matches(c, ctx))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The words of a Match line: attributes and values, also as attribute=value. */
+struct words {
+	const char *const *argv;
+	unsigned int argc, i;
+	const char *rest; /* behind the '=' of the word before */
+};
+
+static bool attribute_next(struct words *w, char *name, size_t size)
+{
+	const char *word = w->argv[w->i++];
+	size_t n = strcspn(word, "=");
+
+	w->rest = word[n] == '=' ? word + n + 1 : NULL;
+	if (n >= size)
+		n = size - 1; /* no attribute is as long */
+	memcpy(name, word, n);
+	name[n] = '\0';
+	return w->rest != NULL;
+}
+
+/* NULL: there is none. */
+static const char *value_next(struct words *w)
+{
+	const char *value = w->rest;
+
+	w->rest = NULL;
+	if (value == NULL && w->i < w->argc && w->argv[w->i][0] == '=')
+		value = w->argv[w->i++] + 1;
+	if (value != NULL && *value != '\0')
+		return value;
+	return w->i < w->argc ? w->argv[w->i++] : NULL;
+}
+
+static enum criterion_kind attribute_find(const char *name, bool *ret_known)
+{
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
+		if (strcasecmp(attributes[i].name, name) == 0) {
+			*ret_known = true;
+			return attributes[i].kind;
+		}
+	}
+	*ret_known = false;
+	return NOT_SUPPORTED;
+}
+
+static bool criterion_value(struct criterion *c, const char *value)
+{
+	c->list = value;
+	switch (c->kind) {
+	case BY_USER:
+		return match_list_valid(value);
+	case BY_ADDRESS:
+	case BY_LOCAL_ADDRESS:
+		return match_addr_list_valid(value);
+	case BY_LOCAL_PORT:
+		return conf_port_parse(value, &c->port) == 0;
+	default:
+		return true;
+	}
+}
+
+/* One attribute and its value. False with why. */
+static bool criterion_parse(struct words *w, struct criterion *c, char *why, size_t why_size)
+{
+	char name[32];
+	const char *value;
+	bool known, has_value = attribute_next(w, name, sizeof(name));
+
+	c->kind = attribute_find(name, &known);
+	if (!known) {
+		snprintf(why, why_size, "Unsupported Match attribute %s", name);
+		return false;
+	}
+	if (c->kind == NOT_SUPPORTED) {
+		snprintf(why, why_size, "Match attribute %s is not supported in this version",
+			 name);
+		return false;
+	}
+	if (c->kind == BY_ALL) {
+		if (!has_value && w->argc == 1)
+			return true;
+		snprintf(why, why_size, "'all' cannot be combined with other Match attributes");
+		return false;
+	}
+	value = value_next(w);
+	if (value == NULL) {
+		snprintf(why, why_size, "Missing Match criteria for '%s'", name);
+		return false;
+	}
+	if (!criterion_value(c, value)) {
+		snprintf(why, why_size, "Invalid Match %s argument '%.100s'", name, value);
+		return false;
+	}
+	return true;
+}
+
+const struct block *block_parse(struct arena *a, const char *const *argv, unsigned int argc,
+				const struct block *parent, char *why, size_t why_size)
+{
+	struct words w = {.argv = argv, .argc = argc};
+	struct block *b = arena_alloc(a, sizeof(*b));
+
+	if (b == NULL) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	b->parent = parent;
+	while (w.i < w.argc) {
+		struct criterion *c = arena_alloc(a, sizeof(*c));
+
+		if (c == NULL) {
+			snprintf(why, why_size, "out of memory");
+			return NULL;
+		}
+		if (!criterion_parse(&w, c, why, why_size))
+			return NULL;
+		c->next = b->criteria;
+		b->criteria = c;
+	}
+	return b;
+}

@@ -1,0 +1,169 @@
+/*
+ * conf/internal.h - what the files of this room share.
+ *
+ * A file becomes lines (file.c): a keyword, its arguments, and the Match block they stand in. Every
+ * line is checked when it is read, by parsing it into a value that is thrown away (value.c); the
+ * values in force are made by parsing the lines that count once more (conf.c).
+ */
+#ifndef SLUICE_CONF_INTERNAL_H
+#define SLUICE_CONF_INTERNAL_H
+
+#include <stdarg.h>
+
+#include "conf/conf.h"
+
+/* --- memory: everything of one struct conf, given back at once ------------------------- */
+
+struct arena_chunk;
+struct arena {
+	struct arena_chunk *chunks;
+};
+void *arena_alloc(struct arena *a, size_t n); /* zeroed; NULL: no memory */
+char *arena_strdup(struct arena *a, const char *text);
+void arena_fini(struct arena *a);
+
+/* --- the table (keywords.c) --------------------------------------------------------------- */
+
+/* What a line is about beyond one value in one struct. */
+enum kw_special {
+	KW_PLAIN = 0,
+	KW_INCLUDE,
+	KW_MATCH,
+	KW_PORT,
+	KW_LISTEN_ADDRESS,
+	KW_INTERFACE,
+	KW_INTERFACE_ADDRESS,
+	KW_ROUTE,
+};
+
+enum kw_part { PART_NONE, PART_DATAPLANE, PART_GLOBAL, PART_SESSION };
+
+struct value;
+struct kw;
+
+/* How a value is read and written. */
+struct value_type {
+	uint16_t args_min, args_max;
+	bool raw; /* the rest of the line is one argument, quotes and all */
+	/* False with why in v. field may be a scratch value; NULL: topology_build() does it. */
+	bool (*parse)(struct value *v, const struct kw *kw, void *field);
+	/* Writes the arguments; NULL: topology_dump() does it. */
+	void (*print)(const struct kw *kw, const void *field, FILE *f);
+	/* True when there is nothing to write. */
+	bool (*absent)(const void *field);
+};
+
+struct choice {
+	const char *name;
+	int value;
+};
+
+struct kw {
+	struct conf_keyword_info info;
+	enum kw_special special;
+	enum kw_part part;
+	size_t at; /* offset of the field in its part */
+	const struct value_type *type;
+	uint64_t min, max;
+	const struct choice *choices; /* the first of a value is how it is written */
+	const char *what;             /* of algorithms: as sshd names the list in errors */
+	size_t names;                 /* of algorithms: offset in struct conf_algs */
+};
+
+extern const struct kw conf_kws[];
+extern const size_t conf_n_kws;
+const struct kw *kw_find(const char *name);      /* without regard to case */
+const struct kw *kw_of(enum kw_special special); /* not KW_PLAIN */
+bool kw_unsupported(const char *name);           /* a real keyword, but not of this version */
+
+/* --- values (value.c, algs.c) ----------------------------------------------------------------- */
+
+/* The arguments of a line on their way to a field. */
+struct value {
+	struct arena *arena;
+	const struct conf_algs *algs; /* may be NULL */
+	const char *const *argv;
+	uint16_t argc;
+	char why[256]; /* of a refusal */
+};
+
+__attribute__((format(printf, 2, 3))) bool value_bad(struct value *v, const char *fmt, ...);
+/* Names of Dataplane and Interface. */
+bool value_name_ok(const char *name);
+
+extern const struct value_type type_name, type_yesno, type_uint, type_time, type_time_none,
+	type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores, type_path,
+	type_paths, type_key_files, type_version, type_addendum, type_algs, type_startups,
+	type_permitopen, type_rekey, type_users, type_topology;
+
+bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
+/* One argument, quoted where it must be. */
+void value_print_arg(const char *arg, FILE *f);
+
+/* --- lines (file.c) ------------------------------------------------------------------------------
+ */
+
+struct block; /* of Match */
+
+struct line {
+	const struct kw *kw;
+	const char *const *argv;
+	uint16_t argc;
+	const char *file;
+	unsigned int number;
+	const struct block *block; /* NULL: outside of Match */
+};
+
+struct conf {
+	unsigned int refs;
+	struct arena arena;
+	struct line *lines;
+	size_t n_lines, lines_room;
+	struct line *defaults; /* one a keyword; argc 0: none */
+	struct conf_dataplane dataplane;
+	struct conf_global global;
+};
+
+/* Errors collected so far. */
+struct errors {
+	char *text;
+	size_t len;
+	unsigned int n;
+	bool no_memory;
+};
+__attribute__((format(printf, 4, 5))) void errors_add(struct errors *e, const char *file,
+						      unsigned int number, const char *fmt, ...);
+
+struct loader {
+	struct conf *conf;
+	const struct conf_algs *algs;
+	struct errors errors;
+	unsigned int files;
+	bool may_include;
+};
+
+/* Adds the lines of a file, or of a text, to the loader's conf; what is wrong to its errors. */
+void load_file(struct loader *l, const char *path);
+void load_text(struct loader *l, const char *name, const char *text, size_t len);
+/* Does the connection lie in the block, and in those around it? */
+bool block_matches(const struct block *b, const struct conf_match_ctx *ctx);
+
+/* Splits text as sshd does: blanks, "quotes", 'quotes', backslashes, '#'. The count; -EINVAL:
+ * quotes. */
+int args_split(struct arena *a, const char *text, const char **argv, unsigned int room);
+
+/* --- Match (block.c)
+ * -------------------------------------------------------------------------------- */
+
+/* NULL with why when the criteria are bad. parent: of an Include inside a block. */
+const struct block *block_parse(struct arena *a, const char *const *argv, unsigned int argc,
+				const struct block *parent, char *why, size_t why_size);
+
+/* --- interfaces, addresses, routes, listeners (topology.c)
+ * --------------------------------------------- */
+
+/* From all lines of the loader, errors into it. */
+void topology_build(struct loader *l);
+void topology_dump(const struct conf *conf, const struct kw *kw, FILE *f);
+
+#endif

@@ -1,0 +1,371 @@
+/*
+ * The table of keywords. A default is written as it would stand in the file and goes through
+ * the same parser.
+ */
+#include <string.h>
+
+#include "conf/internal.h"
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define DATAPLANE(field) .part = PART_DATAPLANE, .at = offsetof(struct conf_dataplane, field)
+#define GLOBAL(field)    .part = PART_GLOBAL, .at = offsetof(struct conf_global, field)
+#define SESSION(field)   .part = PART_SESSION, .at = offsetof(struct conf_session, field)
+#define ALGS(field, names_, what_)                                                                 \
+	GLOBAL(field), .type = &type_algs, .names = offsetof(struct conf_algs, names_),            \
+		       .what = what_
+
+static const struct choice hugepages[] = {
+	{"auto", CONF_HUGEPAGES_AUTO},
+	{"no", CONF_HUGEPAGES_NO},
+	{"require", CONF_HUGEPAGES_REQUIRE},
+	{NULL, 0},
+};
+
+static const struct choice engines[] = {
+	{"auto", CONF_ENGINE_AUTO},
+	{"ipsec-mb", CONF_ENGINE_IPSEC_MB},
+	{"openssl", CONF_ENGINE_OPENSSL},
+	{NULL, 0},
+};
+
+static const struct choice strict_kex[] = {
+	{"off", CONF_STRICT_KEX_OFF},
+	{"on", CONF_STRICT_KEX_ON},
+	{"safe", CONF_STRICT_KEX_SAFE},
+	{"require", CONF_STRICT_KEX_REQUIRE},
+	{"0", CONF_STRICT_KEX_OFF},
+	{"1", CONF_STRICT_KEX_ON},
+	{"2", CONF_STRICT_KEX_SAFE},
+	{"3", CONF_STRICT_KEX_REQUIRE},
+	{NULL, 0},
+};
+
+static const struct choice forwarding[] = {
+	{"yes", CONF_FORWARDING_YES},
+	{"no", CONF_FORWARDING_NO},
+	{"local", CONF_FORWARDING_LOCAL},
+	{NULL, 0},
+};
+
+static const struct choice log_levels[] = {
+	{"QUIET", CONF_LOG_QUIET},     {"FATAL", CONF_LOG_FATAL},
+	{"ERROR", CONF_LOG_ERROR},     {"INFO", CONF_LOG_INFO},
+	{"VERBOSE", CONF_LOG_VERBOSE}, {"DEBUG", CONF_LOG_DEBUG1},
+	{"DEBUG1", CONF_LOG_DEBUG1},   {"DEBUG2", CONF_LOG_DEBUG2},
+	{"DEBUG3", CONF_LOG_DEBUG3},   {NULL, 0},
+};
+
+/* name, default, owner, allowed in Match, repeatable, value, help */
+#define INFO(...) .info = {__VA_ARGS__}
+#define C         CONF_CONTROL
+#define D         CONF_DATAPLANE
+#define B         CONF_BOTH
+
+/* clang-format off */
+const struct kw conf_kws[] = {
+	/* the file itself */
+	{INFO("Include", NULL, B, true, true, "PATH…",
+	      "reads these files here; globs; relative to the folder of this file"),
+	 .special = KW_INCLUDE, .type = &type_topology},
+	{INFO("Match", NULL, B, true, true, "CRITERIA…",
+	      "what follows holds for connections that meet all of User, Address, LocalAddress, LocalPort, or for All"),
+	 .special = KW_MATCH, .type = &type_topology},
+
+	/* the dataplane */
+	{INFO("Dataplane", "dp0", D, false, false, "NAME", "name of this dataplane"),
+	 DATAPLANE(name), .type = &type_name},
+	{INFO("Lcores", "0", D, false, false, "LIST", "cores that run a shard each; one in this version"),
+	 DATAPLANE(lcore), .type = &type_lcores},
+	{INFO("Memory", "512M", D, false, false, "SIZE", "packet buffers and all else DPDK holds"),
+	 DATAPLANE(memory_mb), .type = &type_memory, .min = 64 * MIB, .max = 1024 * GIB},
+	{INFO("Hugepages", "auto", D, false, false, "auto|no|require",
+	      "whether Memory is in hugepages; require refuses to start without"),
+	 DATAPLANE(hugepages), .type = &type_choice, .choices = hugepages},
+	{INFO("Interface", NULL, D, false, true, "NAME DEVICE",
+	      "a DPDK port: a virtual device with its arguments or a PCI address"),
+	 .special = KW_INTERFACE, .part = PART_DATAPLANE, .type = &type_topology},
+	{INFO("InterfaceAddress", NULL, D, false, true, "NAME ADDR/LEN", "an address of an Interface"),
+	 .special = KW_INTERFACE_ADDRESS, .part = PART_DATAPLANE, .type = &type_topology},
+	{INFO("Route", NULL, D, false, true, "PREFIX|default via ADDR",
+	      "next hop; it lies in the network of an InterfaceAddress"),
+	 .special = KW_ROUTE, .part = PART_DATAPLANE, .type = &type_topology},
+	{INFO("IdleSleep", "yes", D, false, false, "yes|no", "an idle shard sleeps instead of polling"),
+	 DATAPLANE(idle_sleep), .type = &type_yesno},
+	{INFO("CryptoEngine", "auto", D, false, false, "auto|ipsec-mb|openssl", "who ciphers packets"),
+	 DATAPLANE(crypto_engine), .type = &type_choice, .choices = engines},
+	{INFO("ReceiveBuffer", "auto", D, false, false, "SIZE|auto", "upper bound of a TCP receive window"),
+	 DATAPLANE(receive_buffer), .type = &type_size_auto, .min = 4 * KIB, .max = 1 * GIB},
+	{INFO("SendBuffer", "auto", D, false, false, "SIZE|auto", "upper bound of what TCP holds unacknowledged"),
+	 DATAPLANE(send_buffer), .type = &type_size_auto, .min = 4 * KIB, .max = 1 * GIB},
+	{INFO("TCPKeepAlive", "yes", D, false, false, "yes|no", "TCP keep-alive probes"),
+	 DATAPLANE(tcp_keepalive), .type = &type_yesno},
+	{INFO("TCPKeepAliveTime", "2h", D, false, false, "TIME", "idle time before the first probe"),
+	 DATAPLANE(tcp_keepalive_time_ms), .type = &type_time, .min = 1},
+	{INFO("TCPKeepAliveInterval", "75s", D, false, false, "TIME", "time between probes"),
+	 DATAPLANE(tcp_keepalive_interval_ms), .type = &type_time, .min = 1},
+	{INFO("TCPKeepAliveCount", "9", D, false, false, "N", "probes without answer before the peer is dead"),
+	 DATAPLANE(tcp_keepalive_count), .type = &type_uint, .min = 1, .max = 255},
+	{INFO("MaxConnections", "100000", D, false, false, "N", "connections a shard can hold"),
+	 DATAPLANE(max_connections), .type = &type_uint, .min = 1, .max = 10000000},
+	{INFO("MaxChannels", "65536", D, false, false, "N", "channels a shard can hold"),
+	 DATAPLANE(max_channels), .type = &type_uint, .min = 1, .max = 10000000},
+	{INFO("AuditBacklog", "65536", D, false, false, "N", "ends a shard keeps until control acknowledges them"),
+	 DATAPLANE(audit_backlog), .type = &type_uint, .min = 1, .max = 10000000},
+
+	/* listeners and identity */
+	{INFO("Port", "22", C, false, true, "N", "port of every ListenAddress that has none"),
+	 .special = KW_PORT, .part = PART_GLOBAL, .type = &type_topology},
+	{INFO("ListenAddress", NULL, C, false, true, "ADDR[:PORT]",
+	      "where to listen; without it on every InterfaceAddress"),
+	 .special = KW_LISTEN_ADDRESS, .part = PART_GLOBAL, .type = &type_topology},
+	{INFO("ListenBacklog", "4096", C, false, false, "N", "connections that wait for control per listener"),
+	 GLOBAL(listen_backlog), .type = &type_uint, .min = 1, .max = 1000000},
+	{INFO("HostKey", NULL, C, false, true, "PATH", "private host key"),
+	 GLOBAL(host_keys), .type = &type_paths},
+	{INFO("VersionString", "SSH-2.0-Sluice_" SLUICE_VERSION, C, false, false, "SSH-2.0-…",
+	      "identification string"),
+	 GLOBAL(version_string), .type = &type_version},
+	{INFO("VersionAddendum", "none", C, false, false, "TEXT|none", "appended to VersionString"),
+	 GLOBAL(version_addendum), .type = &type_addendum},
+
+	/* algorithms */
+	{INFO("StrictKex", "on", C, false, false, "off|on|safe|require",
+	      "strict key exchange: never, when both can, also by choice of cipher, or not without"),
+	 GLOBAL(strict_kex), .type = &type_choice, .choices = strict_kex},
+	{INFO("KexAlgorithms", NULL, C, false, false, "[+-^]LIST", "key exchange methods"),
+	 ALGS(kex, kex, "SSH2 KexAlgorithms")},
+	{INFO("HostKeyAlgorithms", NULL, C, false, false, "[+-^]LIST", "signature algorithms of host keys"),
+	 ALGS(hostkey_algorithms, hostkey, "key types")},
+	{INFO("Ciphers", NULL, C, false, false, "[+-^]LIST", "packet ciphers"),
+	 ALGS(ciphers, ciphers, "SSH2 ciphers")},
+	{INFO("MACs", NULL, C, false, false, "[+-^]LIST", "packet authentication for ciphers without"),
+	 ALGS(macs, macs, "SSH2 MAC spec")},
+	{INFO("PubkeyAcceptedAlgorithms", NULL, C, false, false, "[+-^]LIST",
+	      "signature algorithms of users' keys"),
+	 ALGS(pubkey_accepted, pubkey_accepted, "key types")},
+	{INFO("RekeyLimit", "default none", C, true, false, "default|SIZE [none|TIME]",
+	      "new keys after this much or this long; default is the cipher's own limit, never passed"),
+	 SESSION(rekey_bytes), .type = &type_rekey, .min = 16},
+
+	/* authentication */
+	{INFO("LoginGraceTime", "120", C, true, false, "TIME", "for authentication, and for a rekey; 0: no limit"),
+	 SESSION(login_grace_time_ms), .type = &type_time},
+	{INFO("MaxStartups", "10:30:100", C, false, false, "START:RATE:FULL",
+	      "unauthenticated connections: from START refuse RATE percent, at FULL all"),
+	 GLOBAL(startups_begin), .type = &type_startups},
+	{INFO("MaxAuthTries", "6", C, true, false, "N", "failed attempts before disconnect"),
+	 SESSION(max_auth_tries), .type = &type_uint, .min = 1, .max = 1000},
+	{INFO("PubkeyAuthentication", "yes", C, true, false, "yes|no", "method publickey"),
+	 SESSION(pubkey_authentication), .type = &type_yesno},
+	{INFO("AuthorizedKeysFile", "/etc/sluice/authorized_keys/%u", C, true, false, "PATH…|none",
+	      "users' keys; %u user, %h home, %% percent"),
+	 SESSION(authorized_keys_files), .type = &type_key_files},
+	{INFO("StrictModes", "yes", C, false, false, "yes|no", "refuse files that others may write"),
+	 GLOBAL(strict_modes), .type = &type_yesno},
+	{INFO("PasswordAuthentication", "yes", C, true, false, "yes|no", "method password"),
+	 SESSION(password_authentication), .type = &type_yesno},
+	{INFO("PasswordHashFile", "none", C, true, false, "PATH|none", "lines user:hash, hash as crypt(3) makes it"),
+	 SESSION(password_hash_file), .type = &type_path},
+	{INFO("PermitEmptyPasswords", "no", C, true, false, "yes|no", "an empty password is one"),
+	 SESSION(permit_empty_passwords), .type = &type_yesno},
+	{INFO("DenyUsers", NULL, C, true, true, "PATTERN…", "user or user@host; goes before AllowUsers"),
+	 SESSION(deny_users), .type = &type_users},
+	{INFO("AllowUsers", NULL, C, true, true, "PATTERN…", "user or user@host; if given, nobody else"),
+	 SESSION(allow_users), .type = &type_users},
+
+	/* what a session may do */
+	{INFO("AllowTcpForwarding", "yes", C, true, false, "yes|no|local", "direct-tcpip"),
+	 SESSION(allow_tcp_forwarding), .type = &type_choice, .choices = forwarding},
+	{INFO("DisableForwarding", "no", C, true, false, "yes|no", "no forwarding of any kind, whatever else says"),
+	 SESSION(disable_forwarding), .type = &type_yesno},
+	{INFO("PermitOpen", "any", C, true, false, "HOST:PORT…|any|none", "targets of direct-tcpip; * for either"),
+	 SESSION(permit_open), .type = &type_permitopen},
+	{INFO("MaxChannelsPerConnection", "1024", C, true, false, "N", "channels open at once"),
+	 SESSION(max_channels_per_connection), .type = &type_uint, .min = 1, .max = 65536},
+	{INFO("ChannelWindow", "auto", C, true, false, "SIZE|auto", "window granted per channel; auto is 2M"),
+	 SESSION(channel_window), .type = &type_window, .min = 32 * KIB, .max = 15 * MIB},
+	{INFO("ChannelMaxPacket", "32K", C, true, false, "SIZE", "largest data message the peer may send"),
+	 SESSION(channel_max_packet), .type = &type_size, .min = 1 * KIB, .max = 128 * KIB},
+	{INFO("ClientAliveInterval", "0", C, true, false, "TIME", "silence before a keep-alive; 0: none"),
+	 SESSION(client_alive_interval_ms), .type = &type_time},
+	{INFO("ClientAliveCountMax", "3", C, true, false, "N", "keep-alives unanswered before the end; 0: never"),
+	 SESSION(client_alive_count_max), .type = &type_uint, .max = INT32_MAX},
+	{INFO("IdleTimeout", "0", C, true, false, "TIME", "end of a connection without traffic; 0: never"),
+	 SESSION(idle_timeout_ms), .type = &type_time},
+	{INFO("OperationTimeout", "60", C, true, false, "TIME|none", "for a connect to a target"),
+	 SESSION(operation_timeout_ms), .type = &type_time_none},
+
+	/* control and its dataplanes */
+	{INFO("LogLevel", "INFO", C, true, false, "LEVEL", "QUIET FATAL ERROR INFO VERBOSE DEBUG1 DEBUG2 DEBUG3"),
+	 SESSION(log_level), .type = &type_choice, .choices = log_levels},
+	{INFO("ControlWait", "10", C, false, false, "TIME", "how long a shard holds what needs control without one"),
+	 GLOBAL(control_wait_ms), .type = &type_time},
+	{INFO("SlowPathRate", "1000", C, false, false, "N",
+	      "payloads a second a connection may give control; 0: no limit"),
+	 GLOBAL(slow_path_rate), .type = &type_uint, .max = 10000000},
+};
+/* clang-format on */
+
+const size_t conf_n_kws = sizeof(conf_kws) / sizeof(conf_kws[0]);
+
+/* Keywords of sshd_config(5), with its patched and former ones, and our own of later versions. */
+static const char *const unsupported[] = {
+	"AcceptEnv",
+	"AddressFamily",
+	"AFSTokenPassing",
+	"AllowAgentForwarding",
+	"AllowClients",
+	"AllowGroups",
+	"AllowStreamLocalForwarding",
+	"AuditFailure",
+	"AuthenticationMethods",
+	"AuthorizedKeysCommand",
+	"AuthorizedKeysCommandUser",
+	"AuthorizedKeysFile2",
+	"AuthorizedPrincipalsCommand",
+	"AuthorizedPrincipalsCommandUser",
+	"AuthorizedPrincipalsFile",
+	"Banner",
+	"CASignatureAlgorithms",
+	"ChallengeResponseAuthentication",
+	"ChannelHandler",
+	"ChannelTimeout",
+	"CheckMail",
+	"ChrootDirectory",
+	"Compression",
+	"CompressionAlgorithms",
+	"DebianBanner",
+	"DenyClients",
+	"DenyGroups",
+	"DHGroupExchangeBits",
+	"DSAAuthentication",
+	"ExposeAuthInfo",
+	"FingerprintHash",
+	"FIPSMode",
+	"ForceCommand",
+	"GatewayPorts",
+	"GSSAPIAuthentication",
+	"GSSAPICleanupCredentials",
+	"GSSAPIDelegateCredentials",
+	"GSSAPIKexAlgorithms",
+	"GSSAPIKeyExchange",
+	"GSSAPIStoreCredentialsOnRekey",
+	"GSSAPIStrictAcceptorCheck",
+	"HandshakeTimeout",
+	"HostbasedAcceptedAlgorithms",
+	"HostbasedAcceptedKeyTypes",
+	"HostbasedAuthentication",
+	"HostbasedUsesNameFromPacketOnly",
+	"HostCertificate",
+	"HostDSAKey",
+	"HostKeyAgent",
+	"IgnoreRhosts",
+	"IgnoreUserKnownHosts",
+	"IPQoS",
+	"KbdInteractiveAuthentication",
+	"KbdInteractiveInstruction",
+	"KbdInteractiveName",
+	"KbdInteractivePrompt",
+	"KeepAlive",
+	"KerberosAuthentication",
+	"KerberosGetAFSToken",
+	"KerberosOrLocalPasswd",
+	"KerberosTgtPassing",
+	"KerberosTicketCleanup",
+	"KeyRegenerationInterval",
+	"ListenExclusive",
+	"LogMaskSecrets",
+	"LogVerbose",
+	"MaxSessions",
+	"ModuliFile",
+	"PAMAuthenticationViaKbdInt",
+	"PAMServiceName",
+	"PermitListen",
+	"PermitRootLogin",
+	"PermitTTY",
+	"PermitTunnel",
+	"PermitUserEnvironment",
+	"PermitUserRC",
+	"PerSourceMaxStartups",
+	"PerSourceNetBlockSize",
+	"PerSourcePenalties",
+	"PerSourcePenaltyExemptList",
+	"PidFile",
+	"PolicyHook",
+	"PrintLastLog",
+	"PrintMotd",
+	"Protocol",
+	"PubkeyAcceptedKeyTypes",
+	"PubkeyAuthOptions",
+	"RDomain",
+	"ReadQuantum",
+	"RefuseConnection",
+	"ReportSignatureStatus",
+	"RequiredRSASize",
+	"ReverseMappingCheck",
+	"RevokedKeys",
+	"RhostsAuthentication",
+	"RhostsRSAAuthentication",
+	"RSAAuthentication",
+	"SecurityKeyProvider",
+	"ServerKeyBits",
+	"SetEnv",
+	"SkeyAuthentication",
+	"SshdAuthPath",
+	"SshdSessionPath",
+	"StreamLocalBindMask",
+	"StreamLocalBindUnlink",
+	"Subsystem",
+	"SyslogFacility",
+	"TCPNoDelay",
+	"TrustedUserCAKeys",
+	"UnusedConnectionTimeout",
+	"UseDNS",
+	"UseLogin",
+	"UsePAM",
+	"UsePrivilegeSeparation",
+	"VerifyReverseMapping",
+	"VersionPattern",
+	"X11DisplayOffset",
+	"X11Forwarding",
+	"X11MaxDisplays",
+	"X11UseLocalhost",
+	"X509RevocationFile",
+	"X509TrustAnchors",
+	"XAuthLocation",
+};
+
+const struct kw *kw_find(const char *name)
+{
+	for (size_t i = 0; i < conf_n_kws; i++) {
+		if (strcasecmp(conf_kws[i].info.name, name) == 0)
+			return &conf_kws[i];
+	}
+	return NULL;
+}
+
+const struct kw *kw_of(enum kw_special special)
+{
+	size_t i = 0;
+
+	while (conf_kws[i].special != special)
+		i++;
+	return &conf_kws[i];
+}
+
+bool kw_unsupported(const char *name)
+{
+	for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++) {
+		if (strcasecmp(unsupported[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+const struct conf_keyword_info *conf_keyword_at(size_t i)
+{
+	return i < conf_n_kws ? &conf_kws[i].info : NULL;
+}

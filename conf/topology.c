@@ -1,0 +1,519 @@
+/*
+ * What several keywords make together: interfaces with their addresses, routes, and listeners.
+ * Lines may stand in any order, so they are looked at when all are read.
+ */
+#include <string.h>
+
+#include "conf/internal.h"
+
+#define DEFAULT_PORT 22
+
+/* Words are counted below, per keyword. */
+const struct value_type type_topology = {1, CONF_ARGS_MAX, false, NULL, NULL, NULL};
+
+__attribute__((format(printf, 3, 4))) static void bad(struct loader *l, const struct line *line,
+						      const char *fmt, ...)
+{
+	char what[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	errors_add(&l->errors, line->file, line->number, "%s", what);
+}
+
+static size_t lines_of(const struct conf *conf, enum kw_special special)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_lines; i++)
+		n += conf->lines[i].kw->special == special;
+	return n;
+}
+
+/* An array for what the lines of a keyword give, NULL also when there is no memory. */
+static void *array_for(struct loader *l, enum kw_special special, size_t size)
+{
+	size_t n = lines_of(l->conf, special);
+	void *p;
+
+	if (n == 0)
+		return NULL;
+	if (n > CONF_LISTS_MAX) {
+		errors_add(&l->errors, l->conf->lines[0].file, 0, "too many %s",
+			   kw_of(special)->info.name);
+		return NULL;
+	}
+	p = arena_alloc(&l->conf->arena, n * size);
+	if (p == NULL)
+		l->errors.no_memory = true;
+	return p;
+}
+
+static bool count_is(struct loader *l, const struct line *line, unsigned int n)
+{
+	if (line->argc < n)
+		bad(l, line, "%s missing argument.", line->kw->info.name);
+	else if (line->argc > n)
+		bad(l, line, "keyword %s extra arguments at end of line", line->kw->info.name);
+	return line->argc == n;
+}
+
+/* --- Interface --------------------------------------------------------------------- */
+
+static bool interface_find(const struct conf_dataplane *dp, const char *name, uint32_t *ret)
+{
+	for (size_t i = 0; i < dp->n_interfaces; i++) {
+		if (strcmp(dp->interfaces[i].name, name) == 0) {
+			*ret = (uint32_t)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool interface_parse(struct loader *l, const struct line *line, struct conf_interface *ret)
+{
+	const struct conf_dataplane *dp = &l->conf->dataplane;
+	uint32_t other;
+
+	if (!count_is(l, line, 2))
+		return false;
+	if (!value_name_ok(line->argv[0])) {
+		bad(l, line, "Interface: bad name '%.100s'", line->argv[0]);
+		return false;
+	}
+	if (interface_find(dp, line->argv[0], &other)) {
+		bad(l, line, "Interface %s is there already", line->argv[0]);
+		return false;
+	}
+	for (size_t i = 0; i < dp->n_interfaces; i++) {
+		if (strcmp(dp->interfaces[i].device, line->argv[1]) == 0) {
+			bad(l, line, "Interface %s has this device already",
+			    dp->interfaces[i].name);
+			return false;
+		}
+	}
+	*ret = (struct conf_interface){line->argv[0], line->argv[1]};
+	return true;
+}
+
+static void interfaces_build(struct loader *l)
+{
+	struct conf_dataplane *dp = &l->conf->dataplane;
+	struct conf_interface *v = array_for(l, KW_INTERFACE, sizeof(*v));
+
+	dp->interfaces = v;
+	for (size_t i = 0; v != NULL && i < l->conf->n_lines; i++) {
+		const struct line *line = &l->conf->lines[i];
+
+		if (line->kw->special == KW_INTERFACE &&
+		    interface_parse(l, line, &v[dp->n_interfaces]))
+			dp->n_interfaces++;
+	}
+}
+
+/* --- InterfaceAddress ------------------------------------------------------------------ */
+
+static struct conf_addr prefix_addr(const struct conf_prefix *p)
+{
+	struct conf_addr a = {.family = p->family};
+
+	memcpy(a.addr, p->addr, sizeof(a.addr));
+	return a;
+}
+
+/* Which InterfaceAddress is a itself? NULL: none. */
+static const struct conf_ifaddr *ifaddr_of(const struct conf_dataplane *dp,
+					   const struct conf_addr *a)
+{
+	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
+		struct conf_addr own = prefix_addr(&dp->ifaddrs[i].prefix);
+
+		if (conf_addr_equal(&own, a))
+			return &dp->ifaddrs[i];
+	}
+	return NULL;
+}
+
+static bool ifaddr_parse(struct loader *l, const struct line *line, struct conf_ifaddr *ret)
+{
+	const struct conf_dataplane *dp = &l->conf->dataplane;
+	struct conf_ifaddr ia;
+	struct conf_addr own;
+
+	if (!count_is(l, line, 2))
+		return false;
+	if (!interface_find(dp, line->argv[0], &ia.interface)) {
+		bad(l, line, "InterfaceAddress: no Interface %.100s", line->argv[0]);
+		return false;
+	}
+	if (strchr(line->argv[1], '/') == NULL ||
+	    conf_prefix_parse(line->argv[1], &ia.prefix) < 0) {
+		bad(l, line, "InterfaceAddress: bad address '%.100s'", line->argv[1]);
+		return false;
+	}
+	if (ia.prefix.family != 4) {
+		bad(l, line, "InterfaceAddress: IPv6 is not supported in this version");
+		return false;
+	}
+	own = prefix_addr(&ia.prefix);
+	/* Unspecified, loopback, multicast and above are no addresses of a port. */
+	if (ia.prefix.len == 0 || own.addr[0] == 0 || own.addr[0] == 127 || own.addr[0] >= 224) {
+		bad(l, line, "InterfaceAddress: bad address '%.100s'", line->argv[1]);
+		return false;
+	}
+	if (ifaddr_of(dp, &own) != NULL) {
+		bad(l, line, "InterfaceAddress %.100s is there already", line->argv[1]);
+		return false;
+	}
+	*ret = ia;
+	return true;
+}
+
+static void ifaddrs_build(struct loader *l)
+{
+	struct conf_dataplane *dp = &l->conf->dataplane;
+	struct conf_ifaddr *v = array_for(l, KW_INTERFACE_ADDRESS, sizeof(*v));
+
+	dp->ifaddrs = v;
+	for (size_t i = 0; v != NULL && i < l->conf->n_lines; i++) {
+		const struct line *line = &l->conf->lines[i];
+
+		if (line->kw->special == KW_INTERFACE_ADDRESS &&
+		    ifaddr_parse(l, line, &v[dp->n_ifaddrs]))
+			dp->n_ifaddrs++;
+	}
+}
+
+/* --- Route ---------------------------------------------------------------------------------- */
+
+static bool route_prefix(const char *text, struct conf_prefix *ret)
+{
+	return conf_prefix_parse(strcasecmp(text, "default") == 0 ? "0.0.0.0/0" : text, ret) == 0 &&
+	       conf_prefix_is_network(ret);
+}
+
+static const struct conf_ifaddr *network_of(const struct conf_dataplane *dp,
+					    const struct conf_addr *a)
+{
+	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
+		if (conf_prefix_has(&dp->ifaddrs[i].prefix, a))
+			return &dp->ifaddrs[i];
+	}
+	return NULL;
+}
+
+static bool route_is_new(const struct conf_dataplane *dp, const struct conf_prefix *p)
+{
+	for (size_t i = 0; i < dp->n_routes; i++) {
+		if (memcmp(&dp->routes[i].prefix, p, sizeof(*p)) == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool route_parse(struct loader *l, const struct line *line, struct conf_route *ret)
+{
+	const struct conf_dataplane *dp = &l->conf->dataplane;
+	const struct conf_ifaddr *ia;
+	struct conf_route r;
+
+	if (!count_is(l, line, 3))
+		return false;
+	if (!route_prefix(line->argv[0], &r.prefix)) {
+		bad(l, line, "Route: bad prefix '%.100s'", line->argv[0]);
+		return false;
+	}
+	if (strcasecmp(line->argv[1], "via") != 0 || conf_addr_parse(line->argv[2], &r.via) < 0) {
+		bad(l, line, "Route: not \"PREFIX via ADDR\"");
+		return false;
+	}
+	if (r.prefix.family != 4 || r.via.family != 4) {
+		bad(l, line, "Route: IPv6 is not supported in this version");
+		return false;
+	}
+	if (!route_is_new(dp, &r.prefix)) {
+		bad(l, line, "Route %.100s is there already", line->argv[0]);
+		return false;
+	}
+	ia = network_of(dp, &r.via);
+	if (ia == NULL || ifaddr_of(dp, &r.via) != NULL) {
+		bad(l, line, "Route: %.100s is no neighbour of an InterfaceAddress", line->argv[2]);
+		return false;
+	}
+	r.interface = ia->interface;
+	*ret = r;
+	return true;
+}
+
+static void routes_build(struct loader *l)
+{
+	struct conf_dataplane *dp = &l->conf->dataplane;
+	struct conf_route *v = array_for(l, KW_ROUTE, sizeof(*v));
+
+	dp->routes = v;
+	for (size_t i = 0; v != NULL && i < l->conf->n_lines; i++) {
+		const struct line *line = &l->conf->lines[i];
+
+		if (line->kw->special == KW_ROUTE && route_parse(l, line, &v[dp->n_routes]))
+			dp->n_routes++;
+	}
+}
+
+/* --- Port and ListenAddress --------------------------------------------------------------------
+ */
+
+struct ports {
+	uint16_t *v;
+	size_t n;
+};
+
+static bool port_add(struct ports *p, uint16_t port)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i] == port)
+			return false;
+	}
+	p->v[p->n++] = port;
+	return true;
+}
+
+static void ports_build(struct loader *l, struct ports *ret)
+{
+	size_t n = lines_of(l->conf, KW_PORT);
+
+	*ret = (struct ports){0};
+	if (n > CONF_LISTS_MAX) {
+		errors_add(&l->errors, l->conf->lines[0].file, 0, "too many Port");
+		return;
+	}
+	ret->v = arena_alloc(&l->conf->arena, (n + 1) * sizeof(*ret->v));
+	if (ret->v == NULL) {
+		l->errors.no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < l->conf->n_lines; i++) {
+		const struct line *line = &l->conf->lines[i];
+		uint16_t port;
+
+		if (line->kw->special != KW_PORT || !count_is(l, line, 1))
+			continue;
+		if (conf_port_parse(line->argv[0], &port) < 0)
+			bad(l, line, "Badly formatted port number.");
+		else
+			(void)port_add(ret, port); /* the same again is the same */
+	}
+	if (ret->n == 0)
+		ret->v[ret->n++] = DEFAULT_PORT;
+}
+
+/* Listeners in the making; grows by what one line gives. */
+struct listens {
+	struct conf_listen *v;
+	size_t n, room;
+};
+
+static bool listen_add(struct loader *l, struct listens *ls, const struct conf_addr *addr,
+		       int32_t interface)
+{
+	for (size_t i = 0; i < ls->n; i++) {
+		if (conf_addr_equal(&ls->v[i].addr, addr) && ls->v[i].addr.port == addr->port)
+			return true;
+	}
+	if (ls->n == ls->room) {
+		size_t room = ls->room == 0 ? 16 : ls->room * 2;
+		struct conf_listen *v = NULL;
+
+		if (room <= CONF_LISTS_MAX)
+			v = arena_alloc(&l->conf->arena, room * sizeof(*v));
+		else
+			return false;
+		if (v == NULL) {
+			l->errors.no_memory = true;
+			return false;
+		}
+		if (ls->n > 0)
+			memcpy(v, ls->v, ls->n * sizeof(*v));
+		ls->v = v;
+		ls->room = room;
+	}
+	ls->v[ls->n++] = (struct conf_listen){*addr, interface};
+	return true;
+}
+
+/* One address with its own port, or with each Port. */
+static bool listen_ports(struct loader *l, struct listens *ls, struct conf_addr addr,
+			 int32_t interface, const struct ports *ports)
+{
+	if (addr.port != 0)
+		return listen_add(l, ls, &addr, interface);
+	for (size_t i = 0; i < ports->n; i++) {
+		addr.port = ports->v[i];
+		if (!listen_add(l, ls, &addr, interface))
+			return false;
+	}
+	return true;
+}
+
+/* Every InterfaceAddress of the family. */
+static bool listen_everywhere(struct loader *l, struct listens *ls, uint8_t family, uint16_t port,
+			      const struct ports *ports)
+{
+	const struct conf_dataplane *dp = &l->conf->dataplane;
+
+	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
+		struct conf_addr a = prefix_addr(&dp->ifaddrs[i].prefix);
+
+		a.port = port;
+		if (a.family == family &&
+		    !listen_ports(l, ls, a, (int32_t)dp->ifaddrs[i].interface, ports))
+			return false;
+	}
+	return true;
+}
+
+static bool addr_is_any(const struct conf_addr *a)
+{
+	static const struct conf_addr any4 = {.family = 4}, any6 = {.family = 6};
+
+	return conf_addr_equal(a, &any4) || conf_addr_equal(a, &any6);
+}
+
+static void listen_line(struct loader *l, const struct line *line, struct listens *ls,
+			const struct ports *ports)
+{
+	const struct conf_dataplane *dp = &l->conf->dataplane;
+	const struct conf_ifaddr *ia;
+	struct conf_addr a;
+	bool fits;
+
+	if (!count_is(l, line, 1))
+		return;
+	if (conf_endpoint_parse(line->argv[0], &a) < 0) {
+		bad(l, line, "bad address or port number in ListenAddress '%.100s'", line->argv[0]);
+		return;
+	}
+	ia = ifaddr_of(dp, &a);
+	if (ia != NULL) {
+		fits = listen_ports(l, ls, a, (int32_t)ia->interface, ports);
+	} else if (dp->n_interfaces == 0) {
+		fits = listen_ports(l, ls, a, -1, ports);
+	} else if (addr_is_any(&a) && a.family == 4) {
+		fits = listen_everywhere(l, ls, a.family, a.port, ports);
+	} else {
+		bad(l, line,
+		    "ListenAddress %.100s: no Interface has it, and listeners of the kernel's "
+		    "stack are not supported in this version",
+		    line->argv[0]);
+		return;
+	}
+	if (!fits && !l->errors.no_memory)
+		bad(l, line, "too many listeners");
+}
+
+static void listens_build(struct loader *l)
+{
+	struct listens ls = {0};
+	struct ports ports;
+	bool any = false;
+
+	ports_build(l, &ports);
+	for (size_t i = 0; i < l->conf->n_lines; i++) {
+		const struct line *line = &l->conf->lines[i];
+
+		if (line->kw->special == KW_LISTEN_ADDRESS) {
+			listen_line(l, line, &ls, &ports);
+			any = true;
+		}
+	}
+	if (!any && !listen_everywhere(l, &ls, 4, 0, &ports) && !l->errors.no_memory)
+		errors_add(&l->errors, l->conf->lines[0].file, 0, "too many listeners");
+	l->conf->global.ports = ports.v;
+	l->conf->global.n_ports = ports.n;
+	l->conf->global.listens = ls.v;
+	l->conf->global.n_listens = ls.n;
+}
+
+void topology_build(struct loader *l)
+{
+	interfaces_build(l);
+	ifaddrs_build(l);
+	routes_build(l);
+	listens_build(l);
+}
+
+/* --- the dump
+ * --------------------------------------------------------------------------------------- */
+
+static void interfaces_dump(const struct conf_dataplane *dp, FILE *f)
+{
+	for (size_t i = 0; i < dp->n_interfaces; i++) {
+		fprintf(f, "interface %s ", dp->interfaces[i].name);
+		value_print_arg(dp->interfaces[i].device, f);
+		fputc('\n', f);
+	}
+}
+
+static void ifaddrs_dump(const struct conf_dataplane *dp, FILE *f)
+{
+	char text[CONF_ADDR_TEXT];
+
+	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
+		const struct conf_ifaddr *ia = &dp->ifaddrs[i];
+
+		fprintf(f, "interfaceaddress %s %s\n", dp->interfaces[ia->interface].name,
+			conf_prefix_text(&ia->prefix, text));
+	}
+}
+
+static void routes_dump(const struct conf_dataplane *dp, FILE *f)
+{
+	char prefix[CONF_ADDR_TEXT], via[CONF_ADDR_TEXT];
+
+	for (size_t i = 0; i < dp->n_routes; i++) {
+		const struct conf_route *r = &dp->routes[i];
+
+		fprintf(f, "route %s via %s\n",
+			r->prefix.len == 0 ? "default" : conf_prefix_text(&r->prefix, prefix),
+			conf_addr_text(&r->via, via));
+	}
+}
+
+static void ports_dump(const struct conf_global *g, FILE *f)
+{
+	for (size_t i = 0; i < g->n_ports; i++)
+		fprintf(f, "port %u\n", g->ports[i]);
+}
+
+static void listens_dump(const struct conf_global *g, FILE *f)
+{
+	char text[CONF_ADDR_TEXT];
+
+	for (size_t i = 0; i < g->n_listens; i++)
+		fprintf(f, "listenaddress %s\n", conf_endpoint_text(&g->listens[i].addr, text));
+}
+
+void topology_dump(const struct conf *conf, const struct kw *kw, FILE *f)
+{
+	switch (kw->special) {
+	case KW_INTERFACE:
+		interfaces_dump(&conf->dataplane, f);
+		break;
+	case KW_INTERFACE_ADDRESS:
+		ifaddrs_dump(&conf->dataplane, f);
+		break;
+	case KW_ROUTE:
+		routes_dump(&conf->dataplane, f);
+		break;
+	case KW_PORT:
+		ports_dump(&conf->global, f);
+		break;
+	case KW_LISTEN_ADDRESS:
+		listens_dump(&conf->global, f);
+		break;
+	default:
+		break;
+	}
+}
