@@ -312,6 +312,21 @@ static bool squeeze(struct pkt_chain *c, struct rte_mbuf *m)
 	return true;
 }
 
+void pkt_chain_append_tight(struct pkt_chain *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *next;
+
+	for (; m != NULL; m = next) {
+		next = m->next;
+		m->nb_segs = 1;
+		m->next = NULL;
+		if (m->data_len == 0)
+			rte_pktmbuf_free_seg(m);
+		else if (!small(m) || !squeeze(c, m))
+			link_tail(c, m);
+	}
+}
+
 /* A new mbuf with the bytes of m, which is freed; m itself where there is none to be had. */
 static struct rte_mbuf *to_fresh(struct rte_mbuf *m, struct rte_mempool *pool)
 {

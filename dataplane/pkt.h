@@ -87,6 +87,11 @@ static inline void pkt_chain_init(struct pkt_chain *c)
 
 /* Appends one mbuf, or a received packet of several segments. */
 void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m);
+/*
+ * Appends a received packet that must be kept: an mbuf that fills less than a quarter of a
+ * buffer is copied into the tail where that has room, and freed.
+ */
+void pkt_chain_append_tight(struct pkt_chain *c, struct rte_mbuf *m);
 /* Moves all of src behind dst; src is empty afterwards. */
 void pkt_chain_join(struct pkt_chain *dst, struct pkt_chain *src);
 /*

@@ -28,8 +28,12 @@ struct tcp_conf {
 	uint32_t tx_budget; /* bytes a connection may have queued unacknowledged */
 	uint64_t secret[2]; /* of ISNs and hash; random */
 	/* Times; 0 takes the default of tcp.c's table. */
-	uint32_t msl_us, connect_timeout_us, user_timeout_us;
-	uint32_t keepalive_idle_us, keepalive_interval_us, keepalive_count;
+	uint64_t msl_us, connect_timeout_us, user_timeout_us;
+	uint64_t keepalive_idle_us, keepalive_interval_us;
+	uint32_t keepalive_count;
+	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
+	uint32_t (*iss_for_test)(void *arg);
+	void *iss_arg;
 };
 
 /* Events and drops an operator may ask about: name, meaning. */
@@ -54,15 +58,17 @@ struct tcp_conf {
 	X(DROP_PAWS, "old timestamp")                                                              \
 	X(DROP_OOO, "out-of-order queue full")                                                     \
 	X(DROP_STATE, "not acceptable in this state")                                              \
+	X(DROP_CLOSED, "data for a connection that was let go")                                    \
 	X(DROP_BACKLOG, "listener's backlog full")                                                 \
 	X(DROP_TABLE, "connection table full")                                                     \
+	X(TIME_WAIT_SHORT, "TIME-WAIT cut short: its table is full")                               \
 	X(DROP_NO_MBUF, "buffer pool empty")
 
 enum tcp_counter {
 #define X(name, text) TCP_C_##name,
 	TCP_COUNTERS(X)
 #undef X
-	TCP_C_COUNT
+		TCP_C_COUNT
 };
 
 int tcp_new(const struct tcp_conf *conf, struct tcp **ret);

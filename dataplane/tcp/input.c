@@ -1,0 +1,487 @@
+/*
+ * dataplane/tcp/input.c - a segment's way: header checks, lookup by bursts, and the walk of
+ * RFC 9293 section 3.10.7 through the steps of its state.
+ */
+#include "dataplane/tcp/internal.h"
+
+#include <rte_prefetch.h>
+
+/* --- the header ------------------------------------------------------------------- */
+
+/* Checksums that a port proved, or that never left the machine, are not computed again. */
+static bool checksum_known(const struct rte_mbuf *m)
+{
+	uint64_t f = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	return f == RTE_MBUF_F_RX_L4_CKSUM_GOOD || f == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+}
+
+bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret)
+{
+	uint8_t buf[TCP_HDR_MAX];
+	const struct pkt_meta *meta = pkt_meta(m);
+	const struct rte_tcp_hdr *h = rte_pktmbuf_read(m, 0, TCP_HDR_MIN, buf);
+	uint16_t hdr_len;
+
+	if (h == NULL || (hdr_len = (uint16_t)((h->data_off >> 4) * 4)) < TCP_HDR_MIN ||
+	    (h = rte_pktmbuf_read(m, 0, hdr_len, buf)) == NULL || h->src_port == 0 ||
+	    h->dst_port == 0) {
+		tcp_count(t, TCP_C_DROP_HEADER);
+		return false;
+	}
+	if (!checksum_known(m) && !tcp_checksum_ok(m, &meta->src, &meta->dst)) {
+		tcp_count(t, TCP_C_DROP_CKSUM);
+		return false;
+	}
+	ret->m = m;
+	ret->seq = rte_be_to_cpu_32(h->sent_seq);
+	ret->ack = rte_be_to_cpu_32(h->recv_ack);
+	ret->wnd = rte_be_to_cpu_16(h->rx_win);
+	ret->flags = h->tcp_flags;
+	ret->hdr_len = hdr_len;
+	ret->len = m->pkt_len - hdr_len;
+	tcp_opts_parse((const uint8_t *)h + TCP_HDR_MIN, hdr_len - TCP_HDR_MIN, &ret->opts);
+	tcp_key_make(&meta->dst, rte_be_to_cpu_16(h->dst_port), &meta->src,
+		     rte_be_to_cpu_16(h->src_port), &ret->key);
+	ret->hash = tcp_key_hash(t, &ret->key);
+	return true;
+}
+
+/* --- steps of section 3.10.7.4 ------------------------------------------------------ */
+
+enum verdict { NEXT, DONE };
+
+struct walk {
+	struct tcp_conn *c;
+	struct tcp_seg *g;
+	uint64_t now_us;
+	bool fin_acked;
+};
+
+static bool in_window(const struct tcp_conn *c, uint32_t seq)
+{
+	return seq_le(c->rcv_nxt, seq) && seq_lt(seq, c->rcv_adv);
+}
+
+/* The four cases of "first, check sequence number". */
+static bool acceptable(const struct tcp_conn *c, const struct tcp_seg *g)
+{
+	uint32_t space = tcp_seg_space(g);
+
+	/*
+	 * "If the RCV.WND is zero, no segments will be acceptable, but special allowance
+	 * should be made to accept valid ACKs, URGs, and RSTs": the text is cut off later.
+	 */
+	if (c->rcv_nxt == c->rcv_adv)
+		return g->seq == c->rcv_nxt;
+	if (space == 0)
+		return in_window(c, g->seq) ||
+		       g->seq == c->rcv_adv; /* an ACK of one who filled the window */
+	return in_window(c, g->seq) || in_window(c, g->seq + space - 1) ||
+	       (seq_lt(g->seq, c->rcv_nxt) && seq_ge(g->seq + space, c->rcv_adv));
+}
+
+/* What is not acceptable is answered, but segments without data not often (T-12). */
+static void answer_unacceptable(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+
+	if (w->g->flags & RTE_TCP_RST_FLAG)
+		return;
+	if (tcp_seg_space(w->g) == 0) {
+		if (w->now_us < c->oow_next_us)
+			return;
+		c->oow_next_us = w->now_us + TCP_OOW_ACK_US;
+	}
+	c->ack_now = true;
+	tcp_output_want(c);
+}
+
+/* RFC 7323 section 5.3, R1. A missing timestamp is no reason to drop (T-18). */
+static enum verdict step_paws(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	const struct tcp_seg *g = w->g;
+
+	if (!c->ts_on || !g->opts.has_ts || (g->flags & RTE_TCP_RST_FLAG) ||
+	    seq_ge(g->opts.ts_val, c->ts_recent))
+		return NEXT;
+	if (w->now_us - c->ts_recent_us > TCP_PAWS_IDLE_US)
+		return NEXT;
+	tcp_count(c->t, TCP_C_DROP_PAWS);
+	answer_unacceptable(w);
+	return DONE;
+}
+
+/* A SYN that repeats the one that made this connection: our answer was lost, or crossed it. */
+static enum verdict syn_again(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+
+	if (w->g->flags & (RTE_TCP_RST_FLAG | RTE_TCP_FIN_FLAG))
+		return DONE;
+	if (w->g->flags & RTE_TCP_ACK_FLAG) {
+		/* Simultaneous open (RFC 9293 figure 7): the rest of it is an acknowledgement. */
+		w->g->flags &= (uint8_t)~RTE_TCP_SYN_FLAG;
+		w->g->seq++;
+		return NEXT;
+	}
+	c->syn_due = true;
+	tcp_output_want(c);
+	return DONE;
+}
+
+static enum verdict step_seq(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	const struct tcp_seg *g = w->g;
+
+	if (c->state == TCP_SYN_RCVD && (g->flags & RTE_TCP_SYN_FLAG) && g->seq == c->irs)
+		return syn_again(w);
+	if (unlikely(!acceptable(c, g))) {
+		tcp_count(c->t, TCP_C_DROP_WINDOW);
+		answer_unacceptable(w);
+		return DONE;
+	}
+	/* RFC 7323 section 4.3 (2). */
+	if (c->ts_on && g->opts.has_ts && seq_ge(g->opts.ts_val, c->ts_recent) &&
+	    seq_le(g->seq, c->last_ack_sent)) {
+		c->ts_recent = g->opts.ts_val;
+		c->ts_recent_us = w->now_us;
+	}
+	return NEXT;
+}
+
+/* RFC 5961 section 3.2: only the exact next number resets. */
+static enum verdict step_rst(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+
+	if (likely(!(w->g->flags & RTE_TCP_RST_FLAG)))
+		return NEXT;
+	if (w->g->seq != c->rcv_nxt) {
+		tcp_challenge(c, w->now_us);
+		return DONE;
+	}
+	tcp_count(c->t, TCP_C_RESETS_IN);
+	/* A half-open connection of a listener goes back to LISTEN: nobody is told. */
+	tcp_conn_closed(c, c->state == TCP_SYN_RCVD && !c->passive ? -ECONNREFUSED : -ECONNRESET);
+	return DONE;
+}
+
+/* RFC 5961 section 4.2. */
+static enum verdict step_syn(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+
+	if (likely(!(w->g->flags & RTE_TCP_SYN_FLAG)))
+		return NEXT;
+	tcp_count(c->t, TCP_C_DROP_STATE);
+	tcp_challenge(c, w->now_us);
+	return DONE;
+}
+
+/* SYN-RECEIVED, fifth step. */
+static enum verdict ack_in_syn_rcvd(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	struct tcp_seg *g = w->g;
+
+	if (seq_le(g->ack, c->snd_una) || seq_gt(g->ack, c->snd_max)) {
+		tcp_count(c->t, TCP_C_DROP_ACK);
+		tcp_reply_rst(c->t, g, w->now_us);
+		return DONE;
+	}
+	tcp_conn_established(c, w->now_us);
+	tcp_wnd_update(c, g);
+	if (c->passive && !tcp_listen_accept(c))
+		return DONE;
+	return NEXT;
+}
+
+/* What the acknowledgement of our FIN ends. */
+static enum verdict fin_was_acked(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+
+	switch (c->state) {
+	case TCP_FIN_WAIT_1:
+		c->state = TCP_FIN_WAIT_2;
+		if (c->detached)
+			tcp_timer_set(c, TCP_T_LINGER, w->now_us + TCP_FIN_WAIT_2_US);
+		return NEXT;
+	case TCP_CLOSING:
+		tcp_conn_time_wait(c, w->now_us);
+		return DONE;
+	case TCP_LAST_ACK:
+		tcp_conn_closed(c, 0);
+		return DONE;
+	default:
+		return NEXT;
+	}
+}
+
+static enum verdict step_ack(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	struct tcp_seg *g = w->g;
+
+	if (unlikely(!(g->flags & RTE_TCP_ACK_FLAG))) {
+		tcp_count(c->t, TCP_C_DROP_STATE);
+		return DONE;
+	}
+	if (unlikely(c->state == TCP_SYN_RCVD) && ack_in_syn_rcvd(w) == DONE)
+		return DONE;
+	/* RFC 5961 section 5.2: nobody who sees the connection is further off than this. */
+	if (unlikely(seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - c->max_snd_wnd))) {
+		tcp_count(c->t, TCP_C_DROP_ACK);
+		tcp_challenge(c, w->now_us);
+		return DONE;
+	}
+	if (tcp_ack_input(c, g, w->now_us))
+		return fin_was_acked(w);
+	return NEXT;
+}
+
+/* RFC 6093: the urgent pointer says nothing; the bytes are in line (T-05). No step for it. */
+
+/* Acknowledge now, or with what comes soon: RFC 9293 section 3.8.6.3. */
+static void ack_later(struct tcp_conn *c, uint32_t len, uint64_t now_us)
+{
+	c->unacked_bytes += len;
+	/* A gap, filled or left, is told at once (RFC 5681 section 4.2). */
+	if (c->unacked_bytes >= 2u * c->mss || c->runs != NULL) {
+		c->ack_now = true;
+		tcp_output_want(c);
+	} else if (!tcp_timer_on(c, TCP_T_DELACK)) {
+		tcp_timer_set(c, TCP_T_DELACK, now_us + TCP_DELACK_US);
+	}
+}
+
+/* Bytes for a connection nobody reads any more. */
+static enum verdict text_unread(struct walk *w, uint32_t seq, uint32_t len)
+{
+	struct tcp_conn *c = w->c;
+
+	tcp_count(c->t, TCP_C_DROP_CLOSED);
+	/* RFC 9293 section 3.6.1: all of ours has arrived, so nothing is lost by saying so. */
+	if (c->state == TCP_FIN_WAIT_2) {
+		tcp_send_rst(c, w->now_us);
+		tcp_conn_closed(c, 0);
+		return DONE;
+	}
+	if (seq == c->rcv_nxt)
+		c->rcv_nxt += len;
+	ack_later(c, len, w->now_us);
+	return NEXT;
+}
+
+static bool receives(const struct tcp_conn *c)
+{
+	return (c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 ||
+		c->state == TCP_FIN_WAIT_2);
+}
+
+static enum verdict step_text(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	struct tcp_seg *g = w->g;
+	uint32_t seq = g->seq, len = g->len, skip = 0, edge = c->rcv_adv;
+
+	if (len == 0 || !receives(c))
+		return NEXT;
+	if (seq_lt(seq, c->rcv_nxt)) { /* the part that came before */
+		skip = min_u64(c->rcv_nxt - seq, len);
+		seq += skip;
+		len -= skip;
+	}
+	if (c->rcv_fin)
+		edge = seq_min(edge, c->rcv_fin_seq);
+	if (seq_gt(seq + len, edge)) { /* the part beyond the window, or beyond the end */
+		len = seq_lt(seq, edge) ? edge - seq : 0;
+		g->flags &= (uint8_t)~RTE_TCP_FIN_FLAG;
+		c->ack_now = true;
+		tcp_output_want(c);
+	}
+	if (len == 0) {
+		c->ack_now = true;
+		tcp_output_want(c);
+		return NEXT;
+	}
+	if (unlikely(c->detached))
+		return text_unread(w, seq, len);
+
+	if (tcp_reass_input(c, g, seq, len, g->hdr_len + skip)) {
+		ack_later(c, len, w->now_us);
+		tcp_notify(c, STREAM_EV_READABLE);
+	} else {
+		if (c->dupacks_due < TCP_DUPACKS_OUT)
+			c->dupacks_due++;
+		tcp_output_want(c);
+	}
+	return NEXT;
+}
+
+static enum verdict step_fin(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	const struct tcp_seg *g = w->g;
+
+	if ((g->flags & RTE_TCP_FIN_FLAG) && receives(c) && !c->rcv_fin &&
+	    in_window(c, g->seq + g->len)) {
+		c->rcv_fin = true;
+		c->rcv_fin_seq = g->seq + g->len;
+	}
+	if (likely(!c->rcv_fin) || c->rcv_nxt != c->rcv_fin_seq || !receives(c))
+		return DONE;
+
+	c->rcv_nxt++;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
+	c->ack_now = true;
+	tcp_output_want(c);
+	tcp_notify(c, STREAM_EV_EOF);
+	if (c->state == TCP_ESTABLISHED)
+		c->state = TCP_CLOSE_WAIT;
+	else if (c->state == TCP_FIN_WAIT_1)
+		c->state = TCP_CLOSING; /* had our FIN been acknowledged, it were FIN-WAIT-2 */
+	else
+		tcp_conn_time_wait(c, w->now_us);
+	return DONE;
+}
+
+static enum verdict (*const steps[])(struct walk *) = {
+	step_paws, step_seq, step_rst, step_syn, step_ack, step_text, step_fin,
+};
+
+static void walk_from(struct walk *w, size_t first)
+{
+	for (size_t i = first; i < RTE_DIM(steps); i++)
+		if (steps[i](w) == DONE)
+			return;
+}
+
+/* --- section 3.10.7.3: SYN-SENT ------------------------------------------------------ */
+
+/* The peer's SYN: what it offers and what we offered too. */
+void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
+{
+	c->irs = g->seq;
+	c->rcv_nxt = g->seq + 1;
+	c->rcv_adv = c->rcv_nxt;
+	c->last_ack_sent = c->rcv_nxt;
+	c->ts_on = g->opts.has_ts;
+	c->ts_recent = g->opts.ts_val;
+	c->ts_recent_us = now_us;
+	c->wscale_ok = g->opts.has_wscale;
+	c->snd_wscale = g->opts.has_wscale ? g->opts.wscale : 0;
+	c->rcv_wscale = g->opts.has_wscale ? c->t->rcv_wscale : 0;
+	c->mss_peer = g->opts.has_mss       ? max_u64(g->opts.mss, TCP_MSS_MIN)
+		      : c->peer.family == 4 ? TCP_MSS_DEFAULT
+					    : TCP_MSS_DEFAULT_6;
+	tcp_conn_mss(c);
+	tcp_wnd_update(c, g);
+}
+
+static void syn_sent_input(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	struct tcp_seg *g = w->g;
+	bool ack = (g->flags & RTE_TCP_ACK_FLAG) != 0;
+
+	if (ack && (seq_le(g->ack, c->iss) || seq_gt(g->ack, c->snd_max))) {
+		tcp_count(c->t, TCP_C_DROP_ACK);
+		tcp_reply_rst(c->t, g, w->now_us);
+		return;
+	}
+	if (g->flags & RTE_TCP_RST_FLAG) {
+		if (!ack) { /* anybody could have sent it */
+			tcp_count(c->t, TCP_C_DROP_STATE);
+			return;
+		}
+		tcp_count(c->t, TCP_C_RESETS_IN);
+		tcp_conn_closed(c, -ECONNREFUSED);
+		return;
+	}
+	if (!(g->flags & RTE_TCP_SYN_FLAG)) {
+		tcp_count(c->t, TCP_C_DROP_STATE);
+		return;
+	}
+	tcp_conn_syn(c, g, w->now_us);
+	/* Without ACK both opened at once: what else it carries comes again. */
+	if (!ack) {
+		c->state = TCP_SYN_RCVD;
+		c->syn_due = true;
+		tcp_output_want(c);
+		return;
+	}
+	tcp_conn_established(c, w->now_us);
+	c->ack_now = true;
+	tcp_output_want(c);
+	tcp_notify(c, STREAM_EV_CONNECTED | STREAM_EV_WRITABLE);
+
+	/* "continue processing at the sixth step", behind the SYN. */
+	g->flags &= (uint8_t)~RTE_TCP_SYN_FLAG;
+	g->seq++;
+	c->rcv_adv = c->rcv_nxt + tcp_rcv_wnd(c); /* what the window of our SYN allowed */
+	if (g->len > 0 || (g->flags & RTE_TCP_FIN_FLAG))
+		walk_from(w, 5);
+}
+
+/* --- bursts -------------------------------------------------------------------------- */
+
+void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
+{
+	struct walk w = {c, g, now_us, false};
+
+	c->last_rx_us = now_us;
+	c->keep_probes = 0;
+	if (unlikely(c->state == TCP_SYN_SENT))
+		syn_sent_input(&w);
+	else
+		walk_from(&w, 0);
+	if (g->m != NULL)
+		rte_pktmbuf_free(g->m);
+}
+
+static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us)
+{
+	struct tcp_seg seg[TCP_BURST];
+	struct tcp_conn *conn[TCP_BURST];
+	unsigned int k = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (unlikely(!tcp_seg_parse(t, m[i], &seg[k]))) {
+			rte_pktmbuf_free(m[i]);
+			continue;
+		}
+		rte_prefetch0(&t->buckets[seg[k].hash & t->bucket_mask]);
+		k++;
+	}
+	for (unsigned int i = 0; i < k; i++) {
+		conn[i] = tcp_lookup(t, &seg[i].key, seg[i].hash);
+		if (conn[i] != NULL)
+			rte_prefetch0(&conn[i]->snd_una);
+	}
+	for (unsigned int i = 0; i < k; i++) {
+		struct tcp_conn *c = conn[i];
+
+		/*
+		 * Connections are freed at the end of the turn, so the pointer holds; but one may
+		 * have died or been born earlier in this burst.
+		 */
+		if (c == NULL || c->state == TCP_CLOSED)
+			c = tcp_lookup(t, &seg[i].key, seg[i].hash);
+		if (likely(c != NULL))
+			tcp_conn_input(c, &seg[i], now_us);
+		else
+			tcp_listen_input(t, &seg[i], now_us);
+	}
+}
+
+void tcp_input_burst(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us)
+{
+	t->now_us = now_us;
+	t->counters[TCP_C_IN_SEGS] += n;
+	for (unsigned int i = 0; i < n; i += TCP_BURST)
+		burst_input(t, m + i, min_u64(n - i, (unsigned int)TCP_BURST), now_us);
+}

@@ -1,0 +1,393 @@
+/*
+ * dataplane/tcp/internal.h - what the files of dataplane/tcp share.
+ *
+ * Names are those of RFC 9293: SND.UNA is snd_una. snd_nxt is the next byte to send and goes
+ * back when a time-out sends again from snd_una; snd_max is the highest that was ever sent, and
+ * the bound of acceptable acknowledgements.
+ *
+ *   tcp.c      instance, connection objects, stream API      table.c   tables of 4-tuples
+ *   input.c    a segment's way through RFC 9293 3.10.7       listen.c  LISTEN and no connection
+ *   ack.c      what an acknowledgement does                  cc.c      congestion, RTO, RTT
+ *   reass.c    received bytes, in order and not              output.c  what is due, as segments
+ *   timer.c    deadlines                                     timewait.c
+ */
+#ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
+#define SLUICE_DATAPLANE_TCP_INTERNAL_H
+
+#include <errno.h>
+#include <stddef.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_tcp.h>
+
+#include "dataplane/tcp/options.h"
+#include "dataplane/tcp/seq.h"
+#include "dataplane/tcp/tcp.h"
+
+/* The library's macros do not nest without shadowing. */
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+#define TCP_HDR_MIN       20
+#define TCP_HDR_MAX       60
+#define TCP_IP_HDR_4      20
+#define TCP_IP_HDR_6      40
+#define TCP_TTL           64
+#define TCP_PROTO         6
+#define TCP_BURST         64 /* segments looked up together */
+#define TCP_LISTENERS     64
+#define TCP_MSS_MIN       64 /* of a peer's MSS: below it, headers are all we would send */
+#define TCP_INIT_SEGS     10 /* RFC 6928 */
+#define TCP_OUT_SEGS      64 /* one connection's data segments in one turn */
+#define TCP_OUT_PIECES    16 /* mbufs one segment may point into */
+#define TCP_DUPACKS       3  /* RFC 5681 section 3.2 */
+#define TCP_DUPACKS_OUT   64 /* duplicate ACKs owed at once */
+#define TCP_RUNS_MAX      64 /* runs of out-of-order bytes of a connection (T-28) */
+#define TCP_SYNACK_MAX    5  /* SYN-ACK retransmissions (T-17) */
+#define TCP_CHALLENGE_MAX 10 /* challenge ACKs of a connection in TCP_CHALLENGE_US */
+#define TCP_WND_RAW_MAX   65535
+#define TCP_TX_AHEAD_MIN  (128 * 1024) /* bytes a stream may be given ahead of the peer's window */
+
+#define TCP_MS             UINT64_C(1000)
+#define TCP_SEC            UINT64_C(1000000)
+#define TCP_RTO_INIT_US    (1 * TCP_SEC)          /* RFC 6298 (2.1) */
+#define TCP_RTO_SYN_US     (3 * TCP_SEC)          /* (5.7) */
+#define TCP_RTO_VAR_MIN_US (200 * TCP_MS)         /* see cc.c */
+#define TCP_RTO_MAX_US     (60 * TCP_SEC)         /* (2.5) */
+#define TCP_DELACK_US      (40 * TCP_MS)          /* RFC 1122: below 500 ms */
+#define TCP_RETRY_US       (5 * TCP_MS)           /* after an empty pool */
+#define TCP_OOW_ACK_US     (500 * TCP_MS)         /* T-12 */
+#define TCP_CHALLENGE_US   (5 * TCP_SEC)          /* RFC 5961 section 7 */
+#define TCP_FIN_WAIT_2_US  (60 * TCP_SEC)         /* of a connection that was let go */
+#define TCP_PAWS_IDLE_US   (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
+
+#define TCP_FLAGS (RTE_TCP_FIN_FLAG | RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
+
+enum tcp_state {
+	TCP_CLOSED,
+	TCP_LISTEN, /* of listeners; no connection has it */
+	TCP_SYN_SENT,
+	TCP_SYN_RCVD,
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSING,
+	TCP_TIME_WAIT, /* of entries of timewait.c; no connection has it */
+	TCP_CLOSE_WAIT,
+	TCP_LAST_ACK,
+	TCP_STATES
+};
+
+/* Peer has synchronized with us: RFC 9293 section 3.10.7.4 applies. */
+static inline bool tcp_synchronized(enum tcp_state s)
+{
+	return s >= TCP_ESTABLISHED;
+}
+
+enum tcp_timer {
+	TCP_T_REXMT,   /* retransmission, also of SYN and FIN */
+	TCP_T_PERSIST, /* zero-window probe; SWS override */
+	TCP_T_DELACK,
+	TCP_T_RETRY, /* output again: a pool was empty */
+	TCP_T_KEEP,
+	TCP_T_LINGER, /* FIN-WAIT-2 of a connection nobody holds */
+	TCP_TIMERS
+};
+#define TCP_NEVER UINT64_MAX
+
+/* A 4-tuple, local side first, in a form that compares and hashes by words. */
+struct tcp_key {
+	uint64_t local[2], peer[2];
+	uint32_t ports; /* local << 16 | peer */
+	uint32_t family;
+};
+
+struct tcp_listener {
+	struct net_addr addr; /* family 0: any */
+	uint16_t port;
+	bool used;
+	uint32_t id;
+	uint32_t backlog, half_open;
+	tcp_accept_fn *accept;
+	void *arg;
+};
+
+/* A place in the send queue. m is NULL at its end. */
+struct tcp_cursor {
+	struct rte_mbuf *m;
+	uint32_t off;
+};
+
+struct tcp_conn {
+	/* What every segment reads. */
+	struct stream s;
+	struct tcp *t;
+	uint8_t state; /* enum tcp_state */
+	uint8_t snd_wscale, rcv_wscale;
+	bool ts_on : 1;
+	bool detached : 1; /* the user let go */
+	bool hashed : 1;
+	bool on_output : 1;
+	bool on_dead : 1;
+	bool ack_now : 1;
+	bool fin_queued : 1, fin_sent : 1;
+	bool rcv_fin : 1; /* rcv_fin_seq is known */
+	bool rtt_timing : 1;
+	bool in_recovery : 1;
+	bool passive : 1;
+	bool keepalive : 1;
+	bool wscale_ok : 1; /* both sides offered it */
+	bool established : 1;
+	bool probe_due : 1, keep_due : 1;
+	bool syn_due : 1;   /* SYN or SYN-ACK is to be sent (again) */
+	bool rexmt_due : 1; /* one segment at snd_una, out of turn */
+	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
+	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
+	uint32_t ts_recent, last_ack_sent;
+	uint16_t mss; /* payload of a full segment, options taken off */
+	uint16_t dupacks_due;
+	uint32_t cwnd, ssthresh, recover;
+	uint32_t unacked_bytes; /* received since our last ACK */
+	uint16_t dupacks;
+	uint16_t rxtshift; /* consecutive time-outs */
+	uint64_t ts_recent_us;
+
+	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
+	struct pkt_chain txq;
+	struct tcp_cursor tx_cur; /* of snd_nxt */
+	uint64_t tx_cost;
+	uint32_t tx_seq, tx_off;
+	uint32_t max_snd_wnd;
+
+	/* Received: in order, and runs beyond a gap (reass.c). */
+	struct pkt_chain rxq;
+	uint64_t rx_cost, rx_compact_at;
+	struct rte_mbuf *runs;
+	uint64_t runs_cost;
+	uint16_t runs_n;
+	uint32_t rcv_fin_seq;
+	uint32_t rx_floor;
+
+	/* RTO, RFC 6298. */
+	uint32_t srtt_us, rttvar_us, rto_us;
+	uint32_t rtt_seq;
+	uint64_t rtt_start_us;
+
+	uint64_t deadline[TCP_TIMERS];
+	uint64_t heap_at;
+	uint32_t heap_pos; /* 0: not in the heap */
+	uint64_t last_rx_us, last_tx_us, progress_us;
+	uint64_t oow_next_us, challenge_start_us;
+	uint8_t challenges, keep_probes, persist_shift;
+
+	struct tcp_conn *out_next;
+	struct tcp_conn *free_next; /* free or dead list */
+	uint32_t hash_next;         /* index + 1 */
+	struct tcp_key key;
+	struct net_addr local, peer;
+	uint16_t local_port, peer_port;
+	struct net_path path;
+	uint32_t iss, irs;
+	uint32_t ts_offset;
+	uint16_t mss_adv, mss_peer;
+	int16_t listener; /* index while half-open, else -1 */
+	uint64_t total_in, total_out;
+};
+_Static_assert(offsetof(struct tcp_conn, s) == 0, "a stream of kind tcp is its connection");
+
+/* A segment that passed the header checks. m starts at its TCP header until it is delivered. */
+struct tcp_seg {
+	struct rte_mbuf *m;
+	struct tcp_key key;
+	uint64_t hash;
+	uint32_t seq, ack, len; /* len: payload */
+	uint16_t wnd;           /* as it came, unscaled */
+	uint16_t hdr_len;
+	uint8_t flags;
+	struct tcp_opts opts;
+};
+
+/* Sequence space of a segment. */
+static inline uint32_t tcp_seg_space(const struct tcp_seg *g)
+{
+	return g->len + !!(g->flags & RTE_TCP_SYN_FLAG) + !!(g->flags & RTE_TCP_FIN_FLAG);
+}
+
+/* One connection in TIME-WAIT; see timewait.c. */
+struct tcp_tw {
+	uint64_t local[2], peer[2];
+	uint32_t ports;
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_recent;
+	uint32_t expires_ms;
+	uint32_t hash_next; /* index + 1 */
+	uint32_t fifo_next; /* index + 1; also of the free list */
+	uint8_t family;
+	bool ts_on : 1, live : 1;
+	bool prolonged : 1; /* not where it belongs in the list any more */
+	uint16_t ack_ms;    /* when it last answered, for the rate */
+};
+_Static_assert(sizeof(struct tcp_tw) == 64, "T-37: one cache line");
+
+struct tcp {
+	struct tcp_conf conf;
+	uint8_t rcv_wscale;
+	uint64_t counters[TCP_C_COUNT];
+
+	struct tcp_conn *conns;
+	struct tcp_conn *free_list, *dead_list;
+	unsigned int conns_n;
+	uint32_t *buckets; /* of conns, index + 1 */
+	uint32_t bucket_mask;
+
+	struct tcp_tw *tw;
+	uint32_t *tw_buckets;
+	uint32_t tw_mask;
+	uint32_t tw_free, tw_head, tw_tail; /* index + 1 */
+	unsigned int tw_n;
+
+	struct tcp_conn **heap; /* from 1 */
+	uint32_t heap_n;
+
+	struct tcp_conn *out_head, **out_tail;
+
+	struct tcp_listener listener[TCP_LISTENERS];
+	uint32_t port_next; /* RFC 6056 section 3.3.3 */
+	uint64_t now_us;    /* of the turn; for calls that bring no time */
+};
+
+static inline void tcp_count(struct tcp *t, enum tcp_counter c)
+{
+	t->counters[c]++;
+}
+
+static inline struct tcp_conn *tcp_of(const struct stream *s)
+{
+	return (struct tcp_conn *)(uintptr_t)s;
+}
+
+/* table.c */
+void tcp_key_make(const struct net_addr *local, uint16_t local_port, const struct net_addr *peer,
+		  uint16_t peer_port, struct tcp_key *ret);
+uint64_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k);
+bool tcp_key_eq(const struct tcp_key *a, const struct tcp_key *b);
+struct tcp_conn *tcp_lookup(const struct tcp *t, const struct tcp_key *k, uint64_t hash);
+void tcp_hash_insert(struct tcp *t, struct tcp_conn *c);
+void tcp_hash_remove(struct tcp *t, struct tcp_conn *c);
+uint32_t tcp_iss(const struct tcp *t, const struct tcp_key *k, uint64_t now_us);
+uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k);
+/* 0 when no port is free (RFC 6056 algorithm 3, over this stack's own tables). */
+uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct net_addr *peer,
+		       uint16_t peer_port);
+
+/* timewait.c */
+struct tcp_tw *tcp_tw_lookup(struct tcp *t, const struct tcp_key *k, uint64_t hash);
+void tcp_tw_add(struct tcp *t, const struct tcp_conn *c, uint64_t now_us);
+/* True when the segment is a SYN that may open the tuple again: *ret_iss is for its successor. */
+bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool can_open,
+		  uint64_t now_us, uint32_t *ret_iss);
+unsigned int tcp_tw_expire(struct tcp *t, uint64_t now_us);
+uint64_t tcp_tw_next_us(const struct tcp *t);
+
+/* tcp.c: life of a connection */
+struct tcp_conn *tcp_conn_get(struct tcp *t); /* NULL: table full */
+/* Out of the tables, timers off, queues of output gone; err for the user, 0 for none. */
+void tcp_conn_closed(struct tcp_conn *c, int err);
+void tcp_conn_established(struct tcp_conn *c, uint64_t now_us);
+void tcp_conn_time_wait(struct tcp_conn *c, uint64_t now_us);
+void tcp_conn_mss(struct tcp_conn *c);
+/* Names the two ends, chooses the ISS, enters the table. */
+void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t local_port,
+		   const struct net_addr *peer, uint16_t peer_port, const struct net_path *path,
+		   uint64_t now_us);
+void tcp_conn_iss(struct tcp_conn *c, uint32_t iss);
+void tcp_notify(struct tcp_conn *c, uint8_t ev);
+void tcp_reap(struct tcp *t);
+extern const struct stream_ops tcp_stream_ops;
+
+/* listen.c */
+void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us);
+/* A listener's connection leaves SYN-RECEIVED. */
+void tcp_listen_done(struct tcp_conn *c);
+/* True when the user took it. */
+bool tcp_listen_accept(struct tcp_conn *c);
+
+/* input.c */
+bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret);
+void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us);
+/* Takes what the peer's SYN says. */
+void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
+
+/* ack.c */
+/* Takes what an acceptable ACK says. Our FIN is acknowledged: true. */
+bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
+void tcp_wnd_update(struct tcp_conn *c, const struct tcp_seg *g);
+
+/* cc.c */
+void tcp_cc_init(struct tcp_conn *c);
+void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight_before);
+void tcp_cc_dupack(struct tcp_conn *c);
+/* In recovery an ACK moved snd_una by acked; true: a partial one, send the next hole. */
+bool tcp_cc_recovery_ack(struct tcp_conn *c, uint32_t acked);
+void tcp_cc_rto(struct tcp_conn *c);
+void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us);
+void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
+uint64_t tcp_rto(const struct tcp_conn *c); /* with its back-off */
+
+/* reass.c */
+/* Takes the segment's payload (g->m). True when bytes came into order. */
+bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
+		     uint32_t skip);
+void tcp_reass_free(struct tcp_conn *c);
+uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret);
+/* The window to offer now: never left of what was promised. */
+uint32_t tcp_rcv_wnd(const struct tcp_conn *c);
+
+/* output.c */
+void tcp_output_want(struct tcp_conn *c);
+/* False when something could not be built: it is tried again. */
+void tcp_conn_output(struct tcp_conn *c, uint64_t now_us);
+bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us); /* at once; false: no buffer */
+void tcp_send_rst(struct tcp_conn *c, uint64_t now_us);
+bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
+		     const struct net_addr *dst);
+/* A segment that belongs to no connection: reset or ACK in answer to g. */
+void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
+	       uint16_t wnd, const struct tcp_opts *opts, uint64_t now_us);
+/* RFC 9293 3.10.7.1: the reset that answers a segment nobody expects. */
+void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us);
+/* An ACK now, within the rate of the connection. */
+void tcp_challenge(struct tcp_conn *c, uint64_t now_us);
+uint32_t tcp_ts_now(const struct tcp_conn *c, uint64_t now_us);
+/* Sends go on from snd_una. */
+void tcp_tx_rewind(struct tcp_conn *c);
+/* Bytes queued and not acknowledged. */
+static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
+{
+	return c->txq.len - c->tx_off;
+}
+
+/* timer.c */
+void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us);
+void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k);
+void tcp_timer_clear_all(struct tcp_conn *c);
+/* When a peer that acknowledges nothing is given up (R2, RFC 9293 section 3.8.3). */
+static inline uint64_t tcp_give_up_at(const struct tcp_conn *c)
+{
+	return c->progress_us + (tcp_synchronized((enum tcp_state)c->state)
+					 ? c->t->conf.user_timeout_us
+					 : c->t->conf.connect_timeout_us);
+}
+static inline bool tcp_timer_on(const struct tcp_conn *c, enum tcp_timer k)
+{
+	return c->deadline[k] != TCP_NEVER;
+}
+
+#endif

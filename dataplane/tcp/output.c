@@ -1,0 +1,548 @@
+/*
+ * dataplane/tcp/output.c - what is due, as segments.
+ *
+ * A segment is a header mbuf followed by indirect mbufs that point into the send queue: while
+ * a driver may hold it, nothing of the queue changes, and an acknowledgement that comes before the
+ * driver lets go costs a reference, not a copy (dataplane/pkt.h, "Rules of buffers").
+ */
+#include "dataplane/tcp/internal.h"
+
+#include <rte_ip.h>
+
+uint32_t tcp_ts_now(const struct tcp_conn *c, uint64_t now_us)
+{
+	return c->ts_offset + (uint32_t)(now_us / TCP_MS);
+}
+
+void tcp_output_want(struct tcp_conn *c)
+{
+	struct tcp *t = c->t;
+
+	if (c->on_output || c->state == TCP_CLOSED)
+		return;
+	c->on_output = true;
+	c->out_next = NULL;
+	*t->out_tail = c;
+	t->out_tail = &c->out_next;
+}
+
+void tcp_tx_rewind(struct tcp_conn *c)
+{
+	c->snd_nxt = c->snd_una;
+	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
+}
+
+/* RFC 9293 section 3.1; m starts at the TCP header and its checksum field is zero. */
+static uint16_t checksum(const struct rte_mbuf *m, const struct net_addr *src,
+			 const struct net_addr *dst)
+{
+	size_t alen = dst->family == 4 ? 4 : 16;
+	uint32_t len_be = rte_cpu_to_be_32(m->pkt_len), proto_be = rte_cpu_to_be_32(TCP_PROTO);
+	uint32_t sum = 0;
+	uint16_t raw = 0;
+
+	/* The pseudo-headers of both families have the same sum of these four. */
+	sum = __rte_raw_cksum(src->b, alen, sum);
+	sum = __rte_raw_cksum(dst->b, alen, sum);
+	sum = __rte_raw_cksum(&len_be, sizeof(len_be), sum);
+	sum = __rte_raw_cksum(&proto_be, sizeof(proto_be), sum);
+	rte_raw_cksum_mbuf(m, 0, m->pkt_len, &raw);
+	return (uint16_t)~__rte_raw_cksum_reduce(sum + raw);
+}
+
+bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
+		     const struct net_addr *dst)
+{
+	return checksum(m, src, dst) == 0;
+}
+
+struct hdr {
+	uint16_t src_port, dst_port;
+	uint32_t seq, ack;
+	uint16_t wnd;
+	uint8_t flags;
+	struct tcp_opts opts;
+};
+
+/* Writes the header into an empty header mbuf. */
+static void header_build(struct rte_mbuf *m, const struct hdr *h)
+{
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	size_t opt_len = tcp_opts_build(&h->opts, (uint8_t *)(tcp + 1));
+
+	*tcp = (struct rte_tcp_hdr){
+		.src_port = rte_cpu_to_be_16(h->src_port),
+		.dst_port = rte_cpu_to_be_16(h->dst_port),
+		.sent_seq = rte_cpu_to_be_32(h->seq),
+		.recv_ack = rte_cpu_to_be_32(h->ack),
+		.data_off = (uint8_t)((TCP_HDR_MIN + opt_len) / 4 << 4),
+		.tcp_flags = h->flags,
+		.rx_win = rte_cpu_to_be_16(h->wnd),
+	};
+	m->data_len = (uint16_t)(TCP_HDR_MIN + opt_len);
+	m->pkt_len = m->data_len;
+}
+
+static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *src,
+		     const struct net_addr *dst, const struct net_path *path, uint64_t now_us)
+{
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+
+	tcp->cksum = checksum(m, src, dst);
+	tcp_count(t, TCP_C_OUT_SEGS);
+	/* Taken; a packet that could not go is a lost packet, counted there. */
+	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, path, now_us);
+}
+
+/* Links indirect mbufs for len bytes from *cur behind head. False: a pool is empty. */
+static bool payload_attach(struct tcp *t, struct rte_mbuf *head, struct tcp_cursor cur,
+			   uint32_t len)
+{
+	struct rte_mbuf *last = head;
+
+	while (len > 0) {
+		struct rte_mbuf *i = rte_pktmbuf_alloc(t->conf.pools->head);
+		uint32_t n = min_u64(len, cur.m->data_len - cur.off);
+
+		if (i == NULL)
+			return false;
+		rte_pktmbuf_attach(i, cur.m);
+		i->data_off = (uint16_t)(cur.m->data_off + cur.off);
+		i->data_len = (uint16_t)n;
+		i->next = NULL;
+		i->nb_segs = 1;
+		last->next = i;
+		last = i;
+		head->nb_segs++;
+		head->pkt_len += n;
+		len -= n;
+		cur.m = cur.m->next;
+		cur.off = 0;
+	}
+	return true;
+}
+
+/* How many of len bytes from cur fit into one segment's pieces, and the place behind them. */
+static uint32_t payload_plan(struct tcp_cursor cur, uint32_t len, struct tcp_cursor *ret_next)
+{
+	uint32_t got = 0;
+
+	for (int pieces = 0; got < len && pieces < TCP_OUT_PIECES && cur.m != NULL; pieces++) {
+		uint32_t n = min_u64(len - got, cur.m->data_len - cur.off);
+
+		got += n;
+		cur.off += n;
+		if (cur.off == cur.m->data_len)
+			cur = (struct tcp_cursor){cur.m->next, 0};
+	}
+	*ret_next = cur;
+	return got;
+}
+
+static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
+{
+	return flags & RTE_TCP_SYN_FLAG ? 0 : c->rcv_wscale; /* RFC 7323 section 2.2 */
+}
+
+static uint16_t window_field(const struct tcp_conn *c, uint8_t flags)
+{
+	return (uint16_t)min_u64(tcp_rcv_wnd(c) >> window_scale(c, flags), TCP_WND_RAW_MAX);
+}
+
+/*
+ * The edge a segment promised. RFC 7323 section 2.4: what the scale cannot express is told a
+ * little too small, but accepted up to the edge promised before.
+ */
+static void window_promise(struct tcp_conn *c, uint8_t flags, uint16_t field)
+{
+	uint32_t edge = c->rcv_nxt + ((uint32_t)field << window_scale(c, flags));
+
+	c->rcv_adv = seq_max(c->rcv_adv, edge);
+}
+
+static void acked_now(struct tcp_conn *c)
+{
+	c->ack_now = false;
+	c->unacked_bytes = 0;
+	c->last_ack_sent = c->rcv_nxt;
+	tcp_timer_clear(c, TCP_T_DELACK);
+}
+
+static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_us,
+			 struct tcp_opts *o)
+{
+	if (flags & RTE_TCP_SYN_FLAG) {
+		o->has_mss = true;
+		o->mss = c->mss_adv;
+		o->has_wscale = c->wscale_ok;
+		o->wscale = c->t->rcv_wscale;
+	}
+	if (c->ts_on) {
+		o->has_ts = true;
+		o->ts_val = tcp_ts_now(c, now_us);
+		o->ts_ecr = flags & RTE_TCP_ACK_FLAG ? c->ts_recent : 0;
+	}
+}
+
+/* One segment of the connection, with len bytes from cur. False: a pool is empty. */
+static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
+		 uint32_t len, uint64_t now_us)
+{
+	struct tcp *t = c->t;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
+	struct hdr h = {.src_port = c->local_port,
+			.dst_port = c->peer_port,
+			.seq = seq,
+			.wnd = window_field(c, flags),
+			.flags = flags};
+
+	if (m != NULL) {
+		if (flags & RTE_TCP_ACK_FLAG)
+			h.ack = c->rcv_nxt;
+		conn_options(c, flags, now_us, &h.opts);
+		header_build(m, &h);
+	}
+	if (m == NULL || !payload_attach(t, m, cur, len)) {
+		rte_pktmbuf_free(m);
+		tcp_count(t, TCP_C_DROP_NO_MBUF);
+		return false;
+	}
+	if (flags & RTE_TCP_ACK_FLAG) {
+		window_promise(c, flags, h.wnd);
+		acked_now(c);
+	}
+	transmit(t, m, &c->local, &c->peer, &c->path, now_us);
+	return true;
+}
+
+static const struct tcp_cursor no_payload = {NULL, 0};
+
+/*
+ * SND.NXT of a segment without data: the highest sent, but not beyond what the peer takes, or
+ * it would not take the acknowledgement either.
+ */
+static uint32_t bare_seq(const struct tcp_conn *c)
+{
+	return seq_min(c->snd_max, c->snd_una + c->snd_wnd);
+}
+
+bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us)
+{
+	return emit(c, bare_seq(c), RTE_TCP_ACK_FLAG, no_payload, 0, now_us);
+}
+
+void tcp_send_rst(struct tcp_conn *c, uint64_t now_us)
+{
+	if (emit(c, bare_seq(c), RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, no_payload, 0, now_us))
+		tcp_count(c->t, TCP_C_RESETS_OUT);
+}
+
+void tcp_challenge(struct tcp_conn *c, uint64_t now_us)
+{
+	if (now_us - c->challenge_start_us >= TCP_CHALLENGE_US) {
+		c->challenge_start_us = now_us;
+		c->challenges = 0;
+	}
+	if (c->challenges >= TCP_CHALLENGE_MAX)
+		return;
+	c->challenges++;
+	tcp_count(c->t, TCP_C_CHALLENGE);
+	c->ack_now = true;
+	tcp_output_want(c);
+}
+
+/* Sets the retransmission timer if something waits for an acknowledgement. */
+static void rexmt_arm(struct tcp_conn *c, uint64_t now_us)
+{
+	uint64_t give_up;
+
+	if (tcp_timer_on(c, TCP_T_REXMT))
+		return;
+	if (c->rxtshift == 0 && c->persist_shift == 0)
+		c->progress_us = now_us;
+	give_up = max_u64(tcp_give_up_at(c), now_us + 1);
+	tcp_timer_set(c, TCP_T_REXMT, min_u64(now_us + tcp_rto(c), give_up));
+}
+
+static void persist_arm(struct tcp_conn *c, uint64_t now_us)
+{
+	uint64_t wait = (uint64_t)c->rto_us << c->persist_shift;
+
+	if (tcp_timer_on(c, TCP_T_PERSIST))
+		return;
+	if (c->rxtshift == 0 && c->persist_shift == 0)
+		c->progress_us = now_us;
+	tcp_timer_set(c, TCP_T_PERSIST,
+		      min_u64(now_us + min_u64(wait, TCP_RTO_MAX_US),
+			      max_u64(tcp_give_up_at(c), now_us + 1)));
+}
+
+static bool send_syn(struct tcp_conn *c, uint64_t now_us)
+{
+	uint8_t flags = RTE_TCP_SYN_FLAG;
+
+	if (c->state == TCP_SYN_RCVD)
+		flags |= RTE_TCP_ACK_FLAG;
+	if (!emit(c, c->iss, flags, no_payload, 0, now_us))
+		return false;
+	c->syn_due = false;
+	if (c->rxtshift > 0) {
+		tcp_count(c->t, TCP_C_RETRANS);
+	} else if (!c->rtt_timing) {
+		c->rtt_timing = true;
+		c->rtt_seq = c->iss;
+		c->rtt_start_us = now_us;
+	}
+	rexmt_arm(c, now_us);
+	return true;
+}
+
+/* Book-keeping of a segment [seq, seq + space) that went out. */
+static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, uint64_t now_us)
+{
+	if (seq_lt(seq, c->snd_max)) {
+		tcp_count(c->t, TCP_C_RETRANS);
+		c->rtt_timing = false; /* Karn: whose acknowledgement it will be is not known */
+	} else if (!c->rtt_timing) {
+		c->rtt_timing = true;
+		c->rtt_seq = seq;
+		c->rtt_start_us = now_us;
+	}
+	c->snd_max = seq_max(c->snd_max, seq + space);
+	c->last_tx_us = now_us;
+}
+
+/* Our FIN is out: RFC 9293 3.10.4. */
+static void fin_went(struct tcp_conn *c)
+{
+	if (c->fin_sent)
+		return;
+	c->fin_sent = true;
+	c->state = c->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT_1;
+}
+
+static uint32_t fin_seq(const struct tcp_conn *c)
+{
+	return c->tx_seq + tcp_tx_bytes(c);
+}
+
+/* One segment at snd_una, whatever the window of congestion says (RFC 6582). */
+static bool send_rexmt(struct tcp_conn *c, uint64_t now_us)
+{
+	struct tcp_cursor cur = {c->txq.head, c->tx_off}, next;
+	uint32_t len = min_u64(c->snd_max - c->snd_una, tcp_tx_bytes(c));
+	uint8_t flags = RTE_TCP_ACK_FLAG;
+
+	if (c->snd_una == c->snd_max) {
+		c->rexmt_due = false;
+		return true;
+	}
+	len = payload_plan(cur, min_u64(len, (uint32_t)c->mss), &next);
+	if (c->fin_sent && c->snd_una + len == fin_seq(c))
+		flags |= RTE_TCP_FIN_FLAG;
+	if (!emit(c, c->snd_una, flags, cur, len, now_us))
+		return false;
+	c->rexmt_due = false;
+	sent(c, c->snd_una, 0, now_us);
+	rexmt_arm(c, now_us);
+	return true;
+}
+
+/*
+ * The sender's side of silly window avoidance, RFC 9293 section 3.8.6.2.1, without Nagle: a
+ * full segment, all there is, or half of the largest window ever offered.
+ */
+static bool worth_sending(const struct tcp_conn *c, uint32_t len, uint32_t queued)
+{
+	return len == c->mss || len == queued || len >= (c->max_snd_wnd + 1) / 2;
+}
+
+static uint32_t send_window(const struct tcp_conn *c)
+{
+	uint32_t cwnd = c->cwnd;
+
+	if (!c->in_recovery && c->dupacks > 0) /* limited transmit, RFC 3042 */
+		cwnd += min_u64(c->dupacks, (uint16_t)2) * c->mss;
+	return min_u64(cwnd, c->snd_wnd);
+}
+
+enum step { STEP_SENT, STEP_IDLE, STEP_NO_MBUF };
+
+/* One segment at snd_nxt, if the windows allow. force: the override of the persist timer. */
+static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
+{
+	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una, wnd = send_window(c);
+	struct tcp_cursor next;
+	uint32_t queued, len;
+	uint8_t flags = RTE_TCP_ACK_FLAG;
+	bool fin;
+
+	if (seq_gt(c->snd_nxt, end))
+		return STEP_IDLE;
+	queued = end - c->snd_nxt;
+	len = wnd > flight ? wnd - flight : 0;
+	len = min_u64(min_u64(len, queued), (uint32_t)c->mss);
+	if (len > 0 && !force && !worth_sending(c, len, queued))
+		return STEP_IDLE;
+	len = payload_plan(c->tx_cur, len, &next);
+	fin = c->fin_queued && len == queued && flight + len < c->snd_wnd;
+	if (len == 0 && !fin)
+		return STEP_IDLE;
+	if (len == queued)
+		flags |= RTE_TCP_PSH_FLAG;
+	if (fin)
+		flags |= RTE_TCP_FIN_FLAG;
+	if (len == 0)
+		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
+
+	if (!emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
+		return STEP_NO_MBUF;
+	sent(c, c->snd_nxt, len + fin, now_us);
+	c->snd_nxt += len + fin;
+	c->tx_cur = next;
+	if (fin)
+		fin_went(c);
+	tcp_timer_clear(c, TCP_T_PERSIST);
+	c->persist_shift = 0;
+	rexmt_arm(c, now_us);
+	return STEP_SENT;
+}
+
+/* RFC 9293 section 3.8.6.1: one byte, or the FIN, into a window of zero. */
+static bool send_probe(struct tcp_conn *c, uint64_t now_us)
+{
+	struct tcp_cursor cur = {c->txq.head, c->tx_off};
+	uint32_t len = min_u64(tcp_tx_bytes(c), 1u);
+	uint8_t flags = RTE_TCP_ACK_FLAG;
+	bool fin = len == 0 && c->fin_queued;
+
+	if (len == 0 && !fin)
+		return true;
+	if (fin)
+		flags |= RTE_TCP_FIN_FLAG;
+	if (!emit(c, c->snd_una, flags, cur, len, now_us))
+		return false;
+	c->snd_max = seq_max(c->snd_max, c->snd_una + len + fin);
+	c->rtt_timing = false;
+	if (fin)
+		fin_went(c);
+	tcp_count(c->t, TCP_C_PERSIST);
+	return true;
+}
+
+/* Something waits and nothing is on its way whose acknowledgement could free it. */
+static bool stalled(const struct tcp_conn *c)
+{
+	return c->snd_nxt == c->snd_una && !tcp_timer_on(c, TCP_T_REXMT) &&
+	       (tcp_tx_bytes(c) > 0 || (c->fin_queued && c->snd_una != fin_seq(c) + 1));
+}
+
+static bool send_data(struct tcp_conn *c, uint64_t now_us)
+{
+	bool force = c->probe_due && c->snd_wnd > 0;
+	enum step r = STEP_SENT;
+	unsigned int n;
+
+	if (c->snd_una == c->snd_max)
+		tcp_cc_idle(c, now_us);
+	for (n = 0; n < TCP_OUT_SEGS && r == STEP_SENT; n++)
+		r = send_next(c, force && n == 0, now_us);
+	if (r == STEP_NO_MBUF)
+		return false;
+	if (r == STEP_SENT)
+		tcp_output_want(c); /* its share of this turn is used up */
+
+	if (c->probe_due && stalled(c) && !send_probe(c, now_us))
+		return false;
+	c->probe_due = false;
+	if (stalled(c))
+		persist_arm(c, now_us);
+	return true;
+}
+
+/* Acknowledgements that no data carried. */
+static bool send_acks(struct tcp_conn *c, uint64_t now_us)
+{
+	if (c->keep_due) {
+		if (!emit(c, c->snd_una - 1, RTE_TCP_ACK_FLAG, no_payload, 0, now_us))
+			return false;
+		c->keep_due = false;
+	}
+	return !c->ack_now || tcp_send_ack(c, now_us);
+}
+
+/* RFC 5681 section 4.2: each segment out of order is answered, or the peer cannot count. */
+static bool send_dupacks(struct tcp_conn *c, uint64_t now_us)
+{
+	for (; c->dupacks_due > 0; c->dupacks_due--)
+		if (!tcp_send_ack(c, now_us))
+			return false;
+	return true;
+}
+
+static bool output(struct tcp_conn *c, uint64_t now_us)
+{
+	if (c->syn_due)
+		return send_syn(c, now_us);
+	if (!tcp_synchronized((enum tcp_state)c->state))
+		return !c->ack_now || c->state != TCP_SYN_RCVD || tcp_send_ack(c, now_us);
+	return send_dupacks(c, now_us) && (!c->rexmt_due || send_rexmt(c, now_us)) &&
+	       send_data(c, now_us) && send_acks(c, now_us);
+}
+
+void tcp_conn_output(struct tcp_conn *c, uint64_t now_us)
+{
+	if (!output(c, now_us))
+		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_RETRY_US);
+}
+
+unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
+{
+	struct tcp_conn *c = t->out_head, *next;
+	unsigned int work = 0;
+
+	t->now_us = now_us;
+	/* The list is taken off: who wants more in this turn is served in the next. */
+	t->out_head = NULL;
+	t->out_tail = &t->out_head;
+	for (; c != NULL; c = next) {
+		next = c->out_next;
+		c->on_output = false;
+		if (c->state == TCP_CLOSED)
+			continue;
+		tcp_conn_output(c, now_us);
+		work++;
+	}
+	tcp_reap(t);
+	return work;
+}
+
+void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
+	       uint16_t wnd, const struct tcp_opts *opts, uint64_t now_us)
+{
+	const struct pkt_meta *meta = pkt_meta(g->m);
+	struct hdr h = {
+		(uint16_t)(g->key.ports >> 16), (uint16_t)g->key.ports, seq, ack, wnd, flags, {0}};
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
+
+	if (m == NULL) {
+		tcp_count(t, TCP_C_DROP_NO_MBUF);
+		return;
+	}
+	if (opts != NULL)
+		h.opts = *opts;
+	header_build(m, &h);
+	transmit(t, m, &meta->dst, &meta->src, NULL, now_us);
+}
+
+void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
+{
+	if (g->flags & RTE_TCP_RST_FLAG)
+		return;
+	tcp_count(t, TCP_C_RESETS_OUT);
+	if (g->flags & RTE_TCP_ACK_FLAG)
+		tcp_reply(t, g, RTE_TCP_RST_FLAG, g->ack, 0, 0, NULL, now_us);
+	else
+		tcp_reply(t, g, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, 0, g->seq + tcp_seg_space(g),
+			  0, NULL, now_us);
+}

@@ -1,0 +1,252 @@
+/*
+ * dataplane/tcp/reass.c - received bytes: in order for the user, beyond a gap in runs.
+ *
+ * A run is a stretch of bytes without a gap, an ordered list of mbufs; what describes it lies
+ * in the private area of its first mbuf, where the IP header's facts are not needed any more.
+ * So a queue of any length costs nothing but its mbufs, and the work of an insertion is bounded
+ * by the number of gaps (T-28). Where bytes overlap, those that came first stay (T-29).
+ */
+#include "dataplane/tcp/internal.h"
+
+struct run {
+	struct rte_mbuf *next; /* first mbuf of the next run */
+	struct rte_mbuf *tail;
+	uint32_t seq, len, segs;
+};
+_Static_assert(sizeof(struct run) <= PKT_PRIV_SIZE, "a run lies in the private area");
+
+static struct run *run_of(struct rte_mbuf *m)
+{
+	return (struct run *)rte_mbuf_to_priv(m);
+}
+
+static uint32_t run_end(struct rte_mbuf *m)
+{
+	return run_of(m)->seq + run_of(m)->len;
+}
+
+static struct pkt_chain run_chain(struct rte_mbuf *m)
+{
+	struct run *r = run_of(m);
+
+	return (struct pkt_chain){m, r->tail, r->len, r->segs};
+}
+
+/* Stores ch, which is not empty, as a run; the mbuf that names it from now on. */
+static struct rte_mbuf *run_make(const struct pkt_chain *ch, uint32_t seq, struct rte_mbuf *next)
+{
+	*run_of(ch->head) = (struct run){next, ch->tail, seq, ch->len, ch->segs};
+	return ch->head;
+}
+
+void tcp_reass_free(struct tcp_conn *c)
+{
+	while (c->runs != NULL) {
+		struct pkt_chain ch = run_chain(c->runs);
+
+		c->runs = run_of(c->runs)->next;
+		pkt_chain_free(&ch);
+	}
+	c->runs_n = 0;
+	c->runs_cost = 0;
+}
+
+/* Joins the run at *at with the next one when they touch. */
+static void join_next(struct tcp_conn *c, struct rte_mbuf **at)
+{
+	struct rte_mbuf *next = run_of(*at)->next;
+	struct pkt_chain a, b;
+
+	if (next == NULL || run_end(*at) != run_of(next)->seq)
+		return;
+	a = run_chain(*at);
+	b = run_chain(next);
+	next = run_of(next)->next;
+	pkt_chain_join(&a, &b);
+	run_make(&a, run_of(*at)->seq, next);
+	c->runs_n--;
+}
+
+/* Puts ch behind q, small mbufs into the room of the last one, and counts the memory. */
+static void queue_add(struct pkt_chain *q, uint64_t *cost, struct pkt_chain *ch)
+{
+	while (ch->head != NULL) {
+		struct rte_mbuf *m = ch->head, *tail = q->tail;
+
+		ch->head = m->next;
+		m->next = NULL;
+		pkt_chain_append_tight(q, m);
+		if (q->tail != tail)
+			*cost += pkt_cost(q->tail);
+	}
+	pkt_chain_init(ch);
+}
+
+/*
+ * Puts ch, which begins at seq and overlaps no run, behind *prev (NULL: first) and in front of
+ * *at. False when there are too many runs: dropped.
+ */
+static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf **at, uint32_t seq,
+		     struct pkt_chain *ch)
+{
+	if (prev != NULL && run_end(*prev) == seq) {
+		struct pkt_chain a = run_chain(*prev);
+
+		queue_add(&a, &c->runs_cost, ch);
+		run_make(&a, run_of(*prev)->seq, run_of(*prev)->next);
+		join_next(c, prev);
+		return true;
+	}
+	if (*at != NULL && seq + ch->len == run_of(*at)->seq) {
+		struct pkt_chain b = run_chain(*at);
+		struct rte_mbuf *next = run_of(*at)->next;
+
+		c->runs_cost += pkt_chain_cost(ch);
+		pkt_chain_join(ch, &b);
+		*at = run_make(ch, seq, next);
+		return true;
+	}
+	/* What is next in order is taken even when the queue is full (T-28). */
+	if (c->runs_n >= TCP_RUNS_MAX && seq != c->rcv_nxt) {
+		tcp_count(c->t, TCP_C_DROP_OOO);
+		pkt_chain_free(ch);
+		return false;
+	}
+	c->runs_cost += pkt_chain_cost(ch);
+	*at = run_make(ch, seq, *at);
+	c->runs_n++;
+	return true;
+}
+
+/* Fills the gaps that ch covers; the rest of it is there already. */
+static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
+{
+	while (ch->len > 0) {
+		struct rte_mbuf **prev = NULL, **at = &c->runs;
+		struct pkt_chain part = {0};
+		uint32_t room;
+
+		while (*at != NULL && seq_le(run_end(*at), seq)) {
+			prev = at;
+			at = &run_of(*at)->next;
+		}
+		if (*at != NULL && seq_ge(seq, run_of(*at)->seq)) {
+			uint32_t have = min_u64(run_end(*at) - seq, ch->len);
+
+			pkt_chain_trim_head(ch, have);
+			seq += have;
+			continue;
+		}
+		room = *at != NULL ? run_of(*at)->seq - seq : ch->len;
+		if (ch->len > room &&
+		    pkt_chain_split(ch, room, &part, c->t->conf.pools->data) < 0) {
+			tcp_count(c->t, TCP_C_DROP_NO_MBUF);
+			pkt_chain_trim_tail(ch, ch->len - room);
+		}
+		if (part.len == 0)
+			pkt_chain_join(&part, ch);
+		seq += part.len;
+		if (!gap_fill(c, prev, at, seq - part.len, &part))
+			break;
+	}
+	pkt_chain_free(ch);
+}
+
+/* The first run, when it has become the next in order. */
+static void runs_drain(struct tcp_conn *c)
+{
+	struct pkt_chain ch;
+
+	if (c->runs == NULL || run_of(c->runs)->seq != c->rcv_nxt)
+		return;
+	ch = run_chain(c->runs);
+	c->runs = run_of(c->runs)->next;
+	c->runs_n--;
+	c->runs_cost -= pkt_chain_cost(&ch);
+	c->rcv_nxt += ch.len;
+	c->total_in += ch.len;
+	c->rx_cost += pkt_chain_cost(&ch);
+	pkt_chain_join(&c->rxq, &ch);
+}
+
+/* Small segments that could not be put together on arrival; the work doubles its own bound. */
+static void rx_compact(struct tcp_conn *c)
+{
+	if (c->rx_cost <= max_u64(c->rx_compact_at, (uint64_t)c->t->conf.rx_budget) ||
+	    c->rxq.len > c->rx_cost / 4)
+		return;
+	pkt_chain_compact(&c->rxq, c->t->conf.pools->data);
+	c->rx_cost = pkt_chain_cost(&c->rxq);
+	c->rx_compact_at = 2 * c->rx_cost;
+}
+
+static uint64_t rx_limit(const struct tcp_conn *c)
+{
+	return 2 * (uint64_t)max_u64(c->t->conf.rx_budget, c->rx_floor);
+}
+
+bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
+		     uint32_t skip)
+{
+	struct pkt_chain ch = {0};
+	uint32_t was = c->rcv_nxt;
+
+	pkt_chain_append(&ch, g->m);
+	g->m = NULL;
+	pkt_chain_trim_head(&ch, skip);
+	if (ch.len > len)
+		pkt_chain_trim_tail(&ch, ch.len - len);
+
+	if (likely(seq == c->rcv_nxt && c->runs == NULL)) {
+		c->rcv_nxt += ch.len;
+		c->total_in += ch.len;
+		queue_add(&c->rxq, &c->rx_cost, &ch);
+	} else if (seq != c->rcv_nxt &&
+		   c->rx_cost + c->runs_cost + pkt_chain_cost(&ch) > rx_limit(c)) {
+		tcp_count(c->t, TCP_C_DROP_OOO);
+		pkt_chain_free(&ch);
+	} else {
+		runs_insert(c, seq, &ch);
+		runs_drain(c);
+	}
+	rx_compact(c);
+	return c->rcv_nxt != was;
+}
+
+uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
+{
+	uint32_t n = min_u64(max, c->rxq.len), whole = 0;
+	uint64_t before;
+	int r;
+
+	for (const struct rte_mbuf *m = c->rxq.head; m != NULL && m->data_len <= n - whole;
+	     m = m->next) {
+		whole += m->data_len;
+		c->rx_cost -= pkt_cost(m);
+	}
+	r = pkt_chain_split(&c->rxq, whole, ret, c->t->conf.pools->data);
+	if (r < 0 || whole == n) /* at a seam nothing is allocated and nothing fails */
+		return whole;
+
+	before = pkt_cost(c->rxq.head);
+	r = pkt_chain_split(&c->rxq, n - whole, ret, c->t->conf.pools->data);
+	if (r < 0)
+		return whole;
+	c->rx_cost += pkt_cost(c->rxq.head) - before;
+	return n;
+}
+
+/*
+ * RFC 9293 section 3.8.6.2.2: the right edge moves only by something worth a segment, and
+ * never to the left.
+ */
+uint32_t tcp_rcv_wnd(const struct tcp_conn *c)
+{
+	uint32_t budget = c->t->conf.rx_budget, now = c->rcv_adv - c->rcv_nxt;
+	uint64_t room = c->rx_cost < budget ? budget - c->rx_cost : 0;
+
+	if (c->rx_floor > c->rxq.len)
+		room = max_u64(room, (uint64_t)c->rx_floor - c->rxq.len);
+	room = min_u64(room, (uint64_t)TCP_WND_RAW_MAX << c->rcv_wscale);
+	return room < now + (uint64_t)min_u64(budget / 2, c->mss_adv) ? now : (uint32_t)room;
+}

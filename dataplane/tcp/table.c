@@ -1,0 +1,134 @@
+/* dataplane/tcp/table.c - the 4-tuple: keys, the keyed hash, ISNs, local ports. */
+#include "dataplane/tcp/internal.h"
+
+#include <string.h>
+
+#include "dataplane/tcp/siphash.h"
+
+#define PORT_MIN 32768
+#define PORT_N   (65536 - PORT_MIN)
+
+/* One secret, three uses: a word that is never a tuple's keeps them apart. */
+enum { USE_ISS = 1, USE_TS, USE_PORT };
+
+static void addr_words(const struct net_addr *a, uint64_t w[2])
+{
+	w[0] = w[1] = 0;
+	memcpy(w, a->b, a->family == 4 ? 4 : 16);
+}
+
+void tcp_key_make(const struct net_addr *local, uint16_t local_port, const struct net_addr *peer,
+		  uint16_t peer_port, struct tcp_key *ret)
+{
+	addr_words(local, ret->local);
+	addr_words(peer, ret->peer);
+	ret->ports = (uint32_t)local_port << 16 | peer_port;
+	ret->family = peer->family;
+}
+
+static uint64_t key_prf(const struct tcp *t, const struct tcp_key *k, uint64_t use)
+{
+	uint64_t w[6] = {k->local[0],
+			 k->local[1],
+			 k->peer[0],
+			 k->peer[1],
+			 (uint64_t)k->family << 32 | k->ports,
+			 use};
+
+	return siphash_words(t->conf.secret, w, RTE_DIM(w));
+}
+
+/* Per packet, so IPv4 is packed; the lengths differ and so the two families do not meet. */
+uint64_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k)
+{
+	uint64_t w[5] = {k->local[0] | k->peer[0] << 32, k->ports};
+
+	if (k->family == 4)
+		return siphash_words(t->conf.secret, w, 2);
+	w[0] = k->local[0];
+	w[1] = k->local[1];
+	w[2] = k->peer[0];
+	w[3] = k->peer[1];
+	w[4] = k->ports;
+	return siphash_words(t->conf.secret, w, 5);
+}
+
+bool tcp_key_eq(const struct tcp_key *a, const struct tcp_key *b)
+{
+	return ((a->local[0] ^ b->local[0]) | (a->local[1] ^ b->local[1]) |
+		(a->peer[0] ^ b->peer[0]) | (a->peer[1] ^ b->peer[1]) | (a->ports ^ b->ports) |
+		(a->family ^ b->family)) == 0;
+}
+
+struct tcp_conn *tcp_lookup(const struct tcp *t, const struct tcp_key *k, uint64_t hash)
+{
+	uint32_t i = t->buckets[hash & t->bucket_mask];
+
+	while (i != 0) {
+		struct tcp_conn *c = &t->conns[i - 1];
+
+		if (tcp_key_eq(&c->key, k))
+			return c;
+		i = c->hash_next;
+	}
+	return NULL;
+}
+
+void tcp_hash_insert(struct tcp *t, struct tcp_conn *c)
+{
+	uint32_t *b = &t->buckets[tcp_key_hash(t, &c->key) & t->bucket_mask];
+
+	c->hash_next = *b;
+	*b = (uint32_t)(c - t->conns) + 1;
+	c->hashed = true;
+}
+
+void tcp_hash_remove(struct tcp *t, struct tcp_conn *c)
+{
+	uint32_t *b = &t->buckets[tcp_key_hash(t, &c->key) & t->bucket_mask];
+	uint32_t self = (uint32_t)(c - t->conns) + 1;
+
+	if (!c->hashed)
+		return;
+	while (*b != self)
+		b = &t->conns[*b - 1].hash_next;
+	*b = c->hash_next;
+	c->hashed = false;
+}
+
+/* RFC 6528: ISN = M + F(tuple, secret); M ticks every 4 microseconds (RFC 9293 3.4.1). */
+uint32_t tcp_iss(const struct tcp *t, const struct tcp_key *k, uint64_t now_us)
+{
+	if (t->conf.iss_for_test != NULL)
+		return t->conf.iss_for_test(t->conf.iss_arg);
+	return (uint32_t)(now_us / 4) + (uint32_t)key_prf(t, k, USE_ISS);
+}
+
+/*
+ * RFC 7323 section 7.1: timestamps begin at a keyed place, so that they do not tell the time
+ * since start, and stay monotone over the connections of one tuple.
+ */
+uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k)
+{
+	return (uint32_t)key_prf(t, k, USE_TS);
+}
+
+uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct net_addr *peer,
+		       uint16_t peer_port)
+{
+	struct tcp_key k;
+	uint32_t offset;
+
+	tcp_key_make(local, 0, peer, peer_port, &k);
+	offset = (uint32_t)key_prf(t, &k, USE_PORT);
+	for (uint32_t i = 0; i < PORT_N; i++) {
+		uint16_t port = (uint16_t)(PORT_MIN + (offset + t->port_next++) % PORT_N);
+		uint64_t hash;
+
+		k.ports = (uint32_t)port << 16 | peer_port;
+		hash = tcp_key_hash(t, &k);
+		if (tcp_lookup(t, &k, hash) == NULL && tcp_tw_lookup(t, &k, hash) == NULL)
+			return port;
+	}
+	return 0;
+}

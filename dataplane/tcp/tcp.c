@@ -1,0 +1,505 @@
+/* dataplane/tcp/tcp.c - the instance, the life of a connection, the stream calls. */
+#include "dataplane/tcp/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Defaults of tcp_conf's times. */
+#define MSL_US             (30 * TCP_SEC)   /* TIME-WAIT of a minute, as common stacks */
+#define CONNECT_TIMEOUT_US (180 * TCP_SEC)  /* MUST-23: at least three minutes */
+#define USER_TIMEOUT_US    (300 * TCP_SEC)  /* RFC 9293 section 3.9.1 */
+#define KEEP_IDLE_US       (7200 * TCP_SEC) /* MUST-27: no less than two hours */
+#define KEEP_INTERVAL_US   (75 * TCP_SEC)
+#define KEEP_COUNT         9
+
+/* --- the instance ------------------------------------------------------------------ */
+
+static void conf_defaults(struct tcp_conf *c)
+{
+	if (c->msl_us == 0)
+		c->msl_us = MSL_US;
+	if (c->connect_timeout_us == 0)
+		c->connect_timeout_us = CONNECT_TIMEOUT_US;
+	if (c->user_timeout_us == 0)
+		c->user_timeout_us = USER_TIMEOUT_US;
+	if (c->keepalive_idle_us == 0)
+		c->keepalive_idle_us = KEEP_IDLE_US;
+	if (c->keepalive_interval_us == 0)
+		c->keepalive_interval_us = KEEP_INTERVAL_US;
+	if (c->keepalive_count == 0)
+		c->keepalive_count = KEEP_COUNT;
+}
+
+/* The smallest scale that can say the whole budget. */
+static uint8_t wscale_for(uint32_t budget)
+{
+	uint8_t s = 0;
+
+	while (s < TCP_WSCALE_MAX && (uint64_t)TCP_WND_RAW_MAX << s < budget)
+		s++;
+	return s;
+}
+
+static bool tables_new(struct tcp *t)
+{
+	uint32_t conns = t->conf.conns_max, tw = t->conf.time_wait_max;
+
+	t->bucket_mask = rte_align32pow2(conns) - 1;
+	t->tw_mask = rte_align32pow2(max_u64(tw, 1u)) - 1;
+	t->conns = calloc(conns, sizeof(*t->conns));
+	t->buckets = calloc(t->bucket_mask + 1, sizeof(*t->buckets));
+	t->heap = calloc(conns + 1, sizeof(struct tcp_conn *));
+	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
+	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
+	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
+	    t->tw_buckets == NULL)
+		return false;
+	for (uint32_t i = conns; i > 0; i--) {
+		t->conns[i - 1].free_next = t->free_list;
+		t->free_list = &t->conns[i - 1];
+	}
+	for (uint32_t i = tw; i > 0; i--) {
+		t->tw[i - 1].fifo_next = t->tw_free;
+		t->tw_free = i;
+	}
+	return true;
+}
+
+int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
+{
+	struct tcp *t;
+
+	if (conf->conns_max == 0 || conf->conns_max > UINT32_MAX / 4 ||
+	    conf->time_wait_max > UINT32_MAX / 4 || conf->rx_budget == 0 || conf->tx_budget == 0)
+		return -EINVAL;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return -ENOMEM;
+	t->conf = *conf;
+	conf_defaults(&t->conf);
+	t->rcv_wscale = wscale_for(conf->rx_budget);
+	t->out_tail = &t->out_head;
+	if (!tables_new(t)) {
+		tcp_free(t);
+		return -ENOMEM;
+	}
+	*ret = t;
+	return 0;
+}
+
+static void buffers_free(struct tcp_conn *c)
+{
+	pkt_chain_free(&c->txq);
+	pkt_chain_free(&c->rxq);
+	tcp_reass_free(c);
+	c->tx_off = 0;
+	c->tx_cost = c->rx_cost = 0;
+}
+
+void tcp_free(struct tcp *t)
+{
+	if (t == NULL)
+		return;
+	for (uint32_t i = 0; t->conns != NULL && i < t->conf.conns_max; i++)
+		buffers_free(&t->conns[i]);
+	free(t->conns);
+	free(t->buckets);
+	free(t->heap);
+	free(t->tw);
+	free(t->tw_buckets);
+	memset(t, 0, sizeof(*t)); /* the secret with it */
+	free(t);
+}
+
+unsigned int tcp_conns(const struct tcp *t)
+{
+	return t->conns_n;
+}
+
+const uint64_t *tcp_counters(const struct tcp *t)
+{
+	return t->counters;
+}
+
+static const struct {
+	const char *name, *text;
+} counter_info[TCP_C_COUNT] = {
+#define X(n, t) [TCP_C_##n] = {#n, t},
+	TCP_COUNTERS(X)
+#undef X
+};
+
+const char *tcp_counter_name(enum tcp_counter c)
+{
+	return c < TCP_C_COUNT ? counter_info[c].name : "";
+}
+
+const char *tcp_counter_text(enum tcp_counter c)
+{
+	return c < TCP_C_COUNT ? counter_info[c].text : "";
+}
+
+/* --- the life of a connection -------------------------------------------------------- */
+
+struct tcp_conn *tcp_conn_get(struct tcp *t)
+{
+	struct tcp_conn *c = t->free_list;
+
+	if (c == NULL)
+		return NULL;
+	t->free_list = c->free_next;
+	t->conns_n++;
+	*c = (struct tcp_conn){.s = {.ops = &tcp_stream_ops, .kind = STREAM_TCP},
+			       .t = t,
+			       .listener = -1,
+			       .rto_us = TCP_RTO_INIT_US};
+	for (int k = 0; k < TCP_TIMERS; k++)
+		c->deadline[k] = TCP_NEVER;
+	return c;
+}
+
+void tcp_conn_iss(struct tcp_conn *c, uint32_t iss)
+{
+	c->iss = iss;
+	c->snd_una = iss;
+	c->snd_nxt = iss + 1;
+	c->snd_max = iss + 1;
+	c->tx_seq = iss + 1;
+}
+
+void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t local_port,
+		   const struct net_addr *peer, uint16_t peer_port, const struct net_path *path,
+		   uint64_t now_us)
+{
+	c->local = *local;
+	c->peer = *peer;
+	c->local_port = local_port;
+	c->peer_port = peer_port;
+	c->path = *path;
+	tcp_key_make(local, local_port, peer, peer_port, &c->key);
+	c->ts_offset = tcp_ts_offset(c->t, &c->key);
+	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
+	/* RFC 6691: what we can take, options not taken off. */
+	c->mss_adv = (uint16_t)(path->mtu - TCP_HDR_MIN -
+				(peer->family == 4 ? TCP_IP_HDR_4 : TCP_IP_HDR_6));
+	c->progress_us = now_us;
+	c->last_rx_us = now_us;
+	tcp_hash_insert(c->t, c);
+}
+
+/* MUST-16: Eff.snd.MSS, with the options each segment carries taken off (RFC 6691). */
+void tcp_conn_mss(struct tcp_conn *c)
+{
+	uint16_t mss = min_u64(c->mss_peer, c->mss_adv);
+
+	c->mss = (uint16_t)(mss - (c->ts_on ? TCP_OPT_TS_LEN : 0));
+}
+
+void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
+{
+	c->state = TCP_ESTABLISHED;
+	c->established = true;
+	c->syn_due = false;
+	c->snd_una = c->iss + 1;
+	if (c->rtt_timing)
+		tcp_rtt_sample(c, now_us - c->rtt_start_us);
+	else if (c->rxtshift > 0)
+		c->rto_us = TCP_RTO_SYN_US; /* RFC 6298 (5.7) */
+	c->rtt_timing = false;
+	tcp_cc_init(c);
+	c->rxtshift = 0;
+	c->progress_us = now_us;
+	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
+	tcp_timer_clear(c, TCP_T_REXMT);
+	if (!c->passive)
+		tcp_count(c->t, TCP_C_CONNECTED);
+	tcp_output_want(c);
+}
+
+void tcp_notify(struct tcp_conn *c, uint8_t ev)
+{
+	if (!c->detached)
+		stream_notify(&c->s, ev);
+}
+
+/* To be freed at the end of the turn: pointers of this burst still lead here. */
+static void conn_dead(struct tcp_conn *c)
+{
+	if (c->on_dead)
+		return;
+	c->on_dead = true;
+	c->free_next = c->t->dead_list;
+	c->t->dead_list = c;
+}
+
+void tcp_conn_closed(struct tcp_conn *c, int err)
+{
+	if (c->state == TCP_CLOSED)
+		return;
+	c->state = TCP_CLOSED;
+	tcp_listen_done(c);
+	tcp_hash_remove(c->t, c);
+	tcp_timer_clear_all(c);
+	pkt_chain_free(&c->txq);
+	c->tx_off = 0;
+	c->tx_cost = 0;
+	c->tx_cur = (struct tcp_cursor){NULL, 0};
+	tcp_reass_free(c);
+	if (c->detached) {
+		pkt_chain_free(&c->rxq);
+		conn_dead(c);
+	} else if (err != 0) {
+		c->s.err = err;
+		tcp_notify(c, STREAM_EV_ERROR);
+	}
+}
+
+void tcp_conn_time_wait(struct tcp_conn *c, uint64_t now_us)
+{
+	/* A lost one is sent again when the peer's FIN comes again. */
+	if (c->ack_now)
+		(void)tcp_send_ack(c, now_us);
+	tcp_tw_add(c->t, c, now_us);
+	tcp_conn_closed(c, 0);
+}
+
+void tcp_reap(struct tcp *t)
+{
+	struct tcp_conn *c = t->dead_list, *next;
+
+	t->dead_list = NULL;
+	for (; c != NULL; c = next) {
+		next = c->free_next;
+		if (c->on_output) { /* still in the list of the next turn */
+			c->free_next = t->dead_list;
+			t->dead_list = c;
+			continue;
+		}
+		buffers_free(c);
+		c->on_dead = false;
+		c->free_next = t->free_list;
+		t->free_list = c;
+		t->conns_n--;
+	}
+}
+
+/* --- the stream ------------------------------------------------------------------------ */
+
+/* The window opened far enough to say so (RFC 9293 section 3.8.6.2.2). */
+static void window_opened(struct tcp_conn *c)
+{
+	uint32_t wnd = tcp_rcv_wnd(c), now = c->rcv_adv - c->rcv_nxt;
+
+	if (!tcp_synchronized((enum tcp_state)c->state) || c->rcv_fin)
+		return;
+	if (wnd - now >= min_u64(c->t->conf.rx_budget / 2, 2u * c->mss_adv)) {
+		c->ack_now = true;
+		tcp_output_want(c);
+	}
+}
+
+static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret)
+{
+	struct tcp_conn *c = tcp_of(s);
+	uint32_t n = tcp_rx_take(c, max, ret);
+
+	window_opened(c);
+	return n;
+}
+
+static uint32_t op_rx_len(const struct stream *s)
+{
+	return tcp_of(s)->rxq.len;
+}
+
+static bool takes_data(const struct tcp_conn *c)
+{
+	return !c->fin_queued && (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RCVD ||
+				  c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT);
+}
+
+/* A small first mbuf goes into the room of the last one: many small writes cost few buffers. */
+static void queue_seam(struct tcp_conn *c, struct pkt_chain *ch)
+{
+	struct rte_mbuf *tail = c->txq.tail, *m = ch->head;
+	uint32_t tail_len = tail != NULL ? tail->data_len : 0;
+
+	ch->head = m->next;
+	ch->tail = ch->head != NULL ? ch->tail : NULL;
+	ch->len -= m->data_len;
+	ch->segs--;
+	m->next = NULL;
+	pkt_chain_append_tight(&c->txq, m);
+	if (c->txq.tail != tail)
+		c->tx_cost += pkt_cost(c->txq.tail);
+	if (c->tx_cur.m == NULL)
+		c->tx_cur = c->txq.tail == tail ? (struct tcp_cursor){tail, tail_len}
+						: (struct tcp_cursor){c->txq.tail, 0};
+}
+
+static int op_tx(struct stream *s, struct pkt_chain *ch)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	if (!takes_data(c)) {
+		pkt_chain_free(ch);
+		return -EPIPE;
+	}
+	if (ch->head == NULL)
+		return 0;
+	pkt_chain_compact(ch, c->t->conf.pools->data);
+	queue_seam(c, ch);
+	c->tx_cost += pkt_chain_cost(ch);
+	pkt_chain_join(&c->txq, ch);
+	tcp_output_want(c);
+	return 0;
+}
+
+/*
+ * Twice what may be under way, so that an ACK finds the next flight waiting; bounded by the
+ * budget in bytes, and in memory by twice as much.
+ */
+static uint32_t op_tx_space(const struct stream *s)
+{
+	const struct tcp_conn *c = tcp_of(s);
+	uint64_t want, by_len, by_cost;
+
+	if (!takes_data(c))
+		return 0;
+	want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
+	want = min_u64(max_u64(want, TCP_TX_AHEAD_MIN), (uint64_t)c->t->conf.tx_budget);
+	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
+	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
+	return (uint32_t)min_u64(by_len, by_cost);
+}
+
+static uint32_t op_tx_queued(const struct stream *s)
+{
+	return tcp_tx_bytes(tcp_of(s));
+}
+
+static void op_shutdown(struct stream *s)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	if (!takes_data(c))
+		return;
+	c->fin_queued = true;
+	tcp_output_want(c);
+}
+
+/*
+ * Unread bytes are thrown away, but no RST is sent for them while something of ours is on its
+ * way: it would overtake and destroy it (a DISCONNECT, say). See text_unread().
+ */
+static void op_close(struct stream *s)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	c->detached = true;
+	c->s.user = NULL;
+	pkt_chain_free(&c->rxq);
+	tcp_reass_free(c);
+	c->rx_cost = 0;
+	if (c->state == TCP_CLOSED) {
+		conn_dead(c);
+	} else if (c->state == TCP_SYN_SENT && c->txq.len == 0) {
+		tcp_conn_closed(c, 0);
+	} else if (c->state == TCP_FIN_WAIT_2) {
+		tcp_timer_set(c, TCP_T_LINGER, c->t->now_us + TCP_FIN_WAIT_2_US);
+	} else {
+		c->fin_queued = true;
+		tcp_output_want(c);
+	}
+}
+
+static void op_abort(struct stream *s)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	if (c->state != TCP_CLOSED && c->state != TCP_SYN_SENT)
+		tcp_send_rst(c, c->t->now_us);
+	c->detached = true;
+	c->s.user = NULL;
+	pkt_chain_free(&c->rxq);
+	c->rx_cost = 0;
+	if (c->state == TCP_CLOSED)
+		conn_dead(c);
+	else
+		tcp_conn_closed(c, 0);
+}
+
+const struct stream_ops tcp_stream_ops = {
+	.rx_take = op_rx_take,
+	.rx_len = op_rx_len,
+	.tx = op_tx,
+	.tx_space = op_tx_space,
+	.tx_queued = op_tx_queued,
+	.shutdown = op_shutdown,
+	.close = op_close,
+	.abort = op_abort,
+};
+
+/* --- beyond the stream contract ---------------------------------------------------------- */
+
+static int provider_connect(void *arg, const struct net_addr *addr, uint16_t port,
+			    const struct stream_user *user, void *user_ptr, struct stream **ret)
+{
+	struct tcp *t = arg;
+	struct net_path path;
+	struct tcp_conn *c;
+	uint16_t local_port;
+	int r;
+
+	r = net_route(t->conf.net, addr, &path);
+	if (r < 0)
+		return r;
+	local_port = tcp_port_pick(t, &path.src, addr, port);
+	if (local_port == 0)
+		return -EADDRNOTAVAIL;
+	c = tcp_conn_get(t);
+	if (c == NULL) {
+		tcp_count(t, TCP_C_DROP_TABLE);
+		return -ENOBUFS;
+	}
+	c->s.user = user;
+	c->s.user_ptr = user_ptr;
+	c->state = TCP_SYN_SENT;
+	tcp_conn_open(c, &path.src, local_port, addr, port, &path, t->now_us);
+	c->ts_on = c->wscale_ok = true; /* offered; the answer decides */
+	c->syn_due = true;
+	tcp_output_want(c);
+	*ret = &c->s;
+	return 0;
+}
+
+void tcp_provider(struct tcp *t, struct stream_provider *ret)
+{
+	*ret = (struct stream_provider){.connect = provider_connect, .arg = t};
+}
+
+void tcp_stream_rx_floor(struct stream *s, uint32_t bytes)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	c->rx_floor = bytes;
+	window_opened(c);
+}
+
+void tcp_stream_keepalive(struct stream *s, bool on)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	c->keepalive = on;
+	c->keep_probes = 0;
+	if (!on || c->state == TCP_CLOSED)
+		tcp_timer_clear(c, TCP_T_KEEP);
+	else
+		tcp_timer_set(c, TCP_T_KEEP, c->t->now_us + c->t->conf.keepalive_idle_us);
+}
+
+void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out)
+{
+	*ret_in = tcp_of(s)->total_in;
+	*ret_out = tcp_of(s)->total_out;
+}

@@ -1,0 +1,219 @@
+/*
+ * dataplane/tcp/timer.c - deadlines of connections.
+ *
+ * A connection stands once in a heap, at the earliest time it may have something to do.
+ * A deadline that moves later does not touch the heap (every ACK moves one): the entry is
+ * looked at when its old time comes and put where it belongs then.
+ */
+#include "dataplane/tcp/internal.h"
+
+static void heap_put(struct tcp *t, uint32_t pos, struct tcp_conn *c)
+{
+	t->heap[pos] = c;
+	c->heap_pos = pos;
+}
+
+static void sift_up(struct tcp *t, struct tcp_conn *c)
+{
+	uint32_t pos = c->heap_pos;
+
+	while (pos > 1 && t->heap[pos / 2]->heap_at > c->heap_at) {
+		heap_put(t, pos, t->heap[pos / 2]);
+		pos /= 2;
+	}
+	heap_put(t, pos, c);
+}
+
+static void sift_down(struct tcp *t, struct tcp_conn *c)
+{
+	uint32_t pos = c->heap_pos;
+
+	for (;;) {
+		uint32_t kid = pos * 2;
+
+		if (kid > t->heap_n)
+			break;
+		if (kid < t->heap_n && t->heap[kid + 1]->heap_at < t->heap[kid]->heap_at)
+			kid++;
+		if (t->heap[kid]->heap_at >= c->heap_at)
+			break;
+		heap_put(t, pos, t->heap[kid]);
+		pos = kid;
+	}
+	heap_put(t, pos, c);
+}
+
+static void heap_remove(struct tcp *t, struct tcp_conn *c)
+{
+	struct tcp_conn *last = t->heap[t->heap_n];
+	uint32_t pos = c->heap_pos;
+
+	t->heap_n--;
+	c->heap_pos = 0;
+	if (last == c)
+		return;
+	heap_put(t, pos, last);
+	sift_up(t, last);
+	sift_down(t, last);
+}
+
+void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us)
+{
+	c->deadline[k] = at_us;
+	if (c->heap_pos == 0) {
+		c->heap_at = at_us;
+		heap_put(c->t, ++c->t->heap_n, c);
+		sift_up(c->t, c);
+	} else if (at_us < c->heap_at) {
+		c->heap_at = at_us;
+		sift_up(c->t, c);
+	}
+}
+
+void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k)
+{
+	c->deadline[k] = TCP_NEVER;
+}
+
+void tcp_timer_clear_all(struct tcp_conn *c)
+{
+	for (int k = 0; k < TCP_TIMERS; k++)
+		c->deadline[k] = TCP_NEVER;
+	if (c->heap_pos != 0)
+		heap_remove(c->t, c);
+}
+
+static void give_up(struct tcp_conn *c)
+{
+	tcp_count(c->t, TCP_C_TIMEOUTS);
+	tcp_conn_closed(c, -ETIMEDOUT);
+}
+
+static void fire_rexmt(struct tcp_conn *c, uint64_t now_us)
+{
+	if (now_us >= tcp_give_up_at(c) ||
+	    (c->state == TCP_SYN_RCVD && c->passive && c->rxtshift >= TCP_SYNACK_MAX)) {
+		give_up(c);
+		return;
+	}
+	c->rxtshift++;
+	tcp_count(c->t, TCP_C_RTO);
+	if (tcp_synchronized(c->state)) {
+		tcp_cc_rto(c);
+		tcp_tx_rewind(c);
+	} else {
+		c->syn_due = true;
+		c->rtt_timing = false;
+	}
+	tcp_output_want(c);
+}
+
+static void fire_persist(struct tcp_conn *c, uint64_t now_us)
+{
+	if (now_us >= tcp_give_up_at(c)) {
+		give_up(c);
+		return;
+	}
+	c->probe_due = true;
+	if (c->persist_shift < 16)
+		c->persist_shift++;
+	tcp_output_want(c); /* which sets the next one */
+}
+
+/* RFC 9293 section 3.8.4: never while something waits for an answer anyway. */
+static void fire_keep(struct tcp_conn *c, uint64_t now_us)
+{
+	const struct tcp_conf *conf = &c->t->conf;
+	uint64_t idle_at = c->last_rx_us + conf->keepalive_idle_us;
+
+	if (!c->keepalive)
+		return;
+	if (now_us < idle_at) {
+		tcp_timer_set(c, TCP_T_KEEP, idle_at);
+		return;
+	}
+	if (c->keep_probes >= conf->keepalive_count) {
+		give_up(c);
+		return;
+	}
+	if (!tcp_timer_on(c, TCP_T_REXMT) && !tcp_timer_on(c, TCP_T_PERSIST)) {
+		c->keep_probes++;
+		c->keep_due = true;
+		tcp_output_want(c);
+	}
+	tcp_timer_set(c, TCP_T_KEEP, now_us + conf->keepalive_interval_us);
+}
+
+static void fire(struct tcp_conn *c, enum tcp_timer k, uint64_t now_us)
+{
+	switch (k) {
+	case TCP_T_REXMT:
+		fire_rexmt(c, now_us);
+		break;
+	case TCP_T_PERSIST:
+		fire_persist(c, now_us);
+		break;
+	case TCP_T_DELACK:
+		c->ack_now = true;
+		tcp_output_want(c);
+		break;
+	case TCP_T_RETRY:
+		tcp_output_want(c);
+		break;
+	case TCP_T_KEEP:
+		fire_keep(c, now_us);
+		break;
+	case TCP_T_LINGER:
+		tcp_conn_closed(c, 0);
+		break;
+	case TCP_TIMERS:
+		break;
+	}
+}
+
+/* Everything of c that is due; c leaves the heap or moves to its next time. */
+static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
+{
+	uint64_t next = TCP_NEVER;
+	unsigned int work = 0;
+
+	for (int k = 0; k < TCP_TIMERS; k++) {
+		if (c->deadline[k] > now_us)
+			continue;
+		c->deadline[k] = TCP_NEVER;
+		fire(c, (enum tcp_timer)k, now_us);
+		work++;
+		if (c->state == TCP_CLOSED)
+			return work;
+	}
+	for (int k = 0; k < TCP_TIMERS; k++)
+		next = min_u64(next, c->deadline[k]);
+	if (next == TCP_NEVER) {
+		heap_remove(c->t, c);
+	} else {
+		c->heap_at = next;
+		sift_down(c->t, c);
+	}
+	return work;
+}
+
+unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
+{
+	unsigned int work = 0;
+
+	t->now_us = now_us;
+	while (t->heap_n > 0 && t->heap[1]->heap_at <= now_us)
+		work += conn_timers(t->heap[1], now_us);
+	return work + tcp_tw_expire(t, now_us);
+}
+
+uint64_t tcp_next_timer_us(const struct tcp *t)
+{
+	uint64_t at = tcp_tw_next_us(t);
+
+	if (t->out_head != NULL) /* work that waits for the next turn */
+		return t->now_us;
+	if (t->heap_n > 0)
+		at = min_u64(at, t->heap[1]->heap_at);
+	return at;
+}

@@ -1,0 +1,50 @@
+/*
+ * tests/sim/app.h - an application over streams: sends a keyed pattern, compares what comes.
+ *
+ * One app is one end of one connection. Byte i of a direction is a function of (key, i), so
+ * each byte is checked for being there once, in order and unaltered, without keeping any.
+ */
+#ifndef SLUICE_TESTS_SIM_APP_H
+#define SLUICE_TESTS_SIM_APP_H
+
+#include "tests/sim/vnet.h"
+
+struct app {
+	struct vnet *v;
+	unsigned int host;
+	struct stream *s;
+	uint64_t tx_key, rx_key;
+	uint64_t tx_total, tx_done; /* bytes to send; bytes given to the stream */
+	uint64_t rx_total;          /* bytes that came */
+	uint32_t write_max;         /* bytes of a write; 0: 16384 */
+	uint32_t read_max;          /* bytes of a read; 0: all */
+	bool paused;                /* reads nothing */
+	bool no_shutdown;           /* stays open after the last byte */
+	bool close_at_eof;          /* closes when the peer's end came and all is sent */
+	bool refuse;                /* accept() says no */
+	/* What happened. */
+	bool connected, accepted, eof, error, wrong, was_shut, closed;
+	bool news;
+	int err;
+	int connects; /* result of the connect call */
+};
+
+void app_init(struct app *a, struct vnet *v, unsigned int host, uint64_t tx_key, uint64_t rx_key,
+	      uint64_t tx_total);
+/* Waits on port for one connection. */
+int app_listen(struct app *a, uint16_t port, uint32_t backlog);
+/* Begins to connect to port of host `to`. */
+int app_connect(struct app *a, unsigned int to, uint16_t port);
+/* One pass: takes events, reads, writes. True: did something. */
+bool app_step(struct app *a);
+void app_close(struct app *a);
+void app_abort(struct app *a);
+/* A host runs up to this many apps. */
+#define APPS_MAX 8
+struct apps {
+	struct app *a[APPS_MAX];
+	unsigned int n;
+};
+void apps_add(struct vnet *v, struct apps *set, unsigned int host, struct app *a);
+
+#endif

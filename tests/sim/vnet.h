@@ -1,0 +1,114 @@
+/*
+ * tests/sim/vnet.h - a virtual IP network under real TCP stacks, and a virtual clock.
+ *
+ * Stands where dataplane/net stands: vnet.c defines those functions of net.h that TCP calls.
+ * A packet is copied onto a wire of flat bytes when it is sent, and its mbufs are kept for a
+ * random time, as a driver may; when they are let go, their bytes must not have changed
+ * (dataplane/pkt.h, "Rules of buffers"). Faults come by rule (filter) and by chance (link), and
+ * chance comes from a seed.
+ */
+#ifndef SLUICE_TESTS_SIM_VNET_H
+#define SLUICE_TESTS_SIM_VNET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/net/net.h"
+#include "dataplane/tcp/tcp.h"
+
+#define VNET_HOSTS   3
+#define VNET_PKT_MAX 9216
+#define VNET_MILLION 1000000u
+
+/* One direction between two hosts. Chances are parts of a million. */
+struct vnet_link {
+	uint64_t delay_us, jitter_us; /* jitter reorders */
+	uint32_t loss, dup, corrupt;
+	uint64_t bits_per_s; /* 0: no limit */
+	uint64_t queue_us;   /* more waiting than this is dropped; 0: no limit */
+	uint64_t free_at_us;
+};
+
+/* A packet on the wire: from its TCP header on. */
+struct vpkt {
+	uint64_t at_us, order;
+	unsigned int from, to;
+	struct net_addr src, dst;
+	uint32_t len;
+	uint8_t b[];
+};
+
+/* Header fields, for rules. */
+struct vseg {
+	uint16_t src_port, dst_port;
+	uint32_t seq, ack, len;
+	uint8_t flags;
+	uint16_t wnd;
+	uint32_t n;      /* which packet of its sender this is, from 0 */
+	uint32_t n_data; /* which packet with data, from 0; UINT32_MAX: has none */
+};
+
+enum vnet_fate { VNET_PASS, VNET_DROP, VNET_TWICE, VNET_LATE };
+
+struct vnet;
+
+struct net {
+	struct vnet *v;
+	unsigned int index;
+	struct net_addr addr;
+	uint16_t mtu;
+	bool unreachable; /* net_route refuses */
+	uint32_t sent, sent_data;
+};
+
+struct vnet_host {
+	struct net net;
+	struct pkt_pools pools;
+	struct tcp *tcp;
+	/* The application's pass, once a turn, between input and output. True: did something. */
+	bool (*app)(void *arg);
+	void *app_arg;
+};
+
+struct vnet_held;
+
+struct vnet {
+	uint64_t now_us, rng, order;
+	struct vnet_host host[VNET_HOSTS];
+	struct vnet_link link[VNET_HOSTS][VNET_HOSTS];
+	/* NULL: pass. late_us of the link's VNET_LATE packets: 10 delays. */
+	enum vnet_fate (*filter)(void *arg, unsigned int from, const struct vseg *s);
+	void *filter_arg;
+	struct vpkt **heap; /* from 1 */
+	uint32_t heap_n, heap_size;
+	struct vnet_held *held;
+	uint64_t hold_max_us; /* how long a driver keeps what it sent */
+	uint64_t changed;     /* kept mbufs of which the bytes changed: our bug */
+	uint64_t bad;         /* packets that break a contract: checksum, MTU, head-room */
+	uint64_t sent, lost;
+	uint64_t turns;
+};
+
+/* One seed for everything random; pools of mbufs for each host. */
+void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned int head_mbufs);
+/* A stack at 10.0.0.(i + 1); conf's net, pools and secret are filled in here. */
+void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf);
+/* Both directions. */
+void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_link l);
+/* Frees stacks, packets on the wire and kept mbufs; false when an mbuf or a byte is lost. */
+bool vnet_fini(struct vnet *v);
+
+/* One turn of every host; false when nothing was to do, or ever will be: *ret_next_us. */
+bool vnet_turn(struct vnet *v, uint64_t *ret_next_us);
+/* Turns until done() says so: true; or false when nothing moves any more or max_us passed. */
+bool vnet_run(struct vnet *v, uint64_t max_us, bool (*done)(void *arg), void *arg);
+
+/* Puts a hand-made segment onto the wire to host `to`, as if from src. Checksum filled in. */
+void vnet_inject(struct vnet *v, unsigned int to, const struct net_addr *src,
+		 const struct net_addr *dst, const void *tcp, uint32_t len, uint64_t after_us);
+
+uint64_t vnet_rand(struct vnet *v);
+bool vnet_chance(struct vnet *v, uint32_t millionths);
+struct net_addr vnet_addr(unsigned int i);
+
+#endif
