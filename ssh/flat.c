@@ -137,9 +137,9 @@ static int flat_open(struct ssh_flat *f, uint8_t *record, uint32_t total, uint32
 
 int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint32_t *ret_seqnr)
 {
-	uint8_t *record = f->in + f->in_off;
 	size_t have = f->in_len - f->in_off;
 	uint32_t need, total, len, first;
+	uint8_t *record;
 	int r;
 
 	if (f->dead < 0)
@@ -147,6 +147,7 @@ int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint
 	if (have == 0)
 		return -EAGAIN;
 
+	record = f->in + f->in_off;
 	first = have < CIPHER_BLOCK_MAX ? (uint32_t)have : CIPHER_BLOCK_MAX;
 	r = ssh_dir_peek(&f->rx, f->engine, record, first, &need, &total);
 	if (r == -EAGAIN || (r == 0 && have < total))

@@ -215,6 +215,20 @@ Test(ssh_flat, an_empty_payload_and_one_too_large_are_not_sent)
 	cr_expect_eq(a.tx.seqnr, 0);
 }
 
+/* Found by fuzzing: there is no buffer yet to point into. */
+Test(ssh_flat, before_anything_was_fed_everything_waits)
+{
+	const char *line;
+	const uint8_t *p;
+	size_t n;
+
+	cr_assert_eq(ssh_flat_feed(&b, NULL, 0), 0);
+	cr_expect_eq(ssh_flat_line(&b, SSH_SERVER, &line, &n), -EAGAIN);
+	cr_expect_eq(next(&p, &n), -EAGAIN);
+	cr_assert_eq(ssh_flat_raw(&a, NULL, 0), 0);
+	cr_expect_null(ssh_flat_out(&a, &n));
+}
+
 /* --- what must not come out ------------------------------------------------------------- */
 
 Test(ssh_flat, s62_every_prefix_of_a_record_waits)
