@@ -31,7 +31,7 @@
 #define SSH_DEFAULT_HOSTKEY "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"
 #define SSH_DEFAULT_CIPHERS                                                                        \
 	"chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"             \
-	"aes128-ctr,aes256-ctr"
+	"aes128-ctr,aes192-ctr,aes256-ctr"
 #define SSH_DEFAULT_MACS                                                                           \
 	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
 #define SSH_DEFAULT_COMP "none"

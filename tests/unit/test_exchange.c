@@ -1,0 +1,194 @@
+/*
+ * tests/unit/test_exchange.c - the exchange hash and keys against vectors (S-70).
+ *
+ * The vectors were computed apart from this code, with Python's hashlib and integers, from
+ * RFC 4253 sections 7.2 and 8 alone; tests/interop shows the same against OpenSSH.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ssh/exchange.h"
+
+static const struct ssh_str v_c = {(const uint8_t *)"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3", 38};
+static const struct ssh_str v_s = {(const uint8_t *)"SSH-2.0-Sluice_0.1", 18};
+
+struct inputs {
+	uint8_t i_c[201], i_s[156], k_s[51], q_c[32], q_s[32];
+};
+
+static struct ssh_exchange inputs_init(struct inputs *in)
+{
+	static const uint8_t key_head[19] = "\0\0\0\x0bssh-ed25519\0\0\0\x20";
+
+	in->i_c[0] = in->i_s[0] = 20;
+	for (int i = 0; i < 200; i++)
+		in->i_c[1 + i] = (uint8_t)i;
+	for (int i = 0; i < 155; i++)
+		in->i_s[1 + i] = (uint8_t)(255 - i);
+	memcpy(in->k_s, key_head, sizeof(key_head));
+	memset(in->k_s + sizeof(key_head), 7, 32);
+	for (int i = 0; i < 32; i++) {
+		in->q_c[i] = (uint8_t)i;
+		in->q_s[i] = (uint8_t)(32 + i);
+	}
+	return (struct ssh_exchange){
+		.v_c = v_c,
+		.v_s = v_s,
+		.i_c = {in->i_c, sizeof(in->i_c)},
+		.i_s = {in->i_s, sizeof(in->i_s)},
+		.k_s = {in->k_s, sizeof(in->k_s)},
+		.q_c = {in->q_c, sizeof(in->q_c)},
+		.q_s = {in->q_s, sizeof(in->q_s)},
+	};
+}
+
+static void expect(const uint8_t *p, size_t len, const char *hex, const char *what)
+{
+	char got[2 * 64 + 1] = "";
+
+	for (size_t i = 0; i < len; i++)
+		snprintf(got + 2 * i, 3, "%02x", p[i]);
+	cr_assert_str_eq(got, hex, "%s: %s", what, got);
+}
+
+static const struct {
+	const char *what;
+	uint8_t head[3], rest; /* the secret: three bytes, then one repeated */
+	size_t k_len;
+	const char *h, *a, *c, *f;
+} vector[] = {
+	{"high bit",
+	 {0xff, 0xff, 0xff},
+	 0xff,
+	 37,
+	 "1d57be5e2cfb5726e8be9b9c30fa4d2777b314414423fdb44f050285f2bfd4a7",
+	 "84e35f4c78dfc8024486c90f9397c5e5",
+	 "2f594164dc3d22a4ed53f773b84146663124c2ab2c5ac9b8397a59158643227e"
+	 "3970ae5879c732195862eb1d541d6664ce957c6b61f0eb049e2a93819f4fe1bd",
+	 "bbbad721727076bbfa9f4db38f6d13b033307886731ad1d86fce8122909b5bcb"
+	 "8d14797df3d4e283f3094c972548f0809db93f836a4d5ff67ce2e0bbf587d8cd"},
+	{"plain",
+	 {0x12, 0x12, 0x12},
+	 0x12,
+	 36,
+	 "13ef03be743ea1683f28f67f096bdcc5086c2e5c8792f21c7cf4fbb3b244f792",
+	 "2541dcb551e128db1cf07257bfb46c9d",
+	 "2382949bcde8ef421650f5fa71b744271fadbc1ec4a744f341e26c0825630714"
+	 "87c687524b3ce2ab3cc9a4b5820d10b2bce46020912753f38139be80b4f4af58",
+	 "fd177ade180712348c5b5d3eb2359ccb8cde1c7557c1f64cde686a3abe920947"
+	 "a0b170795641e4484b1e90d338f9a3a59af24f1cedae03c1b73ec0285e640b0e"},
+	{"leading zeros, then a high bit",
+	 {0, 0, 0x80},
+	 5,
+	 35,
+	 "0c4ca21f2e716ea4c507805e419f58390b52e597d8e65897d9baa9a5daf14960",
+	 "e1de243d08a99d95fc4ffe9259dfcbe2",
+	 "b5d56e3e60d5e69e8041d6e7923f74cea6967e8c8d641a6880a7ee9976096cc3"
+	 "d488ba0ee46052ba7b427f7e0b3f378f4048d1b1e1dd186c5a26651c649751a0",
+	 "d4c332686b7f08d9144ef389a272cf7e73144b86f6e5a451050540967aba4181"
+	 "a6b0dd568555e5b182cd906ed983d8558957324fba70704c1bee96a708ec25a8"},
+	{"leading zeros",
+	 {0, 0, 0x7f},
+	 5,
+	 34,
+	 "f52f0d417d2db8b91bcc6ead14533126f6e5519c8006f020c6b65a0152fd38c3",
+	 "f09a6e50425c5fa5407abb8114aa1b8e",
+	 "2987da9d9bac5138f5717b458234c1906f0618ecd29ccdcce94120627d050ca7"
+	 "7d41b5a7df479bf10fd7cbf77f343b716c3824295c216d0c5c068fadd522138d",
+	 "71335003fd6947067866bd07f3e2ef98d25ae5830426e9f91e2a0800b0e8c5a2"
+	 "3172c74d253132069a3b104706c8254ac7cd562006c42bde572aa3a43dd7e16a"},
+};
+#define N_VECTORS (sizeof(vector) / sizeof(vector[0]))
+
+static size_t secret_k(const struct kex_method *m, size_t i, uint8_t k[SSH_K_MAX])
+{
+	uint8_t secret[32];
+
+	memset(secret, vector[i].rest, sizeof(secret));
+	memcpy(secret, vector[i].head, 3);
+	return ssh_exchange_k(m, secret, sizeof(secret), k);
+}
+
+Test(exchange, s70_hash_and_keys_are_those_of_the_vectors)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+	uint8_t k[SSH_K_MAX], h[HASH_LEN_MAX], out[64];
+	struct inputs in;
+	struct ssh_exchange x = inputs_init(&in);
+
+	for (size_t i = 0; i < N_VECTORS; i++) {
+		size_t k_len = secret_k(m, i, k);
+		struct ssh_str sid = {h, 32};
+
+		cr_assert_eq(k_len, vector[i].k_len);
+		cr_assert_eq(ssh_exchange_hash(m, &x, k, k_len, h), 0);
+		expect(h, 32, vector[i].h, vector[i].what);
+		cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'A', sid, out, 16), 0);
+		expect(out, 16, vector[i].a, vector[i].what);
+		cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'C', sid, out, 64), 0);
+		expect(out, 64, vector[i].c, vector[i].what);
+		cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'F', sid, out, 64), 0);
+		expect(out, 64, vector[i].f, vector[i].what);
+	}
+}
+
+Test(exchange, s70_a_rekey_derives_from_the_first_session_id)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+	uint8_t k[SSH_K_MAX], h[HASH_LEN_MAX], sid[32], out[32];
+	struct inputs in;
+	struct ssh_exchange x = inputs_init(&in);
+	size_t k_len = secret_k(m, 0, k);
+
+	for (int i = 0; i < 32; i++)
+		sid[i] = (uint8_t)i;
+	cr_assert_eq(ssh_exchange_hash(m, &x, k, k_len, h), 0);
+	cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'B', (struct ssh_str){sid, 32}, out, 16),
+		     0);
+	expect(out, 16, "a58fc512ee62642d092659f3701adaa3", "IV");
+	cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'D', (struct ssh_str){sid, 32}, out, 32),
+		     0);
+	expect(out, 32, "dc20ce4457122003187a8968bfd213f4854908e5e3119eb827a7138a2509e375", "key");
+}
+
+/* Every input is part of H: one byte elsewhere is another H. */
+Test(exchange, s70_every_input_enters_the_hash)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+	uint8_t k[SSH_K_MAX], h[HASH_LEN_MAX], other[HASH_LEN_MAX];
+	struct inputs in;
+	struct ssh_exchange x = inputs_init(&in), y;
+	size_t k_len = secret_k(m, 1, k);
+
+	cr_assert_eq(ssh_exchange_hash(m, &x, k, k_len, h), 0);
+	for (int i = 0; i < 7; i++) {
+		struct ssh_str *part[] = {&y.v_c, &y.v_s, &y.i_c, &y.i_s, &y.k_s, &y.q_c, &y.q_s};
+
+		y = x;
+		part[i]->len--; /* as if a CR had been cut off, or one byte more */
+		cr_assert_eq(ssh_exchange_hash(m, &y, k, k_len, other), 0);
+		cr_assert(memcmp(h, other, 32) != 0, "part %d", i);
+	}
+}
+
+Test(exchange, both_directions_get_different_keys_of_the_suites_lengths)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+	const struct cipher_suite *suite[2] = {
+		cipher_suite_find("aes256-ctr", "hmac-sha2-512"),
+		cipher_suite_find("aes128-gcm@openssh.com", ""),
+	};
+	uint8_t k[SSH_K_MAX], h[32] = {1};
+	struct ssh_keys keys;
+	size_t k_len = secret_k(m, 0, k);
+	static const uint8_t zero[64];
+
+	cr_assert_eq(ssh_exchange_keys(m, k, k_len, h, (struct ssh_str){h, 32}, suite, &keys), 0);
+	cr_assert(memcmp(keys.dir[0].key, keys.dir[1].key, 16) != 0);
+	cr_assert(memcmp(keys.dir[0].mac_key + 32, zero, 32) != 0);
+	cr_assert_arr_eq(keys.dir[1].key + 16, zero, 48);
+	cr_assert_arr_eq(keys.dir[1].mac_key, zero, 64);
+	ssh_keys_wipe(&keys);
+	cr_assert_arr_eq(keys.dir[0].key, zero, 64);
+}
