@@ -80,7 +80,7 @@ static void sealed(struct ssh_flat *f, const uint8_t *packet, size_t n, size_t c
 	const struct cipher_suite *suite = f->tx.cipher.suite;
 	static uint8_t record[PACKET_MAX + CIPHER_TAG_MAX];
 	struct cipher_piece piece = {record, (uint32_t)n};
-	struct cipher_job job = {.piece = &piece, .n_pieces = 1, .tag = record + n};
+	struct cipher_job job = {.piece = &piece, .n_pieces = 1};
 	struct cipher_job *jobs[] = {&job};
 	const uint8_t *payload;
 	size_t len;
@@ -90,6 +90,7 @@ static void sealed(struct ssh_flat *f, const uint8_t *packet, size_t n, size_t c
 	/* Ciphers are asked for whole blocks only: the length is checked before. */
 	if (n < 16 || n > PACKET_MAX || n % CIPHER_BLOCK_MAX != (whole ? 0 : 4))
 		return;
+	job.tag = record + n;
 	memcpy(record, packet, n);
 	if (ssh_dir_prepare(&f->tx, &job, (uint32_t)n) < 0)
 		abort();
