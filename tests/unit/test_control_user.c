@@ -1,0 +1,316 @@
+/* control/auth: names of users, the password file, files under StrictModes. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/auth/passfile.h"
+#include "control/auth/user.h"
+#include "control/auth/userfile.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define A    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHQoODHaPmcD0VhwGe1f7OE0MT1c/AwCnxm76G3tBZ7C"
+
+static char dir[] = "/tmp/sluice-user-XXXXXX", path[128];
+
+static void setup(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(chmod(dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/demo", dir);
+}
+
+static void teardown(void)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	cr_expect_eq(system(cmd), 0);
+}
+
+TestSuite(control_user, .init = setup, .fini = teardown);
+
+static void put(const char *where, const char *text, mode_t mode)
+{
+	FILE *f = fopen(where, "w");
+
+	cr_assert_not_null(f);
+	fputs(text, f);
+	fclose(f);
+	cr_assert_eq(chmod(where, mode), 0);
+}
+
+Test(control_user, names_that_never_reach_a_path)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+		bool ok;
+	} c[] = {
+		{"demo", 4, true},
+		{"a", 1, true},
+		{"a.b-c_d", 7, true},
+		{"user@realm", 10, true},
+		{"\xc3\xa9t\xc3\xa9", 5, true},
+		{"a.", 2, true},
+		{".hidden", 7, true},
+		{"", 0, false},
+		{".", 1, false},
+		{"..", 2, false},
+		{"a..b", 4, false},
+		{"../root", 7, false},
+		{"a/b", 3, false},
+		{"/", 1, false},
+		{"/etc/passwd", 11, false},
+		{"-root", 5, false},
+		{"-", 1, false},
+		{"a\0b", 3, false},
+		{"\0", 1, false},
+		{"a\n", 2, false},
+		{"\x1b[2J", 4, false},
+		{"a\x7f", 2, false},
+		{"tab\t", 4, false},
+	};
+	char longest[SSH_USER_MAX + 1];
+
+	for (size_t i = 0; i < N(c); i++)
+		cr_expect_eq(user_name_ok(c[i].name, c[i].len), c[i].ok, "case %zu", i);
+	memset(longest, 'x', sizeof(longest));
+	cr_expect(user_name_ok(longest, SSH_USER_MAX));
+	cr_expect(!user_name_ok(longest, SSH_USER_MAX + 1));
+}
+
+Test(control_user, password_lines)
+{
+	static const struct {
+		const char *line;
+		int err;
+		const char *hash;
+	} c[] = {
+		{"demo:$6$salt$hash", 0, "$6$salt$hash"},
+		{"demo:$y$j9T$x$y\r", 0, "$y$j9T$x$y"},
+		{"demo:", 0, ""},
+		{"demo:!", 0, "!"},
+		{"", -ENOENT, NULL},
+		{"# demo:$6$x$y", -ENOENT, NULL},
+		{"demo", -EINVAL, NULL},
+		{":$6$x$y", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999", -EINVAL, NULL},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		size_t user_len = 0, hash_len = 0;
+		const char *hash = NULL;
+
+		cr_expect_eq(passfile_line_parse(c[i].line, strlen(c[i].line), &user_len, &hash,
+						 &hash_len),
+			     c[i].err, "%s", c[i].line);
+		if (c[i].err < 0)
+			continue;
+		cr_expect_eq(user_len, 4);
+		cr_expect_eq(hash_len, strlen(c[i].hash));
+		cr_expect_eq(memcmp(hash, c[i].hash, hash_len), 0);
+	}
+}
+
+Test(control_user, password_of_whom)
+{
+	static const char text[] = "# users\n\nlocked:!\nalice:$5$a$first\nbob:$5$b$bob\n"
+				   "alice:$5$a$second\nempty:\n";
+	static const struct {
+		const char *user;
+		int err;
+		const char *hash;
+	} c[] = {
+		{"alice", 0, "$5$a$first"}, /* the first line counts */
+		{"bob", 0, "$5$b$bob"},
+		{"empty", 0, ""},
+		{"locked", 0, "!"},
+		/* The unknown are measured against what others cost (S-32). */
+		{"carol", -ENOENT, "$5$a$first"},
+		{"", -ENOENT, "$5$a$first"},
+		{"alic", -ENOENT, "$5$a$first"},
+		{"alice:$5$a$first", -ENOENT, "$5$a$first"},
+		{"# users", -ENOENT, "$5$a$first"},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		char hash[PASSWD_HASH_MAX];
+
+		cr_expect_eq(passfile_find(text, strlen(text), c[i].user, hash), c[i].err, "%s",
+			     c[i].user);
+		cr_expect_str_eq(hash, c[i].hash, "%s", c[i].user);
+	}
+}
+
+Test(control_user, an_empty_file_measures_against_the_decoy)
+{
+	char hash[PASSWD_HASH_MAX];
+
+	cr_expect_eq(passfile_find("", 0, "x", hash), -ENOENT);
+	cr_expect_str_eq(hash, passwd_decoy());
+}
+
+static int read_as(const struct userfile_rules *rules, size_t max)
+{
+	char *text = NULL, why[256] = "";
+	size_t len = 0;
+	int r = userfile_read(path, rules, max, &text, &len, why, sizeof(why));
+
+	cr_expect(r == 0 || r == -ENOENT || why[0] != '\0', "a refusal says why");
+	cr_expect(r == 0 || text == NULL);
+	userfile_free(text, len);
+	return r;
+}
+
+Test(control_user, modes_of_files)
+{
+	const struct userfile_rules strict = {
+		.strict = true, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
+	const struct userfile_rules lax = {.owner = (uid_t)-1};
+	static const struct {
+		mode_t mode;
+		int err;
+	} c[] = {{0600, 0},       {0644, 0},       {0444, 0},
+		 {0664, -EACCES}, {0606, -EACCES}, {0666, -EACCES}};
+
+	for (size_t i = 0; i < N(c); i++) {
+		put(path, "text", c[i].mode);
+		cr_expect_eq(read_as(&strict, 100), c[i].err, "mode %o", c[i].mode);
+		cr_expect_eq(read_as(&lax, 100), 0, "StrictModes no");
+	}
+}
+
+Test(control_user, modes_of_folders)
+{
+	const struct userfile_rules strict = {
+		.strict = true, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
+
+	put(path, "text", 0600);
+	cr_expect_eq(read_as(&strict, 100), 0);
+	cr_assert_eq(chmod(dir, 0775), 0);
+	cr_expect_eq(read_as(&strict, 100), -EACCES);
+	cr_assert_eq(chmod(dir, 0757), 0);
+	cr_expect_eq(read_as(&strict, 100), -EACCES);
+}
+
+Test(control_user, a_link_is_judged_by_where_it_leads)
+{
+	const struct userfile_rules strict = {
+		.strict = true, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
+	char open_dir[160], target[192];
+
+	snprintf(open_dir, sizeof(open_dir), "%s/open", dir);
+	snprintf(target, sizeof(target), "%s/keys", open_dir);
+	cr_assert_eq(mkdir(open_dir, 0755), 0);
+	put(target, "text", 0600);
+	cr_assert_eq(symlink(target, path), 0);
+	cr_expect_eq(read_as(&strict, 100), 0);
+	cr_assert_eq(chmod(open_dir, 0777), 0);
+	cr_expect_eq(read_as(&strict, 100), -EACCES);
+}
+
+Test(control_user, what_is_no_plain_file_is_refused_at_once)
+{
+	const struct userfile_rules lax = {.owner = (uid_t)-1};
+
+	cr_expect_eq(read_as(&lax, 100), -ENOENT);
+	cr_assert_eq(mkfifo(path, 0600), 0); /* nobody writes: an open that waits would hang */
+	cr_expect_eq(read_as(&lax, 100), -EINVAL);
+	unlink(path);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_expect_eq(read_as(&lax, 100), -EINVAL);
+}
+
+Test(control_user, a_file_too_large_is_refused_whole)
+{
+	const struct userfile_rules lax = {.owner = (uid_t)-1};
+
+	put(path, "0123456789", 0600);
+	cr_expect_eq(read_as(&lax, 10), 0);
+	cr_expect_eq(read_as(&lax, 9), -EFBIG);
+}
+
+/* --- the lookup as a whole ---------------------------------------------------------- */
+
+static void lookup(const char *user, struct user_lookup *l)
+{
+	char template[160], pw[160];
+	struct key *k = NULL;
+	const uint8_t *blob;
+
+	snprintf(template, sizeof(template), "%s/%%u", dir);
+	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	*l = (struct user_lookup){.name_ok = user_name_ok(user, strlen(user)),
+				  .strict_modes = true,
+				  .n_paths = 1,
+				  .peer = {.family = 4, .addr = {192, 0, 2, 1}},
+				  .now = 1700000000};
+	snprintf(l->user, sizeof(l->user), "%s", user);
+	l->keys_path[0] = strdup(template);
+	l->password_path = strdup(pw);
+	cr_assert_eq(key_public_line_parse(A, strlen(A), &k), 0);
+	blob = key_blob(k, &l->key_blob_len);
+	l->key_blob = malloc(l->key_blob_len);
+	memcpy(l->key_blob, blob, l->key_blob_len);
+	key_free(k);
+	user_lookup_run(l);
+}
+
+Test(control_user, lookups)
+{
+	static const struct {
+		const char *user;
+		bool exists, has_hash, key_found;
+	} c[] = {
+		{"demo", true, false, true},
+		{"alice", true, true, false},
+		{"nobody-here", false, false, false},
+		{"passwords", true, false, false}, /* a file by that name: exists, no keys in it */
+		{"../demo", false, false, false},
+		{"", false, false, false},
+	};
+	char pw[160];
+
+	put(path, "restrict " A "\n", 0600);
+	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	put(pw, "alice:$5$a$hash\n", 0600);
+	for (size_t i = 0; i < N(c); i++) {
+		struct user_lookup l;
+
+		lookup(c[i].user, &l);
+		cr_expect_eq(l.exists, c[i].exists, "%s", c[i].user);
+		cr_expect_eq(l.has_hash, c[i].has_hash, "%s", c[i].user);
+		cr_expect_eq(l.key_found, c[i].key_found, "%s", c[i].user);
+		cr_expect_str_eq(l.hash, "$5$a$hash", "everybody is measured the same");
+		user_lookup_fini(&l);
+	}
+}
+
+Test(control_user, a_key_file_others_write_lets_nobody_in)
+{
+	struct user_lookup l;
+
+	put(path, A "\n", 0666);
+	lookup("demo", &l);
+	cr_expect(l.exists);
+	cr_expect(!l.key_found);
+	cr_expect_not_null(strstr(l.note, "bad ownership or modes for file"));
+	user_lookup_fini(&l);
+}
+
+Test(control_user, hashes_others_read_are_not_used)
+{
+	struct user_lookup l;
+	char pw[160];
+
+	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	put(pw, "demo:$5$a$hash\n", 0644);
+	lookup("demo", &l);
+	cr_expect(!l.has_hash);
+	cr_expect_not_null(strstr(l.note, "bad ownership or modes for file"));
+	user_lookup_fini(&l);
+}
