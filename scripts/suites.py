@@ -5,6 +5,7 @@ run with ASan and UBSan; unit also runs plain, so that what the sanitizers chang
 program that exits with 77 was skipped and says why in its last line.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import time
 SUITES = ("rooms", "unit", "sim", "interop", "fuzz", "chaos", "smoke")
 PLAIN, ASAN, FUZZ = "build", "build-asan", "build-fuzz"
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
+CORES = os.cpu_count() or 1
 SKIP = 77
 FUZZ_SECONDS = 60  # for the whole set in a short run
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
@@ -131,21 +133,34 @@ def settle(count, label, out, rc, seconds, only):
 
 
 def run_program(count, label, cmd, env, args, timeout):
-    start = time.monotonic()
-    out, rc = run(cmd, env, None if args.long else timeout)
-    settle(count, label, out, rc, time.monotonic() - start, args.only)
+    run_all(count, [(label, cmd, env, timeout)], args)
+
+
+def run_all(count, programs, args):
+    """Runs (label, command, environment, timeout) of each, as many at once as there are cores."""
+    def one(p):
+        label, cmd, env, timeout = p
+        start = time.monotonic()
+        out, rc = run(cmd, env, None if args.long else timeout)
+        return label, out, rc, time.monotonic() - start
+
+    with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+        for label, out, rc, seconds in pool.map(one, programs):
+            settle(count, label, out, rc, seconds, args.only)
 
 
 def suite_meson(count, suite, folder, args):
     tests = [t for t in meson_tests(folder) if suite in [s.split(":")[-1] for s in t["suite"]]]
     named = [t for t in tests if t["name"] == args.only]
+    programs = []
     for t in named or tests:
         cmd, env = list(t["cmd"]), environment(args) | t.get("env", {})
         if args.only and not named:
             if suite == "fuzz":
                 continue
             cmd.append(f"--filter=*/{args.only}")
-        run_program(count, f"{suite} {t['name']} [{folder}]", cmd, env, args, t["timeout"])
+        programs.append((f"{suite} {t['name']} [{folder}]", cmd, env, t["timeout"]))
+    run_all(count, programs, args)
 
 
 def suite_scripts(count, suite, folder, args):
@@ -174,7 +189,8 @@ def suite_fuzz(count, args):
     names = sorted(f for f in os.listdir(folder)
                    if f.startswith("fuzz_") and os.access(f"{folder}/{f}", os.X_OK) and os.path.isfile(f"{folder}/{f}"))
     names = [n for n in names if args.only in (None, n, n[len("fuzz_"):])]
-    share = max(1, FUZZ_SECONDS // max(1, len(names)))
+    share = max(1, FUZZ_SECONDS * CORES // max(1, len(names)))
+    programs = []
     for n in names:
         seed = args.seed if args.seed is not None else 1
         limit = ["-runs=10000000"] if args.long else [f"-max_total_time={share}"]
@@ -183,7 +199,8 @@ def suite_fuzz(count, args):
         # The corpus in the tree is read, not grown: new inputs go to a folder of the build.
         os.makedirs(f"{FUZZ}/corpus/{n}", exist_ok=True)
         cmd.insert(-1, f"{FUZZ}/corpus/{n}")
-        run_program(count, f"fuzz explore {n}", cmd, environment(args), args, share + 120)
+        programs.append((f"fuzz explore {n}", cmd, environment(args), share + 120))
+    run_all(count, programs, args)
 
 
 def suite_smoke(count, args):
