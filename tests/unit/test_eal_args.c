@@ -1,0 +1,109 @@
+/* dataplane/eal.c: what DPDK is started with. */
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#include "conf/conf.h"
+#include "dataplane/eal.h"
+
+static const struct {
+	const char *device;
+	bool pci;
+} devices[] = {
+	{"0000:01:00.0", true},
+	{"01:00.0", true},
+	{"ffff:ff:1f.7", true},
+	{"0000:01:00.0,arg=1", true},
+	{"net_tap0", false},
+	{"net_tap0,iface=01:00.0", false},
+	{"0000:01:00.0x", false},
+	{"0000:01:00", false},
+	{"", false},
+	{",", false},
+	{"net_af_packet0,iface=eth0", false},
+};
+
+Test(eal_args, pci_addresses_are_told_from_names)
+{
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++)
+		cr_expect_eq(eal_is_pci(devices[i].device), devices[i].pci, "%s",
+			     devices[i].device);
+}
+
+static bool has(const struct eal_args *a, const char *arg)
+{
+	for (int i = 0; i < a->argc; i++)
+		if (strcmp(a->argv[i], arg) == 0)
+			return true;
+	return false;
+}
+
+static struct conf_dataplane conf_of(enum conf_hugepages h)
+{
+	return (struct conf_dataplane){.lcore = 1, .memory_mb = 512, .hugepages = h};
+}
+
+static const struct {
+	enum conf_hugepages conf;
+	uint64_t free_mb;
+	int r;
+	bool used;
+} pages[] = {
+	{CONF_HUGEPAGES_AUTO, 0, 0, false},          {CONF_HUGEPAGES_AUTO, 511, 0, false},
+	{CONF_HUGEPAGES_AUTO, 512, 0, true},         {CONF_HUGEPAGES_NO, 4096, 0, false},
+	{CONF_HUGEPAGES_REQUIRE, 512, 0, true},      {CONF_HUGEPAGES_REQUIRE, 511, -ENOMEM, false},
+	{CONF_HUGEPAGES_REQUIRE, 0, -ENOMEM, false},
+};
+
+Test(eal_args, hugepages_are_used_when_they_suffice)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		struct conf_dataplane c = conf_of(pages[i].conf);
+		struct eal_args a = {0};
+		char err[256] = "";
+
+		cr_expect_eq(eal_args_build(&c, pages[i].free_mb, &a, err, sizeof(err)), pages[i].r,
+			     "case %zu", i);
+		if (pages[i].r < 0) {
+			cr_expect_neq(strstr(err, "hugepages"), NULL);
+			continue;
+		}
+		cr_expect_eq(a.hugepages, pages[i].used, "case %zu", i);
+		cr_expect_eq(has(&a, "--in-memory"), pages[i].used, "case %zu", i);
+		cr_expect_eq(has(&a, "--no-huge"), !pages[i].used, "case %zu", i);
+		cr_expect(has(&a, "--no-telemetry") && has(&a, "512") && has(&a, "1"));
+		cr_expect_null(a.argv[a.argc]);
+	}
+}
+
+Test(eal_args, pci_is_looked_at_only_when_asked_for)
+{
+	const struct conf_interface tap = {"a", "net_tap0,iface=x"}, pci = {"b", "0000:01:00.0"};
+	const struct conf_interface both[] = {tap, pci};
+	struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
+	struct eal_args a;
+	char err[256];
+
+	c.interfaces = both;
+	c.n_interfaces = 1;
+	cr_assert_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), 0);
+	cr_expect(has(&a, "--no-pci"));
+	cr_expect_not(has(&a, "net_tap0,iface=x"), "probed later");
+	c.n_interfaces = 2;
+	cr_assert_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), 0);
+	cr_expect_not(has(&a, "--no-pci"));
+	cr_expect(has(&a, "0000:01:00.0"));
+}
+
+Test(eal_args, what_does_not_fit_is_refused)
+{
+	static struct conf_interface many[EAL_ARGS_MAX];
+	struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
+	struct eal_args a;
+	char err[256];
+
+	for (int i = 0; i < EAL_ARGS_MAX; i++)
+		many[i] = (struct conf_interface){"x", "0000:01:00.0"};
+	c.interfaces = many;
+	c.n_interfaces = EAL_ARGS_MAX;
+	cr_expect_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), -E2BIG);
+}

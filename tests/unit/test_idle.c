@@ -1,0 +1,128 @@
+/* dataplane/idle and dataplane/snapshot: when a shard sleeps, what wakes it, what others read. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "dataplane/idle.h"
+#include "dataplane/snapshot.h"
+
+static struct idle idle;
+
+static void start(void)
+{
+	cr_assert_eq(idle_init(&idle, true), 0);
+	idle_busy(&idle, 1000);
+}
+
+static void end(void)
+{
+	idle_fini(&idle);
+}
+
+TestSuite(idle, .init = start, .fini = end);
+
+Test(idle, sleeps_after_a_run_of_empty_turns)
+{
+	cr_expect_not(idle_is_due(&idle, 1000));
+	cr_expect_not(idle_is_due(&idle, 1000 + IDLE_SPIN_US - 1));
+	cr_expect(idle_is_due(&idle, 1000 + IDLE_SPIN_US));
+	idle_busy(&idle, 1000 + IDLE_SPIN_US);
+	cr_expect_not(idle_is_due(&idle, 1000 + IDLE_SPIN_US));
+}
+
+Test(idle, never_sleeps_when_told_so)
+{
+	idle.enabled = false;
+	cr_expect_not(idle_is_due(&idle, UINT64_MAX));
+}
+
+Test(idle, naps_grow_to_their_bound_and_start_over_with_work)
+{
+	idle.polled = true;
+	for (int i = 0; i < 20; i++) {
+		cr_expect_leq(idle.nap_us, IDLE_NAP_MAX_US);
+		cr_expect_not(idle_sleep(&idle, 1000, 1001));
+		cr_expect(idle_is_due(&idle, 1000), "between naps one turn is enough");
+	}
+	cr_expect_eq(idle.nap_us, IDLE_NAP_MAX_US);
+	idle_busy(&idle, 2000);
+	cr_expect_eq(idle.nap_us, IDLE_NAP_MIN_US);
+	cr_expect_not(idle_is_due(&idle, 2000));
+}
+
+Test(idle, timer_that_is_due_does_not_sleep)
+{
+	cr_expect_not(idle_sleep(&idle, 1000, 1000));
+	cr_expect_not(idle_sleep(&idle, 1000, 0));
+}
+
+Test(idle, descriptor_wakes_once_for_each_edge)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+
+	cr_assert_eq(idle_watch(&idle, fd), 0);
+	eventfd_write(fd, 1);
+	cr_expect(idle_sleep(&idle, 1000, UINT64_MAX));
+	cr_expect_not(idle_sleep(&idle, 1000, 1001), "not read, and not an edge");
+	eventfd_write(fd, 1);
+	cr_expect(idle_sleep(&idle, 1000, UINT64_MAX));
+	close(fd);
+}
+
+Test(idle, plain_file_cannot_be_watched)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	cr_expect_lt(idle_watch(&idle, fd), 0);
+	close(fd);
+}
+
+Test(snapshot, reader_sees_what_was_published)
+{
+	struct shard_snapshot now = {.version = SHARD_SNAPSHOT_VERSION, .turns = 7}, got;
+	char dir[] = "/tmp/sluice-stats.XXXXXX", path[64];
+	struct snapshot s;
+	int fd;
+
+	now.stage[SHARD_STAGE_TX].cycles = 99;
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/shard0.stats", dir);
+	cr_assert_eq(snapshot_open(path, &s), 0);
+	snapshot_publish(&s, &now);
+	fd = open(path, O_RDONLY);
+	cr_expect_eq(read(fd, &got, sizeof(got)), sizeof(got));
+	cr_expect_eq(memcmp(&got, &now, sizeof(got)), 0);
+	close(fd);
+	snapshot_close(&s);
+	cr_expect_eq(access(path, F_OK), -1);
+	rmdir(dir);
+}
+
+Test(snapshot, file_of_an_earlier_start_is_replaced)
+{
+	char dir[] = "/tmp/sluice-stats.XXXXXX", path[64];
+	struct snapshot a, b;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/shard0.stats", dir);
+	cr_assert_eq(snapshot_open(path, &a), 0);
+	cr_assert_eq(snapshot_open(path, &b), 0);
+	snapshot_close(&b);
+	snapshot_close(&a);
+	rmdir(dir);
+}
+
+Test(snapshot, none_is_shared_without_a_path_and_none_in_a_folder_that_is_not_there)
+{
+	struct shard_snapshot now = {0};
+	struct snapshot s;
+
+	cr_assert_eq(snapshot_open(NULL, &s), 0);
+	snapshot_publish(&s, &now);
+	snapshot_close(&s);
+	cr_expect_eq(snapshot_open("/nonexistent/shard0.stats", &s), -ENOENT);
+}

@@ -1,0 +1,283 @@
+/* dataplane/linkend: who may attach, what detaches, what passes. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "dataplane/linkend.h"
+#include "tests/util/control_end.h"
+
+static char dir[] = "/tmp/sluice-linkend.XXXXXX";
+static char path[64];
+static struct linkend *l;
+static uint64_t now = 1000;
+
+static void start(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/link.sock", dir);
+	cr_assert_eq(linkend_new(path, 3, 0x1122334455667788, "dp", &l), 0);
+}
+
+static void end(void)
+{
+	linkend_free(l);
+	cr_expect_eq(access(path, F_OK), -1, "the socket file is gone");
+	cr_expect_eq(rmdir(dir), 0);
+}
+
+TestSuite(linkend, .init = start, .fini = end);
+
+/* Polls until there is news or nothing left to do. */
+static enum linkend_news poll_link(void)
+{
+	for (int i = 0; i < 4; i++) {
+		enum linkend_news news = linkend_poll(l, now);
+
+		if (news != LINKEND_NONE)
+			return news;
+	}
+	return LINKEND_NONE;
+}
+
+static void attach(struct control_end *c)
+{
+	struct link_hello h = control_hello();
+
+	cr_assert_eq(control_end_begin(c, path, &h), 0);
+	cr_assert_eq(poll_link(), LINKEND_ATTACHED);
+	cr_assert_eq(control_end_finish(c), 0);
+}
+
+static int send_up(void)
+{
+	struct link_hdr h = {.len = sizeof(h) + sizeof(struct link_conn_ref),
+			     .type = LINK_EV_REKEY_DUE};
+	struct link_conn_ref b = {0};
+
+	return linkend_send(l, &h, sizeof(h), &b, sizeof(b));
+}
+
+static bool readable(void)
+{
+	struct pollfd p = {.fd = linkend_fd(l), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+Test(linkend, control_that_says_hello_is_attached)
+{
+	struct control_end c;
+
+	attach(&c);
+	cr_expect_eq(c.theirs.dataplane, 3);
+	cr_expect_eq(c.theirs.shards, 1);
+	cr_expect_eq(c.theirs.start_id, 0x1122334455667788);
+	cr_expect_str_eq(c.theirs.name, "dp");
+	control_end_close(&c);
+}
+
+Test(linkend, messages_pass_both_ways)
+{
+	struct link_addr addr = {.family = 4, .port = 22};
+	uint8_t buf[LINK_MSG_MAX];
+	struct control_end c;
+
+	attach(&c);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_gt(link_rx(&c.rx, buf, sizeof(buf)), 0);
+	cr_expect_eq(((struct link_hdr *)buf)->type, LINK_EV_REKEY_DUE);
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -EAGAIN);
+	cr_expect_eq(control_end_listen(&c, &addr, 7, false), 0);
+	cr_expect_gt(linkend_recv(l, buf, sizeof(buf)), 0);
+	cr_expect_eq(((struct link_hdr *)buf)->type, LINK_CMD_LISTEN);
+	control_end_close(&c);
+}
+
+Test(linkend, bell_is_rung_only_for_a_sleeper)
+{
+	struct control_end c;
+	uint64_t count;
+
+	attach(&c);
+	link_rx_wake(&c.rx);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(linkend_ring(l), 0);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(linkend_ring(l), 0, "nothing new was sent");
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(linkend_ring(l), 1);
+	cr_expect_eq(read(c.fds.bell_control, &count, sizeof(count)), sizeof(count));
+	control_end_close(&c);
+}
+
+Test(linkend, its_own_bell_wakes_it)
+{
+	struct control_end c;
+
+	attach(&c);
+	linkend_sleep(l);
+	cr_expect_not(readable());
+	cr_expect(link_tx_needs_bell(&c.tx));
+	link_bell_ring(c.fds.bell_dataplane);
+	cr_expect(readable());
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect_not(readable());
+	linkend_wake(l);
+	cr_expect_not(link_tx_needs_bell(&c.tx));
+	control_end_close(&c);
+}
+
+Test(linkend, nothing_passes_while_nobody_is_there)
+{
+	uint8_t buf[LINK_MSG_MAX];
+
+	cr_expect_eq(send_up(), -ENOTCONN);
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
+	cr_expect_eq(linkend_ring(l), 0);
+	cr_expect_eq(linkend_next_timer_us(l), UINT64_MAX);
+}
+
+static struct link_hello bad_hello(int i)
+{
+	struct link_hello h = control_hello();
+
+	switch (i) {
+	case 0:
+		h.magic ^= 1;
+		break;
+	case 1:
+		h.version++;
+		break;
+	case 2:
+		h.version = 0;
+		break;
+	default:
+		memset(h.name, 'x', sizeof(h.name));
+		break;
+	}
+	return h;
+}
+
+Test(linkend, wrong_hello_is_refused_and_the_next_may_come)
+{
+	for (int i = 0; i < 4; i++) {
+		struct link_hello h = bad_hello(i);
+		struct control_end c;
+
+		cr_assert_eq(control_end_begin(&c, path, &h), 0);
+		cr_expect_eq(poll_link(), LINKEND_NONE);
+		cr_expect_lt(control_end_finish(&c), 0, "case %d", i);
+		control_end_close(&c);
+		attach(&c);
+		control_end_close(&c);
+		cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	}
+}
+
+Test(linkend, silent_peer_is_given_up)
+{
+	struct control_end c;
+	int fd = link_connect(path);
+
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect_eq(linkend_next_timer_us(l), now + LINKEND_HELLO_US);
+	now += LINKEND_HELLO_US;
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	attach(&c);
+	control_end_close(&c);
+	close(fd);
+}
+
+Test(linkend, second_control_is_turned_away)
+{
+	struct link_hello h = control_hello();
+	struct control_end a, b;
+
+	attach(&a);
+	cr_assert_eq(control_end_begin(&b, path, &h), 0);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect(control_end_is_closed(&b));
+	cr_expect_eq(send_up(), 0, "the first goes on");
+	control_end_close(&a);
+	control_end_close(&b);
+}
+
+Test(linkend, new_control_gets_rings_of_its_own)
+{
+	struct control_end a, b;
+	uint8_t buf[LINK_MSG_MAX];
+
+	attach(&a);
+	cr_expect_eq(send_up(), 0);
+	close(a.fd);
+	a.fd = -1;
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect_eq(send_up(), -ENOTCONN);
+	attach(&b);
+	cr_expect_eq(link_rx(&b.rx, buf, sizeof(buf)), -EAGAIN);
+	memset(a.shm, 0xff, link_shm_size());
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -EAGAIN);
+	control_end_close(&a);
+	control_end_close(&b);
+}
+
+Test(linkend, nonsense_in_the_rings_detaches)
+{
+	uint8_t buf[LINK_MSG_MAX];
+	struct control_end c;
+
+	attach(&c);
+	memset(c.shm, 0xff, link_shm_size());
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
+	cr_expect_eq(linkend_next_timer_us(l), 0);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	control_end_close(&c);
+}
+
+Test(linkend, malformed_message_detaches)
+{
+	struct link_hdr h = {.len = sizeof(h) + 4, .type = LINK_CMD_LISTEN};
+	uint8_t buf[LINK_MSG_MAX];
+	struct control_end c;
+
+	attach(&c);
+	cr_assert_eq(link_tx(&c.tx, &h, sizeof(h), "\0\0\0", 4), 0);
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
+	cr_expect_eq(send_up(), -ENOTCONN);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	control_end_close(&c);
+}
+
+Test(linkend, unexpected_bytes_on_the_socket_detach)
+{
+	struct control_end c;
+
+	attach(&c);
+	cr_assert_eq(send(c.fd, "x", 1, 0), 1);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect(control_end_is_closed(&c));
+	control_end_close(&c);
+}
+
+Test(linkend, folder_has_one_dataplane)
+{
+	struct linkend *second = NULL;
+
+	cr_expect_eq(linkend_new(path, 0, 1, "second", &second), -EADDRINUSE);
+	cr_expect_null(second);
+	cr_expect_eq(access(path, F_OK), 0, "the first keeps its socket");
+}
+
+Test(linkend, socket_is_ours_alone)
+{
+	struct stat st;
+
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+}
