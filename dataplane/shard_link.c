@@ -115,6 +115,7 @@ static bool accept_stream(void *arg, struct stream *stream, uint32_t listener,
 	struct shard *s = arg;
 	struct link_addr l = link_addr_of(local, local_port), p = link_addr_of(peer, peer_port);
 
+	tcp_stream_keepalive(stream, s->conf->tcp_keepalive);
 	return relay_accept(s->relay, stream, s->listener[listener].number, &l, &p, s->now_us);
 }
 
@@ -133,8 +134,6 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
 	if (!net_addr_is_local(s->net, &addr))
 		return -EADDRNOTAVAIL;
-	if (c->addr.port == 0)
-		return -EINVAL;
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
 		struct shard_listener *l = &s->listener[i];
 

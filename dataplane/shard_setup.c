@@ -159,6 +159,9 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 		.time_wait_max = c->max_connections,
 		.rx_budget = buffer_size(s, c->receive_buffer),
 		.tx_budget = buffer_size(s, c->send_buffer),
+		.keepalive_idle_us = (uint64_t)c->tcp_keepalive_time_ms * 1000,
+		.keepalive_interval_us = (uint64_t)c->tcp_keepalive_interval_ms * 1000,
+		.keepalive_count = c->tcp_keepalive_count,
 	};
 	int r;
 

@@ -1,0 +1,263 @@
+/* dataplane/shard: what it refuses to start with, its listeners, what a turn counts. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "conf/conf.h"
+#include "dataplane/internal.h"
+#include "tests/util/control_end.h"
+#include "tests/util/eal.h"
+
+static char dir[] = "/tmp/sluice-shard.XXXXXX";
+static char path[64], stats[64], err[256];
+static struct linkend *l;
+static struct shard *s;
+
+static void start(void)
+{
+	eal_start("96");
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/link.sock", dir);
+	snprintf(stats, sizeof(stats), "%s/shard0.stats", dir);
+	cr_assert_eq(linkend_new(path, 0, 42, "dp", &l), 0);
+}
+
+static void end(void)
+{
+	shard_free(s);
+	linkend_free(l);
+	cr_expect_eq(rmdir(dir), 0, "nothing is left behind");
+}
+
+TestSuite(shard, .init = start, .fini = end);
+
+/* A configuration as conf_load() would give it. */
+struct fixture {
+	struct conf_dataplane conf;
+	struct conf_interface iface;
+	struct conf_ifaddr addr;
+	struct conf_route route;
+};
+
+static void fixture(struct fixture *f)
+{
+	*f = (struct fixture){
+		.iface = {"outside", "net_ring0"},
+		.addr = {0, {4, 24, {198, 18, 0, 2}}},
+		.route = {.prefix = {4, 0, {0}}, .via = {4, 0, {198, 18, 0, 254}}},
+	};
+	f->conf = (struct conf_dataplane){
+		.name = "dp",
+		.memory_mb = 64,
+		.idle_sleep = true,
+		.max_connections = 16,
+		.max_channels = 16,
+		.audit_backlog = 16,
+		.interfaces = &f->iface,
+		.n_interfaces = 1,
+		.ifaddrs = &f->addr,
+		.n_ifaddrs = 1,
+		.routes = &f->route,
+		.n_routes = 1,
+	};
+}
+
+static int make(const struct fixture *f)
+{
+	struct shard_conf sc = {.conf = &f->conf, .link = l, .start_id = 42, .stats_path = stats};
+
+	err[0] = '\0';
+	return shard_new(&sc, &s, err, sizeof(err));
+}
+
+static void spoil(struct fixture *f, int i)
+{
+	switch (i) {
+	case 0:
+		f->conf.memory_mb = 4;
+		break;
+	case 1:
+		f->conf.memory_mb = 4096; /* EAL has 96 */
+		break;
+	case 2:
+		f->iface.device = "net_nosuchdriver0";
+		break;
+	case 3:
+		f->addr.prefix.family = 6;
+		break;
+	case 4:
+		f->addr.prefix.addr[3] = 255;
+		break;
+	case 5:
+		f->route.via.addr[0] = 9;
+		break;
+	default:
+		f->route.prefix = (struct conf_prefix){4, 8, {10, 1}};
+		break;
+	}
+}
+
+Test(shard, bad_configurations_are_refused_in_one_line)
+{
+	for (int i = 0; i < 7; i++) {
+		struct fixture f;
+
+		fixture(&f);
+		spoil(&f, i);
+		cr_expect_lt(make(&f), 0, "case %d", i);
+		cr_expect_neq(err[0], '\0', "case %d", i);
+		cr_expect_null(strchr(err, '\n'), "case %d", i);
+		cr_expect_eq(access(stats, F_OK), -1, "case %d", i);
+	}
+}
+
+Test(shard, too_little_memory_names_the_least)
+{
+	struct fixture f;
+
+	fixture(&f);
+	f.conf.memory_mb = 4;
+	cr_expect_eq(make(&f), -ENOMEM);
+	cr_expect_neq(strstr(err, "Memory 4M is too little"), NULL, "%s", err);
+}
+
+/* --- with a control ------------------------------------------------------------- */
+
+static struct fixture good;
+static struct control_end c;
+static uint8_t msg[LINK_MSG_MAX];
+
+static void run_turns(void)
+{
+	for (int i = 0; i < 4; i++) {
+		shard_turn(s);
+		shard_link_poll(s);
+	}
+}
+
+static void attach(void)
+{
+	struct link_hello h = control_hello();
+	const struct link_ready *ready;
+
+	cr_assert_eq(control_end_begin(&c, path, &h), 0);
+	run_turns();
+	cr_assert_eq(control_end_finish(&c), 0);
+	cr_assert_gt(link_rx(&c.rx, msg, sizeof(msg)), 0);
+	cr_expect_eq(((struct link_hdr *)msg)->type, LINK_EV_SHARD_READY);
+	ready = link_msg_body(msg);
+	cr_expect_eq(ready->max_conns, 16);
+	cr_expect_eq(ready->start_id_low, 42);
+	cr_expect_str_eq(ready->name, "dp");
+}
+
+static void detach(void)
+{
+	control_end_close(&c);
+	run_turns();
+}
+
+static void make_good(void)
+{
+	fixture(&good);
+	cr_assert_eq(make(&good), 0, "%s", err);
+	attach();
+}
+
+/* The answer to LISTEN on 198.18.0.last, or 1 when none came. */
+static int listen_at(uint8_t last, uint16_t port, uint32_t number, bool stop)
+{
+	struct link_addr a = {.family = 4, .port = port, .addr = {198, 18, 0, last}};
+	const struct link_listen_result *res = link_msg_body(msg);
+
+	cr_assert_eq(control_end_listen(&c, &a, number, stop), 0);
+	run_turns();
+	if (link_rx(&c.rx, msg, sizeof(msg)) < 0 ||
+	    ((struct link_hdr *)msg)->type != LINK_EV_LISTEN_RESULT)
+		return 1;
+	cr_expect_eq(res->listener, number);
+	return res->err;
+}
+
+Test(shard, listener_needs_an_address_of_an_interface)
+{
+	make_good();
+	cr_expect_eq(listen_at(3, 22, 1, false), -EADDRNOTAVAIL);
+	cr_expect_eq(listen_at(254, 22, 2, false), -EADDRNOTAVAIL);
+	cr_expect_eq(listen_at(2, 22, 4, false), 0);
+	detach();
+}
+
+Test(shard, address_is_listened_on_once)
+{
+	make_good();
+	cr_expect_eq(listen_at(2, 22, 1, false), 0);
+	cr_expect_eq(listen_at(2, 22, 2, false), -EADDRINUSE);
+	cr_expect_eq(listen_at(2, 23, 3, false), 0);
+	cr_expect_eq(listen_at(2, 22, 1, true), 0);
+	cr_expect_eq(listen_at(2, 22, 1, true), -ENOENT);
+	cr_expect_eq(listen_at(2, 22, 4, false), 0);
+	detach();
+}
+
+Test(shard, listeners_are_bounded)
+{
+	make_good();
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
+		int r = listen_at(2, (uint16_t)(1000 + i), i, false);
+
+		if (r == -ENOBUFS) /* TCP's own bound is lower */
+			break;
+		cr_assert_eq(r, 0, "%u", i);
+	}
+	cr_expect_eq(listen_at(2, 9999, 9999, false), -ENOBUFS);
+	detach();
+}
+
+static bool is_open(uint16_t port)
+{
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++)
+		if (s->listener[i].open && s->listener[i].addr.port == port)
+			return true;
+	return false;
+}
+
+Test(shard, new_control_takes_listeners_over_and_the_rest_is_closed)
+{
+	make_good();
+	cr_expect_eq(listen_at(2, 22, 1, false), 0);
+	cr_expect_eq(listen_at(2, 23, 2, false), 0);
+	detach();
+	cr_expect(is_open(22) && is_open(23), "they outlive control");
+	attach();
+	cr_expect_eq(listen_at(2, 22, 77, false), 0);
+	s->relisten_us = s->now_us; /* as if its time had come */
+	run_turns();
+	cr_expect(is_open(22));
+	cr_expect_not(is_open(23));
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++)
+		if (s->listener[i].open)
+			cr_expect_eq(s->listener[i].number, 77);
+	detach();
+}
+
+Test(shard, stages_count_only_where_there_was_work)
+{
+	const struct shard_snapshot *st;
+	uint64_t rx;
+
+	make_good();
+	run_turns(); /* the announcement goes round the ring and comes back */
+	st = shard_stats(s);
+	cr_expect_gt(st->stage[SHARD_STAGE_TX].items, 0);
+	cr_expect_gt(st->stage[SHARD_STAGE_RX].items, 0);
+	cr_expect_eq(st->rx_pkts, st->stage[SHARD_STAGE_RX].items);
+	cr_expect_eq(st->stage[SHARD_STAGE_OPEN].cycles, 0);
+	cr_expect_eq(st->stage[SHARD_STAGE_SEAL].batches, 0);
+	rx = st->stage[SHARD_STAGE_RX].cycles;
+	cr_expect_eq(shard_turn(s), 0);
+	cr_expect_eq(st->stage[SHARD_STAGE_RX].cycles, rx);
+	cr_expect_lt(st->busy_turns, st->turns);
+	detach();
+}
