@@ -250,8 +250,7 @@ static unsigned int fds_take(struct msghdr *msg, int fds[FDS_ROOM])
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t off = 0; off + sizeof(int) <= bytes && n < SHARD_FDS;
-		     off += sizeof(int))
+		for (size_t off = 0; off + sizeof(int) <= bytes && n < FDS_ROOM; off += sizeof(int))
 			memcpy(&fds[n++], CMSG_DATA(c) + off, sizeof(int));
 	}
 	return n;
