@@ -182,9 +182,9 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 		refuse(s, m->sender_channel, SSH_OPEN_CONNECT_FAILED, "malformed target");
 		return;
 	}
-	if (m->packet_max == 0) { /* nothing could ever be sent (S-50) */
+	if (ssh_chan_limits_check(m->packet_max) < 0) { /* S-50 */
 		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE,
-		       "maximum packet size of 0");
+		       "maximum packet size too small");
 		return;
 	}
 	o = s->n_opens < s->conf.max_channels_per_connection ? calloc(1, sizeof(*o)) : NULL;
