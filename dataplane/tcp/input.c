@@ -249,8 +249,9 @@ static enum verdict step_ack(struct walk *w)
 static void ack_later(struct tcp_conn *c, uint32_t len, uint64_t now_us)
 {
 	c->unacked_bytes += len;
+	c->rcv_mss = (uint16_t)max_u64(c->rcv_mss, min_u64(len, c->mss_adv));
 	/* A gap, filled or left, is told at once (RFC 5681 section 4.2). */
-	if (c->unacked_bytes >= 2u * c->mss || c->runs != NULL) {
+	if (c->unacked_bytes >= 2u * c->rcv_mss || c->runs != NULL) {
 		c->ack_now = true;
 		tcp_output_want(c);
 	} else if (!tcp_timer_on(c, TCP_T_DELACK)) {
@@ -378,6 +379,7 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	c->mss_peer = g->opts.has_mss       ? max_u64(g->opts.mss, TCP_MSS_MIN)
 		      : c->peer.family == 4 ? TCP_MSS_DEFAULT
 					    : TCP_MSS_DEFAULT_6;
+	c->rcv_mss = TCP_MSS_DEFAULT;
 	tcp_conn_mss(c);
 	tcp_wnd_update(c, g);
 }
@@ -417,7 +419,6 @@ static void syn_sent_input(struct walk *w)
 	tcp_conn_established(c, w->now_us);
 	c->ack_now = true;
 	tcp_output_want(c);
-	tcp_notify(c, STREAM_EV_CONNECTED | STREAM_EV_WRITABLE);
 
 	/* "continue processing at the sixth step", behind the SYN. */
 	g->flags &= (uint8_t)~RTE_TCP_SYN_FLAG;

@@ -151,7 +151,8 @@ struct tcp_conn {
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
 	uint32_t ts_recent, last_ack_sent;
-	uint16_t mss; /* payload of a full segment, options taken off */
+	uint16_t rcv_mss; /* the largest segment seen: what "full" means of the peer's */
+	uint16_t mss;     /* payload of a full segment, options taken off */
 	uint16_t dupacks_due;
 	uint32_t cwnd, ssthresh, recover;
 	uint32_t unacked_bytes; /* received since our last ACK */

@@ -32,22 +32,27 @@ void tcp_tx_rewind(struct tcp_conn *c)
 	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
 }
 
-/* RFC 9293 section 3.1; m starts at the TCP header and its checksum field is zero. */
-static uint16_t checksum(const struct rte_mbuf *m, const struct net_addr *src,
-			 const struct net_addr *dst)
+/* The sum of the pseudo-header, RFC 9293 section 3.1; both families sum the same fields. */
+static uint32_t pseudo_sum(uint32_t len, const struct net_addr *src, const struct net_addr *dst)
 {
 	size_t alen = dst->family == 4 ? 4 : 16;
-	uint32_t len_be = rte_cpu_to_be_32(m->pkt_len), proto_be = rte_cpu_to_be_32(TCP_PROTO);
+	uint32_t len_be = rte_cpu_to_be_32(len), proto_be = rte_cpu_to_be_32(TCP_PROTO);
 	uint32_t sum = 0;
-	uint16_t raw = 0;
 
-	/* The pseudo-headers of both families have the same sum of these four. */
 	sum = __rte_raw_cksum(src->b, alen, sum);
 	sum = __rte_raw_cksum(dst->b, alen, sum);
 	sum = __rte_raw_cksum(&len_be, sizeof(len_be), sum);
-	sum = __rte_raw_cksum(&proto_be, sizeof(proto_be), sum);
+	return __rte_raw_cksum(&proto_be, sizeof(proto_be), sum);
+}
+
+/* m starts at the TCP header. */
+static uint16_t checksum(const struct rte_mbuf *m, const struct net_addr *src,
+			 const struct net_addr *dst)
+{
+	uint16_t raw = 0;
+
 	rte_raw_cksum_mbuf(m, 0, m->pkt_len, &raw);
-	return (uint16_t)~__rte_raw_cksum_reduce(sum + raw);
+	return (uint16_t)~__rte_raw_cksum_reduce(pseudo_sum(m->pkt_len, src, dst) + raw);
 }
 
 bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
@@ -88,7 +93,12 @@ static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *s
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
 
-	tcp->cksum = checksum(m, src, dst);
+	if (path != NULL && path->tx_cksum) { /* net_output(): the port does the rest */
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+		tcp->cksum = __rte_raw_cksum_reduce(pseudo_sum(m->pkt_len, src, dst));
+	} else {
+		tcp->cksum = checksum(m, src, dst);
+	}
 	tcp_count(t, TCP_C_OUT_SEGS);
 	/* Taken; a packet that could not go is a lost packet, counted there. */
 	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, path, now_us);

@@ -211,9 +211,11 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 	c->progress_us = now_us;
 	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
 	tcp_timer_clear(c, TCP_T_REXMT);
-	if (!c->passive)
-		tcp_count(c->t, TCP_C_CONNECTED);
 	tcp_output_want(c);
+	if (c->passive)
+		return;
+	tcp_count(c->t, TCP_C_CONNECTED);
+	tcp_notify(c, STREAM_EV_CONNECTED | STREAM_EV_WRITABLE);
 }
 
 void tcp_notify(struct tcp_conn *c, uint8_t ev)

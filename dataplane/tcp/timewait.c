@@ -151,6 +151,10 @@ bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool
 		tcp_count(t, TCP_C_DROP_STATE);
 		return false;
 	}
+	if (!(g->flags & (RTE_TCP_ACK_FLAG | RTE_TCP_SYN_FLAG))) {
+		tcp_count(t, TCP_C_DROP_STATE);
+		return false;
+	}
 	if (can_open && opens_again(w, g)) {
 		/* Beyond all we sent before, however fast that was. */
 		*ret_iss = w->snd_nxt + TCP_WND_RAW_MAX + 2;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static uint8_t pattern(uint64_t key, uint64_t i)
+uint8_t app_pattern(uint64_t key, uint64_t i)
 {
 	uint64_t z = (i >> 3) * 0x9e3779b97f4a7c15 + key;
 
@@ -83,7 +83,7 @@ static void check(struct app *a, const struct pkt_chain *c)
 		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 
 		for (uint32_t i = 0; i < m->data_len; i++)
-			if (p[i] != pattern(a->rx_key, a->rx_total++))
+			if (p[i] != app_pattern(a->rx_key, a->rx_total++))
 				a->wrong = true;
 	}
 }
@@ -114,7 +114,7 @@ static bool write_some(struct app *a)
 	if (n == 0)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		buf[i] = pattern(a->tx_key, a->tx_done + i);
+		buf[i] = app_pattern(a->tx_key, a->tx_done + i);
 	if (pkt_chain_from(buf, n, a->v->host[a->host].pools.data, &c) < 0)
 		return false; /* the pool is empty: later */
 	if (a->s->ops->tx(a->s, &c) < 0)

@@ -9,6 +9,9 @@
 
 #include "tests/sim/vnet.h"
 
+/* Byte i of the direction with this key. */
+uint8_t app_pattern(uint64_t key, uint64_t i);
+
 struct app {
 	struct vnet *v;
 	unsigned int host;

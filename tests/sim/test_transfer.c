@@ -78,3 +78,75 @@ Test(transfer, both_ways_without_loss)
 	cr_expect_eq(tcp_counters(w.v.host[1].tcp)[TCP_C_RETRANS], 0);
 	world_end(&w, seed_first());
 }
+
+static bool long_run(void)
+{
+	const char *s = getenv("SLUICE_LONG");
+
+	return s != NULL && s[0] == '1';
+}
+
+/* One world over one kind of link, seeds from the first on. */
+static void over(struct vnet_link l, uint64_t bytes, unsigned int seeds)
+{
+	uint64_t first = seed_first();
+
+	if (long_run())
+		seeds *= 20;
+	for (uint64_t seed = first; seed < first + seeds; seed++) {
+		struct world w;
+
+		world_init(&w, seed, bytes, bytes / 2);
+		vnet_link_set(&w.v, 0, 1, l);
+		cr_expect(vnet_run(&w.v, 20000 * UINT64_C(1000000), both_done, &w),
+			  "seed %lu does not end", seed);
+		world_check(&w, seed);
+		world_end(&w, seed);
+	}
+}
+
+Test(transfer, loss_1_percent)
+{
+	over((struct vnet_link){.delay_us = 500, .loss = 10000}, 400000, 5);
+}
+
+Test(transfer, loss_5_percent)
+{
+	over((struct vnet_link){.delay_us = 500, .loss = 50000}, 150000, 5);
+}
+
+Test(transfer, loss_30_percent)
+{
+	over((struct vnet_link){.delay_us = 500, .loss = 300000}, 20000, 5);
+}
+
+Test(transfer, reordering)
+{
+	over((struct vnet_link){.delay_us = 200, .jitter_us = 2000}, 400000, 5);
+}
+
+Test(transfer, duplication)
+{
+	over((struct vnet_link){.delay_us = 200, .dup = 200000}, 400000, 5);
+}
+
+Test(transfer, corruption_with_bad_checksums)
+{
+	over((struct vnet_link){.delay_us = 200, .corrupt = 30000}, 200000, 5);
+}
+
+Test(transfer, everything_at_once)
+{
+	over((struct vnet_link){.delay_us = 5000,
+				.jitter_us = 20000,
+				.loss = 30000,
+				.dup = 30000,
+				.corrupt = 10000},
+	     200000, 5);
+}
+
+Test(transfer, a_narrow_link_with_a_short_queue)
+{
+	over((struct vnet_link){.delay_us = 10000, .bits_per_s = 10000000, .queue_us = 20000},
+	     1000000, 2);
+}

@@ -366,8 +366,8 @@ bool vnet_run(struct vnet *v, uint64_t max_us, bool (*done)(void *arg), void *ar
 			return true;
 		if (busy || next <= v->now_us)
 			v->now_us += TURN_US;
-		else if (next == UINT64_MAX)
-			return done == NULL;
+		else if (next == UINT64_MAX && done != NULL)
+			return false; /* nothing will ever happen again */
 		else
 			v->now_us = next;
 	}
