@@ -37,7 +37,7 @@ control_stop() {
 }
 wait_log() { # pid, file, pattern
 	local n=400
-	until grep -q "$3" "$2"; do
+	until grep -qs "$3" "$2"; do
 		kill -0 "$1" 2>/dev/null && [ $((n -= 1)) -gt 0 ] || { echo "no /$3/ in $2"; exit 1; }
 		sleep 0.05
 	done
@@ -88,7 +88,7 @@ gateway_asks() {
 	ip -n "$client" neigh flush dev eth0
 	peer ping 198.18.0.2 1 && neighbour_known
 }
-clean_end() { stop && [ -z "$(ls "$dir/run")" ]; }
+clean_end() { stop && [ ! -e "$dir/run/link.sock" ] && [ ! -e "$dir/run/shard0.stats" ]; }
 idle_below_5() {
 	local a b
 	ticks() { sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'; }
@@ -106,7 +106,6 @@ suite() { # name
 	check "$1: another address is not answered" peer silent 198.18.0.3
 	check "$1: a port without listener is refused" peer refused 198.18.0.2 22
 	check "$1: idle below 5 %" idle_below_5
-	[ -x "$SLUICE_BUILD/control/sluice-control" ] || { echo "no sluice-control in this build"; return; }
 	control_start
 	check "$1: a listener answers" peer ident 198.18.0.2 2222
 	check "$1: another port is still refused" peer refused 198.18.0.2 22
