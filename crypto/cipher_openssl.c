@@ -252,7 +252,7 @@ static bool hmac_tag(struct cipher_ossl *o, const struct cipher_job *j,
 {
 	EVP_MD_CTX *md = o->md[cipher_suite_mac(j->state->suite)];
 	struct cipher_walk w = cipher_walk_init(j, 0);
-	unsigned int len = 0;
+	unsigned int len = 0, tag_len = j->state->suite->tag_len;
 	uint8_t seqnr[4];
 	uint32_t n;
 	uint8_t *p;
@@ -263,9 +263,10 @@ static bool hmac_tag(struct cipher_ossl *o, const struct cipher_job *j,
 	while (cipher_walk_next(&w, &p, &n))
 		if (EVP_DigestUpdate(md, p, n) != 1)
 			return false;
-	return EVP_DigestFinal_ex(md, ret_tag, &len) == 1 && hmac_start(md, j->state, 0x5c) &&
-	       EVP_DigestUpdate(md, ret_tag, len) == 1 &&
-	       EVP_DigestFinal_ex(md, ret_tag, &len) == 1 && len == j->state->suite->tag_len;
+	if (EVP_DigestFinal_ex(md, ret_tag, &len) != 1 || len != tag_len)
+		return false;
+	return hmac_start(md, j->state, 0x5c) && EVP_DigestUpdate(md, ret_tag, len) == 1 &&
+	       EVP_DigestFinal_ex(md, ret_tag, &len) == 1 && len == tag_len;
 }
 
 static int ctr_one(struct cipher_ossl *o, enum cipher_dir dir, const struct cipher_job *j)

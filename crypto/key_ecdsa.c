@@ -149,11 +149,10 @@ static void put_bn(struct blob_wr *w, const BIGNUM *bn)
 	uint8_t buf[FIELD_LEN];
 	int len = BN_num_bytes(bn);
 
-	if (len <= 0 || len > FIELD_LEN) {
+	if (len <= 0 || len > FIELD_LEN || BN_bn2bin(bn, buf) != len) {
 		w->bad = true;
 		return;
 	}
-	BN_bn2bin(bn, buf);
 	blob_wr_mpint(w, buf, (size_t)len);
 }
 
