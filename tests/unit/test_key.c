@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypto/base64.h"
 #include "crypto/blob.h"
 #include "crypto/key.h"
 #include "tests/unit/key_fixtures.h"
@@ -625,16 +626,36 @@ Test(key, damaged_private_files_are_refused)
 	}
 }
 
+/* The bytes of openssh-key-v1 between the marks. */
+static size_t unarmour(const char *text, uint8_t *out, size_t max)
+{
+	const char *from = strchr(text, '\n') + 1;
+	size_t len = 0;
+
+	cr_assert_eq(base64_decode(from, (size_t)(strstr(from, "-----END") - from), out, max, &len),
+		     0);
+	return len;
+}
+
+static int armoured_parse(const uint8_t *bytes, size_t len, struct key **ret)
+{
+	char text[8192] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+	char *p = text + strlen(text);
+
+	cr_assert_lt(base64_len(len), sizeof(text) - 128);
+	base64_encode(bytes, len, p);
+	strcpy(p + base64_len(len), "\n-----END OPENSSH PRIVATE KEY-----\n");
+	return key_private_parse((const uint8_t *)text, strlen(text), ret);
+}
+
 Test(key, private_number_of_another_key_is_refused)
 {
 	uint8_t inner[512], outer[1024];
 	struct blob_wr p = blob_wr_init(inner, sizeof(inner));
 	struct blob_wr w = blob_wr_init(outer, sizeof(outer));
 	struct key *pub = public_key(fixture_ecdsa_pub), *k = NULL;
-	char text[2048] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 	const uint8_t *blob;
-	size_t len, n;
-	FILE *pipe;
+	size_t len;
 
 	/* The fixture's point with the private number 2. */
 	blob = key_blob(pub, &len);
@@ -652,24 +673,39 @@ Test(key, private_number_of_another_key_is_refused)
 	blob_wr_u32(&w, 1);
 	blob_wr_str(&w, blob, len);
 	blob_wr_str(&w, inner, p.len);
-
-	char path[] = "/tmp/sluice-key-XXXXXX";
-	char command[128];
-	int fd = mkstemp(path);
-
-	cr_assert_geq(fd, 0);
-	cr_assert_eq(write(fd, outer, w.len), (ssize_t)w.len);
-	close(fd);
-	snprintf(command, sizeof(command), "base64 %s", path);
-	pipe = popen(command, "r");
-	cr_assert_not_null(pipe);
-	n = strlen(text);
-	n += fread(text + n, 1, sizeof(text) - n - 1, pipe);
-	pclose(pipe);
-	unlink(path);
-	snprintf(text + n, sizeof(text) - n, "-----END OPENSSH PRIVATE KEY-----\n");
-	cr_expect_eq(key_private_parse((const uint8_t *)text, strlen(text), &k), -EBADMSG);
+	cr_expect_eq(armoured_parse(outer, w.len, &k), -EBADMSG);
 	key_free(pub);
+}
+
+/* n, e, d, iqmp, p and q changed in turn, in their lowest bits and in their highest. */
+Test(key, damaged_rsa_numbers_are_refused)
+{
+	static uint8_t bytes[4096];
+	size_t len = unarmour(fixture_rsa, bytes, sizeof(bytes));
+	struct blob_rd r = blob_rd_init(bytes, len);
+	struct key *k = NULL;
+
+	cr_assert_eq(armoured_parse(bytes, len, &k), 0);
+	key_free(k);
+	blob_rd_take(&r, 15);
+	for (int i = 0; i < 3; i++)
+		blob_rd_str(&r);
+	blob_rd_u32(&r);
+	blob_rd_str(&r);
+	blob_rd_take(&r, 4 + 8);
+	cr_assert(blob_str_is(blob_rd_str(&r), "ssh-rsa"));
+	for (int i = 0; i < 6; i++) {
+		struct blob_str s = blob_rd_positive(&r);
+		uint8_t *p = bytes + (s.p - bytes);
+
+		cr_assert_not(r.bad);
+		p[s.len - 1] ^= 2;
+		cr_expect_lt(armoured_parse(bytes, len, &k), 0, "number %d", i);
+		p[s.len - 1] ^= 2;
+		p[0] ^= 2;
+		cr_expect_lt(armoured_parse(bytes, len, &k), 0, "number %d", i);
+		p[0] ^= 2;
+	}
 }
 
 Test(key, generated_keys_are_written_and_read_again)

@@ -1,0 +1,613 @@
+/*
+ * tests/unit/test_crypto_faults.c - every call of a library fails in turn (S-40, S-67, F-26).
+ *
+ * The linker puts a shim before each function (--wrap, listed in meson.build). An operation is
+ * run once to count the calls it makes, then once for each call and each way to fail: 0, -1
+ * (or NULL), or a success that did less than was asked. It must refuse each time.
+ */
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+
+#include <intel-ipsec-mb.h>
+
+#include "crypto/hash.h"
+#include "crypto/kex.h"
+#include "crypto/key.h"
+#include "crypto/passwd.h"
+#include "crypto/secret.h"
+#include "tests/unit/cipher_util.h"
+#include "tests/unit/key_fixtures.h"
+
+enum how { FAIL_ZERO, FAIL_NEGATIVE, FAIL_PARTIAL, HOWS };
+
+static struct {
+	bool armed, fired;
+	unsigned int calls, fail_at; /* fail_at 0: never */
+	enum how how;
+} fault;
+
+/* Whether this call is the one. */
+static bool fault_now(void)
+{
+	if (!fault.armed || ++fault.calls != fault.fail_at)
+		return false;
+	fault.fired = true;
+	return true;
+}
+
+static int fault_int(void)
+{
+	return fault.how == FAIL_NEGATIVE ? -1 : 0;
+}
+
+#define SHIM_INT(name, params, args)                                                               \
+	int __real_##name params;                                                                  \
+	int __wrap_##name params;                                                                  \
+	int __wrap_##name params                                                                   \
+	{                                                                                          \
+		return fault_now() ? fault_int() : __real_##name args;                             \
+	}
+
+/* Partial: the call does its work and says 1, but that the length was one less. */
+#define SHIM_LEN(name, params, args, len)                                                          \
+	int __real_##name params;                                                                  \
+	int __wrap_##name params;                                                                  \
+	int __wrap_##name params                                                                   \
+	{                                                                                          \
+		bool now = fault_now();                                                            \
+		int r;                                                                             \
+                                                                                                   \
+		if (now && fault.how != FAIL_PARTIAL)                                              \
+			return fault_int();                                                        \
+		r = __real_##name args;                                                            \
+		if (now && r == 1 && len != NULL)                                                  \
+			--*len;                                                                    \
+		return r;                                                                          \
+	}
+
+#define SHIM_PTR(type, name, params, args)                                                         \
+	type __real_##name params;                                                                 \
+	type __wrap_##name params;                                                                 \
+	type __wrap_##name params                                                                  \
+	{                                                                                          \
+		return fault_now() ? NULL : __real_##name args;                                    \
+	}
+
+SHIM_PTR(void *, calloc, (size_t n, size_t size), (n, size))
+SHIM_PTR(EVP_MD_CTX *, EVP_MD_CTX_new, (void), ())
+SHIM_INT(EVP_DigestInit_ex, (EVP_MD_CTX * c, const EVP_MD *md, ENGINE *e), (c, md, e))
+SHIM_INT(EVP_DigestUpdate, (EVP_MD_CTX * c, const void *p, size_t n), (c, p, n))
+SHIM_LEN(EVP_DigestFinal_ex, (EVP_MD_CTX * c, unsigned char *out, unsigned int *n), (c, out, n), n)
+SHIM_PTR(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, (void), ())
+SHIM_INT(EVP_CipherInit_ex,
+	 (EVP_CIPHER_CTX * c, const EVP_CIPHER *t, ENGINE *e, const unsigned char *k,
+	  const unsigned char *iv, int enc),
+	 (c, t, e, k, iv, enc))
+SHIM_LEN(EVP_CipherUpdate,
+	 (EVP_CIPHER_CTX * c, unsigned char *out, int *n, const unsigned char *in, int len),
+	 (c, out, n, in, len), n)
+SHIM_INT(EVP_CipherFinal_ex, (EVP_CIPHER_CTX * c, unsigned char *out, int *n), (c, out, n))
+SHIM_INT(EVP_CIPHER_CTX_ctrl, (EVP_CIPHER_CTX * c, int type, int arg, void *p), (c, type, arg, p))
+SHIM_PTR(EVP_MAC *, EVP_MAC_fetch, (OSSL_LIB_CTX * c, const char *a, const char *p), (c, a, p))
+SHIM_PTR(EVP_MAC_CTX *, EVP_MAC_CTX_new, (EVP_MAC * m), (m))
+SHIM_INT(EVP_MAC_init, (EVP_MAC_CTX * c, const unsigned char *k, size_t n, const OSSL_PARAM p[]),
+	 (c, k, n, p))
+SHIM_INT(EVP_MAC_update, (EVP_MAC_CTX * c, const unsigned char *p, size_t n), (c, p, n))
+SHIM_LEN(EVP_MAC_final, (EVP_MAC_CTX * c, unsigned char *out, size_t *n, size_t max),
+	 (c, out, n, max), n)
+SHIM_PTR(EVP_PKEY *, EVP_PKEY_new_raw_private_key,
+	 (int t, ENGINE *e, const unsigned char *p, size_t n), (t, e, p, n))
+SHIM_PTR(EVP_PKEY *, EVP_PKEY_new_raw_public_key,
+	 (int t, ENGINE *e, const unsigned char *p, size_t n), (t, e, p, n))
+SHIM_LEN(EVP_PKEY_get_raw_public_key, (const EVP_PKEY *k, unsigned char *p, size_t *n), (k, p, n),
+	 n)
+SHIM_LEN(EVP_PKEY_get_raw_private_key, (const EVP_PKEY *k, unsigned char *p, size_t *n), (k, p, n),
+	 n)
+SHIM_PTR(EVP_PKEY_CTX *, EVP_PKEY_CTX_new, (EVP_PKEY * k, ENGINE *e), (k, e))
+SHIM_PTR(EVP_PKEY_CTX *, EVP_PKEY_CTX_new_from_name,
+	 (OSSL_LIB_CTX * c, const char *n, const char *p), (c, n, p))
+SHIM_INT(EVP_PKEY_derive_init, (EVP_PKEY_CTX * c), (c))
+SHIM_INT(EVP_PKEY_derive_set_peer, (EVP_PKEY_CTX * c, EVP_PKEY *k), (c, k))
+SHIM_LEN(EVP_PKEY_derive, (EVP_PKEY_CTX * c, unsigned char *p, size_t *n), (c, p, n), n)
+SHIM_INT(EVP_PKEY_fromdata_init, (EVP_PKEY_CTX * c), (c))
+SHIM_INT(EVP_PKEY_fromdata, (EVP_PKEY_CTX * c, EVP_PKEY **k, int sel, OSSL_PARAM p[]),
+	 (c, k, sel, p))
+SHIM_INT(EVP_PKEY_get_bn_param, (const EVP_PKEY *k, const char *n, BIGNUM **bn), (k, n, bn))
+SHIM_INT(EVP_DigestSignInit,
+	 (EVP_MD_CTX * c, EVP_PKEY_CTX **p, const EVP_MD *t, ENGINE *e, EVP_PKEY *k),
+	 (c, p, t, e, k))
+SHIM_INT(EVP_DigestSign,
+	 (EVP_MD_CTX * c, unsigned char *s, size_t *n, const unsigned char *p, size_t len),
+	 (c, s, n, p, len))
+SHIM_INT(EVP_DigestVerifyInit,
+	 (EVP_MD_CTX * c, EVP_PKEY_CTX **p, const EVP_MD *t, ENGINE *e, EVP_PKEY *k),
+	 (c, p, t, e, k))
+SHIM_INT(EVP_DigestVerify,
+	 (EVP_MD_CTX * c, const unsigned char *s, size_t n, const unsigned char *p, size_t len),
+	 (c, s, n, p, len))
+SHIM_PTR(OSSL_PARAM_BLD *, OSSL_PARAM_BLD_new, (void), ())
+SHIM_PTR(OSSL_PARAM *, OSSL_PARAM_BLD_to_param, (OSSL_PARAM_BLD * b), (b))
+SHIM_INT(OSSL_PARAM_BLD_push_BN, (OSSL_PARAM_BLD * b, const char *k, const BIGNUM *n), (b, k, n))
+SHIM_INT(OSSL_PARAM_BLD_push_utf8_string,
+	 (OSSL_PARAM_BLD * b, const char *k, const char *p, size_t n), (b, k, p, n))
+SHIM_INT(OSSL_PARAM_BLD_push_octet_string,
+	 (OSSL_PARAM_BLD * b, const char *k, const void *p, size_t n), (b, k, p, n))
+SHIM_PTR(BIGNUM *, BN_new, (void), ())
+SHIM_PTR(BIGNUM *, BN_secure_new, (void), ())
+SHIM_PTR(BN_CTX *, BN_CTX_secure_new, (void), ())
+SHIM_PTR(BIGNUM *, BN_bin2bn, (const unsigned char *p, int n, BIGNUM *bn), (p, n, bn))
+SHIM_INT(BN_bn2bin, (const BIGNUM *bn, unsigned char *p), (bn, p))
+SHIM_INT(BN_bn2binpad, (const BIGNUM *bn, unsigned char *p, int n), (bn, p, n))
+SHIM_INT(BN_sub, (BIGNUM * r, const BIGNUM *a, const BIGNUM *b), (r, a, b))
+SHIM_INT(BN_mul, (BIGNUM * r, const BIGNUM *a, const BIGNUM *b, BN_CTX *c), (r, a, b, c))
+SHIM_INT(BN_mod_mul, (BIGNUM * r, const BIGNUM *a, const BIGNUM *b, const BIGNUM *m, BN_CTX *c),
+	 (r, a, b, m, c))
+SHIM_INT(BN_div, (BIGNUM * d, BIGNUM *m, const BIGNUM *n, const BIGNUM *by, BN_CTX *c),
+	 (d, m, n, by, c))
+SHIM_PTR(ECDSA_SIG *, ECDSA_SIG_new, (void), ())
+SHIM_PTR(ECDSA_SIG *, d2i_ECDSA_SIG, (ECDSA_SIG * *s, const unsigned char **p, long n), (s, p, n))
+SHIM_INT(ECDSA_SIG_set0, (ECDSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
+SHIM_PTR(char *, crypt_rn, (const char *p, const char *s, void *d, int n), (p, s, d, n))
+SHIM_INT(i2d_ECDSA_SIG, (const ECDSA_SIG *s, unsigned char **p), (s, p))
+
+ssize_t __real_getrandom(void *p, size_t n, unsigned int flags);
+ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags);
+ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags)
+{
+	if (!fault_now())
+		return __real_getrandom(p, n, flags);
+	errno = ENOSYS;
+	return fault_int();
+}
+
+int __real_mlock(const void *p, size_t n);
+int __wrap_mlock(const void *p, size_t n);
+int __wrap_mlock(const void *p, size_t n)
+{
+	if (!fault_now())
+		return __real_mlock(p, n);
+	errno = ENOMEM;
+	return -1;
+}
+
+/* ipsec-mb is called through the manager's table, so its shims are put there. */
+static IMB_JOB *(*real_submit)(IMB_MGR *), *(*real_flush)(IMB_MGR *);
+
+static IMB_JOB *shim_done(IMB_JOB *job)
+{
+	if (job == NULL || !fault_now())
+		return job;
+	if (fault.how == FAIL_ZERO)
+		return NULL; /* a job that is lost */
+	job->status = fault.how == FAIL_NEGATIVE ? IMB_STATUS_ERROR : IMB_STATUS_COMPLETED_CIPHER;
+	return job;
+}
+
+static IMB_JOB *shim_submit(IMB_MGR *mb)
+{
+	return shim_done(real_submit(mb));
+}
+
+static IMB_JOB *shim_flush(IMB_MGR *mb)
+{
+	return shim_done(real_flush(mb));
+}
+
+void __real_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch);
+void __wrap_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch);
+void __wrap_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch)
+{
+	__real_init_mb_mgr_auto(mb, arch);
+	real_submit = mb->submit_job;
+	real_flush = mb->flush_job;
+	mb->submit_job = shim_submit;
+	mb->flush_job = shim_flush;
+	if (fault_now())
+		*arch = IMB_ARCH_NONE;
+}
+
+/*
+ * Runs op until each of its calls has failed in each way. op sets up and cleans up disarmed,
+ * and arms itself around what it is about; it returns what that returned.
+ */
+static void each_call_fails(int (*op)(const void *), const void *arg, const char *what)
+{
+	unsigned int calls;
+
+	fault.fail_at = 0;
+	fault.calls = 0;
+	cr_assert_eq(op(arg), 0, "%s without a fault", what);
+	calls = fault.calls;
+	cr_assert_gt(calls, 0, "%s calls nothing", what);
+	for (unsigned int i = 1; i <= calls; i++)
+		for (enum how how = 0; how < HOWS; how++) {
+			fault.fail_at = i;
+			fault.calls = 0;
+			fault.how = how;
+			fault.fired = false;
+			int r = op(arg);
+
+			cr_assert(fault.fired, "%s call %u", what, i);
+			cr_expect_lt(r, 0, "%s: call %u of %u, way %d, is not a refusal", what, i,
+				     calls, how);
+		}
+}
+
+static void arm(void)
+{
+	fault.armed = true;
+}
+
+static int disarm(int r)
+{
+	fault.armed = false;
+	return r;
+}
+
+/* --- the operations --------------------------------------------------------------------------- */
+
+static int op_hash(const void *arg)
+{
+	struct hash_piece piece = {"abc", 3};
+	uint8_t out[HASH_LEN_MAX];
+
+	arm();
+	return disarm(hash_digest(*(const enum hash_alg *)arg, &piece, 1, out));
+}
+
+Test(crypto_faults, digests)
+{
+	static const enum hash_alg algs[] = {HASH_SHA256, HASH_SHA512};
+
+	for (size_t i = 0; i < 2; i++)
+		each_call_fails(op_hash, &algs[i], "digest");
+}
+
+static int op_kex_init(const void *arg)
+{
+	uint8_t pub[KEX_PUBLIC_MAX];
+	struct kex_key *k = NULL;
+	size_t len;
+	int r;
+
+	(void)arg;
+	arm();
+	r = disarm(kex_init(kex_method_find("curve25519-sha256"), &k, pub, &len));
+	kex_key_free(k);
+	return r;
+}
+
+static int op_kex_respond(const void *arg)
+{
+	static const uint8_t peer[32] = {9};
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len, secret_len;
+
+	(void)arg;
+	arm();
+	return disarm(kex_respond(kex_method_find("curve25519-sha256"), peer, 32, pub, &len, secret,
+				  &secret_len));
+}
+
+static int op_kex_finish(const void *arg)
+{
+	const struct kex_method *m = kex_method_find("curve25519-sha256");
+	static const uint8_t peer[32] = {9};
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	struct kex_key *k = NULL;
+	size_t len;
+	int r;
+
+	(void)arg;
+	cr_assert_eq(kex_init(m, &k, pub, &len), 0);
+	arm();
+	r = disarm(kex_finish(m, k, peer, 32, secret, &len));
+	kex_key_free(k);
+	return r;
+}
+
+Test(crypto_faults, key_exchange)
+{
+	each_call_fails(op_kex_init, NULL, "kex_init");
+	each_call_fails(op_kex_respond, NULL, "kex_respond");
+	each_call_fails(op_kex_finish, NULL, "kex_finish");
+}
+
+static const char *const private_texts[] = {fixture_ed25519, fixture_ecdsa, fixture_rsa};
+
+static struct key *private_key(const void *arg)
+{
+	struct key *k = NULL;
+
+	cr_assert_eq(key_private_parse((const uint8_t *)arg, strlen(arg), &k), 0);
+	return k;
+}
+
+static int op_private_parse(const void *arg)
+{
+	struct key *k = NULL;
+	int r;
+
+	arm();
+	r = disarm(key_private_parse(arg, strlen(arg), &k));
+	key_free(k);
+	return r;
+}
+
+static int op_blob_parse(const void *arg)
+{
+	struct key *k = private_key(arg), *pub = NULL;
+	const uint8_t *blob;
+	size_t len;
+	int r;
+
+	blob = key_blob(k, &len);
+	arm();
+	r = disarm(key_blob_parse(blob, len, &pub));
+	key_free(pub);
+	key_free(k);
+	return r;
+}
+
+static int op_sign(const void *arg)
+{
+	struct key *k = private_key(arg);
+	uint8_t sig[KEY_SIG_MAX];
+	size_t len;
+	int r;
+
+	arm();
+	r = disarm(key_sign(k, key_sig_alg_of(k, 0), (const uint8_t *)"x", 1, sig, &len));
+	key_free(k);
+	return r;
+}
+
+static int op_verify(const void *arg)
+{
+	struct key *k = private_key(arg);
+	uint8_t sig[KEY_SIG_MAX];
+	size_t len = 0;
+	int r;
+
+	cr_assert_eq(key_sign(k, key_sig_alg_of(k, 0), (const uint8_t *)"x", 1, sig, &len), 0);
+	arm();
+	r = disarm(key_verify(k, key_sig_alg_of(k, 0), sig, len, (const uint8_t *)"x", 1));
+	key_free(k);
+	return r;
+}
+
+static int op_private_build(const void *arg)
+{
+	struct key *k = private_key(arg);
+	char text[8192];
+	size_t len = sizeof(text);
+	int r;
+
+	arm();
+	r = disarm(key_private_build(k, "", text, &len));
+	key_free(k);
+	return r;
+}
+
+static int op_fingerprint(const void *arg)
+{
+	struct key *k = private_key(arg);
+	char text[64];
+	int r;
+
+	arm();
+	r = disarm(key_fingerprint(k, text, sizeof(text)));
+	key_free(k);
+	return r;
+}
+
+Test(crypto_faults, keys)
+{
+	for (size_t i = 0; i < 3; i++) {
+		each_call_fails(op_private_parse, private_texts[i], "key_private_parse");
+		each_call_fails(op_blob_parse, private_texts[i], "key_blob_parse");
+		each_call_fails(op_private_build, private_texts[i], "key_private_build");
+		each_call_fails(op_fingerprint, private_texts[i], "key_fingerprint");
+	}
+}
+
+Test(crypto_faults, signatures)
+{
+	for (size_t i = 0; i < 3; i++) {
+		each_call_fails(op_sign, private_texts[i], "key_sign");
+		each_call_fails(op_verify, private_texts[i], "key_verify");
+	}
+}
+
+static int op_generate(const void *arg)
+{
+	struct key *k = NULL;
+	int r;
+
+	(void)arg;
+	arm();
+	r = disarm(key_generate("ssh-ed25519", 0, &k));
+	key_free(k);
+	return r;
+}
+
+static int op_random(const void *arg)
+{
+	uint8_t buf[100];
+
+	(void)arg;
+	arm();
+	return disarm(crypto_random(buf, sizeof(buf)));
+}
+
+Test(crypto_faults, randomness)
+{
+	each_call_fails(op_generate, NULL, "key_generate");
+	each_call_fails(op_random, NULL, "crypto_random");
+}
+
+static int op_passwd(const void *arg)
+{
+	(void)arg;
+	arm();
+	return disarm(passwd_check("$1$abcdefgh$G//4keteveJp0qb8z2DxG/", "password", 8));
+}
+
+Test(crypto_faults, passwords)
+{
+	each_call_fails(op_passwd, NULL, "passwd_check");
+}
+
+static int op_engine(const void *arg)
+{
+	struct cipher_engine *e = NULL;
+	int r;
+
+	arm();
+	r = disarm(cipher_engine_new(*(const enum cipher_engine_kind *)arg, 1000, &e));
+	cipher_engine_free(e);
+	return r;
+}
+
+static const enum cipher_engine_kind kinds[] = {CIPHER_ENGINE_IPSEC_MB, CIPHER_ENGINE_OPENSSL};
+
+Test(crypto_faults, engines)
+{
+	for (size_t k = 0; k < 2; k++)
+		each_call_fails(op_engine, &kinds[k], "cipher_engine_new");
+}
+
+/* Without ipsec-mb, as on a processor that it does not know, OpenSSL does it all. */
+Test(crypto_faults, engine_without_ipsec_mb)
+{
+	struct cipher_engine *e = NULL;
+	struct cipher_state st = state_of(suite_at(0), 1);
+	uint8_t bytes[64] = {0};
+	struct rec *r = rec_new(&st, 0, bytes, sizeof(bytes), 0);
+	unsigned int calls;
+
+	fault.fail_at = 0;
+	cr_assert_eq(op_engine(&kinds[0]), 0);
+	calls = fault.calls;
+	for (fault.fail_at = 1; fault.fail_at <= calls; fault.fail_at++) {
+		fault.calls = 0;
+		arm();
+		disarm(cipher_engine_new(CIPHER_ENGINE_AUTO, 1000, &e));
+		if (e != NULL)
+			break; /* it was ipsec-mb's call that failed */
+	}
+	cr_assert_not_null(e);
+	cr_expect_eq(seal_one(e, r), 0);
+	cr_expect_null(st.expanded);
+	rec_free(r);
+	cipher_state_fini(e, &st);
+	cipher_engine_free(e);
+}
+
+struct burst_arg {
+	const struct cipher_suite *suite;
+	enum cipher_engine_kind kind;
+	bool open;
+	unsigned int n;
+};
+
+/*
+ * A burst of records. The result is the worst of its jobs: one call that fails must not leave
+ * every job a success.
+ */
+static int op_burst(const void *arg)
+{
+	const struct burst_arg *a = arg;
+	struct cipher_engine *e = engine_new(a->kind);
+	struct cipher_state st = state_of(a->suite, 1), peer = state_of(a->suite, 1);
+	uint8_t bytes[80] = {0};
+	struct cipher_job *job[8];
+	struct rec *rec[8];
+	int worst = 0;
+
+	for (unsigned int i = 0; i < a->n; i++) {
+		rec[i] = rec_new(&st, i, bytes, sizeof(bytes), 20);
+		job[i] = &rec[i]->job;
+		cipher_job_prepare(job[i]);
+	}
+	if (!a->open)
+		arm();
+	cipher_seal_burst(e, job, a->n);
+	for (unsigned int i = 0; i < a->n; i++) {
+		if (job[i]->result < worst)
+			worst = job[i]->result;
+		if (!a->open)
+			continue;
+		job[i]->state = &peer;
+		cipher_job_prepare(job[i]);
+	}
+	if (a->open) {
+		arm();
+		cipher_open_burst(e, job, a->n);
+		for (unsigned int i = 0; i < a->n; i++)
+			if (job[i]->result < worst)
+				worst = job[i]->result;
+	}
+	disarm(0);
+	for (unsigned int i = 0; i < a->n; i++)
+		rec_free(rec[i]);
+	cipher_state_fini(e, &st);
+	cipher_state_fini(e, &peer);
+	cipher_engine_free(e);
+	return worst;
+}
+
+static void bursts_fail(enum cipher_engine_kind kind, unsigned int n)
+{
+	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+		struct burst_arg arg = {suite_at(i), kind, false, n};
+
+		/* ipsec-mb's direct calls of GCM return nothing that could fail. */
+		if (kind == CIPHER_ENGINE_IPSEC_MB && arg.suite->shape == CIPHER_AEAD)
+			continue;
+		each_call_fails(op_burst, &arg, arg.suite->cipher_name);
+		arg.open = true;
+		each_call_fails(op_burst, &arg, arg.suite->cipher_name);
+	}
+}
+
+Test(crypto_faults, records_by_openssl)
+{
+	bursts_fail(CIPHER_ENGINE_OPENSSL, 1);
+}
+
+Test(crypto_faults, records_by_ipsec_mb)
+{
+	bursts_fail(CIPHER_ENGINE_IPSEC_MB, 7);
+}
+
+static int op_peek(const void *arg)
+{
+	const struct burst_arg *a = arg;
+	struct cipher_engine *e = engine_new(a->kind);
+	struct cipher_state st = state_of(a->suite, 1);
+	uint8_t first[16] = {0};
+	uint32_t need, length;
+	int r;
+
+	arm();
+	r = disarm(cipher_peek_length(e, &st, 0, first, sizeof(first), &need, &length));
+	cipher_state_fini(e, &st);
+	cipher_engine_free(e);
+	return r;
+}
+
+Test(crypto_faults, lengths_by_openssl)
+{
+	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+		struct burst_arg arg = {suite_at(i), CIPHER_ENGINE_OPENSSL, false, 0};
+
+		if (arg.suite->shape == CIPHER_CHAPOLY || arg.suite->shape == CIPHER_EAM)
+			each_call_fails(op_peek, &arg, arg.suite->cipher_name);
+	}
+}
