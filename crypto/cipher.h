@@ -73,7 +73,12 @@ struct cipher_engine; /* one per thread: ipsec-mb manager, OpenSSL contexts, scr
 
 enum cipher_engine_kind { CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB, CIPHER_ENGINE_OPENSSL };
 
-/* scratch_len: the largest record chacha20-poly1305 may have to be gathered into. */
+/*
+ * scratch_len: the largest record in several pieces that chacha20-poly1305 and HMAC gather; a
+ * larger one is done without, at OpenSSL's speed. AUTO is ipsec-mb, or OpenSSL where ipsec-mb
+ * does not know the processor. Expanded keys are locked memory, about 1 MiB an engine: -ENOMEM
+ * also when RLIMIT_MEMLOCK is less.
+ */
 int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct cipher_engine **ret);
 void cipher_engine_free(struct cipher_engine *e);
 
@@ -126,9 +131,10 @@ void cipher_job_prepare(struct cipher_job *job);
 
 /*
  * Seals or opens n prepared jobs (n <= CIPHER_BURST), of any states and suites
- * mixed. On return every job has its result. Open: a job with a result other than
- * 0 has undefined bytes in its pieces, of which nothing may be used; encrypted
- * pieces are not released before the tag is verified. CIPHER_PLAIN always succeeds.
+ * mixed; a prepared job is run once. On return every job has its result: 0; -EBADMSG;
+ * -EINVAL for fewer than 5 bytes or pieces that do not add up; -EIO when a library failed.
+ * A job with a result other than 0 has undefined bytes in its pieces, of which nothing may
+ * be used: AES-GCM, and AES-CTR with EAM, may have decrypted them before the tag was known.
  */
 void cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *job, unsigned int n);
 void cipher_open_burst(struct cipher_engine *e, struct cipher_job *const *job, unsigned int n);
