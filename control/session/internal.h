@@ -133,6 +133,7 @@ void compute_sign(struct session *s, const struct ssh_act *act);
 /* login.c */
 void login_begin(struct session *s, const struct ssh_act *act);
 void login_done(struct session *s, const struct ssh_act_auth *auth);
+void login_failed(struct session *s, const struct ssh_act_auth *auth);
 void login_fini(struct session *s);
 
 /* open.c */

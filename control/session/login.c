@@ -156,6 +156,12 @@ static void lookup_free(struct pool_job *job)
 	free(job);
 }
 
+static void invalid_user(const struct session *s)
+{
+	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", s->user, s->peer_text,
+		    s->peer.port);
+}
+
 /* Whether there is such a user who may log in at all; said once in the log. */
 static void judge_user(struct session *s, const struct user_lookup *l)
 {
@@ -163,8 +169,7 @@ static void judge_user(struct session *s, const struct user_lookup *l)
 		return;
 	s->user_judged = true;
 	if (!l->name_ok || !l->exists)
-		session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", s->user,
-			    s->peer_text, s->peer.port);
+		invalid_user(s);
 	else if (!conf_user_allowed(&s->conf, s->user, s->peer_text))
 		session_log(
 			s, LOG_L_INFO,
@@ -352,6 +357,24 @@ void login_begin(struct session *s, const struct ssh_act *act)
 		s->login.id = act->id;
 		answer(s, false);
 	}
+}
+
+/*
+ * A try that was refused. A name that is none the brain may have refused without asking: it is
+ * an invalid user like any other.
+ */
+void login_failed(struct session *s, const struct ssh_act_auth *auth)
+{
+	if (!s->user_known && user_known(s, auth->user) < 0)
+		return;
+	if (!s->user_judged && !user_name_ok(auth->user.p, auth->user.len)) {
+		s->user_judged = true;
+		invalid_user(s);
+	}
+	words_auth(s, auth, false);
+	/* The brain counts by what held before the user was known; Match may ask for less. */
+	if (auth->tries >= s->conf.max_auth_tries)
+		session_end(s, -SSH_E_AUTH_TRIES, NULL);
 }
 
 void login_done(struct session *s, const struct ssh_act_auth *auth)

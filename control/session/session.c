@@ -158,14 +158,6 @@ static void kex_done(struct session *s, const struct ssh_act_kex *k)
 		    k->strict ? " strict" : "");
 }
 
-static void auth_failed(struct session *s, const struct ssh_act_auth *auth)
-{
-	words_auth(s, auth, false);
-	/* The brain counts by what held before the user was known; Match may ask for less. */
-	if (s->user_known && auth->tries >= s->conf.max_auth_tries)
-		session_end(s, -SSH_E_AUTH_TRIES, NULL);
-}
-
 static void leave_startups(struct session *s)
 {
 	struct session_env *env = s->table->env;
@@ -251,7 +243,7 @@ static void act(struct session *s, const struct ssh_act *a)
 		kex_done(s, &a->kex);
 		break;
 	case SSH_ACT_AUTH_FAILED:
-		auth_failed(s, &a->auth);
+		login_failed(s, &a->auth);
 		break;
 	case SSH_ACT_PEER_DISCONNECT:
 		words_peer_disconnect(s, a->reason, a->bytes);
