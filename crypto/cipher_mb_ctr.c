@@ -20,6 +20,9 @@ static const unsigned int lanes_worth[CIPHER_MACS] = {
 	[CIPHER_MAC_SHA512] = 2,
 };
 
+/* ipsec-mb's lanes of HMAC count in 16 bits: a job above is refused, whatever scratch there is. */
+#define HASH_MAX (UINT16_MAX - 1)
+
 /* A record in scratch: its tag, the sequence number, and the record on a line of its own. */
 #define LINE          64
 #define SEQNR_AT      (2 * LINE - 4)
@@ -177,7 +180,7 @@ void cipher_mb_ctr(struct cipher_engine *e, enum cipher_dir dir, struct cipher_j
 		size_t need = SLOT_LEN(job[i]->len);
 
 		if (lanes[mac] < lanes_worth[mac] || counter_wraps(job[i]) ||
-		    need > e->scratch_len) {
+		    need > e->scratch_len || job[i]->len > HASH_MAX - LENGTH_LEN) {
 			cipher_ossl_ctr(e, dir, &job[i], 1);
 			continue;
 		}
