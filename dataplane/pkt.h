@@ -118,6 +118,12 @@ int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
  * be kept long. Best effort.
  */
 void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool);
+/*
+ * The Internet checksum (RFC 1071), not complemented, of a packet of any number of mbufs of
+ * any length; pkt_len is not looked at. rte_raw_cksum_mbuf() of the packaged library loses
+ * carries where an mbuf starts at an odd offset of the packet.
+ */
+uint16_t pkt_raw_cksum(const struct rte_mbuf *m);
 /* Memory an mbuf holds: its whole buffer (of an indirect one, the buffer it points into). */
 static inline uint32_t pkt_cost(const struct rte_mbuf *m)
 {

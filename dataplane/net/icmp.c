@@ -22,13 +22,6 @@ static bool rate_ok(struct net *n)
 	return true;
 }
 
-static bool cksum_ok(const struct rte_mbuf *m)
-{
-	uint16_t sum;
-
-	return rte_raw_cksum_mbuf(m, 0, m->pkt_len, &sum) == 0 && sum == 0xffff;
-}
-
 void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst)
 {
 	struct rte_icmp_hdr *h = rte_pktmbuf_mtod(m, struct rte_icmp_hdr *);
@@ -36,7 +29,7 @@ void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t d
 	uint32_t sum;
 
 	if (m->data_len < sizeof(*h) || h->icmp_type != RTE_IP_ICMP_ECHO_REQUEST ||
-	    h->icmp_code != 0 || !cksum_ok(m)) {
+	    h->icmp_code != 0 || pkt_raw_cksum(m) != UINT16_MAX) {
 		net_drop(n, m, NET_DROP_ICMP);
 		return;
 	}

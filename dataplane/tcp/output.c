@@ -49,10 +49,9 @@ static uint32_t pseudo_sum(uint32_t len, const struct net_addr *src, const struc
 static uint16_t checksum(const struct rte_mbuf *m, const struct net_addr *src,
 			 const struct net_addr *dst)
 {
-	uint16_t raw = 0;
+	uint32_t sum = pseudo_sum(m->pkt_len, src, dst) + pkt_raw_cksum(m);
 
-	rte_raw_cksum_mbuf(m, 0, m->pkt_len, &raw);
-	return (uint16_t)~__rte_raw_cksum_reduce(pseudo_sum(m->pkt_len, src, dst) + raw);
+	return (uint16_t)~__rte_raw_cksum_reduce(sum);
 }
 
 bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,

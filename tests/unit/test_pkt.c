@@ -309,3 +309,46 @@ Test(pkt, a_pool_that_cannot_be_had_is_refused)
 		pkt_pools_new("a_name_that_is_far_too_long_for_a_pool", 63, 63, SOCKET_ID_ANY, &p),
 		-ENAMETOOLONG);
 }
+
+/* RFC 1071, a byte at a time. */
+static uint16_t cksum_of(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum > UINT16_MAX)
+		sum = (sum & UINT16_MAX) + (sum >> 16);
+	return __builtin_bswap16((uint16_t)sum);
+}
+
+static const uint16_t cuts[][4] = {
+	{1, 0},       {2, 0},         {31, 0},          {1448, 0},
+	{33, 1448},   {1447, 1, 1},   {5, 700, 3, 740}, {2047, 2047, 2047, 2047},
+	{1, 1, 1, 1}, {20, 13, 1415}, {32, 1001, 447},  {64, 64, 64, 63},
+};
+
+Test(pkt, checksum_does_not_depend_on_where_a_packet_is_cut)
+{
+	for (size_t i = 0; i < RTE_DIM(cuts); i++) {
+		unsigned int n = 0;
+		struct pkt_chain a;
+
+		while (n < 4 && cuts[i][n] != 0)
+			n++;
+		a = chain_of(cuts[i], n);
+		cr_expect_eq(pkt_raw_cksum(a.head), cksum_of(pattern, a.len), "case %zu", i);
+		pkt_chain_free(&a);
+	}
+}
+
+Test(pkt, checksum_of_all_ones_carries_everywhere)
+{
+	const uint16_t len[] = {2047, 2047, 2047, 2047};
+	struct pkt_chain a;
+
+	memset(pattern, 0xff, sizeof(pattern));
+	a = chain_of(len, 4);
+	cr_expect_eq(pkt_raw_cksum(a.head), 0xffff);
+	pkt_chain_free(&a);
+}
