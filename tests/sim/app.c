@@ -21,11 +21,11 @@ static void on_ready(struct stream *s)
 
 static const struct stream_user user = {.ready = on_ready};
 
-void app_init(struct app *a, struct vnet *v, unsigned int host, uint64_t tx_key, uint64_t rx_key,
-	      uint64_t tx_total)
+void app_init(struct app *a, struct tcp *tcp, struct rte_mempool *pool, uint64_t tx_key,
+	      uint64_t rx_key, uint64_t tx_total)
 {
-	*a = (struct app){.v = v,
-			  .host = host,
+	*a = (struct app){.tcp = tcp,
+			  .pool = pool,
 			  .tx_key = tx_key,
 			  .rx_key = rx_key,
 			  .tx_total = tx_total,
@@ -44,6 +44,7 @@ static bool on_accept(void *arg, struct stream *s, uint32_t listener, const stru
 	s->user = &user;
 	s->user_ptr = a;
 	a->accepted = true;
+	a->rx_total = a->tx_done = 0;
 	return true;
 }
 
@@ -51,16 +52,15 @@ int app_listen(struct app *a, uint16_t port, uint32_t backlog)
 {
 	struct net_addr any = {0};
 
-	return tcp_listen(a->v->host[a->host].tcp, &any, port, port, backlog, on_accept, a);
+	return tcp_listen(a->tcp, &any, port, port, backlog, on_accept, a);
 }
 
-int app_connect(struct app *a, unsigned int to, uint16_t port)
+int app_connect(struct app *a, const struct net_addr *to, uint16_t port)
 {
 	struct stream_provider p;
-	struct net_addr addr = vnet_addr(to);
 
-	tcp_provider(a->v->host[a->host].tcp, &p);
-	return p.connect(p.arg, &addr, port, &user, a, &a->s);
+	tcp_provider(a->tcp, &p);
+	return p.connect(p.arg, to, port, &user, a, &a->s);
 }
 
 void app_close(struct app *a)
@@ -115,7 +115,7 @@ static bool write_some(struct app *a)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		buf[i] = app_pattern(a->tx_key, a->tx_done + i);
-	if (pkt_chain_from(buf, n, a->v->host[a->host].pools.data, &c) < 0)
+	if (pkt_chain_from(buf, n, a->pool, &c) < 0)
 		return false; /* the pool is empty: later */
 	if (a->s->ops->tx(a->s, &c) < 0)
 		return false;
@@ -156,9 +156,9 @@ bool app_step(struct app *a)
 	return did;
 }
 
-static bool apps_step(void *arg)
+bool apps_step(void *apps)
 {
-	struct apps *set = arg;
+	struct apps *set = apps;
 	bool did = false;
 
 	for (unsigned int i = 0; i < set->n; i++)
@@ -166,9 +166,7 @@ static bool apps_step(void *arg)
 	return did;
 }
 
-void apps_add(struct vnet *v, struct apps *set, unsigned int host, struct app *a)
+void apps_add(struct apps *set, struct app *a)
 {
 	set->a[set->n++] = a;
-	v->host[host].app = apps_step;
-	v->host[host].app_arg = set;
 }

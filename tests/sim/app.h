@@ -7,14 +7,17 @@
 #ifndef SLUICE_TESTS_SIM_APP_H
 #define SLUICE_TESTS_SIM_APP_H
 
-#include "tests/sim/vnet.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/tcp/tcp.h"
 
 /* Byte i of the direction with this key. */
 uint8_t app_pattern(uint64_t key, uint64_t i);
 
 struct app {
-	struct vnet *v;
-	unsigned int host;
+	struct tcp *tcp;
+	struct rte_mempool *pool; /* of what it writes */
 	struct stream *s;
 	uint64_t tx_key, rx_key;
 	uint64_t tx_total, tx_done; /* bytes to send; bytes given to the stream */
@@ -32,12 +35,12 @@ struct app {
 	int connects; /* result of the connect call */
 };
 
-void app_init(struct app *a, struct vnet *v, unsigned int host, uint64_t tx_key, uint64_t rx_key,
-	      uint64_t tx_total);
+void app_init(struct app *a, struct tcp *tcp, struct rte_mempool *pool, uint64_t tx_key,
+	      uint64_t rx_key, uint64_t tx_total);
 /* Waits on port for one connection. */
 int app_listen(struct app *a, uint16_t port, uint32_t backlog);
-/* Begins to connect to port of host `to`. */
-int app_connect(struct app *a, unsigned int to, uint16_t port);
+/* Begins to connect. */
+int app_connect(struct app *a, const struct net_addr *to, uint16_t port);
 /* One pass: takes events, reads, writes. True: did something. */
 bool app_step(struct app *a);
 void app_close(struct app *a);
@@ -48,6 +51,7 @@ struct apps {
 	struct app *a[APPS_MAX];
 	unsigned int n;
 };
-void apps_add(struct vnet *v, struct apps *set, unsigned int host, struct app *a);
+bool apps_step(void *apps);
+void apps_add(struct apps *set, struct app *a);
 
 #endif

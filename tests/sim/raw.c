@@ -31,9 +31,8 @@ void raw_init(struct raw *r, struct tcp_conf conf)
 	vnet_stack(&r->v, RAW_STACK, conf);
 	r->v.filter = record;
 	r->v.filter_arg = r;
-	app_init(&r->app, &r->v, RAW_STACK, TX_KEY, RX_KEY, 0);
+	vnet_app(&r->v, RAW_STACK, &r->apps, &r->app, TX_KEY, RX_KEY, 0);
 	r->app.no_shutdown = true;
-	apps_add(&r->v, &r->apps, RAW_STACK, &r->app);
 	r->snd_nxt = 1000;
 	r->wnd = 65535;
 	r->stack_port = 22;
@@ -79,7 +78,7 @@ void raw_send_at(struct raw *r, uint8_t flags, uint32_t seq, uint32_t ack, uint6
 		.tcp_urp = rte_cpu_to_be_16(r->urg),
 	};
 	for (uint32_t i = 0; i < len; i++)
-		b[n + i] = app_pattern(RX_KEY, from + i);
+		b[n + i] = app_pattern(RX_KEY, (uint32_t)(from + i));
 	vnet_inject(&r->v, RAW_STACK, &src, &dst, b, n + len, 0);
 }
 
@@ -103,7 +102,7 @@ void raw_accept(struct raw *r, struct tcp_conf conf)
 void raw_connect(struct raw *r, struct tcp_conf conf)
 {
 	raw_init(r, conf);
-	app_connect(&r->app, RAW_PEER, RAW_PORT);
+	vnet_connect(&r->app, RAW_PEER, RAW_PORT);
 	raw_run(r, 1000);
 	raw_send(r, SYN | ACK, 0);
 	raw_clear(r);
@@ -164,7 +163,7 @@ void raw_state(struct raw *r, enum tcp_state want)
 		break;
 	case TCP_SYN_SENT:
 		raw_init(r, (struct tcp_conf){0});
-		app_connect(&r->app, RAW_PEER, RAW_PORT);
+		vnet_connect(&r->app, RAW_PEER, RAW_PORT);
 		raw_run(r, 1000);
 		break;
 	case TCP_SYN_RCVD:

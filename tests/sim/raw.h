@@ -8,7 +8,7 @@
 #define SLUICE_TESTS_SIM_RAW_H
 
 #include "dataplane/tcp/internal.h"
-#include "tests/sim/app.h"
+#include "tests/sim/vnet.h"
 
 #define RAW_STACK 0
 #define RAW_PEER  2
@@ -38,7 +38,6 @@ struct raw {
 	struct vseg out[RAW_OUT]; /* what the stack sent since raw_clear() */
 	uint64_t out_at[RAW_OUT];
 	uint32_t out_n;
-	bool drop_all; /* for nothing: the peer has no stack anyway */
 };
 
 /* A stack with an app that stays open; conf may be empty. */

@@ -45,12 +45,10 @@ static void pair_init(struct pair *p, uint64_t up, uint64_t down, struct tcp_con
 	vnet_stack(&p->v, 1, conf);
 	p->v.filter = rule;
 	p->v.filter_arg = p;
-	app_init(&p->client, &p->v, 0, 1, 2, up);
-	app_init(&p->server, &p->v, 1, 2, 1, down);
-	apps_add(&p->v, &p->cs, 0, &p->client);
-	apps_add(&p->v, &p->ss, 1, &p->server);
+	vnet_app(&p->v, 0, &p->cs, &p->client, 1, 2, up);
+	vnet_app(&p->v, 1, &p->ss, &p->server, 2, 1, down);
 	cr_assert_eq(app_listen(&p->server, 22, 8), 0);
-	cr_assert_eq(app_connect(&p->client, 1, 22), 0);
+	cr_assert_eq(vnet_connect(&p->client, 1, 22), 0);
 }
 
 static bool pair_done(void *arg)

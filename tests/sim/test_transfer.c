@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-#include "tests/sim/app.h"
+#include "tests/sim/vnet.h"
 #include "tests/util/eal.h"
 
 static void start(void)
@@ -34,16 +34,14 @@ static bool both_done(void *arg)
 
 static void world_init(struct world *w, uint64_t seed, uint64_t up, uint64_t down)
 {
+	w->cs.n = w->ss.n = 0;
 	vnet_init(&w->v, seed, 2047, 4095);
 	vnet_stack(&w->v, 0, (struct tcp_conf){0});
 	vnet_stack(&w->v, 1, (struct tcp_conf){0});
-	app_init(&w->client, &w->v, 0, seed * 2, seed * 2 + 1, up);
-	app_init(&w->server, &w->v, 1, seed * 2 + 1, seed * 2, down);
-	w->cs.n = w->ss.n = 0;
-	apps_add(&w->v, &w->cs, 0, &w->client);
-	apps_add(&w->v, &w->ss, 1, &w->server);
+	vnet_app(&w->v, 0, &w->cs, &w->client, seed * 2, seed * 2 + 1, up);
+	vnet_app(&w->v, 1, &w->ss, &w->server, seed * 2 + 1, seed * 2, down);
 	cr_assert_eq(app_listen(&w->server, 22, 8), 0);
-	cr_assert_eq(app_connect(&w->client, 1, 22), 0);
+	cr_assert_eq(vnet_connect(&w->client, 1, 22), 0);
 }
 
 static void world_check(struct world *w, uint64_t seed)

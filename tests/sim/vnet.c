@@ -397,28 +397,30 @@ void vnet_inject(struct vnet *v, unsigned int to, const struct net_addr *src,
 
 void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned int head_mbufs)
 {
-	static unsigned int instance;
-
-	*v = (struct vnet){.rng = seed, .now_us = 1000000 + seed % 1000, .hold_max_us = 3000};
+	*v = (struct vnet){.rng = seed,
+			   .now_us = 1000000 + seed % 1000,
+			   .hold_max_us = 3000,
+			   .data_mbufs = data_mbufs,
+			   .head_mbufs = head_mbufs};
 	for (unsigned int i = 0; i < VNET_HOSTS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "v%u_%u", instance, i);
 		v->host[i].net =
 			(struct net){.v = v, .index = i, .addr = vnet_addr(i), .mtu = 1500};
-		if (data_mbufs == 0 || pkt_pools_new(name, data_mbufs, head_mbufs, SOCKET_ID_ANY,
-						     &v->host[i].pools) < 0) {
-			fprintf(stderr, "no pools\n");
-			exit(2);
-		}
 		for (unsigned int k = 0; k < VNET_HOSTS; k++)
 			v->link[i][k].delay_us = 100;
 	}
-	instance++;
 }
 
 void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf)
 {
+	static unsigned int instance;
+	char name[16];
+
+	snprintf(name, sizeof(name), "v%u", instance++);
+	if (pkt_pools_new(name, v->data_mbufs, v->head_mbufs, SOCKET_ID_ANY, &v->host[i].pools) <
+	    0) {
+		fprintf(stderr, "no pools\n");
+		exit(2);
+	}
 	conf.net = &v->host[i].net;
 	conf.pools = &v->host[i].pools;
 	conf.secret[0] = vnet_rand(v);
@@ -435,6 +437,24 @@ void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf)
 		fprintf(stderr, "no stack\n");
 		exit(2);
 	}
+}
+
+void vnet_app(struct vnet *v, unsigned int i, struct apps *set, struct app *a, uint64_t tx_key,
+	      uint64_t rx_key, uint64_t tx_total)
+{
+	struct vnet_host *h = &v->host[i];
+
+	app_init(a, h->tcp, h->pools.data, tx_key, rx_key, tx_total);
+	apps_add(set, a);
+	h->app = apps_step;
+	h->app_arg = set;
+}
+
+int vnet_connect(struct app *a, unsigned int to, uint16_t port)
+{
+	struct net_addr addr = vnet_addr(to);
+
+	return app_connect(a, &addr, port);
 }
 
 void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_link l)
@@ -459,6 +479,8 @@ bool vnet_fini(struct vnet *v)
 		struct vnet_host *h = &v->host[i];
 		unsigned int data, head;
 
+		if (h->tcp == NULL)
+			continue;
 		tcp_free(h->tcp);
 		data = eal_out(h->pools.data);
 		head = eal_out(h->pools.head);

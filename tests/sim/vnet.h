@@ -15,6 +15,7 @@
 
 #include "dataplane/net/net.h"
 #include "dataplane/tcp/tcp.h"
+#include "tests/sim/app.h"
 
 #define VNET_HOSTS   3
 #define VNET_PKT_MAX 9216
@@ -87,12 +88,17 @@ struct vnet {
 	uint64_t bad;         /* packets that break a contract: checksum, MTU, head-room */
 	uint64_t sent, lost;
 	uint64_t turns;
+	unsigned int data_mbufs, head_mbufs;
 };
 
-/* One seed for everything random; pools of mbufs for each host. */
+/* One seed for everything random; the pools each host with a stack will have. */
 void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned int head_mbufs);
 /* A stack at 10.0.0.(i + 1); conf's net, pools and secret are filled in here. */
 void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf);
+/* An app for the host's pass, on its stack. */
+void vnet_app(struct vnet *v, unsigned int i, struct apps *set, struct app *a, uint64_t tx_key,
+	      uint64_t rx_key, uint64_t tx_total);
+int vnet_connect(struct app *a, unsigned int to, uint16_t port);
 /* Both directions. */
 void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_link l);
 /* Frees stacks, packets on the wire and kept mbufs; false when an mbuf or a byte is lost. */
