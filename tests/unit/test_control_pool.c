@@ -1,0 +1,240 @@
+/* control/pool.c and control/signer.c: who goes first, deadlines, what is signed. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "control/clock.h"
+#include "control/pool.h"
+#include "control/signer.h"
+
+static uv_loop_t loop;
+static struct timers *ts;
+static struct clock *ck;
+static struct pool *pool;
+/* Two, so that one thread can be let go alone. */
+static pthread_mutex_t gates[2] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static atomic_uint held; /* threads that have come to a gate */
+static unsigned int live;
+
+struct job {
+	struct pool_job job;
+	int name, err;
+	int gate; /* -1: none */
+};
+
+static int order[64];
+static unsigned int ran;
+static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned int done_count;
+static int done_err;
+
+static void job_run(struct pool_job *p)
+{
+	struct job *j = (struct job *)(void *)p;
+
+	if (j->gate >= 0) { /* stands for a disk that hangs */
+		held++;
+		pthread_mutex_lock(&gates[j->gate]);
+		pthread_mutex_unlock(&gates[j->gate]);
+		return;
+	}
+	pthread_mutex_lock(&order_lock);
+	order[ran++] = j->name;
+	pthread_mutex_unlock(&order_lock);
+}
+
+static void job_done(struct pool_job *p, int err)
+{
+	(void)p;
+	done_count++;
+	done_err = err;
+}
+
+static void job_free(struct pool_job *p)
+{
+	live--;
+	free(p);
+}
+
+static int submit(int name, enum pool_class class, int at_gate, uint64_t ms)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	int r;
+
+	j->job = (struct pool_job){.run = job_run, .done = job_done, .free = job_free};
+	j->name = name;
+	j->gate = at_gate;
+	r = pool_submit(pool, &j->job, class, clock_now_ms() + ms);
+	if (r < 0)
+		free(j);
+	else
+		live++;
+	return r;
+}
+
+static void wait_held(unsigned int n)
+{
+	while (held < n)
+		sched_yield();
+}
+
+static void run_until(unsigned int n)
+{
+	while (done_count < n)
+		uv_run(&loop, UV_RUN_ONCE);
+}
+
+static void setup(void)
+{
+	uv_loop_init(&loop);
+	cr_assert_eq(timers_new(&ts), 0);
+	cr_assert_eq(clock_new(&loop, ts, &ck), 0);
+	cr_assert_eq(pool_new(&loop, ts, 2, 4, &pool), 0);
+}
+
+static void teardown(void)
+{
+	pool_close(pool);
+	clock_close(ck);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+	timers_free(ts);
+	cr_expect_eq(live, 0, "every job is freed");
+}
+
+TestSuite(control_pool, .init = setup, .fini = teardown, .timeout = 30);
+
+Test(control_pool, a_result_comes_back_once)
+{
+	cr_assert_eq(submit(1, POOL_KEX, -1, 10000), 0);
+	run_until(1);
+	cr_expect_eq(done_err, 0);
+	cr_expect_eq(ran, 1);
+}
+
+Test(control_pool, rekeys_go_first_then_exchanges_and_hashes_take_turns)
+{
+	static const int want[] = {1, 2, 3, 2, 3};
+
+	pthread_mutex_lock(&gates[0]);
+	pthread_mutex_lock(&gates[1]);
+	cr_assert_eq(submit(0, POOL_KEX, 0, 10000), 0);
+	cr_assert_eq(submit(0, POOL_KEX, 1, 10000), 0);
+	wait_held(2);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(submit(3, POOL_AUTH, -1, 10000), 0);
+		cr_assert_eq(submit(2, POOL_KEX, -1, 10000), 0);
+	}
+	cr_assert_eq(submit(1, POOL_REKEY, -1, 10000), 0);
+	pthread_mutex_unlock(&gates[0]); /* one thread: its order is the pool's */
+	run_until(6);
+	/* Whose turn it is first depends on what ran before. */
+	if (order[1] == 3) {
+		cr_expect_eq(order[2], 2);
+		cr_expect_eq(order[3], 3);
+	} else {
+		cr_expect_arr_eq(order, want, sizeof(want));
+	}
+	cr_expect_eq(order[0], 1);
+	pthread_mutex_unlock(&gates[1]);
+	run_until(7);
+}
+
+Test(control_pool, hashes_leave_a_thread)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	cr_assert_eq(submit(1, POOL_KEX, -1, 10000), 0);
+	run_until(1);
+	cr_expect_eq(ran, 1, "a first exchange does not wait for two hashes");
+	cr_expect_eq(held, 1);
+	pthread_mutex_unlock(&gates[0]);
+	run_until(3);
+}
+
+Test(control_pool, a_class_that_is_full_refuses)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_KEX, 0, 10000), 0);
+	cr_assert_eq(submit(0, POOL_REKEY, 0, 10000), 0);
+	wait_held(2);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(1, POOL_KEX, -1, 10000), 0);
+	cr_expect_eq(submit(1, POOL_KEX, -1, 10000), -EBUSY);
+	cr_expect_eq(submit(1, POOL_REKEY, -1, 10000), 0, "rekeys have room of their own");
+	pthread_mutex_unlock(&gates[0]);
+	run_until(7);
+}
+
+Test(control_pool, a_deadline_answers_while_the_thread_hangs)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 20), 0);
+	run_until(1);
+	cr_expect_eq(done_err, -ETIMEDOUT);
+	pthread_mutex_unlock(&gates[0]);
+	while (live > 0)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_expect_eq(done_count, 1, "and not again");
+}
+
+Test(control_pool, what_waits_at_the_end_is_freed)
+{
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(submit(1, POOL_KEX, -1, 10000), 0);
+}
+
+/* --- the signer --------------------------------------------------------------------------- */
+
+static uint8_t got[KEY_SIG_MAX];
+static size_t got_len;
+
+static void signed_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	cr_expect_eq(caller->id, 42);
+	done_count++;
+	done_err = err;
+	memcpy(got, sig, len);
+	got_len = len;
+}
+
+Test(control_pool, only_exchange_hashes_are_signed)
+{
+	static const size_t bad[] = {0, 1, 19, 31, 33, 63, 65, 100};
+	uint8_t data[128] = {1, 2, 3};
+	struct signer_caller caller = {.id = 42};
+	struct key *k = NULL, *other = NULL;
+	struct signer *s = NULL;
+	uint64_t by = clock_now_ms() + 10000;
+
+	cr_assert_eq(signer_new(pool, &s), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &k), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &other), 0);
+	cr_assert_eq(signer_add(s, k), 0);
+	cr_expect(!key_is_private(signer_public(s, 0)));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_eq(signer_sign(s, signer_public(s, 0), "ssh-ed25519", data, bad[i], false,
+					 by, &caller, signed_done),
+			     -EPERM, "length %zu", bad[i]);
+	cr_expect_eq(
+		signer_sign(s, other, "ssh-ed25519", data, 32, false, by, &caller, signed_done),
+		-ENOENT);
+	cr_expect_eq(signer_sign(s, signer_public(s, 0), "rsa-sha2-256", data, 32, false, by,
+				 &caller, signed_done),
+		     -ENOENT);
+	cr_assert_eq(signer_sign(s, signer_public(s, 0), "ssh-ed25519", data, 32, false, by,
+				 &caller, signed_done),
+		     0);
+	run_until(1);
+	cr_expect_eq(done_err, 0);
+	cr_expect_eq(key_verify(signer_public(s, 0), "ssh-ed25519", got, got_len, data, 32), 0);
+	signer_free(s);
+	key_free(other);
+}
