@@ -1,0 +1,202 @@
+/*
+ * A whole brain. Byte 0: bit 0 the role, bits 1..2 where it stands (identification passed, keys
+ * in place, authentication, authenticated). Then messages: a byte of answers, a length of two
+ * bytes, a payload. Key exchange is computed by nobody: jobs return fixed results, so
+ * that the same input is always the same run.
+ *
+ * Must hold: nobody is authenticated whom the authority did not accept; no channel before
+ * that; nothing after the end; every action is one its kind allows.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/secret.h"
+#include "ssh/internal.h"
+
+enum { ANSWER_YES = 1, ANSWER_JOB_FAILS = 2, ANSWER_LATE = 4, DO_REKEY = 8, DO_SEND = 16 };
+
+static struct key *host;
+static bool accepted, authenticated, ended;
+
+static void job_done(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
+{
+	struct ssh_job *job = a->job;
+
+	job->err = answers & ANSWER_JOB_FAILS ? -EBADMSG : 0;
+	job->pub_len = 32;
+	if (job->kind == SSH_JOB_KEX_RESPOND || job->kind == SSH_JOB_KEX_FINISH) {
+		job->keys = secret_new(sizeof(*job->keys));
+		if (job->keys == NULL)
+			abort();
+	}
+	if (ssh_brain_job_done(b, a->id, job) < 0)
+		abort();
+}
+
+static void login(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
+{
+	if (answers & ANSWER_YES)
+		(void)ssh_brain_login_password(b, a->id, "secret", 6);
+	else if (answers & ANSWER_JOB_FAILS)
+		(void)ssh_brain_login_none(b, a->id);
+	else
+		(void)ssh_brain_login_publickey(b, a->id, host, NULL);
+}
+
+static void check_open(const struct ssh_brain *b)
+{
+	if (!authenticated || !ssh_brain_authenticated(b))
+		abort();
+}
+
+static void on_act(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
+{
+	static const uint8_t sig[64] = {1};
+	bool yes = answers & ANSWER_YES;
+
+	if (ended)
+		abort();
+	switch (a->kind) {
+	case SSH_ACT_SEND:
+		if (a->bytes.len == 0 || a->msg != a->bytes.p[0])
+			abort();
+		break;
+	case SSH_ACT_TX_KEYS:
+	case SSH_ACT_RX_KEYS:
+		if (a->keys.suite == NULL || a->keys.key[CIPHER_KEY_MAX - 1] != 0)
+			abort();
+		break;
+	case SSH_ACT_JOB:
+		job_done(b, a, answers);
+		break;
+	case SSH_ACT_SIGN:
+		(void)ssh_brain_sign_answer(b, a->id, answers & ANSWER_JOB_FAILS ? -EIO : 0, sig,
+					    sizeof(sig));
+		break;
+	case SSH_ACT_HOSTKEY:
+		(void)ssh_brain_hostkey_answer(b, a->id, yes);
+		break;
+	case SSH_ACT_AUTH:
+		accepted |= yes && !a->auth.query;
+		(void)ssh_brain_auth_answer(b, a->id, yes);
+		break;
+	case SSH_ACT_LOGIN:
+		login(b, a, answers);
+		break;
+	case SSH_ACT_AUTHENTICATED:
+		if (brain_is_server(b) && !accepted)
+			abort();
+		authenticated = true;
+		break;
+	case SSH_ACT_CHANNEL_OPEN:
+	case SSH_ACT_CHANNEL_REQUEST:
+	case SSH_ACT_CHANNEL_OTHER:
+	case SSH_ACT_GLOBAL_REPLY:
+		check_open(b);
+		break;
+	case SSH_ACT_GLOBAL_REQUEST:
+		check_open(b);
+		if (a->request.want_reply && yes)
+			(void)ssh_brain_global_answer(b, true, NULL, 0);
+		break;
+	case SSH_ACT_END:
+		ended = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static void drain(struct ssh_brain *b, uint8_t answers)
+{
+	struct ssh_act act;
+
+	/* Bounded: every action answers a message, and answers lead to few more. */
+	for (unsigned int n = 0; ssh_brain_next(b, &act) == 0; n++) {
+		if (n > 2 * SSH_ACTS_MAX)
+			abort();
+		on_act(b, &act, answers);
+	}
+}
+
+static struct ssh_brain *brain_at(uint8_t how)
+{
+	struct ssh_brain_conf conf = {
+		.role = how & 1 ? SSH_SERVER : SSH_CLIENT,
+		.ident = "SSH-2.0-fuzz",
+		.strict = SSH_STRICT_ON,
+		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY,
+		.max_auth_tries = 6,
+		.user = "demo",
+	};
+	unsigned int at = how >> 1 & 3;
+	struct ssh_brain *b;
+
+	if (ssh_brain_new(&conf, &b) < 0)
+		abort();
+	if (brain_is_server(b) && ssh_brain_hostkey_add(b, host) < 0)
+		abort();
+	if (ssh_brain_start(b) < 0 || ssh_brain_ident(b, (const uint8_t *)"SSH-2.0-x", 9) < 0)
+		abort();
+	drain(b, 0);
+	if (at == 0)
+		return b;
+	/* As after a first exchange, which is another input's. */
+	kex_free(b->kex);
+	b->kex = NULL;
+	b->session_id_len = 32;
+	b->phase.kex = SSH_KEX_NONE;
+	b->phase.svc = (uint8_t)at; /* SSH_SVC_NONE, _AUTH, _OPEN */
+	accepted = authenticated = at == SSH_SVC_OPEN;
+	if (!brain_is_server(b))
+		b->cli.service_asked = b->cli.sent = true;
+	return b;
+}
+
+static void message(struct ssh_brain *b, uint32_t seqnr, uint8_t answers, const uint8_t *p,
+		    size_t len)
+{
+	int r = ssh_brain_input(b, seqnr, p, len);
+
+	if (ended && r != -SSH_E_CLOSED)
+		abort();
+	if (answers & DO_REKEY)
+		(void)ssh_brain_rekey(b);
+	if (answers & DO_SEND)
+		(void)ssh_brain_send(b, p, len);
+	if (!(answers & ANSWER_LATE))
+		drain(b, answers);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct ssh_brain *b;
+	uint32_t seqnr = 0;
+	uint8_t answers = 0;
+
+	if (size == 0)
+		return 0;
+	if (host == NULL && key_generate("ssh-ed25519", 0, &host) < 0)
+		abort();
+	accepted = authenticated = ended = false;
+	b = brain_at(data[0]);
+	for (size_t at = 1; size - at >= 3;) {
+		size_t len = (size_t)data[at + 1] << 8 | data[at + 2];
+
+		answers = data[at];
+		at += 3;
+		if (len > size - at)
+			len = size - at;
+		message(b, seqnr++, answers, data + at, len);
+		at += len;
+	}
+	drain(b, answers);
+	ssh_brain_end(b, -SSH_E_SHUTDOWN, NULL);
+	drain(b, answers);
+	if (!ended)
+		abort();
+	ssh_brain_free(b);
+	return 0;
+}
