@@ -6,8 +6,8 @@
 
 #include "crypto/cipher_internal.h"
 
-/* Room for 16 records of 16 KiB, or 8 of 32: as many as ipsec-mb hashes side by side. */
-#define SCRATCH_MIN (384 * 1024)
+/* Room for 16 records of 32 KiB, as many as ipsec-mb hashes side by side. */
+#define SCRATCH_MIN (576 * 1024)
 
 const struct cipher_backend cipher_backend_mb = {
 	.gcm = cipher_mb_gcm,
