@@ -103,7 +103,7 @@ struct link_payload {
 	/* uint8_t payload[len] */
 };
 
-/* The slot that held this is zeroed by its reader. */
+/* Slots are zeroed by their reader; who got this wipes its copy. */
 struct link_keys {
 	char cipher[40], mac[40]; /* names, NUL-terminated: suites are looked up again */
 	uint8_t reset_seqnr;

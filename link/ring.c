@@ -212,8 +212,8 @@ int link_rx(struct link_consumer *rx, void *buf, size_t size)
 	memcpy(buf, &hdr, sizeof(hdr)); /* not from the ring again */
 	slots_read(rx->ring, rx->tail, sizeof(hdr), (uint8_t *)buf + sizeof(hdr),
 		   hdr.len - sizeof(hdr));
-	if (hdr.type == LINK_IT_TX_KEYS || hdr.type == LINK_IT_RX_KEYS)
-		slots_wipe(rx->ring, rx->tail, slots);
+	/* Keys go down, passwords come up in payloads: nothing is left lying, whatever it is. */
+	slots_wipe(rx->ring, rx->tail, slots);
 	rx->tail += slots;
 	__atomic_store_n(&rx->ring->tail, rx->tail, __ATOMIC_RELEASE);
 	return (int)hdr.len;

@@ -67,9 +67,9 @@ static inline uint32_t link_slots(size_t len)
  */
 uint32_t link_tx_space(struct link_producer *tx);
 /*
- * Copies the next message out (buf of LINK_MSG_MAX, aligned for uint64_t), zeroes its slots when
- * it held keys, and gives the slots back. Length, -EAGAIN: empty, -EBADMSG. Only its length was
- * looked at: link_msg_check() comes next. Who got keys wipes buf.
+ * Copies the next message out (buf of LINK_MSG_MAX, aligned for uint64_t), zeroes its slots, as it
+ * may have held keys or a password, and gives them back. Length, -EAGAIN: empty, -EBADMSG. Only
+ * its length was looked at: link_msg_check() comes next. Who got secrets wipes buf.
  */
 __attribute__((warn_unused_result)) int link_rx(struct link_consumer *rx, void *buf, size_t size);
 

@@ -165,10 +165,11 @@ Test(link_ring, free_running_indices_pass_2_to_the_32)
 	cr_expect_eq(link_tx_space(&tx), LINK_RING_SLOTS);
 }
 
-Test(link_ring, keys_are_zeroed_by_their_reader)
+Test(link_ring, secrets_are_zeroed_by_their_reader)
 {
 	static const uint8_t zero[LINK_SLOT_SIZE];
-	static const uint16_t keys[] = {LINK_IT_TX_KEYS, LINK_IT_RX_KEYS};
+	static const uint16_t keys[] = {LINK_IT_TX_KEYS, LINK_IT_RX_KEYS,
+					LINK_EV_PAYLOAD /* a password */};
 
 	for (size_t i = 0; i < NELEM(keys); i++) {
 		uint32_t at = tx.head;
@@ -184,7 +185,7 @@ Test(link_ring, keys_are_zeroed_by_their_reader)
 	}
 }
 
-Test(link_ring, keys_across_the_end_are_zeroed_too)
+Test(link_ring, secrets_across_the_end_are_zeroed_too)
 {
 	static const uint8_t zero[LINK_SLOT_SIZE];
 	size_t len = sizeof(struct link_hdr) + sizeof(struct link_keys);
