@@ -120,11 +120,12 @@ unsigned int relay_run(struct relay *r, uint64_t now_us)
 
 	r->now_us = now_us;
 	work = items_run(r);
+	work += audit_run(r); /* before a connection that was born in the place of an ended one */
 	TAILQ_FOREACH(c, &r->active, link)
 	{
 		work += conn_run(c);
 	}
-	return work + audit_run(r);
+	return work;
 }
 
 static unsigned int seal_one(struct relay *r, struct conn *c)

@@ -106,8 +106,10 @@ static int up_first_payload(struct conn *c)
 	return err;
 }
 
+/* Its index may be that of a connection whose end control has not been told yet: in order. */
 static int up_new(struct conn *c)
 {
+	struct relay *r = c->relay;
 	struct link_conn_new body = {
 		.local = c->local,
 		.peer = c->peer,
@@ -116,6 +118,10 @@ static int up_new(struct conn *c)
 		.uid_high = (uint32_t)(c->uid >> 32),
 	};
 
+	if (r->attached && r->audit.unsent < r->audit.next) {
+		r->retry = true;
+		return -EAGAIN;
+	}
 	return up_conn(c, LINK_EV_CONN_NEW, &body, sizeof(body));
 }
 
