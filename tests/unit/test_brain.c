@@ -220,6 +220,37 @@ Test(brain, a_global_answer_nobody_waits_for_is_refused)
 	lab_fini(&l);
 }
 
+/* What goes out this way is the connection protocol's, and what it asks for is bounded. */
+Test(brain, sending_is_bounded_and_kept_to_its_protocol)
+{
+	static const uint8_t not_ours[] = {0, 1, 5, 7, 20, 21, 30, 50, 52, 79, 81, 82};
+	uint8_t buf[64];
+	struct ssh_chan_open m = {ssh_str_c("session"), 0, 1, 256, ssh_str_c("")};
+	struct ssh_wr w;
+	struct lab l;
+
+	lab_init(&l, NULL, NULL);
+	cr_assert_eq(ssh_brain_send(l.c.b, buf, global_build(buf, "x", false)), -EINVAL);
+	cr_assert_eq(ssh_brain_open_refuse(l.s.b, 0, 1, NULL), -EINVAL);
+	lab_run(&l);
+	for (size_t i = 0; i < sizeof(not_ours); i++)
+		cr_assert_eq(ssh_brain_send(l.c.b, &not_ours[i], 1), -EINVAL);
+	cr_assert_eq(ssh_brain_send(l.c.b, buf, 0), -EINVAL);
+	cr_assert_eq(ssh_brain_send(l.c.b, "\x5a\0", 2), -EINVAL, "no OPEN");
+	for (int i = 0; i < SSH_GLOBALS_MAX; i++)
+		cr_assert_eq(ssh_brain_send(l.c.b, buf, global_build(buf, "x", true)), 0);
+	cr_assert_eq(ssh_brain_send(l.c.b, buf, global_build(buf, "x", true)), -EAGAIN);
+	for (int i = 0; i < SSH_OPENS_MAX; i++)
+		send_open(&l.c, (uint32_t)i);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	cr_assert_eq(ssh_brain_send(l.c.b, buf, ssh_wr_done(&w)), -EAGAIN);
+	lab_run(&l);
+	cr_assert_eq(l.c.n[SSH_ACT_GLOBAL_REPLY], SSH_GLOBALS_MAX);
+	cr_assert_eq(l.c.n[SSH_ACT_CHANNEL_OTHER], SSH_OPENS_MAX);
+	lab_fini(&l);
+}
+
 /* S-41: what a peer asks and we have not answered is bounded; input waits, nothing is lost. */
 Test(brain, s41_unanswered_global_requests_stop_the_input)
 {

@@ -309,6 +309,62 @@ Test(brain_hostile, s43_a_repeated_kexinit_disconnects)
 	lab_fini(&l);
 }
 
+/* S-41: behind its KEXINIT a peer may send nothing but the exchange; PING and opens least. */
+Test(brain_hostile, s41_nothing_but_the_exchange_after_the_peers_kexinit)
+{
+	static const uint8_t msgs[] = {SSH_MSG_SERVICE_REQUEST,
+				       SSH_MSG_EXT_INFO,
+				       SSH_MSG_USERAUTH_REQUEST,
+				       SSH_MSG_GLOBAL_REQUEST,
+				       SSH_MSG_CHANNEL_OPEN,
+				       SSH_MSG_CHANNEL_DATA,
+				       SSH_MSG_CHANNEL_REQUEST,
+				       SSH_MSG_PING,
+				       SSH_MSG_KEXINIT,
+				       SSH_MSG_NEWKEYS,
+				       101};
+	struct lab l;
+
+	for (size_t i = 0; i < sizeof(msgs); i++) {
+		uint8_t p[64] = {msgs[i]};
+
+		lab_init(&l, NULL, NULL);
+		lab_run(&l);
+		l.c.silent = true;
+		raw_kexinit(&l, &l.c, &(struct raw_init){.strict = false});
+		cr_assert_eq(l.s.end, 0);
+		lab_raw(&l, &l.c, p, sizeof(p));
+		cr_assert_eq(l.s.end, -SSH_E_PROTO, "message %u", msgs[i]);
+		cr_assert_eq(l.s.n[SSH_ACT_CHANNEL_OPEN] + l.s.n[SSH_ACT_GLOBAL_REQUEST], 0);
+		lab_fini(&l);
+	}
+}
+
+/* Whatever the reason a computation failed for: no entropy, no memory (F-26). */
+Test(brain_hostile, a_key_exchange_that_cannot_be_computed_ends_with_reason_3)
+{
+	static const int errs[] = {-EIO, -ENOMEM, -EBADMSG, -EINPROGRESS};
+	struct lab l;
+
+	for (size_t i = 0; i < sizeof(errs) / sizeof(errs[0]); i++) {
+		struct lab_side *raw = raw_start(&l, SSH_CLIENT);
+
+		l.s.manual_jobs = true;
+		raw_kexinit(&l, raw, &(struct raw_init){.strict = true});
+		raw_ecdh_init(&l, raw);
+		cr_assert_eq(l.s.asked.kind, SSH_ACT_JOB);
+		cr_assert(!ssh_job_is_rekey(l.s.asked.job));
+		cr_assert_eq(ssh_job_id(l.s.asked.job), l.s.asked.id);
+		l.s.asked.job->err = errs[i];
+		cr_assert_eq(ssh_brain_job_done(l.s.b, l.s.asked.id, l.s.asked.job), 0);
+		lab_run(&l);
+		expect_end(&l.s, SSH_E_KEX);
+		cr_assert_eq(l.s.n[SSH_ACT_SIGN] + l.s.n[SSH_ACT_TX_KEYS], 0);
+		cr_assert_eq(ssh_err_disconnect(l.s.end), SSH_DISCONNECT_KEY_EXCHANGE_FAILED);
+		lab_fini(&l);
+	}
+}
+
 /* Identification ---------------------------------------------------------------------- */
 
 Test(brain_hostile, payloads_before_the_identification_are_refused)
