@@ -143,6 +143,28 @@ Test(transfer, everything_at_once)
 	     200000, 5);
 }
 
+/* Cuts at odd places: segments that begin and end anywhere in small mbufs. */
+Test(transfer, odd_writes_and_reads)
+{
+	uint64_t first = seed_first();
+
+	for (uint64_t seed = first; seed < first + 5; seed++) {
+		struct world w;
+
+		world_init(&w, seed, 100001, 70003);
+		w.client.write_max = 1 + (uint32_t)(vnet_rand(&w.v) % 900);
+		w.server.write_max = 1 + (uint32_t)(vnet_rand(&w.v) % 900);
+		w.client.read_max = 1 + (uint32_t)(vnet_rand(&w.v) % 900);
+		w.server.read_max = 1 + (uint32_t)(vnet_rand(&w.v) % 900);
+		vnet_link_set(&w.v, 0, 1,
+			      (struct vnet_link){.delay_us = 300, .loss = 10000, .jitter_us = 300});
+		cr_expect(vnet_run(&w.v, 20000 * UINT64_C(1000000), both_done, &w),
+			  "seed %lu does not end", seed);
+		world_check(&w, seed);
+		world_end(&w, seed);
+	}
+}
+
 Test(transfer, a_narrow_link_with_a_short_queue)
 {
 	over((struct vnet_link){.delay_us = 10000, .bits_per_s = 10000000, .queue_us = 20000},
