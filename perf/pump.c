@@ -4,6 +4,7 @@
  *   pump serve ADDRESS PORT            answers any number of connections, one at a time each
  *   pump get BYTES -- COMMAND ARG…     asks the server behind COMMAND's stdin and stdout
  *   pump put BYTES -- COMMAND ARG…
+ *   pump pattern BYTES                 writes the bytes themselves
  *
  * A request is one line, "GET n" or "PUT n". The bytes are a running 64-bit counter, so that a
  * byte lost, doubled or out of order is seen at once. The client prints seconds from its request to the
@@ -235,6 +236,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], "put") == 0)
 			return client(false, bytes, argv + 4);
 	}
-	fprintf(stderr, "usage: pump serve ADDRESS PORT | pump get|put BYTES -- COMMAND ARG...\n");
+	if (argc == 3 && strcmp(argv[1], "pattern") == 0 && sscanf(argv[2], "%" SCNu64, &bytes) == 1)
+		return send_pattern(1, bytes) ? 0 : 1;
+	fprintf(stderr, "usage: pump serve ADDRESS PORT | pump get|put BYTES -- COMMAND ARG... |"
+			" pump pattern BYTES\n");
 	return 2;
 }

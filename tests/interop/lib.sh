@@ -60,4 +60,11 @@ start_lab() { # with the gateway and a file server
 	lab_gateway_start "$SLUICE_BUILD" || exit 1
 }
 
+# A server on the target's port 9000 that keeps sending after the client's end of input, which
+# nginx does not: a source and sink of checked bytes.
+start_pump() {
+	lab_spawn target "$LAB_DIR/pump.log" "$SLUICE_BUILD/perf/pump" serve $LAB_TARGET_ADDR 9000
+	lab_wait_log "$lab_pid" "$LAB_DIR/pump.log" serving 10
+}
+
 same_file() { cmp -s "$1" "$2"; }

@@ -63,20 +63,28 @@ for t in ed25519 ecdsa rsa; do
 	check "user key $t" carry -o IdentityFile="$LAB_DIR/user_$t"
 done
 
-# -W: the target speaks over stdin and stdout; our EOF comes first, the whole answer after it.
+# -W: our EOF comes first, the whole answer after it.
 half_close() {
-	printf 'GET /file HTTP/1.0\r\nHost: x\r\n\r\n' |
-		lab_in client timeout 60 ssh "${opts[@]}" -W "$LAB_TARGET_ADDR:8080" "$gw" 2>>"$LAB_DIR/ssh.log" |
-		sed '1,/^\r$/d' | cmp -s - "$LAB_DIR/www/file"
+	printf 'GET %d\n' $((mib << 20)) |
+		lab_in client timeout 60 ssh "${opts[@]}" -W "$LAB_TARGET_ADDR:9000" "$gw" 2>>"$LAB_DIR/ssh.log" |
+		cmp -s - <("$SLUICE_BUILD/perf/pump" pattern $((mib << 20)))
 }
+start_pump || exit 1
 check "half-close: the client's EOF before the answer" half_close
+pump_w() { # get|put: checked bytes over stdin and stdout of ssh -W
+	lab_in client timeout 60 "$SLUICE_BUILD/perf/pump" "$1" $((mib << 20)) -- \
+		ssh "${opts[@]}" -W "$LAB_TARGET_ADDR:9000" "$gw" 2>>"$LAB_DIR/ssh.log" >/dev/null
+}
+check "ssh -W from the target" pump_w get
+check "ssh -W to the target" pump_w put
 
 # Password, right and wrong, through an askpass of the test's own.
 askpass() { # password
 	printf '#!/bin/sh\nprintf "%%s\\n" "$LAB_PW"\n' >"$LAB_DIR/askpass"
 	chmod 755 "$LAB_DIR/askpass"
+	# For ssh the first value of an option holds.
 	LAB_PW=$1 SSH_ASKPASS=$LAB_DIR/askpass SSH_ASKPASS_REQUIRE=force lab_in client timeout 60 \
-		ssh "${opts[@]}" -o BatchMode=no -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 \
+		ssh -o BatchMode=no "${opts[@]}" -o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1 \
 		-o PreferredAuthentications=password -W "$LAB_TARGET_ADDR:8080" "$gw" \
 		<<<"GET / HTTP/1.0" >/dev/null 2>>"$LAB_DIR/ssh.log"
 }
