@@ -17,13 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION	 1
+#define LINK_VERSION     1
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
-#define LINK_MSG_MAX	 (LINK_PAYLOAD_MAX + 512)
-#define LINK_IDENT_MAX	 255	      /* RFC 4253 section 4.2, CR LF included */
-#define LINK_BLOB_MAX	 1024 /* sealed by control, kept by the shard */
-#define LINK_ADDRS_MAX	 8    /* of one target */
-#define LINK_TEXT_MAX	 255
+#define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
+#define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
+#define LINK_BLOB_MAX    1024 /* sealed by control, kept by the shard */
+#define LINK_ADDRS_MAX   8    /* of one target */
+#define LINK_TEXT_MAX    255
 
 /* Names an object of a shard, for ever: a generation is not used twice within a start. */
 struct link_handle {
@@ -43,28 +43,29 @@ struct link_addr {
 
 enum link_type {
 	/* up */
-	LINK_EV_CONN_NEW = 1, /* link_conn_new: TCP accepted */
-	LINK_EV_IDENT,	      /* link_bytes: the peer's line, without its end */
-	LINK_EV_PAYLOAD,      /* link_payload: a payload the shard does not settle */
-	LINK_EV_REKEY_DUE,    /* link_conn_ref: a limit of the keys was passed */
-	LINK_EV_CHAN_OPENED,  /* link_chan_ref: connected, CONFIRMATION is sealed */
-	LINK_EV_CHAN_FAILED,  /* link_chan_failed: no address answered, FAILURE is sealed */
-	LINK_EV_CHAN_END,     /* link_chan_end: audit; kept until LINK_CMD_AUDIT_ACK */
-	LINK_EV_CONN_END,     /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
-	LINK_EV_SHARD_READY,  /* link_ready: the shard runs; then its listeners are wanted */
-	LINK_EV_LISTEN_RESULT,/* link_listen_result */
-	LINK_EV_BLOB,	      /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
+	LINK_EV_CONN_NEW = 1,  /* link_conn_new: TCP accepted */
+	LINK_EV_IDENT,         /* link_bytes: the peer's line, without its end */
+	LINK_EV_PAYLOAD,       /* link_payload: a payload the shard does not settle */
+	LINK_EV_REKEY_DUE,     /* link_conn_ref: a limit of the keys was passed */
+	LINK_EV_CHAN_OPENED,   /* link_chan_ref: connected, CONFIRMATION is sealed */
+	LINK_EV_CHAN_FAILED,   /* link_chan_failed: no address answered, FAILURE is sealed */
+	LINK_EV_CHAN_END,      /* link_chan_end: audit; kept until LINK_CMD_AUDIT_ACK */
+	LINK_EV_CONN_END,      /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
+	LINK_EV_SHARD_READY,   /* link_ready: the shard runs; then its listeners are wanted */
+	LINK_EV_LISTEN_RESULT, /* link_listen_result */
+	LINK_EV_BLOB, /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
 
 	/* down: items of a connection, in order */
-	LINK_IT_IDENT = 64,   /* link_bytes: raw line with CR LF, before any record */
-	LINK_IT_PAYLOAD,      /* link_bytes: seal */
-	LINK_IT_TX_KEYS,      /* link_keys: from the next sealed record on */
-	LINK_IT_RX_KEYS,      /* link_keys: after the peer's NEWKEYS; until it comes nothing is opened */
+	LINK_IT_IDENT = 64, /* link_bytes: raw line with CR LF, before any record */
+	LINK_IT_PAYLOAD,    /* link_bytes: seal */
+	LINK_IT_TX_KEYS,    /* link_keys: from the next sealed record on */
+	LINK_IT_RX_KEYS, /* link_keys: after the peer's NEWKEYS; until it comes nothing is opened */
 	LINK_IT_FIRST_KEX_STRICT, /* link_conn_ref: strict was agreed, before the first keys */
-	LINK_IT_AUTHENTICATED,/* link_authenticated */
-	LINK_IT_BLOB,	      /* link_bytes: leave this with the connection */
-	LINK_IT_CHAN_CONNECT, /* link_chan_connect: open a flow, then seal CONFIRMATION or FAILURE */
-	LINK_IT_END,	      /* link_end: flush what is sealed, then close */
+	LINK_IT_AUTHENTICATED,    /* link_authenticated */
+	LINK_IT_BLOB,             /* link_bytes: leave this with the connection */
+	LINK_IT_CHAN_CONNECT, /* link_chan_connect: open a flow, then seal CONFIRMATION or FAILURE
+			       */
+	LINK_IT_END,          /* link_end: flush what is sealed, then close */
 	LINK_IT_ANSWERED,     /* link_answered: payloads control is done with: credit */
 
 	/* down: commands */
@@ -72,15 +73,15 @@ enum link_type {
 	LINK_CMD_AUDIT_ACK,    /* link_audit_ack */
 	LINK_CMD_BLOB_GET,     /* link_conn_ref; generation 0: the next one after index */
 	LINK_CMD_CHAN_CLOSE,   /* link_chan_ref: administrative close */
-	LINK_CMD_GRANT,	       /* link_grant: opens without asking (reserved for the issue of grants) */
+	LINK_CMD_GRANT, /* link_grant: opens without asking (reserved for the issue of grants) */
 };
 
 struct link_hdr {
 	uint32_t len; /* of the whole message, header included */
 	uint16_t type;
-	uint16_t reserved; /* 0 */
+	uint16_t reserved;       /* 0 */
 	struct link_handle conn; /* generation 0 where there is none */
-	uint32_t reserved2;	 /* 0; bodies begin at a multiple of 8 */
+	uint32_t reserved2;      /* 0; bodies begin at a multiple of 8 */
 };
 _Static_assert(sizeof(struct link_hdr) % 8 == 0, "a body holds 64-bit fields");
 
@@ -127,7 +128,7 @@ struct link_chan_connect {
 	uint32_t peer_window, peer_packet_max;
 	uint32_t connect_timeout_ms; /* for all addresses together */
 	uint16_t n_addrs;
-	uint16_t kind; /* stream kind; 1: tcp */
+	uint16_t kind;  /* stream kind; 1: tcp */
 	uint64_t token; /* control's, comes back in events of this channel */
 	struct link_addr addr[LINK_ADDRS_MAX];
 };
@@ -140,7 +141,7 @@ struct link_chan_ref {
 
 struct link_chan_failed {
 	uint64_t token;
-	int32_t err;	 /* of the last address tried */
+	int32_t err;     /* of the last address tried */
 	uint32_t reason; /* SSH_OPEN_* that was sealed */
 };
 
@@ -167,7 +168,7 @@ struct link_conn_ref {
 };
 
 struct link_end {
-	int32_t cause; /* -SSH_E_*: for audit */
+	int32_t cause;      /* -SSH_E_*: for audit */
 	uint32_t linger_ms; /* at most this long to flush */
 };
 
@@ -179,7 +180,7 @@ struct link_answered {
 struct link_ready {
 	uint32_t max_conns;
 	uint32_t start_id_low, start_id_high; /* of this dataplane's start; binds sealed blobs */
-	char name[32];	/* Dataplane NAME */
+	char name[32];                        /* Dataplane NAME */
 };
 
 struct link_listen {

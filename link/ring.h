@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_SLOT_SIZE	256
+#define LINK_SLOT_SIZE  256
 #define LINK_RING_SLOTS 8192 /* 2 MiB each way */
 
 struct link_ring; /* the shared part */
@@ -23,7 +23,7 @@ struct link_ring; /* the shared part */
 /* One end of one direction: private to its process, indices it alone believes. */
 struct link_producer {
 	struct link_ring *ring;
-	uint32_t head;	      /* ours */
+	uint32_t head;        /* ours */
 	uint32_t tail_cached; /* the consumer's, as last read and checked */
 };
 struct link_consumer {
@@ -54,8 +54,8 @@ void link_shm_ends(void *shm, bool dataplane, struct link_producer *ret_tx,
  * struct link_hdr, whose len counts both; body may be NULL with length 0. 0; -EAGAIN: full, the
  * caller keeps the item and stops what causes it; -EBADMSG: the peer wrote nonsense.
  */
-__attribute__((warn_unused_result)) int link_tx(struct link_producer *tx, const void *head, size_t head_len, const void *body,
-	    size_t body_len);
+__attribute__((warn_unused_result)) int link_tx(struct link_producer *tx, const void *head,
+						size_t head_len, const void *body, size_t body_len);
 /* Slots that a message of len bytes takes. */
 static inline uint32_t link_slots(size_t len)
 {

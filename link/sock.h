@@ -24,7 +24,7 @@ struct link_hello {
 };
 
 #define LINK_SHARDS_MAX 1024
-#define LINK_MAGIC 0x536c7569636531ULL /* "Sluice1" */
+#define LINK_MAGIC      0x536c7569636531ULL /* "Sluice1" */
 
 struct link_shard_fds {
 	int shm, bell_dataplane, bell_control;
