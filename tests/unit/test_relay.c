@@ -41,3 +41,455 @@ Test(relay, every_suite_carries_a_login_and_a_channel)
 		client_free(&c);
 	}
 }
+
+/* --- identification --------------------------------------------------------------------------- */
+
+Test(relay, identification_may_come_in_crumbs)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	static const char line[] = "SSH-2.0-crumbs and a comment\r\n";
+	const struct link_bytes *b;
+
+	for (size_t i = 0; i + 1 < sizeof(line); i++) {
+		cr_expect_null(up_next());
+		fake_give(c.f, line + i, 1);
+		bench_settle();
+	}
+	b = up_expect(LINK_EV_IDENT, NULL);
+	cr_expect_eq(b->len, sizeof(line) - 3);
+	cr_expect_eq(memcmp(b + 1, line, b->len), 0);
+	client_free(&c);
+}
+
+Test(relay, bad_identification_ends_it)
+{
+	char longest[300];
+	const char *bad[] = {"SSH-2.0-\x01\r\n", longest};
+
+	memset(longest, 'A', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
+		struct client c = client_new("aes128-gcm@openssh.com", "");
+		const struct link_conn_end *end;
+
+		fake_give(c.f, bad[i], (uint32_t)strlen(bad[i]));
+		bench_settle();
+		cr_expect_eq(c.f->tx.len, 0, "no record before our own line");
+		end = up_expect(LINK_EV_CONN_END, NULL);
+		cr_expect_eq(end->cause, -SSH_E_IDENT, "case %u: %d", i, end->cause);
+		client_free(&c);
+	}
+}
+
+/* --- records that end a connection ---------------------------------------------------------- */
+
+Test(relay, a_bad_mac_ends_it_and_no_other)
+{
+	struct client a = client_login(), b = client_login();
+	struct bench_chan ch;
+	size_t n;
+	uint8_t wire[256];
+
+	ssh_flat_send(&a.flat, "\x02xxxx", 5);
+	memcpy(wire, ssh_flat_out(&a.flat, &n), 48);
+	wire[20] ^= 1;
+	fake_give(a.f, wire, (uint32_t)n);
+	client_ended(&a, -SSH_E_MAC);
+	ch = client_channel(&b, 1, 1000);
+	cr_expect_neq(ch.local, UINT32_MAX);
+	client_free(&a);
+	client_free(&b);
+}
+
+/* S-49: before authentication one record of at most 35,000 bytes. */
+Test(relay, a_long_record_before_authentication_ends_it)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	static const uint8_t head[8] = {0, 0, 0x88, 0xbc, 4, 20};
+
+	client_ident(&c);
+	fake_give(c.f, head, sizeof(head));
+	client_ended(&c, -SSH_E_LENGTH);
+	client_free(&c);
+}
+
+Test(relay, a_record_of_any_legal_size_after_it)
+{
+	struct client c = client_login();
+	static uint8_t payload[LINK_PAYLOAD_MAX + 1];
+
+	payload[0] = SSH_MSG_IGNORE;
+	client_send(&c, payload, sizeof(payload));
+	bench_settle();
+	cr_expect_null(up_next());
+	payload[0] = SSH_MSG_GLOBAL_REQUEST; /* for control: longer than its messages are */
+	client_send(&c, payload, sizeof(payload));
+	client_ended(&c, -SSH_E_LENGTH);
+	client_free(&c);
+}
+
+/* --- what the shard settles ------------------------------------------------------------------ */
+
+/* S-22: every number nobody has, with the number of its record. */
+Test(relay, unknown_messages_are_unimplemented)
+{
+	struct client c = client_login();
+	unsigned int asked = 0;
+
+	for (unsigned int msg = 8; msg < 192; msg++) {
+		const uint8_t *p;
+		uint32_t seqnr;
+		size_t n;
+
+		if (!(msg <= 19 || (msg >= 101 && msg <= 191)))
+			continue;
+		seqnr = c.flat.tx.seqnr;
+		client_send_byte(&c, (uint8_t)msg);
+		cr_assert_eq(client_next(&c, &p, &n), SSH_MSG_UNIMPLEMENTED, "message %u", msg);
+		cr_expect_eq(p[1] << 24 | p[2] << 16 | p[3] << 8 | p[4], (int)seqnr);
+		cr_expect_eq(client_next(&c, &p, &n), 0, "one answer");
+		asked++;
+	}
+	cr_expect_eq(bench_count(RELAY_C_UNIMPLEMENTED), asked);
+	client_free(&c);
+}
+
+Test(relay, a_flood_of_unknown_messages_ends_it)
+{
+	struct client c = client_login();
+
+	for (int i = 0; i < 300; i++)
+		client_send_byte(&c, 150);
+	client_ended(&c, -SSH_E_FLOOD);
+	cr_expect_eq(bench_count(RELAY_C_UNIMPLEMENTED), 256);
+	client_free(&c);
+}
+
+Test(relay, message_zero_and_foreign_numbers_end_it)
+{
+	static const uint8_t bad[] = {0, 5, 6, 21, 30, 49, 51, 60, 79};
+
+	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
+		struct client c = client_login();
+
+		client_send_byte(&c, bad[i]);
+		client_ended(&c, -SSH_E_PROTO);
+		client_free(&c);
+	}
+}
+
+/* S-02: the connection protocol before authentication. */
+Test(relay, channels_before_authentication_end_it)
+{
+	static const uint8_t bad[] = {80, 81, 82, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 192};
+
+	for (unsigned int i = 0; i < RTE_DIM(bad); i++) {
+		struct client c = client_new("aes128-gcm@openssh.com", "");
+
+		client_ident(&c);
+		client_kex(&c);
+		client_send_byte(&c, bad[i]);
+		client_ended(&c, -SSH_E_PROTO);
+		client_free(&c);
+	}
+	cr_expect_eq(bench_targets, 0);
+}
+
+Test(relay, ping_is_answered_with_its_string)
+{
+	struct client c = client_login();
+	static const uint8_t ping[] = {SSH_MSG_PING, 0, 0, 0, 3, 'a', 'b', 'c'};
+	static const uint8_t bad[] = {SSH_MSG_PING, 0, 0, 0, 4, 'a', 'b', 'c'};
+	const uint8_t *p;
+	size_t n;
+
+	client_send(&c, ping, sizeof(ping));
+	cr_assert_eq(client_next(&c, &p, &n), SSH_MSG_PONG);
+	cr_expect_eq(n, sizeof(ping));
+	cr_expect_eq(memcmp(p + 1, ping + 1, n - 1), 0);
+	client_send(&c, bad, sizeof(bad));
+	client_ended(&c, -SSH_E_FORMAT);
+	client_free(&c);
+}
+
+Test(relay, ignore_and_debug_are_nobodys)
+{
+	struct client c = client_login();
+	const uint8_t *p;
+	size_t n;
+
+	for (int i = 0; i < 100; i++) {
+		client_send_byte(&c, SSH_MSG_IGNORE);
+		client_send_byte(&c, SSH_MSG_DEBUG);
+	}
+	cr_expect_eq(client_next(&c, &p, &n), 0);
+	cr_expect_null(up_next());
+	client_free(&c);
+}
+
+Test(relay, disconnect_goes_to_control_and_ends_it)
+{
+	struct client c = client_login();
+	static const uint8_t bye[] = {SSH_MSG_DISCONNECT, 0, 0, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0};
+	const struct link_conn_end *end;
+
+	client_send(&c, bye, sizeof(bye));
+	bench_settle();
+	up_expect(LINK_EV_PAYLOAD, NULL);
+	end = up_expect(LINK_EV_CONN_END, NULL);
+	cr_expect_eq(end->cause, -SSH_E_PEER_DISCONNECT);
+	cr_expect_eq(end->bytes_in, 11);
+	cr_expect_eq(end->bytes_out, 22);
+	cr_expect_eq(end->authenticated, 1);
+	client_free(&c);
+}
+
+/* S-57: who asks for answers and reads none is not read either. */
+Test(relay, answers_to_one_who_does_not_read_are_bounded)
+{
+	struct client c = client_login();
+	static uint8_t ping[30000] = {SSH_MSG_PING, 0, 0, (sizeof(ping) - 5) >> 8,
+				      (sizeof(ping) - 5) & 0xff};
+
+	c.f->budget = 50000;
+	for (int i = 0; i < 40; i++) {
+		client_send(&c, ping, sizeof(ping));
+		bench_settle();
+	}
+	cr_expect_leq(c.f->tx.len, 50000 + 64 * 1024 + 3 * 31000);
+	for (int i = 0; i < 40; i++) {
+		client_pull(&c);
+		bench_settle();
+	}
+	for (int i = 0; i < 40; i++)
+		client_expect(&c, SSH_MSG_PONG);
+	client_free(&c);
+}
+
+/* --- control ---------------------------------------------------------------------------------- */
+
+/* Sixteen unanswered payloads, then the connection is not read; credit lets it go on. */
+Test(relay, control_is_not_flooded)
+{
+	struct client c = client_login();
+	unsigned int n = 0;
+
+	for (int i = 0; i < 50; i++)
+		client_send_byte(&c, SSH_MSG_GLOBAL_REQUEST);
+	bench_settle();
+	while (up_next() != NULL)
+		n++;
+	cr_expect_eq(n, 16);
+	cr_expect_eq(bench_count(RELAY_C_SLOW_PATH_STOPPED), 1);
+	down_answered(c.h, 10, 10);
+	bench_settle();
+	for (n = 0; up_next() != NULL; n++)
+		;
+	cr_expect_eq(n, 10);
+	down_answered(c.h, 1000, 1000000); /* more than was asked is not believed */
+	bench_settle();
+	for (n = 0; up_next() != NULL; n++)
+		;
+	cr_expect_eq(n, 16);
+	client_free(&c);
+}
+
+Test(relay, unanswered_bytes_are_bounded)
+{
+	struct client c = client_login();
+	static uint8_t payload[30000] = {SSH_MSG_GLOBAL_REQUEST};
+	unsigned int n = 0;
+
+	for (int i = 0; i < 5; i++)
+		client_send(&c, payload, sizeof(payload));
+	bench_settle();
+	while (up_next() != NULL)
+		n++;
+	cr_expect_eq(n, 2);
+	client_free(&c);
+}
+
+/* Before authentication control holds one payload of a connection. */
+Test(relay, one_payload_before_authentication)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	client_ident(&c);
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	client_send_byte(&c, SSH_MSG_KEX_ECDH_INIT);
+	bench_settle();
+	up_expect(LINK_EV_PAYLOAD, NULL);
+	cr_expect_null(up_next());
+	down_answered(c.h, 1, 1);
+	bench_settle();
+	up_expect(LINK_EV_PAYLOAD, NULL);
+	client_free(&c);
+}
+
+/* S-06: of the first exchange control sees every message, with its number. */
+Test(relay, every_message_of_the_first_exchange_is_controls)
+{
+	static const uint8_t msg[] = {2, 3, 4, 20, 150, 80, 192, 30};
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	client_ident(&c);
+	for (uint32_t i = 0; i < RTE_DIM(msg); i++) {
+		const struct link_payload *p;
+
+		client_send_byte(&c, msg[i]);
+		bench_settle();
+		p = up_expect(LINK_EV_PAYLOAD, NULL);
+		cr_expect_eq(p->seqnr, i);
+		cr_expect_eq(*(const uint8_t *)(p + 1), msg[i]);
+		down_answered(c.h, 1, 1);
+	}
+	client_free(&c);
+}
+
+/* Behind USERAUTH_SUCCESS nothing is judged until the item that says what is allowed. */
+Test(relay, a_message_behind_success_waits_for_authenticated)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	static const uint8_t ping[] = {SSH_MSG_PING, 0, 0, 0, 0};
+	const uint8_t *p;
+	size_t n;
+
+	client_ident(&c);
+	client_kex(&c);
+	client_send_byte(&c, SSH_MSG_USERAUTH_REQUEST);
+	up_payload_expect(&c, SSH_MSG_USERAUTH_REQUEST);
+	down_msg(&c, SSH_MSG_USERAUTH_SUCCESS);
+	client_expect(&c, SSH_MSG_USERAUTH_SUCCESS);
+	client_send(&c, ping, sizeof(ping));
+	cr_expect_eq(client_next(&c, &p, &n), 0);
+	down(LINK_IT_AUTHENTICATED, c.h, &bench_auth, sizeof(bench_auth), NULL, 0);
+	client_expect(&c, SSH_MSG_PONG);
+	client_free(&c);
+}
+
+Test(relay, items_for_what_is_gone_are_counted)
+{
+	struct client c = client_login();
+	struct link_handle other[] = {c.h, c.h, c.h, c.h};
+
+	other[0].generation++;
+	other[1].index = 4000000;
+	other[2].shard++;
+	other[3].dataplane++;
+	for (unsigned int i = 0; i < RTE_DIM(other); i++)
+		down_bytes(LINK_IT_PAYLOAD, other[i], "\x50", 1);
+	bench_settle();
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 4);
+	/* An answer to a request of a channel whose CLOSE is sealed. */
+	down_bytes(LINK_IT_PAYLOAD, c.h, "\x63\0\0\0\1", 5);
+	bench_settle();
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 5);
+	client_free(&c);
+}
+
+Test(relay, end_flushes_and_closes)
+{
+	struct client c = client_login();
+	struct link_end end = {.cause = -SSH_E_GRACE, .linger_ms = 1000};
+	const struct link_conn_end *e;
+
+	down_msg(&c, SSH_MSG_DISCONNECT);
+	down(LINK_IT_END, c.h, &end, sizeof(end), NULL, 0);
+	bench_settle();
+	cr_expect(c.f->shut);
+	cr_expect_not(c.f->closed, "what is sealed has not arrived");
+	cr_expect_null(up_next());
+	client_expect(&c, SSH_MSG_DISCONNECT);
+	bench_settle();
+	cr_expect(c.f->closed && !c.f->aborted);
+	e = up_expect(LINK_EV_CONN_END, NULL);
+	cr_expect_eq(e->cause, -SSH_E_GRACE);
+	client_free(&c);
+}
+
+Test(relay, the_linger_is_bounded)
+{
+	struct client c = client_login();
+	struct link_end end = {.cause = -SSH_E_SHUTDOWN, .linger_ms = 1000};
+
+	down_msg(&c, SSH_MSG_DISCONNECT);
+	down(LINK_IT_END, c.h, &end, sizeof(end), NULL, 0);
+	bench_settle();
+	bench_pass(999000);
+	cr_expect_not(c.f->aborted);
+	bench_pass(2000);
+	cr_expect(c.f->aborted);
+	up_expect(LINK_EV_CONN_END, NULL);
+	client_free(&c);
+}
+
+Test(relay, blobs_are_kept_and_returned)
+{
+	struct client a = client_login(), b = client_login();
+	struct link_handle first = {.dataplane = 3, .shard = 5, .index = UINT32_MAX}, h;
+	struct link_conn_ref none = {0};
+	const struct link_bytes *m;
+
+	down_bytes(LINK_IT_BLOB, a.h, "old", 3);
+	down_bytes(LINK_IT_BLOB, a.h, "of a", 4);
+	down_bytes(LINK_IT_BLOB, b.h, "b's", 3);
+	down(LINK_CMD_BLOB_GET, a.h, &none, sizeof(none), NULL, 0);
+	bench_settle();
+	m = up_expect(LINK_EV_BLOB, &h);
+	cr_expect(h.generation == a.h.generation && m->len == 4 && memcmp(m + 1, "of a", 4) == 0);
+	for (int i = 0; i < 3; i++) {
+		down(LINK_CMD_BLOB_GET, first, &none, sizeof(none), NULL, 0);
+		bench_settle();
+		m = up_expect(LINK_EV_BLOB, &h);
+		cr_expect_eq(m->len, i == 0 ? 4 : i == 1 ? 3 : 0);
+		first.index = h.index;
+		cr_expect_eq(h.generation != 0, i < 2);
+	}
+	client_free(&a);
+	client_free(&b);
+}
+
+Test(relay, a_full_table_refuses)
+{
+	static const struct link_addr any = {.family = 4};
+	struct client c[BENCH_CONNS];
+	struct fake *one = fake_new();
+
+	for (unsigned int i = 0; i < BENCH_CONNS; i++)
+		c[i] = client_new("aes128-gcm@openssh.com", "");
+	cr_expect_not(relay_accept(bench, &one->s, 1, &any, &any, bench_now));
+	cr_expect_eq(bench_count(RELAY_C_CONN_TABLE_FULL), 1);
+	for (unsigned int i = 0; i < BENCH_CONNS; i++)
+		client_free(&c[i]);
+}
+
+/* An empty pool stops things for a while and loses nothing. */
+Test(relay, an_empty_pool_is_waited_for)
+{
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	static struct rte_mbuf *hog[8191];
+	uint8_t seen[256] = {0};
+	unsigned int n = 0;
+
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	client_send_byte(&c, 150);
+	fake_eof(ch.target);
+	down_bytes(LINK_IT_PAYLOAD, c.h, "\x50\0\0\0\1x\0", 7);
+	while ((hog[n] = rte_pktmbuf_alloc(bench_pools.data)) != NULL)
+		n++;
+	for (int i = 0; i < 20; i++)
+		bench_turn();
+	cr_expect_gt(bench_count(RELAY_C_NO_MBUF), 0);
+	cr_expect_leq(relay_next_timer_us(bench), bench_now + 1000, "it comes again by itself");
+	rte_pktmbuf_free_bulk(hog, n);
+	for (unsigned int i = 0; i < 4; i++) {
+		const uint8_t *p;
+		size_t len;
+
+		seen[client_next(&c, &p, &len)]++;
+	}
+	cr_expect(seen[SSH_MSG_GLOBAL_REQUEST] == 1 && seen[SSH_MSG_UNIMPLEMENTED] == 1 &&
+		  seen[SSH_MSG_CHANNEL_EOF] == 1 && seen[SSH_MSG_CHANNEL_CLOSE] == 1);
+	client_free(&c);
+}

@@ -43,7 +43,8 @@ static inline void cut_append(struct pkt_chain *c, struct rte_mempool *pool, str
 	uint32_t least = n / 200 + 1;
 
 	while (n > 0) {
-		uint32_t k = RTE_MIN(n, RTE_MIN(least + rnd_below(r, max), 1900u));
+		uint32_t want = RTE_MIN(least + rnd_below(r, max), 1900u);
+		uint32_t k = RTE_MIN(n, want);
 		uint16_t headroom = (uint16_t)rnd_below(r, RTE_PKTMBUF_HEADROOM + 1);
 
 		pkt_chain_append(c, cut_mbuf(pool, p, (uint16_t)k, headroom, rnd_below(r, 8) == 0));
