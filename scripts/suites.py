@@ -179,6 +179,7 @@ def suite_rooms(count, args):
     if args.only and args.only != "rooms":
         return
     run_program(count, "rooms", ["./scripts/rooms"], environment(args), args, 60)
+    run_program(count, "safety: tests named in docs/safety.md", ["./scripts/safety"], environment(args), args, 60)
 
 
 def suite_fuzz(count, args):
