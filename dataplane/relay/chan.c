@@ -227,7 +227,8 @@ int chan_peer_close(struct chan *ch)
 	if (r < 0)
 		return r;
 	target_let_go(ch, true);
-	if (act == SSH_CHAN_ACT_FREE) {
+	/* Ours may be due and not said yet, because of a key exchange: the peer waits for it. */
+	if (act == SSH_CHAN_ACT_FREE && !(ch->pend & CHAN_SAY_CLOSE)) {
 		chan_over(ch);
 		return 0;
 	}

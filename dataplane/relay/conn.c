@@ -366,6 +366,8 @@ void conn_alive_poll(struct conn *c)
 	}
 	if (!kex_quiet(c)) /* nothing of the kind may be sealed; the exchange has its own limit */
 		return;
+	if (c->rx.q.records > 0) /* it is we who do not read: control has not answered */
+		return;
 	if (c->auth.alive_count != 0 &&
 	    (c->alive_missed >= c->auth.alive_count || c->n_globals == RELAY_GLOBALS_MAX)) {
 		conn_fail(c, -SSH_E_KEEPALIVE);

@@ -493,3 +493,100 @@ Test(relay, an_empty_pool_is_waited_for)
 		  seen[SSH_MSG_CHANNEL_EOF] == 1 && seen[SSH_MSG_CHANNEL_CLOSE] == 1);
 	client_free(&c);
 }
+
+/*
+ * Anything an authenticated peer may send, right and wrong, in any order, with targets that come
+ * and go: an end or none, but nothing is touched that is gone and no buffer is lost.
+ */
+static void storm(uint64_t seed)
+{
+	struct rnd r = rnd_new(seed);
+	struct client c = client_login();
+	struct bench_chan ch[3];
+	uint8_t payload[600];
+
+	for (uint32_t i = 0; i < RTE_DIM(ch); i++)
+		ch[i] = client_channel(&c, i, rnd_below(&r, 100000));
+	for (int i = 0; i < 300 && !c.f->shut; i++) {
+		struct bench_chan *at = &ch[rnd_below(&r, RTE_DIM(ch))];
+		uint32_t n = 5 + rnd_below(&r, sizeof(payload) - 5), len;
+		bool wild = rnd_below(&r, 60) == 0;
+		struct ssh_wr w;
+
+		rnd_fill(&r, payload, sizeof(payload));
+		ssh_wr_init(&w, payload, sizeof(payload));
+		ssh_wr_u8(&w, wild ? (uint8_t)rnd_u32(&r) : (uint8_t)(92 + rnd_below(&r, 9)));
+		ssh_wr_u32(&w, rnd_below(&r, 40) == 0 ? rnd_u32(&r) : at->local);
+		switch (payload[0]) {
+		case SSH_MSG_CHANNEL_OPEN_FAILURE: /* would end it: a PING instead */
+			payload[0] = SSH_MSG_PING;
+			n = 5 + (payload[4] & 63);
+			memset(payload + 1, 0, 4);
+			payload[4] = (uint8_t)(n - 5);
+			break;
+		case SSH_MSG_CHANNEL_DATA:
+			ssh_wr_u32(&w, n > 9 ? n - 9 : (n = 9, 0));
+			break;
+		case SSH_MSG_CHANNEL_EXTENDED_DATA:
+			ssh_wr_u32(&w, 1);
+			ssh_wr_u32(&w, n > 13 ? n - 13 : (n = 13, 0));
+			break;
+		case SSH_MSG_CHANNEL_WINDOW_ADJUST:
+			ssh_wr_u32(&w, rnd_below(&r, 5000));
+			n = 9;
+			break;
+		case SSH_MSG_CHANNEL_EOF:
+		case SSH_MSG_CHANNEL_CLOSE:
+			n = rnd_below(&r, 10) == 0 ? n : 5;
+			if (rnd_below(&r, 10) > 0)
+				payload[0] = SSH_MSG_IGNORE;
+			break;
+		default:
+			break;
+		}
+		client_send(&c, payload, n);
+		if (!at->target->closed && !at->target->aborted) {
+			len = rnd_below(&r, 3000);
+			if (rnd_below(&r, 3) == 0 && len > 0)
+				fake_give(at->target, payload, RTE_MIN(len, sizeof(payload)));
+			fake_drain(at->target, NULL, rnd_below(&r, at->target->tx.len + 1));
+			if (rnd_below(&r, 60) == 0)
+				fake_eof(at->target);
+			if (rnd_below(&r, 90) == 0)
+				fake_fail(at->target, -ECONNRESET);
+		}
+		if (rnd_below(&r, 4) == 0)
+			bench_settle();
+		for (const struct link_hdr *h; (h = up_next()) != NULL;)
+			if (h->type == LINK_EV_PAYLOAD)
+				down_answered(c.h, 1, 600);
+	}
+	bench_settle();
+	if (!c.f->closed && !c.f->aborted)
+		fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	for (uint32_t i = 0; i < RTE_DIM(ch); i++) {
+		cr_expect(ch[i].target->closed || ch[i].target->aborted, "seed %lu", seed);
+		pkt_chain_free(&ch[i].target->rx);
+		pkt_chain_free(&ch[i].target->tx);
+		ch[i].target->used = false;
+	}
+	while (up_next() != NULL)
+		;
+	client_free(&c);
+	pkt_chain_free(&c.f->rx);
+	pkt_chain_free(&c.f->tx);
+	c.f->used = false;
+}
+
+Test(relay, a_storm_of_messages_one)
+{
+	for (uint64_t i = 0; i < (test_long() ? 12 : 6); i++)
+		storm(rnd_seed() + i);
+}
+
+Test(relay, a_storm_of_messages_two)
+{
+	for (uint64_t i = 0; i < (test_long() ? 12 : 6); i++)
+		storm(rnd_seed() + 1000 + i);
+}

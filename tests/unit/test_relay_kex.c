@@ -94,6 +94,25 @@ Test(relay_kex, nothing_else_is_sealed_in_between)
 	client_free(&c);
 }
 
+/* Our CLOSE waits for the keys when the peer's comes: both are said in the end. */
+Test(relay_kex, a_close_that_waits_is_not_lost)
+{
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	down_msg(&c, SSH_MSG_KEXINIT);
+	client_expect(&c, SSH_MSG_KEXINIT);
+	fake_fail(ch.target, -ECONNRESET);
+	bench_settle();
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	bench_settle();
+	cr_expect_null(up_next(), "it is not at its end before CLOSE is sealed");
+	finish(&c);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	up_expect(LINK_EV_CHAN_END, NULL);
+	client_free(&c);
+}
+
 /* Before its own KEXINIT the peer's messages are as usual; after it only 1 to 4 and 20 to 49. */
 Test(relay_kex, data_before_the_peers_kexinit_is_fine)
 {

@@ -114,6 +114,24 @@ Test(relay_time, nothing_is_due_where_nothing_was_asked)
 	client_free(&c);
 }
 
+/* A peer that cannot answer, because we do not read it, is not given up. */
+Test(relay_time, one_that_is_not_read_is_not_given_up)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c;
+
+	a.alive_interval_ms = 1000;
+	a.alive_count = 1;
+	c = login_with(&a);
+	for (int i = 0; i < 20; i++)
+		client_send_byte(&c, SSH_MSG_GLOBAL_REQUEST);
+	bench_settle();
+	for (int i = 0; i < 10; i++)
+		bench_pass(1000001);
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
 /* --- the link -------------------------------------------------------------------------------- */
 
 Test(relay_time, a_full_ring_delays_and_loses_nothing)

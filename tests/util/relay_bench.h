@@ -21,7 +21,7 @@
 #include "tests/util/eal.h"
 
 #define BENCH_STREAMS 64
-#define BENCH_MSGS    1024
+#define BENCH_MSGS    8192
 #define BENCH_CONNS   4
 #define BENCH_CHANS   8
 #define BENCH_WINDOW  (64 * 1024)
