@@ -109,12 +109,46 @@ static void tell(struct pool_job *job, int err)
 	job->done(job, err);
 }
 
+/* Takes the job out of its queue; false: a thread has it, or had it. */
+static bool unqueue(struct pool_job *job)
+{
+	struct pool *p = job->pool;
+	struct fifo *f = &p->queue[job->class];
+	struct pool_job **at;
+	bool found;
+
+	pthread_mutex_lock(&p->lock);
+	for (at = &f->first; *at != NULL && *at != job; at = &(*at)->next)
+		;
+	found = *at == job;
+	if (found) {
+		*at = job->next;
+		if (job->next == NULL)
+			f->last = at;
+		f->count--;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return found;
+}
+
+/* Work nobody waits for is not begun: else a pool that fell behind would never catch up. */
 static void on_deadline(struct timer *t)
 {
 	struct pool_job *job =
 		(struct pool_job *)(void *)((char *)t - offsetof(struct pool_job, deadline));
+	bool waiting = unqueue(job);
 
 	tell(job, -ETIMEDOUT);
+	if (waiting)
+		job->free(job);
+}
+
+void pool_cancel(struct pool_job *job)
+{
+	timer_cancel(job->pool->timers, &job->deadline);
+	job->told = true;
+	if (unqueue(job))
+		job->free(job);
 }
 
 static void on_bell(uv_async_t *bell)
@@ -211,14 +245,13 @@ static void on_closed(uv_handle_t *bell)
 static bool join_threads(struct pool *p)
 {
 	struct timespec until;
-	bool all = true;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += POOL_JOIN_S;
-	for (unsigned int i = 0; i < p->n_threads; i++)
-		if (pthread_timedjoin_np(p->thread[i], NULL, &until) != 0)
-			all = false;
-	return all;
+	for (unsigned int i = p->n_threads; i-- > 0;)
+		if (pthread_timedjoin_np(p->thread[i], NULL, &until) == 0)
+			p->thread[i] = p->thread[--p->n_threads];
+	return p->n_threads == 0;
 }
 
 void pool_close(struct pool *p)
@@ -229,8 +262,11 @@ void pool_close(struct pool *p)
 	p->closing = true;
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
-	if (!join_threads(p))
-		return; /* a thread still uses the pool; the process is about to end */
+	if (!join_threads(p)) {
+		/* A thread still uses the pool: left behind, so that the loop can end. */
+		uv_unref((uv_handle_t *)&p->bell);
+		return;
+	}
 
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		free_all(p, &p->queue[i]);

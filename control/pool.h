@@ -6,7 +6,8 @@
  * never pointers into a session; a caller that went away finds out by its handle.
  *
  * A deadline is a promise to the caller, not to the thread: when it passes, done() is called
- * with -ETIMEDOUT at once, and the job is freed when its thread comes back.
+ * with -ETIMEDOUT at once; a job that still waits is freed, one that runs when its thread comes
+ * back.
  * Thread  submit, done() and free() on the loop's; run() on any.
  */
 #ifndef SLUICE_CONTROL_POOL_H
@@ -43,7 +44,8 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 	     struct pool **ret) __attribute__((warn_unused_result));
 /*
  * Frees what waits (done() is not called), joins the threads and goes when the loop lets
- * go of its handle. A thread that hangs is left behind: the process is about to end.
+ * go of its handle. While a thread hangs nothing is freed and the loop no longer waits for the
+ * pool: the process is about to end, or closes it again.
  */
 void pool_close(struct pool *p);
 
@@ -53,5 +55,10 @@ void pool_close(struct pool *p);
  */
 int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
 	__attribute__((warn_unused_result));
+/*
+ * The caller of a submitted job whose done() was not called yet is gone: it will not be called,
+ * and the job is not begun if it still waits.
+ */
+void pool_cancel(struct pool_job *job);
 
 #endif

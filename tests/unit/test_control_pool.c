@@ -21,6 +21,7 @@ static struct pool *pool;
 static pthread_mutex_t gates[2] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
 static atomic_uint held; /* threads that have come to a gate */
 static unsigned int live;
+static struct pool_job *last; /* submitted */
 
 struct job {
 	struct pool_job job;
@@ -75,6 +76,7 @@ static int submit(int name, enum pool_class class, int at_gate, uint64_t ms)
 		free(j);
 	else
 		live++;
+	last = &j->job;
 	return r;
 }
 
@@ -183,6 +185,76 @@ Test(control_pool, a_deadline_answers_while_the_thread_hangs)
 	while (live > 0)
 		uv_run(&loop, UV_RUN_ONCE);
 	cr_expect_eq(done_count, 1, "and not again");
+}
+
+/* Else a pool that fell behind would work for those who are gone, for ever. */
+Test(control_pool, what_waits_beyond_its_deadline_is_not_begun)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	wait_held(1); /* hashes leave a thread: there is none for another */
+	cr_assert_eq(submit(1, POOL_AUTH, -1, 10000), 0);
+	cr_assert_eq(submit(2, POOL_AUTH, -1, 20), 0);
+	cr_assert_eq(submit(3, POOL_AUTH, -1, 10000), 0);
+	run_until(1);
+	cr_expect_eq(done_err, -ETIMEDOUT);
+	cr_expect_eq(live, 3, "it holds nothing any more");
+	pthread_mutex_unlock(&gates[0]);
+	run_until(4);
+	cr_expect_eq(ran, 2);
+	cr_expect_eq(order[0], 1);
+	cr_expect_eq(order[1], 3);
+}
+
+/* The last one leaves its queue: the next one put there is found. */
+Test(control_pool, a_queue_goes_on_behind_a_deadline)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	wait_held(1);
+	cr_assert_eq(submit(1, POOL_AUTH, -1, 20), 0);
+	run_until(1);
+	cr_assert_eq(submit(2, POOL_AUTH, -1, 10000), 0);
+	pthread_mutex_unlock(&gates[0]);
+	run_until(3);
+	cr_expect_eq(ran, 1);
+	cr_expect_eq(order[0], 2);
+}
+
+Test(control_pool, cancelled_jobs_are_not_begun_and_answer_nobody)
+{
+	struct pool_job *running, *waiting;
+
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	running = last;
+	wait_held(1);
+	cr_assert_eq(submit(1, POOL_AUTH, -1, 10000), 0);
+	waiting = last;
+	pool_cancel(waiting);
+	cr_expect_eq(live, 1);
+	pool_cancel(running);
+	cr_expect_eq(live, 1, "its thread has it");
+	pthread_mutex_unlock(&gates[0]);
+	while (live > 0)
+		uv_run(&loop, UV_RUN_ONCE);
+	cr_expect_eq(ran, 0);
+	cr_expect_eq(done_count, 0);
+}
+
+/* A thread that hangs (a disk) must not keep the process from ending. */
+Test(control_pool, the_loop_ends_though_a_thread_hangs)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	wait_held(1);
+	pool_close(pool);
+	clock_close(ck);
+	uv_run(&loop, UV_RUN_DEFAULT); /* returns */
+	pthread_mutex_unlock(&gates[0]);
+	/* The thread comes back: teardown() has a pool to close that closes. */
+	uv_run(&loop, UV_RUN_NOWAIT);
+	cr_assert_eq(clock_new(&loop, ts, &ck), 0);
 }
 
 Test(control_pool, what_waits_at_the_end_is_freed)
