@@ -28,7 +28,7 @@ bool user_name_ok(const void *name, size_t len);
 struct user_lookup {
 	/* in */
 	char user[SSH_USER_MAX + 1];
-	bool name_ok, strict_modes, pubkey, password;
+	bool name_ok, strict_modes;
 	char *keys_path[USER_PATHS_MAX]; /* AuthorizedKeysFile: templates */
 	unsigned int n_paths;
 	char *password_path; /* NULL: no PasswordHashFile */

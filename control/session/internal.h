@@ -48,8 +48,9 @@ struct login {
 	uint32_t id;
 	enum ssh_auth_method method;
 	bool query;
-	bool acceptable; /* all but the password has been said yes to */
-	char *password;  /* secret memory */
+	bool acceptable;      /* all but the password has been said yes to */
+	struct pool_job *job; /* that works on it; NULL: none */
+	char *password;       /* secret memory */
 	size_t password_len;
 	struct policy_grant grant; /* of the key in question, until it has signed */
 };
@@ -90,7 +91,6 @@ struct session {
 	/* open.c */
 	struct open *opens;
 	uint32_t n_opens;
-	bool no_more_sessions;
 
 	struct {
 		char kex[64], hostkey[64], cipher_cs[40], cipher_sc[40], mac_cs[40], mac_sc[40];
@@ -115,6 +115,8 @@ struct session *session_find(struct session_env *env, const struct conn_ref *ref
 void session_pump(struct session *s);
 /* Ends it with a DISCONNECT for err; the caller pumps. */
 void session_end(struct session *s, int err, const char *text);
+/* It holds no place of MaxStartups any more. */
+void session_leave_startups(struct session *s);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -143,6 +145,8 @@ void open_global(struct session *s, const struct ssh_chan_request *m);
 void open_opened(struct session *s, const struct link_chan_ref *ev);
 void open_failed(struct session *s, const struct link_chan_failed *ev);
 void open_ended(struct session *s, const struct link_chan_end *ev);
+/* Where the channel with this token leads, or NULL. */
+struct open *open_find(struct session *s, uint64_t token);
 void open_fini(struct session *s);
 
 /* words.c: sshd's sentences */

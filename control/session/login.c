@@ -18,6 +18,8 @@ static void login_clear(struct session *s)
 {
 	struct login *l = &s->login;
 
+	if (l->job != NULL) /* who asked is gone: a hash is not worth its time any more */
+		pool_cancel(l->job);
 	if (l->password != NULL)
 		secret_free(l->password, l->password_len + 1);
 	policy_grant_fini(&l->grant);
@@ -52,6 +54,17 @@ static void answer(struct session *s, bool accept)
 	(void)ssh_brain_auth_answer(s->brain, id, accept);
 }
 
+/* The session whose login this job works on, if it still waits for it. */
+static struct session *asker(struct session_env *env, const struct conn_ref *ref, uint32_t id)
+{
+	struct session *s = session_find(env, ref);
+
+	if (s == NULL || !s->login.open || s->login.id != id)
+		return NULL;
+	s->login.job = NULL; /* it is done */
+	return s;
+}
+
 /* --- passwords ---------------------------------------------------------------------- */
 
 struct password_job {
@@ -83,9 +96,9 @@ static void password_run(struct pool_job *job)
 static void password_done(struct pool_job *job, int err)
 {
 	struct password_job *j = password_of(job);
-	struct session *s = session_find(j->env, &j->ref);
+	struct session *s = asker(j->env, &j->ref, j->id);
 
-	if (s == NULL || !s->login.open || s->login.id != j->id)
+	if (s == NULL)
 		return;
 	answer(s, err == 0 && j->result == 0 && s->login.acceptable);
 	session_pump(s);
@@ -127,7 +140,9 @@ static void password_check(struct session *s, const char *hash)
 	if (pool_submit(env->compute, &j->job, POOL_AUTH, env->now_ms() + PASSWORD_MS) < 0) {
 		password_free(&j->job);
 		answer(s, false);
+		return;
 	}
+	s->login.job = &j->job;
 }
 
 /* --- what the files say -------------------------------------------------------------- */
@@ -232,9 +247,9 @@ static void judge(struct session *s, struct user_lookup *l)
 static void lookup_done(struct pool_job *job, int err)
 {
 	struct lookup_job *j = lookup_of(job);
-	struct session *s = session_find(j->env, &j->ref);
+	struct session *s = asker(j->env, &j->ref, j->id);
 
-	if (s == NULL || !s->login.open || s->login.id != j->id)
+	if (s == NULL)
 		return;
 	if (err < 0) {
 		session_log(s, LOG_L_ERROR, "files of user %.100s could not be read in time",
@@ -296,6 +311,8 @@ static int lookup_start(struct session *s, const struct ssh_act *act)
 		r = pool_submit(env->files, &j->job, POOL_AUTH, env->now_ms() + LOOKUP_MS);
 	if (r < 0)
 		lookup_free(&j->job);
+	else
+		s->login.job = &j->job;
 	return r;
 }
 
@@ -379,15 +396,10 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
-	struct session_env *env = s->table->env;
-
 	words_auth(s, auth, true);
 	s->authenticated = true;
-	timer_cancel(env->timers, &s->grace);
-	if (s->holds_place) {
-		s->holds_place = false;
-		startups_leave(&env->startups, env->now_ms());
-	}
+	timer_cancel(s->table->env->timers, &s->grace);
+	session_leave_startups(s);
 	item_authenticated(s);
 	item_blob(s);
 }

@@ -29,7 +29,7 @@ void open_fini(struct session *s)
 		open_unlink(s, s->opens);
 }
 
-static struct open *open_find(struct session *s, uint64_t token)
+struct open *open_find(struct session *s, uint64_t token)
 {
 	struct open *o = s->opens;
 
@@ -178,7 +178,7 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 	struct open *o;
 
 	ssh_rd_init(&r, m->rest.p, m->rest.len);
-	if (ssh_direct_tcpip_parse(&r, &d) < 0 || memchr(d.host.p, '\0', d.host.len) != NULL) {
+	if (ssh_direct_tcpip_parse(&r, &d) < 0) {
 		refuse(s, m->sender_channel, SSH_OPEN_CONNECT_FAILED, "malformed target");
 		return;
 	}
@@ -257,10 +257,9 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 
 void open_global(struct session *s, const struct ssh_chan_request *m)
 {
-	bool ok = false;
+	/* There are no sessions at all: more of them are easily forgone. */
+	bool ok = ssh_str_eq(m->type, "no-more-sessions@openssh.com");
 
-	if (ssh_str_eq(m->type, "no-more-sessions@openssh.com"))
-		ok = s->no_more_sessions = true;
 	if (m->want_reply)
 		(void)ssh_brain_global_answer(s->brain, ok, NULL, 0);
 }

@@ -8,6 +8,7 @@
 #include "control/audit.h"
 #include "control/session/internal.h"
 #include "crypto/secret.h"
+#include "ssh/trans_msg.h"
 
 /* --- logging --------------------------------------------------------------------------- */
 
@@ -158,7 +159,7 @@ static void kex_done(struct session *s, const struct ssh_act_kex *k)
 		    k->strict ? " strict" : "");
 }
 
-static void leave_startups(struct session *s)
+void session_leave_startups(struct session *s)
 {
 	struct session_env *env = s->table->env;
 
@@ -177,7 +178,7 @@ static void ended(struct session *s, int err)
 	s->ended = true;
 	timer_cancel(env->timers, &s->grace);
 	timer_cancel(env->timers, &s->credit);
-	leave_startups(s);
+	session_leave_startups(s);
 	inbox_clear(s);
 	login_fini(s);
 }
@@ -306,7 +307,7 @@ static void session_free(struct session *s)
 
 	timer_cancel(env->timers, &s->grace);
 	timer_cancel(env->timers, &s->credit);
-	leave_startups(s);
+	session_leave_startups(s);
 	inbox_clear(s);
 	login_fini(s);
 	open_fini(s);
@@ -396,29 +397,48 @@ static struct session *session_new(struct session_table *t, const struct link_ha
 
 /* --- events --------------------------------------------------------------------------------- */
 
-/* A connection there is no session for: says why, if there is something to say, and ends it. */
-static void turn_away(struct session_table *t, const struct link_handle *conn, const char *line,
-		      int err)
+/* Items for a connection there is no session for. */
+static void stray_send(struct session_table *t, const struct link_handle *conn, enum link_type type,
+		       const void *p, size_t len)
 {
-	struct link_end end = {.cause = err, .linger_ms = LINGER_MS};
 	struct {
 		struct link_hdr hdr;
 		struct link_bytes bytes;
-	} m = {.hdr = {.type = LINK_IT_IDENT, .conn = *conn}};
+	} m = {.hdr = {.len = (uint32_t)(sizeof(m) + len), .type = (uint16_t)type, .conn = *conn},
+	       .bytes = {(uint32_t)len}};
+
+	t->link.send(t->link.arg, &m, sizeof(m), p, len);
+}
+
+static void stray_end(struct session_table *t, const struct link_handle *conn, int err)
+{
+	struct link_end end = {.cause = err, .linger_ms = LINGER_MS};
 	struct link_hdr hdr = {
 		.len = sizeof(hdr) + sizeof(end), .type = LINK_IT_END, .conn = *conn};
 
-	if (line != NULL) {
-		m.bytes.len = (uint32_t)strlen(line);
-		m.hdr.len = (uint32_t)(sizeof(m) + m.bytes.len);
-		t->link.send(t->link.arg, &m, sizeof(m), line, m.bytes.len);
-	}
 	t->link.send(t->link.arg, &hdr, sizeof(hdr), &end, sizeof(end));
+}
+
+/*
+ * A connection of a control before this one: its channels moved on without us, now it needs
+ * a brain, and that is gone. Its client is told before it is cut off.
+ */
+static void forgotten(struct session_table *t, const struct link_handle *conn)
+{
+	static const char text[] = "the gateway was restarted: please connect again";
+	uint8_t buf[sizeof(text) + 32];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_disconnect_build(&w, ssh_err_disconnect(-SSH_E_UNAVAILABLE), text);
+	stray_send(t, conn, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
+	stray_end(t, conn, -SSH_E_UNAVAILABLE);
 }
 
 static int conn_new(struct session_table *t, const struct link_handle *conn,
 		    const struct link_conn_new *ev)
 {
+	static const char too_many[] = "Exceeded MaxStartups\r\n";
 	struct session_env *env = t->env;
 	char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
 	struct session *s;
@@ -431,13 +451,14 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		log_line(LOG_L_VERBOSE, "drop connection from [%s]:%u on [%s]:%u past MaxStartups",
 			 addr_text(&ev->peer, peer), ev->peer.port, addr_text(&ev->local, local),
 			 ev->local.port);
-		turn_away(t, conn, "Exceeded MaxStartups\r\n", -SSH_E_UNAVAILABLE);
+		stray_send(t, conn, LINK_IT_IDENT, too_many, sizeof(too_many) - 1);
+		stray_end(t, conn, -SSH_E_UNAVAILABLE);
 		return 0;
 	}
 	s = session_new(t, conn);
 	if (s == NULL) {
 		startups_leave(&env->startups, env->now_ms());
-		turn_away(t, conn, NULL, -SSH_E_MEMORY);
+		stray_end(t, conn, -SSH_E_MEMORY);
 		return 0;
 	}
 	s->holds_place = true;
@@ -447,7 +468,7 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 			    "connection from %s port %u: cannot be served: error %d", s->peer_text,
 			    s->peer.port, -r);
 		session_free(s);
-		turn_away(t, conn, NULL, -SSH_E_INTERNAL);
+		stray_end(t, conn, -SSH_E_INTERNAL);
 		return 0;
 	}
 	words_connection(s);
@@ -468,10 +489,8 @@ static struct audit_subject subject_of(const struct session *s)
 static void chan_end(struct session_table *t, struct session *s, const struct link_chan_end *ev)
 {
 	struct audit_subject of = subject_of(s);
-	struct open *o = s != NULL ? s->opens : NULL;
+	const struct open *o = s != NULL ? open_find(s, ev->token) : NULL;
 
-	while (o != NULL && o->token != ev->token)
-		o = o->next;
 	if (o != NULL) {
 		of.host = o->host;
 		of.target_port = o->port;
@@ -558,12 +577,8 @@ int session_table_event(struct session_table *t, const void *msg)
 		return 0;
 	case LINK_EV_PAYLOAD:
 	case LINK_EV_REKEY_DUE:
-		/*
-		 * Of a control before this one. Its channels move on without us; now it needs
-		 * control, and its brain is gone.
-		 */
 		if (s == NULL) {
-			turn_away(t, &h->conn, NULL, -SSH_E_UNAVAILABLE);
+			forgotten(t, &h->conn);
 			return 0;
 		}
 		break;
