@@ -169,8 +169,7 @@ static void ring_other(struct shard *sh)
 		link_bell_ring(sh->bell_dataplane);
 }
 
-/* --- detaching ---------------------------------------------------------------------------------
- */
+/* --- detaching ------------------------------------------------------------------------------- */
 
 static void shard_fini(struct shard *sh)
 {
@@ -473,10 +472,23 @@ static const char *why_text(int r)
 	}
 }
 
+/* Nothing is said there once the rings are up; its end is the dataplane's end. */
+static int hear_attached(struct linkpeer *p)
+{
+	char byte;
+	ssize_t n = read(p->fd, &byte, 1);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -EPIPE;
+	if (n == 0)
+		return -EPIPE;
+	p->faulty = true;
+	return 0;
+}
+
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
 	struct linkpeer *p = poll->data;
-	char byte;
 	int r = 0;
 
 	(void)status;
@@ -489,8 +501,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 	if (r == 0 && p->state == PEER_RINGS)
 		r = rings_receive(p);
 	else if (r == 0 && p->state == PEER_UP)
-		/* Nothing more is said there as yet; its end is the dataplane's end. */
-		r = read(p->fd, &byte, 1) == 0 ? -EPIPE : (errno == EAGAIN ? -EAGAIN : -EPROTO);
+		r = hear_attached(p);
 	if (r < 0 && r != -EAGAIN)
 		detach_because(p, why_text(r));
 }
