@@ -54,10 +54,10 @@ def parse_args():
     return a
 
 
-def run(cmd, env=None, timeout=None):
+def run(cmd, env=None, timeout=None, cwd=None):
     """Output and exit status; a time-out is a failure with what was printed until then."""
     try:
-        r = subprocess.run(cmd, env=env, timeout=timeout, stdout=subprocess.PIPE,
+        r = subprocess.run(cmd, env=env, timeout=timeout, cwd=cwd, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, errors="replace",
                            stdin=subprocess.DEVNULL)
         return r.stdout, r.returncode
@@ -136,12 +136,12 @@ def run_program(count, label, cmd, env, args, timeout):
     run_all(count, [(label, cmd, env, timeout)], args)
 
 
-def run_all(count, programs, args):
+def run_all(count, programs, args, cwd=None):
     """Runs (label, command, environment, timeout) of each, as many at once as there are cores."""
     def one(p):
         label, cmd, env, timeout = p
         start = time.monotonic()
-        out, rc = run(cmd, env, None if args.long else timeout)
+        out, rc = run(cmd, env, None if args.long else timeout, cwd)
         return label, out, rc, time.monotonic() - start
 
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
@@ -160,7 +160,7 @@ def suite_meson(count, suite, folder, args):
                 continue
             cmd.append(f"--filter=*/{args.only}")
         programs.append((f"{suite} {t['name']} [{folder}]", cmd, env, t["timeout"]))
-    run_all(count, programs, args)
+    run_all(count, programs, args, cwd=folder)  # as meson test does
 
 
 def suite_scripts(count, suite, folder, args):
