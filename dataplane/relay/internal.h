@@ -137,6 +137,7 @@ struct conn {
 	struct record_q up;   /* payloads for control */
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
+	uint32_t opens_asked;                  /* OPENs control has, not yet decided */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans, ready;
 	uint32_t n_chans;

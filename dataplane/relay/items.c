@@ -61,6 +61,13 @@ static int note_channel_message(struct conn *c, const uint8_t *payload, uint32_t
 	return 0;
 }
 
+/* An OPEN of the peer's, by CHAN_CONNECT or FAILURE. */
+static void note_decided(struct conn *c)
+{
+	if (c->opens_asked > 0)
+		c->opens_asked--;
+}
+
 static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
 {
 	switch (payload[0]) {
@@ -69,6 +76,9 @@ static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
 		return 0;
 	case SSH_MSG_GLOBAL_REQUEST:
 		return note_global_request(c, payload, len);
+	case SSH_MSG_CHANNEL_OPEN_FAILURE:
+		note_decided(c);
+		return 0;
 	case SSH_MSG_CHANNEL_REQUEST:
 	case SSH_MSG_CHANNEL_SUCCESS:
 	case SSH_MSG_CHANNEL_FAILURE:
@@ -97,6 +107,18 @@ static int it_payload(struct conn *c, const struct link_bytes *m)
 		return r;
 	relay_count(c->relay, RELAY_C_ITEMS_STALE);
 	return 0;
+}
+
+static int it_chan_connect(struct conn *c, const struct link_chan_connect *m)
+{
+	int r;
+
+	if (c->phase.svc != SSH_SVC_OPEN)
+		return -SSH_E_INTERNAL;
+	r = connect_begin(c, m);
+	if (r == 0)
+		note_decided(c);
+	return r;
 }
 
 static int it_authenticated(struct conn *c, const struct link_authenticated *m)
@@ -174,9 +196,7 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 	case LINK_IT_BLOB:
 		return it_blob(c, m);
 	case LINK_IT_CHAN_CONNECT:
-		if (c->phase.svc != SSH_SVC_OPEN)
-			return -SSH_E_INTERNAL;
-		return connect_begin(c, m);
+		return it_chan_connect(c, m);
 	case LINK_IT_END:
 		conn_end(c, end->cause, end->linger_ms);
 		return 0;

@@ -170,6 +170,19 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	return work + sealed;
 }
 
+/*
+ * Does it wait for what only the control that is gone could say: half a login, half a key
+ * exchange, an open that nobody decides any more? Credit that control held back reads as an
+ * answer that is missing: better one connection too many than one that hangs.
+ */
+static bool conn_orphaned(const struct conn *c)
+{
+	if (c->pend & CONN_EV_NEW) /* no control has heard of it */
+		return false;
+	return c->phase.svc != SSH_SVC_OPEN || c->phase.kex != SSH_KEX_NONE || c->tx_kex ||
+	       c->unanswered > c->up.records || c->opens_asked > 0;
+}
+
 void relay_link_attached(struct relay *r)
 {
 	r->attached = true;
@@ -180,6 +193,10 @@ void relay_link_attached(struct relay *r)
 
 		if (c->state == 0)
 			continue;
+		if (conn_orphaned(c))
+			conn_fail(c, -SSH_E_UNAVAILABLE);
+		else if (c->rekey_asked) /* the one who was asked did not begin it */
+			c->pend |= CONN_EV_REKEY_DUE;
 		c->unanswered = c->up.records;
 		c->unanswered_bytes = c->up.bytes;
 		TAILQ_FOREACH(ch, &c->chans, link)
@@ -187,9 +204,6 @@ void relay_link_attached(struct relay *r)
 			if (ch->pend != 0)
 				chan_ready(ch);
 		}
-		/* Its half of a login died with the control that had it. */
-		if (c->phase.svc != SSH_SVC_OPEN && !(c->pend & CONN_EV_NEW))
-			conn_fail(c, -SSH_E_UNAVAILABLE);
 		conn_activate(c);
 	}
 }

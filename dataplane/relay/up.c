@@ -100,6 +100,7 @@ static int up_first_payload(struct conn *c)
 	}
 	err = up_send(r, LINK_EV_PAYLOAD, &h, &body, sizeof(body), bytes, body.len);
 	if (err == 0) {
+		c->opens_asked += bytes[0] == SSH_MSG_CHANNEL_OPEN;
 		record_q_pop(&c->up, &gone);
 		pkt_chain_free(&gone);
 	}

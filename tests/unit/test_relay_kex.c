@@ -301,6 +301,12 @@ Test(relay_kex, due_by_time)
 	up_expect(LINK_EV_REKEY_DUE, NULL);
 	bench_pass(20000000);
 	cr_expect_null(up_next());
+	/* Who was asked is gone: the next one is. */
+	relay_link_detached(bench);
+	relay_link_attached(bench);
+	bench_settle();
+	up_expect(LINK_EV_REKEY_DUE, NULL);
+	cr_expect_null(up_next());
 	client_free(&c);
 }
 

@@ -195,6 +195,67 @@ Test(relay_time, half_a_login_ends_with_its_control)
 	client_free(&c);
 }
 
+static void control_restarts(void)
+{
+	relay_link_detached(bench);
+	relay_link_attached(bench);
+}
+
+/* What the control that is gone had taken is answered by nobody: not left to hang. */
+Test(relay_time, an_open_nobody_decides_ends_with_its_control)
+{
+	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 'x'};
+	struct client c = client_login();
+
+	client_send(&c, open, sizeof(open));
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN); /* credited: it is being decided */
+	control_restarts();
+	client_ended(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+Test(relay_time, decided_opens_do_not_end_with_their_control)
+{
+	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 'x'};
+	struct client c = client_login();
+
+	client_channel(&c, 1, 1 << 20);
+	client_send(&c, open, sizeof(open));
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	down_msg(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	control_restarts();
+	bench_settle();
+	cr_expect_null(up_next());
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
+Test(relay_time, a_payload_without_answer_ends_with_its_control)
+{
+	struct client c = client_login();
+
+	client_send_byte(&c, SSH_MSG_GLOBAL_REQUEST);
+	bench_settle();
+	up_expect(LINK_EV_PAYLOAD, NULL); /* no credit came for it */
+	control_restarts();
+	client_ended(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+Test(relay_time, half_a_rekey_ends_with_its_control)
+{
+	struct client c = client_login();
+
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_KEXINIT);
+	client_expect(&c, SSH_MSG_KEXINIT);
+	control_restarts();
+	client_ended(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
 /* --- audit ----------------------------------------------------------------------------------- */
 
 Test(relay_audit, ends_are_kept_until_acknowledged)
