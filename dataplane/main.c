@@ -149,6 +149,9 @@ static int up(struct dataplane *d, char *err, size_t err_size)
 
 	if (r < 0)
 		return r;
+	/* What EAL makes for itself stands with our own run-time files, not in /run/dpdk. */
+	if (setenv("RUNTIME_DIRECTORY", d->run_dir, 1) < 0)
+		return -errno;
 	r = eal_start_for(d->conf, &d->eal, err, err_size);
 	if (r < 0)
 		return r;

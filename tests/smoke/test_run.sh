@@ -11,7 +11,7 @@ size=256
 [ -z "${SLUICE_LONG:-}" ] || size=1024
 
 host_state() { # links, addresses and routes of the host's own namespace, and our folders
-	ip -o link; ip -o addr; ip route; ls -d /run/sluice-lab /run/netns/sluice-* 2>/dev/null
+	ip -o link; ip -o addr; ip route; ls -d /run/sluice-lab /run/netns/sluice-* /run/dpdk 2>/dev/null
 }
 before=$(host_state | sed 's/valid_lft.*//')
 ./scripts/run --once --size $size || exit 1
