@@ -108,12 +108,12 @@ lab_configure() {
 	[ -z "${LAB_CONF:-}" ] || printf '%s\n' "$LAB_CONF" >>"$LAB_DIR/sluice.conf"
 }
 
-lab_gateway_start() { # folder with the built programs
+lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, if set
 	lab_spawn gw "$LAB_DIR/dataplane.log" env SLUICE_RUN="$LAB_DIR/run" \
-		"$1/dataplane/sluice-dataplane" -f "$LAB_DIR/sluice.conf"
+		${LAB_WRAP:-} "$1/dataplane/sluice-dataplane" -f "$LAB_DIR/sluice.conf"
 	lab_dataplane_pid=$lab_pid
 	lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
-		"$1/control/sluice-control" -f "$LAB_DIR/sluice.conf"
+		${LAB_WRAP:-} "$1/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 	lab_control_pid=$lab_pid
 	lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" "Server listening on $LAB_GW_OUTSIDE port $LAB_PORT" 30
 }
