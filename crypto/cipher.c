@@ -32,7 +32,26 @@ static IMB_MGR *mb_new(void)
 	return mb;
 }
 
-/* What ipsec-mb alone needs: its manager, expanded keys, scratch. */
+/*
+ * The first manager hashes in the widest lanes there are; only the one for AVX2 knows the
+ * processor's SHA instructions, two records side by side.
+ */
+static IMB_MGR *mb_sha_new(uint64_t features)
+{
+	const uint64_t need = IMB_FEATURE_SHANI | IMB_FEATURE_AVX2;
+	IMB_MGR *mb = (features & need) == need ? alloc_mb_mgr(0) : NULL;
+
+	if (mb == NULL)
+		return NULL;
+	init_mb_mgr_avx2(mb);
+	if (imb_get_errno(mb) != 0) {
+		free_mb_mgr(mb);
+		return NULL;
+	}
+	return mb;
+}
+
+/* What ipsec-mb alone needs: its managers, expanded keys, scratch. */
 static int engine_init_mb(struct cipher_engine *e, size_t scratch_len)
 {
 	int r;
@@ -40,6 +59,7 @@ static int engine_init_mb(struct cipher_engine *e, size_t scratch_len)
 	e->mb = mb_new();
 	if (e->mb == NULL)
 		return -ENOTSUP;
+	e->mb_sha = mb_sha_new(e->mb->features);
 	r = cipher_pool_init(&e->pool);
 	if (r < 0)
 		return r;
@@ -79,6 +99,8 @@ void cipher_engine_free(struct cipher_engine *e)
 		return;
 	if (e->mb != NULL)
 		free_mb_mgr(e->mb);
+	if (e->mb_sha != NULL)
+		free_mb_mgr(e->mb_sha);
 	if (e->scratch != NULL)
 		secret_wipe(e->scratch, e->scratch_len);
 	free(e->scratch);

@@ -89,7 +89,8 @@ extern const struct cipher_backend cipher_backend_ossl;
 
 struct cipher_engine {
 	const struct cipher_backend *backend;
-	IMB_MGR *mb; /* NULL without ipsec-mb */
+	IMB_MGR *mb;     /* NULL without ipsec-mb */
+	IMB_MGR *mb_sha; /* hashes SHA-256 by the processor's instructions; NULL without them */
 	struct cipher_pool pool;
 	struct cipher_ossl ossl; /* with both backends: some records go this way */
 	uint8_t *scratch;

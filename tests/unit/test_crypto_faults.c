@@ -176,7 +176,16 @@ int __wrap_mlock(const void *p, size_t n)
 }
 
 /* ipsec-mb is called through the manager's table, so its shims are put there. */
-static IMB_JOB *(*real_submit)(IMB_MGR *), *(*real_flush)(IMB_MGR *);
+struct real_mgr {
+	const IMB_MGR *mb;
+	IMB_JOB *(*submit)(IMB_MGR *), *(*flush)(IMB_MGR *);
+};
+static struct real_mgr real_wide, real_sha;
+
+static const struct real_mgr *real_of(const IMB_MGR *mb)
+{
+	return mb == real_sha.mb ? &real_sha : &real_wide;
+}
 
 static IMB_JOB *shim_done(IMB_JOB *job)
 {
@@ -190,12 +199,27 @@ static IMB_JOB *shim_done(IMB_JOB *job)
 
 static IMB_JOB *shim_submit(IMB_MGR *mb)
 {
-	return shim_done(real_submit(mb));
+	return shim_done(real_of(mb)->submit(mb));
 }
 
 static IMB_JOB *shim_flush(IMB_MGR *mb)
 {
-	return shim_done(real_flush(mb));
+	return shim_done(real_of(mb)->flush(mb));
+}
+
+static void shim_put(IMB_MGR *mb, struct real_mgr *ret)
+{
+	*ret = (struct real_mgr){mb, mb->submit_job, mb->flush_job};
+	mb->submit_job = shim_submit;
+	mb->flush_job = shim_flush;
+}
+
+void __real_init_mb_mgr_avx2(IMB_MGR *mb);
+void __wrap_init_mb_mgr_avx2(IMB_MGR *mb);
+void __wrap_init_mb_mgr_avx2(IMB_MGR *mb)
+{
+	__real_init_mb_mgr_avx2(mb);
+	shim_put(mb, &real_sha);
 }
 
 void __real_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch);
@@ -203,10 +227,8 @@ void __wrap_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch);
 void __wrap_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch)
 {
 	__real_init_mb_mgr_auto(mb, arch);
-	real_submit = mb->submit_job;
-	real_flush = mb->flush_job;
-	mb->submit_job = shim_submit;
-	mb->flush_job = shim_flush;
+	shim_put(mb, &real_wide);
+	real_sha.mb = NULL; /* of an engine before this one */
 	if (fault_now())
 		*arch = IMB_ARCH_NONE;
 }
@@ -526,8 +548,8 @@ static int op_burst(const void *arg)
 	struct cipher_engine *e = engine_new(a->kind);
 	struct cipher_state st = state_of(a->suite, 1), peer = state_of(a->suite, 1);
 	uint8_t bytes[80] = {0};
-	struct cipher_job *job[8];
-	struct rec *rec[8];
+	struct cipher_job *job[16];
+	struct rec *rec[16];
 	int worst = 0;
 
 	for (unsigned int i = 0; i < a->n; i++) {
@@ -583,7 +605,13 @@ Test(crypto_faults, records_by_openssl)
 
 Test(crypto_faults, records_by_ipsec_mb)
 {
-	bursts_fail(CIPHER_ENGINE_IPSEC_MB, 7);
+	bursts_fail(CIPHER_ENGINE_IPSEC_MB, 2);
+}
+
+/* Enough for the wide lanes of every hash. */
+Test(crypto_faults, many_records_by_ipsec_mb)
+{
+	bursts_fail(CIPHER_ENGINE_IPSEC_MB, 9);
 }
 
 static int op_peek(const void *arg)
