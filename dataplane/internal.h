@@ -34,6 +34,7 @@ struct shard {
 	uint64_t now_us;
 	uint64_t tick_us, housekeep_us; /* when next */
 	struct shard_snapshot stats;
+	uint64_t turn_cycles[SHARD_STAGE_COUNT]; /* of the turn that runs */
 
 	struct port port[NET_IFACES_MAX];
 	unsigned int n_ports;

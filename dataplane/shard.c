@@ -8,19 +8,27 @@
 #include "dataplane/log.h"
 #include "ssh/err.h"
 
-/* What passed since *tsc belongs to this stage if it did work, and to none otherwise. */
+/* What passed since *tsc belongs to this stage, if the turn turns out to have done work. */
 static inline unsigned int account(struct shard *s, enum shard_stage stage, uint64_t *tsc,
 				   unsigned int items)
 {
 	uint64_t now = rte_rdtsc();
 
-	if (items > 0) {
-		s->stats.stage[stage].cycles += now - *tsc;
-		s->stats.stage[stage].items += items;
-		s->stats.stage[stage].batches++;
-	}
+	s->turn_cycles[stage] += now - *tsc;
+	s->stats.stage[stage].items += items;
+	s->stats.stage[stage].batches += items > 0;
 	*tsc = now;
 	return items;
+}
+
+/* A busy turn counts with all its stages, those too that looked for work and found none. */
+static inline void account_turn(struct shard *s, unsigned int work)
+{
+	for (unsigned int i = 0; i < SHARD_STAGE_COUNT; i++) {
+		if (work > 0)
+			s->stats.stage[i].cycles += s->turn_cycles[i];
+		s->turn_cycles[i] = 0;
+	}
 }
 
 static inline uint64_t bytes_of(struct rte_mbuf *const *m, unsigned int n)
@@ -74,7 +82,7 @@ static unsigned int output(struct shard *s, uint64_t *tsc)
 	account(s, SHARD_STAGE_TCP_OUT, tsc, built);
 	sent = net_flush(s->net);
 	account(s, SHARD_STAGE_TX, tsc, sent);
-	s->stats.stage[SHARD_STAGE_TX].cycles += early.cycles;
+	s->turn_cycles[SHARD_STAGE_TX] += early.cycles;
 	s->stats.stage[SHARD_STAGE_TX].items += early.pkts;
 	s->stats.tx_pkts += sent + early.pkts;
 	return built + sent;
@@ -95,6 +103,7 @@ unsigned int shard_turn(struct shard *s)
 	work += output(s, &tsc);
 	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link));
 
+	account_turn(s, work);
 	s->stats.turns++;
 	s->stats.busy_turns += work > 0;
 	return work;
@@ -106,6 +115,7 @@ static unsigned int housekeep(struct shard *s)
 	uint64_t tsc = rte_rdtsc();
 	unsigned int work = account(s, SHARD_STAGE_LINK, &tsc, shard_link_poll(s));
 
+	account_turn(s, work);
 	snapshot_publish(&s->snapshot, &s->stats);
 	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
 	return work;

@@ -2,7 +2,7 @@
  * dataplane/shard.h - one lcore's loop and everything it owns.
  *
  * A turn: ports -> net -> tcp -> open -> run -> seal -> tcp out -> ports, then timers and
- * the link. Each stage's TSC cycles are counted when it did work; a snapshot lies in
+ * the link. The TSC cycles of a turn that did work are counted by stage; a snapshot lies in
  * shared memory for perf/ and the admin tool. After a run of empty turns the shard backs off,
  * then sleeps on one epoll set: port interrupts or descriptors, the link's bell, a timer.
  *

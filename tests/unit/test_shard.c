@@ -242,7 +242,7 @@ Test(shard, new_control_takes_listeners_over_and_the_rest_is_closed)
 	detach();
 }
 
-Test(shard, stages_count_only_where_there_was_work)
+Test(shard, a_turn_counts_by_stage_if_it_did_work)
 {
 	const struct shard_snapshot *st;
 	uint64_t rx;
@@ -253,7 +253,9 @@ Test(shard, stages_count_only_where_there_was_work)
 	cr_expect_gt(st->stage[SHARD_STAGE_TX].items, 0);
 	cr_expect_gt(st->stage[SHARD_STAGE_RX].items, 0);
 	cr_expect_eq(st->rx_pkts, st->stage[SHARD_STAGE_RX].items);
-	cr_expect_eq(st->stage[SHARD_STAGE_OPEN].cycles, 0);
+	/* Looking for work costs as well; but it is no work. */
+	cr_expect_gt(st->stage[SHARD_STAGE_OPEN].cycles, 0);
+	cr_expect_eq(st->stage[SHARD_STAGE_OPEN].batches, 0);
 	cr_expect_eq(st->stage[SHARD_STAGE_SEAL].batches, 0);
 	rx = st->stage[SHARD_STAGE_RX].cycles;
 	cr_expect_eq(shard_turn(s), 0);
