@@ -96,25 +96,38 @@ int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], u
 	return 0;
 }
 
+/*
+ * Both programs leave their files there after they gave up root. A folder of root's alone is
+ * handed on, whoever made it; one that others use (a mistaken /tmp) is not.
+ */
+static int run_dir_hand_on(const char *dir, const struct stat *st)
+{
+	struct passwd *pw = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+
+	if (pw == NULL || st->st_uid != 0 || (st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return 0;
+	return chown(dir, pw->pw_uid, pw->pw_gid) < 0 ? -errno : 0;
+}
+
 int setup_run_dir(const char **ret)
 {
 	const char *dir = getenv("SLUICE_RUN");
 	struct stat st;
+	int r = 0;
 
 	if (dir == NULL || *dir == '\0')
 		dir = SETUP_RUN;
-	if (mkdir(dir, 0755) == 0) {
-		struct passwd *pw = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
-
-		/* Both programs leave their files here after they gave up root. */
-		if (pw != NULL && chown(dir, pw->pw_uid, pw->pw_gid) < 0) {
-			fprintf(stderr, "sluice-control: %s: %s\n", dir, strerror(errno));
-			return -errno;
-		}
-	}
-	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "sluice-control: run-time folder %s: %s\n", dir, strerror(errno));
-		return -ENOENT;
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		r = -errno;
+	else if (stat(dir, &st) < 0)
+		r = -errno;
+	else if (!S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	else
+		r = run_dir_hand_on(dir, &st);
+	if (r < 0) {
+		fprintf(stderr, "sluice-control: run-time folder %s: %s\n", dir, strerror(-r));
+		return r;
 	}
 	*ret = dir;
 	return 0;

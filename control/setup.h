@@ -21,7 +21,7 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
 /* Every HostKey of the file; at least one must be usable. */
 int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
 	__attribute__((warn_unused_result));
-/* $SLUICE_RUN, or /run/sluice, made when it is missing. */
+/* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* No core dumps, no ptrace: keys are in memory from here on. */
 int setup_no_dumps(void) __attribute__((warn_unused_result));
