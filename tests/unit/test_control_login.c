@@ -961,6 +961,25 @@ Test(control_limits, empty_passwords_when_they_are_permitted)
 	client_free(&c);
 }
 
+/* S-34: by configuration, and both ways of asking. */
+Test(control_limits, a_signature_algorithm_that_is_not_accepted_lets_nobody_in)
+{
+	struct client c;
+
+	start("PubkeyAcceptedAlgorithms rsa-sha2-512,rsa-sha2-256");
+	client_start(&c, "demo");
+	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "rsa-sha2-512,rsa-sha2-256");
+	cr_expect(!try_key(&c, t.key[0]), "the right key by the wrong algorithm");
+	expect_logged("Failed publickey for demo from ");
+	cr_expect(!try_none(&c));
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_AUTHENTICATED), 0);
+	client_free(&c);
+	/* The method is there for keys whose algorithm is accepted. */
+	client_start(&c, "alice");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
 Test(control_limits, the_slow_path_has_a_rate)
 {
 	struct client c;
