@@ -33,19 +33,32 @@ static bool phrase_fill(struct passwd_work *w, const char *password, size_t len)
 	return n == len && memchr(w->phrase, '\0', n) == NULL;
 }
 
+/* The DES forms have no '$': a word left there by mistake would pass for one. */
+static int hash_check(const char *hash)
+{
+	size_t len = strnlen(hash, PASSWD_HASH_MAX);
+
+	if (len == 0 || len == PASSWD_HASH_MAX || hash[0] != '$')
+		return -EINVAL;
+	return crypt_checksalt(hash) == CRYPT_SALT_INVALID ? -ENOTSUP : 0;
+}
+
+bool passwd_hash_ok(const char *hash)
+{
+	return hash_check(hash) == 0;
+}
+
 int passwd_check(const char *hash, const char *password, size_t password_len)
 {
 	size_t hash_len = strnlen(hash, PASSWD_HASH_MAX);
 	struct passwd_work *w;
 	const char *got;
 	bool whole, equal;
-	int r = -EBADMSG;
+	int r = hash_check(hash);
 
-	/* The DES forms have no '$': a word left there by mistake would pass for one. */
-	if (hash_len == 0 || hash_len == PASSWD_HASH_MAX || hash[0] != '$')
-		return -EINVAL;
-	if (crypt_checksalt(hash) == CRYPT_SALT_INVALID)
-		return -ENOTSUP;
+	if (r < 0)
+		return r;
+	r = -EBADMSG;
 	w = secret_new(sizeof(*w));
 	if (w == NULL)
 		return -ENOMEM;

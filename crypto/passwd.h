@@ -6,6 +6,7 @@
 #ifndef SLUICE_CRYPTO_PASSWD_H
 #define SLUICE_CRYPTO_PASSWD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PASSWD_HASH_MAX 384
@@ -20,6 +21,8 @@
  */
 int passwd_check(const char *hash, const char *password, size_t password_len)
 	__attribute__((warn_unused_result));
+/* Would passwd_check() compute, or say at once that it cannot? */
+bool passwd_hash_ok(const char *hash);
 /* A hash nobody's password fits, of the usual cost: for users who do not exist (S-32). */
 const char *passwd_decoy(void);
 

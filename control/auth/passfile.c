@@ -28,20 +28,14 @@ int passfile_line_parse(const char *line, size_t len, size_t *ret_user_len, cons
 	return 0;
 }
 
-/* A hash that costs something: not "", "*", "!…". */
-static bool hash_is_real(const char *hash, size_t len)
-{
-	return len > 0 && hash[0] == '$';
-}
-
-int passfile_find(const char *text, size_t len, const char *user, char hash[PASSWD_HASH_MAX])
+int passfile_find(const char *text, size_t len, const char *user, struct passfile_hash *ret)
 {
 	size_t at = 0, want = strlen(user), user_len, hash_len;
+	bool found = false, decoy = false;
 	const char *h;
 
-	strncpy(hash, passwd_decoy(), PASSWD_HASH_MAX - 1);
-	hash[PASSWD_HASH_MAX - 1] = '\0';
-	for (bool decoy = true; at < len;) {
+	*ret = (struct passfile_hash){0};
+	while (at < len) { /* to its end, whoever is found where */
 		const char *line = text + at;
 		const char *end = memchr(line, '\n', len - at);
 		size_t n = end != NULL ? (size_t)(end - line) : len - at;
@@ -49,16 +43,21 @@ int passfile_find(const char *text, size_t len, const char *user, char hash[PASS
 		at += n + 1;
 		if (passfile_line_parse(line, n, &user_len, &h, &hash_len) < 0)
 			continue;
-		if (user_len == want && memcmp(line, user, want) == 0) {
-			memcpy(hash, h, hash_len);
-			hash[hash_len] = '\0';
-			return 0;
+		if (!found && user_len == want && memcmp(line, user, want) == 0) {
+			memcpy(ret->own, h, hash_len);
+			found = true;
 		}
-		if (decoy && hash_is_real(h, hash_len)) {
-			memcpy(hash, h, hash_len);
-			hash[hash_len] = '\0';
-			decoy = false;
+		if (!decoy) {
+			memcpy(ret->decoy, h, hash_len);
+			ret->decoy[hash_len] = '\0';
+			decoy = passwd_hash_ok(ret->decoy);
 		}
 	}
-	return -ENOENT;
+	if (!decoy) {
+		strncpy(ret->decoy, passwd_decoy(), sizeof(ret->decoy) - 1);
+		ret->decoy[sizeof(ret->decoy) - 1] = '\0';
+	}
+	if (!found)
+		memcpy(ret->own, ret->decoy, sizeof(ret->own));
+	return found ? 0 : -ENOENT;
 }

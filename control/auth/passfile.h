@@ -20,12 +20,17 @@
 int passfile_line_parse(const char *line, size_t len, size_t *ret_user_len, const char **ret_hash,
 			size_t *ret_hash_len) __attribute__((warn_unused_result));
 
-/*
- * The user's hash, NUL-terminated. -ENOENT: no such user, and hash then is what such a
- * login is measured against (S-32): the first hash of the file, so that both cost the
- * same, or passwd_decoy() where there is none.
- */
-int passfile_find(const char *text, size_t len, const char *user, char hash[PASSWD_HASH_MAX])
+struct passfile_hash {
+	char own[PASSWD_HASH_MAX]; /* the user's; of one who has none: the decoy */
+	/*
+	 * What a login is measured against that no hash of its own decides (S-32): the first
+	 * hash of the file that costs something, so that all cost the same, or passwd_decoy().
+	 */
+	char decoy[PASSWD_HASH_MAX];
+};
+
+/* 0, or -ENOENT: no such user; *ret is filled in either way. */
+int passfile_find(const char *text, size_t len, const char *user, struct passfile_hash *ret)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 
 #include "conf/conf.h"
-#include "control/auth/passfile.h"
 #include "control/auth/userfile.h"
 #include "crypto/secret.h"
 
@@ -103,13 +102,12 @@ static void password_file_check(struct user_lookup *l)
 	int r;
 
 	if (l->password_path == NULL) {
-		(void)!passfile_find("", 0, "", l->hash);
+		(void)!passfile_find("", 0, "", &l->hash);
 		return;
 	}
 	r = userfile_read(l->password_path, &rules, PASSFILE_MAX, &text, &len, why, sizeof(why));
-	if (r == 0 || text == NULL)
-		l->has_hash = passfile_find(text != NULL ? text : "", len,
-					    l->name_ok ? l->user : "", l->hash) == 0;
+	l->has_hash =
+		passfile_find(r == 0 ? text : "", len, l->name_ok ? l->user : "", &l->hash) == 0;
 	if (why[0] != '\0')
 		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
 	userfile_free(text, len);
@@ -139,5 +137,5 @@ void user_lookup_fini(struct user_lookup *l)
 	free(l->password_path);
 	free(l->key_blob);
 	policy_grant_fini(&l->grant);
-	secret_wipe(l->hash, sizeof(l->hash));
+	secret_wipe(&l->hash, sizeof(l->hash));
 }

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "control/auth/authkeys.h"
+#include "control/auth/passfile.h"
 #include "control/policy/policy.h"
-#include "crypto/passwd.h"
 #include "link/msg.h"
 #include "ssh/brain.h"
 
@@ -39,7 +39,7 @@ struct user_lookup {
 	/* out */
 	bool exists;
 	bool has_hash;
-	char hash[PASSWD_HASH_MAX]; /* the user's, or what an unknown one is measured against */
+	struct passfile_hash hash;
 	bool key_found;
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	char note[AUTHKEYS_NOTE_MAX];

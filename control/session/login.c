@@ -73,7 +73,7 @@ struct password_job {
 	struct conn_ref ref;
 	uint32_t id;
 	int result;
-	char hash[PASSWD_HASH_MAX];
+	struct passfile_hash hash;
 	char *password;
 	size_t len, measured; /* what of it is put to the hash */
 };
@@ -87,10 +87,10 @@ static void password_run(struct pool_job *job)
 {
 	struct password_job *j = password_of(job);
 
-	j->result = passwd_check(j->hash, j->password, j->measured);
-	/* A hash that cannot be checked (locked, unknown) costs what others cost. */
+	j->result = passwd_check(j->hash.own, j->password, j->measured);
+	/* A hash that cannot be checked (empty, locked, unknown) costs what others cost. */
 	if (j->result != 0 && j->result != -EBADMSG)
-		(void)!passwd_check(passwd_decoy(), j->password, j->measured);
+		(void)!passwd_check(j->hash.decoy, j->password, j->measured);
 }
 
 static void password_done(struct pool_job *job, int err)
@@ -110,12 +110,12 @@ static void password_free(struct pool_job *job)
 
 	if (j->password != NULL)
 		secret_free(j->password, j->len + 1);
-	secret_wipe(j->hash, sizeof(j->hash));
+	secret_wipe(&j->hash, sizeof(j->hash));
 	free(j);
 }
 
-/* Measures the password against hash; the answer counts only if the login is acceptable. */
-static void password_check(struct session *s, const char *hash)
+/* Measures the password; the answer counts only if the login is acceptable. */
+static void password_check(struct session *s, const struct passfile_hash *hash)
 {
 	struct session_env *env = s->table->env;
 	struct password_job *j = calloc(1, sizeof(*j));
@@ -129,7 +129,7 @@ static void password_check(struct session *s, const char *hash)
 	j->env = env;
 	j->ref = s->ref;
 	j->id = s->login.id;
-	strcpy(j->hash, hash);
+	j->hash = *hash;
 	j->password = s->login.password; /* handed over */
 	j->len = j->measured = s->login.password_len;
 	s->login.password = NULL;
@@ -196,8 +196,7 @@ static void judge_user(struct session *s, const struct user_lookup *l)
 
 static void judge_password(struct session *s, const struct user_lookup *l)
 {
-	bool empty_hash = l->has_hash && l->hash[0] == '\0';
-	const char *hash = l->hash;
+	bool empty_hash = l->has_hash && l->hash.own[0] == '\0';
 
 	s->login.acceptable = s->user_valid && l->has_hash && s->conf.password_authentication &&
 			      (s->login.password_len > 0 || s->conf.permit_empty_passwords);
@@ -208,15 +207,14 @@ static void judge_password(struct session *s, const struct user_lookup *l)
 			return;
 		}
 		s->login.acceptable = false;
-		hash = passwd_decoy();
 	}
-	password_check(s, hash);
+	password_check(s, &l->hash);
 }
 
 /* sshd: "none" is an empty password, for those who may have one. */
 static bool none_suffices(const struct session *s, const struct user_lookup *l)
 {
-	return s->user_valid && l->has_hash && l->hash[0] == '\0' &&
+	return s->user_valid && l->has_hash && l->hash.own[0] == '\0' &&
 	       s->conf.password_authentication && s->conf.permit_empty_passwords;
 }
 

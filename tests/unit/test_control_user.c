@@ -138,20 +138,36 @@ Test(control_user, password_of_whom)
 	};
 
 	for (size_t i = 0; i < N(c); i++) {
-		char hash[PASSWD_HASH_MAX];
+		struct passfile_hash hash;
 
-		cr_expect_eq(passfile_find(text, strlen(text), c[i].user, hash), c[i].err, "%s",
+		cr_expect_eq(passfile_find(text, strlen(text), c[i].user, &hash), c[i].err, "%s",
 			     c[i].user);
-		cr_expect_str_eq(hash, c[i].hash, "%s", c[i].user);
+		cr_expect_str_eq(hash.own, c[i].hash, "%s", c[i].user);
+		/* Those whose own hash is none are measured as the unknown are. */
+		cr_expect_str_eq(hash.decoy, "$5$a$first", "%s", c[i].user);
 	}
 }
 
 Test(control_user, an_empty_file_measures_against_the_decoy)
 {
-	char hash[PASSWD_HASH_MAX];
+	struct passfile_hash hash;
 
-	cr_expect_eq(passfile_find("", 0, "x", hash), -ENOENT);
-	cr_expect_str_eq(hash, passwd_decoy());
+	cr_expect_eq(passfile_find("", 0, "x", &hash), -ENOENT);
+	cr_expect_str_eq(hash.own, passwd_decoy());
+	cr_expect_str_eq(hash.decoy, passwd_decoy());
+}
+
+/* A method crypt(3) does not know is refused at once: nobody must be measured by it. */
+Test(control_user, a_hash_that_cannot_be_checked_is_no_decoy)
+{
+	static const char text[] = "a:$nosuch$x$y\nb:*\nc:plain\nd:$6$x$y\n";
+	struct passfile_hash hash;
+
+	cr_expect_eq(passfile_find(text, strlen(text), "a", &hash), 0);
+	cr_expect_str_eq(hash.own, "$nosuch$x$y");
+	cr_expect_str_eq(hash.decoy, "$6$x$y");
+	cr_expect_eq(passfile_find(text, 30, "z", &hash), -ENOENT);
+	cr_expect_str_eq(hash.own, passwd_decoy());
 }
 
 static int read_as(const struct userfile_rules *rules, size_t max)
@@ -285,7 +301,7 @@ Test(control_user, lookups)
 		cr_expect_eq(l.exists, c[i].exists, "%s", c[i].user);
 		cr_expect_eq(l.has_hash, c[i].has_hash, "%s", c[i].user);
 		cr_expect_eq(l.key_found, c[i].key_found, "%s", c[i].user);
-		cr_expect_str_eq(l.hash, "$5$a$hash", "everybody is measured the same");
+		cr_expect_str_eq(l.hash.own, "$5$a$hash", "everybody is measured the same");
 		user_lookup_fini(&l);
 	}
 }
