@@ -97,7 +97,7 @@ lab_configure() {
 		Dataplane lab
 		Lcores ${LAB_LCORE:-0}
 		Memory ${LAB_MEMORY:-512M}
-		Interface outside net_af_packet0,iface=outside,framesz=2048,framecnt=1024,blocksz=65536
+		Interface outside ${LAB_OUTSIDE:-net_af_packet0,iface=outside,framesz=2048,framecnt=1024,blocksz=65536}
 		Interface inside net_af_packet1,iface=inside,framesz=2048,framecnt=1024,blocksz=65536
 		InterfaceAddress outside $LAB_GW_OUTSIDE/24
 		InterfaceAddress inside $LAB_GW_INSIDE/24
