@@ -208,8 +208,6 @@ static int start(struct control *c, struct conf *conf, struct key **keys, unsign
 	r = setup_run_dir(&run_dir);
 	if (r == 0)
 		r = setup_drop_root();
-	if (r == 0)
-		r = setup_no_dumps(); /* after: a change of user sets it back */
 	if (r < 0)
 		return r;
 	e->conf = conf;

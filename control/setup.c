@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/filter.h"
 #include "control/log.h"
 #include "crypto/cipher.h"
 #include "crypto/kex.h"
@@ -137,14 +138,29 @@ int setup_no_dumps(void)
 {
 	const struct rlimit none = {0, 0};
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0) {
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, FILTER_TRACED) < 0) {
 		fprintf(stderr, "sluice-control: cannot forbid core dumps: %s\n", strerror(errno));
 		return -errno;
 	}
 	return 0;
 }
 
-int setup_drop_root(void)
+/* Every secret is locked memory: what a user may lock by default is a few thousand logins. */
+static void raise_memlock(void)
+{
+	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit now;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &all) == 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
+		return;
+	now.rlim_cur = now.rlim_max;
+	(void)!setrlimit(RLIMIT_MEMLOCK, &now);
+	if (now.rlim_cur != RLIM_INFINITY)
+		log_line(LOG_L_INFO, "no more than %llu KiB of secrets can be locked in memory",
+			 (unsigned long long)now.rlim_cur / 1024);
+}
+
+static int become_user(void)
 {
 	struct passwd *pw;
 
@@ -164,7 +180,21 @@ int setup_drop_root(void)
 			strerror(errno));
 		return -EPERM;
 	}
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+	return 0;
+}
+
+int setup_drop_root(void)
+{
+	int r;
+
+	raise_memlock();
+	r = become_user();
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	if (r == 0)
+		r = filter_load();
+	/* The change of user switched it on again. */
+	return r < 0 ? r : setup_no_dumps();
 }
 
 int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)

@@ -25,7 +25,10 @@ int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], u
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* No core dumps, no ptrace: keys are in memory from here on. */
 int setup_no_dumps(void) __attribute__((warn_unused_result));
-/* Root becomes user sluice for good; anybody else stays who it is. */
+/*
+ * For good: root becomes user sluice, anybody else stays who it is; no_new_privs; the filter of
+ * system calls; no core dumps again, which a change of user allows. Before any thread.
+ */
 int setup_drop_root(void) __attribute__((warn_unused_result));
 /* The addresses of the gateway's interfaces. */
 int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)

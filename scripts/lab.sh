@@ -83,13 +83,20 @@ lab_stop_pid() { # pid: SIGTERM, then SIGKILL after 5 s
 	wait "$1" 2>/dev/null
 }
 
+# The gateway becomes user sluice where there is one: what it reads and writes later must be its.
+lab_own() { # path…
+	! getent passwd sluice >/dev/null || chown sluice: "$@"
+}
+
 # Keys, users and the configuration file of a gateway with one user.
 lab_configure() {
 	mkdir -p "$LAB_DIR/run" "$LAB_DIR/authorized_keys"
+	lab_own "$LAB_DIR/run"
 	[ -f "$LAB_DIR/host_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C gateway -f "$LAB_DIR/host_ed25519"
 	[ -f "$LAB_DIR/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C $LAB_USER -f "$LAB_DIR/id_ed25519"
 	cp "$LAB_DIR/id_ed25519.pub" "$LAB_DIR/authorized_keys/$LAB_USER"
 	chmod 600 "$LAB_DIR/authorized_keys/$LAB_USER"
+	lab_own "$LAB_DIR/authorized_keys/$LAB_USER"
 	printf '[%s]:%s %s\n%s %s\n' $LAB_GW_OUTSIDE "$LAB_PORT" "$(cut -d' ' -f1,2 "$LAB_DIR/host_ed25519.pub")" \
 		$LAB_GW_OUTSIDE "$(cut -d' ' -f1,2 "$LAB_DIR/host_ed25519.pub")" >"$LAB_DIR/known_hosts"
 	cat >"$LAB_DIR/sluice.conf" <<-CONF

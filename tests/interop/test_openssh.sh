@@ -12,6 +12,7 @@ ssh-keygen -q -t ecdsa -b 256 -N '' -f "$LAB_DIR/host_ecdsa"
 ssh-keygen -q -t rsa -b 3072 -N '' -f "$LAB_DIR/host_rsa"
 echo "$LAB_USER:$(openssl passwd -6 'correct horse')" >"$LAB_DIR/passwd"
 chmod 600 "$LAB_DIR/passwd"
+lab_own "$LAB_DIR/passwd"
 start_lab
 for t in ecdsa rsa; do
 	echo "$LAB_GW_OUTSIDE $(cut -d' ' -f1,2 "$LAB_DIR/host_$t.pub")" >>"$LAB_DIR/known_hosts"
