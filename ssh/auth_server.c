@@ -27,10 +27,11 @@ static const struct {
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
-int auth_server_init(struct ssh_brain *b)
+static void methods_list(struct ssh_brain *b)
 {
 	struct auth_server *a = &b->srv;
 
+	a->methods[0] = '\0';
 	for (size_t i = 0; i < N_METHODS; i++) {
 		if (!(b->auth_methods & methods[i].method) || methods[i].method == SSH_AUTH_NONE)
 			continue;
@@ -38,7 +39,21 @@ int auth_server_init(struct ssh_brain *b)
 			strcat(a->methods, ",");
 		strcat(a->methods, methods[i].name);
 	}
+}
+
+int auth_server_init(struct ssh_brain *b)
+{
+	methods_list(b);
 	return 0;
+}
+
+void ssh_brain_user_rules(struct ssh_brain *b, unsigned int auth_methods,
+			  unsigned int max_auth_tries, const struct ssh_rekey_limit *rekey)
+{
+	b->auth_methods = auth_methods;
+	b->max_auth_tries = max_auth_tries;
+	b->rekey = *rekey;
+	methods_list(b);
 }
 
 /* The request that was decided leaves nothing behind. */

@@ -237,6 +237,13 @@ int ssh_brain_hostkey_answer(struct ssh_brain *b, uint32_t id, bool accept);
 /* accept: the user is authenticated (or, for a query, the key would do). */
 int ssh_brain_auth_answer(struct ssh_brain *b, uint32_t id, bool accept);
 /*
+ * Server: what holds now that the user is named, which may be another than what held for the
+ * address: called while the first SSH_ACT_AUTH is open or later. The limit is that of keys made
+ * from here on.
+ */
+void ssh_brain_user_rules(struct ssh_brain *b, unsigned int auth_methods,
+			  unsigned int max_auth_tries, const struct ssh_rekey_limit *rekey);
+/*
  * Client: one of these per SSH_ACT_LOGIN. A key is borrowed until the next LOGIN,
  * AUTHENTICATED or END; sig_alg NULL: the best the server's EXT_INFO allows, -ENOTSUP when
  * there is none (the ask stays open). Giving up ends the connection.

@@ -64,6 +64,7 @@ struct session {
 	struct conf_session conf; /* as far as it is known who this is */
 	enum log_level log_level;
 
+	uint64_t began_ms;
 	struct timer grace;
 	bool holds_place; /* of MaxStartups */
 	bool ended;       /* END was sent: only its end is awaited */
@@ -115,6 +116,11 @@ struct session *session_find(struct session_env *env, const struct conn_ref *ref
 void session_pump(struct session *s);
 /* Ends it with a DISCONNECT for err; the caller pumps. */
 void session_end(struct session *s, int err, const char *text);
+/* What of its configuration the brain wants to know, SSH_AUTH_* and RekeyLimit. */
+unsigned int session_auth_methods(const struct session *s);
+struct ssh_rekey_limit session_rekey_limit(const struct session *s);
+/* LoginGraceTime, as its configuration has it now. */
+int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
 /* It holds no place of MaxStartups any more. */
 void session_leave_startups(struct session *s);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)

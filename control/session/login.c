@@ -316,27 +316,43 @@ static int lookup_start(struct session *s, const struct ssh_act *act)
 
 /* --- the ask ------------------------------------------------------------------------- */
 
-/* Match User may change the rules once it is known who asks. */
-static int user_known(struct session *s, struct ssh_str user)
+/*
+ * Match User may change the rules once it is known who asks. The first keys were made under
+ * the RekeyLimit of the address: where the user's is another one, new keys follow the login.
+ */
+static int rules_change(struct session *s)
 {
+	struct ssh_rekey_limit before = session_rekey_limit(s), after;
 	struct conf_match_ctx ctx = {.user = s->user,
 				     .addr = s->peer_text,
 				     .laddr = s->local_text,
 				     .lport = s->local.port};
 	struct conf_session c;
-	size_t n = user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX;
-	int r;
+	int r = conf_session_for(s->table->env->conf, &ctx, &c);
 
-	memcpy(s->user, user.p, n);
-	s->user[n] = '\0';
-	r = conf_session_for(s->table->env->conf, &ctx, &c);
 	if (r < 0)
 		return r;
 	conf_session_fini(&s->conf);
 	s->conf = c;
 	s->log_level = (enum log_level)c.log_level;
-	s->user_known = true;
-	return 0;
+	after = session_rekey_limit(s);
+	ssh_brain_user_rules(s->brain, session_auth_methods(s), c.max_auth_tries, &after);
+	if (after.bytes != before.bytes || after.seconds != before.seconds)
+		r = ssh_brain_rekey(s->brain);
+	return r < 0 ? r : session_grace_begin(s);
+}
+
+static int user_known(struct session *s, struct ssh_str user)
+{
+	size_t n = user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX;
+	int r;
+
+	memcpy(s->user, user.p, n);
+	s->user[n] = '\0';
+	r = rules_change(s);
+	if (r == 0)
+		s->user_known = true;
+	return r;
 }
 
 static int login_keep(struct session *s, const struct ssh_act *act)
@@ -387,7 +403,7 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		invalid_user(s);
 	}
 	words_auth(s, auth, false);
-	/* The brain counts by what held before the user was known; Match may ask for less. */
+	/* The brain had counted by what held for the address; Match User may ask for less. */
 	if (auth->tries >= s->conf.max_auth_tries)
 		session_end(s, -SSH_E_AUTH_TRIES, NULL);
 }

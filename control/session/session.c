@@ -301,6 +301,17 @@ static void on_grace(struct timer *t)
 	session_pump(s);
 }
 
+/* Counted from the beginning, whenever it becomes known what holds. */
+int session_grace_begin(struct session *s)
+{
+	struct timers *timers = s->table->env->timers;
+
+	if (s->conf.login_grace_time_ms > 0)
+		return timer_set(timers, &s->grace, s->began_ms + s->conf.login_grace_time_ms);
+	timer_cancel(timers, &s->grace);
+	return 0;
+}
+
 static void session_free(struct session *s)
 {
 	struct session_env *env = s->table->env;
@@ -318,6 +329,19 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+unsigned int session_auth_methods(const struct session *s)
+{
+	return SSH_AUTH_NONE | (s->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
+	       (s->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0);
+}
+
+struct ssh_rekey_limit session_rekey_limit(const struct session *s)
+{
+	return (struct ssh_rekey_limit){.bytes = s->conf.rekey_bytes,
+					.seconds = s->conf.rekey_ms / 1000 +
+						   (s->conf.rekey_ms % 1000 > 0)};
+}
+
 static int brain_start(struct session *s)
 {
 	struct session_env *env = s->table->env;
@@ -330,11 +354,10 @@ static int brain_start(struct session *s)
 		.ciphers = g->ciphers,
 		.macs = g->macs,
 		.strict = (enum ssh_strict)g->strict_kex,
-		.rekey = {.bytes = s->conf.rekey_bytes, .seconds = s->conf.rekey_ms / 1000},
+		.rekey = session_rekey_limit(s),
 		.server_sig_algs = g->pubkey_accepted,
-		.auth_methods = SSH_AUTH_NONE |
-				(s->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
-				(s->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0),
+		/* Which of them is known with the user, who is named by the first request. */
+		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY,
 		.max_auth_tries = s->conf.max_auth_tries,
 	};
 	int r;
@@ -370,9 +393,8 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	s->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
 	s->tokens_at_ms = env->now_ms();
 	r = brain_start(s);
-	if (r == 0 && s->conf.login_grace_time_ms > 0)
-		r = timer_set(env->timers, &s->grace, env->now_ms() + s->conf.login_grace_time_ms);
-	return r;
+	s->began_ms = env->now_ms();
+	return r == 0 ? session_grace_begin(s) : r;
 }
 
 static struct session *session_new(struct session_table *t, const struct link_handle *conn)

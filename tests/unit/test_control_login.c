@@ -171,13 +171,15 @@ static struct conf *conf_make(const char *more)
 		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 	};
+	const char *match = strstr(more, "Match ");
+	int globals = match != NULL ? (int)(match - more) : (int)strlen(more);
 	int n = snprintf(text, sizeof(text),
-			 "%s\nListenAddress 127.0.0.1:22\n"
+			 "%.*s\nListenAddress 127.0.0.1:22\n"
 			 "AuthorizedKeysFile %s/keys/%%u\nPasswordHashFile %s/passwords\n"
 			 "PasswordAuthentication yes\nLogLevel VERBOSE\nDenyUsers denied\n"
 			 "Match User open\nPermitOpen 127.0.0.1:*\n"
-			 "Match User closed\nAllowTcpForwarding no\n",
-			 more, t.dir, t.dir);
+			 "Match User closed\nAllowTcpForwarding no\n%s\n",
+			 globals, more, t.dir, t.dir, match != NULL ? match : "");
 
 	cr_assert_eq(conf_parse("test", text, (size_t)n, &algs, &conf, &errors), 0, "%s", errors);
 	return conf;
@@ -977,6 +979,69 @@ Test(control_limits, a_signature_algorithm_that_is_not_accepted_lets_nobody_in)
 	/* The method is there for keys whose algorithm is accepted. */
 	client_start(&c, "alice");
 	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
+/* What an address may do, and another thing what a user may. */
+Test(control_limits, match_user_gives_and_takes_methods)
+{
+	struct client c;
+
+	start("PasswordAuthentication no\n"
+	      "Match User alice\nPasswordAuthentication yes\nPubkeyAuthentication no\n");
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_expect_str_eq(c.methods, "password");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+	/* It need not ask first. */
+	client_start(&c, "alice");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+	client_start(&c, "demo");
+	cr_expect(!try_password(&c, "secret", 6));
+	cr_expect_str_eq(c.methods, "publickey");
+	cr_expect(try_key(&c, t.key[0]));
+	client_free(&c);
+}
+
+static int tries_of(const char *user)
+{
+	struct client c;
+	int n = 0;
+
+	client_start(&c, user);
+	while (!c.ended && n < 20) {
+		try_key(&c, t.key[2]);
+		n++;
+	}
+	client_free(&c);
+	return n;
+}
+
+Test(control_limits, match_user_gives_and_takes_tries)
+{
+	start("MaxAuthTries 3\nMatch User demo\nMaxAuthTries 5\nMatch User limited\nMaxAuthTries "
+	      "1\n");
+	cr_expect_eq(tries_of("elsewhere"), 3);
+	cr_expect_eq(tries_of("demo"), 5);
+	cr_expect_eq(tries_of("limited"), 1);
+}
+
+Test(control_limits, match_user_changes_the_grace)
+{
+	struct client c;
+
+	start("LoginGraceTime 60\nMatch User demo\nLoginGraceTime 1\n");
+	client_start(&c, "demo");
+	cr_expect(!try_none(&c));
+	for (int i = 0; i < 4 && !c.ended; i++) {
+		sleep(1);
+		if (c.login_id != 0)
+			try_none(&c);
+	}
+	cr_expect(c.ended);
+	expect_logged("Timeout before authentication for 127.0.0.1 port ");
 	client_free(&c);
 }
 
