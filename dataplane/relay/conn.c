@@ -368,13 +368,14 @@ void conn_alive_poll(struct conn *c)
 		return;
 	if (c->rx.q.records > 0) /* it is we who do not read: control has not answered */
 		return;
-	if (c->auth.alive_count != 0 &&
-	    (c->alive_missed >= c->auth.alive_count || c->n_globals == RELAY_GLOBALS_MAX)) {
+	if (c->auth.alive_count != 0 && c->alive_missed >= c->auth.alive_count) {
 		conn_fail(c, -SSH_E_KEEPALIVE);
 		return;
 	}
-	if (c->n_globals == RELAY_GLOBALS_MAX)
+	if (c->n_globals == RELAY_GLOBALS_MAX) { /* it owes that many answers: enough was asked */
+		c->alive_missed++;
 		return;
+	}
 	ssh_wr_init(&w, payload, sizeof(payload));
 	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
 	ssh_wr_cstr(&w, "keepalive@openssh.com");
@@ -385,8 +386,7 @@ void conn_alive_poll(struct conn *c)
 		return;
 	}
 	c->n_globals++; /* its bit is 0: ours */
-	if (c->alive_missed < UINT8_MAX)
-		c->alive_missed++;
+	c->alive_missed++;
 }
 
 /* What still comes in is nobody's; left unread it would turn our FIN into a reset. */

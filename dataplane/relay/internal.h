@@ -146,7 +146,7 @@ struct conn {
 	TAILQ_ENTRY(conn) link; /* relay->active or ->free */
 	uint32_t index, generation;
 	struct link_authenticated auth;
-	uint8_t alive_missed;
+	uint32_t alive_missed;
 	uint8_t n_globals;      /* unanswered global requests of ours */
 	uint64_t globals;       /* a bit for each, the oldest lowest: it was control's */
 	uint32_t unimplemented; /* tokens left */

@@ -42,6 +42,29 @@ Test(relay_time, a_silent_peer_is_asked_and_given_up)
 	client_free(&c);
 }
 
+/* ClientAliveCountMax beyond the answers a peer may owe. */
+Test(relay_time, a_silent_peer_has_all_the_time_it_was_given)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c;
+	const uint8_t *p;
+	size_t n;
+
+	a.alive_interval_ms = 1000;
+	a.alive_count = 300;
+	c = login_with(&a);
+	for (int i = 0; i < 300; i++) {
+		bench_pass(1000001);
+		if (i < 64)
+			client_expect(&c, SSH_MSG_GLOBAL_REQUEST);
+		else
+			cr_assert_eq(client_next(&c, &p, &n), 0);
+	}
+	bench_pass(1000001);
+	client_ended(&c, -SSH_E_KEEPALIVE);
+	client_free(&c);
+}
+
 Test(relay_time, an_answer_keeps_it_alive)
 {
 	struct link_authenticated a = bench_auth;
