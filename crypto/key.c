@@ -34,6 +34,26 @@ const struct key_type *key_type_find(struct blob_str name)
 	return NULL;
 }
 
+int key_pkey_make(const char *type, OSSL_PARAM_BLD *bld, bool private, EVP_PKEY **ret)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	OSSL_PARAM *param = OSSL_PARAM_BLD_to_param(bld);
+	EVP_PKEY *pkey = NULL;
+	int r = -EIO;
+
+	if (ctx != NULL && param != NULL && EVP_PKEY_fromdata_init(ctx) == 1) {
+		r = -EBADMSG;
+		if (EVP_PKEY_fromdata(ctx, &pkey, private ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY,
+				      param) == 1)
+			r = 0;
+	}
+	if (r == 0)
+		*ret = pkey;
+	OSSL_PARAM_free(param);
+	EVP_PKEY_CTX_free(ctx);
+	return r;
+}
+
 int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w)
 {
 	uint8_t buf[KEY_BLOB_MAX];

@@ -18,37 +18,19 @@
  */
 static int p256_pkey_make(struct blob_str q, const BIGNUM *d, EVP_PKEY **ret)
 {
-	OSSL_PARAM_BLD *bld = NULL;
-	OSSL_PARAM *param = NULL;
-	EVP_PKEY_CTX *ctx = NULL;
-	EVP_PKEY *pkey = NULL;
+	OSSL_PARAM_BLD *bld;
 	int r = -EIO;
 
 	if (q.len != POINT_LEN || q.p[0] != 0x04)
 		return -EBADMSG;
 	bld = OSSL_PARAM_BLD_new();
-	ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	if (bld == NULL || ctx == NULL)
-		goto out;
-	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, CURVE_OPENSSL, 0) !=
-		    1 ||
-	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, q.p, q.len) != 1)
-		goto out;
-	if (d != NULL && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, d) != 1)
-		goto out;
-	param = OSSL_PARAM_BLD_to_param(bld);
-	if (param == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
-		goto out;
-	r = -EBADMSG;
-	if (EVP_PKEY_fromdata(ctx, &pkey, d == NULL ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEYPAIR,
-			      param) != 1)
-		goto out;
-	*ret = pkey;
-	r = 0;
-out:
-	OSSL_PARAM_free(param);
+	if (bld != NULL &&
+	    OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, CURVE_OPENSSL, 0) ==
+		    1 &&
+	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, q.p, q.len) == 1 &&
+	    (d == NULL || OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, d) == 1))
+		r = key_pkey_make("EC", bld, d != NULL, ret);
 	OSSL_PARAM_BLD_free(bld);
-	EVP_PKEY_CTX_free(ctx);
 	return r;
 }
 

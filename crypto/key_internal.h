@@ -8,6 +8,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 
 #include "crypto/blob.h"
 #include "crypto/key.h"
@@ -58,6 +59,12 @@ int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **r
 
 const struct key_type *key_type_find(struct blob_str name);
 const struct key_type *key_type_at(unsigned int i); /* NULL behind the last */
+
+/*
+ * A key of OpenSSL's type from its numbers; bld stays the caller's. -EBADMSG: they make no key;
+ * -EIO: the library failed.
+ */
+int key_pkey_make(const char *type, OSSL_PARAM_BLD *bld, bool private, EVP_PKEY **ret);
 
 /* Writes a number of the key as an mpint; secret numbers leave nothing behind. */
 int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w);

@@ -59,29 +59,14 @@ static int rsa_public_check(const BIGNUM *n, const BIGNUM *e)
 static int rsa_pkey_make(BIGNUM *bn[N_NUMBERS], EVP_PKEY **ret)
 {
 	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	OSSL_PARAM *param = NULL;
-	EVP_PKEY *pkey = NULL;
+	bool ok = bld != NULL;
 	int r = -EIO;
 
-	if (bld == NULL || ctx == NULL)
-		goto out;
-	for (int i = 0; i < N_NUMBERS; i++)
-		if (bn[i] != NULL && OSSL_PARAM_BLD_push_BN(bld, number_param[i], bn[i]) != 1)
-			goto out;
-	param = OSSL_PARAM_BLD_to_param(bld);
-	if (param == NULL || EVP_PKEY_fromdata_init(ctx) != 1)
-		goto out;
-	r = -EBADMSG;
-	if (EVP_PKEY_fromdata(ctx, &pkey, bn[D] == NULL ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEYPAIR,
-			      param) != 1)
-		goto out;
-	*ret = pkey;
-	r = 0;
-out:
-	OSSL_PARAM_free(param);
+	for (int i = 0; i < N_NUMBERS && ok; i++)
+		ok = bn[i] == NULL || OSSL_PARAM_BLD_push_BN(bld, number_param[i], bn[i]) == 1;
+	if (ok)
+		r = key_pkey_make("RSA", bld, bn[D] != NULL, ret);
 	OSSL_PARAM_BLD_free(bld);
-	EVP_PKEY_CTX_free(ctx);
 	return r;
 }
 
