@@ -7,6 +7,7 @@
 #include "tests/sim/raw.h"
 #include "tests/util/eal.h"
 #include "tests/util/rnd.h"
+#include "tests/util/thief.h"
 
 static void start(void)
 {
@@ -740,24 +741,6 @@ Test(rules, closing_a_listener_resets_the_half_open_and_keeps_the_accepted)
 }
 
 /* Takes every mbuf of a pool for a while. */
-struct thief {
-	struct rte_mbuf *m[4096];
-	unsigned int n;
-};
-
-static void steal(struct thief *t, struct rte_mempool *p, unsigned int leave)
-{
-	while (t->n < RTE_DIM(t->m) && rte_mempool_avail_count(p) > leave &&
-	       (t->m[t->n] = rte_pktmbuf_alloc(p)) != NULL)
-		t->n++;
-}
-
-static void give_back(struct thief *t)
-{
-	while (t->n > 0)
-		rte_pktmbuf_free(t->m[--t->n]);
-}
-
 static void starve(bool head, unsigned int leave)
 {
 	static struct thief thief;
@@ -766,9 +749,9 @@ static void starve(bool head, unsigned int leave)
 	pair_init(&p, 2000000, 500000, (struct tcp_conf){0});
 	vnet_run(&p.v, 5000, NULL, NULL);
 	for (int round = 0; round < 3; round++) {
-		steal(&thief, head ? p.v.host[0].pools.head : p.v.host[0].pools.data, leave);
+		thief_take(&thief, head ? p.v.host[0].pools.head : p.v.host[0].pools.data, leave);
 		vnet_run(&p.v, 2 * TCP_SEC, NULL, NULL);
-		give_back(&thief);
+		thief_give_back(&thief);
 		vnet_run(&p.v, 1000, NULL, NULL);
 	}
 	pair_end(&p);

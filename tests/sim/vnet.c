@@ -40,7 +40,7 @@ static bool before(const struct vpkt *a, const struct vpkt *b)
 	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
 }
 
-static void wire_put(struct vnet *v, struct vpkt *p)
+static void wire_put_back(struct vnet *v, struct vpkt *p)
 {
 	uint32_t i = ++v->heap_n;
 
@@ -48,10 +48,15 @@ static void wire_put(struct vnet *v, struct vpkt *p)
 		v->heap_size = v->heap_size * 2 + 64;
 		v->heap = realloc(v->heap, v->heap_size * sizeof(*v->heap));
 	}
-	p->order = v->order++;
 	for (; i > 1 && before(p, v->heap[i / 2]); i /= 2)
 		v->heap[i] = v->heap[i / 2];
 	v->heap[i] = p;
+}
+
+static void wire_put(struct vnet *v, struct vpkt *p)
+{
+	p->order = v->order++;
+	wire_put_back(v, p);
 }
 
 static struct vpkt *wire_get(struct vnet *v)
@@ -316,13 +321,8 @@ static bool deliver(struct vnet *v, unsigned int i)
 			v->lost++;
 		free(p);
 	}
-	while (k > 0) { /* order among them is kept by their own numbers */
-		struct vpkt *p = keep[--k];
-		uint64_t order = p->order;
-
-		wire_put(v, p);
-		p->order = order;
-	}
+	while (k > 0) /* order among them is kept by their own numbers */
+		wire_put_back(v, keep[--k]);
 	if (n > 0)
 		tcp_input_burst(v->host[i].tcp, m, n, v->now_us);
 	return any;
