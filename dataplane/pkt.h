@@ -64,6 +64,11 @@ struct pkt_pools {
 int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
 		  struct pkt_pools *ret);
 void pkt_pools_free(struct pkt_pools *p);
+/*
+ * How many mbufs of a pool of pkt_pools_new() this lcore could have. Once a turn it is cheap:
+ * rte_mempool_avail_count() walks the caches of every lcore there might be.
+ */
+unsigned int pkt_pool_free(struct rte_mempool *p);
 
 /*
  * An ordered run of bytes: mbufs linked by next. pkt_len and nb_segs of its mbufs are
@@ -124,10 +129,11 @@ void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool);
  * carries where an mbuf starts at an odd offset of the packet.
  */
 uint16_t pkt_raw_cksum(const struct rte_mbuf *m);
+#define PKT_COST(buf_len) ((uint32_t)(sizeof(struct rte_mbuf) + PKT_PRIV_SIZE) + (buf_len))
 /* Memory an mbuf holds: its whole buffer (of an indirect one, the buffer it points into). */
 static inline uint32_t pkt_cost(const struct rte_mbuf *m)
 {
-	return (uint32_t)(sizeof(*m) + PKT_PRIV_SIZE) + m->buf_len;
+	return PKT_COST(m->buf_len);
 }
 /* Memory the chain holds: the sum of pkt_cost(). */
 uint64_t pkt_chain_cost(const struct pkt_chain *c);

@@ -98,8 +98,12 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	    (seq_lt(c->snd_wl1, g->seq) || (c->snd_wl1 == g->seq && seq_le(c->snd_wl2, g->ack))))
 		tcp_wnd_update(c, g);
 
-	/* A peer that answers probes lives; but not for ever when nobody waits for it (T-22). */
-	if (tcp_timer_on(c, TCP_T_PERSIST) && !c->detached)
+	/*
+	 * A peer that answers probes lives; but not for ever when nobody waits for it, or when
+	 * buffers are short and it holds more than its share (T-22).
+	 */
+	if (tcp_timer_on(c, TCP_T_PERSIST) && !c->detached &&
+	    !(tcp_mem_short(&c->t->mem) && c->tx_cost > tcp_mem_share(&c->t->mem)))
 		c->progress_us = now_us;
 	tcp_output_want(c);
 	return c->fin_sent && c->snd_una == c->snd_max;

@@ -311,6 +311,10 @@ static enum verdict step_text(struct walk *w)
 	}
 	if (unlikely(c->detached))
 		return text_unread(w, seq, len);
+	if (unlikely(!tcp_mem_keeps(c))) { /* lost, as far as the peer can tell; its FIN, too */
+		tcp_count(c->t, TCP_C_DROP_MEM);
+		return DONE;
+	}
 
 	if (tcp_reass_input(c, g, seq, len, g->hdr_len + skip)) {
 		ack_later(c, len, w->now_us);

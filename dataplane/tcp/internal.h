@@ -10,12 +10,14 @@
  *   ack.c      what an acknowledgement does                  cc.c      congestion, RTO, RTT
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
+ *   mem.c      what changes while buffers are short
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/queue.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_tcp.h>
@@ -148,6 +150,8 @@ struct tcp_conn {
 	bool probe_due : 1, keep_due : 1;
 	bool syn_due : 1;   /* SYN or SYN-ACK is to be sent (again) */
 	bool rexmt_due : 1; /* one segment at snd_una, out of turn */
+	bool on_refused : 1, on_holed : 1, on_orphans : 1; /* lists of struct tcp_mem */
+	bool take_failed : 1;                              /* a reader got less than there is */
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
 	uint32_t ts_recent, last_ack_sent;
@@ -190,7 +194,8 @@ struct tcp_conn {
 
 	struct tcp_conn *out_next;
 	struct tcp_conn *free_next; /* free or dead list */
-	uint32_t hash_next;         /* index + 1 */
+	TAILQ_ENTRY(tcp_conn) refused_link, holed_link, orphan_link;
+	uint32_t hash_next; /* index + 1 */
 	struct tcp_key key;
 	struct net_addr local, peer;
 	uint16_t local_port, peer_port;
@@ -237,6 +242,19 @@ struct tcp_tw {
 };
 _Static_assert(sizeof(struct tcp_tw) == 64, "T-37: one cache line");
 
+TAILQ_HEAD(tcp_conn_list, tcp_conn);
+
+/* Data buffers: marks and what is free. See mem.c. */
+struct tcp_mem {
+	uint32_t low, high, scarce, reserve;
+	uint32_t free; /* when the turn began, less what was queued since */
+	uint32_t buf_cost;
+	bool is_short;
+	struct tcp_conn_list refused; /* to be told when it is over */
+	struct tcp_conn_list holed;   /* with bytes beyond a gap */
+	struct tcp_conn_list orphans; /* let go, not yet ended; oldest first */
+};
+
 struct tcp {
 	struct tcp_conf conf;
 	uint8_t rcv_wscale;
@@ -258,6 +276,7 @@ struct tcp {
 	uint32_t heap_n;
 
 	struct tcp_conn *out_head, **out_tail;
+	struct tcp_mem mem;
 
 	struct tcp_listener listener[TCP_LISTENERS];
 	uint32_t port_next; /* RFC 6056 section 3.3.3 */
@@ -310,6 +329,8 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 		   uint64_t now_us);
 void tcp_conn_iss(struct tcp_conn *c, uint32_t iss);
 void tcp_notify(struct tcp_conn *c, uint8_t ev);
+/* The window can open far enough to say so (RFC 9293 section 3.8.6.2.2). */
+void tcp_window_opened(struct tcp_conn *c);
 void tcp_reap(struct tcp *t);
 extern const struct stream_ops tcp_stream_ops;
 
@@ -349,7 +370,39 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 void tcp_reass_free(struct tcp_conn *c);
 uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret);
 /* The window to offer now: never left of what was promised. */
-uint32_t tcp_rcv_wnd(const struct tcp_conn *c);
+uint32_t tcp_rcv_wnd(struct tcp_conn *c);
+
+/* mem.c */
+void tcp_mem_init(struct tcp *t);
+/* Once a turn: looks at the pool, tells who waits. Returns work done. */
+unsigned int tcp_mem_turn(struct tcp *t);
+uint64_t tcp_mem_next_us(const struct tcp *t);
+/* So many mbufs are kept from now on; whether they were taken before is not known. */
+static inline void tcp_mem_queued(struct tcp *t, uint32_t mbufs)
+{
+	t->mem.free -= min_u64(t->mem.free, mbufs);
+}
+/* Memory a connection may hold each way while buffers are short. */
+static inline uint64_t tcp_mem_share(const struct tcp_mem *m)
+{
+	return m->free > m->reserve ? (uint64_t)(m->free - m->reserve) * m->buf_cost : 0;
+}
+static inline bool tcp_mem_short(const struct tcp_mem *m)
+{
+	return unlikely(m->is_short || m->free < m->low);
+}
+/* May bytes that came in order be kept? */
+bool tcp_mem_keeps(const struct tcp_conn *c);
+bool tcp_mem_keeps_holed(const struct tcp_conn *c); /* and beyond a gap? */
+/* It was given less than it would have been: it is told when it is over. */
+void tcp_mem_refused(struct tcp_conn *c);
+/* Bytes wait that could not be handed out: its reader is told again soon. */
+void tcp_mem_take_failed(struct tcp_conn *c);
+void tcp_mem_holed(struct tcp_conn *c); /* runs came or went */
+void tcp_mem_orphan(struct tcp_conn *c);
+/* The table is nearly full: the oldest connection that nobody holds gives way. */
+void tcp_mem_make_room(struct tcp *t);
+void tcp_mem_gone(struct tcp_conn *c);
 
 /* output.c */
 void tcp_output_want(struct tcp_conn *c);

@@ -153,7 +153,7 @@ static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
 	return flags & RTE_TCP_SYN_FLAG ? 0 : c->rcv_wscale; /* RFC 7323 section 2.2 */
 }
 
-static uint16_t window_field(const struct tcp_conn *c, uint8_t flags)
+static uint16_t window_field(struct tcp_conn *c, uint8_t flags)
 {
 	return (uint16_t)min_u64(tcp_rcv_wnd(c) >> window_scale(c, flags), TCP_WND_RAW_MAX);
 }
@@ -507,10 +507,12 @@ void tcp_conn_output(struct tcp_conn *c, uint64_t now_us)
 
 unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
 {
-	struct tcp_conn *c = t->out_head, *next;
+	struct tcp_conn *c, *next;
 	unsigned int work = 0;
 
 	t->now_us = now_us;
+	work += tcp_mem_turn(t);
+	c = t->out_head;
 	/* The list is taken off: who wants more in this turn is served in the next. */
 	t->out_head = NULL;
 	t->out_tail = &t->out_head;

@@ -49,6 +49,7 @@ void tcp_reass_free(struct tcp_conn *c)
 	}
 	c->runs_n = 0;
 	c->runs_cost = 0;
+	tcp_mem_holed(c);
 }
 
 /* Joins the run at *at with the next one when they touch. */
@@ -180,9 +181,11 @@ static void rx_compact(struct tcp_conn *c)
 	c->rx_compact_at = 2 * c->rx_cost;
 }
 
-static uint64_t rx_limit(const struct tcp_conn *c)
+static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
-	return 2 * (uint64_t)max_u64(c->t->conf.rx_budget, c->rx_floor);
+	uint64_t limit = 2 * (uint64_t)max_u64(c->t->conf.rx_budget, c->rx_floor);
+
+	return c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
 }
 
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
@@ -191,6 +194,7 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 	struct pkt_chain ch = {0};
 	uint32_t was = c->rcv_nxt;
 
+	tcp_mem_queued(c->t, g->m->nb_segs);
 	pkt_chain_append(&ch, g->m);
 	g->m = NULL;
 	pkt_chain_trim_head(&ch, skip);
@@ -201,13 +205,16 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 		c->rcv_nxt += ch.len;
 		c->total_in += ch.len;
 		queue_add(&c->rxq, &c->rx_cost, &ch);
-	} else if (seq != c->rcv_nxt &&
-		   c->rx_cost + c->runs_cost + pkt_chain_cost(&ch) > rx_limit(c)) {
+	} else if (seq != c->rcv_nxt && !tcp_mem_keeps_holed(c)) {
+		tcp_count(c->t, TCP_C_DROP_MEM);
+		pkt_chain_free(&ch);
+	} else if (seq != c->rcv_nxt && !runs_have_room(c, &ch)) {
 		tcp_count(c->t, TCP_C_DROP_OOO);
 		pkt_chain_free(&ch);
 	} else {
 		runs_insert(c, seq, &ch);
 		runs_drain(c);
+		tcp_mem_holed(c);
 	}
 	rx_compact(c);
 	return c->rcv_nxt != was;
@@ -240,10 +247,19 @@ uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
  * RFC 9293 section 3.8.6.2.2: the right edge moves only by something worth a segment, and
  * never to the left.
  */
-uint32_t tcp_rcv_wnd(const struct tcp_conn *c)
+uint32_t tcp_rcv_wnd(struct tcp_conn *c)
 {
+	const struct tcp_mem *mem = &c->t->mem;
 	uint32_t budget = c->t->conf.rx_budget, now = c->rcv_adv - c->rcv_nxt;
-	uint64_t room = c->rx_cost < budget ? budget - c->rx_cost : 0;
+	uint64_t room;
+
+	if (tcp_mem_short(mem)) {
+		tcp_mem_refused(c);
+		/* Half: a full segment fills little more of its buffer, and none shall be dropped.
+		 */
+		budget = min_u64(budget, tcp_mem_share(mem) / 2);
+	}
+	room = c->rx_cost < budget ? budget - c->rx_cost : 0;
 
 	if (c->rx_floor > c->rxq.len)
 		room = max_u64(room, (uint64_t)c->rx_floor - c->rxq.len);

@@ -79,6 +79,7 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 	conf_defaults(&t->conf);
 	t->rcv_wscale = wscale_for(conf->rx_budget);
 	t->out_tail = &t->out_head;
+	tcp_mem_init(t);
 	if (!tables_new(t)) {
 		tcp_free(t);
 		return -ENOMEM;
@@ -145,6 +146,7 @@ struct tcp_conn *tcp_conn_get(struct tcp *t)
 {
 	struct tcp_conn *c = t->free_list;
 
+	tcp_mem_make_room(t);
 	if (c == NULL)
 		return NULL;
 	t->free_list = c->free_next;
@@ -229,6 +231,7 @@ static void conn_dead(struct tcp_conn *c)
 {
 	if (c->on_dead)
 		return;
+	tcp_mem_gone(c);
 	c->on_dead = true;
 	c->free_next = c->t->dead_list;
 	c->t->dead_list = c;
@@ -287,14 +290,13 @@ void tcp_reap(struct tcp *t)
 
 /* --- the stream ------------------------------------------------------------------------ */
 
-/* The window opened far enough to say so (RFC 9293 section 3.8.6.2.2). */
-static void window_opened(struct tcp_conn *c)
+void tcp_window_opened(struct tcp_conn *c)
 {
-	uint32_t wnd = tcp_rcv_wnd(c), now = c->rcv_adv - c->rcv_nxt;
+	uint32_t now = c->rcv_adv - c->rcv_nxt;
 
 	if (!tcp_synchronized((enum tcp_state)c->state) || c->rcv_fin)
 		return;
-	if (wnd - now >= min_u64(c->t->conf.rx_budget / 2, 2u * c->mss_adv)) {
+	if (tcp_rcv_wnd(c) - now >= min_u64(c->t->conf.rx_budget / 2, 2u * c->mss_adv)) {
 		c->ack_now = true;
 		tcp_output_want(c);
 	}
@@ -305,7 +307,9 @@ static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret
 	struct tcp_conn *c = tcp_of(s);
 	uint32_t n = tcp_rx_take(c, max, ret);
 
-	window_opened(c);
+	if (unlikely(n < max && c->rxq.len > 0)) /* no buffer for a cut */
+		tcp_mem_take_failed(c);
+	tcp_window_opened(c);
 	return n;
 }
 
@@ -349,6 +353,7 @@ static int op_tx(struct stream *s, struct pkt_chain *ch)
 	}
 	if (ch->head == NULL)
 		return 0;
+	tcp_mem_queued(c->t, ch->segs);
 	pkt_chain_compact(ch, c->t->conf.pools->data);
 	queue_seam(c, ch);
 	c->tx_cost += pkt_chain_cost(ch);
@@ -357,22 +362,32 @@ static int op_tx(struct stream *s, struct pkt_chain *ch)
 	return 0;
 }
 
-/*
- * Twice what may be under way, so that an ACK finds the next flight waiting; bounded by the
- * budget in bytes, and in memory by twice as much.
- */
+/* What is left of want bytes, in memory of twice as much. */
+static uint32_t space_left(const struct tcp_conn *c, uint64_t want)
+{
+	uint64_t by_len, by_cost;
+
+	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
+	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
+	return (uint32_t)min_u64(by_len, by_cost);
+}
+
+/* Twice what may be under way, so that an ACK finds the next flight waiting. */
 static uint32_t op_tx_space(const struct stream *s)
 {
-	const struct tcp_conn *c = tcp_of(s);
-	uint64_t want, by_len, by_cost;
+	struct tcp_conn *c = tcp_of(s);
+	const struct tcp_mem *m = &c->t->mem;
+	uint64_t want;
 
 	if (!takes_data(c))
 		return 0;
 	want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
 	want = min_u64(max_u64(want, TCP_TX_AHEAD_MIN), (uint64_t)c->t->conf.tx_budget);
-	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
-	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
-	return (uint32_t)min_u64(by_len, by_cost);
+	if (likely(!tcp_mem_short(m)))
+		return space_left(c, want);
+	if (want > tcp_mem_share(m) / 2)
+		tcp_mem_refused(c);
+	return space_left(c, min_u64(want, tcp_mem_share(m) / 2));
 }
 
 static uint32_t op_tx_queued(const struct stream *s)
@@ -403,6 +418,7 @@ static void op_close(struct stream *s)
 	pkt_chain_free(&c->rxq);
 	tcp_reass_free(c);
 	c->rx_cost = 0;
+	tcp_mem_orphan(c);
 	if (c->state == TCP_CLOSED) {
 		conn_dead(c);
 	} else if (c->state == TCP_SYN_SENT && c->txq.len == 0) {
@@ -485,7 +501,7 @@ void tcp_stream_rx_floor(struct stream *s, uint32_t bytes)
 	struct tcp_conn *c = tcp_of(s);
 
 	c->rx_floor = bytes;
-	window_opened(c);
+	tcp_window_opened(c);
 }
 
 void tcp_stream_keepalive(struct stream *s, bool on)

@@ -6,7 +6,10 @@
  * Units   bytes; times in microseconds of a monotonic clock that comes in.
  * Lcore   the shard's; no locks, nothing global: two stacks may live in one process.
  * Memory  connections come from a table sized at start; an empty table refuses. TCP keeps
- *         sent mbufs until they are acknowledged, by the rules of dataplane/pkt.h.
+ *         sent mbufs until they are acknowledged, by the rules of dataplane/pkt.h. When less
+ *         than an eighth of the data mbufs that were there at tcp_new() is free, tx_space and
+ *         receive windows follow what is free, and who was refused is told afterwards; a
+ *         thirty-second holds no bytes at all, so that acknowledgements come in (mem.c).
  */
 #ifndef SLUICE_DATAPLANE_TCP_TCP_H
 #define SLUICE_DATAPLANE_TCP_TCP_H
@@ -62,7 +65,12 @@ struct tcp_conf {
 	X(DROP_BACKLOG, "listener's backlog full")                                                 \
 	X(DROP_TABLE, "connection table full")                                                     \
 	X(TIME_WAIT_SHORT, "TIME-WAIT cut short: its table is full")                               \
-	X(DROP_NO_MBUF, "buffer pool empty")
+	X(DROP_NO_MBUF, "buffer pool empty")                                                       \
+	X(DROP_MEM, "bytes not kept: buffers are short")                                           \
+	X(MEM_SHORT, "times that buffers became short")                                            \
+	X(MEM_REFUSED, "connections held to their share while buffers were short")                 \
+	X(MEM_PRUNED, "out-of-order queues dropped because buffers were short")                    \
+	X(ORPHAN_CUT, "closed connections cut: buffers or table short")
 
 enum tcp_counter {
 #define X(name, text) TCP_C_##name,

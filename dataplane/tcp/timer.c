@@ -209,7 +209,7 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 
 uint64_t tcp_next_timer_us(const struct tcp *t)
 {
-	uint64_t at = tcp_tw_next_us(t);
+	uint64_t at = min_u64(tcp_tw_next_us(t), tcp_mem_next_us(t));
 
 	if (t->out_head != NULL) /* work that waits for the next turn */
 		return t->now_us;

@@ -46,7 +46,7 @@ bool app_step(struct app *a);
 void app_close(struct app *a);
 void app_abort(struct app *a);
 /* A host runs up to this many apps. */
-#define APPS_MAX 8
+#define APPS_MAX 32
 struct apps {
 	struct app *a[APPS_MAX];
 	unsigned int n;
