@@ -82,6 +82,7 @@ struct conf_dataplane {
 	uint32_t max_connections; /* per shard */
 	uint32_t max_channels;    /* per shard */
 	uint32_t audit_backlog;
+	uint32_t control_wait_ms;
 	const struct conf_interface *interfaces;
 	size_t n_interfaces;
 	const struct conf_ifaddr *ifaddrs;
@@ -123,7 +124,6 @@ struct conf_global {
 	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	bool strict_modes;
-	uint32_t control_wait_ms;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
 };

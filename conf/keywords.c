@@ -114,6 +114,8 @@ const struct kw conf_kws[] = {
 	 DATAPLANE(max_channels), .type = &type_uint, .min = 1, .max = 10000000},
 	{INFO("AuditBacklog", "65536", D, false, false, "N", "ends a shard keeps until control acknowledges them"),
 	 DATAPLANE(audit_backlog), .type = &type_uint, .min = 1, .max = 10000000},
+	{INFO("ControlWait", "10", D, false, false, "TIME", "how long a shard holds what needs control without one"),
+	 DATAPLANE(control_wait_ms), .type = &type_time},
 
 	/* listeners and identity */
 	{INFO("Port", "22", C, false, true, "N", "port of every ListenAddress that has none"),
@@ -201,8 +203,6 @@ const struct kw conf_kws[] = {
 	/* control and its dataplanes */
 	{INFO("LogLevel", "INFO", C, true, false, "LEVEL", "QUIET FATAL ERROR INFO VERBOSE DEBUG1 DEBUG2 DEBUG3"),
 	 SESSION(log_level), .type = &type_choice, .choices = log_levels},
-	{INFO("ControlWait", "10", C, false, false, "TIME", "how long a shard holds what needs control without one"),
-	 GLOBAL(control_wait_ms), .type = &type_time},
 	{INFO("SlowPathRate", "1000", C, false, false, "N",
 	      "payloads a second a connection may give control; 0: no limit"),
 	 GLOBAL(slow_path_rate), .type = &type_uint, .max = 10000000},

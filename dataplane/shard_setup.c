@@ -191,6 +191,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.conns_max = c->max_connections,
 		.chans_max = c->max_channels,
 		.audit_backlog = c->audit_backlog,
+		.control_wait_ms = c->control_wait_ms,
 		.pools = &s->pools,
 		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
 		.command = shard_command,

@@ -61,6 +61,11 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		relay_count(r, RELAY_C_CONN_TABLE_FULL);
 		return false;
 	}
+	if (r->n_unknown >= r->backlog) {
+		relay_count(r, RELAY_C_BACKLOG_FULL);
+		return false;
+	}
+	r->n_unknown++;
 	TAILQ_REMOVE(&r->free_conns, c, link);
 	*c = (struct conn){
 		.relay = r,
@@ -102,6 +107,7 @@ void conn_free(struct conn *c)
 	struct relay *r = c->relay;
 
 	timer_drop(c);
+	r->n_unknown -= (c->pend & CONN_EV_NEW) != 0;
 	record_q_free(&c->up);
 	record_q_free(&c->hold);
 	record_rx_fini(&c->rx, r->conf.engine);
@@ -322,13 +328,11 @@ unsigned int conn_input(struct conn *c)
 	return n;
 }
 
-/* All that came before the end of the stream was carried out, or nobody will. */
+/* All that came before the end of the stream was carried out. */
 static bool conn_at_eof(const struct conn *c)
 {
 	if (!c->stream_eof)
 		return false;
-	if (!c->relay->attached)
-		return true;
 	return c->rx.q.records == 0 && c->stream->ops->rx_len(c->stream) == 0 && !c->more &&
 	       !(c->rx_wait_keys && c->rx.in.len > 0);
 }
@@ -346,6 +350,8 @@ unsigned int conn_run(struct conn *c)
 	if (c->state == CONN_OPEN && conn_at_eof(c))
 		conn_end(c, -SSH_E_CLOSED, RELAY_LINGER_MS);
 	work += up_run(c);
+	if (c->state == CONN_OPEN)
+		work += wait_run(c);
 	return work;
 }
 
@@ -442,7 +448,8 @@ unsigned int conn_output(struct conn *c)
 		if (c->relay->attached && c->relay->now_us < c->linger_us)
 			return work; /* control has not heard all of it yet */
 	}
-	audit_conn_end(c);
+	if (!(c->pend & CONN_EV_NEW)) /* else control has heard of no beginning */
+		audit_conn_end(c);
 	conn_free(c);
 	return work + 1;
 }

@@ -6,6 +6,7 @@
  * chan.c     the life and the bytes of a channel  connect.c opening a target
  * up.c       events to control                    audit.c   ends until acknowledged
  * timers.c   deadlines                            kex.c     which keys, and what waits for them
+ * wait.c     what waits for a control that is away
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -35,6 +36,8 @@
 #define RELAY_OVER_MAX (64 * 1024)
 /* Global requests of ours that are unanswered (RFC 4254 section 4 wants every one answered). */
 #define RELAY_GLOBALS_MAX 64
+/* OPENs with control whose numbers are remembered, so that they can be refused without it. */
+#define RELAY_ASKED_MAX 16
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
@@ -137,7 +140,6 @@ struct conn {
 	struct record_q up;   /* payloads for control */
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
-	uint32_t opens_asked;                  /* OPENs control has, not yet decided */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans, ready;
 	uint32_t n_chans;
@@ -147,7 +149,13 @@ struct conn {
 	uint32_t index, generation;
 	struct link_authenticated auth;
 	uint32_t alive_missed;
-	uint8_t n_globals;      /* unanswered global requests of ours */
+	uint8_t n_globals; /* unanswered global requests of ours */
+	/* The peer's numbers of OPENs with control, not yet decided: n_lost of a control that is
+	 * gone, then those of this one; asked_more: beyond the table. */
+	uint32_t asked[RELAY_ASKED_MAX];
+	uint8_t n_asked, n_lost;
+	uint32_t asked_more;
+	uint64_t rekey_wait_us; /* until then control may be away; 0: no rekey waits for it */
 	uint64_t globals;       /* a bit for each, the oldest lowest: it was control's */
 	uint32_t unimplemented; /* tokens left */
 	uint64_t unimplemented_us;
@@ -195,7 +203,10 @@ struct relay {
 	uint32_t generation;
 	uint64_t uid;
 	bool attached;
-	bool retry; /* in this turn something was short that brings no news */
+	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
+	uint32_t n_unknown; /* connections no control has heard of */
+	uint32_t backlog;   /* at most so many of them */
+	bool retry;         /* in this turn something was short that brings no news */
 	struct audit audit;
 	uint8_t *blobs;   /* [conns_max][LINK_BLOB_MAX] */
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
@@ -291,6 +302,23 @@ int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const v
 int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
 int up_chan_opened(struct chan *ch);
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
+
+/* wait.c */
+/* A payload goes to control; notes what it asks. */
+void wait_asked(struct conn *c, const uint8_t *payload, uint32_t len);
+/* Control has decided the OPEN with this number of the peer's. */
+void wait_decided(struct conn *c, uint32_t channel);
+/* Control is gone with what it was asked. */
+void wait_lost(struct conn *c);
+/*
+ * Does it wait for what only the control that is gone could say: half a login, half a key
+ * exchange, an open too many to remember? Credit that control held back reads as an
+ * answer that is missing: better one connection too many than one that hangs.
+ */
+bool conn_orphaned(const struct conn *c);
+/* Refuses or ends what has waited long enough. Number of things done. */
+unsigned int wait_run(struct conn *c);
+uint64_t wait_deadline(const struct conn *c); /* 0: none */
 
 /* audit.c */
 int audit_init(struct audit *a, uint32_t size);

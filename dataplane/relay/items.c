@@ -61,15 +61,10 @@ static int note_channel_message(struct conn *c, const uint8_t *payload, uint32_t
 	return 0;
 }
 
-/* An OPEN of the peer's, by CHAN_CONNECT or FAILURE. */
-static void note_decided(struct conn *c)
-{
-	if (c->opens_asked > 0)
-		c->opens_asked--;
-}
-
 static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
 {
+	struct ssh_rd r;
+
 	switch (payload[0]) {
 	case SSH_MSG_USERAUTH_SUCCESS:
 		c->rx_wait_auth = c->phase.svc != SSH_SVC_OPEN;
@@ -77,7 +72,8 @@ static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
 	case SSH_MSG_GLOBAL_REQUEST:
 		return note_global_request(c, payload, len);
 	case SSH_MSG_CHANNEL_OPEN_FAILURE:
-		note_decided(c);
+		ssh_rd_init(&r, payload + 1, len - 1);
+		wait_decided(c, ssh_rd_u32(&r));
 		return 0;
 	case SSH_MSG_CHANNEL_REQUEST:
 	case SSH_MSG_CHANNEL_SUCCESS:
@@ -117,7 +113,7 @@ static int it_chan_connect(struct conn *c, const struct link_chan_connect *m)
 		return -SSH_E_INTERNAL;
 	r = connect_begin(c, m);
 	if (r == 0)
-		note_decided(c);
+		wait_decided(c, m->peer_channel);
 	return r;
 }
 
@@ -234,11 +230,14 @@ static int cmd_blob_get(struct relay *r, const struct link_handle *h)
 static int item(struct relay *r, const struct link_hdr *hdr)
 {
 	const struct link_audit_ack *ack = link_msg_body(hdr);
+	const struct link_listen *listen = link_msg_body(hdr);
 	struct conn *c;
 	int err;
 
 	switch (hdr->type) {
 	case LINK_CMD_LISTEN:
+		if (!listen->close)
+			r->backlog = listen->backlog;
 		if (r->conf.command != NULL)
 			r->conf.command(r->conf.command_arg, hdr);
 		return 0;

@@ -48,6 +48,7 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 	if (r == NULL)
 		return -ENOMEM;
 	r->conf = *conf;
+	r->backlog = conf->conns_max;
 	r->chan_bits = bits_for(conf->chans_max);
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->free_conns);
@@ -105,6 +106,8 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 
 	r->now_us = now_us;
 	r->retry = false;
+	if (!r->attached && r->gone_us == 0)
+		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
 	TAILQ_FOREACH(c, &r->active, link)
 	{
 		work += conn_input(c);
@@ -170,22 +173,10 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	return work + sealed;
 }
 
-/*
- * Does it wait for what only the control that is gone could say: half a login, half a key
- * exchange, an open that nobody decides any more? Credit that control held back reads as an
- * answer that is missing: better one connection too many than one that hangs.
- */
-static bool conn_orphaned(const struct conn *c)
-{
-	if (c->pend & CONN_EV_NEW) /* no control has heard of it */
-		return false;
-	return c->phase.svc != SSH_SVC_OPEN || c->phase.kex != SSH_KEX_NONE || c->tx_kex ||
-	       c->unanswered > c->up.records || c->opens_asked > 0;
-}
-
 void relay_link_attached(struct relay *r)
 {
 	r->attached = true;
+	r->gone_us = 0;
 	audit_resend(&r->audit);
 	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
 		struct conn *c = &r->conns[i];
@@ -197,6 +188,7 @@ void relay_link_attached(struct relay *r)
 			conn_fail(c, -SSH_E_UNAVAILABLE);
 		else if (c->rekey_asked) /* the one who was asked did not begin it */
 			c->pend |= CONN_EV_REKEY_DUE;
+		c->rekey_wait_us = 0;
 		c->unanswered = c->up.records;
 		c->unanswered_bytes = c->up.bytes;
 		TAILQ_FOREACH(ch, &c->chans, link)
@@ -213,6 +205,14 @@ void relay_link_detached(struct relay *r)
 	r->attached = false;
 	secret_wipe(r->msg, r->msg_len);
 	r->msg_len = 0;
+	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+		struct conn *c = &r->conns[i];
+
+		if (c->state == 0)
+			continue;
+		wait_lost(c);
+		conn_activate(c); /* a turn finds out what waits, and until when */
+	}
 }
 
 const uint64_t *relay_counters(const struct relay *r)

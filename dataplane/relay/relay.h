@@ -40,21 +40,25 @@ struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
+	uint32_t control_wait_ms; /* what needs control waits so long while there is none */
 	const struct pkt_pools *pools;
 	struct cipher_engine *engine;
 	struct relay_link link;
 	struct stream_provider tcp; /* for targets */
-	/* Commands that are not about a connection (LISTEN) go to the shard. */
+	/* Commands that are not about a connection (LISTEN) go to the shard; here their backlog. */
 	void (*command)(void *arg, const struct link_hdr *msg);
 	void *command_arg;
-	/* Totals of a client stream for audit, and its receive floor; kinds differ. */
+	/* Totals of a client stream for audit; kinds differ. */
 	void (*stream_totals)(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 };
 
 int relay_new(const struct relay_conf *conf, struct relay **ret);
 void relay_free(struct relay *r);
 
-/* A client's connection. False when the table is full: the caller resets it. */
+/*
+ * A client's connection. False: the caller resets it. The table is full, or as many as the
+ * backlog of the latest LISTEN wait for a control to hear of them.
+ */
 bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		  const struct link_addr *local, const struct link_addr *peer, uint64_t now_us);
 
@@ -66,7 +70,10 @@ uint64_t relay_next_timer_us(const struct relay *r); /* UINT64_MAX: none */
 
 /* The peer of the link changed: an attached control gets what was not acknowledged again. */
 void relay_link_attached(struct relay *r);
-/* Control is gone: data goes on, rekeys and opens wait (ControlWait). */
+/*
+ * Control is gone: data goes on; what needs control waits for control_wait_ms and is then
+ * refused, or the connection ends where it cannot go on.
+ */
 void relay_link_detached(struct relay *r);
 
 /* Counters: per SSH error, and of the relay; names for an operator. */
@@ -82,7 +89,9 @@ void relay_link_detached(struct relay *r);
 	X(ADJUST_GONE, "window adjusts for a channel that is gone")                                \
 	X(REPLIES_UNASKED, "replies nobody asked for")                                             \
 	X(CONN_TABLE_FULL, "connections refused: table full")                                      \
+	X(BACKLOG_FULL, "connections refused: enough wait for control")                            \
 	X(CHAN_TABLE_FULL, "channels refused: table full")                                         \
+	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(NO_MBUF, "buffer pool empty")

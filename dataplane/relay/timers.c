@@ -73,6 +73,7 @@ static uint64_t next_deadline(const struct conn *c)
 		return t;
 	t = timer_min(t, c->kex_deadline_us);
 	t = timer_min(t, c->connect_us);
+	t = timer_min(t, wait_deadline(c));
 	t = timer_min(t, c->alive_us);
 	t = timer_min(t, after(c->last_data_us, c->auth.idle_timeout_ms));
 	if (!c->rekey_asked)

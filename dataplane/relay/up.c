@@ -100,7 +100,7 @@ static int up_first_payload(struct conn *c)
 	}
 	err = up_send(r, LINK_EV_PAYLOAD, &h, &body, sizeof(body), bytes, body.len);
 	if (err == 0) {
-		c->opens_asked += bytes[0] == SSH_MSG_CHANNEL_OPEN;
+		wait_asked(c, bytes, body.len);
 		record_q_pop(&c->up, &gone);
 		pkt_chain_free(&gone);
 	}
@@ -134,9 +134,11 @@ unsigned int up_run(struct conn *c)
 
 	if (c->pend & CONN_EV_NEW) {
 		err = up_new(c);
-		if (err == 0)
+		if (err == 0) {
 			c->pend &= (uint8_t)~CONN_EV_NEW;
-		work += err == 0;
+			c->relay->n_unknown--;
+			work++;
+		}
 	}
 	while (err == 0 && c->up.records > 0) {
 		err = up_first_payload(c);

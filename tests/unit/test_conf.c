@@ -336,6 +336,7 @@ Test(conf, defaults)
 	cr_expect_eq(d->max_connections, 100000);
 	cr_expect_eq(d->max_channels, 65536);
 	cr_expect_eq(d->audit_backlog, 65536);
+	cr_expect_eq(d->control_wait_ms, 10000);
 	cr_expect_eq(d->n_interfaces + d->n_ifaddrs + d->n_routes, 0);
 
 	cr_assert_eq(g->n_ports, 1);
@@ -354,7 +355,6 @@ Test(conf, defaults)
 	cr_expect_eq(g->startups_rate, 30);
 	cr_expect_eq(g->startups_full, 100);
 	cr_expect(g->strict_modes);
-	cr_expect_eq(g->control_wait_ms, 10000);
 	cr_expect_eq(g->slow_path_rate, 1000);
 	cr_expect_eq(g->listen_backlog, 4096);
 

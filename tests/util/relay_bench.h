@@ -675,6 +675,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.conns_max = BENCH_CONNS,
 		.chans_max = 16,
 		.audit_backlog = audit_backlog,
+		.control_wait_ms = 10000,
 		.pools = &bench_pools,
 		.engine = bench_engine,
 		.link = {.send = link_send, .recv = link_recv},

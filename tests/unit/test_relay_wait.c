@@ -1,0 +1,429 @@
+/* dataplane/relay: what waits for a control that is away, for how long, and how it ends. */
+#include "tests/util/relay_bench.h"
+
+#define WAIT_US 10000000 /* the bench's ControlWait */
+
+TestSuite(relay_wait, .init = bench_start, .fini = bench_end);
+
+/* LoginGraceTime, which limits a rekey too, is not what these tests are about. */
+static struct client login(void)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	a.kex_timeout_ms = 120000;
+	client_ident(&c);
+	client_kex(&c);
+	client_auth(&c, &a);
+	return c;
+}
+
+static void control_leaves(void)
+{
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	bench_settle();
+}
+
+static void control_comes(void)
+{
+	bench_link_gone = false;
+	relay_link_attached(bench);
+	bench_settle();
+}
+
+/* It has ended by itself; the next control hears why. */
+static void ended_meanwhile(struct client *c, int err)
+{
+	cr_expect(c->f->shut, "it lives on");
+	bench_link_gone = false;
+	relay_link_attached(bench);
+	client_ended(c, err);
+}
+
+static void send_open(struct client *c, uint8_t number)
+{
+	uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 0, 0, 0, 1, 'x', 0, 0, 0, number};
+
+	client_send(c, open, sizeof(open));
+}
+
+static void send_global(struct client *c, bool want_reply)
+{
+	uint8_t m[] = {SSH_MSG_GLOBAL_REQUEST, 0, 0, 0, 1, 'x', want_reply};
+
+	client_send(c, m, sizeof(m));
+}
+
+static void expect_refused(struct client *c, uint8_t number)
+{
+	struct ssh_chan_failure m;
+	const uint8_t *p;
+	struct ssh_rd r;
+	size_t n;
+
+	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN_FAILURE);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_failure_parse(&r, &m), 0);
+	cr_expect_eq(m.recipient_channel, number);
+	cr_expect_eq(m.reason, SSH_OPEN_RESOURCE_SHORTAGE);
+}
+
+static void expect_nothing(struct client *c)
+{
+	const uint8_t *p;
+	size_t n;
+
+	cr_expect_eq(client_next(c, &p, &n), 0);
+}
+
+/* Turns only when the relay asks for one: its own timers must be enough. */
+static void pass_to_the_end_of_patience(void)
+{
+	uint64_t end = bench_now + WAIT_US;
+
+	while (relay_next_timer_us(bench) <= end)
+		bench_pass(RTE_MAX(relay_next_timer_us(bench), bench_now + 1) - bench_now);
+}
+
+Test(relay_wait, an_open_waits_and_is_refused)
+{
+	struct client c = login();
+
+	control_leaves();
+	bench_pass(3000000);
+	send_open(&c, 7);
+	bench_settle();
+	bench_pass(WAIT_US - 3000001);
+	expect_nothing(&c);
+	bench_pass(1);
+	expect_refused(&c, 7);
+	cr_expect_eq(bench_count(RELAY_C_CONTROL_AWAY), 1);
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
+Test(relay_wait, an_open_that_waits_is_the_next_controls)
+{
+	struct client c = login();
+
+	control_leaves();
+	send_open(&c, 7);
+	bench_settle();
+	bench_pass(WAIT_US - 1);
+	control_comes();
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	bench_pass(2 * WAIT_US);
+	expect_nothing(&c);
+	client_free(&c);
+}
+
+/* It blocks nothing: more than control may have unanswered are refused one behind the other. */
+Test(relay_wait, when_patience_is_over_answers_come_at_once)
+{
+	struct client c = login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	control_leaves();
+	bench_pass(WAIT_US);
+	for (uint8_t i = 0; i < 100; i++)
+		send_open(&c, i);
+	client_data(&c, ch.local, "hello", 5);
+	for (uint8_t i = 0; i < 100; i++)
+		expect_refused(&c, i);
+	cr_expect_eq(ch.target->tx.len, 5);
+	client_free(&c);
+}
+
+Test(relay_wait, what_is_behind_the_bound_of_unanswered_is_refused_too)
+{
+	struct client c = login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	control_leaves();
+	for (uint8_t i = 0; i < 40; i++)
+		send_open(&c, i);
+	client_data(&c, ch.local, "hello", 5);
+	expect_nothing(&c);
+	cr_expect_eq(ch.target->tx.len, 0, "order is kept");
+	pass_to_the_end_of_patience();
+	for (uint8_t i = 0; i < 40; i++)
+		expect_refused(&c, i);
+	cr_expect_eq(ch.target->tx.len, 5);
+	client_free(&c);
+}
+
+/* Its numbers are remembered: who asked the control that left is answered without it. */
+Test(relay_wait, an_open_that_was_being_decided_is_refused_at_once)
+{
+	struct client c = login();
+
+	for (uint8_t i = 1; i <= 3; i++) {
+		send_open(&c, i);
+		up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN); /* credited: it is being decided */
+	}
+	down_payload(&c,
+		     (uint8_t[]){SSH_MSG_CHANNEL_OPEN_FAILURE, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0,
+				 0, 0, 0, 0},
+		     17);
+	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	control_leaves();
+	expect_refused(&c, 1);
+	expect_refused(&c, 3);
+	expect_nothing(&c);
+	control_comes();
+	bench_pass(WAIT_US);
+	cr_expect_not(c.f->shut, "the connection goes on");
+	cr_expect_null(up_next());
+	client_free(&c);
+}
+
+/* More than are remembered: the connection ends, no open of it hangs. */
+Test(relay_wait, too_many_that_were_being_decided_end_it)
+{
+	struct client c = login();
+
+	for (uint8_t i = 0; i < 17; i++) {
+		send_open(&c, i);
+		up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	}
+	control_leaves();
+	for (uint8_t i = 0; i < 16; i++)
+		expect_refused(&c, i);
+	expect_nothing(&c);
+	pass_to_the_end_of_patience();
+	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+Test(relay_wait, requests_are_answered_with_failure)
+{
+	struct client c = login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint8_t q[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 1};
+	const uint8_t *p;
+	size_t n;
+
+	q[1] = (uint8_t)(ch.local >> 24);
+	q[2] = (uint8_t)(ch.local >> 16);
+	q[3] = (uint8_t)(ch.local >> 8);
+	q[4] = (uint8_t)ch.local;
+	control_leaves();
+	send_global(&c, true);
+	send_global(&c, false);
+	client_send(&c, q, sizeof(q));
+	q[10] = 0;
+	client_send(&c, q, sizeof(q));
+	expect_nothing(&c);
+	pass_to_the_end_of_patience();
+	client_expect(&c, SSH_MSG_REQUEST_FAILURE);
+	cr_assert_eq(client_next(&c, &p, &n), SSH_MSG_CHANNEL_FAILURE);
+	cr_expect_eq(n, 5);
+	cr_expect_eq(p[4], 1, "in the peer's number");
+	expect_nothing(&c);
+	client_free(&c);
+}
+
+/* A request whose channel closed while it waited is answered by nothing (S-16). */
+Test(relay_wait, a_request_of_a_channel_that_closed_is_dropped)
+{
+	struct client c = login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint8_t q[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 1};
+
+	q[1] = (uint8_t)(ch.local >> 24);
+	q[2] = (uint8_t)(ch.local >> 16);
+	q[3] = (uint8_t)(ch.local >> 8);
+	q[4] = (uint8_t)ch.local;
+	control_leaves();
+	client_send(&c, q, sizeof(q));
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	bench_pass(WAIT_US);
+	expect_nothing(&c);
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
+Test(relay_wait, malformed_requests_end_their_connection)
+{
+	static const struct {
+		uint8_t p[8], n;
+	} bad[] = {
+		{{SSH_MSG_CHANNEL_OPEN}, 1},
+		{{SSH_MSG_CHANNEL_OPEN, 0, 0, 0, 1, 'x', 0, 0}, 8},
+		{{SSH_MSG_CHANNEL_OPEN, 255, 255, 255, 255}, 5},
+		{{SSH_MSG_GLOBAL_REQUEST}, 1},
+		{{SSH_MSG_GLOBAL_REQUEST, 0, 0, 0, 1, 'x'}, 6},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct client c = login();
+		struct link_audit_ack ack = {i + 1};
+
+		control_leaves();
+		client_send(&c, bad[i].p, bad[i].n);
+		bench_pass(WAIT_US);
+		ended_meanwhile(&c, -SSH_E_FORMAT);
+		down(LINK_CMD_AUDIT_ACK, (struct link_handle){0}, &ack, sizeof(ack), NULL, 0);
+		client_free(&c);
+	}
+}
+
+/* --- rekeys ---------------------------------------------------------------------------------- */
+
+Test(relay_wait, a_rekey_of_the_clients_waits_and_ends_it)
+{
+	struct client c = login();
+
+	control_leaves();
+	bench_pass(5 * WAIT_US);
+	client_send_byte(&c, SSH_MSG_KEXINIT); /* its wait begins here */
+	bench_settle();
+	bench_pass(WAIT_US - 1);
+	expect_nothing(&c);
+	cr_expect_not(c.f->shut);
+	bench_pass(1);
+	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+Test(relay_wait, half_a_rekey_ends_when_patience_does)
+{
+	struct client c = login();
+
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_KEXINIT);
+	client_expect(&c, SSH_MSG_KEXINIT);
+	control_leaves();
+	cr_expect_not(c.f->shut);
+	pass_to_the_end_of_patience();
+	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+/* Our own limits: data goes on until then, and a control that comes in time is asked. */
+static struct client with_limit(void)
+{
+	struct client c = login();
+	struct link_keys k;
+
+	/* Another exchange, whose keys are good for a second. */
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_NEWKEYS);
+	keys_of(&c, c.keys, &k);
+	k.limit_seconds = 1;
+	down(LINK_IT_TX_KEYS, c.h, &k, sizeof(k), NULL, 0);
+	client_expect(&c, SSH_MSG_KEXINIT);
+	client_expect(&c, SSH_MSG_NEWKEYS);
+	client_dir_keys(&c, &c.flat.rx, c.keys);
+	client_send_byte(&c, SSH_MSG_NEWKEYS);
+	client_dir_keys(&c, &c.flat.tx, c.keys + 10);
+	up_payload_expect(&c, SSH_MSG_NEWKEYS);
+	keys_of(&c, c.keys + 10, &k);
+	down(LINK_IT_RX_KEYS, c.h, &k, sizeof(k), NULL, 0);
+	bench_settle();
+	return c;
+}
+
+Test(relay_wait, keys_whose_limit_passed_wait_for_control)
+{
+	struct client c = with_limit();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	control_leaves();
+	bench_pass(1000001);
+	bench_pass(WAIT_US / 2);
+	fake_give(ch.target, "x", 1);
+	client_expect(&c, SSH_MSG_CHANNEL_DATA);
+	control_comes();
+	up_expect(LINK_EV_REKEY_DUE, NULL);
+	bench_pass(2 * WAIT_US);
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
+Test(relay_wait, keys_whose_limit_passed_end_it)
+{
+	struct client c = with_limit();
+
+	control_leaves();
+	bench_pass(1000001);
+	bench_pass(WAIT_US - 1);
+	cr_expect_not(c.f->shut);
+	bench_pass(1);
+	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+/* --- those who are not logged in -------------------------------------------------------------- */
+
+Test(relay_wait, half_a_login_ends_when_patience_does)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	client_ident(&c);
+	control_leaves();
+	bench_pass(WAIT_US - 1);
+	cr_expect_not(c.f->shut);
+	bench_pass(1);
+	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
+	client_free(&c);
+}
+
+/* ListenBacklog, as LISTEN says it. */
+Test(relay_wait, new_connections_are_answered_up_to_the_backlog)
+{
+	static const struct link_addr any = {.family = 4, .port = 22};
+	struct link_listen l = {.addr = any, .backlog = 2};
+	struct fake *f[4];
+
+	down(LINK_CMD_LISTEN, (struct link_handle){0}, &l, sizeof(l), NULL, 0);
+	bench_settle();
+	control_leaves();
+	for (int i = 0; i < 3; i++) {
+		f[i] = fake_new();
+		cr_expect_eq(relay_accept(bench, &f[i]->s, 1, &any, &any, bench_now), i < 2);
+		bench_settle();
+	}
+	cr_expect_eq(bench_count(RELAY_C_BACKLOG_FULL), 1);
+	bench_pass(3 * WAIT_US);
+	cr_expect_not(f[0]->shut || f[1]->shut, "they wait for the next one");
+
+	/* One that goes by itself makes room; nothing of it is for audit. */
+	fake_fail(f[0], -ECONNRESET);
+	bench_settle();
+	f[3] = fake_new();
+	cr_expect(relay_accept(bench, &f[3]->s, 1, &any, &any, bench_now));
+	control_comes();
+	up_expect(LINK_EV_CONN_NEW, NULL);
+	up_expect(LINK_EV_CONN_NEW, NULL);
+	cr_expect_null(up_next());
+	f[0] = fake_new();
+	cr_expect(relay_accept(bench, &f[0]->s, 1, &any, &any, bench_now), "room for others again");
+	bench_settle();
+}
+
+/* --- ends without control -----------------------------------------------------------------------
+ */
+
+/* All a client wrote before its end arrives, control or not. */
+Test(relay_wait, bytes_before_the_end_of_the_stream_arrive)
+{
+	static uint8_t buf[30000];
+	struct client c = login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	control_leaves();
+	client_data(&c, ch.local, buf, sizeof(buf));
+	client_data(&c, ch.local, buf, sizeof(buf));
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	fake_eof(c.f);
+	bench_settle();
+	cr_expect_eq(ch.target->tx.len, 2 * sizeof(buf));
+	cr_expect(ch.target->shut);
+	client_free(&c);
+}
