@@ -457,6 +457,20 @@ static void forgotten(struct session_table *t, const struct link_handle *conn)
 	stray_end(t, conn, -SSH_E_UNAVAILABLE);
 }
 
+/*
+ * A shard whose AuditBacklog is full counts an end and cannot tell it. That the index has another
+ * connection says it, too; only what that end would have told is lost.
+ */
+static void end_unheard(struct session *s)
+{
+	session_log(s, LOG_L_ERROR,
+		    "the end of the connection from %s port %u was not recorded: "
+		    "AuditBacklog was full",
+		    s->peer_text, s->peer.port);
+	words_end(s, -SSH_E_CLOSED);
+	session_free(s);
+}
+
 static int conn_new(struct session_table *t, const struct link_handle *conn,
 		    const struct link_conn_new *ev)
 {
@@ -466,9 +480,13 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 	struct session *s;
 	int r;
 
-	if (conn->dataplane != t->dataplane || conn->shard != t->shard || conn->index >= t->max ||
-	    t->by_index[conn->index] != NULL)
-		return -EBADMSG; /* its last one never ended */
+	if (conn->dataplane != t->dataplane || conn->shard != t->shard || conn->index >= t->max)
+		return -EBADMSG;
+	s = t->by_index[conn->index];
+	if (s != NULL && s->ref.conn.generation == conn->generation)
+		return -EBADMSG; /* one connection begins once */
+	if (s != NULL)
+		end_unheard(s);
 	if (!startups_enter(&env->startups, env->now_ms())) {
 		log_line(LOG_L_VERBOSE, "drop connection from [%s]:%u on [%s]:%u past MaxStartups",
 			 addr_text(&ev->peer, peer), ev->peer.port, addr_text(&ev->local, local),

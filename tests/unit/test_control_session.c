@@ -381,6 +381,53 @@ Test(control_session, an_end_at_every_step_leaves_nothing)
 	cr_expect(c.in);
 }
 
+/* The same, when the end itself was lost: the next connection of the index says it. */
+Test(control_session, an_end_that_was_lost_at_every_step)
+{
+	struct client c;
+	uint32_t generation = 1;
+	bool done = false;
+
+	for (unsigned int steps = 0; !done; steps++) {
+		client_begin(&c, 2, generation++);
+		for (unsigned int i = 0; i < steps && !c.done; i++)
+			client_step(&c);
+		done = c.done;
+		cr_assert_eq(session_table_count(t.table), 1);
+		items_drop();
+		ssh_brain_free(c.brain);
+	}
+	cr_expect(c.in);
+	conn_over(&c.conn);
+	cr_expect_eq(session_table_count(t.table), 0);
+}
+
+/* What an ended one left of its handle is nobody's: events that come late find no session. */
+Test(control_session, a_late_end_does_not_end_the_next)
+{
+	struct link_handle conn = {.index = 1, .generation = 1},
+			   next = {.index = 1, .generation = 2};
+
+	conn_begin(&conn);
+	conn_begin(&next);
+	conn_over(&conn);
+	cr_expect_eq(session_table_count(t.table), 1);
+	conn_over(&next);
+	cr_expect_eq(session_table_count(t.table), 0);
+	items_drop();
+}
+
+Test(control_session, a_connection_begins_once)
+{
+	const struct link_handle conn = {.index = 1, .generation = 1};
+	const struct link_conn_new ev = {.local = {.family = 4, .port = 22},
+					 .peer = {.family = 4, .port = 9}};
+
+	conn_begin(&conn);
+	cr_expect_eq(event(&conn, LINK_EV_CONN_NEW, &ev, sizeof(ev), NULL, 0), -EBADMSG);
+	items_drop();
+}
+
 /* The same, when the dataplane is gone, and another begins its generations anew. */
 Test(control_session, a_detachment_at_every_step_leaves_nothing)
 {
