@@ -93,14 +93,23 @@ static int load(const char *file, struct conf **ret)
 	return r;
 }
 
-/* The folder of sockets, and after privileges are given up still ours. */
+/*
+ * The folder of sockets, and after privileges are given up still ours: one that is root's alone
+ * is handed on, one that others can write (a mistaken /tmp) is not.
+ */
 static int make_run_dir(const char *dir, const struct privs *privs)
 {
+	struct stat st;
+
 	if (mkdir(dir, 0750) < 0 && errno != EEXIST)
 		return -errno;
-	if (privs->change && chown(dir, privs->uid, privs->gid) < 0)
+	if (!privs->change)
+		return 0;
+	if (lstat(dir, &st) < 0)
 		return -errno;
-	return 0;
+	if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return 0;
+	return chown(dir, privs->uid, privs->gid) < 0 ? -errno : 0;
 }
 
 /* What is made on the way up, in this order, and unmade by down() in reverse. */
