@@ -280,7 +280,15 @@ static unsigned int conn_gather(struct conn *c)
 	return n;
 }
 
-/* Bytes of the stream, unless what was opened before still waits for somebody. */
+/*
+ * Bytes of the stream, unless what was opened before still waits for somebody.
+ *
+ * A record that is not whole takes all the stream has, in every turn, up to one largest record
+ * (record_rx_room()), so none of its bytes waits in the stream: however small the stream's
+ * budget, its window opens again with every segment, and a record larger than that budget
+ * comes to its end. That is why no stream is asked for a floor of its window. Nothing but
+ * records behind it can fill what it needs: what is opened leaves in before more is taken.
+ */
 static void conn_pull(struct conn *c)
 {
 	uint32_t room = RTE_MIN(record_rx_room(&c->rx), (uint32_t)RELAY_RX_TURN);

@@ -128,6 +128,40 @@ Test(relay, a_record_of_any_legal_size_after_it)
 	client_free(&c);
 }
 
+/*
+ * No byte of a record that is not whole is left with the stream, whose window might be smaller
+ * than the record; also while the target takes nothing.
+ */
+Test(relay, an_incomplete_record_takes_all_there_is)
+{
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	static uint8_t payload[SSH_PAYLOAD_MAX], out[SSH_PACKET_MAX + 64];
+	const uint8_t *p;
+	size_t n, at, step;
+
+	client_data(&c, ch.local, payload, 20000);
+	bench_settle();
+	cr_expect_eq(ch.target->tx.len, 20000, "the target drains none of it");
+	payload[0] = SSH_MSG_IGNORE;
+	cr_assert_eq(ssh_flat_send(&c.flat, payload, sizeof(payload)), 0);
+	p = ssh_flat_out(&c.flat, &n);
+	cr_assert_leq(n, sizeof(out));
+	memcpy(out, p, n);
+	ssh_flat_sent(&c.flat, n);
+	cr_expect_gt(n, SSH_PACKET_MAX - 256, "the case this is about");
+	for (at = 0; at < n; at += step) {
+		step = RTE_MIN((size_t)1448, n - at);
+		fake_give(c.f, out + at, (uint32_t)step);
+		bench_turn();
+		cr_assert_eq(c.f->rx.len, 0, "at %zu of %zu", at, n);
+	}
+	cr_expect_not(c.f->shut);
+	client_send_byte(&c, SSH_MSG_GLOBAL_REQUEST);
+	up_payload_expect(&c, SSH_MSG_GLOBAL_REQUEST);
+	client_free(&c);
+}
+
 /* --- what the shard settles ------------------------------------------------------------------ */
 
 /* S-22: every number nobody has, with the number of its record. */
