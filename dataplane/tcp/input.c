@@ -43,7 +43,6 @@ bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret)
 	tcp_opts_parse((const uint8_t *)h + TCP_HDR_MIN, hdr_len - TCP_HDR_MIN, &ret->opts);
 	tcp_key_make(&meta->dst, rte_be_to_cpu_16(h->dst_port), &meta->src,
 		     rte_be_to_cpu_16(h->src_port), &ret->key);
-	ret->hash = tcp_key_hash(t, &ret->key);
 	return true;
 }
 
@@ -448,6 +447,14 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
 		rte_pktmbuf_free(g->m);
 }
 
+/* A burst is mostly runs of one connection: one hash for each run. */
+static uint64_t hash_in_burst(const struct tcp *t, const struct tcp_seg *seg, unsigned int k)
+{
+	if (k > 0 && tcp_key_eq(&seg[k].key, &seg[k - 1].key))
+		return seg[k - 1].hash;
+	return tcp_key_hash(t, &seg[k].key);
+}
+
 static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us)
 {
 	struct tcp_seg seg[TCP_BURST];
@@ -459,6 +466,7 @@ static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint
 			rte_pktmbuf_free(m[i]);
 			continue;
 		}
+		seg[k].hash = hash_in_burst(t, seg, k);
 		rte_prefetch0(&t->buckets[seg[k].hash & t->bucket_mask]);
 		k++;
 	}

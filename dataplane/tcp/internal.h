@@ -342,6 +342,7 @@ void tcp_listen_done(struct tcp_conn *c);
 bool tcp_listen_accept(struct tcp_conn *c);
 
 /* input.c */
+/* All of *ret but the hash. */
 bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret);
 void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us);
 /* Takes what the peer's SYN says. */
