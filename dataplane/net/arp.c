@@ -18,6 +18,7 @@
 #define TRIES        3
 #define REACHABLE_US (30 * 1000000u)  /* then the next packet asks again */
 #define UNUSED_US    (600 * 1000000u) /* then an entry goes */
+#define LOOKED_AT    16u              /* entries, when the table is full */
 
 int neigh_init(struct net *n, unsigned int max)
 {
@@ -104,6 +105,27 @@ static void forget(struct net *n, struct neigh *e)
 	n->neigh_free = i;
 }
 
+/*
+ * Forgets, of the next few known ones, who was not needed for longest: hosts of the link that
+ * connect once under many addresses shall not keep others out for ten minutes (T-35).
+ */
+static void make_room(struct net *n)
+{
+	struct neigh *oldest = NULL;
+
+	for (uint32_t i = 0; i < RTE_MIN(n->neigh_max, LOOKED_AT); i++) {
+		struct neigh *e = &n->neigh[n->neigh_hand];
+
+		n->neigh_hand = n->neigh_hand + 1 < n->neigh_max ? n->neigh_hand + 1 : 0;
+		if (e->gateway || (e->state != NEIGH_REACHABLE && e->state != NEIGH_PROBE))
+			continue;
+		if (oldest == NULL || e->used_us < oldest->used_us)
+			oldest = e;
+	}
+	if (oldest != NULL)
+		forget(n, oldest);
+}
+
 int neigh_add_gateway(struct net *n, unsigned int iface, rte_be32_t ip)
 {
 	struct neigh *e = find(n, iface, ip);
@@ -182,8 +204,11 @@ int neigh_output(struct net *n, unsigned int iface, rte_be32_t ip, struct rte_mb
 	 * At most half of the table waits for answers: whoever makes us ask for a thousand
 	 * hosts that are not there shall not keep us from those that are.
 	 */
-	if (e == NULL && n->neigh_incomplete < n->neigh_max / 2)
+	if (e == NULL && n->neigh_incomplete < n->neigh_max / 2) {
+		if (unlikely(n->neigh_free == NEIGH_NONE))
+			make_room(n);
 		e = add(n, iface, ip);
+	}
 	if (e == NULL) {
 		net_drop(n, m, NET_DROP_NEIGH_FULL);
 		return -ENOBUFS;

@@ -95,6 +95,7 @@ struct net {
 	uint32_t *neigh_bucket;
 	uint32_t neigh_max, neigh_mask, neigh_free, neigh_incomplete;
 	uint32_t neigh_seed;
+	uint32_t neigh_hand;   /* where a place is looked for next */
 	uint64_t neigh_due_us; /* the earliest due_us or earlier */
 
 	uint64_t icmp_credit_us; /* bucket, in time: grows to NET_ICMP_BURST answers' worth */

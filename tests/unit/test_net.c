@@ -669,6 +669,25 @@ Test(net, unused_entry_goes_and_the_gateway_keeps_its_place)
 	cr_expect_eq(send_to(254, 20), 0);
 }
 
+Test(net, a_full_table_forgets_who_was_not_needed_for_longest)
+{
+	for (uint8_t i = 10; i < 40; i++) {
+		now += SEC;
+		learn(i, &peer_mac);
+		now += SEC;
+		send_to(10, 20); /* always needed */
+	}
+	cr_expect_eq(dropped(NET_DROP_NEIGH_FULL), 0);
+	net_flush(net);
+	wire_clear(&wire);
+	send_to(10, 20);
+	send_to(39, 20);
+	net_flush(net);
+	cr_expect_eq(wire.n, 2, "both are known: nobody is asked");
+	cr_expect(rte_is_same_ether_addr(sent_to(&wire, 0), &peer_mac));
+	cr_expect(rte_is_same_ether_addr(sent_to(&wire, 1), &peer_mac));
+}
+
 Test(net, another_host_with_our_address_is_counted_and_answered_once)
 {
 	for (int i = 0; i < 20; i++)
