@@ -96,16 +96,20 @@ static void answer_unacceptable(struct walk *w)
 	tcp_output_want(c);
 }
 
+/* RFC 7323 section 5.5: after 24 days the one we know may be ahead of all there are. */
+static bool ts_is_old(const struct walk *w)
+{
+	return seq_lt(w->g->opts.ts_val, w->c->ts_recent) &&
+	       w->now_us - w->c->ts_recent_us <= TCP_PAWS_IDLE_US;
+}
+
 /* RFC 7323 section 5.3, R1. A missing timestamp is no reason to drop (T-18). */
 static enum verdict step_paws(struct walk *w)
 {
 	struct tcp_conn *c = w->c;
 	const struct tcp_seg *g = w->g;
 
-	if (!c->ts_on || !g->opts.has_ts || (g->flags & RTE_TCP_RST_FLAG) ||
-	    seq_ge(g->opts.ts_val, c->ts_recent))
-		return NEXT;
-	if (w->now_us - c->ts_recent_us > TCP_PAWS_IDLE_US)
+	if (!c->ts_on || !g->opts.has_ts || (g->flags & RTE_TCP_RST_FLAG) || !ts_is_old(w))
 		return NEXT;
 	tcp_count(c->t, TCP_C_DROP_PAWS);
 	answer_unacceptable(w);
@@ -142,9 +146,11 @@ static enum verdict step_seq(struct walk *w)
 		answer_unacceptable(w);
 		return DONE;
 	}
+	/* What anybody could have sent is no sign of life. */
+	c->last_rx_us = w->now_us;
+	c->keep_probes = 0;
 	/* RFC 7323 section 4.3 (2). */
-	if (c->ts_on && g->opts.has_ts && seq_ge(g->opts.ts_val, c->ts_recent) &&
-	    seq_le(g->seq, c->last_ack_sent)) {
+	if (c->ts_on && g->opts.has_ts && !ts_is_old(w) && seq_le(g->seq, c->last_ack_sent)) {
 		c->ts_recent = g->opts.ts_val;
 		c->ts_recent_us = w->now_us;
 	}
@@ -437,8 +443,6 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
 {
 	struct walk w = {c, g, now_us, false};
 
-	c->last_rx_us = now_us;
-	c->keep_probes = 0;
 	if (unlikely(c->state == TCP_SYN_SENT))
 		syn_sent_input(&w);
 	else

@@ -569,6 +569,10 @@ Test(rules, an_old_timestamp_after_24_days_is_taken)
 	r.ts_val = 999;
 	raw_send(&r, ACK, 100);
 	cr_expect_eq(r.app.rx_total, 100);
+	cr_expect_eq(raw_conn(&r)->ts_recent, 999, "it is echoed from now on");
+	r.ts_val = 998;
+	raw_send(&r, ACK, 100);
+	cr_expect_eq(r.app.rx_total, 100, "and what is older than that is old");
 	cr_expect(raw_fini(&r));
 }
 
@@ -602,6 +606,22 @@ Test(rules, keep_alive_finds_a_dead_peer)
 	cr_expect_eq(raw_last(&r).len, 0);
 	raw_run(&r, 30 * TCP_SEC);
 	cr_expect_eq(r.out_n, 3);
+	cr_expect_eq(r.app.err, -ETIMEDOUT);
+	cr_expect(raw_fini(&r));
+}
+
+Test(rules, what_anybody_could_send_keeps_no_connection_alive)
+{
+	struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){.keepalive_idle_us = 60 * TCP_SEC,
+					 .keepalive_interval_us = 10 * TCP_SEC,
+					 .keepalive_count = 3});
+	tcp_stream_keepalive(r.app.s, true);
+	for (int i = 0; i < 50; i++) {
+		raw_send_at(&r, ACK, r.snd_nxt + (1u << 30), r.rcv_nxt, 0, 0);
+		raw_run(&r, 2 * TCP_SEC);
+	}
 	cr_expect_eq(r.app.err, -ETIMEDOUT);
 	cr_expect(raw_fini(&r));
 }
