@@ -587,6 +587,37 @@ Test(relay_chan, a_client_that_does_not_read_stops_its_targets)
 }
 
 /*
+ * While buffers are short a stream has no space at all (dataplane/tcp/mem.c). Then a client
+ * that holds nothing is given one small message at a time, one that holds something nothing,
+ * and when it is over all goes on.
+ */
+Test(relay_chan, streams_without_space_stop_their_targets)
+{
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	static uint8_t data[100000];
+	uint32_t left = sizeof(data);
+
+	c.f->budget = 0;
+	fake_give(ch.target, data, sizeof(data));
+	for (int i = 0; i < 3; i++) {
+		bench_settle();
+		cr_assert_lt(ch.target->rx.len, left, "it goes on");
+		cr_assert_geq(ch.target->rx.len + 4096, left, "by little");
+		cr_assert_gt(c.f->tx.len, 0);
+		left = ch.target->rx.len;
+		bench_pass(1000000);
+		cr_assert_eq(ch.target->rx.len, left, "what it holds has not gone yet");
+		client_pull(&c);
+	}
+	c.f->budget = 1 << 20;
+	stream_notify(&c.f->s, STREAM_EV_WRITABLE);
+	bench_settle();
+	cr_expect_eq(ch.target->rx.len, 0);
+	client_free(&c);
+}
+
+/*
  * Windows are conserved: whatever is sent, taken, or left lying, the peer is never granted more
  * than the window beyond what the target took, and never stalls for good.
  */
