@@ -160,7 +160,7 @@ struct conf_session {
 	bool channel_window_auto;
 	uint32_t channel_max_packet;
 	uint32_t idle_timeout_ms;      /* 0: none */
-	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: no limit */
+	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
 	uint32_t max_channels_per_connection;
 	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */
 	enum conf_log_level log_level;

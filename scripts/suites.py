@@ -188,6 +188,7 @@ def suite_rooms(count, args):
         return
     run_program(count, "rooms", ["./scripts/rooms"], environment(args), args, 60)
     run_program(count, "safety: tests named in docs/safety.md", ["./scripts/safety"], environment(args), args, 60)
+    run_program(count, "keywords: sample, manual and docs/keywords.md", ["./scripts/keywords"], environment(args), args, 60)
 
 
 def suite_fuzz(count, args):

@@ -21,8 +21,7 @@
 #define LOOKUP_MS       10000
 #define PASSWORD_MS     30000
 #define RESOLVE_MS      10000
-#define CONNECT_MS      120000 /* OperationTimeout none: a deadline there must be */
-#define LINGER_MS       2000   /* a peer has to take our last words */
+#define LINGER_MS       2000 /* a peer has to take our last words */
 
 struct inbox_item {
 	struct inbox_item *next;

@@ -192,8 +192,6 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
 		return;
 	}
-	if (timeout == CONF_TIME_NONE || timeout == 0)
-		timeout = CONNECT_MS;
 	o->token = ++env->last_token;
 	o->peer_channel = m->sender_channel;
 	o->peer_window = m->window_size;
