@@ -1,0 +1,21 @@
+#!/bin/bash
+# The service units of an installed tree, as systemd itself reads them.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+: "${SLUICE_BUILD:=$top/build}"
+command -v systemd-analyze >/dev/null || { echo "no systemd-analyze here"; exit 77; }
+root=$(mktemp -d "${TMPDIR:-/tmp}/sluice-units.XXXXXX")
+trap 'rm -rf -- "$root"' EXIT
+
+DESTDIR=$root meson install -C "$SLUICE_BUILD" --no-rebuild --quiet || exit 1
+unit_dir=$(dirname "$(find "$root" -name sluice-control.service)")
+prefix=${unit_dir#"$root"} prefix=${prefix%/lib/systemd/system}
+# Programs are looked for where they will be: here they are below the folder.
+sed -i "s|=$prefix/|=$root$prefix/|" "$unit_dir"/*.service
+systemd-analyze verify --man=no "$unit_dir"/sluice-*.service 2>&1 | grep -F sluice && exit 1
+if command -v systemd-sysusers >/dev/null; then
+	mkdir -p "$root/etc"
+	systemd-sysusers --root="$root" "$root$prefix/lib/sysusers.d/sluice.conf" >/dev/null 2>&1
+	grep -q '^sluice:' "$root/etc/passwd" || { echo "no user was made"; exit 1; }
+fi
+"$root$prefix/sbin/sluice-control" -V
