@@ -75,7 +75,18 @@ static void mbuf_fill(struct rte_mbuf *dst, struct rte_mbuf *src)
 	src->data_len -= n;
 }
 
-/* Writable chains only. Every mbuf but the last is full to its end afterwards. */
+/* What lies in front of the data, headers or bytes that went to another mbuf, is room, too. */
+static void mbuf_to_front(struct rte_mbuf *m)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (m->data_off <= RTE_PKTMBUF_HEADROOM)
+		return;
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	memmove(rte_pktmbuf_mtod(m, uint8_t *), data, m->data_len);
+}
+
+/* Writable chains only. Every mbuf but the last is full afterwards, but for its head-room. */
 static void chain_pack(struct pkt_chain *c)
 {
 	struct rte_mbuf *dst = c->head;
@@ -83,6 +94,7 @@ static void chain_pack(struct pkt_chain *c)
 	while (dst->next != NULL) {
 		struct rte_mbuf *src = dst->next;
 
+		mbuf_to_front(dst);
 		mbuf_fill(dst, src);
 		if (src->data_len > 0) {
 			dst = src;
@@ -105,7 +117,7 @@ int record_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
 		return r;
 	if (unlikely(c->segs > RECORD_SEGS_MAX))
 		chain_pack(c);
-	/* A buffer holds 2 KiB behind what TCP left in front: the largest record fits by far. */
+	/* 2 KiB in each: the largest record fits by far. */
 	return c->segs > RECORD_SEGS_MAX ? -ENOMEM : 0;
 }
 
