@@ -286,6 +286,14 @@ int linkend_send(void *arg, const void *head, size_t head_len, const void *body,
 	return r;
 }
 
+/* Well-formed, and of a type that control says. */
+static bool is_down(const void *msg, size_t len)
+{
+	const struct link_hdr *h = msg;
+
+	return link_msg_check(msg, len) == 0 && !link_type_is_up(h->type);
+}
+
 int linkend_recv(void *arg, void *buf, size_t size)
 {
 	struct linkend *l = arg;
@@ -294,7 +302,7 @@ int linkend_recv(void *arg, void *buf, size_t size)
 	if (unlikely(l->state != ATTACHED || l->broken))
 		return -ENOTCONN;
 	r = link_rx(&l->rx, buf, size);
-	if (unlikely(r == -EBADMSG || (r >= 0 && link_msg_check(buf, (size_t)r) < 0)))
+	if (unlikely(r == -EBADMSG || (r >= 0 && !is_down(buf, (size_t)r))))
 		return broken(l);
 	return r;
 }

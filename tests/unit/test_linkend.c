@@ -254,6 +254,22 @@ Test(linkend, malformed_message_detaches)
 	control_end_close(&c);
 }
 
+/* link/msg.h: what only a dataplane says is no message of control's. */
+Test(linkend, message_of_the_wrong_direction_detaches)
+{
+	struct link_hdr h = {.len = sizeof(h) + sizeof(struct link_listen_result),
+			     .type = LINK_EV_LISTEN_RESULT};
+	struct link_listen_result body = {.listener = 1};
+	uint8_t buf[LINK_MSG_MAX];
+	struct control_end c;
+
+	attach(&c);
+	cr_assert_eq(link_tx(&c.tx, &h, sizeof(h), &body, sizeof(body)), 0);
+	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	control_end_close(&c);
+}
+
 Test(linkend, unexpected_bytes_on_the_socket_detach)
 {
 	struct control_end c;
