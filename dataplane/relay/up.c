@@ -39,8 +39,8 @@ int up_ident(struct conn *c, const uint8_t *line, uint32_t len)
 	struct link_handle h = conn_handle(c);
 	struct link_bytes body = {.len = len};
 
-	if (c->pend & CONN_EV_NEW)
-		return -EAGAIN;
+	if (c->pend & CONN_EV_NEW) /* up_run() says when; a control that comes is news */
+		return c->relay->attached ? -EAGAIN : -ENOTCONN;
 	return up_send(c->relay, LINK_EV_IDENT, &h, &body, sizeof(body), line, len);
 }
 
