@@ -250,6 +250,11 @@ void kex_received(struct conn *c, uint8_t msg);
 int kex_tx_keys(struct conn *c, const struct link_keys *k); /* -EAGAIN: again later */
 int kex_rx_keys(struct conn *c, const struct link_keys *k);
 void kex_poll(struct conn *c); /* limits of the keys, and of the exchange */
+/* Keys whose limit has passed are news: nobody changes them yet or was asked to. */
+static inline bool kex_may_begin(const struct conn *c)
+{
+	return !c->rekey_asked && !c->tx_kex && c->phase.kex == SSH_KEX_NONE;
+}
 /* May the connection protocol be sealed now? */
 static inline bool kex_quiet(const struct conn *c)
 {

@@ -130,7 +130,7 @@ void kex_poll(struct conn *c)
 {
 	bool late = c->keys_deadline_us != 0 && c->relay->now_us >= c->keys_deadline_us;
 
-	if (c->rekey_asked || c->tx_kex || c->phase.kex != SSH_KEX_NONE)
+	if (!kex_may_begin(c))
 		return;
 	if (!late && !ssh_dir_rekey_due(&c->rx.dir) && !ssh_dir_rekey_due(&c->tx.dir))
 		return;

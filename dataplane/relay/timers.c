@@ -76,7 +76,7 @@ static uint64_t next_deadline(const struct conn *c)
 	t = timer_min(t, wait_deadline(c));
 	t = timer_min(t, c->alive_us);
 	t = timer_min(t, after(c->last_data_us, c->auth.idle_timeout_ms));
-	if (!c->rekey_asked)
+	if (kex_may_begin(c))
 		t = timer_min(t, c->keys_deadline_us);
 	if (!c->keys_idle)
 		t = timer_min(t, last_use(c) + RELAY_KEYS_IDLE_US);

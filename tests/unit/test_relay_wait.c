@@ -346,6 +346,20 @@ Test(relay_wait, keys_whose_limit_passed_wait_for_control)
 	client_free(&c);
 }
 
+/* They are being changed already: their limit is no news until that is over. */
+Test(relay_wait, a_limit_that_passes_during_a_rekey_wakes_nobody)
+{
+	struct client c = with_limit();
+
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	bench_pass(1000001);
+	bench_pass(100);
+	cr_expect_gt(relay_next_timer_us(bench), bench_now + 1000000);
+	cr_expect_null(up_next());
+	client_free(&c);
+}
+
 Test(relay_wait, keys_whose_limit_passed_end_it)
 {
 	struct client c = with_limit();
@@ -372,6 +386,23 @@ Test(relay_wait, half_a_login_ends_when_patience_does)
 	bench_pass(1);
 	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
 	client_free(&c);
+}
+
+/* A stranger who has said its line costs no turns until there is somebody to tell. */
+Test(relay_wait, a_line_waits_for_control_without_polling)
+{
+	static const struct link_addr any = {.family = 4, .port = 22};
+	struct fake *f = fake_new();
+
+	control_leaves();
+	cr_assert(relay_accept(bench, &f->s, 7, &any, &any, bench_now));
+	fake_give(f, "SSH-2.0-early\r\n", 15);
+	bench_settle();
+	bench_pass(2 * WAIT_US);
+	cr_expect_eq(relay_next_timer_us(bench), UINT64_MAX);
+	control_comes();
+	up_expect(LINK_EV_CONN_NEW, NULL);
+	up_expect(LINK_EV_IDENT, NULL);
 }
 
 /* ListenBacklog, as LISTEN says it. */
