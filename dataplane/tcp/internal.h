@@ -178,7 +178,6 @@ struct tcp_conn {
 	uint64_t runs_cost;
 	uint16_t runs_n;
 	uint32_t rcv_fin_seq;
-	uint32_t rx_floor;
 
 	/* RTO, RFC 6298. */
 	uint32_t srtt_us, rttvar_us, rto_us;

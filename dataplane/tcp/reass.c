@@ -183,7 +183,7 @@ static void rx_compact(struct tcp_conn *c)
 
 static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
-	uint64_t limit = 2 * (uint64_t)max_u64(c->t->conf.rx_budget, c->rx_floor);
+	uint64_t limit = 2 * (uint64_t)c->t->conf.rx_budget;
 
 	return c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
 }
@@ -260,9 +260,6 @@ uint32_t tcp_rcv_wnd(struct tcp_conn *c)
 		budget = min_u64(budget, tcp_mem_share(mem) / 2);
 	}
 	room = c->rx_cost < budget ? budget - c->rx_cost : 0;
-
-	if (c->rx_floor > c->rxq.len)
-		room = max_u64(room, (uint64_t)c->rx_floor - c->rxq.len);
 	room = min_u64(room, (uint64_t)TCP_WND_RAW_MAX << c->rcv_wscale);
 	return room < now + (uint64_t)min_u64(budget / 2, c->mss_adv) ? now : (uint32_t)room;
 }

@@ -496,14 +496,6 @@ void tcp_provider(struct tcp *t, struct stream_provider *ret)
 	*ret = (struct stream_provider){.connect = provider_connect, .arg = t};
 }
 
-void tcp_stream_rx_floor(struct stream *s, uint32_t bytes)
-{
-	struct tcp_conn *c = tcp_of(s);
-
-	c->rx_floor = bytes;
-	tcp_window_opened(c);
-}
-
 void tcp_stream_keepalive(struct stream *s, bool on)
 {
 	struct tcp_conn *c = tcp_of(s);

@@ -101,9 +101,6 @@ unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us);
 unsigned int tcp_timers(struct tcp *t, uint64_t now_us);
 uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
 
-/* The receive window of s never falls below one largest record while it is incomplete. */
-void tcp_stream_rx_floor(struct stream *s, uint32_t bytes);
-
 /*
  * Keep-alive and totals for audit: bytes of the stream each way.
  */
