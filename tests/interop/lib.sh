@@ -35,9 +35,9 @@ finish() {
 		lab_stop_pid "$lab_dataplane_pid"
 	fi
 	for log in control dataplane; do
-		if grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion' "$LAB_DIR/$log.log" 2>/dev/null; then
+		if grep -qE 'ERROR: (Address|Leak)Sanitizer|LeakSanitizer has encountered|runtime error:|Assertion' "$LAB_DIR/$log.log" 2>/dev/null; then
 			echo "FAILED: $log.log:"
-			grep -E -A25 'ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion' "$LAB_DIR/$log.log" | head -80
+			grep -E -A25 'ERROR: (Address|Leak)Sanitizer|LeakSanitizer has encountered|runtime error:|Assertion' "$LAB_DIR/$log.log" | head -80
 			failures=$((failures + 1))
 		fi
 	done
