@@ -27,16 +27,16 @@ static int address(const char *path, struct sockaddr_un *ret)
 	return 0;
 }
 
-static int sock_new(void)
+static int sock_new(int type)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
 
 static int sock_connect(const struct sockaddr_un *sa)
 {
-	int fd = sock_new();
+	int fd = sock_new(SOCK_SEQPACKET);
 	int r;
 
 	if (fd < 0)
@@ -51,7 +51,8 @@ static int sock_connect(const struct sockaddr_un *sa)
 
 /*
  * Removes a socket file that nobody listens on. Whether somebody does is asked of the kernel, not
- * of a pid in a file: pids are used again, listening sockets end with their process.
+ * of a pid in a file: pids are used again, listening sockets end with their process. The type asked
+ * with does not matter: a live one of another type says -EPROTOTYPE and hears nothing of it.
  */
 static int stale_remove(const struct sockaddr_un *sa)
 {
@@ -94,7 +95,7 @@ static int dir_lock(const char *path)
 	return fd;
 }
 
-int link_listen_socket(const char *path)
+static int listen_as(const char *path, int type)
 {
 	struct sockaddr_un sa;
 	int lock, fd = -1;
@@ -108,7 +109,7 @@ int link_listen_socket(const char *path)
 	r = stale_remove(&sa);
 	if (r < 0)
 		goto out;
-	fd = sock_new();
+	fd = sock_new(type);
 	if (fd < 0) {
 		r = fd;
 		goto out;
@@ -125,6 +126,16 @@ int link_listen_socket(const char *path)
 out:
 	close(lock); /* and with it the lock */
 	return r;
+}
+
+int link_listen_socket(const char *path)
+{
+	return listen_as(path, SOCK_SEQPACKET);
+}
+
+int link_listen_stream(const char *path)
+{
+	return listen_as(path, SOCK_STREAM);
 }
 
 /* The kernel's word for who is on the other end: ourselves or root. */

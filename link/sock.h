@@ -35,6 +35,8 @@ struct link_shard_fds {
  * up). A stale one is replaced, a live one is -EADDRINUSE (F-40); what is no socket is -EEXIST.
  */
 int link_listen_socket(const char *path);
+/* The same of a stream: control's own socket, whose callers are programs of the operator. */
+int link_listen_stream(const char *path);
 /* A connected, non-blocking socket whose peer has the right uid; -EPERM else. */
 int link_accept(int listen_fd);
 int link_connect(const char *path);
