@@ -572,6 +572,13 @@ int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, str
 	return 0;
 }
 
+struct linkpeer_status linkpeer_status(const struct linkpeer *p)
+{
+	bool up = p->state == PEER_UP;
+
+	return (struct linkpeer_status){p->hello.name, up, up ? p->hello.shards : 0};
+}
+
 void linkpeer_shutdown(struct linkpeer *p)
 {
 	if (p->state != PEER_UP)

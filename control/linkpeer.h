@@ -9,6 +9,8 @@
 #ifndef SLUICE_CONTROL_LINKPEER_H
 #define SLUICE_CONTROL_LINKPEER_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "control/session/session.h"
@@ -21,6 +23,13 @@ struct linkpeer;
 /* path is copied; env is borrowed. Tries at once. */
 int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, struct linkpeer **ret)
 	__attribute__((warn_unused_result));
+struct linkpeer_status {
+	const char *name; /* of the dataplane that answered last, its word; "": none yet */
+	bool attached;
+	uint16_t shards; /* 0 while it is not attached */
+};
+
+struct linkpeer_status linkpeer_status(const struct linkpeer *p);
 /* Ends every connection of it with a DISCONNECT; items that fit the rings are on their way. */
 void linkpeer_shutdown(struct linkpeer *p);
 /* Detaches and goes; freed when the loop has let go of its handles. */

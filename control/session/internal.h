@@ -57,6 +57,7 @@ struct login {
 struct session {
 	struct session_table *table;
 	struct conn_ref ref;
+	uint64_t uid; /* the dataplane's name for it */
 	struct link_addr local, peer;
 	char local_text[ADDR_TEXT_MAX], peer_text[ADDR_TEXT_MAX];
 	struct ssh_brain *brain;
@@ -90,7 +91,7 @@ struct session {
 
 	/* open.c */
 	struct open *opens;
-	uint32_t n_opens;
+	uint32_t n_opens, n_up; /* all of them; those that are open */
 
 	struct {
 		char kex[64], hostkey[64], cipher_cs[40], cipher_sc[40], mac_cs[40], mac_sc[40];

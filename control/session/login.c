@@ -403,6 +403,8 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		invalid_user(s);
 	}
 	words_auth(s, auth, false);
+	if (auth->tries > 0) /* a first "none" only asks what there is */
+		s->table->env->stats.failed_tries++;
 	/* The brain had counted by what held for the address; Match User may ask for less. */
 	if (auth->tries >= s->conf.max_auth_tries)
 		session_end(s, -SSH_E_AUTH_TRIES, NULL);
@@ -412,6 +414,8 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, true);
 	s->authenticated = true;
+	s->table->env->stats.authenticated++;
+	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->grace);
 	session_leave_startups(s);
 	item_authenticated(s);

@@ -20,6 +20,10 @@ static void open_unlink(struct session *s, struct open *o)
 		at = &(*at)->next;
 	*at = o->next;
 	s->n_opens--;
+	if (o->state == OPEN_UP) {
+		s->n_up--;
+		s->table->env->stats.channels--;
+	}
 	free(o);
 }
 
@@ -272,6 +276,8 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 	if (o == NULL || o->state != OPEN_CONNECTING)
 		return;
 	o->state = OPEN_UP;
+	s->n_up++;
+	s->table->env->stats.channels++;
 	o->local_channel = ev->local_channel;
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",

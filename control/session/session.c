@@ -326,6 +326,9 @@ static void session_free(struct session *s)
 	conf_session_fini(&s->conf);
 	s->table->by_index[s->ref.conn.index] = NULL;
 	s->table->count--;
+	env->stats.connections--;
+	if (s->authenticated)
+		env->stats.authenticated--;
 	free(s);
 }
 
@@ -379,6 +382,7 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	struct conf_match_ctx ctx = {.addr = s->peer_text, .laddr = s->local_text};
 	int r;
 
+	s->uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
 	s->peer = ev->peer;
 	s->local = ev->local;
 	addr_unmap(&s->peer);
@@ -414,6 +418,8 @@ static struct session *session_new(struct session_table *t, const struct link_ha
 	s->log_level = log_threshold();
 	t->by_index[conn->index] = s;
 	t->count++;
+	t->env->stats.connections++;
+	t->env->stats.accepted++;
 	return s;
 }
 
@@ -701,4 +707,68 @@ void session_table_shutdown(struct session_table *t)
 uint32_t session_table_count(const struct session_table *t)
 {
 	return t->count;
+}
+
+/* --- a walk over all ---------------------------------------------------------------------------
+ */
+
+#define PLACES_PER_LOOK 4096 /* a table may have millions, nearly all empty */
+
+/* Tables come and go in any order: the walk takes them by number. */
+static bool table_before(const struct session_table *t, uint16_t dataplane, uint16_t shard)
+{
+	return t->dataplane < dataplane || (t->dataplane == dataplane && t->shard < shard);
+}
+
+static const struct session_table *table_from(const struct session_env *env, uint16_t dataplane,
+					      uint16_t shard)
+{
+	const struct session_table *first = NULL;
+
+	for (const struct session_table *t = env->tables; t != NULL; t = t->next)
+		if (!table_before(t, dataplane, shard) &&
+		    (first == NULL || table_before(t, first->dataplane, first->shard)))
+			first = t;
+	return first;
+}
+
+static void view_fill(const struct session *s, struct session_view *ret)
+{
+	*ret = (struct session_view){.uid = s->uid,
+				     .source = s->peer_text,
+				     .port = s->peer.port,
+				     .user = s->authenticated ? s->user : NULL,
+				     .began_ms = s->began_ms,
+				     .channels = s->n_up};
+}
+
+/* Behind the last place of a table: the next one's first. False: the numbers are used up. */
+static bool cursor_next_table(struct session_cursor *at)
+{
+	at->index = 0;
+	if (++at->shard == 0)
+		return ++at->dataplane != 0;
+	return true;
+}
+
+int session_next(const struct session_env *env, struct session_cursor *at, struct session_view *ret)
+{
+	const struct session_table *t = table_from(env, at->dataplane, at->shard);
+
+	if (t == NULL)
+		return -ENOENT;
+	if (t->dataplane != at->dataplane || t->shard != at->shard)
+		*at = (struct session_cursor){t->dataplane, t->shard, 0};
+	for (unsigned int looked = 0; at->index < t->max; looked++) {
+		const struct session *s;
+
+		if (looked == PLACES_PER_LOOK)
+			return -EAGAIN;
+		s = t->by_index[at->index++];
+		if (s == NULL)
+			continue;
+		view_fill(s, ret);
+		return 0;
+	}
+	return cursor_next_table(at) ? -EAGAIN : -ENOENT;
 }

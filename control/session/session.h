@@ -27,6 +27,12 @@
 
 struct session_table;
 
+/* Of all tables, those of dataplanes that are gone included. */
+struct session_stats {
+	uint64_t accepted, logins, failed_tries;       /* since control started */
+	uint32_t connections, authenticated, channels; /* now */
+};
+
 /* What sessions use; one for the process, all borrowed and alive longer than any table. */
 struct session_env {
 	struct timers *timers;
@@ -42,6 +48,7 @@ struct session_env {
 	uint64_t (*now_ms)(void);
 	/* The sessions': */
 	struct session_table *tables;
+	struct session_stats stats;
 	uint64_t last_serial, last_token;
 };
 
@@ -71,5 +78,29 @@ void session_table_flush(struct session_table *t);
 void session_table_shutdown(struct session_table *t);
 
 uint32_t session_table_count(const struct session_table *t);
+
+/* Where a walk over all connections stands; zeroed at its beginning. */
+struct session_cursor {
+	uint16_t dataplane, shard;
+	uint32_t index;
+};
+
+/* What is shown of a connection; views, gone with the next event. */
+struct session_view {
+	uint64_t uid; /* as its dataplane counts, never used twice */
+	const char *source;
+	uint16_t port;
+	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
+	uint64_t began_ms;
+	uint32_t channels;
+};
+
+/*
+ * The next connection. -EAGAIN: none among the next places that were looked at, as many as one
+ * turn of the loop may; -ENOENT: there are no more. A walk may be interrupted: what comes or goes
+ * meanwhile may be left out, nothing else.
+ */
+int session_next(const struct session_env *env, struct session_cursor *at, struct session_view *ret)
+	__attribute__((warn_unused_result));
 
 #endif
