@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "control/admin/admin.h"
 #include "control/clock.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
@@ -37,6 +38,8 @@ struct control {
 	struct session_env env;
 	struct linkpeer *peer[PEERS_MAX];
 	unsigned int n_peers;
+	struct admin_env admin_env;
+	struct admin *admin;
 	uv_signal_t term, interrupt;
 	struct timer goodbye;
 	bool ending;
@@ -145,6 +148,7 @@ static void on_signal(uv_signal_t *sig, int number)
 		return;
 	c->ending = true;
 	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	admin_close(c->admin);
 	for (unsigned int i = 0; i < c->n_peers; i++)
 		linkpeer_shutdown(c->peer[i]);
 	if (timer_set(c->env.timers, &c->goodbye, clock_now_ms() + GOODBYE_MS) < 0)
@@ -197,7 +201,26 @@ static int start_signals(struct control *c)
 	return uv_signal_start(&c->interrupt, on_signal, SIGINT);
 }
 
-static int start(struct control *c, struct conf *conf, struct key **keys, unsigned int n)
+/* Before the dataplane is touched: a second control here must not disturb the first. */
+static int start_admin(struct control *c, const char *conf_path, const char *run_dir)
+{
+	char path[4096];
+	int r;
+
+	c->admin_env = (struct admin_env){.sessions = &c->env,
+					  .peers = c->peer,
+					  .conf_path = conf_path,
+					  .began_ms = clock_now_ms()};
+	snprintf(path, sizeof(path), "%s/control.sock", run_dir);
+	r = admin_new(&c->loop, &c->admin_env, path, &c->admin);
+	if (r < 0)
+		fprintf(stderr, "sluice-control: %s: %s\n", path,
+			r == -EADDRINUSE ? "another sluice-control is running" : strerror(-r));
+	return r;
+}
+
+static int start(struct control *c, struct conf *conf, const char *conf_path, struct key **keys,
+		 unsigned int n)
 {
 	struct session_env *e = &c->env;
 	const struct conf_global *g = conf_global(conf);
@@ -228,13 +251,17 @@ static int start(struct control *c, struct conf *conf, struct key **keys, unsign
 		r = start_keys(c, keys, n, run_dir);
 	if (r == 0)
 		r = start_signals(c);
+	if (r == 0)
+		r = start_admin(c, conf_path, run_dir);
 	if (r < 0)
 		return r;
 	/* One dataplane is configured today; nothing below this line knows that. */
 	snprintf(path, sizeof(path), "%s/link.sock", run_dir);
 	r = linkpeer_new(&c->loop, e, path, &c->peer[0]);
-	if (r == 0)
-		c->n_peers = 1;
+	if (r < 0)
+		admin_close(c->admin); /* removes its file */
+	else
+		c->admin_env.n_peers = c->n_peers = 1;
 	return r;
 }
 
@@ -259,7 +286,7 @@ static void log_level_start(struct conf *conf, unsigned int debug)
 		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
 }
 
-static int serve(struct conf *conf, struct key **keys, unsigned int n)
+static int serve(struct conf *conf, const char *conf_path, struct key **keys, unsigned int n)
 {
 	static struct control c;
 	int r;
@@ -269,7 +296,7 @@ static int serve(struct conf *conf, struct key **keys, unsigned int n)
 		return EXIT_BAD;
 	r = uv_loop_init(&c.loop);
 	if (r == 0)
-		r = start(&c, conf, keys, n);
+		r = start(&c, conf, conf_path, keys, n);
 	if (r < 0) {
 		fprintf(stderr, "sluice-control: cannot start: %s\n", strerror(-r));
 		return EXIT_BAD;
@@ -305,5 +332,5 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	log_level_start(conf, o.debug);
-	return serve(conf, keys, n);
+	return serve(conf, o.conf_path, keys, n);
 }

@@ -57,6 +57,9 @@ port=$(sed -n 's/^port //p' "$dir/plane.log")
 [ "$(status NoNewPrivs)" = 1 ] || fail "it may gain privileges"
 [ "$(status CapPrm)" = 0000000000000000 ] || fail "capabilities $(status CapPrm)"
 [ "$(stat -c %u "$dir/run/blob.key")" = $uid ] || fail "blob.key is not its own"
+[ "$(stat -c '%u %a' "$dir/run/control.sock")" = "$uid 600" ] || fail "control.sock is not its own alone"
+! "$control" -f "$dir/sluice.conf" >"$dir/second.log" 2>&1 || fail "a second control ran"
+grep -q 'control.sock: another sluice-control is running' "$dir/second.log" || fail "the second did not say why"
 ssh -F none -i "$dir/id" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
 	-o UserKnownHostsFile="$dir/known" -o GlobalKnownHostsFile=/dev/null \
 	-o StrictHostKeyChecking=accept-new -p "$port" -W 192.0.2.1:9 demo@127.0.0.1 \
@@ -66,4 +69,5 @@ wait_for 'Accepted publickey for demo from 127.0.0.1 ' "$dir/control.log"
 
 kill -TERM $control_pid
 wait $control_pid || fail "control ended with $?"
+[ ! -e "$dir/run/control.sock" ] || fail "control.sock is left"
 ! grep -E 'Sanitizer|runtime error' "$dir"/*.log || fail "a sanitizer complained"

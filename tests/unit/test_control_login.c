@@ -6,15 +6,18 @@
 #include <criterion/criterion.h>
 #include <crypt.h>
 #include <errno.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "control/admin/admin.h"
 #include "control/clock.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
@@ -34,6 +37,8 @@ static struct {
 	struct clock *clock;
 	struct session_env env;
 	struct linkpeer *peer;
+	struct admin_env admin_env;
+	struct admin *admin;
 	pthread_t thread, plane_thread;
 	struct softplane *plane;
 	struct key *key[3]; /* of users: 0 unrestricted, 1 restricted, 2 nobody's */
@@ -74,6 +79,7 @@ static void expect_logged(const char *text)
 
 static void on_stop(uv_async_t *stop)
 {
+	admin_close(t.admin);
 	linkpeer_close(t.peer);
 	resolver_close(t.env.resolver);
 	pool_close(t.env.files);
@@ -218,6 +224,13 @@ static void start(const char *more)
 	cr_assert_eq(blob_key_new(&e->blob_key), 0);
 	snprintf(path, sizeof(path), "%s/link.sock", t.dir);
 	cr_assert_eq(linkpeer_new(&t.loop, e, path, &t.peer), 0);
+	t.admin_env = (struct admin_env){.sessions = e,
+					 .peers = &t.peer,
+					 .n_peers = 1,
+					 .conf_path = "test",
+					 .began_ms = clock_now_ms()};
+	snprintf(path, sizeof(path), "%s/control.sock", t.dir);
+	cr_assert_eq(admin_new(&t.loop, &t.admin_env, path, &t.admin), 0);
 	cr_assert_eq(pthread_create(&t.thread, NULL, control_main, NULL), 0);
 	expect_logged("Server listening on 127.0.0.1 port 22.");
 }
@@ -847,6 +860,107 @@ Test(control_login, refused_opens_leave_nothing_behind)
 	for (int i = 0; i < 500; i++)
 		cr_assert_eq(open_direct(&c, "10.0.0.1", 80), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	client_free(&c);
+}
+
+/* --- what the operator sees of it ------------------------------------------------------------- */
+
+static json_t *ask(const char *request)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	FILE *f;
+	json_t *v;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%.80s/control.sock", t.dir);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+	shutdown(fd, SHUT_WR);
+	f = fdopen(fd, "r");
+	v = json_loadf(f, 0, NULL);
+	fclose(f);
+	cr_assert_not_null(v);
+	return v;
+}
+
+static json_int_t number(const json_t *v, const char *group, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(v, group), name));
+}
+
+static void expect_now(json_int_t connections, json_int_t authenticated, json_int_t channels)
+{
+	json_t *v = NULL;
+
+	for (int i = 0; i < PATIENCE_MS / 5; i++) {
+		json_decref(v);
+		v = ask("show info\n");
+		if (number(v, "now", "connections") == connections &&
+		    number(v, "now", "authenticated") == authenticated &&
+		    number(v, "now", "channels") == channels)
+			break;
+		usleep(5000);
+	}
+	cr_expect_eq(number(v, "now", "connections"), connections, "%d connections",
+		     (int)number(v, "now", "connections"));
+	cr_expect_eq(number(v, "now", "authenticated"), authenticated);
+	cr_expect_eq(number(v, "now", "channels"), channels, "%d channels",
+		     (int)number(v, "now", "channels"));
+	json_decref(v);
+}
+
+Test(control_login, the_admin_socket_counts_logins_tries_and_channels)
+{
+	struct client c;
+	json_t *v, *plane;
+
+	expect_now(0, 0, 0);
+	client_start(&c, "open");
+	expect_now(1, 0, 0);
+	cr_expect_not(try_none(&c));
+	cr_expect_not(try_key(&c, t.key[2]));
+	cr_expect(try_key(&c, t.key[0]));
+	expect_now(1, 1, 0);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", softplane_port(t.plane)), 0);
+	cr_expect_neq(open_direct(&c, "10.0.0.1", 80), 0);
+	expect_now(2, 1, 1); /* the channel leads back to the gateway */
+	v = ask("show info\n");
+	cr_expect_eq(number(v, "total", "accepted"), 2);
+	cr_expect_eq(number(v, "total", "logins"), 1);
+	cr_expect_eq(number(v, "total", "failed_tries"), 1, "none and a key that is not there: %d",
+		     (int)number(v, "total", "failed_tries"));
+	plane = json_array_get(json_object_get(v, "dataplanes"), 0);
+	cr_expect(json_is_true(json_object_get(plane, "attached")));
+	cr_expect_eq(json_integer_value(json_object_get(plane, "shards")), 1);
+	cr_expect_gt(json_string_length(json_object_get(plane, "name")), 0);
+	json_decref(v);
+	client_free(&c);
+	expect_now(0, 0, 0);
+}
+
+Test(control_login, the_admin_socket_shows_who_is_in)
+{
+	struct client in, out;
+	json_t *v, *list;
+	unsigned int named = 0;
+
+	cr_assert(login(&in, "demo", t.key[0]));
+	client_start(&out, "somebody");
+	cr_expect_not(try_key(&out, t.key[2]));
+	v = ask("show connections\n");
+	list = json_object_get(v, "connections");
+	cr_assert_eq(json_array_size(list), 2);
+	for (size_t i = 0; i < 2; i++) {
+		const json_t *conn = json_array_get(list, i);
+		const char *user = json_string_value(json_object_get(conn, "user"));
+
+		cr_expect_str_eq(json_string_value(json_object_get(conn, "source")), "127.0.0.1");
+		cr_expect(user == NULL || strcmp(user, "demo") == 0);
+		named += user != NULL;
+	}
+	cr_expect_eq(named, 1, "a name that was only claimed is not shown");
+	json_decref(v);
+	client_free(&in);
+	client_free(&out);
 }
 
 /* --- a dataplane that breaks the contract (F-38)
