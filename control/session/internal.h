@@ -57,7 +57,7 @@ struct login {
 struct session {
 	struct session_table *table;
 	struct conn_ref ref;
-	uint64_t uid; /* the dataplane's name for it */
+	uint64_t uid; /* its shard's count of connections */
 	struct link_addr local, peer;
 	char local_text[ADDR_TEXT_MAX], peer_text[ADDR_TEXT_MAX];
 	struct ssh_brain *brain;

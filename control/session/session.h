@@ -87,7 +87,7 @@ struct session_cursor {
 
 /* What is shown of a connection; views, gone with the next event. */
 struct session_view {
-	uint64_t uid; /* as its dataplane counts, never used twice */
+	uint64_t uid; /* its shard counts them from the start of the dataplane */
 	const char *source;
 	uint16_t port;
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
