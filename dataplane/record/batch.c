@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/secret.h"
+
 int record_batch_new(struct cipher_engine *engine, const struct pkt_pools *pools,
 		     struct record_batch **ret)
 {
@@ -204,12 +206,21 @@ void record_q_join(struct record_q *dst, struct record_q *src)
 	*src = (struct record_q){0};
 }
 
+void record_payload_free(struct pkt_chain *c)
+{
+	for (struct rte_mbuf *m = c->head; m != NULL; m = m->next) {
+		if (pkt_writable(m))
+			secret_wipe(rte_pktmbuf_mtod(m, void *), m->data_len);
+	}
+	pkt_chain_free(c);
+}
+
 void record_q_free(struct record_q *q)
 {
 	struct pkt_chain c;
 
 	while (q->head != NULL) {
 		record_q_pop(q, &c);
-		pkt_chain_free(&c);
+		record_payload_free(&c);
 	}
 }

@@ -48,6 +48,9 @@ bool record_q_front(const struct record_q *q, const struct pkt_chain **ret,
 /* Takes the first of a queue that has one. */
 void record_q_pop(struct record_q *q, struct pkt_chain *ret);
 void record_q_join(struct record_q *dst, struct record_q *src);
+/* Frees a payload that may be a password: what nobody else refers to is wiped. */
+void record_payload_free(struct pkt_chain *c);
+/* Frees all of them likewise: they were never carried out. */
 void record_q_free(struct record_q *q);
 
 /* Jobs and pieces of one burst; either for opening or for sealing. */

@@ -20,13 +20,13 @@ static int tables_new(struct relay *r)
 {
 	const struct relay_conf *conf = &r->conf;
 
-	/* Connections hold keys. */
+	/* Connections hold keys, as items do, and a payload may be a password. */
 	r->conns = secret_new(conf->conns_max * sizeof(*r->conns));
 	r->msg = secret_new(LINK_MSG_MAX);
+	r->payload = secret_new(LINK_PAYLOAD_MAX);
 	r->chans = calloc(conf->chans_max, sizeof(*r->chans));
 	r->heap = calloc(conf->conns_max, sizeof(*r->heap));
 	r->blobs = calloc(conf->conns_max, LINK_BLOB_MAX);
-	r->payload = malloc(LINK_PAYLOAD_MAX);
 	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
 	    r->blobs == NULL || r->payload == NULL)
 		return -ENOMEM;
@@ -92,10 +92,10 @@ void relay_free(struct relay *r)
 	audit_fini(&r->audit);
 	secret_free(r->conns, r->conf.conns_max * sizeof(*r->conns));
 	secret_free(r->msg, LINK_MSG_MAX);
+	secret_free(r->payload, LINK_PAYLOAD_MAX);
 	free(r->chans);
 	free(r->heap);
 	free(r->blobs);
-	free(r->payload);
 	free(r);
 }
 

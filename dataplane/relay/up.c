@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crypto/secret.h"
+
 #define UP_HEAD_MAX 512 /* header and fixed part of any event */
 
 int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const void *body,
@@ -88,13 +90,15 @@ static int up_first_payload(struct conn *c)
 	const struct pkt_chain *chain;
 	const uint8_t *head, *bytes;
 	struct pkt_chain gone;
+	bool copied;
 	int err;
 
 	record_q_front(&c->up, &chain, &head);
 	memcpy(&body.seqnr, head, sizeof(body.seqnr));
 	body.len = chain->len;
 	bytes = rte_pktmbuf_mtod(chain->head, const uint8_t *);
-	if (chain->segs > 1) {
+	copied = chain->segs > 1;
+	if (copied) {
 		pkt_chain_read(chain, 0, r->payload, chain->len);
 		bytes = r->payload;
 	}
@@ -102,8 +106,10 @@ static int up_first_payload(struct conn *c)
 	if (err == 0) {
 		wait_asked(c, bytes, body.len);
 		record_q_pop(&c->up, &gone);
-		pkt_chain_free(&gone);
+		record_payload_free(&gone);
 	}
+	if (copied)
+		secret_wipe(r->payload, body.len);
 	return err;
 }
 

@@ -1,4 +1,5 @@
 /* dataplane/relay: connections, what is settled and what is handed on, with control played. */
+#include "dataplane/relay/internal.h"
 #include "tests/util/relay_bench.h"
 
 TestSuite(relay, .init = bench_start, .fini = bench_end);
@@ -40,6 +41,69 @@ Test(relay, every_suite_carries_a_login_and_a_channel)
 		client_ended(&c, -SSH_E_CLOSED);
 		client_free(&c);
 	}
+}
+
+/* --- secrets ---------------------------------------------------------------------------------- */
+
+static const char password[] = "correct horse battery staple";
+
+static void look_for_password(struct rte_mempool *pool, void *arg, void *m, unsigned int i)
+{
+	unsigned int *n = arg;
+
+	*n += memmem(((struct rte_mbuf *)m)->buf_addr, ((struct rte_mbuf *)m)->buf_len, password,
+		     sizeof(password) - 1) != NULL;
+}
+
+static void expect_no_password(void)
+{
+	unsigned int n = 0;
+
+	rte_mempool_obj_iter(bench_pools.data, look_for_password, &n);
+	cr_expect_eq(n, 0, "it is left in %u buffers", n);
+	cr_expect_null(memmem(bench->payload, LINK_PAYLOAD_MAX, password, sizeof(password) - 1));
+}
+
+static void send_password(struct client *c)
+{
+	uint8_t m[6000] = {SSH_MSG_USERAUTH_REQUEST}; /* several buffers */
+
+	for (size_t i = 1; i + sizeof(password) <= sizeof(m); i += sizeof(password))
+		memcpy(m + i, password, sizeof(password));
+	client_send(c, m, sizeof(m));
+	bench_settle();
+}
+
+Test(relay, a_password_is_not_left_behind)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	client_ident(&c);
+	client_kex(&c);
+	send_password(&c);
+	up_payload_expect(&c, SSH_MSG_USERAUTH_REQUEST);
+	bench_settle();
+	expect_no_password();
+	client_free(&c);
+}
+
+/* One that waits for control, one for its turn: neither is ever read. */
+Test(relay, a_password_nobody_read_is_not_left_behind)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	client_ident(&c);
+	client_kex(&c);
+	bench_link_full = true;
+	send_password(&c);
+	send_password(&c);
+	fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	bench_link_full = false;
+	bench_pass(2000001);
+	cr_expect(c.f->aborted);
+	expect_no_password();
+	client_free(&c);
 }
 
 /* --- identification --------------------------------------------------------------------------- */
