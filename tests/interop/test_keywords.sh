@@ -247,9 +247,15 @@ many() { # user, port, connections: as many at once through one forward; how man
 	local pid=$lab_pid
 	lab_wait_log "$pid" "$LAB_DIR/ssh.log" 'Entering interactive session|pledge: ' 20 || return 1
 	lab_in client python3 - "$2" "$3" <<-'PY'
-		import socket, sys, time
-		held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(int(sys.argv[2]))]
-		time.sleep(0.5)
+		import socket, sys
+		# All are held until each has answered: with the bytes it was asked for, or with the end.
+		held = [socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=20) for _ in range(int(sys.argv[2]))]
+		for step in (lambda s: s.sendall(b"GET 1000000000\n"), lambda s: s.recv(1)):
+		    for s in held:
+		        try:
+		            step(s)
+		        except (ConnectionResetError, BrokenPipeError):
+		            pass # refused
 	PY
 	lab_stop_pid "$pid"
 	refused=$(grep -c 'open failed: resource shortage' "$LAB_DIR/ssh.log")
@@ -309,15 +315,15 @@ check "MaxChannels" two_channels
 fills() {
 	local pids=() i rc=0
 	for i in 1 2 3; do
-		lab_spawn client "$LAB_DIR/peer.log" bash -c "exec 3<>/dev/tcp/$gw/22; sleep 20"
+		: >"$LAB_DIR/peer.log"
+		lab_spawn client "$LAB_DIR/peer.log" bash -c "exec 3<>/dev/tcp/$gw/22; read -r line <&3; echo \"\$line\"; sleep 20"
 		pids+=("$lab_pid")
+		lab_wait_log "$lab_pid" "$LAB_DIR/peer.log" SSH-2.0- 10 || rc=1
 	done
-	sleep 0.5
 	refuses 'Connection (reset|closed)|reset by peer' "$LAB_USER" true || rc=1
 	for i in "${pids[@]}"; do lab_stop_pid "$i"; done
-	sleep 0.3
-	reaches "$LAB_USER" $target || rc=1
-	return $rc
+	for i in $(seq 20); do reaches "$LAB_USER" $target && return $rc; done
+	return 1
 }
 check "MaxConnections, and room again" fills
 keepalive() { # a client that is gone without a word

@@ -65,7 +65,7 @@ ssh_to() { # user, key type, options…
 		-o StrictHostKeyChecking=accept-new -p "$port" "$@" "$user@127.0.0.1"
 }
 fetch() { # user, key type, options…: GET through ssh -W, body on stdout
-	{ printf 'GET /file HTTP/1.0\r\n\r\n'; sleep 0.1; } |
+	{ printf 'GET /file HTTP/1.0\r\n\r\n'; } |
 		ssh_to "$@" -W "127.0.0.1:$http" 2>>"$dir/ssh.log" | sed '1,/^\r$/d'
 }
 want=$(sha256sum <"$dir/www/file")
