@@ -21,18 +21,27 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #define PKT_DATA_ROOM 2048 /* behind RTE_PKTMBUF_HEADROOM, which the packaged DPDK fixes at 128 */
 
-/* An address of either family; IPv4 in the first four bytes. */
+/* An address of either family; IPv4 in the first four bytes, zeros behind it. */
 struct net_addr {
 	uint8_t family; /* 4 or 6; 0: none */
-	uint8_t pad[3];
+	/* Of a link-local address (RFC 4007): index of the interface plus 1. Others: 0. */
+	uint8_t scope;
+	uint8_t pad[2];
 	uint8_t b[16];
 };
+
+static inline bool net_addr_eq(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->family == b->family && a->scope == b->scope &&
+	       memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
 
 /*
  * The private area of every mbuf: what the parsers below learned. net/ fills the first

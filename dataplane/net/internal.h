@@ -1,7 +1,12 @@
 /*
  * dataplane/net/internal.h - what the files of net/ share.
  *
- * IPv4 addresses are in network order throughout; masks too.
+ *   net.c      interfaces, Ethernet in and out, the clock     ip4.c    IPv4 headers
+ *   addr.c     which addresses are ours, or nobody's          icmp.c   ICMP
+ *   route.c    longest prefix                                 arp.c    ARP messages
+ *   neigh.c    who has which MAC, of either family
+ *
+ * Addresses and masks are in network order throughout.
  */
 #ifndef SLUICE_DATAPLANE_NET_INTERNAL_H
 #define SLUICE_DATAPLANE_NET_INTERNAL_H
@@ -29,8 +34,14 @@
 #define NET_ICMP_BURST      100
 #define NET_TX_RETRY_US     100 /* a port that took nothing is tried again after */
 
+/* An address or a mask as words, for comparing; of IPv4 the first half of the first one. */
+struct net_words {
+	uint64_t w[2];
+};
+
 struct net_ifaddr {
-	rte_be32_t addr, mask;
+	struct net_addr addr;
+	struct net_words mask;
 	uint64_t announce_us; /* when due */
 	uint64_t defended_us; /* last time another host claimed it */
 	uint8_t len;
@@ -48,11 +59,17 @@ struct net_iface {
 };
 
 struct net_route_entry {
-	rte_be32_t prefix, mask;
-	rte_be32_t via; /* 0: the destination is on the link */
-	rte_be32_t src;
+	struct net_words prefix, mask;
+	struct net_addr via; /* family 0: the destination is on the link */
+	struct net_addr src;
 	uint16_t iface;
 	uint8_t len;
+};
+
+/* Of one family; sorted, longest prefix first. */
+struct net_routes {
+	struct net_route_entry e[NET_ROUTES_MAX];
+	unsigned int n;
 };
 
 enum neigh_state {
@@ -65,8 +82,8 @@ enum neigh_state {
 
 struct neigh {
 	uint32_t next; /* in its bucket or the free list; NEIGH_NONE ends */
-	rte_be32_t ip;
 	uint16_t iface;
+	struct net_addr ip;
 	uint8_t state;
 	uint8_t asked; /* requests sent in this state */
 	uint8_t queued;
@@ -86,9 +103,7 @@ struct net {
 	struct net_iface iface[NET_IFACES_MAX];
 	unsigned int n_ifaces;
 
-	/* Sorted, longest prefix first. */
-	struct net_route_entry route[NET_ROUTES_MAX];
-	unsigned int n_routes;
+	struct net_routes routes4, routes6;
 	uint32_t routes_version;
 
 	struct neigh *neigh;
@@ -118,9 +133,43 @@ static inline struct net_addr net_v4_addr(rte_be32_t v)
 	return a;
 }
 
-static inline rte_be32_t net_v4_mask(unsigned int len)
+static inline struct net_words net_words(const struct net_addr *a)
 {
-	return len == 0 ? 0 : rte_cpu_to_be_32(UINT32_MAX << (32 - len));
+	struct net_words w;
+
+	memcpy(w.w, a->b, sizeof(w.w));
+	return w;
+}
+
+static inline struct net_words net_words_and(struct net_words a, struct net_words b)
+{
+	return (struct net_words){{a.w[0] & b.w[0], a.w[1] & b.w[1]}};
+}
+
+static inline bool net_words_eq(struct net_words a, struct net_words b)
+{
+	return ((a.w[0] ^ b.w[0]) | (a.w[1] ^ b.w[1])) == 0;
+}
+
+/* Do the bits of a under mask stand in prefix, and no others? */
+static inline bool net_match(struct net_words a, struct net_words prefix, struct net_words mask)
+{
+	return (((a.w[0] & mask.w[0]) ^ prefix.w[0]) | ((a.w[1] & mask.w[1]) ^ prefix.w[1])) == 0;
+}
+
+static inline unsigned int net_bits(uint8_t family)
+{
+	return family == 4 ? 32 : 128;
+}
+
+static inline uint16_t net_ip_hdr_len(uint8_t family)
+{
+	return family == 4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+}
+
+static inline const struct net_routes *net_routes_of(const struct net *n, uint8_t family)
+{
+	return family == 4 ? &n->routes4 : &n->routes6;
 }
 
 /* Counts and frees. */
@@ -131,17 +180,26 @@ int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m);
 int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
 		   const struct rte_ether_addr *dst, uint16_t ethertype);
 
-/* net.c: is ip an address of this interface; of any? */
-struct net_ifaddr *net_iface_addr(struct net_iface *ifc, rte_be32_t ip);
-bool net_v4_is_local(const struct net *n, rte_be32_t ip);
+/* addr.c */
+struct net_words net_mask(unsigned int len);
+/* Is it an address of this interface? NULL: no. */
+struct net_ifaddr *net_iface_addr(struct net_iface *ifc, const struct net_addr *a);
+/* Not one host: this network, loopback, multicast, reserved, limited broadcast. */
+bool net_addr_is_special(const struct net_addr *a);
+bool net_v4_is_special(rte_be32_t ip);
+/* IPv4: the broadcast address of one of our networks, or its all-zeros form. */
+bool net_is_subnet_broadcast(const struct net_iface *ifc, const struct net_addr *a);
+/* The address to speak to a neighbour from: of its own network where there is one. NULL: none. */
+const struct net_addr *net_addr_towards(const struct net_iface *ifc, const struct net_addr *a);
+/* Another host claims it (RFC 5227 2.4 (b)): says once that it is ours, not again for a while. */
+void net_addr_defend(struct net *n, struct net_ifaddr *a);
+/* Announcements that are due. Returns work done. */
+unsigned int net_addr_timers(struct net *n);
+uint64_t net_addr_next_us(const struct net *n);
 
 /* route.c */
-const struct net_route_entry *net_route_find(const struct net *n, rte_be32_t dst);
-int net_route_insert(struct net *n, const struct net_route_entry *e);
-/* Not one host: this network, loopback, multicast, reserved, limited broadcast. */
-bool net_v4_is_special(rte_be32_t ip);
-/* The broadcast address of one of our networks, or its all-zeros form. */
-bool net_v4_is_subnet_broadcast(const struct net_iface *ifc, rte_be32_t ip);
+const struct net_route_entry *net_route_find(const struct net *n, const struct net_addr *dst);
+int net_route_insert(struct net *n, uint8_t family, const struct net_route_entry *e);
 
 /*
  * ip4.c: a frame, which may still be somebody else's to change. True: a TCP packet for us,
@@ -154,17 +212,28 @@ void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t prot
 /* icmp.c: m starts at the ICMP header and ends with it. Taken. */
 void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst);
 
-/* arp.c */
+/* neigh.c */
 int neigh_init(struct net *n, unsigned int max);
 void neigh_fini(struct net *n);
 /* Reserves the gateway's entry. 0 or -ENOSPC. */
-int neigh_add_gateway(struct net *n, unsigned int iface, rte_be32_t ip);
-/* m starts at its IPv4 header. Taken: sent, queued or dropped. */
-int neigh_output(struct net *n, unsigned int iface, rte_be32_t ip, struct rte_mbuf *m);
+int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *ip);
+/* m starts at its IP header. Taken: sent, queued or dropped. */
+int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m);
+/*
+ * ip is said to have this MAC. reply: by an answer to us, as far as can be told. False: it was
+ * said without being asked, and is not believed; the one we know is asked again.
+ */
+bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
+		 const struct rte_ether_addr *mac, bool reply);
+unsigned int neigh_timers(struct net *n);
+
+/* arp.c */
 /* A frame. Taken. */
 void arp_input(struct net *n, unsigned int iface, struct rte_mbuf *m);
-unsigned int neigh_timers(struct net *n);
-unsigned int arp_announce(struct net *n); /* what is due */
-uint64_t arp_next_announce_us(const struct net *n);
+/* Asks who has ip: everybody, or the one that is said to. */
+void arp_ask(struct net *n, struct net_iface *ifc, const struct net_addr *ip,
+	     const struct rte_ether_addr *to);
+/* Tells everybody that a is ours (RFC 5227). */
+void arp_announce(struct net *n, struct net_iface *ifc, const struct net_addr *a);
 
 #endif

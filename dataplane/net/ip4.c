@@ -57,6 +57,7 @@ static enum net_drop check(struct net *n, unsigned int iface, const struct rte_m
 	const struct rte_ipv4_hdr *h =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, L2_LEN);
 	struct net_iface *ifc = &n->iface[iface];
+	struct net_addr src, dst;
 
 	if (m->data_len < L2_LEN + sizeof(*h))
 		return NET_DROP_SHORT;
@@ -65,10 +66,12 @@ static enum net_drop check(struct net *n, unsigned int iface, const struct rte_m
 	if (!cksum_ok(m, h))
 		return NET_DROP_IP_CKSUM;
 	/* RFC 1122 3.3.4.2, the strong model: an address answers on its own interface only. */
-	if (net_iface_addr(ifc, h->dst_addr) == NULL)
+	dst = net_v4_addr(h->dst_addr);
+	if (net_iface_addr(ifc, &dst) == NULL)
 		return NET_DROP_NOT_MINE;
-	if (net_v4_is_special(h->src_addr) || net_v4_is_local(n, h->src_addr) ||
-	    net_v4_is_subnet_broadcast(ifc, h->src_addr))
+	src = net_v4_addr(h->src_addr);
+	if (net_v4_is_special(h->src_addr) || net_addr_is_local(n, &src) ||
+	    net_is_subnet_broadcast(ifc, &src))
 		return NET_DROP_IP_SOURCE;
 	if (!options_ok((const uint8_t *)(h + 1), (h->version_ihl & 0xfu) * 4 - sizeof(*h)))
 		return NET_DROP_IP_OPTIONS;

@@ -212,18 +212,18 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		m->l2_len = sizeof(struct rte_ether_hdr);
 		m->l3_len = sizeof(struct rte_ipv4_hdr);
 	}
-	return neigh_output(n, way.iface, net_v4(&way.next_hop), m);
+	return neigh_output(n, way.iface, &way.next_hop, m);
 }
 
 unsigned int net_timers(struct net *n, uint64_t now_us)
 {
 	n->now_us = now_us;
-	return neigh_timers(n) + arp_announce(n);
+	return neigh_timers(n) + net_addr_timers(n);
 }
 
 uint64_t net_next_timer_us(const struct net *n)
 {
-	uint64_t t = RTE_MIN(n->neigh_due_us, arp_next_announce_us(n));
+	uint64_t t = RTE_MIN(n->neigh_due_us, net_addr_next_us(n));
 
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		if (n->iface[i].n_tx > 0)

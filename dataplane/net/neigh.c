@@ -1,0 +1,298 @@
+/*
+ * dataplane/net/neigh.c - neighbours: who has which MAC, and what waits for the answer.
+ *
+ * Source  RFC 1122 section 2.3.2. arp.c has the messages.
+ *
+ * A place in the table is taken only because we have something to send, never because of what
+ * somebody else said; what is said without being asked makes us ask the MAC we know whether
+ * it is still there (T-35): only when that is silent is everybody asked.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_jhash.h>
+
+#include "dataplane/net/internal.h"
+
+#define RETRY_US     1000000u /* RFC 1122 2.3.2.1: at most one request per second */
+#define TRIES        3
+#define REACHABLE_US (30 * 1000000u)  /* then the next packet asks again */
+#define UNUSED_US    (600 * 1000000u) /* then an entry goes */
+#define LOOKED_AT    16u              /* entries, when the table is full */
+
+int neigh_init(struct net *n, unsigned int max)
+{
+	uint32_t buckets = rte_align32pow2(max);
+
+	n->neigh = calloc(max, sizeof(*n->neigh));
+	n->neigh_bucket = malloc(buckets * sizeof(*n->neigh_bucket));
+	if (n->neigh == NULL || n->neigh_bucket == NULL)
+		return -ENOMEM; /* neigh_fini() frees the half */
+	for (uint32_t i = 0; i < buckets; i++)
+		n->neigh_bucket[i] = NEIGH_NONE;
+	for (uint32_t i = 0; i < max; i++)
+		n->neigh[i].next = i + 1 < max ? i + 1 : NEIGH_NONE;
+	n->neigh_max = max;
+	n->neigh_mask = buckets - 1;
+	n->neigh_due_us = UINT64_MAX;
+	return 0;
+}
+
+void neigh_fini(struct net *n)
+{
+	for (uint32_t i = 0; n->neigh != NULL && i < n->neigh_max; i++)
+		rte_pktmbuf_free_bulk(n->neigh[i].queue, n->neigh[i].queued);
+	free(n->neigh);
+	free(n->neigh_bucket);
+}
+
+static uint32_t *bucket(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	uint32_t w[4], h;
+
+	memcpy(w, ip->b, sizeof(w));
+	h = ip->family == 4 ? rte_jhash_2words(w[0], iface, n->neigh_seed)
+			    : rte_jhash_32b(w, RTE_DIM(w), n->neigh_seed ^ iface);
+	return &n->neigh_bucket[h & n->neigh_mask];
+}
+
+static struct neigh *find(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	struct net_words w = net_words(ip);
+
+	for (uint32_t i = *bucket(n, iface, ip); i != NEIGH_NONE; i = n->neigh[i].next) {
+		struct neigh *e = &n->neigh[i];
+
+		if (net_words_eq(net_words(&e->ip), w) && e->iface == iface &&
+		    e->ip.family == ip->family)
+			return e;
+	}
+	return NULL;
+}
+
+/* NULL when full. */
+static struct neigh *add(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	uint32_t *b = bucket(n, iface, ip), i = n->neigh_free;
+	struct neigh *e;
+
+	if (i == NEIGH_NONE)
+		return NULL;
+	e = &n->neigh[i];
+	n->neigh_free = e->next;
+	*e = (struct neigh){.next = *b, .ip = *ip, .iface = (uint16_t)iface, .state = NEIGH_IDLE};
+	*b = i;
+	return e;
+}
+
+static void set_state(struct net *n, struct neigh *e, enum neigh_state state)
+{
+	n->neigh_incomplete -= e->state == NEIGH_INCOMPLETE;
+	n->neigh_incomplete += state == NEIGH_INCOMPLETE;
+	e->state = (uint8_t)state;
+	e->asked = 0;
+}
+
+static void drop_queue(struct net *n, struct neigh *e)
+{
+	n->drops[NET_DROP_NEIGH_TIMEOUT] += e->queued;
+	rte_pktmbuf_free_bulk(e->queue, e->queued);
+	e->queued = 0;
+}
+
+/* Forgets what it knew; a gateway keeps its place. */
+static void forget(struct net *n, struct neigh *e)
+{
+	uint32_t i = (uint32_t)(e - n->neigh), *link;
+
+	drop_queue(n, e);
+	set_state(n, e, e->gateway ? NEIGH_IDLE : NEIGH_FREE);
+	if (e->gateway)
+		return;
+	for (link = bucket(n, e->iface, &e->ip); *link != i; link = &n->neigh[*link].next)
+		;
+	*link = e->next;
+	e->next = n->neigh_free;
+	n->neigh_free = i;
+}
+
+/*
+ * Forgets, of the next few known ones, who was not needed for longest: hosts of the link that
+ * connect once under many addresses shall not keep others out for ten minutes (T-35).
+ */
+static void make_room(struct net *n)
+{
+	struct neigh *oldest = NULL;
+
+	for (uint32_t i = 0; i < RTE_MIN(n->neigh_max, LOOKED_AT); i++) {
+		struct neigh *e = &n->neigh[n->neigh_hand];
+
+		n->neigh_hand = n->neigh_hand + 1 < n->neigh_max ? n->neigh_hand + 1 : 0;
+		if (e->gateway || (e->state != NEIGH_REACHABLE && e->state != NEIGH_PROBE))
+			continue;
+		if (oldest == NULL || e->used_us < oldest->used_us)
+			oldest = e;
+	}
+	if (oldest != NULL)
+		forget(n, oldest);
+}
+
+int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	struct neigh *e = find(n, iface, ip);
+
+	if (e == NULL)
+		e = add(n, iface, ip);
+	if (e == NULL)
+		return -ENOSPC;
+	e->gateway = true;
+	return 0;
+}
+
+static void ask(struct net *n, struct neigh *e)
+{
+	arp_ask(n, &n->iface[e->iface], &e->ip, e->state == NEIGH_PROBE ? &e->mac : NULL);
+	e->asked++;
+	e->due_us = n->now_us + RETRY_US;
+	n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+}
+
+/* With the IP header in front, and the family's own type in the frame. */
+static int send_to(struct net *n, const struct neigh *e, struct rte_mbuf *m)
+{
+	return net_eth_output(n, &n->iface[e->iface], m, &e->mac,
+			      e->ip.family == 4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+}
+
+static int enqueue(struct net *n, struct neigh *e, struct rte_mbuf *m)
+{
+	if (e->queued == NET_NEIGH_QUEUE) {
+		/* The latest is kept (RFC 1122 2.3.2.2). */
+		net_drop(n, e->queue[0], NET_DROP_NEIGH_QUEUE);
+		memmove(&e->queue[0], &e->queue[1], sizeof(e->queue) - sizeof(e->queue[0]));
+		e->queued--;
+	}
+	e->queue[e->queued++] = m;
+	return 0;
+}
+
+int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m)
+{
+	struct neigh *e = find(n, iface, ip);
+
+	/*
+	 * At most half of the table waits for answers: whoever makes us ask for a thousand
+	 * hosts that are not there shall not keep us from those that are.
+	 */
+	if (e == NULL && n->neigh_incomplete < n->neigh_max / 2) {
+		if (unlikely(n->neigh_free == NEIGH_NONE))
+			make_room(n);
+		e = add(n, iface, ip);
+	}
+	if (e == NULL) {
+		net_drop(n, m, NET_DROP_NEIGH_FULL);
+		return -ENOBUFS;
+	}
+
+	e->used_us = n->now_us;
+	switch (e->state) {
+	case NEIGH_REACHABLE:
+		if (unlikely(n->now_us - e->confirmed_us > REACHABLE_US)) {
+			set_state(n, e, NEIGH_PROBE);
+			ask(n, e);
+		}
+		break;
+	case NEIGH_PROBE:
+		break;
+	case NEIGH_IDLE:
+		set_state(n, e, NEIGH_INCOMPLETE);
+		ask(n, e);
+		return enqueue(n, e, m);
+	default:
+		return enqueue(n, e, m);
+	}
+	return send_to(n, e, m);
+}
+
+static void confirm(struct net *n, struct neigh *e, const struct rte_ether_addr *mac)
+{
+	unsigned int queued = e->queued;
+
+	e->mac = *mac;
+	e->confirmed_us = n->now_us;
+	set_state(n, e, NEIGH_REACHABLE);
+	e->due_us = n->now_us + UNUSED_US;
+	n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+	e->queued = 0;
+	for (unsigned int i = 0; i < queued; i++)
+		send_to(n, e, e->queue[i]);
+}
+
+bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
+		 const struct rte_ether_addr *mac, bool reply)
+{
+	struct neigh *e = find(n, iface, ip);
+	bool known, same;
+
+	if (e == NULL)
+		return false;
+	known = e->state == NEIGH_REACHABLE || e->state == NEIGH_PROBE;
+	same = known && rte_is_same_ether_addr(&e->mac, mac);
+	if (same || (reply && e->state == NEIGH_INCOMPLETE)) {
+		confirm(n, e, mac);
+		return true;
+	}
+	if (e->state == NEIGH_REACHABLE) {
+		set_state(n, e, NEIGH_PROBE);
+		ask(n, e);
+	}
+	return false;
+}
+
+/* One entry whose time has come. */
+static void expire(struct net *n, struct neigh *e)
+{
+	switch (e->state) {
+	case NEIGH_INCOMPLETE:
+		if (e->asked < TRIES)
+			ask(n, e);
+		else
+			forget(n, e);
+		break;
+	case NEIGH_PROBE:
+		if (e->asked == TRIES)
+			set_state(n, e, NEIGH_INCOMPLETE);
+		ask(n, e);
+		break;
+	case NEIGH_REACHABLE:
+		if (n->now_us - e->used_us >= UNUSED_US)
+			forget(n, e);
+		else
+			e->due_us = e->used_us + UNUSED_US;
+		break;
+	default:
+		break;
+	}
+}
+
+unsigned int neigh_timers(struct net *n)
+{
+	unsigned int work = 0;
+
+	if (n->now_us < n->neigh_due_us)
+		return 0;
+	n->neigh_due_us = UINT64_MAX;
+	for (uint32_t i = 0; i < n->neigh_max; i++) {
+		struct neigh *e = &n->neigh[i];
+
+		if (e->state == NEIGH_FREE || e->state == NEIGH_IDLE)
+			continue;
+		if (e->due_us <= n->now_us) {
+			expire(n, e);
+			work++;
+		}
+		if (e->state != NEIGH_FREE && e->state != NEIGH_IDLE)
+			n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+	}
+	return work;
+}
