@@ -46,5 +46,5 @@ void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t d
 	h->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
 	h->icmp_cksum = rte_cpu_to_be_16((uint16_t)~sum);
 	m->ol_flags = 0;
-	net_output(n, m, &from, &to, IPPROTO_ICMP, 64, NULL, n->now_us);
+	net_output(n, m, &from, &to, IPPROTO_ICMP, 64, 0, NULL, n->now_us);
 }

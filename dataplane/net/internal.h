@@ -207,7 +207,8 @@ int net_route_insert(struct net *n, uint8_t family, const struct net_route_entry
  */
 bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **m);
 /* Puts the header before the L4 header. */
-void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl);
+void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl,
+		uint8_t tos);
 
 /* icmp.c: m starts at the ICMP header and ends with it. Taken. */
 void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst);

@@ -138,13 +138,15 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 	return true;
 }
 
-void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl)
+void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl,
+		uint8_t tos)
 {
 	uint16_t total = (uint16_t)(m->pkt_len + sizeof(struct rte_ipv4_hdr));
 	struct rte_ipv4_hdr *h;
 
 	h = (struct rte_ipv4_hdr *)(void *)rte_pktmbuf_prepend(m, sizeof(*h));
 	*h = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
+				   .type_of_service = tos,
 				   .total_length = rte_cpu_to_be_16(total),
 				   .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
 				   .time_to_live = ttl,

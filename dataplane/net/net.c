@@ -190,8 +190,8 @@ static int output_path(struct net *n, const struct net_addr *dst, const struct n
 }
 
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
-	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, const struct net_path *path,
-	       uint64_t now_us)
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
+	       const struct net_path *path, uint64_t now_us)
 {
 	struct net_path way;
 	int r;
@@ -206,7 +206,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		net_drop(n, m, NET_DROP_TOO_BIG);
 		return -EMSGSIZE;
 	}
-	ip4_header(m, net_v4(src), net_v4(dst), proto, ttl);
+	ip4_header(m, net_v4(src), net_v4(dst), proto, ttl, tos);
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
 		m->l2_len = sizeof(struct rte_ether_hdr);

@@ -100,12 +100,13 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
  * right). Puts it on the port's transmit list, or in the neighbour's queue while ARP
  * asks. Taken in any case; a drop is counted. path may be NULL or old: routed here.
  * Where path->tx_cksum, RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the sum of the
- * pseudo-header in the segment leave the checksum to the port.
+ * pseudo-header in the segment leave the checksum to the port. tos is the octet of RFC 2474 and
+ * RFC 3168 in the IP header (IPv6: Traffic Class): DSCP, and ECN in its low two bits.
  * 0, or why it was dropped: -ENETUNREACH, -EMSGSIZE, -ENOBUFS.
  */
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
-	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, const struct net_path *path,
-	       uint64_t now_us);
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
+	       const struct net_path *path, uint64_t now_us);
 
 /*
  * Hands what net_output() collected to the ports and returns how many they took. What does

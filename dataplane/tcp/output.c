@@ -100,7 +100,7 @@ static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *s
 	}
 	tcp_count(t, TCP_C_OUT_SEGS);
 	/* Taken; a packet that could not go is a lost packet, counted there. */
-	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, path, now_us);
+	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, 0, path, now_us);
 }
 
 /* Links indirect mbufs for len bytes from *cur behind head. False: a pool is empty. */

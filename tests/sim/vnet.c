@@ -117,7 +117,8 @@ static struct vseg vseg_of(struct net *n, const struct vpkt *p)
 			 .flags = h->tcp_flags,
 			 .wnd = rte_be_to_cpu_16(h->rx_win),
 			 .n = n->sent++,
-			 .n_data = UINT32_MAX};
+			 .n_data = UINT32_MAX,
+			 .ecn = p->ecn};
 
 	if (s.len > 0)
 		s.n_data = n->sent_data++;
@@ -140,6 +141,8 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 		free(p);
 		return;
 	}
+	if (p->ecn != VNET_NOT_ECT && vnet_chance(v, l->mark))
+		p->ecn = VNET_CE;
 	if (l->bits_per_s > 0) {
 		start = l->free_at_us > start ? l->free_at_us : start;
 		if (l->queue_us > 0 && start - v->now_us > l->queue_us) {
@@ -147,6 +150,8 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 			free(p);
 			return;
 		}
+		if (l->mark_us > 0 && start - v->now_us > l->mark_us && p->ecn != VNET_NOT_ECT)
+			p->ecn = VNET_CE;
 		start += (uint64_t)(p->len + 20) * 8 * 1000000 / l->bits_per_s;
 		l->free_at_us = start;
 	}
@@ -244,15 +249,19 @@ int net_route(const struct net *n, const struct net_addr *dst, struct net_path *
 }
 
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
-	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, const struct net_path *path,
-	       uint64_t now_us)
+	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
+	       const struct net_path *path, uint64_t now_us)
 {
 	struct vnet *v = n->v;
 	struct vpkt *p = malloc(sizeof(*p) + m->pkt_len);
 	uint32_t off = 0, segs = 0;
 
-	*p = (struct vpkt){
-		.from = n->index, .to = host_of(dst), .src = *src, .dst = *dst, .len = m->pkt_len};
+	*p = (struct vpkt){.from = n->index,
+			   .to = host_of(dst),
+			   .src = *src,
+			   .dst = *dst,
+			   .ecn = tos & 3,
+			   .len = m->pkt_len};
 	for (const struct rte_mbuf *s = m; s != NULL; s = s->next, segs++) {
 		if (off + s->data_len > p->len)
 			break;
@@ -294,6 +303,7 @@ static struct rte_mbuf *to_mbuf(struct vnet *v, const struct vpkt *p)
 		return NULL;
 	}
 	memcpy(b, p->b, p->len);
+	pkt_meta(m)->ecn = p->ecn;
 	pkt_meta(m)->src = p->src;
 	pkt_meta(m)->dst = p->dst;
 	return m;

@@ -28,13 +28,20 @@ struct vnet_link {
 	uint64_t bits_per_s; /* 0: no limit */
 	uint64_t queue_us;   /* more waiting than this is dropped; 0: no limit */
 	uint64_t free_at_us;
+	/* ECN-capable packets are marked: by chance, and when more than so much waits. */
+	uint32_t mark;
+	uint64_t mark_us; /* 0: never */
 };
+
+/* The ECN field of RFC 3168 section 5. */
+enum { VNET_NOT_ECT, VNET_ECT1, VNET_ECT0, VNET_CE };
 
 /* A packet on the wire: from its TCP header on. */
 struct vpkt {
 	uint64_t at_us, order;
 	unsigned int from, to;
 	struct net_addr src, dst;
+	uint8_t ecn;
 	uint32_t len;
 	uint8_t b[];
 };
@@ -47,6 +54,7 @@ struct vseg {
 	uint16_t wnd;
 	uint32_t n;      /* which packet of its sender this is, from 0 */
 	uint32_t n_data; /* which packet with data, from 0; UINT32_MAX: has none */
+	uint8_t ecn;     /* of the IP header */
 };
 
 enum vnet_fate { VNET_PASS, VNET_DROP, VNET_TWICE, VNET_LATE };

@@ -154,7 +154,7 @@ static int send_to(uint8_t last, uint16_t n)
 	struct net_addr src = addr4(198, 18, 0, 2), dst = addr4(198, 18, 0, last);
 
 	memset(rte_pktmbuf_append(m, n), last, n);
-	return net_output(net, m, &src, &dst, IPPROTO_TCP, 64, NULL, now);
+	return net_output(net, m, &src, &dst, IPPROTO_TCP, 64, 0, NULL, now);
 }
 
 static void learn(uint8_t last, const struct rte_ether_addr *mac)
@@ -792,16 +792,34 @@ Test(net, remembered_path_is_used_until_routes_change)
 	cr_assert_eq(net_route(net, &dst, &path), 0);
 	path.iface = 0; /* a way that is not the table's, to see it taken */
 	rte_pktmbuf_append(m, 20);
-	net_output(net, m, &path.src, &dst, IPPROTO_TCP, 64, &path, now);
+	net_output(net, m, &path.src, &dst, IPPROTO_TCP, 64, 0, &path, now);
 	net_flush(net);
 	cr_expect_eq(wire.n, 1);
 	cr_assert_eq(net_route_add(net, &p, 8, &gw), 0);
 	m = rte_pktmbuf_alloc(pools.data);
 	rte_pktmbuf_append(m, 20);
-	net_output(net, m, &path.src, &dst, IPPROTO_TCP, 64, &path, now);
+	net_output(net, m, &path.src, &dst, IPPROTO_TCP, 64, 0, &path, now);
 	net_flush(net);
 	cr_expect_eq(wire.n, 1);
 	cr_expect_eq(inside.n, 1);
+}
+
+/* RFC 3168: what TCP says of ECN stands in the header, and in nothing else of it. */
+Test(net, octet_of_ecn_and_dscp_is_sent_as_told)
+{
+	struct net_addr src = addr4(198, 18, 0, 2), dst = addr4(198, 18, 0, 1);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pools.data);
+	const struct rte_ipv4_hdr *h;
+
+	learn(1, &peer_mac);
+	rte_pktmbuf_append(m, 20);
+	cr_assert_eq(net_output(net, m, &src, &dst, IPPROTO_TCP, 64, 0xba, NULL, now), 0);
+	net_flush(net);
+	cr_assert_eq(wire.n, 1);
+	h = rte_pktmbuf_mtod_offset(wire.out[0], const struct rte_ipv4_hdr *,
+				    sizeof(struct rte_ether_hdr));
+	cr_expect_eq(h->type_of_service, 0xba);
+	cr_expect_eq(rte_raw_cksum(h, sizeof(*h)), 0xffff);
 }
 
 Test(net, too_long_and_unroutable_packets_are_dropped)
@@ -810,7 +828,7 @@ Test(net, too_long_and_unroutable_packets_are_dropped)
 	struct net_addr src = addr4(198, 18, 0, 2), dst = addr4(224, 1, 1, 1);
 
 	rte_pktmbuf_append(m, 20);
-	cr_expect_eq(net_output(net, m, &src, &dst, IPPROTO_TCP, 64, NULL, now), -ENETUNREACH);
+	cr_expect_eq(net_output(net, m, &src, &dst, IPPROTO_TCP, 64, 0, NULL, now), -ENETUNREACH);
 	cr_expect_eq(send_to(1, 1481), -EMSGSIZE);
 	cr_expect_eq(send_to(1, 1480), 0);
 	cr_expect_eq(dropped(NET_DROP_NO_ROUTE), 1);
