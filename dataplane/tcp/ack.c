@@ -22,12 +22,18 @@ static void queue_drop(struct tcp_conn *c, uint32_t n)
 	}
 }
 
-/* A time between sending and acknowledgement, if one can be told (RFC 6298 section 3). */
-static void rtt_update(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
+/*
+ * A time between sending and acknowledgement, if one can be told (RFC 6298 section 3). Returned
+ * when it is of a segment sent once, in microseconds; else 0.
+ */
+static uint32_t rtt_update(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 {
 	if (c->rtt_timing && seq_gt(g->ack, c->rtt_seq)) {
+		uint64_t us = max_u64(now_us - c->rtt_start_us, UINT64_C(1));
+
 		c->rtt_timing = false;
-		tcp_rtt_sample(c, now_us - c->rtt_start_us);
+		tcp_rtt_sample(c, us);
+		return (uint32_t)min_u64(us, TCP_RTO_MAX_US);
 	} else if (c->ts_on && g->opts.has_ts && g->opts.ts_ecr != 0 && c->rxtshift > 0) {
 		/* Something was sent twice: the echo says which one arrived. */
 		uint32_t ms = tcp_ts_now(c, now_us) - g->opts.ts_ecr;
@@ -35,15 +41,16 @@ static void rtt_update(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now
 		if (ms < TCP_RTO_MAX_US / TCP_MS)
 			tcp_rtt_sample(c, max_u64(ms, 1u) * TCP_MS);
 	}
+	return 0;
 }
 
 static void new_ack(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 {
-	uint32_t acked = g->ack - c->snd_una;
-	uint32_t flight = c->snd_max - c->snd_una;
+	struct tcp_cc_ack a = {
+		.now_us = now_us, .acked = g->ack - c->snd_una, .pipe = c->snd_max - c->snd_una};
 	uint32_t bytes = min_u64(g->ack - c->tx_seq, tcp_tx_bytes(c)); /* without the FIN */
 
-	rtt_update(c, g, now_us);
+	a.rtt_us = rtt_update(c, g, now_us);
 	queue_drop(c, bytes);
 	c->total_out += bytes;
 	c->snd_una = g->ack;
@@ -52,10 +59,12 @@ static void new_ack(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us
 	c->rxtshift = 0;
 	c->progress_us = now_us;
 
-	if (!c->in_recovery)
-		tcp_cc_acked(c, acked, flight);
-	else if (tcp_cc_recovery_ack(c, acked))
+	if (!c->in_recovery) {
+		c->dupacks = 0;
+		tcp_cc_acked(c, &a);
+	} else if (tcp_recovery_ack(c, a.acked)) {
 		c->rexmt_due = true;
+	}
 
 	if (c->snd_una == c->snd_max)
 		tcp_timer_clear(c, TCP_T_REXMT);
@@ -91,7 +100,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	if (seq_gt(g->ack, c->snd_una))
 		new_ack(c, g, now_us);
 	else if (is_dupack(c, g) && !tcp_timer_on(c, TCP_T_PERSIST))
-		tcp_cc_dupack(c);
+		tcp_recovery_dupack(c, now_us);
 
 	/* RFC 9293 3.10.7.4: only a segment at least as new as the last update moves it. */
 	if (seq_ge(g->ack, c->snd_una) &&

@@ -37,19 +37,24 @@ enum tcp_cc_loss {
 
 struct tcp_cc_ops {
 	const char *name; /* as the configuration names it */
+	/* A connection begins; its private state is all zero. May be NULL. */
 	void (*init)(struct tcp_conn *c, uint64_t now_us);
 	/* Outside recovery: cwnd grows. */
 	void (*acked)(struct tcp_conn *c, const struct tcp_cc_ack *a);
 	/* Returns the new ssthresh, from cwnd and pipe as they are; cwnd itself is left alone. */
 	uint32_t (*lost)(struct tcp_conn *c, enum tcp_cc_loss why, uint32_t pipe, uint64_t now_us);
-	/* The last lost() was a mistake (F-RTO, DSACK): its private state as before. */
+	/* The last lost() was a mistake (F-RTO, DSACK): its private state as before. May be NULL.
+	 */
 	void (*undo)(struct tcp_conn *c);
-	/* The sender had nothing in flight for so long: an epoch does not count the pause. */
+	/* Nothing was in flight for so long: an epoch does not count the pause. May be NULL. */
 	void (*idle)(struct tcp_conn *c, uint64_t idle_us);
 	/* Bytes per second to pace at; NULL: cwnd over the smoothed round trip, times a gain. */
 	uint64_t (*pacing)(const struct tcp_conn *c);
 };
 
-extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
+extern const struct tcp_cc_ops tcp_cc_newreno;
+
+/* By the name the configuration gives; NULL: no such. */
+const struct tcp_cc_ops *tcp_cc_find(const char *name);
 
 #endif

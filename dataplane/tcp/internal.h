@@ -7,10 +7,11 @@
  *
  *   tcp.c      instance, connection objects, stream API      table.c   tables of 4-tuples
  *   input.c    a segment's way through RFC 9293 3.10.7       listen.c  LISTEN and no connection
- *   ack.c      what an acknowledgement does                  cc.c      congestion, RTO, RTT
+ *   ack.c      what an acknowledgement does                  rtt.c     round trip, RTO
+ *   recovery.c what is lost, and its repair                  cc.c      congestion window
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
- *   mem.c      what changes while buffers are short
+ *   mem.c      what changes while buffers are short          newreno.c
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -22,6 +23,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_tcp.h>
 
+#include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/seq.h"
 #include "dataplane/tcp/tcp.h"
@@ -49,8 +51,10 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_INIT_SEGS     10 /* RFC 6928 */
 #define TCP_OUT_SEGS      64 /* one connection's data segments in one turn */
 #define TCP_OUT_PIECES    16 /* mbufs one segment may point into */
-#define TCP_DUPACKS       3  /* RFC 5681 section 3.2 */
-#define TCP_DUPACKS_OUT   64 /* duplicate ACKs owed at once */
+#define TCP_CWND_MAX      (UINT32_C(1) << 30) /* RFC 7323's largest window */
+#define TCP_SSTHRESH_INF  TCP_CWND_MAX        /* no loss yet (RFC 5681: arbitrarily high) */
+#define TCP_DUPACKS       3                   /* RFC 5681 section 3.2 */
+#define TCP_DUPACKS_OUT   64                  /* duplicate ACKs owed at once */
 #define TCP_RUNS_MAX      64 /* runs of out-of-order bytes of a connection (T-28) */
 #define TCP_SYNACK_MAX    5  /* SYN-ACK retransmissions (T-17) */
 #define TCP_CHALLENGE_MAX 10 /* challenge ACKs of a connection in TCP_CHALLENGE_US */
@@ -61,7 +65,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_SEC            UINT64_C(1000000)
 #define TCP_RTO_INIT_US    (1 * TCP_SEC)          /* RFC 6298 (2.1) */
 #define TCP_RTO_SYN_US     (3 * TCP_SEC)          /* (5.7) */
-#define TCP_RTO_VAR_MIN_US (200 * TCP_MS)         /* see cc.c */
+#define TCP_RTO_VAR_MIN_US (200 * TCP_MS)         /* see rtt.c */
 #define TCP_RTO_MAX_US     (60 * TCP_SEC)         /* (2.5) */
 #define TCP_DELACK_US      (40 * TCP_MS)          /* RFC 1122: below 500 ms */
 #define TCP_RETRY_US       (5 * TCP_MS)           /* after an empty pool */
@@ -159,6 +163,8 @@ struct tcp_conn {
 	uint16_t mss;     /* payload of a full segment, options taken off */
 	uint16_t dupacks_due;
 	uint32_t cwnd, ssthresh, recover;
+	uint32_t round_end;     /* this acknowledged, a round trip is over */
+	uint32_t limited_end;   /* up to here cwnd held output back */
 	uint32_t unacked_bytes; /* received since our last ACK */
 	uint16_t dupacks;
 	uint16_t rxtshift; /* consecutive time-outs */
@@ -183,6 +189,11 @@ struct tcp_conn {
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t rtt_seq;
 	uint64_t rtt_start_us;
+
+	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
+	const struct tcp_cc_ops *cc;
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint64_t cc_private[TCP_CC_PRIVATE / 8];
 
 	uint64_t deadline[TCP_TIMERS];
 	uint64_t heap_at;
@@ -352,14 +363,27 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
 bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
 void tcp_wnd_update(struct tcp_conn *c, const struct tcp_seg *g);
 
-/* cc.c */
-void tcp_cc_init(struct tcp_conn *c);
-void tcp_cc_acked(struct tcp_conn *c, uint32_t acked, uint32_t flight_before);
-void tcp_cc_dupack(struct tcp_conn *c);
-/* In recovery an ACK moved snd_una by acked; true: a partial one, send the next hole. */
-bool tcp_cc_recovery_ack(struct tcp_conn *c, uint32_t acked);
-void tcp_cc_rto(struct tcp_conn *c);
+/* cc.c: around the algorithm's table (cc.h) */
+void tcp_cc_init(struct tcp_conn *c, uint64_t now_us);
+/* Outside recovery, snd_una moved already: limited and round_ended are filled in here. */
+void tcp_cc_acked(struct tcp_conn *c, struct tcp_cc_ack *a);
+/* Sets ssthresh, and keeps what tcp_cc_undo() brings back. cwnd is recovery's to set. */
+void tcp_cc_lost(struct tcp_conn *c, enum tcp_cc_loss why, uint32_t pipe, uint64_t now_us);
+void tcp_cc_undo(struct tcp_conn *c);
+/* Nothing is in flight and something may go: before it does, and when the first went. */
 void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us);
+void tcp_cc_tx_start(struct tcp_conn *c, uint64_t now_us);
+/* For algorithms. What of acked is left when slow start ended. */
+uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t acked);
+void tcp_cc_grow(struct tcp_conn *c, uint32_t n);
+
+/* recovery.c */
+void tcp_recovery_dupack(struct tcp_conn *c, uint64_t now_us);
+/* In recovery an ACK moved snd_una by acked; true: a partial one, send the next hole. */
+bool tcp_recovery_ack(struct tcp_conn *c, uint32_t acked);
+void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us);
+
+/* rtt.c */
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
 uint64_t tcp_rto(const struct tcp_conn *c); /* with its back-off */
 

@@ -88,7 +88,8 @@ static void header_build(struct rte_mbuf *m, const struct hdr *h)
 }
 
 static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *src,
-		     const struct net_addr *dst, const struct net_path *path, uint64_t now_us)
+		     const struct net_addr *dst, uint8_t tos, const struct net_path *path,
+		     uint64_t now_us)
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
 
@@ -100,7 +101,7 @@ static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *s
 	}
 	tcp_count(t, TCP_C_OUT_SEGS);
 	/* Taken; a packet that could not go is a lost packet, counted there. */
-	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, 0, path, now_us);
+	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
 }
 
 /* Links indirect mbufs for len bytes from *cur behind head. False: a pool is empty. */
@@ -220,7 +221,7 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		window_promise(c, flags, h.wnd);
 		acked_now(c);
 	}
-	transmit(t, m, &c->local, &c->peer, &c->path, now_us);
+	transmit(t, m, &c->local, &c->peer, 0, &c->path, now_us);
 	return true;
 }
 
@@ -317,6 +318,8 @@ static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, uint64_t now_
 		c->rtt_seq = seq;
 		c->rtt_start_us = now_us;
 	}
+	if (c->snd_una == c->snd_max)
+		tcp_cc_tx_start(c, now_us);
 	c->snd_max = seq_max(c->snd_max, seq + space);
 	c->last_tx_us = now_us;
 }
@@ -458,6 +461,8 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 		r = send_next(c, force && n == 0, now_us);
 	if (r == STEP_NO_MBUF)
 		return false;
+	if (seq_lt(c->snd_nxt, fin_seq(c)) && c->snd_nxt - c->snd_una + c->mss > c->cwnd)
+		c->limited_end = c->snd_max;
 	if (r == STEP_SENT)
 		tcp_output_want(c); /* its share of this turn is used up */
 
@@ -543,7 +548,7 @@ void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t s
 	if (opts != NULL)
 		h.opts = *opts;
 	header_build(m, &h);
-	transmit(t, m, &meta->dst, &meta->src, NULL, now_us);
+	transmit(t, m, &meta->dst, &meta->src, 0, NULL, now_us);
 }
 
 void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)

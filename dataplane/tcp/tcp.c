@@ -28,6 +28,8 @@ static void conf_defaults(struct tcp_conf *c)
 		c->keepalive_interval_us = KEEP_INTERVAL_US;
 	if (c->keepalive_count == 0)
 		c->keepalive_count = KEEP_COUNT;
+	if (c->cc == NULL)
+		c->cc = &tcp_cc_newreno;
 }
 
 /* The smallest scale that can say the whole budget. */
@@ -208,7 +210,7 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 	else if (c->rxtshift > 0)
 		c->rto_us = TCP_RTO_SYN_US; /* RFC 6298 (5.7) */
 	c->rtt_timing = false;
-	tcp_cc_init(c);
+	tcp_cc_init(c, now_us);
 	c->rxtshift = 0;
 	c->progress_us = now_us;
 	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};

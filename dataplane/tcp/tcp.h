@@ -21,6 +21,7 @@
 #include "dataplane/stream/stream.h"
 
 struct tcp;
+struct tcp_cc_ops;
 
 struct tcp_conf {
 	struct net *net;
@@ -34,6 +35,7 @@ struct tcp_conf {
 	uint64_t msl_us, connect_timeout_us, user_timeout_us;
 	uint64_t keepalive_idle_us, keepalive_interval_us;
 	uint32_t keepalive_count;
+	const struct tcp_cc_ops *cc; /* cc.h; NULL: the default */
 	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
 	uint32_t (*iss_for_test)(void *arg);
 	void *iss_arg;
