@@ -383,6 +383,7 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	c->ts_recent = g->opts.ts_val;
 	c->ts_recent_us = now_us;
 	c->wscale_ok = g->opts.has_wscale;
+	c->sack_ok = g->opts.has_sack_perm;
 	c->snd_wscale = g->opts.has_wscale ? g->opts.wscale : 0;
 	c->rcv_wscale = g->opts.has_wscale ? c->t->rcv_wscale : 0;
 	c->mss_peer = g->opts.has_mss       ? max_u64(g->opts.mss, TCP_MSS_MIN)

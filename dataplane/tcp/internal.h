@@ -150,6 +150,7 @@ struct tcp_conn {
 	bool passive : 1;
 	bool keepalive : 1;
 	bool wscale_ok : 1; /* both sides offered it */
+	bool sack_ok : 1;   /* both sides permitted SACK (RFC 2018) */
 	bool established : 1;
 	bool probe_due : 1, keep_due : 1;
 	bool syn_due : 1;   /* SYN or SYN-ACK is to be sent (again) */

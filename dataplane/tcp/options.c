@@ -4,8 +4,16 @@
 #include <rte_byteorder.h>
 #include <string.h>
 
-enum { OPT_EOL = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_TS = 8 };
-enum { LEN_MSS = 4, LEN_WSCALE = 3, LEN_TS = 10 };
+enum {
+	OPT_EOL = 0,
+	OPT_NOP = 1,
+	OPT_MSS = 2,
+	OPT_WSCALE = 3,
+	OPT_SACK_PERM = 4,
+	OPT_SACK = 5,
+	OPT_TS = 8
+};
+enum { LEN_MSS = 4, LEN_WSCALE = 3, LEN_SACK_PERM = 2, LEN_SACK = 2, LEN_TS = 10 };
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -29,6 +37,14 @@ static uint8_t *put32(uint8_t *p, uint32_t v)
 	return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
 }
 
+/* n bytes of blocks; the header has no room for more than TCP_SACK_MAX of them. */
+static void sack_take(const uint8_t *v, unsigned int n, struct tcp_opts *o)
+{
+	o->sack_n = (uint8_t)(n / TCP_SACK_LEN);
+	for (unsigned int i = 0; i < o->sack_n; i++, v += TCP_SACK_LEN)
+		o->sack[i] = (struct tcp_sack){get32(v), get32(v + 4)};
+}
+
 /* One option of which the length was proved to lie inside the header. */
 static void opt_take(uint8_t kind, uint8_t len, const uint8_t *v, struct tcp_opts *o)
 {
@@ -42,6 +58,11 @@ static void opt_take(uint8_t kind, uint8_t len, const uint8_t *v, struct tcp_opt
 		o->ts_val = get32(v);
 		o->ts_ecr = get32(v + 4);
 		o->has_ts = true;
+	} else if (kind == OPT_SACK_PERM && len == LEN_SACK_PERM) {
+		o->has_sack_perm = true;
+	} else if (kind == OPT_SACK && len <= LEN_SACK + TCP_SACK_MAX * TCP_SACK_LEN &&
+		   (len - LEN_SACK) % TCP_SACK_LEN == 0) {
+		sack_take(v, len - LEN_SACK, o);
 	}
 }
 
@@ -76,6 +97,37 @@ void tcp_opts_parse(const uint8_t *p, size_t n, struct tcp_opts *ret)
 	}
 }
 
+static uint8_t *sack_put(const struct tcp_opts *o, uint8_t *p, size_t room)
+{
+	size_t n = room < TCP_OPT_SACK_LEN ? 0 : (room - TCP_OPT_SACK_LEN) / TCP_SACK_LEN;
+
+	if (n > o->sack_n)
+		n = o->sack_n;
+	if (n == 0)
+		return p;
+	*p++ = OPT_NOP;
+	*p++ = OPT_NOP;
+	*p++ = OPT_SACK;
+	*p++ = (uint8_t)(LEN_SACK + n * TCP_SACK_LEN);
+	for (size_t i = 0; i < n; i++)
+		p = put32(put32(p, o->sack[i].start), o->sack[i].end);
+	return p;
+}
+
+/* Timestamps leave two bytes to pad, and SACK-permitted has two: they stand together. */
+static uint8_t *sack_perm_put(const struct tcp_opts *o, uint8_t *p)
+{
+	if (o->has_sack_perm) {
+		*p++ = OPT_SACK_PERM;
+		*p++ = LEN_SACK_PERM;
+	}
+	if (o->has_sack_perm != o->has_ts) {
+		*p++ = OPT_NOP;
+		*p++ = OPT_NOP;
+	}
+	return p;
+}
+
 size_t tcp_opts_build(const struct tcp_opts *o, uint8_t *buf)
 {
 	uint8_t *p = buf;
@@ -91,13 +143,14 @@ size_t tcp_opts_build(const struct tcp_opts *o, uint8_t *buf)
 		*p++ = LEN_WSCALE;
 		*p++ = o->wscale;
 	}
+	p = sack_perm_put(o, p);
 	if (o->has_ts) {
-		*p++ = OPT_NOP;
-		*p++ = OPT_NOP;
 		*p++ = OPT_TS;
 		*p++ = LEN_TS;
 		p = put32(p, o->ts_val);
 		p = put32(p, o->ts_ecr);
 	}
+	if (o->sack_n > 0)
+		p = sack_put(o, p, TCP_OPTIONS_MAX - (size_t)(p - buf));
 	return (size_t)(p - buf);
 }

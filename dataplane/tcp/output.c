@@ -186,6 +186,7 @@ static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_u
 		o->mss = c->mss_adv;
 		o->has_wscale = c->wscale_ok;
 		o->wscale = c->t->rcv_wscale;
+		o->has_sack_perm = c->sack_ok;
 	}
 	if (c->ts_on) {
 		o->has_ts = true;

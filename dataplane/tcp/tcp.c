@@ -486,7 +486,7 @@ static int provider_connect(void *arg, const struct net_addr *addr, uint16_t por
 	c->s.user_ptr = user_ptr;
 	c->state = TCP_SYN_SENT;
 	tcp_conn_open(c, &path.src, local_port, addr, port, &path, t->now_us);
-	c->ts_on = c->wscale_ok = true; /* offered; the answer decides */
+	c->ts_on = c->wscale_ok = c->sack_ok = true; /* offered; the answer decides */
 	c->syn_due = true;
 	tcp_output_want(c);
 	*ret = &c->s;

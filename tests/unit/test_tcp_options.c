@@ -1,4 +1,4 @@
-/* dataplane/tcp/options.c: T-02, T-03, T-21. */
+/* dataplane/tcp/options.c: T-02, T-03, T-21; SACK (RFC 2018). */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +36,9 @@ static void check(const struct opt_case *c, size_t n)
 		cr_expect_eq(o.has_ts, c[i].want.has_ts, "%s", c[i].what);
 		cr_expect_eq(o.ts_val, c[i].want.ts_val, "%s", c[i].what);
 		cr_expect_eq(o.ts_ecr, c[i].want.ts_ecr, "%s", c[i].what);
+		cr_expect_eq(o.has_sack_perm, c[i].want.has_sack_perm, "%s", c[i].what);
+		cr_expect_eq(o.sack_n, c[i].want.sack_n, "%s", c[i].what);
+		cr_expect_eq(memcmp(o.sack, c[i].want.sack, sizeof(o.sack)), 0, "%s", c[i].what);
 	}
 }
 
@@ -67,10 +70,71 @@ Test(tcp_options, known_ones_stand_anywhere)
 	CHECK(c);
 }
 
+Test(tcp_options, sack_is_read)
+{
+	static const struct opt_case c[] = {
+		{"permitted",
+		 {4, 2, 3, 3, 1, 0},
+		 6,
+		 {.has_sack_perm = true, .has_wscale = true, .wscale = 1}},
+		{"one block",
+		 {1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2},
+		 12,
+		 {.sack_n = 1, .sack = {{1, 2}}}},
+		{"two blocks, unaligned",
+		 {5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0, 9},
+		 18,
+		 {.sack_n = 2, .sack = {{1, 2}, {256, 9}}}},
+		{"four blocks and a scale",
+		 {5, 34, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0,
+		  0, 5,  0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0, 8, 3, 3, 5, 0, 0, 0},
+		 40,
+		 {.sack_n = 4,
+		  .sack = {{1, 2}, {3, 4}, {5, 6}, {7, 8}},
+		  .has_wscale = true,
+		  .wscale = 5}},
+	};
+
+	CHECK(c);
+}
+
+Test(tcp_options, sack_of_a_wrong_length_is_skipped)
+{
+	static const struct opt_case c[] = {
+		{"permitted with a byte", {4, 3, 0, 3, 3, 1}, 6, {.has_wscale = true, .wscale = 1}},
+		{"no block", {5, 2, 3, 3, 1, 0}, 6, {.has_wscale = true, .wscale = 1}},
+		{"half a block",
+		 {5, 6, 0, 0, 0, 1, 3, 3, 1, 0},
+		 10,
+		 {.has_wscale = true, .wscale = 1}},
+		{"a block and a byte",
+		 {5, 11, 0, 0, 0, 1, 0, 0, 0, 2, 7, 3, 3, 1},
+		 14,
+		 {.has_wscale = true, .wscale = 1}},
+		{"past the end", {5, 18, 0, 0, 0, 1, 0, 0, 0, 2}, 10, {0}},
+	};
+
+	CHECK(c);
+}
+
+Test(tcp_options, blocks_without_room_are_left_out)
+{
+	struct tcp_opts o = {.has_ts = true, .sack_n = 4, .sack = {{1, 2}, {3, 4}, {5, 6}, {7, 8}}},
+			p;
+	uint8_t b[TCP_OPTIONS_MAX];
+
+	cr_expect_eq(tcp_opts_build(&o, b), 40);
+	p = parse(b, 40);
+	cr_expect_eq(p.sack_n, 3);
+	cr_expect_eq(memcmp(p.sack, o.sack, 3 * sizeof(o.sack[0])), 0);
+	o.has_mss = o.has_wscale = o.has_sack_perm = true;
+	cr_expect_eq(tcp_opts_build(&o, b), 40);
+	cr_expect_eq(parse(b, 40).sack_n, 2);
+}
+
 Test(tcp_options, unknown_ones_are_skipped_by_their_length)
 {
 	static const struct opt_case c[] = {
-		{"SACK permitted", {4, 2, 2, 4, 5, 180}, 6, {.has_mss = true, .mss = 1460}},
 		{"experimental",
 		 {253, 6, 1, 2, 3, 4, 2, 4, 5, 180},
 		 10,
@@ -140,10 +204,13 @@ Test(tcp_options, no_input_loops)
 
 Test(tcp_options, what_is_built_is_read_again)
 {
-	for (unsigned int bits = 0; bits < 8; bits++) {
+	for (unsigned int bits = 0; bits < 32; bits++) {
 		struct tcp_opts o = {.has_mss = bits & 1,
 				     .has_wscale = bits & 2,
-				     .has_ts = bits & 4},
+				     .has_ts = bits & 4,
+				     .has_sack_perm = bits & 8,
+				     .sack_n = bits & 16 ? 2 : 0,
+				     .sack = {{0xfffffff0, 5}, {100, 200}}},
 				p;
 		uint8_t b[TCP_OPTIONS_MAX];
 		size_t n;
@@ -154,6 +221,7 @@ Test(tcp_options, what_is_built_is_read_again)
 		o.ts_ecr = o.has_ts ? 7 : 0;
 		n = tcp_opts_build(&o, b);
 		cr_expect_eq(n % 4, 0);
+		cr_assert_leq(n, sizeof(b));
 		p = parse(b, n);
 		cr_expect_eq(p.mss, o.mss);
 		cr_expect_eq(p.wscale, o.wscale);
@@ -162,5 +230,7 @@ Test(tcp_options, what_is_built_is_read_again)
 		cr_expect_eq(p.has_mss, o.has_mss);
 		cr_expect_eq(p.has_wscale, o.has_wscale);
 		cr_expect_eq(p.has_ts, o.has_ts);
+		cr_expect_eq(p.has_sack_perm, o.has_sack_perm);
+		cr_expect_eq(p.sack_n, o.sack_n);
 	}
 }
