@@ -149,6 +149,7 @@ struct tcp_conn {
 	bool in_recovery : 1;
 	bool passive : 1;
 	bool keepalive : 1;
+	bool nagle : 1;
 	bool wscale_ok : 1; /* both sides offered it */
 	bool sack_ok : 1;   /* both sides permitted SACK (RFC 2018) */
 	bool established : 1;
@@ -177,6 +178,7 @@ struct tcp_conn {
 	uint64_t tx_cost;
 	uint32_t tx_seq, tx_off;
 	uint32_t max_snd_wnd;
+	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
 
 	/* Received: in order, and runs beyond a gap (reass.c). */
 	struct pkt_chain rxq;

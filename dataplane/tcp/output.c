@@ -362,12 +362,24 @@ static bool send_rexmt(struct tcp_conn *c, uint64_t now_us)
 }
 
 /*
- * The sender's side of silly window avoidance, RFC 9293 section 3.8.6.2.1, without Nagle: a
- * full segment, all there is, or half of the largest window ever offered.
+ * RFC 9293 section 3.7.4 as Minshall has it: while a segment that was not full is on its way there
+ * is no second one; full ones on their way hold nobody back, so that the end of a long
+ * write does not wait for the peer's delayed ACK. Behind a FIN nothing comes to be waited for.
+ */
+static bool nagle_holds(const struct tcp_conn *c)
+{
+	return c->nagle && !c->fin_queued && seq_gt(c->snd_sml, c->snd_una);
+}
+
+/*
+ * The sender's side of silly window avoidance, RFC 9293 section 3.8.6.2.1: a full segment, all
+ * there is, or half of the largest window ever offered; the latter two as Nagle allows.
  */
 static bool worth_sending(const struct tcp_conn *c, uint32_t len, uint32_t queued)
 {
-	return len == c->mss || len == queued || len >= (c->max_snd_wnd + 1) / 2;
+	if (likely(len == c->mss))
+		return true;
+	return (len == queued || len >= (c->max_snd_wnd + 1) / 2) && !nagle_holds(c);
 }
 
 static uint32_t send_window(const struct tcp_conn *c)
@@ -411,6 +423,8 @@ static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
 	if (!emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
 		return STEP_NO_MBUF;
 	sent(c, c->snd_nxt, len + fin, now_us);
+	if (len > 0 && len < c->mss)
+		c->snd_sml = c->snd_nxt + len;
 	c->snd_nxt += len + fin;
 	c->tx_cur = next;
 	if (fin)

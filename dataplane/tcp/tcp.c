@@ -166,6 +166,7 @@ void tcp_conn_iss(struct tcp_conn *c, uint32_t iss)
 {
 	c->iss = iss;
 	c->snd_una = iss;
+	c->snd_sml = iss;
 	c->snd_nxt = iss + 1;
 	c->snd_max = iss + 1;
 	c->tx_seq = iss + 1;
@@ -508,6 +509,15 @@ void tcp_stream_keepalive(struct stream *s, bool on)
 		tcp_timer_clear(c, TCP_T_KEEP);
 	else
 		tcp_timer_set(c, TCP_T_KEEP, c->t->now_us + c->t->conf.keepalive_idle_us);
+}
+
+void tcp_stream_nodelay(struct stream *s, bool on)
+{
+	struct tcp_conn *c = tcp_of(s);
+
+	c->nagle = !on;
+	if (on)
+		tcp_output_want(c); /* what was held back goes */
 }
 
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out)

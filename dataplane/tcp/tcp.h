@@ -107,6 +107,8 @@ uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
  * Keep-alive and totals for audit: bytes of the stream each way.
  */
 void tcp_stream_keepalive(struct stream *s, bool on);
+/* On, as a new stream is: small writes go out at once. Off: Nagle (RFC 9293 section 3.7.4). */
+void tcp_stream_nodelay(struct stream *s, bool on);
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 
 unsigned int tcp_conns(const struct tcp *t);
