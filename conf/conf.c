@@ -191,6 +191,10 @@ static int conf_finish(struct loader *l, const char *name)
 {
 	struct conf *conf = l->conf;
 
+	/* What was wrong is not among the lines, so these can only lack memory. */
+	if (part_set(conf, l->algs, PART_DATAPLANE, NULL, &conf->dataplane) < 0 ||
+	    part_set(conf, l->algs, PART_GLOBAL, NULL, &conf->global) < 0)
+		return -ENOMEM;
 	topology_build(l);
 	if (l->errors.n > 0) {
 		unsigned int n = l->errors.n;
@@ -199,9 +203,7 @@ static int conf_finish(struct loader *l, const char *name)
 		errors_add(&l->errors, name, 0, "terminating, %u bad configuration options", n);
 		return -EINVAL;
 	}
-	if (l->errors.no_memory ||
-	    part_set(conf, l->algs, PART_DATAPLANE, NULL, &conf->dataplane) < 0 ||
-	    part_set(conf, l->algs, PART_GLOBAL, NULL, &conf->global) < 0)
+	if (l->errors.no_memory)
 		return -ENOMEM;
 	algs_default(conf, l->algs);
 	return 0;

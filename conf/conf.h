@@ -55,6 +55,11 @@ struct conf_algs {
 enum conf_hugepages { CONF_HUGEPAGES_AUTO, CONF_HUGEPAGES_NO, CONF_HUGEPAGES_REQUIRE };
 enum conf_engine { CONF_ENGINE_AUTO, CONF_ENGINE_IPSEC_MB, CONF_ENGINE_OPENSSL };
 
+/* What one connection may use in a turn: one of the two; both 0: no limit. */
+struct conf_quantum {
+	uint32_t bytes, ms;
+};
+
 struct conf_interface {
 	const char *name;   /* Interface NAME */
 	const char *device; /* DPDK: a vdev with its arguments, or a PCI address */
@@ -77,6 +82,8 @@ struct conf_dataplane {
 	enum conf_hugepages hugepages;
 	enum conf_engine crypto_engine;
 	uint64_t receive_buffer, send_buffer; /* bytes; 0: auto */
+	uint32_t tcp_user_timeout_ms;
+	struct conf_quantum read_quantum;
 	bool tcp_keepalive;
 	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;
 	uint32_t max_connections; /* per shard */
@@ -111,6 +118,8 @@ struct conf_listen {
 	int32_t interface;     /* index in conf_dataplane's interfaces */
 };
 
+enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_INET, CONF_FAMILY_INET6 };
+
 struct conf_global {
 	const uint16_t *ports; /* Port; already in the listeners */
 	size_t n_ports;
@@ -126,6 +135,8 @@ struct conf_global {
 	bool strict_modes;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
+	bool listen_exclusive;
+	enum conf_family address_family; /* already in the listeners */
 };
 
 /* --- what control uses for one connection: global, then Match ------------------------ */
@@ -159,7 +170,8 @@ struct conf_session {
 	uint32_t channel_window;                                   /* bytes, "auto" resolved */
 	bool channel_window_auto;
 	uint32_t channel_max_packet;
-	uint32_t idle_timeout_ms;      /* 0: none */
+	uint32_t idle_timeout_ms; /* 0: none */
+	bool tcp_nodelay;
 	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
 	uint32_t max_channels_per_connection;
 	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */

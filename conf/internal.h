@@ -92,9 +92,9 @@ __attribute__((format(printf, 2, 3))) bool value_bad(struct value *v, const char
 bool value_name_ok(const char *name);
 
 extern const struct value_type type_name, type_yesno, type_uint, type_time, type_time_none,
-	type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores, type_path,
-	type_paths, type_key_files, type_version, type_addendum, type_algs, type_startups,
-	type_permitopen, type_rekey, type_users, type_topology;
+	type_quantum, type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores,
+	type_path, type_paths, type_key_files, type_version, type_addendum, type_algs,
+	type_startups, type_permitopen, type_rekey, type_users, type_topology;
 
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
 /* One argument, quoted where it must be. */

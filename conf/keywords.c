@@ -31,6 +31,13 @@ static const struct choice engines[] = {
 	{NULL, 0},
 };
 
+static const struct choice families[] = {
+	{"any", CONF_FAMILY_ANY},
+	{"inet", CONF_FAMILY_INET},
+	{"inet6", CONF_FAMILY_INET6},
+	{NULL, 0},
+};
+
 static const struct choice strict_kex[] = {
 	{"off", CONF_STRICT_KEX_OFF},
 	{"on", CONF_STRICT_KEX_ON},
@@ -100,6 +107,12 @@ const struct kw conf_kws[] = {
 	 DATAPLANE(receive_buffer), .type = &type_size_auto, .min = 4 * KIB, .max = 1 * GIB},
 	{INFO("SendBuffer", "auto", D, false, false, "SIZE|auto", "upper bound of what TCP holds unacknowledged"),
 	 DATAPLANE(send_buffer), .type = &type_size_auto, .min = 4 * KIB, .max = 1 * GIB},
+	{INFO("ReadQuantum", "64K", D, false, false, "SIZE|TIME|0",
+	      "what one connection may use each way in a turn of the shard; 0: no limit"),
+	 DATAPLANE(read_quantum), .type = &type_quantum, .min = 4 * KIB, .max = 1 * GIB},
+	{INFO("TCPUserTimeout", "5m", D, false, false, "TIME",
+	      "how long sent bytes may go unacknowledged before the connection is given up"),
+	 DATAPLANE(tcp_user_timeout_ms), .type = &type_time, .min = 1000},
 	{INFO("TCPKeepAlive", "yes", D, false, false, "yes|no", "TCP keep-alive probes"),
 	 DATAPLANE(tcp_keepalive), .type = &type_yesno},
 	{INFO("TCPKeepAliveTime", "2h", D, false, false, "TIME", "idle time before the first probe"),
@@ -123,6 +136,11 @@ const struct kw conf_kws[] = {
 	{INFO("ListenAddress", NULL, C, false, true, "ADDR[:PORT]",
 	      "where to listen; without it on every InterfaceAddress"),
 	 .special = KW_LISTEN_ADDRESS, .part = PART_GLOBAL, .type = &type_topology},
+	{INFO("AddressFamily", "any", C, false, false, "any|inet|inet6", "of what is listened on"),
+	 GLOBAL(address_family), .type = &type_choice, .choices = families},
+	{INFO("ListenExclusive", "yes", C, false, false, "yes|no",
+	      "whether an address that is given twice is refused"),
+	 GLOBAL(listen_exclusive), .type = &type_yesno},
 	{INFO("ListenBacklog", "4096", C, false, false, "N", "connections that wait for control per listener"),
 	 GLOBAL(listen_backlog), .type = &type_uint, .min = 1, .max = 1000000},
 	{INFO("HostKey", NULL, C, false, true, "PATH", "private host key"),
@@ -191,6 +209,9 @@ const struct kw conf_kws[] = {
 	 SESSION(channel_window), .type = &type_window, .min = 32 * KIB, .max = 15 * MIB},
 	{INFO("ChannelMaxPacket", "32K", C, true, false, "SIZE", "largest data message the peer may send"),
 	 SESSION(channel_max_packet), .type = &type_size, .min = 1 * KIB, .max = 128 * KIB},
+	{INFO("TCPNoDelay", "yes", C, true, false, "yes|no",
+	      "small segments to the client go at once; no: Nagle's algorithm, from the login on"),
+	 SESSION(tcp_nodelay), .type = &type_yesno},
 	{INFO("ClientAliveInterval", "0", C, true, false, "TIME", "silence before a keep-alive; 0: none"),
 	 SESSION(client_alive_interval_ms), .type = &type_time},
 	{INFO("ClientAliveCountMax", "3", C, true, false, "N", "keep-alives unanswered before the end; 0: never"),
@@ -214,7 +235,6 @@ const size_t conf_n_kws = sizeof(conf_kws) / sizeof(conf_kws[0]);
 /* Keywords of sshd_config(5), with its patched and former ones, and our own of later versions. */
 static const char *const unsupported[] = {
 	"AcceptEnv",
-	"AddressFamily",
 	"AFSTokenPassing",
 	"AllowAgentForwarding",
 	"AllowClients",
@@ -276,7 +296,6 @@ static const char *const unsupported[] = {
 	"KerberosTgtPassing",
 	"KerberosTicketCleanup",
 	"KeyRegenerationInterval",
-	"ListenExclusive",
 	"LogMaskSecrets",
 	"LogVerbose",
 	"MaxSessions",
@@ -301,7 +320,6 @@ static const char *const unsupported[] = {
 	"PubkeyAcceptedKeyTypes",
 	"PubkeyAuthOptions",
 	"RDomain",
-	"ReadQuantum",
 	"RefuseConnection",
 	"ReportSignatureStatus",
 	"RequiredRSASize",
@@ -320,7 +338,6 @@ static const char *const unsupported[] = {
 	"StreamLocalBindUnlink",
 	"Subsystem",
 	"SyslogFacility",
-	"TCPNoDelay",
 	"TrustedUserCAKeys",
 	"UnusedConnectionTimeout",
 	"UseDNS",

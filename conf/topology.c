@@ -313,14 +313,17 @@ static void ports_build(struct loader *l, struct ports *ret)
 struct listens {
 	struct conf_listen *v;
 	size_t n, room;
+	bool twice; /* the latest line gave one that was there */
 };
 
 static bool listen_add(struct loader *l, struct listens *ls, const struct conf_addr *addr,
 		       int32_t interface)
 {
 	for (size_t i = 0; i < ls->n; i++) {
-		if (conf_addr_equal(&ls->v[i].addr, addr) && ls->v[i].addr.port == addr->port)
+		if (conf_addr_equal(&ls->v[i].addr, addr) && ls->v[i].addr.port == addr->port) {
+			ls->twice = true;
 			return true;
+		}
 	}
 	if (ls->n == ls->room) {
 		size_t room = ls->room == 0 ? 16 : ls->room * 2;
@@ -355,6 +358,19 @@ static bool listen_ports(struct loader *l, struct listens *ls, struct conf_addr 
 			return false;
 	}
 	return true;
+}
+
+/* AddressFamily */
+static bool family_is_wanted(const struct conf *conf, uint8_t family)
+{
+	switch (conf->global.address_family) {
+	case CONF_FAMILY_INET:
+		return family == 4;
+	case CONF_FAMILY_INET6:
+		return family == 6;
+	default:
+		return true;
+	}
 }
 
 /* Every InterfaceAddress of the family. */
@@ -395,6 +411,11 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 		bad(l, line, "bad address or port number in ListenAddress '%.100s'", line->argv[0]);
 		return;
 	}
+	if (!family_is_wanted(l->conf, a.family)) {
+		bad(l, line, "ListenAddress %.100s: not of the AddressFamily", line->argv[0]);
+		return;
+	}
+	ls->twice = false;
 	ia = ifaddr_of(dp, &a);
 	if (ia != NULL) {
 		fits = listen_ports(l, ls, a, (int32_t)ia->interface, ports);
@@ -411,6 +432,9 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 	}
 	if (!fits && !l->errors.no_memory)
 		bad(l, line, "too many listeners");
+	else if (ls->twice && l->conf->global.listen_exclusive)
+		bad(l, line, "ListenAddress %.100s is there already (see ListenExclusive)",
+		    line->argv[0]);
 }
 
 static void listens_build(struct loader *l)
@@ -428,7 +452,8 @@ static void listens_build(struct loader *l)
 			any = true;
 		}
 	}
-	if (!any && !listen_everywhere(l, &ls, 4, 0, &ports) && !l->errors.no_memory)
+	if (!any && family_is_wanted(l->conf, 4) && !listen_everywhere(l, &ls, 4, 0, &ports) &&
+	    !l->errors.no_memory)
 		errors_add(&l->errors, l->conf->lines[0].file, 0, "too many listeners");
 	l->conf->global.ports = ports.v;
 	l->conf->global.n_ports = ports.n;

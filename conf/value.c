@@ -7,8 +7,9 @@
 #include "conf/internal.h"
 #include "conf/match.h"
 
-#define IDENT_MAX 253 /* RFC 4253 section 4.2: 255 with CR LF */
-#define LCORE_MAX 1023
+#define IDENT_MAX      253 /* RFC 4253 section 4.2: 255 with CR LF */
+#define LCORE_MAX      1023
+#define QUANTUM_MS_MAX 1000
 
 bool value_bad(struct value *v, const char *fmt, ...)
 {
@@ -326,6 +327,39 @@ static void print_size_auto(const struct kw *kw, const void *field, FILE *f)
 }
 
 const struct value_type type_size_auto = {1, 1, false, parse_size_auto, print_size_auto, NULL};
+
+/* "5m" is a size; a time says so with a unit that is none of sizes. */
+static bool parse_quantum(struct value *v, const struct kw *kw, void *field)
+{
+	struct conf_quantum q = {0};
+	uint64_t bytes;
+
+	if (size_read(v->argv[0], &bytes)) {
+		if (bytes != 0 && !size_in_range(v, kw, &bytes))
+			return false;
+		q.bytes = (uint32_t)bytes;
+	} else if (!time_read(v->argv[0], &q.ms)) {
+		return value_bad(v, "%s: neither size nor time '%.100s'", kw->info.name,
+				 v->argv[0]);
+	} else if (q.ms == 0 || q.ms > QUANTUM_MS_MAX) {
+		return value_bad(v, "%s: time not between 1ms and 1s", kw->info.name);
+	}
+	*(struct conf_quantum *)field = q;
+	return true;
+}
+
+static void print_quantum(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_quantum *q = field;
+
+	(void)kw;
+	if (q->ms != 0)
+		fprintf(f, "%" PRIu32 "ms", q->ms);
+	else
+		fprintf(f, "%" PRIu32, q->bytes);
+}
+
+const struct value_type type_quantum = {1, 1, false, parse_quantum, print_quantum, NULL};
 
 static bool parse_memory(struct value *v, const struct kw *kw, void *field)
 {

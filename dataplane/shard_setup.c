@@ -159,6 +159,7 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 		.time_wait_max = c->max_connections,
 		.rx_budget = buffer_size(s, c->receive_buffer),
 		.tx_budget = buffer_size(s, c->send_buffer),
+		.user_timeout_us = (uint64_t)c->tcp_user_timeout_ms * 1000,
 		.keepalive_idle_us = (uint64_t)c->tcp_keepalive_time_ms * 1000,
 		.keepalive_interval_us = (uint64_t)c->tcp_keepalive_interval_ms * 1000,
 		.keepalive_count = c->tcp_keepalive_count,
@@ -192,11 +193,14 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.chans_max = c->max_channels,
 		.audit_backlog = c->audit_backlog,
 		.control_wait_ms = c->control_wait_ms,
+		.read_quantum = c->read_quantum.bytes,
+		.read_quantum_us = c->read_quantum.ms * 1000,
 		.pools = &s->pools,
 		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
 		.command = shard_command,
 		.command_arg = s,
 		.stream_totals = tcp_stream_totals,
+		.stream_nodelay = tcp_stream_nodelay,
 	};
 	int r;
 

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     1
+#define LINK_VERSION     2
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -121,6 +121,8 @@ struct link_authenticated {
 	uint32_t alive_interval_ms, alive_count;
 	uint32_t idle_timeout_ms;
 	uint32_t kex_timeout_ms; /* LoginGraceTime: a rekey not finished by then ends it */
+	uint8_t nagle;           /* 1: small segments wait (TCPNoDelay no) */
+	uint8_t pad[3];
 };
 
 struct link_chan_connect {

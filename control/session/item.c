@@ -76,6 +76,7 @@ void item_authenticated(struct session *s)
 		.alive_count = c->client_alive_count_max,
 		.idle_timeout_ms = c->idle_timeout_ms,
 		.kex_timeout_ms = c->login_grace_time_ms,
+		.nagle = !c->tcp_nodelay,
 	};
 
 	item_body(s, LINK_IT_AUTHENTICATED, &m, sizeof(m));

@@ -501,7 +501,7 @@ static uint32_t conn_space(const struct conn *c)
 	if (waiting == 0 && c->stream->ops->tx_queued(c->stream) == 0)
 		space = RTE_MAX(space, (uint32_t)RELAY_SPACE_MIN);
 	space = space > waiting ? space - waiting : 0;
-	return RTE_MIN(space, (uint32_t)RELAY_TX_TURN);
+	return RTE_MIN(space, c->relay->quantum.bytes);
 }
 
 bool chan_could_go_on(const struct conn *c)

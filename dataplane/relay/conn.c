@@ -288,25 +288,28 @@ static unsigned int conn_gather(struct conn *c)
  * budget, its window opens again with every segment, and a record larger than that budget
  * comes to its end. That is why no stream is asked for a floor of its window. Nothing but
  * records behind it can fill what it needs: what is opened leaves in before more is taken.
+ * True: some came.
  */
-static void conn_pull(struct conn *c)
+static bool conn_pull(struct conn *c)
 {
-	uint32_t room = RTE_MIN(record_rx_room(&c->rx), (uint32_t)RELAY_RX_TURN);
+	uint32_t room = RTE_MIN(record_rx_room(&c->rx), c->relay->quantum.bytes);
 
 	if (c->rx.q.records > 0 || c->over > RELAY_OVER_MAX || room == 0)
-		return;
+		return false;
 	if (c->stream->ops->rx_take(c->stream, room, &c->rx.in) == 0)
-		return;
+		return false;
 	/* A record that comes in crumbs must not hold a buffer for each. */
 	if (c->rx.in.segs > 64 && pkt_chain_cost(&c->rx.in) > 8 * (uint64_t)c->rx.in.len)
 		pkt_chain_compact(&c->rx.in, c->relay->conf.pools->data);
 	if (!c->rx_wait_keys && c->stream->ops->rx_len(c->stream) > 0)
 		c->more = true;
+	return true;
 }
 
 unsigned int conn_input(struct conn *c)
 {
 	unsigned int n;
+	bool came;
 	uint8_t ev;
 
 	c->fresh = false;
@@ -322,7 +325,7 @@ unsigned int conn_input(struct conn *c)
 		c->stream_eof = true;
 	if (c->state != CONN_OPEN)
 		return 0;
-	conn_pull(c);
+	came = conn_pull(c);
 	if (!c->ident_done)
 		conn_ident(c);
 	if (c->state != CONN_OPEN)
@@ -333,7 +336,7 @@ unsigned int conn_input(struct conn *c)
 		c->alive_missed = 0;
 		c->keys_idle = false;
 	}
-	return n;
+	return n + came; /* a part of a record is work, too: its rest may wait in the stream */
 }
 
 /* All that came before the end of the stream was carried out. */
@@ -408,7 +411,7 @@ static void conn_drain(struct conn *c)
 {
 	struct pkt_chain junk = {0};
 
-	if (c->stream->ops->rx_take(c->stream, RELAY_RX_TURN, &junk) == RELAY_RX_TURN)
+	if (c->stream->ops->rx_take(c->stream, RELAY_DRAIN_TURN, &junk) == RELAY_DRAIN_TURN)
 		c->more = true;
 	pkt_chain_free(&junk);
 }

@@ -6,7 +6,7 @@
  * chan.c     the life and the bytes of a channel  connect.c opening a target
  * up.c       events to control                    audit.c   ends until acknowledged
  * timers.c   deadlines                            kex.c     which keys, and what waits for them
- * wait.c     what waits for a control that is away
+ * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -18,6 +18,7 @@
 #include <sys/queue.h>
 
 #include "dataplane/record/record.h"
+#include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
 #include "ssh/chan.h"
 #include "ssh/err.h"
@@ -41,9 +42,8 @@
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
-/* Of one connection in one turn. */
-#define RELAY_RX_TURN    (256 * 1024)
-#define RELAY_TX_TURN    (256 * 1024)
+/* Of one connection in one turn; what it reads and sends besides is its quantum. */
+#define RELAY_DRAIN_TURN (256 * 1024)
 #define RELAY_OPEN_TURN  CIPHER_BURST
 #define RELAY_ITEMS_TURN 256
 #define RELAY_AUDIT_TURN 64
@@ -192,6 +192,7 @@ struct audit {
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
+	struct quantum quantum;
 	struct record_batch *opening, *sealing;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;

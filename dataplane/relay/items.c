@@ -127,6 +127,8 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 	c->rx.dir.packet_max = SSH_PACKET_MAX;
 	c->tx.dir.packet_max = SSH_PACKET_MAX;
 	c->last_data_us = c->relay->now_us;
+	if (c->stream != NULL && c->relay->conf.stream_nodelay != NULL)
+		c->relay->conf.stream_nodelay(c->stream, m->nagle == 0);
 	if (m->alive_interval_ms != 0)
 		c->alive_us = c->relay->now_us + (uint64_t)m->alive_interval_ms * 1000;
 	return 0;

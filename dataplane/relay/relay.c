@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <rte_cycles.h>
+
 #include "crypto/secret.h"
 
 /* Bits of a channel's number that say its place; the others are its generation. */
@@ -49,6 +51,7 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backlog = conf->conns_max;
+	quantum_init(&r->quantum, conf->read_quantum, conf->read_quantum_us, rte_get_tsc_hz());
 	r->chan_bits = bits_for(conf->chans_max);
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->free_conns);
@@ -99,12 +102,19 @@ void relay_free(struct relay *r)
 	free(r);
 }
 
+static uint64_t bytes_moved(const struct relay *r)
+{
+	return r->counters[RELAY_C_BYTES_FROM_CLIENTS] + r->counters[RELAY_C_BYTES_TO_CLIENTS];
+}
+
 unsigned int relay_open(struct relay *r, uint64_t now_us)
 {
 	unsigned int work = 0;
 	struct conn *c;
 
 	r->now_us = now_us;
+	r->quantum.begin_tsc = rte_rdtsc();
+	r->quantum.begin_counted = bytes_moved(r);
 	r->retry = false;
 	if (!r->attached && r->gone_us == 0)
 		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
@@ -170,6 +180,8 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 			c->active = false;
 		}
 	}
+	quantum_learn(&r->quantum, rte_rdtsc() - r->quantum.begin_tsc,
+		      bytes_moved(r) - r->quantum.begin_counted);
 	return work + sealed;
 }
 

@@ -41,6 +41,8 @@ struct relay_conf {
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
 	uint32_t control_wait_ms; /* what needs control waits so long while there is none */
+	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
+	uint32_t read_quantum, read_quantum_us;
 	const struct pkt_pools *pools;
 	struct cipher_engine *engine;
 	struct relay_link link;
@@ -50,6 +52,8 @@ struct relay_conf {
 	void *command_arg;
 	/* Totals of a client stream for audit; kinds differ. */
 	void (*stream_totals)(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+	/* TCPNoDelay of a client stream, where its kind has such a thing. */
+	void (*stream_nodelay)(struct stream *s, bool on);
 };
 
 int relay_new(const struct relay_conf *conf, struct relay **ret);

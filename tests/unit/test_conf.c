@@ -161,6 +161,14 @@ static const struct {
 	{"LoginGraceTime -5", "LoginGraceTime: invalid time value '-5'"},
 	{"LoginGraceTime 99999999w", "LoginGraceTime: invalid time value '99999999w'"},
 	{"LoginGraceTime 5m5", NULL}, /* not refused: 305 s */
+	{"AddressFamily ipv4", "unsupported option \"ipv4\" for AddressFamily"},
+	{"TCPNoDelay maybe", "unsupported option \"maybe\" for TCPNoDelay"},
+	{"TCPUserTimeout 999ms", "TCPUserTimeout: time value too small"},
+	{"ReadQuantum 4095", "ReadQuantum: size too small, at least 4096"},
+	{"ReadQuantum 2G", "ReadQuantum: size too large, at most 1073741824"},
+	{"ReadQuantum 0ms", "ReadQuantum: time not between 1ms and 1s"},
+	{"ReadQuantum 2s", "ReadQuantum: time not between 1ms and 1s"},
+	{"ReadQuantum fast", "ReadQuantum: neither size nor time 'fast'"},
 	{"TCPKeepAliveTime 0", "TCPKeepAliveTime: time value too small"},
 	{"VersionString SSH-1.99-x", "VersionString: not \"SSH-2.0-"},
 	{"VersionString SSH-2.0-", "VersionString: not \"SSH-2.0-"},
@@ -422,6 +430,9 @@ Test(conf, sizes_and_specs)
 	cr_expect_eq(d->memory_mb, 1024);
 	cr_expect_eq(d->receive_buffer, 65536);
 	cr_expect_eq(d->send_buffer, 4194304);
+	cr_expect_eq(d->tcp_user_timeout_ms, 300000);
+	cr_expect(d->read_quantum.bytes == 65536 && d->read_quantum.ms == 0);
+	cr_expect(s.tcp_nodelay && g->listen_exclusive);
 	cr_expect(g->startups_begin == 5 && g->startups_rate == 100 && g->startups_full == 5);
 	cr_expect_eq(g->strict_kex, CONF_STRICT_KEX_SAFE);
 	cr_expect_str_eq(g->version_addendum, "\"a\" # b");
@@ -433,6 +444,41 @@ Test(conf, sizes_and_specs)
 	cr_expect_eq(s.log_level, CONF_LOG_DEBUG1);
 	conf_session_fini(&s);
 	conf_put(conf);
+}
+
+static const struct {
+	const char *text;
+	uint32_t bytes, ms;
+	const char *dump;
+} quanta[] = {
+	{"0", 0, 0, "readquantum 0\n"},
+	{"4k", 4096, 0, "readquantum 4096\n"},
+	{"5m", 5 << 20, 0, "readquantum 5242880\n"}, /* a size: M means one everywhere */
+	{"5ms", 0, 5, "readquantum 5ms\n"},
+	{"1s", 0, 1000, "readquantum 1000ms\n"},
+};
+
+Test(conf, a_quantum_is_a_size_or_a_time)
+{
+	for (size_t i = 0; i < NELEM(quanta); i++) {
+		const struct conf_quantum *q;
+		char text[64], *dump = NULL;
+		struct conf *conf;
+		size_t n;
+		FILE *f;
+
+		snprintf(text, sizeof(text), "ReadQuantum %s", quanta[i].text);
+		conf = parse(text);
+		q = &conf_dataplane(conf)->read_quantum;
+		cr_expect(q->bytes == quanta[i].bytes && q->ms == quanta[i].ms,
+			  "%s: %u bytes %u ms", text, q->bytes, q->ms);
+		f = open_memstream(&dump, &n);
+		cr_assert_eq(conf_dump(conf, NULL, f), 0);
+		fclose(f);
+		cr_expect_neq(strstr(dump, quanta[i].dump), NULL, "%s", text);
+		free(dump);
+		conf_put(conf);
+	}
 }
 
 Test(conf, algorithm_edits)
@@ -517,6 +563,10 @@ Test(conf, topology_refusals)
 		"Route default via 198.18.0.1\nRoute 0.0.0.0/0 via 198.18.0.3",
 		"ListenAddress 192.0.2.1",
 		"ListenAddress 198.18.0.1",
+		"ListenAddress 198.18.0.2\nListenAddress 198.18.0.2",
+		"ListenAddress 198.18.0.2:7\nListenExclusive yes\nListenAddress 0.0.0.0:7",
+		"AddressFamily inet6\nListenAddress 198.18.0.2",
+		"AddressFamily inet6\nListenAddress 0.0.0.0",
 		"ListenAddress ::",
 		"ListenAddress [fd00::1]:22",
 	};
@@ -538,7 +588,12 @@ static const struct {
 	{"ListenAddress 198.18.0.2\nPort 1\nPort 2\nPort 1\n", "198.18.0.2:1/0 198.18.0.2:2/0 "},
 	{"ListenAddress 198.18.0.2:9\nListenAddress 198.19.0.2\n",
 	 "198.18.0.2:9/0 198.19.0.2:22/1 "},
-	{"ListenAddress 198.18.0.2:9\nListenAddress 198.18.0.2:9\n", "198.18.0.2:9/0 "},
+	{"ListenExclusive no\nListenAddress 198.18.0.2:9\nListenAddress 198.18.0.2:9\n",
+	 "198.18.0.2:9/0 "},
+	{"ListenAddress 0.0.0.0\nListenAddress 198.18.0.2\nListenExclusive no\n",
+	 "198.18.0.2:22/0 198.19.0.2:22/1 "},
+	{"AddressFamily inet\n", "198.18.0.2:22/0 198.19.0.2:22/1 "},
+	{"AddressFamily inet6\n", ""},
 	{"ListenAddress 0.0.0.0:7\n", "198.18.0.2:7/0 198.19.0.2:7/1 "},
 };
 

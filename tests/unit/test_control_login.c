@@ -1159,6 +1159,21 @@ Test(control_limits, match_user_changes_the_grace)
 	client_free(&c);
 }
 
+Test(control_limits, match_user_switches_nagle_on)
+{
+	struct client c;
+
+	start("Match User limited\nTCPNoDelay no\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).nagle, 0);
+	client_free(&c);
+	cr_assert(login(&c, "limited", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).nagle, 1);
+	client_free(&c);
+}
+
 Test(control_limits, the_slow_path_has_a_rate)
 {
 	struct client c;

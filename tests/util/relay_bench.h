@@ -34,6 +34,7 @@ struct fake {
 	bool eof, shut, closed, aborted, used;
 	uint32_t budget;
 	uint16_t port; /* a target's */
+	int nodelay;   /* 1 on, -1 off, 0: never said */
 };
 
 static struct pkt_pools bench_pools;
@@ -211,6 +212,11 @@ static void fake_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 }
 
 /* --- the link: the test is control ------------------------------------------------------- */
+
+static void fake_nodelay(struct stream *s, bool on)
+{
+	fake_of(s)->nodelay = on ? 1 : -1;
+}
 
 static int link_send(void *arg, const void *head, size_t head_len, const void *body,
 		     size_t body_len)
@@ -681,6 +687,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.link = {.send = link_send, .recv = link_recv},
 		.tcp = {.connect = fake_connect},
 		.stream_totals = fake_totals,
+		.stream_nodelay = fake_nodelay,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);

@@ -844,6 +844,11 @@ unsigned int softplane_seen(const struct softplane *sp, enum link_type type)
 	return sp->seen[type];
 }
 
+struct link_authenticated softplane_limits(const struct softplane *sp)
+{
+	return sp->limits;
+}
+
 unsigned int softplane_attached(const struct softplane *sp)
 {
 	return sp->attached;

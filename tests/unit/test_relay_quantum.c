@@ -1,0 +1,160 @@
+/* dataplane/relay: what one connection may use of a turn, and TCPNoDelay of its stream. */
+#include "dataplane/relay/internal.h"
+#include "tests/util/relay_bench.h"
+
+TestSuite(quantum);
+TestSuite(relay_quantum, .init = bench_start, .fini = bench_end);
+
+#define HZ UINT64_C(2000000000)
+
+Test(quantum, a_size_is_taken_as_it_is)
+{
+	struct quantum q;
+
+	quantum_init(&q, 65536, 0, HZ);
+	cr_expect_eq(q.bytes, 65536);
+	quantum_learn(&q, 1 << 30, 1 << 20);
+	cr_expect_eq(q.bytes, 65536);
+}
+
+Test(quantum, nothing_is_no_limit)
+{
+	struct quantum q;
+
+	quantum_init(&q, 0, 0, HZ);
+	cr_expect_eq(q.bytes, UINT32_MAX);
+}
+
+Test(quantum, a_time_becomes_what_was_moved_in_it)
+{
+	struct quantum q;
+
+	quantum_init(&q, 0, 2000, HZ); /* 4,000,000 cycles */
+	cr_expect_eq(q.bytes, QUANTUM_BYTES_INIT);
+	for (int i = 0; i < 100; i++)
+		quantum_learn(&q, 4096 * 4, 4096); /* 4 cycles a byte */
+	cr_expect_leq(q.bytes, 1010000);
+	cr_expect_geq(q.bytes, 990000);
+	for (int i = 0; i < 100; i++)
+		quantum_learn(&q, 65536 * 40, 65536); /* ten times as slow */
+	cr_expect_leq(q.bytes, 101000);
+	cr_expect_geq(q.bytes, 99000);
+}
+
+Test(quantum, a_turn_of_few_bytes_says_nothing)
+{
+	struct quantum q;
+
+	quantum_init(&q, 0, 1000, HZ);
+	quantum_learn(&q, 1 << 30, QUANTUM_SEEN_MIN - 1);
+	quantum_learn(&q, 1 << 30, 0);
+	cr_expect_eq(q.bytes, QUANTUM_BYTES_INIT);
+}
+
+Test(quantum, extremes_stay_within_bounds)
+{
+	struct quantum q;
+
+	quantum_init(&q, 0, 1000, HZ);
+	quantum_learn(&q, UINT64_C(1) << 50, QUANTUM_SEEN_MIN);
+	cr_expect_eq(q.bytes, QUANTUM_BYTES_MIN);
+	quantum_init(&q, 0, 1000000, HZ);
+	quantum_learn(&q, 0, UINT32_MAX);
+	cr_expect_eq(q.bytes, UINT32_MAX);
+}
+
+/* --- at a relay --------------------------------------------------------------------------------
+ */
+
+/* Two records of the first client arrive whole; with a quantum they are taken in several turns. */
+static unsigned int turns_for(uint32_t quantum, uint32_t bytes)
+{
+	static uint8_t data[BENCH_PACKET];
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	unsigned int turns = 0;
+	uint32_t most = 0, before;
+
+	quantum_init(&bench->quantum, quantum, 0, HZ);
+	client_data(&c, ch.local, data, bytes);
+	while (ch.target->tx.len < bytes && turns < 1000) {
+		before = c.f->rx.len;
+		bench_turn();
+		most = RTE_MAX(most, before - c.f->rx.len);
+		turns++;
+	}
+	cr_expect_eq(ch.target->tx.len, bytes);
+	if (quantum != 0)
+		cr_expect_leq(most, quantum);
+	client_free(&c);
+	return turns;
+}
+
+Test(relay_quantum, a_turn_reads_no_more_than_the_quantum)
+{
+	cr_expect_eq(turns_for(4096, 30000), 8);
+}
+
+Test(relay_quantum, without_a_quantum_one_turn_is_enough)
+{
+	cr_expect_eq(turns_for(0, 30000), 1);
+}
+
+/* The whole point: whoever has little is not behind whoever has much. */
+Test(relay_quantum, a_keystroke_passes_a_bulk_transfer_in_its_turn)
+{
+	static uint8_t data[BENCH_PACKET];
+	struct client bulk = client_login(), key = client_login();
+	struct bench_chan b = client_channel(&bulk, 1, 1 << 20);
+	struct bench_chan k = client_channel(&key, 1, 1 << 20);
+
+	quantum_init(&bench->quantum, 4096, 0, HZ);
+	client_data(&bulk, b.local, data, 30000);
+	client_data(&bulk, b.local, data, 30000);
+	bench_turn();
+	client_data(&key, k.local, "x", 1);
+	bench_turn();
+	cr_expect_eq(k.target->tx.len, 1);
+	cr_expect_eq(b.target->tx.len, 0);
+	bench_settle();
+	cr_expect_eq(b.target->tx.len, 60000, "and nothing of it is lost");
+	client_free(&bulk);
+	client_free(&key);
+}
+
+Test(relay_quantum, a_turn_sends_no_more_than_the_quantum)
+{
+	static uint8_t data[60000];
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint32_t before = (uint32_t)c.f->tx.len, turns = 0;
+
+	quantum_init(&bench->quantum, 8192, 0, HZ);
+	fake_give(ch.target, data, sizeof(data));
+	while (ch.target->rx.len > 0 && turns++ < 100) {
+		uint32_t had = ch.target->rx.len;
+
+		bench_turn();
+		cr_expect_leq(had - ch.target->rx.len, 8192u);
+	}
+	cr_expect_geq(turns, sizeof(data) / 8192);
+	cr_expect_geq(c.f->tx.len - before, sizeof(data));
+	client_free(&c);
+}
+
+Test(relay_quantum, no_delay_is_what_control_says)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c;
+
+	for (int nagle = 0; nagle < 2; nagle++) {
+		a.nagle = (uint8_t)nagle;
+		c = client_new("aes128-gcm@openssh.com", "");
+		client_ident(&c);
+		client_kex(&c);
+		cr_expect_eq(c.f->nodelay, 0, "nothing is said before the login");
+		client_auth(&c, &a);
+		cr_expect_eq(c.f->nodelay, nagle ? -1 : 1);
+		client_free(&c);
+	}
+}
