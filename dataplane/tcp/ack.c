@@ -29,7 +29,7 @@ static void queue_drop(struct tcp_conn *c, uint32_t n)
 static uint32_t rtt_update(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 {
 	if (c->rtt_timing && seq_gt(g->ack, c->rtt_seq)) {
-		uint64_t us = max_u64(now_us - c->rtt_start_us, UINT64_C(1));
+		uint32_t us = max_u64((uint32_t)now_us - c->rtt_start_us, 1u);
 
 		c->rtt_timing = false;
 		tcp_rtt_sample(c, us);
@@ -57,7 +57,7 @@ static void new_ack(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us
 	if (seq_lt(c->snd_nxt, c->snd_una))
 		tcp_tx_rewind(c);
 	c->rxtshift = 0;
-	c->progress_us = now_us;
+	c->progress = tcp_tick(now_us);
 
 	if (!c->in_recovery) {
 		c->dupacks = 0;
@@ -113,7 +113,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	 */
 	if (tcp_timer_on(c, TCP_T_PERSIST) && !c->detached &&
 	    !(tcp_mem_short(&c->t->mem) && c->tx_cost > tcp_mem_share(&c->t->mem)))
-		c->progress_us = now_us;
+		c->progress = tcp_tick(now_us);
 	tcp_output_want(c);
 	return c->fin_sent && c->snd_una == c->snd_max;
 }

@@ -101,7 +101,7 @@ void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us)
 {
 	uint32_t restart = initial_window(c);
 
-	if (c->cwnd <= restart || now_us - c->last_tx_us <= tcp_rto(c))
+	if (c->cwnd <= restart || tcp_since_us(c->last_tx, now_us) <= tcp_rto(c))
 		return;
 	c->ssthresh = max_u64(c->ssthresh, c->cwnd / 4 * 3);
 	c->cwnd = restart;
@@ -110,5 +110,5 @@ void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us)
 void tcp_cc_tx_start(struct tcp_conn *c, uint64_t now_us)
 {
 	if (c->cc->idle != NULL)
-		c->cc->idle(c, now_us - c->last_tx_us);
+		c->cc->idle(c, tcp_since_us(c->last_tx, now_us));
 }

@@ -88,19 +88,26 @@ static void answer_unacceptable(struct walk *w)
 	if (w->g->flags & RTE_TCP_RST_FLAG)
 		return;
 	if (tcp_seg_space(w->g) == 0) {
-		if (w->now_us < c->oow_next_us)
+		if (tcp_since_us(c->oow_last, w->now_us) < TCP_OOW_ACK_US)
 			return;
-		c->oow_next_us = w->now_us + TCP_OOW_ACK_US;
+		c->oow_last = tcp_tick(w->now_us);
 	}
 	c->ack_now = true;
 	tcp_output_want(c);
+}
+
+static uint64_t ts_age_us(const struct tcp_conn *c, uint64_t now_us)
+{
+	uint32_t ticks = (uint32_t)(now_us >> TCP_AGE_SHIFT) - c->ts_recent_age;
+
+	return (uint64_t)ticks << TCP_AGE_SHIFT;
 }
 
 /* RFC 7323 section 5.5: after 24 days the one we know may be ahead of all there are. */
 static bool ts_is_old(const struct walk *w)
 {
 	return seq_lt(w->g->opts.ts_val, w->c->ts_recent) &&
-	       w->now_us - w->c->ts_recent_us <= TCP_PAWS_IDLE_US;
+	       ts_age_us(w->c, w->now_us) <= TCP_PAWS_IDLE_US;
 }
 
 /* RFC 7323 section 5.3, R1. A missing timestamp is no reason to drop (T-18). */
@@ -147,12 +154,12 @@ static enum verdict step_seq(struct walk *w)
 		return DONE;
 	}
 	/* What anybody could have sent is no sign of life. */
-	c->last_rx_us = w->now_us;
+	c->last_rx = tcp_tick(w->now_us);
 	c->keep_probes = 0;
 	/* RFC 7323 section 4.3 (2). */
 	if (c->ts_on && g->opts.has_ts && !ts_is_old(w) && seq_le(g->seq, c->last_ack_sent)) {
 		c->ts_recent = g->opts.ts_val;
-		c->ts_recent_us = w->now_us;
+		c->ts_recent_age = (uint32_t)(w->now_us >> TCP_AGE_SHIFT);
 	}
 	return NEXT;
 }
@@ -381,14 +388,14 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	c->last_ack_sent = c->rcv_nxt;
 	c->ts_on = g->opts.has_ts;
 	c->ts_recent = g->opts.ts_val;
-	c->ts_recent_us = now_us;
+	c->ts_recent_age = (uint32_t)(now_us >> TCP_AGE_SHIFT);
 	c->wscale_ok = g->opts.has_wscale;
 	c->sack_ok = g->opts.has_sack_perm;
 	c->snd_wscale = g->opts.has_wscale ? g->opts.wscale : 0;
 	c->rcv_wscale = g->opts.has_wscale ? c->t->rcv_wscale : 0;
-	c->mss_peer = g->opts.has_mss       ? max_u64(g->opts.mss, TCP_MSS_MIN)
-		      : c->peer.family == 4 ? TCP_MSS_DEFAULT
-					    : TCP_MSS_DEFAULT_6;
+	c->mss_peer = g->opts.has_mss      ? max_u64(g->opts.mss, TCP_MSS_MIN)
+		      : c->key.family == 4 ? TCP_MSS_DEFAULT
+					   : TCP_MSS_DEFAULT_6;
 	c->rcv_mss = TCP_MSS_DEFAULT;
 	tcp_conn_mss(c);
 	tcp_wnd_update(c, g);

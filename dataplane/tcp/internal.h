@@ -12,13 +12,14 @@
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
  *   mem.c      what changes while buffers are short          newreno.c
+ *   list.c     lists of connections                          path.c    the way to the peer
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
 
 #include <errno.h>
 #include <stddef.h>
-#include <sys/queue.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_tcp.h>
@@ -131,12 +132,53 @@ struct tcp_cursor {
 	uint32_t off;
 };
 
+/*
+ * Times a connection keeps: what is compared with seconds is kept in ticks of 1.024 ms, which
+ * wrap after 50 days, and the age of a timestamp in ticks of 1.05 s, which do not.
+ */
+#define TCP_TICK_SHIFT 10
+#define TCP_AGE_SHIFT  20
+
+static inline uint32_t tcp_tick(uint64_t us)
+{
+	return (uint32_t)(us >> TCP_TICK_SHIFT);
+}
+
+static inline uint64_t tcp_since_us(uint32_t tick, uint64_t now_us)
+{
+	return (uint64_t)(tcp_tick(now_us) - tick) << TCP_TICK_SHIFT;
+}
+
+/* What a connection keeps of a struct net_path: see tcp_path(). */
+struct tcp_path {
+	uint8_t next_hop[16]; /* of the peer's family */
+	uint32_t version;
+	uint16_t iface, mtu;
+};
+
+/* Neighbours in a list of connections, index + 1. */
+struct tcp_link {
+	uint32_t next, prev;
+};
+
+enum tcp_list_kind {
+	TCP_L_REFUSED, /* to be told when buffers are not short any more */
+	TCP_L_HOLED,   /* with bytes beyond a gap */
+	TCP_L_ORPHANS, /* let go, not yet ended; oldest first */
+	TCP_LISTS
+};
+
+/*
+ * A connection. An idle one costs this and its places in the tables, so a field is as small as
+ * it can be; the order is that of use: what each segment reads and writes, the two queues, the
+ * timers, and what is read by what is sent or seldom.
+ */
 struct tcp_conn {
-	/* What every segment reads. */
 	struct stream s;
 	struct tcp *t;
 	uint8_t state; /* enum tcp_state */
 	uint8_t snd_wscale, rcv_wscale;
+	uint8_t rxtshift; /* consecutive time-outs */
 	bool ts_on : 1;
 	bool detached : 1; /* the user let go */
 	bool hashed : 1;
@@ -154,72 +196,102 @@ struct tcp_conn {
 	bool sack_ok : 1;   /* both sides permitted SACK (RFC 2018) */
 	bool established : 1;
 	bool probe_due : 1, keep_due : 1;
-	bool syn_due : 1;   /* SYN or SYN-ACK is to be sent (again) */
-	bool rexmt_due : 1; /* one segment at snd_una, out of turn */
-	bool on_refused : 1, on_holed : 1, on_orphans : 1; /* lists of struct tcp_mem */
-	bool take_failed : 1;                              /* a reader got less than there is */
+	bool syn_due : 1;     /* SYN or SYN-ACK is to be sent (again) */
+	bool rexmt_due : 1;   /* one segment at snd_una, out of turn */
+	bool take_failed : 1; /* a reader got less than there is */
+	bool tx_cksum : 1;    /* of the path: the port fills in checksums */
+	uint8_t on_list : 3;  /* bits of enum tcp_list_kind */
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
 	uint32_t ts_recent, last_ack_sent;
+	uint32_t ts_recent_age;    /* when it came, in ticks of TCP_AGE_SHIFT */
+	uint32_t last_rx, last_tx; /* ticks */
+	uint32_t unacked_bytes;    /* received since our last ACK */
+	uint32_t max_snd_wnd;
+	uint32_t cwnd, ssthresh, recover;
+	uint16_t dupacks;
 	uint16_t rcv_mss; /* the largest segment seen: what "full" means of the peer's */
 	uint16_t mss;     /* payload of a full segment, options taken off */
-	uint16_t dupacks_due;
-	uint32_t cwnd, ssthresh, recover;
-	uint32_t round_end;     /* this acknowledged, a round trip is over */
-	uint32_t limited_end;   /* up to here cwnd held output back */
-	uint32_t unacked_bytes; /* received since our last ACK */
-	uint16_t dupacks;
-	uint16_t rxtshift; /* consecutive time-outs */
-	uint64_t ts_recent_us;
+	uint8_t dupacks_due;
+	uint8_t persist_shift;
+	uint32_t round_end;   /* this acknowledged, a round trip is over */
+	uint32_t limited_end; /* up to here cwnd held output back */
 
 	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
 	struct pkt_chain txq;
 	struct tcp_cursor tx_cur; /* of snd_nxt */
-	uint64_t tx_cost;
+	uint32_t tx_cost;
 	uint32_t tx_seq, tx_off;
-	uint32_t max_snd_wnd;
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
 
 	/* Received: in order, and runs beyond a gap (reass.c). */
+	uint32_t rx_cost, rx_compact_at;
+	uint32_t runs_cost;
 	struct pkt_chain rxq;
-	uint64_t rx_cost, rx_compact_at;
 	struct rte_mbuf *runs;
-	uint64_t runs_cost;
 	uint16_t runs_n;
+	uint16_t timers_on; /* bits of enum tcp_timer */
 	uint32_t rcv_fin_seq;
 
-	/* RTO, RFC 6298. */
+	/* RTO, RFC 6298; of a segment that is timed, the low half of when it went. */
 	uint32_t srtt_us, rttvar_us, rto_us;
-	uint32_t rtt_seq;
-	uint64_t rtt_start_us;
+	uint32_t rtt_seq, rtt_start_us;
 
 	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
 	const struct tcp_cc_ops *cc;
 	uint32_t prior_cwnd, prior_ssthresh;
 	uint64_t cc_private[TCP_CC_PRIVATE / 8];
 
-	uint64_t deadline[TCP_TIMERS];
-	uint64_t heap_at;
 	uint32_t heap_pos; /* 0: not in the heap */
-	uint64_t last_rx_us, last_tx_us, progress_us;
-	uint64_t oow_next_us, challenge_start_us;
-	uint8_t challenges, keep_probes, persist_shift;
-
+	uint64_t heap_at;
+	uint32_t deadline[TCP_TIMERS]; /* low half of microseconds: see timer.c */
 	struct tcp_conn *out_next;
-	struct tcp_conn *free_next; /* free or dead list */
-	TAILQ_ENTRY(tcp_conn) refused_link, holed_link, orphan_link;
-	uint32_t hash_next; /* index + 1 */
+	uint32_t progress; /* tick */
+
+	uint32_t next; /* index + 1: in a bucket, or in the list of the dead or the free */
 	struct tcp_key key;
-	struct net_addr local, peer;
-	uint16_t local_port, peer_port;
-	struct net_path path;
+	struct tcp_path path;
 	uint32_t iss, irs;
 	uint32_t ts_offset;
 	uint16_t mss_adv, mss_peer;
+	uint32_t oow_last, challenge_start; /* ticks */
+	uint8_t challenges, keep_probes;
 	int16_t listener; /* index while half-open, else -1 */
+	struct tcp_link link[TCP_LISTS];
 	uint64_t total_in, total_out;
 };
 _Static_assert(offsetof(struct tcp_conn, s) == 0, "a stream of kind tcp is its connection");
+_Static_assert(offsetof(struct tcp_conn, txq) <= 2 * 64 + 16, "what each segment reads, together");
+/* Grows only when there is no other way. */
+_Static_assert(sizeof(struct tcp_conn) <= 640, "bytes of an idle connection");
+
+static inline struct net_addr tcp_addr(uint32_t family, const uint64_t words[2])
+{
+	struct net_addr a = {.family = (uint8_t)family};
+
+	memcpy(a.b, words, sizeof(a.b));
+	return a;
+}
+
+static inline struct net_addr tcp_local(const struct tcp_conn *c)
+{
+	return tcp_addr(c->key.family, c->key.local);
+}
+
+static inline struct net_addr tcp_peer(const struct tcp_conn *c)
+{
+	return tcp_addr(c->key.family, c->key.peer);
+}
+
+static inline uint16_t tcp_local_port(const struct tcp_conn *c)
+{
+	return (uint16_t)(c->key.ports >> 16);
+}
+
+static inline uint16_t tcp_peer_port(const struct tcp_conn *c)
+{
+	return (uint16_t)c->key.ports;
+}
 
 /* A segment that passed the header checks. m starts at its TCP header until it is delivered. */
 struct tcp_seg {
@@ -255,7 +327,10 @@ struct tcp_tw {
 };
 _Static_assert(sizeof(struct tcp_tw) == 64, "T-37: one cache line");
 
-TAILQ_HEAD(tcp_conn_list, tcp_conn);
+/* A list of connections by index: half of what pointers take. */
+struct tcp_list {
+	uint32_t head, tail; /* index + 1 */
+};
 
 /* Data buffers: marks and what is free. See mem.c. */
 struct tcp_mem {
@@ -263,9 +338,7 @@ struct tcp_mem {
 	uint32_t free; /* when the turn began, less what was queued since */
 	uint32_t buf_cost;
 	bool is_short;
-	struct tcp_conn_list refused; /* to be told when it is over */
-	struct tcp_conn_list holed;   /* with bytes beyond a gap */
-	struct tcp_conn_list orphans; /* let go, not yet ended; oldest first */
+	struct tcp_list list[TCP_LISTS];
 };
 
 struct tcp {
@@ -274,7 +347,7 @@ struct tcp {
 	uint64_t counters[TCP_C_COUNT];
 
 	struct tcp_conn *conns;
-	struct tcp_conn *free_list, *dead_list;
+	uint32_t free_list, dead_list; /* index + 1 */
 	unsigned int conns_n;
 	uint32_t *buckets; /* of conns, index + 1 */
 	uint32_t bucket_mask;
@@ -305,6 +378,31 @@ static inline struct tcp_conn *tcp_of(const struct stream *s)
 {
 	return (struct tcp_conn *)(uintptr_t)s;
 }
+
+static inline uint32_t tcp_index(const struct tcp_conn *c)
+{
+	return (uint32_t)(c - c->t->conns) + 1;
+}
+
+static inline struct tcp_conn *tcp_at(const struct tcp *t, uint32_t index)
+{
+	return index != 0 ? &t->conns[index - 1] : NULL;
+}
+
+/* list.c: a connection is in a list of a kind at most once; asking twice does nothing. */
+struct tcp_conn *tcp_list_first(const struct tcp *t, enum tcp_list_kind k);
+struct tcp_conn *tcp_list_next(const struct tcp_conn *c, enum tcp_list_kind k);
+void tcp_list_add(struct tcp_conn *c, enum tcp_list_kind k); /* at its end */
+void tcp_list_add_first(struct tcp_conn *c, enum tcp_list_kind k);
+void tcp_list_remove(struct tcp_conn *c, enum tcp_list_kind k);
+static inline bool tcp_listed(const struct tcp_conn *c, enum tcp_list_kind k)
+{
+	return (c->on_list & 1u << k) != 0;
+}
+
+/* path.c: the way to the peer, as net knows it and as a connection keeps it. */
+void tcp_path(const struct tcp_conn *c, struct net_path *ret);
+void tcp_path_set(struct tcp_conn *c, const struct net_path *path);
 
 /* table.c */
 void tcp_key_make(const struct net_addr *local, uint16_t local_port, const struct net_addr *peer,
@@ -457,18 +555,23 @@ static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
 
 /* timer.c */
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us);
-void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k);
+static inline void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k)
+{
+	c->timers_on &= (uint16_t) ~(1u << k);
+}
 void tcp_timer_clear_all(struct tcp_conn *c);
 /* When a peer that acknowledges nothing is given up (R2, RFC 9293 section 3.8.3). */
 static inline uint64_t tcp_give_up_at(const struct tcp_conn *c)
 {
-	return c->progress_us + (tcp_synchronized((enum tcp_state)c->state)
-					 ? c->t->conf.user_timeout_us
-					 : c->t->conf.connect_timeout_us);
+	uint64_t now_us = c->t->now_us;
+
+	return now_us - tcp_since_us(c->progress, now_us) +
+	       (tcp_synchronized((enum tcp_state)c->state) ? c->t->conf.user_timeout_us
+							   : c->t->conf.connect_timeout_us);
 }
 static inline bool tcp_timer_on(const struct tcp_conn *c, enum tcp_timer k)
 {
-	return c->deadline[k] != TCP_NEVER;
+	return (c->timers_on & 1u << k) != 0;
 }
 
 #endif

@@ -86,11 +86,12 @@ void tcp_listen_done(struct tcp_conn *c)
 bool tcp_listen_accept(struct tcp_conn *c)
 {
 	struct tcp_listener *l = &c->t->listener[c->listener];
+	struct net_addr local = tcp_local(c), peer = tcp_peer(c);
 
 	tcp_listen_done(c);
 	c->detached = false;
 	tcp_count(c->t, TCP_C_ACCEPTED);
-	if (l->accept(l->arg, &c->s, l->id, &c->local, c->local_port, &c->peer, c->peer_port))
+	if (l->accept(l->arg, &c->s, l->id, &local, tcp_local_port(c), &peer, tcp_peer_port(c)))
 		return c->state != TCP_CLOSED;
 	if (c->state != TCP_CLOSED)
 		c->s.ops->abort(&c->s);

@@ -43,81 +43,62 @@ void tcp_mem_init(struct tcp *t)
 				  .reserve = n / RESERVE_PART,
 				  .free = n,
 				  .buf_cost = PKT_COST(rte_pktmbuf_data_room_size(pool))};
-	TAILQ_INIT(&t->mem.refused);
-	TAILQ_INIT(&t->mem.holed);
-	TAILQ_INIT(&t->mem.orphans);
 }
 
 bool tcp_mem_keeps(const struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
 
-	return likely(m->free >= m->low) || c->rx_cost + c->runs_cost < tcp_mem_share(m);
+	return likely(m->free >= m->low) || (uint64_t)c->rx_cost + c->runs_cost < tcp_mem_share(m);
 }
 
 bool tcp_mem_keeps_holed(const struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
 
-	return !tcp_mem_short(m) || c->rx_cost + c->runs_cost < tcp_mem_share(m) / 2;
+	return !tcp_mem_short(m) || (uint64_t)c->rx_cost + c->runs_cost < tcp_mem_share(m) / 2;
 }
 
 void tcp_mem_refused(struct tcp_conn *c)
 {
-	if (c->on_refused)
+	if (tcp_listed(c, TCP_L_REFUSED))
 		return;
-	c->on_refused = true;
-	TAILQ_INSERT_TAIL(&c->t->mem.refused, c, refused_link);
+	tcp_list_add(c, TCP_L_REFUSED);
 	tcp_count(c->t, TCP_C_MEM_REFUSED);
 }
 
 void tcp_mem_take_failed(struct tcp_conn *c)
 {
-	struct tcp_mem *m = &c->t->mem;
-
-	if (c->on_refused)
-		TAILQ_REMOVE(&m->refused, c, refused_link);
-	c->on_refused = true;
+	tcp_list_remove(c, TCP_L_REFUSED);
+	tcp_list_add_first(c, TCP_L_REFUSED);
 	c->take_failed = true;
-	TAILQ_INSERT_HEAD(&m->refused, c, refused_link);
 }
 
 void tcp_mem_holed(struct tcp_conn *c)
 {
-	if (c->on_holed == (c->runs != NULL))
-		return;
-	c->on_holed = !c->on_holed;
-	if (c->on_holed)
-		TAILQ_INSERT_TAIL(&c->t->mem.holed, c, holed_link);
+	if (c->runs != NULL)
+		tcp_list_add(c, TCP_L_HOLED);
 	else
-		TAILQ_REMOVE(&c->t->mem.holed, c, holed_link);
+		tcp_list_remove(c, TCP_L_HOLED);
 }
 
 void tcp_mem_orphan(struct tcp_conn *c)
 {
-	if (c->on_orphans)
-		return;
-	c->on_orphans = true;
-	TAILQ_INSERT_TAIL(&c->t->mem.orphans, c, orphan_link);
+	tcp_list_add(c, TCP_L_ORPHANS);
 }
 
 void tcp_mem_gone(struct tcp_conn *c)
 {
-	struct tcp_mem *m = &c->t->mem;
-
-	if (c->on_refused)
-		TAILQ_REMOVE(&m->refused, c, refused_link);
-	if (c->on_orphans)
-		TAILQ_REMOVE(&m->orphans, c, orphan_link);
-	c->on_refused = c->on_orphans = false;
+	tcp_list_remove(c, TCP_L_REFUSED);
+	tcp_list_remove(c, TCP_L_ORPHANS);
 }
 
 static void tell(struct tcp_conn *c)
 {
 	uint8_t ev = c->take_failed && c->rxq.len > 0 ? STREAM_EV_READABLE : 0;
 
-	TAILQ_REMOVE(&c->t->mem.refused, c, refused_link);
-	c->on_refused = c->take_failed = false;
+	tcp_list_remove(c, TCP_L_REFUSED);
+	c->take_failed = false;
 	tcp_window_opened(c);
 	if (c->state != TCP_CLOSED)
 		ev |= STREAM_EV_WRITABLE;
@@ -132,7 +113,7 @@ static unsigned int tell_refused(struct tcp *t)
 	struct tcp_conn *c;
 	unsigned int n;
 
-	for (n = 0; n < TOLD_TURN && (c = TAILQ_FIRST(&m->refused)) != NULL; n++) {
+	for (n = 0; n < TOLD_TURN && (c = tcp_list_first(t, TCP_L_REFUSED)) != NULL; n++) {
 		if (m->is_short && !(c->take_failed && m->free > 0))
 			break;
 		tell(c);
@@ -142,19 +123,19 @@ static unsigned int tell_refused(struct tcp *t)
 
 static unsigned int prune_holed(struct tcp *t)
 {
-	struct tcp_conn *c = TAILQ_FIRST(&t->mem.holed), *next;
+	struct tcp_conn *c = tcp_list_first(t, TCP_L_HOLED), *next;
 	unsigned int work = 0;
 
 	for (unsigned int n = 0; n < PRUNE_TURN && c != NULL; n++, c = next) {
-		next = TAILQ_NEXT(c, holed_link);
+		next = tcp_list_next(c, TCP_L_HOLED);
 		if (!tcp_mem_keeps_holed(c)) {
 			tcp_reass_free(c);
 			tcp_count(t, TCP_C_MEM_PRUNED);
 			work++;
 			continue;
 		}
-		TAILQ_REMOVE(&t->mem.holed, c, holed_link); /* others have their turn */
-		TAILQ_INSERT_TAIL(&t->mem.holed, c, holed_link);
+		tcp_list_remove(c, TCP_L_HOLED); /* others have their turn */
+		tcp_list_add(c, TCP_L_HOLED);
 	}
 	return work;
 }
@@ -173,18 +154,18 @@ static bool makes_progress(const struct tcp_conn *c)
 
 static unsigned int cut_orphans(struct tcp *t)
 {
-	struct tcp_conn *c = TAILQ_FIRST(&t->mem.orphans), *next;
+	struct tcp_conn *c = tcp_list_first(t, TCP_L_ORPHANS), *next;
 	unsigned int work = 0;
 
 	for (unsigned int n = 0; n < CUT_TURN && c != NULL; n++, c = next) {
-		next = TAILQ_NEXT(c, orphan_link);
+		next = tcp_list_next(c, TCP_L_ORPHANS);
 		if (!makes_progress(c)) {
 			cut(c);
 			work++;
 			continue;
 		}
-		TAILQ_REMOVE(&t->mem.orphans, c, orphan_link);
-		TAILQ_INSERT_TAIL(&t->mem.orphans, c, orphan_link);
+		tcp_list_remove(c, TCP_L_ORPHANS);
+		tcp_list_add(c, TCP_L_ORPHANS);
 	}
 	return work;
 }
@@ -196,7 +177,7 @@ static unsigned int cut_orphans(struct tcp *t)
  */
 void tcp_mem_make_room(struct tcp *t)
 {
-	struct tcp_conn *c = TAILQ_FIRST(&t->mem.orphans);
+	struct tcp_conn *c = tcp_list_first(t, TCP_L_ORPHANS);
 
 	if (unlikely(t->conf.conns_max - t->conns_n <= t->conf.conns_max / SPARE_PART + 1) &&
 	    c != NULL)
@@ -224,7 +205,7 @@ uint64_t tcp_mem_next_us(const struct tcp *t)
 {
 	const struct tcp_mem *m = &t->mem;
 
-	if (TAILQ_EMPTY(&m->refused))
+	if (tcp_list_first(t, TCP_L_REFUSED) == NULL)
 		return TCP_NEVER;
 	return m->is_short ? t->now_us + TCP_RETRY_US : t->now_us;
 }

@@ -195,14 +195,23 @@ static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_u
 	}
 }
 
+static void conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint64_t now_us)
+{
+	struct net_addr peer = tcp_peer(c);
+	struct net_path path;
+
+	tcp_path(c, &path);
+	transmit(c->t, m, &path.src, &peer, 0, &path, now_us);
+}
+
 /* One segment of the connection, with len bytes from cur. False: a pool is empty. */
 static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
 		 uint32_t len, uint64_t now_us)
 {
 	struct tcp *t = c->t;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
-	struct hdr h = {.src_port = c->local_port,
-			.dst_port = c->peer_port,
+	struct hdr h = {.src_port = tcp_local_port(c),
+			.dst_port = tcp_peer_port(c),
 			.seq = seq,
 			.wnd = window_field(c, flags),
 			.flags = flags};
@@ -222,7 +231,7 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		window_promise(c, flags, h.wnd);
 		acked_now(c);
 	}
-	transmit(t, m, &c->local, &c->peer, 0, &c->path, now_us);
+	conn_transmit(c, m, now_us);
 	return true;
 }
 
@@ -250,8 +259,8 @@ void tcp_send_rst(struct tcp_conn *c, uint64_t now_us)
 
 void tcp_challenge(struct tcp_conn *c, uint64_t now_us)
 {
-	if (now_us - c->challenge_start_us >= TCP_CHALLENGE_US) {
-		c->challenge_start_us = now_us;
+	if (tcp_since_us(c->challenge_start, now_us) >= TCP_CHALLENGE_US) {
+		c->challenge_start = tcp_tick(now_us);
 		c->challenges = 0;
 	}
 	if (c->challenges >= TCP_CHALLENGE_MAX)
@@ -270,7 +279,7 @@ static void rexmt_arm(struct tcp_conn *c, uint64_t now_us)
 	if (tcp_timer_on(c, TCP_T_REXMT))
 		return;
 	if (c->rxtshift == 0 && c->persist_shift == 0)
-		c->progress_us = now_us;
+		c->progress = tcp_tick(now_us);
 	give_up = max_u64(tcp_give_up_at(c), now_us + 1);
 	tcp_timer_set(c, TCP_T_REXMT, min_u64(now_us + tcp_rto(c), give_up));
 }
@@ -282,7 +291,7 @@ static void persist_arm(struct tcp_conn *c, uint64_t now_us)
 	if (tcp_timer_on(c, TCP_T_PERSIST))
 		return;
 	if (c->rxtshift == 0 && c->persist_shift == 0)
-		c->progress_us = now_us;
+		c->progress = tcp_tick(now_us);
 	tcp_timer_set(c, TCP_T_PERSIST,
 		      min_u64(now_us + min_u64(wait, TCP_RTO_MAX_US),
 			      max_u64(tcp_give_up_at(c), now_us + 1)));
@@ -302,7 +311,7 @@ static bool send_syn(struct tcp_conn *c, uint64_t now_us)
 	} else if (!c->rtt_timing) {
 		c->rtt_timing = true;
 		c->rtt_seq = c->iss;
-		c->rtt_start_us = now_us;
+		c->rtt_start_us = (uint32_t)now_us;
 	}
 	rexmt_arm(c, now_us);
 	return true;
@@ -317,12 +326,12 @@ static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, uint64_t now_
 	} else if (!c->rtt_timing) {
 		c->rtt_timing = true;
 		c->rtt_seq = seq;
-		c->rtt_start_us = now_us;
+		c->rtt_start_us = (uint32_t)now_us;
 	}
 	if (c->snd_una == c->snd_max)
 		tcp_cc_tx_start(c, now_us);
 	c->snd_max = seq_max(c->snd_max, seq + space);
-	c->last_tx_us = now_us;
+	c->last_tx = tcp_tick(now_us);
 }
 
 /* Our FIN is out: RFC 9293 3.10.4. */

@@ -69,7 +69,7 @@ static void join_next(struct tcp_conn *c, struct rte_mbuf **at)
 }
 
 /* Puts ch behind q, small mbufs into the room of the last one, and counts the memory. */
-static void queue_add(struct pkt_chain *q, uint64_t *cost, struct pkt_chain *ch)
+static void queue_add(struct pkt_chain *q, uint32_t *cost, struct pkt_chain *ch)
 {
 	while (ch->head != NULL) {
 		struct rte_mbuf *m = ch->head, *tail = q->tail;
@@ -102,7 +102,7 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 		struct pkt_chain b = run_chain(*at);
 		struct rte_mbuf *next = run_of(*at)->next;
 
-		c->runs_cost += pkt_chain_cost(ch);
+		c->runs_cost += (uint32_t)pkt_chain_cost(ch);
 		pkt_chain_join(ch, &b);
 		*at = run_make(ch, seq, next);
 		return true;
@@ -113,7 +113,7 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 		pkt_chain_free(ch);
 		return false;
 	}
-	c->runs_cost += pkt_chain_cost(ch);
+	c->runs_cost += (uint32_t)pkt_chain_cost(ch);
 	*at = run_make(ch, seq, *at);
 	c->runs_n++;
 	return true;
@@ -163,10 +163,10 @@ static void runs_drain(struct tcp_conn *c)
 	ch = run_chain(c->runs);
 	c->runs = run_of(c->runs)->next;
 	c->runs_n--;
-	c->runs_cost -= pkt_chain_cost(&ch);
+	c->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
 	c->rcv_nxt += ch.len;
 	c->total_in += ch.len;
-	c->rx_cost += pkt_chain_cost(&ch);
+	c->rx_cost += (uint32_t)pkt_chain_cost(&ch);
 	pkt_chain_join(&c->rxq, &ch);
 }
 
@@ -177,7 +177,7 @@ static void rx_compact(struct tcp_conn *c)
 	    c->rxq.len > c->rx_cost / 4)
 		return;
 	pkt_chain_compact(&c->rxq, c->t->conf.pools->data);
-	c->rx_cost = pkt_chain_cost(&c->rxq);
+	c->rx_cost = (uint32_t)pkt_chain_cost(&c->rxq);
 	c->rx_compact_at = 2 * c->rx_cost;
 }
 
@@ -185,7 +185,7 @@ static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
 	uint64_t limit = 2 * (uint64_t)c->t->conf.rx_budget;
 
-	return c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
+	return (uint64_t)c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
 }
 
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
@@ -239,7 +239,7 @@ uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
 	r = pkt_chain_split(&c->rxq, n - whole, ret, c->t->conf.pools->data);
 	if (r < 0)
 		return whole;
-	c->rx_cost += pkt_cost(c->rxq.head) - before;
+	c->rx_cost += (uint32_t)(pkt_cost(c->rxq.head) - before);
 	return n;
 }
 

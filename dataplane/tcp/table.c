@@ -69,7 +69,7 @@ struct tcp_conn *tcp_lookup(const struct tcp *t, const struct tcp_key *k, uint64
 
 		if (tcp_key_eq(&c->key, k))
 			return c;
-		i = c->hash_next;
+		i = c->next;
 	}
 	return NULL;
 }
@@ -78,7 +78,7 @@ void tcp_hash_insert(struct tcp *t, struct tcp_conn *c)
 {
 	uint32_t *b = &t->buckets[tcp_key_hash(t, &c->key) & t->bucket_mask];
 
-	c->hash_next = *b;
+	c->next = *b;
 	*b = (uint32_t)(c - t->conns) + 1;
 	c->hashed = true;
 }
@@ -91,8 +91,8 @@ void tcp_hash_remove(struct tcp *t, struct tcp_conn *c)
 	if (!c->hashed)
 		return;
 	while (*b != self)
-		b = &t->conns[*b - 1].hash_next;
-	*b = c->hash_next;
+		b = &t->conns[*b - 1].next;
+	*b = c->next;
 	c->hashed = false;
 }
 

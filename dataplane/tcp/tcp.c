@@ -57,8 +57,8 @@ static bool tables_new(struct tcp *t)
 	    t->tw_buckets == NULL)
 		return false;
 	for (uint32_t i = conns; i > 0; i--) {
-		t->conns[i - 1].free_next = t->free_list;
-		t->free_list = &t->conns[i - 1];
+		t->conns[i - 1].next = t->free_list;
+		t->free_list = i;
 	}
 	for (uint32_t i = tw; i > 0; i--) {
 		t->tw[i - 1].fifo_next = t->tw_free;
@@ -146,19 +146,17 @@ const char *tcp_counter_text(enum tcp_counter c)
 
 struct tcp_conn *tcp_conn_get(struct tcp *t)
 {
-	struct tcp_conn *c = t->free_list;
+	struct tcp_conn *c = tcp_at(t, t->free_list);
 
 	tcp_mem_make_room(t);
 	if (c == NULL)
 		return NULL;
-	t->free_list = c->free_next;
+	t->free_list = c->next;
 	t->conns_n++;
 	*c = (struct tcp_conn){.s = {.ops = &tcp_stream_ops, .kind = STREAM_TCP},
 			       .t = t,
 			       .listener = -1,
 			       .rto_us = TCP_RTO_INIT_US};
-	for (int k = 0; k < TCP_TIMERS; k++)
-		c->deadline[k] = TCP_NEVER;
 	return c;
 }
 
@@ -176,19 +174,16 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 		   const struct net_addr *peer, uint16_t peer_port, const struct net_path *path,
 		   uint64_t now_us)
 {
-	c->local = *local;
-	c->peer = *peer;
-	c->local_port = local_port;
-	c->peer_port = peer_port;
-	c->path = *path;
+	tcp_path_set(c, path);
 	tcp_key_make(local, local_port, peer, peer_port, &c->key);
 	c->ts_offset = tcp_ts_offset(c->t, &c->key);
 	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
 	/* RFC 6691: what we can take, options not taken off. */
 	c->mss_adv = (uint16_t)(path->mtu - TCP_HDR_MIN -
 				(peer->family == 4 ? TCP_IP_HDR_4 : TCP_IP_HDR_6));
-	c->progress_us = now_us;
-	c->last_rx_us = now_us;
+	c->progress = tcp_tick(now_us);
+	c->last_rx = tcp_tick(now_us);
+	c->oow_last = c->last_rx - tcp_tick(TCP_OOW_ACK_US) - 1;
 	tcp_hash_insert(c->t, c);
 }
 
@@ -207,13 +202,13 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 	c->syn_due = false;
 	c->snd_una = c->iss + 1;
 	if (c->rtt_timing)
-		tcp_rtt_sample(c, now_us - c->rtt_start_us);
+		tcp_rtt_sample(c, (uint32_t)now_us - c->rtt_start_us);
 	else if (c->rxtshift > 0)
 		c->rto_us = TCP_RTO_SYN_US; /* RFC 6298 (5.7) */
 	c->rtt_timing = false;
 	tcp_cc_init(c, now_us);
 	c->rxtshift = 0;
-	c->progress_us = now_us;
+	c->progress = tcp_tick(now_us);
 	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
 	tcp_timer_clear(c, TCP_T_REXMT);
 	tcp_output_want(c);
@@ -236,8 +231,8 @@ static void conn_dead(struct tcp_conn *c)
 		return;
 	tcp_mem_gone(c);
 	c->on_dead = true;
-	c->free_next = c->t->dead_list;
-	c->t->dead_list = c;
+	c->next = c->t->dead_list;
+	c->t->dead_list = tcp_index(c);
 }
 
 void tcp_conn_closed(struct tcp_conn *c, int err)
@@ -273,20 +268,20 @@ void tcp_conn_time_wait(struct tcp_conn *c, uint64_t now_us)
 
 void tcp_reap(struct tcp *t)
 {
-	struct tcp_conn *c = t->dead_list, *next;
+	struct tcp_conn *c = tcp_at(t, t->dead_list), *next;
 
-	t->dead_list = NULL;
+	t->dead_list = 0;
 	for (; c != NULL; c = next) {
-		next = c->free_next;
+		next = tcp_at(t, c->next);
 		if (c->on_output) { /* still in the list of the next turn */
-			c->free_next = t->dead_list;
-			t->dead_list = c;
+			c->next = t->dead_list;
+			t->dead_list = tcp_index(c);
 			continue;
 		}
 		buffers_free(c);
 		c->on_dead = false;
-		c->free_next = t->free_list;
-		t->free_list = c;
+		c->next = t->free_list;
+		t->free_list = tcp_index(c);
 		t->conns_n--;
 	}
 }

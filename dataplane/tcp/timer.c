@@ -4,8 +4,19 @@
  * A connection stands once in a heap, at the earliest time it may have something to do.
  * A deadline that moves later does not touch the heap (every ACK moves one): the entry is
  * looked at when its old time comes and put where it belongs then.
+ *
+ * A connection keeps the low half of each deadline. None is earlier than heap_at, nor much more
+ * than TIMER_MAX_US later, so heap_at gives the other half. What shall come later than that
+ * (keep-alive) comes early, finds that it is not time, and sets itself again.
  */
 #include "dataplane/tcp/internal.h"
+
+#define TIMER_MAX_US (UINT64_C(1) << 31)
+
+static uint64_t deadline_us(const struct tcp_conn *c, int k)
+{
+	return c->heap_at + (uint32_t)(c->deadline[k] - (uint32_t)c->heap_at);
+}
 
 static void heap_put(struct tcp *t, uint32_t pos, struct tcp_conn *c)
 {
@@ -59,7 +70,9 @@ static void heap_remove(struct tcp *t, struct tcp_conn *c)
 
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us)
 {
-	c->deadline[k] = at_us;
+	at_us = min_u64(at_us, c->t->now_us + TIMER_MAX_US);
+	c->deadline[k] = (uint32_t)at_us;
+	c->timers_on |= (uint16_t)(1u << k);
 	if (c->heap_pos == 0) {
 		c->heap_at = at_us;
 		heap_put(c->t, ++c->t->heap_n, c);
@@ -70,15 +83,9 @@ void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us)
 	}
 }
 
-void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k)
-{
-	c->deadline[k] = TCP_NEVER;
-}
-
 void tcp_timer_clear_all(struct tcp_conn *c)
 {
-	for (int k = 0; k < TCP_TIMERS; k++)
-		c->deadline[k] = TCP_NEVER;
+	c->timers_on = 0;
 	if (c->heap_pos != 0)
 		heap_remove(c->t, c);
 }
@@ -124,7 +131,7 @@ static void fire_persist(struct tcp_conn *c, uint64_t now_us)
 static void fire_keep(struct tcp_conn *c, uint64_t now_us)
 {
 	const struct tcp_conf *conf = &c->t->conf;
-	uint64_t idle_at = c->last_rx_us + conf->keepalive_idle_us;
+	uint64_t idle_at = now_us - tcp_since_us(c->last_rx, now_us) + conf->keepalive_idle_us;
 
 	if (!c->keepalive)
 		return;
@@ -178,16 +185,17 @@ static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
 	unsigned int work = 0;
 
 	for (int k = 0; k < TCP_TIMERS; k++) {
-		if (c->deadline[k] > now_us)
+		if (!tcp_timer_on(c, (enum tcp_timer)k) || deadline_us(c, k) > now_us)
 			continue;
-		c->deadline[k] = TCP_NEVER;
+		tcp_timer_clear(c, (enum tcp_timer)k);
 		fire(c, (enum tcp_timer)k, now_us);
 		work++;
 		if (c->state == TCP_CLOSED)
 			return work;
 	}
 	for (int k = 0; k < TCP_TIMERS; k++)
-		next = min_u64(next, c->deadline[k]);
+		if (tcp_timer_on(c, (enum tcp_timer)k))
+			next = min_u64(next, deadline_us(c, k));
 	if (next == TCP_NEVER) {
 		heap_remove(c->t, c);
 	} else {
