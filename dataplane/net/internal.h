@@ -20,6 +20,7 @@
 #include <rte_ether.h>
 #include <rte_ip.h>
 
+#include "dataplane/net/frag.h"
 #include "dataplane/net/net.h"
 
 #define NET_IFACE_NAME_MAX  31
@@ -112,6 +113,9 @@ struct net {
 	uint32_t neigh_seed;
 	uint32_t neigh_hand;   /* where a place is looked for next */
 	uint64_t neigh_due_us; /* the earliest due_us or earlier */
+
+	struct frag_table *frags;
+	bool no_fragments;
 
 	uint64_t icmp_credit_us; /* bucket, in time: grows to NET_ICMP_BURST answers' worth */
 	uint64_t icmp_last_us;

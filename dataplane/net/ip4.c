@@ -75,9 +75,6 @@ static enum net_drop check(struct net *n, unsigned int iface, const struct rte_m
 		return NET_DROP_IP_SOURCE;
 	if (!options_ok((const uint8_t *)(h + 1), (h->version_ihl & 0xfu) * 4 - sizeof(*h)))
 		return NET_DROP_IP_OPTIONS;
-	/* No reassembly: whoever sends TCP knows its MSS (T-30). */
-	if (h->fragment_offset & rte_cpu_to_be_16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))
-		return NET_DROP_IP_FRAGMENT;
 	if (h->next_proto_id != IPPROTO_TCP && h->next_proto_id != IPPROTO_ICMP)
 		return NET_DROP_IP_PROTO;
 	return NET_DROP_COUNT;
@@ -106,6 +103,31 @@ static bool own(struct net *n, struct rte_mbuf **mp, uint32_t len)
 	return true;
 }
 
+static bool is_fragment(const struct rte_ipv4_hdr *h)
+{
+	return h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK);
+}
+
+/* m behind its IP header h. Taken: NULL, or the datagram's payload and its mark. */
+static struct rte_mbuf *reassemble(struct net *n, unsigned int iface, struct rte_mbuf *m,
+				   const struct rte_ipv4_hdr *h, uint8_t *ecn)
+{
+	uint16_t field = rte_be_to_cpu_16(h->fragment_offset);
+	struct frag f = {.src = net_v4_addr(h->src_addr),
+			 .dst = net_v4_addr(h->dst_addr),
+			 .id = h->packet_id,
+			 .off = (field & RTE_IPV4_HDR_OFFSET_MASK) * RTE_IPV4_HDR_OFFSET_UNITS,
+			 .max = UINT16_MAX - (h->version_ihl & 0xfu) * 4,
+			 .iface = (uint16_t)iface,
+			 .proto = h->next_proto_id,
+			 .ecn = *ecn,
+			 .more = field & RTE_IPV4_HDR_MF_FLAG};
+
+	m = frag_input(n, &f, m);
+	*ecn = f.ecn;
+	return m;
+}
+
 bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 {
 	enum net_drop why = check(n, iface, *mp);
@@ -113,6 +135,8 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 		rte_pktmbuf_mtod_offset(*mp, const struct rte_ipv4_hdr *, L2_LEN);
 	struct pkt_meta *meta;
 	struct rte_mbuf *m;
+	rte_be32_t src, dst;
+	uint8_t proto, ecn;
 
 	if (unlikely(why != NET_DROP_COUNT)) {
 		net_drop(n, *mp, why);
@@ -124,17 +148,27 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 	}
 	m = *mp;
 	h = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
+	src = h->src_addr;
+	dst = h->dst_addr;
+	proto = h->next_proto_id;
+	ecn = h->type_of_service & RTE_IPV4_HDR_ECN_MASK;
 	rte_pktmbuf_adj(m, (h->version_ihl & 0xf) * 4);
+	if (unlikely(is_fragment(h))) {
+		m = reassemble(n, iface, m, h, &ecn);
+		if (m == NULL)
+			return false;
+	}
 
-	if (h->next_proto_id == IPPROTO_ICMP) {
-		icmp4_input(n, m, h->src_addr, h->dst_addr);
+	if (proto == IPPROTO_ICMP) {
+		icmp4_input(n, m, src, dst);
 		return false;
 	}
+	*mp = m;
 	meta = pkt_meta(m);
-	*meta = (struct pkt_meta){.src = net_v4_addr(h->src_addr),
-				  .dst = net_v4_addr(h->dst_addr),
+	*meta = (struct pkt_meta){.src = net_v4_addr(src),
+				  .dst = net_v4_addr(dst),
 				  .iface = (uint16_t)iface,
-				  .ecn = h->type_of_service & RTE_IPV4_HDR_ECN_MASK};
+				  .ecn = ecn};
 	return true;
 }
 

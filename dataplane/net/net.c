@@ -19,11 +19,14 @@ int net_new(const struct net_conf *conf, struct net **ret)
 	if (n == NULL)
 		return -ENOMEM;
 	n->pools = conf->pools;
+	n->no_fragments = conf->no_fragments;
 	/* Keyed, so that nobody picks addresses that share a bucket (T-41). */
 	if (getrandom(&n->neigh_seed, sizeof(n->neigh_seed), 0) != sizeof(n->neigh_seed))
 		r = -EIO;
 	else
 		r = neigh_init(n, max);
+	if (r == 0)
+		r = frag_init(n);
 	if (r < 0) {
 		net_free(n);
 		return r;
@@ -37,6 +40,7 @@ void net_free(struct net *n)
 	if (n == NULL)
 		return;
 	neigh_fini(n);
+	frag_fini(n);
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		rte_pktmbuf_free_bulk(n->iface[i].tx, n->iface[i].n_tx);
 	free(n);
@@ -218,13 +222,14 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 unsigned int net_timers(struct net *n, uint64_t now_us)
 {
 	n->now_us = now_us;
-	return neigh_timers(n) + net_addr_timers(n);
+	return neigh_timers(n) + net_addr_timers(n) + frag_timers(n);
 }
 
 uint64_t net_next_timer_us(const struct net *n)
 {
 	uint64_t t = RTE_MIN(n->neigh_due_us, net_addr_next_us(n));
 
+	t = RTE_MIN(t, frag_next_us(n));
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		if (n->iface[i].n_tx > 0)
 			t = RTE_MIN(t, n->now_us + NET_TX_RETRY_US);

@@ -26,7 +26,16 @@
 	X(IP_CKSUM, "bad IPv4 header checksum")                                                    \
 	X(IP_SOURCE, "source address is ours, loopback, multicast or broadcast (T-13)")            \
 	X(IP_OPTIONS, "source route or malformed option (T-31)")                                   \
-	X(IP_FRAGMENT, "fragment")                                                                 \
+	X(IP_FRAGMENT, "fragment, refused by policy")                                              \
+	X(FRAG_LENGTH, "fragment empty, not of whole units or past 65535 bytes (ping of death)")   \
+	X(FRAG_TINY, "first fragment that cuts the TCP header (RFC 1858)")                         \
+	X(FRAG_OVERLAP, "fragments that overlap or contradict: datagram given up (RFC 5722)")      \
+	X(FRAG_DUPLICATE, "fragment came twice")                                                   \
+	X(FRAG_PIECES, "datagram in too many fragments")                                           \
+	X(FRAG_ECN, "congestion mark among fragments not capable of it (RFC 3168)")                \
+	X(FRAG_SOURCE, "too many unfinished datagrams of one source: its oldest given up")         \
+	X(FRAG_FULL, "too many unfinished datagrams: the oldest given up")                         \
+	X(FRAG_TIMEOUT, "datagram not whole in time")                                              \
 	X(IP_PROTO, "protocol not served")                                                         \
 	X(ICMP, "ICMP message not answered or malformed")                                          \
 	X(ICMP_RATE, "ICMP answers above their rate")                                              \
@@ -52,6 +61,7 @@ struct net;
 struct net_conf {
 	const struct pkt_pools *pools;
 	unsigned int neigh_max; /* entries; 1024 */
+	bool no_fragments;      /* TCP in fragments is dropped, not reassembled (T-30) */
 };
 
 /* Which way a destination lies; remembered by a connection and checked by its version. */

@@ -222,8 +222,6 @@ enum ip_fault {
 	F_OPT_LEN_1,
 	F_OPT_PAST_END,
 	F_OPT_NO_LEN,
-	F_FRAG_FIRST,
-	F_FRAG_LATER,
 	F_PROTO_IPIP,
 	F_PROTO_UDP,
 	F_MAC_OTHER,
@@ -247,7 +245,6 @@ static const struct {
 	{F_OPT_LSRR, NET_DROP_IP_OPTIONS},       {F_OPT_SSRR, NET_DROP_IP_OPTIONS},
 	{F_OPT_LEN_0, NET_DROP_IP_OPTIONS},      {F_OPT_LEN_1, NET_DROP_IP_OPTIONS},
 	{F_OPT_PAST_END, NET_DROP_IP_OPTIONS},   {F_OPT_NO_LEN, NET_DROP_IP_OPTIONS},
-	{F_FRAG_FIRST, NET_DROP_IP_FRAGMENT},    {F_FRAG_LATER, NET_DROP_IP_FRAGMENT},
 	{F_PROTO_IPIP, NET_DROP_IP_PROTO},       {F_PROTO_UDP, NET_DROP_IP_PROTO},
 	{F_MAC_OTHER, NET_DROP_NOT_MINE},        {F_MAC_BROADCAST, NET_DROP_NOT_MINE},
 	{F_ETHERTYPE, NET_DROP_ETHERTYPE},       {F_VLAN, NET_DROP_ETHERTYPE},
@@ -328,12 +325,6 @@ static void spoil(struct ip_frame *f, enum ip_fault fault)
 		break;
 	case F_OPT_NO_LEN:
 		options(f, 1, 1, 1, 7);
-		break;
-	case F_FRAG_FIRST:
-		f->ip.fragment_offset = RTE_BE16(0x2000);
-		break;
-	case F_FRAG_LATER:
-		f->ip.fragment_offset = RTE_BE16(3);
 		break;
 	case F_PROTO_IPIP:
 		f->ip.next_proto_id = IPPROTO_IPIP;
