@@ -91,6 +91,8 @@ static void answer_unacceptable(struct walk *w)
 		if (tcp_since_us(c->oow_last, w->now_us) < TCP_OOW_ACK_US)
 			return;
 		c->oow_last = tcp_tick(w->now_us);
+	} else if (seq_lt(w->g->seq, c->rcv_nxt)) { /* our ACK was lost, or it was sent in vain */
+		tcp_reass_dup(c, w->g->seq, seq_min(w->g->seq + w->g->len, c->rcv_nxt));
 	}
 	c->ack_now = true;
 	tcp_output_want(c);
@@ -305,6 +307,9 @@ static enum verdict step_text(struct walk *w)
 		return NEXT;
 	if (seq_lt(seq, c->rcv_nxt)) { /* the part that came before */
 		skip = min_u64(c->rcv_nxt - seq, len);
+		tcp_reass_dup(c, seq, seq + skip);
+		c->ack_now = true; /* it was sent again: the peer waits */
+		tcp_output_want(c);
 		seq += skip;
 		len -= skip;
 	}
@@ -332,7 +337,8 @@ static enum verdict step_text(struct walk *w)
 		ack_later(c, len, w->now_us);
 		tcp_notify(c, STREAM_EV_READABLE);
 	} else {
-		if (c->dupacks_due < TCP_DUPACKS_OUT)
+		/* SACK says which: then a few are enough for those who count all the same. */
+		if (c->dupacks_due < (c->sack_ok ? TCP_DUPACKS : TCP_DUPACKS_OUT))
 			c->dupacks_due++;
 		tcp_output_want(c);
 	}

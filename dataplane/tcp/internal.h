@@ -56,9 +56,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_SSTHRESH_INF  TCP_CWND_MAX        /* no loss yet (RFC 5681: arbitrarily high) */
 #define TCP_DUPACKS       3                   /* RFC 5681 section 3.2 */
 #define TCP_DUPACKS_OUT   64                  /* duplicate ACKs owed at once */
-#define TCP_RUNS_MAX      64 /* runs of out-of-order bytes of a connection (T-28) */
-#define TCP_SYNACK_MAX    5  /* SYN-ACK retransmissions (T-17) */
-#define TCP_CHALLENGE_MAX 10 /* challenge ACKs of a connection in TCP_CHALLENGE_US */
+#define TCP_RUNS_MAX      256 /* runs of out-of-order bytes of a connection (T-28) */
+#define TCP_SYNACK_MAX    5   /* SYN-ACK retransmissions (T-17) */
+#define TCP_CHALLENGE_MAX 10  /* challenge ACKs of a connection in TCP_CHALLENGE_US */
 #define TCP_WND_RAW_MAX   65535
 #define TCP_TX_AHEAD_MIN  (128 * 1024) /* bytes a stream may be given ahead of the peer's window */
 
@@ -228,7 +228,9 @@ struct tcp_conn {
 	uint32_t rx_cost, rx_compact_at;
 	uint32_t runs_cost;
 	struct pkt_chain rxq;
-	struct rte_mbuf *runs;
+	struct rte_mbuf *runs, *runs_last;
+	uint32_t runs_stamp;   /* of the run that got the latest segment */
+	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
 	uint16_t runs_n;
 	uint16_t timers_on; /* bits of enum tcp_timer */
 	uint32_t rcv_fin_seq;
@@ -493,6 +495,15 @@ uint64_t tcp_rto(const struct tcp_conn *c); /* with its back-off */
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
 		     uint32_t skip);
 void tcp_reass_free(struct tcp_conn *c);
+/* Bytes that came twice: the next ACK says so (RFC 2883). */
+void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end);
+/* What an ACK has to say beside its number. */
+static inline bool tcp_sack_due(const struct tcp_conn *c)
+{
+	return c->sack_ok && (c->runs != NULL || c->dsack.start != c->dsack.end);
+}
+/* Its blocks, most recent first. */
+void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o);
 uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret);
 /* The window to offer now: never left of what was promised. */
 uint32_t tcp_rcv_wnd(struct tcp_conn *c);

@@ -175,6 +175,7 @@ static void acked_now(struct tcp_conn *c)
 	c->ack_now = false;
 	c->unacked_bytes = 0;
 	c->last_ack_sent = c->rcv_nxt;
+	c->dsack.end = c->dsack.start;
 	tcp_timer_clear(c, TCP_T_DELACK);
 }
 
@@ -220,6 +221,9 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		if (flags & RTE_TCP_ACK_FLAG)
 			h.ack = c->rcv_nxt;
 		conn_options(c, flags, now_us, &h.opts);
+		/* RFC 9293 section 3.7.1: a full segment leaves no room for more. */
+		if (unlikely(tcp_sack_due(c)) && len == 0 && !(flags & RTE_TCP_RST_FLAG))
+			tcp_reass_sack(c, &h.opts);
 		header_build(m, &h);
 	}
 	if (m == NULL || !payload_attach(t, m, cur, len)) {
@@ -229,7 +233,8 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 	}
 	if (flags & RTE_TCP_ACK_FLAG) {
 		window_promise(c, flags, h.wnd);
-		acked_now(c);
+		if (likely(len == 0 || !tcp_sack_due(c)))
+			acked_now(c);
 	}
 	conn_transmit(c, m, now_us);
 	return true;

@@ -5,6 +5,9 @@
  * in the private area of its first mbuf, where the IP header's facts are not needed any more.
  * So a queue of any length costs nothing but its mbufs, and the work of an insertion is bounded
  * by the number of gaps (T-28). Where bytes overlap, those that came first stay (T-29).
+ *
+ * The runs are what SACK reports (RFC 2018), those that changed last first; what came twice is
+ * reported once, in front of them (RFC 2883).
  */
 #include "dataplane/tcp/internal.h"
 
@@ -12,6 +15,7 @@ struct run {
 	struct rte_mbuf *next; /* first mbuf of the next run */
 	struct rte_mbuf *tail;
 	uint32_t seq, len, segs;
+	uint32_t stamp; /* larger: got a segment later */
 };
 _Static_assert(sizeof(struct run) <= PKT_PRIV_SIZE, "a run lies in the private area");
 
@@ -33,9 +37,12 @@ static struct pkt_chain run_chain(struct rte_mbuf *m)
 }
 
 /* Stores ch, which is not empty, as a run; the mbuf that names it from now on. */
-static struct rte_mbuf *run_make(const struct pkt_chain *ch, uint32_t seq, struct rte_mbuf *next)
+static struct rte_mbuf *run_make(struct tcp_conn *c, const struct pkt_chain *ch, uint32_t seq,
+				 struct rte_mbuf *next)
 {
-	*run_of(ch->head) = (struct run){next, ch->tail, seq, ch->len, ch->segs};
+	*run_of(ch->head) = (struct run){next, ch->tail, seq, ch->len, ch->segs, ++c->runs_stamp};
+	if (next == NULL)
+		c->runs_last = ch->head;
 	return ch->head;
 }
 
@@ -47,6 +54,7 @@ void tcp_reass_free(struct tcp_conn *c)
 		c->runs = run_of(c->runs)->next;
 		pkt_chain_free(&ch);
 	}
+	c->runs_last = NULL;
 	c->runs_n = 0;
 	c->runs_cost = 0;
 	tcp_mem_holed(c);
@@ -64,7 +72,7 @@ static void join_next(struct tcp_conn *c, struct rte_mbuf **at)
 	b = run_chain(next);
 	next = run_of(next)->next;
 	pkt_chain_join(&a, &b);
-	run_make(&a, run_of(*at)->seq, next);
+	run_make(c, &a, run_of(*at)->seq, next);
 	c->runs_n--;
 }
 
@@ -94,7 +102,7 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 		struct pkt_chain a = run_chain(*prev);
 
 		queue_add(&a, &c->runs_cost, ch);
-		run_make(&a, run_of(*prev)->seq, run_of(*prev)->next);
+		run_make(c, &a, run_of(*prev)->seq, run_of(*prev)->next);
 		join_next(c, prev);
 		return true;
 	}
@@ -104,7 +112,7 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 
 		c->runs_cost += (uint32_t)pkt_chain_cost(ch);
 		pkt_chain_join(ch, &b);
-		*at = run_make(ch, seq, next);
+		*at = run_make(c, ch, seq, next);
 		return true;
 	}
 	/* What is next in order is taken even when the queue is full (T-28). */
@@ -114,26 +122,44 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 		return false;
 	}
 	c->runs_cost += (uint32_t)pkt_chain_cost(ch);
-	*at = run_make(ch, seq, *at);
+	*at = run_make(c, ch, seq, *at);
 	c->runs_n++;
 	return true;
+}
+
+/* The first run that ends behind seq (*ret_at), and the one before it. */
+static void runs_find(struct tcp_conn *c, uint32_t seq, struct rte_mbuf ***ret_prev,
+		      struct rte_mbuf ***ret_at)
+{
+	struct rte_mbuf **prev = NULL, **at = &c->runs;
+
+	/* Behind a hole most segments belong to the end. */
+	if (c->runs != NULL && seq_le(run_end(c->runs_last), seq)) {
+		prev = &c->runs_last;
+		at = &run_of(*prev)->next;
+	}
+	while (*at != NULL && seq_le(run_end(*at), seq)) {
+		prev = at;
+		at = &run_of(*at)->next;
+	}
+	*ret_prev = prev;
+	*ret_at = at;
 }
 
 /* Fills the gaps that ch covers; the rest of it is there already. */
 static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
 {
 	while (ch->len > 0) {
-		struct rte_mbuf **prev = NULL, **at = &c->runs;
+		struct rte_mbuf **prev, **at;
 		struct pkt_chain part = {0};
 		uint32_t room;
 
-		while (*at != NULL && seq_le(run_end(*at), seq)) {
-			prev = at;
-			at = &run_of(*at)->next;
-		}
+		runs_find(c, seq, &prev, &at);
 		if (*at != NULL && seq_ge(seq, run_of(*at)->seq)) {
 			uint32_t have = min_u64(run_end(*at) - seq, ch->len);
 
+			tcp_reass_dup(c, seq, seq + have);
+			run_of(*at)->stamp = ++c->runs_stamp;
 			pkt_chain_trim_head(ch, have);
 			seq += have;
 			continue;
@@ -162,12 +188,52 @@ static void runs_drain(struct tcp_conn *c)
 		return;
 	ch = run_chain(c->runs);
 	c->runs = run_of(c->runs)->next;
+	if (c->runs == NULL)
+		c->runs_last = NULL;
 	c->runs_n--;
 	c->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
 	c->rcv_nxt += ch.len;
 	c->total_in += ch.len;
 	c->rx_cost += (uint32_t)pkt_chain_cost(&ch);
 	pkt_chain_join(&c->rxq, &ch);
+}
+
+void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	struct tcp_sack *d = &c->dsack;
+
+	if (d->start == d->end || seq_lt(end, d->start) || seq_gt(start, d->end))
+		*d = (struct tcp_sack){start, end};
+	else
+		*d = (struct tcp_sack){seq_min(d->start, start), seq_max(d->end, end)};
+}
+
+/* Puts a run into the n places ordered by age; how many are taken then. */
+static unsigned int sack_rank(const struct run **best, unsigned int k, unsigned int n,
+			      const struct run *r)
+{
+	unsigned int i = k;
+
+	for (; i > 0 && seq_gt(r->stamp, best[i - 1]->stamp); i--)
+		if (i < n)
+			best[i] = best[i - 1];
+	if (i < n)
+		best[i] = r;
+	return k < n ? k + 1 : n;
+}
+
+void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
+{
+	const struct run *best[TCP_SACK_MAX];
+	unsigned int k = 0, n = 0, room = TCP_SACK_MAX - (o->has_ts ? 1 : 0);
+
+	if (c->dsack.start != c->dsack.end)
+		o->sack[n++] = c->dsack;
+	for (struct rte_mbuf *m = c->runs; m != NULL; m = run_of(m)->next)
+		k = sack_rank(best, k, room - n, run_of(m));
+	for (unsigned int i = 0; i < k; i++)
+		o->sack[n++] = (struct tcp_sack){best[i]->seq, best[i]->seq + best[i]->len};
+	o->sack_n = (uint8_t)n;
 }
 
 /* Small segments that could not be put together on arrival; the work doubles its own bound. */

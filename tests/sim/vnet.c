@@ -122,6 +122,7 @@ static struct vseg vseg_of(struct net *n, const struct vpkt *p)
 
 	if (s.len > 0)
 		s.n_data = n->sent_data++;
+	tcp_opts_parse(p->b + sizeof(*h), (size_t)(h->data_off >> 4) * 4 - sizeof(*h), &s.opts);
 	return s;
 }
 

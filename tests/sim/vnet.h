@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "dataplane/net/net.h"
+#include "dataplane/tcp/options.h"
 #include "dataplane/tcp/tcp.h"
 #include "tests/sim/app.h"
 
@@ -54,6 +55,7 @@ struct vseg {
 	uint16_t wnd;
 	uint32_t n;      /* which packet of its sender this is, from 0 */
 	uint32_t n_data; /* which packet with data, from 0; UINT32_MAX: has none */
+	struct tcp_opts opts;
 	uint8_t ecn;     /* of the IP header */
 };
 
