@@ -80,18 +80,20 @@ class Lab:
             self.wait_ready(p)
         return p
 
-    def wait_ready(self, p, seconds=20):
-        """Until the line "ready", on either output; what else it says goes into the error."""
-        said, end = [], time.monotonic() + seconds
+    @staticmethod
+    def wait_ready(p, seconds=20):
+        """Until a line "ready" on either output; what else it says goes into the error."""
+        got = b""
+        said, end = {p.stdout.fileno(): b"", p.stderr.fileno(): b""}, time.monotonic() + seconds
         while time.monotonic() < end:
-            for f in select.select([p.stdout, p.stderr], [], [], 0.1)[0]:
-                line = f.readline()
-                if line == "ready\n":
+            for fd in select.select(list(said), [], [], 0.1)[0]:
+                got = os.read(fd, 4096)
+                said[fd] += got
+                if b"ready\n" in said[fd]:
                     return
-                said.append(line)
-            if p.poll() is not None:
+            if p.poll() is not None and not got:
                 break
-        raise LabError(f"{p.args}: not ready: {''.join(said)}{p.stderr.read() if p.poll() is not None else ''}")
+        raise LabError(f"{p.args}: not ready: {b''.join(said.values()).decode()}")
 
     @staticmethod
     def stop(p):
@@ -127,6 +129,17 @@ class Lab:
                                  "--life", life, *options)
         for end in "ab":
             self.run(end, "ip", "link", "set", "wan", "txqueuelen", "10000")
+
+    def veth(self):
+        """Joins the ends by a pair of veth; whole frames with whole checksums, as a wire has them."""
+        sh("ip", "-n", self.ns("a"), "link", "add", "wan", "type", "veth", "peer", "name", "wan", "netns", self.ns("b"))
+        for end in "ab":
+            self.run(end, "ethtool", "-K", "wan", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+
+    def tap_of(self, end, iface):
+        """Moves the interface that net_tap made at one end to the other, as its "wan"."""
+        other = "b" if end == "a" else "a"
+        sh("ip", "-n", self.ns(end), "link", "set", iface, "netns", self.ns(other), "name", "wan")
 
     def path_end(self):
         self.middle.terminate()
