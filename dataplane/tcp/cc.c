@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const struct tcp_cc_ops *const known[] = {&tcp_cc_newreno};
+static const struct tcp_cc_ops *const known[] = {&tcp_cc_cubic, &tcp_cc_newreno};
 
 const struct tcp_cc_ops *tcp_cc_find(const char *name)
 {

@@ -52,7 +52,7 @@ struct tcp_cc_ops {
 	uint64_t (*pacing)(const struct tcp_conn *c);
 };
 
-extern const struct tcp_cc_ops tcp_cc_newreno;
+extern const struct tcp_cc_ops tcp_cc_newreno, tcp_cc_cubic;
 
 /* By the name the configuration gives; NULL: no such. */
 const struct tcp_cc_ops *tcp_cc_find(const char *name);

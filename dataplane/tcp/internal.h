@@ -11,7 +11,7 @@
  *   recovery.c what is lost, and its repair                  cc.c      congestion window
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
- *   mem.c      what changes while buffers are short          newreno.c
+ *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
  *   list.c     lists of connections                          path.c    the way to the peer
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H

@@ -29,7 +29,7 @@ static void conf_defaults(struct tcp_conf *c)
 	if (c->keepalive_count == 0)
 		c->keepalive_count = KEEP_COUNT;
 	if (c->cc == NULL)
-		c->cc = &tcp_cc_newreno;
+		c->cc = &tcp_cc_cubic;
 }
 
 /* The smallest scale that can say the whole budget. */
