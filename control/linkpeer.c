@@ -576,7 +576,7 @@ struct linkpeer_status linkpeer_status(const struct linkpeer *p)
 {
 	bool up = p->state == PEER_UP;
 
-	return (struct linkpeer_status){p->hello.name, up, up ? p->hello.shards : 0};
+	return (struct linkpeer_status){p->hello.name, p->path, up, up ? p->hello.shards : 0};
 }
 
 void linkpeer_shutdown(struct linkpeer *p)

@@ -25,6 +25,7 @@ int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, str
 	__attribute__((warn_unused_result));
 struct linkpeer_status {
 	const char *name; /* of the dataplane that answered last, its word; "": none yet */
+	const char *path; /* of its socket */
 	bool attached;
 	uint16_t shards; /* 0 while it is not attached */
 };

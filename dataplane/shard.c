@@ -4,9 +4,9 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "dataplane/counters.h"
 #include "dataplane/internal.h"
 #include "dataplane/log.h"
-#include "ssh/err.h"
 
 /* What passed since *tsc belongs to this stage, if the turn turns out to have done work. */
 static inline unsigned int account(struct shard *s, enum shard_stage stage, uint64_t *tsc,
@@ -162,29 +162,21 @@ static void rest(struct shard *s)
 		idle_busy(&s->idle, s->now_us);
 }
 
+static void report_group(const struct counter_group *g)
+{
+	for (unsigned int i = 0; i < g->n; i++)
+		if (g->value[i] > 0)
+			dp_log("%s%s%s %s %llu: %s", g->room, g->object[0] != '\0' ? " " : "",
+			       g->object, g->name(i), (unsigned long long)g->value[i], g->text(i));
+}
+
 static void report_counters(const struct shard *s)
 {
-	const uint64_t *v = net_drops(s->net);
+	struct counter_group group[COUNTER_GROUPS_MAX];
+	unsigned int n = counters_of(s, group);
 
-	for (unsigned int i = 0; i < NET_DROP_COUNT; i++)
-		if (v[i] > 0)
-			dp_log("net %s %llu: %s", net_drop_name(i), (unsigned long long)v[i],
-			       net_drop_text(i));
-	v = tcp_counters(s->tcp);
-	for (unsigned int i = 0; i < TCP_C_COUNT; i++)
-		if (v[i] > 0)
-			dp_log("tcp %s %llu: %s", tcp_counter_name(i), (unsigned long long)v[i],
-			       tcp_counter_text(i));
-	v = relay_counters(s->relay);
-	for (unsigned int i = 0; i < RELAY_C_COUNT; i++)
-		if (v[i] > 0)
-			dp_log("relay %s %llu: %s", relay_counter_name(i), (unsigned long long)v[i],
-			       relay_counter_text(i));
-	v = relay_error_counters(s->relay);
-	for (unsigned int i = 0; i < SSH_E_COUNT; i++)
-		if (v[i] > 0)
-			dp_log("ssh %s %llu: %s", ssh_err_counter(-(SSH_E_BASE + 1 + (int)i)),
-			       (unsigned long long)v[i], ssh_err_text(-(SSH_E_BASE + 1 + (int)i)));
+	for (unsigned int i = 0; i < n; i++)
+		report_group(&group[i]);
 	dp_log("connections %u, buffers in use %u of %u", tcp_conns(s->tcp),
 	       rte_mempool_in_use_count(s->pools.data), s->pools.data->size);
 }

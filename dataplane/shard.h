@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "link/stats.h"
+
 #define SHARD_BURST         64
 #define SHARD_LISTENERS_MAX 256
 
@@ -41,7 +43,7 @@ enum shard_stage {
 
 /* Read from outside without asking: written by the shard only, each field whole. */
 struct shard_snapshot {
-	uint64_t version; /* SHARD_SNAPSHOT_VERSION */
+	struct link_stats head; /* of the file, where the counters of all rooms follow */
 	uint64_t tsc_hz;
 	uint64_t turns, busy_turns, sleeps;
 	struct {
@@ -49,7 +51,6 @@ struct shard_snapshot {
 	} stage[SHARD_STAGE_COUNT];
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
 };
-#define SHARD_SNAPSHOT_VERSION 1
 
 struct conf_dataplane;
 struct linkend;

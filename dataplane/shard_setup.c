@@ -218,6 +218,14 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 	return 0;
 }
 
+static int make_snapshot(struct shard *s, const char *path, char *err, size_t err_size)
+{
+	struct counter_group group[COUNTER_GROUPS_MAX];
+	int r = snapshot_open(path, group, counters_of(s, group), &s->snapshot);
+
+	return r < 0 ? fail(err, err_size, r, "%s: %s", path, strerror(-r)) : 0;
+}
+
 int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t err_size)
 {
 	struct shard *s = calloc(1, sizeof(*s));
@@ -233,7 +241,6 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	s->start_id = sc->start_id;
 	clock_start(&s->clock);
 	s->now_us = s->clock.us0;
-	s->stats.version = SHARD_SNAPSHOT_VERSION;
 	s->stats.tsc_hz = s->clock.hz;
 
 	r = idle_init(&s->idle, s->conf->idle_sleep);
@@ -243,11 +250,6 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 		fail(err, err_size, r, "epoll: %s", strerror(-r));
 		goto out;
 	}
-	r = snapshot_open(sc->stats_path, &s->snapshot);
-	if (r < 0) {
-		fail(err, err_size, r, "%s: %s", sc->stats_path, strerror(-r));
-		goto out;
-	}
 	r = make_pools(s, err, err_size);
 	if (r == 0)
 		r = make_net(s, err, err_size);
@@ -255,6 +257,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 		r = make_tcp(s, err, err_size);
 	if (r == 0)
 		r = make_relay(s, err, err_size);
+	if (r == 0)
+		r = make_snapshot(s, sc->stats_path, err, err_size);
 	if (r < 0)
 		goto out;
 	*ret = s;

@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
-	if (s->version != SHARD_SNAPSHOT_VERSION) {
+	if (s->head.version != LINK_STATS_VERSION) {
 		fprintf(stderr, "%s: written by another version\n", argv[1]);
 		return 1;
 	}

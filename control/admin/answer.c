@@ -7,12 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "control/log.h"
+#include "control/admin/counters.h"
+#include "control/admin/text.h"
 
 #define PIECE_CONNS 64 /* connections in one piece of an answer */
 
 static const char show_info[] = "show info";
 static const char show_connections[] = "show connections";
+static const char show_counters[] = "show counters";
 
 void answer_text_free(struct answer_text *t)
 {
@@ -57,18 +59,39 @@ static int append_line(struct answer_text *out, json_t *v)
 	return r == 0 && append("\n", 1, out) < 0 ? -ENOMEM : r;
 }
 
-/* Bytes of whoever, escaped as in the log: ASCII, which any JSON string may hold. */
-static json_t *text_of(const char *s)
+/* The elements are jansson's; the brackets around a list that is never whole in memory are ours. */
+static int list_begin(struct answer *a, enum answer_kind kind, const char *name,
+		      struct answer_text *out)
 {
-	char buf[4 * LOG_LINE_MAX + 1];
+	char head[48];
+	int n = snprintf(head, sizeof(head), "{\"v\":%d,\"%s\":[", ANSWER_VERSION, name);
 
-	return json_stringn(buf, log_escape(s, strlen(s), buf, sizeof(buf)));
+	*a = (struct answer){.kind = kind};
+	return append(head, (size_t)n, out) < 0 ? -ENOMEM : 0;
+}
+
+static int list_end(struct answer *a, struct answer_text *out)
+{
+	a->kind = ANSWER_NONE;
+	return append("]}\n", 3, out) < 0 ? -ENOMEM : 0;
+}
+
+/* Takes v, as append_json() does. */
+static int list_add(struct answer *a, json_t *v, struct answer_text *out)
+{
+	if (a->any && append(",", 1, out) < 0) {
+		json_decref(v);
+		return -ENOMEM;
+	}
+	a->any = true;
+	return append_json(out, v);
 }
 
 int answer_error(const char *text, struct answer_text *out)
 {
-	return append_line(out, json_pack("{s:i, s:s, s:[s, s]}", "v", ANSWER_VERSION, "error",
-					  text, "known", show_info, show_connections));
+	return append_line(out,
+			   json_pack("{s:i, s:s, s:[s, s, s]}", "v", ANSWER_VERSION, "error", text,
+				     "known", show_info, show_connections, show_counters));
 }
 
 /* --- show info ------------------------------------------------------------------------------- */
@@ -82,7 +105,7 @@ static json_t *dataplanes(const struct admin_env *env)
 		struct linkpeer_status st = linkpeer_status(env->peers[i]);
 
 		r = json_array_append_new(
-			list, json_pack("{s:o, s:b, s:i}", "name", text_of(st.name), "attached",
+			list, json_pack("{s:o, s:b, s:i}", "name", admin_text(st.name), "attached",
 					(int)st.attached, "shards", (int)st.shards));
 	}
 	if (r < 0) {
@@ -124,9 +147,9 @@ static int info(const struct admin_env *env, struct answer_text *out)
 			  "s:I}}",
 			  "v", ANSWER_VERSION, "version", SLUICE_VERSION, "pid",
 			  (json_int_t)getpid(), "uptime", (json_int_t)(up_ms / 1000),
-			  "configuration", text_of(env->conf_path), "dataplanes", dataplanes(env),
-			  "listeners", listeners(conf_global(e->conf)), "now", "connections",
-			  (json_int_t)st->connections, "authenticated",
+			  "configuration", admin_text(env->conf_path), "dataplanes",
+			  dataplanes(env), "listeners", listeners(conf_global(e->conf)), "now",
+			  "connections", (json_int_t)st->connections, "authenticated",
 			  (json_int_t)st->authenticated, "channels", (json_int_t)st->channels,
 			  "total", "accepted", (json_int_t)st->accepted, "logins",
 			  (json_int_t)st->logins, "failed_tries", (json_int_t)st->failed_tries));
@@ -141,50 +164,53 @@ static json_t *connection(const struct session_view *v, uint64_t now_ms)
 
 	return json_pack("{s:I, s:s, s:i, s:o, s:I, s:I}", "uid", (json_int_t)v->uid, "source",
 			 v->source, "port", (int)v->port, "user",
-			 v->user != NULL ? text_of(v->user) : json_null(), "since", since,
+			 v->user != NULL ? admin_text(v->user) : json_null(), "since", since,
 			 "channels", (json_int_t)v->channels);
 }
 
-/* The elements are jansson's; the brackets around a list that is never whole in memory are ours. */
-static int connections_begin(struct answer *a, struct answer_text *out)
-{
-	char head[48];
-	int n = snprintf(head, sizeof(head), "{\"v\":%d,\"connections\":[", ANSWER_VERSION);
-
-	*a = (struct answer){.kind = ANSWER_CONNECTIONS};
-	return append(head, (size_t)n, out) < 0 ? -ENOMEM : 0;
-}
-
-static int connections_end(struct answer *a, struct answer_text *out)
-{
-	a->kind = ANSWER_NONE;
-	return append("]}\n", 3, out) < 0 ? -ENOMEM : 0;
-}
-
-static int connection_add(struct answer *a, const struct session_view *v, uint64_t now_ms,
-			  struct answer_text *out)
-{
-	if (a->any && append(",", 1, out) < 0)
-		return -ENOMEM;
-	a->any = true;
-	return append_json(out, connection(v, now_ms));
-}
-
-int answer_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
+static int connections_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
 	uint64_t now_ms = env->sessions->now_ms();
 
-	for (unsigned int i = 0; a->kind == ANSWER_CONNECTIONS && i < PIECE_CONNS; i++) {
+	for (unsigned int i = 0; i < PIECE_CONNS; i++) {
 		struct session_view v;
 		int r = session_next(env->sessions, &a->at, &v);
 
 		if (r == -EAGAIN) /* a turn's worth of empty places */
 			return 0;
 		if (r == -ENOENT)
-			return connections_end(a, out);
-		r = connection_add(a, &v, now_ms, out);
+			return list_end(a, out);
+		r = list_add(a, connection(&v, now_ms), out);
 		if (r < 0)
 			return r;
+	}
+	return 0;
+}
+
+/* --- show counters -----------------------------------------------------------------------------
+ */
+
+/* A shard a piece: its file is read at once, so its counters are of one moment, nearly. */
+static int counters_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	while (a->peer < env->n_peers && a->shard >= linkpeer_status(env->peers[a->peer]).shards) {
+		a->peer++;
+		a->shard = 0;
+	}
+	if (a->peer >= env->n_peers)
+		return list_end(a, out);
+	return list_add(a, counters_of_shard(env->peers[a->peer], a->shard++), out);
+}
+
+int answer_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	switch (a->kind) {
+	case ANSWER_CONNECTIONS:
+		return connections_more(a, env, out);
+	case ANSWER_COUNTERS:
+		return counters_more(a, env, out);
+	case ANSWER_NONE:
+		break;
 	}
 	return 0;
 }
@@ -203,6 +229,8 @@ int answer_begin(struct answer *a, const struct admin_env *env, const char *line
 	if (is(line, len, show_info))
 		return info(env, out);
 	if (is(line, len, show_connections))
-		return connections_begin(a, out);
+		return list_begin(a, ANSWER_CONNECTIONS, "connections", out);
+	if (is(line, len, show_counters))
+		return list_begin(a, ANSWER_COUNTERS, "shards", out);
 	return answer_error("unknown request", out);
 }

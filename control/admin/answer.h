@@ -14,11 +14,14 @@
 
 #define ANSWER_VERSION 1 /* "v": raised when a member changes its meaning or goes */
 
+enum answer_kind { ANSWER_NONE = 0, ANSWER_CONNECTIONS, ANSWER_COUNTERS };
+
 /* Where an answer stands; zeroed: none is under way. */
 struct answer {
-	enum { ANSWER_NONE = 0, ANSWER_CONNECTIONS } kind;
+	enum answer_kind kind;
 	struct session_cursor at;
-	bool any; /* an element was written */
+	unsigned int peer, shard; /* the next one's counters */
+	bool any;                 /* an element was written */
 };
 
 /* Bytes on their way; p is the heap's. */

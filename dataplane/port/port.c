@@ -249,3 +249,33 @@ void port_link_poll(struct port *p)
 	if (rte_eth_link_get_nowait(p->port_id, &link) == 0)
 		p->link_up = link.link_status == RTE_ETH_LINK_UP;
 }
+
+void port_stats_poll(struct port *p)
+{
+	struct rte_eth_stats st;
+
+	if (rte_eth_stats_get(p->port_id, &st) != 0)
+		return;
+	p->counters[PORT_C_RX_MISSED] = st.imissed;
+	p->counters[PORT_C_RX_ERRORS] = st.ierrors;
+	p->counters[PORT_C_RX_NO_MBUF] = st.rx_nombuf;
+	p->counters[PORT_C_TX_ERRORS] = st.oerrors;
+}
+
+static const struct {
+	const char *name, *text;
+} counter_info[PORT_C_COUNT] = {
+#define X(n, t) [PORT_C_##n] = {#n, t},
+	PORT_COUNTERS(X)
+#undef X
+};
+
+const char *port_counter_name(enum port_counter c)
+{
+	return counter_info[c].name;
+}
+
+const char *port_counter_text(enum port_counter c)
+{
+	return counter_info[c].text;
+}

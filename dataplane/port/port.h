@@ -21,6 +21,20 @@
 #define PORT_MTU_MAX 1500
 #define PORT_MTU_MIN 576 /* RFC 791: every host takes as much */
 
+/* Of one port: name, meaning to an operator. */
+#define PORT_COUNTERS(X)                                                                           \
+	X(RX_MISSED, "packets the port dropped: its receive queue was full")                       \
+	X(RX_ERRORS, "packets the port received and found bad")                                    \
+	X(RX_NO_MBUF, "packets the port dropped: no buffer")                                       \
+	X(TX_ERRORS, "packets the port could not send")
+
+enum port_counter {
+#define X(name, text) PORT_C_##name,
+	PORT_COUNTERS(X)
+#undef X
+		PORT_C_COUNT
+};
+
 struct port {
 	/* As rte_eth_rx_burst: m is the caller's from then on. */
 	uint16_t (*rx_burst)(struct port *p, struct rte_mbuf **m, uint16_t n);
@@ -31,6 +45,7 @@ struct port {
 	struct rte_ether_addr mac;
 	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
 	bool link_up;
+	uint64_t counters[PORT_C_COUNT];
 	bool probed; /* by us: the device is removed again at the end */
 };
 
@@ -59,5 +74,12 @@ int port_rx_fd(const struct port *p);
 int port_rx_intr(const struct port *p, bool on);
 /* Refreshes link_up: for people; a TAP moved to another namespace always says down. */
 void port_link_poll(struct port *p);
+/*
+ * Asks the device for its own counters: registers of a bus, perhaps, so a few times a second
+ * and never in a turn of the hot path.
+ */
+void port_stats_poll(struct port *p);
+const char *port_counter_name(enum port_counter c);
+const char *port_counter_text(enum port_counter c);
 
 #endif

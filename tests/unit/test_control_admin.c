@@ -207,7 +207,7 @@ static void expect_error(int fd, const char *text)
 	json_t *v = hear(fd);
 
 	cr_expect_str_eq(json_string_value(json_object_get(v, "error")), text);
-	cr_expect_eq(json_array_size(json_object_get(v, "known")), 2);
+	cr_expect_eq(json_array_size(json_object_get(v, "known")), 3);
 	json_decref(v);
 }
 
@@ -300,16 +300,16 @@ Test(control_admin, show_connections)
 
 Test(control_admin, what_is_no_request)
 {
-	static const char *const bad[] = {"",           "show",        "SHOW INFO",
-					  "show  info", " show info",  "show info ",
-					  "show infox", "{\"v\":1}",   "\xff\xfe\x01",
-					  "quit",       "show info\r", "show connection"};
+	static const char *const bad[] = {
+		"",           "show",        "SHOW INFO",      "show  info", " show info",
+		"show info ", "show infox",  "show counters ", "{\"v\":1}",  "\xff\xfe\x01",
+		"quit",       "show info\r", "show connection"};
 	json_t *v;
 	int fd = call();
 
 	for (size_t i = 0; i < N(bad); i++) {
 		say(fd, bad[i]);
-		say(fd, i == 10 ? "\r\n" : "\n"); /* one end of a line is taken away, not two */
+		say(fd, i == 11 ? "\r\n" : "\n"); /* one end of a line is taken away, not two */
 		expect_error(fd, "unknown request");
 	}
 	cr_assert_eq(send(fd, "show info\0\n", 11, 0), 11);
@@ -337,6 +337,23 @@ Test(control_admin, requests_in_one_piece_and_in_many)
 	}
 	v = hear(fd);
 	cr_expect_not_null(json_object_get(v, "pid"));
+	json_decref(v);
+	close(fd);
+}
+
+Test(control_admin, without_a_dataplane_there_are_no_counters)
+{
+	int fd = call();
+	json_t *v;
+
+	say(fd, "show counters\nshow info\n");
+	v = hear(fd);
+	cr_expect_eq(json_integer_value(json_object_get(v, "v")), 1);
+	cr_expect(json_is_array(json_object_get(v, "shards")));
+	cr_expect_eq(json_array_size(json_object_get(v, "shards")), 0);
+	json_decref(v);
+	v = hear(fd);
+	cr_expect_not_null(json_object_get(v, "version"), "and the next is answered");
 	json_decref(v);
 	close(fd);
 }

@@ -22,6 +22,7 @@
 #include "control/linkpeer.h"
 #include "control/log.h"
 #include "crypto/passwd.h"
+#include "link/stats.h"
 #include "ssh/kexinit.h"
 #include "ssh/pump.h"
 #include "tests/util/softplane.h"
@@ -935,6 +936,74 @@ Test(control_login, the_admin_socket_counts_logins_tries_and_channels)
 	json_decref(v);
 	client_free(&c);
 	expect_now(0, 0, 0);
+}
+
+/* The shard of "show counters"; *ret is the whole answer. */
+static const json_t *shard_counters(json_t **ret)
+{
+	const json_t *list;
+
+	*ret = ask("show counters\n");
+	list = json_object_get(*ret, "shards");
+	cr_assert_eq(json_array_size(list), 1);
+	return json_array_get(list, 0);
+}
+
+/* A file as a shard shares it: two counters, one of them of an interface. */
+static void share_counters(const char *path)
+{
+	struct {
+		struct link_stats head;
+		uint64_t value[2];
+		struct link_stats_info info[2];
+	} f = {
+		.head = {LINK_STATS_VERSION, 2, sizeof(f.head), sizeof(f.head) + sizeof(f.value)},
+		.value = {7, UINT64_C(1) << 40},
+		.info = {{"net", "", "SHORT", "too \xff short"},
+			 {"port", "outside", "RX_MISSED", "queue full"}},
+	};
+	FILE *out = fopen(path, "w");
+
+	cr_assert_not_null(out);
+	cr_assert_eq(fwrite(&f, sizeof(f), 1, out), 1);
+	fclose(out);
+}
+
+Test(control_login, the_admin_socket_shows_what_a_shard_shares)
+{
+	const char *room, *name, *text, *object;
+	json_int_t value[2];
+	const json_t *shard;
+	char path[128];
+	json_t *v;
+
+	expect_now(0, 0, 0);
+	snprintf(path, sizeof(path), "%s/shard0.stats", t.dir);
+	shard = shard_counters(&v); /* the soft dataplane shares none */
+	cr_expect_str_eq(json_string_value(json_object_get(shard, "error")),
+			 "No such file or directory");
+	json_decref(v);
+
+	share_counters(path);
+	shard = shard_counters(&v);
+	cr_assert_eq(json_unpack((json_t *)(uintptr_t)shard,
+				 "{s:s, s:i, s:[{s:s, s:s, s:I, s:s !}, {s:s, s:s, s:I} !] !}",
+				 "dataplane", &name, "shard", &(int){0}, "counters", "room", &room,
+				 "name", &name, "value", &value[0], "text", &text, "object",
+				 &object, "name", &name, "value", &value[1]),
+		     0);
+	cr_expect_str_eq(room, "net");
+	cr_expect_str_eq(text, "too \\377 short", "%s", text);
+	cr_expect_str_eq(object, "outside");
+	cr_expect_eq(value[0], 7);
+	cr_expect_eq(value[1], INT64_C(1) << 40);
+	json_decref(v);
+
+	cr_assert_eq(truncate(path, 100), 0);
+	shard = shard_counters(&v);
+	cr_expect_not_null(json_object_get(shard, "error"));
+	cr_expect_null(json_object_get(shard, "counters"));
+	json_decref(v);
 }
 
 Test(control_login, the_admin_socket_shows_who_is_in)

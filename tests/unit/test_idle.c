@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -83,7 +84,7 @@ Test(idle, plain_file_cannot_be_watched)
 
 Test(snapshot, reader_sees_what_was_published)
 {
-	struct shard_snapshot now = {.version = SHARD_SNAPSHOT_VERSION, .turns = 7}, got;
+	struct shard_snapshot now = {.turns = 7}, got;
 	char dir[] = "/tmp/sluice-stats.XXXXXX", path[64];
 	struct snapshot s;
 	int fd;
@@ -91,10 +92,12 @@ Test(snapshot, reader_sees_what_was_published)
 	now.stage[SHARD_STAGE_TX].cycles = 99;
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/shard0.stats", dir);
-	cr_assert_eq(snapshot_open(path, &s), 0);
+	cr_assert_eq(snapshot_open(path, NULL, 0, &s), 0);
 	snapshot_publish(&s, &now);
 	fd = open(path, O_RDONLY);
 	cr_expect_eq(read(fd, &got, sizeof(got)), sizeof(got));
+	cr_expect_eq(got.head.version, LINK_STATS_VERSION);
+	got.head = now.head;
 	cr_expect_eq(memcmp(&got, &now, sizeof(got)), 0);
 	close(fd);
 	snapshot_close(&s);
@@ -109,8 +112,8 @@ Test(snapshot, file_of_an_earlier_start_is_replaced)
 
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/shard0.stats", dir);
-	cr_assert_eq(snapshot_open(path, &a), 0);
-	cr_assert_eq(snapshot_open(path, &b), 0);
+	cr_assert_eq(snapshot_open(path, NULL, 0, &a), 0);
+	cr_assert_eq(snapshot_open(path, NULL, 0, &b), 0);
 	snapshot_close(&b);
 	snapshot_close(&a);
 	rmdir(dir);
@@ -121,8 +124,56 @@ Test(snapshot, none_is_shared_without_a_path_and_none_in_a_folder_that_is_not_th
 	struct shard_snapshot now = {0};
 	struct snapshot s;
 
-	cr_assert_eq(snapshot_open(NULL, &s), 0);
+	cr_assert_eq(snapshot_open(NULL, NULL, 0, &s), 0);
 	snapshot_publish(&s, &now);
 	snapshot_close(&s);
-	cr_expect_eq(snapshot_open("/nonexistent/shard0.stats", &s), -ENOENT);
+	cr_expect_eq(snapshot_open("/nonexistent/shard0.stats", NULL, 0, &s), -ENOENT);
+}
+
+static const char *counter_name(unsigned int i)
+{
+	return i == 0 ? "FIRST" : "SECOND_OF_A_NAME_THAT_IS_LONGER_THAN_ITS_ROOM_IN_THE_FILE";
+}
+
+static const char *counter_text(unsigned int i)
+{
+	return i == 0 ? "what it means" : "";
+}
+
+/* As control does it: nothing of the dataplane is known but the file. */
+Test(snapshot, counters_say_themselves_what_they_are)
+{
+	uint64_t a[2] = {5, 6}, b[1] = {7};
+	const struct counter_group group[] = {
+		{"net", "", a, 2, counter_name, counter_text},
+		{"port", "outside", b, 1, counter_name, counter_text},
+	};
+	char dir[] = "/tmp/sluice-stats.XXXXXX", path[64];
+	struct shard_snapshot now = {.turns = 1};
+	struct link_stats_counter c;
+	struct snapshot s;
+	void *file;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/shard0.stats", dir);
+	cr_assert_eq(snapshot_open(path, group, 2, &s), 0);
+	a[1] = 66;
+	snapshot_publish(&s, &now);
+	cr_assert_eq(link_stats_read(path, &file), 0);
+	cr_assert_eq(link_stats_n(file), 3);
+	c = link_stats_at(file, 0);
+	cr_expect_str_eq(c.room, "net");
+	cr_expect_str_eq(c.object, "");
+	cr_expect_str_eq(c.name, "FIRST");
+	cr_expect_str_eq(c.text, "what it means");
+	cr_expect_eq(c.value, 5);
+	c = link_stats_at(file, 1);
+	cr_expect_eq(strlen(c.name), sizeof(((struct link_stats_info *)0)->name) - 1, "cut");
+	cr_expect_eq(c.value, 66);
+	c = link_stats_at(file, 2);
+	cr_expect_str_eq(c.object, "outside");
+	cr_expect_eq(c.value, 7);
+	free(file);
+	snapshot_close(&s);
+	rmdir(dir);
 }

@@ -263,3 +263,41 @@ Test(shard, a_turn_counts_by_stage_if_it_did_work)
 	cr_expect_lt(st->busy_turns, st->turns);
 	detach();
 }
+
+/* What one counter says in the shared file, and whose it is. */
+static uint64_t shared_counter(const char *room, const char *object, const char *name)
+{
+	uint64_t v = UINT64_MAX;
+	void *file;
+
+	cr_assert_eq(link_stats_read(stats, &file), 0);
+	for (size_t i = 0; i < link_stats_n(file); i++) {
+		struct link_stats_counter k = link_stats_at(file, i);
+
+		cr_expect_neq(k.text[0], '\0', "%s %s says what it means", k.room, k.name);
+		if (strcmp(k.room, room) == 0 && strcmp(k.object, object) == 0 &&
+		    strcmp(k.name, name) == 0)
+			v = k.value;
+	}
+	free(file);
+	return v;
+}
+
+Test(shard, counters_of_all_rooms_are_shared)
+{
+	struct rte_mbuf *m;
+
+	make_good();
+	m = rte_pktmbuf_alloc(s->pools.data);
+	memset(rte_pktmbuf_append(m, 13), 0, 13); /* no Ethernet header */
+	cr_assert_eq(s->port[0].tx_burst(&s->port[0], &m, 1), 1);
+	run_turns();
+	snapshot_publish(&s->snapshot, &s->stats);
+	cr_expect_eq(shared_counter("net", "", "SHORT"), 1);
+	cr_expect_eq(shared_counter("tcp", "", "IN_SEGS"), 0);
+	cr_expect_eq(shared_counter("relay", "", "CONNS"), 0);
+	cr_expect_eq(shared_counter("ssh", "", "mac"), 0);
+	cr_expect_eq(shared_counter("port", "outside", "RX_MISSED"), 0);
+	cr_expect_eq(shared_counter("port", "inside", "RX_MISSED"), UINT64_MAX);
+	detach();
+}

@@ -1,0 +1,20 @@
+/*
+ * control/admin/counters.h - `show counters`: what the shards count, read from the files they
+ * share.
+ *
+ * The shards are not asked and notice nothing (link/stats.h).
+ */
+#ifndef SLUICE_CONTROL_ADMIN_COUNTERS_H
+#define SLUICE_CONTROL_ADMIN_COUNTERS_H
+
+#include <jansson.h>
+
+#include "control/linkpeer.h"
+
+/*
+ * {"dataplane":name,"shard":n,"counters":[…]}, or with "error" instead when the file cannot be
+ * read. NULL: no memory.
+ */
+json_t *counters_of_shard(const struct linkpeer *peer, unsigned int shard);
+
+#endif

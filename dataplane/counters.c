@@ -1,0 +1,80 @@
+/* dataplane/counters.c - see counters.h. */
+#include "dataplane/counters.h"
+
+#include "conf/conf.h"
+#include "dataplane/internal.h"
+#include "ssh/err.h"
+
+_Static_assert(4 + NET_IFACES_MAX <= COUNTER_GROUPS_MAX, "a group each");
+
+static const char *net_name(unsigned int i)
+{
+	return net_drop_name((enum net_drop)i);
+}
+
+static const char *net_text(unsigned int i)
+{
+	return net_drop_text((enum net_drop)i);
+}
+
+static const char *tcp_name(unsigned int i)
+{
+	return tcp_counter_name((enum tcp_counter)i);
+}
+
+static const char *tcp_text(unsigned int i)
+{
+	return tcp_counter_text((enum tcp_counter)i);
+}
+
+static const char *relay_name(unsigned int i)
+{
+	return relay_counter_name((enum relay_counter)i);
+}
+
+static const char *relay_text(unsigned int i)
+{
+	return relay_counter_text((enum relay_counter)i);
+}
+
+static const char *ssh_name(unsigned int i)
+{
+	return ssh_err_counter(-(SSH_E_BASE + 1 + (int)i));
+}
+
+static const char *ssh_text(unsigned int i)
+{
+	return ssh_err_text(-(SSH_E_BASE + 1 + (int)i));
+}
+
+static const char *port_name(unsigned int i)
+{
+	return port_counter_name((enum port_counter)i);
+}
+
+static const char *port_text(unsigned int i)
+{
+	return port_counter_text((enum port_counter)i);
+}
+
+unsigned int counters_of(const struct shard *s, struct counter_group ret[COUNTER_GROUPS_MAX])
+{
+	const struct counter_group rooms[] = {
+		{"net", "", net_drops(s->net), NET_DROP_COUNT, net_name, net_text},
+		{"tcp", "", tcp_counters(s->tcp), TCP_C_COUNT, tcp_name, tcp_text},
+		{"relay", "", relay_counters(s->relay), RELAY_C_COUNT, relay_name, relay_text},
+		{"ssh", "", relay_error_counters(s->relay), SSH_E_COUNT, ssh_name, ssh_text},
+	};
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < s->n_ports; i++)
+		ret[n++] = (struct counter_group){"port",
+						  s->conf->interfaces[i].name,
+						  s->port[i].counters,
+						  PORT_C_COUNT,
+						  port_name,
+						  port_text};
+	for (unsigned int i = 0; i < RTE_DIM(rooms); i++)
+		ret[n++] = rooms[i];
+	return n;
+}
