@@ -49,9 +49,16 @@ void tcp_cc_init(struct tcp_conn *c, uint64_t now_us)
 	c->cwnd = c->rxtshift > 0 ? c->mss : initial_window(c);
 	c->ssthresh = TCP_SSTHRESH_INF;
 	c->recover = c->snd_una; /* RFC 6582 section 3.2 step 1 */
-	c->round_end = c->snd_una;
-	c->limited_end = c->snd_una - 1;
-	memset(c->cc_private, 0, sizeof(c->cc_private));
+	if (tcp_is_busy(c))
+		tcp_cc_resume(c, now_us);
+	else
+		tcp_busy_take(c);
+}
+
+void tcp_cc_resume(struct tcp_conn *c, uint64_t now_us)
+{
+	c->busy->round_end = c->snd_una;
+	c->busy->limited_end = c->snd_una - 1;
 	if (c->cc->init != NULL)
 		c->cc->init(c, now_us);
 }
@@ -62,33 +69,33 @@ void tcp_cc_init(struct tcp_conn *c, uint64_t now_us)
  */
 static bool was_limited(const struct tcp_conn *c, const struct tcp_cc_ack *a)
 {
-	return seq_le(c->snd_una, c->limited_end) ||
+	return seq_le(c->snd_una, c->busy->limited_end) ||
 	       (c->cwnd < c->ssthresh && (uint64_t)a->pipe * 2 >= c->cwnd);
 }
 
 void tcp_cc_acked(struct tcp_conn *c, struct tcp_cc_ack *a)
 {
 	a->limited = was_limited(c, a);
-	a->round_ended = seq_ge(c->snd_una, c->round_end);
+	a->round_ended = seq_ge(c->snd_una, c->busy->round_end);
 	if (a->round_ended) {
-		c->round_end = c->snd_max;
+		c->busy->round_end = c->snd_max;
 		if (!a->limited) /* an old mark must not seem new when numbers wrap */
-			c->limited_end = c->snd_una - 1;
+			c->busy->limited_end = c->snd_una - 1;
 	}
 	c->cc->acked(c, a);
 }
 
 void tcp_cc_lost(struct tcp_conn *c, enum tcp_cc_loss why, uint32_t pipe, uint64_t now_us)
 {
-	c->prior_cwnd = c->cwnd;
-	c->prior_ssthresh = c->ssthresh;
+	c->busy->prior_cwnd = c->cwnd;
+	c->busy->prior_ssthresh = c->ssthresh;
 	c->ssthresh = c->cc->lost(c, why, pipe, now_us);
 }
 
 void tcp_cc_undo(struct tcp_conn *c)
 {
-	c->cwnd = max_u64(c->cwnd, c->prior_cwnd);
-	c->ssthresh = max_u64(c->ssthresh, c->prior_ssthresh);
+	c->cwnd = max_u64(c->cwnd, c->busy->prior_cwnd);
+	c->ssthresh = max_u64(c->ssthresh, c->busy->prior_ssthresh);
 	if (c->cc->undo != NULL)
 		c->cc->undo(c);
 }

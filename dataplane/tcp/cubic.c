@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct cubic) <= TCP_CC_PRIVATE, "what a connection keeps 
 
 static struct cubic *priv(struct tcp_conn *c)
 {
-	return (struct cubic *)(void *)c->cc_private;
+	return (struct cubic *)(void *)c->busy->cc_private;
 }
 
 /* beta_cubic = 0.7 (section 4.6). */

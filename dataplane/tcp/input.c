@@ -457,10 +457,13 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
 {
 	struct walk w = {c, g, now_us, false};
 
-	if (unlikely(c->state == TCP_SYN_SENT))
+	if (unlikely(c->state == TCP_SYN_SENT)) {
 		syn_sent_input(&w);
-	else
+	} else {
+		if (likely(tcp_synchronized((enum tcp_state)c->state)))
+			tcp_busy_get(c);
 		walk_from(&w, 0);
+	}
 	if (g->m != NULL)
 		rte_pktmbuf_free(g->m);
 }

@@ -12,6 +12,7 @@
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
+ *   busy.c     what only a connection that moves holds
  *   list.c     lists of connections                          path.c    the way to the peer
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -73,6 +74,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_OOW_ACK_US     (500 * TCP_MS)         /* T-12 */
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)          /* RFC 5961 section 7 */
 #define TCP_FIN_WAIT_2_US  (60 * TCP_SEC)         /* of a connection that was let go */
+#define TCP_QUIET_US       (1 * TCP_SEC)          /* of rest, then a connection is idle */
 #define TCP_PAWS_IDLE_US   (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
 
 #define TCP_FLAGS (RTE_TCP_FIN_FLAG | RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
@@ -105,6 +107,7 @@ enum tcp_timer {
 	TCP_T_RETRY, /* output again: a pool was empty */
 	TCP_T_KEEP,
 	TCP_T_LINGER, /* FIN-WAIT-2 of a connection nobody holds */
+	TCP_T_QUIET,  /* nothing moves: see busy.c */
 	TCP_TIMERS
 };
 #define TCP_NEVER UINT64_MAX
@@ -169,6 +172,21 @@ enum tcp_list_kind {
 };
 
 /*
+ * What a connection has only while something moves or lies in its queues (busy.c): zeroes, and
+ * what tcp_cc_resume() sets, when it begins to. What need not outlive a second's rest is here, and
+ * what an idle connection must keep in struct tcp_conn.
+ */
+struct tcp_busy {
+	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
+	uint64_t cc_private[TCP_CC_PRIVATE / 8];
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint32_t round_end;   /* this acknowledged, a round trip is over */
+	uint32_t limited_end; /* up to here cwnd held output back */
+
+	struct tcp_busy *next_free;
+};
+
+/*
  * A connection. An idle one costs this and its places in the tables, so a field is as small as
  * it can be; the order is that of use: what each segment reads and writes, the two queues, the
  * timers, and what is read by what is sent or seldom.
@@ -214,8 +232,6 @@ struct tcp_conn {
 	uint16_t mss;     /* payload of a full segment, options taken off */
 	uint8_t dupacks_due;
 	uint8_t persist_shift;
-	uint32_t round_end;   /* this acknowledged, a round trip is over */
-	uint32_t limited_end; /* up to here cwnd held output back */
 
 	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
 	struct pkt_chain txq;
@@ -239,10 +255,8 @@ struct tcp_conn {
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t rtt_seq, rtt_start_us;
 
-	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
 	const struct tcp_cc_ops *cc;
-	uint32_t prior_cwnd, prior_ssthresh;
-	uint64_t cc_private[TCP_CC_PRIVATE / 8];
+	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
 	uint32_t heap_pos; /* 0: not in the heap */
 	uint64_t heap_at;
@@ -354,6 +368,9 @@ struct tcp {
 	uint32_t *buckets; /* of conns, index + 1 */
 	uint32_t bucket_mask;
 
+	struct tcp_busy *busy, *busy_free;
+	uint32_t busy_fresh, busy_n; /* never used from here on; in use */
+
 	struct tcp_tw *tw;
 	uint32_t *tw_buckets;
 	uint32_t tw_mask;
@@ -401,6 +418,30 @@ static inline bool tcp_listed(const struct tcp_conn *c, enum tcp_list_kind k)
 {
 	return (c->on_list & 1u << k) != 0;
 }
+
+/* busy.c */
+extern const struct tcp_busy tcp_busy_none;
+static inline struct tcp_busy *tcp_idle_place(void)
+{
+	return (struct tcp_busy *)(uintptr_t)&tcp_busy_none; /* read only, whatever the type says */
+}
+static inline bool tcp_is_busy(const struct tcp_conn *c)
+{
+	return c->busy != &tcp_busy_none;
+}
+int tcp_busy_init(struct tcp *t);
+void tcp_busy_fini(struct tcp *t);
+void tcp_busy_take(struct tcp_conn *c);
+void tcp_busy_put(struct tcp_conn *c);
+/* Something moves or will: before anything of c->busy is written. */
+static inline void tcp_busy_get(struct tcp_conn *c)
+{
+	if (unlikely(!tcp_is_busy(c)))
+		tcp_busy_take(c);
+}
+/* It may have come to rest: asks the timer to look again. */
+void tcp_busy_watch(struct tcp_conn *c, uint64_t now_us);
+void tcp_busy_fire(struct tcp_conn *c, uint64_t now_us);
 
 /* path.c: the way to the peer, as net knows it and as a connection keeps it. */
 void tcp_path(const struct tcp_conn *c, struct net_path *ret);
@@ -468,6 +509,8 @@ void tcp_wnd_update(struct tcp_conn *c, const struct tcp_seg *g);
 
 /* cc.c: around the algorithm's table (cc.h) */
 void tcp_cc_init(struct tcp_conn *c, uint64_t now_us);
+/* What c->busy has of it, anew: of a new connection, or of one that was idle. */
+void tcp_cc_resume(struct tcp_conn *c, uint64_t now_us);
 /* Outside recovery, snd_una moved already: limited and round_ended are filled in here. */
 void tcp_cc_acked(struct tcp_conn *c, struct tcp_cc_ack *a);
 /* Sets ssthresh, and keeps what tcp_cc_undo() brings back. cwnd is recovery's to set. */

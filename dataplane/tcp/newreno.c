@@ -12,7 +12,7 @@ _Static_assert(sizeof(struct newreno) <= TCP_CC_PRIVATE, "what a connection keep
 
 static struct newreno *priv(struct tcp_conn *c)
 {
-	return (struct newreno *)(void *)c->cc_private;
+	return (struct newreno *)(void *)c->busy->cc_private;
 }
 
 /* One segment for each window that was acknowledged. */

@@ -491,7 +491,7 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 	if (r == STEP_NO_MBUF)
 		return false;
 	if (seq_lt(c->snd_nxt, fin_seq(c)) && c->snd_nxt - c->snd_una + c->mss > c->cwnd)
-		c->limited_end = c->snd_max;
+		c->busy->limited_end = c->snd_max;
 	if (r == STEP_SENT)
 		tcp_output_want(c); /* its share of this turn is used up */
 
@@ -529,6 +529,7 @@ static bool output(struct tcp_conn *c, uint64_t now_us)
 		return send_syn(c, now_us);
 	if (!tcp_synchronized((enum tcp_state)c->state))
 		return !c->ack_now || c->state != TCP_SYN_RCVD || tcp_send_ack(c, now_us);
+	tcp_busy_get(c);
 	return send_dupacks(c, now_us) && (!c->rexmt_due || send_rexmt(c, now_us)) &&
 	       send_data(c, now_us) && send_acks(c, now_us);
 }
@@ -537,6 +538,7 @@ void tcp_conn_output(struct tcp_conn *c, uint64_t now_us)
 {
 	if (!output(c, now_us))
 		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_RETRY_US);
+	tcp_busy_watch(c, now_us);
 }
 
 unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)

@@ -82,7 +82,7 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 	t->rcv_wscale = wscale_for(conf->rx_budget);
 	t->out_tail = &t->out_head;
 	tcp_mem_init(t);
-	if (!tables_new(t)) {
+	if (!tables_new(t) || tcp_busy_init(t) < 0) {
 		tcp_free(t);
 		return -ENOMEM;
 	}
@@ -105,6 +105,7 @@ void tcp_free(struct tcp *t)
 		return;
 	for (uint32_t i = 0; t->conns != NULL && i < t->conf.conns_max; i++)
 		buffers_free(&t->conns[i]);
+	tcp_busy_fini(t);
 	free(t->conns);
 	free(t->buckets);
 	free(t->heap);
@@ -156,6 +157,7 @@ struct tcp_conn *tcp_conn_get(struct tcp *t)
 	*c = (struct tcp_conn){.s = {.ops = &tcp_stream_ops, .kind = STREAM_TCP},
 			       .t = t,
 			       .listener = -1,
+			       .busy = tcp_idle_place(),
 			       .rto_us = TCP_RTO_INIT_US};
 	return c;
 }
@@ -243,6 +245,7 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	tcp_listen_done(c);
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
+	tcp_busy_put(c);
 	pkt_chain_free(&c->txq);
 	c->tx_off = 0;
 	c->tx_cost = 0;
@@ -308,6 +311,7 @@ static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret
 	if (unlikely(n < max && c->rxq.len > 0)) /* no buffer for a cut */
 		tcp_mem_take_failed(c);
 	tcp_window_opened(c);
+	tcp_busy_watch(c, c->t->now_us);
 	return n;
 }
 

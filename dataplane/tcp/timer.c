@@ -173,6 +173,9 @@ static void fire(struct tcp_conn *c, enum tcp_timer k, uint64_t now_us)
 	case TCP_T_LINGER:
 		tcp_conn_closed(c, 0);
 		break;
+	case TCP_T_QUIET:
+		tcp_busy_fire(c, now_us);
+		break;
 	case TCP_TIMERS:
 		break;
 	}

@@ -88,6 +88,7 @@ Test(tcp_cc, curve_at_its_bounds_does_not_overflow)
 struct path {
 	struct tcp t;
 	struct tcp_conn c;
+	struct tcp_busy busy;
 	uint64_t now_us;
 	uint32_t rtt_us;
 };
@@ -97,6 +98,7 @@ static void path_init(struct path *p, const struct tcp_cc_ops *cc, uint32_t rtt_
 	*p = (struct path){.now_us = 5 * TCP_SEC, .rtt_us = rtt_us};
 	p->t.conf.cc = cc;
 	p->c.t = &p->t;
+	p->c.busy = &p->busy;
 	p->c.mss = MSS;
 	p->c.srtt_us = rtt_us;
 	p->c.rto_us = TCP_RTO_INIT_US;
@@ -113,7 +115,7 @@ static void ack(struct path *p, uint32_t n, bool full, uint32_t rtt_us)
 
 	c->snd_una += n;
 	c->snd_max = c->snd_una + c->cwnd;
-	c->limited_end = full ? c->snd_max : c->snd_una - 1;
+	c->busy->limited_end = full ? c->snd_max : c->snd_una - 1;
 	tcp_cc_acked(c, &a);
 }
 
