@@ -1,7 +1,9 @@
 /*
  * dataplane/net/icmp.c - ICMP echo (RFC 792, RFC 1122 3.2.2.6), at a bounded rate.
  *
- * Errors about our own packets are counted and dropped: TCP here does without them.
+ * Errors about our own packets go to icmp_error.c. None is sent: RFC 1122 section 3.2.2.1 wishes
+ * for "protocol unreachable" and "port unreachable", which would tell a scanner what is here and
+ * a victim of forged sources what it did not ask; TCP answers with a reset where it must.
  */
 #include <rte_icmp.h>
 
@@ -22,17 +24,12 @@ static bool rate_ok(struct net *n)
 	return true;
 }
 
-void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst)
+static void echo_input(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
+		       const struct net_addr *dst)
 {
 	struct rte_icmp_hdr *h = rte_pktmbuf_mtod(m, struct rte_icmp_hdr *);
-	struct net_addr from = net_v4_addr(dst), to = net_v4_addr(src);
 	uint32_t sum;
 
-	if (m->data_len < sizeof(*h) || h->icmp_type != RTE_IP_ICMP_ECHO_REQUEST ||
-	    h->icmp_code != 0 || pkt_raw_cksum(m) != UINT16_MAX) {
-		net_drop(n, m, NET_DROP_ICMP);
-		return;
-	}
 	if (!rate_ok(n)) {
 		net_drop(n, m, NET_DROP_ICMP_RATE);
 		return;
@@ -46,5 +43,33 @@ void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t d
 	h->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
 	h->icmp_cksum = rte_cpu_to_be_16((uint16_t)~sum);
 	m->ol_flags = 0;
-	net_output(n, m, &from, &to, IPPROTO_ICMP, 64, 0, NULL, n->now_us);
+	net_output(n, m, dst, src, IPPROTO_ICMP, 64, 0, NULL, n->now_us);
+}
+
+void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst)
+{
+	const struct rte_icmp_hdr *h = rte_pktmbuf_mtod(m, const struct rte_icmp_hdr *);
+	struct net_addr from = net_v4_addr(src), to = net_v4_addr(dst);
+
+	if (m->data_len < sizeof(*h) || pkt_raw_cksum(m) != UINT16_MAX) {
+		net_drop(n, m, NET_DROP_ICMP);
+		return;
+	}
+	switch (h->icmp_type) {
+	case RTE_IP_ICMP_ECHO_REQUEST:
+		if (h->icmp_code == 0)
+			echo_input(n, m, &from, &to);
+		else
+			net_drop(n, m, NET_DROP_ICMP);
+		break;
+	case 3:  /* destination unreachable */
+	case 4:  /* source quench */
+	case 11: /* time exceeded */
+	case 12: /* parameter problem */
+		icmp_error_input(n, m, &to);
+		break;
+	default:
+		net_drop(n, m, NET_DROP_ICMP);
+		break;
+	}
 }

@@ -116,6 +116,10 @@ struct net {
 
 	struct frag_table *frags;
 	bool no_fragments;
+	struct pmtu_cache *pmtu;
+
+	net_icmp_fn *icmp_fn;
+	void *icmp_arg;
 
 	uint64_t icmp_credit_us; /* bucket, in time: grows to NET_ICMP_BURST answers' worth */
 	uint64_t icmp_last_us;
@@ -213,6 +217,18 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **m);
 /* Puts the header before the L4 header. */
 void ip4_header(struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst, uint8_t proto, uint8_t ttl,
 		uint8_t tos);
+
+/* pmtu.c */
+int pmtu_init(struct net *n);
+void pmtu_fini(struct net *n);
+
+/*
+ * icmp_error.c: m starts at the header of an ICMP or ICMPv6 error, its checksum proved; it was
+ * sent to dst. Taken.
+ */
+void icmp_error_input(struct net *n, struct rte_mbuf *m, const struct net_addr *dst);
+/* The first len bytes of it. COUNT, or why it is worth nothing with *ret untouched. */
+enum net_drop icmp_error_parse(uint8_t family, const uint8_t *p, size_t len, struct net_icmp *ret);
 
 /* icmp.c: m starts at the ICMP header and ends with it. Taken. */
 void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst);

@@ -27,6 +27,8 @@ int net_new(const struct net_conf *conf, struct net **ret)
 		r = neigh_init(n, max);
 	if (r == 0)
 		r = frag_init(n);
+	if (r == 0)
+		r = pmtu_init(n);
 	if (r < 0) {
 		net_free(n);
 		return r;
@@ -41,6 +43,7 @@ void net_free(struct net *n)
 		return;
 	neigh_fini(n);
 	frag_fini(n);
+	pmtu_fini(n);
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		rte_pktmbuf_free_bulk(n->iface[i].tx, n->iface[i].n_tx);
 	free(n);

@@ -1,7 +1,7 @@
 /*
  * dataplane/net/net.h - Ethernet, ARP, IPv4, ICMP echo, routes: what is between a port and TCP.
  *
- * Source  RFC 826, RFC 791, RFC 792, RFC 1122 section 3.
+ * Source  RFC 826, RFC 791, RFC 792, RFC 1122 section 3; RFC 5927 (ICMP errors).
  * Lcore   the shard's; no locks. Time comes in.
  * Memory  packets that net answers or drops are freed here, with a counter for each reason.
  *
@@ -39,6 +39,9 @@
 	X(IP_PROTO, "protocol not served")                                                         \
 	X(ICMP, "ICMP message not answered or malformed")                                          \
 	X(ICMP_RATE, "ICMP answers above their rate")                                              \
+	X(ICMP_ERROR, "ICMP error that quotes nothing we could have sent")                         \
+	X(ICMP_MTU, "packet too big: below the least MTU, or not below the packet (T-34)")         \
+	X(ICMP_QUENCH, "ICMP source quench (RFC 6633)")                                            \
 	X(ARP, "malformed or unsolicited ARP")                                                     \
 	X(ARP_CONFLICT, "ARP from another host that claims our address")                           \
 	X(NEIGH_FULL, "neighbour table full")                                                      \
@@ -135,6 +138,34 @@ struct net_flushed net_flushed_take(struct net *n);
 /* ARP retries, ageing, announcements. Returns work done. */
 unsigned int net_timers(struct net *n, uint64_t now_us);
 uint64_t net_next_timer_us(const struct net *n); /* UINT64_MAX: none */
+
+/*
+ * An ICMP error about a TCP segment that this host could have sent, by its quoted part. Whether
+ * it did, and whether that is under way, is TCP's to check (RFC 5927 section 4) before it
+ * believes anything.
+ */
+struct net_icmp {
+	struct net_addr local, peer;
+	uint16_t local_port, peer_port;
+	uint32_t seq;
+	uint32_t len; /* of the quoted IP packet, as the quote says */
+	uint16_t mtu; /* not 0: the packet was too big, and this is what would have fitted */
+	bool hard;    /* RFC 1122 section 4.2.3.9 */
+	int err;      /* errno that says it to somebody who connects */
+};
+typedef void net_icmp_fn(void *arg, const struct net_icmp *e, uint64_t now_us);
+/* Who is told. Before the first packet; NULL: nobody. */
+void net_icmp_to(struct net *n, net_icmp_fn *fn, void *arg);
+
+/*
+ * The largest packet that reaches dst, where something smaller than the link's MTU is known:
+ * else UINT16_MAX. Kept for ten minutes, for about a thousand destinations. Setting is for who
+ * has proof; UINT16_MAX forgets.
+ */
+#define NET_PMTU_MIN_4 552 /* an MSS of 512: as small as anybody is believed (T-34) */
+#define NET_PMTU_MIN_6 1280
+uint16_t net_pmtu(const struct net *n, const struct net_addr *dst);
+void net_pmtu_set(struct net *n, const struct net_addr *dst, uint16_t mtu);
 
 const uint64_t *net_drops(const struct net *n); /* NET_DROP_COUNT counters */
 const char *net_drop_name(enum net_drop d);
