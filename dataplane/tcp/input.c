@@ -385,6 +385,20 @@ static void walk_from(struct walk *w, size_t first)
 
 /* --- section 3.10.7.3: SYN-SENT ------------------------------------------------------ */
 
+/*
+ * MUST-15, MUST-16; but not below a floor, or a peer that says 1 makes a thousand packets of
+ * each of ours (CVE-2019-11479). Every host takes the default floor, whatever it says.
+ */
+uint16_t tcp_syn_mss(struct tcp *t, const struct tcp_seg *g, uint8_t family)
+{
+	if (!g->opts.has_mss)
+		return family == 4 ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT_6;
+	if (likely(g->opts.mss >= t->conf.mss_min))
+		return g->opts.mss;
+	tcp_count(t, TCP_C_MSS_RAISED);
+	return t->conf.mss_min;
+}
+
 /* The peer's SYN: what it offers and what we offered too. */
 void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 {
@@ -399,9 +413,7 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	c->sack_ok = g->opts.has_sack_perm;
 	c->snd_wscale = g->opts.has_wscale ? g->opts.wscale : 0;
 	c->rcv_wscale = g->opts.has_wscale ? c->t->rcv_wscale : 0;
-	c->mss_peer = g->opts.has_mss      ? max_u64(g->opts.mss, TCP_MSS_MIN)
-		      : c->key.family == 4 ? TCP_MSS_DEFAULT
-					   : TCP_MSS_DEFAULT_6;
+	c->mss_peer = tcp_syn_mss(c->t, g, (uint8_t)c->key.family);
 	c->rcv_mss = TCP_MSS_DEFAULT;
 	tcp_conn_mss(c);
 	tcp_wnd_update(c, g);

@@ -14,6 +14,7 @@
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
  *   busy.c     what only a connection that moves holds
  *   list.c     lists of connections                          path.c    the way to the peer
+ *   cookie.c   SYNs without state                            source.c  what a source holds
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -26,8 +27,10 @@
 #include <rte_tcp.h>
 
 #include "dataplane/tcp/cc.h"
+#include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/seq.h"
+#include "dataplane/tcp/source.h"
 #include "dataplane/tcp/tcp.h"
 
 /* The library's macros do not nest without shadowing. */
@@ -49,10 +52,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_PROTO         6
 #define TCP_BURST         64 /* segments looked up together */
 #define TCP_LISTENERS     64
-#define TCP_MSS_MIN       64 /* of a peer's MSS: below it, headers are all we would send */
-#define TCP_INIT_SEGS     10 /* RFC 6928 */
-#define TCP_OUT_SEGS      64 /* one connection's data segments in one turn */
-#define TCP_OUT_PIECES    16 /* mbufs one segment may point into */
+#define TCP_INIT_SEGS     10                  /* RFC 6928 */
+#define TCP_OUT_SEGS      64                  /* one connection's data segments in one turn */
+#define TCP_OUT_PIECES    16                  /* mbufs one segment may point into */
 #define TCP_CWND_MAX      (UINT32_C(1) << 30) /* RFC 7323's largest window */
 #define TCP_SSTHRESH_INF  TCP_CWND_MAX        /* no loss yet (RFC 5681: arbitrarily high) */
 #define TCP_DUPACKS       3                   /* RFC 5681 section 3.2 */
@@ -75,6 +77,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)          /* RFC 5961 section 7 */
 #define TCP_FIN_WAIT_2_US  (60 * TCP_SEC)         /* of a connection that was let go */
 #define TCP_QUIET_US       (1 * TCP_SEC)          /* of rest, then a connection is idle */
+#define TCP_RST_BURST_US   (200 * TCP_MS)         /* resets saved up for this long */
 #define TCP_PAWS_IDLE_US   (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
 
 #define TCP_FLAGS (RTE_TCP_FIN_FLAG | RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
@@ -384,8 +387,12 @@ struct tcp {
 	struct tcp_mem mem;
 
 	struct tcp_listener listener[TCP_LISTENERS];
-	uint32_t port_next; /* RFC 6056 section 3.3.3 */
-	uint64_t now_us;    /* of the turn; for calls that bring no time */
+	unsigned int listeners_end; /* behind the last that is used */
+	struct tcp_cookies cookies;
+	struct tcp_sources sources;
+	uint64_t rst_paid_us; /* resets are paid for up to here; see tcp_reply_rst() */
+	uint32_t port_next;   /* RFC 6056 section 3.3.3 */
+	uint64_t now_us;      /* of the turn; for calls that bring no time */
 };
 
 static inline void tcp_count(struct tcp *t, enum tcp_counter c)
@@ -488,10 +495,18 @@ void tcp_window_opened(struct tcp_conn *c);
 void tcp_reap(struct tcp *t);
 extern const struct stream_ops tcp_stream_ops;
 
+/* RFC 6691: what we can take, options not taken off. */
+static inline uint16_t tcp_mss_adv(const struct net_path *path, uint8_t family)
+{
+	return (uint16_t)(path->mtu - TCP_HDR_MIN - (family == 4 ? TCP_IP_HDR_4 : TCP_IP_HDR_6));
+}
+
 /* listen.c */
 void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us);
 /* A listener's connection leaves SYN-RECEIVED. */
 void tcp_listen_done(struct tcp_conn *c);
+/* It was accepted, or might have been, and ends. */
+void tcp_listen_gone(struct tcp_conn *c);
 /* True when the user took it. */
 bool tcp_listen_accept(struct tcp_conn *c);
 
@@ -499,6 +514,8 @@ bool tcp_listen_accept(struct tcp_conn *c);
 /* All of *ret but the hash. */
 bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret);
 void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us);
+/* The MSS to use of what a SYN says. */
+uint16_t tcp_syn_mss(struct tcp *t, const struct tcp_seg *g, uint8_t family);
 /* Takes what the peer's SYN says. */
 void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
 

@@ -13,10 +13,10 @@ static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *
 {
 	struct tcp_listener *any = NULL;
 
-	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
+	for (unsigned int i = 0; i < t->listeners_end; i++) {
 		struct tcp_listener *l = &t->listener[i];
 
-		if (!l->used || l->port != port)
+		if (l->port != port || !l->used)
 			continue;
 		if (addr_eq(&l->addr, addr))
 			return l;
@@ -52,6 +52,7 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 				      .backlog = backlog,
 				      .accept = accept,
 				      .arg = arg};
+	t->listeners_end = max_u64(t->listeners_end, (uint64_t)(slot - t->listener) + 1);
 	return 0;
 }
 
@@ -75,12 +76,28 @@ int tcp_listen_close(struct tcp *t, uint32_t listener)
 	return -ENOENT;
 }
 
+static uint64_t source_of(const struct tcp_conn *c)
+{
+	struct net_addr peer = tcp_peer(c);
+
+	return tcp_source_id(&c->t->sources, &peer);
+}
+
 void tcp_listen_done(struct tcp_conn *c)
 {
 	if (c->listener < 0)
 		return;
 	c->t->listener[c->listener].half_open--;
 	c->listener = -1;
+	tcp_source_established(&c->t->sources, source_of(c));
+}
+
+void tcp_listen_gone(struct tcp_conn *c)
+{
+	if (!c->passive)
+		return;
+	tcp_listen_done(c);
+	tcp_source_drop(&c->t->sources, source_of(c), false);
 }
 
 bool tcp_listen_accept(struct tcp_conn *c)
@@ -98,39 +115,215 @@ bool tcp_listen_accept(struct tcp_conn *c)
 	return false;
 }
 
-/* RFC 9293 3.10.7.2, third: a connection in SYN-RECEIVED. iss: 0 when a hash is to choose. */
-static void passive_open(struct tcp *t, struct tcp_listener *l, struct tcp_seg *g, bool has_iss,
-			 uint32_t iss, uint64_t now_us)
+/* A connection in SYN-RECEIVED, that g or what g completes asked for. NULL: counted. */
+static struct tcp_conn *half_open_new(struct tcp *t, struct tcp_listener *l,
+				      const struct tcp_seg *g, uint64_t now_us)
 {
 	const struct pkt_meta *meta = pkt_meta(g->m);
 	struct net_path path;
 	struct tcp_conn *c;
 
-	if (l->half_open >= l->backlog) {
-		tcp_count(t, TCP_C_DROP_BACKLOG);
-		return;
-	}
 	if (net_route(t->conf.net, &meta->src, &path) < 0) {
 		tcp_count(t, TCP_C_DROP_NO_CONN);
-		return;
+		return NULL;
 	}
 	c = tcp_conn_get(t);
 	if (c == NULL) {
 		tcp_count(t, TCP_C_DROP_TABLE);
-		return;
+		return NULL;
 	}
 	c->state = TCP_SYN_RCVD;
 	c->passive = true;
 	c->detached = true; /* until the user takes it */
 	c->listener = (int16_t)(l - t->listener);
 	l->half_open++;
+	tcp_source_add(&t->sources, tcp_source_id(&t->sources, &meta->src), true);
 	tcp_conn_open(c, &meta->dst, (uint16_t)(g->key.ports >> 16), &meta->src,
 		      (uint16_t)g->key.ports, &path, now_us);
-	if (has_iss)
-		tcp_conn_iss(c, iss);
+	return c;
+}
+
+static bool source_full(struct tcp *t, const struct tcp_seg *g)
+{
+	const struct tcp_source *src =
+		tcp_source_get(&t->sources, tcp_source_id(&t->sources, &pkt_meta(g->m)->src));
+
+	if (src == NULL || src->conns < t->conf.source_conns)
+		return false;
+	tcp_count(t, TCP_C_DROP_SOURCE_CONNS);
+	return true;
+}
+
+/* --- SYN cookies, RFC 4987 section 3.6 ------------------------------------------------- */
+
+static uint32_t ts_now(const struct tcp *t, const struct tcp_key *k, uint64_t now_us)
+{
+	return tcp_ts_offset(t, k) + (uint32_t)(now_us / TCP_MS);
+}
+
+/* The window of a SYN-ACK, which is never scaled. */
+static uint16_t cookie_wnd(const struct tcp *t)
+{
+	return (uint16_t)min_u64(t->conf.rx_budget, TCP_WND_RAW_MAX);
+}
+
+static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
+{
+	const struct pkt_meta *meta = pkt_meta(g->m);
+	struct tcp_cookie k = {.tuple = g->hash,
+			       .irs = g->seq,
+			       .mss = tcp_syn_mss(t, g, meta->src.family),
+			       .ts = g->opts.has_ts,
+			       .has_wscale = g->opts.has_wscale,
+			       .wscale = g->opts.wscale,
+			       .sack = g->opts.has_sack_perm};
+	struct tcp_opts o = {.has_mss = true, .has_ts = k.ts, .ts_ecr = g->opts.ts_val};
+	struct net_path path;
+	uint32_t iss;
+
+	if (net_route(t->conf.net, &meta->src, &path) < 0) {
+		tcp_count(t, TCP_C_DROP_NO_CONN);
+		return;
+	}
+	o.mss = tcp_mss_adv(&path, meta->src.family);
+	if (k.ts) {
+		o.ts_val = ts_now(t, &g->key, now_us);
+		o.has_wscale = k.has_wscale;
+		o.wscale = t->rcv_wscale;
+		o.has_sack_perm = k.sack;
+	}
+	iss = tcp_cookie_make(&t->cookies, &k, now_us, &o.ts_val);
+	tcp_count(t, TCP_C_COOKIE_SENT);
+	tcp_reply(t, g, RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG, iss, g->seq + 1, cookie_wnd(t), &o,
+		  now_us);
+}
+
+/* What its SYN was, as far as the cookie and this segment tell. */
+static struct tcp_seg syn_of(const struct tcp_seg *g, const struct tcp_cookie *k)
+{
+	struct tcp_seg syn = *g;
+
+	syn.flags = RTE_TCP_SYN_FLAG;
+	syn.seq = k->irs;
+	syn.len = 0;
+	syn.opts = (struct tcp_opts){.has_mss = true,
+				     .mss = k->mss,
+				     .has_wscale = k->has_wscale,
+				     .wscale = k->wscale,
+				     .has_sack_perm = k->sack,
+				     .has_ts = k->ts,
+				     .ts_val = g->opts.ts_val};
+	return syn;
+}
+
+/*
+ * An acknowledgement that may complete a cookie: it alone, with data or without. True: taken,
+ * g is done with. A table that is full now says nothing: the peer sends it again.
+ */
+static bool cookie_complete(struct tcp *t, struct tcp_listener *l, struct tcp_seg *g,
+			    uint64_t now_us)
+{
+	struct tcp_cookie k = {.tuple = g->hash, .irs = g->seq - 1, .ts = g->opts.has_ts};
+	struct tcp_seg syn;
+	struct tcp_conn *c;
+
+	if ((g->flags & TCP_FLAGS) != RTE_TCP_ACK_FLAG || !tcp_cookies_out(&t->cookies, now_us))
+		return false;
+	if (t->free_list == 0) {
+		tcp_count(t, TCP_C_DROP_TABLE);
+		return true;
+	}
+	if (!tcp_cookie_take(&t->cookies, g->ack - 1, g->opts.ts_ecr, now_us, &k)) {
+		tcp_count(t, TCP_C_COOKIE_BAD);
+		return false;
+	}
+	if (source_full(t, g))
+		return false;
+	c = half_open_new(t, l, g, now_us);
+	if (c == NULL)
+		return true;
+	tcp_count(t, TCP_C_COOKIE_TAKEN);
+	tcp_conn_iss(c, g->ack - 1);
+	syn = syn_of(g, &k);
+	tcp_conn_syn(c, &syn, now_us);
+	c->rcv_adv = c->rcv_nxt + cookie_wnd(t); /* what our SYN-ACK promised */
+	tcp_conn_input(c, g, now_us);
+	g->m = NULL;
+	return true;
+}
+
+/* --- section 3.10.7.2 --------------------------------------------------------------------- */
+
+/* Places left when requests get none any more: connections that exist go before them. */
+#define TABLE_SPARE_PART 16
+
+static bool is_crowded(const struct tcp *t, const struct tcp_listener *l)
+{
+	return l->half_open >= l->backlog || l->half_open >= t->conf.half_open_max ||
+	       t->conf.conns_max - t->conns_n < t->conf.conns_max / TABLE_SPARE_PART ||
+	       t->mem.free <= t->mem.scarce;
+}
+
+enum syn_answer { SYN_DROP, SYN_COOKIE, SYN_STATE };
+
+/* What a SYN is worth. Nothing was taken for it so far. */
+static enum syn_answer syn_judge(struct tcp *t, const struct tcp_listener *l,
+				 const struct tcp_seg *g, uint64_t now_us)
+{
+	uint64_t id = tcp_source_id(&t->sources, &pkt_meta(g->m)->src);
+	const struct tcp_source *src;
+
+	if (!tcp_source_rate(&t->sources, id, t->conf.source_syn_rate, now_us)) {
+		tcp_count(t, TCP_C_DROP_SOURCE_RATE);
+		return SYN_DROP;
+	}
+	if (is_crowded(t, l))
+		return SYN_COOKIE;
+	src = tcp_source_get(&t->sources, id);
+	if (src == NULL)
+		return SYN_STATE;
+	if (src->conns >= t->conf.source_conns) {
+		tcp_count(t, TCP_C_DROP_SOURCE_CONNS);
+		return SYN_DROP;
+	}
+	if (src->half_open < t->conf.source_half_open)
+		return SYN_STATE;
+	tcp_count(t, TCP_C_SOURCE_HALF_OPEN);
+	return SYN_COOKIE;
+}
+
+static void half_open(struct tcp *t, struct tcp_listener *l, const struct tcp_seg *g,
+		      const uint32_t *iss, uint64_t now_us)
+{
+	struct tcp_conn *c = half_open_new(t, l, g, now_us);
+
+	if (c == NULL)
+		return;
+	if (iss != NULL)
+		tcp_conn_iss(c, *iss);
 	tcp_conn_syn(c, g, now_us);
 	c->syn_due = true;
 	tcp_output_want(c);
+}
+
+/* Third: a SYN. Its text and FIN are not acknowledged: they come again. */
+static void passive_open(struct tcp *t, struct tcp_listener *l, const struct tcp_seg *g,
+			 uint64_t now_us)
+{
+	switch (syn_judge(t, l, g, now_us)) {
+	case SYN_STATE:
+		half_open(t, l, g, NULL, now_us);
+		break;
+	case SYN_COOKIE:
+		/* Of a full table nothing could come: better no answer than one that binds. */
+		if (t->free_list != 0)
+			cookie_send(t, g, now_us);
+		else
+			tcp_count(t, TCP_C_DROP_TABLE);
+		break;
+	case SYN_DROP:
+		break;
+	}
 }
 
 static void listen_step(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
@@ -140,24 +333,28 @@ static void listen_step(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 	struct tcp_tw *w = tcp_tw_lookup(t, &g->key, g->hash);
 	uint32_t iss = 0;
 
-	if (w != NULL && !tcp_tw_input(t, w, g, l != NULL, now_us, &iss))
-		return;
-	if (l == NULL) {
+	if (w != NULL) {
+		/* Who was connected before is no spoofed source, and its ISS must be beyond the
+		 * old. */
+		if (tcp_tw_input(t, w, g, l != NULL, now_us, &iss) && !source_full(t, g))
+			half_open(t, l, g, &iss, now_us);
+	} else if (l == NULL) {
 		tcp_count(t, TCP_C_DROP_NO_CONN);
 		tcp_reply_rst(t, g, now_us);
 	} else if (g->flags & (RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)) {
+		if (cookie_complete(t, l, g, now_us))
+			return;
 		tcp_count(t, TCP_C_DROP_NO_CONN);
 		tcp_reply_rst(t, g, now_us);
-	} else if (!(g->flags & RTE_TCP_SYN_FLAG)) {
-		tcp_count(t, TCP_C_DROP_STATE);
+	} else if (g->flags & RTE_TCP_SYN_FLAG) {
+		passive_open(t, l, g, now_us);
 	} else {
-		/* Text and FIN of a SYN are not acknowledged: they come again. */
-		passive_open(t, l, g, w != NULL, iss, now_us);
+		tcp_count(t, TCP_C_DROP_STATE);
 	}
 }
 
 void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 {
 	listen_step(t, g, now_us);
-	rte_pktmbuf_free(g->m);
+	rte_pktmbuf_free(g->m); /* NULL when a connection took it */
 }

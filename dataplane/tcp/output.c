@@ -582,10 +582,29 @@ void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t s
 	transmit(t, m, &meta->dst, &meta->src, 0, NULL, now_us);
 }
 
+/*
+ * A bucket, kept as the time up to which resets are paid for: a scan, or a storm of segments
+ * from forged sources, makes no storm of answers (T-17).
+ */
+static bool rst_allowed(struct tcp *t, uint64_t now_us)
+{
+	uint64_t oldest = now_us > TCP_RST_BURST_US ? now_us - TCP_RST_BURST_US : 0;
+	uint64_t paid = max_u64(t->rst_paid_us, oldest) + TCP_SEC / t->conf.rst_rate;
+
+	if (paid > now_us)
+		return false;
+	t->rst_paid_us = paid;
+	return true;
+}
+
 void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 {
 	if (g->flags & RTE_TCP_RST_FLAG)
 		return;
+	if (!rst_allowed(t, now_us)) {
+		tcp_count(t, TCP_C_RST_LIMITED);
+		return;
+	}
 	tcp_count(t, TCP_C_RESETS_OUT);
 	if (g->flags & RTE_TCP_ACK_FLAG)
 		tcp_reply(t, g, RTE_TCP_RST_FLAG, g->ack, 0, 0, NULL, now_us);

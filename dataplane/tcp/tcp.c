@@ -12,6 +12,14 @@
 #define KEEP_INTERVAL_US   (75 * TCP_SEC)
 #define KEEP_COUNT         9
 
+/* And of its limits. */
+#define HALF_OPEN_MAX    1024 /* some 600 KiB, and what a second of logins needs */
+#define HALF_OPEN_PART   4    /* of the table at most */
+#define SOURCE_HALF_OPEN 32
+#define SOURCE_SYN_RATE  10000 /* a balancer in front of us is one source */
+#define RST_RATE         1000
+#define MSS_MIN          536 /* what every IPv4 host takes (RFC 9293 MUST-15) */
+
 /* --- the instance ------------------------------------------------------------------ */
 
 static void conf_defaults(struct tcp_conf *c)
@@ -30,6 +38,22 @@ static void conf_defaults(struct tcp_conf *c)
 		c->keepalive_count = KEEP_COUNT;
 	if (c->cc == NULL)
 		c->cc = &tcp_cc_cubic;
+}
+
+static void conf_limits(struct tcp_conf *c)
+{
+	if (c->half_open_max == 0)
+		c->half_open_max = min_u64(HALF_OPEN_MAX, c->conns_max / HALF_OPEN_PART + 1);
+	if (c->source_half_open == 0)
+		c->source_half_open = SOURCE_HALF_OPEN;
+	if (c->source_conns == 0)
+		c->source_conns = TCP_NO_LIMIT;
+	if (c->source_syn_rate == 0)
+		c->source_syn_rate = SOURCE_SYN_RATE;
+	if (c->rst_rate == 0)
+		c->rst_rate = RST_RATE;
+	if (c->mss_min == 0)
+		c->mss_min = MSS_MIN;
 }
 
 /* The smallest scale that can say the whole budget. */
@@ -54,7 +78,7 @@ static bool tables_new(struct tcp *t)
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
 	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
 	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
-	    t->tw_buckets == NULL)
+	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0)
 		return false;
 	for (uint32_t i = conns; i > 0; i--) {
 		t->conns[i - 1].next = t->free_list;
@@ -79,6 +103,8 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 		return -ENOMEM;
 	t->conf = *conf;
 	conf_defaults(&t->conf);
+	conf_limits(&t->conf);
+	tcp_cookies_init(&t->cookies, t->conf.secret, t->conf.mss_min);
 	t->rcv_wscale = wscale_for(conf->rx_budget);
 	t->out_tail = &t->out_head;
 	tcp_mem_init(t);
@@ -111,6 +137,7 @@ void tcp_free(struct tcp *t)
 	free(t->heap);
 	free(t->tw);
 	free(t->tw_buckets);
+	tcp_sources_fini(&t->sources);
 	memset(t, 0, sizeof(*t)); /* the secret with it */
 	free(t);
 }
@@ -180,9 +207,7 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 	tcp_key_make(local, local_port, peer, peer_port, &c->key);
 	c->ts_offset = tcp_ts_offset(c->t, &c->key);
 	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
-	/* RFC 6691: what we can take, options not taken off. */
-	c->mss_adv = (uint16_t)(path->mtu - TCP_HDR_MIN -
-				(peer->family == 4 ? TCP_IP_HDR_4 : TCP_IP_HDR_6));
+	c->mss_adv = tcp_mss_adv(path, peer->family);
 	c->progress = tcp_tick(now_us);
 	c->last_rx = tcp_tick(now_us);
 	c->oow_last = c->last_rx - tcp_tick(TCP_OOW_ACK_US) - 1;
@@ -242,7 +267,7 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	if (c->state == TCP_CLOSED)
 		return;
 	c->state = TCP_CLOSED;
-	tcp_listen_done(c);
+	tcp_listen_gone(c);
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
 	tcp_busy_put(c);

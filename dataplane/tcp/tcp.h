@@ -23,6 +23,8 @@
 struct tcp;
 struct tcp_cc_ops;
 
+#define TCP_NO_LIMIT UINT32_MAX
+
 struct tcp_conf {
 	struct net *net;
 	const struct pkt_pools *pools;
@@ -36,6 +38,13 @@ struct tcp_conf {
 	uint64_t keepalive_idle_us, keepalive_interval_us;
 	uint32_t keepalive_count;
 	const struct tcp_cc_ops *cc; /* cc.h; NULL: the default */
+	/* Limits; 0 takes the default of tcp.c's table. */
+	uint32_t half_open_max;    /* of a listener; beyond it SYNs are answered by cookies */
+	uint32_t source_half_open; /* of one source (source.h); beyond it by cookies, too */
+	uint32_t source_conns;     /* accepted and half-open ones of one source; TCP_NO_LIMIT */
+	uint32_t source_syn_rate;  /* SYNs of one source in a second; at most 65535 */
+	uint32_t rst_rate;         /* resets in a second that answer for no connection */
+	uint16_t mss_min;          /* a peer that offers less is taken to have said this (T-27) */
 	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
 	uint32_t (*iss_for_test)(void *arg);
 	void *iss_arg;
@@ -64,7 +73,14 @@ struct tcp_conf {
 	X(DROP_OOO, "out-of-order queue full")                                                     \
 	X(DROP_STATE, "not acceptable in this state")                                              \
 	X(DROP_CLOSED, "data for a connection that was let go")                                    \
-	X(DROP_BACKLOG, "listener's backlog full")                                                 \
+	X(COOKIE_SENT, "SYNs answered by a cookie")                                                \
+	X(COOKIE_TAKEN, "connections made from a cookie")                                          \
+	X(COOKIE_BAD, "acknowledgements that were no cookie of ours, while some were out")         \
+	X(SOURCE_HALF_OPEN, "of the cookies, for a source with its share of half-open ones")       \
+	X(DROP_SOURCE_CONNS, "source has as many connections as it may")                           \
+	X(DROP_SOURCE_RATE, "source sends more SYNs than it may")                                  \
+	X(RST_LIMITED, "resets not sent: above their rate")                                        \
+	X(MSS_RAISED, "peers that offered a smaller MSS than the least used")                      \
 	X(DROP_TABLE, "connection table full")                                                     \
 	X(TIME_WAIT_SHORT, "TIME-WAIT cut short: its table is full")                               \
 	X(DROP_NO_MBUF, "buffer pool empty")                                                       \
@@ -89,7 +105,10 @@ typedef bool tcp_accept_fn(void *arg, struct stream *s, uint32_t listener,
 			   const struct net_addr *local, uint16_t local_port,
 			   const struct net_addr *peer, uint16_t peer_port);
 
-/* 0, -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. backlog: half-open and not yet accepted. */
+/*
+ * 0, -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. backlog: half-open connections, if that is less than
+ * conf's half_open_max; beyond it a SYN is answered by a cookie and holds nothing.
+ */
 int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener,
 	       uint32_t backlog, tcp_accept_fn *accept, void *arg);
 int tcp_listen_close(struct tcp *t, uint32_t listener);

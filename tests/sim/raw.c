@@ -54,6 +54,11 @@ void raw_clear(struct raw *r)
 	r->out_n = 0;
 }
 
+static struct net_addr peer_of(const struct raw *r)
+{
+	return r->peer.family != 0 ? r->peer : vnet_addr(RAW_PEER);
+}
+
 void raw_send_at(struct raw *r, uint8_t flags, uint32_t seq, uint32_t ack, uint64_t from,
 		 uint32_t len)
 {
@@ -61,7 +66,7 @@ void raw_send_at(struct raw *r, uint8_t flags, uint32_t seq, uint32_t ack, uint6
 	struct rte_tcp_hdr *h = (void *)b;
 	struct tcp_opts o = {.has_ts = r->ts, .ts_val = r->ts_val, .ts_ecr = r->ts_ecr};
 	uint32_t n = TCP_HDR_MIN;
-	struct net_addr src = vnet_addr(RAW_PEER), dst = vnet_addr(RAW_STACK);
+	struct net_addr src = peer_of(r), dst = vnet_addr(RAW_STACK);
 
 	memcpy(b + n, r->opt, r->opt_len);
 	n += r->opt_len;
@@ -111,7 +116,7 @@ void raw_connect(struct raw *r, struct tcp_conf conf)
 struct tcp_conn *raw_conn(struct raw *r)
 {
 	struct tcp_key k;
-	struct net_addr peer = vnet_addr(RAW_PEER), local = vnet_addr(RAW_STACK);
+	struct net_addr peer = peer_of(r), local = vnet_addr(RAW_STACK);
 
 	tcp_key_make(&local, r->stack_port, &peer, r->peer_port, &k);
 	return tcp_lookup(r->v.host[RAW_STACK].tcp, &k, tcp_key_hash(r->v.host[RAW_STACK].tcp, &k));
@@ -121,7 +126,7 @@ enum tcp_state raw_get_state(struct raw *r)
 {
 	struct tcp *t = r->v.host[RAW_STACK].tcp;
 	struct tcp_conn *c = raw_conn(r);
-	struct net_addr peer = vnet_addr(RAW_PEER), local = vnet_addr(RAW_STACK);
+	struct net_addr peer = peer_of(r), local = vnet_addr(RAW_STACK);
 	struct tcp_key k;
 
 	if (c != NULL)

@@ -26,6 +26,7 @@ struct raw {
 	struct vnet v;
 	struct app app;
 	struct apps apps;
+	struct net_addr peer; /* of family 0: vnet_addr(RAW_PEER); host 2 is every x.y.z.3 */
 	uint16_t stack_port, peer_port;
 	uint32_t snd_nxt, rcv_nxt; /* the peer's */
 	uint32_t iss;              /* the stack's */
