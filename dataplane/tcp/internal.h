@@ -67,17 +67,18 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 
 #define TCP_MS             UINT64_C(1000)
 #define TCP_SEC            UINT64_C(1000000)
-#define TCP_RTO_INIT_US    (1 * TCP_SEC)          /* RFC 6298 (2.1) */
-#define TCP_RTO_SYN_US     (3 * TCP_SEC)          /* (5.7) */
-#define TCP_RTO_VAR_MIN_US (200 * TCP_MS)         /* see rtt.c */
-#define TCP_RTO_MAX_US     (60 * TCP_SEC)         /* (2.5) */
-#define TCP_DELACK_US      (40 * TCP_MS)          /* RFC 1122: below 500 ms */
-#define TCP_RETRY_US       (5 * TCP_MS)           /* after an empty pool */
-#define TCP_OOW_ACK_US     (500 * TCP_MS)         /* T-12 */
-#define TCP_CHALLENGE_US   (5 * TCP_SEC)          /* RFC 5961 section 7 */
-#define TCP_FIN_WAIT_2_US  (60 * TCP_SEC)         /* of a connection that was let go */
-#define TCP_QUIET_US       (1 * TCP_SEC)          /* of rest, then a connection is idle */
-#define TCP_RST_BURST_US   (200 * TCP_MS)         /* resets saved up for this long */
+#define TCP_RTO_INIT_US    (1 * TCP_SEC)  /* RFC 6298 (2.1) */
+#define TCP_RTO_SYN_US     (3 * TCP_SEC)  /* (5.7) */
+#define TCP_RTO_VAR_MIN_US (200 * TCP_MS) /* see rtt.c */
+#define TCP_RTO_MAX_US     (60 * TCP_SEC) /* (2.5) */
+#define TCP_DELACK_US      (40 * TCP_MS)  /* RFC 1122: below 500 ms */
+#define TCP_RETRY_US       (5 * TCP_MS)   /* after an empty pool */
+#define TCP_OOW_ACK_US     (500 * TCP_MS) /* T-12 */
+#define TCP_CHALLENGE_US   (5 * TCP_SEC)  /* RFC 5961 section 7 */
+#define TCP_FIN_WAIT_2_US  (60 * TCP_SEC) /* of a connection that was let go */
+#define TCP_QUIET_US       (1 * TCP_SEC)  /* of rest, then a connection is idle */
+#define TCP_TW_REUSE_US    (1 * TCP_SEC)  /* of rest before our connect takes a tuple over */
+#define TCP_RST_BURST_US   (200 * TCP_MS) /* resets saved up for this long */
 #define TCP_PAWS_IDLE_US   (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
 
 #define TCP_FLAGS (RTE_TCP_FIN_FLAG | RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
@@ -464,9 +465,12 @@ void tcp_hash_insert(struct tcp *t, struct tcp_conn *c);
 void tcp_hash_remove(struct tcp *t, struct tcp_conn *c);
 uint32_t tcp_iss(const struct tcp *t, const struct tcp_key *k, uint64_t now_us);
 uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k);
-/* 0 when no port is free (RFC 6056 algorithm 3, over this stack's own tables). */
+/*
+ * 0 when no port is free (RFC 6056 algorithm 3, over this stack's own tables). *ret_old: the entry
+ * in TIME-WAIT to be taken over with it, or NULL.
+ */
 uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct net_addr *peer,
-		       uint16_t peer_port);
+		       uint16_t peer_port, struct tcp_tw **ret_old);
 
 /* timewait.c */
 struct tcp_tw *tcp_tw_lookup(struct tcp *t, const struct tcp_key *k, uint64_t hash);
@@ -474,6 +478,9 @@ void tcp_tw_add(struct tcp *t, const struct tcp_conn *c, uint64_t now_us);
 /* True when the segment is a SYN that may open the tuple again: *ret_iss is for its successor. */
 bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool can_open,
 		  uint64_t now_us, uint32_t *ret_iss);
+/* May our own connect take the tuple over? It does: the ISS for it. */
+bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w, uint64_t now_us);
+uint32_t tcp_tw_reuse(struct tcp *t, struct tcp_tw *w);
 unsigned int tcp_tw_expire(struct tcp *t, uint64_t now_us);
 uint64_t tcp_tw_next_us(const struct tcp *t);
 

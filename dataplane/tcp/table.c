@@ -5,8 +5,13 @@
 
 #include "dataplane/tcp/siphash.h"
 
-#define PORT_MIN 32768
-#define PORT_N   (65536 - PORT_MIN)
+/*
+ * RFC 6056 section 3.2: as many as can be, above the services. With TCP_TW_REUSE_US so many
+ * connections a second can go from one address to one port of one target.
+ */
+#define PORT_MIN   10240
+#define PORT_N     (65536 - PORT_MIN)
+#define PORT_TRIES 8192 /* a connect costs no more than this */
 
 /* One secret, three uses: a word that is never a tuple's keeps them apart. */
 enum { USE_ISS = 1, USE_TS, USE_PORT };
@@ -113,22 +118,36 @@ uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k)
 	return (uint32_t)key_prf(t, k, USE_TS);
 }
 
+static bool is_listener(const struct tcp *t, uint16_t port)
+{
+	for (unsigned int i = 0; i < t->listeners_end; i++)
+		if (t->listener[i].port == port && t->listener[i].used)
+			return true;
+	return false;
+}
+
 uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct net_addr *peer,
-		       uint16_t peer_port)
+		       uint16_t peer_port, struct tcp_tw **ret_old)
 {
 	struct tcp_key k;
 	uint32_t offset;
 
 	tcp_key_make(local, 0, peer, peer_port, &k);
 	offset = (uint32_t)key_prf(t, &k, USE_PORT);
-	for (uint32_t i = 0; i < PORT_N; i++) {
+	for (uint32_t i = 0; i < PORT_TRIES; i++) {
 		uint16_t port = (uint16_t)(PORT_MIN + (offset + t->port_next++) % PORT_N);
+		struct tcp_tw *w;
 		uint64_t hash;
 
 		k.ports = (uint32_t)port << 16 | peer_port;
 		hash = tcp_key_hash(t, &k);
-		if (tcp_lookup(t, &k, hash) == NULL && tcp_tw_lookup(t, &k, hash) == NULL)
+		if (tcp_lookup(t, &k, hash) != NULL || is_listener(t, port))
+			continue;
+		w = tcp_tw_lookup(t, &k, hash);
+		if (w == NULL || tcp_tw_reusable(t, w, t->now_us)) {
+			*ret_old = w;
 			return port;
+		}
 	}
 	return 0;
 }

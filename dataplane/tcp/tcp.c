@@ -491,6 +491,7 @@ static int provider_connect(void *arg, const struct net_addr *addr, uint16_t por
 			    const struct stream_user *user, void *user_ptr, struct stream **ret)
 {
 	struct tcp *t = arg;
+	struct tcp_tw *old;
 	struct net_path path;
 	struct tcp_conn *c;
 	uint16_t local_port;
@@ -499,7 +500,7 @@ static int provider_connect(void *arg, const struct net_addr *addr, uint16_t por
 	r = net_route(t->conf.net, addr, &path);
 	if (r < 0)
 		return r;
-	local_port = tcp_port_pick(t, &path.src, addr, port);
+	local_port = tcp_port_pick(t, &path.src, addr, port, &old);
 	if (local_port == 0)
 		return -EADDRNOTAVAIL;
 	c = tcp_conn_get(t);
@@ -511,6 +512,8 @@ static int provider_connect(void *arg, const struct net_addr *addr, uint16_t por
 	c->s.user_ptr = user_ptr;
 	c->state = TCP_SYN_SENT;
 	tcp_conn_open(c, &path.src, local_port, addr, port, &path, t->now_us);
+	if (old != NULL)
+		tcp_conn_iss(c, tcp_tw_reuse(t, old));
 	c->ts_on = c->wscale_ok = c->sack_ok = true; /* offered; the answer decides */
 	c->syn_due = true;
 	tcp_output_want(c);

@@ -82,6 +82,7 @@ struct tcp_conf {
 	X(RST_LIMITED, "resets not sent: above their rate")                                        \
 	X(MSS_RAISED, "peers that offered a smaller MSS than the least used")                      \
 	X(DROP_TABLE, "connection table full")                                                     \
+	X(TIME_WAIT_REUSED, "tuples in TIME-WAIT taken over by a connect (RFC 6191)")              \
 	X(TIME_WAIT_SHORT, "TIME-WAIT cut short: its table is full")                               \
 	X(DROP_NO_MBUF, "buffer pool empty")                                                       \
 	X(DROP_MEM, "bytes not kept: buffers are short")                                           \

@@ -134,11 +134,19 @@ static void answer(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, uin
 	tcp_reply(t, g, RTE_TCP_ACK_FLAG, w->snd_nxt, w->rcv_nxt, 0, &o, now_us);
 }
 
-/* RFC 9293 MAY-2, RFC 6191: a SYN that cannot be an old duplicate. */
+/* An ISS beyond all we sent before, however fast that was. */
+static uint32_t next_iss(const struct tcp_tw *w)
+{
+	return w->snd_nxt + TCP_WND_RAW_MAX + 2;
+}
+
+/* RFC 9293 MAY-2, RFC 6191 section 2: a SYN that cannot be an old duplicate. */
 static bool opens_again(const struct tcp_tw *w, const struct tcp_seg *g)
 {
 	if ((g->flags & TCP_FLAGS) != RTE_TCP_SYN_FLAG)
 		return false;
+	if (!w->ts_on && g->opts.has_ts) /* from now on old ones are known by having none */
+		return true;
 	if (w->ts_on && g->opts.has_ts && g->opts.ts_val != w->ts_recent)
 		return seq_gt(g->opts.ts_val, w->ts_recent);
 	return seq_gt(g->seq, w->rcv_nxt);
@@ -156,8 +164,7 @@ bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool
 		return false;
 	}
 	if (can_open && opens_again(w, g)) {
-		/* Beyond all we sent before, however fast that was. */
-		*ret_iss = w->snd_nxt + TCP_WND_RAW_MAX + 2;
+		*ret_iss = next_iss(w);
 		unhash(t, w);
 		return true;
 	}
@@ -174,6 +181,27 @@ bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool
 	if ((uint16_t)((uint16_t)to_ms(now_us) - w->ack_ms) >= TCP_OOW_ACK_US / TCP_MS)
 		answer(t, w, g, now_us);
 	return false;
+}
+
+/*
+ * For our own connect, what RFC 6191 says of the peer's. Both clocks of timestamps must have
+ * moved since the last segment of before: they tick once a second or faster (RFC 7323 section 5.4).
+ * A peer that missed our last ACK answers the SYN with one of its own, is reset, and takes the
+ * next.
+ */
+bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w, uint64_t now_us)
+{
+	int32_t left = (int32_t)(w->expires_ms - to_ms(now_us));
+	int64_t age = (int64_t)(2 * t->conf.msl_us / TCP_MS) - left;
+
+	return w->ts_on && age > (int64_t)(TCP_TW_REUSE_US / TCP_MS);
+}
+
+uint32_t tcp_tw_reuse(struct tcp *t, struct tcp_tw *w)
+{
+	tcp_count(t, TCP_C_TIME_WAIT_REUSED);
+	unhash(t, w);
+	return next_iss(w);
 }
 
 static bool due(const struct tcp_tw *w, uint64_t now_us)
