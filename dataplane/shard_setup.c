@@ -26,10 +26,13 @@
 #define HEADS_PER_DATA 2
 #define DATA_MBUFS_MIN 8192 /* two ports' receive rings and something to work with */
 
-/* "auto" of ReceiveBuffer and SendBuffer: a share of the pool, within these. */
+/*
+ * "auto" of ReceiveBuffer and SendBuffer: what one connection's may grow to is a share of the pool,
+ * within these. What all of them have grown by is bounded by TCP (tcp_conf.rx_shard).
+ */
 #define BUFFER_AUTO_MIN  (UINT64_C(512) << 10)
-#define BUFFER_AUTO_MAX  (4 * MIB)
-#define BUFFER_AUTO_PART 32
+#define BUFFER_AUTO_MAX  (16 * MIB)
+#define BUFFER_AUTO_PART 4
 
 static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -46,6 +46,7 @@ void tcp_busy_take(struct tcp_conn *c)
 	t->busy_n++;
 	*b = (struct tcp_busy){0};
 	c->busy = b;
+	tcp_rwin_resume(c);
 	tcp_cc_resume(c, t->now_us);
 }
 
@@ -84,8 +85,10 @@ void tcp_busy_fire(struct tcp_conn *c, uint64_t now_us)
 
 	if (!is_quiet(c))
 		return; /* watched again when it is */
-	if (rest >= want)
-		tcp_busy_put(c);
-	else
+	if (rest < want) {
 		tcp_timer_set(c, TCP_T_QUIET, now_us + want - rest);
+		return;
+	}
+	tcp_rwin_rest(c);
+	tcp_busy_put(c);
 }

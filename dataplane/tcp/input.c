@@ -333,6 +333,7 @@ static enum verdict step_text(struct walk *w)
 		return DONE;
 	}
 
+	tcp_rwin_arrived(c, g, w->now_us);
 	if (tcp_reass_input(c, g, seq, len, g->hdr_len + skip)) {
 		ack_later(c, len, w->now_us);
 		tcp_notify(c, STREAM_EV_READABLE);

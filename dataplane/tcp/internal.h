@@ -13,6 +13,7 @@
  *   timer.c    deadlines                                     timewait.c
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
  *   busy.c     what only a connection that moves holds
+ *   window.c   windows that follow the path
  *   list.c     lists of connections                          path.c    the way to the peer
  *   cookie.c   SYNs without state                            source.c  what a source holds
  */
@@ -63,6 +64,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_SYNACK_MAX    5   /* SYN-ACK retransmissions (T-17) */
 #define TCP_CHALLENGE_MAX 10  /* challenge ACKs of a connection in TCP_CHALLENGE_US */
 #define TCP_WND_RAW_MAX   65535
+#define TCP_RX_INITIAL    (64 * 1024)  /* a connection's first receive window */
 #define TCP_TX_AHEAD_MIN  (128 * 1024) /* bytes a stream may be given ahead of the peer's window */
 
 #define TCP_MS             UINT64_C(1000)
@@ -187,6 +189,14 @@ struct tcp_busy {
 	uint32_t round_end;   /* this acknowledged, a round trip is over */
 	uint32_t limited_end; /* up to here cwnd held output back */
 
+	/*
+	 * The receive window (window.c): what the user took since taken_at_us, and in the round
+	 * trip before; the round trip, by an echo of ours or by the time to fill a window.
+	 */
+	uint32_t taken, taken_before, taken_at_us;
+	uint32_t rcv_rtt_us, rtt_ecr;
+	uint32_t fill_end, fill_at_us;
+
 	struct tcp_busy *next_free;
 };
 
@@ -245,6 +255,7 @@ struct tcp_conn {
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
 
 	/* Received: in order, and runs beyond a gap (reass.c). */
+	uint32_t rx_window; /* what may wait: grows with the path (window.c) */
 	uint32_t rx_cost, rx_compact_at;
 	uint32_t runs_cost;
 	struct pkt_chain rxq;
@@ -357,12 +368,14 @@ struct tcp_mem {
 	uint32_t low, high, scarce, reserve;
 	uint32_t free; /* when the turn began, less what was queued since */
 	uint32_t buf_cost;
+	uint64_t rx_grown; /* what the windows of connections that move have grown by */
 	bool is_short;
 	struct tcp_list list[TCP_LISTS];
 };
 
 struct tcp {
 	struct tcp_conf conf;
+	uint32_t rx_initial;
 	uint8_t rcv_wscale;
 	uint64_t counters[TCP_C_COUNT];
 
@@ -497,8 +510,6 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 		   uint64_t now_us);
 void tcp_conn_iss(struct tcp_conn *c, uint32_t iss);
 void tcp_notify(struct tcp_conn *c, uint8_t ev);
-/* The window can open far enough to say so (RFC 9293 section 3.8.6.2.2). */
-void tcp_window_opened(struct tcp_conn *c);
 void tcp_reap(struct tcp *t);
 extern const struct stream_ops tcp_stream_ops;
 
@@ -572,8 +583,19 @@ static inline bool tcp_sack_due(const struct tcp_conn *c)
 /* Its blocks, most recent first. */
 void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o);
 uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret);
+
+/* window.c */
+void tcp_rwin_init(struct tcp_conn *c);
+void tcp_rwin_resume(struct tcp_conn *c); /* what c->busy has of it, anew */
+void tcp_rwin_rest(struct tcp_conn *c);   /* back to where it began */
+/* A segment with text, before it is queued; and so many bytes were taken by the user. */
+void tcp_rwin_arrived(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
+void tcp_rwin_taken(struct tcp_conn *c, uint32_t n);
 /* The window to offer now: never left of what was promised. */
 uint32_t tcp_rcv_wnd(struct tcp_conn *c);
+/* The window can open far enough to say so (RFC 9293 section 3.8.6.2.2). */
+void tcp_window_opened(struct tcp_conn *c);
+uint32_t tcp_tx_space(struct tcp_conn *c);
 
 /* mem.c */
 void tcp_mem_init(struct tcp *t);

@@ -37,6 +37,8 @@ void tcp_mem_init(struct tcp *t)
 	struct rte_mempool *pool = t->conf.pools->data;
 	uint32_t n = rte_mempool_avail_count(pool);
 
+	if (t->conf.rx_shard == 0)
+		t->conf.rx_shard = (uint64_t)n * rte_pktmbuf_data_room_size(pool);
 	t->mem = (struct tcp_mem){.low = n / LOW_PART,
 				  .high = n / LOW_PART + n / SCARCE_PART,
 				  .scarce = n / SCARCE_PART,

@@ -11,6 +11,9 @@
  */
 #include "dataplane/tcp/internal.h"
 
+/* Memory for each byte of the window: what fills less than a quarter of an mbuf is put together. */
+#define HOLED_COST 5
+
 struct run {
 	struct rte_mbuf *next; /* first mbuf of the next run */
 	struct rte_mbuf *tail;
@@ -239,8 +242,7 @@ void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
 /* Small segments that could not be put together on arrival; the work doubles its own bound. */
 static void rx_compact(struct tcp_conn *c)
 {
-	if (c->rx_cost <= max_u64(c->rx_compact_at, (uint64_t)c->t->conf.rx_budget) ||
-	    c->rxq.len > c->rx_cost / 4)
+	if (c->rx_cost <= max_u64(c->rx_compact_at, c->rx_window) || c->rxq.len > c->rx_cost / 4)
 		return;
 	pkt_chain_compact(&c->rxq, c->t->conf.pools->data);
 	c->rx_cost = (uint32_t)pkt_chain_cost(&c->rxq);
@@ -249,7 +251,7 @@ static void rx_compact(struct tcp_conn *c)
 
 static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
-	uint64_t limit = 2 * (uint64_t)c->t->conf.rx_budget;
+	uint64_t limit = HOLED_COST * (uint64_t)max_u64(c->rx_window, c->rcv_adv - c->rcv_nxt);
 
 	return (uint64_t)c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
 }
@@ -307,25 +309,4 @@ uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
 		return whole;
 	c->rx_cost += (uint32_t)(pkt_cost(c->rxq.head) - before);
 	return n;
-}
-
-/*
- * RFC 9293 section 3.8.6.2.2: the right edge moves only by something worth a segment, and
- * never to the left.
- */
-uint32_t tcp_rcv_wnd(struct tcp_conn *c)
-{
-	const struct tcp_mem *mem = &c->t->mem;
-	uint32_t budget = c->t->conf.rx_budget, now = c->rcv_adv - c->rcv_nxt;
-	uint64_t room;
-
-	if (tcp_mem_short(mem)) {
-		tcp_mem_refused(c);
-		/* Half: a full segment fills little more of its buffer, and none shall be dropped.
-		 */
-		budget = min_u64(budget, tcp_mem_share(mem) / 2);
-	}
-	room = c->rx_cost < budget ? budget - c->rx_cost : 0;
-	room = min_u64(room, (uint64_t)TCP_WND_RAW_MAX << c->rcv_wscale);
-	return room < now + (uint64_t)min_u64(budget / 2, c->mss_adv) ? now : (uint32_t)room;
 }

@@ -106,6 +106,8 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 	conf_limits(&t->conf);
 	tcp_cookies_init(&t->cookies, t->conf.secret, t->conf.mss_min);
 	t->rcv_wscale = wscale_for(conf->rx_budget);
+	t->rx_initial =
+		min_u64(conf->rx_budget, conf->rx_initial != 0 ? conf->rx_initial : TCP_RX_INITIAL);
 	t->out_tail = &t->out_head;
 	tcp_mem_init(t);
 	if (!tables_new(t) || tcp_busy_init(t) < 0) {
@@ -209,6 +211,7 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
 	c->mss_adv = tcp_mss_adv(path, peer->family);
 	c->progress = tcp_tick(now_us);
+	tcp_rwin_init(c);
 	c->last_rx = tcp_tick(now_us);
 	c->oow_last = c->last_rx - tcp_tick(TCP_OOW_ACK_US) - 1;
 	tcp_hash_insert(c->t, c);
@@ -271,6 +274,7 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
 	tcp_busy_put(c);
+	tcp_rwin_rest(c);
 	pkt_chain_free(&c->txq);
 	c->tx_off = 0;
 	c->tx_cost = 0;
@@ -316,18 +320,6 @@ void tcp_reap(struct tcp *t)
 
 /* --- the stream ------------------------------------------------------------------------ */
 
-void tcp_window_opened(struct tcp_conn *c)
-{
-	uint32_t now = c->rcv_adv - c->rcv_nxt;
-
-	if (!tcp_synchronized((enum tcp_state)c->state) || c->rcv_fin)
-		return;
-	if (tcp_rcv_wnd(c) - now >= min_u64(c->t->conf.rx_budget / 2, 2u * c->mss_adv)) {
-		c->ack_now = true;
-		tcp_output_want(c);
-	}
-}
-
 static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret)
 {
 	struct tcp_conn *c = tcp_of(s);
@@ -335,6 +327,7 @@ static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret
 
 	if (unlikely(n < max && c->rxq.len > 0)) /* no buffer for a cut */
 		tcp_mem_take_failed(c);
+	tcp_rwin_taken(c, n);
 	tcp_window_opened(c);
 	tcp_busy_watch(c, c->t->now_us);
 	return n;
@@ -389,32 +382,11 @@ static int op_tx(struct stream *s, struct pkt_chain *ch)
 	return 0;
 }
 
-/* What is left of want bytes, in memory of twice as much. */
-static uint32_t space_left(const struct tcp_conn *c, uint64_t want)
-{
-	uint64_t by_len, by_cost;
-
-	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
-	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
-	return (uint32_t)min_u64(by_len, by_cost);
-}
-
-/* Twice what may be under way, so that an ACK finds the next flight waiting. */
 static uint32_t op_tx_space(const struct stream *s)
 {
 	struct tcp_conn *c = tcp_of(s);
-	const struct tcp_mem *m = &c->t->mem;
-	uint64_t want;
 
-	if (!takes_data(c))
-		return 0;
-	want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
-	want = min_u64(max_u64(want, TCP_TX_AHEAD_MIN), (uint64_t)c->t->conf.tx_budget);
-	if (likely(!tcp_mem_short(m)))
-		return space_left(c, want);
-	if (want > tcp_mem_share(m) / 2)
-		tcp_mem_refused(c);
-	return space_left(c, min_u64(want, tcp_mem_share(m) / 2));
+	return takes_data(c) ? tcp_tx_space(c) : 0;
 }
 
 static uint32_t op_tx_queued(const struct stream *s)

@@ -32,6 +32,10 @@ struct tcp_conf {
 	unsigned int time_wait_max;
 	uint32_t rx_budget; /* bytes a connection may have queued unread: its window's bound */
 	uint32_t tx_budget; /* bytes a connection may have queued unacknowledged */
+	uint32_t rx_initial; /* bytes a window begins with; 0: TCP_RX_INITIAL */
+	/* All that receive windows may have grown by, together. 0: the room of all data mbufs,
+	 * which is twice what receiving should ever hold of it. */
+	uint64_t rx_shard;
 	uint64_t secret[2]; /* of ISNs and hash; random */
 	/* Times; 0 takes the default of tcp.c's table. */
 	uint64_t msl_us, connect_timeout_us, user_timeout_us;

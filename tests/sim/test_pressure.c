@@ -41,8 +41,10 @@ static enum vnet_fate crowd_rule(void *arg, unsigned int from, const struct vseg
 
 static void crowd_init(struct crowd *w, uint64_t up, uint64_t down, uint64_t user_timeout_us)
 {
-	struct tcp_conf conf = {
-		.conns_max = 64, .time_wait_max = 64, .user_timeout_us = user_timeout_us};
+	struct tcp_conf conf = {.conns_max = 64,
+				.time_wait_max = 64,
+				.rx_initial = 256 * 1024, /* as one who promises much at once */
+				.user_timeout_us = user_timeout_us};
 
 	*w = (struct crowd){.least = UINT32_MAX};
 	vnet_init(&w->v, 1, 8191, 8191);
@@ -255,7 +257,7 @@ Test(pressure, the_window_grows_to_a_share_while_buffers_are_short)
 	static const uint8_t wscale[] = {1, 3, 3, 0};
 	struct raw r;
 
-	raw_init(&r, (struct tcp_conf){.rx_budget = 1 << 20});
+	raw_init(&r, (struct tcp_conf){.rx_budget = 1 << 20, .rx_initial = 1 << 20});
 	app_listen(&r.app, 22, 4);
 	memcpy(r.opt, wscale, r.opt_len = sizeof(wscale));
 	take(&r, mem(&r)->low - 10);

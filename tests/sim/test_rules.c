@@ -420,7 +420,7 @@ Test(rules, tiny_pieces_with_gaps_are_bounded)
 {
 	struct raw r;
 
-	raw_accept(&r, (struct tcp_conf){.rx_budget = 1 << 20});
+	raw_accept(&r, (struct tcp_conf){.rx_budget = 1 << 20, .rx_initial = 1 << 20});
 	for (uint32_t i = 1; i <= 2000; i++) {
 		raw_send_at(&r, ACK, r.snd_nxt + 2 * i, r.rcv_nxt, 2 * i, 1);
 		if (i % 32 == 0)

@@ -1,0 +1,176 @@
+/*
+ * dataplane/tcp/window.c - the windows that TCP offers: how much a peer may send, how much a user
+ * should give.
+ *
+ * Source  RFC 9293 section 3.8.6, RFC 7323 section 2; dynamic right-sizing (Fisk and Feng 2001).
+ *
+ * A connection begins with TCP_RX_INITIAL. What its user takes in a round trip is what the path and
+ * the user together carry; the window is kept at twice that, so that it is never what holds the
+ * sender back, and while the sender still speeds up, ahead of it. A user that does not take makes
+ * nothing grow.
+ *
+ * What windows have grown by adds up, over a shard, to at most its rx_shard, and one connection
+ * may have half of what the others left (dynamic thresholds, Choudhury and Hahne 1998): there is
+ * always something for the next. A connection at rest goes back to where it began and is not
+ * counted any more; what it was promised stays promised, which is the over-commitment that mem.c
+ * answers for.
+ */
+#include "dataplane/tcp/internal.h"
+
+/* Segments that may come between two looks of the user (the slack of the measurement). */
+#define SLACK_SEGS 16
+
+static void window_set(struct tcp_conn *c, uint32_t w)
+{
+	c->t->mem.rx_grown += (uint64_t)w - c->rx_window;
+	c->rx_window = w;
+}
+
+void tcp_rwin_init(struct tcp_conn *c)
+{
+	c->rx_window = c->t->rx_initial;
+}
+
+void tcp_rwin_rest(struct tcp_conn *c)
+{
+	if (c->rx_window != c->t->rx_initial)
+		window_set(c, c->t->rx_initial);
+}
+
+void tcp_rwin_resume(struct tcp_conn *c)
+{
+	c->busy->taken_at_us = (uint32_t)c->t->now_us;
+	c->busy->fill_at_us = (uint32_t)c->t->now_us;
+	c->busy->fill_end = c->rcv_adv;
+}
+
+/* The most its window may be now. */
+static uint32_t window_limit(const struct tcp_conn *c)
+{
+	const struct tcp *t = c->t;
+	uint64_t others = t->mem.rx_grown - (c->rx_window - t->rx_initial);
+	uint64_t rest = t->conf.rx_shard > others ? t->conf.rx_shard - others : 0;
+
+	return (uint32_t)min_u64(t->conf.rx_budget, t->rx_initial + rest / 2);
+}
+
+/*
+ * The round trip as a receiver sees it: from an ACK of ours to the segment that echoes its
+ * timestamp; without timestamps, the shortest time in which a window was filled.
+ */
+void tcp_rwin_arrived(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
+{
+	struct tcp_busy *b = c->busy;
+
+	if (c->ts_on && g->opts.has_ts) {
+		uint32_t ms;
+
+		if (g->opts.ts_ecr == b->rtt_ecr || g->len < c->rcv_mss)
+			return;
+		b->rtt_ecr = g->opts.ts_ecr;
+		ms = tcp_ts_now(c, now_us) - g->opts.ts_ecr;
+		if (ms < TCP_RTO_MAX_US / TCP_MS) {
+			uint32_t us = (uint32_t)(max_u64(ms, 1u) * TCP_MS);
+
+			b->rcv_rtt_us = b->rcv_rtt_us == 0 ? us : (7 * b->rcv_rtt_us + us) / 8;
+		}
+	} else if (seq_ge(c->rcv_nxt, b->fill_end)) {
+		uint32_t us = max_u64((uint32_t)now_us - b->fill_at_us, 1u);
+
+		b->rcv_rtt_us = b->rcv_rtt_us == 0 ? us : min_u64(b->rcv_rtt_us, us);
+		b->fill_end = c->rcv_adv;
+		b->fill_at_us = (uint32_t)now_us;
+	}
+}
+
+/* What the window should be after a round trip in which so many bytes were taken. */
+static uint64_t window_wanted(const struct tcp_conn *c, uint32_t taken, uint32_t before)
+{
+	uint64_t want = 2 * (uint64_t)taken + SLACK_SEGS * c->rcv_mss;
+
+	/* A sender in slow start sends twice as much in the next one, before it hears of this. */
+	if (taken > before)
+		want += before == 0 ? want
+				    : min_u64(want, want * (uint64_t)(taken - before) / before);
+	return want;
+}
+
+void tcp_rwin_taken(struct tcp_conn *c, uint32_t n)
+{
+	struct tcp_busy *b = c->busy;
+	uint32_t now = (uint32_t)c->t->now_us, rtt, limit;
+	uint64_t want;
+
+	if (!tcp_is_busy(c))
+		return;
+	b->taken += n;
+	rtt = b->rcv_rtt_us != 0 ? b->rcv_rtt_us : c->srtt_us;
+	if (rtt == 0 || now - b->taken_at_us < rtt)
+		return;
+	limit = window_limit(c);
+	want = min_u64(window_wanted(c, b->taken, b->taken_before), limit);
+	if (want > c->rx_window)
+		window_set(c, (uint32_t)want);
+	else if (c->rx_window > limit) /* others came; what was promised is kept all the same */
+		window_set(c, max_u64(limit, c->t->rx_initial));
+	b->taken_before = b->taken;
+	b->taken = 0;
+	b->taken_at_us = now;
+}
+
+/*
+ * RFC 9293 section 3.8.6.2.2: the right edge moves only by something worth a segment, and
+ * never to the left.
+ */
+uint32_t tcp_rcv_wnd(struct tcp_conn *c)
+{
+	const struct tcp_mem *mem = &c->t->mem;
+	uint32_t budget = c->rx_window, now = c->rcv_adv - c->rcv_nxt;
+	uint64_t room;
+
+	if (tcp_mem_short(mem)) {
+		tcp_mem_refused(c);
+		/* Half: a full segment fills little more of its buffer, and none shall be dropped.
+		 */
+		budget = min_u64(budget, tcp_mem_share(mem) / 2);
+	}
+	room = c->rx_cost < budget ? budget - c->rx_cost : 0;
+	room = min_u64(room, (uint64_t)TCP_WND_RAW_MAX << c->rcv_wscale);
+	return room < now + (uint64_t)min_u64(budget / 2, c->mss_adv) ? now : (uint32_t)room;
+}
+
+void tcp_window_opened(struct tcp_conn *c)
+{
+	uint32_t now = c->rcv_adv - c->rcv_nxt;
+
+	if (!tcp_synchronized((enum tcp_state)c->state) || c->rcv_fin)
+		return;
+	if (tcp_rcv_wnd(c) - now >= min_u64(c->rx_window / 2, 2u * c->mss_adv)) {
+		c->ack_now = true;
+		tcp_output_want(c);
+	}
+}
+
+/* What is left of want bytes, in memory of twice as much. */
+static uint32_t space_left(const struct tcp_conn *c, uint64_t want)
+{
+	uint64_t by_len, by_cost;
+
+	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
+	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
+	return (uint32_t)min_u64(by_len, by_cost);
+}
+
+/* Twice what may be under way, so that an ACK finds the next flight waiting. */
+uint32_t tcp_tx_space(struct tcp_conn *c)
+{
+	const struct tcp_mem *m = &c->t->mem;
+	uint64_t want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
+
+	want = min_u64(max_u64(want, TCP_TX_AHEAD_MIN), (uint64_t)c->t->conf.tx_budget);
+	if (likely(!tcp_mem_short(m)))
+		return space_left(c, want);
+	if (want > tcp_mem_share(m) / 2)
+		tcp_mem_refused(c);
+	return space_left(c, min_u64(want, tcp_mem_share(m) / 2));
+}
