@@ -10,7 +10,7 @@
 #include "dataplane/net/internal.h"
 
 /* A bucket kept in time: an answer costs its share of a second. */
-static bool rate_ok(struct net *n)
+bool icmp_rate_ok(struct net *n)
 {
 	const uint64_t cost = 1000000 / NET_ICMP_RATE;
 
@@ -30,7 +30,7 @@ static void echo_input(struct net *n, struct rte_mbuf *m, const struct net_addr 
 	struct rte_icmp_hdr *h = rte_pktmbuf_mtod(m, struct rte_icmp_hdr *);
 	uint32_t sum;
 
-	if (!rate_ok(n)) {
+	if (!icmp_rate_ok(n)) {
 		net_drop(n, m, NET_DROP_ICMP_RATE);
 		return;
 	}

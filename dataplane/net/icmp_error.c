@@ -209,6 +209,9 @@ void icmp_error_input(struct net *n, struct rte_mbuf *m, const struct net_addr *
 		net_drop(n, m, why);
 		return;
 	}
+	e.local.scope = dst->scope;
+	if (net_v6_is_link_local(&e.peer))
+		e.peer.scope = dst->scope;
 	n->icmp_fn(n->icmp_arg, &e, n->now_us);
 	rte_pktmbuf_free(m);
 }

@@ -2,9 +2,11 @@
  * dataplane/net/internal.h - what the files of net/ share.
  *
  *   net.c      interfaces, Ethernet in and out, the clock     ip4.c    IPv4 headers
- *   addr.c     which addresses are ours, or nobody's          icmp.c   ICMP
- *   route.c    longest prefix                                 arp.c    ARP messages
- *   neigh.c    who has which MAC, of either family
+ *   addr.c     which addresses are ours, or nobody's          ip6.c    IPv6 headers
+ *   route.c    longest prefix                                 icmp.c   ICMP
+ *   neigh.c    who has which MAC, of either family            icmp6.c  ICMPv6
+ *   arp.c      ARP messages                                   mld.c    groups, for switches
+ *   nd.c       neighbour discovery messages
  *
  * Addresses and masks are in network order throughout.
  */
@@ -31,7 +33,10 @@
 #define NET_ANNOUNCEMENTS   2 /* RFC 5227 1.1: ANNOUNCE_NUM, ANNOUNCE_INTERVAL */
 #define NET_ANNOUNCE_US     (2 * 1000000u)
 #define NET_DEFEND_US       (10 * 1000000u) /* RFC 5227 1.1: DEFEND_INTERVAL */
-#define NET_ICMP_RATE       1000            /* answers per second */
+#define NET_DAD_US          1000000u        /* RFC 4861 10: RETRANS_TIMER, asked once */
+#define NET_DAD_RETRY_US    (30 * 1000000u) /* an address another had is tried again after */
+#define NET_ND_NONCE        6
+#define NET_ICMP_RATE       1000 /* answers per second */
 #define NET_ICMP_BURST      100
 #define NET_TX_RETRY_US     100 /* a port that took nothing is tried again after */
 
@@ -40,13 +45,25 @@ struct net_words {
 	uint64_t w[2];
 };
 
+/* RFC 4862 2: an address of IPv6 is tentative until nobody else was found to have it. */
+enum net_addr_state { NET_ADDR_READY, NET_ADDR_TENTATIVE, NET_ADDR_DUPLICATE };
+
 struct net_ifaddr {
 	struct net_addr addr;
 	struct net_words mask;
+	uint8_t state;        /* enum net_addr_state */
+	bool asked;           /* tentative: the question is out */
 	uint64_t announce_us; /* when due */
 	uint64_t defended_us; /* last time another host claimed it */
 	uint8_t len;
 	uint8_t announce; /* announcements still to be sent */
+};
+
+/* Reports that are due: of a change, and the answer to a query. */
+struct net_mld {
+	uint64_t change_us, answer_us;
+	uint8_t left;
+	bool asked;
 };
 
 struct net_iface {
@@ -55,6 +72,7 @@ struct net_iface {
 	uint16_t mtu;
 	uint16_t n_addrs, n_tx;
 	struct net_ifaddr addr[NET_IFACE_ADDRS_MAX];
+	struct net_mld mld;
 	struct rte_mbuf *tx[NET_TX_MAX];
 	char name[NET_IFACE_NAME_MAX + 1];
 };
@@ -77,8 +95,9 @@ enum neigh_state {
 	NEIGH_FREE,
 	NEIGH_IDLE,       /* a gateway nobody needed yet */
 	NEIGH_INCOMPLETE, /* asked everybody; packets wait */
-	NEIGH_REACHABLE,
-	NEIGH_PROBE, /* asked it alone whether it is still there; its old MAC is used */
+	NEIGH_REACHABLE,  /* or RFC 4861's STALE, when that was long ago */
+	NEIGH_DELAY,      /* IPv6: stale and needed; asked a little later (RFC 4861 7.3.3) */
+	NEIGH_PROBE,      /* asked it alone whether it is still there; its old MAC is used */
 };
 
 struct neigh {
@@ -120,6 +139,9 @@ struct net {
 
 	net_icmp_fn *icmp_fn;
 	void *icmp_arg;
+
+	uint8_t nd_nonce[NET_ND_NONCE]; /* of our questions whether an address is free */
+	uint64_t mld_rng;
 
 	uint64_t icmp_credit_us; /* bucket, in time: grows to NET_ICMP_BURST answers' worth */
 	uint64_t icmp_last_us;
@@ -189,7 +211,12 @@ int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
 		   const struct rte_ether_addr *dst, uint16_t ethertype);
 
 /* addr.c */
+extern const struct net_addr net_all_nodes;
 struct net_words net_mask(unsigned int len);
+/* fe80::/64: what else is in fe80::/10 must be zero (RFC 4291 2.5.6). */
+bool net_v6_is_link_local(const struct net_addr *a);
+struct net_addr net_solicited_node(const struct net_addr *a);      /* RFC 4291 2.7.1 */
+struct rte_ether_addr net_group_mac(const struct net_addr *group); /* RFC 2464 7 */
 /* Is it an address of this interface? NULL: no. */
 struct net_ifaddr *net_iface_addr(struct net_iface *ifc, const struct net_addr *a);
 /* Not one host: this network, loopback, multicast, reserved, limited broadcast. */
@@ -197,7 +224,11 @@ bool net_addr_is_special(const struct net_addr *a);
 bool net_v4_is_special(rte_be32_t ip);
 /* IPv4: the broadcast address of one of our networks, or its all-zeros form. */
 bool net_is_subnet_broadcast(const struct net_iface *ifc, const struct net_addr *a);
-/* The address to speak to a neighbour from: of its own network where there is one. NULL: none. */
+/*
+ * The address to speak to a neighbour, or by way of this interface, from: of the same scope, and
+ * of the longest common prefix (RFC 6724 5, rules 2 and 8). Of IPv4 one of its own network, or the
+ * first. NULL: none that is ready.
+ */
 const struct net_addr *net_addr_towards(const struct net_iface *ifc, const struct net_addr *a);
 /* Another host claims it (RFC 5227 2.4 (b)): says once that it is ours, not again for a while. */
 void net_addr_defend(struct net *n, struct net_ifaddr *a);
@@ -230,6 +261,51 @@ void icmp_error_input(struct net *n, struct rte_mbuf *m, const struct net_addr *
 /* The first len bytes of it. COUNT, or why it is worth nothing with *ret untouched. */
 enum net_drop icmp_error_parse(uint8_t family, const uint8_t *p, size_t len, struct net_icmp *ret);
 
+/* Makes *mp, a frame, the IP packet alone of len bytes, its first mbuf ours to change. */
+bool net_own(struct net *n, struct rte_mbuf **mp, uint32_t len);
+
+/* ip6.c: what the layers above want to know of a packet. */
+struct ip6_packet {
+	struct net_addr src, dst;
+	uint32_t len; /* with its headers */
+	uint16_t iface;
+	uint8_t hop_limit, proto, ecn;
+	bool router_alert; /* RFC 2711 */
+	bool reassembled;  /* it came in fragments */
+};
+
+/* As ip4_input(). */
+bool ip6_input(struct net *n, unsigned int iface, struct rte_mbuf **m);
+void ip6_header(struct rte_mbuf *m, const struct net_addr *src, const struct net_addr *dst,
+		uint8_t proto, uint8_t hop_limit, uint8_t tos);
+/* From bytes; a link-local one is of the interface. */
+struct net_addr ip6_addr(const uint8_t *b, unsigned int iface);
+
+/* icmp6.c: m starts at the ICMPv6 header and ends with it. Taken. */
+void icmp6_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p);
+/* Answers a frame with an error, where RFC 4443 2.4 wants one. Borrowed. */
+void icmp6_error(struct net *n, const struct rte_mbuf *frame, const struct ip6_packet *p,
+		 uint8_t type, uint8_t code, uint32_t pointer);
+/* Fills in the checksum of a message that starts at m. */
+void icmp6_seal(struct rte_mbuf *m, const struct net_addr *src, const struct net_addr *dst);
+
+/* nd.c: m starts at the ICMPv6 header, checksum right. Taken. */
+void nd_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p);
+/* As arp_ask() and arp_announce(). */
+void nd_ask(struct net *n, struct net_iface *ifc, const struct net_addr *ip,
+	    const struct rte_ether_addr *to);
+void nd_announce(struct net *n, struct net_iface *ifc, const struct net_addr *a);
+/* Does another host have a, which we want? */
+void nd_probe(struct net *n, struct net_iface *ifc, const struct net_addr *a);
+
+/* mld.c: m as nd_input()'s. Taken. */
+void mld_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p);
+void mld_changed(struct net *n, struct net_iface *ifc); /* its addresses, or its link */
+unsigned int mld_timers(struct net *n);
+uint64_t mld_next_us(const struct net *n);
+
+/* icmp.c: may one more be sent? */
+bool icmp_rate_ok(struct net *n);
 /* icmp.c: m starts at the ICMP header and ends with it. Taken. */
 void icmp4_input(struct net *n, struct rte_mbuf *m, rte_be32_t src, rte_be32_t dst);
 
@@ -241,8 +317,9 @@ int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *
 /* m starts at its IP header. Taken: sent, queued or dropped. */
 int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m);
 /*
- * ip is said to have this MAC. reply: by an answer to us, as far as can be told. False: it was
- * said without being asked, and is not believed; the one we know is asked again.
+ * ip is said to have this MAC (NULL: the one we know). reply: by an answer to us, as far as can
+ * be told. False: it was said without being asked, and is not believed; the one we know is
+ * asked again.
  */
 bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
 		 const struct rte_ether_addr *mac, bool reply);

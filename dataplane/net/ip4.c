@@ -80,29 +80,6 @@ static enum net_drop check(struct net *n, unsigned int iface, const struct rte_m
 	return NET_DROP_COUNT;
 }
 
-/*
- * Makes m the IP packet alone, len bytes, its first mbuf ours to change. A shared mbuf, or
- * padding that would have to be cut off a chain, is copied: both are rare. False: pool empty.
- */
-static bool own(struct net *n, struct rte_mbuf **mp, uint32_t len)
-{
-	struct rte_mbuf *m = *mp, *copy;
-
-	if (likely(pkt_writable(m) && (m->nb_segs == 1 || m->pkt_len == L2_LEN + len))) {
-		rte_pktmbuf_adj(m, L2_LEN);
-		if (m->nb_segs == 1)
-			m->data_len = (uint16_t)len;
-		m->pkt_len = len;
-		return true;
-	}
-	copy = rte_pktmbuf_copy(m, n->pools->data, L2_LEN, len);
-	if (copy == NULL)
-		return false;
-	rte_pktmbuf_free(m);
-	*mp = copy;
-	return true;
-}
-
 static bool is_fragment(const struct rte_ipv4_hdr *h)
 {
 	return h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK);
@@ -142,7 +119,7 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 		net_drop(n, *mp, why);
 		return false;
 	}
-	if (unlikely(!own(n, mp, rte_be_to_cpu_16(h->total_length)))) {
+	if (unlikely(!net_own(n, mp, rte_be_to_cpu_16(h->total_length)))) {
 		net_drop(n, *mp, NET_DROP_NO_MBUF);
 		return false;
 	}

@@ -1,7 +1,8 @@
 /*
  * dataplane/net/neigh.c - neighbours: who has which MAC, and what waits for the answer.
  *
- * Source  RFC 1122 section 2.3.2. arp.c has the messages.
+ * Source  RFC 1122 section 2.3.2; RFC 4861 section 7 with the limits of RFC 6583. arp.c and nd.c
+ *         have the messages.
  *
  * A place in the table is taken only because we have something to send, never because of what
  * somebody else said; what is said without being asked makes us ask the MAC we know whether
@@ -14,8 +15,9 @@
 
 #include "dataplane/net/internal.h"
 
-#define RETRY_US     1000000u /* RFC 1122 2.3.2.1: at most one request per second */
-#define TRIES        3
+#define RETRY_US     1000000u         /* RFC 1122 2.3.2.1: at most one request per second */
+#define TRIES        3                /* RFC 4861 10: MAX_MULTICAST_SOLICIT, MAX_UNICAST_SOLICIT */
+#define DELAY_US     5000000u         /* RFC 4861 10: DELAY_FIRST_PROBE_TIME */
 #define REACHABLE_US (30 * 1000000u)  /* then the next packet asks again */
 #define UNUSED_US    (600 * 1000000u) /* then an entry goes */
 #define LOOKED_AT    16u              /* entries, when the table is full */
@@ -46,14 +48,18 @@ void neigh_fini(struct net *n)
 	free(n->neigh_bucket);
 }
 
-static uint32_t *bucket(struct net *n, unsigned int iface, const struct net_addr *ip)
+static uint32_t hash(const struct net *n, unsigned int iface, const struct net_addr *ip)
 {
-	uint32_t w[4], h;
+	uint32_t w[4];
 
 	memcpy(w, ip->b, sizeof(w));
-	h = ip->family == 4 ? rte_jhash_2words(w[0], iface, n->neigh_seed)
-			    : rte_jhash_32b(w, RTE_DIM(w), n->neigh_seed ^ iface);
-	return &n->neigh_bucket[h & n->neigh_mask];
+	return ip->family == 4 ? rte_jhash_2words(w[0], iface, n->neigh_seed)
+			       : rte_jhash_32b(w, RTE_DIM(w), n->neigh_seed ^ iface);
+}
+
+static uint32_t *bucket(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	return &n->neigh_bucket[hash(n, iface, ip) & n->neigh_mask];
 }
 
 static struct neigh *find(struct net *n, unsigned int iface, const struct net_addr *ip)
@@ -116,6 +122,12 @@ static void forget(struct net *n, struct neigh *e)
 	n->neigh_free = i;
 }
 
+/* Its MAC is used. */
+static bool is_known(const struct neigh *e)
+{
+	return e->state == NEIGH_REACHABLE || e->state == NEIGH_DELAY || e->state == NEIGH_PROBE;
+}
+
 /*
  * Forgets, of the next few known ones, who was not needed for longest: hosts of the link that
  * connect once under many addresses shall not keep others out for ten minutes (T-35).
@@ -128,7 +140,7 @@ static void make_room(struct net *n)
 		struct neigh *e = &n->neigh[n->neigh_hand];
 
 		n->neigh_hand = n->neigh_hand + 1 < n->neigh_max ? n->neigh_hand + 1 : 0;
-		if (e->gateway || (e->state != NEIGH_REACHABLE && e->state != NEIGH_PROBE))
+		if (e->gateway || !is_known(e))
 			continue;
 		if (oldest == NULL || e->used_us < oldest->used_us)
 			oldest = e;
@@ -149,12 +161,22 @@ int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *
 	return 0;
 }
 
+static void due_in(struct net *n, struct neigh *e, uint64_t us)
+{
+	e->due_us = n->now_us + us;
+	n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+}
+
 static void ask(struct net *n, struct neigh *e)
 {
-	arp_ask(n, &n->iface[e->iface], &e->ip, e->state == NEIGH_PROBE ? &e->mac : NULL);
+	const struct rte_ether_addr *to = e->state == NEIGH_PROBE ? &e->mac : NULL;
+
+	if (e->ip.family == 4)
+		arp_ask(n, &n->iface[e->iface], &e->ip, to);
+	else
+		nd_ask(n, &n->iface[e->iface], &e->ip, to);
 	e->asked++;
-	e->due_us = n->now_us + RETRY_US;
-	n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+	due_in(n, e, RETRY_US);
 }
 
 /* With the IP header in front, and the family's own type in the frame. */
@@ -174,6 +196,26 @@ static int enqueue(struct net *n, struct neigh *e, struct rte_mbuf *m)
 	}
 	e->queue[e->queued++] = m;
 	return 0;
+}
+
+/* RFC 4861 6.3.4: between half of it and one and a half, so that hosts do not ask in step. */
+static uint64_t reachable_us(const struct net *n, const struct neigh *e)
+{
+	if (e->ip.family == 4)
+		return REACHABLE_US;
+	return REACHABLE_US / 2 + hash(n, e->iface, &e->ip) % REACHABLE_US;
+}
+
+/* It is needed, and long not heard of. */
+static void doubt(struct net *n, struct neigh *e)
+{
+	if (e->ip.family == 6) {
+		set_state(n, e, NEIGH_DELAY);
+		due_in(n, e, DELAY_US);
+	} else {
+		set_state(n, e, NEIGH_PROBE);
+		ask(n, e);
+	}
 }
 
 int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m)
@@ -197,11 +239,10 @@ int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, s
 	e->used_us = n->now_us;
 	switch (e->state) {
 	case NEIGH_REACHABLE:
-		if (unlikely(n->now_us - e->confirmed_us > REACHABLE_US)) {
-			set_state(n, e, NEIGH_PROBE);
-			ask(n, e);
-		}
+		if (unlikely(n->now_us - e->confirmed_us > reachable_us(n, e)))
+			doubt(n, e);
 		break;
+	case NEIGH_DELAY:
 	case NEIGH_PROBE:
 		break;
 	case NEIGH_IDLE:
@@ -221,8 +262,7 @@ static void confirm(struct net *n, struct neigh *e, const struct rte_ether_addr 
 	e->mac = *mac;
 	e->confirmed_us = n->now_us;
 	set_state(n, e, NEIGH_REACHABLE);
-	e->due_us = n->now_us + UNUSED_US;
-	n->neigh_due_us = RTE_MIN(n->neigh_due_us, e->due_us);
+	due_in(n, e, UNUSED_US);
 	e->queued = 0;
 	for (unsigned int i = 0; i < queued; i++)
 		send_to(n, e, e->queue[i]);
@@ -232,17 +272,19 @@ bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
 		 const struct rte_ether_addr *mac, bool reply)
 {
 	struct neigh *e = find(n, iface, ip);
-	bool known, same;
+	bool same;
 
 	if (e == NULL)
 		return false;
-	known = e->state == NEIGH_REACHABLE || e->state == NEIGH_PROBE;
-	same = known && rte_is_same_ether_addr(&e->mac, mac);
-	if (same || (reply && e->state == NEIGH_INCOMPLETE)) {
-		confirm(n, e, mac);
+	same = is_known(e) && (mac == NULL || rte_is_same_ether_addr(&e->mac, mac));
+	/* RFC 4861 7.3.1: that somebody is there is no proof that we reach it. */
+	if (same && ip->family == 6 && !reply)
+		return true;
+	if (same || (reply && e->state == NEIGH_INCOMPLETE && mac != NULL)) {
+		confirm(n, e, mac != NULL ? mac : &e->mac);
 		return true;
 	}
-	if (e->state == NEIGH_REACHABLE) {
+	if (e->state == NEIGH_REACHABLE || e->state == NEIGH_DELAY) {
 		set_state(n, e, NEIGH_PROBE);
 		ask(n, e);
 	}
@@ -258,6 +300,10 @@ static void expire(struct net *n, struct neigh *e)
 			ask(n, e);
 		else
 			forget(n, e);
+		break;
+	case NEIGH_DELAY:
+		set_state(n, e, NEIGH_PROBE);
+		ask(n, e);
 		break;
 	case NEIGH_PROBE:
 		if (e->asked == TRIES)

@@ -21,7 +21,9 @@ int net_new(const struct net_conf *conf, struct net **ret)
 	n->pools = conf->pools;
 	n->no_fragments = conf->no_fragments;
 	/* Keyed, so that nobody picks addresses that share a bucket (T-41). */
-	if (getrandom(&n->neigh_seed, sizeof(n->neigh_seed), 0) != sizeof(n->neigh_seed))
+	if (getrandom(&n->neigh_seed, sizeof(n->neigh_seed), 0) != sizeof(n->neigh_seed) ||
+	    getrandom(&n->mld_rng, sizeof(n->mld_rng), 0) != sizeof(n->mld_rng) ||
+	    getrandom(n->nd_nonce, sizeof(n->nd_nonce), 0) != sizeof(n->nd_nonce))
 		r = -EIO;
 	else
 		r = neigh_init(n, max);
@@ -135,6 +137,39 @@ int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
 	return net_tx(n, ifc, m);
 }
 
+/*
+ * A shared mbuf, or padding that would have to be cut off a chain, is copied: both are rare. False:
+ * pool empty.
+ */
+bool net_own(struct net *n, struct rte_mbuf **mp, uint32_t len)
+{
+	struct rte_mbuf *m = *mp, *copy;
+
+	if (likely(pkt_writable(m) &&
+		   (m->nb_segs == 1 || m->pkt_len == sizeof(struct rte_ether_hdr) + len))) {
+		rte_pktmbuf_adj(m, sizeof(struct rte_ether_hdr));
+		if (m->nb_segs == 1)
+			m->data_len = (uint16_t)len;
+		m->pkt_len = len;
+		return true;
+	}
+	copy = rte_pktmbuf_copy(m, n->pools->data, sizeof(struct rte_ether_hdr), len);
+	if (copy == NULL)
+		return false;
+	rte_pktmbuf_free(m);
+	*mp = copy;
+	return true;
+}
+
+/* RFC 2464 7; as RFC 1122 3.3.6, a packet for one host does not come to a group. */
+static bool is_v6_group(const struct rte_ether_addr *mac, const struct rte_mbuf *m)
+{
+	const size_t dst = sizeof(struct rte_ether_hdr) + offsetof(struct rte_ipv6_hdr, dst_addr);
+
+	return mac->addr_bytes[0] == 0x33 && mac->addr_bytes[1] == 0x33 && m->data_len > dst &&
+	       *rte_pktmbuf_mtod_offset(m, const uint8_t *, dst) == 0xff;
+}
+
 /* True: a TCP packet stands in *mp. */
 static bool eth_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 {
@@ -156,6 +191,13 @@ static bool eth_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 			return false;
 		}
 		return ip4_input(n, iface, mp);
+	}
+	if (h.ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6)) {
+		if (unlikely(!mine && !is_v6_group(&h.dst_addr, m))) {
+			net_drop(n, m, NET_DROP_NOT_MINE);
+			return false;
+		}
+		return ip6_input(n, iface, mp);
 	}
 	if (h.ether_type != RTE_BE16(RTE_ETHER_TYPE_ARP)) {
 		net_drop(n, m, NET_DROP_ETHERTYPE);
@@ -209,15 +251,18 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		net_drop(n, m, NET_DROP_NO_ROUTE);
 		return r;
 	}
-	if (unlikely(m->pkt_len + sizeof(struct rte_ipv4_hdr) > way.mtu)) {
+	if (unlikely(m->pkt_len + net_ip_hdr_len(dst->family) > way.mtu)) {
 		net_drop(n, m, NET_DROP_TOO_BIG);
 		return -EMSGSIZE;
 	}
-	ip4_header(m, net_v4(src), net_v4(dst), proto, ttl, tos);
+	if (dst->family == 4)
+		ip4_header(m, net_v4(src), net_v4(dst), proto, ttl, tos);
+	else
+		ip6_header(m, src, dst, proto, ttl, tos);
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
-		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
+		m->ol_flags |= dst->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 		m->l2_len = sizeof(struct rte_ether_hdr);
-		m->l3_len = sizeof(struct rte_ipv4_hdr);
+		m->l3_len = net_ip_hdr_len(dst->family);
 	}
 	return neigh_output(n, way.iface, &way.next_hop, m);
 }
@@ -225,7 +270,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 unsigned int net_timers(struct net *n, uint64_t now_us)
 {
 	n->now_us = now_us;
-	return neigh_timers(n) + net_addr_timers(n) + frag_timers(n);
+	return neigh_timers(n) + net_addr_timers(n) + mld_timers(n) + frag_timers(n);
 }
 
 uint64_t net_next_timer_us(const struct net *n)
@@ -233,6 +278,8 @@ uint64_t net_next_timer_us(const struct net *n)
 	uint64_t t = RTE_MIN(n->neigh_due_us, net_addr_next_us(n));
 
 	t = RTE_MIN(t, frag_next_us(n));
+	t = RTE_MIN(t, mld_next_us(n));
+
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		if (n->iface[i].n_tx > 0)
 			t = RTE_MIN(t, n->now_us + NET_TX_RETRY_US);

@@ -1,11 +1,13 @@
 /*
- * dataplane/net/net.h - Ethernet, ARP, IPv4, ICMP echo, routes: what is between a port and TCP.
+ * dataplane/net/net.h - Ethernet, ARP and ND, IPv4 and IPv6, ICMP, routes: what is between a port
+ * and TCP.
  *
- * Source  RFC 826, RFC 791, RFC 792, RFC 1122 section 3; RFC 5927 (ICMP errors).
+ * Source  RFC 826, RFC 791, RFC 792, RFC 1122 section 3; RFC 8200, RFC 4443, RFC 4861, RFC 4862;
+ *         RFC 5927 (ICMP errors).
  * Lcore   the shard's; no locks. Time comes in.
  * Memory  packets that net answers or drops are freed here, with a counter for each reason.
  *
- * IPv6 joins behind the same calls: nothing above names a family.
+ * Nothing above names a family. A link-local address (IPv6) carries its interface in scope.
  */
 #ifndef SLUICE_DATAPLANE_NET_NET_H
 #define SLUICE_DATAPLANE_NET_NET_H
@@ -20,12 +22,13 @@
 /* Why a packet was dropped: name, meaning to an operator. */
 #define NET_DROPS(X)                                                                               \
 	X(SHORT, "frame or header shorter than it says")                                           \
-	X(ETHERTYPE, "neither ARP nor IPv4")                                                       \
+	X(ETHERTYPE, "neither ARP nor IP")                                                         \
 	X(NOT_MINE, "destination MAC or IP address is not ours")                                   \
 	X(IP_HEADER, "bad version, header length or total length")                                 \
 	X(IP_CKSUM, "bad IPv4 header checksum")                                                    \
 	X(IP_SOURCE, "source address is ours, loopback, multicast or broadcast (T-13)")            \
 	X(IP_OPTIONS, "source route or malformed option (T-31)")                                   \
+	X(IP6_EXT, "IPv6 extension header: malformed, unknown or above the limits (T-31)")         \
 	X(IP_FRAGMENT, "fragment, refused by policy")                                              \
 	X(FRAG_LENGTH, "fragment empty, not of whole units or past 65535 bytes (ping of death)")   \
 	X(FRAG_TINY, "first fragment that cuts the TCP header (RFC 1858)")                         \
@@ -44,8 +47,13 @@
 	X(ICMP_QUENCH, "ICMP source quench (RFC 6633)")                                            \
 	X(ARP, "malformed or unsolicited ARP")                                                     \
 	X(ARP_CONFLICT, "ARP from another host that claims our address")                           \
+	X(ND, "malformed neighbour discovery, or from beyond the link")                            \
+	X(ND_UNASKED, "neighbour advertisement nobody asked for")                                  \
+	X(ND_CONFLICT, "neighbour discovery from another host that claims our address")            \
+	X(ND_ROUTER, "router discovery or redirect: routes are configured (T-36)")                 \
+	X(MLD, "malformed multicast listener query")                                               \
 	X(NEIGH_FULL, "neighbour table full")                                                      \
-	X(NEIGH_TIMEOUT, "no answer to ARP, queued packet given up")                               \
+	X(NEIGH_TIMEOUT, "no answer to ARP or ND, queued packet given up")                         \
 	X(NEIGH_QUEUE, "too many packets wait for one neighbour")                                  \
 	X(NO_ROUTE, "no route")                                                                    \
 	X(TOO_BIG, "longer than the MTU")                                                          \
@@ -83,18 +91,24 @@ void net_free(struct net *n);
 int net_iface_add(struct net *n, const char *name, struct port *port);
 /*
  * An address of the interface and the route to its network; it is announced (RFC 5227) from
- * the next net_timers() on. 0, -EINVAL (not an address for a host), -EEXIST, -ENOSPC.
+ * the next net_timers() on. One of IPv6 is ours a second later, if nobody else has it (RFC 4862),
+ * and brings the link-local one that the MAC gives (RFC 2464). 0, -EINVAL (not an address for a
+ * host; an MTU below 1280 for IPv6), -EEXIST, -ENOSPC.
  */
 int net_addr_add(struct net *n, unsigned int iface, const struct net_addr *addr, unsigned int len);
 /*
- * 0, -EINVAL (bits behind the prefix), -ENETUNREACH (via is on no interface's network),
+ * 0, -EINVAL (bits behind the prefix), -ENETUNREACH (via is on no interface's network; a
+ * link-local one says its interface by its scope),
  * -EEXIST, -ENOSPC. Add addresses first. A gateway keeps its place among the neighbours.
  */
 int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len,
 		  const struct net_addr *via);
 bool net_addr_is_local(const struct net *n, const struct net_addr *addr);
 
-/* Longest prefix. 0, or -ENETUNREACH: also for our own, broadcast and multicast addresses. */
+/*
+ * Longest prefix. 0; -ENETUNREACH: also for our own, broadcast and multicast addresses;
+ * -EADDRNOTAVAIL: no address of ours fits, or none is proved ours yet.
+ */
 int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret);
 
 /*

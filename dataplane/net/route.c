@@ -35,27 +35,35 @@ int net_route_insert(struct net *n, uint8_t family, const struct net_route_entry
 }
 
 /* A gateway is a neighbour: one that is itself behind a gateway is a mistake. */
-static const struct net_route_entry *link_to(const struct net *n, const struct net_addr *via)
+static int link_to(const struct net *n, const struct net_addr *via, struct net_route_entry *ret)
 {
 	const struct net_route_entry *link;
 
 	if (net_addr_is_special(via) || net_addr_is_local(n, via))
-		return NULL;
+		return -ENETUNREACH;
+	if (net_v6_is_link_local(via)) {
+		if (via->scope == 0 || via->scope > n->n_ifaces)
+			return -ENETUNREACH;
+		ret->iface = via->scope - 1;
+		return 0;
+	}
 	link = net_route_find(n, via);
 	if (link == NULL || link->via.family != 0 ||
 	    net_is_subnet_broadcast(&n->iface[link->iface], via))
-		return NULL;
-	return link;
+		return -ENETUNREACH;
+	ret->iface = link->iface;
+	ret->src = link->src;
+	return 0;
 }
 
 int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len,
 		  const struct net_addr *via)
 {
-	const struct net_route_entry *link;
 	struct net_route_entry e;
 	int r;
 
-	if (prefix->family != 4 || via->family != prefix->family || len > net_bits(prefix->family))
+	if ((prefix->family != 4 && prefix->family != 6) || via->family != prefix->family ||
+	    len > net_bits(prefix->family))
 		return -EINVAL;
 	e = (struct net_route_entry){.prefix = net_words(prefix),
 				     .mask = net_mask(len),
@@ -63,33 +71,55 @@ int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len
 				     .len = (uint8_t)len};
 	if (!net_match(e.prefix, e.prefix, e.mask))
 		return -EINVAL;
-	link = link_to(n, via);
-	if (link == NULL)
-		return -ENETUNREACH;
-	e.iface = link->iface;
-	e.src = link->src;
-
+	r = link_to(n, via, &e);
+	if (r < 0)
+		return r;
 	r = neigh_add_gateway(n, e.iface, via);
 	if (r < 0)
 		return r;
 	return net_route_insert(n, prefix->family, &e);
 }
 
-int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret)
+/* The way out, without its source. False: none. */
+static bool way_to(const struct net *n, const struct net_addr *dst, struct net_path *ret)
 {
 	const struct net_route_entry *e;
 
-	if (net_addr_is_special(dst) || net_addr_is_local(n, dst))
-		return -ENETUNREACH;
+	if (net_v6_is_link_local(dst)) {
+		if (dst->scope == 0 || dst->scope > n->n_ifaces)
+			return false;
+		ret->iface = dst->scope - 1;
+		ret->next_hop = *dst;
+		return true;
+	}
 	e = net_route_find(n, dst);
 	if (e == NULL || (e->via.family == 0 && net_is_subnet_broadcast(&n->iface[e->iface], dst)))
-		return -ENETUNREACH;
+		return false;
+	ret->iface = e->iface;
+	ret->next_hop = e->via.family != 0 ? e->via : *dst;
+	ret->src = e->src;
+	return true;
+}
 
-	*ret = (struct net_path){.src = e->src,
-				 .next_hop = e->via.family != 0 ? e->via : *dst,
-				 .iface = e->iface,
-				 .mtu = n->iface[e->iface].mtu,
-				 .tx_cksum = n->iface[e->iface].port->tx_cksum,
-				 .version = n->routes_version};
+int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret)
+{
+	const struct net_iface *ifc;
+	struct net_path p = {0};
+
+	if ((dst->family != 4 && dst->family != 6) || net_addr_is_special(dst) ||
+	    net_addr_is_local(n, dst) || !way_to(n, dst, &p))
+		return -ENETUNREACH;
+	ifc = &n->iface[p.iface];
+	if (dst->family == 6) {
+		const struct net_addr *src = net_addr_towards(ifc, dst);
+
+		if (src == NULL)
+			return -EADDRNOTAVAIL;
+		p.src = *src;
+	}
+	p.mtu = ifc->mtu;
+	p.tx_cksum = ifc->port->tx_cksum;
+	p.version = n->routes_version;
+	*ret = p;
 	return 0;
 }

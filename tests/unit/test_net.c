@@ -339,7 +339,7 @@ static void spoil(struct ip_frame *f, enum ip_fault fault)
 		f->eth.dst_addr = broadcast;
 		break;
 	case F_ETHERTYPE:
-		f->eth.ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
+		f->eth.ether_type = RTE_BE16(0x88cc);
 		break;
 	case F_VLAN:
 		f->eth.ether_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
