@@ -45,7 +45,6 @@ static uint32_t initial_window(const struct tcp_conn *c)
 
 void tcp_cc_init(struct tcp_conn *c, uint64_t now_us)
 {
-	c->cc = c->t->conf.cc;
 	c->cwnd = c->rxtshift > 0 ? c->mss : initial_window(c);
 	c->ssthresh = TCP_SSTHRESH_INF;
 	c->recover = c->snd_una; /* RFC 6582 section 3.2 step 1 */
@@ -57,10 +56,10 @@ void tcp_cc_init(struct tcp_conn *c, uint64_t now_us)
 
 void tcp_cc_resume(struct tcp_conn *c, uint64_t now_us)
 {
-	c->busy->round_end = c->snd_una;
+	c->busy->round_end = c->busy->cwr_end = c->snd_una;
 	c->busy->limited_end = c->snd_una - 1;
-	if (c->cc->init != NULL)
-		c->cc->init(c, now_us);
+	if (tcp_cc_ops(c)->init != NULL)
+		tcp_cc_ops(c)->init(c, now_us);
 }
 
 /*
@@ -82,22 +81,24 @@ void tcp_cc_acked(struct tcp_conn *c, struct tcp_cc_ack *a)
 		if (!a->limited) /* an old mark must not seem new when numbers wrap */
 			c->busy->limited_end = c->snd_una - 1;
 	}
-	c->cc->acked(c, a);
+	tcp_cc_ops(c)->acked(c, a);
 }
 
 void tcp_cc_lost(struct tcp_conn *c, enum tcp_cc_loss why, uint32_t pipe, uint64_t now_us)
 {
+	c->busy->cwr_end = c->snd_max;
+	c->cwr_due = c->ecn_ok; /* RFC 3168 section 6.1.2, whatever the reason */
 	c->busy->prior_cwnd = c->cwnd;
 	c->busy->prior_ssthresh = c->ssthresh;
-	c->ssthresh = c->cc->lost(c, why, pipe, now_us);
+	c->ssthresh = tcp_cc_ops(c)->lost(c, why, pipe, now_us);
 }
 
 void tcp_cc_undo(struct tcp_conn *c)
 {
 	c->cwnd = max_u64(c->cwnd, c->busy->prior_cwnd);
 	c->ssthresh = max_u64(c->ssthresh, c->busy->prior_ssthresh);
-	if (c->cc->undo != NULL)
-		c->cc->undo(c);
+	if (tcp_cc_ops(c)->undo != NULL)
+		tcp_cc_ops(c)->undo(c);
 }
 
 /*
@@ -116,6 +117,6 @@ void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us)
 
 void tcp_cc_tx_start(struct tcp_conn *c, uint64_t now_us)
 {
-	if (c->cc->idle != NULL)
-		c->cc->idle(c, tcp_since_us(c->last_tx, now_us));
+	if (tcp_cc_ops(c)->idle != NULL)
+		tcp_cc_ops(c)->idle(c, tcp_since_us(c->last_tx, now_us));
 }

@@ -138,6 +138,8 @@ static enum verdict syn_again(struct walk *w)
 		w->g->seq++;
 		return NEXT;
 	}
+	if (c->ecn_ok) /* not if this one does not ask (RFC 3168 section 6.1.1) */
+		tcp_ecn_syn(c, w->g);
 	c->syn_due = true;
 	tcp_output_want(c);
 	return DONE;
@@ -305,6 +307,8 @@ static enum verdict step_text(struct walk *w)
 
 	if (len == 0 || !receives(c))
 		return NEXT;
+	if (c->ecn_ok)
+		tcp_ecn_data(c, g);
 	if (seq_lt(seq, c->rcv_nxt)) { /* the part that came before */
 		skip = min_u64(c->rcv_nxt - seq, len);
 		tcp_reass_dup(c, seq, seq + skip);
@@ -416,6 +420,7 @@ void tcp_conn_syn(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	c->rcv_wscale = g->opts.has_wscale ? c->t->rcv_wscale : 0;
 	c->mss_peer = tcp_syn_mss(c->t, g, (uint8_t)c->key.family);
 	c->rcv_mss = TCP_MSS_DEFAULT;
+	tcp_ecn_syn(c, g);
 	tcp_conn_mss(c);
 	tcp_wnd_update(c, g);
 }

@@ -12,7 +12,7 @@
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
- *   busy.c     what only a connection that moves holds
+ *   busy.c     what only a connection that moves holds        ecn.c     marks instead of losses
  *   window.c   windows that follow the path
  *   list.c     lists of connections                          path.c    the way to the peer
  *   cookie.c   SYNs without state                            source.c  what a source holds
@@ -188,6 +188,7 @@ struct tcp_busy {
 	uint32_t prior_cwnd, prior_ssthresh;
 	uint32_t round_end;   /* this acknowledged, a round trip is over */
 	uint32_t limited_end; /* up to here cwnd held output back */
+	uint32_t cwr_end;     /* snd_max at the last reduction */
 
 	/*
 	 * The receive window (window.c): what the user took since taken_at_us, and in the round
@@ -232,6 +233,9 @@ struct tcp_conn {
 	bool rexmt_due : 1;   /* one segment at snd_una, out of turn */
 	bool take_failed : 1; /* a reader got less than there is */
 	bool tx_cksum : 1;    /* of the path: the port fills in checksums */
+	bool ecn_ok : 1;      /* both sides do ECN (RFC 3168) */
+	bool ece_on : 1;      /* a mark came, and the peer's CWR not yet */
+	bool cwr_due : 1;     /* to be said that cwnd was reduced */
 	uint8_t on_list : 3;  /* bits of enum tcp_list_kind */
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
@@ -270,7 +274,6 @@ struct tcp_conn {
 	uint32_t srtt_us, rttvar_us, rto_us;
 	uint32_t rtt_seq, rtt_start_us;
 
-	const struct tcp_cc_ops *cc;
 	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
 	uint32_t heap_pos; /* 0: not in the heap */
@@ -554,6 +557,10 @@ void tcp_cc_undo(struct tcp_conn *c);
 /* Nothing is in flight and something may go: before it does, and when the first went. */
 void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us);
 void tcp_cc_tx_start(struct tcp_conn *c, uint64_t now_us);
+static inline const struct tcp_cc_ops *tcp_cc_ops(const struct tcp_conn *c)
+{
+	return c->t->conf.cc;
+}
 /* For algorithms. What of acked is left when slow start ended. */
 uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t acked);
 void tcp_cc_grow(struct tcp_conn *c, uint32_t n);
@@ -563,6 +570,18 @@ void tcp_recovery_dupack(struct tcp_conn *c, uint64_t now_us);
 /* In recovery an ACK moved snd_una by acked; true: a partial one, send the next hole. */
 bool tcp_recovery_ack(struct tcp_conn *c, uint32_t acked);
 void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us);
+
+/* ecn.c */
+uint8_t tcp_ecn_syn_flags(const struct tcp_conn *c); /* of the SYN or SYN-ACK to be sent */
+bool tcp_ecn_asked(const struct tcp *t, const struct tcp_seg *g); /* by a peer's SYN */
+void tcp_ecn_syn(struct tcp_conn *c, const struct tcp_seg *g);    /* SYN or SYN-ACK came */
+/* For ecn_ok connections: data came; an ACK with ECE, of which the rest is done. */
+void tcp_ecn_data(struct tcp_conn *c, const struct tcp_seg *g);
+void tcp_ecn_echo(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us);
+/* What the IP header is to say of a segment with data [seq, seq + len). */
+uint8_t tcp_ecn_field(const struct tcp_conn *c, uint32_t seq, uint32_t len);
+/* Flags to add to a segment of an ecn_ok connection that has such a field. */
+uint8_t tcp_ecn_flags(const struct tcp_conn *c, uint8_t flags, uint8_t field);
 
 /* rtt.c */
 void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);

@@ -176,7 +176,9 @@ static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 			       .ts = g->opts.has_ts,
 			       .has_wscale = g->opts.has_wscale,
 			       .wscale = g->opts.wscale,
-			       .sack = g->opts.has_sack_perm};
+			       .sack = g->opts.has_sack_perm,
+			       .ecn = tcp_ecn_asked(t, g)};
+	uint8_t flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG;
 	struct tcp_opts o = {.has_mss = true, .has_ts = k.ts, .ts_ecr = g->opts.ts_val};
 	struct net_path path;
 	uint32_t iss;
@@ -191,11 +193,11 @@ static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 		o.has_wscale = k.has_wscale;
 		o.wscale = t->rcv_wscale;
 		o.has_sack_perm = k.sack;
+		flags |= k.ecn ? RTE_TCP_ECE_FLAG : 0;
 	}
 	iss = tcp_cookie_make(&t->cookies, &k, now_us, &o.ts_val);
 	tcp_count(t, TCP_C_COOKIE_SENT);
-	tcp_reply(t, g, RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG, iss, g->seq + 1, cookie_wnd(t), &o,
-		  now_us);
+	tcp_reply(t, g, flags, iss, g->seq + 1, cookie_wnd(t), &o, now_us);
 }
 
 /* What its SYN was, as far as the cookie and this segment tell. */
@@ -246,6 +248,7 @@ static bool cookie_complete(struct tcp *t, struct tcp_listener *l, struct tcp_se
 	tcp_conn_iss(c, g->ack - 1);
 	syn = syn_of(g, &k);
 	tcp_conn_syn(c, &syn, now_us);
+	c->ecn_ok = k.ecn;
 	c->rcv_adv = c->rcv_nxt + cookie_wnd(t); /* what our SYN-ACK promised */
 	tcp_conn_input(c, g, now_us);
 	g->m = NULL;

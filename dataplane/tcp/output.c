@@ -196,13 +196,13 @@ static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_u
 	}
 }
 
-static void conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint64_t now_us)
+static void conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint8_t tos, uint64_t now_us)
 {
 	struct net_addr peer = tcp_peer(c);
 	struct net_path path;
 
 	tcp_path(c, &path);
-	transmit(c->t, m, &path.src, &peer, 0, &path, now_us);
+	transmit(c->t, m, &path.src, &peer, tos, &path, now_us);
 }
 
 /* One segment of the connection, with len bytes from cur. False: a pool is empty. */
@@ -216,8 +216,11 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 			.seq = seq,
 			.wnd = window_field(c, flags),
 			.flags = flags};
+	uint8_t ecn = tcp_ecn_field(c, seq, len);
 
 	if (m != NULL) {
+		if (unlikely(c->ecn_ok))
+			h.flags |= tcp_ecn_flags(c, flags, ecn);
 		if (flags & RTE_TCP_ACK_FLAG)
 			h.ack = c->rcv_nxt;
 		conn_options(c, flags, now_us, &h.opts);
@@ -236,7 +239,9 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		if (likely(len == 0 || !tcp_sack_due(c)))
 			acked_now(c);
 	}
-	conn_transmit(c, m, now_us);
+	if (unlikely(h.flags & RTE_TCP_CWR_FLAG))
+		c->cwr_due = false;
+	conn_transmit(c, m, ecn, now_us);
 	return true;
 }
 
@@ -308,6 +313,7 @@ static bool send_syn(struct tcp_conn *c, uint64_t now_us)
 
 	if (c->state == TCP_SYN_RCVD)
 		flags |= RTE_TCP_ACK_FLAG;
+	flags |= tcp_ecn_syn_flags(c);
 	if (!emit(c, c->iss, flags, no_payload, 0, now_us))
 		return false;
 	c->syn_due = false;

@@ -2,7 +2,8 @@
  * dataplane/tcp/tcp.h - the TCP of one shard.
  *
  * Source  RFC 9293; RFC 7323 (timestamps, window scale), RFC 6298 (RTO), RFC 5681 (fast
- *         retransmit), RFC 6528 (ISN), RFC 5961 (challenge ACK), RFC 6691 (MSS).
+ *         retransmit), RFC 6528 (ISN), RFC 5961 (challenge ACK), RFC 6691 (MSS), RFC 3168 (ECN),
+ *         RFC 9438 and 9406 (CUBIC, HyStart++: cc.h).
  * Units   bytes; times in microseconds of a monotonic clock that comes in.
  * Lcore   the shard's; no locks, nothing global: two stacks may live in one process.
  * Memory  connections come from a table sized at start; an empty table refuses. TCP keeps
@@ -24,6 +25,12 @@ struct tcp;
 struct tcp_cc_ops;
 
 #define TCP_NO_LIMIT UINT32_MAX
+
+enum tcp_ecn {
+	TCP_ECN_ON_DEMAND, /* for who asks */
+	TCP_ECN_YES,       /* asked for, too */
+	TCP_ECN_NO,
+};
 
 struct tcp_conf {
 	struct net *net;
@@ -49,6 +56,7 @@ struct tcp_conf {
 	uint32_t source_syn_rate;  /* SYNs of one source in a second; at most 65535 */
 	uint32_t rst_rate;         /* resets in a second that answer for no connection */
 	uint16_t mss_min;          /* a peer that offers less is taken to have said this (T-27) */
+	enum tcp_ecn ecn;
 	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
 	uint32_t (*iss_for_test)(void *arg);
 	void *iss_arg;
@@ -67,6 +75,8 @@ struct tcp_conf {
 	X(RESETS_IN, "resets believed")                                                            \
 	X(RESETS_OUT, "resets sent")                                                               \
 	X(CHALLENGE, "challenge ACKs sent (RFC 5961)")                                             \
+	X(ECN_MARKED, "data that came with a congestion mark (RFC 3168)")                          \
+	X(ECN_REDUCED, "windows reduced for a mark the peer echoed")                               \
 	X(TIMEOUTS, "connections given up")                                                        \
 	X(DROP_CKSUM, "bad checksum")                                                              \
 	X(DROP_HEADER, "bad header or options")                                                    \

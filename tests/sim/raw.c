@@ -77,13 +77,14 @@ void raw_send_at(struct raw *r, uint8_t flags, uint32_t seq, uint32_t ack, uint6
 		.dst_port = rte_cpu_to_be_16(r->stack_port),
 		.sent_seq = rte_cpu_to_be_32(seq),
 		.recv_ack = rte_cpu_to_be_32(ack),
-		.data_off = (uint8_t)(n / 4 << 4),
+		.data_off = (uint8_t)(n / 4 << 4 | r->reserved),
 		.tcp_flags = flags,
 		.rx_win = rte_cpu_to_be_16(r->wnd),
 		.tcp_urp = rte_cpu_to_be_16(r->urg),
 	};
 	for (uint32_t i = 0; i < len; i++)
 		b[n + i] = app_pattern(RX_KEY, (uint32_t)(from + i));
+	r->v.inject_ecn = r->ecn;
 	vnet_inject(&r->v, RAW_STACK, &src, &dst, b, n + len, 0);
 }
 

@@ -32,6 +32,8 @@ struct raw {
 	uint32_t iss;              /* the stack's */
 	uint16_t wnd;              /* as the peer offers it */
 	uint16_t urg;
+	uint8_t ecn;      /* of the IP header of what it sends */
+	uint8_t reserved; /* bits of the TCP header (RFC 9293 section 3.1) */
 	uint32_t ts_val, ts_ecr;
 	bool ts; /* timestamps in each segment */
 	uint8_t opt[TCP_OPTIONS_MAX];

@@ -397,6 +397,7 @@ void vnet_inject(struct vnet *v, unsigned int to, const struct net_addr *src,
 			   .to = to,
 			   .src = *src,
 			   .dst = *dst,
+			   .ecn = v->inject_ecn,
 			   .len = len};
 	memcpy(p->b, tcp, len);
 	h->cksum = 0;

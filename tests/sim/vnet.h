@@ -56,7 +56,7 @@ struct vseg {
 	uint32_t n;      /* which packet of its sender this is, from 0 */
 	uint32_t n_data; /* which packet with data, from 0; UINT32_MAX: has none */
 	struct tcp_opts opts;
-	uint8_t ecn;     /* of the IP header */
+	uint8_t ecn; /* of the IP header */
 };
 
 enum vnet_fate { VNET_PASS, VNET_DROP, VNET_TWICE, VNET_LATE };
@@ -99,6 +99,7 @@ struct vnet {
 	uint64_t sent, lost;
 	uint64_t turns;
 	unsigned int data_mbufs, head_mbufs;
+	uint8_t inject_ecn; /* of what vnet_inject() makes */
 };
 
 /* One seed for everything random; the pools each host with a stack will have. */

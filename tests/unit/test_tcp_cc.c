@@ -276,6 +276,7 @@ Test(tcp_cc, cubic_undo_brings_back_window_and_curve)
 		round_trip(&p, true);
 	q = p;
 	q.c.t = &q.t;
+	q.c.busy = &q.busy;
 	lose(&p, TCP_CC_FAST);
 	cr_expect_lt(p.c.cwnd, q.c.cwnd);
 	tcp_cc_undo(&p.c);
