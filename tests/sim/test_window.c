@@ -1,0 +1,273 @@
+/*
+ * Windows that follow the path: they grow with what is carried and what is taken, by as much as
+ * the shard has for them, never move to the left, and go back when a connection comes to rest.
+ */
+#include <criterion/criterion.h>
+
+#include "tests/sim/raw.h"
+#include "tests/util/eal.h"
+#include "tests/util/rnd.h"
+
+static void start(void)
+{
+	eal_start("256");
+}
+
+TestSuite(window, .init = start);
+
+#define MIB       (1u << 20)
+#define INITIAL   TCP_RX_INITIAL
+#define FLOWS_MAX 16
+
+/* Clients on host 0 that send, servers on host 1 that read: the windows are host 1's. */
+struct world {
+	struct vnet v;
+	struct app client[FLOWS_MAX], server[FLOWS_MAX];
+	struct apps cs, ss;
+	unsigned int n;
+	uint32_t edge[FLOWS_MAX]; /* of the window, as the wire has it */
+	bool has_edge[FLOWS_MAX];
+	unsigned int left; /* times it moved to the left, by more than the scale rounds */
+	uint64_t grown_most;
+};
+
+static struct tcp *stack(struct world *w)
+{
+	return w->v.host[1].tcp;
+}
+
+static struct tcp_conn *conn(struct world *w, unsigned int i)
+{
+	return tcp_of(w->server[i].s);
+}
+
+static enum vnet_fate watch(void *arg, unsigned int from, const struct vseg *s)
+{
+	struct world *w = arg;
+	unsigned int i = (unsigned int)s->src_port - 22;
+	uint8_t scale = stack(w)->rcv_wscale;
+	uint32_t edge = s->ack + ((uint32_t)s->wnd << scale);
+
+	if (from != 1 || (s->flags & (SYN | RST)) || i >= FLOWS_MAX)
+		return VNET_PASS;
+	if (w->has_edge[i] && seq_lt(edge + (1u << scale) - 1, w->edge[i]))
+		w->left++;
+	w->edge[i] = w->has_edge[i] ? seq_max(w->edge[i], edge) : edge;
+	w->has_edge[i] = true;
+	w->grown_most = RTE_MAX(w->grown_most, stack(w)->mem.rx_grown);
+	return VNET_PASS;
+}
+
+static void world_init(struct world *w, unsigned int n, uint64_t bytes, struct vnet_link link,
+		       struct tcp_conf conf)
+{
+	*w = (struct world){.n = n};
+	vnet_init(&w->v, rnd_seed(), 8191, 16383);
+	conf.conns_max = 64;
+	vnet_stack(&w->v, 0, conf);
+	vnet_stack(&w->v, 1, conf);
+	vnet_link_set(&w->v, 0, 1, link);
+	w->v.filter = watch;
+	w->v.filter_arg = w;
+	for (unsigned int i = 0; i < n; i++) {
+		vnet_app(&w->v, 0, &w->cs, &w->client[i], 2 * i, 2 * i + 1, bytes);
+		vnet_app(&w->v, 1, &w->ss, &w->server[i], 2 * i + 1, 2 * i, 0);
+		w->client[i].no_shutdown = w->server[i].no_shutdown = true;
+		cr_assert_eq(app_listen(&w->server[i], (uint16_t)(22 + i), 8), 0);
+		cr_assert_eq(vnet_connect(&w->client[i], 1, (uint16_t)(22 + i)), 0);
+	}
+}
+
+static bool all_here(void *arg)
+{
+	struct world *w = arg;
+
+	for (unsigned int i = 0; i < w->n; i++)
+		if (!w->server[i].paused && w->server[i].rx_total < w->client[i].tx_total)
+			return false;
+	return true;
+}
+
+static void world_end(struct world *w)
+{
+	for (unsigned int i = 0; i < w->n; i++) {
+		cr_expect_not(w->server[i].wrong);
+		if (w->client[i].s != NULL)
+			app_close(&w->client[i]);
+		if (w->server[i].s != NULL)
+			app_close(&w->server[i]);
+	}
+	vnet_run(&w->v, 1000 * TCP_SEC, NULL, NULL);
+	cr_expect_eq(w->left, 0, "a promise was taken back %u times", w->left);
+	cr_expect_eq(stack(w)->mem.rx_grown, 0, "of connections that ended");
+	cr_expect_eq(stack(w)->busy_n, 0);
+	cr_expect(vnet_fini(&w->v));
+}
+
+static const struct tcp_conf roomy = {.rx_budget = 16 * MIB, .tx_budget = 16 * MIB};
+
+/* --- growth ----------------------------------------------------------------------------- */
+
+/* Both ends' buffers at "auto" fill the bottleneck, whatever the round trip. */
+Test(window, the_bottleneck_is_filled)
+{
+	static const struct {
+		uint64_t delay_us, bits_per_s;
+	} path[] = {{5000, 200000000}, {50000, 100000000}, {100000, 100000000}};
+	uint64_t bytes = test_long() ? 1000000000 : 20000000;
+
+	for (size_t i = 0; i < RTE_DIM(path); i++) {
+		static struct world w;
+		uint64_t rtt = 2 * path[i].delay_us, wire, began;
+
+		world_init(&w, 1, bytes,
+			   (struct vnet_link){.delay_us = path[i].delay_us,
+					      .bits_per_s = path[i].bits_per_s},
+			   roomy);
+		wire = bytes * 8 * 1000000 / path[i].bits_per_s;
+		began = w.v.now_us;
+		cr_assert(vnet_run(&w.v, 100 * wire, all_here, &w));
+		began = w.v.now_us - began;
+		printf("%lu ms, %lu Mbit/s: %lu ms for %lu ms of wire\n", rtt / 1000,
+		       path[i].bits_per_s / 1000000, began / 1000, wire / 1000);
+		cr_expect_lt(began, wire * 5 / 4 + 14 * rtt, "%lu ms, %lu ms of wire, RTT %lu ms",
+			     began / 1000, wire / 1000, rtt / 1000);
+		world_end(&w);
+	}
+}
+
+Test(window, a_reader_that_reads_nothing_is_promised_no_more_than_at_first)
+{
+	static struct world w;
+
+	world_init(&w, 1, 4 * MIB, (struct vnet_link){.delay_us = 1000}, roomy);
+	w.server[0].paused = true;
+	vnet_run(&w.v, 5 * TCP_SEC, NULL, NULL);
+	cr_expect_eq(conn(&w, 0)->rx_window, INITIAL);
+	cr_expect_leq(conn(&w, 0)->rxq.len, INITIAL);
+	cr_expect_lt(conn(&w, 0)->rcv_adv - conn(&w, 0)->rcv_nxt, 1460);
+	world_end(&w);
+}
+
+Test(window, a_trickle_makes_nothing_grow)
+{
+	static struct world w;
+
+	world_init(&w, 1, 0, (struct vnet_link){.delay_us = 10000}, roomy);
+	for (unsigned int i = 0; i < 100; i++) {
+		w.client[0].tx_total += 1000;
+		vnet_run(&w.v, 50 * TCP_MS, NULL, NULL);
+	}
+	cr_expect_eq(w.server[0].rx_total, 100000);
+	cr_expect_eq(conn(&w, 0)->rx_window, INITIAL);
+	world_end(&w);
+}
+
+Test(window, it_ends_at_the_budget)
+{
+	static const uint32_t budget[] = {30000, 300000, 1 * MIB};
+
+	for (size_t i = 0; i < RTE_DIM(budget); i++) {
+		static struct world w;
+
+		world_init(&w, 1, 5000000, (struct vnet_link){.delay_us = 50000},
+			   (struct tcp_conf){.rx_budget = budget[i], .tx_budget = 16 * MIB});
+		cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+		cr_expect_eq(conn(&w, 0)->rx_window, budget[i]);
+		world_end(&w);
+	}
+}
+
+/* A peer without timestamps, which sends a window's worth each 20 ms. */
+Test(window, it_grows_without_timestamps)
+{
+	static const uint8_t wscale[] = {1, 3, 3, 7};
+	static struct raw r;
+
+	raw_init(&r, (struct tcp_conf){.rx_budget = 4 * MIB});
+	app_listen(&r.app, 22, 4);
+	memcpy(r.opt, wscale, r.opt_len = sizeof(wscale));
+	raw_send(&r, SYN, 0);
+	r.opt_len = 0;
+	raw_send(&r, ACK, 0);
+	for (unsigned int trip = 0; trip < 8; trip++) {
+		uint32_t room = raw_conn(&r)->rcv_adv - raw_conn(&r)->rcv_nxt;
+
+		for (; room >= 1400; room -= 1400) {
+			raw_send_at(&r, ACK, r.snd_nxt, r.rcv_nxt,
+				    r.snd_nxt - raw_conn(&r)->irs - 1, 1400);
+			r.snd_nxt += 1400;
+		}
+		raw_run(&r, 20 * TCP_MS);
+		raw_clear(&r);
+	}
+	cr_expect_gt(raw_conn(&r)->rx_window, 1 * MIB, "%u", raw_conn(&r)->rx_window);
+	cr_expect_not(r.app.wrong);
+	cr_expect(raw_fini(&r));
+}
+
+/* --- what the shard has for all ------------------------------------------------------------ */
+
+Test(window, all_together_stay_within_the_shards)
+{
+	static struct world w;
+	uint64_t least = UINT64_MAX;
+
+	world_init(&w, FLOWS_MAX, 1500000, (struct vnet_link){.delay_us = 100000},
+		   (struct tcp_conf){
+			   .rx_budget = 16 * MIB, .tx_budget = 16 * MIB, .rx_shard = 2 * MIB});
+	cr_assert(vnet_run(&w.v, 300 * TCP_SEC, all_here, &w));
+	cr_expect_leq(w.grown_most, 2 * MIB, "%lu", w.grown_most);
+	cr_expect_gt(w.grown_most, 1 * MIB, "%lu", w.grown_most);
+	for (unsigned int i = 0; i < w.n; i++)
+		least = RTE_MIN(least, conn(&w, i)->rx_window);
+	cr_expect_gt(least, INITIAL, "there is something for each: %lu", least);
+	world_end(&w);
+}
+
+/* Those that were fast and read no more hold what they hold; half of the rest is for the next. */
+Test(window, readers_that_stop_leave_something_for_the_next)
+{
+	static struct world w;
+
+	world_init(&w, 4, 3000000, (struct vnet_link){.delay_us = 50000},
+		   (struct tcp_conf){
+			   .rx_budget = 16 * MIB, .tx_budget = 16 * MIB, .rx_shard = 4 * MIB});
+	w.client[3].tx_total = 0;
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	for (unsigned int i = 0; i < 3; i++) {
+		w.server[i].paused = true;
+		w.client[i].tx_total += 10000000;
+	}
+	vnet_run(&w.v, 2 * TCP_SEC, NULL, NULL);
+	w.client[3].tx_total = 6000000;
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	cr_expect_gt(conn(&w, 3)->rx_window, 4 * INITIAL, "%u", conn(&w, 3)->rx_window);
+	cr_expect_leq(w.grown_most, 4 * MIB);
+	world_end(&w);
+}
+
+/* --- rest ------------------------------------------------------------------------------ */
+
+Test(window, at_rest_nothing_is_held_and_no_promise_is_taken_back)
+{
+	static struct world w;
+	uint32_t promised;
+
+	world_init(&w, 1, 5000000, (struct vnet_link){.delay_us = 50000}, roomy);
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	cr_expect_gt(conn(&w, 0)->rx_window, 4 * INITIAL);
+	vnet_run(&w.v, 10 * TCP_SEC, NULL, NULL);
+	promised = conn(&w, 0)->rcv_adv;
+	cr_expect_eq(conn(&w, 0)->rx_window, INITIAL);
+	cr_expect_eq(stack(&w)->mem.rx_grown, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_expect_eq(w.v.host[i].tcp->busy_n, 0);
+		cr_expect_eq(eal_out(w.v.host[i].pools.data) + eal_out(w.v.host[i].pools.head), 0);
+	}
+	w.client[0].tx_total += 5000000;
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	cr_expect(seq_ge(conn(&w, 0)->rcv_adv, promised));
+	cr_expect_gt(conn(&w, 0)->rx_window, 4 * INITIAL, "it grows anew");
+	world_end(&w);
+}
