@@ -158,6 +158,16 @@ static int set_mac(struct port *p, const struct rte_eth_dev_info *info)
 	return 0;
 }
 
+/*
+ * Neighbour discovery speaks to groups. A driver that cannot take all groups alone takes all
+ * frames; one that cannot do that either takes what it takes: net/ drops the rest.
+ */
+static void hear_groups(uint16_t port_id)
+{
+	if (rte_eth_allmulticast_enable(port_id) < 0)
+		(void)rte_eth_promiscuous_enable(port_id);
+}
+
 static int start(const struct port_conf *conf, struct port *p, char *err, size_t err_size)
 {
 	struct rte_eth_conf ec = {0};
@@ -185,6 +195,7 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 	if (r < 0)
 		return fail(err, err_size, r, "%s: cannot be started: %s", conf->device,
 			    strerror(-r));
+	hear_groups(p->port_id);
 	return 0;
 }
 

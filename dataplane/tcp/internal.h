@@ -304,6 +304,10 @@ static inline struct net_addr tcp_addr(uint32_t family, const uint64_t words[2])
 	struct net_addr a = {.family = (uint8_t)family};
 
 	memcpy(a.b, words, sizeof(a.b));
+	if (unlikely(family == 6 && a.b[0] == 0xfe && a.b[1] == 0x80)) { /* see tcp_key_make() */
+		a.scope = a.b[7];
+		a.b[7] = 0;
+	}
 	return a;
 }
 

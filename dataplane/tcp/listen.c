@@ -3,12 +3,18 @@
 
 #include <string.h>
 
-static bool addr_eq(const struct net_addr *a, const struct net_addr *b)
+/* Any address, or with a family any of that family: 0.0.0.0 and ::. */
+static bool is_any(const struct net_addr *a)
 {
-	return a->family == b->family && memcmp(a->b, b->b, a->family == 4 ? 4 : 16) == 0;
+	const struct net_addr any = {.family = a->family};
+
+	return net_addr_eq(a, &any);
 }
 
-/* A listener on the very address goes before one on any. */
+/*
+ * A listener on the very address goes before one on any of its family, and that before one on
+ * any of both.
+ */
 static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *addr, uint16_t port)
 {
 	struct tcp_listener *any = NULL;
@@ -18,9 +24,10 @@ static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *
 
 		if (l->port != port || !l->used)
 			continue;
-		if (addr_eq(&l->addr, addr))
+		if (net_addr_eq(&l->addr, addr))
 			return l;
-		if (l->addr.family == 0)
+		if (is_any(&l->addr) &&
+		    (l->addr.family == addr->family || (l->addr.family == 0 && any == NULL)))
 			any = l;
 	}
 	return any;
@@ -31,7 +38,7 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 {
 	struct tcp_listener *slot = NULL;
 
-	if (addr->family != 0 && !net_addr_is_local(t->conf.net, addr))
+	if (!is_any(addr) && !net_addr_is_local(t->conf.net, addr))
 		return -EADDRNOTAVAIL;
 	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
 		struct tcp_listener *l = &t->listener[i];
@@ -39,7 +46,7 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 		if (!l->used) {
 			if (slot == NULL)
 				slot = l;
-		} else if (l->id == listener || (l->port == port && addr_eq(&l->addr, addr))) {
+		} else if (l->id == listener || (l->port == port && net_addr_eq(&l->addr, addr))) {
 			return -EADDRINUSE;
 		}
 	}

@@ -16,10 +16,14 @@
 /* One secret, three uses: a word that is never a tuple's keeps them apart. */
 enum { USE_ISS = 1, USE_TS, USE_PORT };
 
+/*
+ * The scope of a link-local address goes where it must have zeros (RFC 4291 2.5.6): the same peer
+ * on two links is two peers, and a key stays as short as it is.
+ */
 static void addr_words(const struct net_addr *a, uint64_t w[2])
 {
-	w[0] = w[1] = 0;
-	memcpy(w, a->b, a->family == 4 ? 4 : 16);
+	memcpy(w, a->b, sizeof(a->b));
+	w[0] ^= rte_cpu_to_be_64(a->scope);
 }
 
 void tcp_key_make(const struct net_addr *local, uint16_t local_port, const struct net_addr *peer,

@@ -37,8 +37,8 @@ struct tcp_conf {
 	const struct pkt_pools *pools;
 	unsigned int conns_max;
 	unsigned int time_wait_max;
-	uint32_t rx_budget; /* bytes a connection may have queued unread: its window's bound */
-	uint32_t tx_budget; /* bytes a connection may have queued unacknowledged */
+	uint32_t rx_budget;  /* bytes a connection may have queued unread: its window's bound */
+	uint32_t tx_budget;  /* bytes a connection may have queued unacknowledged */
 	uint32_t rx_initial; /* bytes a window begins with; 0: TCP_RX_INITIAL */
 	/* All that receive windows may have grown by, together. 0: the room of all data mbufs,
 	 * which is twice what receiving should ever hold of it. */
@@ -121,6 +121,9 @@ typedef bool tcp_accept_fn(void *arg, struct stream *s, uint32_t listener,
 			   const struct net_addr *peer, uint16_t peer_port);
 
 /*
+ * addr of family 0: any address of ours; 0.0.0.0 and ::, any of that family. The nearest listener
+ * is taken.
+ *
  * 0, -EADDRINUSE, -EADDRNOTAVAIL, -ENOBUFS. backlog: half-open connections, if that is less than
  * conf's half_open_max; beyond it a SYN is answered by a cookie and holds nothing.
  */

@@ -44,6 +44,8 @@ static bool on_accept(void *arg, struct stream *s, uint32_t listener, const stru
 	s->user = &user;
 	s->user_ptr = a;
 	a->accepted = true;
+	a->local = *local;
+	a->peer = *peer;
 	a->rx_total = a->tx_done = 0;
 	return true;
 }

@@ -32,7 +32,8 @@ struct app {
 	bool connected, accepted, eof, error, wrong, was_shut, closed;
 	bool news;
 	int err;
-	int connects; /* result of the connect call */
+	struct net_addr local, peer; /* of what was accepted */
+	int connects;                /* result of the connect call */
 };
 
 void app_init(struct app *a, struct tcp *tcp, struct rte_mempool *pool, uint64_t tx_key,

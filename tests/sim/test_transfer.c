@@ -34,6 +34,8 @@ static bool both_done(void *arg)
 
 static void world_init(struct world *w, uint64_t seed, uint64_t up, uint64_t down)
 {
+	struct net_addr to;
+
 	w->cs.n = w->ss.n = 0;
 	vnet_init(&w->v, seed, 2047, 4095);
 	/* At 30 % loss a dozen tries in a row may fail, which would be the end by R2. */
@@ -42,7 +44,9 @@ static void world_init(struct world *w, uint64_t seed, uint64_t up, uint64_t dow
 	vnet_app(&w->v, 0, &w->cs, &w->client, seed * 2, seed * 2 + 1, up);
 	vnet_app(&w->v, 1, &w->ss, &w->server, seed * 2 + 1, seed * 2, down);
 	cr_assert_eq(app_listen(&w->server, 22, 8), 0);
-	cr_assert_eq(vnet_connect(&w->client, 1, 22), 0);
+	/* Each third over IPv6, each other third over link-local addresses. */
+	to = vnet_addr_of(1, seed % 3 == 0 ? 4 : 6, seed % 3 == 2);
+	cr_assert_eq(app_connect(&w->client, &to, 22), 0);
 }
 
 static void world_check(struct world *w, uint64_t seed)
@@ -76,6 +80,85 @@ Test(transfer, both_ways_without_loss)
 	cr_expect_eq(tcp_counters(w.v.host[0].tcp)[TCP_C_RETRANS], 0);
 	cr_expect_eq(tcp_counters(w.v.host[1].tcp)[TCP_C_RETRANS], 0);
 	world_end(&w, seed_first());
+}
+
+/* The same bytes over IPv4, over IPv6, and between link-local addresses. */
+Test(transfer, either_family)
+{
+	for (uint64_t seed = 0; seed < 3; seed++) {
+		struct world w;
+		const struct net_addr want = vnet_addr_of(0, seed == 0 ? 4 : 6, seed == 2);
+
+		world_init(&w, seed, 300000, 200000);
+		cr_expect(vnet_run(&w.v, 100 * UINT64_C(1000000), both_done, &w));
+		world_check(&w, seed);
+		cr_expect(net_addr_eq(&w.server.peer, &want), "the peer's address, with its link");
+		world_end(&w, seed);
+	}
+}
+
+static bool note_listener(void *arg, struct stream *s, uint32_t listener,
+			  const struct net_addr *local, uint16_t local_port,
+			  const struct net_addr *peer, uint16_t peer_port)
+{
+	*(uint32_t *)arg = listener;
+	return false;
+}
+
+enum { ANY = 1, ANY4, ANY6, ADDR4, ADDR6, LINK_LOCAL };
+
+static const struct {
+	unsigned int listeners; /* bits */
+	uint8_t family, scope;
+	uint32_t taken; /* 0: none */
+} nearest[] = {
+	{1 << ANY, 4, 0, ANY},
+	{1 << ANY, 6, 0, ANY},
+	{1 << ANY, 6, 1, ANY},
+	{1 << ANY4, 4, 0, ANY4},
+	{1 << ANY4, 6, 0, 0},
+	{1 << ANY6, 4, 0, 0},
+	{1 << ANY6, 6, 1, ANY6},
+	{1 << ANY | 1 << ANY4 | 1 << ANY6, 4, 0, ANY4},
+	{1 << ANY6 | 1 << ANY4 | 1 << ANY, 6, 0, ANY6},
+	{1 << ADDR4 | 1 << ANY4, 4, 0, ADDR4},
+	{1 << ADDR6 | 1 << ANY, 6, 0, ADDR6},
+	{1 << ADDR6 | 1 << ANY, 6, 1, ANY},
+	{1 << LINK_LOCAL | 1 << ANY6, 6, 1, LINK_LOCAL},
+	{1 << LINK_LOCAL, 6, 0, 0},
+};
+
+Test(transfer, the_nearest_listener_is_taken)
+{
+	const struct net_addr addr[] = {
+		[ANY4] = {.family = 4},
+		[ANY6] = {.family = 6},
+		[ADDR4] = vnet_addr_of(1, 4, 0),
+		[ADDR6] = vnet_addr_of(1, 6, 0),
+		[LINK_LOCAL] = vnet_addr_of(1, 6, 1),
+	};
+
+	for (size_t i = 0; i < RTE_DIM(nearest); i++) {
+		struct net_addr to = vnet_addr_of(1, nearest[i].family, nearest[i].scope);
+		uint32_t taken = 0;
+		struct world w;
+
+		w.cs.n = 0;
+		vnet_init(&w.v, 1, 255, 255);
+		vnet_stack(&w.v, 0, (struct tcp_conf){0});
+		vnet_stack(&w.v, 1, (struct tcp_conf){0});
+		vnet_app(&w.v, 0, &w.cs, &w.client, 1, 1, 0);
+		for (uint32_t k = ANY; k <= LINK_LOCAL; k++)
+			if (nearest[i].listeners & 1u << k)
+				cr_expect_eq(tcp_listen(w.v.host[1].tcp, &addr[k], 22, k, 4,
+							note_listener, &taken),
+					     0);
+		cr_assert_eq(app_connect(&w.client, &to, 22), 0);
+		vnet_run(&w.v, 1000000, NULL, NULL);
+		cr_expect_eq(taken, nearest[i].taken, "case %zu: %u", i, taken);
+		cr_expect(w.client.error, "refused in either case");
+		world_end(&w, 1);
+	}
 }
 
 static bool long_run(void)

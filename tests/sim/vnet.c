@@ -88,7 +88,13 @@ static uint16_t wire_cksum(const struct vpkt *p)
 	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
 				  .next_proto_id = 6,
 				  .total_length = rte_cpu_to_be_16((uint16_t)(20 + p->len))};
+	struct rte_ipv6_hdr ip6 = {.payload_len = rte_cpu_to_be_16((uint16_t)p->len), .proto = 6};
 
+	if (p->dst.family == 6) {
+		memcpy(ip6.src_addr, p->src.b, 16);
+		memcpy(ip6.dst_addr, p->dst.b, 16);
+		return rte_ipv6_udptcp_cksum(&ip6, p->b);
+	}
 	memcpy(&ip.src_addr, p->src.b, 4);
 	memcpy(&ip.dst_addr, p->dst.b, 4);
 	return rte_ipv4_udptcp_cksum(&ip, p->b);
@@ -126,6 +132,11 @@ static struct vseg vseg_of(struct net *n, const struct vpkt *p)
 	return s;
 }
 
+static uint32_t ip_hdr_len(const struct net_addr *a)
+{
+	return a->family == 4 ? 20 : 40;
+}
+
 /* The fate of a packet on its link. p is taken. */
 static void wire_send(struct vnet *v, struct vpkt *p)
 {
@@ -153,7 +164,7 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 		}
 		if (l->mark_us > 0 && start - v->now_us > l->mark_us && p->ecn != VNET_NOT_ECT)
 			p->ecn = VNET_CE;
-		start += (uint64_t)(p->len + 20) * 8 * 1000000 / l->bits_per_s;
+		start += (uint64_t)(p->len + ip_hdr_len(&p->dst)) * 8 * 1000000 / l->bits_per_s;
 		l->free_at_us = start;
 	}
 	if (fate == VNET_TWICE || vnet_chance(v, l->dup)) {
@@ -226,26 +237,44 @@ static void release(struct vnet *v, bool all)
 
 /* --- net.h, as far as TCP calls it -------------------------------------------------- */
 
+struct net_addr vnet_addr_of(unsigned int i, uint8_t family, uint8_t scope)
+{
+	if (family == 4)
+		return (struct net_addr){.family = 4, .b = {10, 0, 0, (uint8_t)(i + 1)}};
+	if (scope != 0)
+		return (struct net_addr){
+			.family = 6, .scope = scope, .b = {0xfe, 0x80, [15] = (uint8_t)(i + 1)}};
+	return (struct net_addr){.family = 6,
+				 .b = {0x20, 0x01, 0x0d, 0xb8, [15] = (uint8_t)(i + 1)}};
+}
+
 struct net_addr vnet_addr(unsigned int i)
 {
-	return (struct net_addr){.family = 4, .b = {10, 0, 0, (uint8_t)(i + 1)}};
+	const char *s = getenv("SLUICE_FAMILY");
+
+	return vnet_addr_of(i, s != NULL && s[0] == '6' ? 6 : 4, 0);
 }
 
 static unsigned int host_of(const struct net_addr *a)
 {
-	return a->b[3] - 1u;
+	return a->b[a->family == 4 ? 3 : 15] - 1u;
 }
 
 bool net_addr_is_local(const struct net *n, const struct net_addr *addr)
 {
-	return memcmp(addr->b, n->addr.b, 4) == 0;
+	return net_addr_eq(addr, &n->addr4) || net_addr_eq(addr, &n->addr6) ||
+	       net_addr_eq(addr, &n->link_local);
 }
 
 int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret)
 {
 	if (n->unreachable || host_of(dst) >= VNET_HOSTS)
 		return -ENETUNREACH;
-	*ret = (struct net_path){.src = n->addr, .next_hop = *dst, .mtu = n->mtu};
+	*ret = (struct net_path){.src = dst->family == 4  ? n->addr4
+					: dst->scope != 0 ? n->link_local
+							  : n->addr6,
+				 .next_hop = *dst,
+				 .mtu = n->mtu};
 	return 0;
 }
 
@@ -270,8 +299,8 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		off += s->data_len;
 	}
 	if (off != p->len || segs != m->nb_segs || !pkt_writable(m) ||
-	    rte_pktmbuf_headroom(m) < 64 || p->len + 20 > n->mtu || proto != 6 || ttl == 0 ||
-	    now_us > v->now_us || !wire_cksum_ok(p)) {
+	    rte_pktmbuf_headroom(m) < 64 || p->len + ip_hdr_len(dst) > n->mtu || proto != 6 ||
+	    ttl == 0 || now_us > v->now_us || !wire_cksum_ok(p)) {
 		v->bad++;
 		free(p);
 		rte_pktmbuf_free(m);
@@ -279,7 +308,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	}
 	(void)path;
 	/* net/ would write its own headers in front: so is the head-room's owner seen. */
-	memset(rte_pktmbuf_prepend(m, 34), 0xee, 34);
+	memset(rte_pktmbuf_prepend(m, 14 + 40), 0xee, 14 + 40);
 	hold(v, m);
 	if (p->to >= VNET_HOSTS) {
 		free(p);
@@ -415,8 +444,12 @@ void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned 
 			   .data_mbufs = data_mbufs,
 			   .head_mbufs = head_mbufs};
 	for (unsigned int i = 0; i < VNET_HOSTS; i++) {
-		v->host[i].net =
-			(struct net){.v = v, .index = i, .addr = vnet_addr(i), .mtu = 1500};
+		v->host[i].net = (struct net){.v = v,
+					      .index = i,
+					      .addr4 = vnet_addr_of(i, 4, 0),
+					      .addr6 = vnet_addr_of(i, 6, 0),
+					      .link_local = vnet_addr_of(i, 6, 1),
+					      .mtu = 1500};
 		for (unsigned int k = 0; k < VNET_HOSTS; k++)
 			v->link[i][k].delay_us = 100;
 	}

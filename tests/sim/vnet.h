@@ -66,7 +66,7 @@ struct vnet;
 struct net {
 	struct vnet *v;
 	unsigned int index;
-	struct net_addr addr;
+	struct net_addr addr4, addr6, link_local;
 	uint16_t mtu;
 	bool unreachable; /* net_route refuses */
 	uint32_t sent, sent_data;
@@ -104,7 +104,8 @@ struct vnet {
 
 /* One seed for everything random; the pools each host with a stack will have. */
 void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned int head_mbufs);
-/* A stack at 10.0.0.(i + 1); conf's net, pools and secret are filled in here. */
+/* A stack at vnet_addr(i) and the host's other addresses; conf's net, pools and secret are filled
+ * in here. */
 void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf);
 /* An app for the host's pass, on its stack. */
 void vnet_app(struct vnet *v, unsigned int i, struct apps *set, struct app *a, uint64_t tx_key,
@@ -126,6 +127,12 @@ void vnet_inject(struct vnet *v, unsigned int to, const struct net_addr *src,
 
 uint64_t vnet_rand(struct vnet *v);
 bool vnet_chance(struct vnet *v, uint32_t millionths);
+/*
+ * 10.0.0.(i + 1), and 2001:db8::(i + 1) where SLUICE_FAMILY is 6: so every test can be run over
+ * either family.
+ */
 struct net_addr vnet_addr(unsigned int i);
+/* family 6 with scope 1: the host's link-local address, fe80::(i + 1). */
+struct net_addr vnet_addr_of(unsigned int i, uint8_t family, uint8_t scope);
 
 #endif
