@@ -64,7 +64,8 @@ void tcp_busy_put(struct tcp_conn *c)
 
 static bool is_quiet(const struct tcp_conn *c)
 {
-	return c->snd_una == c->snd_max && c->txq.len == 0 && c->rxq.len == 0 && c->runs == NULL;
+	return c->snd_una == c->snd_max && c->txq.len == 0 && c->rxq.len == 0 &&
+	       c->busy->runs == NULL;
 }
 
 static uint64_t quiet_for(const struct tcp_conn *c)

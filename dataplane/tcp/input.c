@@ -267,7 +267,7 @@ static void ack_later(struct tcp_conn *c, uint32_t len, uint64_t now_us)
 	c->unacked_bytes += len;
 	c->rcv_mss = (uint16_t)max_u64(c->rcv_mss, min_u64(len, c->mss_adv));
 	/* A gap, filled or left, is told at once (RFC 5681 section 4.2). */
-	if (c->unacked_bytes >= 2u * c->rcv_mss || c->runs != NULL) {
+	if (c->unacked_bytes >= 2u * c->rcv_mss || c->busy->runs != NULL) {
 		c->ack_now = true;
 		tcp_output_want(c);
 	} else if (!tcp_timer_on(c, TCP_T_DELACK)) {

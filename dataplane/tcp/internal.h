@@ -190,6 +190,14 @@ struct tcp_busy {
 	uint32_t limited_end; /* up to here cwnd held output back */
 	uint32_t cwr_end;     /* snd_max at the last reduction */
 
+	/* Received: runs beyond a gap (reass.c). */
+	struct rte_mbuf *runs, *runs_last;
+	uint32_t runs_cost;
+	uint32_t runs_stamp;   /* of the run that got the latest segment */
+	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
+	uint16_t runs_n;
+	uint32_t rx_compact_at;
+
 	/*
 	 * The receive window (window.c): what the user took since taken_at_us, and in the round
 	 * trip before; the round trip, by an echo of ours or by the time to fill a window.
@@ -258,15 +266,10 @@ struct tcp_conn {
 	uint32_t tx_seq, tx_off;
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
 
-	/* Received: in order, and runs beyond a gap (reass.c). */
+	/* Received, in order. */
 	uint32_t rx_window; /* what may wait: grows with the path (window.c) */
-	uint32_t rx_cost, rx_compact_at;
-	uint32_t runs_cost;
+	uint32_t rx_cost;
 	struct pkt_chain rxq;
-	struct rte_mbuf *runs, *runs_last;
-	uint32_t runs_stamp;   /* of the run that got the latest segment */
-	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
-	uint16_t runs_n;
 	uint16_t timers_on; /* bits of enum tcp_timer */
 	uint32_t rcv_fin_seq;
 
@@ -601,7 +604,7 @@ void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end);
 /* What an ACK has to say beside its number. */
 static inline bool tcp_sack_due(const struct tcp_conn *c)
 {
-	return c->sack_ok && (c->runs != NULL || c->dsack.start != c->dsack.end);
+	return c->sack_ok && (c->busy->runs != NULL || c->busy->dsack.start != c->busy->dsack.end);
 }
 /* Its blocks, most recent first. */
 void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o);

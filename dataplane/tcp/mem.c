@@ -51,14 +51,16 @@ bool tcp_mem_keeps(const struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
 
-	return likely(m->free >= m->low) || (uint64_t)c->rx_cost + c->runs_cost < tcp_mem_share(m);
+	return likely(m->free >= m->low) ||
+	       (uint64_t)c->rx_cost + c->busy->runs_cost < tcp_mem_share(m);
 }
 
 bool tcp_mem_keeps_holed(const struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
 
-	return !tcp_mem_short(m) || (uint64_t)c->rx_cost + c->runs_cost < tcp_mem_share(m) / 2;
+	return !tcp_mem_short(m) ||
+	       (uint64_t)c->rx_cost + c->busy->runs_cost < tcp_mem_share(m) / 2;
 }
 
 void tcp_mem_refused(struct tcp_conn *c)
@@ -78,7 +80,7 @@ void tcp_mem_take_failed(struct tcp_conn *c)
 
 void tcp_mem_holed(struct tcp_conn *c)
 {
-	if (c->runs != NULL)
+	if (c->busy->runs != NULL)
 		tcp_list_add(c, TCP_L_HOLED);
 	else
 		tcp_list_remove(c, TCP_L_HOLED);

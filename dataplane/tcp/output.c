@@ -175,7 +175,8 @@ static void acked_now(struct tcp_conn *c)
 	c->ack_now = false;
 	c->unacked_bytes = 0;
 	c->last_ack_sent = c->rcv_nxt;
-	c->dsack.end = c->dsack.start;
+	if (tcp_is_busy(c))
+		c->busy->dsack.end = c->busy->dsack.start;
 	tcp_timer_clear(c, TCP_T_DELACK);
 }
 

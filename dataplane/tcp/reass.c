@@ -43,23 +43,26 @@ static struct pkt_chain run_chain(struct rte_mbuf *m)
 static struct rte_mbuf *run_make(struct tcp_conn *c, const struct pkt_chain *ch, uint32_t seq,
 				 struct rte_mbuf *next)
 {
-	*run_of(ch->head) = (struct run){next, ch->tail, seq, ch->len, ch->segs, ++c->runs_stamp};
+	*run_of(ch->head) =
+		(struct run){next, ch->tail, seq, ch->len, ch->segs, ++c->busy->runs_stamp};
 	if (next == NULL)
-		c->runs_last = ch->head;
+		c->busy->runs_last = ch->head;
 	return ch->head;
 }
 
 void tcp_reass_free(struct tcp_conn *c)
 {
-	while (c->runs != NULL) {
-		struct pkt_chain ch = run_chain(c->runs);
+	if (!tcp_is_busy(c))
+		return;
+	while (c->busy->runs != NULL) {
+		struct pkt_chain ch = run_chain(c->busy->runs);
 
-		c->runs = run_of(c->runs)->next;
+		c->busy->runs = run_of(c->busy->runs)->next;
 		pkt_chain_free(&ch);
 	}
-	c->runs_last = NULL;
-	c->runs_n = 0;
-	c->runs_cost = 0;
+	c->busy->runs_last = NULL;
+	c->busy->runs_n = 0;
+	c->busy->runs_cost = 0;
 	tcp_mem_holed(c);
 }
 
@@ -76,7 +79,7 @@ static void join_next(struct tcp_conn *c, struct rte_mbuf **at)
 	next = run_of(next)->next;
 	pkt_chain_join(&a, &b);
 	run_make(c, &a, run_of(*at)->seq, next);
-	c->runs_n--;
+	c->busy->runs_n--;
 }
 
 /* Puts ch behind q, small mbufs into the room of the last one, and counts the memory. */
@@ -104,7 +107,7 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 	if (prev != NULL && run_end(*prev) == seq) {
 		struct pkt_chain a = run_chain(*prev);
 
-		queue_add(&a, &c->runs_cost, ch);
+		queue_add(&a, &c->busy->runs_cost, ch);
 		run_make(c, &a, run_of(*prev)->seq, run_of(*prev)->next);
 		join_next(c, prev);
 		return true;
@@ -113,20 +116,20 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 		struct pkt_chain b = run_chain(*at);
 		struct rte_mbuf *next = run_of(*at)->next;
 
-		c->runs_cost += (uint32_t)pkt_chain_cost(ch);
+		c->busy->runs_cost += (uint32_t)pkt_chain_cost(ch);
 		pkt_chain_join(ch, &b);
 		*at = run_make(c, ch, seq, next);
 		return true;
 	}
 	/* What is next in order is taken even when the queue is full (T-28). */
-	if (c->runs_n >= TCP_RUNS_MAX && seq != c->rcv_nxt) {
+	if (c->busy->runs_n >= TCP_RUNS_MAX && seq != c->rcv_nxt) {
 		tcp_count(c->t, TCP_C_DROP_OOO);
 		pkt_chain_free(ch);
 		return false;
 	}
-	c->runs_cost += (uint32_t)pkt_chain_cost(ch);
+	c->busy->runs_cost += (uint32_t)pkt_chain_cost(ch);
 	*at = run_make(c, ch, seq, *at);
-	c->runs_n++;
+	c->busy->runs_n++;
 	return true;
 }
 
@@ -134,11 +137,11 @@ static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf
 static void runs_find(struct tcp_conn *c, uint32_t seq, struct rte_mbuf ***ret_prev,
 		      struct rte_mbuf ***ret_at)
 {
-	struct rte_mbuf **prev = NULL, **at = &c->runs;
+	struct rte_mbuf **prev = NULL, **at = &c->busy->runs;
 
 	/* Behind a hole most segments belong to the end. */
-	if (c->runs != NULL && seq_le(run_end(c->runs_last), seq)) {
-		prev = &c->runs_last;
+	if (c->busy->runs != NULL && seq_le(run_end(c->busy->runs_last), seq)) {
+		prev = &c->busy->runs_last;
 		at = &run_of(*prev)->next;
 	}
 	while (*at != NULL && seq_le(run_end(*at), seq)) {
@@ -162,7 +165,7 @@ static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
 			uint32_t have = min_u64(run_end(*at) - seq, ch->len);
 
 			tcp_reass_dup(c, seq, seq + have);
-			run_of(*at)->stamp = ++c->runs_stamp;
+			run_of(*at)->stamp = ++c->busy->runs_stamp;
 			pkt_chain_trim_head(ch, have);
 			seq += have;
 			continue;
@@ -187,14 +190,14 @@ static void runs_drain(struct tcp_conn *c)
 {
 	struct pkt_chain ch;
 
-	if (c->runs == NULL || run_of(c->runs)->seq != c->rcv_nxt)
+	if (c->busy->runs == NULL || run_of(c->busy->runs)->seq != c->rcv_nxt)
 		return;
-	ch = run_chain(c->runs);
-	c->runs = run_of(c->runs)->next;
-	if (c->runs == NULL)
-		c->runs_last = NULL;
-	c->runs_n--;
-	c->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
+	ch = run_chain(c->busy->runs);
+	c->busy->runs = run_of(c->busy->runs)->next;
+	if (c->busy->runs == NULL)
+		c->busy->runs_last = NULL;
+	c->busy->runs_n--;
+	c->busy->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
 	c->rcv_nxt += ch.len;
 	c->total_in += ch.len;
 	c->rx_cost += (uint32_t)pkt_chain_cost(&ch);
@@ -203,7 +206,7 @@ static void runs_drain(struct tcp_conn *c)
 
 void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
 {
-	struct tcp_sack *d = &c->dsack;
+	struct tcp_sack *d = &c->busy->dsack;
 
 	if (d->start == d->end || seq_lt(end, d->start) || seq_gt(start, d->end))
 		*d = (struct tcp_sack){start, end};
@@ -230,9 +233,9 @@ void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
 	const struct run *best[TCP_SACK_MAX];
 	unsigned int k = 0, n = 0, room = TCP_SACK_MAX - (o->has_ts ? 1 : 0);
 
-	if (c->dsack.start != c->dsack.end)
-		o->sack[n++] = c->dsack;
-	for (struct rte_mbuf *m = c->runs; m != NULL; m = run_of(m)->next)
+	if (c->busy->dsack.start != c->busy->dsack.end)
+		o->sack[n++] = c->busy->dsack;
+	for (struct rte_mbuf *m = c->busy->runs; m != NULL; m = run_of(m)->next)
 		k = sack_rank(best, k, room - n, run_of(m));
 	for (unsigned int i = 0; i < k; i++)
 		o->sack[n++] = (struct tcp_sack){best[i]->seq, best[i]->seq + best[i]->len};
@@ -242,18 +245,19 @@ void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
 /* Small segments that could not be put together on arrival; the work doubles its own bound. */
 static void rx_compact(struct tcp_conn *c)
 {
-	if (c->rx_cost <= max_u64(c->rx_compact_at, c->rx_window) || c->rxq.len > c->rx_cost / 4)
+	if (c->rx_cost <= max_u64(c->busy->rx_compact_at, c->rx_window) ||
+	    c->rxq.len > c->rx_cost / 4)
 		return;
 	pkt_chain_compact(&c->rxq, c->t->conf.pools->data);
 	c->rx_cost = (uint32_t)pkt_chain_cost(&c->rxq);
-	c->rx_compact_at = 2 * c->rx_cost;
+	c->busy->rx_compact_at = 2 * c->rx_cost;
 }
 
 static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
 	uint64_t limit = HOLED_COST * (uint64_t)max_u64(c->rx_window, c->rcv_adv - c->rcv_nxt);
 
-	return (uint64_t)c->rx_cost + c->runs_cost + pkt_chain_cost(ch) <= limit;
+	return (uint64_t)c->rx_cost + c->busy->runs_cost + pkt_chain_cost(ch) <= limit;
 }
 
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
@@ -269,7 +273,7 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 	if (ch.len > len)
 		pkt_chain_trim_tail(&ch, ch.len - len);
 
-	if (likely(seq == c->rcv_nxt && c->runs == NULL)) {
+	if (likely(seq == c->rcv_nxt && c->busy->runs == NULL)) {
 		c->rcv_nxt += ch.len;
 		c->total_in += ch.len;
 		queue_add(&c->rxq, &c->rx_cost, &ch);

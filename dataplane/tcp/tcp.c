@@ -132,7 +132,8 @@ void tcp_free(struct tcp *t)
 	if (t == NULL)
 		return;
 	for (uint32_t i = 0; t->conns != NULL && i < t->conf.conns_max; i++)
-		buffers_free(&t->conns[i]);
+		if (t->conns[i].t != NULL) /* else it was never used */
+			buffers_free(&t->conns[i]);
 	tcp_busy_fini(t);
 	free(t->conns);
 	free(t->buckets);
@@ -273,13 +274,13 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	tcp_listen_gone(c);
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
-	tcp_busy_put(c);
 	tcp_rwin_rest(c);
 	pkt_chain_free(&c->txq);
 	c->tx_off = 0;
 	c->tx_cost = 0;
 	c->tx_cur = (struct tcp_cursor){NULL, 0};
 	tcp_reass_free(c);
+	tcp_busy_put(c);
 	if (c->detached) {
 		pkt_chain_free(&c->rxq);
 		conn_dead(c);

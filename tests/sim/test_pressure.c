@@ -300,11 +300,11 @@ Test(pressure, bytes_beyond_a_gap_go_first)
 	for (uint32_t i = 1; i <= 10; i++)
 		raw_send_at(&r, ACK, r.snd_nxt + 1400 * i, r.rcv_nxt, 1400 * i, 1400);
 	raw_run(&r, 1000);
-	cr_expect_eq(raw_conn(&r)->runs_n, 1);
+	cr_expect_eq(raw_conn(&r)->busy->runs_n, 1);
 	take(&r, mem(&r)->low - 10);
-	cr_expect_eq(raw_conn(&r)->runs_n, 1, "short is not scarce");
+	cr_expect_eq(raw_conn(&r)->busy->runs_n, 1, "short is not scarce");
 	take(&r, mem(&r)->reserve + 15);
-	cr_expect_eq(raw_conn(&r)->runs_n, 0);
+	cr_expect_eq(raw_conn(&r)->busy->runs_n, 0);
 	cr_expect_eq(raw_count(&r, TCP_C_MEM_PRUNED), 1);
 	for (uint32_t i = 1; i <= 15; i++)
 		raw_send_at(&r, ACK, r.snd_nxt + 1400 * i, r.rcv_nxt, 1400 * i, 1400);

@@ -427,7 +427,7 @@ Test(rules, tiny_pieces_with_gaps_are_bounded)
 			raw_run(&r, 100);
 	}
 	raw_run(&r, 1000);
-	cr_expect_eq(raw_conn(&r)->runs_n, TCP_RUNS_MAX);
+	cr_expect_eq(raw_conn(&r)->busy->runs_n, TCP_RUNS_MAX);
 	cr_expect_leq(eal_out(r.v.host[0].pools.data), TCP_RUNS_MAX + 1);
 	cr_expect_eq(raw_count(&r, TCP_C_DROP_OOO), 2000 - TCP_RUNS_MAX);
 	raw_send(&r, ACK, 1400); /* in order it is taken all the same */
