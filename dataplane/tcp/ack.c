@@ -22,54 +22,17 @@ static void queue_drop(struct tcp_conn *c, uint32_t n)
 	}
 }
 
-/*
- * A time between sending and acknowledgement, if one can be told (RFC 6298 section 3). Returned
- * when it is of a segment sent once, in microseconds; else 0.
- */
-static uint32_t rtt_update(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
+static void new_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 {
-	if (c->rtt_timing && seq_gt(g->ack, c->rtt_seq)) {
-		uint32_t us = max_u64((uint32_t)now_us - c->rtt_start_us, 1u);
+	uint32_t bytes = min_u64(ack - c->tx_seq, tcp_tx_bytes(c)); /* without the FIN */
 
-		c->rtt_timing = false;
-		tcp_rtt_sample(c, us);
-		return (uint32_t)min_u64(us, TCP_RTO_MAX_US);
-	} else if (c->ts_on && g->opts.has_ts && g->opts.ts_ecr != 0 && c->rxtshift > 0) {
-		/* Something was sent twice: the echo says which one arrived. */
-		uint32_t ms = tcp_ts_now(c, now_us) - g->opts.ts_ecr;
-
-		if (ms < TCP_RTO_MAX_US / TCP_MS)
-			tcp_rtt_sample(c, max_u64(ms, 1u) * TCP_MS);
-	}
-	return 0;
-}
-
-static void new_ack(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
-{
-	struct tcp_cc_ack a = {
-		.now_us = now_us, .acked = g->ack - c->snd_una, .pipe = c->snd_max - c->snd_una};
-	uint32_t bytes = min_u64(g->ack - c->tx_seq, tcp_tx_bytes(c)); /* without the FIN */
-
-	a.rtt_us = rtt_update(c, g, now_us);
 	queue_drop(c, bytes);
 	c->total_out += bytes;
-	c->snd_una = g->ack;
+	c->snd_una = ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))
 		tcp_tx_rewind(c);
-	c->rxtshift = 0;
-	c->progress = tcp_tick(now_us);
-
-	if (!c->in_recovery) {
-		c->dupacks = 0;
-		tcp_cc_acked(c, &a);
-	} else if (tcp_recovery_ack(c, a.acked)) {
-		c->rexmt_due = true;
-	}
-
-	if (c->snd_una == c->snd_max)
-		tcp_timer_clear(c, TCP_T_REXMT);
-	else if (tcp_timer_on(c, TCP_T_REXMT))
-		tcp_timer_set(c, TCP_T_REXMT, now_us + tcp_rto(c));
+	c->progress = tcp_tick(a->now_us);
+	tcp_sent_acked(c, a);
 	if (bytes > 0)
 		tcp_notify(c, STREAM_EV_WRITABLE);
 }
@@ -97,10 +60,17 @@ void tcp_wnd_update(struct tcp_conn *c, const struct tcp_seg *g)
 
 bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 {
-	if (seq_gt(g->ack, c->snd_una))
-		new_ack(c, g, now_us);
-	else if (is_dupack(c, g) && !tcp_timer_on(c, TCP_T_PERSIST))
-		tcp_recovery_dupack(c, now_us);
+	struct tcp_acked a = {.now_us = now_us,
+			      .ts_ecr = c->ts_on && g->opts.has_ts ? g->opts.ts_ecr : 0,
+			      .pipe = tcp_pipe(c),
+			      .moved = seq_gt(g->ack, c->snd_una)};
+	uint32_t acked = g->ack - c->snd_una;
+
+	if (a.moved)
+		new_ack(c, g->ack, &a);
+	else
+		a.dup = is_dupack(c, g) && !tcp_timer_on(c, TCP_T_PERSIST);
+	tcp_recovery_ack(c, g, &a, acked);
 
 	if (unlikely((g->flags & RTE_TCP_ECE_FLAG) && c->ecn_ok))
 		tcp_ecn_echo(c, g, now_us);

@@ -47,7 +47,7 @@ void tcp_cc_init(struct tcp_conn *c, uint64_t now_us)
 {
 	c->cwnd = c->rxtshift > 0 ? c->mss : initial_window(c);
 	c->ssthresh = TCP_SSTHRESH_INF;
-	c->recover = c->snd_una; /* RFC 6582 section 3.2 step 1 */
+	c->recover = c->snd_una - 1; /* RFC 6582 section 3.2 step 1 */
 	if (tcp_is_busy(c))
 		tcp_cc_resume(c, now_us);
 	else

@@ -15,6 +15,7 @@
  *   busy.c     what only a connection that moves holds        ecn.c     marks instead of losses
  *   window.c   windows that follow the path
  *   list.c     lists of connections                          path.c    the way to the peer
+ *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -30,6 +31,7 @@
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/options.h"
+#include "dataplane/tcp/sent.h"
 #include "dataplane/tcp/seq.h"
 #include "dataplane/tcp/source.h"
 #include "dataplane/tcp/tcp.h"
@@ -117,6 +119,13 @@ enum tcp_timer {
 	TCP_TIMERS
 };
 #define TCP_NEVER UINT64_MAX
+
+/* What TCP_T_REXMT was set for. */
+enum tcp_rexmt_kind {
+	TCP_REXMT_RTO, /* RFC 6298 */
+	TCP_REXMT_TLP, /* RFC 8985 section 7: a tail is probed */
+	TCP_REXMT_REO, /* section 6.3: what is late becomes lost */
+};
 
 /* A 4-tuple, local side first, in a form that compares and hashes by words. */
 struct tcp_key {
@@ -229,7 +238,7 @@ struct tcp_conn {
 	bool fin_queued : 1, fin_sent : 1;
 	bool rcv_fin : 1; /* rcv_fin_seq is known */
 	bool rtt_timing : 1;
-	bool in_recovery : 1;
+	bool in_recovery : 1, in_rto : 1; /* a loss is repaired: see recovery.c */
 	bool passive : 1;
 	bool keepalive : 1;
 	bool nagle : 1;
@@ -237,14 +246,17 @@ struct tcp_conn {
 	bool sack_ok : 1;   /* both sides permitted SACK (RFC 2018) */
 	bool established : 1;
 	bool probe_due : 1, keep_due : 1;
-	bool syn_due : 1;     /* SYN or SYN-ACK is to be sent (again) */
-	bool rexmt_due : 1;   /* one segment at snd_una, out of turn */
-	bool take_failed : 1; /* a reader got less than there is */
-	bool tx_cksum : 1;    /* of the path: the port fills in checksums */
-	bool ecn_ok : 1;      /* both sides do ECN (RFC 3168) */
-	bool ece_on : 1;      /* a mark came, and the peer's CWR not yet */
-	bool cwr_due : 1;     /* to be said that cwnd was reduced */
-	uint8_t on_list : 3;  /* bits of enum tcp_list_kind */
+	bool syn_due : 1;                 /* SYN or SYN-ACK is to be sent (again) */
+	bool take_failed : 1;             /* a reader got less than there is */
+	bool tx_cksum : 1;                /* of the path: the port fills in checksums */
+	bool ecn_ok : 1;                  /* both sides do ECN (RFC 3168) */
+	bool ece_on : 1;                  /* a mark came, and the peer's CWR not yet */
+	bool cwr_due : 1;                 /* to be said that cwnd was reduced */
+	bool tlp_due : 1;                 /* the probe of RFC 8985 section 7 */
+	bool tlp_out : 1, tlp_rexmit : 1; /* one is on its way; it was nothing new */
+	bool reordering : 1;              /* something arrived after what was sent later */
+	uint8_t rexmt_kind : 2;           /* enum tcp_rexmt_kind */
+	uint8_t on_list : 3;              /* bits of enum tcp_list_kind */
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
 	uint32_t ts_recent, last_ack_sent;
@@ -275,7 +287,11 @@ struct tcp_conn {
 
 	/* RTO, RFC 6298; of a segment that is timed, the low half of when it went. */
 	uint32_t srtt_us, rttvar_us, rto_us;
-	uint32_t rtt_seq, rtt_start_us;
+	uint32_t rtt_start_us;
+	uint32_t min_rtt_us, min_rtt_tick;
+	uint32_t tlp_end;
+	uint8_t reo_mult, reo_persist; /* RFC 8985's reo_wnd_mult less one, and reo_wnd_persist */
+	struct tcp_board *board;       /* NULL: nothing is in flight */
 
 	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
@@ -406,6 +422,11 @@ struct tcp {
 
 	struct tcp_conn **heap; /* from 1 */
 	uint32_t heap_n;
+
+	/* Nodes and boards of what is in flight: sent.c. */
+	struct tcp_sent *sent_mem, *sent_pool;
+	struct tcp_board *board_mem, *board_pool;
+	uint32_t sent_free;
 
 	struct tcp_conn *out_head, **out_tail;
 	struct tcp_mem mem;
@@ -573,10 +594,39 @@ uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t acked);
 void tcp_cc_grow(struct tcp_conn *c, uint32_t n);
 
 /* recovery.c */
-void tcp_recovery_dupack(struct tcp_conn *c, uint64_t now_us);
-/* In recovery an ACK moved snd_una by acked; true: a partial one, send the next hole. */
-bool tcp_recovery_ack(struct tcp_conn *c, uint32_t acked);
+/* The scoreboard's part of an acknowledgement; a->moved, a->dup are set, snd_una is new. */
+void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_seg *g, struct tcp_acked *a,
+		      uint32_t acked);
 void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us);
+/* TCP_T_REXMT fired: true when it was no time-out. */
+bool tcp_recovery_timer(struct tcp_conn *c, uint64_t now_us);
+/* Something went; head: what is sent again first of all. Sets the timer. */
+void tcp_recovery_sent(struct tcp_conn *c, bool head, uint64_t now_us);
+void tcp_recovery_rexmit(struct tcp_conn *c, uint32_t bytes, uint64_t now_us);
+/* Bytes in the network (RFC 6675). Without SACK each duplicate ACK is a segment that left it. */
+static inline uint32_t tcp_pipe(const struct tcp_conn *c)
+{
+	uint32_t flight = c->snd_nxt - c->snd_una, left = c->dupacks * (uint32_t)c->mss;
+
+	if (c->board != NULL)
+		flight -= c->board->sacked + c->board->lost_bytes;
+	return flight > left ? flight - left : 0;
+}
+
+/* rack.c */
+void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t rtt_us, uint64_t now_us);
+/* Of s all up to end arrived, rtt after it was sent. */
+void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt,
+		     const struct tcp_acked *a);
+/* Marks what is lost; returns when to look again, in microseconds, 0: no need. */
+uint32_t tcp_rack_detect(struct tcp_conn *c, uint64_t now_us, bool *ret_lost);
+void tcp_rack_dsack(struct tcp_conn *c);
+void tcp_rack_recovered(struct tcp_conn *c);
+bool tcp_tlp_allowed(const struct tcp_conn *c); /* with something in flight */
+uint64_t tcp_tlp_pto(const struct tcp_conn *c);
+void tcp_tlp_sent(struct tcp_conn *c, bool rexmit);
+/* True: an ACK shows that the probe repaired a loss. */
+bool tcp_tlp_acked(struct tcp_conn *c, const struct tcp_acked *a);
 
 /* ecn.c */
 uint8_t tcp_ecn_syn_flags(const struct tcp_conn *c); /* of the SYN or SYN-ACK to be sent */

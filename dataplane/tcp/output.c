@@ -282,8 +282,8 @@ void tcp_challenge(struct tcp_conn *c, uint64_t now_us)
 	tcp_output_want(c);
 }
 
-/* Sets the retransmission timer if something waits for an acknowledgement. */
-static void rexmt_arm(struct tcp_conn *c, uint64_t now_us)
+/* Sets the retransmission timer for a SYN. */
+static void syn_arm(struct tcp_conn *c, uint64_t now_us)
 {
 	uint64_t give_up;
 
@@ -292,6 +292,7 @@ static void rexmt_arm(struct tcp_conn *c, uint64_t now_us)
 	if (c->rxtshift == 0 && c->persist_shift == 0)
 		c->progress = tcp_tick(now_us);
 	give_up = max_u64(tcp_give_up_at(c), now_us + 1);
+	c->rexmt_kind = TCP_REXMT_RTO;
 	tcp_timer_set(c, TCP_T_REXMT, min_u64(now_us + tcp_rto(c), give_up));
 }
 
@@ -322,26 +323,25 @@ static bool send_syn(struct tcp_conn *c, uint64_t now_us)
 		tcp_count(c->t, TCP_C_RETRANS);
 	} else if (!c->rtt_timing) {
 		c->rtt_timing = true;
-		c->rtt_seq = c->iss;
 		c->rtt_start_us = (uint32_t)now_us;
 	}
-	rexmt_arm(c, now_us);
+	syn_arm(c, now_us);
 	return true;
 }
 
-/* Book-keeping of a segment [seq, seq + space) that went out. */
-static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, uint64_t now_us)
+/* Book-keeping of a segment [seq, seq + space) from cur that went for the first time. */
+static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, struct tcp_cursor cur,
+		 uint64_t now_us)
 {
-	if (seq_lt(seq, c->snd_max)) {
+	bool again = seq_lt(seq, c->snd_max); /* after the peer's window had come back */
+
+	if (unlikely(again))
 		tcp_count(c->t, TCP_C_RETRANS);
-		c->rtt_timing = false; /* Karn: whose acknowledgement it will be is not known */
-	} else if (!c->rtt_timing) {
-		c->rtt_timing = true;
-		c->rtt_seq = seq;
-		c->rtt_start_us = (uint32_t)now_us;
-	}
 	if (c->snd_una == c->snd_max)
 		tcp_cc_tx_start(c, now_us);
+	tcp_sent_new(c, seq, space, cur, again, now_us);
+	if (unlikely(c->in_recovery))
+		c->board->prr_out += space;
 	c->snd_max = seq_max(c->snd_max, seq + space);
 	c->last_tx = tcp_tick(now_us);
 }
@@ -360,26 +360,51 @@ static uint32_t fin_seq(const struct tcp_conn *c)
 	return c->tx_seq + tcp_tx_bytes(c);
 }
 
-/* One segment at snd_una, whatever the window of congestion says (RFC 6582). */
-static bool send_rexmt(struct tcp_conn *c, uint64_t now_us)
-{
-	struct tcp_cursor cur = {c->txq.head, c->tx_off}, next;
-	uint32_t len = min_u64(c->snd_max - c->snd_una, tcp_tx_bytes(c));
-	uint8_t flags = RTE_TCP_ACK_FLAG;
+enum step { STEP_SENT, STEP_IDLE, STEP_NO_MBUF };
 
-	if (c->snd_una == c->snd_max) {
-		c->rexmt_due = false;
-		return true;
-	}
-	len = payload_plan(cur, min_u64(len, (uint32_t)c->mss), &next);
-	if (c->fin_sent && c->snd_una + len == fin_seq(c))
+/* s once more, or its first segment, len bytes of payload and a FIN at most. */
+static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len, uint64_t now_us)
+{
+	struct tcp_cursor cur = tcp_sent_cursor(c, s), next;
+	bool head = s->seq == c->snd_una, fin;
+	uint8_t flags = RTE_TCP_ACK_FLAG;
+	uint32_t seq = s->seq;
+
+	len = payload_plan(cur, min_u64(len, fin_seq(c) - seq), &next);
+	fin = c->fin_sent && seq + len == fin_seq(c) && seq_gt(s->end, fin_seq(c));
+	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;
-	if (!emit(c, c->snd_una, flags, cur, len, now_us))
-		return false;
-	c->rexmt_due = false;
-	sent(c, c->snd_una, 0, now_us);
-	rexmt_arm(c, now_us);
-	return true;
+	if (!emit(c, seq, flags, cur, len, now_us))
+		return STEP_NO_MBUF;
+	tcp_count(c->t, TCP_C_RETRANS);
+	tcp_sent_again(c, s, len + fin, next, now_us);
+	tcp_recovery_rexmit(c, len + fin, now_us);
+	if (c->in_recovery)
+		c->board->prr_out += len + fin;
+	c->last_tx = tcp_tick(now_us);
+	tcp_recovery_sent(c, head, now_us);
+	return STEP_SENT;
+}
+
+/* The first of what is lost, if the windows allow. */
+static enum step send_lost(struct tcp_conn *c, uint64_t now_us)
+{
+	struct tcp_sent *s = tcp_sent_lost(c);
+	uint32_t pipe, len, edge = c->snd_una + c->snd_wnd;
+
+	if (likely(s == NULL) || c->board->frto_new)
+		return STEP_IDLE;
+	pipe = tcp_pipe(c);
+	len = min_u64(s->end - s->seq, (uint32_t)c->mss);
+	if (pipe > 0 && (uint64_t)pipe + len > c->cwnd)
+		return STEP_IDLE;
+	/* A peer that takes its window back gets it when it opens again. */
+	if (seq_gt(s->seq + len, edge)) {
+		if (seq_ge(s->seq, edge))
+			return STEP_IDLE;
+		len = edge - s->seq;
+	}
+	return send_again(c, s, len, now_us);
 }
 
 /*
@@ -403,21 +428,20 @@ static bool worth_sending(const struct tcp_conn *c, uint32_t len, uint32_t queue
 	return (len == queued || len >= (c->max_snd_wnd + 1) / 2) && !nagle_holds(c);
 }
 
-static uint32_t send_window(const struct tcp_conn *c)
+/* What the two windows leave; more: beyond that of congestion, for a probe. */
+static uint32_t send_room(const struct tcp_conn *c, uint32_t more)
 {
-	uint32_t cwnd = c->cwnd;
+	uint32_t flight = c->snd_nxt - c->snd_una, pipe = tcp_pipe(c), cwnd = c->cwnd + more;
 
-	if (!c->in_recovery && c->dupacks > 0) /* limited transmit, RFC 3042 */
-		cwnd += min_u64(c->dupacks, (uint16_t)2) * c->mss;
-	return min_u64(cwnd, c->snd_wnd);
+	if (cwnd <= pipe || c->snd_wnd <= flight)
+		return 0;
+	return min_u64(cwnd - pipe, c->snd_wnd - flight);
 }
 
-enum step { STEP_SENT, STEP_IDLE, STEP_NO_MBUF };
-
 /* One segment at snd_nxt, if the windows allow. force: the override of the persist timer. */
-static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
+static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64_t now_us)
 {
-	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una, wnd = send_window(c);
+	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una;
 	struct tcp_cursor next;
 	uint32_t queued, len;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
@@ -426,8 +450,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
 	if (seq_gt(c->snd_nxt, end))
 		return STEP_IDLE;
 	queued = end - c->snd_nxt;
-	len = wnd > flight ? wnd - flight : 0;
-	len = min_u64(min_u64(len, queued), (uint32_t)c->mss);
+	len = min_u64(min_u64(send_room(c, more), queued), (uint32_t)c->mss);
 	if (len > 0 && !force && !worth_sending(c, len, queued))
 		return STEP_IDLE;
 	len = payload_plan(c->tx_cur, len, &next);
@@ -441,9 +464,9 @@ static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
 	if (len == 0)
 		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
 
-	if (!emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
+	if (!tcp_sent_reserve(c) || !emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
 		return STEP_NO_MBUF;
-	sent(c, c->snd_nxt, len + fin, now_us);
+	sent(c, c->snd_nxt, len + fin, c->tx_cur, now_us);
 	if (len > 0 && len < c->mss)
 		c->snd_sml = c->snd_nxt + len;
 	c->snd_nxt += len + fin;
@@ -452,7 +475,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint64_t now_us)
 		fin_went(c);
 	tcp_timer_clear(c, TCP_T_PERSIST);
 	c->persist_shift = 0;
-	rexmt_arm(c, now_us);
+	tcp_recovery_sent(c, false, now_us);
 	return STEP_SENT;
 }
 
@@ -471,7 +494,6 @@ static bool send_probe(struct tcp_conn *c, uint64_t now_us)
 	if (!emit(c, c->snd_una, flags, cur, len, now_us))
 		return false;
 	c->snd_max = seq_max(c->snd_max, c->snd_una + len + fin);
-	c->rtt_timing = false;
 	if (fin)
 		fin_went(c);
 	tcp_count(c->t, TCP_C_PERSIST);
@@ -485,19 +507,45 @@ static bool stalled(const struct tcp_conn *c)
 	       (tcp_tx_bytes(c) > 0 || (c->fin_queued && c->snd_una != fin_seq(c) + 1));
 }
 
+/* RFC 8985 section 7.3: one segment of what is new, or else the last once more. */
+static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
+{
+	struct tcp_sent *s;
+	enum step r;
+
+	c->tlp_due = false;
+	if (c->board == NULL || c->in_recovery || c->in_rto)
+		return true;
+	r = send_next(c, true, c->mss, now_us);
+	if (r == STEP_IDLE && (s = tcp_sent_tail(c)) != NULL) {
+		r = send_again(c, s, c->mss, now_us);
+		if (r == STEP_SENT)
+			tcp_tlp_sent(c, true);
+	} else if (r == STEP_SENT) {
+		tcp_tlp_sent(c, false);
+	}
+	return r != STEP_NO_MBUF;
+}
+
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
 {
 	bool force = c->probe_due && c->snd_wnd > 0;
 	enum step r = STEP_SENT;
-	unsigned int n;
+	unsigned int n = 0;
 
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
-	for (n = 0; n < TCP_OUT_SEGS && r == STEP_SENT; n++)
-		r = send_next(c, force && n == 0, now_us);
+	for (; n < TCP_OUT_SEGS && r == STEP_SENT; n++)
+		r = send_lost(c, now_us);
+	if (r == STEP_IDLE)
+		r = STEP_SENT;
+	for (; n < TCP_OUT_SEGS && r == STEP_SENT; n++) {
+		r = send_next(c, force, 0, now_us);
+		force = false;
+	}
 	if (r == STEP_NO_MBUF)
 		return false;
-	if (seq_lt(c->snd_nxt, fin_seq(c)) && c->snd_nxt - c->snd_una + c->mss > c->cwnd)
+	if (seq_lt(c->snd_nxt, fin_seq(c)) && tcp_pipe(c) + c->mss > c->cwnd)
 		c->busy->limited_end = c->snd_max;
 	if (r == STEP_SENT)
 		tcp_output_want(c); /* its share of this turn is used up */
@@ -537,7 +585,7 @@ static bool output(struct tcp_conn *c, uint64_t now_us)
 	if (!tcp_synchronized((enum tcp_state)c->state))
 		return !c->ack_now || c->state != TCP_SYN_RCVD || tcp_send_ack(c, now_us);
 	tcp_busy_get(c);
-	return send_dupacks(c, now_us) && (!c->rexmt_due || send_rexmt(c, now_us)) &&
+	return send_dupacks(c, now_us) && (!c->tlp_due || send_tail_probe(c, now_us)) &&
 	       send_data(c, now_us) && send_acks(c, now_us);
 }
 

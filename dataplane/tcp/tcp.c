@@ -12,6 +12,9 @@
 #define KEEP_INTERVAL_US   (75 * TCP_SEC)
 #define KEEP_COUNT         9
 
+/* What is in flight holds a data mbuf, but for a FIN: so many boards, and these. */
+#define BOARDS_SPARE 16
+
 /* And of its limits. */
 #define HALF_OPEN_MAX    1024 /* some 600 KiB, and what a second of logins needs */
 #define HALF_OPEN_PART   4    /* of the table at most */
@@ -68,7 +71,7 @@ static uint8_t wscale_for(uint32_t budget)
 
 static bool tables_new(struct tcp *t)
 {
-	uint32_t conns = t->conf.conns_max, tw = t->conf.time_wait_max;
+	uint32_t conns = t->conf.conns_max, tw = t->conf.time_wait_max, nodes, boards;
 
 	t->bucket_mask = rte_align32pow2(conns) - 1;
 	t->tw_mask = rte_align32pow2(max_u64(tw, 1u)) - 1;
@@ -77,8 +80,11 @@ static bool tables_new(struct tcp *t)
 	t->heap = calloc(conns + 1, sizeof(struct tcp_conn *));
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
 	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
+	nodes = rte_mempool_avail_count(t->conf.pools->data);
+	boards = min_u64(conns, nodes) + BOARDS_SPARE;
 	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
-	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0)
+	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
+	    tcp_sent_pools_new(t, boards + nodes / 2, boards) < 0)
 		return false;
 	for (uint32_t i = conns; i > 0; i--) {
 		t->conns[i - 1].next = t->free_list;
@@ -120,6 +126,7 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 
 static void buffers_free(struct tcp_conn *c)
 {
+	tcp_sent_free(c);
 	pkt_chain_free(&c->txq);
 	pkt_chain_free(&c->rxq);
 	tcp_reass_free(c);
@@ -138,6 +145,7 @@ void tcp_free(struct tcp *t)
 	free(t->conns);
 	free(t->buckets);
 	free(t->heap);
+	tcp_sent_pools_free(t);
 	free(t->tw);
 	free(t->tw_buckets);
 	tcp_sources_fini(&t->sources);

@@ -67,7 +67,12 @@ struct tcp_conf {
 	X(IN_SEGS, "segments received")                                                            \
 	X(OUT_SEGS, "segments sent, retransmissions included")                                     \
 	X(RETRANS, "segments retransmitted")                                                       \
-	X(FAST_RETRANS, "of these, after three duplicate ACKs")                                    \
+	X(FAST_RETRANS, "recoveries from a loss that acknowledgements showed")                     \
+	X(TLP, "probes of a tail (RFC 8985)")                                                      \
+	X(UNDO, "recoveries that were mistakes, taken back")                                       \
+	X(DSACK_IN, "duplicates reported by peers (RFC 2883)")                                     \
+	X(SACK_IGNORED, "acknowledgements with SACK blocks not noted: too many gaps")              \
+	X(RENEGED, "peers that took SACK blocks back")                                             \
 	X(RTO, "retransmission time-outs")                                                         \
 	X(PERSIST, "zero-window probes sent")                                                      \
 	X(ACCEPTED, "connections accepted")                                                        \

@@ -98,16 +98,18 @@ static void give_up(struct tcp_conn *c)
 
 static void fire_rexmt(struct tcp_conn *c, uint64_t now_us)
 {
+	if (now_us < tcp_give_up_at(c) && tcp_recovery_timer(c, now_us))
+		return;
 	if (now_us >= tcp_give_up_at(c) ||
 	    (c->state == TCP_SYN_RCVD && c->passive && c->rxtshift >= TCP_SYNACK_MAX)) {
 		give_up(c);
 		return;
 	}
-	c->rxtshift++;
+	if (c->rxtshift < UINT8_MAX)
+		c->rxtshift++;
 	tcp_count(c->t, TCP_C_RTO);
 	if (tcp_synchronized(c->state)) {
 		tcp_recovery_rto(c, now_us);
-		tcp_tx_rewind(c);
 	} else {
 		c->syn_due = true;
 		c->rtt_timing = false;

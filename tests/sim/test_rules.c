@@ -109,7 +109,8 @@ Test(rules, three_lost_of_one_window_need_no_time_out)
 	pair_end(&p);
 }
 
-Test(rules, a_lost_retransmission_is_a_time_out)
+/* RACK, RFC 8985: what was sent again is timed like what was sent first. */
+Test(rules, a_lost_retransmission_needs_no_time_out)
 {
 	struct pair p;
 
@@ -118,11 +119,12 @@ Test(rules, a_lost_retransmission_is_a_time_out)
 	p.lose[1] = 14; /* of 14 segments the first again */
 	p.lose_n = 2;
 	cr_expect(vnet_run(&p.v, 100 * TCP_SEC, pair_done, &p));
-	cr_expect_geq(count(&p, 0, TCP_C_RTO), 1);
+	cr_expect_eq(count(&p, 0, TCP_C_RTO), 0);
 	pair_end(&p);
 }
 
-Test(rules, the_last_segment_lost_is_a_time_out)
+/* TLP, section 7 there: of one segment nothing tells but time. */
+Test(rules, the_last_segment_lost_is_probed)
 {
 	struct pair p;
 
@@ -130,7 +132,8 @@ Test(rules, the_last_segment_lost_is_a_time_out)
 	p.lose[0] = 0;
 	p.lose_n = 1;
 	cr_expect(vnet_run(&p.v, 100 * TCP_SEC, pair_done, &p));
-	cr_expect_eq(count(&p, 0, TCP_C_RTO), 1);
+	cr_expect_eq(count(&p, 0, TCP_C_RTO), 0);
+	cr_expect_eq(count(&p, 0, TCP_C_TLP), 1);
 	pair_end(&p);
 }
 
