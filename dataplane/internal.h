@@ -17,6 +17,9 @@
 /* Timers and the link's socket are looked at this often while the shard is busy. */
 #define SHARD_TICK_US      100
 #define SHARD_HOUSEKEEP_US 1000
+/* Links, devices' counters and queues that stand still; a stall is told of after SHARD_STALL_US. */
+#define SHARD_PORTS_US 100000
+#define SHARD_STALL_US 500000
 /* A new control says again what it wants to listen on; what it did not is closed then. */
 #define SHARD_RELISTEN_US 10000000
 /* Answers to LISTEN that wait for room on the ring. */
@@ -30,6 +33,14 @@ struct shard_listener {
 	bool open;
 };
 
+/* What shard_ports.c saw of a port when it looked last. */
+struct shard_port_watch {
+	uint64_t rx_pkts; /* counted by every turn */
+	uint64_t seen_rx_pkts, seen_missed;
+	uint64_t rx_stands_us; /* since when; 0: it moves */
+	bool tx_alarm, rx_alarm;
+};
+
 struct shard {
 	uint64_t now_us;
 	uint64_t tick_us, housekeep_us; /* when next */
@@ -37,7 +48,9 @@ struct shard {
 	uint64_t turn_cycles[SHARD_STAGE_COUNT]; /* of the turn that runs */
 
 	struct port port[NET_IFACES_MAX];
+	struct shard_port_watch watch[NET_IFACES_MAX];
 	unsigned int n_ports;
+	uint64_t ports_us; /* when they are looked at next */
 	struct net *net;
 	struct tcp *tcp;
 	struct relay *relay;
@@ -58,6 +71,9 @@ struct shard {
 	struct link_listen_result result[SHARD_RESULTS_MAX];
 	unsigned int n_results;
 };
+
+/* shard_ports.c: what is to be looked at now and then; makes system calls. */
+void shard_ports_poll(struct shard *s);
 
 /* shard_link.c: the socket, and what control says about no connection. Returns work done. */
 unsigned int shard_link_poll(struct shard *s);

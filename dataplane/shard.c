@@ -50,6 +50,7 @@ static unsigned int input(struct shard *s, unsigned int iface, uint64_t *tsc)
 	if (n == 0)
 		return 0;
 	s->stats.rx_pkts += n;
+	s->watch[iface].rx_pkts += n;
 	s->stats.rx_bytes += bytes_of(m, n);
 	k = net_input_burst(s->net, iface, m, n, s->now_us, seg);
 	account(s, SHARD_STAGE_NET, tsc, n);
@@ -116,6 +117,7 @@ static unsigned int housekeep(struct shard *s)
 	unsigned int work = account(s, SHARD_STAGE_LINK, &tsc, shard_link_poll(s));
 
 	account_turn(s, work);
+	shard_ports_poll(s);
 	snapshot_publish(&s->snapshot, &s->stats);
 	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
 	return work;

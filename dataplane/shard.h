@@ -9,7 +9,8 @@
  * Lcore   its own: nothing here is shared or global.
  * Files   shard.c the loop; shard_setup.c how it comes and goes; shard_link.c what control
  *         and the shard say to each other about listeners; idle.c back-off and sleep;
- *         linkend.c the socket and the rings; snapshot.c the shared counters.
+ *         shard_ports.c links and queues that stand still; linkend.c the socket and the rings;
+ * snapshot.c the shared counters.
  */
 #ifndef SLUICE_DATAPLANE_SHARD_H
 #define SLUICE_DATAPLANE_SHARD_H

@@ -319,7 +319,28 @@ static void announce(struct net *n, struct net_iface *ifc, struct net_ifaddr *a)
 	else
 		nd_announce(n, ifc, &a->addr);
 	a->announce--;
+	a->announced_us = n->now_us;
 	due_in(n, a, NET_ANNOUNCE_US);
+}
+
+/*
+ * A link that flaps is no reason to shout: one in ANNOUNCE_INTERVAL / 2 and address. Who was being
+ * asked about (RFC 4862) is asked about again; what was ours already stays so, as with the
+ * address of a host whose cable is plugged into another socket.
+ */
+void net_addr_link_up(struct net *n, struct net_iface *ifc)
+{
+	for (unsigned int i = 0; i < ifc->n_addrs; i++) {
+		struct net_ifaddr *a = &ifc->addr[i];
+		uint64_t next = a->announced_us + NET_ANNOUNCE_US / 2;
+		bool soon = a->announced_us != 0 && next > n->now_us;
+
+		a->announce = NET_ANNOUNCEMENTS;
+		a->asked = false;
+		due_in(n, a, soon ? next - n->now_us : 0);
+		if (a->addr.family == 6 && !soon)
+			mld_changed(n, ifc);
+	}
 }
 
 unsigned int net_addr_timers(struct net *n)

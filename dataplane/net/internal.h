@@ -6,7 +6,7 @@
  *   route.c    longest prefix                                 icmp.c   ICMP
  *   neigh.c    who has which MAC, of either family            icmp6.c  ICMPv6
  *   arp.c      ARP messages                                   mld.c    groups, for switches
- *   nd.c       neighbour discovery messages
+ *   nd.c       neighbour discovery messages               link.c   links down and up
  *
  * Addresses and masks are in network order throughout.
  */
@@ -51,10 +51,11 @@ enum net_addr_state { NET_ADDR_READY, NET_ADDR_TENTATIVE, NET_ADDR_DUPLICATE };
 struct net_ifaddr {
 	struct net_addr addr;
 	struct net_words mask;
-	uint8_t state;        /* enum net_addr_state */
-	bool asked;           /* tentative: the question is out */
-	uint64_t announce_us; /* when due */
-	uint64_t defended_us; /* last time another host claimed it */
+	uint8_t state;         /* enum net_addr_state */
+	bool asked;            /* tentative: the question is out */
+	uint64_t announce_us;  /* when due */
+	uint64_t announced_us; /* last time; 0: never */
+	uint64_t defended_us;  /* last time another host claimed it */
 	uint8_t len;
 	uint8_t announce; /* announcements still to be sent */
 };
@@ -71,6 +72,8 @@ struct net_iface {
 	struct rte_ether_addr mac;
 	uint16_t mtu;
 	uint16_t n_addrs, n_tx;
+	bool down;         /* the link */
+	uint64_t stuck_us; /* since when the port takes nothing; 0: it takes */
 	struct net_ifaddr addr[NET_IFACE_ADDRS_MAX];
 	struct net_mld mld;
 	struct rte_mbuf *tx[NET_TX_MAX];
@@ -232,6 +235,8 @@ bool net_is_subnet_broadcast(const struct net_iface *ifc, const struct net_addr 
 const struct net_addr *net_addr_towards(const struct net_iface *ifc, const struct net_addr *a);
 /* Another host claims it (RFC 5227 2.4 (b)): says once that it is ours, not again for a while. */
 void net_addr_defend(struct net *n, struct net_ifaddr *a);
+/* Announces all again, as fast as RFC 5227 lets. */
+void net_addr_link_up(struct net *n, struct net_iface *ifc);
 /* Announcements that are due. Returns work done. */
 unsigned int net_addr_timers(struct net *n);
 uint64_t net_addr_next_us(const struct net *n);
@@ -324,6 +329,8 @@ int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, s
 bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
 		 const struct rte_ether_addr *mac, bool reply);
 unsigned int neigh_timers(struct net *n);
+/* Who was known is asked with the next packet; who is asked is asked at once. */
+void neigh_link_up(struct net *n, unsigned int iface);
 
 /* arp.c */
 /* A frame. Taken. */

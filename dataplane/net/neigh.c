@@ -342,3 +342,20 @@ unsigned int neigh_timers(struct net *n)
 	}
 	return work;
 }
+
+void neigh_link_up(struct net *n, unsigned int iface)
+{
+	for (uint32_t i = 0; i < n->neigh_max; i++) {
+		struct neigh *e = &n->neigh[i];
+
+		if (e->iface != iface)
+			continue;
+		if (e->state == NEIGH_REACHABLE) {
+			e->confirmed_us = n->now_us - reachable_us(n, e) - 1;
+		} else if (e->state == NEIGH_INCOMPLETE || e->state == NEIGH_PROBE) {
+			e->asked = 0;
+			e->due_us = n->now_us;
+			n->neigh_due_us = n->now_us;
+		}
+	}
+}

@@ -71,7 +71,7 @@ void net_drop(struct net *n, struct rte_mbuf *m, enum net_drop why)
 }
 
 /* What the port did not take moves to the front. */
-static unsigned int flush(struct net_iface *ifc)
+static unsigned int flush(struct net_iface *ifc, uint64_t now_us)
 {
 	unsigned int sent = 0;
 
@@ -85,6 +85,10 @@ static unsigned int flush(struct net_iface *ifc)
 	}
 	ifc->n_tx = (uint16_t)(ifc->n_tx - sent);
 	memmove(ifc->tx, &ifc->tx[sent], ifc->n_tx * sizeof(ifc->tx[0]));
+	if (likely(sent > 0))
+		ifc->stuck_us = 0;
+	else if (ifc->stuck_us == 0)
+		ifc->stuck_us = now_us;
 	return sent;
 }
 
@@ -94,14 +98,14 @@ unsigned int net_flush(struct net *n)
 
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		if (n->iface[i].n_tx > 0)
-			sent += flush(&n->iface[i]);
+			sent += flush(&n->iface[i], n->now_us);
 	return sent;
 }
 
 static unsigned int flush_full(struct net *n, struct net_iface *ifc)
 {
 	uint64_t start = rte_rdtsc();
-	unsigned int sent = flush(ifc);
+	unsigned int sent = flush(ifc, n->now_us);
 
 	n->flushed.cycles += rte_rdtsc() - start;
 	n->flushed.pkts += sent;
@@ -118,6 +122,10 @@ struct net_flushed net_flushed_take(struct net *n)
 
 int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 {
+	if (unlikely(ifc->down)) {
+		net_drop(n, m, NET_DROP_LINK_DOWN);
+		return -ENETDOWN;
+	}
 	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush_full(n, ifc) == 0) {
 		net_drop(n, m, NET_DROP_TX_FULL);
 		return -ENOBUFS;

@@ -58,6 +58,7 @@
 	X(NO_ROUTE, "no route")                                                                    \
 	X(TOO_BIG, "longer than the MTU")                                                          \
 	X(TX_FULL, "port's transmit queue full")                                                   \
+	X(LINK_DOWN, "link of the interface down")                                                 \
 	X(NO_MBUF, "buffer pool empty")
 
 enum net_drop {
@@ -149,6 +150,19 @@ struct net_flushed {
 	uint64_t cycles, pkts;
 };
 struct net_flushed net_flushed_take(struct net *n);
+/*
+ * The link of the interface went down: what is to be sent is dropped, with a counter. Or it came
+ * up: addresses are announced again (once a second at most), neighbours asked with the next
+ * packet to each. Links are up at first.
+ */
+void net_link_set(struct net *n, unsigned int iface, bool up, uint64_t now_us);
+/* Since when the port has taken nothing though there is something for it; 0: it takes. */
+uint64_t net_tx_stuck_us(const struct net *n, unsigned int iface);
+/*
+ * How many packets the interface still has room for: back-pressure for who would rather wait than
+ * have them dropped.
+ */
+unsigned int net_tx_room(const struct net *n, unsigned int iface);
 /* ARP retries, ageing, announcements. Returns work done. */
 unsigned int net_timers(struct net *n, uint64_t now_us);
 uint64_t net_next_timer_us(const struct net *n); /* UINT64_MAX: none */

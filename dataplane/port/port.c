@@ -2,6 +2,7 @@
 #include "dataplane/port/port.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -152,6 +153,8 @@ static int set_mac(struct port *p, const struct rte_eth_dev_info *info)
 	if (r < 0)
 		return r;
 	if (is_soft(info)) {
+		if (info->if_index == 0 || if_indextoname(info->if_index, p->kernel_name) == NULL)
+			p->kernel_name[0] = '\0';
 		p->mac.addr_bytes[0] |= RTE_ETHER_LOCAL_ADMIN_ADDR;
 		p->mac.addr_bytes[5] ^= 0x80;
 	}
@@ -202,7 +205,8 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, char *err,
 	      size_t err_size)
 {
-	struct port p = {.rx_burst = rx_burst, .tx_burst = tx_burst, .queue = queue};
+	struct port p = {
+		.rx_burst = rx_burst, .tx_burst = tx_burst, .queue = queue, .link_up = true};
 	int r;
 
 	if (conf->queues != 1 || queue != 0)
@@ -215,7 +219,6 @@ int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, ch
 		port_close(&p);
 		return r;
 	}
-	port_link_poll(&p);
 	*ret = p;
 	return 0;
 }
@@ -253,12 +256,36 @@ int port_rx_intr(const struct port *p, bool on)
 	return r == 0 ? 0 : -ENOTSUP;
 }
 
+/* Of our namespace this file tells without a socket, which privileges are gone for. */
+static bool is_here(const char *kernel_name)
+{
+	FILE *f = fopen("/proc/self/net/dev", "re");
+	char line[512], name[32];
+	bool found = false;
+
+	if (f == NULL)
+		return true;
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, " %31[^: ]", name) == 1 && strcmp(name, kernel_name) == 0;
+	fclose(f);
+	return found;
+}
+
 void port_link_poll(struct port *p)
 {
 	struct rte_eth_link link;
 
-	if (rte_eth_link_get_nowait(p->port_id, &link) == 0)
-		p->link_up = link.link_status == RTE_ETH_LINK_UP;
+	if (rte_eth_link_get_nowait(p->port_id, &link) != 0)
+		return;
+	p->link_up = link.link_status == RTE_ETH_LINK_UP ||
+		     (p->kernel_name[0] != '\0' && !is_here(p->kernel_name));
+}
+
+unsigned int port_rx_waiting(const struct port *p)
+{
+	int n = rte_eth_rx_queue_count(p->port_id, p->queue);
+
+	return n > 0 ? (unsigned int)n : 0;
 }
 
 void port_stats_poll(struct port *p)

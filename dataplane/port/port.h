@@ -26,7 +26,10 @@
 	X(RX_MISSED, "packets the port dropped: its receive queue was full")                       \
 	X(RX_ERRORS, "packets the port received and found bad")                                    \
 	X(RX_NO_MBUF, "packets the port dropped: no buffer")                                       \
-	X(TX_ERRORS, "packets the port could not send")
+	X(TX_ERRORS, "packets the port could not send")                                            \
+	X(LINK_DOWN, "times the link went down")                                                   \
+	X(RX_STALL, "times the receive queue stood still with packets in it")                      \
+	X(TX_STALL, "times the transmit queue stood still, full")
 
 enum port_counter {
 #define X(name, text) PORT_C_##name,
@@ -44,7 +47,8 @@ struct port {
 	uint16_t mtu; /* of the IP layer */
 	struct rte_ether_addr mac;
 	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
-	bool link_up;
+	bool link_up;            /* as port_link_poll() found it; true at first */
+	char kernel_name[16];    /* of a kernel's interface; "": none */
 	uint64_t counters[PORT_C_COUNT];
 	bool probed; /* by us: the device is removed again at the end */
 };
@@ -72,8 +76,13 @@ void port_close(struct port *p);
 int port_rx_fd(const struct port *p);
 /* Arms or disarms the receive interrupt, where there is one. 0, or -ENOTSUP. */
 int port_rx_intr(const struct port *p, bool on);
-/* Refreshes link_up: for people; a TAP moved to another namespace always says down. */
+/*
+ * Refreshes link_up. A kernel interface that was moved to another namespace cannot be asked any
+ * more and counts as up.
+ */
 void port_link_poll(struct port *p);
+/* Packets that wait in the receive queue, where the driver can tell; else 0. */
+unsigned int port_rx_waiting(const struct port *p);
 /*
  * Asks the device for its own counters: registers of a bus, perhaps, so a few times a second
  * and never in a turn of the hot path.

@@ -11,6 +11,7 @@
  *   recovery.c what is lost, and its repair                  cc.c      congestion window
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
+ *   kick.c     links that came back
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
  *   busy.c     what only a connection that moves holds        ecn.c     marks instead of losses
  *   window.c   windows that follow the path
@@ -76,6 +77,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_RTO_VAR_MIN_US (200 * TCP_MS) /* see rtt.c */
 #define TCP_RTO_MAX_US     (60 * TCP_SEC) /* (2.5) */
 #define TCP_DELACK_US      (40 * TCP_MS)  /* RFC 1122: below 500 ms */
+#define TCP_FULL_US        (1 * TCP_MS)   /* after a port that took nothing */
 #define TCP_RETRY_US       (5 * TCP_MS)   /* after an empty pool */
 #define TCP_OOW_ACK_US     (500 * TCP_MS) /* T-12 */
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)  /* RFC 5961 section 7 */
@@ -428,6 +430,8 @@ struct tcp {
 	struct tcp_board *board_mem, *board_pool;
 	uint32_t sent_free;
 
+	uint32_t kick_ifaces, kick_left; /* links that came up; connections not looked at yet */
+
 	struct tcp_conn *out_head, **out_tail;
 	struct tcp_mem mem;
 
@@ -728,6 +732,9 @@ static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
 {
 	return c->txq.len - c->tx_off;
 }
+
+/* kick.c: what tcp_link_up() began. Returns work done. */
+unsigned int tcp_kick_turn(struct tcp *t, uint64_t now_us);
 
 /* timer.c */
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us);

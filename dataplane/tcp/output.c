@@ -529,17 +529,23 @@ static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
 {
+	unsigned int n = 0, most = net_tx_room(c->t->conf.net, c->path.iface);
 	bool force = c->probe_due && c->snd_wnd > 0;
 	enum step r = STEP_SENT;
-	unsigned int n = 0;
 
+	/* The port is behind: given to it now it would be lost, and it is not late where it is. */
+	if (unlikely(most == 0) && tcp_tx_bytes(c) > 0) {
+		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_FULL_US);
+		return true;
+	}
+	most = (unsigned int)min_u64(most, TCP_OUT_SEGS);
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
-	for (; n < TCP_OUT_SEGS && r == STEP_SENT; n++)
+	for (; n < most && r == STEP_SENT; n++)
 		r = send_lost(c, now_us);
 	if (r == STEP_IDLE)
 		r = STEP_SENT;
-	for (; n < TCP_OUT_SEGS && r == STEP_SENT; n++) {
+	for (; n < most && r == STEP_SENT; n++) {
 		r = send_next(c, force, 0, now_us);
 		force = false;
 	}

@@ -108,7 +108,8 @@ struct tcp_conf {
 	X(MEM_SHORT, "times that buffers became short")                                            \
 	X(MEM_REFUSED, "connections held to their share while buffers were short")                 \
 	X(MEM_PRUNED, "out-of-order queues dropped because buffers were short")                    \
-	X(ORPHAN_CUT, "closed connections cut: buffers or table short")
+	X(ORPHAN_CUT, "closed connections cut: buffers or table short")                            \
+	X(KICKED, "retransmissions and probes brought forward because a link came up")
 
 enum tcp_counter {
 #define X(name, text) TCP_C_##name,
@@ -144,6 +145,8 @@ void tcp_input_burst(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_
 unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us);
 unsigned int tcp_timers(struct tcp *t, uint64_t now_us);
 uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
+/* The link of an interface came up: connections over it that wait for a time-out try at once. */
+void tcp_link_up(struct tcp *t, unsigned int iface);
 
 /*
  * Keep-alive and totals for audit: bytes of the stream each way.

@@ -217,6 +217,8 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 	t->now_us = now_us;
 	while (t->heap_n > 0 && t->heap[1]->heap_at <= now_us)
 		work += conn_timers(t->heap[1], now_us);
+	if (unlikely(t->kick_left > 0))
+		work += tcp_kick_turn(t, now_us);
 	return work + tcp_tw_expire(t, now_us);
 }
 
@@ -224,7 +226,7 @@ uint64_t tcp_next_timer_us(const struct tcp *t)
 {
 	uint64_t at = min_u64(tcp_tw_next_us(t), tcp_mem_next_us(t));
 
-	if (t->out_head != NULL) /* work that waits for the next turn */
+	if (t->out_head != NULL || t->kick_left > 0) /* work that waits for the next turn */
 		return t->now_us;
 	if (t->heap_n > 0)
 		at = min_u64(at, t->heap[1]->heap_at);

@@ -278,6 +278,12 @@ int net_route(const struct net *n, const struct net_addr *dst, struct net_path *
 	return 0;
 }
 
+unsigned int net_tx_room(const struct net *n, unsigned int iface)
+{
+	(void)n, (void)iface;
+	return NET_TX_MAX;
+}
+
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
 	       const struct net_path *path, uint64_t now_us)

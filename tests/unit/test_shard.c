@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <rte_ethdev.h>
+
 #include "conf/conf.h"
 #include "dataplane/internal.h"
 #include "tests/util/control_end.h"
@@ -300,4 +302,107 @@ Test(shard, counters_of_all_rooms_are_shared)
 	cr_expect_eq(shared_counter("port", "outside", "RX_MISSED"), 0);
 	cr_expect_eq(shared_counter("port", "inside", "RX_MISSED"), UINT64_MAX);
 	detach();
+}
+
+/* --- F-13: queues that stand still
+ * ----------------------------------------------------------------- */
+
+static uint16_t take_nothing(struct port *p, struct rte_mbuf **m, uint16_t n)
+{
+	(void)p, (void)m, (void)n;
+	return 0;
+}
+
+static void look_after(uint64_t us)
+{
+	s->now_us += us;
+	s->ports_us = 0;
+	shard_ports_poll(s);
+}
+
+static void make_two(void)
+{
+	static struct conf_interface ifaces[2] = {{"outside", "net_ring0"},
+						  {"inside", "net_ring1"}};
+
+	fixture(&good);
+	good.conf.interfaces = ifaces;
+	good.conf.n_interfaces = 2;
+	cr_assert_eq(make(&good), 0, "%s", err);
+}
+
+/* Something for the first port to send. */
+static void give(struct shard *to, unsigned int iface)
+{
+	struct net_addr a = {.family = 4, .b = {198, 18, (uint8_t)iface, 77}};
+	struct rte_mbuf *m = rte_pktmbuf_alloc(to->pools.data);
+
+	rte_pktmbuf_append(m, 40);
+	(void)net_output(to->net, m, &a, &a, 6, 64, 0, NULL, to->now_us);
+}
+
+Test(shard, a_transmit_queue_that_stands_still_is_told_of_once)
+{
+	uint64_t *stalls;
+
+	make_two();
+	shard_turn(s);
+	stalls = &s->port[0].counters[PORT_C_TX_STALL];
+	s->port[0].tx_burst = take_nothing;
+	give(s, 0);
+	shard_turn(s);
+	look_after(0);
+	cr_expect_eq(*stalls, 0, "not at once");
+	look_after(SHARD_STALL_US + SHARD_PORTS_US); /* with what may pass before: below a second */
+	cr_expect_eq(*stalls, 1);
+	look_after(10 * SHARD_STALL_US);
+	cr_expect_eq(*stalls, 1, "once");
+	cr_expect_eq(s->port[1].counters[PORT_C_TX_STALL], 0);
+	cr_expect_eq(net_tx_stuck_us(s->net, 1), 0, "the other goes on");
+}
+
+Test(shard, a_receive_queue_that_stands_still_is_told_of_once)
+{
+	uint64_t *stalls;
+
+	make_two();
+	s->port[0].rx_burst = take_nothing;
+	stalls = &s->port[0].counters[PORT_C_RX_STALL];
+	for (int i = 0; i < 8; i++) {
+		s->watch[0].seen_missed = 1000; /* as if the device had missed some meanwhile */
+		look_after(SHARD_PORTS_US);
+		cr_expect_eq(*stalls, i * SHARD_PORTS_US >= SHARD_STALL_US, "look %d", i);
+	}
+	s->watch[0].rx_pkts++; /* one came */
+	look_after(SHARD_PORTS_US);
+	cr_expect_not(s->watch[0].rx_alarm, "over");
+	cr_expect_eq(*stalls, 1);
+	cr_expect_eq(s->port[1].counters[PORT_C_RX_STALL], 0);
+}
+
+Test(shard, a_link_that_goes_is_counted_and_what_is_sent_is_dropped)
+{
+	make_two();
+	shard_turn(s);
+	rte_eth_dev_set_link_down(s->port[0].port_id);
+	look_after(SHARD_PORTS_US);
+	cr_expect_not(s->port[0].link_up);
+	cr_expect(s->port[1].link_up);
+	cr_expect_eq(s->port[0].counters[PORT_C_LINK_DOWN], 1);
+	give(s, 0);
+	cr_expect_gt(net_drops(s->net)[NET_DROP_LINK_DOWN], 0);
+	rte_eth_dev_set_link_up(s->port[0].port_id);
+	look_after(SHARD_PORTS_US);
+	cr_expect(s->port[0].link_up);
+	cr_expect_eq(s->port[0].counters[PORT_C_LINK_DOWN], 1);
+}
+
+Test(shard, a_packet_proves_the_link)
+{
+	make_two();
+	shard_turn(s);
+	rte_eth_dev_set_link_down(s->port[0].port_id);
+	s->watch[0].rx_pkts++;
+	look_after(SHARD_PORTS_US);
+	cr_expect(s->port[0].link_up);
 }
