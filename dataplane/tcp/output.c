@@ -533,11 +533,6 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 	bool force = c->probe_due && c->snd_wnd > 0;
 	enum step r = STEP_SENT;
 
-	/* The port is behind: given to it now it would be lost, and it is not late where it is. */
-	if (unlikely(most == 0) && tcp_tx_bytes(c) > 0) {
-		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_FULL_US);
-		return true;
-	}
 	most = (unsigned int)min_u64(most, TCP_OUT_SEGS);
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
@@ -584,6 +579,16 @@ static bool send_dupacks(struct tcp_conn *c, uint64_t now_us)
 	return true;
 }
 
+/*
+ * What is given to a full port would be lost, and is not late where it is. Acknowledgements go all
+ * the same: the next one says what a lost one said.
+ */
+static bool port_is_behind(const struct tcp_conn *c)
+{
+	return net_tx_room(c->t->conf.net, c->path.iface) == 0 &&
+	       (tcp_tx_bytes(c) > 0 || c->fin_queued);
+}
+
 static bool output(struct tcp_conn *c, uint64_t now_us)
 {
 	if (c->syn_due)
@@ -591,8 +596,14 @@ static bool output(struct tcp_conn *c, uint64_t now_us)
 	if (!tcp_synchronized((enum tcp_state)c->state))
 		return !c->ack_now || c->state != TCP_SYN_RCVD || tcp_send_ack(c, now_us);
 	tcp_busy_get(c);
-	return send_dupacks(c, now_us) && (!c->tlp_due || send_tail_probe(c, now_us)) &&
-	       send_data(c, now_us) && send_acks(c, now_us);
+	if (!send_dupacks(c, now_us))
+		return false;
+	if (unlikely(port_is_behind(c))) {
+		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_FULL_US);
+		return send_acks(c, now_us);
+	}
+	return (!c->tlp_due || send_tail_probe(c, now_us)) && send_data(c, now_us) &&
+	       send_acks(c, now_us);
 }
 
 void tcp_conn_output(struct tcp_conn *c, uint64_t now_us)
