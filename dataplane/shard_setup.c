@@ -174,6 +174,8 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 	if (r < 0)
 		return fail(err, err_size, r, "no random numbers: %s", strerror(-r));
 	r = tcp_new(&tc, &s->tcp);
+	if (r == 0)
+		net_icmp_to(s->net, tcp_icmp, s->tcp);
 	secret_wipe(tc.secret, sizeof(tc.secret));
 	if (r < 0)
 		return fail(err, err_size, r, "MaxConnections %" PRIu32 ": %s", c->max_connections,

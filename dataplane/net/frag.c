@@ -84,7 +84,7 @@ void frag_fini(struct net *n)
 	free(n->frags);
 }
 
-/* --- the table ------------------------------------------------------------------------ */
+/* --- the table --------------------------------------------------------------------------- */
 
 /* Whose share a fragment counts for: IPv4 the address, IPv6 its network, as an end site has one. */
 static size_t source_len(const struct net_addr *a)
@@ -201,7 +201,7 @@ static struct frag_entry *entry_new(struct net *n, const struct frag *f)
 	return e;
 }
 
-/* --- one fragment ---------------------------------------------------------------------- */
+/* --- one fragment ------------------------------------------------------------------------ */
 
 /* What no fragment of a whole datagram can be, whatever came before it. */
 static enum net_drop check(const struct frag *f, uint32_t len)
@@ -370,7 +370,7 @@ struct rte_mbuf *frag_input(struct net *n, struct frag *f, struct rte_mbuf *m)
 	return piece_input(n, f, m);
 }
 
-/* --- time --------------------------------------------------------------------------------- */
+/* --- time -------------------------------------------------------------------------------- */
 
 unsigned int frag_timers(struct net *n)
 {

@@ -31,6 +31,8 @@ static void new_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 	c->snd_una = ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))
 		tcp_tx_rewind(c);
+	if (unlikely((c->busy->watched | c->busy->claimed) != 0))
+		tcp_pmtu_acked(c, a->now_us);
 	c->progress = tcp_tick(a->now_us);
 	tcp_sent_acked(c, a);
 	if (bytes > 0)

@@ -12,6 +12,7 @@
  *   reass.c    received bytes, in order and not              output.c  what is due, as segments
  *   timer.c    deadlines                                     timewait.c
  *   kick.c     links that came back
+ *   icmp.c     errors of the network                    pmtu.c     size of packets
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
  *   busy.c     what only a connection that moves holds        ecn.c     marks instead of losses
  *   window.c   windows that follow the path
@@ -176,6 +177,16 @@ struct tcp_path {
 	uint16_t iface, mtu;
 };
 
+/* How large a packet the path takes: see pmtu.c. Sizes are those of IP packets. */
+struct tcp_pmtu {
+	uint16_t size;      /* of a full segment now */
+	uint16_t confirmed; /* the largest that is known to have arrived; 0: none */
+	uint16_t failed;    /* the smallest that is known not to; 0: none */
+	bool below : 1;     /* the two ends would take more */
+	bool told : 1;      /* failed - 1 is what a router said */
+	uint32_t search;    /* tick from which on more is tried */
+};
+
 /* Neighbours in a list of connections, index + 1. */
 struct tcp_link {
 	uint32_t next, prev;
@@ -194,6 +205,12 @@ enum tcp_list_kind {
  * what an idle connection must keep in struct tcp_conn.
  */
 struct tcp_busy {
+	/* Path MTU (pmtu.c): a packet whose fate will tell; a router's word that is not believed
+	 * yet. */
+	uint32_t watch_end; /* sequence number behind it */
+	uint32_t claimed_seq;
+	uint16_t watched, claimed; /* 0: none */
+
 	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
 	uint64_t cc_private[TCP_CC_PRIVATE / 8];
 	uint32_t prior_cwnd, prior_ssthresh;
@@ -306,6 +323,7 @@ struct tcp_conn {
 	uint32_t next; /* index + 1: in a bucket, or in the list of the dead or the free */
 	struct tcp_key key;
 	struct tcp_path path;
+	struct tcp_pmtu pmtu;
 	uint32_t iss, irs;
 	uint32_t ts_offset;
 	uint16_t mss_adv, mss_peer;
@@ -538,7 +556,6 @@ struct tcp_conn *tcp_conn_get(struct tcp *t); /* NULL: table full */
 void tcp_conn_closed(struct tcp_conn *c, int err);
 void tcp_conn_established(struct tcp_conn *c, uint64_t now_us);
 void tcp_conn_time_wait(struct tcp_conn *c, uint64_t now_us);
-void tcp_conn_mss(struct tcp_conn *c);
 /* Names the two ends, chooses the ISS, enters the table. */
 void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t local_port,
 		   const struct net_addr *peer, uint16_t peer_port, const struct net_path *path,
@@ -553,6 +570,24 @@ static inline uint16_t tcp_mss_adv(const struct net_path *path, uint8_t family)
 {
 	return (uint16_t)(path->mtu - TCP_HDR_MIN - (family == 4 ? TCP_IP_HDR_4 : TCP_IP_HDR_6));
 }
+
+/* pmtu.c */
+void tcp_pmtu_init(struct tcp_conn *c); /* of the path */
+void tcp_conn_mss(struct tcp_conn *c);  /* mss, from what the path and the two ends take */
+/* A router said that a segment under way was too big for it. */
+void tcp_pmtu_told(struct tcp_conn *c, const struct net_icmp *e, uint64_t now_us);
+/* The link itself takes less than it did. */
+void tcp_pmtu_link(struct tcp_conn *c);
+void tcp_pmtu_rto(struct tcp_conn *c, uint64_t now_us); /* before anything is sent again */
+/*
+ * For new data while c->pmtu.below: how many of the queued bytes to send in one segment to try a
+ * larger packet; 0: none now.
+ */
+uint32_t tcp_pmtu_probe(struct tcp_conn *c, uint32_t queued, uint64_t now_us);
+/* New data went in a segment whose fate tells something: a probe, or full and not confirmed. */
+void tcp_pmtu_watch(struct tcp_conn *c, uint32_t seq, uint32_t len);
+void tcp_pmtu_resent(struct tcp_conn *c, uint32_t seq, uint32_t len); /* went once more */
+void tcp_pmtu_acked(struct tcp_conn *c, uint64_t now_us);             /* snd_una moved */
 
 /* listen.c */
 void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us);

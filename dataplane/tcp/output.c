@@ -87,9 +87,9 @@ static void header_build(struct rte_mbuf *m, const struct hdr *h)
 	m->pkt_len = m->data_len;
 }
 
-static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *src,
-		     const struct net_addr *dst, uint8_t tos, const struct net_path *path,
-		     uint64_t now_us)
+static int transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *src,
+		    const struct net_addr *dst, uint8_t tos, const struct net_path *path,
+		    uint64_t now_us)
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
 
@@ -101,7 +101,7 @@ static void transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *s
 	}
 	tcp_count(t, TCP_C_OUT_SEGS);
 	/* Taken; a packet that could not go is a lost packet, counted there. */
-	(void)net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
+	return net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
 }
 
 /* Links indirect mbufs for len bytes from *cur behind head. False: a pool is empty. */
@@ -203,7 +203,8 @@ static void conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint8_t tos, u
 	struct net_path path;
 
 	tcp_path(c, &path);
-	transmit(c->t, m, &path.src, &peer, tos, &path, now_us);
+	if (unlikely(transmit(c->t, m, &path.src, &peer, tos, &path, now_us) == -EMSGSIZE))
+		tcp_pmtu_link(c);
 }
 
 /* One segment of the connection, with len bytes from cur. False: a pool is empty. */
@@ -335,8 +336,10 @@ static void sent(struct tcp_conn *c, uint32_t seq, uint32_t space, struct tcp_cu
 {
 	bool again = seq_lt(seq, c->snd_max); /* after the peer's window had come back */
 
-	if (unlikely(again))
+	if (unlikely(again)) {
 		tcp_count(c->t, TCP_C_RETRANS);
+		tcp_pmtu_resent(c, seq, space);
+	}
 	if (c->snd_una == c->snd_max)
 		tcp_cc_tx_start(c, now_us);
 	tcp_sent_new(c, seq, space, cur, again, now_us);
@@ -377,6 +380,7 @@ static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len
 	if (!emit(c, seq, flags, cur, len, now_us))
 		return STEP_NO_MBUF;
 	tcp_count(c->t, TCP_C_RETRANS);
+	tcp_pmtu_resent(c, seq, len);
 	tcp_sent_again(c, s, len + fin, next, now_us);
 	tcp_recovery_rexmit(c, len + fin, now_us);
 	if (c->in_recovery)
@@ -445,7 +449,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 	struct tcp_cursor next;
 	uint32_t queued, len;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
-	bool fin;
+	bool fin, watch;
 
 	if (seq_gt(c->snd_nxt, end))
 		return STEP_IDLE;
@@ -453,6 +457,8 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 	len = min_u64(min_u64(send_room(c, more), queued), (uint32_t)c->mss);
 	if (len > 0 && !force && !worth_sending(c, len, queued))
 		return STEP_IDLE;
+	if (unlikely(c->pmtu.below) && len == c->mss)
+		len = max_u64(len, tcp_pmtu_probe(c, queued, now_us));
 	len = payload_plan(c->tx_cur, len, &next);
 	fin = c->fin_queued && len == queued && flight + len < c->snd_wnd;
 	if (len == 0 && !fin)
@@ -466,7 +472,10 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 
 	if (!tcp_sent_reserve(c) || !emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
 		return STEP_NO_MBUF;
+	watch = len >= c->mss && c->snd_nxt == c->snd_max;
 	sent(c, c->snd_nxt, len + fin, c->tx_cur, now_us);
+	if (unlikely(c->pmtu.confirmed < c->pmtu.size || len > c->mss) && watch)
+		tcp_pmtu_watch(c, c->snd_nxt, len);
 	if (len > 0 && len < c->mss)
 		c->snd_sml = c->snd_nxt + len;
 	c->snd_nxt += len + fin;
@@ -651,7 +660,7 @@ void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t s
 	if (opts != NULL)
 		h.opts = *opts;
 	header_build(m, &h);
-	transmit(t, m, &meta->dst, &meta->src, 0, NULL, now_us);
+	(void)transmit(t, m, &meta->dst, &meta->src, 0, NULL, now_us);
 }
 
 /*

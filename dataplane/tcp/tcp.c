@@ -219,19 +219,12 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 	c->ts_offset = tcp_ts_offset(c->t, &c->key);
 	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
 	c->mss_adv = tcp_mss_adv(path, peer->family);
+	tcp_pmtu_init(c);
 	c->progress = tcp_tick(now_us);
 	tcp_rwin_init(c);
 	c->last_rx = tcp_tick(now_us);
 	c->oow_last = c->last_rx - tcp_tick(TCP_OOW_ACK_US) - 1;
 	tcp_hash_insert(c->t, c);
-}
-
-/* MUST-16: Eff.snd.MSS, with the options each segment carries taken off (RFC 6691). */
-void tcp_conn_mss(struct tcp_conn *c)
-{
-	uint16_t mss = min_u64(c->mss_peer, c->mss_adv);
-
-	c->mss = (uint16_t)(mss - (c->ts_on ? TCP_OPT_TS_LEN : 0));
 }
 
 void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)

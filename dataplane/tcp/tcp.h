@@ -77,6 +77,13 @@ struct tcp_conf {
 	X(PERSIST, "zero-window probes sent")                                                      \
 	X(ACCEPTED, "connections accepted")                                                        \
 	X(CONNECTED, "connections opened")                                                         \
+	X(ICMP_IN, "ICMP errors about a segment under way")                                        \
+	X(ICMP_STRAY, "ICMP errors that match no connection or nothing under way (RFC 5927)")      \
+	X(ICMP_ABORT, "opening connections ended by an ICMP error")                                \
+	X(PMTU_DOWN, "path MTU lowered on a router's word")                                        \
+	X(PMTU_BLACK_HOLE, "path MTU lowered because full segments vanished")                      \
+	X(PMTU_PROBE, "probes for a larger path MTU sent")                                         \
+	X(PMTU_UP, "of these, arrived")                                                            \
 	X(RESETS_IN, "resets believed")                                                            \
 	X(RESETS_OUT, "resets sent")                                                               \
 	X(CHALLENGE, "challenge ACKs sent (RFC 5961)")                                             \
@@ -139,6 +146,8 @@ int tcp_listen_close(struct tcp *t, uint32_t listener);
 /* For the user's connects: arg is the struct tcp *. */
 void tcp_provider(struct tcp *t, struct stream_provider *ret);
 
+/* An ICMP error from net_icmp_to(); tcp is a struct tcp *. */
+void tcp_icmp(void *tcp, const struct net_icmp *e, uint64_t now_us);
 /* Segments from net_input_burst(). All taken. */
 void tcp_input_burst(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us);
 /* Builds what is due: data, ACKs, probes, FINs, of connections that asked. Returns work done. */

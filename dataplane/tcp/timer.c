@@ -109,6 +109,7 @@ static void fire_rexmt(struct tcp_conn *c, uint64_t now_us)
 		c->rxtshift++;
 	tcp_count(c->t, TCP_C_RTO);
 	if (tcp_synchronized(c->state)) {
+		tcp_pmtu_rto(c, now_us);
 		tcp_recovery_rto(c, now_us);
 	} else {
 		c->syn_due = true;

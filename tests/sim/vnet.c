@@ -137,6 +137,28 @@ static uint32_t ip_hdr_len(const struct net_addr *a)
 	return a->family == 4 ? 20 : 40;
 }
 
+static uint32_t ip_len(const struct vpkt *p)
+{
+	return p->len + ip_hdr_len(&p->dst);
+}
+
+/* A router that has to drop p: it goes back as the quote in an ICMP error. p is taken. */
+static void too_big(struct vnet *v, struct vpkt *p, const struct vnet_link *l)
+{
+	unsigned int from = p->from;
+
+	v->lost++;
+	if (l->black_hole) {
+		free(p);
+		return;
+	}
+	p->too_big = l->mtu;
+	p->from = p->to;
+	p->to = from;
+	p->at_us = v->now_us + l->delay_us;
+	wire_put(v, p);
+}
+
 /* The fate of a packet on its link. p is taken. */
 static void wire_send(struct vnet *v, struct vpkt *p)
 {
@@ -151,6 +173,10 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 	if (fate == VNET_DROP || vnet_chance(v, l->loss)) {
 		v->lost++;
 		free(p);
+		return;
+	}
+	if (l->mtu != 0 && ip_len(p) > l->mtu) {
+		too_big(v, p, l);
 		return;
 	}
 	if (p->ecn != VNET_NOT_ECT && vnet_chance(v, l->mark))
@@ -274,7 +300,8 @@ int net_route(const struct net *n, const struct net_addr *dst, struct net_path *
 					: dst->scope != 0 ? n->link_local
 							  : n->addr6,
 				 .next_hop = *dst,
-				 .mtu = n->mtu};
+				 .mtu = n->mtu,
+				 .version = n->version};
 	return 0;
 }
 
@@ -284,12 +311,32 @@ unsigned int net_tx_room(const struct net *n, unsigned int iface)
 	return NET_TX_MAX;
 }
 
+uint16_t net_pmtu(const struct net *n, const struct net_addr *dst)
+{
+	uint16_t mtu = host_of(dst) < VNET_HOSTS ? n->pmtu[host_of(dst)] : 0;
+
+	return mtu != 0 ? mtu : UINT16_MAX;
+}
+
+void net_pmtu_set(struct net *n, const struct net_addr *dst, uint16_t mtu)
+{
+	if (host_of(dst) < VNET_HOSTS)
+		n->pmtu[host_of(dst)] = mtu == UINT16_MAX ? 0 : mtu;
+}
+
+void vnet_mtu_set(struct vnet *v, unsigned int i, uint16_t mtu)
+{
+	v->host[i].net.mtu = mtu;
+	v->host[i].net.version++;
+}
+
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
 	       const struct net_path *path, uint64_t now_us)
 {
 	struct vnet *v = n->v;
 	struct vpkt *p = malloc(sizeof(*p) + m->pkt_len);
+	bool stale = path != NULL && path->version != n->version;
 	uint32_t off = 0, segs = 0;
 
 	*p = (struct vpkt){.from = n->index,
@@ -305,14 +352,18 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		off += s->data_len;
 	}
 	if (off != p->len || segs != m->nb_segs || !pkt_writable(m) ||
-	    rte_pktmbuf_headroom(m) < 64 || p->len + ip_hdr_len(dst) > n->mtu || proto != 6 ||
+	    rte_pktmbuf_headroom(m) < 64 || (!stale && ip_len(p) > n->mtu) || proto != 6 ||
 	    ttl == 0 || now_us > v->now_us || !wire_cksum_ok(p)) {
 		v->bad++;
 		free(p);
 		rte_pktmbuf_free(m);
 		return -EINVAL;
 	}
-	(void)path;
+	if (ip_len(p) > n->mtu) {
+		free(p);
+		rte_pktmbuf_free(m);
+		return -EMSGSIZE;
+	}
 	/* net/ would write its own headers in front: so is the head-room's owner seen. */
 	memset(rte_pktmbuf_prepend(m, 14 + 40), 0xee, 14 + 40);
 	hold(v, m);
@@ -328,21 +379,45 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 
 static struct rte_mbuf *to_mbuf(struct vnet *v, const struct vpkt *p)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(v->host[p->to].pools.data);
-	uint8_t *b;
+	struct rte_mempool *pool = v->host[p->to].pools.data;
+	struct rte_mbuf *m = NULL;
+	uint32_t off = 0;
 
-	if (m == NULL)
-		return NULL;
-	b = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)p->len);
-	if (b == NULL) {
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	memcpy(b, p->b, p->len);
+	/* Of a jumbo frame a port fills several buffers. */
+	do {
+		uint32_t n = RTE_MIN(p->len - off, (uint32_t)PKT_DATA_ROOM);
+		struct rte_mbuf *part = rte_pktmbuf_alloc(pool);
+
+		if (part == NULL) {
+			rte_pktmbuf_free(m);
+			return NULL;
+		}
+		memcpy(rte_pktmbuf_append(part, (uint16_t)n), p->b + off, n);
+		off += n;
+		if (m == NULL)
+			m = part;
+		else
+			rte_pktmbuf_chain(m, part);
+	} while (off < p->len);
 	pkt_meta(m)->ecn = p->ecn;
 	pkt_meta(m)->src = p->src;
 	pkt_meta(m)->dst = p->dst;
 	return m;
+}
+
+static void told_too_big(struct tcp *tcp, const struct vpkt *p, uint64_t now_us)
+{
+	const struct rte_tcp_hdr *h = (const void *)p->b;
+	struct net_icmp e = {.local = p->src,
+			     .peer = p->dst,
+			     .local_port = rte_be_to_cpu_16(h->src_port),
+			     .peer_port = rte_be_to_cpu_16(h->dst_port),
+			     .seq = rte_be_to_cpu_32(h->sent_seq),
+			     .len = ip_len(p),
+			     .mtu = p->too_big,
+			     .err = EMSGSIZE};
+
+	tcp_icmp(tcp, &e, now_us);
 }
 
 static bool deliver(struct vnet *v, unsigned int i)
@@ -360,6 +435,12 @@ static bool deliver(struct vnet *v, unsigned int i)
 			continue;
 		}
 		any = true;
+		if (p->too_big != 0) {
+			if (v->host[i].tcp != NULL)
+				told_too_big(v->host[i].tcp, p, v->now_us);
+			free(p);
+			continue;
+		}
 		m[n] = v->host[i].tcp != NULL ? to_mbuf(v, p) : NULL;
 		if (m[n] != NULL)
 			n++;

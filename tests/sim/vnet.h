@@ -32,6 +32,9 @@ struct vnet_link {
 	/* ECN-capable packets are marked: by chance, and when more than so much waits. */
 	uint32_t mark;
 	uint64_t mark_us; /* 0: never */
+	/* A router in the middle: larger packets are dropped, and their sender is told or not. */
+	uint16_t mtu; /* 0: any */
+	bool black_hole;
 };
 
 /* The ECN field of RFC 3168 section 5. */
@@ -43,6 +46,7 @@ struct vpkt {
 	unsigned int from, to;
 	struct net_addr src, dst;
 	uint8_t ecn;
+	uint16_t too_big; /* not 0: the router's word about this packet, on its way back */
 	uint32_t len;
 	uint8_t b[];
 };
@@ -68,7 +72,9 @@ struct net {
 	unsigned int index;
 	struct net_addr addr4, addr6, link_local;
 	uint16_t mtu;
-	bool unreachable; /* net_route refuses */
+	bool unreachable;          /* net_route refuses */
+	uint32_t version;          /* of its routes */
+	uint16_t pmtu[VNET_HOSTS]; /* net_pmtu(); 0: nothing known */
 	uint32_t sent, sent_data;
 };
 
@@ -111,6 +117,8 @@ void vnet_stack(struct vnet *v, unsigned int i, struct tcp_conf conf);
 void vnet_app(struct vnet *v, unsigned int i, struct apps *set, struct app *a, uint64_t tx_key,
 	      uint64_t rx_key, uint64_t tx_total);
 int vnet_connect(struct app *a, unsigned int to, uint16_t port);
+/* The MTU of the host's own link changes. */
+void vnet_mtu_set(struct vnet *v, unsigned int i, uint16_t mtu);
 /* Both directions. */
 void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_link l);
 /* Frees stacks, packets on the wire and kept mbufs; false when an mbuf or a byte is lost. */

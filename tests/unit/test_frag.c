@@ -77,7 +77,7 @@ static void expect_pattern(struct rte_mbuf *m, uint32_t n)
 	rte_pktmbuf_free(m);
 }
 
-/* --- through IPv4 ------------------------------------------------------------------- */
+/* --- through IPv4 ------------------------------------------------------------------------ */
 
 struct v4 {
 	uint32_t off, len;
@@ -195,7 +195,7 @@ Test(frag, congestion_marks_of_the_pieces_are_joined)
 	cr_expect_eq(dropped(NET_DROP_FRAG_ECN), refused);
 }
 
-/* --- what is not a fragment of anything --------------------------------------------------- */
+/* --- what is not a fragment of anything -------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -227,7 +227,7 @@ Test(frag, impossible_fragments_are_dropped_alone)
 	expect_pattern(v4_input((struct v4){.off = 40, .len = 8}), 48);
 }
 
-/* --- contradictions ------------------------------------------------------------------------ */
+/* --- contradictions ---------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -325,7 +325,7 @@ Test(frag, exact_duplicates_are_dropped_and_the_datagram_is_whole)
 	cr_expect_eq(dropped(NET_DROP_FRAG_DUPLICATE), 3);
 }
 
-/* --- limits ---------------------------------------------------------------------------------- */
+/* --- limits ------------------------------------------------------------------------------ */
 
 Test(frag, a_datagram_has_a_limit_of_pieces)
 {
@@ -411,8 +411,7 @@ Test(frag, an_unfinished_datagram_ends_in_time)
 	cr_expect_eq(dropped(NET_DROP_FRAG_TIMEOUT), 2);
 }
 
-/* --- policy, IPv6 ------------------------------------------------------------------------------
- */
+/* --- policy, IPv6 ------------------------------------------------------------------------ */
 
 Test(frag, policy_drops_fragments_of_tcp_and_no_others)
 {
@@ -475,8 +474,7 @@ Test(frag, the_hosts_of_one_ipv6_network_share_their_part)
 	cr_expect_eq(eal_out(pools.data), FRAG_SOURCE_MAX);
 }
 
-/* --- generated ----------------------------------------------------------------------------------
- */
+/* --- generated --------------------------------------------------------------------------- */
 
 #define CUTS 30
 

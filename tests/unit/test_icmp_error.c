@@ -54,7 +54,7 @@ static uint64_t dropped(enum net_drop why)
 	return net_drops(net)[why];
 }
 
-/* --- through IPv4 ------------------------------------------------------------------- */
+/* --- through IPv4 ------------------------------------------------------------------------ */
 
 struct error4 {
 	uint8_t type, code;
@@ -216,7 +216,7 @@ Test(icmp_error, no_error_is_answered)
 	cr_expect_eq(wire.n, 0);
 }
 
-/* --- ICMPv6: the bytes ------------------------------------------------------------------ */
+/* --- ICMPv6: the bytes ------------------------------------------------------------------- */
 
 struct error6 {
 	uint8_t type, code;
@@ -321,7 +321,7 @@ Test(icmp_error, bad_icmpv6_errors_are_refused)
 	}
 }
 
-/* --- the cache ------------------------------------------------------------------------------ */
+/* --- the cache --------------------------------------------------------------------------- */
 
 /* The cache reads the clock of net's latest call. */
 static void at(uint64_t us)
