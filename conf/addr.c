@@ -144,7 +144,15 @@ const char *conf_prefix_text(const struct conf_prefix *p, char *buf)
 
 bool conf_addr_equal(const struct conf_addr *a, const struct conf_addr *b)
 {
-	return a->family == b->family && memcmp(a->addr, b->addr, family_bits(a->family) / 8) == 0;
+	return a->family == b->family && a->scope == b->scope &&
+	       memcmp(a->addr, b->addr, family_bits(a->family) / 8) == 0;
+}
+
+bool conf_addr_is_link_local(const struct conf_addr *a)
+{
+	static const uint8_t prefix[8] = {0xfe, 0x80};
+
+	return a->family == 6 && memcmp(a->addr, prefix, sizeof(prefix)) == 0;
 }
 
 bool conf_prefix_has(const struct conf_prefix *p, const struct conf_addr *a)

@@ -10,9 +10,13 @@
 
 #define CONF_ADDR_TEXT 64 /* of "[address]:port" or "address/length", with its end */
 
-/* 4 in the first 4 bytes, network order; the rest is 0. Port in host order, 0: none. */
+/*
+ * 4 in the first 4 bytes, network order; the rest is 0. Port in host order, 0: none. scope, of a
+ * link-local address: index of the Interface plus 1; text has none.
+ */
 struct conf_addr {
 	uint8_t family; /* 4 or 6 */
+	uint8_t scope;
 	uint16_t port;
 	uint8_t addr[16];
 };
@@ -36,10 +40,12 @@ const char *conf_addr_text(const struct conf_addr *a, char *buf);
 const char *conf_endpoint_text(const struct conf_addr *a, char *buf);
 const char *conf_prefix_text(const struct conf_prefix *p, char *buf);
 
-/* Same family and address; ports are not looked at. */
+/* Same family, address and scope; ports are not looked at. */
 bool conf_addr_equal(const struct conf_addr *a, const struct conf_addr *b);
 /* Are the first len bits of a those of p? */
 bool conf_prefix_has(const struct conf_prefix *p, const struct conf_addr *a);
+/* fe80::/64 (RFC 4291 section 2.5.6) */
+bool conf_addr_is_link_local(const struct conf_addr *a);
 /* Are all bits behind the first len 0? */
 bool conf_prefix_is_network(const struct conf_prefix *p);
 

@@ -74,6 +74,8 @@ struct conf_route {
 	uint32_t interface;        /* the one it lies in */
 };
 
+#define CONF_ZONE_TEXT (CONF_ADDR_TEXT + CONF_NAME_MAX + 1) /* of "ADDR%NAME", with its end */
+
 struct conf_dataplane {
 	const char *name;
 	uint32_t lcore; /* one in this version */
@@ -109,7 +111,8 @@ enum conf_strict_kex {
 
 /*
  * One listener. A ListenAddress without a port has every Port; without a ListenAddress, and for
- * 0.0.0.0 and ::, every InterfaceAddress (of that family) is one. With an Interface in the
+ * 0.0.0.0, every InterfaceAddress of IPv4 is one. For IPv6 there is one on ::, interface -1: all
+ * addresses of that family, also the link-local ones that no line names. With an Interface in the
  * file a ListenAddress that none of them has is an error (listeners of the kernel's stack are
  * not supported in this version); without any the list holds what is written, interface -1.
  */
@@ -202,6 +205,11 @@ struct conf *conf_get(struct conf *conf);
 void conf_put(struct conf *conf); /* NULL is nothing */
 
 const struct conf_dataplane *conf_dataplane(const struct conf *conf);
+/* Name of the Interface that a link-local address belongs to; NULL: it is not one. */
+const char *conf_zone_name(const struct conf_dataplane *dp, uint8_t scope);
+/* ADDR, or ADDR%NAME where it is link-local; without the port. Returns buf. */
+const char *conf_zone_text(const struct conf_dataplane *dp, const struct conf_addr *a,
+			   char buf[CONF_ZONE_TEXT]);
 const struct conf_global *conf_global(const struct conf *conf);
 
 /* The effective keywords of one connection; ctx may be NULL: outside of every Match. 0 or -ENOMEM.

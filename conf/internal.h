@@ -163,6 +163,13 @@ const struct block *block_parse(struct arena *a, const char *const *argv, unsign
  * --------------------------------------------- */
 
 /* From all lines of the loader, errors into it. */
+/*
+ * zone.c: an address, or one with a port, with %NAME where it is link-local. 0, -EINVAL, or
+ * -ENOENT: there is no such Interface.
+ */
+int zone_parse(const struct conf_dataplane *dp, const char *text, bool endpoint,
+	       struct conf_addr *ret);
+
 void topology_build(struct loader *l);
 void topology_dump(const struct conf *conf, const struct kw *kw, FILE *f);
 

@@ -97,7 +97,7 @@ const struct kw conf_kws[] = {
 	{INFO("InterfaceAddress", NULL, D, false, true, "NAME ADDR/LEN", "an address of an Interface"),
 	 .special = KW_INTERFACE_ADDRESS, .part = PART_DATAPLANE, .type = &type_topology},
 	{INFO("Route", NULL, D, false, true, "PREFIX|default via ADDR",
-	      "next hop; it lies in the network of an InterfaceAddress"),
+	      "next hop, in the network of an InterfaceAddress, or a link-local ADDR%NAME"),
 	 .special = KW_ROUTE, .part = PART_DATAPLANE, .type = &type_topology},
 	{INFO("IdleSleep", "yes", D, false, false, "yes|no", "an idle shard sleeps instead of polling"),
 	 DATAPLANE(idle_sleep), .type = &type_yesno},

@@ -116,12 +116,40 @@ static void interfaces_build(struct loader *l)
 
 /* --- InterfaceAddress ------------------------------------------------------------------ */
 
-static struct conf_addr prefix_addr(const struct conf_prefix *p)
+static struct conf_addr ifaddr_addr(const struct conf_ifaddr *ia)
 {
-	struct conf_addr a = {.family = p->family};
+	struct conf_addr a = {.family = ia->prefix.family};
+
+	memcpy(a.addr, ia->prefix.addr, sizeof(a.addr));
+	if (conf_addr_is_link_local(&a))
+		a.scope = (uint8_t)(ia->interface + 1);
+	return a;
+}
+
+/* Unspecified, loopback, multicast and above are no addresses of a port. */
+static bool is_for_port4(const struct conf_prefix *p)
+{
+	return p->len > 0 && p->addr[0] != 0 && p->addr[0] != 127 && p->addr[0] < 224;
+}
+
+/*
+ * Nor are ::/96, IPv4 in IPv6's form, what else is in fe80::/10 than fe80::/64, and the address
+ * of a network's routers (RFC 4291 section 2.6.1).
+ */
+static bool is_for_port6(const struct conf_prefix *p)
+{
+	static const uint8_t zeros[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct conf_addr a = {.family = 6};
+	bool link_local;
 
 	memcpy(a.addr, p->addr, sizeof(a.addr));
-	return a;
+	link_local = conf_addr_is_link_local(&a);
+	if (p->len == 0 || p->addr[0] == 0xff || memcmp(p->addr, zeros, sizeof(zeros)) == 0 ||
+	    memcmp(p->addr, mapped, sizeof(mapped)) == 0)
+		return false;
+	if (p->addr[0] == 0xfe && (p->addr[1] & 0xc0) == 0x80 && (!link_local || p->len != 64))
+		return false;
+	return p->len >= 127 || !conf_prefix_is_network(p);
 }
 
 /* Which InterfaceAddress is a itself? NULL: none. */
@@ -129,7 +157,7 @@ static const struct conf_ifaddr *ifaddr_of(const struct conf_dataplane *dp,
 					   const struct conf_addr *a)
 {
 	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
-		struct conf_addr own = prefix_addr(&dp->ifaddrs[i].prefix);
+		struct conf_addr own = ifaddr_addr(&dp->ifaddrs[i]);
 
 		if (conf_addr_equal(&own, a))
 			return &dp->ifaddrs[i];
@@ -154,13 +182,8 @@ static bool ifaddr_parse(struct loader *l, const struct line *line, struct conf_
 		bad(l, line, "InterfaceAddress: bad address '%.100s'", line->argv[1]);
 		return false;
 	}
-	if (ia.prefix.family != 4) {
-		bad(l, line, "InterfaceAddress: IPv6 is not supported in this version");
-		return false;
-	}
-	own = prefix_addr(&ia.prefix);
-	/* Unspecified, loopback, multicast and above are no addresses of a port. */
-	if (ia.prefix.len == 0 || own.addr[0] == 0 || own.addr[0] == 127 || own.addr[0] >= 224) {
+	own = ifaddr_addr(&ia);
+	if (ia.prefix.family == 4 ? !is_for_port4(&ia.prefix) : !is_for_port6(&ia.prefix)) {
 		bad(l, line, "InterfaceAddress: bad address '%.100s'", line->argv[1]);
 		return false;
 	}
@@ -189,18 +212,26 @@ static void ifaddrs_build(struct loader *l)
 
 /* --- Route ---------------------------------------------------------------------------------- */
 
-static bool route_prefix(const char *text, struct conf_prefix *ret)
+/* "default" is of the gateway's family. */
+static bool route_prefix(const char *text, uint8_t family, struct conf_prefix *ret)
 {
-	return conf_prefix_parse(strcasecmp(text, "default") == 0 ? "0.0.0.0/0" : text, ret) == 0 &&
-	       conf_prefix_is_network(ret);
+	if (strcasecmp(text, "default") == 0) {
+		*ret = (struct conf_prefix){.family = family};
+		return true;
+	}
+	return conf_prefix_parse(text, ret) == 0 && conf_prefix_is_network(ret);
 }
 
+/* Of a link-local address: any of IPv6 on its interface, which brings one of that kind. */
 static const struct conf_ifaddr *network_of(const struct conf_dataplane *dp,
 					    const struct conf_addr *a)
 {
 	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
-		if (conf_prefix_has(&dp->ifaddrs[i].prefix, a))
-			return &dp->ifaddrs[i];
+		const struct conf_ifaddr *ia = &dp->ifaddrs[i];
+
+		if (a->scope != 0 ? ia->prefix.family == 6 && ia->interface + 1 == a->scope
+				  : conf_prefix_has(&ia->prefix, a))
+			return ia;
 	}
 	return NULL;
 }
@@ -222,16 +253,17 @@ static bool route_parse(struct loader *l, const struct line *line, struct conf_r
 
 	if (!count_is(l, line, 3))
 		return false;
-	if (!route_prefix(line->argv[0], &r.prefix)) {
+	if (strcasecmp(line->argv[1], "via") != 0 ||
+	    zone_parse(dp, line->argv[2], false, &r.via) < 0) {
+		bad(l, line, "Route: not \"PREFIX via ADDR\", or a link-local one without %%NAME");
+		return false;
+	}
+	if (!route_prefix(line->argv[0], r.via.family, &r.prefix)) {
 		bad(l, line, "Route: bad prefix '%.100s'", line->argv[0]);
 		return false;
 	}
-	if (strcasecmp(line->argv[1], "via") != 0 || conf_addr_parse(line->argv[2], &r.via) < 0) {
-		bad(l, line, "Route: not \"PREFIX via ADDR\"");
-		return false;
-	}
-	if (r.prefix.family != 4 || r.via.family != 4) {
-		bad(l, line, "Route: IPv6 is not supported in this version");
+	if (r.prefix.family != r.via.family) {
+		bad(l, line, "Route: prefix and gateway are not of one family");
 		return false;
 	}
 	if (!route_is_new(dp, &r.prefix)) {
@@ -316,11 +348,22 @@ struct listens {
 	bool twice; /* the latest line gave one that was there */
 };
 
+static bool is_any6(const struct conf_addr *a)
+{
+	static const struct conf_addr any6 = {.family = 6};
+
+	return conf_addr_equal(a, &any6);
+}
+
 static bool listen_add(struct loader *l, struct listens *ls, const struct conf_addr *addr,
 		       int32_t interface)
 {
 	for (size_t i = 0; i < ls->n; i++) {
-		if (conf_addr_equal(&ls->v[i].addr, addr) && ls->v[i].addr.port == addr->port) {
+		if (ls->v[i].addr.port != addr->port)
+			continue;
+		ls->twice |= is_any6(&ls->v[i].addr) && addr->family == 6;
+		ls->twice |= is_any6(addr) && ls->v[i].addr.family == 6;
+		if (conf_addr_equal(&ls->v[i].addr, addr)) {
 			ls->twice = true;
 			return true;
 		}
@@ -373,14 +416,20 @@ static bool family_is_wanted(const struct conf *conf, uint8_t family)
 	}
 }
 
-/* Every InterfaceAddress of the family. */
+/*
+ * Every InterfaceAddress of the family. Of IPv6 one listener on :: is all of them, with the
+ * link-local addresses that no line names.
+ */
 static bool listen_everywhere(struct loader *l, struct listens *ls, uint8_t family, uint16_t port,
 			      const struct ports *ports)
 {
 	const struct conf_dataplane *dp = &l->conf->dataplane;
 
+	if (family == 6)
+		return listen_ports(l, ls, (struct conf_addr){.family = 6, .port = port}, -1,
+				    ports);
 	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
-		struct conf_addr a = prefix_addr(&dp->ifaddrs[i].prefix);
+		struct conf_addr a = ifaddr_addr(&dp->ifaddrs[i]);
 
 		a.port = port;
 		if (a.family == family &&
@@ -390,11 +439,20 @@ static bool listen_everywhere(struct loader *l, struct listens *ls, uint8_t fami
 	return true;
 }
 
+static bool family_is_here(const struct conf_dataplane *dp, uint8_t family)
+{
+	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
+		if (dp->ifaddrs[i].prefix.family == family)
+			return true;
+	}
+	return false;
+}
+
 static bool addr_is_any(const struct conf_addr *a)
 {
-	static const struct conf_addr any4 = {.family = 4}, any6 = {.family = 6};
+	static const struct conf_addr any4 = {.family = 4};
 
-	return conf_addr_equal(a, &any4) || conf_addr_equal(a, &any6);
+	return conf_addr_equal(a, &any4) || is_any6(a);
 }
 
 static void listen_line(struct loader *l, const struct line *line, struct listens *ls,
@@ -407,7 +465,7 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 
 	if (!count_is(l, line, 1))
 		return;
-	if (conf_endpoint_parse(line->argv[0], &a) < 0) {
+	if (zone_parse(dp, line->argv[0], true, &a) < 0) {
 		bad(l, line, "bad address or port number in ListenAddress '%.100s'", line->argv[0]);
 		return;
 	}
@@ -421,7 +479,7 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 		fits = listen_ports(l, ls, a, (int32_t)ia->interface, ports);
 	} else if (dp->n_interfaces == 0) {
 		fits = listen_ports(l, ls, a, -1, ports);
-	} else if (addr_is_any(&a) && a.family == 4) {
+	} else if (addr_is_any(&a) && family_is_here(dp, a.family)) {
 		fits = listen_everywhere(l, ls, a.family, a.port, ports);
 	} else {
 		bad(l, line,
@@ -452,9 +510,12 @@ static void listens_build(struct loader *l)
 			any = true;
 		}
 	}
-	if (!any && family_is_wanted(l->conf, 4) && !listen_everywhere(l, &ls, 4, 0, &ports) &&
-	    !l->errors.no_memory)
-		errors_add(&l->errors, l->conf->lines[0].file, 0, "too many listeners");
+	for (uint8_t family = 4; !any && family <= 6; family += 2) {
+		if (family_is_wanted(l->conf, family) &&
+		    family_is_here(&l->conf->dataplane, family) &&
+		    !listen_everywhere(l, &ls, family, 0, &ports) && !l->errors.no_memory)
+			errors_add(&l->errors, l->conf->lines[0].file, 0, "too many listeners");
+	}
 	l->conf->global.ports = ports.v;
 	l->conf->global.n_ports = ports.n;
 	l->conf->global.listens = ls.v;
@@ -495,14 +556,14 @@ static void ifaddrs_dump(const struct conf_dataplane *dp, FILE *f)
 
 static void routes_dump(const struct conf_dataplane *dp, FILE *f)
 {
-	char prefix[CONF_ADDR_TEXT], via[CONF_ADDR_TEXT];
+	char prefix[CONF_ADDR_TEXT], via[CONF_ZONE_TEXT];
 
 	for (size_t i = 0; i < dp->n_routes; i++) {
 		const struct conf_route *r = &dp->routes[i];
 
 		fprintf(f, "route %s via %s\n",
 			r->prefix.len == 0 ? "default" : conf_prefix_text(&r->prefix, prefix),
-			conf_addr_text(&r->via, via));
+			conf_zone_text(dp, &r->via, via));
 	}
 }
 
@@ -512,12 +573,18 @@ static void ports_dump(const struct conf_global *g, FILE *f)
 		fprintf(f, "port %u\n", g->ports[i]);
 }
 
-static void listens_dump(const struct conf_global *g, FILE *f)
+static void listens_dump(const struct conf *conf, FILE *f)
 {
-	char text[CONF_ADDR_TEXT];
+	const struct conf_global *g = &conf->global;
 
-	for (size_t i = 0; i < g->n_listens; i++)
-		fprintf(f, "listenaddress %s\n", conf_endpoint_text(&g->listens[i].addr, text));
+	for (size_t i = 0; i < g->n_listens; i++) {
+		const struct conf_addr *a = &g->listens[i].addr;
+		char text[CONF_ZONE_TEXT];
+
+		conf_zone_text(&conf->dataplane, a, text);
+		fprintf(f, a->family == 4 ? "listenaddress %s:%u\n" : "listenaddress [%s]:%u\n",
+			text, a->port);
+	}
 }
 
 void topology_dump(const struct conf *conf, const struct kw *kw, FILE *f)
@@ -536,7 +603,7 @@ void topology_dump(const struct conf *conf, const struct kw *kw, FILE *f)
 		ports_dump(&conf->global, f);
 		break;
 	case KW_LISTEN_ADDRESS:
-		listens_dump(&conf->global, f);
+		listens_dump(conf, f);
 		break;
 	default:
 		break;

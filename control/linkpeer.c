@@ -230,9 +230,10 @@ static void listen_all(struct shard *sh)
 
 	for (size_t i = 0; i < g->n_listens; i++) {
 		const struct conf_addr *a = &g->listens[i].addr;
-		struct link_listen m = {.addr = {.family = a->family, .port = a->port},
-					.listener = (uint32_t)i,
-					.backlog = g->listen_backlog};
+		struct link_listen m = {
+			.addr = {.family = a->family, .scope = a->scope, .port = a->port},
+			.listener = (uint32_t)i,
+			.backlog = g->listen_backlog};
 		struct link_hdr hdr = {
 			.len = sizeof(hdr) + sizeof(m),
 			.type = LINK_CMD_LISTEN,
@@ -264,13 +265,13 @@ static int shard_ready(struct shard *sh, const struct link_ready *ev)
 static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 {
 	const struct conf_global *g = conf_global(sh->peer->env->conf);
-	char text[CONF_ADDR_TEXT];
+	char text[CONF_ZONE_TEXT];
 	const struct conf_addr *a;
 
 	if (ev->listener >= g->n_listens)
 		return -EBADMSG;
 	a = &g->listens[ev->listener].addr;
-	conf_addr_text(a, text);
+	conf_zone_text(conf_dataplane(sh->peer->env->conf), a, text);
 	if (ev->err == 0)
 		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, a->port);
 	else

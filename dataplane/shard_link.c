@@ -102,7 +102,7 @@ uint64_t shard_link_next_timer_us(const struct shard *s)
 
 static struct link_addr link_addr_of(const struct net_addr *a, uint16_t port)
 {
-	struct link_addr l = {.family = a->family, .port = port};
+	struct link_addr l = {.family = a->family, .scope = a->scope, .port = port};
 
 	memcpy(l.addr, a->b, sizeof(l.addr));
 	return l;
@@ -121,19 +121,17 @@ static bool accept_stream(void *arg, struct stream *stream, uint32_t listener,
 
 static bool same_addr(const struct link_addr *a, const struct link_addr *b)
 {
-	return a->family == b->family && a->port == b->port &&
+	return a->family == b->family && a->scope == b->scope && a->port == b->port &&
 	       memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0;
 }
 
 static int listen_on(struct shard *s, const struct link_listen *c)
 {
-	struct net_addr addr = {.family = c->addr.family};
+	struct net_addr addr = {.family = c->addr.family, .scope = c->addr.scope};
 	uint32_t slot = SHARD_LISTENERS_MAX;
 	int r;
 
 	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
-	if (!net_addr_is_local(s->net, &addr))
-		return -EADDRNOTAVAIL;
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
 		struct shard_listener *l = &s->listener[i];
 

@@ -125,15 +125,14 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 		r = net_addr_add(s->net, c->ifaddrs[i].interface, &a, p->len);
 		if (r < 0)
 			return fail(err, err_size, r, "InterfaceAddress %s: %s",
-				    conf_prefix_text(p, text),
-				    p->family == 6 ? "IPv6 is not supported in this version"
-						   : strerror(-r));
+				    conf_prefix_text(p, text), strerror(-r));
 	}
 	for (size_t i = 0; i < c->n_routes; i++) {
 		const struct conf_prefix *p = &c->routes[i].prefix;
 		struct net_addr a = net_addr_of(p->family, p->addr);
 		struct net_addr via = net_addr_of(c->routes[i].via.family, c->routes[i].via.addr);
 
+		via.scope = c->routes[i].via.scope;
 		r = net_route_add(s->net, &a, p->len, &via);
 		if (r < 0)
 			return fail(err, err_size, r, "Route %s: %s", conf_prefix_text(p, text),

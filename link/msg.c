@@ -31,7 +31,7 @@ static bool name_ok(const char *name, size_t size, bool may_be_empty)
 
 static bool addr_ok(const struct link_addr *a)
 {
-	return a->family == 4 || a->family == 6;
+	return (a->family == 4 && a->scope == 0) || a->family == 6;
 }
 
 /* What is listened on or connected to also has a port. */

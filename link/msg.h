@@ -33,10 +33,13 @@ struct link_handle {
 	uint32_t generation; /* 0: no object */
 };
 
-/* A transport address: 4 in the first 4 bytes for AF_INET. Port in host order. */
+/*
+ * A transport address: 4 in the first 4 bytes for AF_INET. Port in host order. scope, of a
+ * link-local address: index of the interface plus 1, as the configuration counts them.
+ */
 struct link_addr {
 	uint8_t family; /* 4 or 6 */
-	uint8_t pad;
+	uint8_t scope;
 	uint16_t port;
 	uint8_t addr[16];
 };

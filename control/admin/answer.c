@@ -115,15 +115,16 @@ static json_t *dataplanes(const struct admin_env *env)
 	return list;
 }
 
-static json_t *listeners(const struct conf_global *g)
+static json_t *listeners(const struct conf *conf)
 {
+	const struct conf_global *g = conf_global(conf);
 	json_t *list = json_array();
 	int r = 0;
 
 	for (size_t i = 0; i < g->n_listens && r == 0; i++) {
-		char text[CONF_ADDR_TEXT];
+		char text[CONF_ZONE_TEXT];
 
-		conf_addr_text(&g->listens[i].addr, text);
+		conf_zone_text(conf_dataplane(conf), &g->listens[i].addr, text);
 		r = json_array_append_new(list, json_pack("{s:s, s:i}", "address", text, "port",
 							  (int)g->listens[i].addr.port));
 	}
@@ -148,8 +149,8 @@ static int info(const struct admin_env *env, struct answer_text *out)
 			  "v", ANSWER_VERSION, "version", SLUICE_VERSION, "pid",
 			  (json_int_t)getpid(), "uptime", (json_int_t)(up_ms / 1000),
 			  "configuration", admin_text(env->conf_path), "dataplanes",
-			  dataplanes(env), "listeners", listeners(conf_global(e->conf)), "now",
-			  "connections", (json_int_t)st->connections, "authenticated",
+			  dataplanes(env), "listeners", listeners(e->conf), "now", "connections",
+			  (json_int_t)st->connections, "authenticated",
 			  (json_int_t)st->authenticated, "channels", (json_int_t)st->channels,
 			  "total", "accepted", (json_int_t)st->accepted, "logins",
 			  (json_int_t)st->logins, "failed_tries", (json_int_t)st->failed_tries));

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
@@ -59,7 +60,8 @@ struct session {
 	struct conn_ref ref;
 	uint64_t uid; /* its shard's count of connections */
 	struct link_addr local, peer;
-	char local_text[ADDR_TEXT_MAX], peer_text[ADDR_TEXT_MAX];
+	char local_addr[ADDR_TEXT_MAX], peer_addr[ADDR_TEXT_MAX];   /* for Match and patterns */
+	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
 	struct ssh_brain *brain;
 	struct conf_session conf; /* as far as it is known who this is */
 	enum log_level log_level;

@@ -185,7 +185,7 @@ static void judge_user(struct session *s, const struct user_lookup *l)
 	s->user_judged = true;
 	if (!l->name_ok || !l->exists)
 		invalid_user(s);
-	else if (!conf_user_allowed(&s->conf, s->user, s->peer_text))
+	else if (!conf_user_allowed(&s->conf, s->user, s->peer_addr))
 		session_log(
 			s, LOG_L_INFO,
 			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",
@@ -324,8 +324,8 @@ static int rules_change(struct session *s)
 {
 	struct ssh_rekey_limit before = session_rekey_limit(s), after;
 	struct conf_match_ctx ctx = {.user = s->user,
-				     .addr = s->peer_text,
-				     .laddr = s->local_text,
+				     .addr = s->peer_addr,
+				     .laddr = s->local_addr,
 				     .lport = s->local.port};
 	struct conf_session c;
 	int r = conf_session_for(s->table->env->conf, &ctx, &c);

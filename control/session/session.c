@@ -376,10 +376,19 @@ static int brain_start(struct session *s)
 	return r;
 }
 
+static const char *zoned_text(const struct conf *conf, const struct link_addr *a,
+			      char buf[CONF_ZONE_TEXT])
+{
+	struct conf_addr c = {.family = a->family, .scope = a->scope};
+
+	memcpy(c.addr, a->addr, sizeof(c.addr));
+	return conf_zone_text(conf_dataplane(conf), &c, buf);
+}
+
 static int session_fill(struct session *s, const struct link_conn_new *ev)
 {
 	struct session_env *env = s->table->env;
-	struct conf_match_ctx ctx = {.addr = s->peer_text, .laddr = s->local_text};
+	struct conf_match_ctx ctx = {.addr = s->peer_addr, .laddr = s->local_addr};
 	int r;
 
 	s->uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
@@ -387,8 +396,10 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	s->local = ev->local;
 	addr_unmap(&s->peer);
 	addr_unmap(&s->local);
-	addr_text(&s->peer, s->peer_text);
-	addr_text(&s->local, s->local_text);
+	addr_text(&s->peer, s->peer_addr);
+	addr_text(&s->local, s->local_addr);
+	zoned_text(env->conf, &s->peer, s->peer_text);
+	zoned_text(env->conf, &s->local, s->local_text);
 	ctx.lport = s->local.port;
 	r = conf_session_for(env->conf, &ctx, &s->conf);
 	if (r < 0)
@@ -482,7 +493,7 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 {
 	static const char too_many[] = "Exceeded MaxStartups\r\n";
 	struct session_env *env = t->env;
-	char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
+	char peer[CONF_ZONE_TEXT], local[CONF_ZONE_TEXT];
 	struct session *s;
 	int r;
 
@@ -495,8 +506,8 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		end_unheard(s);
 	if (!startups_enter(&env->startups, env->now_ms())) {
 		log_line(LOG_L_VERBOSE, "drop connection from [%s]:%u on [%s]:%u past MaxStartups",
-			 addr_text(&ev->peer, peer), ev->peer.port, addr_text(&ev->local, local),
-			 ev->local.port);
+			 zoned_text(env->conf, &ev->peer, peer), ev->peer.port,
+			 zoned_text(env->conf, &ev->local, local), ev->local.port);
 		stray_send(t, conn, LINK_IT_IDENT, too_many, sizeof(too_many) - 1);
 		stray_end(t, conn, -SSH_E_UNAVAILABLE);
 		return 0;

@@ -9,7 +9,7 @@
 
 static void net_addr_from(const struct link_addr *a, struct net_addr *ret)
 {
-	*ret = (struct net_addr){.family = a->family};
+	*ret = (struct net_addr){.family = a->family, .scope = a->scope};
 	memcpy(ret->b, a->addr, a->family == 4 ? 4 : 16);
 }
 

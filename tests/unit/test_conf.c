@@ -226,7 +226,7 @@ static const struct {
 	{"Route default dev 10.0.0.1", "Route: not \"PREFIX via ADDR\""},
 	{"Route default via 10.0.0.1", "Route: 10.0.0.1 is no neighbour of an InterfaceAddress"},
 	{"Route 10.0.0.1/8 via 10.0.0.1", "Route: bad prefix '10.0.0.1/8'"},
-	{"Route ::/0 via ::1", "Route: IPv6 is not supported in this version"},
+	{"Route ::/0 via ::1", "Route: ::1 is no neighbour of an InterfaceAddress"},
 	{"Match", "Match missing argument."},
 	{"Match Usr a", "Unsupported Match attribute Usr"},
 	{"Match Group wheel", "Match attribute Group is not supported in this version"},
@@ -557,7 +557,27 @@ Test(conf, topology_refusals)
 		"InterfaceAddress out 127.0.0.1/8",
 		"InterfaceAddress out 224.0.0.1/8",
 		"InterfaceAddress out 0.0.0.0/8",
-		"InterfaceAddress out fd00::1/64",
+		"InterfaceAddress out fd00::1",
+		"InterfaceAddress out fd00::1/129",
+		"InterfaceAddress out fd00::/64",
+		"InterfaceAddress out ::1/128",
+		"InterfaceAddress out ff02::5/64",
+		"InterfaceAddress out ::ffff:198.18.0.9/120",
+		"InterfaceAddress out fe80::1/10",
+		"InterfaceAddress out fe90::1/64",
+		"InterfaceAddress out fe80::1%out/64",
+		"InterfaceAddress out fd00::1/64\nInterfaceAddress in fd00::1/64",
+		"Route fd01::/48 via fd00::2",
+		"InterfaceAddress out fd00::1/64\nRoute fd01::/48 via fd00::1",
+		"InterfaceAddress out fd00::1/64\nRoute fd01::/48 via 198.18.0.1",
+		"InterfaceAddress out fd00::1/64\nRoute 10.0.0.0/8 via fd00::2",
+		"InterfaceAddress out fd00::1/64\nRoute fd01::1/48 via fd00::2",
+		"InterfaceAddress out fd00::1/64\nRoute default via fe80::1",
+		"InterfaceAddress out fd00::1/64\nRoute default via fe80::1%in",
+		"InterfaceAddress out fd00::1/64\nRoute default via fe80::1%no",
+		"InterfaceAddress out fd00::1/64\nRoute default via fd00::2%out",
+		"InterfaceAddress out fd00::1/64\nRoute default via fd00::2\nRoute ::/0 via "
+		"fd00::3",
 		"Route 10.0.0.0/8 via 192.0.2.1",
 		"Route 10.0.0.0/8 via 198.18.0.2",
 		"Route default via 198.18.0.1\nRoute 0.0.0.0/0 via 198.18.0.3",
@@ -569,6 +589,10 @@ Test(conf, topology_refusals)
 		"AddressFamily inet6\nListenAddress 0.0.0.0",
 		"ListenAddress ::",
 		"ListenAddress [fd00::1]:22",
+		"InterfaceAddress out fe80::9/64\nListenAddress fe80::9",
+		"InterfaceAddress out fe80::9/64\nListenAddress fe80::9%in",
+		"InterfaceAddress out fd00::1/64\nListenExclusive yes\nListenAddress "
+		"::\nListenAddress fd00::1",
 	};
 
 	for (size_t i = 0; i < NELEM(lines); i++) {
@@ -595,6 +619,15 @@ static const struct {
 	{"AddressFamily inet\n", "198.18.0.2:22/0 198.19.0.2:22/1 "},
 	{"AddressFamily inet6\n", ""},
 	{"ListenAddress 0.0.0.0:7\n", "198.18.0.2:7/0 198.19.0.2:7/1 "},
+	{"InterfaceAddress out fd00::1/64\n", "198.18.0.2:22/0 198.19.0.2:22/1 [::]:22/-1 "},
+	{"InterfaceAddress out fd00::1/64\nAddressFamily inet\n",
+	 "198.18.0.2:22/0 198.19.0.2:22/1 "},
+	{"InterfaceAddress out fd00::1/64\nAddressFamily inet6\n", "[::]:22/-1 "},
+	{"InterfaceAddress out fd00::1/64\nListenAddress ::\n", "[::]:22/-1 "},
+	{"InterfaceAddress in fd00::1/64\nListenAddress [fd00::1]:9\n", "[fd00::1]:9/1 "},
+	{"InterfaceAddress in fe80::9/64\nInterfaceAddress out fe80::9/64\n"
+	 "ListenAddress [fe80::9%in]:9\nListenAddress fe80::9%out\n",
+	 "[fe80::9]:9/1 [fe80::9]:22/0 "},
 };
 
 static void listens_text(const struct conf_global *g, char *buf, size_t size)

@@ -47,7 +47,7 @@ static void fixture(struct fixture *f)
 	*f = (struct fixture){
 		.iface = {"outside", "net_ring0"},
 		.addr = {0, {4, 24, {198, 18, 0, 2}}},
-		.route = {.prefix = {4, 0, {0}}, .via = {4, 0, {198, 18, 0, 254}}},
+		.route = {.prefix = {4, 0, {0}}, .via = {.family = 4, .addr = {198, 18, 0, 254}}},
 	};
 	f->conf = (struct conf_dataplane){
 		.name = "dp",
@@ -86,7 +86,7 @@ static void spoil(struct fixture *f, int i)
 		f->iface.device = "net_nosuchdriver0";
 		break;
 	case 3:
-		f->addr.prefix.family = 6;
+		f->addr.prefix = (struct conf_prefix){6, 64, {0xff, 2, [15] = 1}};
 		break;
 	case 4:
 		f->addr.prefix.addr[3] = 255;
@@ -188,6 +188,45 @@ Test(shard, listener_needs_an_address_of_an_interface)
 	cr_expect_eq(listen_at(3, 22, 1, false), -EADDRNOTAVAIL);
 	cr_expect_eq(listen_at(254, 22, 2, false), -EADDRNOTAVAIL);
 	cr_expect_eq(listen_at(2, 22, 4, false), 0);
+	detach();
+}
+
+/* The answer to LISTEN on an address of IPv6, or 1 when none came. */
+static int listen_at_6(const struct link_addr *a, uint32_t number)
+{
+	const struct link_listen_result *res = link_msg_body(msg);
+
+	cr_assert_eq(control_end_listen(&c, a, number, false), 0);
+	run_turns();
+	if (link_rx(&c.rx, msg, sizeof(msg)) < 0 ||
+	    ((struct link_hdr *)msg)->type != LINK_EV_LISTEN_RESULT)
+		return 1;
+	cr_expect_eq(res->listener, number);
+	return res->err;
+}
+
+Test(shard, listeners_of_ipv6_any_and_link_local)
+{
+	const struct conf_ifaddr addrs[] = {
+		{0, {4, 24, {198, 18, 0, 2}}},
+		{0, {6, 64, {0xfe, 0x80, [15] = 9}}},
+	};
+	struct link_addr any = {.family = 6, .port = 22}, any4 = {.family = 4, .port = 22};
+	struct link_addr ll = {.family = 6, .port = 22, .addr = {0xfe, 0x80, [15] = 9}};
+
+	fixture(&good);
+	good.conf.ifaddrs = addrs;
+	good.conf.n_ifaddrs = 2;
+	cr_assert_eq(make(&good), 0, "%s", err);
+	attach();
+	cr_expect_eq(listen_at_6(&any, 1), 0);
+	cr_expect_eq(listen_at_6(&any, 2), -EADDRINUSE);
+	cr_expect_eq(listen_at_6(&any4, 3), 0);
+	cr_expect_eq(listen_at_6(&ll, 4), -EADDRNOTAVAIL, "on which interface?");
+	ll.scope = 1;
+	cr_expect_eq(listen_at_6(&ll, 5), 0);
+	ll.scope = 2;
+	cr_expect_eq(listen_at_6(&ll, 6), -EADDRNOTAVAIL);
 	detach();
 }
 
