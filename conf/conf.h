@@ -83,6 +83,7 @@ struct conf_dataplane {
 	bool idle_sleep;
 	enum conf_hugepages hugepages;
 	enum conf_engine crypto_engine;
+	bool reassemble_fragments;
 	uint64_t receive_buffer, send_buffer; /* bytes; 0: auto */
 	uint32_t tcp_user_timeout_ms;
 	struct conf_quantum read_quantum;

@@ -106,8 +106,8 @@ static struct net_addr net_addr_of(uint8_t family, const uint8_t *b)
 
 static int make_net(struct shard *s, char *err, size_t err_size)
 {
-	struct net_conf nc = {.pools = &s->pools};
 	const struct conf_dataplane *c = s->conf;
+	struct net_conf nc = {.pools = &s->pools, .no_fragments = !c->reassemble_fragments};
 	char text[CONF_ADDR_TEXT];
 	int r = net_new(&nc, &s->net);
 

@@ -41,16 +41,10 @@ void pmtu_fini(struct net *n)
 
 static struct pmtu_entry *set_of(const struct net *n, const struct net_addr *dst)
 {
-	uint32_t w[4] = {0};
+	uint32_t w[4];
 
-	memcpy(w, dst->b, dst->family == 4 ? 4 : sizeof(w));
+	memcpy(w, dst->b, sizeof(w));
 	return n->pmtu->e[rte_jhash_32b(w, RTE_DIM(w), n->neigh_seed) % PMTU_SETS];
-}
-
-static bool is_of(const struct pmtu_entry *e, const struct net_addr *dst)
-{
-	return e->dst.family == dst->family &&
-	       memcmp(e->dst.b, dst->b, dst->family == 4 ? 4 : sizeof(dst->b)) == 0;
 }
 
 uint16_t net_pmtu(const struct net *n, const struct net_addr *dst)
@@ -58,7 +52,7 @@ uint16_t net_pmtu(const struct net *n, const struct net_addr *dst)
 	const struct pmtu_entry *e = set_of(n, dst);
 
 	for (unsigned int i = 0; i < PMTU_WAYS; i++)
-		if (is_of(&e[i], dst) && e[i].expires_us > n->now_us)
+		if (net_addr_eq(&e[i].dst, dst) && e[i].expires_us > n->now_us)
 			return e[i].mtu;
 	return UINT16_MAX;
 }
@@ -69,7 +63,7 @@ static struct pmtu_entry *place_for(const struct net *n, const struct net_addr *
 	struct pmtu_entry *e = set_of(n, dst), *best = e;
 
 	for (unsigned int i = 0; i < PMTU_WAYS; i++) {
-		if (is_of(&e[i], dst))
+		if (net_addr_eq(&e[i].dst, dst))
 			return &e[i];
 		if (e[i].expires_us < best->expires_us)
 			best = &e[i];
@@ -83,6 +77,6 @@ void net_pmtu_set(struct net *n, const struct net_addr *dst, uint16_t mtu)
 
 	if (mtu != UINT16_MAX)
 		*e = (struct pmtu_entry){*dst, mtu, n->now_us + PMTU_AGE_US};
-	else if (is_of(e, dst))
+	else if (net_addr_eq(&e->dst, dst))
 		*e = (struct pmtu_entry){0};
 }

@@ -147,6 +147,7 @@ static const struct {
 	{"Memory -1", "Memory: invalid size '-1'"},
 	{"IdleSleep maybe", "unsupported option \"maybe\" for IdleSleep"},
 	{"IdleSleep 1", "unsupported option \"1\" for IdleSleep"},
+	{"ReassembleFragments 1", "unsupported option \"1\" for ReassembleFragments"},
 	{"CryptoEngine fpga", "unsupported option \"fpga\" for CryptoEngine"},
 	{"StrictKex 4", "unsupported option \"4\" for StrictKex"},
 	{"AllowTcpForwarding remote", "unsupported option \"remote\" for AllowTcpForwarding"},
@@ -336,6 +337,7 @@ Test(conf, defaults)
 	cr_expect(d->idle_sleep && d->tcp_keepalive);
 	cr_expect_eq(d->hugepages, CONF_HUGEPAGES_AUTO);
 	cr_expect_eq(d->crypto_engine, CONF_ENGINE_AUTO);
+	cr_expect(d->reassemble_fragments);
 	cr_expect_eq(d->receive_buffer, 0);
 	cr_expect_eq(d->send_buffer, 0);
 	cr_expect_eq(d->tcp_keepalive_time_ms, 7200000);

@@ -10,6 +10,7 @@
 #include "dataplane/internal.h"
 #include "tests/util/control_end.h"
 #include "tests/util/eal.h"
+#include "tests/util/frame.h"
 
 static char dir[] = "/tmp/sluice-shard.XXXXXX";
 static char path[64], stats[64], err[256];
@@ -444,4 +445,40 @@ Test(shard, a_packet_proves_the_link)
 	s->watch[0].rx_pkts++;
 	look_after(SHARD_PORTS_US);
 	cr_expect(s->port[0].link_up);
+}
+
+/* A first fragment of a TCP segment to the fixture's address. */
+static struct rte_mbuf *a_fragment(void)
+{
+	struct rte_mbuf *m = frame_bytes(s->pools.data, (uint8_t[40]){0}, 40);
+	struct rte_ether_hdr eth = {.dst_addr = s->port[0].mac,
+				    .ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4)};
+	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+				  .total_length = RTE_BE16(60),
+				  .fragment_offset = RTE_BE16(RTE_IPV4_HDR_MF_FLAG),
+				  .next_proto_id = IPPROTO_TCP,
+				  .src_addr = be4(198, 18, 0, 1),
+				  .dst_addr = be4(198, 18, 0, 2)};
+
+	ip.hdr_checksum = rte_ipv4_cksum(&ip);
+	memcpy(rte_pktmbuf_prepend(m, sizeof(ip)), &ip, sizeof(ip));
+	memcpy(rte_pktmbuf_prepend(m, sizeof(eth)), &eth, sizeof(eth));
+	return m;
+}
+
+Test(shard, fragments_are_reassembled_unless_told_otherwise)
+{
+	for (int no = 0; no < 2; no++) {
+		struct rte_mbuf *m, *ret;
+		struct fixture f;
+
+		fixture(&f);
+		f.conf.reassemble_fragments = !no;
+		cr_assert_eq(make(&f), 0, "%s", err);
+		m = a_fragment();
+		cr_expect_eq(net_input_burst(s->net, 0, &m, 1, s->now_us, &ret), 0);
+		cr_expect_eq(net_drops(s->net)[NET_DROP_IP_FRAGMENT], no);
+		shard_free(s);
+		s = NULL;
+	}
 }
