@@ -1,6 +1,7 @@
 #!/bin/bash
-# Sluice's stack against the kernel's, below SSH: ARP both ways, ping, a refused port, a listener
-# that answers, and a clean end; over a packet socket and over a TAP that was moved.
+# Sluice's stack against the kernel's, below SSH: ARP and neighbour discovery both ways, ping, a
+# refused port, a listener that answers, also between link-local addresses, and a clean end; over a
+# packet socket and over a TAP that was moved.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "namespaces need root"; exit 77; }
@@ -67,7 +68,9 @@ start() { # device string
 		MaxChannels 1000
 		Interface outside $1
 		InterfaceAddress outside 198.18.0.2/24
+		InterfaceAddress outside 2001:db8:1::2/64
 		ListenAddress 198.18.0.2:2222
+		ListenAddress [::]:2222
 		HostKey $dir/host_key
 	CONF
 	ip netns exec "$gw" env SLUICE_RUN="$dir/run" "$SLUICE_BUILD/dataplane/sluice-dataplane" \
@@ -77,7 +80,9 @@ start() { # device string
 }
 kernel_end() { # address is put on eth0 of the client's namespace
 	ip -n "$client" link set lo up
+	ip netns exec "$client" sh -c 'echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad'
 	ip -n "$client" addr add 198.18.0.1/24 dev eth0
+	ip -n "$client" addr add 2001:db8:1::1/64 dev eth0
 	ip -n "$client" link set eth0 up
 	ip netns exec "$client" ethtool -K eth0 tx off tso off gso off gro off >/dev/null 2>&1
 }
@@ -87,6 +92,11 @@ neighbour_known() { ip -n "$client" neigh show 198.18.0.2 | grep -q lladdr; }
 gateway_asks() {
 	ip -n "$client" neigh flush dev eth0
 	peer ping 198.18.0.2 1 && neighbour_known
+}
+neighbour6_known() { ip -n "$client" -6 neigh show 2001:db8:1::2 | grep -q lladdr; }
+gateway_asks6() {
+	ip -n "$client" -6 neigh flush dev eth0
+	peer ping 2001:db8:1::2 1 && neighbour6_known
 }
 clean_end() { stop && [ ! -e "$dir/run/link.sock" ] && [ ! -e "$dir/run/shard0.stats" ]; }
 idle_below_5() {
@@ -105,9 +115,18 @@ suite() { # name
 	check "$1: after a flush" gateway_asks
 	check "$1: another address is not answered" peer silent 198.18.0.3
 	check "$1: a port without listener is refused" peer refused 198.18.0.2 22
+	check "$1: IPv6: ping, each size" peer ping 2001:db8:1::2 56 1 0 1452
+	check "$1: IPv6: kernel learned our MAC" neighbour6_known
+	check "$1: IPv6: after a flush" gateway_asks6
+	check "$1: IPv6: another address is not answered" peer silent 2001:db8:1::3
+	check "$1: IPv6: a port without listener is refused" peer refused 2001:db8:1::2 22
+	link_local=$(peer find eth0)
+	check "$1: IPv6: ping between link-local addresses" peer ping "$link_local" 56 1452
 	check "$1: idle below 5 %" idle_below_5
 	control_start
 	check "$1: a listener answers" peer ident 198.18.0.2 2222
+	check "$1: a listener answers over IPv6" peer ident 2001:db8:1::2 2222
+	check "$1: a listener answers a link-local peer" peer ident "$link_local" 2222
 	check "$1: another port is still refused" peer refused 198.18.0.2 22
 	control_stop
 	check "$1: without control a connection is still accepted" peer accepted 198.18.0.2 2222
