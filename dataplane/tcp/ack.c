@@ -4,15 +4,15 @@
 /* Gives up the first n queued bytes. The mbufs' own offsets are a driver's business too. */
 static void queue_drop(struct tcp_conn *c, uint32_t n)
 {
-	struct pkt_chain *q = &c->txq;
+	struct pkt_chain *q = &c->busy->txq;
 
 	c->tx_seq += n;
-	c->tx_off += n;
-	while (q->head != NULL && c->tx_off >= q->head->data_len) {
+	c->busy->tx_off += n;
+	while (q->head != NULL && c->busy->tx_off >= q->head->data_len) {
 		struct rte_mbuf *m = q->head;
 
-		c->tx_off -= m->data_len;
-		c->tx_cost -= pkt_cost(m);
+		c->busy->tx_off -= m->data_len;
+		c->busy->tx_cost -= pkt_cost(m);
 		q->head = m->next;
 		if (q->head == NULL)
 			q->tail = NULL;
@@ -87,7 +87,7 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	 * buffers are short and it holds more than its share (T-22).
 	 */
 	if (tcp_timer_on(c, TCP_T_PERSIST) && !c->detached &&
-	    !(tcp_mem_short(&c->t->mem) && c->tx_cost > tcp_mem_share(&c->t->mem)))
+	    !(tcp_mem_short(&c->t->mem) && c->busy->tx_cost > tcp_mem_share(&c->t->mem)))
 		c->progress = tcp_tick(now_us);
 	tcp_output_want(c);
 	return c->fin_sent && c->snd_una == c->snd_max;

@@ -62,9 +62,27 @@ void tcp_busy_put(struct tcp_conn *c)
 	c->busy = tcp_idle_place();
 }
 
+void tcp_txq_free(struct tcp_conn *c)
+{
+	if (!tcp_is_busy(c))
+		return;
+	pkt_chain_free(&c->busy->txq);
+	c->busy->tx_cur = (struct tcp_cursor){NULL, 0};
+	c->busy->tx_off = c->busy->tx_cost = 0;
+}
+
+void tcp_rxq_free(struct tcp_conn *c)
+{
+	if (!tcp_is_busy(c))
+		return;
+	pkt_chain_free(&c->busy->rxq);
+	c->busy->rx_cost = 0;
+	tcp_reass_free(c);
+}
+
 static bool is_quiet(const struct tcp_conn *c)
 {
-	return c->snd_una == c->snd_max && c->txq.len == 0 && c->rxq.len == 0 &&
+	return c->snd_una == c->snd_max && c->busy->txq.len == 0 && c->busy->rxq.len == 0 &&
 	       c->busy->runs == NULL;
 }
 
@@ -75,6 +93,11 @@ static uint64_t quiet_for(const struct tcp_conn *c)
 
 void tcp_busy_watch(struct tcp_conn *c, uint64_t now_us)
 {
+	if (c->state == TCP_CLOSED) { /* the last unread byte was taken, or not yet */
+		if (c->busy->rxq.len == 0)
+			tcp_busy_put(c);
+		return;
+	}
 	if (tcp_is_busy(c) && !tcp_timer_on(c, TCP_T_QUIET) && is_quiet(c))
 		tcp_timer_set(c, TCP_T_QUIET, now_us + quiet_for(c));
 }

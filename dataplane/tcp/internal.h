@@ -205,6 +205,12 @@ enum tcp_list_kind {
  * what an idle connection must keep in struct tcp_conn.
  */
 struct tcp_busy {
+	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
+	struct pkt_chain txq;
+	struct tcp_cursor tx_cur; /* of snd_nxt */
+	struct pkt_chain rxq;     /* received, in order */
+	uint32_t tx_off, tx_cost, rx_cost, rx_compact_at;
+
 	/* Path MTU (pmtu.c): a packet whose fate will tell; a router's word that is not believed
 	 * yet. */
 	uint32_t watch_end; /* sequence number behind it */
@@ -212,19 +218,11 @@ struct tcp_busy {
 	uint16_t watched, claimed; /* 0: none */
 
 	/* Congestion control: cwnd and ssthresh before the last loss, and the algorithm's own. */
-	uint64_t cc_private[TCP_CC_PRIVATE / 8];
-	uint32_t prior_cwnd, prior_ssthresh;
 	uint32_t round_end;   /* this acknowledged, a round trip is over */
 	uint32_t limited_end; /* up to here cwnd held output back */
 	uint32_t cwr_end;     /* snd_max at the last reduction */
-
-	/* Received: runs beyond a gap (reass.c). */
-	struct rte_mbuf *runs, *runs_last;
-	uint32_t runs_cost;
-	uint32_t runs_stamp;   /* of the run that got the latest segment */
-	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
-	uint16_t runs_n;
-	uint32_t rx_compact_at;
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint64_t cc_private[TCP_CC_PRIVATE / 8];
 
 	/*
 	 * The receive window (window.c): what the user took since taken_at_us, and in the round
@@ -233,6 +231,13 @@ struct tcp_busy {
 	uint32_t taken, taken_before, taken_at_us;
 	uint32_t rcv_rtt_us, rtt_ecr;
 	uint32_t fill_end, fill_at_us;
+
+	/* Received: runs beyond a gap (reass.c). */
+	struct rte_mbuf *runs, *runs_last;
+	uint32_t runs_cost;
+	uint32_t runs_stamp;   /* of the run that got the latest segment */
+	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
+	uint16_t runs_n;
 
 	struct tcp_busy *next_free;
 };
@@ -290,17 +295,9 @@ struct tcp_conn {
 	uint8_t dupacks_due;
 	uint8_t persist_shift;
 
-	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
-	struct pkt_chain txq;
-	struct tcp_cursor tx_cur; /* of snd_nxt */
-	uint32_t tx_cost;
-	uint32_t tx_seq, tx_off;
+	uint32_t tx_seq;  /* of the first byte in the send queue */
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
-
-	/* Received, in order. */
 	uint32_t rx_window; /* what may wait: grows with the path (window.c) */
-	uint32_t rx_cost;
-	struct pkt_chain rxq;
 	uint16_t timers_on; /* bits of enum tcp_timer */
 	uint32_t rcv_fin_seq;
 
@@ -334,7 +331,8 @@ struct tcp_conn {
 	uint64_t total_in, total_out;
 };
 _Static_assert(offsetof(struct tcp_conn, s) == 0, "a stream of kind tcp is its connection");
-_Static_assert(offsetof(struct tcp_conn, txq) <= 2 * 64 + 16, "what each segment reads, together");
+_Static_assert(offsetof(struct tcp_conn, rcv_fin_seq) <= 3 * 64,
+	       "what each segment reads, together");
 /* Grows only when there is no other way. */
 _Static_assert(sizeof(struct tcp_conn) <= 640, "bytes of an idle connection");
 
@@ -513,6 +511,9 @@ static inline void tcp_busy_get(struct tcp_conn *c)
 	if (unlikely(!tcp_is_busy(c)))
 		tcp_busy_take(c);
 }
+/* What is queued, each way, and unacknowledged or unread. */
+void tcp_txq_free(struct tcp_conn *c);
+void tcp_rxq_free(struct tcp_conn *c);
 /* It may have come to rest: asks the timer to look again. */
 void tcp_busy_watch(struct tcp_conn *c, uint64_t now_us);
 void tcp_busy_fire(struct tcp_conn *c, uint64_t now_us);
@@ -765,7 +766,7 @@ void tcp_tx_rewind(struct tcp_conn *c);
 /* Bytes queued and not acknowledged. */
 static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
 {
-	return c->txq.len - c->tx_off;
+	return c->busy->txq.len - c->busy->tx_off;
 }
 
 /* kick.c: what tcp_link_up() began. Returns work done. */

@@ -52,7 +52,7 @@ bool tcp_mem_keeps(const struct tcp_conn *c)
 	const struct tcp_mem *m = &c->t->mem;
 
 	return likely(m->free >= m->low) ||
-	       (uint64_t)c->rx_cost + c->busy->runs_cost < tcp_mem_share(m);
+	       (uint64_t)c->busy->rx_cost + c->busy->runs_cost < tcp_mem_share(m);
 }
 
 bool tcp_mem_keeps_holed(const struct tcp_conn *c)
@@ -60,7 +60,7 @@ bool tcp_mem_keeps_holed(const struct tcp_conn *c)
 	const struct tcp_mem *m = &c->t->mem;
 
 	return !tcp_mem_short(m) ||
-	       (uint64_t)c->rx_cost + c->busy->runs_cost < tcp_mem_share(m) / 2;
+	       (uint64_t)c->busy->rx_cost + c->busy->runs_cost < tcp_mem_share(m) / 2;
 }
 
 void tcp_mem_refused(struct tcp_conn *c)
@@ -99,7 +99,7 @@ void tcp_mem_gone(struct tcp_conn *c)
 
 static void tell(struct tcp_conn *c)
 {
-	uint8_t ev = c->take_failed && c->rxq.len > 0 ? STREAM_EV_READABLE : 0;
+	uint8_t ev = c->take_failed && c->busy->rxq.len > 0 ? STREAM_EV_READABLE : 0;
 
 	tcp_list_remove(c, TCP_L_REFUSED);
 	c->take_failed = false;

@@ -29,7 +29,7 @@ void tcp_output_want(struct tcp_conn *c)
 void tcp_tx_rewind(struct tcp_conn *c)
 {
 	c->snd_nxt = c->snd_una;
-	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
+	c->busy->tx_cur = (struct tcp_cursor){c->busy->txq.head, c->busy->tx_off};
 }
 
 /* The sum of the pseudo-header, RFC 9293 section 3.1; both families sum the same fields. */
@@ -459,7 +459,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 		return STEP_IDLE;
 	if (unlikely(c->pmtu.below) && len == c->mss)
 		len = max_u64(len, tcp_pmtu_probe(c, queued, now_us));
-	len = payload_plan(c->tx_cur, len, &next);
+	len = payload_plan(c->busy->tx_cur, len, &next);
 	fin = c->fin_queued && len == queued && flight + len < c->snd_wnd;
 	if (len == 0 && !fin)
 		return STEP_IDLE;
@@ -470,16 +470,16 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 	if (len == 0)
 		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
 
-	if (!tcp_sent_reserve(c) || !emit(c, c->snd_nxt, flags, c->tx_cur, len, now_us))
+	if (!tcp_sent_reserve(c) || !emit(c, c->snd_nxt, flags, c->busy->tx_cur, len, now_us))
 		return STEP_NO_MBUF;
 	watch = len >= c->mss && c->snd_nxt == c->snd_max;
-	sent(c, c->snd_nxt, len + fin, c->tx_cur, now_us);
+	sent(c, c->snd_nxt, len + fin, c->busy->tx_cur, now_us);
 	if (unlikely(c->pmtu.confirmed < c->pmtu.size || len > c->mss) && watch)
 		tcp_pmtu_watch(c, c->snd_nxt, len);
 	if (len > 0 && len < c->mss)
 		c->snd_sml = c->snd_nxt + len;
 	c->snd_nxt += len + fin;
-	c->tx_cur = next;
+	c->busy->tx_cur = next;
 	if (fin)
 		fin_went(c);
 	tcp_timer_clear(c, TCP_T_PERSIST);
@@ -491,7 +491,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 /* RFC 9293 section 3.8.6.1: one byte, or the FIN, into a window of zero. */
 static bool send_probe(struct tcp_conn *c, uint64_t now_us)
 {
-	struct tcp_cursor cur = {c->txq.head, c->tx_off};
+	struct tcp_cursor cur = {c->busy->txq.head, c->busy->tx_off};
 	uint32_t len = min_u64(tcp_tx_bytes(c), 1u);
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 	bool fin = len == 0 && c->fin_queued;

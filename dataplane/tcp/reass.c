@@ -200,8 +200,8 @@ static void runs_drain(struct tcp_conn *c)
 	c->busy->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
 	c->rcv_nxt += ch.len;
 	c->total_in += ch.len;
-	c->rx_cost += (uint32_t)pkt_chain_cost(&ch);
-	pkt_chain_join(&c->rxq, &ch);
+	c->busy->rx_cost += (uint32_t)pkt_chain_cost(&ch);
+	pkt_chain_join(&c->busy->rxq, &ch);
 }
 
 void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
@@ -245,19 +245,19 @@ void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
 /* Small segments that could not be put together on arrival; the work doubles its own bound. */
 static void rx_compact(struct tcp_conn *c)
 {
-	if (c->rx_cost <= max_u64(c->busy->rx_compact_at, c->rx_window) ||
-	    c->rxq.len > c->rx_cost / 4)
+	if (c->busy->rx_cost <= max_u64(c->busy->rx_compact_at, c->rx_window) ||
+	    c->busy->rxq.len > c->busy->rx_cost / 4)
 		return;
-	pkt_chain_compact(&c->rxq, c->t->conf.pools->data);
-	c->rx_cost = (uint32_t)pkt_chain_cost(&c->rxq);
-	c->busy->rx_compact_at = 2 * c->rx_cost;
+	pkt_chain_compact(&c->busy->rxq, c->t->conf.pools->data);
+	c->busy->rx_cost = (uint32_t)pkt_chain_cost(&c->busy->rxq);
+	c->busy->rx_compact_at = 2 * c->busy->rx_cost;
 }
 
 static bool runs_have_room(const struct tcp_conn *c, const struct pkt_chain *ch)
 {
 	uint64_t limit = HOLED_COST * (uint64_t)max_u64(c->rx_window, c->rcv_adv - c->rcv_nxt);
 
-	return (uint64_t)c->rx_cost + c->busy->runs_cost + pkt_chain_cost(ch) <= limit;
+	return (uint64_t)c->busy->rx_cost + c->busy->runs_cost + pkt_chain_cost(ch) <= limit;
 }
 
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
@@ -276,7 +276,7 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 	if (likely(seq == c->rcv_nxt && c->busy->runs == NULL)) {
 		c->rcv_nxt += ch.len;
 		c->total_in += ch.len;
-		queue_add(&c->rxq, &c->rx_cost, &ch);
+		queue_add(&c->busy->rxq, &c->busy->rx_cost, &ch);
 	} else if (seq != c->rcv_nxt && !tcp_mem_keeps_holed(c)) {
 		tcp_count(c->t, TCP_C_DROP_MEM);
 		pkt_chain_free(&ch);
@@ -294,23 +294,23 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 
 uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
 {
-	uint32_t n = min_u64(max, c->rxq.len), whole = 0;
+	uint32_t n = min_u64(max, c->busy->rxq.len), whole = 0;
 	uint64_t before;
 	int r;
 
-	for (const struct rte_mbuf *m = c->rxq.head; m != NULL && m->data_len <= n - whole;
+	for (const struct rte_mbuf *m = c->busy->rxq.head; m != NULL && m->data_len <= n - whole;
 	     m = m->next) {
 		whole += m->data_len;
-		c->rx_cost -= pkt_cost(m);
+		c->busy->rx_cost -= pkt_cost(m);
 	}
-	r = pkt_chain_split(&c->rxq, whole, ret, c->t->conf.pools->data);
+	r = pkt_chain_split(&c->busy->rxq, whole, ret, c->t->conf.pools->data);
 	if (r < 0 || whole == n) /* at a seam nothing is allocated and nothing fails */
 		return whole;
 
-	before = pkt_cost(c->rxq.head);
-	r = pkt_chain_split(&c->rxq, n - whole, ret, c->t->conf.pools->data);
+	before = pkt_cost(c->busy->rxq.head);
+	r = pkt_chain_split(&c->busy->rxq, n - whole, ret, c->t->conf.pools->data);
 	if (r < 0)
 		return whole;
-	c->rx_cost += (uint32_t)(pkt_cost(c->rxq.head) - before);
+	c->busy->rx_cost += (uint32_t)(pkt_cost(c->busy->rxq.head) - before);
 	return n;
 }

@@ -261,7 +261,7 @@ struct tcp_sent *tcp_sent_tail(struct tcp_conn *c)
 
 struct tcp_cursor tcp_sent_cursor(struct tcp_conn *c, struct tcp_sent *s)
 {
-	struct tcp_cursor cur = {c->txq.head, c->tx_off};
+	struct tcp_cursor cur = {c->busy->txq.head, c->busy->tx_off};
 	struct tcp_sent *from = s;
 	uint32_t n;
 
@@ -373,8 +373,8 @@ void tcp_sent_acked(struct tcp_conn *c, struct tcp_acked *a)
 		if (s->state == TCP_SENT_LOST)
 			b->lost_bytes -= n;
 		s->seq = una;
-		s->m = c->txq.head;
-		s->off = c->tx_off;
+		s->m = c->busy->txq.head;
+		s->off = c->busy->tx_off;
 	}
 }
 

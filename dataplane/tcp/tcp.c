@@ -127,11 +127,9 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 static void buffers_free(struct tcp_conn *c)
 {
 	tcp_sent_free(c);
-	pkt_chain_free(&c->txq);
-	pkt_chain_free(&c->rxq);
-	tcp_reass_free(c);
-	c->tx_off = 0;
-	c->tx_cost = c->rx_cost = 0;
+	tcp_txq_free(c);
+	tcp_rxq_free(c);
+	tcp_busy_put(c);
 }
 
 void tcp_free(struct tcp *t)
@@ -241,7 +239,7 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 	tcp_cc_init(c, now_us);
 	c->rxtshift = 0;
 	c->progress = tcp_tick(now_us);
-	c->tx_cur = (struct tcp_cursor){c->txq.head, c->tx_off};
+	c->busy->tx_cur = (struct tcp_cursor){c->busy->txq.head, c->busy->tx_off};
 	tcp_timer_clear(c, TCP_T_REXMT);
 	tcp_output_want(c);
 	if (c->passive)
@@ -276,14 +274,11 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
 	tcp_rwin_rest(c);
-	pkt_chain_free(&c->txq);
-	c->tx_off = 0;
-	c->tx_cost = 0;
-	c->tx_cur = (struct tcp_cursor){NULL, 0};
+	tcp_txq_free(c);
 	tcp_reass_free(c);
-	tcp_busy_put(c);
+	if (c->busy->rxq.len == 0 || c->detached) /* else what is unread can still be taken */
+		buffers_free(c);
 	if (c->detached) {
-		pkt_chain_free(&c->rxq);
 		conn_dead(c);
 	} else if (err != 0) {
 		c->s.err = err;
@@ -325,9 +320,12 @@ void tcp_reap(struct tcp *t)
 static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret)
 {
 	struct tcp_conn *c = tcp_of(s);
-	uint32_t n = tcp_rx_take(c, max, ret);
+	uint32_t n;
 
-	if (unlikely(n < max && c->rxq.len > 0)) /* no buffer for a cut */
+	if (c->busy->rxq.len == 0)
+		return 0;
+	n = tcp_rx_take(c, max, ret);
+	if (unlikely(n < max && c->busy->rxq.len > 0)) /* no buffer for a cut */
 		tcp_mem_take_failed(c);
 	tcp_rwin_taken(c, n);
 	tcp_window_opened(c);
@@ -337,7 +335,7 @@ static uint32_t op_rx_take(struct stream *s, uint32_t max, struct pkt_chain *ret
 
 static uint32_t op_rx_len(const struct stream *s)
 {
-	return tcp_of(s)->rxq.len;
+	return tcp_of(s)->busy->rxq.len;
 }
 
 static bool takes_data(const struct tcp_conn *c)
@@ -349,7 +347,7 @@ static bool takes_data(const struct tcp_conn *c)
 /* A small first mbuf goes into the room of the last one: many small writes cost few buffers. */
 static void queue_seam(struct tcp_conn *c, struct pkt_chain *ch)
 {
-	struct rte_mbuf *tail = c->txq.tail, *m = ch->head;
+	struct rte_mbuf *tail = c->busy->txq.tail, *m = ch->head;
 	uint32_t tail_len = tail != NULL ? tail->data_len : 0;
 
 	ch->head = m->next;
@@ -357,12 +355,13 @@ static void queue_seam(struct tcp_conn *c, struct pkt_chain *ch)
 	ch->len -= m->data_len;
 	ch->segs--;
 	m->next = NULL;
-	pkt_chain_append_tight(&c->txq, m);
-	if (c->txq.tail != tail)
-		c->tx_cost += pkt_cost(c->txq.tail);
-	if (c->tx_cur.m == NULL)
-		c->tx_cur = c->txq.tail == tail ? (struct tcp_cursor){tail, tail_len}
-						: (struct tcp_cursor){c->txq.tail, 0};
+	pkt_chain_append_tight(&c->busy->txq, m);
+	if (c->busy->txq.tail != tail)
+		c->busy->tx_cost += pkt_cost(c->busy->txq.tail);
+	if (c->busy->tx_cur.m == NULL)
+		c->busy->tx_cur = c->busy->txq.tail == tail
+					  ? (struct tcp_cursor){tail, tail_len}
+					  : (struct tcp_cursor){c->busy->txq.tail, 0};
 }
 
 static int op_tx(struct stream *s, struct pkt_chain *ch)
@@ -375,11 +374,12 @@ static int op_tx(struct stream *s, struct pkt_chain *ch)
 	}
 	if (ch->head == NULL)
 		return 0;
+	tcp_busy_get(c);
 	tcp_mem_queued(c->t, ch->segs);
 	pkt_chain_compact(ch, c->t->conf.pools->data);
 	queue_seam(c, ch);
-	c->tx_cost += pkt_chain_cost(ch);
-	pkt_chain_join(&c->txq, ch);
+	c->busy->tx_cost += pkt_chain_cost(ch);
+	pkt_chain_join(&c->busy->txq, ch);
 	tcp_output_want(c);
 	return 0;
 }
@@ -416,13 +416,11 @@ static void op_close(struct stream *s)
 
 	c->detached = true;
 	c->s.user = NULL;
-	pkt_chain_free(&c->rxq);
-	tcp_reass_free(c);
-	c->rx_cost = 0;
+	tcp_rxq_free(c);
 	tcp_mem_orphan(c);
 	if (c->state == TCP_CLOSED) {
 		conn_dead(c);
-	} else if (c->state == TCP_SYN_SENT && c->txq.len == 0) {
+	} else if (c->state == TCP_SYN_SENT && c->busy->txq.len == 0) {
 		tcp_conn_closed(c, 0);
 	} else if (c->state == TCP_FIN_WAIT_2) {
 		tcp_timer_set(c, TCP_T_LINGER, c->t->now_us + TCP_FIN_WAIT_2_US);
@@ -440,8 +438,7 @@ static void op_abort(struct stream *s)
 		tcp_send_rst(c, c->t->now_us);
 	c->detached = true;
 	c->s.user = NULL;
-	pkt_chain_free(&c->rxq);
-	c->rx_cost = 0;
+	tcp_rxq_free(c);
 	if (c->state == TCP_CLOSED)
 		conn_dead(c);
 	else

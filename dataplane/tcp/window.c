@@ -134,7 +134,7 @@ uint32_t tcp_rcv_wnd(struct tcp_conn *c)
 		 */
 		budget = min_u64(budget, tcp_mem_share(mem) / 2);
 	}
-	room = c->rx_cost < budget ? budget - c->rx_cost : 0;
+	room = c->busy->rx_cost < budget ? budget - c->busy->rx_cost : 0;
 	room = min_u64(room, (uint64_t)TCP_WND_RAW_MAX << c->rcv_wscale);
 	return room < now + (uint64_t)min_u64(budget / 2, c->mss_adv) ? now : (uint32_t)room;
 }
@@ -157,7 +157,7 @@ static uint32_t space_left(const struct tcp_conn *c, uint64_t want)
 	uint64_t by_len, by_cost;
 
 	by_len = tcp_tx_bytes(c) < want ? want - tcp_tx_bytes(c) : 0;
-	by_cost = c->tx_cost < 2 * want ? (2 * want - c->tx_cost) / 2 : 0;
+	by_cost = c->busy->tx_cost < 2 * want ? (2 * want - c->busy->tx_cost) / 2 : 0;
 	return (uint32_t)min_u64(by_len, by_cost);
 }
 

@@ -130,7 +130,7 @@ Test(nagle, a_lost_small_one_is_sent_again_and_the_rest_follows)
 	ack_all(&r);
 	raw_run(&r, TCP_SEC);
 	ack_all(&r);
-	cr_expect_eq(raw_conn(&r)->txq.len - raw_conn(&r)->tx_off, 0);
+	cr_expect_eq(tcp_tx_bytes(raw_conn(&r)), 0);
 	cr_expect(raw_fini(&r));
 }
 
