@@ -656,8 +656,7 @@ static inline uint32_t tcp_pipe(const struct tcp_conn *c)
 /* rack.c */
 void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t rtt_us, uint64_t now_us);
 /* Of s all up to end arrived, rtt after it was sent. */
-void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt,
-		     const struct tcp_acked *a);
+void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt);
 /* Marks what is lost; returns when to look again, in microseconds, 0: no need. */
 uint32_t tcp_rack_detect(struct tcp_conn *c, uint64_t now_us, bool *ret_lost);
 void tcp_rack_dsack(struct tcp_conn *c);

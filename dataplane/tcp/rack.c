@@ -30,20 +30,12 @@ static bool sent_after(uint32_t xmit_a, uint32_t end_a, uint32_t xmit_b, uint32_
 	return seq_gt(xmit_a, xmit_b) || (xmit_a == xmit_b && seq_gt(end_a, end_b));
 }
 
-/* Section 6.2 step 2: is it the acknowledgement of the first sending after all? */
-static bool ambiguous(const struct tcp_conn *c, uint32_t rtt, const struct tcp_acked *a)
-{
-	if (a->ts_ecr != 0 && seq_lt(a->ts_ecr, tcp_ts_now(c, a->now_us - rtt)))
-		return true;
-	return rtt < c->min_rtt_us;
-}
-
-void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt,
-		     const struct tcp_acked *a)
+void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt)
 {
 	struct tcp_board *b = c->board;
 
-	if (unlikely(s->rexmits > 0) && ambiguous(c, rtt, a))
+	/* Step 2: clearly too early for the second sending, so it was the first. */
+	if (unlikely(s->rexmits > 0) && rtt < c->min_rtt_us - c->min_rtt_us / 8)
 		return;
 	b->rack_rtt_us = rtt;
 	if (b->rack_valid && !sent_after(s->xmit_us, end, b->rack_xmit_us, b->rack_end))

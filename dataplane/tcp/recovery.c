@@ -90,6 +90,8 @@ static bool may_undo(const struct tcp_conn *c, const struct tcp_acked *a)
 static void undo(struct tcp_conn *c)
 {
 	tcp_count(c->t, TCP_C_UNDO);
+	if (c->in_recovery) /* it had only been overtaken */
+		c->reordering = true;
 	tcp_sent_found(c);
 	tcp_cc_undo(c);
 	c->board->undo = c->board->frto = c->board->frto_new = false;
@@ -312,8 +314,11 @@ static void dsack_step(struct tcp_conn *c, const struct tcp_sack *d)
 
 	tcp_count(c->t, TCP_C_DSACK_IN);
 	tcp_rack_dsack(c);
-	if (b->undo && b->rexmit && seq_gt(d->end, b->undo_una))
-		b->undo_bytes -= min_u64(b->undo_bytes, d->end - d->start);
+	if (!b->undo || !b->rexmit || seq_le(d->end, b->undo_una))
+		return;
+	b->undo_bytes -= min_u64(b->undo_bytes, d->end - d->start);
+	if (c->in_recovery)
+		c->reordering = true;
 }
 
 /* RFC 2883 section 4: the first block is below the ACK, or within the second. */

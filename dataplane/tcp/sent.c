@@ -223,8 +223,9 @@ void tcp_sent_new(struct tcp_conn *c, uint32_t seq, uint32_t space, struct tcp_c
 	struct tcp_board *b = c->board;
 	struct tcp_sent *tail = b->all.tail, *s;
 
+	/* Only what went last: RACK must not take it for older than what went in between. */
 	if (likely(can_extend(tail) && !again) &&
-	    (is_recent(c, tail, now_us) || b->n >= TCP_SENT_MAX || c->t->sent_pool == NULL)) {
+	    ((tail == b->flight.tail && is_recent(c, tail, now_us)) || b->n >= TCP_SENT_MAX)) {
 		tail->end += space;
 		return;
 	}
@@ -347,7 +348,7 @@ static void delivered(struct tcp_conn *c, const struct tcp_sent *s, uint32_t fro
 		a->rexmit = true;
 	}
 	b->fack = seq_max(b->fack, to);
-	tcp_rack_update(c, s, to, rtt, a);
+	tcp_rack_update(c, s, to, rtt);
 }
 
 void tcp_sent_acked(struct tcp_conn *c, struct tcp_acked *a)

@@ -231,10 +231,12 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 	c->established = true;
 	c->syn_due = false;
 	c->snd_una = c->iss + 1;
-	if (c->rtt_timing)
+	if (c->rtt_timing) {
 		tcp_rtt_sample(c, (uint32_t)now_us - c->rtt_start_us);
-	else if (c->rxtshift > 0)
+		tcp_rack_min_rtt(c, max_u64((uint32_t)now_us - c->rtt_start_us, 1u), now_us);
+	} else if (c->rxtshift > 0) {
 		c->rto_us = TCP_RTO_SYN_US; /* RFC 6298 (5.7) */
+	}
 	c->rtt_timing = false;
 	tcp_cc_init(c, now_us);
 	c->rxtshift = 0;

@@ -159,6 +159,25 @@ static void too_big(struct vnet *v, struct vpkt *p, const struct vnet_link *l)
 	wire_put(v, p);
 }
 
+/* Options of this kind become NOPs, as a middlebox does it. */
+static void strip_option(struct vpkt *p, uint8_t kind)
+{
+	struct rte_tcp_hdr *h = (void *)p->b;
+	uint8_t *b = p->b + sizeof(*h), *end = p->b + (h->data_off >> 4) * 4;
+
+	while (b < end && *b != 0) {
+		uint8_t len = *b == 1 || end - b < 2 ? 1 : b[1];
+
+		if (len == 0 || len > end - b)
+			break;
+		if (*b == kind)
+			memset(b, 1, len);
+		b += len;
+	}
+	h->cksum = 0;
+	h->cksum = wire_cksum(p);
+}
+
 /* The fate of a packet on its link. p is taken. */
 static void wire_send(struct vnet *v, struct vpkt *p)
 {
@@ -179,6 +198,10 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 		too_big(v, p, l);
 		return;
 	}
+	if (l->no_sack && (s.flags & RTE_TCP_SYN_FLAG))
+		strip_option(p, 4);
+	if (l->no_ts && (s.flags & RTE_TCP_SYN_FLAG))
+		strip_option(p, 8);
 	if (p->ecn != VNET_NOT_ECT && vnet_chance(v, l->mark))
 		p->ecn = VNET_CE;
 	if (l->bits_per_s > 0) {
@@ -201,8 +224,9 @@ static void wire_send(struct vnet *v, struct vpkt *p)
 	}
 	if (vnet_chance(v, l->corrupt))
 		p->b[rand_below(v, p->len)] ^= (uint8_t)(1 + rand_below(v, 255));
-	p->at_us = start + l->delay_us * (fate == VNET_LATE ? 10 : 1) +
-		   rand_below(v, l->jitter_us + 1);
+	p->at_us = start + l->delay_us + rand_below(v, l->jitter_us + 1);
+	if (fate == VNET_LATE)
+		p->at_us += v->late_us != 0 ? v->late_us : 9 * l->delay_us;
 	wire_put(v, p);
 }
 

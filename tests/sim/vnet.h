@@ -35,6 +35,7 @@ struct vnet_link {
 	/* A router in the middle: larger packets are dropped, and their sender is told or not. */
 	uint16_t mtu; /* 0: any */
 	bool black_hole;
+	bool no_sack, no_ts; /* something on the way takes these options out of SYNs */
 };
 
 /* The ECN field of RFC 3168 section 5. */
@@ -93,9 +94,10 @@ struct vnet {
 	uint64_t now_us, rng, order;
 	struct vnet_host host[VNET_HOSTS];
 	struct vnet_link link[VNET_HOSTS][VNET_HOSTS];
-	/* NULL: pass. late_us of the link's VNET_LATE packets: 10 delays. */
+	/* NULL: pass. A VNET_LATE packet comes late by late_us; 0: by nine delays. */
 	enum vnet_fate (*filter)(void *arg, unsigned int from, const struct vseg *s);
 	void *filter_arg;
+	uint64_t late_us;
 	struct vpkt **heap; /* from 1 */
 	uint32_t heap_n, heap_size;
 	struct vnet_held *held;
