@@ -56,6 +56,7 @@ void tcp_busy_put(struct tcp_conn *c)
 
 	if (!tcp_is_busy(c))
 		return;
+	tcp_pace_stop(c);
 	c->busy->next_free = t->busy_free;
 	t->busy_free = c->busy;
 	t->busy_n--;

@@ -25,14 +25,17 @@ void tcp_cc_grow(struct tcp_conn *c, uint32_t n)
 }
 
 /*
- * RFC 3465 section 2.3: an ACK opens the window by what it acknowledges, L = 2 segments at most,
- * and 1 while a time-out is repaired.
+ * RFC 3465 section 2.3: an ACK opens the window by what it acknowledges, L segments at most, and
+ * 1 while a time-out is repaired: what it acknowledges may have been there before.
  */
 uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t acked)
 {
-	uint32_t limit = seq_lt(c->snd_una, c->recover) ? c->mss : 2u * c->mss;
-	uint32_t room = c->ssthresh - c->cwnd, grow = min_u64(min_u64(acked, limit), room);
+	uint32_t room = c->ssthresh - c->cwnd, grow = min_u64(acked, room);
 
+	if (seq_lt(c->snd_una, c->recover) && !c->sack_ok)
+		grow = min_u64(grow, c->mss);
+	else if (!tcp_pace_on(c))
+		grow = min_u64(grow, (uint32_t)TCP_CC_L_NOT_PACED * c->mss);
 	tcp_cc_grow(c, grow);
 	return grow == room ? acked - grow : 0;
 }

@@ -17,6 +17,12 @@
 
 #define TCP_CC_PRIVATE 64
 
+/*
+ * Segments by which an ACK opens the window in slow start; no limit where they are paced (RFC
+ * 9406 section 4.2, the L of RFC 3465).
+ */
+#define TCP_CC_L_NOT_PACED 8
+
 struct tcp_conn;
 
 /* What an acknowledgement said, after the scoreboard took it. */

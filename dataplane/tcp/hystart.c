@@ -10,7 +10,6 @@
 #define N_RTT_SAMPLE       8
 #define CSS_GROWTH_DIVISOR 4
 #define CSS_ROUNDS         5
-#define L_NOT_PACED        8 /* segments; no limit where they are paced */
 
 /* "At the start of each round during standard slow start or CSS". */
 static void round_begins(struct tcp_hystart *h)
@@ -42,7 +41,8 @@ static bool rtt_grew(const struct tcp_hystart *h)
 
 static void grow(const struct tcp_hystart *h, struct tcp_conn *c, uint32_t acked)
 {
-	acked = min_u64(acked, (uint32_t)L_NOT_PACED * c->mss);
+	if (!tcp_pace_on(c))
+		acked = min_u64(acked, (uint32_t)TCP_CC_L_NOT_PACED * c->mss);
 	tcp_cc_grow(c, h->css_baseline_us != 0 ? acked / CSS_GROWTH_DIVISOR : acked);
 }
 

@@ -14,8 +14,8 @@
  *   kick.c     links that came back
  *   icmp.c     errors of the network                    pmtu.c     size of packets
  *   mem.c      what changes while buffers are short          newreno.c, cubic.c, hystart.c
- *   busy.c     what only a connection that moves holds        ecn.c     marks instead of losses
- *   window.c   windows that follow the path
+ *   busy.c     what only a connection that moves holds        ecn.c      marks instead of losses
+ *   window.c   windows that follow the path               pace.c     pacing, its wheel
  *   list.c     lists of connections                          path.c    the way to the peer
  *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
@@ -33,6 +33,7 @@
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/options.h"
+#include "dataplane/tcp/pace.h"
 #include "dataplane/tcp/sent.h"
 #include "dataplane/tcp/seq.h"
 #include "dataplane/tcp/source.h"
@@ -223,6 +224,7 @@ struct tcp_busy {
 	uint32_t cwr_end;     /* snd_max at the last reduction */
 	uint32_t prior_cwnd, prior_ssthresh;
 	uint64_t cc_private[TCP_CC_PRIVATE / 8];
+	struct tcp_pace pace;
 
 	/*
 	 * The receive window (window.c): what the user took since taken_at_us, and in the round
@@ -448,6 +450,7 @@ struct tcp {
 
 	uint32_t kick_ifaces, kick_left; /* links that came up; connections not looked at yet */
 
+	struct tcp_wheel wheel;
 	struct tcp_conn *out_head, **out_tail;
 	struct tcp_mem mem;
 

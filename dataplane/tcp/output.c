@@ -241,6 +241,8 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		if (likely(len == 0 || !tcp_sack_due(c)))
 			acked_now(c);
 	}
+	if (len > 0)
+		tcp_pace_count(&c->busy->pace, len);
 	if (unlikely(h.flags & RTE_TCP_CWR_FLAG))
 		c->cwr_due = false;
 	conn_transmit(c, m, ecn, now_us);
@@ -512,7 +514,7 @@ static bool send_probe(struct tcp_conn *c, uint64_t now_us)
 /* Something waits and nothing is on its way whose acknowledgement could free it. */
 static bool stalled(const struct tcp_conn *c)
 {
-	return c->snd_nxt == c->snd_una && !tcp_timer_on(c, TCP_T_REXMT) &&
+	return c->snd_nxt == c->snd_una && !tcp_timer_on(c, TCP_T_REXMT) && !c->busy->pace.waits &&
 	       (tcp_tx_bytes(c) > 0 || (c->fin_queued && c->snd_una != fin_seq(c) + 1));
 }
 
@@ -539,25 +541,29 @@ static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
 {
 	unsigned int n = 0, most = net_tx_room(c->t->conf.net, c->path.iface);
-	bool force = c->probe_due && c->snd_wnd > 0;
+	bool force = c->probe_due && c->snd_wnd > 0, paced;
 	enum step r = STEP_SENT;
 
+	if (c->busy->pace.waits)
+		return true;
 	most = (unsigned int)min_u64(most, TCP_OUT_SEGS);
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
-	for (; n < most && r == STEP_SENT; n++)
+	tcp_pace_begin(c, now_us);
+	for (; n < most && r == STEP_SENT && c->busy->pace.left > 0; n++)
 		r = send_lost(c, now_us);
 	if (r == STEP_IDLE)
 		r = STEP_SENT;
-	for (; n < most && r == STEP_SENT; n++) {
+	for (; n < most && r == STEP_SENT && c->busy->pace.left > 0; n++) {
 		r = send_next(c, force, 0, now_us);
 		force = false;
 	}
+	paced = tcp_pace_end(c, r == STEP_SENT, now_us);
 	if (r == STEP_NO_MBUF)
 		return false;
 	if (seq_lt(c->snd_nxt, fin_seq(c)) && tcp_pipe(c) + c->mss > c->cwnd)
 		c->busy->limited_end = c->snd_max;
-	if (r == STEP_SENT)
+	if (r == STEP_SENT && !paced)
 		tcp_output_want(c); /* its share of this turn is used up */
 
 	if (c->probe_due && stalled(c) && !send_probe(c, now_us))

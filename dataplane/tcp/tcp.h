@@ -57,6 +57,7 @@ struct tcp_conf {
 	uint32_t rst_rate;         /* resets in a second that answer for no connection */
 	uint16_t mss_min;          /* a peer that offers less is taken to have said this (T-27) */
 	enum tcp_ecn ecn;
+	bool no_pacing;
 	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
 	uint32_t (*iss_for_test)(void *arg);
 	void *iss_arg;

@@ -220,13 +220,14 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 		work += conn_timers(t->heap[1], now_us);
 	if (unlikely(t->kick_left > 0))
 		work += tcp_kick_turn(t, now_us);
-	return work + tcp_tw_expire(t, now_us);
+	return work + tcp_pace_run(t, now_us) + tcp_tw_expire(t, now_us);
 }
 
 uint64_t tcp_next_timer_us(const struct tcp *t)
 {
 	uint64_t at = min_u64(tcp_tw_next_us(t), tcp_mem_next_us(t));
 
+	at = min_u64(at, tcp_pace_next_us(t));
 	if (t->out_head != NULL || t->kick_left > 0) /* work that waits for the next turn */
 		return t->now_us;
 	if (t->heap_n > 0)

@@ -165,7 +165,7 @@ Test(ecn, cookie_remembers_who_asked)
 
 static void accept_ecn(struct raw *r)
 {
-	raw_init(r, (struct tcp_conf){0});
+	raw_init(r, (struct tcp_conf){.no_pacing = true});
 	app_listen(&r->app, 22, 4);
 	raw_send(r, SYN | ECE | CWR, 0);
 	raw_send(r, ACK, 0);
