@@ -63,6 +63,8 @@ struct conf_quantum {
 struct conf_interface {
 	const char *name;   /* Interface NAME */
 	const char *device; /* DPDK: a vdev with its arguments, or a PCI address */
+	uint16_t vlan;      /* 802.1Q tag on that device; 0: none */
+	uint16_t mtu;       /* 0: the device's, 1500 at most */
 };
 struct conf_ifaddr {
 	uint32_t interface;        /* index in interfaces */

@@ -2,11 +2,15 @@
  * What several keywords make together: interfaces with their addresses, routes, and listeners.
  * Lines may stand in any order, so they are looked at when all are read.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/internal.h"
 
 #define DEFAULT_PORT 22
+#define VLAN_MAX     4094
+#define MTU_MIN      576 /* RFC 791 */
+#define MTU_MAX      9000
 
 /* Words are counted below, per keyword. */
 const struct value_type type_topology = {1, CONF_ARGS_MAX, false, NULL, NULL, NULL};
@@ -73,13 +77,52 @@ static bool interface_find(const struct conf_dataplane *dp, const char *name, ui
 	return false;
 }
 
+/* name=N within bounds; *ret was 0. False: not of this name, or said before; a bad one is -1. */
+static int option_number(const char *arg, const char *name, uint16_t min, uint16_t max,
+			 uint16_t *ret)
+{
+	size_t len = strlen(name);
+	unsigned long v;
+	char *end;
+
+	if (strncasecmp(arg, name, len) != 0 || arg[len] != '=')
+		return 0;
+	arg += len + 1;
+	v = strtoul(arg, &end, 10);
+	if (*arg < '0' || *arg > '9' || *end != '\0' || v < min || v > max || *ret != 0)
+		return -1;
+	*ret = (uint16_t)v;
+	return 1;
+}
+
+static bool interface_options(struct loader *l, const struct line *line, struct conf_interface *i)
+{
+	for (unsigned int k = 2; k < line->argc; k++) {
+		int r = option_number(line->argv[k], "vlan", 1, VLAN_MAX, &i->vlan);
+
+		if (r == 0)
+			r = option_number(line->argv[k], "mtu", MTU_MIN, MTU_MAX, &i->mtu);
+		if (r > 0)
+			continue;
+		bad(l, line,
+		    r < 0 ? "Interface: bad value '%.100s'"
+			  : "Interface: unknown option "
+			    "'%.100s'",
+		    line->argv[k]);
+		return false;
+	}
+	return true;
+}
+
 static bool interface_parse(struct loader *l, const struct line *line, struct conf_interface *ret)
 {
 	const struct conf_dataplane *dp = &l->conf->dataplane;
 	uint32_t other;
 
-	if (!count_is(l, line, 2))
-		return false;
+	struct conf_interface i = {0};
+
+	if (line->argc < 2)
+		return count_is(l, line, 2);
 	if (!value_name_ok(line->argv[0])) {
 		bad(l, line, "Interface: bad name '%.100s'", line->argv[0]);
 		return false;
@@ -88,14 +131,20 @@ static bool interface_parse(struct loader *l, const struct line *line, struct co
 		bad(l, line, "Interface %s is there already", line->argv[0]);
 		return false;
 	}
-	for (size_t i = 0; i < dp->n_interfaces; i++) {
-		if (strcmp(dp->interfaces[i].device, line->argv[1]) == 0) {
-			bad(l, line, "Interface %s has this device already",
-			    dp->interfaces[i].name);
+	i.name = line->argv[0];
+	i.device = line->argv[1];
+	if (!interface_options(l, line, &i))
+		return false;
+	for (size_t k = 0; k < dp->n_interfaces; k++) {
+		const struct conf_interface *o = &dp->interfaces[k];
+
+		if (strcmp(o->device, i.device) == 0 && o->vlan == i.vlan) {
+			bad(l, line, "Interface %s has this device%s already", o->name,
+			    i.vlan != 0 ? " and VLAN" : "");
 			return false;
 		}
 	}
-	*ret = (struct conf_interface){line->argv[0], line->argv[1]};
+	*ret = i;
 	return true;
 }
 
@@ -538,6 +587,10 @@ static void interfaces_dump(const struct conf_dataplane *dp, FILE *f)
 	for (size_t i = 0; i < dp->n_interfaces; i++) {
 		fprintf(f, "interface %s ", dp->interfaces[i].name);
 		value_print_arg(dp->interfaces[i].device, f);
+		if (dp->interfaces[i].vlan != 0)
+			fprintf(f, " vlan=%u", dp->interfaces[i].vlan);
+		if (dp->interfaces[i].mtu != 0)
+			fprintf(f, " mtu=%u", dp->interfaces[i].mtu);
 		fputc('\n', f);
 	}
 }

@@ -69,7 +69,7 @@ unsigned int counters_of(const struct shard *s, struct counter_group ret[COUNTER
 
 	for (unsigned int i = 0; i < s->n_ports; i++)
 		ret[n++] = (struct counter_group){"port",
-						  s->conf->interfaces[i].name,
+						  s->conf->interfaces[s->iface_of[i]].name,
 						  s->port[i].counters,
 						  PORT_C_COUNT,
 						  port_name,

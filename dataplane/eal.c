@@ -48,12 +48,21 @@ static void add(struct eal_args *a, const char *fmt, ...)
 	a->used += (size_t)n + 1;
 }
 
+/* An interface before this one has the device: VLANs. */
+static bool is_repeated(const struct conf_dataplane *conf, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(conf->interfaces[k].device, conf->interfaces[i].device) == 0)
+			return true;
+	return false;
+}
+
 static void add_devices(struct eal_args *a, const struct conf_dataplane *conf)
 {
 	bool pci = false;
 
 	for (size_t i = 0; i < conf->n_interfaces; i++) {
-		if (!eal_is_pci(conf->interfaces[i].device))
+		if (!eal_is_pci(conf->interfaces[i].device) || is_repeated(conf, i))
 			continue;
 		add(a, "-a");
 		add(a, "%s", conf->interfaces[i].device);

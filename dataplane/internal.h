@@ -49,6 +49,8 @@ struct shard {
 
 	struct port port[NET_IFACES_MAX];
 	struct shard_port_watch watch[NET_IFACES_MAX];
+	uint16_t iface_of[NET_IFACES_MAX]; /* the first interface of a port */
+	uint16_t port_of[NET_IFACES_MAX];  /* the port of an interface */
 	unsigned int n_ports;
 	uint64_t ports_us; /* when they are looked at next */
 	struct net *net;

@@ -40,19 +40,19 @@ static inline uint64_t bytes_of(struct rte_mbuf *const *m, unsigned int n)
 	return sum;
 }
 
-static unsigned int input(struct shard *s, unsigned int iface, uint64_t *tsc)
+static unsigned int input(struct shard *s, unsigned int port, uint64_t *tsc)
 {
 	struct rte_mbuf *m[SHARD_BURST], *seg[SHARD_BURST];
-	struct port *p = &s->port[iface];
+	struct port *p = &s->port[port];
 	unsigned int n, k;
 
 	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, SHARD_BURST));
 	if (n == 0)
 		return 0;
 	s->stats.rx_pkts += n;
-	s->watch[iface].rx_pkts += n;
+	s->watch[port].rx_pkts += n;
 	s->stats.rx_bytes += bytes_of(m, n);
-	k = net_input_burst(s->net, iface, m, n, s->now_us, seg);
+	k = net_input_burst(s->net, s->iface_of[port], m, n, s->now_us, seg);
 	account(s, SHARD_STAGE_NET, tsc, n);
 	if (k > 0)
 		tcp_input_burst(s->tcp, seg, k, s->now_us);

@@ -9,40 +9,49 @@
 #include "dataplane/internal.h"
 #include "dataplane/log.h"
 
-static void link_changed(struct shard *s, unsigned int iface)
+/* Of a port with several interfaces, the first. */
+static const char *name_of(const struct shard *s, unsigned int port)
 {
-	struct port *p = &s->port[iface];
+	return s->conf->interfaces[s->iface_of[port]].name;
+}
 
-	dp_log("interface %s: link %s", s->conf->interfaces[iface].name,
-	       p->link_up ? "up" : "down");
+static void link_changed(struct shard *s, unsigned int port)
+{
+	struct port *p = &s->port[port];
+
+	dp_log("interface %s: link %s", name_of(s, port), p->link_up ? "up" : "down");
 	p->counters[PORT_C_LINK_DOWN] += !p->link_up;
-	net_link_set(s->net, iface, p->link_up, s->now_us);
-	if (p->link_up)
-		tcp_link_up(s->tcp, iface);
+	for (unsigned int i = 0; i < s->conf->n_interfaces; i++) {
+		if (s->port_of[i] != port)
+			continue;
+		net_link_set(s->net, i, p->link_up, s->now_us);
+		if (p->link_up)
+			tcp_link_up(s->tcp, i);
+	}
 }
 
 /* A packet that came in proves the link, whatever the device says. */
-static void look_at_link(struct shard *s, unsigned int iface)
+static void look_at_link(struct shard *s, unsigned int port)
 {
-	struct shard_port_watch *w = &s->watch[iface];
-	struct port *p = &s->port[iface];
+	struct shard_port_watch *w = &s->watch[port];
+	struct port *p = &s->port[port];
 	bool was = p->link_up, came = w->rx_pkts != w->seen_rx_pkts;
 
 	port_link_poll(p);
 	p->link_up |= came;
 	if (p->link_up != was)
-		link_changed(s, iface);
+		link_changed(s, port);
 }
 
 /* Once when it begins, once when it is over. */
-static void alarm_if(struct shard *s, unsigned int iface, bool stuck, bool *was,
-		     enum port_counter c, const char *queue)
+static void alarm_if(struct shard *s, unsigned int port, bool stuck, bool *was, enum port_counter c,
+		     const char *queue)
 {
 	if (stuck == *was)
 		return;
 	*was = stuck;
-	s->port[iface].counters[c] += stuck;
-	dp_log("interface %s: %s queue %s", s->conf->interfaces[iface].name, queue,
+	s->port[port].counters[c] += stuck;
+	dp_log("interface %s: %s queue %s", name_of(s, port), queue,
 	       stuck ? "stands still" : "moves again");
 }
 
@@ -53,20 +62,34 @@ static bool rx_stands(const struct shard_port_watch *w, const struct port *p)
 	       (p->counters[PORT_C_RX_MISSED] != w->seen_missed || port_rx_waiting(p) > 0);
 }
 
-static void look_at_queues(struct shard *s, unsigned int iface)
+/* Each interface of a port has its own list; the one that waits longest. */
+static uint64_t tx_stuck_us(const struct shard *s, unsigned int port)
 {
-	struct shard_port_watch *w = &s->watch[iface];
-	struct port *p = &s->port[iface];
-	uint64_t since = net_tx_stuck_us(s->net, iface);
+	uint64_t since = 0;
 
-	alarm_if(s, iface, since != 0 && s->now_us - since >= SHARD_STALL_US, &w->tx_alarm,
+	for (unsigned int i = 0; i < s->conf->n_interfaces; i++) {
+		uint64_t t = s->port_of[i] == port ? net_tx_stuck_us(s->net, i) : 0;
+
+		if (t != 0 && (since == 0 || t < since))
+			since = t;
+	}
+	return since;
+}
+
+static void look_at_queues(struct shard *s, unsigned int port)
+{
+	struct shard_port_watch *w = &s->watch[port];
+	struct port *p = &s->port[port];
+	uint64_t since = tx_stuck_us(s, port);
+
+	alarm_if(s, port, since != 0 && s->now_us - since >= SHARD_STALL_US, &w->tx_alarm,
 		 PORT_C_TX_STALL, "transmit");
 
 	if (!rx_stands(w, p))
 		w->rx_stands_us = 0;
 	else if (w->rx_stands_us == 0)
 		w->rx_stands_us = s->now_us;
-	alarm_if(s, iface, w->rx_stands_us != 0 && s->now_us - w->rx_stands_us >= SHARD_STALL_US,
+	alarm_if(s, port, w->rx_stands_us != 0 && s->now_us - w->rx_stands_us >= SHARD_STALL_US,
 		 &w->rx_alarm, PORT_C_RX_STALL, "receive");
 }
 

@@ -70,30 +70,74 @@ static int make_pools(struct shard *s, char *err, size_t err_size)
 	return 0;
 }
 
-static int open_port(struct shard *s, const struct conf_interface *ci, char *err, size_t err_size)
+/* A port is opened for all its interfaces: the largest MTU, and tags if one of them has. */
+static struct port_conf port_conf_for(const struct shard *s, const char *device)
 {
-	struct port_conf pc = {.device = ci->device, .queues = 1, .pool = s->pools.data};
-	struct port *p = &s->port[s->n_ports];
-	int r;
+	struct port_conf pc = {.device = device, .queues = 1, .pool = s->pools.data};
 
-	if (s->n_ports == NET_IFACES_MAX)
-		return fail(err, err_size, -ENOSPC, "more than %d interfaces", NET_IFACES_MAX);
-	r = port_open(&pc, 0, p, err, err_size);
-	if (r < 0)
-		return r;
-	s->n_ports++;
-	r = net_iface_add(s->net, ci->name, p);
-	if (r < 0)
-		return fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r));
-	r = port_rx_fd(p);
-	if (r == -ENOTSUP)
-		s->idle.polled = true;
-	else
+	for (size_t i = 0; i < s->conf->n_interfaces; i++) {
+		const struct conf_interface *ci = &s->conf->interfaces[i];
+
+		if (strcmp(ci->device, device) != 0)
+			continue;
+		pc.vlan |= ci->vlan != 0;
+		pc.mtu = RTE_MAX(pc.mtu, ci->mtu);
+	}
+	return pc;
+}
+
+static void watch_port(struct shard *s, const struct port *p)
+{
+	int r = port_rx_fd(p);
+
+	if (r != -ENOTSUP)
 		r = idle_watch(&s->idle, r);
 	/* epoll takes no plain file: such a port is polled, too. */
 	if (r < 0)
 		s->idle.polled = true;
+}
+
+static int open_port(struct shard *s, const struct conf_interface *ci, char *err, size_t err_size)
+{
+	struct port_conf pc = port_conf_for(s, ci->device);
+	int r = port_open(&pc, 0, &s->port[s->n_ports], err, err_size);
+
+	if (r < 0)
+		return r;
+	watch_port(s, &s->port[s->n_ports++]);
 	return 0;
+}
+
+/* True with *ret: an interface before this one has the device open. */
+static bool port_is_open(const struct shard *s, size_t iface, uint16_t *ret)
+{
+	for (size_t i = 0; i < iface; i++) {
+		if (strcmp(s->conf->interfaces[i].device, s->conf->interfaces[iface].device) != 0)
+			continue;
+		*ret = s->port_of[i];
+		return true;
+	}
+	return false;
+}
+
+static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
+{
+	const struct conf_interface *ci = &s->conf->interfaces[i];
+	int r;
+
+	if (i == NET_IFACES_MAX)
+		return fail(err, err_size, -ENOSPC, "more than %d interfaces", NET_IFACES_MAX);
+	if (!port_is_open(s, i, &s->port_of[i])) {
+		s->port_of[i] = (uint16_t)s->n_ports;
+		s->iface_of[s->n_ports] = (uint16_t)i;
+		r = open_port(s, ci, err, err_size);
+		if (r < 0)
+			return r;
+	}
+	r = net_iface_add(s->net, ci->name, &s->port[s->port_of[i]]);
+	if (r >= 0)
+		r = net_iface_set(s->net, (unsigned int)i, ci->vlan, ci->mtu);
+	return r < 0 ? fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
 }
 
 static struct net_addr net_addr_of(uint8_t family, const uint8_t *b)
@@ -114,7 +158,7 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 	if (r < 0)
 		return fail(err, err_size, r, "neighbours: %s", strerror(-r));
 	for (size_t i = 0; i < c->n_interfaces; i++) {
-		r = open_port(s, &c->interfaces[i], err, err_size);
+		r = add_iface(s, i, err, err_size);
 		if (r < 0)
 			return r;
 	}

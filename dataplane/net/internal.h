@@ -7,6 +7,7 @@
  *   neigh.c    who has which MAC, of either family            icmp6.c  ICMPv6
  *   arp.c      ARP messages                                   mld.c    groups, for switches
  *   nd.c       neighbour discovery messages               link.c   links down and up
+ *   vlan.c     802.1Q tags
  *
  * Addresses and masks are in network order throughout.
  */
@@ -71,6 +72,7 @@ struct net_iface {
 	struct port *port;
 	struct rte_ether_addr mac;
 	uint16_t mtu;
+	uint16_t vlan; /* its tag; 0: none */
 	uint16_t n_addrs, n_tx;
 	bool down;         /* the link */
 	uint64_t stuck_us; /* since when the port takes nothing; 0: it takes */
@@ -331,6 +333,15 @@ bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
 unsigned int neigh_timers(struct net *n);
 /* Who was known is asked with the next packet; who is asked is asked at once. */
 void neigh_link_up(struct net *n, unsigned int iface);
+
+/* vlan.c */
+/*
+ * A frame with a tag, or of a port with tags, whose header is *h: gives the interface it is for,
+ * and the frame and its header without the tag. False: taken.
+ */
+bool vlan_input(struct net *n, unsigned int *iface, struct rte_mbuf **m, struct rte_ether_hdr *h);
+/* Puts the header with the interface's tag before m, or leaves the tag to the port. */
+void vlan_output(const struct net_iface *ifc, struct rte_mbuf *m, const struct rte_ether_hdr *h);
 
 /* arp.c */
 /* A frame. Taken. */

@@ -140,6 +140,10 @@ int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
 	const struct rte_ether_hdr h = {
 		.dst_addr = *dst, .src_addr = ifc->mac, .ether_type = rte_cpu_to_be_16(ethertype)};
 
+	if (unlikely(ifc->vlan != 0)) {
+		vlan_output(ifc, m, &h);
+		return net_tx(n, ifc, m);
+	}
 	/* Copied: a segment may start at an odd address. */
 	memcpy(rte_pktmbuf_prepend(m, sizeof(h)), &h, sizeof(h));
 	return net_tx(n, ifc, m);
@@ -191,6 +195,14 @@ static bool eth_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 		return false;
 	}
 	memcpy(&h, rte_pktmbuf_mtod(m, const void *), sizeof(h));
+	/* A tag, or an interface that is one of several: which one it is for. */
+	if (unlikely(ifc->vlan != 0 || h.ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+		     (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0)) {
+		if (!vlan_input(n, &iface, mp, &h))
+			return false;
+		ifc = &n->iface[iface];
+		m = *mp;
+	}
 	mine = rte_is_same_ether_addr(&h.dst_addr, &ifc->mac);
 	if (likely(h.ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))) {
 		/* RFC 1122 3.3.6: unicast IP in a broadcast frame is dropped. */

@@ -23,6 +23,7 @@
 #define NET_DROPS(X)                                                                               \
 	X(SHORT, "frame or header shorter than it says")                                           \
 	X(ETHERTYPE, "neither ARP nor IP")                                                         \
+	X(VLAN, "tag of no interface of the port, or none where each has one")                     \
 	X(NOT_MINE, "destination MAC or IP address is not ours")                                   \
 	X(IP_HEADER, "bad version, header length or total length")                                 \
 	X(IP_CKSUM, "bad IPv4 header checksum")                                                    \
@@ -91,6 +92,12 @@ void net_free(struct net *n);
 /* Index of the interface, -ENOSPC or -EINVAL. port is borrowed for the life of n. */
 int net_iface_add(struct net *n, const char *name, struct port *port);
 /*
+ * What tells it from others on the same port: an 802.1Q tag, 0 for none; and its MTU, 0 for the
+ * port's. Before addresses are added. 0, -EINVAL (no such tag, MTU beyond the port's), -EEXIST
+ * (another interface of the port has the tag: each port has one interface without, at most).
+ */
+int net_iface_set(struct net *n, unsigned int iface, uint16_t vlan, uint16_t mtu);
+/*
  * An address of the interface and the route to its network; it is announced (RFC 5227) from
  * the next net_timers() on. One of IPv6 is ours a second later, if nobody else has it (RFC 4862),
  * and brings the link-local one that the MAC gives (RFC 2464). 0, -EINVAL (not an address for a
@@ -113,11 +120,11 @@ bool net_addr_is_local(const struct net *n, const struct net_addr *addr);
 int net_route(const struct net *n, const struct net_addr *dst, struct net_path *ret);
 
 /*
- * A burst as it came from a port. ARP and ICMP are answered. TCP packets that passed every
- * check of the IP layer are put into ret_tcp (room for n) with data_off at the TCP header,
- * lengths cut to the IP total length and pkt_meta filled; their number is returned.
- * Their first mbuf is writable: one that somebody still shares (net_ring hands over the
- * very mbuf) was copied. ol_flags tell what the port found of the L4 checksum.
+ * A burst as it came from the port of iface, which is any of the port's. ARP and ICMP are answered.
+ * TCP packets that passed every check of the IP layer are put into ret_tcp (room for n) with
+ * data_off at the TCP header, lengths cut to the IP total length and pkt_meta filled; their number
+ * is returned. Their first mbuf is writable: one that somebody still shares (net_ring hands over
+ * the very mbuf) was copied. ol_flags tell what the port found of the L4 checksum.
  */
 unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf **m,
 			     unsigned int count, uint64_t now_us, struct rte_mbuf **ret_tcp);

@@ -73,8 +73,8 @@ static bool is_soft(const struct rte_eth_dev_info *info)
 	return strcmp(info->driver_name, "net_tap") == 0;
 }
 
-static void choose_offloads(struct port *p, const struct rte_eth_dev_info *info,
-			    struct rte_eth_conf *ec)
+static void choose_offloads(const struct port_conf *conf, struct port *p,
+			    const struct rte_eth_dev_info *info, struct rte_eth_conf *ec)
 {
 	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
@@ -86,6 +86,12 @@ static void choose_offloads(struct port *p, const struct rte_eth_dev_info *info,
 	if (p->tx_cksum)
 		ec->txmode.offloads |= tx;
 	ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (conf->vlan) {
+		ec->rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+		p->rx_vlan = ec->rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+		p->tx_vlan = ec->txmode.offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	}
 }
 
 /* With receive interrupts when the driver has them; a driver that refuses is asked without. */
@@ -122,23 +128,27 @@ static int setup_queues(const struct port_conf *conf, const struct port *p,
 	return rte_eth_tx_queue_setup(p->port_id, 0, tx_desc, socket, &txc);
 }
 
-static int set_mtu(struct port *p)
+/*
+ * A device that cannot be told its MTU takes what it is given, as virtual ones do: it still sends
+ * no more than we do, and what is longer than its own bound does not arrive.
+ */
+static int set_mtu(struct port *p, uint16_t wanted)
 {
 	uint16_t mtu;
 	int r = rte_eth_dev_get_mtu(p->port_id, &mtu);
 
 	if (r < 0)
 		return r;
-	if (mtu > PORT_MTU_MAX) {
-		mtu = PORT_MTU_MAX;
-		r = rte_eth_dev_set_mtu(p->port_id, mtu);
-		/* One that cannot be told still sends no more than we do. */
+	if (wanted == 0)
+		wanted = RTE_MIN(mtu, PORT_MTU_DEFAULT);
+	if (wanted < PORT_MTU_MIN)
+		return -ERANGE;
+	if (mtu != wanted) {
+		r = rte_eth_dev_set_mtu(p->port_id, wanted);
 		if (r < 0 && r != -ENOTSUP)
 			return r;
 	}
-	if (mtu < PORT_MTU_MIN)
-		return -ERANGE;
-	p->mtu = mtu;
+	p->mtu = wanted;
 	return 0;
 }
 
@@ -184,13 +194,22 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 		return fail(err, err_size, -ENOTSUP,
 			    "%s: driver %s does not send packets of several buffers", conf->device,
 			    info.driver_name);
-	choose_offloads(p, &info, &ec);
+	choose_offloads(conf, p, &info, &ec);
+	if (conf->mtu > PORT_MTU_DEFAULT) {
+		if (!(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER))
+			return fail(
+				err, err_size, -ENOTSUP,
+				"%s: mtu=%u: driver %s does not receive packets of several buffers",
+				conf->device, conf->mtu, info.driver_name);
+		ec.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+		ec.rxmode.mtu = conf->mtu;
+	}
 
 	r = configure(p->port_id, &ec);
 	if (r == 0)
 		r = setup_queues(conf, p, &info, &ec);
 	if (r == 0)
-		r = set_mtu(p);
+		r = set_mtu(p, conf->mtu);
 	if (r == 0)
 		r = set_mac(p, &info);
 	if (r == 0)

@@ -15,11 +15,12 @@
 #include <rte_mbuf.h>
 
 /*
- * The largest MTU of this step: packets of one 2048-byte buffer with the Ethernet header.
- * A device that says more is told this.
+ * Without a word from the configuration a port has the common MTU, even where the device says
+ * more; up to PORT_MTU_MAX packets come in several buffers, where the device can.
  */
-#define PORT_MTU_MAX 1500
-#define PORT_MTU_MIN 576 /* RFC 791: every host takes as much */
+#define PORT_MTU_DEFAULT 1500
+#define PORT_MTU_MAX     9000
+#define PORT_MTU_MIN     576 /* RFC 791: every host takes as much */
 
 /* Of one port: name, meaning to an operator. */
 #define PORT_COUNTERS(X)                                                                           \
@@ -47,6 +48,7 @@ struct port {
 	uint16_t mtu; /* of the IP layer */
 	struct rte_ether_addr mac;
 	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
+	bool rx_vlan, tx_vlan;   /* 802.1Q tags are taken off, put on, in hardware */
 	bool link_up;            /* as port_link_poll() found it; true at first */
 	char kernel_name[16];    /* of a kernel's interface; "": none */
 	uint64_t counters[PORT_C_COUNT];
@@ -57,6 +59,8 @@ struct port_conf {
 	const char *device; /* "net_tap0,iface=x", "net_ring0", "0000:01:00.0", … */
 	uint16_t queues;    /* 1 in this step */
 	uint16_t rx_desc, tx_desc;
+	uint16_t mtu; /* 0: PORT_MTU_DEFAULT or what the device has, whichever is less */
+	bool vlan;    /* an interface of it has a tag */
 	struct rte_mempool *pool; /* of queue 0; one shard in this step */
 };
 

@@ -220,7 +220,18 @@ static const struct {
 	 "bad address or port number in ListenAddress '[10.0.0.1]:22'"},
 	{"ListenAddress [::1]x", "bad address or port number in ListenAddress '[::1]x'"},
 	{"Interface a", "Interface missing argument."},
-	{"Interface a b c", "keyword Interface extra arguments at end of line"},
+	{"Interface a b c", "Interface: unknown option 'c'"},
+	{"Interface a b vlan=0", "Interface: bad value 'vlan=0'"},
+	{"Interface a b vlan=4095", "Interface: bad value 'vlan=4095'"},
+	{"Interface a b vlan=", "Interface: bad value 'vlan='"},
+	{"Interface a b vlan=-1", "Interface: bad value 'vlan=-1'"},
+	{"Interface a b vlan=1x", "Interface: bad value 'vlan=1x'"},
+	{"Interface a b vlan=1 vlan=2", "Interface: bad value 'vlan=2'"},
+	{"Interface a b vlans=1", "Interface: unknown option 'vlans=1'"},
+	{"Interface a b mtu=575", "Interface: bad value 'mtu=575'"},
+	{"Interface a b mtu=9001", "Interface: bad value 'mtu=9001'"},
+	{"Interface a b mtu=99999999999999999999",
+	 "Interface: bad value 'mtu=99999999999999999999'"},
 	{"Interface a/b net_tap0", "Interface: bad name 'a/b'"},
 	{"InterfaceAddress a 10.0.0.1/8", "InterfaceAddress: no Interface a"},
 	{"Route default 10.0.0.1", "Route missing argument."},
@@ -548,11 +559,35 @@ Test(conf, topology)
 	conf_put(conf);
 }
 
+Test(conf, interfaces_may_share_a_device_by_vlan)
+{
+	struct conf *conf = parse("Interface a net_tap0\nInterface b net_tap0 vlan=4094 mtu=9000\n"
+				  "Interface c net_tap0 MTU=576 VLAN=1\n");
+	const struct conf_dataplane *d = conf_dataplane(conf);
+	char *dump = NULL;
+	size_t n;
+	FILE *f = open_memstream(&dump, &n);
+
+	cr_assert_eq(d->n_interfaces, 3);
+	cr_expect(d->interfaces[0].vlan == 0 && d->interfaces[0].mtu == 0);
+	cr_expect(d->interfaces[1].vlan == 4094 && d->interfaces[1].mtu == 9000);
+	cr_expect(d->interfaces[2].vlan == 1 && d->interfaces[2].mtu == 576);
+	cr_assert_eq(conf_dump(conf, NULL, f), 0);
+	fclose(f);
+	cr_expect_neq(strstr(dump, "interface a net_tap0\n"), NULL);
+	cr_expect_neq(strstr(dump, "interface b net_tap0 vlan=4094 mtu=9000\n"), NULL);
+	free(dump);
+	conf_put(conf);
+}
+
 Test(conf, topology_refusals)
 {
 	static const char *const lines[] = {
 		"Interface out net_tap9",
 		"Interface third net_tap0,iface=sl0",
+		"Interface third net_tap0,iface=sl0 mtu=1400",
+		"Interface third net_tap0,iface=sl0 vlan=7\nInterface fourth net_tap0,iface=sl0 "
+		"vlan=7",
 		"InterfaceAddress out 198.18.0.2/24",
 		"InterfaceAddress out 198.18.0.9",
 		"InterfaceAddress out 198.18.0.9/33",

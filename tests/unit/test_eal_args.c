@@ -77,11 +77,13 @@ Test(eal_args, hugepages_are_used_when_they_suffice)
 
 Test(eal_args, pci_is_looked_at_only_when_asked_for)
 {
-	const struct conf_interface tap = {"a", "net_tap0,iface=x"}, pci = {"b", "0000:01:00.0"};
-	const struct conf_interface both[] = {tap, pci};
+	const struct conf_interface tap = {.name = "a", .device = "net_tap0,iface=x"};
+	const struct conf_interface pci = {.name = "b", .device = "0000:01:00.0", .vlan = 1};
+	const struct conf_interface both[] = {tap, pci, pci};
 	struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
 	struct eal_args a;
 	char err[256];
+	int n;
 
 	c.interfaces = both;
 	c.n_interfaces = 1;
@@ -92,17 +94,24 @@ Test(eal_args, pci_is_looked_at_only_when_asked_for)
 	cr_assert_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), 0);
 	cr_expect_not(has(&a, "--no-pci"));
 	cr_expect(has(&a, "0000:01:00.0"));
+	n = a.argc;
+	c.n_interfaces = 3; /* another VLAN of the same device */
+	cr_assert_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), 0);
+	cr_expect_eq(a.argc, n, "a device is named once");
 }
 
 Test(eal_args, what_does_not_fit_is_refused)
 {
 	static struct conf_interface many[EAL_ARGS_MAX];
+	static char device[EAL_ARGS_MAX][16];
 	struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
 	struct eal_args a;
 	char err[256];
 
-	for (int i = 0; i < EAL_ARGS_MAX; i++)
-		many[i] = (struct conf_interface){"x", "0000:01:00.0"};
+	for (int i = 0; i < EAL_ARGS_MAX; i++) {
+		snprintf(device[i], sizeof(device[i]), "0000:%02x:00.0", (unsigned int)i & 0xff);
+		many[i] = (struct conf_interface){.name = "x", .device = device[i]};
+	}
 	c.interfaces = many;
 	c.n_interfaces = EAL_ARGS_MAX;
 	cr_expect_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), -E2BIG);

@@ -247,7 +247,7 @@ static const struct {
 	{F_OPT_PAST_END, NET_DROP_IP_OPTIONS},   {F_OPT_NO_LEN, NET_DROP_IP_OPTIONS},
 	{F_PROTO_IPIP, NET_DROP_IP_PROTO},       {F_PROTO_UDP, NET_DROP_IP_PROTO},
 	{F_MAC_OTHER, NET_DROP_NOT_MINE},        {F_MAC_BROADCAST, NET_DROP_NOT_MINE},
-	{F_ETHERTYPE, NET_DROP_ETHERTYPE},       {F_VLAN, NET_DROP_ETHERTYPE},
+	{F_ETHERTYPE, NET_DROP_ETHERTYPE},       {F_VLAN, NET_DROP_VLAN},
 };
 
 static void options(struct ip_frame *f, uint8_t a, uint8_t b, uint8_t c, uint8_t d)

@@ -46,7 +46,7 @@ struct fixture {
 static void fixture(struct fixture *f)
 {
 	*f = (struct fixture){
-		.iface = {"outside", "net_ring0"},
+		.iface = {.name = "outside", .device = "net_ring0"},
 		.addr = {0, {4, 24, {198, 18, 0, 2}}},
 		.route = {.prefix = {4, 0, {0}}, .via = {.family = 4, .addr = {198, 18, 0, 254}}},
 	};
@@ -362,8 +362,8 @@ static void look_after(uint64_t us)
 
 static void make_two(void)
 {
-	static struct conf_interface ifaces[2] = {{"outside", "net_ring0"},
-						  {"inside", "net_ring1"}};
+	static struct conf_interface ifaces[2] = {{.name = "outside", .device = "net_ring0"},
+						  {.name = "inside", .device = "net_ring1"}};
 
 	fixture(&good);
 	good.conf.interfaces = ifaces;
@@ -481,4 +481,45 @@ Test(shard, fragments_are_reassembled_unless_told_otherwise)
 		shard_free(s);
 		s = NULL;
 	}
+}
+
+/* --- VLANs of one port
+ * ------------------------------------------------------------------------------ */
+
+static struct conf_interface vlans[3] = {
+	{.name = "trunk", .device = "net_ring0"},
+	{.name = "ten", .device = "net_ring0", .vlan = 10, .mtu = 1400},
+	{.name = "other", .device = "net_ring1", .vlan = 10},
+};
+
+static int make_vlans(void)
+{
+	fixture(&good);
+	good.conf.interfaces = vlans;
+	good.conf.n_interfaces = 3;
+	return make(&good);
+}
+
+Test(shard, interfaces_of_one_device_share_its_port)
+{
+	cr_assert_eq(make_vlans(), 0, "%s", err);
+	cr_expect_eq(s->n_ports, 2);
+	cr_expect(s->port_of[0] == 0 && s->port_of[1] == 0 && s->port_of[2] == 1);
+	cr_expect(s->iface_of[0] == 0 && s->iface_of[1] == 2);
+	snapshot_publish(&s->snapshot, &s->stats);
+	cr_expect_eq(shared_counter("port", "trunk", "RX_MISSED"), 0);
+	cr_expect_eq(shared_counter("port", "other", "RX_MISSED"), 0);
+	cr_expect_eq(shared_counter("port", "ten", "RX_MISSED"), UINT64_MAX,
+		     "it has none of its own");
+}
+
+Test(shard, an_mtu_the_device_cannot_have_is_refused_in_one_line)
+{
+	fixture(&good);
+	good.iface.mtu = 9000;
+	good.iface.device = "net_tap9,iface=slmtu9";
+	cr_expect_lt(make(&good), 0);
+	cr_expect_neq(err[0], '\0');
+	cr_expect_null(strchr(err, '\n'));
+	cr_expect_eq(access(stats, F_OK), -1);
 }
