@@ -208,6 +208,8 @@ void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
 {
 	struct tcp_sack *d = &c->busy->dsack;
 
+	if (unlikely(!tcp_is_busy(c))) /* half-open: it keeps nothing, and may not write here */
+		return;
 	if (d->start == d->end || seq_lt(end, d->start) || seq_gt(start, d->end))
 		*d = (struct tcp_sack){start, end};
 	else
