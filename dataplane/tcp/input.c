@@ -241,6 +241,7 @@ static enum verdict step_ack(struct walk *w)
 {
 	struct tcp_conn *c = w->c;
 	struct tcp_seg *g = w->g;
+	uint32_t old;
 
 	if (unlikely(!(g->flags & RTE_TCP_ACK_FLAG))) {
 		tcp_count(c->t, TCP_C_DROP_STATE);
@@ -248,8 +249,12 @@ static enum verdict step_ack(struct walk *w)
 	}
 	if (unlikely(c->state == TCP_SYN_RCVD) && ack_in_syn_rcvd(w) == DONE)
 		return DONE;
-	/* RFC 5961 section 5.2: nobody who sees the connection is further off than this. */
-	if (unlikely(seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - c->max_snd_wnd))) {
+	/*
+	 * RFC 5961 section 5.2: nobody who sees the connection is further off than this, and
+	 * nobody can acknowledge what is in front of the first byte.
+	 */
+	old = min_u64(c->max_snd_wnd, c->total_out);
+	if (unlikely(seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - old))) {
 		tcp_count(c->t, TCP_C_DROP_ACK);
 		tcp_challenge(c, w->now_us);
 		return DONE;
@@ -360,8 +365,15 @@ static enum verdict step_fin(struct walk *w)
 		c->rcv_fin = true;
 		c->rcv_fin_seq = g->seq + g->len;
 	}
-	if (likely(!c->rcv_fin) || c->rcv_nxt != c->rcv_fin_seq || !receives(c))
+	if (likely(!c->rcv_fin) || !receives(c))
 		return DONE;
+	if (c->rcv_nxt != c->rcv_fin_seq) {
+		if (g->flags & RTE_TCP_FIN_FLAG) { /* beyond a gap: told at once, as bytes are */
+			c->ack_now = true;
+			tcp_output_want(c);
+		}
+		return DONE;
+	}
 
 	c->rcv_nxt++;
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);

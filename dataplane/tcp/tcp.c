@@ -432,11 +432,18 @@ static void op_close(struct stream *s)
 	}
 }
 
+/* RFC 9293 section 3.10.5: once both have closed there is nothing to reset. */
+static bool abort_resets(const struct tcp_conn *c)
+{
+	return c->state != TCP_CLOSED && c->state != TCP_SYN_SENT && c->state != TCP_CLOSING &&
+	       c->state != TCP_LAST_ACK;
+}
+
 static void op_abort(struct stream *s)
 {
 	struct tcp_conn *c = tcp_of(s);
 
-	if (c->state != TCP_CLOSED && c->state != TCP_SYN_SENT)
+	if (abort_resets(c))
 		tcp_send_rst(c, c->t->now_us);
 	c->detached = true;
 	c->s.user = NULL;
