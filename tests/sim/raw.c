@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define RX_KEY 77 /* what the peer sends */
 #define TX_KEY 88
 
 static enum vnet_fate record(void *arg, unsigned int from, const struct vseg *s)
@@ -31,7 +30,7 @@ void raw_init(struct raw *r, struct tcp_conf conf)
 	vnet_stack(&r->v, RAW_STACK, conf);
 	r->v.filter = record;
 	r->v.filter_arg = r;
-	vnet_app(&r->v, RAW_STACK, &r->apps, &r->app, TX_KEY, RX_KEY, 0);
+	vnet_app(&r->v, RAW_STACK, &r->apps, &r->app, TX_KEY, RAW_RX_KEY, 0);
 	r->app.no_shutdown = true;
 	r->snd_nxt = 1000;
 	r->wnd = 65535;
@@ -83,7 +82,7 @@ void raw_send_at(struct raw *r, uint8_t flags, uint32_t seq, uint32_t ack, uint6
 		.tcp_urp = rte_cpu_to_be_16(r->urg),
 	};
 	for (uint32_t i = 0; i < len; i++)
-		b[n + i] = app_pattern(RX_KEY, (uint32_t)(from + i));
+		b[n + i] = app_pattern(RAW_RX_KEY, (uint32_t)(from + i));
 	r->v.inject_ecn = r->ecn;
 	vnet_inject(&r->v, RAW_STACK, &src, &dst, b, n + len, 0);
 }

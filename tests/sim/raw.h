@@ -10,10 +10,11 @@
 #include "dataplane/tcp/internal.h"
 #include "tests/sim/vnet.h"
 
-#define RAW_STACK 0
-#define RAW_PEER  2
-#define RAW_PORT  5000
-#define RAW_OUT   512
+#define RAW_STACK  0
+#define RAW_PEER   2
+#define RAW_PORT   5000
+#define RAW_OUT    512
+#define RAW_RX_KEY 77 /* of what the peer sends: app_pattern() */
 
 #define FIN RTE_TCP_FIN_FLAG
 #define SYN RTE_TCP_SYN_FLAG
