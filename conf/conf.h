@@ -29,7 +29,7 @@
 #define CONF_NAME_MAX      31         /* of a Dataplane or an Interface */
 #define CONF_LISTS_MAX     1024       /* entries a repeatable keyword may have in all */
 #define CONF_TIME_NONE     UINT32_MAX /* "none" where 0 means something else */
-#define CONF_WINDOW_AUTO   (2 * 1024 * 1024)
+#define CONF_WINDOW_AUTO   (15 * 1024 * 1024) /* grown to, not begun with */
 
 struct conf;
 

@@ -208,7 +208,7 @@ const struct kw conf_kws[] = {
 	 SESSION(permit_open), .type = &type_permitopen},
 	{INFO("MaxChannelsPerConnection", "1024", C, true, false, "N", "channels open at once"),
 	 SESSION(max_channels_per_connection), .type = &type_uint, .min = 1, .max = 65536},
-	{INFO("ChannelWindow", "auto", C, true, false, "SIZE|auto", "window granted per channel; auto is 2M"),
+	{INFO("ChannelWindow", "auto", C, true, false, "SIZE|auto", "window granted per channel; auto grows with the path, to 15M at most"),
 	 SESSION(channel_window), .type = &type_window, .min = 32 * KIB, .max = 15 * MIB},
 	{INFO("ChannelMaxPacket", "32K", C, true, false, "SIZE", "largest data message the peer may send"),
 	 SESSION(channel_max_packet), .type = &type_size, .min = 1 * KIB, .max = 128 * KIB},

@@ -248,6 +248,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.command = shard_command,
 		.command_arg = s,
 		.stream_totals = tcp_stream_totals,
+		.stream_rtt_us = tcp_stream_rtt_us,
 		.stream_nodelay = tcp_stream_nodelay,
 	};
 	int r;

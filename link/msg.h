@@ -125,7 +125,8 @@ struct link_authenticated {
 	uint32_t idle_timeout_ms;
 	uint32_t kex_timeout_ms; /* LoginGraceTime: a rekey not finished by then ends it */
 	uint8_t nagle;           /* 1: small segments wait (TCPNoDelay no) */
-	uint8_t pad[3];
+	uint8_t window_auto;     /* 1: window_size is what a window may grow to */
+	uint8_t pad[2];
 };
 
 struct link_chan_connect {

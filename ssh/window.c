@@ -60,6 +60,23 @@ uint32_t ssh_rwin_raise(struct ssh_rwin *w, uint32_t initial_window_size)
 	return grant(w);
 }
 
+uint32_t ssh_rwin_lower(struct ssh_rwin *w, uint32_t initial_window_size, uint32_t n)
+{
+	uint32_t less;
+
+	assert(n <= ssh_rwin_held(w));
+
+	w->consumed += n;
+	if (w->initial_window_size > initial_window_size) {
+		less = w->initial_window_size - initial_window_size;
+		if (less > w->consumed)
+			less = w->consumed;
+		w->consumed -= less;
+		w->initial_window_size -= less;
+	}
+	return grant(w);
+}
+
 void ssh_swin_init(struct ssh_swin *w, uint32_t window_size, uint32_t packet_max)
 {
 	w->window_size = window_size;

@@ -19,8 +19,8 @@
  */
 struct ssh_rwin {
 	uint32_t initial_window_size; /* the size to keep it at; ssh_rwin_raise() */
-	uint32_t window_size;	      /* what the peer may still send */
-	uint32_t consumed;	      /* taken by us, not yet granted again */
+	uint32_t window_size;         /* what the peer may still send */
+	uint32_t consumed;            /* taken by us, not yet granted again */
 };
 
 #define SSH_RWIN_LOW 32768 /* one whole packet of the usual size */
@@ -41,6 +41,11 @@ int ssh_rwin_recv(struct ssh_rwin *w, uint32_t n);
 uint32_t ssh_rwin_consume(struct ssh_rwin *w, uint32_t n);
 /* Grow the window to keep; smaller than it is: no change. Returns bytes to add as above. */
 uint32_t ssh_rwin_raise(struct ssh_rwin *w, uint32_t initial_window_size);
+/*
+ * Account n bytes our side took, of a window that is to be smaller: what was consumed is not
+ * granted again as long as it is larger than initial_window_size. Returns bytes to add as above.
+ */
+uint32_t ssh_rwin_lower(struct ssh_rwin *w, uint32_t initial_window_size, uint32_t n);
 /* Received and not taken yet. */
 static inline uint32_t ssh_rwin_held(const struct ssh_rwin *w)
 {

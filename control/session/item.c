@@ -71,6 +71,7 @@ void item_authenticated(struct session *s)
 	struct link_authenticated m = {
 		.max_channels = c->max_channels_per_connection,
 		.window_size = c->channel_window,
+		.window_auto = c->channel_window_auto,
 		.packet_max = c->channel_max_packet,
 		.alive_interval_ms = c->client_alive_interval_ms,
 		.alive_count = c->client_alive_count_max,

@@ -58,7 +58,7 @@ struct chan *chan_new(struct conn *c)
 		.fsm = {.state = SSH_CHAN_OPENING},
 		.packet_max = c->auth.packet_max,
 	};
-	ssh_rwin_init(&ch->rwin, c->auth.window_size);
+	window_init(ch);
 	TAILQ_INSERT_TAIL(&c->chans, ch, link);
 	c->n_chans++;
 	return ch;
@@ -81,6 +81,7 @@ void chan_free(struct chan *ch)
 	struct conn *c = ch->conn;
 
 	target_let_go(ch, false);
+	window_fini(ch);
 	if (ch->ready)
 		TAILQ_REMOVE(&c->ready, ch, ready_link);
 	TAILQ_REMOVE(&c->chans, ch, link);
@@ -151,7 +152,7 @@ static void chan_consume(struct chan *ch, uint32_t n)
 {
 	if (n == 0)
 		return;
-	ch->adjust += ssh_rwin_consume(&ch->rwin, n);
+	ch->adjust += window_taken(ch, n);
 	if (ch->adjust > 0)
 		chan_ready(ch);
 }

@@ -7,6 +7,7 @@
  * up.c       events to control                    audit.c   ends until acknowledged
  * timers.c   deadlines                            kex.c     which keys, and what waits for them
  * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
+ * window.c   how large a channel's window is kept
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -51,6 +52,10 @@
 #define RELAY_SPACE_MIN 4096
 /* Granted and unconsumed, at most: OpenSSH stalls at 16 MiB. */
 #define RELAY_WINDOW_MAX (15 * 1024 * 1024)
+/* A channel's first window, where it may grow. */
+#define RELAY_WINDOW_START (256 * 1024)
+/* Less than this part of the data buffers free: windows do not grow. */
+#define RELAY_SHORT_PART 8
 /* Of CHANNEL_DATA that we take: its record stays within SSH_PACKET_MAX. */
 #define RELAY_PACKET_MAX (SSH_PACKET_MAX - 1024)
 /* A connection that ends by an error: time to get our DISCONNECT out. */
@@ -81,9 +86,12 @@ struct chan {
 	bool target_eof, target_err;
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
-	uint32_t packet_max; /* granted to the peer */
-	uint32_t adjust;     /* granted, to be said */
-	uint32_t in_target;  /* bytes given to the target and not known to have arrived */
+	uint32_t packet_max;          /* granted to the peer */
+	uint32_t adjust;              /* granted, to be said */
+	uint32_t in_target;           /* bytes given to the target and not known to have arrived */
+	uint32_t window_start;        /* what rwin began with */
+	uint32_t taken, taken_before; /* by the target since taken_at_us; in the round before */
+	uint64_t taken_at_us;
 	TAILQ_ENTRY(chan) ready_link;
 	uint64_t bytes_from_peer, bytes_to_peer, first_us, last_us;
 	/* Seldom. */
@@ -207,7 +215,9 @@ struct relay {
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
 	uint32_t backlog;   /* at most so many of them */
-	bool retry;         /* in this turn something was short that brings no news */
+	uint64_t windows_grown, windows_max; /* what all windows grew by, and may */
+	bool is_short;                       /* of data buffers, in this turn */
+	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
 	uint8_t *blobs;   /* [conns_max][LINK_BLOB_MAX] */
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
@@ -290,6 +300,12 @@ void chan_close(struct chan *ch, int cause);
 void chan_abandon(struct chan *ch, int cause);
 void chan_free(struct chan *ch);
 extern const struct stream_user chan_target_user;
+
+/* window.c */
+void window_init(struct chan *ch);
+void window_fini(struct chan *ch);
+/* So many bytes need no room any more. Returns "bytes to add" to be said to the peer. */
+uint32_t window_taken(struct chan *ch, uint32_t n);
 
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m);

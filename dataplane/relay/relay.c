@@ -51,6 +51,7 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backlog = conf->conns_max;
+	r->windows_max = (uint64_t)conf->pools->data->size * PKT_DATA_ROOM;
 	quantum_init(&r->quantum, conf->read_quantum, conf->read_quantum_us, rte_get_tsc_hz());
 	r->chan_bits = bits_for(conf->chans_max);
 	TAILQ_INIT(&r->active);
@@ -132,6 +133,8 @@ unsigned int relay_run(struct relay *r, uint64_t now_us)
 	struct conn *c;
 
 	r->now_us = now_us;
+	r->is_short =
+		pkt_pool_free(r->conf.pools->data) < r->conf.pools->data->size / RELAY_SHORT_PART;
 	work = items_run(r);
 	work += audit_run(r); /* before a connection that was born in the place of an ended one */
 	TAILQ_FOREACH(c, &r->active, link)

@@ -52,6 +52,8 @@ struct relay_conf {
 	void *command_arg;
 	/* Totals of a client stream for audit; kinds differ. */
 	void (*stream_totals)(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+	/* Smoothed round trip of a stream, 0: not known. NULL: windows stay as they begin. */
+	uint32_t (*stream_rtt_us)(const struct stream *s);
 	/* TCPNoDelay of a client stream, where its kind has such a thing. */
 	void (*stream_nodelay)(struct stream *s, bool on);
 };

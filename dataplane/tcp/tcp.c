@@ -532,3 +532,12 @@ void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_o
 	*ret_in = tcp_of(s)->total_in;
 	*ret_out = tcp_of(s)->total_out;
 }
+
+uint32_t tcp_stream_rtt_us(const struct stream *s)
+{
+	const struct tcp_conn *c = tcp_of(s);
+
+	if (s->kind != STREAM_TCP)
+		return 0;
+	return c->srtt_us != 0 ? c->srtt_us : c->busy->rcv_rtt_us;
+}

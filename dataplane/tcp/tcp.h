@@ -164,6 +164,8 @@ void tcp_link_up(struct tcp *t, unsigned int iface);
 void tcp_stream_keepalive(struct stream *s, bool on);
 /* On, as a new stream is: small writes go out at once. Off: Nagle (RFC 9293 section 3.7.4). */
 void tcp_stream_nodelay(struct stream *s, bool on);
+/* Smoothed round trip in microseconds, of our segments or else of the peer's; 0: not known. */
+uint32_t tcp_stream_rtt_us(const struct stream *s);
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 
 unsigned int tcp_conns(const struct tcp *t);

@@ -393,7 +393,7 @@ Test(conf, defaults)
 	cr_expect_eq(s.rekey_ms, 0);
 	cr_expect_eq(s.client_alive_interval_ms, 0);
 	cr_expect_eq(s.client_alive_count_max, 3);
-	cr_expect_eq(s.channel_window, 2 * 1024 * 1024);
+	cr_expect_eq(s.channel_window, 15 * 1024 * 1024);
 	cr_expect(s.channel_window_auto);
 	cr_expect_eq(s.channel_max_packet, 32768);
 	cr_expect_eq(s.idle_timeout_ms, 0);

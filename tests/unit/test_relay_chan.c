@@ -88,6 +88,7 @@ Test(relay_chan, the_window_follows_the_target)
 	static uint8_t buf[32768];
 	const uint8_t *p;
 
+	cr_expect_eq(ch.window, (uint32_t)BENCH_WINDOW);
 	client_data(&c, ch.local, buf, 32768);
 	client_data(&c, ch.local, buf, 32768);
 	cr_expect_eq(client_next(&c, &p, &(size_t){0}), 0, "granted what the target has not taken");

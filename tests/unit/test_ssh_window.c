@@ -77,6 +77,23 @@ Test(ssh_window, raising_grants_the_difference_and_lowering_nothing)
 	cr_expect_eq(w.window_size, (128 << 10) + 1);
 }
 
+Test(ssh_window, a_lowered_window_keeps_what_it_would_get_back)
+{
+	struct ssh_rwin w;
+
+	ssh_rwin_init(&w, 256 << 10);
+	cr_assert_eq(ssh_rwin_recv(&w, 200 << 10), 0);
+	cr_expect_eq(ssh_rwin_lower(&w, 64 << 10, 100 << 10), 0);
+	cr_expect_eq(w.initial_window_size, 156 << 10);
+	cr_expect_eq(ssh_rwin_held(&w), 100 << 10);
+	/* 92 KiB of these are kept, the rest is granted: the window is as small as it was to be. */
+	cr_expect_eq(ssh_rwin_lower(&w, 64 << 10, 100 << 10), 8 << 10);
+	cr_expect_eq(w.initial_window_size, 64 << 10);
+	cr_expect_eq(w.window_size, 64 << 10);
+	cr_expect_eq(ssh_rwin_lower(&w, 128 << 10, 0), 0, "it does not raise");
+	cr_expect_eq(w.initial_window_size, 64 << 10);
+}
+
 /*
  * A peer that sends only when a whole packet of its own size fits, a reader that takes all:
  * it must come back to the full window whatever the sizes are.

@@ -213,6 +213,14 @@ static void fake_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 
 /* --- the link: the test is control ------------------------------------------------------- */
 
+static uint32_t bench_rtt_us; /* of every stream */
+
+static uint32_t fake_rtt(const struct stream *s)
+{
+	(void)s;
+	return bench_rtt_us;
+}
+
 static void fake_nodelay(struct stream *s, bool on)
 {
 	fake_of(s)->nodelay = on ? 1 : -1;
@@ -542,6 +550,7 @@ struct bench_chan {
 	uint32_t local;  /* the relay's number */
 	uint32_t number; /* the client's */
 	struct fake *target;
+	uint32_t window; /* the first one */
 };
 
 static void client_open(struct client *c, uint32_t number, uint32_t window, uint32_t packet_max,
@@ -578,7 +587,7 @@ static inline struct bench_chan client_confirmed(struct client *c)
 	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN_CONFIRMATION);
 	ssh_rd_init(&r, p + 1, n - 1);
 	cr_assert_eq(ssh_chan_confirm_parse(&r, &m), 0);
-	cr_assert_eq(m.window_size, (uint32_t)BENCH_WINDOW);
+	ch.window = m.window_size;
 	cr_assert_eq(m.packet_max, (uint32_t)BENCH_PACKET);
 	ch.local = m.sender_channel;
 	ch.number = m.recipient_channel;
@@ -688,6 +697,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.tcp = {.connect = fake_connect},
 		.stream_totals = fake_totals,
 		.stream_nodelay = fake_nodelay,
+		.stream_rtt_us = fake_rtt,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);

@@ -1,0 +1,191 @@
+/* dataplane/relay/window.c: windows of channels follow what their targets take. */
+#include <criterion/criterion.h>
+
+#include "dataplane/relay/internal.h"
+#include "tests/util/relay_bench.h"
+
+#define MIB   (1024u * 1024)
+#define START RELAY_WINDOW_START
+#define RTT   10000 /* of both streams together, microseconds */
+
+TestSuite(relay_window, .init = bench_start, .fini = bench_end);
+
+/* A login of ChannelWindow auto, or of a size. */
+static struct client login(uint32_t size, bool is_auto)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	struct link_authenticated a = bench_auth;
+
+	a.window_size = size;
+	a.window_auto = is_auto;
+	bench_rtt_us = RTT / 2;
+	client_ident(&c);
+	client_kex(&c);
+	client_auth(&c, &a);
+	return c;
+}
+
+/* What the peer was granted since the last look. */
+static uint32_t granted(struct client *c)
+{
+	uint32_t sum = 0, channel, n;
+	const uint8_t *p;
+	struct ssh_rd r;
+	size_t len;
+
+	bench_settle();
+	client_pull(c);
+	while (client_next(c, &p, &len) == SSH_MSG_CHANNEL_WINDOW_ADJUST) {
+		ssh_rd_init(&r, p + 1, len - 1);
+		cr_assert_eq(ssh_chan_adjust_parse(&r, &channel, &n), 0);
+		sum += n;
+	}
+	return sum;
+}
+
+/* The peer sends n bytes and the target takes them; returns what is granted for it. */
+static uint32_t pass(struct client *c, const struct bench_chan *ch, uint32_t n)
+{
+	static const uint8_t buf[BENCH_PACKET];
+	uint32_t back = 0;
+
+	while (n > 0) {
+		uint32_t k = RTE_MIN(n, (uint32_t)sizeof(buf));
+
+		client_data(c, ch->local, buf, k);
+		bench_settle();
+		fake_drain(ch->target, NULL, ch->target->tx.len);
+		back += granted(c);
+		n -= k;
+	}
+	return back;
+}
+
+/* Round trips in which the peer uses all it was granted, but at most max. What it has then. */
+static uint32_t fill(struct client *c, const struct bench_chan *ch, uint32_t room,
+		     unsigned int trips, uint32_t max)
+{
+	while (trips-- > 0) {
+		uint32_t n = RTE_MIN(room, max);
+
+		bench_now += RTT + 1;
+		room += pass(c, ch, n) - n;
+	}
+	return room;
+}
+
+Test(relay_window, it_begins_small_and_grows_while_it_is_used)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint32_t room;
+
+	cr_expect_eq(ch.window, (uint32_t)START);
+	room = fill(&c, &ch, ch.window, 8, 4 * MIB);
+	cr_expect_gt(room, 4 * MIB, "%u", room);
+	cr_expect_leq(room, 15 * MIB, "%u", room);
+	client_free(&c);
+}
+
+Test(relay_window, one_that_is_not_used_stays_small)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	cr_expect_leq(fill(&c, &ch, ch.window, 30, START / 8), (uint32_t)START);
+	client_free(&c);
+}
+
+Test(relay_window, never_more_than_control_allows)
+{
+	struct client c = login(1 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	cr_expect_leq(fill(&c, &ch, ch.window, 10, UINT32_MAX), 1 * MIB);
+	cr_expect_gt(fill(&c, &ch, ch.window, 2, START), 0);
+	client_free(&c);
+}
+
+Test(relay_window, a_size_that_was_set_is_kept)
+{
+	struct client c = login(128 * 1024, false);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	cr_expect_eq(ch.window, 128u * 1024);
+	cr_expect_leq(fill(&c, &ch, ch.window, 10, UINT32_MAX), 128u * 1024);
+	client_free(&c);
+}
+
+Test(relay_window, without_a_round_trip_nothing_grows)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	bench_rtt_us = 0;
+	cr_expect_leq(fill(&c, &ch, ch.window, 10, UINT32_MAX), (uint32_t)START);
+	client_free(&c);
+}
+
+/* A target that takes nothing: its channel holds one window, however long it lasts. */
+Test(relay_window, a_target_that_takes_nothing_is_granted_nothing)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	static const uint8_t buf[BENCH_PACKET];
+
+	for (uint32_t n = 0; n < START; n += sizeof(buf))
+		client_data(&c, ch.local, buf, sizeof(buf));
+	for (int i = 0; i < 20; i++) {
+		bench_now += RTT;
+		cr_expect_eq(granted(&c), 0);
+	}
+	cr_expect_eq(ch.target->tx.len, (uint32_t)START);
+	client_free(&c);
+}
+
+/* The debt of all channels is known, bounded, and gone with them. */
+Test(relay_window, all_windows_together_are_bounded)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch[4];
+	uint64_t most = bench->windows_max, sum = 0;
+
+	for (uint32_t i = 0; i < RTE_DIM(ch); i++) {
+		uint32_t room;
+
+		ch[i] = client_channel(&c, i, 1 << 20);
+		room = fill(&c, &ch[i], ch[i].window, 9, 4 * MIB);
+		cr_expect_gt(room, START, "there is something for the next, too");
+		sum += room - START;
+		cr_expect_leq(bench->windows_grown, most);
+		cr_expect_leq(sum, bench->windows_grown);
+	}
+	for (uint32_t i = 0; i < RTE_DIM(ch); i++)
+		fake_eof(ch[i].target);
+	fake_eof(c.f);
+	client_ended(&c, -SSH_E_CLOSED);
+	cr_expect_eq(bench->windows_grown, 0);
+	for (uint32_t i = 0; i < RTE_DIM(ch); i++)
+		ch[i].target->used = false;
+	c.f->used = false;
+	client_free(&c);
+}
+
+Test(relay_window, while_buffers_are_short_nothing_grows_and_large_ones_shrink)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan a = client_channel(&c, 1, 1 << 20), b = client_channel(&c, 2, 1 << 20);
+	static struct rte_mbuf *held[8192];
+	unsigned int n = pkt_pool_free(bench_pools.data) * 15 / 16;
+	uint32_t room = fill(&c, &a, a.window, 6, 2 * MIB), used;
+
+	cr_assert_gt(room, 2 * MIB);
+	cr_assert_eq(rte_pktmbuf_alloc_bulk(bench_pools.data, held, n), 0);
+	cr_expect_leq(fill(&c, &b, b.window, 6, UINT32_MAX), (uint32_t)START);
+	for (used = room; used > START; used -= RTE_MIN(used, (uint32_t)BENCH_PACKET))
+		cr_assert_eq(pass(&c, &a, BENCH_PACKET), 0, "what it gives back is kept");
+	cr_expect_gt(pass(&c, &a, BENCH_PACKET) + pass(&c, &a, BENCH_PACKET), 0, "down to that");
+	cr_expect_eq(bench->windows_grown, 0);
+	rte_pktmbuf_free_bulk(held, n);
+	client_free(&c);
+}
