@@ -111,6 +111,10 @@ int net_addr_add(struct net *n, unsigned int iface, const struct net_addr *addr,
  */
 int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len,
 		  const struct net_addr *via);
+/* Takes a route with a gateway away again: 0 or -ENOENT. */
+int net_route_del(struct net *n, const struct net_addr *prefix, unsigned int len);
+/* Raised by every change: a path of an earlier one is to be asked for again. */
+uint32_t net_routes_version(const struct net *n);
 bool net_addr_is_local(const struct net *n, const struct net_addr *addr);
 
 /*

@@ -80,6 +80,27 @@ int net_route_add(struct net *n, const struct net_addr *prefix, unsigned int len
 	return net_route_insert(n, prefix->family, &e);
 }
 
+int net_route_del(struct net *n, const struct net_addr *prefix, unsigned int len)
+{
+	struct net_routes *t = prefix->family == 4 ? &n->routes4 : &n->routes6;
+
+	for (unsigned int i = 0; i < t->n; i++) {
+		if (t->e[i].len != len || t->e[i].via.family == 0 ||
+		    !net_words_eq(t->e[i].prefix, net_words(prefix)))
+			continue;
+		t->n--;
+		memmove(&t->e[i], &t->e[i + 1], (t->n - i) * sizeof(t->e[0]));
+		n->routes_version++;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+uint32_t net_routes_version(const struct net *n)
+{
+	return n->routes_version;
+}
+
 /* The way out, without its source. False: none. */
 static bool way_to(const struct net *n, const struct net_addr *dst, struct net_path *ret)
 {

@@ -518,3 +518,47 @@ Test(link, a_port_that_takes_nothing_for_ever_ends_in_time_outs)
 	cr_expect_eq(side[0].app[0].err, -ETIMEDOUT);
 	cr_expect_eq(side[0].app[1].err, -ETIMEDOUT);
 }
+
+/* --- routes that change
+ * ---------------------------------------------------------------------------- */
+
+static struct net_addr a4(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	return (struct net_addr){.family = 4, .b = {a, b, c, d}};
+}
+
+Test(link, a_connection_follows_its_route)
+{
+	struct net_addr far = a4(10, 9, 0, 1), prefix = a4(10, 9, 0, 0);
+	struct net_addr one = a4(198, 18, 0, 2), two = a4(198, 18, 0, 3);
+	struct app *c = &side[0].app[0], *s = &side[1].app[0];
+	unsigned int asked;
+
+	/* The other side is both gateways and what lies behind them. */
+	cr_assert_eq(net_addr_add(side[1].net, 0, &two, 24), 0);
+	cr_assert_eq(net_addr_add(side[1].net, 0, &far, 24), 0);
+	cr_assert_eq(net_route_add(side[0].net, &prefix, 24, &one), 0);
+	conns_n = 1;
+	app_init(c, side[0].tcp, side[0].pools.data, 1, 2, ENDLESS);
+	app_init(s, side[1].tcp, side[1].pools.data, 2, 1, 0);
+	apps_add(&side[0].apps, c);
+	apps_add(&side[1].apps, s);
+	cr_assert_eq(app_listen(s, 1000, 4), 0);
+	cr_assert_eq(app_connect(c, &far, 1000), 0);
+	run(100 * MS, NULL);
+	cr_expect_gt(arrived(), 0);
+
+	cr_assert_eq(net_route_del(side[0].net, &prefix, 24), 0);
+	run(100 * MS, NULL);
+	arrived_before = arrived();
+	run(SEC, NULL);
+	cr_expect_eq(arrived(), arrived_before, "there is no way");
+	cr_expect_gt(dropped(0, NET_DROP_NO_ROUTE), 0);
+
+	asked = side[0].asked;
+	cr_assert_eq(net_route_add(side[0].net, &prefix, 24, &two), 0);
+	cr_expect(run(20 * SEC, some_arrived), "by the other gateway");
+	cr_expect_eq(side[0].asked, asked + 1, "who was not known before");
+	stop_sending();
+	expect_whole();
+}

@@ -329,6 +329,11 @@ int net_route(const struct net *n, const struct net_addr *dst, struct net_path *
 	return 0;
 }
 
+uint32_t net_routes_version(const struct net *n)
+{
+	return n->version;
+}
+
 unsigned int net_tx_room(const struct net *n, unsigned int iface)
 {
 	(void)n, (void)iface;

@@ -858,3 +858,55 @@ Test(net, no_buffer_for_an_answer_is_counted)
 	cr_expect_eq(wire.n, 0);
 	rte_pktmbuf_free_bulk(m, n);
 }
+
+Test(net, a_route_goes_and_the_next_best_is_taken)
+{
+	struct net_addr any = addr4(0, 0, 0, 0), ten = addr4(10, 0, 0, 0), dst = addr4(10, 1, 2, 3);
+	struct net_addr via = addr4(198, 19, 0, 9), own = addr4(198, 19, 0, 0);
+	uint32_t version;
+	struct net_path p;
+
+	cr_assert_eq(net_route_add(net, &ten, 8, &via), 0);
+	cr_assert_eq(net_route(net, &dst, &p), 0);
+	cr_expect_eq(p.iface, 1);
+	version = net_routes_version(net);
+	cr_expect_eq(p.version, version);
+	cr_expect_eq(net_route_del(net, &ten, 9), -ENOENT);
+	cr_expect_eq(net_route_del(net, &own, 24), -ENOENT, "a network of ours stays");
+	cr_expect_eq(net_routes_version(net), version, "nothing changed");
+	cr_assert_eq(net_route_del(net, &ten, 8), 0);
+	cr_expect_neq(net_routes_version(net), version);
+	cr_assert_eq(net_route(net, &dst, &p), 0);
+	cr_expect_eq(p.iface, 0, "the default");
+	cr_assert_eq(net_route_del(net, &any, 0), 0);
+	cr_expect_eq(net_route(net, &dst, &p), -ENETUNREACH);
+}
+
+/* RFC 1122 3.3.4.3: the address of the network the next hop lies in. */
+Test(net, the_source_is_of_the_network_that_leads_there)
+{
+	static const struct {
+		uint8_t to[4], src[4];
+	} cases[] = {
+		{{198, 18, 0, 9}, {198, 18, 0, 2}},   {{192, 0, 2, 9}, {192, 0, 2, 7}},
+		{{198, 18, 128, 9}, {198, 18, 0, 2}}, /* by the default gateway */
+		{{10, 0, 0, 9}, {192, 0, 2, 7}},      /* by a gateway of the second network */
+		{{198, 19, 0, 9}, {198, 19, 0, 2}},
+	};
+	struct net_addr second = addr4(192, 0, 2, 7), third = addr4(192, 0, 2, 8);
+	struct net_addr ten = addr4(10, 0, 0, 0), via = addr4(192, 0, 2, 1);
+
+	cr_assert_eq(net_addr_add(net, 0, &second, 24), 0);
+	cr_assert_eq(net_addr_add(net, 0, &third, 24),
+		     0); /* another of the same network: not first */
+	cr_assert_eq(net_route_add(net, &ten, 8, &via), 0);
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		const uint8_t *t = cases[i].to;
+		struct net_addr to = addr4(t[0], t[1], t[2], t[3]);
+		struct net_path p;
+
+		cr_assert_eq(net_route(net, &to, &p), 0, "case %zu", i);
+		cr_expect_eq(memcmp(p.src.b, cases[i].src, 4), 0, "case %zu: %u.%u.%u.%u", i,
+			     p.src.b[0], p.src.b[1], p.src.b[2], p.src.b[3]);
+	}
+}
