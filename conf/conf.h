@@ -78,6 +78,17 @@ struct conf_route {
 
 #define CONF_ZONE_TEXT (CONF_ADDR_TEXT + CONF_NAME_MAX + 1) /* of "ADDR%NAME", with its end */
 
+enum conf_congestion {
+	CONF_CONGESTION_CUBIC,
+	CONF_CONGESTION_NEWRENO,
+};
+
+enum conf_ecn {
+	CONF_ECN_ON_DEMAND,
+	CONF_ECN_YES,
+	CONF_ECN_NO,
+};
+
 struct conf_dataplane {
 	const char *name;
 	uint32_t lcore; /* one in this version */
@@ -88,6 +99,9 @@ struct conf_dataplane {
 	bool reassemble_fragments;
 	uint64_t receive_buffer, send_buffer; /* bytes; 0: auto */
 	uint32_t tcp_user_timeout_ms;
+	enum conf_congestion tcp_congestion;
+	enum conf_ecn tcp_ecn;
+	bool tcp_pacing;
 	struct conf_quantum read_quantum;
 	bool tcp_keepalive;
 	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;

@@ -31,6 +31,19 @@ static const struct choice engines[] = {
 	{NULL, 0},
 };
 
+static const struct choice congestion[] = {
+	{"cubic", CONF_CONGESTION_CUBIC},
+	{"newreno", CONF_CONGESTION_NEWRENO},
+	{NULL, 0},
+};
+
+static const struct choice ecn[] = {
+	{"on-demand", CONF_ECN_ON_DEMAND},
+	{"yes", CONF_ECN_YES},
+	{"no", CONF_ECN_NO},
+	{NULL, 0},
+};
+
 static const struct choice families[] = {
 	{"any", CONF_FAMILY_ANY},
 	{"inet", CONF_FAMILY_INET},
@@ -116,6 +129,15 @@ const struct kw conf_kws[] = {
 	{INFO("TCPUserTimeout", "5m", D, false, false, "TIME",
 	      "how long sent bytes may go unacknowledged before the connection is given up"),
 	 DATAPLANE(tcp_user_timeout_ms), .type = &type_time, .min = 1000},
+	{INFO("TCPCongestionControl", "cubic", D, false, false, "cubic|newreno",
+	      "how the congestion window grows and shrinks"),
+	 DATAPLANE(tcp_congestion), .type = &type_choice, .choices = congestion},
+	{INFO("TCPECN", "on-demand", D, false, false, "on-demand|yes|no",
+	      "marks of routers instead of losses: for peers that ask; asked for, too; never"),
+	 DATAPLANE(tcp_ecn), .type = &type_choice, .choices = ecn},
+	{INFO("TCPPacing", "yes", D, false, false, "yes|no",
+	      "a window leaves over the round trip, not in one burst"),
+	 DATAPLANE(tcp_pacing), .type = &type_yesno},
 	{INFO("TCPKeepAlive", "yes", D, false, false, "yes|no", "TCP keep-alive probes"),
 	 DATAPLANE(tcp_keepalive), .type = &type_yesno},
 	{INFO("TCPKeepAliveTime", "2h", D, false, false, "TIME", "idle time before the first probe"),

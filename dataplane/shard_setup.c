@@ -12,6 +12,7 @@
 #include "crypto/cipher.h"
 #include "crypto/secret.h"
 #include "dataplane/internal.h"
+#include "dataplane/tcp/cc.h"
 #include "ssh/record.h"
 
 /*
@@ -197,6 +198,15 @@ static uint32_t buffer_size(const struct shard *s, uint64_t wanted)
 
 static int make_tcp(struct shard *s, char *err, size_t err_size)
 {
+	static const struct tcp_cc_ops *const congestion[] = {
+		[CONF_CONGESTION_CUBIC] = &tcp_cc_cubic,
+		[CONF_CONGESTION_NEWRENO] = &tcp_cc_newreno,
+	};
+	static const enum tcp_ecn ecn[] = {
+		[CONF_ECN_ON_DEMAND] = TCP_ECN_ON_DEMAND,
+		[CONF_ECN_YES] = TCP_ECN_YES,
+		[CONF_ECN_NO] = TCP_ECN_NO,
+	};
 	const struct conf_dataplane *c = s->conf;
 	struct tcp_conf tc = {
 		.net = s->net,
@@ -209,6 +219,9 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 		.keepalive_idle_us = (uint64_t)c->tcp_keepalive_time_ms * 1000,
 		.keepalive_interval_us = (uint64_t)c->tcp_keepalive_interval_ms * 1000,
 		.keepalive_count = c->tcp_keepalive_count,
+		.cc = congestion[c->tcp_congestion],
+		.ecn = ecn[c->tcp_ecn],
+		.no_pacing = !c->tcp_pacing,
 	};
 	int r;
 

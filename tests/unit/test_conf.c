@@ -164,6 +164,9 @@ static const struct {
 	{"LoginGraceTime 5m5", NULL}, /* not refused: 305 s */
 	{"AddressFamily ipv4", "unsupported option \"ipv4\" for AddressFamily"},
 	{"TCPNoDelay maybe", "unsupported option \"maybe\" for TCPNoDelay"},
+	{"TCPCongestionControl reno", "unsupported option \"reno\" for TCPCongestionControl"},
+	{"TCPECN 2", "unsupported option \"2\" for TCPECN"},
+	{"TCPPacing 1", "unsupported option \"1\" for TCPPacing"},
 	{"TCPUserTimeout 999ms", "TCPUserTimeout: time value too small"},
 	{"ReadQuantum 4095", "ReadQuantum: size too small, at least 4096"},
 	{"ReadQuantum 2G", "ReadQuantum: size too large, at most 1073741824"},
@@ -351,6 +354,9 @@ Test(conf, defaults)
 	cr_expect(d->reassemble_fragments);
 	cr_expect_eq(d->receive_buffer, 0);
 	cr_expect_eq(d->send_buffer, 0);
+	cr_expect_eq(d->tcp_congestion, CONF_CONGESTION_CUBIC);
+	cr_expect_eq(d->tcp_ecn, CONF_ECN_ON_DEMAND);
+	cr_expect(d->tcp_pacing);
 	cr_expect_eq(d->tcp_keepalive_time_ms, 7200000);
 	cr_expect_eq(d->tcp_keepalive_interval_ms, 75000);
 	cr_expect_eq(d->tcp_keepalive_count, 9);

@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "dataplane/internal.h"
+#include "dataplane/tcp/internal.h"
 #include "tests/util/control_end.h"
 #include "tests/util/eal.h"
 #include "tests/util/frame.h"
@@ -464,6 +465,30 @@ static struct rte_mbuf *a_fragment(void)
 	memcpy(rte_pktmbuf_prepend(m, sizeof(ip)), &ip, sizeof(ip));
 	memcpy(rte_pktmbuf_prepend(m, sizeof(eth)), &eth, sizeof(eth));
 	return m;
+}
+
+Test(shard, tcp_is_what_the_file_says)
+{
+	struct fixture f;
+
+	fixture(&f);
+	f.conf.tcp_pacing = true;
+	cr_assert_eq(make(&f), 0, "%s", err);
+	cr_expect_eq(s->tcp->conf.cc, &tcp_cc_cubic);
+	cr_expect_eq(s->tcp->conf.ecn, TCP_ECN_ON_DEMAND);
+	cr_expect_not(s->tcp->conf.no_pacing);
+	shard_free(s);
+
+	fixture(&f);
+	f.conf.tcp_congestion = CONF_CONGESTION_NEWRENO;
+	f.conf.tcp_ecn = CONF_ECN_NO;
+	f.conf.tcp_pacing = false;
+	cr_assert_eq(make(&f), 0, "%s", err);
+	cr_expect_eq(s->tcp->conf.cc, &tcp_cc_newreno);
+	cr_expect_eq(s->tcp->conf.ecn, TCP_ECN_NO);
+	cr_expect(s->tcp->conf.no_pacing);
+	shard_free(s);
+	s = NULL;
 }
 
 Test(shard, fragments_are_reassembled_unless_told_otherwise)
