@@ -67,16 +67,16 @@ static bool is_one_host(const struct net *n, const struct net_addr *a)
 
 void icmp6_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p)
 {
-	const struct icmp6_hdr *h = rte_pktmbuf_mtod(m, const struct icmp6_hdr *);
+	const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *); /* at any address */
 	enum net_drop why = NET_DROP_ICMP;
 
-	if (m->data_len < sizeof(*h) || checksum(m, &p->src, &p->dst) != 0) {
+	if (m->data_len < sizeof(struct icmp6_hdr) || checksum(m, &p->src, &p->dst) != 0) {
 		net_drop(n, m, why);
 		return;
 	}
-	switch (h->icmp6_type) {
+	switch (h[0]) {
 	case ICMP6_ECHO_REQUEST:
-		if (h->icmp6_code == 0 && is_one_host(n, &p->src)) {
+		if (h[1] == 0 && is_one_host(n, &p->src)) {
 			echo(n, m, p);
 			return;
 		}
@@ -94,7 +94,7 @@ void icmp6_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p)
 		why = NET_DROP_ND_ROUTER;
 		break;
 	default:
-		if (h->icmp6_type & ICMP6_INFOMSG_MASK)
+		if (h[0] & ICMP6_INFOMSG_MASK)
 			break;
 		icmp_error_input(n, m, &p->dst);
 		return;
