@@ -5,6 +5,7 @@
  *   middle NETNS:IFACE NETNS:IFACE [OPTION VALUE]...
  *
  * The first end is a, the second b; an option is for both ways until --way says ab, ba or both.
+ * Further lines of options may come on stdin and hold from then on: a path that changes.
  * Ends after --life seconds, or at SIGTERM or SIGINT, and says what it did: one line of JSON.
  * "ready" on stdout says that both interfaces are there; whoever started it gives them addresses.
  *
@@ -18,7 +19,6 @@
 #include <linux/if_tun.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,13 +30,12 @@
 #include <unistd.h>
 
 #include "perf/frame.h"
-#include "perf/path.h"
+#include "perf/middle_conf.h"
 
 #define PACKETS_MAX 32768 /* on their way, both ways together */
 #define FRAME_MAX   2048
 #define BATCH       64
 #define SPIN_NS     UINT64_C(30000) /* what is due so soon is waited for without sleeping */
-#define WAYS        2
 
 struct packet {
 	uint64_t at_ns, order;
@@ -45,17 +44,18 @@ struct packet {
 };
 
 struct middle {
-	int tap[WAYS]; /* of the end that the way starts at */
-	struct path path[WAYS];
-	uint64_t no_room, no_write[WAYS];
-	uint64_t late_ns[WAYS], late_most_ns[WAYS];
-	bool right; /* checksums of changed bytes are made right */
+	int tap[MIDDLE_WAYS]; /* of the end that the way starts at */
+	struct middle_conf conf;
+	struct path path[MIDDLE_WAYS];
+	uint64_t no_room, no_write[MIDDLE_WAYS];
+	uint64_t late_ns[MIDDLE_WAYS], late_most_ns[MIDDLE_WAYS];
 	struct packet *packets;
 	struct packet **spare;
 	struct packet **heap; /* from 1: earliest first */
 	uint32_t spare_n, heap_n;
 	uint64_t order;
 	int epoll, timer, signals;
+	bool deaf; /* stdin is at its end */
 };
 
 static uint64_t now_ns(void)
@@ -133,7 +133,7 @@ static void enter(struct middle *m, uint32_t way, struct packet *p, uint64_t now
 		path->count[PATH_MARKED] += frame_mark(p->b, p->len);
 	if (f.corrupt)
 		path->count[PATH_CORRUPTED] +=
-			frame_corrupt(p->b, p->len, path_below(path, UINT32_MAX), m->right);
+			frame_corrupt(p->b, p->len, path_below(path, UINT32_MAX), m->conf.right);
 	send_later(m, way, p, f.at_ns);
 	if (f.twice)
 		send_later(m, way, p, f.at_ns);
@@ -175,12 +175,12 @@ static void rest(struct middle *m, uint64_t now, uint64_t end_ns)
 	uint64_t at = m->heap_n > 0 && m->heap[1]->at_ns < end_ns ? m->heap[1]->at_ns : end_ns;
 	struct itimerspec it = {
 		.it_value = {.tv_sec = (time_t)(at / PATH_SEC), .tv_nsec = (long)(at % PATH_SEC)}};
-	struct epoll_event ev[WAYS + 2];
+	struct epoll_event ev[MIDDLE_WAYS + 3];
 
 	if (at <= now + SPIN_NS)
 		return;
 	timerfd_settime(m->timer, TFD_TIMER_ABSTIME, &it, NULL);
-	epoll_wait(m->epoll, ev, WAYS + 2, -1);
+	epoll_wait(m->epoll, ev, MIDDLE_WAYS + 3, -1);
 }
 
 static bool told_to_end(struct middle *m)
@@ -190,6 +190,42 @@ static bool told_to_end(struct middle *m)
 	return read(m->signals, &si, sizeof(si)) == (ssize_t)sizeof(si);
 }
 
+/* A line of options: what it does not name stays as it is. */
+static void change(struct middle *m, char *line)
+{
+	char *argv[MIDDLE_WORDS + 1], *word, *save = NULL;
+	int n = 0;
+
+	for (word = strtok_r(line, " \n", &save); word != NULL && n < MIDDLE_WORDS;
+	     word = strtok_r(NULL, " \n", &save))
+		argv[n++] = word;
+	argv[n] = NULL;
+	if (!middle_conf_parse(argv, &m->conf)) {
+		fprintf(stderr, "middle: not understood\n");
+		return;
+	}
+	for (int way = 0; way < MIDDLE_WAYS; way++)
+		path_change(&m->path[way], &m->conf.way[way], now_ns());
+	printf("changed\n");
+	fflush(stdout);
+}
+
+static void listen_to(struct middle *m)
+{
+	char line[1024];
+	ssize_t n = read(STDIN_FILENO, line, sizeof(line) - 1);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) { /* nobody will say anything any more */
+		epoll_ctl(m->epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+		m->deaf = true;
+		return;
+	}
+	line[n] = '\0';
+	change(m, line);
+}
+
 static void run(struct middle *m, uint64_t end_ns)
 {
 	uint64_t now = now_ns();
@@ -197,7 +233,10 @@ static void run(struct middle *m, uint64_t end_ns)
 	while (now < end_ns && !told_to_end(m)) {
 		bool busy = false;
 
-		for (uint32_t way = 0; way < WAYS; way++)
+		if (!m->deaf)
+			listen_to(m);
+
+		for (uint32_t way = 0; way < MIDDLE_WAYS; way++)
 			busy |= take_in(m, way);
 		now = now_ns();
 		hand_on(m, now);
@@ -245,6 +284,9 @@ static bool waits_init(struct middle *m)
 	m->epoll = epoll_create1(EPOLL_CLOEXEC);
 	m->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	m->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	/* A plain file or /dev/null cannot be watched: what it says was read by then. */
+	fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+	m->deaf = !watch(m, STDIN_FILENO);
 	return watch(m, m->timer) && watch(m, m->signals) && watch(m, m->tap[0]) &&
 	       watch(m, m->tap[1]);
 }
@@ -261,122 +303,10 @@ static bool packets_init(struct middle *m)
 	return true;
 }
 
-/* --- the command line ------------------------------------------------------------------------ */
-
-struct settings {
-	struct path_conf way[WAYS];
-	double life_s;
-	bool right;
-};
-
-/* One number of each way, at its place in struct path_conf, times so much. */
-struct option {
-	const char *name, *text;
-	size_t at;
-	double times;
-	bool wide; /* uint64_t, else uint32_t */
-};
-#define AT(f) offsetof(struct path_conf, f)
-#define PPM   (PATH_MILLION / 100.0)
-static const struct option options[] = {
-	{"--mbit", "Mbit/s of the link; 0: no limit", AT(bits_per_s), 1e6, true},
-	{"--queue", "bytes that may wait for it", AT(queue_bytes), 1, true},
-	{"--mark", "CE is set while so many bytes wait", AT(mark_bytes), 1, true},
-	{"--delay", "ms each way", AT(delay_ns), 1e6, true},
-	{"--jitter", "ms added at most", AT(jitter_ns), 1e6, true},
-	{"--loss", "percent", AT(loss_ppm), PPM, false},
-	{"--burst", "packets lost together, on average", AT(burst), 1, false},
-	{"--reorder", "percent held back", AT(reorder_ppm), PPM, false},
-	{"--reorder-by", "ms", AT(reorder_ns), 1e6, true},
-	{"--dup", "percent", AT(dup_ppm), PPM, false},
-	{"--corrupt", "percent", AT(corrupt_ppm), PPM, false},
-	{"--light", "s that the path is open, by turns with", AT(light_ns), 1e9, true},
-	{"--dark", "s that it is a black hole", AT(dark_ns), 1e9, true},
-	{"--seed", "of all chance; 1", AT(seed), 1, true},
-};
-#define OPTIONS (sizeof(options) / sizeof(options[0]))
-
-static void usage(FILE *f)
-{
-	fprintf(f, "usage: middle NETNS:IFACE NETNS:IFACE [OPTION VALUE]...\n"
-		   "  --way ab|ba|both  what the options behind it are for\n"
-		   "  --life S          ends after so long; 60\n"
-		   "  --right 0|1       checksums of corrupted packets are made right\n");
-	for (size_t i = 0; i < OPTIONS; i++)
-		fprintf(f, "  %-17s %s\n", options[i].name, options[i].text);
-}
-
-static bool number(const char *text, double *ret)
-{
-	char *end;
-
-	*ret = strtod(text, &end);
-	return end != text && *end == '\0' && *ret >= 0 && *ret < 1e18;
-}
-
-static bool option_set(const char *name, double v, unsigned int ways, struct settings *s)
-{
-	for (size_t i = 0; i < OPTIONS; i++) {
-		const struct option *o = &options[i];
-
-		if (strcmp(name, o->name) != 0)
-			continue;
-		for (unsigned int w = 0; w < WAYS; w++) {
-			char *at = (char *)&s->way[w] + o->at;
-			uint64_t wide = (uint64_t)(v * o->times + 0.5);
-			uint32_t narrow = wide > UINT32_MAX ? UINT32_MAX : (uint32_t)wide;
-
-			if (!(ways & 1u << w))
-				continue;
-			if (o->wide)
-				memcpy(at, &wide, sizeof(wide));
-			else
-				memcpy(at, &narrow, sizeof(narrow));
-		}
-		return true;
-	}
-	return false;
-}
-
-static bool settings_parse(char **argv, struct settings *s)
-{
-	unsigned int ways = 3;
-
-	*s = (struct settings){.life_s = 60, .way = {{.seed = 1}, {.seed = 1}}};
-	for (; argv[0] != NULL; argv += 2) {
-		double v = 0;
-
-		if (argv[1] == NULL)
-			return false;
-		if (strcmp(argv[0], "--way") == 0) {
-			ways = strcmp(argv[1], "ab") == 0     ? 1
-			       : strcmp(argv[1], "ba") == 0   ? 2
-			       : strcmp(argv[1], "both") == 0 ? 3
-							      : 0;
-			if (ways == 0)
-				return false;
-			continue;
-		}
-		if (!number(argv[1], &v))
-			return false;
-		if (strcmp(argv[0], "--life") == 0)
-			s->life_s = v;
-		else if (strcmp(argv[0], "--right") == 0)
-			s->right = v != 0;
-		else if (!option_set(argv[0], v, ways, s))
-			return false;
-	}
-	for (unsigned int w = 0; w < WAYS; w++)
-		if (s->way[w].loss_ppm > PATH_MILLION)
-			return false;
-	s->way[1].seed ^= UINT64_C(0x5bd1e9955bd1e995); /* the ways are not each other's mirror */
-	return true;
-}
-
 static void report(const struct middle *m)
 {
 	printf("{");
-	for (unsigned int w = 0; w < WAYS; w++) {
+	for (unsigned int w = 0; w < MIDDLE_WAYS; w++) {
 		const struct path *p = &m->path[w];
 		uint64_t out = p->count[PATH_OUT] > 0 ? p->count[PATH_OUT] : 1;
 
@@ -409,14 +339,14 @@ static int tap_of(char *arg)
 int main(int argc, char **argv)
 {
 	static struct middle m;
-	struct settings s;
 	uint64_t now;
 
-	if (argc < 3 || !settings_parse(argv + 3, &s)) {
-		usage(stderr);
+	middle_conf_init(&m.conf);
+	if (argc < 3 || !middle_conf_parse(argv + 3, &m.conf)) {
+		middle_conf_usage(stderr);
 		return 2;
 	}
-	for (int i = 0; i < WAYS; i++) {
+	for (int i = 0; i < MIDDLE_WAYS; i++) {
 		m.tap[i] = tap_of(argv[1 + i]);
 		if (m.tap[i] < 0)
 			return 1;
@@ -425,13 +355,14 @@ int main(int argc, char **argv)
 		perror("middle");
 		return 1;
 	}
-	m.right = s.right;
 	now = now_ns();
-	for (int i = 0; i < WAYS; i++)
-		path_init(&m.path[i], &s.way[i], now);
+	for (int i = 0; i < MIDDLE_WAYS; i++) {
+		path_init(&m.path[i], &m.conf.way[i], now);
+		m.path[i].rng += (uint64_t)i << 32; /* one way is not the other's mirror */
+	}
 	printf("ready\n");
 	fflush(stdout);
-	run(&m, now + (uint64_t)(s.life_s * 1e9));
+	run(&m, now + (uint64_t)(m.conf.life_s * 1e9));
 	report(&m);
 	free(m.packets);
 	free(m.spare);

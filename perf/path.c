@@ -25,6 +25,15 @@ void path_init(struct path *p, const struct path_conf *conf, uint64_t now_ns)
 	*p = (struct path){.conf = *conf, .rng = conf->seed, .start_ns = now_ns};
 }
 
+void path_change(struct path *p, const struct path_conf *conf, uint64_t now_ns)
+{
+	p->conf = *conf;
+	p->start_ns = now_ns;
+	p->in_burst = false;
+	if (conf->bits_per_s == 0)
+		p->free_at_ns = 0;
+}
+
 static bool is_dark(const struct path *p, uint64_t now_ns)
 {
 	const struct path_conf *c = &p->conf;

@@ -70,6 +70,8 @@ struct path_fate {
 };
 
 void path_init(struct path *p, const struct path_conf *conf, uint64_t now_ns);
+/* Another path from now on; what is on its way stays, and counters go on. */
+void path_change(struct path *p, const struct path_conf *conf, uint64_t now_ns);
 /* spared: only waits and is delayed (address resolution, say). Time does not go back. */
 struct path_fate path_enter(struct path *p, uint64_t now_ns, uint32_t len, bool spared);
 /* 0 .. n - 1 from the path's own chance; n > 0. */
