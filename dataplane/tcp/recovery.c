@@ -374,7 +374,6 @@ static void nothing_in_flight(struct tcp_conn *c, const struct tcp_seg *g,
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_seg *g, struct tcp_acked *a,
 		      uint32_t acked)
 {
-	bool repairing;
 	uint32_t reo_us;
 
 	if (c->board == NULL) {
@@ -395,11 +394,10 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_seg *g, struct tcp_ac
 	reo_us = detect(c, a, acked);
 	if (a->lost && !c->in_recovery && !c->in_rto)
 		recovery_enter(c, a);
-	repairing = c->in_recovery;
-	if (unlikely(repairing))
+	if (unlikely(c->in_recovery))
 		prr(c, a->delivered, a->moved && !a->lost);
-	else if (a->delivered > 0)
-		grow(c, a);
+	else if (likely(a->moved) || (c->reordering && a->delivered > 0))
+		grow(c, a); /* RFC 3042: not with duplicates, but where they are the rule */
 	/* RFC 3708: each of them came twice, so none had been lost. */
 	if (unlikely(a->dsack) && !a->moved && may_undo(c, a))
 		undo(c);
