@@ -180,12 +180,13 @@ struct tcp_path {
 
 /* How large a packet the path takes: see pmtu.c. Sizes are those of IP packets. */
 struct tcp_pmtu {
-	uint16_t size;      /* of a full segment now */
-	uint16_t confirmed; /* the largest that is known to have arrived; 0: none */
-	uint16_t failed;    /* the smallest that is known not to; 0: none */
-	bool below : 1;     /* the two ends would take more */
-	bool told : 1;      /* failed - 1 is what a router said */
-	uint32_t search;    /* tick from which on more is tried */
+	uint16_t size;       /* of a full segment now */
+	uint16_t confirmed;  /* the largest that is known to have arrived; 0: none */
+	uint16_t failed;     /* the smallest that is known not to; 0: none */
+	bool below : 1;      /* the two ends would take more */
+	bool told : 1;       /* failed - 1 is what a router said */
+	uint8_t lowered : 4; /* times since the last search that a router was believed at once */
+	uint32_t search;     /* tick from which on more is tried */
 };
 
 /* Neighbours in a list of connections, index + 1. */

@@ -18,6 +18,7 @@
 #define BASE_PMTU_4   1200            /* RFC 8899 section 5.1.2 */
 #define SEARCH_WAIT   (600 * TCP_SEC) /* section 5.1.1, PMTU_RAISE_TIMER; RFC 1191 section 6.3 */
 #define BLACK_HOLE_R1 3               /* RFC 1122 section 4.2.3.5: R1, the least and ours */
+#define BELIEVED_MAX  8 /* times at once between two searches: each sends all again (T-34) */
 #define PROBE_FOLLOW  3 /* segments behind a probe, to find it lost without a time-out */
 
 static uint16_t ip_header(const struct tcp_conn *c)
@@ -99,7 +100,8 @@ void tcp_pmtu_told(struct tcp_conn *c, const struct net_icmp *e, uint64_t now_us
 	if (!tcp_synchronized((enum tcp_state)c->state) || told_of_probe(c, e) ||
 	    e->mtu >= c->pmtu.size)
 		return;
-	if (e->mtu >= c->pmtu.confirmed) {
+	if (e->mtu >= c->pmtu.confirmed && c->pmtu.lowered < BELIEVED_MAX) {
+		c->pmtu.lowered++;
 		lower(c, e->mtu, now_us);
 		/* RFC 1191 section 6.4: at once, and no sign of congestion. */
 		if (c->board != NULL)
@@ -208,6 +210,7 @@ static void search_done(struct tcp_conn *c, uint64_t now_us)
 	struct net_addr peer = tcp_peer(c);
 
 	search_at(c, now_us + SEARCH_WAIT);
+	c->pmtu.lowered = 0;
 	net_pmtu_set(c->t->conf.net, &peer, c->pmtu.below ? c->pmtu.size : UINT16_MAX);
 }
 

@@ -306,6 +306,24 @@ Test(icmp, too_big_on_a_proven_path_is_believed_with_a_time_out)
 	cr_expect(raw_fini(&r));
 }
 
+/* T-34: whoever sees the path could have all sent again for each byte less. */
+Test(icmp, too_big_step_by_step_is_believed_a_few_times_only)
+{
+	uint32_t una;
+	struct raw r;
+
+	established(&r, 0);
+	una = r.rcv_nxt;
+	raw_write(&r, 4000);
+	raw_clear(&r);
+	for (uint16_t mtu = 1499; mtu > 1400; mtu--)
+		tell_mtu(&r, una, mtu);
+	cr_expect_eq(raw_count(&r, TCP_C_PMTU_DOWN), 8);
+	cr_expect_leq(r.out_n, 8 * 4);
+	cr_expect_eq(raw_conn(&r)->pmtu.size, 1492);
+	cr_expect(raw_fini(&r));
+}
+
 Test(icmp, too_big_that_is_not_smaller_says_nothing)
 {
 	uint32_t una;

@@ -26,8 +26,9 @@ struct world {
 	struct vnet_link link;
 };
 
-static void world_init(struct world *w, uint16_t mtu, uint64_t up)
+static void world_init_of(struct world *w, uint8_t family, uint16_t mtu, uint64_t up)
 {
+	struct net_addr to = vnet_addr_of(1, family, 0);
 	uint64_t seed = rnd_seed();
 
 	memset(w, 0, sizeof(*w));
@@ -40,7 +41,12 @@ static void world_init(struct world *w, uint16_t mtu, uint64_t up)
 	w->link = (struct vnet_link){.delay_us = 2000, .bits_per_s = 200000000, .queue_us = 50000};
 	vnet_link_set(&w->v, 0, 1, w->link);
 	cr_assert_eq(app_listen(&w->server, 22, 8), 0);
-	cr_assert_eq(vnet_connect(&w->client, 1, 22), 0);
+	cr_assert_eq(app_connect(&w->client, &to, 22), 0);
+}
+
+static void world_init(struct world *w, uint16_t mtu, uint64_t up)
+{
+	world_init_of(w, 4, mtu, up);
 }
 
 static void path(struct world *w, uint16_t mtu, bool black_hole)
@@ -134,6 +140,25 @@ Test(pmtu, jumbo_then_1280_then_576_in_silence)
 	cr_expect_eq(count(&w, TCP_C_PMTU_DOWN), 0);
 	cr_expect_geq(count(&w, TCP_C_PMTU_BLACK_HOLE), 2);
 	world_end(&w);
+}
+
+/* IPv6: 1280 bytes pass everywhere (RFC 8200 section 5), so nobody goes below. */
+Test(pmtu, ipv6_jumbo_then_1400_then_1280)
+{
+	for (int silent = 0; silent < 2; silent++) {
+		struct world w;
+
+		world_init_of(&w, 6, 9000, 6 * MB);
+		until(&w, 2 * MB, 10 * SEC);
+		path(&w, 1400, silent);
+		cr_expect_lt(until(&w, 4 * MB, 20 * SEC), 4 * SEC);
+		cr_expect_eq(sender(&w)->pmtu.size, 1400);
+		path(&w, 1280, silent);
+		cr_expect_lt(until(&w, 5 * MB, 20 * SEC), 4 * SEC);
+		cr_expect_eq(sender(&w)->pmtu.size, 1280);
+		cr_expect_eq(sender(&w)->mss, 1280 - 40 - 20 - 12);
+		world_end(&w);
+	}
 }
 
 /* RFC 2923 section 2.1: the handshake and small things pass, and the first window never. */

@@ -216,6 +216,35 @@ Test(icmp_error, no_error_is_answered)
 	cr_expect_eq(wire.n, 0);
 }
 
+static void ignore(void *arg, const struct net_icmp *e, uint64_t at)
+{
+	(void)arg, (void)e, (void)at;
+}
+
+/* T-34: what each message of a flood costs below TCP; printed, so that a change is seen. */
+Test(icmp_error, a_flood_of_messages_is_cheap)
+{
+	uint32_t n = test_long() ? 10000000 : 100000;
+	uint64_t cycles = 0, best = UINT64_MAX;
+
+	net_icmp_to(net, ignore, NULL);
+	for (uint32_t i = 0; i < n; i += 32) {
+		struct rte_mbuf *m[32], *ret[32];
+		uint64_t tsc;
+
+		for (uint16_t k = 0; k < 32; k++)
+			m[k] = error4((struct error4){
+				.type = 3, .code = 4, .mtu = (uint16_t)(560 + (i + k) % 900)});
+		tsc = rte_rdtsc();
+		cr_assert_eq(net_input_burst(net, 0, m, 32, now, ret), 0);
+		tsc = rte_rdtsc() - tsc;
+		cycles += tsc;
+		best = RTE_MIN(best, tsc / 32);
+	}
+	printf("%lu cycles a message in net, %lu undisturbed\n", cycles / n, best);
+	cr_expect_lt(cycles / n, 20000);
+}
+
 /* --- ICMPv6: the bytes ------------------------------------------------------------------- */
 
 struct error6 {
