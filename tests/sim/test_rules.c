@@ -902,3 +902,22 @@ Test(rules, writing_after_the_end_is_refused)
 	cr_expect_eq(r.app.s->ops->tx_space(r.app.s), 0);
 	cr_expect(raw_fini(&r));
 }
+
+/* A repeat that comes when nothing moves any more (its first answer was lost). */
+Test(rules, a_repeat_to_a_connection_at_rest_is_answered)
+{
+	struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	raw_send(&r, ACK, 500);
+	raw_run(&r, 10 * TCP_SEC);
+	cr_assert_not(tcp_is_busy(raw_conn(&r)));
+	raw_clear(&r);
+	raw_send_at(&r, ACK, r.snd_nxt - 500, r.rcv_nxt, 0, 500);
+	raw_run(&r, 1000);
+	cr_expect_eq(raw_last(&r).flags, ACK);
+	cr_expect_eq(raw_last(&r).ack, r.snd_nxt);
+	raw_run(&r, 10 * TCP_SEC);
+	cr_expect_not(tcp_is_busy(raw_conn(&r)), "and it rests again");
+	cr_expect(raw_fini(&r));
+}
