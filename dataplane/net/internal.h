@@ -160,11 +160,23 @@ static inline rte_be32_t net_v4(const struct net_addr *a)
 	return v;
 }
 
+/* In words of the size in which addresses are read again soon after: smaller ones would stall that.
+ */
+static inline void net_v4_set(struct net_addr *a, rte_be32_t v)
+{
+	const uint64_t w[2] = {v, 0}; /* little endian */
+
+	a->family = 4;
+	a->scope = 0;
+	memset(a->pad, 0, sizeof(a->pad));
+	memcpy(a->b, w, sizeof(w));
+}
+
 static inline struct net_addr net_v4_addr(rte_be32_t v)
 {
-	struct net_addr a = {.family = 4};
+	struct net_addr a;
 
-	memcpy(a.b, &v, sizeof(v));
+	net_v4_set(&a, v);
 	return a;
 }
 

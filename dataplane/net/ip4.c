@@ -142,10 +142,10 @@ bool ip4_input(struct net *n, unsigned int iface, struct rte_mbuf **mp)
 	}
 	*mp = m;
 	meta = pkt_meta(m);
-	*meta = (struct pkt_meta){.src = net_v4_addr(src),
-				  .dst = net_v4_addr(dst),
-				  .iface = (uint16_t)iface,
-				  .ecn = ecn};
+	net_v4_set(&meta->src, src);
+	net_v4_set(&meta->dst, dst);
+	meta->iface = (uint16_t)iface;
+	meta->ecn = ecn;
 	return true;
 }
 

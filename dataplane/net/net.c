@@ -237,8 +237,10 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
 	unsigned int k = 0;
 
 	n->now_us = now_us;
-	for (unsigned int i = 0; i < count; i++)
+	for (unsigned int i = 0; i < count; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+		rte_prefetch0(pkt_meta(m[i])); /* a driver does not touch it */
+	}
 	for (unsigned int i = 0; i < count; i++) {
 		struct rte_mbuf *p = m[i];
 

@@ -535,7 +535,7 @@ struct tcp_conn *tcp_lookup(const struct tcp *t, const struct tcp_key *k, uint64
 void tcp_hash_insert(struct tcp *t, struct tcp_conn *c);
 void tcp_hash_remove(struct tcp *t, struct tcp_conn *c);
 uint32_t tcp_iss(const struct tcp *t, const struct tcp_key *k, uint64_t now_us);
-uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k);
+uint32_t tcp_ts_offset(const struct tcp *t, uint64_t hash); /* of tcp_key_hash() */
 /*
  * 0 when no port is free (RFC 6056 algorithm 3, over this stack's own tables). *ret_old: the entry
  * in TIME-WAIT to be taken over with it, or NULL.
@@ -547,7 +547,7 @@ uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct
 struct tcp_tw *tcp_tw_lookup(struct tcp *t, const struct tcp_key *k, uint64_t hash);
 void tcp_tw_add(struct tcp *t, const struct tcp_conn *c, uint64_t now_us);
 /* True when the segment is a SYN that may open the tuple again: *ret_iss is for its successor. */
-bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool can_open,
+bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, struct tcp_seg *g, bool can_open,
 		  uint64_t now_us, uint32_t *ret_iss);
 /* May our own connect take the tuple over? It does: the ISS for it. */
 bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w, uint64_t now_us);
@@ -756,11 +756,15 @@ bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us); /* at once; false: no bu
 void tcp_send_rst(struct tcp_conn *c, uint64_t now_us);
 bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
 		     const struct net_addr *dst);
-/* A segment that belongs to no connection: reset or ACK in answer to g. */
-void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
-	       uint16_t wnd, const struct tcp_opts *opts, uint64_t now_us);
+/*
+ * A segment of no connection, in answer to g: reset, ACK, cookie. path may be NULL. g->m may be
+ * taken for it, and is NULL then: g's text is gone.
+ */
+void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
+	       uint16_t wnd, const struct tcp_opts *opts, const struct net_path *path,
+	       uint64_t now_us);
 /* RFC 9293 3.10.7.1: the reset that answers a segment nobody expects. */
-void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us);
+void tcp_reply_rst(struct tcp *t, struct tcp_seg *g, uint64_t now_us);
 /* An ACK now, within the rate of the connection. */
 void tcp_challenge(struct tcp_conn *c, uint64_t now_us);
 uint32_t tcp_ts_now(const struct tcp_conn *c, uint64_t now_us);

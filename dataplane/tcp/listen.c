@@ -163,18 +163,13 @@ static bool source_full(struct tcp *t, const struct tcp_seg *g)
 
 /* --- SYN cookies, RFC 4987 section 3.6 ------------------------------------------------- */
 
-static uint32_t ts_now(const struct tcp *t, const struct tcp_key *k, uint64_t now_us)
-{
-	return tcp_ts_offset(t, k) + (uint32_t)(now_us / TCP_MS);
-}
-
 /* The window of a SYN-ACK, which is never scaled. */
 static uint16_t cookie_wnd(const struct tcp *t)
 {
 	return (uint16_t)min_u64(t->conf.rx_budget, TCP_WND_RAW_MAX);
 }
 
-static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
+static void cookie_send(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 {
 	const struct pkt_meta *meta = pkt_meta(g->m);
 	struct tcp_cookie k = {.tuple = g->hash,
@@ -196,7 +191,7 @@ static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 	}
 	o.mss = tcp_mss_adv(&path, meta->src.family);
 	if (k.ts) {
-		o.ts_val = ts_now(t, &g->key, now_us);
+		o.ts_val = tcp_ts_offset(t, g->hash) + (uint32_t)(now_us / TCP_MS);
 		o.has_wscale = k.has_wscale;
 		o.wscale = t->rcv_wscale;
 		o.has_sack_perm = k.sack;
@@ -204,7 +199,7 @@ static void cookie_send(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 	}
 	iss = tcp_cookie_make(&t->cookies, &k, now_us, &o.ts_val);
 	tcp_count(t, TCP_C_COOKIE_SENT);
-	tcp_reply(t, g, flags, iss, g->seq + 1, cookie_wnd(t), &o, now_us);
+	tcp_reply(t, g, flags, iss, g->seq + 1, cookie_wnd(t), &o, &path, now_us);
 }
 
 /* What its SYN was, as far as the cookie and this segment tell. */
@@ -317,8 +312,7 @@ static void half_open(struct tcp *t, struct tcp_listener *l, const struct tcp_se
 }
 
 /* Third: a SYN. Its text and FIN are not acknowledged: they come again. */
-static void passive_open(struct tcp *t, struct tcp_listener *l, const struct tcp_seg *g,
-			 uint64_t now_us)
+static void passive_open(struct tcp *t, struct tcp_listener *l, struct tcp_seg *g, uint64_t now_us)
 {
 	switch (syn_judge(t, l, g, now_us)) {
 	case SYN_STATE:
@@ -366,5 +360,5 @@ static void listen_step(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 {
 	listen_step(t, g, now_us);
-	rte_pktmbuf_free(g->m); /* NULL when a connection took it */
+	rte_pktmbuf_free(g->m); /* NULL when a connection, or the answer, took it */
 }

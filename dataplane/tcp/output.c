@@ -35,14 +35,15 @@ void tcp_tx_rewind(struct tcp_conn *c)
 /* The sum of the pseudo-header, RFC 9293 section 3.1; both families sum the same fields. */
 static uint32_t pseudo_sum(uint32_t len, const struct net_addr *src, const struct net_addr *dst)
 {
-	size_t alen = dst->family == 4 ? 4 : 16;
-	uint32_t len_be = rte_cpu_to_be_32(len), proto_be = rte_cpu_to_be_32(TCP_PROTO);
-	uint32_t sum = 0;
+	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32(TCP_PROTO);
+	uint32_t a[4], b[4];
 
-	sum = __rte_raw_cksum(src->b, alen, sum);
-	sum = __rte_raw_cksum(dst->b, alen, sum);
-	sum = __rte_raw_cksum(&len_be, sizeof(len_be), sum);
-	return __rte_raw_cksum(&proto_be, sizeof(proto_be), sum);
+	memcpy(a, src->b, sizeof(a)); /* of IPv4 the rest is 0 */
+	memcpy(b, dst->b, sizeof(b));
+	for (int i = 0; i < 4; i++)
+		sum += (uint64_t)a[i] + b[i];
+	sum = (sum & UINT32_MAX) + (sum >> 32);
+	return (uint32_t)((sum & UINT16_MAX) + (sum >> 16 & UINT16_MAX) + (sum >> 32));
 }
 
 /* m starts at the TCP header. */
@@ -653,13 +654,31 @@ unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
 	return work;
 }
 
-void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
-	       uint16_t wnd, const struct tcp_opts *opts, uint64_t now_us)
+/*
+ * The segment's own buffer turned around: nothing is taken from a pool for an answer, and its
+ * lines are warm. One that somebody shares, or of several pieces, stays.
+ */
+static struct rte_mbuf *reply_mbuf(struct tcp *t, struct tcp_seg *g)
 {
-	const struct pkt_meta *meta = pkt_meta(g->m);
+	struct rte_mbuf *m = g->m;
+
+	if (unlikely(!pkt_writable(m) || m->nb_segs != 1))
+		return rte_pktmbuf_alloc(t->conf.pools->head);
+	g->m = NULL;
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->ol_flags = 0;
+	m->tx_offload = 0;
+	return m;
+}
+
+void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
+	       uint16_t wnd, const struct tcp_opts *opts, const struct net_path *path,
+	       uint64_t now_us)
+{
+	struct net_addr local = pkt_meta(g->m)->dst, peer = pkt_meta(g->m)->src;
 	struct hdr h = {
 		(uint16_t)(g->key.ports >> 16), (uint16_t)g->key.ports, seq, ack, wnd, flags, {0}};
-	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
+	struct rte_mbuf *m = reply_mbuf(t, g);
 
 	if (m == NULL) {
 		tcp_count(t, TCP_C_DROP_NO_MBUF);
@@ -668,7 +687,7 @@ void tcp_reply(struct tcp *t, const struct tcp_seg *g, uint8_t flags, uint32_t s
 	if (opts != NULL)
 		h.opts = *opts;
 	header_build(m, &h);
-	(void)transmit(t, m, &meta->dst, &meta->src, 0, NULL, now_us);
+	(void)transmit(t, m, &local, &peer, 0, path, now_us);
 }
 
 /*
@@ -686,7 +705,7 @@ static bool rst_allowed(struct tcp *t, uint64_t now_us)
 	return true;
 }
 
-void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
+void tcp_reply_rst(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 {
 	if (g->flags & RTE_TCP_RST_FLAG)
 		return;
@@ -696,8 +715,8 @@ void tcp_reply_rst(struct tcp *t, const struct tcp_seg *g, uint64_t now_us)
 	}
 	tcp_count(t, TCP_C_RESETS_OUT);
 	if (g->flags & RTE_TCP_ACK_FLAG)
-		tcp_reply(t, g, RTE_TCP_RST_FLAG, g->ack, 0, 0, NULL, now_us);
+		tcp_reply(t, g, RTE_TCP_RST_FLAG, g->ack, 0, 0, NULL, NULL, now_us);
 	else
 		tcp_reply(t, g, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, 0, g->seq + tcp_seg_space(g),
-			  0, NULL, now_us);
+			  0, NULL, NULL, now_us);
 }

@@ -40,7 +40,7 @@ uint64_t tcp_source_id(const struct tcp_sources *s, const struct net_addr *addr)
 	memcpy(&w[0], addr->b, addr->family == 4 ? 4 : 8);
 	if (addr->family == 6 && is_link_local(addr))
 		memcpy(&w[2], addr->b + 8, 8);
-	id = siphash_words(s->key, w, w[2] != 0 ? 3 : 2);
+	id = siphash_table(s->key, w, w[2] != 0 ? 3 : 2);
 	return id != 0 ? id : 1;
 }
 

@@ -17,7 +17,7 @@
 
 #include "dataplane/pkt.h"
 
-#define TCP_SOURCE_CELLS 16384 /* of a row */
+#define TCP_SOURCE_CELLS 4096 /* of a row: 32 KiB in all, in a cache */
 
 struct tcp_source {
 	uint64_t id; /* 0: free */

@@ -13,7 +13,7 @@
 #define PORT_N     (65536 - PORT_MIN)
 #define PORT_TRIES 8192 /* a connect costs no more than this */
 
-/* One secret, three uses: a word that is never a tuple's keeps them apart. */
+/* One secret, three uses: a word that is never a tuple's keeps them apart, or their number. */
 enum { USE_ISS = 1, USE_TS, USE_PORT };
 
 /*
@@ -53,13 +53,13 @@ uint64_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k)
 	uint64_t w[5] = {k->local[0] | k->peer[0] << 32, k->ports};
 
 	if (k->family == 4)
-		return siphash_words(t->conf.secret, w, 2);
+		return siphash_table(t->conf.secret, w, 2);
 	w[0] = k->local[0];
 	w[1] = k->local[1];
 	w[2] = k->peer[0];
 	w[3] = k->peer[1];
 	w[4] = k->ports;
-	return siphash_words(t->conf.secret, w, 5);
+	return siphash_table(t->conf.secret, w, 5);
 }
 
 bool tcp_key_eq(const struct tcp_key *a, const struct tcp_key *b)
@@ -117,9 +117,9 @@ uint32_t tcp_iss(const struct tcp *t, const struct tcp_key *k, uint64_t now_us)
  * RFC 7323 section 7.1: timestamps begin at a keyed place, so that they do not tell the time
  * since start, and stay monotone over the connections of one tuple.
  */
-uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k)
+uint32_t tcp_ts_offset(const struct tcp *t, uint64_t hash)
 {
-	return (uint32_t)key_prf(t, k, USE_TS);
+	return (uint32_t)siphash_words(t->conf.secret, (uint64_t[2]){hash, USE_TS}, 2);
 }
 
 static bool is_listener(const struct tcp *t, uint16_t port)

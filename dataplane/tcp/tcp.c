@@ -214,7 +214,7 @@ void tcp_conn_open(struct tcp_conn *c, const struct net_addr *local, uint16_t lo
 {
 	tcp_path_set(c, path);
 	tcp_key_make(local, local_port, peer, peer_port, &c->key);
-	c->ts_offset = tcp_ts_offset(c->t, &c->key);
+	c->ts_offset = tcp_ts_offset(c->t, tcp_key_hash(c->t, &c->key));
 	tcp_conn_iss(c, tcp_iss(c->t, &c->key, now_us));
 	c->mss_adv = tcp_mss_adv(path, peer->family);
 	tcp_pmtu_init(c);

@@ -121,17 +121,17 @@ void tcp_tw_add(struct tcp *t, const struct tcp_conn *c, uint64_t now_us)
 	fifo_push(t, i);
 }
 
-static void answer(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, uint64_t now_us)
+static void answer(struct tcp *t, struct tcp_tw *w, struct tcp_seg *g, uint64_t now_us)
 {
 	struct tcp_opts o = {0};
 
 	if (w->ts_on) {
 		o.has_ts = true;
-		o.ts_val = tcp_ts_offset(t, &g->key) + to_ms(now_us);
+		o.ts_val = tcp_ts_offset(t, g->hash) + to_ms(now_us);
 		o.ts_ecr = w->ts_recent;
 	}
 	w->ack_ms = (uint16_t)to_ms(now_us);
-	tcp_reply(t, g, RTE_TCP_ACK_FLAG, w->snd_nxt, w->rcv_nxt, 0, &o, now_us);
+	tcp_reply(t, g, RTE_TCP_ACK_FLAG, w->snd_nxt, w->rcv_nxt, 0, &o, NULL, now_us);
 }
 
 /* An ISS beyond all we sent before, however fast that was. */
@@ -152,7 +152,7 @@ static bool opens_again(const struct tcp_tw *w, const struct tcp_seg *g)
 	return seq_gt(g->seq, w->rcv_nxt);
 }
 
-bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, const struct tcp_seg *g, bool can_open,
+bool tcp_tw_input(struct tcp *t, struct tcp_tw *w, struct tcp_seg *g, bool can_open,
 		  uint64_t now_us, uint32_t *ret_iss)
 {
 	if (g->flags & RTE_TCP_RST_FLAG) { /* RFC 1337: nobody is assassinated here */
