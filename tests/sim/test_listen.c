@@ -335,8 +335,8 @@ Test(listen, a_flood_costs_nothing_and_strangers_are_served)
 	raw_send(&r, SYN, 0);
 	raw_send(&r, ACK, 0);
 	cr_expect(r.app.accepted);
-	cr_expect_eq(eal_out(pools->data), 0);
-	cr_expect_lt(eal_out(pools->head), 16, "what the wire holds of the latest");
+	cr_expect_lt(eal_out(pools->data) + eal_out(pools->head), 16,
+		     "what the wire holds of the latest");
 	cr_expect(raw_fini(&r));
 }
 
