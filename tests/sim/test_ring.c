@@ -132,12 +132,13 @@ static void pools_init(void)
 
 /* --- net_ring ------------------------------------------------------------------------- */
 
-static void ring_port(struct side *s, const char *name, struct rte_ring *rx, struct rte_ring *tx)
+static void ring_port(struct side *s, const char *name, struct rte_ring *rx, struct rte_ring *tx,
+		      uint16_t mtu)
 {
 	char device[RTE_ETH_NAME_MAX_LEN], err[256] = "";
 	int id = rte_eth_from_rings(name, &rx, 1, &tx, 1, 0);
 	struct port_conf conf = {
-		.queues = 1, .rx_desc = 256, .tx_desc = 256, .pool = s->pools.data};
+		.queues = 1, .rx_desc = 256, .tx_desc = 256, .pool = s->pools.data, .mtu = mtu};
 
 	cr_assert_geq(id, 0);
 	cr_assert_eq(rte_eth_dev_get_name_by_port((uint16_t)id, device), 0);
@@ -147,25 +148,42 @@ static void ring_port(struct side *s, const char *name, struct rte_ring *rx, str
 	s->port.mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)name[0]}};
 }
 
-Test(ring, two_stacks_over_net_ring)
+/* Segments the first side sent. */
+static uint64_t over_net_ring(uint16_t mtu)
 {
 	struct rte_ring *up, *down;
+	uint64_t segs;
 
 	pools_init();
 	up = rte_ring_create("up", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	down = rte_ring_create("down", 1024, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	cr_assert(up != NULL && down != NULL);
-	ring_port(&a, "a", down, up);
-	ring_port(&b, "b", up, down);
+	ring_port(&a, "a", down, up, mtu);
+	ring_port(&b, "b", up, down, mtu);
 	side_init(&a, "outside", 1);
 	side_init(&b, "inside", 2);
 	transfer(3000000, 2000000);
+	segs = tcp_counters(a.tcp)[TCP_C_OUT_SEGS];
 	side_fini(&a);
 	side_fini(&b);
 	port_close(&a.port);
 	port_close(&b.port);
 	pools_fini(&a);
 	pools_fini(&b);
+	return segs;
+}
+
+Test(ring, two_stacks_over_net_ring)
+{
+	over_net_ring(0);
+}
+
+/* Packets of several buffers both ways, and a sixth of the segments. */
+Test(ring, jumbo_frames_over_net_ring)
+{
+	uint64_t segs = over_net_ring(9000);
+
+	cr_expect_lt(segs, 3000000 / 4000, "%lu segments", segs);
 }
 
 /* --- a port that keeps ------------------------------------------------------------------ */
