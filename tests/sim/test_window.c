@@ -122,7 +122,8 @@ Test(window, the_bottleneck_is_filled)
 
 		world_init(&w, 1, bytes,
 			   (struct vnet_link){.delay_us = path[i].delay_us,
-					      .bits_per_s = path[i].bits_per_s},
+					      .bits_per_s = path[i].bits_per_s,
+					      .queue_us = rtt},
 			   roomy);
 		wire = bytes * 8 * 1000000 / path[i].bits_per_s;
 		began = w.v.now_us;
@@ -130,7 +131,8 @@ Test(window, the_bottleneck_is_filled)
 		began = w.v.now_us - began;
 		printf("%lu ms, %lu Mbit/s: %lu ms for %lu ms of wire\n", rtt / 1000,
 		       path[i].bits_per_s / 1000000, began / 1000, wire / 1000);
-		cr_expect_lt(began, wire * 5 / 4 + 14 * rtt, "%lu ms, %lu ms of wire, RTT %lu ms",
+		/* Slow start ends with the queue full: its losses are repaired within the band. */
+		cr_expect_lt(began, wire * 5 / 4 + 20 * rtt, "%lu ms, %lu ms of wire, RTT %lu ms",
 			     began / 1000, wire / 1000, rtt / 1000);
 		world_end(&w);
 	}
