@@ -29,6 +29,7 @@ struct model {
 };
 
 static struct pkt_pools pools;
+static struct net *net;
 
 static void check(bool ok)
 {
@@ -38,13 +39,13 @@ static void check(bool ok)
 
 static void start(void)
 {
-	static bool started;
+	struct net_conf conf = {.pools = &pools, .neigh_max = 8};
 
-	if (started)
+	if (net != NULL)
 		return;
-	started = true;
 	eal_start("64");
 	check(pkt_pools_new("fuzz", 8191, 63, SOCKET_ID_ANY, &pools) == 0);
+	check(net_new(&conf, &net) == 0);
 }
 
 static uint8_t byte_at(uint8_t step, uint32_t pos)
@@ -192,23 +193,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct model models[2 * KEYS];
-	struct net_conf conf;
-	struct net *n = NULL;
-	uint64_t now = 1;
+	/* One instance for all inputs: each leaves it empty. */
+	static uint64_t now = 1;
 
 	start();
-	conf = (struct net_conf){.pools = &pools, .neigh_max = 8};
-	memset(models, 0, sizeof(models));
-	check(net_new(&conf, &n) == 0);
+	for (unsigned int i = 0; i < RTE_DIM(models); i++)
+		models[i].live = false;
 	for (unsigned int step = 0; size >= 8 && step < STEPS_MAX; step++, data += 8, size -= 8) {
 		now += data[6] * 20000u;
-		net_timers(n, now);
+		net_timers(net, now);
 		for (unsigned int i = 0; i < RTE_DIM(models); i++)
 			models[i].live &= models[i].due_us > now;
-		one(n, models, data, (uint8_t)step, now);
+		one(net, models, data, (uint8_t)step, now);
 	}
-	net_timers(n, now + FRAG_TIME_US);
-	check(eal_out(pools.data) == 0 && frag_next_us(n) == UINT64_MAX);
-	net_free(n);
+	now += FRAG_TIME_US;
+	net_timers(net, now);
+	check(eal_out(pools.data) == 0 && frag_next_us(net) == UINT64_MAX);
 	return 0;
 }
