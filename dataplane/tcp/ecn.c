@@ -77,8 +77,7 @@ void tcp_ecn_echo(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
  */
 uint8_t tcp_ecn_field(const struct tcp_conn *c, uint32_t seq, uint32_t len)
 {
-	if (!c->ecn_ok || len == 0 || seq_lt(seq, c->snd_max) ||
-	    seq_gt(seq + len, c->snd_una + c->snd_wnd))
+	if (len == 0 || seq_lt(seq, c->snd_max) || seq_gt(seq + len, c->snd_una + c->snd_wnd))
 		return ECN_NOT_ECT;
 	return ECN_ECT_0;
 }

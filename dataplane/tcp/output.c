@@ -219,11 +219,13 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 			.seq = seq,
 			.wnd = window_field(c, flags),
 			.flags = flags};
-	uint8_t ecn = tcp_ecn_field(c, seq, len);
+	uint8_t ecn = 0;
 
 	if (m != NULL) {
-		if (unlikely(c->ecn_ok))
+		if (unlikely(c->ecn_ok)) {
+			ecn = tcp_ecn_field(c, seq, len);
 			h.flags |= tcp_ecn_flags(c, flags, ecn);
+		}
 		if (flags & RTE_TCP_ACK_FLAG)
 			h.ack = c->rcv_nxt;
 		conn_options(c, flags, now_us, &h.opts);
