@@ -114,7 +114,7 @@ Test(window, the_bottleneck_is_filled)
 	static const struct {
 		uint64_t delay_us, bits_per_s;
 	} path[] = {{5000, 200000000}, {50000, 100000000}, {100000, 100000000}};
-	uint64_t bytes = test_long() ? 1000000000 : 20000000;
+	uint64_t bytes = test_long() ? 1000000000 : 12000000;
 
 	for (size_t i = 0; i < RTE_DIM(path); i++) {
 		static struct world w;
@@ -272,4 +272,51 @@ Test(window, at_rest_nothing_is_held_and_no_promise_is_taken_back)
 	cr_expect(seq_ge(conn(&w, 0)->rcv_adv, promised));
 	cr_expect_gt(conn(&w, 0)->rx_window, 4 * INITIAL, "it grows anew");
 	world_end(&w);
+}
+
+/* --- the scale (T-21) --------------------------------------------------------------------- */
+
+/* RFC 7323 section 2: 14 at most, not of a SYN; and a field with its top bit set is no sign. */
+Test(window, scales_of_the_peer)
+{
+	static const struct {
+		uint8_t offered, used;
+		uint16_t field;
+	} peer[] = {{0, 0, 0x8000},   {7, 7, 0xffff},   {14, 14, 0x8000},
+		    {14, 14, 0xffff}, {15, 14, 0xffff}, {255, 14, 0xffff}};
+
+	for (size_t i = 0; i < RTE_DIM(peer); i++) {
+		uint8_t wscale[] = {1, 3, 3, peer[i].offered};
+		static struct raw r;
+
+		raw_init(&r, (struct tcp_conf){.rx_budget = 16 * MIB});
+		app_listen(&r.app, 22, 4);
+		memcpy(r.opt, wscale, r.opt_len = sizeof(wscale));
+		r.wnd = peer[i].field;
+		raw_send(&r, SYN, 0);
+		r.opt_len = 0;
+		cr_expect_eq(raw_conn(&r)->snd_wnd, peer[i].field, "of a SYN as it is");
+		cr_expect_eq(raw_last(&r).wnd, 65535, "and ours");
+		cr_expect_eq(raw_last(&r).opts.wscale, 9, "%u", raw_last(&r).opts.wscale);
+		raw_send(&r, ACK, 0);
+		cr_expect_eq(raw_conn(&r)->snd_wnd, (uint32_t)peer[i].field << peer[i].used);
+		cr_expect_eq(raw_conn(&r)->rcv_wscale, 9, "16 MiB in 16 bits");
+		cr_expect(raw_fini(&r));
+	}
+}
+
+/* A peer that does not scale is not scaled to, and promised no more than 16 bits say. */
+Test(window, a_peer_without_a_scale)
+{
+	static struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){.rx_budget = 16 * MIB});
+	cr_expect_eq(raw_conn(&r)->rcv_wscale, 0);
+	cr_expect_eq(raw_conn(&r)->snd_wnd, r.wnd);
+	for (unsigned int i = 0; i < 400; i++)
+		raw_send(&r, ACK, 1400);
+	cr_expect_leq(raw_conn(&r)->rcv_adv - raw_conn(&r)->rcv_nxt, 65535);
+	cr_expect_eq(r.app.rx_total, 400 * 1400);
+	cr_expect_not(r.app.wrong);
+	cr_expect(raw_fini(&r));
 }
