@@ -133,6 +133,8 @@ def storm(interface, addr6, addr4, n):
                 s.send(to + liar + p)
             except OSError:  # the link's queue is full: all the better
                 pass
+        if i == 100:
+            print("storming", flush=True)
     return None
 
 

@@ -64,9 +64,10 @@ lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailu
 	-L '127.0.0.1:7001:[2001:db8:2::1]:8086' "$LAB_USER@2001:db8:1::2"
 lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'Entering interactive session|pledge: ' 30
 check "50 MB over IPv6" forward_up 7001
-lab_spawn client "$LAB_DIR/storm.log" python3 "$top/tests/interop/net_peer.py" storm eth0 2001:db8:1::2 198.18.0.2 20000
+lab_spawn client "$LAB_DIR/storm.log" python3 "$top/tests/interop/net_peer.py" storm eth0 2001:db8:1::2 198.18.0.2 1000000
 storm=$lab_pid
-check "50 MB while 160,000 forged frames come" forward_up 7001
+lab_wait_log "$storm" "$LAB_DIR/storm.log" storming 20
+check "50 MB while forged frames come" forward_up 7001
 check "the storm went on as long" kill -0 "$storm"
 lab_stop_pid "$storm"
 kill -USR1 "$lab_dataplane_pid"
