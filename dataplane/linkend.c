@@ -29,6 +29,7 @@ struct linkend {
 	struct link_consumer rx;
 	void *shm;
 	bool sent;   /* since the bell was last looked at */
+	bool no_fds; /* a control could not be let in for want of descriptors: said once */
 	bool broken; /* the peer's rings are not to be believed: detach at the next poll */
 
 	enum state state;
@@ -138,6 +139,10 @@ static void accept_peer(struct linkend *l, uint64_t now_us)
 
 	if (fd == -EPERM)
 		dp_log("link: connection from another user refused");
+	/* F-11: who calls waits in the kernel's queue; the shard goes on without descriptors. */
+	if ((fd == -EMFILE || fd == -ENFILE) && !l->no_fds)
+		dp_log("link: no descriptors for a control: %s", strerror(-fd));
+	l->no_fds = fd == -EMFILE || fd == -ENFILE;
 	if (fd < 0)
 		return;
 	if (l->state != ALONE) {

@@ -40,12 +40,12 @@ for c in json.loads(s.makefile().readline())["shards"][0]["counters"]:
 above() { local v; v=$(counter "$2" "$3" "$4"); [ -n "$v" ] && [ "$v" -gt "$1" ]; }
 check "the tag was counted" above 0 net '' VLAN
 
-lab_random_file "$LAB_DIR/www/file" 9000000
+lab_random_file "$LAB_DIR/www/file" 4000000
 mapfile -t opts < <(lab_ssh_opts)
 lab_spawn gw "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -L "127.0.0.1:18080:$LAB_TARGET_ADDR:8080" \
 	"$LAB_USER@$LAB_GW_OUTSIDE"
 lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'Entering interactive session|pledge: ' 30 || exit 1
-lab_in gw curl -sf -m 60 --limit-rate 2M -o "$LAB_DIR/file" http://127.0.0.1:18080/file &
+lab_in gw curl -sf -m 60 --limit-rate 600K -o "$LAB_DIR/file" http://127.0.0.1:18080/file &
 curl_pid=$!
 for _ in $(seq 100); do [ -s "$LAB_DIR/file" ] && break; sleep 0.05; done
 for away in 0.02 0.3 0.3 1; do # the first is shorter than what looks for it

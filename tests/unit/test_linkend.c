@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -296,4 +297,49 @@ Test(linkend, socket_is_ours_alone)
 
 	cr_assert_eq(stat(path, &st), 0);
 	cr_expect_eq(st.st_mode & 0777, 0600);
+}
+
+/* F-11: it waits where it is, and is let in when there are descriptors again. */
+Test(linkend, without_descriptors_a_control_waits)
+{
+	struct link_hello h = control_hello();
+	struct rlimit was, none;
+	struct control_end c;
+
+	cr_assert_eq(control_end_begin(&c, path, &h), 0);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = 3; /* below what is open: no new one */
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect_eq(send_up(), -ENOTCONN, "the shard asks as before");
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	cr_expect_eq(poll_link(), LINKEND_ATTACHED);
+	cr_assert_eq(control_end_finish(&c), 0);
+	control_end_close(&c);
+}
+
+/* There is one for the socket and none for the rings: it is sent away and may come again. */
+Test(linkend, without_descriptors_for_its_rings_a_control_is_sent_away)
+{
+	struct link_hello h = control_hello();
+	struct rlimit was, few;
+	struct control_end c;
+	int next;
+
+	cr_assert_eq(control_end_begin(&c, path, &h), 0);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	next = dup(0);
+	close(next);
+	few = was;
+	few.rlim_cur = (rlim_t)next + 2;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cr_expect_neq(poll_link(), LINKEND_ATTACHED);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	cr_expect_lt(control_end_finish(&c), 0);
+	control_end_close(&c);
+	poll_link();
+	attach(&c);
+	control_end_close(&c);
 }
