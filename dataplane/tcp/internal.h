@@ -659,13 +659,37 @@ static inline uint32_t tcp_pipe(const struct tcp_conn *c)
 
 /* rack.c */
 void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t rtt_us, uint64_t now_us);
-/* Of s all up to end arrived, rtt after it was sent. */
-void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt);
+/* RACK_sent_after(), RFC 8985 section 6.2 step 2. */
+static inline bool tcp_sent_after(uint32_t xmit_a, uint32_t end_a, uint32_t xmit_b, uint32_t end_b)
+{
+	return seq_gt(xmit_a, xmit_b) || (xmit_a == xmit_b && seq_gt(end_a, end_b));
+}
+/* Its step 2: of s all up to end arrived, rtt after it was sent. */
+static inline void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end,
+				   uint32_t rtt)
+{
+	struct tcp_board *b = c->board;
+
+	/* Clearly too early for the second sending, so it was the first. */
+	if (unlikely(s->rexmits > 0) && rtt < c->min_rtt_us - c->min_rtt_us / 8)
+		return;
+	b->rack_rtt_us = rtt;
+	if (b->rack_valid && !tcp_sent_after(s->xmit_us, end, b->rack_xmit_us, b->rack_end))
+		return;
+	b->rack_xmit_us = s->xmit_us;
+	b->rack_end = end;
+	b->rack_valid = true;
+}
 /* Marks what is lost; returns when to look again, in microseconds, 0: no need. */
 uint32_t tcp_rack_detect(struct tcp_conn *c, uint64_t now_us, bool *ret_lost);
 void tcp_rack_dsack(struct tcp_conn *c);
 void tcp_rack_recovered(struct tcp_conn *c);
-bool tcp_tlp_allowed(const struct tcp_conn *c); /* with something in flight */
+/* RFC 8985 section 7.2; with something in flight. */
+static inline bool tcp_tlp_allowed(const struct tcp_conn *c)
+{
+	return c->sack_ok && !c->in_recovery && !c->in_rto && !c->tlp_out &&
+	       c->board->sacked == 0 && c->rxtshift == 0;
+}
 uint64_t tcp_tlp_pto(const struct tcp_conn *c);
 void tcp_tlp_sent(struct tcp_conn *c, bool rexmit);
 /* True: an ACK shows that the probe repaired a loss. */

@@ -24,27 +24,6 @@ void tcp_rack_min_rtt(struct tcp_conn *c, uint32_t rtt_us, uint64_t now_us)
 	}
 }
 
-/* RACK_sent_after(), section 6.2 step 2. */
-static bool sent_after(uint32_t xmit_a, uint32_t end_a, uint32_t xmit_b, uint32_t end_b)
-{
-	return seq_gt(xmit_a, xmit_b) || (xmit_a == xmit_b && seq_gt(end_a, end_b));
-}
-
-void tcp_rack_update(struct tcp_conn *c, const struct tcp_sent *s, uint32_t end, uint32_t rtt)
-{
-	struct tcp_board *b = c->board;
-
-	/* Step 2: clearly too early for the second sending, so it was the first. */
-	if (unlikely(s->rexmits > 0) && rtt < c->min_rtt_us - c->min_rtt_us / 8)
-		return;
-	b->rack_rtt_us = rtt;
-	if (b->rack_valid && !sent_after(s->xmit_us, end, b->rack_xmit_us, b->rack_end))
-		return;
-	b->rack_xmit_us = s->xmit_us;
-	b->rack_end = end;
-	b->rack_valid = true;
-}
-
 void tcp_rack_dsack(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;
@@ -87,7 +66,7 @@ uint32_t tcp_rack_detect(struct tcp_conn *c, uint64_t now_us, bool *ret_lost)
 		return 0;
 	wait = b->rack_rtt_us + reo_wnd(c);
 	while ((s = b->flight.head) != NULL &&
-	       sent_after(b->rack_xmit_us, b->rack_end, s->xmit_us, s->end)) {
+	       tcp_sent_after(b->rack_xmit_us, b->rack_end, s->xmit_us, s->end)) {
 		uint32_t age = (uint32_t)now_us - s->xmit_us;
 
 		/* The latest of those sent before comes last: one timer for all of them. */
@@ -100,12 +79,6 @@ uint32_t tcp_rack_detect(struct tcp_conn *c, uint64_t now_us, bool *ret_lost)
 }
 
 /* --- TLP, section 7 -------------------------------------------------------------------- */
-
-bool tcp_tlp_allowed(const struct tcp_conn *c)
-{
-	return c->sack_ok && !c->in_recovery && !c->in_rto && !c->tlp_out &&
-	       c->board->sacked == 0 && c->rxtshift == 0;
-}
 
 uint64_t tcp_tlp_pto(const struct tcp_conn *c)
 {

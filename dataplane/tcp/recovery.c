@@ -26,6 +26,8 @@ static void timer_next(struct tcp_conn *c, uint64_t now_us)
 
 	if (left < 1)
 		left = 1;
+	if (c->snd_nxt - c->snd_una > c->mss)
+		c->board->probe_set_us = (uint32_t)now_us;
 	if (tcp_tlp_allowed(c))
 		timer_at(c, TCP_REXMT_TLP, now_us + min_u64(tcp_tlp_pto(c), (uint32_t)left),
 			 now_us);
@@ -46,8 +48,8 @@ void tcp_recovery_sent(struct tcp_conn *c, bool head, uint64_t now_us)
 		c->progress = tcp_tick(now_us);
 	if (!on || head)
 		rto_restart(c, now_us);
-	else if (c->rexmt_kind != TCP_REXMT_TLP)
-		return;
+	else if (c->rexmt_kind != TCP_REXMT_TLP || c->board->probe_set_us == (uint32_t)now_us)
+		return; /* of segments that go together the second sets it */
 	timer_next(c, now_us);
 }
 
@@ -286,6 +288,9 @@ static void rtt_step(struct tcp_conn *c, const struct tcp_acked *a)
 {
 	/* Karn: and without SACK what stands behind a gap may have waited there. */
 	if (a->rtt_us != 0 && !a->rexmit) {
+		if (likely(c->board->sampled_us == (uint32_t)a->now_us))
+			return; /* one of a burst of ACKs is enough */
+		c->board->sampled_us = (uint32_t)a->now_us;
 		tcp_rtt_sample(c, a->rtt_us);
 		tcp_rack_min_rtt(c, a->rtt_min_us, a->now_us);
 	} else if (a->moved && a->ts_ecr != 0 && c->rxtshift > 0) {
@@ -353,8 +358,15 @@ static void timer_step(struct tcp_conn *c, const struct tcp_acked *a, uint32_t r
 		tcp_timer_clear(c, TCP_T_REXMT);
 		return;
 	}
-	if (a->moved)
-		rto_restart(c, now_us); /* RFC 6298 (5.3) */
+	if (likely(a->moved)) { /* RFC 6298 (5.3) */
+		uint32_t was = b->rto_at;
+
+		rto_restart(c, now_us);
+		/* In a burst of ACKs the first has set it. */
+		if (likely(was == b->rto_at && reo_us == 0 && c->rexmt_kind == TCP_REXMT_TLP &&
+			   tcp_tlp_allowed(c) && c->snd_nxt - c->snd_una > c->mss))
+			return;
+	}
 	if (reo_us > 0 && (int32_t)(b->rto_at - (uint32_t)now_us) > (int32_t)reo_us)
 		timer_at(c, TCP_REXMT_REO, now_us + reo_us, now_us);
 	else

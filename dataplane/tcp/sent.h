@@ -59,6 +59,8 @@ struct tcp_board {
 	uint32_t sacked, lost_bytes; /* bytes in those states */
 	uint32_t fack;               /* the highest that arrived (RFC 8985 section 5.2) */
 	uint32_t rto_at;             /* when the retransmission time-out is due */
+	uint32_t sampled_us;         /* when the round trip was last measured */
+	uint32_t probe_set_us;       /* when the probe of the tail was set, for a flight */
 	/* RACK, RFC 8985 section 5.2: of the latest sent among what arrived. */
 	uint32_t rack_xmit_us, rack_end, rack_rtt_us;
 	/* PRR, RFC 6937 section 3. */
