@@ -145,6 +145,22 @@ Test(path, what_is_spared_is_never_lost)
 	cr_expect(path_enter(&p, 0, 60, false).lost);
 }
 
+Test(path, a_changed_path_forgets_no_counter_and_no_order)
+{
+	struct path_conf slow = {.bits_per_s = 12000000, .delay_ns = 50 * PATH_MS};
+	uint64_t last;
+
+	path_init(&p, &slow, 0);
+	last = enter(0, 1500).at_ns;
+	path_change(&p, &(struct path_conf){.delay_ns = PATH_MS}, 0);
+	cr_expect_eq(enter(PATH_MS, 1500).at_ns, last, "nothing overtakes what is on its way");
+	path_change(&p, &(struct path_conf){.light_ns = PATH_SEC, .dark_ns = PATH_SEC},
+		    PATH_SEC / 2);
+	cr_expect_not(enter(PATH_SEC, 60).lost, "light begins with the change");
+	cr_expect(enter(PATH_SEC * 3 / 2, 60).lost);
+	cr_expect_eq(p.count[PATH_IN], 4);
+}
+
 Test(path, the_same_seed_gives_the_same_fate)
 {
 	struct path_conf c = {
