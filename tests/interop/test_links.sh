@@ -40,13 +40,19 @@ for c in json.loads(s.makefile().readline())["shards"][0]["counters"]:
 above() { local v; v=$(counter "$2" "$3" "$4"); [ -n "$v" ] && [ "$v" -gt "$1" ]; }
 check "the tag was counted" above 0 net '' VLAN
 
-lab_random_file "$LAB_DIR/www/file" 4000000
+lab_random_file "$LAB_DIR/www/file" 5000000
 mapfile -t opts < <(lab_ssh_opts)
 lab_spawn gw "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -L "127.0.0.1:18080:$LAB_TARGET_ADDR:8080" \
 	"$LAB_USER@$LAB_GW_OUTSIDE"
 lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'Entering interactive session|pledge: ' 30 || exit 1
-lab_in gw curl -sf -m 60 --limit-rate 600K -o "$LAB_DIR/file" http://127.0.0.1:18080/file &
-curl_pid=$!
+# A reader with a pace of its own: 5 MB in no less than 4 s.
+lab_in gw python3 -c '
+import sys, time, urllib.request
+with urllib.request.urlopen("http://127.0.0.1:18080/file", timeout=60) as r, open(sys.argv[1], "wb", 0) as f:
+    while b := r.read(62500):
+        f.write(b)
+        time.sleep(0.05)' "$LAB_DIR/file" &
+reader_pid=$!
 for _ in $(seq 100); do [ -s "$LAB_DIR/file" ] && break; sleep 0.05; done
 for away in 0.02 0.3 0.3 1; do # the first is shorter than what looks for it
 	ip -n "$LAB-gw" link set sltap down
@@ -55,8 +61,8 @@ for away in 0.02 0.3 0.3 1; do # the first is shorter than what looks for it
 	sleep 0.3
 done
 whole() {
-	kill -0 $curl_pid 2>/dev/null || echo "(it had ended before)"
-	wait $curl_pid && same_file "$LAB_DIR/file" "$LAB_DIR/www/file"
+	kill -0 $reader_pid 2>/dev/null || echo "(it had ended before)"
+	wait $reader_pid && same_file "$LAB_DIR/file" "$LAB_DIR/www/file"
 }
 check "a download outlives a link that goes four times" whole
 said() { [ "$(grep -c "interface outside: link $1" "$LAB_DIR/dataplane.log")" -ge "$2" ]; }

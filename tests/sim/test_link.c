@@ -471,7 +471,8 @@ Test(link, seeded_outages)
 		run(rnd_below(&r, 3) == 0 ? rnd_below(&r, 60 * SEC) : rnd_below(&r, 100 * MS),
 		    NULL);
 		plug(true);
-		run(rnd_below(&r, 30 * MS), NULL);
+		/* Long enough for what is brought forward and its answer: it is up to us then. */
+		run(60 * MS + rnd_below(&r, 100 * MS), NULL);
 	}
 	arrived_before = arrived();
 	cr_expect(run(SEC, some_arrived));
