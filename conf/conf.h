@@ -99,6 +99,9 @@ struct conf_dataplane {
 	bool reassemble_fragments;
 	uint64_t receive_buffer, send_buffer; /* bytes; 0: auto */
 	uint32_t tcp_user_timeout_ms;
+	uint32_t tcp_half_open, tcp_source_half_open;
+	uint32_t tcp_source_connections; /* 0: no limit */
+	uint32_t tcp_source_syn_rate, tcp_reset_rate, tcp_min_mss;
 	enum conf_congestion tcp_congestion;
 	enum conf_ecn tcp_ecn;
 	bool tcp_pacing;

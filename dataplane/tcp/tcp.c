@@ -46,7 +46,8 @@ static void conf_defaults(struct tcp_conf *c)
 static void conf_limits(struct tcp_conf *c)
 {
 	if (c->half_open_max == 0)
-		c->half_open_max = min_u64(HALF_OPEN_MAX, c->conns_max / HALF_OPEN_PART + 1);
+		c->half_open_max = HALF_OPEN_MAX;
+	c->half_open_max = min_u64(c->half_open_max, c->conns_max / HALF_OPEN_PART + 1);
 	if (c->source_half_open == 0)
 		c->source_half_open = SOURCE_HALF_OPEN;
 	if (c->source_conns == 0)
