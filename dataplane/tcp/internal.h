@@ -415,7 +415,9 @@ struct tcp_mem {
 	uint32_t low, high, scarce, reserve;
 	uint32_t free; /* when the turn began, less what was queued since */
 	uint32_t buf_cost;
-	uint64_t rx_grown; /* what the windows of connections that move have grown by */
+	uint64_t rx_grown;   /* what the windows of connections that move have grown by */
+	uint32_t stall_hand; /* the connection to be looked at next; see cut_stalled() */
+	uint8_t stall_min;
 	bool is_short;
 	struct tcp_list list[TCP_LISTS];
 };

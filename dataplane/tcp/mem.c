@@ -10,7 +10,8 @@
  *                  most are stopped first, and one that holds nothing can always go on. Bytes
  *                  beyond a gap are kept within half of that
  *   below scarce   what waits beyond a gap and is more than that is dropped; connections nobody
- *                  holds that make no progress are cut, oldest first
+ *                  holds that make no progress are cut, oldest first; those into windows that
+ *                  stay zero are, longest first
  *   reserve        no bytes are kept: the rest is for headers, for what must be said, and for
  *                  the port, so that acknowledgements come in
  *
@@ -28,6 +29,11 @@
 #define TOLD_TURN  64
 #define PRUNE_TURN 16
 #define CUT_TURN   8
+#define STALL_TURN 256
+
+/* Probes into a window of zero that make a connection stalled, while buffers are scarce. */
+#define STALL_PROBES_MAX 9
+#define STALL_PROBES_MIN 5
 
 /* Of the table, kept free of connections that nobody holds. */
 #define SPARE_PART 64
@@ -44,6 +50,7 @@ void tcp_mem_init(struct tcp *t)
 				  .scarce = n / SCARCE_PART,
 				  .reserve = n / RESERVE_PART,
 				  .free = n,
+				  .stall_min = STALL_PROBES_MAX,
 				  .buf_cost = PKT_COST(rte_pktmbuf_data_room_size(pool))};
 }
 
@@ -151,6 +158,39 @@ static void cut(struct tcp_conn *c)
 	tcp_conn_closed(c, 0);
 }
 
+static bool is_stalled(const struct tcp *t, const struct tcp_conn *c)
+{
+	return c->hashed && !c->detached && tcp_timer_on(c, TCP_T_PERSIST) &&
+	       c->persist_shift >= t->mem.stall_min;
+}
+
+/*
+ * Peers whose window stays zero hold what is queued for them for as long as they answer probes
+ * (T-22). When buffers are scarce they go, those first that answered most probes: every time the
+ * hand has seen the whole table one probe less is enough, down to some six seconds.
+ */
+static unsigned int cut_stalled(struct tcp *t)
+{
+	struct tcp_mem *m = &t->mem;
+	unsigned int work = 0;
+
+	for (unsigned int n = 0; n < STALL_TURN && work < CUT_TURN; n++) {
+		struct tcp_conn *c = &t->conns[m->stall_hand];
+
+		if (++m->stall_hand >= t->conf.conns_max) {
+			m->stall_hand = 0;
+			m->stall_min = (uint8_t)max_u64(m->stall_min - 1u, STALL_PROBES_MIN);
+		}
+		if (!is_stalled(t, c))
+			continue;
+		tcp_count(t, TCP_C_STALLED_CUT);
+		tcp_send_rst(c, t->now_us);
+		tcp_conn_closed(c, -ETIMEDOUT);
+		work++;
+	}
+	return work;
+}
+
 static bool makes_progress(const struct tcp_conn *c)
 {
 	return c->rxtshift == 0 && !tcp_timer_on(c, TCP_T_PERSIST);
@@ -199,9 +239,10 @@ unsigned int tcp_mem_turn(struct tcp *t)
 		tcp_count(t, TCP_C_MEM_SHORT);
 	} else if (unlikely(m->is_short && m->free > m->high)) {
 		m->is_short = false;
+		m->stall_min = STALL_PROBES_MAX;
 	}
 	if (unlikely(m->free <= m->scarce))
-		work += prune_holed(t) + cut_orphans(t);
+		work += prune_holed(t) + cut_orphans(t) + cut_stalled(t);
 	return work + tell_refused(t);
 }
 

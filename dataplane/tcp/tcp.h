@@ -116,6 +116,7 @@ struct tcp_conf {
 	X(MEM_SHORT, "times that buffers became short")                                            \
 	X(MEM_REFUSED, "connections held to their share while buffers were short")                 \
 	X(MEM_PRUNED, "out-of-order queues dropped because buffers were short")                    \
+	X(STALLED_CUT, "connections into a window of zero cut: buffers scarce")                    \
 	X(ORPHAN_CUT, "closed connections cut: buffers or table short")                            \
 	X(KICKED, "retransmissions and probes brought forward because a link came up")
 

@@ -394,3 +394,38 @@ Test(pressure, orphans_that_hold_buffers_are_cut_when_they_are_scarce)
 	give_back(&r);
 	cr_expect(raw_fini(&r));
 }
+
+/* Into a window of zero; probes are answered. */
+static void stall(struct raw *r, uint64_t us)
+{
+	for (uint64_t end = r->v.now_us + us; r->v.now_us < end;) {
+		raw_run(r, TCP_SEC);
+		raw_send_at(r, ACK, r->snd_nxt, r->iss + 1, 0, 0);
+	}
+}
+
+Test(pressure, a_window_that_stays_zero_is_given_up_when_buffers_are_scarce)
+{
+	static const struct {
+		uint64_t stalled_s;
+		bool scarce, cut;
+	} cases[] = {{60, false, false}, {2, true, false}, {60, true, true}};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct raw r;
+
+		raw_accept(&r, (struct tcp_conf){0});
+		r.wnd = 0;
+		raw_send(&r, ACK, 0);
+		raw_write(&r, 20000);
+		stall(&r, cases[i].stalled_s * TCP_SEC);
+		cr_expect_not(r.app.error, "probes are answered");
+		take(&r, cases[i].scarce ? mem(&r)->scarce : mem(&r)->low - 10);
+		raw_run(&r, 100 * TCP_MS);
+		cr_expect_eq(r.app.err, cases[i].cut ? -ETIMEDOUT : 0, "case %zu: %d", i,
+			     r.app.err);
+		cr_expect_eq(raw_count(&r, TCP_C_STALLED_CUT), cases[i].cut);
+		give_back(&r);
+		cr_expect(raw_fini(&r));
+	}
+}
