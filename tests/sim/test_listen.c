@@ -266,15 +266,17 @@ Test(listen, an_acknowledgement_played_again_opens_nothing)
 
 Test(listen, a_full_table_waits_for_the_acknowledgement_to_come_again)
 {
-	static struct app last;
+	static struct app more[12];
 	uint32_t iss;
 	struct raw r;
 
-	crowded(&r, (struct tcp_conf){.conns_max = 5, .half_open_max = 4});
+	crowded(&r, (struct tcp_conf){.conns_max = 16});
 	cookie_syn(&r, &no_options);
 	iss = r.iss;
-	last.tcp = r.v.host[RAW_STACK].tcp;
-	cr_assert_eq(vnet_connect(&last, RAW_PEER, 99), 0); /* takes the last place */
+	for (size_t i = 0; i < RTE_DIM(more); i++) { /* these take the other places */
+		more[i].tcp = r.v.host[RAW_STACK].tcp;
+		cr_assert_eq(vnet_connect(&more[i], RAW_PEER, 99), 0);
+	}
 	raw_clear(&r);
 	raw_send_at(&r, ACK, r.snd_nxt, iss + 1, 0, 0);
 	raw_run(&r, 1000);
@@ -480,4 +482,89 @@ Test(listen, resets_are_never_answered)
 	raw_run(&r, 1000);
 	cr_expect_eq(r.out_n, 0);
 	cr_expect(raw_fini(&r));
+}
+
+/* --- what an observer beside the path learns (T-11) ---------------------------------------- */
+
+/* How many of his own challenges he gets while he guesses at somebody else's connection. */
+static uint32_t own_challenges(bool guess_is_right)
+{
+	struct net_addr observer = stranger(7);
+	uint32_t seq, own, n = 0;
+	static struct app second;
+	struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){0}); /* the victim's */
+	seq = r.snd_nxt;
+	vnet_app(&r.v, RAW_STACK, &r.apps, &second, 1, 2, 0);
+	second.no_shutdown = true;
+	app_listen(&second, 23, 4);
+	r.stack_port = 23;
+	r.peer = observer;
+	r.snd_nxt = 1000;
+	raw_send(&r, SYN, 0);
+	raw_send(&r, ACK, 0);
+	own = r.snd_nxt;
+	for (int i = 0; i < 100; i++) {
+		r.peer.family = 0; /* forged: in the window, or far from it */
+		r.stack_port = 22;
+		raw_send_at(&r, RST, seq + (guess_is_right ? 10 : 1 << 28), 0, 0, 0);
+		raw_run(&r, 500);
+		r.peer = observer;
+		r.stack_port = 23;
+		raw_clear(&r);
+		raw_send_at(&r, RST, own + 5, 0, 0, 0);
+		raw_run(&r, 500);
+		n += r.out_n;
+	}
+	cr_expect(raw_fini(&r));
+	return n;
+}
+
+Test(listen, a_right_guess_looks_like_a_wrong_one)
+{
+	cr_expect_eq(own_challenges(false), TCP_CHALLENGE_MAX);
+	cr_expect_eq(own_challenges(true), TCP_CHALLENGE_MAX);
+}
+
+/* --- two stacks that disagree (T-12) --------------------------------------------------------- */
+
+static struct tcp_conn *only_conn(struct tcp *t)
+{
+	for (unsigned int i = 0; i < t->conf.conns_max; i++)
+		if (t->conns[i].hashed)
+			return &t->conns[i];
+	return NULL;
+}
+
+Test(listen, stacks_out_of_step_do_not_answer_each_other_for_ever)
+{
+	static struct app client, server;
+	static struct apps cs, ss;
+	static struct vnet v;
+	struct tcp_conn *c;
+	uint64_t before;
+
+	vnet_init(&v, 1, 1023, 4095);
+	vnet_stack(&v, 0, (struct tcp_conf){0});
+	vnet_stack(&v, 1, (struct tcp_conf){0});
+	vnet_app(&v, 0, &cs, &client, 1, 2, 1000);
+	vnet_app(&v, 1, &ss, &server, 2, 1, 1000);
+	client.no_shutdown = server.no_shutdown = true;
+	cr_assert_eq(app_listen(&server, 22, 8), 0);
+	cr_assert_eq(vnet_connect(&client, 1, 22), 0);
+	vnet_run(&v, TCP_SEC, NULL, NULL);
+	c = only_conn(v.host[0].tcp);
+	cr_assert_not_null(c);
+	c->rcv_nxt += 1 << 24; /* each says what the other thinks is far out */
+	c->rcv_adv += 1 << 24;
+	c->snd_una += 1 << 24;
+	c->snd_nxt += 1 << 24;
+	c->snd_max += 1 << 24;
+	before = v.sent;
+	tcp_send_ack(c, v.now_us);
+	vnet_run(&v, 60 * TCP_SEC, NULL, NULL);
+	cr_expect_gt(v.sent - before, 1, "nobody answered: no test");
+	cr_expect_leq(v.sent - before, 2 * 120 + 2, "%lu", v.sent - before);
+	vnet_fini(&v);
 }

@@ -145,6 +145,27 @@ Test(states, all_flags_in_last_ack)
 	all_flags(TCP_LAST_ACK);
 }
 
+/* RFC 9293 3.10.7.4, first: beyond the window all but RST is answered and nothing is believed. */
+Test(states, all_flags_beyond_the_window)
+{
+	static const enum tcp_state s[] = {TCP_SYN_RCVD,   TCP_ESTABLISHED, TCP_FIN_WAIT_1,
+					   TCP_FIN_WAIT_2, TCP_CLOSING,     TCP_CLOSE_WAIT,
+					   TCP_LAST_ACK};
+
+	for (size_t i = 0; i < RTE_DIM(s); i++)
+		for (uint8_t flags = 0; flags < 64; flags++) {
+			struct raw r;
+
+			raw_state(&r, s[i]);
+			raw_send_at(&r, flags, r.snd_nxt + (1 << 24), r.rcv_nxt, 0, 0);
+			raw_run(&r, 5000);
+			cr_expect_eq(raw_last(&r).flags, flags & RST ? NO_REPLY : ACK,
+				     "state %d flags %#x: %#x", s[i], flags, raw_last(&r).flags);
+			cr_expect_eq(raw_get_state(&r), s[i], "state %d flags %#x", s[i], flags);
+			cr_expect(raw_fini(&r));
+		}
+}
+
 /* --- what a stranger may try ------------------------------------------------------- */
 
 static const enum tcp_state synchronized[] = {TCP_ESTABLISHED, TCP_FIN_WAIT_1, TCP_FIN_WAIT_2,

@@ -1,5 +1,6 @@
 /* Sequence arithmetic, the keyed hash, ISNs (T-06), ports, checksums (T-01). */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 #include <rte_ip.h>
@@ -7,6 +8,7 @@
 #include "dataplane/tcp/internal.h"
 #include "dataplane/tcp/siphash.h"
 #include "tests/util/eal.h"
+#include "tests/util/rnd.h"
 
 Test(tcp_seq, order_over_the_wrap)
 {
@@ -84,6 +86,45 @@ Test(tcp_seq, isn_depends_on_tuple_and_secret)
 	cr_expect_neq(tcp_iss(&t, &a, 0), tcp_iss(&t, &b, 0));
 	cr_expect_neq(tcp_iss(&t, &a, 0), tcp_iss(&t, &c, 0));
 	cr_expect_neq(tcp_iss(&t, &a, 0), tcp_iss(&u, &a, 0));
+}
+
+/* T-06 at size: each bit of the steps between ISNs is set half of the time, within six deviations.
+ */
+Test(tcp_seq, isns_of_a_million_tuples_are_spread)
+{
+	struct tcp t = {.conf.secret = {3, 4}};
+	uint32_t n = test_long() ? 1000000 : 100000, bits[32] = {0}, last = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct tcp_key k = key((uint8_t)(i >> 16), (uint16_t)i);
+		uint32_t iss = tcp_iss(&t, &k, 0), step = iss - last;
+
+		for (int b = 0; b < 32; b++)
+			bits[b] += step >> b & 1;
+		last = iss;
+	}
+	for (int b = 0; b < 32; b++)
+		cr_expect_lt(fabs(2.0 * bits[b] - n), 6 * sqrt(n), "bit %d: %u", b, bits[b]);
+}
+
+/* T-41: who knows the secret can fill one bucket; with another it is spread like any. */
+Test(tcp_seq, tuples_that_collide_without_a_key_do_not_with_one)
+{
+	struct tcp known = {.conf.secret = {0, 0}}, t = {.conf.secret = {5, 6}};
+	uint32_t want = test_long() ? 100000 : 2000, found = 0, most = 0;
+	static uint32_t bucket[256];
+
+	for (uint64_t i = 0; found < want; i++) {
+		struct tcp_key k = {.local = {1}, .peer = {i >> 16}, .family = 4};
+
+		k.ports = 22 << 16 | (i & 0xffff);
+		if ((tcp_key_hash(&known, &k) & 0xff) != 0)
+			continue;
+		found++;
+		most = RTE_MAX(most, ++bucket[tcp_key_hash(&t, &k) & 0xff]);
+	}
+	cr_expect_lt(most, want / 256.0 + 6 * sqrt(want / 256.0) + 8, "%u of %u in one", most,
+		     want);
 }
 
 /* Increments between neighbouring ports tell nothing: few of them meet. */
