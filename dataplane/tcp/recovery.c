@@ -55,14 +55,18 @@ void tcp_recovery_sent(struct tcp_conn *c, bool head, uint64_t now_us)
 
 /* --- was it a mistake? ------------------------------------------------------------------- */
 
+/*
+ * What the recovery before sent again and nobody has acknowledged still counts, and so does when:
+ * its acknowledgement would look like that of something sent before this one began.
+ */
 static void undo_arm(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;
 
 	b->undo = true;
-	b->rexmit = false;
 	b->undo_una = c->snd_una;
-	b->undo_bytes = 0;
+	b->undo_bytes = tcp_sent_twice(c);
+	b->rexmit = b->rexmit && b->undo_bytes > 0;
 }
 
 void tcp_recovery_rexmit(struct tcp_conn *c, uint32_t bytes, uint64_t now_us)

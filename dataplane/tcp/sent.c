@@ -555,6 +555,16 @@ void tcp_sent_lose_all(struct tcp_conn *c)
 		b->sacked = 0;
 }
 
+uint32_t tcp_sent_twice(const struct tcp_conn *c)
+{
+	uint32_t n = 0;
+
+	for (const struct tcp_sent *s = c->board->all.head; s != NULL; s = s->next)
+		if (s->rexmits > 0 && s->state != TCP_SENT_SACKED)
+			n += s->end - s->seq;
+	return n;
+}
+
 void tcp_sent_found(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;

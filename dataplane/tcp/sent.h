@@ -122,6 +122,8 @@ void tcp_sent_lose(struct tcp_conn *c, struct tcp_sent *s);
 void tcp_sent_lose_head(struct tcp_conn *c);
 /* All that did not arrive; and, when the peer took back what it had said, all. */
 void tcp_sent_lose_all(struct tcp_conn *c);
+/* Bytes that went more than once, of which nothing arrived. */
+uint32_t tcp_sent_twice(const struct tcp_conn *c);
 /* It was not lost. */
 void tcp_sent_found(struct tcp_conn *c);
 void tcp_sent_free(struct tcp_conn *c);

@@ -34,6 +34,7 @@ struct path {
 	uint32_t again_at, again_times; /* byte of the stream that is lost so often */
 	uint32_t late_from, late_every, late_until;
 	uint64_t late_us;
+	bool one_way;  /* acknowledgements are not lost */
 	uint64_t seed; /* 0: rnd_seed() */
 	uint32_t base;
 	bool has_base;
@@ -86,6 +87,8 @@ static void path_init(struct path *p, uint32_t bytes)
 	if (p->link.bits_per_s == 0)
 		p->link.bits_per_s = 100000000;
 	vnet_link_set(&p->v, 0, 1, p->link);
+	if (p->one_way)
+		p->v.link[1][0].loss = 0;
 	p->v.filter = rule;
 	p->v.filter_arg = p;
 	vnet_app(&p->v, 0, &p->cs, &p->client, 1, 2, bytes);
@@ -339,6 +342,32 @@ Test(recovery, a_spurious_time_out_is_taken_back)
 		EXPECT_LATER(took, clean_us(&p, 2 * SEGS * MSS), 800 * MS);
 		cr_expect(vnet_fini(&p.v));
 	}
+}
+
+/*
+ * And nothing is taken back that was none: without reordering each loss is one retransmission,
+ * also while one recovery follows the other and what the first sent again is still on its way.
+ */
+Test(recovery, each_loss_is_one_retransmission)
+{
+	static const uint32_t loss[] = {1000, 2000, 10000};
+	uint64_t seeds = test_long() ? 200 : 4;
+
+	for (uint64_t seed = rnd_seed(); seed < rnd_seed() + seeds; seed++)
+		for (size_t i = 0; i < RTE_DIM(loss); i++) {
+			struct path p = {.link = {.delay_us = 50 * MS,
+						  .bits_per_s = 1000000000,
+						  .loss = loss[i]},
+					 .one_way = true,
+					 .seed = seed};
+
+			path_run(&p, 6000 * MSS);
+			cr_expect_eq(count(&p, TCP_C_UNDO), 0, "seed %lu", seed);
+			cr_expect_eq(count(&p, TCP_C_RTO), 0, "seed %lu", seed);
+			/* A probe may go for a tail that was only slow. */
+			EXPECT_BAND(&p, RETRANS, p.v.lost, p.v.lost + count(&p, TCP_C_TLP));
+			cr_expect(vnet_fini(&p.v));
+		}
 }
 
 /* --- a peer without SACK: RFC 6582 --------------------------------------------------------------
