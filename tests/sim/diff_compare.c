@@ -22,7 +22,9 @@ static bool late_ack(const struct diff_result *r, int at)
 static bool may_delay(const struct diff_script *s, const struct diff_result *a,
 		      const struct diff_result *b, int at)
 {
-	return at == 0 || s->step[at - 1].is_call || late_ack(a, at) || late_ack(b, at);
+	/* What is sent again says ACK, too, and may come without being an answer. */
+	return at == 0 || s->step[at - 1].is_call || a[at].again || b[at].again ||
+	       late_ack(a, at) || late_ack(b, at);
 }
 
 static bool receives(const struct diff_view *v)
@@ -122,7 +124,7 @@ struct what {
 	bool closed;   /* ... and has let go of it since */
 	bool ahead;    /* something beyond a gap came before */
 	bool higher;   /* something with a higher number than the next came before */
-	bool untold;   /* Linux had not acknowledged yet what ours had */
+	bool untold;   /* Linux had not acknowledged yet what it had */
 	bool zero;     /* the window was closed before */
 	bool two_ends; /* a FIN came before and not in order: what follows may contradict it */
 };
@@ -410,7 +412,8 @@ static void look_back(const struct diff_script *s, const struct diff_result *our
 		}
 		w->answered |= st->len == 0 && ours[i].bare;
 		w->higher |= st->dseq > 0;
-		w->untold |= theirs[i - 1].told < ours[i - 1].told;
+		w->untold |=
+			theirs[i - 1].told != 1 + theirs[i - 1].view.in + theirs[i - 1].view.eof;
 		w->zero |= st->wnd == 0;
 		w->ahead |= st->len > 0 && ours[i].bare && !ours[i].view.eof;
 		w->two_ends |= (st->flags & FIN) != 0 && !ours[i].view.eof;

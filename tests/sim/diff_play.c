@@ -95,11 +95,19 @@ static void take_syn(struct player *p, const struct diff_out *o, struct diff_res
 	p->has_iss = true;
 }
 
+/* By a timer, or because of a duplicate ACK. */
+static bool sent_again(const struct player *p, const struct diff_out *o)
+{
+	uint32_t end = o->seq + o->len + !!(o->flags & FIN);
+
+	return !(o->flags & SYN) && end != o->seq && seq_le(end, p->seen);
+}
+
 static void take_data(struct player *p, const struct diff_out *o, struct diff_result *r)
 {
 	uint32_t end = o->seq + o->len, fin_end = end + !!(o->flags & FIN);
 
-	if (seq_le(fin_end, p->seen)) {
+	if (sent_again(p, o)) {
 		r->again = true;
 		return;
 	}
