@@ -1,5 +1,5 @@
 /* tests/sim/vnet.c - the virtual network; see vnet.h. */
-#include "tests/sim/vnet.h"
+#include "tests/sim/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,222 +12,9 @@
 
 #define TURN_US 1 /* what a turn with work takes */
 
-/* --- chance --------------------------------------------------------------------- */
-
-uint64_t vnet_rand(struct vnet *v)
+uint64_t vnet_clock(const struct vnet *v, unsigned int i)
 {
-	uint64_t z = (v->rng += 0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-bool vnet_chance(struct vnet *v, uint32_t millionths)
-{
-	return millionths > 0 && vnet_rand(v) % VNET_MILLION < millionths;
-}
-
-static uint64_t rand_below(struct vnet *v, uint64_t n)
-{
-	return n > 0 ? vnet_rand(v) % n : 0;
-}
-
-/* --- the wire -------------------------------------------------------------------- */
-
-static bool before(const struct vpkt *a, const struct vpkt *b)
-{
-	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
-}
-
-static void wire_put_back(struct vnet *v, struct vpkt *p)
-{
-	uint32_t i = ++v->heap_n;
-
-	if (i >= v->heap_size) {
-		v->heap_size = v->heap_size * 2 + 64;
-		v->heap = realloc(v->heap, v->heap_size * sizeof(*v->heap));
-	}
-	for (; i > 1 && before(p, v->heap[i / 2]); i /= 2)
-		v->heap[i] = v->heap[i / 2];
-	v->heap[i] = p;
-}
-
-static void wire_put(struct vnet *v, struct vpkt *p)
-{
-	p->order = v->order++;
-	wire_put_back(v, p);
-}
-
-static struct vpkt *wire_get(struct vnet *v)
-{
-	struct vpkt *top = v->heap[1], *last = v->heap[v->heap_n--];
-	uint32_t i = 1, kid;
-
-	for (; (kid = i * 2) <= v->heap_n; i = kid) {
-		if (kid < v->heap_n && before(v->heap[kid + 1], v->heap[kid]))
-			kid++;
-		if (!before(v->heap[kid], last))
-			break;
-		v->heap[i] = v->heap[kid];
-	}
-	v->heap[i] = last;
-	return top;
-}
-
-static struct vpkt *vpkt_copy(const struct vpkt *p)
-{
-	struct vpkt *q = malloc(sizeof(*p) + p->len);
-
-	memcpy(q, p, sizeof(*p) + p->len);
-	return q;
-}
-
-static uint16_t wire_cksum(const struct vpkt *p)
-{
-	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
-				  .next_proto_id = 6,
-				  .total_length = rte_cpu_to_be_16((uint16_t)(20 + p->len))};
-	struct rte_ipv6_hdr ip6 = {.payload_len = rte_cpu_to_be_16((uint16_t)p->len), .proto = 6};
-
-	if (p->dst.family == 6) {
-		memcpy(ip6.src_addr, p->src.b, 16);
-		memcpy(ip6.dst_addr, p->dst.b, 16);
-		return rte_ipv6_udptcp_cksum(&ip6, p->b);
-	}
-	memcpy(&ip.src_addr, p->src.b, 4);
-	memcpy(&ip.dst_addr, p->dst.b, 4);
-	return rte_ipv4_udptcp_cksum(&ip, p->b);
-}
-
-static bool wire_cksum_ok(const struct vpkt *p)
-{
-	const struct rte_tcp_hdr *h = (const void *)p->b;
-	uint16_t was = h->cksum, is;
-	struct vpkt *q = vpkt_copy(p);
-
-	((struct rte_tcp_hdr *)(void *)q->b)->cksum = 0;
-	is = wire_cksum(q);
-	free(q);
-	return was == is;
-}
-
-static struct vseg vseg_of(struct net *n, const struct vpkt *p)
-{
-	const struct rte_tcp_hdr *h = (const void *)p->b;
-	struct vseg s = {.src_port = rte_be_to_cpu_16(h->src_port),
-			 .dst_port = rte_be_to_cpu_16(h->dst_port),
-			 .seq = rte_be_to_cpu_32(h->sent_seq),
-			 .ack = rte_be_to_cpu_32(h->recv_ack),
-			 .len = p->len - (uint32_t)(h->data_off >> 4) * 4,
-			 .flags = h->tcp_flags,
-			 .wnd = rte_be_to_cpu_16(h->rx_win),
-			 .n = n->sent++,
-			 .n_data = UINT32_MAX,
-			 .ecn = p->ecn};
-
-	if (s.len > 0)
-		s.n_data = n->sent_data++;
-	tcp_opts_parse(p->b + sizeof(*h), (size_t)(h->data_off >> 4) * 4 - sizeof(*h), &s.opts);
-	return s;
-}
-
-static uint32_t ip_hdr_len(const struct net_addr *a)
-{
-	return a->family == 4 ? 20 : 40;
-}
-
-static uint32_t ip_len(const struct vpkt *p)
-{
-	return p->len + ip_hdr_len(&p->dst);
-}
-
-/* A router that has to drop p: it goes back as the quote in an ICMP error. p is taken. */
-static void too_big(struct vnet *v, struct vpkt *p, const struct vnet_link *l)
-{
-	unsigned int from = p->from;
-
-	v->lost++;
-	if (l->black_hole) {
-		free(p);
-		return;
-	}
-	p->too_big = l->mtu;
-	p->from = p->to;
-	p->to = from;
-	p->at_us = v->now_us + l->delay_us;
-	wire_put(v, p);
-}
-
-/* Options of this kind become NOPs, as a middlebox does it. */
-static void strip_option(struct vpkt *p, uint8_t kind)
-{
-	struct rte_tcp_hdr *h = (void *)p->b;
-	uint8_t *b = p->b + sizeof(*h), *end = p->b + (h->data_off >> 4) * 4;
-
-	while (b < end && *b != 0) {
-		uint8_t len = *b == 1 || end - b < 2 ? 1 : b[1];
-
-		if (len == 0 || len > end - b)
-			break;
-		if (*b == kind)
-			memset(b, 1, len);
-		b += len;
-	}
-	h->cksum = 0;
-	h->cksum = wire_cksum(p);
-}
-
-/* The fate of a packet on its link. p is taken. */
-static void wire_send(struct vnet *v, struct vpkt *p)
-{
-	struct vnet_link *l = &v->link[p->from][p->to];
-	struct vseg s = vseg_of(&v->host[p->from].net, p);
-	enum vnet_fate fate = VNET_PASS;
-	uint64_t start = v->now_us;
-
-	v->sent++;
-	if (v->filter != NULL)
-		fate = v->filter(v->filter_arg, p->from, &s);
-	if (fate == VNET_DROP || vnet_chance(v, l->loss)) {
-		v->lost++;
-		free(p);
-		return;
-	}
-	if (l->mtu != 0 && ip_len(p) > l->mtu) {
-		too_big(v, p, l);
-		return;
-	}
-	if (l->no_sack && (s.flags & RTE_TCP_SYN_FLAG))
-		strip_option(p, 4);
-	if (l->no_ts && (s.flags & RTE_TCP_SYN_FLAG))
-		strip_option(p, 8);
-	if (p->ecn != VNET_NOT_ECT && vnet_chance(v, l->mark))
-		p->ecn = VNET_CE;
-	if (l->bits_per_s > 0) {
-		start = l->free_at_us > start ? l->free_at_us : start;
-		if (l->queue_us > 0 && start - v->now_us > l->queue_us) {
-			v->lost++;
-			free(p);
-			return;
-		}
-		if (l->mark_us > 0 && start - v->now_us > l->mark_us && p->ecn != VNET_NOT_ECT)
-			p->ecn = VNET_CE;
-		start += (uint64_t)(p->len + ip_hdr_len(&p->dst)) * 8 * 1000000 / l->bits_per_s;
-		l->free_at_us = start;
-	}
-	if (fate == VNET_TWICE || vnet_chance(v, l->dup)) {
-		struct vpkt *q = vpkt_copy(p);
-
-		q->at_us = start + l->delay_us + rand_below(v, l->jitter_us + 1);
-		wire_put(v, q);
-	}
-	if (vnet_chance(v, l->corrupt))
-		p->b[rand_below(v, p->len)] ^= (uint8_t)(1 + rand_below(v, 255));
-	p->at_us = start + l->delay_us + rand_below(v, l->jitter_us + 1);
-	if (fate == VNET_LATE)
-		p->at_us += v->late_us != 0 ? v->late_us : 9 * l->delay_us;
-	wire_put(v, p);
+	return v->host[i].frozen_us != 0 ? v->host[i].frozen_us : v->now_us;
 }
 
 /* --- what a driver keeps ----------------------------------------------------------- */
@@ -382,7 +169,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	}
 	if (off != p->len || segs != m->nb_segs || !pkt_writable(m) ||
 	    rte_pktmbuf_headroom(m) < 64 || (!stale && ip_len(p) > n->mtu) || proto != 6 ||
-	    ttl == 0 || now_us > v->now_us || !wire_cksum_ok(p)) {
+	    ttl == 0 || now_us > vnet_clock(v, n->index) || !wire_cksum_ok(p)) {
 		v->bad++;
 		free(p);
 		rte_pktmbuf_free(m);
@@ -449,65 +236,112 @@ static void told_too_big(struct tcp *tcp, const struct vpkt *p, uint64_t now_us)
 	tcp_icmp(tcp, &e, now_us);
 }
 
-static bool deliver(struct vnet *v, unsigned int i)
+/* What has arrived goes to its host's port, which keeps so much and no more. */
+static void arrive(struct vnet *v)
 {
-	struct vpkt *keep[64];
-	struct rte_mbuf *m[64];
-	unsigned int n = 0, k = 0;
-	bool any = false;
+	struct vpkt *p;
 
-	while (v->heap_n > 0 && v->heap[1]->at_us <= v->now_us && n < 64 && k < 64) {
-		struct vpkt *p = wire_get(v);
+	while ((p = wire_get(v)) != NULL) {
+		struct vnet_rx *rx = &v->host[p->to].rx;
 
-		if (p->to != i) {
-			keep[k++] = p;
-			continue;
-		}
-		any = true;
-		if (p->too_big != 0) {
-			if (v->host[i].tcp != NULL)
-				told_too_big(v->host[i].tcp, p, v->now_us);
+		if (v->host[p->to].tcp == NULL || rx->n >= VNET_RX_MAX) {
+			v->lost += v->host[p->to].tcp != NULL;
 			free(p);
 			continue;
 		}
-		m[n] = v->host[i].tcp != NULL ? to_mbuf(v, p) : NULL;
-		if (m[n] != NULL)
+		p->next = NULL;
+		*rx->tail = p;
+		rx->tail = &p->next;
+		rx->n++;
+	}
+}
+
+static struct vpkt *rx_get(struct vnet_rx *rx)
+{
+	struct vpkt *p = rx->head;
+
+	if (p == NULL)
+		return NULL;
+	rx->head = p->next;
+	if (rx->head == NULL)
+		rx->tail = &rx->head;
+	rx->n--;
+	return p;
+}
+
+static bool deliver(struct vnet *v, unsigned int i)
+{
+	struct vnet_host *h = &v->host[i];
+	struct rte_mbuf *m[64];
+	unsigned int n = 0;
+	bool any = false;
+	struct vpkt *p;
+
+	while (n < 64 && (p = rx_get(&h->rx)) != NULL) {
+		any = true;
+		if (p->too_big != 0) {
+			told_too_big(h->tcp, p, vnet_clock(v, i));
+			free(p);
+			continue;
+		}
+		m[n] = to_mbuf(v, p);
+		if (m[n] != NULL) {
+			check_arrived(v, p);
 			n++;
-		else
+		} else {
 			v->lost++;
+		}
 		free(p);
 	}
-	while (k > 0) /* order among them is kept by their own numbers */
-		wire_put_back(v, keep[--k]);
 	if (n > 0)
-		tcp_input_burst(v->host[i].tcp, m, n, v->now_us);
+		tcp_input_burst(h->tcp, m, n, vnet_clock(v, i));
 	return any;
+}
+
+static bool host_turn(struct vnet *v, unsigned int i)
+{
+	struct vnet_host *h = &v->host[i];
+	uint64_t now_us = vnet_clock(v, i);
+	bool busy;
+
+	arrive(v);
+	if (h->tcp == NULL || h->stopped)
+		return false;
+	busy = deliver(v, i);
+	busy |= tcp_timers(h->tcp, now_us) > 0;
+	if (h->app != NULL)
+		busy |= h->app(h->app_arg);
+	busy |= tcp_output_poll(h->tcp, now_us) > 0;
+	return busy;
+}
+
+/* When the host has something to do by itself. A clock that stands brings nothing. */
+static uint64_t host_next_us(const struct vnet *v, unsigned int i)
+{
+	const struct vnet_host *h = &v->host[i];
+	uint64_t next;
+
+	if (h->tcp == NULL || h->stopped)
+		return UINT64_MAX;
+	next = tcp_next_timer_us(h->tcp);
+	if (h->frozen_us != 0)
+		next = next <= h->frozen_us ? v->now_us : UINT64_MAX;
+	if (h->rx.n > 0)
+		next = v->now_us;
+	return h->wake_us != 0 ? RTE_MIN(next, h->wake_us) : next;
 }
 
 bool vnet_turn(struct vnet *v, uint64_t *ret_next_us)
 {
-	uint64_t next = UINT64_MAX;
 	bool busy = false;
 
 	v->turns++;
 	release(v, false);
-	for (unsigned int i = 0; i < VNET_HOSTS; i++) {
-		struct vnet_host *h = &v->host[i];
-
-		busy |= deliver(v, i);
-		if (h->tcp == NULL)
-			continue;
-		busy |= tcp_timers(h->tcp, v->now_us) > 0;
-		if (h->app != NULL)
-			busy |= h->app(h->app_arg);
-		busy |= tcp_output_poll(h->tcp, v->now_us) > 0;
-	}
-	if (v->heap_n > 0)
-		next = v->heap[1]->at_us;
 	for (unsigned int i = 0; i < VNET_HOSTS; i++)
-		if (v->host[i].tcp != NULL)
-			next = RTE_MIN(next, tcp_next_timer_us(v->host[i].tcp));
-	*ret_next_us = next;
+		busy |= host_turn(v, i);
+	*ret_next_us = wire_next_us(v);
+	for (unsigned int i = 0; i < VNET_HOSTS; i++)
+		*ret_next_us = RTE_MIN(*ret_next_us, host_next_us(v, i));
 	return busy;
 }
 
@@ -566,6 +400,7 @@ void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned 
 					      .addr6 = vnet_addr_of(i, 6, 0),
 					      .link_local = vnet_addr_of(i, 6, 1),
 					      .mtu = 1500};
+		v->host[i].rx.tail = &v->host[i].rx.head;
 		for (unsigned int k = 0; k < VNET_HOSTS; k++)
 			v->link[i][k].delay_us = 100;
 	}
@@ -626,20 +461,24 @@ void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_l
 
 bool vnet_fini(struct vnet *v)
 {
-	bool ok = v->changed == 0 && v->bad == 0;
+	bool ok = v->changed == 0 && v->bad == 0 && v->overrun == 0 && v->shrunk == 0;
 
 	if (!ok)
-		fprintf(stderr, "kept mbufs changed: %lu, packets against the contract: %lu\n",
-			v->changed, v->bad);
+		fprintf(stderr,
+			"kept mbufs changed: %lu, packets against the contract: %lu, "
+			"beyond the window: %lu, windows taken back: %lu\n",
+			v->changed, v->bad, v->overrun, v->shrunk);
 	release(v, true);
-	while (v->heap_n > 0)
-		free(wire_get(v));
-	free(v->heap);
-	v->heap = NULL;
+	wire_free(v);
+	free(v->check);
+	v->check = NULL;
 	for (unsigned int i = 0; i < VNET_HOSTS; i++) {
 		struct vnet_host *h = &v->host[i];
 		unsigned int data, head;
+		struct vpkt *p;
 
+		while ((p = rx_get(&h->rx)) != NULL)
+			free(p);
 		if (h->tcp == NULL)
 			continue;
 		tcp_free(h->tcp);

@@ -26,8 +26,15 @@
 struct vnet_link {
 	uint64_t delay_us, jitter_us; /* jitter reorders */
 	uint32_t loss, dup, corrupt;
-	uint64_t bits_per_s; /* 0: no limit */
-	uint64_t queue_us;   /* more waiting than this is dropped; 0: no limit */
+	uint32_t burst;       /* a burst of losses begins, */
+	uint16_t burst_max;   /* of so many packets at most */
+	uint32_t reorder;     /* a packet is overtaken */
+	uint16_t reorder_max; /* by so many at most, */
+	uint64_t reorder_us;  /* or is so late when fewer follow */
+	uint32_t forge;       /* a byte of payload changes, and the checksum with it */
+	bool down;            /* nothing gets through */
+	uint64_t bits_per_s;  /* 0: no limit */
+	uint64_t queue_us;    /* more waiting than this is dropped; 0: no limit */
 	uint64_t free_at_us;
 	/* ECN-capable packets are marked: by chance, and when more than so much waits. */
 	uint32_t mark;
@@ -36,6 +43,14 @@ struct vnet_link {
 	uint16_t mtu; /* 0: any */
 	bool black_hole;
 	bool no_sack, no_ts; /* something on the way takes these options out of SYNs */
+};
+
+/* What goes on in one direction. */
+#define VNET_LATE_MAX 8
+struct vnet_way {
+	uint16_t burst_left;
+	uint16_t late_left[VNET_LATE_MAX]; /* so many have still to pass */
+	struct vpkt *late[VNET_LATE_MAX];
 };
 
 /* The ECN field of RFC 3168 section 5. */
@@ -48,6 +63,9 @@ struct vpkt {
 	struct net_addr src, dst;
 	uint8_t ecn;
 	uint16_t too_big; /* not 0: the router's word about this packet, on its way back */
+	bool late, gone;  /* waits to be overtaken; was, and is on the wire once more */
+	bool damaged;
+	struct vpkt *next; /* in a host's queue */
 	uint32_t len;
 	uint8_t b[];
 };
@@ -79,6 +97,13 @@ struct net {
 	uint32_t sent, sent_data;
 };
 
+/* What a port keeps for a stack that does not look. */
+#define VNET_RX_MAX 1024
+struct vnet_rx {
+	struct vpkt *head, **tail;
+	unsigned int n;
+};
+
 struct vnet_host {
 	struct net net;
 	struct pkt_pools pools;
@@ -86,7 +111,14 @@ struct vnet_host {
 	/* The application's pass, once a turn, between input and output. True: did something. */
 	bool (*app)(void *arg);
 	void *app_arg;
+	uint64_t wake_us;   /* the application wants a pass then; 0: no wish */
+	uint64_t frozen_us; /* its clock stands here; 0: runs */
+	bool stopped;       /* it does not run at all */
+	struct vnet_rx rx;
 };
+
+/* Windows, as the segments say them: see check.c. */
+struct vnet_check;
 
 struct vnet_held;
 
@@ -94,6 +126,7 @@ struct vnet {
 	uint64_t now_us, rng, order;
 	struct vnet_host host[VNET_HOSTS];
 	struct vnet_link link[VNET_HOSTS][VNET_HOSTS];
+	struct vnet_way way[VNET_HOSTS][VNET_HOSTS];
 	/* NULL: pass. A VNET_LATE packet comes late by late_us; 0: by nine delays. */
 	enum vnet_fate (*filter)(void *arg, unsigned int from, const struct vseg *s);
 	void *filter_arg;
@@ -104,7 +137,9 @@ struct vnet {
 	uint64_t hold_max_us; /* how long a driver keeps what it sent */
 	uint64_t changed;     /* kept mbufs of which the bytes changed: our bug */
 	uint64_t bad;         /* packets that break a contract: checksum, MTU, head-room */
-	uint64_t sent, lost;
+	uint64_t sent, lost, forged;
+	struct vnet_check *check; /* NULL: not looked at */
+	uint64_t overrun, shrunk; /* sent beyond the window; windows taken back */
 	uint64_t turns;
 	unsigned int data_mbufs, head_mbufs;
 	uint8_t inject_ecn; /* of what vnet_inject() makes */
@@ -121,6 +156,10 @@ void vnet_app(struct vnet *v, unsigned int i, struct apps *set, struct app *a, u
 int vnet_connect(struct app *a, unsigned int to, uint16_t port);
 /* The MTU of the host's own link changes. */
 void vnet_mtu_set(struct vnet *v, unsigned int i, uint16_t mtu);
+/* From now on v->overrun and v->shrunk are counted. */
+void vnet_check_windows(struct vnet *v);
+/* The clock of a host: the network's, unless it is frozen. */
+uint64_t vnet_clock(const struct vnet *v, unsigned int i);
 /* Both directions. */
 void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_link l);
 /* Frees stacks, packets on the wire and kept mbufs; false when an mbuf or a byte is lost. */
