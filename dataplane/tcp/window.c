@@ -101,7 +101,7 @@ void tcp_rwin_taken(struct tcp_conn *c, uint32_t n)
 	uint32_t now = (uint32_t)c->t->now_us, rtt, limit;
 	uint64_t want;
 
-	if (!tcp_is_busy(c))
+	if (!tcp_is_busy(c) || c->state == TCP_CLOSED) /* what is unread can still be taken */
 		return;
 	b->taken += n;
 	rtt = b->rcv_rtt_us != 0 ? b->rcv_rtt_us : c->srtt_us;
