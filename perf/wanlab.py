@@ -4,11 +4,14 @@ Used by perf/wan and by tests. The path is perf/middle between two TAPs; the ker
 end's interface as any other, ours takes it with net_af_packet. Everything started here is ended
 here, and the namespaces are of this process alone.
 """
+import concurrent.futures
 import itertools
 import json
 import os
 import select
+import signal
 import subprocess
+import sys
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,6 +26,17 @@ COUNT = itertools.count()
 
 class LabError(Exception):
     pass
+
+
+class Pool(concurrent.futures.ThreadPoolExecutor):
+    """Runs at once; told to end, it lets those that run finish and clean up, and begins no other."""
+
+    def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        return super().__enter__()
+
+    def __exit__(self, kind, *_):
+        self.shutdown(wait=True, cancel_futures=kind is not None)
 
 
 def sh(*cmd):

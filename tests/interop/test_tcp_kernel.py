@@ -5,7 +5,6 @@ Every row is one run of perf/flow_stack against perf/flow_kernel in namespaces o
 send at once, each byte is checked, both end by themselves, our stack has no connection and no
 buffer left. Without SLUICE_LONG a selection that takes each value of each column.
 """
-import concurrent.futures
 import itertools
 import os
 import random
@@ -131,7 +130,7 @@ def main():
     if not LONG:
         rows = selection(rows, random.Random(SEED))
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with wanlab.Pool(os.cpu_count() or 1) as pool:
         for row, (why, seconds) in zip(rows, pool.map(timed, rows)):
             text = ", ".join(f"{k} {v}" for k, v in zip(columns, row))
             print(f"{'FAILED' if why else 'ok'}: {text} ({seconds:.1f} s)", why or "", flush=True)
