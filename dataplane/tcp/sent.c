@@ -565,16 +565,32 @@ uint32_t tcp_sent_twice(const struct tcp_conn *c)
 	return n;
 }
 
+/* Into what is in flight by its time; without steps left to the front, where RACK looks first. */
+static void found(struct tcp_board *b, struct tcp_sent *s, unsigned int *steps)
+{
+	struct tcp_sent *at = b->flight.head, *before = NULL;
+
+	for (; at != NULL && *steps > 0 && seq_gt(s->xmit_us, at->xmit_us); --*steps) {
+		before = at;
+		at = at->q_next;
+	}
+	s->state = TCP_SENT_FLIGHT;
+	if (before == NULL || *steps == 0)
+		q_prepend(&b->flight, s);
+	else
+		q_insert_after(&b->flight, before, s);
+}
+
 void tcp_sent_found(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;
+	unsigned int steps = TCP_SENT_STEPS;
 	struct tcp_sent *s;
 
-	/* They are older than all that is in flight. */
+	/* From its end: most are older than all that is in flight, and than those found before. */
 	while ((s = b->lost.tail) != NULL) {
 		q_remove(&b->lost, s);
-		s->state = TCP_SENT_FLIGHT;
-		q_prepend(&b->flight, s);
+		found(b, s, &steps);
 	}
 	b->lost_bytes = 0;
 }
