@@ -65,9 +65,8 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_SSTHRESH_INF  TCP_CWND_MAX        /* no loss yet (RFC 5681: arbitrarily high) */
 #define TCP_DUPACKS       3                   /* RFC 5681 section 3.2 */
 #define TCP_DUPACKS_OUT   64                  /* duplicate ACKs owed at once */
-#define TCP_RUNS_MAX      256 /* runs of out-of-order bytes of a connection (T-28) */
-#define TCP_SYNACK_MAX    5   /* SYN-ACK retransmissions (T-17) */
-#define TCP_CHALLENGE_MAX 10  /* challenge ACKs of a connection in TCP_CHALLENGE_US */
+#define TCP_SYNACK_MAX    5                   /* SYN-ACK retransmissions (T-17) */
+#define TCP_CHALLENGE_MAX 10 /* challenge ACKs of a connection in TCP_CHALLENGE_US */
 #define TCP_WND_RAW_MAX   65535
 #define TCP_RX_INITIAL    (64 * 1024)  /* a connection's first receive window */
 #define TCP_TX_AHEAD_MIN  (128 * 1024) /* bytes a stream may be given ahead of the peer's window */
@@ -235,12 +234,17 @@ struct tcp_busy {
 	uint32_t rcv_rtt_us, rtt_ecr;
 	uint32_t fill_end, fill_at_us;
 
-	/* Received: runs beyond a gap (reass.c). */
-	struct rte_mbuf *runs, *runs_last;
-	uint32_t runs_cost;
-	uint32_t runs_stamp;   /* of the run that got the latest segment */
+	/*
+	 * Received: runs beyond a gap (reass.c), the first and the last of them, and those that
+	 * got a segment lately, the latest first.
+	 */
+	struct tcp_run *runs, *runs_last;
+	struct tcp_runs {
+		struct tcp_run *rbh_root;
+	} runs_tree; /* RB_HEAD() */
+	struct tcp_run *runs_recent[TCP_SACK_MAX];
+	uint32_t runs_cost, runs_n;
 	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
-	uint16_t runs_n;
 
 	struct tcp_busy *next_free;
 };

@@ -2,175 +2,232 @@
  * dataplane/tcp/reass.c - received bytes: in order for the user, beyond a gap in runs.
  *
  * A run is a stretch of bytes without a gap, an ordered list of mbufs; what describes it lies
- * in the private area of its first mbuf, where the IP header's facts are not needed any more.
- * So a queue of any length costs nothing but its mbufs, and the work of an insertion is bounded
- * by the number of gaps (T-28). Where bytes overlap, those that came first stay (T-29).
+ * in the private area of one of them, where the IP header's facts are not needed any more, and is
+ * a node of a red-black tree. So runs cost nothing but their mbufs, there may be as many as the
+ * window's memory holds, and an insertion takes O(log n) (T-28); behind the last run and before
+ * the first, where nearly all segments belong, O(1). Where bytes overlap, those that came first
+ * stay (T-29).
  *
  * The runs are what SACK reports (RFC 2018), those that changed last first; what came twice is
  * reported once, in front of them (RFC 2883).
  */
+#include <bsd/sys/tree.h>
+
 #include "dataplane/tcp/internal.h"
 
 /* Memory for each byte of the window: what fills less than a quarter of an mbuf is put together. */
 #define HOLED_COST 5
 
-struct run {
-	struct rte_mbuf *next; /* first mbuf of the next run */
-	struct rte_mbuf *tail;
+struct tcp_run {
+	RB_ENTRY(tcp_run) rb;
+	struct rte_mbuf *head, *tail;
 	uint32_t seq, len, segs;
-	uint32_t stamp; /* larger: got a segment later */
 };
-_Static_assert(sizeof(struct run) <= PKT_PRIV_SIZE, "a run lies in the private area");
+_Static_assert(sizeof(struct tcp_run) <= PKT_PRIV_SIZE, "a run lies in the private area");
 
-static struct run *run_of(struct rte_mbuf *m)
+static int run_cmp(const struct tcp_run *a, const struct tcp_run *b)
 {
-	return (struct run *)rte_mbuf_to_priv(m);
+	return (int)(a->seq - b->seq); /* all of one window */
 }
 
-static uint32_t run_end(struct rte_mbuf *m)
+RB_GENERATE_INTERNAL(tcp_runs, tcp_run, rb, run_cmp, static inline)
+
+static uint32_t run_end(const struct tcp_run *r)
 {
-	return run_of(m)->seq + run_of(m)->len;
+	return r->seq + r->len;
 }
 
-static struct pkt_chain run_chain(struct rte_mbuf *m)
+static struct pkt_chain run_chain(const struct tcp_run *r)
 {
-	struct run *r = run_of(m);
-
-	return (struct pkt_chain){m, r->tail, r->len, r->segs};
+	return (struct pkt_chain){r->head, r->tail, r->len, r->segs};
 }
 
-/* Stores ch, which is not empty, as a run; the mbuf that names it from now on. */
-static struct rte_mbuf *run_make(struct tcp_conn *c, const struct pkt_chain *ch, uint32_t seq,
-				 struct rte_mbuf *next)
+static void run_set(struct tcp_run *r, uint32_t seq, const struct pkt_chain *ch)
 {
-	*run_of(ch->head) =
-		(struct run){next, ch->tail, seq, ch->len, ch->segs, ++c->busy->runs_stamp};
-	if (next == NULL)
-		c->busy->runs_last = ch->head;
-	return ch->head;
+	r->head = ch->head;
+	r->tail = ch->tail;
+	r->seq = seq;
+	r->len = ch->len;
+	r->segs = ch->segs;
+}
+
+/* r got the latest segment. */
+static void run_touch(struct tcp_conn *c, struct tcp_run *r)
+{
+	struct tcp_run **recent = c->busy->runs_recent;
+	unsigned int i = 0;
+
+	while (i < TCP_SACK_MAX - 1 && recent[i] != r && recent[i] != NULL)
+		i++;
+	for (; i > 0; i--)
+		recent[i] = recent[i - 1];
+	recent[0] = r;
+}
+
+static void run_forget(struct tcp_conn *c, const struct tcp_run *r)
+{
+	struct tcp_run **recent = c->busy->runs_recent;
+	unsigned int i = 0;
+
+	while (i < TCP_SACK_MAX && recent[i] != r)
+		i++;
+	for (; i < TCP_SACK_MAX; i++)
+		recent[i] = i + 1 < TCP_SACK_MAX ? recent[i + 1] : NULL;
+}
+
+/* ch, which is not empty, as a run of its own behind prev (NULL: the first). */
+static void run_add(struct tcp_conn *c, struct tcp_run *prev, uint32_t seq,
+		    const struct pkt_chain *ch)
+{
+	struct tcp_busy *b = c->busy;
+	struct tcp_run *r = (struct tcp_run *)rte_mbuf_to_priv(ch->head);
+
+	run_set(r, seq, ch);
+	RB_INSERT(tcp_runs, &b->runs_tree, r);
+	if (prev == NULL)
+		b->runs = r;
+	if (prev == b->runs_last)
+		b->runs_last = r;
+	b->runs_n++;
+	run_touch(c, r);
+}
+
+/* Out of the tree; its mbufs are the caller's. */
+static struct pkt_chain run_take(struct tcp_conn *c, struct tcp_run *r)
+{
+	struct tcp_busy *b = c->busy;
+
+	if (r == b->runs)
+		b->runs = RB_NEXT(tcp_runs, &b->runs_tree, r);
+	if (r == b->runs_last)
+		b->runs_last = RB_PREV(tcp_runs, &b->runs_tree, r);
+	RB_REMOVE(tcp_runs, &b->runs_tree, r);
+	b->runs_n--;
+	run_forget(c, r);
+	return run_chain(r);
 }
 
 void tcp_reass_free(struct tcp_conn *c)
 {
+	struct tcp_busy *b = c->busy;
+
 	if (!tcp_is_busy(c))
 		return;
-	while (c->busy->runs != NULL) {
-		struct pkt_chain ch = run_chain(c->busy->runs);
+	while (b->runs != NULL) {
+		struct pkt_chain ch = run_take(c, b->runs);
 
-		c->busy->runs = run_of(c->busy->runs)->next;
 		pkt_chain_free(&ch);
 	}
-	c->busy->runs_last = NULL;
-	c->busy->runs_n = 0;
-	c->busy->runs_cost = 0;
+	b->runs_cost = 0;
 	tcp_mem_holed(c);
 }
 
-/* Joins the run at *at with the next one when they touch. */
-static void join_next(struct tcp_conn *c, struct rte_mbuf **at)
+/*
+ * Puts src behind dst, small mbufs at its beginning into the room of dst's last one; the memory
+ * that became free.
+ */
+static uint32_t join_tight(struct pkt_chain *dst, struct pkt_chain *src)
 {
-	struct rte_mbuf *next = run_of(*at)->next;
+	uint32_t saved = 0;
+
+	while (src->head != NULL) {
+		struct rte_mbuf *m = src->head, *tail = dst->tail;
+		uint32_t cost = pkt_cost(m);
+
+		src->head = m->next;
+		src->len -= m->data_len;
+		src->segs--;
+		m->next = NULL;
+		pkt_chain_append_tight(dst, m);
+		if (dst->tail != tail)
+			break;
+		saved += cost;
+	}
+	pkt_chain_join(dst, src);
+	pkt_chain_init(src);
+	return saved;
+}
+
+/* Joins r with the next run when they touch. */
+static void join_next(struct tcp_conn *c, struct tcp_run *r)
+{
+	struct tcp_run *next = RB_NEXT(tcp_runs, &c->busy->runs_tree, r);
 	struct pkt_chain a, b;
 
-	if (next == NULL || run_end(*at) != run_of(next)->seq)
+	if (next == NULL || run_end(r) != next->seq)
 		return;
-	a = run_chain(*at);
-	b = run_chain(next);
-	next = run_of(next)->next;
-	pkt_chain_join(&a, &b);
-	run_make(c, &a, run_of(*at)->seq, next);
-	c->busy->runs_n--;
+	a = run_chain(r);
+	b = run_take(c, next);
+	c->busy->runs_cost -= join_tight(&a, &b);
+	run_set(r, r->seq, &a);
 }
 
-/* Puts ch behind q, small mbufs into the room of the last one, and counts the memory. */
-static void queue_add(struct pkt_chain *q, uint32_t *cost, struct pkt_chain *ch)
-{
-	while (ch->head != NULL) {
-		struct rte_mbuf *m = ch->head, *tail = q->tail;
-
-		ch->head = m->next;
-		m->next = NULL;
-		pkt_chain_append_tight(q, m);
-		if (q->tail != tail)
-			*cost += pkt_cost(q->tail);
-	}
-	pkt_chain_init(ch);
-}
-
-/*
- * Puts ch, which begins at seq and overlaps no run, behind *prev (NULL: first) and in front of
- * *at. False when there are too many runs: dropped.
- */
-static bool gap_fill(struct tcp_conn *c, struct rte_mbuf **prev, struct rte_mbuf **at, uint32_t seq,
+/* Puts ch, which begins at seq and overlaps no run, between the runs prev and at; NULL: none. */
+static void gap_fill(struct tcp_conn *c, struct tcp_run *prev, struct tcp_run *at, uint32_t seq,
 		     struct pkt_chain *ch)
 {
-	if (prev != NULL && run_end(*prev) == seq) {
-		struct pkt_chain a = run_chain(*prev);
+	struct pkt_chain a;
 
-		queue_add(&a, &c->busy->runs_cost, ch);
-		run_make(c, &a, run_of(*prev)->seq, run_of(*prev)->next);
-		join_next(c, prev);
-		return true;
-	}
-	if (*at != NULL && seq + ch->len == run_of(*at)->seq) {
-		struct pkt_chain b = run_chain(*at);
-		struct rte_mbuf *next = run_of(*at)->next;
-
-		c->busy->runs_cost += (uint32_t)pkt_chain_cost(ch);
-		pkt_chain_join(ch, &b);
-		*at = run_make(c, ch, seq, next);
-		return true;
-	}
-	/* What is next in order is taken even when the queue is full (T-28). */
-	if (c->busy->runs_n >= TCP_RUNS_MAX && seq != c->rcv_nxt) {
-		tcp_count(c->t, TCP_C_DROP_OOO);
-		pkt_chain_free(ch);
-		return false;
-	}
 	c->busy->runs_cost += (uint32_t)pkt_chain_cost(ch);
-	*at = run_make(c, ch, seq, *at);
-	c->busy->runs_n++;
-	return true;
+	if (prev != NULL && run_end(prev) == seq) {
+		a = run_chain(prev);
+		c->busy->runs_cost -= join_tight(&a, ch);
+		run_set(prev, prev->seq, &a);
+		join_next(c, prev);
+		run_touch(c, prev);
+	} else if (at != NULL && seq + ch->len == at->seq) {
+		/* The node stays in the mbuf that was the first. */
+		a = run_chain(at);
+		pkt_chain_join(ch, &a);
+		run_set(at, seq, ch);
+		run_touch(c, at);
+	} else {
+		run_add(c, prev, seq, ch);
+	}
 }
 
-/* The first run that ends behind seq (*ret_at), and the one before it. */
-static void runs_find(struct tcp_conn *c, uint32_t seq, struct rte_mbuf ***ret_prev,
-		      struct rte_mbuf ***ret_at)
+/* The first run that ends behind seq, and the one before it; NULL: there is none. */
+static struct tcp_run *runs_find(struct tcp_conn *c, uint32_t seq, struct tcp_run **ret_prev)
 {
-	struct rte_mbuf **prev = NULL, **at = &c->busy->runs;
+	struct tcp_busy *b = c->busy;
+	struct tcp_run *r, *at = NULL;
 
-	/* Behind a hole most segments belong to the end. */
-	if (c->busy->runs != NULL && seq_le(run_end(c->busy->runs_last), seq)) {
-		prev = &c->busy->runs_last;
-		at = &run_of(*prev)->next;
+	*ret_prev = NULL;
+	if (b->runs == NULL || seq_lt(seq, run_end(b->runs)))
+		return b->runs;
+	*ret_prev = b->runs_last;
+	if (seq_le(run_end(b->runs_last), seq))
+		return NULL;
+	for (r = RB_ROOT(&b->runs_tree); r != NULL;) {
+		if (seq_lt(seq, run_end(r))) {
+			at = r;
+			r = RB_LEFT(r, rb);
+		} else {
+			r = RB_RIGHT(r, rb);
+		}
 	}
-	while (*at != NULL && seq_le(run_end(*at), seq)) {
-		prev = at;
-		at = &run_of(*at)->next;
-	}
-	*ret_prev = prev;
-	*ret_at = at;
+	*ret_prev = RB_PREV(tcp_runs, &b->runs_tree, at);
+	return at;
 }
 
 /* Fills the gaps that ch covers; the rest of it is there already. */
 static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
 {
 	while (ch->len > 0) {
-		struct rte_mbuf **prev, **at;
+		struct tcp_run *prev, *at = runs_find(c, seq, &prev);
 		struct pkt_chain part = {0};
 		uint32_t room;
 
-		runs_find(c, seq, &prev, &at);
-		if (*at != NULL && seq_ge(seq, run_of(*at)->seq)) {
-			uint32_t have = min_u64(run_end(*at) - seq, ch->len);
+		if (at != NULL && seq_ge(seq, at->seq)) {
+			uint32_t have = min_u64(run_end(at) - seq, ch->len);
 
 			tcp_reass_dup(c, seq, seq + have);
-			run_of(*at)->stamp = ++c->busy->runs_stamp;
+			run_touch(c, at);
 			pkt_chain_trim_head(ch, have);
 			seq += have;
 			continue;
 		}
-		room = *at != NULL ? run_of(*at)->seq - seq : ch->len;
+		room = at != NULL ? at->seq - seq : ch->len;
 		if (ch->len > room &&
 		    pkt_chain_split(ch, room, &part, c->t->conf.pools->data) < 0) {
 			tcp_count(c->t, TCP_C_DROP_NO_MBUF);
@@ -179,8 +236,7 @@ static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
 		if (part.len == 0)
 			pkt_chain_join(&part, ch);
 		seq += part.len;
-		if (!gap_fill(c, prev, at, seq - part.len, &part))
-			break;
+		gap_fill(c, prev, at, seq - part.len, &part);
 	}
 	pkt_chain_free(ch);
 }
@@ -188,20 +244,19 @@ static void runs_insert(struct tcp_conn *c, uint32_t seq, struct pkt_chain *ch)
 /* The first run, when it has become the next in order. */
 static void runs_drain(struct tcp_conn *c)
 {
+	struct tcp_busy *b = c->busy;
 	struct pkt_chain ch;
+	uint32_t cost;
 
-	if (c->busy->runs == NULL || run_of(c->busy->runs)->seq != c->rcv_nxt)
+	if (b->runs == NULL || b->runs->seq != c->rcv_nxt)
 		return;
-	ch = run_chain(c->busy->runs);
-	c->busy->runs = run_of(c->busy->runs)->next;
-	if (c->busy->runs == NULL)
-		c->busy->runs_last = NULL;
-	c->busy->runs_n--;
-	c->busy->runs_cost -= (uint32_t)pkt_chain_cost(&ch);
+	ch = run_take(c, b->runs);
+	cost = (uint32_t)pkt_chain_cost(&ch);
+	b->runs_cost -= cost;
+	b->rx_cost += cost;
 	c->rcv_nxt += ch.len;
 	c->total_in += ch.len;
-	c->busy->rx_cost += (uint32_t)pkt_chain_cost(&ch);
-	pkt_chain_join(&c->busy->rxq, &ch);
+	b->rx_cost -= join_tight(&b->rxq, &ch);
 }
 
 void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
@@ -216,31 +271,29 @@ void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
 		*d = (struct tcp_sack){seq_min(d->start, start), seq_max(d->end, end)};
 }
 
-/* Puts a run into the n places ordered by age; how many are taken then. */
-static unsigned int sack_rank(const struct run **best, unsigned int k, unsigned int n,
-			      const struct run *r)
+static bool is_recent(const struct tcp_busy *b, const struct tcp_run *r)
 {
-	unsigned int i = k;
-
-	for (; i > 0 && seq_gt(r->stamp, best[i - 1]->stamp); i--)
-		if (i < n)
-			best[i] = best[i - 1];
-	if (i < n)
-		best[i] = r;
-	return k < n ? k + 1 : n;
+	for (unsigned int i = 0; i < TCP_SACK_MAX && b->runs_recent[i] != NULL; i++)
+		if (b->runs_recent[i] == r)
+			return true;
+	return false;
 }
 
 void tcp_reass_sack(const struct tcp_conn *c, struct tcp_opts *o)
 {
-	const struct run *best[TCP_SACK_MAX];
-	unsigned int k = 0, n = 0, room = TCP_SACK_MAX - (o->has_ts ? 1 : 0);
+	struct tcp_busy *b = c->busy;
+	unsigned int n = 0, room = TCP_SACK_MAX - (o->has_ts ? 1 : 0);
 
-	if (c->busy->dsack.start != c->busy->dsack.end)
-		o->sack[n++] = c->busy->dsack;
-	for (struct rte_mbuf *m = c->busy->runs; m != NULL; m = run_of(m)->next)
-		k = sack_rank(best, k, room - n, run_of(m));
-	for (unsigned int i = 0; i < k; i++)
-		o->sack[n++] = (struct tcp_sack){best[i]->seq, best[i]->seq + best[i]->len};
+	if (b->dsack.start != b->dsack.end)
+		o->sack[n++] = b->dsack;
+	for (unsigned int i = 0; i < TCP_SACK_MAX && b->runs_recent[i] != NULL && n < room; i++)
+		o->sack[n++] =
+			(struct tcp_sack){b->runs_recent[i]->seq, run_end(b->runs_recent[i])};
+	/* Of those that were recent some became one: the first gaps are the next to be filled. */
+	for (struct tcp_run *r = b->runs; r != NULL && n < room;
+	     r = RB_NEXT(tcp_runs, &b->runs_tree, r))
+		if (!is_recent(b, r))
+			o->sack[n++] = (struct tcp_sack){r->seq, run_end(r)};
 	o->sack_n = (uint8_t)n;
 }
 
@@ -278,7 +331,8 @@ bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32
 	if (likely(seq == c->rcv_nxt && c->busy->runs == NULL)) {
 		c->rcv_nxt += ch.len;
 		c->total_in += ch.len;
-		queue_add(&c->busy->rxq, &c->busy->rx_cost, &ch);
+		c->busy->rx_cost += (uint32_t)pkt_chain_cost(&ch);
+		c->busy->rx_cost -= join_tight(&c->busy->rxq, &ch);
 	} else if (seq != c->rcv_nxt && !tcp_mem_keeps_holed(c)) {
 		tcp_count(c->t, TCP_C_DROP_MEM);
 		pkt_chain_free(&ch);
