@@ -102,16 +102,33 @@ void icmp6_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p)
 	net_drop(n, m, why);
 }
 
-/* Is the packet an ICMPv6 error itself, or something we cannot tell it from? */
+static bool is_header_before(uint8_t next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS || next == IPPROTO_ROUTING ||
+	       next == IPPROTO_FRAGMENT;
+}
+
+/*
+ * Is the packet an ICMPv6 error itself, behind whatever headers, or something we cannot tell it
+ * from? Each header is of 8 bytes at least, so the first buffer bounds the walk.
+ */
 static bool is_error(const struct rte_mbuf *frame)
 {
-	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(frame, const struct rte_ipv6_hdr *,
-								sizeof(struct rte_ether_hdr));
-	const uint8_t *type = (const uint8_t *)(ip + 1);
+	const uint8_t *b = rte_pktmbuf_mtod(frame, const uint8_t *);
+	uint32_t at = sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv6_hdr);
+	uint8_t next = b[sizeof(struct rte_ether_hdr) + offsetof(struct rte_ipv6_hdr, proto)];
+	bool is_rest = false;
 
-	return ip->proto == IPPROTO_ICMPV6 &&
-	       (frame->data_len <= sizeof(struct rte_ether_hdr) + sizeof(*ip) ||
-		!(*type & ICMP6_INFOMSG_MASK));
+	while (is_header_before(next) && at + 8 <= frame->data_len) {
+		const bool fragment = next == IPPROTO_FRAGMENT;
+
+		is_rest |= fragment && (b[at + 2] != 0 || (b[at + 3] & 0xf8) != 0);
+		next = b[at];
+		at += fragment ? 8u : (b[at + 1] + 1u) * 8;
+	}
+	if (next != IPPROTO_ICMPV6)
+		return is_header_before(next);
+	return is_rest || at >= frame->data_len || !(b[at] & ICMP6_INFOMSG_MASK);
 }
 
 void icmp6_error(struct net *n, const struct rte_mbuf *frame, const struct ip6_packet *p,

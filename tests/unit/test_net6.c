@@ -555,6 +555,60 @@ Test(net6, errors_are_not_answered_with_errors)
 	cr_expect_eq(wire.n, 1);
 }
 
+/* RFC 4443 2.4 (e.1), whatever headers stand before the error. */
+static const struct {
+	const char *what;
+	uint8_t next, ext[24], len, type;
+	bool answered;
+} reported[] = {
+	{"a question", 60, {58, 0, 0x80, 4}, 8, ICMP6_ECHO_REQUEST, true},
+	{"an error", 60, {58, 0, 0x80, 4}, 8, ICMP6_DST_UNREACH, false},
+	{"an error behind hop-by-hop",
+	 0,
+	 {60, 0, 0x80, 4, 0, 0, 0, 0, 58},
+	 16,
+	 ICMP6_PARAM_PROB,
+	 false},
+	{"an error behind a route", 43, {58, 0, 2, 1}, 8, ICMP6_TIME_EXCEEDED, false},
+	{"an error in a first fragment",
+	 60,
+	 {44, 0, 0x80, 4, 0, 0, 0, 0, 58, 0, 0, 1},
+	 16,
+	 ICMP6_PACKET_TOO_BIG,
+	 false},
+	{"what is not shown of a message",
+	 60,
+	 {44, 0, 0x80, 4, 0, 0, 0, 0, 58, 0, 0, 9},
+	 16,
+	 ICMP6_ECHO_REQUEST,
+	 false},
+	{"a header that is cut",
+	 60,
+	 {60, 0, 0x80, 4, 0, 0, 0, 0, 58, 9},
+	 16,
+	 ICMP6_ECHO_REQUEST,
+	 false},
+};
+
+Test(net6, an_error_behind_other_headers_is_not_answered)
+{
+	static const uint8_t rest[7];
+	struct rte_mbuf *m;
+
+	learn(&peer, &peer_mac);
+	for (size_t i = 0; i < RTE_DIM(reported); i++) {
+		struct frame6 f = from_peer(reported[i].next);
+
+		f6_ext(&f, reported[i].ext, reported[i].len);
+		f6_put(&f, &reported[i].type, 1);
+		f6_put(&f, rest, sizeof(rest));
+		f6_end_icmp(&f);
+		input(&f, &m);
+		cr_expect_eq(wire.n, reported[i].answered, "%s", reported[i].what);
+		wire_wipe();
+	}
+}
+
 /* --- out --------------------------------------------------------------------------------- */
 
 static const struct {
