@@ -201,10 +201,6 @@ void icmp_error_input(struct net *n, struct rte_mbuf *m, const struct net_addr *
 	struct net_icmp e;
 	enum net_drop why = icmp_error_parse(dst->family, p, len, &e);
 
-	/* It comes to whom the quoted packet came from; a link-local peer is on the same link. */
-	e.local.scope = dst->scope;
-	if (e.peer.family == 6 && net_v6_is_link_local(&e.peer))
-		e.peer.scope = dst->scope;
 	if (why == NET_DROP_COUNT &&
 	    (n->icmp_fn == NULL || memcmp(e.local.b, dst->b, sizeof(dst->b)) != 0))
 		why = NET_DROP_ICMP_ERROR;
@@ -212,6 +208,7 @@ void icmp_error_input(struct net *n, struct rte_mbuf *m, const struct net_addr *
 		net_drop(n, m, why);
 		return;
 	}
+	/* It comes to whom the quoted packet came from; a link-local peer is on the same link. */
 	e.local.scope = dst->scope;
 	if (net_v6_is_link_local(&e.peer))
 		e.peer.scope = dst->scope;
