@@ -272,7 +272,7 @@ int net_addr_add(struct net *n, unsigned int iface, const struct net_addr *addr,
 	if (r == 0)
 		r = addr_add(n, iface, &a, len);
 	if (r == 0)
-		mld_changed(n, &n->iface[iface]);
+		mld_changed(&n->iface[iface], n->now_us);
 	return r;
 }
 
@@ -309,7 +309,7 @@ static void claim(struct net *n, struct net_iface *ifc, struct net_ifaddr *a)
 	}
 	a->state = NET_ADDR_READY;
 	if (net_v6_is_link_local(&a->addr)) /* RFC 3590: reports can have a source now */
-		mld_changed(n, ifc);
+		mld_changed(ifc, n->now_us);
 }
 
 static void announce(struct net *n, struct net_iface *ifc, struct net_ifaddr *a)
@@ -338,8 +338,8 @@ void net_addr_link_up(struct net *n, struct net_iface *ifc)
 		a->announce = NET_ANNOUNCEMENTS;
 		a->asked = false;
 		due_in(n, a, soon ? next - n->now_us : 0);
-		if (a->addr.family == 6 && !soon)
-			mld_changed(n, ifc);
+		if (a->addr.family == 6)
+			mld_changed(ifc, a->announce_us);
 	}
 }
 

@@ -319,7 +319,8 @@ void nd_probe(struct net *n, struct net_iface *ifc, const struct net_addr *a);
 
 /* mld.c: m as nd_input()'s. Taken. */
 void mld_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p);
-void mld_changed(struct net *n, struct net_iface *ifc); /* its addresses, or its link */
+/* Its addresses changed, or its link: reported from report_us on. */
+void mld_changed(struct net_iface *ifc, uint64_t report_us);
 unsigned int mld_timers(struct net *n);
 uint64_t mld_next_us(const struct net *n);
 

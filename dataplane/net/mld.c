@@ -93,10 +93,10 @@ static uint64_t random_below(struct net *n, uint64_t us)
 	return (n->mld_rng >> 33) % RTE_MAX(us, (uint64_t)1);
 }
 
-void mld_changed(struct net *n, struct net_iface *ifc)
+void mld_changed(struct net_iface *ifc, uint64_t report_us)
 {
 	ifc->mld.left = ROBUSTNESS;
-	ifc->mld.change_us = n->now_us;
+	ifc->mld.change_us = report_us;
 }
 
 /* 5.1.3: from one exponent a number of milliseconds. */

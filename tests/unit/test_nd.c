@@ -633,6 +633,21 @@ Test(nd_start, groups_are_reported_on_start_twice_and_again_with_a_source)
 			cr_expect_eq(sent(i, F6_L2 + 8)[0], 0xfe);
 }
 
+Test(nd, groups_are_reported_when_a_link_is_back_however_soon)
+{
+	net_link_set(net, 0, false, now);
+	net_link_set(net, 0, true, now);
+	run(2500 * MS); /* announced at 0 and 2 seconds, reported within the first */
+	cr_expect_eq(reports(4, 2), 2);
+	wire_clear(&wire);
+	net_link_set(net, 0, false, now);
+	net_link_set(net, 0, true, now);
+	run(400 * MS);
+	cr_expect_eq(reports(4, 2), 0, "no more often than addresses are announced");
+	run(2 * SEC);
+	cr_expect_eq(reports(4, 2), 2);
+}
+
 static struct frame6 query(const struct net_addr *src, const struct net_addr *group, uint16_t ms,
 			   bool alert, uint8_t hops)
 {
