@@ -297,6 +297,11 @@ void net_addr_defend(struct net *n, struct net_ifaddr *a)
  */
 static void claim(struct net *n, struct net_iface *ifc, struct net_ifaddr *a)
 {
+	if (ifc->down) { /* nobody hears the question, and silence is no answer */
+		a->asked = false;
+		due_in(n, a, NET_DAD_US);
+		return;
+	}
 	if (a->state == NET_ADDR_DUPLICATE) {
 		a->state = NET_ADDR_TENTATIVE;
 		a->asked = false;

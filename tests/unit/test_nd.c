@@ -226,6 +226,28 @@ Test(nd_start, an_address_is_proved_before_it_is_used_and_then_announced)
 		}
 }
 
+Test(nd_start, a_question_nobody_can_hear_proves_nothing)
+{
+	struct net_path path;
+
+	net_link_set(net, 0, false, now);
+	run(10 * SEC);
+	cr_expect_eq(net_route(net, &peer, &path), -EADDRNOTAVAIL);
+	net_link_set(net, 0, true, now);
+	wire_clear(&wire);
+	net_timers(net, now);
+	net_flush(net);
+	cr_expect_eq(count_type(ND_NEIGHBOR_SOLICIT, &us), 1);
+	run(500 * MS);
+	/* It goes again before the second is over: nothing is known. */
+	net_link_set(net, 0, false, now);
+	run(10 * SEC);
+	cr_expect_eq(net_route(net, &peer, &path), -EADDRNOTAVAIL);
+	net_link_set(net, 0, true, now);
+	run(1001 * MS);
+	cr_expect_eq(net_route(net, &peer, &path), 0);
+}
+
 Test(nd_start, the_link_local_address_is_of_the_mac)
 {
 	static const uint8_t want[16] = {0xfe, 0x80, [11] = 0xff, 0xfe, 0, 0, 1};
