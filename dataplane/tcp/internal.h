@@ -68,8 +68,11 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_SYNACK_MAX    5                   /* SYN-ACK retransmissions (T-17) */
 #define TCP_CHALLENGE_MAX 10 /* challenge ACKs of a connection in TCP_CHALLENGE_US */
 #define TCP_WND_RAW_MAX   65535
-#define TCP_RX_INITIAL    (64 * 1024)  /* a connection's first receive window */
-#define TCP_TX_AHEAD_MIN  (128 * 1024) /* bytes a stream may be given ahead of the peer's window */
+#define TCP_RX_INITIAL    (64 * 1024) /* a connection's first receive window */
+/* Bytes a stream may be given ahead of the peer's window: at first, in the end, and of zero. */
+#define TCP_TX_AHEAD_MIN     (8 * 1024)
+#define TCP_TX_AHEAD_MAX     (128 * 1024)
+#define TCP_TX_AHEAD_STALLED (4 * 1024)
 
 #define TCP_MS             UINT64_C(1000)
 #define TCP_SEC            UINT64_C(1000000)

@@ -8,10 +8,11 @@
  *   below low      until above high: a connection may hold, each way, as much as is free above
  *                  the reserve (dynamic thresholds, Choudhury and Hahne 1998): those that hold
  *                  most are stopped first, and one that holds nothing can always go on. Bytes
- *                  beyond a gap are kept within half of that
+ *                  beyond a gap are kept within half of that. Connections into windows that stay
+ *                  zero are cut when they hold more, longest first
  *   below scarce   what waits beyond a gap and is more than that is dropped; connections nobody
  *                  holds that make no progress are cut, oldest first; those into windows that
- *                  stay zero are, longest first
+ *                  stay zero are whatever they hold
  *   reserve        no bytes are kept: the rest is for headers, for what must be said, and for
  *                  the port, so that acknowledgements come in
  *
@@ -160,13 +161,16 @@ static void cut(struct tcp_conn *c)
 
 static bool is_stalled(const struct tcp *t, const struct tcp_conn *c)
 {
+	const struct tcp_mem *m = &t->mem;
+
 	return c->hashed && !c->detached && tcp_timer_on(c, TCP_T_PERSIST) &&
-	       c->persist_shift >= t->mem.stall_min;
+	       c->persist_shift >= m->stall_min &&
+	       (m->free <= m->scarce || c->busy->tx_cost > tcp_mem_share(m));
 }
 
 /*
  * Peers whose window stays zero hold what is queued for them for as long as they answer probes
- * (T-22). When buffers are scarce they go, those first that answered most probes: every time the
+ * (T-22). When buffers are short they go, those first that answered most probes: every time the
  * hand has seen the whole table one probe less is enough, down to some six seconds.
  */
 static unsigned int cut_stalled(struct tcp *t)
@@ -242,7 +246,9 @@ unsigned int tcp_mem_turn(struct tcp *t)
 		m->stall_min = STALL_PROBES_MAX;
 	}
 	if (unlikely(m->free <= m->scarce))
-		work += prune_holed(t) + cut_orphans(t) + cut_stalled(t);
+		work += prune_holed(t) + cut_orphans(t);
+	if (unlikely(m->is_short))
+		work += cut_stalled(t);
 	return work + tell_refused(t);
 }
 

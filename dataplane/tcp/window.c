@@ -161,13 +161,24 @@ static uint32_t space_left(const struct tcp_conn *c, uint64_t want)
 	return (uint32_t)min_u64(by_len, by_cost);
 }
 
+/*
+ * Bytes may wait before there is a window for them, more for a peer that has taken some: one that
+ * never reads holds no more of ours than it has to be shown (F-35).
+ */
+static uint64_t ahead(const struct tcp_conn *c)
+{
+	if (tcp_timer_on(c, TCP_T_PERSIST))
+		return TCP_TX_AHEAD_STALLED;
+	return min_u64(TCP_TX_AHEAD_MIN + c->total_out, (uint64_t)TCP_TX_AHEAD_MAX);
+}
+
 /* Twice what may be under way, so that an ACK finds the next flight waiting. */
 uint32_t tcp_tx_space(struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
 	uint64_t want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
 
-	want = min_u64(max_u64(want, TCP_TX_AHEAD_MIN), (uint64_t)c->t->conf.tx_budget);
+	want = min_u64(max_u64(want, ahead(c)), (uint64_t)c->t->conf.tx_budget);
 	if (likely(!tcp_mem_short(m)))
 		return space_left(c, want);
 	if (want > tcp_mem_share(m) / 2)
