@@ -7,7 +7,7 @@
  *   neigh.c    who has which MAC, of either family            icmp6.c  ICMPv6
  *   arp.c      ARP messages                                   mld.c    groups, for switches
  *   nd.c       neighbour discovery messages               link.c   links down and up
- *   vlan.c     802.1Q tags
+ *   vlan.c     802.1Q tags                            cut.c    super-segments (cut.h)
  *
  * Addresses and masks are in network order throughout.
  */

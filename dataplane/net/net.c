@@ -5,6 +5,7 @@
 
 #include <rte_cycles.h>
 
+#include "dataplane/net/cut.h"
 #include "dataplane/net/internal.h"
 
 int net_new(const struct net_conf *conf, struct net **ret)
@@ -120,18 +121,40 @@ struct net_flushed net_flushed_take(struct net *n)
 	return f;
 }
 
-int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
+static int list_add(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 {
-	if (unlikely(ifc->down)) {
-		net_drop(n, m, NET_DROP_LINK_DOWN);
-		return -ENETDOWN;
-	}
 	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush_full(n, ifc) == 0) {
 		net_drop(n, m, NET_DROP_TX_FULL);
 		return -ENOBUFS;
 	}
 	ifc->tx[ifc->n_tx++] = m;
 	return 0;
+}
+
+/* A super-segment as the port takes it, or the frames it stands for. */
+static int super_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
+{
+	struct rte_mbuf *frame[NET_SUPER_SEGS];
+	unsigned int k;
+	int r = 0;
+
+	k = net_cut(m, !ifc->port->tx_cksum, n->pools->head, frame);
+	if (unlikely(k == 0)) {
+		net_drop(n, m, NET_DROP_NO_MBUF);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < k; i++)
+		r = list_add(n, ifc, frame[i]);
+	return r;
+}
+
+int net_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
+{
+	if (unlikely(ifc->down)) {
+		net_drop(n, m, NET_DROP_LINK_DOWN);
+		return -ENETDOWN;
+	}
+	return net_cut_wants(m) ? super_tx(n, ifc, m) : list_add(n, ifc, m);
 }
 
 int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
@@ -260,6 +283,12 @@ static int output_path(struct net *n, const struct net_addr *dst, const struct n
 	return 0;
 }
 
+/* The longest packet's that leaves, from its L4 header on. */
+static uint32_t packet_len(const struct rte_mbuf *m)
+{
+	return net_cut_wants(m) ? (uint32_t)m->l4_len + m->tso_segsz : m->pkt_len;
+}
+
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
 	       const struct net_path *path, uint64_t now_us)
@@ -273,7 +302,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		net_drop(n, m, NET_DROP_NO_ROUTE);
 		return r;
 	}
-	if (unlikely(m->pkt_len + net_ip_hdr_len(dst->family) > way.mtu)) {
+	if (unlikely(packet_len(m) + net_ip_hdr_len(dst->family) > way.mtu)) {
 		net_drop(n, m, NET_DROP_TOO_BIG);
 		return -EMSGSIZE;
 	}
@@ -281,7 +310,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		ip4_header(m, net_v4(src), net_v4(dst), proto, ttl, tos);
 	else
 		ip6_header(m, src, dst, proto, ttl, tos);
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) {
+	if (m->ol_flags & (RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG)) {
 		m->ol_flags |= dst->family == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
 		m->l2_len = sizeof(struct rte_ether_hdr);
 		m->l3_len = net_ip_hdr_len(dst->family);

@@ -141,8 +141,15 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
  * Where path->tx_cksum, RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the sum of the
  * pseudo-header in the segment leave the checksum to the port. tos is the octet of RFC 2474 and
  * RFC 3168 in the IP header (IPv6: Traffic Class): DSCP, and ECN in its low two bits.
- * 0, or why it was dropped: -ENETUNREACH, -EMSGSIZE, -ENOBUFS.
+ * 0, or why it was dropped: -ENETUNREACH, -EMSGSIZE, -ENOBUFS, -ENOMEM.
+ *
+ * A super-segment has RTE_MBUF_F_TX_TCP_SEG in ol_flags, l4_len, tso_segsz, at most NET_SUPER_SEGS
+ * times that of text, a header mbuf with nothing else in it and in its checksum field the sum of
+ * the pseudo-header without a length; the mbufs behind that may be changed. It leaves as the
+ * segments it stands for (cut.h), routed once. -ENOMEM: the pool is empty, nothing of it went.
  */
+#define NET_SUPER_SEGS 64
+#define NET_SUPER_MAX  (UINT16_MAX - 60) /* bytes from the L4 header on */
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
 	       const struct net_path *path, uint64_t now_us);

@@ -94,13 +94,14 @@ static int transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *sr
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
 
-	if (path != NULL && path->tx_cksum) { /* net_output(): the port does the rest */
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) { /* each of its segments has a length */
+		tcp->cksum = __rte_raw_cksum_reduce(pseudo_sum(0, src, dst));
+	} else if (path != NULL && path->tx_cksum) { /* net_output(): the port does the rest */
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
 		tcp->cksum = __rte_raw_cksum_reduce(pseudo_sum(m->pkt_len, src, dst));
 	} else {
 		tcp->cksum = checksum(m, src, dst);
 	}
-	tcp_count(t, TCP_C_OUT_SEGS);
 	/* Taken; a packet that could not go is a lost packet, counted there. */
 	return net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
 }
@@ -148,6 +149,20 @@ static uint32_t payload_plan(struct tcp_cursor cur, uint32_t len, struct tcp_cur
 	}
 	*ret_next = cur;
 	return got;
+}
+
+/* As payload_plan(), of full segments that go together: their number, one at least. */
+static unsigned int super_plan(const struct tcp_conn *c, uint32_t len, struct tcp_cursor *next)
+{
+	struct tcp_cursor cur = *next;
+	unsigned int n = 1;
+
+	for (; len - n * c->mss >= c->mss; n++) {
+		if (payload_plan(*next, c->mss, &cur) < c->mss)
+			break;
+		*next = cur;
+	}
+	return n;
 }
 
 static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
@@ -198,19 +213,34 @@ static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_u
 	}
 }
 
-static void conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint8_t tos, uint64_t now_us)
+/* False: a pool is empty, and nothing went. */
+static bool conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint8_t tos, uint64_t now_us)
 {
 	struct net_addr peer = tcp_peer(c);
 	struct net_path path;
+	int r;
 
 	tcp_path(c, &path);
-	if (unlikely(transmit(c->t, m, &path.src, &peer, tos, &path, now_us) == -EMSGSIZE))
+	r = transmit(c->t, m, &path.src, &peer, tos, &path, now_us);
+	if (unlikely(r == -EMSGSIZE))
 		tcp_pmtu_link(c);
+	return likely(r != -ENOMEM);
 }
 
-/* One segment of the connection, with len bytes from cur. False: a pool is empty. */
-static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
-		 uint32_t len, uint64_t now_us)
+/* m is cut into segments of mss bytes by net_output(). */
+static void super_mark(struct rte_mbuf *m, uint16_t mss)
+{
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	m->tso_segsz = mss;
+	m->l4_len = m->data_len;
+}
+
+/*
+ * A segment of the connection, or segs of mss bytes at once: with len bytes from cur. False: a
+ * pool is empty.
+ */
+static bool emit_segs(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
+		      uint32_t len, unsigned int segs, uint64_t now_us)
 {
 	struct tcp *t = c->t;
 	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
@@ -233,12 +263,17 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		if (unlikely(tcp_sack_due(c)) && len == 0 && !(flags & RTE_TCP_RST_FLAG))
 			tcp_reass_sack(c, &h.opts);
 		header_build(m, &h);
+		if (segs > 1)
+			super_mark(m, c->mss);
 	}
 	if (m == NULL || !payload_attach(t, m, cur, len)) {
 		rte_pktmbuf_free(m);
 		tcp_count(t, TCP_C_DROP_NO_MBUF);
 		return false;
 	}
+	if (unlikely(!conn_transmit(c, m, ecn, now_us)))
+		return false;
+	t->counters[TCP_C_OUT_SEGS] += segs;
 	if (flags & RTE_TCP_ACK_FLAG) {
 		window_promise(c, flags, h.wnd);
 		if (likely(len == 0 || !tcp_sack_due(c)))
@@ -248,8 +283,13 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cur
 		tcp_pace_count(&c->busy->pace, len);
 	if (unlikely(h.flags & RTE_TCP_CWR_FLAG))
 		c->cwr_due = false;
-	conn_transmit(c, m, ecn, now_us);
 	return true;
+}
+
+static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
+		 uint32_t len, uint64_t now_us)
+{
+	return emit_segs(c, seq, flags, cur, len, 1, now_us);
 }
 
 static const struct tcp_cursor no_payload = {NULL, 0};
@@ -447,24 +487,45 @@ static uint32_t send_room(const struct tcp_conn *c, uint32_t more)
 	return min_u64(cwnd - pipe, c->snd_wnd - flight);
 }
 
-/* One segment at snd_nxt, if the windows allow. force: the override of the persist timer. */
-static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64_t now_us)
+/* Of bytes that may go, how many in one super-segment of at most segs segments. */
+static uint32_t super_limit(const struct tcp_conn *c, uint32_t bytes, unsigned int segs)
+{
+	/* What the rate leaves is rounded up, or a rest of it would never go. */
+	uint64_t paced = (uint64_t)c->busy->pace.left + c->mss - 1;
+
+	bytes = min_u64(min_u64(bytes, segs * (uint32_t)c->mss), paced);
+	return min_u64(bytes, (uint32_t)NET_SUPER_MAX - TCP_HDR_MAX);
+}
+
+/*
+ * At snd_nxt one segment, or at most `most` full ones, if the windows allow. force: the override
+ * of the persist timer.
+ */
+static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsigned int most,
+			   uint64_t now_us)
 {
 	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una;
 	struct tcp_cursor next;
-	uint32_t queued, len;
+	uint32_t queued, len, room;
+	unsigned int segs = 1;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 	bool fin, watch;
 
 	if (seq_gt(c->snd_nxt, end))
 		return STEP_IDLE;
 	queued = end - c->snd_nxt;
-	len = min_u64(min_u64(send_room(c, more), queued), (uint32_t)c->mss);
+	room = min_u64(send_room(c, more), queued);
+	len = min_u64(room, (uint32_t)c->mss);
 	if (len > 0 && !force && !worth_sending(c, len, queued))
 		return STEP_IDLE;
 	if (unlikely(c->pmtu.below) && len == c->mss)
 		len = max_u64(len, tcp_pmtu_probe(c, queued, now_us));
 	len = payload_plan(c->busy->tx_cur, len, &next);
+	/* What goes again after the peer's window had come back goes one by one. */
+	if (likely(len == c->mss) && most > 1 && likely(c->snd_nxt == c->snd_max)) {
+		segs = super_plan(c, super_limit(c, room, most), &next);
+		len = segs * c->mss;
+	}
 	fin = c->fin_queued && len == queued && flight + len < c->snd_wnd;
 	if (len == 0 && !fin)
 		return STEP_IDLE;
@@ -475,12 +536,13 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, uint64
 	if (len == 0)
 		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
 
-	if (!tcp_sent_reserve(c) || !emit(c, c->snd_nxt, flags, c->busy->tx_cur, len, now_us))
+	if (!tcp_sent_reserve(c) ||
+	    !emit_segs(c, c->snd_nxt, flags, c->busy->tx_cur, len, segs, now_us))
 		return STEP_NO_MBUF;
 	watch = len >= c->mss && c->snd_nxt == c->snd_max;
 	sent(c, c->snd_nxt, len + fin, c->busy->tx_cur, now_us);
-	if (unlikely(c->pmtu.confirmed < c->pmtu.size || len > c->mss) && watch)
-		tcp_pmtu_watch(c, c->snd_nxt, len);
+	if (unlikely(c->pmtu.confirmed < c->pmtu.size || len > segs * c->mss) && watch)
+		tcp_pmtu_watch(c, c->snd_nxt, len / segs);
 	if (len > 0 && len < c->mss)
 		c->snd_sml = c->snd_nxt + len;
 	c->snd_nxt += len + fin;
@@ -530,7 +592,7 @@ static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 	c->tlp_due = false;
 	if (c->board == NULL || c->in_recovery || c->in_rto)
 		return true;
-	r = send_next(c, true, c->mss, now_us);
+	r = send_next(c, true, c->mss, 1, now_us);
 	if (r == STEP_IDLE && (s = tcp_sent_tail(c)) != NULL) {
 		r = send_again(c, s, c->mss, now_us);
 		if (r == STEP_SENT)
@@ -557,8 +619,11 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 		r = send_lost(c, now_us);
 	if (r == STEP_IDLE)
 		r = STEP_SENT;
-	for (; n < most && r == STEP_SENT && c->busy->pace.left > 0; n++) {
-		r = send_next(c, force, 0, now_us);
+	while (n < most && r == STEP_SENT && c->busy->pace.left > 0) {
+		uint32_t from = c->snd_nxt;
+
+		r = send_next(c, force, 0, force ? 1 : most - n, now_us);
+		n += max_u64((c->snd_nxt - from) / c->mss, 1u);
 		force = false;
 	}
 	paced = tcp_pace_end(c, r == STEP_SENT, now_us);
@@ -689,6 +754,7 @@ void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, ui
 	if (opts != NULL)
 		h.opts = *opts;
 	header_build(m, &h);
+	tcp_count(t, TCP_C_OUT_SEGS);
 	(void)transmit(t, m, &local, &peer, 0, path, now_us);
 }
 

@@ -146,6 +146,62 @@ void vnet_mtu_set(struct vnet *v, unsigned int i, uint16_t mtu)
 	v->host[i].net.version++;
 }
 
+/* Does the super-segment p, of mbufs from m on, keep the contract? Its checksum is made whole. */
+static bool super_ok(const struct rte_mbuf *m, struct vpkt *p)
+{
+	struct rte_tcp_hdr *h = (void *)p->b;
+	struct rte_ipv6_hdr ip6 = {.proto = 6};
+	struct rte_ipv4_hdr ip = {.next_proto_id = 6};
+	uint16_t want;
+
+	memcpy(ip6.src_addr, p->src.b, 16);
+	memcpy(ip6.dst_addr, p->dst.b, 16);
+	memcpy(&ip.src_addr, p->src.b, 4);
+	memcpy(&ip.dst_addr, p->dst.b, 4);
+	/* With this flag both leave the length out, as a port wants it. */
+	want = p->dst.family == 4 ? rte_ipv4_phdr_cksum(&ip, RTE_MBUF_F_TX_TCP_SEG)
+				  : rte_ipv6_phdr_cksum(&ip6, RTE_MBUF_F_TX_TCP_SEG);
+	if (h->cksum != want || m->l4_len != m->data_len || m->l4_len != (h->data_off >> 4) * 4 ||
+	    m->tso_segsz == 0 || p->len > NET_SUPER_MAX || p->len <= m->l4_len ||
+	    p->len - m->l4_len > NET_SUPER_SEGS * (uint32_t)m->tso_segsz)
+		return false;
+	h->cksum = 0;
+	h->cksum = wire_cksum(p);
+	return true;
+}
+
+/* One segment of the super-segment p: n bytes of its text from off on. */
+static struct vpkt *super_part(const struct vpkt *p, uint32_t hdr, uint32_t off, uint32_t n)
+{
+	struct vpkt *q = malloc(sizeof(*q) + hdr + n);
+	struct rte_tcp_hdr *h = (void *)q->b;
+
+	memcpy(q, p, sizeof(*p) + hdr);
+	memcpy(q->b + hdr, p->b + hdr + off, n);
+	q->len = hdr + n;
+	h->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(h->sent_seq) + off);
+	if (off > 0)
+		h->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
+	if (hdr + off + n < p->len)
+		h->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+	h->cksum = 0;
+	h->cksum = wire_cksum(q);
+	return q;
+}
+
+/* p is taken. segsz 0: a segment like any. */
+static void wire_send_all(struct vnet *v, struct vpkt *p, uint32_t hdr, uint32_t segsz)
+{
+	if (segsz == 0) {
+		wire_send(v, p);
+		return;
+	}
+	v->supers++;
+	for (uint32_t off = 0; hdr + off < p->len; off += segsz)
+		wire_send(v, super_part(p, hdr, off, RTE_MIN(segsz, p->len - hdr - off)));
+	free(p);
+}
+
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	       const struct net_addr *dst, uint8_t proto, uint8_t ttl, uint8_t tos,
 	       const struct net_path *path, uint64_t now_us)
@@ -153,7 +209,8 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	struct vnet *v = n->v;
 	struct vpkt *p = malloc(sizeof(*p) + m->pkt_len);
 	bool stale = path != NULL && path->version != n->version;
-	uint32_t off = 0, segs = 0;
+	bool super = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+	uint32_t off = 0, segs = 0, hdr = m->data_len, most, segsz;
 
 	*p = (struct vpkt){.from = n->index,
 			   .to = host_of(dst),
@@ -167,27 +224,29 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		memcpy(p->b + off, rte_pktmbuf_mtod(s, void *), s->data_len);
 		off += s->data_len;
 	}
+	most = ip_hdr_len(dst) + (super ? (uint32_t)m->l4_len + m->tso_segsz : m->pkt_len);
 	if (off != p->len || segs != m->nb_segs || !pkt_writable(m) ||
-	    rte_pktmbuf_headroom(m) < 64 || (!stale && ip_len(p) > n->mtu) || proto != 6 ||
-	    ttl == 0 || now_us > vnet_clock(v, n->index) || !wire_cksum_ok(p)) {
+	    rte_pktmbuf_headroom(m) < 64 || (!stale && most > n->mtu) || proto != 6 || ttl == 0 ||
+	    now_us > vnet_clock(v, n->index) || (super && !super_ok(m, p)) || !wire_cksum_ok(p)) {
 		v->bad++;
 		free(p);
 		rte_pktmbuf_free(m);
 		return -EINVAL;
 	}
-	if (ip_len(p) > n->mtu) {
+	if (most > n->mtu) {
 		free(p);
 		rte_pktmbuf_free(m);
 		return -EMSGSIZE;
 	}
 	/* net/ would write its own headers in front: so is the head-room's owner seen. */
 	memset(rte_pktmbuf_prepend(m, 14 + 40), 0xee, 14 + 40);
+	segsz = super ? m->tso_segsz : 0;
 	hold(v, m);
 	if (p->to >= VNET_HOSTS) {
 		free(p);
 		return -ENETUNREACH;
 	}
-	wire_send(v, p);
+	wire_send_all(v, p, hdr, segsz);
 	return 0;
 }
 

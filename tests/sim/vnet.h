@@ -140,6 +140,7 @@ struct vnet {
 	uint64_t sent, lost, forged;
 	struct vnet_check *check; /* NULL: not looked at */
 	uint64_t overrun, shrunk; /* sent beyond the window; windows taken back */
+	uint64_t supers;          /* super-segments: sent has the segments they were cut into */
 	uint64_t turns;
 	unsigned int data_mbufs, head_mbufs;
 	uint8_t inject_ecn; /* of what vnet_inject() makes */
