@@ -104,8 +104,7 @@ void tcp_pmtu_told(struct tcp_conn *c, const struct net_icmp *e, uint64_t now_us
 		c->pmtu.lowered++;
 		lower(c, e->mtu, now_us);
 		/* RFC 1191 section 6.4: at once, and no sign of congestion. */
-		if (c->board != NULL)
-			tcp_sent_lose_all(c);
+		tcp_sent_lose_all(c);
 		tcp_output_want(c);
 	} else if (c->busy->claimed == 0) {
 		c->busy->claimed = e->mtu;

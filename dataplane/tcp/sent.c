@@ -537,9 +537,12 @@ void tcp_sent_lose_head(struct tcp_conn *c)
 void tcp_sent_lose_all(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;
-	/* RFC 2018 section 8: the first was said to have arrived and is not acknowledged. */
-	bool reneged = b->all.head->state == TCP_SENT_SACKED;
+	bool reneged;
 
+	if (b == NULL || b->all.head == NULL) /* a board waits for its first segment: no buffer */
+		return;
+	/* RFC 2018 section 8: the first was said to have arrived and is not acknowledged. */
+	reneged = b->all.head->state == TCP_SENT_SACKED;
 	if (reneged)
 		tcp_count(c->t, TCP_C_RENEGED);
 	b->flight = b->lost = (struct tcp_sent_queue){NULL, NULL};

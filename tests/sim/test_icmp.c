@@ -385,3 +385,34 @@ Test(icmp, a_flood_of_messages_is_cheap)
 	cr_expect_lt(cycles, 20000);
 	cr_expect(raw_fini(&r));
 }
+
+/* A window that opens into an empty pool: nothing of the stream is in flight but a probe's byte. */
+Test(icmp, too_big_is_believed_of_a_probe_while_nothing_can_be_sent)
+{
+	struct rte_mbuf *taken[2048];
+	unsigned int n = 0;
+	struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	r.wnd = 0;
+	raw_send(&r, ACK, 0);
+	raw_write(&r, 5000);
+	raw_run(&r, 2 * SEC);
+	cr_assert_eq(raw_last(&r).len, 1);
+	raw_run(&r, 100 * MS); /* what a driver kept is back */
+	while (n < RTE_DIM(taken) &&
+	       (taken[n] = rte_pktmbuf_alloc(r.v.host[RAW_STACK].pools.head)) != NULL)
+		n++;
+	r.wnd = 65535;
+	raw_send_at(&r, ACK, r.snd_nxt, r.iss + 1, 0, 0);
+	raw_run(&r, MS);
+	cr_assert_gt(raw_count(&r, TCP_C_DROP_NO_MBUF), 0);
+	tell_mtu(&r, r.iss + 1, 560); /* no MSS option came: less than the default */
+	cr_expect_eq(raw_count(&r, TCP_C_PMTU_DOWN), 1);
+	rte_pktmbuf_free_bulk(taken, n);
+	raw_clear(&r);
+	raw_run(&r, SEC);
+	cr_expect_eq(r.rcv_nxt, r.iss + 5001);
+	cr_expect_leq(r.out[0].len, 560 - 40);
+	cr_expect(raw_fini(&r));
+}
