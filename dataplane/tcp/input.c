@@ -136,6 +136,7 @@ static enum verdict syn_again(struct walk *w)
 		/* Simultaneous open (RFC 9293 figure 7): the rest of it is an acknowledgement. */
 		w->g->flags &= (uint8_t)~RTE_TCP_SYN_FLAG;
 		w->g->seq++;
+		w->g->wnd >>= c->snd_wscale; /* which a SYN's is not: RFC 7323 section 2.2 */
 		return NEXT;
 	}
 	if (c->ecn_ok) /* not if this one does not ask (RFC 3168 section 6.1.1) */

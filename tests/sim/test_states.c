@@ -382,6 +382,32 @@ Test(states, simultaneous_open)
 	cr_expect(raw_fini(&r));
 }
 
+/* RFC 7323 section 2.2: "in a segment with SYN" the window is not scaled, whichever SYN that is. */
+Test(states, simultaneous_open_has_windows_without_scale)
+{
+	static const uint8_t scale7[] = {1, 3, 3, 7}, mss[] = {2, 4, 5, 0xb4};
+	struct raw r;
+
+	raw_state(&r, TCP_SYN_SENT);
+	memcpy(r.opt, scale7, 4);
+	memcpy(r.opt + 4, mss, 4);
+	r.opt_len = 8;
+	r.wnd = 2000;
+	raw_send(&r, SYN, 0);
+	raw_send_at(&r, SYN | ACK, r.snd_nxt - 1, r.iss + 1, 0, 0);
+	raw_run(&r, 1000);
+	cr_assert_eq(raw_get_state(&r), TCP_ESTABLISHED);
+	raw_write(&r, 10000);
+	raw_run(&r, 10000);
+	cr_expect_gt(r.rcv_nxt, r.iss + 1, "something goes");
+	cr_expect(seq_le(r.rcv_nxt, r.iss + 1 + 2000), "%u", r.rcv_nxt - r.iss - 1);
+	r.opt_len = 0;
+	raw_send(&r, ACK, 0);
+	raw_run(&r, 10000);
+	cr_expect_eq(r.rcv_nxt, r.iss + 1 + 10000, "from now on it is");
+	cr_expect(raw_fini(&r));
+}
+
 Test(states, simultaneous_close)
 {
 	struct raw r;
