@@ -361,10 +361,14 @@ static enum verdict step_fin(struct walk *w)
 	struct tcp_conn *c = w->c;
 	const struct tcp_seg *g = w->g;
 
-	if ((g->flags & RTE_TCP_FIN_FLAG) && receives(c) && !c->rcv_fin &&
-	    in_window(c, g->seq + g->len)) {
-		c->rcv_fin = true;
-		c->rcv_fin_seq = g->seq + g->len;
+	if ((g->flags & RTE_TCP_FIN_FLAG) && receives(c) && !c->rcv_fin) {
+		if (in_window(c, g->seq + g->len)) {
+			c->rcv_fin = true;
+			c->rcv_fin_seq = g->seq + g->len;
+		} else { /* a probe of a window of zero (section 3.8.6.1) */
+			c->ack_now = true;
+			tcp_output_want(c);
+		}
 	}
 	if (likely(!c->rcv_fin) || !receives(c))
 		return DONE;

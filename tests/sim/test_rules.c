@@ -314,6 +314,35 @@ Test(rules, a_taken_probe_is_not_sent_again)
 	cr_expect(raw_fini(&r));
 }
 
+/* RFC 9293 section 3.8.6.1: an end that does not fit any more is a probe, too. */
+Test(rules, a_fin_into_our_window_of_zero_is_answered)
+{
+	struct raw r;
+	uint32_t edge;
+
+	raw_accept(&r, (struct tcp_conf){.rx_budget = 8 * 1460});
+	r.app.paused = true;
+	for (int i = 0; i < 40 && raw_conn(&r)->rcv_adv != raw_conn(&r)->rcv_nxt; i++)
+		raw_send(&r, ACK, RTE_MIN(1460u, raw_conn(&r)->rcv_adv - raw_conn(&r)->rcv_nxt));
+	edge = raw_conn(&r)->rcv_nxt;
+	cr_assert_eq(raw_conn(&r)->rcv_adv, edge);
+	raw_run(&r, TCP_SEC);
+	raw_clear(&r);
+	raw_send_at(&r, FIN | ACK, edge, r.rcv_nxt, 0, 0);
+	raw_run(&r, 1000);
+	cr_assert_eq(r.out_n, 1);
+	cr_expect_eq(raw_last(&r).ack, edge, "not taken");
+	cr_expect_eq(raw_last(&r).wnd, 0);
+	r.app.paused = false;
+	r.app.news = true;
+	raw_run(&r, 1000);
+	raw_send_at(&r, FIN | ACK, edge, r.rcv_nxt, 0, 0);
+	raw_run(&r, 1000);
+	cr_expect(r.app.eof);
+	cr_expect_eq(raw_last(&r).ack, edge + 1);
+	cr_expect(raw_fini(&r));
+}
+
 Test(rules, probes_nobody_answers_end_in_a_time_out)
 {
 	struct raw r;
