@@ -54,7 +54,6 @@ struct walk {
 	struct tcp_conn *c;
 	struct tcp_seg *g;
 	uint64_t now_us;
-	bool fin_acked;
 };
 
 static bool in_window(const struct tcp_conn *c, uint32_t seq)
@@ -490,7 +489,7 @@ static void syn_sent_input(struct walk *w)
 
 void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
 {
-	struct walk w = {c, g, now_us, false};
+	struct walk w = {c, g, now_us};
 
 	if (unlikely(c->state == TCP_SYN_SENT)) {
 		syn_sent_input(&w);
