@@ -157,14 +157,6 @@ static enum verdict step_seq(struct walk *w)
 		answer_unacceptable(w);
 		return DONE;
 	}
-	/* What anybody could have sent is no sign of life. */
-	c->last_rx = tcp_tick(w->now_us);
-	c->keep_probes = 0;
-	/* RFC 7323 section 4.3 (2). */
-	if (c->ts_on && g->opts.has_ts && !ts_is_old(w) && seq_le(g->seq, c->last_ack_sent)) {
-		c->ts_recent = g->opts.ts_val;
-		c->ts_recent_age = (uint32_t)(w->now_us >> TCP_AGE_SHIFT);
-	}
 	return NEXT;
 }
 
@@ -237,6 +229,23 @@ static enum verdict fin_was_acked(struct walk *w)
 	}
 }
 
+/*
+ * Its numbers are those of the peer. What anybody could have sent is no sign of life, and its
+ * timestamp would make the peer's own look old (RFC 7323 section 4.3 (2) asks for its place only).
+ */
+static void believe(struct walk *w)
+{
+	struct tcp_conn *c = w->c;
+	const struct tcp_seg *g = w->g;
+
+	c->last_rx = tcp_tick(w->now_us);
+	c->keep_probes = 0;
+	if (c->ts_on && g->opts.has_ts && seq_le(g->seq, c->last_ack_sent)) {
+		c->ts_recent = g->opts.ts_val;
+		c->ts_recent_age = (uint32_t)(w->now_us >> TCP_AGE_SHIFT);
+	}
+}
+
 static enum verdict step_ack(struct walk *w)
 {
 	struct tcp_conn *c = w->c;
@@ -259,6 +268,7 @@ static enum verdict step_ack(struct walk *w)
 		tcp_challenge(c, w->now_us);
 		return DONE;
 	}
+	believe(w);
 	if (tcp_ack_input(c, g, w->now_us))
 		return fin_was_acked(w);
 	return NEXT;

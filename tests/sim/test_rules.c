@@ -612,6 +612,27 @@ Test(rules, an_old_timestamp_after_24_days_is_taken)
 	cr_expect(raw_fini(&r));
 }
 
+/* RFC 5961 section 5: what acknowledges nothing of ours came from nobody we know. */
+Test(rules, the_timestamp_of_a_wrong_acknowledgement_is_not_kept)
+{
+	struct raw r;
+
+	accept_ts(&r);
+	r.ts_val = 1000 + (1u << 30);
+	raw_send_at(&r, ACK, r.snd_nxt, r.rcv_nxt + 5000, 0, 10);
+	raw_send_at(&r, ACK, r.snd_nxt, r.rcv_nxt - 100000, 0, 10);
+	raw_send_at(&r, SYN, r.snd_nxt, 0, 0, 0);
+	raw_send_at(&r, 0, r.snd_nxt, 0, 0, 10);
+	raw_run(&r, 1000);
+	cr_expect_eq(raw_conn(&r)->ts_recent, 1000);
+	r.ts_val = 1001;
+	raw_send(&r, ACK, 100);
+	cr_expect_eq(r.app.rx_total, 100);
+	cr_expect_eq(raw_count(&r, TCP_C_DROP_PAWS), 0);
+	cr_expect_eq(raw_conn(&r)->ts_recent, 1001);
+	cr_expect(raw_fini(&r));
+}
+
 Test(rules, a_missing_timestamp_is_taken)
 {
 	struct raw r;
