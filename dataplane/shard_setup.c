@@ -71,10 +71,14 @@ static int make_pools(struct shard *s, char *err, size_t err_size)
 	return 0;
 }
 
-/* A port is opened for all its interfaces: the largest MTU, and tags if one of them has. */
+/*
+ * A port is opened for all its interfaces: the largest MTU, and tags if one of them has. Where one
+ * says nothing the device keeps its own, unless another needs more than that ever is.
+ */
 static struct port_conf port_conf_for(const struct shard *s, const char *device)
 {
 	struct port_conf pc = {.device = device, .queues = 1, .pool = s->pools.data};
+	bool own = false;
 
 	for (size_t i = 0; i < s->conf->n_interfaces; i++) {
 		const struct conf_interface *ci = &s->conf->interfaces[i];
@@ -83,7 +87,10 @@ static struct port_conf port_conf_for(const struct shard *s, const char *device)
 			continue;
 		pc.vlan |= ci->vlan != 0;
 		pc.mtu = RTE_MAX(pc.mtu, ci->mtu);
+		own |= ci->mtu == 0;
 	}
+	if (own && pc.mtu <= PORT_MTU_DEFAULT)
+		pc.mtu = 0;
 	return pc;
 }
 
@@ -124,6 +131,8 @@ static bool port_is_open(const struct shard *s, size_t iface, uint16_t *ret)
 static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
 {
 	const struct conf_interface *ci = &s->conf->interfaces[i];
+	struct port *p;
+	uint16_t mtu;
 	int r;
 
 	if (i == NET_IFACES_MAX)
@@ -135,9 +144,11 @@ static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
 		if (r < 0)
 			return r;
 	}
-	r = net_iface_add(s->net, ci->name, &s->port[s->port_of[i]]);
+	p = &s->port[s->port_of[i]];
+	mtu = ci->mtu != 0 ? ci->mtu : RTE_MIN(p->mtu, (uint16_t)PORT_MTU_DEFAULT);
+	r = net_iface_add(s->net, ci->name, p);
 	if (r >= 0)
-		r = net_iface_set(s->net, (unsigned int)i, ci->vlan, ci->mtu);
+		r = net_iface_set(s->net, (unsigned int)i, ci->vlan, mtu);
 	return r < 0 ? fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
 }
 

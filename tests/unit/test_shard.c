@@ -538,6 +538,36 @@ Test(shard, interfaces_of_one_device_share_its_port)
 		     "it has none of its own");
 }
 
+static uint16_t mtu_of(uint8_t net)
+{
+	const struct net_addr peer = {.family = 4, .b = {198, 18, net, 1}};
+	struct net_path way = {.mtu = 0};
+
+	cr_assert_eq(net_route(s->net, &peer, &way), 0);
+	return way.mtu;
+}
+
+Test(shard, the_mtu_of_one_interface_is_not_that_of_its_devices_others)
+{
+	static const uint16_t mtu[] = {1400, 1500, 9000};
+	static const struct conf_ifaddr addrs[] = {{0, {4, 24, {198, 18, 0, 2}}},
+						   {1, {4, 24, {198, 18, 1, 2}}}};
+
+	for (size_t i = 0; i < RTE_DIM(mtu); i++) {
+		vlans[1].mtu = mtu[i];
+		fixture(&good);
+		good.conf.interfaces = vlans;
+		good.conf.n_interfaces = 2;
+		good.conf.ifaddrs = addrs;
+		good.conf.n_ifaddrs = 2;
+		cr_assert_eq(make(&good), 0, "%s", err);
+		cr_expect_eq(mtu_of(0), 1500, "%u: %u", mtu[i], mtu_of(0));
+		cr_expect_eq(mtu_of(1), mtu[i]);
+		shard_free(s);
+		s = NULL;
+	}
+}
+
 Test(shard, an_mtu_the_device_cannot_have_is_refused_in_one_line)
 {
 	fixture(&good);
