@@ -3,8 +3,8 @@
  * that the shard is ready, and its listeners.
  *
  * Listeners outlive a control. A new one says again what it wants; an address that is listened
- * on already only changes its number, so no SYN is refused in between. What it does not say
- * again within SHARD_RELISTEN_US is closed.
+ * on already only changes its number and backlog, so no SYN is refused in between. What it does
+ * not say again within SHARD_RELISTEN_US is closed.
  */
 #include <errno.h>
 #include <string.h>
@@ -142,7 +142,7 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 				return -EADDRINUSE;
 			l->number = c->listener;
 			l->attach = s->attach;
-			return 0;
+			return tcp_listen_backlog(s->tcp, i, c->backlog);
 		}
 	}
 	if (slot == SHARD_LISTENERS_MAX)

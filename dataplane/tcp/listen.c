@@ -63,6 +63,17 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 	return 0;
 }
 
+int tcp_listen_backlog(struct tcp *t, uint32_t listener, uint32_t backlog)
+{
+	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
+		if (!t->listener[i].used || t->listener[i].id != listener)
+			continue;
+		t->listener[i].backlog = backlog;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* Half-open connections end with their listener; accepted ones are the user's. */
 int tcp_listen_close(struct tcp *t, uint32_t listener)
 {

@@ -145,6 +145,8 @@ typedef bool tcp_accept_fn(void *arg, struct stream *s, uint32_t listener,
 int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener,
 	       uint32_t backlog, tcp_accept_fn *accept, void *arg);
 int tcp_listen_close(struct tcp *t, uint32_t listener);
+/* 0 or -ENOENT. Half-open connections above a smaller one stay. */
+int tcp_listen_backlog(struct tcp *t, uint32_t listener, uint32_t backlog);
 /* For the user's connects: arg is the struct tcp *. */
 void tcp_provider(struct tcp *t, struct stream_provider *ret);
 

@@ -285,6 +285,24 @@ Test(shard, new_control_takes_listeners_over_and_the_rest_is_closed)
 	detach();
 }
 
+Test(shard, new_control_may_want_another_backlog)
+{
+	const struct link_listen want = {.addr = {.family = 4, .port = 22, .addr = {198, 18, 0, 2}},
+					 .listener = 1,
+					 .backlog = 17};
+	const struct link_hdr h = {.len = sizeof(h) + sizeof(want), .type = LINK_CMD_LISTEN};
+
+	make_good();
+	cr_expect_eq(listen_at(2, 22, 1, false), 0);
+	cr_expect_eq(s->tcp->listener[0].backlog, 16);
+	detach();
+	attach();
+	cr_assert_eq(link_tx(&c.tx, &h, sizeof(h), &want, sizeof(want)), 0);
+	run_turns();
+	cr_expect_eq(s->tcp->listener[0].backlog, 17);
+	detach();
+}
+
 Test(shard, a_turn_counts_by_stage_if_it_did_work)
 {
 	const struct shard_snapshot *st;
