@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Of the pool, free for everybody: what SACK may split depends on it (Choudhury and Hahne). */
-#define SPLIT_PART 4
+#define SPLIT_PART 1
 #define SPLIT_MIN  16
 /* Bytes that go within this part of a round trip are one run. */
 #define RUN_SHIFT 6
@@ -385,13 +385,31 @@ static bool may_split(const struct tcp_conn *c)
 	return c->board->n < min_u64(TCP_SENT_MAX, c->t->sent_free / SPLIT_PART + SPLIT_MIN);
 }
 
+static uint32_t distance(const struct tcp_sent *s, uint32_t seq)
+{
+	return seq_lt(s->seq, seq) ? seq - s->seq : s->seq - seq;
+}
+
+/*
+ * What arrives next is next to what arrived last, at the end of what was sent, or, sent again,
+ * near its beginning: never far from the nearest of the three.
+ */
+static struct tcp_sent *nearest(const struct tcp_board *b, uint32_t seq)
+{
+	struct tcp_sent *s = b->all.tail;
+
+	if (distance(b->all.head, seq) < distance(s, seq))
+		s = b->all.head;
+	if (b->hint != NULL && distance(b->hint, seq) < distance(s, seq))
+		s = b->hint;
+	return s;
+}
+
 /* The node that has seq. NULL: the steps are used up. */
 static struct tcp_sent *find(struct tcp_board *b, uint32_t seq, unsigned int *steps)
 {
-	struct tcp_sent *s = b->hint != NULL ? b->hint : b->all.head;
+	struct tcp_sent *s = nearest(b, seq);
 
-	if (seq_ge(seq, b->all.tail->seq)) /* most often it is the end that arrives */
-		s = b->all.tail;
 	while (s != NULL && seq_gt(s->seq, seq) && *steps > 0) {
 		s = s->prev;
 		--*steps;

@@ -21,8 +21,8 @@
 
 #include "dataplane/tcp/options.h"
 
-#define TCP_SENT_MAX   2048 /* nodes of a connection */
-#define TCP_SENT_STEPS 2048 /* nodes looked at for the SACK blocks of one ACK */
+#define TCP_SENT_MAX   16384 /* nodes of a connection */
+#define TCP_SENT_STEPS 2048  /* nodes looked at for the SACK blocks of one ACK */
 
 struct rte_mbuf;
 struct tcp;

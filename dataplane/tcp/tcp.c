@@ -85,7 +85,7 @@ static bool tables_new(struct tcp *t)
 	boards = min_u64(conns, nodes) + BOARDS_SPARE;
 	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
 	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
-	    tcp_sent_pools_new(t, boards + nodes / 2, boards) < 0)
+	    tcp_sent_pools_new(t, boards + nodes, boards) < 0)
 		return false;
 	for (uint32_t i = conns; i > 0; i--) {
 		t->conns[i - 1].next = t->free_list;
