@@ -11,6 +11,9 @@
  */
 #include "dataplane/tcp/internal.h"
 
+/* From this round trip on the milliseconds of a timestamp say enough. */
+#define TS_RTT_MIN_US (16 * TCP_MS)
+
 /* --- the timer: one deadline, three reasons -------------------------------------------- */
 
 static void timer_at(struct tcp_conn *c, enum tcp_rexmt_kind kind, uint64_t at_us, uint64_t now_us)
@@ -297,7 +300,8 @@ static void rtt_step(struct tcp_conn *c, const struct tcp_acked *a)
 		c->board->sampled_us = (uint32_t)a->now_us;
 		tcp_rtt_sample(c, a->rtt_us);
 		tcp_rack_min_rtt(c, a->rtt_min_us, a->now_us);
-	} else if (a->moved && a->ts_ecr != 0 && c->rxtshift > 0) {
+	} else if (a->moved && a->ts_ecr != 0 &&
+		   (c->rxtshift > 0 || c->srtt_us >= TS_RTT_MIN_US)) {
 		/* Something was sent twice: the echo says which one arrived. */
 		uint32_t ms = tcp_ts_now(c, a->now_us) - a->ts_ecr;
 
