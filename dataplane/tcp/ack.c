@@ -77,9 +77,14 @@ bool tcp_ack_input(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_us)
 	if (unlikely((g->flags & RTE_TCP_ECE_FLAG) && c->ecn_ok))
 		tcp_ecn_echo(c, g, now_us);
 
-	/* RFC 9293 3.10.7.4: only a segment at least as new as the last update moves it. */
-	if (seq_ge(g->ack, c->snd_una) &&
-	    (seq_lt(c->snd_wl1, g->seq) || (c->snd_wl1 == g->seq && seq_le(c->snd_wl2, g->ack))))
+	/*
+	 * RFC 9293 3.10.7.4: only a segment at least as new as the last update moves it. One whose
+	 * acknowledgement is new is newer, though its sequence number be that of bytes sent again:
+	 * with the window of before, the edge would move beyond what the peer offered.
+	 */
+	if (a.moved ||
+	    (g->ack == c->snd_una &&
+	     (seq_lt(c->snd_wl1, g->seq) || (c->snd_wl1 == g->seq && seq_le(c->snd_wl2, g->ack)))))
 		tcp_wnd_update(c, g);
 
 	/*

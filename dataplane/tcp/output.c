@@ -418,7 +418,8 @@ static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 	uint32_t seq = s->seq;
 
-	len = payload_plan(cur, min_u64(len, fin_seq(c) - seq), &next);
+	len = min_u64(min_u64(len, s->end - seq), fin_seq(c) - seq);
+	len = payload_plan(cur, len, &next);
 	fin = c->fin_sent && seq + len == fin_seq(c) && seq_gt(s->end, fin_seq(c));
 	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;

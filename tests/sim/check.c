@@ -82,16 +82,22 @@ static uint32_t edge(const struct flow *f, unsigned int end, const struct vseg *
 	return s->ack + ((uint32_t)s->wnd << scale(f, end, s->flags));
 }
 
-static void note_syn(struct end *e, const struct vseg *s)
+static void note_syn(struct flow *f, unsigned int a, const struct vseg *s)
 {
+	struct end *e = &f->end[a];
+
 	if (e->synced && e->iss == s->seq)
 		return;
+	/* A SYN-ACK may answer an old SYN, while the other end still says its last words. */
+	if (!(s->flags & RTE_TCP_ACK_FLAG))
+		f->end[!a] = (struct end){.host = f->end[!a].host, .port = f->end[!a].port};
 	*e = (struct end){.host = e->host,
 			  .port = e->port,
 			  .iss = s->seq,
 			  .synced = true,
 			  .has_wscale = s->opts.has_wscale,
-			  .wscale = s->opts.wscale};
+			  .wscale = s->opts.wscale,
+			  .fin = e->fin && (s->flags & RTE_TCP_ACK_FLAG)};
 }
 
 /* The right edge never moves to the left, but for what the scale cannot say. */
@@ -118,7 +124,7 @@ void check_sent(struct vnet *v, const struct vpkt *p, const struct vseg *s)
 	if (f == NULL)
 		return;
 	if (s->flags & RTE_TCP_SYN_FLAG)
-		note_syn(&f->end[a], s);
+		note_syn(f, a, s);
 	if (!f->end[a].synced)
 		return;
 	if (space > 1 && f->end[!a].heard && seq_gt(s->seq + space, f->end[!a].edge_heard))

@@ -450,6 +450,7 @@ void vnet_init(struct vnet *v, uint64_t seed, unsigned int data_mbufs, unsigned 
 	*v = (struct vnet){.rng = seed,
 			   .now_us = 1000000 + seed % 1000,
 			   .hold_max_us = 3000,
+			   .trace = getenv("SLUICE_TRACE") != NULL,
 			   .data_mbufs = data_mbufs,
 			   .head_mbufs = head_mbufs};
 	for (unsigned int i = 0; i < VNET_HOSTS; i++) {

@@ -138,6 +138,7 @@ struct vnet {
 	uint64_t changed;     /* kept mbufs of which the bytes changed: our bug */
 	uint64_t bad;         /* packets that break a contract: checksum, MTU, head-room */
 	uint64_t sent, lost, forged;
+	bool trace; /* each segment sent, to stderr; vnet_init(): SLUICE_TRACE is set */
 	struct vnet_check *check; /* NULL: not looked at */
 	uint64_t overrun, shrunk; /* sent beyond the window; windows taken back */
 	uint64_t supers;          /* super-segments: sent has the segments they were cut into */

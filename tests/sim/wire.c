@@ -1,6 +1,7 @@
 /* tests/sim/wire.c - the links of the virtual network: what happens to a packet on its way. */
 #include "tests/sim/wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,12 @@ uint32_t ip_len(const struct vpkt *p)
 	return p->len + ip_hdr_len(&p->dst);
 }
 
+/* RFC 8200 section 5: a link that takes less than 1280 hides it. */
+static uint16_t path_mtu(const struct vnet_link *l, const struct net_addr *dst)
+{
+	return dst->family == 6 ? RTE_MAX(l->mtu, (uint16_t)1280) : l->mtu;
+}
+
 /* A router that has to drop p: it goes back as the quote in an ICMP error. p is taken. */
 static void too_big(struct vnet *v, struct vpkt *p, const struct vnet_link *l)
 {
@@ -191,7 +198,7 @@ static void too_big(struct vnet *v, struct vpkt *p, const struct vnet_link *l)
 		free(p);
 		return;
 	}
-	p->too_big = l->mtu;
+	p->too_big = path_mtu(l, &p->dst);
 	p->from = p->to;
 	p->to = from;
 	p->at_us = v->now_us + l->delay_us;
@@ -302,6 +309,17 @@ static void drop(struct vnet *v, struct vpkt *p)
 	free(p);
 }
 
+static void trace(const struct vnet *v, const struct vpkt *p, const struct vseg *s)
+{
+	fprintf(stderr, "%10lu %u:%u>%u:%u %c%c%c%c %u+%u ack %u wnd %u", v->now_us, p->from,
+		s->src_port, p->to, s->dst_port, s->flags & RTE_TCP_SYN_FLAG ? 'S' : '.',
+		s->flags & RTE_TCP_FIN_FLAG ? 'F' : '.', s->flags & RTE_TCP_RST_FLAG ? 'R' : '.',
+		s->flags & RTE_TCP_ACK_FLAG ? 'A' : '.', s->seq, s->len, s->ack, s->wnd);
+	for (unsigned int i = 0; i < s->opts.sack_n; i++)
+		fprintf(stderr, " %u-%u", s->opts.sack[i].start, s->opts.sack[i].end);
+	fprintf(stderr, "%s\n", v->check != NULL && v->overrun ? " overrun" : "");
+}
+
 void wire_send(struct vnet *v, struct vpkt *p)
 {
 	struct vnet_link *l = &v->link[p->from][p->to];
@@ -312,13 +330,15 @@ void wire_send(struct vnet *v, struct vpkt *p)
 
 	v->sent++;
 	check_sent(v, p, &s);
+	if (v->trace)
+		trace(v, p, &s);
 	if (v->filter != NULL)
 		fate = v->filter(v->filter_arg, p->from, &s);
 	if (fate == VNET_DROP || is_lost(v, l, w)) {
 		drop(v, p);
 		return;
 	}
-	if (l->mtu != 0 && ip_len(p) > l->mtu) {
+	if (l->mtu != 0 && ip_len(p) > path_mtu(l, &p->dst)) {
 		too_big(v, p, l);
 		return;
 	}
