@@ -75,14 +75,24 @@ static bool was_limited(const struct tcp_conn *c, const struct tcp_cc_ack *a)
 	       (c->cwnd < c->ssthresh && (uint64_t)a->pipe * 2 >= c->cwnd);
 }
 
+/* Old marks must not seem new when numbers wrap: what is past stays just behind snd_una. */
+static void marks_follow(struct tcp_conn *c, bool limited)
+{
+	uint32_t past = c->snd_una - 1;
+
+	if (!limited)
+		c->busy->limited_end = past;
+	c->busy->cwr_end = seq_max(c->busy->cwr_end, past);
+	c->recover = seq_max(c->recover, past);
+}
+
 void tcp_cc_acked(struct tcp_conn *c, struct tcp_cc_ack *a)
 {
 	a->limited = was_limited(c, a);
 	a->round_ended = seq_ge(c->snd_una, c->busy->round_end);
 	if (a->round_ended) {
 		c->busy->round_end = c->snd_max;
-		if (!a->limited) /* an old mark must not seem new when numbers wrap */
-			c->busy->limited_end = c->snd_una - 1;
+		marks_follow(c, a->limited);
 	}
 	tcp_cc_ops(c)->acked(c, a);
 }

@@ -464,7 +464,9 @@ static enum step send_lost(struct tcp_conn *c, uint64_t now_us)
  */
 static bool nagle_holds(const struct tcp_conn *c)
 {
-	return c->nagle && !c->fin_queued && seq_gt(c->snd_sml, c->snd_una);
+	/* One of long ago may seem to come: numbers wrap. */
+	return c->nagle && !c->fin_queued && seq_gt(c->snd_sml, c->snd_una) &&
+	       seq_le(c->snd_sml, c->snd_max);
 }
 
 /*

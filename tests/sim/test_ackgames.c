@@ -122,6 +122,22 @@ Test(ackgames, blocks_that_were_not_agreed_say_nothing)
 	finish(&r, 40 * MSS);
 }
 
+/* RFC 6582's recover, of a loss two gigabytes ago, seems to come: numbers compare modulo 2^32. */
+Test(ackgames, duplicates_are_a_loss_though_the_last_was_gigabytes_ago)
+{
+	struct raw r;
+
+	flight(&r, false);
+	raw_conn(&r)->recover = raw_conn(&r)->snd_una - (INT32_MAX - 3 * MSS);
+	for (uint32_t i = 1; i <= 4; i++)
+		say(&r, i * MSS, NULL, 0);
+	cr_expect_eq(raw_count(&r, TCP_C_FAST_RETRANS), 0);
+	for (int i = 0; i < TCP_DUPACKS; i++)
+		say(&r, 4 * MSS, NULL, 0);
+	cr_expect_eq(raw_count(&r, TCP_C_FAST_RETRANS), 1);
+	finish(&r, 40 * MSS);
+}
+
 /* Duplicates let segments out one by one, as RFC 5681 has it, but the window is the smaller one. */
 Test(ackgames, duplicates_do_not_open_the_window)
 {

@@ -337,6 +337,24 @@ Test(ecn, echo_reduces_once_a_round_trip_and_is_answered)
 }
 
 /* However often: two segments are left (and never none). */
+/* What is two gigabytes ago seems to come: numbers compare modulo 2^32. */
+Test(ecn, echo_counts_though_the_last_was_gigabytes_ago)
+{
+	struct raw r;
+
+	accept_ecn(&r);
+	raw_conn(&r)->busy->cwr_end = raw_conn(&r)->snd_una - (INT32_MAX - 5000);
+	for (int i = 0; i < 4; i++) {
+		raw_write(&r, 3000);
+		ack_all(&r, 0);
+	}
+	cr_expect_eq(raw_count(&r, TCP_C_ECN_REDUCED), 0);
+	raw_write(&r, 3000);
+	ack_all(&r, ECE);
+	cr_expect_eq(raw_count(&r, TCP_C_ECN_REDUCED), 1);
+	cr_expect(raw_fini(&r));
+}
+
 Test(ecn, echo_for_ever_leaves_two_segments)
 {
 	struct raw r;

@@ -91,6 +91,23 @@ Test(nagle, full_segments_go_and_hold_back_no_end)
 	cr_expect(raw_fini(&r));
 }
 
+/* What is two gigabytes ago seems to come: numbers compare modulo 2^32. */
+Test(nagle, a_small_one_of_gigabytes_ago_holds_nobody_back)
+{
+	struct raw r;
+
+	begin(&r, false);
+	raw_write(&r, 10);
+	ack_all(&r);
+	raw_conn(&r)->snd_sml = raw_conn(&r)->snd_una - (INT32_MAX - 1000);
+	raw_write(&r, 2u * raw_conn(&r)->mss);
+	ack_all(&r);
+	raw_clear(&r);
+	raw_write(&r, 10);
+	cr_expect_eq(data_segs(&r), 1);
+	cr_expect(raw_fini(&r));
+}
+
 Test(nagle, what_is_held_goes_when_it_is_switched_off)
 {
 	struct raw r;
