@@ -59,7 +59,7 @@ static void echo(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p)
 	net_output(n, m, &from, &p->src, IPPROTO_ICMPV6, 64, 0, NULL, n->now_us);
 }
 
-/* Is from somebody who may be answered, and to whom? (RFC 4443 2.4 (e)) */
+/* Somebody who may be answered (RFC 4443 2.4 (e)), and who can have met a packet of ours. */
 static bool is_one_host(const struct net *n, const struct net_addr *a)
 {
 	return !net_addr_is_special(a) && !net_addr_is_local(n, a);
@@ -94,7 +94,7 @@ void icmp6_input(struct net *n, struct rte_mbuf *m, const struct ip6_packet *p)
 		why = NET_DROP_ND_ROUTER;
 		break;
 	default:
-		if (h[0] & ICMP6_INFOMSG_MASK)
+		if ((h[0] & ICMP6_INFOMSG_MASK) || !is_one_host(n, &p->src))
 			break;
 		icmp_error_input(n, m, &p->dst);
 		return;

@@ -555,6 +555,41 @@ Test(net6, errors_are_not_answered_with_errors)
 	cr_expect_eq(wire.n, 1);
 }
 
+static void count_error(void *arg, const struct net_icmp *e, uint64_t now_us)
+{
+	(void)e, (void)now_us;
+	++*(unsigned int *)arg;
+}
+
+/* An error comes from a host (RFC 4291 sections 2.5.2 and 2.7), and we send ourselves none. */
+Test(net6, errors_from_nobody_or_ourselves_are_not_believed)
+{
+	const struct net_addr from[] = {peer, {.family = 6}, us};
+	const uint8_t head[8] = {ICMP6_PACKET_TOO_BIG, [6] = 1280 >> 8, 1280 & 0xff};
+	unsigned int heard = 0;
+	struct rte_mbuf *m;
+
+	net_icmp_to(net, count_error, &heard);
+	for (size_t i = 0; i < RTE_DIM(from); i++) {
+		struct rte_ipv6_hdr quoted = {.vtc_flow = RTE_BE32(6u << 28),
+					      .payload_len = RTE_BE16(1460),
+					      .proto = IPPROTO_TCP};
+		static const uint8_t tcp[20] = {0, 22, 0x12, 0x34};
+		struct frame6 f;
+
+		memcpy(quoted.src_addr, us.b, 16);
+		memcpy(quoted.dst_addr, peer.b, 16);
+		f6_start(&f, &peer_mac, &wire.port.mac, &from[i], &us, IPPROTO_ICMPV6, 64);
+		f6_put(&f, head, sizeof(head));
+		f6_put(&f, &quoted, sizeof(quoted));
+		f6_put(&f, tcp, sizeof(tcp));
+		f6_end_icmp(&f);
+		cr_expect_eq(input(&f, &m), 0);
+		cr_expect_eq(heard, 1, "from %zu", i);
+	}
+	cr_expect_eq(dropped(NET_DROP_ICMP), 2);
+}
+
 /* RFC 4443 2.4 (e.1), whatever headers stand before the error. */
 static const struct {
 	const char *what;
