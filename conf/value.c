@@ -262,13 +262,15 @@ const struct value_type type_time_none = {1, 1, false, parse_time_none, print_ti
 
 /* --- sizes: bytes, or with K, M, G ------------------------------------------------------------ */
 
+#define SIZE_VALUE_MAX (UINT64_C(1) << 62) /* what is written out is read again */
+
 static bool size_read(const char *text, uint64_t *ret)
 {
 	static const char units[] = "kmg";
 	uint64_t n;
 	unsigned int shift = 0;
 
-	if (!digits(&text, UINT32_MAX, &n))
+	if (!digits(&text, SIZE_VALUE_MAX, &n))
 		return false;
 	for (unsigned int i = 0; i < sizeof(units) - 1; i++) {
 		if ((*text | 0x20) == units[i]) {
@@ -277,6 +279,8 @@ static bool size_read(const char *text, uint64_t *ret)
 			break;
 		}
 	}
+	if (n > SIZE_VALUE_MAX >> shift)
+		return false;
 	*ret = n << shift;
 	return *text == '\0';
 }
