@@ -143,6 +143,9 @@ static void draw_flows(struct rnd *r, struct scn *s)
 		f->start_us = i == 0 ? 0 : rnd_below(r, (uint32_t)PICK(r, 1, 1 * MS, 5 * SEC));
 		f->side[0] = draw_side(r, most);
 		f->side[1] = draw_side(r, most);
+		/* Without SACK each loss may cost a time-out: not for every other byte. */
+		if (s->link.no_sack && s->link.loss >= 100000)
+			f->side[0].write_max = f->side[1].write_max = 0;
 		/* A peer that has nothing to say cannot repeat that it took the SYN-ACK, and
 		 * behind a cookie there is nobody to ask. */
 		if (f->side[0].bytes == 0)
