@@ -403,6 +403,37 @@ Test(recovery, without_sack_each_hole_takes_a_round_trip)
 	cr_expect(vnet_fini(&p.v));
 }
 
+static bool is_repairing(void *arg)
+{
+	return tcp_of(((struct path *)arg)->client.s)->in_recovery;
+}
+
+/*
+ * RFC 7323 section 4.1: what was sent twice gives no sample of its own, the echo of its timestamp
+ * does. A queue that drained makes the round trip shorter while there is much to repair.
+ */
+Test(recovery, the_round_trip_is_measured_while_losses_are_repaired)
+{
+	struct path p = {.link = {.no_sack = true, .delay_us = 50 * MS}, .lose_n = 16};
+	const struct tcp_conn *c;
+
+	for (uint32_t i = 0; i < p.lose_n; i++)
+		p.lose[i] = 300 + 2 * i;
+	path_init(&p, SEGS * MSS);
+	cr_assert(vnet_run(&p.v, 60 * TCP_SEC, is_repairing, &p));
+	c = tcp_of(p.client.s);
+	cr_expect_geq(c->srtt_us, 100 * MS);
+	p.link.delay_us = 20 * MS;
+	vnet_link_set(&p.v, 0, 1, p.link);
+	vnet_run(&p.v, 100 * MS + 12 * 40 * MS, NULL, NULL);
+	cr_expect(c->in_recovery, "still, or samples are of what was sent once");
+	cr_expect_lt(c->srtt_us, 65 * MS, "%u", c->srtt_us);
+	cr_expect(vnet_run(&p.v, 60 * TCP_SEC, settled, &p));
+	cr_expect_null(p.wrong, "%s", p.wrong);
+	cr_expect_not(p.server.wrong);
+	cr_expect(vnet_fini(&p.v));
+}
+
 Test(recovery, without_sack_a_lost_tail_is_a_time_out)
 {
 	struct path p = {.link.no_sack = true, .lose = {9}, .lose_n = 1};
