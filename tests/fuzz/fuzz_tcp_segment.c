@@ -53,6 +53,7 @@ static void invariants(struct raw *r)
 	check(seq_le(c->snd_una, c->snd_nxt) && seq_le(c->snd_nxt, c->snd_max));
 	check(seq_le(c->rcv_nxt, c->rcv_adv));
 	check(c->busy->tx_off <= c->busy->txq.len);
+	check((c->busy->runs == NULL) == (c->busy->runs_n == 0));
 	check((c->state == TCP_SYN_SENT || c->mss > 0) && c->cwnd < UINT32_C(1) << 31);
 }
 
