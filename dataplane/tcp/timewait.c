@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define EXPIRE_TURN 1024 /* looked at in a turn: a million that end at once stop nobody */
+
 static uint32_t to_ms(uint64_t us)
 {
 	return (uint32_t)(us / TCP_MS);
@@ -213,15 +215,14 @@ unsigned int tcp_tw_expire(struct tcp *t, uint64_t now_us)
 {
 	unsigned int work = 0;
 
-	/* A prolonged entry goes to the end with a time to come, so this ends. */
-	while (t->tw_head != 0) {
+	for (unsigned int n = 0; n < EXPIRE_TURN && t->tw_head != 0; n++) {
 		struct tcp_tw *w = &t->tw[t->tw_head - 1];
 		uint32_t i;
 
 		if (w->live && !due(w, now_us)) {
 			if (!w->prolonged)
 				break;
-			w->prolonged = false;
+			w->prolonged = false; /* to the end: its time is to come */
 			fifo_push(t, fifo_pop(t));
 			continue;
 		}

@@ -16,6 +16,15 @@ static void start(void)
 
 TestSuite(timewait, .init = start);
 
+/* All whose time has come; no turn does more than a little of it. */
+static void expire(struct tcp *t, uint64_t now_us)
+{
+	unsigned int work;
+
+	while ((work = tcp_tw_expire(t, now_us)) > 0)
+		cr_assert_leq(work, 1024);
+}
+
 /* The stack closed first on its listener's connection, with timestamps or without. */
 static void closed_first(struct raw *r, bool ts)
 {
@@ -216,7 +225,7 @@ Test(timewait, without_timestamps_it_is_not_taken_over)
 	t->now_us += 30 * TCP_SEC;
 	cr_expect_eq(one(t, false, &iss), -EADDRNOTAVAIL);
 	t->now_us += 31 * TCP_SEC;
-	tcp_tw_expire(t, t->now_us);
+	expire(t, t->now_us);
 	cr_expect_gt(one(t, false, &iss), 0);
 	vnet_fini(&v);
 }
@@ -323,7 +332,7 @@ Test(timewait, a_million_cost_a_cache_line_each)
 	tcp_tw_add(t, &c, t->now_us); /* one more: the oldest goes */
 	cr_expect_eq(t->tw_n, n);
 	cr_expect_eq(tcp_counters(t)[TCP_C_TIME_WAIT_SHORT], 1);
-	tcp_tw_expire(t, t->now_us + 61 * TCP_SEC);
+	expire(t, t->now_us + 61 * TCP_SEC);
 	cr_expect_eq(t->tw_n, 0);
 	vnet_fini(&v);
 }
