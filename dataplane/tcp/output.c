@@ -677,13 +677,13 @@ static bool port_is_behind(const struct tcp_conn *c)
 
 static bool output(struct tcp_conn *c, uint64_t now_us)
 {
+	if (unlikely(c->path.version != net_routes_version(c->t->conf.net)))
+		tcp_pmtu_link(c);
 	if (c->syn_due)
 		return send_syn(c, now_us);
 	if (!tcp_synchronized((enum tcp_state)c->state))
 		return !c->ack_now || c->state != TCP_SYN_RCVD || tcp_send_ack(c, now_us);
 	tcp_busy_get(c);
-	if (unlikely(c->path.version != net_routes_version(c->t->conf.net)))
-		tcp_pmtu_link(c);
 	if (!send_dupacks(c, now_us))
 		return false;
 	if (unlikely(port_is_behind(c))) {

@@ -749,6 +749,23 @@ Test(rules, no_route_is_said_at_once)
 	cr_expect(raw_fini(&r));
 }
 
+/* What the port of the new way does (checksums, say) is not what that of the old one did. */
+Test(rules, a_request_sent_again_takes_the_way_of_now)
+{
+	static const enum tcp_state state[] = {TCP_SYN_SENT, TCP_SYN_RCVD};
+
+	for (size_t i = 0; i < RTE_DIM(state); i++) {
+		struct raw r;
+
+		raw_state(&r, state[i]);
+		r.v.host[RAW_STACK].net.version++;
+		raw_run(&r, 1500 * TCP_MS);
+		cr_assert_geq(r.out_n, 1);
+		cr_expect_eq(raw_conn(&r)->path.version, r.v.host[RAW_STACK].net.version);
+		cr_expect(raw_fini(&r));
+	}
+}
+
 Test(rules, listeners_are_one_to_an_address)
 {
 	struct net_addr any = {0}, mine = vnet_addr(0), other = vnet_addr(1);
