@@ -25,16 +25,17 @@
 #include "perf/attack.h"
 #include "tests/util/rnd.h"
 
-#define PATTERN     65521 /* a prime: what is lost shifts what follows */
-#define CHUNK       16384
-#define ROUNDS      3 /* of the flood; the median counts */
-#define CHECKED     64
-#define IDLE_MAX    1024
-#define IDLE_US     20000  /* between two new ones */
-#define SETTLE_US   300000 /* before a measurement */
-#define SYN_OPTIONS 20
-#define SYN_LEN     (sizeof(struct rte_tcp_hdr) + SYN_OPTIONS)
-#define FRAME_LEN   (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + SYN_LEN)
+#define PATTERN      65521 /* a prime: what is lost shifts what follows */
+#define CHUNK        16384
+#define ROUNDS       3 /* of the flood; the median counts */
+#define CHECKED      64
+#define SEARCH_DEPTH 64
+#define IDLE_MAX     1024
+#define IDLE_US      20000  /* between two new ones */
+#define SETTLE_US    300000 /* before a measurement */
+#define SYN_OPTIONS  20
+#define SYN_LEN      (sizeof(struct rte_tcp_hdr) + SYN_OPTIONS)
+#define FRAME_LEN    (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + SYN_LEN)
 
 struct load {
 	struct attack_stack s;
@@ -383,12 +384,12 @@ static bool holds(const struct load *l, const struct result *r, const struct res
 	return !l->broken && r->goodput >= 0.9 * calm->goodput && r->syns >= 0.95 * rate;
 }
 
-/* Doubles, then halves the difference: to a twentieth. */
+/* Doubles, then halves the difference: to a twentieth, or until nothing seems to hold. */
 static void search(struct load *l, const struct result *calm, double from, double max, uint64_t us)
 {
 	double good = 0, bad = 0;
 
-	for (double rate = from; !l->broken && rate <= max;) {
+	for (double rate = from; !l->broken && rate <= max && rate >= from / SEARCH_DEPTH;) {
 		struct result r = measure(l, rate, us);
 
 		print(l, "search", rate, &r);
