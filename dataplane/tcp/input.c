@@ -40,6 +40,7 @@ bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret)
 	ret->flags = h->tcp_flags;
 	ret->hdr_len = hdr_len;
 	ret->len = m->pkt_len - hdr_len;
+	ret->unit = ret->len;
 	tcp_opts_parse((const uint8_t *)h + TCP_HDR_MIN, hdr_len - TCP_HDR_MIN, &ret->opts);
 	tcp_key_make(&meta->dst, rte_be_to_cpu_16(h->dst_port), &meta->src,
 		     rte_be_to_cpu_16(h->src_port), &ret->key);
@@ -277,10 +278,10 @@ static enum verdict step_ack(struct walk *w)
 /* RFC 6093: the urgent pointer says nothing; the bytes are in line (T-05). No step for it. */
 
 /* Acknowledge now, or with what comes soon: RFC 9293 section 3.8.6.3. */
-static void ack_later(struct tcp_conn *c, uint32_t len, uint64_t now_us)
+static void ack_later(struct tcp_conn *c, uint32_t len, uint32_t unit, uint64_t now_us)
 {
 	c->unacked_bytes += len;
-	c->rcv_mss = (uint16_t)max_u64(c->rcv_mss, min_u64(len, c->mss_adv));
+	c->rcv_mss = (uint16_t)max_u64(c->rcv_mss, min_u64(min_u64(len, unit), c->mss_adv));
 	/* A gap, filled or left, is told at once (RFC 5681 section 4.2). */
 	if (c->unacked_bytes >= 2u * c->rcv_mss || c->busy->runs != NULL) {
 		c->ack_now = true;
@@ -304,7 +305,7 @@ static enum verdict text_unread(struct walk *w, uint32_t seq, uint32_t len)
 	}
 	if (seq == c->rcv_nxt)
 		c->rcv_nxt += len;
-	ack_later(c, len, w->now_us);
+	ack_later(c, len, w->g->unit, w->now_us);
 	return NEXT;
 }
 
@@ -354,7 +355,7 @@ static enum verdict step_text(struct walk *w)
 
 	tcp_rwin_arrived(c, g, w->now_us);
 	if (tcp_reass_input(c, g, seq, len, g->hdr_len + skip)) {
-		ack_later(c, len, w->now_us);
+		ack_later(c, len, g->unit, w->now_us);
 		tcp_notify(c, STREAM_EV_READABLE);
 	} else {
 		/* SACK says which: then a few are enough for those who count all the same. */
@@ -540,8 +541,10 @@ static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint
 		if (conn[i] != NULL)
 			rte_prefetch0(&conn[i]->snd_una);
 	}
-	for (unsigned int i = 0; i < k; i++) {
+	for (unsigned int i = 0, as_one; i < k; i += as_one) {
 		struct tcp_conn *c = conn[i];
+
+		as_one = 1;
 
 		/*
 		 * Connections are freed at the end of the turn, so the pointer holds; but one may
@@ -549,6 +552,8 @@ static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint
 		 */
 		if (c == NULL || c->state == TCP_CLOSED)
 			c = tcp_lookup(t, &seg[i].key, seg[i].hash);
+		if (k - i > 1 && c != NULL && c == conn[i + 1])
+			as_one = tcp_coalesce(c, &seg[i], &conn[i], k - i);
 		if (likely(c != NULL))
 			tcp_conn_input(c, &seg[i], now_us);
 		else

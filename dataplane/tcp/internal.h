@@ -19,6 +19,7 @@
  *   list.c     lists of connections                          path.c    the way to the peer
  *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
+ *   coalesce.c segments of a burst as one
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -384,6 +385,7 @@ struct tcp_seg {
 	struct tcp_key key;
 	uint64_t hash;
 	uint32_t seq, ack, len; /* len: payload */
+	uint32_t unit;          /* of the longest segment that this is made of: coalesce.c */
 	uint16_t wnd;           /* as it came, unscaled */
 	uint16_t hdr_len;
 	uint8_t flags;
@@ -611,6 +613,13 @@ void tcp_listen_done(struct tcp_conn *c);
 void tcp_listen_gone(struct tcp_conn *c);
 /* True when the user took it. */
 bool tcp_listen_accept(struct tcp_conn *c);
+
+/*
+ * coalesce.c: g is the first of n segments of a burst that belong to conn[0 .. n - 1], the first to
+ * c. How many of them *g has become.
+ */
+unsigned int tcp_coalesce(const struct tcp_conn *c, struct tcp_seg *g, struct tcp_conn *const *conn,
+			  unsigned int n);
 
 /* input.c */
 /* All of *ret but the hash. */

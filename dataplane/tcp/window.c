@@ -65,7 +65,7 @@ void tcp_rwin_arrived(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_
 	if (c->ts_on && g->opts.has_ts) {
 		uint32_t ms;
 
-		if (g->opts.ts_ecr == b->rtt_ecr || g->len < c->rcv_mss)
+		if (g->opts.ts_ecr == b->rtt_ecr || g->unit < c->rcv_mss)
 			return;
 		b->rtt_ecr = g->opts.ts_ecr;
 		ms = tcp_ts_now(c, now_us) - g->opts.ts_ecr;
