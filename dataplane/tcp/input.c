@@ -366,13 +366,22 @@ static enum verdict step_text(struct walk *w)
 	return NEXT;
 }
 
+/*
+ * In the window, and not in front of bytes that came already, which would stand behind the end; but
+ * the next in order is believed, and they are not.
+ */
+static bool fin_fits(const struct tcp_conn *c, uint32_t seq)
+{
+	return in_window(c, seq) && (seq == c->rcv_nxt || seq_ge(seq, tcp_reass_end(c)));
+}
+
 static enum verdict step_fin(struct walk *w)
 {
 	struct tcp_conn *c = w->c;
 	const struct tcp_seg *g = w->g;
 
 	if ((g->flags & RTE_TCP_FIN_FLAG) && receives(c) && !c->rcv_fin) {
-		if (in_window(c, g->seq + g->len)) {
+		if (fin_fits(c, g->seq + g->len)) {
 			c->rcv_fin = true;
 			c->rcv_fin_seq = g->seq + g->len;
 		} else { /* a probe of a window of zero (section 3.8.6.1) */
@@ -390,6 +399,7 @@ static enum verdict step_fin(struct walk *w)
 		return DONE;
 	}
 
+	tcp_reass_free(c);
 	c->rcv_nxt++;
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt);
 	c->ack_now = true;

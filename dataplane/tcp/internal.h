@@ -24,6 +24,7 @@
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
 
+#include <bsd/sys/tree.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -730,10 +731,23 @@ void tcp_rtt_sample(struct tcp_conn *c, uint64_t rtt_us);
 uint64_t tcp_rto(const struct tcp_conn *c); /* with its back-off */
 
 /* reass.c */
+/*
+ * A run of bytes beyond a gap, in the private area of one of its mbufs: a node of the tree of the
+ * connection.
+ */
+struct tcp_run {
+	RB_ENTRY(tcp_run) rb;
+	struct rte_mbuf *head, *tail;
+	uint32_t seq, len, segs;
+};
+_Static_assert(sizeof(struct tcp_run) <= PKT_PRIV_SIZE, "a run lies in the private area");
+
 /* Takes the segment's payload (g->m). True when bytes came into order. */
 bool tcp_reass_input(struct tcp_conn *c, struct tcp_seg *g, uint32_t seq, uint32_t len,
 		     uint32_t skip);
 void tcp_reass_free(struct tcp_conn *c);
+/* Behind the last byte that came, in order or not; c is busy. */
+uint32_t tcp_reass_end(const struct tcp_conn *c);
 /* Bytes that came twice: the next ACK says so (RFC 2883). */
 void tcp_reass_dup(struct tcp_conn *c, uint32_t start, uint32_t end);
 /* What an ACK has to say beside its number. */

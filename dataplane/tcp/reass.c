@@ -11,19 +11,10 @@
  * The runs are what SACK reports (RFC 2018), those that changed last first; what came twice is
  * reported once, in front of them (RFC 2883).
  */
-#include <bsd/sys/tree.h>
-
 #include "dataplane/tcp/internal.h"
 
 /* Memory for each byte of the window: what fills less than a quarter of an mbuf is put together. */
 #define HOLED_COST 5
-
-struct tcp_run {
-	RB_ENTRY(tcp_run) rb;
-	struct rte_mbuf *head, *tail;
-	uint32_t seq, len, segs;
-};
-_Static_assert(sizeof(struct tcp_run) <= PKT_PRIV_SIZE, "a run lies in the private area");
 
 static int run_cmp(const struct tcp_run *a, const struct tcp_run *b)
 {
@@ -49,6 +40,11 @@ static void run_set(struct tcp_run *r, uint32_t seq, const struct pkt_chain *ch)
 	r->seq = seq;
 	r->len = ch->len;
 	r->segs = ch->segs;
+}
+
+uint32_t tcp_reass_end(const struct tcp_conn *c)
+{
+	return c->busy->runs_last != NULL ? run_end(c->busy->runs_last) : c->rcv_nxt;
 }
 
 /* r got the latest segment. */

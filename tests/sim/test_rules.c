@@ -993,3 +993,41 @@ Test(rules, a_repeat_to_a_connection_at_rest_is_answered)
 	cr_expect_not(tcp_is_busy(raw_conn(&r)), "and it rests again");
 	cr_expect(raw_fini(&r));
 }
+
+/* --- an end in front of bytes that came ------------------------------------------------------ */
+
+/* Beyond a gap: it cannot be the end, those that came first stay. */
+Test(rules, fin_in_front_of_held_bytes_is_not_believed)
+{
+	struct raw r;
+
+	raw_connect(&r, (struct tcp_conf){0});
+	raw_send_at(&r, ACK, r.snd_nxt + 200, r.rcv_nxt, 200, 100);
+	raw_send_at(&r, FIN | ACK, r.snd_nxt + 100, r.rcv_nxt, 0, 0);
+	raw_run(&r, 1000);
+	cr_expect(!raw_conn(&r)->rcv_fin);
+	raw_send(&r, ACK, 200);
+	cr_expect_eq(r.app.rx_total, 300);
+	cr_expect(!r.app.eof);
+	r.snd_nxt += 100;
+	raw_send(&r, FIN | ACK, 0);
+	cr_expect(r.app.eof && !r.app.wrong);
+	cr_expect(raw_fini(&r));
+}
+
+/* Next in order it ends the stream, and nothing of what lies behind it is kept. */
+Test(rules, fin_in_order_drops_what_lies_behind_it)
+{
+	struct raw r;
+
+	raw_connect(&r, (struct tcp_conf){0});
+	raw_send_at(&r, ACK, r.snd_nxt, r.rcv_nxt, 0, 100);
+	raw_send_at(&r, ACK, r.snd_nxt + 200, r.rcv_nxt, 200, 100);
+	raw_send_at(&r, FIN | ACK, r.snd_nxt + 100, r.rcv_nxt, 0, 0);
+	raw_run(&r, 1000);
+	cr_expect(r.app.eof);
+	cr_expect_eq(r.app.rx_total, 100);
+	cr_expect_eq(raw_get_state(&r), TCP_CLOSE_WAIT);
+	cr_expect_eq(raw_conn(&r)->busy->runs_n, 0);
+	cr_expect(raw_fini(&r));
+}
