@@ -606,6 +606,20 @@ static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 	return r != STEP_NO_MBUF;
 }
 
+static bool waits_for_port(const struct tcp_conn *c)
+{
+	return tcp_tx_bytes(c) > 0 || c->fin_queued;
+}
+
+/*
+ * What is given to a full port would be lost, and is not late where it is. Acknowledgements go all
+ * the same: the next one says what a lost one said.
+ */
+static bool port_is_behind(const struct tcp_conn *c)
+{
+	return net_tx_room(c->t->conf.net, c->path.iface) == 0 && waits_for_port(c);
+}
+
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
 {
 	unsigned int n = 0, most = net_tx_room(c->t->conf.net, c->path.iface);
@@ -634,7 +648,7 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 		return false;
 	if (seq_lt(c->snd_nxt, fin_seq(c)) && tcp_pipe(c) + c->mss > c->cwnd)
 		c->busy->limited_end = c->snd_max;
-	if (r == STEP_SENT && !paced)
+	if (r == STEP_SENT && !paced && (most > 0 || waits_for_port(c)))
 		tcp_output_want(c); /* its share of this turn is used up */
 
 	if (c->probe_due && stalled(c) && !send_probe(c, now_us))
@@ -663,16 +677,6 @@ static bool send_dupacks(struct tcp_conn *c, uint64_t now_us)
 		if (!tcp_send_ack(c, now_us))
 			return false;
 	return true;
-}
-
-/*
- * What is given to a full port would be lost, and is not late where it is. Acknowledgements go all
- * the same: the next one says what a lost one said.
- */
-static bool port_is_behind(const struct tcp_conn *c)
-{
-	return net_tx_room(c->t->conf.net, c->path.iface) == 0 &&
-	       (tcp_tx_bytes(c) > 0 || c->fin_queued);
 }
 
 static bool output(struct tcp_conn *c, uint64_t now_us)
