@@ -22,6 +22,7 @@
 #define SOURCE_SYN_RATE  10000 /* a balancer in front of us is one source */
 #define RST_RATE         1000
 #define MSS_MIN          536 /* what every IPv4 host takes (RFC 9293 MUST-15) */
+#define MSS_LEAST        64  /* the options of each segment, and some bytes */
 
 /* --- the instance ------------------------------------------------------------------ */
 
@@ -58,6 +59,7 @@ static void conf_limits(struct tcp_conf *c)
 		c->rst_rate = RST_RATE;
 	if (c->mss_min == 0)
 		c->mss_min = MSS_MIN;
+	c->mss_min = (uint16_t)max_u64(c->mss_min, (uint16_t)MSS_LEAST);
 }
 
 /* The smallest scale that can say the whole budget. */
