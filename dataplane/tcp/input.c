@@ -515,8 +515,11 @@ void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us)
 	if (unlikely(c->state == TCP_SYN_SENT)) {
 		syn_sent_input(&w);
 	} else {
-		if (likely(tcp_synchronized((enum tcp_state)c->state)))
-			tcp_busy_get(c);
+		if (likely(tcp_synchronized((enum tcp_state)c->state)) &&
+		    unlikely(!tcp_is_busy(c))) {
+			tcp_busy_take(c);
+			tcp_busy_watch(c, now_us); /* what is dropped asks for no output */
+		}
 		walk_from(&w, 0);
 	}
 	if (g->m != NULL)

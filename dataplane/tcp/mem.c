@@ -142,6 +142,7 @@ static unsigned int prune_holed(struct tcp *t)
 		next = tcp_list_next(c, TCP_L_HOLED);
 		if (!tcp_mem_keeps_holed(c)) {
 			tcp_reass_free(c);
+			tcp_busy_watch(c, t->now_us);
 			tcp_count(t, TCP_C_MEM_PRUNED);
 			work++;
 			continue;

@@ -429,6 +429,7 @@ static void op_close(struct stream *s)
 		tcp_conn_closed(c, 0);
 	} else if (c->state == TCP_FIN_WAIT_2) {
 		tcp_timer_set(c, TCP_T_LINGER, c->t->now_us + TCP_FIN_WAIT_2_US);
+		tcp_busy_watch(c, c->t->now_us); /* nothing will be sent that asks for it */
 	} else {
 		c->fin_queued = true;
 		tcp_output_want(c);
