@@ -279,6 +279,7 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	tcp_hash_remove(c->t, c);
 	tcp_timer_clear_all(c);
 	tcp_rwin_rest(c);
+	tcp_sent_free(c);
 	tcp_txq_free(c);
 	tcp_reass_free(c);
 	if (c->busy->rxq.len == 0 || c->detached) /* else what is unread can still be taken */

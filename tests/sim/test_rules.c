@@ -949,6 +949,27 @@ Test(rules, a_closed_stream_that_probes_for_ever_is_given_up)
 	cr_expect(raw_fini(&r));
 }
 
+/* Unread bytes wait for their reader as long as that takes; nothing else does. */
+Test(rules, a_reset_with_unread_bytes_gives_the_scoreboard_back)
+{
+	struct raw r;
+	struct tcp *t;
+	uint32_t nodes;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	t = r.v.host[RAW_STACK].tcp;
+	nodes = t->sent_free;
+	r.app.paused = true;
+	raw_send(&r, ACK, 100);
+	raw_write(&r, 5000);
+	cr_assert_lt(t->sent_free, nodes);
+	r.v.host[RAW_STACK].app = NULL; /* who knows nothing of it yet */
+	raw_send(&r, RST, 0);
+	cr_assert_eq(r.app.s->ops->rx_len(r.app.s), 100);
+	cr_expect_eq(t->sent_free, nodes);
+	cr_expect(raw_fini(&r));
+}
+
 Test(rules, abort_resets)
 {
 	struct raw r;
