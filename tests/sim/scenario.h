@@ -72,6 +72,7 @@ struct scn {
 	enum scn_trouble trouble;
 	unsigned int hosts, flows, events;
 	struct tcp_conf conf[VNET_HOSTS];
+	bool tight; /* few buffers */
 	bool wraps; /* sequence numbers do, soon */
 	uint16_t mtu;
 	struct vnet_link link; /* of all */

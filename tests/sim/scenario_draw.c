@@ -34,7 +34,6 @@ static struct tcp_conf draw_conf(struct rnd *r, unsigned int flows)
 {
 	struct tcp_conf c = {.conns_max = 4 * SCN_FLOWS};
 
-	/* Buffers are not what runs out here (test_pressure). */
 	c.rx_budget = (uint32_t)PICK(r, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB);
 	c.tx_budget = (uint32_t)PICK(r, 4 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB);
 	if (flows > 2) {
@@ -354,6 +353,7 @@ void scn_draw(uint64_t seed, struct scn *ret)
 	ret->link = draw_link(&r);
 	draw_flows(&r, ret);
 	draw_trouble(&r, ret);
+	ret->tight = one_in(&r, 8);
 }
 
 /* --- in words --------------------------------------------------------------------------------- */
@@ -373,7 +373,8 @@ void scn_print(const struct scn *s)
 {
 	const struct vnet_link *l = &s->link;
 
-	printf("seed %lu: %u hosts, MTU %u, %s; %s\n", s->seed, s->hosts, s->mtu,
+	printf("seed %lu: %u hosts, MTU %u, %s buffers, %s; %s\n", s->seed, s->hosts, s->mtu,
+	       s->tight ? "few" : "enough",
 	       s->wraps ? "sequence numbers wrap" : "any sequence numbers",
 	       scn_trouble_text(s->trouble));
 	printf("  link %lu+%lu us, %lu bit/s, queue %lu us, loss %u, burst %u of %u, reorder %u by "

@@ -8,10 +8,11 @@
 #include "tests/sim/board.h"
 #include "tests/util/eal.h"
 
-#define DATA_MBUFS 2047
-#define HEAD_MBUFS 4095
-#define END_US     (20000 * TCP_SEC) /* every scenario is over by then, in virtual time */
-#define PORT       22
+#define DATA_MBUFS  2047
+#define HEAD_MBUFS  4095
+#define TIGHT_MBUFS 255
+#define END_US      (20000 * TCP_SEC) /* every scenario is over by then, in virtual time */
+#define PORT        22
 
 /* An end of a flow, alive. */
 struct end {
@@ -171,7 +172,8 @@ static void stacks_new(struct play *p)
 {
 	const struct scn *s = p->s;
 
-	vnet_init(&p->v, s->seed, DATA_MBUFS, HEAD_MBUFS);
+	vnet_init(&p->v, s->seed, s->tight ? TIGHT_MBUFS : DATA_MBUFS,
+		  s->tight ? 2 * TIGHT_MBUFS : HEAD_MBUFS);
 	vnet_check_windows(&p->v);
 	for (unsigned int i = 0; i < s->hosts; i++) {
 		struct tcp_conf conf = s->conf[i];
@@ -307,6 +309,24 @@ static bool after_turn(void *arg)
 /* --- the end ------------------------------------------------------------------------------------
  */
 
+static uint64_t count(const struct play *p, enum tcp_counter c)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < p->s->hosts; i++)
+		n += stack(p, i)->counters[c];
+	return n;
+}
+
+/*
+ * Some are cut although nothing is wrong with them: one nobody holds while buffers are scarce
+ * (mem.c), and one behind a cookie whose first acknowledgement did not come first.
+ */
+static bool may_be_reset(const struct play *p)
+{
+	return may_be_cut(p->s) || count(p, TCP_C_ORPHAN_CUT) > 0 || count(p, TCP_C_COOKIE_BAD) > 0;
+}
+
 /* An error is right where the path, or somebody, gave cause for it. */
 static bool error_is_right(const struct play *p, const struct end *pair, unsigned int k)
 {
@@ -316,7 +336,7 @@ static bool error_is_right(const struct play *p, const struct end *pair, unsigne
 		return p->s->trouble == SCN_DEAD || may_be_cut(p->s) ||
 		       (p->hostile && !pair[1].app.accepted);
 	if (e->app.err == -ECONNRESET || e->app.err == -ECONNREFUSED)
-		return may_be_cut(p->s) || (p->hostile && !pair[1].app.accepted);
+		return may_be_reset(p) || (p->hostile && !pair[1].app.accepted);
 	return false;
 }
 
