@@ -45,6 +45,23 @@ static void tell_mtu(struct raw *r, uint32_t seq, uint16_t mtu)
 	tell(r, e);
 }
 
+/* An idle connection has nothing under way, not even half the sequence space away. */
+Test(icmp, nothing_is_under_way_of_a_connection_at_rest)
+{
+	static const uint32_t far[] = {
+		0, 1, UINT32_MAX, INT32_MAX, UINT32_C(1) << 31, (UINT32_C(1) << 31) + 1};
+	struct raw r;
+
+	raw_connect(&r, (struct tcp_conf){0});
+	raw_run(&r, 10 * TCP_SEC);
+	cr_assert(!tcp_is_busy(raw_conn(&r)));
+	for (size_t i = 0; i < RTE_DIM(far); i++)
+		tell_mtu(&r, raw_conn(&r)->snd_una + far[i], 560);
+	cr_expect_eq(raw_count(&r, TCP_C_ICMP_STRAY), RTE_DIM(far));
+	cr_expect_eq(raw_count(&r, TCP_C_PMTU_DOWN), 0);
+	cr_expect(raw_fini(&r));
+}
+
 /* --- connections that are being opened --------------------------------------------------- */
 
 static const struct {
