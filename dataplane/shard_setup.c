@@ -12,6 +12,7 @@
 #include "crypto/cipher.h"
 #include "crypto/secret.h"
 #include "dataplane/internal.h"
+#include "dataplane/log.h"
 #include "dataplane/tcp/cc.h"
 #include "ssh/record.h"
 
@@ -108,11 +109,16 @@ static void watch_port(struct shard *s, const struct port *p)
 static int open_port(struct shard *s, const struct conf_interface *ci, char *err, size_t err_size)
 {
 	struct port_conf pc = port_conf_for(s, ci->device);
-	int r = port_open(&pc, 0, &s->port[s->n_ports], err, err_size);
+	struct port *p = &s->port[s->n_ports];
+	char offloads[PORT_OFFLOADS_TEXT];
+	int r = port_open(&pc, 0, p, err, err_size);
 
 	if (r < 0)
 		return r;
-	watch_port(s, &s->port[s->n_ports++]);
+	s->n_ports++;
+	dp_log("interface %s: MTU %u, offloads: %s", ci->name, p->mtu,
+	       port_offloads_text(p, offloads, sizeof(offloads)));
+	watch_port(s, p);
 	return 0;
 }
 

@@ -131,6 +131,21 @@ static int list_add(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 	return 0;
 }
 
+/* What a port that cuts super-segments itself wants of the headers: no sum of them all. */
+static void super_offload(struct rte_mbuf *m)
+{
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	if (m->ol_flags & RTE_MBUF_F_TX_IPV4) {
+		struct rte_ipv4_hdr ip;
+		void *at = rte_pktmbuf_mtod_offset(m, void *, m->l2_len);
+
+		memcpy(&ip, at, sizeof(ip)); /* at an odd address, perhaps */
+		ip.hdr_checksum = 0;
+		memcpy(at, &ip, sizeof(ip));
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	}
+}
+
 /* A super-segment as the port takes it, or the frames it stands for. */
 static int super_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 {
@@ -138,6 +153,10 @@ static int super_tx(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 	unsigned int k;
 	int r = 0;
 
+	if (m->nb_segs <= ifc->port->tso_segs) {
+		super_offload(m);
+		return list_add(n, ifc, m);
+	}
 	k = net_cut(m, !ifc->port->tx_cksum, n->pools->head, frame);
 	if (unlikely(k == 0)) {
 		net_drop(n, m, NET_DROP_NO_MBUF);

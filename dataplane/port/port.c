@@ -35,6 +35,21 @@ static uint16_t tx_burst(struct port *p, struct rte_mbuf **m, uint16_t n)
 	return rte_eth_tx_burst(p->port_id, p->queue, m, n);
 }
 
+/*
+ * A driver has a word on each packet that the port is to cut (RFC 9293 knows nothing of those), and
+ * one that it refuses would stop the queue for ever.
+ */
+static uint16_t tx_burst_tso(struct port *p, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t k = rte_eth_tx_prepare(p->port_id, p->queue, m, n);
+
+	if (k > 0 || n == 0)
+		return k > 0 ? rte_eth_tx_burst(p->port_id, p->queue, m, k) : 0;
+	p->counters[PORT_C_TX_REFUSED]++;
+	rte_pktmbuf_free(m[0]);
+	return 1;
+}
+
 /* The device's name is what stands before the first comma of its string. */
 static int find(const char *device, uint16_t *ret)
 {
@@ -86,6 +101,11 @@ static void choose_offloads(const struct port_conf *conf, struct port *p,
 	if (p->tx_cksum)
 		ec->txmode.offloads |= tx;
 	ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (p->tx_cksum && (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO)) {
+		ec->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+		p->tso_segs = info->tx_desc_lim.nb_seg_max;
+		p->tx_burst = tx_burst_tso;
+	}
 	if (conf->vlan) {
 		ec->rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 		ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
@@ -240,6 +260,14 @@ int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, ch
 	}
 	*ret = p;
 	return 0;
+}
+
+const char *port_offloads_text(const struct port *p, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s%s%s%s%s", p->rx_cksum ? " rx-checksum" : "",
+		 p->tx_cksum ? " tx-checksum" : "", p->tso_segs > 0 ? " tso" : "",
+		 p->rx_vlan ? " rx-vlan" : "", p->tx_vlan ? " tx-vlan" : "");
+	return buf[0] == ' ' ? buf + 1 : "none";
 }
 
 void port_close(struct port *p)

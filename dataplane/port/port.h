@@ -28,6 +28,7 @@
 	X(RX_ERRORS, "packets the port received and found bad")                                    \
 	X(RX_NO_MBUF, "packets the port dropped: no buffer")                                       \
 	X(TX_ERRORS, "packets the port could not send")                                            \
+	X(TX_REFUSED, "packets the driver would not take as they are")                             \
 	X(LINK_DOWN, "times the link went down")                                                   \
 	X(RX_STALL, "times the receive queue stood still with packets in it")                      \
 	X(TX_STALL, "times the transmit queue stood still, full")
@@ -48,9 +49,11 @@ struct port {
 	uint16_t mtu; /* of the IP layer */
 	struct rte_ether_addr mac;
 	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
-	bool rx_vlan, tx_vlan;   /* 802.1Q tags are taken off, put on, in hardware */
-	bool link_up;            /* as port_link_poll() found it; true at first */
-	char kernel_name[16];    /* of a kernel's interface; "": none */
+	/* Buffers of a super-segment that the port cuts itself; 0: it cuts none. */
+	uint16_t tso_segs;
+	bool rx_vlan, tx_vlan; /* 802.1Q tags are taken off, put on, in hardware */
+	bool link_up;          /* as port_link_poll() found it; true at first */
+	char kernel_name[16];  /* of a kernel's interface; "": none */
 	uint64_t counters[PORT_C_COUNT];
 	bool probed; /* by us: the device is removed again at the end */
 };
@@ -72,6 +75,9 @@ int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, ch
 	      size_t err_size);
 /* Stops and closes the device; a kernel interface it made is gone afterwards. */
 void port_close(struct port *p);
+/* What was found and is used, as a line for a person: "rx-checksum tx-checksum tso". */
+#define PORT_OFFLOADS_TEXT 64
+const char *port_offloads_text(const struct port *p, char *buf, size_t size);
 /*
  * A descriptor that becomes readable when a packet arrives, or -ENOTSUP: then the shard polls.
  * The port's own: not to be closed, and not to be read (of a TAP that would take a packet):

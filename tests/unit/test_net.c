@@ -975,6 +975,41 @@ Test(net, super_segment_leaves_as_frames)
 	expect_frames(5, 1514);
 }
 
+/* RFC 9293 section 3.1 is the port's business then; ours is to say where what stands. */
+Test(net, a_port_that_cuts_gets_the_super_segment)
+{
+	uint8_t flat[64];
+	const uint8_t *b;
+	const struct rte_mbuf *m;
+
+	learn(1, &peer_mac);
+	wire.port.tx_cksum = true;
+	wire.port.tso_segs = 8;
+	cr_expect_eq(send_super(5 * 1460, 1460), 0);
+	net_flush(net);
+	cr_assert_eq(wire.n, 1, "%u frames", wire.n);
+	m = wire.out[0];
+	cr_expect_eq(m->pkt_len, 14 + 20 + 20 + 5 * 1460);
+	cr_expect_eq(m->l2_len, 14);
+	cr_expect_eq(m->l3_len, 20);
+	cr_expect_eq(m->l4_len, 20);
+	cr_expect_eq(m->tso_segsz, 1460);
+	cr_expect_eq(m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM |
+				    RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4),
+		     RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM |
+			     RTE_MBUF_F_TX_IPV4);
+	b = rte_pktmbuf_read(m, 0, 54, flat);
+	cr_expect_eq(b[24] | b[25], 0, "the header's sum is the port's, too");
+}
+
+Test(net, a_super_segment_of_more_pieces_than_the_port_takes_is_cut)
+{
+	learn(1, &peer_mac);
+	wire.port.tso_segs = 4; /* a header and four buffers are five */
+	cr_expect_eq(send_super(5 * 1460, 1460), 0);
+	expect_frames(5, 1514);
+}
+
 Test(net, super_segment_of_too_long_segments_is_dropped)
 {
 	learn(1, &peer_mac);
