@@ -175,7 +175,7 @@ void tcp_pmtu_link(struct tcp_conn *c)
 	if (net_route(c->t->conf.net, &peer, &path) < 0)
 		return;
 	tcp_path_set(c, &path);
-	if (tcp_synchronized((enum tcp_state)c->state))
+	if (c->state != TCP_SYN_SENT) /* until then what the peer takes is not known */
 		size_set(c, (uint16_t)min_u64(c->pmtu.size, path.mtu));
 }
 

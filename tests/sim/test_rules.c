@@ -1052,3 +1052,24 @@ Test(rules, fin_in_order_drops_what_lies_behind_it)
 	cr_expect_eq(raw_conn(&r)->busy->runs_n, 0);
 	cr_expect(raw_fini(&r));
 }
+
+/* The way to a half-open peer changes: what it is sent once it stands fits the new one. */
+Test(rules, link_becomes_smaller_while_half_open)
+{
+	struct raw r;
+
+	raw_init(&r, (struct tcp_conf){0});
+	app_listen(&r.app, 22, 4);
+	memcpy(r.opt, (uint8_t[]){2, 4, 0x05, 0xb4}, 4);
+	r.opt_len = 4;
+	raw_send(&r, SYN, 0);
+	vnet_mtu_set(&r.v, RAW_STACK, 1280);
+	raw_send_at(&r, SYN, r.snd_nxt - 1, 0, 0, 0);
+	raw_run(&r, 1000);
+	r.opt_len = 0;
+	raw_send(&r, ACK, 0);
+	cr_assert_eq(raw_get_state(&r), TCP_ESTABLISHED);
+	cr_expect_eq(raw_conn(&r)->path.mtu, 1280);
+	cr_expect_leq(raw_conn(&r)->pmtu.size, 1280);
+	cr_expect(raw_fini(&r));
+}
