@@ -216,6 +216,7 @@ struct tcp_busy {
 	struct tcp_cursor tx_cur; /* of snd_nxt */
 	struct pkt_chain rxq;     /* received, in order */
 	uint32_t tx_off, tx_cost, rx_cost, rx_compact_at;
+	uint32_t drip_bytes, drip_tick; /* acknowledged until then (mem.c); 0: not looked at yet */
 
 	/* Path MTU (pmtu.c): a packet whose fate will tell; a router's word that is not believed
 	 * yet. */

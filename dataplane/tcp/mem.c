@@ -36,6 +36,10 @@
 #define STALL_PROBES_MAX 9
 #define STALL_PROBES_MIN 5
 
+/* One that takes less than this in such a time while buffers are short is as good as stalled. */
+#define DRIP_BYTES 4096
+#define DRIP_US    (10 * TCP_SEC)
+
 /* Of the table, kept free of connections that nobody holds. */
 #define SPARE_PART 64
 
@@ -160,13 +164,28 @@ static void cut(struct tcp_conn *c)
 	tcp_conn_closed(c, 0);
 }
 
-static bool is_stalled(const struct tcp *t, const struct tcp_conn *c)
+/* A window that opens by a byte now and then ends every count of probes, and frees nothing. */
+static bool drips(struct tcp_conn *c)
+{
+	struct tcp_busy *b = c->busy;
+	bool looked = b->drip_tick != 0;
+	uint32_t took = (uint32_t)c->total_out - b->drip_bytes;
+
+	if (looked && tcp_since_us(b->drip_tick, c->t->now_us) < DRIP_US)
+		return false;
+	b->drip_bytes = (uint32_t)c->total_out;
+	b->drip_tick = tcp_tick(c->t->now_us);
+	return looked && took < DRIP_BYTES;
+}
+
+/* Bytes for it wait for a window, so it has a place among the busy ones. */
+static bool is_stalled(const struct tcp *t, struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &t->mem;
 
 	return c->hashed && !c->detached && tcp_timer_on(c, TCP_T_PERSIST) &&
-	       c->persist_shift >= m->stall_min &&
-	       (m->free <= m->scarce || c->busy->tx_cost > tcp_mem_share(m));
+	       (m->free <= m->scarce || c->busy->tx_cost > tcp_mem_share(m)) &&
+	       (c->persist_shift >= m->stall_min || drips(c));
 }
 
 /*

@@ -433,3 +433,32 @@ Test(pressure, a_window_that_stays_zero_is_given_up_when_buffers_are_scarce)
 		cr_expect(raw_fini(&r));
 	}
 }
+
+/* The window opens by so much each second: a byte is no progress, a kilobyte is. */
+Test(pressure, a_window_that_drips_is_given_up_when_buffers_are_scarce)
+{
+	static const struct {
+		uint16_t wnd;
+		bool cut;
+	} cases[] = {{1, true}, {1460, false}};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct raw r;
+
+		raw_accept(&r, (struct tcp_conf){.tx_budget = 1 << 20});
+		r.wnd = 0;
+		raw_send(&r, ACK, 0);
+		raw_write(&r, 200000);
+		raw_run(&r, TCP_SEC);
+		take(&r, mem(&r)->scarce);
+		for (int s = 0; s < 40 && !r.app.error; s++) {
+			r.wnd = cases[i].wnd;
+			raw_send_at(&r, ACK, r.snd_nxt, raw_conn(&r)->snd_max, 0, 0);
+			raw_run(&r, TCP_SEC);
+		}
+		cr_expect_eq(r.app.err, cases[i].cut ? -ETIMEDOUT : 0, "case %zu: %d", i,
+			     r.app.err);
+		give_back(&r);
+		cr_expect(raw_fini(&r));
+	}
+}
