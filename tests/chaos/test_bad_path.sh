@@ -3,6 +3,9 @@
 # the sink; a connection may be slow, or end with an error where MACs fail, but never say what was not said.
 . "$(dirname "$0")/../interop/lib.sh"
 long=${SLUICE_LONG:+yes}
+limit=${long:+600} # seconds of a scenario; at 30 % loss each way a login alone may take minutes
+limit=${limit:-170}
+LAB_CONF=${long:+LoginGraceTime 10m}
 seed=${SLUICE_SEED:-1}
 echo "seed $seed"
 
@@ -44,7 +47,7 @@ scenario() { # name, KiB, options of the path…
 	local name=$1 kib=$2
 	shift 2
 	path "$@"
-	check "F-14 $name" both "$kib" 170
+	check "F-14 $name" both "$kib" "$limit"
 }
 # What arrives altered with a right checksum, in the middle of a transfer, ends the connection.
 mac_fails() { # get|put, what ssh says
