@@ -137,15 +137,15 @@ def run_program(count, label, cmd, env, args, timeout):
     run_all(count, [(label, cmd, env, timeout)], args)
 
 
-def run_all(count, programs, args, cwd=None):
-    """Runs (label, command, environment, timeout) of each, as many at once as there are cores."""
+def run_all(count, programs, args, cwd=None, at_once=CORES):
+    """Runs (label, command, environment, timeout) of each, so many at once."""
     def one(p):
         label, cmd, env, timeout = p
         start = time.monotonic()
         out, rc = run(cmd, env, None if args.long else timeout, cwd)
         return label, out, rc, time.monotonic() - start
 
-    with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for label, out, rc, seconds in pool.map(one, programs):
             settle(count, label, out, rc, seconds, args.only)
 
@@ -173,7 +173,7 @@ def suite_meson(count, suite, folder, args):
 
 
 def suite_scripts(count, suite, folder, args, together=True):
-    """Every script has namespaces and folders of its own, so cores may share them; what measures time runs alone."""
+    """Every script has namespaces and folders of its own and waits most of its time; what measures runs alone."""
     where = f"tests/{suite}"
     programs = []
     for f in sorted(os.listdir(where)):
@@ -185,7 +185,7 @@ def suite_scripts(count, suite, folder, args, together=True):
         env = environment(args) | {"SLUICE_BUILD": os.path.abspath(folder)}
         programs.append((f"{suite} {name}", [f"{where}/{f}"], env, 180))
     for group in [programs] if together else [[p] for p in programs]:
-        run_all(count, group, args)
+        run_all(count, group, args, at_once=CORES + 1)
 
 
 def suite_rooms(count, args):
