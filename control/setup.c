@@ -6,14 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "control/filter.h"
 #include "control/log.h"
 #include "crypto/cipher.h"
+#include "crypto/confine.h"
 #include "crypto/kex.h"
 #include "crypto/key.h"
 #include "ssh/ident.h"
@@ -136,13 +135,11 @@ int setup_run_dir(const char **ret)
 
 int setup_no_dumps(void)
 {
-	const struct rlimit none = {0, 0};
+	int r = confine_dumps();
 
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, FILTER_TRACED) < 0) {
-		fprintf(stderr, "sluice-control: cannot forbid core dumps: %s\n", strerror(errno));
-		return -errno;
-	}
-	return 0;
+	if (r < 0)
+		fprintf(stderr, "sluice-control: cannot forbid core dumps: %s\n", strerror(-r));
+	return r;
 }
 
 /* Every secret is locked memory: what a user may lock by default is a few thousand logins. */
@@ -189,10 +186,8 @@ int setup_drop_root(void)
 
 	raise_memlock();
 	r = become_user();
-	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = -errno;
 	if (r == 0)
-		r = filter_load();
+		r = confine_calls(NULL, 0); /* sockets stay: it asks name servers */
 	/* The change of user switched it on again. */
 	return r < 0 ? r : setup_no_dumps();
 }

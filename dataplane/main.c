@@ -197,9 +197,11 @@ static int run(const struct conf *conf)
 	d->conf = conf_dataplane(conf);
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
 	privs_find(&d->privs);
-	privs_limits();
 	catch_signals();
-	if (d->conf->n_interfaces == 0) {
+	r = privs_limits();
+	if (r < 0) {
+		snprintf(err, sizeof(err), "cannot forbid core dumps: %s", strerror(-r));
+	} else if (d->conf->n_interfaces == 0) {
 		r = -EINVAL;
 		snprintf(err, sizeof(err), "no Interface in the configuration");
 	} else {

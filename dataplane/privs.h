@@ -17,8 +17,8 @@ struct privs {
 
 /* Whom to become: looked up before anything is opened. */
 void privs_find(struct privs *ret);
-/* No core dumps: session keys lie in this memory (F-31). Limits that root may raise are raised. */
-void privs_limits(void);
+/* No core dumps; limits that root may raise are raised. 0 or -errno. */
+int privs_limits(void) __attribute__((warn_unused_result));
 /*
  * For good: the user, no_new_privs, then the filter of system calls (no program is started, no
  * socket made, no other process touched from here on). 0 or -errno: the caller ends then.
