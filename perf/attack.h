@@ -1,6 +1,6 @@
 /*
- * perf/attack.h - what the two processes of perf/attack share: a small stack of the project's
- * own port, net and tcp, and a page of numbers.
+ * perf/attack.h - what the two processes of perf/attack share: the size of their stacks, and a
+ * page of numbers.
  *
  *   attack_gate   the one under attack: a tunnel joins each connection to port 22 with one of its
  *                 own to the other side's port 9000, and forwards both ways
@@ -12,12 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dataplane/clock.h"
-#include "dataplane/net/net.h"
-#include "dataplane/port/port.h"
-#include "dataplane/tcp/tcp.h"
+#include "perf/stack.h"
 
-#define ATTACK_BURST       64
 #define ATTACK_PORT_TUNNEL 22
 #define ATTACK_PORT_IDLE   23
 #define ATTACK_PORT_TARGET 9000
@@ -32,29 +28,12 @@ struct attack_stats {
 	uint64_t rx_missed;
 };
 
-struct attack_stack {
-	struct pkt_pools pools;
-	struct port port;
-	struct net *net;
-	struct tcp *tcp;
-	struct stream_provider provider;
-	struct clock clock;
-	uint64_t now_us;
-};
-
 /*
- * EAL on one core, pools, the device with address own/24 and, if via is not NULL, a default
- * route. False: said why.
+ * The stack of either: the device, address own/24 and, if via is not NULL, a default route. False:
+ * said why.
  */
-bool attack_stack_begin(struct attack_stack *s, const char *core, const char *device,
-			const char *own, const char *via);
-/* How many mbufs are lost. */
-unsigned int attack_stack_end(struct attack_stack *s);
-void attack_now(struct attack_stack *s);
-/* What came in, and what is due after it. Both return work done. */
-unsigned int attack_input(struct attack_stack *s, struct rte_mbuf **m, unsigned int n);
-unsigned int attack_output(struct attack_stack *s);
-struct net_addr attack_addr(const char *text);
+bool attack_begin(struct stack *s, const char *core, const char *device, const char *own,
+		  const char *via);
 
 /* NULL: said why. */
 struct attack_stats *attack_stats_map(const char *path, bool create);

@@ -20,7 +20,7 @@ struct tunnel {
 };
 
 struct gate {
-	struct attack_stack s;
+	struct stack s;
 	struct net_addr peer;
 	struct tunnel tunnel[TUNNELS];
 	struct attack_stats *stats;
@@ -118,19 +118,19 @@ static void publish(struct gate *g)
 
 static void turn(struct gate *g)
 {
-	struct rte_mbuf *m[ATTACK_BURST];
+	struct rte_mbuf *m[STACK_BURST];
 	uint64_t start = rte_rdtsc();
 	unsigned int n, work;
 
 	g->s.now_us = clock_us(&g->s.clock, start);
-	n = g->s.port.rx_burst(&g->s.port, m, ATTACK_BURST);
-	work = attack_input(&g->s, m, n);
+	n = g->s.port[0].rx_burst(&g->s.port[0], m, STACK_BURST);
+	work = stack_input(&g->s, 0, m, n);
 	g->busy_turns += n > 0;
 	g->rx_pkts += n;
 	for (int i = 0; i < TUNNELS; i++)
 		if (g->tunnel[i].a != NULL)
 			work += tunnel_step(&g->tunnel[i]);
-	work += attack_output(&g->s);
+	work += stack_output(&g->s);
 	if (work > 0)
 		g->busy += rte_rdtsc() - start;
 	if (g->s.now_us >= g->stats_us)
@@ -150,9 +150,9 @@ int main(int argc, char **argv)
 	}
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	g.peer = attack_addr(argv[4]);
+	g.peer = stack_addr(argv[4]);
 	g.stats = attack_stats_map(argv[5], true);
-	if (g.stats == NULL || !attack_stack_begin(&g.s, argv[1], argv[2], argv[3], argv[4]))
+	if (g.stats == NULL || !attack_begin(&g.s, argv[1], argv[2], argv[3], argv[4]))
 		return 1;
 	if (tcp_listen(g.s.tcp, &any, ATTACK_PORT_TUNNEL, 1, 4096, on_tunnel, &g) < 0 ||
 	    tcp_listen(g.s.tcp, &any, ATTACK_PORT_IDLE, 2, 4096, on_idle, &g) < 0)
@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 	while (!stop && g.s.now_us < end_us)
 		turn(&g);
 	publish(&g);
-	lost = attack_stack_end(&g.s);
+	lost = stack_end(&g.s);
 	if (lost > 0)
 		fprintf(stderr, "attack_gate: %u mbufs lost\n", lost);
 	return lost == 0 ? 0 : 1;

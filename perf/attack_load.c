@@ -38,7 +38,7 @@
 #define FRAME_LEN    (sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr) + SYN_LEN)
 
 struct load {
-	struct attack_stack s;
+	struct stack s;
 	struct net_addr peer;
 	const struct attack_stats *stats;
 	struct rnd rnd;
@@ -58,7 +58,7 @@ struct load {
 	bool has_frame; /* of the gate's, so its MAC is known */
 	uint8_t frame[FRAME_LEN];
 	uint32_t ip_sum, tcp_sum; /* of the headers and the pseudo-header, without what is random */
-	struct rte_mbuf *syn[ATTACK_BURST];
+	struct rte_mbuf *syn[STACK_BURST];
 	double rate, rate_from_us;
 	uint64_t rate_sent, syns, answers, refused;
 };
@@ -81,9 +81,9 @@ static struct rte_tcp_hdr *frame_tcp(uint8_t *frame)
 /* The devices copy what they send, so the same buffers go again and again. */
 static bool syn_buffers(struct load *l)
 {
-	if (rte_pktmbuf_alloc_bulk(l->s.pools.head, l->syn, ATTACK_BURST) < 0)
+	if (rte_pktmbuf_alloc_bulk(l->s.pools.head, l->syn, STACK_BURST) < 0)
 		return false;
-	for (unsigned int i = 0; i < ATTACK_BURST; i++)
+	for (unsigned int i = 0; i < STACK_BURST; i++)
 		memcpy(rte_pktmbuf_append(l->syn[i], FRAME_LEN), l->frame, FRAME_LEN);
 	return true;
 }
@@ -97,7 +97,7 @@ static void frame_learn(struct load *l, const struct rte_mbuf *m)
 	struct rte_tcp_hdr *tcp = frame_tcp(l->frame);
 
 	eth->dst_addr = in->src_addr;
-	eth->src_addr = l->s.port.mac;
+	eth->src_addr = l->s.port[0].mac;
 	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = RTE_IPV4_VHL_DEF,
 				    .total_length = rte_cpu_to_be_16(sizeof(*ip) + SYN_LEN),
@@ -141,14 +141,14 @@ static void flood(struct load *l)
 
 	if (due < 1 || !l->has_frame)
 		return;
-	if (due > 64 * ATTACK_BURST) /* what could not be sent is not made up for */
-		l->rate_sent += (uint64_t)due - 64 * ATTACK_BURST;
-	n = due < ATTACK_BURST ? (unsigned int)due : ATTACK_BURST;
+	if (due > 64 * STACK_BURST) /* what could not be sent is not made up for */
+		l->rate_sent += (uint64_t)due - 64 * STACK_BURST;
+	n = due < STACK_BURST ? (unsigned int)due : STACK_BURST;
 	for (unsigned int i = 0; i < n; i++) {
 		syn_change(l, rte_pktmbuf_mtod(l->syn[i], uint8_t *));
 		rte_mbuf_refcnt_update(l->syn[i], 1);
 	}
-	sent = l->s.port.tx_burst(&l->s.port, l->syn, (uint16_t)n);
+	sent = l->s.port[0].tx_burst(&l->s.port[0], l->syn, (uint16_t)n);
 	rte_pktmbuf_free_bulk(l->syn + sent, n - sent);
 	l->rate_sent += n;
 	l->syns += sent;
@@ -276,8 +276,8 @@ static bool is_answer(const struct load *l, const struct rte_mbuf *m)
 
 static void input(struct load *l)
 {
-	struct rte_mbuf *m[ATTACK_BURST], *away[ATTACK_BURST];
-	unsigned int n = l->s.port.rx_burst(&l->s.port, m, ATTACK_BURST), k = 0, gone = 0;
+	struct rte_mbuf *m[STACK_BURST], *away[STACK_BURST];
+	unsigned int n = l->s.port[0].rx_burst(&l->s.port[0], m, STACK_BURST), k = 0, gone = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
 		if (!l->has_frame)
@@ -289,12 +289,12 @@ static void input(struct load *l)
 	}
 	rte_pktmbuf_free_bulk(away, gone);
 	l->answers += gone;
-	attack_input(&l->s, m, k);
+	stack_input(&l->s, 0, m, k);
 }
 
 static void turn(struct load *l)
 {
-	attack_now(&l->s);
+	stack_now(&l->s);
 	input(l);
 	flood(l);
 	if (l->target != NULL)
@@ -302,7 +302,7 @@ static void turn(struct load *l)
 	if (l->target != NULL)
 		client_write(l);
 	idle_step(l);
-	attack_output(&l->s);
+	stack_output(&l->s);
 	if (l->client != NULL && l->client->events & STREAM_EV_ERROR)
 		l->broken = true;
 }
@@ -438,9 +438,9 @@ int main(int argc, char **argv)
 	us = (uint64_t)(atof(argv[6]) * 1e6);
 	rate = atof(argv[7]);
 	l.rnd = (struct rnd){rnd_seed()};
-	l.peer = attack_addr(argv[4]);
+	l.peer = stack_addr(argv[4]);
 	l.stats = attack_stats_map(argv[5], false);
-	if (l.stats == NULL || !attack_stack_begin(&l.s, argv[1], argv[2], argv[3], NULL))
+	if (l.stats == NULL || !attack_begin(&l.s, argv[1], argv[2], argv[3], NULL))
 		return 1;
 	if (!begin(&l) || !calibrate(&l)) {
 		fprintf(stderr, "attack_load: no tunnel\n");

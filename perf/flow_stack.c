@@ -4,7 +4,6 @@
  * The turn is the shard's, without record and relay. An idle turn sleeps a little: the machine
  * is shared with the peer and the path between.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -14,19 +13,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-#include <rte_mempool.h>
-
-#include "dataplane/clock.h"
-#include "dataplane/net/net.h"
-#include "dataplane/port/port.h"
-#include "dataplane/tcp/tcp.h"
 #include "perf/flow.h"
+#include "perf/stack.h"
 
 #define DATA_MBUFS 32768
 #define HEAD_MBUFS 65536
-#define MEMORY_MB  "288" /* one mbuf in each 4 KiB page, and the heads */
-#define BURST      64
+#define MEMORY_MB  288 /* one mbuf in each 4 KiB page, and the heads */
 #define CHUNK      (32 * 1024)
 #define IDLE_NS    50000
 #define LISTENER   1
@@ -35,14 +27,8 @@
 struct end {
 	struct flow_conf conf;
 	struct flow_report report;
-	struct pkt_pools pools;
-	struct port port;
-	struct net *net;
-	struct tcp *tcp;
-	struct stream_provider provider;
+	struct stack s;
 	struct net_addr peer;
-	struct clock clock;
-	uint64_t now_us;
 	uint32_t started;
 	struct flow flow[FLOW_PARALLEL_MAX];
 	struct stream *stream[FLOW_PARALLEL_MAX];
@@ -54,15 +40,6 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	stop = 1;
-}
-
-static bool addr_parse(const char *text, struct net_addr *ret)
-{
-	*ret = (struct net_addr){.family = 4};
-	if (inet_pton(AF_INET, text, ret->b) == 1)
-		return true;
-	ret->family = 6;
-	return inet_pton(AF_INET6, text, ret->b) == 1;
 }
 
 /* --- one connection ----------------------------------------------------------------------------
@@ -84,7 +61,7 @@ static void ended(struct end *e, uint32_t i, bool cut)
 	else
 		s->ops->close(s);
 	e->stream[i] = NULL;
-	flow_done(&e->conf, &e->report, &e->flow[i], e->now_us);
+	flow_done(&e->conf, &e->report, &e->flow[i], e->s.now_us);
 }
 
 static bool reads(struct end *e, uint32_t i)
@@ -123,7 +100,7 @@ static bool writes(struct end *e, uint32_t i)
 	if (n == 0)
 		return false;
 	flow_fill(e->conf.listens, f->sent, buf, n);
-	if (pkt_chain_from(buf, n, e->pools.data, &c) < 0 || s->ops->tx(s, &c) < 0)
+	if (pkt_chain_from(buf, n, e->s.pools.data, &c) < 0 || s->ops->tx(s, &c) < 0)
 		return false;
 	f->sent += n;
 	return true;
@@ -137,8 +114,8 @@ static bool step(struct end *e, uint32_t i)
 	bool did;
 
 	if (ev & STREAM_EV_CONNECTED)
-		flow_opened(&e->report, f, e->now_us);
-	flow_note(&e->conf, &e->report, f, e->now_us);
+		flow_opened(&e->report, f, e->s.now_us);
+	flow_note(&e->conf, &e->report, f, e->s.now_us);
 	if (ev & STREAM_EV_ERROR) {
 		reads(e, i);
 		f->err = s->err;
@@ -147,7 +124,7 @@ static bool step(struct end *e, uint32_t i)
 	}
 	if (f->open_us == 0)
 		return false;
-	if (flow_time_is_up(&e->conf, f, e->now_us)) {
+	if (flow_time_is_up(&e->conf, f, e->s.now_us)) {
 		ended(e, i, true);
 		return true;
 	}
@@ -177,7 +154,7 @@ static bool on_accept(void *arg, struct stream *s, uint32_t listener, const stru
 		e->stream[i] = s;
 		s->user = &user;
 		e->started++;
-		flow_opened(&e->report, &e->flow[i], e->now_us);
+		flow_opened(&e->report, &e->flow[i], e->s.now_us);
 		return true;
 	}
 	return false;
@@ -188,8 +165,8 @@ static void connect_more(struct end *e)
 	for (uint32_t i = 0; i < e->conf.parallel && e->started < e->conf.conns; i++) {
 		if (e->stream[i] != NULL)
 			continue;
-		if (e->provider.connect(e->provider.arg, &e->peer, e->conf.port, &user, NULL,
-					&e->stream[i]) < 0)
+		if (e->s.provider.connect(e->s.provider.arg, &e->peer, e->conf.port, &user, NULL,
+					  &e->stream[i]) < 0)
 			return; /* the table is full: later */
 		e->started++;
 	}
@@ -197,21 +174,18 @@ static void connect_more(struct end *e)
 
 static bool turn(struct end *e)
 {
-	struct rte_mbuf *m[BURST], *seg[BURST];
-	unsigned int n, k, work;
+	struct rte_mbuf *m[STACK_BURST];
+	unsigned int n, work;
 
-	e->now_us = clock_us(&e->clock, rte_rdtsc());
-	n = e->port.rx_burst(&e->port, m, BURST);
-	k = net_input_burst(e->net, 0, m, n, e->now_us, seg);
-	tcp_input_burst(e->tcp, seg, k, e->now_us);
-	work = n + tcp_timers(e->tcp, e->now_us) + net_timers(e->net, e->now_us);
+	stack_now(&e->s);
+	n = e->s.port[0].rx_burst(&e->s.port[0], m, STACK_BURST);
+	work = stack_input(&e->s, 0, m, n);
 	if (!e->conf.listens)
 		connect_more(e);
 	for (uint32_t i = 0; i < e->conf.parallel; i++)
 		if (e->stream[i] != NULL)
 			work += step(e, i);
-	work += tcp_output_poll(e->tcp, e->now_us);
-	work += net_flush(e->net);
+	work += stack_output(&e->s);
 	return work > 0;
 }
 
@@ -223,17 +197,17 @@ static bool all_done(const struct end *e)
 /* Until all is done and acknowledged. Connections that wait only for time to pass may stay. */
 static void run(struct end *e)
 {
-	uint64_t end_us = e->now_us + (uint64_t)(e->conf.life_s * 1e6), drain_us = 0;
+	uint64_t end_us = e->s.now_us + (uint64_t)(e->conf.life_s * 1e6), drain_us = 0;
 	struct timespec nap = {.tv_nsec = IDLE_NS};
 
-	while (!stop && e->now_us < end_us) {
+	while (!stop && e->s.now_us < end_us) {
 		if (!turn(e))
 			nanosleep(&nap, NULL);
 		if (!all_done(e))
 			continue;
 		if (drain_us == 0)
-			drain_us = e->now_us + DRAIN_S * UINT64_C(1000000);
-		if (tcp_conns(e->tcp) == 0 || e->now_us > drain_us)
+			drain_us = e->s.now_us + DRAIN_S * UINT64_C(1000000);
+		if (tcp_conns(e->s.tcp) == 0 || e->s.now_us > drain_us)
 			break;
 	}
 	for (uint32_t i = 0; i < e->conf.parallel; i++) {
@@ -249,109 +223,39 @@ static void run(struct end *e)
  * ------------------------------------------------------------------------------------- */
 
 /* Any processor: two stacks, a path and a peer share what there is. */
-static bool eal_begin(void)
+static bool begin(struct end *e)
 {
-	static char cores[32];
-	char *argv[] = {(char *)"flow_stack",
-			(char *)"--no-huge",
-			(char *)"-m",
-			(char *)MEMORY_MB,
-			(char *)"--no-pci",
-			(char *)"--no-shconf",
-			(char *)"--no-telemetry",
-			(char *)"--lcores",
-			cores,
-			(char *)"--log-level=error",
-			NULL};
-
-	snprintf(cores, sizeof(cores), "0@(0-%ld)", sysconf(_SC_NPROCESSORS_ONLN) - 1);
-	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
-	return rte_eal_init(10, argv) >= 0;
-}
-
-static bool own_parse(const char *text, struct net_addr *ret, unsigned int *ret_len)
-{
-	char buf[64], *slash;
-
-	snprintf(buf, sizeof(buf), "%s", text != NULL ? text : "");
-	slash = strchr(buf, '/');
-	if (slash == NULL)
-		return false;
-	*slash = '\0';
-	*ret_len = (unsigned int)atoi(slash + 1);
-	return addr_parse(buf, ret);
-}
-
-static int net_begin(struct end *e)
-{
-	struct net_conf nc = {.pools = &e->pools};
-	struct port_conf pc = {.device = e->conf.device, .queues = 1, .pool = e->pools.data};
-	struct net_addr own, via, any;
-	unsigned int len;
-	char err[256] = "";
-	int r;
-
-	if (e->conf.device == NULL || !own_parse(e->conf.own, &own, &len))
-		return -EINVAL;
-	r = port_open(&pc, 0, &e->port, err, sizeof(err));
-	if (r < 0) {
-		fprintf(stderr, "flow_stack: %s\n", err);
-		return r;
-	}
-	r = net_new(&nc, &e->net);
-	if (r == 0)
-		r = net_iface_add(e->net, "wan", &e->port);
-	if (r == 0)
-		r = net_addr_add(e->net, 0, &own, len);
-	if (r == 0 && e->conf.via != NULL) {
-		if (!addr_parse(e->conf.via, &via))
-			return -EINVAL;
-		any = (struct net_addr){.family = via.family};
-		r = net_route_add(e->net, &any, 0, &via);
-	}
-	return r;
-}
-
-static int tcp_begin(struct end *e)
-{
-	struct tcp_conf tc = {.net = e->net,
-			      .pools = &e->pools,
-			      .conns_max = 4 * FLOW_PARALLEL_MAX,
-			      .time_wait_max = 16384,
-			      .rx_budget = e->conf.budget,
-			      .tx_budget = e->conf.budget,
-			      .secret = {e->now_us, (uint64_t)getpid()}};
+	const struct stack_conf conf = {
+		.name = "flow_stack",
+		.core = -1,
+		.memory_mb = MEMORY_MB,
+		.data_mbufs = DATA_MBUFS - 1,
+		.head_mbufs = HEAD_MBUFS - 1,
+		.port = {{.device = e->conf.device, .own = e->conf.own}},
+		.via = e->conf.via,
+		.conns_max = 4 * FLOW_PARALLEL_MAX,
+		.time_wait_max = 16384,
+		.rx_budget = e->conf.budget,
+		.tx_budget = e->conf.budget,
+	};
 	struct net_addr any = {0};
-	int r = tcp_new(&tc, &e->tcp);
 
-	if (r < 0)
-		return r;
-	tcp_provider(e->tcp, &e->provider);
-	if (e->conf.listens)
-		return tcp_listen(e->tcp, &any, e->conf.port, LISTENER, FLOW_PARALLEL_MAX,
-				  on_accept, e);
-	return addr_parse(e->conf.address, &e->peer) ? 0 : -EINVAL;
-}
-
-static int begin(struct end *e)
-{
-	int r;
-
-	if (!eal_begin())
-		return -ENODEV;
-	clock_start(&e->clock);
-	e->now_us = clock_us(&e->clock, rte_rdtsc());
-	r = pkt_pools_new("flow", DATA_MBUFS - 1, HEAD_MBUFS - 1, SOCKET_ID_ANY, &e->pools);
-	if (r == 0)
-		r = net_begin(e);
-	if (r == 0)
-		r = tcp_begin(e);
-	return r;
+	if (e->conf.device == NULL) {
+		fprintf(stderr, "flow_stack: no --device\n");
+		return false;
+	}
+	if (!stack_begin(&e->s, &conf))
+		return false;
+	e->peer = stack_addr(e->conf.address);
+	if (!e->conf.listens)
+		return e->peer.family != 0;
+	return tcp_listen(e->s.tcp, &any, e->conf.port, LISTENER, FLOW_PARALLEL_MAX, on_accept,
+			  e) == 0;
 }
 
 static void counters_print(const struct end *e)
 {
-	const uint64_t *v = tcp_counters(e->tcp), *d = net_drops(e->net);
+	const uint64_t *v = tcp_counters(e->s.tcp), *d = net_drops(e->s.net);
 
 	for (unsigned int i = 0; i < TCP_C_COUNT; i++)
 		if (v[i] > 0)
@@ -361,43 +265,26 @@ static void counters_print(const struct end *e)
 			printf(", \"net_%s\": %" PRIu64, net_drop_name(i), d[i]);
 }
 
-/* From the top down; what is then still out of a pool was lost. */
-static unsigned int finish(struct end *e)
-{
-	unsigned int lost;
-
-	tcp_free(e->tcp);
-	net_free(e->net);
-	port_close(&e->port);
-	lost = rte_mempool_in_use_count(e->pools.data) + rte_mempool_in_use_count(e->pools.head);
-	pkt_pools_free(&e->pools);
-	return lost;
-}
-
 int main(int argc, char **argv)
 {
 	static struct end e;
 	unsigned int lost;
-	int r;
 
 	if (!flow_parse(argc, argv, &e.conf))
 		return 2;
 	prctl(PR_SET_TIMERSLACK, 1000);
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
-	r = begin(&e);
-	if (r < 0) {
-		fprintf(stderr, "flow_stack: %s\n", strerror(-r));
+	if (!begin(&e))
 		return 1;
-	}
 	fprintf(stderr, "ready\n");
 	run(&e);
 	printf("{");
 	flow_print(&e.report);
-	printf(", \"conns_left\": %u", tcp_conns(e.tcp));
+	printf(", \"conns_left\": %u", tcp_conns(e.s.tcp));
 	if (e.conf.counters)
 		counters_print(&e);
-	lost = finish(&e);
+	lost = stack_end(&e.s);
 	printf(", \"mbufs_lost\": %u}\n", lost);
 	return e.report.done == e.conf.conns && lost == 0 ? 0 : 1;
 }
