@@ -5,6 +5,7 @@
 #include "dataplane/clock.h"
 #include "dataplane/idle.h"
 #include "dataplane/linkend.h"
+#include "dataplane/linkhub.h"
 #include "dataplane/net/net.h"
 #include "dataplane/pkt.h"
 #include "dataplane/port/port.h"
@@ -57,6 +58,7 @@ struct shard {
 	struct tcp *tcp;
 	struct relay *relay;
 	struct linkend *link;
+	struct linkhub *hub; /* the first shard's; others: NULL */
 
 	struct clock clock;
 	struct idle idle;

@@ -1,12 +1,13 @@
 /*
- * dataplane/linkend.h - the dataplane's end of the link: the socket, the one control that is
- * attached, the rings and bells of this process's shard.
+ * dataplane/linkend.h - one shard's end of the link: its rings and bells towards the control that
+ * is attached. The socket on which a control comes and goes is the process's: linkhub.h.
  *
  * Lcore   the shard's. linkend_send(), _recv() and _ring() are for every turn; linkend_poll()
- *         makes system calls and is for now and then.
- * Trust   control runs as the same user or root and may still be broken: whatever it does wrong
- *         detaches it, and another may attach. Each gets a memfd of its own, so that what an
- *         old one still writes reaches nobody.
+ *         makes system calls and is for now and then. What says so is the hub's: the first shard
+ *         calls those, perhaps on another lcore.
+ * Memory  the hub's. Words that pass between the two lie in lines of their own, each written by
+ *         one side: the hub offers a pair of rings and takes it away again only when the shard
+ *         holds it; it frees it when the shard has let go.
  */
 #ifndef SLUICE_DATAPLANE_LINKEND_H
 #define SLUICE_DATAPLANE_LINKEND_H
@@ -14,26 +15,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#define LINKEND_HELLO_US 2000000 /* how long a peer may take to say hello */
+#include "link/sock.h"
 
 struct linkend;
 
 enum linkend_news { LINKEND_NONE, LINKEND_ATTACHED, LINKEND_DETACHED };
 
-/* Binds path: -EADDRINUSE when another dataplane lives there. name is borrowed. */
-int linkend_new(const char *path, uint16_t dataplane, uint64_t start_id, const char *name,
-		struct linkend **ret);
-/* Closes all and removes the socket file. */
-void linkend_free(struct linkend *l);
-/* For privileges that are about to be given up. 0 or -errno. */
-int linkend_chown(struct linkend *l, uid_t uid, gid_t gid);
-
 /* Readable when linkend_poll() has something to do: a control, its end, its bell. */
 int linkend_fd(const struct linkend *l);
 /* At most one piece of news a call; call again after one. */
-enum linkend_news linkend_poll(struct linkend *l, uint64_t now_us);
+enum linkend_news linkend_poll(struct linkend *l);
 uint64_t linkend_next_timer_us(const struct linkend *l); /* UINT64_MAX: none */
 
 /*
@@ -47,5 +39,23 @@ unsigned int linkend_ring(struct linkend *l);
 /* Before and after sleeping on linkend_fd(): look once more in between. */
 void linkend_sleep(struct linkend *l);
 void linkend_wake(struct linkend *l);
+
+/* --- the hub's --------------------------------------------------------------------------- */
+
+/* What a control shares with one shard: the mapped rings, the bells. */
+struct linkend_pair {
+	void *shm;
+	struct link_shard_fds fds; /* fds.shm is -1 once it was sent */
+};
+
+/* hub_bell, borrowed, is rung when the shard wants the hub to look. 0 or -errno. */
+int linkend_new(int hub_bell, struct linkend **ret);
+void linkend_free(struct linkend *l);
+/* Only to one that holds nothing, and NULL only to one that holds a pair. */
+void linkend_offer(struct linkend *l, struct linkend_pair *pair);
+/* The pair that the shard uses, NULL: none. */
+struct linkend_pair *linkend_held(const struct linkend *l);
+/* The shard does not believe the other end of its rings any more. */
+bool linkend_is_broken(const struct linkend *l);
 
 #endif

@@ -14,7 +14,7 @@
 #include "conf/conf.h"
 #include "crypto/secret.h"
 #include "dataplane/eal.h"
-#include "dataplane/linkend.h"
+#include "dataplane/linkhub.h"
 #include "dataplane/log.h"
 #include "dataplane/privs.h"
 #include "dataplane/shard.h"
@@ -118,7 +118,7 @@ struct dataplane {
 	const char *run_dir;
 	struct privs privs;
 	uint64_t start_id;
-	struct linkend *link;
+	struct linkhub *link;
 	struct eal_args eal;
 	bool eal_up;
 	struct shard *shard;
@@ -128,6 +128,7 @@ struct dataplane {
 static int up_link(struct dataplane *d, char *err, size_t err_size)
 {
 	char path[256];
+	struct linkhub_conf lc = {.path = path, .shards = 1, .name = d->conf->name};
 	int r = make_run_dir(d->run_dir, &d->privs);
 
 	if (r < 0) {
@@ -140,9 +141,10 @@ static int up_link(struct dataplane *d, char *err, size_t err_size)
 		return r;
 	}
 	snprintf(path, sizeof(path), "%s/link.sock", d->run_dir);
-	r = linkend_new(path, 0, d->start_id, d->conf->name, &d->link);
+	lc.start_id = d->start_id;
+	r = linkhub_new(&lc, &d->link);
 	if (r == 0 && d->privs.change)
-		r = linkend_chown(d->link, d->privs.uid, d->privs.gid);
+		r = linkhub_chown(d->link, d->privs.uid, d->privs.gid);
 	if (r == -EADDRINUSE)
 		snprintf(err, err_size, "%s: another dataplane is running", path);
 	else if (r < 0)
@@ -180,7 +182,7 @@ static int up(struct dataplane *d, char *err, size_t err_size)
 static void down(struct dataplane *d)
 {
 	shard_free(d->shard);
-	linkend_free(d->link);
+	linkhub_free(d->link);
 	if (d->eal_up)
 		rte_eal_cleanup();
 }

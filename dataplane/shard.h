@@ -9,7 +9,7 @@
  * Lcore   its own: nothing here is shared or global.
  * Files   shard.c the loop; shard_setup.c how it comes and goes; shard_link.c what control
  *         and the shard say to each other about listeners; idle.c back-off and sleep;
- *         shard_ports.c links and queues that stand still; linkend.c the socket and the rings;
+ *         shard_ports.c links and queues that stand still; linkhub.c and linkend.c the link;
  * snapshot.c the shared counters.
  */
 #ifndef SLUICE_DATAPLANE_SHARD_H
@@ -54,14 +54,14 @@ struct shard_snapshot {
 };
 
 struct conf_dataplane;
-struct linkend;
+struct linkhub;
 struct shard;
 
 struct shard_conf {
 	uint16_t dataplane, index; /* as in its handles */
 	uint64_t start_id;
 	const struct conf_dataplane *conf; /* lives as long as the shard */
-	struct linkend *link;              /* likewise */
+	struct linkhub *link;              /* likewise */
 	const char *stats_path;            /* of the snapshot; NULL: none is shared */
 };
 

@@ -73,7 +73,9 @@ unsigned int shard_link_poll(struct shard *s)
 	unsigned int work = 0;
 	enum linkend_news news;
 
-	while ((news = linkend_poll(s->link, s->now_us)) != LINKEND_NONE) {
+	if (s->hub != NULL)
+		work += linkhub_poll(s->hub, s->now_us);
+	while ((news = linkend_poll(s->link)) != LINKEND_NONE) {
 		work++;
 		if (news == LINKEND_ATTACHED) {
 			attached(s);
@@ -93,7 +95,10 @@ unsigned int shard_link_poll(struct shard *s)
 
 uint64_t shard_link_next_timer_us(const struct shard *s)
 {
-	uint64_t t = linkend_next_timer_us(s->link);
+	uint64_t t = linkend_next_timer_us(s->link), u;
+
+	u = s->hub != NULL ? linkhub_next_timer_us(s->hub) : UINT64_MAX;
+	t = u < t ? u : t;
 
 	if (s->relisten_us != 0 && s->relisten_us < t)
 		t = s->relisten_us;

@@ -320,7 +320,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 		return fail(err, err_size, -ENOMEM, "out of memory");
 	s->idle.epoll = -1;
 	s->conf = sc->conf;
-	s->link = sc->link;
+	s->link = linkhub_end(sc->link, sc->index);
+	s->hub = sc->index == 0 ? sc->link : NULL;
 	s->dataplane = sc->dataplane;
 	s->index = sc->index;
 	s->start_id = sc->start_id;
@@ -331,6 +332,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	r = idle_init(&s->idle, s->conf->idle_sleep);
 	if (r == 0)
 		r = idle_watch(&s->idle, linkend_fd(s->link));
+	if (r == 0 && s->hub != NULL)
+		r = idle_watch(&s->idle, linkhub_fd(s->hub));
 	if (r < 0) {
 		fail(err, err_size, r, "epoll: %s", strerror(-r));
 		goto out;

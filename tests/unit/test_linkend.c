@@ -9,23 +9,37 @@
 #include <sys/stat.h>
 
 #include "dataplane/linkend.h"
+#include "dataplane/linkhub.h"
 #include "tests/util/control_end.h"
 
 static char dir[] = "/tmp/sluice-linkend.XXXXXX";
 static char path[64];
+static struct linkhub *hub;
 static struct linkend *l;
 static uint64_t now = 1000;
+
+static void make(uint16_t shards)
+{
+	const struct linkhub_conf conf = {.path = path,
+					  .dataplane = 3,
+					  .shards = shards,
+					  .start_id = 0x1122334455667788,
+					  .name = "dp"};
+
+	cr_assert_eq(linkhub_new(&conf, &hub), 0);
+	l = linkhub_end(hub, 0);
+}
 
 static void start(void)
 {
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/link.sock", dir);
-	cr_assert_eq(linkend_new(path, 3, 0x1122334455667788, "dp", &l), 0);
+	make(1);
 }
 
 static void end(void)
 {
-	linkend_free(l);
+	linkhub_free(hub);
 	cr_expect_eq(access(path, F_OK), -1, "the socket file is gone");
 	cr_expect_eq(rmdir(dir), 0);
 }
@@ -36,7 +50,10 @@ TestSuite(linkend, .init = start, .fini = end);
 static enum linkend_news poll_link(void)
 {
 	for (int i = 0; i < 4; i++) {
-		enum linkend_news news = linkend_poll(l, now);
+		enum linkend_news news;
+
+		linkhub_poll(hub, now);
+		news = linkend_poll(l);
 
 		if (news != LINKEND_NONE)
 			return news;
@@ -60,6 +77,13 @@ static int send_up(void)
 	struct link_conn_ref b = {0};
 
 	return linkend_send(l, &h, sizeof(h), &b, sizeof(b));
+}
+
+static bool readable_hub(void)
+{
+	struct pollfd p = {.fd = linkhub_fd(hub), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
 }
 
 static bool readable(void)
@@ -186,8 +210,8 @@ Test(linkend, silent_peer_is_given_up)
 
 	cr_assert_geq(fd, 0);
 	cr_expect_eq(poll_link(), LINKEND_NONE);
-	cr_expect_eq(linkend_next_timer_us(l), now + LINKEND_HELLO_US);
-	now += LINKEND_HELLO_US;
+	cr_expect_eq(linkhub_next_timer_us(hub), now + LINKHUB_HELLO_US);
+	now += LINKHUB_HELLO_US;
 	cr_expect_eq(poll_link(), LINKEND_NONE);
 	attach(&c);
 	control_end_close(&c);
@@ -236,7 +260,7 @@ Test(linkend, nonsense_in_the_rings_detaches)
 	attach(&c);
 	memset(c.shm, 0xff, link_shm_size());
 	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
-	cr_expect_eq(linkend_next_timer_us(l), 0);
+	cr_expect_eq(linkhub_next_timer_us(hub), 0);
 	cr_expect_eq(poll_link(), LINKEND_DETACHED);
 	control_end_close(&c);
 }
@@ -282,11 +306,91 @@ Test(linkend, unexpected_bytes_on_the_socket_detach)
 	control_end_close(&c);
 }
 
+/* --- several shards
+ * ----------------------------------------------------------------------- */
+
+static struct control_end two[2];
+
+static void attach_two(void)
+{
+	struct link_hello h = control_hello();
+
+	linkhub_free(hub);
+	make(2);
+	cr_assert_eq(control_end_begin(&two[0], path, &h), 0);
+	cr_assert_eq(poll_link(), LINKEND_ATTACHED);
+	cr_assert_eq(linkend_poll(linkhub_end(hub, 1)), LINKEND_ATTACHED);
+	cr_assert_eq(control_end_finish(&two[0]), 0);
+	two[1] = (struct control_end){.fd = -1};
+	cr_assert_eq(control_end_rings(&two[1], two[0].fd, 1), 0);
+}
+
+static void close_two(void)
+{
+	control_end_close(&two[0]);
+	control_end_close(&two[1]);
+}
+
+Test(linkend, each_shard_has_rings_of_its_own)
+{
+	uint8_t buf[LINK_MSG_MAX];
+
+	attach_two();
+	cr_expect_eq(two[0].theirs.shards, 2);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(link_rx(&two[1].rx, buf, sizeof(buf)), -EAGAIN);
+	cr_expect_gt(link_rx(&two[0].rx, buf, sizeof(buf)), 0);
+	l = linkhub_end(hub, 1);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(link_rx(&two[0].rx, buf, sizeof(buf)), -EAGAIN);
+	cr_expect_gt(link_rx(&two[1].rx, buf, sizeof(buf)), 0);
+	close_two();
+}
+
+Test(linkend, nonsense_to_one_shard_detaches_all)
+{
+	uint8_t buf[LINK_MSG_MAX];
+
+	attach_two();
+	memset(two[1].shm, 0xff, link_shm_size());
+	cr_expect_eq(linkend_recv(linkhub_end(hub, 1), buf, sizeof(buf)), -ENOTCONN);
+	cr_expect(readable_hub(), "the first shard is woken");
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect_eq(linkend_poll(linkhub_end(hub, 1)), LINKEND_DETACHED);
+	cr_expect_eq(linkend_poll(linkhub_end(hub, 1)), LINKEND_NONE);
+	close_two();
+}
+
+/* Rings that a shard may still look at are not taken from under it. */
+Test(linkend, the_next_control_waits_until_every_shard_has_let_go)
+{
+	struct linkend *other;
+	struct link_hello h = control_hello();
+	struct control_end next;
+
+	attach_two();
+	other = linkhub_end(hub, 1);
+	close_two();
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect_eq(linkhub_next_timer_us(hub), 0);
+	cr_assert_eq(control_end_begin(&next, path, &h), 0);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	cr_expect_eq(linkend_next_timer_us(other), 0);
+	l = other;
+	cr_expect_eq(send_up(), 0, "it writes there as before");
+	cr_expect_eq(linkend_poll(other), LINKEND_DETACHED);
+	cr_expect_eq(send_up(), -ENOTCONN);
+	cr_expect_eq(poll_link(), LINKEND_ATTACHED);
+	cr_assert_eq(control_end_finish(&next), 0);
+	control_end_close(&next);
+}
+
 Test(linkend, folder_has_one_dataplane)
 {
-	struct linkend *second = NULL;
+	const struct linkhub_conf conf = {.path = path, .shards = 1, .name = "second"};
+	struct linkhub *second = NULL;
 
-	cr_expect_eq(linkend_new(path, 0, 1, "second", &second), -EADDRINUSE);
+	cr_expect_eq(linkhub_new(&conf, &second), -EADDRINUSE);
 	cr_expect_null(second);
 	cr_expect_eq(access(path, F_OK), 0, "the first keeps its socket");
 }

@@ -15,7 +15,7 @@
 
 static char dir[] = "/tmp/sluice-shard.XXXXXX";
 static char path[64], stats[64], err[256];
-static struct linkend *l;
+static struct linkhub *l;
 static struct shard *s;
 
 static void start(void)
@@ -24,13 +24,13 @@ static void start(void)
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/link.sock", dir);
 	snprintf(stats, sizeof(stats), "%s/shard0.stats", dir);
-	cr_assert_eq(linkend_new(path, 0, 42, "dp", &l), 0);
+	cr_assert_eq(linkhub_new(&(struct linkhub_conf){path, 0, 1, 42, "dp"}, &l), 0);
 }
 
 static void end(void)
 {
 	shard_free(s);
-	linkend_free(l);
+	linkhub_free(l);
 	cr_expect_eq(rmdir(dir), 0, "nothing is left behind");
 }
 

@@ -5,6 +5,7 @@
 #ifndef SLUICE_TESTS_UTIL_CONTROL_END_H
 #define SLUICE_TESTS_UTIL_CONTROL_END_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,18 +36,27 @@ static inline int control_end_begin(struct control_end *c, const char *path,
 	return c->fd < 0 ? c->fd : link_hello_send(c->fd, h);
 }
 
-static inline int control_end_finish(struct control_end *c)
+/* The rings of one shard, from the socket of the attachment. */
+static inline int control_end_rings(struct control_end *c, int fd, uint16_t want)
 {
 	uint16_t shard;
-	int r = link_hello_recv(c->fd, &c->theirs);
+	int r = link_shard_recv(fd, &shard, &c->fds);
 
-	if (r == 0)
-		r = link_shard_recv(c->fd, &shard, &c->fds);
+	if (r == 0 && shard != want)
+		r = -EPROTO;
 	if (r == 0)
 		r = link_shm_map(c->fds.shm, &c->shm);
 	if (r == 0)
 		link_shm_ends(c->shm, false, &c->tx, &c->rx);
 	return r;
+}
+
+/* Of a dataplane with several shards: the first's. */
+static inline int control_end_finish(struct control_end *c)
+{
+	int r = link_hello_recv(c->fd, &c->theirs);
+
+	return r == 0 ? control_end_rings(c, c->fd, 0) : r;
 }
 
 static inline void control_end_close(struct control_end *c)
