@@ -534,7 +534,7 @@ static int input_accepted(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p,
 	case SSH_MSG_KEXINIT ... SSH_MSG_KEX_LAST:
 		return kex_input(b, seqnr, p, len);
 	default:
-		return conn_input(b, p, len);
+		return brain_conn_input(b, p, len);
 	}
 }
 

@@ -149,7 +149,7 @@ static int input_ping(struct ssh_brain *b, const uint8_t *p, size_t len)
 	return send_end(b, &w);
 }
 
-int conn_input(struct ssh_brain *b, const uint8_t *p, size_t len)
+int brain_conn_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	switch (p[0]) {
 	case SSH_MSG_GLOBAL_REQUEST:

@@ -165,7 +165,7 @@ int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len);
 int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len);
 
 /* brain_conn.c */
-int conn_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+int brain_conn_input(struct ssh_brain *b, const uint8_t *p, size_t len);
 
 /* After USERAUTH_SUCCESS; both roles. */
 int brain_authenticated(struct ssh_brain *b);
