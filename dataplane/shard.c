@@ -110,6 +110,15 @@ unsigned int shard_turn(struct shard *s)
 	return work;
 }
 
+static uint64_t busy_us(const struct shard *s)
+{
+	uint64_t cycles = 0;
+
+	for (unsigned int i = 0; i < SHARD_STAGE_COUNT; i++)
+		cycles += s->stats.stage[i].cycles;
+	return cycles / (s->clock.hz / 1000000);
+}
+
 /* What needs system calls, and so is not part of every turn. */
 static unsigned int housekeep(struct shard *s)
 {
@@ -118,6 +127,7 @@ static unsigned int housekeep(struct shard *s)
 
 	account_turn(s, work);
 	shard_ports_poll(s);
+	tcp_busy_time(s->tcp, busy_us(s), s->now_us);
 	snapshot_publish(&s->snapshot, &s->stats);
 	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
 	return work;

@@ -25,7 +25,7 @@ struct attack_stats {
 	uint64_t busy_cycles; /* of turns that did work */
 	uint64_t rx_turns;    /* in which something came */
 	uint64_t rx_pkts, cookies, cookies_taken, half_open_now, accepted, resets_in, resets_out;
-	uint64_t rx_missed;
+	uint64_t rx_missed, not_answered;
 };
 
 /*

@@ -24,7 +24,7 @@ struct gate {
 	struct net_addr peer;
 	struct tunnel tunnel[TUNNELS];
 	struct attack_stats *stats;
-	uint64_t stats_us, busy, busy_turns, rx_pkts;
+	uint64_t stats_us, told_us, busy, busy_turns, rx_pkts;
 };
 
 static volatile sig_atomic_t stop;
@@ -112,6 +112,7 @@ static void publish(struct gate *g)
 	st->resets_in = c[TCP_C_RESETS_IN];
 	st->resets_out = c[TCP_C_RESETS_OUT];
 	st->half_open_now = tcp_conns(g->s.tcp);
+	st->not_answered = c[TCP_C_DROP_OVERLOAD];
 	st->now_tsc = rte_rdtsc();
 	g->stats_us = g->s.now_us + STATS_US;
 }
@@ -135,6 +136,10 @@ static void turn(struct gate *g)
 		g->busy += rte_rdtsc() - start;
 	if (g->s.now_us >= g->stats_us)
 		publish(g);
+	if (g->s.now_us >= g->told_us) {
+		tcp_busy_time(g->s.tcp, g->busy / (g->s.clock.hz / 1000000), g->s.now_us);
+		g->told_us = g->s.now_us + STATS_US;
+	}
 }
 
 int main(int argc, char **argv)

@@ -35,6 +35,7 @@
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/options.h"
+#include "dataplane/tcp/overload.h"
 #include "dataplane/tcp/pace.h"
 #include "dataplane/tcp/sent.h"
 #include "dataplane/tcp/seq.h"
@@ -472,6 +473,7 @@ struct tcp {
 	unsigned int listeners_end; /* behind the last that is used */
 	struct tcp_cookies cookies;
 	struct tcp_sources sources;
+	struct overload overload;
 	uint64_t rst_paid_us; /* resets are paid for up to here; see tcp_reply_rst() */
 	uint32_t port_next;   /* RFC 6056 section 3.3.3 */
 	uint64_t now_us;      /* of the turn; for calls that bring no time */

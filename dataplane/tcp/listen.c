@@ -287,13 +287,18 @@ static enum syn_answer syn_judge(struct tcp *t, const struct tcp_listener *l,
 				 const struct tcp_seg *g, uint64_t now_us)
 {
 	uint64_t id = tcp_source_id(&t->sources, &pkt_meta(g->m)->src);
+	bool crowded = is_crowded(t, l);
 	const struct tcp_source *src;
 
+	if (crowded && !overload_may_answer(&t->overload)) {
+		tcp_count(t, TCP_C_DROP_OVERLOAD);
+		return SYN_DROP;
+	}
 	if (!tcp_source_rate(&t->sources, id, t->conf.source_syn_rate, now_us)) {
 		tcp_count(t, TCP_C_DROP_SOURCE_RATE);
 		return SYN_DROP;
 	}
-	if (is_crowded(t, l))
+	if (crowded)
 		return SYN_COOKIE;
 	src = tcp_source_get(&t->sources, id);
 	if (src == NULL)
@@ -331,10 +336,10 @@ static void passive_open(struct tcp *t, struct tcp_listener *l, struct tcp_seg *
 		break;
 	case SYN_COOKIE:
 		/* Of a full table nothing could come: better no answer than one that binds. */
-		if (t->free_list != 0)
-			cookie_send(t, g, now_us);
-		else
+		if (t->free_list == 0)
 			tcp_count(t, TCP_C_DROP_TABLE);
+		else
+			cookie_send(t, g, now_us);
 		break;
 	case SYN_DROP:
 		break;
@@ -366,6 +371,11 @@ static void listen_step(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
 	} else {
 		tcp_count(t, TCP_C_DROP_STATE);
 	}
+}
+
+void tcp_busy_time(struct tcp *t, uint64_t busy_us, uint64_t now_us)
+{
+	overload_told(&t->overload, busy_us, now_us);
 }
 
 void tcp_listen_input(struct tcp *t, struct tcp_seg *g, uint64_t now_us)

@@ -60,15 +60,15 @@ void tcp_recovery_sent(struct tcp_conn *c, bool head, uint64_t now_us)
 
 /*
  * What the recovery before sent again and nobody has acknowledged still counts, and so does when:
- * its acknowledgement would look like that of something sent before this one began.
+ * its acknowledgement would look like that of something sent before this one began. Where that is
+ * too much to count, the recovery stands.
  */
 static void undo_arm(struct tcp_conn *c)
 {
 	struct tcp_board *b = c->board;
 
-	b->undo = true;
+	b->undo = tcp_sent_twice(c, &b->undo_bytes);
 	b->undo_una = c->snd_una;
-	b->undo_bytes = tcp_sent_twice(c);
 	b->rexmit = b->rexmit && b->undo_bytes > 0;
 }
 

@@ -576,14 +576,16 @@ void tcp_sent_lose_all(struct tcp_conn *c)
 		b->sacked = 0;
 }
 
-uint32_t tcp_sent_twice(const struct tcp_conn *c)
+bool tcp_sent_twice(const struct tcp_conn *c, uint32_t *ret)
 {
-	uint32_t n = 0;
+	const struct tcp_sent *s = c->board->all.head;
+	unsigned int steps = TCP_SENT_STEPS;
 
-	for (const struct tcp_sent *s = c->board->all.head; s != NULL; s = s->next)
+	*ret = 0;
+	for (; s != NULL && steps > 0; s = s->next, steps--)
 		if (s->rexmits > 0 && s->state != TCP_SENT_SACKED)
-			n += s->end - s->seq;
-	return n;
+			*ret += s->end - s->seq;
+	return s == NULL;
 }
 
 /* Into what is in flight by its time; without steps left to the front, where RACK looks first. */

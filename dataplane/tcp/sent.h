@@ -22,7 +22,7 @@
 #include "dataplane/tcp/options.h"
 
 #define TCP_SENT_MAX   16384 /* nodes of a connection */
-#define TCP_SENT_STEPS 2048  /* nodes looked at for the SACK blocks of one ACK */
+#define TCP_SENT_STEPS 2048  /* nodes looked at for the SACK blocks of one ACK, or a recovery */
 
 struct rte_mbuf;
 struct tcp;
@@ -122,8 +122,8 @@ void tcp_sent_lose(struct tcp_conn *c, struct tcp_sent *s);
 void tcp_sent_lose_head(struct tcp_conn *c);
 /* All that did not arrive; and, when the peer took back what it had said, all. */
 void tcp_sent_lose_all(struct tcp_conn *c);
-/* Bytes that went more than once, of which nothing arrived. */
-uint32_t tcp_sent_twice(const struct tcp_conn *c);
+/* Bytes that went more than once, of which nothing arrived; false: more nodes than are looked at. */
+bool tcp_sent_twice(const struct tcp_conn *c, uint32_t *ret);
 /* It was not lost. */
 void tcp_sent_found(struct tcp_conn *c);
 void tcp_sent_free(struct tcp_conn *c);

@@ -106,6 +106,7 @@ struct tcp_conf {
 	X(SOURCE_HALF_OPEN, "of the cookies, for a source with its share of half-open ones")       \
 	X(DROP_SOURCE_CONNS, "source has as many connections as it may")                           \
 	X(DROP_SOURCE_RATE, "source sends more SYNs than it may")                                  \
+	X(DROP_OVERLOAD, "SYNs not answered: the core has no time left")                           \
 	X(RST_LIMITED, "resets not sent: above their rate")                                        \
 	X(MSS_RAISED, "peers that offered a smaller MSS than the least used")                      \
 	X(DROP_TABLE, "connection table full")                                                     \
@@ -158,6 +159,11 @@ void tcp_input_burst(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_
 unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us);
 unsigned int tcp_timers(struct tcp *t, uint64_t now_us);
 uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
+/*
+ * The time this core has worked since it began, for every millisecond or so: while nothing is left
+ * of it, answers to SYNs that hold no place give way (overload.h).
+ */
+void tcp_busy_time(struct tcp *t, uint64_t busy_us, uint64_t now_us);
 /* The link of an interface came up: connections over it that wait for a time-out try at once. */
 void tcp_link_up(struct tcp *t, unsigned int iface);
 

@@ -342,6 +342,33 @@ Test(listen, a_flood_costs_nothing_and_strangers_are_served)
 	cr_expect(raw_fini(&r));
 }
 
+/* While the core has no time left, some of the requests that would get a cookie get nothing. */
+Test(listen, a_core_without_a_rest_answers_fewer_and_each_drop_has_its_reason)
+{
+	struct raw r;
+	struct tcp *t;
+	uint64_t us;
+
+	crowded(&r, (struct tcp_conf){0});
+	t = r.app.tcp;
+	us = r.v.now_us;
+	for (uint32_t i = 0; i < 20480; i++) {
+		r.peer = stranger(0x40000 + i / 4);
+		r.peer_port = (uint16_t)(1024 + i % 60000);
+		raw_send_at(&r, SYN, i, 0, 0, 0);
+		if (i % 64 != 63)
+			continue;
+		raw_run(&r, 120);
+		raw_clear(&r);
+		tcp_busy_time(t, r.v.now_us - us, r.v.now_us);
+	}
+	raw_run(&r, 10 * TCP_MS);
+	cr_expect_gt(raw_count(&r, TCP_C_DROP_OVERLOAD), 1000);
+	cr_expect_gt(raw_count(&r, TCP_C_COOKIE_SENT), 20480 / 5, "a quarter at least");
+	cr_expect_eq(raw_count(&r, TCP_C_DROP_OVERLOAD) + raw_count(&r, TCP_C_COOKIE_SENT), 20480);
+	cr_expect(raw_fini(&r));
+}
+
 /* --- what a source may have (T-16) ------------------------------------------------------- */
 
 Test(listen, a_source_with_its_share_gets_cookies_and_others_places)
