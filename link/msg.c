@@ -57,17 +57,30 @@ static bool keys_ok(const void *body)
 	       k->mac_key_len <= sizeof(k->mac_key);
 }
 
+static bool targets_ok(const struct link_addr *addr, uint16_t n, uint16_t kind)
+{
+	if (n == 0 || n > LINK_ADDRS_MAX || kind != 1)
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		if (!endpoint_ok(&addr[i]))
+			return false;
+	}
+	return true;
+}
+
 static bool chan_connect_ok(const void *body)
 {
 	const struct link_chan_connect *b = body;
 
-	if (b->n_addrs == 0 || b->n_addrs > LINK_ADDRS_MAX || b->kind != 1)
-		return false;
-	for (unsigned int i = 0; i < b->n_addrs; i++) {
-		if (!endpoint_ok(&b->addr[i]))
-			return false;
-	}
-	return true;
+	return targets_ok(b->addr, b->n_addrs, b->kind);
+}
+
+static bool grant_ok(const void *body)
+{
+	const struct link_grant *b = body;
+
+	return b->token != 0 && b->port != 0 && b->host_len > 0 && b->host_len <= LINK_HOST_MAX &&
+	       targets_ok(b->addr, b->n_addrs, b->kind);
 }
 
 static bool chan_opened_ok(const void *body)
@@ -152,6 +165,8 @@ static const struct shape shapes[] = {
 	[LINK_CMD_AUDIT_ACK] = ALONE(link_audit_ack, NULL),
 	[LINK_CMD_BLOB_GET] = ALONE(link_conn_ref, NULL),
 	[LINK_CMD_CHAN_CLOSE] = CONN(link_chan_ref, NULL),
+	[LINK_CMD_GRANT] = CONN(link_grant, grant_ok),
+	[LINK_CMD_REVOKE] = ALONE(link_revoke, NULL),
 };
 /* clang-format on */
 

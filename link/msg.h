@@ -17,13 +17,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     2
+#define LINK_VERSION     3
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
 #define LINK_BLOB_MAX    1024 /* sealed by control, kept by the shard */
 #define LINK_ADDRS_MAX   8    /* of one target */
 #define LINK_TEXT_MAX    255
+#define LINK_HOST_MAX    255 /* of a target, as a client writes it */
 
 /* Names an object of a shard, for ever: a generation is not used twice within a start. */
 struct link_handle {
@@ -76,7 +77,8 @@ enum link_type {
 	LINK_CMD_AUDIT_ACK,    /* link_audit_ack */
 	LINK_CMD_BLOB_GET,     /* link_conn_ref; generation 0: the next one after index */
 	LINK_CMD_CHAN_CLOSE,   /* link_chan_ref: administrative close */
-	LINK_CMD_GRANT, /* link_grant: opens without asking (reserved for the issue of grants) */
+	LINK_CMD_GRANT,        /* link_grant: the shard opens such flows without asking */
+	LINK_CMD_REVOKE,       /* link_revoke; generation 0: whoever's grants they are */
 };
 
 struct link_hdr {
@@ -206,15 +208,35 @@ struct link_audit_ack {
 	uint64_t audit_id; /* and all before it */
 };
 
+/*
+ * What a rule has said of a target holds for a while: this connection may open direct-tcpip to
+ * exactly this host, as its bytes, and port. The shard connects to the addresses that were judged,
+ * in their order, says CHAN_OPENED, CHAN_FAILED and CHAN_END as ever, with the grant's token for
+ * all channels opened by it, and asks again once the lifetime is over. Without control a grant
+ * stays what it is until then. The same target again takes the place of what was said before; a
+ * shard that has no room for one forgets it, counts that, and goes on asking.
+ */
 struct link_grant {
-	uint32_t reserved;
+	uint64_t token; /* not 0; of no open that is asked for */
+	uint32_t lifetime_ms;
+	uint32_t connect_timeout_ms; /* for all addresses together */
+	uint16_t port;
+	uint16_t n_addrs;
+	uint16_t kind; /* stream kind; 1: tcp */
+	uint16_t host_len;
+	struct link_addr addr[LINK_ADDRS_MAX];
+	uint8_t host[LINK_HOST_MAX + 1];
+};
+
+/* Holds from the moment it is read: what is open stays open. */
+struct link_revoke {
+	uint64_t token; /* 0: all of the connection, or of the shard */
 };
 
 /*
  * Is this copied message whole and of its type's shape? 0 or -EBADMSG. Lengths, counts
  * and enumerations are checked; names are NUL-terminated; handles are checked by who owns them
- * (here only that a message about a connection names one). LINK_CMD_GRANT is refused until
- * something acts on it. msg is aligned for uint64_t.
+ * (here only that a message about a connection names one). msg is aligned for uint64_t.
  */
 int link_msg_check(const void *msg, size_t len) __attribute__((warn_unused_result));
 /* Which way a type goes. The one who receives a type of its own direction detaches the peer. */

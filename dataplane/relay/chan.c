@@ -284,8 +284,7 @@ static void chan_settle(struct chan *ch)
 	ch->in_target = queued;
 }
 
-/* A message of the form number, channel. */
-static int say_simple(struct chan *ch, uint8_t msg)
+int chan_say(const struct chan *ch, uint8_t msg)
 {
 	uint8_t payload[5];
 	struct ssh_wr w;
@@ -422,7 +421,7 @@ static enum visit chan_serve(struct chan *ch, uint32_t *space)
 		return VISIT_MORE;
 	}
 	if (ch->target_eof && !ch->fsm.eof_sent) {
-		if (say_simple(ch, SSH_MSG_CHANNEL_EOF) < 0) {
+		if (chan_say(ch, SSH_MSG_CHANNEL_EOF) < 0) {
 			conn_short(ch->conn, -ENOMEM);
 			return VISIT_BLOCKED;
 		}
@@ -474,7 +473,7 @@ static enum visit chan_visit(struct chan *ch, uint32_t *space)
 	if (ch->fsm.state == SSH_CHAN_OPEN)
 		v = chan_serve(ch, space);
 	if (ch->pend & CHAN_SAY_CLOSE) {
-		r = say_simple(ch, SSH_MSG_CHANNEL_CLOSE);
+		r = chan_say(ch, SSH_MSG_CHANNEL_CLOSE);
 		if (r < 0) {
 			conn_short(c, r);
 			return VISIT_BLOCKED;

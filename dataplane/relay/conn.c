@@ -150,6 +150,7 @@ void conn_end(struct conn *c, int cause, uint32_t linger_ms)
 	c->linger_us = c->relay->now_us + (uint64_t)linger_ms * 1000;
 	while (!TAILQ_EMPTY(&c->chans))
 		chan_abandon(TAILQ_FIRST(&c->chans), cause);
+	grants_drop(c);
 	record_q_free(&c->rx.q);
 	record_q_free(&c->hold);
 	pkt_chain_free(&c->rx.in);

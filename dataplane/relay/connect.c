@@ -123,7 +123,7 @@ static int refuse(struct conn *c, const struct link_chan_connect *m)
 	return conn_send_chain(c, &chain, SSH_MSG_CHANNEL_OPEN_FAILURE);
 }
 
-int connect_begin(struct conn *c, const struct link_chan_connect *m)
+int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted)
 {
 	struct chan *ch = chan_new(c);
 	int r;
@@ -132,10 +132,11 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m)
 		return refuse(c, m);
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
+	ch->granted = granted;
 	ch->n_addrs = m->n_addrs;
 	ch->deadline_us = c->relay->now_us + (uint64_t)m->connect_timeout_ms * 1000;
 	ch->connect_err = -EADDRNOTAVAIL;
-	memcpy(ch->addr, m->addr, sizeof(ch->addr));
+	memcpy(ch->addr, m->addr, m->n_addrs * sizeof(ch->addr[0]));
 	r = ssh_chan_limits_check(m->peer_packet_max);
 	if (r < 0) {
 		connect_fail(ch, r, SSH_OPEN_RESOURCE_SHORTAGE);

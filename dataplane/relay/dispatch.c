@@ -121,7 +121,48 @@ static int on_eof_or_close(struct conn *c, const struct msg *m)
 	return m->type == SSH_MSG_CHANNEL_EOF ? chan_peer_eof(ch) : chan_peer_close(ch);
 }
 
-/* CHANNEL_REQUEST and its answers: control's, once the channel may say such things. */
+/* Of a target that control has allowed already; any other is asked for. */
+static int on_open(struct conn *c, const struct msg *m)
+{
+	struct link_chan_connect to;
+	int r;
+
+	if (!grant_find(c, m->chain, &to))
+		return to_control(c, m);
+	r = connect_begin(c, &to, true);
+	if (r == -EAGAIN) /* the ring that takes the news of a refusal is full */
+		conn_short(c, r);
+	if (r < 0)
+		return r;
+	relay_count(c->relay, RELAY_C_GRANTED);
+	return drop(c);
+}
+
+/* A channel to a target understands none (RFC 4254 section 5.4). */
+static int refuse_request(struct conn *c, const struct msg *m, const struct chan *ch)
+{
+	uint8_t buf[1 + 4 + 4 + SSH_TYPE_MAX + 1];
+	uint32_t n = RTE_MIN(m->chain->len, (uint32_t)sizeof(buf));
+	bool want_reply;
+	struct ssh_rd r;
+	int err = 0;
+
+	pkt_chain_read(m->chain, 0, buf, n);
+	ssh_rd_init(&r, buf + 1, n - 1);
+	(void)ssh_rd_u32(&r);
+	(void)ssh_rd_str(&r);
+	want_reply = ssh_rd_bool(&r);
+	if (r.bad)
+		return -SSH_E_FORMAT;
+	if (want_reply)
+		err = chan_say(ch, SSH_MSG_CHANNEL_FAILURE);
+	return err < 0 ? err : drop(c);
+}
+
+/*
+ * CHANNEL_REQUEST and its answers: control's, once the channel may say such things, but for
+ * channels it was not asked for.
+ */
 static int on_request(struct conn *c, const struct msg *m)
 {
 	struct ssh_rd r;
@@ -143,7 +184,7 @@ static int on_request(struct conn *c, const struct msg *m)
 	if (act != SSH_CHAN_ACT_DELIVER)
 		return drop(c);
 	if (m->type == SSH_MSG_CHANNEL_REQUEST)
-		return to_control(c, m);
+		return ch->granted ? refuse_request(c, m, ch) : to_control(c, m);
 	if (ch->replies_due == 0) {
 		relay_count(c->relay, RELAY_C_REPLIES_UNASKED);
 		return drop(c);
@@ -249,6 +290,8 @@ static int settle(struct conn *c, const struct msg *m)
 	case SSH_MSG_REQUEST_SUCCESS:
 	case SSH_MSG_REQUEST_FAILURE:
 		return on_global_reply(c, m);
+	case SSH_MSG_CHANNEL_OPEN:
+		return on_open(c, m);
 	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
 	case SSH_MSG_CHANNEL_OPEN_FAILURE:
 		return -SSH_E_CHANNEL; /* we have opened none (S-18) */

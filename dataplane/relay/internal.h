@@ -7,7 +7,7 @@
  * up.c       events to control                    audit.c   ends until acknowledged
  * timers.c   deadlines                            kex.c     which keys, and what waits for them
  * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
- * window.c   how large a channel's window is kept
+ * window.c   how large a channel's window is kept     grant.c   opens without asking
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -40,6 +40,8 @@
 #define RELAY_GLOBALS_MAX 64
 /* OPENs with control whose numbers are remembered, so that they can be refused without it. */
 #define RELAY_ASKED_MAX 16
+/* Targets one connection may open without asking. */
+#define RELAY_GRANTS_CONN 16
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
@@ -66,6 +68,7 @@
 #define RELAY_RETRY_US 1000
 
 struct conn;
+struct grant;
 
 enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_SAY_CONFIRM = 1 << 0,
@@ -84,6 +87,7 @@ struct chan {
 	uint8_t pend;
 	bool ready; /* stands in conn->ready */
 	bool target_eof, target_err;
+	bool granted; /* opened without asking: control knows it by its events only */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */
@@ -151,6 +155,8 @@ struct conn {
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans, ready;
 	uint32_t n_chans;
+	uint32_t n_grants;
+	struct grant *grants;
 	uint64_t last_rx_us, last_data_us;
 	/* Seldom. */
 	TAILQ_ENTRY(conn) link; /* relay->active or ->free */
@@ -197,6 +203,13 @@ struct audit {
 	uint64_t acked, unsent, next;
 };
 
+struct grants {
+	struct grant *grant; /* [size] */
+	struct grant *free;
+	uint32_t size, fresh; /* never used from fresh on */
+	uint32_t hand;        /* looks here next for one that is over */
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
@@ -219,6 +232,7 @@ struct relay {
 	bool is_short;                       /* of data buffers, in this turn */
 	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
+	struct grants grants;
 	uint8_t *blobs;   /* [conns_max][LINK_BLOB_MAX] */
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
@@ -294,6 +308,8 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 int chan_adjust(struct chan *ch, uint32_t n);
 int chan_peer_eof(struct chan *ch);
 int chan_peer_close(struct chan *ch);
+/* Seals a message of the form number, channel. */
+int chan_say(const struct chan *ch, uint8_t msg);
 /* Control's wish. */
 void chan_close(struct chan *ch, int cause);
 /* The connection is over. */
@@ -307,8 +323,19 @@ void window_fini(struct chan *ch);
 /* So many bytes need no room any more. Returns "bytes to add" to be said to the peer. */
 uint32_t window_taken(struct chan *ch, uint32_t n);
 
+/* grant.c */
+int grants_init(struct grants *g, uint32_t size);
+void grants_fini(struct grants *g);
+void grant_take(struct conn *c, const struct link_grant *m);
+/* c NULL: whoever's; token 0: all. */
+void grants_revoke(struct relay *r, struct conn *c, uint64_t token);
+void grants_drop(struct conn *c); /* all of a connection that is over */
+/* Is this OPEN granted? Then *ret is what control would have answered, addresses as far as n_addrs.
+ */
+bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_chan_connect *ret);
+
 /* connect.c */
-int connect_begin(struct conn *c, const struct link_chan_connect *m);
+int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);
 /* News of the target or of the clock while it is opening. */
 void connect_step(struct chan *ch, uint8_t events);
 void connect_timers(struct conn *c);

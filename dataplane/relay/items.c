@@ -111,7 +111,7 @@ static int it_chan_connect(struct conn *c, const struct link_chan_connect *m)
 
 	if (c->phase.svc != SSH_SVC_OPEN)
 		return -SSH_E_INTERNAL;
-	r = connect_begin(c, m);
+	r = connect_begin(c, m, false);
 	if (r == 0)
 		wait_decided(c, m->peer_channel);
 	return r;
@@ -173,6 +173,22 @@ static int cmd_chan_close(struct conn *c, const struct link_chan_ref *m)
 	return 0;
 }
 
+static int cmd_grant(struct conn *c, const struct link_grant *m)
+{
+	if (c->phase.svc != SSH_SVC_OPEN)
+		return -SSH_E_INTERNAL;
+	grant_take(c, m);
+	return 0;
+}
+
+static void cmd_revoke(struct relay *r, const struct link_handle *h, const struct link_revoke *m)
+{
+	struct conn *c = h->generation != 0 ? conn_find(r, h) : NULL;
+
+	if (h->generation == 0 || c != NULL)
+		grants_revoke(r, c, m->token);
+}
+
 static int conn_item(struct conn *c, uint16_t type, const void *m)
 {
 	const struct link_end *end = m;
@@ -202,6 +218,8 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return it_answered(c, m);
 	case LINK_CMD_CHAN_CLOSE:
 		return cmd_chan_close(c, m);
+	case LINK_CMD_GRANT:
+		return cmd_grant(c, m);
 	default:
 		return 0;
 	}
@@ -248,6 +266,9 @@ static int item(struct relay *r, const struct link_hdr *hdr)
 		return 0;
 	case LINK_CMD_BLOB_GET:
 		return cmd_blob_get(r, &hdr->conn) == -EAGAIN ? -EAGAIN : 0;
+	case LINK_CMD_REVOKE:
+		cmd_revoke(r, &hdr->conn, link_msg_body(hdr));
+		return 0;
 	default:
 		break;
 	}

@@ -36,6 +36,8 @@ static int tables_new(struct relay *r)
 		TAILQ_INSERT_TAIL(&r->free_conns, &r->conns[i], link);
 	for (unsigned int i = 0; i < conf->chans_max; i++)
 		TAILQ_INSERT_TAIL(&r->free_chans, &r->chans[i], link);
+	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) < 0)
+		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
 
@@ -94,6 +96,7 @@ void relay_free(struct relay *r)
 	record_batch_free(r->opening);
 	record_batch_free(r->sealing);
 	audit_fini(&r->audit);
+	grants_fini(&r->grants);
 	secret_free(r->conns, r->conf.conns_max * sizeof(*r->conns));
 	secret_free(r->msg, LINK_MSG_MAX);
 	secret_free(r->payload, LINK_PAYLOAD_MAX);

@@ -116,9 +116,7 @@ static int refuse_global(struct conn *c, struct ssh_rd *r)
 static int refuse_request(struct conn *c, struct ssh_rd *r)
 {
 	struct chan *ch = chan_find(c, ssh_rd_u32(r));
-	uint8_t payload[5];
 	bool want_reply;
-	struct ssh_wr w;
 
 	(void)ssh_rd_str(r);
 	want_reply = ssh_rd_bool(r);
@@ -127,9 +125,7 @@ static int refuse_request(struct conn *c, struct ssh_rd *r)
 	/* It may have closed while the request waited. */
 	if (!want_reply || ch == NULL || ch->fsm.state != SSH_CHAN_OPEN)
 		return 0;
-	ssh_wr_init(&w, payload, sizeof(payload));
-	ssh_chan_simple_build(&w, SSH_MSG_CHANNEL_FAILURE, ch->peer);
-	return conn_send(c, payload, (uint32_t)ssh_wr_done(&w));
+	return chan_say(ch, SSH_MSG_CHANNEL_FAILURE);
 }
 
 /* Answers a payload that control will not look at. */

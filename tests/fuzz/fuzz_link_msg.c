@@ -41,6 +41,15 @@ static uint32_t use(const void *msg, size_t len)
 		sum += c->addr[c->n_addrs - 1].port;
 		break;
 	}
+	case LINK_CMD_GRANT: {
+		const struct link_grant *g = (const void *)body;
+
+		sum += g->addr[g->n_addrs - 1].port + g->host[g->host_len - 1];
+		break;
+	}
+	case LINK_CMD_REVOKE:
+		sum += (uint32_t)((const struct link_revoke *)(const void *)body)->token;
+		break;
 	}
 	if (tail != NULL && (size_t)(end - tail) != n)
 		abort();

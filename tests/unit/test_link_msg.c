@@ -48,6 +48,8 @@ static const struct {
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},
 	{LINK_CMD_BLOB_GET, sizeof(struct link_conn_ref), 0, false},
 	{LINK_CMD_CHAN_CLOSE, sizeof(struct link_chan_ref), 0, true},
+	{LINK_CMD_GRANT, sizeof(struct link_grant), 0, true},
+	{LINK_CMD_REVOKE, sizeof(struct link_revoke), 0, false},
 };
 
 static void *body(void)
@@ -99,6 +101,15 @@ static void good_body(uint16_t type, uint32_t tail)
 		break;
 	case LINK_CMD_LISTEN:
 		((struct link_listen *)body())->addr = endpoint();
+		break;
+	case LINK_CMD_GRANT:
+		*(struct link_grant *)body() = (struct link_grant){.token = 1,
+								   .port = 80,
+								   .n_addrs = 1,
+								   .kind = 1,
+								   .host_len = 1,
+								   .addr = {endpoint()},
+								   .host = "a"};
 		break;
 	}
 }
@@ -283,6 +294,15 @@ static const struct {
 	{"no address", LINK_CMD_LISTEN, offsetof(struct link_listen, addr.family), 1, 0},
 	{"no port", LINK_CMD_LISTEN, offsetof(struct link_listen, addr.port), 2, 0},
 	{"neither", LINK_CMD_LISTEN, offsetof(struct link_listen, close), 1, 2},
+	{"no token", LINK_CMD_GRANT, offsetof(struct link_grant, token), 8, 0},
+	{"no port", LINK_CMD_GRANT, offsetof(struct link_grant, port), 2, 0},
+	{"no address", LINK_CMD_GRANT, offsetof(struct link_grant, n_addrs), 2, 0},
+	{"9 addresses", LINK_CMD_GRANT, offsetof(struct link_grant, n_addrs), 1, 9},
+	{"second empty", LINK_CMD_GRANT, offsetof(struct link_grant, n_addrs), 1, 2},
+	{"kind 2", LINK_CMD_GRANT, offsetof(struct link_grant, kind), 1, 2},
+	{"no port", LINK_CMD_GRANT, offsetof(struct link_grant, addr[0].port), 2, 0},
+	{"no host", LINK_CMD_GRANT, offsetof(struct link_grant, host_len), 2, 0},
+	{"256 bytes of host", LINK_CMD_GRANT, offsetof(struct link_grant, host_len) + 1, 1, 1},
 };
 
 Test(link_msg, fields_out_of_range)

@@ -46,6 +46,7 @@ static struct fake fake[BENCH_STREAMS];
 static unsigned int bench_targets; /* streams handed out by connect */
 static int bench_connect_err;      /* what connect says at once */
 static bool bench_link_full, bench_link_gone;
+static unsigned int bench_grants_max; /* 0: the default */
 static struct {
 	uint8_t *p;
 	size_t len;
@@ -690,6 +691,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.conns_max = BENCH_CONNS,
 		.chans_max = 16,
 		.audit_backlog = audit_backlog,
+		.grants_max = bench_grants_max,
 		.control_wait_ms = 10000,
 		.pools = &bench_pools,
 		.engine = bench_engine,
