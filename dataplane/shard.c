@@ -133,6 +133,15 @@ static unsigned int housekeep(struct shard *s)
 	return work;
 }
 
+unsigned int shard_step(struct shard *s)
+{
+	unsigned int work = shard_turn(s);
+
+	if (s->now_us >= s->housekeep_us)
+		work += housekeep(s);
+	return work;
+}
+
 static uint64_t next_timer_us(const struct shard *s)
 {
 	uint64_t t = tcp_next_timer_us(s->tcp), u;

@@ -81,6 +81,11 @@ void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_
 
 /* One turn: the work that was done. For tests; shard_run() is made of it. */
 unsigned int shard_turn(struct shard *s);
+/*
+ * One turn, and what is due beside the turns: for who shares the lcore with the shard (perf/inring).
+ * Never sleeps.
+ */
+unsigned int shard_step(struct shard *s);
 const struct shard_snapshot *shard_stats(const struct shard *s);
 
 #endif

@@ -1,0 +1,583 @@
+/*
+ * perf/inring.c - a shard and all its traffic in one process. See inring.h.
+ *
+ *   inring --run DIR --control PROGRAM --key FILE --user NAME [--core N] …
+ *
+ * One world for each --core; twice: a dataplane of two shards, each with a generator of its own.
+ * The configuration of shard i is DIR/sluiceI.conf; the first is control's too, which is started
+ * and ended here. Clients log in and open their channels; a second of work is not counted; then the
+ * work of
+ * --seconds is. The last line is JSON, an object for each world.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "conf/conf.h"
+#include "crypto/secret.h"
+#include "dataplane/eal.h"
+#include "dataplane/linkhub.h"
+#include "dataplane/privs.h"
+#include "dataplane/shard.h"
+#include "perf/inring.h"
+#include "ssh/record.h"
+
+#define WORLDS_MAX    2
+#define DATA_MBUFS    16383 /* of a generator */
+#define HEAD_MBUFS    32767
+#define GEN_MEMORY_MB 192
+#define READY_S       120
+#define WARM_US       500000
+#define IDLE_NS       50000
+#define CLIENT_ADDR   "198.18.0.1"
+#define GATEWAY_OUT   "198.18.0.2"
+#define GATEWAY_IN    "198.19.0.2"
+#define TARGET_ADDR   "198.19.0.1"
+
+struct options {
+	const char *run, *control, *key_file;
+	struct client_conf client;
+	const char *work;
+	double seconds;
+	uint16_t mtu;
+	unsigned int core[WORLDS_MAX], cores;
+};
+
+struct sample {
+	uint64_t tsc, shard, driver, gen; /* cycles */
+	struct shard_snapshot stats;
+	uint64_t control_ns, frames, frame_bytes, lost;
+	uint64_t bytes, ops, wrong, failed;
+};
+
+struct world {
+	const struct options *o;
+	unsigned int index;
+	struct conf *conf;
+	struct shard *shard;
+	struct pkt_pools pools;
+	struct wire out, in;
+	struct gen_stack client_stack, target_stack;
+	struct targets targets;
+	struct clients *clients;
+	struct cipher_engine *engine;
+	struct clock clock;
+	uint64_t shard_cycles, gen_cycles;
+	struct sample from, to;
+	char err[512];
+	int r;
+};
+
+static volatile sig_atomic_t stop;
+static unsigned int worlds_ready; /* atomic: all begin to work together */
+
+/* What all worlds share: a dataplane's end of the link, and the control at the other. */
+static struct {
+	struct linkhub *hub;
+	uint64_t start_id;
+	pid_t control;
+} common;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+/* --- turns
+ * ---------------------------------------------------------------------------------------- */
+
+/* The generator's cycles are all its turn but what the wire did for the shard's driver. */
+static unsigned int turn(struct world *w)
+{
+	uint64_t t0 = rte_rdtsc(), t1, t2, now_us = clock_us(&w->clock, t0);
+	uint64_t driver = w->out.driver_cycles + w->in.driver_cycles;
+	unsigned int work = gen_stack_turn(&w->client_stack, now_us);
+
+	work += gen_stack_turn(&w->target_stack, now_us);
+	t1 = rte_rdtsc();
+	work += shard_step(w->shard);
+	t2 = rte_rdtsc();
+	w->gen_cycles += t1 - t0 - (w->out.driver_cycles + w->in.driver_cycles - driver);
+	w->shard_cycles += t2 - t1;
+	return work;
+}
+
+/* CPU time of a process, of all its threads. */
+static uint64_t cpu_ns(pid_t pid)
+{
+	struct timespec ts = {0};
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void sample(struct world *w, struct sample *s)
+{
+	const struct client_counts *c = clients_counts(w->clients);
+
+	*s = (struct sample){
+		.tsc = rte_rdtsc(),
+		.shard = w->shard_cycles,
+		.gen = w->gen_cycles,
+		.driver = w->out.driver_cycles + w->in.driver_cycles,
+		.stats = *shard_stats(w->shard),
+		.control_ns = cpu_ns(common.control),
+		.frames = w->out.frames + w->in.frames,
+		.frame_bytes = w->out.bytes + w->in.bytes,
+		.lost = w->out.lost + w->in.lost,
+		.bytes = c->bytes + w->targets.bytes,
+		.ops = c->ops,
+		.wrong = w->targets.wrong,
+		.failed = c->failed,
+	};
+}
+
+static bool bad(struct world *w)
+{
+	const char *e = clients_error(w->clients);
+
+	if (e == NULL && w->targets.wrong > 0)
+		e = "a target got wrong bytes";
+	if (e != NULL && w->err[0] == '\0')
+		snprintf(w->err, sizeof(w->err), "%s", e);
+	return e != NULL || stop;
+}
+
+/* Until all are logged in. The machine is left to others while there is nothing to do. */
+static bool log_in(struct world *w)
+{
+	struct timespec nap = {.tv_nsec = IDLE_NS};
+	uint64_t end = rte_rdtsc() + READY_S * w->clock.hz;
+	unsigned int more = 0;
+
+	while (clients_ready(w->clients) < w->o->client.conns) {
+		if (more++ % 64 == 0)
+			clients_more(w->clients);
+		if (turn(w) == 0)
+			nanosleep(&nap, NULL);
+		if (bad(w))
+			return false;
+		if (rte_rdtsc() > end) {
+			snprintf(w->err, sizeof(w->err), "%u of %u clients logged in in %d s",
+				 clients_ready(w->clients), w->o->client.conns, READY_S);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool work_until(struct world *w, uint64_t end_tsc)
+{
+	while (rte_rdtsc() < end_tsc) {
+		for (int i = 0; i < 64; i++)
+			turn(w);
+		if (bad(w))
+			return false;
+	}
+	return true;
+}
+
+static int world_run(void *arg)
+{
+	struct world *w = arg;
+	uint64_t hz = w->clock.hz;
+
+	w->r = -EIO;
+	if (!log_in(w))
+		return stop = 1;
+	__atomic_add_fetch(&worlds_ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&worlds_ready, __ATOMIC_SEQ_CST) < w->o->cores && !stop)
+		turn(w);
+	clients_go(w->clients);
+	if (!work_until(w, rte_rdtsc() + WARM_US * hz / 1000000))
+		return stop = 1;
+	sample(w, &w->from);
+	if (!work_until(w, rte_rdtsc() + (uint64_t)(w->o->seconds * (double)hz)))
+		return stop = 1;
+	sample(w, &w->to);
+	w->r = 0;
+	return 0;
+}
+
+/* --- coming and going
+ * ----------------------------------------------------------------------------- */
+
+static bool eal_begin(const struct options *o, uint32_t memory_mb)
+{
+	char cores[32], mem[16];
+	bool huge = eal_hugepages_free_mb() >= memory_mb;
+	char *argv[] = {(char *)"inring",
+			(char *)"-l",
+			cores,
+			(char *)"-m",
+			mem,
+			(char *)"--no-pci",
+			(char *)"--no-telemetry",
+			(char *)"--log-level=error",
+			(char *)(huge ? "--in-memory" : "--no-huge"),
+			(char *)(huge ? "--no-pci" : "--no-shconf"),
+			NULL};
+
+	if (o->cores == 2)
+		snprintf(cores, sizeof(cores), "%u,%u", o->core[0], o->core[1]);
+	else
+		snprintf(cores, sizeof(cores), "%u", o->core[0]);
+	snprintf(mem, sizeof(mem), "%" PRIu32, memory_mb);
+	setenv("RUNTIME_DIRECTORY", o->run, 1);
+	return rte_eal_init(10, argv) >= 0;
+}
+
+static int conf_of(struct world *w)
+{
+	char path[256], *errors = NULL;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/sluice%u.conf", w->o->run, w->index);
+	r = conf_load(path, NULL, &w->conf, &errors);
+	if (r < 0)
+		snprintf(w->err, sizeof(w->err), "%s", errors != NULL ? errors : "no memory");
+	free(errors);
+	return r;
+}
+
+static int hub_begin(const struct options *o)
+{
+	struct linkhub_conf lc = {.shards = (uint16_t)o->cores, .name = "inring"};
+	struct privs privs;
+	char path[256];
+	int r = crypto_random(&common.start_id, sizeof(common.start_id));
+
+	privs_find(&privs);
+	snprintf(path, sizeof(path), "%s/link.sock", o->run);
+	lc.path = path;
+	lc.start_id = common.start_id;
+	if (r == 0)
+		r = linkhub_new(&lc, &common.hub);
+	if (r == 0 && privs.change)
+		r = linkhub_chown(common.hub, privs.uid, privs.gid);
+	return r;
+}
+
+static int shard_begin(struct world *w)
+{
+	struct shard_conf sc = {.index = (uint16_t)w->index,
+				.conf = conf_dataplane(w->conf),
+				.link = common.hub,
+				.start_id = common.start_id};
+	char pool[32];
+	int r = shard_new(&sc, &w->shard, w->err, sizeof(w->err));
+
+	snprintf(pool, sizeof(pool), "shard%u_data", w->index);
+	w->out.shard_pool = w->in.shard_pool = rte_mempool_lookup(pool);
+	return r == 0 && w->in.shard_pool == NULL ? -ENOENT : r;
+}
+
+/* Wherever there is time for it, as any other process. */
+static int control_begin(const struct options *o)
+{
+	char path[256];
+	cpu_set_t all;
+
+	snprintf(path, sizeof(path), "%s/sluice0.conf", o->run);
+	common.control = fork();
+	if (common.control != 0)
+		return common.control < 0 ? -errno : 0;
+	CPU_ZERO(&all);
+	for (long i = 0; i < sysconf(_SC_NPROCESSORS_ONLN); i++)
+		CPU_SET(i, &all);
+	sched_setaffinity(0, sizeof(all), &all);
+	setpriority(PRIO_PROCESS, 0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	setenv("SLUICE_RUN", o->run, 1);
+	execl(o->control, o->control, "-f", path, (char *)NULL);
+	_exit(127);
+}
+
+static void common_end(void)
+{
+	if (common.control > 0) {
+		kill(common.control, SIGTERM);
+		waitpid(common.control, NULL, 0);
+	}
+	linkhub_free(common.hub);
+}
+
+static int gen_begin(struct world *w)
+{
+	struct client_conf cc = w->o->client;
+	unsigned int streams = cc.conns * (cc.chans + 1) + 4096;
+	int r = cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 64, &w->engine);
+
+	cc.engine = w->engine;
+	if (r == 0)
+		r = gen_stack_new(&w->client_stack, &w->out, &w->pools, CLIENT_ADDR, GATEWAY_OUT,
+				  streams);
+	if (r == 0)
+		r = gen_stack_new(&w->target_stack, &w->in, &w->pools, TARGET_ADDR, GATEWAY_IN,
+				  streams);
+	if (r == 0)
+		r = targets_listen(&w->targets, &w->target_stack);
+	if (r == 0)
+		r = clients_new(&cc, &w->client_stack, &w->clients);
+	return r;
+}
+
+static int world_begin(struct world *w)
+{
+	uint8_t mac = (uint8_t)(2 * w->index);
+	char name[16];
+	int r;
+
+	clock_start(&w->clock);
+	snprintf(name, sizeof(name), "gen%u", w->index);
+	r = pkt_pools_new(name, DATA_MBUFS, HEAD_MBUFS, SOCKET_ID_ANY, &w->pools);
+	snprintf(name, sizeof(name), "out%u", w->index);
+	if (r == 0)
+		r = wire_new(name, mac, w->o->mtu, w->pools.data, &w->out);
+	snprintf(name, sizeof(name), "in%u", w->index);
+	if (r == 0)
+		r = wire_new(name, mac + 1, w->o->mtu, w->pools.data, &w->in);
+	if (r == 0)
+		r = shard_begin(w);
+	if (r == 0)
+		r = gen_begin(w);
+	if (r < 0 && w->err[0] == '\0')
+		snprintf(w->err, sizeof(w->err), "%s", strerror(-r));
+	return r;
+}
+
+static void world_end(struct world *w)
+{
+	clients_free(w->clients);
+	targets_free(&w->targets);
+	gen_stack_free(&w->client_stack);
+	gen_stack_free(&w->target_stack);
+	shard_free(w->shard);
+	wire_free(&w->out);
+	wire_free(&w->in);
+	cipher_engine_free(w->engine);
+	pkt_pools_free(&w->pools);
+	conf_put(w->conf);
+}
+
+/* --- what came out
+ * ---------------------------------------------------------------------------------- */
+
+static const char *const stage_key[] = {
+#define X(name, key, text) key,
+	SHARD_STAGES(X)
+#undef X
+};
+
+static void print_world(const struct world *w)
+{
+	const struct sample *a = &w->from, *b = &w->to;
+	double hz = (double)w->clock.hz, stages = 0;
+
+	printf("{\"bytes\": %" PRIu64 ", \"ops\": %" PRIu64 ", \"seconds\": %.6f",
+	       b->bytes - a->bytes, b->ops - a->ops, (double)(b->tsc - a->tsc) / hz);
+	for (int i = 0; i < SHARD_STAGE_COUNT; i++) {
+		uint64_t cycles = b->stats.stage[i].cycles - a->stats.stage[i].cycles;
+		uint64_t items = b->stats.stage[i].items - a->stats.stage[i].items;
+		uint64_t batches = b->stats.stage[i].batches - a->stats.stage[i].batches;
+
+		stages += (double)cycles;
+		printf(", \"%s\": %.6f, \"%s_batch\": %.1f", stage_key[i], (double)cycles / hz,
+		       stage_key[i], batches > 0 ? (double)items / (double)batches : 0.0);
+	}
+	printf(", \"driver\": %.6f, \"stages\": %.6f, \"turns\": %.6f, \"generator\": %.6f",
+	       (double)(b->driver - a->driver) / hz, stages / hz,
+	       (double)(b->shard - a->shard) / hz, (double)(b->gen - a->gen) / hz);
+	printf(", \"control\": %.6f, \"frames\": %" PRIu64 ", \"frame_bytes\": %" PRIu64
+	       ", \"lost\": %" PRIu64 "}",
+	       (double)(b->control_ns - a->control_ns) / 1e9, b->frames - a->frames,
+	       b->frame_bytes - a->frame_bytes, b->lost - a->lost);
+}
+
+/* --- the command line
+ * --------------------------------------------------------------------------------- */
+
+static const struct option longs[] = {
+	{"run", required_argument, NULL, 'r'},
+	{"control", required_argument, NULL, 'C'},
+	{"key", required_argument, NULL, 'k'},
+	{"user", required_argument, NULL, 'u'},
+	{"core", required_argument, NULL, 'c'},
+	{"work", required_argument, NULL, 'w'},
+	{"conns", required_argument, NULL, 'n'},
+	{"chans", required_argument, NULL, 'm'},
+	{"size", required_argument, NULL, 's'},
+	{"seconds", required_argument, NULL, 't'},
+	{"cipher", required_argument, NULL, 'e'},
+	{"mtu", required_argument, NULL, 'M'},
+	{NULL, 0, NULL, 0},
+};
+
+static bool option(struct options *o, int c, const char *v)
+{
+	switch (c) {
+	case 'r':
+		o->run = v;
+		return true;
+	case 'C':
+		o->control = v;
+		return true;
+	case 'k':
+		o->key_file = v;
+		return true;
+	case 'u':
+		o->client.user = v;
+		return true;
+	case 'c':
+		if (o->cores == WORLDS_MAX)
+			return false;
+		o->core[o->cores++] = (unsigned int)atoi(v);
+		return true;
+	case 'w':
+		o->work = v;
+		return true;
+	case 'n':
+		o->client.conns = (unsigned int)atoi(v);
+		return o->client.conns > 0;
+	case 'm':
+		o->client.chans = (unsigned int)atoi(v);
+		return true;
+	case 's':
+		o->client.size = (uint32_t)atoi(v);
+		return o->client.size > 0 && o->client.size <= 32768;
+	case 't':
+		o->seconds = atof(v);
+		return o->seconds > 0;
+	case 'e':
+		o->client.cipher = v;
+		return true;
+	case 'M':
+		o->mtu = (uint16_t)atoi(v);
+		return o->mtu >= PORT_MTU_MIN && o->mtu <= PORT_MTU_MAX;
+	default:
+		return false;
+	}
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+	static const char *const work[] = {"up", "down", "trips", "open", "idle"};
+	int c;
+
+	*o = (struct options){
+		.work = "up",
+		.seconds = 2,
+		.mtu = 1500,
+		.client = {.conns = 4,
+			   .chans = 1,
+			   .size = 32768,
+			   .gateway = GATEWAY_OUT,
+			   .target = TARGET_ADDR,
+			   .port = 22,
+			   .cipher = "aes256-gcm@openssh.com"},
+	};
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		if (!option(o, c, optarg))
+			return false;
+	if (o->cores == 0)
+		o->core[o->cores++] = 0;
+	for (unsigned int i = 0; i < sizeof(work) / sizeof(*work); i++)
+		if (strcmp(work[i], o->work) == 0) {
+			o->client.work = (enum work)i;
+			return optind == argc && o->run != NULL && o->control != NULL &&
+			       o->key_file != NULL && o->client.user != NULL;
+		}
+	return false;
+}
+
+static int run(const struct options *o, struct world *w)
+{
+	uint32_t memory_mb = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; i < o->cores && r == 0; i++) {
+		w[i].o = o;
+		w[i].index = i;
+		r = conf_of(&w[i]);
+		if (r == 0)
+			memory_mb += conf_dataplane(w[i].conf)->memory_mb + GEN_MEMORY_MB;
+	}
+	if (r == 0 && !eal_begin(o, memory_mb)) {
+		fprintf(stderr, "inring: EAL does not start\n");
+		return -ENODEV;
+	}
+	r = hub_begin(o);
+	for (unsigned int i = 0; i < o->cores && r == 0; i++)
+		r = world_begin(&w[i]);
+	if (r == 0)
+		r = control_begin(o);
+	if (r < 0)
+		return r;
+	if (o->cores == 2)
+		rte_eal_remote_launch(world_run, &w[1], o->core[1]);
+	world_run(&w[0]);
+	rte_eal_mp_wait_lcore();
+	for (unsigned int i = 0; i < o->cores; i++)
+		r = w[i].r < 0 ? w[i].r : r;
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct world w[WORLDS_MAX];
+	struct key *key = NULL;
+	struct options o;
+	int r;
+
+	if (!parse(argc, argv, &o)) {
+		fprintf(stderr,
+			"usage: inring --run DIR --control PROGRAM --key FILE --user NAME"
+			" [--core N]... [--work up|down|trips|open|idle] [--conns N] [--chans N]"
+			" [--size N] [--seconds S] [--cipher NAME] [--mtu N]\n");
+		return 2;
+	}
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGPIPE, SIG_IGN);
+	pattern_init();
+	r = key_file_load(o.key_file, &key);
+	o.client.key = key;
+	if (r == 0)
+		r = run(&o, w);
+	for (unsigned int i = 0; i < o.cores; i++)
+		if (w[i].err[0] != '\0')
+			fprintf(stderr, "inring: world %u: %s\n", i, w[i].err);
+	if (r == 0) {
+		printf("[");
+		for (unsigned int i = 0; i < o.cores; i++) {
+			printf(i > 0 ? ", " : "");
+			print_world(&w[i]);
+		}
+		printf("]\n");
+	} else {
+		fprintf(stderr, "inring: %s\n", strerror(-r));
+	}
+	for (unsigned int i = 0; i < o.cores; i++)
+		world_end(&w[i]);
+	common_end();
+	key_free(key);
+	return r == 0 ? 0 : 1;
+}
