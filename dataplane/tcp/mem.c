@@ -178,12 +178,13 @@ static bool drips(struct tcp_conn *c)
 	return looked && took < DRIP_BYTES;
 }
 
-/* Bytes for it wait for a window, so it has a place among the busy ones. */
+/* Where only a FIN waits for the window nothing is held, and maybe no place among the busy. */
 static bool is_stalled(const struct tcp *t, struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &t->mem;
 
 	return c->hashed && !c->detached && tcp_timer_on(c, TCP_T_PERSIST) &&
+	       c->busy->tx_cost > 0 &&
 	       (m->free <= m->scarce || c->busy->tx_cost > tcp_mem_share(m)) &&
 	       (c->persist_shift >= m->stall_min || drips(c));
 }

@@ -234,6 +234,28 @@ Test(pressure, marks_have_their_order)
 	cr_expect(raw_fini(&r));
 }
 
+/* Only a FIN waits for the window: it holds no buffer, so it is not cut, however short they are. */
+Test(pressure, who_holds_nothing_is_not_cut)
+{
+	struct raw r;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	r.wnd = 0;
+	raw_send(&r, ACK, 0);
+	r.app.s->ops->shutdown(r.app.s);
+	raw_run(&r, 10 * TCP_SEC);
+	take(&r, mem(&r)->scarce / 2);
+	r.rcv_nxt = r.iss + 1; /* the FIN was not taken */
+	for (int i = 0; i < 60; i++) {
+		raw_send(&r, ACK, 0);
+		raw_run(&r, TCP_SEC);
+	}
+	cr_expect_eq(raw_count(&r, TCP_C_STALLED_CUT), 0);
+	cr_expect_not_null(raw_conn(&r));
+	give_back(&r);
+	cr_expect(raw_fini(&r));
+}
+
 Test(pressure, the_window_stops_and_is_announced_afterwards)
 {
 	struct raw r;
