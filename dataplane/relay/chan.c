@@ -82,11 +82,9 @@ void chan_free(struct chan *ch)
 
 	target_let_go(ch, false);
 	window_fini(ch);
-	if (ch->ready)
-		TAILQ_REMOVE(&c->ready, ch, ready_link);
+	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);
 	c->n_chans--;
-	ch->ready = false;
 	ch->conn = NULL;
 	/* To the end: a number is not used again before all others were. */
 	TAILQ_INSERT_TAIL(&c->relay->free_chans, ch, link);
@@ -116,14 +114,6 @@ static void chan_over(struct chan *ch)
 	(void)chan_tell(ch); /* the end itself is an event that is kept; this one may be lost */
 	audit_chan_end(ch);
 	chan_free(ch);
-}
-
-void chan_ready(struct chan *ch)
-{
-	if (ch->ready)
-		return;
-	ch->ready = true;
-	TAILQ_INSERT_TAIL(&ch->conn->ready, ch, ready_link);
 }
 
 static void target_ready(struct stream *s)
@@ -364,19 +354,11 @@ static int say_failure(struct chan *ch)
 	return 0;
 }
 
-/* How a visit to a channel ended. */
-enum visit {
-	VISIT_DONE,    /* it waits for news of its own */
-	VISIT_MORE,    /* it can go on at once */
-	VISIT_BLOCKED, /* its connection is in the way: keys, room, memory, the link */
-	VISIT_GONE,    /* it was freed */
-};
-
 /* One message of data from the target, at most as much as everybody allows. */
-static enum visit chan_send_data(struct chan *ch, uint32_t *space)
+static enum visit chan_send_data(struct chan *ch, struct share *share)
 {
 	struct stream *t = ch->target;
-	uint32_t want = t->ops->rx_len(t), n;
+	uint32_t want = t->ops->rx_len(t), space = rounds_room(ch, share, want), n;
 	struct pkt_chain chain = {0};
 	uint8_t head[SSH_CHAN_DATA_HEAD];
 	struct ssh_wr w;
@@ -384,9 +366,9 @@ static enum visit chan_send_data(struct chan *ch, uint32_t *space)
 	n = ssh_swin_take(&ch->swin, want);
 	if (n == 0)
 		return VISIT_DONE; /* nothing there, or WINDOW_ADJUST brings it back */
-	if (*space < n && *space < RELAY_SPACE_MIN)
+	if (space < n && space < RELAY_SPACE_MIN)
 		return VISIT_BLOCKED;
-	n = t->ops->rx_take(t, RTE_MIN(n, *space), &chain);
+	n = t->ops->rx_take(t, RTE_MIN(n, space), &chain);
 	if (n == 0)
 		return VISIT_DONE;
 
@@ -394,14 +376,14 @@ static enum visit chan_send_data(struct chan *ch, uint32_t *space)
 	ssh_chan_data_head_build(&w, ch->peer, n);
 	record_tx_push(&ch->conn->tx, &chain, head, sizeof(head));
 	ssh_swin_sent(&ch->swin, n);
-	*space -= n;
+	rounds_spent(ch, share, n);
 	count_bytes(ch, &ch->bytes_to_peer, n);
 	ch->conn->relay->counters[RELAY_C_BYTES_TO_CLIENTS] += n;
 	return VISIT_MORE;
 }
 
 /* An open channel: windows, bytes, and whether it is at its end. */
-static enum visit chan_serve(struct chan *ch, uint32_t *space)
+static enum visit chan_serve(struct chan *ch, struct share *share)
 {
 	enum visit v = VISIT_DONE;
 
@@ -410,7 +392,7 @@ static enum visit chan_serve(struct chan *ch, uint32_t *space)
 		return VISIT_BLOCKED;
 	}
 	if (!ch->fsm.eof_sent)
-		v = chan_send_data(ch, space);
+		v = chan_send_data(ch, share);
 	if (v != VISIT_DONE)
 		return v;
 	/* What the peer's window holds back is still to come before any end. */
@@ -450,8 +432,15 @@ static void chan_events(struct chan *ch)
 		chan_settle(ch);
 }
 
-/* Does what can be done now for one channel, but no more than one message of data. */
-static enum visit chan_visit(struct chan *ch, uint32_t *space)
+void chan_hear(struct chan *ch)
+{
+	chan_events(ch);
+	/* For the peer a grant is an acknowledgement: it goes ahead of all data of this turn. */
+	if (kex_quiet(ch->conn) && ch->fsm.state == SSH_CHAN_OPEN && say_adjust(ch) < 0)
+		conn_short(ch->conn, -ENOMEM);
+}
+
+enum visit chan_visit(struct chan *ch, struct share *share)
 {
 	struct conn *c = ch->conn;
 	enum visit v = VISIT_DONE;
@@ -471,7 +460,7 @@ static enum visit chan_visit(struct chan *ch, uint32_t *space)
 		return VISIT_BLOCKED;
 	}
 	if (ch->fsm.state == SSH_CHAN_OPEN)
-		v = chan_serve(ch, space);
+		v = chan_serve(ch, share);
 	if (ch->pend & CHAN_SAY_CLOSE) {
 		r = chan_say(ch, SSH_MSG_CHANNEL_CLOSE);
 		if (r < 0) {
@@ -489,50 +478,4 @@ static enum visit chan_visit(struct chan *ch, uint32_t *space)
 		return VISIT_GONE;
 	}
 	return v;
-}
-
-/* Bytes of data the client's stream should be given in this turn. */
-static uint32_t conn_space(const struct conn *c)
-{
-	uint32_t space = c->stream->ops->tx_space(c->stream);
-	uint32_t waiting = c->tx.q.bytes + c->tx.out.len;
-
-	/* However small its budget: a stream that holds nothing takes a message. */
-	if (waiting == 0 && c->stream->ops->tx_queued(c->stream) == 0)
-		space = RTE_MAX(space, (uint32_t)RELAY_SPACE_MIN);
-	space = space > waiting ? space - waiting : 0;
-	return RTE_MIN(space, c->relay->quantum.bytes);
-}
-
-bool chan_could_go_on(const struct conn *c)
-{
-	return !TAILQ_EMPTY(&c->ready) && kex_quiet(c) && conn_space(c) >= RELAY_SPACE_MIN;
-}
-
-unsigned int chan_run(struct conn *c)
-{
-	struct chan_list blocked = TAILQ_HEAD_INITIALIZER(blocked);
-	uint32_t space = conn_space(c);
-	unsigned int n = 0;
-	struct chan *ch;
-
-	/* Round robin: who could go on stands behind all others again. */
-	while (c->state == CONN_OPEN && (ch = TAILQ_FIRST(&c->ready)) != NULL) {
-		enum visit v;
-
-		TAILQ_REMOVE(&c->ready, ch, ready_link);
-		ch->ready = false;
-		v = chan_visit(ch, &space);
-		if (v == VISIT_MORE)
-			chan_ready(ch);
-		n += v == VISIT_MORE || v == VISIT_GONE;
-		if (v != VISIT_BLOCKED)
-			continue;
-		if (ch->ready) /* it asked for another visit meanwhile */
-			TAILQ_REMOVE(&c->ready, ch, ready_link);
-		ch->ready = true;
-		TAILQ_INSERT_TAIL(&blocked, ch, ready_link);
-	}
-	TAILQ_CONCAT(&c->ready, &blocked, ready_link);
-	return n;
 }

@@ -92,7 +92,8 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		r->generation = 1;
 	c->generation = r->generation;
 	TAILQ_INIT(&c->chans);
-	TAILQ_INIT(&c->ready);
+	TAILQ_INIT(&c->sparse);
+	TAILQ_INIT(&c->bulk);
 	record_rx_init(&c->rx);
 	record_tx_init(&c->tx);
 	s->user = &client_user;

@@ -8,6 +8,7 @@
  * timers.c   deadlines                            kex.c     which keys, and what waits for them
  * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
  * window.c   how large a channel's window is kept     grant.c   opens without asking
+ * rounds.c   whose turn it is to be sealed
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -52,6 +53,10 @@
 #define RELAY_AUDIT_TURN 64
 /* Room in the client's stream below which data waits, unless the stream is empty. */
 #define RELAY_SPACE_MIN 4096
+/* A channel that was idle goes first with so much (rounds.c). */
+#define RELAY_SPARSE 8192
+/* Such bytes beyond the room of the client's stream, at most. */
+#define RELAY_AHEAD_MAX (16 * 1024)
 /* Granted and unconsumed, at most: OpenSSH stalls at 16 MiB. */
 #define RELAY_WINDOW_MAX (15 * 1024 * 1024)
 /* A channel's first window, where it may grow. */
@@ -69,6 +74,7 @@
 
 struct conn;
 struct grant;
+struct share;
 
 enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_SAY_CONFIRM = 1 << 0,
@@ -85,7 +91,8 @@ struct chan {
 	uint32_t local, peer; /* numbers: ours, the peer's */
 	struct ssh_chan_fsm fsm;
 	uint8_t pend;
-	bool ready; /* stands in conn->ready */
+	uint8_t queued;  /* enum chan_queue: stands in which list of conn */
+	int32_t deficit; /* bytes it may still send in this round; see rounds.c */
 	bool target_eof, target_err;
 	bool granted; /* opened without asking: control knows it by its events only */
 	struct ssh_swin swin;
@@ -113,6 +120,8 @@ struct chan {
 	struct link_addr addr[LINK_ADDRS_MAX];
 };
 TAILQ_HEAD(chan_list, chan);
+
+enum chan_queue { CHAN_Q_NONE, CHAN_Q_SPARSE, CHAN_Q_BULK };
 
 /* State 0 is free. */
 enum conn_state {
@@ -153,7 +162,8 @@ struct conn {
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
-	struct chan_list chans, ready;
+	struct chan_list chans;
+	struct chan_list sparse, bulk; /* channels with something to do; see rounds.c */
 	uint32_t n_chans;
 	uint32_t n_grants;
 	struct grant *grants;
@@ -297,11 +307,17 @@ unsigned int items_run(struct relay *r);
 struct chan *chan_find(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
 struct chan *chan_new(struct conn *c);
-void chan_ready(struct chan *ch);
-/* Serves what is ready, in turns. Number of things done. */
-unsigned int chan_run(struct conn *c);
-/* After a turn: the share of the turn stopped a channel, and nothing else does. */
-bool chan_could_go_on(const struct conn *c);
+/* How a visit to a channel ended. */
+enum visit {
+	VISIT_DONE,    /* it waits for news of its own */
+	VISIT_MORE,    /* it can go on at once */
+	VISIT_BLOCKED, /* its connection is in the way: keys, room, memory, the link */
+	VISIT_GONE,    /* it was freed */
+};
+/* What there is to hear of its target, and the grants that follow from it. */
+void chan_hear(struct chan *ch);
+/* Does what can be done now for one channel, but no more than one message of data. */
+enum visit chan_visit(struct chan *ch, struct share *share);
 /* The peer's messages; 0 or what ends the connection. */
 int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 	      struct pkt_chain *payload);
@@ -316,6 +332,24 @@ void chan_close(struct chan *ch, int cause);
 void chan_abandon(struct chan *ch, int cause);
 void chan_free(struct chan *ch);
 extern const struct stream_user chan_target_user;
+
+/* rounds.c */
+/* What a connection's channels may give its stream in a turn. */
+struct share {
+	uint32_t space; /* bytes it has room for */
+	uint32_t ahead; /* bytes beyond it, for channels that send little */
+	uint32_t quantum;
+};
+/* There is something to do for it: it gets its turn. */
+void chan_ready(struct chan *ch);
+/* Serves what is ready, in turns. Number of things done. */
+unsigned int chan_run(struct conn *c);
+/* After a turn: the share of the turn stopped a channel, and nothing else does. */
+bool chan_could_go_on(const struct conn *c);
+/* Bytes of one message that may be sealed for it now, of want that wait; what was. */
+uint32_t rounds_room(const struct chan *ch, const struct share *s, uint32_t want);
+void rounds_spent(struct chan *ch, struct share *s, uint32_t n);
+void rounds_leave(struct chan *ch);
 
 /* window.c */
 void window_init(struct chan *ch);
