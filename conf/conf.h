@@ -25,10 +25,10 @@
 #define CONF_FILE_MAX      (1024 * 1024) /* bytes of one file */
 #define CONF_FILES_MAX     1024          /* read through Include, in all */
 #define CONF_INCLUDE_DEPTH 16
-#define CONF_ARGS_MAX      256        /* of one line */
-#define CONF_NAME_MAX      31         /* of a Dataplane or an Interface */
-#define CONF_LISTS_MAX     1024       /* entries a repeatable keyword may have in all */
-#define CONF_TIME_NONE     UINT32_MAX /* "none" where 0 means something else */
+#define CONF_ARGS_MAX      256                /* of one line */
+#define CONF_NAME_MAX      31                 /* of a Dataplane or an Interface */
+#define CONF_LISTS_MAX     1024               /* entries a repeatable keyword may have in all */
+#define CONF_TIME_NONE     UINT32_MAX         /* "none" where 0 means something else */
 #define CONF_WINDOW_AUTO   (15 * 1024 * 1024) /* grown to, not begun with */
 
 struct conf;
@@ -58,6 +58,13 @@ enum conf_engine { CONF_ENGINE_AUTO, CONF_ENGINE_IPSEC_MB, CONF_ENGINE_OPENSSL }
 /* What one connection may use in a turn: one of the two; both 0: no limit. */
 struct conf_quantum {
 	uint32_t bytes, ms;
+};
+
+/* Each runs a shard; the first one has what belongs to no connection. */
+#define CONF_LCORES_MAX 64
+struct conf_lcores {
+	uint16_t n; /* at least 1 */
+	uint16_t id[CONF_LCORES_MAX];
 };
 
 struct conf_interface {
@@ -91,7 +98,7 @@ enum conf_ecn {
 
 struct conf_dataplane {
 	const char *name;
-	uint32_t lcore; /* one in this version */
+	struct conf_lcores lcores;
 	uint32_t memory_mb;
 	bool idle_sleep;
 	enum conf_hugepages hugepages;

@@ -97,8 +97,8 @@ const struct kw conf_kws[] = {
 	/* the dataplane */
 	{INFO("Dataplane", "dp0", D, false, false, "NAME", "name of this dataplane"),
 	 DATAPLANE(name), .type = &type_name},
-	{INFO("Lcores", "0", D, false, false, "LIST", "cores that run a shard each; one in this version"),
-	 DATAPLANE(lcore), .type = &type_lcores},
+	{INFO("Lcores", "0", D, false, false, "LIST", "cores that run a shard each"),
+	 DATAPLANE(lcores), .type = &type_lcores},
 	{INFO("Memory", "512M", D, false, false, "SIZE", "packet buffers and all else DPDK holds"),
 	 DATAPLANE(memory_mb), .type = &type_memory, .min = 64 * MIB, .max = 1024 * GIB},
 	{INFO("Hugepages", "auto", D, false, false, "auto|no|require",

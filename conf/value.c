@@ -420,15 +420,24 @@ const struct value_type type_window = {1, 1, false, parse_window, print_window, 
 /* --- lcores
  * ---------------------------------------------------------------------------------------- */
 
+static bool lcores_add(struct conf_lcores *l, uint64_t id)
+{
+	for (uint16_t i = 0; i < l->n; i++)
+		if (l->id[i] == id)
+			return false;
+	l->id[l->n++] = (uint16_t)id;
+	return true;
+}
+
 /* N, N-M, with commas. */
 static bool parse_lcores(struct value *v, const struct kw *kw, void *field)
 {
+	struct conf_lcores l = {0};
 	const char *p = v->argv[0];
-	uint64_t first = 0, from, to, n = 0;
+	uint64_t from, to;
 
 	do {
-		if (n > 0)
-			p++; /* the comma */
+		p += l.n > 0; /* the comma */
 		if (!digits(&p, LCORE_MAX, &from))
 			return value_bad(v, "%s: bad list '%.100s'", kw->info.name, v->argv[0]);
 		to = from;
@@ -438,20 +447,31 @@ static bool parse_lcores(struct value *v, const struct kw *kw, void *field)
 				return value_bad(v, "%s: bad list '%.100s'", kw->info.name,
 						 v->argv[0]);
 		}
-		if (n == 0)
-			first = from;
-		n += to - from + 1;
+		for (; from <= to; from++) {
+			if (l.n == CONF_LCORES_MAX)
+				return value_bad(v, "%s: more than %d", kw->info.name,
+						 CONF_LCORES_MAX);
+			if (!lcores_add(&l, from))
+				return value_bad(v, "%s: %" PRIu64 " is named twice", kw->info.name,
+						 from);
+		}
 	} while (*p == ',');
 	if (*p != '\0')
 		return value_bad(v, "%s: bad list '%.100s'", kw->info.name, v->argv[0]);
-	if (n > 1)
-		return value_bad(v, "%s: more than one lcore is not supported in this version",
-				 kw->info.name);
-	*(uint32_t *)field = (uint32_t)first;
+	*(struct conf_lcores *)field = l;
 	return true;
 }
 
-const struct value_type type_lcores = {1, 1, false, parse_lcores, print_uint, NULL};
+static void print_lcores(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_lcores *l = field;
+
+	(void)kw;
+	for (uint16_t i = 0; i < l->n; i++)
+		fprintf(f, "%s%u", i > 0 ? "," : "", l->id[i]);
+}
+
+const struct value_type type_lcores = {1, 1, false, parse_lcores, print_lcores, NULL};
 
 /* --- paths
  * ------------------------------------------------------------------------------------------- */

@@ -73,6 +73,23 @@ static void add_devices(struct eal_args *a, const struct conf_dataplane *conf)
 		add(a, "--no-pci");
 }
 
+/* The first one named is the main lcore, whatever its number. */
+static void add_lcores(struct eal_args *a, const struct conf_lcores *l)
+{
+	char list[CONF_LCORES_MAX * 5];
+	size_t at = 0;
+
+	for (uint16_t i = 0; i < l->n; i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%u", i > 0 ? "," : "",
+				       l->id[i]);
+	add(a, "-l");
+	add(a, "%s", list);
+	if (l->n > 1) {
+		add(a, "--main-lcore");
+		add(a, "%u", l->id[0]);
+	}
+}
+
 int eal_args_build(const struct conf_dataplane *conf, uint64_t hugepages_free_mb,
 		   struct eal_args *ret, char *err, size_t err_size)
 {
@@ -87,8 +104,7 @@ int eal_args_build(const struct conf_dataplane *conf, uint64_t hugepages_free_mb
 	}
 	*ret = (struct eal_args){.hugepages = enough && conf->hugepages != CONF_HUGEPAGES_NO};
 	add(ret, "sluice-dataplane");
-	add(ret, "-l");
-	add(ret, "%" PRIu32, conf->lcore);
+	add_lcores(ret, &conf->lcores); /* argv[1] and [2] */
 	add(ret, "-m");
 	add(ret, "%" PRIu32, conf->memory_mb);
 	if (ret->hugepages) {
@@ -171,8 +187,8 @@ int eal_start_for(const struct conf_dataplane *conf, struct eal_args *a, char *e
 	}
 	if (rte_eal_init(a->argc, a->argv) < 0) {
 		snprintf(err, err_size,
-			 "DPDK does not start with Memory %" PRIu32 "M on lcore %" PRIu32 ": %s",
-			 conf->memory_mb, conf->lcore, rte_strerror(rte_errno));
+			 "DPDK does not start with Memory %" PRIu32 "M on Lcores %s: %s",
+			 conf->memory_mb, a->argv[2], rte_strerror(rte_errno));
 		return -EIO;
 	}
 	return 0;

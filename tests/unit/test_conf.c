@@ -132,8 +132,9 @@ static const struct {
 	{"Dataplane a/b", "Dataplane: bad name 'a/b'"},
 	{"Dataplane \001", "line contains a control character"},
 	{"VersionAddendum", "VersionAddendum missing argument."},
-	{"Lcores 0,1", "Lcores: more than one lcore is not supported in this version"},
-	{"Lcores 0-3", "Lcores: more than one lcore is not supported in this version"},
+	{"Lcores 0,1,0", "Lcores: 0 is named twice"},
+	{"Lcores 2,1-3", "Lcores: 2 is named twice"},
+	{"Lcores 0-64", "Lcores: more than 64"},
 	{"Lcores 3-0", "Lcores: bad list '3-0'"},
 	{"Lcores 0,", "Lcores: bad list '0,'"},
 	{"Lcores all", "Lcores: bad list 'all'"},
@@ -348,7 +349,8 @@ Test(conf, defaults)
 	struct conf_session s = session(conf, "u", "10.0.0.1", "10.0.0.2", 22);
 
 	cr_expect_str_eq(d->name, "dp0");
-	cr_expect_eq(d->lcore, 0);
+	cr_expect_eq(d->lcores.n, 1);
+	cr_expect_eq(d->lcores.id[0], 0);
 	cr_expect_eq(d->memory_mb, 512);
 	cr_expect(d->idle_sleep && d->tcp_keepalive);
 	cr_expect_eq(d->hugepages, CONF_HUGEPAGES_AUTO);
@@ -435,6 +437,44 @@ Test(conf, times)
 		cr_expect_eq(s.idle_timeout_ms, cases[i].ms, "%s: %u", cases[i].text,
 			     s.idle_timeout_ms);
 		conf_session_fini(&s);
+		conf_put(conf);
+	}
+}
+
+static const struct {
+	const char *text, *printed;
+	uint16_t n, first, last;
+} lcore_lists[] = {
+	{"0", "0", 1, 0, 0},
+	{"1-3,5", "1,2,3,5", 4, 1, 5},
+	{"7,0-1", "7,0,1", 3, 7, 1},
+	{"0-63", NULL, 64, 0, 63},
+};
+
+Test(conf, lcores_are_a_list)
+{
+	for (size_t i = 0; i < sizeof(lcore_lists) / sizeof(lcore_lists[0]); i++) {
+		const struct conf_lcores *l;
+		char text[64], *out = NULL, *line;
+		size_t size = 0;
+		struct conf *conf;
+		FILE *f;
+
+		snprintf(text, sizeof(text), "Lcores %s", lcore_lists[i].text);
+		conf = parse(text);
+		l = &conf_dataplane(conf)->lcores;
+		cr_expect_eq(l->n, lcore_lists[i].n, "%s: %u", text, l->n);
+		cr_expect_eq(l->id[0], lcore_lists[i].first);
+		cr_expect_eq(l->id[l->n - 1], lcore_lists[i].last);
+		f = open_memstream(&out, &size);
+		conf_dump(conf, NULL, f);
+		fclose(f);
+		snprintf(text, sizeof(text), "lcores %s\n",
+			 lcore_lists[i].printed != NULL ? lcore_lists[i].printed : "0,1,2,3,4");
+		line = strcasestr(out, "lcores ");
+		cr_expect(line != NULL && strncasecmp(line, text, strcspn(text, "\n")) == 0,
+			  "case %zu", i);
+		free(out);
 		conf_put(conf);
 	}
 }

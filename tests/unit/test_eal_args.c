@@ -39,7 +39,7 @@ static bool has(const struct eal_args *a, const char *arg)
 
 static struct conf_dataplane conf_of(enum conf_hugepages h)
 {
-	return (struct conf_dataplane){.lcore = 1, .memory_mb = 512, .hugepages = h};
+	return (struct conf_dataplane){.lcores = {1, {1}}, .memory_mb = 512, .hugepages = h};
 }
 
 static const struct {
@@ -73,6 +73,18 @@ Test(eal_args, hugepages_are_used_when_they_suffice)
 		cr_expect(has(&a, "--no-telemetry") && has(&a, "512") && has(&a, "1"));
 		cr_expect_null(a.argv[a.argc]);
 	}
+}
+
+Test(eal_args, the_first_lcore_named_is_the_main_one)
+{
+	struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
+	struct eal_args a;
+	char err[256];
+
+	c.lcores = (struct conf_lcores){3, {5, 0, 2}};
+	cr_assert_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), 0);
+	cr_expect(has(&a, "5,0,2"));
+	cr_expect(has(&a, "--main-lcore") && has(&a, "5"));
 }
 
 Test(eal_args, pci_is_looked_at_only_when_asked_for)
