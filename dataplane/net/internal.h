@@ -8,6 +8,7 @@
  *   arp.c      ARP messages                                   mld.c    groups, for switches
  *   nd.c       neighbour discovery messages               link.c   links down and up
  *   vlan.c     802.1Q tags                            cut.c    super-segments (cut.h)
+ *   note.c     what shards of one link tell each other
  *
  * Addresses and masks are in network order throughout.
  */
@@ -53,6 +54,7 @@ struct net_ifaddr {
 	struct net_addr addr;
 	struct net_words mask;
 	uint8_t state;         /* enum net_addr_state */
+	uint8_t told;          /* the state others were told; note.c */
 	bool asked;            /* tentative: the question is out */
 	uint64_t announce_us;  /* when due */
 	uint64_t announced_us; /* last time; 0: never */
@@ -141,6 +143,12 @@ struct net {
 	struct frag_table *frags;
 	bool no_fragments;
 	struct pmtu_cache *pmtu;
+
+	net_note_fn *note_fn; /* NULL: the only shard of its links */
+	void *note_arg;
+	bool follower;    /* of the first shard's net */
+	uint64_t note_us; /* when all is told again */
+	uint64_t reassembled;
 
 	net_icmp_fn *icmp_fn;
 	void *icmp_arg;
@@ -346,6 +354,17 @@ bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
 unsigned int neigh_timers(struct net *n);
 /* Who was known is asked with the next packet; who is asked is asked at once. */
 void neigh_link_up(struct net *n, unsigned int iface);
+
+/* Another shard has a packet for it. */
+void neigh_wanted(struct net *n, unsigned int iface, const struct net_addr *ip);
+/* The first shard says who has it; NULL: nobody. */
+void neigh_told(struct net *n, unsigned int iface, const struct net_addr *ip,
+		const struct rte_ether_addr *mac);
+
+/* note.c; the first does nothing when there are no other shards. */
+void net_note_neigh(struct net *n, enum net_note_kind kind, unsigned int iface,
+		    const struct net_addr *ip, const struct rte_ether_addr *mac);
+void net_note_timers(struct net *n);
 
 /* vlan.c */
 /*

@@ -101,6 +101,7 @@ static struct rte_mbuf *reassemble(struct net *n, unsigned int iface, struct rte
 			 .more = field & RTE_IPV4_HDR_MF_FLAG};
 
 	m = frag_input(n, &f, m);
+	n->reassembled += m != NULL;
 	*ecn = f.ecn;
 	return m;
 }

@@ -298,6 +298,7 @@ static struct rte_mbuf *reassemble(struct net *n, struct rte_mbuf *m, struct ip6
 	m = frag_input(n, &f, m);
 	if (m == NULL)
 		return NULL;
+	n->reassembled++;
 
 	w.ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	w.len = m->data_len;

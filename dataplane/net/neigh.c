@@ -111,6 +111,8 @@ static void forget(struct net *n, struct neigh *e)
 {
 	uint32_t i = (uint32_t)(e - n->neigh), *link;
 
+	if (!n->follower)
+		net_note_neigh(n, NET_NOTE_GONE, e->iface, &e->ip, NULL);
 	drop_queue(n, e);
 	set_state(n, e, e->gateway ? NEIGH_IDLE : NEIGH_FREE);
 	if (e->gateway)
@@ -171,7 +173,9 @@ static void ask(struct net *n, struct neigh *e)
 {
 	const struct rte_ether_addr *to = e->state == NEIGH_PROBE ? &e->mac : NULL;
 
-	if (e->ip.family == 4)
+	if (n->follower)
+		net_note_neigh(n, NET_NOTE_WANT, e->iface, &e->ip, NULL);
+	else if (e->ip.family == 4)
 		arp_ask(n, &n->iface[e->iface], &e->ip, to);
 	else
 		nd_ask(n, &n->iface[e->iface], &e->ip, to);
@@ -209,7 +213,10 @@ static uint64_t reachable_us(const struct net *n, const struct neigh *e)
 /* It is needed, and long not heard of. */
 static void doubt(struct net *n, struct neigh *e)
 {
-	if (e->ip.family == 6) {
+	if (n->follower) { /* whether it is still there is the first shard's to find out */
+		e->confirmed_us = n->now_us;
+		net_note_neigh(n, NET_NOTE_WANT, e->iface, &e->ip, NULL);
+	} else if (e->ip.family == 6) {
 		set_state(n, e, NEIGH_DELAY);
 		due_in(n, e, DELAY_US);
 	} else {
@@ -218,7 +225,8 @@ static void doubt(struct net *n, struct neigh *e)
 	}
 }
 
-int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m)
+/* The entry of somebody who is needed now, asked for if it must be. NULL: no place. */
+static struct neigh *need(struct net *n, unsigned int iface, const struct net_addr *ip)
 {
 	struct neigh *e = find(n, iface, ip);
 
@@ -231,28 +239,36 @@ int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, s
 			make_room(n);
 		e = add(n, iface, ip);
 	}
+	if (e == NULL)
+		return NULL;
+	e->used_us = n->now_us;
+	if (likely(e->state == NEIGH_REACHABLE)) {
+		if (unlikely(n->now_us - e->confirmed_us > reachable_us(n, e)))
+			doubt(n, e);
+	} else if (e->state == NEIGH_IDLE) {
+		set_state(n, e, NEIGH_INCOMPLETE);
+		ask(n, e);
+	}
+	return e;
+}
+
+int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m)
+{
+	struct neigh *e = need(n, iface, ip);
+
 	if (e == NULL) {
 		net_drop(n, m, NET_DROP_NEIGH_FULL);
 		return -ENOBUFS;
 	}
+	return likely(is_known(e)) ? send_to(n, e, m) : enqueue(n, e, m);
+}
 
-	e->used_us = n->now_us;
-	switch (e->state) {
-	case NEIGH_REACHABLE:
-		if (unlikely(n->now_us - e->confirmed_us > reachable_us(n, e)))
-			doubt(n, e);
-		break;
-	case NEIGH_DELAY:
-	case NEIGH_PROBE:
-		break;
-	case NEIGH_IDLE:
-		set_state(n, e, NEIGH_INCOMPLETE);
-		ask(n, e);
-		return enqueue(n, e, m);
-	default:
-		return enqueue(n, e, m);
-	}
-	return send_to(n, e, m);
+void neigh_wanted(struct net *n, unsigned int iface, const struct net_addr *ip)
+{
+	const struct neigh *e = need(n, iface, ip);
+
+	if (e != NULL && is_known(e))
+		net_note_neigh(n, NET_NOTE_KNOWN, iface, ip, &e->mac);
 }
 
 static void confirm(struct net *n, struct neigh *e, const struct rte_ether_addr *mac)
@@ -261,11 +277,27 @@ static void confirm(struct net *n, struct neigh *e, const struct rte_ether_addr 
 
 	e->mac = *mac;
 	e->confirmed_us = n->now_us;
+	if (!n->follower)
+		net_note_neigh(n, NET_NOTE_KNOWN, e->iface, &e->ip, mac);
 	set_state(n, e, NEIGH_REACHABLE);
 	due_in(n, e, UNUSED_US);
 	e->queued = 0;
 	for (unsigned int i = 0; i < queued; i++)
 		send_to(n, e, e->queue[i]);
+}
+
+/* A place is taken only for what this shard sends: what others need is nothing to it. */
+void neigh_told(struct net *n, unsigned int iface, const struct net_addr *ip,
+		const struct rte_ether_addr *mac)
+{
+	struct neigh *e = find(n, iface, ip);
+
+	if (e == NULL || (mac == NULL && e->state == NEIGH_IDLE))
+		return;
+	if (mac != NULL)
+		confirm(n, e, mac);
+	else
+		forget(n, e);
 }
 
 bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,

@@ -339,21 +339,36 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 
 unsigned int net_timers(struct net *n, uint64_t now_us)
 {
+	unsigned int work;
+
 	n->now_us = now_us;
-	return neigh_timers(n) + net_addr_timers(n) + mld_timers(n) + frag_timers(n);
+	work = neigh_timers(n) + frag_timers(n);
+	if (!n->follower)
+		work += net_addr_timers(n) + mld_timers(n);
+	net_note_timers(n);
+	return work;
 }
 
 uint64_t net_next_timer_us(const struct net *n)
 {
-	uint64_t t = RTE_MIN(n->neigh_due_us, net_addr_next_us(n));
+	uint64_t t = RTE_MIN(n->neigh_due_us, frag_next_us(n));
 
-	t = RTE_MIN(t, frag_next_us(n));
-	t = RTE_MIN(t, mld_next_us(n));
+	if (!n->follower) {
+		t = RTE_MIN(t, net_addr_next_us(n));
+		t = RTE_MIN(t, mld_next_us(n));
+		if (n->note_fn != NULL)
+			t = RTE_MIN(t, n->note_us);
+	}
 
 	for (unsigned int i = 0; i < n->n_ifaces; i++)
 		if (n->iface[i].n_tx > 0)
 			t = RTE_MIN(t, n->now_us + NET_TX_RETRY_US);
 	return t;
+}
+
+uint64_t net_reassembled(const struct net *n)
+{
+	return n->reassembled;
 }
 
 const uint64_t *net_drops(const struct net *n)

@@ -213,6 +213,34 @@ void net_icmp_to(struct net *n, net_icmp_fn *fn, void *arg);
 uint16_t net_pmtu(const struct net *n, const struct net_addr *dst);
 void net_pmtu_set(struct net *n, const struct net_addr *dst, uint16_t mtu);
 
+/*
+ * Several shards on one link (note.c). The first one's net owns neighbours and addresses; each
+ * other one asks it by a note and keeps a copy of what it answers. Notes are lost without harm.
+ */
+enum net_note_kind {
+	NET_NOTE_WANT = 1, /* to the first: somebody has a packet for ip */
+	NET_NOTE_KNOWN,    /* to the others: it has this MAC */
+	NET_NOTE_GONE,     /* nobody knows any more, or nobody answered */
+	NET_NOTE_ADDR,     /* the address of ours is in this state */
+};
+struct net_note {
+	uint8_t kind, state;
+	uint16_t iface;
+	struct net_addr ip;
+	struct rte_ether_addr mac;
+};
+/* From a follower to the first, from the first to each follower. */
+typedef void net_note_fn(void *arg, const struct net_note *note);
+/*
+ * When addresses and routes are there, before the first packet. One that is not the first does
+ * not announce, claim or report anything, and is given no ARP and neighbour discovery.
+ */
+void net_share(struct net *n, bool first, net_note_fn *tell, void *arg);
+/* A note of a shard of this process. */
+void net_note_input(struct net *n, const struct net_note *note, uint64_t now_us);
+/* Counts datagrams of TCP that were put together from fragments: their shard is to be looked up. */
+uint64_t net_reassembled(const struct net *n);
+
 const uint64_t *net_drops(const struct net *n); /* NET_DROP_COUNT counters */
 const char *net_drop_name(enum net_drop d);
 const char *net_drop_text(enum net_drop d);
