@@ -206,6 +206,9 @@ static int run(const struct conf *conf)
 	} else if (d->conf->n_interfaces == 0) {
 		r = -EINVAL;
 		snprintf(err, sizeof(err), "no Interface in the configuration");
+	} else if (d->conf->lcores.n > 1) {
+		r = -ENOTSUP;
+		snprintf(err, sizeof(err), "Lcores: one core in this version");
 	} else {
 		r = up(d, err, sizeof(err));
 	}

@@ -287,6 +287,9 @@ int port_rx_fd(const struct port *p)
 	int level = rte_log_get_level(rte_log_register("lib.ethdev"));
 	int fd;
 
+	if (p->queue == PORT_NO_QUEUE)
+		return -ENOTSUP;
+
 	/* Most virtual drivers have none, and the library reports the question as an error. */
 	rte_log_set_level_pattern("lib.ethdev", RTE_LOG_CRIT);
 	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, p->queue);
@@ -296,8 +299,12 @@ int port_rx_fd(const struct port *p)
 
 int port_rx_intr(const struct port *p, bool on)
 {
-	int r = on ? rte_eth_dev_rx_intr_enable(p->port_id, p->queue)
-		   : rte_eth_dev_rx_intr_disable(p->port_id, p->queue);
+	int r;
+
+	if (p->queue == PORT_NO_QUEUE)
+		return -ENOTSUP;
+	r = on ? rte_eth_dev_rx_intr_enable(p->port_id, p->queue)
+	       : rte_eth_dev_rx_intr_disable(p->port_id, p->queue);
 
 	/* A TAP has a descriptor and nothing to arm. */
 	return r == 0 ? 0 : -ENOTSUP;
@@ -330,7 +337,7 @@ void port_link_poll(struct port *p)
 
 unsigned int port_rx_waiting(const struct port *p)
 {
-	int n = rte_eth_rx_queue_count(p->port_id, p->queue);
+	int n = p->queue != PORT_NO_QUEUE ? rte_eth_rx_queue_count(p->port_id, p->queue) : 0;
 
 	return n > 0 ? (unsigned int)n : 0;
 }

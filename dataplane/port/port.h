@@ -22,6 +22,8 @@
 #define PORT_MTU_MAX     9000
 #define PORT_MTU_MIN     576 /* RFC 791: every host takes as much */
 
+#define PORT_NO_QUEUE UINT16_MAX /* this shard's packets come by way of others */
+
 /* Of one port: name, meaning to an operator. */
 #define PORT_COUNTERS(X)                                                                           \
 	X(RX_MISSED, "packets the port dropped: its receive queue was full")                       \
@@ -31,7 +33,9 @@
 	X(TX_REFUSED, "packets the driver would not take as they are")                             \
 	X(LINK_DOWN, "times the link went down")                                                   \
 	X(RX_STALL, "times the receive queue stood still with packets in it")                      \
-	X(TX_STALL, "times the transmit queue stood still, full")
+	X(TX_STALL, "times the transmit queue stood still, full")                                  \
+	X(STEERED, "packets handed to the shard they belong to")                                   \
+	X(STEER_FULL, "packets dropped: too many on their way to one shard")
 
 enum port_counter {
 #define X(name, text) PORT_C_##name,
@@ -39,6 +43,8 @@ enum port_counter {
 #undef X
 		PORT_C_COUNT
 };
+
+struct share_end;
 
 struct port {
 	/* As rte_eth_rx_burst: m is the caller's from then on. */
@@ -55,7 +61,8 @@ struct port {
 	bool link_up;          /* as port_link_poll() found it; true at first */
 	char kernel_name[16];  /* of a kernel's interface; "": none */
 	uint64_t counters[PORT_C_COUNT];
-	bool probed; /* by us: the device is removed again at the end */
+	bool probed;             /* by us: the device is removed again at the end */
+	struct share_end *share; /* share.h; NULL: no other shard has the port */
 };
 
 struct port_conf {
