@@ -203,6 +203,7 @@ struct conf_session {
 	uint32_t idle_timeout_ms; /* 0: none */
 	bool tcp_nodelay;
 	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
+	uint32_t open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
 	uint32_t max_channels_per_connection;
 	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */
 	enum conf_log_level log_level;

@@ -263,6 +263,9 @@ const struct kw conf_kws[] = {
 	 SESSION(idle_timeout_ms), .type = &type_time},
 	{INFO("OperationTimeout", "60", C, true, false, "TIME|none", "for a connect to a target"),
 	 SESSION(operation_timeout_ms), .type = &type_time_none},
+	{INFO("OpenGrantTime", "60", C, true, false, "TIME",
+	      "a target that was allowed twice is opened without asking for so long; 0: never"),
+	 SESSION(open_grant_ms), .type = &type_time},
 
 	/* control and its dataplanes */
 	{INFO("LogLevel", "INFO", C, true, false, "LEVEL", "QUIET FATAL ERROR INFO VERBOSE DEBUG1 DEBUG2 DEBUG3"),

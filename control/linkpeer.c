@@ -258,6 +258,7 @@ static int shard_ready(struct shard *sh, const struct link_ready *ev)
 		return r;
 	log_line(LOG_L_INFO, "dataplane %s shard %u ready, %u connections", p->hello.name,
 		 sh->index, ev->max_conns);
+	session_table_revoke(sh->table);
 	listen_all(sh);
 	return 0;
 }

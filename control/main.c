@@ -17,6 +17,7 @@
 #include "control/linkpeer.h"
 #include "control/log.h"
 #include "control/setup.h"
+#include "crypto/secret.h"
 
 #define EXIT_BAD        255 /* as sshd */
 #define PEERS_MAX       16
@@ -238,6 +239,10 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 		(struct startups_limit){g->startups_begin, g->startups_rate, g->startups_full};
 	e->now_ms = clock_now_ms;
 	e->ident = c->ident;
+	/* Channels outlive a control: their tokens are not to be taken for those of the next. */
+	if (crypto_random(&e->last_token, sizeof(e->last_token)) < 0)
+		return -EIO;
+	e->last_token >>= 1;
 	c->goodbye.fire = goodbye;
 	r = setup_own_addrs(conf, &c->own, &e->n_own);
 	e->own = c->own;

@@ -97,7 +97,9 @@ static bool chan_failed_ok(const void *body)
 
 static bool chan_end_ok(const void *body)
 {
-	return ((const struct link_chan_end *)body)->cause <= 0;
+	const struct link_chan_end *b = body;
+
+	return b->cause <= 0 && b->told <= 1;
 }
 
 static bool conn_end_ok(const void *body)

@@ -160,6 +160,8 @@ struct link_chan_end {
 	uint64_t open_us, first_us, last_us; /* monotonic */
 	int32_t cause;
 	uint32_t local_channel;
+	uint8_t told; /* 1: CHAN_OPENED was said of it */
+	uint8_t pad[7];
 };
 
 struct link_conn_end {

@@ -42,6 +42,19 @@ struct open {
 	char host[SSH_HOST_MAX + 1];
 };
 
+/* Where a channel leads, as its client asked; a view. */
+struct open_target {
+	const char *host;
+	uint16_t port;
+};
+
+/* A target that was allowed lately. */
+struct grant_seen {
+	uint32_t hash;
+	uint32_t times;
+};
+#define GRANT_SEEN 8
+
 /* The one authentication request under way; the brain asks them one by one. */
 struct login {
 	bool open;
@@ -93,7 +106,13 @@ struct session {
 
 	/* open.c */
 	struct open *opens;
-	uint32_t n_opens, n_up; /* all of them; those that are open */
+	uint32_t n_opens; /* all of them, whether connected or not */
+	uint32_t n_up;    /* channels that are open, those of grants included */
+
+	/* grant.c */
+	struct given *given;
+	uint32_t n_given;
+	struct grant_seen seen[GRANT_SEEN];
 
 	struct {
 		char kex[64], hostkey[64], cipher_cs[40], cipher_sc[40], mac_cs[40], mac_sc[40];
@@ -153,9 +172,19 @@ void open_global(struct session *s, const struct ssh_chan_request *m);
 void open_opened(struct session *s, const struct link_chan_ref *ev);
 void open_failed(struct session *s, const struct link_chan_failed *ev);
 void open_ended(struct session *s, const struct link_chan_end *ev);
-/* Where the channel with this token leads, or NULL. */
-struct open *open_find(struct session *s, uint64_t token);
+/* Where the channel with this token leads. False: not known. */
+bool open_target(const struct session *s, uint64_t token, struct open_target *ret);
 void open_fini(struct session *s);
+
+/* grant.c */
+/* This target, at these addresses, is about to be connected to. */
+void grant_consider(struct session *s, const char *host, uint16_t port,
+		    const struct link_addr *addr, size_t n);
+/* The same three for channels a shard opened without asking; tokens of others change nothing. */
+bool grant_target(const struct session *s, uint64_t token, struct open_target *ret);
+void grant_opened(struct session *s, uint64_t token);
+void grant_ended(struct session *s, const struct link_chan_end *ev);
+void grant_fini(struct session *s);
 
 /* words.c: sshd's sentences */
 void words_connection(const struct session *s);

@@ -33,13 +33,23 @@ void open_fini(struct session *s)
 		open_unlink(s, s->opens);
 }
 
-struct open *open_find(struct session *s, uint64_t token)
+static struct open *open_find(const struct session *s, uint64_t token)
 {
 	struct open *o = s->opens;
 
 	while (o != NULL && o->token != token)
 		o = o->next;
 	return o;
+}
+
+bool open_target(const struct session *s, uint64_t token, struct open_target *ret)
+{
+	const struct open *o = open_find(s, token);
+
+	if (o == NULL)
+		return grant_target(s, token, ret);
+	*ret = (struct open_target){o->host, o->port};
+	return true;
 }
 
 static void refuse(struct session *s, uint32_t channel, uint32_t reason, const char *text)
@@ -112,7 +122,10 @@ static void open_connect(struct session *s, struct open *o, const struct link_ad
 		return;
 	}
 	addr_sort(addr, n, env->own, env->n_own);
-	connect_send(s, o, addr, n < LINK_ADDRS_MAX ? n : LINK_ADDRS_MAX);
+	if (n > LINK_ADDRS_MAX)
+		n = LINK_ADDRS_MAX;
+	connect_send(s, o, addr, n);
+	grant_consider(s, o->host, o->port, addr, n);
 }
 
 static void open_resolved(const struct resolve_caller *caller, int err,
@@ -271,29 +284,36 @@ void open_global(struct session *s, const struct ssh_chan_request *m)
 void open_opened(struct session *s, const struct link_chan_ref *ev)
 {
 	struct open *o = open_find(s, ev->token);
+	struct open_target to;
 	char text[ADDR_TEXT_MAX];
 
-	if (o == NULL || o->state != OPEN_CONNECTING)
+	if (o == NULL) {
+		grant_opened(s, ev->token);
+	} else if (o->state == OPEN_CONNECTING) {
+		o->state = OPEN_UP;
+		o->local_channel = ev->local_channel;
+		s->n_up++;
+		s->table->env->stats.channels++;
+	}
+	if (s->log_level < LOG_L_VERBOSE || !open_target(s, ev->token, &to))
 		return;
-	o->state = OPEN_UP;
-	s->n_up++;
-	s->table->env->stats.channels++;
-	o->local_channel = ev->local_channel;
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",
-		    o->local_channel, s->user, s->peer_text, s->peer.port, o->host, o->port,
+		    ev->local_channel, s->user, s->peer_text, s->peer.port, to.host, to.port,
 		    addr_text(&ev->target, text));
 }
 
 void open_failed(struct session *s, const struct link_chan_failed *ev)
 {
 	struct open *o = open_find(s, ev->token);
+	struct open_target to;
 
-	if (o == NULL)
+	if (!open_target(s, ev->token, &to))
 		return;
-	session_log(s, LOG_L_INFO, "connect_to %.100s port %u: failed: %s.", o->host, o->port,
+	session_log(s, LOG_L_INFO, "connect_to %.100s port %u: failed: %s.", to.host, to.port,
 		    ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
-	open_unlink(s, o);
+	if (o != NULL)
+		open_unlink(s, o);
 }
 
 void open_ended(struct session *s, const struct link_chan_end *ev)
@@ -302,4 +322,6 @@ void open_ended(struct session *s, const struct link_chan_end *ev)
 
 	if (o != NULL)
 		open_unlink(s, o);
+	else
+		grant_ended(s, ev);
 }

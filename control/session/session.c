@@ -322,6 +322,7 @@ static void session_free(struct session *s)
 	inbox_clear(s);
 	login_fini(s);
 	open_fini(s);
+	grant_fini(s);
 	ssh_brain_free(s->brain);
 	conf_session_fini(&s->conf);
 	s->table->by_index[s->ref.conn.index] = NULL;
@@ -546,11 +547,11 @@ static struct audit_subject subject_of(const struct session *s)
 static void chan_end(struct session_table *t, struct session *s, const struct link_chan_end *ev)
 {
 	struct audit_subject of = subject_of(s);
-	const struct open *o = s != NULL ? open_find(s, ev->token) : NULL;
+	struct open_target to;
 
-	if (o != NULL) {
-		of.host = o->host;
-		of.target_port = o->port;
+	if (s != NULL && open_target(s, ev->token, &to)) {
+		of.host = to.host;
+		of.target_port = to.port;
 	}
 	audit_chan_end(&of, ev);
 	if (s != NULL)
@@ -701,6 +702,16 @@ void session_table_flush(struct session_table *t)
 		return;
 	t->audit_seen = 0;
 	t->link.send(t->link.arg, &hdr, sizeof(hdr), &ack, sizeof(ack));
+}
+
+void session_table_revoke(struct session_table *t)
+{
+	struct link_revoke m = {0};
+	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(m),
+			       .type = LINK_CMD_REVOKE,
+			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
+
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
 }
 
 void session_table_shutdown(struct session_table *t)

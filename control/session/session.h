@@ -74,6 +74,11 @@ int session_table_event(struct session_table *t, const void *msg)
 	__attribute__((warn_unused_result));
 /* After a burst of events: acknowledges the audit records among them. */
 void session_table_flush(struct session_table *t);
+/*
+ * Every grant of the shard's connections is over: rules may be others now, or who gave them was a
+ * control before this one. What is open stays open; what is opened next is asked for.
+ */
+void session_table_revoke(struct session_table *t);
 /* Ends every connection with a DISCONNECT. */
 void session_table_shutdown(struct session_table *t);
 

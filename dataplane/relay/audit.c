@@ -58,6 +58,7 @@ void audit_chan_end(struct chan *ch)
 		.last_us = ch->last_us,
 		.cause = ch->cause,
 		.local_channel = ch->local,
+		.told = !(ch->pend & CHAN_EV_OPENED),
 	};
 }
 

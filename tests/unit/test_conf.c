@@ -408,6 +408,7 @@ Test(conf, defaults)
 	cr_expect_eq(s.channel_max_packet, 32768);
 	cr_expect_eq(s.idle_timeout_ms, 0);
 	cr_expect_eq(s.operation_timeout_ms, 60000);
+	cr_expect_eq(s.open_grant_ms, 60000);
 	cr_expect_eq(s.max_channels_per_connection, 1024);
 	cr_expect_eq(s.allow_users.n + s.deny_users.n, 0);
 	cr_expect_eq(s.log_level, CONF_LOG_INFO);

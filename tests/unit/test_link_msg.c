@@ -268,6 +268,7 @@ static const struct {
 	{"reason 5", LINK_EV_CHAN_FAILED, offsetof(struct link_chan_failed, reason), 1, 5},
 	{"positive error", LINK_EV_CHAN_FAILED, offsetof(struct link_chan_failed, err), 4, 1},
 	{"positive cause", LINK_EV_CHAN_END, offsetof(struct link_chan_end, cause), 4, 1},
+	{"neither", LINK_EV_CHAN_END, offsetof(struct link_chan_end, told), 1, 2},
 	{"positive cause", LINK_EV_CONN_END, offsetof(struct link_conn_end, cause), 4, 1},
 	{"neither", LINK_EV_CONN_END, offsetof(struct link_conn_end, authenticated), 1, 2},
 	{"no name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 32, 0},

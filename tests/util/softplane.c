@@ -161,6 +161,7 @@ static void simple(struct conn *c, uint8_t msg, uint32_t channel)
 static void chan_free(struct softplane *sp, struct chan *ch, int cause)
 {
 	struct link_chan_end end = {.audit_id = ++sp->audit_id,
+				    .told = 1,
 				    .token = ch->token,
 				    .bytes_from_peer = ch->from_peer,
 				    .bytes_to_peer = ch->to_peer,

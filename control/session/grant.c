@@ -1,0 +1,169 @@
+/*
+ * control/session/grant.c - targets a shard may open without asking again.
+ *
+ * Who opens a target twice will open it a third time: what was decided then, with the addresses
+ * that were found and judged, is left with the shard for OpenGrantTime. Nothing is decided here;
+ * a grant repeats an answer. Its channels are known by their events, which carry its token: what
+ * it was for is kept until the last of them has ended.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+
+#define TIMES       2  /* asked so often, a target is granted */
+#define GIVEN_MAX   64 /* of a connection, those whose channels are still open included */
+#define CONNECT_MAX (15 * 60 * 1000) /* TCP has given up by then, whatever OperationTimeout says   \
+				      */
+#define CONNECT_MORE 10000           /* for the event that says so to come here */
+
+struct given {
+	struct given *next;
+	uint64_t token;
+	uint64_t until_ms; /* no channel is begun or connects under it any more */
+	uint32_t n_up;
+	uint16_t port;
+	char host[];
+};
+
+static void given_free(struct session *s, struct given **at)
+{
+	struct given *g = *at;
+
+	*at = g->next;
+	s->n_up -= g->n_up;
+	s->table->env->stats.channels -= g->n_up;
+	s->n_given--;
+	free(g);
+}
+
+void grant_fini(struct session *s)
+{
+	while (s->given != NULL)
+		given_free(s, &s->given);
+}
+
+/* What is over and has no channel left. */
+static void reap(struct session *s)
+{
+	uint64_t now = s->table->env->now_ms();
+
+	for (struct given **at = &s->given; *at != NULL;) {
+		if ((*at)->n_up == 0 && now >= (*at)->until_ms)
+			given_free(s, at);
+		else
+			at = &(*at)->next;
+	}
+}
+
+/*
+ * How often it was allowed, this time included. Two targets that are taken for one here cost
+ * nothing but a grant that comes early: for a target that was allowed.
+ */
+static unsigned int seen(struct session *s, const char *host, uint16_t port)
+{
+	uint32_t h = 2166136261u ^ port; /* FNV-1a */
+	struct grant_seen *slot;
+
+	for (const char *p = host; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	slot = &s->seen[h % GRANT_SEEN];
+	if (slot->hash != h)
+		*slot = (struct grant_seen){.hash = h};
+	if (slot->times < TIMES)
+		slot->times++;
+	return slot->times;
+}
+
+/* The same target has the same token again: it is the same grant, for longer. */
+static struct given *given_for(struct session *s, const char *host, uint16_t port)
+{
+	struct given *g = s->given;
+
+	while (g != NULL && (g->port != port || strcmp(g->host, host) != 0))
+		g = g->next;
+	if (g != NULL || s->n_given == GIVEN_MAX)
+		return g;
+	g = calloc(1, sizeof(*g) + strlen(host) + 1);
+	if (g == NULL)
+		return NULL;
+	g->token = ++s->table->env->last_token;
+	g->port = port;
+	strcpy(g->host, host);
+	g->next = s->given;
+	s->given = g;
+	s->n_given++;
+	return g;
+}
+
+void grant_consider(struct session *s, const char *host, uint16_t port,
+		    const struct link_addr *addr, size_t n)
+{
+	uint32_t timeout = s->conf.operation_timeout_ms;
+	struct link_grant m = {.lifetime_ms = s->conf.open_grant_ms,
+			       .connect_timeout_ms = timeout > 0 ? timeout : 1,
+			       .port = port,
+			       .n_addrs = (uint16_t)n,
+			       .kind = 1,
+			       .host_len = (uint16_t)strlen(host)};
+	struct given *g;
+
+	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any host a client may name");
+	if (m.lifetime_ms == 0 || seen(s, host, port) < TIMES)
+		return;
+	reap(s);
+	g = given_for(s, host, port);
+	if (g == NULL) /* it goes on asking */
+		return;
+	g->until_ms = s->table->env->now_ms() + m.lifetime_ms + CONNECT_MORE +
+		      (timeout < CONNECT_MAX ? timeout : CONNECT_MAX);
+	m.token = g->token;
+	memcpy(m.host, host, m.host_len);
+	memcpy(m.addr, addr, n * sizeof(*addr));
+	item_body(s, LINK_CMD_GRANT, &m, sizeof(m));
+}
+
+/* --- what becomes of its channels ----------------------------------------------------------- */
+
+static struct given *find(const struct session *s, uint64_t token)
+{
+	struct given *g = s->given;
+
+	while (g != NULL && g->token != token)
+		g = g->next;
+	return g;
+}
+
+bool grant_target(const struct session *s, uint64_t token, struct open_target *ret)
+{
+	const struct given *g = find(s, token);
+
+	if (g != NULL)
+		*ret = (struct open_target){g->host, g->port};
+	return g != NULL;
+}
+
+void grant_opened(struct session *s, uint64_t token)
+{
+	struct given *g = find(s, token);
+
+	if (g == NULL)
+		return;
+	g->n_up++;
+	s->n_up++;
+	s->table->env->stats.channels++;
+}
+
+void grant_ended(struct session *s, const struct link_chan_end *ev)
+{
+	struct given *g = find(s, ev->token);
+
+	if (g == NULL || ev->told == 0 || g->n_up == 0)
+		return;
+	g->n_up--;
+	s->n_up--;
+	s->table->env->stats.channels--;
+	if (g->n_up == 0)
+		reap(s);
+}
