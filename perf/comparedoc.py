@@ -1,0 +1,123 @@
+"""What is made of the rows of perf/compare: the plot, and the table of docs/performance.md."""
+import json
+import os
+import re
+import sys
+
+import lab
+
+DOC = os.path.join(lab.TOP, "docs/performance.md")
+BEGIN, END = "<!-- rows: perf/compare --doc -->", "<!-- end of rows -->"
+
+# What is wanted of a row: must be reached, is aimed for. The first pattern that fits.
+WANTED = [(re.compile(p), must, aim) for p, must, aim in (
+    (r"^bulk .* vs sshd veth no offloads", 3, 6),
+    (r"^bulk aes256-gcm mtu 1500 vs", 2, 3.3),
+    (r"^bulk aes256-gcm mtu 9000 vs", 3.5, 6),
+    (r"^bulk chacha20 mtu 1500 vs", 2, 3.2),
+    (r"^bulk chacha20 mtu 9000 vs", 3, 4.8),
+    (r"^relay vs copy mtu 1500", 1.1, 1.8),
+    (r"^round trips 64 B", 15, 40),
+    (r"^channel open", 10, 30),
+    (r"^throughput kept 10k", 0.7, 0.95),
+    (r"^throughput kept 100k", 0.5, 0.85),
+    (r"^one core to two cores", 1.8, 1.97),
+    (r"^upload 100 ms", 5, 7.5),
+)]
+
+
+def wanted(name):
+    return next(((must, aim) for p, must, aim in WANTED if p.search(name)), (None, None))
+
+
+def merge(path, rows):
+    """These rows, in their order, and those of the file that were not measured now."""
+    new = {r["what"] for r in rows}
+    old = []
+    if os.path.exists(path):
+        with open(path) as f:
+            old = [r for r in json.load(f) if r["what"] not in new]
+    return rows + old
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def cell(v):
+    return "" if v is None else f"{v:,.4g}" if v < 10000 else f"{v:,.0f}"
+
+
+def verdict(ratio, must, aim):
+    if ratio is None or must is None:
+        return ""
+    return "aim reached" if ratio >= aim else "reached" if ratio >= must else f"**not reached** ({must / ratio:.2f} × short)"
+
+
+def table(rows):
+    out = [BEGIN, ""]
+    machine = next((r for r in rows if r["what"] == "machine"), None)
+    if machine:
+        out += [machine["note"] + ".", ""]
+    out += ["| row | Sluice | peer | unit | ratio | must | aim | |", "| --- | ---: | ---: | --- | ---: | ---: | ---: | --- |"]
+    for r in rows:
+        if r["what"] == "machine":
+            continue
+        must, aim = wanted(r["what"])
+        out.append(f"| {r['what']} | {cell(r['sluice'])} | {cell(r['peer'])} | {r['unit']} | "
+                   f"{'' if r['ratio'] is None else format(r['ratio'], '.2f')} | {cell(must)} | {cell(aim)} | "
+                   f"{verdict(r['ratio'], must, aim)} |")
+    return "\n".join(out + ["", END])
+
+
+def write(results, check=False):
+    """The plot and the table again; with check only looks whether the table is of these results."""
+    rows = merge(results, [])
+    with open(DOC) as f:
+        text = f.read()
+    a, b = text.index(BEGIN), text.index(END) + len(END)
+    new = text[:a] + table(rows) + text[b:]
+    if check:
+        if new != text:
+            print("docs/performance.md: the table is not of perf/results/compare.json; perf/compare --doc", file=sys.stderr)
+        return 0 if new == text else 1
+    with open(DOC, "w") as f:
+        f.write(new)
+    with open(os.path.splitext(results)[0] + ".svg", "w") as f:
+        f.write(svg(rows))
+    return 0
+
+
+# --- the plot -------------------------------------------------------------------------------------
+
+LEFT, WIDTH, LINE, TOP_SPACE, TICKS = 330, 900, 22, 46, (0.5, 1, 2, 5, 10, 20, 50, 100)
+
+
+def svg(rows):
+    """Bars of the ratios on a logarithmic axis, each with the mark it must reach and the one aimed for."""
+    from math import log10
+    bars = [r for r in rows if r["ratio"]]
+    low = min([0.5] + [r["ratio"] * 0.9 for r in bars])
+    high = max([10] + [r["ratio"] * 1.2 for r in bars] + [wanted(r["what"])[1] or 1 for r in bars])
+
+    def x(v):
+        return LEFT + (WIDTH - LEFT - 60) * (log10(v) - log10(low)) / (log10(high) - log10(low))
+
+    height = TOP_SPACE + LINE * len(bars) + 30
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12">',
+           f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+           f'<text x="10" y="18" font-size="14">Sluice against its peers: ratio of work per CPU-second</text>',
+           '<text x="10" y="34" fill="#555">bar: measured; red line: must; green line: aim</text>']
+    for t in TICKS:
+        if low <= t <= high:
+            out.append(f'<line x1="{x(t):.1f}" x2="{x(t):.1f}" y1="{TOP_SPACE}" y2="{height - 24}" stroke="{"#333" if t == 1 else "#ddd"}"/>'
+                       f'<text x="{x(t):.1f}" y="{height - 8}" text-anchor="middle">{t:g}</text>')
+    for i, r in enumerate(bars):
+        y, must_aim = TOP_SPACE + LINE * i, wanted(r["what"])
+        a, b = sorted((x(1), x(r["ratio"])))
+        out.append(f'<text x="{LEFT - 8}" y="{y + 15}" text-anchor="end">{r["what"]}</text>'
+                   f'<rect x="{a:.1f}" y="{y + 4}" width="{max(b - a, 1):.1f}" height="{LINE - 8}" fill="#4878a8"/>'
+                   f'<text x="{b + 4:.1f}" y="{y + 15}">{r["ratio"]:.2f}</text>')
+        for v, colour in zip(must_aim, ("#c03030", "#30a030")):
+            if v:
+                out.append(f'<line x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{y + 1}" y2="{y + LINE - 1}" stroke="{colour}" stroke-width="2"/>')
+    return "\n".join(out + ["</svg>", ""])
