@@ -111,7 +111,7 @@ static int open_port(struct shard *s, const struct conf_interface *ci, char *err
 	struct port_conf pc = port_conf_for(s, ci->device);
 	struct port *p = &s->port[s->n_ports];
 	char offloads[PORT_OFFLOADS_TEXT];
-	int r = port_open(&pc, 0, p, err, err_size);
+	int r = port_open(&pc, p, err, err_size);
 
 	if (r < 0)
 		return r;

@@ -88,7 +88,7 @@ static int port_begin(struct stack *s, const struct stack_conf *conf, unsigned i
 
 	if (!own_parse(conf->port[i].own, &own, &len))
 		return -EINVAL;
-	r = port_open(&pc, 0, &s->port[i], err, sizeof(err));
+	r = port_open(&pc, &s->port[i], err, sizeof(err));
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", conf->name, err);
 		return r;

@@ -1,5 +1,5 @@
 /* dataplane/port/port.c - see port.h. */
-#include "dataplane/port/port.h"
+#include "dataplane/port/internal.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -11,6 +11,9 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_log.h>
+
+/* What an IP header can say, behind an Ethernet header. */
+#define LRO_MAX (UINT32_C(14) + UINT16_MAX)
 
 static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -88,6 +91,21 @@ static bool is_soft(const struct rte_eth_dev_info *info)
 	return strcmp(info->driver_name, "net_tap") == 0;
 }
 
+/*
+ * Joined segments come as a chain of our buffers, so the port must be able to fill several; and
+ * nobody above sums what a port changed.
+ */
+static void choose_lro(const struct port *p, const struct rte_eth_dev_info *info,
+		       struct rte_eth_conf *ec)
+{
+	const uint64_t lro = RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_SCATTER;
+
+	if (!p->rx_cksum || (info->rx_offload_capa & lro) != lro)
+		return;
+	ec->rxmode.offloads |= lro;
+	ec->rxmode.max_lro_pkt_size = RTE_MIN(info->max_lro_pkt_size, LRO_MAX);
+}
+
 static void choose_offloads(const struct port_conf *conf, struct port *p,
 			    const struct rte_eth_dev_info *info, struct rte_eth_conf *ec)
 {
@@ -101,6 +119,7 @@ static void choose_offloads(const struct port_conf *conf, struct port *p,
 	if (p->tx_cksum)
 		ec->txmode.offloads |= tx;
 	ec->txmode.offloads |= info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	choose_lro(p, info, ec);
 	if (p->tx_cksum && (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_TSO)) {
 		ec->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
 		p->tso_segs = info->tx_desc_lim.nb_seg_max;
@@ -114,17 +133,34 @@ static void choose_offloads(const struct port_conf *conf, struct port *p,
 	}
 }
 
-/* With receive interrupts when the driver has them; a driver that refuses is asked without. */
-static int configure(uint16_t port_id, struct rte_eth_conf *ec)
-{
-	int r;
+/* What a driver may refuse to do; then it is asked to do without, until it says yes. */
+#define NO_INTR  1u
+#define NO_LRO   2u
+#define NO_RSS   4u
+#define NO_COUNT 8u
 
-	ec->intr_conf.rxq = 1;
-	r = rte_eth_dev_configure(port_id, 1, 1, ec);
-	if (r == 0)
-		return 0;
-	ec->intr_conf.rxq = 0;
-	return rte_eth_dev_configure(port_id, 1, 1, ec);
+static int configure_without(const struct port *p, const struct rte_eth_conf *wanted,
+			     unsigned int no, struct rte_eth_conf *ret)
+{
+	*ret = *wanted;
+	ret->intr_conf.rxq = !(no & NO_INTR);
+	if (no & NO_LRO)
+		ret->rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	if (no & NO_RSS)
+		port_rss_without(ret);
+	return rte_eth_dev_configure(p->port_id, p->queues, p->queues, ret);
+}
+
+static int configure(struct port *p, struct rte_eth_conf *ec)
+{
+	const struct rte_eth_conf wanted = *ec;
+	int r = -ENOTSUP;
+
+	for (unsigned int no = 0; r != 0 && no < NO_COUNT; no++)
+		r = configure_without(p, &wanted, no, ec);
+	p->rx_lro = ec->rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	p->rss = ec->rxmode.mq_mode == RTE_ETH_MQ_RX_RSS;
+	return r;
 }
 
 static int setup_queues(const struct port_conf *conf, const struct port *p,
@@ -140,12 +176,13 @@ static int setup_queues(const struct port_conf *conf, const struct port *p,
 	rxc.offloads = ec->rxmode.offloads;
 	txc.offloads = ec->txmode.offloads; /* never MBUF_FAST_FREE: TCP shares mbufs */
 	r = rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &rx_desc, &tx_desc);
-	if (r < 0)
-		return r;
-	r = rte_eth_rx_queue_setup(p->port_id, 0, rx_desc, socket, &rxc, conf->pool);
-	if (r < 0)
-		return r;
-	return rte_eth_tx_queue_setup(p->port_id, 0, tx_desc, socket, &txc);
+	for (uint16_t q = 0; r >= 0 && q < p->queues; q++) {
+		r = rte_eth_rx_queue_setup(p->port_id, q, rx_desc, socket, &rxc,
+					   conf->pools != NULL ? conf->pools[q] : conf->pool);
+		if (r >= 0)
+			r = rte_eth_tx_queue_setup(p->port_id, q, tx_desc, socket, &txc);
+	}
+	return r;
 }
 
 /*
@@ -203,6 +240,7 @@ static void hear_groups(uint16_t port_id)
 
 static int start(const struct port_conf *conf, struct port *p, char *err, size_t err_size)
 {
+	uint8_t key[PORT_RSS_KEY_MAX];
 	struct rte_eth_conf ec = {0};
 	struct rte_eth_dev_info info;
 	int r;
@@ -214,7 +252,11 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 		return fail(err, err_size, -ENOTSUP,
 			    "%s: driver %s does not send packets of several buffers", conf->device,
 			    info.driver_name);
+	p->queues = RTE_MIN(p->queues, info.max_rx_queues);
+	p->queues = RTE_MIN(p->queues, info.max_tx_queues);
 	choose_offloads(conf, p, &info, &ec);
+	if (p->queues > 1 && conf->spread != NULL)
+		port_rss_choose(conf->spread, &info, key, &ec);
 	if (conf->mtu > PORT_MTU_DEFAULT) {
 		if (!(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER))
 			return fail(
@@ -225,7 +267,7 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 		ec.rxmode.mtu = conf->mtu;
 	}
 
-	r = configure(p->port_id, &ec);
+	r = configure(p, &ec);
 	if (r == 0)
 		r = setup_queues(conf, p, &info, &ec);
 	if (r == 0)
@@ -237,19 +279,20 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 	if (r < 0)
 		return fail(err, err_size, r, "%s: cannot be started: %s", conf->device,
 			    strerror(-r));
+	if (p->rss)
+		p->rss = port_rss_confirm(p, conf->spread, &info);
 	hear_groups(p->port_id);
 	return 0;
 }
 
-int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, char *err,
-	      size_t err_size)
+int port_open(const struct port_conf *conf, struct port *ret, char *err, size_t err_size)
 {
-	struct port p = {
-		.rx_burst = rx_burst, .tx_burst = tx_burst, .queue = queue, .link_up = true};
+	struct port p = {.rx_burst = rx_burst,
+			 .tx_burst = tx_burst,
+			 .queues = RTE_MAX(conf->queues, 1),
+			 .link_up = true};
 	int r;
 
-	if (conf->queues != 1 || queue != 0)
-		return fail(err, err_size, -ENOTSUP, "%s: one queue is supported", conf->device);
 	r = find_or_probe(conf->device, &p, err, err_size);
 	if (r < 0)
 		return r;
@@ -262,11 +305,20 @@ int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, ch
 	return 0;
 }
 
+void port_queue(const struct port *first, uint16_t queue, struct port *ret)
+{
+	*ret = *first;
+	ret->queue = queue;
+	ret->probed = false;
+	memset(ret->counters, 0, sizeof(ret->counters));
+}
+
 const char *port_offloads_text(const struct port *p, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s%s%s", p->rx_cksum ? " rx-checksum" : "",
+	snprintf(buf, size, "%s%s%s%s%s%s%s", p->rx_cksum ? " rx-checksum" : "",
 		 p->tx_cksum ? " tx-checksum" : "", p->tso_segs > 0 ? " tso" : "",
-		 p->rx_vlan ? " rx-vlan" : "", p->tx_vlan ? " tx-vlan" : "");
+		 p->rx_lro ? " lro" : "", p->rx_vlan ? " rx-vlan" : "",
+		 p->tx_vlan ? " tx-vlan" : "", p->rss ? " rss" : "");
 	return buf[0] == ' ' ? buf + 1 : "none";
 }
 

@@ -3,7 +3,12 @@
  *
  * Ports are rte_ethdev only: net_tap, net_af_packet, net_memif, net_ring, a PCI address.
  * The burst functions are pointers so that a simulated wire can stand in (tests/sim).
- * Lcore   one shard owns a queue pair.
+ * Lcore   one shard owns a queue pair. Who owns the first one also asks the device for its link
+ *         and its counters, for all.
+ *
+ * A port with several queue pairs spreads what it receives over them, if it can, by the key and
+ * the table of spread.h. That is help, not proof: whatever a queue yields, spread_owner() says
+ * whose it is.
  */
 #ifndef SLUICE_DATAPLANE_PORT_PORT_H
 #define SLUICE_DATAPLANE_PORT_PORT_H
@@ -13,6 +18,8 @@
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+
+#include "dataplane/spread.h"
 
 /*
  * Without a word from the configuration a port has the common MTU, even where the device says
@@ -52,14 +59,19 @@ struct port {
 	/* As rte_eth_tx_burst: takes the first it returns, leaves the rest with the caller. */
 	uint16_t (*tx_burst)(struct port *p, struct rte_mbuf **m, uint16_t n);
 	uint16_t port_id, queue;
-	uint16_t mtu; /* of the IP layer */
+	uint16_t queues; /* pairs of the device, this one among them */
+	uint16_t mtu;    /* of the IP layer */
 	struct rte_ether_addr mac;
 	bool rx_cksum, tx_cksum; /* found by capability: IPv4 and TCP, in hardware */
 	/* Buffers of a super-segment that the port cuts itself; 0: it cuts none. */
 	uint16_t tso_segs;
 	bool rx_vlan, tx_vlan; /* 802.1Q tags are taken off, put on, in hardware */
-	bool link_up;          /* as port_link_poll() found it; true at first */
-	char kernel_name[16];  /* of a kernel's interface; "": none */
+	bool rx_lro;           /* segments may come joined: RTE_MBUF_F_RX_LRO */
+	/* The device took our key and our table: the hash in an mbuf is ours, for spread_owner().
+	 */
+	bool rss;
+	bool link_up;         /* as port_link_poll() found it; true at first */
+	char kernel_name[16]; /* of a kernel's interface; "": none */
 	uint64_t counters[PORT_C_COUNT];
 	bool probed;             /* by us: the device is removed again at the end */
 	struct share_end *share; /* share.h; NULL: no other shard has the port */
@@ -67,22 +79,26 @@ struct port {
 
 struct port_conf {
 	const char *device; /* "net_tap0,iface=x", "net_ring0", "0000:01:00.0", … */
-	uint16_t queues;    /* 1 in this step */
+	uint16_t queues;    /* pairs that are wanted, one for each shard; 0: 1 */
 	uint16_t rx_desc, tx_desc;
 	uint16_t mtu; /* 0: PORT_MTU_DEFAULT or what the device has, whichever is less */
 	bool vlan;    /* an interface of it has a tag */
-	struct rte_mempool *pool; /* of queue 0; one shard in this step */
+	struct rte_mempool *pool;         /* of queue 0, */
+	struct rte_mempool *const *pools; /* or of each queue; NULL: pool for all */
+	const struct spread *spread;      /* for queues > 1; NULL: the device does not spread */
 };
 
 /*
- * Finds or probes the device, configures and starts it. -errno with text in err: a line
- * an operator understands, without its end.
+ * Finds or probes the device, configures and starts it with as many queue pairs as are wanted or
+ * as it has: ret->queues, and *ret is the first of them. -errno with text in err: a line an
+ * operator understands, without its end.
  */
-int port_open(const struct port_conf *conf, uint16_t queue, struct port *ret, char *err,
-	      size_t err_size);
-/* Stops and closes the device; a kernel interface it made is gone afterwards. */
+int port_open(const struct port_conf *conf, struct port *ret, char *err, size_t err_size);
+/* Another queue pair of an open port; queue < first->queues. Nothing to be closed. */
+void port_queue(const struct port *first, uint16_t queue, struct port *ret);
+/* Stops and closes the device; a kernel interface it made is gone afterwards. The first's only. */
 void port_close(struct port *p);
-/* What was found and is used, as a line for a person: "rx-checksum tx-checksum tso". */
+/* What was found and is used, as a line for a person: "rx-checksum tx-checksum tso lro rss". */
 #define PORT_OFFLOADS_TEXT 64
 const char *port_offloads_text(const struct port *p, char *buf, size_t size);
 /*

@@ -143,7 +143,7 @@ static void ring_port(struct side *s, const char *name, struct rte_ring *rx, str
 	cr_assert_geq(id, 0);
 	cr_assert_eq(rte_eth_dev_get_name_by_port((uint16_t)id, device), 0);
 	conf.device = device;
-	cr_assert_eq(port_open(&conf, 0, &s->port, err, sizeof(err)), 0, "%s", err);
+	cr_assert_eq(port_open(&conf, &s->port, err, sizeof(err)), 0, "%s", err);
 	/* The device's own is all zero: no host's. */
 	s->port.mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, (uint8_t)name[0]}};
 }

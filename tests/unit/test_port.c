@@ -24,7 +24,7 @@ static int open_port(const char *device, struct port *ret, char *err)
 {
 	struct port_conf conf = {.device = device, .queues = 1, .pool = pools.data};
 
-	return port_open(&conf, 0, ret, err, 256);
+	return port_open(&conf, ret, err, 256);
 }
 
 Test(port, what_is_sent_into_a_ring_comes_back)
@@ -87,13 +87,4 @@ Test(port, bad_devices_are_refused_with_a_text)
 		cr_expect_neq(err[0], '\0', "%s", bad[i]);
 		cr_expect_eq(p.mtu, 7, "nothing is written on error");
 	}
-}
-
-Test(port, second_queue_is_refused)
-{
-	struct port_conf conf = {.device = "net_ring0", .queues = 2, .pool = pools.data};
-	struct port p;
-	char err[256];
-
-	cr_expect_eq(port_open(&conf, 1, &p, err, sizeof(err)), -ENOTSUP);
 }
