@@ -79,6 +79,10 @@ static void attach(void)
 	send_up(LINK_EV_SHARD_READY, 0, &ready, sizeof(ready));
 	turns(10);
 	cr_assert_gt(link_rx(&t.rx, t.msg, sizeof(t.msg)), 0);
+	/* What a control before it granted is over before anything else is said. */
+	cr_assert_eq(((const struct link_hdr *)t.msg)->type, LINK_CMD_REVOKE);
+	cr_assert_eq(((const struct link_hdr *)t.msg)->conn.generation, 0);
+	cr_assert_gt(link_rx(&t.rx, t.msg, sizeof(t.msg)), 0);
 	cr_assert_eq(((const struct link_hdr *)t.msg)->type, LINK_CMD_LISTEN);
 	cr_assert_eq(link_rx(&t.rx, t.msg, sizeof(t.msg)), -EAGAIN);
 }
