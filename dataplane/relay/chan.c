@@ -40,14 +40,16 @@ struct chan *chan_find_peer(struct conn *c, uint32_t peer)
 	return NULL;
 }
 
-struct chan *chan_new(struct conn *c)
+struct chan *chan_new(struct conn *c, enum stream_kind kind)
 {
 	struct relay *r = c->relay;
 	struct chan *ch = TAILQ_FIRST(&r->free_chans);
 	uint32_t generation, index;
 
-	if (ch == NULL || c->n_chans >= c->auth.max_channels)
+	if (ch == NULL || c->n_chans >= c->auth.max_channels) {
+		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
 		return NULL;
+	}
 	TAILQ_REMOVE(&r->free_chans, ch, link);
 	generation = ch->generation + 1;
 	index = (uint32_t)(ch - r->chans);
@@ -58,7 +60,13 @@ struct chan *chan_new(struct conn *c)
 		.fsm = {.state = SSH_CHAN_OPENING},
 		.packet_max = c->auth.packet_max,
 	};
-	window_init(ch);
+	if (!window_init(ch, kind)) {
+		ch->conn = NULL;
+		TAILQ_INSERT_HEAD(&r->free_chans, ch, link);
+		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
+		relay_count(r, RELAY_C_WINDOWS_FULL);
+		return NULL;
+	}
 	TAILQ_INSERT_TAIL(&c->chans, ch, link);
 	c->n_chans++;
 	return ch;
@@ -73,6 +81,7 @@ static void target_let_go(struct chan *ch, bool graceful)
 	else
 		ch->target->ops->abort(ch->target);
 	ch->target = NULL;
+	ch->conn->in_targets -= ch->in_target;
 	ch->in_target = 0;
 }
 
@@ -174,10 +183,12 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 		return 0;
 	}
 	pkt_chain_trim_head(payload, head_len);
-	if (ch->target->ops->tx(ch->target, payload) == 0)
-		ch->in_target += n;
-	else
+	if (ch->target->ops->tx(ch->target, payload) < 0) {
 		chan_consume(ch, n); /* the stream's own event says what is wrong with it */
+		return 0;
+	}
+	ch->in_target += n;
+	ch->conn->in_targets += n;
 	return 0;
 }
 
@@ -271,6 +282,7 @@ static void chan_settle(struct chan *ch)
 	if (queued >= ch->in_target)
 		return;
 	chan_consume(ch, ch->in_target - queued);
+	ch->conn->in_targets -= ch->in_target - queued;
 	ch->in_target = queued;
 }
 

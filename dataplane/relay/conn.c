@@ -298,6 +298,9 @@ static bool conn_pull(struct conn *c)
 
 	if (c->rx.q.records > 0 || c->over > RELAY_OVER_MAX || room == 0)
 		return false;
+	room = RTE_MIN(room, mem_room(c));
+	if (room == 0)
+		return false;
 	if (c->stream->ops->rx_take(c->stream, room, &c->rx.in) == 0)
 		return false;
 	/* A record that comes in crumbs must not hold a buffer for each. */

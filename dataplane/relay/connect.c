@@ -119,13 +119,12 @@ static int refuse(struct conn *c, const struct link_chan_connect *m)
 		pkt_chain_free(&chain);
 		return r;
 	}
-	relay_count(c->relay, RELAY_C_CHAN_TABLE_FULL);
 	return conn_send_chain(c, &chain, SSH_MSG_CHANNEL_OPEN_FAILURE);
 }
 
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted)
 {
-	struct chan *ch = chan_new(c);
+	struct chan *ch = chan_new(c, m->kind);
 	int r;
 
 	if (ch == NULL)

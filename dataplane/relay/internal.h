@@ -9,6 +9,7 @@
  * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
  * window.c   how large a channel's window is kept     grant.c   opens without asking
  * rounds.c   whose turn it is to be sealed
+ * mem.c      while buffers are short
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -61,10 +62,16 @@
 #define RELAY_WINDOW_MAX (15 * 1024 * 1024)
 /* A channel's first window, where it may grow. */
 #define RELAY_WINDOW_START (256 * 1024)
-/* Less than this part of the data buffers free: windows do not grow. */
-#define RELAY_SHORT_PART 8
+/* That of one towards a program. */
+#define RELAY_WINDOW_SESSION (64 * 1024)
+/* The smallest, one packet of the usual size: without room for it a channel is refused. */
+#define RELAY_WINDOW_LEAST SSH_RWIN_LOW
+/* All windows of a shard together: so many times the room of its data buffers. */
+#define RELAY_WINDOWS_OVER 4
 /* Of CHANNEL_DATA that we take: its record stays within SSH_PACKET_MAX. */
 #define RELAY_PACKET_MAX (SSH_PACKET_MAX - 1024)
+/* An unfinished record in memory that others need is given up after this. */
+#define RELAY_UNFINISHED_US 10000000
 /* A connection that ends by an error: time to get our DISCONNECT out. */
 #define RELAY_LINGER_MS 2000
 /* Without a record for so long a connection keeps raw keys only. */
@@ -161,6 +168,8 @@ struct conn {
 	struct record_q up;   /* payloads for control */
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
+	uint32_t in_targets;                   /* the sum of its channels' in_target */
+	bool mem_stopped;                      /* it holds too much to be read: counted once */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans;
 	struct chan_list sparse, bulk; /* channels with something to do; see rounds.c */
@@ -220,6 +229,15 @@ struct grants {
 	uint32_t hand;        /* looks here next for one that is over */
 };
 
+/* mem.c: what may be held while buffers are short. */
+struct relay_mem {
+	uint32_t low, scarce, reserve; /* marks: free buffers */
+	uint32_t buf_cost;
+	uint64_t share; /* bytes of memory one connection may hold, and still be read */
+	uint32_t hand;  /* the connection that is looked at next */
+	bool is_short;  /* in this turn */
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
@@ -238,8 +256,8 @@ struct relay {
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
 	uint32_t backlog;   /* at most so many of them */
-	uint64_t windows_grown, windows_max; /* what all windows grew by, and may */
-	bool is_short;                       /* of data buffers, in this turn */
+	uint64_t windows, windows_max; /* the sum of all windows, and its bound */
+	struct relay_mem mem;
 	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
 	struct grants grants;
@@ -306,7 +324,8 @@ unsigned int items_run(struct relay *r);
 /* chan.c */
 struct chan *chan_find(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
-struct chan *chan_new(struct conn *c);
+/* NULL: there is no room for it; counted. */
+struct chan *chan_new(struct conn *c, enum stream_kind kind);
 /* How a visit to a channel ended. */
 enum visit {
 	VISIT_DONE,    /* it waits for news of its own */
@@ -352,7 +371,8 @@ void rounds_spent(struct chan *ch, struct share *s, uint32_t n);
 void rounds_leave(struct chan *ch);
 
 /* window.c */
-void window_init(struct chan *ch);
+/* False: more would be granted than the shard can answer for. */
+bool window_init(struct chan *ch, enum stream_kind kind);
 void window_fini(struct chan *ch);
 /* So many bytes need no room any more. Returns "bytes to add" to be said to the peer. */
 uint32_t window_taken(struct chan *ch, uint32_t n);
@@ -367,6 +387,13 @@ void grants_drop(struct conn *c); /* all of a connection that is over */
 /* Is this OPEN granted? Then *ret is what control would have answered, addresses as far as n_addrs.
  */
 bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_chan_connect *ret);
+
+/* mem.c */
+void mem_init(struct relay *r);
+/* Looks at the pool, and ends who holds what others need. Number of connections. */
+unsigned int mem_turn(struct relay *r);
+/* Bytes of its stream that may be taken; 0: it holds too much. */
+uint32_t mem_room(struct conn *c);
 
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);

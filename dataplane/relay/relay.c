@@ -36,7 +36,8 @@ static int tables_new(struct relay *r)
 		TAILQ_INSERT_TAIL(&r->free_conns, &r->conns[i], link);
 	for (unsigned int i = 0; i < conf->chans_max; i++)
 		TAILQ_INSERT_TAIL(&r->free_chans, &r->chans[i], link);
-	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) < 0)
+	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
+	    0)
 		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
@@ -53,7 +54,8 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backlog = conf->conns_max;
-	r->windows_max = (uint64_t)conf->pools->data->size * PKT_DATA_ROOM;
+	r->windows_max = (uint64_t)conf->pools->data->size * PKT_DATA_ROOM * RELAY_WINDOWS_OVER;
+	mem_init(r);
 	quantum_init(&r->quantum, conf->read_quantum, conf->read_quantum_us, rte_get_tsc_hz());
 	r->chan_bits = bits_for(conf->chans_max);
 	TAILQ_INIT(&r->active);
@@ -113,7 +115,7 @@ static uint64_t bytes_moved(const struct relay *r)
 
 unsigned int relay_open(struct relay *r, uint64_t now_us)
 {
-	unsigned int work = 0;
+	unsigned int work;
 	struct conn *c;
 
 	r->now_us = now_us;
@@ -122,6 +124,7 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	r->retry = false;
 	if (!r->attached && r->gone_us == 0)
 		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
+	work = mem_turn(r);
 	TAILQ_FOREACH(c, &r->active, link)
 	{
 		work += conn_input(c);
@@ -136,8 +139,6 @@ unsigned int relay_run(struct relay *r, uint64_t now_us)
 	struct conn *c;
 
 	r->now_us = now_us;
-	r->is_short =
-		pkt_pool_free(r->conf.pools->data) < r->conf.pools->data->size / RELAY_SHORT_PART;
 	work = items_run(r);
 	work += audit_run(r); /* before a connection that was born in the place of an ended one */
 	TAILQ_FOREACH(c, &r->active, link)

@@ -42,7 +42,7 @@ struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
-	unsigned int grants_max; /* of all connections; 0: RELAY_GRANTS_MAX */
+	unsigned int grants_max;  /* of all connections; 0: RELAY_GRANTS_MAX */
 	uint32_t control_wait_ms; /* what needs control waits so long while there is none */
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
 	uint32_t read_quantum, read_quantum_us;
@@ -100,6 +100,9 @@ void relay_link_detached(struct relay *r);
 	X(CONN_TABLE_FULL, "connections refused: table full")                                      \
 	X(BACKLOG_FULL, "connections refused: enough wait for control")                            \
 	X(CHAN_TABLE_FULL, "channels refused: table full")                                         \
+	X(WINDOWS_FULL, "of these, because more windows may not be granted")                       \
+	X(MEM_STOPPED, "connections not read for a while: they hold too much of short buffers")    \
+	X(MEM_CUT, "connections ended: an unfinished record in short buffers for too long")        \
 	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \
 	X(GRANTED, "channels opened without asking, by a grant of control's")                      \
 	X(GRANT_TABLE_FULL, "grants of control's not kept: table full")                            \

@@ -87,7 +87,7 @@ static struct share conn_share(const struct conn *c)
 	struct share s = {.space = conn_space(c)};
 	uint32_t over = c->over + c->tx.q.bytes;
 
-	if (!c->relay->is_short && over < RELAY_AHEAD_MAX)
+	if (!c->relay->mem.is_short && over < RELAY_AHEAD_MAX)
 		s.ahead = RTE_MIN(RELAY_AHEAD_MAX - over, (uint32_t)RELAY_SPARSE);
 	s.quantum =
 		RTE_MIN(RTE_MAX(s.space, (uint32_t)RELAY_SPACE_MIN), (uint32_t)SSH_SWIN_PACKET_CAP);

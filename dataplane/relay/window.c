@@ -8,35 +8,61 @@
  * us, a channel begins with RELAY_WINDOW_START and is kept at twice what its target took in a round
  * trip: from the grant through the client to the target's acknowledgement.
  *
- * What windows have grown by is a debt. Its sum is known, is at most the room of all data buffers,
- * and one channel may have half of what the others left. While buffers are short nothing grows,
- * and what a large window would get back is kept, until it is as small as it was.
+ * What peers were granted is a debt, since they may send it whenever they like: the sum of all
+ * windows, those of idle channels too. It is at most RELAY_WINDOWS_OVER times the room of the data
+ * buffers. A channel may have half of what the others left, and gives back what is more than that
+ * when others come; the first window of one is smaller when little is left, and where there is not
+ * even a packet it is refused. That more was granted than there are buffers is answered for by
+ * mem.c: while they are short nothing grows, and what a large window would get back is kept, until
+ * it is as small as it was.
  */
 #include "dataplane/relay/internal.h"
 
 /* Round trips are not told apart below this. */
 #define RTT_MIN_US 1000
+/* Of what is left of the debt, for the first window of a channel. */
+#define FIRST_PART 16
 
 static void size_changed(struct chan *ch, uint32_t was)
 {
-	ch->conn->relay->windows_grown += (uint64_t)ch->rwin.initial_window_size - was;
+	ch->conn->relay->windows += (uint64_t)ch->rwin.initial_window_size - was;
 }
 
-void window_init(struct chan *ch)
+/* What is left of the debt for windows beside so much. */
+static uint64_t rest(const struct relay *r, uint64_t others)
+{
+	return r->windows_max > others ? r->windows_max - others : 0;
+}
+
+/* What a session's programs say is little; a transfer over one grows like any other. */
+static uint32_t first_of(enum stream_kind kind)
+{
+	return kind == STREAM_TCP ? RELAY_WINDOW_START : RELAY_WINDOW_SESSION;
+}
+
+bool window_init(struct chan *ch, enum stream_kind kind)
 {
 	const struct link_authenticated *auth = &ch->conn->auth;
+	struct relay *r = ch->conn->relay;
+	uint64_t left = rest(r, r->windows);
 	uint32_t size = auth->window_size;
 
+	if (left < RELAY_WINDOW_LEAST)
+		return false;
 	if (auth->window_auto)
-		size = RTE_MIN(size, (uint32_t)RELAY_WINDOW_START);
+		size = RTE_MIN(size, first_of(kind));
+	size = (uint32_t)RTE_MIN((uint64_t)size,
+				 RTE_MAX(left / FIRST_PART, (uint64_t)RELAY_WINDOW_LEAST));
 	ssh_rwin_init(&ch->rwin, size);
 	ch->window_start = size;
-	ch->taken_at_us = ch->conn->relay->now_us;
+	ch->taken_at_us = r->now_us;
+	size_changed(ch, 0);
+	return true;
 }
 
 void window_fini(struct chan *ch)
 {
-	ch->conn->relay->windows_grown -= ch->rwin.initial_window_size - ch->window_start;
+	ch->conn->relay->windows -= ch->rwin.initial_window_size;
 }
 
 /* From the grant to the target's acknowledgement; 0: not known. */
@@ -52,40 +78,42 @@ static uint64_t round_trip_us(const struct chan *ch)
 	return client == 0 ? 0 : RTE_MAX(client + target, (uint64_t)RTT_MIN_US);
 }
 
+/* The most its window may be kept at. */
 static uint32_t size_limit(const struct chan *ch)
 {
 	const struct relay *r = ch->conn->relay;
-	uint64_t others = r->windows_grown - (ch->rwin.initial_window_size - ch->window_start);
-	uint64_t rest = r->windows_max > others ? r->windows_max - others : 0;
+	uint64_t half = rest(r, r->windows - ch->rwin.initial_window_size) / 2;
 
-	return (uint32_t)RTE_MIN((uint64_t)ch->conn->auth.window_size, ch->window_start + rest / 2);
+	half = RTE_MIN(half, (uint64_t)ch->conn->auth.window_size);
+	return RTE_MAX((uint32_t)half, ch->window_start);
 }
 
 /* The bytes a round trip took. While they become more, the next takes twice as many. */
-static uint32_t size_wanted(const struct chan *ch)
+static uint32_t size_wanted(const struct chan *ch, uint32_t limit)
 {
 	uint64_t want = 2 * (uint64_t)ch->taken;
 
 	if (ch->taken > ch->taken_before)
 		want *= 2;
-	return (uint32_t)RTE_MIN(want, (uint64_t)size_limit(ch));
+	return (uint32_t)RTE_MIN(want, (uint64_t)limit);
 }
 
 uint32_t window_taken(struct chan *ch, uint32_t n)
 {
 	struct relay *r = ch->conn->relay;
-	uint32_t was = ch->rwin.initial_window_size, adjust = 0;
+	uint32_t was = ch->rwin.initial_window_size, limit = size_limit(ch), adjust;
 	uint64_t rtt;
 
-	if (unlikely(r->is_short) && was > ch->window_start)
-		adjust = ssh_rwin_lower(&ch->rwin, ch->window_start, n);
+	if (unlikely(r->mem.is_short))
+		limit = ch->window_start;
+	if (unlikely(was > limit))
+		adjust = ssh_rwin_lower(&ch->rwin, limit, n);
 	else
 		adjust = ssh_rwin_consume(&ch->rwin, n);
 	ch->taken += n;
 	rtt = ch->conn->auth.window_auto ? round_trip_us(ch) : 0;
 	if (rtt != 0 && r->now_us - ch->taken_at_us >= rtt) {
-		if (!r->is_short)
-			adjust += ssh_rwin_raise(&ch->rwin, size_wanted(ch));
+		adjust += ssh_rwin_raise(&ch->rwin, size_wanted(ch, limit));
 		ch->taken_before = ch->taken;
 		ch->taken = 0;
 		ch->taken_at_us = r->now_us;

@@ -156,15 +156,15 @@ Test(relay_window, all_windows_together_are_bounded)
 		ch[i] = client_channel(&c, i, 1 << 20);
 		room = fill(&c, &ch[i], ch[i].window, 9, 4 * MIB);
 		cr_expect_gt(room, START, "there is something for the next, too");
-		sum += room - START;
-		cr_expect_leq(bench->windows_grown, most);
-		cr_expect_leq(sum, bench->windows_grown);
+		sum += room;
+		cr_expect_leq(bench->windows, most);
+		cr_expect_leq(sum, bench->windows);
 	}
 	for (uint32_t i = 0; i < RTE_DIM(ch); i++)
 		fake_eof(ch[i].target);
 	fake_eof(c.f);
 	client_ended(&c, -SSH_E_CLOSED);
-	cr_expect_eq(bench->windows_grown, 0);
+	cr_expect_eq(bench->windows, 0);
 	for (uint32_t i = 0; i < RTE_DIM(ch); i++)
 		ch[i].target->used = false;
 	c.f->used = false;
@@ -185,7 +185,90 @@ Test(relay_window, while_buffers_are_short_nothing_grows_and_large_ones_shrink)
 	for (used = room; used > START; used -= RTE_MIN(used, (uint32_t)BENCH_PACKET))
 		cr_assert_eq(pass(&c, &a, BENCH_PACKET), 0, "what it gives back is kept");
 	cr_expect_gt(pass(&c, &a, BENCH_PACKET) + pass(&c, &a, BENCH_PACKET), 0, "down to that");
-	cr_expect_eq(bench->windows_grown, 0);
+	cr_expect_eq(bench->windows, 2 * START);
 	rte_pktmbuf_free_bulk(held, n);
 	client_free(&c);
+}
+
+/* --- the debt ----------------------------------------------------------------------------- */
+
+Test(relay_window, a_bound_is_stated_in_buffers)
+{
+	cr_expect_eq(bench->windows_max, (uint64_t)8191 * PKT_DATA_ROOM * RELAY_WINDOWS_OVER);
+}
+
+Test(relay_window, idle_channels_count_and_go_with_their_connection)
+{
+	struct client c = login(15 * MIB, true);
+
+	for (uint32_t i = 0; i < 4; i++)
+		client_channel(&c, i, 1 << 20);
+	cr_expect_eq(bench->windows, 4 * START);
+	fake_eof(c.f);
+	bench_settle();
+	cr_expect_eq(bench->windows, 0);
+	client_free(&c);
+}
+
+/* When little is left, first windows are smaller, down to a packet, and then there is none. */
+Test(relay_window, nothing_is_granted_beyond_the_bound)
+{
+	struct client c = login(15 * MIB, true);
+	uint32_t before = UINT32_MAX, n = 0;
+
+	bench->windows_max = START * 3 / 2;
+	for (; n < BENCH_CHANS; n++) {
+		struct bench_chan ch;
+		const uint8_t *p;
+		size_t len;
+
+		if (bench->windows_max - bench->windows < RELAY_WINDOW_LEAST) {
+			client_open(&c, n, 1 << 20, 32768, 1);
+			cr_expect_eq(client_next(&c, &p, &len), SSH_MSG_CHANNEL_OPEN_FAILURE);
+			cr_expect_eq(p[8], SSH_OPEN_RESOURCE_SHORTAGE);
+			cr_expect_eq(bench_count(RELAY_C_WINDOWS_FULL), 1);
+			break;
+		}
+		ch = client_channel(&c, n, 1 << 20);
+		cr_expect_leq(ch.window, before);
+		cr_expect_geq(ch.window, RELAY_WINDOW_LEAST);
+		cr_expect_leq(bench->windows, bench->windows_max);
+		before = ch.window;
+		bench->windows_max -= START / 8; /* others, elsewhere */
+	}
+	cr_expect_lt(n, BENCH_CHANS, "the bound was met");
+	client_free(&c);
+}
+
+/* One that had much gives back, byte by byte, what is the others' part. */
+Test(relay_window, a_large_window_shrinks_when_others_come)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint32_t room = fill(&c, &ch, ch.window, 8, 2 * MIB);
+	uint64_t had = bench->windows;
+
+	cr_assert_gt(room, 2 * MIB);
+	bench->windows_max = 2 * MIB;
+	for (uint32_t used = 0; used < had; used += BENCH_PACKET)
+		room += pass(&c, &ch, BENCH_PACKET) - BENCH_PACKET;
+	cr_expect_leq(room, 1 * MIB, "half of it: %u", room);
+	cr_expect_leq(bench->windows, 1 * MIB);
+	cr_expect_gt(room, START);
+	client_free(&c);
+}
+
+Test(relay_window, a_session_begins_with_less)
+{
+	struct conn c = {.relay = bench, .auth = {.window_size = 15 * MIB, .window_auto = 1}};
+	struct chan ch = {.conn = &c};
+
+	cr_expect(window_init(&ch, STREAM_HOST));
+	cr_expect_eq(ch.rwin.window_size, 64u * 1024);
+	cr_expect_eq(bench->windows, 64u * 1024);
+	window_fini(&ch);
+	cr_expect(window_init(&ch, STREAM_TCP));
+	cr_expect_leq(ch.rwin.window_size, 2 * MIB);
+	window_fini(&ch);
+	cr_expect_eq(bench->windows, 0);
 }
