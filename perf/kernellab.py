@@ -21,6 +21,7 @@ import lab
 
 GATEWAY_CORE, OTHER_CORE = 0, 1 % os.cpu_count()
 PATIENCE_S = 60
+AES = "aes256-gcm@openssh.com"
 SINK, SOURCE, ECHO = 9000, 9001, 9002  # the target's ports
 SSH = ("-F", "none", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "UserKnownHostsFile=/dev/null",
        "-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes",
@@ -43,6 +44,26 @@ class Files:
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def ssh_command(files, cipher, gateway, *args):
+    return ("ssh", *SSH, "-i", files.path("id"), "-c", cipher, *args, f"root@{gateway}")
+
+
+def sshd_command(files, name, address):
+    os.makedirs("/run/sshd", exist_ok=True)
+    conf = files.path(f"{name}.sshd")
+    with open(conf, "w") as f:
+        f.write(f"ListenAddress {address}\nPort 22\nHostKey {files.path('host')}\nPidFile none\n"
+                f"AuthorizedKeysFile {files.path('keys/root')}\nStrictModes no\nPermitRootLogin yes\n"
+                "UsePAM no\nMaxStartups 1000\nMaxSessions 100\n")
+    return "/usr/sbin/sshd", "-D", "-e", "-f", conf
+
+
+def refused(space, address, port):
+    """Whether nobody listens there (yet)."""
+    return subprocess.run(["ip", "netns", "exec", space, "bash", "-c", f"exec 3<>/dev/tcp/{address}/{port}"],
+                          stderr=subprocess.DEVNULL).returncode != 0
 
 
 class Counts:
@@ -152,28 +173,18 @@ class Sshd(KernelLab):
     def __enter__(self):
         super().__enter__()
         try:
-            os.makedirs("/run/sshd", exist_ok=True)
-            conf = self.files.path(f"{self.name}.sshd")
-            with open(conf, "w") as f:
-                f.write(f"ListenAddress {self.out}\nPort 22\nHostKey {self.files.path('host')}\nPidFile none\n"
-                        f"AuthorizedKeysFile {self.files.path('keys/root')}\nStrictModes no\nPermitRootLogin yes\n"
-                        "UsePAM no\nMaxStartups 1000\nMaxSessions 100\n")
-            self.gateway = self.spawn(self.gw, "/usr/sbin/sshd", "-D", "-e", "-f", conf, ready=False, core=GATEWAY_CORE)
-            end = time.monotonic() + 10
-            while self.try_connect() and time.monotonic() < end:
+            self.gateway = self.spawn(self.gw, *sshd_command(self.files, self.name, self.out), ready=False,
+                                      core=GATEWAY_CORE)
+            end = time.monotonic() + PATIENCE_S
+            while refused(self.ns(self.client), self.out, 22) and time.monotonic() < end:
                 time.sleep(0.05)
         except BaseException:
             self.__exit__()
             raise
         return self
 
-    def try_connect(self):
-        r = subprocess.run(["ip", "netns", "exec", self.ns(self.client), "bash", "-c", f"exec 3<>/dev/tcp/{self.out}/22"],
-                           stderr=subprocess.DEVNULL)
-        return r.returncode
-
     def ssh(self, cipher, *args):
-        return ("ssh", *SSH, "-i", self.files.path("id"), "-c", cipher, *args, f"root@{self.out}")
+        return ssh_command(self.files, cipher, self.out, *args)
 
     def bulk(self, way, cipher, seconds):
         port = SINK if way == "up" else SOURCE
@@ -192,8 +203,7 @@ class Sshd(KernelLab):
             stack.callback(self.end, p)
         for i in range(n):
             end = time.monotonic() + PATIENCE_S
-            while subprocess.run(["ip", "netns", "exec", self.ns(self.client), "bash", "-c",
-                                  f"exec 3<>/dev/tcp/127.0.0.1/{20000 + i}"], stderr=subprocess.DEVNULL).returncode:
+            while refused(self.ns(self.client), "127.0.0.1", 20000 + i):
                 if time.monotonic() > end:
                     raise lab.LabError("ssh does not log in")
                 time.sleep(0.05)
@@ -250,7 +260,7 @@ class InRing:
         self.n += 1
         run = self.files.path(f"ring{self.n}")
         os.mkdir(run)
-        subprocess.run(["chown", "sluice:", run], stderr=subprocess.DEVNULL)  # where there is such a user
+        lab.give(run)
         for i in range(len(cores)):
             self.configure(run, i, mtu, conns, memory)
         cmd = [os.path.join(lab.BUILD, "perf/inring"), "--run", run, "--control",
