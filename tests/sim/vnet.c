@@ -1,4 +1,5 @@
 /* tests/sim/vnet.c - the virtual network; see vnet.h. */
+#include "tests/sim/audit.h"
 #include "tests/sim/wire.h"
 
 #include <stdio.h>
@@ -11,6 +12,9 @@
 #include "tests/util/eal.h"
 
 #define TURN_US 1 /* what a turn with work takes */
+/* The stacks are looked at as a whole after so many turns, more for what there is to see; and at
+ * the end. */
+#define AUDIT_TURNS 61
 
 uint64_t vnet_clock(const struct vnet *v, unsigned int i)
 {
@@ -390,6 +394,20 @@ static uint64_t host_next_us(const struct vnet *v, unsigned int i)
 	return h->wake_us != 0 ? RTE_MIN(next, h->wake_us) : next;
 }
 
+/* The first thing that is not so is what the world fails for. */
+static void audit(struct vnet *v)
+{
+	v->audit_at = v->turns + AUDIT_TURNS;
+	for (unsigned int i = 0; i < VNET_HOSTS && v->broken == NULL; i++) {
+		const struct vnet_host *h = &v->host[i];
+
+		if (h->tcp == NULL)
+			continue;
+		v->broken = tcp_check(h->tcp);
+		v->audit_at += tcp_conns(h->tcp) + tcp_check_mbufs(h->tcp);
+	}
+}
+
 bool vnet_turn(struct vnet *v, uint64_t *ret_next_us)
 {
 	bool busy = false;
@@ -398,6 +416,8 @@ bool vnet_turn(struct vnet *v, uint64_t *ret_next_us)
 	release(v, false);
 	for (unsigned int i = 0; i < VNET_HOSTS; i++)
 		busy |= host_turn(v, i);
+	if (v->turns >= v->audit_at)
+		audit(v);
 	*ret_next_us = wire_next_us(v);
 	for (unsigned int i = 0; i < VNET_HOSTS; i++)
 		*ret_next_us = RTE_MIN(*ret_next_us, host_next_us(v, i));
@@ -521,8 +541,13 @@ void vnet_link_set(struct vnet *v, unsigned int a, unsigned int b, struct vnet_l
 
 bool vnet_fini(struct vnet *v)
 {
-	bool ok = v->changed == 0 && v->bad == 0 && v->overrun == 0 && v->shrunk == 0;
+	bool ok;
 
+	audit(v);
+	ok = v->changed == 0 && v->bad == 0 && v->overrun == 0 && v->shrunk == 0 &&
+	     v->broken == NULL;
+	if (v->broken != NULL)
+		fprintf(stderr, "after %lu turns: %s\n", v->turns, v->broken);
 	if (!ok)
 		fprintf(stderr,
 			"kept mbufs changed: %lu, packets against the contract: %lu, "

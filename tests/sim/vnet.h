@@ -142,7 +142,8 @@ struct vnet {
 	struct vnet_check *check; /* NULL: not looked at */
 	uint64_t overrun, shrunk; /* sent beyond the window; windows taken back */
 	uint64_t supers;          /* super-segments: sent has the segments they were cut into */
-	uint64_t turns;
+	uint64_t turns, audit_at;
+	const char *broken; /* what audit.h found; NULL: nothing */
 	unsigned int data_mbufs, head_mbufs;
 	uint8_t inject_ecn; /* of what vnet_inject() makes */
 };
