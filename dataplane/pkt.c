@@ -11,14 +11,16 @@
 #include <string.h>
 
 #include <rte_errno.h>
-#include <rte_ring.h>
 
 /* Room of a header mbuf behind the head-room: a TCP header with options, or glue of a record. */
 #define PKT_HEAD_ROOM 128
-/* Mbufs kept by the lcore beside the pool's ring; pools too small for it go without. */
+/* Mbufs kept by the lcore beside the pool's own; pools too small for it go without. */
 #define PKT_CACHE 256
-/* The handler that keeps free mbufs in an rte_ring, the pool_data of the pool. */
-#define PKT_POOL_OPS "ring_mp_mc"
+/*
+ * What was freed last is taken first, so what a shard works in is what is in flight and stays in
+ * its cache. The library's ring hands out the coldest, and goes round the whole pool.
+ */
+#define PKT_POOL_OPS "stack"
 /* Below this an mbuf is mostly air (architecture, "Budgets"). */
 #define PKT_SMALL (PKT_DATA_ROOM / 4)
 
@@ -42,7 +44,7 @@ unsigned int pkt_pool_free(struct rte_mempool *p)
 {
 	const struct rte_mempool_cache *cache = rte_mempool_default_cache(p, rte_lcore_id());
 
-	return rte_ring_count(p->pool_data) + (cache != NULL ? cache->len : 0);
+	return rte_mempool_get_ops(p->ops_index)->get_count(p) + (cache != NULL ? cache->len : 0);
 }
 
 int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
