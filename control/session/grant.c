@@ -12,11 +12,12 @@
 
 #include "control/session/internal.h"
 
-#define TIMES       2  /* asked so often, a target is granted */
-#define GIVEN_MAX   64 /* of a connection, those whose channels are still open included */
-#define CONNECT_MAX (15 * 60 * 1000) /* TCP has given up by then, whatever OperationTimeout says   \
-				      */
-#define CONNECT_MORE 10000           /* for the event that says so to come here */
+#define TIMES     2  /* asked so often, a target is granted */
+#define GIVEN_MAX 64 /* of a connection, those whose channels are still open included */
+#define CONNECT_MAX                                                                                \
+	(15 * 60 * 1000)   /* TCP has given up by then, whatever OperationTimeout says             \
+			    */
+#define CONNECT_MORE 10000 /* for the event that says so to come here */
 
 struct given {
 	struct given *next;
@@ -64,16 +65,19 @@ static void reap(struct session *s)
 static unsigned int seen(struct session *s, const char *host, uint16_t port)
 {
 	uint32_t h = 2166136261u ^ port; /* FNV-1a */
-	struct grant_seen *slot;
+	unsigned int i = 0;
 
 	for (const char *p = host; *p != '\0'; p++)
 		h = (h ^ (uint8_t)*p) * 16777619u;
-	slot = &s->seen[h % GRANT_SEEN];
-	if (slot->hash != h)
-		*slot = (struct grant_seen){.hash = h};
-	if (slot->times < TIMES)
-		slot->times++;
-	return slot->times;
+	while (i < GRANT_SEEN && s->seen[i].hash != h)
+		i++;
+	if (i == GRANT_SEEN) {
+		i = s->n_seen++ % GRANT_SEEN;
+		s->seen[i] = (struct grant_seen){.hash = h};
+	}
+	if (s->seen[i].times < TIMES)
+		s->seen[i].times++;
+	return s->seen[i].times;
 }
 
 /* The same target has the same token again: it is the same grant, for longer. */

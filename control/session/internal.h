@@ -53,7 +53,7 @@ struct grant_seen {
 	uint32_t hash;
 	uint32_t times;
 };
-#define GRANT_SEEN 8
+#define GRANT_SEEN 32
 
 /* The one authentication request under way; the brain asks them one by one. */
 struct login {
@@ -113,6 +113,7 @@ struct session {
 	struct given *given;
 	uint32_t n_given;
 	struct grant_seen seen[GRANT_SEEN];
+	uint32_t n_seen; /* ever: the oldest goes first */
 
 	struct {
 		char kex[64], hostkey[64], cipher_cs[40], cipher_sc[40], mac_cs[40], mac_sc[40];

@@ -43,7 +43,7 @@
 /* OPENs with control whose numbers are remembered, so that they can be refused without it. */
 #define RELAY_ASKED_MAX 16
 /* Targets one connection may open without asking. */
-#define RELAY_GRANTS_CONN 16
+#define RELAY_GRANTS_CONN 32
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64

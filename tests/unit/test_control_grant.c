@@ -122,6 +122,20 @@ Test(control_grant, other_targets_are_counted_apart)
 	fini(&d);
 }
 
+/* Who goes round among many targets opens each of them twice, too. */
+Test(control_grant, many_targets_in_turns)
+{
+	struct client c = client_in(1, 1);
+	unsigned int given = 0;
+
+	for (unsigned int i = 0; i < 3 * 32; i++)
+		ask(&c, HOST, (uint16_t)(1000 + i % 32));
+	while (item_of(LINK_CMD_GRANT) != NULL)
+		given++;
+	cr_expect_eq(given, 2 * 32);
+	fini(&c);
+}
+
 /* What a rule refuses is never granted, however often it is asked for. */
 Test(control_grant, a_refused_target_earns_none)
 {

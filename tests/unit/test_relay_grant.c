@@ -311,7 +311,7 @@ Test(relay_grant, the_same_target_again_takes_its_place)
 	struct link_grant g = grant_of(78);
 
 	g.addr[0].port = 6000;
-	for (int i = 0; i < 3 * 16; i++)
+	for (int i = 0; i < 3 * 32; i++)
 		give(&c, &g);
 	ask_db(&c, 1);
 	cr_expect_eq(fake_last()->port, 6000);
@@ -327,18 +327,18 @@ Test(relay_grant, a_connection_has_so_many)
 {
 	struct client c = client_login();
 
-	for (unsigned int i = 0; i < 17; i++) {
+	for (unsigned int i = 0; i < 33; i++) {
 		struct link_grant g = grant_of(100 + i);
 
 		g.port = (uint16_t)(1000 + i);
 		give(&c, &g);
 	}
 	cr_expect_eq(bench_count(RELAY_C_GRANT_TABLE_FULL), 1);
-	ask(&c, "direct-tcpip", "db", 1016, 1);
+	ask(&c, "direct-tcpip", "db", 1032, 1);
 	expect_asked(&c);
 	ask(&c, "direct-tcpip", "db", 1000, 1);
 	cr_expect_eq(bench_targets, 1);
-	ask(&c, "direct-tcpip", "db", 1015, 2);
+	ask(&c, "direct-tcpip", "db", 1031, 2);
 	cr_expect_eq(bench_targets, 2);
 	client_free(&c);
 }
