@@ -126,7 +126,13 @@ static int tcp_begin(struct stack *s, const struct stack_conf *conf)
 			      .time_wait_max = conf->time_wait_max,
 			      .rx_budget = conf->rx_budget,
 			      .tx_budget = conf->tx_budget};
-	int r = crypto_random(tc.secret, sizeof(tc.secret));
+	int r;
+
+	if (conf->one_source) {
+		tc.half_open_max = tc.source_half_open = conf->conns_max;
+		tc.source_syn_rate = UINT16_MAX;
+	}
+	r = crypto_random(tc.secret, sizeof(tc.secret));
 
 	if (r == 0)
 		r = tcp_new(&tc, &s->tcp);
