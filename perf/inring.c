@@ -37,17 +37,19 @@
 #include "perf/inring.h"
 #include "ssh/record.h"
 
-#define WORLDS_MAX    2
-#define DATA_MBUFS    16383 /* of a generator */
-#define HEAD_MBUFS    32767
-#define GEN_MEMORY_MB 192
-#define READY_S       120
-#define WARM_S        0.5 /* not counted, or a quarter of what is */
-#define IDLE_NS       50000
-#define CLIENT_ADDR   "198.18.0.1"
-#define GATEWAY_OUT   "198.18.0.2"
-#define GATEWAY_IN    "198.19.0.2"
-#define TARGET_ADDR   "198.19.0.1"
+#define WORLDS_MAX      2
+#define DATA_MBUFS      32767 /* of a generator; header mbufs are twice as many */
+#define DATA_MBUFS_MANY 131071
+#define MANY            1000 /* connections, from where on those */
+#define MBUF_COST       6144 /* bytes, its headers included */
+#define READY_S         120
+#define WARM_S          0.5    /* not counted, or a quarter of what is, */
+#define WARM_CONN_S     300e-6 /* and this for each connection: all have begun */
+#define IDLE_NS         50000
+#define CLIENT_ADDR     "198.18.0.1"
+#define GATEWAY_OUT     "198.18.0.2"
+#define GATEWAY_IN      "198.19.0.2"
+#define TARGET_ADDR     "198.19.0.1"
 
 struct options {
 	const char *run, *control, *key_file;
@@ -199,7 +201,7 @@ static int world_run(void *arg)
 {
 	struct world *w = arg;
 	uint64_t hz = w->clock.hz;
-	double warm = RTE_MIN(WARM_S, w->o->seconds / 4);
+	double warm = RTE_MIN(WARM_S, w->o->seconds / 4) + w->o->client.conns * WARM_CONN_S;
 
 	w->r = -EIO;
 	if (!log_in(w))
@@ -220,6 +222,11 @@ static int world_run(void *arg)
 
 /* --- coming and going
  * ----------------------------------------------------------------------------- */
+
+static uint64_t gen_mbufs(const struct options *o)
+{
+	return o->client.conns > MANY ? DATA_MBUFS_MANY : DATA_MBUFS;
+}
 
 static bool eal_begin(const struct options *o, uint32_t memory_mb)
 {
@@ -324,7 +331,7 @@ static void common_end(void)
 static int gen_begin(struct world *w)
 {
 	struct client_conf cc = w->o->client;
-	unsigned int streams = cc.conns * (cc.chans + 1) + 4096;
+	unsigned int streams = cc.conns * (cc.chans + 1) + 256;
 	int r = cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 64, &w->engine);
 
 	cc.engine = w->engine;
@@ -349,7 +356,8 @@ static int world_begin(struct world *w)
 
 	clock_start(&w->clock);
 	snprintf(name, sizeof(name), "gen%u", w->index);
-	r = pkt_pools_new(name, DATA_MBUFS, HEAD_MBUFS, SOCKET_ID_ANY, &w->pools);
+	r = pkt_pools_new(name, (unsigned int)gen_mbufs(w->o),
+			  2 * (unsigned int)gen_mbufs(w->o) + 1, SOCKET_ID_ANY, &w->pools);
 	snprintf(name, sizeof(name), "out%u", w->index);
 	if (r == 0)
 		r = wire_new(name, mac, w->o->mtu, w->pools.data, &w->out);
@@ -519,7 +527,8 @@ static int run(const struct options *o, struct world *w)
 		w[i].index = i;
 		r = conf_of(&w[i]);
 		if (r == 0)
-			memory_mb += conf_dataplane(w[i].conf)->memory_mb + GEN_MEMORY_MB;
+			memory_mb += conf_dataplane(w[i].conf)->memory_mb +
+				     (uint32_t)(gen_mbufs(o) * MBUF_COST >> 20);
 	}
 	if (r == 0 && !eal_begin(o, memory_mb)) {
 		fprintf(stderr, "inring: EAL does not start\n");

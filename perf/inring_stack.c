@@ -8,7 +8,15 @@
 #include "perf/stack.h"
 
 #define NEIGHBOURS 64
-#define BUDGET     (512u << 10) /* of a connection, each way: what is in flight stays in the cache */
+#define STEPS      16
+
+/*
+ * Bytes of a connection, each way. What is under way should stay in the cache, and all together
+ * must fit into the generator's buffers.
+ */
+#define BUDGET_MAX (512u << 10)
+#define BUDGET_MIN (4u << 10)
+#define BUDGET_ALL (24u << 20)
 
 static uint8_t pattern[PATTERN_PERIOD + PATTERN_RUN];
 
@@ -66,20 +74,19 @@ void gen_attach(struct gen_stack *g, struct end *e, struct stream *s)
 	s->user_ptr = e;
 }
 
-/* Each that is listed now, once: a step may list its end again, for the next turn. */
+/* Some of those who wait, in their order: all of thousands at once would fill every queue. */
 static unsigned int steps(struct gen_stack *g)
 {
-	struct end *e = g->head;
 	unsigned int n = 0;
 
-	g->head = NULL;
-	g->tail = &g->head;
-	while (e != NULL) {
-		struct end *next = e->next;
+	while (g->head != NULL && n < STEPS) {
+		struct end *e = g->head;
 
+		g->head = e->next;
+		if (g->head == NULL)
+			g->tail = &g->head;
 		e->listed = false;
 		e->step(e);
-		e = next;
 		n++;
 	}
 	return n;
@@ -123,12 +130,14 @@ static int net_begin(struct gen_stack *g, const char *own, const char *via)
 int gen_stack_new(struct gen_stack *g, struct wire *w, const struct pkt_pools *pools,
 		  const char *own, const char *via, unsigned int conns)
 {
+	const uint32_t part = RTE_MAX(BUDGET_MIN, BUDGET_ALL / conns);
+	const uint32_t budget = RTE_MIN(BUDGET_MAX, part);
 	struct tcp_conf tc = {
 		.pools = pools,
 		.conns_max = conns,
 		.time_wait_max = 65536,
-		.rx_budget = BUDGET,
-		.tx_budget = BUDGET,
+		.rx_budget = budget,
+		.tx_budget = budget,
 		.half_open_max = 65535,
 		.source_half_open = 65535,
 		.source_conns = TCP_NO_LIMIT,
