@@ -192,9 +192,12 @@ static const uint16_t sizes[] = {576,  1006, 1200, 1280, 1400, 1420, 1460, 1476,
 static uint16_t candidate(const struct tcp_conn *c)
 {
 	const struct tcp_pmtu *p = &c->pmtu;
-	uint32_t below = p->failed != 0 ? p->failed : limit(c) + 1u;
+	uint32_t below = limit(c) + 1u;
 	size_t first = 0, end = 0;
 
+	/* The link may have become smaller since a probe failed. */
+	if (p->failed != 0 && p->failed < below)
+		below = p->failed;
 	if (p->failed == 0 || p->told)
 		return (uint16_t)(below - 1 > p->size ? below - 1 : 0);
 	while (first < RTE_DIM(sizes) && sizes[first] <= p->size)

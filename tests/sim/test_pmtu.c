@@ -296,6 +296,27 @@ Test(pmtu, our_own_link_becomes_smaller)
 	world_end(&w);
 }
 
+/* A router refused a probe and said 4000; then the link itself takes less than that. */
+Test(pmtu, no_probe_is_larger_than_our_own_link)
+{
+	struct tcp_conn *c;
+	struct world w;
+
+	world_init(&w, 9000, 6 * MB);
+	path(&w, 1400, true);
+	until(&w, 2 * MB, 20 * SEC);
+	c = sender(&w);
+	cr_assert_eq(c->pmtu.size, 1400);
+	c->pmtu.failed = 4001;
+	c->pmtu.told = true;
+	c->pmtu.search = tcp_tick(w.v.now_us);
+	vnet_mtu_set(&w.v, 0, 1500);
+	until(&w, 4 * MB, 20 * SEC);
+	cr_expect_leq(c->pmtu.size, 1500);
+	cr_expect_eq(w.v.bad, 0, "packets the link does not take: %lu", w.v.bad);
+	world_end(&w);
+}
+
 /* --- generated --------------------------------------------------------------------------- */
 
 /* Any MTU at any time, said or not, with loss: every byte arrives. */
