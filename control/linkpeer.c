@@ -48,6 +48,7 @@ struct linkpeer {
 	struct timer timer;      /* next try, or the deadline of attaching */
 	struct link_hello hello; /* theirs */
 	struct shard *shards;
+	uint16_t *listening; /* per listener of the file: shards that do */
 	uint16_t n_mapped;
 	bool faulty; /* detached before the loop waits again, when nobody stands on it */
 	uv_prepare_t *turn;
@@ -199,7 +200,9 @@ static void detach(struct linkpeer *p)
 	for (unsigned int i = 0; p->shards != NULL && i < p->hello.shards; i++)
 		shard_fini(&p->shards[i]);
 	free(p->shards);
+	free(p->listening);
 	p->shards = NULL;
+	p->listening = NULL;
 	p->n_mapped = 0;
 	poll_end(&p->poll);
 	if (p->fd >= 0)
@@ -265,19 +268,21 @@ static int shard_ready(struct shard *sh, const struct link_ready *ev)
 
 static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 {
-	const struct conf_global *g = conf_global(sh->peer->env->conf);
+	struct linkpeer *p = sh->peer;
+	const struct conf_global *g = conf_global(p->env->conf);
 	char text[CONF_ZONE_TEXT];
 	const struct conf_addr *a;
 
 	if (ev->listener >= g->n_listens)
 		return -EBADMSG;
 	a = &g->listens[ev->listener].addr;
-	conf_zone_text(conf_dataplane(sh->peer->env->conf), a, text);
-	if (ev->err == 0)
-		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, a->port);
-	else
+	conf_zone_text(conf_dataplane(p->env->conf), a, text);
+	if (ev->err < 0)
 		log_line(LOG_L_ERROR, "Bind to port %u on %s failed: %s.", a->port, text,
 			 strerror(-ev->err));
+	/* A client may come to any of the shards. */
+	else if (++p->listening[ev->listener] == p->hello.shards)
+		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, a->port);
 	return 0;
 }
 
@@ -420,7 +425,8 @@ static int hello_done(struct linkpeer *p)
 	if (p->hello.shards == 0)
 		return -EPROTO;
 	p->shards = calloc(p->hello.shards, sizeof(*p->shards));
-	if (p->shards == NULL)
+	p->listening = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->listening));
+	if (p->shards == NULL || p->listening == NULL)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < p->hello.shards; i++)
 		p->shards[i] = (struct shard){.peer = p,

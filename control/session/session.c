@@ -757,6 +757,7 @@ static const struct session_table *table_from(const struct session_env *env, uin
 static void view_fill(const struct session *s, struct session_view *ret)
 {
 	*ret = (struct session_view){.uid = s->uid,
+				     .shard = s->ref.conn.shard,
 				     .source = s->peer_text,
 				     .port = s->peer.port,
 				     .user = s->authenticated ? s->user : NULL,

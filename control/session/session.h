@@ -92,7 +92,8 @@ struct session_cursor {
 
 /* What is shown of a connection; views, gone with the next event. */
 struct session_view {
-	uint64_t uid; /* its shard counts them from the start of the dataplane */
+	uint64_t uid; /* from the start of the dataplane, no two have one */
+	uint16_t shard;
 	const char *source;
 	uint16_t port;
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */

@@ -273,7 +273,7 @@ Test(control_admin, show_connections_of_none)
 
 Test(control_admin, show_connections)
 {
-	json_int_t uid, port, since, channels;
+	json_int_t uid, shard, port, since, channels;
 	const char *source;
 	int fd = call();
 	json_t *v, *list, *user;
@@ -284,11 +284,12 @@ Test(control_admin, show_connections)
 	v = hear(fd);
 	list = json_object_get(v, "connections");
 	cr_assert_eq(json_array_size(list), 2);
-	cr_assert_eq(json_unpack(json_array_get(list, 0), "{s:I, s:s, s:I, s:o, s:I, s:I !}", "uid",
-				 &uid, "source", &source, "port", &port, "user", &user, "since",
-				 &since, "channels", &channels),
+	cr_assert_eq(json_unpack(json_array_get(list, 0), "{s:I, s:I, s:s, s:I, s:o, s:I, s:I !}",
+				 "uid", &uid, "shard", &shard, "source", &source, "port", &port,
+				 "user", &user, "since", &since, "channels", &channels),
 		     0);
 	cr_expect_eq(uid, (1ll << 32) + 7);
+	cr_expect_eq(shard, 0);
 	cr_expect_str_eq(source, "192.0.2.9");
 	cr_expect_eq(port, 1031);
 	cr_expect(json_is_null(user));
