@@ -15,8 +15,12 @@ int idle_init(struct idle *i, bool enabled)
 	i->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (i->epoll < 0)
 		return -errno;
-	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 	return 0;
+}
+
+void idle_thread(void)
+{
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
 }
 
 void idle_fini(struct idle *i)

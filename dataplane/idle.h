@@ -26,6 +26,8 @@ struct idle {
 
 /* 0 or -errno. */
 int idle_init(struct idle *i, bool enabled);
+/* The thread that will sleep says so first: naps are short. */
+void idle_thread(void);
 void idle_fini(struct idle *i);
 /* Something that shall wake the shard; watched for edges, never read here. */
 int idle_watch(struct idle *i, int fd);

@@ -13,6 +13,7 @@
 #include "dataplane/shard.h"
 #include "dataplane/snapshot.h"
 #include "dataplane/tcp/tcp.h"
+#include "dataplane/team.h"
 #include "link/msg.h"
 
 /* Timers and the link's socket are looked at this often while the shard is busy. */
@@ -21,6 +22,7 @@
 /* Links, devices' counters and queues that stand still; a stall is told of after SHARD_STALL_US. */
 #define SHARD_PORTS_US 100000
 #define SHARD_STALL_US 500000
+#define SHARD_TELL_US  1000000 /* other shards are told again which links are up */
 /* A new control says again what it wants to listen on; what it did not is closed then. */
 #define SHARD_RELISTEN_US 10000000
 /* Answers to LISTEN that wait for room on the ring. */
@@ -45,6 +47,7 @@ struct shard_port_watch {
 struct shard {
 	uint64_t now_us;
 	uint64_t tick_us, housekeep_us; /* when next */
+	unsigned int team_size;         /* shards, this one counted */
 	struct shard_snapshot stats;
 	uint64_t turn_cycles[SHARD_STAGE_COUNT]; /* of the turn that runs */
 
@@ -53,7 +56,7 @@ struct shard {
 	uint16_t iface_of[NET_IFACES_MAX]; /* the first interface of a port */
 	uint16_t port_of[NET_IFACES_MAX];  /* the port of an interface */
 	unsigned int n_ports;
-	uint64_t ports_us; /* when they are looked at next */
+	uint64_t ports_us, tell_us; /* when they are looked at, told of next */
 	struct net *net;
 	struct tcp *tcp;
 	struct relay *relay;
@@ -69,6 +72,11 @@ struct shard {
 	uint16_t dataplane, index;
 	uint64_t start_id;
 
+	struct team *team, *own_team; /* own: made for this shard alone */
+	unsigned int place;           /* in it; 0 is the first */
+	uint64_t given;               /* shards that have a note of this turn, as bits */
+	uint64_t reassembled;         /* datagrams, when they were looked at last */
+
 	struct shard_listener listener[SHARD_LISTENERS_MAX];
 	uint32_t attach;      /* counts the controls that attached */
 	uint64_t relisten_us; /* 0: nothing waits for it */
@@ -76,8 +84,29 @@ struct shard {
 	unsigned int n_results;
 };
 
+/* Others have the same ports. */
+static inline bool shard_is_teamed(const struct shard *s)
+{
+	return s->team_size > 1;
+}
+
+/* shard_setup.c: what control may count on. */
+uint32_t shard_max_conns(const struct shard *s);
+
+/* shard_team.c; only for one that is teamed. */
+int shard_team_join(struct shard *s);
+/* Once a turn each: notes; what others send by way of us; who is to be woken. */
+unsigned int shard_team_hear(struct shard *s);
+unsigned int shard_team_carry(struct shard *s);
+void shard_team_ring(struct shard *s);
+/* Segments of net_input_burst(): those of other shards are taken out. */
+unsigned int shard_team_sort(struct shard *s, struct rte_mbuf **seg, unsigned int n);
+void shard_team_tell_link(struct shard *s, unsigned int port);
+
 /* shard_ports.c: what is to be looked at now and then; makes system calls. */
 void shard_ports_poll(struct shard *s);
+/* The port's link is as it says: its interfaces are told. */
+void shard_link_apply(struct shard *s, unsigned int port);
 
 /* shard_link.c: the socket, and what control says about no connection. Returns work done. */
 unsigned int shard_link_poll(struct shard *s);

@@ -1,4 +1,4 @@
-/* dataplane/main.c - sluice-dataplane: configuration, ports, then one shard's loop. */
+/* dataplane/main.c - sluice-dataplane: configuration, ports, then a shard's loop on each lcore. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
+#include <rte_launch.h>
 
 #include "conf/conf.h"
 #include "crypto/secret.h"
@@ -18,6 +19,7 @@
 #include "dataplane/log.h"
 #include "dataplane/privs.h"
 #include "dataplane/shard.h"
+#include "dataplane/team.h"
 
 #define RUN_DIR_DEFAULT "/run/sluice"
 
@@ -26,7 +28,7 @@ static volatile sig_atomic_t stop, report;
 static void on_signal(int sig)
 {
 	if (sig == SIGUSR1)
-		report = 1;
+		report++;
 	else
 		stop = 1;
 }
@@ -121,14 +123,15 @@ struct dataplane {
 	struct linkhub *link;
 	struct eal_args eal;
 	bool eal_up;
-	struct shard *shard;
+	struct team *team; /* of more than one */
+	struct shard *shard[CONF_LCORES_MAX];
 };
 
 /* The socket first: while another dataplane lives in this folder its ports are not touched. */
 static int up_link(struct dataplane *d, char *err, size_t err_size)
 {
 	char path[256];
-	struct linkhub_conf lc = {.path = path, .shards = 1, .name = d->conf->name};
+	struct linkhub_conf lc = {.path = path, .shards = d->conf->lcores.n, .name = d->conf->name};
 	int r = make_run_dir(d->run_dir, &d->privs);
 
 	if (r < 0) {
@@ -152,10 +155,27 @@ static int up_link(struct dataplane *d, char *err, size_t err_size)
 	return r;
 }
 
+static int up_shards(struct dataplane *d, char *err, size_t err_size)
+{
+	const struct team_conf tc = {
+		.conf = d->conf, .shards = d->conf->lcores.n, .name = "shards"};
+	char stats[256];
+	struct shard_conf sc = {
+		.conf = d->conf, .start_id = d->start_id, .link = d->link, .stats_path = stats};
+	int r = 0;
+
+	if (tc.shards > 1)
+		r = team_new(&tc, &d->team, err, err_size);
+	sc.team = d->team;
+	for (; r == 0 && sc.index < tc.shards; sc.index++) {
+		snprintf(stats, sizeof(stats), "%s/shard%u.stats", d->run_dir, sc.index);
+		r = shard_new(&sc, &d->shard[sc.index], err, err_size);
+	}
+	return r;
+}
+
 static int up(struct dataplane *d, char *err, size_t err_size)
 {
-	char stats[256];
-	struct shard_conf sc = {.conf = d->conf, .stats_path = stats};
 	int r = up_link(d, err, err_size);
 
 	if (r < 0)
@@ -167,10 +187,7 @@ static int up(struct dataplane *d, char *err, size_t err_size)
 	if (r < 0)
 		return r;
 	d->eal_up = true;
-	snprintf(stats, sizeof(stats), "%s/shard0.stats", d->run_dir);
-	sc.link = d->link;
-	sc.start_id = d->start_id;
-	r = shard_new(&sc, &d->shard, err, err_size);
+	r = up_shards(d, err, err_size);
 	if (r < 0)
 		return r;
 	r = privs_drop(&d->privs);
@@ -181,10 +198,27 @@ static int up(struct dataplane *d, char *err, size_t err_size)
 
 static void down(struct dataplane *d)
 {
-	shard_free(d->shard);
+	for (unsigned int i = 0; i < CONF_LCORES_MAX; i++)
+		shard_free(d->shard[i]);
+	team_free(d->team);
 	linkhub_free(d->link);
 	if (d->eal_up)
 		rte_eal_cleanup();
+}
+
+static int on_lcore(void *shard)
+{
+	shard_run(shard, &stop, &report);
+	return 0;
+}
+
+/* A lcore that cannot be had is none of the file's, or EAL had not come up: it waits for us. */
+static void run_shards(struct dataplane *d)
+{
+	for (uint16_t i = 1; i < d->conf->lcores.n; i++)
+		rte_eal_remote_launch(on_lcore, d->shard[i], d->conf->lcores.id[i]);
+	on_lcore(d->shard[0]);
+	rte_eal_mp_wait_lcore();
 }
 
 static int run(const struct conf *conf)
@@ -206,9 +240,6 @@ static int run(const struct conf *conf)
 	} else if (d->conf->n_interfaces == 0) {
 		r = -EINVAL;
 		snprintf(err, sizeof(err), "no Interface in the configuration");
-	} else if (d->conf->lcores.n > 1) {
-		r = -ENOTSUP;
-		snprintf(err, sizeof(err), "Lcores: one core in this version");
 	} else {
 		r = up(d, err, sizeof(err));
 	}
@@ -217,9 +248,10 @@ static int run(const struct conf *conf)
 	} else {
 		if (!d->privs.change && geteuid() == 0)
 			dp_log("warning: there is no user %s, still running as root", PRIVS_USER);
-		dp_log("%s is ready: %zu interfaces, %s memory", d->conf->name,
-		       d->conf->n_interfaces, d->eal.hugepages ? "hugepage" : "ordinary");
-		shard_run(d->shard, &stop, &report);
+		dp_log("%s is ready: %zu interfaces, %u shards, %s memory", d->conf->name,
+		       d->conf->n_interfaces, d->conf->lcores.n,
+		       d->eal.hugepages ? "hugepage" : "ordinary");
+		run_shards(d);
 		dp_log("ends");
 	}
 	down(d);

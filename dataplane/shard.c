@@ -7,6 +7,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/internal.h"
 #include "dataplane/log.h"
+#include "dataplane/port/share.h"
 
 /* What passed since *tsc belongs to this stage, if the turn turns out to have done work. */
 static inline unsigned int account(struct shard *s, enum shard_stage stage, uint64_t *tsc,
@@ -48,16 +49,18 @@ static unsigned int input(struct shard *s, unsigned int port, uint64_t *tsc)
 
 	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, SHARD_BURST));
 	if (n == 0)
-		return 0;
+		return share_moved(p);
 	s->stats.rx_pkts += n;
 	s->watch[port].rx_pkts += n;
 	s->stats.rx_bytes += bytes_of(m, n);
 	k = net_input_burst(s->net, s->iface_of[port], m, n, s->now_us, seg);
+	if (shard_is_teamed(s))
+		k = shard_team_sort(s, seg, k);
 	account(s, SHARD_STAGE_NET, tsc, n);
 	if (k > 0)
 		tcp_input_burst(s->tcp, seg, k, s->now_us);
 	account(s, SHARD_STAGE_TCP, tsc, k);
-	return n;
+	return n + share_moved(p);
 }
 
 static unsigned int timers(struct shard *s, uint64_t *tsc)
@@ -76,17 +79,20 @@ static unsigned int timers(struct shard *s, uint64_t *tsc)
 /* Packets that went out while segments were built are the port's work, not TCP's. */
 static unsigned int output(struct shard *s, uint64_t *tsc)
 {
-	unsigned int built = tcp_output_poll(s->tcp, s->now_us), sent;
+	unsigned int built = tcp_output_poll(s->tcp, s->now_us), sent, carried = 0;
 	struct net_flushed early = net_flushed_take(s->net);
 
 	*tsc += early.cycles;
 	account(s, SHARD_STAGE_TCP_OUT, tsc, built);
+	/* Others first: they have waited, and are fewer in a turn than the queue takes. */
+	if (shard_is_teamed(s))
+		carried = shard_team_carry(s);
 	sent = net_flush(s->net);
-	account(s, SHARD_STAGE_TX, tsc, sent);
+	account(s, SHARD_STAGE_TX, tsc, sent + carried);
 	s->turn_cycles[SHARD_STAGE_TX] += early.cycles;
 	s->stats.stage[SHARD_STAGE_TX].items += early.pkts;
 	s->stats.tx_pkts += sent + early.pkts;
-	return built + sent;
+	return built + sent + carried;
 }
 
 unsigned int shard_turn(struct shard *s)
@@ -97,12 +103,16 @@ unsigned int shard_turn(struct shard *s)
 	s->now_us = clock_us(&s->clock, tsc);
 	for (unsigned int i = 0; i < s->n_ports; i++)
 		work += input(s, i, &tsc);
+	if (shard_is_teamed(s))
+		work += account(s, SHARD_STAGE_NET, &tsc, shard_team_hear(s));
 	work += timers(s, &tsc);
 	work += account(s, SHARD_STAGE_OPEN, &tsc, relay_open(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_SEAL, &tsc, relay_seal(s->relay, s->now_us));
 	work += output(s, &tsc);
 	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link));
+	if (shard_is_teamed(s))
+		shard_team_ring(s);
 
 	account_turn(s, work);
 	s->stats.turns++;
@@ -162,6 +172,12 @@ static void arm(struct shard *s, bool on)
 		linkend_sleep(s->link);
 	else
 		linkend_wake(s->link);
+	if (!shard_is_teamed(s))
+		return;
+	if (on)
+		team_sleep(s->team, s->place);
+	else
+		team_wake(s->team, s->place);
 }
 
 /* Says what may wake it, looks once more, sleeps. */
@@ -202,8 +218,12 @@ static void report_counters(const struct shard *s)
 	       rte_mempool_in_use_count(s->pools.data), s->pools.data->size);
 }
 
-void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *report)
+void shard_run(struct shard *s, const volatile sig_atomic_t *stop,
+	       const volatile sig_atomic_t *report)
 {
+	sig_atomic_t reported = *report;
+
+	idle_thread();
 	s->now_us = clock_us(&s->clock, rte_rdtsc());
 	idle_busy(&s->idle, s->now_us);
 	while (!*stop) {
@@ -217,8 +237,8 @@ void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_
 			rte_pause();
 		if (s->now_us >= s->housekeep_us)
 			housekeep(s);
-		if (unlikely(*report)) {
-			*report = 0;
+		if (unlikely(*report != reported)) {
+			reported = *report;
 			report_counters(s);
 		}
 	}

@@ -56,6 +56,7 @@ struct shard_snapshot {
 struct conf_dataplane;
 struct linkhub;
 struct shard;
+struct team;
 
 struct shard_conf {
 	uint16_t dataplane, index; /* as in its handles */
@@ -63,6 +64,8 @@ struct shard_conf {
 	const struct conf_dataplane *conf; /* lives as long as the shard */
 	struct linkhub *link;              /* likewise */
 	const char *stats_path;            /* of the snapshot; NULL: none is shared */
+	/* The shard's place in it is index; NULL: it has buffers and ports to itself. Borrowed. */
+	struct team *team;
 };
 
 /*
@@ -74,16 +77,17 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 void shard_free(struct shard *s);
 
 /*
- * Turns until *stop is set; a busy shard never sleeps. When *report is set it is cleared
- * and the counters that are not 0 are logged.
+ * Turns until *stop is set; a busy shard never sleeps. When *report changes the counters that are
+ * not 0 are logged. On the lcore that is the shard's from here on.
  */
-void shard_run(struct shard *s, const volatile sig_atomic_t *stop, volatile sig_atomic_t *report);
+void shard_run(struct shard *s, const volatile sig_atomic_t *stop,
+	       const volatile sig_atomic_t *report);
 
 /* One turn: the work that was done. For tests; shard_run() is made of it. */
 unsigned int shard_turn(struct shard *s);
 /*
- * One turn, and what is due beside the turns: for who shares the lcore with the shard (perf/inring).
- * Never sleeps.
+ * One turn, and what is due beside the turns: for who shares the lcore with the shard
+ * (perf/inring). Never sleeps.
  */
 unsigned int shard_step(struct shard *s);
 const struct shard_snapshot *shard_stats(const struct shard *s);

@@ -25,7 +25,7 @@ static int send_up(struct shard *s, uint16_t type, const void *body, size_t len)
 /* The ring is new and empty: there is room. */
 static void attached(struct shard *s)
 {
-	struct link_ready ready = {.max_conns = s->conf->max_connections,
+	struct link_ready ready = {.max_conns = shard_max_conns(s),
 				   .start_id_low = (uint32_t)s->start_id,
 				   .start_id_high = (uint32_t)(s->start_id >> 32)};
 

@@ -15,12 +15,10 @@ static const char *name_of(const struct shard *s, unsigned int port)
 	return s->conf->interfaces[s->iface_of[port]].name;
 }
 
-static void link_changed(struct shard *s, unsigned int port)
+void shard_link_apply(struct shard *s, unsigned int port)
 {
-	struct port *p = &s->port[port];
+	const struct port *p = &s->port[port];
 
-	dp_log("interface %s: link %s", name_of(s, port), p->link_up ? "up" : "down");
-	p->counters[PORT_C_LINK_DOWN] += !p->link_up;
 	for (unsigned int i = 0; i < s->conf->n_interfaces; i++) {
 		if (s->port_of[i] != port)
 			continue;
@@ -28,6 +26,17 @@ static void link_changed(struct shard *s, unsigned int port)
 		if (p->link_up)
 			tcp_link_up(s->tcp, i);
 	}
+}
+
+static void link_changed(struct shard *s, unsigned int port)
+{
+	struct port *p = &s->port[port];
+
+	dp_log("interface %s: link %s", name_of(s, port), p->link_up ? "up" : "down");
+	p->counters[PORT_C_LINK_DOWN] += !p->link_up;
+	shard_link_apply(s, port);
+	if (shard_is_teamed(s))
+		shard_team_tell_link(s, port);
 }
 
 /* A packet that came in proves the link, whatever the device says. */
@@ -101,10 +110,19 @@ void shard_ports_poll(struct shard *s)
 	for (unsigned int i = 0; i < s->n_ports; i++) {
 		struct shard_port_watch *w = &s->watch[i];
 
-		port_stats_poll(&s->port[i]);
-		look_at_link(s, i);
+		/* The device and its link are the first shard's to ask about. */
+		if (s->place == 0) {
+			port_stats_poll(&s->port[i]);
+			look_at_link(s, i);
+		}
 		look_at_queues(s, i);
 		w->seen_rx_pkts = w->rx_pkts;
 		w->seen_missed = s->port[i].counters[PORT_C_RX_MISSED];
+	}
+	/* A note may have been lost. */
+	if (shard_is_teamed(s) && s->now_us >= s->tell_us) {
+		s->tell_us = s->now_us + SHARD_TELL_US;
+		for (unsigned int i = 0; i < s->n_ports; i++)
+			shard_team_tell_link(s, i);
 	}
 }

@@ -16,17 +16,7 @@
 #include "dataplane/tcp/cc.h"
 #include "ssh/record.h"
 
-/*
- * Memory is what the file says; these are the shares. A data mbuf costs its room, a segment of it
- * that is on its way a header mbuf and an indirect one besides.
- */
-#define MIB            (UINT64_C(1) << 20)
-#define FIXED_BYTES    (16 * MIB) /* EAL, the rings of ports */
-#define DATA_MBUF_COST 2560
-#define DATA_MBUF_PAGE 4224 /* in 4 KiB pages: the library lets no mbuf cross one */
-#define HEAD_MBUF_COST 640
-#define HEADS_PER_DATA 2
-#define DATA_MBUFS_MIN 8192 /* two ports' receive rings and something to work with */
+#define MIB (UINT64_C(1) << 20)
 
 /*
  * "auto" of ReceiveBuffer and SendBuffer: what one connection's may grow to is a share of the pool,
@@ -49,52 +39,6 @@ static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
 	return r;
 }
 
-static int make_pools(struct shard *s, char *err, size_t err_size)
-{
-	const uint64_t cost = (rte_eal_has_hugepages() ? DATA_MBUF_COST : DATA_MBUF_PAGE) +
-			      HEADS_PER_DATA * HEAD_MBUF_COST;
-	const uint64_t least = FIXED_BYTES + DATA_MBUFS_MIN * cost;
-	uint64_t total = s->conf->memory_mb * MIB, n;
-	char name[16];
-	int r;
-
-	if (total < least)
-		return fail(err, err_size, -ENOMEM,
-			    "Memory %" PRIu32 "M is too little: %" PRIu64 "M at least",
-			    s->conf->memory_mb, (least + MIB - 1) / MIB);
-	n = (total - FIXED_BYTES) / cost;
-	snprintf(name, sizeof(name), "shard%u", s->index);
-	r = pkt_pools_new(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA, SOCKET_ID_ANY,
-			  &s->pools);
-	if (r < 0)
-		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
-			    s->conf->memory_mb, strerror(-r));
-	return 0;
-}
-
-/*
- * A port is opened for all its interfaces: the largest MTU, and tags if one of them has. Where one
- * says nothing the device keeps its own, unless another needs more than that ever is.
- */
-static struct port_conf port_conf_for(const struct shard *s, const char *device)
-{
-	struct port_conf pc = {.device = device, .queues = 1, .pool = s->pools.data};
-	bool own = false;
-
-	for (size_t i = 0; i < s->conf->n_interfaces; i++) {
-		const struct conf_interface *ci = &s->conf->interfaces[i];
-
-		if (strcmp(ci->device, device) != 0)
-			continue;
-		pc.vlan |= ci->vlan != 0;
-		pc.mtu = RTE_MAX(pc.mtu, ci->mtu);
-		own |= ci->mtu == 0;
-	}
-	if (own && pc.mtu <= PORT_MTU_DEFAULT)
-		pc.mtu = 0;
-	return pc;
-}
-
 static void watch_port(struct shard *s, const struct port *p)
 {
 	int r = port_rx_fd(p);
@@ -106,32 +50,33 @@ static void watch_port(struct shard *s, const struct port *p)
 		s->idle.polled = true;
 }
 
-static int open_port(struct shard *s, const struct conf_interface *ci, char *err, size_t err_size)
+/* A shard that nobody gave a team is one of its own. */
+static int join_team(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
 {
-	struct port_conf pc = port_conf_for(s, ci->device);
-	struct port *p = &s->port[s->n_ports];
-	char offloads[PORT_OFFLOADS_TEXT];
-	int r = port_open(&pc, p, err, err_size);
+	char name[16];
+	const struct team_conf tc = {.conf = sc->conf, .shards = 1, .name = name};
+	int r = 0;
 
+	snprintf(name, sizeof(name), "shard%u", s->index);
+	s->team = sc->team;
+	if (s->team == NULL)
+		r = team_new(&tc, &s->own_team, err, err_size);
+	else
+		s->place = s->index;
 	if (r < 0)
 		return r;
-	s->n_ports++;
-	dp_log("interface %s: MTU %u, offloads: %s", ci->name, p->mtu,
-	       port_offloads_text(p, offloads, sizeof(offloads)));
-	watch_port(s, p);
-	return 0;
-}
-
-/* True with *ret: an interface before this one has the device open. */
-static bool port_is_open(const struct shard *s, size_t iface, uint16_t *ret)
-{
-	for (size_t i = 0; i < iface; i++) {
-		if (strcmp(s->conf->interfaces[i].device, s->conf->interfaces[iface].device) != 0)
-			continue;
-		*ret = s->port_of[i];
-		return true;
+	if (s->team == NULL)
+		s->team = s->own_team;
+	s->team_size = team_shards(s->team);
+	s->pools = team_pools(s->team);
+	s->n_ports = team_ports(s->team);
+	for (unsigned int i = 0; i < s->n_ports; i++) {
+		s->port[i] = team_port(s->team, i, s->place);
+		s->iface_of[i] = team_iface_of(s->team, i);
+		if (s->port[i].queue != PORT_NO_QUEUE)
+			watch_port(s, &s->port[i]);
 	}
-	return false;
+	return 0;
 }
 
 static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
@@ -141,15 +86,7 @@ static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
 	uint16_t mtu;
 	int r;
 
-	if (i == NET_IFACES_MAX)
-		return fail(err, err_size, -ENOSPC, "more than %d interfaces", NET_IFACES_MAX);
-	if (!port_is_open(s, i, &s->port_of[i])) {
-		s->port_of[i] = (uint16_t)s->n_ports;
-		s->iface_of[s->n_ports] = (uint16_t)i;
-		r = open_port(s, ci, err, err_size);
-		if (r < 0)
-			return r;
-	}
+	s->port_of[i] = team_port_of(s->team, i);
 	p = &s->port[s->port_of[i]];
 	mtu = ci->mtu != 0 ? ci->mtu : RTE_MIN(p->mtu, (uint16_t)PORT_MTU_DEFAULT);
 	r = net_iface_add(s->net, ci->name, p);
@@ -203,14 +140,31 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 	return 0;
 }
 
+/* Of what the file says for the whole dataplane: at least one, and a limit of 0 is none. */
+static uint32_t part(const struct shard *s, uint32_t all)
+{
+	return (uint32_t)(((uint64_t)all + s->team_size - 1) / s->team_size);
+}
+
+uint32_t shard_max_conns(const struct shard *s)
+{
+	return part(s, s->conf->max_connections);
+}
+
+/* What the pool has room for, where it is not this shard's alone: what it may count on. */
+static uint64_t room_of(const struct shard *s)
+{
+	return (uint64_t)s->pools.data->size * PKT_DATA_ROOM / s->team_size;
+}
+
 static uint32_t buffer_size(const struct shard *s, uint64_t wanted)
 {
-	uint64_t part = (uint64_t)s->pools.data->size * PKT_DATA_ROOM / BUFFER_AUTO_PART;
+	uint64_t share = room_of(s) / BUFFER_AUTO_PART;
 
 	if (wanted != 0)
 		return wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
-	part = part > BUFFER_AUTO_MAX ? BUFFER_AUTO_MAX : part;
-	return (uint32_t)(part < BUFFER_AUTO_MIN ? BUFFER_AUTO_MIN : part);
+	share = share > BUFFER_AUTO_MAX ? BUFFER_AUTO_MAX : share;
+	return (uint32_t)(share < BUFFER_AUTO_MIN ? BUFFER_AUTO_MIN : share);
 }
 
 static int make_tcp(struct shard *s, char *err, size_t err_size)
@@ -228,16 +182,17 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 	struct tcp_conf tc = {
 		.net = s->net,
 		.pools = &s->pools,
-		.conns_max = c->max_connections + c->max_channels,
-		.time_wait_max = c->max_connections,
+		.conns_max = shard_max_conns(s) + part(s, c->max_channels),
+		.time_wait_max = shard_max_conns(s),
 		.rx_budget = buffer_size(s, c->receive_buffer),
 		.tx_budget = buffer_size(s, c->send_buffer),
+		.rx_shard = shard_is_teamed(s) ? room_of(s) : 0,
 		.user_timeout_us = (uint64_t)c->tcp_user_timeout_ms * 1000,
-		.half_open_max = c->tcp_half_open,
-		.source_half_open = c->tcp_source_half_open,
-		.source_conns = c->tcp_source_connections,
-		.source_syn_rate = c->tcp_source_syn_rate,
-		.rst_rate = c->tcp_reset_rate,
+		.half_open_max = part(s, c->tcp_half_open),
+		.source_half_open = part(s, c->tcp_source_half_open),
+		.source_conns = part(s, c->tcp_source_connections),
+		.source_syn_rate = part(s, c->tcp_source_syn_rate),
+		.rst_rate = part(s, c->tcp_reset_rate),
 		.mss_min = (uint16_t)c->tcp_min_mss,
 		.keepalive_idle_us = (uint64_t)c->tcp_keepalive_time_ms * 1000,
 		.keepalive_interval_us = (uint64_t)c->tcp_keepalive_interval_ms * 1000,
@@ -273,9 +228,10 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 	struct relay_conf rc = {
 		.dataplane = s->dataplane,
 		.shard = s->index,
-		.conns_max = c->max_connections,
-		.chans_max = c->max_channels,
-		.audit_backlog = c->audit_backlog,
+		.conns_max = shard_max_conns(s),
+		.chans_max = part(s, c->max_channels),
+		.audit_backlog = part(s, c->audit_backlog),
+		.pool_shards = s->team_size,
 		.control_wait_ms = c->control_wait_ms,
 		.read_quantum = c->read_quantum.bytes,
 		.read_quantum_us = c->read_quantum.ms * 1000,
@@ -338,7 +294,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 		fail(err, err_size, r, "epoll: %s", strerror(-r));
 		goto out;
 	}
-	r = make_pools(s, err, err_size);
+	r = join_team(s, sc, err, err_size);
 	if (r == 0)
 		r = make_net(s, err, err_size);
 	if (r == 0)
@@ -347,6 +303,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 		r = make_relay(s, err, err_size);
 	if (r == 0)
 		r = make_snapshot(s, sc->stats_path, err, err_size);
+	if (r == 0 && shard_is_teamed(s) && shard_team_join(s) < 0)
+		r = fail(err, err_size, -EMFILE, "no descriptors for shards");
 	if (r < 0)
 		goto out;
 	*ret = s;
@@ -364,10 +322,8 @@ void shard_free(struct shard *s)
 	relay_free(s->relay);
 	tcp_free(s->tcp);
 	net_free(s->net);
-	for (unsigned int i = 0; i < s->n_ports; i++)
-		port_close(&s->port[i]);
 	cipher_engine_free(s->engine);
-	pkt_pools_free(&s->pools);
+	team_free(s->own_team);
 	snapshot_close(&s->snapshot);
 	idle_fini(&s->idle);
 	free(s);

@@ -207,7 +207,7 @@ unsigned int share_moved(struct port *p)
 	return moved;
 }
 
-struct spread_steer *share_steer(struct port *p)
+struct spread_steer *share_steer(const struct port *p)
 {
 	return p->share != NULL ? &p->share->steer : NULL;
 }

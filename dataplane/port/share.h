@@ -53,6 +53,6 @@ uint64_t share_given(struct port *p);
 /* Packets that this shard took from its queue for others since the last call. */
 unsigned int share_moved(struct port *p);
 /* A listener that belongs to one shard; said to every shard's port. */
-struct spread_steer *share_steer(struct port *p);
+struct spread_steer *share_steer(const struct port *p);
 
 #endif

@@ -84,7 +84,7 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		.unimplemented = RELAY_UNIMPLEMENTED_BURST,
 		.unimplemented_us = now_us,
 		.listener = listener,
-		.uid = ++r->uid,
+		.uid = (uint64_t)r->conf.shard << RELAY_UID_BITS | ++r->uid,
 		.local = *local,
 		.peer = *peer,
 	};

@@ -38,6 +38,9 @@ struct relay_link {
 
 #define RELAY_GRANTS_MAX 16384
 
+/* Of a connection's uid: which of its shard's it is; above them stands the shard. */
+#define RELAY_UID_BITS 40
+
 struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
@@ -47,6 +50,7 @@ struct relay_conf {
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
 	uint32_t read_quantum, read_quantum_us;
 	const struct pkt_pools *pools;
+	unsigned int pool_shards; /* that draw on those; 0: this one alone */
 	struct cipher_engine *engine;
 	struct relay_link link;
 	struct stream_provider tcp; /* for targets */
