@@ -13,7 +13,7 @@
 
 #define ENTRY_BITS 7
 #define KEY_WORDS  (SPREAD_KEY_LEN / sizeof(uint32_t))
-#define KEY_TRIES  64 /* one in some hundred random keys is refused */
+#define KEY_TRIES  4096 /* one random key in twelve will do */
 
 /* Where things stand in the bytes that are hashed. */
 #define SPORT4 8
@@ -121,16 +121,16 @@ static void parts(struct spread *sp)
 }
 
 /*
- * Each entry has equally many of the 65536 ports when no sum of the parts of a port's bits is 0 in
- * some direction: their rank is that of an entry.
+ * Of ports that differ in their low bits alone each entry has equally many when the parts of these
+ * bits are of the rank of an entry.
  */
-static bool reaches_all(const struct spread *sp, unsigned int at)
+static bool reaches_all(const struct spread *sp, unsigned int at, unsigned int bits)
 {
 	uint8_t pivot[ENTRY_BITS] = {0};
 	unsigned int rank = 0;
 
-	for (unsigned int i = 0; i < 16; i++) {
-		uint8_t v = sp->part[at + i / 8][1u << i % 8];
+	for (unsigned int i = 0; i < bits; i++) {
+		uint8_t v = sp->part[at + 1 - i / 8][1u << i % 8];
 
 		for (int b = ENTRY_BITS - 1; b >= 0 && v != 0; b--) {
 			if (!(v >> b & 1))
@@ -150,10 +150,11 @@ static bool set_key(struct spread *sp, const uint8_t *key)
 {
 	memcpy(sp->key, key, sizeof(sp->key));
 	parts(sp);
-	return reaches_all(sp, SPORT4) && reaches_all(sp, DPORT4) && reaches_all(sp, SPORT6) &&
-	       reaches_all(sp, DPORT6);
+	return reaches_all(sp, SPORT4, 16) && reaches_all(sp, DPORT4, 16) &&
+	       reaches_all(sp, SPORT6, 16) && reaches_all(sp, DPORT6, 16);
 }
 
+/* One with which each run of SPREAD_ENTRIES ports has one for each entry: none is far to seek. */
 static int random_key(struct spread *sp)
 {
 	uint8_t key[SPREAD_KEY_LEN];
@@ -161,7 +162,8 @@ static int random_key(struct spread *sp)
 	for (unsigned int i = 0; i < KEY_TRIES; i++) {
 		if (getentropy(key, sizeof(key)) < 0)
 			return -EIO;
-		if (set_key(sp, key))
+		if (set_key(sp, key) && reaches_all(sp, DPORT4, ENTRY_BITS) &&
+		    reaches_all(sp, DPORT6, ENTRY_BITS))
 			return 0;
 	}
 	return -EIO; /* these are not random */

@@ -9,8 +9,7 @@
  * RFC 6056 section 3.2: as many as can be, above the services. With TCP_TW_REUSE_US so many
  * connections a second can go from one address to one port of one target.
  */
-#define PORT_MIN   10240
-#define PORT_N     (65536 - PORT_MIN)
+#define PORT_N     (65536 - TCP_PORT_MIN)
 #define PORT_TRIES 8192 /* a connect costs no more than this */
 
 /* One secret, three uses: a word that is never a tuple's keeps them apart, or their number. */
@@ -130,19 +129,47 @@ static bool is_listener(const struct tcp *t, uint16_t port)
 	return false;
 }
 
+/* Two shards never have a tuple in common, so neither needs to know of the other's. */
+static bool comes_home(const struct tcp *t, unsigned int base, const struct net_addr *local,
+		       uint16_t port)
+{
+	const struct tcp_conf *c = &t->conf;
+
+	if (c->spread == NULL)
+		return true;
+	if (c->steer != NULL && c->steer->n > 0) {
+		int shard = spread_steer_find(c->steer, local, port);
+
+		if (shard >= 0)
+			return shard == c->shard;
+	}
+	return c->spread->shard[spread_entry_dport(c->spread, base, local->family, port)] ==
+	       c->shard;
+}
+
+/*
+ * RFC 6056 section 3.3.3. A port of another shard is passed over by two loads, and one in as many
+ * as there are shards is ours; what costs is to look whether that is in use.
+ */
 uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct net_addr *peer,
 		       uint16_t peer_port, struct tcp_tw **ret_old)
 {
+	unsigned int base = 0, tries = 0;
 	struct tcp_key k;
 	uint32_t offset;
 
 	tcp_key_make(local, 0, peer, peer_port, &k);
 	offset = (uint32_t)key_prf(t, &k, USE_PORT);
-	for (uint32_t i = 0; i < PORT_TRIES; i++) {
-		uint16_t port = (uint16_t)(PORT_MIN + (offset + t->port_next++) % PORT_N);
+	if (t->conf.spread != NULL)
+		base = spread_entry(t->conf.spread, peer, local, peer_port, 0);
+	for (uint32_t i = 0; i < PORT_N && tries < PORT_TRIES; i++) {
+		uint16_t port = (uint16_t)(TCP_PORT_MIN + (offset + t->port_next++) % PORT_N);
 		struct tcp_tw *w;
 		uint64_t hash;
 
+		if (!comes_home(t, base, local, port))
+			continue;
+		tries++;
 		k.ports = (uint32_t)port << 16 | peer_port;
 		hash = tcp_key_hash(t, &k);
 		if (tcp_lookup(t, &k, hash) != NULL || is_listener(t, port))
@@ -153,5 +180,6 @@ uint16_t tcp_port_pick(struct tcp *t, const struct net_addr *local, const struct
 			return port;
 		}
 	}
+	tcp_count(t, TCP_C_NO_PORT);
 	return 0;
 }

@@ -19,12 +19,14 @@
 
 #include "dataplane/net/net.h"
 #include "dataplane/pkt.h"
+#include "dataplane/spread.h"
 #include "dataplane/stream/stream.h"
 
 struct tcp;
 struct tcp_cc_ops;
 
 #define TCP_NO_LIMIT UINT32_MAX
+#define TCP_PORT_MIN 10240 /* local ports of connects begin here */
 
 enum tcp_ecn {
 	TCP_ECN_ON_DEMAND, /* for who asks */
@@ -58,6 +60,13 @@ struct tcp_conf {
 	uint16_t mss_min;          /* a peer that offers less is taken to have said this (T-27) */
 	enum tcp_ecn ecn;
 	bool no_pacing;
+	/*
+	 * Of several shards: which this is, and whose a packet is (spread.h). A connect then takes
+	 * a port of which the answers come here. NULL: there is one shard. Both are borrowed.
+	 */
+	const struct spread *spread;
+	const struct spread_steer *steer;
+	uint16_t shard;
 	/* Tests only: where sequence numbers begin instead of RFC 6528's hash. NULL: the hash. */
 	uint32_t (*iss_for_test)(void *arg);
 	void *iss_arg;
@@ -78,6 +87,7 @@ struct tcp_conf {
 	X(PERSIST, "zero-window probes sent")                                                      \
 	X(ACCEPTED, "connections accepted")                                                        \
 	X(CONNECTED, "connections opened")                                                         \
+	X(NO_PORT, "connects refused: no local port is free whose answers come to this shard")     \
 	X(ICMP_IN, "ICMP errors about a segment under way")                                        \
 	X(ICMP_STRAY, "ICMP errors that match no connection or nothing under way (RFC 5927)")      \
 	X(ICMP_ABORT, "opening connections ended by an ICMP error")                                \
@@ -173,6 +183,11 @@ void tcp_link_up(struct tcp *t, unsigned int iface);
 void tcp_stream_keepalive(struct stream *s, bool on);
 /* On, as a new stream is: small writes go out at once. Off: Nagle (RFC 9293 section 3.7.4). */
 void tcp_stream_nodelay(struct stream *s, bool on);
+/*
+ * Whose wish a connect is, before the turn it is made in ends: a number of the user's, not 0. Who
+ * makes us look for many hosts of a link that are not there is refused further ones for a while.
+ */
+void tcp_stream_asker(struct stream *s, uint16_t asker);
 /* Smoothed round trip in microseconds, of our segments or else of the peer's; 0: not known. */
 uint32_t tcp_stream_rtt_us(const struct stream *s);
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);

@@ -118,6 +118,27 @@ Test(spread, each_entry_has_as_many_ports_as_any_other)
 	}
 }
 
+/* So a connect never has to look far for a port whose answers come home. */
+Test(spread, each_run_of_ports_has_one_for_each_entry)
+{
+	struct rnd r = rnd_new(rnd_seed());
+
+	for (int i = 0; i < 16; i++) {
+		uint8_t family = i & 1 ? 4 : 6;
+		struct net_addr a = random_addr(&r, family), b = random_addr(&r, family);
+
+		cr_assert_eq(spread_init(&sp, 8, NULL), 0);
+		for (unsigned int run = 0; run < 65536; run += SPREAD_ENTRIES) {
+			bool seen[SPREAD_ENTRIES] = {0};
+
+			for (unsigned int p = run; p < run + SPREAD_ENTRIES; p++)
+				seen[spread_entry(&sp, &a, &b, 443, (uint16_t)p)] = true;
+			for (unsigned int e = 0; e < SPREAD_ENTRIES; e++)
+				cr_assert(seen[e], "ports from %u", run);
+		}
+	}
+}
+
 Test(spread, shards_share_the_table_evenly_and_the_first_has_entry_0)
 {
 	for (unsigned int n = 1; n <= SPREAD_SHARDS_MAX; n++) {
