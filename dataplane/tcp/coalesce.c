@@ -60,7 +60,7 @@ unsigned int tcp_coalesce(const struct tcp_conn *c, struct tcp_seg *g, struct tc
 		g->m->nb_segs = (uint16_t)(g->m->nb_segs + m->nb_segs);
 		g->m->pkt_len += m->pkt_len;
 		g->len += g[k].len;
-		g->unit = max_u64(g->unit, g[k].len);
+		g->unit = max_u64(g->unit, g[k].unit);
 		g->flags |= g[k].flags;
 		g[k].m = NULL;
 	}

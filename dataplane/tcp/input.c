@@ -16,6 +16,14 @@ static bool checksum_known(const struct rte_mbuf *m)
 	return f == RTE_MBUF_F_RX_L4_CKSUM_GOOD || f == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
+/* The longest segment that arrived in it: a port may have joined several. */
+static uint32_t unit_of(const struct rte_mbuf *m, uint32_t len)
+{
+	if (likely(!(m->ol_flags & RTE_MBUF_F_RX_LRO)) || m->tso_segsz == 0)
+		return len;
+	return min_u64(len, m->tso_segsz);
+}
+
 bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret)
 {
 	uint8_t buf[TCP_HDR_MAX];
@@ -40,7 +48,7 @@ bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret)
 	ret->flags = h->tcp_flags;
 	ret->hdr_len = hdr_len;
 	ret->len = m->pkt_len - hdr_len;
-	ret->unit = ret->len;
+	ret->unit = unit_of(m, ret->len);
 	tcp_opts_parse((const uint8_t *)h + TCP_HDR_MIN, hdr_len - TCP_HDR_MIN, &ret->opts);
 	tcp_key_make(&meta->dst, rte_be_to_cpu_16(h->dst_port), &meta->src,
 		     rte_be_to_cpu_16(h->src_port), &ret->key);

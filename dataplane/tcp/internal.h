@@ -388,7 +388,7 @@ struct tcp_seg {
 	struct tcp_key key;
 	uint64_t hash;
 	uint32_t seq, ack, len; /* len: payload */
-	uint32_t unit;          /* of the longest segment that this is made of: coalesce.c */
+	uint32_t unit;          /* of the longest segment that this is made of: coalesce.c, LRO */
 	uint16_t wnd;           /* as it came, unscaled */
 	uint16_t hdr_len;
 	uint8_t flags;

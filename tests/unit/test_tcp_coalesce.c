@@ -309,6 +309,87 @@ Test(coalesce, what_says_something_else_stays_by_itself)
 	}
 }
 
+/*
+ * --- a port that joined them (LRO): one frame of the first one's headers and all text, longer
+ * than any MTU
+ */
+
+static struct rte_mbuf *joined(struct side *d, const struct piece *p, unsigned int n)
+{
+	struct rte_ether_hdr eth = {.dst_addr = d->wire.port.mac,
+				    .src_addr = {{2, 0, 0, 0, 0, 9}},
+				    .ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4)};
+	struct rte_mbuf *head = make(d, p), *tail = head, *m;
+	struct rte_ipv4_hdr ip = {.version_ihl = 0x45,
+				  .time_to_live = 64,
+				  .next_proto_id = IPPROTO_TCP,
+				  .src_addr = be4(198, 18, 0, 1),
+				  .dst_addr = be4(198, 18, 0, 2)};
+
+	for (unsigned int i = 1; i < n; i++) {
+		m = make(d, &p[i]);
+		rte_pktmbuf_adj(m, (uint16_t)(m->data_len - p[i].len));
+		tail = tail->next = m;
+		head->nb_segs++;
+		head->pkt_len += m->pkt_len;
+	}
+	ip.total_length = rte_cpu_to_be_16((uint16_t)(head->pkt_len + sizeof(ip)));
+	memcpy(rte_pktmbuf_prepend(head, sizeof(ip)), &ip, sizeof(ip));
+	memcpy(rte_pktmbuf_prepend(head, sizeof(eth)), &eth, sizeof(eth));
+	head->ol_flags |= RTE_MBUF_F_RX_LRO | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	head->tso_segsz = MSS;
+	return head;
+}
+
+static void arrive_joined(const struct piece *p, unsigned int n)
+{
+	struct rte_mbuf *m = joined(&one, p, n), *seg, *single;
+
+	cr_assert_eq(net_input_burst(one.net, 0, &m, 1, now, &seg), 1);
+	tcp_input_burst(one.tcp, &seg, 1, now);
+	for (unsigned int i = 0; i < n; i++) {
+		single = make(&many, &p[i]);
+		tcp_input_burst(many.tcp, &single, 1, now);
+	}
+}
+
+Test(coalesce, what_the_port_joined_is_what_its_segments_are)
+{
+	uint32_t seq = ISS, at[2] = {ISS, ISS};
+	struct piece p[BURST];
+
+	for (unsigned int n = 1; n <= BURST; n++) {
+		for (unsigned int i = 0; i < n; i++, seq += MSS)
+			p[i] = next_piece(seq, 100 + n);
+		now += 1000;
+		arrive_joined(p, n);
+		check_state();
+		read_all(&one, &at[0]);
+		read_all(&many, &at[1]);
+		output(&one);
+		output(&many);
+	}
+	cr_expect(at[0] == seq && at[1] == seq);
+	cr_expect_eq(conn_of(&one)->rcv_mss, MSS, "no segment was longer");
+}
+
+/* Nor without a word of the port's on how long they were. */
+Test(coalesce, joined_segments_of_unknown_size_are_no_longer_than_we_said)
+{
+	struct piece p[BURST];
+	struct rte_mbuf *m, *seg;
+
+	for (unsigned int i = 0; i < BURST; i++)
+		p[i] = next_piece(ISS + i * MSS, 100);
+	m = joined(&one, p, BURST);
+	m->tso_segsz = 0;
+	cr_assert_eq(net_input_burst(one.net, 0, &m, 1, now, &seg), 1);
+	tcp_input_burst(one.tcp, &seg, 1, now);
+	cr_expect_eq(conn_of(&one)->rcv_nxt, ISS + BURST * MSS);
+	cr_expect_leq(conn_of(&one)->rcv_mss, 1460);
+	cr_expect(conn_of(&one)->ack_now, "two or more are acknowledged at once");
+}
+
 /* Mostly what would come next, and now and then all that can happen to it. */
 static struct piece random_piece(struct rnd *r, uint32_t *seq, uint32_t *ts)
 {
