@@ -6,11 +6,9 @@
  * becomes whole must be so in the model, with the bytes of the fragments that were taken first;
  * what is not taken leaves nothing behind.
  */
-#include <stdlib.h>
-
 #include "dataplane/net/internal.h"
-#include "tests/util/eal.h"
 #include "tests/util/frame.h"
+#include "tests/util/fuzz.h"
 
 #define KEYS      32
 #define STEPS_MAX 100 /* of two mbufs at most: below what may be held, so nothing is given up */
@@ -31,20 +29,13 @@ struct model {
 static struct pkt_pools pools;
 static struct net *net;
 
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
 static void start(void)
 {
 	struct net_conf conf = {.pools = &pools, .neigh_max = 8};
 
 	if (net != NULL)
 		return;
-	eal_start("64");
-	check(pkt_pools_new("fuzz", 8191, 63, SOCKET_ID_ANY, &pools) == 0);
+	fuzz_start(&pools, 8191, 63);
 	check(net_new(&conf, &net) == 0);
 }
 
@@ -189,7 +180,6 @@ static void one(struct net *n, struct model *models, const uint8_t *p, uint8_t s
 	model->live = false;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct model models[2 * KEYS];

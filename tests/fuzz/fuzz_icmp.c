@@ -8,12 +8,10 @@
  * that is synchronized never ends, its segments stay within bounds, and one that is
  * being opened ends only for its own SYN.
  */
-#include <stdlib.h>
-
 #include "dataplane/net/internal.h"
 #include "dataplane/tcp/internal.h"
-#include "tests/util/eal.h"
 #include "tests/util/frame.h"
+#include "tests/util/fuzz.h"
 
 static struct pkt_pools pools;
 
@@ -27,23 +25,6 @@ struct world {
 	bool ended;
 	int err;
 };
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void start(void)
-{
-	static bool started;
-
-	if (started)
-		return;
-	started = true;
-	eal_start("64");
-	check(pkt_pools_new("fuzz", 1023, 2047, SOCKET_ID_ANY, &pools) == 0);
-}
 
 static void ready(struct stream *s)
 {
@@ -260,14 +241,13 @@ static void step(struct world *w, const uint8_t *p)
 	invariants(w, before, false);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct world w;
 
 	if (size == 0)
 		return 0;
-	start();
+	fuzz_start(&pools, 1023, 2047);
 	world_init(&w, data[0] % 3);
 	for (size_t i = 1; i + 10 <= size && i < 10 * 64; i += 10) {
 		step(&w, data + i);
@@ -279,6 +259,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tcp_free(w.tcp);
 	net_free(w.net);
 	wire_clear(&w.wire);
-	check(eal_out(pools.data) == 0 && eal_out(pools.head) == 0);
+	fuzz_all_back(&pools);
 	return 0;
 }

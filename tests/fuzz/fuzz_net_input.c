@@ -5,29 +5,10 @@
  * tenths of a second pass before it. What comes out must lie inside its mbuf; every mbuf
  * is back in its pool at the end.
  */
-#include <stdlib.h>
-
-#include "tests/util/eal.h"
 #include "tests/util/frame.h"
+#include "tests/util/fuzz.h"
 
 static struct pkt_pools pools;
-
-static void check(int ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void start(void)
-{
-	static int started;
-
-	if (started)
-		return;
-	started = 1;
-	eal_start("64");
-	check(pkt_pools_new("fuzz", 255, 255, SOCKET_ID_ANY, &pools) == 0);
-}
 
 static struct net *make_net(struct wire *w)
 {
@@ -71,14 +52,13 @@ static void one(struct net *n, struct wire *w, struct rte_mbuf *m, uint64_t now)
 	wire_clear(w);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct wire w;
 	uint64_t now = 1;
 	struct net *n;
 
-	start();
+	fuzz_start(&pools, 255, 255);
 	n = make_net(&w);
 	while (size >= 4) {
 		size_t len = (size_t)data[0] << 8 | data[1], cut = data[2];
@@ -93,6 +73,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= len;
 	}
 	net_free(n);
-	check(eal_out(pools.data) == 0 && eal_out(pools.head) == 0);
+	fuzz_all_back(&pools);
 	return 0;
 }

@@ -6,30 +6,11 @@
  * the echo, the window, what else happens. After each step the scoreboard is walked and
  * counted again; nothing is in flight beyond the peer's window; at the end nothing is lost.
  */
-#include <stdlib.h>
-
 #include "tests/sim/board.h"
 #include "tests/sim/raw.h"
-#include "tests/util/eal.h"
-
-#define check(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "not so: %s\n", #ok);                                      \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#include "tests/util/fuzz.h"
 
 #define STEP 12
-
-static void start(void)
-{
-	static int started;
-
-	if (!started)
-		eal_start("64");
-	started = 1;
-}
 
 /* A place near what is in flight: in its 200 parts, or a little outside. */
 static uint32_t place(const struct tcp_conn *c, uint8_t v)
@@ -83,7 +64,6 @@ static void step(struct raw *r, const uint8_t *p)
 	invariants(r);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct raw r;
@@ -91,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	start();
+	fuzz_start(NULL, 0, 0);
 	raw_init(&r, (struct tcp_conf){0});
 	app_listen(&r.app, 22, 4);
 	o.has_sack_perm = data[0] & 1;

@@ -6,27 +6,8 @@
  * writes, reads, closes). The stack must keep its own invariants, answer no segment with
  * more than it may, deliver nothing but the peer's bytes in order, and lose no mbuf.
  */
-#include <stdlib.h>
-
 #include "tests/sim/raw.h"
-#include "tests/util/eal.h"
-
-#define check(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "not so: %s\n", #ok);                                      \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
-
-static void start(void)
-{
-	static int started;
-
-	if (!started)
-		eal_start("64");
-	started = 1;
-}
+#include "tests/util/fuzz.h"
 
 /* Small numbers stay small, large ones reach everywhere. */
 static uint32_t offset(uint8_t v)
@@ -101,14 +82,13 @@ static void step(struct raw *r, const uint8_t *p)
 	invariants(r);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct raw r;
 
 	if (size == 0)
 		return 0;
-	start();
+	fuzz_start(NULL, 0, 0);
 	raw_state(&r, (enum tcp_state)(data[0] % TCP_STATES));
 	for (size_t i = 1; i + 8 <= size && i < 8 * 64; i += 8)
 		step(&r, data + i);

@@ -514,7 +514,6 @@ static void begin(struct world *w, const uint8_t *h)
 	brought(w, (enum tcp_state)(h[0] % TCP_STATES), active, h[2]);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct world w;

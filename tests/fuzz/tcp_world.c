@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "tests/sim/audit.h"
-#include "tests/util/eal.h"
 
 #define DATA_MBUFS 255
 #define HEAD_MBUFS 511
@@ -12,17 +11,6 @@
 #define STEPS_MAX  48  /* deadlines run in one stretch of time; then it is late */
 
 static struct pkt_pools pools;
-
-static void start(void)
-{
-	static bool started;
-
-	if (started)
-		return;
-	started = true;
-	eal_start("64");
-	check(pkt_pools_new("fuzz", DATA_MBUFS, HEAD_MBUFS, SOCKET_ID_ANY, &pools) == 0);
-}
 
 /* --- bytes --------------------------------------------------------------------------- */
 
@@ -564,7 +552,7 @@ void world_init(struct world *w, struct tcp_conf conf, uint8_t family, uint32_t 
 		{{.family = 6, .b = {0x20, 0x01, 0x0d, 0xb8, [15] = 2}},
 		 {.family = 6, .b = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}}}};
 
-	start();
+	fuzz_start(&pools, DATA_MBUFS, HEAD_MBUFS);
 	memset(w, 0, sizeof(*w));
 	w->now = now;
 	w->net = (struct net){.w = w,

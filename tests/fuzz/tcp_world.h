@@ -9,10 +9,8 @@
 #ifndef SLUICE_TESTS_FUZZ_TCP_WORLD_H
 #define SLUICE_TESTS_FUZZ_TCP_WORLD_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "dataplane/tcp/internal.h"
+#include "tests/util/fuzz.h"
 
 #define WORLD_PEERS 4
 #define WORLD_ENDS  8
@@ -23,14 +21,6 @@
 #define WORLD_PEER  5000 /* of the first peer; the others follow */
 #define WORLD_SEG   1900 /* payload of a segment at most */
 #define WORLD_WRITE 8192
-
-#define check(ok)                                                                                  \
-	do {                                                                                       \
-		if (!(ok)) {                                                                       \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #ok);           \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
 
 struct net {
 	struct world *w;
