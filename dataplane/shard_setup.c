@@ -242,6 +242,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.stream_totals = tcp_stream_totals,
 		.stream_rtt_us = tcp_stream_rtt_us,
 		.stream_nodelay = tcp_stream_nodelay,
+		.stream_asker = tcp_stream_asker,
 	};
 	int r;
 

@@ -115,11 +115,18 @@ struct neigh {
 	uint8_t asked; /* requests sent in this state */
 	uint8_t queued;
 	bool gateway; /* never given up */
+	bool new;     /* asked for and never seen: in the list of those */
 	struct rte_ether_addr mac;
-	uint64_t confirmed_us, used_us, due_us;
+	uint32_t new_prev, new_next; /* in that list; NEIGH_NONE ends */
+	uint64_t confirmed_us;       /* 0: it was never there */
+	uint64_t used_us;            /* for the last time; of one that is asked for, the first */
+	uint64_t due_us;
 	struct rte_mbuf *queue[NET_NEIGH_QUEUE]; /* from their IP header on */
 };
 #define NEIGH_NONE UINT32_MAX
+
+/* Askers that share a place share what it may ask. */
+#define NET_ASKERS 256
 
 struct net {
 	const struct pkt_pools *pools;
@@ -136,9 +143,11 @@ struct net {
 	struct neigh *neigh;
 	uint32_t *neigh_bucket;
 	uint32_t neigh_max, neigh_mask, neigh_free, neigh_incomplete;
+	uint32_t neigh_new_head, neigh_new_tail; /* asked for and never seen, the first first */
 	uint32_t neigh_seed;
-	uint32_t neigh_hand;   /* where a place is looked for next */
-	uint64_t neigh_due_us; /* the earliest due_us or earlier */
+	uint32_t neigh_hand;           /* where a place is looked for next */
+	uint64_t neigh_due_us;         /* the earliest due_us or earlier */
+	uint64_t asker_us[NET_ASKERS]; /* up to here what each asked is paid for */
 
 	struct frag_table *frags;
 	bool no_fragments;
@@ -342,8 +351,9 @@ int neigh_init(struct net *n, unsigned int max);
 void neigh_fini(struct net *n);
 /* Reserves the gateway's entry. 0 or -ENOSPC. */
 int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *ip);
-/* m starts at its IP header. Taken: sent, queued or dropped. */
-int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m);
+/* m starts at its IP header. Taken: sent, queued or dropped. asker: of struct net_path. */
+int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, uint16_t asker,
+		 struct rte_mbuf *m);
 /*
  * ip is said to have this MAC (NULL: the one we know). reply: by an answer to us, as far as can
  * be told. False: it was said without being asked, and is not believed; the one we know is

@@ -135,7 +135,7 @@ static void advertise(struct net *n, struct net_iface *ifc, const struct net_add
 	}
 	m = build(n, &msg, target, dst);
 	if (m != NULL)
-		neigh_output(n, (unsigned int)(ifc - n->iface), dst, m);
+		neigh_output(n, (unsigned int)(ifc - n->iface), dst, 0, m);
 }
 
 void nd_announce(struct net *n, struct net_iface *ifc, const struct net_addr *a)

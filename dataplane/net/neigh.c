@@ -21,6 +21,11 @@
 #define REACHABLE_US (30 * 1000000u)  /* then the next packet asks again */
 #define UNUSED_US    (600 * 1000000u) /* then an entry goes */
 #define LOOKED_AT    16u              /* entries, when the table is full */
+#define ANSWER_US    100000u          /* a host of the link has answered by then */
+
+/* New neighbours that one asker makes us look for: so many at once, and one more each ASKER_US. */
+#define ASKER_BURST 64u
+#define ASKER_US    20000u
 
 int neigh_init(struct net *n, unsigned int max)
 {
@@ -34,6 +39,7 @@ int neigh_init(struct net *n, unsigned int max)
 		n->neigh_bucket[i] = NEIGH_NONE;
 	for (uint32_t i = 0; i < max; i++)
 		n->neigh[i].next = i + 1 < max ? i + 1 : NEIGH_NONE;
+	n->neigh_new_head = n->neigh_new_tail = NEIGH_NONE;
 	n->neigh_max = max;
 	n->neigh_mask = buckets - 1;
 	n->neigh_due_us = UINT64_MAX;
@@ -91,29 +97,53 @@ static struct neigh *add(struct net *n, unsigned int iface, const struct net_add
 	return e;
 }
 
+static void new_append(struct net *n, struct neigh *e)
+{
+	uint32_t i = (uint32_t)(e - n->neigh);
+
+	e->new = true;
+	e->new_prev = n->neigh_new_tail;
+	e->new_next = NEIGH_NONE;
+	*(e->new_prev != NEIGH_NONE ? &n->neigh[e->new_prev].new_next : &n->neigh_new_head) = i;
+	n->neigh_new_tail = i;
+}
+
+static void new_remove(struct net *n, struct neigh *e)
+{
+	e->new = false;
+	*(e->new_prev != NEIGH_NONE ? &n->neigh[e->new_prev].new_next : &n->neigh_new_head) =
+		e->new_next;
+	*(e->new_next != NEIGH_NONE ? &n->neigh[e->new_next].new_prev : &n->neigh_new_tail) =
+		e->new_prev;
+}
+
 static void set_state(struct net *n, struct neigh *e, enum neigh_state state)
 {
+	if (e->new)
+		new_remove(n, e);
+	if (state == NEIGH_INCOMPLETE && !e->gateway && e->confirmed_us == 0)
+		new_append(n, e);
 	n->neigh_incomplete -= e->state == NEIGH_INCOMPLETE;
 	n->neigh_incomplete += state == NEIGH_INCOMPLETE;
 	e->state = (uint8_t)state;
 	e->asked = 0;
 }
 
-static void drop_queue(struct net *n, struct neigh *e)
+static void drop_queue(struct net *n, struct neigh *e, enum net_drop why)
 {
-	n->drops[NET_DROP_NEIGH_TIMEOUT] += e->queued;
+	n->drops[why] += e->queued;
 	rte_pktmbuf_free_bulk(e->queue, e->queued);
 	e->queued = 0;
 }
 
 /* Forgets what it knew; a gateway keeps its place. */
-static void forget(struct net *n, struct neigh *e)
+static void forget(struct net *n, struct neigh *e, enum net_drop why)
 {
 	uint32_t i = (uint32_t)(e - n->neigh), *link;
 
 	if (!n->follower)
 		net_note_neigh(n, NET_NOTE_GONE, e->iface, &e->ip, NULL);
-	drop_queue(n, e);
+	drop_queue(n, e, why);
 	set_state(n, e, e->gateway ? NEIGH_IDLE : NEIGH_FREE);
 	if (e->gateway)
 		return;
@@ -148,7 +178,19 @@ static void make_room(struct net *n)
 			oldest = e;
 	}
 	if (oldest != NULL)
-		forget(n, oldest);
+		forget(n, oldest, NET_DROP_NEIGH_TIMEOUT);
+}
+
+/* Who was asked for first and is silent for longer than a host that is there would be. */
+static void give_way(struct net *n)
+{
+	struct neigh *e;
+
+	if (n->neigh_new_head == NEIGH_NONE)
+		return;
+	e = &n->neigh[n->neigh_new_head];
+	if (n->now_us - e->used_us >= ANSWER_US)
+		forget(n, e, NET_DROP_NEIGH_GAVE_WAY);
 }
 
 int neigh_add_gateway(struct net *n, unsigned int iface, const struct net_addr *ip)
@@ -225,23 +267,28 @@ static void doubt(struct net *n, struct neigh *e)
 	}
 }
 
-/* The entry of somebody who is needed now, asked for if it must be. NULL: no place. */
-static struct neigh *need(struct net *n, unsigned int iface, const struct net_addr *ip)
+/*
+ * A place for somebody new. RFC 6583 section 7.1: at most half of the table waits for answers, so
+ * that whoever makes us ask for a thousand hosts that are not there does not keep us from those
+ * that are known; and a question that was not answered at once gives way to a new one, so that he
+ * does not keep us from those that are there and not known yet (T-36).
+ */
+static struct neigh *new_one(struct net *n, unsigned int iface, const struct net_addr *ip)
 {
-	struct neigh *e = find(n, iface, ip);
-
-	/*
-	 * At most half of the table waits for answers: whoever makes us ask for a thousand
-	 * hosts that are not there shall not keep us from those that are.
-	 */
-	if (e == NULL && n->neigh_incomplete < n->neigh_max / 2) {
-		if (unlikely(n->neigh_free == NEIGH_NONE))
-			make_room(n);
-		e = add(n, iface, ip);
-	}
-	if (e == NULL)
+	if (n->neigh_incomplete >= n->neigh_max / 2)
+		give_way(n);
+	if (n->neigh_incomplete >= n->neigh_max / 2)
 		return NULL;
-	e->used_us = n->now_us;
+	if (unlikely(n->neigh_free == NEIGH_NONE))
+		make_room(n);
+	return add(n, iface, ip);
+}
+
+/* The entry of somebody who is needed now, asked for if it must be. */
+static void need(struct net *n, struct neigh *e)
+{
+	if (e->state != NEIGH_INCOMPLETE)
+		e->used_us = n->now_us;
 	if (likely(e->state == NEIGH_REACHABLE)) {
 		if (unlikely(n->now_us - e->confirmed_us > reachable_us(n, e)))
 			doubt(n, e);
@@ -249,25 +296,54 @@ static struct neigh *need(struct net *n, unsigned int iface, const struct net_ad
 		set_state(n, e, NEIGH_INCOMPLETE);
 		ask(n, e);
 	}
-	return e;
 }
 
-int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, struct rte_mbuf *m)
+/*
+ * RFC 6583 section 7.1 again: each question goes to the whole link, so one user's connections
+ * cause so many of them and no more.
+ */
+static bool may_ask(struct net *n, uint16_t asker)
 {
-	struct neigh *e = need(n, iface, ip);
+	uint64_t *paid = &n->asker_us[asker % NET_ASKERS];
 
-	if (e == NULL) {
+	if (asker == 0)
+		return true;
+	if (*paid > n->now_us + (ASKER_BURST - 1) * (uint64_t)ASKER_US)
+		return false;
+	*paid = RTE_MAX(*paid, n->now_us) + ASKER_US;
+	return true;
+}
+
+int neigh_output(struct net *n, unsigned int iface, const struct net_addr *ip, uint16_t asker,
+		 struct rte_mbuf *m)
+{
+	struct neigh *e = find(n, iface, ip);
+
+	if (unlikely(e == NULL)) {
+		if (!may_ask(n, asker)) {
+			net_drop(n, m, NET_DROP_NEIGH_ASKER);
+			return -ENOBUFS;
+		}
+		e = new_one(n, iface, ip);
+	}
+	if (unlikely(e == NULL)) {
 		net_drop(n, m, NET_DROP_NEIGH_FULL);
 		return -ENOBUFS;
 	}
+	need(n, e);
 	return likely(is_known(e)) ? send_to(n, e, m) : enqueue(n, e, m);
 }
 
 void neigh_wanted(struct net *n, unsigned int iface, const struct net_addr *ip)
 {
-	const struct neigh *e = need(n, iface, ip);
+	struct neigh *e = find(n, iface, ip);
 
-	if (e != NULL && is_known(e))
+	if (e == NULL)
+		e = new_one(n, iface, ip);
+	if (e == NULL)
+		return;
+	need(n, e);
+	if (is_known(e))
 		net_note_neigh(n, NET_NOTE_KNOWN, iface, ip, &e->mac);
 }
 
@@ -297,7 +373,7 @@ void neigh_told(struct net *n, unsigned int iface, const struct net_addr *ip,
 	if (mac != NULL)
 		confirm(n, e, mac);
 	else
-		forget(n, e);
+		forget(n, e, NET_DROP_NEIGH_TIMEOUT);
 }
 
 bool neigh_heard(struct net *n, unsigned int iface, const struct net_addr *ip,
@@ -331,7 +407,7 @@ static void expire(struct net *n, struct neigh *e)
 		if (e->asked < TRIES)
 			ask(n, e);
 		else
-			forget(n, e);
+			forget(n, e, NET_DROP_NEIGH_TIMEOUT);
 		break;
 	case NEIGH_DELAY:
 		set_state(n, e, NEIGH_PROBE);
@@ -344,7 +420,7 @@ static void expire(struct net *n, struct neigh *e)
 		break;
 	case NEIGH_REACHABLE:
 		if (n->now_us - e->used_us >= UNUSED_US)
-			forget(n, e);
+			forget(n, e, NET_DROP_NEIGH_TIMEOUT);
 		else
 			e->due_us = e->used_us + UNUSED_US;
 		break;

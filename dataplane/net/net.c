@@ -334,7 +334,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		m->l2_len = sizeof(struct rte_ether_hdr);
 		m->l3_len = net_ip_hdr_len(dst->family);
 	}
-	return neigh_output(n, way.iface, &way.next_hop, m);
+	return neigh_output(n, way.iface, &way.next_hop, path != NULL ? path->asker : 0, m);
 }
 
 unsigned int net_timers(struct net *n, uint64_t now_us)

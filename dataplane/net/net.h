@@ -54,6 +54,8 @@
 	X(ND_ROUTER, "router discovery or redirect: routes are configured (T-36)")                 \
 	X(MLD, "malformed multicast listener query")                                               \
 	X(NEIGH_FULL, "neighbour table full")                                                      \
+	X(NEIGH_GAVE_WAY, "no answer to ARP or ND yet when another had to be asked for")           \
+	X(NEIGH_ASKER, "connections of one user to more new neighbours than he may (RFC 6583)")    \
 	X(NEIGH_TIMEOUT, "no answer to ARP or ND, queued packet given up")                         \
 	X(NEIGH_QUEUE, "too many packets wait for one neighbour")                                  \
 	X(NO_ROUTE, "no route")                                                                    \
@@ -82,8 +84,11 @@ struct net_path {
 	struct net_addr src; /* the address of the interface */
 	struct net_addr next_hop;
 	uint16_t iface;
-	uint16_t mtu;     /* of the IP packet */
-	bool tx_cksum;    /* the port fills in TCP checksums: see net_output() */
+	uint16_t mtu;  /* of the IP packet */
+	bool tx_cksum; /* the port fills in TCP checksums: see net_output() */
+	/* Whose wish it is that something is sent: who makes us look for many neighbours that are
+	 * not there is refused (RFC 6583). 0: nobody's; net_route() says so. */
+	uint16_t asker;
 	uint32_t version; /* of the routing table */
 };
 

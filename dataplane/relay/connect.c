@@ -25,6 +25,12 @@ void connect_fail(struct chan *ch, int err, uint32_t reason)
 	chan_ready(ch);
 }
 
+/* Never 0; connections that share a number share what they may ask the link. */
+static uint16_t asker_of(const struct conn *c)
+{
+	return (uint16_t)(c->index % UINT16_MAX + 1);
+}
+
 /* Tries the next address that can be tried at all. */
 static void connect_next(struct chan *ch)
 {
@@ -42,6 +48,8 @@ static void connect_next(struct chan *ch)
 		r = tcp->connect(tcp->arg, &addr, ch->target_addr.port, &chan_target_user, ch,
 				 &ch->target);
 		if (r == 0) {
+			if (c->relay->conf.stream_asker != NULL)
+				c->relay->conf.stream_asker(ch->target, asker_of(c));
 			ch->attempt_us = now + (ch->deadline_us - now) / tries;
 			c->connect_us = timer_min(c->connect_us, ch->attempt_us);
 			return;

@@ -63,6 +63,7 @@ struct relay_conf {
 	uint32_t (*stream_rtt_us)(const struct stream *s);
 	/* TCPNoDelay of a client stream, where its kind has such a thing. */
 	void (*stream_nodelay)(struct stream *s, bool on);
+	void (*stream_asker)(struct stream *s, uint16_t asker); /* whose target it is; NULL: none */
 };
 
 int relay_new(const struct relay_conf *conf, struct relay **ret);

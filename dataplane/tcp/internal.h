@@ -313,6 +313,7 @@ struct tcp_conn {
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */
 	uint32_t rx_window; /* what may wait: grows with the path (window.c) */
 	uint16_t timers_on; /* bits of enum tcp_timer */
+	uint16_t asker;     /* of struct net_path */
 	uint32_t rcv_fin_seq;
 
 	/* RTO, RFC 6298; of a segment that is timed, the low half of when it went. */

@@ -15,6 +15,7 @@ void tcp_path(const struct tcp_conn *c, struct net_path *ret)
 				 .iface = c->path.iface,
 				 .mtu = c->path.mtu,
 				 .tx_cksum = c->tx_cksum,
+				 .asker = c->asker,
 				 .version = c->path.version};
 	memcpy(ret->next_hop.b, c->path.next_hop, sizeof(ret->next_hop.b));
 }

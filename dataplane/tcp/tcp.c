@@ -532,6 +532,11 @@ void tcp_stream_nodelay(struct stream *s, bool on)
 		tcp_output_want(c); /* what was held back goes */
 }
 
+void tcp_stream_asker(struct stream *s, uint16_t asker)
+{
+	tcp_of(s)->asker = asker;
+}
+
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out)
 {
 	*ret_in = tcp_of(s)->total_in;

@@ -8,11 +8,9 @@
  * ours and not too long; the table of neighbours stays within its bounds; every mbuf is back in
  * its pool at the end.
  */
-#include <stdlib.h>
-
-#include "dataplane/net/internal.h"
-#include "tests/util/eal.h"
 #include "tests/util/frame6.h"
+#include "tests/util/fuzz.h"
+#include "tests/util/neigh.h"
 
 #define NEIGH 8
 
@@ -28,23 +26,6 @@ static struct pkt_pools pools;
 static struct net *net;
 static struct wire wire;
 static const struct rte_ether_addr peer_mac = {{2, 0, 0, 0, 0, 0x77}};
-
-static void check(int ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void start(void)
-{
-	static int started;
-
-	if (started)
-		return;
-	started = 1;
-	eal_start("64");
-	check(pkt_pools_new("fuzz", 511, 511, SOCKET_ID_ANY, &pools) == 0);
-}
 
 static uint64_t make_net(void)
 {
@@ -94,16 +75,9 @@ static void check_sent(const struct rte_mbuf *m)
 
 static void check_table(void)
 {
-	unsigned int incomplete = 0;
+	unsigned int entries;
 
-	for (uint32_t i = 0; i < net->neigh_max; i++) {
-		const struct neigh *e = &net->neigh[i];
-
-		incomplete += e->state == NEIGH_INCOMPLETE;
-		check(e->queued <= NET_NEIGH_QUEUE);
-		check(e->queued == 0 || e->state == NEIGH_INCOMPLETE);
-	}
-	check(incomplete == net->neigh_incomplete && incomplete <= NEIGH / 2 + 1);
+	check(neigh_wrong(net, &entries) == NULL && entries <= NEIGH);
 }
 
 static void receive(uint8_t what, uint8_t next, const uint8_t *p, size_t len, uint64_t now)
@@ -150,12 +124,11 @@ static void send_one(uint8_t host, uint64_t now)
 	net_output(net, m, &src, &dst, IPPROTO_TCP, 64, 0, NULL, now);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint64_t now;
 
-	start();
+	fuzz_start(&pools, 511, 511);
 	now = make_net();
 	while (size >= 4) {
 		uint8_t what = data[0], next = data[2];
@@ -176,6 +149,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= 4 + len;
 	}
 	net_free(net);
-	check(eal_out(pools.data) == 0 && eal_out(pools.head) == 0);
+	fuzz_all_back(&pools);
 	return 0;
 }
