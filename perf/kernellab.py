@@ -218,6 +218,15 @@ class Sshd(KernelLab):
         return r
 
 
+    def latency(self, cipher, seconds):
+        """Of one request after the other: through the gateway, less what it takes without."""
+        direct, _ = self.sock("trips", self.target_addr, ECHO)
+        time.sleep(min(1, seconds))
+        without = self.end(direct, result=True)
+        through = self.small("trips", cipher, 1, 1, seconds)
+        return {k: through[f"{k}_us"] - without[f"{k}_us"] for k in ("p50", "p99")} | {"steal": through["steal"]}
+
+
 class Copy(KernelLab):
     """No cipher: read and write, or splice."""
 
@@ -288,3 +297,30 @@ class InRing:
             w["all"] = w["turns"] + w["driver"] + w["control"]  # with turns that found nothing to do
             w["steal"] = lab.core_times(cores[0])["steal"] - steal
         return worlds
+
+
+class Load:
+    """The gateway as it is, over net_memif, driven by perf/load from the other core."""
+
+    PROGRAM = os.path.join(lab.TOP, "perf/load")
+
+    def __init__(self, files):
+        self.out = files.path("load.json")
+
+    @classmethod
+    def is_here(cls):
+        return os.path.exists(cls.PROGRAM)
+
+    def run(self, mode, seconds, **options):
+        """Its rows, by the name behind the mode; the note of the first."""
+        cmd = [self.PROGRAM, "--mode", mode, "--seconds", str(seconds), "--json", self.out]
+        for k, v in options.items():
+            cmd += ["--" + k.replace("_", "-"), str(v)]
+        steal = lab.core_times(GATEWAY_CORE)["steal"]
+        r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180)
+        if r.returncode:
+            raise lab.LabError(f"perf/load --mode {mode}: {r.stdout[-600:]}")
+        with open(self.out) as f:
+            rows = json.load(f)
+        found = {x["what"].removeprefix(mode + " "): x["sluice"] for x in rows}
+        return found | {"note": rows[0]["note"], "steal": lab.core_times(GATEWAY_CORE)["steal"] - steal}
