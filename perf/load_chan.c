@@ -45,7 +45,8 @@ static uint32_t number_of(const struct load_chan *ch)
 
 void load_chans_begin(struct load_conn *c)
 {
-	for (uint32_t i = 0; i < c->load->conf.chans; i++) {
+	/* Opens begin when all are in. */
+	for (uint32_t i = 0; c->load->conf.mode != LOAD_OPENS && i < c->load->conf.chans; i++) {
 		c->chan[i].asked = true;
 		load_chan_ready(&c->chan[i]);
 	}

@@ -197,10 +197,14 @@ static void generate(struct load *l)
 	l->interval_tsc = (double)l->s.clock.hz / l->conf.rate;
 	l->t0_tsc = rte_rdtsc();
 	for (uint32_t i = 0; i < load_chans_all(l); i++) {
+		struct load_chan *ch = &l->chans[i];
+
 		if (l->conf.mode == LOAD_TRIPS)
-			load_chan_request(&l->chans[i]);
-		else if (l->chans[i].conn->state == LOAD_CONN_UP)
-			load_chan_ready(&l->chans[i]);
+			load_chan_request(ch);
+		else if (l->conf.mode == LOAD_OPENS)
+			ch->asked = true;
+		if (ch->conn->state == LOAD_CONN_UP)
+			load_chan_ready(ch);
 	}
 	for (uint32_t i = 0; i < l->n_targets; i++) {
 		struct stream *s = l->targets[i].stream;
