@@ -238,6 +238,23 @@ static void hear_groups(uint16_t port_id)
 		(void)rte_eth_promiscuous_enable(port_id);
 }
 
+/*
+ * For jumbo packets, which come in several buffers. net_memif goes on in another mbuf where one is
+ * full, but says neither that nor that it takes more than 1518 bytes, and refuses to be told.
+ * False: the driver does not.
+ */
+static bool choose_scatter(const struct port_conf *conf, const struct rte_eth_dev_info *info,
+			   struct rte_eth_conf *ec)
+{
+	if (strcmp(info->driver_name, "net_memif") == 0)
+		return true;
+	if (!(info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER))
+		return false;
+	ec->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	ec->rxmode.mtu = conf->mtu;
+	return true;
+}
+
 static int start(const struct port_conf *conf, struct port *p, char *err, size_t err_size)
 {
 	uint8_t key[PORT_RSS_KEY_MAX];
@@ -257,15 +274,10 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 	choose_offloads(conf, p, &info, &ec);
 	if (p->queues > 1 && conf->spread != NULL)
 		port_rss_choose(conf->spread, &info, key, &ec);
-	if (conf->mtu > PORT_MTU_DEFAULT) {
-		if (!(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER))
-			return fail(
-				err, err_size, -ENOTSUP,
-				"%s: mtu=%u: driver %s does not receive packets of several buffers",
-				conf->device, conf->mtu, info.driver_name);
-		ec.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
-		ec.rxmode.mtu = conf->mtu;
-	}
+	if (conf->mtu > PORT_MTU_DEFAULT && !choose_scatter(conf, &info, &ec))
+		return fail(err, err_size, -ENOTSUP,
+			    "%s: mtu=%u: driver %s does not receive packets of several buffers",
+			    conf->device, conf->mtu, info.driver_name);
 
 	r = configure(p, &ec);
 	if (r == 0)
