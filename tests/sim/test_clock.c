@@ -117,6 +117,47 @@ Test(clocks, a_sender_that_was_stopped_sends_little_again)
 		stop_sender(s[i] * SEC);
 }
 
+/*
+ * F-30: a process that gets a tenth of a core, for a minute. What comes while it does not run
+ * waits in its port, every deadline is looked at late, and the round trips it sees are ten times
+ * those of the path: all goes on, more slowly, and nothing is taken for lost again and again.
+ */
+static void steal(unsigned int host)
+{
+	struct vnet_link path = {.delay_us = 10 * TCP_MS, .bits_per_s = 2 * 1000 * 1000};
+	uint64_t least = 0, end;
+	struct world w;
+
+	world_init(&w, 4, 4000000, 10 * TCP_MS, 0);
+	vnet_link_set(&w.v, 0, 1, path);
+	for (end = w.v.now_us + 60 * SEC; w.v.now_us < end;) {
+		w.v.host[host].stopped = true;
+		vnet_run(&w.v, 90 * TCP_MS, NULL, NULL);
+		w.v.host[host].stopped = false;
+		vnet_run(&w.v, 10 * TCP_MS, NULL, NULL);
+	}
+	cr_assert_not(over(&w), "it was under load for all of the time");
+	for (unsigned int i = 0; i < w.n; i++) {
+		least = i == 0 ? w.server[i].rx_total : RTE_MIN(least, w.server[i].rx_total);
+		cr_expect_not(w.client[i].error || w.server[i].error);
+	}
+	cr_expect_geq(least * 4, UINT64_C(60) * 250000 / 2, "host %u: %lu bytes of each", host,
+		      least);
+	for (unsigned int h = 0; h < 2; h++) {
+		cr_expect_leq(count(&w, h, TCP_C_RTO), 2 * w.n, "host %u, %u: %lu time-outs", host,
+			      h, count(&w, h, TCP_C_RTO));
+		cr_expect_eq(count(&w, h, TCP_C_TIMEOUTS), 0);
+	}
+	cr_expect(vnet_run(&w.v, 200 * SEC, over, &w));
+	expect_whole(&w);
+}
+
+Test(clocks, a_tenth_of_a_core_for_a_minute_is_slow_and_no_more)
+{
+	steal(0);
+	steal(1);
+}
+
 /* And the other end: the sender's time-outs back off, and all goes on when it is back. */
 Test(clocks, a_receiver_that_was_stopped_finds_its_bytes)
 {
