@@ -76,6 +76,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_TX_AHEAD_MIN     (8 * 1024)
 #define TCP_TX_AHEAD_MAX     (128 * 1024)
 #define TCP_TX_AHEAD_STALLED (4 * 1024)
+/* What waits behind what is under way: for so long, and at least so much. */
+#define TCP_TX_UNSENT_US  (5 * TCP_MS)
+#define TCP_TX_UNSENT_MIN (128 * 1024)
 
 #define TCP_MS             UINT64_C(1000)
 #define TCP_SEC            UINT64_C(1000000)

@@ -172,11 +172,25 @@ static uint64_t ahead(const struct tcp_conn *c)
 	return min_u64(TCP_TX_AHEAD_MIN + c->total_out, (uint64_t)TCP_TX_AHEAD_MAX);
 }
 
-/* Twice what may be under way, so that an ACK finds the next flight waiting. */
+/*
+ * What an ACK finds waiting beside what it acknowledges. The user has his turn in the same turn of
+ * the shard, so on a long path a whole flight is not needed for that; and what the user has to say
+ * next, a keystroke after a bulk transfer, is behind all of it.
+ */
+static uint64_t unsent(const struct tcp_conn *c, uint64_t flight)
+{
+	uint64_t most = flight;
+
+	if (flight > TCP_TX_UNSENT_MIN && c->srtt_us > TCP_TX_UNSENT_US)
+		most = max_u64(flight * TCP_TX_UNSENT_US / c->srtt_us, TCP_TX_UNSENT_MIN);
+	return most;
+}
+
+/* What may be under way, and some more. */
 uint32_t tcp_tx_space(struct tcp_conn *c)
 {
 	const struct tcp_mem *m = &c->t->mem;
-	uint64_t want = 2 * (uint64_t)min_u64(c->cwnd, c->snd_wnd);
+	uint64_t flight = min_u64(c->cwnd, c->snd_wnd), want = flight + unsent(c, flight);
 
 	want = min_u64(max_u64(want, ahead(c)), (uint64_t)c->t->conf.tx_budget);
 	if (likely(!tcp_mem_short(m)))

@@ -106,6 +106,35 @@ static void world_end(struct world *w)
 
 static const struct tcp_conf roomy = {.rx_budget = 16 * MIB, .tx_budget = 16 * MIB};
 
+/* --- what waits to be sent --------------------------------------------------------------- */
+
+/*
+ * On a long path what is not sent yet is a few milliseconds of it: what the user says next is not
+ * behind another flight. And the path stays full.
+ */
+Test(window, what_waits_behind_a_flight_is_little)
+{
+	struct vnet_link path = {.delay_us = 50 * TCP_MS, .bits_per_s = 100 * 1000 * 1000};
+	uint64_t size = 8 * MIB, begin;
+	uint32_t most = 0, flight = 0;
+	struct world w;
+
+	world_init(&w, 1, size, path, roomy);
+	begin = w.v.now_us;
+	while (!vnet_run(&w.v, TCP_MS, all_here, &w) && w.v.now_us < begin + 20 * TCP_SEC) {
+		const struct tcp_conn *c = tcp_of(w.client[0].s);
+		uint32_t queued = w.client[0].s->ops->tx_queued(w.client[0].s);
+		uint32_t under_way = RTE_MIN(c->snd_nxt - c->snd_una, queued);
+
+		flight = RTE_MAX(flight, under_way);
+		most = RTE_MAX(most, queued - under_way);
+	}
+	cr_expect_gt(flight, 1 * MIB, "the path is full: %u", flight);
+	cr_expect_leq(most, TCP_TX_UNSENT_MIN + 64 * 1024, "%u of %u", most, flight);
+	cr_expect_leq(w.v.now_us - begin, 2 * TCP_SEC, "%lu us", w.v.now_us - begin);
+	world_end(&w);
+}
+
 /* --- growth ----------------------------------------------------------------------------- */
 
 /* Both ends' buffers at "auto" fill the bottleneck, whatever the round trip. */
