@@ -114,10 +114,8 @@ void conn_free(struct conn *c)
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
 	memset(r->blobs + (size_t)c->index * LINK_BLOB_MAX, 0, c->blob_len);
-	if (c->active)
-		TAILQ_REMOVE(&r->active, c, link);
+	turn_leave(c);
 	c->state = 0;
-	c->active = false;
 	c->generation = 0;
 	TAILQ_INSERT_HEAD(&r->free_conns, c, link);
 }
@@ -294,19 +292,27 @@ static unsigned int conn_gather(struct conn *c)
  */
 static bool conn_pull(struct conn *c)
 {
-	uint32_t room = RTE_MIN(record_rx_room(&c->rx), c->relay->quantum.bytes);
+	struct turn *turn = &c->relay->rx_turn;
+	uint32_t room = record_rx_room(&c->rx), n;
 
 	if (c->rx.q.records > 0 || c->over > RELAY_OVER_MAX || room == 0)
 		return false;
+	if (c->stream->ops->rx_len(c->stream) == 0) {
+		c->rx_much = false;
+		return false;
+	}
 	room = RTE_MIN(room, mem_room(c));
-	if (room == 0)
+	if (room > 0)
+		room = RTE_MIN(room, turn_share(c, turn, c->rx_much));
+	n = room > 0 ? c->stream->ops->rx_take(c->stream, room, &c->rx.in) : 0;
+	if (n == 0)
 		return false;
-	if (c->stream->ops->rx_take(c->stream, room, &c->rx.in) == 0)
-		return false;
+	turn_spent(turn, n);
+	c->rx_much = c->stream->ops->rx_len(c->stream) > 0;
 	/* A record that comes in crumbs must not hold a buffer for each. */
 	if (c->rx.in.segs > 64 && pkt_chain_cost(&c->rx.in) > 8 * (uint64_t)c->rx.in.len)
 		pkt_chain_compact(&c->rx.in, c->relay->conf.pools->data);
-	if (!c->rx_wait_keys && c->stream->ops->rx_len(c->stream) > 0)
+	if (!c->rx_wait_keys && c->rx_much)
 		c->more = true;
 	return true;
 }

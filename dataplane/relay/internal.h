@@ -9,7 +9,7 @@
  * wait.c     what waits for a control that is away     quantum.c a connection's share of a turn
  * window.c   how large a channel's window is kept     grant.c   opens without asking
  * rounds.c   whose turn it is to be sealed
- * mem.c      while buffers are short
+ * mem.c      while buffers are short                  turn.c    which connections a turn serves
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -152,6 +152,7 @@ struct conn {
 	bool fresh;  /* news since the open stage saw it */
 	bool more;   /* stopped by a share or a shortage: go on in the next turn */
 	bool stream_eof;
+	bool rx_much, tx_much; /* more than its quantum was there the last time */
 	/* What stops reading. */
 	bool ident_done;   /* the peer's line has passed */
 	bool rx_wait_keys; /* NEWKEYS has passed: nothing is opened until LINK_IT_RX_KEYS */
@@ -238,10 +239,17 @@ struct relay_mem {
 	bool is_short;  /* in this turn */
 };
 
+/* One direction of a turn: how much is left, and who was to wait for the next; turn.c. */
+struct turn {
+	uint32_t left;
+	struct conn *from; /* stands in active; NULL: the first */
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
 	struct quantum quantum;
+	struct turn rx_turn, tx_turn;
 	struct record_batch *opening, *sealing;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
@@ -387,6 +395,18 @@ void grants_drop(struct conn *c); /* all of a connection that is over */
 /* Is this OPEN granted? Then *ret is what control would have answered, addresses as far as n_addrs.
  */
 bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_chan_connect *ret);
+
+/* turn.c */
+/* Visits the active connections, those first that the last turn had nothing left for. */
+unsigned int turn_visit(struct relay *r, struct turn *t, unsigned int (*visit)(struct conn *));
+/* Bytes of this direction for the connection now; 0: it waits for the next turn. */
+uint32_t turn_share(struct conn *c, struct turn *t, bool much);
+static inline void turn_spent(struct turn *t, uint32_t n)
+{
+	t->left -= RTE_MIN(n, t->left);
+}
+/* It leaves the active list. */
+void turn_leave(struct conn *c);
 
 /* mem.c */
 void mem_init(struct relay *r);

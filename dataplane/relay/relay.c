@@ -117,7 +117,6 @@ static uint64_t bytes_moved(const struct relay *r)
 unsigned int relay_open(struct relay *r, uint64_t now_us)
 {
 	unsigned int work;
-	struct conn *c;
 
 	r->now_us = now_us;
 	r->quantum.begin_tsc = rte_rdtsc();
@@ -126,10 +125,7 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	if (!r->attached && r->gone_us == 0)
 		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
 	work = mem_turn(r);
-	TAILQ_FOREACH(c, &r->active, link)
-	{
-		work += conn_input(c);
-	}
+	work += turn_visit(r, &r->rx_turn, conn_input);
 	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
 	return work;
 }
@@ -137,16 +133,11 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 unsigned int relay_run(struct relay *r, uint64_t now_us)
 {
 	unsigned int work;
-	struct conn *c;
 
 	r->now_us = now_us;
 	work = items_run(r);
 	work += audit_run(r); /* before a connection that was born in the place of an ended one */
-	TAILQ_FOREACH(c, &r->active, link)
-	{
-		work += conn_run(c);
-	}
-	return work;
+	return work + turn_visit(r, &r->tx_turn, conn_run);
 }
 
 static unsigned int seal_one(struct relay *r, struct conn *c)
@@ -183,10 +174,8 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	for (c = TAILQ_FIRST(&r->active); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);
 		work += conn_output(c);
-		if (c->active && !c->fresh && !c->more) {
-			TAILQ_REMOVE(&r->active, c, link);
-			c->active = false;
-		}
+		if (!c->fresh && !c->more)
+			turn_leave(c);
 	}
 	quantum_learn(&r->quantum, rte_rdtsc() - r->quantum.begin_tsc,
 		      bytes_moved(r) - r->quantum.begin_counted);

@@ -78,13 +78,13 @@ static uint32_t conn_space(const struct conn *c)
 	/* However small its budget: a stream that holds nothing takes a message. */
 	if (waiting == 0 && c->stream->ops->tx_queued(c->stream) == 0)
 		space = RTE_MAX(space, (uint32_t)RELAY_SPACE_MIN);
-	space = space > waiting ? space - waiting : 0;
-	return RTE_MIN(space, c->relay->quantum.bytes);
+	return space > waiting ? space - waiting : 0;
 }
 
-static struct share conn_share(const struct conn *c)
+static struct share conn_share(struct conn *c)
 {
-	struct share s = {.space = conn_space(c)};
+	uint32_t turn = turn_share(c, &c->relay->tx_turn, c->tx_much);
+	struct share s = {.space = RTE_MIN(conn_space(c), turn)};
 	uint32_t over = c->over + c->tx.q.bytes;
 
 	if (!c->relay->mem.is_short && over < RELAY_AHEAD_MAX)
@@ -171,10 +171,20 @@ static unsigned int run_bulk(struct conn *c, struct share *s)
 
 unsigned int chan_run(struct conn *c)
 {
-	struct share s = conn_share(c);
+	struct share s;
 	unsigned int n;
+	uint32_t space;
 
+	if (TAILQ_EMPTY(&c->sparse) && TAILQ_EMPTY(&c->bulk)) {
+		c->tx_much = false;
+		return 0;
+	}
+	s = conn_share(c);
+	space = s.space;
 	hear_all(c);
 	n = run_sparse(c, &s);
-	return n + run_bulk(c, &s);
+	n += run_bulk(c, &s);
+	turn_spent(&c->relay->tx_turn, space - s.space);
+	c->tx_much = !TAILQ_EMPTY(&c->bulk);
+	return n;
 }

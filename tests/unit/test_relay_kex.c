@@ -329,6 +329,79 @@ Test(relay_kex, keys_at_the_wrong_time_end_it)
 	}
 }
 
+/* A keystroke of another connection goes both ways, in the turn it came in. */
+static void passes_at_once(struct client *c, struct bench_chan *ch)
+{
+	uint32_t had = c->f->tx.len;
+
+	client_data(c, ch->local, "k", 1);
+	bench_turn();
+	cr_assert_eq(ch->target->tx.len, 1);
+	fake_drain(ch->target, NULL, 1);
+	fake_give(ch->target, "k", 1);
+	bench_turn();
+	cr_assert_gt(c->f->tx.len, had);
+	client_pull(c);
+}
+
+/*
+ * One rekeys all the time, under load, and control takes its time for each step; the others do not
+ * notice, and its own channels go on in the turn in which the keys come.
+ */
+Test(relay_kex, nobody_else_notices)
+{
+	struct client c = client_login(), other = client_login();
+	struct bench_chan bulk = client_channel(&c, 1, 1 << 30);
+	struct bench_chan key = client_channel(&other, 1, 1 << 20);
+	static uint8_t data[100000];
+	const uint8_t *p;
+	struct link_keys k;
+	uint32_t seqnr;
+	size_t n;
+
+	for (int round = 0; round < 8; round++) {
+		fake_give(bulk.target, data, sizeof(data));
+		down_msg(&c, SSH_MSG_KEXINIT);
+		passes_at_once(&other, &key);
+		client_send_byte(&c, SSH_MSG_KEXINIT);
+		passes_at_once(&other, &key);
+		up_payload_expect(&c, SSH_MSG_KEXINIT);
+		client_send_byte(&c, SSH_MSG_KEX_ECDH_INIT);
+		passes_at_once(&other, &key);
+		up_payload_expect(&c, SSH_MSG_KEX_ECDH_INIT);
+		for (int i = 0; i < 10; i++) { /* somebody computes */
+			bench_now += 1000;
+			passes_at_once(&other, &key);
+			cr_assert_eq(bulk.target->rx.len, sizeof(data),
+				     "nothing but kex is sealed");
+		}
+		down_msg(&c, SSH_MSG_KEX_ECDH_REPLY);
+		down_msg(&c, SSH_MSG_NEWKEYS);
+		keys_of(&c, c.keys, &k);
+		down(LINK_IT_TX_KEYS, c.h, &k, sizeof(k), NULL, 0);
+		bench_turn();
+		cr_expect_lt(bulk.target->rx.len, sizeof(data), "and then it goes on at once");
+		passes_at_once(&other, &key);
+		client_expect(&c, SSH_MSG_KEXINIT);
+		client_expect(&c, SSH_MSG_KEX_ECDH_REPLY);
+		client_expect(&c, SSH_MSG_NEWKEYS);
+		client_dir_keys(&c, &c.flat.rx, c.keys);
+		client_send_byte(&c, SSH_MSG_NEWKEYS);
+		client_dir_keys(&c, &c.flat.tx, c.keys + 10);
+		up_payload_expect(&c, SSH_MSG_NEWKEYS);
+		keys_of(&c, c.keys + 10, &k);
+		down(LINK_IT_RX_KEYS, c.h, &k, sizeof(k), NULL, 0);
+		c.keys = (uint8_t)(c.keys + 20);
+		while (client_next(&c, &p, &n) != 0)
+			;
+		cr_assert_eq(bulk.target->rx.len, 0);
+		while (ssh_flat_next(&other.flat, &p, &n, &seqnr) == 0)
+			;
+	}
+	client_free(&c);
+	client_free(&other);
+}
+
 /*
  * Rekeys under load, begun by either side at any moment: every byte once and in order, and the
  * client, which knows what may come when, sees nothing else in between.

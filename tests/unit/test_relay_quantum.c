@@ -1,5 +1,10 @@
 /* dataplane/relay: what one connection may use of a turn, and TCPNoDelay of its stream. */
 #include "dataplane/relay/internal.h"
+
+#define BENCH_CONNS   6
+#define BENCH_STREAMS 64
+#define BENCH_MSGS    8192
+#define BENCH_TABLE   16
 #include "tests/util/relay_bench.h"
 
 TestSuite(quantum);
@@ -140,6 +145,112 @@ Test(relay_quantum, a_turn_sends_no_more_than_the_quantum)
 	cr_expect_geq(turns, sizeof(data) / 8192);
 	cr_expect_geq(c.f->tx.len - before, sizeof(data));
 	client_free(&c);
+}
+
+/* --- many of them ------------------------------------------------------------------------- */
+
+#define BULK  4
+#define LARGE 250000 /* bytes of a record */
+
+/* Records nobody has to carry anywhere. */
+static void give_much(struct client *c, unsigned int records)
+{
+	static uint8_t ignore[LARGE] = {SSH_MSG_IGNORE};
+
+	while (records-- > 0)
+		cr_assert_eq(ssh_flat_send(&c->flat, ignore, sizeof(ignore)), 0);
+	client_push(c);
+}
+
+/* A turn moves so much and no more, and the next goes on where it stopped. */
+Test(relay_quantum, a_turn_has_a_bound_and_all_have_equal_parts_of_many)
+{
+	struct client c[BULK];
+	uint32_t had[BULK], got[BULK] = {0};
+
+	for (unsigned int i = 0; i < BULK; i++)
+		c[i] = client_login();
+	for (unsigned int i = 0; i < BULK; i++) {
+		give_much(&c[i], 8);
+		had[i] = c[i].f->rx.len;
+	}
+	quantum_init(&bench->quantum, QUANTUM_TURN_BYTES / 2, 0, HZ);
+	for (unsigned int turn = 0; turn < 8; turn++) {
+		uint32_t all = 0, least = UINT32_MAX, most = 0;
+
+		bench_turn();
+		for (unsigned int i = 0; i < BULK; i++) {
+			uint32_t now = had[i] - c[i].f->rx.len;
+
+			all += now - got[i];
+			got[i] = now;
+			least = RTE_MIN(least, now);
+			most = RTE_MAX(most, now);
+		}
+		/* The last that is served may go beyond it by a quantum. */
+		cr_expect_leq(all, QUANTUM_TURN_BYTES * 3 / 2 + QUANTUM_SPARSE, "turn %u: %u", turn,
+			      all);
+		cr_expect_geq(all, QUANTUM_TURN_BYTES, "turn %u: %u", turn, all);
+		cr_expect_leq(most - least, QUANTUM_TURN_BYTES / 2, "turn %u", turn);
+	}
+	bench_settle();
+	for (unsigned int i = 0; i < BULK; i++) {
+		cr_expect_eq(c[i].f->rx.len, 0);
+		client_free(&c[i]);
+	}
+}
+
+Test(relay_quantum, one_with_little_is_not_held_up_by_them)
+{
+	struct client c[BULK], key;
+	struct bench_chan k;
+	static uint8_t screen[2000];
+
+	for (unsigned int i = 0; i < BULK; i++)
+		c[i] = client_login();
+	key = client_login();
+	k = client_channel(&key, 1, 1 << 20);
+	quantum_init(&bench->quantum, QUANTUM_TURN_BYTES / 2, 0, HZ);
+	for (unsigned int i = 0; i < BULK; i++)
+		give_much(&c[i], 8);
+	for (unsigned int turn = 0; turn < 5; turn++) {
+		client_data(&key, k.local, "x", 1);
+		fake_give(k.target, screen, sizeof(screen));
+		client_pull(&key);
+		bench_turn();
+		cr_expect_eq(k.target->tx.len, 1, "turn %u", turn);
+		cr_expect_geq(key.f->tx.len, sizeof(screen), "turn %u", turn);
+		fake_drain(k.target, NULL, k.target->tx.len);
+	}
+	for (unsigned int i = 0; i < BULK; i++) {
+		cr_expect_gt(c[i].f->rx.len, 0, "they have something left still");
+		client_free(&c[i]);
+	}
+	client_free(&key);
+}
+
+/* Who comes first in the next turn may be gone by then. */
+Test(relay_quantum, the_next_one_may_be_gone)
+{
+	struct client c[BULK];
+
+	for (unsigned int i = 0; i < BULK; i++)
+		c[i] = client_login();
+	for (unsigned int i = 0; i < BULK; i++)
+		give_much(&c[i], 6);
+	quantum_init(&bench->quantum, QUANTUM_TURN_BYTES / 2, 0, HZ);
+	for (unsigned int i = 0; i < BULK; i++) {
+		bench_turn();
+		bench_turn();
+		if (bench->rx_turn.from != NULL)
+			fake_fail(bench->rx_turn.from->stream == NULL
+					  ? c[i].f
+					  : (struct fake *)bench->rx_turn.from->stream,
+				  -ECONNRESET);
+	}
+	bench_settle();
+	for (unsigned int i = 0; i < BULK; i++)
+		client_free(&c[i]);
 }
 
 Test(relay_quantum, no_delay_is_what_control_says)

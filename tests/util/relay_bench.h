@@ -20,9 +20,12 @@
 #include "tests/util/cut.h"
 #include "tests/util/eal.h"
 
+#ifndef BENCH_CONNS /* of a test that needs many */
+#define BENCH_CONNS   4
 #define BENCH_STREAMS 64
 #define BENCH_MSGS    8192
-#define BENCH_CONNS   4
+#define BENCH_TABLE   16 /* channels of all */
+#endif
 #define BENCH_CHANS   8
 #define BENCH_WINDOW  (64 * 1024)
 #define BENCH_PACKET  32768
@@ -689,7 +692,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.dataplane = 3,
 		.shard = 5,
 		.conns_max = BENCH_CONNS,
-		.chans_max = 16,
+		.chans_max = BENCH_TABLE,
 		.audit_backlog = audit_backlog,
 		.grants_max = bench_grants_max,
 		.control_wait_ms = 10000,
