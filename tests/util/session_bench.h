@@ -14,12 +14,10 @@
 #include <sys/stat.h>
 #include <uv.h>
 
-#include "control/clock.h"
 #include "control/log.h"
-#include "control/session/session.h"
 #include "ssh/brain.h"
-#include "ssh/kexinit.h"
 #include "ssh/trans_msg.h"
+#include "tests/util/control_bench.h"
 
 #define MAX_CONNS 4
 
@@ -121,19 +119,6 @@ static inline void quiet(void *arg, enum log_level level, const char *line)
 	(void)line;
 }
 
-static inline void file_put(const char *name, const char *text)
-{
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", t.dir, name);
-	f = fopen(path, "w");
-	cr_assert_not_null(f);
-	fputs(text, f);
-	fclose(f);
-	cr_assert_eq(chmod(path, 0600), 0);
-}
-
 static inline void table_new(void)
 {
 	const struct session_link link = {.send = on_item, .start_id = 1};
@@ -143,47 +128,27 @@ static inline void table_new(void)
 
 static inline void start(const char *more)
 {
-	const struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
-		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-	};
 	struct session_env *e = &t.env;
 	struct crypt_data *cd = calloc(1, sizeof(*cd));
-	struct key *host = NULL;
-	char text[1024], *errors = NULL;
+	char text[1024];
 	int n;
 
-	cr_assert_not_null(mkdtemp(t.dir));
-	cr_assert_eq(chmod(t.dir, 0755), 0);
+	control_dir(t.dir);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key), 0);
 	snprintf(text, sizeof(text), "demo:%s\n", crypt_r("secret", "$5$rounds=1000$salt", cd));
 	free(cd);
-	file_put("passwords", text);
+	control_file(t.dir, "passwords", text, 0600);
 	n = snprintf(text, sizeof(text),
 		     "ListenAddress 127.0.0.1:22\nAuthorizedKeysFile none\n"
 		     "PasswordHashFile %s/passwords\nPasswordAuthentication yes\n%s\n",
 		     t.dir, more);
-	cr_assert_eq(conf_parse("test", text, (size_t)n, &algs, &e->conf, &errors), 0, "%s",
-		     errors);
+	e->conf = control_conf(text, n);
 
 	log_sink_set(quiet, NULL);
 	t.last = &t.first;
 	uv_loop_init(&t.loop);
 	e->startups.limit = (struct startups_limit){100, 30, 100};
-	e->ident = "SSH-2.0-Sluice_test";
-	e->now_ms = clock_now_ms;
-	cr_assert_eq(timers_new(&e->timers), 0);
-	cr_assert_eq(clock_new(&t.loop, e->timers, &t.clock), 0);
-	cr_assert_eq(pool_new(&t.loop, e->timers, 2, 64, &e->compute), 0);
-	cr_assert_eq(pool_new(&t.loop, e->timers, 2, 64, &e->files), 0);
-	cr_assert_eq(signer_new(e->compute, &e->signer), 0);
-	cr_assert_eq(resolver_new(&t.loop, e->timers, &e->resolver), 0);
-	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
-	cr_assert_eq(signer_add(e->signer, host), 0);
-	cr_assert_eq(blob_key_new(&e->blob_key), 0);
+	control_env_open(e, &t.loop, &t.clock, clock_now_ms);
 	table_new();
 }
 
@@ -194,25 +159,16 @@ static inline void setup(void)
 
 static inline void teardown(void)
 {
-	char cmd[128];
-
 	session_table_free(t.table);
 	cr_expect_eq(t.env.startups.unauthenticated, 0, "every place is given back");
-	resolver_close(t.env.resolver);
-	pool_close(t.env.files);
-	pool_close(t.env.compute);
-	clock_close(t.clock);
+	control_env_close(&t.env, t.clock);
 	uv_run(&t.loop, UV_RUN_DEFAULT);
 	cr_expect_eq(uv_loop_close(&t.loop), 0, "nothing is left on the loop");
 	items_drop();
-	signer_free(t.env.signer);
-	blob_key_free(t.env.blob_key);
 	cr_expect_eq(timers_next_ms(t.env.timers), UINT64_MAX, "no timer is left");
-	timers_free(t.env.timers);
-	conf_put(t.env.conf);
+	control_env_free(&t.env);
 	key_free(t.key);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", t.dir);
-	cr_expect_eq(system(cmd), 0);
+	control_dir_remove(t.dir);
 }
 
 /* --- a client without records: payloads go as they are ---------------------------------------- */

@@ -1,0 +1,203 @@
+/*
+ * control as a whole, each time with a configuration of its own: limits, and what Match changes
+ * (S-34, S-46).
+ */
+#include "tests/util/login_bench.h"
+
+TestSuite(control_limits, .fini = stop, .timeout = 60);
+
+Test(control_limits, who_does_not_log_in_in_time_goes)
+{
+	struct client c;
+
+	start("LoginGraceTime 50");
+	client_new(&c, "demo");
+	client_flush(&c); /* says nothing */
+	client_run(&c);
+	time_passes();
+	client_run(&c);
+	cr_expect(c.ended);
+	expect_logged("Timeout before authentication for 127.0.0.1 port ");
+	client_free(&c);
+}
+
+Test(control_limits, max_startups_turns_away)
+{
+	struct client c[3];
+	char buf[128] = "";
+	ssize_t n;
+
+	start("MaxStartups 2:100:2");
+	client_new(&c[0], "demo");
+	client_run(&c[0]);
+	client_new(&c[1], "demo");
+	client_run(&c[1]);
+	client_new(&c[2], "demo");
+	n = recv(c[2].fd, buf, sizeof(buf) - 1, MSG_WAITALL);
+	cr_expect_gt(n, 0);
+	cr_expect_str_eq(buf, "Exceeded MaxStartups\r\n");
+	client_free(&c[2]);
+	expect_logged("beginning MaxStartups throttling");
+	expect_logged("past MaxStartups");
+	/* Who is in holds no place any more. */
+	cr_expect(try_key(&c[0], t.key[0]));
+	client_new(&c[2], "demo");
+	client_run(&c[2]);
+	cr_expect_neq(c[2].login_id, 0);
+	expect_logged("exited MaxStartups throttling");
+	for (int i = 0; i < 3; i++)
+		client_free(&c[i]);
+}
+
+Test(control_limits, empty_passwords_when_they_are_permitted)
+{
+	struct client c;
+
+	start("PermitEmptyPasswords yes");
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_expect(!try_password(&c, "", 0));
+	client_free(&c);
+	client_start(&c, "locked");
+	cr_expect(!try_none(&c));
+	client_free(&c);
+	client_start(&c, "empty");
+	cr_expect(!try_password(&c, "x", 1));
+	cr_expect(try_none(&c));
+	client_free(&c);
+	client_start(&c, "empty");
+	cr_expect(try_password(&c, "", 0));
+	client_free(&c);
+}
+
+/* S-34: by configuration, and both ways of asking. */
+Test(control_limits, a_signature_algorithm_that_is_not_accepted_lets_nobody_in)
+{
+	struct client c;
+
+	start("PubkeyAcceptedAlgorithms rsa-sha2-512,rsa-sha2-256");
+	client_start(&c, "demo");
+	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "rsa-sha2-512,rsa-sha2-256");
+	cr_expect(!try_key(&c, t.key[0]), "the right key by the wrong algorithm");
+	expect_logged("Failed publickey for demo from ");
+	cr_expect(!try_none(&c));
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_AUTHENTICATED), 0);
+	client_free(&c);
+	/* The method is there for keys whose algorithm is accepted. */
+	client_start(&c, "alice");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
+/* What an address may do, and another thing what a user may. */
+Test(control_limits, match_user_gives_and_takes_methods)
+{
+	struct client c;
+
+	start("PasswordAuthentication no\n"
+	      "Match User alice\nPasswordAuthentication yes\nPubkeyAuthentication no\n");
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_expect_str_eq(c.methods, "password");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+	/* It need not ask first. */
+	client_start(&c, "alice");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+	client_start(&c, "demo");
+	cr_expect(!try_password(&c, "secret", 6));
+	cr_expect_str_eq(c.methods, "publickey");
+	cr_expect(try_key(&c, t.key[0]));
+	client_free(&c);
+}
+
+static int tries_of(const char *user)
+{
+	struct client c;
+	int n = 0;
+
+	client_start(&c, user);
+	while (!c.ended && n < 20) {
+		try_key(&c, t.key[2]);
+		n++;
+	}
+	client_free(&c);
+	return n;
+}
+
+Test(control_limits, match_user_gives_and_takes_tries)
+{
+	start("MaxAuthTries 3\nMatch User demo\nMaxAuthTries 5\nMatch User limited\nMaxAuthTries "
+	      "1\n");
+	cr_expect_eq(tries_of("elsewhere"), 3);
+	cr_expect_eq(tries_of("demo"), 5);
+	cr_expect_eq(tries_of("limited"), 1);
+}
+
+Test(control_limits, match_user_changes_the_grace)
+{
+	struct client c;
+
+	start("LoginGraceTime 600\nMatch User demo\nLoginGraceTime 50\n");
+	client_start(&c, "demo");
+	cr_expect(!try_none(&c));
+	time_passes();
+	client_run(&c);
+	cr_expect(c.ended);
+	expect_logged("Timeout before authentication for 127.0.0.1 port ");
+	client_free(&c);
+}
+
+Test(control_limits, match_user_switches_nagle_on)
+{
+	struct client c;
+
+	start("Match User limited\nTCPNoDelay no\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).nagle, 0);
+	client_free(&c);
+	cr_assert(login(&c, "limited", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).nagle, 1);
+	client_free(&c);
+}
+
+Test(control_limits, the_slow_path_has_a_rate)
+{
+	struct client c;
+	uint64_t began;
+
+	start("SlowPathRate 50");
+	cr_assert(login(&c, "demo", t.key[0]));
+	began = clock_now_ms();
+	for (int i = 0; i < 100; i++)
+		cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	/* A second's worth was saved up, the shard may have 16 out; the rest takes its time. */
+	cr_expect_geq(clock_now_ms() - began, 400);
+	client_free(&c);
+}
+
+Test(control_limits, nothing_in_common_is_said_with_the_offer)
+{
+	struct client c;
+	struct ssh_brain_conf conf = {.role = SSH_CLIENT,
+				      .ident = "SSH-2.0-test",
+				      .strict = SSH_STRICT_ON,
+				      .ciphers = "aes256-ctr",
+				      .user = "demo"};
+
+	start("Ciphers aes128-gcm@openssh.com");
+	client_new(&c, "demo");
+	ssh_pump_fini(&c.pump);
+	ssh_brain_free(c.brain);
+	cr_assert_eq(ssh_brain_new(&conf, &c.brain), 0);
+	cr_assert_eq(ssh_pump_init(&c.pump, c.engine, c.brain), 0);
+	cr_assert_eq(ssh_brain_start(c.brain), 0);
+	client_run(&c);
+	cr_expect(c.ended);
+	expect_logged("Unable to negotiate with 127.0.0.1 port ");
+	expect_logged(": no matching cipher found. Their offer: aes256-ctr [preauth]");
+	client_free(&c);
+}

@@ -1,0 +1,97 @@
+/*
+ * tests/util/control_bench.h - what control needs to run in a test: files in a directory of its
+ * own, a configuration, and everything sessions share; on a loop of the test's.
+ */
+#ifndef SLUICE_TESTS_UTIL_CONTROL_BENCH_H
+#define SLUICE_TESTS_UTIL_CONTROL_BENCH_H
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "control/clock.h"
+#include "control/session/session.h"
+#include "ssh/kexinit.h"
+
+static inline void control_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	cr_assert_not_null(f);
+	fputs(text, f);
+	fclose(f);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+static inline struct conf *control_conf(const char *text, int len)
+{
+	const struct conf_algs algs = {
+		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
+		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
+		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
+		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+	};
+	struct conf *conf = NULL;
+	char *errors = NULL;
+
+	cr_assert_eq(conf_parse("test", text, (size_t)len, &algs, &conf, &errors), 0, "%s", errors);
+	return conf;
+}
+
+static inline void control_dir(char *template)
+{
+	cr_assert_not_null(mkdtemp(template));
+	cr_assert_eq(chmod(template, 0755), 0);
+}
+
+static inline void control_dir_remove(const char *dir)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	cr_expect_eq(system(cmd), 0);
+}
+
+/* The clock, threads, a resolver, a host key. The configuration is there already. */
+static inline void control_env_open(struct session_env *e, uv_loop_t *loop, struct clock **clock,
+				    uint64_t (*now_ms)(void))
+{
+	struct key *host = NULL;
+
+	e->ident = "SSH-2.0-Sluice_test";
+	e->now_ms = now_ms;
+	cr_assert_eq(timers_new(&e->timers), 0);
+	cr_assert_eq(clock_new(loop, e->timers, clock), 0);
+	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->compute), 0);
+	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
+	cr_assert_eq(signer_new(e->compute, &e->signer), 0);
+	cr_assert_eq(resolver_new(loop, e->timers, &e->resolver), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
+	cr_assert_eq(signer_add(e->signer, host), 0);
+	cr_assert_eq(blob_key_new(&e->blob_key), 0);
+}
+
+/* What stands on the loop; it is gone once the loop has run to its end. */
+static inline void control_env_close(struct session_env *e, struct clock *clock)
+{
+	resolver_close(e->resolver);
+	pool_close(e->files);
+	pool_close(e->compute);
+	clock_close(clock);
+}
+
+static inline void control_env_free(struct session_env *e)
+{
+	signer_free(e->signer);
+	blob_key_free(e->blob_key);
+	timers_free(e->timers);
+	conf_put(e->conf);
+}
+
+#endif
