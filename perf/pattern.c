@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-#define LANES 8
-#define BLOCK (LANES * sizeof(uint64_t))
+#define LANES 4 /* of one vector; two of them are a block */
+#define BLOCK (2 * sizeof(lanes))
 
-typedef uint64_t lanes __attribute__((vector_size(BLOCK)));
+typedef uint64_t lanes __attribute__((vector_size(LANES * sizeof(uint64_t))));
 
-static const lanes step = {0, 1, 2, 3, 4, 5, 6, 7};
+static const lanes first = {0, 1, 2, 3}, second = {4, 5, 6, 7};
 
 /* splitmix64 of the id. */
 uint64_t pattern_seed(uint64_t id)
@@ -48,10 +48,11 @@ blocks_fill(uint64_t seed, uint64_t i, uint8_t *p, size_t n)
 {
 	size_t done = 0;
 
-	for (; done + BLOCK <= n; done += BLOCK, i += LANES) {
-		lanes v = (step + i) ^ seed;
+	for (; done + BLOCK <= n; done += BLOCK, i += 2 * LANES) {
+		lanes a = (first + i) ^ seed, b = (second + i) ^ seed;
 
-		memcpy(p + done, &v, BLOCK);
+		memcpy(p + done, &a, sizeof(a));
+		memcpy(p + done + sizeof(a), &b, sizeof(b));
 	}
 	return done;
 }
@@ -63,11 +64,12 @@ blocks_check(uint64_t seed, uint64_t i, const uint8_t *p, size_t n, uint64_t *ba
 	lanes all = {0};
 	size_t done = 0;
 
-	for (; done + BLOCK <= n; done += BLOCK, i += LANES) {
-		lanes v;
+	for (; done + BLOCK <= n; done += BLOCK, i += 2 * LANES) {
+		lanes a, b;
 
-		memcpy(&v, p + done, BLOCK);
-		all |= v ^ (step + i) ^ seed;
+		memcpy(&a, p + done, sizeof(a));
+		memcpy(&b, p + done + sizeof(a), sizeof(b));
+		all |= (a ^ (first + i) ^ seed) | (b ^ (second + i) ^ seed);
 	}
 	for (unsigned int k = 0; k < LANES; k++)
 		*bad |= all[k];
