@@ -126,6 +126,7 @@ struct load_mark {
 	struct load_count count;
 	struct load_gate_mark gate;
 	double waited_s; /* this process could have run and did not */
+	uint64_t retrans;
 };
 
 struct load {
@@ -156,7 +157,7 @@ struct load {
 	double interval_tsc;
 
 	struct load_count count;
-	struct load_mark from, to;
+	struct load_mark start, from, to; /* start: before the first connection */
 	struct load_gate gate_now;
 	struct hist latency; /* ns; what it is of depends on the mode */
 	uint64_t unanswered; /* requests that were due and not answered at the end */

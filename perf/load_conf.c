@@ -17,6 +17,10 @@ static const char *const flood_word[] = {[FLOOD_NONE] = "",
 #undef X
 };
 
+/* What is on its way stays in a core's cache, unless there are too many connections. */
+#define BUFFER_ALL (1u << 20)
+#define BUFFER_MIN (64u << 10)
+
 #define WORDS(table) ((unsigned int)(sizeof(table) / sizeof((table)[0])))
 
 enum type { TEXT, NUMBER, U32, U16, INT, YES };
@@ -44,7 +48,8 @@ static const struct option {
 	{"--logins", U32, AT(logins), 1, 4096, "connections that log in at once; 32"},
 	{"--window", U32, AT(window), 65536, 15 << 20,
 	 "of a channel, granted by the client; 2 MiB"},
-	{"--buffer", U32, AT(buffer), 16384, 64 << 20, "of a TCP connection, each way; 1 MiB"},
+	{"--buffer", U32, AT(buffer), 16384, 64 << 20,
+	 "of a TCP connection, each way; what keeps 1 MiB on its way, at least 64 KiB"},
 	{"--core", INT, AT(core), -1, 1023, "to stay on; 1"},
 	{"--memory", U32, AT(memory_mb), 128, 1 << 20, "MiB for DPDK; 512"},
 	{"--hugepages", YES, AT(hugepages), 0, 0, "needed for zero-copy=yes of net_memif"},
@@ -60,8 +65,9 @@ static const struct option {
 	{"--key", TEXT, AT(key), 0, 0, "his private key"},
 	{"--make-key", TEXT, AT(make_key), 0, 0, "makes such a file, prints the line, ends"},
 	{"--flood-rate", NUMBER, AT(flood_rate), 1, 1e8, "packets a second; 1000000"},
-	{"--realtime", INT, AT(realtime), 1, 1e9,
-	 "PID of the dataplane: it and we have real-time priority while it is measured"},
+	{"--dataplane", INT, AT(dataplane), 1, 1e9, "its PID"},
+	{"--realtime", YES, AT(realtime), 0, 0,
+	 "it and we have real-time priority while it is measured; no"},
 	{"--json", TEXT, AT(json), 0, 0, "writes the rows there, too"},
 	{"--name", TEXT, AT(name), 0, 0, "begins the names of the rows; the mode"},
 };
@@ -199,7 +205,6 @@ bool load_conf_parse(int argc, char **argv, struct load_conf *ret)
 		.rate = 10000,
 		.logins = 32,
 		.window = 2 << 20,
-		.buffer = 1 << 20,
 		.core = 1,
 		.memory_mb = 512,
 		.outside_own = "198.18.0.1/24",
@@ -220,6 +225,9 @@ bool load_conf_parse(int argc, char **argv, struct load_conf *ret)
 		usage();
 		return false;
 	}
+	if (ret->buffer == 0)
+		ret->buffer =
+			BUFFER_ALL / ret->conns > BUFFER_MIN ? BUFFER_ALL / ret->conns : BUFFER_MIN;
 	why = check(ret);
 	if (why != NULL)
 		fprintf(stderr, "sluice-load: %s; --help lists all\n", why);

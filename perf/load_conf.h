@@ -56,7 +56,7 @@ struct load_conf {
 	double rate;                /* requests a second */
 	uint32_t logins;            /* of connections that log in at once */
 	uint32_t window;            /* of a channel, granted by the client */
-	uint32_t buffer;            /* of a TCP connection, each way */
+	uint32_t buffer;            /* of a TCP connection, each way; after parsing not 0 */
 
 	int core;
 	uint32_t memory_mb;
@@ -78,7 +78,8 @@ struct load_conf {
 	unsigned int n_stats;
 	int pid[LOAD_PIDS_MAX]; /* whose CPU time is the gateway's, too: control, helpers */
 	unsigned int n_pids;
-	int realtime; /* the dataplane, which goes with us before all others while it is measured */
+	int dataplane; /* its process; 0: not known */
+	bool realtime; /* it and we go before all others while it is measured */
 };
 
 /* False: said why, or what was asked for, on stderr. */

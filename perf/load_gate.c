@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,10 +30,12 @@ static const struct shard_snapshot *snapshot_map(const char *path)
 
 bool load_gate_begin(const struct load_conf *conf, struct load_gate *ret)
 {
-	*ret = (struct load_gate){.n_pids = conf->n_pids, .realtime = conf->realtime};
+	*ret = (struct load_gate){
+		.n_pids = conf->n_pids, .dataplane = conf->dataplane, .realtime = conf->realtime};
 	for (unsigned int i = 0; i < conf->n_pids; i++)
 		ret->pid[i] = conf->pid[i];
 	for (unsigned int i = 0; i < conf->n_stats; i++) {
+		ret->path[i] = conf->stats[i];
 		ret->shard[i] = snapshot_map(conf->stats[i]);
 		if (ret->shard[i] == NULL) {
 			fprintf(stderr, "sluice-load: %s: not a shard's snapshot\n",
@@ -107,12 +111,50 @@ static void priority_of_all(int pid, int rt)
 
 void load_gate_realtime(const struct load_gate *g, bool on)
 {
-	if (g->realtime == 0)
+	if (!g->realtime || g->dataplane == 0)
 		return;
 	for (unsigned int i = 0; i < g->n_pids; i++)
 		priority_of_all(g->pid[i], on ? RT_OTHERS : 0);
-	priority(g->realtime, on ? RT_POLLING : 0);
+	priority(g->dataplane, on ? RT_POLLING : 0);
 	priority(0, on ? RT_POLLING : 0);
+}
+
+/* /proc/PID/status: ordinary and huge pages. */
+static uint64_t memory_of(int pid)
+{
+	char path[64], line[256];
+	unsigned long long kb, sum = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "VmRSS: %llu", &kb) == 1 ||
+		    sscanf(line, "HugetlbPages: %llu", &kb) == 1)
+			sum += kb;
+	}
+	fclose(f);
+	return sum * 1024;
+}
+
+/* One counter of a shard's file by its name; 0: it has none such. */
+static uint64_t counter_of(const char *path, const char *room, const char *name)
+{
+	uint64_t v = 0;
+	void *file;
+
+	if (link_stats_read(path, &file) < 0)
+		return 0;
+	for (size_t i = 0; i < link_stats_n(file); i++) {
+		struct link_stats_counter c = link_stats_at(file, i);
+
+		if (strcmp(c.room, room) == 0 && strcasecmp(c.name, name) == 0)
+			v += c.value;
+	}
+	free(file);
+	return v;
 }
 
 void load_gate_mark(const struct load_gate *g, struct load_gate_mark *ret)
@@ -128,6 +170,7 @@ void load_gate_mark(const struct load_gate *g, struct load_gate_mark *ret)
 			ret->shard_s[k] += cpu;
 		}
 		ret->busy_s += ret->shard_s[k];
+		ret->retrans += counter_of(g->path[k], "tcp", "retrans");
 		ret->rx_pkts += s->rx_pkts;
 		ret->tx_pkts += s->tx_pkts;
 	}
@@ -136,5 +179,8 @@ void load_gate_mark(const struct load_gate *g, struct load_gate_mark *ret)
 
 		if (load_cpu_of(g->pid[i], &ran, &waited))
 			ret->other_s += ran;
+		ret->memory += memory_of(g->pid[i]);
 	}
+	if (g->dataplane != 0)
+		ret->memory += memory_of(g->dataplane);
 }

@@ -16,7 +16,9 @@ struct load_gate {
 	unsigned int n_shards;
 	int pid[LOAD_PIDS_MAX];
 	unsigned int n_pids;
-	int realtime; /* the dataplane's first thread; 0: leave priorities */
+	const char *path[LOAD_SHARDS_MAX];
+	int dataplane; /* its process, whose first thread is the one that polls; 0: not known */
+	bool realtime;
 };
 
 struct load_gate_mark {
@@ -25,6 +27,8 @@ struct load_gate_mark {
 	double shard_s[LOAD_SHARDS_MAX];
 	double other_s; /* CPU time of the processes */
 	uint64_t rx_pkts, tx_pkts;
+	uint64_t retrans; /* segments sent again */
+	uint64_t memory;  /* bytes resident, of all processes */
 };
 
 /* False: said why. */

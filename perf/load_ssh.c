@@ -152,7 +152,8 @@ static void conn_fini(struct load_conn *c)
 	ssh_brain_free(c->brain);
 	TAILQ_REMOVE(&l->active, c, link);
 	load_conn_init(l, c, chan);
-	c->state = l->conf.mode == LOAD_LOGINS && l->generate ? LOAD_CONN_NONE : LOAD_CONN_OVER;
+	c->state = l->conf.mode == LOAD_LOGINS && l->phase < LOAD_DRAIN ? LOAD_CONN_NONE
+									: LOAD_CONN_OVER;
 	l->to_begin += c->state == LOAD_CONN_NONE;
 }
 

@@ -25,8 +25,9 @@
 #define DRAIN_US    3000000
 #define LOOK_US     1000 /* between two looks at what is not each turn's */
 #define SECOND_US   1000000
-#define WAIT_S      10   /* at the end */
-#define SPARE_CONNS 4096 /* TCP's, beside one of each connection and channel */
+#define LINK_US     250000 /* from both links up to the first packet */
+#define WAIT_S      10     /* at the end */
+#define SPARE_CONNS 4096   /* TCP's, beside one of each connection and channel */
 #define KEY_TEXT    4096
 
 static volatile sig_atomic_t stop;
@@ -182,9 +183,10 @@ static bool is_set_up(const struct load *l, const struct flood *f)
 	if (l->conf.flood != FLOOD_NONE && (!f->ready || f->own_port == 0))
 		return false;
 	switch (l->conf.mode) {
-	case LOAD_LOGINS:
 	case LOAD_FLOOD:
 		return true;
+	case LOAD_LOGINS:
+		return l->count.logins >= l->conf.conns;
 	case LOAD_OPENS:
 	case LOAD_IDLE:
 		return l->conns_up == l->conf.conns;
@@ -316,15 +318,38 @@ static void count_flood(struct load *l, const struct flood *f)
 	l->count.flood_answers = f->answers;
 }
 
+/* A gateway looks at its links now and then; before it has, it drops what comes. */
+static void await_links(struct load *l, struct flood *f)
+{
+	uint64_t end_us = l->s.now_us + us_of(l->conf.setup_s), up_us = 0;
+
+	while (stop == 0 && l->s.now_us < end_us && (up_us == 0 || l->s.now_us < up_us + LINK_US)) {
+		bool up = true;
+
+		turn(l, f);
+		for (unsigned int i = 0; i < l->s.n_ports; i++) {
+			port_link_poll(&l->s.port[i]);
+			up &= l->s.port[i].link_up;
+		}
+		if (up && up_us == 0)
+			up_us = l->s.now_us;
+		usleep(LOOK_US);
+	}
+}
+
 static void run(struct load *l, struct flood *f)
 {
-	uint64_t due_us = l->s.now_us + us_of(l->conf.setup_s), look_us = 0;
-	uint64_t line_us = l->s.now_us + SECOND_US;
+	uint64_t due_us, line_us, look_us = 0;
 	struct load_mark last, now;
 	bool person = isatty(STDERR_FILENO);
 
+	await_links(l, f);
+	l->to_begin = l->conf.conns;
+	due_us = l->s.now_us + us_of(l->conf.setup_s);
+	line_us = l->s.now_us + SECOND_US;
 	l->phase = LOAD_SETUP;
-	load_mark(l, &last);
+	load_mark(l, &l->start);
+	last = l->start;
 	while (l->phase != LOAD_DONE) {
 		enum load_phase next;
 
@@ -419,7 +444,6 @@ static int begin_tables(struct load *l)
 		for (uint32_t k = 0; k < c->chans; k++)
 			load_chan_init(&l->conns[i], &l->conns[i].chan[k], i * c->chans + k);
 	}
-	l->to_begin = c->conns;
 	r = cipher_engine_new(CIPHER_ENGINE_AUTO, 4 + SSH_PACKET_MAX + CIPHER_TAG_MAX, &l->engine);
 	if (r == 0)
 		r = record_batch_new(l->engine, &l->s.pools, &l->opening);
