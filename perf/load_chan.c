@@ -43,13 +43,22 @@ static uint32_t number_of(const struct load_chan *ch)
 	return (uint32_t)(ch - ch->conn->chan);
 }
 
-void load_chans_begin(struct load_conn *c)
+static void ask(struct load_conn *c, uint32_t from, uint32_t to)
 {
-	/* Opens begin when all are in. */
-	for (uint32_t i = 0; c->load->conf.mode != LOAD_OPENS && i < c->load->conf.chans; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		c->chan[i].asked = true;
 		load_chan_ready(&c->chan[i]);
 	}
+}
+
+void load_chans_begin(struct load_conn *c)
+{
+	const struct load *l = c->load;
+
+	if (!l->met)
+		ask(c, 0, 1);
+	else if (l->conf.mode != LOAD_OPENS) /* those begin when all are in */
+		ask(c, 0, l->conf.chans);
 }
 
 /* --- saying -------------------------------------------------------------------------------- */
@@ -291,6 +300,9 @@ static int on_confirm(struct load_conn *c, struct ssh_rd *r)
 	c->chans_open++;
 	l->chans_up++;
 	load_chan_ready(ch);
+	if (!l->met && l->conf.mode != LOAD_OPENS)
+		ask(c, 1, l->conf.chans);
+	l->met = true;
 	return 0;
 }
 

@@ -98,11 +98,13 @@ unsigned int load_conns_begin(struct load *l)
 {
 	unsigned int n = 0;
 
+	if (!l->met && l->next_conn > 0)
+		return 0;
 	/* Those that ended to begin again stand anywhere; the others in order. */
 	for (uint32_t looked = 0; looked < l->conf.conns && l->to_begin > 0; looked++) {
 		struct load_conn *c = &l->conns[l->next_conn];
 
-		if (l->in_login >= l->conf.logins || n == CONNECT_MAX)
+		if (l->in_login >= (l->met ? l->conf.logins : 1) || n == CONNECT_MAX)
 			break;
 		if (c->state == LOAD_CONN_NONE && !c->active) {
 			if (!conn_begin(c))
@@ -442,6 +444,7 @@ static unsigned int conn_input(struct load_conn *c)
 	}
 	if (ev & STREAM_EV_CONNECTED) {
 		c->state = LOAD_CONN_LOGIN;
+		c->load->met |= c->load->conf.mode >= LOAD_LOGINS;
 		(void)ssh_brain_start(c->brain);
 		brain_run(c);
 	}

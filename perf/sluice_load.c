@@ -189,7 +189,7 @@ static bool is_set_up(const struct load *l, const struct flood *f)
 		return l->count.logins >= l->conf.conns;
 	case LOAD_OPENS:
 	case LOAD_IDLE:
-		return l->conns_up == l->conf.conns;
+		return l->conns_up == l->conf.conns && l->met && l->chans_up == 0;
 	default:
 		return l->chans_up == load_chans_all(l);
 	}
