@@ -63,6 +63,7 @@ struct options {
 struct sample {
 	uint64_t tsc, shard, driver, gen; /* cycles */
 	struct shard_snapshot stats;
+	uint64_t ran_ns; /* of this thread: less than what passed when others had the core */
 	uint64_t control_ns, frames, frame_bytes, lost;
 	uint64_t bytes, ops, wrong, failed;
 };
@@ -131,6 +132,14 @@ static uint64_t cpu_ns(pid_t pid)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+static uint64_t ran_ns(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static void sample(struct world *w, struct sample *s)
 {
 	const struct client_counts *c = clients_counts(w->clients);
@@ -141,6 +150,7 @@ static void sample(struct world *w, struct sample *s)
 		.gen = w->gen_cycles,
 		.driver = w->out.driver_cycles + w->in.driver_cycles,
 		.stats = *shard_stats(w->shard),
+		.ran_ns = ran_ns(),
 		.control_ns = cpu_ns(common.control),
 		.frames = w->out.frames + w->in.frames,
 		.frame_bytes = w->out.bytes + w->in.bytes,
@@ -415,6 +425,7 @@ static void print_world(const struct world *w)
 	printf(", \"driver\": %.6f, \"stages\": %.6f, \"turns\": %.6f, \"generator\": %.6f",
 	       (double)(b->driver - a->driver) / hz, stages / hz,
 	       (double)(b->shard - a->shard) / hz, (double)(b->gen - a->gen) / hz);
+	printf(", \"ran\": %.6f", (double)(b->ran_ns - a->ran_ns) / 1e9);
 	printf(", \"control\": %.6f, \"frames\": %" PRIu64 ", \"frame_bytes\": %" PRIu64
 	       ", \"lost\": %" PRIu64 "}",
 	       (double)(b->control_ns - a->control_ns) / 1e9, b->frames - a->frames,

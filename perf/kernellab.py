@@ -21,6 +21,7 @@ import lab
 
 GATEWAY_CORE, OTHER_CORE = 0, 1 % os.cpu_count()
 PATIENCE_S = 60
+TRIES, UNDISTURBED = 4, 0.97
 AES = "aes256-gcm@openssh.com"
 SINK, SOURCE, ECHO = 9000, 9001, 9002  # the target's ports
 SSH = ("-F", "none", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "UserKnownHostsFile=/dev/null",
@@ -264,8 +265,23 @@ class InRing:
                     f"ListenAddress 198.18.0.2:22\nHostKey {self.files.path('host')}\n"
                     f"AuthorizedKeysFile {self.files.path('keys/%u')}\n")
 
-    def run(self, work, cipher, mtu, conns, chans, seconds, size=32768, cores=(GATEWAY_CORE,), memory=512):
-        """An object for each core."""
+    def run(self, *args, **options):
+        """An object for each core. TSC time goes on while others have the core: such a run is made again, a few times,
+        and the one that was least disturbed counts."""
+        best = None
+        for _ in range(TRIES):
+            worlds = self.run_once(*args, **options)
+            if best is None or self.ran(worlds) > self.ran(best):
+                best = worlds
+            if self.ran(best) > UNDISTURBED:
+                break
+        return best
+
+    @staticmethod
+    def ran(worlds):
+        return min(w["ran"] / w["seconds"] for w in worlds)
+
+    def run_once(self, work, cipher, mtu, conns, chans, seconds, size=32768, cores=(GATEWAY_CORE,), memory=512):
         self.n += 1
         run = self.files.path(f"ring{self.n}")
         os.mkdir(run)
