@@ -3,6 +3,9 @@
 A Criterion program counts as many tests as it ran, every other program as one. Unit, sim and fuzz
 run with ASan and UBSan; unit also runs plain, so that what the sanitizers change is seen. A
 program that exits with 77 was skipped and says why in its last line.
+
+Scripts wait most of their time and compilers never do, so the two go side by side: once both
+builds have the programs, interop, chaos and smoke run beside everything else and before it.
 """
 import argparse
 import concurrent.futures
@@ -11,30 +14,40 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 SUITES = ("rooms", "unit", "sim", "interop", "fuzz", "chaos", "smoke")
 PLAIN, ASAN, FUZZ = "build", "build-asan", "build-fuzz"
-SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
+# -O1 and line tables alone take a third off the compile time and are what stack traces need.
+SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1")
 CORES = os.cpu_count() or 1
 SKIP = 77
-FUZZ_SECONDS = 30  # for the whole set in a short run
+FUZZ_SECONDS = 60  # for the whole set in a short run, by all cores
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 FAILED_TEST = re.compile(r"\[(?:FAIL|CRASH)\] (\S+?):")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+TAIL = 20  # lines of a failure told again at the end
+# A session of its own, before the other sessions: a scheduler that groups by session leaves nice without effect.
+FIRST = ("/usr/bin/setsid", "--wait", "/bin/sh", "-c", 'echo -15 >/proc/self/autogroup; exec "$@"', "first")
+printing = threading.Lock()
+
+
+class BuildFailed(Exception):
+    pass
 
 
 class Count:
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, 0, 0
-        self.bad, self.why = [], []
+        self.bad, self.why = [], []  # names with the last lines; reasons of what was skipped
 
     def ok(self, n=1):
         self.passed += n
 
-    def fail(self, name, n=1):
+    def fail(self, name, out, n=1):
         self.failed += n
-        self.bad.append(name)
+        self.bad.append((name, out.strip().splitlines()[-TAIL:]))
 
     def skip(self, name, why):
         self.skipped += 1
@@ -66,21 +79,29 @@ def run(cmd, env=None, timeout=None, cwd=None):
         return out.decode(errors="replace") + f"\ntimed out after {timeout} s", 124
 
 
-def build(folder, *options, targets=lambda target: False, env=None):
-    """Sets up a folder once and builds it: all of it, or the targets asked for."""
-    start = time.monotonic()
+def setup(folder, *options, env=None):
     if not os.path.exists(f"{folder}/build.ninja"):
         out, rc = run(["meson", "setup", folder, *options], env)
         if rc:
-            sys.exit(f"{out}\nscripts/test: meson setup {folder} failed")
-    elif not meson_tests(folder):  # scripts/run made it, without tests
+            raise BuildFailed(f"{out}\nmeson setup {folder} failed")
+    else:  # perhaps scripts/run made it, without tests, or it is older than these options
         run(["meson", "configure", folder, *options])
+
+
+def build(folder, targets=lambda target: True):
+    """Builds what is asked for."""
+    start = time.monotonic()
     chosen = [os.path.relpath(f, folder) for t in introspect(folder, "--targets")
               if t["type"] == "executable" and targets(t) for f in t["filename"]]
     out, rc = run(["ninja", "-C", folder, *chosen])
     if rc:
-        sys.exit(f"{out[-8000:]}\nscripts/test: building {folder} failed")
-    print(f"built {folder} in {time.monotonic() - start:.0f} s", flush=True)
+        raise BuildFailed(f"{out[-8000:]}\nbuilding {folder} failed")
+    print(f"built {len(chosen)} programs of {folder} in {time.monotonic() - start:.0f} s", flush=True)
+
+
+def of_suite(*suites):
+    """What only the tests of those suites need; False for the programs and what scripts use."""
+    return lambda target: re.search(rf"/tests/({'|'.join(suites)})/", target["defined_in"]) is not None
 
 
 def environment(args):
@@ -100,10 +121,6 @@ def introspect(folder, what):
     return json.loads(out) if rc == 0 else []
 
 
-def meson_tests(folder):
-    return introspect(folder, "--tests")
-
-
 def settle(count, label, out, rc, seconds, only):
     """One program's result into the count."""
     out = ANSI.sub("", out)
@@ -114,18 +131,17 @@ def settle(count, label, out, rc, seconds, only):
             return
         count.ok(passing)
         if failing + crashing:
-            for name in FAILED_TEST.findall(out) or [label]:
-                count.fail(f"{label} {name}", 0)
-            count.failed += failing + crashing
+            names = " ".join(FAILED_TEST.findall(out))
+            count.fail(f"{label} {names}", out, failing + crashing)
         elif rc:
-            count.fail(f"{label} (exit {rc})")
+            count.fail(f"{label} (exit {rc})", out)
     elif rc == 0:
         count.ok()
     elif rc == SKIP:
         lines = out.strip().splitlines()
         count.skip(label, lines[-1] if lines else "no reason given")
     else:
-        count.fail(f"{label} (exit {rc})")
+        count.fail(f"{label} (exit {rc})", out)
     bad = rc not in (0, SKIP)
     print(f"  {'FAIL' if bad else 'skip' if rc == SKIP else 'ok  '} {label} ({seconds:.1f} s)"
           + (f" {m.group(1)} tests" if m else ""), flush=True)
@@ -133,21 +149,18 @@ def settle(count, label, out, rc, seconds, only):
         print("    " + "\n    ".join(out.strip().splitlines()[-60:]), flush=True)
 
 
-def run_program(count, label, cmd, env, args, timeout):
-    run_all(count, [(label, cmd, env, timeout)], args)
-
-
-def run_all(count, programs, args, cwd=None, at_once=CORES):
-    """Runs (label, command, environment, timeout) of each, so many at once."""
+def run_all(count, programs, args, at_once=CORES):
+    """Runs (label, command, environment, timeout, folder to be in) of each, so many at once."""
     def one(p):
-        label, cmd, env, timeout = p
+        label, cmd, env, timeout, cwd = p
         start = time.monotonic()
         out, rc = run(cmd, env, None if args.long else timeout, cwd)
-        return label, out, rc, time.monotonic() - start
+        with printing:
+            settle(count, label, out, rc, time.monotonic() - start, args.only)
 
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        for label, out, rc, seconds in pool.map(one, programs):
-            settle(count, label, out, rc, seconds, args.only)
+        for done in [pool.submit(one, p) for p in programs]:
+            done.result()
 
 
 def has_test(suite, program, name):
@@ -159,21 +172,21 @@ def has_test(suite, program, name):
         return re.search(rf"Test[A-Za-z]*\([^)]*\b{re.escape(name)}\b", f.read()) is not None
 
 
-def suite_meson(count, suite, folder, args):
-    tests = [t for t in meson_tests(folder) if suite in [s.split(":")[-1] for s in t["suite"]]]
+def meson_programs(suite, folder, args):
     programs = []
-    for t in tests:
+    for t in introspect(folder, "--tests"):
+        if suite not in [s.split(":")[-1] for s in t["suite"]]:
+            continue
         cmd, env = list(t["cmd"]), environment(args) | t.get("env", {})
         if args.only and args.only != t["name"]:
             if not has_test(suite, t["name"], args.only):
                 continue
             cmd.append(f"--filter=*/{args.only}*")
-        programs.append((f"{suite} {t['name']} [{folder}]", cmd, env, t["timeout"]))
-    run_all(count, programs, args, cwd=folder)  # as meson test does
+        programs.append((f"{suite} {t['name']} [{folder}]", cmd, env, t["timeout"], folder))  # as meson test does
+    return programs
 
 
-def suite_scripts(count, suite, folder, args, together=True):
-    """Every script has namespaces and folders of its own and waits most of its time; what measures runs alone."""
+def script_programs(suite, folder, args):
     where = f"tests/{suite}"
     programs = []
     for f in sorted(os.listdir(where)):
@@ -183,23 +196,25 @@ def suite_scripts(count, suite, folder, args, together=True):
         if args.only and args.only != name:
             continue
         env = environment(args) | {"SLUICE_BUILD": os.path.abspath(folder)}
-        programs.append((f"{suite} {name}", [f"{where}/{f}"], env, 180))
-    for group in [programs] if together else [[p] for p in programs]:
-        run_all(count, group, args, at_once=CORES + 1)
+        # What stops a script that hangs is in its session, and lets it clean up.
+        limit = [] if args.long else ["/usr/bin/timeout", "-k", "10", "180"]
+        programs.append((f"{suite} {name}", [*FIRST, *limit, f"{where}/{f}"], env, 200, None))
+    return programs
 
 
-def suite_rooms(count, args):
+def check_rooms(count, args):
     if args.only and args.only != "rooms":
         return
-    run_program(count, "rooms", ["./scripts/rooms"], environment(args), args, 60)
-    run_program(count, "safety: tests named in docs/safety.md", ["./scripts/safety"], environment(args), args, 60)
-    run_program(count, "keywords: sample, manual and docs/keywords.md", ["./scripts/keywords"], environment(args), args, 60)
+    env = environment(args)
+    run_all(count, [("rooms", ["./scripts/rooms"], env, 60, None),
+                    ("safety: tests named in docs/safety.md", ["./scripts/safety"], env, 60, None),
+                    ("keywords: sample, manual and docs/keywords.md", ["./scripts/keywords"], env, 60, None)], args)
 
 
-def suite_fuzz(count, args):
-    suite_meson(count, "fuzz", ASAN, args)
-    build(FUZZ, "-Dfuzz=true", "-Dtests=true", *SANITIZE, env=os.environ | {"CC": "clang"},
-          targets=lambda t: t["name"].startswith("fuzz_"))
+def explore(count, args):
+    """Every fuzz target with libFuzzer, from its corpus on."""
+    setup(FUZZ, "-Dfuzz=true", "-Dtests=true", *SANITIZE, env=os.environ | {"CC": "clang"})
+    build(FUZZ, lambda t: t["name"].startswith("fuzz_"))
     folder = f"{FUZZ}/tests/fuzz"
     names = sorted(f for f in os.listdir(folder)
                    if f.startswith("fuzz_") and os.access(f"{folder}/{f}", os.X_OK) and os.path.isfile(f"{folder}/{f}"))
@@ -209,47 +224,65 @@ def suite_fuzz(count, args):
     for n in names:
         seed = args.seed if args.seed is not None else 1
         limit = ["-runs=10000000"] if args.long else [f"-max_total_time={share}"]
-        cmd = [f"{folder}/{n}", *limit, f"-seed={seed}", "-timeout=10", "-rss_limit_mb=4096", "-error_exitcode=1",
-               f"-artifact_prefix={FUZZ}/", "-print_final_stats=1", f"tests/fuzz/corpus/{n[len('fuzz_'):]}"]
         # The corpus in the tree is read, not grown: new inputs go to a folder of the build.
         os.makedirs(f"{FUZZ}/corpus/{n}", exist_ok=True)
-        cmd.insert(-1, f"{FUZZ}/corpus/{n}")
-        programs.append((f"fuzz explore {n}", cmd, environment(args), share + 120))
+        cmd = [f"{folder}/{n}", *limit, f"-seed={seed}", "-timeout=10", "-rss_limit_mb=4096", "-error_exitcode=1",
+               f"-artifact_prefix={FUZZ}/", "-print_final_stats=1", f"{FUZZ}/corpus/{n}",
+               f"tests/fuzz/corpus/{n[len('fuzz_'):]}"]
+        programs.append((f"fuzz explore {n}", cmd, environment(args), share + 120, None))
     run_all(count, programs, args)
 
 
-def suite_smoke(count, args):
-    suite_scripts(count, "smoke", PLAIN, args, together=False)
+def run_scripts(count, suites, args):
+    """Every script has namespaces and folders of its own; what looks at the whole machine runs alone."""
+    run_all(count, [p for s in ("interop", "chaos") if s in suites for p in script_programs(s, ASAN, args)],
+            args, CORES + 1)
+    if "smoke" in suites:
+        run_all(count, script_programs("smoke", PLAIN, args), args, 1)
+
+
+def run_programs(count, suites, args):
+    build(ASAN, of_suite(*{"unit", "sim", "fuzz"} & set(suites)))
+    programs = meson_programs("unit", PLAIN, args) if "unit" in suites else []
+    for s in ("unit", "sim", "fuzz"):
+        programs += meson_programs(s, ASAN, args) if s in suites else []
+    run_all(count, programs, args)
+    if "fuzz" in suites:
+        explore(count, args)
+
+
+def run_suites(count, suites, args):
+    if "rooms" in suites:
+        check_rooms(count, args)
+    if not set(suites) - {"rooms"}:
+        return
+    not_plain = of_suite("sim", "fuzz", *([] if "unit" in suites else ["unit"]))
+    tests = of_suite("unit", "sim", "fuzz")
+    if {"unit", "interop", "smoke"} & set(suites):
+        setup(PLAIN, "-Dtests=true")
+        build(PLAIN, lambda t: not not_plain(t))
+    setup(ASAN, "-Dtests=true", *SANITIZE)
+    build(ASAN, lambda t: not tests(t))
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        sides = [pool.submit(run_scripts, count, suites, args)]
+        if {"unit", "sim", "fuzz"} & set(suites):
+            sides.append(pool.submit(run_programs, count, suites, args))
+        for side in sides:
+            side.result()
 
 
 def main():
     args = parse_args()
-    suites = args.suite or list(SUITES)
     count = Count()
     start = time.monotonic()
-    if set(suites) - {"rooms"}:
-        # What runs with sanitizers alone is not needed plain.
-        build(PLAIN, "-Dtests=true", targets=lambda t: not re.search(r"/tests/(sim|fuzz)/", t["defined_in"]))
-        build(ASAN, "-Dtests=true", *SANITIZE)
-    for s in suites:
-        print(f"{s}:", flush=True)
-        if s == "rooms":
-            suite_rooms(count, args)
-        elif s == "unit":
-            suite_meson(count, "unit", PLAIN, args)
-            suite_meson(count, "unit", ASAN, args)
-        elif s == "sim":
-            suite_meson(count, "sim", ASAN, args)
-        elif s == "fuzz":
-            suite_fuzz(count, args)
-        elif s == "smoke":
-            suite_smoke(count, args)
-        else:
-            suite_scripts(count, s, ASAN, args)
-    for name in count.bad:
-        print(f"failed: {name}")
+    try:
+        run_suites(count, args.suite or list(SUITES), args)
+    except BuildFailed as e:
+        count.fail("build", str(e))
     for why in count.why:
         print(f"skipped: {why}")
+    for name, lines in count.bad:
+        print("\n    ".join([f"failed: {name}", *lines]))
     print(f"in {time.monotonic() - start:.0f} s")
     tail = f", {count.skipped} skipped" if count.skipped else ""
     print(f"{count.passed} passed, {count.failed} failed{tail}", flush=True)
