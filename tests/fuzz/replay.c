@@ -1,7 +1,8 @@
 /*
  * tests/fuzz/replay.c - feeds every file of a corpus folder to a fuzz target.
  *
- * Also tries every prefix of each file, so that a small corpus already covers short reads.
+ * Also tries every prefix of each file, so that a small corpus already covers short reads. What
+ * an explorer found is many files and has short ones among them: there powers of two will do.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -11,8 +12,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define INPUT_MAX   (1 << 20)
-#define PREFIX_MAX  2048 /* longer inputs are cut at powers of two as well */
+#define INPUT_MAX  (1 << 20)
+#define PREFIX_MAX 2048 /* longer inputs are cut at powers of two as well */
+#define FILES_MAX  50   /* and so are the inputs of a larger corpus */
 
 /* A copy of exactly the input's size, so that a sanitizer sees a read past its end. */
 static void feed(const uint8_t *p, size_t n)
@@ -26,7 +28,7 @@ static void feed(const uint8_t *p, size_t n)
 	free(exact);
 }
 
-static int replay(const char *path)
+static int replay(const char *path, size_t prefix_max)
 {
 	static uint8_t buf[INPUT_MAX];
 	FILE *f = fopen(path, "rb");
@@ -38,10 +40,20 @@ static int replay(const char *path)
 	}
 	n = fread(buf, 1, sizeof(buf), f);
 	fclose(f);
-	for (size_t i = 0; i < n; i = i < PREFIX_MAX ? i + 1 : i * 2)
+	for (size_t i = 0; i < n; i = i < prefix_max ? i + 1 : i * 2)
 		feed(buf, i);
 	feed(buf, n);
 	return 0;
+}
+
+static unsigned int count(DIR *d)
+{
+	unsigned int n = 0;
+
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	rewinddir(d);
+	return n;
 }
 
 int main(int argc, char **argv)
@@ -51,18 +63,20 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		DIR *d = opendir(argv[i]);
 		struct dirent *e;
+		size_t prefix_max;
 
 		if (d == NULL) {
 			perror(argv[i]);
 			return 1;
 		}
+		prefix_max = count(d) > FILES_MAX ? 1 : PREFIX_MAX;
 		while ((e = readdir(d)) != NULL) {
 			char path[4096];
 
 			if (e->d_name[0] == '.')
 				continue;
 			snprintf(path, sizeof(path), "%s/%s", argv[i], e->d_name);
-			if (replay(path) < 0)
+			if (replay(path, prefix_max) < 0)
 				return 1;
 			files++;
 		}
