@@ -60,8 +60,10 @@ static void size_set(struct tcp_conn *c, uint16_t size)
 	if (c->pmtu.confirmed > size)
 		c->pmtu.confirmed = 0;
 	tcp_conn_mss(c);
-	/* A window of less than one segment would never open. */
+	/* A window of less than one segment would never open, nor one that ends a recovery so
+	 * (RFC 5681 section 3.1, equation 4). */
 	c->cwnd = max_u64(c->cwnd, c->mss);
+	c->ssthresh = max_u64(c->ssthresh, 2u * c->mss);
 }
 
 static void search_at(struct tcp_conn *c, uint64_t at_us)

@@ -317,6 +317,27 @@ Test(pmtu, no_probe_is_larger_than_our_own_link)
 	world_end(&w);
 }
 
+/* A recovery of small segments ends when larger ones have been found. */
+Test(pmtu, a_window_of_small_segments_holds_larger_ones)
+{
+	struct tcp_conn *c;
+	struct world w;
+
+	world_init(&w, 9000, 6 * MB);
+	path(&w, 1400, true);
+	until(&w, 2 * MB, 60 * SEC);
+	c = sender(&w);
+	cr_assert_eq(c->pmtu.size, 1400);
+	c->ssthresh = 2 * c->mss; /* as two losses in a row leave it */
+	c->cwnd = c->mss;
+	path(&w, 9000, true);
+	c->pmtu.search = tcp_tick(w.v.now_us);
+	until(&w, 4 * MB, 60 * SEC);
+	cr_assert_eq(c->pmtu.size, 9000);
+	cr_expect_geq(c->ssthresh, 2u * c->mss);
+	world_end(&w);
+}
+
 /* --- generated --------------------------------------------------------------------------- */
 
 /* Any MTU at any time, said or not, with loss: every byte arrives. */
