@@ -38,6 +38,7 @@ struct fake {
 	uint32_t budget;
 	uint16_t port; /* a target's */
 	int nodelay;   /* 1 on, -1 off, 0: never said */
+	uint16_t asker;
 };
 
 static struct pkt_pools bench_pools;
@@ -228,6 +229,11 @@ static uint32_t fake_rtt(const struct stream *s)
 static void fake_nodelay(struct stream *s, bool on)
 {
 	fake_of(s)->nodelay = on ? 1 : -1;
+}
+
+static void fake_asker(struct stream *s, uint16_t asker)
+{
+	fake_of(s)->asker = asker;
 }
 
 static int link_send(void *arg, const void *head, size_t head_len, const void *body,
@@ -702,6 +708,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.tcp = {.connect = fake_connect},
 		.stream_totals = fake_totals,
 		.stream_nodelay = fake_nodelay,
+		.stream_asker = fake_asker,
 		.stream_rtt_us = fake_rtt,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
