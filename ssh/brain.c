@@ -405,6 +405,37 @@ int ssh_brain_start(struct ssh_brain *b)
 	return 0;
 }
 
+bool ssh_brain_rests(const struct ssh_brain *b, struct ssh_brain_past *ret)
+{
+	if (!brain_is_server(b) || b->phase.svc != SSH_SVC_OPEN || b->phase.kex != SSH_KEX_NONE ||
+	    b->ended || b->kex != NULL || b->kex_ask.kind != 0 || b->auth_ask.kind != 0 ||
+	    b->head != NULL || b->rekey_wanted || b->n_opens > 0 || b->globals_received > 0 ||
+	    b->globals_sent > 0)
+		return false;
+	ret->session_id = ssh_brain_session_id(b);
+	ret->peer_ident = ssh_str_c(b->peer_ident);
+	ret->strict = b->phase.strict;
+	return true;
+}
+
+int ssh_brain_resume(struct ssh_brain *b, const struct ssh_brain_past *past)
+{
+	if (b->started || !brain_is_server(b) || b->n_hostkeys == 0 || past->session_id.len == 0 ||
+	    past->session_id.len > sizeof(b->session_id) || past->peer_ident.len > SSH_IDENT_MAX)
+		return -EINVAL;
+	b->peer_ident = strndup((const char *)past->peer_ident.p, past->peer_ident.len);
+	if (b->peer_ident == NULL)
+		return -ENOMEM;
+	memcpy(b->session_id, past->session_id.p, past->session_id.len);
+	b->session_id_len = (uint8_t)past->session_id.len;
+	b->phase.kex = SSH_KEX_NONE;
+	b->phase.svc = SSH_SVC_OPEN;
+	b->phase.strict = past->strict;
+	b->ext_infos = 1; /* its time is over (RFC 8308 section 2.4) */
+	b->started = true;
+	return 0;
+}
+
 static int ident_take(struct ssh_brain *b, const uint8_t *line, size_t len)
 {
 	int r;

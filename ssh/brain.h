@@ -191,6 +191,20 @@ int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
 
 /* Begins: queues our identification string (and a client's KEXINIT after the peer's line). */
 int ssh_brain_start(struct ssh_brain *b);
+/*
+ * Server: what a brain that rests leaves behind, and from which another one goes on where it was:
+ * ssh_brain_new() with the same conf, ssh_brain_hostkey_add(), then this instead of
+ * ssh_brain_start().
+ */
+struct ssh_brain_past {
+	struct ssh_str session_id;
+	struct ssh_str peer_ident; /* its line, hashed into every exchange (RFC 4253 section 8) */
+	bool strict;               /* was agreed at first, and holds for ever */
+};
+/* Is it authenticated, with nothing under way, asked or to be fetched? Then *ret are views of it. */
+bool ssh_brain_rests(const struct ssh_brain *b, struct ssh_brain_past *ret);
+int ssh_brain_resume(struct ssh_brain *b, const struct ssh_brain_past *past)
+	__attribute__((warn_unused_result));
 /* The peer's line, without its end. */
 int ssh_brain_ident(struct ssh_brain *b, const uint8_t *line, size_t len);
 /*

@@ -31,8 +31,8 @@ struct policy_rules {
 /* What the login itself may: all that its key's options left. */
 struct policy_grant {
 	bool port_forwarding;
+	uint32_t n_permitopen;
 	char **permitopen; /* "host:port", well formed; none: no limit */
-	size_t n_permitopen;
 };
 
 /* Nothing restricts it: what a password earns. */

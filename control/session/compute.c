@@ -36,7 +36,7 @@ static void kex_done(struct pool_job *job, int err)
 	if (err < 0) {
 		session_end(s, -SSH_E_KEX_TIMEOUT, NULL);
 	} else {
-		(void)ssh_brain_job_done(s->brain, j->id, j->work);
+		(void)ssh_brain_job_done(s->awake->brain, j->id, j->work);
 		j->work = NULL;
 	}
 	session_pump(s);
@@ -82,9 +82,9 @@ static void sign_done(const struct signer_caller *caller, int err, const uint8_t
 	if (s == NULL)
 		return;
 	if (err < 0)
-		session_log(s, LOG_L_ERROR, "signing for %s port %u failed: error %d", s->peer_text,
-			    s->peer.port, -err);
-	(void)ssh_brain_sign_answer(s->brain, caller->id, err, sig, len);
+		session_log(s, LOG_L_ERROR, "signing for %s port %u failed: error %d",
+			    s->awake->peer_text, s->peer.port, -err);
+	(void)ssh_brain_sign_answer(s->awake->brain, caller->id, err, sig, len);
 	session_pump(s);
 }
 
@@ -95,8 +95,8 @@ void compute_sign(struct session *s, const struct ssh_act *act)
 	int r;
 
 	r = signer_sign(env->signer, act->sign.key, act->sign.sig_alg, act->sign.data.p,
-			act->sign.data.len, s->kex_done, env->now_ms() + SIGN_MS, &caller,
+			act->sign.data.len, s->awake->kex_done, env->now_ms() + SIGN_MS, &caller,
 			sign_done);
 	if (r < 0)
-		(void)ssh_brain_sign_answer(s->brain, act->id, r, NULL, 0);
+		(void)ssh_brain_sign_answer(s->awake->brain, act->id, r, NULL, 0);
 }

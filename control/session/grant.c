@@ -69,15 +69,15 @@ static unsigned int seen(struct session *s, const char *host, uint16_t port)
 
 	for (const char *p = host; *p != '\0'; p++)
 		h = (h ^ (uint8_t)*p) * 16777619u;
-	while (i < GRANT_SEEN && s->seen[i].hash != h)
+	while (i < GRANT_SEEN && s->awake->seen[i].hash != h)
 		i++;
 	if (i == GRANT_SEEN) {
-		i = s->n_seen++ % GRANT_SEEN;
-		s->seen[i] = (struct grant_seen){.hash = h};
+		i = s->awake->n_seen++ % GRANT_SEEN;
+		s->awake->seen[i] = (struct grant_seen){.hash = h};
 	}
-	if (s->seen[i].times < TIMES)
-		s->seen[i].times++;
-	return s->seen[i].times;
+	if (s->awake->seen[i].times < TIMES)
+		s->awake->seen[i].times++;
+	return s->awake->seen[i].times;
 }
 
 /* The same target has the same token again: it is the same grant, for longer. */
@@ -104,8 +104,8 @@ static struct given *given_for(struct session *s, const char *host, uint16_t por
 void grant_consider(struct session *s, const char *host, uint16_t port,
 		    const struct link_addr *addr, size_t n)
 {
-	uint32_t timeout = s->conf.operation_timeout_ms;
-	struct link_grant m = {.lifetime_ms = s->conf.open_grant_ms,
+	uint32_t timeout = s->awake->conf.operation_timeout_ms;
+	struct link_grant m = {.lifetime_ms = s->awake->conf.open_grant_ms,
 			       .connect_timeout_ms = timeout > 0 ? timeout : 1,
 			       .port = port,
 			       .n_addrs = (uint16_t)n,

@@ -23,6 +23,7 @@
 #define PASSWORD_MS     30000
 #define RESOLVE_MS      10000
 #define LINGER_MS       2000 /* a peer has to take our last words */
+#define REST_MS         2000 /* without a word: longer than SlowPathRate's memory of a second */
 
 struct inbox_item {
 	struct inbox_item *next;
@@ -39,7 +40,7 @@ struct open {
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
 	uint64_t deadline_ms;
-	char host[SSH_HOST_MAX + 1];
+	char host[];
 };
 
 /* Where a channel leads, as its client asked; a view. */
@@ -68,23 +69,18 @@ struct login {
 	struct policy_grant grant; /* of the key in question, until it has signed */
 };
 
-struct session {
-	struct session_table *table;
-	struct conn_ref ref;
-	uint64_t uid; /* its shard's count of connections */
-	struct link_addr local, peer;
-	char local_addr[ADDR_TEXT_MAX], peer_addr[ADDR_TEXT_MAX];   /* for Match and patterns */
-	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
+/*
+ * What a connection needs of control only while it says something: until it is authenticated, and
+ * from a message of its to REST_MS after the last one (rest.c).
+ */
+struct awake {
+	struct session *session;
 	struct ssh_brain *brain;
 	struct conf_session conf; /* as far as it is known who this is */
-	enum log_level log_level;
-
-	uint64_t began_ms;
+	char local_addr[ADDR_TEXT_MAX], peer_addr[ADDR_TEXT_MAX];   /* for Match and patterns */
+	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
 	struct timer grace;
-	bool holds_place; /* of MaxStartups */
-	bool ended;       /* END was sent: only its end is awaited */
-	bool end_logged;
-	bool pumping;
+	struct timer rest;
 	bool kex_done;
 
 	struct inbox_item *inbox, **inbox_last;
@@ -96,22 +92,9 @@ struct session {
 	uint64_t tokens_at_ms;
 	struct timer credit;
 
-	/* login.c */
-	char user[SSH_USER_MAX + 1]; /* as far as it has no NUL; for logs and rules */
-	bool user_known;             /* the peer has named one */
-	bool user_valid, user_judged;
-	bool authenticated;
 	struct login login;
-	struct policy_grant grant;
-
-	/* open.c */
-	struct open *opens;
-	uint32_t n_opens; /* all of them, whether connected or not */
-	uint32_t n_up;    /* channels that are open, those of grants included */
 
 	/* grant.c */
-	struct given *given;
-	uint32_t n_given;
 	struct grant_seen seen[GRANT_SEEN];
 	uint32_t n_seen; /* ever: the oldest goes first */
 
@@ -121,6 +104,43 @@ struct session {
 		size_t session_id_len;
 	} kex;
 };
+
+/* Who it is, and what of a brain that rests makes another one. */
+struct past;
+
+/* What is kept of every connection. An authenticated one that says nothing costs no more. */
+struct session {
+	struct session_table *table;
+	struct conn_ref ref;
+	uint64_t uid; /* its shard's count of connections */
+	struct link_addr local, peer;
+	uint64_t began_ms;
+	struct awake *awake; /* NULL: it rests */
+	union {
+		char *user;        /* awake: as far as it has no NUL. NULL: none was named */
+		struct past *past; /* it rests; session_user() */
+	};
+
+	uint8_t log_level;    /* enum log_level */
+	bool holds_place : 1; /* of MaxStartups */
+	bool ended : 1;       /* END was sent: only its end is awaited */
+	bool end_logged : 1;
+	bool pumping : 1;
+	bool user_known : 1; /* the peer has named one */
+	bool user_valid : 1, user_judged : 1;
+	bool authenticated : 1;
+	uint16_t n_given;
+	uint32_t n_up; /* channels that are open, those of grants included */
+
+	/* login.c */
+	struct policy_grant grant;
+
+	/* open.c, grant.c */
+	struct open *opens;
+	struct given *given;
+	uint32_t n_opens; /* all of them, whether connected or not */
+};
+_Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
 
 struct session_table {
 	struct session_env *env;
@@ -132,7 +152,7 @@ struct session_table {
 	uint64_t audit_seen; /* highest id not yet acknowledged; 0: none */
 };
 
-/* The session an answer is for, or NULL. */
+/* The session an answer is for, or NULL. Who rests waits for none. */
 struct session *session_find(struct session_env *env, const struct conn_ref *ref);
 /* Carries out what the brain wants and feeds it what waits, until neither goes on. */
 void session_pump(struct session *s);
@@ -147,6 +167,27 @@ int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
 void session_leave_startups(struct session *s);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* For people and rules; "" as long as nobody was named. */
+const char *session_user(const struct session *s);
+const char *session_peer_text(const struct session *s, char buf[CONF_ZONE_TEXT]);
+/* Its brain, before it hears or resumes anything. */
+int session_brain_new(struct session *s) __attribute__((warn_unused_result));
+void session_inbox_clear(struct session *s);
+/* Gives the shard its credit back, as far as SlowPathRate allows. */
+void session_credit(struct session *s);
+const char *zoned_text(const struct conf *conf, const struct link_addr *a,
+		       char buf[CONF_ZONE_TEXT]);
+
+/* rest.c */
+/* Texts of addresses, an empty inbox, timers: no configuration and no brain yet. -ENOMEM. */
+int awake_new(struct session *s) __attribute__((warn_unused_result));
+void awake_free(struct session *s);
+/* It has been pumped: nothing to do makes it rest, some time from now. */
+void session_tire(struct session *s);
+/* Before a message of a connection that may rest. 0, or why it cannot go on. */
+int session_wake(struct session *s) __attribute__((warn_unused_result));
+const char *past_user(const struct past *p);
 
 /* item.c: what leaves */
 void item_bytes(struct session *s, enum link_type type, const void *p, size_t len);
@@ -164,7 +205,7 @@ void compute_sign(struct session *s, const struct ssh_act *act);
 void login_begin(struct session *s, const struct ssh_act *act);
 void login_done(struct session *s, const struct ssh_act_auth *auth);
 void login_failed(struct session *s, const struct ssh_act_auth *auth);
-void login_fini(struct session *s);
+void login_clear(struct session *s); /* no request is under way */
 
 /* open.c */
 void open_begin(struct session *s, const struct ssh_chan_open *m);

@@ -67,7 +67,7 @@ void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys
 
 void item_authenticated(struct session *s)
 {
-	const struct conf_session *c = &s->conf;
+	const struct conf_session *c = &s->awake->conf;
 	struct link_authenticated m = {
 		.max_channels = c->max_channels_per_connection,
 		.window_size = c->channel_window,
@@ -99,19 +99,19 @@ void item_end(struct session *s, int err)
 static size_t blob_build(const struct session *s, uint8_t *buf, size_t size, bool with_permits)
 {
 	const struct policy_grant *g = &s->grant;
-	struct ssh_str id = {s->kex.session_id, (uint32_t)s->kex.session_id_len};
+	struct ssh_str id = {s->awake->kex.session_id, (uint32_t)s->awake->kex.session_id_len};
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, buf, size);
 	ssh_wr_u64(&w, s->ref.serial);
 	ssh_wr_str(&w, id);
-	ssh_wr_cstr(&w, s->kex.kex);
-	ssh_wr_cstr(&w, s->kex.hostkey);
-	ssh_wr_cstr(&w, s->kex.cipher_cs);
-	ssh_wr_cstr(&w, s->kex.cipher_sc);
-	ssh_wr_cstr(&w, s->kex.mac_cs);
-	ssh_wr_cstr(&w, s->kex.mac_sc);
-	ssh_wr_cstr(&w, s->user);
+	ssh_wr_cstr(&w, s->awake->kex.kex);
+	ssh_wr_cstr(&w, s->awake->kex.hostkey);
+	ssh_wr_cstr(&w, s->awake->kex.cipher_cs);
+	ssh_wr_cstr(&w, s->awake->kex.cipher_sc);
+	ssh_wr_cstr(&w, s->awake->kex.mac_cs);
+	ssh_wr_cstr(&w, s->awake->kex.mac_sc);
+	ssh_wr_cstr(&w, session_user(s));
 	ssh_wr_bool(&w, g->port_forwarding && with_permits);
 	ssh_wr_u32(&w, with_permits ? (uint32_t)g->n_permitopen : 0);
 	for (size_t i = 0; with_permits && i < g->n_permitopen; i++)

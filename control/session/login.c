@@ -14,9 +14,9 @@
 #include "control/session/internal.h"
 #include "crypto/secret.h"
 
-static void login_clear(struct session *s)
+void login_clear(struct session *s)
 {
-	struct login *l = &s->login;
+	struct login *l = &s->awake->login;
 
 	if (l->job != NULL) /* who asked is gone: a hash is not worth its time any more */
 		pool_cancel(l->job);
@@ -26,19 +26,13 @@ static void login_clear(struct session *s)
 	*l = (struct login){0};
 }
 
-void login_fini(struct session *s)
-{
-	login_clear(s);
-	policy_grant_fini(&s->grant);
-}
-
 /*
  * The one place that says yes. The grant of a key becomes the connection's only with its
  * signature, which the brain has verified when this is not a query (S-23).
  */
 static void answer(struct session *s, bool accept)
 {
-	struct login *l = &s->login;
+	struct login *l = &s->awake->login;
 	struct policy_grant earned = l->grant;
 	uint32_t id = l->id;
 	bool query = l->query;
@@ -51,7 +45,7 @@ static void answer(struct session *s, bool accept)
 	} else {
 		policy_grant_fini(&earned);
 	}
-	(void)ssh_brain_auth_answer(s->brain, id, accept);
+	(void)ssh_brain_auth_answer(s->awake->brain, id, accept);
 }
 
 /* The session whose login this job works on, if it still waits for it. */
@@ -59,9 +53,9 @@ static struct session *asker(struct session_env *env, const struct conn_ref *ref
 {
 	struct session *s = session_find(env, ref);
 
-	if (s == NULL || !s->login.open || s->login.id != id)
+	if (s == NULL || !s->awake->login.open || s->awake->login.id != id)
 		return NULL;
-	s->login.job = NULL; /* it is done */
+	s->awake->login.job = NULL; /* it is done */
 	return s;
 }
 
@@ -100,7 +94,7 @@ static void password_done(struct pool_job *job, int err)
 
 	if (s == NULL)
 		return;
-	answer(s, err == 0 && j->result == 0 && s->login.acceptable);
+	answer(s, err == 0 && j->result == 0 && s->awake->login.acceptable);
 	session_pump(s);
 }
 
@@ -128,13 +122,13 @@ static void password_check(struct session *s, const struct passfile_hash *hash)
 		.run = password_run, .done = password_done, .free = password_free};
 	j->env = env;
 	j->ref = s->ref;
-	j->id = s->login.id;
+	j->id = s->awake->login.id;
 	j->hash = *hash;
-	j->password = s->login.password; /* handed over */
-	j->len = j->measured = s->login.password_len;
-	s->login.password = NULL;
+	j->password = s->awake->login.password; /* handed over */
+	j->len = j->measured = s->awake->login.password_len;
+	s->awake->login.password = NULL;
 	if (j->len > PASSWD_MAX) { /* refused, at the full cost (S-32) */
-		s->login.acceptable = false;
+		s->awake->login.acceptable = false;
 		j->measured = PASSWD_MAX;
 	}
 	if (pool_submit(env->compute, &j->job, POOL_AUTH, env->now_ms() + PASSWORD_MS) < 0) {
@@ -142,7 +136,7 @@ static void password_check(struct session *s, const struct passfile_hash *hash)
 		answer(s, false);
 		return;
 	}
-	s->login.job = &j->job;
+	s->awake->login.job = &j->job;
 }
 
 /* --- what the files say -------------------------------------------------------------- */
@@ -173,8 +167,8 @@ static void lookup_free(struct pool_job *job)
 
 static void invalid_user(const struct session *s)
 {
-	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", s->user, s->peer_text,
-		    s->peer.port);
+	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", session_user(s),
+		    s->awake->peer_text, s->peer.port);
 }
 
 /* Whether there is such a user who may log in at all; said once in the log. */
@@ -185,11 +179,11 @@ static void judge_user(struct session *s, const struct user_lookup *l)
 	s->user_judged = true;
 	if (!l->name_ok || !l->exists)
 		invalid_user(s);
-	else if (!conf_user_allowed(&s->conf, s->user, s->peer_addr))
+	else if (!conf_user_allowed(&s->awake->conf, session_user(s), s->awake->peer_addr))
 		session_log(
 			s, LOG_L_INFO,
 			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",
-			s->user, s->peer_text);
+			session_user(s), s->awake->peer_text);
 	else
 		s->user_valid = true;
 }
@@ -198,15 +192,16 @@ static void judge_password(struct session *s, const struct user_lookup *l)
 {
 	bool empty_hash = l->has_hash && l->hash.own[0] == '\0';
 
-	s->login.acceptable = s->user_valid && l->has_hash && s->conf.password_authentication &&
-			      (s->login.password_len > 0 || s->conf.permit_empty_passwords);
+	s->awake->login.acceptable =
+		s->user_valid && l->has_hash && s->awake->conf.password_authentication &&
+		(s->awake->login.password_len > 0 || s->awake->conf.permit_empty_passwords);
 	if (empty_hash) {
 		/* crypt() has no word for it: an empty hash is an empty password. */
-		if (s->login.acceptable && s->login.password_len == 0) {
+		if (s->awake->login.acceptable && s->awake->login.password_len == 0) {
 			answer(s, true);
 			return;
 		}
-		s->login.acceptable = false;
+		s->awake->login.acceptable = false;
 	}
 	password_check(s, &l->hash);
 }
@@ -215,7 +210,7 @@ static void judge_password(struct session *s, const struct user_lookup *l)
 static bool none_suffices(const struct session *s, const struct user_lookup *l)
 {
 	return s->user_valid && l->has_hash && l->hash.own[0] == '\0' &&
-	       s->conf.password_authentication && s->conf.permit_empty_passwords;
+	       s->awake->conf.password_authentication && s->awake->conf.permit_empty_passwords;
 }
 
 static void judge(struct session *s, struct user_lookup *l)
@@ -223,18 +218,18 @@ static void judge(struct session *s, struct user_lookup *l)
 	judge_user(s, l);
 	if (l->note[0] != '\0')
 		session_log(s, LOG_L_INFO, "%s", l->note);
-	switch (s->login.method) {
+	switch (s->awake->login.method) {
 	case SSH_AUTH_PUBLICKEY:
-		s->login.grant = l->grant;
+		s->awake->login.grant = l->grant;
 		l->grant = (struct policy_grant){0}; /* handed over */
-		answer(s, s->user_valid && l->key_found && s->conf.pubkey_authentication);
+		answer(s, s->user_valid && l->key_found && s->awake->conf.pubkey_authentication);
 		break;
 	case SSH_AUTH_PASSWORD:
-		s->login.grant = policy_grant_full();
+		s->awake->login.grant = policy_grant_full();
 		judge_password(s, l);
 		break;
 	case SSH_AUTH_NONE:
-		s->login.grant = policy_grant_full();
+		s->awake->login.grant = policy_grant_full();
 		answer(s, none_suffices(s, l));
 		break;
 	default:
@@ -251,7 +246,7 @@ static void lookup_done(struct pool_job *job, int err)
 		return;
 	if (err < 0) {
 		session_log(s, LOG_L_ERROR, "files of user %.100s could not be read in time",
-			    s->user);
+			    session_user(s));
 		answer(s, false);
 	} else {
 		judge(s, &j->lookup);
@@ -261,12 +256,12 @@ static void lookup_done(struct pool_job *job, int err)
 
 static int lookup_fill(struct user_lookup *l, const struct session *s, const struct ssh_act *act)
 {
-	const struct conf_session *c = &s->conf;
+	const struct conf_session *c = &s->awake->conf;
 	const uint8_t *blob;
 
 	/* A name with a NUL in it was cut for the log: it is no name. */
 	l->name_ok = user_name_ok(act->auth.user.p, act->auth.user.len);
-	strcpy(l->user, s->user);
+	strcpy(l->user, session_user(s));
 	l->strict_modes = conf_global(c->conf)->strict_modes;
 	l->peer = s->peer;
 	l->now = (uint64_t)time(NULL);
@@ -310,7 +305,7 @@ static int lookup_start(struct session *s, const struct ssh_act *act)
 	if (r < 0)
 		lookup_free(&j->job);
 	else
-		s->login.job = &j->job;
+		s->awake->login.job = &j->job;
 	return r;
 }
 
@@ -324,31 +319,32 @@ static int rules_change(struct session *s)
 {
 	struct ssh_rekey_limit before = session_rekey_limit(s), after;
 	struct conf_match_ctx ctx = {.user = s->user,
-				     .addr = s->peer_addr,
-				     .laddr = s->local_addr,
+				     .addr = s->awake->peer_addr,
+				     .laddr = s->awake->local_addr,
 				     .lport = s->local.port};
 	struct conf_session c;
 	int r = conf_session_for(s->table->env->conf, &ctx, &c);
 
 	if (r < 0)
 		return r;
-	conf_session_fini(&s->conf);
-	s->conf = c;
-	s->log_level = (enum log_level)c.log_level;
+	conf_session_fini(&s->awake->conf);
+	s->awake->conf = c;
+	s->log_level = (uint8_t)c.log_level;
 	after = session_rekey_limit(s);
-	ssh_brain_user_rules(s->brain, session_auth_methods(s), c.max_auth_tries, &after);
+	ssh_brain_user_rules(s->awake->brain, session_auth_methods(s), c.max_auth_tries, &after);
 	if (after.bytes != before.bytes || after.seconds != before.seconds)
-		r = ssh_brain_rekey(s->brain);
+		r = ssh_brain_rekey(s->awake->brain);
 	return r < 0 ? r : session_grace_begin(s);
 }
 
 static int user_known(struct session *s, struct ssh_str user)
 {
-	size_t n = user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX;
 	int r;
 
-	memcpy(s->user, user.p, n);
-	s->user[n] = '\0';
+	free(s->user); /* of a try before, that failed here */
+	s->user = strndup((const char *)user.p, user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX);
+	if (s->user == NULL)
+		return -ENOMEM;
 	r = rules_change(s);
 	if (r == 0)
 		s->user_known = true;
@@ -357,7 +353,7 @@ static int user_known(struct session *s, struct ssh_str user)
 
 static int login_keep(struct session *s, const struct ssh_act *act)
 {
-	struct login *l = &s->login;
+	struct login *l = &s->awake->login;
 
 	l->open = true;
 	l->id = act->id;
@@ -385,7 +381,7 @@ void login_begin(struct session *s, const struct ssh_act *act)
 	if (r == 0)
 		r = lookup_start(s, act);
 	if (r < 0) {
-		s->login.id = act->id;
+		s->awake->login.id = act->id;
 		answer(s, false);
 	}
 }
@@ -406,7 +402,7 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 	if (auth->tries > 0) /* a first "none" only asks what there is */
 		s->table->env->stats.failed_tries++;
 	/* The brain had counted by what held for the address; Match User may ask for less. */
-	if (auth->tries >= s->conf.max_auth_tries)
+	if (auth->tries >= s->awake->conf.max_auth_tries)
 		session_end(s, -SSH_E_AUTH_TRIES, NULL);
 }
 
@@ -416,7 +412,7 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->authenticated = true;
 	s->table->env->stats.authenticated++;
 	s->table->env->stats.logins++;
-	timer_cancel(s->table->env->timers, &s->grace);
+	timer_cancel(s->table->env->timers, &s->awake->grace);
 	session_leave_startups(s);
 	item_authenticated(s);
 	item_blob(s);

@@ -54,7 +54,7 @@ bool open_target(const struct session *s, uint64_t token, struct open_target *re
 
 static void refuse(struct session *s, uint32_t channel, uint32_t reason, const char *text)
 {
-	(void)ssh_brain_open_refuse(s->brain, channel, reason, text);
+	(void)ssh_brain_open_refuse(s->awake->brain, channel, reason, text);
 }
 
 static void refuse_target(struct session *s, const struct open *o, uint32_t reason,
@@ -64,7 +64,7 @@ static void refuse_target(struct session *s, const struct open *o, uint32_t reas
 		session_log(s, LOG_L_INFO,
 			    "Received request from %.100s port %u to connect to host %.100s port "
 			    "%u, but the request was denied.",
-			    s->peer_text, s->peer.port, o->host, o->port);
+			    s->awake->peer_text, s->peer.port, o->host, o->port);
 	else
 		session_log(s, LOG_L_INFO, "connect_to %.100s port %u: %s", o->host, o->port, text);
 	refuse(s, o->peer_channel, reason, text);
@@ -72,9 +72,9 @@ static void refuse_target(struct session *s, const struct open *o, uint32_t reas
 
 static struct policy_rules rules_of(const struct session *s)
 {
-	return (struct policy_rules){.allow_tcp_forwarding = s->conf.allow_tcp_forwarding,
-				     .disable_forwarding = s->conf.disable_forwarding,
-				     .permit_open = s->conf.permit_open,
+	return (struct policy_rules){.allow_tcp_forwarding = s->awake->conf.allow_tcp_forwarding,
+				     .disable_forwarding = s->awake->conf.disable_forwarding,
+				     .permit_open = s->awake->conf.permit_open,
 				     .own = s->table->env->own,
 				     .n_own = s->table->env->n_own};
 }
@@ -189,7 +189,7 @@ static void open_decide(struct session *s, struct open *o)
 static void open_direct(struct session *s, const struct ssh_chan_open *m)
 {
 	struct session_env *env = s->table->env;
-	uint32_t timeout = s->conf.operation_timeout_ms;
+	uint32_t timeout = s->awake->conf.operation_timeout_ms;
 	struct ssh_direct_tcpip d;
 	struct ssh_rd r;
 	struct open *o;
@@ -204,7 +204,9 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 		       "maximum packet size too small");
 		return;
 	}
-	o = s->n_opens < s->conf.max_channels_per_connection ? calloc(1, sizeof(*o)) : NULL;
+	o = s->n_opens < s->awake->conf.max_channels_per_connection
+		    ? calloc(1, sizeof(*o) + d.host.len + 1)
+		    : NULL;
 	if (o == NULL) {
 		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
 		return;
@@ -267,7 +269,7 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 		return;
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_simple_build(&w, SSH_MSG_CHANNEL_FAILURE, o->peer_channel);
-	(void)ssh_brain_send(s->brain, buf, ssh_wr_done(&w));
+	(void)ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
 }
 
 void open_global(struct session *s, const struct ssh_chan_request *m)
@@ -276,7 +278,7 @@ void open_global(struct session *s, const struct ssh_chan_request *m)
 	bool ok = ssh_str_eq(m->type, "no-more-sessions@openssh.com");
 
 	if (m->want_reply)
-		(void)ssh_brain_global_answer(s->brain, ok, NULL, 0);
+		(void)ssh_brain_global_answer(s->awake->brain, ok, NULL, 0);
 }
 
 /* --- what became of it ------------------------------------------------------------------ */
@@ -285,7 +287,7 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 {
 	struct open *o = open_find(s, ev->token);
 	struct open_target to;
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_TEXT_MAX], from[CONF_ZONE_TEXT];
 
 	if (o == NULL) {
 		grant_opened(s, ev->token);
@@ -299,8 +301,8 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 		return;
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",
-		    ev->local_channel, s->user, s->peer_text, s->peer.port, to.host, to.port,
-		    addr_text(&ev->target, text));
+		    ev->local_channel, session_user(s), session_peer_text(s, from), s->peer.port,
+		    to.host, to.port, addr_text(&ev->target, text));
 }
 
 void open_failed(struct session *s, const struct link_chan_failed *ev)

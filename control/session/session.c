@@ -43,31 +43,31 @@ struct session *session_find(struct session_env *env, const struct conn_ref *ref
 		struct session *s = table_find(t, &ref->conn);
 
 		if (s != NULL)
-			return s->ref.serial == ref->serial ? s : NULL;
+			return s->ref.serial == ref->serial && s->awake != NULL ? s : NULL;
 	}
 	return NULL;
 }
 
 /* --- inbox and credit -------------------------------------------------------------------- */
 
-static void inbox_clear(struct session *s)
+void session_inbox_clear(struct session *s)
 {
-	while (s->inbox != NULL) {
-		struct inbox_item *i = s->inbox;
+	while (s->awake->inbox != NULL) {
+		struct inbox_item *i = s->awake->inbox;
 
-		s->inbox = i->next;
+		s->awake->inbox = i->next;
 		secret_wipe(i->payload, i->len); /* a password may be among them */
 		free(i);
 	}
-	s->inbox_last = &s->inbox;
-	s->inbox_n = s->inbox_bytes = 0;
+	s->awake->inbox_last = &s->awake->inbox;
+	s->awake->inbox_n = s->awake->inbox_bytes = 0;
 }
 
 static int inbox_push(struct session *s, const struct link_payload *ev)
 {
 	struct inbox_item *i;
 
-	if (s->inbox_n >= INBOX_MAX || ev->len > INBOX_BYTES_MAX - s->inbox_bytes)
+	if (s->awake->inbox_n >= INBOX_MAX || ev->len > INBOX_BYTES_MAX - s->awake->inbox_bytes)
 		return -EBADMSG; /* more than a shard may leave unanswered */
 	i = malloc(sizeof(*i) + ev->len);
 	if (i == NULL)
@@ -76,25 +76,25 @@ static int inbox_push(struct session *s, const struct link_payload *ev)
 	i->seqnr = ev->seqnr;
 	i->len = ev->len;
 	memcpy(i->payload, ev + 1, ev->len);
-	*s->inbox_last = i;
-	s->inbox_last = &i->next;
-	s->inbox_n++;
-	s->inbox_bytes += i->len;
+	*s->awake->inbox_last = i;
+	s->awake->inbox_last = &i->next;
+	s->awake->inbox_n++;
+	s->awake->inbox_bytes += i->len;
 	return 0;
 }
 
 static void inbox_pop(struct session *s)
 {
-	struct inbox_item *i = s->inbox;
+	struct inbox_item *i = s->awake->inbox;
 
-	s->inbox = i->next;
-	if (s->inbox == NULL)
-		s->inbox_last = &s->inbox;
-	s->inbox_n--;
-	s->inbox_bytes -= i->len;
-	s->owed_payloads++;
-	s->owed_bytes += i->len;
-	s->tokens_milli -= 1000;
+	s->awake->inbox = i->next;
+	if (s->awake->inbox == NULL)
+		s->awake->inbox_last = &s->awake->inbox;
+	s->awake->inbox_n--;
+	s->awake->inbox_bytes -= i->len;
+	s->awake->owed_payloads++;
+	s->awake->owed_bytes += i->len;
+	s->awake->tokens_milli -= 1000;
 	secret_wipe(i->payload, i->len);
 	free(i);
 }
@@ -103,34 +103,29 @@ static void inbox_pop(struct session *s)
  * Gives the shard its credit back, unless the connection asks for more than SlowPathRate:
  * then the credit waits until the rate is met, and the shard stops reading for so long.
  */
-static void credit_settle(struct session *s)
+void session_credit(struct session *s)
 {
 	struct session_env *env = s->table->env;
-	int64_t rate = conf_global(s->conf.conf)->slow_path_rate;
+	int64_t rate = conf_global(s->awake->conf.conf)->slow_path_rate;
 	uint64_t now = env->now_ms();
-	struct link_answered m = {s->owed_payloads, s->owed_bytes};
+	struct link_answered m = {s->awake->owed_payloads, s->awake->owed_bytes};
 
-	if (s->owed_payloads == 0 || s->ended)
+	if (s->awake->owed_payloads == 0 || s->ended)
 		return;
 	if (rate > 0) {
 		/* rate payloads a second are rate thousandths a millisecond; at most a second's
 		 * worth is saved up. */
-		s->tokens_milli += (int64_t)(now - s->tokens_at_ms) * rate;
-		s->tokens_at_ms = now;
-		if (s->tokens_milli > rate * 1000)
-			s->tokens_milli = rate * 1000;
-		if (s->tokens_milli < 0 &&
-		    timer_set(env->timers, &s->credit,
-			      now + 1 + (uint64_t)(-s->tokens_milli / rate)) == 0)
+		s->awake->tokens_milli += (int64_t)(now - s->awake->tokens_at_ms) * rate;
+		s->awake->tokens_at_ms = now;
+		if (s->awake->tokens_milli > rate * 1000)
+			s->awake->tokens_milli = rate * 1000;
+		if (s->awake->tokens_milli < 0 &&
+		    timer_set(env->timers, &s->awake->credit,
+			      now + 1 + (uint64_t)(-s->awake->tokens_milli / rate)) == 0)
 			return;
 	}
-	s->owed_payloads = s->owed_bytes = 0;
+	s->awake->owed_payloads = s->awake->owed_bytes = 0;
 	item_body(s, LINK_IT_ANSWERED, &m, sizeof(m));
-}
-
-static void on_credit(struct timer *t)
-{
-	credit_settle((struct session *)(void *)((char *)t - offsetof(struct session, credit)));
 }
 
 /* --- what the brain wants ----------------------------------------------------------------- */
@@ -143,20 +138,20 @@ static void name_keep(char *to, size_t size, const char *from)
 
 static void kex_done(struct session *s, const struct ssh_act_kex *k)
 {
-	s->kex_done = true;
-	name_keep(s->kex.kex, sizeof(s->kex.kex), k->kex);
-	name_keep(s->kex.hostkey, sizeof(s->kex.hostkey), k->hostkey);
-	name_keep(s->kex.cipher_cs, sizeof(s->kex.cipher_cs), k->cipher_cs);
-	name_keep(s->kex.cipher_sc, sizeof(s->kex.cipher_sc), k->cipher_sc);
-	name_keep(s->kex.mac_cs, sizeof(s->kex.mac_cs), k->mac_cs);
-	name_keep(s->kex.mac_sc, sizeof(s->kex.mac_sc), k->mac_sc);
-	if (k->first && k->session_id.len <= sizeof(s->kex.session_id)) {
-		memcpy(s->kex.session_id, k->session_id.p, k->session_id.len);
-		s->kex.session_id_len = k->session_id.len;
+	s->awake->kex_done = true;
+	name_keep(s->awake->kex.kex, sizeof(s->awake->kex.kex), k->kex);
+	name_keep(s->awake->kex.hostkey, sizeof(s->awake->kex.hostkey), k->hostkey);
+	name_keep(s->awake->kex.cipher_cs, sizeof(s->awake->kex.cipher_cs), k->cipher_cs);
+	name_keep(s->awake->kex.cipher_sc, sizeof(s->awake->kex.cipher_sc), k->cipher_sc);
+	name_keep(s->awake->kex.mac_cs, sizeof(s->awake->kex.mac_cs), k->mac_cs);
+	name_keep(s->awake->kex.mac_sc, sizeof(s->awake->kex.mac_sc), k->mac_sc);
+	if (k->first && k->session_id.len <= sizeof(s->awake->kex.session_id)) {
+		memcpy(s->awake->kex.session_id, k->session_id.p, k->session_id.len);
+		s->awake->kex.session_id_len = k->session_id.len;
 	}
-	session_log(s, LOG_L_DEBUG1, "kex: %s %s %s/%s %s/%s%s", s->kex.kex, s->kex.hostkey,
-		    s->kex.cipher_cs, s->kex.cipher_sc, s->kex.mac_cs, s->kex.mac_sc,
-		    k->strict ? " strict" : "");
+	session_log(s, LOG_L_DEBUG1, "kex: %s %s %s/%s %s/%s%s", s->awake->kex.kex,
+		    s->awake->kex.hostkey, s->awake->kex.cipher_cs, s->awake->kex.cipher_sc,
+		    s->awake->kex.mac_cs, s->awake->kex.mac_sc, k->strict ? " strict" : "");
 }
 
 void session_leave_startups(struct session *s)
@@ -176,11 +171,11 @@ static void ended(struct session *s, int err)
 	words_end(s, err);
 	item_end(s, err);
 	s->ended = true;
-	timer_cancel(env->timers, &s->grace);
-	timer_cancel(env->timers, &s->credit);
+	timer_cancel(env->timers, &s->awake->grace);
+	timer_cancel(env->timers, &s->awake->credit);
 	session_leave_startups(s);
-	inbox_clear(s);
-	login_fini(s);
+	session_inbox_clear(s);
+	login_clear(s);
 }
 
 /*
@@ -261,19 +256,19 @@ static void acts(struct session *s)
 {
 	struct ssh_act a;
 
-	while (!s->ended && ssh_brain_next(s->brain, &a) == 0)
+	while (!s->ended && ssh_brain_next(s->awake->brain, &a) == 0)
 		act(s, &a);
 }
 
 void session_pump(struct session *s)
 {
-	if (s->pumping || s->ended)
+	if (s->pumping || s->ended || s->awake == NULL)
 		return;
 	s->pumping = true;
 	acts(s);
-	while (!s->ended && s->inbox != NULL) {
-		struct inbox_item *i = s->inbox;
-		int r = ssh_brain_input(s->brain, i->seqnr, i->payload, i->len);
+	while (!s->ended && s->awake->inbox != NULL) {
+		struct inbox_item *i = s->awake->inbox;
+		int r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
 
 		if (r == -EAGAIN)
 			break;
@@ -282,33 +277,27 @@ void session_pump(struct session *s)
 		inbox_pop(s);
 		acts(s);
 	}
-	credit_settle(s);
+	session_credit(s);
 	s->pumping = false;
+	session_tire(s);
 }
 
 void session_end(struct session *s, int err, const char *text)
 {
-	ssh_brain_end(s->brain, err, text);
+	ssh_brain_end(s->awake->brain, err, text);
 }
 
 /* --- life of a session ---------------------------------------------------------------------- */
-
-static void on_grace(struct timer *t)
-{
-	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, grace));
-
-	session_end(s, -SSH_E_GRACE, NULL);
-	session_pump(s);
-}
 
 /* Counted from the beginning, whenever it becomes known what holds. */
 int session_grace_begin(struct session *s)
 {
 	struct timers *timers = s->table->env->timers;
 
-	if (s->conf.login_grace_time_ms > 0)
-		return timer_set(timers, &s->grace, s->began_ms + s->conf.login_grace_time_ms);
-	timer_cancel(timers, &s->grace);
+	if (s->awake->conf.login_grace_time_ms > 0)
+		return timer_set(timers, &s->awake->grace,
+				 s->began_ms + s->awake->conf.login_grace_time_ms);
+	timer_cancel(timers, &s->awake->grace);
 	return 0;
 }
 
@@ -316,15 +305,12 @@ static void session_free(struct session *s)
 {
 	struct session_env *env = s->table->env;
 
-	timer_cancel(env->timers, &s->grace);
-	timer_cancel(env->timers, &s->credit);
 	session_leave_startups(s);
-	inbox_clear(s);
-	login_fini(s);
+	free(s->user); /* or its past */
+	awake_free(s);
+	policy_grant_fini(&s->grant);
 	open_fini(s);
 	grant_fini(s);
-	ssh_brain_free(s->brain);
-	conf_session_fini(&s->conf);
 	s->table->by_index[s->ref.conn.index] = NULL;
 	s->table->count--;
 	env->stats.connections--;
@@ -335,18 +321,18 @@ static void session_free(struct session *s)
 
 unsigned int session_auth_methods(const struct session *s)
 {
-	return SSH_AUTH_NONE | (s->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
-	       (s->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0);
+	return SSH_AUTH_NONE | (s->awake->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
+	       (s->awake->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0);
 }
 
 struct ssh_rekey_limit session_rekey_limit(const struct session *s)
 {
-	return (struct ssh_rekey_limit){.bytes = s->conf.rekey_bytes,
-					.seconds = s->conf.rekey_ms / 1000 +
-						   (s->conf.rekey_ms % 1000 > 0)};
+	return (struct ssh_rekey_limit){.bytes = s->awake->conf.rekey_bytes,
+					.seconds = s->awake->conf.rekey_ms / 1000 +
+						   (s->awake->conf.rekey_ms % 1000 > 0)};
 }
 
-static int brain_start(struct session *s)
+int session_brain_new(struct session *s)
 {
 	struct session_env *env = s->table->env;
 	const struct conf_global *g = conf_global(env->conf);
@@ -362,23 +348,20 @@ static int brain_start(struct session *s)
 		.server_sig_algs = g->pubkey_accepted,
 		/* Which of them is known with the user, who is named by the first request. */
 		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY,
-		.max_auth_tries = s->conf.max_auth_tries,
+		.max_auth_tries = s->awake->conf.max_auth_tries,
 	};
 	int r;
 
 	_Static_assert((int)SSH_STRICT_OFF == (int)CONF_STRICT_KEX_OFF &&
 			       (int)SSH_STRICT_REQUIRE == (int)CONF_STRICT_KEX_REQUIRE,
 		       "two names of one thing");
-	r = ssh_brain_new(&c, &s->brain);
+	r = ssh_brain_new(&c, &s->awake->brain);
 	for (unsigned int i = 0; r == 0 && i < signer_count(env->signer); i++)
-		r = ssh_brain_hostkey_add(s->brain, signer_public(env->signer, i));
-	if (r == 0)
-		r = ssh_brain_start(s->brain);
+		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(env->signer, i));
 	return r;
 }
 
-static const char *zoned_text(const struct conf *conf, const struct link_addr *a,
-			      char buf[CONF_ZONE_TEXT])
+const char *zoned_text(const struct conf *conf, const struct link_addr *a, char buf[CONF_ZONE_TEXT])
 {
 	struct conf_addr c = {.family = a->family, .scope = a->scope};
 
@@ -386,10 +369,24 @@ static const char *zoned_text(const struct conf *conf, const struct link_addr *a
 	return conf_zone_text(conf_dataplane(conf), &c, buf);
 }
 
+const char *session_peer_text(const struct session *s, char buf[CONF_ZONE_TEXT])
+{
+	if (s->awake != NULL)
+		return s->awake->peer_text;
+	return zoned_text(s->table->env->conf, &s->peer, buf);
+}
+
+const char *session_user(const struct session *s)
+{
+	if (s->user == NULL)
+		return "";
+	return s->awake != NULL ? s->user : past_user(s->past);
+}
+
 static int session_fill(struct session *s, const struct link_conn_new *ev)
 {
 	struct session_env *env = s->table->env;
-	struct conf_match_ctx ctx = {.addr = s->peer_addr, .laddr = s->local_addr};
+	struct conf_match_ctx ctx = {0};
 	int r;
 
 	s->uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
@@ -397,19 +394,20 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	s->local = ev->local;
 	addr_unmap(&s->peer);
 	addr_unmap(&s->local);
-	addr_text(&s->peer, s->peer_addr);
-	addr_text(&s->local, s->local_addr);
-	zoned_text(env->conf, &s->peer, s->peer_text);
-	zoned_text(env->conf, &s->local, s->local_text);
-	ctx.lport = s->local.port;
-	r = conf_session_for(env->conf, &ctx, &s->conf);
+	s->began_ms = env->now_ms();
+	r = awake_new(s);
 	if (r < 0)
 		return r;
-	s->log_level = (enum log_level)s->conf.log_level;
-	s->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
-	s->tokens_at_ms = env->now_ms();
-	r = brain_start(s);
-	s->began_ms = env->now_ms();
+	ctx.addr = s->awake->peer_addr;
+	ctx.laddr = s->awake->local_addr;
+	ctx.lport = s->local.port;
+	r = conf_session_for(env->conf, &ctx, &s->awake->conf);
+	if (r < 0)
+		return r;
+	s->log_level = (uint8_t)s->awake->conf.log_level;
+	r = session_brain_new(s);
+	if (r == 0)
+		r = ssh_brain_start(s->awake->brain);
 	return r == 0 ? session_grace_begin(s) : r;
 }
 
@@ -424,10 +422,7 @@ static struct session *session_new(struct session_table *t, const struct link_ha
 		return NULL;
 	s->table = t;
 	s->ref = (struct conn_ref){*conn, ++t->env->last_serial};
-	s->inbox_last = &s->inbox;
-	s->grace.fire = on_grace;
-	s->credit.fire = on_credit;
-	s->log_level = log_threshold();
+	s->log_level = (uint8_t)log_threshold();
 	t->by_index[conn->index] = s;
 	t->count++;
 	t->env->stats.connections++;
@@ -481,10 +476,12 @@ static void forgotten(struct session_table *t, const struct link_handle *conn)
  */
 static void end_unheard(struct session *s)
 {
+	char from[CONF_ZONE_TEXT];
+
 	session_log(s, LOG_L_ERROR,
 		    "the end of the connection from %s port %u was not recorded: "
 		    "AuditBacklog was full",
-		    s->peer_text, s->peer.port);
+		    session_peer_text(s, from), s->peer.port);
 	words_end(s, -SSH_E_CLOSED);
 	session_free(s);
 }
@@ -523,8 +520,8 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 	r = session_fill(s, ev);
 	if (r < 0) {
 		session_log(s, LOG_L_ERROR,
-			    "connection from %s port %u: cannot be served: error %d", s->peer_text,
-			    s->peer.port, -r);
+			    "connection from %s port %u: cannot be served: error %d",
+			    session_peer_text(s, peer), s->peer.port, -r);
 		session_free(s);
 		stray_end(t, conn, -SSH_E_INTERNAL);
 		return 0;
@@ -534,19 +531,20 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 	return 0;
 }
 
-static struct audit_subject subject_of(const struct session *s)
+static struct audit_subject subject_of(const struct session *s, char buf[CONF_ZONE_TEXT])
 {
 	if (s == NULL)
 		return (struct audit_subject){.threshold = log_threshold()};
 	return (struct audit_subject){.threshold = s->log_level,
-				      .user = s->user,
-				      .addr = s->peer_text,
+				      .user = session_user(s),
+				      .addr = session_peer_text(s, buf),
 				      .port = s->peer.port};
 }
 
 static void chan_end(struct session_table *t, struct session *s, const struct link_chan_end *ev)
 {
-	struct audit_subject of = subject_of(s);
+	char from[CONF_ZONE_TEXT];
+	struct audit_subject of = subject_of(s, from);
 	struct open_target to;
 
 	if (s != NULL && open_target(s, ev->token, &to)) {
@@ -562,7 +560,8 @@ static void chan_end(struct session_table *t, struct session *s, const struct li
 
 static void conn_end(struct session_table *t, struct session *s, const struct link_conn_end *ev)
 {
-	struct audit_subject of = subject_of(s);
+	char from[CONF_ZONE_TEXT];
+	struct audit_subject of = subject_of(s, from);
 
 	if (s != NULL)
 		words_end(s, ev->cause);
@@ -573,11 +572,33 @@ static void conn_end(struct session_table *t, struct session *s, const struct li
 		t->audit_seen = ev->audit_id;
 }
 
-static int payload(struct session *s, const struct link_payload *ev)
+/* It cannot say why: what would is what there is no memory for. */
+static void cannot_wake(struct session *s, int err)
+{
+	session_log(s, LOG_L_ERROR, "a connection that rested cannot go on: error %d", -err);
+	words_end(s, -SSH_E_MEMORY);
+	item_end(s, -SSH_E_MEMORY);
+	s->ended = true;
+}
+
+/* False: it is over. */
+static bool awaken(struct session *s)
 {
 	int r;
 
 	if (s->ended)
+		return false;
+	r = session_wake(s);
+	if (r < 0)
+		cannot_wake(s, r);
+	return r == 0;
+}
+
+static int payload(struct session *s, const struct link_payload *ev)
+{
+	int r;
+
+	if (!awaken(s))
 		return 0;
 	r = inbox_push(s, ev);
 	if (r == -ENOMEM) {
@@ -594,14 +615,15 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 
 	switch (h->type) {
 	case LINK_EV_IDENT:
-		if (!s->ended)
-			(void)ssh_brain_ident(s->brain, (const uint8_t *)(bytes + 1), bytes->len);
+		if (awaken(s))
+			(void)ssh_brain_ident(s->awake->brain, (const uint8_t *)(bytes + 1),
+					      bytes->len);
 		break;
 	case LINK_EV_PAYLOAD:
 		return payload(s, body);
 	case LINK_EV_REKEY_DUE:
-		if (!s->ended)
-			(void)ssh_brain_rekey(s->brain);
+		if (awaken(s))
+			(void)ssh_brain_rekey(s->awake->brain);
 		break;
 	case LINK_EV_CHAN_OPENED:
 		open_opened(s, body);
@@ -714,6 +736,20 @@ void session_table_revoke(struct session_table *t)
 	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
 }
 
+/* One that rests is not woken to be told, but told what its brain would say. */
+static void dismiss(struct session *s, int err)
+{
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_disconnect_build(&w, ssh_err_disconnect(err), ssh_err_text(err));
+	item_bytes(s, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
+	words_end(s, err);
+	item_end(s, err);
+	s->ended = true;
+}
+
 void session_table_shutdown(struct session_table *t)
 {
 	for (uint32_t i = 0; i < t->max; i++) {
@@ -721,6 +757,10 @@ void session_table_shutdown(struct session_table *t)
 
 		if (s == NULL || s->ended)
 			continue;
+		if (s->awake == NULL) {
+			dismiss(s, -SSH_E_SHUTDOWN);
+			continue;
+		}
 		session_end(s, -SSH_E_SHUTDOWN, NULL);
 		session_pump(s);
 	}
@@ -756,13 +796,13 @@ static const struct session_table *table_from(const struct session_env *env, uin
 
 static void view_fill(const struct session *s, struct session_view *ret)
 {
-	*ret = (struct session_view){.uid = s->uid,
-				     .shard = s->ref.conn.shard,
-				     .source = s->peer_text,
-				     .port = s->peer.port,
-				     .user = s->authenticated ? s->user : NULL,
-				     .began_ms = s->began_ms,
-				     .channels = s->n_up};
+	ret->uid = s->uid;
+	ret->shard = s->ref.conn.shard;
+	ret->source = session_peer_text(s, ret->text);
+	ret->port = s->peer.port;
+	ret->user = s->authenticated ? session_user(s) : NULL;
+	ret->began_ms = s->began_ms;
+	ret->channels = s->n_up;
 }
 
 /* Behind the last place of a table: the next one's first. False: the numbers are used up. */

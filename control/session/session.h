@@ -99,6 +99,7 @@ struct session_view {
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
 	uint64_t began_ms;
 	uint32_t channels;
+	char text[CONF_ZONE_TEXT]; /* source, where nobody else holds it */
 };
 
 /*

@@ -14,14 +14,15 @@
 /* As sshd's remote id: "authenticating user X A port P", "A port P". */
 static const char *who(const struct session *s, char buf[WHO_MAX])
 {
+	char from[CONF_ZONE_TEXT];
 	const char *kind = "authenticating user ";
 
 	if (s->authenticated)
 		kind = "user ";
 	else if (s->user_judged && !s->user_valid)
 		kind = "invalid user ";
-	snprintf(buf, WHO_MAX, "%s%.100s%s%s port %u", s->user_known ? kind : "", s->user,
-		 s->user_known ? " " : "", s->peer_text, s->peer.port);
+	snprintf(buf, WHO_MAX, "%s%.100s%s%s port %u", s->user_known ? kind : "", session_user(s),
+		 s->user_known ? " " : "", session_peer_text(s, from), s->peer.port);
 	return buf;
 }
 
@@ -32,8 +33,10 @@ static const char *stage(const struct session *s)
 
 void words_connection(const struct session *s)
 {
-	session_log(s, LOG_L_VERBOSE, "Connection from %s port %u on %s port %u", s->peer_text,
-		    s->peer.port, s->local_text, s->local.port);
+	char from[CONF_ZONE_TEXT];
+
+	session_log(s, LOG_L_VERBOSE, "Connection from %s port %u on %s port %u",
+		    session_peer_text(s, from), s->peer.port, s->awake->local_text, s->local.port);
 }
 
 /* sshd: failures of those who do not exist, of passwords, and of many tries are news. */
@@ -41,13 +44,14 @@ static enum log_level auth_level(const struct session *s, const struct ssh_act_a
 				 bool accepted)
 {
 	if (accepted || !s->user_valid || auth->method == SSH_AUTH_PASSWORD ||
-	    auth->tries >= s->conf.max_auth_tries / 2)
+	    auth->tries >= s->awake->conf.max_auth_tries / 2)
 		return LOG_L_INFO;
 	return LOG_L_VERBOSE;
 }
 
 void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool accepted)
 {
+	char from[CONF_ZONE_TEXT];
 	char key[160] = "", print[96];
 
 	if (auth->key != NULL && key_fingerprint(auth->key, print, sizeof(print)) >= 0)
@@ -56,24 +60,26 @@ void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool a
 		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s",
 		    accepted ? "Accepted" : "Failed", (int)auth->method_name.len,
 		    (const char *)auth->method_name.p,
-		    s->user_judged && !s->user_valid ? "invalid user " : "", s->user, s->peer_text,
-		    s->peer.port, key);
+		    s->user_judged && !s->user_valid ? "invalid user " : "", session_user(s),
+		    session_peer_text(s, from), s->peer.port, key);
 }
 
 void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str text)
 {
+	char from[CONF_ZONE_TEXT];
 	char buf[WHO_MAX];
 	bool normal = reason == SSH_DISCONNECT_BY_APPLICATION;
 
 	session_log(s, normal ? LOG_L_INFO : LOG_L_ERROR,
-		    "Received disconnect from %s port %u:%u: %.*s%s", s->peer_text, s->peer.port,
-		    reason, (int)text.len, (const char *)text.p, stage(s));
+		    "Received disconnect from %s port %u:%u: %.*s%s", session_peer_text(s, from),
+		    s->peer.port, reason, (int)text.len, (const char *)text.p, stage(s));
 	session_log(s, LOG_L_INFO, "Disconnected from %s%s", who(s, buf), stage(s));
 	s->end_logged = true;
 }
 
 void words_end(struct session *s, int err)
 {
+	char from[CONF_ZONE_TEXT];
 	char buf[WHO_MAX];
 
 	if (s->end_logged)
@@ -93,7 +99,7 @@ void words_end(struct session *s, int err)
 		break;
 	case SSH_E_GRACE:
 		session_log(s, LOG_L_FATAL, "Timeout before authentication for %s port %u",
-			    s->peer_text, s->peer.port);
+			    session_peer_text(s, from), s->peer.port);
 		break;
 	case SSH_E_KEEPALIVE:
 		session_log(s, LOG_L_INFO, "Timeout, client not responding from %s", who(s, buf));
@@ -102,19 +108,19 @@ void words_end(struct session *s, int err)
 		session_log(s, LOG_L_ERROR,
 			    "error: maximum authentication attempts exceeded for %s%.100s from %s "
 			    "port %u ssh2%s",
-			    s->user_judged && !s->user_valid ? "invalid user " : "", s->user,
-			    s->peer_text, s->peer.port, stage(s));
+			    s->user_judged && !s->user_valid ? "invalid user " : "",
+			    session_user(s), session_peer_text(s, from), s->peer.port, stage(s));
 		session_log(s, LOG_L_INFO, "Disconnecting %s: Too many authentication failures%s",
 			    who(s, buf), stage(s));
 		break;
 	case SSH_E_IDENT:
 		session_log(s, LOG_L_ERROR,
 			    "banner exchange: Connection from %s port %u: invalid format",
-			    s->peer_text, s->peer.port);
+			    session_peer_text(s, from), s->peer.port);
 		break;
 	case SSH_E_VERSION:
 		session_log(s, LOG_L_INFO, "Protocol major versions differ for %s port %u%s",
-			    s->peer_text, s->peer.port, stage(s));
+			    session_peer_text(s, from), s->peer.port, stage(s));
 		break;
 	default:
 		session_log(s, LOG_L_ERROR, "ssh_dispatch_run_fatal: Connection from %s: %s%s",

@@ -19,7 +19,7 @@
 #include "ssh/trans_msg.h"
 #include "tests/util/control_bench.h"
 
-#define MAX_CONNS 4
+#define MAX_CONNS 16
 
 struct item {
 	struct item *next;
@@ -176,17 +176,20 @@ static inline void teardown(void)
 struct client {
 	struct link_handle conn;
 	struct ssh_brain *brain;
-	uint32_t seqnr;
+	uint32_t seqnr, heard; /* of the next payload, either way */
 	unsigned int logins, payloads, answered;
 	const char *password; /* of the second login; the first is a wrong one */
 	bool in, opened, done;
+	unsigned int exchanges; /* of keys, done */
 };
+
+static enum ssh_strict bench_strict = SSH_STRICT_OFF; /* of clients */
 
 static inline void client_begin(struct client *c, uint32_t index, uint32_t generation)
 {
 	const struct ssh_brain_conf conf = {.role = SSH_CLIENT,
 					    .ident = "SSH-2.0-test",
-					    .strict = SSH_STRICT_OFF,
+					    .strict = bench_strict,
 					    .user = "demo"};
 
 	*c = (struct client){.conn = {.index = index, .generation = generation},
@@ -263,6 +266,9 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 	case SSH_ACT_AUTHENTICATED:
 		c->in = true;
 		break;
+	case SSH_ACT_KEX_DONE:
+		c->exchanges++;
+		break;
 	case SSH_ACT_CHANNEL_OTHER: /* its open was refused */
 	case SSH_ACT_END:
 		c->done = true;
@@ -283,7 +289,8 @@ static inline void client_item(struct client *c, const struct item *i)
 	if (h->type == LINK_IT_IDENT)
 		cr_assert_eq(ssh_brain_ident(c->brain, (const uint8_t *)(b + 1), b->len - 2), 0);
 	else if (h->type == LINK_IT_PAYLOAD)
-		cr_assert_eq(ssh_brain_input(c->brain, 0, (const uint8_t *)(b + 1), b->len), 0);
+		cr_assert_eq(
+			ssh_brain_input(c->brain, c->heard++, (const uint8_t *)(b + 1), b->len), 0);
 	else if (h->type == LINK_IT_ANSWERED)
 		c->answered += credit->payloads;
 }

@@ -1,0 +1,201 @@
+/*
+ * control/session/rest.c - a connection that says nothing costs next to nothing.
+ *
+ * What reads, decides and answers for a connection is made when it is needed, and given back
+ * REST_MS after its last word, once nothing is under way: no key exchange, no decision, no credit
+ * that is owed. What is kept is who it is, what its key allows, where its channels lead, and
+ * of its brain what the next key exchange is bound to (RFC 4253 section 7.2: the session identifier
+ * stays; section 8: both identification strings are hashed).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+
+struct past {
+	bool strict;
+	uint8_t session_id_len;
+	uint8_t peer_ident_len;
+	uint8_t bytes[]; /* both, and the user with a NUL behind it */
+};
+
+static struct past *past_new(const struct ssh_brain_past *p, const char *user)
+{
+	size_t len = p->session_id.len + p->peer_ident.len;
+	struct past *past = malloc(sizeof(*past) + len + strlen(user) + 1);
+
+	_Static_assert(SSH_SESSION_ID_MAX <= UINT8_MAX && LINK_IDENT_MAX <= UINT8_MAX, "they fit");
+	if (past == NULL)
+		return NULL;
+	past->strict = p->strict;
+	past->session_id_len = (uint8_t)p->session_id.len;
+	past->peer_ident_len = (uint8_t)p->peer_ident.len;
+	memcpy(past->bytes, p->session_id.p, p->session_id.len);
+	memcpy(past->bytes + p->session_id.len, p->peer_ident.p, p->peer_ident.len);
+	strcpy((char *)past->bytes + len, user);
+	return past;
+}
+
+const char *past_user(const struct past *p)
+{
+	return (const char *)p->bytes + p->session_id_len + p->peer_ident_len;
+}
+
+/* --- awake --------------------------------------------------------------------------------- */
+
+static struct session *session_of(struct timer *t, size_t at)
+{
+	return ((struct awake *)(void *)((char *)t - at))->session;
+}
+
+static void on_grace(struct timer *t)
+{
+	struct session *s = session_of(t, offsetof(struct awake, grace));
+
+	session_end(s, -SSH_E_GRACE, NULL);
+	session_pump(s);
+}
+
+static void on_credit(struct timer *t)
+{
+	struct session *s = session_of(t, offsetof(struct awake, credit));
+
+	session_credit(s);
+	session_tire(s);
+}
+
+static void on_rest(struct timer *t);
+
+int awake_new(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct awake *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return -ENOMEM;
+	a->session = s;
+	a->inbox_last = &a->inbox;
+	a->grace.fire = on_grace;
+	a->credit.fire = on_credit;
+	a->rest.fire = on_rest;
+	a->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
+	a->tokens_at_ms = env->now_ms();
+	addr_text(&s->peer, a->peer_addr);
+	addr_text(&s->local, a->local_addr);
+	zoned_text(env->conf, &s->peer, a->peer_text);
+	zoned_text(env->conf, &s->local, a->local_text);
+	s->awake = a;
+	return 0;
+}
+
+void awake_free(struct session *s)
+{
+	struct timers *timers = s->table->env->timers;
+	struct awake *a = s->awake;
+
+	if (a == NULL)
+		return;
+	timer_cancel(timers, &a->grace);
+	timer_cancel(timers, &a->credit);
+	timer_cancel(timers, &a->rest);
+	session_inbox_clear(s);
+	login_clear(s);
+	ssh_brain_free(a->brain);
+	conf_session_fini(&a->conf);
+	free(a);
+	s->awake = NULL;
+}
+
+/* --- to rest, and back ---------------------------------------------------------------------- */
+
+static bool decides(const struct session *s)
+{
+	const struct open *o = s->opens;
+
+	while (o != NULL && o->state != OPEN_RESOLVING)
+		o = o->next;
+	return o != NULL;
+}
+
+static bool may_rest(const struct session *s, struct ssh_brain_past *ret)
+{
+	const struct awake *a = s->awake;
+
+	return a != NULL && s->authenticated && !s->ended && !s->pumping && a->inbox == NULL &&
+	       !a->login.open && a->owed_payloads == 0 && !decides(s) &&
+	       ssh_brain_rests(a->brain, ret);
+}
+
+static void on_rest(struct timer *t)
+{
+	struct session *s = session_of(t, offsetof(struct awake, rest));
+	struct ssh_brain_past of_brain;
+	struct past *past;
+
+	if (!may_rest(s, &of_brain))
+		return;
+	past = past_new(&of_brain, session_user(s));
+	if (past == NULL) /* without memory for less it keeps more */
+		return;
+	awake_free(s);
+	free(s->user);
+	s->past = past;
+}
+
+void session_tire(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct ssh_brain_past past;
+
+	if (!may_rest(s, &past))
+		return; /* what it waits for pumps it again */
+	/* Without memory for a timer it stays awake. */
+	(void)!timer_set(env->timers, &s->awake->rest, env->now_ms() + REST_MS);
+}
+
+static int resume(struct session *s, const struct past *p)
+{
+	struct awake *a = s->awake;
+	struct conf_match_ctx ctx = {.user = past_user(p),
+				     .addr = a->peer_addr,
+				     .laddr = a->local_addr,
+				     .lport = s->local.port};
+	const struct ssh_brain_past past = {
+		.strict = p->strict,
+		.session_id = {p->bytes, p->session_id_len},
+		.peer_ident = {p->bytes + p->session_id_len, p->peer_ident_len},
+	};
+	int r = conf_session_for(s->table->env->conf, &ctx, &a->conf);
+
+	if (r == 0)
+		r = session_brain_new(s);
+	if (r == 0)
+		r = ssh_brain_resume(a->brain, &past);
+	a->kex_done = true;
+	return r;
+}
+
+int session_wake(struct session *s)
+{
+	struct past *past = s->past;
+	char *user;
+	int r = 0;
+
+	if (s->awake != NULL)
+		return 0;
+	user = strdup(past_user(past));
+	if (user == NULL)
+		return -ENOMEM;
+	r = awake_new(s);
+	if (r == 0)
+		r = resume(s, past);
+	if (r < 0) {
+		awake_free(s);
+		free(user);
+		return r;
+	}
+	s->user = user;
+	free(past);
+	return 0;
+}

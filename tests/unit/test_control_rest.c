@@ -1,0 +1,358 @@
+/* control/session/rest.c: who says nothing costs next to nothing, and goes on where it was. */
+#include <malloc.h>
+
+#include "control/session/internal.h"
+#include "tests/util/rnd.h"
+#include "tests/util/session_bench.h"
+
+#define HOST "203.0.113.5"
+
+static char lines[16][LOG_LINE_MAX];
+static unsigned int n_lines;
+static uint64_t later_ms;
+
+static void keep(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	snprintf(lines[n_lines++ % 16], LOG_LINE_MAX, "%s", line);
+}
+
+static bool logged(const char *text)
+{
+	for (unsigned int i = 0; i < 16; i++)
+		if (strstr(lines[i], text) != NULL)
+			return true;
+	return false;
+}
+
+static uint64_t now_ms(void)
+{
+	return clock_now_ms() + later_ms;
+}
+
+static void begin(void)
+{
+	start("LogLevel VERBOSE");
+	log_sink_set(keep, NULL);
+	t.env.now_ms = now_ms;
+}
+
+TestSuite(control_rest, .init = begin, .fini = teardown, .timeout = 60);
+
+static void pass(uint64_t ms)
+{
+	later_ms += ms;
+	timers_poll(t.env.timers, now_ms());
+}
+
+static struct session *session_at(uint32_t index)
+{
+	cr_assert_not_null(t.table->by_index[index]);
+	return t.table->by_index[index];
+}
+
+static bool rests(const struct client *c)
+{
+	return session_at(c->conn.index)->awake == NULL;
+}
+
+/* Logged in, and at rest. */
+static struct client client_at_rest(uint32_t index)
+{
+	struct client c = client_in(index, 1);
+
+	pass(REST_MS + 100);
+	cr_assert(rests(&c), "it does not rest");
+	return c;
+}
+
+static void fini(struct client *c)
+{
+	conn_over(&c->conn);
+	items_drop();
+	ssh_brain_free(c->brain);
+}
+
+static void ask(struct client *c, const char *host, uint16_t port)
+{
+	uint8_t buf[512];
+	struct ssh_str open = {buf, open_build(buf, sizeof(buf), host, port)};
+
+	client_payload(c, &open);
+}
+
+Test(control_rest, a_while_after_its_last_word)
+{
+	struct client c = client_in(1, 1);
+
+	cr_expect_not(rests(&c));
+	pass(REST_MS - 1000);
+	cr_expect_not(rests(&c));
+	ask(&c, HOST, 80);
+	pass(REST_MS - 1000);
+	cr_expect_not(rests(&c), "it spoke a moment ago");
+	pass(1100);
+	cr_expect(rests(&c));
+	fini(&c);
+}
+
+/* By the allocator's own count, with its word in front of each: all that control has of one. */
+Test(control_rest, bytes_of_one)
+{
+	struct client c = client_at_rest(1);
+	const struct session *s = session_at(1);
+	size_t n = malloc_usable_size(t.table->by_index[1]) + malloc_usable_size(s->past) +
+		   2 * sizeof(size_t) + sizeof(s);
+
+	printf("a connection at rest: %zu bytes; awake %zu and its brain more\n", n,
+	       sizeof(struct awake));
+	cr_expect_leq(n, 256);
+	cr_expect_eq(s->opens, NULL);
+	cr_expect_eq(s->given, NULL);
+	cr_expect_eq(s->grant.permitopen, NULL);
+	cr_expect_eq(timers_next_ms(t.env.timers) < now_ms() + 1000, false, "a timer is its");
+	fini(&c);
+}
+
+/* And nothing else stays behind: many of them leave no more than their own. */
+Test(control_rest, nothing_else_is_kept)
+{
+	const unsigned int n = test_long() ? 10000 : 40;
+	size_t most = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct client c = client_in(i % MAX_CONNS, i + 1);
+		struct mallinfo2 m;
+
+		pass(REST_MS + 100);
+		cr_assert(rests(&c));
+		fini(&c);
+		m = mallinfo2();
+		if (i == n / 2)
+			most = m.uordblks + m.uordblks / 4;
+		if (i > n / 2)
+			cr_expect_leq(m.uordblks, most, "%zu", m.uordblks);
+	}
+}
+
+Test(control_rest, before_the_login_nobody_rests)
+{
+	struct client c;
+
+	client_begin(&c, 1, 1);
+	pass(REST_MS + 100);
+	cr_expect_not(rests(&c));
+	while (ssh_brain_phase(c.brain)->kex != SSH_KEX_FIRST_METHOD)
+		client_step(&c);
+	pass(REST_MS + 100);
+	cr_expect_not(rests(&c));
+	fini(&c);
+}
+
+static void rekey(struct client *c)
+{
+	unsigned int before = c->exchanges;
+
+	cr_assert_eq(ssh_brain_rekey(c->brain), 0);
+	while (c->exchanges == before && !c->done)
+		client_step(c);
+	cr_expect_not(c->done, "it ended");
+}
+
+/*
+ * The client verifies the host's signature over the hash of both identification strings, and what
+ * is signed is bound to the session: both are what they were.
+ */
+Test(control_rest, a_client_exchanges_keys_with_one_that_rested)
+{
+	struct client c = client_at_rest(1);
+
+	rekey(&c);
+	cr_expect_eq(c.exchanges, 2);
+	pass(REST_MS + 100);
+	cr_expect(rests(&c));
+	rekey(&c);
+	cr_expect_eq(c.exchanges, 3);
+	fini(&c);
+}
+
+Test(control_rest, what_was_strict_stays_strict)
+{
+	struct client c;
+	const struct link_keys *k;
+
+	bench_strict = SSH_STRICT_ON;
+	c = client_at_rest(1);
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	for (int i = 0; i < 100 && (t.first == NULL || item_type(t.first) != LINK_IT_TX_KEYS); i++)
+		client_step(&c);
+	k = item_of(LINK_IT_TX_KEYS);
+	cr_assert_not_null(k);
+	cr_expect_eq(k->reset_seqnr, 1);
+	fini(&c);
+}
+
+/* A limit of the keys was passed: the shard says so, and control begins. */
+Test(control_rest, it_begins_an_exchange_that_is_due)
+{
+	static const struct link_conn_ref none;
+	struct client c = client_at_rest(1);
+
+	cr_assert_eq(event(&c.conn, LINK_EV_REKEY_DUE, &none, sizeof(none), NULL, 0), 0);
+	cr_expect_not(rests(&c));
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	cr_expect_eq(c.exchanges, 2);
+	fini(&c);
+}
+
+/* While keys are exchanged nothing is given back, however long the peer thinks. */
+Test(control_rest, not_in_the_middle_of_an_exchange)
+{
+	struct client c = client_at_rest(1);
+	static const struct link_conn_ref none;
+
+	cr_assert_eq(event(&c.conn, LINK_EV_REKEY_DUE, &none, sizeof(none), NULL, 0), 0);
+	pass(10 * REST_MS);
+	cr_expect_not(rests(&c));
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	pass(REST_MS + 100);
+	cr_expect(rests(&c));
+	fini(&c);
+}
+
+Test(control_rest, channels_are_asked_for_as_ever)
+{
+	struct client c = client_at_rest(1);
+	const struct link_chan_connect *m;
+	const struct link_chan_ref opened = {.local_channel = 4,
+					     .target = {.family = 4, .port = 80}};
+	struct link_chan_ref ev = opened;
+	const struct link_chan_end end = {.audit_id = 1, .local_channel = 4, .told = 1};
+	struct link_chan_end over = end;
+
+	ask(&c, "127.0.0.1", 80); /* the gateway's own are nobody's */
+	cr_expect_null(item_of(LINK_IT_CHAN_CONNECT));
+	pass(REST_MS + 100);
+	cr_expect(rests(&c));
+	ask(&c, HOST, 80);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	cr_assert_not_null(m);
+	ev.token = over.token = m->token;
+	pass(REST_MS + 100);
+	cr_expect(rests(&c));
+	/* What becomes of it wakes nobody. */
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect(logged("channel 4 of user demo from 192.0.2.9 port 9: connected to " HOST
+			 " port 80"));
+	cr_expect_eq(t.env.stats.channels, 1);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &over, sizeof(over), NULL, 0), 0);
+	cr_expect(logged("channel end: user demo from 192.0.2.9 port 9 to " HOST " port 80"));
+	cr_expect_eq(t.env.stats.channels, 0);
+	cr_expect(rests(&c));
+	fini(&c);
+}
+
+/* A name is being looked up. */
+Test(control_rest, not_while_it_decides)
+{
+	struct client c = client_in(1, 1);
+
+	ask(&c, "localhost", 80);
+	if (session_at(1)->opens != NULL) { /* else the answer was there at once */
+		pass(REST_MS + 100);
+		cr_expect_not(rests(&c));
+	}
+	fini(&c);
+}
+
+/* Every payload is answered for, those that wake, too. */
+Test(control_rest, credit_is_given_back)
+{
+	struct client c = client_at_rest(1);
+	const struct link_answered *a;
+
+	ask(&c, HOST, 80);
+	a = item_of(LINK_IT_ANSWERED);
+	cr_assert_not_null(a);
+	cr_expect_eq(a->payloads, 1);
+	fini(&c);
+}
+
+Test(control_rest, it_is_shown_as_ever)
+{
+	struct client c = client_at_rest(1);
+	struct session_cursor at = {0};
+	struct session_view v;
+
+	cr_assert_eq(session_next(&t.env, &at, &v), 0);
+	cr_expect_str_eq(v.source, "192.0.2.9");
+	cr_expect_eq(v.port, 9);
+	cr_expect_str_eq(v.user, "demo");
+	cr_expect_eq(t.env.stats.authenticated, 1);
+	fini(&c);
+	cr_expect_eq(t.env.stats.authenticated, 0);
+}
+
+Test(control_rest, its_end_is_recorded)
+{
+	struct client c = client_at_rest(1);
+
+	fini(&c);
+	cr_expect(logged("Connection closed by user demo 192.0.2.9 port 9"));
+	cr_expect(logged("connection end: user demo from 192.0.2.9 port 9"));
+}
+
+/* Told as others are, and not woken for it. */
+Test(control_rest, at_the_end_of_control_it_is_told)
+{
+	struct client c = client_at_rest(1);
+	const struct link_bytes *b;
+	const struct link_end *end;
+
+	session_table_shutdown(t.table);
+	cr_expect(rests(&c));
+	b = item_of(LINK_IT_PAYLOAD);
+	cr_assert_not_null(b);
+	cr_expect_eq(*(const uint8_t *)(b + 1), SSH_MSG_DISCONNECT);
+	end = item_of(LINK_IT_END);
+	cr_assert_not_null(end);
+	cr_expect_eq(end->cause, -SSH_E_SHUTDOWN);
+	ask(&c, HOST, 80);
+	cr_expect_null(item_of(LINK_IT_CHAN_CONNECT));
+	fini(&c);
+}
+
+/* A line twice is a dataplane's mistake that ends one connection, no more. */
+Test(control_rest, a_second_line_ends_it)
+{
+	struct client c = client_at_rest(1);
+	const struct link_bytes line = {.len = 9};
+
+	cr_assert_eq(event(&c.conn, LINK_EV_IDENT, &line, sizeof(line), "SSH-2.0-x", 9), 0);
+	cr_expect_not_null(item_of(LINK_IT_END));
+	fini(&c);
+}
+
+/* Time flies: after each step it rests if it may, and nothing is lost by it. */
+Test(control_rest, at_every_step)
+{
+	struct client c = client_in(1, 1);
+	unsigned int slept = 0;
+
+	for (unsigned int round = 0; round < 3; round++) {
+		cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+		while (c.exchanges < round + 2 && !c.done) {
+			client_step(&c);
+			later_ms += REST_MS;
+			timers_poll(t.env.timers, now_ms());
+			slept += rests(&c);
+		}
+		cr_assert_eq(c.exchanges, round + 2);
+	}
+	cr_expect_gt(slept, 0);
+	cr_expect_not(c.done);
+	fini(&c);
+}
