@@ -8,7 +8,7 @@
 #define ELEPHANTS_MAX 24
 #define BENCH_CONNS   (MICE_MAX + ELEPHANTS_MAX)
 #define BENCH_STREAMS (2 * BENCH_CONNS)
-#define BENCH_MSGS    (12 * BENCH_CONNS)
+#define BENCH_MSGS    (24 * BENCH_CONNS)
 #define BENCH_TABLE   16384
 #include "tests/util/relay_bench.h"
 
