@@ -38,7 +38,7 @@ static struct parts segment(struct flood *f, uint8_t *frame, uint16_t options, u
 	uint64_t r = rnd_u64(&f->rnd);
 	uint16_t l4 = (uint16_t)(sizeof(*p.tcp) + options + data);
 
-	memcpy(frame, f->eth, L2);
+	memcpy(frame, &f->eth, L2);
 	*p.ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
 		.total_length = rte_cpu_to_be_16((uint16_t)(L3 + l4)),
@@ -253,7 +253,7 @@ void flood_init(struct flood *f, enum flood_kind kind, double rate, struct port 
 bool flood_learn(struct flood *f, const struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *in = rte_pktmbuf_mtod(m, const void *);
-	struct rte_ether_hdr *eth = (void *)f->eth;
+	struct rte_ether_hdr *eth = &f->eth;
 
 	if (rte_pktmbuf_alloc_bulk(f->pool, f->ring, FLOOD_BURST) < 0)
 		return false;

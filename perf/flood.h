@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_ether.h>
+
 #include "dataplane/net/net.h"
 #include "dataplane/port/port.h"
 #include "perf/load_conf.h"
@@ -30,7 +32,7 @@ struct flood {
 	uint32_t own, gate;           /* addresses, host order */
 	uint16_t gate_port, own_port; /* own_port: of a standing connection; imix */
 	bool ready;                   /* the gateway's MAC is known, buffers are made */
-	uint8_t eth[14];
+	struct rte_ether_hdr eth;
 	struct rte_mbuf *ring[FLOOD_BURST];
 	double rate;
 	uint64_t from_us;
