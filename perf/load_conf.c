@@ -52,7 +52,6 @@ static const struct option {
 	 "of a TCP connection, each way; what keeps 1 MiB on its way, at least 64 KiB"},
 	{"--core", INT, AT(core), -1, 1023, "to stay on; 1"},
 	{"--memory", U32, AT(memory_mb), 128, 1 << 20, "MiB for DPDK; 512"},
-	{"--hugepages", YES, AT(hugepages), 0, 0, "needed for zero-copy=yes of net_memif"},
 	{"--outside", TEXT, AT(outside), 0, 0, "DPDK device of the clients"},
 	{"--inside", TEXT, AT(inside), 0, 0, "DPDK device of the targets"},
 	{"--outside-own", TEXT, AT(outside_own), 0, 0, "clients' address; 198.18.0.1/24"},

@@ -60,7 +60,6 @@ struct load_conf {
 
 	int core;
 	uint32_t memory_mb;
-	bool hugepages;
 	const char *outside, *inside;         /* DPDK devices */
 	const char *outside_own, *inside_own; /* ADDRESS/LENGTH */
 	const char *gate;                     /* address of the gateway */

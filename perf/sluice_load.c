@@ -398,7 +398,6 @@ static bool begin_stack(struct load *l)
 		.rx_budget = c->buffer,
 		.tx_budget = c->buffer,
 		.one_source = true,
-		.hugepages = c->hugepages,
 	};
 
 	return stack_begin(&l->s, &conf);

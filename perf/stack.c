@@ -63,13 +63,8 @@ static bool eal_begin(const struct stack_conf *conf)
 	argv[argc++] = (char *)"--no-pci";
 	argv[argc++] = (char *)"--no-telemetry";
 	argv[argc++] = (char *)"--log-level=error";
-	if (conf->hugepages) {
-		argv[argc++] = (char *)"--in-memory";
-		argv[argc++] = (char *)"--single-file-segments";
-	} else {
-		argv[argc++] = (char *)"--no-huge";
-		argv[argc++] = (char *)"--no-shconf";
-	}
+	argv[argc++] = (char *)"--no-huge";
+	argv[argc++] = (char *)"--no-shconf";
 	argv[argc] = NULL;
 	setenv("XDG_RUNTIME_DIR", "/tmp", 0);
 	return rte_eal_init(argc, argv) >= 0;

@@ -34,7 +34,6 @@ struct stack_conf {
 	unsigned int conns_max, time_wait_max;
 	uint32_t rx_budget, tx_budget; /* bytes of a connection */
 	bool one_source; /* all who connect are one host, and no stranger: no limit of sources */
-	bool hugepages;  /* what a driver must share with another process lies in one file */
 };
 
 struct stack {
