@@ -259,7 +259,7 @@ class InRing:
     def configure(self, run, shard, mtu, conns, memory):
         with open(os.path.join(run, f"sluice{shard}.conf"), "w") as f:
             f.write(f"Dataplane inring\nLcores {shard}\nMemory {memory}M\nMaxConnections {max(conns + 16, 64)}\n"
-                    f"MaxChannels {max(4096, 4 * conns)}\nMaxStartups 1000\nLoginGraceTime 2m\n"
+                    f"MaxChannels {max(4096, 4 * conns)}\nMaxStartups 1000\nLoginGraceTime 2m\nSlowPathRate 10000000\n"
                     f"Interface outside net_ring_out{shard} mtu={mtu}\nInterface inside net_ring_in{shard} mtu={mtu}\n"
                     "InterfaceAddress outside 198.18.0.2/24\nInterfaceAddress inside 198.19.0.2/24\n"
                     f"ListenAddress 198.18.0.2:22\nHostKey {self.files.path('host')}\n"
