@@ -333,9 +333,16 @@ class Load:
         for k, v in options.items():
             cmd += ["--" + k.replace("_", "-"), str(v)]
         steal = lab.core_times(GATEWAY_CORE)["steal"]
-        r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180)
-        if r.returncode:
-            raise lab.LabError(f"perf/load --mode {mode}: {r.stdout[-600:]}")
+        p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             start_new_session=True)
+        try:
+            out, _ = p.communicate(timeout=180)
+        except BaseException:  # it ends what it started, when it is asked, once
+            p.terminate()
+            p.communicate(timeout=30)
+            raise
+        if p.returncode:
+            raise lab.LabError(f"perf/load --mode {mode}: {out[-600:]}")
         with open(self.out) as f:
             rows = json.load(f)
         found = {x["what"].removeprefix(mode + " "): x["sluice"] for x in rows}
