@@ -12,6 +12,8 @@
 
 #include <rte_errno.h>
 
+#include "dataplane/pkt_cksum.h"
+
 /* Room of a header mbuf behind the head-room: a TCP header with options, or glue of a record. */
 #define PKT_HEAD_ROOM 128
 /* Mbufs kept by the lcore beside the pool's own; pools too small for it go without. */
@@ -388,27 +390,6 @@ uint64_t pkt_chain_cost(const struct pkt_chain *c)
 	return sum;
 }
 
-/* The sum may take in words of any width, as long as what carries out comes in again. */
-static uint64_t sum_words(const uint8_t *p, size_t n)
-{
-	uint64_t sum = 0;
-	uint32_t w[8];
-	uint16_t last = 0;
-
-	for (; n >= sizeof(w); p += sizeof(w), n -= sizeof(w)) {
-		memcpy(w, p, sizeof(w));
-		for (unsigned int i = 0; i < 8; i++)
-			sum += w[i];
-	}
-	for (; n >= sizeof(last); p += sizeof(last), n -= sizeof(last)) {
-		memcpy(&last, p, sizeof(last));
-		sum += last;
-	}
-	last = 0;
-	memcpy(&last, p, n); /* an odd byte is the first of its word in either byte order */
-	return sum + last;
-}
-
 static uint16_t fold(uint64_t sum)
 {
 	while (sum > UINT16_MAX)
@@ -422,7 +403,7 @@ uint16_t pkt_raw_cksum(const struct rte_mbuf *m)
 	bool odd = false;
 
 	for (; m != NULL; m = m->next) {
-		uint16_t part = fold(sum_words(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len));
+		uint16_t part = fold(pkt_sum(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len));
 
 		sum += odd ? __builtin_bswap16(part) : part;
 		odd ^= m->data_len & 1;
