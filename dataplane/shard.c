@@ -22,9 +22,28 @@ static inline unsigned int account(struct shard *s, enum shard_stage stage, uint
 	return items;
 }
 
+/* The rooms count; a turn that did work copies, so that who reads finds them beside the cycles. */
+static inline void account_bytes(struct shard *s)
+{
+	const uint64_t *tcp = tcp_counters(s->tcp), *relay = relay_counters(s->relay);
+
+	s->stats.tx_bytes = net_tx_bytes(s->net);
+	s->stats.stage[SHARD_STAGE_RX].bytes = s->stats.rx_bytes;
+	s->stats.stage[SHARD_STAGE_NET].bytes = s->stats.rx_bytes;
+	s->stats.stage[SHARD_STAGE_TCP].bytes = tcp[TCP_C_IN_BYTES];
+	s->stats.stage[SHARD_STAGE_OPEN].bytes = relay[RELAY_C_RECORD_BYTES_OPENED];
+	s->stats.stage[SHARD_STAGE_RELAY].bytes =
+		relay[RELAY_C_BYTES_FROM_CLIENTS] + relay[RELAY_C_BYTES_TO_CLIENTS];
+	s->stats.stage[SHARD_STAGE_SEAL].bytes = relay[RELAY_C_RECORD_BYTES_SEALED];
+	s->stats.stage[SHARD_STAGE_TCP_OUT].bytes = tcp[TCP_C_OUT_BYTES];
+	s->stats.stage[SHARD_STAGE_TX].bytes = s->stats.tx_bytes;
+}
+
 /* A busy turn counts with all its stages, those too that looked for work and found none. */
 static inline void account_turn(struct shard *s, unsigned int work)
 {
+	if (work > 0)
+		account_bytes(s);
 	for (unsigned int i = 0; i < SHARD_STAGE_COUNT; i++) {
 		if (work > 0)
 			s->stats.stage[i].cycles += s->turn_cycles[i];

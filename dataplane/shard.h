@@ -47,8 +47,12 @@ struct shard_snapshot {
 	struct link_stats head; /* of the file, where the counters of all rooms follow */
 	uint64_t tsc_hz;
 	uint64_t turns, busy_turns, sleeps;
+	/*
+	 * bytes: frames of rx, net and tx; text of segments of tcp and tcp_out; records, without
+	 * tags, of open and seal; channel data of relay.
+	 */
 	struct {
-		uint64_t cycles, items, batches;
+		uint64_t cycles, items, batches, bytes;
 	} stage[SHARD_STAGE_COUNT];
 	uint64_t rx_pkts, rx_bytes, tx_pkts, tx_bytes;
 };

@@ -2,7 +2,8 @@
  * perf/stages.c - prints where a shard's cycles go, from its shared snapshot.
  *
  *   stages FILE              one line a stage: key, seconds, items, batches
- *   stages FILE --watch N    the difference over N seconds, as a table
+ *   stages FILE --watch N    the difference over N seconds, as a table: cycles of an item and of a
+ *                            byte of its kind (shard.h), and how many items came together
  *
  * Reading costs the shard nothing. FILE is $SLUICE_RUN/shard0.stats.
  */
@@ -48,22 +49,36 @@ static void print_plain(const struct shard_snapshot *s)
 		       s->stage[i].items, s->stage[i].batches);
 }
 
-static void print_table(const struct shard_snapshot *a, const struct shard_snapshot *b, unsigned int seconds)
+static double ratio(double a, double b)
 {
-	double hz = (double)b->tsc_hz, sum = 0;
+	return b > 0 ? a / b : 0;
+}
 
-	printf("%-8s %-34s %8s %12s %8s %10s\n", "stage", "", "core %", "items", "batch", "ns/item");
+static void print_stage(const struct shard_snapshot *a, const struct shard_snapshot *b, int i,
+			double core_cycles)
+{
+	double cycles = (double)(b->stage[i].cycles - a->stage[i].cycles);
+	double items = (double)(b->stage[i].items - a->stage[i].items);
+	double batches = (double)(b->stage[i].batches - a->stage[i].batches);
+	double bytes = (double)(b->stage[i].bytes - a->stage[i].bytes);
+
+	printf("%-8s %-34s %7.2f %11.0f %7.1f %8.0f %9.1f %8.3f\n", key[i], text[i],
+	       100 * cycles / core_cycles, items, ratio(items, batches), ratio(cycles, items),
+	       bytes / 1e6, ratio(cycles, bytes));
+}
+
+static void print_table(const struct shard_snapshot *a, const struct shard_snapshot *b,
+			unsigned int seconds)
+{
+	double core_cycles = (double)b->tsc_hz * seconds, sum = 0;
+
+	printf("%-8s %-34s %7s %11s %7s %8s %9s %8s\n", "stage", "", "core %", "items", "batch",
+	       "cyc/item", "MB", "cyc/byte");
 	for (int i = 0; i < SHARD_STAGE_COUNT; i++) {
-		double cpu = (double)(b->stage[i].cycles - a->stage[i].cycles) / hz;
-		uint64_t items = b->stage[i].items - a->stage[i].items;
-		uint64_t batches = b->stage[i].batches - a->stage[i].batches;
-
-		sum += cpu;
-		printf("%-8s %-34s %8.2f %12" PRIu64 " %8.1f %10.1f\n", key[i], text[i],
-		       100 * cpu / seconds, items, batches ? (double)items / (double)batches : 0.0,
-		       items ? 1e9 * cpu / (double)items : 0.0);
+		print_stage(a, b, i, core_cycles);
+		sum += (double)(b->stage[i].cycles - a->stage[i].cycles);
 	}
-	printf("%-8s %-34s %8.2f\n", "all", "", 100 * sum / seconds);
+	printf("%-8s %-34s %7.2f\n", "all", "", 100 * sum / core_cycles);
 }
 
 int main(int argc, char **argv)

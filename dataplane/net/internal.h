@@ -133,6 +133,7 @@ struct net {
 	uint64_t now_us; /* of the latest call */
 	uint64_t drops[NET_DROP_COUNT];
 	struct net_flushed flushed;
+	uint64_t tx_bytes;
 
 	struct net_iface iface[NET_IFACES_MAX];
 	unsigned int n_ifaces;

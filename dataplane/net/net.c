@@ -121,12 +121,18 @@ struct net_flushed net_flushed_take(struct net *n)
 	return f;
 }
 
+uint64_t net_tx_bytes(const struct net *n)
+{
+	return n->tx_bytes;
+}
+
 static int list_add(struct net *n, struct net_iface *ifc, struct rte_mbuf *m)
 {
 	if (unlikely(ifc->n_tx == NET_TX_MAX) && flush_full(n, ifc) == 0) {
 		net_drop(n, m, NET_DROP_TX_FULL);
 		return -ENOBUFS;
 	}
+	n->tx_bytes += m->pkt_len;
 	ifc->tx[ifc->n_tx++] = m;
 	return 0;
 }

@@ -173,6 +173,8 @@ struct net_flushed {
 	uint64_t cycles, pkts;
 };
 struct net_flushed net_flushed_take(struct net *n);
+/* Of all frames that were put on a list for a port. */
+uint64_t net_tx_bytes(const struct net *n);
 /*
  * The link of the interface went down: what is to be sent is dropped, with a counter. Or it came
  * up: addresses are announced again (once a second at most), neighbours asked with the next

@@ -28,6 +28,11 @@ void record_batch_free(struct record_batch *b)
 	free(b);
 }
 
+uint64_t record_batch_bytes(const struct record_batch *b)
+{
+	return b->bytes;
+}
+
 struct record_slot *record_batch_slot(struct record_batch *b)
 {
 	if (b->n == CIPHER_BURST || RECORD_PIECES - b->n_pieces < CIPHER_PIECES_MAX)
@@ -56,6 +61,7 @@ void record_batch_pieces(struct record_batch *b, struct record_slot *s, const st
 void record_batch_add(struct record_batch *b, struct record_slot *s)
 {
 	b->n_pieces += s->job.n_pieces;
+	b->bytes += s->job.len;
 	b->n++;
 }
 

@@ -51,6 +51,7 @@ struct record_batch {
 	struct cipher_engine *engine;
 	struct pkt_pools pools;
 	unsigned int n, n_pieces;
+	uint64_t bytes; /* of all records there ever were */
 	struct cipher_job *job[CIPHER_BURST];
 	struct record_slot slot[CIPHER_BURST];
 	struct cipher_piece piece[RECORD_PIECES];

@@ -59,6 +59,8 @@ struct record_batch;
 int record_batch_new(struct cipher_engine *engine, const struct pkt_pools *pools,
 		     struct record_batch **ret);
 void record_batch_free(struct record_batch *b); /* empty; NULL is fine */
+/* Of all records that were put into it, without their tags. */
+uint64_t record_batch_bytes(const struct record_batch *b);
 
 struct record_rx {
 	struct ssh_dir dir;

@@ -127,6 +127,7 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	work = mem_turn(r);
 	work += turn_visit(r, &r->rx_turn, conn_input);
 	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
+	r->counters[RELAY_C_RECORD_BYTES_OPENED] = record_batch_bytes(r->opening);
 	return work;
 }
 
@@ -170,6 +171,7 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	}
 	sealed += record_seal(r->sealing);
 	r->counters[RELAY_C_RECORDS_SEALED] += sealed;
+	r->counters[RELAY_C_RECORD_BYTES_SEALED] = record_batch_bytes(r->sealing);
 
 	for (c = TAILQ_FIRST(&r->active); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);

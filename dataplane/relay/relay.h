@@ -96,6 +96,8 @@ void relay_link_detached(struct relay *r);
 	X(CHANS, "channels opened")                                                                \
 	X(RECORDS_OPENED, "records opened")                                                        \
 	X(RECORDS_SEALED, "records sealed")                                                        \
+	X(RECORD_BYTES_OPENED, "bytes of records opened")                                          \
+	X(RECORD_BYTES_SEALED, "bytes of records sealed")                                          \
 	X(BYTES_FROM_CLIENTS, "bytes of channel data from clients")                                \
 	X(BYTES_TO_CLIENTS, "bytes of channel data to clients")                                    \
 	X(ITEMS_STALE, "items for a connection or channel that is gone")                           \

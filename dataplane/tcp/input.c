@@ -553,6 +553,7 @@ static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint
 			rte_pktmbuf_free(m[i]);
 			continue;
 		}
+		t->counters[TCP_C_IN_BYTES] += seg[k].len;
 		seg[k].hash = hash_in_burst(t, seg, k);
 		rte_prefetch0(&t->buckets[seg[k].hash & t->bucket_mask]);
 		k++;

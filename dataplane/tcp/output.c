@@ -274,6 +274,7 @@ static bool emit_segs(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tc
 	if (unlikely(!conn_transmit(c, m, ecn, now_us)))
 		return false;
 	t->counters[TCP_C_OUT_SEGS] += segs;
+	t->counters[TCP_C_OUT_BYTES] += len;
 	if (flags & RTE_TCP_ACK_FLAG) {
 		window_promise(c, flags, h.wnd);
 		if (likely(len == 0 || !tcp_sack_due(c)))

@@ -300,8 +300,7 @@ static void rtt_step(struct tcp_conn *c, const struct tcp_acked *a)
 		c->board->sampled_us = (uint32_t)a->now_us;
 		tcp_rtt_sample(c, a->rtt_us);
 		tcp_rack_min_rtt(c, a->rtt_min_us, a->now_us);
-	} else if (a->moved && a->ts_ecr != 0 &&
-		   (c->rxtshift > 0 || c->srtt_us >= TS_RTT_MIN_US)) {
+	} else if (a->moved && a->ts_ecr != 0 && (c->rxtshift > 0 || c->srtt_us >= TS_RTT_MIN_US)) {
 		/* Something was sent twice: the echo says which one arrived. */
 		uint32_t ms = tcp_ts_now(c, a->now_us) - a->ts_ecr;
 

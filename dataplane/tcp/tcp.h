@@ -76,6 +76,8 @@ struct tcp_conf {
 #define TCP_COUNTERS(X)                                                                            \
 	X(IN_SEGS, "segments received")                                                            \
 	X(OUT_SEGS, "segments sent, retransmissions included")                                     \
+	X(IN_BYTES, "bytes of text in them, as they came")                                         \
+	X(OUT_BYTES, "bytes of text sent, retransmissions included")                               \
 	X(RETRANS, "segments retransmitted")                                                       \
 	X(FAST_RETRANS, "recoveries from a loss that acknowledgements showed")                     \
 	X(TLP, "probes of a tail (RFC 8985)")                                                      \

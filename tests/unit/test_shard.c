@@ -314,6 +314,11 @@ Test(shard, a_turn_counts_by_stage_if_it_did_work)
 	cr_expect_gt(st->stage[SHARD_STAGE_TX].items, 0);
 	cr_expect_gt(st->stage[SHARD_STAGE_RX].items, 0);
 	cr_expect_eq(st->rx_pkts, st->stage[SHARD_STAGE_RX].items);
+	cr_expect_geq(st->tx_bytes, 42, "an announcement"); /* RFC 826 behind Ethernet */
+	cr_expect_eq(st->stage[SHARD_STAGE_TX].bytes, st->tx_bytes);
+	cr_expect_eq(st->stage[SHARD_STAGE_RX].bytes, st->rx_bytes);
+	cr_expect_eq(st->rx_bytes, st->tx_bytes, "the ring's");
+	cr_expect_eq(st->stage[SHARD_STAGE_TCP].bytes, 0);
 	/* Looking for work costs as well; but it is no work. */
 	cr_expect_gt(st->stage[SHARD_STAGE_OPEN].cycles, 0);
 	cr_expect_eq(st->stage[SHARD_STAGE_OPEN].batches, 0);
