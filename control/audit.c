@@ -21,7 +21,7 @@ static double seconds(uint64_t from_us, uint64_t to_us)
 	return to_us > from_us ? (double)(to_us - from_us) / 1e6 : 0;
 }
 
-void audit_chan_end(const struct audit_subject *of, const struct link_chan_end *ev)
+void audit_log_chan(const struct audit_subject *of, const struct link_chan_end *ev)
 {
 	log_line_at(of->threshold, LOG_L_VERBOSE,
 		    "channel end: user %.100s from %s port %u to %.100s port %u: %llu bytes from "
@@ -31,7 +31,7 @@ void audit_chan_end(const struct audit_subject *of, const struct link_chan_end *
 		    seconds(ev->open_us, ev->last_us), cause_text(ev->cause));
 }
 
-void audit_conn_end(const struct audit_subject *of, const struct link_conn_end *ev)
+void audit_log_conn(const struct audit_subject *of, const struct link_conn_end *ev)
 {
 	log_line_at(of->threshold, LOG_L_VERBOSE,
 		    "connection end: user %.100s from %s port %u: %llu bytes in, %llu bytes out, "

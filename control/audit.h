@@ -17,7 +17,7 @@ struct audit_subject {
 	uint16_t port, target_port;
 };
 
-void audit_chan_end(const struct audit_subject *of, const struct link_chan_end *ev);
-void audit_conn_end(const struct audit_subject *of, const struct link_conn_end *ev);
+void audit_log_chan(const struct audit_subject *of, const struct link_chan_end *ev);
+void audit_log_conn(const struct audit_subject *of, const struct link_conn_end *ev);
 
 #endif

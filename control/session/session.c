@@ -551,7 +551,7 @@ static void chan_end(struct session_table *t, struct session *s, const struct li
 		of.host = to.host;
 		of.target_port = to.port;
 	}
-	audit_chan_end(&of, ev);
+	audit_log_chan(&of, ev);
 	if (s != NULL)
 		open_ended(s, ev);
 	if (ev->audit_id > t->audit_seen)
@@ -565,7 +565,7 @@ static void conn_end(struct session_table *t, struct session *s, const struct li
 
 	if (s != NULL)
 		words_end(s, ev->cause);
-	audit_conn_end(&of, ev);
+	audit_log_conn(&of, ev);
 	if (s != NULL)
 		session_free(s);
 	if (ev->audit_id > t->audit_seen)

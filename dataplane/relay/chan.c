@@ -40,17 +40,28 @@ struct chan *chan_find_peer(struct conn *c, uint32_t peer)
 	return NULL;
 }
 
+/* A number is not used again before all others were; memory is touched for those that were. */
+static struct chan *chan_place(struct relay *r)
+{
+	if (r->fresh_chans < r->conf.chans_max)
+		return &r->chans[r->fresh_chans];
+	return TAILQ_FIRST(&r->free_chans);
+}
+
 struct chan *chan_new(struct conn *c, enum stream_kind kind)
 {
 	struct relay *r = c->relay;
-	struct chan *ch = TAILQ_FIRST(&r->free_chans);
+	struct chan *ch = chan_place(r);
 	uint32_t generation, index;
 
 	if (ch == NULL || c->n_chans >= c->auth.max_channels) {
 		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
 		return NULL;
 	}
-	TAILQ_REMOVE(&r->free_chans, ch, link);
+	if (ch == TAILQ_FIRST(&r->free_chans))
+		TAILQ_REMOVE(&r->free_chans, ch, link);
+	else
+		r->fresh_chans++;
 	generation = ch->generation + 1;
 	index = (uint32_t)(ch - r->chans);
 	*ch = (struct chan){

@@ -113,7 +113,7 @@ void conn_free(struct conn *c)
 	record_q_free(&c->hold);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
-	memset(r->blobs + (size_t)c->index * LINK_BLOB_MAX, 0, c->blob_len);
+	blob_drop(c);
 	turn_leave(c);
 	c->state = 0;
 	c->generation = 0;

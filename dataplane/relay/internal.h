@@ -10,6 +10,7 @@
  * window.c   how large a channel's window is kept     grant.c   opens without asking
  * rounds.c   whose turn it is to be sealed
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
+ * blob.c     what control leaves with connections
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -202,6 +203,7 @@ struct conn {
 	uint64_t uid;
 	struct link_addr local, peer;
 	uint16_t blob_len;
+	uint32_t blob;     /* its first piece */
 	uint64_t timer_us; /* its place in the heap; 0: not there */
 	uint32_t timer_at;
 };
@@ -245,6 +247,11 @@ struct turn {
 	struct conn *from; /* stands in active; NULL: the first */
 };
 
+struct blobs {
+	struct blob_piece *piece;
+	uint32_t fresh, free; /* pieces ever used; index + 1 */
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
@@ -253,6 +260,7 @@ struct relay {
 	struct record_batch *opening, *sealing;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
+	uint32_t fresh_chans; /* from here on none was ever used */
 	struct conn *conns;
 	struct chan *chans;
 	struct conn **heap; /* by timer_us */
@@ -269,7 +277,7 @@ struct relay {
 	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
 	struct grants grants;
-	uint8_t *blobs;   /* [conns_max][LINK_BLOB_MAX] */
+	struct blobs blobs;
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
 	uint8_t *payload; /* LINK_PAYLOAD_MAX: a payload gathered for the link */
@@ -414,6 +422,14 @@ void mem_init(struct relay *r);
 unsigned int mem_turn(struct relay *r);
 /* Bytes of its stream that may be taken; 0: it holds too much. */
 uint32_t mem_room(struct conn *c);
+
+/* blob.c */
+int blobs_init(struct blobs *b, uint32_t conns);
+void blobs_fini(struct blobs *b);
+/* len <= LINK_BLOB_MAX; takes the place of the one before. */
+void blob_put(struct conn *c, const uint8_t *blob, uint16_t len);
+void blob_drop(struct conn *c);
+void blob_read(const struct conn *c, uint8_t ret[LINK_BLOB_MAX]); /* blob_len bytes */
 
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);

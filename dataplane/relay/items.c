@@ -136,13 +136,9 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 
 static int it_blob(struct conn *c, const struct link_bytes *m)
 {
-	uint8_t *blob = c->relay->blobs + (size_t)c->index * LINK_BLOB_MAX;
-
 	if (m->len > LINK_BLOB_MAX)
 		return -SSH_E_INTERNAL;
-	memset(blob, 0, c->blob_len);
-	memcpy(blob, m + 1, m->len);
-	c->blob_len = (uint16_t)m->len;
+	blob_put(c, (const uint8_t *)(m + 1), (uint16_t)m->len);
 	return 0;
 }
 
@@ -232,6 +228,7 @@ static int cmd_blob_get(struct relay *r, const struct link_handle *h)
 	struct link_bytes body = {0};
 	struct conn *c = h->generation != 0 ? conn_find(r, h) : NULL;
 	struct link_handle answer = none;
+	uint8_t blob[LINK_BLOB_MAX];
 
 	for (uint64_t i = (uint32_t)(h->index + 1);
 	     h->generation == 0 && c == NULL && i < r->conf.conns_max; i++) {
@@ -241,9 +238,9 @@ static int cmd_blob_get(struct relay *r, const struct link_handle *h)
 	if (c != NULL) {
 		answer = conn_handle(c);
 		body.len = c->blob_len;
+		blob_read(c, blob);
 	}
-	return up_send(r, LINK_EV_BLOB, &answer, &body, sizeof(body),
-		       c != NULL ? r->blobs + (size_t)c->index * LINK_BLOB_MAX : NULL, body.len);
+	return up_send(r, LINK_EV_BLOB, &answer, &body, sizeof(body), blob, body.len);
 }
 
 /* -EAGAIN: it must be carried out again. */

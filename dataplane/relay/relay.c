@@ -28,14 +28,11 @@ static int tables_new(struct relay *r)
 	r->payload = secret_new(LINK_PAYLOAD_MAX);
 	r->chans = calloc(conf->chans_max, sizeof(*r->chans));
 	r->heap = calloc(conf->conns_max, sizeof(*r->heap));
-	r->blobs = calloc(conf->conns_max, LINK_BLOB_MAX);
 	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
-	    r->blobs == NULL || r->payload == NULL)
+	    r->payload == NULL || blobs_init(&r->blobs, conf->conns_max) < 0)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < conf->conns_max; i++)
 		TAILQ_INSERT_TAIL(&r->free_conns, &r->conns[i], link);
-	for (unsigned int i = 0; i < conf->chans_max; i++)
-		TAILQ_INSERT_TAIL(&r->free_chans, &r->chans[i], link);
 	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
 	    0)
 		return -ENOMEM;
@@ -94,7 +91,7 @@ void relay_free(struct relay *r)
 {
 	if (r == NULL)
 		return;
-	if (r->conns != NULL && r->blobs != NULL)
+	if (r->conns != NULL && r->blobs.piece != NULL)
 		conns_free(r);
 	record_batch_free(r->opening);
 	record_batch_free(r->sealing);
@@ -105,7 +102,7 @@ void relay_free(struct relay *r)
 	secret_free(r->payload, LINK_PAYLOAD_MAX);
 	free(r->chans);
 	free(r->heap);
-	free(r->blobs);
+	blobs_fini(&r->blobs);
 	free(r);
 }
 

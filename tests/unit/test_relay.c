@@ -547,6 +547,31 @@ Test(relay, blobs_are_kept_and_returned)
 	client_free(&b);
 }
 
+/* Of any length, one after the other, and after others that were longer. */
+Test(relay, blobs_of_any_length)
+{
+	static const uint32_t lens[] = {1, 123, 124, 125, 248, 249, LINK_BLOB_MAX, 2, 1000, 372};
+	struct client a = client_login(), b = client_login();
+	struct link_conn_ref none = {0};
+	uint8_t blob[LINK_BLOB_MAX];
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		const struct link_bytes *m;
+		const struct client *c = i % 3 == 0 ? &b : &a;
+
+		for (uint32_t k = 0; k < lens[i]; k++)
+			blob[k] = (uint8_t)(k * 7 + i);
+		down_bytes(LINK_IT_BLOB, c->h, blob, lens[i]);
+		down(LINK_CMD_BLOB_GET, c->h, &none, sizeof(none), NULL, 0);
+		bench_settle();
+		m = up_expect(LINK_EV_BLOB, NULL);
+		cr_assert_eq(m->len, lens[i]);
+		cr_expect_arr_eq(m + 1, blob, lens[i]);
+	}
+	client_free(&a);
+	client_free(&b);
+}
+
 Test(relay, a_full_table_refuses)
 {
 	static const struct link_addr any = {.family = 4};
