@@ -101,6 +101,21 @@ static struct rte_mbuf *unlink_head(struct pkt_chain *c)
 	return m;
 }
 
+/* Moves the first segs mbufs, of len bytes, up to last, behind dst: as a block, none is touched. */
+static void move_head(struct pkt_chain *c, struct rte_mbuf *last, uint32_t len, uint32_t segs,
+		      struct pkt_chain *dst)
+{
+	struct pkt_chain part = {c->head, last, len, segs};
+
+	c->head = last->next;
+	if (c->head == NULL)
+		c->tail = NULL;
+	c->len -= len;
+	c->segs -= segs;
+	last->next = NULL;
+	pkt_chain_join(dst, &part);
+}
+
 void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m)
 {
 	struct rte_mbuf *next;
@@ -205,21 +220,29 @@ static int cut_head(struct pkt_chain *src, uint16_t n, struct pkt_chain *pre,
 int pkt_chain_split(struct pkt_chain *src, uint32_t n, struct pkt_chain *dst,
 		    struct rte_mempool *pool)
 {
+	struct rte_mbuf *last = NULL;
 	struct pkt_chain pre = {0};
+	uint32_t len = 0, segs = 0;
 
-	while (n > 0 && src->head != NULL) {
-		if (src->head->data_len > n) {
-			int r = cut_head(src, (uint16_t)n, &pre, pool);
+	if (n >= src->len) {
+		pkt_chain_join(dst, src);
+		return 0;
+	}
+	for (struct rte_mbuf *m = src->head; m->data_len <= n - len; m = m->next) {
+		len += m->data_len;
+		segs++;
+		last = m;
+	}
+	if (last != NULL)
+		move_head(src, last, len, segs, &pre);
+	if (len < n) {
+		int r = cut_head(src, (uint16_t)(n - len), &pre, pool);
 
-			if (r < 0) { /* back as it was */
-				pkt_chain_join(&pre, src);
-				*src = pre;
-				return r;
-			}
-			break;
+		if (r < 0) { /* back as it was */
+			pkt_chain_join(&pre, src);
+			*src = pre;
+			return r;
 		}
-		n -= src->head->data_len;
-		link_tail(&pre, unlink_head(src));
 	}
 	pkt_chain_join(dst, &pre);
 	return 0;
@@ -243,19 +266,29 @@ void pkt_chain_trim_head(struct pkt_chain *c, uint32_t n)
 
 void pkt_chain_trim_tail(struct pkt_chain *c, uint32_t n)
 {
+	struct rte_mbuf *m = c->head, *last = NULL;
 	struct pkt_chain keep = {0};
-	uint32_t left = n < c->len ? c->len - n : 0;
+	uint32_t left, len = 0, segs = 0;
 
-	while (left > 0) {
-		struct rte_mbuf *m = unlink_head(c);
-
-		if (m->data_len > left)
-			m->data_len = (uint16_t)left;
-		left -= m->data_len;
-		link_tail(&keep, m);
+	if (n == 0)
+		return;
+	if (likely(c->tail != NULL && n < c->tail->data_len)) { /* no mbuf goes */
+		c->tail->data_len -= (uint16_t)n;
+		c->len -= n;
+		return;
 	}
-	while (c->head != NULL)
-		rte_pktmbuf_free_seg(unlink_head(c));
+	left = n < c->len ? c->len - n : 0;
+	for (; len < left; m = m->next) {
+		len += m->data_len;
+		segs++;
+		last = m;
+	}
+	if (last != NULL) {
+		move_head(c, last, len, segs, &keep);
+		last->data_len -= (uint16_t)(len - left);
+		keep.len = left;
+	}
+	pkt_chain_free(c);
 	*c = keep;
 }
 
@@ -282,11 +315,22 @@ bool pkt_chain_read(const struct pkt_chain *c, uint32_t off, void *buf, uint32_t
 	return true;
 }
 
+static bool is_owned(const struct pkt_chain *c)
+{
+	const struct rte_mbuf *m = c->head;
+
+	while (m != NULL && pkt_writable(m))
+		m = m->next;
+	return m == NULL;
+}
+
 int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
 {
 	struct pkt_chain done = {0};
 	int r = 0;
 
+	if (likely(is_owned(c)))
+		return 0;
 	while (c->head != NULL) {
 		struct rte_mbuf *m = c->head;
 
@@ -361,10 +405,21 @@ static struct rte_mbuf *to_fresh(struct rte_mbuf *m, struct rte_mempool *pool)
 	return fresh;
 }
 
+static bool has_small(const struct pkt_chain *c)
+{
+	const struct rte_mbuf *m = c->head;
+
+	while (m != NULL && !small(m))
+		m = m->next;
+	return m != NULL;
+}
+
 void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool)
 {
 	struct pkt_chain done = {0};
 
+	if (likely(!has_small(c)))
+		return;
 	while (c->head != NULL) {
 		struct rte_mbuf *m = unlink_head(c);
 

@@ -350,6 +350,11 @@ uint32_t tcp_rx_take(struct tcp_conn *c, uint32_t max, struct pkt_chain *ret)
 	uint64_t before;
 	int r;
 
+	if (likely(n == c->busy->rxq.len && tcp_is_busy(c))) { /* all: nobody need look at it */
+		c->busy->rx_cost = 0;
+		pkt_chain_join(ret, &c->busy->rxq);
+		return n;
+	}
 	for (const struct rte_mbuf *m = c->busy->rxq.head; m != NULL && m->data_len <= n - whole;
 	     m = m->next) {
 		whole += m->data_len;
