@@ -209,6 +209,30 @@ Test(window, it_ends_at_the_budget)
 	}
 }
 
+/* What it may have is what a core relays in a tick of our timestamps; a far one may have more. */
+Test(window, a_near_sender_does_not_fill_the_port)
+{
+	static const struct {
+		uint64_t delay_us;
+		bool more;
+	} path[] = {{50, false}, {400, false}, {5000, true}};
+
+	for (size_t i = 0; i < RTE_DIM(path); i++) {
+		static struct world w;
+
+		world_init(&w, 1, 8 * MIB,
+			   (struct vnet_link){.delay_us = path[i].delay_us,
+					      .bits_per_s = 8000000000,
+					      .queue_us = 20000},
+			   roomy);
+		cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+		cr_expect_gt(w.grown_most, 256 * 1024, "%lu us", path[i].delay_us);
+		cr_expect_eq(w.grown_most > 768 * 1024, path[i].more, "%lu us: %lu",
+			     path[i].delay_us, w.grown_most);
+		world_end(&w);
+	}
+}
+
 /* A peer without timestamps, which sends a window's worth each 20 ms. */
 Test(window, it_grows_without_timestamps)
 {
