@@ -281,6 +281,9 @@ static struct neigh *new_one(struct net *n, unsigned int iface, const struct net
 		return NULL;
 	if (unlikely(n->neigh_free == NEIGH_NONE))
 		make_room(n);
+	if (unlikely(n->neigh_free ==
+		     NEIGH_NONE)) /* none of the few that were looked at is known */
+		give_way(n);
 	return add(n, iface, ip);
 }
 

@@ -145,6 +145,32 @@ Test(neigh, hosts_that_are_not_there_do_not_keep_us_from_those_that_are)
 	cr_expect_gt(dropped(NET_DROP_NEIGH_GAVE_WAY), seconds * rate / 2);
 }
 
+/* Whatever stands where one looks for a place in a table that is full of both. */
+Test(neigh, new_neighbour_has_a_place_among_known_ones_and_dead_ones)
+{
+	for (unsigned int i = 0; i < 600; i++, now += 1000) {
+		struct net_addr a = alive(i);
+
+		cr_assert_eq(send_for(0, &a), 0);
+		answer(&a);
+		turn();
+	}
+	for (unsigned int i = 0; i < 20000; i++, now += 1000) {
+		struct net_addr a = dead(i);
+
+		cr_assert_eq(send_for(0, &a), 0, "after %u", i);
+		if (i % 16 == 0) {
+			struct net_addr b = alive(600 + i / 16 % 400);
+
+			cr_assert_eq(send_for(0, &b), 0, "after %u", i);
+			answer(&b);
+		}
+		if (i % 10 == 0)
+			turn();
+	}
+	cr_expect_eq(dropped(NET_DROP_NEIGH_FULL), 0);
+}
+
 /* Above the rate at which questions can be answered at all, those asked first are. */
 Test(neigh, no_question_gives_way_before_it_could_be_answered)
 {
