@@ -22,6 +22,8 @@
 /* Links, devices' counters and queues that stand still; a stall is told of after SHARD_STALL_US. */
 #define SHARD_PORTS_US 100000
 #define SHARD_STALL_US 500000
+/* A queue that took nothing of what is carried for others is tried again after. */
+#define SHARD_CARRY_US 100
 #define SHARD_TELL_US  1000000 /* other shards are told again which links are up */
 /* A new control says again what it wants to listen on; what it did not is closed then. */
 #define SHARD_RELISTEN_US 10000000
@@ -99,6 +101,8 @@ int shard_team_join(struct shard *s);
 unsigned int shard_team_hear(struct shard *s);
 unsigned int shard_team_carry(struct shard *s);
 void shard_team_ring(struct shard *s);
+/* What it carries for others waits for a queue that took nothing. */
+bool shard_team_waits(const struct shard *s);
 /* Segments of net_input_burst(): those of other shards are taken out. */
 unsigned int shard_team_sort(struct shard *s, struct rte_mbuf **seg, unsigned int n);
 void shard_team_tell_link(struct shard *s, unsigned int port);

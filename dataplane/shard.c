@@ -180,7 +180,10 @@ static uint64_t next_timer_us(const struct shard *s)
 	u = net_next_timer_us(s->net);
 	t = u < t ? u : t;
 	u = shard_link_next_timer_us(s);
-	return u < t ? u : t;
+	t = u < t ? u : t;
+	if (shard_is_teamed(s) && shard_team_waits(s))
+		t = RTE_MIN(t, s->now_us + SHARD_CARRY_US);
+	return t;
 }
 
 static void arm(struct shard *s, bool on)

@@ -270,11 +270,13 @@ static int make_snapshot(struct shard *s, const char *path, char *err, size_t er
 
 int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t err_size)
 {
-	struct shard *s = calloc(1, sizeof(*s));
+	const size_t size = RTE_ALIGN_CEIL(sizeof(struct shard), RTE_CACHE_LINE_SIZE);
+	struct shard *s = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
 	int r;
 
 	if (s == NULL)
 		return fail(err, err_size, -ENOMEM, "out of memory");
+	memset(s, 0, size);
 	s->idle.epoll = -1;
 	s->conf = sc->conf;
 	s->link = linkhub_end(sc->link, sc->index);

@@ -46,7 +46,7 @@ void shard_team_tell_link(struct shard *s, unsigned int port)
 static unsigned int owner_of(const struct shard *s, const struct net_addr *peer,
 			     const struct net_addr *local, uint16_t peer_port, uint16_t local_port)
 {
-	return spread_owner_flow(team_spread(s->team), share_steer(&s->port[0]), peer, local,
+	return spread_owner_flow(team_spread(s->team), team_steer(s->team, s->place), peer, local,
 				 peer_port, local_port);
 }
 
@@ -149,6 +149,14 @@ unsigned int shard_team_carry(struct shard *s)
 	for (unsigned int i = 0; i < s->n_ports; i++)
 		sent += share_carry(&s->port[i]);
 	return sent;
+}
+
+bool shard_team_waits(const struct shard *s)
+{
+	for (unsigned int i = 0; i < s->n_ports; i++)
+		if (share_waits(&s->port[i]))
+			return true;
+	return false;
 }
 
 void shard_team_ring(struct shard *s)

@@ -55,6 +55,7 @@ struct team {
 	/* From the first shard to the i-th, and from it to the first. */
 	struct rte_ring *down[SPREAD_SHARDS_MAX], *up[SPREAD_SHARDS_MAX];
 	struct member member[SPREAD_SHARDS_MAX];
+	struct spread_steer *steer[SPREAD_SHARDS_MAX];
 };
 
 static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
@@ -126,6 +127,7 @@ static int share_out(struct team *t, struct team_port *tp)
 	struct port queue[SPREAD_SHARDS_MAX];
 	const struct share_conf sc = {.shards = t->shards,
 				      .spread = &t->spread,
+				      .steer = t->steer,
 				      .queue = queue,
 				      .queues = tp->first.queues,
 				      .rss = tp->first.rss,
@@ -197,6 +199,19 @@ static void notes_free(struct rte_ring *r)
 		if (n.kind == TEAM_SEGMENT)
 			rte_pktmbuf_free(n.segment);
 	rte_ring_free(r);
+}
+
+static int make_steers(struct team *t, char *err, size_t err_size)
+{
+	const size_t size = RTE_ALIGN_CEIL(sizeof(*t->steer[0]), RTE_CACHE_LINE_SIZE);
+
+	for (unsigned int i = 0; i < t->shards; i++) {
+		t->steer[i] = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+		if (t->steer[i] == NULL)
+			return fail(err, err_size, -ENOMEM, "out of memory");
+		spread_steer_init(t->steer[i]);
+	}
+	return 0;
 }
 
 static int make_members(struct team *t, const char *name, char *err, size_t err_size)
@@ -289,6 +304,8 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);
 	if (r == 0)
+		r = make_steers(t, err, err_size);
+	if (r == 0)
 		r = make_members(t, tc->name, err, err_size);
 	if (r == 0)
 		r = make_ports(t, err, err_size);
@@ -312,6 +329,7 @@ void team_free(struct team *t)
 	for (unsigned int i = 0; i < t->shards; i++) {
 		notes_free(t->down[i]);
 		notes_free(t->up[i]);
+		free(t->steer[i]);
 		if (t->member[i].bell >= 0)
 			close(t->member[i].bell);
 	}
@@ -332,6 +350,11 @@ struct pkt_pools team_pools(const struct team *t)
 const struct spread *team_spread(const struct team *t)
 {
 	return &t->spread;
+}
+
+struct spread_steer *team_steer(const struct team *t, unsigned int place)
+{
+	return t->steer[place];
 }
 
 unsigned int team_ports(const struct team *t)

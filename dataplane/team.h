@@ -45,6 +45,8 @@ void team_free(struct team *t);
 unsigned int team_shards(const struct team *t);
 struct pkt_pools team_pools(const struct team *t);
 const struct spread *team_spread(const struct team *t);
+/* Which listeners belong to one shard alone: the copy of the shard in this place. */
+struct spread_steer *team_steer(const struct team *t, unsigned int place);
 unsigned int team_ports(const struct team *t);
 /* Of the interface, by its index in the file. */
 uint16_t team_port_of(const struct team *t, size_t iface);

@@ -41,7 +41,7 @@ struct share_end {
 	struct rte_ring *in[SPREAD_SHARDS_MAX]; /* from those with a receive queue */
 	struct rte_ring *tx_out;                /* no queue: to who sends for us */
 	uint8_t tx_by;
-	struct spread_steer steer;
+	const struct spread_steer *steer;
 	struct out *out;         /* [shards]; with a receive queue */
 	struct carried *carried; /* [n_carried] */
 };
@@ -104,7 +104,7 @@ static uint16_t sort(struct port *p, struct rte_mbuf **m, uint16_t n)
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (uint16_t i = 0; i < n; i++) {
-		unsigned int to = spread_owner(e->spread, &e->steer, m[i], e->rss);
+		unsigned int to = spread_owner(e->spread, e->steer, m[i], e->rss);
 		struct out *o;
 
 		if (to == e->shard) {
@@ -207,9 +207,14 @@ unsigned int share_moved(struct port *p)
 	return moved;
 }
 
-struct spread_steer *share_steer(const struct port *p)
+bool share_waits(const struct port *p)
 {
-	return p->share != NULL ? &p->share->steer : NULL;
+	const struct share_end *e = p->share;
+
+	for (unsigned int i = 0; e != NULL && i < e->n_carried; i++)
+		if (e->carried[i].at < e->carried[i].n)
+			return true;
+	return false;
 }
 
 /* --- coming and going ---------------------------------------------------------------------- */
@@ -289,7 +294,8 @@ static int end_new(const struct share *sh, const struct share_conf *conf, unsign
 	e->shard = (uint8_t)i;
 	e->shards = (uint8_t)sh->shards;
 	e->rss = conf->rss;
-	spread_steer_init(&e->steer);
+	if (conf->steer != NULL)
+		e->steer = conf->steer[i];
 	if (i < sh->queues) {
 		e->rx = conf->queue[i].rx_burst;
 		e->tx = conf->queue[i].tx_burst;

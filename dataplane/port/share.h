@@ -29,6 +29,8 @@ struct share;
 struct share_conf {
 	unsigned int shards;
 	const struct spread *spread; /* of as many; borrowed */
+	/* [shards], each that one's own: looked at before the spread. Borrowed; NULL: none. */
+	struct spread_steer *const *steer;
 	/* The queue pairs of an open port, borrowed for the call; shard i has the i-th, if any. */
 	const struct port *queue;
 	uint16_t queues; /* pairs; at least 1, at most shards */
@@ -52,7 +54,7 @@ unsigned int share_carry(struct port *p);
 uint64_t share_given(struct port *p);
 /* Packets that this shard took from its queue for others since the last call. */
 unsigned int share_moved(struct port *p);
-/* A listener that belongs to one shard; said to every shard's port. */
-struct spread_steer *share_steer(const struct port *p);
+/* What others send by way of this shard waits for its queue. */
+bool share_waits(const struct port *p);
 
 #endif
