@@ -230,13 +230,15 @@ static void detach_because(struct linkpeer *p, const char *why)
 static void listen_all(struct shard *sh)
 {
 	const struct conf_global *g = conf_global(sh->peer->env->conf);
+	const uint32_t shards = sh->peer->hello.shards;
 
 	for (size_t i = 0; i < g->n_listens; i++) {
 		const struct conf_addr *a = &g->listens[i].addr;
 		struct link_listen m = {
 			.addr = {.family = a->family, .scope = a->scope, .port = a->port},
 			.listener = (uint32_t)i,
-			.backlog = g->listen_backlog};
+			/* Each shard's part. */
+			.backlog = (g->listen_backlog + shards - 1) / shards};
 		struct link_hdr hdr = {
 			.len = sizeof(hdr) + sizeof(m),
 			.type = LINK_CMD_LISTEN,

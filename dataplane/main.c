@@ -212,11 +212,13 @@ static int on_lcore(void *shard)
 	return 0;
 }
 
-/* A lcore that cannot be had is none of the file's, or EAL had not come up: it waits for us. */
 static void run_shards(struct dataplane *d)
 {
 	for (uint16_t i = 1; i < d->conf->lcores.n; i++)
-		rte_eal_remote_launch(on_lcore, d->shard[i], d->conf->lcores.id[i]);
+		if (rte_eal_remote_launch(on_lcore, d->shard[i], d->conf->lcores.id[i]) < 0) {
+			dp_log("lcore %u cannot be had", d->conf->lcores.id[i]);
+			stop = 1;
+		}
 	on_lcore(d->shard[0]);
 	rte_eal_mp_wait_lcore();
 }

@@ -22,12 +22,13 @@
  * What was freed last is taken first, so what a shard works in is what is in flight and stays in
  * its cache. The library's ring hands out the coldest, and goes round the whole pool.
  */
-#define PKT_POOL_OPS "stack"
+#define PKT_POOL_OPS    "stack"
+#define PKT_POOL_SHARED "lf_stack"
 /* Below this an mbuf is mostly air (architecture, "Budgets"). */
 #define PKT_SMALL (PKT_DATA_ROOM / 4)
 
 static struct rte_mempool *pool_new(const char *name, const char *suffix, unsigned int n,
-				    uint16_t room, int socket)
+				    uint16_t room, int socket, const char *ops)
 {
 	char full[RTE_MEMPOOL_NAMESIZE];
 	int r = snprintf(full, sizeof(full), "%s_%s", name, suffix);
@@ -38,7 +39,7 @@ static struct rte_mempool *pool_new(const char *name, const char *suffix, unsign
 	}
 	return rte_pktmbuf_pool_create_by_ops(full, n, n >= 4 * PKT_CACHE ? PKT_CACHE : 0,
 					      PKT_PRIV_SIZE, RTE_PKTMBUF_HEADROOM + room, socket,
-					      PKT_POOL_OPS);
+					      ops);
 }
 
 /* 1650 cycles less than rte_mempool_avail_count(): of the caches only our own is looked at. */
@@ -49,14 +50,14 @@ unsigned int pkt_pool_free(struct rte_mempool *p)
 	return rte_mempool_get_ops(p->ops_index)->get_count(p) + (cache != NULL ? cache->len : 0);
 }
 
-int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
-		  struct pkt_pools *ret)
+static int pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
+		     const char *ops, struct pkt_pools *ret)
 {
 	struct pkt_pools p = {0};
 
-	p.data = pool_new(name, "data", data_mbufs, PKT_DATA_ROOM, socket);
+	p.data = pool_new(name, "data", data_mbufs, PKT_DATA_ROOM, socket, ops);
 	if (p.data != NULL)
-		p.head = pool_new(name, "head", head_mbufs, PKT_HEAD_ROOM, socket);
+		p.head = pool_new(name, "head", head_mbufs, PKT_HEAD_ROOM, socket, ops);
 	if (p.head == NULL) {
 		int err = rte_errno;
 
@@ -65,6 +66,18 @@ int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_m
 	}
 	*ret = p;
 	return 0;
+}
+
+int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
+		  struct pkt_pools *ret)
+{
+	return pools_new(name, data_mbufs, head_mbufs, socket, PKT_POOL_OPS, ret);
+}
+
+int pkt_pools_new_shared(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
+			 int socket, struct pkt_pools *ret)
+{
+	return pools_new(name, data_mbufs, head_mbufs, socket, PKT_POOL_SHARED, ret);
 }
 
 void pkt_pools_free(struct pkt_pools *p)

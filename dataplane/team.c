@@ -86,8 +86,8 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 			    "Memory %" PRIu32 "M is too little: %" PRIu64 "M at least",
 			    t->conf->memory_mb, (least + MIB - 1) / MIB);
 	n = (total - FIXED_BYTES) / cost;
-	r = pkt_pools_new(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA, SOCKET_ID_ANY,
-			  &t->pools);
+	r = (t->shards > 1 ? pkt_pools_new_shared : pkt_pools_new)(
+		name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA, SOCKET_ID_ANY, &t->pools);
 	if (r < 0)
 		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
 			    t->conf->memory_mb, strerror(-r));
