@@ -200,6 +200,9 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 		.cc = congestion[c->tcp_congestion],
 		.ecn = ecn[c->tcp_ecn],
 		.no_pacing = !c->tcp_pacing,
+		.spread = shard_is_teamed(s) ? team_spread(s->team) : NULL,
+		.steer = team_steer(s->team, s->place),
+		.shard = (uint16_t)s->place,
 	};
 	int r;
 
