@@ -110,6 +110,17 @@ static struct grant **find(struct conn *c, const void *host, uint32_t len, uint1
 	return at;
 }
 
+/* Who goes on to other targets does not come back to these, and needs their places. */
+static void drop_over(struct conn *c)
+{
+	for (struct grant **at = &c->grants; *at != NULL;) {
+		if (c->relay->now_us >= (*at)->expires_us)
+			grant_drop(&c->relay->grants, at);
+		else
+			at = &(*at)->next;
+	}
+}
+
 void grant_take(struct conn *c, const struct link_grant *m)
 {
 	struct relay *r = c->relay;
@@ -117,6 +128,8 @@ void grant_take(struct conn *c, const struct link_grant *m)
 
 	if (*at != NULL)
 		grant_drop(&r->grants, at);
+	if (c->n_grants == RELAY_GRANTS_CONN)
+		drop_over(c);
 	g = c->n_grants < RELAY_GRANTS_CONN ? place(r) : NULL;
 	if (g == NULL) {
 		relay_count(r, RELAY_C_GRANT_TABLE_FULL);

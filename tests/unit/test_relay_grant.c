@@ -343,6 +343,28 @@ Test(relay_grant, a_connection_has_so_many)
 	client_free(&c);
 }
 
+/* Those it will not ask for again are in nobody's way. */
+Test(relay_grant, those_that_are_over_are_none_of_so_many)
+{
+	struct client c = client_login();
+
+	for (unsigned int i = 0; i < 2 * 32; i++) {
+		struct link_grant g = grant_of(100 + i);
+
+		g.port = (uint16_t)(1000 + i);
+		g.lifetime_ms = i == 5 ? 2 * LIFETIME_MS : LIFETIME_MS;
+		if (i == 32)
+			bench_pass(LIFETIME_MS * UINT64_C(1000));
+		give(&c, &g);
+	}
+	cr_expect_eq(bench_count(RELAY_C_GRANT_TABLE_FULL), 1, "one still holds");
+	ask(&c, "direct-tcpip", "db", 1005, 1);
+	cr_expect_eq(bench_targets, 1);
+	ask(&c, "direct-tcpip", "db", 1062, 2);
+	cr_expect_eq(bench_targets, 2);
+	client_free(&c);
+}
+
 Test(relay_grant, without_control_it_holds_until_its_time_is_over)
 {
 	struct client c = login_granted();
