@@ -214,8 +214,8 @@ struct link_audit_ack {
  * What a rule has said of a target holds for a while: this connection may open direct-tcpip to
  * exactly this host, as its bytes, and port. The shard connects to the addresses that were judged,
  * in their order, says CHAN_OPENED, CHAN_FAILED and CHAN_END as ever, with the grant's token for
- * all channels opened by it, and asks again once the lifetime is over. Without control a grant
- * stays what it is until then. The same target again takes the place of what was said before; a
+ * all channels opened by it, and asks again once the lifetime is over or one of them could not be
+ * opened. Without control a grant stays what it is until then. The same target again takes the place of what was said before; a
  * shard that has no room for one forgets it, counts that, and goes on asking.
  */
 struct link_grant {

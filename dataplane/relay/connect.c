@@ -18,6 +18,8 @@ void connect_fail(struct chan *ch, int err, uint32_t reason)
 	if (ch->target != NULL)
 		ch->target->ops->abort(ch->target);
 	ch->target = NULL;
+	if (ch->granted)
+		grants_revoke(ch->conn->relay, ch->conn, ch->token);
 	ch->connect_err = err;
 	ch->reason = reason;
 	ch->pend &= (uint8_t)~CHAN_SAY_CONFIRM;
@@ -135,8 +137,12 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 	struct chan *ch = chan_new(c, m->kind);
 	int r;
 
-	if (ch == NULL)
-		return refuse(c, m);
+	if (ch == NULL) {
+		r = refuse(c, m);
+		if (r == 0 && granted)
+			grants_revoke(c->relay, c, m->token);
+		return r;
+	}
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
 	ch->granted = granted;

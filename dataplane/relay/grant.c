@@ -5,6 +5,10 @@
  * over or it is revoked. Here nothing is judged, only compared: the host as the bytes the client
  * wrote, the port as a number. What no grant names, in whatever way, is control's.
  *
+ * One under which a channel could not be opened is over: control asks for the addresses anew, and
+ * who makes opens fail, each of which is news to control, is again at the rate at which control
+ * reads its payloads (SlowPathRate).
+ *
  * A grant is found through its connection, which has few. Places of those that are over and
  * that nobody asked for again are found by a hand that goes round when a place is wanted.
  */

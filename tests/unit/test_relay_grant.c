@@ -174,6 +174,44 @@ Test(relay_grant, the_next_address_is_tried)
 	client_free(&c);
 }
 
+/* The addresses may be others by now; and no client makes news of failures faster than it asks. */
+Test(relay_grant, is_over_when_an_open_fails)
+{
+	struct client c = login_granted();
+	struct link_grant other = grant_of(78);
+
+	other.port = 1;
+	give(&c, &other);
+	ask_db(&c, 1);
+	fake_fail(fake_last(), -ECONNREFUSED);
+	bench_settle();
+	fake_fail(fake_last(), -ECONNREFUSED);
+	cr_expect_eq(refused(&c), SSH_OPEN_CONNECT_FAILED);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+	ask_db(&c, 2);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	ask(&c, "direct-tcpip", "db", 1, 3);
+	cr_expect_eq(bench_targets, 3, "the other one still holds");
+	client_free(&c);
+}
+
+Test(relay_grant, is_over_when_there_is_no_room_for_a_channel)
+{
+	struct client c = login_granted();
+
+	for (uint32_t i = 0; i < BENCH_CHANS; i++) {
+		ask_db(&c, i);
+		(void)opened(&c);
+		up_expect(LINK_EV_CHAN_OPENED, NULL);
+	}
+	ask_db(&c, BENCH_CHANS);
+	cr_expect_eq(refused(&c), SSH_OPEN_RESOURCE_SHORTAGE);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+	ask_db(&c, BENCH_CHANS + 1);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	client_free(&c);
+}
+
 /* Whatever is not exactly what was granted is asked for. */
 Test(relay_grant, other_targets_are_asked_for)
 {
@@ -417,6 +455,9 @@ Test(relay_grant, a_packet_size_too_small_is_refused)
 			       SSH_CHAN_PACKET_MIN - 1));
 	cr_expect_eq(refused(&c), SSH_OPEN_RESOURCE_SHORTAGE);
 	cr_expect_eq(bench_targets, 0);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+	ask_db(&c, 2);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
 	client_free(&c);
 }
 
