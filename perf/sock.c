@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -317,11 +318,16 @@ static void listen_on(uint16_t port, enum kind kind)
 
 static int command(char **argv)
 {
+	pid_t self = getpid();
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
 		die("socketpair");
 	if (fork() == 0) {
+		/* However we end: an ssh whose other side is stuck does not go by an end of file.
+		 */
+		if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != self)
+			_exit(1);
 		dup2(pair[1], 0);
 		dup2(pair[1], 1);
 		close(pair[0]);

@@ -8,7 +8,26 @@ cd "$(dirname "$0")/../.." || exit 1
 : "${SLUICE_BUILD:=$PWD/build}"
 export SLUICE_BUILD
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+command=''
+trap 'rm -f "$out"; [ -z "$command" ] || kill "$command" 2>/dev/null' EXIT
+
+# A client that is killed takes its command with it, though that does not read.
+"$SLUICE_BUILD/perf/sock" up "$out" -- sleep 60 &
+sock=$!
+for ((i = 0; i < 100; i++)); do
+	read -r command <"/proc/$sock/task/$sock/children"
+	[ -n "$command" ] && [ "$(cat "/proc/$command/comm")" = sleep ] && break
+	sleep 0.05
+done
+kill -KILL $sock
+wait $sock 2>/dev/null
+for ((i = 0; i < 100; i++)); do
+	kill -0 "$command" 2>/dev/null || break
+	sleep 0.05
+done
+! kill -0 "$command" 2>/dev/null || { echo "the command of a client outlives it"; exit 1; }
+command=''
+
 ./perf/compare --smoke --json "$out" || exit 1
 /usr/bin/python3 - "$out" <<'PY'
 import json, sys
