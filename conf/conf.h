@@ -101,6 +101,9 @@ struct conf_dataplane {
 	struct conf_lcores lcores;
 	uint32_t memory_mb;
 	bool idle_sleep;
+	uint32_t rx_burst; /* at least 1 */
+	uint32_t rx_descriptors, tx_descriptors;
+	uint32_t buffer_cache; /* 0: none */
 	enum conf_hugepages hugepages;
 	enum conf_engine crypto_engine;
 	bool reassemble_fragments;
@@ -203,7 +206,8 @@ struct conf_session {
 	uint32_t idle_timeout_ms; /* 0: none */
 	bool tcp_nodelay;
 	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
-	uint32_t open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
+	uint32_t
+		open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
 	uint32_t max_channels_per_connection;
 	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */
 	enum conf_log_level log_level;

@@ -16,8 +16,6 @@
 
 /* Room of a header mbuf behind the head-room: a TCP header with options, or glue of a record. */
 #define PKT_HEAD_ROOM 128
-/* Mbufs kept by the lcore beside the pool's own; pools too small for it go without. */
-#define PKT_CACHE 256
 /*
  * What was freed last is taken first, so what a shard works in is what is in flight and stays in
  * its cache. The library's ring hands out the coldest, and goes round the whole pool.
@@ -28,7 +26,7 @@
 #define PKT_SMALL (PKT_DATA_ROOM / 4)
 
 static struct rte_mempool *pool_new(const char *name, const char *suffix, unsigned int n,
-				    uint16_t room, int socket, const char *ops)
+				    unsigned int cache, uint16_t room, int socket, const char *ops)
 {
 	char full[RTE_MEMPOOL_NAMESIZE];
 	int r = snprintf(full, sizeof(full), "%s_%s", name, suffix);
@@ -37,9 +35,10 @@ static struct rte_mempool *pool_new(const char *name, const char *suffix, unsign
 		rte_errno = ENAMETOOLONG;
 		return NULL;
 	}
-	return rte_pktmbuf_pool_create_by_ops(full, n, n >= 4 * PKT_CACHE ? PKT_CACHE : 0,
-					      PKT_PRIV_SIZE, RTE_PKTMBUF_HEADROOM + room, socket,
-					      ops);
+	if (n < 4 * cache)
+		cache = 0;
+	return rte_pktmbuf_pool_create_by_ops(full, n, cache, PKT_PRIV_SIZE,
+					      RTE_PKTMBUF_HEADROOM + room, socket, ops);
 }
 
 /* 1650 cycles less than rte_mempool_avail_count(): of the caches only our own is looked at. */
@@ -50,14 +49,22 @@ unsigned int pkt_pool_free(struct rte_mempool *p)
 	return rte_mempool_get_ops(p->ops_index)->get_count(p) + (cache != NULL ? cache->len : 0);
 }
 
-static int pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
-		     const char *ops, struct pkt_pools *ret)
+int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
+		  struct pkt_pools *ret)
 {
+	return pkt_pools_new_cached(name, data_mbufs, head_mbufs, PKT_CACHE_DEFAULT, false, socket,
+				    ret);
+}
+
+int pkt_pools_new_cached(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
+			 unsigned int cache, bool shared, int socket, struct pkt_pools *ret)
+{
+	const char *ops = shared ? PKT_POOL_SHARED : PKT_POOL_OPS;
 	struct pkt_pools p = {0};
 
-	p.data = pool_new(name, "data", data_mbufs, PKT_DATA_ROOM, socket, ops);
+	p.data = pool_new(name, "data", data_mbufs, cache, PKT_DATA_ROOM, socket, ops);
 	if (p.data != NULL)
-		p.head = pool_new(name, "head", head_mbufs, PKT_HEAD_ROOM, socket, ops);
+		p.head = pool_new(name, "head", head_mbufs, cache, PKT_HEAD_ROOM, socket, ops);
 	if (p.head == NULL) {
 		int err = rte_errno;
 
@@ -66,18 +73,6 @@ static int pools_new(const char *name, unsigned int data_mbufs, unsigned int hea
 	}
 	*ret = p;
 	return 0;
-}
-
-int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
-		  struct pkt_pools *ret)
-{
-	return pools_new(name, data_mbufs, head_mbufs, socket, PKT_POOL_OPS, ret);
-}
-
-int pkt_pools_new_shared(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
-			 int socket, struct pkt_pools *ret)
-{
-	return pools_new(name, data_mbufs, head_mbufs, socket, PKT_POOL_SHARED, ret);
 }
 
 void pkt_pools_free(struct pkt_pools *p)

@@ -72,9 +72,14 @@ struct pkt_pools {
 /* -errno (F-37: fewer pages than asked for is a clear refusal). name: unique per shard. */
 int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
 		  struct pkt_pools *ret);
-/* The same for pools that several lcores draw on: without a lock. */
-int pkt_pools_new_shared(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
-			 int socket, struct pkt_pools *ret);
+/*
+ * The same with so many free mbufs of each pool kept by an lcore beside it, 512
+ * (RTE_MEMPOOL_CACHE_MAX_SIZE) at most; 0: none. A pool of less than four times as many goes
+ * without. shared: several lcores draw on it, without a lock.
+ */
+#define PKT_CACHE_DEFAULT 256
+int pkt_pools_new_cached(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
+			 unsigned int cache, bool shared, int socket, struct pkt_pools *ret);
 void pkt_pools_free(struct pkt_pools *p);
 /*
  * How many mbufs of a pool of pkt_pools_new() this lcore could have. Once a turn it is cheap:

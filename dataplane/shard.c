@@ -66,7 +66,7 @@ static unsigned int input(struct shard *s, unsigned int port, uint64_t *tsc)
 	struct port *p = &s->port[port];
 	unsigned int n, k;
 
-	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, SHARD_BURST));
+	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, s->rx_burst));
 	if (n == 0)
 		return share_moved(p);
 	s->stats.rx_pkts += n;

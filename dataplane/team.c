@@ -86,8 +86,8 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 			    "Memory %" PRIu32 "M is too little: %" PRIu64 "M at least",
 			    t->conf->memory_mb, (least + MIB - 1) / MIB);
 	n = (total - FIXED_BYTES) / cost;
-	r = (t->shards > 1 ? pkt_pools_new_shared : pkt_pools_new)(
-		name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA, SOCKET_ID_ANY, &t->pools);
+	r = pkt_pools_new_cached(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA,
+				 t->conf->buffer_cache, t->shards > 1, SOCKET_ID_ANY, &t->pools);
 	if (r < 0)
 		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
 			    t->conf->memory_mb, strerror(-r));
@@ -104,6 +104,8 @@ static struct port_conf port_conf_for(const struct team *t, const char *device)
 {
 	struct port_conf pc = {.device = device,
 			       .queues = (uint16_t)t->shards,
+			       .rx_desc = (uint16_t)t->conf->rx_descriptors,
+			       .tx_desc = (uint16_t)t->conf->tx_descriptors,
 			       .pool = t->pools.data,
 			       .spread = &t->spread};
 	bool own = false;

@@ -21,6 +21,7 @@ static struct device {
 	/* What it was asked for. */
 	struct rte_eth_conf conf;
 	unsigned int configured, rx_queues, tx_queues;
+	uint16_t rx_desc, tx_desc;
 	struct rte_mempool *pool[QUEUES_MAX];
 	uint8_t key[64];
 	uint8_t key_len;
@@ -70,12 +71,14 @@ int __wrap_rte_eth_rx_queue_setup(uint16_t port_id, uint16_t q, uint16_t n, unsi
 {
 	cr_assert_lt(q, dev.rx_queues);
 	dev.pool[q] = pool;
+	dev.rx_desc = n;
 	return 0;
 }
 
 int __wrap_rte_eth_tx_queue_setup(uint16_t port_id, uint16_t q, uint16_t n, unsigned int socket,
 				  const struct rte_eth_txconf *conf)
 {
+	dev.tx_desc = n;
 	return q < dev.tx_queues ? 0 : -EINVAL;
 }
 
@@ -181,6 +184,17 @@ static void open_it(void)
 {
 	p = (struct port){0};
 	cr_assert_eq(port_open(&conf, &p, err, sizeof(err)), 0, "%s", err);
+}
+
+Test(queues, are_as_long_as_they_are_wanted)
+{
+	open_it();
+	cr_expect(dev.rx_desc == 1024 && dev.tx_desc == 1024, "where nobody says");
+	conf.rx_desc = 256;
+	conf.tx_desc = 4096;
+	open_it();
+	cr_expect_eq(dev.rx_desc, 256);
+	cr_expect_eq(dev.tx_desc, 4096);
 }
 
 Test(queues, each_shard_has_a_pair_and_its_own_pool)

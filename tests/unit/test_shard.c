@@ -55,6 +55,7 @@ static void fixture(struct fixture *f)
 		.name = "dp",
 		.memory_mb = 64,
 		.idle_sleep = true,
+		.rx_burst = 64,
 		.max_connections = 16,
 		.max_channels = 16,
 		.audit_backlog = 16,
@@ -512,6 +513,44 @@ Test(shard, tcp_is_what_the_file_says)
 	cr_expect(s->tcp->conf.no_pacing);
 	shard_free(s);
 	s = NULL;
+}
+
+Test(shard, a_turn_takes_no_more_than_the_burst)
+{
+	struct rte_mbuf *m[8];
+	struct fixture f;
+	uint64_t had;
+
+	fixture(&f);
+	f.conf.rx_burst = 3;
+	cr_assert_eq(make(&f), 0, "%s", err);
+	for (int i = 0; i < 20; i++) /* what it sends itself comes back round the ring */
+		shard_turn(s);
+	for (int i = 0; i < 8; i++)
+		m[i] = a_fragment();
+	cr_assert_eq(s->port[0].tx_burst(&s->port[0], m, 8), 8);
+	for (unsigned int n = 0; n < 3; n++) {
+		had = s->stats.rx_pkts;
+		shard_turn(s);
+		cr_expect_eq(s->stats.rx_pkts - had, n < 2 ? 3 : 2, "turn %u", n);
+	}
+}
+
+Test(shard, buffers_are_cached_as_the_file_says)
+{
+	static const unsigned int cache[] = {0, 32, 512};
+
+	for (int i = 0; i < 3; i++) {
+		struct fixture f;
+
+		fixture(&f);
+		f.conf.buffer_cache = cache[i];
+		cr_assert_eq(make(&f), 0, "%s", err);
+		cr_expect_eq(s->pools.data->cache_size, cache[i]);
+		cr_expect_eq(s->pools.head->cache_size, cache[i]);
+		shard_free(s);
+		s = NULL;
+	}
 }
 
 Test(shard, fragments_are_reassembled_unless_told_otherwise)
