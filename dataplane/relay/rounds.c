@@ -89,8 +89,8 @@ static struct share conn_share(struct conn *c)
 
 	if (!c->relay->mem.is_short && over < RELAY_AHEAD_MAX)
 		s.ahead = RTE_MIN(RELAY_AHEAD_MAX - over, (uint32_t)RELAY_SPARSE);
-	s.quantum =
-		RTE_MIN(RTE_MAX(s.space, (uint32_t)RELAY_SPACE_MIN), (uint32_t)SSH_SWIN_PACKET_CAP);
+	s.quantum = RTE_MAX(s.space, (uint32_t)RELAY_SPACE_MIN);
+	s.quantum = RTE_MIN(s.quantum, (uint32_t)SSH_SWIN_PACKET_CAP);
 	return s;
 }
 
