@@ -353,10 +353,12 @@ void neigh_wanted(struct net *n, unsigned int iface, const struct net_addr *ip)
 static void confirm(struct net *n, struct neigh *e, const struct rte_ether_addr *mac)
 {
 	unsigned int queued = e->queued;
+	bool news = e->state != NEIGH_REACHABLE || !rte_is_same_ether_addr(&e->mac, mac);
 
 	e->mac = *mac;
 	e->confirmed_us = n->now_us;
-	if (!n->follower)
+	/* A host that says the same all day fills no ring: whose note was lost asks again. */
+	if (!n->follower && news)
 		net_note_neigh(n, NET_NOTE_KNOWN, e->iface, &e->ip, mac);
 	set_state(n, e, NEIGH_REACHABLE);
 	due_in(n, e, UNUSED_US);

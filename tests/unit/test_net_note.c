@@ -219,6 +219,19 @@ Test(net_note, a_note_that_is_lost_is_sent_again)
 	cr_expect_eq(wire[1].n, 1);
 }
 
+/* Who floods the link with the truth about himself keeps no other note from being told. */
+Test(net_note, what_is_known_already_is_no_news)
+{
+	give(1, 1);
+	deliver(0);
+	mail[1].n = 0;
+	answer(1, &mac);
+	cr_expect_eq(mail[1].n, 1);
+	for (int i = 0; i < 10; i++)
+		answer(1, &mac);
+	cr_expect_eq(mail[1].n, 1);
+}
+
 /* A neighbour in use by a follower alone is asked about all the same, by the first. */
 Test(net_note, what_a_follower_uses_is_kept_fresh_by_the_first)
 {
