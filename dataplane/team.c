@@ -30,13 +30,16 @@
 #define HEAD_MBUF_COST 640
 #define HEADS_PER_DATA 2
 #define DATA_MBUFS_MIN 8192 /* two ports' receive rings and something to work with */
+/* Of each shard: its queues of two ports, and what its lcore keeps where others do not see it. */
+#define DATA_MBUFS_SHARD 2560
 
 _Static_assert(sizeof(struct team_note) % 4 == 0, "what a ring can carry");
 
-/* Written by the shard that sleeps, read by those that have something for it. */
+/* Written by the shard whose it is, read by those that have something for it. */
 struct member {
 	bool asleep;
 	int bell;
+	unsigned int next; /* of the first one: whom it hears first */
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct member) == RTE_CACHE_LINE_SIZE, "one line, one writer");
 
@@ -242,14 +245,17 @@ bool team_tell(struct team *t, unsigned int from, unsigned int to, const struct 
 
 unsigned int team_hear(struct team *t, unsigned int place, struct team_note *note, unsigned int max)
 {
-	unsigned int n = 0;
+	unsigned int n = 0, others = t->shards - 1, first;
 
 	if (place != 0)
 		return rte_ring_sc_dequeue_burst_elem(t->down[place], note, sizeof(*note), max,
 						      NULL);
-	for (unsigned int i = 1; i < t->shards && n < max; i++)
-		n += rte_ring_sc_dequeue_burst_elem(t->up[i], &note[n], sizeof(*note), max - n,
-						    NULL);
+	/* Another one begins each time: who says much does not keep the rest from being heard. */
+	first = t->member[0].next;
+	t->member[0].next = first + 1 < others ? first + 1 : 0;
+	for (unsigned int i = 0; i < others && n < max; i++)
+		n += rte_ring_sc_dequeue_burst_elem(t->up[(first + i) % others + 1], &note[n],
+						    sizeof(*note), max - n, NULL);
 	return n;
 }
 

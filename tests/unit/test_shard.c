@@ -124,7 +124,7 @@ Test(shard, too_little_memory_names_the_least)
 	fixture(&f);
 	f.conf.memory_mb = 4;
 	cr_expect_eq(make(&f), -ENOMEM);
-	cr_expect_neq(strstr(err, "Memory 4M is too little"), NULL, "%s", err);
+	cr_expect_neq(strstr(err, "Memory 4M is too little for 1 shard"), NULL, "%s", err);
 }
 
 /* --- with a control ------------------------------------------------------------- */
