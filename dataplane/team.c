@@ -80,14 +80,17 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 {
 	const uint64_t cost = (rte_eal_has_hugepages() ? DATA_MBUF_COST : DATA_MBUF_PAGE) +
 			      HEADS_PER_DATA * HEAD_MBUF_COST;
-	const uint64_t least = FIXED_BYTES + DATA_MBUFS_MIN * cost;
+	const uint64_t least =
+		FIXED_BYTES +
+		RTE_MAX((uint64_t)DATA_MBUFS_MIN, (uint64_t)t->shards * DATA_MBUFS_SHARD) * cost;
 	uint64_t total = t->conf->memory_mb * MIB, n;
 	int r;
 
 	if (total < least)
 		return fail(err, err_size, -ENOMEM,
-			    "Memory %" PRIu32 "M is too little: %" PRIu64 "M at least",
-			    t->conf->memory_mb, (least + MIB - 1) / MIB);
+			    "Memory %" PRIu32 "M is too little for %u shards: %" PRIu64
+			    "M at least",
+			    t->conf->memory_mb, t->shards, (least + MIB - 1) / MIB);
 	n = (total - FIXED_BYTES) / cost;
 	r = pkt_pools_new_cached(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA,
 				 t->conf->buffer_cache, t->shards > 1, SOCKET_ID_ANY, &t->pools);

@@ -1,0 +1,78 @@
+/* dataplane/team.c: notes between shards, and memory for so many of them. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "conf/conf.h"
+#include "dataplane/team.h"
+#include "tests/util/eal.h"
+
+static struct team *team;
+static char err[256];
+
+static int make(unsigned int shards, uint32_t memory_mb)
+{
+	static struct conf_dataplane conf;
+	const struct team_conf tc = {.conf = &conf, .shards = shards, .name = "t"};
+
+	conf = (struct conf_dataplane){.name = "dp", .memory_mb = memory_mb};
+	return team_new(&tc, &team, err, sizeof(err));
+}
+
+static void start(void)
+{
+	eal_start("160");
+}
+
+static void end(void)
+{
+	team_free(team);
+}
+
+TestSuite(team, .init = start, .fini = end);
+
+/* Queues and caches of so many lcores alone would hold all there is: nobody could receive. */
+Test(team, memory_is_enough_for_all_shards_or_refused)
+{
+	cr_expect_eq(make(8, 64), -ENOMEM);
+	cr_expect_neq(strstr(err, "Memory 64M is too little for 8 shards"), NULL, "%s", err);
+	cr_expect_eq(make(2, 96), 0, "%s", err);
+}
+
+static void say(unsigned int from, unsigned int n)
+{
+	const struct team_note note = {.kind = TEAM_LINK, .link = {.port = (uint16_t)from}};
+
+	while (n-- > 0)
+		cr_assert(team_tell(team, from, 0, &note));
+}
+
+Test(team, a_shard_that_says_much_does_not_keep_the_first_from_hearing_others)
+{
+	struct team_note note[16];
+	bool heard = false;
+
+	cr_assert_eq(make(3, 96), 0, "%s", err);
+	say(1, 64);
+	say(2, 1);
+	for (int turn = 0; turn < 2; turn++) {
+		unsigned int n = team_hear(team, 0, note, 16);
+
+		cr_assert_eq(n, 16);
+		for (unsigned int i = 0; i < n; i++)
+			heard |= note[i].link.port == 2;
+	}
+	cr_expect(heard);
+}
+
+Test(team, a_ring_that_is_full_says_so)
+{
+	const struct team_note note = {.kind = TEAM_LINK};
+	unsigned int n = 0;
+
+	cr_assert_eq(make(2, 96), 0, "%s", err);
+	while (n <= TEAM_NOTES && team_tell(team, 0, 1, &note))
+		n++;
+	cr_expect_eq(n, TEAM_NOTES - 1);
+	cr_expect(team_tell(team, 1, 0, &note), "the other way has room");
+}
