@@ -55,7 +55,6 @@ static void fixture(struct fixture *f)
 		.name = "dp",
 		.memory_mb = 64,
 		.idle_sleep = true,
-		.rx_burst = 64,
 		.max_connections = 16,
 		.max_channels = 16,
 		.audit_backlog = 16,
