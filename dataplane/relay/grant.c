@@ -205,6 +205,11 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 		grant_drop(&c->relay->grants, at);
 		return false;
 	}
+	/* Each open becomes an end: no client may make more of them than control records. */
+	if (audit_lags(&c->relay->audit)) {
+		relay_count(c->relay, RELAY_C_GRANT_HELD);
+		return false;
+	}
 	ret->peer_channel = open.sender_channel;
 	ret->peer_window = open.window_size;
 	ret->peer_packet_max = open.packet_max;

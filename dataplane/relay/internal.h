@@ -474,6 +474,11 @@ void audit_conn_end(struct conn *c);
 unsigned int audit_run(struct relay *r);
 void audit_ack(struct audit *a, uint64_t id);
 void audit_resend(struct audit *a);
+/* Half of what may be kept is. */
+static inline bool audit_lags(const struct audit *a)
+{
+	return (a->next - a->acked) * 2 >= a->size;
+}
 
 /* timers.c */
 void timer_update(struct conn *c);

@@ -572,6 +572,41 @@ Test(relay_grant, goes_with_its_connection)
 	client_free(&c);
 }
 
+/* --- ends that nobody records ------------------------------------------------------------------
+ */
+
+static void few_ends(void)
+{
+	bench_start_with(4);
+}
+
+/* Otherwise a client that opens and closes would push ends, its own and others', out of audit. */
+Test(relay_grant_ends, while_many_wait_opens_are_asked_for, .init = few_ends, .fini = bench_end)
+{
+	struct link_audit_ack ack = {2};
+	struct client c = login_granted();
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct bench_chan ch;
+
+		ask_db(&c, i);
+		ch = opened(&c);
+		up_expect(LINK_EV_CHAN_OPENED, NULL);
+		client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+		client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+		up_expect(LINK_EV_CHAN_END, NULL);
+	}
+	ask_db(&c, 2);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	cr_expect_eq(bench_count(RELAY_C_GRANT_HELD), 1);
+	cr_expect_eq(bench_count(RELAY_C_AUDIT_LOST), 0);
+	down(LINK_CMD_AUDIT_ACK, nobody, &ack, sizeof(ack), NULL, 0);
+	bench_settle();
+	ask_db(&c, 3);
+	cr_expect_eq(bench_count(RELAY_C_GRANTED), 3, "the grant still holds");
+	client_free(&c);
+}
+
 /* --- a table of four --------------------------------------------------------------------------
  */
 
