@@ -36,6 +36,8 @@ static const int denied[] = {
 	SCMP_SYS(setresuid),
 	SCMP_SYS(setresgid),
 	SCMP_SYS(setgroups),
+	SCMP_SYS(setfsuid),
+	SCMP_SYS(setfsgid),
 	SCMP_SYS(capset),
 	/* what files belong to and where they are */
 	SCMP_SYS(chown),
@@ -51,6 +53,12 @@ static const int denied[] = {
 	SCMP_SYS(open_by_handle_at),
 	SCMP_SYS(mount),
 	SCMP_SYS(umount2),
+	SCMP_SYS(fsopen),
+	SCMP_SYS(fspick),
+	SCMP_SYS(fsmount),
+	SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount),
+	SCMP_SYS(mount_setattr),
 	SCMP_SYS(pivot_root),
 	SCMP_SYS(chroot),
 	SCMP_SYS(setns),
@@ -71,9 +79,12 @@ static const int denied[] = {
 	SCMP_SYS(personality),
 	SCMP_SYS(acct),
 	SCMP_SYS(swapon),
+	SCMP_SYS(swapoff),
 	SCMP_SYS(reboot),
 	SCMP_SYS(settimeofday),
 	SCMP_SYS(clock_settime),
+	SCMP_SYS(adjtimex),
+	SCMP_SYS(clock_adjtime),
 };
 
 int confine_dumps(void)

@@ -63,13 +63,24 @@ static long call_unshare(void)
 	return syscall(SYS_unshare, 0);
 }
 
+static long call_setfsuid(void)
+{
+	return syscall(SYS_setfsuid, getuid());
+}
+
+static long call_open_tree(void)
+{
+	return syscall(SYS_open_tree, AT_FDCWD, "/", 0);
+}
+
 static const struct {
 	const char *name;
 	long (*call)(void);
 } denied[] = {
-	{"execve", call_execve},       {"ptrace", call_ptrace},     {"setresuid", call_setresuid},
-	{"fchown", call_fchown},       {"fchownat", call_fchownat}, {"linkat", call_linkat},
-	{"symlinkat", call_symlinkat}, {"mknodat", call_mknodat},   {"unshare", call_unshare},
+	{"execve", call_execve},       {"ptrace", call_ptrace},       {"setresuid", call_setresuid},
+	{"fchown", call_fchown},       {"fchownat", call_fchownat},   {"linkat", call_linkat},
+	{"symlinkat", call_symlinkat}, {"mknodat", call_mknodat},     {"unshare", call_unshare},
+	{"setfsuid", call_setfsuid},   {"open_tree", call_open_tree},
 };
 
 Test(confine, what_takes_a_program_a_process_a_user_or_a_file_is_refused)
