@@ -36,6 +36,7 @@ struct share_end {
 	uint8_t shard, shards;
 	bool rss;
 	uint8_t n_in, next_in, n_carried;
+	bool odd; /* whose the odd one of a burst is */
 	uint64_t given;
 	unsigned int moved;
 	struct rte_ring *in[SPREAD_SHARDS_MAX]; /* from those with a receive queue */
@@ -136,15 +137,23 @@ static uint16_t from_others(struct share_end *e, struct rte_mbuf **m, uint16_t n
 	return k;
 }
 
-/* At most half of a burst comes from others: neither way waits for the other. */
+/*
+ * Half of a burst may come from others: neither way waits for the other. What the queue does not
+ * fill they may have, too.
+ */
 static uint16_t rx_shared(struct port *p, struct rte_mbuf **m, uint16_t n)
 {
 	struct share_end *e = p->share;
-	uint16_t k = from_others(e, m, e->rx != NULL ? n / 2 : n), got;
+	uint16_t half, k, got;
 
 	if (e->rx == NULL)
-		return k;
+		return from_others(e, m, n);
+	e->odd = !e->odd;
+	half = (uint16_t)((n + e->odd) / 2);
+	k = from_others(e, m, half);
 	got = e->rx(p, &m[k], (uint16_t)RTE_MIN(n - k, BURST));
+	if (got == 0 && k == half)
+		return (uint16_t)(k + from_others(e, &m[k], (uint16_t)(n - k)));
 	return (uint16_t)(k + sort(p, &m[k], got));
 }
 

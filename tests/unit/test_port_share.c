@@ -302,6 +302,47 @@ static uint16_t give(unsigned int shard, unsigned int n)
 	return k;
 }
 
+/* RxBurst 1: of one packet there is no half. */
+Test(port_share, a_burst_of_one_hears_both_ways)
+{
+	struct rte_mbuf *m;
+	unsigned int own = 0, others = 0;
+	uint16_t p1;
+
+	make(2, 2);
+	p1 = port_of(1, 1024);
+	for (unsigned int i = 0; i < 8; i++)
+		arrive(0, segment(p1, 0));
+	cr_assert_eq(receive(0, 1), 0);
+	for (unsigned int i = 0; i < 8; i++)
+		arrive(1, segment(p1, 1));
+	for (unsigned int turn = 0; turn < 16; turn++) {
+		cr_assert_eq(port[1].rx_burst(&port[1], &m, 1), 1, "turn %u", turn);
+		*(m->pkt_len & 1 ? &own : &others) += 1;
+		rte_pktmbuf_free(m);
+		cr_expect_leq(own > others ? own - others : others - own, 1,
+			      "one does not wait for the other");
+	}
+	cr_expect_eq(own, 8);
+	cr_expect_eq(others, 8);
+}
+
+/* Whoever goes to sleep has looked into both. */
+Test(port_share, a_burst_of_one_overlooks_nothing)
+{
+	struct rte_mbuf *m;
+	uint16_t p1;
+
+	make(2, 2);
+	p1 = port_of(1, 1024);
+	for (unsigned int i = 0; i < 4; i++) {
+		arrive(0, segment(p1, 0));
+		cr_assert_eq(receive(0, 1), 0);
+		cr_assert_eq(port[1].rx_burst(&port[1], &m, 1), 1);
+		rte_pktmbuf_free(m);
+	}
+}
+
 Test(port_share, who_has_no_queue_sends_by_way_of_who_has)
 {
 	make(4, 2);
