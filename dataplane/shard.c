@@ -64,13 +64,15 @@ static unsigned int input(struct shard *s, unsigned int port, uint64_t *tsc)
 {
 	struct rte_mbuf *m[SHARD_BURST], *seg[SHARD_BURST];
 	struct port *p = &s->port[port];
-	unsigned int n, k;
+	unsigned int n, k, moved;
 
 	n = account(s, SHARD_STAGE_RX, tsc, p->rx_burst(p, m, s->rx_burst));
+	moved = share_moved(p);
+	/* A queue that has packets for others alone does not stand still. */
+	s->watch[port].rx_pkts += n + moved;
 	if (n == 0)
-		return share_moved(p);
+		return moved;
 	s->stats.rx_pkts += n;
-	s->watch[port].rx_pkts += n;
 	s->stats.rx_bytes += bytes_of(m, n);
 	k = net_input_burst(s->net, s->iface_of[port], m, n, s->now_us, seg);
 	if (shard_is_teamed(s))
@@ -79,7 +81,7 @@ static unsigned int input(struct shard *s, unsigned int port, uint64_t *tsc)
 	if (k > 0)
 		tcp_input_burst(s->tcp, seg, k, s->now_us);
 	account(s, SHARD_STAGE_TCP, tsc, k);
-	return n + share_moved(p);
+	return n + moved;
 }
 
 static unsigned int timers(struct shard *s, uint64_t *tsc)

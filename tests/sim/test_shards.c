@@ -519,6 +519,25 @@ Test(shards, a_link_that_goes_is_gone_for_both)
 	cr_expect_eq(s[1]->port[0].counters[PORT_C_LINK_DOWN], 0, "counted once, by the first");
 }
 
+/* What came for another shard alone proves the link, too: it may say what it likes. */
+Test(shards, a_packet_for_another_shard_proves_the_link)
+{
+	uint8_t syn[SYN_LEN];
+
+	make(1);
+	turns(2);
+	syn_from(port_of(1), syn);
+	inject(IPPROTO_TCP, syn, 0, SYN_LEN, false);
+	rte_eth_dev_set_link_down(s[0]->port[0].port_id);
+	shard_turn(s[0]);
+	s[0]->ports_us = 0;
+	shard_ports_poll(s[0]);
+	cr_expect_not(s[0]->net->iface[0].down);
+	s[0]->ports_us = 0;
+	shard_ports_poll(s[0]);
+	cr_expect(s[0]->net->iface[0].down, "none came since");
+}
+
 /* Who looks at the device is the first; it is also the one that wakes for it. */
 Test(shards, limits_are_divided_and_never_nothing)
 {
