@@ -80,7 +80,6 @@ Test(relay_chan, server_speaks_first)
 	client_free(&c);
 }
 
-/* Back-pressure is end to end: the window is given again as the target takes, not before. */
 /* RFC 6583: the stack below is told who makes it look for neighbours. */
 Test(relay_chan, target_is_opened_in_the_name_of_its_connection)
 {
@@ -90,8 +89,11 @@ Test(relay_chan, target_is_opened_in_the_name_of_its_connection)
 	cr_expect_neq(first, 0, "that would be nobody's");
 	cr_expect_eq(client_channel(&a, 8, 1 << 20).target->asker, first);
 	cr_expect_neq(client_channel(&b, 7, 1 << 20).target->asker, first);
+	client_free(&a);
+	client_free(&b);
 }
 
+/* Back-pressure is end to end: the window is given again as the target takes, not before. */
 Test(relay_chan, the_window_follows_the_target)
 {
 	struct client c = client_login();
