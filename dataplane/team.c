@@ -24,7 +24,8 @@
  * that is on its way a header mbuf and an indirect one besides.
  */
 #define MIB            (UINT64_C(1) << 20)
-#define FIXED_BYTES    (16 * MIB) /* EAL, the rings of ports */
+#define FIXED_BYTES    (16 * MIB)                           /* EAL, the rings of ports */
+#define RING_BYTES     (SHARE_RING * sizeof(void *) + 1024) /* from one shard to another */
 #define DATA_MBUF_COST 2560
 #define DATA_MBUF_PAGE 4224 /* in 4 KiB pages: the library lets no mbuf cross one */
 #define HEAD_MBUF_COST 640
@@ -76,12 +77,20 @@ static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
 
 /* --- buffers ------------------------------------------------------------------------------- */
 
+/* Of each port from every shard to every other one, where it has a queue for each. */
+static uint64_t fixed_bytes(const struct team *t)
+{
+	uint64_t rings = (uint64_t)t->shards * (t->shards - 1) * t->conf->n_interfaces;
+
+	return FIXED_BYTES + rings * RING_BYTES;
+}
+
 static int make_pools(struct team *t, const char *name, char *err, size_t err_size)
 {
 	const uint64_t cost = (rte_eal_has_hugepages() ? DATA_MBUF_COST : DATA_MBUF_PAGE) +
 			      HEADS_PER_DATA * HEAD_MBUF_COST;
 	const uint64_t least =
-		FIXED_BYTES +
+		fixed_bytes(t) +
 		RTE_MAX((uint64_t)DATA_MBUFS_MIN, (uint64_t)t->shards * DATA_MBUFS_SHARD) * cost;
 	uint64_t total = t->conf->memory_mb * MIB, n;
 	int r;
@@ -91,7 +100,7 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 			    "Memory %" PRIu32 "M is too little for %u shards: %" PRIu64
 			    "M at least",
 			    t->conf->memory_mb, t->shards, (least + MIB - 1) / MIB);
-	n = (total - FIXED_BYTES) / cost;
+	n = (total - fixed_bytes(t)) / cost;
 	r = pkt_pools_new_cached(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA,
 				 t->conf->buffer_cache, t->shards > 1, SOCKET_ID_ANY, &t->pools);
 	if (r < 0)

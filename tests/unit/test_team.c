@@ -39,6 +39,25 @@ Test(team, memory_is_enough_for_all_shards_or_refused)
 	cr_expect_eq(make(2, 96), 0, "%s", err);
 }
 
+/* Rings between shards are as many as pairs of them: 64 with two ports have 8064. */
+Test(team, memory_for_rings_between_shards_is_put_aside)
+{
+	struct conf_interface iface[2] = {{.name = "a", .device = "net_no0"},
+					  {.name = "b", .device = "net_no1"}};
+	struct conf_dataplane conf = {.name = "dp", .memory_mb = 64};
+	const struct team_conf tc = {.conf = &conf, .shards = 64, .name = "t"};
+	unsigned int least[2] = {0};
+
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(team_new(&tc, &team, err, sizeof(err)), -ENOMEM);
+		cr_assert_eq(sscanf(err, "Memory 64M is too little for 64 shards: %uM", &least[i]),
+			     1, "%s", err);
+		conf.interfaces = iface;
+		conf.n_interfaces = 2;
+	}
+	cr_expect_geq(least[1], least[0] + 8064 * 8 / 1024, "%u and %u", least[0], least[1]);
+}
+
 static void say(unsigned int from, unsigned int n)
 {
 	const struct team_note note = {.kind = TEAM_LINK, .link = {.port = (uint16_t)from}};
