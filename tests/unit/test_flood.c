@@ -39,7 +39,7 @@ static void expect_whole(uint16_t len)
 	cr_assert_leq(len, FLOOD_FRAME_MAX - RTE_ETHER_CRC_LEN);
 	cr_assert_eq(len, sizeof(struct rte_ether_hdr) + rte_be_to_cpu_16(ip->total_length));
 	cr_assert(sums_are_right());
-	cr_assert_eq(ip->dst_addr, RTE_BE32(RTE_IPV4(198, 18, 0, 2)));
+	cr_assert_eq(ip->dst_addr, RTE_BE32(RTE_IPV4(198u, 18, 0, 2)));
 	cr_assert_eq(tcp->dst_port, RTE_BE16(22));
 }
 
@@ -55,8 +55,8 @@ Test(flood, syns_are_whole_and_of_many)
 		src = rte_be_to_cpu_32(ip->src_addr);
 		cr_assert_eq(tcp->tcp_flags, RTE_TCP_SYN_FLAG);
 		cr_assert_eq(tcp->data_off >> 4, 10);
-		cr_assert_geq(src, RTE_IPV4(198, 18, 1, 0));
-		cr_assert_lt(src, RTE_IPV4(198, 19, 255, 0));
+		cr_assert_geq(src, RTE_IPV4(198u, 18, 1, 0));
+		cr_assert_lt(src, RTE_IPV4(198u, 19, 255, 0));
 		same += src == last;
 		last = src;
 	}
@@ -86,7 +86,7 @@ Test(flood, imix_is_seven_to_four_to_one_of_one_connection)
 		uint16_t len = flood_build(&f, frame);
 
 		expect_whole(len);
-		cr_assert_eq(ip->src_addr, RTE_BE32(RTE_IPV4(198, 18, 0, 1)));
+		cr_assert_eq(ip->src_addr, RTE_BE32(RTE_IPV4(198u, 18, 0, 1)));
 		cr_assert_eq(tcp->src_port, RTE_BE16(40000));
 		small += len == 64 - RTE_ETHER_CRC_LEN;
 		middle += len == 594 - RTE_ETHER_CRC_LEN;
@@ -133,9 +133,9 @@ Test(flood, answers_are_told_from_ours)
 		uint32_t to;
 		bool answer;
 	} of[] = {
-		{RTE_IPV4(198, 18, 0, 1), false}, {RTE_IPV4(198, 18, 7, 1), true},
-		{RTE_IPV4(198, 19, 9, 9), true},  {RTE_IPV4(10, 0, 0, 1), false},
-		{RTE_IPV4(198, 20, 0, 1), false},
+		{RTE_IPV4(198u, 18, 0, 1), false}, {RTE_IPV4(198u, 18, 7, 1), true},
+		{RTE_IPV4(198u, 19, 9, 9), true},  {RTE_IPV4(10, 0, 0, 1), false},
+		{RTE_IPV4(198u, 20, 0, 1), false},
 	};
 	struct rte_ether_hdr *eth = (void *)frame;
 

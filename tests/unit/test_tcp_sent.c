@@ -306,19 +306,23 @@ Test(tcp_sent, a_hundred_thousand_holes_cost_little)
 {
 	enum { HOLES = 100000, FAR = HOLES / 4 };
 	uint64_t worst = 0;
+	unsigned int slow = 0;
 
 	stop();
 	start_with(65536);
 	put(HOLES * 1000 + 500);
 	for (uint32_t i = 0; i < FAR; i++) {
 		struct tcp_sack k[4];
+		uint64_t ns;
 
 		for (uint32_t j = 0; j < 4; j++) {
 			uint32_t at = (j * FAR + (i % 2 ? i : FAR - i)) * 1000 + 500;
 
 			k[j] = (struct tcp_sack){ISS + at, ISS + at + 500};
 		}
-		worst = RTE_MAX(worst, ack_ns(k));
+		ns = ack_ns(k);
+		slow += ns > 20000;
+		worst = RTE_MAX(worst, ns);
 	}
 	right();
 	cr_expect_gt(c.board->n, 1000, "the walks are long: %u nodes", c.board->n);
@@ -326,7 +330,8 @@ Test(tcp_sent, a_hundred_thousand_holes_cost_little)
 	cr_expect_gt(t.counters[TCP_C_SACK_IGNORED], 0);
 	printf("10^5 holes, %u nodes: an ACK of four blocks takes %lu ns at most\n", c.board->n,
 	       worst);
-	cr_expect_leq(worst, 20000);
+	/* A walk without a bound is slow for most of them; others of this machine, for a few. */
+	cr_expect_leq(slow, FAR / 100, "%u of %u take more than 20 us", slow, FAR);
 }
 
 /* --- against a model of each byte ------------------------------------------------------------ */
