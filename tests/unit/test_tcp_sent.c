@@ -283,12 +283,16 @@ static uint64_t clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* Of an ACK with these blocks, the fastest of a few: others use this machine, too. */
-static uint64_t ack_ns(const struct tcp_sack k[4])
+/* T-26; and how often all together are measured again, since others use this machine, too. */
+#define SLOW_NS    20000
+#define AGAIN_LEFT 50000
+
+/* Of an ACK with these blocks, the fastest of a few, and of more while that is slow. */
+static uint64_t ack_ns(const struct tcp_sack k[4], unsigned int *again)
 {
 	uint64_t best = UINT64_MAX;
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 5 || (best > SLOW_NS && *again > 0 && (*again)-- > 0); i++) {
 		struct tcp_acked a = {.now_us = now_us};
 		uint64_t from = clock_ns();
 
@@ -298,13 +302,6 @@ static uint64_t ack_ns(const struct tcp_sack k[4])
 	return best;
 }
 
-/* Four times what it takes; all nodes at each block would be eight times. */
-#ifdef __SANITIZE_ADDRESS__
-#define SLOW_NS 60000
-#else
-#define SLOW_NS 35000
-#endif
-
 /*
  * T-26: 10^5 holes, each ACK with four blocks as far from each other and from the last one's as
  * they can be. Past its share of nodes the connection's blocks are ignored.
@@ -313,23 +310,20 @@ Test(tcp_sent, a_hundred_thousand_holes_cost_little)
 {
 	enum { HOLES = 100000, FAR = HOLES / 4 };
 	uint64_t worst = 0;
-	unsigned int slow = 0;
+	unsigned int again = AGAIN_LEFT;
 
 	stop();
 	start_with(65536);
 	put(HOLES * 1000 + 500);
 	for (uint32_t i = 0; i < FAR; i++) {
 		struct tcp_sack k[4];
-		uint64_t ns;
 
 		for (uint32_t j = 0; j < 4; j++) {
 			uint32_t at = (j * FAR + (i % 2 ? i : FAR - i)) * 1000 + 500;
 
 			k[j] = (struct tcp_sack){ISS + at, ISS + at + 500};
 		}
-		ns = ack_ns(k);
-		slow += ns > SLOW_NS;
-		worst = RTE_MAX(worst, ns);
+		worst = RTE_MAX(worst, ack_ns(k, &again));
 	}
 	right();
 	cr_expect_gt(c.board->n, 1000, "the walks are long: %u nodes", c.board->n);
@@ -337,8 +331,7 @@ Test(tcp_sent, a_hundred_thousand_holes_cost_little)
 	cr_expect_gt(t.counters[TCP_C_SACK_IGNORED], 0);
 	printf("10^5 holes, %u nodes: an ACK of four blocks takes %lu ns at most\n", c.board->n,
 	       worst);
-	/* A walk without a bound is slow for most of them; others of this machine, for a few. */
-	cr_expect_leq(slow, FAR / 100, "%u of %u take more than %u us", slow, FAR, SLOW_NS / 1000);
+	cr_expect_leq(worst, SLOW_NS);
 }
 
 /* --- against a model of each byte ------------------------------------------------------------ */
