@@ -101,7 +101,7 @@ struct conf_dataplane {
 	struct conf_lcores lcores;
 	uint32_t memory_mb;
 	bool idle_sleep;
-	uint32_t rx_burst; /* 0, which no file can say: the most there is */
+	uint32_t rx_burst; /* 0, which no file can say: the default */
 	uint32_t rx_descriptors, tx_descriptors;
 	uint32_t buffer_cache; /* 0: none */
 	enum conf_hugepages hugepages;

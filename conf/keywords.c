@@ -114,7 +114,7 @@ const struct kw conf_kws[] = {
 	 .special = KW_ROUTE, .part = PART_DATAPLANE, .type = &type_topology},
 	{INFO("IdleSleep", "yes", D, false, false, "yes|no", "an idle shard sleeps instead of polling"),
 	 DATAPLANE(idle_sleep), .type = &type_yesno},
-	{INFO("RxBurst", "64", D, false, false, "N", "packets taken from a port at once"),
+	{INFO("RxBurst", "32", D, false, false, "N", "packets taken from a port at once"),
 	 DATAPLANE(rx_burst), .type = &type_uint, .min = 1, .max = 64},
 	{INFO("RxDescriptors", "1024", D, false, false, "N",
 	      "length of a receive queue, as near as the device can"),

@@ -282,7 +282,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	memset(s, 0, size);
 	s->idle.epoll = -1;
 	s->conf = sc->conf;
-	s->rx_burst = SHARD_BURST;
+	s->rx_burst = SHARD_BURST_DEFAULT;
 	if (sc->conf->rx_burst > 0)
 		s->rx_burst = (uint16_t)RTE_MIN(sc->conf->rx_burst, (uint32_t)SHARD_BURST);
 	s->link = linkhub_end(sc->link, sc->index);
