@@ -34,13 +34,13 @@ def wanted(name):
 
 
 def merge(path, rows):
-    """These rows, in their order, and those of the file that were not measured now."""
-    new = {r["what"] for r in rows}
+    """The rows of the file, those measured now in their places, new ones behind."""
     old = []
     if os.path.exists(path):
         with open(path) as f:
-            old = [r for r in json.load(f) if r["what"] not in new]
-    return rows + old
+            old = json.load(f)
+    new = {r["what"]: r for r in rows}
+    return [new.pop(r["what"], r) for r in old] + list(new.values())
 
 
 # --- the table ------------------------------------------------------------------------------------

@@ -8,6 +8,10 @@
  * and ended here. Clients log in and open their channels; a second of work is not counted; then the
  * work of
  * --seconds is. The last line is JSON, an object for each world.
+ *
+ * --beside N connections have a channel each, on which --rate requests a second of --request bytes
+ * are due; their latency is counted. With --load what bulk up comes to at most is measured first,
+ * and then that part of it is made. Both by the shard's clock, see clients_clock().
  */
 #include <errno.h>
 #include <getopt.h>
@@ -46,6 +50,8 @@
 #define WARM_S          0.5    /* not counted, or a quarter of what is, */
 #define WARM_CONN_S     300e-6 /* and this for each connection: all have begun */
 #define IDLE_NS         50000
+#define LONG_US         20  /* a turn in which others may have had the core */
+#define SATURATE        0.5 /* of --seconds: as much as goes, to know what --load is a part of */
 #define CLIENT_ADDR     "198.18.0.1"
 #define GATEWAY_OUT     "198.18.0.2"
 #define GATEWAY_IN      "198.19.0.2"
@@ -56,16 +62,24 @@ struct options {
 	struct client_conf client;
 	const char *work;
 	double seconds;
+	double rate; /* requests a second of the shard's clock */
+	double load; /* of what it could carry; 0: as much as goes */
 	uint16_t mtu;
 	unsigned int core[WORLDS_MAX], cores;
 };
 
 struct sample {
 	uint64_t tsc, shard, driver, gen; /* cycles */
+	uint64_t taken;                   /* of the shard's, by other programs */
 	struct shard_snapshot stats;
 	uint64_t ran_ns; /* of this thread: less than what passed when others had the core */
 	uint64_t control_ns, frames, frame_bytes, lost;
-	uint64_t bytes, ops, wrong, failed;
+	uint64_t bytes, ops, wrong, failed, rekeys;
+};
+
+/* When this thread last looked what it had run. */
+struct own_time {
+	uint64_t tsc, ran_ns;
 };
 
 struct world {
@@ -80,7 +94,9 @@ struct world {
 	struct clients *clients;
 	struct cipher_engine *engine;
 	struct clock clock;
-	uint64_t shard_cycles, gen_cycles;
+	uint64_t shard_cycles, gen_cycles, taken_cycles;
+	struct own_time own;
+	double saturation; /* bytes a cycle of the shard's clock */
 	struct sample from, to;
 	char err[512];
 	int r;
@@ -105,22 +121,6 @@ static void on_signal(int sig)
 /* --- turns
  * ---------------------------------------------------------------------------------------- */
 
-/* The generator's cycles are all its turn but what the wire did for the shard's driver. */
-static unsigned int turn(struct world *w)
-{
-	uint64_t t0 = rte_rdtsc(), t1, t2, now_us = clock_us(&w->clock, t0);
-	uint64_t driver = w->out.driver_cycles + w->in.driver_cycles;
-	unsigned int work = gen_stack_turn(&w->client_stack, now_us);
-
-	work += gen_stack_turn(&w->target_stack, now_us);
-	t1 = rte_rdtsc();
-	work += shard_step(w->shard);
-	t2 = rte_rdtsc();
-	w->gen_cycles += t1 - t0 - (w->out.driver_cycles + w->in.driver_cycles - driver);
-	w->shard_cycles += t2 - t1;
-	return work;
-}
-
 /* CPU time of a process, of all its threads. */
 static uint64_t cpu_ns(pid_t pid)
 {
@@ -140,6 +140,50 @@ static uint64_t ran_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/*
+ * How long others had the core in a turn of so many cycles that ends now. TSC time goes on then,
+ * which does not happen to a gateway on cores of its own; interrupts do, and stay counted.
+ */
+static uint64_t taken(struct world *w, uint64_t now, uint64_t cycles)
+{
+	struct own_time *own = &w->own;
+	uint64_t ran, lost;
+
+	if (cycles < w->clock.hz / 1000000 * LONG_US && now - own->tsc < w->clock.hz / 1000)
+		return 0;
+	ran = ran_ns();
+	lost = now - own->tsc;
+	lost -= RTE_MIN(lost, (uint64_t)((double)(ran - own->ran_ns) * (double)w->clock.hz / 1e9));
+	*own = (struct own_time){now, ran};
+	return lost < w->clock.hz / 1000000 * LONG_US ? 0 : RTE_MIN(lost, cycles);
+}
+
+/* See clients_clock(). */
+static uint64_t shard_time(const struct world *w)
+{
+	return w->shard_cycles - w->taken_cycles + w->out.driver_cycles + w->in.driver_cycles;
+}
+
+/* The generator's cycles are all its turn but what the wire did for the shard's driver. */
+static unsigned int turn(struct world *w)
+{
+	uint64_t t0 = rte_rdtsc(), t1, t2, now_us = clock_us(&w->clock, t0);
+	uint64_t driver = w->out.driver_cycles + w->in.driver_cycles;
+	unsigned int work;
+
+	clients_clock(w->clients, shard_time(w));
+	work = gen_stack_turn(&w->client_stack, now_us);
+	work += gen_stack_turn(&w->target_stack, now_us);
+	taken(w, rte_rdtsc(), rte_rdtsc() - t0);
+	t1 = rte_rdtsc();
+	work += shard_step(w->shard);
+	t2 = rte_rdtsc();
+	w->taken_cycles += taken(w, t2, t2 - t1);
+	w->gen_cycles += t1 - t0 - (w->out.driver_cycles + w->in.driver_cycles - driver);
+	w->shard_cycles += t2 - t1;
+	return work;
+}
+
 static void sample(struct world *w, struct sample *s)
 {
 	const struct client_counts *c = clients_counts(w->clients);
@@ -148,6 +192,7 @@ static void sample(struct world *w, struct sample *s)
 		.tsc = rte_rdtsc(),
 		.shard = w->shard_cycles,
 		.gen = w->gen_cycles,
+		.taken = w->taken_cycles,
 		.driver = w->out.driver_cycles + w->in.driver_cycles,
 		.stats = *shard_stats(w->shard),
 		.ran_ns = ran_ns(),
@@ -159,6 +204,7 @@ static void sample(struct world *w, struct sample *s)
 		.ops = c->ops,
 		.wrong = w->targets.wrong,
 		.failed = c->failed,
+		.rekeys = c->rekeys,
 	};
 }
 
@@ -180,7 +226,7 @@ static bool log_in(struct world *w)
 	uint64_t end = rte_rdtsc() + READY_S * w->clock.hz;
 	unsigned int more = 0;
 
-	while (clients_ready(w->clients) < w->o->client.conns) {
+	while (clients_ready(w->clients) < w->o->client.conns + w->o->client.beside) {
 		if (more++ % 64 == 0)
 			clients_more(w->clients);
 		if (turn(w) == 0)
@@ -189,7 +235,8 @@ static bool log_in(struct world *w)
 			return false;
 		if (rte_rdtsc() > end) {
 			snprintf(w->err, sizeof(w->err), "%u of %u clients logged in in %d s",
-				 clients_ready(w->clients), w->o->client.conns, READY_S);
+				 clients_ready(w->clients),
+				 w->o->client.conns + w->o->client.beside, READY_S);
 			return false;
 		}
 	}
@@ -207,10 +254,29 @@ static bool work_until(struct world *w, uint64_t end_tsc)
 	return true;
 }
 
+static bool work_for(struct world *w, double seconds)
+{
+	return work_until(w, rte_rdtsc() + (uint64_t)(seconds * (double)w->clock.hz));
+}
+
+/* What bulk comes to by the shard's clock when nothing holds it back; then a part of that. */
+static bool pace(struct world *w, double warm)
+{
+	struct sample *a = &w->from, *b = &w->to;
+	uint64_t from = shard_time(w);
+
+	sample(w, a);
+	if (!work_for(w, w->o->seconds * SATURATE))
+		return false;
+	sample(w, b);
+	w->saturation = (double)(b->bytes - a->bytes) / (double)(shard_time(w) - from);
+	clients_pace(w->clients, w->saturation * w->o->load);
+	return work_for(w, warm);
+}
+
 static int world_run(void *arg)
 {
 	struct world *w = arg;
-	uint64_t hz = w->clock.hz;
 	double warm = RTE_MIN(WARM_S, w->o->seconds / 4) + w->o->client.conns * WARM_CONN_S;
 
 	w->r = -EIO;
@@ -220,11 +286,13 @@ static int world_run(void *arg)
 	while (__atomic_load_n(&worlds_ready, __ATOMIC_SEQ_CST) < w->o->cores && !stop)
 		turn(w);
 	clients_go(w->clients);
-	if (!work_until(w, rte_rdtsc() + (uint64_t)(warm * (double)hz)))
+	if (!work_for(w, warm) || (w->o->load > 0 && !pace(w, warm)))
 		return stop = 1;
 	sample(w, &w->from);
-	if (!work_until(w, rte_rdtsc() + (uint64_t)(w->o->seconds * (double)hz)))
+	clients_measure(w->clients, true);
+	if (!work_for(w, w->o->seconds))
 		return stop = 1;
+	clients_measure(w->clients, false);
 	sample(w, &w->to);
 	w->r = 0;
 	return 0;
@@ -341,10 +409,11 @@ static void common_end(void)
 static int gen_begin(struct world *w)
 {
 	struct client_conf cc = w->o->client;
-	unsigned int streams = cc.conns * (cc.chans + 1) + 256;
+	unsigned int streams = cc.conns * (cc.chans + 1) + 2 * cc.beside + 256;
 	int r = cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 64, &w->engine);
 
 	cc.engine = w->engine;
+	cc.interval_tsc = (double)w->clock.hz / w->o->rate;
 	if (r == 0)
 		r = gen_stack_new(&w->client_stack, &w->out, &w->pools, CLIENT_ADDR, GATEWAY_OUT,
 				  streams);
@@ -406,6 +475,34 @@ static const char *const stage_key[] = {
 #undef X
 };
 
+static void print_hist(const struct world *w, const char *name, const struct hist *h)
+{
+	static const struct {
+		const char *name;
+		double share;
+	} at[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
+
+	printf(", \"%s\": {\"n\": %" PRIu64, name, h->n);
+	for (size_t i = 0; i < RTE_DIM(at); i++)
+		printf(", \"%s\": %.2f", at[i].name,
+		       (double)hist_at(h, at[i].share) * 1e6 / (double)w->clock.hz);
+	printf("}");
+}
+
+/* Of requests, in us; bytes a second at which bulk would be the whole load. */
+static void print_latency(const struct world *w)
+{
+	const struct latency *l = clients_latency(w->clients);
+
+	if (w->o->load > 0)
+		printf(", \"saturation\": %.0f", w->saturation * (double)w->clock.hz);
+	if (w->o->client.beside == 0)
+		return;
+	print_hist(w, "latency", &l->shard);
+	print_hist(w, "whole", &l->whole);
+	printf(", \"unanswered\": %" PRIu64, l->unanswered);
+}
+
 static void print_world(const struct world *w)
 {
 	const struct sample *a = &w->from, *b = &w->to;
@@ -425,7 +522,10 @@ static void print_world(const struct world *w)
 	printf(", \"driver\": %.6f, \"stages\": %.6f, \"turns\": %.6f, \"generator\": %.6f",
 	       (double)(b->driver - a->driver) / hz, stages / hz,
 	       (double)(b->shard - a->shard) / hz, (double)(b->gen - a->gen) / hz);
-	printf(", \"ran\": %.6f", (double)(b->ran_ns - a->ran_ns) / 1e9);
+	printf(", \"ran\": %.6f, \"taken\": %.6f, \"rekeys\": %" PRIu64,
+	       (double)(b->ran_ns - a->ran_ns) / 1e9, (double)(b->taken - a->taken) / hz,
+	       b->rekeys - a->rekeys);
+	print_latency(w);
 	printf(", \"control\": %.6f, \"frames\": %" PRIu64 ", \"frame_bytes\": %" PRIu64
 	       ", \"lost\": %" PRIu64 "}",
 	       (double)(b->control_ns - a->control_ns) / 1e9, b->frames - a->frames,
@@ -448,6 +548,10 @@ static const struct option longs[] = {
 	{"seconds", required_argument, NULL, 't'},
 	{"cipher", required_argument, NULL, 'e'},
 	{"mtu", required_argument, NULL, 'M'},
+	{"beside", required_argument, NULL, 'b'},
+	{"request", required_argument, NULL, 'q'},
+	{"rate", required_argument, NULL, 'R'},
+	{"load", required_argument, NULL, 'l'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -492,6 +596,18 @@ static bool option(struct options *o, int c, const char *v)
 	case 'M':
 		o->mtu = (uint16_t)atoi(v);
 		return o->mtu >= PORT_MTU_MIN && o->mtu <= PORT_MTU_MAX;
+	case 'b':
+		o->client.beside = (unsigned int)atoi(v);
+		return true;
+	case 'q':
+		o->client.request = (uint32_t)atoi(v);
+		return o->client.request > 0 && o->client.request <= 32768;
+	case 'R':
+		o->rate = atof(v);
+		return o->rate > 0;
+	case 'l':
+		o->load = atof(v);
+		return o->load > 0 && o->load <= 1;
 	default:
 		return false;
 	}
@@ -506,9 +622,11 @@ static bool parse(int argc, char **argv, struct options *o)
 		.work = "up",
 		.seconds = 2,
 		.mtu = 1500,
+		.rate = 2000,
 		.client = {.conns = 4,
 			   .chans = 1,
 			   .size = 32768,
+			   .request = 64,
 			   .gateway = GATEWAY_OUT,
 			   .target = TARGET_ADDR,
 			   .port = 22,
@@ -572,7 +690,8 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: inring --run DIR --control PROGRAM --key FILE --user NAME"
 			" [--core N]... [--work up|down|trips|open|idle] [--conns N] [--chans N]"
-			" [--size N] [--seconds S] [--cipher NAME] [--mtu N]\n");
+			" [--size N] [--seconds S] [--cipher NAME] [--mtu N]"
+			" [--beside N] [--request N] [--rate N] [--load SHARE]\n");
 		return 2;
 	}
 	signal(SIGTERM, on_signal);

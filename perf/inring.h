@@ -12,6 +12,7 @@
  *   inring_stack.c   net and tcp of the generator, and who has something to do
  *   inring_target.c  sinks, sources, echoes
  *   inring_client.c  SSH clients: logins, channels, work
+ *   inring_pace.c    their work by the shard's clock
  *   inring.c         worlds on lcores, measuring, the line of JSON
  */
 #ifndef SLUICE_PERF_INRING_H
@@ -27,6 +28,7 @@
 #include "dataplane/pkt.h"
 #include "dataplane/port/port.h"
 #include "dataplane/tcp/tcp.h"
+#include "perf/hist.h"
 
 struct rte_ring;
 
@@ -108,7 +110,7 @@ void targets_free(struct targets *t);
 
 /* --- clients ---------------------------------------------------------------------------------- */
 
-enum work { WORK_UP, WORK_DOWN, WORK_TRIPS, WORK_OPEN, WORK_IDLE };
+enum work { WORK_UP, WORK_DOWN, WORK_TRIPS, WORK_OPEN, WORK_IDLE, WORK_REQUESTS };
 
 struct client_conf {
 	enum work work;
@@ -119,6 +121,10 @@ struct client_conf {
 	uint16_t port;
 	unsigned int conns, chans;
 	uint32_t size; /* of a request, or of a record's data */
+	/* Connections beside those, of one channel each, on which requests are due by the clock. */
+	unsigned int beside;
+	uint32_t request;    /* bytes */
+	double interval_tsc; /* between two requests of all */
 };
 
 struct clients;
@@ -130,12 +136,29 @@ unsigned int clients_ready(const struct clients *c); /* logged in, with all thei
 /* Work begins. */
 void clients_go(struct clients *c);
 struct client_counts {
-	uint64_t bytes; /* received and checked */
+	uint64_t bytes; /* of bulk, received and checked */
 	uint64_t ops;   /* round trips; channels opened, used and closed */
 	uint64_t failed;
 	uint64_t rekeys;
 };
 const struct client_counts *clients_counts(const struct clients *c);
+/*
+ * The shard's clock, once in each turn: TSC cycles the shard had for itself, with its driver's
+ * work. It stands still while the generator works, so that what waits for that is not the shard's.
+ */
+void clients_clock(struct clients *c, uint64_t shard_tsc);
+/* Bulk up is made at that rate by the shard's clock; 0: as much as goes. */
+void clients_pace(struct clients *c, double bytes_per_tsc);
+/* Requests that are due from now on are counted; until now, and what is under way is as old as it
+ * is. */
+void clients_measure(struct clients *c, bool on);
+struct latency {
+	struct hist
+		shard; /* cycles by the shard's clock, from when it was due until it was answered */
+	struct hist whole; /* cycles of the core from when it was sent, the generator's included */
+	uint64_t unanswered; /* under way at the end: counted by the shard's clock alone */
+};
+const struct latency *clients_latency(const struct clients *c);
 /* The first thing that went wrong, or NULL. */
 const char *clients_error(const struct clients *c);
 

@@ -1,53 +1,17 @@
-/* perf/inring_client.c - see inring.h. */
-#include "perf/inring.h"
+/* perf/inring_client.c - logins, channels, bytes. See inring_client.h. */
+#include "perf/inring_client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "perf/stack.h"
-#include "ssh/pump.h"
-#include "ssh/window.h"
 
 #define LOGINS_AT_ONCE 32
 #define AGAIN_US       10000
 #define WINDOW         (2 * 1024 * 1024) /* granted for a channel */
 #define PACKET_MAX     32768
 #define PIECE          (64 * 1024) /* of what was sealed, given to the stream at once */
-
-enum chan_state { CHAN_NONE, CHAN_OPENING, CHAN_OPEN, CHAN_EOF_SENT };
-
-struct chan {
-	enum chan_state state;
-	uint32_t peer; /* its number there */
-	struct ssh_rwin rwin;
-	struct ssh_swin swin;
-	uint64_t sent, received;
-};
-
-struct client {
-	struct end e;
-	struct clients *all;
-	struct ssh_brain *brain;
-	struct ssh_pump pump;
-	struct chan *chan;
-	unsigned int open; /* channels */
-	unsigned int turn; /* whose record is next */
-	uint32_t opened;   /* in all: spreads short ones over the target's ports */
-	bool begun, in;
-};
-
-struct clients {
-	struct client_conf conf;
-	struct gen_stack *g;
-	struct net_addr gateway;
-	struct client *client;
-	struct client_counts counts;
-	unsigned int begun, logged_in, ready;
-	uint64_t again_us; /* the first is refused until control listens */
-	bool go;
-	char error[160];
-};
 
 static void fail(struct client *c, const char *what, int r)
 {
@@ -83,7 +47,7 @@ static void say_simple(struct client *c, uint8_t msg, const struct chan *ch)
 
 static uint16_t target_port(struct client *c)
 {
-	switch (c->all->conf.work) {
+	switch (c->work) {
 	case WORK_UP:
 		return TARGET_SINK;
 	case WORK_DOWN:
@@ -114,8 +78,7 @@ static void chan_open(struct client *c, unsigned int i)
 	say(c, buf, ssh_wr_done(&w));
 }
 
-/* One CHANNEL_DATA of n bytes, where window and keys allow it now. */
-static bool chan_data(struct client *c, struct chan *ch, uint32_t n)
+bool client_data(struct client *c, struct chan *ch, uint32_t n)
 {
 	static __thread uint8_t buf[SSH_CHAN_DATA_HEAD + PACKET_MAX];
 	struct ssh_wr w;
@@ -140,10 +103,10 @@ static bool chan_data(struct client *c, struct chan *ch, uint32_t n)
 /* What a channel does first. */
 static void chan_begin(struct client *c, struct chan *ch)
 {
-	if (c->all->conf.work == WORK_TRIPS)
-		chan_data(c, ch, c->all->conf.size);
-	else if (c->all->conf.work == WORK_OPEN)
-		chan_data(c, ch, 1);
+	if (c->work == WORK_TRIPS)
+		client_data(c, ch, c->size);
+	else if (c->work == WORK_OPEN)
+		client_data(c, ch, 1);
 }
 
 static void chan_confirmed(struct client *c, struct chan *ch, const struct ssh_chan_confirm *m)
@@ -156,7 +119,7 @@ static void chan_confirmed(struct client *c, struct chan *ch, const struct ssh_c
 	c->open++;
 	if (all->go)
 		chan_begin(c, ch);
-	else if (c->open == all->conf.chans)
+	else if (c->open == c->chans)
 		all->ready++;
 }
 
@@ -171,17 +134,19 @@ static void chan_received(struct client *c, struct chan *ch, const struct ssh_st
 	    !pattern_check(ch->received, data->p, data->len))
 		fail(c, "wrong bytes", -EBADMSG);
 	ch->received += data->len;
-	all->counts.bytes += data->len;
+	all->counts.bytes += c->work == WORK_REQUESTS ? 0 : data->len;
 	add = ssh_rwin_consume(&ch->rwin, data->len);
 	if (add > 0) {
 		ssh_wr_init(&w, buf, sizeof(buf));
 		ssh_chan_adjust_build(&w, ch->peer, add);
 		say(c, buf, ssh_wr_done(&w));
 	}
-	if (all->conf.work == WORK_TRIPS && ch->received == ch->sent) {
+	if (c->work == WORK_REQUESTS) {
+		requests_answered(c);
+	} else if (c->work == WORK_TRIPS && ch->received == ch->sent) {
 		all->counts.ops++;
-		chan_data(c, ch, all->conf.size);
-	} else if (all->conf.work == WORK_OPEN) {
+		client_data(c, ch, c->size);
+	} else if (c->work == WORK_OPEN) {
 		say_simple(c, SSH_MSG_CHANNEL_EOF, ch);
 		ch->state = CHAN_EOF_SENT;
 	}
@@ -190,7 +155,7 @@ static void chan_received(struct client *c, struct chan *ch, const struct ssh_st
 static void chan_closed(struct client *c, struct chan *ch)
 {
 	say_simple(c, SSH_MSG_CHANNEL_CLOSE, ch);
-	if (c->all->conf.work != WORK_OPEN || ch->state != CHAN_EOF_SENT) {
+	if (c->work != WORK_OPEN || ch->state != CHAN_EOF_SENT) {
 		fail(c, "channel closed", -ECONNRESET);
 		return;
 	}
@@ -204,13 +169,13 @@ static void chan_adjusted(struct client *c, struct chan *ch, uint32_t n)
 	if (ssh_swin_adjust(&ch->swin, n) < 0)
 		fail(c, "window", -ERANGE);
 	/* A request that the window had no room for. */
-	if (c->all->go && c->all->conf.work == WORK_TRIPS && ch->received == ch->sent)
-		chan_data(c, ch, c->all->conf.size);
+	if (c->all->go && c->work == WORK_TRIPS && ch->received == ch->sent)
+		client_data(c, ch, c->size);
 }
 
 static struct chan *chan_of(struct client *c, uint32_t number)
 {
-	return number < c->all->conf.chans ? &c->chan[number] : NULL;
+	return number < c->chans ? &c->chan[number] : NULL;
 }
 
 static void on_data(struct client *c, struct ssh_rd *r)
@@ -281,10 +246,10 @@ static void authenticated(struct client *c)
 {
 	c->in = true;
 	c->all->logged_in++;
-	if (c->all->conf.chans == 0 || c->all->conf.work == WORK_OPEN)
+	if (c->chans == 0 || c->work == WORK_OPEN)
 		c->all->ready++; /* opening is the work */
 	else
-		for (unsigned int i = 0; i < c->all->conf.chans; i++)
+		for (unsigned int i = 0; i < c->chans; i++)
 			chan_open(c, i);
 }
 
@@ -374,10 +339,12 @@ static void fill(struct client *c)
 	uint32_t space = c->e.s->ops->tx_space(c->e.s);
 	unsigned int blocked = 0;
 
-	while (waiting(c) < space && blocked < c->all->conf.chans) {
-		struct chan *ch = &c->chan[c->turn++ % c->all->conf.chans];
+	while (waiting(c) < space && blocked < c->chans) {
+		struct chan *ch = &c->chan[c->turn++ % c->chans];
 
-		blocked = chan_data(c, ch, c->all->conf.size) ? 0 : blocked + 1;
+		if (!pace_take(c))
+			return;
+		blocked = client_data(c, ch, c->size) ? 0 : blocked + 1;
 	}
 }
 
@@ -426,8 +393,10 @@ static void step(struct end *e)
 	if (ev & STREAM_EV_CONNECTED && ssh_brain_start(c->brain) == 0)
 		acts(c);
 	receive(c);
-	if (c->all->go && c->all->conf.work == WORK_UP)
+	if (c->all->go && c->work == WORK_UP)
 		fill(c);
+	if (c->work == WORK_REQUESTS)
+		requests_send(c);
 	acts(c); /* what that gave the brain to say */
 	transmit(c);
 	if (ev & (STREAM_EV_ERROR | STREAM_EV_EOF))
@@ -443,12 +412,13 @@ int clients_new(const struct client_conf *conf, struct gen_stack *g, struct clie
 	struct clients *all = calloc(1, sizeof(*all));
 
 	if (all != NULL)
-		all->client = calloc(conf->conns, sizeof(*all->client));
+		all->client = calloc(conf->conns + conf->beside, sizeof(*all->client));
 	if (all == NULL || all->client == NULL) {
 		free(all);
 		return -ENOMEM;
 	}
 	all->conf = *conf;
+	all->n = conf->conns + conf->beside;
 	all->g = g;
 	all->gateway = stack_addr(conf->gateway);
 	*ret = all;
@@ -459,7 +429,7 @@ void clients_free(struct clients *all)
 {
 	if (all == NULL)
 		return;
-	for (unsigned int i = 0; i < all->conf.conns; i++)
+	for (unsigned int i = 0; i < all->n; i++)
 		client_free(&all->client[i]);
 	free(all->client);
 	free(all);
@@ -479,7 +449,10 @@ static int client_begin(struct clients *all, struct client *c)
 
 	c->all = all;
 	c->e.step = step;
-	c->chan = calloc(all->conf.chans + 1, sizeof(*c->chan));
+	c->work = c < all->client + all->conf.conns ? all->conf.work : WORK_REQUESTS;
+	c->chans = c->work == WORK_REQUESTS ? 1 : all->conf.chans;
+	c->size = c->work == WORK_REQUESTS ? all->conf.request : all->conf.size;
+	c->chan = calloc(c->chans + 1, sizeof(*c->chan));
 	r = c->chan == NULL ? -ENOMEM : ssh_brain_new(&bc, &c->brain);
 	if (r == 0)
 		r = ssh_pump_init(&c->pump, all->conf.engine, c->brain);
@@ -497,7 +470,7 @@ void clients_more(struct clients *all)
 
 	if (all->g->now_us < all->again_us)
 		return;
-	while (all->begun < all->conf.conns && all->begun - all->logged_in < at_once) {
+	while (all->begun < all->n && all->begun - all->logged_in < at_once) {
 		struct client *c = &all->client[all->begun++];
 		int r = client_begin(all, c);
 
@@ -514,11 +487,11 @@ unsigned int clients_ready(const struct clients *all)
 void clients_go(struct clients *all)
 {
 	all->go = true;
-	for (unsigned int i = 0; i < all->conf.conns; i++) {
+	for (unsigned int i = 0; i < all->n; i++) {
 		struct client *c = &all->client[i];
 
-		for (unsigned int k = 0; k < all->conf.chans; k++) {
-			if (all->conf.work == WORK_OPEN)
+		for (unsigned int k = 0; k < c->chans; k++) {
+			if (c->work == WORK_OPEN)
 				chan_open(c, k);
 			else
 				chan_begin(c, &c->chan[k]);

@@ -219,13 +219,25 @@ class Sshd(KernelLab):
         return r
 
 
-    def latency(self, cipher, seconds):
+    def latency(self, cipher, seconds, whole=False):
         """Of one request after the other: through the gateway, less what it takes without."""
         direct, _ = self.sock("trips", self.target_addr, ECHO)
         time.sleep(min(1, seconds))
         without = self.end(direct, result=True)
         through = self.small("trips", cipher, 1, 1, seconds)
+        if whole:
+            without = {"p50_us": 0, "p99_us": 0}
         return {k: through[f"{k}_us"] - without[f"{k}_us"] for k in ("p50", "p99")} | {"steal": through["steal"]}
+
+    def latency_beside(self, cipher, load, seconds):
+        """The same beside a login that uploads: at a part of what that comes to alone."""
+        alone = self.bulk("up", cipher, seconds / 2)
+        rate = load * alone["n"] / alone["cpu"]
+        p, _ = self.sock("up", "--rate", int(rate), "--", *self.ssh(cipher, "-W", f"{self.target_addr}:{SINK}"))
+        try:
+            return self.latency(cipher, seconds) | {"rate": rate}
+        finally:
+            self.end(p)
 
 
 class Copy(KernelLab):
@@ -265,6 +277,13 @@ class InRing:
                     f"ListenAddress 198.18.0.2:22\nHostKey {self.files.path('host')}\n"
                     f"AuthorizedKeysFile {self.files.path('keys/%u')}\n")
 
+    def latency(self, cipher, seconds, **options):
+        """Of requests, in us by the shard's clock, beside what the options say."""
+        work = options.pop("work", "idle")
+        w = self.run_once(work, cipher, 1500, beside=4, seconds=seconds, realtime=True,
+                          **{"conns": 1, "chans": 1, **options})[0]
+        return w | w["latency"]
+
     def run(self, *args, **options):
         """An object for each core. TSC time goes on while others have the core: such a run is made again, a few times,
         and the one that was least disturbed counts."""
@@ -281,22 +300,28 @@ class InRing:
     def ran(worlds):
         return min(w["ran"] / w["seconds"] for w in worlds)
 
-    def run_once(self, work, cipher, mtu, conns, chans, seconds, size=32768, cores=(GATEWAY_CORE,), memory=512):
+    def run_once(self, work, cipher, mtu, conns, chans, seconds, size=32768, cores=(GATEWAY_CORE,), memory=512,
+                 beside=0, rate=0, load=0, conf=(), realtime=False):
         self.n += 1
         run = self.files.path(f"ring{self.n}")
         os.mkdir(run)
         lab.give(run)
         for i in range(len(cores)):
-            self.configure(run, i, mtu, conns, memory)
+            self.configure(run, i, mtu, conns + beside, memory)
+            with open(os.path.join(run, f"sluice{i}.conf"), "a") as f:
+                f.writelines(line + "\n" for line in conf)
         cmd = [os.path.join(lab.BUILD, "perf/inring"), "--run", run, "--control",
                os.path.join(lab.BUILD, "control/sluice-control"), "--key", self.files.path("id"), "--user", "root",
                "--work", work, "--cipher", cipher, "--mtu", str(mtu), "--conns", str(conns), "--chans", str(chans),
                "--size", str(size), "--seconds", str(seconds)]
         for c in cores:
             cmd += ["--core", str(c)]
+        for name, value in (("beside", beside), ("rate", rate), ("load", load)):
+            if value:
+                cmd += [f"--{name}", str(value)]
         steal = lab.core_times(cores[0])["steal"]
         p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             start_new_session=True, preexec_fn=lab.Spaces.go_first)
+                             start_new_session=True, preexec_fn=lab.Spaces.go_before_all if realtime else lab.Spaces.go_first)
         try:
             out, err = p.communicate(timeout=240 + seconds)
         except BaseException:

@@ -4,7 +4,7 @@
  *   sock serve STATS ADDRESS PORT      PORT takes bytes, PORT + 1 gives them, PORT + 2 echoes
  *   sock up|down|trips|open STATS [OPTION VALUE]… ADDRESS PORT | -- COMMAND ARG…
  *     --conns N    at once; 1           --ports N    spread over so many ports; 1
- *     --size N     of a request; 64
+ *     --size N     of a request; 64      --rate N     bytes a second of one up; as much as goes
  *
  * up and down move bytes until the process is ended, trips sends a request on each connection and
  * the next when it came back, open connects, sends a byte, reads it and closes. With a COMMAND its
@@ -36,6 +36,8 @@
 #define SAMPLES_MAX (1 << 20)
 #define CONNS_MAX   16384
 #define EVENTS      64
+#define PACED_PIECE 32768
+#define PACED_NS    200000 /* between two looks at what is due */
 
 enum kind { LISTENER, SINK, SOURCE, ECHO, TRIPS, OPEN };
 
@@ -52,7 +54,8 @@ struct conn {
 	int fd;
 	uint64_t sent, received;
 	uint64_t start_ns;
-	size_t held; /* echo: bytes in buf that were not taken back yet */
+	double tokens; /* of a paced source: bytes, at start_ns */
+	size_t held;   /* echo: bytes in buf that were not taken back yet */
 	uint8_t *buf;
 };
 
@@ -65,6 +68,8 @@ static volatile sig_atomic_t stop;
 static struct sockaddr_in server;
 static unsigned int conns = 1, ports = 1, opened;
 static size_t size = 64;
+static double rate;
+static struct conn *paced;
 
 static void on_signal(int sig)
 {
@@ -167,6 +172,25 @@ static bool source(struct conn *c)
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	c->sent += (size_t)n;
+	return true;
+}
+
+/* What is due by the clock; who could not send does not catch up later. */
+static bool source_paced(struct conn *c)
+{
+	uint64_t now = now_ns();
+
+	c->tokens += rate * (double)(now - c->start_ns) / 1e9;
+	c->tokens = c->tokens < PIECE ? c->tokens : PIECE;
+	c->start_ns = now;
+	while (c->tokens >= PACED_PIECE) {
+		ssize_t n = write(c->fd, pattern + c->sent % PERIOD, PACED_PIECE);
+
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		c->sent += (size_t)n;
+		c->tokens -= (double)n;
+	}
 	return true;
 }
 
@@ -360,7 +384,13 @@ static void begin(enum kind kind, char **argv)
 			continue;
 		}
 		c = conn_new(argv != NULL ? command(argv) : connected(i), kind,
-			     kind == SOURCE ? EPOLLOUT : EPOLLIN);
+			     kind != SOURCE ? EPOLLIN
+			     : rate > 0     ? 0
+					    : EPOLLOUT);
+		if (kind == SOURCE && rate > 0) {
+			c->start_ns = now_ns();
+			paced = c;
+		}
 		if (kind == TRIPS)
 			request(c, size);
 	}
@@ -368,10 +398,14 @@ static void begin(enum kind kind, char **argv)
 
 static void run(bool serves)
 {
+	const struct timespec look = {.tv_nsec = PACED_NS};
 	struct epoll_event ev[EVENTS];
 
 	while (!stop) {
-		int n = epoll_wait(ep, ev, EVENTS, -1);
+		int n = epoll_pwait2(ep, ev, EVENTS, paced != NULL ? &look : NULL, NULL);
+
+		if (paced != NULL && !source_paced(paced))
+			stop = 1;
 
 		for (int i = 0; i < n; i++) {
 			struct conn *c = ev[i].data.ptr;
@@ -436,9 +470,10 @@ static int kind_of(const char *what)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sock serve STATS ADDRESS PORT\n"
-			"       sock up|down|trips|open STATS [--conns N] [--ports N] [--size N]"
-			" ADDRESS PORT | -- COMMAND ARG...\n");
+	fprintf(stderr,
+		"usage: sock serve STATS ADDRESS PORT\n"
+		"       sock up|down|trips|open STATS [--conns N] [--ports N] [--size N] [--rate N]"
+		" ADDRESS PORT | -- COMMAND ARG...\n");
 	return 2;
 }
 
@@ -456,6 +491,8 @@ static int options(int argc, char **argv)
 			ports = v;
 		else if (strcmp(argv[i], "--size") == 0 && v > 0 && v <= 4096)
 			size = v;
+		else if (strcmp(argv[i], "--rate") == 0 && v > 0)
+			rate = v;
 		else
 			return -1;
 	}
