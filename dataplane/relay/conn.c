@@ -257,13 +257,18 @@ static unsigned int may_open(const struct conn *c)
 	return c->phase.kex == SSH_KEX_NONE ? RELAY_OPEN_TURN : 1;
 }
 
+/*
+ * A key exchange holds back what came behind it, more than a turn's share; its connection goes on
+ * with as much in a turn as any other, so that nobody waits longer for it than before.
+ */
 static unsigned int conn_gather(struct conn *c)
 {
 	struct record_batch *b = c->relay->opening;
+	uint32_t quantum = c->relay->quantum.bytes, had = c->rx.in.len;
 	unsigned int max = may_open(c), n = 0;
 
-	while (n < max) {
-		int r = record_rx_gather(&c->rx, b, max - n);
+	while (n < max && had - c->rx.in.len < quantum) {
+		int r = record_rx_gather(&c->rx, b, 1);
 
 		if (r == -ENOSPC) {
 			c->relay->counters[RELAY_C_RECORDS_OPENED] += record_open(b);
@@ -275,7 +280,7 @@ static unsigned int conn_gather(struct conn *c)
 			break;
 		n += (unsigned int)r;
 	}
-	if (n == max && n > 0 && c->rx.in.len > 0)
+	if (n > 0 && c->rx.in.len > 0 && (n == max || had - c->rx.in.len >= quantum))
 		c->more = true;
 	return n;
 }
@@ -295,7 +300,7 @@ static bool conn_pull(struct conn *c)
 	struct turn *turn = &c->relay->rx_turn;
 	uint32_t room = record_rx_room(&c->rx), n;
 
-	if (c->rx.q.records > 0 || c->over > RELAY_OVER_MAX || room == 0)
+	if (c->rx.q.records > 0 || c->rx_wait_keys || c->over > RELAY_OVER_MAX || room == 0)
 		return false;
 	if (c->stream->ops->rx_len(c->stream) == 0) {
 		c->rx_much = false;
@@ -312,7 +317,7 @@ static bool conn_pull(struct conn *c)
 	/* A record that comes in crumbs must not hold a buffer for each. */
 	if (c->rx.in.segs > 64 && pkt_chain_cost(&c->rx.in) > 8 * (uint64_t)c->rx.in.len)
 		pkt_chain_compact(&c->rx.in, c->relay->conf.pools->data);
-	if (!c->rx_wait_keys && c->rx_much)
+	if (c->rx_much)
 		c->more = true;
 	return true;
 }

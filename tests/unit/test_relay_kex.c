@@ -1,4 +1,6 @@
 /* dataplane/relay: rekeys are a state of the relay; nothing but key exchange is sealed in one. */
+#include "dataplane/relay/internal.h"
+
 #include "tests/util/relay_bench.h"
 
 TestSuite(relay_kex, .init = bench_start, .fini = bench_end);
@@ -183,6 +185,43 @@ Test(relay_kex, records_behind_newkeys_wait_for_the_keys)
 }
 
 /* S-41: what waits is bounded. */
+/* What came behind NEWKEYS waits in the stream, and then has a connection's share of each turn. */
+Test(relay_kex, what_waited_for_the_keys_makes_no_long_turn)
+{
+	enum { RECORDS = 16, BYTES = 4000, QUANTUM = 8192 };
+	static uint8_t data[BYTES];
+	struct client c = client_login();
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint32_t before, most = 0;
+	struct link_keys k;
+
+	quantum_init(&bench->quantum, QUANTUM, 0, UINT64_C(2000000000));
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_KEXINIT);
+	down_msg(&c, SSH_MSG_NEWKEYS);
+	client_expect(&c, SSH_MSG_KEXINIT);
+	client_expect(&c, SSH_MSG_NEWKEYS);
+	client_send_byte(&c, SSH_MSG_NEWKEYS);
+	client_dir_keys(&c, &c.flat.tx, c.keys);
+	up_payload_expect(&c, SSH_MSG_NEWKEYS);
+	for (int i = 0; i < RECORDS; i++)
+		client_data(&c, ch.local, data, sizeof(data));
+	bench_settle();
+	cr_expect_geq(c.f->rx.len, RECORDS * BYTES, "nothing is taken that nobody can open");
+
+	keys_of(&c, c.keys, &k);
+	down(LINK_IT_RX_KEYS, c.h, &k, sizeof(k), NULL, 0);
+	for (int i = 0; i < 100 && ch.target->tx.len < RECORDS * BYTES; i++) {
+		before = ch.target->tx.len;
+		bench_turn();
+		most = RTE_MAX(most, ch.target->tx.len - before);
+	}
+	cr_expect_eq(ch.target->tx.len, RECORDS * BYTES);
+	cr_expect_leq(most, QUANTUM + BYTES);
+	client_free(&c);
+}
+
 Test(relay_kex, a_flood_of_replies_ends_it)
 {
 	struct client c = in_rekey();
