@@ -668,6 +668,8 @@ void tcp_cc_grow(struct tcp_conn *c, uint32_t n);
 void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_seg *g, struct tcp_acked *a,
 		      uint32_t acked);
 void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us);
+/* Nothing counts as sent: all of it goes again as the peer's window allows. */
+void tcp_recovery_rewind(struct tcp_conn *c);
 /* TCP_T_REXMT fired: true when it was no time-out. */
 bool tcp_recovery_timer(struct tcp_conn *c, uint64_t now_us);
 /* Something went; head: what is sent again first of all. Sets the timer. */

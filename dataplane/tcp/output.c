@@ -652,6 +652,12 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 	if (r == STEP_SENT && !paced && (most > 0 || waits_for_port(c)))
 		tcp_output_want(c); /* its share of this turn is used up */
 
+	/*
+	 * A time-out had declared all of it lost, and before it could go again (the port was full,
+	 * a pool empty) the peer took its window back: now the window is what is waited for.
+	 */
+	if (unlikely(r == STEP_IDLE && c->board != NULL && !tcp_timer_on(c, TCP_T_REXMT)))
+		tcp_recovery_rewind(c);
 	if (c->probe_due && stalled(c) && !send_probe(c, now_us))
 		return false;
 	c->probe_due = false;

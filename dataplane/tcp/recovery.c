@@ -173,6 +173,14 @@ static bool window_shrunk(const struct tcp_conn *c)
 	return c->snd_nxt - c->snd_una > c->snd_wnd;
 }
 
+void tcp_recovery_rewind(struct tcp_conn *c)
+{
+	tcp_sent_free(c);
+	tcp_tx_rewind(c);
+	c->in_recovery = c->in_rto = false;
+	c->recover = c->snd_max;
+}
+
 void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us)
 {
 	struct tcp_board *b = c->board;
@@ -186,10 +194,7 @@ void tcp_recovery_rto(struct tcp_conn *c, uint64_t now_us)
 	c->tlp_out = c->tlp_due = false;
 	c->rtt_timing = false; /* Karn */
 	if (b == NULL || b->all.head == NULL || window_shrunk(c)) {
-		tcp_sent_free(c);
-		tcp_tx_rewind(c);
-		c->in_recovery = c->in_rto = false;
-		c->recover = c->snd_max;
+		tcp_recovery_rewind(c);
 		return;
 	}
 	/* RFC 5682 section 3.1 step 1: a recovery under way sends again what is not known. */
