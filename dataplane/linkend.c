@@ -17,7 +17,9 @@ struct linkend {
 	struct link_producer tx;
 	struct link_consumer rx;
 	struct linkend_pair *pair; /* NULL: nobody is there */
-	bool sent;                 /* since the bell was last looked at */
+	bool sent;                 /* since the bell was last looked at: what does not wait, */
+	uint32_t news;             /* and so much that does, */
+	uint64_t news_us;          /* until then; 0: linkend_ring() has not seen it yet */
 	int epoll, wake, hub_bell;
 
 	/* The hub writes. */
@@ -103,6 +105,8 @@ static void hold(struct linkend *l, struct linkend_pair *pair)
 {
 	l->pair = pair;
 	l->sent = false;
+	l->news = 0;
+	l->news_us = 0;
 	__atomic_store_n(&l->broken, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->held, pair, __ATOMIC_RELEASE);
 	link_bell_ring(l->hub_bell);
@@ -156,6 +160,7 @@ static inline bool is_alone(const struct linkend *l)
 
 int linkend_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
 {
+	const struct link_hdr *h = head;
 	struct linkend *l = arg;
 	int r;
 
@@ -165,7 +170,10 @@ int linkend_send(void *arg, const void *head, size_t head_len, const void *body,
 	if (unlikely(r == -EBADMSG))
 		return broken(l);
 	/* A full ring rings too: whoever empties it shall be awake. */
-	l->sent = true;
+	if (r == 0 && link_type_is_news(h->type))
+		l->news++;
+	else
+		l->sent = true;
 	return r;
 }
 
@@ -190,11 +198,20 @@ int linkend_recv(void *arg, void *buf, size_t size)
 	return r;
 }
 
-unsigned int linkend_ring(struct linkend *l)
+static bool news_waits(struct linkend *l, uint64_t now_us)
 {
-	if (likely(!l->sent))
+	if (l->news_us == 0)
+		l->news_us = now_us + LINKEND_NEWS_US;
+	return l->news < LINKEND_NEWS_MAX && now_us < l->news_us;
+}
+
+unsigned int linkend_ring(struct linkend *l, uint64_t now_us)
+{
+	if (likely(!l->sent && (l->news == 0 || news_waits(l, now_us))))
 		return 0;
 	l->sent = false;
+	l->news = 0;
+	l->news_us = 0;
 	if (!link_tx_needs_bell(&l->tx))
 		return 0;
 	link_bell_ring(l->pair->fds.bell_control);
@@ -203,8 +220,10 @@ unsigned int linkend_ring(struct linkend *l)
 
 void linkend_sleep(struct linkend *l)
 {
-	if (l->pair != NULL)
-		link_rx_sleep(&l->rx);
+	if (l->pair == NULL)
+		return;
+	l->sent |= l->news > 0;
+	link_rx_sleep(&l->rx);
 }
 
 void linkend_wake(struct linkend *l)

@@ -34,9 +34,18 @@ uint64_t linkend_next_timer_us(const struct linkend *l); /* UINT64_MAX: none */
  */
 int linkend_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len);
 int linkend_recv(void *arg, void *buf, size_t size);
-/* Rings control's bell when something was sent and it sleeps. Returns 1 if so. */
-unsigned int linkend_ring(struct linkend *l);
-/* Before and after sleeping on linkend_fd(): look once more in between. */
+/*
+ * News (link_type_is_news()) waits so long, or until there is so much of it: to ring and to wake
+ * control costs more than to open a channel.
+ */
+#define LINKEND_NEWS_US  2000
+#define LINKEND_NEWS_MAX 1024
+/*
+ * Rings control's bell when it sleeps and something was sent that does not wait. Returns 1 if
+ * so.
+ */
+unsigned int linkend_ring(struct linkend *l, uint64_t now_us);
+/* Before and after sleeping on linkend_fd(): look once more in between. No news waits meanwhile. */
 void linkend_sleep(struct linkend *l);
 void linkend_wake(struct linkend *l);
 

@@ -131,7 +131,7 @@ unsigned int shard_turn(struct shard *s)
 	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_SEAL, &tsc, relay_seal(s->relay, s->now_us));
 	work += output(s, &tsc);
-	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link));
+	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link, s->now_us));
 	if (shard_is_teamed(s))
 		shard_team_ring(s);
 

@@ -215,8 +215,9 @@ struct link_audit_ack {
  * exactly this host, as its bytes, and port. The shard connects to the addresses that were judged,
  * in their order, says CHAN_OPENED, CHAN_FAILED and CHAN_END as ever, with the grant's token for
  * all channels opened by it, and asks again once the lifetime is over or one of them could not be
- * opened. Without control a grant stays what it is until then. The same target again takes the place of what was said before; a
- * shard that has no room for one forgets it, counts that, and goes on asking.
+ * opened. Without control a grant stays what it is until then. The same target again takes the
+ * place of what was said before; a shard that has no room for one forgets it, counts that, and goes
+ * on asking.
  */
 struct link_grant {
 	uint64_t token; /* not 0; of no open that is asked for */
@@ -245,6 +246,11 @@ int link_msg_check(const void *msg, size_t len) __attribute__((warn_unused_resul
 static inline bool link_type_is_up(uint16_t type)
 {
 	return type != 0 && type < LINK_IT_IDENT;
+}
+/* News that nobody acts on: what became of a channel, for audit and for those who look. */
+static inline bool link_type_is_news(uint16_t type)
+{
+	return type >= LINK_EV_CHAN_OPENED && type <= LINK_EV_CONN_END;
 }
 /* Body of a checked message; variable part behind it. */
 static inline const void *link_msg_body(const void *msg)

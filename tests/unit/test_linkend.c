@@ -79,6 +79,16 @@ static int send_up(void)
 	return linkend_send(l, &h, sizeof(h), &b, sizeof(b));
 }
 
+/* Of a channel that was opened: nobody waits for it. */
+static int send_news(void)
+{
+	struct link_hdr h = {.len = sizeof(h) + sizeof(struct link_chan_ref),
+			     .type = LINK_EV_CHAN_OPENED};
+	struct link_chan_ref b = {.token = 1};
+
+	return linkend_send(l, &h, sizeof(h), &b, sizeof(b));
+}
+
 static bool readable_hub(void)
 {
 	struct pollfd p = {.fd = linkhub_fd(hub), .events = POLLIN};
@@ -130,12 +140,72 @@ Test(linkend, bell_is_rung_only_for_a_sleeper)
 	attach(&c);
 	link_rx_wake(&c.rx);
 	cr_expect_eq(send_up(), 0);
-	cr_expect_eq(linkend_ring(l), 0);
+	cr_expect_eq(linkend_ring(l, 1), 0);
 	link_rx_sleep(&c.rx);
-	cr_expect_eq(linkend_ring(l), 0, "nothing new was sent");
+	cr_expect_eq(linkend_ring(l, 1), 0, "nothing new was sent");
 	cr_expect_eq(send_up(), 0);
-	cr_expect_eq(linkend_ring(l), 1);
+	cr_expect_eq(linkend_ring(l, 1), 1);
 	cr_expect_eq(read(c.fds.bell_control, &count, sizeof(count)), sizeof(count));
+	control_end_close(&c);
+}
+
+Test(linkend, news_waits_for_more_of_it)
+{
+	struct control_end c;
+
+	attach(&c);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 100), 0);
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 99 + LINKEND_NEWS_US), 0);
+	cr_expect_eq(linkend_ring(l, 100 + LINKEND_NEWS_US), 1);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(linkend_ring(l, 200 + LINKEND_NEWS_US), 0, "it was told of all");
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 300 + LINKEND_NEWS_US), 0, "its time begins anew");
+	control_end_close(&c);
+}
+
+Test(linkend, much_news_rings_at_once)
+{
+	struct control_end c;
+
+	attach(&c);
+	link_rx_sleep(&c.rx);
+	for (int i = 1; i < LINKEND_NEWS_MAX; i++)
+		cr_assert_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 1), 0);
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 1), 1);
+	control_end_close(&c);
+}
+
+Test(linkend, news_goes_with_what_does_not_wait)
+{
+	struct control_end c;
+
+	attach(&c);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(linkend_ring(l, 1), 1);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(linkend_ring(l, 1 + LINKEND_NEWS_US), 0);
+	control_end_close(&c);
+}
+
+Test(linkend, no_news_waits_for_a_sleeper)
+{
+	struct control_end c;
+
+	attach(&c);
+	link_rx_sleep(&c.rx);
+	cr_expect_eq(send_news(), 0);
+	cr_expect_eq(linkend_ring(l, 1), 0);
+	linkend_sleep(l);
+	cr_expect_eq(linkend_ring(l, 1), 1);
+	linkend_wake(l);
 	control_end_close(&c);
 }
 
@@ -162,7 +232,7 @@ Test(linkend, nothing_passes_while_nobody_is_there)
 
 	cr_expect_eq(send_up(), -ENOTCONN);
 	cr_expect_eq(linkend_recv(l, buf, sizeof(buf)), -ENOTCONN);
-	cr_expect_eq(linkend_ring(l), 0);
+	cr_expect_eq(linkend_ring(l, 1), 0);
 	cr_expect_eq(linkend_next_timer_us(l), UINT64_MAX);
 }
 
