@@ -9,8 +9,8 @@
 
 int audit_init(struct audit *a, uint32_t size)
 {
-	*a = (struct audit){.size = size, .acked = 1, .unsent = 1, .next = 1};
-	a->entry = calloc(size, sizeof(*a->entry));
+	*a = (struct audit){.size = size, .used = 1, .acked = 1, .unsent = 1, .next = 1};
+	a->entry = calloc(rte_align32pow2(size), sizeof(*a->entry));
 	return a->entry != NULL ? 0 : -ENOMEM;
 }
 
@@ -22,7 +22,18 @@ void audit_fini(struct audit *a)
 
 static struct audit_entry *audit_at(struct audit *a, uint64_t id)
 {
-	return &a->entry[id % a->size];
+	return &a->entry[id & (a->used - 1)];
+}
+
+/* Twice as many places: half of the ids that are kept have theirs among the new ones. */
+static void audit_grow(struct audit *a)
+{
+	uint32_t used = a->used;
+
+	for (uint64_t id = a->acked; id < a->next; id++)
+		if (id & used)
+			a->entry[id & (2 * used - 1)] = a->entry[id & (used - 1)];
+	a->used = 2 * used;
 }
 
 /* The next entry with its id taken, or NULL: the backlog is full. */
@@ -35,6 +46,8 @@ static struct audit_entry *audit_add(struct conn *c, uint16_t type, uint64_t *re
 		relay_count(c->relay, RELAY_C_AUDIT_LOST);
 		return NULL;
 	}
+	if (unlikely(a->next - a->acked == a->used))
+		audit_grow(a);
 	*ret_id = a->next++;
 	e = audit_at(a, *ret_id);
 	*e = (struct audit_entry){.conn = conn_handle(c), .type = type};

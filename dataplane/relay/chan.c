@@ -40,12 +40,24 @@ struct chan *chan_find_peer(struct conn *c, uint32_t peer)
 	return NULL;
 }
 
-/* A number is not used again before all others were; memory is touched for those that were. */
+/*
+ * A place comes again when RELAY_CHANS_REST others have been free as long, and a number when its
+ * place has had all its generations. To go round the whole table would be to find each channel
+ * in memory, where those of now lie in the cache.
+ */
 static struct chan *chan_place(struct relay *r)
 {
-	if (r->fresh_chans < r->conf.chans_max)
-		return &r->chans[r->fresh_chans];
-	return TAILQ_FIRST(&r->free_chans);
+	bool rested = r->n_free_chans > RELAY_CHANS_REST || r->fresh_chans == r->conf.chans_max;
+
+	return rested ? TAILQ_FIRST(&r->free_chans) : &r->chans[r->fresh_chans];
+}
+
+/* To the end: those before it have rested longer. */
+static void chan_put(struct relay *r, struct chan *ch)
+{
+	ch->conn = NULL;
+	TAILQ_INSERT_TAIL(&r->free_chans, ch, link);
+	r->n_free_chans++;
 }
 
 struct chan *chan_new(struct conn *c, enum stream_kind kind)
@@ -58,10 +70,12 @@ struct chan *chan_new(struct conn *c, enum stream_kind kind)
 		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
 		return NULL;
 	}
-	if (ch == TAILQ_FIRST(&r->free_chans))
+	if (ch == TAILQ_FIRST(&r->free_chans)) {
 		TAILQ_REMOVE(&r->free_chans, ch, link);
-	else
+		r->n_free_chans--;
+	} else {
 		r->fresh_chans++;
+	}
 	generation = ch->generation + 1;
 	index = (uint32_t)(ch - r->chans);
 	*ch = (struct chan){
@@ -72,8 +86,7 @@ struct chan *chan_new(struct conn *c, enum stream_kind kind)
 		.packet_max = c->auth.packet_max,
 	};
 	if (!window_init(ch, kind)) {
-		ch->conn = NULL;
-		TAILQ_INSERT_HEAD(&r->free_chans, ch, link);
+		chan_put(r, ch);
 		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
 		relay_count(r, RELAY_C_WINDOWS_FULL);
 		return NULL;
@@ -105,9 +118,7 @@ void chan_free(struct chan *ch)
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);
 	c->n_chans--;
-	ch->conn = NULL;
-	/* To the end: a number is not used again before all others were. */
-	TAILQ_INSERT_TAIL(&c->relay->free_chans, ch, link);
+	chan_put(c->relay, ch);
 }
 
 /* Events about it to control. -EAGAIN, -ENOTCONN: it must wait. */

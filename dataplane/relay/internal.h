@@ -65,6 +65,8 @@
 #define RELAY_WINDOW_START (256 * 1024)
 /* That of one towards a program. */
 #define RELAY_WINDOW_SESSION (64 * 1024)
+/* Places of channels that are free before one is used again. */
+#define RELAY_CHANS_REST 64
 /* The smallest, one packet of the usual size: without room for it a channel is refused. */
 #define RELAY_WINDOW_LEAST SSH_RWIN_LOW
 /* All windows of a shard together: so many times the room of its data buffers. */
@@ -218,10 +220,14 @@ struct audit_entry {
 	};
 };
 
-/* Ids in [acked, next) are kept, [unsent, next) of them are to be sent. */
+/*
+ * Ids in [acked, next) are kept, [unsent, next) of them are to be sent. As many places are used
+ * as there ever were kept: those stay in the cache, and the others are never touched.
+ */
 struct audit {
-	struct audit_entry *entry; /* [size], by id modulo size */
+	struct audit_entry *entry; /* [size, and up to a power of two], by id modulo used */
 	uint32_t size;
+	uint32_t used; /* a power of two */
 	uint64_t acked, unsent, next;
 };
 
@@ -260,7 +266,8 @@ struct relay {
 	struct record_batch *opening, *sealing;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
-	uint32_t fresh_chans; /* from here on none was ever used */
+	uint32_t n_free_chans; /* in that list */
+	uint32_t fresh_chans;  /* from here on none was ever used */
 	struct conn *conns;
 	struct chan *chans;
 	struct conn **heap; /* by timer_us */

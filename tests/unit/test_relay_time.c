@@ -329,3 +329,35 @@ Test(relay_audit, at_the_bound_the_loss_is_counted)
 	}
 	cr_expect_eq(bench_count(RELAY_C_AUDIT_LOST), 2);
 }
+
+/* While control lags more and more are kept: each is found again, wherever it lies by then. */
+Test(relay_time, what_is_kept_stays_in_order_as_it_grows)
+{
+	struct client c = client_login();
+	struct link_audit_ack ack;
+	const struct link_chan_end *e;
+
+	for (uint32_t i = 1; i <= 60; i++) {
+		struct bench_chan ch = client_channel(&c, i, 1 << 20);
+
+		client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+		client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+		e = up_expect(LINK_EV_CHAN_END, NULL);
+		cr_assert_eq(e->audit_id, i);
+		ch.target->used = false;
+		if (i % 3 != 0)
+			continue;
+		ack.audit_id = i / 3;
+		down(LINK_CMD_AUDIT_ACK, (struct link_handle){0}, &ack, sizeof(ack), NULL, 0);
+		bench_settle();
+	}
+	relay_link_detached(bench);
+	relay_link_attached(bench);
+	bench_settle();
+	for (uint32_t i = 21; i <= 60; i++) {
+		e = up_expect(LINK_EV_CHAN_END, NULL);
+		cr_assert_eq(e->audit_id, i);
+		cr_assert_eq(e->token, 1000 + i);
+	}
+	client_free(&c);
+}
