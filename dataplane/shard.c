@@ -159,6 +159,7 @@ static unsigned int housekeep(struct shard *s)
 	account_turn(s, work);
 	shard_ports_poll(s);
 	tcp_busy_time(s->tcp, busy_us(s), s->now_us);
+	tcp_turns(s->tcp, s->stats.turns, s->stats.busy_turns);
 	snapshot_publish(&s->snapshot, &s->stats);
 	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
 	return work;

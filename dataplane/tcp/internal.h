@@ -19,7 +19,7 @@
  *   list.c     lists of connections                          path.c    the way to the peer
  *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
- *   coalesce.c segments of a burst as one
+ *   coalesce.c segments of a burst as one                near.c    windows of near peers (near.h)
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -34,6 +34,7 @@
 
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
+#include "dataplane/tcp/near.h"
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/overload.h"
 #include "dataplane/tcp/pace.h"
@@ -478,6 +479,7 @@ struct tcp {
 	struct tcp_cookies cookies;
 	struct tcp_sources sources;
 	struct overload overload;
+	struct near near;
 	uint64_t rst_paid_us; /* resets are paid for up to here; see tcp_reply_rst() */
 	uint32_t port_next;   /* RFC 6056 section 3.3.3 */
 	uint64_t now_us;      /* of the turn; for calls that bring no time */

@@ -119,6 +119,7 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 		min_u64(conf->rx_budget, conf->rx_initial != 0 ? conf->rx_initial : TCP_RX_INITIAL);
 	t->out_tail = &t->out_head;
 	tcp_mem_init(t);
+	near_init(&t->near);
 	if (!tables_new(t) || tcp_busy_init(t) < 0) {
 		tcp_free(t);
 		return -ENOMEM;

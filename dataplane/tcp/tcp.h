@@ -176,6 +176,11 @@ uint64_t tcp_next_timer_us(const struct tcp *t); /* UINT64_MAX: none */
  * of it, answers to SYNs that hold no place give way (overload.h).
  */
 void tcp_busy_time(struct tcp *t, uint64_t busy_us, uint64_t now_us);
+/*
+ * Turns of this core since it began, and those that found work, as often: while nearly all do, near
+ * peers have less under way (near.h).
+ */
+void tcp_turns(struct tcp *t, uint64_t turns, uint64_t busy);
 /* The link of an interface came up: connections over it that wait for a time-out try at once. */
 void tcp_link_up(struct tcp *t, unsigned int iface);
 

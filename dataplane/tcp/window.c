@@ -14,22 +14,23 @@
  * always something for the next. A connection at rest goes back to where it began and is not
  * counted any more; what it was promised stays promised, which is the over-commitment that mem.c
  * answers for.
+ *
+ * While the core has no time left (near.h) what a round trip carries says how long packets waited
+ * for us: a window follows the shortest round trip then, and that of a near peer becomes smaller
+ * than it was at first.
  */
 #include "dataplane/tcp/internal.h"
 
 /* Segments that may come between two looks of the user (the slack of the measurement). */
 #define SLACK_SEGS 16
-/*
- * A round trip below a tick of our timestamps reads as one, and in a tick a core relays about as
- * much as this, half of what stays in its cache (the other way has the other). With more the sender
- * only fills the port's queue, whose packets are then fetched from memory: a relayed byte costs an
- * eighth more.
- */
-#define NEAR_WINDOW (768u * 1024)
+/* A round trip that takes as much longer than the shortest while the core is full waits for us. */
+#define OWN_QUEUE 2
 
 static void window_set(struct tcp_conn *c, uint32_t w)
 {
-	c->t->mem.rx_grown += (uint64_t)w - c->rx_window;
+	uint64_t initial = c->t->rx_initial;
+
+	c->t->mem.rx_grown += max_u64(w, initial) - max_u64(c->rx_window, initial);
 	c->rx_window = w;
 }
 
@@ -51,11 +52,18 @@ void tcp_rwin_resume(struct tcp_conn *c)
 	c->busy->fill_end = c->rcv_adv;
 }
 
+/* While the core is full it may be smaller than at first. */
+static uint32_t window_least(const struct tcp *t)
+{
+	return min_u64(t->rx_initial, t->near.window);
+}
+
 /* The most its window may be now. */
 static uint32_t window_limit(const struct tcp_conn *c)
 {
 	const struct tcp *t = c->t;
-	uint64_t others = t->mem.rx_grown - (c->rx_window - t->rx_initial);
+	uint64_t grown = max_u64(c->rx_window, t->rx_initial) - t->rx_initial;
+	uint64_t others = t->mem.rx_grown - grown;
 	uint64_t rest = t->conf.rx_shard > others ? t->conf.rx_shard - others : 0;
 
 	return (uint32_t)min_u64(t->conf.rx_budget, t->rx_initial + rest / 2);
@@ -91,8 +99,7 @@ void tcp_rwin_arrived(struct tcp_conn *c, const struct tcp_seg *g, uint64_t now_
 }
 
 /* What the window should be after a round trip in which so many bytes were taken. */
-static uint64_t window_wanted(const struct tcp_conn *c, uint32_t taken, uint32_t before,
-			      uint32_t rtt)
+static uint64_t window_wanted(const struct tcp_conn *c, uint32_t taken, uint32_t before)
 {
 	uint64_t want = 2 * (uint64_t)taken + SLACK_SEGS * c->rcv_mss;
 
@@ -100,14 +107,32 @@ static uint64_t window_wanted(const struct tcp_conn *c, uint32_t taken, uint32_t
 	if (taken > before)
 		want += before == 0 ? want
 				    : min_u64(want, want * (uint64_t)(taken - before) / before);
-	return rtt <= TCP_MS ? min_u64(want, NEAR_WINDOW) : want;
+	return want;
+}
+
+/*
+ * The most that helps. While the core is full a round trip is longer by the time that packets wait
+ * for it, and what is beyond so many of the shortest one waits, too.
+ */
+static uint64_t window_useful(const struct tcp_conn *c, uint64_t want, uint32_t rtt)
+{
+	const struct near *n = &c->t->near;
+
+	if (n->full && c->min_rtt_us != 0 && rtt / OWN_QUEUE > c->min_rtt_us)
+		return max_u64(want * OWN_QUEUE * c->min_rtt_us / rtt, n->window);
+	return rtt <= TCP_MS ? n->window : UINT32_MAX;
+}
+
+void tcp_turns(struct tcp *t, uint64_t turns, uint64_t busy)
+{
+	near_told(&t->near, turns, busy);
 }
 
 void tcp_rwin_taken(struct tcp_conn *c, uint32_t n)
 {
 	struct tcp_busy *b = c->busy;
-	uint32_t now = (uint32_t)c->t->now_us, rtt, limit;
-	uint64_t want;
+	uint32_t now = (uint32_t)c->t->now_us, rtt;
+	uint64_t want, useful, limit;
 
 	if (!tcp_is_busy(c) || c->state == TCP_CLOSED) /* what is unread can still be taken */
 		return;
@@ -115,12 +140,16 @@ void tcp_rwin_taken(struct tcp_conn *c, uint32_t n)
 	rtt = b->rcv_rtt_us != 0 ? b->rcv_rtt_us : c->srtt_us;
 	if (rtt == 0 || now - b->taken_at_us < rtt)
 		return;
+	want = window_wanted(c, b->taken, b->taken_before);
+	useful = window_useful(c, want, rtt);
 	limit = window_limit(c);
-	want = min_u64(window_wanted(c, b->taken, b->taken_before, rtt), limit);
+	if (c->t->near.full)
+		limit = min_u64(limit, useful);
+	want = min_u64(min_u64(want, useful), limit);
 	if (want > c->rx_window)
 		window_set(c, (uint32_t)want);
 	else if (c->rx_window > limit) /* others came; what was promised is kept all the same */
-		window_set(c, max_u64(limit, c->t->rx_initial));
+		window_set(c, (uint32_t)max_u64(limit, window_least(c->t)));
 	b->taken_before = b->taken;
 	b->taken = 0;
 	b->taken_at_us = now;

@@ -362,7 +362,7 @@ static void sum(struct sums *s, const struct tcp_conn *c)
 	if (c->state == TCP_CLOSED)
 		return;
 	s->alive++;
-	s->rx_grown += (uint64_t)c->rx_window - c->t->rx_initial;
+	s->rx_grown += RTE_MAX(c->rx_window, c->t->rx_initial) - c->t->rx_initial;
 	s->passive += c->passive;
 	if (c->listener >= 0) {
 		s->half_open++;

@@ -233,6 +233,68 @@ Test(window, a_near_sender_does_not_fill_the_port)
 	}
 }
 
+/* Its core has no time left, or has as many turns without work. */
+static bool core_is_full;
+
+static enum vnet_fate watch_turns(void *arg, unsigned int from, const struct vseg *s)
+{
+	static uint64_t turns, busy;
+	struct world *w = arg;
+
+	turns += 2;
+	busy += core_is_full ? 2 : 1;
+	if (turns % 32 == 0)
+		tcp_turns(stack(w), turns, busy);
+	return watch(arg, from, s);
+}
+
+/* A near one has little under way, but comes to its end; a far one has what its path takes. */
+Test(window, on_a_full_core_only_far_windows_grow)
+{
+	static const struct {
+		uint64_t delay_us, bits_per_s;
+		uint32_t least, most;
+	} path[] = {{50, 400000000, NEAR_LEAST, 2 * NEAR_LEAST},
+		    {450, 8000000000, NEAR_LEAST, NEAR_LEAST},
+		    {50000, 200000000, 1 * MIB, 16 * MIB}};
+
+	core_is_full = true;
+	for (size_t i = 0; i < RTE_DIM(path); i++) {
+		static struct world w;
+		uint64_t bytes = path[i].delay_us < 1000 ? 2 * MIB : 12 * MIB;
+
+		world_init(&w, 1, bytes,
+			   (struct vnet_link){.delay_us = path[i].delay_us,
+					      .bits_per_s = path[i].bits_per_s,
+					      .queue_us = 20000},
+			   roomy);
+		w.v.filter = watch_turns;
+		cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+		cr_expect_geq(conn(&w, 0)->rx_window, path[i].least, "%lu us: %u", path[i].delay_us,
+			      conn(&w, 0)->rx_window);
+		cr_expect_leq(conn(&w, 0)->rx_window, path[i].most, "%lu us: %u", path[i].delay_us,
+			      conn(&w, 0)->rx_window);
+		world_end(&w);
+	}
+}
+
+Test(window, a_core_with_time_lets_near_windows_grow_again)
+{
+	static struct world w;
+
+	core_is_full = true;
+	world_init(&w, 1, 12 * MIB,
+		   (struct vnet_link){.delay_us = 450, .bits_per_s = 8000000000, .queue_us = 20000},
+		   roomy);
+	w.v.filter = watch_turns;
+	vnet_run(&w.v, 30000, all_here, &w);
+	cr_expect_eq(conn(&w, 0)->rx_window, NEAR_LEAST);
+	core_is_full = false;
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	cr_expect_gt(w.grown_most, 256 * 1024, "%lu", w.grown_most);
+	world_end(&w);
+}
+
 /* A peer without timestamps, which sends a window's worth each 20 ms. */
 Test(window, it_grows_without_timestamps)
 {
