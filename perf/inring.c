@@ -50,7 +50,10 @@
 #define WARM_S          0.5    /* not counted, or a quarter of what is, */
 #define WARM_CONN_S     300e-6 /* and this for each connection: all have begun */
 #define IDLE_NS         50000
-#define LONG_US         20  /* a turn in which others may have had the core */
+#define LONG_US         20 /* a turn in which others may have had the core */
+#define GAPS_S          0.2
+#define GAP_US          1
+#define GAPS_MAX        65536
 #define SATURATE        0.5 /* of --seconds: as much as goes, to know what --load is a part of */
 #define CLIENT_ADDR     "198.18.0.1"
 #define GATEWAY_OUT     "198.18.0.2"
@@ -82,6 +85,13 @@ struct own_time {
 	uint64_t tsc, ran_ns;
 };
 
+/* Of the machine itself: a loop that does nothing is not there for so long. */
+struct gaps {
+	uint32_t *cycles;
+	unsigned int n;
+	uint64_t total;
+};
+
 struct world {
 	const struct options *o;
 	unsigned int index;
@@ -96,6 +106,7 @@ struct world {
 	struct clock clock;
 	uint64_t shard_cycles, gen_cycles, taken_cycles;
 	struct own_time own;
+	struct gaps gaps;
 	double saturation; /* bytes a cycle of the shard's clock */
 	struct sample from, to;
 	char err[512];
@@ -259,6 +270,33 @@ static bool work_for(struct world *w, double seconds)
 	return work_until(w, rte_rdtsc() + (uint64_t)(seconds * (double)w->clock.hz));
 }
 
+/*
+ * How often and how long this core stands still when nobody works on it: what a latency has of the
+ * machine. What others take of it is left out here as in the shard's clock.
+ */
+static bool find_gaps(struct world *w)
+{
+	struct gaps *g = &w->gaps;
+	uint64_t hz = w->clock.hz, last = rte_rdtsc(), now;
+	uint64_t end = last + (uint64_t)(GAPS_S * (double)hz);
+
+	g->total = end - last;
+	g->cycles = calloc(GAPS_MAX, sizeof(*g->cycles));
+	if (g->cycles == NULL)
+		return false;
+	while ((now = rte_rdtsc()) < end && g->n < GAPS_MAX) {
+		uint64_t gap = now - last;
+
+		if (gap >= hz / 1000000 * GAP_US) {
+			gap -= taken(w, now, gap);
+			g->cycles[g->n++] = (uint32_t)RTE_MIN(gap, UINT64_C(0xffffffff));
+			now = rte_rdtsc();
+		}
+		last = now;
+	}
+	return true;
+}
+
 /* What bulk comes to by the shard's clock when nothing holds it back; then a part of that. */
 static bool pace(struct world *w, double warm)
 {
@@ -285,6 +323,8 @@ static int world_run(void *arg)
 	__atomic_add_fetch(&worlds_ready, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&worlds_ready, __ATOMIC_SEQ_CST) < w->o->cores && !stop)
 		turn(w);
+	if (w->o->client.beside > 0 && !find_gaps(w))
+		return stop = 1;
 	clients_go(w->clients);
 	if (!work_for(w, warm) || (w->o->load > 0 && !pace(w, warm)))
 		return stop = 1;
@@ -454,6 +494,7 @@ static int world_begin(struct world *w)
 
 static void world_end(struct world *w)
 {
+	free(w->gaps.cycles);
 	clients_free(w->clients);
 	targets_free(&w->targets);
 	gen_stack_free(&w->client_stack);
@@ -489,6 +530,37 @@ static void print_hist(const struct world *w, const char *name, const struct his
 	printf("}");
 }
 
+static int longest_first(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/*
+ * p99 is what one request in a hundred would wait for, at least, that needs no time itself: gaps
+ * cut at that length have a hundredth of the time above it.
+ */
+static void print_gaps(const struct world *w)
+{
+	const struct gaps *g = &w->gaps;
+	double us = (double)w->clock.hz / 1e6, sum = 0, above = 0;
+	double p99 = 0, share = (double)g->total / 100;
+
+	qsort(g->cycles, g->n, sizeof(*g->cycles), longest_first);
+	for (unsigned int i = 0; i < g->n; i++) {
+		double next = i + 1 < g->n ? g->cycles[i + 1] : 0;
+		double slice = (i + 1) * (g->cycles[i] - next);
+
+		sum += g->cycles[i];
+		if (above < share && above + slice >= share)
+			p99 = g->cycles[i] - (share - above) / (i + 1);
+		above += slice;
+	}
+	printf(", \"gaps\": {\"share\": %.5f, \"p99\": %.2f, \"max\": %.2f}",
+	       sum / (double)g->total, p99 / us, g->n > 0 ? g->cycles[0] / us : 0.0);
+}
+
 /* Of requests, in us; bytes a second at which bulk would be the whole load. */
 static void print_latency(const struct world *w)
 {
@@ -501,6 +573,7 @@ static void print_latency(const struct world *w)
 	print_hist(w, "latency", &l->shard);
 	print_hist(w, "whole", &l->whole);
 	printf(", \"unanswered\": %" PRIu64, l->unanswered);
+	print_gaps(w);
 }
 
 static void print_world(const struct world *w)

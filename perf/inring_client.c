@@ -342,9 +342,14 @@ static void fill(struct client *c)
 	while (waiting(c) < space && blocked < c->chans) {
 		struct chan *ch = &c->chan[c->turn++ % c->chans];
 
-		if (!pace_take(c))
+		if (!pace_may(c))
 			return;
-		blocked = client_data(c, ch, c->size) ? 0 : blocked + 1;
+		if (client_data(c, ch, c->size)) {
+			pace_paid(c);
+			blocked = 0;
+		} else {
+			blocked++;
+		}
 	}
 }
 

@@ -78,8 +78,9 @@ bool client_data(struct client *c, struct chan *ch, uint32_t n);
 
 /* --- inring_pace.c ---------------------------------------------------------------------------- */
 
-/* Whether a record of bulk may be made; it is then paid for. */
-bool pace_take(struct client *c);
+/* Whether a record of bulk may be made; one was. */
+bool pace_may(const struct client *c);
+void pace_paid(struct client *c);
 /* Sends requests that are due. */
 void requests_send(struct client *c);
 /* Bytes came: whole answers are counted. */

@@ -22,14 +22,14 @@ void clients_pace(struct clients *all, double bytes_per_tsc)
 	all->pace.tokens = 0;
 }
 
-bool pace_take(struct client *c)
+bool pace_may(const struct client *c)
 {
-	if (c->all->pace.bytes_per_tsc <= 0)
-		return true;
-	if (c->credit < c->size)
-		return false;
-	c->credit -= c->size;
-	return true;
+	return c->all->pace.bytes_per_tsc <= 0 || c->credit >= c->size;
+}
+
+void pace_paid(struct client *c)
+{
+	c->credit -= RTE_MIN(c->credit, c->size);
 }
 
 /* A record for one connection after the other. */
