@@ -108,8 +108,8 @@ class Spaces:
 
     @staticmethod
     def go_before_all():
-        """With real-time priority, where a delay of a tick would be seen; what it starts does without."""
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        """With real-time priority, and all it starts, where a delay of a tick would be seen."""
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
     @staticmethod
     def wait_ready(p, seconds=20):
