@@ -11,9 +11,9 @@
 
 const struct cipher_backend cipher_backend_mb = {
 	.gcm = cipher_mb_gcm,
-	.chapoly = cipher_mb_chapoly,
+	.chapoly = cipher_chapoly,
 	.ctr = cipher_mb_ctr,
-	.peek_chapoly = cipher_mb_peek_chapoly,
+	.peek_chapoly = cipher_chapoly_peek,
 	.peek_ctr = cipher_mb_peek_ctr,
 };
 
@@ -52,7 +52,7 @@ static IMB_MGR *mb_sha_new(uint64_t features)
 }
 
 /* What ipsec-mb alone needs: its managers, expanded keys, scratch. */
-static int engine_init_mb(struct cipher_engine *e, size_t scratch_len)
+static int engine_init_mb(struct cipher_engine *e, enum cipher_engine_kind kind, size_t scratch_len)
 {
 	int r;
 
@@ -67,6 +67,7 @@ static int engine_init_mb(struct cipher_engine *e, size_t scratch_len)
 	e->scratch = aligned_alloc(64, (e->scratch_len + 63) / 64 * 64);
 	if (e->scratch == NULL)
 		return -ENOMEM;
+	e->wide = kind == CIPHER_ENGINE_AUTO && cipher_wide_usable();
 	e->backend = &cipher_backend_mb;
 	return 0;
 }
@@ -81,7 +82,7 @@ int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct c
 	e->backend = &cipher_backend_ossl;
 	r = cipher_ossl_init(&e->ossl);
 	if (r == 0 && kind != CIPHER_ENGINE_OPENSSL) {
-		r = engine_init_mb(e, scratch_len);
+		r = engine_init_mb(e, kind, scratch_len);
 		if (r == -ENOTSUP && kind == CIPHER_ENGINE_AUTO)
 			r = 0;
 	}

@@ -75,9 +75,10 @@ enum cipher_engine_kind { CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB, CIPHER_ENG
 
 /*
  * scratch_len: the largest record in several pieces that chacha20-poly1305 and HMAC gather; a
- * larger one is done without, at OpenSSL's speed. AUTO is ipsec-mb, or OpenSSL where ipsec-mb
- * does not know the processor. Expanded keys are locked memory, about 1 MiB an engine: -ENOMEM
- * also when RLIMIT_MEMLOCK is less.
+ * larger one is done without, at OpenSSL's speed. AUTO is ipsec-mb, with code of our own for
+ * chacha20-poly1305 where the processor has AVX-512 (which gathers nothing), or OpenSSL where
+ * ipsec-mb does not know the processor. Expanded keys are locked memory, about 1 MiB an engine:
+ * -ENOMEM also when RLIMIT_MEMLOCK is less.
  */
 int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct cipher_engine **ret);
 void cipher_engine_free(struct cipher_engine *e);

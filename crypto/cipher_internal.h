@@ -3,7 +3,8 @@
  *
  * cipher_suite.c is the table of suites and the states; cipher.c the engine: it sorts a burst
  * by shape and hands each shape to its backend; cipher_pool.c keeps expanded keys;
- * cipher_mb_*.c are the shapes by intel-ipsec-mb, cipher_openssl.c all of them by OpenSSL.
+ * cipher_mb_*.c are the shapes by intel-ipsec-mb, cipher_wide_chapoly.c one by code of our own,
+ * cipher_openssl.c all of them by OpenSSL.
  * Backends are given jobs that were checked (at least 5 bytes, pieces that add up).
  */
 #ifndef SLUICE_CRYPTO_CIPHER_INTERNAL_H
@@ -16,7 +17,9 @@
 #include <openssl/evp.h>
 
 #include "crypto/blob.h"
+#include "crypto/chacha_wide.h"
 #include "crypto/cipher.h"
+#include "crypto/poly1305_wide.h"
 #include "crypto/secret.h"
 
 #define LENGTH_LEN 4 /* packet_length */
@@ -70,6 +73,12 @@ struct cipher_ossl {
 	EVP_MD_CTX *md[CIPHER_MACS];
 };
 
+/* What a record of chacha20-poly1305@openssh.com takes from block 0 of its two keys. */
+struct chapoly_keys {
+	uint8_t poly[POLY_KEY];
+	uint8_t length_mask[LENGTH_LEN];
+};
+
 enum cipher_dir { CIPHER_OPEN, CIPHER_SEAL };
 
 typedef void (*cipher_run_fn)(struct cipher_engine *e, enum cipher_dir dir,
@@ -91,30 +100,38 @@ struct cipher_engine {
 	const struct cipher_backend *backend;
 	IMB_MGR *mb;     /* NULL without ipsec-mb */
 	IMB_MGR *mb_sha; /* hashes SHA-256 by the processor's instructions; NULL without them */
+	bool wide;       /* chacha20-poly1305 is done over pieces, by our own code */
 	struct cipher_pool pool;
 	struct cipher_ossl ossl; /* with both backends: some records go this way */
 	uint8_t *scratch;
 	size_t scratch_len;
 	/* Working memory of one call that holds key material, here to be wiped at the end. */
 	struct gcm_context_data gcm_ctx;
+	struct chacha_wide chacha;
+	struct poly1305_wide poly;
 	uint8_t unused_dec_keys[15 * AES_BLOCK] __attribute__((aligned(16)));
 };
 
 int cipher_ossl_init(struct cipher_ossl *o);
 void cipher_ossl_fini(struct cipher_ossl *o);
-void cipher_ossl_chapoly(struct cipher_engine *e, enum cipher_dir dir,
-			 struct cipher_job *const *job, unsigned int n);
+int cipher_ossl_chapoly(struct cipher_engine *e, enum cipher_dir dir, const struct cipher_job *j);
 void cipher_ossl_ctr(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
 		     unsigned int n);
 
 void cipher_mb_gcm(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
 		   unsigned int n);
-void cipher_mb_chapoly(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
-		       unsigned int n);
+void cipher_chapoly(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
+		    unsigned int n);
+int cipher_chapoly_peek(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
+			const uint8_t *first, uint8_t ret_length[LENGTH_LEN]);
+int cipher_mb_chapoly(struct cipher_engine *e, enum cipher_dir dir, const struct cipher_job *j,
+		      const struct chapoly_keys *k);
+/* The processor has what chacha_wide.h and poly1305_wide.h need. */
+bool cipher_wide_usable(void);
+int cipher_wide_chapoly(struct cipher_engine *e, enum cipher_dir dir, const struct cipher_job *j,
+			const struct chapoly_keys *k);
 void cipher_mb_ctr(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
 		   unsigned int n);
-int cipher_mb_peek_chapoly(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
-			   const uint8_t *first, uint8_t ret_length[LENGTH_LEN]);
 int cipher_mb_peek_ctr(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
 		       const uint8_t *first, uint8_t ret_length[LENGTH_LEN]);
 void cipher_mb_gcm_expand(struct cipher_engine *e, const struct cipher_state *st,

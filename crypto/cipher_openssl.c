@@ -194,7 +194,12 @@ static int chapoly_one(struct cipher_ossl *o, enum cipher_dir dir, const struct 
 	return r;
 }
 
-void cipher_ossl_chapoly(struct cipher_engine *e, enum cipher_dir dir,
+int cipher_ossl_chapoly(struct cipher_engine *e, enum cipher_dir dir, const struct cipher_job *j)
+{
+	return chapoly_one(&e->ossl, dir, j);
+}
+
+static void ossl_chapoly(struct cipher_engine *e, enum cipher_dir dir,
 			 struct cipher_job *const *job, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++)
@@ -306,7 +311,7 @@ static int ossl_peek_ctr(struct cipher_engine *e, struct cipher_state *st, uint3
 
 const struct cipher_backend cipher_backend_ossl = {
 	.gcm = ossl_gcm,
-	.chapoly = cipher_ossl_chapoly,
+	.chapoly = ossl_chapoly,
 	.ctr = cipher_ossl_ctr,
 	.peek_chapoly = ossl_peek_chapoly,
 	.peek_ctr = ossl_peek_ctr,

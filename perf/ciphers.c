@@ -4,11 +4,12 @@
  *
  *   ciphers [--only NAME] [--json FILE] [--smoke]
  *
- *   engine    crypto/cipher.h as a shard uses it: for AES-GCM ipsec-mb's direct calls, for the
- *             others its jobs or OpenSSL, as cipher_mb_*.c choose
+ *   engine    crypto/cipher.h as a shard uses it: for AES-GCM ipsec-mb's direct calls, for
+ *             ChaCha20 and Poly1305 code of our own, for the others its jobs or OpenSSL
  *   job       AES-GCM only: a job for each record; one of several pieces is gathered before
  *   sgl       AES-GCM only: jobs over the pieces
  *   openssl   the engine without ipsec-mb
+ *   ipsec-mb  ChaCha20 only: the engine without code of our own, pieces gathered before
  *
  * Records of different keys are sealed in place, a batch at a time; the best of some rounds
  * counts, as a machine with others on it is slow by accident but never fast. Where another way
@@ -41,7 +42,7 @@ struct record {
 };
 
 struct bench {
-	struct cipher_engine *mb, *ossl;
+	struct cipher_engine *mb, *mb_alone, *ossl;
 	struct record *rec[BATCH_MAX];
 	struct cipher_job *job[BATCH_MAX];
 	uint8_t *flat[BATCH_MAX];
@@ -50,7 +51,7 @@ struct bench {
 
 struct way {
 	const char *name;
-	bool gcm_only;
+	enum cipher_shape only;                       /* 0: for all */
 	bool (*run)(struct bench *b, unsigned int n); /* false: a record failed */
 };
 
@@ -76,6 +77,11 @@ static bool run_engine(struct bench *b, unsigned int n)
 static bool run_openssl(struct bench *b, unsigned int n)
 {
 	return engine_run(b, b->ossl, n);
+}
+
+static bool run_mb_alone(struct bench *b, unsigned int n)
+{
+	return engine_run(b, b->mb_alone, n);
 }
 
 /* What all jobs of AES-GCM have in common. */
@@ -172,10 +178,11 @@ static bool run_sgl(struct bench *b, unsigned int n)
 }
 
 static const struct way ways[] = {
-	{"engine", false, run_engine},
-	{"job", true, run_job},
-	{"sgl", true, run_sgl},
-	{"openssl", false, run_openssl},
+	{"engine", 0, run_engine},
+	{"job", CIPHER_AEAD, run_job},
+	{"sgl", CIPHER_AEAD, run_sgl},
+	{"openssl", 0, run_openssl},
+	{"ipsec-mb", CIPHER_CHAPOLY, run_mb_alone},
 };
 #define N_WAYS (sizeof(ways) / sizeof(ways[0]))
 
@@ -213,8 +220,12 @@ static int bench_suite(struct bench *b, const struct cipher_suite *s)
 
 static int bench_init(struct bench *b)
 {
-	int r = cipher_engine_new(CIPHER_ENGINE_IPSEC_MB, LEN_MAX, &b->mb);
+	int r = cipher_engine_new(CIPHER_ENGINE_AUTO, LEN_MAX, &b->mb);
 
+	if (r == 0 && b->mb->mb == NULL)
+		r = -ENOTSUP;
+	if (r == 0)
+		r = cipher_engine_new(CIPHER_ENGINE_IPSEC_MB, LEN_MAX, &b->mb_alone);
 	if (r == 0)
 		r = cipher_engine_new(CIPHER_ENGINE_OPENSSL, LEN_MAX, &b->ossl);
 	for (unsigned int i = 0; i < BATCH_MAX && r == 0; i++) {
@@ -243,6 +254,7 @@ static void bench_fini(struct bench *b)
 		free(b->flat[i]);
 	}
 	cipher_engine_free(b->mb);
+	cipher_engine_free(b->mb_alone);
 	cipher_engine_free(b->ossl);
 }
 
@@ -324,17 +336,17 @@ static void row_json(FILE *f, const struct row *r, bool first)
 	fprintf(f,
 		"%s {\n  \"what\": \"seal %s%s%s %u B in %s, batch %u\",\n  \"unit\": \"ns\",\n"
 		"  \"sluice\": %.1f,\n  \"peer\": %.1f,\n  \"ratio\": %.3f,\n  \"note\": \"against "
-		"OpenSSL; job %.1f, sgl %.1f; best: %s\"\n }",
+		"OpenSSL; job %.1f, sgl %.1f, ipsec-mb %.1f; best: %s\"\n }",
 		first ? "[\n" : ",\n", r->suite->cipher_name,
 		r->suite->mac_name[0] != '\0' ? " " : "", r->suite->mac_name, r->len,
 		r->cut < r->len ? "segments" : "one piece", r->batch, r->ns[0], r->ns[3],
-		r->ns[3] / r->ns[0], r->ns[1], r->ns[2], b != NULL ? b->name : "engine");
+		r->ns[3] / r->ns[0], r->ns[1], r->ns[2], r->ns[4], b != NULL ? b->name : "engine");
 }
 
 static bool row_measure(struct bench *b, struct row *r)
 {
 	for (unsigned int k = 0; k < N_WAYS; k++) {
-		if (ways[k].gcm_only && r->suite->shape != CIPHER_AEAD)
+		if (ways[k].only != 0 && r->suite->shape != ways[k].only)
 			continue;
 		for (unsigned int i = 0; i < BATCH_MAX; i++)
 			record_cut(b->rec[i], r->len, r->cut);

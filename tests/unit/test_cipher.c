@@ -5,7 +5,9 @@
 
 #include "tests/unit/cipher_util.h"
 
-static const enum cipher_engine_kind kinds[] = {CIPHER_ENGINE_IPSEC_MB, CIPHER_ENGINE_OPENSSL};
+static const enum cipher_engine_kind kinds[] = {CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB,
+						CIPHER_ENGINE_OPENSSL};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 #define LEN_MAX 33000
 
@@ -80,7 +82,7 @@ Test(cipher, plain_changes_nothing)
 {
 	static const uint8_t bytes[] = "\0\0\0\x0c\x0a plain text";
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 		struct cipher_state st;
 		uint8_t got[16];
@@ -174,10 +176,11 @@ static void cross_burst(struct cipher_engine *const e[2], struct cipher_state (*
 		}
 }
 
+/* The two that agree on nothing but the standards. */
 static void engines_new(struct cipher_engine *e[2])
 {
-	for (unsigned int k = 0; k < 2; k++)
-		e[k] = engine_new(kinds[k]);
+	e[0] = engine_new(CIPHER_ENGINE_AUTO);
+	e[1] = engine_new(CIPHER_ENGINE_OPENSSL);
 }
 
 static void engines_free(struct cipher_engine *e[2])
@@ -202,6 +205,20 @@ Test(cipher, engines_agree_on_each_suite_at_random_sizes_and_cuts)
 		for (unsigned int k = 0; k < 2; k++)
 			cipher_state_fini(e[k], &st[0][k]);
 	}
+	engines_free(e);
+}
+
+/* What AUTO does by itself, where the processor can, ipsec-mb does elsewhere. */
+Test(cipher, engines_agree_on_chacha20_poly1305_by_ipsec_mb)
+{
+	const struct cipher_suite *s = cipher_suite_find("chacha20-poly1305@openssh.com", "");
+	struct cipher_engine *e[2] = {engine_new(CIPHER_ENGINE_AUTO),
+				      engine_new(CIPHER_ENGINE_IPSEC_MB)};
+	struct cipher_state st[1][2] = {{state_of(s, 7), state_of(s, 7)}};
+	uint64_t seed = 20240003;
+
+	for (unsigned int n = 1; n <= CIPHER_BURST; n += 21)
+		cross_burst(e, st, 1, n, LEN_MAX, &seed);
 	engines_free(e);
 }
 
@@ -282,7 +299,8 @@ Test(cipher, records_larger_than_the_scratch)
 	uint8_t *plain = calloc(2, LEN);
 	struct cipher_engine *e[2];
 
-	engines_new(e);
+	e[0] = engine_new(CIPHER_ENGINE_IPSEC_MB);
+	e[1] = engine_new(CIPHER_ENGINE_OPENSSL);
 	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
 		struct cipher_state st[2] = {state_of(suite_at(i), 5), state_of(suite_at(i), 5)};
 		struct cipher_job *job[2];
@@ -370,7 +388,7 @@ Test(cipher, a_burst_of_one_state_is_its_records_in_order)
 {
 	static uint8_t plain[3][500], a[500], b[500];
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -485,7 +503,7 @@ Test(cipher, ctr_carries_128_bits)
 {
 	static const unsigned int ff_from[] = {12, 8, 0};
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int m = 0; cipher_mac_name_at(m) != NULL; m++)
@@ -570,7 +588,7 @@ Test(cipher, a_changed_bit_anywhere_is_refused)
 	enum { LEN = 48, BURST = 9, VICTIM = 4 };
 	static uint8_t plain[LEN], sealed[LEN], got[LEN];
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -621,7 +639,7 @@ Test(cipher, a_record_with_a_wrong_tag_is_not_decrypted)
 {
 	static uint8_t plain[3000], sealed[3000], got[3000];
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -655,7 +673,7 @@ Test(cipher, a_record_out_of_order_is_refused)
 {
 	uint8_t plain[64] = {0};
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -680,7 +698,7 @@ Test(cipher, a_record_out_of_order_is_refused)
 
 Test(cipher, jobs_that_make_no_record_are_refused)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -720,7 +738,7 @@ Test(cipher, length_is_peeked_before_the_records_in_front_are_opened)
 {
 	enum { RECORDS = 3 };
 
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
@@ -765,7 +783,7 @@ Test(cipher, length_is_peeked_before_the_records_in_front_are_opened)
 
 Test(cipher, peeking_says_how_many_bytes_it_needs)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {

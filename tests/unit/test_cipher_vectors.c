@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_cipher_vectors.c - known answers, of both engines.
+ * tests/unit/test_cipher_vectors.c - known answers, of all engines.
  *
  * AES-GCM: McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 4 and 16: the
  * cipher text is theirs; the tag, whose additional data here is the length of the record, was
@@ -11,7 +11,8 @@
 #include "crypto/chacha.h"
 #include "tests/unit/cipher_util.h"
 
-static const enum cipher_engine_kind kinds[] = {CIPHER_ENGINE_IPSEC_MB, CIPHER_ENGINE_OPENSSL};
+static const enum cipher_engine_kind kinds[] = {CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB,
+						CIPHER_ENGINE_OPENSSL};
 
 static void hex(const char *text, uint8_t *out)
 {
@@ -75,7 +76,7 @@ static void check_one(struct cipher_engine *e, const struct vector *v, uint32_t 
 
 static void check(const struct vector *v, size_t n)
 {
-	for (size_t k = 0; k < 2; k++) {
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (size_t i = 0; i < n; i++) {
