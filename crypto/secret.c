@@ -19,7 +19,7 @@ void secret_wipe(void *p, size_t len)
  * A mapping of its own: a page that is locked and left out of core dumps is shared with
  * nothing else. Not locking is failing: a secret on a swap device outlives its wipe.
  */
-void *secret_new(size_t len)
+static void *locked_new(size_t len, unsigned int flags)
 {
 	void *p;
 
@@ -28,21 +28,34 @@ void *secret_new(size_t len)
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	if (mlock(p, len) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
+	if (mlock2(p, len, flags) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
 		munmap(p, len);
 		return NULL;
 	}
 	return p;
 }
 
+void *secret_new(size_t len)
+{
+	return locked_new(len, 0);
+}
+
+void *secret_table_new(size_t len)
+{
+	return locked_new(len, MLOCK_ONFAULT);
+}
+
 void secret_free(void *p, size_t len)
+{
+	secret_table_free(p, len, len);
+}
+
+void secret_table_free(void *p, size_t len, size_t used)
 {
 	if (p == NULL)
 		return;
-	if (len == 0)
-		len = 1;
-	secret_wipe(p, len);
-	munmap(p, len);
+	secret_wipe(p, used);
+	munmap(p, len == 0 ? 1 : len);
 }
 
 bool secret_equal(const void *a, const void *b, size_t len)

@@ -14,6 +14,13 @@ void secret_wipe(void *p, size_t len);
 /* NULL: no memory, or more than RLIMIT_MEMLOCK. Takes whole pages: not for crowds. */
 void *secret_new(size_t len);
 void secret_free(void *p, size_t len);
+/*
+ * The same for a table that fills from its beginning: a page takes memory, and is locked, from its
+ * first use on. All of len counts against RLIMIT_MEMLOCK at once. used: bytes that may hold
+ * something, to be wiped.
+ */
+void *secret_table_new(size_t len);
+void secret_table_free(void *p, size_t len, size_t used);
 /* Constant time in len. */
 bool secret_equal(const void *a, const void *b, size_t len);
 

@@ -38,10 +38,28 @@ struct conn *conn_find(struct relay *r, const struct link_handle *h)
 	struct conn *c;
 
 	if (h->dataplane != r->conf.dataplane || h->shard != r->conf.shard ||
-	    h->index >= r->conf.conns_max || h->generation == 0)
+	    h->index >= r->fresh_conns || h->generation == 0)
 		return NULL;
 	c = &r->conns[h->index];
 	return c->generation == h->generation ? c : NULL;
+}
+
+/* Who left last makes room first: memory is touched for as many as there were at once. */
+static struct conn *conn_place(struct relay *r)
+{
+	struct conn *c = TAILQ_FIRST(&r->free_conns);
+
+	if (c == NULL && r->fresh_conns < r->conf.conns_max)
+		c = &r->conns[r->fresh_conns];
+	return c;
+}
+
+static void conn_place_take(struct relay *r, struct conn *c)
+{
+	if (c == TAILQ_FIRST(&r->free_conns))
+		TAILQ_REMOVE(&r->free_conns, c, link);
+	else
+		r->fresh_conns++;
 }
 
 static void client_ready(struct stream *s)
@@ -54,7 +72,7 @@ static const struct stream_user client_user = {.ready = client_ready};
 bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		  const struct link_addr *local, const struct link_addr *peer, uint64_t now_us)
 {
-	struct conn *c = TAILQ_FIRST(&r->free_conns);
+	struct conn *c = conn_place(r);
 
 	r->now_us = now_us;
 	if (c == NULL) {
@@ -66,7 +84,7 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		return false;
 	}
 	r->n_unknown++;
-	TAILQ_REMOVE(&r->free_conns, c, link);
+	conn_place_take(r, c);
 	*c = (struct conn){
 		.relay = r,
 		.stream = s,

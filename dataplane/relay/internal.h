@@ -266,8 +266,8 @@ struct relay {
 	struct record_batch *opening, *sealing;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
-	uint32_t n_free_chans; /* in that list */
-	uint32_t fresh_chans;  /* from here on none was ever used */
+	uint32_t n_free_chans;             /* in that list */
+	uint32_t fresh_conns, fresh_chans; /* from here on none was ever used, nor takes memory */
 	struct conn *conns;
 	struct chan *chans;
 	struct conn **heap; /* by timer_us */

@@ -231,7 +231,7 @@ static int cmd_blob_get(struct relay *r, const struct link_handle *h)
 	uint8_t blob[LINK_BLOB_MAX];
 
 	for (uint64_t i = (uint32_t)(h->index + 1);
-	     h->generation == 0 && c == NULL && i < r->conf.conns_max; i++) {
+	     h->generation == 0 && c == NULL && i < r->fresh_conns; i++) {
 		if (r->conns[i].state == CONN_OPEN && r->conns[i].blob_len > 0)
 			c = &r->conns[i];
 	}

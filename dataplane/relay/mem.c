@@ -81,10 +81,10 @@ static unsigned int cut_unfinished(struct relay *r)
 {
 	unsigned int work = 0;
 
-	for (unsigned int n = 0; n < CUT_TURN && n < r->conf.conns_max; n++) {
+	for (unsigned int n = 0; n < CUT_TURN && n < r->fresh_conns; n++) {
 		struct conn *c = &r->conns[r->mem.hand];
 
-		r->mem.hand = (r->mem.hand + 1) % r->conf.conns_max;
+		r->mem.hand = (r->mem.hand + 1) % r->fresh_conns;
 		if (!stands_still(c))
 			continue;
 		relay_count(r, RELAY_C_MEM_CUT);

@@ -23,7 +23,7 @@ static int tables_new(struct relay *r)
 	const struct relay_conf *conf = &r->conf;
 
 	/* Connections hold keys, as items do, and a payload may be a password. */
-	r->conns = secret_new(conf->conns_max * sizeof(*r->conns));
+	r->conns = secret_table_new(conf->conns_max * sizeof(*r->conns));
 	r->msg = secret_new(LINK_MSG_MAX);
 	r->payload = secret_new(LINK_PAYLOAD_MAX);
 	r->chans = calloc(conf->chans_max, sizeof(*r->chans));
@@ -31,8 +31,6 @@ static int tables_new(struct relay *r)
 	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
 	    r->payload == NULL || blobs_init(&r->blobs, conf->conns_max) < 0)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < conf->conns_max; i++)
-		TAILQ_INSERT_TAIL(&r->free_conns, &r->conns[i], link);
 	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
 	    0)
 		return -ENOMEM;
@@ -74,7 +72,7 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 
 static void conns_free(struct relay *r)
 {
-	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+	for (unsigned int i = 0; i < r->fresh_conns; i++) {
 		struct conn *c = &r->conns[i];
 
 		if (c->state == 0)
@@ -97,7 +95,8 @@ void relay_free(struct relay *r)
 	record_batch_free(r->sealing);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);
-	secret_free(r->conns, r->conf.conns_max * sizeof(*r->conns));
+	secret_table_free(r->conns, r->conf.conns_max * sizeof(*r->conns),
+			  r->fresh_conns * sizeof(*r->conns));
 	secret_free(r->msg, LINK_MSG_MAX);
 	secret_free(r->payload, LINK_PAYLOAD_MAX);
 	free(r->chans);
@@ -186,7 +185,7 @@ void relay_link_attached(struct relay *r)
 	r->attached = true;
 	r->gone_us = 0;
 	audit_resend(&r->audit);
-	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+	for (unsigned int i = 0; i < r->fresh_conns; i++) {
 		struct conn *c = &r->conns[i];
 		struct chan *ch;
 
@@ -213,7 +212,7 @@ void relay_link_detached(struct relay *r)
 	r->attached = false;
 	secret_wipe(r->msg, r->msg_len);
 	r->msg_len = 0;
-	for (unsigned int i = 0; i < r->conf.conns_max; i++) {
+	for (unsigned int i = 0; i < r->fresh_conns; i++) {
 		struct conn *c = &r->conns[i];
 
 		if (c->state == 0)

@@ -447,6 +447,7 @@ struct tcp {
 
 	struct tcp_conn *conns;
 	uint32_t free_list, dead_list; /* index + 1 */
+	uint32_t conns_fresh;          /* from here on none was ever used, nor takes memory */
 	unsigned int conns_n;
 	uint32_t *buckets; /* of conns, index + 1 */
 	uint32_t bucket_mask;
@@ -458,6 +459,7 @@ struct tcp {
 	uint32_t *tw_buckets;
 	uint32_t tw_mask;
 	uint32_t tw_free, tw_head, tw_tail; /* index + 1 */
+	uint32_t tw_fresh;                  /* as conns_fresh */
 	unsigned int tw_n;
 
 	struct tcp_conn **heap; /* from 1 */
@@ -503,6 +505,11 @@ static inline uint32_t tcp_index(const struct tcp_conn *c)
 static inline struct tcp_conn *tcp_at(const struct tcp *t, uint32_t index)
 {
 	return index != 0 ? &t->conns[index - 1] : NULL;
+}
+
+static inline bool tcp_table_full(const struct tcp *t)
+{
+	return t->conns_n == t->conf.conns_max;
 }
 
 /* list.c: a connection is in a list of a kind at most once; asking twice does nothing. */

@@ -42,7 +42,7 @@ static unsigned int kick(struct tcp_conn *c, uint64_t now_us)
 void tcp_link_up(struct tcp *t, unsigned int iface)
 {
 	t->kick_ifaces |= 1u << iface;
-	t->kick_left = t->conf.conns_max;
+	t->kick_left = t->conns_fresh;
 }
 
 unsigned int tcp_kick_turn(struct tcp *t, uint64_t now_us)

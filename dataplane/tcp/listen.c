@@ -80,7 +80,7 @@ int tcp_listen_close(struct tcp *t, uint32_t listener)
 	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
 		if (!t->listener[i].used || t->listener[i].id != listener)
 			continue;
-		for (unsigned int k = 0; k < t->conf.conns_max; k++) {
+		for (unsigned int k = 0; k < t->conns_fresh; k++) {
 			struct tcp_conn *c = &t->conns[k];
 
 			if (c->hashed && c->listener == (int)i) {
@@ -244,7 +244,7 @@ static bool cookie_complete(struct tcp *t, struct tcp_listener *l, struct tcp_se
 
 	if ((g->flags & TCP_FLAGS) != RTE_TCP_ACK_FLAG || !tcp_cookies_out(&t->cookies, now_us))
 		return false;
-	if (t->free_list == 0) {
+	if (tcp_table_full(t)) {
 		tcp_count(t, TCP_C_DROP_TABLE);
 		return true;
 	}
@@ -336,7 +336,7 @@ static void passive_open(struct tcp *t, struct tcp_listener *l, struct tcp_seg *
 		break;
 	case SYN_COOKIE:
 		/* Of a full table nothing could come: better no answer than one that binds. */
-		if (t->free_list == 0)
+		if (tcp_table_full(t))
 			tcp_count(t, TCP_C_DROP_TABLE);
 		else
 			cookie_send(t, g, now_us);

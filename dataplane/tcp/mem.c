@@ -202,7 +202,7 @@ static unsigned int cut_stalled(struct tcp *t)
 	for (unsigned int n = 0; n < STALL_TURN && work < CUT_TURN; n++) {
 		struct tcp_conn *c = &t->conns[m->stall_hand];
 
-		if (++m->stall_hand >= t->conf.conns_max) {
+		if (++m->stall_hand >= t->conns_fresh) {
 			m->stall_hand = 0;
 			m->stall_min = (uint8_t)max_u64(m->stall_min - 1u, STALL_PROBES_MIN);
 		}

@@ -89,14 +89,6 @@ static bool tables_new(struct tcp *t)
 	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
 	    tcp_sent_pools_new(t, boards + nodes, boards) < 0)
 		return false;
-	for (uint32_t i = conns; i > 0; i--) {
-		t->conns[i - 1].next = t->free_list;
-		t->free_list = i;
-	}
-	for (uint32_t i = tw; i > 0; i--) {
-		t->tw[i - 1].fifo_next = t->tw_free;
-		t->tw_free = i;
-	}
 	return true;
 }
 
@@ -140,9 +132,8 @@ void tcp_free(struct tcp *t)
 {
 	if (t == NULL)
 		return;
-	for (uint32_t i = 0; t->conns != NULL && i < t->conf.conns_max; i++)
-		if (t->conns[i].t != NULL) /* else it was never used */
-			buffers_free(&t->conns[i]);
+	for (uint32_t i = 0; i < t->conns_fresh; i++)
+		buffers_free(&t->conns[i]);
 	tcp_busy_fini(t);
 	free(t->conns);
 	free(t->buckets);
@@ -190,9 +181,12 @@ struct tcp_conn *tcp_conn_get(struct tcp *t)
 	struct tcp_conn *c = tcp_at(t, t->free_list);
 
 	tcp_mem_make_room(t);
-	if (c == NULL)
+	if (tcp_table_full(t))
 		return NULL;
-	t->free_list = c->next;
+	if (c != NULL)
+		t->free_list = c->next;
+	else
+		c = &t->conns[t->conns_fresh++];
 	t->conns_n++;
 	*c = (struct tcp_conn){.s = {.ops = &tcp_stream_ops, .kind = STREAM_TCP},
 			       .t = t,

@@ -82,6 +82,8 @@ static uint32_t slot_get(struct tcp *t)
 		t->tw_free = t->tw[i - 1].fifo_next;
 		return i;
 	}
+	if (t->tw_fresh < t->conf.time_wait_max)
+		return ++t->tw_fresh;
 	if (t->tw_head == 0) /* a table of no entries */
 		return 0;
 	i = fifo_pop(t);

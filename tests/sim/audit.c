@@ -337,7 +337,7 @@ static const char *time_wait_ok(const struct tcp *t)
 	}
 	for (uint32_t i = t->tw_free; i != 0; i = t->tw[i - 1].fifo_next, n++)
 		MUST(n < t->conf.time_wait_max);
-	MUST(n == t->conf.time_wait_max && live == t->tw_n);
+	MUST(n == t->tw_fresh && n <= t->conf.time_wait_max && live == t->tw_n);
 	return NULL;
 }
 
@@ -392,7 +392,7 @@ static const char *tables_ok(const struct tcp *t, const struct sums *s)
 	MUST(s->used == t->conns_n);
 	for (uint32_t i = t->free_list; i != 0; i = tcp_at(t, i)->next, n++)
 		MUST(n < t->conf.conns_max && !used(tcp_at(t, i)));
-	MUST(n + s->used == t->conf.conns_max);
+	MUST(n + s->used == t->conns_fresh && t->conns_fresh <= t->conf.conns_max);
 	MUST(s->busy == t->busy_n && s->timers == t->heap_n);
 	MUST(s->rx_grown == t->mem.rx_grown);
 	for (unsigned int i = 0; i < TCP_LISTENERS; i++)

@@ -165,12 +165,12 @@ ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags)
 	return fault_int();
 }
 
-int __real_mlock(const void *p, size_t n);
-int __wrap_mlock(const void *p, size_t n);
-int __wrap_mlock(const void *p, size_t n)
+int __real_mlock2(const void *p, size_t n, unsigned int flags);
+int __wrap_mlock2(const void *p, size_t n, unsigned int flags);
+int __wrap_mlock2(const void *p, size_t n, unsigned int flags)
 {
 	if (!fault_now())
-		return __real_mlock(p, n);
+		return __real_mlock2(p, n, flags);
 	errno = ENOMEM;
 	return -1;
 }
