@@ -9,16 +9,19 @@
 #include <rte_ethdev.h>
 #include <rte_icmp.h>
 #include <rte_ring.h>
+#include <rte_stack.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/conf.h"
 #include "dataplane/internal.h"
 #include "dataplane/net/internal.h"
+#include "ssh/msg.h"
 #include "tests/sim/app.h"
 #include "tests/util/control_end.h"
 #include "tests/util/eal.h"
 #include "tests/util/frame.h"
+#include "tests/util/lines.h"
 
 #define SHARDS 2
 #define CONNS  APPS_MAX
@@ -566,11 +569,107 @@ Test(shards, connections_have_numbers_of_their_own_in_each_shard)
 	cr_expect_eq(uid[1], (UINT64_C(1) << 40) + 1);
 }
 
-Test(shards, what_each_writes_lies_in_lines_of_its_own)
+/* --- who writes what -------------------------------------------------------------------------- */
+
+#define ROUNDS 8
+
+/* Buffers and the list of free ones are what shards have in common. */
+static void leave_out_chunk(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *mem,
+			    unsigned int i)
 {
-	make(2);
-	for (unsigned int i = 0; i < SHARDS; i++)
-		cr_expect_eq((uintptr_t)s[i] % RTE_CACHE_LINE_SIZE, 0);
-	cr_expect(s[0]->port[0].share != s[1]->port[0].share);
-	cr_expect_eq(s[0]->pools.data, s[1]->pools.data, "but the buffers");
+	lines_leave_out(arg, mem->addr, mem->len);
+}
+
+static void leave_out_pool(struct lines *l, struct rte_mempool *pool)
+{
+	const struct rte_stack *free_ones = pool->pool_data;
+
+	rte_mempool_mem_iter(pool, leave_out_chunk, l);
+	lines_leave_out(l, free_ones->memzone->addr, free_ones->memzone->len);
+}
+
+/* What is the driver's: net_ring counts packets of its queues side by side. */
+static void leave_out_queues(struct lines *l, uint16_t id)
+{
+	for (unsigned int q = 0; q < queues; q++) {
+		lines_leave_out(l, rte_eth_fp_ops[id].rxq.data[q], RTE_CACHE_LINE_SIZE / 2);
+		lines_leave_out(l, rte_eth_fp_ops[id].txq.data[q], RTE_CACHE_LINE_SIZE / 2);
+	}
+}
+
+static struct lines *lines_of_shards(void)
+{
+	struct lines *l = lines_new();
+
+	leave_out_pool(l, s[0]->pools.data);
+	leave_out_pool(l, s[0]->pools.head);
+	leave_out_pool(l, peer.pools.data);
+	leave_out_pool(l, peer.pools.head);
+	leave_out_queues(l, s[0]->port[0].port_id);
+	lines_leave_out(l, &RTE_PER_LCORE(_lcore_id), sizeof(RTE_PER_LCORE(_lcore_id)));
+	return l;
+}
+
+/* What a client says before any key: who it is, and then a message that says nothing. */
+static void client_says(struct app *a, const void *bytes, uint32_t len)
+{
+	struct pkt_chain chain;
+
+	cr_assert_eq(pkt_chain_from(bytes, len, peer.pools.data, &chain), 0);
+	cr_assert_geq(a->s->ops->tx(a->s, &chain), 0);
+}
+
+static void all_say(const void *bytes, uint32_t len)
+{
+	for (unsigned int i = 0; i < CONNS; i++)
+		client_says(&peer.app[i], bytes, len);
+	peer_turn();
+}
+
+static void look_at_turns(struct lines *l)
+{
+	static const uint8_t ignore[16] = {[3] = 12, 6, SSH_MSG_IGNORE};
+
+	all_say("SSH-2.0-x\r\n", 11);
+	for (unsigned int r = 0; r < ROUNDS; r++) {
+		all_say(ignore, sizeof(ignore));
+		lines_look(l, 0);
+		for (unsigned int i = 0; i < SHARDS; i++) {
+			RTE_PER_LCORE(_lcore_id) = i;
+			shard_turn(s[i]);
+			lines_look(l, 1u << i);
+		}
+		RTE_PER_LCORE(_lcore_id) = 0;
+	}
+	for (unsigned int r = 0; r < ROUNDS; r++) { /* nothing stays under way */
+		peer_turn();
+		turns(1);
+	}
+}
+
+static void each_writes_lines_of_its_own(unsigned int n_queues)
+{
+	struct lines *l;
+
+	make(n_queues);
+	connect_all();
+	l = lines_of_shards();
+	look_at_turns(l);
+	for (unsigned int i = 0; i < SHARDS; i++) {
+		cr_expect_gt(lines_written(l, 1u << i), 100, "shard %u did something", i);
+		cr_expect_gt(relay_counters(s[i]->relay)[RELAY_C_RECORDS_OPENED], 0);
+	}
+	for (const void *p = lines_next_shared(l, NULL); p != NULL; p = lines_next_shared(l, p))
+		cr_expect_fail("both shards wrote the line at %p", p);
+	lines_free(l);
+}
+
+Test(shards, each_writes_lines_of_its_own_with_one_queue)
+{
+	each_writes_lines_of_its_own(1);
+}
+
+Test(shards, each_writes_lines_of_its_own_with_two_queues)
+{
+	each_writes_lines_of_its_own(2);
 }
