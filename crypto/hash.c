@@ -19,6 +19,10 @@ static const EVP_MD *hash_md(enum hash_alg alg)
 		return EVP_sha512();
 	case HASH_MD5:
 		return EVP_md5();
+	case HASH_SHA3_256:
+		return EVP_sha3_256();
+	case HASH_SHA3_512:
+		return EVP_sha3_512();
 	}
 	return NULL;
 }
@@ -29,10 +33,12 @@ size_t hash_len(enum hash_alg alg)
 	case HASH_SHA1:
 		return 20;
 	case HASH_SHA256:
+	case HASH_SHA3_256:
 		return 32;
 	case HASH_SHA384:
 		return 48;
 	case HASH_SHA512:
+	case HASH_SHA3_512:
 		return 64;
 	case HASH_MD5:
 		return 16;
@@ -62,6 +68,22 @@ int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int 
 		return -ENOMEM;
 	if (EVP_DigestInit_ex(ctx, md, NULL) == 1 && hash_update_all(ctx, piece, n) &&
 	    EVP_DigestFinal_ex(ctx, out, &len) == 1 && len == hash_len(alg))
+		r = 0;
+	EVP_MD_CTX_free(ctx);
+	return r;
+}
+
+int hash_xof(enum hash_xof_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out,
+	     size_t len)
+{
+	const EVP_MD *md = alg == HASH_SHAKE128 ? EVP_shake128() : EVP_shake256();
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int r = -EIO;
+
+	if (ctx == NULL)
+		return -ENOMEM;
+	if (EVP_DigestInit_ex(ctx, md, NULL) == 1 && hash_update_all(ctx, piece, n) &&
+	    EVP_DigestFinalXOF(ctx, out, len) == 1)
 		r = 0;
 	EVP_MD_CTX_free(ctx);
 	return r;

@@ -11,7 +11,16 @@
 
 #define HASH_LEN_MAX 64
 
-enum hash_alg { HASH_SHA1 = 1, HASH_SHA256, HASH_SHA384, HASH_SHA512, HASH_MD5 };
+enum hash_alg {
+	HASH_SHA1 = 1,
+	HASH_SHA256,
+	HASH_SHA384,
+	HASH_SHA512,
+	HASH_MD5,
+	HASH_SHA3_256,
+	HASH_SHA3_512,
+};
+enum hash_xof_alg { HASH_SHAKE128 = 1, HASH_SHAKE256 };
 
 struct hash_piece {
 	const void *p;
@@ -22,5 +31,8 @@ size_t hash_len(enum hash_alg alg);
 /* One digest over n pieces; out has hash_len(alg) bytes. */
 int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out)
 	__attribute__((warn_unused_result));
+/* The first len bytes of an extendable output (FIPS 202). */
+int hash_xof(enum hash_xof_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out,
+	     size_t len) __attribute__((warn_unused_result));
 
 #endif

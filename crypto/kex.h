@@ -1,7 +1,8 @@
 /*
  * crypto/kex.h - key exchange primitives: ephemeral keys and shared secrets.
  *
- * Source  RFC 8731 (curve25519), RFC 7748. Others join as methods of the same table.
+ * Source  RFC 8731 and RFC 7748 (curve25519), RFC 5656 section 4 (ecdh-sha2-nistp*),
+ *         draft-ietf-sshm-mlkem-hybrid-kex (mlkem768x25519-sha256).
  * Thread  any; no shared state. Computing is slow: control runs it on its pool.
  * Memory  ephemeral keys and secrets are wiped by _free and by the caller.
  */
@@ -14,7 +15,7 @@
 #include "crypto/hash.h"
 
 #define KEX_PUBLIC_MAX 1280 /* room for ML-KEM-768 || X25519 */
-#define KEX_SECRET_MAX 64
+#define KEX_SECRET_MAX 66   /* the x of a point of P-521 */
 
 struct kex_method {
 	const char *name; /* as negotiated */
@@ -22,6 +23,7 @@ struct kex_method {
 	/* How K enters the exchange hash and the KDF. */
 	enum { KEX_K_MPINT = 1, KEX_K_STRING } k_form;
 	uint16_t client_public_len, server_public_len;
+	const struct kex_family *family; /* who computes it */
 };
 
 const struct kex_method *kex_method_find(const char *name);

@@ -50,6 +50,8 @@ for cipher in aes128-ctr aes256-ctr; do
 	done
 done
 check "kex curve25519-sha256@libssh.org" carry -o KexAlgorithms=curve25519-sha256@libssh.org
+check "kex ecdh-sha2-nistp256" carry -o KexAlgorithms=ecdh-sha2-nistp256
+check "kex ecdh-sha2-nistp521" carry -o KexAlgorithms=ecdh-sha2-nistp521
 for alg in ssh-ed25519 ecdsa-sha2-nistp256 rsa-sha2-256 rsa-sha2-512; do
 	check "host key $alg" carry -o HostKeyAlgorithms=$alg
 done

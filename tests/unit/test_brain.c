@@ -115,10 +115,11 @@ Test(brain, every_kex_method)
 	struct lab l;
 
 	for (unsigned int i = 0; (name = kex_method_name_at(i)) != NULL; i++) {
-		struct ssh_brain_conf cc = lab_conf(SSH_CLIENT);
+		struct ssh_brain_conf cc = lab_conf(SSH_CLIENT), sc = lab_conf(SSH_SERVER);
 
 		cc.kex_algs = name;
-		lab_init(&l, NULL, &cc);
+		sc.kex_algs = NULL; /* all */
+		lab_init(&l, &sc, &cc);
 		lab_run(&l);
 		expect_logged_in(&l);
 		cr_assert_str_eq(l.s.kex.kex, name);

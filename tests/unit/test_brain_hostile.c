@@ -18,8 +18,7 @@ static size_t kexinit_build(uint8_t buf[4096], enum ssh_role from, const struct 
 	char kex[512];
 	struct ssh_wr w;
 
-	snprintf(kex, sizeof(kex), "%s%s%s%s", o->kex ? o->kex : SSH_DEFAULT_KEX,
-		 o->strict ? "," : "",
+	snprintf(kex, sizeof(kex), "%s%s%s%s", o->kex ? o->kex : LAB_KEX, o->strict ? "," : "",
 		 o->strict ? (from == SSH_CLIENT ? SSH_KEX_STRICT_C : SSH_KEX_STRICT_S) : "",
 		 o->ext_info ? ",ext-info-c" : "");
 	m.list[SSH_PROP_KEX] = ssh_str_c(kex);

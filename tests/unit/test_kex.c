@@ -1,4 +1,4 @@
-/* tests/unit/test_kex.c - curve25519-sha256: vectors, both roles, refusals. */
+/* tests/unit/test_kex.c - methods of key exchange: vectors, both roles, refusals. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -27,17 +27,33 @@ static const struct kex_method *method(void)
 	return m;
 }
 
-Test(kex, knows_both_names_and_no_other)
-{
-	static const char *const unknown[] = {"", "curve25519", "curve25519-sha256@libssh.or",
-					      "kex-strict-s-v00@openssh.com", "ext-info-c"};
+/* Name, lengths of the client's and the server's value and of the secret. */
+static const struct {
+	const char *name;
+	size_t c_len, s_len, secret_len;
+} known[] = {
+	{"mlkem768x25519-sha256", 1216, 1120, 32},    {"curve25519-sha256", 32, 32, 32},
+	{"curve25519-sha256@libssh.org", 32, 32, 32}, {"ecdh-sha2-nistp256", 65, 65, 32},
+	{"ecdh-sha2-nistp384", 97, 97, 48},           {"ecdh-sha2-nistp521", 133, 133, 66},
+};
 
-	cr_expect_str_eq(kex_method_name_at(0), "curve25519-sha256");
-	cr_expect_str_eq(kex_method_name_at(1), "curve25519-sha256@libssh.org");
-	cr_expect_null(kex_method_name_at(2));
-	for (unsigned int i = 0; kex_method_name_at(i) != NULL; i++)
-		cr_expect_str_eq(kex_method_find(kex_method_name_at(i))->name,
-				 kex_method_name_at(i));
+#define N_KNOWN (sizeof(known) / sizeof(known[0]))
+
+Test(kex, knows_these_names_in_this_order)
+{
+	static const char *const unknown[] = {"",
+					      "curve25519",
+					      "curve25519-sha256@libssh.or",
+					      "mlkem768x25519-sha25",
+					      "ecdh-sha2-nistp224",
+					      "kex-strict-s-v00@openssh.com",
+					      "ext-info-c"};
+
+	for (unsigned int i = 0; i < N_KNOWN; i++) {
+		cr_expect_str_eq(kex_method_name_at(i), known[i].name);
+		cr_expect_str_eq(kex_method_find(known[i].name)->name, known[i].name);
+	}
+	cr_expect_null(kex_method_name_at(N_KNOWN));
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
 		cr_expect_null(kex_method_find(unknown[i]), "%s", unknown[i]);
 }
@@ -47,17 +63,126 @@ Test(kex, both_sides_get_the_same_secret)
 	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
 	uint8_t c_secret[KEX_SECRET_MAX], s_secret[KEX_SECRET_MAX];
 	size_t c_len = 0, s_len = 0, c_secret_len = 0, s_secret_len = 0;
+
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		struct kex_key *k = NULL;
+
+		cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
+		cr_assert_eq(kex_respond(m, c_pub, c_len, s_pub, &s_len, s_secret, &s_secret_len),
+			     0);
+		cr_assert_eq(kex_finish(m, k, s_pub, s_len, c_secret, &c_secret_len), 0);
+		cr_expect_eq(c_len, known[i].c_len);
+		cr_expect_eq(s_len, known[i].s_len);
+		cr_expect_eq(c_secret_len, known[i].secret_len);
+		cr_expect_eq(s_secret_len, known[i].secret_len);
+		cr_expect_arr_eq(c_secret, s_secret, known[i].secret_len);
+		kex_key_free(k);
+	}
+}
+
+Test(kex, every_other_length_is_refused)
+{
+	static uint8_t peer[KEX_PUBLIC_MAX + 1];
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 7;
+
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		struct kex_key *k = NULL;
+
+		cr_assert_eq(kex_init(m, &k, pub, &len), 0);
+		for (size_t n = 0; n <= sizeof(peer); n++) {
+			if (n != known[i].s_len)
+				cr_expect_eq(kex_finish(m, k, peer, n, secret, &secret_len),
+					     -EBADMSG, "%s %zu", known[i].name, n);
+			if (n != known[i].c_len)
+				cr_expect_eq(
+					kex_respond(m, peer, n, pub, &len, secret, &secret_len),
+					-EBADMSG, "%s %zu", known[i].name, n);
+		}
+		kex_key_free(k);
+	}
+}
+
+/* S-61: points of P-256, P-384, P-521 that are none, both roles. */
+Test(kex, s61_points_that_are_not_on_the_curve_are_refused)
+{
+	uint8_t pub[KEX_PUBLIC_MAX], good[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 0;
+
+	for (size_t i = 3; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		struct kex_key *k = NULL;
+
+		cr_assert_eq(kex_init(m, &k, good, &len), 0);
+		for (int bad = 0; bad < 6; bad++) {
+			uint8_t peer[KEX_PUBLIC_MAX];
+
+			memcpy(peer, good, len);
+			switch (bad) {
+			case 0: /* beside the curve */
+				peer[len - 1] ^= 1;
+				break;
+			case 1:
+				peer[1] ^= 1;
+				break;
+			case 2: /* a hybrid form (X9.62) of a right point */
+				peer[0] = (uint8_t)(6 | (peer[len - 1] & 1));
+				break;
+			case 3: /* infinity is one byte */
+				memset(peer, 0, len);
+				break;
+			case 4: /* coordinates beyond p */
+				memset(peer + 1, 0xff, len - 1);
+				break;
+			default:
+				memset(peer + 1, 0, len - 1);
+				break;
+			}
+			cr_expect_eq(kex_respond(m, peer, known[i].c_len, pub, &len, secret,
+						 &secret_len),
+				     -EBADMSG, "%s %d", known[i].name, bad);
+			cr_expect_eq(kex_finish(m, k, peer, known[i].s_len, secret, &secret_len),
+				     -EBADMSG, "%s %d", known[i].name, bad);
+		}
+		kex_key_free(k);
+	}
+}
+
+/* FIPS 203 section 7.2: a coefficient that is not below q makes it no encapsulation key. */
+Test(kex, s61_an_encapsulation_key_that_is_not_reduced_is_refused)
+{
+	const struct kex_method *m = kex_method_find("mlkem768x25519-sha256");
+	uint8_t peer[KEX_PUBLIC_MAX], pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(method(), &k, c_pub, &c_len), 0);
-	cr_assert_eq(kex_respond(method(), c_pub, c_len, s_pub, &s_len, s_secret, &s_secret_len),
-		     0);
-	cr_assert_eq(kex_finish(method(), k, s_pub, s_len, c_secret, &c_secret_len), 0);
-	cr_expect_eq(c_len, 32);
-	cr_expect_eq(s_len, 32);
-	cr_expect_eq(c_secret_len, 32);
-	cr_expect_eq(s_secret_len, 32);
-	cr_expect_arr_eq(c_secret, s_secret, 32);
+	cr_assert_eq(kex_init(m, &k, peer, &len), 0);
+	peer[0] = 0x01; /* 3329 */
+	peer[1] = (uint8_t)((peer[1] & 0xf0) | 0x0d);
+	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
+	peer[0] = 0x00;
+	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), 0);
+	memset(peer + 1184, 0, 32); /* the point of X25519 is of low order */
+	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
+	kex_key_free(k);
+}
+
+/* Whoever changes the ciphertext gets no error and no secret. */
+Test(kex, a_ciphertext_that_was_changed_gives_another_secret)
+{
+	const struct kex_method *m = kex_method_find("mlkem768x25519-sha256");
+	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
+	uint8_t c_secret[KEX_SECRET_MAX], s_secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 0;
+	struct kex_key *k = NULL;
+
+	cr_assert_eq(kex_init(m, &k, c_pub, &len), 0);
+	cr_assert_eq(kex_respond(m, c_pub, len, s_pub, &len, s_secret, &secret_len), 0);
+	s_pub[77] ^= 4;
+	cr_assert_eq(kex_finish(m, k, s_pub, len, c_secret, &secret_len), 0);
+	cr_expect_arr_neq(c_secret, s_secret, 32);
 	kex_key_free(k);
 }
 
@@ -113,31 +238,6 @@ Test(kex, ephemeral_keys_do_not_repeat)
 		kex_key_free(k);
 	}
 	cr_expect_arr_neq(pub[0], pub[1], 32);
-}
-
-Test(kex, responder_refuses_every_other_length)
-{
-	static uint8_t peer[1025] = {9};
-	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
-	size_t len = 7, secret_len = 7;
-
-	for (size_t n = 0; n < sizeof(peer); n++)
-		cr_expect_eq(kex_respond(method(), peer, n, pub, &len, secret, &secret_len),
-			     n == 32 ? 0 : -EBADMSG, "%zu", n);
-}
-
-Test(kex, initiator_refuses_every_other_length)
-{
-	static uint8_t peer[1025] = {9};
-	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
-	size_t len = 0, secret_len = 7;
-	struct kex_key *k = NULL;
-
-	cr_assert_eq(kex_init(method(), &k, pub, &len), 0);
-	for (size_t n = 0; n < sizeof(peer); n++)
-		cr_expect_eq(kex_finish(method(), k, peer, n, secret, &secret_len),
-			     n == 32 ? 0 : -EBADMSG, "%zu", n);
-	kex_key_free(k);
 }
 
 /*

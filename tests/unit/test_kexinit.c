@@ -12,7 +12,7 @@ static struct ssh_kexinit sample(void)
 {
 	struct ssh_kexinit m = {.cookie = "0123456789abcde"};
 
-	m.list[SSH_PROP_KEX] = ssh_str_c(SSH_DEFAULT_KEX);
+	m.list[SSH_PROP_KEX] = ssh_str_c("curve25519-sha256,curve25519-sha256@libssh.org");
 	m.list[SSH_PROP_HOSTKEY] = ssh_str_c(SSH_DEFAULT_HOSTKEY);
 	for (int dir = 0; dir < 2; dir++) {
 		m.list[SSH_PROP_CIPHER_CS + dir] = ssh_str_c(SSH_DEFAULT_CIPHERS);

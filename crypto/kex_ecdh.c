@@ -1,0 +1,143 @@
+/* crypto/kex_ecdh.c - ecdh-sha2-nistp256, -384 and -521 (RFC 5656 section 4), by OpenSSL. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+
+#include "crypto/kex_internal.h"
+#include "crypto/secret.h"
+
+struct ecdh_key {
+	struct kex_key k;
+	EVP_PKEY *pkey;
+};
+
+static struct ecdh_key *ecdh_of(struct kex_key *k)
+{
+	return (struct ecdh_key *)(void *)k; /* its first member */
+}
+
+/* A point is 1 + 2 * len bytes. */
+static const char *group(const struct kex_method *m)
+{
+	switch (m->client_public_len) {
+	case 65:
+		return "P-256";
+	case 97:
+		return "P-384";
+	default:
+		return "P-521";
+	}
+}
+
+static int ecdh_new(const struct kex_method *m, EVP_PKEY **ret, uint8_t *ret_pub)
+{
+	EVP_PKEY *key = EVP_EC_gen(group(m));
+	size_t len = 0;
+
+	if (key == NULL ||
+	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, ret_pub,
+					    m->client_public_len, &len) != 1 ||
+	    len != m->client_public_len) {
+		EVP_PKEY_free(key);
+		ERR_clear_error();
+		return -EIO;
+	}
+	*ret = key;
+	return 0;
+}
+
+/* The peer's point on key's curve; NULL: it is none. */
+static EVP_PKEY *peer_new(EVP_PKEY *key, const uint8_t *pub, size_t len)
+{
+	EVP_PKEY *peer = EVP_PKEY_new();
+
+	if (peer != NULL && EVP_PKEY_copy_parameters(peer, key) == 1 &&
+	    EVP_PKEY_set1_encoded_public_key(peer, pub, len) == 1)
+		return peer;
+	EVP_PKEY_free(peer);
+	return NULL;
+}
+
+/*
+ * RFC 5656 section 4: "All elliptic curve public keys MUST be validated after they are received".
+ * The library refuses points that are not on the curve, and infinity, when the peer is set;
+ * a compressed point has another length and never comes here.
+ */
+static int ecdh_derive(const struct kex_method *m, EVP_PKEY *key, const uint8_t *peer_pub,
+		       uint8_t *ret_secret, size_t *ret_len)
+{
+	size_t want = m->client_public_len / 2, len = KEX_SECRET_MAX;
+	EVP_PKEY *peer = NULL;
+	EVP_PKEY_CTX *ctx = NULL;
+	int r = -EBADMSG;
+
+	if (peer_pub[0] != 4) /* neither hybrid forms */
+		return -EBADMSG;
+	peer = peer_new(key, peer_pub, m->client_public_len);
+	if (peer == NULL)
+		goto out;
+	r = -EIO;
+	ctx = EVP_PKEY_CTX_new(key, NULL);
+	if (ctx == NULL || EVP_PKEY_derive_init(ctx) != 1)
+		goto out;
+	r = -EBADMSG;
+	if (EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
+	    EVP_PKEY_derive(ctx, ret_secret, &len) != 1 || len != want)
+		goto out;
+	*ret_len = len;
+	r = 0;
+out:
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(peer);
+	if (r < 0)
+		ERR_clear_error();
+	return r;
+}
+
+static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub)
+{
+	struct ecdh_key *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (k == NULL)
+		return -ENOMEM;
+	r = ecdh_new(m, &k->pkey, ret_pub);
+	if (r < 0) {
+		free(k);
+		return r;
+	}
+	*ret = &k->k;
+	return 0;
+}
+
+static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
+		  uint8_t *ret_secret, size_t *ret_len)
+{
+	return ecdh_derive(m, ecdh_of(k)->pkey, peer_pub, ret_secret, ret_len);
+}
+
+static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
+		   uint8_t *ret_secret, size_t *ret_len)
+{
+	EVP_PKEY *key = NULL;
+	int r;
+
+	r = ecdh_new(m, &key, ret_pub);
+	if (r < 0)
+		return r;
+	r = ecdh_derive(m, key, peer_pub, ret_secret, ret_len);
+	EVP_PKEY_free(key);
+	return r;
+}
+
+static void ecdh_free(struct kex_key *k)
+{
+	EVP_PKEY_free(ecdh_of(k)->pkey);
+	free(k);
+}
+
+const struct kex_family kex_ecdh = {init, finish, respond, ecdh_free};

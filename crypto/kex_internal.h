@@ -1,0 +1,33 @@
+/* crypto/kex_internal.h - what a family of key exchanges is to kex.c. */
+#ifndef SLUICE_CRYPTO_KEX_INTERNAL_H
+#define SLUICE_CRYPTO_KEX_INTERNAL_H
+
+#include <openssl/evp.h>
+
+#include "crypto/kex.h"
+
+#define X25519_LEN 32
+
+/* An initiator's ephemeral key begins with this. */
+struct kex_key {
+	const struct kex_family *family;
+};
+
+/* Public values have the method's lengths; secrets have room for KEX_SECRET_MAX. */
+struct kex_family {
+	int (*init)(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub);
+	int (*finish)(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
+		      uint8_t *ret_secret, size_t *ret_len);
+	int (*respond)(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
+		       uint8_t *ret_secret, size_t *ret_len);
+	void (*free)(struct kex_key *k); /* wipes */
+};
+
+extern const struct kex_family kex_x25519, kex_ecdh, kex_hybrid;
+
+/* X25519 as part of another method. -EBADMSG: the point is of low order. */
+int x25519_new(EVP_PKEY **ret_key, uint8_t ret_pub[X25519_LEN]) __attribute__((warn_unused_result));
+int x25519_derive(EVP_PKEY *key, const uint8_t peer_pub[X25519_LEN], uint8_t ret_secret[X25519_LEN])
+	__attribute__((warn_unused_result));
+
+#endif
