@@ -27,6 +27,8 @@ WANTED = [(re.compile(p), must, aim) for p, must, aim in (
 # Wanted of the figure itself, less of which is better.
 WANTED_LESS = {"added latency 64 B p50": (10, 3), "added latency 64 B p99": (30, 8), "p99 at 50 % load": (100, 20),
                "idle memory": (8, 2)}
+# Of the figure itself, more of which is better.
+WANTED_MORE = {"idle connections": (250000, 1000000)}
 
 
 def wanted(name):
@@ -55,6 +57,10 @@ def verdict(r, must, aim):
         must, aim = WANTED_LESS[r["what"]]
         v = r["sluice"]
         return "aim reached" if v <= aim else "reached" if v <= must else f"**not reached** ({v / must:.2f} × of it)"
+    if r["what"] in WANTED_MORE:
+        must, aim = WANTED_MORE[r["what"]]
+        v = r["sluice"]
+        return "aim reached" if v >= aim else "reached" if v >= must else f"**not reached** ({must / v:.2f} × short)"
     ratio = r["ratio"]
     if ratio is None or must is None:
         return ""
@@ -70,7 +76,7 @@ def table(rows):
     for r in rows:
         if r["what"] == "machine":
             continue
-        must, aim = WANTED_LESS.get(r["what"]) or wanted(r["what"])
+        must, aim = WANTED_LESS.get(r["what"]) or WANTED_MORE.get(r["what"]) or wanted(r["what"])
         out.append(f"| {r['what']} | {cell(r['sluice'])} | {cell(r['peer'])} | {r['unit']} | "
                    f"{'' if r['ratio'] is None else format(r['ratio'], '.2f')} | {cell(must)} | {cell(aim)} | "
                    f"{verdict(r, must, aim)} |")

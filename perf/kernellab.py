@@ -352,7 +352,7 @@ class Load:
     def is_here(cls):
         return os.path.exists(cls.PROGRAM)
 
-    def run(self, mode, seconds, **options):
+    def run(self, mode, seconds, patience=180, **options):
         """Its rows, by the name behind the mode; the note of the first."""
         cmd = [self.PROGRAM, "--mode", mode, "--seconds", str(seconds), "--json", self.out]
         for k, v in options.items():
@@ -361,7 +361,7 @@ class Load:
         p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              start_new_session=True)
         try:
-            out, _ = p.communicate(timeout=180)
+            out, _ = p.communicate(timeout=patience)
         except BaseException:  # it ends what it started, when it is asked, once
             p.terminate()
             p.communicate(timeout=30)

@@ -119,7 +119,7 @@ void load_gate_realtime(const struct load_gate *g, bool on)
 	priority(0, on ? RT_POLLING : 0);
 }
 
-/* /proc/PID/status: ordinary and huge pages. */
+/* /proc/PID/status: ordinary and huge pages, and the kernel's tables of them. */
 static uint64_t memory_of(int pid)
 {
 	char path[64], line[256];
@@ -132,6 +132,7 @@ static uint64_t memory_of(int pid)
 		return 0;
 	while (fgets(line, sizeof(line), f) != NULL) {
 		if (sscanf(line, "VmRSS: %llu", &kb) == 1 ||
+		    sscanf(line, "VmPTE: %llu", &kb) == 1 ||
 		    sscanf(line, "HugetlbPages: %llu", &kb) == 1)
 			sum += kb;
 	}

@@ -10,5 +10,5 @@ trap 'rm -f "$out"' EXIT
 import json, sys
 rows = json.load(open(sys.argv[1]))
 assert len(rows) == 1 and set(rows[0]) == {"what", "unit", "sluice", "peer", "ratio", "note"}, rows
-assert rows[0]["what"] == "idle memory" and rows[0]["sluice"] > 0, rows
+assert rows[0]["what"] == "idle memory by owner" and rows[0]["sluice"] > 0, rows
 PY
