@@ -16,6 +16,8 @@
 #include "conf/conf.h"
 #include "dataplane/internal.h"
 #include "dataplane/net/internal.h"
+#include "dataplane/relay/internal.h"
+#include "dataplane/tcp/near.h"
 #include "ssh/msg.h"
 #include "tests/sim/app.h"
 #include "tests/util/control_end.h"
@@ -672,4 +674,51 @@ Test(shards, each_writes_lines_of_its_own_with_one_queue)
 Test(shards, each_writes_lines_of_its_own_with_two_queues)
 {
 	each_writes_lines_of_its_own(2);
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+static uint64_t records_opened(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < SHARDS; i++)
+		n += relay_counters(s[i]->relay)[RELAY_C_RECORDS_OPENED];
+	return n;
+}
+
+/* What relays hold to be the longest packet, as after a login. */
+static void lengths_as_after_login(void)
+{
+	for (unsigned int i = 0; i < SHARDS; i++)
+		for (uint32_t k = 0; k < s[i]->relay->fresh_conns; k++)
+			s[i]->relay->conns[k].rx.dir.packet_max = SSH_PACKET_MAX;
+}
+
+/* However small the windows are, as those of near peers on a full core: a record comes to its end.
+ */
+Test(shards, the_largest_record_passes_through_the_smallest_window)
+{
+	static uint8_t record[4 + SSH_PACKET_MAX] = {[4] = 4, SSH_MSG_IGNORE};
+	static const uint32_t longest[] = {SSH_PACKET_MAX_PREAUTH, SSH_PACKET_MAX};
+
+	file.conf.receive_buffer = NEAR_LEAST;
+	make(2);
+	connect_all();
+	all_say("SSH-2.0-x\r\n", 11);
+	turns(4);
+	for (size_t i = 0; i < RTE_DIM(longest); i++) {
+		uint32_t len = RTE_ALIGN_FLOOR(longest[i] + 4, 8u), be = rte_cpu_to_be_32(len - 4);
+		uint64_t before = records_opened();
+
+		memcpy(record, &be, sizeof(be));
+		if (longest[i] == SSH_PACKET_MAX)
+			lengths_as_after_login();
+		client_says(&peer.app[i], record, len);
+		for (unsigned int k = 0; k < 20000 && records_opened() == before; k++) {
+			peer_turn();
+			turns(1);
+		}
+		cr_expect_eq(records_opened(), before + 1, "%u bytes", len);
+	}
 }
