@@ -112,14 +112,18 @@ static uint64_t window_wanted(const struct tcp_conn *c, uint32_t taken, uint32_t
 
 /*
  * The most that helps. While the core is full a round trip is longer by the time that packets wait
- * for it, and what is beyond so many of the shortest one waits, too.
+ * for it, and what is beyond so many of the shortest one waits, too. What a far peer's packets wait
+ * for may be its path as well: it has no less than at first.
  */
 static uint64_t window_useful(const struct tcp_conn *c, uint64_t want, uint32_t rtt)
 {
 	const struct near *n = &c->t->near;
+	uint64_t least = n->window;
 
+	if (c->min_rtt_us > TCP_MS)
+		least = max_u64(least, c->t->rx_initial);
 	if (n->full && c->min_rtt_us != 0 && rtt / OWN_QUEUE > c->min_rtt_us)
-		return max_u64(want * OWN_QUEUE * c->min_rtt_us / rtt, n->window);
+		return max_u64(want * OWN_QUEUE * c->min_rtt_us / rtt, least);
 	return rtt <= TCP_MS ? n->window : UINT32_MAX;
 }
 

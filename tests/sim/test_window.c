@@ -295,6 +295,24 @@ Test(window, a_core_with_time_lets_near_windows_grow_again)
 	world_end(&w);
 }
 
+/* What makes its round trips longer may be the path itself: it has no less than at first. */
+Test(window, on_a_full_core_a_far_window_is_no_smaller_than_at_first)
+{
+	static struct world w;
+	struct vnet_link path = {.delay_us = 5000, .bits_per_s = 200000000, .queue_us = 20000};
+
+	core_is_full = true;
+	world_init(&w, 1, 8 * MIB, path, roomy);
+	w.v.filter = watch_turns;
+	vnet_run(&w.v, 200 * TCP_MS, all_here, &w);
+	path.delay_us = 60000;
+	vnet_link_set(&w.v, 0, 1, path);
+	while (!vnet_run(&w.v, 10 * TCP_MS, all_here, &w) && w.v.now_us < 120 * TCP_SEC)
+		cr_assert_geq(conn(&w, 0)->rx_window, INITIAL, "%lu us", w.v.now_us);
+	cr_expect(all_here(&w));
+	world_end(&w);
+}
+
 /* A peer without timestamps, which sends a window's worth each 20 ms. */
 Test(window, it_grows_without_timestamps)
 {
