@@ -16,10 +16,8 @@ static void length_mask(const struct cipher_job *j, const struct chapoly_keys *k
 	uint32_t at = 0;
 
 	for (int i = 0; i < LENGTH_LEN; i++, at++) {
-		if (at == p->len) {
-			p++;
+		for (; at == p->len; p++) /* more than once where pieces are empty */
 			at = 0;
-		}
 		p->p[at] ^= k->length_mask[i];
 	}
 }

@@ -3,7 +3,7 @@
  *
  * Poly1305: RFC 8439 section 2.5.2 and the edges of modulo 2^130 - 5 in A.3; they are short, so
  * that what lanes do is compared with OpenSSL, of random and of extreme bytes, at random lengths
- * and cuts. ChaCha20 likewise.
+ * and cuts. ChaCha20 likewise; and whole records over pieces.
  */
 #include <criterion/criterion.h>
 #include <openssl/evp.h>
@@ -153,4 +153,96 @@ Test(wide, chacha20_agrees_with_openssl, .init = need_wide)
 		cr_assert_arr_eq(got, want, len, "%u bytes", len);
 	}
 	EVP_CIPHER_CTX_free(ctx);
+}
+
+/* A record long enough for the wide way, its pieces as they are in len[], up to the rest. */
+static struct rec *rec_cut(struct cipher_state *st, const uint8_t *bytes, uint32_t total,
+			   const uint32_t *len, unsigned int n)
+{
+	struct rec *r = rec_new(st, 7, bytes, 0, 0);
+	uint32_t at = 0;
+
+	for (unsigned int i = 0; i < n; at += len[i++])
+		rec_piece_add(r, bytes + at, len[i]);
+	rec_piece_add(r, bytes + at, total - at);
+	return r;
+}
+
+static const struct cipher_suite *chapoly(void)
+{
+	return cipher_suite_find("chacha20-poly1305@openssh.com", "");
+}
+
+/* Empty ones too, wherever: a segment may have been taken to its end. */
+Test(wide, pieces_of_odd_lengths, .init = need_wide)
+{
+	static const uint32_t cuts[][8] = {
+		{0, 0, 5},
+		{1, 0, 1, 0, 0, 2, 0},
+		{2, 0, 0, 2, 0},
+		{3, 0, 1, 0, 0},
+		{4, 0, 63, 0, 64, 65},
+		{4, 1, 63, 64, 65, 1023, 1},
+		{5, 1023, 1024, 1025},
+		{0, 1, 0, 1, 0, 1, 0, 1},
+		{67, 1, 255, 256, 257, 1},
+		{68, 1024, 15, 17, 240},
+		{4096, 0, 0, 0, 1, 2, 3, 4},
+	};
+	static uint8_t plain[LEN_MAX], want[LEN_MAX], got[LEN_MAX];
+	struct cipher_engine *e = engine_new(CIPHER_ENGINE_AUTO);
+	struct cipher_engine *plain_e = engine_new(CIPHER_ENGINE_OPENSSL);
+	struct cipher_state st = state_of(chapoly(), 3);
+	struct rec *one = rec_new(&st, 7, plain, LEN_MAX, 0);
+
+	cr_assert_eq(seal_one(plain_e, one), 0);
+	rec_bytes(one, want);
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct rec *r = rec_cut(&st, plain, LEN_MAX, cuts[i], 8);
+
+		cr_assert_eq(seal_one(e, r), 0);
+		rec_bytes(r, got);
+		cr_expect_arr_eq(got, want, LEN_MAX, "cut %zu", i);
+		cr_expect_arr_eq(r->tag, one->tag, 16, "cut %zu", i);
+		cr_expect_eq(open_one(e, r), 0);
+		rec_bytes(r, got);
+		cr_expect_arr_eq(got, plain, LEN_MAX, "cut %zu", i);
+		rec_free(r);
+	}
+	rec_free(one);
+	cipher_state_fini(e, &st);
+	cipher_engine_free(plain_e);
+	cipher_engine_free(e);
+}
+
+/* Those refused stay as they came, those beside them are opened. */
+Test(wide, bad_records_among_good_ones, .init = need_wide)
+{
+	enum { N = 19 };
+	static uint8_t plain[LEN_MAX], sealed[N][LEN_MAX], got[LEN_MAX];
+	struct cipher_engine *e = engine_new(CIPHER_ENGINE_AUTO);
+	struct cipher_state st = state_of(chapoly(), 4);
+	struct cipher_job *job[N];
+	struct rec *rec[N];
+
+	for (unsigned int i = 0; i < N; i++) {
+		rec[i] = rec_new(&st, i, plain, LEN_MAX, 1448);
+		cr_assert_eq(seal_one(e, rec[i]), 0);
+		if (i % 3 == 1)
+			rec[i]->tag[i % 16] ^= 1;
+		if (i % 3 == 2)
+			rec[i]->piece[i % 4].p[i] ^= 0x80;
+		rec_bytes(rec[i], sealed[i]);
+		job[i] = &rec[i]->job;
+		cipher_job_prepare(job[i]);
+	}
+	cipher_open_burst(e, job, N);
+	for (unsigned int i = 0; i < N; i++) {
+		cr_expect_eq(job[i]->result, i % 3 == 0 ? 0 : -EBADMSG, "record %u", i);
+		rec_bytes(rec[i], got);
+		cr_expect_arr_eq(got, i % 3 == 0 ? plain : sealed[i], LEN_MAX, "record %u", i);
+		rec_free(rec[i]);
+	}
+	cipher_state_fini(e, &st);
+	cipher_engine_free(e);
 }
