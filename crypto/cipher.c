@@ -116,9 +116,20 @@ void cipher_state_idle(struct cipher_engine *e, struct cipher_state *st)
 		cipher_pool_put(&e->pool, st);
 }
 
+/* The last record may have been this state's. */
+static void working_memory_wipe(struct cipher_engine *e)
+{
+	secret_wipe(&e->gcm_ctx, sizeof(e->gcm_ctx));
+	secret_wipe(&e->chacha, sizeof(e->chacha));
+	secret_wipe(&e->poly, sizeof(e->poly));
+	secret_wipe(e->unused_dec_keys, sizeof(e->unused_dec_keys));
+}
+
 void cipher_state_fini(struct cipher_engine *e, struct cipher_state *st)
 {
 	cipher_state_idle(e, st);
+	if (st->suite != NULL && st->suite->shape != CIPHER_PLAIN)
+		working_memory_wipe(e);
 	secret_wipe(st, sizeof(*st));
 }
 

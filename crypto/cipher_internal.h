@@ -105,7 +105,7 @@ struct cipher_engine {
 	struct cipher_ossl ossl; /* with both backends: some records go this way */
 	uint8_t *scratch;
 	size_t scratch_len;
-	/* Working memory of one call that holds key material, here to be wiped at the end. */
+	/* Working memory of one call that holds key material: wiped when a state ends. */
 	struct gcm_context_data gcm_ctx;
 	struct chacha_wide chacha;
 	struct poly1305_wide poly;
