@@ -6,6 +6,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 
 #include "crypto/kex_internal.h"
 #include "crypto/secret.h"
@@ -33,9 +34,20 @@ static const char *group(const struct kex_method *m)
 	}
 }
 
+/*
+ * The library draws the scalar from this thread's generator, which would go on where it stood in a
+ * machine that was restored: so it takes from the kernel anew before each key (S-66).
+ */
+static EVP_PKEY *generate(const struct kex_method *m)
+{
+	if (EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) != 1)
+		return NULL;
+	return EVP_EC_gen(group(m));
+}
+
 static int ecdh_new(const struct kex_method *m, EVP_PKEY **ret, uint8_t *ret_pub)
 {
-	EVP_PKEY *key = EVP_EC_gen(group(m));
+	EVP_PKEY *key = generate(m);
 	size_t len = 0;
 
 	if (key == NULL ||
