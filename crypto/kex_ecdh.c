@@ -62,22 +62,29 @@ static int ecdh_new(const struct kex_method *m, EVP_PKEY **ret, uint8_t *ret_pub
 	return 0;
 }
 
-/* The peer's point on key's curve; NULL: it is none. */
-static EVP_PKEY *peer_new(EVP_PKEY *key, const uint8_t *pub, size_t len)
+/* The peer's point on key's curve. -EBADMSG: it is none. */
+static int peer_new(EVP_PKEY *key, const uint8_t *pub, size_t len, EVP_PKEY **ret)
 {
 	EVP_PKEY *peer = EVP_PKEY_new();
+	int r = -EIO;
 
-	if (peer != NULL && EVP_PKEY_copy_parameters(peer, key) == 1 &&
-	    EVP_PKEY_set1_encoded_public_key(peer, pub, len) == 1)
-		return peer;
+	if (peer == NULL || EVP_PKEY_copy_parameters(peer, key) != 1)
+		goto out;
+	r = -EBADMSG;
+	if (EVP_PKEY_set1_encoded_public_key(peer, pub, len) != 1)
+		goto out;
+	*ret = peer;
+	return 0;
+out:
 	EVP_PKEY_free(peer);
-	return NULL;
+	return r;
 }
 
 /*
  * RFC 5656 section 4: "All elliptic curve public keys MUST be validated after they are received".
- * The library refuses points that are not on the curve, and infinity, when the peer is set;
- * a compressed point has another length and never comes here.
+ * The library refuses points that are not on the curve when they are decoded; a compressed point,
+ * and infinity, have another length and never come here. All points of these curves are of their
+ * one large order, so that behind that nothing that fails is the peer's fault.
  */
 static int ecdh_derive(const struct kex_method *m, EVP_PKEY *key, const uint8_t *peer_pub,
 		       uint8_t *ret_secret, size_t *ret_len)
@@ -85,19 +92,17 @@ static int ecdh_derive(const struct kex_method *m, EVP_PKEY *key, const uint8_t 
 	size_t want = m->client_public_len / 2, len = KEX_SECRET_MAX;
 	EVP_PKEY *peer = NULL;
 	EVP_PKEY_CTX *ctx = NULL;
-	int r = -EBADMSG;
+	int r;
 
 	if (peer_pub[0] != 4) /* neither hybrid forms */
 		return -EBADMSG;
-	peer = peer_new(key, peer_pub, m->client_public_len);
-	if (peer == NULL)
+	r = peer_new(key, peer_pub, m->client_public_len, &peer);
+	if (r < 0)
 		goto out;
 	r = -EIO;
 	ctx = EVP_PKEY_CTX_new(key, NULL);
-	if (ctx == NULL || EVP_PKEY_derive_init(ctx) != 1)
-		goto out;
-	r = -EBADMSG;
-	if (EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
+	if (ctx == NULL || EVP_PKEY_derive_init(ctx) != 1 ||
+	    EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
 	    EVP_PKEY_derive(ctx, ret_secret, &len) != 1 || len != want)
 		goto out;
 	*ret_len = len;

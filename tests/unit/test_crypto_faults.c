@@ -5,6 +5,7 @@
  * run once to count the calls it makes, then once for each call and each way to fail: 0, -1
  * (or NULL), or a success that did less than was asked. It must refuse each time.
  */
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 
@@ -29,6 +30,7 @@ static struct {
 	bool armed, fired;
 	unsigned int calls, fail_at; /* fail_at 0: never */
 	enum how how;
+	const char *name; /* of the function that failed */
 } fault;
 
 /* Whether this call is the one. */
@@ -37,6 +39,14 @@ static bool fault_now(void)
 	if (!fault.armed || ++fault.calls != fault.fail_at)
 		return false;
 	fault.fired = true;
+	return true;
+}
+
+static bool fault_in(const char *name)
+{
+	if (!fault_now())
+		return false;
+	fault.name = name;
 	return true;
 }
 
@@ -50,7 +60,7 @@ static int fault_int(void)
 	int __wrap_##name params;                                                                  \
 	int __wrap_##name params                                                                   \
 	{                                                                                          \
-		return fault_now() ? fault_int() : __real_##name args;                             \
+		return fault_in(#name) ? fault_int() : __real_##name args;                         \
 	}
 
 /* Partial: the call does its work and says 1, but that the length was one less. */
@@ -59,7 +69,7 @@ static int fault_int(void)
 	int __wrap_##name params;                                                                  \
 	int __wrap_##name params                                                                   \
 	{                                                                                          \
-		bool now = fault_now();                                                            \
+		bool now = fault_in(#name);                                                        \
 		int r;                                                                             \
                                                                                                    \
 		if (now && fault.how != FAIL_PARTIAL)                                              \
@@ -75,7 +85,7 @@ static int fault_int(void)
 	type __wrap_##name params;                                                                 \
 	type __wrap_##name params                                                                  \
 	{                                                                                          \
-		return fault_now() ? NULL : __real_##name args;                                    \
+		return fault_in(#name) ? NULL : __real_##name args;                                \
 	}
 
 SHIM_PTR(void *, calloc, (size_t n, size_t size), (n, size))
@@ -83,6 +93,7 @@ SHIM_PTR(EVP_MD_CTX *, EVP_MD_CTX_new, (void), ())
 SHIM_INT(EVP_DigestInit_ex, (EVP_MD_CTX * c, const EVP_MD *md, ENGINE *e), (c, md, e))
 SHIM_INT(EVP_DigestUpdate, (EVP_MD_CTX * c, const void *p, size_t n), (c, p, n))
 SHIM_LEN(EVP_DigestFinal_ex, (EVP_MD_CTX * c, unsigned char *out, unsigned int *n), (c, out, n), n)
+SHIM_INT(EVP_DigestFinalXOF, (EVP_MD_CTX * c, unsigned char *out, size_t n), (c, out, n))
 SHIM_PTR(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, (void), ())
 SHIM_INT(EVP_CipherInit_ex,
 	 (EVP_CIPHER_CTX * c, const EVP_CIPHER *t, ENGINE *e, const unsigned char *k,
@@ -108,6 +119,17 @@ SHIM_LEN(EVP_PKEY_get_raw_public_key, (const EVP_PKEY *k, unsigned char *p, size
 	 n)
 SHIM_LEN(EVP_PKEY_get_raw_private_key, (const EVP_PKEY *k, unsigned char *p, size_t *n), (k, p, n),
 	 n)
+SHIM_PTR(EVP_PKEY *, EVP_PKEY_new, (void), ())
+SHIM_INT(EVP_PKEY_copy_parameters, (EVP_PKEY * to, const EVP_PKEY *from), (to, from))
+SHIM_INT(EVP_PKEY_set1_encoded_public_key, (EVP_PKEY * k, const unsigned char *p, size_t n),
+	 (k, p, n))
+SHIM_LEN(EVP_PKEY_get_octet_string_param,
+	 (const EVP_PKEY *k, const char *name, unsigned char *p, size_t max, size_t *n),
+	 (k, name, p, max, n), n)
+SHIM_INT(EVP_RAND_reseed,
+	 (EVP_RAND_CTX * c, int fresh, const unsigned char *e, size_t e_len,
+	  const unsigned char *add, size_t add_len),
+	 (c, fresh, e, e_len, add, add_len))
 SHIM_PTR(EVP_PKEY_CTX *, EVP_PKEY_CTX_new, (EVP_PKEY * k, ENGINE *e), (k, e))
 SHIM_PTR(EVP_PKEY_CTX *, EVP_PKEY_CTX_new_from_name,
 	 (OSSL_LIB_CTX * c, const char *n, const char *p), (c, n, p))
@@ -154,6 +176,20 @@ SHIM_PTR(ECDSA_SIG *, d2i_ECDSA_SIG, (ECDSA_SIG * *s, const unsigned char **p, l
 SHIM_INT(ECDSA_SIG_set0, (ECDSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
 SHIM_PTR(char *, crypt_rn, (const char *p, const char *s, void *d, int n), (p, s, d, n))
 SHIM_INT(i2d_ECDSA_SIG, (const ECDSA_SIG *s, unsigned char **p), (s, p))
+
+/* EVP_EC_gen() is this one with the curve's name. */
+EVP_PKEY *__real_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *c, const char *q, const char *type, ...);
+EVP_PKEY *__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *c, const char *q, const char *type, ...);
+EVP_PKEY *__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *c, const char *q, const char *type, ...)
+{
+	const char *curve;
+	va_list ap;
+
+	va_start(ap, type);
+	curve = va_arg(ap, const char *);
+	va_end(ap);
+	return fault_in("EVP_EC_gen") ? NULL : __real_EVP_PKEY_Q_keygen(c, q, type, curve);
+}
 
 ssize_t __real_getrandom(void *p, size_t n, unsigned int flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags);
@@ -290,54 +326,87 @@ Test(crypto_faults, digests)
 		each_call_fails(op_hash, &algs[i], "digest");
 }
 
+/* What the peer sends: made before anything fails. */
+struct kex_peer {
+	const struct kex_method *m;
+	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
+	size_t c_len, s_len;
+};
+
+static struct kex_peer kex_peer_of(const char *name)
+{
+	struct kex_peer p = {.m = kex_method_find(name)};
+	uint8_t secret[KEX_SECRET_MAX];
+	struct kex_key *k = NULL;
+	size_t len;
+
+	cr_assert_eq(kex_init(p.m, &k, p.c_pub, &p.c_len), 0);
+	cr_assert_eq(kex_respond(p.m, p.c_pub, p.c_len, p.s_pub, &p.s_len, secret, &len), 0);
+	kex_key_free(k);
+	return p;
+}
+
+/* The peer's values are right: only what could have refused them may call that its fault. */
+static int refused_rightly(const struct kex_peer *p, int r)
+{
+	const char *refuses = strncmp(p->m->name, "ecdh-", 5) == 0
+				      ? "EVP_PKEY_set1_encoded_public_key"
+				      : "EVP_PKEY_derive";
+
+	if (r == -EBADMSG)
+		cr_expect_str_eq(fault.name, refuses, "%s", p->m->name);
+	return r;
+}
+
 static int op_kex_init(const void *arg)
 {
+	const struct kex_peer *p = arg;
 	uint8_t pub[KEX_PUBLIC_MAX];
 	struct kex_key *k = NULL;
 	size_t len;
 	int r;
 
-	(void)arg;
 	arm();
-	r = disarm(kex_init(kex_method_find("curve25519-sha256"), &k, pub, &len));
+	r = disarm(kex_init(p->m, &k, pub, &len));
 	kex_key_free(k);
-	return r;
+	return refused_rightly(p, r);
 }
 
 static int op_kex_respond(const void *arg)
 {
-	static const uint8_t peer[32] = {9};
+	const struct kex_peer *p = arg;
 	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
 	size_t len, secret_len;
 
-	(void)arg;
 	arm();
-	return disarm(kex_respond(kex_method_find("curve25519-sha256"), peer, 32, pub, &len, secret,
-				  &secret_len));
+	return refused_rightly(
+		p, disarm(kex_respond(p->m, p->c_pub, p->c_len, pub, &len, secret, &secret_len)));
 }
 
 static int op_kex_finish(const void *arg)
 {
-	const struct kex_method *m = kex_method_find("curve25519-sha256");
-	static const uint8_t peer[32] = {9};
+	const struct kex_peer *p = arg;
 	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
 	struct kex_key *k = NULL;
 	size_t len;
 	int r;
 
-	(void)arg;
-	cr_assert_eq(kex_init(m, &k, pub, &len), 0);
+	cr_assert_eq(kex_init(p->m, &k, pub, &len), 0);
 	arm();
-	r = disarm(kex_finish(m, k, peer, 32, secret, &len));
+	r = disarm(kex_finish(p->m, k, p->s_pub, p->s_len, secret, &len));
 	kex_key_free(k);
-	return r;
+	return refused_rightly(p, r);
 }
 
 Test(crypto_faults, key_exchange)
 {
-	each_call_fails(op_kex_init, NULL, "kex_init");
-	each_call_fails(op_kex_respond, NULL, "kex_respond");
-	each_call_fails(op_kex_finish, NULL, "kex_finish");
+	for (unsigned int i = 0; kex_method_name_at(i) != NULL; i++) {
+		struct kex_peer p = kex_peer_of(kex_method_name_at(i));
+
+		each_call_fails(op_kex_init, &p, "kex_init");
+		each_call_fails(op_kex_respond, &p, "kex_respond");
+		each_call_fails(op_kex_finish, &p, "kex_finish");
+	}
 }
 
 static const char *const private_texts[] = {fixture_ed25519, fixture_ecdsa, fixture_rsa};
