@@ -14,7 +14,7 @@ import lab
 
 PORT_CONNS = 30000  # of one client address to one port: half of the ports there are
 REST_S = 5          # after which a connection has given everything back
-LOGINS_S = 500      # a second, at the very least
+LOGINS_S = 250      # a second, at the very least
 SSHD_CONNS = 100
 SSHD_PART = 0.9     # of the machine's memory, were it all for them
 
@@ -46,7 +46,7 @@ class Farm:
             self.rows = self.load.run(
                 "idle", 2, patience=self.n / LOGINS_S + 120, conns=self.n, logins=64, warmup=REST_S, setup=self.n / LOGINS_S + 30,
                 ports=self.n // PORT_CONNS + 1, gate_memory="256M",
-                conf=f"MaxConnections {self.n}\nMaxChannels 64\nLogLevel ERROR")
+                conf=f"MaxConnections {self.n}\nMaxChannels 64")
         return self.rows
 
     def memory(self):
