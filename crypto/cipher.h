@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #define CIPHER_KEY_MAX     64 /* chacha20-poly1305@openssh.com */
+#define CIPHER_SHORT_KEY   32 /* of one that has a MAC beside it, at most */
 #define CIPHER_IV_MAX      16
 #define CIPHER_MAC_KEY_MAX 64
 #define CIPHER_TAG_MAX     64
@@ -58,9 +59,15 @@ const char *cipher_mac_name_at(unsigned int i);
  */
 struct cipher_state {
 	const struct cipher_suite *suite;
-	uint8_t key[CIPHER_KEY_MAX];
+	/* The longest key is that of a cipher that authenticates by itself: it has no other. */
+	union {
+		uint8_t key[CIPHER_KEY_MAX];
+		struct {
+			uint8_t short_key[CIPHER_SHORT_KEY];
+			uint8_t mac_key[CIPHER_MAC_KEY_MAX];
+		};
+	};
 	uint8_t iv[CIPHER_IV_MAX];
-	uint8_t mac_key[CIPHER_MAC_KEY_MAX];
 	void *expanded; /* the engine's, NULL when idle */
 };
 

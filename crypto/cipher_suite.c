@@ -73,7 +73,8 @@ int cipher_state_init(struct cipher_state *st, const struct cipher_suite *suite,
 		      const uint8_t *iv, const uint8_t *mac_key)
 {
 	if (suite == NULL || suite->key_len > CIPHER_KEY_MAX || suite->iv_len > CIPHER_IV_MAX ||
-	    suite->mac_key_len > CIPHER_MAC_KEY_MAX)
+	    suite->mac_key_len > CIPHER_MAC_KEY_MAX ||
+	    (suite->mac_key_len > 0 && suite->key_len > CIPHER_SHORT_KEY))
 		return -EINVAL;
 	if ((suite->key_len > 0 && key == NULL) || (suite->iv_len > 0 && iv == NULL) ||
 	    (suite->mac_key_len > 0 && mac_key == NULL))

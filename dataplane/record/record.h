@@ -65,8 +65,8 @@ uint64_t record_batch_bytes(const struct record_batch *b);
 struct record_rx {
 	struct ssh_dir dir;
 	struct pkt_chain in; /* bytes as they came, from the start of a record */
-	uint32_t total;      /* of the record in begins with; 0: not known yet */
 	struct record_q q;   /* gathered: being opened, or opened and not yet released */
+	uint32_t total;      /* of the record in begins with; 0: not known yet */
 	int err;             /* what is wrong behind the end of q */
 };
 

@@ -167,13 +167,15 @@ struct conn {
 	bool ident_sent;
 	bool keys_idle; /* cipher state holds raw keys only */
 	struct ssh_phase phase;
+	bool mem_stopped; /* it holds too much to be read: counted once */
+	bool rekey_asked;
+	uint8_t n_globals; /* unanswered global requests of ours */
 	struct record_rx rx;
 	struct record_tx tx;
 	struct record_q up;   /* payloads for control */
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
 	uint32_t in_targets;                   /* the sum of its channels' in_target */
-	bool mem_stopped;                      /* it holds too much to be read: counted once */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans;
 	struct chan_list sparse, bulk; /* channels with something to do; see rounds.c */
@@ -186,30 +188,29 @@ struct conn {
 	uint32_t index, generation;
 	struct link_authenticated auth;
 	uint32_t alive_missed;
-	uint8_t n_globals; /* unanswered global requests of ours */
 	/* The peer's numbers of OPENs with control, not yet decided: n_lost of a control that is
 	 * gone, then those of this one; asked_more: beyond the table. */
 	uint32_t asked[RELAY_ASKED_MAX];
-	uint8_t n_asked, n_lost;
 	uint32_t asked_more;
+	uint8_t n_asked, n_lost;
+	uint16_t blob_len;
+	uint32_t unimplemented; /* tokens left */
 	uint64_t rekey_wait_us; /* until then control may be away; 0: no rekey waits for it */
 	uint64_t globals;       /* a bit for each, the oldest lowest: it was control's */
-	uint32_t unimplemented; /* tokens left */
 	uint64_t unimplemented_us;
 	uint64_t kex_deadline_us, keys_deadline_us, connect_us, alive_us, linger_us; /* 0: none */
-	bool rekey_asked;
 	uint64_t open_us;
 	uint64_t bytes_in, bytes_out; /* of the stream, once it is gone */
 	int cause;
 	uint32_t listener;
 	uint64_t uid;
 	struct link_addr local, peer;
-	uint16_t blob_len;
 	uint32_t blob;     /* its first piece */
 	uint64_t timer_us; /* its place in the heap; 0: not there */
 	uint32_t timer_at;
 };
 TAILQ_HEAD(conn_list, conn);
+_Static_assert(sizeof(struct conn) <= 984, "bytes of an idle connection");
 
 struct audit_entry {
 	struct link_handle conn;
