@@ -192,17 +192,20 @@ static bool is_stalled(const struct tcp *t, struct tcp_conn *c)
 /*
  * Peers whose window stays zero hold what is queued for them for as long as they answer probes
  * (T-22). When buffers are short they go, those first that answered most probes: every time the
- * hand has seen the whole table one probe less is enough, down to some six seconds.
+ * hand has seen the whole table one probe less is enough, down to some six seconds. That is once a
+ * turn at most, so that what they gave back is seen before others go.
  */
 static unsigned int cut_stalled(struct tcp *t)
 {
 	struct tcp_mem *m = &t->mem;
 	unsigned int work = 0;
+	bool round = false;
 
-	for (unsigned int n = 0; n < STALL_TURN && work < CUT_TURN; n++) {
+	for (unsigned int n = 0; n < STALL_TURN && work < CUT_TURN && !round; n++) {
 		struct tcp_conn *c = &t->conns[m->stall_hand];
 
-		if (++m->stall_hand >= t->conns_fresh) {
+		round = ++m->stall_hand >= t->conns_fresh;
+		if (round) {
 			m->stall_hand = 0;
 			m->stall_min = (uint8_t)max_u64(m->stall_min - 1u, STALL_PROBES_MIN);
 		}

@@ -456,6 +456,30 @@ Test(pressure, a_window_that_stays_zero_is_given_up_when_buffers_are_scarce)
 	}
 }
 
+/* A round of the hand asks for a probe less: in the turn in which buffers end it is all but nine.
+ */
+Test(pressure, not_all_stalled_ones_go_in_one_turn)
+{
+	struct raw r;
+	struct tcp *t;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	t = r.v.host[RAW_STACK].tcp;
+	r.wnd = 0;
+	raw_send(&r, ACK, 0);
+	raw_write(&r, 20000);
+	while (raw_conn(&r)->persist_shift < 6)
+		stall(&r, TCP_SEC);
+	thief_take(&thief, r.v.host[RAW_STACK].pools.data, mem(&r)->scarce);
+	tcp_output_poll(t, r.v.now_us);
+	cr_expect_eq(raw_count(&r, TCP_C_STALLED_CUT), 0, "others may have had more");
+	for (int i = 0; i < 4; i++)
+		tcp_output_poll(t, r.v.now_us);
+	cr_expect_eq(raw_count(&r, TCP_C_STALLED_CUT), 1);
+	give_back(&r);
+	cr_expect(raw_fini(&r));
+}
+
 /* The window opens by so much each second: a byte is no progress, a kilobyte is. */
 Test(pressure, a_window_that_drips_is_given_up_when_buffers_are_scarce)
 {
