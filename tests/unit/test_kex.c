@@ -320,6 +320,28 @@ Test(kex, refuses_values_that_make_an_all_zero_secret)
 	kex_key_free(k);
 }
 
+/* Half of the hybrid method's secret is no reason to go on without the other. */
+Test(kex, s61_low_order_points_beside_a_good_encapsulation_are_refused)
+{
+	const struct kex_method *m = kex_method_find("mlkem768x25519-sha256");
+	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX], pub[KEX_PUBLIC_MAX];
+	uint8_t secret[KEX_SECRET_MAX];
+	size_t c_len = 0, s_len = 0, len = 0, secret_len = 0;
+	struct kex_key *k = NULL;
+
+	cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
+	cr_assert_eq(kex_respond(m, c_pub, c_len, s_pub, &s_len, secret, &secret_len), 0);
+	for (size_t i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
+		memcpy(c_pub + c_len - 32, low_order[i], 32);
+		memcpy(s_pub + s_len - 32, low_order[i], 32);
+		cr_expect_eq(kex_respond(m, c_pub, c_len, pub, &len, secret, &secret_len), -EBADMSG,
+			     "%zu", i);
+		cr_expect_eq(kex_finish(m, k, s_pub, s_len, secret, &secret_len), -EBADMSG, "%zu",
+			     i);
+	}
+	kex_key_free(k);
+}
+
 Test(kex, free_takes_null)
 {
 	kex_key_free(NULL);
