@@ -2,6 +2,7 @@
 
 Everything started here is ended here, and the namespaces are of this process alone.
 """
+import contextlib
 import itertools
 import json
 import os
@@ -153,6 +154,28 @@ class Spaces:
             raise LabError(f"{p.args}: exit {p.returncode}: {out}{err}") from None
         r["exit"], r["said"] = p.returncode, err
         return r
+
+
+# --- hugepages ------------------------------------------------------------------------------------
+
+HUGEPAGES = "/proc/sys/vm/nr_hugepages"
+
+
+@contextlib.contextmanager
+def hugepages(mib):
+    """As many of 2 MiB as the gateway takes on a box that was set up for it; afterwards there are as many as before.
+    Where the kernel has no room for them the gateway goes without, and the line about the machine says how many there are."""
+    with open(HUGEPAGES) as f:
+        before = int(f.read())
+
+    def want(n):
+        with open(HUGEPAGES, "w") as f:
+            f.write(f"{n}\n")
+    want(max(before, mib // 2))
+    try:
+        yield
+    finally:
+        want(before)
 
 
 # --- what programs cost ---------------------------------------------------------------------------
