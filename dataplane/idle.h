@@ -13,7 +13,7 @@
 
 #define IDLE_SPIN_US      50 /* of empty turns before the first sleep */
 #define IDLE_NAP_MIN_US   50
-#define IDLE_NAP_MAX_US   1000
+#define IDLE_NAP_MAX_US   2000
 #define IDLE_SLEEP_MAX_US 20000 /* with descriptors for all: a lost edge costs this much */
 
 struct idle {
