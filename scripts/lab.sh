@@ -75,8 +75,8 @@ lab_wait_log() { # pid, log file, pattern, seconds
 	done
 }
 
-lab_stop_pid() { # pid: SIGTERM, then SIGKILL after 5 s
-	local n=100
+lab_stop_pid() { # pid: SIGTERM, then SIGKILL after 30 s
+	local n=600
 	kill -TERM "$1" 2>/dev/null || { wait "$1" 2>/dev/null; return; }
 	while kill -0 "$1" 2>/dev/null && [ $((n -= 1)) -gt 0 ]; do sleep 0.05; done
 	kill -KILL "$1" 2>/dev/null

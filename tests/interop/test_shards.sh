@@ -84,11 +84,20 @@ check "no segment came to the wrong one" test "$(($(counter 0 tcp DROP_NO_CONN) 
 # What flows goes on without control, in both shards, and beside the new one.
 slow=()
 for ((i = 0; i < n; i++)); do
-	lab_in client curl -sf -m 60 --limit-rate $((mib << 20)) -o "$LAB_DIR/slow$i" "http://127.0.0.1:$((18200 + i))/file" &
+	lab_in client curl -sf -m 60 --limit-rate $((mib << 19)) -o "$LAB_DIR/slow$i" "http://127.0.0.1:$((18200 + i))/file" &
 	slow+=($!)
 done
-for _ in $(seq 100); do [ -s "$LAB_DIR/slow$((n - 1))" ] && break; sleep 0.02; done
-under_way() { kill -0 "${slow[@]}"; }
+# Each has its channel: what is only asked for may be refused by a control that goes.
+under_way() {
+	local i tries=1000
+	for ((i = 0; i < n; i++)); do
+		until [ -s "$LAB_DIR/slow$i" ]; do
+			[ $((tries -= 1)) -gt 0 ] || return 1
+			sleep 0.02
+		done
+	done
+	kill -0 "${slow[@]}"
+}
 check "transfers are under way" under_way
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
