@@ -18,7 +18,7 @@
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
-#define NAMES_MAX 1024
+#define NAMES_MAX 4096
 
 /* A comma list of what a table has. */
 static void names(const char *(*at)(unsigned int i), char buf[NAMES_MAX])

@@ -14,9 +14,8 @@
 #include "crypto/secret.h"
 
 static const struct key_type *const types[] = {
-	&key_type_ed25519,
-	&key_type_ecdsa_p256,
-	&key_type_rsa,
+	&key_type_ed25519, &key_type_ecdsa_p256, &key_type_ecdsa_p384, &key_type_ecdsa_p521,
+	&key_type_rsa,     &key_type_ed448,      &key_type_dss,
 };
 
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
@@ -86,7 +85,7 @@ int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 	k->type = key_type_find(blob_rd_str(&r));
 	err = r.bad ? -EBADMSG : -ENOTSUP;
 	if (k->type != NULL)
-		err = k->type->public_parse(&r, &k->pkey);
+		err = k->type->public_parse(k->type, &r, &k->pkey);
 	if (err < 0) {
 		ERR_clear_error();
 		key_free(k);
@@ -179,10 +178,7 @@ bool key_equal(const struct key *a, const struct key *b)
 
 unsigned int key_bits(const struct key *k)
 {
-	/* OpenSSL says 253 for Ed25519; everyone else calls it 256. */
-	if (k->type == &key_type_ed25519)
-		return 256;
-	return (unsigned int)EVP_PKEY_get_bits(k->pkey);
+	return k->type->bits(k->type, k->pkey);
 }
 
 int key_fingerprint(const struct key *k, char *buf, size_t size)

@@ -50,7 +50,7 @@ int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **r
 	private->pkey = pkey;
 	private->is_private = true;
 	w = blob_wr_init(private->blob, sizeof(private->blob));
-	r = type->public_build(pkey, &w);
+	r = type->public_build(type, pkey, &w);
 	if (r == 0 && w.bad)
 		r = -ENOTSUP; /* a number beyond all bounds */
 	if (r < 0)
@@ -88,7 +88,7 @@ static int private_section_parse(struct blob_str s, struct key **ret)
 	type = key_type_find(name);
 	if (type == NULL)
 		return -ENOTSUP;
-	err = type->private_parse(&r, &pkey);
+	err = type->private_parse(type, &r, &pkey);
 	if (err < 0)
 		return err;
 	blob_rd_str(&r); /* the comment */
@@ -176,7 +176,7 @@ static int pem_parse(const uint8_t *text, size_t len, struct key **ret)
 	if (pkey == NULL)
 		return encrypted ? -ENOTSUP : -EBADMSG;
 	for (unsigned int i = 0; key_type_at(i) != NULL; i++)
-		if (key_type_at(i)->is(pkey))
+		if (key_type_at(i)->is(key_type_at(i), pkey))
 			return key_from_private(key_type_at(i), pkey, ret);
 	EVP_PKEY_free(pkey);
 	return -ENOTSUP;
@@ -261,7 +261,7 @@ int key_generate(const char *type, unsigned int bits, struct key **ret)
 
 	if (t == NULL)
 		return -ENOTSUP;
-	r = t->generate(bits, &pkey);
+	r = t->generate(t, bits, &pkey);
 	if (r < 0)
 		return r;
 	return key_from_private(t, pkey, ret);
@@ -279,7 +279,7 @@ static int private_section_build(const struct key *k, const char *comment, struc
 	blob_wr_put(w, check, sizeof(check));
 	blob_wr_put(w, check, sizeof(check));
 	blob_wr_cstr(w, k->type->name);
-	r = k->type->private_build(k->pkey, w);
+	r = k->type->private_build(k->type, k->pkey, w);
 	if (r < 0)
 		return r;
 	blob_wr_cstr(w, comment);

@@ -19,29 +19,34 @@
 struct key_type {
 	const char *name;
 	const char *log_name;
+	const void *param; /* what tells it from others of its family: a curve; NULL: nothing */
 
 	/* The fields behind the type's name in a public blob. */
-	int (*public_parse)(struct blob_rd *r, EVP_PKEY **ret);
+	int (*public_parse)(const struct key_type *t, struct blob_rd *r, EVP_PKEY **ret);
 	/* A public blob, name and all, of a key however it was read. */
-	int (*public_build)(EVP_PKEY *pkey, struct blob_wr *w);
+	int (*public_build)(const struct key_type *t, EVP_PKEY *pkey, struct blob_wr *w);
 	/* The fields behind the type's name in openssh-key-v1, up to the comment. */
-	int (*private_parse)(struct blob_rd *r, EVP_PKEY **ret);
-	int (*private_build)(EVP_PKEY *pkey, struct blob_wr *w);
+	int (*private_parse)(const struct key_type *t, struct blob_rd *r, EVP_PKEY **ret);
+	int (*private_build)(const struct key_type *t, EVP_PKEY *pkey, struct blob_wr *w);
 	/* Whether a key that OpenSSL read from PEM is of this type. */
-	bool (*is)(EVP_PKEY *pkey);
-	int (*generate)(unsigned int bits, EVP_PKEY **ret);
+	bool (*is)(const struct key_type *t, EVP_PKEY *pkey);
+	int (*generate)(const struct key_type *t, unsigned int bits, EVP_PKEY **ret);
+	/* What people call the size of such a key. */
+	unsigned int (*bits)(const struct key_type *t, EVP_PKEY *pkey);
 
 	/*
 	 * Between the signature that OpenSSL makes (raw) and the one in the blob. In the
 	 * direction of the wire the result is at most KEY_SIG_MAX bytes, as is raw's.
 	 */
-	int (*sig_to_wire)(const uint8_t *raw, size_t raw_len, struct blob_wr *w);
-	int (*sig_from_wire)(EVP_PKEY *pkey, struct blob_str sig, uint8_t *raw, size_t *ret_len);
+	int (*sig_to_wire)(const struct key_type *t, const uint8_t *raw, size_t raw_len,
+			   struct blob_wr *w);
+	int (*sig_from_wire)(const struct key_type *t, EVP_PKEY *pkey, struct blob_str sig,
+			     uint8_t *raw, size_t *ret_len);
 };
 
-extern const struct key_type key_type_ed25519;
-extern const struct key_type key_type_ecdsa_p256;
-extern const struct key_type key_type_rsa;
+extern const struct key_type key_type_ed25519, key_type_ed448;
+extern const struct key_type key_type_ecdsa_p256, key_type_ecdsa_p384, key_type_ecdsa_p521;
+extern const struct key_type key_type_rsa, key_type_dss;
 
 struct key {
 	const struct key_type *type;

@@ -70,13 +70,14 @@ static int rsa_pkey_make(BIGNUM *bn[N_NUMBERS], EVP_PKEY **ret)
 	return r;
 }
 
-static int rsa_public_parse(struct blob_rd *r, EVP_PKEY **ret)
+static int rsa_public_parse(const struct key_type *t, struct blob_rd *r, EVP_PKEY **ret)
 {
 	struct blob_str e = blob_rd_positive(r);
 	struct blob_str n = blob_rd_positive(r);
 	BIGNUM *bn[N_NUMBERS] = {NULL};
 	int err;
 
+	(void)t;
 	if (!blob_rd_done(r))
 		return -EBADMSG;
 	bn[N] = number_new(n, false);
@@ -91,11 +92,11 @@ static int rsa_public_parse(struct blob_rd *r, EVP_PKEY **ret)
 	return err;
 }
 
-static int rsa_public_build(EVP_PKEY *pkey, struct blob_wr *w)
+static int rsa_public_build(const struct key_type *t, EVP_PKEY *pkey, struct blob_wr *w)
 {
 	int r;
 
-	blob_wr_cstr(w, key_type_rsa.name);
+	blob_wr_cstr(w, t->name);
 	r = key_put_number(pkey, OSSL_PKEY_PARAM_RSA_E, w);
 	if (r < 0)
 		return r;
@@ -158,12 +159,13 @@ static int rsa_private_complete(BIGNUM *bn[N_NUMBERS])
 	return r;
 }
 
-static int rsa_private_parse(struct blob_rd *r, EVP_PKEY **ret)
+static int rsa_private_parse(const struct key_type *t, struct blob_rd *r, EVP_PKEY **ret)
 {
 	static const int order[] = {N, E, D, IQMP, P, Q};
 	BIGNUM *bn[N_NUMBERS] = {NULL};
 	int err = 0;
 
+	(void)t;
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && err == 0; i++) {
 		struct blob_str s = blob_rd_positive(r);
 
@@ -185,31 +187,42 @@ static int rsa_private_parse(struct blob_rd *r, EVP_PKEY **ret)
 	return err;
 }
 
-static int rsa_private_build(EVP_PKEY *pkey, struct blob_wr *w)
+static int rsa_private_build(const struct key_type *t, EVP_PKEY *pkey, struct blob_wr *w)
 {
 	static const int order[] = {N, E, D, IQMP, P, Q};
 	int r = 0;
 
+	(void)t;
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && r == 0; i++)
 		r = key_put_number(pkey, number_param[order[i]], w);
 	return r;
 }
 
-static bool rsa_is(EVP_PKEY *pkey)
+static bool rsa_is(const struct key_type *t, EVP_PKEY *pkey)
 {
+	(void)t;
 	return EVP_PKEY_is_a(pkey, "RSA") == 1;
 }
 
-static int rsa_generate(unsigned int bits, EVP_PKEY **ret)
+static int rsa_generate(const struct key_type *t, unsigned int bits, EVP_PKEY **ret)
 {
+	(void)t;
 	if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
 		return -EINVAL;
 	*ret = EVP_RSA_gen(bits);
 	return *ret == NULL ? -EIO : 0;
 }
 
-static int rsa_sig_to_wire(const uint8_t *raw, size_t raw_len, struct blob_wr *w)
+static unsigned int rsa_bits(const struct key_type *t, EVP_PKEY *pkey)
 {
+	(void)t;
+	return (unsigned int)EVP_PKEY_get_bits(pkey);
+}
+
+static int rsa_sig_to_wire(const struct key_type *t, const uint8_t *raw, size_t raw_len,
+			   struct blob_wr *w)
+{
+	(void)t;
 	blob_wr_put(w, raw, raw_len);
 	return 0;
 }
@@ -218,11 +231,13 @@ static int rsa_sig_to_wire(const uint8_t *raw, size_t raw_len, struct blob_wr *w
  * RFC 8332 section 3 wants as many bytes as the modulus has; some signers leave leading zeros
  * out, so OpenSSH fills shorter ones up (S-71), and so do we. Longer ones are refused.
  */
-static int rsa_sig_from_wire(EVP_PKEY *pkey, struct blob_str sig, uint8_t *raw, size_t *ret_len)
+static int rsa_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct blob_str sig,
+			     uint8_t *raw, size_t *ret_len)
 {
 	int size = EVP_PKEY_get_size(pkey);
 	size_t missing;
 
+	(void)t;
 	if (size <= 0 || size > KEY_SIG_MAX || sig.len == 0 || sig.len > (size_t)size)
 		return -EBADMSG;
 	missing = (size_t)size - sig.len;
@@ -241,6 +256,7 @@ const struct key_type key_type_rsa = {
 	.private_build = rsa_private_build,
 	.is = rsa_is,
 	.generate = rsa_generate,
+	.bits = rsa_bits,
 	.sig_to_wire = rsa_sig_to_wire,
 	.sig_from_wire = rsa_sig_from_wire,
 };

@@ -5,7 +5,7 @@
 
 #include "crypto/key_internal.h"
 
-/* For each type the best first. */
+/* For each type the best first; those of SHA-1 are in no default list. */
 static const struct sig_alg {
 	const char *name;
 	const struct key_type *type;
@@ -13,8 +13,13 @@ static const struct sig_alg {
 } algs[] = {
 	{"ssh-ed25519", &key_type_ed25519, NULL},
 	{"ecdsa-sha2-nistp256", &key_type_ecdsa_p256, EVP_sha256},
+	{"ecdsa-sha2-nistp384", &key_type_ecdsa_p384, EVP_sha384},
+	{"ecdsa-sha2-nistp521", &key_type_ecdsa_p521, EVP_sha512},
 	{"rsa-sha2-512", &key_type_rsa, EVP_sha512},
 	{"rsa-sha2-256", &key_type_rsa, EVP_sha256},
+	{"ssh-ed448", &key_type_ed448, NULL},
+	{"ssh-rsa", &key_type_rsa, EVP_sha1},
+	{"ssh-dss", &key_type_dss, EVP_sha1},
 };
 
 #define N_ALGS (sizeof(algs) / sizeof(algs[0]))
@@ -78,7 +83,7 @@ int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size
 		return -EINVAL;
 	r = raw_sign(alg, k->pkey, data, len, raw, &raw_len);
 	if (r == 0)
-		r = k->type->sig_to_wire(raw, raw_len, &inner);
+		r = k->type->sig_to_wire(k->type, raw, raw_len, &inner);
 	if (r < 0) {
 		ERR_clear_error();
 		return r;
@@ -119,7 +124,7 @@ int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, siz
 
 	if (alg == NULL || !blob_rd_done(&rd) || !blob_str_is(name, alg->name))
 		return -EBADMSG;
-	r = k->type->sig_from_wire(k->pkey, wire, raw, &raw_len);
+	r = k->type->sig_from_wire(k->type, k->pkey, wire, raw, &raw_len);
 	if (r == 0)
 		r = raw_verify(alg, k->pkey, raw, raw_len, data, len);
 	if (r == 0)

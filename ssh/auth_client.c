@@ -251,15 +251,16 @@ int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, s
 
 /*
  * RFC 8332 section 3.3: without server-sig-algs a server may know only what RFC 4253 names,
- * and SHA-1 we do not sign: then the best of the key's own is tried.
+ * and SHA-1 is not signed with unless its name was added: then the best of the key's own is tried.
  */
 static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 {
 	const char *alg;
 
 	for (unsigned int i = 0; (alg = key_sig_alg_of(k, i)) != NULL; i++)
-		if (b->cli.server_sig_algs == NULL ||
-		    ssh_names_have(ssh_str_c(b->cli.server_sig_algs), alg))
+		if (ssh_names_have(ssh_str_c(b->lists.sig_algs), alg) &&
+		    (b->cli.server_sig_algs == NULL ||
+		     ssh_names_have(ssh_str_c(b->cli.server_sig_algs), alg)))
 			return alg;
 	return NULL;
 }

@@ -30,7 +30,9 @@
 #define SSH_DEFAULT_KEX                                                                            \
 	"mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,"                    \
 	"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521"
-#define SSH_DEFAULT_HOSTKEY "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256"
+#define SSH_DEFAULT_HOSTKEY                                                                        \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
+	"rsa-sha2-512,rsa-sha2-256,ssh-ed448"
 #define SSH_DEFAULT_CIPHERS                                                                        \
 	"chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"             \
 	"aes128-ctr,aes192-ctr,aes256-ctr"

@@ -88,18 +88,19 @@ Test(brain, every_cipher_and_mac_carries_a_login_and_a_rekey)
 
 Test(brain, every_host_key_and_user_key_type_and_algorithm)
 {
-	static const char *const types[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"};
+	static const char *const types[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-ed448",
+					    "ecdsa-sha2-nistp521", "ssh-rsa"};
 	const char *alg;
 	struct lab l;
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 5; i++) {
 		struct key *probe = lab_key(types[i]);
 
 		for (unsigned int n = 0; (alg = key_sig_alg_of(probe, n)) != NULL; n++) {
-			struct ssh_brain_conf cc = lab_conf(SSH_CLIENT);
+			struct ssh_brain_conf cc = lab_conf(SSH_CLIENT), sc = lab_conf(SSH_SERVER);
 
-			cc.hostkey_algs = alg;
-			lab_init_keys(&l, NULL, &cc, lab_key(types[i]), lab_key(types[2 - i]));
+			sc.hostkey_algs = cc.hostkey_algs = alg;
+			lab_init_keys(&l, &sc, &cc, lab_key(types[i]), lab_key(types[4 - i]));
 			lab_run(&l);
 			expect_logged_in(&l);
 			cr_assert_str_eq(l.c.kex.hostkey, alg);

@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include <openssl/bn.h>
+#include <openssl/dsa.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
@@ -174,6 +175,10 @@ SHIM_INT(BN_div, (BIGNUM * d, BIGNUM *m, const BIGNUM *n, const BIGNUM *by, BN_C
 SHIM_PTR(ECDSA_SIG *, ECDSA_SIG_new, (void), ())
 SHIM_PTR(ECDSA_SIG *, d2i_ECDSA_SIG, (ECDSA_SIG * *s, const unsigned char **p, long n), (s, p, n))
 SHIM_INT(ECDSA_SIG_set0, (ECDSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
+SHIM_PTR(DSA_SIG *, DSA_SIG_new, (void), ())
+SHIM_PTR(DSA_SIG *, d2i_DSA_SIG, (DSA_SIG * *s, const unsigned char **p, long len), (s, p, len))
+SHIM_INT(DSA_SIG_set0, (DSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
+SHIM_INT(i2d_DSA_SIG, (const DSA_SIG *s, unsigned char **p), (s, p))
 SHIM_PTR(char *, crypt_rn, (const char *p, const char *s, void *d, int n), (p, s, d, n))
 SHIM_INT(i2d_ECDSA_SIG, (const ECDSA_SIG *s, unsigned char **p), (s, p))
 
@@ -409,7 +414,27 @@ Test(crypto_faults, key_exchange)
 	}
 }
 
-static const char *const private_texts[] = {fixture_ed25519, fixture_ecdsa, fixture_rsa};
+#define N_PRIVATE 6
+
+/* A key of each family: those ssh-keygen made, and two that are made here. */
+static const char *private_texts[N_PRIVATE] = {fixture_ed25519, fixture_ecdsa, fixture_rsa,
+					       fixture_p384};
+
+static void private_texts_fill(void)
+{
+	static const char *const made[] = {"ssh-ed448", "ssh-dss"};
+	static char text[2][4096];
+
+	for (int i = 0; i < 2; i++) {
+		struct key *k = NULL;
+		size_t len = sizeof(text[i]);
+
+		cr_assert_eq(key_generate(made[i], 0, &k), 0);
+		cr_assert_eq(key_private_build(k, "", text[i], &len), 0);
+		private_texts[4 + i] = text[i];
+		key_free(k);
+	}
+}
 
 static struct key *private_key(const void *arg)
 {
@@ -499,7 +524,8 @@ static int op_fingerprint(const void *arg)
 
 Test(crypto_faults, keys)
 {
-	for (size_t i = 0; i < 3; i++) {
+	private_texts_fill();
+	for (size_t i = 0; i < N_PRIVATE; i++) {
 		each_call_fails(op_private_parse, private_texts[i], "key_private_parse");
 		each_call_fails(op_blob_parse, private_texts[i], "key_blob_parse");
 		each_call_fails(op_private_build, private_texts[i], "key_private_build");
@@ -509,7 +535,8 @@ Test(crypto_faults, keys)
 
 Test(crypto_faults, signatures)
 {
-	for (size_t i = 0; i < 3; i++) {
+	private_texts_fill();
+	for (size_t i = 0; i < N_PRIVATE; i++) {
 		each_call_fails(op_sign, private_texts[i], "key_sign");
 		each_call_fails(op_verify, private_texts[i], "key_verify");
 	}
