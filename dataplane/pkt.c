@@ -22,8 +22,6 @@
  */
 #define PKT_POOL_OPS    "stack"
 #define PKT_POOL_SHARED "lf_stack"
-/* Below this an mbuf is mostly air (architecture, "Budgets"). */
-#define PKT_SMALL (PKT_DATA_ROOM / 4)
 
 static struct rte_mempool *pool_new(const char *name, const char *suffix, unsigned int n,
 				    unsigned int cache, uint16_t room, int socket, const char *ops)
@@ -360,11 +358,6 @@ int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
 	return r;
 }
 
-static bool small(const struct rte_mbuf *m)
-{
-	return m->data_len < PKT_SMALL;
-}
-
 /* Copies m behind the bytes of the tail, when that may be changed and has the room. */
 static bool squeeze(struct pkt_chain *c, struct rte_mbuf *m)
 {
@@ -390,7 +383,7 @@ void pkt_chain_append_tight(struct pkt_chain *c, struct rte_mbuf *m)
 		m->next = NULL;
 		if (m->data_len == 0)
 			rte_pktmbuf_free_seg(m);
-		else if (!small(m) || !squeeze(c, m))
+		else if (!pkt_is_small(m) || !squeeze(c, m))
 			link_tail(c, m);
 	}
 }
@@ -417,7 +410,7 @@ static bool has_small(const struct pkt_chain *c)
 {
 	const struct rte_mbuf *m = c->head;
 
-	while (m != NULL && !small(m))
+	while (m != NULL && !pkt_is_small(m))
 		m = m->next;
 	return m != NULL;
 }
@@ -431,11 +424,11 @@ void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool)
 	while (c->head != NULL) {
 		struct rte_mbuf *m = unlink_head(c);
 
-		if (small(m)) {
+		if (pkt_is_small(m)) {
 			if (squeeze(&done, m))
 				continue;
 			/* It cannot take in a small neighbour where it lies. */
-			if (c->head != NULL && small(c->head) &&
+			if (c->head != NULL && pkt_is_small(c->head) &&
 			    (!pkt_writable(m) || rte_pktmbuf_tailroom(m) < c->head->data_len))
 				m = to_fresh(m, pool);
 		}

@@ -10,10 +10,10 @@
  *  - Only a direct mbuf with refcnt 1 may be changed in place (opened, sealed, trimmed,
  *    relinked, given a header): pkt_writable(). Otherwise its bytes are copied first.
  *  - While a driver may still hold an mbuf, nobody changes its bytes, data_off,
- *    data_len or next. A transmitted mbuf that TCP keeps is therefore sent through
- *    an indirect mbuf behind a header mbuf; TCP remembers offsets of its own.
- *  - Head-room takes headers only when one mbuf is exactly one segment and is sent for
- *    the first time.
+ *    data_len or next. TCP keeps what it sent, so it remembers offsets and links of its
+ *    own, and sends what a driver may have once more through an indirect mbuf.
+ *  - Head-room takes headers only when a segment begins with the first byte of the mbuf
+ *    and no driver has it.
  *  - RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE stays off.
  */
 #ifndef SLUICE_DATAPLANE_PKT_H
@@ -114,6 +114,11 @@ void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m);
  * buffer is copied into the tail where that has room, and freed.
  */
 void pkt_chain_append_tight(struct pkt_chain *c, struct rte_mbuf *m);
+/* Mostly air where it fills a buffer by itself: copied together with others when it is kept. */
+static inline bool pkt_is_small(const struct rte_mbuf *m)
+{
+	return m->data_len < PKT_DATA_ROOM / 4;
+}
 /* Moves all of src behind dst; src is empty afterwards. */
 void pkt_chain_join(struct pkt_chain *dst, struct pkt_chain *src);
 /*

@@ -197,6 +197,16 @@ int net_eth_output(struct net *n, struct net_iface *ifc, struct rte_mbuf *m,
 	return net_tx(n, ifc, m);
 }
 
+/* Indirect ones are changed by who has them, others by nobody while they are shared. */
+static bool is_ours(const struct rte_mbuf *m)
+{
+	if (!pkt_writable(m))
+		return false;
+	while ((m = m->next) != NULL && (pkt_writable(m) || !RTE_MBUF_DIRECT(m)))
+		;
+	return m == NULL;
+}
+
 /*
  * A shared mbuf, or padding that would have to be cut off a chain, is copied: both are rare. False:
  * pool empty.
@@ -205,7 +215,7 @@ bool net_own(struct net *n, struct rte_mbuf **mp, uint32_t len)
 {
 	struct rte_mbuf *m = *mp, *copy;
 
-	if (likely(pkt_writable(m) &&
+	if (likely(is_ours(m) &&
 		   (m->nb_segs == 1 || m->pkt_len == sizeof(struct rte_ether_hdr) + len))) {
 		rte_pktmbuf_adj(m, sizeof(struct rte_ether_hdr));
 		if (m->nb_segs == 1)

@@ -150,8 +150,9 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
  *
  * A super-segment has RTE_MBUF_F_TX_TCP_SEG in ol_flags, l4_len, tso_segsz, at most NET_SUPER_SEGS
  * times that of text, a header mbuf with nothing else in it and in its checksum field the sum of
- * the pseudo-header without a length; the mbufs behind that may be changed. It leaves as the
- * segments it stands for (cut.h), routed once. -ENOMEM: the pool is empty, nothing of it went.
+ * the pseudo-header without a length; those behind may be changed, but for their bytes. It leaves
+ * as the segments it stands for (cut.h), routed once. -ENOMEM: the pool is empty, nothing of it
+ * went.
  */
 #define NET_SUPER_SEGS 64
 #define NET_SUPER_MAX  (UINT16_MAX - 60) /* bytes from the L4 header on */

@@ -1,32 +1,11 @@
 /* dataplane/tcp/ack.c - what an acceptable acknowledgement does to the send side. */
 #include "dataplane/tcp/internal.h"
 
-/* Gives up the first n queued bytes. The mbufs' own offsets are a driver's business too. */
-static void queue_drop(struct tcp_conn *c, uint32_t n)
-{
-	struct pkt_chain *q = &c->busy->txq;
-
-	c->tx_seq += n;
-	c->busy->tx_off += n;
-	while (q->head != NULL && c->busy->tx_off >= q->head->data_len) {
-		struct rte_mbuf *m = q->head;
-
-		c->busy->tx_off -= m->data_len;
-		c->busy->tx_cost -= pkt_cost(m);
-		q->head = m->next;
-		if (q->head == NULL)
-			q->tail = NULL;
-		q->len -= m->data_len;
-		q->segs--;
-		rte_pktmbuf_free_seg(m);
-	}
-}
-
 static void new_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 {
 	uint32_t bytes = min_u64(ack - c->tx_seq, tcp_tx_bytes(c)); /* without the FIN */
 
-	queue_drop(c, bytes);
+	tcp_txq_drop(c, bytes);
 	c->total_out += bytes;
 	c->snd_una = ack;
 	if (seq_lt(c->snd_nxt, c->snd_una))

@@ -63,15 +63,6 @@ void tcp_busy_put(struct tcp_conn *c)
 	c->busy = tcp_idle_place();
 }
 
-void tcp_txq_free(struct tcp_conn *c)
-{
-	if (!tcp_is_busy(c))
-		return;
-	pkt_chain_free(&c->busy->txq);
-	c->busy->tx_cur = (struct tcp_cursor){NULL, 0};
-	c->busy->tx_off = c->busy->tx_cost = 0;
-}
-
 void tcp_rxq_free(struct tcp_conn *c)
 {
 	if (!tcp_is_busy(c))

@@ -20,6 +20,7 @@
  *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
  *   coalesce.c segments of a burst as one                near.c    windows of near peers (near.h)
+ *   txq.c      the send queue (txq.h)
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -42,6 +43,7 @@
 #include "dataplane/tcp/seq.h"
 #include "dataplane/tcp/source.h"
 #include "dataplane/tcp/tcp.h"
+#include "dataplane/tcp/txq.h"
 
 /* The library's macros do not nest without shadowing. */
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
@@ -157,12 +159,6 @@ struct tcp_listener {
 	void *arg;
 };
 
-/* A place in the send queue. m is NULL at its end. */
-struct tcp_cursor {
-	struct rte_mbuf *m;
-	uint32_t off;
-};
-
 /*
  * Times a connection keeps: what is compared with seconds is kept in ticks of 1.024 ms, which
  * wrap after 50 days, and the age of a timestamp in ticks of 1.05 s, which do not.
@@ -217,7 +213,7 @@ enum tcp_list_kind {
  */
 struct tcp_busy {
 	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
-	struct pkt_chain txq;
+	struct tcp_txq txq;
 	struct tcp_cursor tx_cur; /* of snd_nxt */
 	struct pkt_chain rxq;     /* received, in order */
 	uint32_t tx_off, tx_cost, rx_cost, rx_compact_at;
@@ -543,8 +539,7 @@ static inline void tcp_busy_get(struct tcp_conn *c)
 	if (unlikely(!tcp_is_busy(c)))
 		tcp_busy_take(c);
 }
-/* What is queued, each way, and unacknowledged or unread. */
-void tcp_txq_free(struct tcp_conn *c);
+/* What is queued and unread. */
 void tcp_rxq_free(struct tcp_conn *c);
 /* It may have come to rest: asks the timer to look again. */
 void tcp_busy_watch(struct tcp_conn *c, uint64_t now_us);

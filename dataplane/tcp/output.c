@@ -1,10 +1,14 @@
 /*
  * dataplane/tcp/output.c - what is due, as segments.
  *
- * A segment is a header mbuf followed by indirect mbufs that point into the send queue: while
- * a driver may hold it, nothing of the queue changes, and an acknowledgement that comes before the
- * driver lets go costs a reference, not a copy (dataplane/pkt.h, "Rules of buffers").
+ * A segment is a header mbuf followed by the mbufs of the send queue: by themselves where a driver
+ * holds nothing of them, which costs a reference and leaves their head-room to net/ (cut.h); else,
+ * or from the middle of one, by indirect mbufs. While a driver may hold it nothing that it looks at
+ * changes, and the queue looks at nothing of that (txq.h), so an acknowledgement that comes before
+ * the driver lets go, or a segment that goes again, costs no copy (dataplane/pkt.h, "Rules of
+ * buffers").
  */
+#include "dataplane/net/cut.h"
 #include "dataplane/tcp/internal.h"
 
 #include <rte_ip.h>
@@ -106,63 +110,105 @@ static int transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *sr
 	return net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
 }
 
-/* Links indirect mbufs for len bytes from *cur behind head. False: a pool is empty. */
+/* May the mbuf of cur be handed over itself? */
+static bool goes_itself(struct tcp_cursor cur)
+{
+	return cur.m != NULL && cur.off == 0 && pkt_writable(cur.m);
+}
+
+/* The mbuf of cur for a packet, or one that points into it. NULL: the pool is empty. */
+static struct rte_mbuf *piece_get(struct tcp *t, struct tcp_cursor cur)
+{
+	struct rte_mbuf *m = cur.m;
+
+	if (likely(goes_itself(cur))) {
+		rte_mbuf_refcnt_update(m, 1);
+		m->ol_flags = 0;
+	} else {
+		m = rte_pktmbuf_alloc(t->conf.pools->head);
+		if (unlikely(m == NULL))
+			return NULL;
+		rte_pktmbuf_attach(m, cur.m);
+	}
+	m->data_off = (uint16_t)(tcp_piece(cur.m)->off + cur.off);
+	m->nb_segs = 1;
+	m->next = NULL;
+	return m;
+}
+
+/* Links len bytes from cur behind head. False: a pool is empty. */
 static bool payload_attach(struct tcp *t, struct rte_mbuf *head, struct tcp_cursor cur,
 			   uint32_t len)
 {
 	struct rte_mbuf *last = head;
 
 	while (len > 0) {
-		struct rte_mbuf *i = rte_pktmbuf_alloc(t->conf.pools->head);
-		uint32_t n = min_u64(len, cur.m->data_len - cur.off);
+		struct rte_mbuf *m = piece_get(t, cur);
+		uint32_t n = min_u64(len, tcp_cursor_left(cur));
 
-		if (i == NULL)
+		if (unlikely(m == NULL))
 			return false;
-		rte_pktmbuf_attach(i, cur.m);
-		i->data_off = (uint16_t)(cur.m->data_off + cur.off);
-		i->data_len = (uint16_t)n;
-		i->next = NULL;
-		i->nb_segs = 1;
-		last->next = i;
-		last = i;
+		m->data_len = (uint16_t)n;
+		last->next = m;
+		last = m;
 		head->nb_segs++;
 		head->pkt_len += n;
 		len -= n;
-		cur.m = cur.m->next;
-		cur.off = 0;
+		cur = tcp_cursor_next(cur);
 	}
 	return true;
 }
 
-/* How many of len bytes from cur fit into one segment's pieces, and the place behind them. */
-static uint32_t payload_plan(struct tcp_cursor cur, uint32_t len, struct tcp_cursor *ret_next)
+/*
+ * How many of len bytes from cur fit into one segment's pieces, and the place behind them. One of
+ * size bytes may end at a seam, as one of a super-segment does.
+ */
+static uint32_t payload_plan(struct tcp_cursor cur, uint32_t len, uint32_t size,
+			     struct tcp_cursor *ret_next)
 {
+	bool whole = len == size && goes_itself(cur);
 	uint32_t got = 0;
 
 	for (int pieces = 0; got < len && pieces < TCP_OUT_PIECES && cur.m != NULL; pieces++) {
-		uint32_t n = min_u64(len - got, cur.m->data_len - cur.off);
+		uint32_t left = tcp_cursor_left(cur), n = min_u64(len - got, left);
 
+		if (net_cut_seam(whole, got, left, size))
+			break;
 		got += n;
 		cur.off += n;
-		if (cur.off == cur.m->data_len)
-			cur = (struct tcp_cursor){cur.m->next, 0};
+		if (n == left)
+			cur = tcp_cursor_next(cur);
 	}
 	*ret_next = cur;
 	return got;
 }
 
-/* As payload_plan(), of full segments that go together: their number, one at least. */
-static unsigned int super_plan(const struct tcp_conn *c, uint32_t len, struct tcp_cursor *next)
-{
-	struct tcp_cursor cur = *next;
-	unsigned int n = 1;
+/* Segments that go together: of the first its length, of all the place behind them. */
+struct super {
+	unsigned int segs;
+	uint32_t len, first;
+	struct tcp_cursor next;
+};
 
-	for (; len - n * c->mss >= c->mss; n++) {
-		if (payload_plan(*next, c->mss, &cur) < c->mss)
+/* Of len bytes from s->next as many full segments as there are, one to most. */
+static void super_plan(uint32_t mss, uint32_t len, unsigned int most, struct super *s)
+{
+	bool full;
+
+	do {
+		struct tcp_cursor next;
+		uint32_t n = payload_plan(s->next, mss, mss, &next);
+
+		full = n == mss ||
+		       net_cut_seam(goes_itself(s->next), n, tcp_cursor_left(next), mss);
+		if (!full && s->segs > 0) /* of too many pieces: by itself */
 			break;
-		*next = cur;
-	}
-	return n;
+		if (s->segs == 0)
+			s->first = n;
+		s->segs++;
+		s->len += n;
+		s->next = next;
+	} while (full && s->segs < most && s->len + mss <= len);
 }
 
 static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
@@ -420,7 +466,7 @@ static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len
 	uint32_t seq = s->seq;
 
 	len = min_u64(min_u64(len, s->end - seq), fin_seq(c) - seq);
-	len = payload_plan(cur, len, &next);
+	len = payload_plan(cur, len, 0, &next);
 	fin = c->fin_sent && seq + len == fin_seq(c) && seq_gt(s->end, fin_seq(c));
 	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;
@@ -502,55 +548,58 @@ static uint32_t super_limit(const struct tcp_conn *c, uint32_t bytes, unsigned i
 }
 
 /*
- * At snd_nxt one segment, or at most `most` full ones, if the windows allow. force: the override
- * of the persist timer.
+ * At snd_nxt one segment, or at most *most full ones, if the windows allow; *most becomes what is
+ * left of it. force: the override of the persist timer.
  */
-static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsigned int most,
+static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsigned int *most,
 			   uint64_t now_us)
 {
 	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una;
-	struct tcp_cursor next;
+	struct super s = {.next = c->busy->tx_cur};
 	uint32_t queued, len, room;
-	unsigned int segs = 1;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
-	bool fin, watch;
+	bool fin, full, watch;
 
 	if (seq_gt(c->snd_nxt, end))
 		return STEP_IDLE;
 	queued = end - c->snd_nxt;
 	room = min_u64(send_room(c, more), queued);
 	len = min_u64(room, (uint32_t)c->mss);
+	full = len == c->mss;
 	if (len > 0 && !force && !worth_sending(c, len, queued))
 		return STEP_IDLE;
-	if (unlikely(c->pmtu.below) && len == c->mss)
+	if (unlikely(c->pmtu.below) && full)
 		len = max_u64(len, tcp_pmtu_probe(c, queued, now_us));
-	len = payload_plan(c->busy->tx_cur, len, &next);
 	/* What goes again after the peer's window had come back goes one by one. */
-	if (likely(len == c->mss) && most > 1 && likely(c->snd_nxt == c->snd_max)) {
-		segs = super_plan(c, super_limit(c, room, most), &next);
-		len = segs * c->mss;
+	if (likely(len == c->mss) && likely(c->snd_nxt == c->snd_max)) {
+		super_plan(c->mss, super_limit(c, room, *most), *most, &s);
+	} else {
+		s.first = s.len = payload_plan(s.next, len, c->mss, &s.next);
+		s.segs = 1;
 	}
-	fin = c->fin_queued && len == queued && flight + len < c->snd_wnd;
-	if (len == 0 && !fin)
+	fin = c->fin_queued && s.len == queued && flight + s.len < c->snd_wnd;
+	if (s.len == 0 && !fin)
 		return STEP_IDLE;
-	if (len == queued)
+	if (s.len == queued)
 		flags |= RTE_TCP_PSH_FLAG;
 	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;
-	if (len == 0)
+	if (s.len == 0)
 		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
 
 	if (!tcp_sent_reserve(c) ||
-	    !emit_segs(c, c->snd_nxt, flags, c->busy->tx_cur, len, segs, now_us))
+	    !emit_segs(c, c->snd_nxt, flags, c->busy->tx_cur, s.len, s.segs, now_us))
 		return STEP_NO_MBUF;
-	watch = len >= c->mss && c->snd_nxt == c->snd_max;
-	sent(c, c->snd_nxt, len + fin, c->busy->tx_cur, now_us);
-	if (unlikely(c->pmtu.confirmed < c->pmtu.size || len > segs * c->mss) && watch)
-		tcp_pmtu_watch(c, c->snd_nxt, len / segs);
-	if (len > 0 && len < c->mss)
-		c->snd_sml = c->snd_nxt + len;
-	c->snd_nxt += len + fin;
-	c->busy->tx_cur = next;
+	*most -= s.segs;
+	watch = s.first >= c->mss && c->snd_nxt == c->snd_max;
+	sent(c, c->snd_nxt, s.len + fin, c->busy->tx_cur, now_us);
+	if (unlikely(c->pmtu.confirmed < c->pmtu.size || s.first > c->mss) && watch)
+		tcp_pmtu_watch(c, c->snd_nxt, s.first);
+	/* One that ends at a seam is full enough: it is not for want of bytes that it ends. */
+	if (s.len > 0 && !full)
+		c->snd_sml = c->snd_nxt + s.len;
+	c->snd_nxt += s.len + fin;
+	c->busy->tx_cur = s.next;
 	if (fin)
 		fin_went(c);
 	tcp_timer_clear(c, TCP_T_PERSIST);
@@ -590,13 +639,14 @@ static bool stalled(const struct tcp_conn *c)
 /* RFC 8985 section 7.3: one segment of what is new, or else the last once more. */
 static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 {
+	unsigned int most = 1;
 	struct tcp_sent *s;
 	enum step r;
 
 	c->tlp_due = false;
 	if (c->board == NULL || c->in_recovery || c->in_rto)
 		return true;
-	r = send_next(c, true, c->mss, 1, now_us);
+	r = send_next(c, true, c->mss, &most, now_us);
 	if (r == STEP_IDLE && (s = tcp_sent_tail(c)) != NULL) {
 		r = send_again(c, s, c->mss, now_us);
 		if (r == STEP_SENT)
@@ -623,7 +673,7 @@ static bool port_is_behind(const struct tcp_conn *c)
 
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
 {
-	unsigned int n = 0, most = net_tx_room(c->t->conf.net, c->path.iface);
+	unsigned int most = net_tx_room(c->t->conf.net, c->path.iface), left;
 	bool force = c->probe_due && c->snd_wnd > 0, paced;
 	enum step r = STEP_SENT;
 
@@ -633,15 +683,12 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
 	tcp_pace_begin(c, now_us);
-	for (; n < most && r == STEP_SENT && c->busy->pace.left > 0; n++)
+	for (left = most; left > 0 && r == STEP_SENT && c->busy->pace.left > 0; left--)
 		r = send_lost(c, now_us);
 	if (r == STEP_IDLE)
 		r = STEP_SENT;
-	while (n < most && r == STEP_SENT && c->busy->pace.left > 0) {
-		uint32_t from = c->snd_nxt;
-
-		r = send_next(c, force, 0, force ? 1 : most - n, now_us);
-		n += max_u64((c->snd_nxt - from) / c->mss, 1u);
+	while (left > 0 && r == STEP_SENT && c->busy->pace.left > 0) {
+		r = send_next(c, force, 0, &left, now_us);
 		force = false;
 	}
 	paced = tcp_pace_end(c, r == STEP_SENT, now_us);

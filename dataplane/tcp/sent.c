@@ -270,9 +270,9 @@ struct tcp_cursor tcp_sent_cursor(struct tcp_conn *c, struct tcp_sent *s)
 		from = from->prev;
 	if (from->m != NULL)
 		cur = (struct tcp_cursor){from->m, from->off};
-	for (n = s->seq - from->seq; cur.m != NULL && n >= cur.m->data_len - cur.off;) {
-		n -= cur.m->data_len - cur.off;
-		cur = (struct tcp_cursor){cur.m->next, 0};
+	for (n = s->seq - from->seq; cur.m != NULL && n >= tcp_cursor_left(cur);) {
+		n -= tcp_cursor_left(cur);
+		cur = tcp_cursor_next(cur);
 	}
 	if (cur.m != NULL)
 		cur.off += n;

@@ -345,26 +345,6 @@ static bool takes_data(const struct tcp_conn *c)
 				  c->state == TCP_ESTABLISHED || c->state == TCP_CLOSE_WAIT);
 }
 
-/* A small first mbuf goes into the room of the last one: many small writes cost few buffers. */
-static void queue_seam(struct tcp_conn *c, struct pkt_chain *ch)
-{
-	struct rte_mbuf *tail = c->busy->txq.tail, *m = ch->head;
-	uint32_t tail_len = tail != NULL ? tail->data_len : 0;
-
-	ch->head = m->next;
-	ch->tail = ch->head != NULL ? ch->tail : NULL;
-	ch->len -= m->data_len;
-	ch->segs--;
-	m->next = NULL;
-	pkt_chain_append_tight(&c->busy->txq, m);
-	if (c->busy->txq.tail != tail)
-		c->busy->tx_cost += pkt_cost(c->busy->txq.tail);
-	if (c->busy->tx_cur.m == NULL)
-		c->busy->tx_cur = c->busy->txq.tail == tail
-					  ? (struct tcp_cursor){tail, tail_len}
-					  : (struct tcp_cursor){c->busy->txq.tail, 0};
-}
-
 static int op_tx(struct stream *s, struct pkt_chain *ch)
 {
 	struct tcp_conn *c = tcp_of(s);
@@ -377,10 +357,7 @@ static int op_tx(struct stream *s, struct pkt_chain *ch)
 		return 0;
 	tcp_busy_get(c);
 	tcp_mem_queued(c->t, ch->segs);
-	pkt_chain_compact(ch, c->t->conf.pools->data);
-	queue_seam(c, ch);
-	c->busy->tx_cost += pkt_chain_cost(ch);
-	pkt_chain_join(&c->busy->txq, ch);
+	tcp_txq_append(c, ch);
 	tcp_output_want(c);
 	return 0;
 }

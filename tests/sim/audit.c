@@ -35,6 +35,26 @@ static uint32_t fin_seq(const struct tcp_conn *c)
 
 /* --- queues -------------------------------------------------------------------------- */
 
+static const char *txq_ok(const struct tcp_txq *q, uint64_t cost)
+{
+	const struct rte_mbuf *last = NULL;
+	uint32_t len = 0, segs = 0;
+
+	for (const struct rte_mbuf *m = q->head; m != NULL; last = m, m = tcp_piece(m)->next) {
+		const struct tcp_piece *p = tcp_piece(m);
+
+		MUST(p->len > 0 && p->off + p->len <= m->buf_len);
+		MUST(rte_mbuf_refcnt_read(m) > 0);
+		len += p->len;
+		segs++;
+		cost -= pkt_cost(m);
+	}
+	MUST(q->tail == last);
+	MUST(q->len == len && q->segs == segs);
+	MUST(cost == 0);
+	return NULL;
+}
+
 static const char *chain_ok(const struct pkt_chain *q, uint64_t cost)
 {
 	const struct rte_mbuf *last = NULL;
@@ -58,10 +78,10 @@ static uint32_t cursor_at(const struct tcp_conn *c, struct rte_mbuf *m, uint32_t
 {
 	uint32_t n = 0;
 
-	for (const struct rte_mbuf *at = c->busy->txq.head; at != m; at = at->next) {
+	for (const struct rte_mbuf *at = c->busy->txq.head; at != m; at = tcp_piece(at)->next) {
 		if (at == NULL)
 			return UINT32_MAX;
-		n += at->data_len;
+		n += tcp_piece(at)->len;
 	}
 	return n + (m != NULL ? off : 0) - c->busy->tx_off;
 }
@@ -71,12 +91,12 @@ static const char *tx_ok(const struct tcp_conn *c)
 	const struct tcp_busy *b = c->busy;
 	uint32_t at = min_u64(c->snd_nxt - c->tx_seq, tcp_tx_bytes(c));
 
-	TRY(chain_ok(&b->txq, b->tx_cost));
-	MUST(b->tx_off == 0 || b->tx_off < b->txq.head->data_len);
+	TRY(txq_ok(&b->txq, b->tx_cost));
+	MUST(b->tx_off == 0 || b->tx_off < tcp_piece(b->txq.head)->len);
 	if (!tcp_synchronized((enum tcp_state)c->state))
 		return NULL;
 	MUST(cursor_at(c, b->tx_cur.m, b->tx_cur.off) == at);
-	MUST(b->tx_cur.m == NULL || b->tx_cur.off < b->tx_cur.m->data_len);
+	MUST(b->tx_cur.m == NULL || b->tx_cur.off < tcp_piece(b->tx_cur.m)->len);
 	return NULL;
 }
 
@@ -155,7 +175,7 @@ static const char *node_ok(const struct tcp_conn *c, const struct tcp_sent *s)
 	if (s->m != NULL) {
 		uint32_t at = cursor_at(c, s->m, s->off);
 
-		MUST(at == s->seq - c->tx_seq && s->off < s->m->data_len);
+		MUST(at == s->seq - c->tx_seq && s->off < tcp_piece(s->m)->len);
 	}
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "dataplane/net/cut.h"
 #include "tests/util/eal.h"
 
 #define TURN_US 1 /* what a turn with work takes */
@@ -193,16 +194,23 @@ static struct vpkt *super_part(const struct vpkt *p, uint32_t hdr, uint32_t off,
 	return q;
 }
 
-/* p is taken. segsz 0: a segment like any. */
-static void wire_send_all(struct vnet *v, struct vpkt *p, uint32_t hdr, uint32_t segsz)
+/* p is taken; m is what it was made of, which may be a super-segment. */
+static void wire_send_all(struct vnet *v, struct vpkt *p, const struct rte_mbuf *m, uint32_t hdr)
 {
-	if (segsz == 0) {
+	const struct rte_mbuf *at = m->next;
+	uint32_t skip = 0, n;
+
+	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
 		wire_send(v, p);
 		return;
 	}
 	v->supers++;
-	for (uint32_t off = 0; hdr + off < p->len; off += segsz)
-		wire_send(v, super_part(p, hdr, off, RTE_MIN(segsz, p->len - hdr - off)));
+	for (uint32_t off = 0; hdr + off < p->len; off += n) {
+		n = net_cut_len(at, skip, m->tso_segsz);
+		wire_send(v, super_part(p, hdr, off, n));
+		for (skip += n; at != NULL && skip >= at->data_len; at = at->next)
+			skip -= at->data_len;
+	}
 	free(p);
 }
 
@@ -214,7 +222,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	struct vpkt *p = malloc(sizeof(*p) + m->pkt_len);
 	bool stale = path != NULL && path->version != n->version;
 	bool super = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
-	uint32_t off = 0, segs = 0, hdr = m->data_len, most, segsz;
+	uint32_t off = 0, segs = 0, hdr = m->data_len, most;
 
 	*p = (struct vpkt){.from = n->index,
 			   .to = host_of(dst),
@@ -244,13 +252,15 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 	}
 	/* net/ would write its own headers in front: so is the head-room's owner seen. */
 	memset(rte_pktmbuf_prepend(m, 14 + 40), 0xee, 14 + 40);
-	segsz = super ? m->tso_segsz : 0;
+	for (struct rte_mbuf *s = super ? m->next : NULL; s != NULL; s = s->next)
+		if (RTE_MBUF_DIRECT(s))
+			memset(s->buf_addr, 0xee, s->data_off);
 	hold(v, m);
 	if (p->to >= VNET_HOSTS) {
 		free(p);
 		return -ENETUNREACH;
 	}
-	wire_send_all(v, p, hdr, segsz);
+	wire_send_all(v, p, m, hdr);
 	return 0;
 }
 
