@@ -6,27 +6,46 @@
 
 #include "crypto/kex_internal.h"
 #include "crypto/mlkem.h"
+#include "crypto/sntrup761.h"
 
 #define P256_LEN 65 /* a point as it stands: 4, x, y (RFC 5656 section 4) */
 #define P384_LEN 97
 #define P521_LEN 133
-#define MLKEM_C  (MLKEM_EK_LEN + X25519_LEN)
-#define MLKEM_S  (MLKEM_CT_LEN + X25519_LEN)
 
-/* As OpenSSH prefers them. Both names of curve25519 are one method (RFC 8731 section 3). */
+#define HYBRID(name_, hash_, kem, point_len, parts_)                                               \
+	{                                                                                          \
+		.name = (name_), .hash = (hash_), .k_form = KEX_K_STRING,                          \
+		.client_public_len = kem##_EK_LEN + (point_len),                                   \
+		.server_public_len = kem##_CT_LEN + (point_len), .family = &kex_hybrid,            \
+		.parts = &(parts_)                                                                 \
+	}
+#define CURVE(name_, hash_, point_len, family_)                                                    \
+	{                                                                                          \
+		.name = (name_), .hash = (hash_), .k_form = KEX_K_MPINT,                           \
+		.client_public_len = (point_len), .server_public_len = (point_len),                \
+		.family = &(family_)                                                               \
+	}
+
+/*
+ * As OpenSSH prefers them; which of them are offered without being asked for is ssh/kexinit.h's.
+ * Names with @ are what their method was called before it had one.
+ */
 static const struct kex_method methods[] = {
-	{"mlkem768x25519-sha256", HASH_SHA256, KEX_K_STRING, MLKEM_C, MLKEM_S, &kex_hybrid},
-	{"curve25519-sha256", HASH_SHA256, KEX_K_MPINT, X25519_LEN, X25519_LEN, &kex_x25519},
-	{"curve25519-sha256@libssh.org", HASH_SHA256, KEX_K_MPINT, X25519_LEN, X25519_LEN,
-	 &kex_x25519},
-	{"ecdh-sha2-nistp256", HASH_SHA256, KEX_K_MPINT, P256_LEN, P256_LEN, &kex_ecdh},
-	{"ecdh-sha2-nistp384", HASH_SHA384, KEX_K_MPINT, P384_LEN, P384_LEN, &kex_ecdh},
-	{"ecdh-sha2-nistp521", HASH_SHA512, KEX_K_MPINT, P521_LEN, P521_LEN, &kex_ecdh},
+	HYBRID("mlkem768x25519-sha256", HASH_SHA256, MLKEM, X25519_LEN, kex_mlkem768x25519),
+	HYBRID("sntrup761x25519-sha512", HASH_SHA512, SNTRUP761, X25519_LEN, kex_sntrup761x25519),
+	HYBRID("sntrup761x25519-sha512@openssh.com", HASH_SHA512, SNTRUP761, X25519_LEN,
+	       kex_sntrup761x25519),
+	CURVE("curve25519-sha256", HASH_SHA256, X25519_LEN, kex_x25519),
+	CURVE("curve25519-sha256@libssh.org", HASH_SHA256, X25519_LEN, kex_x25519),
+	CURVE("ecdh-sha2-nistp256", HASH_SHA256, P256_LEN, kex_ecdh),
+	CURVE("ecdh-sha2-nistp384", HASH_SHA384, P384_LEN, kex_ecdh),
+	CURVE("ecdh-sha2-nistp521", HASH_SHA512, P521_LEN, kex_ecdh),
+	HYBRID("mlkem768nistp256-sha256", HASH_SHA256, MLKEM, P256_LEN, kex_mlkem768nistp256),
 };
 
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
-_Static_assert(MLKEM_C <= KEX_PUBLIC_MAX, "the longest public value");
+_Static_assert(MLKEM_EK_LEN + P256_LEN <= KEX_PUBLIC_MAX, "the longest public value");
 
 const struct kex_method *kex_method_find(const char *name)
 {

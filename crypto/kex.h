@@ -2,7 +2,8 @@
  * crypto/kex.h - key exchange primitives: ephemeral keys and shared secrets.
  *
  * Source  RFC 8731 and RFC 7748 (curve25519), RFC 5656 section 4 (ecdh-sha2-nistp*),
- *         draft-ietf-sshm-mlkem-hybrid-kex (mlkem768x25519-sha256).
+ *         draft-ietf-sshm-mlkem-hybrid-kex (mlkem768x25519-sha256, mlkem768nistp256-sha256),
+ *         draft-ietf-sshm-ntruprime-ssh (sntrup761x25519-sha512).
  * Thread  any; no shared state. Computing is slow: control runs it on its pool.
  * Memory  ephemeral keys and secrets are wiped by _free and by the caller.
  */
@@ -14,7 +15,7 @@
 
 #include "crypto/hash.h"
 
-#define KEX_PUBLIC_MAX 1280 /* room for ML-KEM-768 || X25519 */
+#define KEX_PUBLIC_MAX 1280 /* room for ML-KEM-768 || P-256 */
 #define KEX_SECRET_MAX 66   /* the x of a point of P-521 */
 
 struct kex_method {
@@ -24,6 +25,7 @@ struct kex_method {
 	enum { KEX_K_MPINT = 1, KEX_K_STRING } k_form;
 	uint16_t client_public_len, server_public_len;
 	const struct kex_family *family; /* who computes it */
+	const struct kex_parts *parts;   /* of a hybrid */
 };
 
 const struct kex_method *kex_method_find(const char *name);

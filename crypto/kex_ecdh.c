@@ -21,11 +21,13 @@ static struct ecdh_key *ecdh_of(struct kex_key *k)
 	return (struct ecdh_key *)(void *)k; /* its first member */
 }
 
-/* A point is 1 + 2 * len bytes. */
-static const char *group(const struct kex_method *m)
+#define P256_POINT 65
+
+/* A point is 4, x, y: its length says which curve. */
+static const char *group(size_t point_len)
 {
-	switch (m->client_public_len) {
-	case 65:
+	switch (point_len) {
+	case P256_POINT:
 		return "P-256";
 	case 97:
 		return "P-384";
@@ -38,22 +40,22 @@ static const char *group(const struct kex_method *m)
  * The library draws the scalar from this thread's generator, which would go on where it stood in a
  * machine that was restored: so it takes from the kernel anew before each key (S-66).
  */
-static EVP_PKEY *generate(const struct kex_method *m)
+static EVP_PKEY *generate(size_t point_len)
 {
 	if (EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) != 1)
 		return NULL;
-	return EVP_EC_gen(group(m));
+	return EVP_EC_gen(group(point_len));
 }
 
-static int ecdh_new(const struct kex_method *m, EVP_PKEY **ret, uint8_t *ret_pub)
+static int ecdh_new(size_t point_len, EVP_PKEY **ret, uint8_t *ret_pub)
 {
-	EVP_PKEY *key = generate(m);
+	EVP_PKEY *key = generate(point_len);
 	size_t len = 0;
 
 	if (key == NULL ||
-	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, ret_pub,
-					    m->client_public_len, &len) != 1 ||
-	    len != m->client_public_len) {
+	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, ret_pub, point_len,
+					    &len) != 1 ||
+	    len != point_len) {
 		EVP_PKEY_free(key);
 		ERR_clear_error();
 		return -EIO;
@@ -86,17 +88,17 @@ out:
  * and infinity, have another length and never come here. All points of these curves are of their
  * one large order, so that behind that nothing that fails is the peer's fault.
  */
-static int ecdh_derive(const struct kex_method *m, EVP_PKEY *key, const uint8_t *peer_pub,
+static int ecdh_derive(size_t point_len, EVP_PKEY *key, const uint8_t *peer_pub,
 		       uint8_t *ret_secret, size_t *ret_len)
 {
-	size_t want = m->client_public_len / 2, len = KEX_SECRET_MAX;
+	size_t want = point_len / 2, len = want;
 	EVP_PKEY *peer = NULL;
 	EVP_PKEY_CTX *ctx = NULL;
 	int r;
 
 	if (peer_pub[0] != 4) /* neither hybrid forms */
 		return -EBADMSG;
-	r = peer_new(key, peer_pub, m->client_public_len, &peer);
+	r = peer_new(key, peer_pub, point_len, &peer);
 	if (r < 0)
 		goto out;
 	r = -EIO;
@@ -122,7 +124,7 @@ static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_p
 
 	if (k == NULL)
 		return -ENOMEM;
-	r = ecdh_new(m, &k->pkey, ret_pub);
+	r = ecdh_new(m->client_public_len, &k->pkey, ret_pub);
 	if (r < 0) {
 		free(k);
 		return r;
@@ -134,7 +136,7 @@ static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_p
 static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
 		  uint8_t *ret_secret, size_t *ret_len)
 {
-	return ecdh_derive(m, ecdh_of(k)->pkey, peer_pub, ret_secret, ret_len);
+	return ecdh_derive(m->client_public_len, ecdh_of(k)->pkey, peer_pub, ret_secret, ret_len);
 }
 
 static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
@@ -143,10 +145,10 @@ static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t 
 	EVP_PKEY *key = NULL;
 	int r;
 
-	r = ecdh_new(m, &key, ret_pub);
+	r = ecdh_new(m->client_public_len, &key, ret_pub);
 	if (r < 0)
 		return r;
-	r = ecdh_derive(m, key, peer_pub, ret_secret, ret_len);
+	r = ecdh_derive(m->client_public_len, key, peer_pub, ret_secret, ret_len);
 	EVP_PKEY_free(key);
 	return r;
 }
@@ -157,4 +159,17 @@ static void ecdh_free(struct kex_key *k)
 	free(k);
 }
 
+static int p256_new(EVP_PKEY **ret, uint8_t *ret_pub)
+{
+	return ecdh_new(P256_POINT, ret, ret_pub);
+}
+
+static int p256_derive(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secret)
+{
+	size_t len;
+
+	return ecdh_derive(P256_POINT, key, peer_pub, ret_secret, &len);
+}
+
+const struct kex_curve kex_nistp256 = {p256_new, p256_derive};
 const struct kex_family kex_ecdh = {init, finish, respond, ecdh_free};

@@ -25,9 +25,16 @@ struct kex_family {
 
 extern const struct kex_family kex_x25519, kex_ecdh, kex_hybrid;
 
-/* X25519 as part of another method. -EBADMSG: the point is of low order. */
-int x25519_new(EVP_PKEY **ret_key, uint8_t ret_pub[X25519_LEN]) __attribute__((warn_unused_result));
-int x25519_derive(EVP_PKEY *key, const uint8_t peer_pub[X25519_LEN], uint8_t ret_secret[X25519_LEN])
-	__attribute__((warn_unused_result));
+/*
+ * A curve as part of another method; points as that curve's own method sends them, secrets of 32
+ * bytes. -EBADMSG: the peer's point is none, or of low order.
+ */
+struct kex_curve {
+	int (*generate)(EVP_PKEY **ret_key, uint8_t *ret_pub);
+	int (*derive)(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secret);
+};
+
+extern const struct kex_curve kex_curve25519, kex_nistp256;
+extern const struct kex_parts kex_mlkem768x25519, kex_mlkem768nistp256, kex_sntrup761x25519;
 
 #endif

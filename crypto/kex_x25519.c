@@ -22,7 +22,7 @@ static struct x25519_key *x25519_of(struct kex_key *k)
  * An ephemeral key from the kernel's randomness. RFC 7748 section 5: any 32 bytes are a
  * private key; OpenSSL sets the bits that have to be set when it uses them.
  */
-int x25519_new(EVP_PKEY **ret_key, uint8_t ret_pub[X25519_LEN])
+static int x25519_new(EVP_PKEY **ret_key, uint8_t *ret_pub)
 {
 	uint8_t scalar[X25519_LEN];
 	size_t len = X25519_LEN;
@@ -50,7 +50,7 @@ int x25519_new(EVP_PKEY **ret_key, uint8_t ret_pub[X25519_LEN])
  * consists of zero bits". OpenSSL refuses the zero secret too, in the same call that could
  * fail for other reasons, so every failure there is the peer's value refused.
  */
-int x25519_derive(EVP_PKEY *key, const uint8_t peer_pub[X25519_LEN], uint8_t ret_secret[X25519_LEN])
+static int x25519_derive(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secret)
 {
 	static const uint8_t zero[X25519_LEN];
 	uint8_t secret[X25519_LEN];
@@ -128,4 +128,5 @@ static void x25519_free(struct kex_key *k)
 	free(k);
 }
 
+const struct kex_curve kex_curve25519 = {x25519_new, x25519_derive};
 const struct kex_family kex_x25519 = {init, finish, respond, x25519_free};

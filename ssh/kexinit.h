@@ -28,7 +28,8 @@
 
 /* What a brain offers when its configuration does not say. */
 #define SSH_DEFAULT_KEX                                                                            \
-	"mlkem768x25519-sha256,curve25519-sha256,curve25519-sha256@libssh.org,"                    \
+	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"         \
+	"curve25519-sha256,curve25519-sha256@libssh.org,"                                          \
 	"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521"
 #define SSH_DEFAULT_HOSTKEY                                                                        \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \

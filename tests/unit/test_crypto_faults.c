@@ -336,25 +336,24 @@ struct kex_peer {
 	const struct kex_method *m;
 	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
 	size_t c_len, s_len;
+	struct kex_key *k; /* of c_pub */
 };
 
 static struct kex_peer kex_peer_of(const char *name)
 {
 	struct kex_peer p = {.m = kex_method_find(name)};
 	uint8_t secret[KEX_SECRET_MAX];
-	struct kex_key *k = NULL;
 	size_t len;
 
-	cr_assert_eq(kex_init(p.m, &k, p.c_pub, &p.c_len), 0);
+	cr_assert_eq(kex_init(p.m, &p.k, p.c_pub, &p.c_len), 0);
 	cr_assert_eq(kex_respond(p.m, p.c_pub, p.c_len, p.s_pub, &p.s_len, secret, &len), 0);
-	kex_key_free(k);
 	return p;
 }
 
 /* The peer's values are right: only what could have refused them may call that its fault. */
 static int refused_rightly(const struct kex_peer *p, int r)
 {
-	const char *refuses = strncmp(p->m->name, "ecdh-", 5) == 0
+	const char *refuses = strstr(p->m->name, "nistp") != NULL
 				      ? "EVP_PKEY_set1_encoded_public_key"
 				      : "EVP_PKEY_derive";
 
@@ -391,26 +390,25 @@ static int op_kex_respond(const void *arg)
 static int op_kex_finish(const void *arg)
 {
 	const struct kex_peer *p = arg;
-	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
-	struct kex_key *k = NULL;
+	uint8_t secret[KEX_SECRET_MAX];
 	size_t len;
-	int r;
 
-	cr_assert_eq(kex_init(p->m, &k, pub, &len), 0);
 	arm();
-	r = disarm(kex_finish(p->m, k, p->s_pub, p->s_len, secret, &len));
-	kex_key_free(k);
-	return refused_rightly(p, r);
+	return refused_rightly(p, disarm(kex_finish(p->m, p->k, p->s_pub, p->s_len, secret, &len)));
 }
 
 Test(crypto_faults, key_exchange)
 {
 	for (unsigned int i = 0; kex_method_name_at(i) != NULL; i++) {
-		struct kex_peer p = kex_peer_of(kex_method_name_at(i));
+		struct kex_peer p;
 
+		if (strchr(kex_method_name_at(i), '@') != NULL)
+			continue; /* the same as the one before it */
+		p = kex_peer_of(kex_method_name_at(i));
 		each_call_fails(op_kex_init, &p, "kex_init");
 		each_call_fails(op_kex_respond, &p, "kex_respond");
 		each_call_fails(op_kex_finish, &p, "kex_finish");
+		kex_key_free(p.k);
 	}
 }
 
