@@ -1,7 +1,7 @@
 /*
  * ssh/auth_client.c - user authentication, client role.
  *
- * Source  RFC 4252, RFC 8308, RFC 8332.
+ * Source  RFC 4252, RFC 4256 (auth_kbdint.c), RFC 8308, RFC 8332.
  *
  * One request at a time: what the server says is believed only as the answer to one (S-04).
  */
@@ -36,6 +36,7 @@ void auth_client_fini(struct ssh_brain *b)
 {
 	signing_drop(&b->cli);
 	free(b->cli.server_sig_algs);
+	free(b->cli.info);
 }
 
 int auth_client_begin(struct ssh_brain *b)
@@ -101,6 +102,7 @@ static int input_failure(struct ssh_brain *b, struct ssh_rd *r)
 	if (m.methods.len >= sizeof(a->methods) || memchr(m.methods.p, '\0', m.methods.len) != NULL)
 		return -SSH_E_FORMAT;
 	a->sent = false;
+	a->partial = m.partial_success;
 	memcpy(a->methods, m.methods.p, m.methods.len);
 	a->methods[m.methods.len] = '\0';
 	return ask_login(b);
@@ -138,18 +140,38 @@ static int input_banner(struct ssh_brain *b, struct ssh_rd *r)
 	return 0;
 }
 
-/*
- * 60 is PASSWD_CHANGEREQ after a password and PK_OK after a query. We do not change
- * passwords, so the first is a refusal, and never query, so the second is wrong.
- */
-static int input_60(struct ssh_brain *b)
+/* RFC 4252 section 8: the password was right, and is to be changed; or another method chosen. */
+static int input_changereq(struct ssh_brain *b, struct ssh_rd *r)
+{
+	struct ssh_act *act;
+	struct ssh_str text;
+	size_t used = 0;
+	int e = ssh_userauth_changereq_parse(r, &text);
+
+	if (e < 0)
+		return e;
+	if (text.len > BANNER_MAX)
+		text.len = BANNER_MAX;
+	act = act_push(b, SSH_ACT_LOGIN, text.len);
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->bytes = act_keep(act, &used, text);
+	ask_open(b, &b->auth_ask, act);
+	b->cli.sent = false;
+	b->cli.change_wanted = true;
+	return 0;
+}
+
+/* 60 means something else after each method; after a query it would be PK_OK, but we never ask. */
+static int input_60(struct ssh_brain *b, const uint8_t *p, size_t len, struct ssh_rd *r)
 {
 	struct auth_client *a = &b->cli;
 
-	if (!a->sent || !a->password)
-		return -SSH_E_PROTO;
-	a->sent = false;
-	return ask_login(b);
+	if (a->sent && a->method == SSH_AUTH_PASSWORD)
+		return input_changereq(b, r);
+	if (a->sent && a->method == SSH_AUTH_KBDINT)
+		return auth_kbdint_request(b, p, len);
+	return -SSH_E_PROTO;
 }
 
 int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len)
@@ -167,18 +189,18 @@ int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 	case SSH_MSG_USERAUTH_BANNER:
 		return input_banner(b, &r);
 	default:
-		return input_60(b);
+		return input_60(b, p, len, &r);
 	}
 }
 
 /* What we say ----------------------------------------------------------------------- */
 
-static bool login_open(const struct ssh_brain *b, uint32_t id)
+bool auth_client_login_open(const struct ssh_brain *b, uint32_t id)
 {
 	return b->auth_ask.kind == SSH_ACT_LOGIN && b->auth_ask.id == id;
 }
 
-static struct ssh_userauth_request request_of(const struct ssh_brain *b, const char *method)
+struct ssh_userauth_request auth_client_request(const struct ssh_brain *b, const char *method)
 {
 	return (struct ssh_userauth_request){
 		.user = ssh_str_c(b->cli.user),
@@ -189,22 +211,23 @@ static struct ssh_userauth_request request_of(const struct ssh_brain *b, const c
 }
 
 /* Bytes of a request in front of its method's own. */
-static size_t request_len(const struct ssh_userauth_request *m)
+size_t auth_client_request_len(const struct ssh_userauth_request *m)
 {
 	return 1 + 4 + m->user.len + 4 + m->service.len + 4 + m->method.len;
 }
 
-static int request_sent(struct ssh_brain *b, struct ssh_wr *w, bool password)
+int auth_client_sent(struct ssh_brain *b, struct ssh_wr *w, enum ssh_auth_method method)
 {
 	int r = send_end(b, w);
 
 	b->cli.sent = r == 0;
-	b->cli.password = password;
+	b->cli.method = method;
+	b->cli.partial = b->cli.change_wanted = false;
 	return r;
 }
 
 /* Entrances turn a fault of ours into the end; the ask is closed by then. */
-static int finish(struct ssh_brain *b, int r)
+int auth_client_finish(struct ssh_brain *b, int r)
 {
 	if (r < 0)
 		ssh_brain_end(b, r, NULL);
@@ -213,40 +236,65 @@ static int finish(struct ssh_brain *b, int r)
 
 int ssh_brain_login_none(struct ssh_brain *b, uint32_t id)
 {
-	struct ssh_userauth_request m = request_of(b, "none");
+	struct ssh_userauth_request m = auth_client_request(b, "none");
 	struct ssh_wr w;
 	int r;
 
-	if (!login_open(b, id))
+	if (!auth_client_login_open(b, id))
 		return -ENOENT;
 	b->auth_ask = (struct ask){0};
-	r = send_begin(b, &w, request_len(&m));
+	r = send_begin(b, &w, auth_client_request_len(&m));
 	if (r == 0) {
 		ssh_userauth_request_build(&w, &m);
-		r = request_sent(b, &w, false);
+		r = auth_client_sent(b, &w, SSH_AUTH_NONE);
 	}
-	return finish(b, r);
+	return auth_client_finish(b, r);
 }
 
 int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len)
 {
-	struct ssh_userauth_request m = request_of(b, "password");
+	struct ssh_userauth_request m = auth_client_request(b, "password");
 	struct ssh_userauth_password p = {.password = {(const uint8_t *)pw, (uint32_t)len}};
 	struct ssh_wr w;
 	int r;
 
-	if (!login_open(b, id))
+	if (!auth_client_login_open(b, id))
 		return -ENOENT;
 	if (len > PASSWD_MAX)
 		return -EINVAL;
 	b->auth_ask = (struct ask){0};
-	r = send_begin(b, &w, request_len(&m) + 1 + 4 + len);
+	r = send_begin(b, &w, auth_client_request_len(&m) + 1 + 4 + len);
 	if (r == 0) {
 		ssh_userauth_request_build(&w, &m);
 		ssh_userauth_password_build(&w, &p);
-		r = request_sent(b, &w, true);
+		r = auth_client_sent(b, &w, SSH_AUTH_PASSWORD);
 	}
-	return finish(b, r);
+	return auth_client_finish(b, r);
+}
+
+int ssh_brain_login_change(struct ssh_brain *b, uint32_t id, const char *old_pw, size_t old_len,
+			   const char *new_pw, size_t new_len)
+{
+	struct ssh_userauth_request m = auth_client_request(b, "password");
+	struct ssh_userauth_password p = {
+		.change = true,
+		.password = {(const uint8_t *)old_pw, (uint32_t)old_len},
+		.new_password = {(const uint8_t *)new_pw, (uint32_t)new_len}};
+	struct ssh_wr w;
+	int r;
+
+	if (!auth_client_login_open(b, id))
+		return -ENOENT;
+	if (!b->cli.change_wanted || old_len > PASSWD_MAX || new_len > PASSWD_MAX)
+		return -EINVAL;
+	b->auth_ask = (struct ask){0};
+	r = send_begin(b, &w, auth_client_request_len(&m) + 1 + 4 + old_len + 4 + new_len);
+	if (r == 0) {
+		ssh_userauth_request_build(&w, &m);
+		ssh_userauth_password_build(&w, &p);
+		r = auth_client_sent(b, &w, SSH_AUTH_PASSWORD);
+	}
+	return auth_client_finish(b, r);
 }
 
 /*
@@ -269,7 +317,7 @@ static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 static int build_signing(struct ssh_brain *b)
 {
 	struct auth_client *a = &b->cli;
-	struct ssh_userauth_request m = request_of(b, "publickey");
+	struct ssh_userauth_request m = auth_client_request(b, "publickey");
 	struct ssh_userauth_publickey p = {.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg)};
 	struct ssh_str session_id = ssh_brain_session_id(b);
 	size_t blob_len, max;
@@ -277,7 +325,8 @@ static int build_signing(struct ssh_brain *b)
 
 	p.blob.p = key_blob(a->key, &blob_len);
 	p.blob.len = (uint32_t)blob_len;
-	max = 4 + session_id.len + request_len(&m) + 1 + 4 + p.sig_alg.len + 4 + blob_len;
+	max = 4 + session_id.len + auth_client_request_len(&m) + 1 + 4 + p.sig_alg.len + 4 +
+	      blob_len;
 	a->signing = malloc(max);
 	if (a->signing == NULL)
 		return -SSH_E_MEMORY;
@@ -311,7 +360,7 @@ static int ask_signature(struct ssh_brain *b)
 int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
 			      const char *sig_alg)
 {
-	if (!login_open(b, id))
+	if (!auth_client_login_open(b, id))
 		return -ENOENT;
 	if (sig_alg == NULL)
 		sig_alg = pick_sig_alg(b, k);
@@ -321,7 +370,7 @@ int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key
 	signing_drop(&b->cli);
 	b->cli.key = k;
 	b->cli.sig_alg = sig_alg;
-	return finish(b, ask_signature(b));
+	return auth_client_finish(b, ask_signature(b));
 }
 
 int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len)
@@ -340,12 +389,12 @@ int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t 
 	ssh_wr_bytes(&w, a->signing + a->request_at, a->signing_len - a->request_at);
 	ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
 	signing_drop(a);
-	return request_sent(b, &w, false);
+	return auth_client_sent(b, &w, SSH_AUTH_PUBLICKEY);
 }
 
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id)
 {
-	if (!login_open(b, id))
+	if (!auth_client_login_open(b, id))
 		return -ENOENT;
 	ssh_brain_end(b, -SSH_E_AUTH_NONE_LEFT, NULL);
 	return 0;
@@ -354,6 +403,11 @@ int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id)
 const char *ssh_brain_methods(const struct ssh_brain *b)
 {
 	return brain_is_server(b) ? b->srv.methods : b->cli.methods;
+}
+
+bool ssh_brain_partial(const struct ssh_brain *b)
+{
+	return !brain_is_server(b) && b->cli.partial;
 }
 
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b)

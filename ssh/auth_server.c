@@ -1,13 +1,15 @@
 /*
  * ssh/auth_server.c - user authentication, server role.
  *
- * Source  RFC 4252, RFC 8332, OpenSSH's counting of tries.
+ * Source  RFC 4252, RFC 4256 (auth_kbdint.c), RFC 8332, OpenSSH's counting of tries.
  *
- * request -> [signature: job] -> authority asked -> SUCCESS, PK_OK or FAILURE. The signature
+ * request -> [signature: job] -> authority asked -> SUCCESS, FAILURE, with or without partial
+ * success, or what the method says in between, after which it is asked again. The signature
  * is verified here and first: no answer of the authority stands in for it (S-25). Who the
  * user is does not matter to this file, so it cannot treat those who exist differently
  * (S-32).
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,8 @@ static const struct {
 	/* In the order FAILURE lists them; none is never listed (RFC 4252 section 5.2). */
 	{"publickey", SSH_AUTH_PUBLICKEY},
 	{"password", SSH_AUTH_PASSWORD},
+	{"keyboard-interactive", SSH_AUTH_KBDINT},
+	{"hostbased", SSH_AUTH_HOSTBASED},
 	{"none", SSH_AUTH_NONE},
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -62,6 +66,7 @@ static void request_drop(struct auth_server *a)
 	secret_free(a->request, a->request_len);
 	a->request = NULL;
 	a->request_len = 0;
+	auth_kbdint_drop(a);
 	key_free(a->key);
 	a->key = NULL;
 	memset(&a->act, 0, sizeof(a->act));
@@ -103,35 +108,59 @@ int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len)
 
 /* Ends of a try --------------------------------------------------------------------- */
 
-/* A copy of the auth of the current request, which gives up its key to the action. */
+/*
+ * A copy of the auth of the current request, without what is secret; the request gives up its key
+ * to the action.
+ */
 static int push_auth(struct ssh_brain *b, enum ssh_act_kind kind)
 {
 	struct auth_server *a = &b->srv;
+	const struct ssh_act_auth *of = &a->act;
 	struct ssh_act *act;
 	size_t used = 0;
 
-	act = act_push(b, kind, a->act.user.len + a->act.service.len + a->act.method_name.len);
+	act = act_push(b, kind,
+		       of->user.len + of->service.len + of->method_name.len + of->client_host.len +
+			       of->client_user.len);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
-	act->auth = a->act;
-	act->auth.user = act_keep(act, &used, a->act.user);
-	act->auth.service = act_keep(act, &used, a->act.service);
-	act->auth.method_name = act_keep(act, &used, a->act.method_name);
-	act->auth.password = (struct ssh_str){(const uint8_t *)"", 0};
-	act->auth.tries = a->tries;
+	act->auth = (struct ssh_act_auth){
+		.method = of->method,
+		.sig_alg = of->sig_alg,
+		.query = of->query,
+		.change = of->change,
+		.round = of->round,
+		.user = act_keep(act, &used, of->user),
+		.service = act_keep(act, &used, of->service),
+		.method_name = act_keep(act, &used, of->method_name),
+		.password = {(const uint8_t *)"", 0},
+		.client_host = act_keep(act, &used, of->client_host),
+		.client_user = act_keep(act, &used, of->client_user),
+		.tries = a->tries,
+	};
 	act->auth.key = act_node_of(act)->key = a->key;
 	a->key = NULL;
 	return 0;
+}
+
+static int send_failure(struct ssh_brain *b, bool partial)
+{
+	struct ssh_wr w;
+	int r = send_begin(b, &w, sizeof(b->srv.methods) + 8);
+
+	if (r < 0)
+		return r;
+	ssh_userauth_failure_build(&w, b->srv.methods, partial);
+	return send_end(b, &w);
 }
 
 /*
  * Every failed try counts but a first `none`, by which a client asks for the list (S-29).
  * The last one is answered with the end of the connection.
  */
-static int refuse(struct ssh_brain *b)
+int auth_server_refuse(struct ssh_brain *b)
 {
 	struct auth_server *a = &b->srv;
-	struct ssh_wr w;
 	int r;
 
 	if (a->requests > 1 || !ssh_str_eq(a->act.method_name, "none"))
@@ -142,11 +171,20 @@ static int refuse(struct ssh_brain *b)
 		return r;
 	if (a->tries >= b->max_auth_tries)
 		return -SSH_E_AUTH_TRIES;
-	r = send_begin(b, &w, sizeof(a->methods) + 8);
-	if (r < 0)
-		return r;
-	ssh_userauth_failure_build(&w, a->methods, false);
-	return send_end(b, &w);
+	return send_failure(b, false);
+}
+
+/* RFC 4252 section 5.1: no failure that counts; what can continue is another list now. */
+static int continue_with(struct ssh_brain *b, unsigned int more)
+{
+	int r;
+
+	b->auth_methods = more | SSH_AUTH_NONE; /* none asks for the list, and is refused */
+	methods_list(b);
+	r = push_auth(b, SSH_ACT_AUTH_PARTIAL);
+	request_drop(&b->srv);
+	promise_drop(&b->srv);
+	return r < 0 ? r : send_failure(b, true);
 }
 
 static int succeed(struct ssh_brain *b)
@@ -191,7 +229,7 @@ static int promise(struct ssh_brain *b)
 
 /* Methods --------------------------------------------------------------------------- */
 
-static int ask_authority(struct ssh_brain *b)
+int auth_server_ask(struct ssh_brain *b)
 {
 	struct auth_server *a = &b->srv;
 	struct ssh_act *act = act_push(b, SSH_ACT_AUTH, 0);
@@ -205,19 +243,41 @@ static int ask_authority(struct ssh_brain *b)
 	return 0;
 }
 
-/* S-31: a request to change the password is refused, and never tried as a login. */
+/*
+ * S-31: a change is taken only as the answer to our asking for it, once, and is never tried as a
+ * login with the old password: the authority is told that it is a change.
+ */
 static int input_password(struct ssh_brain *b, struct ssh_str rest)
 {
+	struct auth_server *a = &b->srv;
 	struct ssh_userauth_password m;
+	bool asked = a->change_asked;
 	int r;
 
+	a->change_asked = false;
 	r = ssh_userauth_password_parse(rest, &m);
 	if (r < 0)
 		return r;
-	if (m.change)
-		return refuse(b);
-	b->srv.act.password = m.password;
-	return ask_authority(b);
+	if (m.change && !asked)
+		return auth_server_refuse(b);
+	a->act.password = m.password;
+	a->act.new_password = m.new_password;
+	a->act.change = m.change;
+	return auth_server_ask(b);
+}
+
+static int ask_for_change(struct ssh_brain *b, struct ssh_str text)
+{
+	struct ssh_wr w;
+	int r;
+
+	request_drop(&b->srv);
+	r = send_begin(b, &w, 1 + 4 + (size_t)text.len + 4);
+	if (r < 0)
+		return r;
+	ssh_userauth_changereq_build(&w, text);
+	b->srv.change_asked = true;
+	return send_end(b, &w);
 }
 
 /* The table's own spelling of an accepted signature algorithm, or NULL. */
@@ -231,28 +291,41 @@ static const char *accepted_alg(const struct ssh_brain *b, struct ssh_str alg)
 	return NULL;
 }
 
-/* Over the session id and the request's own bytes up to the signature (RFC 4252 section 7). */
-static int verify(struct ssh_brain *b, const struct ssh_userauth_publickey *m)
+/*
+ * Over the session id and the request's own bytes up to the signature (RFC 4252 sections 7 and 9).
+ */
+static int verify(struct ssh_brain *b, struct ssh_str signature)
 {
 	struct auth_server *a = &b->srv;
 	struct ssh_str session_id = ssh_brain_session_id(b);
-	struct ssh_str signed_part = {a->request, (uint32_t)a->request_len - 4 - m->signature.len};
+	struct ssh_str signed_part = {a->request, (uint32_t)a->request_len - 4 - signature.len};
 	size_t n = 4 + session_id.len + signed_part.len;
 	struct ssh_job *job;
 	struct ssh_wr w;
 
-	job = ssh_job_new(SSH_JOB_VERIFY, n + m->signature.len);
+	job = ssh_job_new(SSH_JOB_VERIFY, n + signature.len);
 	if (job == NULL)
 		return -SSH_E_MEMORY;
 	ssh_wr_init(&w, job->store, n);
 	ssh_userauth_signed_build(&w, session_id, signed_part);
 	job->data = (struct ssh_str){job->store, (uint32_t)ssh_wr_done(&w)};
 	job->store_used = n;
-	job->signature = ssh_job_keep(job, m->signature);
+	job->signature = ssh_job_keep(job, signature);
 	job->sig_alg = a->act.sig_alg;
 	job->key = a->key; /* comes back with the job */
 	a->key = NULL;
 	return ask_job(b, &b->auth_ask, job);
+}
+
+/* The key and algorithm of a request into it. False: not ones that could do. */
+static bool take_key(struct ssh_brain *b, struct ssh_str sig_alg, struct ssh_str blob)
+{
+	struct auth_server *a = &b->srv;
+
+	a->act.sig_alg = accepted_alg(b, sig_alg);
+	return a->act.sig_alg != NULL && blob.len <= KEY_BLOB_MAX &&
+	       key_blob_parse(blob.p, blob.len, &a->key) == 0 &&
+	       key_sig_alg_fits(a->key, a->act.sig_alg); /* S-34 */
 }
 
 static int input_publickey(struct ssh_brain *b, struct ssh_str rest)
@@ -265,13 +338,27 @@ static int input_publickey(struct ssh_brain *b, struct ssh_str rest)
 	if (r < 0)
 		return r;
 	a->act.query = !m.has_signature;
-	a->act.sig_alg = accepted_alg(b, m.sig_alg);
-	if (a->act.sig_alg == NULL || m.blob.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
-	    key_blob_parse(m.blob.p, m.blob.len, &a->key) < 0)
-		return refuse(b);
-	if (!key_sig_alg_fits(a->key, a->act.sig_alg)) /* S-34 */
-		return refuse(b);
-	return a->act.query ? ask_authority(b) : verify(b, &m);
+	if (m.signature.len > KEY_SIG_MAX || !take_key(b, m.sig_alg, m.blob))
+		return auth_server_refuse(b);
+	return a->act.query ? auth_server_ask(b) : verify(b, m.signature);
+}
+
+/* The key is the client host's. */
+static int input_hostbased(struct ssh_brain *b, struct ssh_str rest)
+{
+	struct auth_server *a = &b->srv;
+	struct ssh_userauth_hostbased m;
+	int r;
+
+	r = ssh_userauth_hostbased_parse(rest, &m);
+	if (r < 0)
+		return r;
+	if (m.client_host.len > SSH_HOST_MAX || m.client_user.len > SSH_USER_MAX ||
+	    m.signature.len > KEY_SIG_MAX || !take_key(b, m.sig_alg, m.blob))
+		return auth_server_refuse(b);
+	a->act.client_host = m.client_host;
+	a->act.client_user = m.client_user;
+	return verify(b, m.signature);
 }
 
 /* The job's key is the identity: nothing else was signed with (S-23). */
@@ -281,14 +368,47 @@ int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job)
 
 	a->key = job->key;
 	job->key = NULL;
-	return job->err == 0 ? ask_authority(b) : refuse(b);
+	return job->err == 0 ? auth_server_ask(b) : auth_server_refuse(b);
 }
 
-int auth_server_answer(struct ssh_brain *b, bool accept)
+int auth_server_decide(struct ssh_brain *b, const struct ssh_auth_decision *d)
 {
-	if (!accept)
-		return refuse(b);
-	return b->srv.act.query ? promise(b) : succeed(b);
+	const struct ssh_act_auth *a = &b->srv.act;
+
+	switch (d->verdict) {
+	case SSH_AUTH_ACCEPT:
+		return a->query ? promise(b) : succeed(b);
+	case SSH_AUTH_PARTIAL:
+		return a->query ? promise(b) : continue_with(b, d->methods);
+	case SSH_AUTH_PROMPT:
+		if (a->method == SSH_AUTH_KBDINT && d->prompts != NULL)
+			return auth_kbdint_prompt(b, d->prompts);
+		break;
+	case SSH_AUTH_CHANGE:
+		if (a->method == SSH_AUTH_PASSWORD && !a->change)
+			return ask_for_change(b, d->text);
+		break;
+	case SSH_AUTH_REFUSE:
+		break;
+	}
+	return auth_server_refuse(b);
+}
+
+int ssh_brain_auth_banner(struct ssh_brain *b, const char *text, size_t len)
+{
+	struct ssh_str s = {(const uint8_t *)text, (uint32_t)len};
+	struct ssh_wr w;
+	int r;
+
+	if (!brain_is_server(b) || b->auth_ask.kind != SSH_ACT_AUTH || b->srv.banner_sent ||
+	    len > SSH_BANNER_MAX)
+		return -EINVAL;
+	r = send_begin(b, &w, 1 + 4 + len + 4);
+	if (r < 0)
+		return r;
+	ssh_userauth_banner_build(&w, s);
+	b->srv.banner_sent = true;
+	return send_end(b, &w);
 }
 
 /* Requests -------------------------------------------------------------------------- */
@@ -380,17 +500,40 @@ static int decide(struct ssh_brain *b, const struct ssh_userauth_request *m)
 		a->act.method_name.len = SSH_METHOD_MAX;
 	a->act.method = method_of(b, m->method);
 	if (!user_plain(m->user))
-		return refuse(b);
+		return auth_server_refuse(b);
 	switch (a->act.method) {
 	case SSH_AUTH_NONE:
-		return ask_authority(b);
+		return auth_server_ask(b);
 	case SSH_AUTH_PASSWORD:
 		return input_password(b, m->rest);
 	case SSH_AUTH_PUBLICKEY:
 		return input_publickey(b, m->rest);
+	case SSH_AUTH_KBDINT:
+		return auth_kbdint_begin(b, m->rest);
+	case SSH_AUTH_HOSTBASED:
+		return input_hostbased(b, m->rest);
 	default:
-		return refuse(b);
+		return auth_server_refuse(b);
 	}
+}
+
+/*
+ * RFC 4256 section 3.1: questions that are answered by another request are given up. That was a
+ * try (S-29), of which whoever asked is told.
+ */
+static int give_up_prompts(struct ssh_brain *b)
+{
+	struct auth_server *a = &b->srv;
+	int r;
+
+	if (!a->prompted)
+		return 0;
+	a->tries++;
+	r = push_auth(b, SSH_ACT_AUTH_FAILED);
+	request_drop(a);
+	if (r < 0)
+		return r;
+	return a->tries >= b->max_auth_tries ? -SSH_E_AUTH_TRIES : 0;
 }
 
 int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len)
@@ -399,7 +542,9 @@ int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 	struct ssh_userauth_request m;
 	int r;
 
-	r = request_keep(a, p, len, &m);
+	r = give_up_prompts(b);
+	if (r == 0)
+		r = request_keep(a, p, len, &m);
 	if (r == 0)
 		r = check_who(a, &m);
 	if (r == 0)

@@ -556,6 +556,8 @@ static int input_accepted(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p,
 		return auth_server_service(b, p, len);
 	case SSH_MSG_USERAUTH_REQUEST:
 		return auth_server_input(b, p, len);
+	case SSH_MSG_USERAUTH_INFO_RESPONSE:
+		return auth_kbdint_response(b, p, len);
 	case SSH_MSG_SERVICE_ACCEPT:
 	case SSH_MSG_USERAUTH_FAILURE ... SSH_MSG_USERAUTH_BANNER:
 	case SSH_MSG_USERAUTH_PK_OK:
@@ -691,9 +693,16 @@ int ssh_brain_hostkey_answer(struct ssh_brain *b, uint32_t id, bool accept)
 
 int ssh_brain_auth_answer(struct ssh_brain *b, uint32_t id, bool accept)
 {
+	struct ssh_auth_decision d = {.verdict = accept ? SSH_AUTH_ACCEPT : SSH_AUTH_REFUSE};
+
+	return ssh_brain_auth_decide(b, id, &d);
+}
+
+int ssh_brain_auth_decide(struct ssh_brain *b, uint32_t id, const struct ssh_auth_decision *d)
+{
 	if (ask_close(b, SSH_ACT_AUTH, id) == NULL)
 		return -ENOENT;
-	(void)settle(b, auth_server_answer(b, accept));
+	(void)settle(b, auth_server_decide(b, d));
 	return 0;
 }
 

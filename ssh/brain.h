@@ -37,6 +37,7 @@
 
 #include "crypto/kex.h"
 #include "crypto/key.h"
+#include "ssh/auth_msg.h"
 #include "ssh/chan.h"
 #include "ssh/err.h"
 #include "ssh/msg.h"
@@ -45,8 +46,9 @@
 #include "ssh/wire.h"
 
 #define SSH_USER_MAX       255
-#define SSH_METHOD_MAX     64  /* of an authentication method's name */
-#define SSH_TEXT_MAX       255 /* of a peer's text handed up: longer is cut */
+#define SSH_METHOD_MAX     64    /* of an authentication method's name */
+#define SSH_BANNER_MAX     16384 /* of USERAUTH_BANNER */
+#define SSH_TEXT_MAX       255   /* of a peer's text handed up: longer is cut */
 #define SSH_HOSTKEYS_MAX   8
 #define SSH_SESSION_ID_MAX HASH_LEN_MAX
 #define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
@@ -64,6 +66,8 @@ enum ssh_auth_method { /* bits */
 		       SSH_AUTH_NONE = 1 << 0,
 		       SSH_AUTH_PASSWORD = 1 << 1,
 		       SSH_AUTH_PUBLICKEY = 1 << 2,
+		       SSH_AUTH_KBDINT = 1 << 3,
+		       SSH_AUTH_HOSTBASED = 1 << 4,
 };
 
 /*
@@ -107,7 +111,8 @@ enum ssh_act_kind {
 	SSH_ACT_JOB,     /* job: run it, then ssh_brain_job_done() */
 	SSH_ACT_SIGN,    /* sign: with the host key (server) or user key (client) */
 	SSH_ACT_HOSTKEY, /* client: is this the server's key? ssh_brain_hostkey_answer() */
-	SSH_ACT_AUTH,    /* server: may this user? ssh_brain_auth_answer() */
+	SSH_ACT_AUTH,    /* server: may this user? ssh_brain_auth_answer(), _decide() */
+	SSH_ACT_PROMPT,  /* client: prompts; ssh_brain_prompt_answer() */
 	SSH_ACT_LOGIN,   /* client: choose a method; ssh_brain_login_*() */
 
 	/* Messages of the connection protocol and news, for whoever decides. */
@@ -118,7 +123,8 @@ enum ssh_act_kind {
 	SSH_ACT_GLOBAL_REQUEST,  /* request (recipient_channel unused) */
 	SSH_ACT_GLOBAL_REPLY,    /* payload: 81 or 82 */
 	SSH_ACT_KEX_DONE,        /* kex: what was agreed */
-	SSH_ACT_AUTH_FAILED,     /* auth: a try that was refused (log); server */
+	SSH_ACT_AUTH_FAILED,     /* auth: a try that was refused or given up (log); server */
+	SSH_ACT_AUTH_PARTIAL,    /* auth: a method that did, and is not enough (log); server */
 	SSH_ACT_PEER_DISCONNECT, /* reason, text; SSH_ACT_END follows */
 	SSH_ACT_BANNER,          /* text: client */
 };
@@ -144,8 +150,14 @@ struct ssh_act_auth {
 	enum ssh_auth_method method; /* 0: a method not offered (AUTH_FAILED only) */
 	struct ssh_str method_name;  /* as the client wrote it; at most SSH_METHOD_MAX */
 	struct ssh_str user, service;
-	/* password */
-	struct ssh_str password;
+	/* password; change: the answer to SSH_AUTH_CHANGE, password is the one that is over */
+	struct ssh_str password, new_password;
+	bool change;
+	/* keyboard-interactive: the round that was answered; 0: it begins */
+	unsigned int round, n_responses;
+	const struct ssh_str *response;
+	/* hostbased: who vouches for the user, by key and sig_alg */
+	struct ssh_str client_host, client_user;
 	/* publickey */
 	const struct key *key;
 	const char *sig_alg;
@@ -164,7 +176,7 @@ struct ssh_act {
 	uint32_t id;          /* of an ask */
 	int err;              /* END */
 	struct ssh_str bytes; /* IDENT, SEND, CHANNEL_OTHER, GLOBAL_REPLY: payload; BANNER,
-				 PEER_DISCONNECT: text */
+				 PEER_DISCONNECT, LOGIN: text */
 	uint32_t reason;      /* PEER_DISCONNECT */
 	uint8_t msg;          /* SEND and payload kinds: message number */
 	union {
@@ -176,7 +188,23 @@ struct ssh_act {
 		struct ssh_chan_open open;
 		struct ssh_chan_request request;
 		const struct key *hostkey;
+		const struct ssh_prompts *prompts; /* until it is answered */
 	};
+};
+
+/* What the authority says to SSH_ACT_AUTH. State 0 is illegal. */
+enum ssh_auth_verdict {
+	SSH_AUTH_REFUSE = 1,
+	SSH_AUTH_ACCEPT,  /* authenticated; of a query: the key would do */
+	SSH_AUTH_PARTIAL, /* right, and methods have to follow; of a query as ACCEPT */
+	SSH_AUTH_PROMPT,  /* keyboard-interactive: another round */
+	SSH_AUTH_CHANGE,  /* password: right, and has to be changed first (RFC 4252 section 8) */
+};
+struct ssh_auth_decision {
+	enum ssh_auth_verdict verdict;
+	unsigned int methods;              /* PARTIAL: SSH_AUTH_* that can continue */
+	const struct ssh_prompts *prompts; /* PROMPT: copied */
+	struct ssh_str text;               /* CHANGE: what is asked for */
 };
 
 struct ssh_brain;
@@ -201,7 +229,8 @@ struct ssh_brain_past {
 	struct ssh_str peer_ident; /* its line, hashed into every exchange (RFC 4253 section 8) */
 	bool strict;               /* was agreed at first, and holds for ever */
 };
-/* Is it authenticated, with nothing under way, asked or to be fetched? Then *ret are views of it. */
+/* Is it authenticated, with nothing under way, asked or to be fetched? Then *ret are views of it.
+ */
 bool ssh_brain_rests(const struct ssh_brain *b, struct ssh_brain_past *ret);
 int ssh_brain_resume(struct ssh_brain *b, const struct ssh_brain_past *past)
 	__attribute__((warn_unused_result));
@@ -250,6 +279,13 @@ int ssh_brain_sign_answer(struct ssh_brain *b, uint32_t id, int err, const uint8
 int ssh_brain_hostkey_answer(struct ssh_brain *b, uint32_t id, bool accept);
 /* accept: the user is authenticated (or, for a query, the key would do). */
 int ssh_brain_auth_answer(struct ssh_brain *b, uint32_t id, bool accept);
+/* The same with all that can be said; a verdict that does not fit the method refuses. */
+int ssh_brain_auth_decide(struct ssh_brain *b, uint32_t id, const struct ssh_auth_decision *d);
+/*
+ * Server: USERAUTH_BANNER, in front of what is answered next; once, while SSH_ACT_AUTH is open.
+ * -EINVAL: not then.
+ */
+int ssh_brain_auth_banner(struct ssh_brain *b, const char *text, size_t len);
 /*
  * Server: what holds now that the user is named, which may be another than what held for the
  * address: called while the first SSH_ACT_AUTH is open or later. The limit is that of keys made
@@ -267,8 +303,20 @@ int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, s
 int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
 			      const char *sig_alg); /* then SSH_ACT_SIGN */
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id);
+/* submethods: a hint for the server, may be "" (RFC 4256 section 3.1). SSH_ACT_PROMPT follows. */
+int ssh_brain_login_kbdint(struct ssh_brain *b, uint32_t id, const char *submethods);
+/* -EINVAL: not as many answers as questions; the ask stays open. */
+int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
+			    const struct ssh_str *response);
+/*
+ * The answer to a LOGIN whose bytes are the text of a PASSWD_CHANGEREQ; -EINVAL: to another one.
+ */
+int ssh_brain_login_change(struct ssh_brain *b, uint32_t id, const char *old_pw, size_t old_len,
+			   const char *new_pw, size_t new_len);
 /* Client, at SSH_ACT_LOGIN: methods that can continue, as the server named them; "" at first. */
 const char *ssh_brain_methods(const struct ssh_brain *b);
+/* Client, at SSH_ACT_LOGIN: the method before it did, and others have to follow. */
+bool ssh_brain_partial(const struct ssh_brain *b);
 
 const struct ssh_phase *ssh_brain_phase(const struct ssh_brain *b);
 bool ssh_brain_authenticated(const struct ssh_brain *b);

@@ -51,7 +51,9 @@ struct auth_server {
 	bool have_user;
 	unsigned int requests; /* all, without bound to its use: saturates */
 	unsigned int tries;
-	char methods[64]; /* the same list in every FAILURE (S-28) */
+	char methods[96]; /* the same list in every FAILURE (S-28) */
+	bool banner_sent;
+	bool change_asked; /* the next password request may change it (S-31) */
 
 	/* The request that is being decided. */
 	uint8_t *request; /* secret_new(): it may hold a password */
@@ -59,15 +61,30 @@ struct auth_server {
 	struct ssh_act_auth act; /* views into it */
 	struct key *key;
 
+	/* keyboard-interactive: questions the peer has not answered, and its last answers. */
+	bool prompted;
+	unsigned int n_prompts;
+	uint8_t *answers; /* secret_new() */
+	size_t answers_len;
+	struct ssh_str response[SSH_PROMPTS_MAX];
+
 	/* The key of the last PK_OK, until its signature comes (S-29). */
 	struct key *promised;
+};
+
+/* A round of keyboard-interactive and the payload its views stand in. */
+struct auth_info {
+	struct ssh_prompts prompts;
+	uint8_t payload[];
 };
 
 struct auth_client {
 	char user[SSH_USER_MAX + 1];
 	bool service_asked;
-	bool sent; /* a request is unanswered */
-	bool password;
+	bool sent;                   /* a request is unanswered */
+	enum ssh_auth_method method; /* of it */
+	bool partial, change_wanted;
+	struct auth_info *info; /* the round that is to be answered */
 	char methods[256];
 	char *server_sig_algs;
 	const struct key *key; /* borrowed; the request below wants its signature */
@@ -154,7 +171,17 @@ void auth_server_fini(struct ssh_brain *b);
 int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len);
 int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len);
 int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job);
-int auth_server_answer(struct ssh_brain *b, bool accept);
+int auth_server_decide(struct ssh_brain *b, const struct ssh_auth_decision *d);
+/* For the files of methods: the current request ends so. */
+int auth_server_refuse(struct ssh_brain *b);
+int auth_server_ask(struct ssh_brain *b);
+
+/* auth_kbdint.c: keyboard-interactive, both roles */
+int auth_kbdint_begin(struct ssh_brain *b, struct ssh_str rest);
+int auth_kbdint_prompt(struct ssh_brain *b, const struct ssh_prompts *m);
+int auth_kbdint_response(struct ssh_brain *b, const uint8_t *p, size_t len);
+void auth_kbdint_drop(struct auth_server *a);
+int auth_kbdint_request(struct ssh_brain *b, const uint8_t *p, size_t len);
 
 /* auth_client.c */
 int auth_client_init(struct ssh_brain *b, const char *user);
@@ -162,6 +189,11 @@ void auth_client_fini(struct ssh_brain *b);
 int auth_client_begin(struct ssh_brain *b); /* after the first exchange */
 int auth_client_ext_info(struct ssh_brain *b, struct ssh_str server_sig_algs);
 int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+bool auth_client_login_open(const struct ssh_brain *b, uint32_t id);
+struct ssh_userauth_request auth_client_request(const struct ssh_brain *b, const char *method);
+size_t auth_client_request_len(const struct ssh_userauth_request *m);
+int auth_client_sent(struct ssh_brain *b, struct ssh_wr *w, enum ssh_auth_method method);
+int auth_client_finish(struct ssh_brain *b, int r);
 int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len);
 
 /* brain_conn.c */

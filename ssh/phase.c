@@ -61,6 +61,7 @@ static const struct cell server_rx[256] = {
 	[SSH_MSG_KEX_ECDH_INIT] = {KEX_GUESS | KEX_METHOD, ALWAYS},
 	[SSH_MSG_KEX_ECDH_REPLY... SSH_MSG_KEX_LAST] = {KEX_GUESS, ALWAYS},
 	[SSH_MSG_USERAUTH_REQUEST] = {KEX_NONE, SVC(0, SSH_ACCEPT, SSH_DROP)},
+	[SSH_MSG_USERAUTH_INFO_RESPONSE] = {KEX_NONE, DURING_AUTH},
 };
 
 static const struct cell client_rx[256] = {

@@ -78,12 +78,12 @@ enum ssh_verdict {
  * 20 KEXINIT	    when no exchange runs
  * 21 NEWKEYS	    when it is awaited
  * 30..49	    the server 30, the client 31, when awaited
- * 50..53, 60	    the server 50, the client the others, during authentication; 50 after it
+ * 50..53, 60, 61    the server 50 and 61, the client the others, during authentication; 50 after it
  *		    is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored")
  * 80.., 192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end
  *		    the connection, assigned or not
  * unassigned	    SSH_UNKNOWN when keys are in place and no exchange runs, else refused
- * 0		    never; nor 30..49 and 60..79 outside their method
+ * 0		    never; nor 30..49 and 62..79 outside their method
  */
 enum ssh_verdict ssh_phase_rx(const struct ssh_phase *ph, uint8_t msg);
 /*

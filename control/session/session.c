@@ -241,11 +241,14 @@ static void act(struct session *s, const struct ssh_act *a)
 	case SSH_ACT_AUTH_FAILED:
 		login_failed(s, &a->auth);
 		break;
+	case SSH_ACT_AUTH_PARTIAL: /* nobody here says so */
+		break;
 	case SSH_ACT_PEER_DISCONNECT:
 		words_peer_disconnect(s, a->reason, a->bytes);
 		break;
 	case SSH_ACT_GLOBAL_REPLY: /* to nothing: control asks nothing (S-16) */
-	case SSH_ACT_HOSTKEY:      /* these three are a client's */
+	case SSH_ACT_HOSTKEY:      /* these four are a client's */
+	case SSH_ACT_PROMPT:
 	case SSH_ACT_LOGIN:
 	case SSH_ACT_BANNER:
 		break;

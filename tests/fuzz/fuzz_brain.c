@@ -15,7 +15,15 @@
 #include "crypto/secret.h"
 #include "ssh/internal.h"
 
-enum { ANSWER_YES = 1, ANSWER_JOB_FAILS = 2, ANSWER_LATE = 4, DO_REKEY = 8, DO_SEND = 16 };
+enum {
+	ANSWER_YES = 1,
+	ANSWER_JOB_FAILS = 2,
+	ANSWER_LATE = 4,
+	DO_REKEY = 8,
+	DO_SEND = 16,
+	DO_BANNER = 32,
+	DO_PARTIAL = 64
+};
 
 static struct key *host;
 static bool accepted, authenticated, ended;
@@ -41,8 +49,41 @@ static void login(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
 		(void)ssh_brain_login_password(b, a->id, "secret", 6);
 	else if (answers & ANSWER_JOB_FAILS)
 		(void)ssh_brain_login_none(b, a->id);
+	else if (answers & ANSWER_LATE)
+		(void)ssh_brain_login_kbdint(b, a->id, "");
 	else
 		(void)ssh_brain_login_publickey(b, a->id, host, NULL);
+}
+
+/* All verdicts, whatever was asked; at most two rounds of questions a message. */
+static void decide(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
+{
+	static const struct ssh_prompts prompts = {.n = 2};
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_REFUSE, .prompts = &prompts};
+
+	if (a->auth.n_responses > 0 && a->auth.response[a->auth.n_responses - 1].p == NULL)
+		abort();
+	if (answers & DO_BANNER)
+		(void)ssh_brain_auth_banner(b, "hello", 5);
+	if (answers & ANSWER_YES)
+		d.verdict = SSH_AUTH_ACCEPT;
+	else if (answers & ANSWER_LATE)
+		d.verdict = answers & ANSWER_JOB_FAILS ? SSH_AUTH_PROMPT : SSH_AUTH_CHANGE;
+	else if (answers & DO_PARTIAL)
+		d.verdict = SSH_AUTH_PARTIAL;
+	d.methods = SSH_AUTH_PASSWORD | SSH_AUTH_KBDINT;
+	(void)ssh_brain_auth_decide(b, a->id, &d);
+}
+
+static void answer(struct ssh_brain *b, const struct ssh_act *a)
+{
+	struct ssh_str response[SSH_PROMPTS_MAX];
+
+	if (a->prompts->n > SSH_PROMPTS_MAX)
+		abort();
+	for (unsigned int i = 0; i < a->prompts->n; i++)
+		response[i] = a->prompts->prompt[i].text;
+	(void)ssh_brain_prompt_answer(b, a->id, a->prompts->n, response);
 }
 
 static void check_open(const struct ssh_brain *b)
@@ -80,7 +121,10 @@ static void on_act(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers
 		break;
 	case SSH_ACT_AUTH:
 		accepted |= yes && !a->auth.query;
-		(void)ssh_brain_auth_answer(b, a->id, yes);
+		decide(b, a, answers);
+		break;
+	case SSH_ACT_PROMPT:
+		answer(b, a);
 		break;
 	case SSH_ACT_LOGIN:
 		login(b, a, answers);
@@ -127,7 +171,8 @@ static struct ssh_brain *brain_at(uint8_t how)
 		.role = how & 1 ? SSH_SERVER : SSH_CLIENT,
 		.ident = "SSH-2.0-fuzz",
 		.strict = SSH_STRICT_ON,
-		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY,
+		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT |
+				SSH_AUTH_HOSTBASED,
 		.max_auth_tries = 6,
 		.user = "demo",
 	};

@@ -58,6 +58,79 @@ static void publickey(struct ssh_str rest)
 			abort();
 }
 
+static void hostbased(struct ssh_str rest)
+{
+	struct ssh_userauth_hostbased m;
+	struct ssh_wr w;
+
+	if (ssh_userauth_hostbased_parse(rest, &m) < 0)
+		return;
+	within(m.client_host, rest.p, rest.len);
+	within(m.client_user, rest.p, rest.len);
+	within(m.signature, rest.p, rest.len);
+	ssh_wr_init(&w, rest_buf, sizeof(rest_buf));
+	ssh_userauth_hostbased_build(&w, &m);
+	if (m.signature.len != 0 &&
+	    (ssh_wr_done(&w) != rest.len || memcmp(rest_buf, rest.p, rest.len) != 0))
+		abort();
+}
+
+static void kbdint(struct ssh_str rest)
+{
+	struct ssh_userauth_kbdint m;
+	struct ssh_wr w;
+
+	if (ssh_userauth_kbdint_parse(rest, &m) < 0)
+		return;
+	ssh_wr_init(&w, rest_buf, sizeof(rest_buf));
+	ssh_userauth_kbdint_build(&w, &m);
+	if (ssh_wr_done(&w) != rest.len || memcmp(rest_buf, rest.p, rest.len) != 0)
+		abort();
+}
+
+/* 60 as INFO_REQUEST: but for the language tag and the value of a boolean it is read whole. */
+static void info_request(struct ssh_rd *r, const uint8_t *p, size_t n)
+{
+	struct ssh_prompts m, again;
+	struct ssh_rd rd;
+	struct ssh_wr w;
+
+	if (ssh_userauth_info_request_parse(r, &m) < 0)
+		return;
+	within(m.instruction, p, n);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_userauth_info_request_build(&w, &m);
+	if (ssh_wr_done(&w) != ssh_userauth_info_request_len(&m))
+		abort();
+	ssh_rd_init(&rd, buf + 1, ssh_wr_done(&w) - 1);
+	if (ssh_userauth_info_request_parse(&rd, &again) < 0 || again.n != m.n)
+		abort();
+	for (unsigned int i = 0; i < m.n; i++) {
+		within(m.prompt[i].text, p, n);
+		if (again.prompt[i].echo != m.prompt[i].echo ||
+		    again.prompt[i].text.len != m.prompt[i].text.len)
+			abort();
+	}
+}
+
+/* As many answers as the first byte of the count says were asked for. */
+static void info_response(const uint8_t *p, size_t n)
+{
+	struct ssh_str response[SSH_PROMPTS_MAX];
+	unsigned int want = n > 4 ? p[4] % (SSH_PROMPTS_MAX + 1) : 0;
+	struct ssh_rd r;
+	struct ssh_wr w;
+
+	ssh_rd_init(&r, p + 1, n - 1);
+	if (ssh_userauth_info_response_parse(&r, want, response) < 0)
+		return;
+	for (unsigned int i = 0; i < want; i++)
+		within(response[i], p, n);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_userauth_info_response_build(&w, want, response);
+	same(&w, p, n);
+}
+
 static void request(struct ssh_rd *r, const uint8_t *p, size_t n)
 {
 	struct ssh_userauth_request m;
@@ -70,6 +143,8 @@ static void request(struct ssh_rd *r, const uint8_t *p, size_t n)
 	same(&w, p, n);
 	password(m.rest);
 	publickey(m.rest);
+	hostbased(m.rest);
+	kbdint(m.rest);
 }
 
 static void ecdh_reply(struct ssh_rd *r, const uint8_t *p, size_t n)
@@ -138,6 +213,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	views(r, data, size);
 	if (data[0] == SSH_MSG_USERAUTH_REQUEST)
 		request(&r, data, size);
+	else if (data[0] == SSH_MSG_USERAUTH_INFO_REQUEST)
+		info_request(&r, data, size);
+	else if (data[0] == SSH_MSG_USERAUTH_INFO_RESPONSE)
+		info_response(data, size);
 	else if (data[0] == SSH_MSG_KEX_ECDH_INIT)
 		ecdh_init(&r, data, size);
 	else if (data[0] == SSH_MSG_KEX_ECDH_REPLY)

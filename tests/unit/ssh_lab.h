@@ -149,6 +149,9 @@ static void lab_act(struct lab_side *me, const struct ssh_act *a)
 		else
 			cr_assert_eq(ssh_brain_auth_answer(me->b, a->id, !me->refuse_auth), 0);
 		break;
+	case SSH_ACT_PROMPT: /* the test's */
+		me->asked = *a;
+		break;
 	case SSH_ACT_LOGIN:
 		lab_login(me, a);
 		break;
