@@ -130,6 +130,8 @@ struct conf_dataplane {
 	size_t n_routes;
 };
 
+#define CONF_NO_LIMIT UINT32_MAX
+
 /* --- what control uses for all connections ------------------------------------------ */
 
 enum conf_strict_kex {
@@ -151,6 +153,16 @@ struct conf_listen {
 	int32_t interface;     /* index in conf_dataplane's interfaces */
 };
 
+/* PerSourcePenalties: what an offence costs, 0: nothing; from when on, and how many are kept. */
+struct conf_penalties {
+	bool enabled;
+	uint32_t crash_ms, authfail_ms, invaliduser_ms, noauth_ms;
+	uint32_t grace_exceeded_ms, refuseconnection_ms;
+	uint32_t max_ms, min_ms;
+	uint32_t max_sources4, max_sources6;
+	bool deny_all4, deny_all6; /* overflow: deny-all, else permissive */
+};
+
 enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_INET, CONF_FAMILY_INET6 };
 
 struct conf_global {
@@ -165,6 +177,10 @@ struct conf_global {
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
 	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
+	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
+	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
+	struct conf_penalties penalties;
+	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
 	bool strict_modes;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
@@ -191,6 +207,7 @@ struct conf_session {
 	struct conf *conf;            /* the reference that keeps what is below alive */
 	uint32_t login_grace_time_ms; /* 0: none */
 	uint32_t max_auth_tries;
+	bool refuse_connection;
 	struct conf_strs authorized_keys_files; /* conf_path_expand(); none: n is 0 */
 	const char *password_hash_file;         /* NULL: none */
 	bool password_authentication, pubkey_authentication, permit_empty_passwords;

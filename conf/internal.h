@@ -96,6 +96,15 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 	type_path, type_paths, type_key_files, type_version, type_addendum, type_algs,
 	type_startups, type_permitopen, type_rekey, type_users, type_topology;
 
+/* limits.c */
+extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;
+
+/* The digits at *text, which moves behind them. False: none, or more than max. */
+bool digits(const char **text, uint64_t max, uint64_t *ret);
+/* Milliseconds; CONF_TIME_NONE is not among them. */
+bool time_read(const char *text, uint32_t *ret);
+void time_print(uint32_t ms, FILE *f);
+
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);

@@ -125,7 +125,7 @@ const struct value_type type_yesno = {1, 1, false, parse_yesno, print_yesno, NUL
 /* --- numbers ----------------------------------------------------------------------------- */
 
 /* The digits at *text, which moves behind them. False: none, or more than max. */
-static bool digits(const char **text, uint64_t max, uint64_t *ret)
+bool digits(const char **text, uint64_t max, uint64_t *ret)
 {
 	const char *p = *text;
 	uint64_t n = 0;
@@ -204,7 +204,7 @@ static bool time_unit(const char **text, uint64_t *ret_ms)
 }
 
 /* Milliseconds; CONF_TIME_NONE is not among them. */
-static bool time_read(const char *text, uint32_t *ret)
+bool time_read(const char *text, uint32_t *ret)
 {
 	uint64_t sum = 0;
 
@@ -241,7 +241,7 @@ static bool parse_time_none(struct value *v, const struct kw *kw, void *field)
 	return true;
 }
 
-static void time_print(uint32_t ms, FILE *f)
+void time_print(uint32_t ms, FILE *f)
 {
 	if (ms == CONF_TIME_NONE)
 		fputs("none", f);

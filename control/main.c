@@ -244,6 +244,9 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 		return -EIO;
 	e->last_token >>= 1;
 	c->goodbye.fire = goodbye;
+	r = door_new(g, clock_now_ms(), &e->door);
+	if (r < 0)
+		return r;
 	r = setup_own_addrs(conf, &c->own, &e->n_own);
 	e->own = c->own;
 	if (r == 0)
@@ -276,6 +279,7 @@ static void stop(struct control *c)
 	signer_free(c->env.signer);
 	blob_key_free(c->env.blob_key);
 	timers_free(c->env.timers);
+	door_free(c->env.door);
 	free(c->own);
 	conf_put(c->env.conf);
 }

@@ -37,9 +37,14 @@ bool startups_enter(struct startups *s, uint64_t now_ms)
 	}
 	if (!s->throttling) {
 		s->throttling = true;
-		s->since_ms = now_ms;
+		s->since_ms = s->said_ms = now_ms;
 		s->refused = 0;
 		log_line(LOG_L_ERROR, "beginning MaxStartups throttling");
+	} else if (now_ms - s->said_ms >= STARTUPS_LOG_MS) {
+		s->said_ms = now_ms;
+		log_line(LOG_L_INFO,
+			 "in MaxStartups throttling for %llu seconds, %u connections dropped",
+			 (unsigned long long)((now_ms - s->since_ms) / 1000), s->refused);
 	}
 	s->refused++;
 	return false;

@@ -21,15 +21,19 @@ struct startups {
 	uint32_t unauthenticated; /* connections that hold a place now */
 	uint32_t refused;         /* since throttling began */
 	uint64_t since_ms;        /* when it began */
+	uint64_t said_ms;         /* and when it was last spoken of */
 	bool throttling;
 };
 
 /* How many of a hundred are refused while n hold a place. */
 unsigned int startups_percent(const struct startups_limit *l, uint32_t n);
 
+#define STARTUPS_LOG_MS (5 * 60 * 1000) /* how often a throttling that lasts says so */
+
 /*
  * Asks for a place. True: it is held until startups_leave(). Logs the beginning and the
- * end of throttling as sshd does, so a flood writes two lines.
+ * end of throttling as sshd does, so a flood writes two lines, and
+ * one in five minutes.
  */
 bool startups_enter(struct startups *s, uint64_t now_ms);
 /* Authenticated, or gone before that. */

@@ -112,6 +112,9 @@ lab_configure() {
 		HostKey $LAB_DIR/host_ed25519
 		AuthorizedKeysFile $LAB_DIR/authorized_keys/%u
 	CONF
+	# One client plays all of them: only who is about penalties wants them.
+	[[ "${LAB_CONF:-}" == *PerSourcePenalties* ]] ||
+		echo "PerSourcePenalties no" >>"$LAB_DIR/sluice.conf"
 	[ -z "${LAB_CONF:-}" ] || printf '%s\n' "$LAB_CONF" >>"$LAB_DIR/sluice.conf"
 }
 

@@ -41,6 +41,7 @@
 	X(PACKET_SIZE, 2, "packet_size", "more data than the maximum packet size")                 \
 	X(FLOOD, 2, "flood", "too many requests unanswered")                                       \
 	X(KEEPALIVE, 2, "keepalive", "Timeout, client not responding")                             \
+	X(REFUSED, 0, "refused", "administratively prohibited connection")                         \
 	X(IDLE, 11, "idle", "idle for too long")                                                   \
 	X(INTERNAL, 11, "internal", "internal error")                                              \
 	X(MEMORY, 12, "memory", "out of memory")                                                   \

@@ -9,12 +9,14 @@
 
 #include "control/admin/counters.h"
 #include "control/admin/text.h"
+#include "control/penalties.h"
 
 #define PIECE_CONNS 64 /* connections in one piece of an answer */
 
 static const char show_info[] = "show info";
 static const char show_connections[] = "show connections";
 static const char show_counters[] = "show counters";
+static const char show_penalties[] = "show penalties";
 
 void answer_text_free(struct answer_text *t)
 {
@@ -89,9 +91,9 @@ static int list_add(struct answer *a, json_t *v, struct answer_text *out)
 
 int answer_error(const char *text, struct answer_text *out)
 {
-	return append_line(out,
-			   json_pack("{s:i, s:s, s:[s, s, s]}", "v", ANSWER_VERSION, "error", text,
-				     "known", show_info, show_connections, show_counters));
+	return append_line(out, json_pack("{s:i, s:s, s:[s, s, s, s]}", "v", ANSWER_VERSION,
+					  "error", text, "known", show_info, show_connections,
+					  show_counters, show_penalties));
 }
 
 /* --- show info ------------------------------------------------------------------------------- */
@@ -203,6 +205,33 @@ static int counters_more(struct answer *a, const struct admin_env *env, struct a
 	return list_add(a, counters_of_shard(env->peers[a->peer], a->shard++), out);
 }
 
+/* --- show penalties ----------------------------------------------------------------------------
+ */
+
+static json_t *penalty(const struct penalty_view *v)
+{
+	return json_pack("{s:s, s:s, s:f, s:b}", "source", v->source, "reason", v->why, "seconds",
+			 (double)v->left_ms / 1000, "active", (int)v->active);
+}
+
+static int penalties_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	struct door *door = env->sessions->door;
+	uint64_t now_ms = env->sessions->now_ms();
+
+	for (unsigned int i = 0; i < PIECE_CONNS; i++) {
+		struct penalty_view v;
+		int r;
+
+		if (door == NULL || !penalties_next(door_penalties(door), &a->penalty, now_ms, &v))
+			return list_end(a, out);
+		r = list_add(a, penalty(&v), out);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int answer_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
 	switch (a->kind) {
@@ -210,6 +239,8 @@ int answer_more(struct answer *a, const struct admin_env *env, struct answer_tex
 		return connections_more(a, env, out);
 	case ANSWER_COUNTERS:
 		return counters_more(a, env, out);
+	case ANSWER_PENALTIES:
+		return penalties_more(a, env, out);
 	case ANSWER_NONE:
 		break;
 	}
@@ -233,5 +264,7 @@ int answer_begin(struct answer *a, const struct admin_env *env, const char *line
 		return list_begin(a, ANSWER_CONNECTIONS, "connections", out);
 	if (is(line, len, show_counters))
 		return list_begin(a, ANSWER_COUNTERS, "shards", out);
+	if (is(line, len, show_penalties))
+		return list_begin(a, ANSWER_PENALTIES, "penalties", out);
 	return answer_error("unknown request", out);
 }

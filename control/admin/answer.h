@@ -14,13 +14,14 @@
 
 #define ANSWER_VERSION 1 /* "v": raised when a member changes its meaning or goes */
 
-enum answer_kind { ANSWER_NONE = 0, ANSWER_CONNECTIONS, ANSWER_COUNTERS };
+enum answer_kind { ANSWER_NONE = 0, ANSWER_CONNECTIONS, ANSWER_COUNTERS, ANSWER_PENALTIES };
 
 /* Where an answer stands; zeroed: none is under way. */
 struct answer {
 	enum answer_kind kind;
 	struct session_cursor at;
 	unsigned int peer, shard; /* the next one's counters */
+	uint64_t penalty;         /* the next one */
 	bool any;                 /* an element was written */
 };
 

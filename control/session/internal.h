@@ -81,6 +81,7 @@ struct awake {
 	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
 	struct timer grace;
 	struct timer rest;
+	bool attempted; /* it has tried to log in by something */
 	bool kex_done;
 
 	struct inbox_item *inbox, **inbox_last;
@@ -163,8 +164,6 @@ unsigned int session_auth_methods(const struct session *s);
 struct ssh_rekey_limit session_rekey_limit(const struct session *s);
 /* LoginGraceTime, as its configuration has it now. */
 int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
-/* It holds no place of MaxStartups any more. */
-void session_leave_startups(struct session *s);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -178,6 +177,14 @@ void session_inbox_clear(struct session *s);
 void session_credit(struct session *s);
 const char *zoned_text(const struct conf *conf, const struct link_addr *a,
 		       char buf[CONF_ZONE_TEXT]);
+
+/* door.c */
+/* Is there a place for it? What is said of one who is refused is said. */
+bool door_enter(struct session_env *env, const struct link_conn_new *ev);
+/* It needs none after all. */
+void door_give_back(struct session_env *env, const struct link_addr *peer);
+/* It holds no place any more: it is in, or it ends for err; 0: for nothing it has done. */
+void door_leave(struct session *s, int err);
 
 /* rest.c */
 /* Texts of addresses, an empty inbox, timers: no configuration and no brain yet. -ENOMEM. */
@@ -203,6 +210,8 @@ void compute_sign(struct session *s, const struct ssh_act *act);
 
 /* login.c */
 void login_begin(struct session *s, const struct ssh_act *act);
+/* RefuseConnection says so: it ends. */
+void login_refuse(struct session *s);
 void login_done(struct session *s, const struct ssh_act_auth *auth);
 void login_failed(struct session *s, const struct ssh_act_auth *auth);
 void login_clear(struct session *s); /* no request is under way */

@@ -370,12 +370,27 @@ static int login_keep(struct session *s, const struct ssh_act *act)
 	return 0;
 }
 
+void login_refuse(struct session *s)
+{
+	session_log(s, LOG_L_INFO,
+		    "administratively prohibited connection for %.100s from %.100s port %u",
+		    s->user_known ? session_user(s) : "anybody", s->awake->peer_text, s->peer.port);
+	s->end_logged = true;
+	session_end(s, -SSH_E_REFUSED, NULL);
+}
+
 void login_begin(struct session *s, const struct ssh_act *act)
 {
 	int r = 0;
 
+	if (act->auth.method != SSH_AUTH_NONE)
+		s->awake->attempted = true;
 	if (!s->user_known)
 		r = user_known(s, act->auth.user);
+	if (r == 0 && s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
+	}
 	if (r == 0)
 		r = login_keep(s, act);
 	if (r == 0)
@@ -392,6 +407,8 @@ void login_begin(struct session *s, const struct ssh_act *act)
  */
 void login_failed(struct session *s, const struct ssh_act_auth *auth)
 {
+	if (!ssh_str_eq(auth->method_name, "none"))
+		s->awake->attempted = true;
 	if (!s->user_known && user_known(s, auth->user) < 0)
 		return;
 	if (!s->user_judged && !user_name_ok(auth->user.p, auth->user.len)) {
@@ -413,7 +430,7 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->table->env->stats.authenticated++;
 	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->awake->grace);
-	session_leave_startups(s);
+	door_leave(s, 0);
 	item_authenticated(s);
 	item_blob(s);
 }

@@ -154,16 +154,6 @@ static void kex_done(struct session *s, const struct ssh_act_kex *k)
 		    s->awake->kex.mac_cs, s->awake->kex.mac_sc, k->strict ? " strict" : "");
 }
 
-void session_leave_startups(struct session *s)
-{
-	struct session_env *env = s->table->env;
-
-	if (!s->holds_place)
-		return;
-	s->holds_place = false;
-	startups_leave(&env->startups, env->now_ms());
-}
-
 static void ended(struct session *s, int err)
 {
 	struct session_env *env = s->table->env;
@@ -173,7 +163,7 @@ static void ended(struct session *s, int err)
 	s->ended = true;
 	timer_cancel(env->timers, &s->awake->grace);
 	timer_cancel(env->timers, &s->awake->credit);
-	session_leave_startups(s);
+	door_leave(s, err);
 	session_inbox_clear(s);
 	login_clear(s);
 }
@@ -308,7 +298,7 @@ static void session_free(struct session *s)
 {
 	struct session_env *env = s->table->env;
 
-	session_leave_startups(s);
+	door_leave(s, 0); /* who leaves for a reason of his own has left */
 	free(s->user); /* or its past */
 	awake_free(s);
 	policy_grant_fini(&s->grant);
@@ -492,9 +482,9 @@ static void end_unheard(struct session *s)
 static int conn_new(struct session_table *t, const struct link_handle *conn,
 		    const struct link_conn_new *ev)
 {
-	static const char too_many[] = "Exceeded MaxStartups\r\n";
+	static const char not_allowed[] = "Not allowed at this time\r\n";
 	struct session_env *env = t->env;
-	char peer[CONF_ZONE_TEXT], local[CONF_ZONE_TEXT];
+	char peer[CONF_ZONE_TEXT];
 	struct session *s;
 	int r;
 
@@ -505,17 +495,14 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		return -EBADMSG; /* one connection begins once */
 	if (s != NULL)
 		end_unheard(s);
-	if (!startups_enter(&env->startups, env->now_ms())) {
-		log_line(LOG_L_VERBOSE, "drop connection from [%s]:%u on [%s]:%u past MaxStartups",
-			 zoned_text(env->conf, &ev->peer, peer), ev->peer.port,
-			 zoned_text(env->conf, &ev->local, local), ev->local.port);
-		stray_send(t, conn, LINK_IT_IDENT, too_many, sizeof(too_many) - 1);
+	if (!door_enter(env, ev)) {
+		stray_send(t, conn, LINK_IT_IDENT, not_allowed, sizeof(not_allowed) - 1);
 		stray_end(t, conn, -SSH_E_UNAVAILABLE);
 		return 0;
 	}
 	s = session_new(t, conn);
 	if (s == NULL) {
-		startups_leave(&env->startups, env->now_ms());
+		door_give_back(env, &ev->peer);
 		stray_end(t, conn, -SSH_E_MEMORY);
 		return 0;
 	}
@@ -530,6 +517,8 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		return 0;
 	}
 	words_connection(s);
+	if (s->awake->conf.refuse_connection)
+		login_refuse(s);
 	session_pump(s);
 	return 0;
 }
@@ -566,9 +555,13 @@ static void conn_end(struct session_table *t, struct session *s, const struct li
 	char from[CONF_ZONE_TEXT];
 	struct audit_subject of = subject_of(s, from);
 
-	if (s != NULL)
+	if (s != NULL) {
 		words_end(s, ev->cause);
-	audit_log_conn(&of, ev);
+		door_leave(s, ev->cause);
+	}
+	/* Of one that was refused all is said. */
+	if (s != NULL || ev->authenticated)
+		audit_log_conn(&of, ev);
 	if (s != NULL)
 		session_free(s);
 	if (ev->audit_id > t->audit_seen)

@@ -26,6 +26,8 @@
 #define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
 
 struct session_table;
+struct door;
+struct penalties;
 
 /* Of all tables, those of dataplanes that are gone included. */
 struct session_stats {
@@ -42,6 +44,7 @@ struct session_env {
 	struct blob_key *blob_key;
 	struct conf *conf;
 	struct startups startups;
+	struct door *door; /* NULL: MaxStartups alone */
 	const char *ident;           /* our identification string */
 	const struct link_addr *own; /* addresses of the gateway's interfaces */
 	size_t n_own;
@@ -59,6 +62,12 @@ struct session_link {
 	void *arg;
 	uint64_t start_id; /* of the dataplane's start */
 };
+
+/* Penalties and limits of sources, as configured; conf is borrowed. -ENOMEM, -EIO. */
+int door_new(const struct conf_global *g, uint64_t now_ms, struct door **ret)
+	__attribute__((warn_unused_result));
+void door_free(struct door *d); /* NULL is nothing */
+struct penalties *door_penalties(struct door *d);
 
 int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
 		      uint16_t shard, uint32_t max_conns, struct session_table **ret)

@@ -42,6 +42,7 @@ ListenAddress 127.0.0.1:22
 HostKey $dir/host
 AuthorizedKeysFile $dir/keys/%u
 LogLevel VERBOSE
+PerSourcePenalties no
 CONF
 export SLUICE_RUN=$dir/run
 "$control" -f "$dir/sluice.conf" >"$dir/control.log" 2>&1 & pids+=($!)

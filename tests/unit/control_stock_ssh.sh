@@ -35,6 +35,7 @@ HostKey $dir/host_ecdsa
 HostKey $dir/host_rsa
 AuthorizedKeysFile $dir/keys/%u
 PermitOpen 127.0.0.1:*
+PerSourcePenalties no
 LogLevel VERBOSE
 CONF
 export SLUICE_RUN=$dir/run

@@ -185,6 +185,27 @@ static const struct {
 	{"MaxStartups 10:0:100", "Illegal MaxStartups spec."},
 	{"MaxStartups 10:30:100:1", "Illegal MaxStartups spec."},
 	{"MaxStartups 0", "Illegal MaxStartups spec."},
+	{"PerSourceMaxStartups -1", "PerSourceMaxStartups: integer value invalid"},
+	{"PerSourceMaxStartups 1x", "PerSourceMaxStartups: integer value invalid"},
+	{"PerSourceNetBlockSize 33", "Invalid PerSourceNetBlockSize value"},
+	{"PerSourceNetBlockSize 32:129", "Invalid PerSourceNetBlockSize value"},
+	{"PerSourceNetBlockSize 32:", "Invalid PerSourceNetBlockSize value"},
+	{"PerSourceNetBlockSize :64", "Invalid PerSourceNetBlockSize value"},
+	{"PerSourceNetBlockSize 24:64:1", "Invalid PerSourceNetBlockSize value"},
+	{"PerSourcePenalties maybe", "unsupported PerSourcePenalties keyword maybe"},
+	{"PerSourcePenalties crash", "unsupported PerSourcePenalties keyword crash"},
+	{"PerSourcePenalties crashes:1", "unsupported PerSourcePenalties keyword crashes:1"},
+	{"PerSourcePenalties crash:soon", "invalid PerSourcePenalties value crash:soon"},
+	{"PerSourcePenalties min:1.", "invalid PerSourcePenalties value min:1."},
+	{"PerSourcePenalties min:1.2345", "invalid PerSourcePenalties value min:1.2345"},
+	{"PerSourcePenalties max-sources4:0", "invalid PerSourcePenalties value max-sources4:0"},
+	{"PerSourcePenalties overflow:deny", "invalid PerSourcePenalties value overflow:deny"},
+	{"PerSourcePenalties min:1 min:1", "duplicate PerSourcePenalties keyword min"},
+	{"PerSourcePenalties yes min:1", "keywords after yes"},
+	{"PerSourcePenaltyExemptList 10.0.0.0/33",
+	 "Invalid PerSourcePenaltyExemptList argument: \"10.0.0.0/33\""},
+	{"Match All\nPerSourcePenalties no",
+	 "Directive 'PerSourcePenalties' is not allowed within a Match block"},
 	{"RekeyLimit 1X", "Bad RekeyLimit specification '1X'"},
 	{"RekeyLimit 4611686018427387905", "Bad RekeyLimit specification '4611686018427387905'"},
 	{"RekeyLimit 4294967297G", "Bad RekeyLimit specification '4294967297G'"},
@@ -1088,6 +1109,40 @@ Test(conf, sample_loads_as_it_is)
 
 	cr_assert_eq(conf_load(SAMPLE, NULL, &conf, &errors), 0, "%s", errors);
 	conf_put(conf);
+}
+
+static const char *penalties_shown(const char *text)
+{
+	static char line[512];
+	struct conf *conf = parse(text);
+	char *all = dump(conf, NULL), *at = strstr(all, "\npersourcepenalties ");
+
+	cr_assert_not_null(at);
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(at + 1, "\n"), at + 1);
+	free(all);
+	conf_put(conf);
+	return line;
+}
+
+/* As sshd -T shows them. */
+Test(conf, penalties_are_shown_whole)
+{
+	cr_expect_str_eq(penalties_shown(""),
+			 "persourcepenalties crash:90 authfail:5 invaliduser:5 noauth:1 "
+			 "grace-exceeded:10 refuseconnection:10 max:600 min:15 max-sources4:65536 "
+			 "max-sources6:65536 overflow:permissive overflow6:permissive");
+	cr_expect_str_eq(penalties_shown("PerSourcePenalties no"), "persourcepenalties no");
+	cr_expect_str_eq(penalties_shown("PerSourcePenalties crash:2m noauth:0.25s min:1.5 "
+					 "max-sources6:7 overflow:deny-all"),
+			 "persourcepenalties crash:120 authfail:5 invaliduser:5 noauth:250ms "
+			 "grace-exceeded:10 refuseconnection:10 max:600 min:1500ms "
+			 "max-sources4:65536 max-sources6:7 overflow:deny-all overflow6:deny-all");
+	cr_expect_str_eq(penalties_shown("PerSourcePenalties overflow:deny-all "
+					 "overflow6:permissive") +
+				 strlen("persourcepenalties crash:90 authfail:5 invaliduser:5 "
+					"noauth:1 grace-exceeded:10 refuseconnection:10 max:600 "
+					"min:15 max-sources4:65536 max-sources6:65536 "),
+			 "overflow:deny-all overflow6:permissive");
 }
 
 Test(conf, sample_shows_the_defaults)

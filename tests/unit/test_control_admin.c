@@ -207,7 +207,7 @@ static void expect_error(int fd, const char *text)
 	json_t *v = hear(fd);
 
 	cr_expect_str_eq(json_string_value(json_object_get(v, "error")), text);
-	cr_expect_eq(json_array_size(json_object_get(v, "known")), 3);
+	cr_expect_eq(json_array_size(json_object_get(v, "known")), 4);
 	json_decref(v);
 }
 

@@ -35,7 +35,7 @@ Test(control_limits, max_startups_turns_away)
 	client_new(&c[2], "demo");
 	n = recv(c[2].fd, buf, sizeof(buf) - 1, MSG_WAITALL);
 	cr_expect_gt(n, 0);
-	cr_expect_str_eq(buf, "Exceeded MaxStartups\r\n");
+	cr_expect_str_eq(buf, "Not allowed at this time\r\n");
 	client_free(&c[2]);
 	expect_logged("beginning MaxStartups throttling");
 	expect_logged("past MaxStartups");
@@ -47,6 +47,131 @@ Test(control_limits, max_startups_turns_away)
 	expect_logged("exited MaxStartups throttling");
 	for (int i = 0; i < 3; i++)
 		client_free(&c[i]);
+}
+
+/* What a client that is refused reads before the connection closes. */
+static void expect_refused(void)
+{
+	struct client c;
+	char buf[128] = "";
+
+	client_new(&c, "demo");
+	cr_expect_gt(recv(c.fd, buf, sizeof(buf) - 1, MSG_WAITALL), 0);
+	cr_expect_str_eq(buf, "Not allowed at this time\r\n");
+	client_free(&c);
+}
+
+static void comes_and_goes(const char *user)
+{
+	struct client c;
+
+	client_start(&c, user);
+	cr_expect(!try_key(&c, t.key[2]));
+	client_free(&c);
+}
+
+Test(control_limits, a_source_has_so_many_places)
+{
+	struct client c[3];
+
+	start("PerSourceMaxStartups 2");
+	for (int i = 0; i < 2; i++) {
+		client_new(&c[i], "demo");
+		client_run(&c[i]);
+	}
+	expect_refused();
+	expect_logged("drop connection #2 from [127.0.0.1]:");
+	expect_logged(" past PerSourceMaxStartups\n");
+	/* Who is in holds no place any more, and who has gone neither. */
+	cr_expect(try_key(&c[0], t.key[0]));
+	client_start(&c[2], "demo");
+	for (int i = 0; i < 3; i++)
+		client_free(&c[i]);
+}
+
+Test(control_limits, who_fails_too_often_is_refused_for_a_while)
+{
+	struct client c;
+
+	start("PerSourcePenalties authfail:10s min:15s");
+	comes_and_goes("demo");
+	expect_logged("ipv4: new 127.0.0.1/32 deferred penalty of 10.000 seconds for "
+		      "penalty: failed authentication");
+	client_start(&c, "demo");
+	cr_expect(!try_key(&c, t.key[2]), "one penalty refuses nobody");
+	client_free(&c);
+	expect_logged("srclimit_penalise: 127.0.0.1/32: activating ipv4 penalty of ");
+	expect_refused();
+	expect_logged("drop connection #0 from [127.0.0.1]:");
+	time_passes();
+	client_start(&c, "demo");
+	cr_expect(try_key(&c, t.key[0]), "it is over");
+	client_free(&c);
+}
+
+Test(control_limits, each_offence_has_its_penalty)
+{
+	struct client c;
+
+	start("PerSourcePenalties authfail:1s invaliduser:2s noauth:3s grace-exceeded:4s "
+	      "refuseconnection:5s min:100s\nLoginGraceTime 50\nMatch User open\nRefuseConnection "
+	      "yes\n");
+	comes_and_goes("demo");
+	expect_logged("penalty of 1.000 seconds for penalty: failed authentication");
+	time_passes();
+	comes_and_goes("nobody");
+	expect_logged("of 2.000 seconds for penalty: attempted authentication by invalid user");
+	time_passes();
+	client_start(&c, "demo");
+	cr_expect(!try_none(&c)); /* asks what there is: no attempt */
+	client_free(&c);
+	expect_logged("of 3.000 seconds for penalty: connections without attempting "
+		      "authentication");
+	time_passes();
+	client_start(&c, "demo");
+	time_passes();
+	client_run(&c);
+	cr_expect(c.ended);
+	client_free(&c);
+	expect_logged("of 4.000 seconds for penalty: exceeded LoginGraceTime");
+	time_passes();
+	client_start(&c, "open");
+	cr_expect(!try_key(&c, t.key[0]), "the right key");
+	cr_expect(c.ended);
+	client_free(&c);
+	expect_logged("administratively prohibited connection for open from 127.0.0.1 port ");
+	expect_logged("of 5.000 seconds for penalty: connection prohibited by RefuseConnection");
+	time_passes();
+	cr_assert(login(&c, "demo", t.key[0]));
+	client_free(&c);
+}
+
+Test(control_limits, the_exempt_are_never_penalised)
+{
+	start("PerSourcePenalties authfail:1h\nPerSourcePenaltyExemptList 10.0.0.0/8,127.0.0.*");
+	for (int i = 0; i < 3; i++)
+		comes_and_goes("nobody");
+	cr_expect(!logged("penalty"));
+}
+
+/* S-60: who is refused fills no log, and neither does who comes back again and again. */
+Test(control_limits, a_flood_of_the_refused_writes_few_lines)
+{
+	size_t before, lines = 0;
+
+	start("PerSourcePenalties authfail:1h");
+	comes_and_goes("demo");
+	expect_logged("new 127.0.0.1/32 active penalty of 3600.000 seconds");
+	before = strlen(t.log);
+	for (int i = 0; i < 200; i++)
+		expect_refused();
+	for (const char *p = t.log + before; (p = strstr(p, "drop connection #")) != NULL; p++)
+		lines++;
+	cr_expect_geq(lines, 50, "the first ones are told");
+	cr_expect_leq(lines, 80, "of two hundred");
+	time_passes();
+	expect_refused();
+	expect_logged("more in the last ");
 }
 
 Test(control_limits, empty_passwords_when_they_are_permitted)

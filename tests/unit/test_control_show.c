@@ -175,3 +175,36 @@ Test(control_show, the_admin_socket_shows_who_is_in)
 	client_free(&in);
 	client_free(&out);
 }
+
+TestSuite(control_show_penalties, .fini = stop, .timeout = 60);
+
+Test(control_show_penalties, are_shown_until_they_are_over)
+{
+	const json_t *list, *one;
+	struct client c;
+	json_t *v;
+
+	start("PerSourcePenalties authfail:40s min:10s\nPerSourceNetBlockSize 24");
+	v = ask("show penalties\n");
+	cr_expect_eq(json_array_size(json_object_get(v, "penalties")), 0);
+	json_decref(v);
+	client_start(&c, "demo");
+	cr_expect_not(try_key(&c, t.key[2]));
+	client_free(&c);
+	expect_logged("new 127.0.0.0/24 active penalty of 40.000 seconds");
+	v = ask("show penalties\n");
+	list = json_object_get(v, "penalties");
+	cr_assert_eq(json_array_size(list), 1);
+	one = json_array_get(list, 0);
+	cr_expect_str_eq(json_string_value(json_object_get(one, "source")), "127.0.0.0/24");
+	cr_expect_str_eq(json_string_value(json_object_get(one, "reason")),
+			 "penalty: failed authentication");
+	cr_expect(json_is_true(json_object_get(one, "active")));
+	cr_expect_gt(json_real_value(json_object_get(one, "seconds")), 20);
+	cr_expect_leq(json_real_value(json_object_get(one, "seconds")), 40);
+	json_decref(v);
+	time_passes();
+	v = ask("show penalties\n");
+	cr_expect_eq(json_array_size(json_object_get(v, "penalties")), 0);
+	json_decref(v);
+}

@@ -179,6 +179,7 @@ static inline struct conf *conf_make(const char *more)
 			 "%.*s\nListenAddress 127.0.0.1:22\n"
 			 "AuthorizedKeysFile %s/keys/%%u\nPasswordHashFile %s/passwords\n"
 			 "PasswordAuthentication yes\nLogLevel VERBOSE\nDenyUsers denied\n"
+			 "PerSourcePenalties no\n"
 			 "Match User open\nPermitOpen 127.0.0.1:*\n"
 			 "Match User closed\nAllowTcpForwarding no\n%s\n",
 			 globals, more, t.dir, t.dir, match != NULL ? match : "");
@@ -205,6 +206,7 @@ static inline void start(const char *more)
 	e->startups.limit = (struct startups_limit){conf_global(e->conf)->startups_begin,
 						    conf_global(e->conf)->startups_rate,
 						    conf_global(e->conf)->startups_full};
+	cr_assert_eq(door_new(conf_global(e->conf), test_now_ms(), &e->door), 0);
 	control_env_open(e, &t.loop, &t.clock, test_now_ms);
 	snprintf(path, sizeof(path), "%s/link.sock", t.dir);
 	cr_assert_eq(linkpeer_new(&t.loop, e, path, &t.peer), 0);
@@ -228,6 +230,7 @@ static inline void stop(void)
 	pthread_join(t.plane_thread, NULL);
 	softplane_free(t.plane);
 	control_env_free(&t.env);
+	door_free(t.env.door);
 	for (size_t i = 0; i < N(t.key); i++)
 		key_free(t.key[i]);
 	control_dir_remove(t.dir);
