@@ -52,9 +52,9 @@ int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, siz
 	       const uint8_t *data, size_t len) __attribute__((warn_unused_result));
 
 /*
- * OpenSSH private key (openssh-key-v1, unencrypted or with a passphrase: bcrypt is a later
- * step, -ENOTSUP), or PEM as OpenSSL reads it. Signs and verifies once: a damaged key fails
- * here (-EBADMSG). -EACCES when group or others may do anything with the file.
+ * A private key in any format of crypto/keyfile.h, whose errors these have; -ENOKEY when it is
+ * encrypted, -EACCES when group or others may do anything with the file. Signs and verifies
+ * once: a damaged key fails here (-EBADMSG).
  */
 int key_file_load(const char *path, struct key **ret) __attribute__((warn_unused_result));
 int key_private_parse(const uint8_t *text, size_t len, struct key **ret)

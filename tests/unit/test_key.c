@@ -581,8 +581,8 @@ Test(key, private_files_that_are_refused)
 		 -EBADMSG},
 		{"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
 		 -EBADMSG},
-		{fixture_ed25519_encrypted, -ENOTSUP},
-		{fixture_ecdsa_pkcs8_encrypted, -ENOTSUP},
+		{fixture_ed25519_encrypted, -ENOKEY},
+		{fixture_ecdsa_pkcs8_encrypted, -ENOKEY},
 		{fixture_rsa_1024, -ENOTSUP},
 		{fixture_rsa_1024_pem, -ENOTSUP},
 	};

@@ -1,0 +1,223 @@
+/* tests/unit/test_keyfile.c - keys in files: every type in every format, there and back; refusals.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/keyfile.h"
+#include "tests/unit/key_fixtures.h"
+
+static const struct {
+	const char *type;
+	unsigned int bits;
+} types[] = {
+	{"ssh-ed25519", 0},         {"ssh-ed448", 0},           {"ecdsa-sha2-nistp256", 0},
+	{"ecdsa-sha2-nistp384", 0}, {"ecdsa-sha2-nistp521", 0}, {"ssh-rsa", 2048},
+	{"ssh-dss", 1024},
+};
+
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+
+/* How a key of each type is made takes long for RSA and DSA: fixtures stand in. */
+static struct keyfile *made(size_t i)
+{
+	struct key *k = NULL;
+	struct keyfile *kf = NULL;
+
+	if (strcmp(types[i].type, "ssh-rsa") == 0)
+		cr_assert_eq(
+			key_private_parse((const uint8_t *)fixture_rsa, strlen(fixture_rsa), &k),
+			0);
+	else
+		cr_assert_eq(key_generate(types[i].type, types[i].bits, &k), 0, "%s",
+			     types[i].type);
+	cr_assert_eq(keyfile_new(k, "a comment", &kf), 0);
+	return kf;
+}
+
+struct asked {
+	const char *passphrase;
+	int times;
+};
+
+static int answer(void *arg, const char *what, char *buf, size_t size)
+{
+	struct asked *a = arg;
+
+	a->times++;
+	cr_assert_leq(strlen(a->passphrase), size);
+	memcpy(buf, a->passphrase, strlen(a->passphrase));
+	return (int)strlen(a->passphrase);
+}
+
+static int read_with(const struct keyfile_bytes *b, const char *passphrase, struct keyfile **ret)
+{
+	struct asked a = {passphrase, 0};
+	struct keyfile_opts o = {.passphrase = answer, .passphrase_arg = &a};
+
+	return keyfile_parse(b->p, b->len, &o, ret);
+}
+
+static void there_and_back(size_t type, const struct keyfile_out *o, const char *comment)
+{
+	struct keyfile *kf = made(type), *again = NULL;
+	struct keyfile_bytes b;
+	int r = keyfile_build(kf, o, &b);
+
+	cr_assert_eq(r, 0, "%s as %s: %d", types[type].type, keyfile_format_name(o->format), r);
+	r = read_with(&b, o->passphrase, &again);
+	cr_assert_eq(r, 0, "%s from %s: %d", types[type].type, keyfile_format_name(o->format), r);
+	cr_expect(key_equal(kf->key, again->key));
+	cr_expect_eq(key_is_private(again->key), o->private);
+	cr_expect_eq(again->format, o->format, "%s is %s", keyfile_format_name(o->format),
+		     keyfile_format_name(again->format));
+	cr_expect_eq(again->encrypted,
+		     o->private && ((o->passphrase != NULL && *o->passphrase != '\0') ||
+				    o->format == KEYFILE_PFX));
+	cr_expect_str_eq(again->comment, comment);
+	keyfile_bytes_free(&b);
+	keyfile_free(kf);
+	keyfile_free(again);
+}
+
+static bool is(size_t type, const char *part)
+{
+	return strstr(types[type].type, part) != NULL;
+}
+
+Test(keyfile, private_openssh_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++) {
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_OPENSSH, .private = true},
+			       "a comment");
+		there_and_back(i,
+			       &(struct keyfile_out){.format = KEYFILE_OPENSSH,
+						     .private = true,
+						     .passphrase = "secret",
+						     .rounds = 1},
+			       "a comment");
+	}
+}
+
+Test(keyfile, private_openssh_with_every_cipher)
+{
+	static const char *const ciphers[] = {
+		"aes128-ctr",
+		"aes192-ctr",
+		"aes256-ctr",
+		"aes128-cbc",
+		"aes192-cbc",
+		"aes256-cbc",
+		"rijndael-cbc@lysator.liu.se",
+		"aes128-gcm@openssh.com",
+		"aes256-gcm@openssh.com",
+		"chacha20-poly1305@openssh.com",
+		"3des-cbc",
+	};
+
+	for (size_t i = 0; i < sizeof(ciphers) / sizeof(ciphers[0]); i++)
+		there_and_back(0,
+			       &(struct keyfile_out){.format = KEYFILE_OPENSSH,
+						     .private = true,
+						     .passphrase = "secret",
+						     .cipher = ciphers[i],
+						     .rounds = 1},
+			       "a comment");
+}
+
+Test(keyfile, private_pem_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++) {
+		if (is(i, "ssh-ed")) /* have no such form */
+			continue;
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_PEM, .private = true},
+			       "");
+		there_and_back(i,
+			       &(struct keyfile_out){.format = KEYFILE_PEM,
+						     .private = true,
+						     .passphrase = "secret"},
+			       "");
+	}
+}
+
+Test(keyfile, private_pkcs8_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++) {
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_PKCS8, .private = true},
+			       "");
+		there_and_back(i,
+			       &(struct keyfile_out){.format = KEYFILE_PKCS8,
+						     .private = true,
+						     .passphrase = "secret",
+						     .rounds = 100},
+			       "");
+	}
+}
+
+Test(keyfile, private_pfx_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		there_and_back(i,
+			       &(struct keyfile_out){.format = KEYFILE_PFX,
+						     .private = true,
+						     .passphrase = i == 0 ? "" : "secret",
+						     .rounds = 100},
+			       "");
+}
+
+Test(keyfile, public_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++) {
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_OPENSSH}, "a comment");
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_PKCS8}, "");
+	}
+	there_and_back(5, &(struct keyfile_out){.format = KEYFILE_PEM}, "");
+}
+
+Test(keyfile, wrong_passphrases_are_refused)
+{
+	static const enum keyfile_format formats[] = {KEYFILE_OPENSSH, KEYFILE_PEM, KEYFILE_PKCS8,
+						      KEYFILE_PFX};
+
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		struct keyfile_out o = {.format = formats[i],
+					.private = true,
+					.passphrase = "secret",
+					.rounds = formats[i] == KEYFILE_OPENSSH ? 1 : 100};
+		struct keyfile *kf = made(2), *again = NULL;
+		struct keyfile_bytes b;
+
+		cr_assert_eq(keyfile_build(kf, &o, &b), 0);
+		cr_expect_eq(read_with(&b, "Secret", &again), -EKEYREJECTED, "%zu", i);
+		cr_expect_eq(read_with(&b, "", &again), -EKEYREJECTED, "%zu", i);
+		cr_expect_eq(keyfile_parse(b.p, b.len, NULL, &again), -ENOKEY, "%zu", i);
+		keyfile_bytes_free(&b);
+		keyfile_free(kf);
+	}
+}
+
+Test(keyfile, formats_have_names_and_numbers)
+{
+	static const struct {
+		const char *name;
+		enum keyfile_format format;
+	} good[] = {
+		{"auto", KEYFILE_AUTO}, {"PFX", KEYFILE_PFX}, {"2", KEYFILE_PFX},
+		{"3", KEYFILE_PFX},     {"15", KEYFILE_PPK},  {"20", KEYFILE_PKCS11},
+		{"23", KEYFILE_PKCS11}, {"99", KEYFILE_AUTO}, {"rfc4716", KEYFILE_RFC4716},
+	};
+	static const char *const bad[] = {"", "jks", "0", "1", "4", "5", "21", "22", "2x", "-2"};
+	enum keyfile_format f;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_expect_eq(keyfile_format_find(good[i].name, &f), 0, "%s", good[i].name);
+		cr_expect_eq(f, good[i].format, "%s", good[i].name);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_eq(keyfile_format_find(bad[i], &f), -EINVAL, "%s", bad[i]);
+}
