@@ -20,7 +20,7 @@
  *   sent.c     what is in flight (sent.h)                    rack.c    losses found by time
  *   cookie.c   SYNs without state                            source.c  what a source holds
  *   coalesce.c segments of a burst as one                near.c    windows of near peers (near.h)
- *   txq.c      the send queue (txq.h)
+ *   txq.c      the send queue (txq.h)                    room.c     ports that are full
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -90,7 +90,6 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_RTO_VAR_MIN_US (200 * TCP_MS) /* see rtt.c */
 #define TCP_RTO_MAX_US     (60 * TCP_SEC) /* (2.5) */
 #define TCP_DELACK_US      (40 * TCP_MS)  /* RFC 1122: below 500 ms */
-#define TCP_FULL_US        (1 * TCP_MS)   /* after a port that took nothing */
 #define TCP_RETRY_US       (5 * TCP_MS)   /* after an empty pool */
 #define TCP_OOW_ACK_US     (500 * TCP_MS) /* T-12 */
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)  /* RFC 5961 section 7 */
@@ -203,6 +202,7 @@ enum tcp_list_kind {
 	TCP_L_REFUSED, /* to be told when buffers are not short any more */
 	TCP_L_HOLED,   /* with bytes beyond a gap */
 	TCP_L_ORPHANS, /* let go, not yet ended; oldest first */
+	TCP_L_ROOM,    /* that a port is too full for: a list of each port (room.c) */
 	TCP_LISTS
 };
 
@@ -294,7 +294,7 @@ struct tcp_conn {
 	bool tlp_out : 1, tlp_rexmit : 1; /* one is on its way; it was nothing new */
 	bool reordering : 1;              /* something arrived after what was sent later */
 	uint8_t rexmt_kind : 2;           /* enum tcp_rexmt_kind */
-	uint8_t on_list : 3;              /* bits of enum tcp_list_kind */
+	uint8_t on_list : 4;              /* bits of enum tcp_list_kind */
 	uint32_t snd_una, snd_nxt, snd_max, snd_wnd, snd_wl1, snd_wl2;
 	uint32_t rcv_nxt, rcv_adv; /* rcv_adv: right edge of the window we promised */
 	uint32_t ts_recent, last_ack_sent;
@@ -326,8 +326,8 @@ struct tcp_conn {
 
 	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
-	uint32_t heap_pos; /* 0: not in the heap */
 	uint64_t heap_at;
+	uint32_t heap_pos;             /* 0: not in the heap */
 	uint32_t deadline[TCP_TIMERS]; /* low half of microseconds: see timer.c */
 	struct tcp_conn *out_next;
 	uint32_t progress; /* tick */
@@ -432,7 +432,7 @@ struct tcp_mem {
 	uint32_t stall_hand; /* the connection to be looked at next; see cut_stalled() */
 	uint8_t stall_min;
 	bool is_short;
-	struct tcp_list list[TCP_LISTS];
+	struct tcp_list list[TCP_LISTS]; /* but that of TCP_L_ROOM */
 };
 
 struct tcp {
@@ -470,6 +470,7 @@ struct tcp {
 
 	struct tcp_wheel wheel;
 	struct tcp_conn *out_head, **out_tail;
+	struct tcp_list room[NET_IFACES_MAX];
 	struct tcp_mem mem;
 
 	struct tcp_listener listener[TCP_LISTENERS];
@@ -817,10 +818,20 @@ void tcp_mem_orphan(struct tcp_conn *c);
 void tcp_mem_make_room(struct tcp *t);
 void tcp_mem_gone(struct tcp_conn *c);
 
+/* room.c */
+void tcp_room_wait(struct tcp_conn *c);            /* behind all who do already */
+bool tcp_room_is_others(const struct tcp_conn *c); /* does anybody wait for its port? */
+/* Who waited sends while there is room. Returns work done. */
+unsigned int tcp_room_run(struct tcp *t, uint64_t now_us);
+bool tcp_room_is_there(const struct tcp *t); /* for one who waits */
+
 /* output.c */
 void tcp_output_want(struct tcp_conn *c);
-/* False when something could not be built: it is tried again. */
-void tcp_conn_output(struct tcp_conn *c, uint64_t now_us);
+/*
+ * Sends what is due; what could not be built is tried again. first: whoever waits for room in its
+ * port came after it.
+ */
+void tcp_conn_output(struct tcp_conn *c, bool first, uint64_t now_us);
 bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us); /* at once; false: no buffer */
 void tcp_send_rst(struct tcp_conn *c, uint64_t now_us);
 bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,

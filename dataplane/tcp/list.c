@@ -3,7 +3,7 @@
 
 static struct tcp_list *list_of(struct tcp_conn *c, enum tcp_list_kind k)
 {
-	return &c->t->mem.list[k];
+	return k == TCP_L_ROOM ? &c->t->room[c->path.iface] : &c->t->mem.list[k];
 }
 
 struct tcp_conn *tcp_list_first(const struct tcp *t, enum tcp_list_kind k)

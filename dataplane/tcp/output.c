@@ -657,18 +657,24 @@ static bool send_tail_probe(struct tcp_conn *c, uint64_t now_us)
 	return r != STEP_NO_MBUF;
 }
 
+/* There is something that the windows let go. */
 static bool waits_for_port(const struct tcp_conn *c)
 {
-	return tcp_tx_bytes(c) > 0 || c->fin_queued;
+	if (c->tlp_due || c->probe_due || (c->fin_queued && !c->fin_sent) ||
+	    (c->board != NULL && c->board->lost_bytes > 0))
+		return true;
+	return seq_lt(c->snd_nxt, fin_seq(c)) && send_room(c, 0) > 0;
 }
 
 /*
  * What is given to a full port would be lost, and is not late where it is. Acknowledgements go all
  * the same: the next one says what a lost one said.
  */
-static bool port_is_behind(const struct tcp_conn *c)
+static bool port_is_behind(const struct tcp_conn *c, bool first)
 {
-	return net_tx_room(c->t->conf.net, c->path.iface) == 0 && waits_for_port(c);
+	return (net_tx_room(c->t->conf.net, c->path.iface) == 0 ||
+		(!first && tcp_room_is_others(c))) &&
+	       waits_for_port(c);
 }
 
 static bool send_data(struct tcp_conn *c, uint64_t now_us)
@@ -683,8 +689,11 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 	if (c->snd_una == c->snd_max)
 		tcp_cc_idle(c, now_us);
 	tcp_pace_begin(c, now_us);
-	for (left = most; left > 0 && r == STEP_SENT && c->busy->pace.left > 0; left--)
+	left = most;
+	while (left > 0 && r == STEP_SENT && c->busy->pace.left > 0) {
 		r = send_lost(c, now_us);
+		left -= r == STEP_SENT;
+	}
 	if (r == STEP_IDLE)
 		r = STEP_SENT;
 	while (left > 0 && r == STEP_SENT && c->busy->pace.left > 0) {
@@ -733,7 +742,7 @@ static bool send_dupacks(struct tcp_conn *c, uint64_t now_us)
 	return true;
 }
 
-static bool output(struct tcp_conn *c, uint64_t now_us)
+static bool output(struct tcp_conn *c, bool first, uint64_t now_us)
 {
 	if (unlikely(c->path.version != net_routes_version(c->t->conf.net)))
 		tcp_pmtu_link(c);
@@ -744,17 +753,17 @@ static bool output(struct tcp_conn *c, uint64_t now_us)
 	tcp_busy_get(c);
 	if (!send_dupacks(c, now_us))
 		return false;
-	if (unlikely(port_is_behind(c))) {
-		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_FULL_US);
+	if (unlikely(port_is_behind(c, first))) {
+		tcp_room_wait(c);
 		return send_acks(c, now_us);
 	}
 	return (!c->tlp_due || send_tail_probe(c, now_us)) && send_data(c, now_us) &&
 	       send_acks(c, now_us);
 }
 
-void tcp_conn_output(struct tcp_conn *c, uint64_t now_us)
+void tcp_conn_output(struct tcp_conn *c, bool first, uint64_t now_us)
 {
-	if (!output(c, now_us))
+	if (!output(c, first, now_us))
 		tcp_timer_set(c, TCP_T_RETRY, now_us + TCP_RETRY_US);
 	tcp_busy_watch(c, now_us);
 }
@@ -766,6 +775,7 @@ unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
 
 	t->now_us = now_us;
 	work += tcp_mem_turn(t);
+	work += tcp_room_run(t, now_us);
 	c = t->out_head;
 	/* The list is taken off: who wants more in this turn is served in the next. */
 	t->out_head = NULL;
@@ -775,7 +785,7 @@ unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
 		c->on_output = false;
 		if (c->state == TCP_CLOSED)
 			continue;
-		tcp_conn_output(c, now_us);
+		tcp_conn_output(c, false, now_us);
 		work++;
 	}
 	tcp_reap(t);

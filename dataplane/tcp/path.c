@@ -22,6 +22,10 @@ void tcp_path(const struct tcp_conn *c, struct net_path *ret)
 
 void tcp_path_set(struct tcp_conn *c, const struct net_path *path)
 {
+	if (unlikely(tcp_listed(c, TCP_L_ROOM))) { /* of another port, maybe */
+		tcp_list_remove(c, TCP_L_ROOM);
+		tcp_output_want(c);
+	}
 	c->path =
 		(struct tcp_path){.version = path->version, .iface = path->iface, .mtu = path->mtu};
 	memcpy(c->path.next_hop, path->next_hop.b, sizeof(c->path.next_hop));

@@ -272,6 +272,7 @@ void tcp_conn_closed(struct tcp_conn *c, int err)
 	c->state = TCP_CLOSED;
 	tcp_listen_gone(c);
 	tcp_hash_remove(c->t, c);
+	tcp_list_remove(c, TCP_L_ROOM);
 	tcp_timer_clear_all(c);
 	tcp_rwin_rest(c);
 	tcp_sent_free(c);

@@ -228,7 +228,8 @@ uint64_t tcp_next_timer_us(const struct tcp *t)
 	uint64_t at = min_u64(tcp_tw_next_us(t), tcp_mem_next_us(t));
 
 	at = min_u64(at, tcp_pace_next_us(t));
-	if (t->out_head != NULL || t->kick_left > 0) /* work that waits for the next turn */
+	/* Work that waits for the next turn. */
+	if (t->out_head != NULL || t->kick_left > 0 || tcp_room_is_there(t))
 		return t->now_us;
 	if (t->heap_n > 0)
 		at = min_u64(at, t->heap[1]->heap_at);

@@ -129,7 +129,7 @@ uint32_t net_routes_version(const struct net *n)
 unsigned int net_tx_room(const struct net *n, unsigned int iface)
 {
 	(void)iface;
-	return n->full ? 0 : NET_TX_MAX;
+	return n->full ? n->places : NET_TX_MAX;
 }
 
 uint16_t net_pmtu(const struct net *n, const struct net_addr *dst)

@@ -92,7 +92,8 @@ struct net {
 	struct net_addr addr4, addr6, link_local;
 	uint16_t mtu;
 	bool unreachable;          /* net_route refuses */
-	bool full; /* the port takes nothing */
+	bool full; /* the port takes nothing, */
+	uint32_t places; /* but so many packets with text */
 	uint32_t version;          /* of its routes */
 	uint16_t pmtu[VNET_HOSTS]; /* net_pmtu(); 0: nothing known */
 	uint32_t sent, sent_data;

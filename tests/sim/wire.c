@@ -167,8 +167,10 @@ static struct vseg vseg_of(struct net *n, const struct vpkt *p)
 	struct vseg s = vseg_parse(p);
 
 	s.n = n->sent++;
-	if (s.len > 0)
+	if (s.len > 0) {
 		s.n_data = n->sent_data++;
+		n->places -= n->places > 0;
+	}
 	return s;
 }
 
