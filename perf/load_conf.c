@@ -41,6 +41,7 @@ static const struct option {
 	{"--setup", NUMBER, AT(setup_s), 1, 86400, "seconds for logins and opens before that; 30"},
 	{"--cipher", TEXT, AT(cipher), 0, 0, "as in ssh -c; aes256-gcm@openssh.com"},
 	{"--mac", TEXT, AT(mac), 0, 0, "as in ssh -m"},
+	{"--kex", TEXT, AT(kex), 0, 0, "as KexAlgorithms of ssh_config; all, the best first"},
 	{"--payload", U32, AT(payload), 1, 32768, "bytes of a bulk message; 32768"},
 	{"--request", U32, AT(request), 8, 1 << 20, "bytes of a request; 64"},
 	{"--response", U32, AT(response), 1, 1 << 20, "bytes of its answer; 64"},

@@ -50,7 +50,7 @@ struct load_conf {
 	enum load_mode mode;
 	uint32_t conns, chans; /* chans: of each connection */
 	double seconds, warmup_s, setup_s;
-	const char *cipher, *mac;
+	const char *cipher, *mac, *kex;
 	uint32_t payload;           /* of a bulk channel message */
 	uint32_t request, response; /* bytes */
 	double rate;                /* requests a second */

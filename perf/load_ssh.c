@@ -54,6 +54,7 @@ static bool conn_brain(struct load_conn *c)
 	struct ssh_brain_conf bc = {
 		.role = SSH_CLIENT,
 		.ident = "SSH-2.0-sluice_load",
+		.kex_algs = conf->kex,
 		.ciphers = conf->cipher,
 		.macs = conf->mac,
 		.strict = SSH_STRICT_ON,
@@ -62,7 +63,7 @@ static bool conn_brain(struct load_conn *c)
 	int r = ssh_brain_new(&bc, &c->brain);
 
 	if (r < 0)
-		load_failed(c->load, "--cipher or --mac: %s",
+		load_failed(c->load, "--cipher, --mac or --kex: %s",
 			    r <= -SSH_E_BASE ? ssh_err_text(r) : strerror(-r));
 	return r == 0;
 }
