@@ -21,8 +21,4 @@ int asn1_traditional_build(const struct key *k, struct blob_wr *w, const char **
 	__attribute__((warn_unused_result));
 int asn1_pkcs8_build(const struct key *k, struct blob_wr *w) __attribute__((warn_unused_result));
 
-/* A point in SEC 1's plain form, from another form or from the private number; one is given. */
-int asn1_point(const struct kf_curve *c, struct blob_str point, struct blob_str d, uint8_t *ret,
-	       size_t *ret_len) __attribute__((warn_unused_result));
-
 #endif

@@ -1,32 +1,13 @@
 /* crypto/keyfile/asn1_read.c - private keys in DER, and two forms of public ones. */
 #include <errno.h>
 
-#include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/objects.h>
 
 #include "crypto/keyfile/asn1.h"
 #include "crypto/keyfile/der.h"
-#include "crypto/secret.h"
 
 #define DSA_P_MAX (3072 / 8)
 #define DSA_Q_MAX (256 / 8)
-
-/* As openssh-key-v1 has them; every type's own checks then hold for every format. */
-static int from_numbers(const char *type, const struct blob_str *n, size_t count, struct key **ret)
-{
-	uint8_t *p = secret_new(KEY_PRIVATE_MAX);
-	struct blob_wr w = blob_wr_init(p, KEY_PRIVATE_MAX);
-	int r;
-
-	if (p == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		blob_wr_mpint(&w, n[i].p, n[i].len);
-	r = w.bad ? -ENOTSUP : kf_private_fields(type, &w, ret);
-	secret_free(p, KEY_PRIVATE_MAX);
-	return r;
-}
 
 int asn1_rsa_private(struct blob_str der, struct key **ret)
 {
@@ -44,8 +25,8 @@ int asn1_rsa_private(struct blob_str der, struct key **ret)
 		return -ENOTSUP;
 	if (!blob_rd_done(&seq))
 		return -EBADMSG;
-	return from_numbers("ssh-rsa", (struct blob_str[]){n[N], n[E], n[D], n[IQMP], n[P], n[Q]},
-			    6, ret);
+	return kf_private_numbers(
+		"ssh-rsa", (struct blob_str[]){n[N], n[E], n[D], n[IQMP], n[P], n[Q]}, 6, ret);
 }
 
 int asn1_dsa_private(struct blob_str der, struct key **ret)
@@ -59,7 +40,7 @@ int asn1_dsa_private(struct blob_str der, struct key **ret)
 		n[i] = der_positive(&seq);
 	if (!blob_rd_done(&outer) || !blob_rd_done(&seq) || version != 0)
 		return -EBADMSG;
-	return from_numbers("ssh-dss", n, 5, ret);
+	return kf_private_numbers("ssh-dss", n, 5, ret);
 }
 
 /* The public number is not in PKCS#8. p and q are small before there is an exponentiation. */
@@ -96,7 +77,8 @@ static int dsa_from_pkcs8(struct blob_rd *params, struct blob_str key, struct ke
 		goto out;
 	}
 	len = BN_bn2bin(bn_y, y);
-	r = from_numbers("ssh-dss", (struct blob_str[]){p, q, g, {y, (size_t)len}, x}, 5, ret);
+	r = kf_private_numbers("ssh-dss", (struct blob_str[]){p, q, g, {y, (size_t)len}, x}, 5,
+			       ret);
 out:
 	for (int i = 0; i < 3; i++)
 		BN_clear_free(bn[i]);
@@ -116,57 +98,6 @@ static const struct kf_curve *curve_of_oid(struct blob_str oid)
 		if (c->der_oid_len == oid.len && memcmp(c->der_oid, oid.p, oid.len) == 0)
 			return c;
 	return NULL;
-}
-
-int asn1_point(const struct kf_curve *c, struct blob_str point, struct blob_str d, uint8_t *ret,
-	       size_t *ret_len)
-{
-	EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(c->oid + strlen("urn:oid:")));
-	EC_POINT *q = group == NULL ? NULL : EC_POINT_new(group);
-	BN_CTX *ctx = BN_CTX_secure_new();
-	BIGNUM *bn = BN_secure_new();
-	size_t len = 1 + 2 * c->field_len;
-	int r = -EIO;
-
-	if (q != NULL && ctx != NULL && bn != NULL) {
-		r = -EBADMSG;
-		if (point.len > 0
-			    ? EC_POINT_oct2point(group, q, point.p, point.len, ctx) == 1
-			    : d.len <= c->field_len && BN_bin2bn(d.p, (int)d.len, bn) != NULL &&
-				      BN_cmp(bn, EC_GROUP_get0_order(group)) < 0 &&
-				      EC_POINT_mul(group, q, bn, NULL, NULL, ctx) == 1)
-			r = 0;
-	}
-	if (r == 0 &&
-	    EC_POINT_point2oct(group, q, POINT_CONVERSION_UNCOMPRESSED, ret, len, ctx) != len)
-		r = -EBADMSG; /* the point at infinity */
-	if (r == 0)
-		*ret_len = len;
-	BN_clear_free(bn);
-	EC_POINT_free(q);
-	EC_GROUP_free(group);
-	BN_CTX_free(ctx);
-	ERR_clear_error();
-	return r;
-}
-
-static int ec_make(const struct kf_curve *c, struct blob_str point, struct blob_str d,
-		   struct key **ret)
-{
-	uint8_t plain[1 + 2 * KF_FIELD_MAX], fields[512];
-	struct blob_wr w = blob_wr_init(fields, sizeof(fields));
-	size_t len = 0;
-	int r;
-
-	r = asn1_point(c, point, d, plain, &len);
-	if (r < 0)
-		return r;
-	blob_wr_cstr(&w, c->ssh);
-	blob_wr_str(&w, plain, len);
-	blob_wr_mpint(&w, d.p, d.len);
-	r = kf_private_fields(c->type, &w, ret);
-	secret_wipe(fields, sizeof(fields));
-	return r;
 }
 
 /* curve: said outside, NULL when it must be said inside. */
@@ -194,7 +125,7 @@ static int ec_parse(struct blob_str der, const struct kf_curve *curve, struct ke
 		return -EBADMSG;
 	if (curve == NULL)
 		return -ENOTSUP;
-	return d.len > curve->field_len ? -EBADMSG : ec_make(curve, point, d, ret);
+	return d.len > curve->field_len ? -EBADMSG : kf_ec_private(curve, point, d, ret);
 }
 
 int asn1_ec_private(struct blob_str der, struct key **ret)
@@ -216,17 +147,12 @@ static int ec_from_pkcs8(struct blob_rd *params, struct blob_str key, struct key
 
 /* --- PKCS#8 ----------------------------------------------------------------------------- */
 
-static int ed_from_pkcs8(int type, struct blob_str key, struct key **ret)
+static int ed_from_pkcs8(const char *type, struct blob_str key, struct key **ret)
 {
 	struct blob_rd inner = blob_rd_init(key.p, key.len);
 	struct blob_str seed = der_take(&inner, DER_OCTET_STRING);
-	EVP_PKEY *pkey;
 
-	if (!blob_rd_done(&inner))
-		return -EBADMSG;
-	pkey = EVP_PKEY_new_raw_private_key(type, NULL, seed.p, seed.len);
-	ERR_clear_error();
-	return pkey == NULL ? -EBADMSG : kf_adopt(pkey, true, ret);
+	return blob_rd_done(&inner) ? kf_ed_private(type, seed, ret) : -EBADMSG;
 }
 
 #define OID(text)                                                                                  \
@@ -264,9 +190,9 @@ int asn1_pkcs8(struct blob_str der, struct key **ret)
 	if (oid_is(oid, oid_ec))
 		return ec_from_pkcs8(&params, key, ret);
 	if (oid_is(oid, oid_ed25519))
-		return ed_from_pkcs8(EVP_PKEY_ED25519, key, ret);
+		return ed_from_pkcs8("ssh-ed25519", key, ret);
 	if (oid_is(oid, oid_ed448))
-		return ed_from_pkcs8(EVP_PKEY_ED448, key, ret);
+		return ed_from_pkcs8("ssh-ed448", key, ret);
 	return -ENOTSUP;
 }
 
@@ -278,15 +204,10 @@ int asn1_rsa_public(struct blob_str der, struct key **ret)
 	struct blob_rd seq = der_enter(&outer, DER_SEQUENCE);
 	struct blob_str n = der_positive(&seq);
 	struct blob_str e = der_positive(&seq);
-	uint8_t blob[KEY_BLOB_MAX];
-	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
 
 	if (!blob_rd_done(&seq) || !blob_rd_done(&outer))
 		return -EBADMSG;
-	blob_wr_cstr(&w, "ssh-rsa");
-	blob_wr_mpint(&w, e.p, e.len);
-	blob_wr_mpint(&w, n.p, n.len);
-	return w.bad ? -ENOTSUP : key_blob_parse(w.p, w.len, ret);
+	return kf_public_numbers("ssh-rsa", (struct blob_str[]){e, n}, 2, ret);
 }
 
 int asn1_spki(struct blob_str der, struct key **ret)

@@ -38,11 +38,6 @@ int kf_passphrase(struct kf_ctx *c, const char **ret, size_t *ret_len)
 
 /* --- keys ------------------------------------------------------------------------------- */
 
-/* The fields of openssh-key-v1 behind the type's name, as every format's numbers are put. */
-int kf_private_fields(const char *type, const struct blob_wr *fields, struct key **ret)
-	__attribute__((warn_unused_result));
-/* Takes pkey. -ENOTSUP: of no type that is known. */
-int kf_adopt(EVP_PKEY *pkey, bool private, struct key **ret) __attribute__((warn_unused_result));
 #define KF_FIELD_MAX 66 /* bytes of a number of P-521 */
 /* One curve under all its names: SSH's, JWK's, its OID, the key type's. */
 struct kf_curve {
@@ -51,6 +46,26 @@ struct kf_curve {
 	const char *der_oid;
 	size_t der_oid_len;
 };
+/* The fields of openssh-key-v1 behind the type's name, as every format's numbers are put. */
+int kf_private_fields(const char *type, const struct blob_wr *fields, struct key **ret)
+	__attribute__((warn_unused_result));
+/* The same of mpints: "ssh-rsa" n e d iqmp p q; "ssh-dss" p q g y x. */
+int kf_private_numbers(const char *type, const struct blob_str *n, size_t count, struct key **ret)
+	__attribute__((warn_unused_result));
+int kf_public_numbers(const char *type, const struct blob_str *n, size_t count, struct key **ret)
+	__attribute__((warn_unused_result));
+/* point in any form of SEC 1; of length 0 beside a private number it is computed. */
+int kf_ec_private(const struct kf_curve *c, struct blob_str point, struct blob_str d,
+		  struct key **ret) __attribute__((warn_unused_result));
+int kf_ec_public(const struct kf_curve *c, struct blob_str point, struct key **ret)
+	__attribute__((warn_unused_result));
+/* type: "ssh-ed25519" or "ssh-ed448". */
+int kf_ed_private(const char *type, struct blob_str seed, struct key **ret)
+	__attribute__((warn_unused_result));
+int kf_ed_public(const char *type, struct blob_str point, struct key **ret)
+	__attribute__((warn_unused_result));
+/* Takes pkey. -ENOTSUP: of no type that is known. */
+int kf_adopt(EVP_PKEY *pkey, bool private, struct key **ret) __attribute__((warn_unused_result));
 const struct kf_curve *kf_curve_at(unsigned int i);      /* NULL behind the last */
 const struct kf_curve *kf_curve_of(const struct key *k); /* NULL: not of a NIST curve */
 /*
@@ -92,8 +107,10 @@ kf_parse kf_openssh_parse; /* the container behind the armour */
 kf_parse kf_pem_parse;     /* blocks of PEM */
 kf_parse kf_der_parse;     /* anything in DER */
 kf_parse kf_pfx_parse;
+kf_parse kf_ppk_parse, kf_jwk_parse, kf_xml_parse, kf_rfc4716_parse;
 kf_parse kf_line_parse; /* public, "type base64 comment" */
 kf_build kf_openssh_build, kf_line_build, kf_pfx_build;
+kf_build kf_ppk_build, kf_jwk_build, kf_xml_build, kf_rfc4716_build;
 kf_build kf_pem_build, kf_pkcs8_build, kf_spki_build, kf_pkcs1_public_build;
 
 #endif

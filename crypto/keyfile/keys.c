@@ -1,7 +1,9 @@
 /* crypto/keyfile/keys.c - from the numbers of a file, or a library's key, to a key of ours. */
 #include <errno.h>
 
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/objects.h>
 
 #include "crypto/keyfile/internal.h"
 #include "crypto/secret.h"
@@ -76,6 +78,128 @@ int kf_private_fields(const char *type, const struct blob_wr *fields, struct key
 		return err;
 	}
 	return key_from_private(t, pkey, ret);
+}
+
+int kf_private_numbers(const char *type, const struct blob_str *n, size_t count, struct key **ret)
+{
+	uint8_t *p = secret_new(KEY_PRIVATE_MAX);
+	struct blob_wr w = blob_wr_init(p, KEY_PRIVATE_MAX);
+	int r;
+
+	if (p == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		blob_wr_mpint(&w, n[i].p, n[i].len);
+	r = w.bad ? -ENOTSUP : kf_private_fields(type, &w, ret);
+	secret_free(p, KEY_PRIVATE_MAX);
+	return r;
+}
+
+int kf_public_numbers(const char *type, const struct blob_str *n, size_t count, struct key **ret)
+{
+	uint8_t blob[KEY_BLOB_MAX];
+	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
+
+	blob_wr_cstr(&w, type);
+	for (size_t i = 0; i < count; i++)
+		blob_wr_mpint(&w, n[i].p, n[i].len);
+	return w.bad ? -ENOTSUP : key_blob_parse(w.p, w.len, ret);
+}
+
+/*
+ * A point in SEC 1's plain form, from whatever form it is in or from the private number; one of
+ * the two is given.
+ */
+static int point_make(const struct kf_curve *c, struct blob_str point, struct blob_str d,
+		      uint8_t *ret, size_t *ret_len)
+{
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(OBJ_txt2nid(c->oid + strlen("urn:oid:")));
+	EC_POINT *q = group == NULL ? NULL : EC_POINT_new(group);
+	BN_CTX *ctx = BN_CTX_secure_new();
+	BIGNUM *bn = BN_secure_new();
+	size_t len = 1 + 2 * c->field_len;
+	int r = -EIO;
+
+	if (q != NULL && ctx != NULL && bn != NULL) {
+		r = -EBADMSG;
+		if (point.len > 0
+			    ? EC_POINT_oct2point(group, q, point.p, point.len, ctx) == 1
+			    : d.len <= c->field_len && BN_bin2bn(d.p, (int)d.len, bn) != NULL &&
+				      BN_cmp(bn, EC_GROUP_get0_order(group)) < 0 &&
+				      EC_POINT_mul(group, q, bn, NULL, NULL, ctx) == 1)
+			r = 0;
+	}
+	if (r == 0 &&
+	    EC_POINT_point2oct(group, q, POINT_CONVERSION_UNCOMPRESSED, ret, len, ctx) != len)
+		r = -EBADMSG; /* the point at infinity */
+	if (r == 0)
+		*ret_len = len;
+	BN_clear_free(bn);
+	EC_POINT_free(q);
+	EC_GROUP_free(group);
+	BN_CTX_free(ctx);
+	ERR_clear_error();
+	return r;
+}
+
+int kf_ec_private(const struct kf_curve *c, struct blob_str point, struct blob_str d,
+		  struct key **ret)
+{
+	uint8_t plain[1 + 2 * KF_FIELD_MAX], fields[512];
+	struct blob_wr w = blob_wr_init(fields, sizeof(fields));
+	size_t len = 0;
+	int r;
+
+	r = point_make(c, point, d, plain, &len);
+	if (r < 0)
+		return r;
+	blob_wr_cstr(&w, c->ssh);
+	blob_wr_str(&w, plain, len);
+	blob_wr_mpint(&w, d.p, d.len);
+	r = kf_private_fields(c->type, &w, ret);
+	secret_wipe(fields, sizeof(fields));
+	return r;
+}
+
+int kf_ec_public(const struct kf_curve *c, struct blob_str point, struct key **ret)
+{
+	uint8_t plain[1 + 2 * KF_FIELD_MAX], blob[512];
+	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
+	size_t len = 0;
+	int r;
+
+	if (point.len == 0)
+		return -EBADMSG;
+	r = point_make(c, point, (struct blob_str){0}, plain, &len);
+	if (r < 0)
+		return r;
+	blob_wr_cstr(&w, c->type);
+	blob_wr_cstr(&w, c->ssh);
+	blob_wr_str(&w, plain, len);
+	return key_blob_parse(w.p, w.len, ret);
+}
+
+static int ed_id(const char *type)
+{
+	return strcmp(type, "ssh-ed448") == 0 ? EVP_PKEY_ED448 : EVP_PKEY_ED25519;
+}
+
+int kf_ed_private(const char *type, struct blob_str seed, struct key **ret)
+{
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(ed_id(type), NULL, seed.p, seed.len);
+
+	ERR_clear_error();
+	return pkey == NULL ? -EBADMSG : kf_adopt(pkey, true, ret);
+}
+
+int kf_ed_public(const char *type, struct blob_str point, struct key **ret)
+{
+	uint8_t blob[128];
+	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
+
+	blob_wr_cstr(&w, type);
+	blob_wr_str(&w, point.p, point.len);
+	return w.bad ? -EBADMSG : key_blob_parse(w.p, w.len, ret);
 }
 
 static const struct key_type *type_of(EVP_PKEY *pkey)

@@ -12,30 +12,48 @@
 #include "crypto/keyfile.h"
 #include "tests/unit/key_fixtures.h"
 
+/* Made by ssh-keygen -t dsa -m PEM; guards nothing. */
+static const char fixture_dsa[] =
+	"-----BEGIN DSA PRIVATE KEY-----\n"
+	"MIIBugIBAAKBgQD9Y/3Xu9ZN/HAbhZJRVIUnS5mxCRhdZthhWLbxgHgOs6F7A9lP\n"
+	"etn8LdW6iKASPlJLObuqdHHtp+oNyGCYxhbqWLj18wF0vMUM65ZQ5LcOLQtySJLT\n"
+	"dXecAKsLmt579S3OD3WHtrOTxA0SMOcST44f4JA6NLYAeArxHQedJKCNzQIVAIHD\n"
+	"eRIHegz9Y7v1rEy+xCRguEA5AoGACm4pGpaWTqu2JbUzmMVm1cNHDp9cOU2Y+LIJ\n"
+	"CWqxTWD333EPtZvPGMw7h2+PpBAQ0l4QHzEEBEYW4imrV3iPSQty2GKqHfhD4vZS\n"
+	"XDK3bn7dPAOiRODXTIf+mg9f+FrmRE3M6uOseBW2DV5Kp25SsBAm5Lx+WJYB+MEx\n"
+	"oR1IN/wCgYBnvz5kqYNcXN7U14H4Onr7YLJ39F7yDhBY32/rk0HVvNw0XKMJqaeV\n"
+	"d9UzjmWn6gjY0eNvWe6ebA0B//kh8x5sezO1PaQmCfFf4HPMs3pk5LQ0Lqbckl46\n"
+	"nDENntrJ8KEls6VPdcQ0isoMK4ORe8FBiNoGOByXC3T61wStxR18UAIUTR0dZI7f\n"
+	"nDhlqOuoRgFbCccg1i8=\n"
+	"-----END DSA PRIVATE KEY-----\n";
+
 static const struct {
 	const char *type;
-	unsigned int bits;
 } types[] = {
-	{"ssh-ed25519", 0},         {"ssh-ed448", 0},           {"ecdsa-sha2-nistp256", 0},
-	{"ecdsa-sha2-nistp384", 0}, {"ecdsa-sha2-nistp521", 0}, {"ssh-rsa", 2048},
-	{"ssh-dss", 1024},
+	{"ssh-ed25519"},
+	{"ssh-ed448"},
+	{"ecdsa-sha2-nistp256"},
+	{"ecdsa-sha2-nistp384"},
+	{"ecdsa-sha2-nistp521"},
+	{"ssh-rsa"},
+	{"ssh-dss"},
 };
 
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
 
-/* How a key of each type is made takes long for RSA and DSA: fixtures stand in. */
+/* Making a key takes long for RSA and DSA: fixtures stand in. */
 static struct keyfile *made(size_t i)
 {
-	struct key *k = NULL;
+	const char *text = strcmp(types[i].type, "ssh-rsa") == 0   ? fixture_rsa
+			   : strcmp(types[i].type, "ssh-dss") == 0 ? fixture_dsa
+								   : NULL;
 	struct keyfile *kf = NULL;
+	struct key *k = NULL;
 
-	if (strcmp(types[i].type, "ssh-rsa") == 0)
-		cr_assert_eq(
-			key_private_parse((const uint8_t *)fixture_rsa, strlen(fixture_rsa), &k),
-			0);
+	if (text != NULL)
+		cr_assert_eq(key_private_parse((const uint8_t *)text, strlen(text), &k), 0);
 	else
-		cr_assert_eq(key_generate(types[i].type, types[i].bits, &k), 0, "%s",
-			     types[i].type);
+		cr_assert_eq(key_generate(types[i].type, 0, &k), 0, "%s", types[i].type);
 	cr_assert_eq(keyfile_new(k, "a comment", &kf), 0);
 	return kf;
 }
@@ -170,9 +188,44 @@ Test(keyfile, private_pfx_there_and_back)
 			       "");
 }
 
+Test(keyfile, private_ppk_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++) {
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_PPK, .private = true},
+			       "a comment");
+		there_and_back(i,
+			       &(struct keyfile_out){.format = KEYFILE_PPK,
+						     .private = true,
+						     .passphrase = "secret",
+						     .rounds = 1},
+			       "a comment");
+	}
+}
+
+Test(keyfile, jwk_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		for (int private = 0; private < 2 && !is(i, "ssh-dss"); private ++)
+			there_and_back(i,
+				       &(struct keyfile_out){.format = KEYFILE_JWK,
+							     .private = private == 1},
+				       "a comment");
+}
+
+Test(keyfile, xml_there_and_back)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		for (int private = 0; private < 2 && !is(i, "ssh-ed"); private ++)
+			there_and_back(i,
+				       &(struct keyfile_out){.format = KEYFILE_XML,
+							     .private = private == 1},
+				       "");
+}
+
 Test(keyfile, public_there_and_back)
 {
 	for (size_t i = 0; i < N_TYPES; i++) {
+		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_RFC4716}, "a comment");
 		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_OPENSSH}, "a comment");
 		there_and_back(i, &(struct keyfile_out){.format = KEYFILE_PKCS8}, "");
 	}
@@ -182,7 +235,7 @@ Test(keyfile, public_there_and_back)
 Test(keyfile, wrong_passphrases_are_refused)
 {
 	static const enum keyfile_format formats[] = {KEYFILE_OPENSSH, KEYFILE_PEM, KEYFILE_PKCS8,
-						      KEYFILE_PFX};
+						      KEYFILE_PFX, KEYFILE_PPK};
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		struct keyfile_out o = {.format = formats[i],
