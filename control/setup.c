@@ -42,7 +42,7 @@ int setup_conf(const char *path, struct conf **ret)
 		.macs = {SSH_DEFAULT_MACS, macs},
 		.kex = {SSH_DEFAULT_KEX, kex},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
+		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 	};
 
 	names(cipher_name_at, ciphers);

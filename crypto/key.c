@@ -1,21 +1,23 @@
-/* crypto/key.c - public keys: blobs, lines, fingerprints, and the table of types. */
+/* crypto/key.c - public keys: blobs, lines, and the table of types. */
 #include "crypto/key.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #include "crypto/base64.h"
-#include "crypto/hash.h"
+#include "crypto/cert.h"
 #include "crypto/key_internal.h"
 #include "crypto/secret.h"
 
+#define NUMBER_MAX 2048 /* RSA 16384 */
+
 static const struct key_type *const types[] = {
-	&key_type_ed25519, &key_type_ecdsa_p256, &key_type_ecdsa_p384, &key_type_ecdsa_p521,
-	&key_type_rsa,     &key_type_ed448,      &key_type_dss,
+	&key_type_ed25519,    &key_type_ecdsa_p256, &key_type_ecdsa_p384,
+	&key_type_ecdsa_p521, &key_type_sk_ed25519, &key_type_sk_ecdsa,
+	&key_type_rsa,        &key_type_ed448,      &key_type_dss,
 };
 
 #define N_TYPES (sizeof(types) / sizeof(types[0]))
@@ -55,7 +57,7 @@ int key_pkey_make(const char *type, OSSL_PARAM_BLD *bld, bool private, EVP_PKEY 
 
 int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w)
 {
-	uint8_t buf[KEY_BLOB_MAX];
+	uint8_t buf[NUMBER_MAX];
 	BIGNUM *bn = NULL;
 	int len, r = -EIO;
 
@@ -71,30 +73,63 @@ int key_put_number(EVP_PKEY *pkey, const char *param, struct blob_wr *w)
 	return r;
 }
 
+const struct key_type *key_type_find_cert(struct blob_str name)
+{
+	for (size_t i = 0; i < N_TYPES; i++)
+		if (types[i]->cert_name != NULL && blob_str_is(name, types[i]->cert_name))
+			return types[i];
+	return NULL;
+}
+
+struct key *key_new(const struct key_type *type, const uint8_t *blob, size_t len)
+{
+	struct key *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->blob = malloc(len);
+	if (k->blob == NULL) {
+		free(k);
+		return NULL;
+	}
+	memcpy(k->blob, blob, len);
+	k->blob_len = len;
+	k->type = type;
+	return k;
+}
+
 int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 {
 	struct blob_rd r = blob_rd_init(blob, len);
+	const struct key_type *type = key_type_find(blob_rd_str(&r));
 	struct key *k;
 	int err;
 
-	if (len > KEY_BLOB_MAX)
+	if (r.bad || len > KEY_BLOB_MAX)
 		return -EBADMSG;
-	k = calloc(1, sizeof(*k));
+	if (type == NULL)
+		return -ENOTSUP;
+	k = key_new(type, blob, len);
 	if (k == NULL)
 		return -ENOMEM;
-	k->type = key_type_find(blob_rd_str(&r));
-	err = r.bad ? -EBADMSG : -ENOTSUP;
-	if (k->type != NULL)
-		err = k->type->public_parse(k->type, &r, &k->pkey);
+	err = type->public_parse(type, &r, &k->pkey);
 	if (err < 0) {
 		ERR_clear_error();
 		key_free(k);
 		return err;
 	}
-	memcpy(k->blob, blob, len);
-	k->blob_len = len;
 	*ret = k;
 	return 0;
+}
+
+int key_blob_parse_any(const uint8_t *blob, size_t len, struct key **ret)
+{
+	struct blob_rd r = blob_rd_init(blob, len);
+	const struct key_type *type = key_type_find_cert(blob_rd_str(&r));
+
+	if (type == NULL)
+		return key_blob_parse(blob, len, ret);
+	return len > KEY_BLOB_MAX ? -EBADMSG : key_cert_parse(type, blob, len, ret);
 }
 
 static bool is_blank(char c)
@@ -115,7 +150,9 @@ static struct blob_str line_word(const char **p, const char *end)
 	return (struct blob_str){(const uint8_t *)start, (size_t)(*p - start)};
 }
 
-int key_public_line_parse(const char *line, size_t len, struct key **ret)
+int key_line_parse(const char *line, size_t len,
+		   int (*parse)(const uint8_t *blob, size_t len, struct key **ret),
+		   struct key **ret)
 {
 	const char *p = line, *end = line + len;
 	struct blob_str type = line_word(&p, end);
@@ -130,11 +167,11 @@ int key_public_line_parse(const char *line, size_t len, struct key **ret)
 	r = base64_decode((const char *)text.p, text.len, blob, sizeof(blob), &blob_len);
 	if (r < 0)
 		return -EBADMSG;
-	r = key_blob_parse(blob, blob_len, &k);
+	r = parse(blob, blob_len, &k);
 	if (r < 0)
 		return r;
 	/* The word before the key must not say another thing than the key itself (S-34). */
-	if (!blob_str_is(type, k->type->name)) {
+	if (!blob_str_is(type, key_type(k))) {
 		key_free(k);
 		return -EBADMSG;
 	}
@@ -142,12 +179,30 @@ int key_public_line_parse(const char *line, size_t len, struct key **ret)
 	return 0;
 }
 
+int key_public_line_parse(const char *line, size_t len, struct key **ret)
+{
+	return key_line_parse(line, len, key_blob_parse, ret);
+}
+
 void key_free(struct key *k)
 {
 	if (k == NULL)
 		return;
 	EVP_PKEY_free(k->pkey); /* wipes the private numbers */
+	key_free(k->plain);
+	cert_free(k->cert);
+	free(k->blob);
 	free(k);
+}
+
+const struct key *key_plain(const struct key *k)
+{
+	return k->plain != NULL ? k->plain : k;
+}
+
+bool key_is_sk(const struct key *k)
+{
+	return k->type->sk;
 }
 
 const uint8_t *key_blob(const struct key *k, size_t *ret_len)
@@ -158,12 +213,12 @@ const uint8_t *key_blob(const struct key *k, size_t *ret_len)
 
 const char *key_type(const struct key *k)
 {
-	return k->type->name;
+	return k->form == KEY_CERT ? k->type->cert_name : k->type->name;
 }
 
 const char *key_log_type(const struct key *k)
 {
-	return k->type->log_name;
+	return k->form == KEY_CERT ? k->type->cert_log_name : k->type->log_name;
 }
 
 bool key_is_private(const struct key *k)
@@ -179,25 +234,4 @@ bool key_equal(const struct key *a, const struct key *b)
 unsigned int key_bits(const struct key *k)
 {
 	return k->type->bits(k->type, k->pkey);
-}
-
-int key_fingerprint(const struct key *k, char *buf, size_t size)
-{
-	struct hash_piece piece = {k->blob, k->blob_len};
-	uint8_t digest[HASH_LEN_MAX];
-	char text[64];
-	size_t n;
-	int r;
-
-	r = hash_digest(HASH_SHA256, &piece, 1, digest);
-	if (r < 0)
-		return r;
-	n = base64_len(hash_len(HASH_SHA256));
-	base64_encode(digest, hash_len(HASH_SHA256), text);
-	while (n > 0 && text[n - 1] == '=')
-		n--;
-	if ((size_t)snprintf(NULL, 0, "SHA256:%.*s", (int)n, text) >= size)
-		return -ENOBUFS;
-	snprintf(buf, size, "SHA256:%.*s", (int)n, text);
-	return 0;
 }

@@ -14,7 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEY_BLOB_MAX 4096 /* public blob: RSA 16384 with room */
+#include "crypto/hash.h"
+
+#define KEY_BLOB_MAX (16 * 1024) /* public blob: a certificate of RSA 16384 by such a key */
 #define KEY_SIG_MAX  4096
 #define KEY_FILE_MAX (1 << 20)
 
@@ -23,14 +25,26 @@ struct key; /* public, or public and private */
 /* The public key in a blob as on the wire. -EBADMSG malformed, -ENOTSUP unknown type or bounds. */
 int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
+/*
+ * A certificate is taken, too (crypto/cert.h). It says nothing as yet: neither its signature
+ * nor who made it was looked at. Everything else here refuses certificates (-ENOTSUP), so that
+ * nobody takes one for the key it stands for.
+ */
+int key_blob_parse_any(const uint8_t *blob, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+/* The key without its certificate, borrowed; k itself when it has none. */
+const struct key *key_plain(const struct key *k);
 /* The blob; borrowed from the key. */
 const uint8_t *key_blob(const struct key *k, size_t *ret_len);
 const char *key_type(const struct key *k); /* "ssh-ed25519", "ssh-rsa", … */
 bool key_is_private(const struct key *k);
 bool key_equal(const struct key *a, const struct key *b); /* same public key */
 unsigned int key_bits(const struct key *k);
-/* "SHA256:…" as OpenSSH prints it. */
+bool key_is_sk(const struct key *k); /* a security key, which says who stood before it */
+/* "SHA256:…" as OpenSSH prints it; of a certificate: its key's. */
 int key_fingerprint(const struct key *k, char *buf, size_t size);
+/* "MD5:" and hexadecimal pairs, "SHA1:…", "SHA256:…", "SHA384:…", "SHA512:…". -ENOTSUP. */
+int key_fingerprint_as(const struct key *k, enum hash_alg alg, char *buf, size_t size);
 /* "ED25519", "RSA", "ECDSA": the word sshd's log uses. */
 const char *key_log_type(const struct key *k);
 
@@ -38,6 +52,11 @@ const char *key_log_type(const struct key *k);
 bool key_sig_alg_fits(const struct key *k, const char *sig_alg);
 /* Signature algorithms this build knows: "ssh-ed25519", "rsa-sha2-512", …; NULL behind the last. */
 const char *key_sig_alg_at(unsigned int i);
+/*
+ * The name inside a signature made by an algorithm, and by which the bare key signs: that of
+ * "rsa-sha2-512-cert-v01@openssh.com" is "rsa-sha2-512". NULL: an unknown algorithm.
+ */
+const char *key_sig_alg_plain(const char *sig_alg);
 /* The n-th signature algorithm that fits this key, best first; NULL behind the last. */
 const char *key_sig_alg_of(const struct key *k, unsigned int n);
 
@@ -47,9 +66,24 @@ const char *key_sig_alg_of(const struct key *k, unsigned int n);
  */
 int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size_t len,
 	     uint8_t *ret_sig, size_t *ret_len) __attribute__((warn_unused_result));
-/* 0 only when the blob names sig_alg, fits the key and verifies; otherwise -EBADMSG. */
+/*
+ * 0 only when the blob names sig_alg, fits the key and verifies; otherwise -EBADMSG. A security
+ * key's counts only if somebody was there to touch it (S-37).
+ */
 int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, size_t sig_len,
 	       const uint8_t *data, size_t len) __attribute__((warn_unused_result));
+
+#define KEY_USER_PRESENT  0x01 /* somebody touched it */
+#define KEY_USER_VERIFIED 0x04 /* and proved who: PIN or fingerprint */
+struct key_presence {
+	bool sk; /* else the rest means nothing */
+	uint8_t flags;
+	uint32_t counter;
+};
+/* The same, but whether an untouched key will do is the caller's to say by what this returns. */
+int key_verify_presence(const struct key *k, const char *sig_alg, const uint8_t *sig,
+			size_t sig_len, const uint8_t *data, size_t len, struct key_presence *ret)
+	__attribute__((warn_unused_result));
 
 /*
  * A private key in any format of crypto/keyfile.h, whose errors these have; -ENOKEY when it is

@@ -204,6 +204,9 @@ static int dss_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct bl
 const struct key_type key_type_dss = {
 	.name = "ssh-dss",
 	.log_name = "DSA",
+	.cert_name = "ssh-dss-cert-v01@openssh.com",
+	.cert_log_name = "DSA-CERT",
+	.public_fields = 4,
 	.public_parse = dss_public_parse,
 	.public_build = dss_public_build,
 	.private_parse = dss_private_parse,

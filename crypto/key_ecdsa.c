@@ -214,15 +214,30 @@ static int ecdsa_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct 
 	return 0;
 }
 
-#define ECDSA(name_, curve_)                                                                       \
-	{                                                                                          \
-		.name = name_, .log_name = "ECDSA", .param = curve_,                               \
-		.public_parse = ecdsa_public_parse, .public_build = ecdsa_public_build,            \
-		.private_parse = ecdsa_private_parse, .private_build = ecdsa_private_build,        \
-		.is = ecdsa_is, .generate = ecdsa_generate, .bits = ecdsa_bits,                    \
-		.sig_to_wire = ecdsa_sig_to_wire, .sig_from_wire = ecdsa_sig_from_wire,            \
-	}
+#define ECDSA                                                                                      \
+	.log_name = "ECDSA", .cert_log_name = "ECDSA-CERT", .public_fields = 2,                    \
+	.public_parse = ecdsa_public_parse, .public_build = ecdsa_public_build,                    \
+	.private_parse = ecdsa_private_parse, .private_build = ecdsa_private_build,                \
+	.is = ecdsa_is, .generate = ecdsa_generate, .bits = ecdsa_bits,                            \
+	.sig_to_wire = ecdsa_sig_to_wire, .sig_from_wire = ecdsa_sig_from_wire
 
-const struct key_type key_type_ecdsa_p256 = ECDSA("ecdsa-sha2-nistp256", &p256);
-const struct key_type key_type_ecdsa_p384 = ECDSA("ecdsa-sha2-nistp384", &p384);
-const struct key_type key_type_ecdsa_p521 = ECDSA("ecdsa-sha2-nistp521", &p521);
+const struct key_type key_type_ecdsa_p256 = {
+	.name = "ecdsa-sha2-nistp256",
+	.cert_name = "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+	.param = &p256,
+	ECDSA,
+};
+
+const struct key_type key_type_ecdsa_p384 = {
+	.name = "ecdsa-sha2-nistp384",
+	.cert_name = "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+	.param = &p384,
+	ECDSA,
+};
+
+const struct key_type key_type_ecdsa_p521 = {
+	.name = "ecdsa-sha2-nistp521",
+	.cert_name = "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+	.param = &p521,
+	ECDSA,
+};

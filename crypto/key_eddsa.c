@@ -146,14 +146,24 @@ static int eddsa_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct 
 	return 0;
 }
 
-#define EDDSA(name_, log_name_, curve_)                                                            \
-	{                                                                                          \
-		.name = name_, .log_name = log_name_, .param = curve_,                             \
-		.public_parse = eddsa_public_parse, .public_build = eddsa_public_build,            \
-		.private_parse = eddsa_private_parse, .private_build = eddsa_private_build,        \
-		.is = eddsa_is, .generate = eddsa_generate, .bits = eddsa_bits,                    \
-		.sig_to_wire = eddsa_sig_to_wire, .sig_from_wire = eddsa_sig_from_wire,            \
-	}
+#define EDDSA                                                                                      \
+	.public_fields = 1, .public_parse = eddsa_public_parse,                                    \
+	.public_build = eddsa_public_build, .private_parse = eddsa_private_parse,                  \
+	.private_build = eddsa_private_build, .is = eddsa_is, .generate = eddsa_generate,          \
+	.bits = eddsa_bits, .sig_to_wire = eddsa_sig_to_wire, .sig_from_wire = eddsa_sig_from_wire
 
-const struct key_type key_type_ed25519 = EDDSA("ssh-ed25519", "ED25519", &ed25519);
-const struct key_type key_type_ed448 = EDDSA("ssh-ed448", "ED448", &ed448);
+const struct key_type key_type_ed25519 = {
+	.name = "ssh-ed25519",
+	.log_name = "ED25519",
+	.cert_name = "ssh-ed25519-cert-v01@openssh.com",
+	.cert_log_name = "ED25519-CERT",
+	.param = &ed25519,
+	EDDSA,
+};
+
+const struct key_type key_type_ed448 = {
+	.name = "ssh-ed448",
+	.log_name = "ED448",
+	.param = &ed448,
+	EDDSA,
+};

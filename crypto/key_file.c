@@ -24,24 +24,24 @@ static int key_selftest(const struct key *private, const struct key *public)
 
 int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **ret)
 {
-	struct key *private = calloc(1, sizeof(*private)), *public = NULL;
-	struct blob_wr w;
+	struct key *private = NULL, *public = NULL;
+	uint8_t blob[KEY_BLOB_MAX];
+	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
 	int r;
 
-	if (private == NULL) {
-		EVP_PKEY_free(pkey);
-		return -ENOMEM;
-	}
-	private->type = type;
-	private->pkey = pkey;
-	private->is_private = true;
-	w = blob_wr_init(private->blob, sizeof(private->blob));
 	r = type->public_build(type, pkey, &w);
 	if (r == 0 && w.bad)
 		r = -ENOTSUP; /* a number beyond all bounds */
-	if (r < 0)
+	if (r == 0) {
+		private = key_new(type, blob, w.len);
+		r = private == NULL ? -ENOMEM : 0;
+	}
+	if (r < 0) {
+		EVP_PKEY_free(pkey);
 		goto out;
-	private->blob_len = w.len;
+	}
+	private->pkey = pkey;
+	private->is_private = true;
 
 	/* The bounds of a public key hold for this one as for a stranger's. */
 	r = key_blob_parse(private->blob, private->blob_len, &public);

@@ -19,6 +19,10 @@
 struct key_type {
 	const char *name;
 	const char *log_name;
+	const char *cert_name; /* of an OpenSSH certificate of such a key; NULL: there is none */
+	const char *cert_log_name;
+	unsigned int public_fields; /* strings and mpints behind the name in a public blob */
+	bool sk;                    /* a security key: flags and a counter are signed, too */
 	const void *param; /* what tells it from others of its family: a curve; NULL: nothing */
 
 	/* The fields behind the type's name in a public blob. */
@@ -47,14 +51,32 @@ struct key_type {
 extern const struct key_type key_type_ed25519, key_type_ed448;
 extern const struct key_type key_type_ecdsa_p256, key_type_ecdsa_p384, key_type_ecdsa_p521;
 extern const struct key_type key_type_rsa, key_type_dss;
+extern const struct key_type key_type_sk_ed25519, key_type_sk_ecdsa;
+
+enum key_form {
+	KEY_PLAIN,
+	KEY_CERT, /* an OpenSSH certificate */
+};
 
 struct key {
 	const struct key_type *type;
+	enum key_form form;
 	EVP_PKEY *pkey;
 	bool is_private;
+	struct key *plain; /* what is certified, public; NULL: this is no certificate */
+	struct cert *cert; /* KEY_CERT */
 	size_t blob_len;
-	uint8_t blob[KEY_BLOB_MAX];
+	uint8_t *blob;
 };
+
+/* A key of this type with a copy of the blob and nothing else; NULL: no memory. */
+struct key *key_new(const struct key_type *type, const uint8_t *blob, size_t len);
+/* key_blob_parse() of a certificate (crypto/cert.c); type is what it certifies. */
+int key_cert_parse(const struct key_type *type, const uint8_t *blob, size_t len, struct key **ret);
+/* The base64 word of a line, decoded and parsed by parse, its type as the line's first word. */
+int key_line_parse(const char *line, size_t len,
+		   int (*parse)(const uint8_t *blob, size_t len, struct key **ret),
+		   struct key **ret);
 
 /*
  * Takes a private pkey and makes a key of it, after it has shown that it signs what its own
@@ -63,6 +85,20 @@ struct key {
 int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **ret);
 
 const struct key_type *key_type_find(struct blob_str name);
+const struct key_type *key_type_find_cert(struct blob_str name); /* by cert_name */
+/* Of a security key: what it was made for (PROTOCOL.u2f). */
+struct blob_str key_sk_application(const struct key *plain);
+
+/* What a security key adds to a signature; views. The last three: a browser's alone. */
+struct key_sk_sig {
+	uint8_t flags;
+	uint32_t counter;
+	struct blob_str origin, client_data, extensions;
+};
+void key_sk_sig_parse(struct blob_rd *r, bool webauthn, struct key_sk_sig *ret);
+/* What was signed in place of data: the caller's to free(). -EBADMSG: it cannot be. */
+int key_sk_signed(const struct key *plain, const struct key_sk_sig *s, bool webauthn,
+		  const uint8_t *data, size_t len, uint8_t **ret, size_t *ret_len);
 const struct key_type *key_type_at(unsigned int i); /* NULL behind the last */
 
 /*

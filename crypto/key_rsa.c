@@ -250,6 +250,9 @@ static int rsa_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct bl
 const struct key_type key_type_rsa = {
 	.name = "ssh-rsa",
 	.log_name = "RSA",
+	.cert_name = "ssh-rsa-cert-v01@openssh.com",
+	.cert_log_name = "RSA-CERT",
+	.public_fields = 2,
 	.public_parse = rsa_public_parse,
 	.public_build = rsa_public_build,
 	.private_parse = rsa_private_parse,

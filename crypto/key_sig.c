@@ -1,34 +1,72 @@
 /* crypto/key_sig.c - signatures: which algorithm fits which key, making, verifying. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include <openssl/err.h>
 
 #include "crypto/key_internal.h"
 
+#define CERT(name) name "-cert-v01@openssh.com"
+
 /* For each type the best first; those of SHA-1 are in no default list. */
 static const struct sig_alg {
 	const char *name;
 	const struct key_type *type;
+	enum key_form form;
+	const char *plain;         /* the name inside a signature; NULL: the same */
 	const EVP_MD *(*md)(void); /* NULL: the algorithm hashes by itself */
+	bool webauthn;             /* a browser wrapped what is signed */
 } algs[] = {
-	{"ssh-ed25519", &key_type_ed25519, NULL},
-	{"ecdsa-sha2-nistp256", &key_type_ecdsa_p256, EVP_sha256},
-	{"ecdsa-sha2-nistp384", &key_type_ecdsa_p384, EVP_sha384},
-	{"ecdsa-sha2-nistp521", &key_type_ecdsa_p521, EVP_sha512},
-	{"rsa-sha2-512", &key_type_rsa, EVP_sha512},
-	{"rsa-sha2-256", &key_type_rsa, EVP_sha256},
-	{"ssh-ed448", &key_type_ed448, NULL},
-	{"ssh-rsa", &key_type_rsa, EVP_sha1},
-	{"ssh-dss", &key_type_dss, EVP_sha1},
+	{"ssh-ed25519", &key_type_ed25519, KEY_PLAIN, NULL, NULL, false},
+	{CERT("ssh-ed25519"), &key_type_ed25519, KEY_CERT, "ssh-ed25519", NULL, false},
+	{"ecdsa-sha2-nistp256", &key_type_ecdsa_p256, KEY_PLAIN, NULL, EVP_sha256, false},
+	{"ecdsa-sha2-nistp384", &key_type_ecdsa_p384, KEY_PLAIN, NULL, EVP_sha384, false},
+	{"ecdsa-sha2-nistp521", &key_type_ecdsa_p521, KEY_PLAIN, NULL, EVP_sha512, false},
+	{CERT("ecdsa-sha2-nistp256"), &key_type_ecdsa_p256, KEY_CERT, "ecdsa-sha2-nistp256",
+	 EVP_sha256, false},
+	{CERT("ecdsa-sha2-nistp384"), &key_type_ecdsa_p384, KEY_CERT, "ecdsa-sha2-nistp384",
+	 EVP_sha384, false},
+	{CERT("ecdsa-sha2-nistp521"), &key_type_ecdsa_p521, KEY_CERT, "ecdsa-sha2-nistp521",
+	 EVP_sha512, false},
+	{"sk-ssh-ed25519@openssh.com", &key_type_sk_ed25519, KEY_PLAIN, NULL, NULL, false},
+	{CERT("sk-ssh-ed25519"), &key_type_sk_ed25519, KEY_CERT, "sk-ssh-ed25519@openssh.com", NULL,
+	 false},
+	{"sk-ecdsa-sha2-nistp256@openssh.com", &key_type_sk_ecdsa, KEY_PLAIN, NULL, EVP_sha256,
+	 false},
+	{CERT("sk-ecdsa-sha2-nistp256"), &key_type_sk_ecdsa, KEY_CERT,
+	 "sk-ecdsa-sha2-nistp256@openssh.com", EVP_sha256, false},
+	{"webauthn-sk-ecdsa-sha2-nistp256@openssh.com", &key_type_sk_ecdsa, KEY_PLAIN, NULL,
+	 EVP_sha256, true},
+	{CERT("webauthn-sk-ecdsa-sha2-nistp256"), &key_type_sk_ecdsa, KEY_CERT,
+	 "webauthn-sk-ecdsa-sha2-nistp256@openssh.com", EVP_sha256, true},
+	{"rsa-sha2-512", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha512, false},
+	{"rsa-sha2-256", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha256, false},
+	{CERT("rsa-sha2-512"), &key_type_rsa, KEY_CERT, "rsa-sha2-512", EVP_sha512, false},
+	{CERT("rsa-sha2-256"), &key_type_rsa, KEY_CERT, "rsa-sha2-256", EVP_sha256, false},
+	{"ssh-ed448", &key_type_ed448, KEY_PLAIN, NULL, NULL, false},
+	{"ssh-rsa", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha1, false},
+	{CERT("ssh-rsa"), &key_type_rsa, KEY_CERT, "ssh-rsa", EVP_sha1, false},
+	{"ssh-dss", &key_type_dss, KEY_PLAIN, NULL, EVP_sha1, false},
+	{CERT("ssh-dss"), &key_type_dss, KEY_CERT, "ssh-dss", EVP_sha1, false},
 };
 
 #define N_ALGS (sizeof(algs) / sizeof(algs[0]))
+
+static const char *plain_name(const struct sig_alg *alg)
+{
+	return alg->plain != NULL ? alg->plain : alg->name;
+}
+
+static bool fits(const struct sig_alg *alg, const struct key *k)
+{
+	return alg->type == k->type && alg->form == k->form;
+}
 
 /* NULL too when the algorithm is known but belongs to another type of key (S-34). */
 static const struct sig_alg *alg_for(const struct key *k, const char *name)
 {
 	for (size_t i = 0; i < N_ALGS; i++)
-		if (strcmp(algs[i].name, name) == 0 && algs[i].type == k->type)
+		if (strcmp(algs[i].name, name) == 0 && fits(&algs[i], k))
 			return &algs[i];
 	return NULL;
 }
@@ -43,10 +81,18 @@ const char *key_sig_alg_at(unsigned int i)
 	return i < N_ALGS ? algs[i].name : NULL;
 }
 
+const char *key_sig_alg_plain(const char *sig_alg)
+{
+	for (size_t i = 0; i < N_ALGS; i++)
+		if (strcmp(algs[i].name, sig_alg) == 0)
+			return plain_name(&algs[i]);
+	return NULL;
+}
+
 const char *key_sig_alg_of(const struct key *k, unsigned int n)
 {
 	for (size_t i = 0; i < N_ALGS; i++)
-		if (algs[i].type == k->type && n-- == 0)
+		if (fits(&algs[i], k) && n-- == 0)
 			return algs[i].name;
 	return NULL;
 }
@@ -88,7 +134,7 @@ int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size
 		ERR_clear_error();
 		return r;
 	}
-	blob_wr_cstr(&out, alg->name);
+	blob_wr_cstr(&out, plain_name(alg));
 	blob_wr_str(&out, inner.p, inner.len);
 	if (inner.bad || out.bad)
 		return -EIO;
@@ -111,24 +157,72 @@ static int raw_verify(const struct sig_alg *alg, EVP_PKEY *pkey, const uint8_t *
 	return r;
 }
 
-int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, size_t sig_len,
-	       const uint8_t *data, size_t len)
+/* A signature blob, taken apart. What stands behind wire only security keys have. */
+struct sig_parts {
+	struct blob_str name, wire;
+	struct key_sk_sig sk;
+};
+
+static int sig_parse(const struct sig_alg *alg, const uint8_t *sig, size_t len,
+		     struct sig_parts *ret)
+{
+	struct blob_rd rd = blob_rd_init(sig, len);
+	struct sig_parts s = {.name = blob_rd_str(&rd)};
+
+	s.wire = blob_rd_str(&rd);
+	if (alg->type->sk)
+		key_sk_sig_parse(&rd, alg->webauthn, &s.sk);
+	if (!blob_rd_done(&rd) || !blob_str_is(s.name, plain_name(alg)))
+		return -EBADMSG;
+	*ret = s;
+	return 0;
+}
+
+static int verify_sk(const struct sig_alg *alg, const struct key *k, const struct sig_parts *s,
+		     const uint8_t *raw, size_t raw_len, const uint8_t *data, size_t len)
+{
+	uint8_t *signed_data = NULL;
+	size_t signed_len = 0;
+	int r;
+
+	r = key_sk_signed(key_plain(k), &s->sk, alg->webauthn, data, len, &signed_data,
+			  &signed_len);
+	if (r == 0)
+		r = raw_verify(alg, k->pkey, raw, raw_len, signed_data, signed_len);
+	free(signed_data);
+	return r;
+}
+
+int key_verify_presence(const struct key *k, const char *sig_alg, const uint8_t *sig,
+			size_t sig_len, const uint8_t *data, size_t len, struct key_presence *ret)
 {
 	const struct sig_alg *alg = alg_for(k, sig_alg);
-	struct blob_rd rd = blob_rd_init(sig, sig_len);
-	struct blob_str name = blob_rd_str(&rd);
-	struct blob_str wire = blob_rd_str(&rd);
+	struct sig_parts s;
 	uint8_t raw[KEY_SIG_MAX];
 	size_t raw_len = 0;
 	int r;
 
-	if (alg == NULL || !blob_rd_done(&rd) || !blob_str_is(name, alg->name))
+	if (alg == NULL || sig_parse(alg, sig, sig_len, &s) < 0)
 		return -EBADMSG;
-	r = k->type->sig_from_wire(k->type, k->pkey, wire, raw, &raw_len);
+	r = k->type->sig_from_wire(k->type, k->pkey, s.wire, raw, &raw_len);
 	if (r == 0)
-		r = raw_verify(alg, k->pkey, raw, raw_len, data, len);
-	if (r == 0)
-		return 0;
-	ERR_clear_error();
-	return -EBADMSG;
+		r = alg->type->sk ? verify_sk(alg, k, &s, raw, raw_len, data, len)
+				  : raw_verify(alg, k->pkey, raw, raw_len, data, len);
+	if (r < 0) {
+		ERR_clear_error();
+		return -EBADMSG;
+	}
+	*ret = (struct key_presence){alg->type->sk, s.sk.flags, s.sk.counter};
+	return 0;
+}
+
+int key_verify(const struct key *k, const char *sig_alg, const uint8_t *sig, size_t sig_len,
+	       const uint8_t *data, size_t len)
+{
+	struct key_presence p;
+	int r = key_verify_presence(k, sig_alg, sig, sig_len, data, len, &p);
+
+	if (r == 0 && p.sk && (p.flags & KEY_USER_PRESENT) == 0)
+		return -EBADMSG;
+	return r;
 }

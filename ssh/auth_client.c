@@ -297,6 +297,15 @@ int ssh_brain_login_change(struct ssh_brain *b, uint32_t id, const char *old_pw,
 	return auth_client_finish(b, r);
 }
 
+/* Some servers name certificates' algorithms in server-sig-algs, others what is inside them. */
+static bool server_takes(const struct ssh_brain *b, const char *alg)
+{
+	const char *list = b->cli.server_sig_algs;
+
+	return list == NULL || ssh_names_have(ssh_str_c(list), alg) ||
+	       ssh_names_have(ssh_str_c(list), key_sig_alg_plain(alg));
+}
+
 /*
  * RFC 8332 section 3.3: without server-sig-algs a server may know only what RFC 4253 names,
  * and SHA-1 is not signed with unless its name was added: then the best of the key's own is tried.
@@ -306,9 +315,7 @@ static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 	const char *alg;
 
 	for (unsigned int i = 0; (alg = key_sig_alg_of(k, i)) != NULL; i++)
-		if (ssh_names_have(ssh_str_c(b->lists.sig_algs), alg) &&
-		    (b->cli.server_sig_algs == NULL ||
-		     ssh_names_have(ssh_str_c(b->cli.server_sig_algs), alg)))
+		if (ssh_names_have(ssh_str_c(b->lists.sig_algs), alg) && server_takes(b, alg))
 			return alg;
 	return NULL;
 }
@@ -317,7 +324,8 @@ static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 static int build_signing(struct ssh_brain *b)
 {
 	struct auth_client *a = &b->cli;
-	struct ssh_userauth_request m = auth_client_request(b, "publickey");
+	struct ssh_userauth_request m =
+		auth_client_request(b, a->hostbound ? SSH_METHOD_HOSTBOUND : "publickey");
 	struct ssh_userauth_publickey p = {.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg)};
 	struct ssh_str session_id = ssh_brain_session_id(b);
 	size_t blob_len, max;
@@ -325,8 +333,12 @@ static int build_signing(struct ssh_brain *b)
 
 	p.blob.p = key_blob(a->key, &blob_len);
 	p.blob.len = (uint32_t)blob_len;
+	if (a->hostbound) {
+		p.host_key.p = key_blob(b->server_key, &blob_len);
+		p.host_key.len = (uint32_t)blob_len;
+	}
 	max = 4 + session_id.len + auth_client_request_len(&m) + 1 + 4 + p.sig_alg.len + 4 +
-	      blob_len;
+	      p.blob.len + 4 + p.host_key.len;
 	a->signing = malloc(max);
 	if (a->signing == NULL)
 		return -SSH_E_MEMORY;
@@ -350,8 +362,9 @@ static int ask_signature(struct ssh_brain *b)
 	act = act_push(b, SSH_ACT_SIGN, 0);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
-	act->sign.key = a->key;
-	act->sign.sig_alg = a->sig_alg;
+	/* A certificate signs nothing: the key in it does. */
+	act->sign.key = key_plain(a->key);
+	act->sign.sig_alg = key_sig_alg_plain(a->sig_alg);
 	act->sign.data = (struct ssh_str){a->signing, a->signing_len};
 	ask_open(b, &b->auth_ask, act);
 	return 0;

@@ -35,7 +35,7 @@ int ssh_userauth_password_parse(struct ssh_str rest, struct ssh_userauth_passwor
 	return 0;
 }
 
-int ssh_userauth_publickey_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret)
+static int publickey_parse(struct ssh_str rest, bool hostbound, struct ssh_userauth_publickey *ret)
 {
 	struct ssh_userauth_publickey m = {0};
 	struct ssh_rd r;
@@ -44,6 +44,8 @@ int ssh_userauth_publickey_parse(struct ssh_str rest, struct ssh_userauth_public
 	m.has_signature = ssh_rd_bool(&r);
 	m.sig_alg = ssh_rd_str(&r);
 	m.blob = ssh_rd_str(&r);
+	if (hostbound)
+		m.host_key = ssh_rd_str(&r);
 	if (m.has_signature)
 		m.signature = ssh_rd_str(&r);
 	if (!ssh_rd_done(&r))
@@ -83,6 +85,16 @@ int ssh_userauth_kbdint_parse(struct ssh_str rest, struct ssh_userauth_kbdint *r
 		return -SSH_E_FORMAT;
 	*ret = m;
 	return 0;
+}
+
+int ssh_userauth_publickey_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret)
+{
+	return publickey_parse(rest, false, ret);
+}
+
+int ssh_userauth_hostbound_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret)
+{
+	return publickey_parse(rest, true, ret);
 }
 
 int ssh_userauth_failure_parse(struct ssh_rd *r, struct ssh_userauth_failure *ret)
@@ -182,6 +194,8 @@ void ssh_userauth_publickey_build(struct ssh_wr *w, const struct ssh_userauth_pu
 	ssh_wr_bool(w, m->has_signature);
 	ssh_wr_str(w, m->sig_alg);
 	ssh_wr_str(w, m->blob);
+	if (m->host_key.p != NULL)
+		ssh_wr_str(w, m->host_key);
 	/* Without one this is the part that gets signed. */
 	if (m->signature.len != 0)
 		ssh_wr_str(w, m->signature);

@@ -13,6 +13,8 @@
 
 #include "ssh/wire.h"
 
+#define SSH_METHOD_HOSTBOUND "publickey-hostbound-v00@openssh.com"
+
 #define SSH_PROMPTS_MAX 32 /* of one round of keyboard-interactive, both roles (S-30) */
 
 struct ssh_userauth_request {
@@ -29,6 +31,7 @@ struct ssh_userauth_publickey {
 	bool has_signature; /* false: would this key do? */
 	struct ssh_str sig_alg, blob;
 	struct ssh_str signature;
+	struct ssh_str host_key; /* of publickey-hostbound-v00@openssh.com; p NULL: none */
 };
 
 struct ssh_userauth_hostbased {
@@ -63,6 +66,8 @@ int ssh_userauth_request_parse(struct ssh_rd *r, struct ssh_userauth_request *re
 /* Of a request's rest. */
 int ssh_userauth_password_parse(struct ssh_str rest, struct ssh_userauth_password *ret);
 int ssh_userauth_publickey_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret);
+/* The same of publickey-hostbound-v00@openssh.com (OpenSSH PROTOCOL). */
+int ssh_userauth_hostbound_parse(struct ssh_str rest, struct ssh_userauth_publickey *ret);
 int ssh_userauth_hostbased_parse(struct ssh_str rest, struct ssh_userauth_hostbased *ret);
 int ssh_userauth_kbdint_parse(struct ssh_str rest, struct ssh_userauth_kbdint *ret);
 int ssh_userauth_failure_parse(struct ssh_rd *r, struct ssh_userauth_failure *ret);

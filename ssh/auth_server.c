@@ -324,8 +324,34 @@ static bool take_key(struct ssh_brain *b, struct ssh_str sig_alg, struct ssh_str
 
 	a->act.sig_alg = accepted_alg(b, sig_alg);
 	return a->act.sig_alg != NULL && blob.len <= KEY_BLOB_MAX &&
-	       key_blob_parse(blob.p, blob.len, &a->key) == 0 &&
+	       key_blob_parse_any(blob.p, blob.len, &a->key) == 0 &&
 	       key_sig_alg_fits(a->key, a->act.sig_alg); /* S-34 */
+}
+
+/* The request of either method; without a host key it is the plain one. */
+static int publickey_parse(struct ssh_str method, struct ssh_str rest,
+			   struct ssh_userauth_publickey *ret)
+{
+	if (ssh_str_eq(method, SSH_METHOD_HOSTBOUND))
+		return ssh_userauth_hostbound_parse(rest, ret);
+	return ssh_userauth_publickey_parse(rest, ret);
+}
+
+/*
+ * PROTOCOL, publickey-hostbound: the signature names the host key of the first exchange, so
+ * that an agent knows where it leads; one made for another host is none for this one.
+ */
+static bool bound_to_us(const struct ssh_brain *b, const struct ssh_userauth_publickey *m)
+{
+	const uint8_t *blob;
+	size_t len;
+
+	if (m->host_key.p == NULL)
+		return true;
+	if (b->first_host == NULL)
+		return false;
+	blob = key_blob(b->first_host, &len);
+	return m->host_key.len == len && memcmp(m->host_key.p, blob, len) == 0;
 }
 
 static int input_publickey(struct ssh_brain *b, struct ssh_str rest)
@@ -334,11 +360,12 @@ static int input_publickey(struct ssh_brain *b, struct ssh_str rest)
 	struct ssh_userauth_publickey m;
 	int r;
 
-	r = ssh_userauth_publickey_parse(rest, &m);
+	r = publickey_parse(a->act.method_name, rest, &m);
 	if (r < 0)
 		return r;
+	a->act.method_name = ssh_str_c("publickey");
 	a->act.query = !m.has_signature;
-	if (m.signature.len > KEY_SIG_MAX || !take_key(b, m.sig_alg, m.blob))
+	if (m.signature.len > KEY_SIG_MAX || !take_key(b, m.sig_alg, m.blob) || !bound_to_us(b, &m))
 		return auth_server_refuse(b);
 	return a->act.query ? auth_server_ask(b) : verify(b, m.signature);
 }
@@ -368,6 +395,7 @@ int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job)
 
 	a->key = job->key;
 	job->key = NULL;
+	a->act.presence = job->presence;
 	return job->err == 0 ? auth_server_ask(b) : auth_server_refuse(b);
 }
 
@@ -442,6 +470,11 @@ static bool user_plain(struct ssh_str user)
 	return user.len != 0;
 }
 
+static bool is_publickey(struct ssh_str method)
+{
+	return ssh_str_eq(method, "publickey") || ssh_str_eq(method, SSH_METHOD_HOSTBOUND);
+}
+
 /*
  * A query that was answered with PK_OK and is not followed by that key's signature was a
  * try that was abandoned, and counts (S-29): else keys could be asked about for ever.
@@ -456,7 +489,7 @@ static int settle_promise(struct ssh_brain *b, const struct ssh_userauth_request
 
 	if (a->promised == NULL)
 		return 0;
-	if (ssh_str_eq(m->method, "publickey") && ssh_userauth_publickey_parse(m->rest, &pk) == 0) {
+	if (is_publickey(m->method) && publickey_parse(m->method, m->rest, &pk) == 0) {
 		blob = key_blob(a->promised, &len);
 		kept = pk.has_signature && pk.blob.len == len && memcmp(pk.blob.p, blob, len) == 0;
 	}
@@ -468,6 +501,8 @@ static int settle_promise(struct ssh_brain *b, const struct ssh_userauth_request
 
 static enum ssh_auth_method method_of(const struct ssh_brain *b, struct ssh_str name)
 {
+	if (is_publickey(name))
+		return b->auth_methods & SSH_AUTH_PUBLICKEY;
 	for (size_t i = 0; i < N_METHODS; i++)
 		if (ssh_str_eq(name, methods[i].name))
 			return b->auth_methods & methods[i].method;

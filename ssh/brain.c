@@ -298,7 +298,7 @@ static int lists_init(struct brain_lists *l, const struct ssh_brain_conf *c)
 	if (r == 0)
 		r = list_copy(&l->comp, c->comp_algs, SSH_DEFAULT_COMP, known_comp);
 	if (r == 0)
-		r = list_copy(&l->sig_algs, c->server_sig_algs, SSH_DEFAULT_HOSTKEY, known_sig_alg);
+		r = list_copy(&l->sig_algs, c->server_sig_algs, SSH_DEFAULT_PUBKEY, known_sig_alg);
 	return r;
 }
 
@@ -493,10 +493,7 @@ static int input_disconnect(struct ssh_brain *b, const uint8_t *p, size_t len)
 	return 0;
 }
 
-/*
- * RFC 8308 section 2.4: a client may send it once, a server twice. A server here has no use
- * for what a client says in it, and never asks.
- */
+/* RFC 8308 section 2.4: a client may send it once, a server twice. */
 static int input_ext_info(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_ext_info m;
@@ -507,9 +504,14 @@ static int input_ext_info(struct ssh_brain *b, const uint8_t *p, size_t len)
 		return -SSH_E_PROTO;
 	ssh_rd_init(&r, p + 1, len - 1);
 	e = ssh_ext_info_parse(&r, &m);
-	if (e < 0 || brain_is_server(b) || !m.has_server_sig_algs)
+	if (e < 0)
 		return e;
-	return auth_client_ext_info(b, m.server_sig_algs);
+	if (brain_is_server(b)) {
+		b->info_in_auth = m.info_in_auth;
+		return 0;
+	}
+	b->cli.hostbound |= m.hostbound;
+	return m.has_server_sig_algs ? auth_client_ext_info(b, m.server_sig_algs) : 0;
 }
 
 static int send_unimplemented(struct ssh_brain *b, uint32_t seqnr)

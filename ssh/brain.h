@@ -158,10 +158,14 @@ struct ssh_act_auth {
 	const struct ssh_str *response;
 	/* hostbased: who vouches for the user, by key and sig_alg */
 	struct ssh_str client_host, client_user;
-	/* publickey */
+	/* publickey; the key may be a certificate, of which nothing was believed yet
+	 * (crypto/cert.h) */
 	const struct key *key;
 	const char *sig_alg;
 	bool query; /* no signature: "would this key do?"; else the brain has verified it already */
+	/* Of a security key's signature: whether an untouched one will do is the answer's to say.
+	 */
+	struct key_presence presence;
 	unsigned int tries; /* failed ones counted so far (MaxAuthTries) */
 };
 

@@ -53,8 +53,8 @@ static int list_kex(const struct ssh_brain *b, bool first, struct list *ret)
 {
 	int r = list_add(ret, ssh_str_c(b->lists.kex));
 
-	if (r == 0 && first && !brain_is_server(b))
-		r = list_add(ret, ssh_str_c(SSH_EXT_INFO_C));
+	if (r == 0 && first)
+		r = list_add(ret, ssh_str_c(brain_is_server(b) ? SSH_EXT_INFO_S : SSH_EXT_INFO_C));
 	if (r == 0 && first && b->strict != SSH_STRICT_OFF)
 		r = list_add(ret,
 			     ssh_str_c(brain_is_server(b) ? SSH_KEX_STRICT_S : SSH_KEX_STRICT_C));
@@ -212,6 +212,8 @@ static int negotiate(struct ssh_brain *b, const struct ssh_kexinit *peer)
 	if (!brain_is_server(b))
 		return 0;
 	k->host = host_key_for(b, ssh_str_c(k->agreed.hostkey));
+	if (k->first)
+		b->first_host = k->host;
 	return k->host != NULL ? 0 : -SSH_E_NO_HOSTKEY_ALG;
 }
 
@@ -244,7 +246,9 @@ static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, siz
 	if (k->i_peer == NULL)
 		return -SSH_E_MEMORY;
 	if (k->first) {
-		b->peer_ext_info = ssh_names_have(peer.list[SSH_PROP_KEX], SSH_EXT_INFO_C);
+		b->peer_ext_info =
+			ssh_names_have(peer.list[SSH_PROP_KEX],
+				       brain_is_server(b) ? SSH_EXT_INFO_C : SSH_EXT_INFO_S);
 		r = start_strict(b, seqnr, &peer);
 	}
 	if (r == 0 && k->i_mine == NULL)
@@ -352,7 +356,7 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	if (e < 0)
 		return e;
 	if (m.q_s.len != k->agreed.kex->server_public_len || m.k_s.len > KEY_BLOB_MAX ||
-	    m.signature.len > KEY_SIG_MAX || key_blob_parse(m.k_s.p, m.k_s.len, &host) < 0)
+	    m.signature.len > KEY_SIG_MAX || key_blob_parse_any(m.k_s.p, m.k_s.len, &host) < 0)
 		return -SSH_E_KEX;
 	e = check_host_key(b, host);
 	x.k_s = m.k_s;
@@ -415,8 +419,9 @@ static int ask_host_signature(struct ssh_brain *b, struct ssh_job *job)
 	act = act_push(b, SSH_ACT_SIGN, 0);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
-	act->sign.key = k->host;
-	act->sign.sig_alg = k->agreed.hostkey;
+	/* A certificate signs nothing: the key in it does. */
+	act->sign.key = key_plain(k->host);
+	act->sign.sig_alg = key_sig_alg_plain(k->agreed.hostkey);
 	act->sign.data = (struct ssh_str){k->h, (uint32_t)hash_len(k->agreed.kex->hash)};
 	ask_open(b, &b->kex_ask, act);
 	return 0;
@@ -471,14 +476,17 @@ static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
 	return 0;
 }
 
-static int send_ext_info(struct ssh_brain *b)
+int kex_send_ext_info(struct ssh_brain *b)
 {
 	struct ssh_wr w;
-	int r = send_begin(b, &w, 64 + strlen(b->lists.sig_algs));
+	int r = send_begin(b, &w, 128 + strlen(b->lists.sig_algs));
 
 	if (r < 0)
 		return r;
-	ssh_ext_info_build(&w, b->lists.sig_algs);
+	if (brain_is_server(b))
+		ssh_ext_info_build(&w, b->lists.sig_algs);
+	else
+		ssh_ext_info_client_build(&w);
 	return send_end(b, &w);
 }
 
@@ -496,8 +504,8 @@ static int send_newkeys(struct ssh_brain *b)
 	r = send_end(b, &w);
 	if (r == 0)
 		r = push_keys(b, SSH_ACT_TX_KEYS, brain_is_server(b) ? 1 : 0);
-	if (r == 0 && first && brain_is_server(b) && b->peer_ext_info)
-		r = send_ext_info(b);
+	if (r == 0 && first && b->peer_ext_info)
+		r = kex_send_ext_info(b);
 	b->phase.kex = first ? SSH_KEX_FIRST_NEWKEYS : SSH_KEX_NEWKEYS;
 	return r;
 }

@@ -87,6 +87,7 @@ struct auth_client {
 	struct auth_info *info; /* the round that is to be answered */
 	char methods[256];
 	char *server_sig_algs;
+	bool hostbound;        /* the server takes requests bound to its host key */
 	const struct key *key; /* borrowed; the request below wants its signature */
 	const char *sig_alg;
 	uint8_t *signing; /* session id and request, as signed */
@@ -101,7 +102,8 @@ struct ssh_brain {
 	struct ssh_phase phase;
 	uint8_t session_id_len;
 	bool started, ended;
-	bool peer_ext_info; /* server: the client listed ext-info-c */
+	bool peer_ext_info; /* the peer listed ext-info-c or ext-info-s */
+	bool info_in_auth;  /* server: the client takes another EXT_INFO with its user's name */
 	uint8_t ext_infos;  /* received */
 	bool rekey_wanted;
 	enum ssh_strict strict;
@@ -119,9 +121,10 @@ struct ssh_brain {
 	struct act_node *head, **tail, *current, *building, *end_node;
 	unsigned int n_acts;
 
-	uint32_t first_seqnr;   /* strict first exchange: the next number it must be */
-	struct kex *kex;        /* NULL: none runs */
-	struct key *server_key; /* client: accepted in the first exchange */
+	uint32_t first_seqnr;         /* strict first exchange: the next number it must be */
+	struct kex *kex;              /* NULL: none runs */
+	struct key *server_key;       /* client: accepted in the first exchange */
+	const struct key *first_host; /* server: what it showed there; borrowed */
 	union {
 		struct auth_server srv;
 		struct auth_client cli;
@@ -159,6 +162,8 @@ int ask_job(struct ssh_brain *b, struct ask *ask, struct ssh_job *job);
 
 /* brain_kex.c */
 int kex_send_init(struct ssh_brain *b);
+/* What a server says about users' keys; a client's, what it understands. */
+int kex_send_ext_info(struct ssh_brain *b);
 int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len);
 int kex_job_done(struct ssh_brain *b, struct ssh_job *job);
 int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len);

@@ -129,8 +129,9 @@ void ssh_job_run(struct ssh_job *job)
 		job->err = run_finish(job);
 		break;
 	case SSH_JOB_VERIFY:
-		job->err = key_verify(job->key, job->sig_alg, job->signature.p, job->signature.len,
-				      job->data.p, job->data.len);
+		job->err = key_verify_presence(job->key, job->sig_alg, job->signature.p,
+					       job->signature.len, job->data.p, job->data.len,
+					       &job->presence);
 		break;
 	}
 }

@@ -49,6 +49,7 @@ struct ssh_job {
 	struct key *key;
 	const char *sig_alg;
 	struct ssh_str signature, data;
+	struct key_presence presence; /* out */
 
 	uint8_t *store; /* what the views above look at */
 	size_t store_len, store_used;

@@ -31,9 +31,24 @@
 	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"         \
 	"curve25519-sha256,curve25519-sha256@libssh.org,"                                          \
 	"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521"
+/* As OpenSSH 10 has them, of which a server offers what it has keys for; Ed448 is ours. */
 #define SSH_DEFAULT_HOSTKEY                                                                        \
+	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"               \
+	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com,"       \
+	"sk-ssh-ed25519-cert-v01@openssh.com,sk-ecdsa-sha2-nistp256-cert-v01@openssh.com,"         \
+	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com,"                     \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
+	"sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"                           \
 	"rsa-sha2-512,rsa-sha2-256,ssh-ed448"
+/* Of users' keys: those, and what a browser makes of a security key. */
+#define SSH_DEFAULT_PUBKEY                                                                         \
+	SSH_DEFAULT_HOSTKEY ",webauthn-sk-ecdsa-sha2-nistp256@openssh.com,"                        \
+			    "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
+/* Of authorities that sign certificates (CASignatureAlgorithms). */
+#define SSH_DEFAULT_CA_SIG                                                                         \
+	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
+	"sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,"                           \
+	"rsa-sha2-512,rsa-sha2-256"
 #define SSH_DEFAULT_CIPHERS                                                                        \
 	"chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"             \
 	"aes128-ctr,aes192-ctr,aes256-ctr"

@@ -5,6 +5,8 @@
 #include "ssh/msg.h"
 
 #define EXT_SERVER_SIG_ALGS "server-sig-algs"
+#define EXT_HOSTBOUND       "publickey-hostbound@openssh.com"
+#define EXT_INFO_IN_AUTH    "ext-info-in-auth@openssh.com"
 
 int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret)
 {
@@ -65,6 +67,11 @@ int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret)
 			m.has_server_sig_algs = true;
 			m.server_sig_algs = value;
 		}
+		/* Of OpenSSH's own: the value is their version. */
+		if (ssh_str_eq(value, "0")) {
+			m.hostbound |= ssh_str_eq(name, EXT_HOSTBOUND);
+			m.info_in_auth |= ssh_str_eq(name, EXT_INFO_IN_AUTH);
+		}
 	}
 	if (!ssh_rd_done(r) || m.server_sig_algs.len > SSH_SIG_ALGS_MAX)
 		return -SSH_E_FORMAT;
@@ -109,7 +116,17 @@ void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m)
 void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs)
 {
 	ssh_wr_u8(w, SSH_MSG_EXT_INFO);
-	ssh_wr_u32(w, 1);
+	ssh_wr_u32(w, 2);
 	ssh_wr_cstr(w, EXT_SERVER_SIG_ALGS);
 	ssh_wr_cstr(w, server_sig_algs);
+	ssh_wr_cstr(w, EXT_HOSTBOUND);
+	ssh_wr_cstr(w, "0");
+}
+
+void ssh_ext_info_client_build(struct ssh_wr *w)
+{
+	ssh_wr_u8(w, SSH_MSG_EXT_INFO);
+	ssh_wr_u32(w, 1);
+	ssh_wr_cstr(w, EXT_INFO_IN_AUTH);
+	ssh_wr_cstr(w, "0");
 }

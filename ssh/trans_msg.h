@@ -30,6 +30,8 @@ struct ssh_ecdh_reply {
 struct ssh_ext_info {
 	bool has_server_sig_algs;
 	struct ssh_str server_sig_algs;
+	bool hostbound;    /* the server takes publickey-hostbound-v00@openssh.com */
+	bool info_in_auth; /* the client takes another EXT_INFO while it authenticates */
 };
 
 int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret);
@@ -45,6 +47,9 @@ void ssh_unimplemented_build(struct ssh_wr *w, uint32_t seqnr);
 void ssh_service_build(struct ssh_wr *w, uint8_t msg, const char *name);
 void ssh_ecdh_init_build(struct ssh_wr *w, struct ssh_str q_c);
 void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m);
+/* A server's: the algorithms, and that requests may be bound to its host key. */
 void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs);
+/* A client's: that it takes another one later. */
+void ssh_ext_info_client_build(struct ssh_wr *w);
 
 #endif

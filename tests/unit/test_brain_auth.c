@@ -45,7 +45,8 @@ static struct req *req_password(const char *user, bool change, const char *pw)
 
 static struct req *req_pubkey(const char *alg, const struct key *k, struct ssh_str sig)
 {
-	struct ssh_userauth_publickey m = {sig.len != 0, ssh_str_c(alg), {NULL, 0}, sig};
+	struct ssh_userauth_publickey m = {
+		.has_signature = sig.len != 0, .sig_alg = ssh_str_c(alg), .signature = sig};
 	static uint8_t rest[KEY_BLOB_MAX + KEY_SIG_MAX + 100];
 	struct ssh_wr w;
 	size_t len;
@@ -66,7 +67,7 @@ static struct req *req_query(const char *alg, const struct key *k)
 static struct req *req_signed(const char *alg, const struct key *k, const struct key *signer,
 			      struct ssh_str session_id)
 {
-	struct ssh_userauth_publickey m = {true, ssh_str_c(alg), {NULL, 0}, {NULL, 0}};
+	struct ssh_userauth_publickey m = {.has_signature = true, .sig_alg = ssh_str_c(alg)};
 	struct ssh_userauth_request q = {ssh_str_c("demo"), ssh_str_c("ssh-connection"),
 					 ssh_str_c("publickey"), ssh_str_c("")};
 	static uint8_t data[KEY_BLOB_MAX + 400], sig[KEY_SIG_MAX];

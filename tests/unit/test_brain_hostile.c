@@ -621,7 +621,8 @@ Test(brain_hostile, s12_a_message_of_another_method_without_a_guess_disconnects)
 	for (int follows = 0; follows < 2; follows++) {
 		struct lab_side *raw = raw_start(&l, SSH_CLIENT);
 
-		raw_kexinit(&l, raw, &(struct raw_init){.follows = follows});
+		raw_kexinit(&l, raw,
+			    &(struct raw_init){.hostkey = "ssh-ed25519", .follows = follows});
 		lab_raw(&l, raw, gex, sizeof(gex));
 		expect_end(&l.s, SSH_E_PROTO);
 		lab_fini(&l);

@@ -255,6 +255,7 @@ Test(kexinit, s12_a_guess_is_right_only_when_both_firsts_agree)
 
 		c.list[SSH_PROP_KEX] = ssh_str_c(t[i].kex);
 		c.list[SSH_PROP_HOSTKEY] = ssh_str_c(t[i].hostkey);
+		s.list[SSH_PROP_HOSTKEY] = ssh_str_c("ssh-ed25519,rsa-sha2-256");
 		c.first_kex_packet_follows = t[i].follows;
 		cr_assert_eq(agree(SSH_SERVER, &c, &s, &a), 0);
 		cr_assert_eq(a.discard_guess, t[i].discard, "case %zu", i);

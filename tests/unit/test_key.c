@@ -204,6 +204,10 @@ Test(key, algorithm_of_another_type_never_fits)
 		for (unsigned int n = 0; (alg = key_sig_alg_at(n)) != NULL; n++) {
 			bool own = key_sig_alg_fits(k, alg);
 
+			if (strstr(alg, "-cert-v01") != NULL) {
+				cr_expect_not(own);
+				continue;
+			}
 			cr_expect_eq(own,
 				     strncmp(alg, "rsa-", 4) == 0 || strcmp(alg, "ssh-rsa") == 0
 					     ? strcmp(key_type(k), "ssh-rsa") == 0
@@ -420,8 +424,9 @@ Test(key, refuses_blobs_of_every_other_length)
 		struct key *k = public_key(fixtures[i].public), *other = NULL;
 		uint8_t copy[KEY_BLOB_MAX] = {0};
 		size_t len;
+		const uint8_t *blob = key_blob(k, &len);
 
-		memcpy(copy, key_blob(k, &len), KEY_BLOB_MAX / 4);
+		memcpy(copy, blob, len);
 		for (size_t n = 0; n < len + 4; n++)
 			if (n != len)
 				cr_expect_lt(key_blob_parse(copy, n, &other), 0, "%s %zu",

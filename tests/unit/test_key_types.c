@@ -245,6 +245,7 @@ Test(key_types, a_changed_bit_never_verifies)
 		struct key *k = make(made[i].type, made[i].bits), *pub = public_of(k);
 		uint8_t sig[KEY_SIG_MAX], blob[KEY_BLOB_MAX];
 		const char *alg = key_sig_alg_of(k, 0);
+		const uint8_t *from;
 		size_t len = 0, blob_len;
 
 		cr_assert_eq(key_sign(k, alg, (const uint8_t *)"data", 4, sig, &len), 0);
@@ -254,7 +255,8 @@ Test(key_types, a_changed_bit_never_verifies)
 				     -EBADMSG, "%s bit %zu", alg, b);
 			sig[b / 8] ^= (uint8_t)(1 << b % 8);
 		}
-		memcpy(blob, key_blob(k, &blob_len), blob_len);
+		from = key_blob(k, &blob_len);
+		memcpy(blob, from, blob_len);
 		for (size_t b = 0; b < blob_len * 8; b += 37) {
 			struct key *other = NULL;
 
