@@ -12,9 +12,9 @@
 const struct cipher_backend cipher_backend_mb = {
 	.gcm = cipher_mb_gcm,
 	.chapoly = cipher_chapoly,
-	.ctr = cipher_mb_ctr,
+	.mac = cipher_mb_mac,
 	.peek_chapoly = cipher_chapoly_peek,
-	.peek_ctr = cipher_mb_peek_ctr,
+	.peek_eam = cipher_mb_peek_eam,
 };
 
 static IMB_MGR *mb_new(void)
@@ -60,7 +60,7 @@ static int engine_init_mb(struct cipher_engine *e, enum cipher_engine_kind kind,
 	if (e->mb == NULL)
 		return -ENOTSUP;
 	e->mb_sha = mb_sha_new(e->mb->features);
-	r = cipher_pool_init(&e->pool);
+	r = cipher_pool_init(&e->pool, CIPHER_POOL_SLOTS, sizeof(union mb_keys));
 	if (r < 0)
 		return r;
 	e->scratch_len = scratch_len > SCRATCH_MIN ? scratch_len : SCRATCH_MIN;
@@ -81,6 +81,8 @@ int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct c
 		return -ENOMEM;
 	e->backend = &cipher_backend_ossl;
 	r = cipher_ossl_init(&e->ossl);
+	if (r == 0)
+		r = cipher_pool_init(&e->umac, CIPHER_UMAC_SLOTS, sizeof(union umac_keys));
 	if (r == 0 && kind != CIPHER_ENGINE_OPENSSL) {
 		r = engine_init_mb(e, kind, scratch_len);
 		if (r == -ENOTSUP && kind == CIPHER_ENGINE_AUTO)
@@ -106,14 +108,20 @@ void cipher_engine_free(struct cipher_engine *e)
 		secret_wipe(e->scratch, e->scratch_len);
 	free(e->scratch);
 	cipher_pool_fini(&e->pool);
+	cipher_pool_fini(&e->umac);
 	cipher_ossl_fini(&e->ossl);
+	cipher_legacy_fini(&e->legacy);
 	secret_free(e, sizeof(*e));
 }
 
 void cipher_state_idle(struct cipher_engine *e, struct cipher_state *st)
 {
-	if (st->expanded != NULL)
-		cipher_pool_put(&e->pool, st);
+	if (st->expanded == NULL)
+		return;
+	if (cipher_suite_is_provided(st->suite))
+		cipher_legacy_idle(st);
+	else
+		cipher_pool_put(cipher_suite_is_umac(st->suite) ? &e->umac : &e->pool, st);
 }
 
 /* The last record may have been this state's. */
@@ -122,12 +130,14 @@ static void working_memory_wipe(struct cipher_engine *e)
 	secret_wipe(&e->gcm_ctx, sizeof(e->gcm_ctx));
 	secret_wipe(&e->chacha, sizeof(e->chacha));
 	secret_wipe(&e->poly, sizeof(e->poly));
-	secret_wipe(e->unused_dec_keys, sizeof(e->unused_dec_keys));
+	secret_wipe(&e->umac_ctx, sizeof(e->umac_ctx));
 }
 
 void cipher_state_fini(struct cipher_engine *e, struct cipher_state *st)
 {
 	cipher_state_idle(e, st);
+	if (st->expanded != NULL)
+		cipher_legacy_drop(st);
 	if (st->suite != NULL && st->suite->shape != CIPHER_PLAIN)
 		working_memory_wipe(e);
 	secret_wipe(st, sizeof(*st));
@@ -155,7 +165,7 @@ int cipher_peek_length(struct cipher_engine *e, struct cipher_state *st, uint32_
 		r = e->backend->peek_chapoly(e, st, seqnr, first, length);
 		break;
 	case CIPHER_EAM:
-		r = e->backend->peek_ctr(e, st, seqnr, first, length);
+		r = e->backend->peek_eam(e, st, seqnr, first, length);
 		break;
 	}
 	if (r < 0)
@@ -167,12 +177,15 @@ int cipher_peek_length(struct cipher_engine *e, struct cipher_state *st, uint32_
 /* Pieces that do not add up would make every loop over them read where it must not. */
 static bool job_adds_up(const struct cipher_job *j)
 {
+	const struct cipher_suite *s = j->state->suite;
 	uint64_t sum = 0;
 
 	if (j->n_pieces == 0 || j->n_pieces > CIPHER_PIECES_MAX || j->len <= LENGTH_LEN)
 		return false;
 	for (uint16_t i = 0; i < j->n_pieces; i++)
 		sum += j->piece[i].len;
+	if (cipher_suite_is_cbc(s) && (j->len - cipher_suite_clear(s)) % s->iv_len != 0)
+		return false;
 	return sum == j->len;
 }
 
@@ -189,10 +202,10 @@ static void group_add(struct shape_group *g, struct cipher_job *job)
 static void burst(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
 		  unsigned int n)
 {
-	struct shape_group gcm, chapoly, ctr;
+	struct shape_group gcm, chapoly, mac;
 
 	assert(n <= CIPHER_BURST);
-	gcm.n = chapoly.n = ctr.n = 0;
+	gcm.n = chapoly.n = mac.n = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		/* Run twice, a prepared job would use its IV twice. */
 		assert(job[i]->result == -EINPROGRESS);
@@ -212,7 +225,7 @@ static void burst(struct cipher_engine *e, enum cipher_dir dir, struct cipher_jo
 			break;
 		case CIPHER_ETM:
 		case CIPHER_EAM:
-			group_add(&ctr, job[i]);
+			group_add(&mac, job[i]);
 			break;
 		}
 	}
@@ -220,8 +233,8 @@ static void burst(struct cipher_engine *e, enum cipher_dir dir, struct cipher_jo
 		e->backend->gcm(e, dir, gcm.job, gcm.n);
 	if (chapoly.n > 0)
 		e->backend->chapoly(e, dir, chapoly.job, chapoly.n);
-	if (ctr.n > 0)
-		e->backend->ctr(e, dir, ctr.job, ctr.n);
+	if (mac.n > 0)
+		e->backend->mac(e, dir, mac.job, mac.n);
 	/* A library that lost a job has failed it (S-40). */
 	for (unsigned int i = 0; i < n; i++)
 		if (job[i]->result == -EINPROGRESS)

@@ -1,8 +1,8 @@
 /*
  * crypto/cipher.h - packet ciphers and MACs of SSH, over pieces, in batches.
  *
- * Source  RFC 4253 section 6, RFC 4344, RFC 5647 (as OpenSSH's PROTOCOL has it),
- *         RFC 6668, OpenSSH PROTOCOL and PROTOCOL.chacha20poly1305.
+ * Source  RFC 4253 section 6, RFC 4344, RFC 4345, RFC 5647 (as OpenSSH's PROTOCOL has it),
+ *         RFC 6668, RFC 4418, OpenSSH PROTOCOL and PROTOCOL.chacha20poly1305.
  * Units   bytes.
  * Thread  an engine and the states used with it belong to one thread (lcore).
  * Memory  a state is embedded by its owner and holds raw keys only; what is
@@ -43,6 +43,12 @@ struct cipher_suite {
 	enum cipher_shape shape;
 	uint8_t block_size; /* what padding is a multiple of; at least 8 */
 	uint8_t key_len, iv_len, mac_key_len, tag_len;
+	uint8_t alg, mac; /* numbers of crypto/'s own */
+	/*
+	 * CBC and RC4: where a record ends the next begins, so a state has one prepared job at
+	 * most, and the next length is peeked when that one was run.
+	 */
+	bool serial;
 };
 
 /* NULL when either name is unknown. mac_name is ignored for ciphers that authenticate. */
@@ -52,10 +58,16 @@ const struct cipher_suite *cipher_suite_plain(void);
 /* Names this build knows, in no order of preference; NULL behind the last. */
 const char *cipher_name_at(unsigned int i);
 const char *cipher_mac_name_at(unsigned int i);
+/* Old ones, which nobody gets who does not ask for them: false for an unknown name, too. */
+bool cipher_is_legacy(const char *cipher_name);
+bool cipher_mac_is_legacy(const char *mac_name);
+/* Of those, what needs cipher_engine_legacy(). */
+bool cipher_needs_provider(const char *cipher_name);
 
 /*
  * One direction of one connection. Raw key material and the running counter
- * (GCM: 64-bit invocation counter; CTR: 128-bit block counter).
+ * (GCM: 64-bit invocation counter; CTR: counter of a whole block; CBC: the last block of cipher
+ * text).
  */
 struct cipher_state {
 	const struct cipher_suite *suite;
@@ -68,7 +80,7 @@ struct cipher_state {
 		};
 	};
 	uint8_t iv[CIPHER_IV_MAX];
-	void *expanded; /* the engine's, NULL when idle */
+	void *expanded; /* the engine's; NULL when idle, but for RC4, which is nothing else */
 };
 
 /* Key material has exactly the suite's lengths. 0 or -EINVAL. */
@@ -84,11 +96,18 @@ enum cipher_engine_kind { CIPHER_ENGINE_AUTO, CIPHER_ENGINE_IPSEC_MB, CIPHER_ENG
  * scratch_len: the largest record in several pieces that chacha20-poly1305 and HMAC gather; a
  * larger one is done without, at OpenSSL's speed. AUTO is ipsec-mb, with code of our own for
  * chacha20-poly1305 where the processor has AVX-512 (which gathers nothing), or OpenSSL where
- * ipsec-mb does not know the processor. Expanded keys are locked memory, about 1 MiB an engine:
- * -ENOMEM also when RLIMIT_MEMLOCK is less.
+ * ipsec-mb does not know the processor. IPSEC_MB is -ENOTSUP there; what it has not (UMAC,
+ * RIPEMD-160, old ciphers), or does less well, is another library's with each kind. Expanded keys
+ * are locked memory, about 1.4 MiB an engine: -ENOMEM also when RLIMIT_MEMLOCK is less.
  */
 int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct cipher_engine **ret);
 void cipher_engine_free(struct cipher_engine *e);
+/*
+ * Makes RC4, Blowfish and CAST-128 available: loads OpenSSL's legacy provider, a file, so before
+ * the process is confined. Without it their records fail with -EIO. A state of theirs allocates
+ * on its first use. 0; -ENOTSUP: there is no such provider.
+ */
+int cipher_engine_legacy(struct cipher_engine *e) __attribute__((warn_unused_result));
 
 /* Gives back what is expanded for st; it is expanded again on next use. */
 void cipher_state_idle(struct cipher_engine *e, struct cipher_state *st);
@@ -133,16 +152,17 @@ int cipher_peek_length(struct cipher_engine *e, struct cipher_state *st, uint32_
  * Takes the job's place in the order of its state: captures the IV and advances
  * the state's counter by this record. Jobs of one state are prepared in the order
  * of their records; after that they may be sealed or opened in any batch, and the
- * next record's length may be peeked before this one is opened.
+ * next record's length may be peeked before this one is opened; but see suite->serial.
  */
 void cipher_job_prepare(struct cipher_job *job);
 
 /*
  * Seals or opens n prepared jobs (n <= CIPHER_BURST), of any states and suites
  * mixed; a prepared job is run once. On return every job has its result: 0; -EBADMSG;
- * -EINVAL for fewer than 5 bytes or pieces that do not add up; -EIO when a library failed.
- * A job with a result other than 0 has undefined bytes in its pieces, of which nothing may
- * be used: AES-GCM, and AES-CTR with EAM, may have decrypted them before the tag was known.
+ * -EINVAL for fewer than 5 bytes, pieces that do not add up or, with CBC, no whole blocks; -EIO
+ * when a library failed. A job with a result other than 0 has undefined bytes in its pieces, of
+ * which nothing may be used: AES-GCM, and any cipher with EAM, may have decrypted them before the
+ * tag was known.
  */
 void cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *job, unsigned int n);
 void cipher_open_burst(struct cipher_engine *e, struct cipher_job *const *job, unsigned int n);

@@ -63,7 +63,7 @@ void cipher_mb_gcm(struct cipher_engine *e, enum cipher_dir dir, struct cipher_j
 {
 	for (unsigned int i = 0; i < n; i++) {
 		struct cipher_job *j = job[i];
-		const struct gcm_key_data *key = &cipher_pool_get(e, j->state)->gcm;
+		const struct gcm_key_data *key = &cipher_pool_mb(e, j->state)->gcm;
 		uint8_t length[LENGTH_LEN], tag[AEAD_TAG];
 
 		cipher_pieces_read(j, length, sizeof(length));

@@ -7,84 +7,106 @@
 
 #define NONE UINT16_MAX
 
-int cipher_pool_init(struct cipher_pool *p)
+static struct cipher_slot *slot_at(const struct cipher_pool *p, uint16_t i)
 {
-	p->slot = secret_new(CIPHER_POOL_SLOTS * sizeof(*p->slot));
-	if (p->slot == NULL)
+	return (struct cipher_slot *)(p->slots + i * p->slot_len);
+}
+
+int cipher_pool_init(struct cipher_pool *p, uint16_t slots, size_t keys_len)
+{
+	p->slot_len = (sizeof(struct cipher_slot) + keys_len + 63) / 64 * 64;
+	p->slots = secret_new(slots * p->slot_len);
+	if (p->slots == NULL)
 		return -ENOMEM;
-	for (uint16_t i = 0; i < CIPHER_POOL_SLOTS; i++) {
-		p->slot[i].newer = i > 0 ? (uint16_t)(i - 1) : NONE;
-		p->slot[i].older = i + 1 < CIPHER_POOL_SLOTS ? (uint16_t)(i + 1) : NONE;
+	for (uint16_t i = 0; i < slots; i++) {
+		slot_at(p, i)->self = i;
+		slot_at(p, i)->newer = i > 0 ? (uint16_t)(i - 1) : NONE;
+		slot_at(p, i)->older = i + 1 < slots ? (uint16_t)(i + 1) : NONE;
 	}
+	p->n = slots;
 	p->newest = 0;
-	p->oldest = CIPHER_POOL_SLOTS - 1;
+	p->oldest = (uint16_t)(slots - 1);
 	return 0;
 }
 
 void cipher_pool_fini(struct cipher_pool *p)
 {
-	secret_free(p->slot, CIPHER_POOL_SLOTS * sizeof(*p->slot));
-	p->slot = NULL;
+	secret_free(p->slots, p->n * p->slot_len);
+	p->slots = NULL;
 }
 
 static void unlink_slot(struct cipher_pool *p, struct cipher_slot *s)
 {
 	if (s->newer != NONE)
-		p->slot[s->newer].older = s->older;
+		slot_at(p, s->newer)->older = s->older;
 	else
 		p->newest = s->older;
 	if (s->older != NONE)
-		p->slot[s->older].newer = s->newer;
+		slot_at(p, s->older)->newer = s->newer;
 	else
 		p->oldest = s->newer;
 }
 
 static void link_newest(struct cipher_pool *p, struct cipher_slot *s)
 {
-	uint16_t i = (uint16_t)(s - p->slot);
+	uint16_t i = s->self;
 
 	s->newer = NONE;
 	s->older = p->newest;
-	p->slot[p->newest].newer = i;
+	slot_at(p, p->newest)->newer = i;
 	p->newest = i;
 }
 
 static void link_oldest(struct cipher_pool *p, struct cipher_slot *s)
 {
-	uint16_t i = (uint16_t)(s - p->slot);
+	uint16_t i = s->self;
 
 	s->older = NONE;
 	s->newer = p->oldest;
-	p->slot[p->oldest].older = i;
+	slot_at(p, p->oldest)->older = i;
 	p->oldest = i;
 }
 
-static void expand(struct cipher_engine *e, struct cipher_slot *s, const struct cipher_state *st)
+/* The state's slot, moved to the front; *ret_fresh: it is one to be filled. */
+static struct cipher_slot *pool_get(struct cipher_pool *p, struct cipher_state *st, bool *ret_fresh)
 {
-	if (st->suite->shape == CIPHER_AEAD)
-		cipher_mb_gcm_expand(e, st, &s->gcm);
-	else
-		cipher_mb_ctr_expand(e, st, &s->ctr);
-}
-
-struct cipher_slot *cipher_pool_get(struct cipher_engine *e, struct cipher_state *st)
-{
-	struct cipher_pool *p = &e->pool;
 	struct cipher_slot *s = st->expanded;
 
-	if (s == NULL || s->owner != st) {
-		s = &p->slot[p->oldest];
+	*ret_fresh = s == NULL || s->owner != st;
+	if (*ret_fresh) {
+		s = slot_at(p, p->oldest);
 		if (s->owner != NULL)
 			s->owner->expanded = NULL;
-		expand(e, s, st);
 		s->owner = st;
 		st->expanded = s;
 	}
-	if (p->newest != (uint16_t)(s - p->slot)) {
+	if (p->newest != s->self) {
 		unlink_slot(p, s);
 		link_newest(p, s);
 	}
 	return s;
+}
+
+union mb_keys *cipher_pool_mb(struct cipher_engine *e, struct cipher_state *st)
+{
+	bool fresh;
+	union mb_keys *k = (union mb_keys *)pool_get(&e->pool, st, &fresh)->keys;
+
+	if (fresh && st->suite->alg == CIPHER_ALG_GCM)
+		cipher_mb_gcm_expand(e, st, &k->gcm);
+	else if (fresh)
+		cipher_mb_hmac_expand(e, st, &k->hmac);
+	return k;
+}
+
+union umac_keys *cipher_pool_umac(struct cipher_engine *e, struct cipher_state *st)
+{
+	bool fresh;
+	union umac_keys *k = (union umac_keys *)pool_get(&e->umac, st, &fresh)->keys;
+
+	if (fresh)
+		cipher_umac_expand(st, k);
+	return k;
 }
 
 void cipher_pool_put(struct cipher_pool *p, struct cipher_state *st)
@@ -94,7 +116,7 @@ void cipher_pool_put(struct cipher_pool *p, struct cipher_state *st)
 	st->expanded = NULL;
 	if (s == NULL || s->owner != st)
 		return;
-	secret_wipe(&s->gcm, sizeof(s->gcm));
+	secret_wipe(s->keys, p->slot_len - sizeof(*s));
 	s->owner = NULL;
 	unlink_slot(p, s);
 	link_oldest(p, s);

@@ -32,7 +32,7 @@ Test(cipher, every_pair_of_names_is_a_suite)
 			cr_expect_leq(s->mac_key_len, CIPHER_MAC_KEY_MAX);
 			cr_expect_leq(s->tag_len, CIPHER_TAG_MAX);
 		}
-	cr_expect_eq(n, 6 * 4);
+	cr_expect_eq(n, 16 * 22);
 }
 
 Test(cipher, authenticating_ciphers_ignore_the_mac)
@@ -52,8 +52,10 @@ Test(cipher, unknown_names_are_no_suite)
 		{"", ""},
 		{"aes256-ctr", ""},
 		{"aes256-ctr", "none"},
-		{"aes256-ctr", "hmac-sha1"},
-		{"aes256-cbc", "hmac-sha2-256"},
+		{"aes256-ctr", "hmac-sha1-etm"},
+		{"aes256-ctr", "hmac-ripemd160-etm@openssh.com"},
+		{"rijndael-cbc@lysator.liu.se", "hmac-sha1"},
+		{"arcfour64", "hmac-sha1"},
 		{"aes256-gcm", ""},
 		{"aes256-ct", "hmac-sha2-256"},
 		{"aes256-ctr", "hmac-sha2-25"},
@@ -107,7 +109,7 @@ Test(cipher, fini_wipes)
 		struct cipher_engine *e = engine_new(CIPHER_ENGINE_AUTO);
 		struct cipher_state st = state_of(suite_at(i), 1), zero;
 		uint8_t bytes[64] = {0};
-		struct rec *r = rec_new(&st, 0, bytes, sizeof(bytes), 0);
+		struct rec *r = rec_new(&st, 0, bytes, suite_fits(suite_at(i), 64), 0);
 
 		memset(&zero, 0, sizeof(zero));
 		cr_expect_eq(seal_one(e, r), 0);
@@ -120,58 +122,69 @@ Test(cipher, fini_wipes)
 
 /* --- the two engines against each other ------------------------------------------------------- */
 
-/*
- * A burst of records sealed by both engines with different cuts, compared, and opened by the
- * other one. states[0] and [1] stand for the two ends and advance together.
- */
-static void cross_burst(struct cipher_engine *const e[2], struct cipher_state (*st)[2],
-			unsigned int n_states, unsigned int n, uint32_t len_max, uint64_t *seed)
+/* One suite's four ends: both engines seal, and each opens what the other has sealed. */
+struct ends {
+	struct cipher_state seal[2], open[2];
+};
+
+static void ends_init(struct ends *x, const struct cipher_suite *s, uint64_t seed)
+{
+	for (unsigned int k = 0; k < 2; k++)
+		x->seal[k] = x->open[k] = state_of(s, seed);
+}
+
+static void ends_fini(struct ends *x, struct cipher_engine *const e[2])
+{
+	for (unsigned int k = 0; k < 2; k++) {
+		cipher_state_fini(e[k], &x->seal[k]);
+		cipher_state_fini(e[k], &x->open[k]);
+	}
+}
+
+/* A burst of records sealed by both engines with different cuts, compared, and opened. */
+static void cross_burst(struct cipher_engine *const e[2], struct ends *x, unsigned int n_ends,
+			unsigned int n, uint32_t len_max, uint64_t *seed)
 {
 	static uint8_t plain[CIPHER_BURST][LEN_MAX], a[LEN_MAX], b[LEN_MAX];
 	struct rec *rec[2][CIPHER_BURST];
 	struct cipher_job *job[2][CIPHER_BURST] = {{NULL}};
-	struct cipher_state sealing[CIPHER_BURST][2];
 
-	memcpy(sealing, st, n_states * sizeof(*st));
 	for (unsigned int i = 0; i < n; i++) {
-		uint32_t len = 8 + rnd_below(seed, len_max - 8), seqnr = (uint32_t)rnd(seed);
+		uint32_t len =
+			suite_fits(x[i % n_ends].seal[0].suite, 8 + rnd_below(seed, len_max - 8));
+		uint32_t seqnr = (uint32_t)rnd(seed);
 
 		rnd_fill(seed, plain[i], len);
 		for (unsigned int k = 0; k < 2; k++) {
 			rec[k][i] =
-				rec_new_random(&st[i % n_states][k], seqnr, plain[i], len, seed);
+				rec_new_random(&x[i % n_ends].seal[k], seqnr, plain[i], len, seed);
 			job[k][i] = &rec[k][i]->job;
-			cipher_job_prepare(job[k][i]);
 		}
 	}
 	for (unsigned int k = 0; k < 2; k++)
-		cipher_seal_burst(e[k], job[k], n);
+		seal_all(e[k], job[k], n);
 	for (unsigned int i = 0; i < n; i++) {
 		const struct cipher_suite *s = job[0][i]->state->suite;
 
-		cr_assert_eq(job[0][i]->result, 0);
-		cr_assert_eq(job[1][i]->result, 0);
+		cr_assert_eq(job[0][i]->result, 0, "%s %s", s->cipher_name, s->mac_name);
+		cr_assert_eq(job[1][i]->result, 0, "%s %s", s->cipher_name, s->mac_name);
 		rec_bytes(rec[0][i], a);
 		rec_bytes(rec[1][i], b);
 		cr_assert_arr_eq(a, b, job[0][i]->len, "%s %s", s->cipher_name, s->mac_name);
-		cr_assert_arr_eq(rec[0][i]->tag, rec[1][i]->tag, s->tag_len);
-	}
-	/* Again with the IVs from before, each by the engine that did not seal it. */
-	for (unsigned int i = 0; i < n_states; i++)
+		cr_assert_arr_eq(rec[0][i]->tag, rec[1][i]->tag, s->tag_len, "%s %s",
+				 s->cipher_name, s->mac_name);
 		for (unsigned int k = 0; k < 2; k++)
-			memcpy(st[i][k].iv, sealing[i][k].iv, CIPHER_IV_MAX);
-	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int k = 0; k < 2; k++) {
-			job[1 - k][i]->state = &st[i % n_states][k];
-			cipher_job_prepare(job[1 - k][i]);
-		}
+			job[1 - k][i]->state = &x[i % n_ends].open[k];
+	}
 	for (unsigned int k = 0; k < 2; k++)
-		cipher_open_burst(e[k], job[1 - k], n);
+		open_all(e[k], job[1 - k], n);
 	for (unsigned int i = 0; i < n; i++)
 		for (unsigned int k = 0; k < 2; k++) {
-			cr_assert_eq(job[k][i]->result, 0);
+			const struct cipher_suite *s = job[k][i]->state->suite;
+
+			cr_assert_eq(job[k][i]->result, 0, "%s %s", s->cipher_name, s->mac_name);
 			rec_bytes(rec[k][i], a);
-			cr_assert_arr_eq(a, plain[i], job[k][i]->len);
+			cr_assert_arr_eq(a, plain[i], job[k][i]->len, "%s", s->cipher_name);
 			rec_free(rec[k][i]);
 		}
 }
@@ -197,13 +210,12 @@ Test(cipher, engines_agree_on_each_suite_at_random_sizes_and_cuts)
 
 	engines_new(e);
 	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
-		struct cipher_state st[1][2] = {
-			{state_of(suite_at(i), i), state_of(suite_at(i), i)}};
+		struct ends x;
 
+		ends_init(&x, suite_at(i), i);
 		for (unsigned int b = 0; b < sizeof(bursts) / sizeof(bursts[0]); b++)
-			cross_burst(e, st, 1, bursts[b], b % 2 ? LEN_MAX : 2000, &seed);
-		for (unsigned int k = 0; k < 2; k++)
-			cipher_state_fini(e[k], &st[0][k]);
+			cross_burst(e, &x, 1, bursts[b], b % 2 ? LEN_MAX : 2000, &seed);
+		ends_fini(&x, e);
 	}
 	engines_free(e);
 }
@@ -214,30 +226,30 @@ Test(cipher, engines_agree_on_chacha20_poly1305_by_ipsec_mb)
 	const struct cipher_suite *s = cipher_suite_find("chacha20-poly1305@openssh.com", "");
 	struct cipher_engine *e[2] = {engine_new(CIPHER_ENGINE_AUTO),
 				      engine_new(CIPHER_ENGINE_IPSEC_MB)};
-	struct cipher_state st[1][2] = {{state_of(s, 7), state_of(s, 7)}};
 	uint64_t seed = 20240003;
+	struct ends x;
 
+	ends_init(&x, s, 7);
 	for (unsigned int n = 1; n <= CIPHER_BURST; n += 21)
-		cross_burst(e, st, 1, n, LEN_MAX, &seed);
+		cross_burst(e, &x, 1, n, LEN_MAX, &seed);
+	ends_fini(&x, e);
 	engines_free(e);
 }
 
 Test(cipher, engines_agree_on_bursts_of_all_suites_mixed)
 {
-	struct cipher_state st[15][2];
 	struct cipher_engine *e[2];
 	uint64_t seed = 20240002;
+	static struct ends x[SUITES_MAX];
+	unsigned int n = suite_count();
 
 	engines_new(e);
-	for (unsigned int i = 0; i < 15; i++) {
-		cr_assert_not_null(suite_at(i));
-		st[i][0] = st[i][1] = state_of(suite_at(i), 100 + i);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		ends_init(&x[i], suite_at(i), 100 + i);
 	for (unsigned int round = 0; round < 6; round++)
-		cross_burst(e, st, 15, CIPHER_BURST, round < 3 ? 3000 : 300, &seed);
-	for (unsigned int i = 0; i < 15; i++)
-		for (unsigned int k = 0; k < 2; k++)
-			cipher_state_fini(e[k], &st[i][k]);
+		cross_burst(e, x, n, CIPHER_BURST, round < 3 ? 3000 : 300, &seed);
+	for (unsigned int i = 0; i < n; i++)
+		ends_fini(&x[i], e);
 	engines_free(e);
 }
 
@@ -249,6 +261,8 @@ Test(cipher, engines_agree_on_every_small_size)
 	engines_new(e);
 	for (unsigned int i = 0; suite_at(i) != NULL; i++)
 		for (uint32_t len = 5; len < sizeof(plain); len++) {
+			if (suite_fits(suite_at(i), len) != len)
+				continue;
 			struct cipher_state st[2] = {state_of(suite_at(i), 3),
 						     state_of(suite_at(i), 3)};
 			struct rec *r[2] = {rec_new(&st[0], 9, plain, len, 0),
@@ -278,7 +292,8 @@ Test(cipher, pieces_of_one_byte_each)
 		for (unsigned int k = 0; k < 2; k++) {
 			struct cipher_state st = state_of(suite_at(i), 4);
 			struct cipher_state peer = state_of(suite_at(i), 4);
-			struct rec *r = rec_new(&st, 1, plain, sizeof(plain), 1);
+			struct rec *r =
+				rec_new(&st, 1, plain, suite_fits(suite_at(i), sizeof(plain)), 1);
 
 			cr_assert_eq(seal_one(e[k], r), 0);
 			r->job.state = &peer;
@@ -292,6 +307,12 @@ Test(cipher, pieces_of_one_byte_each)
 	engines_free(e);
 }
 
+/* Of the suites that go by length one in some, as records here are large. */
+static bool too_many(unsigned int i)
+{
+	return getenv("SLUICE_LONG") == NULL && i > 10 && i % 4 != 0;
+}
+
 /* A record larger than any scratch: chacha20-poly1305 and CTR go another way then. */
 Test(cipher, records_larger_than_the_scratch)
 {
@@ -302,27 +323,27 @@ Test(cipher, records_larger_than_the_scratch)
 	e[0] = engine_new(CIPHER_ENGINE_IPSEC_MB);
 	e[1] = engine_new(CIPHER_ENGINE_OPENSSL);
 	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+		if (too_many(i))
+			continue;
 		struct cipher_state st[2] = {state_of(suite_at(i), 5), state_of(suite_at(i), 5)};
 		struct cipher_job *job[2];
 		struct rec *r[2];
 
 		/* Two, so that HMAC-SHA2-512 would like to use its lanes. */
 		for (unsigned int k = 0; k < 2; k++) {
-			r[k] = rec_new(&st[0], k, plain, LEN, 5000);
+			r[k] = rec_new(&st[0], k, plain, suite_fits(suite_at(i), LEN), 5000);
 			job[k] = &r[k]->job;
-			cipher_job_prepare(job[k]);
 		}
-		cipher_seal_burst(e[0], job, 2);
+		seal_all(e[0], job, 2);
 		for (unsigned int k = 0; k < 2; k++) {
 			cr_assert_eq(job[k]->result, 0);
 			job[k]->state = &st[1];
-			cipher_job_prepare(job[k]);
 		}
-		cipher_open_burst(e[1], job, 2);
+		open_all(e[1], job, 2);
 		for (unsigned int k = 0; k < 2; k++) {
 			cr_assert_eq(job[k]->result, 0);
 			rec_bytes(r[k], plain + LEN);
-			cr_assert_arr_eq(plain, plain + LEN, LEN);
+			cr_assert_arr_eq(plain, plain + LEN, job[k]->len);
 			rec_free(r[k]);
 		}
 		cipher_state_fini(e[0], &st[0]);
@@ -346,33 +367,32 @@ Test(cipher, records_longer_than_16_bits_can_say)
 	enum { N = sizeof(lens) / sizeof(lens[0]) };
 	engines_new(e);
 	for (unsigned int i = 0; suite_at(i) != NULL; i++)
-		for (uint32_t cut = 0; cut <= 2000; cut += 2000) {
+		for (uint32_t cut = 0; cut <= 2000 && !too_many(i); cut += 2000) {
 			struct cipher_state st = state_of(suite_at(i), 15);
 			struct cipher_state peer = state_of(suite_at(i), 15);
 			struct cipher_job *job[N];
 			struct rec *r[N];
 
 			for (unsigned int n = 0; n < N; n++) {
-				r[n] = rec_new(&st, n, plain, lens[n], cut);
+				r[n] = rec_new(&st, n, plain, suite_fits(suite_at(i), lens[n]),
+					       cut);
 				job[n] = &r[n]->job;
-				cipher_job_prepare(job[n]);
 			}
 			unsigned int step = cut == 0 ? N : N / 2;
 
 			for (unsigned int n = 0; n < N; n += step)
-				cipher_seal_burst(e[0], job + n, step);
+				seal_all(e[0], job + n, step);
 			for (unsigned int n = 0; n < N; n++) {
 				cr_assert_eq(job[n]->result, 0, "%s %s %u",
 					     suite_at(i)->cipher_name, suite_at(i)->mac_name,
 					     lens[n]);
 				job[n]->state = &peer;
-				cipher_job_prepare(job[n]);
 			}
-			cipher_open_burst(e[1], job, N);
+			open_all(e[1], job, N);
 			for (unsigned int n = 0; n < N; n++) {
 				cr_assert_eq(job[n]->result, 0);
 				rec_bytes(r[n], got);
-				cr_assert_eq(memcmp(got, plain, lens[n]), 0);
+				cr_assert_eq(memcmp(got, plain, job[n]->len), 0);
 				rec_free(r[n]);
 			}
 			cipher_state_fini(e[0], &st);
@@ -396,20 +416,21 @@ Test(cipher, a_burst_of_one_state_is_its_records_in_order)
 			struct cipher_state all = state_of(suite_at(i), 6);
 			struct cipher_job *job[3];
 			struct rec *r[3];
+			uint32_t len[3];
 
 			for (unsigned int n = 0; n < 3; n++) {
-				r[n] = rec_new(&all, n, plain[n], 500 - 16 * n, 100);
+				len[n] = suite_fits(suite_at(i), 500 - 16 * n);
+				r[n] = rec_new(&all, n, plain[n], len[n], 100);
 				job[n] = &r[n]->job;
-				cipher_job_prepare(job[n]);
 			}
-			cipher_seal_burst(e, job, 3);
+			seal_all(e, job, 3);
 			for (unsigned int n = 0; n < 3; n++) {
-				struct rec *alone = rec_new(&one, n, plain[n], 500 - 16 * n, 0);
+				struct rec *alone = rec_new(&one, n, plain[n], len[n], 0);
 
 				cr_assert_eq(seal_one(e, alone), 0);
 				rec_bytes(r[n], a);
 				rec_bytes(alone, b);
-				cr_expect_arr_eq(a, b, 500 - 16 * n);
+				cr_expect_arr_eq(a, b, len[n]);
 				cr_expect_arr_eq(r[n]->tag, alone->tag, suite_at(i)->tag_len);
 				rec_free(alone);
 				rec_free(r[n]);
@@ -428,6 +449,8 @@ Test(cipher, prepared_records_open_in_any_order)
 	struct cipher_engine *e = engine_new(CIPHER_ENGINE_AUTO);
 
 	for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+		if (suite_at(i)->serial)
+			continue;
 		struct cipher_state st = state_of(suite_at(i), 7), peer = state_of(suite_at(i), 7);
 		struct rec *r[4];
 
@@ -585,14 +608,15 @@ Test(cipher, gcm_counts_invocations_in_64_bits)
 /* Bits of the record and of the tag changed, one at a time; the neighbours stay whole. */
 Test(cipher, a_changed_bit_anywhere_is_refused)
 {
-	enum { LEN = 48, BURST = 9, VICTIM = 4 };
-	static uint8_t plain[LEN], sealed[LEN], got[LEN];
+	enum { LEN_MOST = 52, BURST = 9, VICTIM = 4 };
+	static uint8_t plain[LEN_MOST], sealed[LEN_MOST], got[LEN_MOST];
 
 	for (size_t k = 0; k < KINDS; k++) {
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
-			unsigned int bytes = LEN + suite_at(i)->tag_len;
+			const uint32_t len = suite_fits(suite_at(i), 48);
+			unsigned int bytes = len + suite_at(i)->tag_len;
 
 			for (unsigned int at = 0; at < bytes; at++) {
 				struct cipher_state st = state_of(suite_at(i), 8);
@@ -601,29 +625,32 @@ Test(cipher, a_changed_bit_anywhere_is_refused)
 				struct rec *r[BURST];
 
 				for (unsigned int n = 0; n < BURST; n++) {
-					r[n] = rec_new(&st, n, plain, LEN, n % 2 ? 10 : 0);
+					r[n] = rec_new(&st, n, plain, len, n % 2 ? 10 : 0);
 					job[n] = &r[n]->job;
-					cipher_job_prepare(job[n]);
 				}
-				cipher_seal_burst(e, job, BURST);
-				if (at < LEN)
+				seal_all(e, job, BURST);
+				if (at < len)
 					r[VICTIM]->piece[0].p[at] ^= (uint8_t)(1 << at % 8);
 				else
-					r[VICTIM]->tag[at - LEN] ^= (uint8_t)(1 << at % 8);
+					r[VICTIM]->tag[at - len] ^= (uint8_t)(1 << at % 8);
 				rec_bytes(r[VICTIM], sealed);
 				for (unsigned int n = 0; n < BURST; n++) {
 					job[n]->state = &peer;
-					cipher_job_prepare(job[n]);
 				}
-				cipher_open_burst(e, job, BURST);
+				open_all(e, job, BURST);
 				for (unsigned int n = 0; n < BURST; n++) {
+					/* Behind it CBC and RC4 are out of step. */
+					if (n > VICTIM && suite_at(i)->serial) {
+						rec_free(r[n]);
+						continue;
+					}
 					cr_assert_eq(job[n]->result, n == VICTIM ? -EBADMSG : 0,
 						     "%s %s byte %u record %u",
 						     suite_at(i)->cipher_name,
 						     suite_at(i)->mac_name, at, n);
 					rec_bytes(r[n], got);
 					if (n != VICTIM)
-						cr_assert_arr_eq(got, plain, LEN);
+						cr_assert_arr_eq(got, plain, len);
 					rec_free(r[n]);
 				}
 				cipher_state_fini(e, &st);
@@ -649,7 +676,8 @@ Test(cipher, a_record_with_a_wrong_tag_is_not_decrypted)
 				continue;
 			for (uint32_t cut = 0; cut < 2000; cut += 700) {
 				struct cipher_state st = state_of(s, 9), peer = state_of(s, 9);
-				struct rec *r = rec_new(&st, 1, plain, sizeof(plain), cut);
+				struct rec *r =
+					rec_new(&st, 1, plain, suite_fits(s, sizeof(plain)), cut);
 
 				cr_assert_eq(seal_one(e, r), 0);
 				rec_bytes(r, sealed);
@@ -657,7 +685,7 @@ Test(cipher, a_record_with_a_wrong_tag_is_not_decrypted)
 				r->job.state = &peer;
 				cr_expect_eq(open_one(e, r), -EBADMSG);
 				rec_bytes(r, got);
-				cr_expect_arr_eq(got, sealed, sizeof(sealed), "%s %s cut %u",
+				cr_expect_arr_eq(got, sealed, r->job.len, "%s %s cut %u",
 						 s->cipher_name, s->mac_name, cut);
 				rec_free(r);
 				cipher_state_fini(e, &st);
@@ -679,8 +707,8 @@ Test(cipher, a_record_out_of_order_is_refused)
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
 			struct cipher_state st = state_of(suite_at(i), 10);
 			struct cipher_state peer = state_of(suite_at(i), 10);
-			struct rec *first = rec_new(&st, 0, plain, sizeof(plain), 0);
-			struct rec *second = rec_new(&st, 1, plain, sizeof(plain), 0);
+			struct rec *first = rec_new(&st, 0, plain, suite_fits(suite_at(i), 64), 0);
+			struct rec *second = rec_new(&st, 1, plain, suite_fits(suite_at(i), 64), 0);
 
 			cr_assert_eq(seal_one(e, first), 0);
 			cr_assert_eq(seal_one(e, second), 0);
@@ -742,6 +770,8 @@ Test(cipher, length_is_peeked_before_the_records_in_front_are_opened)
 		struct cipher_engine *e = engine_new(kinds[k]);
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+			if (suite_at(i)->serial)
+				continue;
 			struct cipher_state st = state_of(suite_at(i), 12);
 			struct cipher_state peer = state_of(suite_at(i), 12);
 			struct rec *r[RECORDS];
@@ -781,6 +811,47 @@ Test(cipher, length_is_peeked_before_the_records_in_front_are_opened)
 	}
 }
 
+/* As often as one likes, where nothing but the order of records says what comes next. */
+Test(cipher, length_of_a_serial_suite_is_peeked_when_the_record_in_front_was_opened)
+{
+	for (size_t k = 0; k < KINDS; k++) {
+		struct cipher_engine *e = engine_new(kinds[k]);
+
+		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
+			const struct cipher_suite *s = suite_at(i);
+			struct cipher_state st = state_of(s, 12), peer = state_of(s, 12);
+
+			for (unsigned int n = 0; s->serial && n < 4; n++) {
+				uint8_t plain[256] = {0}, first[16], again[16];
+				uint32_t len = suite_fits(s, 100 + 16 * n), need = 0, length = 0;
+				struct rec *r;
+
+				plain[3] = (uint8_t)(len - 4);
+				r = rec_new(&st, n, plain, len, 7 * n);
+				cr_assert_eq(seal_one(e, r), 0);
+				cipher_pieces_read(&r->job, first, sizeof(first));
+				for (unsigned int times = 0; times < n; times++)
+					cr_expect_eq(cipher_peek_length(e, &peer, n, first, 16,
+									&need, &length),
+						     0);
+				cr_expect_eq(length, n > 0 ? len - 4 : 0, "%s %s", s->cipher_name,
+					     s->mac_name);
+				cipher_pieces_read(&r->job, again, sizeof(again));
+				cr_expect_arr_eq(again, first, sizeof(first));
+				r->job.state = &peer;
+				cr_expect_eq(open_one(e, r), 0, "%s %s", s->cipher_name,
+					     s->mac_name);
+				rec_free(r);
+				if (n == 1) /* what is not kept is made again */
+					cipher_state_idle(e, &peer);
+			}
+			cipher_state_fini(e, &st);
+			cipher_state_fini(e, &peer);
+		}
+		cipher_engine_free(e);
+	}
+}
+
 Test(cipher, peeking_says_how_many_bytes_it_needs)
 {
 	for (size_t k = 0; k < KINDS; k++) {
@@ -788,7 +859,8 @@ Test(cipher, peeking_says_how_many_bytes_it_needs)
 
 		for (unsigned int i = 0; suite_at(i) != NULL; i++) {
 			struct cipher_state st = state_of(suite_at(i), 13);
-			uint32_t want = suite_at(i)->shape == CIPHER_EAM ? 16 : 4;
+			uint32_t want =
+				suite_at(i)->shape == CIPHER_EAM ? suite_at(i)->block_size : 4;
 			uint8_t bytes[16] = {0};
 
 			for (uint32_t n = 0; n <= 16; n++) {
@@ -820,16 +892,17 @@ Test(cipher, more_states_than_expanded_keys)
 	uint8_t plain[64] = {0}, got[64];
 
 	for (unsigned int i = 0; i < STATES; i++)
-		st[i] = peer[i] = state_of(suite_at(i % 15), i);
+		st[i] = peer[i] = state_of(suite_at(i % suite_count()), i);
 	for (unsigned int round = 0; round < 3; round++)
 		for (unsigned int i = 0; i < STATES; i++) {
-			struct rec *r = rec_new(&st[i], round, plain, sizeof(plain), 0);
+			struct rec *r = rec_new(&st[i], round, plain,
+						suite_fits(st[i].suite, sizeof(plain)), 0);
 
 			cr_assert_eq(seal_one(e, r), 0);
 			r->job.state = &peer[i];
 			cr_assert_eq(open_one(o, r), 0);
 			rec_bytes(r, got);
-			cr_assert_arr_eq(got, plain, sizeof(plain));
+			cr_assert_arr_eq(got, plain, r->job.len);
 			rec_free(r);
 			if (i % 7 == 0)
 				cipher_state_idle(e, &st[i]);
@@ -847,21 +920,25 @@ Test(cipher, more_states_than_expanded_keys)
 /* A burst of as many states as it has records, all expanded in it and none before. */
 Test(cipher, burst_of_states_that_were_idle)
 {
+	static struct ends x[CIPHER_BURST];
 	struct cipher_engine *e[2];
-	struct cipher_state st[CIPHER_BURST][2];
 	uint64_t seed = 20240003;
 
 	engines_new(e);
 	for (unsigned int i = 0; i < CIPHER_BURST; i++)
-		st[i][0] = st[i][1] = state_of(suite_at(i % 15), 500 + i);
+		ends_init(&x[i], suite_at(i % suite_count()), 500 + i);
 	for (unsigned int round = 0; round < 3; round++) {
-		cross_burst(e, st, CIPHER_BURST, CIPHER_BURST, 500, &seed);
+		cross_burst(e, x, CIPHER_BURST, CIPHER_BURST, 500, &seed);
 		for (unsigned int i = 0; i < CIPHER_BURST; i++)
 			for (unsigned int k = 0; k < 2; k++) {
-				cipher_state_idle(e[k], &st[i][k]);
-				cr_assert_null(st[i][k].expanded);
+				cipher_state_idle(e[k], &x[i].seal[k]);
+				cipher_state_idle(e[k], &x[i].open[k]);
+				if (!cipher_suite_is_rc4(x[i].seal[k].suite))
+					cr_assert_null(x[i].seal[k].expanded);
 			}
 	}
+	for (unsigned int i = 0; i < CIPHER_BURST; i++)
+		ends_fini(&x[i], e);
 	engines_free(e);
 }
 

@@ -46,9 +46,8 @@ static void check_one(struct cipher_engine *e, const struct vector *v, uint32_t 
 		cr_assert_eq(cipher_state_init(&st[i], s, key, iv, mac_key), 0);
 		rec[i] = rec_new(&st[i], v->seqnr, record, len, cut);
 		job[i] = &rec[i]->job;
-		cipher_job_prepare(job[i]);
 	}
-	cipher_seal_burst(e, job, burst);
+	seal_all(e, job, burst);
 	for (unsigned int i = 0; i < burst; i++) {
 		cr_expect_eq(job[i]->result, 0);
 		rec_bytes(rec[i], got);
@@ -62,9 +61,8 @@ static void check_one(struct cipher_engine *e, const struct vector *v, uint32_t 
 		}
 		cipher_state_fini(e, &st[i]);
 		cr_assert_eq(cipher_state_init(&st[i], s, key, iv, mac_key), 0);
-		cipher_job_prepare(job[i]);
 	}
-	cipher_open_burst(e, job, burst);
+	open_all(e, job, burst);
 	for (unsigned int i = 0; i < burst; i++) {
 		cr_expect_eq(job[i]->result, 0);
 		rec_bytes(rec[i], got);

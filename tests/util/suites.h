@@ -1,5 +1,5 @@
 /*
- * tests/util/suites.h - every cipher suite of this build, plain first, and keys for them.
+ * tests/util/suites.h - cipher suites of this build, plain first, and keys for them.
  */
 #ifndef SLUICE_TESTS_UTIL_SUITES_H
 #define SLUICE_TESTS_UTIL_SUITES_H
@@ -11,7 +11,16 @@
 #include "crypto/cipher.h"
 #include "ssh/record.h"
 
-#define SUITES_MAX 64
+#define SUITES_MAX 400
+
+/*
+ * Every pair of a cipher and a MAC with SLUICE_LONG; else so many that each cipher and each MAC is
+ * among them.
+ */
+static inline bool suites_want(unsigned int c, unsigned int m)
+{
+	return getenv("SLUICE_LONG") != NULL || (c + 3 * m) % 13 == 0;
+}
 
 static inline unsigned int suites_all(const struct cipher_suite **list)
 {
@@ -28,11 +37,17 @@ static inline unsigned int suites_all(const struct cipher_suite **list)
 		}
 		for (unsigned int m = 0; cipher_mac_name_at(m) != NULL && n < SUITES_MAX; m++) {
 			s = cipher_suite_find(cipher_name_at(c), cipher_mac_name_at(m));
-			if (s != NULL)
+			if (s != NULL && suites_want(c, m))
 				list[n++] = s;
 		}
 	}
 	return n;
+}
+
+/* What is wrong with a record is told only when the largest one has come (S-69). */
+static inline bool suite_tells_late(const struct cipher_suite *s)
+{
+	return s->shape == CIPHER_EAM && strstr(s->cipher_name, "-cbc") != NULL;
 }
 
 static inline const struct cipher_suite *suites_at(unsigned int i)

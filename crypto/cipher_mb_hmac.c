@@ -1,5 +1,6 @@
 /*
- * crypto/cipher_mb_ctr.c - AES-CTR with HMAC-SHA2 by ipsec-mb's jobs, many side by side.
+ * crypto/cipher_mb_hmac.c - AES-CTR, AES-CBC and 3DES-CBC with HMAC by ipsec-mb's jobs, many side
+ * by side; other pairs, and what OpenSSL does quicker, go there.
  *
  * The MAC covers the sequence number, which no piece holds, and a job wants one buffer, so a
  * record is gathered into scratch behind its sequence number and put back when it is done (two
@@ -10,15 +11,23 @@
 
 #include "crypto/cipher_internal.h"
 
+/* 0: never. */
+struct worth {
+	unsigned int sha,
+		wide; /* how many records make the processor's instructions, wide lanes, pay */
+};
+
 /*
- * How many records make the wide lanes pay. GB/s of aes128-ctr with SHA-256 by 1, 2, 4, 8, 16
+ * GB/s of aes128-ctr with SHA-256 by 1, 2, 4, 8, 16
  * records of 32 KiB: 0.23, 0.45, 0.87, 1.5, 2.6 against 1.3, 1.6, 1.6, 1.6, 1.6 by the processor's
  * SHA instructions, and OpenSSL's 1.2 for each. Of aes256-ctr with SHA-512: 0.36, 0.71, 1.3, 2.1,
  * 2.1 against OpenSSL's 0.57. Records of 1448 bytes are alike.
  */
-static const unsigned int wide_worth[CIPHER_MACS] = {
-	[CIPHER_MAC_SHA256] = 9,
-	[CIPHER_MAC_SHA512] = 2,
+static const struct worth worth[CIPHER_HASHES] = {
+	[CIPHER_MAC_MD5] = {0, 3},
+	[CIPHER_MAC_SHA1] = {1, 9},
+	[CIPHER_MAC_SHA256] = {1, 9},
+	[CIPHER_MAC_SHA512] = {0, 2},
 };
 
 /* ipsec-mb's lanes of HMAC count in 16 bits: a job above is refused, whatever scratch there is. */
@@ -30,25 +39,67 @@ static const unsigned int wide_worth[CIPHER_MACS] = {
 #define RECORD_AT     (2 * LINE)
 #define SLOT_LEN(len) ((RECORD_AT + (size_t)(len) + LINE - 1) / LINE * LINE)
 
-void cipher_mb_ctr_expand(struct cipher_engine *e, const struct cipher_state *st,
-			  struct ctr_keys *ret)
+/* Whether ipsec-mb has the pair. */
+static bool have(const struct cipher_suite *s)
 {
-	bool sha512 = cipher_suite_mac(st->suite) == CIPHER_MAC_SHA512;
-	size_t block_len = sha512 ? 128 : 64;
-	uint8_t block[2][128];
+	switch (s->alg) {
+	case CIPHER_ALG_AES_CTR:
+	case CIPHER_ALG_AES_CBC:
+	case CIPHER_ALG_DES3_CBC:
+		return s->mac < CIPHER_HASHES && s->mac != CIPHER_MAC_RIPEMD160;
+	default:
+		return false;
+	}
+}
 
+static void cipher_expand(IMB_MGR *mb, const struct cipher_state *st, struct hmac_keys *ret)
+{
+	if (st->suite->alg == CIPHER_ALG_DES3_CBC) {
+		for (int i = 0; i < 3; i++) {
+			IMB_DES_KEYSCHED(mb, ret->des3.schedule[i], st->key + 8 * i);
+			ret->des3.of[i] = ret->des3.schedule[i];
+		}
+		return;
+	}
 	switch (st->suite->key_len) {
 	case 16:
-		IMB_AES_KEYEXP_128(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		IMB_AES_KEYEXP_128(mb, st->key, ret->aes.enc, ret->aes.dec);
 		break;
 	case 24:
-		IMB_AES_KEYEXP_192(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		IMB_AES_KEYEXP_192(mb, st->key, ret->aes.enc, ret->aes.dec);
 		break;
 	default:
-		IMB_AES_KEYEXP_256(e->mb, st->key, ret->enc, e->unused_dec_keys);
+		IMB_AES_KEYEXP_256(mb, st->key, ret->aes.enc, ret->aes.dec);
 		break;
 	}
+}
 
+/* A hash after one block. */
+static void hash_block(IMB_MGR *mb, enum cipher_mac hash, const uint8_t *block, uint8_t *ret)
+{
+	switch (hash) {
+	case CIPHER_MAC_MD5:
+		IMB_MD5_ONE_BLOCK(mb, block, ret);
+		break;
+	case CIPHER_MAC_SHA1:
+		IMB_SHA1_ONE_BLOCK(mb, block, ret);
+		break;
+	case CIPHER_MAC_SHA256:
+		IMB_SHA256_ONE_BLOCK(mb, block, ret);
+		break;
+	default:
+		IMB_SHA512_ONE_BLOCK(mb, block, ret);
+		break;
+	}
+}
+
+void cipher_mb_hmac_expand(struct cipher_engine *e, const struct cipher_state *st,
+			   struct hmac_keys *ret)
+{
+	size_t block_len = cipher_hash_block_len(st->suite->mac);
+	uint8_t block[2][HASH_BLOCK_MAX];
+
+	cipher_expand(e->mb, st, ret);
 	/* RFC 2104: the key, filled up with zeros, with each byte changed in two ways. */
 	for (size_t i = 0; i < block_len; i++) {
 		uint8_t k = i < st->suite->mac_key_len ? st->mac_key[i] : 0;
@@ -56,13 +107,8 @@ void cipher_mb_ctr_expand(struct cipher_engine *e, const struct cipher_state *st
 		block[0][i] = k ^ 0x36;
 		block[1][i] = k ^ 0x5c;
 	}
-	if (sha512) {
-		IMB_SHA512_ONE_BLOCK(e->mb, block[0], ret->ipad);
-		IMB_SHA512_ONE_BLOCK(e->mb, block[1], ret->opad);
-	} else {
-		IMB_SHA256_ONE_BLOCK(e->mb, block[0], ret->ipad);
-		IMB_SHA256_ONE_BLOCK(e->mb, block[1], ret->opad);
-	}
+	hash_block(e->mb, st->suite->mac, block[0], ret->ipad);
+	hash_block(e->mb, st->suite->mac, block[1], ret->opad);
 	secret_wipe(block, sizeof(block));
 }
 
@@ -78,14 +124,16 @@ __attribute__((target("aes"))) static void aes_block(const uint8_t *keys, unsign
 	_mm_storeu_si128((__m128i *)out, _mm_aesenclast_si128(b, k[rounds]));
 }
 
-int cipher_mb_peek_ctr(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
+int cipher_mb_peek_eam(struct cipher_engine *e, struct cipher_state *st, uint32_t seqnr,
 		       const uint8_t *first, uint8_t ret_length[LENGTH_LEN])
 {
-	const struct ctr_keys *keys = &cipher_pool_get(e, st)->ctr;
+	const struct hmac_keys *keys;
 	uint8_t stream[AES_BLOCK];
 
-	(void)seqnr;
-	aes_block(keys->enc, st->suite->key_len / 4 + 6, st->iv, stream);
+	if (st->suite->alg != CIPHER_ALG_AES_CTR || !have(st->suite))
+		return cipher_ossl_peek_eam(e, st, seqnr, first, ret_length);
+	keys = &cipher_pool_mb(e, st)->hmac;
+	aes_block(keys->aes.enc, st->suite->key_len / 4 + 6, st->iv, stream);
 	for (int i = 0; i < LENGTH_LEN; i++)
 		ret_length[i] = first[i] ^ stream[i];
 	return 0;
@@ -97,14 +145,50 @@ static bool counter_wraps(const struct cipher_job *j)
 	uint32_t len = j->len - cipher_suite_clear(j->state->suite);
 	uint64_t blocks = ((uint64_t)len + AES_BLOCK - 1) / AES_BLOCK;
 
+	if (j->state->suite->alg != CIPHER_ALG_AES_CTR)
+		return false;
 	return blob_load_be32(j->iv + 12) + blocks > UINT64_C(1) << 32;
 }
+
+static void job_fill_cipher(IMB_JOB *m, enum cipher_dir dir, const struct cipher_suite *s,
+			    const struct hmac_keys *keys)
+{
+	m->cipher_direction = dir == CIPHER_SEAL ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	m->key_len_in_bytes = s->key_len;
+	m->iv_len_in_bytes = s->iv_len;
+	m->enc_keys = keys->aes.enc;
+	switch (s->alg) {
+	case CIPHER_ALG_AES_CTR:
+		m->cipher_mode = IMB_CIPHER_CNTR;
+		m->dec_keys = keys->aes.enc;
+		break;
+	case CIPHER_ALG_AES_CBC:
+		m->cipher_mode = IMB_CIPHER_CBC;
+		m->dec_keys = keys->aes.dec;
+		break;
+	default:
+		m->cipher_mode = IMB_CIPHER_DES3;
+		m->enc_keys = keys->des3.of;
+		m->dec_keys = keys->des3.of;
+		break;
+	}
+}
+
+static const struct {
+	IMB_HASH_ALG alg;
+	uint8_t tag_len; /* the whole: one that SSH cuts may be refused */
+} hashes[CIPHER_HASHES] = {
+	[CIPHER_MAC_MD5] = {IMB_AUTH_MD5, 16},
+	[CIPHER_MAC_SHA1] = {IMB_AUTH_HMAC_SHA_1, 20},
+	[CIPHER_MAC_SHA256] = {IMB_AUTH_HMAC_SHA_256, 32},
+	[CIPHER_MAC_SHA512] = {IMB_AUTH_HMAC_SHA_512, 64},
+};
 
 static void job_fill(struct cipher_engine *e, IMB_JOB *m, enum cipher_dir dir, struct cipher_job *j,
 		     uint8_t *slot)
 {
 	const struct cipher_suite *s = j->state->suite;
-	const struct ctr_keys *keys = &cipher_pool_get(e, j->state)->ctr;
+	const struct hmac_keys *keys = &cipher_pool_mb(e, j->state)->hmac;
 	uint32_t clear = cipher_suite_clear(s);
 	/* What is authenticated is what is on the wire with ETM, the plain text with EAM. */
 	bool cipher_first = (s->shape == CIPHER_ETM) == (dir == CIPHER_SEAL);
@@ -112,26 +196,20 @@ static void job_fill(struct cipher_engine *e, IMB_JOB *m, enum cipher_dir dir, s
 	blob_store_be32(slot + SEQNR_AT, j->seqnr);
 	cipher_pieces_read(j, slot + RECORD_AT, j->len);
 
-	m->cipher_mode = IMB_CIPHER_CNTR;
-	m->cipher_direction = dir == CIPHER_SEAL ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
+	job_fill_cipher(m, dir, s, keys);
 	m->chain_order = cipher_first ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
-	m->enc_keys = keys->enc;
-	m->dec_keys = keys->enc;
-	m->key_len_in_bytes = s->key_len;
 	m->iv = j->iv;
-	m->iv_len_in_bytes = AES_BLOCK;
 	m->src = slot + SEQNR_AT;
 	m->dst = slot + RECORD_AT + clear;
 	m->cipher_start_src_offset_in_bytes = RECORD_AT - SEQNR_AT + clear;
 	m->msg_len_to_cipher_in_bytes = j->len - clear;
-	m->hash_alg = cipher_suite_mac(s) == CIPHER_MAC_SHA512 ? IMB_AUTH_HMAC_SHA_512
-							       : IMB_AUTH_HMAC_SHA_256;
+	m->hash_alg = hashes[s->mac].alg;
 	m->hash_start_src_offset_in_bytes = 0;
 	m->msg_len_to_hash_in_bytes = RECORD_AT - SEQNR_AT + (uint64_t)j->len;
 	m->u.HMAC._hashed_auth_key_xor_ipad = keys->ipad;
 	m->u.HMAC._hashed_auth_key_xor_opad = keys->opad;
 	m->auth_tag_output = slot;
-	m->auth_tag_output_len_in_bytes = s->tag_len;
+	m->auth_tag_output_len_in_bytes = hashes[s->mac].tag_len;
 	m->user_data = j;
 	m->user_data2 = slot;
 }
@@ -139,6 +217,7 @@ static void job_fill(struct cipher_engine *e, IMB_JOB *m, enum cipher_dir dir, s
 static void job_done(enum cipher_dir dir, const IMB_JOB *m)
 {
 	struct cipher_job *j = m->user_data;
+	const struct cipher_suite *s = j->state->suite;
 	const uint8_t *slot = m->user_data2;
 
 	if (m->status != IMB_STATUS_COMPLETED) {
@@ -146,16 +225,24 @@ static void job_done(enum cipher_dir dir, const IMB_JOB *m)
 		return;
 	}
 	j->result = cipher_tag_settle(dir, j, slot);
-	if (j->result == 0)
-		cipher_pieces_write(j, slot + RECORD_AT, j->len);
+	if (j->result < 0)
+		return;
+	/* CBC goes on from the last block of cipher text, which opening is about to write over. */
+	if (s->serial && dir == CIPHER_OPEN)
+		cipher_pieces_last(j, j->state->iv, s->iv_len);
+	cipher_pieces_write(j, slot + RECORD_AT, j->len);
+	if (s->serial && dir == CIPHER_SEAL)
+		cipher_pieces_last(j, j->state->iv, s->iv_len);
 }
 
 /* The manager for n records of a burst with this MAC; NULL: OpenSSL is faster. */
 static IMB_MGR *mb_for(const struct cipher_engine *e, enum cipher_mac mac, unsigned int n)
 {
-	if (n >= wide_worth[mac])
+	const struct worth *w = &worth[mac];
+
+	if (w->wide > 0 && n >= w->wide)
 		return e->mb;
-	return mac == CIPHER_MAC_SHA256 ? e->mb_sha : NULL;
+	return w->sha > 0 && n >= w->sha ? e->mb_sha : NULL;
 }
 
 static void flush(IMB_MGR *mb, enum cipher_dir dir)
@@ -182,22 +269,29 @@ static void submit(struct cipher_engine *e, IMB_MGR *mb, enum cipher_dir dir, st
 		job_done(dir, m);
 }
 
-void cipher_mb_ctr(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
+/* A record that ipsec-mb does not take whatever is gained by it. */
+static bool unfit(const struct cipher_engine *e, const struct cipher_job *j)
+{
+	return counter_wraps(j) || SLOT_LEN(j->len) > e->scratch_len ||
+	       j->len > HASH_MAX - LENGTH_LEN;
+}
+
+void cipher_mb_mac(struct cipher_engine *e, enum cipher_dir dir, struct cipher_job *const *job,
 		   unsigned int n)
 {
 	unsigned int count[CIPHER_MACS] = {0};
 	size_t used = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		count[cipher_suite_mac(job[i]->state->suite)]++;
+		if (have(job[i]->state->suite))
+			count[job[i]->state->suite->mac]++;
 	for (unsigned int i = 0; i < n; i++) {
-		enum cipher_mac mac = cipher_suite_mac(job[i]->state->suite);
-		IMB_MGR *mb = mb_for(e, mac, count[mac]);
+		const struct cipher_suite *s = job[i]->state->suite;
+		IMB_MGR *mb = have(s) ? mb_for(e, s->mac, count[s->mac]) : NULL;
 		size_t need = SLOT_LEN(job[i]->len);
 
-		if (mb == NULL || counter_wraps(job[i]) || need > e->scratch_len ||
-		    job[i]->len > HASH_MAX - LENGTH_LEN) {
-			cipher_ossl_ctr(e, dir, &job[i], 1);
+		if (mb == NULL || unfit(e, job[i])) {
+			cipher_ossl_mac(e, dir, &job[i], 1);
 			continue;
 		}
 		if (need > e->scratch_len - used) {
