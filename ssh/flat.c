@@ -112,6 +112,7 @@ int ssh_flat_line(struct ssh_flat *f, enum ssh_role we_are, const char **ret, si
 	return 0;
 }
 
+/* 0 with *ret_len 0: it was refused, and that is not told yet. */
 static int flat_open(struct ssh_flat *f, uint8_t *record, uint32_t total, uint32_t *ret_len,
 		     uint32_t *ret_seqnr)
 {
@@ -125,42 +126,50 @@ static int flat_open(struct ssh_flat *f, uint8_t *record, uint32_t total, uint32
 	if (r < 0)
 		return r;
 	cipher_open_burst(f->engine, jobs, 1);
-	if (job.result < 0)
-		return job.result == -EBADMSG ? -SSH_E_MAC : -SSH_E_INTERNAL;
-	r = ssh_dir_payload(&f->rx, record, packet_bytes, ret_len);
-	if (r < 0)
-		return r;
-
 	*ret_seqnr = job.seqnr;
-	return 0;
+	*ret_len = 0;
+	if (job.result < 0 && job.result != -EBADMSG)
+		return -SSH_E_INTERNAL;
+	r = job.result < 0 ? -SSH_E_MAC : ssh_dir_payload(&f->rx, record, packet_bytes, ret_len);
+	return r < 0 ? ssh_dir_refused(&f->rx, packet_bytes, r) : 0;
 }
 
-int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint32_t *ret_seqnr)
+/* The record at the start of in. 0 with *ret_len 0 as above; -EAGAIN: it is not whole. */
+static int flat_record(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len,
+		       uint32_t *ret_seqnr)
 {
 	size_t have = f->in_len - f->in_off;
+	uint8_t *record = f->in + f->in_off;
 	uint32_t need, total, len, first;
-	uint8_t *record;
 	int r;
 
-	if (f->dead < 0)
-		return f->dead;
 	if (have == 0)
 		return -EAGAIN;
-
-	record = f->in + f->in_off;
 	first = have < CIPHER_BLOCK_MAX ? (uint32_t)have : CIPHER_BLOCK_MAX;
 	r = ssh_dir_peek(&f->rx, f->engine, record, first, &need, &total);
-	if (r == -EAGAIN || (r == 0 && have < total))
-		return -EAGAIN;
+	if (r == 0 && have < total)
+		r = -EAGAIN;
 	if (r == 0)
 		r = flat_open(f, record, total, &len, ret_seqnr);
 	if (r < 0)
-		return flat_end(f, r);
+		return r;
 
 	*ret = record + SSH_RECORD_HEAD;
 	*ret_len = len;
 	f->in_off += total;
 	return 0;
+}
+
+int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint32_t *ret_seqnr)
+{
+	int r;
+
+	if (f->dead < 0)
+		return f->dead;
+	do
+		r = flat_record(f, ret, ret_len, ret_seqnr);
+	while (r == 0 && *ret_len == 0);
+	return r < 0 && r != -EAGAIN ? flat_end(f, r) : r;
 }
 
 int ssh_flat_raw(struct ssh_flat *f, const void *p, size_t len)

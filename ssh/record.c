@@ -93,6 +93,20 @@ static uint32_t outside_blocks(const struct cipher_suite *suite)
 	return 0;
 }
 
+static bool length_ok(const struct ssh_dir *d, uint32_t packet_length)
+{
+	const struct cipher_suite *suite = d->cipher.suite;
+
+	return packet_length >= SSH_PACKET_MIN && packet_length <= d->packet_max &&
+	       (LENGTH_BYTES + packet_length - outside_blocks(suite)) % suite->block_size == 0;
+}
+
+/* CBC under a MAC over the plain text: see ssh_dir_refused(). */
+static bool tells_nothing(const struct cipher_suite *suite)
+{
+	return suite->shape == CIPHER_EAM && suite->serial && suite->iv_len > 0;
+}
+
 int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *first, uint32_t n,
 		 uint32_t *ret_need, uint32_t *ret_total)
 {
@@ -100,17 +114,46 @@ int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *firs
 	uint32_t packet_length;
 	int r;
 
+	if (d->doomed) {
+		*ret_total = d->sink + suite->tag_len;
+		return 0;
+	}
 	r = cipher_peek_length(e, &d->cipher, d->seqnr, first, n, ret_need, &packet_length);
 	if (r < 0)
 		return r;
 
-	if (packet_length < SSH_PACKET_MIN || packet_length > d->packet_max)
-		return -SSH_E_LENGTH;
-	if ((LENGTH_BYTES + packet_length - outside_blocks(suite)) % suite->block_size != 0)
-		return -SSH_E_LENGTH;
-
+	if (!length_ok(d, packet_length)) {
+		if (!tells_nothing(suite))
+			return -SSH_E_LENGTH;
+		packet_length =
+			suite->block_size - LENGTH_BYTES; /* one block, and its tag is wrong */
+	}
 	*ret_total = LENGTH_BYTES + packet_length + suite->tag_len;
 	return 0;
+}
+
+/* All of a refused record and of what is taken in behind it: one block more than any may have. */
+static uint32_t sink_total(const struct ssh_dir *d)
+{
+	uint32_t block = d->cipher.suite->block_size;
+
+	return (LENGTH_BYTES + d->packet_max) / block * block + block;
+}
+
+int ssh_dir_refused(struct ssh_dir *d, uint32_t packet_bytes, int err)
+{
+	if (!tells_nothing(d->cipher.suite))
+		return err;
+	if (d->doomed || packet_bytes >= sink_total(d))
+		return -SSH_E_MAC;
+	d->doomed = true;
+	d->sink = sink_total(d) - packet_bytes;
+	return 0;
+}
+
+uint32_t ssh_dir_record_max(const struct ssh_dir *d)
+{
+	return LENGTH_BYTES + d->packet_max + CIPHER_BLOCK_MAX + CIPHER_TAG_MAX;
 }
 
 int ssh_dir_prepare(struct ssh_dir *d, struct cipher_job *job, uint32_t packet_bytes)
@@ -143,7 +186,8 @@ int ssh_dir_payload(const struct ssh_dir *d, const uint8_t head[SSH_RECORD_HEAD]
 	uint32_t packet_length = packet_bytes - LENGTH_BYTES;
 	uint8_t padding = head[LENGTH_BYTES];
 
-	(void)d;
+	if (d->doomed)
+		return -SSH_E_MAC;
 	if (packet_bytes < LENGTH_BYTES + SSH_PACKET_MIN || be32(head) != packet_length)
 		return -SSH_E_LENGTH;
 	if (padding < SSH_PADDING_MIN || padding > packet_length - 1)

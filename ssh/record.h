@@ -50,6 +50,8 @@ struct ssh_dir {
 	uint32_t seqnr;	     /* of the next record */
 	uint32_t packet_max; /* SSH_PACKET_MAX_PREAUTH until authenticated */
 	bool first_kex;	     /* no NEWKEYS yet: the sequence number must not wrap (S-08) */
+	bool doomed;	     /* a record was refused: see ssh_dir_refused() */
+	uint32_t sink;	     /* bytes to be taken in before that is told */
 	uint64_t bytes, blocks, packets; /* under this key */
 	struct ssh_rekey_limit limit;
 };
@@ -72,7 +74,8 @@ bool ssh_dir_rekey_due(const struct ssh_dir *d);
  * Receive. Whole bytes of the record on the wire (4 + packet_length + tag) from its
  * first n bytes. -EAGAIN with *ret_need (bytes needed to tell) when n is too small;
  * -SSH_E_LENGTH when packet_length is out of bounds or not a multiple of the block
- * as the shape demands. Nothing is kept on error (S-49).
+ * as the shape demands. Nothing is kept on error (S-49). With CBC and an encrypted length a
+ * bad one is no error yet: it is a record whose tag will be wrong (ssh_dir_refused()).
  */
 int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *first, uint32_t n,
 		 uint32_t *ret_need, uint32_t *ret_total);
@@ -84,6 +87,21 @@ int ssh_dir_peek(struct ssh_dir *d, struct cipher_engine *e, const uint8_t *firs
  * Same call for both directions.
  */
 int ssh_dir_prepare(struct ssh_dir *d, struct cipher_job *job, uint32_t packet_bytes);
+
+/*
+ * Receive. What a record comes to that was refused with err, by its tag (-SSH_E_MAC) or by
+ * ssh_dir_payload(): the error that ends the connection; or 0: it is not told yet, the record is
+ * dropped, and the next "record", of a length that ssh_dir_peek() says, is taken in and opened
+ * like any other, to come here, too.
+ *
+ * Why: with CBC and an encrypted length an attacker who puts blocks of his own into a stream
+ * learns 14 bits of plain text from when the receiver complains (CVE-2008-5161, S-69). So
+ * whatever was wrong, length or tag, as many bytes as the largest record has are taken in,
+ * decrypted and put through the MAC before one and the same error.
+ */
+int ssh_dir_refused(struct ssh_dir *d, uint32_t packet_bytes, int err);
+/* The most bytes a receiver must be able to hold: one largest record. */
+uint32_t ssh_dir_record_max(const struct ssh_dir *d);
 
 /*
  * After the tag was verified: the length of the payload behind SSH_RECORD_HEAD, from

@@ -2,7 +2,6 @@
  * mbufs. */
 #include "dataplane/record/internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +68,16 @@ void record_batch_clear(struct record_batch *b)
 {
 	b->n = 0;
 	b->n_pieces = 0;
+}
+
+bool record_batch_serial(const struct record_batch *b, const struct ssh_dir *d)
+{
+	if (likely(!d->cipher.suite->serial))
+		return false;
+	for (unsigned int i = 0; i < b->n; i++)
+		if (b->slot[i].job.state == &d->cipher)
+			return true;
+	return false;
 }
 
 /* Fills dst from src, as much as fits behind its data. */

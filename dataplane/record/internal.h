@@ -5,6 +5,8 @@
 #ifndef SLUICE_DATAPLANE_RECORD_INTERNAL_H
 #define SLUICE_DATAPLANE_RECORD_INTERNAL_H
 
+#include <errno.h>
+
 #include "dataplane/record/record.h"
 
 /*
@@ -15,6 +17,9 @@
 /* Of a chain, so that head and tail of a sealed record find a piece each. */
 #define RECORD_SEGS_MAX (CIPHER_PIECES_MAX - 2)
 
+/* It was refused, which is told later: ssh_dir_refused(). */
+#define RECORD_DROPPED (-ECANCELED)
+
 /*
  * In the private area of the first mbuf of a queued record. A record in the cipher
  * carries its own result and its queue releases only the head, so jobs may finish in any
@@ -23,7 +28,7 @@
 struct record_meta {
 	struct pkt_chain chain;
 	struct rte_mbuf *next; /* first mbuf of the next record */
-	int32_t result;        /* receiving: -EINPROGRESS, 0 or what is wrong */
+	int32_t result;        /* receiving: -EINPROGRESS, 0, what is wrong, or RECORD_DROPPED */
 	uint32_t seqnr;
 	uint32_t payload_len; /* of an opened record */
 	bool stripped;        /* head, padding and tag are off */
@@ -65,6 +70,8 @@ void record_batch_pieces(struct record_batch *b, struct record_slot *s, const st
 /* The slot is filled: it counts from here on. */
 void record_batch_add(struct record_batch *b, struct record_slot *s);
 void record_batch_clear(struct record_batch *b);
+/* A record of this direction is in the batch, and no other may be beside it. */
+bool record_batch_serial(const struct record_batch *b, const struct ssh_dir *d);
 
 /*
  * Makes every mbuf of c writable and c no longer than RECORD_SEGS_MAX segments: then the bytes of

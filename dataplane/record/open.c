@@ -1,8 +1,6 @@
 /* dataplane/record/open.c - from bytes of a stream to payloads that are verified. */
 #include "dataplane/record/internal.h"
 
-#include <errno.h>
-
 #include "ssh/err.h"
 
 void record_rx_init(struct record_rx *rx)
@@ -20,7 +18,7 @@ void record_rx_fini(struct record_rx *rx, struct cipher_engine *e)
 
 uint32_t record_rx_room(const struct record_rx *rx)
 {
-	uint32_t most = 4 + rx->dir.packet_max + CIPHER_TAG_MAX;
+	uint32_t most = ssh_dir_record_max(&rx->dir);
 
 	return rx->in.len < most ? most - rx->in.len : 0;
 }
@@ -65,6 +63,8 @@ static int rx_gather_one(struct record_rx *rx, struct record_batch *b)
 	int r;
 
 	if (rx->total == 0) {
+		if (rx->in.len > 0 && record_batch_serial(b, &rx->dir))
+			return -ENOSPC;
 		r = rx_peek(rx, b->engine);
 		if (r < 0)
 			return r;
@@ -123,14 +123,21 @@ int record_rx_gather(struct record_rx *rx, struct record_batch *b, unsigned int 
 static int slot_result(const struct record_slot *s, const struct pkt_chain *c, uint32_t *ret_len)
 {
 	uint8_t head[SSH_RECORD_HEAD];
+	int r;
 
-	/* Which of its checks a record failed is the engine's secret: -EBADMSG is all. */
-	if (s->job.result == -EBADMSG)
-		return -SSH_E_MAC;
-	if (s->job.result != 0)
+	if (s->job.result != 0 && s->job.result != -EBADMSG)
 		return -SSH_E_INTERNAL;
-	pkt_chain_read(c, 0, head, sizeof(head));
-	return ssh_dir_payload(&s->rx->dir, head, s->packet_bytes, ret_len);
+	/* Which of its checks a record failed is the engine's secret: -EBADMSG is all. */
+	r = -SSH_E_MAC;
+	if (s->job.result == 0) {
+		pkt_chain_read(c, 0, head, sizeof(head));
+		r = ssh_dir_payload(&s->rx->dir, head, s->packet_bytes, ret_len);
+	}
+	if (r < 0) {
+		r = ssh_dir_refused(&s->rx->dir, s->packet_bytes, r);
+		return r < 0 ? r : RECORD_DROPPED;
+	}
+	return 0;
 }
 
 unsigned int record_open(struct record_batch *b)
@@ -173,6 +180,12 @@ int record_rx_front(struct record_rx *rx, const struct pkt_chain **ret, uint32_t
 {
 	const struct record_meta *meta;
 
+	while (rx->q.head != NULL && record_meta(rx->q.head)->result == RECORD_DROPPED) {
+		struct pkt_chain c;
+
+		record_q_pop(&rx->q, &c);
+		record_payload_free(&c);
+	}
 	if (rx->q.head == NULL)
 		return rx->err < 0 ? rx->err : -EAGAIN;
 	meta = record_meta(rx->q.head);

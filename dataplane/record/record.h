@@ -77,8 +77,9 @@ void record_rx_fini(struct record_rx *rx, struct cipher_engine *e);
 uint32_t record_rx_room(const struct record_rx *rx);
 /*
  * Puts whole records of in into the batch, at most max. Number of records. -ENOSPC: the batch is
- * full (open it, come again); -ENOMEM: no mbuf (nothing is lost, come again later). A bad length
- * is kept in err until everything before it was released (S-49).
+ * full, or holds a record that must be opened before the next (open it, come again); -ENOMEM: no
+ * mbuf (nothing is lost, come again later). A bad length is kept in err until everything before it
+ * was released (S-49).
  */
 int record_rx_gather(struct record_rx *rx, struct record_batch *b, unsigned int max);
 /* Opens what was gathered. The batch is empty afterwards. Returns the number of records. */

@@ -1,7 +1,6 @@
 /* dataplane/record/seal.c - from payloads to sealed records, in the mbufs they lie in. */
 #include "dataplane/record/internal.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "ssh/err.h"
@@ -100,7 +99,7 @@ static int tx_gather_one(struct record_tx *tx, struct record_batch *b)
 	struct ssh_layout lay;
 	int r;
 
-	if (s == NULL)
+	if (s == NULL || record_batch_serial(b, &tx->dir))
 		return -ENOSPC;
 	meta = *record_meta(record_q_take(&tx->q));
 	r = ssh_dir_layout(&tx->dir, meta.chain.len + meta.head_len, &lay);

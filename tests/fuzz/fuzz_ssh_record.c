@@ -112,7 +112,8 @@ static void engine_end(void)
 
 static void engine_begin(void)
 {
-	if (cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 512, &engine) < 0)
+	if (cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 512, &engine) < 0 ||
+	    cipher_engine_legacy(engine) < 0)
 		abort();
 	atexit(engine_end);
 }
