@@ -47,6 +47,23 @@ unsigned int pkt_pool_free(struct rte_mempool *p)
 	return rte_mempool_get_ops(p->ops_index)->get_count(p) + (cache != NULL ? cache->len : 0);
 }
 
+unsigned int pkt_pools_left(const struct pkt_pools *p)
+{
+	unsigned int n = pkt_pool_free(p->data), wide;
+
+	if (likely(p->wide == NULL))
+		return n;
+	wide = (unsigned int)((uint64_t)pkt_pool_free(p->wide) * p->data->size / p->wide->size);
+	return RTE_MIN(n, wide);
+}
+
+uint64_t pkt_pools_room(const struct pkt_pools *p)
+{
+	uint64_t wide = p->wide != NULL ? p->wide->size : 0;
+
+	return (uint64_t)p->data->size * PKT_DATA_ROOM + wide * PKT_WIDE_ROOM;
+}
+
 int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_mbufs, int socket,
 		  struct pkt_pools *ret)
 {
@@ -73,8 +90,20 @@ int pkt_pools_new_cached(const char *name, unsigned int data_mbufs, unsigned int
 	return 0;
 }
 
+int pkt_pools_widen(struct pkt_pools *p, const char *name, unsigned int mbufs, unsigned int cache,
+		    bool shared, int socket)
+{
+	const char *ops = shared ? PKT_POOL_SHARED : PKT_POOL_OPS;
+
+	p->wide = pool_new(name, "wide", mbufs, cache, PKT_WIDE_ROOM, socket, ops);
+	if (p->wide == NULL)
+		return rte_errno > 0 ? -rte_errno : -ENOMEM;
+	return 0;
+}
+
 void pkt_pools_free(struct pkt_pools *p)
 {
+	rte_mempool_free(p->wide);
 	rte_mempool_free(p->data);
 	rte_mempool_free(p->head);
 	*p = (struct pkt_pools){0};
@@ -427,9 +456,10 @@ void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool)
 		if (pkt_is_small(m)) {
 			if (squeeze(&done, m))
 				continue;
-			/* It cannot take in a small neighbour where it lies. */
-			if (c->head != NULL && pkt_is_small(c->head) &&
-			    (!pkt_writable(m) || rte_pktmbuf_tailroom(m) < c->head->data_len))
+			/* It cannot take in a small neighbour where it lies, or has no need to. */
+			if (pkt_is_wide(m) ||
+			    (c->head != NULL && pkt_is_small(c->head) &&
+			     (!pkt_writable(m) || rte_pktmbuf_tailroom(m) < c->head->data_len)))
 				m = to_fresh(m, pool);
 		}
 		link_tail(&done, m);

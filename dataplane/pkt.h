@@ -27,6 +27,10 @@
 #include <rte_mempool.h>
 
 #define PKT_DATA_ROOM 2048 /* behind RTE_PKTMBUF_HEADROOM, which the packaged DPDK fixes at 128 */
+/* Of a wide one: a frame of 9000 bytes with a tag, and padding and tag of a record behind it. */
+#define PKT_WIDE_ROOM 9216
+/* From this MTU on a full frame fills half of a wide buffer. */
+#define PKT_WIDE_MTU 4608
 
 /* An address of either family; IPv4 in the first four bytes, zeros behind it. */
 struct net_addr {
@@ -63,10 +67,15 @@ static inline struct pkt_meta *pkt_meta(struct rte_mbuf *m)
 	return (struct pkt_meta *)rte_mbuf_to_priv(m);
 }
 
-/* The shard's pools. data: whole buffers; head: header and indirect mbufs (small room). */
+/*
+ * The shard's pools. data: whole buffers; head: header and indirect mbufs (small room); wide: what
+ * ports of jumbo frames receive into, or NULL. Only drivers take wide ones, but whoever holds an
+ * mbuf may hold one: its room is rte_pktmbuf_tailroom(), not a constant.
+ */
 struct pkt_pools {
 	struct rte_mempool *data;
 	struct rte_mempool *head;
+	struct rte_mempool *wide;
 };
 
 /* -errno (F-37: fewer pages than asked for is a clear refusal). name: unique per shard. */
@@ -80,12 +89,27 @@ int pkt_pools_new(const char *name, unsigned int data_mbufs, unsigned int head_m
 #define PKT_CACHE_DEFAULT 256
 int pkt_pools_new_cached(const char *name, unsigned int data_mbufs, unsigned int head_mbufs,
 			 unsigned int cache, bool shared, int socket, struct pkt_pools *ret);
+/* Adds wide ones. -errno with p as it was. */
+int pkt_pools_widen(struct pkt_pools *p, const char *name, unsigned int mbufs, unsigned int cache,
+		    bool shared, int socket);
 void pkt_pools_free(struct pkt_pools *p);
+/* Where a port of this MTU receives into. */
+static inline struct rte_mempool *pkt_pool_rx(const struct pkt_pools *p, uint16_t mtu)
+{
+	return p->wide != NULL && mtu >= PKT_WIDE_MTU ? p->wide : p->data;
+}
+/* Bytes there is room for, in data and wide ones. */
+uint64_t pkt_pools_room(const struct pkt_pools *p);
 /*
  * How many mbufs of a pool of pkt_pools_new() this lcore could have. Once a turn it is cheap:
  * rte_mempool_avail_count() walks the caches of every lcore there might be.
  */
 unsigned int pkt_pool_free(struct rte_mempool *p);
+/*
+ * The same of whole buffers, for marks that are parts of data's number: of wide ones, where they
+ * are shorter, as many as the same part of data would be.
+ */
+unsigned int pkt_pools_left(const struct pkt_pools *p);
 
 /*
  * An ordered run of bytes: mbufs linked by next. pkt_len and nb_segs of its mbufs are
@@ -110,14 +134,18 @@ static inline void pkt_chain_init(struct pkt_chain *c)
 /* Appends one mbuf, or a received packet of several segments. */
 void pkt_chain_append(struct pkt_chain *c, struct rte_mbuf *m);
 /*
- * Appends a received packet that must be kept: an mbuf that fills less than a quarter of a
+ * Appends a received packet that must be kept: an mbuf that fills less than a quarter of its
  * buffer is copied into the tail where that has room, and freed.
  */
 void pkt_chain_append_tight(struct pkt_chain *c, struct rte_mbuf *m);
+static inline bool pkt_is_wide(const struct rte_mbuf *m)
+{
+	return m->buf_len > RTE_PKTMBUF_HEADROOM + PKT_DATA_ROOM;
+}
 /* Mostly air where it fills a buffer by itself: copied together with others when it is kept. */
 static inline bool pkt_is_small(const struct rte_mbuf *m)
 {
-	return m->data_len < PKT_DATA_ROOM / 4;
+	return m->data_len < (pkt_is_wide(m) ? PKT_WIDE_ROOM : PKT_DATA_ROOM) / 4;
 }
 /* Moves all of src behind dst; src is empty afterwards. */
 void pkt_chain_join(struct pkt_chain *dst, struct pkt_chain *src);
@@ -141,8 +169,8 @@ int pkt_chain_from(const void *buf, uint32_t n, struct rte_mempool *pool, struct
 int pkt_chain_own(struct pkt_chain *c, struct rte_mempool *pool)
 	__attribute__((warn_unused_result));
 /*
- * Copies together neighbours that fill less than a quarter of a buffer; for what must
- * be kept long. Best effort.
+ * Copies together neighbours that fill less than a quarter of a buffer, and what does not need a
+ * wide one to a smaller; for what must be kept long. Best effort.
  */
 void pkt_chain_compact(struct pkt_chain *c, struct rte_mempool *pool);
 /*

@@ -241,6 +241,9 @@ static void report_counters(const struct shard *s)
 		report_group(&group[i]);
 	dp_log("connections %u, buffers in use %u of %u", tcp_conns(s->tcp),
 	       rte_mempool_in_use_count(s->pools.data), s->pools.data->size);
+	if (s->pools.wide != NULL)
+		dp_log("wide buffers in use %u of %u", rte_mempool_in_use_count(s->pools.wide),
+		       s->pools.wide->size);
 }
 
 void shard_run(struct shard *s, const volatile sig_atomic_t *stop,

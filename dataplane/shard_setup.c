@@ -154,7 +154,7 @@ uint32_t shard_max_conns(const struct shard *s)
 /* What the pool has room for, where it is not this shard's alone: what it may count on. */
 static uint64_t room_of(const struct shard *s)
 {
-	return (uint64_t)s->pools.data->size * PKT_DATA_ROOM / s->team_size;
+	return pkt_pools_room(&s->pools) / s->team_size;
 }
 
 static uint32_t buffer_size(const struct shard *s, uint64_t wanted)

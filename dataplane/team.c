@@ -29,10 +29,17 @@
 #define DATA_MBUF_COST 2560
 #define DATA_MBUF_PAGE 4224 /* in 4 KiB pages: the library lets no mbuf cross one */
 #define HEAD_MBUF_COST 640
+#define WIDE_MBUF_COST 9984
+#define WIDE_MBUF_PAGE 12416
 #define HEADS_PER_DATA 2
 #define DATA_MBUFS_MIN 8192 /* two ports' receive rings and something to work with */
 /* Of each shard: its queues of two ports, and what its lcore keeps where others do not see it. */
 #define DATA_MBUFS_SHARD 2560
+/*
+ * Where a port has jumbo frames wide mbufs get two thirds of the memory, if that is twice as many
+ * as such ports' receive rings hold at least; else the frames come in pieces.
+ */
+#define WIDE_RINGS 2
 
 _Static_assert(sizeof(struct team_note) % 4 == 0, "what a ring can carry");
 
@@ -85,14 +92,28 @@ static uint64_t fixed_bytes(const struct team *t)
 	return FIXED_BYTES + rings * RING_BYTES;
 }
 
+/* The wide ones of room bytes; 0: no port has a use for them, or there are too few. */
+static unsigned int wide_mbufs(const struct team *t, uint64_t room, uint64_t cost)
+{
+	uint64_t ring = t->conf->rx_descriptors != 0 ? t->conf->rx_descriptors : PORT_RX_DESC;
+	uint64_t n = room / cost, ports = 0;
+
+	for (size_t i = 0; i < t->conf->n_interfaces; i++)
+		ports += t->conf->interfaces[i].mtu >= PKT_WIDE_MTU;
+	return ports > 0 && n >= WIDE_RINGS * ports * t->shards * ring ? (unsigned int)n : 0;
+}
+
 static int make_pools(struct team *t, const char *name, char *err, size_t err_size)
 {
-	const uint64_t cost = (rte_eal_has_hugepages() ? DATA_MBUF_COST : DATA_MBUF_PAGE) +
-			      HEADS_PER_DATA * HEAD_MBUF_COST;
-	const uint64_t least =
-		fixed_bytes(t) +
-		RTE_MAX((uint64_t)DATA_MBUFS_MIN, (uint64_t)t->shards * DATA_MBUFS_SHARD) * cost;
-	uint64_t total = t->conf->memory_mb * MIB, n;
+	const bool huge = rte_eal_has_hugepages();
+	const uint64_t heads = HEADS_PER_DATA * HEAD_MBUF_COST;
+	const uint64_t cost = (huge ? DATA_MBUF_COST : DATA_MBUF_PAGE) + heads;
+	const uint64_t wide_cost = (huge ? WIDE_MBUF_COST : WIDE_MBUF_PAGE) + heads;
+	const uint64_t fixed = fixed_bytes(t);
+	const uint64_t least = fixed + cost * RTE_MAX((uint64_t)DATA_MBUFS_MIN,
+						      (uint64_t)t->shards * DATA_MBUFS_SHARD);
+	uint64_t total = t->conf->memory_mb * MIB, n, room;
+	unsigned int wide;
 	int r;
 
 	if (total < least)
@@ -100,9 +121,14 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 			    "Memory %" PRIu32 "M is too little for %u shards: %" PRIu64
 			    "M at least",
 			    t->conf->memory_mb, t->shards, (least + MIB - 1) / MIB);
-	n = (total - fixed_bytes(t)) / cost;
-	r = pkt_pools_new_cached(name, (unsigned int)n, (unsigned int)n * HEADS_PER_DATA,
+	room = (total - fixed) * 2 / 3;
+	wide = wide_mbufs(t, RTE_MIN(room, total - least), wide_cost);
+	n = (total - fixed - wide * wide_cost) / cost;
+	r = pkt_pools_new_cached(name, (unsigned int)n, (unsigned int)(n + wide) * HEADS_PER_DATA,
 				 t->conf->buffer_cache, t->shards > 1, SOCKET_ID_ANY, &t->pools);
+	if (r == 0 && wide > 0)
+		r = pkt_pools_widen(&t->pools, name, wide, t->conf->buffer_cache, t->shards > 1,
+				    SOCKET_ID_ANY);
 	if (r < 0)
 		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
 			    t->conf->memory_mb, strerror(-r));
@@ -121,7 +147,6 @@ static struct port_conf port_conf_for(const struct team *t, const char *device)
 			       .queues = (uint16_t)t->shards,
 			       .rx_desc = (uint16_t)t->conf->rx_descriptors,
 			       .tx_desc = (uint16_t)t->conf->tx_descriptors,
-			       .pool = t->pools.data,
 			       .spread = &t->spread};
 	bool own = false;
 
@@ -136,6 +161,7 @@ static struct port_conf port_conf_for(const struct team *t, const char *device)
 	}
 	if (own && pc.mtu <= PORT_MTU_DEFAULT)
 		pc.mtu = 0;
+	pc.pool = pkt_pool_rx(&t->pools, pc.mtu);
 	return pc;
 }
 

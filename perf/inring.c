@@ -411,7 +411,8 @@ static int shard_begin(struct world *w)
 	char pool[32];
 	int r = shard_new(&sc, &w->shard, w->err, sizeof(w->err));
 
-	snprintf(pool, sizeof(pool), "shard%u_data", w->index);
+	snprintf(pool, sizeof(pool), "shard%u_%s", w->index,
+		 w->o->mtu >= PKT_WIDE_MTU ? "wide" : "data");
 	w->out.shard_pool = w->in.shard_pool = rte_mempool_lookup(pool);
 	return r == 0 && w->in.shard_pool == NULL ? -ENOENT : r;
 }

@@ -22,13 +22,19 @@ static struct rte_ring *ring(const char *name, const char *what)
 	return rte_ring_create(full, RING_SIZE, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 }
 
+static inline uint32_t room_of(const struct rte_mempool *pool)
+{
+	return rte_pktmbuf_data_room_size((struct rte_mempool *)(uintptr_t)pool) -
+	       RTE_PKTMBUF_HEADROOM;
+}
+
 /* Copies the bytes of a packet into count fresh buffers of room each. */
-static void copy(const struct rte_mbuf *m, struct rte_mbuf **to, unsigned int count)
+static void copy(const struct rte_mbuf *m, struct rte_mbuf **to, unsigned int count, uint32_t room)
 {
 	uint32_t off = 0, left = m->pkt_len;
 
 	for (unsigned int i = 0; i < count; i++) {
-		uint16_t n = (uint16_t)RTE_MIN(left, (uint32_t)PKT_DATA_ROOM);
+		uint16_t n = (uint16_t)RTE_MIN(left, room);
 		void *at = rte_pktmbuf_mtod(to[i], void *);
 		const void *p = rte_pktmbuf_read(m, off, n, at);
 
@@ -54,9 +60,9 @@ static inline void driver_did(struct wire *w, uint64_t tsc)
 	w->driver_cycles += RTE_MIN(cycles, rte_get_tsc_hz() / 1000000 * DRIVER_MAX_US);
 }
 
-static inline unsigned int segs_of(const struct rte_mbuf *m)
+static inline unsigned int segs_of(const struct rte_mbuf *m, uint32_t room)
 {
-	return (m->pkt_len + PKT_DATA_ROOM - 1) / PKT_DATA_ROOM;
+	return (m->pkt_len + room - 1) / room;
 }
 
 /* From the generator: frames become the shard's buffers, as a NIC fills those it was given. */
@@ -64,14 +70,15 @@ static uint16_t gen_tx(struct port *p, struct rte_mbuf **m, uint16_t n)
 {
 	struct wire *w = (struct wire *)(void *)p;
 	struct rte_mbuf *fresh[RING_BURST * FRAME_SEGS], *out[RING_BURST];
-	unsigned int room = rte_ring_free_count(w->to_shard), segs = 0, at = 0;
+	unsigned int free = rte_ring_free_count(w->to_shard), segs = 0, at = 0;
+	uint32_t room = room_of(w->shard_pool);
 	uint64_t tsc;
 	int r;
 
-	room = RTE_MIN(room, (unsigned int)RING_BURST);
-	n = RTE_MIN(n, (uint16_t)room);
+	free = RTE_MIN(free, (unsigned int)RING_BURST);
+	n = RTE_MIN(n, (uint16_t)free);
 	for (unsigned int i = 0; i < n; i++)
-		segs += segs_of(m[i]);
+		segs += segs_of(m[i], room);
 	if (n == 0)
 		return 0;
 	tsc = rte_rdtsc();
@@ -83,9 +90,9 @@ static uint16_t gen_tx(struct port *p, struct rte_mbuf **m, uint16_t n)
 		return n;
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int k = segs_of(m[i]);
+		unsigned int k = segs_of(m[i], room);
 
-		copy(m[i], &fresh[at], k);
+		copy(m[i], &fresh[at], k, room);
 		out[i] = fresh[at];
 		at += k;
 		w->bytes += m[i]->pkt_len;
@@ -101,6 +108,7 @@ static uint16_t gen_rx(struct port *p, struct rte_mbuf **m, uint16_t n)
 {
 	struct wire *w = (struct wire *)(void *)p;
 	struct rte_mbuf *sent[RING_BURST], *fresh[FRAME_SEGS];
+	uint32_t room = room_of(w->gen_pool);
 	unsigned int got, k, out = 0;
 	uint64_t tsc;
 
@@ -109,12 +117,12 @@ static uint16_t gen_rx(struct port *p, struct rte_mbuf **m, uint16_t n)
 	if (got == 0)
 		return 0;
 	for (unsigned int i = 0; i < got; i++) {
-		k = segs_of(sent[i]);
+		k = segs_of(sent[i], room);
 		if (rte_pktmbuf_alloc_bulk(w->gen_pool, fresh, k) < 0) {
 			w->lost++;
 			continue;
 		}
-		copy(sent[i], fresh, k);
+		copy(sent[i], fresh, k, room);
 		w->bytes += sent[i]->pkt_len;
 		m[out++] = fresh[0];
 	}

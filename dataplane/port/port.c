@@ -166,7 +166,7 @@ static int configure(struct port *p, struct rte_eth_conf *ec)
 static int setup_queues(const struct port_conf *conf, const struct port *p,
 			const struct rte_eth_dev_info *info, const struct rte_eth_conf *ec)
 {
-	uint16_t rx_desc = conf->rx_desc ? conf->rx_desc : 1024;
+	uint16_t rx_desc = conf->rx_desc ? conf->rx_desc : PORT_RX_DESC;
 	uint16_t tx_desc = conf->tx_desc ? conf->tx_desc : 1024;
 	struct rte_eth_rxconf rxc = info->default_rxconf;
 	struct rte_eth_txconf txc = info->default_txconf;

@@ -27,7 +27,8 @@
  */
 #define PORT_MTU_DEFAULT 1500
 #define PORT_MTU_MAX     9000
-#define PORT_MTU_MIN     576 /* RFC 791: every host takes as much */
+#define PORT_RX_DESC     1024 /* of a queue, unless told otherwise */
+#define PORT_MTU_MIN     576  /* RFC 791: every host takes as much */
 
 #define PORT_NO_QUEUE UINT16_MAX /* this shard's packets come by way of others */
 

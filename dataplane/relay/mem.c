@@ -47,8 +47,8 @@ static uint64_t held(const struct conn *c)
 {
 	const struct relay_mem *m = &c->relay->mem;
 
-	return (uint64_t)c->rx.in.segs * m->buf_cost + queue_cost(m, &c->rx.q) +
-	       queue_cost(m, &c->up) + queue_cost(m, &c->hold) + c->in_targets;
+	return pkt_chain_cost(&c->rx.in) + queue_cost(m, &c->rx.q) + queue_cost(m, &c->up) +
+	       queue_cost(m, &c->hold) + c->in_targets;
 }
 
 uint32_t mem_room(struct conn *c)
@@ -97,7 +97,7 @@ static unsigned int cut_unfinished(struct relay *r)
 unsigned int mem_turn(struct relay *r)
 {
 	struct relay_mem *m = &r->mem;
-	uint32_t free = pkt_pool_free(r->conf.pools->data);
+	uint32_t free = pkt_pools_left(r->conf.pools);
 
 	m->is_short = free < m->low;
 	m->share = UINT64_MAX;

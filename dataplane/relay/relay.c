@@ -49,8 +49,8 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 		return -ENOMEM;
 	r->conf = *conf;
 	r->backlog = conf->conns_max;
-	r->windows_max = (uint64_t)conf->pools->data->size / RTE_MAX(conf->pool_shards, 1u) *
-			 PKT_DATA_ROOM * RELAY_WINDOWS_OVER;
+	r->windows_max =
+		pkt_pools_room(conf->pools) / RTE_MAX(conf->pool_shards, 1u) * RELAY_WINDOWS_OVER;
 	mem_init(r);
 	quantum_init(&r->quantum, conf->read_quantum, conf->read_quantum_us, rte_get_tsc_hz());
 	r->chan_bits = bits_for(conf->chans_max);

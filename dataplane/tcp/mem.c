@@ -49,7 +49,7 @@ void tcp_mem_init(struct tcp *t)
 	uint32_t n = rte_mempool_avail_count(pool);
 
 	if (t->conf.rx_shard == 0)
-		t->conf.rx_shard = (uint64_t)n * rte_pktmbuf_data_room_size(pool);
+		t->conf.rx_shard = pkt_pools_room(t->conf.pools);
 	t->mem = (struct tcp_mem){.low = n / LOW_PART,
 				  .high = n / LOW_PART + n / SCARCE_PART,
 				  .scarce = n / SCARCE_PART,
@@ -261,7 +261,7 @@ unsigned int tcp_mem_turn(struct tcp *t)
 	struct tcp_mem *m = &t->mem;
 	unsigned int work = 0;
 
-	m->free = pkt_pool_free(t->conf.pools->data);
+	m->free = pkt_pools_left(t->conf.pools);
 	if (unlikely(!m->is_short && m->free < m->low)) {
 		m->is_short = true;
 		tcp_count(t, TCP_C_MEM_SHORT);

@@ -84,6 +84,8 @@ static bool tables_new(struct tcp *t)
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
 	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
 	nodes = rte_mempool_avail_count(t->conf.pools->data);
+	if (t->conf.pools->wide != NULL)
+		nodes += rte_mempool_avail_count(t->conf.pools->wide);
 	boards = min_u64(conns, nodes) + BOARDS_SPARE;
 	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
 	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||

@@ -118,7 +118,7 @@ static uint16_t cable_rx(struct port *p, struct rte_mbuf **m, uint16_t n)
 	while (k < n && s->in != NULL && s->in->at_us <= now_us) {
 		struct frame *f = s->in;
 
-		m[k] = rte_pktmbuf_alloc(s->pools.data);
+		m[k] = rte_pktmbuf_alloc(s->pools.wide != NULL ? s->pools.wide : s->pools.data);
 		cr_assert_not_null(m[k]);
 		memcpy(rte_pktmbuf_append(m[k], (uint16_t)f->len), f->b, f->len);
 		k++;
@@ -138,7 +138,7 @@ static struct net_addr addr_of(unsigned int i)
 	return (struct net_addr){.family = 4, .b = {198, 18, 0, (uint8_t)(i + 1)}};
 }
 
-static void side_init(unsigned int i, const char *name)
+static void side_init(unsigned int i, const char *name, uint16_t mtu, bool wide)
 {
 	struct side *s = &side[i];
 	struct net_addr addr = addr_of(i);
@@ -150,12 +150,14 @@ static void side_init(unsigned int i, const char *name)
 
 	*s = (struct side){.port = {.rx_burst = cable_rx,
 				    .tx_burst = cable_tx,
-				    .mtu = 1500,
+				    .mtu = mtu,
 				    .link_up = true,
 				    .mac = {{2, 0, 0, 0, 0, (uint8_t)i}}},
 			   .other = &side[1 - i]};
 	s->in_end = &s->in;
 	cr_assert_eq(pkt_pools_new(name, 4095, 8191, SOCKET_ID_ANY, &s->pools), 0);
+	if (wide)
+		cr_assert_eq(pkt_pools_widen(&s->pools, name, 1023, 0, false, SOCKET_ID_ANY), 0);
 	cr_assert_eq(net_new(&(struct net_conf){.pools = &s->pools, .neigh_max = 16}, &s->net), 0);
 	cr_assert_eq(net_iface_add(s->net, name, &s->port), 0);
 	cr_assert_eq(net_addr_add(s->net, 0, &addr, 24), 0);
@@ -164,14 +166,19 @@ static void side_init(unsigned int i, const char *name)
 	cr_assert_eq(tcp_new(&conf, &s->tcp), 0);
 }
 
-static void start(void)
+static void begin(const char *memory)
 {
-	eal_start("64");
+	eal_start(memory);
 	now_us = 1000000;
 	plugged = true;
 	bits_per_s = 20000000;
-	side_init(0, "a");
-	side_init(1, "b");
+}
+
+static void start(void)
+{
+	begin("64");
+	side_init(0, "a", 1500, false);
+	side_init(1, "b", 1500, false);
 }
 
 static void end(void)
@@ -189,6 +196,8 @@ static void end(void)
 		net_free(s->net);
 		cr_expect_eq(eal_out(s->pools.data), 0, "data mbufs lost");
 		cr_expect_eq(eal_out(s->pools.head), 0, "head mbufs lost");
+		if (s->pools.wide != NULL)
+			cr_expect_eq(eal_out(s->pools.wide), 0, "wide mbufs lost");
 		pkt_pools_free(&s->pools);
 	}
 }
@@ -562,4 +571,50 @@ Test(link, a_connection_follows_its_route)
 	cr_expect_eq(side[0].asked, asked + 1, "who was not known before");
 	stop_sending();
 	expect_whole();
+}
+
+/* --- wide buffers --------------------------------------------------------------------------------
+ */
+
+static void start_jumbo(void)
+{
+	begin("128");
+	side_init(0, "a", 9000, true);
+	side_init(1, "b", 9000, true);
+}
+
+/* Of two ports that could do more one has frames of 1500 bytes: all segments fill little. */
+static void start_mixed(void)
+{
+	begin("128");
+	side_init(0, "a", 9000, true);
+	side_init(1, "b", 1500, true);
+}
+
+static bool lossy_done(void)
+{
+	plugged = now_us / MS % 97 != 0;
+	return all_done();
+}
+
+static void transfer(void)
+{
+	connect_all(8, 400000, 300000);
+	cr_expect(run(4000 * SEC, lossy_done), "it does not end");
+	expect_whole();
+	cr_expect_gt(counted(0, TCP_C_RETRANS) + counted(1, TCP_C_RETRANS), 0);
+}
+
+TestSuite(link_jumbo, .init = start_jumbo, .fini = end);
+
+Test(link_jumbo, full_frames_in_wide_buffers)
+{
+	transfer();
+}
+
+TestSuite(link_mixed, .init = start_mixed, .fini = end);
+
+Test(link_mixed, small_frames_in_wide_buffers)
+{
+	transfer();
 }

@@ -352,3 +352,161 @@ Test(pkt, checksum_of_all_ones_carries_everywhere)
 	cr_expect_eq(pkt_raw_cksum(a.head), 0xffff);
 	pkt_chain_free(&a);
 }
+
+/* --- wide ones ------------------------------------------------------------------------ */
+
+#define WIDE 31
+
+static void start_wide(void)
+{
+	start();
+	cr_assert_eq(pkt_pools_widen(&pools, "t", WIDE, 0, false, SOCKET_ID_ANY), 0);
+}
+
+static void end_wide(void)
+{
+	end();
+	cr_expect_eq(eal_out(pools.wide), 0);
+}
+
+TestSuite(pkt_wide, .init = start_wide, .fini = end_wide);
+
+/* A wide mbuf with n bytes of the pattern from off. */
+static struct rte_mbuf *wide_of(uint32_t off, uint16_t n)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pools.wide);
+
+	memcpy(rte_pktmbuf_append(m, n), pattern + off, n);
+	return m;
+}
+
+static bool is_whole(const struct pkt_chain *c)
+{
+	const struct rte_mbuf *m = c->head;
+
+	while (m != NULL && pkt_writable(m))
+		m = m->next;
+	return m == NULL;
+}
+
+Test(pkt_wide, a_cut_leaves_both_sides_whole)
+{
+	static const uint16_t at[] = {1, 2047, 2048, 2049, 4500, 4501, 6000, 6953, 8999};
+
+	for (unsigned int i = 0; i < RTE_DIM(at); i++) {
+		struct pkt_chain a = {0}, b = {0};
+
+		pkt_chain_append(&a, wide_of(0, 9000));
+		cr_assert_eq(pkt_chain_split(&a, at[i], &b, pools.data), 0);
+		cr_expect_eq(b.len, at[i]);
+		check(&b, 0);
+		check(&a, at[i]);
+		cr_expect(is_whole(&a) && is_whole(&b), "cut at %u", at[i]);
+		pkt_chain_free(&a);
+		pkt_chain_free(&b);
+	}
+}
+
+/* Of one that is shared both sides are copied: three buffers and two, or nothing is changed. */
+Test(pkt_wide, a_cut_without_buffers_changes_nothing)
+{
+	struct rte_mbuf *m = wide_of(0, 9000), *held[63];
+	struct pkt_chain a = {0}, b = {0};
+
+	cr_assert_eq(rte_pktmbuf_alloc_bulk(pools.data, held, 60), 0);
+	rte_mbuf_refcnt_update(m, 1);
+	pkt_chain_append(&a, m);
+	cr_expect_eq(pkt_chain_split(&a, 5000, &b, pools.data), -ENOMEM);
+	cr_expect_eq(a.len, 9000);
+	cr_expect_eq(a.head, m);
+	cr_expect_eq(b.len, 0);
+	check(&a, 0);
+	rte_pktmbuf_free_bulk(held, 60);
+	pkt_chain_free(&a);
+	rte_pktmbuf_free(m);
+}
+
+Test(pkt_wide, what_others_see_is_copied_to_smaller_ones)
+{
+	struct rte_mbuf *m = wide_of(0, 9000);
+	struct pkt_chain a = {0};
+
+	pkt_chain_append(&a, indirect_to(m));
+	rte_pktmbuf_free(m);
+	cr_assert_eq(pkt_chain_own(&a, pools.data), 0);
+	cr_expect(is_whole(&a));
+	cr_expect_eq(a.segs, 5);
+	cr_expect_eq(eal_out(pools.wide), 0);
+	check(&a, 0);
+	pkt_chain_free(&a);
+}
+
+/* Six full segments of an Ethernet without jumbo frames are one buffer; those of half a jumbo not.
+ */
+Test(pkt_wide, what_fills_little_of_one_goes_behind_the_last)
+{
+	static const struct {
+		uint16_t len;
+		uint32_t n, segs;
+	} cases[] = {{1, 31, 1},   {536, 17, 1}, {1448, 6, 1},
+		     {2303, 4, 1}, {2304, 4, 4}, {4000, 4, 4}};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct pkt_chain a = {0};
+
+		for (uint32_t k = 0; k < cases[i].n; k++)
+			pkt_chain_append_tight(&a, wide_of(k * cases[i].len, cases[i].len));
+		cr_expect_eq(a.segs, cases[i].segs, "%u of %u: %u", cases[i].n, cases[i].len,
+			     a.segs);
+		check(&a, 0);
+		pkt_chain_free(&a);
+	}
+}
+
+Test(pkt_wide, compact_gives_back_what_a_smaller_one_can_hold)
+{
+	static const struct {
+		uint16_t len;
+		bool stays;
+	} cases[] = {{1, false}, {1448, false}, {2048, false}, {2049, true}, {9000, true}};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct pkt_chain a = {0};
+
+		pkt_chain_append(&a, wide_of(0, cases[i].len));
+		pkt_chain_compact(&a, pools.data);
+		cr_expect_eq(pkt_is_wide(a.head), cases[i].stays, "%u", cases[i].len);
+		check(&a, 0);
+		pkt_chain_free(&a);
+	}
+}
+
+/* Marks are parts of the number of data mbufs: whichever is shorter says how short they are. */
+Test(pkt_wide, what_is_left_is_the_scarcer_of_both)
+{
+	struct rte_mbuf *wide[WIDE], *data[63];
+
+	cr_expect_eq(pkt_pools_left(&pools), 63);
+	cr_assert_eq(rte_pktmbuf_alloc_bulk(pools.wide, wide, WIDE), 0);
+	cr_expect_eq(pkt_pools_left(&pools), 0);
+	rte_pktmbuf_free_bulk(wide + 15, WIDE - 15);
+	cr_expect_eq(pkt_pools_left(&pools), 16 * 63 / WIDE);
+	cr_assert_eq(rte_pktmbuf_alloc_bulk(pools.data, data, 43), 0);
+	cr_expect_eq(pkt_pools_left(&pools), 20);
+	rte_pktmbuf_free_bulk(wide, 15);
+	cr_expect_eq(pkt_pools_left(&pools), 20);
+	rte_pktmbuf_free_bulk(data, 43);
+	cr_expect_eq(pkt_pools_left(&pools), 63);
+}
+
+Test(pkt_wide, only_jumbo_ports_receive_into_them)
+{
+	struct pkt_pools none = {.data = pools.data, .head = pools.head};
+
+	cr_expect_eq(pkt_pool_rx(&pools, 1500), pools.data);
+	cr_expect_eq(pkt_pool_rx(&pools, 4000), pools.data);
+	cr_expect_eq(pkt_pool_rx(&pools, 9000), pools.wide);
+	cr_expect_eq(pkt_pool_rx(&none, 9000), pools.data);
+	cr_expect_eq(pkt_pools_room(&none), 63 * PKT_DATA_ROOM);
+	cr_expect_eq(pkt_pools_room(&pools), 63 * PKT_DATA_ROOM + WIDE * PKT_WIDE_ROOM);
+}

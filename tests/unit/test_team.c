@@ -58,6 +58,37 @@ Test(team, memory_for_rings_between_shards_is_put_aside)
 	cr_expect_geq(least[1], least[0] + 8064 * 8 / 1024, "%u and %u", least[0], least[1]);
 }
 
+/* Wide buffers are for jumbo frames, and never take what the rest cannot do without. */
+Test(team, jumbo_frames_have_wide_buffers_where_there_is_memory_for_them)
+{
+	static const struct {
+		uint32_t memory_mb;
+		uint16_t mtu;
+		bool wide;
+	} cases[] = {{112, 9000, true}, {112, 1500, false}, {112, 4000, false}, {80, 9000, false}};
+
+	for (unsigned int i = 0; i < RTE_DIM(cases); i++) {
+		struct conf_interface iface = {
+			.name = "a", .device = "net_ring0", .mtu = cases[i].mtu};
+		struct conf_dataplane conf = {.name = "dp",
+					      .memory_mb = cases[i].memory_mb,
+					      .interfaces = &iface,
+					      .n_interfaces = 1};
+		const struct team_conf tc = {.conf = &conf, .shards = 1, .name = "t"};
+		struct pkt_pools pools;
+
+		cr_assert_eq(team_new(&tc, &team, err, sizeof(err)), 0, "%s", err);
+		pools = team_pools(team);
+		cr_expect_eq(pools.wide != NULL, cases[i].wide, "%u M, MTU %u", cases[i].memory_mb,
+			     cases[i].mtu);
+		cr_expect_geq(pools.data->size, 8192);
+		if (pools.wide != NULL)
+			cr_expect_geq(pools.wide->size, 2 * PORT_RX_DESC);
+		team_free(team);
+		team = NULL;
+	}
+}
+
 static void say(unsigned int from, unsigned int n)
 {
 	const struct team_note note = {.kind = TEAM_LINK, .link = {.port = (uint16_t)from}};
