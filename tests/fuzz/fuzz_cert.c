@@ -1,0 +1,45 @@
+/*
+ * tests/fuzz/fuzz_cert.c - OpenSSH certificates. What is accepted is kept as it was, has the
+ * bare key in it, was not made by a certificate, and is believed by nobody it does not name.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/cert.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void look(const struct key *k, const struct cert *c)
+{
+	struct cert_rules rules = {c->role, "nobody's name", c->valid_after, "ssh-ed25519", 2048};
+	const char *why = NULL;
+
+	if (key_cert(c->ca) != NULL || key_cert(key_plain(k)) != NULL ||
+	    key_sig_alg_of(k, 0) == NULL)
+		abort();
+	if (!key_sig_alg_fits(c->ca, c->ca_sig_alg) || c->n_principals > CERT_PRINCIPALS_MAX)
+		abort();
+	if (c->role == CERT_USER && cert_check(k, &rules, &why) == 0)
+		abort();
+	for (unsigned int i = 0; i < c->n_principals; i++)
+		if (!cert_names(c, c->principals[i]) || !cert_names_host(c, c->principals[i]))
+			if (strpbrk(c->principals[i], "*?") == NULL)
+				abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct key *k = NULL;
+	const uint8_t *blob;
+	size_t len;
+
+	if (key_blob_parse_any(data, size, &k) < 0)
+		return 0;
+	blob = key_blob(k, &len);
+	if (len != size || memcmp(blob, data, size) != 0)
+		abort();
+	if (key_cert(k) != NULL)
+		look(k, key_cert(k));
+	key_free(k);
+	return 0;
+}
