@@ -14,16 +14,23 @@
 
 #define HYBRID(name_, hash_, kem, point_len, parts_)                                               \
 	{                                                                                          \
-		.name = (name_), .hash = (hash_), .k_form = KEX_K_STRING,                          \
+		.name = (name_), .hash = (hash_), .k_form = KEX_STRING, .q_form = KEX_STRING,      \
 		.client_public_len = kem##_EK_LEN + (point_len),                                   \
 		.server_public_len = kem##_CT_LEN + (point_len), .family = &kex_hybrid,            \
 		.parts = &(parts_)                                                                 \
 	}
 #define CURVE(name_, hash_, point_len, family_)                                                    \
 	{                                                                                          \
-		.name = (name_), .hash = (hash_), .k_form = KEX_K_MPINT,                           \
+		.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_STRING,       \
 		.client_public_len = (point_len), .server_public_len = (point_len),                \
 		.family = &(family_)                                                               \
+	}
+#define GROUP(name_, hash_, bits)                                                                  \
+	{                                                                                          \
+		.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_MPINT,        \
+		.group_bits = (bits), .group_exchange = (bits) == 0,                               \
+		.client_public_len = (bits) / 8, .server_public_len = (bits) / 8,                  \
+		.family = &kex_dh                                                                  \
 	}
 
 /*
@@ -41,6 +48,13 @@ static const struct kex_method methods[] = {
 	CURVE("ecdh-sha2-nistp384", HASH_SHA384, P384_LEN, kex_ecdh),
 	CURVE("ecdh-sha2-nistp521", HASH_SHA512, P521_LEN, kex_ecdh),
 	HYBRID("mlkem768nistp256-sha256", HASH_SHA256, MLKEM, P256_LEN, kex_mlkem768nistp256),
+	GROUP("diffie-hellman-group-exchange-sha256", HASH_SHA256, 0),
+	GROUP("diffie-hellman-group16-sha512", HASH_SHA512, 4096),
+	GROUP("diffie-hellman-group18-sha512", HASH_SHA512, 8192),
+	GROUP("diffie-hellman-group14-sha256", HASH_SHA256, 2048),
+	GROUP("diffie-hellman-group-exchange-sha1", HASH_SHA1, 0),
+	GROUP("diffie-hellman-group14-sha1", HASH_SHA1, 2048),
+	GROUP("diffie-hellman-group1-sha1", HASH_SHA1, 1024),
 };
 
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -60,32 +74,50 @@ const char *kex_method_name_at(unsigned int i)
 	return i < N_METHODS ? methods[i].name : NULL;
 }
 
-int kex_init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub, size_t *ret_len)
+int kex_length_check(const struct kex_method *m, const struct kex_group *agreed, bool from_client,
+		     const uint8_t *pub, size_t len)
 {
-	int r = m->family->init(m, ret, ret_pub);
+	(void)agreed;
+	(void)pub;
+	return len == (from_client ? m->client_public_len : m->server_public_len) ? 0 : -EBADMSG;
+}
 
-	if (r < 0)
-		return r;
-	(*ret)->family = m->family;
-	*ret_len = m->client_public_len;
-	return 0;
+int kex_public_check(const struct kex_method *m, const struct kex_group *group, bool from_client,
+		     const uint8_t *pub, size_t len)
+{
+	return m->family->check(m, group, from_client, pub, len);
+}
+
+int kex_init(const struct kex_method *m, const struct kex_group *group, struct kex_key **ret,
+	     uint8_t *ret_pub, size_t *ret_len)
+{
+	int r = m->family->init(m, group, ret, ret_pub, ret_len);
+
+	if (r == 0)
+		(*ret)->family = m->family;
+	return r;
 }
 
 int kex_finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
 	       size_t peer_len, uint8_t *ret_secret, size_t *ret_secret_len)
 {
-	if (peer_len != m->server_public_len)
-		return -EBADMSG;
-	return m->family->finish(m, k, peer_pub, ret_secret, ret_secret_len);
+	int r = kex_public_check(m, k->group, false, peer_pub, peer_len);
+
+	if (r < 0)
+		return r;
+	return m->family->finish(m, k, peer_pub, peer_len, ret_secret, ret_secret_len);
 }
 
-int kex_respond(const struct kex_method *m, const uint8_t *peer_pub, size_t peer_len,
-		uint8_t *ret_pub, size_t *ret_len, uint8_t *ret_secret, size_t *ret_secret_len)
+int kex_respond(const struct kex_method *m, const struct kex_group *group, const uint8_t *peer_pub,
+		size_t peer_len, uint8_t *ret_pub, size_t *ret_len, uint8_t *ret_secret,
+		size_t *ret_secret_len)
 {
-	if (peer_len != m->client_public_len)
-		return -EBADMSG;
-	*ret_len = m->server_public_len;
-	return m->family->respond(m, peer_pub, ret_pub, ret_secret, ret_secret_len);
+	int r = kex_public_check(m, group, true, peer_pub, peer_len);
+
+	if (r < 0)
+		return r;
+	return m->family->respond(m, group, peer_pub, peer_len, ret_pub, ret_len, ret_secret,
+				  ret_secret_len);
 }
 
 void kex_key_free(struct kex_key *k)

@@ -117,11 +117,13 @@ out:
 	return r;
 }
 
-static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub)
+static int init(const struct kex_method *m, const struct kex_group *agreed, struct kex_key **ret,
+		uint8_t *ret_pub, size_t *ret_len)
 {
 	struct ecdh_key *k = calloc(1, sizeof(*k));
 	int r;
 
+	(void)agreed;
 	if (k == NULL)
 		return -ENOMEM;
 	r = ecdh_new(m->client_public_len, &k->pkey, ret_pub);
@@ -129,22 +131,28 @@ static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_p
 		free(k);
 		return r;
 	}
+	*ret_len = m->client_public_len;
 	*ret = &k->k;
 	return 0;
 }
 
 static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
-		  uint8_t *ret_secret, size_t *ret_len)
+		  size_t peer_len, uint8_t *ret_secret, size_t *ret_len)
 {
+	(void)peer_len;
 	return ecdh_derive(m->client_public_len, ecdh_of(k)->pkey, peer_pub, ret_secret, ret_len);
 }
 
-static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
+static int respond(const struct kex_method *m, const struct kex_group *agreed,
+		   const uint8_t *peer_pub, size_t peer_len, uint8_t *ret_pub, size_t *ret_pub_len,
 		   uint8_t *ret_secret, size_t *ret_len)
 {
 	EVP_PKEY *key = NULL;
 	int r;
 
+	(void)agreed;
+	(void)peer_len;
+	*ret_pub_len = m->server_public_len;
 	r = ecdh_new(m->client_public_len, &key, ret_pub);
 	if (r < 0)
 		return r;
@@ -172,4 +180,4 @@ static int p256_derive(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secr
 }
 
 const struct kex_curve kex_nistp256 = {p256_new, p256_derive};
-const struct kex_family kex_ecdh = {init, finish, respond, ecdh_free};
+const struct kex_family kex_ecdh = {kex_length_check, init, finish, respond, ecdh_free};

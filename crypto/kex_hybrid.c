@@ -93,12 +93,14 @@ static void hybrid_free(struct kex_key *k)
 	free(h);
 }
 
-static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub)
+static int init(const struct kex_method *m, const struct kex_group *agreed, struct kex_key **ret,
+		uint8_t *ret_pub, size_t *ret_len)
 {
 	const struct kex_parts *part = m->parts;
 	struct hybrid_key *h = calloc(1, sizeof(*h));
 	int r;
 
+	(void)agreed;
 	if (h == NULL)
 		return -ENOMEM;
 	r = part->kem->keygen(ret_pub, h->dk);
@@ -108,18 +110,20 @@ static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_p
 		hybrid_free(&h->k);
 		return r;
 	}
+	*ret_len = m->client_public_len;
 	*ret = &h->k;
 	return 0;
 }
 
 static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
-		  uint8_t *ret_secret, size_t *ret_len)
+		  size_t peer_len, uint8_t *ret_secret, size_t *ret_len)
 {
 	const struct kex_parts *part = m->parts;
 	struct hybrid_key *h = hybrid_of(k);
 	uint8_t shared[SHARED_LEN], point[SHARED_LEN];
 	int r;
 
+	(void)peer_len;
 	r = part->kem->decaps(h->dk, peer_pub, shared);
 	if (r == 0)
 		r = part->curve->derive(h->point, peer_pub + part->kem->ct_len, point);
@@ -130,7 +134,8 @@ static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *
 	return r;
 }
 
-static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
+static int respond(const struct kex_method *m, const struct kex_group *agreed,
+		   const uint8_t *peer_pub, size_t peer_len, uint8_t *ret_pub, size_t *ret_pub_len,
 		   uint8_t *ret_secret, size_t *ret_len)
 {
 	const struct kex_parts *part = m->parts;
@@ -138,6 +143,9 @@ static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t 
 	EVP_PKEY *key = NULL;
 	int r;
 
+	(void)agreed;
+	(void)peer_len;
+	*ret_pub_len = m->server_public_len;
 	r = part->kem->encaps(peer_pub, ret_pub, shared);
 	if (r == 0)
 		r = part->curve->generate(&key, ret_pub + part->kem->ct_len);
@@ -151,4 +159,4 @@ static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t 
 	return r;
 }
 
-const struct kex_family kex_hybrid = {init, finish, respond, hybrid_free};
+const struct kex_family kex_hybrid = {kex_length_check, init, finish, respond, hybrid_free};

@@ -11,19 +11,32 @@
 /* An initiator's ephemeral key begins with this. */
 struct kex_key {
 	const struct kex_family *family;
+	const struct kex_group *group; /* of DH; the key's own */
 };
 
-/* Public values have the method's lengths; secrets have room for KEX_SECRET_MAX. */
+/*
+ * agreed is the group of a group exchange, else NULL. Values of the peer have passed check() before
+ * they come to finish() and respond(). Outputs have room for KEX_PUBLIC_MAX
+ * and KEX_SECRET_MAX.
+ */
 struct kex_family {
-	int (*init)(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub);
+	int (*check)(const struct kex_method *m, const struct kex_group *agreed, bool from_client,
+		     const uint8_t *pub, size_t len);
+	int (*init)(const struct kex_method *m, const struct kex_group *agreed,
+		    struct kex_key **ret, uint8_t *ret_pub, size_t *ret_len);
 	int (*finish)(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
-		      uint8_t *ret_secret, size_t *ret_len);
-	int (*respond)(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
-		       uint8_t *ret_secret, size_t *ret_len);
+		      size_t peer_len, uint8_t *ret_secret, size_t *ret_len);
+	int (*respond)(const struct kex_method *m, const struct kex_group *agreed,
+		       const uint8_t *peer_pub, size_t peer_len, uint8_t *ret_pub,
+		       size_t *ret_pub_len, uint8_t *ret_secret, size_t *ret_len);
 	void (*free)(struct kex_key *k); /* wipes */
 };
 
-extern const struct kex_family kex_x25519, kex_ecdh, kex_hybrid;
+extern const struct kex_family kex_x25519, kex_ecdh, kex_dh, kex_hybrid;
+
+/* check() of methods whose values have one length. */
+int kex_length_check(const struct kex_method *m, const struct kex_group *agreed, bool from_client,
+		     const uint8_t *pub, size_t len);
 
 /*
  * A curve as part of another method; points as that curve's own method sends them, secrets of 32

@@ -81,12 +81,13 @@ out:
 	return r;
 }
 
-static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_pub)
+static int init(const struct kex_method *m, const struct kex_group *agreed, struct kex_key **ret,
+		uint8_t *ret_pub, size_t *ret_len)
 {
 	struct x25519_key *k = calloc(1, sizeof(*k));
 	int r;
 
-	(void)m;
+	(void)agreed;
 	if (k == NULL)
 		return -ENOMEM;
 	r = x25519_new(&k->pkey, ret_pub);
@@ -94,25 +95,30 @@ static int init(const struct kex_method *m, struct kex_key **ret, uint8_t *ret_p
 		free(k);
 		return r;
 	}
+	*ret_len = m->client_public_len;
 	*ret = &k->k;
 	return 0;
 }
 
 static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *peer_pub,
-		  uint8_t *ret_secret, size_t *ret_len)
+		  size_t peer_len, uint8_t *ret_secret, size_t *ret_len)
 {
 	(void)m;
+	(void)peer_len;
 	*ret_len = X25519_LEN;
 	return x25519_derive(x25519_of(k)->pkey, peer_pub, ret_secret);
 }
 
-static int respond(const struct kex_method *m, const uint8_t *peer_pub, uint8_t *ret_pub,
+static int respond(const struct kex_method *m, const struct kex_group *agreed,
+		   const uint8_t *peer_pub, size_t peer_len, uint8_t *ret_pub, size_t *ret_pub_len,
 		   uint8_t *ret_secret, size_t *ret_len)
 {
 	EVP_PKEY *key = NULL;
 	int r;
 
-	(void)m;
+	(void)agreed;
+	(void)peer_len;
+	*ret_pub_len = m->server_public_len;
 	r = x25519_new(&key, ret_pub);
 	if (r < 0)
 		return r;
@@ -129,4 +135,4 @@ static void x25519_free(struct kex_key *k)
 }
 
 const struct kex_curve kex_curve25519 = {x25519_new, x25519_derive};
-const struct kex_family kex_x25519 = {init, finish, respond, x25519_free};
+const struct kex_family kex_x25519 = {kex_length_check, init, finish, respond, x25519_free};

@@ -286,9 +286,10 @@ static bool known_comp(const char *name)
 
 static int lists_init(struct brain_lists *l, const struct ssh_brain_conf *c)
 {
+	const char *kex = c->role == SSH_SERVER ? SSH_DEFAULT_KEX : SSH_DEFAULT_KEX_CLIENT;
 	int r;
 
-	r = list_copy(&l->kex, c->kex_algs, SSH_DEFAULT_KEX, known_kex);
+	r = list_copy(&l->kex, c->kex_algs, kex, known_kex);
 	if (r == 0)
 		r = list_copy(&l->hostkey, c->hostkey_algs, SSH_DEFAULT_HOSTKEY, known_sig_alg);
 	if (r == 0)
@@ -317,8 +318,13 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 	int r;
 
 	b->tail = &b->head;
-	b->phase = (struct ssh_phase){conf->role, SSH_KEX_FIRST_INIT, SSH_SVC_NONE, false, false};
+	b->phase =
+		(struct ssh_phase){conf->role, SSH_KEX_FIRST_INIT, SSH_SVC_NONE, false, false, 0};
 	b->strict = conf->strict;
+	b->gex = conf->gex;
+	if (b->gex.max == 0)
+		b->gex = (struct ssh_gex_bits){SSH_GEX_MIN, SSH_GEX_N, SSH_GEX_MAX};
+	b->moduli = conf->moduli;
 	b->rekey = conf->rekey;
 	b->auth_methods = conf->auth_methods;
 	b->max_auth_tries = conf->max_auth_tries;

@@ -37,6 +37,7 @@
 
 #include "crypto/kex.h"
 #include "crypto/key.h"
+#include "crypto/moduli.h"
 #include "ssh/auth_msg.h"
 #include "ssh/chan.h"
 #include "ssh/err.h"
@@ -54,6 +55,11 @@
 #define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
 #define SSH_GLOBALS_MAX    16 /* global requests unanswered; then input is -EAGAIN */
 #define SSH_OPENS_MAX      64 /* opens of ours the peer has not answered */
+
+/* RFC 8270: "SHOULD NOT" below 2048; n as OpenSSH estimates it for 128 bits of security. */
+#define SSH_GEX_MIN 2048
+#define SSH_GEX_N   3072
+#define SSH_GEX_MAX 8192
 
 /*
  * Strict key exchange. OFF: not offered. ON: used when the peer offers it too. SAFE: a
@@ -79,6 +85,15 @@ struct ssh_brain_conf {
 	const char *ident; /* ours, "SSH-2.0-…", without CR LF */
 	const char *kex_algs, *hostkey_algs, *ciphers, *macs, *comp_algs;
 	enum ssh_strict strict;
+	/*
+	 * Bits of a group exchange: a client asks for n and takes what lies between; a server
+	 * gives nothing else. All 0: SSH_GEX_*. moduli: what a server chooses from, borrowed for
+	 * the brain's life; NULL: the groups of RFC 3526.
+	 */
+	struct ssh_gex_bits {
+		uint32_t min, n, max;
+	} gex;
+	const struct moduli *moduli;
 	struct ssh_rekey_limit
 		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
 	/* server */

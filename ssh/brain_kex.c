@@ -1,11 +1,14 @@
 /*
  * ssh/brain_kex.c - a key exchange of either role, the first or a later one.
  *
- * Source  RFC 4253 sections 7 to 9, RFC 5656 section 4, RFC 8731, OpenSSH PROTOCOL 1.10.
+ * Source  RFC 4253 sections 7 to 9, RFC 4419, RFC 5656 section 4, RFC 8731, OpenSSH PROTOCOL 1.10.
  *
  * server: KEXINITs -> ECDH_INIT -> job -> host key signs -> ECDH_REPLY, NEWKEYS -> NEWKEYS
  * client: KEXINITs -> job -> ECDH_INIT -> ECDH_REPLY -> job -> host key known? -> NEWKEYS ->
  * NEWKEYS
+ *
+ * What is called ECDH here is DH, too, where public values are numbers; in a group exchange it
+ * follows on brain_gex.c and has other message numbers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,8 @@ void kex_free(struct kex *k)
 	free(k->i_peer);
 	key_free(k->peer_host);
 	kex_key_free(k->ephemeral);
+	free(k->group);
+	free(k->gex_group);
 	secret_free(k->keys, sizeof(*k->keys));
 	secret_wipe(k, sizeof(*k));
 	free(k);
@@ -217,15 +222,42 @@ static int negotiate(struct ssh_brain *b, const struct ssh_kexinit *peer)
 	return k->host != NULL ? 0 : -SSH_E_NO_HOSTKEY_ALG;
 }
 
-static int start_ephemeral(struct ssh_brain *b)
+/* A job of this exchange knows its group. */
+static int job_group(struct ssh_job *job, const struct kex *k)
+{
+	if (k->group == NULL)
+		return 0;
+	job->group = malloc(sizeof(*job->group));
+	if (job->group == NULL)
+		return -SSH_E_MEMORY;
+	*job->group = *k->group;
+	return 0;
+}
+
+int kex_start_ephemeral(struct ssh_brain *b)
 {
 	struct ssh_job *job = ssh_job_new(SSH_JOB_KEX_INIT, 0);
 
 	if (job == NULL)
 		return -SSH_E_MEMORY;
+	if (job_group(job, b->kex) < 0) {
+		ssh_job_free(job);
+		return -SSH_E_MEMORY;
+	}
 	job->method = b->kex->agreed.kex;
 	job->rekey = !b->kex->first;
 	return ask_job(b, &b->kex_ask, job);
+}
+
+/* The first step of the method: a client takes it, a server awaits it. */
+static int begin_method(struct ssh_brain *b)
+{
+	bool gex = b->kex->agreed.kex->group_exchange;
+
+	b->phase.step = gex ? SSH_STEP_GEX_REQUEST : SSH_STEP_PUBLIC;
+	if (brain_is_server(b))
+		return 0;
+	return gex ? gex_begin(b) : kex_start_ephemeral(b);
 }
 
 static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
@@ -263,7 +295,7 @@ static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, siz
 		b->phase.kex = guess ? SSH_KEX_FIRST_GUESS : SSH_KEX_FIRST_METHOD;
 	else
 		b->phase.kex = guess ? SSH_KEX_GUESS : SSH_KEX_METHOD;
-	return brain_is_server(b) ? 0 : start_ephemeral(b);
+	return begin_method(b);
 }
 
 /* The method ------------------------------------------------------------------------ */
@@ -277,16 +309,22 @@ static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
 	struct ssh_job *job;
 
 	n += x->v_c.len + x->v_s.len + x->i_c.len + x->i_s.len + x->k_s.len + x->q_c.len +
-	     x->q_s.len;
+	     x->q_s.len + x->request.len + x->group.len;
 	job = ssh_job_new(kind, n);
 	if (job == NULL)
 		return NULL;
+	if (job_group(job, k) < 0) {
+		ssh_job_free(job);
+		return NULL;
+	}
 	job->x = (struct ssh_exchange){
 		.v_c = ssh_job_keep(job, x->v_c),
 		.v_s = ssh_job_keep(job, x->v_s),
 		.i_c = ssh_job_keep(job, x->i_c),
 		.i_s = ssh_job_keep(job, x->i_s),
 		.k_s = ssh_job_keep(job, x->k_s),
+		.request = ssh_job_keep(job, x->request),
+		.group = ssh_job_keep(job, x->group),
 		.q_c = ssh_job_keep(job, x->q_c),
 		.q_s = ssh_job_keep(job, x->q_s),
 	};
@@ -299,17 +337,27 @@ static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
 	return job;
 }
 
-/* Identification and KEXINITs of both sides, by role. */
+/* Identification, KEXINITs and the group exchange of both sides, by role. */
 static struct ssh_exchange exchange_start(const struct ssh_brain *b)
 {
 	const struct kex *k = b->kex;
 	struct ssh_str v_mine = ssh_str_c(b->ident), v_peer = ssh_str_c(b->peer_ident);
 	struct ssh_str i_mine = {k->i_mine, k->i_mine_len}, i_peer = {k->i_peer, k->i_peer_len};
+	bool server = brain_is_server(b);
 
-	if (brain_is_server(b))
-		return (struct ssh_exchange){
-			.v_c = v_peer, .v_s = v_mine, .i_c = i_peer, .i_s = i_mine};
-	return (struct ssh_exchange){.v_c = v_mine, .v_s = v_peer, .i_c = i_mine, .i_s = i_peer};
+	return (struct ssh_exchange){
+		.v_c = server ? v_peer : v_mine,
+		.v_s = server ? v_mine : v_peer,
+		.i_c = server ? i_peer : i_mine,
+		.i_s = server ? i_mine : i_peer,
+		.request = {k->gex_request, k->gex_request_len},
+		.group = {k->gex_group, k->gex_group_len},
+	};
+}
+
+static bool is_number(const struct kex *k)
+{
+	return k->agreed.kex->q_form == KEX_MPINT;
 }
 
 static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
@@ -319,10 +367,11 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 	size_t blob_len;
 	int e;
 
-	e = ssh_ecdh_init_parse(r, &x.q_c);
+	e = is_number(b->kex) ? ssh_dh_init_parse(r, &x.q_c) : ssh_ecdh_init_parse(r, &x.q_c);
 	if (e < 0)
 		return e;
-	if (x.q_c.len != b->kex->agreed.kex->client_public_len)
+	/* Before it costs a job (S-44). */
+	if (kex_public_check(b->kex->agreed.kex, b->kex->group, true, x.q_c.p, x.q_c.len) < 0)
 		return -SSH_E_KEX;
 	x.k_s.p = key_blob(b->kex->host, &blob_len);
 	x.k_s.len = (uint32_t)blob_len;
@@ -352,11 +401,12 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	struct key *host = NULL;
 	int e;
 
-	e = ssh_ecdh_reply_parse(r, &m);
+	e = is_number(k) ? ssh_dh_reply_parse(r, &m) : ssh_ecdh_reply_parse(r, &m);
 	if (e < 0)
 		return e;
-	if (m.q_s.len != k->agreed.kex->server_public_len || m.k_s.len > KEY_BLOB_MAX ||
-	    m.signature.len > KEY_SIG_MAX || key_blob_parse_any(m.k_s.p, m.k_s.len, &host) < 0)
+	if (kex_public_check(k->agreed.kex, k->group, false, m.q_s.p, m.q_s.len) < 0 ||
+	    m.k_s.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
+	    key_blob_parse_any(m.k_s.p, m.k_s.len, &host) < 0)
 		return -SSH_E_KEX;
 	e = check_host_key(b, host);
 	x.k_s = m.k_s;
@@ -386,10 +436,15 @@ static int send_ecdh_init(struct ssh_brain *b, struct ssh_job *job)
 	job->ephemeral = NULL;
 	memcpy(k->pub, job->pub, job->pub_len);
 	k->pub_len = job->pub_len;
-	r = send_begin(b, &w, 5 + k->pub_len);
+	r = send_begin(b, &w, 1 + 5 + k->pub_len);
 	if (r < 0)
 		return r;
-	ssh_ecdh_init_build(&w, (struct ssh_str){k->pub, (uint32_t)k->pub_len});
+	if (is_number(k))
+		ssh_dh_init_build(&w,
+				  k->group != NULL ? SSH_MSG_KEX_GEX_INIT : SSH_MSG_KEX_ECDH_INIT,
+				  (struct ssh_str){k->pub, (uint32_t)k->pub_len});
+	else
+		ssh_ecdh_init_build(&w, (struct ssh_str){k->pub, (uint32_t)k->pub_len});
 	return send_end(b, &w);
 }
 
@@ -522,10 +577,14 @@ int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
 	m.k_s.len = (uint32_t)blob_len;
 	m.q_s = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
 	m.signature = (struct ssh_str){sig, (uint32_t)len};
-	r = send_begin(b, &w, 1 + 3 * 4 + blob_len + k->pub_len + len);
+	r = send_begin(b, &w, 1 + 3 * 4 + 1 + blob_len + k->pub_len + len);
 	if (r < 0)
 		return r;
-	ssh_ecdh_reply_build(&w, &m);
+	if (is_number(k))
+		ssh_dh_reply_build(
+			&w, k->group != NULL ? SSH_MSG_KEX_GEX_REPLY : SSH_MSG_KEX_ECDH_REPLY, &m);
+	else
+		ssh_ecdh_reply_build(&w, &m);
 	r = send_end(b, &w);
 	return r < 0 ? r : send_newkeys(b);
 }
@@ -600,6 +659,9 @@ int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
 		b->phase.kex = b->kex->first ? SSH_KEX_FIRST_METHOD : SSH_KEX_METHOD;
 		return 0;
 	}
+	if (b->phase.step == SSH_STEP_GEX_REQUEST)
+		return brain_is_server(b) ? gex_input_request(b, p[0], p + 1, len - 1)
+					  : gex_input_group(b, p + 1, len - 1);
 	ssh_rd_init(&r, p + 1, len - 1);
 	return brain_is_server(b) ? input_ecdh_init(b, &r) : input_ecdh_reply(b, &r);
 }

@@ -2,6 +2,7 @@
 #include "ssh/exchange.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "crypto/secret.h"
@@ -13,30 +14,62 @@ size_t ssh_exchange_k(const struct kex_method *m, const uint8_t *secret, size_t 
 
 	ssh_wr_init(&w, ret_k, SSH_K_MAX);
 	/* Hybrid methods hash their K as a string; the others as RFC 4251's mpint. */
-	if (m->k_form == KEX_K_STRING)
+	if (m->k_form == KEX_STRING)
 		ssh_wr_str(&w, (struct ssh_str){secret, (uint32_t)len});
 	else
 		ssh_wr_mpint(&w, secret, len);
 	return ssh_wr_done(&w);
 }
 
+/* A part with its length in front; a number without leading zeros and with a sign byte. */
+struct part {
+	uint8_t head[5];
+	size_t head_len;
+	struct ssh_str body;
+};
+
+static void part_init(struct part *part, struct ssh_str s, enum kex_form form)
+{
+	struct ssh_wr w;
+	bool sign;
+
+	while (form == KEX_MPINT && s.len > 0 && s.p[0] == 0) {
+		s.p++;
+		s.len--;
+	}
+	sign = form == KEX_MPINT && s.len > 0 && (s.p[0] & 0x80);
+	ssh_wr_init(&w, part->head, sizeof(part->head));
+	ssh_wr_u32(&w, s.len + sign);
+	if (sign)
+		ssh_wr_u8(&w, 0);
+	part->head_len = ssh_wr_done(&w);
+	part->body = s;
+}
+
 int ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x, const uint8_t *k,
 		      size_t k_len, uint8_t *ret_h)
 {
-	const struct ssh_str part[] = {x->v_c, x->v_s, x->i_c, x->i_s, x->k_s, x->q_c, x->q_s};
-	enum { PARTS = sizeof(part) / sizeof(part[0]) };
-	struct hash_piece piece[2 * PARTS + 1];
-	uint8_t length[PARTS][4];
-	struct ssh_wr w;
+	const struct ssh_str string[] = {x->v_c, x->v_s, x->i_c, x->i_s, x->k_s};
+	const struct ssh_str q[] = {x->q_c, x->q_s};
+	enum { STRINGS = sizeof(string) / sizeof(string[0]), QS = 2 };
+	struct hash_piece piece[2 * (STRINGS + QS) + 3];
+	struct part part[STRINGS + QS];
+	unsigned int n = 0;
 
-	for (int i = 0; i < PARTS; i++) {
-		ssh_wr_init(&w, length[i], sizeof(length[i]));
-		ssh_wr_u32(&w, part[i].len);
-		piece[2 * i] = (struct hash_piece){length[i], sizeof(length[i])};
-		piece[2 * i + 1] = (struct hash_piece){part[i].p, part[i].len};
+	for (int i = 0; i < STRINGS; i++)
+		part_init(&part[i], string[i], KEX_STRING);
+	for (int i = 0; i < QS; i++)
+		part_init(&part[STRINGS + i], q[i], m->q_form);
+	for (int i = 0; i < STRINGS + QS; i++) {
+		if (i == STRINGS) {
+			piece[n++] = (struct hash_piece){x->request.p, x->request.len};
+			piece[n++] = (struct hash_piece){x->group.p, x->group.len};
+		}
+		piece[n++] = (struct hash_piece){part[i].head, part[i].head_len};
+		piece[n++] = (struct hash_piece){part[i].body.p, part[i].body.len};
 	}
-	piece[2 * PARTS] = (struct hash_piece){k, k_len};
-	return hash_digest(m->hash, piece, 2 * PARTS + 1, ret_h);
+	piece[n++] = (struct hash_piece){k, k_len};
+	return hash_digest(m->hash, piece, n, ret_h);
 }
 
 /*

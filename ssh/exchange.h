@@ -1,8 +1,8 @@
 /*
  * ssh/exchange.h - the exchange hash and the keys that follow from it.
  *
- * Source  RFC 4253 sections 7.2 and 8, RFC 5656 section 4, RFC 8731 section 3.1.
- * Memory  the caller's; K and keys are secrets, ssh_keys_wipe() and secret_wipe().
+ * Source  RFC 4253 sections 7.2 and 8, RFC 4419 section 3, RFC 5656 section 4, RFC 8731
+ * section 3.1. Memory  the caller's; K and keys are secrets, ssh_keys_wipe() and secret_wipe().
  */
 #ifndef SLUICE_SSH_EXCHANGE_H
 #define SLUICE_SSH_EXCHANGE_H
@@ -23,7 +23,12 @@ struct ssh_exchange {
 	struct ssh_str v_c, v_s; /* identification lines without CR LF */
 	struct ssh_str i_c, i_s; /* KEXINIT payloads */
 	struct ssh_str k_s;      /* host key blob */
-	struct ssh_str q_c, q_s; /* public values */
+	/*
+	 * Group exchange, else empty: what the request and the group's message carry, as sent (min,
+	 * n, max or n alone; p and g).
+	 */
+	struct ssh_str request, group;
+	struct ssh_str q_c, q_s; /* public values; as mpints, for methods that send them so */
 };
 
 /* One direction's key material, RFC 4253 section 7.2 (A, C, E or B, D, F). */

@@ -1,6 +1,6 @@
 /*
  * ssh/internal.h - what the files of a brain share: brain.c (actions, asks, the entrance),
- * brain_kex.c, auth_server.c, auth_client.c, brain_conn.c.
+ * brain_kex.c, brain_gex.c, auth_server.c, auth_client.c, brain_conn.c.
  *
  * Functions that can fail return 0 or what ends the connection; the entrances in
  * ssh/brain.h turn it into DISCONNECT and END through brain_settle().
@@ -36,8 +36,12 @@ struct kex {
 	uint8_t *i_mine, *i_peer; /* NULL: not sent, not received */
 	uint32_t i_mine_len, i_peer_len;
 	struct ssh_agreed agreed;
-	const struct key *host; /* server: the key that signs; borrowed */
-	struct key *peer_host;  /* client: the server's */
+	const struct key *host;  /* server: the key that signs; borrowed */
+	struct key *peer_host;   /* client: the server's */
+	struct kex_group *group; /* of a group exchange, once it is chosen */
+	uint8_t gex_request[12]; /* what is hashed of the request, and of the group */
+	uint8_t *gex_group;
+	uint32_t gex_request_len, gex_group_len;
 	struct kex_key *ephemeral;
 	uint8_t pub[KEX_PUBLIC_MAX];
 	size_t pub_len;
@@ -107,6 +111,8 @@ struct ssh_brain {
 	uint8_t ext_infos;  /* received */
 	bool rekey_wanted;
 	enum ssh_strict strict;
+	struct ssh_gex_bits gex;
+	const struct moduli *moduli;
 	struct ssh_rekey_limit rekey;
 	unsigned int auth_methods, max_auth_tries;
 	struct brain_lists lists;
@@ -169,6 +175,13 @@ int kex_job_done(struct ssh_brain *b, struct ssh_job *job);
 int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len);
 int kex_hostkey_accepted(struct ssh_brain *b);
 void kex_free(struct kex *k);
+/* Asks for the ephemeral key of the method, and of the group that was agreed on. */
+int kex_start_ephemeral(struct ssh_brain *b);
+
+/* brain_gex.c: what comes before INIT in a group exchange */
+int gex_begin(struct ssh_brain *b); /* client: REQUEST */
+int gex_input_request(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t len);
+int gex_input_group(struct ssh_brain *b, const uint8_t *body, size_t len);
 
 /* auth_server.c; inputs stand at the message number. */
 int auth_server_init(struct ssh_brain *b);

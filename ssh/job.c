@@ -42,6 +42,7 @@ void ssh_job_free(struct ssh_job *job)
 	if (job == NULL)
 		return;
 	kex_key_free(job->ephemeral);
+	free(job->group);
 	key_free(job->key);
 	secret_free(job->keys, sizeof(*job->keys));
 	secret_wipe(job->store, job->store_len);
@@ -89,8 +90,8 @@ static int run_respond(struct ssh_job *job)
 	size_t len = 0;
 	int r;
 
-	r = kex_respond(job->method, job->x.q_c.p, job->x.q_c.len, job->pub, &job->pub_len, secret,
-			&len);
+	r = kex_respond(job->method, job->group, job->x.q_c.p, job->x.q_c.len, job->pub,
+			&job->pub_len, secret, &len);
 	if (r == 0) {
 		job->x.q_s = (struct ssh_str){job->pub, (uint32_t)job->pub_len};
 		r = derive(job, secret, len);
@@ -120,7 +121,8 @@ void ssh_job_run(struct ssh_job *job)
 {
 	switch (job->kind) {
 	case SSH_JOB_KEX_INIT:
-		job->err = kex_init(job->method, &job->ephemeral, job->pub, &job->pub_len);
+		job->err =
+			kex_init(job->method, job->group, &job->ephemeral, job->pub, &job->pub_len);
 		break;
 	case SSH_JOB_KEX_RESPOND:
 		job->err = run_respond(job);

@@ -35,6 +35,7 @@ struct ssh_job {
 
 	/* Key exchange, in. */
 	const struct kex_method *method;
+	struct kex_group *group; /* of a group exchange, else NULL */
 	const struct cipher_suite *suite[2];
 	struct ssh_exchange x;     /* views into store */
 	struct ssh_str session_id; /* empty: this H becomes it */

@@ -31,6 +31,10 @@
 	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"         \
 	"curve25519-sha256,curve25519-sha256@libssh.org,"                                          \
 	"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521"
+/* A client also takes what costs a server more than it is worth, as OpenSSH's does. */
+#define SSH_DEFAULT_KEX_CLIENT                                                                     \
+	SSH_DEFAULT_KEX ",diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,"     \
+			"diffie-hellman-group18-sha512,diffie-hellman-group14-sha256"
 /* As OpenSSH 10 has them, of which a server offers what it has keys for; Ed448 is ours. */
 #define SSH_DEFAULT_HOSTKEY                                                                        \
 	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com,"               \

@@ -1,7 +1,7 @@
 /*
  * ssh/msg.h - message numbers, disconnect reasons, open-failure codes.
  *
- * Source  RFC 4250 section 4, RFC 8308, OpenSSH PROTOCOL (192, 193).
+ * Source  RFC 4250 section 4, RFC 4419 section 5, RFC 8308, OpenSSH PROTOCOL (192, 193).
  */
 #ifndef SLUICE_SSH_MSG_H
 #define SLUICE_SSH_MSG_H
@@ -20,6 +20,11 @@ enum ssh_msg {
 	SSH_MSG_KEX_FIRST = 30, /* 30..49 belong to the method */
 	SSH_MSG_KEX_ECDH_INIT = 30,
 	SSH_MSG_KEX_ECDH_REPLY = 31,
+	SSH_MSG_KEX_GEX_REQUEST_OLD = 30,
+	SSH_MSG_KEX_GEX_GROUP = 31,
+	SSH_MSG_KEX_GEX_INIT = 32,
+	SSH_MSG_KEX_GEX_REPLY = 33,
+	SSH_MSG_KEX_GEX_REQUEST = 34,
 	SSH_MSG_KEX_LAST = 49,
 	SSH_MSG_USERAUTH_REQUEST = 50,
 	SSH_MSG_USERAUTH_FAILURE = 51,

@@ -45,6 +45,7 @@ struct cell {
 	[SSH_MSG_IGNORE... SSH_MSG_DEBUG] = {KEX_ANY & ~KEX_STRICT, ALWAYS},                       \
 	[8 ... 19] = {KEX_NONE, FREE}, [SSH_MSG_KEXINIT] = {KEX_INIT, ALWAYS},                     \
 	[SSH_MSG_NEWKEYS] = {KEX_NEWKEYS, ALWAYS}, [22 ... 29] = {KEX_NONE, FREE},                 \
+	[SSH_MSG_KEX_FIRST... SSH_MSG_KEX_LAST] = {KEX_GUESS | KEX_METHOD, ALWAYS},                \
 	[54 ... 59] = {KEX_NONE, FREE},                                                            \
 	[SSH_MSG_GLOBAL_REQUEST... SSH_MSG_REQUEST_FAILURE] = {KEX_NONE, AFTER_AUTH},              \
 	[83 ... 89] = {KEX_NONE, FREE_AFTER},                                                      \
@@ -58,8 +59,6 @@ static const struct cell server_rx[256] = {
 	BOTH_ROLES,
 	[SSH_MSG_SERVICE_REQUEST] = {KEX_NONE, BEFORE_AUTH},
 	[SSH_MSG_EXT_INFO] = {KEX_NONE, BEFORE_AUTH},
-	[SSH_MSG_KEX_ECDH_INIT] = {KEX_GUESS | KEX_METHOD, ALWAYS},
-	[SSH_MSG_KEX_ECDH_REPLY... SSH_MSG_KEX_LAST] = {KEX_GUESS, ALWAYS},
 	[SSH_MSG_USERAUTH_REQUEST] = {KEX_NONE, SVC(0, SSH_ACCEPT, SSH_DROP)},
 	[SSH_MSG_USERAUTH_INFO_RESPONSE] = {KEX_NONE, DURING_AUTH},
 };
@@ -68,13 +67,36 @@ static const struct cell client_rx[256] = {
 	BOTH_ROLES,
 	[SSH_MSG_SERVICE_ACCEPT] = {KEX_NONE, BEFORE_AUTH},
 	[SSH_MSG_EXT_INFO] = {KEX_NONE, SVC(SSH_ACCEPT, SSH_ACCEPT, 0)},
-	[SSH_MSG_KEX_ECDH_INIT] = {KEX_GUESS, ALWAYS},
-	[SSH_MSG_KEX_ECDH_REPLY] = {KEX_GUESS | KEX_METHOD, ALWAYS},
-	[SSH_MSG_KEX_ECDH_REPLY + 1 ... SSH_MSG_KEX_LAST] = {KEX_GUESS, ALWAYS},
 	[SSH_MSG_USERAUTH_FAILURE... SSH_MSG_USERAUTH_BANNER] = {KEX_NONE, DURING_AUTH},
 	[SSH_MSG_USERAUTH_PK_OK] = {KEX_NONE, DURING_AUTH},
 };
 /* clang-format on */
+
+/* Which of 30..49 a step awaits, as a set of what is above 30. */
+#define METHOD_MSG(msg) (UINT32_C(1) << ((msg)-SSH_MSG_KEX_FIRST))
+
+static const struct {
+	uint32_t server_rx, client_rx;
+} step_of[SSH_KEX_STEPS] = {
+	[SSH_STEP_PUBLIC] = {METHOD_MSG(SSH_MSG_KEX_ECDH_INIT), METHOD_MSG(SSH_MSG_KEX_ECDH_REPLY)},
+	[SSH_STEP_GEX_REQUEST] = {METHOD_MSG(SSH_MSG_KEX_GEX_REQUEST) |
+					  METHOD_MSG(SSH_MSG_KEX_GEX_REQUEST_OLD),
+				  METHOD_MSG(SSH_MSG_KEX_GEX_GROUP)},
+	[SSH_STEP_GEX_INIT] = {METHOD_MSG(SSH_MSG_KEX_GEX_INIT), METHOD_MSG(SSH_MSG_KEX_GEX_REPLY)},
+};
+
+/* Of 30..49, whether the method awaits just this one; a guess may be any of them. */
+static bool step_awaits(const struct ssh_phase *ph, uint8_t msg)
+{
+	uint32_t set;
+
+	if (ph->coarse || (ph->kex != SSH_KEX_METHOD && ph->kex != SSH_KEX_FIRST_METHOD))
+		return true;
+	if (ph->step >= SSH_KEX_STEPS)
+		return false;
+	set = ph->role == SSH_SERVER ? step_of[ph->step].server_rx : step_of[ph->step].client_rx;
+	return set & METHOD_MSG(msg);
+}
 
 static uint32_t in(const struct ssh_phase *ph, unsigned int kex)
 {
@@ -108,6 +130,8 @@ enum ssh_verdict ssh_phase_rx(const struct ssh_phase *ph, uint8_t msg)
 		return SSH_REFUSE;
 
 	if (ph->svc >= SSH_SVC_PHASES || !(cell->kex & steps(ph)))
+		return SSH_REFUSE;
+	if (msg >= SSH_MSG_KEX_FIRST && msg <= SSH_MSG_KEX_LAST && !step_awaits(ph, msg))
 		return SSH_REFUSE;
 	return cell->svc[ph->svc];
 }

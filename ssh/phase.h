@@ -35,36 +35,48 @@
 /* What the peer may send of a key exchange. State 0 is illegal. */
 enum ssh_kex_phase {
 	SSH_KEX_FIRST_INIT = 1, /* first exchange: the peer's KEXINIT is awaited */
-	SSH_KEX_FIRST_METHOD,	/* first exchange: messages 30..49 are awaited */
-	SSH_KEX_FIRST_NEWKEYS,	/* first exchange: NEWKEYS is awaited */
-	SSH_KEX_NONE,		/* keys in place; the peer may send KEXINIT */
-	SSH_KEX_METHOD,		/* rekey: the peer's KEXINIT has come, 30..49 awaited */
-	SSH_KEX_NEWKEYS,	/* rekey: NEWKEYS is awaited */
-	SSH_KEX_FIRST_GUESS,	/* first exchange: a wrongly guessed 30..49 is awaited, and dropped */
-	SSH_KEX_GUESS,		/* rekey: the same */
+	SSH_KEX_FIRST_METHOD,   /* first exchange: messages 30..49 are awaited */
+	SSH_KEX_FIRST_NEWKEYS,  /* first exchange: NEWKEYS is awaited */
+	SSH_KEX_NONE,           /* keys in place; the peer may send KEXINIT */
+	SSH_KEX_METHOD,         /* rekey: the peer's KEXINIT has come, 30..49 awaited */
+	SSH_KEX_NEWKEYS,        /* rekey: NEWKEYS is awaited */
+	SSH_KEX_FIRST_GUESS, /* first exchange: a wrongly guessed 30..49 is awaited, and dropped */
+	SSH_KEX_GUESS,       /* rekey: the same */
 	SSH_KEX_PHASES
 };
 
 enum ssh_svc_phase {
 	SSH_SVC_NONE = 1, /* server: awaits SERVICE_REQUEST; client: awaits SERVICE_ACCEPT */
-	SSH_SVC_AUTH,	  /* USERAUTH_* */
-	SSH_SVC_OPEN,	  /* authenticated: the connection protocol */
+	SSH_SVC_AUTH,     /* USERAUTH_* */
+	SSH_SVC_OPEN,     /* authenticated: the connection protocol */
 	SSH_SVC_PHASES
 };
 
+/*
+ * Where in its method an exchange stands: 30..49 mean another thing in each of them (RFC 4250
+ * section 4.1.2). The messages in brackets are what a server, and what a client, may be sent.
+ */
+enum ssh_kex_step {
+	SSH_STEP_PUBLIC = 1,  /* 30 INIT; 31 REPLY: of DH, ECDH and the hybrids (RFC 4253, 5656) */
+	SSH_STEP_GEX_REQUEST, /* 34 REQUEST or 30 its old form; 31 GROUP (RFC 4419) */
+	SSH_STEP_GEX_INIT,    /* 32 INIT; 33 REPLY */
+	SSH_KEX_STEPS
+};
+
 struct ssh_phase {
-	uint8_t role; /* enum ssh_role: who we are */
-	uint8_t kex;  /* enum ssh_kex_phase */
-	uint8_t svc;  /* enum ssh_svc_phase */
-	bool strict;  /* strict kex was agreed: 2..4 are refused during the first exchange */
-	bool coarse;  /* the steps between KEXINIT and NEWKEYS are not known: a shard */
+	uint8_t role;    /* enum ssh_role: who we are */
+	uint8_t kex;     /* enum ssh_kex_phase */
+	uint8_t svc;     /* enum ssh_svc_phase */
+	bool strict : 1; /* strict kex was agreed: 2..4 are refused during the first exchange */
+	bool coarse : 1; /* the steps between KEXINIT and NEWKEYS are not known: a shard */
+	uint8_t step;    /* enum ssh_kex_step, of METHOD; 0: none, and no message is legal */
 };
 
 enum ssh_verdict {
-	SSH_REFUSE = 0,	   /* disconnect */
-	SSH_ACCEPT,	   /* hand it on */
-	SSH_UNKNOWN,	   /* a number nobody knows: UNIMPLEMENTED */
-	SSH_DROP,	   /* legal and without effect: neither look at it nor answer */
+	SSH_REFUSE = 0, /* disconnect */
+	SSH_ACCEPT,     /* hand it on */
+	SSH_UNKNOWN,    /* a number nobody knows: UNIMPLEMENTED */
+	SSH_DROP,       /* legal and without effect: neither look at it nor answer */
 };
 
 /*
@@ -77,7 +89,7 @@ enum ssh_verdict {
  *		    before USERAUTH_SUCCESS (RFC 8308 section 2.4)
  * 20 KEXINIT	    when no exchange runs
  * 21 NEWKEYS	    when it is awaited
- * 30..49	    the server 30, the client 31, when awaited
+ * 30..49	    those of the method's step, when awaited
  * 50..53, 60, 61    the server 50 and 61, the client the others, during authentication; 50 after it
  *		    is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored")
  * 80.., 192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end

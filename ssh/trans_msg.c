@@ -52,6 +52,52 @@ int ssh_ecdh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret)
 	return 0;
 }
 
+int ssh_dh_init_parse(struct ssh_rd *r, struct ssh_str *ret_e)
+{
+	struct ssh_str e = ssh_rd_mpint(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret_e = e;
+	return 0;
+}
+
+int ssh_dh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret)
+{
+	struct ssh_str k_s = ssh_rd_str(r);
+	struct ssh_str f = ssh_rd_mpint(r);
+	struct ssh_str signature = ssh_rd_str(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret = (struct ssh_ecdh_reply){k_s, f, signature};
+	return 0;
+}
+
+int ssh_gex_request_parse(uint8_t msg, struct ssh_rd *r, struct ssh_gex_request *ret)
+{
+	bool old = msg == SSH_MSG_KEX_GEX_REQUEST_OLD;
+	uint32_t min = old ? 0 : ssh_rd_u32(r);
+	uint32_t n = ssh_rd_u32(r);
+	uint32_t max = old ? UINT32_MAX : ssh_rd_u32(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret = (struct ssh_gex_request){min, n, max, old};
+	return 0;
+}
+
+int ssh_gex_group_parse(struct ssh_rd *r, struct ssh_gex_group *ret)
+{
+	struct ssh_str p = ssh_rd_mpint(r);
+	struct ssh_str g = ssh_rd_mpint(r);
+
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	*ret = (struct ssh_gex_group){p, g};
+	return 0;
+}
+
 int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret)
 {
 	struct ssh_ext_info m = {0};
@@ -111,6 +157,37 @@ void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m)
 	ssh_wr_str(w, m->k_s);
 	ssh_wr_str(w, m->q_s);
 	ssh_wr_str(w, m->signature);
+}
+
+void ssh_dh_init_build(struct ssh_wr *w, uint8_t msg, struct ssh_str e)
+{
+	ssh_wr_u8(w, msg);
+	ssh_wr_mpint(w, e.p, e.len);
+}
+
+void ssh_dh_reply_build(struct ssh_wr *w, uint8_t msg, const struct ssh_ecdh_reply *m)
+{
+	ssh_wr_u8(w, msg);
+	ssh_wr_str(w, m->k_s);
+	ssh_wr_mpint(w, m->q_s.p, m->q_s.len);
+	ssh_wr_str(w, m->signature);
+}
+
+void ssh_gex_request_build(struct ssh_wr *w, const struct ssh_gex_request *m)
+{
+	ssh_wr_u8(w, m->old ? SSH_MSG_KEX_GEX_REQUEST_OLD : SSH_MSG_KEX_GEX_REQUEST);
+	if (!m->old)
+		ssh_wr_u32(w, m->min);
+	ssh_wr_u32(w, m->n);
+	if (!m->old)
+		ssh_wr_u32(w, m->max);
+}
+
+void ssh_gex_group_build(struct ssh_wr *w, const struct ssh_gex_group *m)
+{
+	ssh_wr_u8(w, SSH_MSG_KEX_GEX_GROUP);
+	ssh_wr_mpint(w, m->p.p, m->p.len);
+	ssh_wr_mpint(w, m->g.p, m->g.len);
 }
 
 void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs)

@@ -1,7 +1,7 @@
 /*
  * ssh/trans_msg.h - messages of the transport layer but KEXINIT, read and written.
  *
- * Source  RFC 4253 sections 10 and 11, RFC 5656 section 4, RFC 8308.
+ * Source  RFC 4253 sections 8, 10 and 11, RFC 4419 section 3, RFC 5656 section 4, RFC 8308.
  *
  * Readers stand behind the message number, writers write whole payloads. Strings are views.
  */
@@ -27,6 +27,16 @@ struct ssh_ecdh_reply {
 	struct ssh_str k_s, q_s, signature;
 };
 
+/* Group exchange: what a client asks for; the old form has n only. */
+struct ssh_gex_request {
+	uint32_t min, n, max;
+	bool old;
+};
+
+struct ssh_gex_group {
+	struct ssh_str p, g; /* numbers */
+};
+
 struct ssh_ext_info {
 	bool has_server_sig_algs;
 	struct ssh_str server_sig_algs;
@@ -39,6 +49,12 @@ int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret);
 int ssh_service_parse(struct ssh_rd *r, struct ssh_str *ret_name);
 int ssh_ecdh_init_parse(struct ssh_rd *r, struct ssh_str *ret_q_c);
 int ssh_ecdh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret);
+/* The same two where public values are numbers: DH. */
+int ssh_dh_init_parse(struct ssh_rd *r, struct ssh_str *ret_e);
+int ssh_dh_reply_parse(struct ssh_rd *r, struct ssh_ecdh_reply *ret);
+/* msg: REQUEST or REQUEST_OLD, of which min is 0 and max as large as there is. */
+int ssh_gex_request_parse(uint8_t msg, struct ssh_rd *r, struct ssh_gex_request *ret);
+int ssh_gex_group_parse(struct ssh_rd *r, struct ssh_gex_group *ret);
 /* Extensions that are not known are skipped, RFC 8308 section 2.5. */
 int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret);
 
@@ -47,6 +63,11 @@ void ssh_unimplemented_build(struct ssh_wr *w, uint32_t seqnr);
 void ssh_service_build(struct ssh_wr *w, uint8_t msg, const char *name);
 void ssh_ecdh_init_build(struct ssh_wr *w, struct ssh_str q_c);
 void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m);
+/* msg: INIT, or GEX_INIT; REPLY, or GEX_REPLY. */
+void ssh_dh_init_build(struct ssh_wr *w, uint8_t msg, struct ssh_str e);
+void ssh_dh_reply_build(struct ssh_wr *w, uint8_t msg, const struct ssh_ecdh_reply *m);
+void ssh_gex_request_build(struct ssh_wr *w, const struct ssh_gex_request *m);
+void ssh_gex_group_build(struct ssh_wr *w, const struct ssh_gex_group *m);
 /* A server's: the algorithms, and that requests may be bound to its host key. */
 void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs);
 /* A client's: that it takes another one later. */

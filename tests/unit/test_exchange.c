@@ -152,6 +152,51 @@ Test(exchange, s70_a_rekey_derives_from_the_first_session_id)
 	expect(out, 32, "dc20ce4457122003187a8968bfd213f4854908e5e3119eb827a7138a2509e375", "key");
 }
 
+/*
+ * RFC 4253 section 8: e and f are numbers, here one with a high bit and one with zeros in front.
+ * RFC 4419 section 3: between the host key and e stand the request's body and p and g.
+ */
+Test(exchange, s70_numbers_and_groups_enter_the_hash_as_they_were_sent)
+{
+	static const struct {
+		const char *method, *h;
+		size_t request, h_len;
+	} t[] = {
+		{"diffie-hellman-group14-sha256",
+		 "abdbc94ce8d09320da0307b66aa0374aef933e4b31191f6925a0f467a58609a9", 0, 32},
+		{"diffie-hellman-group-exchange-sha256",
+		 "8167e2f2c477b7c2bbd86035b9922365357205c6916943c8e15e763acd88368b", 12, 32},
+		{"diffie-hellman-group-exchange-sha1", "73a3f051901fa26c830c96827b0881695a4a6c8d",
+		 4, 20},
+	};
+	static const uint8_t three[12] = {0, 0, 8, 0, 0, 0, 12, 0, 0, 0, 32, 0};
+	uint8_t e[64] = {0x80}, f[64] = {0, 0, 0x7f}, group[4 + 65 + 4 + 1] = {0, 0, 0, 65, 0};
+	uint8_t k[SSH_K_MAX], h[HASH_LEN_MAX];
+	struct inputs in;
+
+	for (int i = 1; i < 64; i++)
+		e[i] = (uint8_t)i;
+	for (int i = 3; i < 64; i++)
+		f[i] = (uint8_t)(i - 2);
+	memset(group + 5, 0xc3, 64);
+	group[69 + 3] = 1;
+	group[69 + 4] = 5;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		const struct kex_method *m = kex_method_find(t[i].method);
+		struct ssh_exchange x = inputs_init(&in);
+
+		x.q_c = (struct ssh_str){e, sizeof(e)};
+		x.q_s = (struct ssh_str){f, sizeof(f)};
+		if (t[i].request > 0) {
+			x.request = (struct ssh_str){t[i].request == 4 ? three + 4 : three,
+						     (uint32_t)t[i].request};
+			x.group = (struct ssh_str){group, sizeof(group)};
+		}
+		cr_assert_eq(ssh_exchange_hash(m, &x, k, secret_k(m, 0, k), h), 0);
+		expect(h, t[i].h_len, t[i].h, t[i].method);
+	}
+}
+
 /* Every input is part of H: one byte elsewhere is another H. */
 Test(exchange, s70_every_input_enters_the_hash)
 {
@@ -162,8 +207,11 @@ Test(exchange, s70_every_input_enters_the_hash)
 	size_t k_len = secret_k(m, 1, k);
 
 	cr_assert_eq(ssh_exchange_hash(m, &x, k, k_len, h), 0);
-	for (int i = 0; i < 7; i++) {
-		struct ssh_str *part[] = {&y.v_c, &y.v_s, &y.i_c, &y.i_s, &y.k_s, &y.q_c, &y.q_s};
+	x.request = x.group = ssh_str_c("gex");
+	cr_assert_eq(ssh_exchange_hash(m, &x, k, k_len, h), 0);
+	for (int i = 0; i < 9; i++) {
+		struct ssh_str *part[] = {&y.v_c, &y.v_s,     &y.i_c,   &y.i_s, &y.k_s,
+					  &y.q_c, &y.request, &y.group, &y.q_s};
 
 		y = x;
 		part[i]->len--; /* as if a CR had been cut off, or one byte more */

@@ -1,9 +1,11 @@
 /* tests/unit/test_kex.c - methods of key exchange: vectors, both roles, refusals. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 
+#include "crypto/hash.h"
 #include "crypto/kex.h"
 
 /* The linker puts this before the system's (--wrap): a test may say what is drawn. */
@@ -52,6 +54,13 @@ static const struct {
 	{"ecdh-sha2-nistp384", 97, 97, 48},
 	{"ecdh-sha2-nistp521", 133, 133, 66},
 	{"mlkem768nistp256-sha256", 1249, 1153, 32},
+	{"diffie-hellman-group-exchange-sha256", 256, 256, 256},
+	{"diffie-hellman-group16-sha512", 512, 512, 512},
+	{"diffie-hellman-group18-sha512", 1024, 1024, 1024},
+	{"diffie-hellman-group14-sha256", 256, 256, 256},
+	{"diffie-hellman-group-exchange-sha1", 256, 256, 256},
+	{"diffie-hellman-group14-sha1", 256, 256, 256},
+	{"diffie-hellman-group1-sha1", 128, 128, 128},
 };
 
 #define N_KNOWN (sizeof(known) / sizeof(known[0]))
@@ -75,6 +84,28 @@ Test(kex, knows_these_names_in_this_order)
 		cr_expect_null(kex_method_find(unknown[i]), "%s", unknown[i]);
 }
 
+/* What a group exchange would have agreed on. */
+static const struct kex_group *group_for(const struct kex_method *m)
+{
+	static struct kex_group g;
+
+	if (!m->group_exchange)
+		return NULL;
+	cr_assert_eq(kex_group_fixed(2048, &g), 0);
+	g.g[0] = 5; /* so that it is none the library knows */
+	return &g;
+}
+
+/* Numbers lose their leading zeros on the way. */
+static const uint8_t *sent(const struct kex_method *m, const uint8_t *pub, size_t *len)
+{
+	while (m->q_form == KEX_MPINT && *len > 0 && *pub == 0) {
+		pub++;
+		--*len;
+	}
+	return pub;
+}
+
 Test(kex, both_sides_get_the_same_secret)
 {
 	uint8_t c_pub[KEX_PUBLIC_MAX], s_pub[KEX_PUBLIC_MAX];
@@ -85,12 +116,17 @@ Test(kex, both_sides_get_the_same_secret)
 		const struct kex_method *m = kex_method_find(known[i].name);
 		struct kex_key *k = NULL;
 
-		cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
-		cr_assert_eq(kex_respond(m, c_pub, c_len, s_pub, &s_len, s_secret, &s_secret_len),
-			     0);
-		cr_assert_eq(kex_finish(m, k, s_pub, s_len, c_secret, &c_secret_len), 0);
+		const struct kex_group *g = group_for(m);
+		const uint8_t *c, *p;
+
+		cr_assert_eq(kex_init(m, g, &k, c_pub, &c_len), 0);
 		cr_expect_eq(c_len, known[i].c_len);
+		c = sent(m, c_pub, &c_len);
+		cr_assert_eq(kex_respond(m, g, c, c_len, s_pub, &s_len, s_secret, &s_secret_len),
+			     0);
 		cr_expect_eq(s_len, known[i].s_len);
+		p = sent(m, s_pub, &s_len);
+		cr_assert_eq(kex_finish(m, k, p, s_len, c_secret, &c_secret_len), 0);
 		cr_expect_eq(c_secret_len, known[i].secret_len);
 		cr_expect_eq(s_secret_len, known[i].secret_len);
 		cr_expect_arr_eq(c_secret, s_secret, known[i].secret_len);
@@ -108,15 +144,17 @@ Test(kex, every_other_length_is_refused)
 		const struct kex_method *m = kex_method_find(known[i].name);
 		struct kex_key *k = NULL;
 
-		cr_assert_eq(kex_init(m, &k, pub, &len), 0);
+		if (m->q_form == KEX_MPINT)
+			continue; /* numbers have no one length */
+		cr_assert_eq(kex_init(m, NULL, &k, pub, &len), 0);
 		for (size_t n = 0; n <= sizeof(peer); n++) {
 			if (n != known[i].s_len)
 				cr_expect_eq(kex_finish(m, k, peer, n, secret, &secret_len),
 					     -EBADMSG, "%s %zu", known[i].name, n);
 			if (n != known[i].c_len)
-				cr_expect_eq(
-					kex_respond(m, peer, n, pub, &len, secret, &secret_len),
-					-EBADMSG, "%s %zu", known[i].name, n);
+				cr_expect_eq(kex_respond(m, NULL, peer, n, pub, &len, secret,
+							 &secret_len),
+					     -EBADMSG, "%s %zu", known[i].name, n);
 		}
 		kex_key_free(k);
 	}
@@ -134,7 +172,7 @@ Test(kex, s61_points_that_are_not_on_the_curve_are_refused)
 
 		if (strncmp(known[i].name, "ecdh-", 5) != 0)
 			continue;
-		cr_assert_eq(kex_init(m, &k, good, &len), 0);
+		cr_assert_eq(kex_init(m, NULL, &k, good, &len), 0);
 		for (int bad = 0; bad < 6; bad++) {
 			uint8_t peer[KEX_PUBLIC_MAX];
 
@@ -159,7 +197,7 @@ Test(kex, s61_points_that_are_not_on_the_curve_are_refused)
 				memset(peer + 1, 0, len - 1);
 				break;
 			}
-			cr_expect_eq(kex_respond(m, peer, known[i].c_len, pub, &len, secret,
+			cr_expect_eq(kex_respond(m, NULL, peer, known[i].c_len, pub, &len, secret,
 						 &secret_len),
 				     -EBADMSG, "%s %d", known[i].name, bad);
 			cr_expect_eq(kex_finish(m, k, peer, known[i].s_len, secret, &secret_len),
@@ -177,14 +215,14 @@ Test(kex, s61_an_encapsulation_key_that_is_not_reduced_is_refused)
 	size_t len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(m, &k, peer, &len), 0);
+	cr_assert_eq(kex_init(m, NULL, &k, peer, &len), 0);
 	peer[0] = 0x01; /* 3329 */
 	peer[1] = (uint8_t)((peer[1] & 0xf0) | 0x0d);
-	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
+	cr_expect_eq(kex_respond(m, NULL, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
 	peer[0] = 0x00;
-	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), 0);
+	cr_expect_eq(kex_respond(m, NULL, peer, 1216, pub, &len, secret, &secret_len), 0);
 	memset(peer + 1184, 0, 32); /* the point of X25519 is of low order */
-	cr_expect_eq(kex_respond(m, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
+	cr_expect_eq(kex_respond(m, NULL, peer, 1216, pub, &len, secret, &secret_len), -EBADMSG);
 	kex_key_free(k);
 }
 
@@ -196,8 +234,8 @@ static void ciphertext_changed(const struct kex_method *m)
 	size_t len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(m, &k, c_pub, &len), 0);
-	cr_assert_eq(kex_respond(m, c_pub, len, s_pub, &len, s_secret, &secret_len), 0);
+	cr_assert_eq(kex_init(m, NULL, &k, c_pub, &len), 0);
+	cr_assert_eq(kex_respond(m, NULL, c_pub, len, s_pub, &len, s_secret, &secret_len), 0);
 	s_pub[77] ^= 4;
 	cr_assert_eq(kex_finish(m, k, s_pub, len, c_secret, &secret_len), 0);
 	cr_expect_arr_neq(c_secret, s_secret, 32);
@@ -239,14 +277,14 @@ Test(kex, rfc7748_diffie_hellman)
 	struct kex_key *k = NULL;
 
 	drawn = a;
-	cr_assert_eq(kex_init(method(), &k, pub, &len), 0);
+	cr_assert_eq(kex_init(method(), NULL, &k, pub, &len), 0);
 	cr_expect_arr_eq(pub, a_pub, 32);
 	cr_assert_eq(kex_finish(method(), k, b_pub, 32, secret, &secret_len), 0);
 	cr_expect_arr_eq(secret, want, 32);
 	kex_key_free(k);
 
 	drawn = b;
-	cr_assert_eq(kex_respond(method(), a_pub, 32, pub, &len, secret, &secret_len), 0);
+	cr_assert_eq(kex_respond(method(), NULL, a_pub, 32, pub, &len, secret, &secret_len), 0);
 	cr_expect_arr_eq(pub, b_pub, 32);
 	cr_expect_arr_eq(secret, want, 32);
 }
@@ -259,7 +297,7 @@ Test(kex, ephemeral_keys_do_not_repeat)
 	for (int i = 0; i < 2; i++) {
 		struct kex_key *k = NULL;
 
-		cr_assert_eq(kex_init(method(), &k, pub[i], &len), 0);
+		cr_assert_eq(kex_init(method(), NULL, &k, pub[i], &len), 0);
 		kex_key_free(k);
 	}
 	cr_expect_arr_neq(pub[0], pub[1], 32);
@@ -274,14 +312,18 @@ Test(kex, s66_every_ephemeral_key_is_the_kernels_randomness)
 	for (size_t i = 0; i < N_KNOWN; i++) {
 		const struct kex_method *m = kex_method_find(known[i].name);
 
+		const struct kex_group *g = group_for(m);
+
 		for (int again = 0; again < 3; again++) {
 			struct kex_key *k = NULL;
+			const uint8_t *c;
 
 			draws = 0;
-			cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
+			cr_assert_eq(kex_init(m, g, &k, c_pub, &c_len), 0);
 			cr_expect_gt(draws, 0, "%s asks", known[i].name);
 			draws = 0;
-			cr_assert_eq(kex_respond(m, c_pub, c_len, pub, &len, secret, &secret_len),
+			c = sent(m, c_pub, &c_len);
+			cr_assert_eq(kex_respond(m, g, c, c_len, pub, &len, secret, &secret_len),
 				     0);
 			cr_expect_gt(draws, 0, "%s answers", known[i].name);
 			kex_key_free(k);
@@ -323,11 +365,11 @@ Test(kex, refuses_values_that_make_an_all_zero_secret)
 	size_t len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(method(), &k, pub, &len), 0);
+	cr_assert_eq(kex_init(method(), NULL, &k, pub, &len), 0);
 	for (size_t i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
-		cr_expect_eq(
-			kex_respond(method(), low_order[i], 32, pub, &len, secret, &secret_len),
-			-EBADMSG, "%zu", i);
+		cr_expect_eq(kex_respond(method(), NULL, low_order[i], 32, pub, &len, secret,
+					 &secret_len),
+			     -EBADMSG, "%zu", i);
 		cr_expect_eq(kex_finish(method(), k, low_order[i], 32, secret, &secret_len),
 			     -EBADMSG, "%zu", i);
 	}
@@ -342,13 +384,13 @@ static void low_order_beside_a_good_encapsulation(const struct kex_method *m)
 	size_t c_len = 0, s_len = 0, len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
-	cr_assert_eq(kex_respond(m, c_pub, c_len, s_pub, &s_len, secret, &secret_len), 0);
+	cr_assert_eq(kex_init(m, NULL, &k, c_pub, &c_len), 0);
+	cr_assert_eq(kex_respond(m, NULL, c_pub, c_len, s_pub, &s_len, secret, &secret_len), 0);
 	for (size_t i = 0; i < sizeof(low_order) / sizeof(low_order[0]); i++) {
 		memcpy(c_pub + c_len - 32, low_order[i], 32);
 		memcpy(s_pub + s_len - 32, low_order[i], 32);
-		cr_expect_eq(kex_respond(m, c_pub, c_len, pub, &len, secret, &secret_len), -EBADMSG,
-			     "%zu", i);
+		cr_expect_eq(kex_respond(m, NULL, c_pub, c_len, pub, &len, secret, &secret_len),
+			     -EBADMSG, "%zu", i);
 		cr_expect_eq(kex_finish(m, k, s_pub, s_len, secret, &secret_len), -EBADMSG, "%zu",
 			     i);
 	}
@@ -369,13 +411,137 @@ Test(kex, s61_points_off_the_curve_beside_a_good_encapsulation_are_refused)
 	size_t c_len = 0, s_len = 0, len = 0, secret_len = 0;
 	struct kex_key *k = NULL;
 
-	cr_assert_eq(kex_init(m, &k, c_pub, &c_len), 0);
-	cr_assert_eq(kex_respond(m, c_pub, c_len, s_pub, &s_len, secret, &secret_len), 0);
+	cr_assert_eq(kex_init(m, NULL, &k, c_pub, &c_len), 0);
+	cr_assert_eq(kex_respond(m, NULL, c_pub, c_len, s_pub, &s_len, secret, &secret_len), 0);
 	c_pub[c_len - 1] ^= 1;
 	s_pub[s_len - 1] ^= 1;
-	cr_expect_eq(kex_respond(m, c_pub, c_len, pub, &len, secret, &secret_len), -EBADMSG);
+	cr_expect_eq(kex_respond(m, NULL, c_pub, c_len, pub, &len, secret, &secret_len), -EBADMSG);
 	cr_expect_eq(kex_finish(m, k, s_pub, s_len, secret, &secret_len), -EBADMSG);
 	kex_key_free(k);
+}
+
+/* RFC 4253 section 8: "Values of 'e' or 'f' that are not in the range [1, p-1] MUST NOT be ..." */
+Test(kex, s44_numbers_that_give_the_secret_away_are_refused)
+{
+	uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+	size_t len = 0, secret_len = 0;
+
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		uint8_t bad[8][KEX_GROUP_MAX + 1] = {{0}, {1}};
+		struct kex_key *k = NULL;
+		struct kex_group g;
+		size_t n;
+
+		if (m->q_form != KEX_MPINT)
+			continue;
+		cr_assert_eq(kex_group_fixed(m->group_exchange ? 2048 : m->group_bits, &g), 0);
+		n = g.p_len;
+		memcpy(bad[2], g.p, n);
+		bad[2][n - 1]--; /* p - 1 */
+		memcpy(bad[3], g.p, n);
+		memcpy(bad[4], g.p, n);
+		bad[4][8]++; /* p has 64 bits of ones at both ends */
+		memset(bad[5], 0xff, n);
+		memset(bad[6], 0x01, n + 1); /* a byte more than p has */
+		bad[7][n - 1] = 3;           /* with leading zeros */
+		cr_assert_eq(kex_init(m, &g, &k, pub, &len), 0);
+		for (int j = 0; j < 8; j++) {
+			size_t bad_len = j < 2 ? 1 : j == 6 ? n + 1 : n;
+
+			for (int client = 0; client < 2; client++)
+				cr_expect_eq(kex_public_check(m, &g, client, bad[j], bad_len),
+					     -EBADMSG, "%s %d", m->name, j);
+			cr_expect_eq(
+				kex_respond(m, &g, bad[j], bad_len, pub, &len, secret, &secret_len),
+				-EBADMSG, "%s %d", m->name, j);
+			cr_expect_eq(kex_finish(m, k, bad[j], bad_len, secret, &secret_len),
+				     -EBADMSG, "%s %d", m->name, j);
+		}
+		cr_expect_eq(kex_public_check(m, &g, true, bad[0], 0), -EBADMSG);
+		bad[2][n - 1]--; /* p - 2 */
+		cr_expect_eq(kex_public_check(m, &g, true, bad[2], n), 0);
+		cr_expect_eq(kex_public_check(m, &g, true, (const uint8_t[]){2}, 1), 0);
+		kex_key_free(k);
+	}
+}
+
+Test(kex, a_method_without_a_group_of_its_own_wants_one)
+{
+	const struct kex_method *m = kex_method_find("diffie-hellman-group-exchange-sha256");
+	uint8_t pub[KEX_PUBLIC_MAX];
+	struct kex_key *k = NULL;
+	size_t len;
+
+	cr_expect_lt(kex_init(m, NULL, &k, pub, &len), 0);
+	cr_expect_lt(kex_public_check(m, NULL, true, (const uint8_t[]){2}, 1), 0);
+}
+
+/*
+ * RFC 2409 section 6.2, RFC 3526 sections 3, 5 and 7: p is 2^n - 2^(n-64) - 1 + 2^64
+ * (floor(2^(n-130) pi) + c). SHA-256 of what Python's integers make of that, with pi from Machin's
+ * formula.
+ */
+Test(kex, fixed_groups_are_those_of_the_rfcs)
+{
+	static const struct {
+		unsigned int bits;
+		const char *digest;
+	} want[] = {
+		{1024, "3f35a3f5f6c4376a744acad409bb22f8d897f949d2311d885adaa890981b67a0"},
+		{2048, "d66436f79bbd6b2e38c0ffbd079be904d2641415e2e67140e09448be9a60890e"},
+		{4096, "4ee95187682bcb230ad26a95205f6920e84708f6251b3894329b09ec23919e33"},
+		{8192, "39ab4feab950a3128fb71accb9fc3965d857012e081998a85996e3ea8b3c3bcf"},
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		uint8_t digest[32];
+		char got[65];
+		struct hash_piece piece;
+		struct kex_group g;
+
+		cr_assert_eq(kex_group_fixed(want[i].bits, &g), 0);
+		cr_expect_eq(kex_group_bits(&g), want[i].bits);
+		cr_expect(g.g_len == 1 && g.g[0] == 2);
+		piece = (struct hash_piece){g.p, g.p_len};
+		cr_assert_eq(hash_digest(HASH_SHA256, &piece, 1, digest), 0);
+		for (int j = 0; j < 32; j++)
+			sprintf(got + 2 * j, "%02x", digest[j]);
+		cr_expect_str_eq(got, want[i].digest);
+	}
+	cr_expect_lt(kex_group_fixed(1536, &(struct kex_group){0}), 0);
+}
+
+Test(kex, groups_of_others_are_looked_at)
+{
+	struct kex_group good, g;
+
+	cr_assert_eq(kex_group_fixed(2048, &good), 0);
+	cr_expect_eq(kex_group_check(&good, 2048, 8192), 0);
+	cr_expect_eq(kex_group_check(&good, 2049, 8192), -EBADMSG, "too small");
+	cr_expect_eq(kex_group_check(&good, 1024, 2047), -EBADMSG, "too large");
+	g = good;
+	g.p[g.p_len - 1]--;
+	cr_expect_eq(kex_group_check(&g, 1024, 8192), -EBADMSG, "even");
+	g = good;
+	g.p_len = 0;
+	cr_expect_eq(kex_group_check(&g, 0, 8192), -EBADMSG, "no p");
+	for (uint8_t i = 0; i < 2; i++) {
+		g = good;
+		g.g[0] = i;
+		cr_expect_eq(kex_group_check(&g, 1024, 8192), -EBADMSG, "g is %u", i);
+	}
+	g = good;
+	g.g_len = 0;
+	cr_expect_eq(kex_group_check(&g, 1024, 8192), -EBADMSG, "no g");
+	g = good;
+	memcpy(g.g, g.p, g.p_len);
+	g.g_len = g.p_len;
+	cr_expect_eq(kex_group_check(&g, 1024, 8192), -EBADMSG, "g is p");
+	g.g[g.g_len - 1]--;
+	cr_expect_eq(kex_group_check(&g, 1024, 8192), -EBADMSG, "g is p - 1");
+	g.g[g.g_len - 1]--;
+	cr_expect_eq(kex_group_check(&g, 1024, 8192), 0, "g is p - 2");
 }
 
 Test(kex, free_takes_null)

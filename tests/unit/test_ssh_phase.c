@@ -21,12 +21,26 @@ static bool first_exchange(const struct ssh_phase *p)
 	       p->kex == SSH_KEX_FIRST_METHOD || p->kex == SSH_KEX_FIRST_NEWKEYS;
 }
 
+/* RFC 4253 section 8, RFC 5656 section 4, RFC 4419 section 3: the client speaks first. */
+static bool in_step(const struct ssh_phase *p, unsigned int n)
+{
+	bool server = p->role == SSH_SERVER;
+
+	switch (p->step) {
+	case SSH_STEP_PUBLIC:
+		return n == (server ? 30 : 31);
+	case SSH_STEP_GEX_REQUEST:
+		return server ? n == 30 || n == 34 : n == 31;
+	case SSH_STEP_GEX_INIT:
+		return n == (server ? 32 : 33);
+	default:
+		return false;
+	}
+}
+
 /* RFC 4253 section 7: what the exchange itself waits for. */
 static bool awaited_in_kex(const struct ssh_phase *p, unsigned int n)
 {
-	/* RFC 5656 section 4: the client speaks first; 30 and 31 are the only two messages. */
-	unsigned int method = p->role == SSH_SERVER ? 30 : 31;
-
 	switch (p->kex) {
 	case SSH_KEX_FIRST_INIT:
 	case SSH_KEX_NONE:
@@ -38,7 +52,7 @@ static bool awaited_in_kex(const struct ssh_phase *p, unsigned int n)
 	case SSH_KEX_METHOD:
 		if (p->coarse)
 			return n == 21 || between(n, 30, 49);
-		return n == method;
+		return in_step(p, n);
 	case SSH_KEX_FIRST_NEWKEYS:
 	case SSH_KEX_NEWKEYS:
 		return n == 21;
@@ -110,6 +124,7 @@ static const char *const verdicts[] = {"refuse", "accept", "unknown", "drop"};
 #define FLAGS  4
 #define KEXES  (SSH_KEX_PHASES - 1)
 #define SVCS   (SSH_SVC_PHASES - 1)
+#define STEPS  (SSH_KEX_STEPS + 1) /* none, and one that does not exist */
 #define PHASES (ROLES * FLAGS * KEXES * SVCS)
 
 static struct ssh_phase phase_at(unsigned int i)
@@ -134,13 +149,18 @@ ParameterizedTestParameters(ssh_phase, s01_s02_s05_every_cell)
 
 ParameterizedTest(struct ssh_phase *p, ssh_phase, s01_s02_s05_every_cell)
 {
-	for (unsigned int n = 0; n < 256; n++) {
-		enum ssh_verdict is = ssh_phase_rx(p, (uint8_t)n), want = oracle(p, n);
+	for (unsigned int i = 0; i < STEPS * 256; i++) {
+		unsigned int n = i % 256;
+		enum ssh_verdict is, want;
 
-		cr_expect_eq(is, want,
-			     "role %u kex %u svc %u strict %d coarse %d message %u: %s, not %s",
-			     p->role, p->kex, p->svc, p->strict, p->coarse, n, verdicts[is],
-			     verdicts[want]);
+		p->step = (uint8_t)(i / 256);
+		is = ssh_phase_rx(p, (uint8_t)n);
+		want = oracle(p, n);
+		cr_expect_eq(
+			is, want,
+			"role %u kex %u svc %u strict %d coarse %d step %u message %u: %s, not %s",
+			p->role, p->kex, p->svc, p->strict, p->coarse, p->step, n, verdicts[is],
+			verdicts[want]);
 	}
 }
 
@@ -149,7 +169,7 @@ Test(ssh_phase, a_phase_that_does_not_exist_refuses_everything)
 	for (unsigned int role = 0; role < 5; role++) {
 		for (unsigned int kex = 0; kex < 256; kex++) {
 			for (unsigned int svc = 0; svc < 256; svc++) {
-				struct ssh_phase p = {role, kex, svc, svc & 1, kex & 1};
+				struct ssh_phase p = {role, kex, svc, svc & 1, kex & 1, 1};
 				bool real = (role == SSH_CLIENT || role == SSH_SERVER) && kex > 0 &&
 					    kex < SSH_KEX_PHASES && svc > 0 && svc < SSH_SVC_PHASES;
 
@@ -244,7 +264,7 @@ Test(ssh_phase, s13_newkeys_only_when_it_is_awaited)
 
 Test(ssh_phase, s22_numbers_nobody_has_are_answered_once_keys_are_in_place)
 {
-	struct ssh_phase p = {SSH_SERVER, SSH_KEX_NONE, SSH_SVC_OPEN, true, false};
+	struct ssh_phase p = {SSH_SERVER, SSH_KEX_NONE, SSH_SVC_OPEN, true, false, 0};
 
 	for (unsigned int n = 8; n < 20; n++)
 		cr_expect_eq(ssh_phase_rx(&p, n), SSH_UNKNOWN, "%u", n);
