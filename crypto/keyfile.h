@@ -65,6 +65,11 @@ struct keyfile_opts {
 	 * a JWK's kid; NULL or "*": the first.
 	 */
 	const char *subject;
+	/*
+	 * The public half will do: where a file shows it without its passphrase (openssh, PPK),
+	 * nothing is decrypted, and the key is not private.
+	 */
+	bool public_half;
 	const char *thumbprint; /* hex of the certificate's MD5, SHA-1 or SHA-256, ':' allowed */
 	/* What is wrong, for people, without a full stop: KEYFILE_WHY_MAX bytes; may be NULL. */
 	char *why;
@@ -120,6 +125,12 @@ int keyfile_comment_set(struct keyfile *kf, const char *comment, size_t len)
 	__attribute__((warn_unused_result));
 /* What an error of the functions above means, when why has nothing better. */
 const char *keyfile_error(int r);
+/*
+ * The same as text of some lines for a person; for -EACCES because of a file's mode in OpenSSH's
+ * words. why: what the options' why was, or NULL.
+ */
+#define KEYFILE_TEXT_MAX 1024
+void keyfile_explain(int r, const char *path, const char *why, char ret[KEYFILE_TEXT_MAX]);
 
 struct keyfile_out {
 	enum keyfile_format format; /* KEYFILE_AUTO: openssh */

@@ -107,7 +107,8 @@ static int context_parse(struct kf_ctx *c, struct blob_str s, struct keyfile **r
 	r = kf_detect(c, s);
 	if (r == 0 && c->kf->key == NULL)
 		r = -EBADMSG;
-	if (r == 0 && c->too_open && (c->kf->key->is_private || c->kf->sk != NULL))
+	if (r == 0 && c->too_open && !c->o->public_half &&
+	    (c->kf->key->is_private || c->kf->sk != NULL))
 		r = -EACCES;
 	ERR_clear_error();
 	if (c->pass != NULL)
@@ -201,6 +202,27 @@ const char *keyfile_error(int r)
 	default:
 		return strerror(-r);
 	}
+}
+
+void keyfile_explain(int r, const char *path, const char *why, char ret[KEYFILE_TEXT_MAX])
+{
+	bool said = why != NULL && *why != '\0';
+
+	if (r == -EACCES && said)
+		snprintf(
+			ret, KEYFILE_TEXT_MAX,
+			"@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n"
+			"@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n"
+			"@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\n"
+			"%s.\n"
+			"It is required that your private key files are NOT accessible by others.\n"
+			"This private key will be ignored.\n"
+			"Load key \"%s\": bad permissions\n",
+			why, path);
+	else
+		snprintf(ret, KEYFILE_TEXT_MAX, "Load key \"%s\": %s%s%s%s\n", path,
+			 r == -EACCES ? strerror(EACCES) : keyfile_error(r), said ? " (" : "",
+			 said ? why : "", said ? ")" : "");
 }
 
 /* --- writing ---------------------------------------------------------------------------- */

@@ -186,6 +186,10 @@ int kf_openssh_parse(struct kf_ctx *c, struct blob_str s)
 	r = container_parse(c, s, &box);
 	if (r < 0)
 		return r;
+	c->kf->format = KEYFILE_OPENSSH;
+	c->kf->encrypted = box.cipher->openssl != NULL;
+	if (c->o->public_half && c->kf->encrypted)
+		return key_blob_parse(box.public.p, box.public.len, &c->kf->key);
 	len = box.private.len;
 	section = secret_new(len);
 	if (section == NULL)
@@ -196,7 +200,6 @@ int kf_openssh_parse(struct kf_ctx *c, struct blob_str s)
 	if (r == 0)
 		r = section_parse(c, &box, section);
 	secret_free(section, len);
-	c->kf->format = KEYFILE_OPENSSH;
 	return r;
 }
 

@@ -125,9 +125,26 @@ OSSL_LIB_CTX *pbe_legacy(void)
 	return legacy;
 }
 
+/* PBES2 names its cipher apart; the older schemes are each for an old one. */
+static bool is_old(const X509_ALGOR *alg)
+{
+	EVP_CIPHER *cipher = NULL;
+	PBE2PARAM *p;
+
+	if (OBJ_obj2nid(alg->algorithm) != NID_pbes2)
+		return true;
+	p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), alg->parameter);
+	if (p != NULL)
+		cipher = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(OBJ_obj2nid(p->encryption->algorithm)),
+					  NULL);
+	PBE2PARAM_free(p);
+	EVP_CIPHER_free(cipher);
+	return cipher == NULL;
+}
+
 OSSL_LIB_CTX *pbe_context(const X509_ALGOR *alg)
 {
-	return OBJ_obj2nid(alg->algorithm) == NID_pbes2 ? NULL : pbe_legacy();
+	return is_old(alg) ? pbe_legacy() : NULL;
 }
 
 /* --- PKCS#8 ----------------------------------------------------------------------------- */

@@ -379,6 +379,15 @@ static int halves_parse(struct kf_ctx *c, const struct ppk *p, struct blob_str p
 	return r < 0 ? r : key_make(c, p, public, (struct blob_str){private, len});
 }
 
+/* The public half alone, which the MAC guards as well but cannot be asked about. */
+static int public_parse(struct kf_ctx *c, const struct ppk *p, struct blob_str public)
+{
+	int r = key_blob_parse(public.p, public.len, &c->kf->key);
+
+	c->kf->encrypted = true;
+	return r < 0 ? r : keyfile_comment_set(c->kf, (const char *)p->comment.p, p->comment.len);
+}
+
 int kf_ppk_parse(struct kf_ctx *c, struct blob_str s)
 {
 	uint8_t *public = NULL, *private = NULL;
@@ -391,6 +400,11 @@ int kf_ppk_parse(struct kf_ctx *c, struct blob_str s)
 	if (r < 0)
 		return r;
 	r = kf_base64(p.public64, &public, &public_len, &public_size);
+	if (r == 0 && c->o->public_half && encrypted(&p)) {
+		r = public_parse(c, &p, (struct blob_str){public, public_len});
+		secret_free(public, public_size);
+		return r;
+	}
 	if (r == 0)
 		r = kf_base64(p.private64, &private, &private_len, &private_size);
 	if (r == 0)

@@ -1,0 +1,195 @@
+/* client/keygen/keygen.c - sluice keygen: the options, and which part does the work. */
+#include "client/keygen/keygen.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "client/command.h"
+
+#define BITS_MAX 16384
+
+static void usage(FILE *f)
+{
+	fputs("usage: sluice keygen [-q] [-t ed25519|ed448|ecdsa|rsa|dsa] [-b BITS] [-f FILE]\n"
+	      "                     [-C COMMENT] [-N PASSPHRASE] [-m FORMAT] [-Z CIPHER] [-a "
+	      "ROUNDS]\n"
+	      "       sluice keygen -A [-f PREFIX]                    host keys that are missing\n"
+	      "       sluice keygen -l [-v] [-E HASH] [--json] [-f FILE]    fingerprints\n"
+	      "       sluice keygen -y [-P PASSPHRASE] [-f FILE]      the public key\n"
+	      "       sluice keygen -e [-m FORMAT] [--private] [--out FILE] [-f FILE]   export\n"
+	      "       sluice keygen -i [-m FORMAT] [--out FILE] [-f FILE]   import\n"
+	      "       sluice keygen -p [-P OLD] [-N NEW] [-m FORMAT] [-f FILE]   new passphrase\n"
+	      "       sluice keygen -c [-P PASSPHRASE] [-C COMMENT] [-f FILE]    new comment\n"
+	      "formats: openssh pem pkcs8 rfc4716 ppk jwk xml pfx\n",
+	      f);
+}
+
+enum { OPT_PRIVATE = 256, OPT_OUT, OPT_JSON, OPT_FORCE, OPT_PASS_FILE, OPT_SUBJECT, OPT_THUMB };
+
+static const struct option longs[] = {
+	{"private", no_argument, NULL, OPT_PRIVATE},
+	{"out", required_argument, NULL, OPT_OUT},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"force", no_argument, NULL, OPT_FORCE},
+	{"passphrase-file", required_argument, NULL, OPT_PASS_FILE},
+	{"subject", required_argument, NULL, OPT_SUBJECT},
+	{"thumbprint", required_argument, NULL, OPT_THUMB},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+typedef int operation(const struct keygen *g);
+
+static const struct {
+	int option;
+	operation *run;
+} operations[] = {
+	{'A', keygen_make_host}, {'l', keygen_list},   {'y', keygen_public},
+	{'e', keygen_export},    {'i', keygen_import}, {'p', keygen_passphrase},
+	{'c', keygen_comment},
+};
+
+static operation *operation_of(int option)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++)
+		if (operations[i].option == option)
+			return operations[i].run;
+	return NULL;
+}
+
+static int number_of(const char *text, unsigned int max, unsigned int *ret)
+{
+	char *end;
+	unsigned long v;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9' || v == 0 || v > max)
+		return -EINVAL;
+	*ret = (unsigned int)v;
+	return 0;
+}
+
+static int option_bad(const char *what, const char *value)
+{
+	keygen_fail("%s \"%s\" is not valid", what, value);
+	return -EINVAL;
+}
+
+static int format_take(struct keygen *g, const char *name)
+{
+	/* ssh-keygen's words for what others call by these. */
+	if (strcasecmp(name, "ssh2") == 0)
+		name = "rfc4716";
+	else if (strcasecmp(name, "p12") == 0 || strcasecmp(name, "pkcs12") == 0)
+		name = "pfx";
+	else if (strcasecmp(name, "putty") == 0)
+		name = "ppk";
+	if (keyfile_format_find(name, &g->format) < 0)
+		return option_bad("format", name);
+	g->format_given = true;
+	return 0;
+}
+
+/* An option with a value, or a switch that is no operation. */
+static int option_take(struct keygen *g, int option, const char *value)
+{
+	switch (option) {
+	case 't':
+		g->type = value;
+		return 0;
+	case 'b':
+		return number_of(value, BITS_MAX, &g->bits) < 0 ? option_bad("size", value) : 0;
+	case 'f':
+		g->file = value;
+		return 0;
+	case 'N':
+		g->new_pass = value;
+		return 0;
+	case 'P':
+		g->old_pass = value;
+		return 0;
+	case 'C':
+		g->comment = value;
+		return 0;
+	case 'a':
+		return number_of(value, KEYFILE_PBKDF2_ROUNDS_MAX, &g->rounds) < 0
+			       ? option_bad("number of rounds", value)
+			       : 0;
+	case 'Z':
+		g->cipher = value;
+		return 0;
+	case 'E':
+		g->hash = value;
+		return 0;
+	case 'm':
+		return format_take(g, value);
+	case 'q':
+		g->quiet = true;
+		return 0;
+	case 'v':
+		g->verbose = true;
+		return 0;
+	case OPT_PRIVATE:
+		g->private = true;
+		return 0;
+	case OPT_OUT:
+		g->out = value;
+		return 0;
+	case OPT_JSON:
+		g->json = true;
+		return 0;
+	case OPT_FORCE:
+		g->force = true;
+		return 0;
+	case OPT_PASS_FILE:
+		g->pass_file = value;
+		return 0;
+	case OPT_SUBJECT:
+		g->subject = value;
+		return 0;
+	case OPT_THUMB:
+		g->thumbprint = value;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+int keygen_main(int argc, char **argv)
+{
+	struct keygen g = {.type = "ed25519"};
+	operation *run = NULL;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "Ab:C:E:N:P:Z:a:cef:him:lpqt:vy", longs, NULL)) !=
+	       -1) {
+		if (option == 'h') {
+			usage(stdout);
+			return 0;
+		}
+		if (operation_of(option) == NULL) {
+			if (option == '?' || option_take(&g, option, optarg) < 0) {
+				usage(stderr);
+				return EXIT_USAGE;
+			}
+			continue;
+		}
+		if (run != NULL && run != operation_of(option)) {
+			keygen_fail("one thing at a time: -%c is another than what is asked for",
+				    option);
+			return EXIT_USAGE;
+		}
+		run = operation_of(option);
+	}
+	if (optind < argc) {
+		keygen_fail("too many arguments: \"%s\"", argv[optind]);
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	return run != NULL ? run(&g) : keygen_make(&g);
+}

@@ -1,0 +1,59 @@
+/*
+ * client/keygen/keygen.h - what the parts of sluice keygen share: the options, reading and
+ * writing of key files with a person at hand. Every part returns an exit status.
+ */
+#ifndef SLUICE_CLIENT_KEYGEN_KEYGEN_H
+#define SLUICE_CLIENT_KEYGEN_KEYGEN_H
+
+#include <stdbool.h>
+
+#include "crypto/keyfile.h"
+
+struct keygen {
+	const char *type;      /* -t, as the user says it */
+	unsigned int bits;     /* -b, 0: the type's usual */
+	const char *file;      /* -f */
+	const char *out;       /* --out */
+	const char *new_pass;  /* -N, NULL: ask */
+	const char *old_pass;  /* -P, NULL: ask */
+	const char *pass_file; /* --passphrase-file: the old one is its first line */
+	const char *comment;   /* -C */
+	unsigned int rounds;   /* -a */
+	const char *cipher;    /* -Z */
+	const char *hash;      /* -E */
+	const char *subject, *thumbprint;
+	enum keyfile_format format; /* -m */
+	bool format_given, private, quiet, verbose, json, force;
+};
+
+int keygen_make(const struct keygen *g);       /* without another operation */
+int keygen_make_host(const struct keygen *g);  /* -A */
+int keygen_list(const struct keygen *g);       /* -l */
+int keygen_public(const struct keygen *g);     /* -y */
+int keygen_export(const struct keygen *g);     /* -e */
+int keygen_import(const struct keygen *g);     /* -i */
+int keygen_passphrase(const struct keygen *g); /* -p */
+int keygen_comment(const struct keygen *g);    /* -c */
+
+/* "sluice keygen: …" and a line end; returns EXIT_FAILED. */
+int keygen_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Says what is wrong, once; up to three passphrases are asked for. */
+int keygen_load(const struct keygen *g, const char *path, bool public_half, struct keyfile **ret)
+	__attribute__((warn_unused_result));
+/* The passphrase for what is written: -N, or asked for twice. KEYFILE_PASSPHRASE_MAX + 1 bytes. */
+int keygen_new_passphrase(const struct keygen *g, const char *what, char *buf)
+	__attribute__((warn_unused_result));
+/* The private file (0600) and its public half beside it (0644). */
+int keygen_save(const struct keyfile *kf, const struct keyfile_out *o, const char *path,
+		bool replace) __attribute__((warn_unused_result));
+/* "256 SHA256:… comment (ED25519)" and what -v adds. */
+void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const char *comment);
+void keygen_art_print(const struct key *k, const char *hash);
+/* "user@host" */
+void keygen_whoami(char *buf, size_t size);
+/* "~/.ssh/id_ed25519" of a type */
+int keygen_default_path(const char *type, char *buf, size_t size)
+	__attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,263 @@
+/* client/keygen/list.c - fingerprints: -l, with -v a picture, with --json all that is known. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <jansson.h>
+
+#include "client/command.h"
+#include "client/keygen/keygen.h"
+#include "client/keygen/x509.h"
+#include "crypto/base64.h"
+#include "crypto/hash.h"
+
+#define LINE_LEN_MAX (64 * 1024)
+
+static const struct {
+	const char *name, *label;
+	enum hash_alg alg;
+} hashes[] = {
+	{"md5", "MD5", HASH_MD5},          {"sha1", "SHA1", HASH_SHA1},
+	{"sha256", "SHA256", HASH_SHA256}, {"sha384", "SHA384", HASH_SHA384},
+	{"sha512", "SHA512", HASH_SHA512},
+};
+
+static int hash_of(const char *name)
+{
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		if (strcasecmp(hashes[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+static size_t digest_of(const uint8_t *p, size_t len, enum hash_alg alg, uint8_t *ret)
+{
+	struct hash_piece piece = {p, len};
+
+	return hash_digest(alg, &piece, 1, ret) == 0 ? hash_len(alg) : 0;
+}
+
+static size_t key_digest(const struct key *k, const char *hash, uint8_t *ret)
+{
+	size_t len;
+	const uint8_t *blob = key_blob(k, &len);
+
+	return digest_of(blob, len, hashes[hash_of(hash)].alg, ret);
+}
+
+static void colons(const uint8_t *p, size_t len, char *ret)
+{
+	for (size_t i = 0; i < len; i++)
+		ret += sprintf(ret, "%s%02x", i > 0 ? ":" : "", p[i]);
+}
+
+static void fingerprint(const struct key *k, const char *hash, char *ret)
+{
+	uint8_t digest[HASH_LEN_MAX];
+	size_t n = key_digest(k, hash, digest);
+
+	ret += sprintf(ret, "%s:", hashes[hash_of(hash)].label);
+	if (hashes[hash_of(hash)].alg == HASH_MD5) {
+		colons(digest, n, ret);
+		return;
+	}
+	base64_encode(digest, n, ret);
+	ret[base64_len(n)] = '\0';
+	ret[strcspn(ret, "=")] = '\0';
+}
+
+void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const char *comment)
+{
+	const char *hash = g->hash != NULL ? g->hash : "sha256";
+	char text[4 * HASH_LEN_MAX];
+
+	fingerprint(k, hash, text);
+	printf("%u %s %s (%s)\n", key_bits(k), text, *comment != '\0' ? comment : "no comment",
+	       key_log_type(k));
+	if (g->verbose)
+		keygen_art_print(k, hash);
+}
+
+/* --- the picture ------------------------------------------------------------------------ */
+
+#define ART_W 17
+#define ART_H 9
+
+static void art_border(const char *text)
+{
+	char label[ART_W + 3];
+	int len = snprintf(label, sizeof(label), "[%.*s]", ART_W - 2, text);
+	int left = (ART_W - len) / 2;
+
+	putchar('+');
+	for (int i = 0; i < ART_W - (len - 1); i++) {
+		if (i == left) {
+			fputs(label, stdout);
+		} else {
+			putchar('-');
+		}
+	}
+	puts("+");
+}
+
+/*
+ * The "drunken bishop": two bits a step move a piece over a board diagonally, walls are slid
+ * along, and each square shows how often it was visited; S where it began, E where it stands.
+ */
+void keygen_art_print(const struct key *k, const char *hash)
+{
+	static const char marks[] = " .o+=*BOX@%&#/^SE";
+	const uint8_t most = sizeof(marks) - 4; /* of the marks for visits */
+	uint8_t digest[HASH_LEN_MAX], board[ART_H][ART_W] = {{0}};
+	int x = ART_W / 2, y = ART_H / 2;
+	size_t n = key_digest(k, hash, digest);
+	char head[32];
+
+	for (size_t i = 0; i < n * 4; i++) {
+		unsigned int move = digest[i / 4] >> 2 * (i % 4) & 3;
+
+		x += (move & 1) != 0 ? 1 : -1;
+		y += (move & 2) != 0 ? 1 : -1;
+		x = x < 0 ? 0 : x >= ART_W ? ART_W - 1 : x;
+		y = y < 0 ? 0 : y >= ART_H ? ART_H - 1 : y;
+		if (board[y][x] < most)
+			board[y][x]++;
+	}
+	board[ART_H / 2][ART_W / 2] = most + 1;
+	board[y][x] = most + 2;
+	snprintf(head, sizeof(head), "%s %u", key_log_type(k), key_bits(k));
+	art_border(head);
+	for (int row = 0; row < ART_H; row++) {
+		putchar('|');
+		for (int col = 0; col < ART_W; col++)
+			putchar(marks[board[row][col]]);
+		puts("|");
+	}
+	art_border(hashes[hash_of(hash)].label);
+}
+
+/* --- as JSON ---------------------------------------------------------------------------- */
+
+static void text_set(json_t *o, const struct keyfile *kf, const char *name,
+		     enum keyfile_format format)
+{
+	const struct keyfile_out out = {.format = format};
+	struct keyfile_bytes b;
+
+	if (keyfile_build(kf, &out, &b) < 0)
+		return;
+	while (b.len > 0 && b.p[b.len - 1] == '\n' && format == KEYFILE_OPENSSH)
+		b.len--;
+	json_object_set_new(o, name, json_stringn((const char *)b.p, b.len));
+	keyfile_bytes_free(&b);
+}
+
+static json_t *json_of(const struct keyfile *kf)
+{
+	json_t *o = json_object();
+	uint8_t digest[HASH_LEN_MAX];
+	char text[4 * HASH_LEN_MAX];
+
+	json_object_set_new(o, "type", json_string(key_type(kf->key)));
+	json_object_set_new(o, "bits", json_integer(key_bits(kf->key)));
+	json_object_set_new(o, "has_private", json_boolean(key_is_private(kf->key)));
+	json_object_set_new(o, "format", json_string(keyfile_format_name(kf->format)));
+	json_object_set_new(o, "encrypted", json_boolean(kf->encrypted));
+	json_object_set_new(o, "comment", json_string(kf->comment));
+	for (int i = 0; i < 3; i++) {
+		colons(digest, key_digest(kf->key, hashes[i].name, digest), text);
+		json_object_set_new(o, hashes[i].name, json_string(text));
+	}
+	fingerprint(kf->key, "sha256", text);
+	json_object_set_new(o, "sha256_b64", json_string(text));
+	text_set(o, kf, "openssh", KEYFILE_OPENSSH);
+	text_set(o, kf, "rfc4716", KEYFILE_RFC4716);
+	text_set(o, kf, "pem", KEYFILE_PKCS8);
+	if (kf->n_certs > 0)
+		x509_describe(&kf->cert[0], o);
+	return o;
+}
+
+static int show(const struct keygen *g, const struct keyfile *kf, json_t *list)
+{
+	if (!g->json)
+		keygen_fingerprint_print(g, kf->key, kf->comment);
+	else if (json_array_append_new(list, json_of(kf)) < 0)
+		return keygen_fail("no memory");
+	return 0;
+}
+
+/* --- files ------------------------------------------------------------------------------ */
+
+/* authorized_keys and known_hosts have words before the key: it is looked for behind each. */
+static int line_show(const struct keygen *g, const char *line, json_t *list)
+{
+	for (const char *p = line; *p != '\0';) {
+		struct keyfile *kf = NULL;
+
+		if (keyfile_parse((const uint8_t *)p, strlen(p), NULL, &kf) == 0) {
+			int r = show(g, kf, list);
+
+			keyfile_free(kf);
+			return r == 0 ? 1 : r;
+		}
+		p += strcspn(p, " \t\n");
+		p += strspn(p, " \t\n");
+	}
+	return 0;
+}
+
+/* How many keys the lines of a file show, or -1. */
+static int lines_show(const struct keygen *g, const char *path, json_t *list)
+{
+	FILE *f = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	int found = 0;
+
+	if (f == NULL)
+		return -1;
+	while (getline(&line, &size, f) > 0)
+		if (*line != '#' && strstr(line, " AAAA") != NULL && size <= LINE_LEN_MAX)
+			found += line_show(g, line, list) == 1;
+	free(line);
+	fclose(f);
+	return found;
+}
+
+static int file_show(const struct keygen *g, const char *path, json_t *list)
+{
+	struct keyfile *kf = NULL;
+	int r;
+
+	if (lines_show(g, path, list) > 0)
+		return 0;
+	if (keygen_load(g, path, true, &kf) < 0)
+		return EXIT_FAILED;
+	r = show(g, kf, list);
+	keyfile_free(kf);
+	return r;
+}
+
+int keygen_list(const struct keygen *g)
+{
+	json_t *list = json_array();
+	char path[4096];
+	int r = EXIT_FAILED;
+
+	if (g->hash != NULL && hash_of(g->hash) < 0)
+		keygen_fail("unknown hash \"%s\": md5, sha1, sha256, sha384 or sha512", g->hash);
+	else if (g->file == NULL && keygen_default_path("ssh-ed25519", path, sizeof(path)) < 0)
+		keygen_fail("name a file with -f");
+	else
+		r = file_show(g, g->file != NULL ? g->file : path, list);
+	if (r == 0 && g->json) {
+		json_dumpf(json_array_size(list) == 1 ? json_array_get(list, 0) : list, stdout,
+			   JSON_INDENT(2));
+		putchar('\n');
+	}
+	json_decref(list);
+	return r;
+}
