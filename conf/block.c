@@ -6,7 +6,19 @@
 #include "conf/internal.h"
 #include "conf/match.h"
 
-enum criterion_kind { BY_ALL, BY_USER, BY_ADDRESS, BY_LOCAL_ADDRESS, BY_LOCAL_PORT, NOT_SUPPORTED };
+enum criterion_kind {
+	BY_ALL,
+	BY_USER,
+	BY_GROUP,
+	BY_INVALID_USER,
+	BY_ADDRESS,
+	BY_HOST, /* names of clients are not looked up: their address */
+	BY_LOCAL_ADDRESS,
+	BY_LOCAL_PORT,
+	BY_VERSION,        /* of this program */
+	BY_CLIENT_VERSION, /* the identification of the peer */
+	NOT_SUPPORTED
+};
 
 static const struct {
 	const char *name;
@@ -17,11 +29,12 @@ static const struct {
 	{"address", BY_ADDRESS},
 	{"localaddress", BY_LOCAL_ADDRESS},
 	{"localport", BY_LOCAL_PORT},
-	{"group", NOT_SUPPORTED},
-	{"host", NOT_SUPPORTED},
+	{"group", BY_GROUP},
+	{"host", BY_HOST},
+	{"version", BY_VERSION},
+	{"client-version", BY_CLIENT_VERSION},
+	{"invalid-user", BY_INVALID_USER},
 	{"rdomain", NOT_SUPPORTED},
-	{"version", NOT_SUPPORTED},
-	{"invalid-user", NOT_SUPPORTED},
 };
 
 struct criterion {
@@ -36,6 +49,21 @@ struct block {
 	struct criterion *criteria;
 };
 
+/* Of several groups one that the list refuses refuses all, as in sshd. */
+static bool groups_match(const struct conf_strs *groups, const char *list)
+{
+	bool hit = false;
+
+	for (size_t i = 0; groups != NULL && i < groups->n; i++) {
+		enum match_result r = match_list(groups->v[i], list, false);
+
+		if (r == MATCH_NEGATED)
+			return false;
+		hit |= r == MATCH_YES;
+	}
+	return hit;
+}
+
 static bool criterion_matches(const struct criterion *c, const struct conf_match_ctx *ctx)
 {
 	switch (c->kind) {
@@ -43,8 +71,19 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 		return true;
 	case BY_USER:
 		return ctx->user != NULL && match_list(ctx->user, c->list, false) == MATCH_YES;
+	case BY_GROUP:
+		return groups_match(ctx->groups, c->list);
+	case BY_INVALID_USER:
+		return ctx->invalid_user;
 	case BY_ADDRESS:
 		return ctx->addr != NULL && match_addr_list(ctx->addr, c->list) == MATCH_YES;
+	case BY_HOST:
+		return ctx->addr != NULL && match_list(ctx->addr, c->list, true) == MATCH_YES;
+	case BY_VERSION:
+		return match_list("Sluice_" SLUICE_VERSION, c->list, false) == MATCH_YES;
+	case BY_CLIENT_VERSION:
+		return ctx->client_version != NULL &&
+		       match_list(ctx->client_version, c->list, false) == MATCH_YES;
 	case BY_LOCAL_ADDRESS:
 		return ctx->laddr != NULL && match_addr_list(ctx->laddr, c->list) == MATCH_YES;
 	case BY_LOCAL_PORT:
@@ -64,6 +103,23 @@ bool block_matches(const struct block *b, const struct conf_match_ctx *ctx)
 		}
 	}
 	return true;
+}
+
+bool block_about(const struct block *b, enum conf_match_about about)
+{
+	static const enum criterion_kind kind[] = {
+		[CONF_ABOUT_GROUP] = BY_GROUP,
+		[CONF_ABOUT_INVALID_USER] = BY_INVALID_USER,
+		[CONF_ABOUT_CLIENT_VERSION] = BY_CLIENT_VERSION,
+	};
+
+	for (; b != NULL; b = b->parent) {
+		for (const struct criterion *c = b->criteria; c != NULL; c = c->next) {
+			if (c->kind == kind[about])
+				return true;
+		}
+	}
+	return false;
 }
 
 /* The words of a Match line: attributes and values, also as attribute=value. */
@@ -116,6 +172,10 @@ static bool criterion_value(struct criterion *c, const char *value)
 	c->list = value;
 	switch (c->kind) {
 	case BY_USER:
+	case BY_GROUP:
+	case BY_HOST:
+	case BY_VERSION:
+	case BY_CLIENT_VERSION:
 		return match_list_valid(value);
 	case BY_ADDRESS:
 	case BY_LOCAL_ADDRESS:
@@ -149,6 +209,11 @@ static bool criterion_parse(struct words *w, struct criterion *c, char *why, siz
 			return true;
 		snprintf(why, why_size, "'all' cannot be combined with other Match attributes");
 		return false;
+	}
+	if (c->kind == BY_INVALID_USER) { /* has no value, and may stand beside others */
+		if (has_value)
+			snprintf(why, why_size, "Match attribute %s takes no value", name);
+		return !has_value;
 	}
 	value = value_next(w);
 	if (value == NULL) {

@@ -287,8 +287,12 @@ int conf_session_for(struct conf *conf, const struct conf_match_ctx *ctx, struct
 
 void conf_session_fini(struct conf_session *s)
 {
-	free((void *)s->allow_users.v);
-	free((void *)s->deny_users.v);
+	for (size_t i = 0; s->conf != NULL && i < conf_n_kws; i++) {
+		const struct kw *kw = &conf_kws[i];
+
+		if (kw->part == PART_SESSION && kw->info.repeatable)
+			free((void *)((struct conf_strs *)(void *)((char *)s + kw->at))->v);
+	}
 	conf_put(s->conf);
 	*s = (struct conf_session){0};
 }
@@ -307,6 +311,30 @@ bool conf_user_allowed(const struct conf_session *s, const char *user, const cha
 	if (users_have(&s->deny_users, user, addr))
 		return false;
 	return s->allow_users.n == 0 || users_have(&s->allow_users, user, addr);
+}
+
+static bool groups_have(const struct conf_strs *patterns, const struct conf_strs *groups)
+{
+	for (size_t i = 0; i < patterns->n; i++)
+		for (size_t k = 0; k < groups->n; k++)
+			if (match_pattern(groups->v[k], patterns->v[i]))
+				return true;
+	return false;
+}
+
+bool conf_groups_allowed(const struct conf_session *s, const struct conf_strs *groups)
+{
+	if (groups_have(&s->deny_groups, groups))
+		return false;
+	return s->allow_groups.n == 0 || groups_have(&s->allow_groups, groups);
+}
+
+bool conf_matches_about(const struct conf *conf, enum conf_match_about about)
+{
+	for (size_t i = 0; i < conf->n_lines; i++)
+		if (conf->lines[i].block != NULL && block_about(conf->lines[i].block, about))
+			return true;
+	return false;
 }
 
 /* --- the dump ------------------------------------------------------------------------------------

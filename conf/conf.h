@@ -27,6 +27,8 @@
 #define CONF_INCLUDE_DEPTH 16
 #define CONF_ARGS_MAX      256                /* of one line */
 #define CONF_NAME_MAX      31                 /* of a Dataplane or an Interface */
+#define CONF_CHAINS_MAX    64                 /* lists of AuthenticationMethods */
+#define CONF_CHAIN_MAX     16                 /* methods of one */
 #define CONF_LISTS_MAX     1024               /* entries a repeatable keyword may have in all */
 #define CONF_TIME_NONE     UINT32_MAX         /* "none" where 0 means something else */
 #define CONF_WINDOW_AUTO   (15 * 1024 * 1024) /* grown to, not begun with */
@@ -170,9 +172,11 @@ struct conf_global {
 	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;
-	struct conf_strs host_keys;   /* HostKey, paths; may be none */
-	const char *version_string;   /* "SSH-2.0-…", without VersionAddendum */
-	const char *version_addendum; /* "": none */
+	struct conf_strs host_keys;    /* HostKey, paths; may be none */
+	const char *version_string;    /* "SSH-2.0-…", without VersionAddendum */
+	const char *version_addendum;  /* "": none */
+	const char *version_pattern;   /* comma list of globs: of a client's identification */
+	uint32_t handshake_timeout_ms; /* 0: none */
 	enum conf_strict_kex strict_kex;
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
 	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
@@ -189,6 +193,13 @@ struct conf_global {
 };
 
 /* --- what control uses for one connection: global, then Match ------------------------ */
+
+enum conf_root_login {
+	CONF_ROOT_NO,
+	CONF_ROOT_COMMANDS, /* forced-commands-only */
+	CONF_ROOT_KEYS,     /* prohibit-password */
+	CONF_ROOT_YES,
+};
 
 enum conf_forwarding { CONF_FORWARDING_NO, CONF_FORWARDING_YES, CONF_FORWARDING_LOCAL };
 
@@ -211,6 +222,16 @@ struct conf_session {
 	struct conf_strs authorized_keys_files; /* conf_path_expand(); none: n is 0 */
 	const char *password_hash_file;         /* NULL: none */
 	bool password_authentication, pubkey_authentication, permit_empty_passwords;
+	bool kbdint_authentication;
+	const char *kbdint_name, *kbdint_instruction; /* NULL: empty */
+	struct conf_strs kbdint_prompts;              /* pairs: text, "echo" or "noecho" */
+	struct conf_strs authentication_methods;      /* comma lists; n is 0: any method will do */
+	const char *banner;                           /* path; NULL: none */
+	const char *totp_secret_file;                 /* NULL: none */
+	const char *totp_state_file;
+	uint32_t totp_window; /* time steps either way */
+	enum conf_root_login permit_root_login;
+	bool report_signature_status;
 	enum conf_forwarding allow_tcp_forwarding;
 	bool disable_forwarding;
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */
@@ -226,7 +247,8 @@ struct conf_session {
 	uint32_t
 		open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
 	uint32_t max_channels_per_connection;
-	struct conf_strs allow_users, deny_users; /* conf_user_allowed() */
+	struct conf_strs allow_users, deny_users;   /* conf_user_allowed() */
+	struct conf_strs allow_groups, deny_groups; /* conf_groups_allowed() */
 	enum conf_log_level log_level;
 };
 
@@ -235,7 +257,14 @@ struct conf_match_ctx {
 	const char *user;
 	const char *addr, *laddr; /* numeric, as inet_ntop() writes them */
 	uint16_t lport;
+	const char *client_version;     /* its identification string */
+	const struct conf_strs *groups; /* of the user */
+	bool invalid_user;
 };
+
+/* What cannot be known without asking somebody first: does any Match of the file look at it? */
+enum conf_match_about { CONF_ABOUT_GROUP, CONF_ABOUT_INVALID_USER, CONF_ABOUT_CLIENT_VERSION };
+bool conf_matches_about(const struct conf *conf, enum conf_match_about about);
 
 /* --- functions ------------------------------------------------------------------------ */
 
@@ -276,6 +305,8 @@ int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
 
 /* DenyUsers and AllowUsers as sshd applies them: patterns of user or user@host, host with CIDR. */
 bool conf_user_allowed(const struct conf_session *s, const char *user, const char *addr);
+/* DenyGroups and AllowGroups: patterns of names of groups. */
+bool conf_groups_allowed(const struct conf_session *s, const struct conf_strs *groups);
 
 /*
  * Expands %u, %h and %% of AuthorizedKeysFile; relative paths begin at home. 0; -ENAMETOOLONG;

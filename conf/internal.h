@@ -95,6 +95,8 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 	type_quantum, type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores,
 	type_path, type_paths, type_key_files, type_version, type_addendum, type_algs,
 	type_startups, type_permitopen, type_rekey, type_users, type_topology;
+/* value_auth.c */
+extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs;
 
 /* limits.c */
 extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;
@@ -156,6 +158,8 @@ void load_file(struct loader *l, const char *path);
 void load_text(struct loader *l, const char *name, const char *text, size_t len);
 /* Does the connection lie in the block, and in those around it? */
 bool block_matches(const struct block *b, const struct conf_match_ctx *ctx);
+/* Does it, or one around it, have such a criterion? */
+bool block_about(const struct block *b, enum conf_match_about about);
 
 /* Splits text as sshd does: blanks, "quotes", 'quotes', backslashes, '#'. The count; -EINVAL:
  * quotes. */

@@ -70,6 +70,15 @@ static const struct choice forwarding[] = {
 	{NULL, 0},
 };
 
+static const struct choice root_login[] = {
+	{"prohibit-password", CONF_ROOT_KEYS},
+	{"without-password", CONF_ROOT_KEYS},
+	{"forced-commands-only", CONF_ROOT_COMMANDS},
+	{"yes", CONF_ROOT_YES},
+	{"no", CONF_ROOT_NO},
+	{NULL, 0},
+};
+
 static const struct choice log_levels[] = {
 	{"QUIET", CONF_LOG_QUIET},     {"FATAL", CONF_LOG_FATAL},
 	{"ERROR", CONF_LOG_ERROR},     {"INFO", CONF_LOG_INFO},
@@ -204,6 +213,13 @@ const struct kw conf_kws[] = {
 	{INFO("VersionAddendum", "none", C, false, false, "TEXT|none", "appended to VersionString"),
 	 GLOBAL(version_addendum), .type = &type_addendum},
 
+	{INFO("VersionPattern", "*SSH-1.99-*,*SSH-2.0-*", C, false, false, "GLOB,…",
+	      "identification of a client: one must fit"),
+	 GLOBAL(version_pattern), .type = &type_globs},
+	{INFO("HandshakeTimeout", "20", C, false, false, "TIME",
+	      "silence before authentication, while it is the client's turn; 0: no limit"),
+	 GLOBAL(handshake_timeout_ms), .type = &type_time},
+
 	/* algorithms */
 	{INFO("StrictKex", "on", C, false, false, "off|on|safe|require",
 	      "strict key exchange: never, when both can, also by choice of cipher, or not without"),
@@ -259,10 +275,40 @@ const struct kw conf_kws[] = {
 	 SESSION(password_hash_file), .type = &type_path},
 	{INFO("PermitEmptyPasswords", "no", C, true, false, "yes|no", "an empty password is one"),
 	 SESSION(permit_empty_passwords), .type = &type_yesno},
+	{INFO("KbdInteractiveAuthentication", "yes", C, true, false, "yes|no", "method keyboard-interactive, where something answers it"),
+	 SESSION(kbdint_authentication), .type = &type_yesno},
+	{INFO("KbdInteractiveName", NULL, C, true, false, "TEXT", "title of its questions"),
+	 SESSION(kbdint_name), .type = &type_text},
+	{INFO("KbdInteractiveInstruction", NULL, C, true, false, "TEXT", "shown above its questions"),
+	 SESSION(kbdint_instruction), .type = &type_text},
+	{INFO("KbdInteractivePrompt", NULL, C, true, true, "\"TEXT\" echo|noecho",
+	      "its questions: the first for the password, the second for the time-based code; without: Password:"),
+	 SESSION(kbdint_prompts), .type = &type_prompts},
+	{INFO("TOTPSecretFile", "none", C, true, false, "PATH|none", "lines user:base32 [digits [step]]; mode 0600"),
+	 SESSION(totp_secret_file), .type = &type_path},
+	{INFO("TOTPStateFile", "/var/lib/sluice/totp", C, true, false, "PATH", "which codes were used, so that none is twice"),
+	 SESSION(totp_state_file), .type = &type_path},
+	{INFO("TOTPWindow", "1", C, true, false, "N", "time steps a clock may be wrong, either way"),
+	 SESSION(totp_window), .type = &type_uint, .max = 10},
+	{INFO("AuthenticationMethods", "any", C, true, false, "METHOD[:DEVICE][,METHOD…]…|any",
+	      "lists of methods, one of which must succeed from the first to the last"),
+	 SESSION(authentication_methods), .type = &type_chains},
+	{INFO("PermitRootLogin", "prohibit-password", C, true, false, "yes|prohibit-password|forced-commands-only|no",
+	      "how root may log in"),
+	 SESSION(permit_root_login), .type = &type_choice, .choices = root_login},
+	{INFO("Banner", "none", C, true, false, "PATH|none", "text shown before authentication"),
+	 SESSION(banner), .type = &type_path},
+	{INFO("ReportSignatureStatus", "no", C, true, false, "yes|no", "a log line for each signature of a user's key: good or bad"),
+	 SESSION(report_signature_status), .type = &type_yesno},
 	{INFO("DenyUsers", NULL, C, true, true, "PATTERN…", "user or user@host; goes before AllowUsers"),
 	 SESSION(deny_users), .type = &type_users},
 	{INFO("AllowUsers", NULL, C, true, true, "PATTERN…", "user or user@host; if given, nobody else"),
 	 SESSION(allow_users), .type = &type_users},
+
+	{INFO("DenyGroups", NULL, C, true, true, "PATTERN…", "groups nobody of may log in; goes before AllowGroups"),
+	 SESSION(deny_groups), .type = &type_groups},
+	{INFO("AllowGroups", NULL, C, true, true, "PATTERN…", "groups; if given, only who is in one"),
+	 SESSION(allow_groups), .type = &type_groups},
 
 	/* what a session may do */
 	{INFO("AllowTcpForwarding", "yes", C, true, false, "yes|no|local", "direct-tcpip"),
@@ -309,19 +355,15 @@ static const char *const unsupported[] = {
 	"AFSTokenPassing",
 	"AllowAgentForwarding",
 	"AllowClients",
-	"AllowGroups",
 	"AllowStreamLocalForwarding",
 	"AuditFailure",
-	"AuthenticationMethods",
 	"AuthorizedKeysCommand",
 	"AuthorizedKeysCommandUser",
 	"AuthorizedKeysFile2",
 	"AuthorizedPrincipalsCommand",
 	"AuthorizedPrincipalsCommandUser",
 	"AuthorizedPrincipalsFile",
-	"Banner",
 	"CASignatureAlgorithms",
-	"ChallengeResponseAuthentication",
 	"ChannelHandler",
 	"ChannelTimeout",
 	"CheckMail",
@@ -330,7 +372,6 @@ static const char *const unsupported[] = {
 	"CompressionAlgorithms",
 	"DebianBanner",
 	"DenyClients",
-	"DenyGroups",
 	"DHGroupExchangeBits",
 	"DSAAuthentication",
 	"ExposeAuthInfo",
@@ -345,7 +386,6 @@ static const char *const unsupported[] = {
 	"GSSAPIKeyExchange",
 	"GSSAPIStoreCredentialsOnRekey",
 	"GSSAPIStrictAcceptorCheck",
-	"HandshakeTimeout",
 	"HostbasedAcceptedAlgorithms",
 	"HostbasedAcceptedKeyTypes",
 	"HostbasedAuthentication",
@@ -356,10 +396,6 @@ static const char *const unsupported[] = {
 	"IgnoreRhosts",
 	"IgnoreUserKnownHosts",
 	"IPQoS",
-	"KbdInteractiveAuthentication",
-	"KbdInteractiveInstruction",
-	"KbdInteractiveName",
-	"KbdInteractivePrompt",
 	"KeepAlive",
 	"KerberosAuthentication",
 	"KerberosGetAFSToken",
@@ -374,7 +410,6 @@ static const char *const unsupported[] = {
 	"PAMAuthenticationViaKbdInt",
 	"PAMServiceName",
 	"PermitListen",
-	"PermitRootLogin",
 	"PermitTTY",
 	"PermitTunnel",
 	"PermitUserEnvironment",
@@ -384,10 +419,8 @@ static const char *const unsupported[] = {
 	"PrintLastLog",
 	"PrintMotd",
 	"Protocol",
-	"PubkeyAcceptedKeyTypes",
 	"PubkeyAuthOptions",
 	"RDomain",
-	"ReportSignatureStatus",
 	"RequiredRSASize",
 	"ReverseMappingCheck",
 	"RevokedKeys",
@@ -397,7 +430,6 @@ static const char *const unsupported[] = {
 	"SecurityKeyProvider",
 	"ServerKeyBits",
 	"SetEnv",
-	"SkeyAuthentication",
 	"SshdAuthPath",
 	"SshdSessionPath",
 	"StreamLocalBindMask",
@@ -411,7 +443,6 @@ static const char *const unsupported[] = {
 	"UsePAM",
 	"UsePrivilegeSeparation",
 	"VerifyReverseMapping",
-	"VersionPattern",
 	"X11DisplayOffset",
 	"X11Forwarding",
 	"X11MaxDisplays",
@@ -421,8 +452,21 @@ static const char *const unsupported[] = {
 	"XAuthLocation",
 };
 
+/* Other names of the same, deprecated by sshd and read by it. */
+static const struct {
+	const char *other, *name;
+} aliases[] = {
+	{"ChallengeResponseAuthentication", "KbdInteractiveAuthentication"},
+	{"PubkeyAcceptedKeyTypes", "PubkeyAcceptedAlgorithms"},
+	{"SkeyAuthentication", "KbdInteractiveAuthentication"},
+};
+
 const struct kw *kw_find(const char *name)
 {
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+		if (strcasecmp(aliases[i].other, name) == 0)
+			name = aliases[i].name;
+	}
 	for (size_t i = 0; i < conf_n_kws; i++) {
 		if (strcasecmp(conf_kws[i].info.name, name) == 0)
 			return &conf_kws[i];

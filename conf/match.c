@@ -1,5 +1,6 @@
 #include "conf/match.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define ENTRY_MAX 1024 /* of a list; a longer one is malformed */
@@ -235,6 +236,29 @@ static bool host_match(const char *permitted, const char *host)
 		return true;
 	return conf_addr_parse(permitted, &a) == 0 && conf_addr_parse(host, &b) == 0 &&
 	       conf_addr_equal(&a, &b);
+}
+
+bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size)
+{
+	struct target x, y;
+	const char *host;
+	char port[8] = "*";
+	int n;
+
+	if (!target_parse(a, &x) || !target_parse(b, &y))
+		return false;
+	if (x.port != 0 && y.port != 0 && x.port != y.port)
+		return false;
+	if (strcmp(x.host, "*") == 0)
+		host = y.host;
+	else if (host_match(y.host, x.host))
+		host = x.host;
+	else
+		return false;
+	if (x.port != 0 || y.port != 0)
+		snprintf(port, sizeof(port), "%u", x.port != 0 ? x.port : y.port);
+	n = snprintf(buf, size, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+	return n > 0 && (size_t)n < size;
 }
 
 bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t port)

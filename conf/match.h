@@ -55,6 +55,11 @@ bool match_from(const char *name, const char *addr, const char *list);
  * addresses; nothing is resolved.
  */
 bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t port);
+/*
+ * What two entries both allow, as an entry in buf. False: nothing. Exact, because an entry has no
+ * patterns but '*' for all of a host or a port.
+ */
+bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size);
 /* Is this one entry well formed? "any" and "none" are not entries. */
 bool match_permitopen_valid(const char *entry);
 

@@ -6,6 +6,7 @@
 /* The loop wakes for the earliest timer: looked up each time before it waits. */
 struct clock {
 	struct timers *timers;
+	uint64_t (*now_ms)(void);
 	uv_prepare_t before_wait;
 	uv_timer_t alarm;
 	unsigned int open; /* handles the loop still holds */
@@ -20,13 +21,13 @@ static void on_alarm(uv_timer_t *alarm)
 {
 	struct clock *c = alarm->data;
 
-	timers_poll(c->timers, clock_now_ms());
+	timers_poll(c->timers, c->now_ms());
 }
 
 static void on_before_wait(uv_prepare_t *prepare)
 {
 	struct clock *c = prepare->data;
-	uint64_t next = timers_next_ms(c->timers), now = clock_now_ms();
+	uint64_t next = timers_next_ms(c->timers), now = c->now_ms();
 
 	if (next == UINT64_MAX) {
 		uv_timer_stop(&c->alarm);
@@ -44,6 +45,7 @@ int clock_new(uv_loop_t *loop, struct timers *timers, struct clock **ret)
 	if (c == NULL)
 		return -ENOMEM;
 	c->timers = timers;
+	c->now_ms = clock_now_ms;
 	uv_prepare_init(loop, &c->before_wait);
 	uv_timer_init(loop, &c->alarm);
 	c->before_wait.data = c->alarm.data = c;
@@ -51,6 +53,11 @@ int clock_new(uv_loop_t *loop, struct timers *timers, struct clock **ret)
 	uv_prepare_start(&c->before_wait, on_before_wait);
 	*ret = c;
 	return 0;
+}
+
+void clock_follow(struct clock *c, uint64_t (*now_ms)(void))
+{
+	c->now_ms = now_ms;
 }
 
 static void on_closed(uv_handle_t *h)

@@ -243,6 +243,8 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 	if (crypto_random(&e->last_token, sizeof(e->last_token)) < 0)
 		return -EIO;
 	e->last_token >>= 1;
+	if (crypto_random(e->delay_key, sizeof(e->delay_key)) < 0)
+		return -EIO;
 	c->goodbye.fire = goodbye;
 	r = door_new(g, clock_now_ms(), &e->door);
 	if (r < 0)

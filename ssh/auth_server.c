@@ -31,6 +31,14 @@ static const struct {
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
+unsigned int ssh_auth_method_find(struct ssh_str name)
+{
+	for (size_t i = 0; i < N_METHODS; i++)
+		if (ssh_str_eq(name, methods[i].name))
+			return methods[i].method;
+	return 0;
+}
+
 static void methods_list(struct ssh_brain *b)
 {
 	struct auth_server *a = &b->srv;
@@ -128,6 +136,7 @@ static int push_auth(struct ssh_brain *b, enum ssh_act_kind kind)
 		.method = of->method,
 		.sig_alg = of->sig_alg,
 		.query = of->query,
+		.bad_signature = of->bad_signature,
 		.change = of->change,
 		.round = of->round,
 		.user = act_keep(act, &used, of->user),
@@ -396,6 +405,7 @@ int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job)
 	a->key = job->key;
 	job->key = NULL;
 	a->act.presence = job->presence;
+	a->act.bad_signature = job->err != 0;
 	return job->err == 0 ? auth_server_ask(b) : auth_server_refuse(b);
 }
 
@@ -503,10 +513,7 @@ static enum ssh_auth_method method_of(const struct ssh_brain *b, struct ssh_str 
 {
 	if (is_publickey(name))
 		return b->auth_methods & SSH_AUTH_PUBLICKEY;
-	for (size_t i = 0; i < N_METHODS; i++)
-		if (ssh_str_eq(name, methods[i].name))
-			return b->auth_methods & methods[i].method;
-	return 0;
+	return b->auth_methods & ssh_auth_method_find(name);
 }
 
 /* A copy of our own, in which the views of the request stand. */

@@ -411,6 +411,11 @@ int ssh_brain_start(struct ssh_brain *b)
 	return 0;
 }
 
+bool ssh_brain_asks(const struct ssh_brain *b)
+{
+	return b->kex_ask.kind != 0 || b->auth_ask.kind != 0 || b->head != NULL;
+}
+
 bool ssh_brain_rests(const struct ssh_brain *b, struct ssh_brain_past *ret)
 {
 	if (!brain_is_server(b) || b->phase.svc != SSH_SVC_OPEN || b->phase.kex != SSH_KEX_NONE ||

@@ -105,6 +105,9 @@ struct ssh_brain_conf {
 	const char *user;
 };
 
+/* The SSH_AUTH_* of a method's name; 0: none this build knows. */
+unsigned int ssh_auth_method_find(struct ssh_str name);
+
 /* A unit of computing with copied input: run on any thread, given back by ssh_brain_job_done(). */
 struct ssh_job;
 void ssh_job_run(struct ssh_job *job);            /* pure; slow */
@@ -181,6 +184,7 @@ struct ssh_act_auth {
 	/* Of a security key's signature: whether an untouched one will do is the answer's to say.
 	 */
 	struct key_presence presence;
+	bool bad_signature; /* AUTH_FAILED: that is why */
 	unsigned int tries; /* failed ones counted so far (MaxAuthTries) */
 };
 
@@ -235,6 +239,9 @@ void ssh_brain_free(struct ssh_brain *b); /* wipes; NULL is fine */
 /* Server: public halves of the host keys, borrowed for the brain's life; at least one before start.
  */
 int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
+
+/* Is anything asked that was not answered? Then it is not the peer's turn. */
+bool ssh_brain_asks(const struct ssh_brain *b);
 
 /* Begins: queues our identification string (and a client's KEXINIT after the peer's line). */
 int ssh_brain_start(struct ssh_brain *b);

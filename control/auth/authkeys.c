@@ -130,6 +130,7 @@ static int opt_permitlisten(struct options *o, const char *value)
 static int opt_command(struct options *o, const char *value)
 {
 	(void)value;
+	o->e->command = true;
 	return opt_once(o, &o->command, "multiple \"command\" clauses");
 }
 
@@ -396,6 +397,7 @@ static int line_try(const char *line, size_t len, const struct authkeys_query *q
 	r = -ENOENT;
 	if (!e.cert_authority && key_equal(e.key, q->key) && entry_admits(&e, q, a->note)) {
 		a->grant = e.grant;
+		a->forced_command = e.command;
 		e.grant = (struct policy_grant){0}; /* handed over */
 		r = 0;
 	}

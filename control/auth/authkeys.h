@@ -43,6 +43,7 @@ struct authkeys_entry {
 	bool cert_authority;
 	char *from;            /* NULL: anywhere */
 	uint64_t valid_before; /* seconds since 1970; 0: for ever */
+	bool command;          /* command= */
 	struct policy_grant grant;
 };
 
@@ -68,6 +69,7 @@ struct authkeys_query {
 struct authkeys_answer {
 	struct policy_grant grant; /* of the line that let in */
 	unsigned int line;         /* counted from 1 */
+	bool forced_command;       /* that line has command= */
 	/* Worth an INFO line even when nothing let in: right key, wrong place or time. */
 	char note[AUTHKEYS_NOTE_MAX];
 };

@@ -1,6 +1,7 @@
 #include "control/auth/user.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ bool user_name_ok(const void *name, size_t len)
 struct account {
 	bool known;
 	uid_t uid;
+	gid_t gid;
 	char home[HOME_MAX];
 };
 
@@ -48,6 +50,7 @@ static void account_find(const char *user, struct account *ret)
 		return;
 	ret->known = true;
 	ret->uid = pw.pw_uid;
+	ret->gid = pw.pw_gid;
 	strcpy(ret->home, pw.pw_dir);
 }
 
@@ -64,6 +67,7 @@ static void keys_text_check(struct user_lookup *l, const char *text, size_t len)
 	if (authkeys_find(text, len, &q, &a) == 0) {
 		l->key_found = true;
 		l->grant = a.grant;
+		l->forced_command = a.forced_command;
 	}
 	memcpy(l->note, a.note, sizeof(a.note));
 	key_free(key);
@@ -114,6 +118,45 @@ static void password_file_check(struct user_lookup *l)
 	l->exists |= l->has_hash;
 }
 
+static int group_name(gid_t gid, char **ret)
+{
+	char buf[PASSWD_BUF];
+	struct group gr, *found = NULL;
+
+	if (getgrgid_r(gid, &gr, buf, sizeof(buf), &found) != 0 || found == NULL)
+		return -ENOENT;
+	*ret = strdup(gr.gr_name);
+	return *ret != NULL ? 0 : -ENOMEM;
+}
+
+/* Groups without a name are nobody's to allow or deny. */
+static void groups_find(struct user_lookup *l, const struct account *acc)
+{
+	gid_t gid[USER_GROUPS_MAX];
+	int n = USER_GROUPS_MAX;
+
+	if (!acc->known || !l->want_groups)
+		return;
+	if (getgrouplist(l->user, acc->gid, gid, &n) < 0)
+		n = USER_GROUPS_MAX;
+	l->groups = calloc((size_t)n + 1, sizeof(*l->groups));
+	for (int i = 0; l->groups != NULL && i < n; i++)
+		if (group_name(gid[i], &l->groups[l->n_groups]) == 0)
+			l->n_groups++;
+}
+
+/* A banner that cannot be read is none, as in sshd. */
+static void banner_read(struct user_lookup *l)
+{
+	const struct userfile_rules rules = {.owner = (uid_t)-1};
+	char why[AUTHKEYS_NOTE_MAX] = "";
+
+	if (l->banner_path == NULL ||
+	    userfile_read(l->banner_path, &rules, SSH_BANNER_MAX, &l->banner, &l->banner_len, why,
+			  sizeof(why)) < 0)
+		l->banner = NULL;
+}
+
 /*
  * The password file is read for unknown names too, so that what follows costs the same; the
  * paths of key files are not built from a name that is not one.
@@ -122,10 +165,18 @@ void user_lookup_run(struct user_lookup *l)
 {
 	struct account acc = {.uid = (uid_t)-1};
 
-	password_file_check(l);
+	if (!l->only_account) {
+		banner_read(l);
+		password_file_check(l);
+	}
 	if (!l->name_ok)
 		return;
 	account_find(l->user, &acc);
+	l->root = strcmp(l->user, "root") == 0 || (acc.known && acc.uid == 0);
+	l->exists |= acc.known && l->accounts_exist;
+	groups_find(l, &acc);
+	if (l->only_account)
+		return;
 	for (unsigned int i = 0; i < l->n_paths; i++)
 		keys_file_check(l, l->keys_path[i], &acc);
 }
@@ -135,6 +186,11 @@ void user_lookup_fini(struct user_lookup *l)
 	for (unsigned int i = 0; i < l->n_paths; i++)
 		free(l->keys_path[i]);
 	free(l->password_path);
+	free(l->banner_path);
+	free(l->banner);
+	for (size_t i = 0; i < l->n_groups; i++)
+		free(l->groups[i]);
+	free(l->groups);
 	free(l->key_blob);
 	policy_grant_fini(&l->grant);
 	secret_wipe(&l->hash, sizeof(l->hash));

@@ -19,7 +19,8 @@
 #include "link/msg.h"
 #include "ssh/brain.h"
 
-#define USER_PATHS_MAX 8 /* of AuthorizedKeysFile; more are not looked at */
+#define USER_GROUPS_MAX 256 /* more are not looked at */
+#define USER_PATHS_MAX  8   /* of AuthorizedKeysFile; more are not looked at */
 
 /* No '/', "..", control characters, "-" in front; neither empty nor ".". */
 bool user_name_ok(const void *name, size_t len);
@@ -36,12 +37,22 @@ struct user_lookup {
 	uint64_t now;
 	uint8_t *key_blob; /* NULL: not a publickey request */
 	size_t key_blob_len;
+	bool accounts_exist; /* an account of the system is a user, too */
+	bool want_groups;
+	bool only_account; /* nothing but the account and its groups */
+	char *banner_path; /* NULL: none is wanted */
 	/* out */
 	bool exists;
 	bool has_hash;
 	struct passfile_hash hash;
 	bool key_found;
 	struct policy_grant grant; /* of the line of that key (S-23) */
+	bool forced_command;       /* that line has command= */
+	bool root;                 /* by name or by number */
+	char **groups;             /* names */
+	size_t n_groups;
+	char *banner; /* what stands in the file; NULL: nothing */
+	size_t banner_len;
 	char note[AUTHKEYS_NOTE_MAX];
 };
 

@@ -39,6 +39,52 @@ void policy_grant_fini(struct policy_grant *g)
 	*g = (struct policy_grant){0};
 }
 
+static int permits_copy(const struct policy_grant *from, struct policy_grant *to)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < from->n_permitopen; i++)
+		r = policy_grant_permit(to, from->permitopen[i]);
+	return r;
+}
+
+/* Where both have lists: every pair that allows something. */
+static int permits_meet(const struct policy_grant *a, const struct policy_grant *b,
+			struct policy_grant *to)
+{
+	char both[CONF_ADDR_TEXT + 1024];
+	int r = 0;
+
+	if ((uint64_t)a->n_permitopen * b->n_permitopen > POLICY_MEETS_MAX)
+		return -E2BIG;
+	for (uint32_t i = 0; i < a->n_permitopen; i++)
+		for (uint32_t k = 0; r == 0 && k < b->n_permitopen; k++)
+			if (match_permitopen_meet(a->permitopen[i], b->permitopen[k], both,
+						  sizeof(both)))
+				r = policy_grant_permit(to, both);
+	if (r == 0 && to->n_permitopen == 0) /* an empty list would be no limit */
+		to->port_forwarding = false;
+	return r;
+}
+
+int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b,
+		      struct policy_grant *ret)
+{
+	struct policy_grant g = {.port_forwarding = a->port_forwarding && b->port_forwarding};
+	int r;
+
+	if (a->n_permitopen > 0 && b->n_permitopen > 0)
+		r = permits_meet(a, b, &g);
+	else
+		r = permits_copy(a->n_permitopen > 0 ? a : b, &g);
+	if (r < 0) {
+		policy_grant_fini(&g);
+		g = (struct policy_grant){0};
+	}
+	*ret = g;
+	return r == -ENOMEM ? r : 0;
+}
+
 bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
 		    uint16_t port)
 {

@@ -41,6 +41,13 @@ struct policy_grant policy_grant_full(void);
 int policy_grant_permit(struct policy_grant *g, const char *entry)
 	__attribute__((warn_unused_result));
 void policy_grant_fini(struct policy_grant *g);
+/*
+ * What both allow (S-24): of a login by several methods each one's limits hold. -ENOMEM: *ret
+ * allows nothing then, as it does when there are more pairs of limits than POLICY_MEETS_MAX.
+ */
+#define POLICY_MEETS_MAX 65536
+int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b,
+		      struct policy_grant *ret) __attribute__((warn_unused_result));
 
 /* May this login ask for host:port at all? */
 bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,

@@ -9,6 +9,9 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "control/auth/chain.h"
+#include "control/auth/source.h"
+#include "control/auth/user.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
@@ -20,7 +23,7 @@
 #define SIGN_MS         10000
 #define JOB_MS          30000
 #define LOOKUP_MS       10000
-#define PASSWORD_MS     30000
+#define LOGIN_KEYS_MAX  CONF_CHAIN_MAX /* that one login may have signed with */
 #define RESOLVE_MS      10000
 #define LINGER_MS       2000 /* a peer has to take our last words */
 #define REST_MS         2000 /* without a word: longer than SlowPathRate's memory of a second */
@@ -58,15 +61,32 @@ struct grant_seen {
 
 /* The one authentication request under way; the brain asks them one by one. */
 struct login {
-	bool open;
+	bool open; /* the brain awaits an answer */
 	uint32_t id;
-	enum ssh_auth_method method;
-	bool query;
-	bool acceptable;      /* all but the password has been said yes to */
-	struct pool_job *job; /* that works on it; NULL: none */
-	char *password;       /* secret memory */
-	size_t password_len;
-	struct policy_grant grant; /* of the key in question, until it has signed */
+	struct ssh_act_auth auth; /* as asked; views good while it is open */
+	uint64_t began_ms;
+	bool possible;                  /* all but the credential has been said yes to */
+	bool key_right, forced_command; /* of the key in question */
+	struct pool_job *job;           /* that reads its files; NULL: none */
+	bool has_hash;
+	struct passfile_hash *hash;    /* of the user; NULL: the files have not been read */
+	struct policy_grant grant;     /* of the key in question, until it has signed */
+	enum ssh_auth_verdict verdict; /* that waits for its time */
+
+	/* keyboard-interactive: what it goes through, and how far. */
+	const struct auth_source *plan[SOURCE_PLAN_MAX];
+	unsigned int n_plan, plan_at, asked_from;
+	const char *device; /* of AuthenticationMethods; NULL: none was named */
+	bool answered, right;
+	struct auth_call call;
+};
+
+/* What the steps before this one have earned (S-24). */
+struct earned {
+	bool any;
+	struct policy_grant grant;
+	uint8_t key[LOGIN_KEYS_MAX][32]; /* SHA-256 of the keys that signed */
+	unsigned int n_keys;
 };
 
 /*
@@ -81,6 +101,11 @@ struct awake {
 	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
 	struct timer grace;
 	struct timer rest;
+	struct timer silence; /* HandshakeTimeout */
+	uint64_t heard_ms;    /* of the peer, before it is in */
+	char *version;        /* its identification; NULL: not yet */
+	char **groups;        /* of the user; NULL: nobody asked */
+	size_t n_groups;
 	bool attempted; /* it has tried to log in by something */
 	bool kex_done;
 
@@ -94,6 +119,10 @@ struct awake {
 	struct timer credit;
 
 	struct login login;
+	struct timer delay; /* of its answer */
+	struct chain chain;
+	struct earned earned;
+	bool banner_sent, user_root;
 
 	/* grant.c */
 	struct grant_seen seen[GRANT_SEEN];
@@ -162,6 +191,8 @@ void session_end(struct session *s, int err, const char *text);
 /* What of its configuration the brain wants to know, SSH_AUTH_* and RekeyLimit. */
 unsigned int session_auth_methods(const struct session *s);
 struct ssh_rekey_limit session_rekey_limit(const struct session *s);
+/* HandshakeTimeout begins, or begins anew. */
+int session_silence_begin(struct session *s) __attribute__((warn_unused_result));
 /* LoginGraceTime, as its configuration has it now. */
 int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
@@ -214,7 +245,28 @@ void login_begin(struct session *s, const struct ssh_act *act);
 void login_refuse(struct session *s);
 void login_done(struct session *s, const struct ssh_act_auth *auth);
 void login_failed(struct session *s, const struct ssh_act_auth *auth);
+void login_partial(struct session *s, const struct ssh_act_auth *auth);
 void login_clear(struct session *s); /* no request is under way */
+void login_fini(struct session *s);  /* nor will there be any more */
+void login_delay_over(struct session *s);
+
+/* login_files.c: what files and the system say about who asks */
+/* login_looked_up() follows, or login_lost(). */
+int login_look_up(struct session *s, bool only_account) __attribute__((warn_unused_result));
+void login_looked_up(struct session *s, struct user_lookup *l);
+void login_lost(struct session *s);
+
+/* login_rules.c: what holds for who asks */
+int rules_user_known(struct session *s, struct ssh_str user) __attribute__((warn_unused_result));
+/* What was found out about the user, or the peer, changes them. */
+int rules_change(struct session *s, bool invalid_user) __attribute__((warn_unused_result));
+int rules_version_known(struct session *s, const uint8_t *line, size_t len)
+	__attribute__((warn_unused_result));
+/* Whether there is such a user who may log in at all; said once in the log. */
+void rules_judge_user(struct session *s, const struct user_lookup *l);
+void rules_invalid_user(const struct session *s);
+/* May this method let this user in, if what it is given is right? */
+bool rules_allow(const struct session *s, enum ssh_auth_method method, bool forced_command);
 
 /* open.c */
 void open_begin(struct session *s, const struct ssh_chan_open *m);
@@ -239,7 +291,11 @@ void grant_fini(struct session *s);
 
 /* words.c: sshd's sentences */
 void words_connection(const struct session *s);
-void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool accepted);
+enum words_verdict { WORDS_FAILED, WORDS_PARTIAL, WORDS_ACCEPTED };
+void words_auth(const struct session *s, const struct ssh_act_auth *auth,
+		enum words_verdict verdict);
+/* ReportSignatureStatus */
+void words_signature(const struct session *s, const struct ssh_act_auth *auth, bool good);
 void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str text);
 /* The connection ends for err, by our decision or because it is gone. Once. */
 void words_end(struct session *s, int err);

@@ -1,374 +1,499 @@
 /*
- * control/session/login.c - may this user? Asked by the brain, answered from files.
+ * control/session/login.c - may this user? Asked by the brain, answered by files and sources.
  *
- * A request goes through the same steps whoever it names: the files are read (pool for
- * files), a password is measured against a hash of the usual cost (pool for computing), and
- * only then is it said whether user, method and credential were right (S-32).
+ * A request goes through the same steps whoever it names: the files are read, what was given is
+ * measured by the sources of its method, and only then is it said whether user, method and
+ * credential were right; a refusal comes after a time that depends on the name alone (S-32).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "control/auth/user.h"
 #include "control/session/internal.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
+
+#define DELAY_MIN_MS   5 /* sshd's: 5 ms, and up to 4.2 more by the name */
+#define DELAY_EXTRA_MS 5
+#define DELAY_MAX_MS   5000 /* what took longer is not made longer */
 
 void login_clear(struct session *s)
 {
 	struct login *l = &s->awake->login;
 
-	if (l->job != NULL) /* who asked is gone: a hash is not worth its time any more */
+	timer_cancel(s->table->env->timers, &s->awake->delay);
+	auth_call_end(&l->call);
+	if (l->job != NULL) /* who asked is gone: it is not worth its time any more */
 		pool_cancel(l->job);
-	if (l->password != NULL)
-		secret_free(l->password, l->password_len + 1);
+	if (l->hash != NULL)
+		secret_wipe(l->hash, sizeof(*l->hash));
+	free(l->hash);
 	policy_grant_fini(&l->grant);
 	*l = (struct login){0};
+}
+
+void login_fini(struct session *s)
+{
+	struct awake *a = s->awake;
+
+	login_clear(s);
+	policy_grant_fini(&a->earned.grant);
+	a->earned = (struct earned){0};
+	for (size_t i = 0; i < a->n_groups; i++)
+		free(a->groups[i]);
+	free(a->groups);
+	a->groups = NULL;
+	a->n_groups = 0;
+}
+
+/* --- the answer ----------------------------------------------------------------------------- */
+
+static void decide(struct session *s, const struct ssh_auth_decision *d)
+{
+	uint32_t id = s->awake->login.id;
+
+	login_clear(s);
+	(void)ssh_brain_auth_decide(s->awake->brain, id, d);
+}
+
+/*
+ * How long after its beginning a refusal comes: at least so long, and where the work took longer
+ * twice that, four times, and so on, so that the moment tells of nothing but the name (sshd).
+ */
+static uint64_t delay_of(struct session *s, uint64_t elapsed_ms)
+{
+	const struct session_env *env = s->table->env;
+	const struct hash_piece piece[] = {{env->delay_key, sizeof(env->delay_key)},
+					   {session_user(s), strlen(session_user(s))}};
+	uint8_t digest[HASH_LEN_MAX] = {0};
+	uint64_t ms;
+
+	(void)!hash_digest(HASH_SHA256, piece, 2, digest); /* without it there is the least */
+	ms = DELAY_MIN_MS + digest[0] % DELAY_EXTRA_MS;
+	while (ms < elapsed_ms && ms < DELAY_MAX_MS)
+		ms *= 2;
+	return ms;
+}
+
+void login_delay_over(struct session *s)
+{
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_REFUSE};
+
+	decide(s, &d);
+}
+
+static void refuse(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct login *l = &s->awake->login;
+	uint64_t delay = delay_of(s, env->now_ms() - l->began_ms);
+
+	/* A list that was asked for is no secret. */
+	if (l->auth.method == SSH_AUTH_NONE ||
+	    timer_set(env->timers, &s->awake->delay, l->began_ms + delay) < 0)
+		login_delay_over(s);
+}
+
+static int key_digest(const struct key *k, uint8_t ret[32])
+{
+	struct hash_piece blob;
+
+	blob.p = key_blob(k, &blob.len);
+	return hash_digest(HASH_SHA256, &blob, 1, ret);
+}
+
+/* publickey,publickey is two keys (sshd_config(5)). */
+static bool key_used(const struct session *s, const struct key *k)
+{
+	const struct earned *e = &s->awake->earned;
+	uint8_t digest[32];
+
+	if (k == NULL || e->n_keys == 0)
+		return false;
+	if (key_digest(k, digest) < 0)
+		return true;
+	for (unsigned int i = 0; i < e->n_keys; i++)
+		if (memcmp(e->key[i], digest, sizeof(digest)) == 0)
+			return true;
+	return false;
+}
+
+/* What this step allows and what those before it did: both hold (S-24). */
+static int earn(struct session *s)
+{
+	struct login *l = &s->awake->login;
+	struct earned *e = &s->awake->earned;
+	struct policy_grant both;
+	int r;
+
+	if (l->auth.method == SSH_AUTH_PUBLICKEY &&
+	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0))
+		return -EIO;
+	if (!e->any) {
+		e->grant = l->grant;
+		l->grant = (struct policy_grant){0}; /* handed over */
+		e->any = true;
+		return 0;
+	}
+	r = policy_grant_meet(&e->grant, &l->grant, &both);
+	policy_grant_fini(&e->grant);
+	e->grant = both;
+	return r;
+}
+
+/* Of keyboard-interactive: what AuthenticationMethods would call it. */
+static const char *device_of(const struct login *l)
+{
+	if (l->device != NULL)
+		return l->device;
+	return l->n_plan == 1 ? l->plan[0]->name : NULL;
 }
 
 /*
  * The one place that says yes. The grant of a key becomes the connection's only with its
  * signature, which the brain has verified when this is not a query (S-23).
  */
-static void answer(struct session *s, bool accept)
+static void let_in(struct session *s)
 {
 	struct login *l = &s->awake->login;
-	struct policy_grant earned = l->grant;
-	uint32_t id = l->id;
-	bool query = l->query;
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_ACCEPT};
+	enum chain_result step;
 
-	l->grant = (struct policy_grant){0};
-	login_clear(s);
-	if (accept && !query) {
-		policy_grant_fini(&s->grant);
-		s->grant = earned;
-	} else {
-		policy_grant_fini(&earned);
-	}
-	(void)ssh_brain_auth_answer(s->awake->brain, id, accept);
-}
-
-/* The session whose login this job works on, if it still waits for it. */
-static struct session *asker(struct session_env *env, const struct conn_ref *ref, uint32_t id)
-{
-	struct session *s = session_find(env, ref);
-
-	if (s == NULL || !s->awake->login.open || s->awake->login.id != id)
-		return NULL;
-	s->awake->login.job = NULL; /* it is done */
-	return s;
-}
-
-/* --- passwords ---------------------------------------------------------------------- */
-
-struct password_job {
-	struct pool_job job;
-	struct session_env *env;
-	struct conn_ref ref;
-	uint32_t id;
-	int result;
-	struct passfile_hash hash;
-	char *password;
-	size_t len, measured; /* what of it is put to the hash */
-};
-
-static struct password_job *password_of(struct pool_job *job)
-{
-	return (struct password_job *)(void *)job; /* its first member */
-}
-
-static void password_run(struct pool_job *job)
-{
-	struct password_job *j = password_of(job);
-
-	j->result = passwd_check(j->hash.own, j->password, j->measured);
-	/* A hash that cannot be checked (empty, locked, unknown) costs what others cost. */
-	if (j->result != 0 && j->result != -EBADMSG)
-		(void)!passwd_check(j->hash.decoy, j->password, j->measured);
-}
-
-static void password_done(struct pool_job *job, int err)
-{
-	struct password_job *j = password_of(job);
-	struct session *s = asker(j->env, &j->ref, j->id);
-
-	if (s == NULL)
+	if (l->auth.query) {
+		decide(s, &d);
 		return;
-	answer(s, err == 0 && j->result == 0 && s->awake->login.acceptable);
+	}
+	step = chain_step(&s->awake->chain, l->auth.method, device_of(l));
+	if (step == CHAIN_NO || earn(s) < 0) {
+		refuse(s);
+		return;
+	}
+	if (step == CHAIN_MORE) {
+		d.verdict = SSH_AUTH_PARTIAL;
+		d.methods = chain_methods(&s->awake->chain);
+	} else {
+		policy_grant_fini(&s->grant);
+		s->grant = s->awake->earned.grant;
+		s->awake->earned.grant = (struct policy_grant){0}; /* handed over */
+	}
+	decide(s, &d);
+}
+
+static void finish(struct session *s, bool right)
+{
+	if (right && s->awake->login.possible)
+		let_in(s);
+	else
+		refuse(s);
+}
+
+/* --- sources ---------------------------------------------------------------------------------- */
+
+static void on_verdict(struct session *s, enum source_verdict verdict);
+
+static void source_done(struct auth_call *call, enum source_verdict verdict)
+{
+	struct login *l = (struct login *)(void *)((char *)call - offsetof(struct login, call));
+	struct awake *a = (struct awake *)(void *)((char *)l - offsetof(struct awake, login));
+	struct session *s = a->session;
+
+	on_verdict(s, verdict);
 	session_pump(s);
 }
 
-static void password_free(struct pool_job *job)
+static void ask_source(struct session *s, const struct auth_source *source, struct ssh_str secret)
 {
-	struct password_job *j = password_of(job);
+	struct login *l = &s->awake->login;
+	const struct auth_try t = {.conf = &s->awake->conf,
+				   .user = session_user(s),
+				   .peer = s->awake->peer_addr,
+				   .possible = l->possible && l->right,
+				   .secret = secret,
+				   .new_secret = l->auth.new_password,
+				   .change = l->auth.change,
+				   .has_hash = l->has_hash,
+				   .hash = l->hash};
+	int r;
 
-	if (j->password != NULL)
-		secret_free(j->password, j->len + 1);
-	secret_wipe(&j->hash, sizeof(j->hash));
-	free(j);
+	l->call.env = &s->table->env->sources;
+	l->call.done = source_done;
+	r = auth_call_begin(&l->call, source, &t);
+	if (r < 0)
+		session_log(s, LOG_L_ERROR, "%s of user %.100s cannot be checked: error %d",
+			    source->name, session_user(s), -r);
+	if (r != 0)
+		on_verdict(s, r < 0 ? SOURCE_NO : (enum source_verdict)r);
 }
 
-/* Measures the password; the answer counts only if the login is acceptable. */
-static void password_check(struct session *s, const struct passfile_hash *hash)
-{
-	struct session_env *env = s->table->env;
-	struct password_job *j = calloc(1, sizeof(*j));
+/* --- keyboard-interactive -----------------------------------------------------------------------
+ */
 
-	if (j == NULL) {
-		answer(s, false);
+/* The default device, or the one that AuthenticationMethods names. */
+static void plan_make(struct session *s)
+{
+	struct login *l = &s->awake->login;
+	const struct conf_session *c = &s->awake->conf;
+	const char *device;
+	size_t len;
+
+	device = chain_device(&s->awake->chain, &len);
+	l->right = true;
+	if (device == NULL) {
+		l->n_plan = auth_source_plan(c, l->plan);
 		return;
 	}
-	j->job = (struct pool_job){
-		.run = password_run, .done = password_done, .free = password_free};
-	j->env = env;
-	j->ref = s->ref;
-	j->id = s->awake->login.id;
-	j->hash = *hash;
-	j->password = s->awake->login.password; /* handed over */
-	j->len = j->measured = s->awake->login.password_len;
-	s->awake->login.password = NULL;
-	if (j->len > PASSWD_MAX) { /* refused, at the full cost (S-32) */
-		s->awake->login.acceptable = false;
-		j->measured = PASSWD_MAX;
-	}
-	if (pool_submit(env->compute, &j->job, POOL_AUTH, env->now_ms() + PASSWORD_MS) < 0) {
-		password_free(&j->job);
-		answer(s, false);
+	l->plan[0] = auth_source_find(device, len, c);
+	l->n_plan = l->plan[0] != NULL;
+	l->device = l->n_plan > 0 ? l->plan[0]->name : NULL;
+}
+
+static struct ssh_str text_of(const char *text)
+{
+	return ssh_str_c(text != NULL ? text : "");
+}
+
+/*
+ * One round for all that follow and do not ask themselves. The configured prompts are those of the
+ * sources in their order; a prompt whose answer nobody would judge is a mistake, and lets nobody
+ * in.
+ */
+static void ask_questions(struct session *s)
+{
+	struct login *l = &s->awake->login;
+	const struct conf_session *c = &s->awake->conf;
+	struct ssh_prompts p = {.name = text_of(c->kbdint_name),
+				.instruction = text_of(c->kbdint_instruction)};
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_PROMPT, .prompts = &p};
+	size_t n_texts = c->kbdint_prompts.n / 2;
+
+	if (n_texts > l->n_plan) {
+		session_log(s, LOG_L_ERROR, "KbdInteractivePrompt: %zu prompts, but %u sources",
+			    n_texts, l->n_plan);
+		refuse(s);
 		return;
 	}
-	s->awake->login.job = &j->job;
+	l->asked_from = l->plan_at;
+	for (unsigned int i = l->plan_at; i < l->n_plan && l->plan[i]->question != NULL; i++) {
+		bool own = i < n_texts;
+
+		p.prompt[p.n].text =
+			ssh_str_c(own ? c->kbdint_prompts.v[2 * i] : l->plan[i]->question);
+		p.prompt[p.n].echo = own ? strcmp(c->kbdint_prompts.v[2 * i + 1], "echo") == 0
+					 : l->plan[i]->echo;
+		p.n++;
+	}
+	l->open = false;
+	(void)ssh_brain_auth_decide(s->awake->brain, l->id, &d);
 }
 
-/* --- what the files say -------------------------------------------------------------- */
-
-struct lookup_job {
-	struct pool_job job;
-	struct session_env *env;
-	struct conn_ref ref;
-	uint32_t id;
-	struct user_lookup lookup;
-};
-
-static struct lookup_job *lookup_of(struct pool_job *job)
+static void plan_go_on(struct session *s)
 {
-	return (struct lookup_job *)(void *)job; /* its first member */
-}
+	struct login *l = &s->awake->login;
+	const struct auth_source *source;
 
-static void lookup_run(struct pool_job *job)
-{
-	user_lookup_run(&lookup_of(job)->lookup);
-}
-
-static void lookup_free(struct pool_job *job)
-{
-	user_lookup_fini(&lookup_of(job)->lookup);
-	free(job);
-}
-
-static void invalid_user(const struct session *s)
-{
-	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", session_user(s),
-		    s->awake->peer_text, s->peer.port);
-}
-
-/* Whether there is such a user who may log in at all; said once in the log. */
-static void judge_user(struct session *s, const struct user_lookup *l)
-{
-	if (s->user_judged)
+	if (l->n_plan == 0 || l->plan_at == l->n_plan) {
+		finish(s, l->n_plan > 0 && l->right);
 		return;
-	s->user_judged = true;
-	if (!l->name_ok || !l->exists)
-		invalid_user(s);
-	else if (!conf_user_allowed(&s->awake->conf, session_user(s), s->awake->peer_addr))
-		session_log(
-			s, LOG_L_INFO,
-			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",
-			session_user(s), s->awake->peer_text);
+	}
+	source = l->plan[l->plan_at];
+	if (source->question == NULL)
+		ask_source(s, source, (struct ssh_str){(const uint8_t *)"", 0});
+	else if (l->answered)
+		ask_source(s, source, l->auth.response[l->plan_at - l->asked_from]);
 	else
-		s->user_valid = true;
+		ask_questions(s);
 }
 
-static void judge_password(struct session *s, const struct user_lookup *l)
+/* What one of them said; the others are asked whatever it was (S-32). */
+static void plan_said(struct session *s, bool yes)
 {
-	bool empty_hash = l->has_hash && l->hash.own[0] == '\0';
+	struct login *l = &s->awake->login;
 
-	s->awake->login.acceptable =
-		s->user_valid && l->has_hash && s->awake->conf.password_authentication &&
-		(s->awake->login.password_len > 0 || s->awake->conf.permit_empty_passwords);
-	if (empty_hash) {
-		/* crypt() has no word for it: an empty hash is an empty password. */
-		if (s->awake->login.acceptable && s->awake->login.password_len == 0) {
-			answer(s, true);
-			return;
-		}
-		s->awake->login.acceptable = false;
-	}
-	password_check(s, &l->hash);
+	l->right &= yes;
+	if (l->plan[l->plan_at]->question == NULL)
+		l->answered = false;
+	l->plan_at++;
+	plan_go_on(s);
 }
+
+static void ask_prompts(struct session *s, const struct ssh_prompts *p)
+{
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_PROMPT, .prompts = p};
+
+	s->awake->login.open = false;
+	(void)ssh_brain_auth_decide(s->awake->brain, s->awake->login.id, &d);
+}
+
+/* Another round was answered. */
+static void answered(struct session *s, const struct ssh_act *act)
+{
+	struct login *l = &s->awake->login;
+	int r;
+
+	l->open = true;
+	l->id = act->id;
+	l->auth = act->auth;
+	l->began_ms = s->table->env->now_ms();
+	if (l->call.source == NULL) {
+		l->answered = true;
+		plan_go_on(s);
+		return;
+	}
+	r = l->call.source->answer(&l->call, act->auth.response, act->auth.n_responses);
+	if (r != 0)
+		on_verdict(s, r < 0 ? SOURCE_NO : (enum source_verdict)r);
+}
+
+static void on_verdict(struct session *s, enum source_verdict verdict)
+{
+	static const char text[] = "Your password has expired: choose a new one.";
+	struct ssh_auth_decision change = {.verdict = SSH_AUTH_CHANGE, .text = ssh_str_c(text)};
+	struct login *l = &s->awake->login;
+
+	if (verdict == SOURCE_ASK) {
+		ask_prompts(s, l->call.prompts);
+		return;
+	}
+	auth_call_end(&l->call);
+	if (l->auth.method == SSH_AUTH_KBDINT)
+		plan_said(s, verdict == SOURCE_YES);
+	else if (verdict == SOURCE_CHANGE && l->possible)
+		decide(s, &change);
+	else
+		finish(s, verdict == SOURCE_YES);
+}
+
+/* --- what the files said
+ * -------------------------------------------------------------------------- */
 
 /* sshd: "none" is an empty password, for those who may have one. */
 static bool none_suffices(const struct session *s, const struct user_lookup *l)
 {
-	return s->user_valid && l->has_hash && l->hash.own[0] == '\0' &&
-	       s->awake->conf.password_authentication && s->awake->conf.permit_empty_passwords;
-}
-
-static void judge(struct session *s, struct user_lookup *l)
-{
-	judge_user(s, l);
-	if (l->note[0] != '\0')
-		session_log(s, LOG_L_INFO, "%s", l->note);
-	switch (s->awake->login.method) {
-	case SSH_AUTH_PUBLICKEY:
-		s->awake->login.grant = l->grant;
-		l->grant = (struct policy_grant){0}; /* handed over */
-		answer(s, s->user_valid && l->key_found && s->awake->conf.pubkey_authentication);
-		break;
-	case SSH_AUTH_PASSWORD:
-		s->awake->login.grant = policy_grant_full();
-		judge_password(s, l);
-		break;
-	case SSH_AUTH_NONE:
-		s->awake->login.grant = policy_grant_full();
-		answer(s, none_suffices(s, l));
-		break;
-	default:
-		answer(s, false);
-	}
-}
-
-static void lookup_done(struct pool_job *job, int err)
-{
-	struct lookup_job *j = lookup_of(job);
-	struct session *s = asker(j->env, &j->ref, j->id);
-
-	if (s == NULL)
-		return;
-	if (err < 0) {
-		session_log(s, LOG_L_ERROR, "files of user %.100s could not be read in time",
-			    session_user(s));
-		answer(s, false);
-	} else {
-		judge(s, &j->lookup);
-	}
-	session_pump(s);
-}
-
-static int lookup_fill(struct user_lookup *l, const struct session *s, const struct ssh_act *act)
-{
 	const struct conf_session *c = &s->awake->conf;
-	const uint8_t *blob;
 
-	/* A name with a NUL in it was cut for the log: it is no name. */
-	l->name_ok = user_name_ok(act->auth.user.p, act->auth.user.len);
-	strcpy(l->user, session_user(s));
-	l->strict_modes = conf_global(c->conf)->strict_modes;
-	l->peer = s->peer;
-	l->now = (uint64_t)time(NULL);
-	while (l->n_paths < USER_PATHS_MAX && l->n_paths < c->authorized_keys_files.n) {
-		char *path = strdup(c->authorized_keys_files.v[l->n_paths]);
+	return l->has_hash && l->hash.own[0] == '\0' && c->password_authentication &&
+	       c->permit_empty_passwords;
+}
 
-		if (path == NULL)
-			return -ENOMEM;
-		l->keys_path[l->n_paths++] = path;
-	}
-	if (c->password_hash_file != NULL) {
-		l->password_path = strdup(c->password_hash_file);
-		if (l->password_path == NULL)
-			return -ENOMEM;
-	}
-	if (act->auth.method == SSH_AUTH_PUBLICKEY) {
-		blob = key_blob(act->auth.key, &l->key_blob_len);
-		l->key_blob = malloc(l->key_blob_len);
-		if (l->key_blob == NULL)
-			return -ENOMEM;
-		memcpy(l->key_blob, blob, l->key_blob_len);
-	}
+static void banner(struct session *s, const struct user_lookup *l)
+{
+	if (s->awake->banner_sent)
+		return;
+	s->awake->banner_sent = true;
+	if (l->banner != NULL && l->banner_len > 0)
+		(void)ssh_brain_auth_banner(s->awake->brain, l->banner, l->banner_len);
+}
+
+static void groups_take(struct session *s, struct user_lookup *l)
+{
+	if (l->groups == NULL || s->awake->groups != NULL)
+		return;
+	s->awake->groups = l->groups;
+	s->awake->n_groups = l->n_groups;
+	l->groups = NULL; /* handed over */
+	l->n_groups = 0;
+}
+
+static int hash_keep(struct login *l, const struct passfile_hash *hash, bool has_hash)
+{
+	l->hash = malloc(sizeof(*l->hash));
+	if (l->hash == NULL)
+		return -ENOMEM;
+	*l->hash = *hash;
+	l->has_hash = has_hash;
 	return 0;
 }
 
-static int lookup_start(struct session *s, const struct ssh_act *act)
+static void judge_password(struct session *s)
 {
-	struct session_env *env = s->table->env;
-	struct lookup_job *j = calloc(1, sizeof(*j));
-	int r;
+	const struct auth_source *source = auth_source_of_passwords(&s->awake->conf);
 
-	if (j == NULL)
-		return -ENOMEM;
-	j->job = (struct pool_job){.run = lookup_run, .done = lookup_done, .free = lookup_free};
-	j->env = env;
-	j->ref = s->ref;
-	j->id = act->id;
-	r = lookup_fill(&j->lookup, s, act);
-	if (r == 0)
-		r = pool_submit(env->files, &j->job, POOL_AUTH, env->now_ms() + LOOKUP_MS);
-	if (r < 0)
-		lookup_free(&j->job);
-	else
-		s->awake->login.job = &j->job;
-	return r;
+	s->awake->login.right = true;
+	if (source == NULL) /* the same work as if there were one */
+		source = &auth_source_password;
+	ask_source(s, source, s->awake->login.auth.password);
 }
 
-/* --- the ask ------------------------------------------------------------------------- */
-
-/*
- * Match User may change the rules once it is known who asks. The first keys were made under
- * the RekeyLimit of the address: where the user's is another one, new keys follow the login.
- */
-static int rules_change(struct session *s)
-{
-	struct ssh_rekey_limit before = session_rekey_limit(s), after;
-	struct conf_match_ctx ctx = {.user = s->user,
-				     .addr = s->awake->peer_addr,
-				     .laddr = s->awake->local_addr,
-				     .lport = s->local.port};
-	struct conf_session c;
-	int r = conf_session_for(s->table->env->conf, &ctx, &c);
-
-	if (r < 0)
-		return r;
-	conf_session_fini(&s->awake->conf);
-	s->awake->conf = c;
-	s->log_level = (uint8_t)c.log_level;
-	after = session_rekey_limit(s);
-	ssh_brain_user_rules(s->awake->brain, session_auth_methods(s), c.max_auth_tries, &after);
-	if (after.bytes != before.bytes || after.seconds != before.seconds)
-		r = ssh_brain_rekey(s->awake->brain);
-	return r < 0 ? r : session_grace_begin(s);
-}
-
-static int user_known(struct session *s, struct ssh_str user)
-{
-	int r;
-
-	free(s->user); /* of a try before, that failed here */
-	s->user = strndup((const char *)user.p, user.len < SSH_USER_MAX ? user.len : SSH_USER_MAX);
-	if (s->user == NULL)
-		return -ENOMEM;
-	r = rules_change(s);
-	if (r == 0)
-		s->user_known = true;
-	return r;
-}
-
-static int login_keep(struct session *s, const struct ssh_act *act)
+static void judge(struct session *s, struct user_lookup *found)
 {
 	struct login *l = &s->awake->login;
 
-	l->open = true;
-	l->id = act->id;
-	l->method = act->auth.method;
-	l->query = act->auth.query;
-	if (l->method != SSH_AUTH_PASSWORD)
-		return 0;
-	l->password = secret_new((size_t)act->auth.password.len + 1);
-	if (l->password == NULL)
-		return -ENOMEM;
-	l->password_len = act->auth.password.len;
-	memcpy(l->password, act->auth.password.p, l->password_len);
-	l->password[l->password_len] = '\0';
-	return 0;
+	if (found->note[0] != '\0')
+		session_log(s, LOG_L_INFO, "%s", found->note);
+	/* Of the first request the brain did not know yet what is offered. */
+	if (l->auth.method != SSH_AUTH_NONE &&
+	    !(chain_methods(&s->awake->chain) & l->auth.method)) {
+		refuse(s);
+		return;
+	}
+	l->possible = rules_allow(s, l->auth.method, found->forced_command);
+	if (l->auth.method == SSH_AUTH_PUBLICKEY) {
+		l->grant = found->grant;
+		found->grant = (struct policy_grant){0}; /* handed over */
+	} else {
+		l->grant = policy_grant_full();
+	}
+	switch (l->auth.method) {
+	case SSH_AUTH_PUBLICKEY:
+		finish(s, found->key_found && !key_used(s, l->auth.key));
+		break;
+	case SSH_AUTH_PASSWORD:
+		judge_password(s);
+		break;
+	case SSH_AUTH_KBDINT:
+		plan_make(s);
+		plan_go_on(s);
+		break;
+	case SSH_AUTH_NONE:
+		finish(s, none_suffices(s, found));
+		break;
+	default:
+		refuse(s);
+	}
 }
+
+/* The account was looked up first, because groups decide about rules: now the rest. */
+static void account_known(struct session *s)
+{
+	int r = rules_change(s, false);
+
+	if (r == 0 && s->awake->groups == NULL) { /* none, and it is known */
+		s->awake->groups = calloc(1, sizeof(*s->awake->groups));
+		r = s->awake->groups != NULL ? 0 : -ENOMEM;
+	}
+	if (r == 0 && s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
+	}
+	if (r == 0)
+		r = login_look_up(s, false);
+	if (r < 0)
+		refuse(s);
+}
+
+void login_looked_up(struct session *s, struct user_lookup *found)
+{
+	groups_take(s, found);
+	if (found->only_account) {
+		account_known(s);
+		return;
+	}
+	rules_judge_user(s, found);
+	banner(s, found);
+	if (hash_keep(&s->awake->login, &found->hash, found->has_hash) < 0)
+		refuse(s);
+	else
+		judge(s, found);
+}
+
+void login_lost(struct session *s)
+{
+	refuse(s);
+}
+
+/* --- the ask
+ * --------------------------------------------------------------------------------------- */
 
 void login_refuse(struct session *s)
 {
@@ -379,26 +504,50 @@ void login_refuse(struct session *s)
 	session_end(s, -SSH_E_REFUSED, NULL);
 }
 
+static uint64_t wall_clock(void)
+{
+	return (uint64_t)time(NULL);
+}
+
+static void login_new(struct session *s, const struct ssh_act *act)
+{
+	struct session_env *env = s->table->env;
+
+	login_clear(s);
+	s->awake->login.open = true;
+	s->awake->login.id = act->id;
+	s->awake->login.auth = act->auth;
+	s->awake->login.began_ms = env->now_ms();
+	if (env->sources.compute == NULL)
+		env->sources = (struct auth_env){env->compute, env->files, env->now_ms, wall_clock};
+}
+
 void login_begin(struct session *s, const struct ssh_act *act)
 {
+	bool groups_first;
 	int r = 0;
 
 	if (act->auth.method != SSH_AUTH_NONE)
 		s->awake->attempted = true;
+	if (act->auth.round > 0) {
+		answered(s, act);
+		return;
+	}
+	login_new(s, act);
+	groups_first = s->awake->groups == NULL &&
+		       conf_matches_about(s->table->env->conf, CONF_ABOUT_GROUP);
 	if (!s->user_known)
-		r = user_known(s, act->auth.user);
+		r = rules_user_known(s, act->auth.user);
 	if (r == 0 && s->awake->conf.refuse_connection) {
 		login_refuse(s);
 		return;
 	}
+	if (s->awake->conf.report_signature_status && act->auth.key != NULL && !act->auth.query)
+		words_signature(s, &act->auth, true);
 	if (r == 0)
-		r = login_keep(s, act);
-	if (r == 0)
-		r = lookup_start(s, act);
-	if (r < 0) {
-		s->awake->login.id = act->id;
-		answer(s, false);
-	}
+		r = login_look_up(s, groups_first);
+	if (r < 0)
+		refuse(s);
 }
 
 /*
@@ -409,13 +558,16 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 {
 	if (!ssh_str_eq(auth->method_name, "none"))
 		s->awake->attempted = true;
-	if (!s->user_known && user_known(s, auth->user) < 0)
+	login_clear(s); /* of a conversation that was given up */
+	if (!s->user_known && rules_user_known(s, auth->user) < 0)
 		return;
 	if (!s->user_judged && !user_name_ok(auth->user.p, auth->user.len)) {
 		s->user_judged = true;
-		invalid_user(s);
+		rules_invalid_user(s);
 	}
-	words_auth(s, auth, false);
+	if (auth->bad_signature && auth->key != NULL && s->awake->conf.report_signature_status)
+		words_signature(s, auth, false);
+	words_auth(s, auth, WORDS_FAILED);
 	if (auth->tries > 0) /* a first "none" only asks what there is */
 		s->table->env->stats.failed_tries++;
 	/* The brain had counted by what held for the address; Match User may ask for less. */
@@ -423,13 +575,20 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		session_end(s, -SSH_E_AUTH_TRIES, NULL);
 }
 
+void login_partial(struct session *s, const struct ssh_act_auth *auth)
+{
+	words_auth(s, auth, WORDS_PARTIAL);
+}
+
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
-	words_auth(s, auth, true);
+	words_auth(s, auth, WORDS_ACCEPTED);
 	s->authenticated = true;
 	s->table->env->stats.authenticated++;
 	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->awake->grace);
+	timer_cancel(s->table->env->timers, &s->awake->silence);
+	login_fini(s);
 	door_leave(s, 0);
 	item_authenticated(s);
 	item_blob(s);

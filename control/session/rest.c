@@ -65,6 +65,31 @@ static void on_credit(struct timer *t)
 	session_tire(s);
 }
 
+/* The peer's silence counts only while it is its turn. */
+static void on_silence(struct timer *t)
+{
+	struct session *s = session_of(t, offsetof(struct awake, silence));
+	uint64_t limit = conf_global(s->table->env->conf)->handshake_timeout_ms;
+	uint64_t now = s->table->env->now_ms();
+
+	if (s->awake->inbox != NULL || ssh_brain_asks(s->awake->brain))
+		s->awake->heard_ms = now;
+	if (s->awake->heard_ms + limit <= now) {
+		session_end(s, -SSH_E_GRACE, NULL);
+		session_pump(s);
+		return;
+	}
+	(void)!timer_set(s->table->env->timers, t, s->awake->heard_ms + limit);
+}
+
+static void on_delay(struct timer *t)
+{
+	struct session *s = session_of(t, offsetof(struct awake, delay));
+
+	login_delay_over(s);
+	session_pump(s);
+}
+
 static void on_rest(struct timer *t);
 
 int awake_new(struct session *s)
@@ -79,6 +104,8 @@ int awake_new(struct session *s)
 	a->grace.fire = on_grace;
 	a->credit.fire = on_credit;
 	a->rest.fire = on_rest;
+	a->silence.fire = on_silence;
+	a->delay.fire = on_delay;
 	a->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
 	a->tokens_at_ms = env->now_ms();
 	addr_text(&s->peer, a->peer_addr);
@@ -99,8 +126,10 @@ void awake_free(struct session *s)
 	timer_cancel(timers, &a->grace);
 	timer_cancel(timers, &a->credit);
 	timer_cancel(timers, &a->rest);
+	timer_cancel(timers, &a->silence);
 	session_inbox_clear(s);
-	login_clear(s);
+	login_fini(s);
+	free(a->version);
 	ssh_brain_free(a->brain);
 	conf_session_fini(&a->conf);
 	free(a);

@@ -163,6 +163,7 @@ static void ended(struct session *s, int err)
 	s->ended = true;
 	timer_cancel(env->timers, &s->awake->grace);
 	timer_cancel(env->timers, &s->awake->credit);
+	timer_cancel(env->timers, &s->awake->silence);
 	door_leave(s, err);
 	session_inbox_clear(s);
 	login_clear(s);
@@ -231,7 +232,8 @@ static void act(struct session *s, const struct ssh_act *a)
 	case SSH_ACT_AUTH_FAILED:
 		login_failed(s, &a->auth);
 		break;
-	case SSH_ACT_AUTH_PARTIAL: /* nobody here says so */
+	case SSH_ACT_AUTH_PARTIAL:
+		login_partial(s, &a->auth);
 		break;
 	case SSH_ACT_PEER_DISCONNECT:
 		words_peer_disconnect(s, a->reason, a->bytes);
@@ -283,6 +285,17 @@ void session_end(struct session *s, int err, const char *text)
 /* --- life of a session ---------------------------------------------------------------------- */
 
 /* Counted from the beginning, whenever it becomes known what holds. */
+int session_silence_begin(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	uint32_t limit = conf_global(env->conf)->handshake_timeout_ms;
+
+	s->awake->heard_ms = env->now_ms();
+	if (limit == 0 || timer_armed(&s->awake->silence))
+		return 0;
+	return timer_set(env->timers, &s->awake->silence, s->awake->heard_ms + limit);
+}
+
 int session_grace_begin(struct session *s)
 {
 	struct timers *timers = s->table->env->timers;
@@ -299,7 +312,7 @@ static void session_free(struct session *s)
 	struct session_env *env = s->table->env;
 
 	door_leave(s, 0); /* who leaves for a reason of his own has left */
-	free(s->user); /* or its past */
+	free(s->user);    /* or its past */
 	awake_free(s);
 	policy_grant_fini(&s->grant);
 	open_fini(s);
@@ -314,8 +327,13 @@ static void session_free(struct session *s)
 
 unsigned int session_auth_methods(const struct session *s)
 {
-	return SSH_AUTH_NONE | (s->awake->conf.password_authentication ? SSH_AUTH_PASSWORD : 0) |
-	       (s->awake->conf.pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0);
+	const struct conf_session *c = &s->awake->conf;
+	const struct auth_source *plan[SOURCE_PLAN_MAX];
+	bool asks = auth_source_plan(c, plan) > 0 || auth_source_totp.wanted(c);
+
+	return SSH_AUTH_NONE | (c->password_authentication ? SSH_AUTH_PASSWORD : 0) |
+	       (c->pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0) |
+	       (c->kbdint_authentication && asks ? SSH_AUTH_KBDINT : 0);
 }
 
 struct ssh_rekey_limit session_rekey_limit(const struct session *s)
@@ -340,7 +358,8 @@ int session_brain_new(struct session *s)
 		.rekey = session_rekey_limit(s),
 		.server_sig_algs = g->pubkey_accepted,
 		/* Which of them is known with the user, who is named by the first request. */
-		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY,
+		.auth_methods =
+			SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT,
 		.max_auth_tries = s->awake->conf.max_auth_tries,
 	};
 	int r;
@@ -401,6 +420,8 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	r = session_brain_new(s);
 	if (r == 0)
 		r = ssh_brain_start(s->awake->brain);
+	if (r == 0)
+		r = session_silence_begin(s);
 	return r == 0 ? session_grace_begin(s) : r;
 }
 
@@ -596,6 +617,8 @@ static int payload(struct session *s, const struct link_payload *ev)
 
 	if (!awaken(s))
 		return 0;
+	if (!s->authenticated)
+		s->awake->heard_ms = s->table->env->now_ms();
 	r = inbox_push(s, ev);
 	if (r == -ENOMEM) {
 		session_end(s, -SSH_E_MEMORY, NULL);
@@ -605,6 +628,21 @@ static int payload(struct session *s, const struct link_payload *ev)
 	return r;
 }
 
+/* Whose version is not one of ours, or is refused for it, is told so by DISCONNECT. */
+static void ident(struct session *s, const uint8_t *line, size_t len)
+{
+	int r;
+
+	s->awake->heard_ms = s->table->env->now_ms();
+	if (ssh_brain_ident(s->awake->brain, line, len) < 0)
+		return;
+	r = rules_version_known(s, line, len);
+	if (r < 0)
+		session_end(s, r, NULL);
+	else if (s->awake->conf.refuse_connection)
+		login_refuse(s);
+}
+
 static int event_of(struct session *s, const struct link_hdr *h, const void *body)
 {
 	const struct link_bytes *bytes = body;
@@ -612,8 +650,7 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 	switch (h->type) {
 	case LINK_EV_IDENT:
 		if (awaken(s))
-			(void)ssh_brain_ident(s->awake->brain, (const uint8_t *)(bytes + 1),
-					      bytes->len);
+			ident(s, (const uint8_t *)(bytes + 1), bytes->len);
 		break;
 	case LINK_EV_PAYLOAD:
 		return payload(s, body);

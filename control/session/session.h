@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "control/auth/source.h"
 #include "control/blob.h"
 #include "control/pool.h"
 #include "control/ref.h"
@@ -44,7 +45,9 @@ struct session_env {
 	struct blob_key *blob_key;
 	struct conf *conf;
 	struct startups startups;
-	struct door *door; /* NULL: MaxStartups alone */
+	struct door *door;           /* NULL: MaxStartups alone */
+	struct auth_env sources;     /* login_begin() fills it in */
+	uint8_t delay_key[16];       /* random: of the delay of failures */
 	const char *ident;           /* our identification string */
 	const struct link_addr *own; /* addresses of the gateway's interfaces */
 	size_t n_own;

@@ -41,27 +41,41 @@ void words_connection(const struct session *s)
 
 /* sshd: failures of those who do not exist, of passwords, and of many tries are news. */
 static enum log_level auth_level(const struct session *s, const struct ssh_act_auth *auth,
-				 bool accepted)
+				 enum words_verdict verdict)
 {
-	if (accepted || !s->user_valid || auth->method == SSH_AUTH_PASSWORD ||
+	if (verdict != WORDS_FAILED || !s->user_valid || auth->method == SSH_AUTH_PASSWORD ||
 	    auth->tries >= s->awake->conf.max_auth_tries / 2)
 		return LOG_L_INFO;
 	return LOG_L_VERBOSE;
 }
 
-void words_auth(const struct session *s, const struct ssh_act_auth *auth, bool accepted)
+void words_auth(const struct session *s, const struct ssh_act_auth *auth,
+		enum words_verdict verdict)
 {
+	static const char *const begin[] = {[WORDS_FAILED] = "Failed",
+					    [WORDS_PARTIAL] = "Partial",
+					    [WORDS_ACCEPTED] = "Accepted"};
 	char from[CONF_ZONE_TEXT];
 	char key[160] = "", print[96];
 
 	if (auth->key != NULL && key_fingerprint(auth->key, print, sizeof(print)) >= 0)
 		snprintf(key, sizeof(key), ": %s %s", key_log_type(auth->key), print);
-	session_log(s, auth_level(s, auth, accepted),
-		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s",
-		    accepted ? "Accepted" : "Failed", (int)auth->method_name.len,
-		    (const char *)auth->method_name.p,
+	session_log(s, auth_level(s, auth, verdict),
+		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s", begin[verdict],
+		    (int)auth->method_name.len, (const char *)auth->method_name.p,
 		    s->user_judged && !s->user_valid ? "invalid user " : "", session_user(s),
 		    session_peer_text(s, from), s->peer.port, key);
+}
+
+void words_signature(const struct session *s, const struct ssh_act_auth *auth, bool good)
+{
+	char from[CONF_ZONE_TEXT], print[96] = "";
+
+	(void)!key_fingerprint(auth->key, print, sizeof(print));
+	session_log(s, LOG_L_INFO, "Signature of %.*s for %.100s from %.200s port %u: %s: %s %s",
+		    (int)auth->method_name.len, (const char *)auth->method_name.p, session_user(s),
+		    session_peer_text(s, from), s->peer.port, good ? "good" : "bad",
+		    key_log_type(auth->key), print);
 }
 
 void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str text)

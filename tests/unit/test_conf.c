@@ -49,7 +49,7 @@ static char *refuse(const char *text, size_t len)
 static struct conf_session session(struct conf *conf, const char *user, const char *addr,
 				   const char *laddr, uint16_t lport)
 {
-	struct conf_match_ctx ctx = {user, addr, laddr, lport};
+	struct conf_match_ctx ctx = {.user = user, .addr = addr, .laddr = laddr, .lport = lport};
 	struct conf_session s;
 
 	cr_assert_eq(conf_session_for(conf, &ctx, &s), 0);
@@ -218,6 +218,24 @@ static const struct {
 	{"PermitOpen a:1 any", "bad port number or host in PermitOpen 'any'"},
 	{"AllowUsers !root", "invalid AllowUsers pattern: \"!root\""},
 	{"AllowUsers a@10.0.0.1/8", "invalid AllowUsers pattern: \"a@10.0.0.1/8\""},
+	{"AuthenticationMethods any publickey",
+	 "\"any\" must appear alone in AuthenticationMethods"},
+	{"AuthenticationMethods publickey,", "invalid AuthenticationMethods \"publickey,\""},
+	{"AuthenticationMethods ,publickey", "invalid AuthenticationMethods \",publickey\""},
+	{"AuthenticationMethods publickey,any", "invalid AuthenticationMethods \"publickey,any\""},
+	{"AuthenticationMethods magic", "invalid AuthenticationMethods \"magic\""},
+	{"AuthenticationMethods password:pam", "invalid AuthenticationMethods \"password:pam\""},
+	{"AuthenticationMethods keyboard-interactive:", "invalid AuthenticationMethods "
+							"\"keyboard-interactive:\""},
+	{"AuthenticationMethods keyboard-interactive:bsdauth", "invalid AuthenticationMethods "
+							       "\"keyboard-interactive:bsdauth\""},
+	{"KbdInteractivePrompt \"a: \" loud",
+	 "unsupported option \"loud\" for KbdInteractivePrompt"},
+	{"KbdInteractivePrompt \"a\tb\" echo", "KbdInteractivePrompt: control characters"},
+	{"PermitRootLogin maybe", "unsupported option \"maybe\" for PermitRootLogin"},
+	{"TOTPWindow 11", "TOTPWindow: integer value too large"},
+	{"VersionPattern a,,b", "VersionPattern: an empty pattern"},
+	{"AllowGroups \"\"", "AllowGroups missing argument."},
 	{"DenyUsers @host", "invalid DenyUsers pattern: \"@host\""},
 	{"AuthorizedKeysFile /a/%x", "AuthorizedKeysFile: unknown token in '/a/%x'"},
 	{"AuthorizedKeysFile /a/%", "AuthorizedKeysFile: unknown token in '/a/%'"},
@@ -268,8 +286,11 @@ static const struct {
 	{"Route ::/0 via ::1", "Route: ::1 is no neighbour of an InterfaceAddress"},
 	{"Match", "Match missing argument."},
 	{"Match Usr a", "Unsupported Match attribute Usr"},
-	{"Match Group wheel", "Match attribute Group is not supported in this version"},
-	{"Match Host a", "Match attribute Host is not supported in this version"},
+	{"Match Group a,,b", "Invalid Match Group argument 'a,,b'"},
+	{"Match Group", "Missing Match criteria for 'Group'"},
+	{"Match Client-Version", "Missing Match criteria for 'Client-Version'"},
+	{"Match Invalid-User=yes", "Match attribute Invalid-User takes no value"},
+	{"Match RDomain a", "Match attribute RDomain is not supported in this version"},
 	{"Match All User a", "'all' cannot be combined with other Match attributes"},
 	{"Match User a All", "'all' cannot be combined with other Match attributes"},
 	{"Match User", "Missing Match criteria for 'User'"},
@@ -840,6 +861,83 @@ Test(conf, match_criteria)
 	}
 }
 
+static uint32_t tries_for(struct conf *conf, const struct conf_match_ctx *ctx)
+{
+	struct conf_session s;
+	uint32_t tries;
+
+	cr_assert_eq(conf_session_for(conf, ctx, &s), 0);
+	tries = s.max_auth_tries;
+	conf_session_fini(&s);
+	return tries;
+}
+
+Test(conf, match_looks_at_what_is_known_of_user_and_client)
+{
+	static const char *const names[] = {"wheel", "users"};
+	static const struct conf_strs groups = {names, 2};
+	static const struct {
+		const char *match;
+		struct conf_match_ctx ctx;
+		bool hit;
+	} c[] = {
+		{"Group wh*", {.groups = &groups}, true},
+		{"Group a,users", {.groups = &groups}, true},
+		{"Group wh*,!users", {.groups = &groups}, false},
+		{"Group wheel", {.user = "wheel"}, false},
+		{"Host 10.0.0.?", {.addr = "10.0.0.1"}, true},
+		{"Host a.example", {.addr = "10.0.0.1"}, false},
+		{"Version Sluice_*", {0}, true},
+		{"Version OpenSSH_*", {0}, false},
+		{"Client-Version *PuTTY*", {.client_version = "SSH-2.0-PuTTY_1"}, true},
+		{"Client-Version *PuTTY*", {0}, false},
+		{"Invalid-User", {.invalid_user = true}, true},
+		{"Invalid-User", {.user = "a"}, false},
+		{"User a Invalid-User", {.user = "a", .invalid_user = true}, true},
+		{"Invalid-User User a", {.user = "b", .invalid_user = true}, false},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		char text[128];
+		struct conf *conf;
+
+		snprintf(text, sizeof(text), "Match %s\nMaxAuthTries 2\n", c[i].match);
+		conf = parse(text);
+		cr_expect_eq(tries_for(conf, &c[i].ctx), c[i].hit ? 2 : 6, "%zu: %s", i,
+			     c[i].match);
+		cr_expect_eq(conf_matches_about(conf, CONF_ABOUT_GROUP),
+			     strstr(c[i].match, "Group") != NULL);
+		conf_put(conf);
+	}
+}
+
+Test(conf, groups_allow_and_deny)
+{
+	static const char *const names[] = {"wheel", "users"};
+	const struct conf_strs groups = {names, 2}, none = {NULL, 0};
+	static const struct {
+		const char *text;
+		bool some, nobody;
+	} c[] = {
+		{"", true, true},
+		{"AllowGroups users\n", true, false},
+		{"AllowGroups a b\nAllowGroups u*\n", true, false},
+		{"AllowGroups a b\n", false, false},
+		{"DenyGroups w?eel\nAllowGroups users\n", false, false},
+		{"DenyGroups a\n", true, true},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf *conf = parse(c[i].text);
+		struct conf_session s = session(conf, "u", "10.0.0.1", NULL, 0);
+
+		cr_expect_eq(conf_groups_allowed(&s, &groups), c[i].some, "%s", c[i].text);
+		cr_expect_eq(conf_groups_allowed(&s, &none), c[i].nobody, "%s", c[i].text);
+		conf_session_fini(&s);
+		conf_put(conf);
+	}
+}
+
 Test(conf, first_matching_block_wins_per_keyword)
 {
 	struct conf *conf = parse("MaxAuthTries 5\nIdleTimeout 5\n"
@@ -1037,7 +1135,8 @@ static void same_again(const char *text, const struct conf_match_ctx *ctx)
 
 Test(conf, dump_reads_as_itself)
 {
-	static const struct conf_match_ctx ctx = {"alice", "10.0.0.1", "10.0.0.2", 22};
+	static const struct conf_match_ctx ctx = {
+		.user = "alice", .addr = "10.0.0.1", .laddr = "10.0.0.2", .lport = 22};
 	static const char *const texts[] = {
 		"",
 		TWO_PORTS "Route default via 198.18.0.1\nPort 1\nPort 2\n",
@@ -1047,6 +1146,10 @@ Test(conf, dump_reads_as_itself)
 		"IdleTimeout 1500ms\nOperationTimeout none\nRekeyLimit 9G 1h\nChannelWindow 64K\n",
 		"RekeyLimit default 90m\nAuthorizedKeysFile none\nPermitOpen none\nMemory 1G\n",
 		"Ciphers +3des-cbc\nKexAlgorithms -x*\nPermitOpen [::1]:* *:22\nLogLevel DEBUG\n",
+		"KbdInteractivePrompt \"A b: \" echo\nKbdInteractivePrompt c noecho\nBanner \"/a "
+		"b\"\n"
+		"AuthenticationMethods publickey,password "
+		"keyboard-interactive:pam\nAllowGroups a b*\nPermitRootLogin without-password\n",
 		"ReceiveBuffer 65536\nMaxStartups 5\nStrictKex 3\nPasswordHashFile /a\\ b\n",
 		"ListenAddress [::1]:22\nListenAddress 127.0.0.1\n",
 	};

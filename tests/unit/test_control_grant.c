@@ -33,6 +33,7 @@ static void begin(void)
 	start("LogLevel VERBOSE\nPermitOpen any\nMatch User demo\nPermitOpen *:*");
 	log_sink_set(keep, NULL);
 	t.env.now_ms = now_ms;
+	clock_follow(t.clock, now_ms);
 }
 
 TestSuite(control_grant, .init = begin, .fini = teardown, .timeout = 60);
@@ -151,6 +152,7 @@ static void forbidden(void)
 {
 	start("Match User demo\nOpenGrantTime 0");
 	t.env.now_ms = now_ms;
+	clock_follow(t.clock, now_ms);
 }
 
 Test(control_grant_off, match_user_forbids_them, .init = forbidden, .fini = teardown)

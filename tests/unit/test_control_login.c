@@ -118,11 +118,11 @@ Test(control_login, the_unknown_see_the_same_sequence)
 
 		client_start(&c, user[i]);
 		cr_expect(!try_none(&c));
-		cr_expect_str_eq(c.methods, "publickey,password", "%s: %s", user[i], c.methods);
+		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive", "%s: %s", user[i], c.methods);
 		cr_expect(!try_key(&c, t.key[2]));
-		cr_expect_str_eq(c.methods, "publickey,password");
+		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive");
 		cr_expect(!try_password(&c, "x", 1));
-		cr_expect_str_eq(c.methods, "publickey,password");
+		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive");
 		client_free(&c);
 	}
 }

@@ -36,6 +36,7 @@ static void begin(void)
 	start("LogLevel VERBOSE");
 	log_sink_set(keep, NULL);
 	t.env.now_ms = now_ms;
+	clock_follow(t.clock, now_ms);
 }
 
 TestSuite(control_rest, .init = begin, .fini = teardown, .timeout = 60);

@@ -68,6 +68,7 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 	e->now_ms = now_ms;
 	cr_assert_eq(timers_new(&e->timers), 0);
 	cr_assert_eq(clock_new(loop, e->timers, clock), 0);
+	clock_follow(*clock, now_ms);
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->compute), 0);
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
 	cr_assert_eq(signer_new(e->compute, &e->signer), 0);

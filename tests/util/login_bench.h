@@ -248,7 +248,11 @@ struct client {
 	struct cipher_engine *engine;
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
-	uint32_t login_id; /* of an open SSH_ACT_LOGIN; 0: none */
+	uint32_t login_id;  /* of an open SSH_ACT_LOGIN; 0: none */
+	uint32_t prompt_id; /* of an open SSH_ACT_PROMPT; 0: none */
+	unsigned int n_prompts;
+	char prompts[256]; /* their texts, one behind the other */
+	char banner[256];
 	bool in, ended;
 	char methods[128];
 	uint8_t reply[1024]; /* the last of 81, 82, 91, 92 */
@@ -296,6 +300,8 @@ static inline void client_flush(struct client *c)
 	}
 }
 
+static bool spoil_signatures; /* of clients */
+
 static inline void client_act(struct client *c, const struct ssh_act *a)
 {
 	switch (a->kind) {
@@ -310,6 +316,18 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		c->login_id = a->id;
 		snprintf(c->methods, sizeof(c->methods), "%s", ssh_brain_methods(c->brain));
 		break;
+	case SSH_ACT_PROMPT:
+		c->prompt_id = a->id;
+		c->n_prompts = a->prompts->n;
+		c->prompts[0] = '\0';
+		for (unsigned int i = 0; i < c->n_prompts; i++)
+			strncat(c->prompts, (const char *)a->prompts->prompt[i].text.p,
+				a->prompts->prompt[i].text.len);
+		break;
+	case SSH_ACT_BANNER:
+		snprintf(c->banner, sizeof(c->banner), "%.*s", (int)a->bytes.len,
+			 (const char *)a->bytes.p);
+		break;
 	case SSH_ACT_SIGN: {
 		uint8_t sig[KEY_SIG_MAX];
 		size_t len = sizeof(sig);
@@ -317,6 +335,7 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		cr_assert_eq(key_sign(a->sign.key, a->sign.sig_alg, a->sign.data.p,
 				      a->sign.data.len, sig, &len),
 			     0);
+		sig[len - 1] ^= spoil_signatures;
 		cr_assert_eq(ssh_brain_sign_answer(c->brain, a->id, 0, sig, len), 0);
 		break;
 	}
@@ -344,16 +363,17 @@ static inline void client_run(struct client *c)
 	uint8_t buf[65536];
 	ssize_t n;
 
-	c->login_id = 0;
+	c->login_id = c->prompt_id = 0;
 	c->reply_len = 0;
-	while (!c->ended && c->login_id == 0 && c->reply_len == 0) {
+	while (!c->ended && c->login_id == 0 && c->prompt_id == 0 && c->reply_len == 0) {
 		bool was_in = c->in;
 
-		while (c->login_id == 0 && c->reply_len == 0 && !c->ended &&
+		while (c->login_id == 0 && c->prompt_id == 0 && c->reply_len == 0 && !c->ended &&
 		       ssh_pump_step(&c->pump, &a) == 0)
 			client_act(c, &a);
 		client_flush(c);
-		if (c->ended || c->login_id != 0 || c->reply_len != 0 || c->in != was_in)
+		if (c->ended || c->login_id != 0 || c->prompt_id != 0 || c->reply_len != 0 ||
+		    c->in != was_in)
 			return;
 		n = recv(c->fd, buf, sizeof(buf), 0);
 		cr_assert(n >= 0 || errno == ECONNRESET, "no answer in time");
@@ -389,6 +409,26 @@ static inline bool try_key(struct client *c, const struct key *k)
 static inline bool try_password(struct client *c, const char *pw, size_t len)
 {
 	cr_assert_eq(ssh_brain_login_password(c->brain, c->login_id, pw, len), 0);
+	client_run(c);
+	return c->in;
+}
+
+/* As far as the first questions; false: there are none. */
+static inline bool try_kbdint(struct client *c)
+{
+	cr_assert_eq(ssh_brain_login_kbdint(c->brain, c->login_id, ""), 0);
+	client_run(c);
+	return c->prompt_id != 0;
+}
+
+static inline bool answer(struct client *c, const char *first, const char *second)
+{
+	const struct ssh_str response[] = {ssh_str_c(first),
+					   ssh_str_c(second != NULL ? second : "")};
+
+	cr_assert_eq(
+		ssh_brain_prompt_answer(c->brain, c->prompt_id, second != NULL ? 2 : 1, response),
+		0);
 	client_run(c);
 	return c->in;
 }
