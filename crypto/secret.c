@@ -9,6 +9,8 @@
 
 #include <openssl/crypto.h>
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void secret_wipe(void *p, size_t len)
 {
 	if (len > 0)
@@ -42,7 +44,12 @@ void *secret_new(size_t len)
 
 void *secret_table_new(size_t len)
 {
-	return locked_new(len, MLOCK_ONFAULT);
+	void *p = locked_new(len, MLOCK_ONFAULT);
+
+	/* A line here and one there: without huge pages each is a walk of the page tables, too. */
+	if (p != NULL && len >= HUGE_PAGE)
+		(void)madvise(p, len, MADV_HUGEPAGE);
+	return p;
 }
 
 void secret_free(void *p, size_t len)

@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 
 #include "crypto/secret.h"
+#include "dataplane/table.h"
 
 /* Bits of a channel's number that say its place; the others are its generation. */
 static uint32_t bits_for(uint32_t n)
@@ -26,7 +27,7 @@ static int tables_new(struct relay *r)
 	r->conns = secret_table_new(conf->conns_max * sizeof(*r->conns));
 	r->msg = secret_new(LINK_MSG_MAX);
 	r->payload = secret_new(LINK_PAYLOAD_MAX);
-	r->chans = calloc(conf->chans_max, sizeof(*r->chans));
+	r->chans = table_new(conf->chans_max, sizeof(*r->chans));
 	r->heap = calloc(conf->conns_max, sizeof(*r->heap));
 	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
 	    r->payload == NULL || blobs_init(&r->blobs, conf->conns_max) < 0)
@@ -99,7 +100,7 @@ void relay_free(struct relay *r)
 			  r->fresh_conns * sizeof(*r->conns));
 	secret_free(r->msg, LINK_MSG_MAX);
 	secret_free(r->payload, LINK_PAYLOAD_MAX);
-	free(r->chans);
+	table_free(r->chans, r->conf.chans_max, sizeof(*r->chans));
 	free(r->heap);
 	blobs_fini(&r->blobs);
 	free(r);

@@ -11,26 +11,19 @@
  */
 #include "dataplane/tcp/internal.h"
 
-#include <sys/mman.h>
+#include "dataplane/table.h"
 
 const struct tcp_busy tcp_busy_none;
 
 int tcp_busy_init(struct tcp *t)
 {
-	size_t size = (size_t)t->conf.conns_max * sizeof(struct tcp_busy);
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	t->busy = p;
-	return 0;
+	t->busy = table_new(t->conf.conns_max, sizeof(*t->busy));
+	return t->busy != NULL ? 0 : -ENOMEM;
 }
 
 void tcp_busy_fini(struct tcp *t)
 {
-	if (t->busy != NULL)
-		munmap(t->busy, (size_t)t->conf.conns_max * sizeof(struct tcp_busy));
+	table_free(t->busy, t->conf.conns_max, sizeof(*t->busy));
 	t->busy = NULL;
 }
 

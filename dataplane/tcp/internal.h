@@ -418,6 +418,12 @@ struct tcp_tw {
 };
 _Static_assert(sizeof(struct tcp_tw) == 64, "T-37: one cache line");
 
+/* In the heap of timers. */
+struct tcp_due {
+	uint64_t at_us;
+	uint32_t conn; /* index + 1 */
+};
+
 /* A list of connections by index: half of what pointers take. */
 struct tcp_list {
 	uint32_t head, tail; /* index + 1 */
@@ -458,7 +464,7 @@ struct tcp {
 	uint32_t tw_fresh;                  /* as conns_fresh */
 	unsigned int tw_n;
 
-	struct tcp_conn **heap; /* from 1 */
+	struct tcp_due *heap; /* from 1: see timer.c */
 	uint32_t heap_n;
 
 	/* Nodes and boards of what is in flight: sent.c. */
@@ -860,6 +866,8 @@ static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
 unsigned int tcp_kick_turn(struct tcp *t, uint64_t now_us);
 
 /* timer.c */
+int tcp_timers_init(struct tcp *t);
+void tcp_timers_fini(struct tcp *t);
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us);
 static inline void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer k)
 {

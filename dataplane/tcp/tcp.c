@@ -1,6 +1,8 @@
 /* dataplane/tcp/tcp.c - the instance, the life of a connection, the stream calls. */
 #include "dataplane/tcp/internal.h"
 
+#include "dataplane/table.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,16 +80,15 @@ static bool tables_new(struct tcp *t)
 
 	t->bucket_mask = rte_align32pow2(conns) - 1;
 	t->tw_mask = rte_align32pow2(max_u64(tw, 1u)) - 1;
-	t->conns = calloc(conns, sizeof(*t->conns));
-	t->buckets = calloc(t->bucket_mask + 1, sizeof(*t->buckets));
-	t->heap = calloc(conns + 1, sizeof(struct tcp_conn *));
+	t->conns = table_new(conns, sizeof(*t->conns));
+	t->buckets = table_new(t->bucket_mask + 1, sizeof(*t->buckets));
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
 	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
 	nodes = rte_mempool_avail_count(t->conf.pools->data);
 	if (t->conf.pools->wide != NULL)
 		nodes += rte_mempool_avail_count(t->conf.pools->wide);
 	boards = min_u64(conns, nodes) + BOARDS_SPARE;
-	if (t->conns == NULL || t->buckets == NULL || t->heap == NULL || t->tw == NULL ||
+	if (t->conns == NULL || t->buckets == NULL || tcp_timers_init(t) < 0 || t->tw == NULL ||
 	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
 	    tcp_sent_pools_new(t, boards + nodes, boards) < 0)
 		return false;
@@ -137,9 +138,9 @@ void tcp_free(struct tcp *t)
 	for (uint32_t i = 0; i < t->conns_fresh; i++)
 		buffers_free(&t->conns[i]);
 	tcp_busy_fini(t);
-	free(t->conns);
-	free(t->buckets);
-	free(t->heap);
+	table_free(t->conns, t->conf.conns_max, sizeof(*t->conns));
+	table_free(t->buckets, t->bucket_mask + 1, sizeof(*t->buckets));
+	tcp_timers_fini(t);
 	tcp_sent_pools_free(t);
 	free(t->tw);
 	free(t->tw_buckets);

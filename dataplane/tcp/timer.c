@@ -11,6 +11,10 @@
  */
 #include "dataplane/tcp/internal.h"
 
+#include <rte_prefetch.h>
+
+#include "dataplane/table.h"
+
 #define TIMER_MAX_US (UINT64_C(1) << 31)
 
 static uint64_t deadline_us(const struct tcp_conn *c, int k)
@@ -18,54 +22,83 @@ static uint64_t deadline_us(const struct tcp_conn *c, int k)
 	return c->heap_at + (uint32_t)(c->deadline[k] - (uint32_t)c->heap_at);
 }
 
-static void heap_put(struct tcp *t, uint32_t pos, struct tcp_conn *c)
+/*
+ * Four below each, and their times beside them: a walk through the heap of ten thousand looks at a
+ * line of it for each level, and at no connection.
+ */
+static inline uint32_t heap_above(uint32_t pos)
 {
-	t->heap[pos] = c;
-	c->heap_pos = pos;
+	return (pos + 2) / 4;
 }
 
-static void sift_up(struct tcp *t, struct tcp_conn *c)
+static inline uint32_t heap_below(uint32_t pos)
 {
-	uint32_t pos = c->heap_pos;
-
-	while (pos > 1 && t->heap[pos / 2]->heap_at > c->heap_at) {
-		heap_put(t, pos, t->heap[pos / 2]);
-		pos /= 2;
-	}
-	heap_put(t, pos, c);
+	return 4 * pos - 2;
 }
 
-static void sift_down(struct tcp *t, struct tcp_conn *c)
-{
-	uint32_t pos = c->heap_pos;
+/* So that the four of a place are a line: heap[2] is at the start of one. */
+#define HEAP_BEFORE 2
 
+int tcp_timers_init(struct tcp *t)
+{
+	struct tcp_due *p = table_new(HEAP_BEFORE + 1 + (size_t)t->conf.conns_max, sizeof(*p));
+
+	_Static_assert(4 * sizeof(*p) == 64, "a line");
+	if (p == NULL)
+		return -ENOMEM;
+	t->heap = p + HEAP_BEFORE;
+	return 0;
+}
+
+void tcp_timers_fini(struct tcp *t)
+{
+	if (t->heap != NULL)
+		table_free(t->heap - HEAP_BEFORE, HEAP_BEFORE + 1 + (size_t)t->conf.conns_max,
+			   sizeof(*t->heap));
+}
+
+static inline void heap_put(struct tcp *t, uint32_t pos, struct tcp_due due)
+{
+	t->heap[pos] = due;
+	tcp_at(t, due.conn)->heap_pos = pos;
+}
+
+static void sift_up(struct tcp *t, uint32_t pos, struct tcp_due due)
+{
+	for (; pos > 1 && t->heap[heap_above(pos)].at_us > due.at_us; pos = heap_above(pos))
+		heap_put(t, pos, t->heap[heap_above(pos)]);
+	heap_put(t, pos, due);
+}
+
+static void sift_down(struct tcp *t, uint32_t pos, struct tcp_due due)
+{
 	for (;;) {
-		uint32_t kid = pos * 2;
+		uint32_t kid = heap_below(pos), end = min_u64(kid + 4, t->heap_n + 1u), least = kid;
 
 		if (kid > t->heap_n)
 			break;
-		if (kid < t->heap_n && t->heap[kid + 1]->heap_at < t->heap[kid]->heap_at)
-			kid++;
-		if (t->heap[kid]->heap_at >= c->heap_at)
+		for (uint32_t i = kid + 1; i < end; i++)
+			if (t->heap[i].at_us < t->heap[least].at_us)
+				least = i;
+		if (t->heap[least].at_us >= due.at_us)
 			break;
-		heap_put(t, pos, t->heap[kid]);
-		pos = kid;
+		heap_put(t, pos, t->heap[least]);
+		pos = least;
 	}
-	heap_put(t, pos, c);
+	heap_put(t, pos, due);
 }
 
 static void heap_remove(struct tcp *t, struct tcp_conn *c)
 {
-	struct tcp_conn *last = t->heap[t->heap_n];
+	struct tcp_due last = t->heap[t->heap_n];
 	uint32_t pos = c->heap_pos;
 
 	t->heap_n--;
 	c->heap_pos = 0;
-	if (last == c)
+	if (last.conn == tcp_index(c))
 		return;
-	heap_put(t, pos, last);
-	sift_up(t, last);
-	sift_down(t, last);
+	sift_up(t, pos, last);
+	sift_down(t, tcp_at(t, last.conn)->heap_pos, last);
 }
 
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us)
@@ -73,14 +106,11 @@ void tcp_timer_set(struct tcp_conn *c, enum tcp_timer k, uint64_t at_us)
 	at_us = min_u64(at_us, c->t->now_us + TIMER_MAX_US);
 	c->deadline[k] = (uint32_t)at_us;
 	c->timers_on |= (uint16_t)(1u << k);
-	if (c->heap_pos == 0) {
-		c->heap_at = at_us;
-		heap_put(c->t, ++c->t->heap_n, c);
-		sift_up(c->t, c);
-	} else if (at_us < c->heap_at) {
-		c->heap_at = at_us;
-		sift_up(c->t, c);
-	}
+	if (c->heap_pos != 0 && at_us >= c->heap_at)
+		return;
+	c->heap_at = at_us;
+	sift_up(c->t, c->heap_pos != 0 ? c->heap_pos : ++c->t->heap_n,
+		(struct tcp_due){at_us, tcp_index(c)});
 }
 
 void tcp_timer_clear_all(struct tcp_conn *c)
@@ -206,7 +236,7 @@ static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
 		heap_remove(c->t, c);
 	} else {
 		c->heap_at = next;
-		sift_down(c->t, c);
+		sift_down(c->t, c->heap_pos, (struct tcp_due){next, tcp_index(c)});
 	}
 	return work;
 }
@@ -216,8 +246,12 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 	unsigned int work = 0;
 
 	t->now_us = now_us;
-	while (t->heap_n > 0 && t->heap[1]->heap_at <= now_us)
-		work += conn_timers(t->heap[1], now_us);
+	while (t->heap_n > 0 && t->heap[1].at_us <= now_us) {
+		/* One of those below is the next. */
+		for (uint32_t i = heap_below(1); i <= min_u64(t->heap_n, heap_below(1) + 3); i++)
+			rte_prefetch0(&tcp_at(t, t->heap[i].conn)->heap_at);
+		work += conn_timers(tcp_at(t, t->heap[1].conn), now_us);
+	}
 	if (unlikely(t->kick_left > 0))
 		work += tcp_kick_turn(t, now_us);
 	return work + tcp_pace_run(t, now_us) + tcp_tw_expire(t, now_us);
@@ -232,6 +266,6 @@ uint64_t tcp_next_timer_us(const struct tcp *t)
 	if (t->out_head != NULL || t->kick_left > 0 || tcp_room_is_there(t))
 		return t->now_us;
 	if (t->heap_n > 0)
-		at = min_u64(at, t->heap[1]->heap_at);
+		at = min_u64(at, t->heap[1].at_us);
 	return at;
 }

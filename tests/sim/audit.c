@@ -267,8 +267,9 @@ static const char *timers_ok(const struct tcp_conn *c)
 		MUST(c->timers_on == 0);
 		return NULL;
 	}
-	MUST(c->heap_pos <= t->heap_n && t->heap[c->heap_pos] == c);
-	MUST(c->heap_pos == 1 || t->heap[c->heap_pos / 2]->heap_at <= c->heap_at);
+	MUST(c->heap_pos <= t->heap_n && t->heap[c->heap_pos].conn == tcp_index(c) &&
+	     t->heap[c->heap_pos].at_us == c->heap_at);
+	MUST(c->heap_pos == 1 || t->heap[(c->heap_pos + 2) / 4].at_us <= c->heap_at);
 	for (int k = 0; k < TCP_TIMERS; k++)
 		if (tcp_timer_on(c, (enum tcp_timer)k)) /* not before the heap looks at it */
 			MUST(c->deadline[k] - (uint32_t)c->heap_at <= 2 * (TIMER_SPAN - 1));
