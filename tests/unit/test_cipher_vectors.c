@@ -4,7 +4,9 @@
  * AES-GCM: McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 4 and 16: the
  * cipher text is theirs; the tag, whose additional data here is the length of the record, was
  * computed by an implementation that yields their tags for theirs.
- * AES-CTR: NIST SP 800-38A, F.5. HMAC: RFC 4231. ChaCha20: RFC 8439 A.1.
+ * AES-CTR: NIST SP 800-38A, F.5; AES-CBC: F.2. 3DES: NIST SP 800-67, B.1. CAST-128: RFC 2144, B.1.
+ * Blowfish: Schneier's vectors, the one of CBC. RC4: RFC 6229. HMAC-SHA2: RFC 4231; HMAC-MD5,
+ * HMAC-SHA1: RFC 2202; HMAC-RIPEMD160: RFC 2286. UMAC: RFC 4418, appendix. ChaCha20: RFC 8439 A.1.
  * chacha20-poly1305@openssh.com: computed by an implementation from the text of RFC 8439 that
  * yields the vectors of its sections 2.3.2 and 2.5.2.
  */
@@ -114,6 +116,7 @@ Test(cipher_vectors, aes_gcm)
 	check(v, 2);
 }
 
+#define KEY128 "00000000000000000000000000000000"
 #define CTR_PLAIN                                                                                  \
 	"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"                         \
 	"30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
@@ -143,6 +146,70 @@ Test(cipher_vectors, aes_ctr)
 	check(v, 3);
 }
 
+#define CBC_IV "000102030405060708090a0b0c0d0e0f"
+
+Test(cipher_vectors, aes_cbc)
+{
+	static const struct vector v[] = {
+		{"aes128-cbc", "hmac-sha1", "2b7e151628aed2a6abf7158809cf4f3c", CBC_IV, "", 0,
+		 CTR_PLAIN,
+		 "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+		 "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+		 NULL},
+		{"aes192-cbc", "hmac-md5", "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
+		 CBC_IV, "", 0, CTR_PLAIN,
+		 "4f021db243bc633d7178183a9fa071e8b4d9ada9ad7dedf4e5e738763f69145a"
+		 "571b242012fb7ae07fa9baac3df102e008b0e27988598881d920a9e64f5615cd",
+		 NULL},
+		{"aes256-cbc", "hmac-sha2-512",
+		 "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", CBC_IV, "", 0,
+		 CTR_PLAIN,
+		 "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
+		 "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b",
+		 NULL},
+	};
+
+	check(v, 3);
+}
+
+#define DES3_KEY "0123456789abcdef23456789abcdef01456789abcdef0123"
+#define QUFCK    "5468652071756663" /* "The qufc" */
+
+/* One block: what CBC makes of it with no IV, and counter mode of zeros with it as counter. */
+Test(cipher_vectors, old_block_ciphers)
+{
+	static const struct vector v[] = {
+		{"3des-cbc", "hmac-sha1", DES3_KEY, "0000000000000000", "", 0, QUFCK,
+		 "a826fd8ce53b855f", NULL},
+		{"3des-ctr", "hmac-sha1", DES3_KEY, QUFCK, "", 0, "0000000000000000",
+		 "a826fd8ce53b855f", NULL},
+		{"cast128-cbc", "hmac-sha1", "0123456712345678234567893456789a", "0000000000000000",
+		 "", 0, "0123456789abcdef", "238b4fe5847e44b2", NULL},
+		{"blowfish-cbc", "hmac-sha1", "0123456789abcdeff0e1d2c3b4a59687",
+		 "fedcba9876543210", "", 0,
+		 "37363534333231204e6f77206973207468652074696d6520666f722000000000",
+		 "6b77b4d63006dee605b156e27403979358deb9e7154616d959f1652bd5ff92cc", NULL},
+	};
+
+	check(v, 4);
+}
+
+/* From the start of the stream, and from behind the 1536 bytes that RFC 4345 drops. */
+Test(cipher_vectors, rc4)
+{
+	static const struct vector v[] = {
+		{"arcfour", "hmac-sha1", "0102030405060708090a0b0c0d0e0f10", "", "", 0, KEY128,
+		 "9ac7cc9a609d1ef7b2932899cde41b97", NULL},
+		{"arcfour128", "hmac-sha1", "0102030405060708090a0b0c0d0e0f10", "", "", 0, KEY128,
+		 "ffa0b514647ec04f6306b892ae661181", NULL},
+		{"arcfour256", "hmac-sha1",
+		 "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20", "", "", 0,
+		 KEY128, "3e34135c79db010200767651cf263073", NULL},
+	};
+
+	check(v, 3);
+}
+
 /*
  * What is authenticated is the sequence number and the record: the first four bytes of the
  * RFC's data become the one, the others the other. Keys shorter than SSH's are filled up with
@@ -159,7 +226,6 @@ Test(cipher_vectors, aes_ctr)
 #define WHAT    0x77686174
 #define NOTHING "20646f2079612077616e7420666f72206e6f7468696e673f"
 #define KEY25   "0102030405060708090a0b0c0d0e0f10111213141516171819"
-#define KEY128  "00000000000000000000000000000000"
 
 Test(cipher_vectors, hmac)
 {
@@ -182,6 +248,77 @@ Test(cipher_vectors, hmac)
 	};
 
 	check(v, 6);
+}
+
+#define AA16 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* -96 is the first twelve bytes of the same. */
+Test(cipher_vectors, old_hmac)
+{
+	static const struct vector v[] = {
+		{"aes128-ctr", "hmac-md5", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "750c783e6ab0b503eaa86e310a5db738"},
+		{"aes128-ctr", "hmac-md5-96", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "750c783e6ab0b503eaa86e31"},
+		{"aes128-ctr", "hmac-md5", KEY128, "", AA16, 0xdddddddd, DD45, NULL,
+		 "56be34521d144c88dbb8c733f0e8b3f6"},
+		{"aes128-ctr", "hmac-sha1", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+		{"aes128-ctr", "hmac-sha1-96", KEY128, "", AA20, 0xdddddddd, DD45, NULL,
+		 "125d7342b9ac11cd91a39af4"},
+		{"aes128-ctr", "hmac-ripemd160", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "dda6c0213a485a9e24f4742064a7f033b43c4069"},
+		{"aes128-ctr", "hmac-ripemd160-96", KEY128, "", AA20, 0xdddddddd, DD45, NULL,
+		 "b0b105360de759960ab4f352"},
+		{"aes128-ctr", "hmac-sha2-256-96", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "5bdcc146bf60754e6a042426"},
+		{"aes128-ctr", "hmac-sha2-512-96", KEY128, "", JEFE, WHAT, NOTHING, NULL,
+		 "164b7a7bfcf819e2e395fbe7"},
+	};
+
+	check(v, 9);
+}
+
+/* Its nonces are letters, which no sequence number is: the keys that are expanded for a record. */
+Test(cipher_vectors, umac)
+{
+	static const struct {
+		const char *unit;
+		unsigned int times;
+		const char *tag64, *tag96;
+	} v[] = {
+		{"", 0, "6e155fad26900be1", "32fedb100c79ad58f07ff764"},
+		{"a", 3, "44b5cb542f220104", "185e4fe905cba7bd85e4c2dc"},
+		{"a", 1024, "26bf2f5d60118bd9", "7a54abe04af82d60fb298c3c"},
+		{"a", 32768, "27f8ef643b0d118d", "7b136bd911e4b734286ef2be"},
+		{"abc", 1, "d4d7b9f6bd4fbfcf", "883c3d4b97a61976ffcf2323"},
+		{"abc", 500, "d4cf26ddefd5c01a", "8824a260c53c66a36c9260a6"},
+	};
+	static const uint8_t nonce[] = "bcdefghi";
+	struct cipher_state st = {.suite = cipher_suite_find("aes128-ctr", "umac-64@openssh.com")};
+	struct cipher_state st128 = {
+		.suite = cipher_suite_find("aes128-ctr", "umac-128@openssh.com")};
+	union umac_keys k64, k128;
+	uint8_t got[16], want[16];
+
+	memcpy(st.mac_key, "abcdefghijklmnop", 16);
+	memcpy(st128.mac_key, "abcdefghijklmnop", 16);
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		cipher_umac_expand(&st, &k64);
+		cipher_umac_expand(&st128, &k128);
+		umac64_set_nonce(&k64.u64, 8, nonce);
+		umac128_set_nonce(&k128.u128, 8, nonce);
+		for (unsigned int n = 0; n < v[i].times; n++) {
+			umac64_update(&k64.u64, strlen(v[i].unit), (const uint8_t *)v[i].unit);
+			umac128_update(&k128.u128, strlen(v[i].unit), (const uint8_t *)v[i].unit);
+		}
+		umac64_digest(&k64.u64, 8, got);
+		hex(v[i].tag64, want);
+		cr_expect_arr_eq(got, want, 8, "%s * %u", v[i].unit, v[i].times);
+		umac128_digest(&k128.u128, 16, got);
+		hex(v[i].tag96, want); /* of the longer one the RFC has the first twelve bytes */
+		cr_expect_arr_eq(got, want, 12, "%s * %u", v[i].unit, v[i].times);
+	}
 }
 
 #define BYTES64                                                                                    \
