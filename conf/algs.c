@@ -68,6 +68,8 @@ bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
 	if (v->algs == NULL)
 		return true;
 	names = (const void *)((const char *)v->algs + kw->names);
+	if (names->all == NULL)
+		return true;
 	if (!names_known(list, names->all, op == '-'))
 		return value_bad(v, "Bad %s '%.100s'.", kw->what, spec);
 

@@ -165,7 +165,7 @@ static void algs_default(struct conf *conf, const struct conf_algs *algs)
 		const char **field = (void *)((char *)&conf->global + kw->at);
 		const struct conf_alg_names *names = (const void *)((const char *)algs + kw->names);
 
-		if (kw->type == &type_algs && *field == NULL)
+		if (kw->type == &type_algs && names->dflt != NULL && *field == NULL)
 			*field = arena_strdup(&conf->arena, names->dflt);
 	}
 }

@@ -43,7 +43,8 @@ struct conf_strs {
 
 /*
  * The algorithms a program has, comma lists in order of preference; dflt is what +, - and ^ edit
- * and what holds without a keyword. conf knows no names itself.
+ * and what holds without a keyword. conf knows no names itself. all may be NULL: then that list
+ * is not read.
  */
 struct conf_alg_names {
 	const char *dflt, *all;

@@ -20,18 +20,6 @@
 
 #define NAMES_MAX 4096
 
-/* A comma list of what a table has. */
-static void names(const char *(*at)(unsigned int i), char buf[NAMES_MAX])
-{
-	size_t used = 0;
-	const char *name;
-
-	buf[0] = '\0';
-	for (unsigned int i = 0; (name = at(i)) != NULL && used < NAMES_MAX; i++)
-		used += (size_t)snprintf(buf + used, NAMES_MAX - used, "%s%s", i > 0 ? "," : "",
-					 name);
-}
-
 int setup_conf(const char *path, struct conf **ret)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX];
@@ -45,10 +33,10 @@ int setup_conf(const char *path, struct conf **ret)
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 	};
 
-	names(cipher_name_at, ciphers);
-	names(cipher_mac_name_at, macs);
-	names(kex_method_name_at, kex);
-	names(key_sig_alg_at, sigs);
+	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
+	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
+	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
+	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	r = conf_load(path, &algs, ret, &errors);
 	if (r < 0)
 		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");

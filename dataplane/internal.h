@@ -72,6 +72,7 @@ struct shard {
 	struct cipher_engine *engine;
 	struct snapshot snapshot;
 	const struct conf_dataplane *conf;
+	bool legacy_ciphers;
 	uint16_t dataplane, index;
 	uint64_t start_id;
 

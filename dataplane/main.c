@@ -20,6 +20,7 @@
 #include "dataplane/privs.h"
 #include "dataplane/shard.h"
 #include "dataplane/team.h"
+#include "ssh/kexinit.h"
 
 #define RUN_DIR_DEFAULT "/run/sluice"
 
@@ -84,15 +85,33 @@ static int parse_options(int argc, char **argv, struct options *o)
 	return optind == argc ? -1 : usage(stderr);
 }
 
+/* Of the algorithms, which are control's, it matters here whether there are old ciphers. */
 static int load(const char *file, struct conf **ret)
 {
-	char *errors = NULL;
-	int r = conf_load(file, NULL, ret, &errors);
+	char *errors = NULL, all[1024];
+	const struct conf_algs algs = {.ciphers = {SSH_DEFAULT_CIPHERS, all}};
+	int r;
+
+	ssh_names_join(cipher_name_at, all, sizeof(all));
+	r = conf_load(file, &algs, ret, &errors);
 
 	if (r < 0)
 		fprintf(stderr, "%s", errors != NULL ? errors : "out of memory\n");
 	free(errors);
 	return r;
+}
+
+static bool needs_provider(struct ssh_str ciphers)
+{
+	char name[SSH_NAME_MAX + 1];
+	struct ssh_str one;
+
+	while (ssh_names_next(&ciphers, &one)) {
+		snprintf(name, sizeof(name), "%.*s", (int)one.len, (const char *)one.p);
+		if (cipher_needs_provider(name))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -117,6 +136,7 @@ static int make_run_dir(const char *dir, const struct privs *privs)
 /* What is made on the way up, in this order, and unmade by down() in reverse. */
 struct dataplane {
 	const struct conf_dataplane *conf;
+	bool legacy_ciphers;
 	const char *run_dir;
 	struct privs privs;
 	uint64_t start_id;
@@ -161,7 +181,12 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 		.conf = d->conf, .shards = d->conf->lcores.n, .name = "shards"};
 	char stats[256];
 	struct shard_conf sc = {
-		.conf = d->conf, .start_id = d->start_id, .link = d->link, .stats_path = stats};
+		.conf = d->conf,
+		.legacy_ciphers = d->legacy_ciphers,
+		.start_id = d->start_id,
+		.link = d->link,
+		.stats_path = stats,
+	};
 	int r = 0;
 
 	if (tc.shards > 1)
@@ -233,6 +258,7 @@ static int run(const struct conf *conf)
 	if (d == NULL)
 		return -ENOMEM;
 	d->conf = conf_dataplane(conf);
+	d->legacy_ciphers = needs_provider(ssh_str_c(conf_global(conf)->ciphers));
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
 	privs_find(&d->privs);
 	catch_signals();

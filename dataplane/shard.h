@@ -16,6 +16,7 @@
 #define SLUICE_DATAPLANE_SHARD_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,7 @@ struct shard_conf {
 	uint16_t dataplane, index; /* as in its handles */
 	uint64_t start_id;
 	const struct conf_dataplane *conf; /* lives as long as the shard */
+	bool legacy_ciphers;               /* some need OpenSSL's legacy provider */
 	struct linkhub *link;              /* likewise */
 	const char *stats_path;            /* of the snapshot; NULL: none is shared */
 	/* The shard's place in it is index; NULL: it has buffers and ports to itself. Borrowed. */

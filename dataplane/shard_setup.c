@@ -253,6 +253,11 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 			      &s->engine);
 	if (r < 0)
 		return fail(err, err_size, r, "CryptoEngine: %s", strerror(-r));
+	if (s->legacy_ciphers)
+		r = cipher_engine_legacy(s->engine);
+	if (r < 0)
+		return fail(err, err_size, r, "Ciphers: OpenSSL's legacy provider: %s",
+			    strerror(-r));
 	rc.engine = s->engine;
 	tcp_provider(s->tcp, &rc.tcp);
 	r = relay_new(&rc, &s->relay);
@@ -282,6 +287,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	memset(s, 0, size);
 	s->idle.epoll = -1;
 	s->conf = sc->conf;
+	s->legacy_ciphers = sc->legacy_ciphers;
 	s->rx_burst = SHARD_BURST_DEFAULT;
 	if (sc->conf->rx_burst > 0)
 		s->rx_burst = (uint16_t)RTE_MIN(sc->conf->rx_burst, (uint32_t)SHARD_BURST);

@@ -34,6 +34,20 @@ bool ssh_names_next(struct ssh_str *list, struct ssh_str *ret_name)
 	return true;
 }
 
+void ssh_names_join(const char *(*at)(unsigned int i), char *buf, size_t size)
+{
+	const char *name;
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned int i = 0; (name = at(i)) != NULL && strlen(name) + 1 < size - used; i++) {
+		if (i > 0)
+			buf[used++] = ',';
+		strcpy(buf + used, name);
+		used += strlen(name);
+	}
+}
+
 static bool str_same(struct ssh_str a, struct ssh_str b)
 {
 	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;

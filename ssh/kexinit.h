@@ -57,7 +57,9 @@
 	"chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"             \
 	"aes128-ctr,aes192-ctr,aes256-ctr"
 #define SSH_DEFAULT_MACS                                                                           \
-	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
+	"umac-64-etm@openssh.com,umac-128-etm@openssh.com,"                                        \
+	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,"   \
+	"umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1"
 #define SSH_DEFAULT_COMP "none"
 
 enum ssh_proposal {
@@ -99,6 +101,8 @@ int ssh_kexinit_negotiate(enum ssh_role we_are, const struct ssh_kexinit *mine,
 			  const struct ssh_kexinit *peer, struct ssh_agreed *ret)
 	__attribute__((warn_unused_result));
 
+/* A comma list of what a table has: at(0), at(1), … up to NULL; as much as fits into size. */
+void ssh_names_join(const char *(*at)(unsigned int i), char *buf, size_t size);
 /* The next name of a comma list; false behind the last. *list advances. */
 bool ssh_names_next(struct ssh_str *list, struct ssh_str *ret_name);
 bool ssh_names_have(struct ssh_str list, const char *name);

@@ -136,6 +136,22 @@ static void name_keep(char *to, size_t size, const char *from)
 	to[size - 1] = '\0';
 }
 
+/* What nobody uses by default is worth a line, once a connection. */
+static void warn_of_legacy(struct session *s, const struct ssh_act_kex *k)
+{
+	const char *const cipher[] = {k->cipher_cs, k->cipher_sc}, *const mac[] = {k->mac_cs,
+										   k->mac_sc};
+
+	for (int dir = 0; k->first && dir < 2; dir++) {
+		if (cipher_is_legacy(cipher[dir]))
+			session_log(s, LOG_L_INFO, "warning: legacy cipher %s %s", cipher[dir],
+				    dir == 0 ? "in" : "out");
+		if (cipher_mac_is_legacy(mac[dir]))
+			session_log(s, LOG_L_INFO, "warning: legacy MAC %s %s", mac[dir],
+				    dir == 0 ? "in" : "out");
+	}
+}
+
 static void kex_done(struct session *s, const struct ssh_act_kex *k)
 {
 	s->awake->kex_done = true;
@@ -152,6 +168,7 @@ static void kex_done(struct session *s, const struct ssh_act_kex *k)
 	session_log(s, LOG_L_DEBUG1, "kex: %s %s %s/%s %s/%s%s", s->awake->kex.kex,
 		    s->awake->kex.hostkey, s->awake->kex.cipher_cs, s->awake->kex.cipher_sc,
 		    s->awake->kex.mac_cs, s->awake->kex.mac_sc, k->strict ? " strict" : "");
+	warn_of_legacy(s, k);
 }
 
 static void ended(struct session *s, int err)
