@@ -179,6 +179,8 @@ struct conf_global {
 	const char *version_pattern;   /* comma list of globs: of a client's identification */
 	uint32_t handshake_timeout_ms; /* 0: none */
 	enum conf_strict_kex strict_kex;
+	const char *moduli_file;          /* NULL: none */
+	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
 	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */

@@ -678,6 +678,44 @@ static void print_startups(const struct kw *kw, const void *field, FILE *f)
 
 const struct value_type type_startups = {1, 1, false, parse_startups, print_startups, NULL};
 
+/* --- DHGroupExchangeBits: min:preferred:max */
+
+#define GEX_BITS_MIN 1024
+#define GEX_BITS_MAX 8192
+
+struct gex_bits {
+	uint32_t min, n, max;
+};
+_Static_assert(offsetof(struct conf_global, gex_max) ==
+		       offsetof(struct conf_global, gex_min) + offsetof(struct gex_bits, max),
+	       "the three of DHGroupExchangeBits are neighbours");
+
+static bool parse_gex_bits(struct value *v, const struct kw *kw, void *field)
+{
+	const char *p = v->argv[0];
+	struct gex_bits *b = field;
+	uint64_t n[3] = {0};
+	unsigned int i = 0;
+
+	while (digits(&p, GEX_BITS_MAX, &n[i]) && ++i < 3 && *p == ':')
+		p++;
+	if (i != 3 || *p != '\0' || n[0] < GEX_BITS_MIN || n[1] < n[0] || n[2] < n[1])
+		return value_bad(v, "%s is MIN:PREFERRED:MAX, from %d to %d.", kw->info.name,
+				 GEX_BITS_MIN, GEX_BITS_MAX);
+	*b = (struct gex_bits){(uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2]};
+	return true;
+}
+
+static void print_gex_bits(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct gex_bits *b = field;
+
+	(void)kw;
+	fprintf(f, "%" PRIu32 ":%" PRIu32 ":%" PRIu32, b->min, b->n, b->max);
+}
+
+const struct value_type type_gex_bits = {1, 1, false, parse_gex_bits, print_gex_bits, NULL};
+
 /* --- PermitOpen
  * ---------------------------------------------------------------------------------------------- */
 

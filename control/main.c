@@ -164,8 +164,8 @@ static int start_pools(struct control *c)
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int r;
 
-	r = pool_new(&c->loop, e->timers, cpus > 2 ? (unsigned int)cpus : 2, COMPUTE_WAITING,
-		     &e->compute);
+	e->kex_threads = cpus > 2 ? (unsigned int)cpus : 2;
+	r = pool_new(&c->loop, e->timers, e->kex_threads, COMPUTE_WAITING, &e->compute);
 	if (r == 0)
 		r = pool_new(&c->loop, e->timers, FILES_THREADS, FILES_WAITING, &e->files);
 	if (r == 0)
@@ -235,6 +235,9 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 	if (r < 0)
 		return r;
 	e->conf = conf;
+	r = setup_moduli(conf, &e->moduli);
+	if (r < 0)
+		return r;
 	e->startups.limit =
 		(struct startups_limit){g->startups_begin, g->startups_rate, g->startups_full};
 	e->now_ms = clock_now_ms;
@@ -281,6 +284,7 @@ static void stop(struct control *c)
 	signer_free(c->env.signer);
 	blob_key_free(c->env.blob_key);
 	timers_free(c->env.timers);
+	moduli_free(c->env.moduli);
 	door_free(c->env.door);
 	free(c->own);
 	conf_put(c->env.conf);

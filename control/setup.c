@@ -15,6 +15,7 @@
 #include "crypto/confine.h"
 #include "crypto/kex.h"
 #include "crypto/key.h"
+#include "crypto/moduli.h"
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
@@ -81,6 +82,23 @@ int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], u
 		return -ENOENT;
 	}
 	*ret_n = n;
+	return 0;
+}
+
+int setup_moduli(const struct conf *conf, struct moduli **ret)
+{
+	const struct conf_global *g = conf_global(conf);
+	int r;
+
+	*ret = NULL;
+	if (g->moduli_file == NULL || strstr(g->kex, "group-exchange") == NULL)
+		return 0;
+	r = moduli_read(g->moduli_file, ret);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		fprintf(stderr, "sluice-control: ModuliFile %s: %s; groups are those of RFC 3526\n",
+			g->moduli_file, strerror(-r));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "conf/conf.h"
 #include "control/signer.h"
+#include "crypto/moduli.h"
 #include "link/msg.h"
 
 #define SETUP_USER "sluice"
@@ -21,6 +22,11 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
 /* Every HostKey of the file; at least one must be usable. */
 int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
 	__attribute__((warn_unused_result));
+/*
+ * ModuliFile, when a method needs it; NULL: it does not, or the file has no group, which is said and
+ * is no reason not to serve.
+ */
+int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* No core dumps, no ptrace: keys are in memory from here on. */

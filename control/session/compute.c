@@ -2,14 +2,20 @@
  * control/session/compute.c - what the brain asks to be computed.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "control/session/internal.h"
 
 /* --- key exchange ------------------------------------------------------------------ */
 
+/*
+ * A first exchange waits for its turn (turns.h) before it goes to the pool, which has as many at
+ * once as there are threads; a rekey's client is known, and waits for nobody.
+ */
 struct kex_job {
 	struct pool_job job;
+	struct turn turn;
 	struct session_env *env;
 	struct conn_ref ref;
 	uint32_t id;
@@ -26,11 +32,17 @@ static void kex_run(struct pool_job *job)
 	ssh_job_run(kex_of(job)->work);
 }
 
+static void next_turns(struct session_env *env);
+
 static void kex_done(struct pool_job *job, int err)
 {
 	struct kex_job *j = kex_of(job);
 	struct session *s = session_find(j->env, &j->ref);
 
+	if (job->class == POOL_KEX) {
+		j->env->kex_running--;
+		next_turns(j->env);
+	}
 	if (s == NULL)
 		return;
 	if (err < 0) {
@@ -51,10 +63,52 @@ static void kex_free(struct pool_job *job)
 	free(j);
 }
 
-void compute_job(struct session *s, struct ssh_job *work, uint32_t id)
+/* Its time begins here; before it that of the login counts. */
+static void submit(struct kex_job *j, enum pool_class class)
+{
+	struct session_env *env = j->env;
+	struct session *s = session_find(env, &j->ref);
+
+	if (s != NULL && pool_submit(env->compute, &j->job, class, env->now_ms() + JOB_MS) == 0) {
+		env->kex_running += class == POOL_KEX;
+		return;
+	}
+	kex_free(&j->job);
+	if (s == NULL)
+		return;
+	session_end(s, -SSH_E_UNAVAILABLE, NULL);
+	session_pump(s);
+}
+
+static struct kex_job *of_turn(struct turn *t)
+{
+	return (struct kex_job *)(void *)((char *)t - offsetof(struct kex_job, turn));
+}
+
+static void next_turns(struct session_env *env)
+{
+	unsigned int max = env->kex_threads > 0 ? env->kex_threads : 1;
+	struct turn *t;
+
+	while (env->kex_running < max && (t = turns_take(&env->turns)) != NULL)
+		submit(of_turn(t), POOL_KEX);
+}
+
+static int take_turn(struct session *s, struct kex_job *j)
 {
 	struct session_env *env = s->table->env;
-	enum pool_class class = ssh_job_is_rekey(work) ? POOL_REKEY : POOL_KEX;
+	const struct conf_global *g = conf_global(env->conf);
+	struct source from =
+		source_of(&s->peer, &(struct source_bits){g->source_bits4, g->source_bits6});
+	int r = turns_add(&env->turns, &from, &j->turn);
+
+	if (r == 0)
+		next_turns(env);
+	return r;
+}
+
+void compute_job(struct session *s, struct ssh_job *work, uint32_t id)
+{
 	struct kex_job *j = calloc(1, sizeof(*j));
 
 	if (j == NULL) {
@@ -63,14 +117,24 @@ void compute_job(struct session *s, struct ssh_job *work, uint32_t id)
 		return;
 	}
 	j->job = (struct pool_job){.run = kex_run, .done = kex_done, .free = kex_free};
-	j->env = env;
+	j->env = s->table->env;
 	j->ref = s->ref;
 	j->id = id;
 	j->work = work;
-	if (pool_submit(env->compute, &j->job, class, env->now_ms() + JOB_MS) < 0) {
+	if (ssh_job_is_rekey(work)) {
+		submit(j, POOL_REKEY);
+	} else if (take_turn(s, j) < 0) {
 		kex_free(&j->job);
-		session_end(s, -SSH_E_UNAVAILABLE, NULL);
+		session_end(s, -SSH_E_INTERNAL, NULL);
 	}
+}
+
+void compute_drop(struct session_env *env)
+{
+	struct turn *t;
+
+	while ((t = turns_take(&env->turns)) != NULL)
+		kex_free(&of_turn(t)->job);
 }
 
 /* --- signatures -------------------------------------------------------------------- */

@@ -238,6 +238,8 @@ void item_blob(struct session *s);
 /* compute.c: asks of the brain that compute */
 void compute_job(struct session *s, struct ssh_job *job, uint32_t id);
 void compute_sign(struct session *s, const struct ssh_act *act);
+/* No session is left: what waits for its turn is freed. */
+void compute_drop(struct session_env *env);
 
 /* login.c */
 void login_begin(struct session *s, const struct ssh_act *act);

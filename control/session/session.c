@@ -372,6 +372,8 @@ int session_brain_new(struct session *s)
 		.ciphers = g->ciphers,
 		.macs = g->macs,
 		.strict = (enum ssh_strict)g->strict_kex,
+		.gex = {g->gex_min, g->gex_n, g->gex_max},
+		.moduli = env->moduli,
 		.rekey = session_rekey_limit(s),
 		.server_sig_algs = g->pubkey_accepted,
 		/* Which of them is known with the user, who is named by the first request. */
@@ -759,6 +761,8 @@ void session_table_free(struct session_table *t)
 	for (at = &t->env->tables; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;
+	if (t->env->tables == NULL)
+		compute_drop(t->env);
 	free(t->by_index);
 	free(t);
 }

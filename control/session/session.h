@@ -19,6 +19,7 @@
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
+#include "control/session/turns.h"
 #include "control/signer.h"
 #include "control/startups.h"
 #include "control/timers.h"
@@ -40,6 +41,8 @@ struct session_stats {
 struct session_env {
 	struct timers *timers;
 	struct pool *compute, *files;
+	unsigned int kex_threads; /* of compute */
+	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct signer *signer;
 	struct resolver *resolver;
 	struct blob_key *blob_key;
@@ -56,6 +59,8 @@ struct session_env {
 	struct session_table *tables;
 	struct session_stats stats;
 	uint64_t last_serial, last_token;
+	struct turns turns; /* first key exchanges that wait */
+	unsigned int kex_running;
 };
 
 /* How items leave: always taken, in order; head begins with a struct link_hdr. */
