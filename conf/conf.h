@@ -41,6 +41,13 @@ struct conf_strs {
 	size_t n;
 };
 
+/* One HostKey; what is not said is NULL. The words are the configuration's. */
+struct conf_host_key {
+	const char *path, *format, *passphrase_file, *subject, *thumbprint;
+};
+/* The next of host_keys; *at begins at 0. False behind the last. */
+bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_host_key *ret);
+
 /*
  * The algorithms a program has, comma lists in order of preference; dflt is what +, - and ^ edit
  * and what holds without a keyword. conf knows no names itself. all may be NULL: then that list
@@ -173,7 +180,7 @@ struct conf_global {
 	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;
-	struct conf_strs host_keys;    /* HostKey, paths; may be none */
+	struct conf_strs host_keys;    /* HostKey, conf_host_key_next(); may be none */
 	const char *version_string;    /* "SSH-2.0-…", without VersionAddendum */
 	const char *version_addendum;  /* "": none */
 	const char *version_pattern;   /* comma list of globs: of a client's identification */

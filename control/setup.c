@@ -1,6 +1,7 @@
 #include "control/setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
 #include "crypto/kex.h"
-#include "crypto/key.h"
+#include "crypto/keyfile.h"
 #include "crypto/moduli.h"
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
@@ -45,40 +46,72 @@ int setup_conf(const char *path, struct conf **ret)
 	return r;
 }
 
-static const char *key_error_text(int r)
+/* The first line of a file that is its owner's alone, as the key's is. */
+static int passphrase_read(void *path, const char *what, char *buf, size_t size)
 {
-	switch (r) {
-	case -EACCES:
-		return "bad permissions: it must be readable by its owner alone";
-	case -EBADMSG:
-		return "not a private key, or a damaged one";
-	case -ENOTSUP:
-		return "type, size or passphrase not supported";
-	default:
-		return strerror(-r);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), n = -ENOKEY;
+	struct stat st;
+
+	(void)what;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		fprintf(stderr, "passphrase-file \"%s\": %s\n", (const char *)path,
+			strerror(errno));
+	else if (!S_ISREG(st.st_mode) || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		fprintf(stderr, "passphrase-file \"%s\": bad permissions\n", (const char *)path);
+	else
+		n = (int)read(fd, buf, size);
+	if (fd >= 0)
+		close(fd);
+	for (int i = 0; i < n; i++)
+		if (buf[i] == '\n' || buf[i] == '\r')
+			return i;
+	return n < 0 ? -ENOKEY : n;
+}
+
+static int host_key_load(const struct conf_host_key *c, struct key **ret)
+{
+	char why[KEYFILE_WHY_MAX] = "", text[KEYFILE_TEXT_MAX];
+	struct keyfile_opts o = {.subject = c->subject, .thumbprint = c->thumbprint, .why = why};
+	struct keyfile *kf = NULL;
+	int r = 0;
+
+	if (c->format != NULL)
+		r = keyfile_format_find(c->format, &o.format);
+	if (c->passphrase_file != NULL) {
+		o.passphrase = passphrase_read;
+		o.passphrase_arg = (void *)(uintptr_t)c->passphrase_file;
 	}
+	if (r == 0)
+		r = keyfile_load(c->path, &o, &kf);
+	if (r == 0 && !key_is_private(kf->key))
+		r = -EBADMSG;
+	if (r == 0)
+		*ret = keyfile_take(kf);
+	keyfile_free(kf);
+	if (r < 0) {
+		keyfile_explain(r, c->path, why, text);
+		fprintf(stderr, "%sUnable to load host key \"%s\"\n", text, c->path);
+	}
+	return r;
 }
 
 int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
 {
-	const struct conf_strs *paths = &conf_global(conf)->host_keys;
+	const struct conf_strs *words = &conf_global(conf)->host_keys;
+	struct conf_host_key c;
 	unsigned int n = 0;
 
-	for (size_t i = 0; i < paths->n; i++) {
-		struct key *k = NULL;
-		int r = n < SIGNER_KEYS_MAX ? key_file_load(paths->v[i], &k) : -E2BIG;
-
-		if (r < 0)
-			fprintf(stderr, "Unable to load host key \"%s\": %s\n", paths->v[i],
-				key_error_text(r));
-		else
-			ret[n++] = k;
+	for (size_t at = 0; conf_host_key_next(words, &at, &c);) {
+		if (n == SIGNER_KEYS_MAX)
+			fprintf(stderr, "Unable to load host key \"%s\": more than %d\n", c.path,
+				SIGNER_KEYS_MAX);
+		else if (host_key_load(&c, &ret[n]) == 0)
+			n++;
 	}
 	if (n == 0) {
-		fprintf(stderr,
-			"sluice-control: no hostkeys available -- exiting.\n"
-			"Make one and name it with HostKey:\n"
-			"  ssh-keygen -t ed25519 -N '' -f /etc/sluice/ssh_host_ed25519_key\n");
+		fprintf(stderr, "sluice-control: no hostkeys available -- exiting.\n"
+				"Make one and name it with HostKey:\n"
+				"  sluice keygen -A\n");
 		return -ENOENT;
 	}
 	*ret_n = n;

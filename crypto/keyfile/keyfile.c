@@ -146,7 +146,7 @@ int keyfile_load(const char *path, const struct keyfile_opts *o, struct keyfile 
 	c.too_open = (mode & 077) != 0;
 	r = context_parse(&c, (struct blob_str){p, len}, ret);
 	secret_free(p, len);
-	if (r == -EACCES)
+	if (r == -EACCES && c.too_open)
 		kf_fail(&c, r, "Permissions %04o for '%s' are too open", mode & 0777, path);
 	return r;
 }

@@ -196,6 +196,14 @@ $sluice keygen -q -A -f prefix
 same 'host keys' 'ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key' \
 	"$(ls prefix/etc/sluice | grep -v pub | paste -sd' ')"
 
+
+# --- a gateway's host key with options ------------------------------------------------------
+echo "HostKey $dir/rsa.p12 format=pfx passphrase-file=$dir/pass subject=CN=rsa" >conf
+same 'HostKey of a PKCS#12 file' 0 \
+	"$("$SLUICE_BUILD/control/sluice-control" -t -f conf >out 2>&1; echo $?)"
+chmod 644 pass
+refused 'a passphrase-file that others may read' "$SLUICE_BUILD/control/sluice-control" -t -f conf
+
 grep -E 'Sanitizer|runtime error' err && failures=$((failures + 1))
 echo "$ok of $((ok + failures)) as they should be"
 [ "$failures" = 0 ]

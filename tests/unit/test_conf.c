@@ -102,6 +102,31 @@ Test(conf, quotes_keep_blanks_and_escapes)
 	conf_put(conf);
 }
 
+Test(conf, host_keys_have_options)
+{
+	struct conf *conf = parse("HostKey /a format=PFX subject=\"CN=a, O=b\" thumbprint=aa:bb\n"
+				  "HostKey ./format=pem Passphrase-File=/p\nHostKey /c\n");
+	const struct conf_strs *words = &conf_global(conf)->host_keys;
+	struct conf_host_key k;
+	size_t at = 0;
+
+	cr_assert(conf_host_key_next(words, &at, &k));
+	cr_expect_str_eq(k.path, "/a");
+	cr_expect_str_eq(k.format, "PFX");
+	cr_expect_str_eq(k.subject, "CN=a, O=b");
+	cr_expect_str_eq(k.thumbprint, "aa:bb");
+	cr_expect_null(k.passphrase_file);
+	cr_assert(conf_host_key_next(words, &at, &k));
+	cr_expect_str_eq(k.path, "./format=pem");
+	cr_expect_str_eq(k.passphrase_file, "/p");
+	cr_expect_null(k.format);
+	cr_assert(conf_host_key_next(words, &at, &k));
+	cr_expect_str_eq(k.path, "/c");
+	cr_expect_null(k.passphrase_file);
+	cr_expect_not(conf_host_key_next(words, &at, &k));
+	conf_put(conf);
+}
+
 Test(conf, first_value_wins)
 {
 	struct conf *conf =
@@ -260,6 +285,11 @@ static const struct {
 	{"KexAlgorithms x", "Bad SSH2 KexAlgorithms 'x'."},
 	{"HostKeyAlgorithms ssh-dss", "Bad key types 'ssh-dss'."},
 	{"PubkeyAcceptedAlgorithms ssh-dss", "Bad key types 'ssh-dss'."},
+	{"HostKey format=pem /a", "HostKey: 'format=pem' stands before the path"},
+	{"HostKey /a /b", "HostKey: unknown option '/b'"},
+	{"HostKey /a format=der", "HostKey: unknown format 'der'"},
+	{"HostKey /a subject=", "HostKey: 'subject=' is empty or there twice"},
+	{"HostKey /a format=pem format=pem", "HostKey: 'format=pem' is empty or there twice"},
 	{"Include x.conf", "Include is not possible here"},
 	{"Include", "Include missing argument."},
 	{"Port 0", "Badly formatted port number."},
@@ -1148,6 +1178,7 @@ Test(conf, dump_reads_as_itself)
 		"",
 		TWO_PORTS "Route default via 198.18.0.1\nPort 1\nPort 2\n",
 		"HostKey \"/a b\"\nHostKey '/c\"d\\\\'\nHostKey \"=x\"\nHostKey \"#\"\n",
+		"HostKey /a format=pfx \"subject=CN=a, O=b\"\nHostKey /b passphrase-file=/c\n",
 		"AllowUsers a b@10.0.0.0/8\nMatch User alice\nAllowUsers x\nAllowUsers y\n",
 		"VersionAddendum \"x y\" z # w\nVersionString \"SSH-2.0-a b\"\n",
 		"IdleTimeout 1500ms\nOperationTimeout none\nRekeyLimit 9G 1h\nChannelWindow 64K\n",

@@ -1,0 +1,108 @@
+/* conf/hostkey.c - HostKey: a path and what is to be known about the file. */
+#include <string.h>
+#include <strings.h>
+
+#include "conf/internal.h"
+
+/* A word that begins so is an option of the path before it; a file so called is "./format=…". */
+static const struct {
+	const char *name;
+	size_t at; /* in struct conf_host_key */
+} options[] = {
+	{"format=", offsetof(struct conf_host_key, format)},
+	{"passphrase-file=", offsetof(struct conf_host_key, passphrase_file)},
+	{"subject=", offsetof(struct conf_host_key, subject)},
+	{"thumbprint=", offsetof(struct conf_host_key, thumbprint)},
+};
+
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* As crypto/keyfile.h names what can hold a private key. */
+static const char *const formats[] = {"auto", "openssh", "pem", "pkcs8", "pfx",
+				      "ppk",  "jwk",     "xml", "pkcs11"};
+
+/* The number of the option a word is, or -1. */
+static int option_of(const char *word)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (strncasecmp(word, options[i].name, strlen(options[i].name)) == 0)
+			return (int)i;
+	return -1;
+}
+
+static bool format_ok(const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (strcasecmp(name, formats[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool parse_host_key(struct value *v, const struct kw *kw, void *field)
+{
+	unsigned int seen = 0;
+
+	if (option_of(v->argv[0]) >= 0)
+		return value_bad(v, "%s: '%.100s' stands before the path", kw->info.name,
+				 v->argv[0]);
+	for (unsigned int i = 1; i < v->argc; i++) {
+		int o = option_of(v->argv[i]);
+		const char *value = o < 0 ? "" : v->argv[i] + strlen(options[o].name);
+
+		if (o < 0)
+			return value_bad(v, "%s: unknown option '%.100s'", kw->info.name,
+					 v->argv[i]);
+		if (*value == '\0' || (seen & 1u << o) != 0)
+			return value_bad(v, "%s: '%.100s' is empty or there twice", kw->info.name,
+					 v->argv[i]);
+		if (options[o].at == offsetof(struct conf_host_key, format) && !format_ok(value))
+			return value_bad(v, "%s: unknown format '%.100s'", kw->info.name, value);
+		seen |= 1u << o;
+	}
+	*(struct conf_strs *)field = (struct conf_strs){v->argv, v->argc};
+	return true;
+}
+
+bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_host_key *ret)
+{
+	struct conf_host_key k = {0};
+	int o;
+
+	if (*at >= words->n)
+		return false;
+	k.path = words->v[(*at)++];
+	while (*at < words->n && (o = option_of(words->v[*at])) >= 0) {
+		const char *value = words->v[*at] + strlen(options[o].name);
+
+		memcpy((char *)&k + options[o].at, &value, sizeof(value));
+		(*at)++;
+	}
+	*ret = k;
+	return true;
+}
+
+/* One key a line. */
+static void print_host_keys(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_strs *s = field;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (i > 0 && option_of(s->v[i]) >= 0) {
+			fputc(' ', f);
+		} else if (i > 0) {
+			fputc('\n', f);
+			for (const char *p = kw->info.name; *p != '\0'; p++)
+				fputc(*p | 0x20, f);
+			fputc(' ', f);
+		}
+		value_print_arg(s->v[i], f);
+	}
+}
+
+static bool absent(const void *field)
+{
+	return ((const struct conf_strs *)field)->n == 0;
+}
+
+const struct value_type type_host_keys = {
+	1, 1 + N_OPTIONS, false, parse_host_key, print_host_keys, absent};
