@@ -140,7 +140,8 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
 
 /*
  * Sends one packet that starts at its L4 header (checksum already right; head-room of at
- * least 64 bytes in the first, writable mbuf; further segments linked, pkt_len and nb_segs
+ * least NET_HEADROOM bytes in the first mbuf, a direct one whose offsets and head-room are the
+ * packet's, whoever refers to its bytes besides; further segments linked, pkt_len and nb_segs
  * right). Puts it on the port's transmit list, or in the neighbour's queue while ARP
  * asks. Taken in any case; a drop is counted. path may be NULL or old: routed here.
  * Where path->tx_cksum, RTE_MBUF_F_TX_TCP_CKSUM in ol_flags and the sum of the
@@ -154,6 +155,7 @@ unsigned int net_input_burst(struct net *n, unsigned int iface, struct rte_mbuf 
  * as the segments it stands for (cut.h), routed once. -ENOMEM: the pool is empty, nothing of it
  * went.
  */
+#define NET_HEADROOM   64 /* what a packet needs in front */
 #define NET_SUPER_SEGS 64
 #define NET_SUPER_MAX  (UINT16_MAX - 60) /* bytes from the L4 header on */
 int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,

@@ -3,7 +3,8 @@
  *
  * A segment is a header mbuf followed by the mbufs of the send queue: by themselves where a driver
  * holds nothing of them, which costs a reference and leaves their head-room to net/ (cut.h); else,
- * or from the middle of one, by indirect mbufs. While a driver may hold it nothing that it looks at
+ * or from the middle of one, by indirect mbufs. One that is all of an mbuf has its header in that
+ * one's head-room. While a driver may hold it nothing that it looks at
  * changes, and the queue looks at nothing of that (txq.h), so an acknowledgement that comes before
  * the driver lets go, or a segment that goes again, costs no copy (dataplane/pkt.h, "Rules of
  * buffers").
@@ -73,10 +74,10 @@ struct hdr {
 	struct tcp_opts opts;
 };
 
-/* Writes the header into an empty header mbuf. */
-static void header_build(struct rte_mbuf *m, const struct hdr *h)
+/* Writes the header to at, room for TCP_HDR_MAX; its length. */
+static uint16_t header_write(void *at, const struct hdr *h)
 {
-	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	struct rte_tcp_hdr *tcp = at;
 	size_t opt_len = tcp_opts_build(&h->opts, (uint8_t *)(tcp + 1));
 
 	*tcp = (struct rte_tcp_hdr){
@@ -88,7 +89,13 @@ static void header_build(struct rte_mbuf *m, const struct hdr *h)
 		.tcp_flags = h->flags,
 		.rx_win = rte_cpu_to_be_16(h->wnd),
 	};
-	m->data_len = (uint16_t)(TCP_HDR_MIN + opt_len);
+	return (uint16_t)(TCP_HDR_MIN + opt_len);
+}
+
+/* Writes the header into an empty header mbuf. */
+static void header_build(struct rte_mbuf *m, const struct hdr *h)
+{
+	m->data_len = header_write(rte_pktmbuf_mtod(m, void *), h);
 	m->pkt_len = m->data_len;
 }
 
@@ -211,6 +218,29 @@ static void super_plan(uint32_t mss, uint32_t len, unsigned int most, struct sup
 	} while (full && s->segs < most && s->len + mss <= len);
 }
 
+/* Is it all of one mbuf that no driver has, with room in front for the header and net/? */
+static bool is_one_mbuf(struct tcp_cursor cur, uint32_t len, uint16_t header)
+{
+	return len > 0 && goes_itself(cur) && tcp_piece(cur.m)->len == len &&
+	       tcp_piece(cur.m)->off >= header + NET_HEADROOM;
+}
+
+/* The segment of such a one: itself, once more referred to, with room for the header in front. */
+static struct rte_mbuf *segment_of(struct rte_mbuf *m, uint16_t header)
+{
+	const struct tcp_piece *p = tcp_piece(m);
+
+	rte_mbuf_refcnt_update(m, 1);
+	m->ol_flags = 0;
+	m->tx_offload = 0;
+	m->next = NULL;
+	m->nb_segs = 1;
+	m->data_off = (uint16_t)(p->off - header);
+	m->data_len = (uint16_t)(p->len + header);
+	m->pkt_len = m->data_len;
+	return m;
+}
+
 static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
 {
 	return flags & RTE_TCP_SYN_FLAG ? 0 : c->rcv_wscale; /* RFC 7323 section 2.2 */
@@ -281,6 +311,34 @@ static void super_mark(struct rte_mbuf *m, uint16_t mss)
 	m->l4_len = m->data_len;
 }
 
+/* The packet of a segment, or of segs of them. NULL: a pool is empty. */
+static struct rte_mbuf *packet_of(struct tcp_conn *c, const struct hdr *h, struct tcp_cursor cur,
+				  uint32_t len, unsigned int segs)
+{
+	struct tcp *t = c->t;
+	struct rte_mbuf *m;
+	uint8_t header[TCP_HDR_MAX];
+	uint16_t n = header_write(header, h);
+
+	if (segs == 1 && is_one_mbuf(cur, len, n)) {
+		m = segment_of(cur.m, n);
+		memcpy(rte_pktmbuf_mtod(m, void *), header, n);
+		return m;
+	}
+	m = rte_pktmbuf_alloc(t->conf.pools->head);
+	if (unlikely(m == NULL))
+		return NULL;
+	m->data_len = n;
+	m->pkt_len = n;
+	memcpy(rte_pktmbuf_mtod(m, void *), header, n);
+	if (segs > 1)
+		super_mark(m, c->mss);
+	if (likely(payload_attach(t, m, cur, len)))
+		return m;
+	rte_pktmbuf_free(m);
+	return NULL;
+}
+
 /*
  * A segment of the connection, or segs of mss bytes at once: with len bytes from cur. False: a
  * pool is empty.
@@ -289,31 +347,26 @@ static bool emit_segs(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tc
 		      uint32_t len, unsigned int segs, uint64_t now_us)
 {
 	struct tcp *t = c->t;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(t->conf.pools->head);
 	struct hdr h = {.src_port = tcp_local_port(c),
 			.dst_port = tcp_peer_port(c),
 			.seq = seq,
 			.wnd = window_field(c, flags),
 			.flags = flags};
+	struct rte_mbuf *m;
 	uint8_t ecn = 0;
 
-	if (m != NULL) {
-		if (unlikely(c->ecn_ok)) {
-			ecn = tcp_ecn_field(c, seq, len);
-			h.flags |= tcp_ecn_flags(c, flags, ecn);
-		}
-		if (flags & RTE_TCP_ACK_FLAG)
-			h.ack = c->rcv_nxt;
-		conn_options(c, flags, now_us, &h.opts);
-		/* RFC 9293 section 3.7.1: a full segment leaves no room for more. */
-		if (unlikely(tcp_sack_due(c)) && len == 0 && !(flags & RTE_TCP_RST_FLAG))
-			tcp_reass_sack(c, &h.opts);
-		header_build(m, &h);
-		if (segs > 1)
-			super_mark(m, c->mss);
+	if (unlikely(c->ecn_ok)) {
+		ecn = tcp_ecn_field(c, seq, len);
+		h.flags |= tcp_ecn_flags(c, flags, ecn);
 	}
-	if (m == NULL || !payload_attach(t, m, cur, len)) {
-		rte_pktmbuf_free(m);
+	if (flags & RTE_TCP_ACK_FLAG)
+		h.ack = c->rcv_nxt;
+	conn_options(c, flags, now_us, &h.opts);
+	/* RFC 9293 section 3.7.1: a full segment leaves no room for more. */
+	if (unlikely(tcp_sack_due(c)) && len == 0 && !(flags & RTE_TCP_RST_FLAG))
+		tcp_reass_sack(c, &h.opts);
+	m = packet_of(c, &h, cur, len, segs);
+	if (unlikely(m == NULL)) {
 		tcp_count(t, TCP_C_DROP_NO_MBUF);
 		return false;
 	}

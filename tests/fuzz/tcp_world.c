@@ -261,7 +261,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 
 	check(proto == TCP_PROTO && ttl > 0 && now_us == n->w->now);
 	check(net_addr_eq(src, &n->addr) && net_addr_eq(dst, &n->other));
-	check(pkt_writable(m) && rte_pktmbuf_headroom(m) >= 64);
+	check(RTE_MBUF_DIRECT(m) && rte_pktmbuf_headroom(m) >= NET_HEADROOM);
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
 		check(super_ok(m));
 	else if (m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM)

@@ -159,3 +159,27 @@ Test(held, acknowledged_by_halves)
 		cr_expect(raw_fini(&r));
 	}
 }
+
+/* Its header stands in front of it, and no mbuf is taken from a pool. */
+Test(held, a_segment_that_is_an_mbuf_needs_no_other)
+{
+	struct raw r;
+	struct rte_mempool *head;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	head = r.v.host[RAW_STACK].pools.head;
+	raw_run(&r, TCP_SEC); /* what the handshake sent is let go */
+	cr_assert_eq(eal_out(head), 0);
+	r.v.hold_max_us = 60 * TCP_SEC;
+	raw_write(&r, 100);
+	cr_expect_eq(raw_last(&r).len, 100);
+	cr_expect_eq(eal_out(head), 0, "%u besides it", eal_out(head));
+	/* The driver has it still: what goes again goes by another. */
+	raw_run(&r, 3 * TCP_SEC);
+	cr_expect_geq(raw_count(&r, TCP_C_RETRANS), 1);
+	cr_expect_eq(eal_out(head), 2 * raw_count(&r, TCP_C_RETRANS));
+	raw_send(&r, ACK, 0);
+	cr_expect_eq(r.v.changed, 0);
+	cr_expect_eq(r.v.bad, 0);
+	cr_expect(raw_fini(&r));
+}

@@ -237,9 +237,10 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 		off += s->data_len;
 	}
 	most = ip_hdr_len(dst) + (super ? (uint32_t)m->l4_len + m->tso_segsz : m->pkt_len);
-	if (off != p->len || segs != m->nb_segs || !pkt_writable(m) ||
-	    rte_pktmbuf_headroom(m) < 64 || (!stale && most > n->mtu) || proto != 6 || ttl == 0 ||
-	    now_us > vnet_clock(v, n->index) || (super && !super_ok(m, p)) || !wire_cksum_ok(p)) {
+	if (off != p->len || segs != m->nb_segs || !RTE_MBUF_DIRECT(m) ||
+	    rte_pktmbuf_headroom(m) < NET_HEADROOM || (!stale && most > n->mtu) || proto != 6 ||
+	    ttl == 0 || now_us > vnet_clock(v, n->index) || (super && !super_ok(m, p)) ||
+	    !wire_cksum_ok(p)) {
 		v->bad++;
 		free(p);
 		rte_pktmbuf_free(m);
