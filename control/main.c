@@ -16,6 +16,7 @@
 #include "control/clock.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
+#include "control/query.h"
 #include "control/setup.h"
 #include "crypto/secret.h"
 
@@ -54,7 +55,8 @@ static void usage(FILE *f)
 {
 	fprintf(f,
 		"usage: sluice-control [-DdehTtV] [-C user=USER,addr=ADDR,laddr=ADDR,lport=PORT]\n"
-		"                      [-f FILE]\n");
+		"                      [-f FILE]\n"
+		"       sluice-control -Q cipher|mac|kex|sig|help\n");
 }
 
 /* "user=u,addr=a,…"; spec is cut into pieces. */
@@ -82,7 +84,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 	int c;
 
 	*o = (struct options){.conf_path = CONF_PATH_DEFAULT};
-	while ((c = getopt(argc, argv, "C:Ddef:hTtV")) != -1) {
+	while ((c = getopt(argc, argv, "C:Ddef:hQ:TtV")) != -1) {
 		switch (c) {
 		case 'f':
 			o->conf_path = optarg;
@@ -105,6 +107,12 @@ static int options_parse(int argc, char **argv, struct options *o)
 		case 'D': /* always in the foreground */
 		case 'e': /* always to stderr */
 			break;
+		case 'Q':
+			if (query_print(optarg, stdout) < 0) {
+				fprintf(stderr, "Unsupported query \"%s\"\n", optarg);
+				return -EINVAL;
+			}
+			exit(0);
 		case 'V':
 			printf("sluice-control %s\n", SLUICE_VERSION);
 			exit(0);

@@ -8,6 +8,7 @@
  *
  *   ssh_probe [options] [--] sshd -i …      ssh_probe -a ADDRESS -p PORT [options]
  *   -u USER  -i KEY  -P PASSWORD  -k HOSTKEY.pub  -c CIPHERS  -m MACS  -s STRICT(0..3)
+ *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS
  *   -n BYTES  -r OWN_REKEYS  -d DESTINATION (as the server reaches us)
  */
 #include <arpa/inet.h>
@@ -36,6 +37,7 @@ enum step { LOGIN = 1, OPENING, MOVING, CLOSING, DONE };
 
 static struct {
 	const char *user, *key_path, *password, *hostkey_path, *ciphers, *macs, *address, *dest;
+	const char *kex, *hostkey_algs;
 	uint16_t port;
 	int strict;
 	uint64_t bytes;
@@ -460,7 +462,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:s:n:r:a:p:d:")) != -1) {
+	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:x:H:s:n:r:a:p:d:")) != -1) {
 		switch (c) {
 		case 'u':
 			opt.user = optarg;
@@ -479,6 +481,12 @@ static void options(int argc, char **argv)
 			break;
 		case 'm':
 			opt.macs = optarg;
+			break;
+		case 'x':
+			opt.kex = optarg;
+			break;
+		case 'H':
+			opt.hostkey_algs = optarg;
 			break;
 		case 's':
 			opt.strict = atoi(optarg);
@@ -513,6 +521,8 @@ static void start(struct cipher_engine **ret_engine)
 	struct ssh_brain_conf conf = {
 		.role = SSH_CLIENT,
 		.ident = "SSH-2.0-Sluice_probe",
+		.kex_algs = opt.kex,
+		.hostkey_algs = opt.hostkey_algs,
 		.ciphers = opt.ciphers,
 		.macs = opt.macs,
 		.strict = (enum ssh_strict)opt.strict,
