@@ -10,6 +10,7 @@
 #define AUTH_MAGIC     "openssh-key-v1" /* and its NUL */
 #define LABEL          "OPENSSH PRIVATE KEY"
 #define LINE_LEN       70
+#define PADDING_MAX    16 /* bytes behind the comment */
 #define SALT_LEN       16
 #define ROUNDS         24 /* OpenSSH's choice since 9.4 */
 #define DEFAULT_CIPHER "aes256-ctr"
@@ -94,10 +95,14 @@ static int section_open(struct kf_ctx *c, const struct container *box, uint8_t *
 	return r == -EBADMSG ? -EKEYREJECTED : r;
 }
 
-static bool padding_ok(struct blob_rd *r, size_t block_len)
+/*
+ * 1, 2, 3 and so on. How much of it fills a block is what who writes takes for one: PuTTY takes 16
+ * bytes without a cipher, too, and fills a whole one when there is nothing to fill.
+ */
+static bool padding_ok(struct blob_rd *r)
 {
 	for (uint8_t pad = 1; r->p < r->end; pad++)
-		if (pad >= block_len || *r->p++ != pad)
+		if (pad > PADDING_MAX || *r->p++ != pad)
 			return false;
 	return true;
 }
@@ -168,7 +173,7 @@ static int section_parse(struct kf_ctx *c, const struct container *box, const ui
 	if (err < 0)
 		return err;
 	comment = blob_rd_str(&r);
-	if (r.bad || !padding_ok(&r, box->cipher->block_len))
+	if (r.bad || !padding_ok(&r))
 		return -EBADMSG;
 	if (box->public.len != c->kf->key->blob_len ||
 	    memcmp(box->public.p, c->kf->key->blob, box->public.len) != 0)

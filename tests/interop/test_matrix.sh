@@ -1,0 +1,16 @@
+#!/bin/bash
+# The interop matrix: peers of many makes against every algorithm both know, in both roles. By default some
+# cells of it, with --long all; --save also writes docs/interop.md. Other options are matrix.py's.
+. "$(dirname "$0")/lib.sh"
+start_lab
+start_pump || exit 1
+args=("$@")
+if [ -n "${SLUICE_LONG:-}" ] || [[ " $* " == *" --save "* ]]; then
+	export SLUICE_LONG=1
+elif [ $# = 0 ]; then
+	args=(--sample 3 --bytes $((1 << 20)))
+fi
+export SLUICE_BUILD LAB LAB_DIR LAB_GW_OUTSIDE LAB_PORT LAB_USER LAB_TARGET_ADDR LAB_CONTROL_PID=$lab_control_pid
+check "matrix" lab_in client /usr/bin/python3 "$top/tests/interop/matrix.py" "${args[@]}"
+[ ! -f "$LAB_DIR/control.pid" ] || read -r lab_control_pid <"$LAB_DIR/control.pid"
+check "the gateway is alive" gateway_alive
