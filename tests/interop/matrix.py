@@ -109,7 +109,7 @@ class Gateway:
         self.pid = int(ENV["LAB_CONTROL_PID"])
         self.log = f"{DIR}/control.log"
         with open(f"{DIR}/sluice.conf") as f:
-            self.base = [x for x in f.read().splitlines() if not x.startswith("HostKey ")]
+            self.base = [x for x in f.read().splitlines() if not x.startswith(("HostKey ", "Ciphers "))]
         self.all = {kind: known(what) for kind, what in QUERY.items()}
 
     def end(self):

@@ -536,6 +536,7 @@ static void start(struct cipher_engine **ret_engine)
 		st.hostkey = public_line(opt.hostkey_path);
 	st.listener = listen_any(&port);
 	must(cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 64, ret_engine), "engine");
+	must(cipher_engine_legacy(*ret_engine), "old ciphers");
 	must(ssh_brain_new(&conf, &st.brain), "brain");
 	must(ssh_pump_init(&st.pump, *ret_engine, st.brain), "pump");
 	must(ssh_brain_start(st.brain), "start");

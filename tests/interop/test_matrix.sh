@@ -2,6 +2,9 @@
 # The interop matrix: peers of many makes against every algorithm both know, in both roles. By default some
 # cells of it, with --long all; --save also writes docs/interop.md. Other options are matrix.py's.
 . "$(dirname "$0")/lib.sh"
+: "${SLUICE_BUILD:=$top/build}"
+# What needs OpenSSL's legacy provider is made ready when the dataplane starts.
+LAB_CONF="Ciphers $("$SLUICE_BUILD/control/sluice-control" -Q cipher | paste -sd,)"
 start_lab
 start_pump || exit 1
 args=("$@")

@@ -7,6 +7,10 @@ import sys
 host, port, user, path, target, target_port, size = sys.argv[1:]
 size = int(size)
 lib = ctypes.CDLL("libssh2.so.1")
+crypto = ctypes.CDLL("libcrypto.so.3")  # libssh2 offers ciphers of its legacy provider and does not load it
+crypto.OSSL_PROVIDER_load.restype = ctypes.c_void_p
+for name in (b"default", b"legacy"):
+    crypto.OSSL_PROVIDER_load(None, name)
 for name in ("libssh2_session_init_ex", "libssh2_channel_direct_tcpip_ex"):
     getattr(lib, name).restype = ctypes.c_void_p
 for name in ("libssh2_channel_read_ex", "libssh2_channel_write_ex"):
