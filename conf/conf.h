@@ -57,7 +57,7 @@ struct conf_alg_names {
 	const char *dflt, *all;
 };
 struct conf_algs {
-	struct conf_alg_names ciphers, macs, kex, hostkey, pubkey_accepted;
+	struct conf_alg_names ciphers, macs, kex, hostkey, pubkey_accepted, ca_signature;
 };
 
 /* --- what the dataplane uses ------------------------------------------------------ */
@@ -185,11 +185,12 @@ struct conf_global {
 	const char *version_addendum;  /* "": none */
 	const char *version_pattern;   /* comma list of globs: of a client's identification */
 	uint32_t handshake_timeout_ms; /* 0: none */
+	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
 	enum conf_strict_kex strict_kex;
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
-	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted;
+	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted, *ca_signature;
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
 	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
@@ -209,6 +210,11 @@ enum conf_root_login {
 	CONF_ROOT_COMMANDS, /* forced-commands-only */
 	CONF_ROOT_KEYS,     /* prohibit-password */
 	CONF_ROOT_YES,
+};
+
+enum conf_pubkey_option { /* bits of PubkeyAuthOptions */
+			  CONF_TOUCH_REQUIRED = 1 << 0,
+			  CONF_VERIFY_REQUIRED = 1 << 1,
 };
 
 enum conf_forwarding { CONF_FORWARDING_NO, CONF_FORWARDING_YES, CONF_FORWARDING_LOCAL };
@@ -231,6 +237,11 @@ struct conf_session {
 	bool refuse_connection;
 	struct conf_strs authorized_keys_files; /* conf_path_expand(); none: n is 0 */
 	const char *password_hash_file;         /* NULL: none */
+	const char *trusted_user_ca_keys;       /* NULL: none */
+	const char *authorized_principals_file; /* conf_path_expand(); NULL: none */
+	const char *revoked_keys;               /* NULL: none */
+	unsigned int pubkey_options;            /* CONF_TOUCH_REQUIRED, CONF_VERIFY_REQUIRED */
+	uint32_t required_rsa_size;
 	bool password_authentication, pubkey_authentication, permit_empty_passwords;
 	bool kbdint_authentication;
 	const char *kbdint_name, *kbdint_instruction; /* NULL: empty */

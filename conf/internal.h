@@ -98,6 +98,9 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 /* value_auth.c */
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs;
 
+/* value_keys.c */
+extern const struct value_type type_pubkey_options;
+
 /* limits.c */
 extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;
 

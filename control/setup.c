@@ -22,9 +22,20 @@
 
 #define NAMES_MAX 4096
 
+/* Those by which bare keys sign: an authority is no certificate. */
+static const char *plain_sig_alg_at(unsigned int n)
+{
+	const char *name;
+
+	for (unsigned int i = 0; (name = key_sig_alg_at(i)) != NULL; i++)
+		if (strcmp(name, key_sig_alg_plain(name)) == 0 && n-- == 0)
+			return name;
+	return NULL;
+}
+
 int setup_conf(const char *path, struct conf **ret)
 {
-	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX];
+	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
 	char *errors = NULL;
 	int r;
 	const struct conf_algs algs = {
@@ -33,12 +44,14 @@ int setup_conf(const char *path, struct conf **ret)
 		.kex = {SSH_DEFAULT_KEX, kex},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
+		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
 	};
 
 	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
 	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
+	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
 	r = conf_load(path, &algs, ret, &errors);
 	if (r < 0)
 		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "conf/match.h"
+#include "control/auth/usercert.h"
 #include "control/policy/addr.h"
 #include "ssh/chan.h"
 
@@ -130,14 +131,18 @@ static int opt_permitlisten(struct options *o, const char *value)
 static int opt_command(struct options *o, const char *value)
 {
 	(void)value;
-	o->e->command = true;
+	o->e->forced_command = true;
 	return opt_once(o, &o->command, "multiple \"command\" clauses");
 }
 
 static int opt_principals(struct options *o, const char *value)
 {
-	(void)value;
-	return opt_once(o, &o->principals, "multiple \"principals\" clauses");
+	int r = opt_once(o, &o->principals, "multiple \"principals\" clauses");
+
+	if (r < 0)
+		return r;
+	o->e->principals = strdup(value);
+	return o->e->principals == NULL ? -ENOMEM : 0;
 }
 
 static int opt_environment(struct options *o, const char *value)
@@ -183,7 +188,10 @@ static const struct {
 
 /* Flags that take a "no-" in front; those without an effect here are only known. */
 static const char *const both_ways[] = {
-	"agent-forwarding", "X11-forwarding", "pty", "user-rc", "touch-required", "verify-required",
+	"agent-forwarding",
+	"X11-forwarding",
+	"pty",
+	"user-rc",
 };
 
 static int option_flag(struct options *o, const char *name)
@@ -201,6 +209,14 @@ static int option_flag(struct options *o, const char *name)
 	}
 	if (strcasecmp(name, "cert-authority") == 0) {
 		o->e->cert_authority = true;
+		return 0;
+	}
+	if (strcasecmp(bare, "touch-required") == 0) {
+		o->e->no_touch_required = negated;
+		return 0;
+	}
+	if (strcasecmp(bare, "verify-required") == 0) {
+		o->e->verify_required = !negated;
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof(both_ways) / sizeof(both_ways[0]); i++)
@@ -354,6 +370,7 @@ void authkeys_entry_fini(struct authkeys_entry *e)
 {
 	key_free(e->key);
 	free(e->from);
+	free(e->principals);
 	policy_grant_fini(&e->grant);
 	*e = (struct authkeys_entry){0};
 }
@@ -380,6 +397,61 @@ static bool entry_admits(const struct authkeys_entry *e, const struct authkeys_q
 	return true;
 }
 
+/* Is it the line's key, or a certificate by the authority that the line names? */
+static bool entry_concerns(const struct authkeys_entry *e, const struct key *key)
+{
+	const struct cert *cert = key_cert(key);
+
+	if (!e->cert_authority)
+		return key_equal(e->key, key);
+	return cert != NULL && key_equal(e->key, cert->ca);
+}
+
+/* What the line allows becomes the answer; of a certificate, as far as it allows it, too. */
+static int entry_take(struct authkeys_entry *e, const struct authkeys_query *q,
+		      struct authkeys_answer *a)
+{
+	struct authkeys_answer found = {
+		.grant = e->grant,
+		.line = a->line,
+		.forced_command = e->forced_command,
+		.no_touch_required = e->no_touch_required,
+		.verify_required = e->verify_required,
+		.expires = e->valid_before != 0 ? e->valid_before : UINT64_MAX,
+	};
+
+	if (e->cert_authority &&
+	    (q->trust == NULL || usercert_check(q, e->principals, &found) < 0)) {
+		memcpy(a->note, found.note, sizeof(a->note));
+		return -ENOENT;
+	}
+	e->grant = (struct policy_grant){0}; /* handed over */
+	*a = found;
+	return 0;
+}
+
+int authkeys_options_admit(const char *options, size_t len, const struct authkeys_query *q,
+			   struct authkeys_answer *ret)
+{
+	struct authkeys_entry e = {.grant = policy_grant_full()};
+	struct options o = {.e = &e, .why = "NUL in options"};
+	char *text = strndup(options, len);
+	int r = 0;
+
+	if (text == NULL)
+		return -ENOMEM;
+	if (len > 0)
+		r = strlen(text) == len ? options_parse(&o, text) : -EINVAL;
+	if (r == -EINVAL)
+		snprintf(ret->note, sizeof(ret->note), "line %u: bad options: %s", ret->line,
+			 o.why);
+	if (r == 0)
+		r = entry_admits(&e, q, ret->note) ? entry_take(&e, q, ret) : -EACCES;
+	free(text);
+	authkeys_entry_fini(&e);
+	return r;
+}
+
 static int line_try(const char *line, size_t len, const struct authkeys_query *q,
 		    struct authkeys_answer *a)
 {
@@ -395,12 +467,8 @@ static int line_try(const char *line, size_t len, const struct authkeys_query *q
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	if (!e.cert_authority && key_equal(e.key, q->key) && entry_admits(&e, q, a->note)) {
-		a->grant = e.grant;
-		a->forced_command = e.command;
-		e.grant = (struct policy_grant){0}; /* handed over */
-		r = 0;
-	}
+	if (entry_concerns(&e, q->key) && entry_admits(&e, q, a->note))
+		r = entry_take(&e, q, a);
 	authkeys_entry_fini(&e);
 	return r;
 }

@@ -19,9 +19,11 @@
  *                          A key with command= is for that command, so sshd would still let
  *                          it forward ports; so does Sluice.
  *   cert-authority         the key signs certificates and does not log in by itself: the
- *                          line never matches a plain key.
- *   principals="…"         only with cert-authority, as in sshd.
- *   no-touch-required, verify-required     for security keys, whose types are not offered.
+ *                          line never matches a plain key, but certificates it signed
+ *                          (auth/usercert.h); enforced.
+ *   principals="…"         only with cert-authority: names of which a certificate must have one,
+ *                          in place of the user's; enforced.
+ *   no-touch-required, verify-required     of security keys; enforced.
  */
 #ifndef SLUICE_CONTROL_AUTH_AUTHKEYS_H
 #define SLUICE_CONTROL_AUTH_AUTHKEYS_H
@@ -38,12 +40,16 @@
 #define AUTHKEYS_FILE_MAX (4 << 20)
 #define AUTHKEYS_NOTE_MAX 512
 
+struct keytrust;
+
 struct authkeys_entry {
 	struct key *key;
 	bool cert_authority;
 	char *from;            /* NULL: anywhere */
 	uint64_t valid_before; /* seconds since 1970; 0: for ever */
-	bool command;          /* command= */
+	char *principals;      /* of a cert_authority; NULL: the user's name */
+	bool forced_command;   /* command= */
+	bool no_touch_required, verify_required;
 	struct policy_grant grant;
 };
 
@@ -62,6 +68,7 @@ int authkeys_time_parse(const char *text, uint64_t *ret) __attribute__((warn_unu
 struct authkeys_query {
 	const char *user; /* for the note */
 	const struct key *key;
+	const struct keytrust *trust; /* auth/usercert.h; NULL: no certificate lets in */
 	struct link_addr peer;
 	uint64_t now; /* seconds since 1970 */
 };
@@ -69,7 +76,10 @@ struct authkeys_query {
 struct authkeys_answer {
 	struct policy_grant grant; /* of the line that let in */
 	unsigned int line;         /* counted from 1 */
-	bool forced_command;       /* that line has command= */
+	bool forced_command;       /* it is for that command */
+	/* Of security keys. */
+	bool no_touch_required, verify_required;
+	uint64_t expires; /* seconds since 1970; UINT64_MAX: never */
 	/* Worth an INFO line even when nothing let in: right key, wrong place or time. */
 	char note[AUTHKEYS_NOTE_MAX];
 };
@@ -77,5 +87,12 @@ struct authkeys_answer {
 /* Looks through a file's text. 0 and *ret_answer, or -ENOENT with only its note set. */
 int authkeys_find(const char *text, size_t len, const struct authkeys_query *q,
 		  struct authkeys_answer *ret) __attribute__((warn_unused_result));
+
+/*
+ * Only options, as in a file of principals; there may be none. 0: they are well formed and admit
+ * who asks, and *ret says what they allow; -EINVAL, -EACCES: with its note.
+ */
+int authkeys_options_admit(const char *options, size_t len, const struct authkeys_query *q,
+			   struct authkeys_answer *ret) __attribute__((warn_unused_result));
 
 #endif

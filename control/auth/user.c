@@ -54,31 +54,39 @@ static void account_find(const char *user, struct account *ret)
 	strcpy(ret->home, pw.pw_dir);
 }
 
-static void keys_text_check(struct user_lookup *l, const char *text, size_t len)
-{
-	struct authkeys_query q = {.user = l->user, .peer = l->peer, .now = l->now};
-	struct authkeys_answer a = {0};
-	struct key *key = NULL;
+/* What is known of the key that is tried. */
+struct tried {
+	struct authkeys_query q;
+	struct key *key;
+	struct authkeys_answer answer;
+};
 
-	if (l->key_blob == NULL || l->key_found ||
-	    key_blob_parse(l->key_blob, l->key_blob_len, &key) < 0)
+static void keys_text_check(struct user_lookup *l, struct tried *t, const char *text, size_t len)
+{
+	struct authkeys_answer a = {.expires = UINT64_MAX};
+
+	if (t->key == NULL || l->key_found)
 		return;
-	q.key = key;
-	if (authkeys_find(text, len, &q, &a) == 0) {
+	if (authkeys_find(text, len, &t->q, &a) == 0) {
 		l->key_found = true;
-		l->grant = a.grant;
-		l->forced_command = a.forced_command;
+		t->answer = a;
 	}
-	memcpy(l->note, a.note, sizeof(a.note));
-	key_free(key);
+	if (a.note[0] != '\0')
+		memcpy(l->note, a.note, sizeof(a.note));
 }
 
-static void keys_file_check(struct user_lookup *l, const char *template, const struct account *acc)
+static struct userfile_rules rules_of(const struct user_lookup *l, const struct account *acc)
 {
-	struct userfile_rules rules = {.strict = l->strict_modes,
+	return (struct userfile_rules){.strict = l->strict_modes,
 				       .owner = acc->uid,
 				       .home = acc->known ? acc->home : NULL,
 				       .deny = S_IWGRP | S_IWOTH};
+}
+
+static void keys_file_check(struct user_lookup *l, struct tried *t, const char *template,
+			    const struct account *acc)
+{
+	struct userfile_rules rules = rules_of(l, acc);
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
 	char *text = NULL;
 	size_t len = 0;
@@ -90,7 +98,7 @@ static void keys_file_check(struct user_lookup *l, const char *template, const s
 	if (r != -ENOENT)
 		l->exists = true;
 	if (r == 0)
-		keys_text_check(l, text, len);
+		keys_text_check(l, t, text, len);
 	else if (why[0] != '\0')
 		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
 	userfile_free(text, len);
@@ -157,6 +165,59 @@ static void banner_read(struct user_lookup *l)
 		l->banner = NULL;
 }
 
+/* The key itself, before anybody is asked about it. */
+static void key_begin(struct user_lookup *l, struct tried *t)
+{
+	char why[AUTHKEYS_NOTE_MAX] = "";
+
+	if (l->key_blob == NULL || key_blob_parse_any(l->key_blob, l->key_blob_len, &t->key) < 0)
+		return;
+	t->q = (struct authkeys_query){
+		.user = l->user, .key = t->key, .trust = &l->trust, .peer = l->peer, .now = l->now};
+	if (keytrust_check(&l->trust, t->key, why, sizeof(why)) == 0)
+		return;
+	memcpy(l->note, why, sizeof(why));
+	key_free(t->key);
+	t->key = NULL;
+}
+
+/* TrustedUserCAKeys goes before the user's own files, as in sshd. */
+static void certificate_check(struct user_lookup *l, struct tried *t, const struct account *acc)
+{
+	struct userfile_rules rules = rules_of(l, acc);
+	struct authkeys_answer a = {.expires = UINT64_MAX};
+
+	l->exists |= usercert_user_known(&l->trust, l->user, rules.home);
+	if (t->key == NULL)
+		return;
+	if (usercert_find(&t->q, &rules, &a) == 0) {
+		l->key_found = true;
+		t->answer = a;
+	}
+	if (a.note[0] != '\0')
+		memcpy(l->note, a.note, sizeof(a.note));
+}
+
+/*
+ * S-37: a security key has to be touched unless both its line and the operator do without, and
+ * its user verified when one of them asks for it.
+ */
+static void presence_check(struct user_lookup *l, const struct tried *t)
+{
+	bool touch = l->trust.touch_required || !t->answer.no_touch_required;
+	bool verify = l->trust.verify_required || t->answer.verify_required;
+	unsigned int need = (touch ? KEY_USER_PRESENT : 0) | (verify ? KEY_USER_VERIFIED : 0);
+
+	if (!l->signed_by_key || !l->presence.sk || (need & ~l->presence.flags) == 0)
+		return;
+	l->key_found = false;
+	snprintf(l->note, sizeof(l->note),
+		 "Authentication refused: %s of security key of %.100s was not asked for",
+		 (need & ~l->presence.flags & KEY_USER_PRESENT) != 0 ? "touch"
+								     : "PIN or fingerprint",
+		 l->user);
+}
+
 /*
  * The password file is read for unknown names too, so that what follows costs the same; the
  * paths of key files are not built from a name that is not one.
@@ -164,6 +225,7 @@ static void banner_read(struct user_lookup *l)
 void user_lookup_run(struct user_lookup *l)
 {
 	struct account acc = {.uid = (uid_t)-1};
+	struct tried t = {.answer = {.expires = UINT64_MAX}};
 
 	if (!l->only_account) {
 		banner_read(l);
@@ -177,8 +239,16 @@ void user_lookup_run(struct user_lookup *l)
 	groups_find(l, &acc);
 	if (l->only_account)
 		return;
+	key_begin(l, &t);
+	certificate_check(l, &t, &acc);
 	for (unsigned int i = 0; i < l->n_paths; i++)
-		keys_file_check(l, l->keys_path[i], &acc);
+		keys_file_check(l, &t, l->keys_path[i], &acc);
+	l->grant = t.answer.grant;
+	l->forced_command = t.answer.forced_command;
+	l->key_expires = t.answer.expires;
+	if (l->key_found)
+		presence_check(l, &t);
+	key_free(t.key);
 }
 
 void user_lookup_fini(struct user_lookup *l)
@@ -192,6 +262,7 @@ void user_lookup_fini(struct user_lookup *l)
 		free(l->groups[i]);
 	free(l->groups);
 	free(l->key_blob);
+	keytrust_fini(&l->trust);
 	policy_grant_fini(&l->grant);
 	secret_wipe(&l->hash, sizeof(l->hash));
 }

@@ -15,6 +15,7 @@
 
 #include "control/auth/authkeys.h"
 #include "control/auth/passfile.h"
+#include "control/auth/usercert.h"
 #include "control/policy/policy.h"
 #include "link/msg.h"
 #include "ssh/brain.h"
@@ -41,18 +42,22 @@ struct user_lookup {
 	bool want_groups;
 	bool only_account; /* nothing but the account and its groups */
 	char *banner_path; /* NULL: none is wanted */
+	struct keytrust trust;
+	bool signed_by_key;           /* not merely asked about; then */
+	struct key_presence presence; /* says who stood before a security key */
 	/* out */
 	bool exists;
 	bool has_hash;
 	struct passfile_hash hash;
 	bool key_found;
 	struct policy_grant grant; /* of the line of that key (S-23) */
-	bool forced_command;       /* that line has command= */
 	bool root;                 /* by name or by number */
 	char **groups;             /* names */
 	size_t n_groups;
 	char *banner; /* what stands in the file; NULL: nothing */
 	size_t banner_len;
+	bool forced_command;  /* and it is for a command */
+	uint64_t key_expires; /* seconds since 1970; UINT64_MAX: never */
 	char note[AUTHKEYS_NOTE_MAX];
 };
 

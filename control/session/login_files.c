@@ -103,6 +103,10 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 		r = path_keep(c->banner, &l->banner_path);
 	if (r == 0 && auth->method == SSH_AUTH_PUBLICKEY)
 		r = key_keep(l, auth->key);
+	if (r == 0)
+		r = keytrust_fill(&l->trust, c);
+	l->signed_by_key = !auth->query;
+	l->presence = auth->presence;
 	return r;
 }
 

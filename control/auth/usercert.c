@@ -1,0 +1,348 @@
+#include "control/auth/usercert.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "control/policy/addr.h"
+#include "crypto/krl.h"
+
+/* --- certificates ----------------------------------------------------------------------- */
+
+/* "address, address/length, …", numbers alone; one that is malformed refuses. */
+static bool source_allowed(const char *list, const struct link_addr *peer)
+{
+	struct conf_addr addr = {.family = peer->family};
+	bool found = false;
+
+	memcpy(addr.addr, peer->addr, sizeof(addr.addr));
+	for (;;) {
+		size_t n = strcspn(list, ",");
+		char text[CONF_ADDR_TEXT];
+		struct conf_prefix p;
+
+		if (n == 0 || n >= sizeof(text))
+			return false;
+		memcpy(text, list, n);
+		text[n] = '\0';
+		if (conf_prefix_parse(text, &p) < 0 || !conf_prefix_is_network(&p))
+			return false;
+		found |= conf_prefix_has(&p, &addr);
+		if (list[n] == '\0')
+			return found;
+		list += n + 1;
+	}
+}
+
+/* One of a comma list, whole. */
+static bool names_one_of(const struct cert *c, const char *list)
+{
+	while (*list != '\0') {
+		size_t n = strcspn(list, ",");
+
+		for (unsigned int i = 0; n > 0 && i < c->n_principals; i++)
+			if (strlen(c->principals[i]) == n && memcmp(c->principals[i], list, n) == 0)
+				return true;
+		list += n + (list[n] == ',');
+	}
+	return false;
+}
+
+static int refused(struct authkeys_answer *a, const char *why)
+{
+	snprintf(a->note, sizeof(a->note), "%s", why);
+	return -EACCES;
+}
+
+static void narrow(const struct cert *c, struct authkeys_answer *a)
+{
+	a->grant.port_forwarding &= (c->permits & CERT_PERMIT_PORT_FORWARDING) != 0;
+	a->no_touch_required &= (c->permits & CERT_NO_TOUCH_REQUIRED) != 0;
+	a->verify_required |= c->verify_required;
+	a->forced_command |= c->force_command != NULL;
+	if (c->valid_before < a->expires)
+		a->expires = c->valid_before;
+}
+
+int usercert_check(const struct authkeys_query *q, const char *names, struct authkeys_answer *a)
+{
+	const struct cert *c = key_cert(q->key);
+	const struct cert_rules rules = {.role = CERT_USER,
+					 .name = names == NULL ? q->user : NULL,
+					 .now = q->now,
+					 .ca_algs = q->trust->ca_algs,
+					 .rsa_bits_min = q->trust->rsa_bits_min};
+	char text[ADDR_TEXT_MAX];
+	const char *why = "";
+
+	if (cert_check(q->key, &rules, &why) < 0)
+		return refused(a, why);
+	if (names != NULL && !names_one_of(c, names))
+		return refused(a, "Certificate does not contain an authorized principal");
+	if (c->source_address != NULL && !source_allowed(c->source_address, &q->peer)) {
+		snprintf(a->note, sizeof(a->note),
+			 "Authentication tried for %.100s with valid certificate but not from a "
+			 "permitted source address (%s).",
+			 q->user, addr_text(&q->peer, text));
+		return -EACCES;
+	}
+	narrow(c, a);
+	return 0;
+}
+
+/* --- principals ---------------------------------------------------------------------------- */
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* "[options] name", trimmed: the name is the last word. */
+static int principal_try(const char *line, size_t len, const struct authkeys_query *q,
+			 struct authkeys_answer *a)
+{
+	struct authkeys_answer found = {.line = a->line, .expires = UINT64_MAX};
+	size_t at = len;
+	char *name;
+	int r;
+
+	while (at > 0 && !blank(line[at - 1]))
+		at--;
+	name = strndup(line + at, len - at);
+	if (name == NULL)
+		return -ENOMEM;
+	/* A comma would make two of it, and a NUL another one. */
+	r = strchr(name, ',') == NULL && strlen(name) == len - at ? 0 : -ENOENT;
+	while (at > 0 && blank(line[at - 1]))
+		at--;
+	if (r == 0)
+		r = names_one_of(key_cert(q->key), name) ? 0 : -ENOENT;
+	if (r == 0)
+		r = authkeys_options_admit(line, at, q, &found);
+	if (r == 0)
+		r = usercert_check(q, name, &found);
+	if (found.note[0] != '\0')
+		memcpy(a->note, found.note, sizeof(a->note));
+	if (r == 0)
+		*a = found;
+	else
+		policy_grant_fini(&found.grant);
+	free(name);
+	return r;
+}
+
+int usercert_principals_find(const char *text, size_t len, const struct authkeys_query *q,
+			     struct authkeys_answer *ret)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		const char *line = text + at;
+		const char *end = memchr(line, '\n', len - at);
+		size_t n = end != NULL ? (size_t)(end - line) : len - at;
+
+		at += n + 1;
+		ret->line++;
+		while (n > 0 && (blank(line[n - 1]) || line[n - 1] == '\r'))
+			n--;
+		while (n > 0 && blank(*line)) {
+			line++;
+			n--;
+		}
+		if (n == 0 || *line == '#' || n > AUTHKEYS_LINE_MAX)
+			continue;
+		if (principal_try(line, n, q, ret) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int by_principals_file(const struct authkeys_query *q, const struct userfile_rules *rules,
+			      struct authkeys_answer *ret)
+{
+	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	if (conf_path_expand(q->trust->principals, q->user, rules->home, path, sizeof(path)) < 0)
+		return -ENOENT;
+	r = userfile_read(path, rules, PRINCIPALS_FILE_MAX, &text, &len, why, sizeof(why));
+	if (r < 0) {
+		if (why[0] != '\0')
+			snprintf(ret->note, sizeof(ret->note), "Authentication refused: %s", why);
+		return -ENOENT;
+	}
+	r = usercert_principals_find(text, len, q, ret);
+	userfile_free(text, len);
+	if (r < 0 && ret->note[0] == '\0')
+		(void)refused(ret, "Certificate does not contain an authorized principal");
+	return r;
+}
+
+bool usercert_user_known(const struct keytrust *t, const char *user, const char *home)
+{
+	char path[USERFILE_PATH_MAX];
+	struct stat st;
+
+	if (t->ca_keys == NULL)
+		return false;
+	/* Without a file of principals the authority alone says who is a user. */
+	if (t->principals == NULL)
+		return true;
+	return conf_path_expand(t->principals, user, home, path, sizeof(path)) == 0 &&
+	       stat(path, &st) == 0;
+}
+
+/* --- TrustedUserCAKeys ------------------------------------------------------------------------ */
+
+/* A file of the operator's own. */
+static int operator_file(const char *path, bool strict, size_t max, char **ret, size_t *ret_len,
+			 char *why, size_t size)
+{
+	const struct userfile_rules rules = {
+		.strict = strict, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
+	int r = userfile_read(path, &rules, max, ret, ret_len, why, size);
+
+	if (r == -ENOENT)
+		snprintf(why, size, "%s does not exist", path);
+	return r;
+}
+
+/* Is ca among the lines of a file? Lines that are no keys are skipped, as sshd does. */
+static bool lines_have(const char *text, size_t len, const struct key *ca)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		const char *line = text + at;
+		const char *end = memchr(line, '\n', len - at);
+		size_t n = end != NULL ? (size_t)(end - line) : len - at;
+		struct key *k = NULL;
+		bool same;
+
+		at += n + 1;
+		while (n > 0 && blank(*line)) {
+			line++;
+			n--;
+		}
+		if (n == 0 || *line == '#' || key_public_line_parse(line, n, &k) < 0)
+			continue;
+		same = key_equal(k, ca);
+		key_free(k);
+		if (same)
+			return true;
+	}
+	return false;
+}
+
+int usercert_find(const struct authkeys_query *q, const struct userfile_rules *rules,
+		  struct authkeys_answer *ret)
+{
+	const struct keytrust *t = q->trust;
+	struct authkeys_answer a = {.expires = UINT64_MAX};
+	char why[AUTHKEYS_NOTE_MAX - 64] = "";
+	char *text = NULL;
+	size_t len = 0;
+	bool trusted;
+	int r;
+
+	if (t->ca_keys == NULL || key_cert(q->key) == NULL)
+		return -ENOENT;
+	r = operator_file(t->ca_keys, t->strict, CA_FILE_MAX, &text, &len, why, sizeof(why));
+	if (r < 0) {
+		snprintf(ret->note, sizeof(ret->note), "TrustedUserCAKeys: %s", why);
+		return -ENOENT;
+	}
+	trusted = lines_have(text, len, key_cert(q->key)->ca);
+	userfile_free(text, len);
+	if (!trusted)
+		return -ENOENT;
+	if (t->principals != NULL) {
+		r = by_principals_file(q, rules, &a);
+	} else {
+		a.grant = policy_grant_full();
+		a.no_touch_required = true;
+		r = usercert_check(q, NULL, &a);
+	}
+	if (r < 0)
+		memcpy(ret->note, a.note, sizeof(a.note));
+	else
+		*ret = a;
+	return r < 0 ? -ENOENT : 0;
+}
+
+/* --- keys of any kind ---------------------------------------------------------------------------
+ */
+
+static char *copy(const char *text, bool *ret_ok)
+{
+	char *c = text != NULL ? strdup(text) : NULL;
+
+	*ret_ok &= text == NULL || c != NULL;
+	return c;
+}
+
+int keytrust_fill(struct keytrust *t, const struct conf_session *c)
+{
+	const struct conf_global *g = conf_global(c->conf);
+	bool ok = true;
+
+	t->ca_keys = copy(c->trusted_user_ca_keys, &ok);
+	t->principals = copy(c->authorized_principals_file, &ok);
+	t->revoked = copy(c->revoked_keys, &ok);
+	t->ca_algs = copy(g->ca_signature != NULL ? g->ca_signature : "", &ok);
+	t->rsa_bits_min = c->required_rsa_size;
+	t->touch_required = (c->pubkey_options & CONF_TOUCH_REQUIRED) != 0;
+	t->verify_required = (c->pubkey_options & CONF_VERIFY_REQUIRED) != 0;
+	t->strict = g->strict_modes;
+	return ok ? 0 : -ENOMEM;
+}
+
+void keytrust_fini(struct keytrust *t)
+{
+	free(t->ca_keys);
+	free(t->principals);
+	free(t->revoked);
+	free(t->ca_algs);
+	*t = (struct keytrust){0};
+}
+
+static int revoked_check(const struct keytrust *t, const struct key *k, char *why, size_t size)
+{
+	char *text = NULL, print[96] = "";
+	struct krl *krl = NULL;
+	size_t len = 0;
+	int r;
+
+	r = operator_file(t->revoked, t->strict, KRL_FILE_MAX, &text, &len, why, size);
+	if (r < 0)
+		return r;
+	r = krl_parse((const uint8_t *)text, len, &krl);
+	userfile_free(text, len);
+	if (r < 0) {
+		snprintf(why, size, "Error checking authentication key in revoked keys file %s",
+			 t->revoked);
+		return r;
+	}
+	r = krl_check(krl, k);
+	krl_free(krl);
+	if (r < 0) {
+		(void)!key_fingerprint(k, print, sizeof(print));
+		snprintf(why, size, "Authentication key %s %s revoked by file %s", key_log_type(k),
+			 print, t->revoked);
+	}
+	return r;
+}
+
+int keytrust_check(const struct keytrust *t, const struct key *k, char *why, size_t size)
+{
+	if (strcmp(key_type(key_plain(k)), "ssh-rsa") == 0 && key_bits(k) < t->rsa_bits_min) {
+		snprintf(why, size, "RSA key of %u bits is shorter than RequiredRSASize",
+			 key_bits(k));
+		return -ENOTSUP;
+	}
+	return t->revoked != NULL ? revoked_check(t, k, why, size) : 0;
+}
