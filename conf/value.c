@@ -503,6 +503,13 @@ static void strs_borrow(const struct value *v, void *field)
 	*(struct conf_strs *)field = (struct conf_strs){v->argv, v->argc};
 }
 
+static bool parse_strs(struct value *v, const struct kw *kw, void *field)
+{
+	(void)kw;
+	strs_borrow(v, field);
+	return true;
+}
+
 /* Of a repeatable keyword: one a line, as it may be longer than a line. */
 static void print_lines(const struct kw *kw, const void *field, FILE *f)
 {
@@ -523,6 +530,8 @@ static bool strs_absent(const void *field)
 {
 	return ((const struct conf_strs *)field)->n == 0;
 }
+
+const struct value_type type_paths = {1, 1, false, parse_strs, print_lines, strs_absent};
 
 /* Are all tokens of the template known? */
 static bool tokens_ok(const char *template)

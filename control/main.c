@@ -290,6 +290,8 @@ static void stop(struct control *c)
 {
 	uv_loop_close(&c->loop);
 	signer_free(c->env.signer);
+	for (unsigned int i = 0; i < c->env.n_host_certs; i++)
+		key_free(c->env.host_cert[i]);
 	blob_key_free(c->env.blob_key);
 	timers_free(c->env.timers);
 	moduli_free(c->env.moduli);
@@ -317,6 +319,7 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 	r = setup_ident(conf, c.ident, sizeof(c.ident));
 	if (r < 0)
 		return EXIT_BAD;
+	setup_host_certs(conf, keys, n, c.env.host_cert, &c.env.n_host_certs);
 	r = uv_loop_init(&c.loop);
 	if (r == 0)
 		r = start(&c, conf, conf_path, keys, n);

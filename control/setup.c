@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/auth/userfile.h"
 #include "control/log.h"
+#include "crypto/cert.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
 #include "crypto/kex.h"
@@ -20,7 +22,8 @@
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
-#define NAMES_MAX 4096
+#define NAMES_MAX          4096
+#define HOST_CERT_FILE_MAX (64 * 1024)
 
 /* Those by which bare keys sign: an authority is no certificate. */
 static const char *plain_sig_alg_at(unsigned int n)
@@ -146,6 +149,53 @@ int setup_moduli(const struct conf *conf, struct moduli **ret)
 		fprintf(stderr, "sluice-control: ModuliFile %s: %s; groups are those of RFC 3526\n",
 			g->moduli_file, strerror(-r));
 	return 0;
+}
+
+static const char *host_cert_load(const char *path, struct key *const keys[], unsigned int n,
+				  struct key **ret)
+{
+	const struct userfile_rules rules = {.owner = (uid_t)-1};
+	static char why[256];
+	struct key *k = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	bool ours = false;
+	int r;
+
+	snprintf(why, sizeof(why), "no such file");
+	if (userfile_read(path, &rules, HOST_CERT_FILE_MAX, &text, &len, why, sizeof(why)) < 0)
+		return why;
+	r = cert_line_parse(text, strcspn(text, "\r\n"), &k);
+	userfile_free(text, len);
+	if (r < 0)
+		return "not a certificate";
+	for (unsigned int i = 0; i < n; i++)
+		ours |= key_equal(keys[i], key_plain(k));
+	if (!ours || key_cert(k)->role != CERT_HOST) {
+		key_free(k);
+		return ours ? "not a host certificate" : "no matching private host key";
+	}
+	*ret = k;
+	return NULL;
+}
+
+void setup_host_certs(const struct conf *conf, struct key *const keys[], unsigned int n,
+		      struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
+{
+	const struct conf_strs *paths = &conf_global(conf)->host_certificates;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < paths->n; i++) {
+		const char *why = "too many of them";
+
+		if (*ret_n < SIGNER_KEYS_MAX)
+			why = host_cert_load(paths->v[i], keys, n, &ret[*ret_n]);
+		if (why != NULL)
+			fprintf(stderr, "Unable to load host certificate \"%s\": %s\n", paths->v[i],
+				why);
+		else
+			++*ret_n;
+	}
 }
 
 /*

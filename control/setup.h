@@ -27,6 +27,9 @@ int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], u
  * is no reason not to serve.
  */
 int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
+/* Every HostCertificate that is one of these keys'; what is not is said and left out. */
+void setup_host_certs(const struct conf *conf, struct key *const keys[], unsigned int n,
+		      struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n);
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* No core dumps, no ptrace: keys are in memory from here on. */

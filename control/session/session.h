@@ -44,6 +44,8 @@ struct session_env {
 	unsigned int kex_threads; /* of compute */
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct signer *signer;
+	struct key *host_cert[SIGNER_KEYS_MAX]; /* of the signer's keys */
+	unsigned int n_host_certs;
 	struct resolver *resolver;
 	struct blob_key *blob_key;
 	struct conf *conf;
