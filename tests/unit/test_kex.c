@@ -2,8 +2,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "crypto/hash.h"
 #include "crypto/kex.h"
@@ -328,6 +331,64 @@ Test(kex, s66_every_ephemeral_key_is_the_kernels_randomness)
 			cr_expect_gt(draws, 0, "%s answers", known[i].name);
 			kex_key_free(k);
 		}
+	}
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+/* S-66: 10^6 of them with --long. */
+Test(kex, s66_no_ephemeral_key_comes_twice, .timeout = 600)
+{
+	size_t n = getenv("SLUICE_LONG") != NULL ? 1000000 : 2000, len;
+	uint8_t(*pub)[32] = calloc(n, 32), one[KEX_PUBLIC_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		struct kex_key *k = NULL;
+
+		cr_assert_eq(kex_init(method(), NULL, &k, one, &len), 0);
+		memcpy(pub[i], one, 32);
+		kex_key_free(k);
+	}
+	qsort(pub, n, 32, by_bytes);
+	for (size_t i = 1; i < n; i++)
+		cr_assert(memcmp(pub[i - 1], pub[i], 32) != 0);
+	free(pub);
+}
+
+/* S-66: two processes that were one go on differently, whatever was seeded before. */
+Test(kex, s66_a_fork_does_not_repeat)
+{
+	uint8_t mine[KEX_PUBLIC_MAX], its[KEX_PUBLIC_MAX];
+	size_t len = 0;
+
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		struct kex_key *k = NULL;
+		int fd[2];
+		pid_t pid;
+
+		cr_assert_eq(kex_init(m, group_for(m), &k, mine, &len), 0); /* all is seeded */
+		kex_key_free(k);
+		cr_assert_eq(pipe(fd), 0);
+		pid = fork();
+		cr_assert_geq(pid, 0);
+		k = NULL;
+		if (kex_init(m, group_for(m), &k, mine, &len) < 0)
+			_exit(1);
+		if (pid == 0) {
+			ssize_t w = write(fd[1], mine, len);
+
+			_exit(w == (ssize_t)len ? 0 : 1);
+		}
+		cr_assert_eq(read(fd[0], its, len), (ssize_t)len);
+		cr_assert_eq(waitpid(pid, NULL, 0), pid);
+		cr_expect(memcmp(mine, its, len) != 0, "%s", m->name);
+		kex_key_free(k);
+		close(fd[0]);
+		close(fd[1]);
 	}
 }
 
