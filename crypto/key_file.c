@@ -8,6 +8,14 @@
 #include "crypto/keyfile.h"
 
 /* A damaged key must fail where it is read, not at a login. */
+#ifdef SLUICE_FUZZING
+static int key_selftest(const struct key *private, const struct key *public)
+{
+	(void)private;
+	(void)public;
+	return 0;
+}
+#else
 static int key_selftest(const struct key *private, const struct key *public)
 {
 	static const uint8_t data[] = "sluice key self-test";
@@ -21,6 +29,7 @@ static int key_selftest(const struct key *private, const struct key *public)
 		r = key_verify(public, alg, sig, len, data, sizeof(data));
 	return r == -ENOMEM ? r : r < 0 ? -EBADMSG : 0;
 }
+#endif
 
 int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **ret)
 {

@@ -273,10 +273,10 @@ int kf_pfx_build(const struct keyfile *kf, const struct keyfile_out *o, struct b
 		const unsigned char *p = kf->cert[i].der;
 		X509 *x = d2i_X509(NULL, &p, (long)kf->cert[i].len);
 
-		if (i == 0)
+		if (i == 0 && x != NULL && X509_check_private_key(x, kf->key->pkey) == 1)
 			own = x;
-		else if (x != NULL)
-			sk_X509_push(chain, x);
+		else if (x != NULL && sk_X509_push(chain, x) <= 0)
+			X509_free(x);
 	}
 	p12 = PKCS12_create(pass, *kf->comment != '\0' ? kf->comment : NULL, kf->key->pkey, own,
 			    chain, NID_aes_256_cbc, NID_aes_256_cbc, rounds, -1, 0);
