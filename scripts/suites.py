@@ -1,7 +1,8 @@
 """Runs the suites of ./scripts/test and counts what passed.
 
 A Criterion program counts as many tests as it ran, every other program as one. Unit, sim and fuzz
-run with ASan and UBSan; unit also runs plain, so that what the sanitizers change is seen. A
+run with ASan and UBSan. Of unit what a sanitizer changes most, instructions chosen at start and how programs
+are confined, also runs plain; all of it with --long. A
 program that exits with 77 was skipped and says why in its last line.
 
 Scripts wait most of their time and compilers never do, so the two go side by side: once both
@@ -86,6 +87,7 @@ def setup(folder, *options, env=None):
             raise BuildFailed(f"{out}\nmeson setup {folder} failed")
     else:  # perhaps scripts/run made it, without tests, or it is older than these options
         run(["meson", "configure", folder, *options])
+        run(["ninja", "-C", folder, "build.ninja"])  # what the tree says by now
 
 
 def build(folder, targets=lambda target: True):
@@ -172,10 +174,22 @@ def has_test(suite, program, name):
         return re.search(rf"Test[A-Za-z]*\([^)]*\b{re.escape(name)}\b", f.read()) is not None
 
 
+def runs_in(folder, suites, args):
+    """Whether a test of these suites runs in this build."""
+    return folder != PLAIN or args.long or "plain" in suites
+
+
+def plain_programs(args):
+    """The test programs that the plain build needs."""
+    return {f for t in introspect(PLAIN, "--tests")
+            if runs_in(PLAIN, [s.split(":")[-1] for s in t["suite"]], args) for f in t["cmd"]}
+
+
 def meson_programs(suite, folder, args):
     programs = []
     for t in introspect(folder, "--tests"):
-        if suite not in [s.split(":")[-1] for s in t["suite"]]:
+        suites = [s.split(":")[-1] for s in t["suite"]]
+        if suite not in suites or not runs_in(folder, suites, args):
             continue
         cmd, env = list(t["cmd"]), environment(args) | t.get("env", {})
         if args.only and args.only != t["name"]:
@@ -256,11 +270,11 @@ def run_suites(count, suites, args):
         check_rooms(count, args)
     if not set(suites) - {"rooms"}:
         return
-    not_plain = of_suite("sim", "fuzz", *([] if "unit" in suites else ["unit"]))
     tests = of_suite("unit", "sim", "fuzz")
     if {"unit", "interop", "smoke"} & set(suites):
         setup(PLAIN, "-Dtests=true")
-        build(PLAIN, lambda t: not not_plain(t))
+        plain = plain_programs(args) if "unit" in suites else set()
+        build(PLAIN, lambda t: not tests(t) or plain.intersection(t["filename"]))
     setup(ASAN, "-Dtests=true", *SANITIZE)
     build(ASAN, lambda t: not tests(t))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
