@@ -253,6 +253,10 @@ struct conf_session {
 	uint32_t totp_window; /* time steps either way */
 	enum conf_root_login permit_root_login;
 	bool report_signature_status;
+	bool use_pam;
+	const char *pam_service_name;
+	struct conf_strs authorized_keys_command; /* program and arguments; none: n is 0 */
+	const char *authorized_keys_command_user; /* NULL: none */
 	enum conf_forwarding allow_tcp_forwarding;
 	bool disable_forwarding;
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */

@@ -96,7 +96,8 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 	type_path, type_paths, type_host_keys, type_key_files, type_version, type_addendum, type_algs,
 	type_startups, type_gex_bits, type_permitopen, type_rekey, type_users, type_topology;
 /* value_auth.c */
-extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs;
+extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
+	type_command, type_file_name;
 
 /* value_keys.c */
 extern const struct value_type type_pubkey_options;

@@ -217,3 +217,51 @@ static bool parse_globs(struct value *v, const struct kw *kw, void *field)
 }
 
 const struct value_type type_globs = {1, 1, false, parse_globs, print_text, NULL};
+
+/* --- AuthorizedKeysCommand: PROGRAM ARGUMENT… | none ------------------------------------------ */
+
+/* Every token is one of those; a percent sign is two. */
+static bool command_tokens_ok(const char *text)
+{
+	for (const char *p = text; (p = strchr(p, '%')) != NULL; p += 2)
+		if (p[1] == '\0' || strchr("%CDfhktUu", p[1]) == NULL)
+			return false;
+	return true;
+}
+
+static bool parse_command(struct value *v, const struct kw *kw, void *field)
+{
+	if (alone(v, "none")) {
+		*(struct conf_strs *)field = (struct conf_strs){NULL, 0};
+		return true;
+	}
+	if (v->argv[0][0] != '/' || strchr(v->argv[0], '%') != NULL)
+		return value_bad(v, "%s must be an absolute path", kw->info.name);
+	for (unsigned int i = 1; i < v->argc; i++)
+		if (!command_tokens_ok(v->argv[i]))
+			return value_bad(v, "%s: unknown token in '%.100s'", kw->info.name,
+					 v->argv[i]);
+	borrow(v, field);
+	return true;
+}
+
+static void print_command(const struct kw *kw, const void *field, FILE *f)
+{
+	(void)kw;
+	print_args(field, "none", f);
+}
+
+const struct value_type type_command = {1, 60, false, parse_command, print_command, NULL};
+
+/* --- PAMServiceName: a file's name --------------------------------------------------------------
+ */
+
+static bool parse_file_name(struct value *v, const struct kw *kw, void *field)
+{
+	if (!value_name_ok(v->argv[0]))
+		return value_bad(v, "%s: bad name '%.100s'", kw->info.name, v->argv[0]);
+	*(const char **)field = v->argv[0];
+	return true;
+}
+
+const struct value_type type_file_name = {1, 1, false, parse_file_name, print_text, NULL};

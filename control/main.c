@@ -14,6 +14,7 @@
 
 #include "control/admin/admin.h"
 #include "control/clock.h"
+#include "control/helper/client.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
 #include "control/query.h"
@@ -38,6 +39,7 @@ struct control {
 	uv_loop_t loop;
 	struct clock *clock;
 	struct session_env env;
+	struct helper helper;
 	struct linkpeer *peer[PEERS_MAX];
 	unsigned int n_peers;
 	struct admin_env admin_env;
@@ -73,6 +75,10 @@ static int match_parse(char *spec, struct conf_match_ctx *m)
 			m->laddr = p + 6;
 		else if (strncmp(p, "host=", 5) == 0)
 			continue; /* names of clients are not looked up */
+		else if (strncmp(p, "client-version=", 15) == 0)
+			m->client_version = p + 15;
+		else if (strcmp(p, "invalid-user") == 0)
+			m->invalid_user = true;
 		else if (strncmp(p, "lport=", 6) != 0 || conf_port_parse(p + 6, &m->lport) < 0)
 			return -EINVAL;
 	}
@@ -270,6 +276,11 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 		r = start_pools(c);
 	if (r == 0)
 		r = start_keys(c, keys, n, run_dir);
+	c->helper.loop = &c->loop;
+	if (r == 0 && (size_t)snprintf(c->helper.path, sizeof(c->helper.path), "%s/helper.sock",
+				       run_dir) >= sizeof(c->helper.path))
+		r = -ENAMETOOLONG;
+	e->helper = &c->helper;
 	if (r == 0)
 		r = start_signals(c);
 	if (r == 0)

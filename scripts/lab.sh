@@ -122,6 +122,9 @@ lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, i
 	lab_spawn gw "$LAB_DIR/dataplane.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/dataplane/sluice-dataplane" -f "$LAB_DIR/sluice.conf"
 	lab_dataplane_pid=$lab_pid
+	lab_spawn gw "$LAB_DIR/helper.log" env SLUICE_RUN="$LAB_DIR/run" \
+		${LAB_WRAP:-} "$1/control/sluice-helper"
+	lab_helper_pid=$lab_pid
 	lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 	lab_control_pid=$lab_pid

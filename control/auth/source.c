@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* In the order they are preferred where one alone decides. */
-static const struct auth_source *const sources[] = {&auth_source_password, &auth_source_totp};
+static const struct auth_source *const sources[] = {&auth_source_pam, &auth_source_password,
+						    &auth_source_totp};
 #define N_SOURCES (sizeof(sources) / sizeof(sources[0]))
 
 const struct auth_source *auth_source_find(const char *name, size_t len,

@@ -23,6 +23,7 @@
 
 #define SOURCE_COMPUTE_MS 30000
 #define SOURCE_FILES_MS   10000
+#define SOURCE_PAM_MS     120000 /* a conversation, people included */
 
 enum source_verdict {
 	SOURCE_NO = 1,
@@ -32,8 +33,11 @@ enum source_verdict {
 };
 
 /* What a source may need of the process. */
+struct helper;
+
 struct auth_env {
 	struct pool *compute, *files;
+	struct helper *helper; /* NULL: none */
 	uint64_t (*now_ms)(void);
 	uint64_t (*wall)(void); /* seconds since 1970 */
 };
@@ -45,6 +49,7 @@ struct auth_try {
 	const char *peer; /* its address */
 	bool possible;    /* the user exists and may log in */
 	struct ssh_str secret, new_secret;
+	bool conversation;                /* the client can be asked */
 	bool change;                      /* to new_secret */
 	bool has_hash;                    /* else hash is a decoy, which nobody's password fits */
 	const struct passfile_hash *hash; /* of the user in PasswordHashFile */
@@ -75,7 +80,7 @@ struct auth_source {
 	void (*end)(struct auth_call *call); /* it is over, or given up: done() is not called */
 };
 
-extern const struct auth_source auth_source_password, auth_source_totp;
+extern const struct auth_source auth_source_password, auth_source_totp, auth_source_pam;
 
 /* By name; NULL: there is none, or the configuration has nothing for it. */
 const struct auth_source *auth_source_find(const char *name, size_t len,

@@ -10,10 +10,12 @@
 
 #include "conf/conf.h"
 #include "control/auth/userfile.h"
+#include "control/helper/client.h"
 #include "crypto/secret.h"
 
-#define HOME_MAX   1024
-#define PASSWD_BUF 4096
+#define HOME_MAX     1024
+#define USER_FILE_MS 5000
+#define PASSWD_BUF   4096
 
 bool user_name_ok(const void *name, size_t len)
 {
@@ -75,6 +77,19 @@ static void keys_text_check(struct user_lookup *l, struct tried *t, const char *
 		memcpy(l->note, a.note, sizeof(a.note));
 }
 
+/* A home that is closed to us: its user's process reads it, and judges its modes as we do. */
+static int read_as_user(const struct user_lookup *l, const char *path, char **ret, size_t *ret_len,
+			char *why, size_t why_size)
+{
+	const struct helper_file m = {
+		.job = {ssh_str_c(l->user), ssh_str_c(l->peer_text), USER_FILE_MS},
+		.path = ssh_str_c(path),
+		.strict = l->strict_modes};
+
+	why[0] = '\0';
+	return helper_read_file(l->helper_path, &m, ret, ret_len, why, why_size);
+}
+
 static struct userfile_rules rules_of(const struct user_lookup *l, const struct account *acc)
 {
 	return (struct userfile_rules){.strict = l->strict_modes,
@@ -95,6 +110,8 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, const char *
 	if (conf_path_expand(template, l->user, rules.home, path, sizeof(path)) < 0)
 		return;
 	r = userfile_read(path, &rules, AUTHKEYS_FILE_MAX, &text, &len, why, sizeof(why));
+	if (r == -EACCES && acc->known && l->helper_path != NULL)
+		r = read_as_user(l, path, &text, &len, why, sizeof(why));
 	if (r != -ENOENT)
 		l->exists = true;
 	if (r == 0)
@@ -218,6 +235,18 @@ static void presence_check(struct user_lookup *l, const struct tried *t)
 		 l->user);
 }
 
+/* What a program wrote is judged as the user's files are. */
+static void keys_look(struct user_lookup *l, struct tried *t, const struct account *acc)
+{
+	if (l->keys_text != NULL) {
+		keys_text_check(l, t, l->keys_text, l->keys_text_len);
+		return;
+	}
+	certificate_check(l, t, acc);
+	for (unsigned int i = 0; i < l->n_paths; i++)
+		keys_file_check(l, t, l->keys_path[i], acc);
+}
+
 /*
  * The password file is read for unknown names too, so that what follows costs the same; the
  * paths of key files are not built from a name that is not one.
@@ -227,7 +256,7 @@ void user_lookup_run(struct user_lookup *l)
 	struct account acc = {.uid = (uid_t)-1};
 	struct tried t = {.answer = {.expires = UINT64_MAX}};
 
-	if (!l->only_account) {
+	if (!l->only_account && l->keys_text == NULL) {
 		banner_read(l);
 		password_file_check(l);
 	}
@@ -235,14 +264,14 @@ void user_lookup_run(struct user_lookup *l)
 		return;
 	account_find(l->user, &acc);
 	l->root = strcmp(l->user, "root") == 0 || (acc.known && acc.uid == 0);
-	l->exists |= acc.known && l->accounts_exist;
+	l->exists |= (acc.known && l->accounts_exist) || l->names_exist;
+	l->uid = acc.uid;
+	l->home = acc.known ? strdup(acc.home) : NULL;
 	groups_find(l, &acc);
 	if (l->only_account)
 		return;
 	key_begin(l, &t);
-	certificate_check(l, &t, &acc);
-	for (unsigned int i = 0; i < l->n_paths; i++)
-		keys_file_check(l, &t, l->keys_path[i], &acc);
+	keys_look(l, &t, &acc);
 	l->grant = t.answer.grant;
 	l->forced_command = t.answer.forced_command;
 	l->key_expires = t.answer.expires;
@@ -257,6 +286,9 @@ void user_lookup_fini(struct user_lookup *l)
 		free(l->keys_path[i]);
 	free(l->password_path);
 	free(l->banner_path);
+	free(l->helper_path);
+	free(l->keys_text);
+	free(l->home);
 	free(l->banner);
 	for (size_t i = 0; i < l->n_groups; i++)
 		free(l->groups[i]);

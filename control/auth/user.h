@@ -16,6 +16,7 @@
 #include "control/auth/authkeys.h"
 #include "control/auth/passfile.h"
 #include "control/auth/usercert.h"
+#include "control/policy/addr.h"
 #include "control/policy/policy.h"
 #include "link/msg.h"
 #include "ssh/brain.h"
@@ -39,12 +40,17 @@ struct user_lookup {
 	uint8_t *key_blob; /* NULL: not a publickey request */
 	size_t key_blob_len;
 	bool accounts_exist; /* an account of the system is a user, too */
+	bool names_exist;    /* only a program knows who is a user: anybody may be */
 	bool want_groups;
 	bool only_account; /* nothing but the account and its groups */
 	char *banner_path; /* NULL: none is wanted */
 	struct keytrust trust;
 	bool signed_by_key;           /* not merely asked about; then */
 	struct key_presence presence; /* says who stood before a security key */
+	char *helper_path;            /* of its socket: reads what we may not; NULL: nobody does */
+	char peer_text[ADDR_TEXT_MAX];
+	char *keys_text; /* a program's: nothing but this is looked through */
+	size_t keys_text_len;
 	/* out */
 	bool exists;
 	bool has_hash;
@@ -52,7 +58,9 @@ struct user_lookup {
 	bool key_found;
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	bool root;                 /* by name or by number */
-	char **groups;             /* names */
+	char *home;                /* of an account; NULL: there is none */
+	uint32_t uid;
+	char **groups; /* names */
 	size_t n_groups;
 	char *banner; /* what stands in the file; NULL: nothing */
 	size_t banner_len;

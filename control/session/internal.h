@@ -12,6 +12,7 @@
 #include "control/auth/chain.h"
 #include "control/auth/source.h"
 #include "control/auth/user.h"
+#include "control/helper/client.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
@@ -23,6 +24,7 @@
 #define SIGN_MS         10000
 #define JOB_MS          30000
 #define LOOKUP_MS       10000
+#define COMMAND_MS      10000
 #define LOGIN_KEYS_MAX  CONF_CHAIN_MAX /* that one login may have signed with */
 #define RESOLVE_MS      10000
 #define LINGER_MS       2000 /* a peer has to take our last words */
@@ -67,7 +69,10 @@ struct login {
 	uint64_t began_ms;
 	bool possible;                  /* all but the credential has been said yes to */
 	bool key_right, forced_command; /* of the key in question */
-	struct pool_job *job;           /* that reads its files; NULL: none */
+	struct helper_call *command;    /* AuthorizedKeysCommand; NULL: it does not run */
+	char *home;                     /* of an account; NULL: none is known */
+	uint32_t uid;
+	struct pool_job *job; /* that reads its files; NULL: none */
 	bool has_hash;
 	struct passfile_hash *hash;    /* of the user; NULL: the files have not been read */
 	struct policy_grant grant;     /* of the key in question, until it has signed */
@@ -257,6 +262,12 @@ void login_delay_over(struct session *s);
 int login_look_up(struct session *s, bool only_account) __attribute__((warn_unused_result));
 void login_looked_up(struct session *s, struct user_lookup *l);
 void login_lost(struct session *s);
+/* Takes text, which login_looked_up() has been asked again about. */
+int login_look_through(struct session *s, char *text, size_t len)
+	__attribute__((warn_unused_result));
+
+/* login_command.c: what the operator's program says. login_looked_up(), or login_lost() */
+int login_ask_command(struct session *s) __attribute__((warn_unused_result));
 
 /* login_rules.c: what holds for who asks */
 int rules_user_known(struct session *s, struct ssh_str user) __attribute__((warn_unused_result));

@@ -29,6 +29,8 @@ void login_clear(struct session *s)
 	if (l->hash != NULL)
 		secret_wipe(l->hash, sizeof(*l->hash));
 	free(l->hash);
+	helper_call_end(l->command);
+	free(l->home);
 	policy_grant_fini(&l->grant);
 	*l = (struct login){0};
 }
@@ -211,6 +213,7 @@ static void ask_source(struct session *s, const struct auth_source *source, stru
 				   .possible = l->possible && l->right,
 				   .secret = secret,
 				   .new_secret = l->auth.new_password,
+				   .conversation = l->auth.method == SSH_AUTH_KBDINT,
 				   .change = l->auth.change,
 				   .has_hash = l->has_hash,
 				   .hash = l->hash};
@@ -415,6 +418,23 @@ static void judge_password(struct session *s)
 	ask_source(s, source, s->awake->login.auth.password);
 }
 
+/* A key that is in no file a program may know; it is asked for those who may log in. */
+static void judge_key(struct session *s, struct user_lookup *found)
+{
+	struct login *l = &s->awake->login;
+
+	if (found->key_found || found->keys_text != NULL || !l->possible ||
+	    s->awake->conf.authorized_keys_command.n == 0) {
+		finish(s, found->key_found && !key_used(s, l->auth.key));
+		return;
+	}
+	l->home = found->home;
+	l->uid = found->uid;
+	found->home = NULL; /* handed over */
+	if (login_ask_command(s) < 0)
+		refuse(s);
+}
+
 static void judge(struct session *s, struct user_lookup *found)
 {
 	struct login *l = &s->awake->login;
@@ -436,7 +456,7 @@ static void judge(struct session *s, struct user_lookup *found)
 	}
 	switch (l->auth.method) {
 	case SSH_AUTH_PUBLICKEY:
-		finish(s, found->key_found && !key_used(s, l->auth.key));
+		judge_key(s, found);
 		break;
 	case SSH_AUTH_PASSWORD:
 		judge_password(s);
@@ -479,6 +499,10 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 		account_known(s);
 		return;
 	}
+	if (found->keys_text != NULL) { /* a program's */
+		judge(s, found);
+		return;
+	}
 	rules_judge_user(s, found);
 	banner(s, found);
 	if (hash_keep(&s->awake->login, &found->hash, found->has_hash) < 0)
@@ -519,7 +543,8 @@ static void login_new(struct session *s, const struct ssh_act *act)
 	s->awake->login.auth = act->auth;
 	s->awake->login.began_ms = env->now_ms();
 	if (env->sources.compute == NULL)
-		env->sources = (struct auth_env){env->compute, env->files, env->now_ms, wall_clock};
+		env->sources = (struct auth_env){env->compute, env->files, env->helper, env->now_ms,
+						 wall_clock};
 }
 
 void login_begin(struct session *s, const struct ssh_act *act)

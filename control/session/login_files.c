@@ -89,6 +89,11 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	/* A name with a NUL in it was cut for the log: it is no name. */
 	l->name_ok = user_name_ok(auth->user.p, auth->user.len);
 	strcpy(l->user, session_user(s));
+	if (l->keys_text == NULL && s->table->env->helper != NULL)
+		r = path_keep(s->table->env->helper->path, &l->helper_path);
+	l->accounts_exist = c->use_pam;
+	l->names_exist = c->authorized_keys_command.n > 0;
+	strcpy(l->peer_text, s->awake->peer_addr);
 	l->strict_modes = conf_global(c->conf)->strict_modes;
 	l->peer = s->peer;
 	l->now = (uint64_t)time(NULL);
@@ -110,19 +115,24 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	return r;
 }
 
-int login_look_up(struct session *s, bool only_account)
+/* Takes keys_text; NULL: files are looked through. */
+static int look_up(struct session *s, bool only_account, char *keys_text, size_t len)
 {
 	struct session_env *env = s->table->env;
 	struct lookup_job *j = calloc(1, sizeof(*j));
 	int r;
 
-	if (j == NULL)
+	if (j == NULL) {
+		free(keys_text);
 		return -ENOMEM;
+	}
 	j->job = (struct pool_job){.run = lookup_run, .done = lookup_done, .free = lookup_free};
 	j->env = env;
 	j->ref = s->ref;
 	j->id = s->awake->login.id;
 	j->lookup.only_account = only_account;
+	j->lookup.keys_text = keys_text;
+	j->lookup.keys_text_len = len;
 	r = lookup_fill(&j->lookup, s);
 	if (r == 0)
 		r = pool_submit(env->files, &j->job, POOL_AUTH, env->now_ms() + LOOKUP_MS);
@@ -131,4 +141,14 @@ int login_look_up(struct session *s, bool only_account)
 	else
 		s->awake->login.job = &j->job;
 	return r;
+}
+
+int login_look_up(struct session *s, bool only_account)
+{
+	return look_up(s, only_account, NULL, 0);
+}
+
+int login_look_through(struct session *s, char *text, size_t len)
+{
+	return look_up(s, false, text, len);
 }

@@ -51,6 +51,7 @@ struct session_env {
 	struct conf *conf;
 	struct startups startups;
 	struct door *door;           /* NULL: MaxStartups alone */
+	struct helper *helper;       /* NULL: what needs it lets nobody in */
 	struct auth_env sources;     /* login_begin() fills it in */
 	uint8_t delay_key[16];       /* random: of the delay of failures */
 	const char *ident;           /* our identification string */

@@ -146,7 +146,6 @@ static const struct {
 	{"Foo bar", "Bad configuration option: Foo"},
 	{"Subsystem sftp internal-sftp",
 	 "Unsupported option Subsystem: not supported in this version"},
-	{"usepam yes", "Unsupported option usepam: not supported in this version"},
 	{"FIPSMode yes", "Unsupported option FIPSMode: not supported in this version"},
 	{"MaxSessions 3", "Unsupported option MaxSessions: not supported in this version"},
 	{"Dataplane", "Dataplane missing argument."},

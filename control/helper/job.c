@@ -1,0 +1,123 @@
+/* control/helper/job.c - a child's words; and files, read as their user. */
+#include "control/helper/job.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/auth/userfile.h"
+#include "crypto/secret.h"
+
+#define FILE_MAX_BYTES (4 << 20)
+
+void job_send(struct job *j, size_t len)
+{
+	const uint8_t *p = j->out;
+
+	if (len == 0)
+		_exit(1);
+	while (len > 0) {
+		ssize_t n = send(j->fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(1);
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+struct ssh_str job_receive(struct job *j, enum helper_msg type)
+{
+	struct ssh_str body = {0};
+	size_t have = 0, used;
+	enum helper_msg got;
+	int r;
+
+	while ((r = helper_frame_parse(j->in, have, &got, &body, &used)) == -EAGAIN) {
+		ssize_t n = recv(j->fd, j->in + have, sizeof(j->in) - have, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(1);
+		have += (size_t)n;
+	}
+	/* One frame at a time: nobody speaks before he is asked. */
+	if (r < 0 || got != type || used != have)
+		job_done(j, HELPER_BAD, "bad message");
+	return body;
+}
+
+void job_done(struct job *j, enum helper_result result, const char *text)
+{
+	job_send(j, helper_done_build(j->out, result, text));
+	secret_wipe(j, sizeof(*j));
+	_exit(0);
+}
+
+char *job_text(struct job *j, struct ssh_str s)
+{
+	char *text = strndup((const char *)s.p, s.len);
+
+	if (text == NULL)
+		job_done(j, HELPER_CRASHED, "no memory");
+	return text;
+}
+
+int job_become(const struct passwd *pw)
+{
+	if (geteuid() != 0) /* a test's: as itself alone */
+		return pw->pw_uid == geteuid() ? 0 : -EPERM;
+	if (initgroups(pw->pw_name, pw->pw_gid) < 0 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+		return -errno;
+	return pw->pw_uid == 0 || setuid(0) < 0 ? 0 : -EPERM;
+}
+
+void job_file(struct job *j, const struct helper_file *m)
+{
+	char *user = job_text(j, m->job.user), *path = job_text(j, m->path);
+	char why[256] = "", *text = NULL;
+	const struct passwd *pw = getpwnam(user);
+	struct userfile_rules rules = {.strict = m->strict, .deny = S_IWGRP | S_IWOTH};
+	size_t len = 0;
+	int r;
+
+	if (pw == NULL)
+		job_done(j, HELPER_NONE, "no such user");
+	rules.owner = pw->pw_uid;
+	rules.home = pw->pw_dir;
+	if (job_become(pw) < 0)
+		job_done(j, HELPER_CRASHED, "cannot become the user");
+	r = userfile_read(path, &rules, FILE_MAX_BYTES, &text, &len, why, sizeof(why));
+	if (r < 0)
+		job_done(j, r == -ENOENT ? HELPER_NONE : HELPER_NO, why);
+	for (size_t at = 0; at < len; at += HELPER_DATA_MAX)
+		job_send(j, helper_data_build(j->out, text + at,
+					      len - at < HELPER_DATA_MAX ? len - at
+									 : HELPER_DATA_MAX));
+	job_done(j, HELPER_OK, "");
+}
+
+void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
+{
+	struct helper_command command;
+	struct helper_file file;
+	struct helper_pam pam;
+
+	if (type == HELPER_PAM && helper_pam_parse(body, &pam) == 0)
+		job_pam(j, &pam);
+	if (type == HELPER_COMMAND && helper_command_parse(body, &command) == 0)
+		job_command(j, &command);
+	if (type == HELPER_FILE && helper_file_parse(body, &file) == 0)
+		job_file(j, &file);
+	job_done(j, HELPER_BAD, "bad request");
+}

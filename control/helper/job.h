@@ -1,0 +1,40 @@
+/*
+ * control/helper/job.h - what a child of sluice-helper does: one job, then it exits.
+ *
+ * The child has its connection and nothing else of the helper's. It may block as long as it
+ * likes: who watches the deadline is its parent.
+ */
+#ifndef SLUICE_CONTROL_HELPER_JOB_H
+#define SLUICE_CONTROL_HELPER_JOB_H
+
+#include "control/helper/proto.h"
+
+/* The connection, and room for one frame either way. */
+struct job {
+	int fd;
+	uint8_t out[HELPER_FRAME_MAX + 4], in[HELPER_FRAME_MAX + 4];
+};
+
+/* A frame of len bytes that was built in out; what cannot be sent ends the process. */
+void job_send(struct job *j, size_t len);
+/* The next frame, in in: its body. Ends the process when there is none or it is of another type. */
+struct ssh_str job_receive(struct job *j, enum helper_msg type);
+/* DONE, the last word: it does not come back. */
+void job_done(struct job *j, enum helper_result result, const char *text) __attribute__((noreturn));
+/* A view as a C string, malloc'ed; it ends the process when there is no memory. */
+char *job_text(struct job *j, struct ssh_str s);
+
+/* Becomes this user for good. 0, -ENOENT: no such one, or -errno. Changes nothing when it fails. */
+struct passwd;
+int job_become(const struct passwd *pw) __attribute__((warn_unused_result));
+
+/* Where PAM's service files are; NULL: where the system has them. A test's. */
+extern const char *job_pam_dir;
+
+/* Does the request; exits. */
+void job_run(struct job *j, enum helper_msg type, struct ssh_str body) __attribute__((noreturn));
+void job_pam(struct job *j, const struct helper_pam *m) __attribute__((noreturn));
+void job_command(struct job *j, const struct helper_command *m) __attribute__((noreturn));
+void job_file(struct job *j, const struct helper_file *m) __attribute__((noreturn));
+
+#endif

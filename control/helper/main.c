@@ -1,0 +1,114 @@
+/*
+ * sluice-helper - what needs another uid: PAM, users' files, programs of the operator's.
+ *
+ * Root's, and small: it reads no message of SSH. Each job is a process of its own.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/helper/server.h"
+#include "control/log.h"
+#include "control/setup.h"
+
+#define EXIT_BAD 255
+#define BACKLOG  64
+
+static int usage(FILE *f, int status)
+{
+	fprintf(f, "usage: sluice-helper [-hV]\n");
+	return status;
+}
+
+/* Whose processes may ask: control's, which is our own where there is no such user. */
+static uid_t client_uid(gid_t *ret_gid)
+{
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+
+	*ret_gid = pw != NULL ? pw->pw_gid : getegid();
+	return pw != NULL ? pw->pw_uid : geteuid();
+}
+
+/* A socket that a helper before this one left is in the way; one that listens is not taken. */
+static int in_use(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ? -EADDRINUSE : 0;
+	close(fd);
+	if (r == 0)
+		(void)unlink(sun->sun_path);
+	return r;
+}
+
+static int open_listener(const char *dir, struct sockaddr_un *sun, uid_t uid, gid_t gid)
+{
+	int fd, r;
+
+	sun->sun_family = AF_UNIX;
+	if ((size_t)snprintf(sun->sun_path, sizeof(sun->sun_path), "%s/helper.sock", dir) >=
+	    sizeof(sun->sun_path))
+		return -ENAMETOOLONG;
+	r = in_use(sun);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	umask(0177);
+	if (bind(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ||
+	    (geteuid() == 0 && lchown(sun->sun_path, uid, gid) < 0) || listen(fd, BACKLOG) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	umask(077);
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un sun = {0};
+	const char *dir;
+	uid_t uid;
+	gid_t gid;
+	int c, fd, r;
+
+	while ((c = getopt(argc, argv, "hV")) != -1) {
+		switch (c) {
+		case 'V':
+			printf("sluice-helper %s\n", SLUICE_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EXIT_BAD);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr, EXIT_BAD);
+	if (setup_no_dumps() < 0 || setup_run_dir(&dir) < 0)
+		return EXIT_BAD;
+	uid = client_uid(&gid);
+	fd = open_listener(dir, &sun, uid, gid);
+	if (fd < 0) {
+		fprintf(stderr, "sluice-helper: %s/helper.sock: %s\n", dir,
+			fd == -EADDRINUSE ? "another sluice-helper is running" : strerror(-fd));
+		return EXIT_BAD;
+	}
+	if (geteuid() != 0)
+		log_line(LOG_L_INFO, "not root: users' files and programs are out of reach");
+	log_line(LOG_L_INFO, "sluice-helper listens on %s", sun.sun_path);
+	r = helper_serve(fd, uid);
+	(void)unlink(sun.sun_path);
+	return r == 0 ? 0 : EXIT_BAD;
+}

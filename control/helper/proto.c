@@ -1,0 +1,285 @@
+#include "control/helper/proto.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* --- frames ----------------------------------------------------------------------------- */
+
+void helper_frame_begin(struct ssh_wr *w, enum helper_msg type)
+{
+	ssh_wr_u32(w, 0); /* its length, once it is known */
+	ssh_wr_u8(w, (uint8_t)type);
+}
+
+size_t helper_frame_end(struct ssh_wr *w)
+{
+	size_t len = ssh_wr_done(w);
+	struct ssh_wr head;
+
+	if (len < 5 || len > HELPER_FRAME_MAX + 4)
+		return 0;
+	ssh_wr_init(&head, w->start, 4);
+	ssh_wr_u32(&head, (uint32_t)(len - 4));
+	return len;
+}
+
+int helper_frame_parse(const uint8_t *p, size_t len, enum helper_msg *ret_type,
+		       struct ssh_str *ret_body, size_t *ret_used)
+{
+	struct ssh_rd r;
+	uint32_t n;
+
+	ssh_rd_init(&r, p, len);
+	n = ssh_rd_u32(&r);
+	if (r.bad)
+		return -EAGAIN;
+	if (n == 0 || n > HELPER_FRAME_MAX)
+		return -EBADMSG;
+	if (len - 4 < n)
+		return -EAGAIN;
+	*ret_type = (enum helper_msg)p[4];
+	*ret_body = (struct ssh_str){p + 5, n - 1};
+	*ret_used = 4 + (size_t)n;
+	return 0;
+}
+
+/* --- bodies ------------------------------------------------------------------------------- */
+
+/* Texts become C strings on the other side. */
+static struct ssh_str text(struct ssh_rd *r)
+{
+	struct ssh_str s = ssh_rd_str(r);
+
+	if (s.len > HELPER_TEXT_MAX || (s.len > 0 && memchr(s.p, '\0', s.len) != NULL))
+		r->bad = true;
+	return s;
+}
+
+static struct helper_job job_read(struct ssh_rd *r)
+{
+	struct helper_job j;
+
+	j.user = text(r);
+	j.source = text(r);
+	j.time_ms = ssh_rd_u32(r);
+	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.time_ms == 0 ||
+	    j.time_ms > HELPER_TIME_MAX)
+		r->bad = true;
+	return j;
+}
+
+int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_job *ret)
+{
+	struct ssh_rd r;
+
+	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE)
+		return -EBADMSG;
+	ssh_rd_init(&r, body.p, body.len);
+	*ret = job_read(&r);
+	return r.bad ? -EBADMSG : 0;
+}
+
+int helper_pam_parse(struct ssh_str body, struct helper_pam *ret)
+{
+	struct helper_pam m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	m.service = text(&r);
+	m.possible = ssh_rd_bool(&r);
+	m.empty_ok = ssh_rd_bool(&r);
+	m.conversation = ssh_rd_bool(&r);
+	m.change = ssh_rd_bool(&r);
+	m.password = ssh_rd_str(&r);
+	m.new_password = ssh_rd_str(&r);
+	/* A service is a file's name. */
+	if (!ssh_rd_done(&r) || m.service.len == 0 || memchr(m.service.p, '/', m.service.len))
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int helper_command_parse(struct ssh_str body, struct helper_command *ret)
+{
+	struct helper_command m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	m.argc = ssh_rd_u32(&r);
+	if (r.bad || m.argc == 0 || m.argc > HELPER_ARGS_MAX)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < m.argc; i++)
+		m.argv[i] = ssh_rd_str(&r);
+	if (!ssh_rd_done(&r) || m.argv[0].len == 0 || m.argv[0].p[0] != '/')
+		return -EBADMSG;
+	for (unsigned int i = 0; i < m.argc; i++)
+		if (m.argv[i].len > 0 && memchr(m.argv[i].p, '\0', m.argv[i].len) != NULL)
+			return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int helper_file_parse(struct ssh_str body, struct helper_file *ret)
+{
+	struct helper_file m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	m.path = text(&r);
+	m.strict = ssh_rd_bool(&r);
+	if (!ssh_rd_done(&r) || m.path.len == 0 || m.path.p[0] != '/')
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int helper_answer_parse(struct ssh_str body, unsigned int n, struct ssh_str *ret)
+{
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	if (ssh_rd_u32(&r) != n)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < n; i++)
+		ret[i] = ssh_rd_str(&r);
+	return ssh_rd_done(&r) ? 0 : -EBADMSG;
+}
+
+int helper_ask_parse(struct ssh_str body, struct ssh_prompts *ret)
+{
+	struct ssh_prompts m = {.name = ssh_str_c("")};
+	struct ssh_rd r;
+	uint32_t n;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.instruction = ssh_rd_str(&r);
+	n = ssh_rd_u32(&r);
+	if (r.bad || n > SSH_PROMPTS_MAX)
+		return -EBADMSG;
+	for (; m.n < n; m.n++) {
+		m.prompt[m.n].text = ssh_rd_str(&r);
+		m.prompt[m.n].echo = ssh_rd_bool(&r);
+	}
+	if (!ssh_rd_done(&r))
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int helper_done_parse(struct ssh_str body, struct helper_done *ret)
+{
+	struct helper_done m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.result = (enum helper_result)ssh_rd_u8(&r);
+	m.text = text(&r);
+	if (!ssh_rd_done(&r) || m.result < HELPER_OK || m.result > HELPER_BAD)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+static void begin(struct ssh_wr *w, uint8_t *buf, enum helper_msg type)
+{
+	ssh_wr_init(w, buf, HELPER_FRAME_MAX + 4);
+	helper_frame_begin(w, type);
+}
+
+static void job_write(struct ssh_wr *w, const struct helper_job *j)
+{
+	ssh_wr_str(w, j->user);
+	ssh_wr_str(w, j->source);
+	ssh_wr_u32(w, j->time_ms);
+}
+
+size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_PAM);
+	job_write(&w, &m->job);
+	ssh_wr_str(&w, m->service);
+	ssh_wr_bool(&w, m->possible);
+	ssh_wr_bool(&w, m->empty_ok);
+	ssh_wr_bool(&w, m->conversation);
+	ssh_wr_bool(&w, m->change);
+	ssh_wr_str(&w, m->password);
+	ssh_wr_str(&w, m->new_password);
+	return helper_frame_end(&w);
+}
+
+size_t helper_command_build(uint8_t *buf, const struct helper_command *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_COMMAND);
+	job_write(&w, &m->job);
+	ssh_wr_u32(&w, m->argc);
+	for (unsigned int i = 0; i < m->argc; i++)
+		ssh_wr_str(&w, m->argv[i]);
+	return helper_frame_end(&w);
+}
+
+size_t helper_file_build(uint8_t *buf, const struct helper_file *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_FILE);
+	job_write(&w, &m->job);
+	ssh_wr_str(&w, m->path);
+	ssh_wr_bool(&w, m->strict);
+	return helper_frame_end(&w);
+}
+
+size_t helper_answer_build(uint8_t *buf, unsigned int n, const struct ssh_str *answer)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_ANSWER);
+	ssh_wr_u32(&w, n);
+	for (unsigned int i = 0; i < n; i++)
+		ssh_wr_str(&w, answer[i]);
+	return helper_frame_end(&w);
+}
+
+size_t helper_ask_build(uint8_t *buf, const struct ssh_prompts *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_ASK);
+	ssh_wr_str(&w, m->instruction);
+	ssh_wr_u32(&w, m->n);
+	for (unsigned int i = 0; i < m->n; i++) {
+		ssh_wr_str(&w, m->prompt[i].text);
+		ssh_wr_bool(&w, m->prompt[i].echo);
+	}
+	return helper_frame_end(&w);
+}
+
+size_t helper_data_build(uint8_t *buf, const void *p, size_t len)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_DATA);
+	ssh_wr_bytes(&w, p, len);
+	return len <= HELPER_DATA_MAX ? helper_frame_end(&w) : 0;
+}
+
+size_t helper_done_build(uint8_t *buf, enum helper_result result, const char *text_)
+{
+	struct ssh_str s = ssh_str_c(text_);
+	struct ssh_wr w;
+
+	if (s.len > HELPER_TEXT_MAX)
+		s.len = HELPER_TEXT_MAX;
+	begin(&w, buf, HELPER_DONE);
+	ssh_wr_u8(&w, (uint8_t)result);
+	ssh_wr_str(&w, s);
+	return helper_frame_end(&w);
+}

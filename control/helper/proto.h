@@ -1,0 +1,121 @@
+/*
+ * control/helper/proto.h - what control and sluice-helper say to each other.
+ *
+ * One connection is one job. Control sends a request and, when it is asked, answers; the helper
+ * sends questions, data and at last one DONE. Closing the connection ends the job. A message is a
+ * frame: length (uint32, of all that follows it), type (byte), a body of RFC 4251's data types.
+ * No message of SSH and nothing of a client's but texts comes here; both ends check all the same.
+ * Thread  any: pure.
+ */
+#ifndef SLUICE_CONTROL_HELPER_PROTO_H
+#define SLUICE_CONTROL_HELPER_PROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ssh/brain.h"
+#include "ssh/wire.h"
+
+#define HELPER_FRAME_MAX (96 * 1024) /* of a frame without its length */
+#define HELPER_DATA_MAX  (16 * 1024) /* of one DATA */
+#define HELPER_TEXT_MAX  4096        /* of a path, a name, a prompt */
+#define HELPER_ARGS_MAX  64
+#define HELPER_TIME_MAX  120000 /* ms a job may ask for */
+
+enum helper_msg {
+	/* of control */
+	HELPER_PAM = 1, /* who it is, by a conversation or a password */
+	HELPER_COMMAND, /* run a program as a user: DATA is what it writes */
+	HELPER_FILE,    /* read a file as a user: DATA is what stands in it */
+	HELPER_ANSWER,
+	/* of the helper */
+	HELPER_ASK = 20,
+	HELPER_DATA,
+	HELPER_DONE,
+};
+
+enum helper_result {
+	HELPER_OK = 1,
+	HELPER_NO,      /* said no; a program that failed; a file that may not be believed */
+	HELPER_EXPIRED, /* PAM: right, but the password has to be changed */
+	HELPER_NONE,    /* no such file, no such user */
+	HELPER_BUSY,    /* too many run for this user or source */
+	HELPER_LATE,    /* not done by its deadline, and killed */
+	HELPER_CRASHED,
+	HELPER_BAD, /* the request */
+};
+
+/* What every request begins with. Views. */
+struct helper_job {
+	struct ssh_str user;   /* who asks; COMMAND and FILE: as whom it runs */
+	struct ssh_str source; /* from where; bounds how many run at once */
+	uint32_t time_ms;
+};
+
+struct helper_pam {
+	struct helper_job job;
+	struct ssh_str service;
+	bool possible;     /* else nothing of what was given reaches a module, and it is a no */
+	bool empty_ok;     /* PermitEmptyPasswords */
+	bool conversation; /* modules ask; else password is what they are given */
+	bool change;       /* to new_password */
+	struct ssh_str password, new_password;
+};
+
+struct helper_command {
+	struct helper_job job;
+	unsigned int argc;
+	struct ssh_str argv[HELPER_ARGS_MAX];
+};
+
+struct helper_file {
+	struct helper_job job;
+	struct ssh_str path;
+	bool strict; /* StrictModes */
+};
+
+struct helper_done {
+	enum helper_result result;
+	struct ssh_str text; /* for the log */
+};
+
+/* A frame around a body that w holds room for: begin, write the body, end. */
+void helper_frame_begin(struct ssh_wr *w, enum helper_msg type);
+/* Its length, the four bytes included; 0: it did not fit. */
+size_t helper_frame_end(struct ssh_wr *w);
+/*
+ * The first frame of len bytes: 0 and its type and body; -EAGAIN: not all of it is there; -EBADMSG:
+ * it is none.
+ */
+int helper_frame_parse(const uint8_t *p, size_t len, enum helper_msg *ret_type,
+		       struct ssh_str *ret_body, size_t *ret_used)
+	__attribute__((warn_unused_result));
+
+/* Bodies. -EBADMSG. */
+int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_job *ret)
+	__attribute__((warn_unused_result));
+int helper_pam_parse(struct ssh_str body, struct helper_pam *ret)
+	__attribute__((warn_unused_result));
+int helper_command_parse(struct ssh_str body, struct helper_command *ret)
+	__attribute__((warn_unused_result));
+int helper_file_parse(struct ssh_str body, struct helper_file *ret)
+	__attribute__((warn_unused_result));
+/* Not exactly n answers: -EBADMSG. */
+int helper_answer_parse(struct ssh_str body, unsigned int n, struct ssh_str *ret)
+	__attribute__((warn_unused_result));
+int helper_ask_parse(struct ssh_str body, struct ssh_prompts *ret)
+	__attribute__((warn_unused_result));
+int helper_done_parse(struct ssh_str body, struct helper_done *ret)
+	__attribute__((warn_unused_result));
+
+/* Whole frames into a buffer of at least HELPER_FRAME_MAX + 4; 0: it does not fit. */
+size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m);
+size_t helper_command_build(uint8_t *buf, const struct helper_command *m);
+size_t helper_file_build(uint8_t *buf, const struct helper_file *m);
+size_t helper_answer_build(uint8_t *buf, unsigned int n, const struct ssh_str *answer);
+size_t helper_ask_build(uint8_t *buf, const struct ssh_prompts *m);
+size_t helper_data_build(uint8_t *buf, const void *p, size_t len);
+size_t helper_done_build(uint8_t *buf, enum helper_result result, const char *text);
+
+#endif

@@ -1,0 +1,344 @@
+#include "control/helper/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/helper/job.h"
+#include "control/log.h"
+#include "crypto/secret.h"
+
+/* A connection, and its job once it has one. */
+struct conn {
+	int fd;          /* -1: this place is free */
+	pid_t pid;       /* 0: the request has not come yet */
+	bool late, gone; /* its child was killed: it took too long, or nobody waits for it */
+	uint64_t deadline_ms;
+	uint8_t *in; /* of the request; NULL once there is a child */
+	size_t have;
+	char user[SSH_USER_MAX + 1];
+	char source[64];
+};
+
+static struct {
+	struct conn conn[HELPER_CONNS_MAX];
+	int listener, signals;
+	uid_t client;
+	bool ending;
+} s;
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void conn_close(struct conn *c)
+{
+	if (c->in != NULL)
+		secret_free(c->in, HELPER_FRAME_MAX + 4);
+	close(c->fd);
+	*c = (struct conn){.fd = -1};
+}
+
+/* Best effort: a peer that does not read is no reason to wait. */
+static void tell(const struct conn *c, enum helper_result result, const char *text)
+{
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+	size_t len = helper_done_build(buf, result, text);
+
+	(void)!send(c->fd, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void refuse(struct conn *c, enum helper_result result, const char *text)
+{
+	tell(c, result, text);
+	conn_close(c);
+}
+
+/* --- jobs ------------------------------------------------------------------------------- */
+
+static bool room_for(const struct conn *c)
+{
+	unsigned int all = 0, of_user = 0, of_source = 0;
+
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
+		const struct conn *o = &s.conn[i];
+
+		if (o->fd < 0 || o->pid == 0)
+			continue;
+		all++;
+		of_user += strcmp(o->user, c->user) == 0;
+		of_source += c->source[0] != '\0' && strcmp(o->source, c->source) == 0;
+	}
+	return all < HELPER_JOBS_MAX && of_user < HELPER_USER_JOBS_MAX &&
+	       of_source < HELPER_FROM_JOBS_MAX;
+}
+
+/* Nothing of the parent's but the one connection. Its group dies with it. */
+static void child(const struct conn *c, enum helper_msg type, struct ssh_str body)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	sigset_t none;
+
+	if (j == NULL || setpgid(0, 0) < 0)
+		_exit(1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	j->fd = c->fd;
+	close(s.listener);
+	close(s.signals);
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		if (s.conn[i].fd >= 0 && s.conn[i].fd != c->fd)
+			close(s.conn[i].fd);
+	job_run(j, type, body);
+}
+
+static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
+		      const struct helper_job *job)
+{
+	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
+	snprintf(c->source, sizeof(c->source), "%.*s", (int)job->source.len,
+		 (const char *)job->source.p);
+	if (!room_for(c)) {
+		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.64s", c->user,
+			 c->source);
+		refuse(c, HELPER_BUSY, "too many at once");
+		return;
+	}
+	c->pid = fork();
+	if (c->pid < 0) {
+		c->pid = 0;
+		refuse(c, HELPER_BUSY, "no more processes");
+		return;
+	}
+	if (c->pid == 0)
+		child(c, type, body);
+	(void)setpgid(c->pid, c->pid); /* whoever is first */
+	c->deadline_ms = now_ms() + job->time_ms;
+	secret_free(c->in, HELPER_FRAME_MAX + 4);
+	c->in = NULL;
+}
+
+static void job_kill(struct conn *c)
+{
+	if (kill(-c->pid, SIGKILL) < 0)
+		(void)kill(c->pid, SIGKILL);
+}
+
+/* What a child leaves behind in its group goes too. */
+static void job_over(struct conn *c, int status)
+{
+	(void)kill(-c->pid, SIGKILL);
+	if (c->gone) {
+		; /* nobody is there to be told */
+	} else if (c->late) {
+		log_line(LOG_L_ERROR, "a job of %.100s was not done in time: killed", c->user);
+		tell(c, HELPER_LATE, "not done in time");
+	} else if (WIFSIGNALED(status)) {
+		log_line(LOG_L_ERROR, "a job of %.100s died of signal %d", c->user,
+			 WTERMSIG(status));
+		tell(c, HELPER_CRASHED, "crashed");
+	} else if (WEXITSTATUS(status) != 0) {
+		tell(c, HELPER_CRASHED, "failed");
+	}
+	conn_close(c);
+}
+
+static void reap(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+			if (s.conn[i].fd >= 0 && s.conn[i].pid == pid)
+				job_over(&s.conn[i], status);
+}
+
+/* --- connections ---------------------------------------------------------------------------- */
+
+/* Only control's user and root may ask, whatever the modes of the socket say. */
+static bool peer_ok(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == s.client);
+}
+
+static struct conn *place(void)
+{
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		if (s.conn[i].fd < 0)
+			return &s.conn[i];
+	return NULL;
+}
+
+static void take(void)
+{
+	int fd = accept4(s.listener, NULL, NULL, SOCK_CLOEXEC);
+	struct conn *c = place();
+
+	if (fd < 0)
+		return;
+	if (c == NULL || !peer_ok(fd)) {
+		close(fd);
+		return;
+	}
+	*c = (struct conn){.fd = fd, .deadline_ms = now_ms() + HELPER_REQUEST_MS};
+	c->in = secret_new(HELPER_FRAME_MAX + 4);
+	if (c->in == NULL)
+		conn_close(c);
+}
+
+static void hear(struct conn *c)
+{
+	struct helper_job job;
+	struct ssh_str body;
+	enum helper_msg type;
+	size_t used;
+	ssize_t n;
+	int r;
+
+	n = recv(c->fd, c->in + c->have, HELPER_FRAME_MAX + 4 - c->have, MSG_DONTWAIT);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	c->have += (size_t)n;
+	r = helper_frame_parse(c->in, c->have, &type, &body, &used);
+	if (r == -EAGAIN)
+		return;
+	if (r < 0 || used != c->have || helper_job_parse(type, body, &job) < 0)
+		refuse(c, HELPER_BAD, "bad request");
+	else
+		job_start(c, type, body, &job);
+}
+
+static void deadline(struct conn *c, uint64_t now)
+{
+	if (c->deadline_ms > now)
+		return;
+	if (c->pid == 0) {
+		conn_close(c);
+	} else if (!c->late && !c->gone) {
+		c->late = true;
+		job_kill(c);
+	}
+}
+
+/* What happened on one connection. A peer that went has no use for its job any more. */
+static void look(struct conn *c, short events)
+{
+	if (c->pid == 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0)
+		hear(c);
+	else if (c->pid != 0 && (events & (POLLHUP | POLLERR | POLLRDHUP)) != 0) {
+		c->gone = true;
+		job_kill(c);
+	}
+}
+
+static int wait_ms(uint64_t now)
+{
+	uint64_t next = now + 60000;
+
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
+		const struct conn *c = &s.conn[i];
+
+		if (c->fd >= 0 && !c->late && !c->gone && c->deadline_ms < next)
+			next = c->deadline_ms;
+	}
+	return next > now ? (int)(next - now) + 1 : 0;
+}
+
+static void signals(void)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s.signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			s.ending = true;
+	}
+	reap();
+}
+
+/* A connection whose child was killed stays until the child is reaped, and is not looked at. */
+static int turn(void)
+{
+	struct pollfd fd[HELPER_CONNS_MAX + 2];
+	struct conn *of[HELPER_CONNS_MAX + 2] = {0};
+	nfds_t n = 2;
+
+	fd[0] = (struct pollfd){s.listener, POLLIN, 0};
+	fd[1] = (struct pollfd){s.signals, POLLIN, 0};
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
+		struct conn *c = &s.conn[i];
+
+		if (c->fd < 0 || c->late || c->gone)
+			continue;
+		of[n] = c;
+		fd[n++] = (struct pollfd){c->fd, c->pid == 0 ? POLLIN : POLLRDHUP, 0};
+	}
+	if (poll(fd, n, wait_ms(now_ms())) < 0 && errno != EINTR)
+		return -errno;
+	for (nfds_t i = 2; i < n; i++)
+		if (fd[i].revents != 0)
+			look(of[i], fd[i].revents);
+	if (fd[1].revents != 0)
+		signals();
+	if (fd[0].revents != 0)
+		take();
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		if (s.conn[i].fd >= 0)
+			deadline(&s.conn[i], now_ms());
+	return 0;
+}
+
+int helper_serve(int listener, uid_t client)
+{
+	sigset_t set;
+	int r = 0;
+
+	s.listener = listener;
+	s.client = client;
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		s.conn[i].fd = -1;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	s.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s.signals < 0)
+		return -errno;
+	while (r == 0 && !s.ending)
+		r = turn();
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
+		if (s.conn[i].fd < 0)
+			continue;
+		if (s.conn[i].pid != 0)
+			job_kill(&s.conn[i]);
+		conn_close(&s.conn[i]);
+	}
+	close(s.signals);
+	return r;
+}
