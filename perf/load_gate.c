@@ -178,8 +178,10 @@ void load_gate_mark(const struct load_gate *g, struct load_gate_mark *ret)
 	for (unsigned int i = 0; i < g->n_pids; i++) {
 		double ran, waited;
 
-		if (load_cpu_of(g->pid[i], &ran, &waited))
+		if (load_cpu_of(g->pid[i], &ran, &waited)) {
 			ret->other_s += ran;
+			ret->waited_s += waited;
+		}
 		ret->memory += memory_of(g->pid[i]);
 	}
 	if (g->dataplane != 0)

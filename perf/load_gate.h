@@ -25,7 +25,8 @@ struct load_gate_mark {
 	double stage_s[SHARD_STAGE_COUNT]; /* all shards together */
 	double busy_s;                     /* their sum */
 	double shard_s[LOAD_SHARDS_MAX];
-	double other_s; /* CPU time of the processes */
+	double other_s;  /* CPU time of the processes */
+	double waited_s; /* how long their threads could have run and did not, all together */
 	uint64_t rx_pkts, tx_pkts;
 	uint64_t retrans; /* segments sent again */
 	uint64_t memory;  /* bytes resident, of all processes */

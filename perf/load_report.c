@@ -11,7 +11,8 @@
  * A core that is busier than this has nothing left: a little is missing while the other one waits
  * for its processor, which real-time priority gives for 0.95 of a second only.
  */
-#define FULL 0.92
+#define FULL   0.92
+#define WAITED 0.5 /* threads that could run and had no core, at any time */
 
 static const char *const stage_key[] = {
 #define X(name, key, text) key,
@@ -43,6 +44,7 @@ struct span {
 	double answers, opens, logins;
 	double self;          /* busy share */
 	double gate, busiest; /* shares of one core: all shards and control; the busiest shard */
+	double waited;        /* for a core, by threads of the gateway's other processes */
 };
 
 static struct span span_of(const struct load *l, const struct load_mark *a,
@@ -62,6 +64,7 @@ static struct span span_of(const struct load *l, const struct load_mark *a,
 		busy += b->count.stage[i] - a->count.stage[i];
 	d.self = load_seconds(l, busy) / d.s;
 	d.gate = (b->gate.busy_s - a->gate.busy_s + b->gate.other_s - a->gate.other_s) / d.s;
+	d.waited = (b->gate.waited_s - a->gate.waited_s) / d.s;
 	for (unsigned int k = 0; k < l->gate_now.n_shards; k++) {
 		double busy_s = b->gate.shard_s[k] - a->gate.shard_s[k];
 
@@ -112,7 +115,11 @@ static const char *limit_of(const struct span *d)
 {
 	if (d->busiest >= FULL)
 		return d->self >= FULL ? "limit: both cores" : "limit: the gateway";
-	return d->self >= FULL ? "limit: the generator" : "limit: neither core was full";
+	if (d->self >= FULL)
+		return "limit: the generator";
+	/* Its shard polls on that core besides, which is no work. */
+	return d->waited >= WAITED ? "limit: the core that control shares with others"
+				   : "limit: neither core was full";
 }
 
 /* What the gateway holds more than before the first connection. */
@@ -192,7 +199,7 @@ static void rows_latency(struct rows *r)
 static void rows_gate(struct rows *r, const struct span *d)
 {
 	const struct load_gate_mark *a = &r->l->from.gate, *b = &r->l->to.gate;
-	char name[32];
+	char name[32], note[64];
 
 	if (r->l->gate_now.n_shards == 0)
 		return;
@@ -201,8 +208,9 @@ static void rows_gate(struct rows *r, const struct span *d)
 		snprintf(name, sizeof(name), "gate %s", gate_key[i]);
 		row(r, name, "cores", (b->stage_s[i] - a->stage_s[i]) / d->s, "");
 	}
-	row(r, "gate control", "cores", (b->other_s - a->other_s) / d->s,
-	    "CPU time of the processes beside the shards");
+	snprintf(note, sizeof(note), "CPU time beside the shards; waited %.3f s for a core",
+		 b->waited_s - a->waited_s);
+	row(r, "gate control", "cores", (b->other_s - a->other_s) / d->s, note);
 	row(r, "gate packets", "1/s",
 	    (double)(b->rx_pkts - a->rx_pkts + b->tx_pkts - a->tx_pkts) / d->s, "in and out");
 	row(r, "gate retransmits", "1/s", (double)(b->retrans - a->retrans) / d->s, "segments");
