@@ -36,6 +36,11 @@ static inline void idle_busy(struct idle *i, uint64_t now_us)
 	i->busy_us = now_us;
 	i->nap_us = IDLE_NAP_MIN_US;
 }
+/* The same where somebody was woken who may want this very core: one empty turn is enough. */
+static inline void idle_busy_once(struct idle *i)
+{
+	idle_busy(i, 0);
+}
 /* True: it is time to sleep (arm what can wake, look once more, then idle_sleep()). */
 bool idle_is_due(const struct idle *i, uint64_t now_us);
 /* Until something happens (true) or until_us, whichever is first. */

@@ -58,6 +58,7 @@ struct shard {
 	uint16_t iface_of[NET_IFACES_MAX]; /* the first interface of a port */
 	uint16_t port_of[NET_IFACES_MAX];  /* the port of an interface */
 	uint16_t rx_burst;                 /* RxBurst: SHARD_BURST at most */
+	bool rang;                         /* the last turn woke control */
 	unsigned int n_ports;
 	uint64_t ports_us, tell_us; /* when they are looked at, told of next */
 	struct net *net;

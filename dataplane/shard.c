@@ -119,7 +119,7 @@ static unsigned int output(struct shard *s, uint64_t *tsc)
 unsigned int shard_turn(struct shard *s)
 {
 	uint64_t tsc = rte_rdtsc();
-	unsigned int work = 0;
+	unsigned int work = 0, rang;
 
 	s->now_us = clock_us(&s->clock, tsc);
 	for (unsigned int i = 0; i < s->n_ports; i++)
@@ -131,13 +131,15 @@ unsigned int shard_turn(struct shard *s)
 	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_SEAL, &tsc, relay_seal(s->relay, s->now_us));
 	work += output(s, &tsc);
-	work += account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link, s->now_us));
+	rang = account(s, SHARD_STAGE_LINK, &tsc, linkend_ring(s->link, s->now_us));
 	if (shard_is_teamed(s))
 		shard_team_ring(s);
 
+	work += rang;
 	account_turn(s, work);
 	s->stats.turns++;
 	s->stats.busy_turns += work > 0;
+	s->rang = rang > 0;
 	return work;
 }
 
@@ -257,7 +259,9 @@ void shard_run(struct shard *s, const volatile sig_atomic_t *stop,
 	while (!*stop) {
 		unsigned int work = shard_turn(s);
 
-		if (work > 0)
+		if (s->rang)
+			idle_busy_once(&s->idle);
+		else if (work > 0)
 			idle_busy(&s->idle, s->now_us);
 		else if (idle_is_due(&s->idle, s->now_us))
 			rest(s);

@@ -35,6 +35,16 @@ Test(idle, sleeps_after_a_run_of_empty_turns)
 	cr_expect_not(idle_is_due(&idle, 1000 + IDLE_SPIN_US));
 }
 
+Test(idle, one_empty_turn_is_enough_when_control_was_woken)
+{
+	idle.nap_us = IDLE_NAP_MAX_US;
+	idle_busy_once(&idle);
+	cr_expect(idle_is_due(&idle, 1000));
+	cr_expect_eq(idle.nap_us, IDLE_NAP_MIN_US, "the answer is near");
+	idle.enabled = false;
+	cr_expect_not(idle_is_due(&idle, 1000));
+}
+
 Test(idle, never_sleeps_when_told_so)
 {
 	idle.enabled = false;
