@@ -414,7 +414,11 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 
 /* turn.c */
 /* Visits the active connections, those first that the last turn had nothing left for. */
-unsigned int turn_visit(struct relay *r, struct turn *t, unsigned int (*visit)(struct conn *));
+typedef unsigned int turn_visit_fn(struct conn *c);
+typedef void turn_fetch_fn(const struct conn *c); /* for the one after it */
+unsigned int turn_visit(struct relay *r, struct turn *t, turn_visit_fn *visit,
+			turn_fetch_fn *fetch);
+turn_fetch_fn turn_fetch_input, turn_fetch_target;
 /* Bytes of this direction for the connection now; 0: it waits for the next turn. */
 uint32_t turn_share(struct conn *c, struct turn *t, bool much);
 static inline void turn_spent(struct turn *t, uint32_t n)

@@ -122,7 +122,7 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	if (!r->attached && r->gone_us == 0)
 		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
 	work = mem_turn(r);
-	work += turn_visit(r, &r->rx_turn, conn_input);
+	work += turn_visit(r, &r->rx_turn, conn_input, turn_fetch_input);
 	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
 	r->counters[RELAY_C_RECORD_BYTES_OPENED] = record_batch_bytes(r->opening);
 	return work;
@@ -135,7 +135,7 @@ unsigned int relay_run(struct relay *r, uint64_t now_us)
 	r->now_us = now_us;
 	work = items_run(r);
 	work += audit_run(r); /* before a connection that was born in the place of an ended one */
-	return work + turn_visit(r, &r->tx_turn, conn_run);
+	return work + turn_visit(r, &r->tx_turn, conn_run, turn_fetch_target);
 }
 
 static unsigned int seal_one(struct relay *r, struct conn *c)

@@ -542,6 +542,40 @@ static uint64_t hash_in_burst(const struct tcp *t, const struct tcp_seg *seg, un
 	return tcp_key_hash(t, &seg[k].key);
 }
 
+/*
+ * With thousands of connections at work nothing of one is in a cache when its segments come, and
+ * what is loaded in turn is waited for in turn. So each step is made for all of the burst before
+ * the next: the keys that decide, the lines each segment reads, and what these point to.
+ */
+static void burst_lookup(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
+			 unsigned int k)
+{
+	for (unsigned int i = 0; i < k; i++) {
+		uint32_t at = t->buckets[seg[i].hash & t->bucket_mask];
+
+		if (at != 0 && (i == 0 || seg[i].hash != seg[i - 1].hash))
+			rte_prefetch0(&t->conns[at - 1].key);
+	}
+	for (unsigned int i = 0; i < k; i++) {
+		if (i > 0 && conn[i - 1] != NULL && seg[i].hash == seg[i - 1].hash &&
+		    tcp_key_eq(&seg[i].key, &seg[i - 1].key)) {
+			conn[i] = conn[i - 1];
+			continue;
+		}
+		conn[i] = tcp_lookup(t, &seg[i].key, seg[i].hash);
+		if (conn[i] != NULL)
+			for (size_t at = 0; at < offsetof(struct tcp_conn, key); at += 64)
+				rte_prefetch0((const uint8_t *)conn[i] + at);
+	}
+	for (unsigned int i = 0; i < k; i++) {
+		if (conn[i] == NULL || (i > 0 && conn[i] == conn[i - 1]))
+			continue;
+		rte_prefetch0(conn[i]->s.user_ptr);
+		for (size_t at = 0; at < sizeof(struct tcp_busy); at += 64)
+			rte_prefetch0((const uint8_t *)conn[i]->busy + at);
+	}
+}
+
 static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us)
 {
 	struct tcp_seg seg[TCP_BURST];
@@ -558,11 +592,7 @@ static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint
 		rte_prefetch0(&t->buckets[seg[k].hash & t->bucket_mask]);
 		k++;
 	}
-	for (unsigned int i = 0; i < k; i++) {
-		conn[i] = tcp_lookup(t, &seg[i].key, seg[i].hash);
-		if (conn[i] != NULL)
-			rte_prefetch0(&conn[i]->snd_una);
-	}
+	burst_lookup(t, seg, conn, k);
 	for (unsigned int i = 0, as_one; i < k; i += as_one) {
 		struct tcp_conn *c = conn[i];
 
