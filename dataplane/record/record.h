@@ -68,6 +68,7 @@ struct record_rx {
 	struct record_q q;   /* gathered: being opened, or opened and not yet released */
 	uint32_t total;      /* of the record in begins with; 0: not known yet */
 	int err;             /* what is wrong behind the end of q */
+	uint32_t waited;     /* bytes of in that were there before the others came */
 };
 
 void record_rx_init(struct record_rx *rx);

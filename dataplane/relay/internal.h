@@ -206,8 +206,8 @@ struct conn {
 	uint64_t uid;
 	struct link_addr local, peer;
 	uint32_t blob;     /* its first piece */
-	uint64_t timer_us; /* its place in the heap; 0: not there */
-	uint32_t timer_at;
+	uint32_t timer_at; /* its place in the heap, */
+	uint64_t timer_us; /* and its time; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
 _Static_assert(sizeof(struct conn) <= 984, "bytes of an idle connection");
