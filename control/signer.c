@@ -7,6 +7,10 @@
 #include "crypto/hash.h"
 
 #define SIG_ALG_MAX 64
+/* A proof: the request's name, a session id, a host key. */
+#define PROVE         "hostkeys-prove-00@openssh.com"
+#define PROVE_KEY_MAX 4096 /* RSA 16384 */
+#define SIGN_DATA_MAX (3 * 4 + sizeof(PROVE) + HASH_LEN_MAX + PROVE_KEY_MAX)
 
 struct signer {
 	struct pool *pool;
@@ -71,7 +75,7 @@ struct sign_job {
 	signer_done *done;
 	const struct key *priv; /* the signer's, which outlives its calls */
 	char sig_alg[SIG_ALG_MAX];
-	uint8_t data[HASH_LEN_MAX];
+	uint8_t data[SIGN_DATA_MAX];
 	size_t len;
 	int err;
 	uint8_t sig[KEY_SIG_MAX];
@@ -123,9 +127,9 @@ static bool is_hash_len(size_t len)
 	return false;
 }
 
-int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, const uint8_t *data,
-		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
-		signer_done *done)
+static int submit(struct signer *s, const struct key *pub, const char *sig_alg, const uint8_t *data,
+		  size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
+		  signer_done *done)
 {
 	const struct key *priv = private_of(s, pub);
 	struct sign_job *j;
@@ -133,7 +137,7 @@ int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, co
 
 	if (priv == NULL || !key_sig_alg_fits(priv, sig_alg))
 		return -ENOENT;
-	if (!is_hash_len(len) || strlen(sig_alg) >= SIG_ALG_MAX)
+	if (len > SIGN_DATA_MAX || strlen(sig_alg) >= SIG_ALG_MAX)
 		return -EPERM;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
@@ -149,4 +153,40 @@ int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, co
 	if (r < 0)
 		free(j);
 	return r;
+}
+
+int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, const uint8_t *data,
+		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
+		signer_done *done)
+{
+	if (private_of(s, pub) == NULL)
+		return -ENOENT;
+	if (!is_hash_len(len))
+		return -EPERM;
+	return submit(s, pub, sig_alg, data, len, rekey, deadline_ms, caller, done);
+}
+
+static uint8_t *put_str(uint8_t *p, const void *s, size_t len)
+{
+	uint8_t be[4] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+			 (uint8_t)len};
+
+	p = mempcpy(p, be, sizeof(be));
+	return mempcpy(p, s, len);
+}
+
+int signer_prove(struct signer *s, const struct key *pub, const char *sig_alg,
+		 const uint8_t *session_id, size_t session_id_len, uint64_t deadline_ms,
+		 const struct signer_caller *caller, signer_done *done)
+{
+	uint8_t data[SIGN_DATA_MAX], *p = data;
+	size_t blob_len;
+	const uint8_t *blob = key_blob(pub, &blob_len);
+
+	if (session_id_len > HASH_LEN_MAX || blob_len > PROVE_KEY_MAX)
+		return -EPERM;
+	p = put_str(p, PROVE, strlen(PROVE));
+	p = put_str(p, session_id, session_id_len);
+	p = put_str(p, blob, blob_len);
+	return submit(s, pub, sig_alg, data, (size_t)(p - data), false, deadline_ms, caller, done);
 }

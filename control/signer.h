@@ -4,7 +4,7 @@
  * The one place that holds private host keys. Today it lives in control's process and
  * computes on its pool; its interface is that of the program sluice-signer to come: a
  * call with a deadline, the answer by callback, the caller found again by handle. It signs
- * exchange hashes and nothing else: what is not as long as one is refused.
+ * exchange hashes (what is not as long as one is refused) and proofs of host keys, nothing else.
  * Thread  the loop's.
  */
 #ifndef SLUICE_CONTROL_SIGNER_H
@@ -40,6 +40,15 @@ struct signer_caller {
 /* err: 0, -ETIMEDOUT, or what went wrong; sig only with 0. */
 typedef void signer_done(const struct signer_caller *caller, int err, const uint8_t *sig,
 			 size_t len);
+
+/*
+ * As signer_sign(), over what OpenSSH's PROTOCOL section 2.5 wants: the name of the request, the
+ * session id and the key itself, put together here, so that no other bytes can be had signed.
+ */
+int signer_prove(struct signer *s, const struct key *pub, const char *sig_alg,
+		 const uint8_t *session_id, size_t session_id_len, uint64_t deadline_ms,
+		 const struct signer_caller *caller, signer_done *done)
+	__attribute__((warn_unused_result));
 
 /*
  * -ENOENT: not one of our keys; -EPERM: not an exchange hash; -EBUSY, -ENOMEM. On an error

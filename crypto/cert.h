@@ -75,7 +75,7 @@ int cert_check(const struct key *k, const struct cert_rules *rules, const char *
 
 /* Exact match with one of the principals; without principals nobody is meant (S-33). */
 bool cert_names(const struct cert *c, const char *name);
-/* As cert_names(), where a host's may be a pattern with * and ?. */
+/* As cert_names(), without regard to case. OpenSSH's ssh knows no patterns here either. */
 bool cert_names_host(const struct cert *c, const char *host);
 
 void cert_free(struct cert *c); /* a key does it for its own */

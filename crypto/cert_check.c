@@ -1,5 +1,6 @@
 /* crypto/cert_check.c - whether to believe a certificate (PROTOCOL.certkeys). */
 #include <errno.h>
+#include <strings.h>
 
 #include "crypto/cert.h"
 #include "crypto/key_internal.h"
@@ -12,42 +13,10 @@ bool cert_names(const struct cert *c, const char *name)
 	return false;
 }
 
-static char lower(char c)
-{
-	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-/*
- * * and ? as in known_hosts, without regard to case. Only the last * is ever gone back to: time
- * grows with the product of the lengths, not beyond.
- */
-static bool matches(const char *pattern, const char *s)
-{
-	const char *star = NULL, *from = NULL;
-
-	while (*s != '\0') {
-		if (*pattern == '*') {
-			star = pattern++;
-			from = s;
-		} else if (*pattern == '?' || lower(*pattern) == lower(*s)) {
-			pattern++;
-			s++;
-		} else if (star != NULL) {
-			pattern = star + 1;
-			s = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == '\0';
-}
-
 bool cert_names_host(const struct cert *c, const char *host)
 {
 	for (unsigned int i = 0; i < c->n_principals; i++)
-		if (matches(c->principals[i], host))
+		if (strcasecmp(c->principals[i], host) == 0)
 			return true;
 	return false;
 }

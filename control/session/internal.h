@@ -86,6 +86,15 @@ struct login {
 	struct auth_call call;
 };
 
+/* Host keys that are being proved, one by one: hostkeys.c. */
+struct proof {
+	bool open;
+	uint8_t n, at;
+	uint8_t key[SIGNER_KEYS_MAX];
+	uint8_t *buf; /* the answer so far */
+	size_t len;
+};
+
 /* What the steps before this one have earned (S-24). */
 struct earned {
 	bool any;
@@ -128,6 +137,7 @@ struct awake {
 	struct chain chain;
 	struct earned earned;
 	bool banner_sent, user_root;
+	struct proof proof;
 
 	/* grant.c */
 	struct grant_seen seen[GRANT_SEEN];
@@ -291,6 +301,12 @@ void open_ended(struct session *s, const struct link_chan_end *ev);
 /* Where the channel with this token leads. False: not known. */
 bool open_target(const struct session *s, uint64_t token, struct open_target *ret);
 void open_fini(struct session *s);
+
+/* hostkeys.c */
+void hostkeys_announce(struct session *s);
+void hostkeys_prove(struct session *s, const struct ssh_chan_request *m);
+bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing else is heard */
+void hostkeys_clear(struct session *s);
 
 /* grant.c */
 /* This target, at these addresses, is about to be connected to. */

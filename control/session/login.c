@@ -617,4 +617,5 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	door_leave(s, 0);
 	item_authenticated(s);
 	item_blob(s);
+	hostkeys_announce(s);
 }

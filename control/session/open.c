@@ -277,7 +277,9 @@ void open_global(struct session *s, const struct ssh_chan_request *m)
 	/* There are no sessions at all: more of them are easily forgone. */
 	bool ok = ssh_str_eq(m->type, "no-more-sessions@openssh.com");
 
-	if (m->want_reply)
+	if (ssh_str_eq(m->type, "hostkeys-prove-00@openssh.com"))
+		hostkeys_prove(s, m);
+	else if (m->want_reply)
 		(void)ssh_brain_global_answer(s->awake->brain, ok, NULL, 0);
 }
 

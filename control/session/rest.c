@@ -129,6 +129,7 @@ void awake_free(struct session *s)
 	timer_cancel(timers, &a->silence);
 	session_inbox_clear(s);
 	login_fini(s);
+	hostkeys_clear(s);
 	free(a->version);
 	ssh_brain_free(a->brain);
 	conf_session_fini(&a->conf);

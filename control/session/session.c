@@ -278,7 +278,7 @@ void session_pump(struct session *s)
 		return;
 	s->pumping = true;
 	acts(s);
-	while (!s->ended && s->awake->inbox != NULL) {
+	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s)) {
 		struct inbox_item *i = s->awake->inbox;
 		int r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "crypto/cert.h"
 #include "crypto/key.h"
 
 #define WHO_MAX (SSH_USER_MAX + ADDR_TEXT_MAX + 48)
@@ -49,6 +50,22 @@ static enum log_level auth_level(const struct session *s, const struct ssh_act_a
 	return LOG_L_VERBOSE;
 }
 
+/* ": TYPE FINGERPRINT", and of a certificate what it calls itself and who made it, as sshd. */
+static void words_key(const struct key *k, char *buf, size_t size)
+{
+	char print[96] = "", ca[96] = "";
+	const struct cert *c = key_cert(k);
+
+	(void)!key_fingerprint(k, print, sizeof(print));
+	if (c == NULL) {
+		snprintf(buf, size, ": %s %s", key_log_type(k), print);
+		return;
+	}
+	(void)!key_fingerprint(c->ca, ca, sizeof(ca));
+	snprintf(buf, size, ": %s %s ID %.100s (serial %llu) CA %s %s", key_log_type(k), print,
+		 c->key_id, (unsigned long long)c->serial, key_log_type(c->ca), ca);
+}
+
 void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 		enum words_verdict verdict)
 {
@@ -56,10 +73,10 @@ void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 					    [WORDS_PARTIAL] = "Partial",
 					    [WORDS_ACCEPTED] = "Accepted"};
 	char from[CONF_ZONE_TEXT];
-	char key[160] = "", print[96];
+	char key[512] = "";
 
-	if (auth->key != NULL && key_fingerprint(auth->key, print, sizeof(print)) >= 0)
-		snprintf(key, sizeof(key), ": %s %s", key_log_type(auth->key), print);
+	if (auth->key != NULL)
+		words_key(auth->key, key, sizeof(key));
 	session_log(s, auth_level(s, auth, verdict),
 		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s", begin[verdict],
 		    (int)auth->method_name.len, (const char *)auth->method_name.p,

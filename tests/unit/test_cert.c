@@ -259,18 +259,16 @@ Test(cert, s33_principals_match_exactly)
 	key_free(ca);
 }
 
-Test(cert, hosts_are_named_by_patterns)
+Test(cert, hosts_are_named_whole)
 {
-	static const char *const names[] = {"*.example.com", "db-??"};
+	static const char *const names[] = {"*.example.com", "db.example.com"};
 	struct cert_spec spec = spec_of(CERT_HOST, names, 2);
 	struct key *ca = make("ssh-ed25519"), *c = build(&spec, ca, NULL);
 
-	cr_expect_eq(check(c, CERT_HOST, "a.example.com", 1500), 0);
-	cr_expect_eq(check(c, CERT_HOST, "a.b.EXAMPLE.com", 1500), 0);
-	cr_expect_eq(check(c, CERT_HOST, "db-07", 1500), 0);
-	cr_expect_eq(check(c, CERT_HOST, "example.com", 1500), -EACCES);
-	cr_expect_eq(check(c, CERT_HOST, "a.example.com.evil", 1500), -EACCES);
-	cr_expect_eq(check(c, CERT_HOST, "db-7", 1500), -EACCES);
+	cr_expect_eq(check(c, CERT_HOST, "db.EXAMPLE.com", 1500), 0);
+	cr_expect_eq(check(c, CERT_HOST, "a.example.com", 1500), -EACCES);
+	cr_expect_eq(check(c, CERT_HOST, "db.example.com.evil", 1500), -EACCES);
+	cr_expect_eq(check(c, CERT_HOST, "db", 1500), -EACCES);
 	cr_expect_eq(check(c, CERT_HOST, "", 1500), -EACCES);
 	key_free(c);
 	key_free(ca);

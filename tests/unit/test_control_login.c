@@ -118,7 +118,8 @@ Test(control_login, the_unknown_see_the_same_sequence)
 
 		client_start(&c, user[i]);
 		cr_expect(!try_none(&c));
-		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive", "%s: %s", user[i], c.methods);
+		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive", "%s: %s",
+				 user[i], c.methods);
 		cr_expect(!try_key(&c, t.key[2]));
 		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive");
 		cr_expect(!try_password(&c, "x", 1));
@@ -145,6 +146,10 @@ Test(control_login, tries_are_counted)
 /* --- the permissions of the key that signed (S-23) -----------------------------------------------
  */
 
+/* The last hostkeys-00@openssh.com. */
+static uint8_t announced[8192];
+static size_t announced_len;
+
 static uint8_t raw_next(struct client *c)
 {
 	const uint8_t *p;
@@ -156,6 +161,11 @@ static uint8_t raw_next(struct client *c)
 		int r = ssh_flat_next(&c->pump.flat, &p, &len, &seqnr);
 		ssize_t n;
 
+		if (r == 0 && p[0] == SSH_MSG_GLOBAL_REQUEST) {
+			announced_len = len < sizeof(announced) ? len : 0;
+			memcpy(announced, p, announced_len);
+			continue;
+		}
 		if (r == 0 && p[0] != SSH_MSG_EXT_INFO && p[0] != SSH_MSG_IGNORE &&
 		    p[0] != SSH_MSG_DEBUG) {
 			c->reply_len = len < sizeof(c->reply) ? len : sizeof(c->reply);
@@ -248,6 +258,79 @@ Test(control_login, permissions_are_those_of_the_key_that_signed)
 		expect_logged(want);
 		client_free(&c);
 	}
+}
+
+/* hostkeys-prove-00@openssh.com with these blobs, one behind the other. */
+static uint8_t raw_prove(struct client *c, struct ssh_str blobs)
+{
+	uint8_t buf[4096];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "hostkeys-prove-00@openssh.com");
+	ssh_wr_bool(&w, true);
+	ssh_wr_bytes(&w, blobs.p, blobs.len);
+	return raw_send(c, buf, ssh_wr_done(&w));
+}
+
+/* OpenSSH PROTOCOL section 2.5: over the request's name, the session id and the key. */
+static void expect_proof(struct client *c, struct ssh_str blob)
+{
+	struct ssh_str sig;
+	struct key *k = NULL;
+	uint8_t data[1024];
+	struct ssh_wr w;
+	struct ssh_rd r;
+
+	ssh_wr_init(&w, data, sizeof(data));
+	ssh_wr_cstr(&w, "hostkeys-prove-00@openssh.com");
+	ssh_wr_str(&w, ssh_brain_session_id(c->brain));
+	ssh_wr_str(&w, blob);
+	ssh_rd_init(&r, c->reply + 1, c->reply_len - 1);
+	sig = ssh_rd_str(&r);
+	cr_assert(ssh_rd_done(&r));
+	cr_assert_eq(key_blob_parse(blob.p, blob.len, &k), 0);
+	cr_expect_eq(key_verify(k, key_type(k), sig.p, sig.len, data, ssh_wr_done(&w)), 0);
+	key_free(k);
+}
+
+Test(control_login, host_keys_are_announced_and_proved)
+{
+	static const uint8_t resize[] = "\x50\0\0\0\1x\1";
+	struct ssh_str type, blob, foreign, blobs;
+	struct client c;
+	struct ssh_rd r;
+	uint8_t twice[1024];
+	size_t len;
+
+	client_start(&c, "demo");
+	cr_assert_eq(raw_publickey(&c, t.key[0], true), SSH_MSG_USERAUTH_SUCCESS);
+	cr_expect_eq(raw_send(&c, resize, sizeof(resize) - 1), SSH_MSG_REQUEST_FAILURE);
+	ssh_rd_init(&r, announced + 1, announced_len - 1);
+	type = ssh_rd_str(&r);
+	cr_expect(ssh_str_eq(type, "hostkeys-00@openssh.com"));
+	cr_expect_not(ssh_rd_bool(&r));
+	blobs = (struct ssh_str){r.p, (uint32_t)(r.end - r.p)};
+	blob = ssh_rd_str(&r);
+	cr_assert(ssh_rd_done(&r)); /* there is one */
+
+	cr_assert_eq(raw_prove(&c, blobs), SSH_MSG_REQUEST_SUCCESS);
+	expect_proof(&c, blob);
+	/* Not another's, not one twice, not none, not half of one. */
+	foreign.p = key_blob(t.key[0], &len);
+	foreign.len = (uint32_t)len;
+	memcpy(twice, blobs.p, blobs.len);
+	memcpy(twice + 4, foreign.p, foreign.len);
+	cr_expect_eq(raw_prove(&c, (struct ssh_str){twice, blobs.len}), SSH_MSG_REQUEST_FAILURE);
+	memcpy(twice, blobs.p, blobs.len);
+	memcpy(twice + blobs.len, blobs.p, blobs.len);
+	cr_expect_eq(raw_prove(&c, (struct ssh_str){twice, 2 * blobs.len}),
+		     SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(raw_prove(&c, (struct ssh_str){twice, 0}), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(raw_prove(&c, (struct ssh_str){twice, blobs.len - 1}),
+		     SSH_MSG_REQUEST_FAILURE);
+	client_free(&c);
 }
 
 /* What a client of ours would not send. */

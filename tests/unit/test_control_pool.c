@@ -307,6 +307,15 @@ Test(control_pool, only_exchange_hashes_are_signed)
 	run_until(1);
 	cr_expect_eq(done_err, 0);
 	cr_expect_eq(key_verify(signer_public(s, 0), "ssh-ed25519", got, got_len, data, 32), 0);
+	/* And proofs, whose bytes nobody chooses. */
+	cr_expect_eq(signer_prove(s, other, "ssh-ed25519", data, 32, by, &caller, signed_done),
+		     -ENOENT);
+	cr_expect_eq(signer_prove(s, signer_public(s, 0), "ssh-ed25519", data, 65, by, &caller,
+				  signed_done),
+		     -EPERM);
+	cr_expect_eq(
+		signer_prove(s, signer_public(s, 0), "ssh-rsa", data, 32, by, &caller, signed_done),
+		-ENOENT);
 	signer_free(s);
 	key_free(other);
 }

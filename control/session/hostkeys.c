@@ -1,0 +1,167 @@
+/*
+ * control/session/hostkeys.c - tells clients of all host keys, and proves that they are ours.
+ *
+ * Source  OpenSSH PROTOCOL section 2.5: hostkeys-00@openssh.com after authentication, and
+ *         hostkeys-prove-00@openssh.com in answer to it, so that a client may learn the key it
+ *         will be shown tomorrow.
+ *
+ * Signatures are made one after the other; until the last, nothing else of the connection is read,
+ * so that answers to global requests keep their order (RFC 4254 section 4).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+
+void hostkeys_announce(struct session *s)
+{
+	const struct signer *signer = s->table->env->signer;
+	size_t max = 64, len;
+	uint8_t *buf;
+	struct ssh_wr w;
+
+	for (unsigned int i = 0; i < signer_count(signer); i++) {
+		(void)key_blob(signer_public(signer, i), &len);
+		max += 4 + len;
+	}
+	buf = malloc(max);
+	if (buf == NULL)
+		return; /* nobody waits for it */
+	ssh_wr_init(&w, buf, max);
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "hostkeys-00@openssh.com");
+	ssh_wr_bool(&w, false);
+	for (unsigned int i = 0; i < signer_count(signer); i++) {
+		struct ssh_str blob;
+
+		blob.p = key_blob(signer_public(signer, i), &len);
+		blob.len = (uint32_t)len;
+		ssh_wr_str(&w, blob);
+	}
+	(void)ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
+	free(buf);
+}
+
+/* --- proofs ---------------------------------------------------------------------------------- */
+
+bool hostkeys_busy(const struct session *s)
+{
+	return s->awake->proof.open;
+}
+
+void hostkeys_clear(struct session *s)
+{
+	free(s->awake->proof.buf);
+	s->awake->proof = (struct proof){0};
+}
+
+static void finish(struct session *s, bool ok)
+{
+	struct proof *p = &s->awake->proof;
+
+	(void)ssh_brain_global_answer(s->awake->brain, ok, ok ? p->buf : NULL, ok ? p->len : 0);
+	hostkeys_clear(s);
+}
+
+/*
+ * An RSA key signs as it did in the key exchange, where it did; else by the hash that every client
+ * with SHA-2 knows.
+ */
+static const char *alg_of(const struct session *s, const struct key *k)
+{
+	const char *plain = key_sig_alg_plain(s->awake->kex.hostkey);
+
+	if (plain != NULL && key_sig_alg_fits(k, plain))
+		return plain;
+	return key_sig_alg_of(k, 0);
+}
+
+static void prove_next(struct session *s);
+
+static void proved(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	struct session *s = session_find(caller->arg, &caller->conn);
+	struct proof *p;
+	struct ssh_wr w;
+
+	if (s == NULL || !s->awake->proof.open)
+		return;
+	p = &s->awake->proof;
+	if (err < 0) {
+		session_log(s, LOG_L_ERROR, "signing a proof for %s port %u failed: error %d",
+			    s->awake->peer_text, s->peer.port, -err);
+		finish(s, false);
+	} else {
+		ssh_wr_init(&w, p->buf + p->len, 4 + len);
+		ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
+		p->len += ssh_wr_done(&w);
+		prove_next(s);
+	}
+	session_pump(s);
+}
+
+static void prove_next(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct proof *p = &s->awake->proof;
+	struct signer_caller caller = {env, s->ref, 0};
+	struct ssh_str session_id = ssh_brain_session_id(s->awake->brain);
+	const struct key *k;
+
+	if (p->at == p->n) {
+		finish(s, true);
+		return;
+	}
+	k = signer_public(env->signer, p->key[p->at++]);
+	if (signer_prove(env->signer, k, alg_of(s, k), session_id.p, session_id.len,
+			 env->now_ms() + SIGN_MS, &caller, proved) < 0)
+		finish(s, false);
+}
+
+/* Which of our keys it is; -ENOENT. */
+static int key_index(const struct signer *signer, struct ssh_str blob)
+{
+	for (unsigned int i = 0; i < signer_count(signer); i++) {
+		size_t len;
+		const uint8_t *own = key_blob(signer_public(signer, i), &len);
+
+		if (blob.len == len && memcmp(blob.p, own, len) == 0)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+/* The keys asked about, each once: all of them ours. */
+static bool keys_take(const struct signer *signer, struct ssh_str rest, struct proof *p)
+{
+	bool seen[SIGNER_KEYS_MAX] = {false};
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, rest.p, rest.len);
+	while (!r.bad && r.p < r.end) {
+		int i = key_index(signer, ssh_rd_str(&r));
+
+		if (r.bad || i < 0 || seen[i])
+			return false;
+		seen[i] = true;
+		p->key[p->n++] = (uint8_t)i;
+	}
+	return !r.bad && p->n > 0;
+}
+
+void hostkeys_prove(struct session *s, const struct ssh_chan_request *m)
+{
+	struct proof p = {.open = true};
+
+	if (!m->want_reply)
+		return;
+	if (keys_take(s->table->env->signer, m->rest, &p))
+		p.buf = malloc(p.n * (size_t)(4 + KEY_SIG_MAX));
+	if (p.buf == NULL) {
+		(void)ssh_brain_global_answer(s->awake->brain, false, NULL, 0);
+		return;
+	}
+	s->awake->proof = p;
+	prove_next(s);
+}
