@@ -94,7 +94,10 @@ static void *thread_main(void *arg)
 		if (job->class == POOL_AUTH)
 			p->auth_running--;
 		fifo_push(&p->finished, job);
+		/* A system call, and the loop is after the lock when it comes. */
+		pthread_mutex_unlock(&p->lock);
 		uv_async_send(&p->bell);
+		pthread_mutex_lock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -291,9 +294,10 @@ int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uin
 		r = -EBUSY;
 	else
 		fifo_push(&p->queue[class], job);
-	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
 	if (r < 0)
 		timer_cancel(p->timers, &job->deadline);
+	else
+		pthread_cond_signal(&p->work); /* who wakes finds the lock free */
 	return r;
 }

@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 
 #include "conf/conf.h"
+#include "control/auth/account.h"
 #include "control/auth/userfile.h"
 #include "control/helper/client.h"
 #include "crypto/secret.h"
 
-#define HOME_MAX     1024
 #define USER_FILE_MS 5000
 #define PASSWD_BUF   4096
 
@@ -30,30 +30,6 @@ bool user_name_ok(const void *name, size_t len)
 			return false;
 	}
 	return true;
-}
-
-/* The system's idea of the user, if it has one. */
-struct account {
-	bool known;
-	uid_t uid;
-	gid_t gid;
-	char home[HOME_MAX];
-};
-
-static void account_find(const char *user, struct account *ret)
-{
-	char buf[PASSWD_BUF];
-	struct passwd pw, *found = NULL;
-
-	*ret = (struct account){.uid = (uid_t)-1};
-	if (getpwnam_r(user, &pw, buf, sizeof(buf), &found) != 0 || found == NULL)
-		return;
-	if (strlen(pw.pw_dir) >= sizeof(ret->home))
-		return;
-	ret->known = true;
-	ret->uid = pw.pw_uid;
-	ret->gid = pw.pw_gid;
-	strcpy(ret->home, pw.pw_dir);
 }
 
 /* What is known of the key that is tried. */

@@ -11,7 +11,7 @@ args=("$@")
 if [ -n "${SLUICE_LONG:-}" ] || [[ " $* " == *" --save "* ]]; then
 	export SLUICE_LONG=1
 elif [ $# = 0 ]; then
-	args=(--sample 3 --bytes $((1 << 20)))
+	args=(--sample 2 --bytes $((1 << 20)))
 fi
 export SLUICE_BUILD LAB LAB_DIR LAB_GW_OUTSIDE LAB_PORT LAB_USER LAB_TARGET_ADDR LAB_CONTROL_PID=$lab_control_pid
 check "matrix" lab_in client /usr/bin/python3 "$top/tests/interop/matrix.py" "${args[@]}"
