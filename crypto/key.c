@@ -189,6 +189,8 @@ void key_free(struct key *k)
 	if (k == NULL)
 		return;
 	EVP_PKEY_free(k->pkey); /* wipes the private numbers */
+	if (k->remote != NULL)
+		k->remote->free(k->remote_arg);
 	key_free(k->plain);
 	cert_free(k->cert);
 	free(k->blob);

@@ -67,6 +67,21 @@ out:
 	return r;
 }
 
+int key_remote_set(struct key *k, const struct key_remote *remote, void *arg)
+{
+	int r;
+
+	k->remote = remote;
+	k->remote_arg = arg;
+	k->is_private = true;
+	r = key_selftest(k, k);
+	if (r < 0) {
+		k->remote = NULL;
+		k->is_private = false;
+	}
+	return r;
+}
+
 int key_generate(const char *type, unsigned int bits, struct key **ret)
 {
 	const struct blob_str name = {(const uint8_t *)type, strlen(type)};

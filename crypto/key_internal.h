@@ -58,6 +58,16 @@ enum key_form {
 	KEY_CERT, /* an OpenSSH certificate */
 };
 
+/*
+ * A private half that is elsewhere: a token's. sign makes what OpenSSL would make of data (raw of
+ * sig_to_wire); md is NULL for types that hash by themselves. Any thread, several at a time.
+ */
+struct key_remote {
+	int (*sign)(void *arg, const EVP_MD *md, const uint8_t *data, size_t len, uint8_t *raw,
+		    size_t *ret_len);
+	void (*free)(void *arg);
+};
+
 struct key {
 	const struct key_type *type;
 	enum key_form form;
@@ -65,6 +75,8 @@ struct key {
 	bool is_private;
 	struct key *plain; /* what is certified, public; NULL: this is no certificate */
 	struct cert *cert; /* KEY_CERT */
+	const struct key_remote *remote; /* NULL: pkey is all there is */
+	void *remote_arg;
 	size_t blob_len;
 	uint8_t *blob;
 };
@@ -83,6 +95,12 @@ int key_line_parse(const char *line, size_t len,
  * public half verifies. -EBADMSG: it does not; -ENOTSUP: bounds. pkey is taken either way.
  */
 int key_from_private(const struct key_type *type, EVP_PKEY *pkey, struct key **ret);
+
+/*
+ * Makes a public key private by somebody who signs for it, after a trial as above. arg is the
+ * key's on success alone.
+ */
+int key_remote_set(struct key *k, const struct key_remote *remote, void *arg);
 
 const struct key_type *key_type_find(struct blob_str name);
 const struct key_type *key_type_find_cert(struct blob_str name); /* by cert_name */

@@ -127,7 +127,11 @@ int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size
 
 	if (alg == NULL || !k->is_private)
 		return -EINVAL;
-	r = raw_sign(alg, k->pkey, data, len, raw, &raw_len);
+	if (k->remote != NULL)
+		r = k->remote->sign(k->remote_arg, alg->md == NULL ? NULL : alg->md(), data, len,
+				    raw, &raw_len);
+	else
+		r = raw_sign(alg, k->pkey, data, len, raw, &raw_len);
 	if (r == 0)
 		r = k->type->sig_to_wire(k->type, raw, raw_len, &inner);
 	if (r < 0) {

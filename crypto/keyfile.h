@@ -132,6 +132,16 @@ const char *keyfile_error(int r);
 #define KEYFILE_TEXT_MAX 1024
 void keyfile_explain(int r, const char *path, const char *why, char ret[KEYFILE_TEXT_MAX]);
 
+/*
+ * Each public key on the tokens of a PKCS#11 module (a path, or NULL: those the system is set up
+ * with), with its RFC 7512 URI and label. No PIN is used. -ENOENT: the module cannot be loaded;
+ * what each returned when it was negative.
+ */
+int keyfile_token_list(const char *module,
+		       int (*each)(void *arg, const struct key *k, const char *label,
+				   const char *uri),
+		       void *arg) __attribute__((warn_unused_result));
+
 struct keyfile_out {
 	enum keyfile_format format; /* KEYFILE_AUTO: openssh */
 	bool private;

@@ -24,6 +24,7 @@ static void usage(FILE *f)
 	      "       sluice keygen -i [-m FORMAT] [--out FILE] [-f FILE]   import\n"
 	      "       sluice keygen -p [-P OLD] [-N NEW] [-m FORMAT] [-f FILE]   new passphrase\n"
 	      "       sluice keygen -c [-P PASSPHRASE] [-C COMMENT] [-f FILE]    new comment\n"
+	      "       sluice keygen -D MODULE                         public keys of tokens\n"
 	      "formats: openssh pem pkcs8 rfc4716 ppk jwk xml pfx\n",
 	      f);
 }
@@ -50,7 +51,7 @@ static const struct {
 } operations[] = {
 	{'A', keygen_make_host}, {'l', keygen_list},   {'y', keygen_public},
 	{'e', keygen_export},    {'i', keygen_import}, {'p', keygen_passphrase},
-	{'c', keygen_comment},
+	{'c', keygen_comment},   {'D', keygen_tokens},
 };
 
 static operation *operation_of(int option)
@@ -166,8 +167,8 @@ int keygen_main(int argc, char **argv)
 	operation *run = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "Ab:C:E:N:P:Z:a:cef:him:lpqt:vy", longs, NULL)) !=
-	       -1) {
+	while ((option = getopt_long(argc, argv, "Ab:C:D:E:N:P:Z:a:cef:him:lpqt:vy", longs,
+				     NULL)) != -1) {
 		if (option == 'h') {
 			usage(stdout);
 			return 0;
@@ -185,6 +186,8 @@ int keygen_main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 		run = operation_of(option);
+		if (option == 'D')
+			g.module = optarg;
 	}
 	if (optind < argc) {
 		keygen_fail("too many arguments: \"%s\"", argv[optind]);

@@ -21,6 +21,7 @@ struct keygen {
 	unsigned int rounds;   /* -a */
 	const char *cipher;    /* -Z */
 	const char *hash;      /* -E */
+	const char *module;    /* -D; "" for those of the system */
 	const char *subject, *thumbprint;
 	enum keyfile_format format; /* -m */
 	bool format_given, private, quiet, verbose, json, force;
@@ -34,6 +35,7 @@ int keygen_export(const struct keygen *g);     /* -e */
 int keygen_import(const struct keygen *g);     /* -i */
 int keygen_passphrase(const struct keygen *g); /* -p */
 int keygen_comment(const struct keygen *g);    /* -c */
+int keygen_tokens(const struct keygen *g);     /* -D */
 
 /* "sluice keygen: …" and a line end; returns EXIT_FAILED. */
 int keygen_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -67,6 +67,11 @@ static bool is_xml(struct blob_str s)
 	return s.len > 0 && *s.p == '<';
 }
 
+static bool is_pkcs11(struct blob_str s)
+{
+	return kf_starts(s, "pkcs11:");
+}
+
 static bool is_jks(struct blob_str s)
 {
 	return kf_starts(s, "\xfe\xed\xfe\xed") || kf_starts(s, "\xce\xce\xce\xce");
@@ -97,11 +102,17 @@ static const struct form {
 	kf_parse *parse;
 	enum keyfile_format format; /* PEM stands for all that PEM and DER can hold */
 } forms[] = {
-	{is_jks, jks_parse, KEYFILE_AUTO},   {is_ssh2_private, ssh2_private_parse, KEYFILE_AUTO},
-	{is_ppk, kf_ppk_parse, KEYFILE_PPK}, {is_rfc4716, kf_rfc4716_parse, KEYFILE_RFC4716},
-	{is_jwk, kf_jwk_parse, KEYFILE_JWK}, {is_xml, kf_xml_parse, KEYFILE_XML},
-	{is_pem, kf_pem_parse, KEYFILE_PEM}, {is_line, kf_line_parse, KEYFILE_OPENSSH},
-	{is_der, kf_der_parse, KEYFILE_PEM}, {is_blob, blob_parse, KEYFILE_OPENSSH},
+	{is_jks, jks_parse, KEYFILE_AUTO},
+	{is_ssh2_private, ssh2_private_parse, KEYFILE_AUTO},
+	{is_pkcs11, kf_pkcs11_parse, KEYFILE_PKCS11},
+	{is_ppk, kf_ppk_parse, KEYFILE_PPK},
+	{is_rfc4716, kf_rfc4716_parse, KEYFILE_RFC4716},
+	{is_jwk, kf_jwk_parse, KEYFILE_JWK},
+	{is_xml, kf_xml_parse, KEYFILE_XML},
+	{is_pem, kf_pem_parse, KEYFILE_PEM},
+	{is_line, kf_line_parse, KEYFILE_OPENSSH},
+	{is_der, kf_der_parse, KEYFILE_PEM},
+	{is_blob, blob_parse, KEYFILE_OPENSSH},
 };
 
 static const struct form *form_of(struct blob_str s)

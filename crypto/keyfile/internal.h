@@ -107,7 +107,7 @@ kf_parse kf_openssh_parse; /* the container behind the armour */
 kf_parse kf_pem_parse;     /* blocks of PEM */
 kf_parse kf_der_parse;     /* anything in DER */
 kf_parse kf_pfx_parse;
-kf_parse kf_ppk_parse, kf_jwk_parse, kf_xml_parse, kf_rfc4716_parse;
+kf_parse kf_ppk_parse, kf_jwk_parse, kf_xml_parse, kf_rfc4716_parse, kf_pkcs11_parse;
 kf_parse kf_line_parse; /* public, "type base64 comment" */
 kf_build kf_openssh_build, kf_line_build, kf_pfx_build;
 kf_build kf_ppk_build, kf_jwk_build, kf_xml_build, kf_rfc4716_build;

@@ -140,6 +140,9 @@ int keyfile_load(const char *path, const struct keyfile_opts *o, struct keyfile 
 
 	if (o != NULL && o->why != NULL)
 		o->why[0] = '\0';
+	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0)
+		return context_parse(&c, (struct blob_str){(const uint8_t *)path, strlen(path)},
+				     ret);
 	r = disk_read(path, &p, &len, &mode);
 	if (r < 0)
 		return r;
@@ -236,6 +239,8 @@ int keyfile_build(const struct keyfile *kf, const struct keyfile_out *o, struct 
 
 	if (o->private && !kf->key->is_private && kf->sk == NULL)
 		return -EINVAL;
+	if (o->private && kf->key->remote != NULL) /* it never leaves its token */
+		return -ENOTSUP;
 	build = kf_builder(o->format == KEYFILE_AUTO ? KEYFILE_OPENSSH : o->format, o->private);
 	if (build == NULL || (kf->sk != NULL && o->private && build != kf_openssh_build))
 		return -ENOTSUP;
