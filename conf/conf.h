@@ -57,7 +57,7 @@ struct conf_alg_names {
 	const char *dflt, *all;
 };
 struct conf_algs {
-	struct conf_alg_names ciphers, macs, kex, hostkey, pubkey_accepted, ca_signature;
+	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted, ca_signature;
 };
 
 /* --- what the dataplane uses ------------------------------------------------------ */
@@ -187,10 +187,11 @@ struct conf_global {
 	uint32_t handshake_timeout_ms; /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
 	enum conf_strict_kex strict_kex;
+	bool gssapi_kex, gssapi_strict;
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
-	const char *ciphers, *macs, *kex, *hostkey_algorithms, *pubkey_accepted, *ca_signature;
+	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *pubkey_accepted, *ca_signature;
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
 	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
@@ -242,6 +243,7 @@ struct conf_session {
 	const char *revoked_keys;               /* NULL: none */
 	unsigned int pubkey_options;            /* CONF_TOUCH_REQUIRED, CONF_VERIFY_REQUIRED */
 	uint32_t required_rsa_size;
+	bool gssapi_authentication;
 	bool password_authentication, pubkey_authentication, permit_empty_passwords;
 	bool kbdint_authentication;
 	const char *kbdint_name, *kbdint_instruction; /* NULL: empty */

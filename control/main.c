@@ -250,6 +250,8 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 		return r;
 	e->conf = conf;
 	r = setup_moduli(conf, &e->moduli);
+	if (r == 0)
+		r = setup_kex_list(conf, &e->kex);
 	if (r < 0)
 		return r;
 	e->startups.limit =
@@ -306,6 +308,7 @@ static void stop(struct control *c)
 	blob_key_free(c->env.blob_key);
 	timers_free(c->env.timers);
 	moduli_free(c->env.moduli);
+	free(c->env.kex);
 	door_free(c->env.door);
 	free(c->own);
 	conf_put(c->env.conf);

@@ -16,6 +16,7 @@
 #include "crypto/cert.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
+#include "crypto/gss.h"
 #include "crypto/kex.h"
 #include "crypto/keyfile.h"
 #include "crypto/moduli.h"
@@ -36,15 +37,56 @@ static const char *plain_sig_alg_at(unsigned int n)
 	return NULL;
 }
 
+/* As GSSAPIKexAlgorithms has them: without the mechanism, which is Kerberos. */
+static void gss_kex_names(char buf[NAMES_MAX])
+{
+	const char *name;
+	size_t used = 0;
+
+	for (unsigned int i = 0; (name = kex_gss_name_at(i)) != NULL && used < NAMES_MAX; i++)
+		used += (size_t)snprintf(buf + used, NAMES_MAX - used, "%s%.*s", i > 0 ? "," : "",
+					 (int)(strlen(name) - strlen(GSS_KRB5_SUFFIX)), name);
+}
+
+int setup_kex_list(const struct conf *conf, char **ret)
+{
+	const struct conf_global *g = conf_global(conf);
+	char *list = NULL;
+	size_t len;
+	FILE *f;
+
+	*ret = NULL;
+	if (!g->gssapi_kex)
+		return 0;
+	f = open_memstream(&list, &len);
+	if (f == NULL)
+		return -ENOMEM;
+	for (const char *p = g->gss_kex; *p != '\0';) {
+		size_t n = strcspn(p, ",");
+
+		fprintf(f, "%.*s" GSS_KRB5_SUFFIX ",", (int)n, p);
+		p += n + (p[n] == ',');
+	}
+	fputs(g->kex, f);
+	if (fclose(f) != 0) {
+		free(list);
+		return -ENOMEM;
+	}
+	*ret = list;
+	return 0;
+}
+
 int setup_conf(const char *path, struct conf **ret)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
+	char gss[NAMES_MAX];
 	char *errors = NULL;
 	int r;
 	const struct conf_algs algs = {
 		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
 		.macs = {SSH_DEFAULT_MACS, macs},
 		.kex = {SSH_DEFAULT_KEX, kex},
+		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
@@ -53,6 +95,7 @@ int setup_conf(const char *path, struct conf **ret)
 	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
 	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
+	gss_kex_names(gss);
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
 	r = conf_load(path, &algs, ret, &errors);
@@ -140,7 +183,8 @@ int setup_moduli(const struct conf *conf, struct moduli **ret)
 	int r;
 
 	*ret = NULL;
-	if (g->moduli_file == NULL || strstr(g->kex, "group-exchange") == NULL)
+	if (g->moduli_file == NULL || (strstr(g->kex, "group-exchange") == NULL &&
+				       !(g->gssapi_kex && strstr(g->gss_kex, "gex") != NULL)))
 		return 0;
 	r = moduli_read(g->moduli_file, ret);
 	if (r == -ENOMEM)

@@ -22,6 +22,8 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
 /* Every HostKey of the file; at least one must be usable. */
 int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
 	__attribute__((warn_unused_result));
+/* With GSSAPIKeyExchange the methods by it and then KexAlgorithms; else NULL. The caller's. */
+int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unused_result));
 /*
  * ModuliFile, when a method needs it; NULL: it does not, or the file has no group, which is said and
  * is no reason not to serve.

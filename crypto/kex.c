@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crypto/gss.h"
 #include "crypto/kex_internal.h"
 #include "crypto/mlkem.h"
 #include "crypto/sntrup761.h"
@@ -12,50 +13,56 @@
 #define P384_LEN 97
 #define P521_LEN 133
 
+/* Initialisers of a method's members. */
 #define HYBRID(name_, hash_, kem, point_len, parts_)                                               \
-	{                                                                                          \
-		.name = (name_), .hash = (hash_), .k_form = KEX_STRING, .q_form = KEX_STRING,      \
-		.client_public_len = kem##_EK_LEN + (point_len),                                   \
-		.server_public_len = kem##_CT_LEN + (point_len), .family = &kex_hybrid,            \
-		.parts = &(parts_)                                                                 \
-	}
+	.name = (name_), .hash = (hash_), .k_form = KEX_STRING, .q_form = KEX_STRING,              \
+	.client_public_len = kem##_EK_LEN + (point_len),                                           \
+	.server_public_len = kem##_CT_LEN + (point_len), .family = &kex_hybrid, .parts = &(parts_)
 #define CURVE(name_, hash_, point_len, family_)                                                    \
-	{                                                                                          \
-		.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_STRING,       \
-		.client_public_len = (point_len), .server_public_len = (point_len),                \
-		.family = &(family_)                                                               \
-	}
+	.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_STRING,               \
+	.client_public_len = (point_len), .server_public_len = (point_len), .family = &(family_)
 #define GROUP(name_, hash_, bits)                                                                  \
-	{                                                                                          \
-		.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_MPINT,        \
-		.group_bits = (bits), .group_exchange = (bits) == 0,                               \
-		.client_public_len = (bits) / 8, .server_public_len = (bits) / 8,                  \
-		.family = &kex_dh                                                                  \
-	}
+	.name = (name_), .hash = (hash_), .k_form = KEX_MPINT, .q_form = KEX_MPINT,                \
+	.group_bits = (bits), .group_exchange = (bits) == 0, .client_public_len = (bits) / 8,      \
+	.server_public_len = (bits) / 8, .family = &kex_dh
 
 /*
  * As OpenSSH prefers them; which of them are offered without being asked for is ssh/kexinit.h's.
  * Names with @ are what their method was called before it had one.
  */
 static const struct kex_method methods[] = {
-	HYBRID("mlkem768x25519-sha256", HASH_SHA256, MLKEM, X25519_LEN, kex_mlkem768x25519),
-	HYBRID("sntrup761x25519-sha512", HASH_SHA512, SNTRUP761, X25519_LEN, kex_sntrup761x25519),
-	HYBRID("sntrup761x25519-sha512@openssh.com", HASH_SHA512, SNTRUP761, X25519_LEN,
-	       kex_sntrup761x25519),
-	CURVE("curve25519-sha256", HASH_SHA256, X25519_LEN, kex_x25519),
-	CURVE("curve25519-sha256@libssh.org", HASH_SHA256, X25519_LEN, kex_x25519),
-	CURVE("ecdh-sha2-nistp256", HASH_SHA256, P256_LEN, kex_ecdh),
-	CURVE("ecdh-sha2-nistp384", HASH_SHA384, P384_LEN, kex_ecdh),
-	CURVE("ecdh-sha2-nistp521", HASH_SHA512, P521_LEN, kex_ecdh),
-	HYBRID("mlkem768nistp256-sha256", HASH_SHA256, MLKEM, P256_LEN, kex_mlkem768nistp256),
-	GROUP("diffie-hellman-group-exchange-sha256", HASH_SHA256, 0),
-	GROUP("diffie-hellman-group16-sha512", HASH_SHA512, 4096),
-	GROUP("diffie-hellman-group18-sha512", HASH_SHA512, 8192),
-	GROUP("diffie-hellman-group14-sha256", HASH_SHA256, 2048),
-	GROUP("diffie-hellman-group-exchange-sha1", HASH_SHA1, 0),
-	GROUP("diffie-hellman-group14-sha1", HASH_SHA1, 2048),
-	GROUP("diffie-hellman-group1-sha1", HASH_SHA1, 1024),
+	{HYBRID("mlkem768x25519-sha256", HASH_SHA256, MLKEM, X25519_LEN, kex_mlkem768x25519)},
+	{HYBRID("sntrup761x25519-sha512", HASH_SHA512, SNTRUP761, X25519_LEN, kex_sntrup761x25519)},
+	{HYBRID("sntrup761x25519-sha512@openssh.com", HASH_SHA512, SNTRUP761, X25519_LEN,
+		kex_sntrup761x25519)},
+	{CURVE("curve25519-sha256", HASH_SHA256, X25519_LEN, kex_x25519)},
+	{CURVE("curve25519-sha256@libssh.org", HASH_SHA256, X25519_LEN, kex_x25519)},
+	{CURVE("ecdh-sha2-nistp256", HASH_SHA256, P256_LEN, kex_ecdh)},
+	{CURVE("ecdh-sha2-nistp384", HASH_SHA384, P384_LEN, kex_ecdh)},
+	{CURVE("ecdh-sha2-nistp521", HASH_SHA512, P521_LEN, kex_ecdh)},
+	{HYBRID("mlkem768nistp256-sha256", HASH_SHA256, MLKEM, P256_LEN, kex_mlkem768nistp256)},
+	{GROUP("diffie-hellman-group-exchange-sha256", HASH_SHA256, 0)},
+	{GROUP("diffie-hellman-group16-sha512", HASH_SHA512, 4096)},
+	{GROUP("diffie-hellman-group18-sha512", HASH_SHA512, 8192)},
+	{GROUP("diffie-hellman-group14-sha256", HASH_SHA256, 2048)},
+	{GROUP("diffie-hellman-group-exchange-sha1", HASH_SHA1, 0)},
+	{GROUP("diffie-hellman-group14-sha1", HASH_SHA1, 2048)},
+	{GROUP("diffie-hellman-group1-sha1", HASH_SHA1, 1024)},
 };
+
+/* The same exchanges, authenticated by Kerberos (RFC 4462 section 2, RFC 8732 sections 4 and 5). */
+#define GSS_NAME(name) "gss-" name "-" GSS_KRB5_SUFFIX
+
+static const struct kex_method gss_methods[] = {
+	{GROUP(GSS_NAME("group14-sha256"), HASH_SHA256, 2048), .gss = true},
+	{GROUP(GSS_NAME("group16-sha512"), HASH_SHA512, 4096), .gss = true},
+	{CURVE(GSS_NAME("nistp256-sha256"), HASH_SHA256, P256_LEN, kex_ecdh), .gss = true},
+	{CURVE(GSS_NAME("curve25519-sha256"), HASH_SHA256, X25519_LEN, kex_x25519), .gss = true},
+	{GROUP(GSS_NAME("gex-sha1"), HASH_SHA1, 0), .gss = true},
+	{GROUP(GSS_NAME("group14-sha1"), HASH_SHA1, 2048), .gss = true},
+};
+
+#define N_GSS (sizeof(gss_methods) / sizeof(gss_methods[0]))
 
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
 
@@ -66,12 +73,20 @@ const struct kex_method *kex_method_find(const char *name)
 	for (size_t i = 0; i < N_METHODS; i++)
 		if (strcmp(methods[i].name, name) == 0)
 			return &methods[i];
+	for (size_t i = 0; i < N_GSS; i++)
+		if (strcmp(gss_methods[i].name, name) == 0)
+			return &gss_methods[i];
 	return NULL;
 }
 
 const char *kex_method_name_at(unsigned int i)
 {
 	return i < N_METHODS ? methods[i].name : NULL;
+}
+
+const char *kex_gss_name_at(unsigned int i)
+{
+	return i < N_GSS ? gss_methods[i].name : NULL;
 }
 
 int kex_length_check(const struct kex_method *m, const struct kex_group *agreed, bool from_client,

@@ -27,6 +27,7 @@ struct kex_method {
 	const char *name; /* as negotiated */
 	enum hash_alg hash;
 	enum kex_form k_form, q_form; /* of K, and of the public values */
+	bool gss;                     /* RFC 4462: authenticated by GSS-API, not by a host key */
 	bool group_exchange;          /* RFC 4419: the server chooses a group first */
 	uint16_t group_bits;          /* of the method's own group of DH */
 	uint16_t client_public_len, server_public_len; /* 0: as long as the group's prime */
@@ -35,8 +36,9 @@ struct kex_method {
 };
 
 const struct kex_method *kex_method_find(const char *name);
-const char *
-kex_method_name_at(unsigned int i); /* in our order of preference; NULL behind the last */
+/* In our order of preference; NULL behind the last. Those of GSS-API have a list of their own. */
+const char *kex_method_name_at(unsigned int i);
+const char *kex_gss_name_at(unsigned int i);
 
 /* A group of DH: a safe prime and a generator, big-endian without leading zeros. */
 struct kex_group {

@@ -325,6 +325,13 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 	if (b->gex.max == 0)
 		b->gex = (struct ssh_gex_bits){SSH_GEX_MIN, SSH_GEX_N, SSH_GEX_MAX};
 	b->moduli = conf->moduli;
+	b->gss_strict = conf->gss_strict;
+	b->gss_delegate = conf->gss_delegate;
+	if (conf->gss_server != NULL) {
+		b->gss_server = strdup(conf->gss_server);
+		if (b->gss_server == NULL)
+			return -ENOMEM;
+	}
 	b->rekey = conf->rekey;
 	b->auth_methods = conf->auth_methods;
 	b->max_auth_tries = conf->max_auth_tries;
@@ -374,6 +381,8 @@ void ssh_brain_free(struct ssh_brain *b)
 	node_free(b->current);
 	node_free(b->end_node);
 	kex_free(b->kex);
+	gss_free(b->gss);
+	free(b->gss_server);
 	key_free(b->server_key);
 	if (brain_is_server(b))
 		auth_server_fini(b);
@@ -640,6 +649,8 @@ int ssh_brain_rekey(struct ssh_brain *b)
 
 int brain_authenticated(struct ssh_brain *b)
 {
+	gss_free(b->gss);
+	b->gss = NULL;
 	b->phase.svc = SSH_SVC_OPEN;
 	if (!b->rekey_wanted || b->kex != NULL)
 		return 0;

@@ -94,6 +94,12 @@ struct ssh_brain_conf {
 		uint32_t min, n, max;
 	} gex;
 	const struct moduli *moduli;
+	/*
+	 * GSS-API: a client's server, as Kerberos knows it (host@…), and whether it is given our
+	 * tickets; a server's: only with the key of its own name (GSSAPIStrictAcceptorCheck).
+	 */
+	const char *gss_server;
+	bool gss_delegate, gss_strict;
 	struct ssh_rekey_limit
 		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
 	/* server */

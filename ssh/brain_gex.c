@@ -1,7 +1,7 @@
 /*
  * ssh/brain_gex.c - DH group exchange, up to where it is an exchange as any other.
  *
- * Source  RFC 4419 sections 3 and 5, RFC 8270.
+ * Source  RFC 4419 sections 3 and 5, RFC 8270; RFC 4462 section 2.4 under other numbers.
  *
  * client: REQUEST ->             <- GROUP             INIT -> ...
  *
@@ -32,7 +32,8 @@ static int send_group(struct ssh_brain *b, const struct kex_group *g)
 	r = send_begin(b, &w, 1 + 2 * 5 + (size_t)g->p_len + g->g_len);
 	if (r < 0)
 		return r;
-	ssh_gex_group_build(&w, &m);
+	ssh_gex_group_build(&w, k->agreed.kex->gss ? SSH_MSG_KEXGSS_GROUP : SSH_MSG_KEX_GEX_GROUP,
+			    &m);
 	len = ssh_wr_done(&w);
 	k->gex_group = malloc(len);
 	if (len == 0 || k->gex_group == NULL) {
@@ -72,7 +73,7 @@ int gex_input_request(struct ssh_brain *b, uint8_t msg, const uint8_t *body, siz
 		return -SSH_E_KEX;
 	memcpy(k->gex_request, body, len);
 	k->gex_request_len = (uint32_t)len;
-	b->phase.step = SSH_STEP_GEX_INIT;
+	b->phase.step = k->agreed.kex->gss ? SSH_STEP_GSS_INIT : SSH_STEP_GEX_INIT;
 	return send_group(b, k->group);
 }
 
@@ -86,7 +87,8 @@ int gex_begin(struct ssh_brain *b)
 	r = send_begin(b, &w, 1 + 3 * 4);
 	if (r < 0)
 		return r;
-	ssh_gex_request_build(&w, &m);
+	ssh_gex_request_build(
+		&w, k->agreed.kex->gss ? SSH_MSG_KEXGSS_GROUPREQ : SSH_MSG_KEX_GEX_REQUEST, &m);
 	k->gex_request_len = (uint32_t)ssh_wr_done(&w) - 1;
 	memcpy(k->gex_request, w.start + 1, k->gex_request_len);
 	return send_end(b, &w);
@@ -117,6 +119,8 @@ int gex_input_group(struct ssh_brain *b, const uint8_t *body, size_t len)
 	k->gex_group_len = (uint32_t)len;
 	if (kex_group_check(k->group, b->gex.min, b->gex.max) < 0)
 		return -SSH_E_KEX;
+	if (k->agreed.kex->gss)
+		return gss_begin(b);
 	b->phase.step = SSH_STEP_GEX_INIT;
 	return kex_start_ephemeral(b);
 }

@@ -29,6 +29,8 @@ void kex_free(struct kex *k)
 	kex_key_free(k->ephemeral);
 	free(k->group);
 	free(k->gex_group);
+	free(k->gss_host_key);
+	gss_free(k->gss);
 	secret_free(k->keys, sizeof(*k->keys));
 	secret_wipe(k, sizeof(*k));
 	free(k);
@@ -88,6 +90,9 @@ static int list_hostkey(const struct ssh_brain *b, struct list *ret)
 	while (r == 0 && ssh_names_next(&rest, &name))
 		if (!brain_is_server(b) || host_key_for(b, name) != NULL)
 			r = list_add(ret, name);
+	/* RFC 4462 section 5: a method that authenticates the host by itself needs no key. */
+	if (r == 0 && strstr(b->lists.kex, "gss-") != NULL)
+		r = list_add(ret, ssh_str_c(SSH_HOSTKEY_NULL));
 	return r;
 }
 
@@ -214,7 +219,7 @@ static int negotiate(struct ssh_brain *b, const struct ssh_kexinit *peer)
 	    (ssh_suite_needs_strict(k->agreed.suite[0]) ||
 	     ssh_suite_needs_strict(k->agreed.suite[1])))
 		return -SSH_E_NO_CIPHER;
-	if (!brain_is_server(b))
+	if (!brain_is_server(b) || k->agreed.kex->gss)
 		return 0;
 	k->host = host_key_for(b, ssh_str_c(k->agreed.hostkey));
 	if (k->first)
@@ -234,30 +239,42 @@ static int job_group(struct ssh_job *job, const struct kex *k)
 	return 0;
 }
 
-int kex_start_ephemeral(struct ssh_brain *b)
+struct ssh_job *kex_init_job(struct ssh_brain *b, enum ssh_job_kind kind, size_t room)
 {
-	struct ssh_job *job = ssh_job_new(SSH_JOB_KEX_INIT, 0);
+	struct ssh_job *job = ssh_job_new(kind, room);
 
 	if (job == NULL)
-		return -SSH_E_MEMORY;
+		return NULL;
 	if (job_group(job, b->kex) < 0) {
 		ssh_job_free(job);
-		return -SSH_E_MEMORY;
+		return NULL;
 	}
 	job->method = b->kex->agreed.kex;
 	job->rekey = !b->kex->first;
-	return ask_job(b, &b->kex_ask, job);
+	return job;
+}
+
+int kex_start_ephemeral(struct ssh_brain *b)
+{
+	struct ssh_job *job = kex_init_job(b, SSH_JOB_KEX_INIT, 0);
+
+	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;
 }
 
 /* The first step of the method: a client takes it, a server awaits it. */
 static int begin_method(struct ssh_brain *b)
 {
-	bool gex = b->kex->agreed.kex->group_exchange;
+	const struct kex_method *m = b->kex->agreed.kex;
 
-	b->phase.step = gex ? SSH_STEP_GEX_REQUEST : SSH_STEP_PUBLIC;
+	if (m->group_exchange)
+		b->phase.step = m->gss ? SSH_STEP_GSS_REQUEST : SSH_STEP_GEX_REQUEST;
+	else
+		b->phase.step = m->gss ? SSH_STEP_GSS_INIT : SSH_STEP_PUBLIC;
 	if (brain_is_server(b))
 		return 0;
-	return gex ? gex_begin(b) : kex_start_ephemeral(b);
+	if (m->group_exchange)
+		return gex_begin(b);
+	return m->gss ? gss_begin(b) : kex_start_ephemeral(b);
 }
 
 static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
@@ -301,11 +318,12 @@ static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, siz
 /* The method ------------------------------------------------------------------------ */
 
 /* A job with everything that goes into H, as far as it is known. */
-static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
-				    const struct ssh_exchange *x, struct ssh_str signature)
+struct ssh_job *kex_exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
+				 const struct ssh_exchange *x, struct ssh_str signature,
+				 struct ssh_str data)
 {
 	const struct kex *k = b->kex;
-	size_t n = signature.len + b->session_id_len;
+	size_t n = signature.len + data.len + b->session_id_len;
 	struct ssh_job *job;
 
 	n += x->v_c.len + x->v_s.len + x->i_c.len + x->i_s.len + x->k_s.len + x->q_c.len +
@@ -330,6 +348,7 @@ static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
 	};
 	job->session_id = ssh_job_keep(job, ssh_brain_session_id(b));
 	job->signature = ssh_job_keep(job, signature);
+	job->data = ssh_job_keep(job, data);
 	job->method = k->agreed.kex;
 	job->suite[0] = k->agreed.suite[0];
 	job->suite[1] = k->agreed.suite[1];
@@ -338,7 +357,7 @@ static struct ssh_job *exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
 }
 
 /* Identification, KEXINITs and the group exchange of both sides, by role. */
-static struct ssh_exchange exchange_start(const struct ssh_brain *b)
+struct ssh_exchange kex_exchange(const struct ssh_brain *b)
 {
 	const struct kex *k = b->kex;
 	struct ssh_str v_mine = ssh_str_c(b->ident), v_peer = ssh_str_c(b->peer_ident);
@@ -355,19 +374,19 @@ static struct ssh_exchange exchange_start(const struct ssh_brain *b)
 	};
 }
 
-static bool is_number(const struct kex *k)
+bool kex_is_number(const struct kex *k)
 {
 	return k->agreed.kex->q_form == KEX_MPINT;
 }
 
 static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 {
-	struct ssh_exchange x = exchange_start(b);
+	struct ssh_exchange x = kex_exchange(b);
 	struct ssh_job *job;
 	size_t blob_len;
 	int e;
 
-	e = is_number(b->kex) ? ssh_dh_init_parse(r, &x.q_c) : ssh_ecdh_init_parse(r, &x.q_c);
+	e = kex_is_number(b->kex) ? ssh_dh_init_parse(r, &x.q_c) : ssh_ecdh_init_parse(r, &x.q_c);
 	if (e < 0)
 		return e;
 	/* Before it costs a job (S-44). */
@@ -375,7 +394,8 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 		return -SSH_E_KEX;
 	x.k_s.p = key_blob(b->kex->host, &blob_len);
 	x.k_s.len = (uint32_t)blob_len;
-	job = exchange_job(b, SSH_JOB_KEX_RESPOND, &x, (struct ssh_str){0});
+	job = kex_exchange_job(b, SSH_JOB_KEX_RESPOND, &x, (struct ssh_str){0},
+			       (struct ssh_str){0});
 	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;
 }
 
@@ -394,14 +414,14 @@ static int check_host_key(const struct ssh_brain *b, const struct key *host)
 
 static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 {
-	struct ssh_exchange x = exchange_start(b);
+	struct ssh_exchange x = kex_exchange(b);
 	struct kex *k = b->kex;
 	struct ssh_ecdh_reply m;
 	struct ssh_job *job;
 	struct key *host = NULL;
 	int e;
 
-	e = is_number(k) ? ssh_dh_reply_parse(r, &m) : ssh_ecdh_reply_parse(r, &m);
+	e = kex_is_number(k) ? ssh_dh_reply_parse(r, &m) : ssh_ecdh_reply_parse(r, &m);
 	if (e < 0)
 		return e;
 	if (kex_public_check(k->agreed.kex, k->group, false, m.q_s.p, m.q_s.len) < 0 ||
@@ -412,7 +432,8 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	x.k_s = m.k_s;
 	x.q_c = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
 	x.q_s = m.q_s;
-	job = e == 0 ? exchange_job(b, SSH_JOB_KEX_FINISH, &x, m.signature) : NULL;
+	job = e == 0 ? kex_exchange_job(b, SSH_JOB_KEX_FINISH, &x, m.signature, (struct ssh_str){0})
+		     : NULL;
 	if (job == NULL) {
 		key_free(host);
 		return e < 0 ? e : -SSH_E_MEMORY;
@@ -439,7 +460,7 @@ static int send_ecdh_init(struct ssh_brain *b, struct ssh_job *job)
 	r = send_begin(b, &w, 1 + 5 + k->pub_len);
 	if (r < 0)
 		return r;
-	if (is_number(k))
+	if (kex_is_number(k))
 		ssh_dh_init_build(&w,
 				  k->group != NULL ? SSH_MSG_KEX_GEX_INIT : SSH_MSG_KEX_ECDH_INIT,
 				  (struct ssh_str){k->pub, (uint32_t)k->pub_len});
@@ -449,7 +470,7 @@ static int send_ecdh_init(struct ssh_brain *b, struct ssh_job *job)
 }
 
 /* H and the keys; the session id is the first H, for ever. */
-static void take_result(struct ssh_brain *b, struct ssh_job *job)
+void kex_take_result(struct ssh_brain *b, struct ssh_job *job)
 {
 	struct kex *k = b->kex;
 	size_t len = hash_len(k->agreed.kex->hash);
@@ -468,7 +489,7 @@ static int ask_host_signature(struct ssh_brain *b, struct ssh_job *job)
 	struct kex *k = b->kex;
 	struct ssh_act *act;
 
-	take_result(b, job);
+	kex_take_result(b, job);
 	memcpy(k->pub, job->pub, job->pub_len);
 	k->pub_len = job->pub_len;
 	act = act_push(b, SSH_ACT_SIGN, 0);
@@ -487,7 +508,7 @@ static int ask_hostkey(struct ssh_brain *b, struct ssh_job *job)
 	struct kex *k = b->kex;
 	struct ssh_act *act;
 
-	take_result(b, job);
+	kex_take_result(b, job);
 	if (b->server_key != NULL) /* the same key as before: input_ecdh_reply() compared */
 		return kex_hostkey_accepted(b);
 	k->peer_host = job->key;
@@ -506,6 +527,8 @@ int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
 		return -SSH_E_KEX;
 	if (job->kind == SSH_JOB_KEX_INIT)
 		return send_ecdh_init(b, job);
+	if (b->kex->agreed.kex->gss)
+		return gss_job_done(b, job);
 	return brain_is_server(b) ? ask_host_signature(b, job) : ask_hostkey(b, job);
 }
 
@@ -546,7 +569,7 @@ int kex_send_ext_info(struct ssh_brain *b)
 }
 
 /* Our NEWKEYS, our new keys, and what the RFC wants to be the very next packet. */
-static int send_newkeys(struct ssh_brain *b)
+int kex_send_newkeys(struct ssh_brain *b)
 {
 	bool first = b->kex->first;
 	struct ssh_wr w;
@@ -580,13 +603,13 @@ int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
 	r = send_begin(b, &w, 1 + 3 * 4 + 1 + blob_len + k->pub_len + len);
 	if (r < 0)
 		return r;
-	if (is_number(k))
+	if (kex_is_number(k))
 		ssh_dh_reply_build(
 			&w, k->group != NULL ? SSH_MSG_KEX_GEX_REPLY : SSH_MSG_KEX_ECDH_REPLY, &m);
 	else
 		ssh_ecdh_reply_build(&w, &m);
 	r = send_end(b, &w);
-	return r < 0 ? r : send_newkeys(b);
+	return r < 0 ? r : kex_send_newkeys(b);
 }
 
 int kex_hostkey_accepted(struct ssh_brain *b)
@@ -597,7 +620,7 @@ int kex_hostkey_accepted(struct ssh_brain *b)
 		b->server_key = k->peer_host;
 		k->peer_host = NULL;
 	}
-	return send_newkeys(b);
+	return kex_send_newkeys(b);
 }
 
 static int push_done(struct ssh_brain *b)
@@ -639,6 +662,11 @@ static int input_newkeys(struct ssh_brain *b, size_t len)
 		return r;
 	b->phase.kex = SSH_KEX_NONE;
 	/* TX_KEYS and RX_KEYS look at the keys: they live until the last action behind them. */
+	if (k->gss != NULL && b->phase.svc != SSH_SVC_OPEN) {
+		gss_free(b->gss);
+		b->gss = k->gss; /* who was authenticated by it may say so (RFC 4462 section 4) */
+		k->gss = NULL;
+	}
 	act_own_keys(b, k->keys);
 	k->keys = NULL;
 	kex_free(k);
@@ -659,9 +687,13 @@ int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
 		b->phase.kex = b->kex->first ? SSH_KEX_FIRST_METHOD : SSH_KEX_METHOD;
 		return 0;
 	}
-	if (b->phase.step == SSH_STEP_GEX_REQUEST)
+	if (b->phase.step == SSH_STEP_GSS_REQUEST && p[0] == SSH_MSG_KEXGSS_ERROR)
+		return -SSH_E_KEX;
+	if (b->phase.step == SSH_STEP_GEX_REQUEST || b->phase.step == SSH_STEP_GSS_REQUEST)
 		return brain_is_server(b) ? gex_input_request(b, p[0], p + 1, len - 1)
 					  : gex_input_group(b, p + 1, len - 1);
+	if (b->kex->agreed.kex->gss)
+		return gss_input(b, p[0], p + 1, len - 1);
 	ssh_rd_init(&r, p + 1, len - 1);
 	return brain_is_server(b) ? input_ecdh_init(b, &r) : input_ecdh_reply(b, &r);
 }

@@ -1,6 +1,6 @@
 /*
  * ssh/internal.h - what the files of a brain share: brain.c (actions, asks, the entrance),
- * brain_kex.c, brain_gex.c, auth_server.c, auth_client.c, brain_conn.c.
+ * brain_kex.c, brain_gex.c, brain_gss.c, auth_server.c, auth_client.c, brain_conn.c.
  *
  * Functions that can fail return 0 or what ends the connection; the entrances in
  * ssh/brain.h turn it into DISCONNECT and END through brain_settle().
@@ -42,6 +42,10 @@ struct kex {
 	uint8_t gex_request[12]; /* what is hashed of the request, and of the group */
 	uint8_t *gex_group;
 	uint32_t gex_request_len, gex_group_len;
+	struct gss_ctx *gss; /* of a method of GSS-API */
+	uint8_t *gss_host_key;
+	uint8_t gss_q[KEX_PUBLIC_MAX]; /* server: the client's public value, until it is believed */
+	uint32_t gss_q_len, gss_host_key_len;
 	struct kex_key *ephemeral;
 	uint8_t pub[KEX_PUBLIC_MAX];
 	size_t pub_len;
@@ -112,6 +116,9 @@ struct ssh_brain {
 	bool rekey_wanted;
 	enum ssh_strict strict;
 	struct ssh_gex_bits gex;
+	struct gss_ctx *gss; /* of the last exchange by GSS-API, until somebody is authenticated */
+	char *gss_server;    /* client */
+	bool gss_strict, gss_delegate;
 	const struct moduli *moduli;
 	struct ssh_rekey_limit rekey;
 	unsigned int auth_methods, max_auth_tries;
@@ -177,6 +184,24 @@ int kex_hostkey_accepted(struct ssh_brain *b);
 void kex_free(struct kex *k);
 /* Asks for the ephemeral key of the method, and of the group that was agreed on. */
 int kex_start_ephemeral(struct ssh_brain *b);
+
+/* What of H is known from the beginning. */
+struct ssh_exchange kex_exchange(const struct ssh_brain *b);
+/* A job with everything of x that is known; its signature (or MIC), and data. NULL: no memory. */
+struct ssh_job *kex_exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
+				 const struct ssh_exchange *x, struct ssh_str signature,
+				 struct ssh_str data);
+/* One that knows method and group alone, with room for so much. NULL: no memory. */
+struct ssh_job *kex_init_job(struct ssh_brain *b, enum ssh_job_kind kind, size_t room);
+/* Are the method's public values numbers? */
+bool kex_is_number(const struct kex *k);
+void kex_take_result(struct ssh_brain *b, struct ssh_job *job);
+int kex_send_newkeys(struct ssh_brain *b);
+
+/* brain_gss.c */
+int gss_begin(struct ssh_brain *b); /* client */
+int gss_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t len);
+int gss_job_done(struct ssh_brain *b, struct ssh_job *job);
 
 /* brain_gex.c: what comes before INIT in a group exchange */
 int gex_begin(struct ssh_brain *b); /* client: REQUEST */

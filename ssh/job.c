@@ -43,6 +43,8 @@ void ssh_job_free(struct ssh_job *job)
 		return;
 	kex_key_free(job->ephemeral);
 	free(job->group);
+	gss_free(job->gss);
+	free(job->token);
 	key_free(job->key);
 	secret_free(job->keys, sizeof(*job->keys));
 	secret_wipe(job->store, job->store_len);
@@ -117,6 +119,59 @@ static int run_finish(struct ssh_job *job)
 	return r;
 }
 
+/* With the token that establishes the context the exchange is whole (RFC 4462 section 2.1). */
+static int run_gss_accept(struct ssh_job *job)
+{
+	int r = 0;
+
+	if (job->gss == NULL)
+		r = gss_acceptor_new(job->gss_strict, &job->gss);
+	if (r == 0)
+		r = gss_step(job->gss, job->data.p, job->data.len, &job->token, &job->token_len);
+	if (r < 0 || !gss_established(job->gss))
+		return r;
+	/* "both the mutual_state and integ_avail MUST be true" */
+	if (!gss_binds(job->gss))
+		return -EBADMSG;
+	r = run_respond(job);
+	if (r == 0)
+		r = gss_mic(job->gss, job->h, hash_len(job->method->hash), job->mic, &job->mic_len);
+	return r;
+}
+
+static int run_gss_init(struct ssh_job *job)
+{
+	int r = kex_init(job->method, job->group, &job->ephemeral, job->pub, &job->pub_len);
+
+	if (r == 0)
+		r = gss_initiator_new((const char *)job->data.p, job->gss_delegate, &job->gss);
+	if (r == 0)
+		r = gss_step(job->gss, NULL, 0, &job->token, &job->token_len);
+	return r == 0 && job->token_len == 0 ? -EIO : r;
+}
+
+static int run_gss_finish(struct ssh_job *job)
+{
+	uint8_t secret[KEX_SECRET_MAX];
+	size_t len = 0;
+	int r = 0;
+
+	if (job->data.len > 0)
+		r = gss_step(job->gss, job->data.p, job->data.len, &job->token, &job->token_len);
+	if (r == 0 && (!gss_binds(job->gss) || job->token_len > 0))
+		r = -EBADMSG;
+	if (r == 0)
+		r = kex_finish(job->method, job->ephemeral, job->x.q_s.p, job->x.q_s.len, secret,
+			       &len);
+	if (r == 0)
+		r = derive(job, secret, len);
+	if (r == 0)
+		r = gss_mic_verify(job->gss, job->h, hash_len(job->method->hash), job->signature.p,
+				   job->signature.len);
+	secret_wipe(secret, sizeof(secret));
+	return r;
+}
+
 void ssh_job_run(struct ssh_job *job)
 {
 	switch (job->kind) {
@@ -129,6 +184,19 @@ void ssh_job_run(struct ssh_job *job)
 		break;
 	case SSH_JOB_KEX_FINISH:
 		job->err = run_finish(job);
+		break;
+	case SSH_JOB_GSS_ACCEPT:
+		job->err = run_gss_accept(job);
+		break;
+	case SSH_JOB_GSS_INIT:
+		job->err = run_gss_init(job);
+		break;
+	case SSH_JOB_GSS_STEP:
+		job->err = gss_step(job->gss, job->data.p, job->data.len, &job->token,
+				    &job->token_len);
+		break;
+	case SSH_JOB_GSS_FINISH:
+		job->err = run_gss_finish(job);
 		break;
 	case SSH_JOB_VERIFY:
 		job->err = key_verify_presence(job->key, job->sig_alg, job->signature.p,

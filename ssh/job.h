@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/gss.h"
 #include "crypto/kex.h"
 #include "crypto/key.h"
 #include "ssh/exchange.h"
@@ -23,6 +24,10 @@ enum ssh_job_kind {
 	SSH_JOB_KEX_INIT = 1, /* client: ephemeral key */
 	SSH_JOB_KEX_RESPOND,  /* server: Q_S, H, keys */
 	SSH_JOB_KEX_FINISH,   /* client: H, keys; the host key's signature is verified */
+	SSH_JOB_GSS_ACCEPT,   /* server: a token of GSS-API; with the last Q_S, H, keys and a MIC */
+	SSH_JOB_GSS_INIT,     /* client: ephemeral key and the first token */
+	SSH_JOB_GSS_STEP,     /* client: a token in answer to one */
+	SSH_JOB_GSS_FINISH,   /* client: the last token, H, keys; the MIC is verified */
 	SSH_JOB_VERIFY,       /* server: a publickey request's signature */
 };
 
@@ -51,6 +56,15 @@ struct ssh_job {
 	const char *sig_alg;
 	struct ssh_str signature, data;
 	struct key_presence presence; /* out */
+
+	/* GSS-API: the context; data is the peer's token or the server's name, signature its MIC.
+	 */
+	struct gss_ctx *gss;
+	bool gss_strict, gss_delegate;
+	uint8_t *token; /* ours, to be sent */
+	size_t token_len;
+	uint8_t mic[GSS_MIC_MAX]; /* ours */
+	size_t mic_len;
 
 	uint8_t *store; /* what the views above look at */
 	size_t store_len, store_used;

@@ -158,11 +158,27 @@ static int agree_kex(const struct ssh_kexinit *c, const struct ssh_kexinit *s,
 	char buf[SSH_NAME_MAX + 1];
 	struct ssh_str name;
 
-	/* Every method here needs a host key that signs, and every host key does. */
+	/* Every method but GSS-API's needs a host key that signs, and every host key but null does.
+	 */
 	if (!match(c->list[SSH_PROP_KEX], s->list[SSH_PROP_KEX], &name))
 		return -SSH_E_NO_KEX_ALG;
 	ret->kex = kex_method_find(name_c(name, buf));
 	return ret->kex != NULL ? 0 : -SSH_E_NO_KEX_ALG;
+}
+
+/* The first name of the client's that the server has too; null for methods of GSS-API only. */
+static bool match_hostkey(struct ssh_str client, struct ssh_str server, bool gss,
+			  struct ssh_str *ret)
+{
+	struct ssh_str name;
+
+	while (ssh_names_next(&client, &name)) {
+		if ((gss || !ssh_str_eq(name, SSH_HOSTKEY_NULL)) && names_have(server, name)) {
+			*ret = name;
+			return true;
+		}
+	}
+	return false;
 }
 
 static int agree_hostkey(const struct ssh_kexinit *c, const struct ssh_kexinit *s,
@@ -171,8 +187,13 @@ static int agree_hostkey(const struct ssh_kexinit *c, const struct ssh_kexinit *
 	struct ssh_str name;
 	const char *alg;
 
-	if (!match(c->list[SSH_PROP_HOSTKEY], s->list[SSH_PROP_HOSTKEY], &name))
+	if (!match_hostkey(c->list[SSH_PROP_HOSTKEY], s->list[SSH_PROP_HOSTKEY], ret->kex->gss,
+			   &name))
 		return -SSH_E_NO_HOSTKEY_ALG;
+	if (ssh_str_eq(name, SSH_HOSTKEY_NULL)) {
+		ret->hostkey = SSH_HOSTKEY_NULL;
+		return 0;
+	}
 	for (unsigned int i = 0; (alg = key_sig_alg_at(i)) != NULL; i++) {
 		if (ssh_str_eq(name, alg)) {
 			ret->hostkey = alg;

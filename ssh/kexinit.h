@@ -23,6 +23,7 @@
 
 #define SSH_EXT_INFO_C   "ext-info-c"
 #define SSH_EXT_INFO_S   "ext-info-s"
+#define SSH_HOSTKEY_NULL "null" /* RFC 4462 section 5 */
 #define SSH_KEX_STRICT_C "kex-strict-c-v00@openssh.com"
 #define SSH_KEX_STRICT_S "kex-strict-s-v00@openssh.com"
 
@@ -31,6 +32,9 @@
 	"mlkem768x25519-sha256,sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,"         \
 	"curve25519-sha256,curve25519-sha256@libssh.org,"                                          \
 	"ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521"
+/* By Kerberos, where it is switched on: without the mechanism, GSS_KRB5_SUFFIX, at their end. */
+#define SSH_DEFAULT_GSS_KEX                                                                        \
+	"gss-group14-sha256-,gss-group16-sha512-,gss-nistp256-sha256-,gss-curve25519-sha256-"
 /* A client also takes what costs a server more than it is worth, as OpenSSH's does. */
 #define SSH_DEFAULT_KEX_CLIENT                                                                     \
 	SSH_DEFAULT_KEX ",diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,"     \

@@ -1,7 +1,7 @@
 /*
  * ssh/msg.h - message numbers, disconnect reasons, open-failure codes.
  *
- * Source  RFC 4250 section 4, RFC 4419 section 5, RFC 8308, OpenSSH PROTOCOL (192, 193).
+ * Source  RFC 4250 section 4, RFC 4419 section 5, RFC 4462 section 6, RFC 8308, OpenSSH PROTOCOL (192, 193).
  */
 #ifndef SLUICE_SSH_MSG_H
 #define SLUICE_SSH_MSG_H
@@ -25,6 +25,13 @@ enum ssh_msg {
 	SSH_MSG_KEX_GEX_INIT = 32,
 	SSH_MSG_KEX_GEX_REPLY = 33,
 	SSH_MSG_KEX_GEX_REQUEST = 34,
+	SSH_MSG_KEXGSS_INIT = 30,
+	SSH_MSG_KEXGSS_CONTINUE = 31,
+	SSH_MSG_KEXGSS_COMPLETE = 32,
+	SSH_MSG_KEXGSS_HOSTKEY = 33,
+	SSH_MSG_KEXGSS_ERROR = 34,
+	SSH_MSG_KEXGSS_GROUPREQ = 40,
+	SSH_MSG_KEXGSS_GROUP = 41,
 	SSH_MSG_KEX_LAST = 49,
 	SSH_MSG_USERAUTH_REQUEST = 50,
 	SSH_MSG_USERAUTH_FAILURE = 51,

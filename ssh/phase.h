@@ -57,9 +57,12 @@ enum ssh_svc_phase {
  * section 4.1.2). The messages in brackets are what a server, and what a client, may be sent.
  */
 enum ssh_kex_step {
-	SSH_STEP_PUBLIC = 1,  /* 30 INIT; 31 REPLY: of DH, ECDH and the hybrids (RFC 4253, 5656) */
-	SSH_STEP_GEX_REQUEST, /* 34 REQUEST or 30 its old form; 31 GROUP (RFC 4419) */
-	SSH_STEP_GEX_INIT,    /* 32 INIT; 33 REPLY */
+	SSH_STEP_PUBLIC = 1,   /* 30 INIT; 31 REPLY: of DH, ECDH and the hybrids (RFC 4253, 5656) */
+	SSH_STEP_GEX_REQUEST,  /* 34 REQUEST or 30 its old form; 31 GROUP (RFC 4419) */
+	SSH_STEP_GEX_INIT,     /* 32 INIT; 33 REPLY */
+	SSH_STEP_GSS_REQUEST,  /* 40 GROUPREQ; 41 GROUP, or 34 ERROR (RFC 4462) */
+	SSH_STEP_GSS_INIT,     /* 30 INIT; 31 CONTINUE, 32 COMPLETE, 33 HOSTKEY, 34 ERROR */
+	SSH_STEP_GSS_CONTINUE, /* 31 CONTINUE; 31, 32, 34 */
 	SSH_KEX_STEPS
 };
 

@@ -173,9 +173,9 @@ void ssh_dh_reply_build(struct ssh_wr *w, uint8_t msg, const struct ssh_ecdh_rep
 	ssh_wr_str(w, m->signature);
 }
 
-void ssh_gex_request_build(struct ssh_wr *w, const struct ssh_gex_request *m)
+void ssh_gex_request_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_request *m)
 {
-	ssh_wr_u8(w, m->old ? SSH_MSG_KEX_GEX_REQUEST_OLD : SSH_MSG_KEX_GEX_REQUEST);
+	ssh_wr_u8(w, msg);
 	if (!m->old)
 		ssh_wr_u32(w, m->min);
 	ssh_wr_u32(w, m->n);
@@ -183,9 +183,9 @@ void ssh_gex_request_build(struct ssh_wr *w, const struct ssh_gex_request *m)
 		ssh_wr_u32(w, m->max);
 }
 
-void ssh_gex_group_build(struct ssh_wr *w, const struct ssh_gex_group *m)
+void ssh_gex_group_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_group *m)
 {
-	ssh_wr_u8(w, SSH_MSG_KEX_GEX_GROUP);
+	ssh_wr_u8(w, msg);
 	ssh_wr_mpint(w, m->p.p, m->p.len);
 	ssh_wr_mpint(w, m->g.p, m->g.len);
 }

@@ -66,8 +66,9 @@ void ssh_ecdh_reply_build(struct ssh_wr *w, const struct ssh_ecdh_reply *m);
 /* msg: INIT, or GEX_INIT; REPLY, or GEX_REPLY. */
 void ssh_dh_init_build(struct ssh_wr *w, uint8_t msg, struct ssh_str e);
 void ssh_dh_reply_build(struct ssh_wr *w, uint8_t msg, const struct ssh_ecdh_reply *m);
-void ssh_gex_request_build(struct ssh_wr *w, const struct ssh_gex_request *m);
-void ssh_gex_group_build(struct ssh_wr *w, const struct ssh_gex_group *m);
+/* msg: GEX_REQUEST or its old form, or KEXGSS_GROUPREQ; GEX_GROUP or KEXGSS_GROUP. */
+void ssh_gex_request_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_request *m);
+void ssh_gex_group_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_group *m);
 /* A server's: the algorithms, and that requests may be bound to its host key. */
 void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs);
 /* A client's: that it takes another one later. */

@@ -367,7 +367,8 @@ int session_brain_new(struct session *s)
 	struct ssh_brain_conf c = {
 		.role = SSH_SERVER,
 		.ident = env->ident,
-		.kex_algs = g->kex,
+		.kex_algs = env->kex != NULL ? env->kex : g->kex,
+		.gss_strict = g->gssapi_strict,
 		.hostkey_algs = g->hostkey_algorithms,
 		.ciphers = g->ciphers,
 		.macs = g->macs,

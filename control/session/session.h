@@ -42,6 +42,7 @@ struct session_env {
 	struct timers *timers;
 	struct pool *compute, *files;
 	unsigned int kex_threads; /* of compute */
+	char *kex;                /* list of methods; NULL: KexAlgorithms */
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct signer *signer;
 	struct key *host_cert[SIGNER_KEYS_MAX]; /* of the signer's keys */

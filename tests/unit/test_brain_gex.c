@@ -41,7 +41,8 @@ static struct payload request(uint32_t min, uint32_t n, uint32_t max, bool old)
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, p.bytes, sizeof(p.bytes));
-	ssh_gex_request_build(&w, &(struct ssh_gex_request){min, n, max, old});
+	ssh_gex_request_build(&w, old ? SSH_MSG_KEX_GEX_REQUEST_OLD : SSH_MSG_KEX_GEX_REQUEST,
+			      &(struct ssh_gex_request){min, n, max, old});
 	p.len = ssh_wr_done(&w);
 	return p;
 }
@@ -63,7 +64,8 @@ static struct payload group(const struct kex_group *g)
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, p.bytes, sizeof(p.bytes));
-	ssh_gex_group_build(&w, &(struct ssh_gex_group){{g->p, g->p_len}, {g->g, g->g_len}});
+	ssh_gex_group_build(&w, SSH_MSG_KEX_GEX_GROUP,
+			    &(struct ssh_gex_group){{g->p, g->p_len}, {g->g, g->g_len}});
 	p.len = ssh_wr_done(&w);
 	return p;
 }

@@ -137,6 +137,32 @@ Test(kex, both_sides_get_the_same_secret)
 	}
 }
 
+/* Those of GSS-API are in a list of their own, and found by their whole names only. */
+Test(kex, methods_of_gss_api)
+{
+	static const char *const names[] = {"gss-group14-sha256-",  "gss-group16-sha512-",
+					    "gss-nistp256-sha256-", "gss-curve25519-sha256-",
+					    "gss-gex-sha1-",        "gss-group14-sha1-"};
+	static const uint16_t lengths[] = {256, 512, 65, 32, 0, 256};
+	char name[64];
+
+	for (unsigned int i = 0; i < 6; i++) {
+		const struct kex_method *m;
+
+		cr_expect_null(kex_method_find(names[i]));
+		snprintf(name, sizeof(name), "%stoWM5Slw5Ew8Mqkay+al2g==", names[i]);
+		cr_expect_str_eq(kex_gss_name_at(i), name);
+		m = kex_method_find(name);
+		cr_assert_not_null(m);
+		cr_expect(m->gss);
+		cr_expect_eq(m->client_public_len, lengths[i]);
+		cr_expect_eq(m->server_public_len, lengths[i]);
+	}
+	cr_expect_null(kex_gss_name_at(6));
+	for (size_t i = 0; i < N_KNOWN; i++)
+		cr_expect(!kex_method_find(known[i].name)->gss);
+}
+
 Test(kex, every_other_length_is_refused)
 {
 	static uint8_t peer[KEX_PUBLIC_MAX + 1];

@@ -33,6 +33,12 @@ static bool in_step(const struct ssh_phase *p, unsigned int n)
 		return server ? n == 30 || n == 34 : n == 31;
 	case SSH_STEP_GEX_INIT:
 		return n == (server ? 32 : 33);
+	case SSH_STEP_GSS_REQUEST: /* RFC 4462 section 2 */
+		return server ? n == 40 : n == 41 || n == 34;
+	case SSH_STEP_GSS_INIT:
+		return server ? n == 30 : between(n, 31, 34);
+	case SSH_STEP_GSS_CONTINUE:
+		return server ? n == 31 : n == 31 || n == 32 || n == 34;
 	default:
 		return false;
 	}

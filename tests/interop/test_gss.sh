@@ -1,0 +1,80 @@
+#!/bin/bash
+# Kerberos: a KDC in the client's namespace, stock ssh with tickets of it, and the gateway's keytab.
+# Every key exchange by GSS-API, logins by gssapi-keyex and gssapi-with-mic, and who has no ticket.
+. "$(dirname "$0")/lib.sh"
+for p in krb5kdc kdb5_util kadmin.local kinit; do
+	PATH=$PATH:/usr/sbin command -v $p >/dev/null || { echo "$p is not installed"; exit 77; }
+done
+export PATH=$PATH:/usr/sbin
+ssh -Q kex-gss >/dev/null 2>&1 || { echo "this ssh has no key exchange by GSS-API"; exit 77; }
+methods="gss-group14-sha256- gss-group16-sha512- gss-nistp256-sha256- gss-curve25519-sha256- gss-gex-sha1- gss-group14-sha1-"
+LAB_CONF="GSSAPIKeyExchange yes
+GSSAPIAuthentication yes
+GSSAPIStrictAcceptorCheck no
+GSSAPIKexAlgorithms $(tr ' ' ',' <<<"$methods")"
+
+# The client knows the gateway by its address: host/ADDRESS is what its tickets are for.
+realm=SLUICE.TEST
+mkdir -p "$LAB_DIR/krb5"
+cat >"$LAB_DIR/krb5/krb5.conf" <<END
+[libdefaults]
+	default_realm = $realm
+	dns_lookup_kdc = false
+	dns_lookup_realm = false
+	dns_canonicalize_hostname = false
+	rdns = false
+	default_ccache_name = FILE:$LAB_DIR/krb5/ccache
+	default_keytab_name = FILE:$LAB_DIR/krb5/keytab
+[realms]
+	$realm = {
+		kdc = 127.0.0.1:8888
+	}
+[domain_realm]
+	$LAB_GW_OUTSIDE = $realm
+END
+cat >"$LAB_DIR/krb5/kdc.conf" <<END
+[kdcdefaults]
+	kdc_listen = 127.0.0.1:8888
+	kdc_tcp_listen = 127.0.0.1:8888
+[realms]
+	$realm = {
+		database_name = $LAB_DIR/krb5/principal
+		key_stash_file = $LAB_DIR/krb5/stash
+		max_renewable_life = 1h
+	}
+END
+export KRB5_CONFIG=$LAB_DIR/krb5/krb5.conf KRB5_KDC_PROFILE=$LAB_DIR/krb5/kdc.conf
+export KRB5RCACHENAME=dfl:$LAB_DIR/krb5/rcache
+kdb5_util create -s -r $realm -P master >/dev/null 2>&1 || { echo "no realm"; exit 1; }
+kadmin.local -q "addprinc -randkey host/$LAB_GW_OUTSIDE" >/dev/null 2>&1
+kadmin.local -q "addprinc -pw secret $LAB_USER" >/dev/null 2>&1
+kadmin.local -q "addprinc -pw secret stranger" >/dev/null 2>&1
+kadmin.local -q "ktadd -k $LAB_DIR/krb5/keytab host/$LAB_GW_OUTSIDE" >/dev/null 2>&1
+lab_own "$LAB_DIR/krb5/keytab"
+start_lab
+start_pump || exit 1
+lab_spawn client "$LAB_DIR/peer.log" krb5kdc -n -P "$LAB_DIR/krb5/pid"
+mapfile -t opts < <(lab_ssh_opts)
+ticket() { # principal
+	local n=50
+	until echo secret | lab_in client kinit "$1" >/dev/null 2>&1; do
+		[ $((n -= 1)) -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+fetch() { # user, further options…: bytes come whole
+	local user=$1
+	shift
+	lab_in client timeout 20 "$SLUICE_BUILD/perf/pump" get 300000 -- ssh -v "$@" "${opts[@]}" \
+		-W $LAB_TARGET_ADDR:9000 "$user@$LAB_GW_OUTSIDE" 2>"$LAB_DIR/ssh.log" >/dev/null
+}
+gss_kex() { # method
+	fetch $LAB_USER -o GSSAPIKeyExchange=yes -o GSSAPIKexAlgorithms="$1" -o GSSAPIAuthentication=no -o 'RekeyLimit 100K' &&
+		grep -q "kex: algorithm: $1" "$LAB_DIR/ssh.log" && [ "$(grep -c 'SSH2_MSG_NEWKEYS received' "$LAB_DIR/ssh.log")" -ge 2 ]
+}
+by() { grep -q "Authenticated to .* using \"$1\"" "$LAB_DIR/ssh.log"; }
+
+check "a ticket" ticket $LAB_USER
+for m in $methods; do
+	check "key exchange $m" gss_kex $m
+done
