@@ -42,13 +42,16 @@
 #include "ssh/record.h"
 
 #define WORLDS_MAX      2
-#define DATA_MBUFS      32767 /* of a generator; header mbufs are twice as many */
-#define DATA_MBUFS_MANY 131071
-#define MANY            1000 /* connections, from where on those */
-#define MBUF_COST       6144 /* bytes, its headers included */
+#define DATA_MBUFS      32767 /* of a generator, at least, */
+#define DATA_MBUFS_CONN 20
+#define HEAD_MBUFS      65535
+#define DATA_COST       4096 /* bytes of memory */
+#define HEAD_COST       1024
 #define READY_S         120
-#define WARM_S          0.5    /* not counted, or a quarter of what is, */
-#define WARM_CONN_S     300e-6 /* and this for each connection: all have begun */
+#define READY_CONN_S    6e-3        /* and for each connection */
+#define WARM_S          0.5         /* not counted, or a quarter of what is, */
+#define WARM_CONN       (64u << 10) /* and so many bytes of bulk for each connection, */
+#define WARM_MOST_S     30          /* or so long: all have begun */
 #define IDLE_NS         50000
 #define LONG_US         20 /* a turn in which others may have had the core */
 #define GAPS_S          0.2
@@ -234,7 +237,8 @@ static bool bad(struct world *w)
 static bool log_in(struct world *w)
 {
 	struct timespec nap = {.tv_nsec = IDLE_NS};
-	uint64_t end = rte_rdtsc() + READY_S * w->clock.hz;
+	double most = READY_S + w->o->client.conns * READY_CONN_S;
+	uint64_t end = rte_rdtsc() + (uint64_t)(most * (double)w->clock.hz);
 	unsigned int more = 0;
 
 	while (clients_ready(w->clients) < w->o->client.conns + w->o->client.beside) {
@@ -245,9 +249,9 @@ static bool log_in(struct world *w)
 		if (bad(w))
 			return false;
 		if (rte_rdtsc() > end) {
-			snprintf(w->err, sizeof(w->err), "%u of %u clients logged in in %d s",
+			snprintf(w->err, sizeof(w->err), "%u of %u clients logged in in %.0f s",
 				 clients_ready(w->clients),
-				 w->o->client.conns + w->o->client.beside, READY_S);
+				 w->o->client.conns + w->o->client.beside, most);
 			return false;
 		}
 	}
@@ -312,10 +316,29 @@ static bool pace(struct world *w, double warm)
 	return work_for(w, warm);
 }
 
+static uint64_t bulk_bytes(const struct world *w)
+{
+	return clients_counts(w->clients)->bytes + w->targets.bytes;
+}
+
+/* What a connection does first costs more than what it does for ever, and is not counted. */
+static bool all_begin(struct world *w)
+{
+	uint64_t enough = (uint64_t)w->o->client.conns * WARM_CONN;
+	uint64_t end = rte_rdtsc() + WARM_MOST_S * w->clock.hz;
+
+	if (w->o->client.work != WORK_UP && w->o->client.work != WORK_DOWN)
+		return true;
+	while (bulk_bytes(w) < enough && rte_rdtsc() < end)
+		if (!work_for(w, WARM_S / 10))
+			return false;
+	return true;
+}
+
 static int world_run(void *arg)
 {
 	struct world *w = arg;
-	double warm = RTE_MIN(WARM_S, w->o->seconds / 4) + w->o->client.conns * WARM_CONN_S;
+	double warm = RTE_MIN(WARM_S, w->o->seconds / 4);
 
 	w->r = -EIO;
 	if (!log_in(w))
@@ -326,7 +349,7 @@ static int world_run(void *arg)
 	if (w->o->client.beside > 0 && !find_gaps(w))
 		return stop = 1;
 	clients_go(w->clients);
-	if (!work_for(w, warm) || (w->o->load > 0 && !pace(w, warm)))
+	if (!all_begin(w) || !work_for(w, warm) || (w->o->load > 0 && !pace(w, warm)))
 		return stop = 1;
 	sample(w, &w->from);
 	clients_measure(w->clients, true);
@@ -343,7 +366,7 @@ static int world_run(void *arg)
 
 static uint64_t gen_mbufs(const struct options *o)
 {
-	return o->client.conns > MANY ? DATA_MBUFS_MANY : DATA_MBUFS;
+	return RTE_MAX((uint64_t)o->client.conns * DATA_MBUFS_CONN, (uint64_t)DATA_MBUFS);
 }
 
 static bool eal_begin(const struct options *o, uint32_t memory_mb)
@@ -476,8 +499,8 @@ static int world_begin(struct world *w)
 
 	clock_start(&w->clock);
 	snprintf(name, sizeof(name), "gen%u", w->index);
-	r = pkt_pools_new(name, (unsigned int)gen_mbufs(w->o),
-			  2 * (unsigned int)gen_mbufs(w->o) + 1, SOCKET_ID_ANY, &w->pools);
+	r = pkt_pools_new(name, (unsigned int)gen_mbufs(w->o), HEAD_MBUFS, SOCKET_ID_ANY,
+			  &w->pools);
 	snprintf(name, sizeof(name), "out%u", w->index);
 	if (r == 0)
 		r = wire_new(name, mac, w->o->mtu, w->pools.data, &w->out);
@@ -730,8 +753,10 @@ static int run(const struct options *o, struct world *w)
 		w[i].index = i;
 		r = conf_of(&w[i]);
 		if (r == 0)
-			memory_mb += conf_dataplane(w[i].conf)->memory_mb +
-				     (uint32_t)(gen_mbufs(o) * MBUF_COST >> 20);
+			memory_mb +=
+				conf_dataplane(w[i].conf)->memory_mb +
+				(uint32_t)((gen_mbufs(o) * DATA_COST + HEAD_MBUFS * HEAD_COST) >>
+					   20);
 	}
 	if (r == 0 && !eal_begin(o, memory_mb)) {
 		fprintf(stderr, "inring: EAL does not start\n");

@@ -94,6 +94,11 @@ bool pattern_check(uint64_t position, const uint8_t *p, uint32_t n);
 
 /* --- targets ---------------------------------------------------------------------------------- */
 
+/* From one address to a port there is no room for more connections: then the next is taken. */
+#define PORT_CONNS 50000
+#define PORT_SETS  4   /* of targets: sinks and sources listen on so many ports each, */
+#define PORT_STEP  100 /* so far from each other */
+
 enum target_kind { TARGET_SINK = 9000, TARGET_SOURCE, TARGET_ECHO }; /* their ports */
 #define TARGET_PORTS_ECHO 16 /* echoes listen on so many, for many short connections */
 

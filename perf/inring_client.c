@@ -45,13 +45,20 @@ static void say_simple(struct client *c, uint8_t msg, const struct chan *ch)
 	say(c, buf, ssh_wr_done(&w));
 }
 
+static unsigned int port_set(const struct client *c)
+{
+	return (unsigned int)(c - c->all->client) / PORT_CONNS % PORT_SETS;
+}
+
 static uint16_t target_port(struct client *c)
 {
+	unsigned int set = port_set(c) * PORT_STEP;
+
 	switch (c->work) {
 	case WORK_UP:
-		return TARGET_SINK;
+		return (uint16_t)(TARGET_SINK + set);
 	case WORK_DOWN:
-		return TARGET_SOURCE;
+		return (uint16_t)(TARGET_SOURCE + set);
 	default:
 		return (uint16_t)(TARGET_ECHO + c->opened++ % TARGET_PORTS_ECHO);
 	}
@@ -462,8 +469,9 @@ static int client_begin(struct clients *all, struct client *c)
 	if (r == 0)
 		r = ssh_pump_init(&c->pump, all->conf.engine, c->brain);
 	if (r == 0)
-		r = all->g->provider.connect(all->g->provider.arg, &all->gateway, all->conf.port,
-					     &gen_user, &c->e, &s);
+		r = all->g->provider.connect(all->g->provider.arg, &all->gateway,
+					     (uint16_t)(all->conf.port + port_set(c)), &gen_user,
+					     &c->e, &s);
 	if (r == 0)
 		gen_attach(all->g, &c->e, s);
 	return r;

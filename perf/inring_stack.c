@@ -15,7 +15,7 @@
  * must fit into the generator's buffers.
  */
 #define BUDGET_MAX (512u << 10)
-#define BUDGET_MIN (4u << 10)
+#define BUDGET_MIN (32u << 10)
 #define BUDGET_ALL (24u << 20)
 
 static uint8_t pattern[PATTERN_PERIOD + PATTERN_RUN];
@@ -136,7 +136,8 @@ int gen_stack_new(struct gen_stack *g, struct wire *w, const struct pkt_pools *p
 		.pools = pools,
 		.conns_max = conns,
 		.time_wait_max = 65536,
-		.rx_budget = budget,
+		.no_pacing = true,       /* as stock TCP under a queue that does not pace */
+		.rx_budget = BUDGET_MAX, /* nothing waits unread */
 		.tx_budget = budget,
 		.half_open_max = 65535,
 		.source_half_open = 65535,

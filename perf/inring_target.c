@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define LISTENERS_FIRST 100
+#define LISTENERS_MORE  200
 #define BACKLOG         65535
 #define SOURCE_PIECE    (32 * 1024) /* one write of a source */
 
@@ -91,6 +92,13 @@ static void step(struct end *e)
 		target_free(t, t->kind == TARGET_SOURCE);
 }
 
+static enum target_kind kind_of(uint16_t port)
+{
+	unsigned int kind = TARGET_SINK + (port - TARGET_SINK) % PORT_STEP;
+
+	return RTE_MIN(kind, (unsigned int)TARGET_ECHO);
+}
+
 static bool on_accept(void *arg, struct stream *s, uint32_t listener, const struct net_addr *local,
 		      uint16_t local_port, const struct net_addr *peer, uint16_t peer_port)
 {
@@ -102,7 +110,7 @@ static bool on_accept(void *arg, struct stream *s, uint32_t listener, const stru
 		return false;
 	t->e.step = step;
 	t->all = all;
-	t->kind = local_port > TARGET_ECHO ? TARGET_ECHO : (enum target_kind)local_port;
+	t->kind = kind_of(local_port);
 	gen_attach(all->g, &t->e, s);
 	t->next = all->list;
 	t->prev = &all->list;
@@ -122,6 +130,12 @@ int targets_listen(struct targets *t, struct gen_stack *g)
 	for (unsigned int i = 0; i < 2 + TARGET_PORTS_ECHO && r == 0; i++)
 		r = tcp_listen(g->tcp, &any, (uint16_t)(TARGET_SINK + i), LISTENERS_FIRST + i,
 			       BACKLOG, on_accept, t);
+	for (unsigned int i = 0; i < 2 * (PORT_SETS - 1) && r == 0; i++) {
+		unsigned int port = TARGET_SINK + (i / 2 + 1) * PORT_STEP + i % 2;
+
+		r = tcp_listen(g->tcp, &any, (uint16_t)port, LISTENERS_MORE + i, BACKLOG, on_accept,
+			       t);
+	}
 	return r;
 }
 

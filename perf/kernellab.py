@@ -21,6 +21,7 @@ import lab
 
 GATEWAY_CORE, OTHER_CORE = 0, 1 % os.cpu_count()
 PATIENCE_S = 60
+PORT_CONNS = 50000  # of one address to one port, as perf/inring.h
 TRIES, UNDISTURBED = 4, 0.97
 AES = "aes256-gcm@openssh.com"
 SINK, SOURCE, ECHO = 9000, 9001, 9002  # the target's ports
@@ -274,7 +275,8 @@ class InRing:
                     f"MaxChannels {max(4096, 4 * conns)}\nMaxStartups 1000\nLoginGraceTime 2m\nSlowPathRate 10000000\n"
                     f"Interface outside net_ring_out{shard} mtu={mtu}\nInterface inside net_ring_in{shard} mtu={mtu}\n"
                     "InterfaceAddress outside 198.18.0.2/24\nInterfaceAddress inside 198.19.0.2/24\n"
-                    f"ListenAddress 198.18.0.2:22\nHostKey {self.files.path('host')}\n"
+                    + "".join(f"ListenAddress 198.18.0.2:{22 + k}\n" for k in range(1 + (conns - 1) // PORT_CONNS)) +
+                    f"HostKey {self.files.path('host')}\n"
                     f"AuthorizedKeysFile {self.files.path('keys/%u')}\n")
 
     def latency(self, cipher, seconds, **options):
@@ -323,7 +325,7 @@ class InRing:
         p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              start_new_session=True, preexec_fn=lab.Spaces.go_before_all if realtime else lab.Spaces.go_first)
         try:
-            out, err = p.communicate(timeout=240 + seconds)
+            out, err = p.communicate(timeout=240 + 0.01 * conns + seconds)
         except BaseException:
             p.terminate()
             p.communicate(timeout=20)
