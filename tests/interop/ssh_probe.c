@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ssh/pump.h"
@@ -53,6 +54,7 @@ static struct {
 	int ssh, listener, echo; /* descriptors; echo: what the server connected to us */
 	bool tried_none, sent_eof, peer_closed;
 	unsigned int kexes, own_rekeys;
+	double rekey_ms, longest_ms; /* when the one of ours that goes on began; the longest */
 	struct ssh_act_kex agreed;
 	struct ssh_rwin rwin;
 	struct ssh_swin swin;
@@ -80,6 +82,14 @@ static void must(int r, const char *what)
 }
 
 /* Sockets --------------------------------------------------------------------------- */
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
 
 static void nonblock(int fd)
 {
@@ -294,14 +304,16 @@ static void move(void)
 	if (st.step == MOVING) {
 		while (send_data())
 			;
-		if (st.own_rekeys < opt.rekeys &&
+		if (st.own_rekeys < opt.rekeys && st.rekey_ms == 0 &&
 		    st.received > opt.bytes / (opt.rekeys + 1) * (st.own_rekeys + 1)) {
 			st.own_rekeys++;
+			st.rekey_ms = now_ms();
 			must(ssh_brain_rekey(st.brain), "rekey");
 		}
-		if (st.received == opt.bytes) {
+		if (st.received == opt.bytes && st.rekey_ms == 0) {
 			send_simple(SSH_MSG_CHANNEL_EOF);
 			send_simple(SSH_MSG_CHANNEL_CLOSE);
+			shutdown(st.echo, SHUT_RDWR); /* some close when their target has */
 			st.step = CLOSING;
 		}
 	}
@@ -343,6 +355,9 @@ static void on_act(const struct ssh_act *a)
 	case SSH_ACT_KEX_DONE:
 		st.kexes++;
 		st.agreed = a->kex;
+		if (st.rekey_ms > 0 && now_ms() - st.rekey_ms > st.longest_ms)
+			st.longest_ms = now_ms() - st.rekey_ms;
+		st.rekey_ms = 0;
 		break;
 	case SSH_ACT_PEER_DISCONNECT:
 		fprintf(stderr, "disconnected: %.*s\n", (int)a->bytes.len, a->bytes.p);
@@ -560,10 +575,11 @@ int main(int argc, char **argv)
 		if (st.step != DONE)
 			turn();
 	} while (st.step != DONE || out_waits());
-	printf("%s, %s, %s%s%s, %s; %llu bytes round, %u key exchanges\n", st.agreed.kex,
-	       st.agreed.hostkey, st.agreed.cipher_cs, *st.agreed.mac_cs ? ", " : "",
+	printf("%s, %s, %s%s%s, %s; %llu bytes round, %u key exchanges, "
+	       "the longest of ours %.1f ms\n",
+	       st.agreed.kex, st.agreed.hostkey, st.agreed.cipher_cs, *st.agreed.mac_cs ? ", " : "",
 	       st.agreed.mac_cs, st.agreed.strict ? "strict" : "not strict",
-	       (unsigned long long)st.received, st.kexes);
+	       (unsigned long long)st.received, st.kexes, st.longest_ms);
 
 	close(st.ssh);
 	close(st.listener);
