@@ -1,5 +1,5 @@
 #!/bin/bash
-# Stock OpenSSH against the gateway: every cipher and MAC, every user key type, password,
+# Stock OpenSSH against the gateway: the usual ciphers and MACs, user key types, password,
 # rekeys by volume, many channels at once, half-close both ways, refusals.
 . "$(dirname "$0")/lib.sh"
 
@@ -21,7 +21,7 @@ mapfile -t opts < <(lab_ssh_opts)
 gw=$LAB_USER@$LAB_GW_OUTSIDE
 
 # From the server and to it, through one forward.
-mib=10
+mib=4
 [ -z "${SLUICE_LONG:-}" ] || mib=256
 lab_random_file "$LAB_DIR/www/file" $((mib << 20))
 port=18100
@@ -44,14 +44,13 @@ carry() { # further ssh options…: both ways, compared
 for cipher in aes128-gcm@openssh.com aes256-gcm@openssh.com chacha20-poly1305@openssh.com; do
 	check "cipher $cipher" carry -c "$cipher"
 done
-for cipher in aes128-ctr aes256-ctr; do
+ctr=aes256-ctr # test_ciphers.sh has the others
+[ -z "${SLUICE_LONG:-}" ] || ctr="aes128-ctr aes192-ctr $ctr"
+for cipher in $ctr; do
 	for mac in hmac-sha2-256 hmac-sha2-512 hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com; do
 		check "cipher $cipher with $mac" carry -c $cipher -m $mac
 	done
 done
-check "kex curve25519-sha256@libssh.org" carry -o KexAlgorithms=curve25519-sha256@libssh.org
-check "kex ecdh-sha2-nistp256" carry -o KexAlgorithms=ecdh-sha2-nistp256
-check "kex ecdh-sha2-nistp521" carry -o KexAlgorithms=ecdh-sha2-nistp521
 for alg in ssh-ed25519 ecdsa-sha2-nistp256 rsa-sha2-256 rsa-sha2-512; do
 	check "host key $alg" carry -o HostKeyAlgorithms=$alg
 done
