@@ -19,6 +19,7 @@
 #include "control/log.h"
 #include "control/query.h"
 #include "control/setup.h"
+#include "control/signer/remote.h"
 #include "crypto/secret.h"
 
 #define EXIT_BAD        255 /* as sshd */
@@ -40,6 +41,7 @@ struct control {
 	struct clock *clock;
 	struct session_env env;
 	struct helper helper;
+	struct signer_remote *signer; /* NULL: the keys are here */
 	struct linkpeer *peer[PEERS_MAX];
 	unsigned int n_peers;
 	struct admin_env admin_env;
@@ -148,6 +150,7 @@ static void goodbye(struct timer *t)
 		linkpeer_close(c->peer[i]);
 	c->n_peers = 0;
 	resolver_close(c->env.resolver);
+	signer_remote_close(c->signer);
 	pool_close(c->env.files);
 	pool_close(c->env.compute);
 	clock_close(c->clock);
@@ -183,18 +186,39 @@ static int start_pools(struct control *c)
 	if (r == 0)
 		r = pool_new(&c->loop, e->timers, FILES_THREADS, FILES_WAITING, &e->files);
 	if (r == 0)
-		r = signer_new(e->compute, &e->signer);
-	if (r == 0)
 		r = resolver_new(&c->loop, e->timers, &e->resolver);
+	return r;
+}
+
+/* The keys of sluice-signer: this process never sees them. */
+static int start_signer(struct control *c, struct key *keys[SIGNER_KEYS_MAX], unsigned int *n,
+			const char *run_dir)
+{
+	char path[4096];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/signer.sock", run_dir);
+	r = signer_remote_open(&c->loop, c->env.timers, path, &c->signer, keys, n);
+	if (r < 0)
+		fprintf(stderr, "sluice-control: %s: %s\n", path, strerror(-r));
+	else
+		r = signer_new_remote(c->signer, keys, *n, &c->env.signer);
+	if (r == 0)
+		log_line(LOG_L_INFO, "host keys are those of sluice-signer");
 	return r;
 }
 
 static int start_keys(struct control *c, struct key **keys, unsigned int n, const char *run_dir)
 {
 	char path[4096];
-	int r = 0;
+	bool here = n > 0;
+	int r;
 
-	for (unsigned int i = 0; i < n && r == 0; i++)
+	r = here ? signer_new(c->env.compute, &c->env.signer) : start_signer(c, keys, &n, run_dir);
+	if (r == 0 && !here)
+		setup_host_certs(c->env.conf, keys, n, c->env.host_cert, &c->env.n_host_certs);
+
+	for (unsigned int i = 0; here && i < n && r == 0; i++)
 		r = signer_add(c->env.signer, keys[i]);
 	if (r < 0)
 		return r;
@@ -333,7 +357,8 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 	r = setup_ident(conf, c.ident, sizeof(c.ident));
 	if (r < 0)
 		return EXIT_BAD;
-	setup_host_certs(conf, keys, n, c.env.host_cert, &c.env.n_host_certs);
+	if (n > 0)
+		setup_host_certs(conf, keys, n, c.env.host_cert, &c.env.n_host_certs);
 	r = uv_loop_init(&c.loop);
 	if (r == 0)
 		r = start(&c, conf, conf_path, keys, n);
@@ -344,6 +369,17 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 	uv_run(&c.loop, UV_RUN_DEFAULT);
 	stop(&c);
 	return 0;
+}
+
+/* Where sluice-signer runs, none are read here, but for a test of the file. */
+static int host_keys(const struct conf *conf, bool test, struct key *keys[SIGNER_KEYS_MAX],
+		     unsigned int *n)
+{
+	const char *run_dir;
+
+	if (!test && setup_run_dir(&run_dir) == 0 && setup_signer_runs(run_dir))
+		return 0;
+	return setup_host_keys(conf, keys, n);
 }
 
 int main(int argc, char **argv)
@@ -363,7 +399,7 @@ int main(int argc, char **argv)
 		conf_put(conf);
 		return r < 0 ? EXIT_BAD : 0;
 	}
-	if (setup_no_dumps() < 0 || setup_host_keys(conf, keys, &n) < 0)
+	if (setup_no_dumps() < 0 || host_keys(conf, o.test, keys, &n) < 0)
 		return EXIT_BAD;
 	if (o.test) {
 		while (n > 0)

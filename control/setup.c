@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "control/auth/userfile.h"
@@ -277,6 +279,23 @@ int setup_run_dir(const char **ret)
 	}
 	*ret = dir;
 	return 0;
+}
+
+bool setup_signer_runs(const char *run_dir)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	bool yes = false;
+	int fd;
+
+	if ((size_t)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/signer.sock", run_dir) >=
+	    sizeof(sun.sun_path))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		yes = connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0;
+		close(fd);
+	}
+	return yes;
 }
 
 int setup_no_dumps(void)

@@ -7,6 +7,7 @@
 #ifndef SLUICE_CONTROL_SETUP_H
 #define SLUICE_CONTROL_SETUP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "conf/conf.h"
@@ -25,8 +26,8 @@ int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], u
 /* With GSSAPIKeyExchange the methods by it and then KexAlgorithms; else NULL. The caller's. */
 int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unused_result));
 /*
- * ModuliFile, when a method needs it; NULL: it does not, or the file has no group, which is said and
- * is no reason not to serve.
+ * ModuliFile, when a method needs it; NULL: it does not, or the file has no group, which is said
+ * and is no reason not to serve.
  */
 int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
 /* Every HostCertificate that is one of these keys'; what is not is said and left out. */
@@ -34,6 +35,8 @@ void setup_host_certs(const struct conf *conf, struct key *const keys[], unsigne
 		      struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n);
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
+/* Does sluice-signer listen in this folder? Then its keys are used, and none is read here. */
+bool setup_signer_runs(const char *run_dir);
 /* No core dumps, no ptrace: keys are in memory from here on. */
 int setup_no_dumps(void) __attribute__((warn_unused_result));
 /*

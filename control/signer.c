@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/signer/remote.h"
 #include "crypto/hash.h"
 
 #define SIG_ALG_MAX 64
@@ -14,6 +15,7 @@
 
 struct signer {
 	struct pool *pool;
+	struct signer_remote *remote; /* NULL: the keys are here */
 	/* Public halves are keys of their own: a session never holds a private one. */
 	struct key *priv[SIGNER_KEYS_MAX], *pub[SIGNER_KEYS_MAX];
 	unsigned int n;
@@ -26,6 +28,20 @@ int signer_new(struct pool *pool, struct signer **ret)
 	if (s == NULL)
 		return -ENOMEM;
 	s->pool = pool;
+	*ret = s;
+	return 0;
+}
+
+int signer_new_remote(struct signer_remote *remote, struct key *const pub[], unsigned int n,
+		      struct signer **ret)
+{
+	struct signer *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->remote = remote;
+	for (s->n = 0; s->n < n; s->n++)
+		s->pub[s->n] = pub[s->n];
 	*ret = s;
 	return 0;
 }
@@ -117,6 +133,31 @@ static const struct key *private_of(const struct signer *s, const struct key *pu
 	return NULL;
 }
 
+/* The number of a key of ours, or -ENOENT. */
+static int number_of(const struct signer *s, const struct key *pub)
+{
+	for (unsigned int i = 0; i < s->n; i++)
+		if (key_equal(s->pub[i], pub))
+			return (int)i;
+	return -ENOENT;
+}
+
+static int ask_remote(struct signer *s, enum signer_msg kind, const struct key *pub,
+		      const char *sig_alg, const uint8_t *data, size_t len, bool rekey,
+		      uint64_t deadline_ms, const struct signer_caller *caller, signer_done *done)
+{
+	struct signer_request m = {.kind = kind,
+				   .sig_alg = ssh_str_c(sig_alg),
+				   .rekey = rekey,
+				   .data = {data, (uint32_t)len}};
+	int i = number_of(s, pub);
+
+	if (i < 0 || !key_sig_alg_fits(s->pub[i], sig_alg))
+		return -ENOENT;
+	m.key = (uint32_t)i;
+	return signer_remote_call(s->remote, &m, deadline_ms, caller, done);
+}
+
 static bool is_hash_len(size_t len)
 {
 	static const enum hash_alg algs[] = {HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512};
@@ -159,10 +200,13 @@ int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, co
 		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
 		signer_done *done)
 {
-	if (private_of(s, pub) == NULL)
+	if (number_of(s, pub) < 0)
 		return -ENOENT;
 	if (!is_hash_len(len))
 		return -EPERM;
+	if (s->remote != NULL)
+		return ask_remote(s, SIGNER_SIGN, pub, sig_alg, data, len, rekey, deadline_ms,
+				  caller, done);
 	return submit(s, pub, sig_alg, data, len, rekey, deadline_ms, caller, done);
 }
 
@@ -185,6 +229,9 @@ int signer_prove(struct signer *s, const struct key *pub, const char *sig_alg,
 
 	if (session_id_len > HASH_LEN_MAX || blob_len > PROVE_KEY_MAX)
 		return -EPERM;
+	if (s->remote != NULL)
+		return ask_remote(s, SIGNER_PROVE, pub, sig_alg, session_id, session_id_len, false,
+				  deadline_ms, caller, done);
 	p = put_str(p, PROVE, strlen(PROVE));
 	p = put_str(p, session_id, session_id_len);
 	p = put_str(p, blob, blob_len);

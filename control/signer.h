@@ -1,10 +1,10 @@
 /*
  * control/signer.h - signatures with the gateway's host keys.
  *
- * The one place that holds private host keys. Today it lives in control's process and
- * computes on its pool; its interface is that of the program sluice-signer to come: a
- * call with a deadline, the answer by callback, the caller found again by handle. It signs
- * exchange hashes (what is not as long as one is refused) and proofs of host keys, nothing else.
+ * The one place that holds private host keys: the program sluice-signer, which is asked over a
+ * socket, or, where it does not run, this process, on its pool. Either way it is a call with a
+ * deadline, the answer by callback, the caller found again by handle. It signs exchange hashes (what
+ * is not as long as one is refused) and proofs of host keys, nothing else.
  * Thread  the loop's.
  */
 #ifndef SLUICE_CONTROL_SIGNER_H
@@ -23,6 +23,10 @@
 struct signer;
 
 int signer_new(struct pool *pool, struct signer **ret) __attribute__((warn_unused_result));
+/* Its keys are those of sluice-signer: takes their public halves, borrows the connection. */
+struct signer_remote;
+int signer_new_remote(struct signer_remote *remote, struct key *const pub[], unsigned int n,
+		      struct signer **ret) __attribute__((warn_unused_result));
 void signer_free(struct signer *s); /* wipes the keys; no call may be open */
 
 /* Takes the key. -E2BIG. */

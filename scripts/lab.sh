@@ -125,6 +125,10 @@ lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, i
 	lab_spawn gw "$LAB_DIR/helper.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-helper"
 	lab_helper_pid=$lab_pid
+	lab_spawn gw "$LAB_DIR/signer.log" env SLUICE_RUN="$LAB_DIR/run" \
+		${LAB_WRAP:-} "$1/control/sluice-signer" -f "$LAB_DIR/sluice.conf"
+	lab_signer_pid=$lab_pid
+	lab_wait_log "$lab_signer_pid" "$LAB_DIR/signer.log" "signer.sock" 30 || return 1
 	lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 	lab_control_pid=$lab_pid

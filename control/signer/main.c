@@ -1,0 +1,154 @@
+/*
+ * sluice-signer - the only process with private host keys.
+ *
+ * Started by root for their files, it becomes user sluice; control, which reads what strangers say,
+ * asks it for signatures and never sees a key.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "control/clock.h"
+#include "control/log.h"
+#include "control/setup.h"
+#include "control/signer/server.h"
+
+#define EXIT_BAD 255
+#define WAITING  8192 /* requests, of all who ask */
+
+struct program {
+	uv_loop_t loop;
+	struct timers *timers;
+	struct clock *clock;
+	struct pool *pool;
+	struct signer *signer;
+	struct signer_server *server;
+	uv_signal_t term, interrupt;
+	bool ending;
+};
+
+static int usage(FILE *f, int status)
+{
+	fprintf(f, "usage: sluice-signer [-htV] [-f FILE]\n");
+	return status;
+}
+
+static void on_signal(uv_signal_t *sig, int number)
+{
+	struct program *p = sig->data;
+
+	if (p->ending)
+		return;
+	p->ending = true;
+	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	signer_server_close(p->server);
+	pool_close(p->pool);
+	clock_close(p->clock);
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+}
+
+static int start(struct program *p, struct key **keys, unsigned int n, const char *dir)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	char path[4096];
+	int r;
+
+	r = timers_new(&p->timers);
+	if (r == 0)
+		r = clock_new(&p->loop, p->timers, &p->clock);
+	if (r == 0)
+		r = pool_new(&p->loop, p->timers, cpus > 2 ? (unsigned int)cpus : 2, WAITING,
+			     &p->pool);
+	if (r == 0)
+		r = signer_new(p->pool, &p->signer);
+	for (unsigned int i = 0; i < n && r == 0; i++)
+		r = signer_add(p->signer, keys[i]);
+	if (r < 0)
+		return r;
+	signal(SIGPIPE, SIG_IGN);
+	uv_signal_init(&p->loop, &p->term);
+	uv_signal_init(&p->loop, &p->interrupt);
+	p->term.data = p->interrupt.data = p;
+	uv_signal_start(&p->term, on_signal, SIGTERM);
+	uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	snprintf(path, sizeof(path), "%s/signer.sock", dir);
+	r = signer_server_new(&p->loop, p->signer, clock_now_ms, path, geteuid(), &p->server);
+	if (r < 0)
+		fprintf(stderr, "sluice-signer: %s: %s\n", path,
+			r == -EADDRINUSE ? "another sluice-signer is running" : strerror(-r));
+	else
+		log_line(LOG_L_INFO, "sluice-signer has %u host keys, on %s", n, path);
+	return r;
+}
+
+static int serve(struct key **keys, unsigned int n)
+{
+	static struct program p;
+	const char *dir;
+	int r;
+
+	r = setup_run_dir(&dir);
+	if (r == 0)
+		r = setup_drop_root();
+	if (r == 0)
+		r = uv_loop_init(&p.loop);
+	if (r == 0)
+		r = start(&p, keys, n, dir);
+	if (r < 0)
+		return EXIT_BAD;
+	uv_run(&p.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&p.loop);
+	signer_free(p.signer);
+	timers_free(p.timers);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct key *keys[SIGNER_KEYS_MAX] = {0};
+	const char *conf_path = CONF_PATH_DEFAULT;
+	struct conf *conf;
+	unsigned int n = 0;
+	bool test = false;
+	int c, r;
+
+	while ((c = getopt(argc, argv, "f:htV")) != -1) {
+		switch (c) {
+		case 'f':
+			conf_path = optarg;
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'V':
+			printf("sluice-signer %s\n", SLUICE_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EXIT_BAD);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr, EXIT_BAD);
+	if (setup_conf(conf_path, &conf) < 0)
+		return EXIT_BAD;
+	r = setup_no_dumps();
+	if (r == 0)
+		r = setup_host_keys(conf, keys, &n);
+	conf_put(conf);
+	if (r < 0)
+		return EXIT_BAD;
+	if (test) {
+		while (n > 0)
+			key_free(keys[--n]);
+		return 0;
+	}
+	return serve(keys, n);
+}

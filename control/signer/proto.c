@@ -1,0 +1,117 @@
+#include "control/signer/proto.h"
+
+#include <errno.h>
+
+#define SIG_ALG_MAX 64
+
+int signer_request_parse(enum signer_msg kind, struct ssh_str body, struct signer_request *ret)
+{
+	struct signer_request m = {.kind = kind};
+	struct ssh_rd r;
+
+	if (kind != SIGNER_SIGN && kind != SIGNER_PROVE)
+		return -EBADMSG;
+	ssh_rd_init(&r, body.p, body.len);
+	m.id = ssh_rd_u32(&r);
+	m.key = ssh_rd_u32(&r);
+	m.sig_alg = ssh_rd_str(&r);
+	m.rekey = ssh_rd_bool(&r);
+	m.data = ssh_rd_str(&r);
+	if (!ssh_rd_done(&r) || m.sig_alg.len == 0 || m.sig_alg.len >= SIG_ALG_MAX ||
+	    memchr(m.sig_alg.p, '\0', m.sig_alg.len) != NULL || m.data.len == 0 ||
+	    m.data.len > SIGNER_DATA_MAX)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int signer_answer_parse(struct ssh_str body, struct signer_answer *ret)
+{
+	struct signer_answer m;
+	struct ssh_rd r;
+	uint32_t err;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.id = ssh_rd_u32(&r);
+	err = ssh_rd_u32(&r);
+	m.sig = ssh_rd_str(&r);
+	/* A signature and no error, or an error and no signature. */
+	if (!ssh_rd_done(&r) || err > 4095 || m.sig.len > KEY_SIG_MAX ||
+	    (err == 0) != (m.sig.len > 0))
+		return -EBADMSG;
+	m.err = -(int)err;
+	*ret = m;
+	return 0;
+}
+
+int signer_have_parse(struct ssh_str body, struct signer_have *ret)
+{
+	struct signer_have m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.n = ssh_rd_u32(&r);
+	if (r.bad || m.n == 0 || m.n > SIGNER_KEYS_MAX)
+		return -EBADMSG;
+	for (unsigned int i = 0; i < m.n; i++)
+		m.blob[i] = ssh_rd_str(&r);
+	if (!ssh_rd_done(&r))
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+/* --- writing ------------------------------------------------------------------------------ */
+
+static void begin(struct ssh_wr *w, uint8_t *buf, size_t size, enum signer_msg type)
+{
+	ssh_wr_init(w, buf, size);
+	helper_frame_begin(w, (enum helper_msg)type);
+}
+
+size_t signer_keys_build(uint8_t *buf, size_t size)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, size, SIGNER_KEYS);
+	return helper_frame_end(&w);
+}
+
+size_t signer_request_build(uint8_t *buf, size_t size, const struct signer_request *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, size, m->kind);
+	ssh_wr_u32(&w, m->id);
+	ssh_wr_u32(&w, m->key);
+	ssh_wr_str(&w, m->sig_alg);
+	ssh_wr_bool(&w, m->rekey);
+	ssh_wr_str(&w, m->data);
+	return helper_frame_end(&w);
+}
+
+size_t signer_answer_build(uint8_t *buf, size_t size, const struct signer_answer *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, size, SIGNER_DONE);
+	ssh_wr_u32(&w, m->id);
+	ssh_wr_u32(&w, (uint32_t)-m->err);
+	ssh_wr_str(&w, m->sig);
+	return helper_frame_end(&w);
+}
+
+size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, size, SIGNER_HAVE);
+	ssh_wr_u32(&w, signer_count(s));
+	for (unsigned int i = 0; i < signer_count(s); i++) {
+		size_t len;
+		const uint8_t *blob = key_blob(signer_public(s, i), &len);
+
+		ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+	}
+	return helper_frame_end(&w);
+}

@@ -1,0 +1,60 @@
+/*
+ * control/signer/proto.h - what control and sluice-signer say to each other, in frames of
+ * control/helper/proto.h.
+ *
+ * Control asks which keys there are, and for signatures by their number; the signer answers each
+ * by its id, in any order. Nothing can be signed but an exchange hash and a proof of a host key,
+ * whose bytes the signer puts together itself.
+ * Thread  any: pure.
+ */
+#ifndef SLUICE_CONTROL_SIGNER_PROTO_H
+#define SLUICE_CONTROL_SIGNER_PROTO_H
+
+#include "control/helper/proto.h"
+#include "control/signer.h"
+
+#define SIGNER_DATA_MAX 64   /* a hash, a session id */
+#define SIGNER_SMALL    1024 /* a request fits */
+
+enum signer_msg {
+	SIGNER_KEYS = 1, /* which are there? */
+	SIGNER_SIGN,     /* an exchange hash */
+	SIGNER_PROVE,    /* that a key is ours, to a session */
+	SIGNER_HAVE = 10,
+	SIGNER_DONE,
+};
+
+struct signer_request {
+	enum signer_msg kind;
+	uint32_t id, key;
+	struct ssh_str sig_alg;
+	bool rekey;
+	struct ssh_str data; /* the hash, or the session id */
+};
+
+struct signer_answer {
+	uint32_t id;
+	int err; /* 0 or a negative number */
+	struct ssh_str sig;
+};
+
+struct signer_have {
+	unsigned int n;
+	struct ssh_str blob[SIGNER_KEYS_MAX];
+};
+
+/* -EBADMSG. */
+int signer_request_parse(enum signer_msg kind, struct ssh_str body, struct signer_request *ret)
+	__attribute__((warn_unused_result));
+int signer_answer_parse(struct ssh_str body, struct signer_answer *ret)
+	__attribute__((warn_unused_result));
+int signer_have_parse(struct ssh_str body, struct signer_have *ret)
+	__attribute__((warn_unused_result));
+
+/* Whole frames; 0: it does not fit into size. */
+size_t signer_keys_build(uint8_t *buf, size_t size);
+size_t signer_request_build(uint8_t *buf, size_t size, const struct signer_request *m);
+size_t signer_answer_build(uint8_t *buf, size_t size, const struct signer_answer *m);
+size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s);
+
+#endif

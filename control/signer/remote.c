@@ -1,0 +1,401 @@
+#include "control/signer/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/log.h"
+#include "crypto/hash.h"
+
+#define START_MS 5000 /* to learn its keys */
+
+struct asked {
+	struct asked *next;
+	struct timer deadline;
+	struct signer_remote *remote;
+	uint32_t id;
+	struct signer_caller caller;
+	signer_done *done;
+};
+
+/* A connection; another one is another line, so that nothing of an old one is taken for new. */
+struct line {
+	uv_pipe_t pipe;
+	struct signer_remote *remote; /* NULL: given up */
+	uint8_t in[HELPER_FRAME_MAX + 4];
+	size_t have;
+};
+
+struct signer_remote {
+	uv_loop_t *loop;
+	struct timers *timers;
+	struct line *line; /* NULL: there is none */
+	struct asked *asked;
+	unsigned int n_asked;
+	uint32_t last_id;
+	uint8_t keys[32]; /* SHA-256 of HAVE */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+struct out {
+	uv_write_t req;
+	uint8_t bytes[SIGNER_SMALL];
+};
+
+/* --- calls that wait ---------------------------------------------------------------------- */
+
+static void asked_remove(struct asked *a)
+{
+	struct asked **at = &a->remote->asked;
+
+	while (*at != a)
+		at = &(*at)->next;
+	*at = a->next;
+	a->remote->n_asked--;
+	timer_cancel(a->remote->timers, &a->deadline);
+}
+
+static void asked_over(struct asked *a, int err, struct ssh_str sig)
+{
+	asked_remove(a);
+	a->done(&a->caller, err, err == 0 ? sig.p : NULL, err == 0 ? sig.len : 0);
+	free(a);
+}
+
+static void on_late(struct timer *t)
+{
+	struct asked *a = (struct asked *)(void *)((char *)t - offsetof(struct asked, deadline));
+
+	asked_over(a, -ETIMEDOUT, (struct ssh_str){0});
+}
+
+/* --- a line ---------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+/* What was asked over it has no answer. */
+static void line_drop(struct signer_remote *r, const char *why)
+{
+	struct line *l = r->line;
+	struct asked *a;
+
+	if (l == NULL)
+		return;
+	r->line = NULL;
+	l->remote = NULL;
+	uv_close((uv_handle_t *)&l->pipe, on_closed);
+	if (why != NULL)
+		log_line(LOG_L_ERROR, "sluice-signer: %s", why);
+	/* Callers may ask again at once, over a new line: those are behind the ones counted here.
+	 */
+	for (unsigned int n = r->n_asked; n > 0 && (a = r->asked) != NULL; n--)
+		asked_over(a, -EPIPE, (struct ssh_str){0});
+}
+
+static int have_digest(struct ssh_str body, uint8_t ret[32])
+{
+	const struct hash_piece piece = {body.p, body.len};
+
+	return hash_digest(HASH_SHA256, &piece, 1, ret);
+}
+
+static void frame(struct signer_remote *r, enum helper_msg type, struct ssh_str body)
+{
+	struct signer_answer m;
+	uint8_t digest[32];
+
+	if ((enum signer_msg)type == SIGNER_HAVE) {
+		if (have_digest(body, digest) < 0 || memcmp(digest, r->keys, 32) != 0)
+			line_drop(r, "it has other keys now: restart control");
+		return;
+	}
+	if ((enum signer_msg)type != SIGNER_DONE || signer_answer_parse(body, &m) < 0) {
+		line_drop(r, "bad message");
+		return;
+	}
+	for (struct asked *a = r->asked; a != NULL; a = a->next) {
+		if (a->id == m.id) {
+			asked_over(a, m.err, m.sig);
+			return;
+		}
+	}
+}
+
+static void on_room(uv_handle_t *h, size_t wanted, uv_buf_t *ret)
+{
+	struct line *l = h->data;
+
+	(void)wanted;
+	*ret = uv_buf_init((char *)l->in + l->have, (unsigned int)(sizeof(l->in) - l->have));
+}
+
+static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
+{
+	struct line *l = st->data;
+	struct ssh_str body;
+	enum helper_msg type;
+	size_t at = 0, used;
+	int e = 0;
+
+	(void)buf;
+	if (l->remote == NULL || n == 0)
+		return;
+	if (n < 0) {
+		line_drop(l->remote, "it went away");
+		return;
+	}
+	l->have += (size_t)n;
+	while (l->remote != NULL &&
+	       (e = helper_frame_parse(l->in + at, l->have - at, &type, &body, &used)) == 0) {
+		at += used;
+		frame(l->remote, type, body);
+	}
+	if (l->remote == NULL)
+		return;
+	if (e == -EBADMSG) {
+		line_drop(l->remote, "bad message");
+		return;
+	}
+	memmove(l->in, l->in + at, l->have - at);
+	l->have -= at;
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct line *l = req->handle->data;
+
+	free(req); /* its out's first member */
+	if (status < 0 && l->remote != NULL)
+		line_drop(l->remote, "it does not listen");
+}
+
+static int line_send(struct line *l, struct out *o, size_t len)
+{
+	uv_buf_t buf = uv_buf_init((char *)o->bytes, (unsigned int)len);
+	int r = len > 0 ? uv_write(&o->req, (uv_stream_t *)&l->pipe, &buf, 1, on_written)
+			: -EMSGSIZE;
+
+	if (r < 0)
+		free(o);
+	return r;
+}
+
+/* A UNIX socket is connected at once or not at all. */
+static int dial(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	strcpy(sun.sun_path, path);
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		int e = -errno;
+
+		close(fd);
+		return e;
+	}
+	return fd;
+}
+
+/* Takes the socket. */
+static int line_new(struct signer_remote *r, int fd)
+{
+	struct line *l = calloc(1, sizeof(*l));
+	int e;
+
+	if (l == NULL || uv_pipe_init(r->loop, &l->pipe, 0) < 0) {
+		free(l);
+		close(fd);
+		return -ENOMEM;
+	}
+	l->pipe.data = l;
+	e = uv_pipe_open(&l->pipe, fd);
+	if (e < 0)
+		close(fd);
+	else
+		e = uv_read_start((uv_stream_t *)&l->pipe, on_room, on_read);
+	if (e < 0) {
+		uv_close((uv_handle_t *)&l->pipe, on_closed);
+		return e;
+	}
+	l->remote = r;
+	r->line = l;
+	return 0;
+}
+
+/* Another line: its keys have to be those of the first. */
+static int dial_again(struct signer_remote *r)
+{
+	int fd = dial(r->path), e;
+	struct out *o;
+
+	if (fd < 0)
+		return fd;
+	e = line_new(r, fd);
+	if (e < 0)
+		return e;
+	o = malloc(sizeof(*o));
+	return o != NULL ? line_send(r->line, o, signer_keys_build(o->bytes, sizeof(o->bytes)))
+			 : -ENOMEM;
+}
+
+int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
+		       const struct signer_caller *caller, signer_done *done)
+{
+	struct asked *a;
+	struct out *o;
+	int e = 0;
+
+	if (r->n_asked >= SIGNER_ASKED_MAX)
+		return -EBUSY;
+	if (r->line == NULL)
+		e = dial_again(r);
+	if (e < 0)
+		return e;
+	a = calloc(1, sizeof(*a));
+	o = malloc(sizeof(*o));
+	if (a == NULL || o == NULL) {
+		free(a);
+		free(o);
+		return -ENOMEM;
+	}
+	m->id = a->id = ++r->last_id;
+	a->remote = r;
+	a->caller = *caller;
+	a->done = done;
+	a->deadline.fire = on_late;
+	e = timer_set(r->timers, &a->deadline, deadline_ms);
+	if (e < 0)
+		free(o);
+	else
+		e = line_send(r->line, o, signer_request_build(o->bytes, sizeof(o->bytes), m));
+	if (e < 0) {
+		timer_cancel(r->timers, &a->deadline);
+		free(a);
+		return e;
+	}
+	a->next = r->asked;
+	r->asked = a;
+	r->n_asked++;
+	return 0;
+}
+
+/* --- the beginning and the end ---------------------------------------------------------------- */
+
+/* Waits for HAVE: nothing is served yet. */
+static int learn(int fd, uint8_t *in, struct ssh_str *ret_body)
+{
+	const struct timeval tv = {START_MS / 1000, 0};
+	uint8_t ask[16];
+	size_t len = signer_keys_build(ask, sizeof(ask)), have = 0, used;
+	enum helper_msg type;
+	int e;
+
+	if (send(fd, ask, len, MSG_NOSIGNAL) != (ssize_t)len ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+		return -errno;
+	while ((e = helper_frame_parse(in, have, &type, ret_body, &used)) == -EAGAIN) {
+		ssize_t n = recv(fd, in + have, HELPER_FRAME_MAX + 4 - have, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0 ? -EPIPE : -errno;
+		have += (size_t)n;
+	}
+	return e == 0 && (enum signer_msg)type == SIGNER_HAVE && used == have ? 0 : -EBADMSG;
+}
+
+static int keys_parse(struct ssh_str body, struct key *keys[SIGNER_KEYS_MAX], unsigned int *ret_n)
+{
+	struct signer_have m;
+	unsigned int n = 0;
+	int e = signer_have_parse(body, &m);
+
+	for (; e == 0 && n < m.n; n += e == 0)
+		e = key_blob_parse(m.blob[n].p, m.blob[n].len, &keys[n]);
+	if (e == 0) {
+		*ret_n = n;
+		return 0;
+	}
+	while (n > 0)
+		key_free(keys[--n]);
+	return e;
+}
+
+static int open_line(struct signer_remote *r, struct key *keys[SIGNER_KEYS_MAX],
+		     unsigned int *ret_n)
+{
+	uint8_t *in = malloc(HELPER_FRAME_MAX + 4);
+	int fd = dial(r->path), e = fd;
+	struct ssh_str body;
+
+	if (in == NULL)
+		e = -ENOMEM;
+	if (e >= 0)
+		e = fcntl(fd, F_SETFL, 0) < 0 ? -errno : 0; /* line_new() undoes it */
+	if (e == 0)
+		e = learn(fd, in, &body);
+	if (e == 0)
+		e = have_digest(body, r->keys);
+	if (e == 0)
+		e = keys_parse(body, keys, ret_n);
+	free(in);
+	if (e < 0) {
+		if (fd >= 0)
+			close(fd);
+		return e;
+	}
+	return line_new(r, fd);
+}
+
+int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
+		       struct signer_remote **ret, struct key *keys[SIGNER_KEYS_MAX],
+		       unsigned int *ret_n)
+{
+	struct signer_remote *r = calloc(1, sizeof(*r));
+	int e;
+
+	if (r == NULL)
+		return -ENOMEM;
+	if (strlen(path) >= sizeof(r->path)) {
+		free(r);
+		return -ENAMETOOLONG;
+	}
+	r->loop = loop;
+	r->timers = timers;
+	strcpy(r->path, path);
+	e = open_line(r, keys, ret_n);
+	if (e < 0) {
+		free(r);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
+
+void signer_remote_close(struct signer_remote *r)
+{
+	struct asked *a;
+
+	if (r == NULL)
+		return;
+	if (r->line != NULL) {
+		r->line->remote = NULL;
+		uv_close((uv_handle_t *)&r->line->pipe, on_closed);
+	}
+	while ((a = r->asked) != NULL) {
+		asked_remove(a);
+		free(a);
+	}
+	free(r);
+}

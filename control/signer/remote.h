@@ -1,0 +1,36 @@
+/*
+ * control/signer/remote.h - control's side of sluice-signer: what struct signer does when its keys
+ * are another process's.
+ *
+ * A signer that goes away fails what it was asked; the next call dials it again, and what comes
+ * back counts only when it has the same keys.
+ * Thread  the loop's; signer_remote_open() waits, at start.
+ */
+#ifndef SLUICE_CONTROL_SIGNER_REMOTE_H
+#define SLUICE_CONTROL_SIGNER_REMOTE_H
+
+#include <uv.h>
+
+#include "control/signer/proto.h"
+#include "control/timers.h"
+
+#define SIGNER_ASKED_MAX 2048 /* calls that are not answered */
+
+struct signer_remote;
+
+/*
+ * Dials it and learns its keys: public ones, which are the caller's from then on. -ENOENT,
+ * -ECONNREFUSED: none is running; others: what is wrong with it.
+ */
+int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
+		       struct signer_remote **ret, struct key *keys[SIGNER_KEYS_MAX],
+		       unsigned int *ret_n) __attribute__((warn_unused_result));
+/* Open calls are not answered any more; gone when the loop has let go of its handle. */
+void signer_remote_close(struct signer_remote *r);
+
+/* m's id is chosen here. -EBUSY, -ENOMEM, or what is wrong with the socket. */
+int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
+		       const struct signer_caller *caller, signer_done *done)
+	__attribute__((warn_unused_result));
+
+#endif

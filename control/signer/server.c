@@ -1,0 +1,308 @@
+#include "control/signer/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/log.h"
+#include "control/signer/proto.h"
+
+#define BACKLOG 8
+
+struct peer {
+	uv_pipe_t pipe;
+	struct signer_server *server;
+	struct peer *next;
+	uint64_t serial; /* an answer finds it by this */
+	unsigned int pending;
+	uint8_t in[SIGNER_SMALL];
+	size_t have;
+};
+
+struct signer_server {
+	uv_pipe_t listener;
+	struct signer *signer;
+	uint64_t (*now_ms)(void);
+	uid_t client;
+	struct peer *peers;
+	unsigned int n_peers, open; /* handles the loop still holds */
+	uint64_t last_serial;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+struct out {
+	uv_write_t req;
+	uint8_t bytes[];
+};
+
+static void let_go(struct signer_server *s)
+{
+	if (--s->open == 0)
+		free(s);
+}
+
+static void on_peer_closed(uv_handle_t *h)
+{
+	struct peer *p = h->data;
+	struct signer_server *s = p->server;
+
+	free(p);
+	let_go(s);
+}
+
+static void peer_close(struct peer *p)
+{
+	struct peer **at = &p->server->peers;
+
+	if (uv_is_closing((uv_handle_t *)&p->pipe))
+		return;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	p->server->n_peers--;
+	uv_close((uv_handle_t *)&p->pipe, on_peer_closed);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+	struct peer *p = req->handle->data;
+
+	free(req); /* its out's first member */
+	if (status < 0 && status != UV_ECANCELED)
+		peer_close(p);
+}
+
+static void peer_send(struct peer *p, struct out *o, size_t len)
+{
+	uv_buf_t buf = uv_buf_init((char *)o->bytes, (unsigned int)len);
+
+	if (len == 0 || uv_write(&o->req, (uv_stream_t *)&p->pipe, &buf, 1, on_written) < 0) {
+		free(o);
+		peer_close(p);
+	}
+}
+
+static void answer(struct peer *p, const struct signer_answer *m)
+{
+	size_t size = 64 + m->sig.len;
+	struct out *o = malloc(sizeof(*o) + size);
+
+	if (o == NULL)
+		peer_close(p);
+	else
+		peer_send(p, o, signer_answer_build(o->bytes, size, m));
+}
+
+static void have(struct peer *p)
+{
+	struct out *o = malloc(sizeof(*o) + HELPER_FRAME_MAX);
+
+	if (o == NULL)
+		peer_close(p);
+	else
+		peer_send(p, o, signer_have_build(o->bytes, HELPER_FRAME_MAX, p->server->signer));
+}
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static void on_signed(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	struct signer_server *s = caller->arg;
+	struct signer_answer m = {caller->id, err, {sig, (uint32_t)len}};
+
+	for (struct peer *p = s->peers; p != NULL; p = p->next) {
+		if (p->serial != caller->conn.serial)
+			continue;
+		p->pending--;
+		answer(p, &m);
+		return;
+	}
+}
+
+static int request(struct peer *p, const struct signer_request *m)
+{
+	struct signer_server *s = p->server;
+	struct signer_caller caller = {.arg = s, .conn.serial = p->serial, .id = m->id};
+	uint64_t by = s->now_ms() + SIGNER_ANSWER_MS;
+	char alg[64];
+	const struct key *pub;
+
+	if (m->key >= signer_count(s->signer))
+		return -ENOENT;
+	if (p->pending >= SIGNER_PENDING_MAX || m->sig_alg.len >= sizeof(alg))
+		return -EBUSY;
+	pub = signer_public(s->signer, m->key);
+	memcpy(alg, m->sig_alg.p, m->sig_alg.len);
+	alg[m->sig_alg.len] = '\0';
+	if (m->kind == SIGNER_PROVE)
+		return signer_prove(s->signer, pub, alg, m->data.p, m->data.len, by, &caller,
+				    on_signed);
+	return signer_sign(s->signer, pub, alg, m->data.p, m->data.len, m->rekey, by, &caller,
+			   on_signed);
+}
+
+static void frame(struct peer *p, enum helper_msg type, struct ssh_str body)
+{
+	struct signer_request m;
+	struct signer_answer no = {.sig = {(const uint8_t *)"", 0}};
+
+	if ((enum signer_msg)type == SIGNER_KEYS && body.len == 0) {
+		have(p);
+	} else if (signer_request_parse((enum signer_msg)type, body, &m) < 0) {
+		peer_close(p);
+	} else {
+		no.id = m.id;
+		no.err = request(p, &m);
+		if (no.err < 0)
+			answer(p, &no);
+		else
+			p->pending++;
+	}
+}
+
+static void on_room(uv_handle_t *h, size_t wanted, uv_buf_t *ret)
+{
+	struct peer *p = h->data;
+
+	(void)wanted;
+	*ret = uv_buf_init((char *)p->in + p->have, (unsigned int)(sizeof(p->in) - p->have));
+}
+
+static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
+{
+	struct peer *p = st->data;
+	struct ssh_str body;
+	enum helper_msg type;
+	size_t used;
+	int r = 0;
+
+	(void)buf;
+	if (n <= 0) {
+		if (n < 0)
+			peer_close(p);
+		return;
+	}
+	p->have += (size_t)n;
+	while (!uv_is_closing((uv_handle_t *)st) &&
+	       (r = helper_frame_parse(p->in, p->have, &type, &body, &used)) == 0) {
+		frame(p, type, body);
+		memmove(p->in, p->in + used, p->have - used);
+		p->have -= used;
+	}
+	/* No request is as long as the room for one. */
+	if (r == -EBADMSG || p->have == sizeof(p->in))
+		peer_close(p);
+}
+
+/* --- connections -------------------------------------------------------------------------------
+ */
+
+static bool peer_ok(const struct peer *p)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	uv_os_fd_t fd;
+
+	return uv_fileno((const uv_handle_t *)&p->pipe, &fd) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
+	       (cred.uid == 0 || cred.uid == p->server->client);
+}
+
+static void on_connection(uv_stream_t *st, int status)
+{
+	struct signer_server *s = st->data;
+	struct peer *p;
+
+	if (status < 0)
+		return;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL || uv_pipe_init(st->loop, &p->pipe, 0) < 0) {
+		free(p);
+		return;
+	}
+	p->pipe.data = p;
+	p->server = s;
+	p->serial = ++s->last_serial;
+	p->next = s->peers;
+	s->peers = p;
+	s->n_peers++;
+	s->open++;
+	if (uv_accept(st, (uv_stream_t *)&p->pipe) < 0 || s->n_peers > SIGNER_PEERS_MAX ||
+	    !peer_ok(p) || uv_read_start((uv_stream_t *)&p->pipe, on_room, on_read) < 0)
+		peer_close(p);
+}
+
+/* A socket that nobody listens on any more is in the way; one that is used is not taken. */
+static int make_way(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	strcpy(sun.sun_path, path);
+	r = connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 ? -EADDRINUSE : 0;
+	close(fd);
+	if (r == 0)
+		(void)unlink(path);
+	return r;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	let_go(h->data);
+}
+
+int signer_server_new(uv_loop_t *loop, struct signer *signer, uint64_t (*now_ms)(void),
+		      const char *path, uid_t client, struct signer_server **ret)
+{
+	struct signer_server *s;
+	mode_t before;
+	int r;
+
+	if (strlen(path) >= sizeof(s->path))
+		return -ENAMETOOLONG;
+	r = make_way(path);
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return -ENOMEM;
+	s->signer = signer;
+	s->now_ms = now_ms;
+	s->client = client;
+	strcpy(s->path, path);
+	r = uv_pipe_init(loop, &s->listener, 0);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	s->open = 1;
+	s->listener.data = s;
+	before = umask(0177);
+	r = uv_pipe_bind(&s->listener, path);
+	umask(before);
+	if (r == 0)
+		r = uv_listen((uv_stream_t *)&s->listener, BACKLOG, on_connection);
+	if (r < 0) {
+		signer_server_close(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void signer_server_close(struct signer_server *s)
+{
+	if (s == NULL)
+		return;
+	while (s->peers != NULL)
+		peer_close(s->peers);
+	(void)unlink(s->path);
+	uv_close((uv_handle_t *)&s->listener, on_closed);
+}

@@ -1,0 +1,39 @@
+/* Bodies of messages between control and sluice-signer: what is accepted re-encodes to the same. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/signer/proto.h"
+
+static uint8_t buf[HELPER_FRAME_MAX + 4];
+
+static void same(size_t n, const uint8_t *frame, size_t used)
+{
+	if (n != used || memcmp(buf, frame, 5) != 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct signer_request request;
+	struct signer_answer answer;
+	struct signer_have have;
+	struct ssh_str body;
+	enum helper_msg type;
+	size_t used;
+
+	while (helper_frame_parse(data, size, &type, &body, &used) == 0) {
+		enum signer_msg kind = (enum signer_msg)type;
+
+		if (signer_request_parse(kind, body, &request) == 0)
+			same(signer_request_build(buf, sizeof(buf), &request), data, used);
+		if (kind == SIGNER_DONE && signer_answer_parse(body, &answer) == 0)
+			same(signer_answer_build(buf, sizeof(buf), &answer), data, used);
+		if (kind == SIGNER_HAVE && signer_have_parse(body, &have) == 0 &&
+		    have.blob[have.n - 1].p + have.blob[have.n - 1].len > data + used)
+			abort();
+		data += used;
+		size -= used;
+	}
+	return 0;
+}

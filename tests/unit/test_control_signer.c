@@ -1,0 +1,365 @@
+/*
+ * sluice-signer as control sees it: the keys are another process's, which signs exchange hashes and
+ * nothing else, goes away and comes back.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/clock.h"
+#include "control/log.h"
+#include "control/signer/remote.h"
+#include "control/signer/server.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define KEYS 2
+
+static struct {
+	char dir[64], path[128];
+	struct key *key[KEYS + 1]; /* the last one is of another signer */
+	pid_t pid;
+	uv_loop_t loop;
+	struct timers *timers;
+	struct clock *clock;
+	struct signer_remote *remote;
+	struct signer *signer;
+	unsigned int done;
+	int err;
+	uint8_t sig[KEY_SIG_MAX];
+	size_t sig_len;
+} t = {.dir = "/tmp/sluice-signer-XXXXXX"};
+
+static void quiet(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	(void)line;
+}
+
+/* --- the other process ------------------------------------------------------------------------ */
+
+static void serve(struct key *const keys[], unsigned int n)
+{
+	struct signer_server *server = NULL;
+	struct timers *timers;
+	struct signer *s;
+	struct clock *clock;
+	struct pool *pool;
+	uv_loop_t loop;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (uv_loop_init(&loop) < 0 || timers_new(&timers) < 0 ||
+	    clock_new(&loop, timers, &clock) < 0 || pool_new(&loop, timers, 2, 4096, &pool) < 0 ||
+	    signer_new(pool, &s) < 0)
+		_exit(1);
+	for (unsigned int i = 0; i < n; i++)
+		if (signer_add(s, keys[i]) < 0)
+			_exit(1);
+	if (signer_server_new(&loop, s, clock_now_ms, t.path, geteuid(), &server) < 0)
+		_exit(1);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	_exit(0);
+}
+
+static bool listens(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	bool yes;
+
+	strcpy(sun.sun_path, t.path);
+	yes = connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
+	close(fd);
+	return yes;
+}
+
+static void signer_start(struct key *const keys[], unsigned int n)
+{
+	t.pid = fork();
+	if (t.pid == 0)
+		serve(keys, n);
+	for (int i = 0; i < 2000 && !listens(); i++)
+		usleep(2000);
+}
+
+static void signer_kill(void)
+{
+	kill(t.pid, SIGKILL);
+	waitpid(t.pid, NULL, 0);
+}
+
+/* --- this one --------------------------------------------------------------------------------- */
+
+static void setup(void)
+{
+	struct key *pub[SIGNER_KEYS_MAX];
+	unsigned int n;
+
+	log_sink_set(quiet, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	cr_assert_not_null(mkdtemp(t.dir));
+	snprintf(t.path, sizeof(t.path), "%s/signer.sock", t.dir);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key[0]), 0);
+	cr_assert_eq(key_generate("ecdsa-sha2-nistp256", 0, &t.key[1]), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key[2]), 0);
+	signer_start(t.key, KEYS);
+	cr_assert_eq(uv_loop_init(&t.loop), 0);
+	cr_assert_eq(timers_new(&t.timers), 0);
+	cr_assert_eq(clock_new(&t.loop, t.timers, &t.clock), 0);
+	cr_assert_eq(signer_remote_open(&t.loop, t.timers, t.path, &t.remote, pub, &n), 0);
+	cr_assert_eq(n, KEYS);
+	cr_assert_eq(signer_new_remote(t.remote, pub, n, &t.signer), 0);
+}
+
+static void teardown(void)
+{
+	signer_remote_close(t.remote);
+	clock_close(t.clock);
+	uv_run(&t.loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&t.loop), 0, "nothing is left on the loop");
+	cr_expect_eq(timers_next_ms(t.timers), UINT64_MAX, "no timer is left");
+	signer_free(t.signer);
+	timers_free(t.timers);
+	for (size_t i = 0; i < N(t.key); i++)
+		key_free(t.key[i]);
+	signer_kill();
+	unlink(t.path);
+	rmdir(t.dir);
+}
+
+TestSuite(control_signer, .init = setup, .fini = teardown, .timeout = 60);
+
+static void on_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	(void)caller;
+	t.done++;
+	t.err = err;
+	if (err == 0)
+		memcpy(t.sig, sig, len);
+	t.sig_len = len;
+}
+
+static int ask(const struct key *k, const char *alg, const uint8_t *data, size_t len,
+	       uint64_t within_ms)
+{
+	const struct signer_caller caller = {.id = 7};
+
+	return signer_sign(t.signer, k, alg, data, len, false, clock_now_ms() + within_ms, &caller,
+			   on_done);
+}
+
+static void run_until(unsigned int n)
+{
+	while (t.done < n)
+		uv_run(&t.loop, UV_RUN_ONCE);
+}
+
+Test(control_signer, each_key_signs)
+{
+	static const char *const alg[] = {"ssh-ed25519", "ecdsa-sha2-nistp256"};
+	uint8_t hash[32] = {1};
+
+	cr_expect_eq(signer_count(t.signer), KEYS);
+	for (unsigned int i = 0; i < KEYS; i++) {
+		cr_expect(!key_is_private(signer_public(t.signer, i)), "this process has none");
+		cr_assert_eq(ask(t.key[i], alg[i], hash, 32, 10000), 0);
+		run_until(i + 1);
+		cr_expect_eq(t.err, 0);
+		cr_expect_eq(key_verify(t.key[i], alg[i], t.sig, t.sig_len, hash, 32), 0);
+	}
+}
+
+/* The bytes a proof is over are put together where the key is (PROTOCOL section 2.5). */
+Test(control_signer, a_proof_is_made_there)
+{
+	static const char name[] = "hostkeys-prove-00@openssh.com";
+	const struct signer_caller caller = {.id = 7};
+	uint8_t session_id[32] = {5}, data[512];
+	struct ssh_str blob;
+	struct ssh_wr w;
+	size_t len;
+
+	cr_assert_eq(signer_prove(t.signer, t.key[0], "ssh-ed25519", session_id, 32,
+				  clock_now_ms() + 10000, &caller, on_done),
+		     0);
+	run_until(1);
+	cr_assert_eq(t.err, 0);
+	blob.p = key_blob(t.key[0], &len);
+	blob.len = (uint32_t)len;
+	ssh_wr_init(&w, data, sizeof(data));
+	ssh_wr_cstr(&w, name);
+	ssh_wr_str(&w, (struct ssh_str){session_id, 32});
+	ssh_wr_str(&w, blob);
+	cr_expect_eq(key_verify(t.key[0], "ssh-ed25519", t.sig, t.sig_len, data, ssh_wr_done(&w)),
+		     0);
+}
+
+Test(control_signer, many_at_once_each_get_their_answer)
+{
+	uint8_t hash[32] = {1};
+
+	for (unsigned int i = 0; i < 1000; i++)
+		cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 30000), 0);
+	run_until(1000);
+	cr_expect_eq(t.err, 0);
+}
+
+Test(control_signer, what_is_not_asked_for_right_is_refused_here)
+{
+	uint8_t data[128] = {1};
+
+	cr_expect_eq(ask(t.key[2], "ssh-ed25519", data, 32, 1000), -ENOENT, "nobody's key");
+	cr_expect_eq(ask(t.key[0], "rsa-sha2-256", data, 32, 1000), -ENOENT, "wrong algorithm");
+	for (size_t len = 0; len < 100; len++)
+		if (len != 20 && len != 32 && len != 48 && len != 64)
+			cr_expect_lt(ask(t.key[0], "ssh-ed25519", data, len, 1000), 0, "%zu", len);
+	cr_expect_eq(t.done, 0);
+}
+
+/* --- somebody who speaks the protocol by hand ---------------------------------------------------
+ */
+
+static int dial(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(sun.sun_path, t.path);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return fd;
+}
+
+/* The error of the answer; 1: it hung up. */
+static int exchange(const void *p, size_t len)
+{
+	struct signer_answer m;
+	struct ssh_str body;
+	enum helper_msg type;
+	uint8_t in[4096];
+	size_t have = 0, used;
+	int fd = dial(), e = 1;
+
+	cr_assert_eq(send(fd, p, len, MSG_NOSIGNAL), (ssize_t)len);
+	for (;;) {
+		ssize_t n = recv(fd, in + have, sizeof(in) - have, 0);
+
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+		if (helper_frame_parse(in, have, &type, &body, &used) == 0) {
+			cr_assert_eq(signer_answer_parse(body, &m), 0);
+			e = m.err;
+			break;
+		}
+	}
+	close(fd);
+	return e;
+}
+
+/* Whoever has control's socket gets no other bytes signed either. */
+Test(control_signer, the_signer_itself_signs_nothing_but_hashes)
+{
+	static const uint8_t data[64] = {1};
+	uint8_t buf[SIGNER_SMALL];
+
+	for (uint32_t len = 1; len <= 64; len++) {
+		struct signer_request m = {.kind = SIGNER_SIGN,
+					   .id = 1,
+					   .sig_alg = ssh_str_c("ssh-ed25519"),
+					   .data = {data, len}};
+		bool hash = len == 20 || len == 32 || len == 48 || len == 64;
+		size_t n = signer_request_build(buf, sizeof(buf), &m);
+
+		cr_expect_eq(exchange(buf, n), hash ? 0 : -EPERM, "%u", len);
+	}
+}
+
+Test(control_signer, the_signer_refuses_what_is_none)
+{
+	struct signer_request m = {.kind = SIGNER_SIGN,
+				   .id = 1,
+				   .sig_alg = ssh_str_c("ssh-ed25519"),
+				   .data = ssh_str_c("01234567890123456789012345678901")};
+	uint8_t buf[SIGNER_SMALL], hash[32] = {1};
+	size_t n;
+
+	m.key = KEYS;
+	n = signer_request_build(buf, sizeof(buf), &m);
+	cr_expect_eq(exchange(buf, n), -ENOENT, "a key there is not");
+	m.key = 0;
+	m.sig_alg = ssh_str_c("ssh-rsa");
+	n = signer_request_build(buf, sizeof(buf), &m);
+	cr_expect_eq(exchange(buf, n), -ENOENT, "an algorithm of another key");
+	cr_expect_eq(exchange("\0\0\0\1\3", 5), 1, "no such request");
+	cr_expect_eq(exchange("\0\0\0\2\1x", 6), 1, "more than was asked for");
+	cr_expect_eq(exchange("\xff\xff\xff\xff", 4), 1);
+	cr_expect_eq(exchange("\0\0\0\0", 4), 1);
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, "\0\0\x7f\xff\2", 5); /* longer than the room for one */
+	cr_expect_eq(exchange(buf, sizeof(buf)), 1);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0, "and it lives");
+	run_until(1);
+	cr_expect_eq(t.err, 0);
+}
+
+/* --- away and back ------------------------------------------------------------------------------
+ */
+
+Test(control_signer, one_that_hangs_is_late)
+{
+	uint8_t hash[32] = {1};
+
+	kill(t.pid, SIGSTOP);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 50), 0);
+	run_until(1);
+	cr_expect_eq(t.err, -ETIMEDOUT);
+	kill(t.pid, SIGCONT);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
+	run_until(2);
+	cr_expect_eq(t.err, 0, "the late answer is nobody's");
+}
+
+Test(control_signer, one_that_dies_fails_what_it_was_asked_and_may_come_back)
+{
+	uint8_t hash[32] = {1};
+
+	kill(t.pid, SIGSTOP);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
+	signer_kill();
+	run_until(1);
+	cr_expect_eq(t.err, -EPIPE);
+	cr_expect_lt(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0, "nobody is there");
+	signer_start(t.key, KEYS);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
+	run_until(2);
+	cr_expect_eq(t.err, 0);
+}
+
+Test(control_signer, one_with_other_keys_is_not_believed)
+{
+	uint8_t hash[32] = {1};
+
+	signer_kill();
+	signer_start(&t.key[2], 1);
+	/* The end of the old connection may be seen first. */
+	while (ask(t.key[0], "ssh-ed25519", hash, 32, 10000) < 0)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	run_until(1);
+	cr_expect_eq(t.err, -EPIPE);
+}
+
+Test(control_signer, without_one_nothing_is_opened)
+{
+	struct key *pub[SIGNER_KEYS_MAX];
+	struct signer_remote *r;
+	unsigned int n;
+
+	cr_expect_eq(signer_remote_open(&t.loop, t.timers, "/no/such/socket", &r, pub, &n),
+		     -ENOENT);
+}
