@@ -25,6 +25,13 @@ static void usage(FILE *f)
 	      "       sluice keygen -p [-P OLD] [-N NEW] [-m FORMAT] [-f FILE]   new passphrase\n"
 	      "       sluice keygen -c [-P PASSPHRASE] [-C COMMENT] [-f FILE]    new comment\n"
 	      "       sluice keygen -D MODULE                         public keys of tokens\n"
+	      "       sluice keygen -s CA -I ID [-h] [-n NAMES] [-V VALIDITY] [-z SERIAL] [-O "
+	      "OPTION]\n"
+	      "                     FILE ...                          certificates\n"
+	      "       sluice keygen -L -f FILE                        what a certificate says\n"
+	      "       sluice keygen -k -f LIST [-s CA] [-z VERSION] FILE ...   revocation list\n"
+	      "       sluice keygen -Q -f LIST FILE ...               whether keys are revoked\n"
+	      "       sluice keygen -M generate|screen [-O bits=N] [-f FILE] FILE   moduli\n"
 	      "formats: openssh pem pkcs8 rfc4716 ppk jwk xml pfx\n",
 	      f);
 }
@@ -49,9 +56,10 @@ static const struct {
 	int option;
 	operation *run;
 } operations[] = {
-	{'A', keygen_make_host}, {'l', keygen_list},   {'y', keygen_public},
-	{'e', keygen_export},    {'i', keygen_import}, {'p', keygen_passphrase},
-	{'c', keygen_comment},   {'D', keygen_tokens},
+	{'A', keygen_make_host}, {'l', keygen_list},    {'y', keygen_public},
+	{'e', keygen_export},    {'i', keygen_import},  {'p', keygen_passphrase},
+	{'c', keygen_comment},   {'D', keygen_tokens},  {'L', keygen_cert_show},
+	{'k', keygen_revoke},    {'Q', keygen_revoked}, {'M', keygen_moduli},
 };
 
 static operation *operation_of(int option)
@@ -96,6 +104,17 @@ static int format_take(struct keygen *g, const char *name)
 	return 0;
 }
 
+static int serial_take(struct keygen *g, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	g->serial = strtoull(text, &end, 0);
+	return errno != 0 || *end != '\0' || text[0] < '0' || text[0] > '9'
+		       ? option_bad("number", text)
+		       : 0;
+}
+
 /* An option with a value, or a switch that is no operation. */
 static int option_take(struct keygen *g, int option, const char *value)
 {
@@ -132,6 +151,17 @@ static int option_take(struct keygen *g, int option, const char *value)
 	case 'q':
 		g->quiet = true;
 		return 0;
+	case 's':
+		g->ca = value;
+		return 0;
+	case 'I':
+		g->id = value;
+		return 0;
+	case 'V':
+		g->validity = value;
+		return 0;
+	case 'z':
+		return serial_take(g, value);
 	case 'v':
 		g->verbose = true;
 		return 0;
@@ -161,38 +191,83 @@ static int option_take(struct keygen *g, int option, const char *value)
 	}
 }
 
-int keygen_main(int argc, char **argv)
+/* Words that are changed while they are read. */
+static int words_take(struct keygen *g, int option, char *value)
 {
-	struct keygen g = {.type = "ed25519"};
+	if (option == 'n')
+		g->principals = value;
+	else if (option == 'O' && g->n_options < KEYGEN_OPTIONS_MAX)
+		g->options[g->n_options++] = value;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* -h is help alone, and "of a host" beside -s, wherever it stands. */
+static int help_or_host(struct keygen *g, operation *run)
+{
+	if (g->ca != NULL)
+		return run == NULL || run == keygen_revoke ? 0 : -EINVAL;
+	usage(stdout);
+	return 1;
+}
+
+static int options_parse(struct keygen *g, int argc, char **argv, operation **ret)
+{
 	operation *run = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "Ab:C:D:E:N:P:Z:a:cef:him:lpqt:vy", longs,
+	while ((option = getopt_long(argc, argv,
+				     "AD:C:E:I:LM:N:O:P:QV:Z:a:b:cef:him:kln:pqs:t:vyz:", longs,
 				     NULL)) != -1) {
 		if (option == 'h') {
-			usage(stdout);
-			return 0;
+			g->host = true;
+			continue;
 		}
 		if (operation_of(option) == NULL) {
-			if (option == '?' || option_take(&g, option, optarg) < 0) {
-				usage(stderr);
-				return EXIT_USAGE;
-			}
+			if (option == '?' || (option_take(g, option, optarg) < 0 &&
+					      words_take(g, option, optarg) < 0))
+				return -EINVAL;
 			continue;
 		}
 		if (run != NULL && run != operation_of(option)) {
 			keygen_fail("one thing at a time: -%c is another than what is asked for",
 				    option);
-			return EXIT_USAGE;
+			return -EINVAL;
 		}
 		run = operation_of(option);
 		if (option == 'D')
-			g.module = optarg;
+			g->module = optarg;
+		if (option == 'M')
+			g->moduli = optarg;
 	}
-	if (optind < argc) {
-		keygen_fail("too many arguments: \"%s\"", argv[optind]);
+	g->files = argv + optind;
+	g->n_files = (unsigned int)(argc - optind);
+	*ret = run != NULL ? run : g->ca != NULL ? keygen_sign : keygen_make;
+	return g->host ? help_or_host(g, run) : 0;
+}
+
+static bool takes_files(operation *run)
+{
+	return run == keygen_sign || run == keygen_revoke || run == keygen_revoked ||
+	       run == keygen_moduli;
+}
+
+int keygen_main(int argc, char **argv)
+{
+	struct keygen g = {.type = "ed25519"};
+	operation *run = NULL;
+	int r = options_parse(&g, argc, argv, &run);
+
+	if (r > 0)
+		return 0;
+	if (r == 0 && g.n_files > 0 && !takes_files(run)) {
+		keygen_fail("too many arguments: \"%s\"", g.files[0]);
+		r = -EINVAL;
+	}
+	if (r < 0) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	return run != NULL ? run(&g) : keygen_make(&g);
+	return run(&g);
 }

@@ -9,6 +9,8 @@
 
 #include "crypto/keyfile.h"
 
+#define KEYGEN_OPTIONS_MAX 32
+
 struct keygen {
 	const char *type;      /* -t, as the user says it */
 	unsigned int bits;     /* -b, 0: the type's usual */
@@ -23,6 +25,16 @@ struct keygen {
 	const char *hash;      /* -E */
 	const char *module;    /* -D; "" for those of the system */
 	const char *subject, *thumbprint;
+	const char *ca, *id;               /* -s, -I */
+	char *principals;                  /* -n, cut at its commas by who reads it */
+	const char *validity;              /* -V */
+	uint64_t serial;                   /* -z */
+	char *options[KEYGEN_OPTIONS_MAX]; /* -O */
+	unsigned int n_options;
+	const char *moduli; /* -M */
+	char *const *files; /* behind the options */
+	unsigned int n_files;
+	bool host;                  /* -h, beside -s */
 	enum keyfile_format format; /* -m */
 	bool format_given, private, quiet, verbose, json, force;
 };
@@ -36,6 +48,11 @@ int keygen_import(const struct keygen *g);     /* -i */
 int keygen_passphrase(const struct keygen *g); /* -p */
 int keygen_comment(const struct keygen *g);    /* -c */
 int keygen_tokens(const struct keygen *g);     /* -D */
+int keygen_sign(const struct keygen *g);       /* -s */
+int keygen_cert_show(const struct keygen *g);  /* -L */
+int keygen_revoke(const struct keygen *g);     /* -k */
+int keygen_revoked(const struct keygen *g);    /* -Q */
+int keygen_moduli(const struct keygen *g);     /* -M */
 
 /* "sluice keygen: …" and a line end; returns EXIT_FAILED. */
 int keygen_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -39,10 +39,11 @@ static size_t digest_of(const uint8_t *p, size_t len, enum hash_alg alg, uint8_t
 	return hash_digest(alg, &piece, 1, ret) == 0 ? hash_len(alg) : 0;
 }
 
+/* A certificate's is that of the key in it. */
 static size_t key_digest(const struct key *k, const char *hash, uint8_t *ret)
 {
 	size_t len;
-	const uint8_t *blob = key_blob(k, &len);
+	const uint8_t *blob = key_blob(key_plain(k), &len);
 
 	return digest_of(blob, len, hashes[hash_of(hash)].alg, ret);
 }

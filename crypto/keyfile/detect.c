@@ -38,13 +38,13 @@ static bool is_blob(struct blob_str s)
 	struct blob_rd r = blob_rd_init(s.p, s.len);
 	struct blob_str name = blob_rd_str(&r);
 
-	return !r.bad && key_type_find(name) != NULL;
+	return !r.bad && (key_type_find(name) != NULL || key_type_find_cert(name) != NULL);
 }
 
 static int blob_parse(struct kf_ctx *c, struct blob_str s)
 {
 	c->kf->format = KEYFILE_OPENSSH;
-	return key_blob_parse(s.p, s.len, &c->kf->key);
+	return key_blob_parse_any(s.p, s.len, &c->kf->key);
 }
 
 static bool is_ppk(struct blob_str s)

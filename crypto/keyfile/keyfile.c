@@ -241,6 +241,9 @@ int keyfile_build(const struct keyfile *kf, const struct keyfile_out *o, struct 
 		return -EINVAL;
 	if (o->private && kf->key->remote != NULL) /* it never leaves its token */
 		return -ENOTSUP;
+	if (kf->key->form == KEY_CERT && o->format != KEYFILE_AUTO &&
+	    o->format != KEYFILE_OPENSSH && o->format != KEYFILE_RFC4716)
+		return -ENOTSUP;
 	build = kf_builder(o->format == KEYFILE_AUTO ? KEYFILE_OPENSSH : o->format, o->private);
 	if (build == NULL || (kf->sk != NULL && o->private && build != kf_openssh_build))
 		return -ENOTSUP;

@@ -27,7 +27,8 @@ int kf_line_parse(struct kf_ctx *c, struct blob_str s)
 		line = kf_trim(line);
 		if (line.len == 0 || *line.p == '#')
 			continue;
-		err = key_public_line_parse((const char *)line.p, line.len, &c->kf->key);
+		err = key_line_parse((const char *)line.p, line.len, key_blob_parse_any,
+				     &c->kf->key);
 		if (err < 0)
 			return err;
 		comment = comment_of(line);
@@ -40,7 +41,7 @@ int kf_line_parse(struct kf_ctx *c, struct blob_str s)
 int kf_line_build(const struct keyfile *kf, const struct keyfile_out *o, struct blob_wr *w)
 {
 	(void)o;
-	kf_printf(w, "%s ", kf->key->type->name);
+	kf_printf(w, "%s ", key_type(kf->key));
 	kf_put_base64(w, kf->key->blob, kf->key->blob_len, 0);
 	kf_printf(w, "%s%s\n", *kf->comment != '\0' ? " " : "", kf->comment);
 	return 0;

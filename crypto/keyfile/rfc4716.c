@@ -109,7 +109,7 @@ int kf_rfc4716_parse(struct kf_ctx *c, struct blob_str s)
 	err = kf_base64(body, &blob, &len, &size);
 	if (err < 0)
 		return err == -ENOMEM ? err : -EBADMSG;
-	err = key_blob_parse(blob, len, &c->kf->key);
+	err = key_blob_parse_any(blob, len, &c->kf->key);
 	secret_free(blob, size);
 	return err;
 }

@@ -197,6 +197,37 @@ same 'host keys' 'ssh_host_ecdsa_key ssh_host_ed25519_key ssh_host_rsa_key' \
 	"$(ls prefix/etc/sluice | grep -v pub | paste -sd' ')"
 
 
+# --- certificates, revocation lists, moduli --------------------------------------------------
+export TZ=UTC
+$sluice keygen -q -s ed25519 -I 'id 1' -n alice,bob -V 20260101:20270101 -z 7 -O no-pty \
+	-O force-command=/bin/true -O source-address=10.0.0.0/8 p256.pub
+same 'what a certificate of ours says' "$(ssh-keygen -L -f p256-cert.pub)" \
+	"$($sluice keygen -L -f p256-cert.pub)"
+$sluice keygen -q -s rsa -h -I host -n h.example -z 9 -V always:forever p384.pub
+same 'and a host' "$(ssh-keygen -L -f p384-cert.pub)" "$($sluice keygen -L -f p384-cert.pub)"
+same 'its fingerprint' "$(ssh-keygen -l -f p384-cert.pub)" "$($sluice keygen -l -f p384-cert.pub)"
+ssh-keygen -q -s ed25519 -I theirs -n carol -z 8 -V -1d:+1d p521.pub
+same "one of ssh-keygen's" "$(ssh-keygen -L -f p521-cert.pub)" \
+	"$($sluice keygen -L -f p521-cert.pub)"
+refused 'a validity that ends before it begins' \
+	$sluice keygen -q -s ed25519 -I x -V 20270101:20260101 dsa.pub
+refused 'an option nobody knows' $sluice keygen -q -s ed25519 -I x -O permit-all dsa.pub
+printf 'serial: 7-8\nid: other\n' >spec
+$sluice keygen -k -f krl -s ed25519.pub -z 3 spec rsa.pub
+revoked() { # by whom
+	"$@" -Q -f krl p256-cert.pub p521-cert.pub p384-cert.pub rsa.pub dsa.pub 2>&1
+}
+same 'who is revoked by ours' "$(revoked ssh-keygen)" "$(revoked $sluice keygen)"
+ssh-keygen -q -k -f krl -s ed25519.pub spec rsa.pub
+same "and by ssh-keygen's list" "$(revoked ssh-keygen)" "$(revoked $sluice keygen)"
+$sluice keygen -q -M generate -O bits=512 moduli
+ssh-keygen -q -M screen -f moduli moduli.theirs 2>/dev/null
+$sluice keygen -q -M screen -f moduli.theirs moduli.ours
+same 'a group, screened by ssh-keygen and by ours' "$(cut -d' ' -f5- <moduli)" \
+	"$(cut -d' ' -f5- <moduli.ours)"
+echo '20261122012940 2 6 64 511 2 A50E5D87EBBB9322D54524B5E9C902B7FFEA8435' >moduli.bad
+refused 'a group that is none' $sluice keygen -q -M screen -f moduli.bad moduli.ours
+
 # --- a gateway's host key with options ------------------------------------------------------
 echo "HostKey $dir/rsa.p12 format=pfx passphrase-file=$dir/pass subject=CN=rsa" >conf
 same 'HostKey of a PKCS#12 file' 0 \
