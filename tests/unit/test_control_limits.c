@@ -154,6 +154,64 @@ Test(control_limits, the_exempt_are_never_penalised)
 	cr_expect(!logged("penalty"));
 }
 
+/* How many bad signatures are checked until the source is refused; more than most: most + 1. */
+static unsigned int until_refused(const struct key *k, const char *alg, unsigned int most)
+{
+	unsigned int checked = 0;
+
+	while (checked <= most) {
+		struct client c;
+
+		client_new(&c, "demo");
+		client_run(&c);
+		if (c.ended) {
+			client_free(&c);
+			break;
+		}
+		while (!c.ended) {
+			cr_assert_eq(ssh_brain_login_publickey(c.brain, c.login_id, k, alg), 0);
+			client_run(&c);
+			cr_assert(!c.in);
+			checked++;
+		}
+		client_free(&c);
+		/* Its end is told a little after the client's. */
+		for (int i = 0; i < 100 && t.env.startups.unauthenticated > 0; i++)
+			usleep(1000);
+	}
+	return checked;
+}
+
+/*
+ * S-59: with the penalties there are by default, MaxAuthTries signatures a connection and the
+ * fourth connection too many. They cost the others nothing but that.
+ */
+Test(control_limits, s59_bad_signatures_are_checked_only_so_often)
+{
+	static const struct {
+		const char *type, *alg;
+		unsigned int bits;
+	} c[] = {{"ssh-rsa", "rsa-sha2-512", 2048},
+		 {"ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521", 0},
+		 {"ssh-ed25519", "ssh-ed25519", 0}};
+	struct client other;
+
+	start("PerSourcePenalties yes");
+	for (size_t i = 0; i < N(c); i++) {
+		struct key *k;
+
+		cr_assert_eq(key_generate(c[i].type, c[i].bits, &k), 0);
+		client_source = INADDR_LOOPBACK + 1 + (in_addr_t)i;
+		spoil_signatures = true;
+		cr_expect_leq(until_refused(k, c[i].alg, 30), 24, "%s", c[i].type);
+		spoil_signatures = false;
+		key_free(k);
+	}
+	client_source = INADDR_LOOPBACK;
+	cr_expect(login(&other, "demo", t.key[0]), "others are not concerned");
+	client_free(&other);
+}
+
 /* S-60: who is refused fills no log, and neither does who comes back again and again. */
 Test(control_limits, a_flood_of_the_refused_writes_few_lines)
 {

@@ -259,8 +259,12 @@ struct client {
 	size_t reply_len;
 };
 
+/* Where clients come from: an address of the loopback network. */
+static in_addr_t client_source = INADDR_LOOPBACK;
+
 static inline void client_new(struct client *c, const char *user)
 {
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(client_source)};
 	struct sockaddr_in sin = {.sin_family = AF_INET,
 				  .sin_port = htons(softplane_port(t.plane)),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -270,6 +274,7 @@ static inline void client_new(struct client *c, const char *user)
 
 	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	cr_assert_eq(bind(c->fd, (struct sockaddr *)&from, sizeof(from)), 0);
 	cr_assert_eq(connect(c->fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
 	cr_assert_eq(cipher_engine_new(CIPHER_ENGINE_OPENSSL, SSH_PACKET_MAX + 64, &c->engine), 0);
 	cr_assert_eq(ssh_brain_new(&conf, &c->brain), 0);
