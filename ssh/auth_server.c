@@ -1,7 +1,8 @@
 /*
  * ssh/auth_server.c - user authentication, server role.
  *
- * Source  RFC 4252, RFC 4256 (auth_kbdint.c), RFC 8332, OpenSSH's counting of tries.
+ * Source  RFC 4252, RFC 4256 (auth_kbdint.c), RFC 4462 (auth_gss.c), RFC 8332, OpenSSH's counting
+ * of tries.
  *
  * request -> [signature: job] -> authority asked -> SUCCESS, FAILURE, with or without partial
  * success, or what the method says in between, after which it is asked again. The signature
@@ -27,6 +28,8 @@ static const struct {
 	{"password", SSH_AUTH_PASSWORD},
 	{"keyboard-interactive", SSH_AUTH_KBDINT},
 	{"hostbased", SSH_AUTH_HOSTBASED},
+	{"gssapi-keyex", SSH_AUTH_GSSAPI_KEYEX},
+	{"gssapi-with-mic", SSH_AUTH_GSSAPI_MIC},
 	{"none", SSH_AUTH_NONE},
 };
 #define N_METHODS (sizeof(methods) / sizeof(methods[0]))
@@ -75,6 +78,7 @@ static void request_drop(struct auth_server *a)
 	a->request = NULL;
 	a->request_len = 0;
 	auth_kbdint_drop(a);
+	auth_gss_drop(a);
 	key_free(a->key);
 	a->key = NULL;
 	memset(&a->act, 0, sizeof(a->act));
@@ -402,6 +406,8 @@ int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job)
 {
 	struct auth_server *a = &b->srv;
 
+	if (job->kind != SSH_JOB_VERIFY)
+		return auth_gss_job_done(b, job);
 	a->key = job->key;
 	job->key = NULL;
 	a->act.presence = job->presence;
@@ -554,21 +560,25 @@ static int decide(struct ssh_brain *b, const struct ssh_userauth_request *m)
 		return auth_kbdint_begin(b, m->rest);
 	case SSH_AUTH_HOSTBASED:
 		return input_hostbased(b, m->rest);
+	case SSH_AUTH_GSSAPI_KEYEX:
+		return auth_gss_keyex(b, m->rest);
+	case SSH_AUTH_GSSAPI_MIC:
+		return auth_gss_begin(b, m->rest);
 	default:
 		return auth_server_refuse(b);
 	}
 }
 
 /*
- * RFC 4256 section 3.1: questions that are answered by another request are given up. That was a
- * try (S-29), of which whoever asked is told.
+ * RFC 4256 section 3.1: questions that are answered by another request are given up; so are tokens.
+ * That was a try (S-29), of which whoever asked is told.
  */
 static int give_up_prompts(struct ssh_brain *b)
 {
 	struct auth_server *a = &b->srv;
 	int r;
 
-	if (!a->prompted)
+	if (!a->prompted && a->gss_step == AUTH_GSS_NONE)
 		return 0;
 	a->tries++;
 	r = push_auth(b, SSH_ACT_AUTH_FAILED);
@@ -576,6 +586,14 @@ static int give_up_prompts(struct ssh_brain *b)
 	if (r < 0)
 		return r;
 	return a->tries >= b->max_auth_tries ? -SSH_E_AUTH_TRIES : 0;
+}
+
+int auth_server_more(struct ssh_brain *b, const uint8_t *p, size_t len)
+{
+	if (b->srv.gss_step != AUTH_GSS_NONE)
+		return auth_gss_input(b, p[0], p + 1, len - 1);
+	return p[0] == SSH_MSG_USERAUTH_INFO_RESPONSE ? auth_kbdint_response(b, p, len)
+						      : -SSH_E_PROTO;
 }
 
 int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len)

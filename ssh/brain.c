@@ -579,7 +579,9 @@ static int input_accepted(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p,
 	case SSH_MSG_USERAUTH_REQUEST:
 		return auth_server_input(b, p, len);
 	case SSH_MSG_USERAUTH_INFO_RESPONSE:
-		return auth_kbdint_response(b, p, len);
+	case SSH_MSG_USERAUTH_GSSAPI_EXCHANGE_COMPLETE:
+	case SSH_MSG_USERAUTH_GSSAPI_ERRTOK ... SSH_MSG_USERAUTH_GSSAPI_MIC:
+		return auth_server_more(b, p, len);
 	case SSH_MSG_SERVICE_ACCEPT:
 	case SSH_MSG_USERAUTH_FAILURE ... SSH_MSG_USERAUTH_BANNER:
 	case SSH_MSG_USERAUTH_PK_OK:

@@ -74,6 +74,8 @@ enum ssh_auth_method { /* bits */
 		       SSH_AUTH_PUBLICKEY = 1 << 2,
 		       SSH_AUTH_KBDINT = 1 << 3,
 		       SSH_AUTH_HOSTBASED = 1 << 4,
+		       SSH_AUTH_GSSAPI_KEYEX = 1 << 5,
+		       SSH_AUTH_GSSAPI_MIC = 1 << 6,
 };
 
 /*
@@ -182,6 +184,8 @@ struct ssh_act_auth {
 	const struct ssh_str *response;
 	/* hostbased: who vouches for the user, by key and sig_alg */
 	struct ssh_str client_host, client_user;
+	/* gssapi-*: who the ticket is of, and whose account that is here; "": nobody's */
+	struct ssh_str principal, local_user;
 	/* publickey; the key may be a certificate, of which nothing was believed yet
 	 * (crypto/cert.h) */
 	const struct key *key;

@@ -59,7 +59,7 @@ struct auth_server {
 	bool have_user;
 	unsigned int requests; /* all, without bound to its use: saturates */
 	unsigned int tries;
-	char methods[96]; /* the same list in every FAILURE (S-28) */
+	char methods[128]; /* the same list in every FAILURE (S-28) */
 	bool banner_sent;
 	bool change_asked; /* the next password request may change it (S-31) */
 
@@ -68,6 +68,13 @@ struct auth_server {
 	size_t request_len;
 	struct ssh_act_auth act; /* views into it */
 	struct key *key;
+
+	/* gssapi-with-mic: what the peer owes; the request ends gss_tail bytes behind what is
+	 * signed */
+	enum { AUTH_GSS_NONE, AUTH_GSS_TOKENS, AUTH_GSS_MIC } gss_step;
+	struct gss_ctx *gss;
+	uint32_t gss_tail;
+	char principal[GSS_NAME_MAX], local_user[GSS_NAME_MAX];
 
 	/* keyboard-interactive: questions the peer has not answered, and its last answers. */
 	bool prompted;
@@ -213,11 +220,20 @@ int auth_server_init(struct ssh_brain *b);
 void auth_server_fini(struct ssh_brain *b);
 int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len);
 int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len);
+/* What a method has the client say behind its request: 61 and above. */
+int auth_server_more(struct ssh_brain *b, const uint8_t *p, size_t len);
 int auth_server_job_done(struct ssh_brain *b, struct ssh_job *job);
 int auth_server_decide(struct ssh_brain *b, const struct ssh_auth_decision *d);
 /* For the files of methods: the current request ends so. */
 int auth_server_refuse(struct ssh_brain *b);
 int auth_server_ask(struct ssh_brain *b);
+
+/* auth_gss.c: gssapi-with-mic and gssapi-keyex, server */
+int auth_gss_begin(struct ssh_brain *b, struct ssh_str rest);
+int auth_gss_keyex(struct ssh_brain *b, struct ssh_str rest);
+int auth_gss_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t len);
+int auth_gss_job_done(struct ssh_brain *b, struct ssh_job *job);
+void auth_gss_drop(struct auth_server *a);
 
 /* auth_kbdint.c: keyboard-interactive, both roles */
 int auth_kbdint_begin(struct ssh_brain *b, struct ssh_str rest);

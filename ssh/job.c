@@ -119,8 +119,7 @@ static int run_finish(struct ssh_job *job)
 	return r;
 }
 
-/* With the token that establishes the context the exchange is whole (RFC 4462 section 2.1). */
-static int run_gss_accept(struct ssh_job *job)
+static int run_gss_login(struct ssh_job *job)
 {
 	int r = 0;
 
@@ -128,6 +127,23 @@ static int run_gss_accept(struct ssh_job *job)
 		r = gss_acceptor_new(job->gss_strict, &job->gss);
 	if (r == 0)
 		r = gss_step(job->gss, job->data.p, job->data.len, &job->token, &job->token_len);
+	return r;
+}
+
+/* Nobody is named before the MIC is found right. */
+static int run_gss_name(struct ssh_job *job)
+{
+	int r = gss_mic_verify(job->gss, job->data.p, job->data.len, job->signature.p,
+			       job->signature.len);
+
+	return r == 0 ? gss_names(job->gss, job->principal, job->local_user) : r;
+}
+
+/* With the token that establishes the context the exchange is whole (RFC 4462 section 2.1). */
+static int run_gss_accept(struct ssh_job *job)
+{
+	int r = run_gss_login(job);
+
 	if (r < 0 || !gss_established(job->gss))
 		return r;
 	/* "both the mutual_state and integ_avail MUST be true" */
@@ -197,6 +213,12 @@ void ssh_job_run(struct ssh_job *job)
 		break;
 	case SSH_JOB_GSS_FINISH:
 		job->err = run_gss_finish(job);
+		break;
+	case SSH_JOB_GSS_LOGIN:
+		job->err = run_gss_login(job);
+		break;
+	case SSH_JOB_GSS_NAME:
+		job->err = run_gss_name(job);
 		break;
 	case SSH_JOB_VERIFY:
 		job->err = key_verify_presence(job->key, job->sig_alg, job->signature.p,

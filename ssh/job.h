@@ -28,6 +28,8 @@ enum ssh_job_kind {
 	SSH_JOB_GSS_INIT,     /* client: ephemeral key and the first token */
 	SSH_JOB_GSS_STEP,     /* client: a token in answer to one */
 	SSH_JOB_GSS_FINISH,   /* client: the last token, H, keys; the MIC is verified */
+	SSH_JOB_GSS_LOGIN,    /* server: a token of gssapi-with-mic */
+	SSH_JOB_GSS_NAME,     /* server: a MIC over data, and whose it is */
 	SSH_JOB_VERIFY,       /* server: a publickey request's signature */
 };
 
@@ -65,6 +67,7 @@ struct ssh_job {
 	size_t token_len;
 	uint8_t mic[GSS_MIC_MAX]; /* ours */
 	size_t mic_len;
+	char principal[GSS_NAME_MAX], local_user[GSS_NAME_MAX];
 
 	uint8_t *store; /* what the views above look at */
 	size_t store_len, store_used;

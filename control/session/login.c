@@ -379,6 +379,14 @@ static bool none_suffices(const struct session *s, const struct user_lookup *l)
 	       c->permit_empty_passwords;
 }
 
+/* The brain has verified the ticket and that it was meant for this login: is it this user's? */
+static bool ticket_suffices(const struct session *s)
+{
+	const struct ssh_act_auth *a = &s->awake->login.auth;
+
+	return a->local_user.len > 0 && ssh_str_eq(a->local_user, session_user(s));
+}
+
 static void banner(struct session *s, const struct user_lookup *l)
 {
 	if (s->awake->banner_sent)
@@ -467,6 +475,10 @@ static void judge(struct session *s, struct user_lookup *found)
 		break;
 	case SSH_AUTH_NONE:
 		finish(s, none_suffices(s, found));
+		break;
+	case SSH_AUTH_GSSAPI_KEYEX:
+	case SSH_AUTH_GSSAPI_MIC:
+		finish(s, ticket_suffices(s));
 		break;
 	default:
 		refuse(s);

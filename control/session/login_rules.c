@@ -129,7 +129,8 @@ static bool root_allowed(const struct session *s, enum ssh_auth_method method, b
 	case CONF_ROOT_YES:
 		return true;
 	case CONF_ROOT_KEYS:
-		return method == SSH_AUTH_PUBLICKEY || method == SSH_AUTH_HOSTBASED;
+		return method == SSH_AUTH_PUBLICKEY || method == SSH_AUTH_HOSTBASED ||
+		       method == SSH_AUTH_GSSAPI_KEYEX || method == SSH_AUTH_GSSAPI_MIC;
 	case CONF_ROOT_COMMANDS:
 		return method == SSH_AUTH_PUBLICKEY && forced_command;
 	case CONF_ROOT_NO:

@@ -350,7 +350,8 @@ unsigned int session_auth_methods(const struct session *s)
 
 	return SSH_AUTH_NONE | (c->password_authentication ? SSH_AUTH_PASSWORD : 0) |
 	       (c->pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0) |
-	       (c->kbdint_authentication && asks ? SSH_AUTH_KBDINT : 0);
+	       (c->kbdint_authentication && asks ? SSH_AUTH_KBDINT : 0) |
+	       (c->gssapi_authentication ? SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC : 0);
 }
 
 struct ssh_rekey_limit session_rekey_limit(const struct session *s)
@@ -378,8 +379,8 @@ int session_brain_new(struct session *s)
 		.rekey = session_rekey_limit(s),
 		.server_sig_algs = g->pubkey_accepted,
 		/* Which of them is known with the user, who is named by the first request. */
-		.auth_methods =
-			SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT,
+		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY |
+				SSH_AUTH_KBDINT | SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC,
 		.max_auth_tries = s->awake->conf.max_auth_tries,
 	};
 	int r;

@@ -78,3 +78,20 @@ check "a ticket" ticket $LAB_USER
 for m in $methods; do
 	check "key exchange $m" gss_kex $m
 done
+
+# Who the ticket is of is who may log in; keys are of no use here.
+with_mic() { fetch "$1" -o GSSAPIKeyExchange=no -o GSSAPIAuthentication=yes -o PreferredAuthentications=gssapi-with-mic; }
+keyex() { fetch "$1" -o GSSAPIKeyExchange=yes -o GSSAPIAuthentication=yes -o PreferredAuthentications=gssapi-keyex; }
+check "gssapi-with-mic" with_mic $LAB_USER
+check "it was by gssapi-with-mic" by gssapi-with-mic
+check "gssapi-keyex" keyex $LAB_USER
+check "it was by gssapi-keyex" by gssapi-keyex
+check "the log names both" grep -q "Accepted gssapi-keyex for $LAB_USER" "$LAB_DIR/control.log"
+not() { ! "$@"; }
+check "another's ticket" ticket stranger
+check "another's ticket is refused with gssapi-with-mic" not with_mic $LAB_USER
+check "another's ticket is refused with gssapi-keyex" not keyex $LAB_USER
+check "a refused ticket says what can continue" grep -q 'Authentications that can continue: .*gssapi-with-mic' "$LAB_DIR/ssh.log"
+lab_in client kdestroy >/dev/null 2>&1
+check "no ticket is refused" not with_mic $LAB_USER
+check "the gateway is alive" gateway_alive

@@ -92,6 +92,8 @@ static enum ssh_verdict service(const struct ssh_phase *p, unsigned int n)
 		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
 	if (n == 61) /* RFC 4256 section 3.4 */
 		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
+	if (n == 63 || n == 65 || n == 66) /* RFC 4462 section 3 */
+		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
 	if (between(n, 51, 53) || n == 60)
 		return !server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
 	/* RFC 4254. */
