@@ -48,8 +48,11 @@ int kf_numbers(EVP_PKEY *pkey, const char *const *param, size_t n,
 			BN_clear_free(bn);
 			return -ENOTSUP;
 		}
-		len = BN_bn2bin(bn, buf);
+		if (len <= 0 || BN_bn2bin(bn, buf) != len)
+			len = 0;
 		BN_clear_free(bn);
+		if (len == 0)
+			return -EIO;
 		put(w, (struct blob_str){buf, (size_t)len});
 		secret_wipe(buf, (size_t)len);
 	}

@@ -128,18 +128,20 @@ OSSL_LIB_CTX *pbe_legacy(void)
 /* PBES2 names its cipher apart; the older schemes are each for an old one. */
 static bool is_old(const X509_ALGOR *alg)
 {
-	EVP_CIPHER *cipher = NULL;
+	static const int old[] = {NID_des_cbc, NID_rc2_cbc, NID_rc4, NID_bf_cbc, NID_cast5_cbc};
 	PBE2PARAM *p;
+	int nid = 0;
 
 	if (OBJ_obj2nid(alg->algorithm) != NID_pbes2)
 		return true;
 	p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), alg->parameter);
 	if (p != NULL)
-		cipher = EVP_CIPHER_fetch(NULL, OBJ_nid2sn(OBJ_obj2nid(p->encryption->algorithm)),
-					  NULL);
+		nid = OBJ_obj2nid(p->encryption->algorithm);
 	PBE2PARAM_free(p);
-	EVP_CIPHER_free(cipher);
-	return cipher == NULL;
+	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++)
+		if (nid == old[i])
+			return true;
+	return false;
 }
 
 OSSL_LIB_CTX *pbe_context(const X509_ALGOR *alg)
@@ -231,6 +233,10 @@ static int pem_crypt(EVP_CIPHER *cipher, const char *pass, size_t pass_len, cons
 	    EVP_CipherInit_ex(ctx, cipher, NULL, key, iv, seal ? 1 : 0) == 1 &&
 	    EVP_CipherUpdate(ctx, p, &n, p, (int)*len) == 1) {
 		r = EVP_CipherFinal_ex(ctx, p + n, &last) == 1 ? 0 : seal ? -EIO : -EKEYREJECTED;
+		/* Sealed it is whole blocks, the last of them padding at least in part. */
+		if (r == 0 && seal &&
+		    (size_t)n + (size_t)last != *len + BLOCK_MAX - *len % BLOCK_MAX)
+			r = -EIO;
 		*len = (size_t)n + (size_t)last;
 	}
 	secret_wipe(key, sizeof(key));

@@ -223,8 +223,8 @@ static int crypt(const struct keying *k, bool seal, uint8_t *p, size_t len)
 	if (ctx != NULL &&
 	    EVP_CipherInit_ex(ctx, EVP_aes_256_cbc(), NULL, k->key, k->iv, seal ? 1 : 0) == 1 &&
 	    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
-	    EVP_CipherUpdate(ctx, p, &n, p, (int)len) == 1 &&
-	    EVP_CipherFinal_ex(ctx, p + n, &last) == 1)
+	    EVP_CipherUpdate(ctx, p, &n, p, (int)len) == 1 && n == (int)len &&
+	    EVP_CipherFinal_ex(ctx, p + n, &last) == 1 && last == 0)
 		r = 0;
 	EVP_CIPHER_CTX_free(ctx);
 	return r;

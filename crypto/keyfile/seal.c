@@ -61,8 +61,10 @@ static int run(const struct seal_cipher *c, const uint8_t *key, const uint8_t *i
 	    (!aead || seal ||
 	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, c->tag_len, tag) == 1) &&
 	    EVP_CipherUpdate(ctx, p, &n, p, (int)len) == 1) {
-		if (EVP_CipherFinal_ex(ctx, p + n, &last) == 1)
-			r = 0;
+		if (n != (int)len)
+			r = -EIO; /* every one of these modes gives what it takes */
+		else if (EVP_CipherFinal_ex(ctx, p + n, &last) == 1)
+			r = last == 0 ? 0 : -EIO;
 		else if (aead && !seal)
 			r = -EBADMSG;
 		if (r == 0 && aead && seal &&

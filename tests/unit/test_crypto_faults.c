@@ -20,7 +20,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/kex.h"
-#include "crypto/key.h"
+#include "crypto/keyfile.h"
 #include "crypto/passwd.h"
 #include "crypto/secret.h"
 #include "tests/unit/cipher_util.h"
@@ -581,6 +581,86 @@ Test(crypto_faults, signatures)
 	for (size_t i = 0; i < N_PRIVATE; i++) {
 		each_call_fails(op_sign, private_texts[i], "key_sign");
 		each_call_fails(op_verify, private_texts[i], "key_verify");
+	}
+}
+
+/* Files of one key in each format that this code opens and closes by itself. */
+struct file_form {
+	struct keyfile_out out;
+	struct keyfile_bytes text;
+};
+
+static int faults_passphrase(void *arg, const char *what, char *buf, size_t size)
+{
+	(void)arg;
+	(void)what;
+	(void)size;
+	memcpy(buf, "secret", 6);
+	return 6;
+}
+
+static int op_file_parse(const void *arg)
+{
+	const struct keyfile_opts o = {.passphrase = faults_passphrase};
+	const struct file_form *form = arg;
+	struct keyfile *kf = NULL;
+	int r;
+
+	arm();
+	r = disarm(keyfile_parse(form->text.p, form->text.len, &o, &kf));
+	keyfile_free(kf);
+	return r;
+}
+
+static struct keyfile *faults_file(void)
+{
+	struct keyfile *kf = NULL;
+
+	cr_assert_eq(
+		keyfile_parse((const uint8_t *)fixture_ecdsa, strlen(fixture_ecdsa), NULL, &kf), 0);
+	return kf;
+}
+
+static int op_file_build(const void *arg)
+{
+	const struct file_form *form = arg;
+	struct keyfile *kf = faults_file();
+	struct keyfile_bytes text;
+	int r;
+
+	arm();
+	r = disarm(keyfile_build(kf, &form->out, &text));
+	keyfile_free(kf);
+	if (r == 0)
+		keyfile_bytes_free(&text);
+	return r;
+}
+
+Test(crypto_faults, key_files)
+{
+	static const struct keyfile_out outs[] = {
+		{KEYFILE_PEM, true, "secret", NULL, 0},
+		{KEYFILE_PKCS8, true, "secret", NULL, 1},
+		{KEYFILE_JWK, true, NULL, NULL, 0},
+		{KEYFILE_RFC4716, false, NULL, NULL, 0},
+		/* These derive their keys anew for each call. */
+		{KEYFILE_OPENSSH, true, "secret", "aes256-ctr", 1},
+		{KEYFILE_OPENSSH, true, "secret", "aes128-gcm@openssh.com", 1},
+		{KEYFILE_OPENSSH, true, "secret", "chacha20-poly1305@openssh.com", 1},
+		{KEYFILE_PPK, true, "secret", NULL, 1},
+		{KEYFILE_XML, true, NULL, NULL, 0},
+	};
+	size_t n = getenv("SLUICE_LONG") != NULL ? sizeof(outs) / sizeof(outs[0]) : 4;
+
+	for (size_t i = 0; i < n; i++) {
+		struct file_form form = {.out = outs[i]};
+		struct keyfile *kf = faults_file();
+
+		cr_assert_eq(keyfile_build(kf, &form.out, &form.text), 0);
+		each_call_fails(op_file_parse, &form, keyfile_format_name(outs[i].format));
+		each_call_fails(op_file_build, &form, keyfile_format_name(outs[i].format));
+		keyfile_bytes_free(&form.text);
+		keyfile_free(kf);
 	}
 }
 
