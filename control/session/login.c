@@ -97,15 +97,16 @@ static void refuse(struct session *s)
 		login_delay_over(s);
 }
 
+/* Of the key itself: who has it has every certificate of it, too. */
 static int key_digest(const struct key *k, uint8_t ret[32])
 {
 	struct hash_piece blob;
 
-	blob.p = key_blob(k, &blob.len);
+	blob.p = key_blob(key_plain(k), &blob.len);
 	return hash_digest(HASH_SHA256, &blob, 1, ret);
 }
 
-/* publickey,publickey is two keys (sshd_config(5)). */
+/* publickey,publickey is two keys (sshd_config(5)), whatever certificates there are of one. */
 static bool key_used(const struct session *s, const struct key *k)
 {
 	const struct earned *e = &s->awake->earned;

@@ -5,6 +5,7 @@
 #include <liboath/oath.h>
 #include <time.h>
 
+#include "crypto/cert.h"
 #include "ssh/internal.h"
 #include "tests/util/login_bench.h"
 
@@ -230,6 +231,47 @@ Test(control_methods, the_same_key_twice_is_one_key)
 	cr_expect(!ssh_brain_partial(c.brain));
 	cr_expect(try_key(&c, t.key[1]));
 	client_free(&c);
+}
+
+/* Nor does a certificate make another key of it. */
+Test(control_methods, a_key_and_its_certificate_are_one_key)
+{
+	static const char *const names[] = {"alice"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "id",
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+	char both[4096], line[2048];
+	struct key *cert = NULL;
+	struct client c;
+
+	start_chain("publickey,publickey", "");
+	key_line(t.key[0], "", both, sizeof(both));
+	key_line(t.key[1], "cert-authority", line, sizeof(line));
+	strcat(both, line);
+	control_file(t.dir, "keys/alice", both, 0600);
+	cr_assert_eq(cert_build(t.key[0], &spec, t.key[1], NULL, &cert), 0);
+	client_start(&c, "alice");
+	cr_expect(!try_key(&c, t.key[0]));
+	cr_expect(ssh_brain_partial(c.brain));
+	sign_with = t.key[0];
+	cr_assert_eq(ssh_brain_login_publickey(c.brain, c.login_id, cert,
+					       "ssh-ed25519-cert-v01@openssh.com"),
+		     0);
+	client_run(&c);
+	cr_expect(!c.in);
+	client_free(&c);
+	/* Other than that the certificate does. */
+	client_start(&c, "alice");
+	cr_assert_eq(ssh_brain_login_publickey(c.brain, c.login_id, cert,
+					       "ssh-ed25519-cert-v01@openssh.com"),
+		     0);
+	client_run(&c);
+	cr_expect(ssh_brain_partial(c.brain));
+	client_free(&c);
+	sign_with = NULL;
+	key_free(cert);
 }
 
 /* S-24: what the key of the first step may not, the password of the second does not give back. */

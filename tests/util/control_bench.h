@@ -36,6 +36,7 @@ static inline struct conf *control_conf(const char *text, int len)
 		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.ca_signature = {SSH_DEFAULT_CA_SIG, SSH_DEFAULT_CA_SIG},
 	};
 	struct conf *conf = NULL;
 	char *errors = NULL;

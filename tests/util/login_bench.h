@@ -305,7 +305,8 @@ static inline void client_flush(struct client *c)
 	}
 }
 
-static bool spoil_signatures; /* of clients */
+static bool spoil_signatures;       /* of clients */
+static const struct key *sign_with; /* for a certificate; NULL: the key itself */
 
 static inline void client_act(struct client *c, const struct ssh_act *a)
 {
@@ -337,8 +338,8 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		uint8_t sig[KEY_SIG_MAX];
 		size_t len = sizeof(sig);
 
-		cr_assert_eq(key_sign(a->sign.key, a->sign.sig_alg, a->sign.data.p,
-				      a->sign.data.len, sig, &len),
+		cr_assert_eq(key_sign(sign_with != NULL ? sign_with : a->sign.key, a->sign.sig_alg,
+				      a->sign.data.p, a->sign.data.len, sig, &len),
 			     0);
 		sig[len - 1] ^= spoil_signatures;
 		cr_assert_eq(ssh_brain_sign_answer(c->brain, a->id, 0, sig, len), 0);
