@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,13 +21,13 @@
 
 #define OUTPUT_MAX (1 << 20)
 
-/* Root's, or that of the user a test runs as; and every folder above it. */
-static bool program_ok(char *path)
+/* Root's, or that of the user a test runs as; and every folder above where it really lies. */
+static bool program_ok(const char *name)
 {
+	char path[PATH_MAX], *slash;
 	struct stat st;
-	char *slash;
 
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	if (realpath(name, path) == NULL || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return false;
 	while ((slash = strrchr(path, '/')) != NULL) {
@@ -83,17 +84,16 @@ static bool carry(struct job *j, int in)
 
 void job_command(struct job *j, const struct helper_command *m)
 {
-	char *argv[HELPER_ARGS_MAX + 1] = {0}, *path, *user = job_text(j, m->job.user);
+	char *argv[HELPER_ARGS_MAX + 1] = {0}, *user = job_text(j, m->job.user);
 	const struct passwd *pw = getpwnam(user);
 	int fd[2], status = -1;
 	pid_t pid;
 
 	for (unsigned int i = 0; i < m->argc; i++)
 		argv[i] = job_text(j, m->argv[i]);
-	path = job_text(j, m->argv[0]);
 	if (pw == NULL)
 		job_done(j, HELPER_NONE, "no such user");
-	if (!program_ok(path))
+	if (!program_ok(argv[0]))
 		job_done(j, HELPER_NO, "bad ownership or modes of the program");
 	if (job_become(pw) < 0 || pipe2(fd, O_CLOEXEC) < 0)
 		job_done(j, HELPER_CRASHED, "cannot run the program");

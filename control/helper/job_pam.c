@@ -28,17 +28,18 @@ struct conversation {
 	size_t said_len;
 };
 
+/* A line; of more than there is room for, the beginning. */
 static void hear(struct conversation *c, const char *text)
 {
-	size_t n = strlen(text), room = sizeof(c->said) - c->said_len - 2;
+	size_t n = strlen(text), room = sizeof(c->said) - c->said_len;
 
-	if (n > room)
-		n = room;
+	if (room < 2)
+		return;
+	if (n > room - 1)
+		n = room - 1;
 	memcpy(c->said + c->said_len, text, n);
 	c->said_len += n;
 	c->said[c->said_len++] = '\n';
-	if (room == 0)
-		c->said_len--;
 }
 
 static bool is_question(const struct pam_message *m)

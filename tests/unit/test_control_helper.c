@@ -80,6 +80,7 @@ static void setup(void)
 	service("crash", "password=right crash", "");
 	service("sleep", "sleep", "");
 	service("mumble", "mumble password=right", "");
+	service("babble", "babble password=right", "");
 	service("somebody", "somebody", "");
 	t.pid = fork();
 	if (t.pid == 0) {
@@ -208,6 +209,7 @@ Test(control_helper, passwords)
 		{"ok", "", HELPER_NO},
 		{"asks", "right", HELPER_NO}, /* a question nobody answers */
 		{"mumble", "right", HELPER_OK},
+		{"babble", "right", HELPER_OK},
 		{"somebody", "right", HELPER_NO},
 		{"no-such-service", "right", HELPER_NO},
 		{"expired", "right", HELPER_EXPIRED},
@@ -424,6 +426,22 @@ Test(control_helper, programs_others_may_write_are_not_run)
 	cr_assert_eq(chmod(t.dir, 0777), 0);
 	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_NO);
 	cr_assert_eq(chmod(t.dir, 0755), 0);
+}
+
+/* A link is as good as the folder it leads to. */
+Test(control_helper, links_to_programs_others_may_replace_are_not_run)
+{
+	char path[128], folder[128];
+	const char *argv[] = {path};
+
+	snprintf(folder, sizeof(folder), "%s/open", t.dir);
+	cr_assert_eq(mkdir(folder, 0755), 0);
+	put("open/program", "#!/bin/sh\necho yes\n", 0755);
+	snprintf(path, sizeof(path), "%s/link", t.dir);
+	cr_assert_eq(symlink("open/program", path), 0);
+	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_OK);
+	cr_assert_eq(chmod(folder, 0777), 0);
+	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_NO);
 }
 
 Test(control_helper, a_program_runs_as_its_user)

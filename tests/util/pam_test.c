@@ -4,7 +4,8 @@
  *   password=X   asks for a password, which must be X
  *   code=X       asks for a code with echo, behind a text, which must be X
  *   expired      the account's password has to be changed; new=X: to this one
- *   crash, sleep, mumble (a text and no question), somebody (makes another of the user)
+ *   crash, sleep, mumble (a text and no question), babble (many texts), somebody (makes another of
+ * the user)
  */
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
@@ -42,6 +43,9 @@ static int authenticate_by(pam_handle_t *h, const char *arg)
 		pause();
 	if (strcmp(arg, "mumble") == 0)
 		(void)pam_info(h, "Hm.");
+	if (strcmp(arg, "babble") == 0)
+		for (int i = 0; i < 100; i++)
+			(void)pam_info(h, "%511d", i);
 	if (strcmp(arg, "somebody") == 0)
 		return pam_set_item(h, PAM_USER, "somebody");
 	return PAM_SUCCESS;
