@@ -16,6 +16,18 @@
 
 #define COMMAND_ARG_MAX 16384
 
+/* Whatever stands in it: a NUL does not end it. */
+static char *copy(const char *data, size_t len)
+{
+	char *to = malloc(len + 1);
+
+	if (to != NULL) {
+		memcpy(to, data, len);
+		to[len] = '\0';
+	}
+	return to;
+}
+
 static void on_done(void *arg, const struct helper_done *d, const char *data, size_t len)
 {
 	struct session *s = arg;
@@ -23,7 +35,7 @@ static void on_done(void *arg, const struct helper_done *d, const char *data, si
 	char *text = NULL;
 
 	if (d->result == HELPER_OK)
-		text = strndup(data, len);
+		text = copy(data, len);
 	else
 		session_log(s, LOG_L_ERROR, "AuthorizedKeysCommand for %.100s: %.*s",
 			    session_user(s), (int)d->text.len, (const char *)d->text.p);

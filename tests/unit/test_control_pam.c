@@ -213,3 +213,14 @@ Test(control_pam, a_program_that_fails_says_nothing)
 	client_free(&c);
 	expect_logged("AuthorizedKeysCommand for carol: the program failed");
 }
+
+/* What it writes is not a text: a NUL is no end of it, and nothing behind it is looked at. */
+Test(control_pam, a_program_that_writes_a_nul)
+{
+	struct client c;
+
+	begin_command("printf '#\\000'; head -c 100000 /dev/zero; echo; cat $(dirname $0)/line",
+		      "");
+	cr_expect(login(&c, "carol", t.key[1]), "the line behind it is one");
+	client_free(&c);
+}
