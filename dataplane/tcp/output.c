@@ -532,6 +532,8 @@ static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len
 	if (c->in_recovery)
 		c->board->prr_out += len + fin;
 	c->last_tx = tcp_tick(now_us);
+	tcp_timer_clear(c, TCP_T_PERSIST);
+	c->persist_shift = 0;
 	tcp_recovery_sent(c, head, now_us);
 	return STEP_SENT;
 }
@@ -808,6 +810,9 @@ static bool output(struct tcp_conn *c, bool first, uint64_t now_us)
 		return false;
 	if (unlikely(port_is_behind(c, first))) {
 		tcp_room_wait(c);
+		/* Nothing on its way is timed: the other timer says when the peer is given up. */
+		if (!tcp_timer_on(c, TCP_T_REXMT))
+			persist_arm(c, now_us);
 		return send_acks(c, now_us);
 	}
 	return (!c->tlp_due || send_tail_probe(c, now_us)) && send_data(c, now_us) &&

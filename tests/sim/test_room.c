@@ -41,6 +41,12 @@ static enum vnet_fate note(void *arg, unsigned int from, const struct vseg *s)
 	return VNET_PASS;
 }
 
+static enum vnet_fate lose(void *arg, unsigned int from, const struct vseg *s)
+{
+	(void)arg;
+	return from == 0 && s->len > 0 ? VNET_DROP : VNET_PASS;
+}
+
 static void start(void)
 {
 	struct tcp_conf conf = {.conns_max = 64};
@@ -211,4 +217,30 @@ Test(room, a_timeout_while_waiting_sends_once)
 	run(TCP_SEC);
 	cr_expect_eq(w.n, CLIENTS * 4, "%u segments", w.n);
 	expect_all_arrived();
+}
+
+/* RFC 9293 section 3.8.3: nothing is acknowledged, whyever; what is held for it is not for ever. */
+Test(room, a_port_that_takes_nothing_any_more_ends_who_waits)
+{
+	struct tcp_conf *conf = &w.v.host[0].tcp->conf;
+
+	all_ask();
+	run(conf->user_timeout_us + TCP_RTO_MAX_US);
+	cr_expect_eq(tcp_conns(w.v.host[0].tcp), 0);
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		cr_expect_eq(w.client[i].err, -ETIMEDOUT, "%u: %d", i, w.client[i].err);
+}
+
+/* The same of what went, was lost, and cannot go again. */
+Test(room, a_port_that_takes_no_second_copy_ends_who_waits)
+{
+	struct tcp_conf *conf = &w.v.host[0].tcp->conf;
+
+	w.v.filter = lose;
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		w.client[i].tx_total += BYTES;
+	run(TCP_MS);
+	port()->full = true;
+	run(conf->user_timeout_us + TCP_RTO_MAX_US);
+	cr_expect_eq(tcp_conns(w.v.host[0].tcp), 0);
 }
