@@ -15,7 +15,7 @@
 #include "crypto/secret.h"
 
 #define USER_FILE_MS 5000
-#define PASSWD_BUF   4096
+#define GROUP_BUF    (1 << 20) /* the names of all its members are read, too */
 
 bool user_name_ok(const void *name, size_t len)
 {
@@ -119,31 +119,48 @@ static void password_file_check(struct user_lookup *l)
 	l->exists |= l->has_hash;
 }
 
-static int group_name(gid_t gid, char **ret)
+/* -ENOENT: it has none. */
+static int group_name(gid_t gid, char *buf, char **ret)
 {
-	char buf[PASSWD_BUF];
 	struct group gr, *found = NULL;
+	int r = getgrgid_r(gid, &gr, buf, GROUP_BUF, &found);
 
-	if (getgrgid_r(gid, &gr, buf, sizeof(buf), &found) != 0 || found == NULL)
-		return -ENOENT;
+	if (found == NULL)
+		return r == 0 ? -ENOENT : -r;
 	*ret = strdup(gr.gr_name);
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
 /* Groups without a name are nobody's to allow or deny. */
+static int groups_name(struct user_lookup *l, const gid_t *gid, int n)
+{
+	char *buf = malloc(GROUP_BUF);
+	int r = 0;
+
+	l->groups = calloc((size_t)n + 1, sizeof(*l->groups));
+	if (buf == NULL || l->groups == NULL)
+		r = -ENOMEM;
+	for (int i = 0; r == 0 && i < n; i++) {
+		r = group_name(gid[i], buf, &l->groups[l->n_groups]);
+		l->n_groups += r == 0;
+		r = r == -ENOENT ? 0 : r;
+	}
+	free(buf);
+	return r;
+}
+
+/* All of them or none: of one that was left out, no rule would hold. */
 static void groups_find(struct user_lookup *l, const struct account *acc)
 {
-	gid_t gid[USER_GROUPS_MAX];
 	int n = USER_GROUPS_MAX;
+	gid_t *gid;
 
 	if (!acc->known || !l->want_groups)
 		return;
-	if (getgrouplist(l->user, acc->gid, gid, &n) < 0)
-		n = USER_GROUPS_MAX;
-	l->groups = calloc((size_t)n + 1, sizeof(*l->groups));
-	for (int i = 0; l->groups != NULL && i < n; i++)
-		if (group_name(gid[i], &l->groups[l->n_groups]) == 0)
-			l->n_groups++;
+	gid = calloc(USER_GROUPS_MAX, sizeof(*gid));
+	l->lost = gid == NULL || getgrouplist(l->user, acc->gid, gid, &n) < 0 ||
+		  groups_name(l, gid, n) < 0;
+	free(gid);
 }
 
 /* A banner that cannot be read is none, as in sshd. */

@@ -21,8 +21,8 @@
 #include "link/msg.h"
 #include "ssh/brain.h"
 
-#define USER_GROUPS_MAX 256 /* more are not looked at */
-#define USER_PATHS_MAX  8   /* of AuthorizedKeysFile; more are not looked at */
+#define USER_GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
+#define USER_PATHS_MAX  8     /* of AuthorizedKeysFile; more are not looked at */
 
 /* No '/', "..", control characters, "-" in front; neither empty nor ".". */
 bool user_name_ok(const void *name, size_t len);
@@ -62,6 +62,7 @@ struct user_lookup {
 	uint32_t uid;
 	char **groups; /* names */
 	size_t n_groups;
+	bool lost;    /* the groups could not be told: nobody knows what holds for who asks */
 	char *banner; /* what stands in the file; NULL: nothing */
 	size_t banner_len;
 	bool forced_command;  /* and it is for a command */

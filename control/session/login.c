@@ -507,6 +507,12 @@ static void account_known(struct session *s)
 
 void login_looked_up(struct session *s, struct user_lookup *found)
 {
+	if (found->lost) {
+		session_log(s, LOG_L_ERROR, "groups of user %.100s could not be found out",
+			    session_user(s));
+		refuse(s);
+		return;
+	}
 	groups_take(s, found);
 	if (found->only_account) {
 		account_known(s);

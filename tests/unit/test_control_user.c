@@ -1,6 +1,8 @@
 /* control/auth: names of users, the password file, files under StrictModes. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -304,6 +306,80 @@ Test(control_user, lookups)
 		cr_expect_str_eq(l.hash.own, "$5$a$hash", "everybody is measured the same");
 		user_lookup_fini(&l);
 	}
+}
+
+/* A system of one user, demo, in groups of 1000 and more; the first has many members. */
+static unsigned int n_groups = 300;
+static size_t room_needed = 100000;
+
+int getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t size, struct passwd **ret)
+{
+	(void)size;
+	strcpy(buf, "/none");
+	*pw = (struct passwd){
+		.pw_name = (char *)name, .pw_uid = 1000, .pw_gid = 1000, .pw_dir = buf};
+	*ret = strcmp(name, "demo") == 0 ? pw : NULL;
+	return 0;
+}
+
+int getgrouplist(const char *user, gid_t gid, gid_t *list, int *n)
+{
+	bool fits = *n >= (int)n_groups;
+
+	(void)user;
+	for (int i = 0; i < *n && i < (int)n_groups; i++)
+		list[i] = gid + (gid_t)i;
+	*n = (int)n_groups;
+	return fits ? *n : -1;
+}
+
+int getgrgid_r(gid_t gid, struct group *gr, char *buf, size_t size, struct group **ret)
+{
+	*ret = NULL;
+	if (gid == 1000 && size < room_needed)
+		return ERANGE;
+	snprintf(buf, size, "g%u", gid);
+	*gr = (struct group){.gr_name = buf, .gr_gid = gid};
+	*ret = gr;
+	return 0;
+}
+
+static void groups_of(const char *user, struct user_lookup *l)
+{
+	*l = (struct user_lookup){.name_ok = true, .only_account = true, .want_groups = true};
+	snprintf(l->user, sizeof(l->user), "%s", user);
+	user_lookup_run(l);
+}
+
+/* Of who is in a group that is denied, none may be missing. */
+Test(control_user, all_groups_are_found_however_large_and_many)
+{
+	struct user_lookup l;
+
+	groups_of("demo", &l);
+	cr_expect(!l.lost);
+	cr_assert_eq(l.n_groups, 300);
+	cr_expect_str_eq(l.groups[0], "g1000");
+	cr_expect_str_eq(l.groups[299], "g1299");
+	user_lookup_fini(&l);
+}
+
+Test(control_user, groups_that_cannot_be_told_lose_the_look_up)
+{
+	struct user_lookup l;
+
+	room_needed = SIZE_MAX;
+	groups_of("demo", &l);
+	cr_expect(l.lost);
+	user_lookup_fini(&l);
+	room_needed = 0;
+	n_groups = 100000;
+	groups_of("demo", &l);
+	cr_expect(l.lost);
+	user_lookup_fini(&l);
+	groups_of("nobody-here", &l);
+	cr_expect(!l.lost);
+	user_lookup_fini(&l);
 }
 
 Test(control_user, a_key_file_others_write_lets_nobody_in)
