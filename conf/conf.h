@@ -259,6 +259,8 @@ struct conf_session {
 	const char *pam_service_name;
 	struct conf_strs authorized_keys_command; /* program and arguments; none: n is 0 */
 	const char *authorized_keys_command_user; /* NULL: none */
+	struct conf_strs authorized_principals_command;
+	const char *authorized_principals_command_user;
 	enum conf_forwarding allow_tcp_forwarding;
 	bool disable_forwarding;
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */

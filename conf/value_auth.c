@@ -220,16 +220,16 @@ const struct value_type type_globs = {1, 1, false, parse_globs, print_text, NULL
 
 /* --- AuthorizedKeysCommand: PROGRAM ARGUMENT… | none ------------------------------------------ */
 
-/* Every token is one of those; a percent sign is two. */
-static bool command_tokens_ok(const char *text)
+/* Every token is one of these; a percent sign is two. */
+static bool command_tokens_ok(const char *text, const char *tokens)
 {
 	for (const char *p = text; (p = strchr(p, '%')) != NULL; p += 2)
-		if (p[1] == '\0' || strchr("%CDfhktUu", p[1]) == NULL)
+		if (p[1] == '\0' || strchr(tokens, p[1]) == NULL)
 			return false;
 	return true;
 }
 
-static bool parse_command(struct value *v, const struct kw *kw, void *field)
+static bool parse_program(struct value *v, const struct kw *kw, void *field, const char *tokens)
 {
 	if (alone(v, "none")) {
 		*(struct conf_strs *)field = (struct conf_strs){NULL, 0};
@@ -238,11 +238,22 @@ static bool parse_command(struct value *v, const struct kw *kw, void *field)
 	if (v->argv[0][0] != '/' || strchr(v->argv[0], '%') != NULL)
 		return value_bad(v, "%s must be an absolute path", kw->info.name);
 	for (unsigned int i = 1; i < v->argc; i++)
-		if (!command_tokens_ok(v->argv[i]))
+		if (!command_tokens_ok(v->argv[i], tokens))
 			return value_bad(v, "%s: unknown token in '%.100s'", kw->info.name,
 					 v->argv[i]);
 	borrow(v, field);
 	return true;
+}
+
+static bool parse_command(struct value *v, const struct kw *kw, void *field)
+{
+	return parse_program(v, kw, field, "%CDfhktUu");
+}
+
+/* Of a certificate there is more to say: its authority, its number, its name. */
+static bool parse_cert_command(struct value *v, const struct kw *kw, void *field)
+{
+	return parse_program(v, kw, field, "%CDFfhiKksTtUu");
 }
 
 static void print_command(const struct kw *kw, const void *field, FILE *f)
@@ -252,6 +263,7 @@ static void print_command(const struct kw *kw, const void *field, FILE *f)
 }
 
 const struct value_type type_command = {1, 60, false, parse_command, print_command, NULL};
+const struct value_type type_cert_command = {1, 60, false, parse_cert_command, print_command, NULL};
 
 /* --- PAMServiceName: a file's name --------------------------------------------------------------
  */

@@ -236,7 +236,7 @@ static void keys_look(struct user_lookup *l, struct tried *t, const struct accou
 		return;
 	}
 	certificate_check(l, t, acc);
-	for (unsigned int i = 0; i < l->n_paths; i++)
+	for (unsigned int i = 0; !l->of_program && i < l->n_paths; i++)
 		keys_file_check(l, t, l->keys_path[i], acc);
 }
 
@@ -249,7 +249,7 @@ void user_lookup_run(struct user_lookup *l)
 	struct account acc = {.uid = (uid_t)-1};
 	struct tried t = {.answer = {.expires = UINT64_MAX}};
 
-	if (!l->only_account && l->keys_text == NULL) {
+	if (!l->only_account && !l->of_program) {
 		banner_read(l);
 		password_file_check(l);
 	}

@@ -49,7 +49,9 @@ struct user_lookup {
 	struct key_presence presence; /* says who stood before a security key */
 	char *helper_path;            /* of its socket: reads what we may not; NULL: nobody does */
 	char peer_text[ADDR_TEXT_MAX];
-	char *keys_text; /* a program's: nothing but this is looked through */
+	/* A program was asked: nothing is read but what it wrote, here or in trust. */
+	bool of_program;
+	char *keys_text; /* NULL: principals, then */
 	size_t keys_text_len;
 	/* out */
 	bool exists;

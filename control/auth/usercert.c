@@ -260,8 +260,12 @@ int usercert_find(const struct authkeys_query *q, const struct userfile_rules *r
 	userfile_free(text, len);
 	if (!trusted)
 		return -ENOENT;
-	if (t->principals != NULL) {
+	if (t->principals_text != NULL) {
+		r = usercert_principals_find(t->principals_text, t->principals_len, q, &a);
+	} else if (t->principals != NULL) {
 		r = by_principals_file(q, rules, &a);
+	} else if (t->principals_command) {
+		r = -ENOENT; /* the program says who */
 	} else {
 		a.grant = policy_grant_full();
 		a.no_touch_required = true;
@@ -292,6 +296,7 @@ int keytrust_fill(struct keytrust *t, const struct conf_session *c)
 
 	t->ca_keys = copy(c->trusted_user_ca_keys, &ok);
 	t->principals = copy(c->authorized_principals_file, &ok);
+	t->principals_command = c->authorized_principals_command.n > 0;
 	t->revoked = copy(c->revoked_keys, &ok);
 	t->ca_algs = copy(g->ca_signature != NULL ? g->ca_signature : "", &ok);
 	t->rsa_bits_min = c->required_rsa_size;
@@ -305,6 +310,7 @@ void keytrust_fini(struct keytrust *t)
 {
 	free(t->ca_keys);
 	free(t->principals);
+	free(t->principals_text);
 	free(t->revoked);
 	free(t->ca_algs);
 	*t = (struct keytrust){0};

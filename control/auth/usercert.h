@@ -25,9 +25,13 @@
 
 /* What the operator says of keys, for one login. */
 struct keytrust {
-	char *ca_keys;    /* TrustedUserCAKeys; NULL: none */
-	char *principals; /* AuthorizedPrincipalsFile, a template; NULL: none */
-	char *revoked;    /* RevokedKeys; NULL: none */
+	char *ca_keys;           /* TrustedUserCAKeys; NULL: none */
+	char *principals;        /* AuthorizedPrincipalsFile, a template; NULL: none */
+	bool principals_command; /* AuthorizedPrincipalsCommand: the user's name alone is not enough
+				  */
+	char *principals_text;   /* what it wrote; NULL: it was not asked */
+	size_t principals_len;
+	char *revoked; /* RevokedKeys; NULL: none */
 	char *ca_algs;
 	unsigned int rsa_bits_min;
 	bool touch_required, verify_required;

@@ -61,6 +61,9 @@ struct grant_seen {
 };
 #define GRANT_SEEN 32
 
+/* Programs that are asked about a key, in this order. */
+enum login_program { LOGIN_PRINCIPALS = 1, LOGIN_KEYS, LOGIN_PROGRAMS };
+
 /* The one authentication request under way; the brain asks them one by one. */
 struct login {
 	bool open; /* the brain awaits an answer */
@@ -69,7 +72,8 @@ struct login {
 	uint64_t began_ms;
 	bool possible;                  /* all but the credential has been said yes to */
 	bool key_right, forced_command; /* of the key in question */
-	struct helper_call *command;    /* AuthorizedKeysCommand; NULL: it does not run */
+	struct helper_call *command;    /* a program that runs; NULL: none */
+	enum login_program asking;      /* which; 0: none was asked yet */
 	char *home;                     /* of an account; NULL: none is known */
 	uint32_t uid;
 	struct pool_job *job; /* that reads its files; NULL: none */
@@ -272,12 +276,15 @@ void login_delay_over(struct session *s);
 int login_look_up(struct session *s, bool only_account) __attribute__((warn_unused_result));
 void login_looked_up(struct session *s, struct user_lookup *l);
 void login_lost(struct session *s);
-/* Takes text, which login_looked_up() has been asked again about. */
-int login_look_through(struct session *s, char *text, size_t len)
+/* Takes text, a program's, about which login_looked_up() is asked again. */
+int login_look_through(struct session *s, enum login_program who, char *text, size_t len)
 	__attribute__((warn_unused_result));
 
-/* login_command.c: what the operator's program says. login_looked_up(), or login_lost() */
-int login_ask_command(struct session *s) __attribute__((warn_unused_result));
+/*
+ * login_command.c: what the operator's programs say: the next that may know the key is asked, then
+ * login_looked_up() follows, or login_lost(). -ENOENT: there are no more.
+ */
+int login_ask_program(struct session *s) __attribute__((warn_unused_result));
 
 /* login_rules.c: what holds for who asks */
 int rules_user_known(struct session *s, struct ssh_str user) __attribute__((warn_unused_result));

@@ -432,16 +432,13 @@ static void judge_key(struct session *s, struct user_lookup *found)
 {
 	struct login *l = &s->awake->login;
 
-	if (found->key_found || found->keys_text != NULL || !l->possible ||
-	    s->awake->conf.authorized_keys_command.n == 0) {
-		finish(s, found->key_found && !key_used(s, l->auth.key));
-		return;
+	if (l->home == NULL) {
+		l->home = found->home;
+		l->uid = found->uid;
+		found->home = NULL; /* handed over */
 	}
-	l->home = found->home;
-	l->uid = found->uid;
-	found->home = NULL; /* handed over */
-	if (login_ask_command(s) < 0)
-		refuse(s);
+	if (found->key_found || !l->possible || login_ask_program(s) < 0)
+		finish(s, found->key_found && !key_used(s, l->auth.key));
 }
 
 static void judge(struct session *s, struct user_lookup *found)
@@ -518,7 +515,7 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 		account_known(s);
 		return;
 	}
-	if (found->keys_text != NULL) { /* a program's */
+	if (found->of_program) {
 		judge(s, found);
 		return;
 	}

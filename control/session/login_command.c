@@ -1,9 +1,9 @@
 /*
- * control/session/login_command.c - AuthorizedKeysCommand: keys that a program knows, asked when
- * the files do not have the key. The program runs in a child of sluice-helper; what it wrote is
- * looked through where files are.
+ * control/session/login_command.c - AuthorizedPrincipalsCommand and AuthorizedKeysCommand: what
+ * programs know about a key, asked when the files do not let it in. They run in a child of
+ * sluice-helper; what they wrote is looked through where files are.
  *
- * Source  sshd_config(5), AuthorizedKeysCommand, TOKENS.
+ * Source  sshd_config(5), both keywords and TOKENS.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 
 #include "control/session/internal.h"
 #include "crypto/base64.h"
+#include "crypto/cert.h"
 
 #define COMMAND_ARG_MAX 16384
 
@@ -28,20 +29,39 @@ static char *copy(const char *data, size_t len)
 	return to;
 }
 
+/* What the configuration says of one. */
+struct program {
+	const char *keyword;
+	const struct conf_strs *argv;
+	const char *user; /* whom it runs as; NULL: then it does not run */
+};
+
+static struct program program_of(const struct session *s, enum login_program which)
+{
+	const struct conf_session *c = &s->awake->conf;
+
+	if (which == LOGIN_PRINCIPALS)
+		return (struct program){"AuthorizedPrincipalsCommand",
+					&c->authorized_principals_command,
+					c->authorized_principals_command_user};
+	return (struct program){"AuthorizedKeysCommand", &c->authorized_keys_command,
+				c->authorized_keys_command_user};
+}
+
+/* One that fails has said nothing. */
 static void on_done(void *arg, const struct helper_done *d, const char *data, size_t len)
 {
 	struct session *s = arg;
 	struct login *l = &s->awake->login;
-	char *text = NULL;
+	bool ok = d->result == HELPER_OK;
+	char *text = copy(data, ok ? len : 0);
 
-	if (d->result == HELPER_OK)
-		text = copy(data, len);
-	else
-		session_log(s, LOG_L_ERROR, "AuthorizedKeysCommand for %.100s: %.*s",
+	if (!ok)
+		session_log(s, LOG_L_ERROR, "%s for %.100s: %.*s", program_of(s, l->asking).keyword,
 			    session_user(s), (int)d->text.len, (const char *)d->text.p);
 	helper_call_end(l->command);
 	l->command = NULL;
-	if (text == NULL || login_look_through(s, text, len) < 0)
+	if (text == NULL || login_look_through(s, l->asking, text, ok ? len : 0) < 0)
 		login_lost(s);
 	session_pump(s);
 }
@@ -65,6 +85,7 @@ static int token(const struct session *s, char which, char *buf, size_t size)
 {
 	const struct awake *a = s->awake;
 	const struct key *key = a->login.auth.key;
+	const struct cert *cert = key_cert(key); /* there is one where its tokens are taken */
 	int n = 0;
 
 	switch (which) {
@@ -94,6 +115,19 @@ static int token(const struct session *s, char which, char *buf, size_t size)
 		break;
 	case 'k':
 		return key_text(key, buf, size);
+	case 'F':
+		return key_fingerprint(cert->ca, buf, size);
+	case 'T':
+		n = snprintf(buf, size, "%s", key_type(cert->ca));
+		break;
+	case 'K':
+		return key_text(cert->ca, buf, size);
+	case 'i':
+		n = snprintf(buf, size, "%s", cert->key_id);
+		break;
+	case 's':
+		n = snprintf(buf, size, "%" PRIu64, cert->serial);
+		break;
 	default:
 		return -EINVAL;
 	}
@@ -125,43 +159,62 @@ static int expand(const struct session *s, const char *template, char *buf, size
  * -------------------------------------------------------------------------------------- */
 
 /* Without arguments it is given the user's name, as by sshd. */
-static int args_make(const struct session *s, struct helper_command *m, char *room)
+static int args_make(const struct session *s, const struct conf_strs *argv,
+		     struct helper_command *m, char *room)
 {
-	const struct conf_strs *c = &s->awake->conf.authorized_keys_command;
 	int r = 0;
 
-	for (m->argc = 0; r == 0 && m->argc < c->n && m->argc < HELPER_ARGS_MAX; m->argc++) {
+	for (m->argc = 0; r == 0 && m->argc < argv->n && m->argc < HELPER_ARGS_MAX; m->argc++) {
 		char *arg = room + (size_t)m->argc * COMMAND_ARG_MAX;
 
-		r = expand(s, c->v[m->argc], arg, COMMAND_ARG_MAX);
+		r = expand(s, argv->v[m->argc], arg, COMMAND_ARG_MAX);
 		m->argv[m->argc] = ssh_str_c(arg);
 	}
-	if (r == 0 && c->n == 1)
+	if (r == 0 && argv->n == 1)
 		m->argv[m->argc++] = ssh_str_c(session_user(s));
 	return r;
 }
 
-int login_ask_command(struct session *s)
+static int ask(struct session *s, const struct program *p)
 {
 	static const struct helper_ops ops = {NULL, on_done};
 	struct session_env *env = s->table->env;
-	const struct conf_session *c = &s->awake->conf;
-	const char *runs_as = c->authorized_keys_command_user;
-	struct helper_command m = {.job = {ssh_str_c(runs_as != NULL ? runs_as : ""),
+	struct helper_command m = {.job = {ssh_str_c(p->user != NULL ? p->user : ""),
 					   ssh_str_c(s->awake->peer_addr), COMMAND_MS}};
-	char *room = malloc((c->authorized_keys_command.n + 1) * COMMAND_ARG_MAX);
+	char *room = malloc((p->argv->n + 1) * COMMAND_ARG_MAX);
 	uint8_t *frame = malloc(HELPER_FRAME_MAX + 4);
 	int r = -ENOMEM;
 
 	if (room != NULL && frame != NULL)
-		r = env->helper != NULL && runs_as != NULL ? args_make(s, &m, room) : -ENOENT;
+		r = env->helper != NULL && p->user != NULL ? args_make(s, p->argv, &m, room)
+							   : -ENXIO;
 	if (r == 0)
 		r = helper_call(env->helper, frame, helper_command_build(frame, &m), &ops, s,
 				&s->awake->login.command);
 	free(frame);
 	free(room);
 	if (r < 0)
-		session_log(s, LOG_L_ERROR, "AuthorizedKeysCommand for %.100s: error %d",
-			    session_user(s), -r);
+		session_log(s, LOG_L_ERROR, "%s for %.100s: error %d", p->keyword, session_user(s),
+			    -r);
 	return r;
+}
+
+/* Principals are of certificates by an authority of the operator's. */
+static bool may_know(const struct session *s, enum login_program which)
+{
+	return which != LOGIN_PRINCIPALS || (key_cert(s->awake->login.auth.key) != NULL &&
+					     s->awake->conf.trusted_user_ca_keys != NULL);
+}
+
+int login_ask_program(struct session *s)
+{
+	struct login *l = &s->awake->login;
+
+	while (++l->asking < LOGIN_PROGRAMS) {
+		struct program p = program_of(s, l->asking);
+
+		if (p.argv->n > 0 && may_know(s, l->asking) && ask(s, &p) == 0)
+			return 0;
+	}
+	return -ENOENT;
 }

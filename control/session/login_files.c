@@ -89,7 +89,7 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	/* A name with a NUL in it was cut for the log: it is no name. */
 	l->name_ok = user_name_ok(auth->user.p, auth->user.len);
 	strcpy(l->user, session_user(s));
-	if (l->keys_text == NULL && s->table->env->helper != NULL)
+	if (!l->of_program && s->table->env->helper != NULL)
 		r = path_keep(s->table->env->helper->path, &l->helper_path);
 	l->accounts_exist = c->use_pam;
 	l->names_exist = c->authorized_keys_command.n > 0;
@@ -115,15 +115,16 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	return r;
 }
 
-/* Takes keys_text; NULL: files are looked through. */
-static int look_up(struct session *s, bool only_account, char *keys_text, size_t len)
+/* Takes text, of a program; NULL: files are looked through. */
+static int look_up(struct session *s, bool only_account, enum login_program who, char *text,
+		   size_t len)
 {
 	struct session_env *env = s->table->env;
 	struct lookup_job *j = calloc(1, sizeof(*j));
 	int r;
 
 	if (j == NULL) {
-		free(keys_text);
+		free(text);
 		return -ENOMEM;
 	}
 	j->job = (struct pool_job){.run = lookup_run, .done = lookup_done, .free = lookup_free};
@@ -131,9 +132,16 @@ static int look_up(struct session *s, bool only_account, char *keys_text, size_t
 	j->ref = s->ref;
 	j->id = s->awake->login.id;
 	j->lookup.only_account = only_account;
-	j->lookup.keys_text = keys_text;
-	j->lookup.keys_text_len = len;
+	j->lookup.of_program = text != NULL;
+	if (who == LOGIN_KEYS) {
+		j->lookup.keys_text = text;
+		j->lookup.keys_text_len = len;
+	}
 	r = lookup_fill(&j->lookup, s);
+	if (who == LOGIN_PRINCIPALS) { /* keytrust_fill() is over */
+		j->lookup.trust.principals_text = text;
+		j->lookup.trust.principals_len = len;
+	}
 	if (r == 0)
 		r = pool_submit(env->files, &j->job, POOL_AUTH, env->now_ms() + LOOKUP_MS);
 	if (r < 0)
@@ -145,10 +153,10 @@ static int look_up(struct session *s, bool only_account, char *keys_text, size_t
 
 int login_look_up(struct session *s, bool only_account)
 {
-	return look_up(s, only_account, NULL, 0);
+	return look_up(s, only_account, 0, NULL, 0);
 }
 
-int login_look_through(struct session *s, char *text, size_t len)
+int login_look_through(struct session *s, enum login_program who, char *text, size_t len)
 {
-	return look_up(s, false, text, len);
+	return look_up(s, false, who, text, len);
 }

@@ -77,6 +77,17 @@ cat >keys-of <<'SH'
 [ "$1" = virtual ] && cat "$(dirname "$0")/other.pub"
 SH
 chmod 755 keys-of
+cat >names <<'SH'
+#!/bin/sh
+[ "$1 $2 $3" = 'certified badge 7' ] && echo ops
+SH
+chmod 755 names
+ssh-keygen -q -t ed25519 -N '' -f ca
+for n in ops dev; do
+	cp id cert_$n
+	cp id.pub cert_$n.pub
+	ssh-keygen -q -s ca -I badge -z 7 -n $n cert_$n.pub
+done
 cat >sluice.conf <<CONF
 ListenAddress 127.0.0.1:22
 HostKey $dir/host
@@ -99,6 +110,10 @@ Match User coded
 	AuthenticationMethods publickey,keyboard-interactive:totp
 Match Group tunnels
 	UsePAM yes
+Match User certified
+	TrustedUserCAKeys $dir/ca.pub
+	AuthorizedPrincipalsCommand $dir/names %u %i %s
+	AuthorizedPrincipalsCommandUser nobody
 Match User closed
 	PasswordAuthentication no
 CONF
@@ -179,6 +194,8 @@ check "its questions" [ "$(grep -oE 'Module password|Code' asked | tr '\n' ' ')"
 check "PAM with a wrong code" refused try pamela 'right|43|right|43' "${questions[@]}"
 check "a program that knows keys" try virtual '' -i other -o PreferredAuthentications=publickey
 check "and knows no others" refused try virtual '' "${key[@]}"
+check "a program that knows principals" try certified '' -i cert_ops "${key[@]:2}"
+check "and knows no others" refused try certified '' -i cert_dev "${key[@]:2}"
 check "a key in a closed home" try closed '' "${key[@]}"
 sed -i 's/^	UsePAM yes/&\n	PAMServiceName plain/' sluice.conf
 kill $control && wait $control 2>/dev/null
