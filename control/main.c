@@ -399,8 +399,10 @@ int main(int argc, char **argv)
 		conf_put(conf);
 		return r < 0 ? EXIT_BAD : 0;
 	}
-	if (setup_no_dumps() < 0 || host_keys(conf, o.test, keys, &n) < 0)
+	if (setup_no_dumps() < 0 || host_keys(conf, o.test, keys, &n) < 0) {
+		conf_put(conf);
 		return EXIT_BAD;
+	}
 	if (o.test) {
 		while (n > 0)
 			key_free(keys[--n]);

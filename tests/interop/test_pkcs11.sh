@@ -62,7 +62,9 @@ ssh-keygen -D $module 2>/dev/null | cut -d' ' -f1,2 | sort >"$dir/theirs" # know
 cut -d' ' -f1,2 "$dir/listed" | grep -v ed25519 | sort >"$dir/ours"
 check 'as ssh-keygen lists them' cmp "$dir/theirs" "$dir/ours"
 for k in $keys; do
-	check "the key ${k#*/} signs" $sluice keygen -y -f "$(uri "${k#*/}")"
+	leaks=1
+	[ "${k#*/}" != ed25519 ] || leaks=0 # SoftHSM itself loses the name of an Edwards curve
+	check "the key ${k#*/} signs" env ASAN_OPTIONS=detect_leaks=$leaks $sluice keygen -y -f "$(uri "${k#*/}")"
 	check "and is the one that is listed" grep -qF "$(cut -d' ' -f1,2 "$dir/out")" "$dir/listed"
 done
 token="pkcs11:token=sluice;object=rsa?module-path=$module"
