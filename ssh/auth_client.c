@@ -35,6 +35,7 @@ static void signing_drop(struct auth_client *a)
 void auth_client_fini(struct ssh_brain *b)
 {
 	signing_drop(&b->cli);
+	auth_gss_client_drop(&b->cli);
 	free(b->cli.server_sig_algs);
 	free(b->cli.info);
 }
@@ -62,7 +63,7 @@ int auth_client_ext_info(struct ssh_brain *b, struct ssh_str server_sig_algs)
 	return a->server_sig_algs != NULL ? 0 : -SSH_E_MEMORY;
 }
 
-static int ask_login(struct ssh_brain *b)
+int auth_client_ask(struct ssh_brain *b)
 {
 	struct ssh_act *act = act_push(b, SSH_ACT_LOGIN, 0);
 
@@ -86,7 +87,7 @@ static int input_accept(struct ssh_brain *b, struct ssh_rd *r)
 	if (!ssh_str_eq(name, SSH_SERVICE_USERAUTH))
 		return -SSH_E_SERVICE;
 	b->phase.svc = SSH_SVC_AUTH;
-	return ask_login(b);
+	return auth_client_ask(b);
 }
 
 static int input_failure(struct ssh_brain *b, struct ssh_rd *r)
@@ -102,10 +103,11 @@ static int input_failure(struct ssh_brain *b, struct ssh_rd *r)
 	if (m.methods.len >= sizeof(a->methods) || memchr(m.methods.p, '\0', m.methods.len) != NULL)
 		return -SSH_E_FORMAT;
 	a->sent = false;
+	auth_gss_client_drop(a);
 	a->partial = m.partial_success;
 	memcpy(a->methods, m.methods.p, m.methods.len);
 	a->methods[m.methods.len] = '\0';
-	return ask_login(b);
+	return auth_client_ask(b);
 }
 
 static int input_success(struct ssh_brain *b, struct ssh_rd *r)
@@ -171,6 +173,8 @@ static int input_60(struct ssh_brain *b, const uint8_t *p, size_t len, struct ss
 		return input_changereq(b, r);
 	if (a->sent && a->method == SSH_AUTH_KBDINT)
 		return auth_kbdint_request(b, p, len);
+	if (a->sent && a->method == SSH_AUTH_GSSAPI_MIC)
+		return auth_gss_client_input(b, p[0], p + 1, len - 1);
 	return -SSH_E_PROTO;
 }
 
@@ -188,6 +192,9 @@ int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 		return input_success(b, &r);
 	case SSH_MSG_USERAUTH_BANNER:
 		return input_banner(b, &r);
+	case SSH_MSG_USERAUTH_GSSAPI_TOKEN:
+	case SSH_MSG_USERAUTH_GSSAPI_ERROR ... SSH_MSG_USERAUTH_GSSAPI_ERRTOK:
+		return auth_gss_client_input(b, p[0], p + 1, len - 1);
 	default:
 		return input_60(b, p, len, &r);
 	}
@@ -324,8 +331,10 @@ static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 static int build_signing(struct ssh_brain *b)
 {
 	struct auth_client *a = &b->cli;
+	/* A host that Kerberos vouched for has shown no key to be bound to. */
+	bool bound = a->hostbound && b->server_key != NULL;
 	struct ssh_userauth_request m =
-		auth_client_request(b, a->hostbound ? SSH_METHOD_HOSTBOUND : "publickey");
+		auth_client_request(b, bound ? SSH_METHOD_HOSTBOUND : "publickey");
 	struct ssh_userauth_publickey p = {.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg)};
 	struct ssh_str session_id = ssh_brain_session_id(b);
 	size_t blob_len, max;
@@ -333,7 +342,7 @@ static int build_signing(struct ssh_brain *b)
 
 	p.blob.p = key_blob(a->key, &blob_len);
 	p.blob.len = (uint32_t)blob_len;
-	if (a->hostbound) {
+	if (bound) {
 		p.host_key.p = key_blob(b->server_key, &blob_len);
 		p.host_key.len = (uint32_t)blob_len;
 	}
@@ -394,7 +403,7 @@ int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t 
 
 	if (err < 0) { /* no signature, no request: another method may do */
 		signing_drop(a);
-		return ask_login(b);
+		return auth_client_ask(b);
 	}
 	r = send_begin(b, &w, a->signing_len - a->request_at + 4 + len);
 	if (r < 0)

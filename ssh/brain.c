@@ -578,10 +578,9 @@ static int input_accepted(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p,
 		return auth_server_service(b, p, len);
 	case SSH_MSG_USERAUTH_REQUEST:
 		return auth_server_input(b, p, len);
-	case SSH_MSG_USERAUTH_INFO_RESPONSE:
-	case SSH_MSG_USERAUTH_GSSAPI_EXCHANGE_COMPLETE:
-	case SSH_MSG_USERAUTH_GSSAPI_ERRTOK ... SSH_MSG_USERAUTH_GSSAPI_MIC:
-		return auth_server_more(b, p, len);
+	case SSH_MSG_USERAUTH_61 ... SSH_MSG_USERAUTH_GSSAPI_MIC:
+		return brain_is_server(b) ? auth_server_more(b, p, len)
+					  : auth_client_input(b, p, len);
 	case SSH_MSG_SERVICE_ACCEPT:
 	case SSH_MSG_USERAUTH_FAILURE ... SSH_MSG_USERAUTH_BANNER:
 	case SSH_MSG_USERAUTH_PK_OK:
@@ -623,7 +622,8 @@ static int input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t l
 static bool stopped(const struct ssh_brain *b)
 {
 	return b->kex_ask.kind != 0 || (b->auth_ask.kind != 0 && brain_is_server(b)) ||
-	       b->n_acts >= SSH_ACTS_MAX || b->globals_received >= SSH_GLOBALS_MAX;
+	       b->auth_ask.kind == SSH_ACT_JOB || b->n_acts >= SSH_ACTS_MAX ||
+	       b->globals_received >= SSH_GLOBALS_MAX;
 }
 
 int ssh_brain_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *payload, size_t len)
@@ -686,7 +686,11 @@ int ssh_brain_job_done(struct ssh_brain *b, uint32_t id, struct ssh_job *job)
 		ssh_job_free(job);
 		return -ENOENT;
 	}
-	r = ask == &b->kex_ask ? kex_job_done(b, job) : auth_server_job_done(b, job);
+	if (ask == &b->kex_ask)
+		r = kex_job_done(b, job);
+	else
+		r = brain_is_server(b) ? auth_server_job_done(b, job)
+				       : auth_gss_client_job_done(b, job);
 	ssh_job_free(job);
 	(void)settle(b, r);
 	return 0;

@@ -50,7 +50,7 @@
 #define SSH_METHOD_MAX     64    /* of an authentication method's name */
 #define SSH_BANNER_MAX     16384 /* of USERAUTH_BANNER */
 #define SSH_TEXT_MAX       255   /* of a peer's text handed up: longer is cut */
-#define SSH_HOSTKEYS_MAX   16 /* certificates included */
+#define SSH_HOSTKEYS_MAX   16    /* certificates included */
 #define SSH_SESSION_ID_MAX HASH_LEN_MAX
 #define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
 #define SSH_GLOBALS_MAX    16 /* global requests unanswered; then input is -EAGAIN */
@@ -340,6 +340,8 @@ int ssh_brain_login_none(struct ssh_brain *b, uint32_t id);
 int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len);
 int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
 			      const char *sig_alg); /* then SSH_ACT_SIGN */
+/* keyex: after a key exchange by GSS-API; else gss_server is needed. -ENOTSUP: it was not given. */
+int ssh_brain_login_gssapi(struct ssh_brain *b, uint32_t id, bool keyex);
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id);
 /* submethods: a hint for the server, may be "" (RFC 4256 section 3.1). SSH_ACT_PROMPT follows. */
 int ssh_brain_login_kbdint(struct ssh_brain *b, uint32_t id, const char *submethods);

@@ -53,6 +53,15 @@ struct kex {
 	struct ssh_keys *keys;
 };
 
+/* What comes next of a login by GSS-API. */
+enum auth_gss_step {
+	AUTH_GSS_NONE,
+	AUTH_GSS_REQUESTED, /* client: the answer to its request */
+	AUTH_GSS_TOKENS,
+	AUTH_GSS_MIC,
+	AUTH_GSS_KEYEX, /* client: the MIC is made */
+};
+
 struct auth_server {
 	char user[SSH_USER_MAX];
 	uint32_t user_len;
@@ -71,7 +80,7 @@ struct auth_server {
 
 	/* gssapi-with-mic: what the peer owes; the request ends gss_tail bytes behind what is
 	 * signed */
-	enum { AUTH_GSS_NONE, AUTH_GSS_TOKENS, AUTH_GSS_MIC } gss_step;
+	enum auth_gss_step gss_step;
 	struct gss_ctx *gss;
 	uint32_t gss_tail;
 	char principal[GSS_NAME_MAX], local_user[GSS_NAME_MAX];
@@ -99,6 +108,8 @@ struct auth_client {
 	bool sent;                   /* a request is unanswered */
 	enum ssh_auth_method method; /* of it */
 	bool partial, change_wanted;
+	enum auth_gss_step gss_step;
+	struct gss_ctx *gss;
 	struct auth_info *info; /* the round that is to be answered */
 	char methods[256];
 	char *server_sig_algs;
@@ -235,6 +246,11 @@ int auth_gss_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t
 int auth_gss_job_done(struct ssh_brain *b, struct ssh_job *job);
 void auth_gss_drop(struct auth_server *a);
 
+/* auth_gss_client.c */
+int auth_gss_client_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t len);
+int auth_gss_client_job_done(struct ssh_brain *b, struct ssh_job *job);
+void auth_gss_client_drop(struct auth_client *a);
+
 /* auth_kbdint.c: keyboard-interactive, both roles */
 int auth_kbdint_begin(struct ssh_brain *b, struct ssh_str rest);
 int auth_kbdint_prompt(struct ssh_brain *b, const struct ssh_prompts *m);
@@ -245,6 +261,7 @@ int auth_kbdint_request(struct ssh_brain *b, const uint8_t *p, size_t len);
 /* auth_client.c */
 int auth_client_init(struct ssh_brain *b, const char *user);
 void auth_client_fini(struct ssh_brain *b);
+int auth_client_ask(struct ssh_brain *b);   /* for the next method */
 int auth_client_begin(struct ssh_brain *b); /* after the first exchange */
 int auth_client_ext_info(struct ssh_brain *b, struct ssh_str server_sig_algs);
 int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len);

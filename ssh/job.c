@@ -155,15 +155,20 @@ static int run_gss_accept(struct ssh_job *job)
 	return r;
 }
 
+static int run_gss_open(struct ssh_job *job)
+{
+	int r = gss_initiator_new((const char *)job->data.p, job->gss_delegate, &job->gss);
+
+	if (r == 0)
+		r = gss_step(job->gss, NULL, 0, &job->token, &job->token_len);
+	return r == 0 && job->token_len == 0 ? -EIO : r;
+}
+
 static int run_gss_init(struct ssh_job *job)
 {
 	int r = kex_init(job->method, job->group, &job->ephemeral, job->pub, &job->pub_len);
 
-	if (r == 0)
-		r = gss_initiator_new((const char *)job->data.p, job->gss_delegate, &job->gss);
-	if (r == 0)
-		r = gss_step(job->gss, NULL, 0, &job->token, &job->token_len);
-	return r == 0 && job->token_len == 0 ? -EIO : r;
+	return r == 0 ? run_gss_open(job) : r;
 }
 
 static int run_gss_finish(struct ssh_job *job)
@@ -213,6 +218,12 @@ void ssh_job_run(struct ssh_job *job)
 		break;
 	case SSH_JOB_GSS_FINISH:
 		job->err = run_gss_finish(job);
+		break;
+	case SSH_JOB_GSS_OPEN:
+		job->err = run_gss_open(job);
+		break;
+	case SSH_JOB_GSS_MIC:
+		job->err = gss_mic(job->gss, job->data.p, job->data.len, job->mic, &job->mic_len);
 		break;
 	case SSH_JOB_GSS_LOGIN:
 		job->err = run_gss_login(job);

@@ -28,6 +28,8 @@ enum ssh_job_kind {
 	SSH_JOB_GSS_INIT,     /* client: ephemeral key and the first token */
 	SSH_JOB_GSS_STEP,     /* client: a token in answer to one */
 	SSH_JOB_GSS_FINISH,   /* client: the last token, H, keys; the MIC is verified */
+	SSH_JOB_GSS_OPEN,     /* client: the first token, to the server in data */
+	SSH_JOB_GSS_MIC,      /* client: a MIC over data */
 	SSH_JOB_GSS_LOGIN,    /* server: a token of gssapi-with-mic */
 	SSH_JOB_GSS_NAME,     /* server: a MIC over data, and whose it is */
 	SSH_JOB_VERIFY,       /* server: a publickey request's signature */

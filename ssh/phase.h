@@ -93,7 +93,7 @@ enum ssh_verdict {
  * 20 KEXINIT	    when no exchange runs
  * 21 NEWKEYS	    when it is awaited
  * 30..49	    those of the method's step, when awaited
- * 50..53, 60..66    the server 50, 61, 63, 65, 66, the client the others, during authentication; 50 after it
+ * 50..53, 60..66    the server 50, 61, 63, 65, 66, the client 60, 61, 64, 65 and the others, during authentication; 50 after it
  *		    is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored")
  * 80.., 192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end
  *		    the connection, assigned or not

@@ -90,12 +90,17 @@ static enum ssh_verdict service(const struct ssh_phase *p, unsigned int n)
 		return SSH_DROP;
 	if (n == 50)
 		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
-	if (n == 61) /* RFC 4256 section 3.4 */
-		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
-	if (n == 63 || n == 65 || n == 66) /* RFC 4462 section 3 */
-		return server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
+	if (p->svc != SSH_SVC_AUTH && (between(n, 51, 53) || between(n, 60, 66)))
+		return SSH_REFUSE;
 	if (between(n, 51, 53) || n == 60)
-		return !server && p->svc == SSH_SVC_AUTH ? SSH_ACCEPT : SSH_REFUSE;
+		return server ? SSH_REFUSE : SSH_ACCEPT;
+	/* RFC 4256 section 3.4, RFC 4462 section 3: both, the server's, the client's. */
+	if (n == 61 || n == 65)
+		return SSH_ACCEPT;
+	if (n == 63 || n == 66)
+		return server ? SSH_ACCEPT : SSH_REFUSE;
+	if (n == 64)
+		return server ? SSH_REFUSE : SSH_ACCEPT;
 	/* RFC 4254. */
 	if (between(n, 80, 82) || between(n, 90, 100))
 		return SSH_ACCEPT;
@@ -236,7 +241,8 @@ Test(ssh_phase, s05_a_client_takes_nothing_only_a_client_sends)
 {
 	cr_expect_not(ever_taken(SSH_CLIENT, 5, true));
 	cr_expect_not(ever_taken(SSH_CLIENT, 50, true));
-	cr_expect_not(ever_taken(SSH_CLIENT, 61, true));
+	cr_expect_not(ever_taken(SSH_CLIENT, 63, true));
+	cr_expect_not(ever_taken(SSH_CLIENT, 66, true));
 	cr_expect_not(ever_taken(SSH_CLIENT, 30, false));
 	cr_expect_not(ever_taken(SSH_CLIENT, 32, false));
 	cr_expect_not(ever_taken(SSH_CLIENT, 34, false));
