@@ -54,7 +54,7 @@ static bool keys_ok(const void *body)
 	return name_ok(k->cipher, sizeof(k->cipher), false) &&
 	       name_ok(k->mac, sizeof(k->mac), true) && k->reset_seqnr <= 1 && k->key_len > 0 &&
 	       k->key_len <= sizeof(k->key) && k->iv_len <= sizeof(k->iv) &&
-	       k->mac_key_len <= sizeof(k->mac_key);
+	       k->mac_key_len <= sizeof(k->mac_key) && k->comp <= LINK_COMP_AUTHENTICATED;
 }
 
 static bool targets_ok(const struct link_addr *addr, uint16_t n, uint16_t kind)

@@ -96,6 +96,7 @@ struct link_conn_new {
 	struct link_addr local, peer;
 	uint32_t listener;
 	uint32_t uid_low, uid_high; /* never reused */
+	uint32_t no_comp;           /* 1: there is no memory to decompress what it sends */
 };
 
 struct link_bytes {
@@ -109,12 +110,16 @@ struct link_payload {
 	/* uint8_t payload[len] */
 };
 
+enum link_comp { LINK_COMP_NONE, LINK_COMP_NOW, LINK_COMP_AUTHENTICATED };
+
 /* Slots are zeroed by their reader; who got this wipes its copy. */
 struct link_keys {
 	char cipher[40], mac[40]; /* names, NUL-terminated: suites are looked up again */
 	uint8_t reset_seqnr;
 	uint8_t key_len, iv_len, mac_key_len;
 	uint8_t key[64], iv[16], mac_key[64];
+	uint8_t comp; /* LINK_COMP_*: a new compressed stream begins with them */
+	uint8_t pad[3];
 	uint64_t limit_bytes, limit_blocks;
 	uint32_t limit_packets, limit_seconds;
 };

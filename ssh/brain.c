@@ -281,7 +281,7 @@ static bool known_mac(const char *name)
 
 static bool known_comp(const char *name)
 {
-	return strcmp(name, "none") == 0;
+	return ssh_comp_find(name) >= 0;
 }
 
 static int lists_init(struct brain_lists *l, const struct ssh_brain_conf *c)

@@ -40,6 +40,7 @@
 #include "crypto/moduli.h"
 #include "ssh/auth_msg.h"
 #include "ssh/chan.h"
+#include "ssh/comp.h"
 #include "ssh/err.h"
 #include "ssh/msg.h"
 #include "ssh/phase.h"
@@ -158,6 +159,7 @@ enum ssh_act_kind {
 struct ssh_act_keys {
 	const struct cipher_suite *suite;
 	const uint8_t *key, *iv, *mac_key;
+	enum ssh_comp comp; /* a new stream, now or (SSH_COMP_DELAYED) once authenticated */
 	bool reset_seqnr;
 	struct ssh_rekey_limit limit;
 };

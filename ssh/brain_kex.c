@@ -548,6 +548,7 @@ static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
 		.key = keys->key,
 		.iv = keys->iv,
 		.mac_key = keys->mac_key,
+		.comp = b->kex->agreed.comp[dir],
 		.reset_seqnr = b->phase.strict,
 		.limit = ssh_rekey_limit_of(suite, &b->rekey),
 	};
@@ -637,8 +638,8 @@ static int push_done(struct ssh_brain *b)
 		.cipher_sc = a->suite[1]->cipher_name,
 		.mac_cs = a->suite[0]->mac_name,
 		.mac_sc = a->suite[1]->mac_name,
-		.comp_cs = a->comp[0],
-		.comp_sc = a->comp[1],
+		.comp_cs = ssh_comp_name(a->comp[0]),
+		.comp_sc = ssh_comp_name(a->comp[1]),
 		.strict = b->phase.strict,
 		.first = b->kex->first,
 		.session_id = ssh_brain_session_id(b),

@@ -25,6 +25,7 @@
 	X(NO_CIPHER, 3, "no_cipher", "no matching cipher found")                                   \
 	X(NO_MAC, 3, "no_mac", "no matching MAC found")                                            \
 	X(NO_COMP, 3, "no_compression", "no matching compression found")                           \
+	X(COMP, 6, "compression", "bad compressed data")                                           \
 	X(KEX, 3, "kex", "key exchange failed")                                                    \
 	X(KEX_TIMEOUT, 3, "kex_timeout", "key exchange not finished in time")                      \
 	X(KEX_FLOOD, 2, "kex_flood", "too much queued during key exchange")                        \

@@ -32,6 +32,8 @@ void ssh_flat_fini(struct ssh_flat *f)
 {
 	ssh_dir_fini(&f->rx, f->engine);
 	ssh_dir_fini(&f->tx, f->engine);
+	(void)ssh_flat_inflate(f, false);
+	(void)ssh_flat_deflate(f, false);
 	buf_free(f->in, f->in_size);
 	buf_free(f->out, f->out_size);
 	memset(f, 0, sizeof(*f));
@@ -169,6 +171,8 @@ int ssh_flat_next(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len, uint
 	do
 		r = flat_record(f, ret, ret_len, ret_seqnr);
 	while (r == 0 && *ret_len == 0);
+	if (r == 0 && f->inflate != NULL)
+		r = ssh_flat_unpack(f, ret, ret_len);
 	return r < 0 && r != -EAGAIN ? flat_end(f, r) : r;
 }
 
@@ -187,8 +191,9 @@ int ssh_flat_raw(struct ssh_flat *f, const void *p, size_t len)
 	return 0;
 }
 
-int ssh_flat_send(struct ssh_flat *f, const void *payload, size_t len)
+int ssh_flat_send(struct ssh_flat *f, const void *data, size_t len)
 {
+	const uint8_t *payload = data;
 	struct ssh_layout l;
 	struct cipher_piece piece;
 	struct cipher_job job = {.piece = &piece, .n_pieces = 1};
@@ -198,6 +203,11 @@ int ssh_flat_send(struct ssh_flat *f, const void *payload, size_t len)
 
 	if (len > SSH_PAYLOAD_MAX)
 		return -SSH_E_LENGTH;
+	if (f->deflate != NULL) {
+		r = ssh_flat_pack(f, &payload, &len);
+		if (r < 0)
+			return r;
+	}
 	r = ssh_dir_layout(&f->tx, (uint32_t)len, &l);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #ifndef SLUICE_SSH_FLAT_H
 #define SLUICE_SSH_FLAT_H
 
+#include "ssh/comp.h"
 #include "ssh/msg.h"
 #include "ssh/record.h"
 
@@ -18,10 +19,25 @@ struct ssh_flat {
 	uint8_t *in, *out;
 	size_t in_len, in_off, in_size, out_len, out_off, out_size;
 	int dead; /* the error that ended receiving; nothing is read after it */
+	struct ssh_inflate *inflate;
+	struct ssh_deflate *deflate;
+	uint8_t *plain, *packed; /* a payload beside each */
 };
 
 int ssh_flat_init(struct ssh_flat *f, struct cipher_engine *engine);
 void ssh_flat_fini(struct ssh_flat *f);
+
+/*
+ * Begins a new compressed stream with the next payload, or ends with compression. 0 or -ENOMEM.
+ */
+int ssh_flat_inflate(struct ssh_flat *f, bool on);
+int ssh_flat_deflate(struct ssh_flat *f, bool on);
+/*
+ * A payload through the stream: *p and *len become the other form, in memory of f's. A plain one is
+ * never longer than rx.packet_max (S-42). 0 or -SSH_E_COMP.
+ */
+int ssh_flat_unpack(struct ssh_flat *f, const uint8_t **p, size_t *len);
+int ssh_flat_pack(struct ssh_flat *f, const uint8_t **p, size_t *len);
 
 /* Bytes from the peer. 0 or -ENOMEM. */
 int ssh_flat_feed(struct ssh_flat *f, const void *p, size_t len);

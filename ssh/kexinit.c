@@ -229,12 +229,16 @@ static int agree_suite(const struct ssh_kexinit *c, const struct ssh_kexinit *s,
 static int agree_comp(const struct ssh_kexinit *c, const struct ssh_kexinit *s, int dir,
 		      struct ssh_agreed *ret)
 {
+	char buf[SSH_NAME_MAX + 1];
 	struct ssh_str name;
+	int comp;
 
-	if (!match(c->list[SSH_PROP_COMP_CS + dir], s->list[SSH_PROP_COMP_CS + dir], &name) ||
-	    !ssh_str_eq(name, "none"))
+	if (!match(c->list[SSH_PROP_COMP_CS + dir], s->list[SSH_PROP_COMP_CS + dir], &name))
 		return -SSH_E_NO_COMP;
-	ret->comp[dir] = "none";
+	comp = ssh_comp_find(name_c(name, buf));
+	if (comp < 0)
+		return -SSH_E_NO_COMP;
+	ret->comp[dir] = (enum ssh_comp)comp;
 	return 0;
 }
 

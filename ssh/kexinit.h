@@ -13,6 +13,7 @@
 
 #include "crypto/cipher.h"
 #include "crypto/kex.h"
+#include "ssh/comp.h"
 #include "ssh/msg.h"
 #include "ssh/wire.h"
 
@@ -64,7 +65,7 @@
 	"umac-64-etm@openssh.com,umac-128-etm@openssh.com,"                                        \
 	"hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha1-etm@openssh.com,"   \
 	"umac-64@openssh.com,umac-128@openssh.com,hmac-sha2-256,hmac-sha2-512,hmac-sha1"
-#define SSH_DEFAULT_COMP "none"
+#define SSH_DEFAULT_COMP "none,zlib@openssh.com"
 
 enum ssh_proposal {
 	SSH_PROP_KEX,
@@ -91,7 +92,7 @@ struct ssh_agreed {
 	const struct kex_method *kex;
 	const char *hostkey;                 /* signature algorithm of the host key */
 	const struct cipher_suite *suite[2]; /* client to server, server to client */
-	const char *comp[2];
+	enum ssh_comp comp[2];
 	bool discard_guess; /* the peer's next kex packet is a wrong guess: ignore it */
 };
 

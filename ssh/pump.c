@@ -124,11 +124,46 @@ static int change_keys(struct ssh_pump *p, struct ssh_dir *d, const struct ssh_a
 			     &k->limit);
 }
 
+/* Is a stream to begin with keys, as far as their agreement goes? *later: it is not time yet. */
+static bool comp_now(const struct ssh_pump *p, enum ssh_comp comp, bool *later)
+{
+	*later = comp == SSH_COMP_DELAYED && !ssh_brain_authenticated(p->brain);
+	return comp != SSH_COMP_NONE && !*later;
+}
+
+static int tx_keys(struct ssh_pump *p, const struct ssh_act_keys *k)
+{
+	int r = change_keys(p, &p->flat.tx, k);
+
+	if (r == 0)
+		r = ssh_flat_deflate(&p->flat, comp_now(p, k->comp, &p->tx_delayed));
+	return r < 0 ? r : send_held(p);
+}
+
+static int rx_keys(struct ssh_pump *p, const struct ssh_act_keys *k)
+{
+	int r = change_keys(p, &p->flat.rx, k);
+
+	p->await_keys = false;
+	return r < 0 ? r : ssh_flat_inflate(&p->flat, comp_now(p, k->comp, &p->rx_delayed));
+}
+
+static int authenticated(struct ssh_pump *p)
+{
+	int r = 0;
+
+	p->flat.rx.packet_max = SSH_PACKET_MAX;
+	if (p->rx_delayed)
+		r = ssh_flat_inflate(&p->flat, true);
+	if (r == 0 && p->tx_delayed)
+		r = ssh_flat_deflate(&p->flat, true);
+	p->rx_delayed = p->tx_delayed = false;
+	return r < 0 ? r : 1;
+}
+
 /* 0: settled; 1: the caller's; an error ends the connection. */
 static int carry(struct ssh_pump *p, const struct ssh_act *act)
 {
-	int r;
-
 	switch (act->kind) {
 	case SSH_ACT_IDENT:
 		return ssh_flat_raw(&p->flat, act->bytes.p, act->bytes.len);
@@ -137,14 +172,11 @@ static int carry(struct ssh_pump *p, const struct ssh_act *act)
 	case SSH_ACT_STRICT: /* the brain sees all messages of the first exchange itself */
 		return 0;
 	case SSH_ACT_TX_KEYS:
-		r = change_keys(p, &p->flat.tx, &act->keys);
-		return r < 0 ? r : send_held(p);
+		return tx_keys(p, &act->keys);
 	case SSH_ACT_RX_KEYS:
-		p->await_keys = false;
-		return change_keys(p, &p->flat.rx, &act->keys);
+		return rx_keys(p, &act->keys);
 	case SSH_ACT_AUTHENTICATED:
-		p->flat.rx.packet_max = SSH_PACKET_MAX;
-		return 1;
+		return authenticated(p);
 	case SSH_ACT_END:
 		p->ended = true;
 		return 1;

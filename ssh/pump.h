@@ -21,8 +21,9 @@ struct ssh_pump {
 	struct ssh_brain *brain;
 	unsigned int lines; /* seen before the peer's identification */
 	bool ident_done, ended;
-	bool in_kex;     /* our KEXINIT is sealed, our NEWKEYS is not */
-	bool await_keys; /* the peer's NEWKEYS was handed on: nothing is opened now */
+	bool in_kex;                 /* our KEXINIT is sealed, our NEWKEYS is not */
+	bool await_keys;             /* the peer's NEWKEYS was handed on: nothing is opened now */
+	bool rx_delayed, tx_delayed; /* compressed once authenticated */
 	struct ssh_pump_held *head, **tail; /* payloads to seal after NEWKEYS */
 	size_t held;
 	uint8_t *in; /* a payload the brain did not take yet */

@@ -86,6 +86,55 @@ Test(brain, every_cipher_and_mac_carries_a_login_and_a_rekey)
 	}
 }
 
+/* Each form of compression, with a rekey; text goes through it both ways. */
+Test(brain, compressed_logins_rekeys_and_messages)
+{
+	static const char *const comps[] = {"zlib@openssh.com", "zlib"};
+	static const uint8_t ping[] = "\x50\0\0\0\x04"
+				      "text"
+				      "\0 again text, again text, again";
+	struct lab l;
+
+	for (int i = 0; i < 2; i++) {
+		struct ssh_brain_conf cc = lab_conf(SSH_CLIENT), sc = lab_conf(SSH_SERVER);
+
+		cc.comp_algs = sc.comp_algs = comps[i];
+		lab_init(&l, &sc, &cc);
+		lab_run(&l);
+		expect_logged_in(&l);
+		cr_assert_str_eq(l.s.kex.comp_cs, comps[i]);
+		cr_assert_str_eq(l.c.kex.comp_sc, comps[i]);
+		for (int round = 0; round < 3; round++) {
+			struct ssh_flat *rx = &l.s.p.flat, *tx = &l.c.p.flat;
+
+			cr_assert_not_null(rx->inflate);
+			cr_assert_not_null(tx->deflate);
+			cr_assert_eq(ssh_brain_send(l.c.b, ping, sizeof(ping)), 0);
+			lab_run(&l);
+			cr_assert_eq(l.s.n[SSH_ACT_GLOBAL_REQUEST], (unsigned int)round + 1);
+			cr_assert_eq(ssh_brain_rekey(round % 2 ? l.s.b : l.c.b), 0);
+			lab_run(&l);
+			cr_assert_eq(l.s.end, 0);
+			cr_assert_eq(l.c.end, 0);
+		}
+		lab_fini(&l);
+	}
+}
+
+/* The default: who asks for nothing gets nothing. */
+Test(brain, nothing_is_compressed_that_was_not_asked_for)
+{
+	struct lab l;
+
+	lab_init(&l, NULL, NULL);
+	lab_run(&l);
+	expect_logged_in(&l);
+	cr_assert_str_eq(l.s.kex.comp_cs, "none");
+	cr_assert_str_eq(l.s.kex.comp_sc, "none");
+	cr_assert_null(l.s.p.flat.inflate);
+	lab_fini(&l);
+}
+
 Test(brain, every_host_key_and_user_key_type_and_algorithm)
 {
 	static const char *const types[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-ed448",

@@ -379,6 +379,64 @@ Test(ssh_flat, s49_bad_padding_under_a_right_tag_is_refused)
 	}
 }
 
+/* --- compression ------------------------------------------------------------------------ */
+
+/* S-42: what one packet inflates to is never more than a packet. */
+Test(ssh_flat, s42_a_bomb_stops_at_the_plain_packet_cap)
+{
+	static uint8_t zeros[SSH_PACKET_MAX], bomb[SSH_PACKET_MAX];
+	static const uint32_t caps[] = {SSH_PACKET_MAX_PREAUTH, SSH_PACKET_MAX};
+
+	for (int i = 0; i < 2; i++) {
+		void *mem = malloc(SSH_DEFLATE_MEM);
+		struct ssh_deflate *z = ssh_deflate_start(mem, true);
+		const uint8_t *p;
+		size_t n = 0, got, len;
+
+		while (n + 2000 < caps[i]) {
+			const uint8_t *in = zeros;
+
+			len = sizeof(zeros);
+			cr_assert_eq(ssh_deflate_run(z, &in, &len, SSH_DEFLATE_SYNC, bomb + n,
+						     sizeof(bomb) - n, &got),
+				     0);
+			n += got;
+		}
+		free(mem);
+		use(suites_find("aes128-gcm@openssh.com"));
+		b.rx.packet_max = caps[i];
+		cr_assert_eq(ssh_flat_inflate(&b, true), 0);
+		cr_assert_eq(ssh_flat_send(&a, bomb, n), 0);
+		feed_wire();
+		cr_expect_eq(next(&p, &len), -SSH_E_COMP);
+		cr_expect_eq(next(&p, &len), -SSH_E_COMP);
+	}
+}
+
+Test(ssh_flat, a_compressed_stream_goes_on_from_payload_to_payload)
+{
+	size_t first = 0, n, len;
+	const uint8_t *p;
+
+	use(suites_find("aes128-gcm@openssh.com"));
+	cr_assert_eq(ssh_flat_deflate(&a, true), 0);
+	cr_assert_eq(ssh_flat_inflate(&b, true), 0);
+	for (int i = 0; i < 3; i++) {
+		uint8_t *bytes;
+
+		cr_assert_eq(ssh_flat_send(&a, message, 200), 0);
+		bytes = wire(&n);
+		cr_assert_eq(ssh_flat_feed(&b, bytes, n), 0);
+		free(bytes);
+		cr_assert_eq(next(&p, &len), 0);
+		cr_expect(len == 200 && memcmp(p, message, 200) == 0);
+		if (i == 0)
+			first = n;
+		else
+			cr_expect_lt(n, first, "what was sent before is known");
+	}
+}
+
 /* --- S-69 ------------------------------------------------------------------------------ */
 
 enum fault { BAD_LENGTH, LENGTH_OUT_OF_STEP, BAD_TAG, BAD_BYTE, BAD_PADDING, FAULTS };
