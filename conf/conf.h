@@ -57,7 +57,8 @@ struct conf_alg_names {
 	const char *dflt, *all;
 };
 struct conf_algs {
-	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted, ca_signature;
+	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted, ca_signature,
+		comp;
 };
 
 /* --- what the dataplane uses ------------------------------------------------------ */
@@ -132,6 +133,7 @@ struct conf_dataplane {
 	uint32_t max_channels;    /* per shard */
 	uint32_t audit_backlog;
 	uint32_t control_wait_ms;
+	uint64_t compression_memory; /* of all shards; 0: nothing is compressed */
 	const struct conf_interface *interfaces;
 	size_t n_interfaces;
 	const struct conf_ifaddr *ifaddrs;
@@ -175,23 +177,29 @@ struct conf_penalties {
 
 enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_INET, CONF_FAMILY_INET6 };
 
+enum conf_compression { CONF_COMPRESSION_NO, CONF_COMPRESSION_DELAYED };
+
 struct conf_global {
 	const uint16_t *ports; /* Port; already in the listeners */
 	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;
-	struct conf_strs host_keys;    /* HostKey, conf_host_key_next(); may be none */
-	const char *version_string;    /* "SSH-2.0-…", without VersionAddendum */
-	const char *version_addendum;  /* "": none */
-	const char *version_pattern;   /* comma list of globs: of a client's identification */
-	uint32_t handshake_timeout_ms; /* 0: none */
+	struct conf_strs host_keys;         /* HostKey, conf_host_key_next(); may be none */
+	const char *version_string;         /* "SSH-2.0-…", without VersionAddendum */
+	const char *version_addendum;       /* "": none */
+	const char *version_pattern;        /* comma list of globs: of a client's identification */
+	uint32_t handshake_timeout_ms;      /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
 	enum conf_strict_kex strict_kex;
 	bool gssapi_kex, gssapi_strict;
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
-	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *pubkey_accepted, *ca_signature;
+	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *pubkey_accepted,
+		*ca_signature;
+	const char *compression_algorithms;
+	enum conf_compression
+		compression; /* no: unless there are other algorithms than by default */
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
 	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */

@@ -24,6 +24,13 @@ static const struct choice hugepages[] = {
 	{NULL, 0},
 };
 
+static const struct choice compressions[] = {
+	{"delayed", CONF_COMPRESSION_DELAYED},
+	{"yes", CONF_COMPRESSION_DELAYED},
+	{"no", CONF_COMPRESSION_NO},
+	{NULL, 0},
+};
+
 static const struct choice engines[] = {
 	{"auto", CONF_ENGINE_AUTO},
 	{"ipsec-mb", CONF_ENGINE_IPSEC_MB},
@@ -191,6 +198,8 @@ const struct kw conf_kws[] = {
 	 DATAPLANE(audit_backlog), .type = &type_uint, .min = 1, .max = 10000000},
 	{INFO("ControlWait", "10", D, false, false, "TIME", "how long a shard holds what needs control without one"),
 	 DATAPLANE(control_wait_ms), .type = &type_time},
+	{INFO("CompressionMemory", "64M", D, false, false, "SIZE", "for compressed connections; where it ends none is offered"),
+	 DATAPLANE(compression_memory), .type = &type_size, .min = 0, .max = 64 * GIB},
 
 	/* listeners and identity */
 	{INFO("Port", "22", C, false, true, "N", "port of every ListenAddress that has none"),
@@ -251,6 +260,10 @@ const struct kw conf_kws[] = {
 	 ALGS(ciphers, ciphers, "SSH2 ciphers")},
 	{INFO("MACs", NULL, C, false, false, "[+-^]LIST", "packet authentication for ciphers without"),
 	 ALGS(macs, macs, "SSH2 MAC spec")},
+	{INFO("CompressionAlgorithms", NULL, C, false, false, "[+-^]LIST", "compression of packets; goes before Compression"),
+	 ALGS(compression_algorithms, comp, "compression algorithms")},
+	{INFO("Compression", "delayed", C, false, false, "yes|delayed|no", "no: packets are not compressed"),
+	 GLOBAL(compression), .type = &type_choice, .choices = compressions},
 	{INFO("PubkeyAcceptedAlgorithms", NULL, C, false, false, "[+-^]LIST",
 	      "signature algorithms of users' keys"),
 	 ALGS(pubkey_accepted, pubkey_accepted, "key types")},
@@ -416,8 +429,6 @@ static const char *const unsupported[] = {
 	"ChannelTimeout",
 	"CheckMail",
 	"ChrootDirectory",
-	"Compression",
-	"CompressionAlgorithms",
 	"DebianBanner",
 	"DenyClients",
 	"DSAAuthentication",

@@ -82,6 +82,7 @@ int setup_conf(const char *path, struct conf **ret)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
 	char gss[NAMES_MAX];
+	char comps[128];
 	char *errors = NULL;
 	int r;
 	const struct conf_algs algs = {
@@ -90,6 +91,7 @@ int setup_conf(const char *path, struct conf **ret)
 		.kex = {SSH_DEFAULT_KEX, kex},
 		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
+		.comp = {SSH_DEFAULT_COMP, comps},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
 	};
@@ -98,6 +100,7 @@ int setup_conf(const char *path, struct conf **ret)
 	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
 	gss_kex_names(gss);
+	ssh_names_join(ssh_comp_name_at, comps, sizeof(comps));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
 	r = conf_load(path, &algs, ret, &errors);

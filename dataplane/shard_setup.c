@@ -235,6 +235,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.chans_max = part(s, c->max_channels),
 		.audit_backlog = part(s, c->audit_backlog),
 		.pool_shards = s->team_size,
+		.compression_memory = c->compression_memory / s->team_size,
 		.control_wait_ms = c->control_wait_ms,
 		.read_quantum = c->read_quantum.bytes,
 		.read_quantum_us = c->read_quantum.ms * 1000,

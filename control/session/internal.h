@@ -170,9 +170,10 @@ struct session {
 		struct past *past; /* it rests; session_user() */
 	};
 
-	uint8_t log_level;    /* enum log_level */
-	bool holds_place : 1; /* of MaxStartups */
-	bool ended : 1;       /* END was sent: only its end is awaited */
+	uint8_t log_level : 4; /* enum log_level */
+	bool no_comp : 1;      /* its shard has no memory to decompress for it */
+	bool holds_place : 1;  /* of MaxStartups */
+	bool ended : 1;        /* END was sent: only its end is awaited */
 	bool end_logged : 1;
 	bool pumping : 1;
 	bool user_known : 1; /* the peer has named one */

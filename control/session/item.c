@@ -44,6 +44,7 @@ void item_body(struct session *s, enum link_type type, const void *body, size_t 
 void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k)
 {
 	struct link_keys m = {.reset_seqnr = k->reset_seqnr,
+			      .comp = (uint8_t)k->comp,
 			      .key_len = k->suite->key_len,
 			      .iv_len = k->suite->iv_len,
 			      .mac_key_len = k->suite->mac_key_len,

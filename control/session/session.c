@@ -8,6 +8,7 @@
 #include "control/audit.h"
 #include "control/session/internal.h"
 #include "crypto/secret.h"
+#include "ssh/kexinit.h"
 #include "ssh/trans_msg.h"
 
 /* --- logging --------------------------------------------------------------------------- */
@@ -139,8 +140,9 @@ static void name_keep(char *to, size_t size, const char *from)
 /* What nobody uses by default is worth a line, once a connection. */
 static void warn_of_legacy(struct session *s, const struct ssh_act_kex *k)
 {
-	const char *const cipher[] = {k->cipher_cs, k->cipher_sc}, *const mac[] = {k->mac_cs,
-										   k->mac_sc};
+	const char *const cipher[] = {k->cipher_cs, k->cipher_sc};
+	const char *const mac[] = {k->mac_cs, k->mac_sc};
+	const char *const comp[] = {k->comp_cs, k->comp_sc};
 
 	for (int dir = 0; k->first && dir < 2; dir++) {
 		if (cipher_is_legacy(cipher[dir]))
@@ -148,6 +150,9 @@ static void warn_of_legacy(struct session *s, const struct ssh_act_kex *k)
 				    dir == 0 ? "in" : "out");
 		if (cipher_mac_is_legacy(mac[dir]))
 			session_log(s, LOG_L_INFO, "warning: legacy MAC %s %s", mac[dir],
+				    dir == 0 ? "in" : "out");
+		if (ssh_comp_find(comp[dir]) == SSH_COMP_ZLIB)
+			session_log(s, LOG_L_INFO, "warning: legacy compression %s %s", comp[dir],
 				    dir == 0 ? "in" : "out");
 	}
 }
@@ -361,6 +366,19 @@ struct ssh_rekey_limit session_rekey_limit(const struct session *s)
 						   (s->awake->conf.rekey_ms % 1000 > 0)};
 }
 
+/* The list, where one was given, goes before Compression. */
+static const char *comp_algs(const struct session *s, const struct conf_global *g)
+{
+	const char *list = g->compression_algorithms;
+
+	if (s->no_comp)
+		return "none";
+	if (g->compression == CONF_COMPRESSION_NO &&
+	    (list == NULL || strcmp(list, SSH_DEFAULT_COMP) == 0))
+		return "none";
+	return list;
+}
+
 int session_brain_new(struct session *s)
 {
 	struct session_env *env = s->table->env;
@@ -373,6 +391,7 @@ int session_brain_new(struct session *s)
 		.hostkey_algs = g->hostkey_algorithms,
 		.ciphers = g->ciphers,
 		.macs = g->macs,
+		.comp_algs = comp_algs(s, g),
 		.strict = (enum ssh_strict)g->strict_kex,
 		.gex = {g->gex_min, g->gex_n, g->gex_max},
 		.moduli = env->moduli,
@@ -425,6 +444,7 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	int r;
 
 	s->uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
+	s->no_comp = ev->no_comp != 0;
 	s->peer = ev->peer;
 	s->local = ev->local;
 	addr_unmap(&s->peer);
@@ -439,7 +459,7 @@ static int session_fill(struct session *s, const struct link_conn_new *ev)
 	r = conf_session_for(env->conf, &ctx, &s->awake->conf);
 	if (r < 0)
 		return r;
-	s->log_level = (uint8_t)s->awake->conf.log_level;
+	s->log_level = (uint8_t)s->awake->conf.log_level & 15;
 	r = session_brain_new(s);
 	if (r == 0)
 		r = ssh_brain_start(s->awake->brain);

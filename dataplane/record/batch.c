@@ -22,6 +22,11 @@ int record_batch_new(struct cipher_engine *engine, const struct pkt_pools *pools
 	return 0;
 }
 
+void record_batch_zpool(struct record_batch *b, struct zpool *pool)
+{
+	b->zpool = pool;
+}
+
 void record_batch_free(struct record_batch *b)
 {
 	free(b);

@@ -32,6 +32,7 @@ struct record_meta {
 	uint32_t seqnr;
 	uint32_t payload_len; /* of an opened record */
 	bool stripped;        /* head, padding and tag are off */
+	bool unpacked;        /* its way through a compressed stream is done */
 	uint8_t head_len;
 	uint8_t head[RECORD_HEAD_MAX];
 };
@@ -55,6 +56,7 @@ struct record_slot {
 struct record_batch {
 	struct cipher_engine *engine;
 	struct pkt_pools pools;
+	struct zpool *zpool;
 	unsigned int n, n_pieces;
 	uint64_t bytes; /* of all records there ever were */
 	struct cipher_job *job[CIPHER_BURST];
@@ -78,6 +80,17 @@ bool record_batch_serial(const struct record_batch *b, const struct ssh_dir *d);
  * thin mbufs move together. 0, or -ENOMEM with the bytes unchanged.
  */
 int record_chain_own(struct pkt_chain *c, struct rte_mempool *pool);
+
+/*
+ * The first payload of q through the stream. 0; -EINPROGRESS: this turn's work is done; -ENOMEM;
+ * or what is wrong with it.
+ */
+int record_rx_unpack(struct record_rx *rx);
+/*
+ * That of a payload that was taken off its queue, likewise: what is left of it stands before
+ * all others.
+ */
+int record_tx_pack(struct record_tx *tx, struct record_meta *meta, struct record_batch *b);
 
 /* Takes the first record off a queue that has one. */
 struct rte_mbuf *record_q_take(struct record_q *q);

@@ -220,6 +220,12 @@ int record_rx_front(struct record_rx *rx, const struct pkt_chain **ret, uint32_t
 		return meta->result == -EINPROGRESS ? -EAGAIN : meta->result;
 	if (!meta->stripped)
 		rx_strip(rx);
+	if (unlikely(rx->z != NULL) && !record_meta(rx->q.head)->unpacked) {
+		int r = record_rx_unpack(rx);
+
+		if (r < 0)
+			return r;
+	}
 	meta = record_meta(rx->q.head);
 	*ret = &meta->chain;
 	*ret_seqnr = meta->seqnr;

@@ -92,6 +92,13 @@ static int tx_frame(struct record_meta *meta, const struct ssh_layout *lay,
 	return 0;
 }
 
+static int tx_pack(struct record_tx *tx, struct record_meta *meta, struct record_batch *b)
+{
+	if (likely(tx->comp == RECORD_COMP_OFF) || tx->plain > 0 || meta->unpacked)
+		return 0;
+	return record_tx_pack(tx, meta, b);
+}
+
 static int tx_gather_one(struct record_tx *tx, struct record_batch *b)
 {
 	struct record_slot *s = record_batch_slot(b);
@@ -102,7 +109,9 @@ static int tx_gather_one(struct record_tx *tx, struct record_batch *b)
 	if (s == NULL || record_batch_serial(b, &tx->dir))
 		return -ENOSPC;
 	meta = *record_meta(record_q_take(&tx->q));
-	r = ssh_dir_layout(&tx->dir, meta.chain.len + meta.head_len, &lay);
+	r = tx_pack(tx, &meta, b);
+	if (r == 0)
+		r = ssh_dir_layout(&tx->dir, meta.chain.len + meta.head_len, &lay);
 	if (r == 0)
 		r = record_chain_own(&meta.chain, b->pools.data);
 	if (r == 0)
@@ -112,6 +121,7 @@ static int tx_gather_one(struct record_tx *tx, struct record_batch *b)
 		return r;
 	}
 
+	tx->plain -= tx->plain > 0;
 	s->rx = NULL;
 	s->tx = tx;
 	s->chain = meta.chain;
@@ -134,7 +144,7 @@ int record_tx_gather(struct record_tx *tx, struct record_batch *b)
 	while (tx->q.head != NULL) {
 		int r = tx_gather_one(tx, b);
 
-		if (r == -ENOSPC || r == -ENOMEM)
+		if (r == -ENOSPC || r == -ENOMEM || r == -EINPROGRESS)
 			return n > 0 ? n : r;
 		if (r < 0) {
 			tx->err = r;

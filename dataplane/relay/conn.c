@@ -134,6 +134,7 @@ void conn_free(struct conn *c)
 	r->n_unknown -= (c->pend & CONN_EV_NEW) != 0;
 	record_q_free(&c->up);
 	record_q_free(&c->hold);
+	comp_drop(c);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
 	blob_drop(c);

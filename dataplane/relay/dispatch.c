@@ -341,6 +341,7 @@ unsigned int dispatch_run(struct conn *c)
 {
 	unsigned int n = 0;
 
+	record_rx_turn(&c->rx);
 	while (c->state == CONN_OPEN && !c->rx_wait_keys && !c->rx_wait_auth &&
 	       c->over <= RELAY_OVER_MAX) {
 		struct msg m;
@@ -352,7 +353,9 @@ unsigned int dispatch_run(struct conn *c)
 			m.type = m.head[0];
 			r = dispatch(c, &m);
 		}
-		if (r == -EAGAIN)
+		if (r == -EINPROGRESS)
+			c->more = true;
+		if (r == -EAGAIN || r == -EINPROGRESS)
 			break;
 		if (r == -ENOMEM) {
 			conn_short(c, r);

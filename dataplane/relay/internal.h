@@ -10,7 +10,7 @@
  * window.c   how large a channel's window is kept     grant.c   opens without asking
  * rounds.c   whose turn it is to be sealed
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
- * blob.c     what control leaves with connections
+ * blob.c     what control leaves with connections   comp.c   when directions are compressed
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -167,9 +167,11 @@ struct conn {
 	bool ident_sent;
 	bool keys_idle; /* cipher state holds raw keys only */
 	struct ssh_phase phase;
-	bool mem_stopped; /* it holds too much to be read: counted once */
-	bool rekey_asked;
-	uint8_t n_globals; /* unanswered global requests of ours */
+	bool mem_stopped : 1; /* it holds too much to be read: counted once */
+	bool rekey_asked : 1;
+	bool comp_promised : 1;                    /* memory to decompress waits for it */
+	bool rx_comp_later : 1, tx_comp_later : 1; /* compressed once authenticated */
+	uint8_t n_globals;                         /* unanswered global requests of ours */
 	struct record_rx rx;
 	struct record_tx tx;
 	struct record_q up;   /* payloads for control */
@@ -210,7 +212,7 @@ struct conn {
 	uint64_t timer_us; /* and its time; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
-_Static_assert(sizeof(struct conn) <= 984, "bytes of an idle connection");
+_Static_assert(sizeof(struct conn) <= 1000, "bytes of an idle connection");
 
 struct audit_entry {
 	struct link_handle conn;
@@ -265,6 +267,7 @@ struct relay {
 	struct quantum quantum;
 	struct turn rx_turn, tx_turn;
 	struct record_batch *opening, *sealing;
+	struct zpool *zpool;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
 	uint32_t n_free_chans;             /* in that list */
@@ -300,6 +303,14 @@ static inline void relay_count(struct relay *r, enum relay_counter c)
 
 /* An empty pool or a full ring: the connection goes on in a later turn. */
 void conn_short(struct conn *c, int err);
+
+/* comp.c */
+/* Before control hears of a connection: may it be offered compression? */
+bool comp_promise(struct conn *c);
+int comp_rx_keys(struct conn *c, uint8_t comp);
+void comp_tx_keys(struct conn *c, uint8_t comp);
+int comp_authenticated(struct conn *c);
+void comp_drop(struct conn *c);
 
 /* conn.c */
 void conn_activate(struct conn *c);

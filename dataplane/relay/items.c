@@ -131,7 +131,7 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 		c->relay->conf.stream_nodelay(c->stream, m->nagle == 0);
 	if (m->alive_interval_ms != 0)
 		c->alive_us = c->relay->now_us + (uint64_t)m->alive_interval_ms * 1000;
-	return 0;
+	return comp_authenticated(c);
 }
 
 static int it_blob(struct conn *c, const struct link_bytes *m)

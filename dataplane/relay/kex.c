@@ -98,12 +98,13 @@ int kex_tx_keys(struct conn *c, const struct link_keys *k)
 	if (c->tx.err < 0)
 		return c->tx.err;
 	if (r < 0) {
-		conn_short(c, -ENOMEM);
+		conn_short(c, c->tx.z == NULL ? -ENOMEM : -EAGAIN);
 		return r;
 	}
 	r = dir_keys(c, &c->tx.dir, k);
 	if (r < 0)
 		return r;
+	comp_tx_keys(c, k->comp);
 	c->tx_kex = false;
 	c->tx_newkeys = false;
 	record_q_join(&c->tx.q, &c->hold);
@@ -118,6 +119,8 @@ int kex_rx_keys(struct conn *c, const struct link_keys *k)
 	if (!c->rx_wait_keys)
 		return -SSH_E_INTERNAL;
 	r = dir_keys(c, &c->rx.dir, k);
+	if (r == 0)
+		r = comp_rx_keys(c, k->comp);
 	if (r < 0)
 		return r;
 	c->rx_wait_keys = false;

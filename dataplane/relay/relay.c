@@ -63,10 +63,13 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 		err = record_batch_new(conf->engine, conf->pools, &r->opening);
 	if (err == 0)
 		err = record_batch_new(conf->engine, conf->pools, &r->sealing);
+	if (err == 0)
+		err = zpool_new(conf->compression_memory, &r->zpool);
 	if (err < 0) {
 		relay_free(r);
 		return err;
 	}
+	record_batch_zpool(r->sealing, r->zpool);
 	*ret = r;
 	return 0;
 }
@@ -94,6 +97,7 @@ void relay_free(struct relay *r)
 		conns_free(r);
 	record_batch_free(r->opening);
 	record_batch_free(r->sealing);
+	zpool_free(r->zpool);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);
 	secret_table_free(r->conns, r->conf.conns_max * sizeof(*r->conns),
@@ -143,6 +147,7 @@ static unsigned int seal_one(struct relay *r, struct conn *c)
 	unsigned int sealed = 0;
 	int n;
 
+	record_tx_turn(&c->tx);
 	while (c->stream != NULL && c->tx.q.records > 0) {
 		n = record_tx_gather(&c->tx, r->sealing);
 		if (n == -ENOSPC)
@@ -150,6 +155,8 @@ static unsigned int seal_one(struct relay *r, struct conn *c)
 		else if (n < 0) {
 			if (n == -ENOMEM)
 				conn_short(c, n);
+			if (n == -EINPROGRESS)
+				c->more = true;
 			break;
 		}
 	}

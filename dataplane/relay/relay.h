@@ -45,8 +45,9 @@ struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
-	unsigned int grants_max;  /* of all connections; 0: RELAY_GRANTS_MAX */
-	uint32_t control_wait_ms; /* what needs control waits so long while there is none */
+	unsigned int grants_max;     /* of all connections; 0: RELAY_GRANTS_MAX */
+	uint64_t compression_memory; /* of streams; 0: nothing is compressed */
+	uint32_t control_wait_ms;    /* what needs control waits so long while there is none */
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
 	uint32_t read_quantum, read_quantum_us;
 	const struct pkt_pools *pools;
@@ -116,6 +117,7 @@ void relay_link_detached(struct relay *r);
 	X(GRANT_TABLE_FULL, "grants of control's not kept: table full")                            \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
+	X(COMP_NONE, "connections not offered compression: no memory for it")                      \
 	X(NO_MBUF, "buffer pool empty")
 
 enum relay_counter {

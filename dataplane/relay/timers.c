@@ -103,6 +103,7 @@ static void keys_idle(struct conn *c)
 		return;
 	cipher_state_idle(c->relay->conf.engine, &c->rx.dir.cipher);
 	cipher_state_idle(c->relay->conf.engine, &c->tx.dir.cipher);
+	record_tx_rest(&c->tx, c->relay->zpool);
 	c->keys_idle = true;
 }
 

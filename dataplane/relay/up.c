@@ -123,6 +123,7 @@ static int up_new(struct conn *c)
 		.listener = c->listener,
 		.uid_low = (uint32_t)c->uid,
 		.uid_high = (uint32_t)(c->uid >> 32),
+		.no_comp = !comp_promise(c),
 	};
 
 	if (r->attached && r->audit.unsent < r->audit.next) {
