@@ -42,6 +42,7 @@ def copy(read, write):
         write(data)
 
 
+paramiko.Transport.load_server_moduli()  # without them it offers group exchange and cannot
 t = paramiko.Transport(socket.socket(fileno=0))
 t.add_server_key(load_key())
 server = Server()
