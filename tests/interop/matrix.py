@@ -3,7 +3,7 @@
 Run by test_matrix.sh, in the client's namespace of its lab. What we know we are asked for (sluice-control -Q); what a peer knows
 is what stands in its KEXINIT when everything it has is switched on. For each algorithm control is started anew with that
 alone in its list, so that no peer needs to be told; then each peer that knows it logs in and takes --bytes through a
-direct-tcpip channel, every byte checked, with a key exchange at the latest after two fifths. In the other role our client
+direct-tcpip channel, every byte checked, with a key exchange due after a fifth of it. In the other role our client
 asks for that algorithm alone.
 """
 import argparse
@@ -104,7 +104,7 @@ class Keys:
 class Gateway:
     def __init__(self, keys, limit):
         self.keys, self.limit = keys, limit
-        self.control = None
+        self.control = self.signer = None
         self.pid = int(ENV["LAB_CONTROL_PID"])
         self.log = f"{DIR}/control.log"
         with open(f"{DIR}/sluice.conf") as f:
@@ -115,13 +115,43 @@ class Gateway:
         os.kill(self.pid, signal.SIGTERM)
         if self.control is not None:
             self.control.wait(30)
-            return
-        for _ in range(600):  # not a child of ours
+        else:
+            self.wait_gone(self.pid)
+
+    @staticmethod
+    def wait_gone(pid):
+        """One that is no child of ours."""
+        for _ in range(600):
             try:
-                os.kill(self.pid, 0)
+                os.kill(pid, 0)
             except ProcessLookupError:
                 return
             time.sleep(0.05)
+
+    def spawn(self, program, conf, log, until):
+        """In the gateway's namespace; what it says goes to the log, and has to have these words."""
+        seen = os.path.getsize(log)
+        with open(log, "a") as f:
+            p = subprocess.Popen(
+                ["ip", "netns", "exec", f"{LAB}-gw", "env", f"SLUICE_RUN={DIR}/run", f"{BUILD}/control/{program}", "-f", conf],
+                stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+        for _ in range(400):
+            with open(log, errors="replace") as f:
+                f.seek(seen)
+                said = f.read()
+            if until in said:
+                return p
+            if p.poll() is not None:
+                break
+            time.sleep(0.025)
+        sys.exit(f"{program} does not start: {said[-500:]}")
+
+    def start_signer(self, conf):
+        """The one of the lab has one host key."""
+        pid = int(ENV["LAB_SIGNER_PID"])
+        os.kill(pid, signal.SIGTERM)
+        self.wait_gone(pid)
+        self.signer = self.spawn("sluice-signer", conf, f"{DIR}/signer.log", "signer.sock")
 
     def start(self, kind, alg):
         """Control with nothing else of this kind."""
@@ -134,21 +164,12 @@ class Gateway:
             f.writelines(x + "\n" for x in self.base + [f"HostKey {self.keys.host(t)}" for t in self.keys.types] + [
                 f"{keyword} {','.join(names[k])}" for k, (_, keyword) in KINDS.items()] + [
                     f"RekeyLimit {self.limit}", "LogLevel DEBUG1", "LoginGraceTime 60"])
-        seen = os.path.getsize(self.log)
-        with open(self.log, "a") as log:
-            self.control = subprocess.Popen(
-                ["ip", "netns", "exec", f"{LAB}-gw", "env", f"SLUICE_RUN={DIR}/run", f"{BUILD}/control/sluice-control", "-f", path],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if self.signer is None:
+            self.start_signer(path)
+        self.control = self.spawn("sluice-control", path, self.log, "Server listening on")
         self.pid = self.control.pid
         with open(f"{DIR}/control.pid", "w") as f:
             f.write(f"{self.pid}\n")
-        for _ in range(400):
-            if "Server listening on" in self.said(seen):
-                return
-            if self.control.poll() is not None:
-                break
-            time.sleep(0.025)
-        sys.exit(f"control does not start with {kind} {alg}: {self.said(seen)[-500:]}")
 
     def said(self, since):
         with open(self.log, errors="replace") as f:
@@ -258,7 +279,7 @@ class Server:
     def attempt(self, gate, kind, alg, size):
         keys, host = gate.keys, KEY_OF[alg] if kind == "host key" else "ed25519"
         user = KEY_OF[alg] if kind == "user key" else "ed25519"
-        option = {"kex": ("-x", alg), "cipher": ("-c", alg), "host key": ("-H", alg), "user key": (),
+        option = {"kex": ("-x", alg), "cipher": ("-c", alg), "host key": ("-H", alg), "user key": ("-S", alg),
                   "MAC": ("-m", alg, "-c", ",".join(c for c in gate.all["cipher"] if not authenticates(c)))}[kind]
         rekeys = 0 if self.name in NO_REKEY else 1
         try:
@@ -487,7 +508,7 @@ def main():
     p.add_argument("--bytes", type=int, default=10 << 20)
     a = p.parse_args()
     keys = Keys()
-    gate = Gateway(keys, a.bytes * 2 // 5)
+    gate = Gateway(keys, a.bytes // 5)
     ours, theirs = list(clients()), list(servers())
     seed = int(ENV.get("SLUICE_SEED", "1"), 0)
     if a.sample:  # two that start quickly and one that does not
@@ -505,6 +526,9 @@ def main():
         got.update(attempt_all(gate, w, a.bytes))
     bad = sum(x is not None for x in got.values())
     print(f"{len(got)} cells, {bad} failed")
+    if gate.signer is not None:
+        gate.signer.terminate()
+        gate.signer.wait(30)
     if a.save:
         document(gate, ours, theirs, got, a.bytes)
     return 1 if bad or not got else 0

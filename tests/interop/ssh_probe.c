@@ -8,7 +8,7 @@
  *
  *   ssh_probe [options] [--] sshd -i …      ssh_probe -a ADDRESS -p PORT [options]
  *   -u USER  -i KEY  -P PASSWORD  -k HOSTKEY.pub  -c CIPHERS  -m MACS  -s STRICT(0..3)
- *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS
+ *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS  -S SIGNATURE_ALGORITHM
  *   -n BYTES  -r OWN_REKEYS  -d DESTINATION (as the server reaches us)
  */
 #include <arpa/inet.h>
@@ -38,7 +38,7 @@ enum step { LOGIN = 1, OPENING, MOVING, CLOSING, DONE };
 
 static struct {
 	const char *user, *key_path, *password, *hostkey_path, *ciphers, *macs, *address, *dest;
-	const char *kex, *hostkey_algs;
+	const char *kex, *hostkey_algs, *sig_alg;
 	uint16_t port;
 	int strict;
 	uint64_t bytes;
@@ -170,7 +170,7 @@ static void on_login(const struct ssh_act *a)
 	if (opt.password != NULL)
 		r = ssh_brain_login_password(st.brain, a->id, opt.password, strlen(opt.password));
 	else
-		r = ssh_brain_login_publickey(st.brain, a->id, st.key, NULL);
+		r = ssh_brain_login_publickey(st.brain, a->id, st.key, opt.sig_alg);
 	must(r, "login");
 }
 
@@ -477,7 +477,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:x:H:s:n:r:a:p:d:")) != -1) {
+	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:x:H:S:s:n:r:a:p:d:")) != -1) {
 		switch (c) {
 		case 'u':
 			opt.user = optarg;
@@ -502,6 +502,9 @@ static void options(int argc, char **argv)
 			break;
 		case 'H':
 			opt.hostkey_algs = optarg;
+			break;
+		case 'S':
+			opt.sig_alg = optarg;
 			break;
 		case 's':
 			opt.strict = atoi(optarg);

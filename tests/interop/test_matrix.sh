@@ -11,14 +11,14 @@ args=("$@")
 if [ -n "${SLUICE_LONG:-}" ] || [[ " $* " == *" --save "* ]]; then
 	export SLUICE_LONG=1
 elif [ $# = 0 ]; then
-	args=(--sample 2 --bytes $((1 << 20)))
+	args=(--sample 2 --bytes $((4 << 20)))
 fi
 # npm's ssh2, in a folder that goes with the lab: from here, as the lab has no way out.
 if [ -n "${SLUICE_LONG:-}" ] && command -v npm node >/dev/null &&
 	timeout 120 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$LAB_DIR/npm" ssh2 >/dev/null 2>&1; then
 	export LAB_NPM=$LAB_DIR/npm
 fi
-export SLUICE_BUILD LAB LAB_DIR LAB_GW_OUTSIDE LAB_PORT LAB_USER LAB_TARGET_ADDR LAB_CONTROL_PID=$lab_control_pid
+export SLUICE_BUILD LAB LAB_DIR LAB_GW_OUTSIDE LAB_PORT LAB_USER LAB_TARGET_ADDR LAB_CONTROL_PID=$lab_control_pid LAB_SIGNER_PID=$lab_signer_pid
 check "matrix" lab_in client /usr/bin/python3 "$top/tests/interop/matrix.py" "${args[@]}"
 [ ! -f "$LAB_DIR/control.pid" ] || read -r lab_control_pid <"$LAB_DIR/control.pid"
 check "the gateway is alive" gateway_alive
