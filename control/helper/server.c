@@ -24,6 +24,7 @@ struct conn {
 	int fd;          /* -1: this place is free */
 	pid_t pid;       /* 0: the request has not come yet */
 	bool late, gone; /* its child was killed: it took too long, or nobody waits for it */
+	bool of_user;    /* counts as its user's: a program runs as the same one for all */
 	uint64_t deadline_ms;
 	uint8_t *in; /* of the request; NULL once there is a child */
 	size_t have;
@@ -81,10 +82,10 @@ static bool room_for(const struct conn *c)
 		if (o->fd < 0 || o->pid == 0)
 			continue;
 		all++;
-		of_user += strcmp(o->user, c->user) == 0;
+		of_user += o->of_user && strcmp(o->user, c->user) == 0;
 		of_source += c->source[0] != '\0' && strcmp(o->source, c->source) == 0;
 	}
-	return all < HELPER_JOBS_MAX && of_user < HELPER_USER_JOBS_MAX &&
+	return all < HELPER_JOBS_MAX && (!c->of_user || of_user < HELPER_USER_JOBS_MAX) &&
 	       of_source < HELPER_FROM_JOBS_MAX;
 }
 
@@ -114,6 +115,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
 	snprintf(c->source, sizeof(c->source), "%.*s", (int)job->source.len,
 		 (const char *)job->source.p);
+	c->of_user = type != HELPER_COMMAND;
 	if (!room_for(c)) {
 		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.64s", c->user,
 			 c->source);

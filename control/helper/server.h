@@ -12,7 +12,7 @@
 
 #define HELPER_CONNS_MAX     256 /* connections, their jobs included */
 #define HELPER_JOBS_MAX      64  /* that run at once */
-#define HELPER_USER_JOBS_MAX 4   /* of them for one user */
+#define HELPER_USER_JOBS_MAX 4   /* of them for one user, but for programs */
 #define HELPER_FROM_JOBS_MAX 8   /* of them from one source */
 #define HELPER_REQUEST_MS    5000
 

@@ -413,6 +413,44 @@ Test(control_helper, programs)
 	}
 }
 
+/* All who ask run them as the same user: he is no measure of who asks too much. */
+Test(control_helper, programs_of_one_user_run_beside_one_another)
+{
+	static const char *const waits[] = {"/bin/sleep", "60"}, *const echo[] = {"/bin/echo"};
+	struct peer p[HELPER_USER_JOBS_MAX];
+
+	for (size_t i = 0; i < N(p); i++) {
+		struct helper_command m = {.job = job_of("", PATIENCE_MS),
+					   .argc = 2,
+					   .argv = {ssh_str_c(waits[0]), ssh_str_c(waits[1])}};
+
+		dial(&p[i]);
+		say(&p[i], helper_command_build(t.buf, &m));
+	}
+	cr_expect_eq(command(echo, 1, NULL, NULL, 0), HELPER_OK);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
+Test(control_helper, so_many_programs_at_once_for_one_source)
+{
+	static const char *const waits[] = {"/bin/sleep", "60"};
+	struct helper_command m = {.job = job_of("192.0.2.1", PATIENCE_MS),
+				   .argc = 2,
+				   .argv = {ssh_str_c(waits[0]), ssh_str_c(waits[1])}};
+	struct peer p[HELPER_FROM_JOBS_MAX], more;
+
+	for (size_t i = 0; i < N(p); i++) {
+		dial(&p[i]);
+		say(&p[i], helper_command_build(t.buf, &m));
+	}
+	dial(&more);
+	say(&more, helper_command_build(t.buf, &m));
+	cr_expect_eq(result(&more, NULL, 0), HELPER_BUSY);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
 Test(control_helper, programs_others_may_write_are_not_run)
 {
 	char path[128];
