@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "control/auth/account.h"
@@ -85,6 +86,12 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, const char *
 
 	if (conf_path_expand(template, l->user, rules.home, path, sizeof(path)) < 0)
 		return;
+	/* That there is one says who is a user; what stands in it is read for a key alone (S-32).
+	 */
+	if (l->key_blob == NULL) {
+		l->exists |= access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+		return;
+	}
 	r = userfile_read(path, &rules, AUTHKEYS_FILE_MAX, &text, &len, why, sizeof(why));
 	if (r == -EACCES && acc->known && l->helper_path != NULL)
 		r = read_as_user(l, path, &text, &len, why, sizeof(why));

@@ -254,6 +254,8 @@ Test(control_user, a_file_too_large_is_refused_whole)
 
 /* --- the lookup as a whole ---------------------------------------------------------- */
 
+static bool without_key;
+
 static void lookup(const char *user, struct user_lookup *l)
 {
 	char template[160], pw[160];
@@ -275,6 +277,10 @@ static void lookup(const char *user, struct user_lookup *l)
 	l->key_blob = malloc(l->key_blob_len);
 	memcpy(l->key_blob, blob, l->key_blob_len);
 	key_free(k);
+	if (without_key) {
+		free(l->key_blob);
+		l->key_blob = NULL;
+	}
 	user_lookup_run(l);
 }
 
@@ -391,6 +397,22 @@ Test(control_user, a_key_file_others_write_lets_nobody_in)
 	cr_expect(l.exists);
 	cr_expect(!l.key_found);
 	cr_expect_not_null(strstr(l.note, "bad ownership or modes for file"));
+	user_lookup_fini(&l);
+}
+
+/* S-32: reading takes time, and a refused "none" is not delayed. */
+Test(control_user, s32_who_asks_about_no_key_has_no_key_file_read)
+{
+	struct user_lookup l;
+
+	put(path, A "\n", 0666);
+	without_key = true;
+	lookup("demo", &l);
+	cr_expect(l.exists);
+	cr_expect_str_eq(l.note, "");
+	user_lookup_fini(&l);
+	lookup("nobody-here", &l);
+	cr_expect(!l.exists);
 	user_lookup_fini(&l);
 }
 
