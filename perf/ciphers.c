@@ -9,6 +9,7 @@
  *   job       AES-GCM only: a job for each record; one of several pieces is gathered before
  *   sgl       AES-GCM only: jobs over the pieces
  *   openssl   the engine without ipsec-mb
+ *             (with nettle for UMAC, as the first)
  *   ipsec-mb  ChaCha20 only: the engine without code of our own, pieces gathered before
  *
  * Records of different keys are sealed in place, a batch at a time; the best of some rounds
@@ -82,6 +83,15 @@ static bool run_openssl(struct bench *b, unsigned int n)
 static bool run_mb_alone(struct bench *b, unsigned int n)
 {
 	return engine_run(b, b->mb_alone, n);
+}
+
+/* That of a way; what it expanded for a state is its own. */
+static struct cipher_engine *engine_of(const struct bench *b,
+				       bool (*run)(struct bench *, unsigned int))
+{
+	if (run == run_openssl)
+		return b->ossl;
+	return run == run_mb_alone ? b->mb_alone : b->mb;
 }
 
 /* What all jobs of AES-GCM have in common. */
@@ -190,6 +200,9 @@ static const struct way ways[] = {
 
 static void record_cut(struct record *r, uint32_t len, uint32_t cut)
 {
+	/* Whole blocks, with CBC. */
+	if (cipher_suite_is_cbc(r->state.suite))
+		len -= (len - cipher_suite_clear(r->state.suite)) % r->state.suite->block_size;
 	r->job = (struct cipher_job){
 		.state = &r->state, .piece = r->piece, .len = len, .tag = r->tag};
 	for (uint32_t at = 0; at < len; at += cut)
@@ -208,7 +221,7 @@ static int bench_suite(struct bench *b, const struct cipher_suite *s)
 		memset(key, (int)(i + 1), sizeof(key));
 		memset(iv, (int)(i + 2), sizeof(iv));
 		memset(mac_key, (int)(i + 3), sizeof(mac_key));
-		cipher_state_idle(b->mb, &r->state);
+		cipher_state_fini(b->mb, &r->state);
 		err = cipher_state_init(&r->state, s, key, iv, mac_key);
 		if (err < 0)
 			return err;
@@ -228,6 +241,10 @@ static int bench_init(struct bench *b)
 		r = cipher_engine_new(CIPHER_ENGINE_IPSEC_MB, LEN_MAX, &b->mb_alone);
 	if (r == 0)
 		r = cipher_engine_new(CIPHER_ENGINE_OPENSSL, LEN_MAX, &b->ossl);
+	if (r == 0)
+		r = cipher_engine_legacy(b->mb);
+	if (r == 0)
+		r = cipher_engine_legacy(b->ossl);
 	for (unsigned int i = 0; i < BATCH_MAX && r == 0; i++) {
 		b->rec[i] = aligned_alloc(64, (sizeof(struct record) + 63) / 64 * 64);
 		b->flat[i] = aligned_alloc(64, LEN_MAX);
@@ -351,6 +368,8 @@ static bool row_measure(struct bench *b, struct row *r)
 		for (unsigned int i = 0; i < BATCH_MAX; i++)
 			record_cut(b->rec[i], r->len, r->cut);
 		r->ns[k] = measure(b, &ways[k], r->batch);
+		for (unsigned int i = 0; i < BATCH_MAX; i++)
+			cipher_state_idle(engine_of(b, ways[k].run), &b->rec[i]->state);
 		if (r->ns[k] == 0) {
 			fprintf(stderr, "ciphers: %s %u bytes: %s fails\n", r->suite->cipher_name,
 				r->len, ways[k].name);
@@ -372,6 +391,18 @@ static const struct {
 	{"aes128-ctr", "hmac-sha2-256-etm@openssh.com"},
 	{"aes256-ctr", "hmac-sha2-512-etm@openssh.com"},
 	{"aes256-ctr", "hmac-sha2-256"},
+	{"aes128-ctr", "umac-64-etm@openssh.com"},
+	{"aes128-ctr", "umac-128-etm@openssh.com"},
+	{"aes128-ctr", "hmac-sha1-etm@openssh.com"},
+	{"aes128-ctr", "hmac-md5-etm@openssh.com"},
+	{"aes128-cbc", "hmac-sha1"},
+	{"aes256-cbc", "hmac-sha2-256-etm@openssh.com"},
+	{"aes256-cbc", "hmac-sha2-512"},
+	{"3des-cbc", "hmac-sha1"},
+	{"3des-ctr", "hmac-sha1"},
+	{"blowfish-cbc", "hmac-md5"},
+	{"cast128-cbc", "hmac-md5"},
+	{"arcfour256", "hmac-ripemd160"},
 };
 
 static const struct {
