@@ -77,6 +77,9 @@ probed() {
 	timeout 30 "$SLUICE_BUILD/tests/interop/ssh_probe" -u "$(id -un)" -x "$1" -k "$LAB_DIR/host_ed25519.pub" \
 		-i "$LAB_DIR/id_ed25519" -n 300000 -r 1 -- "$sshd" -i -e -f "$LAB_DIR/sshd_config" 2>"$LAB_DIR/peer.log" >"$LAB_DIR/probe"
 }
-for kex in $methods; do
+some="sntrup761x25519-sha512@openssh.com ecdh-sha2-nistp384 diffie-hellman-group-exchange-sha256
+	diffie-hellman-group16-sha512 diffie-hellman-group1-sha1"
+[ -z "${SLUICE_LONG:-}" ] || some=$methods
+for kex in $some; do
 	check "the client role to sshd: $kex" probed "$kex"
 done
