@@ -520,7 +520,7 @@ def main():
     if a.only:
         wanted = [[c for c in w if re.search(a.only, f"{c[2].name} {c[0]} {c[1]}")] for w in wanted]
     if a.sample:
-        wanted = [some(w, a.sample, seed) for w in wanted]
+        wanted = [some([c for c in w if "3des" not in c[1]], a.sample, seed) for w in wanted]
     got = {}
     for w in wanted:
         got.update(attempt_all(gate, w, a.bytes))
