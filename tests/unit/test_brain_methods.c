@@ -548,6 +548,23 @@ Test(brain_methods, a_client_changes_its_password_and_sees_partial_success)
 	lab_fini(&l);
 }
 
+/* RFC 4462 section 2.1: a host that GSS-API authenticated has shown no key to bind a request to. */
+Test(brain_methods, a_client_that_was_shown_no_host_key_binds_to_none)
+{
+	struct lab l;
+
+	start_client(&l);
+	cr_assert(l.c.b->cli.hostbound);
+	key_free(l.c.b->server_key);
+	l.c.b->server_key = NULL;
+	cr_assert_eq(ssh_brain_login_publickey(l.c.b, l.c.asked.id, l.c.key, NULL), 0);
+	lab_run(&l);
+	cr_assert_eq(l.s.asked.auth.method, SSH_AUTH_PUBLICKEY);
+	decide(&l, SSH_AUTH_ACCEPT, 0);
+	cr_assert(ssh_brain_authenticated(l.c.b));
+	lab_fini(&l);
+}
+
 /* S-30, client: a server that asks 2^32-1 questions, or just too many; or unasked. */
 Test(brain_methods, s30_a_client_takes_a_bounded_number_of_prompts)
 {
