@@ -21,8 +21,7 @@ static EVP_CIPHER_CTX *shared_ctx(struct cipher_ossl *o, const struct cipher_sui
 	}
 }
 
-/* --- counters ----------------------------------------------------------------------------------
- */
+/* --- counters ---------------------------------------------------------------------------- */
 
 #define DES_BLOCK 8
 #define DES_AHEAD 512 /* bytes of key stream at a time */
@@ -74,8 +73,7 @@ static bool aes_ctr(struct cipher_ossl *o, const struct cipher_job *j)
 	       cipher_ossl_pieces(ctx, j, cipher_suite_clear(j->state->suite));
 }
 
-/* --- CBC ---------------------------------------------------------------------------------------
- */
+/* --- CBC --------------------------------------------------------------------------------- */
 
 /* The context with the state's key, at the start of a record. */
 static EVP_CIPHER_CTX *cbc_start(struct cipher_engine *e, enum cipher_dir dir,
@@ -160,8 +158,7 @@ static bool cbc_crypt(struct cipher_engine *e, enum cipher_dir dir, const struct
 	return true;
 }
 
-/* --- records -----------------------------------------------------------------------------------
- */
+/* --- records ----------------------------------------------------------------------------- */
 
 static bool crypt_record(struct cipher_engine *e, enum cipher_dir dir, const struct cipher_job *j)
 {

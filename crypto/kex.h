@@ -2,10 +2,11 @@
  * crypto/kex.h - key exchange primitives: ephemeral keys and shared secrets.
  *
  * Source  RFC 4253 section 8, RFC 8268 and RFC 4419 (diffie-hellman-*), RFC 8731 and RFC 7748
- * (curve25519), RFC 5656 section 4 (ecdh-sha2-nistp*), draft-ietf-sshm-mlkem-hybrid-kex
- * (mlkem768x25519-sha256, mlkem768nistp256-sha256), draft-ietf-sshm-ntruprime-ssh
- * (sntrup761x25519-sha512). Thread  any; no shared state. Computing is slow: control runs it on its
- * pool. Memory  ephemeral keys and secrets are wiped by _free and by the caller.
+ *         (curve25519), RFC 5656 section 4 (ecdh-sha2-nistp*), draft-ietf-sshm-mlkem-hybrid-kex
+ *         (mlkem768x25519-sha256, mlkem768nistp256-sha256), draft-ietf-sshm-ntruprime-ssh
+ *         (sntrup761x25519-sha512).
+ * Thread  any; no shared state. Computing is slow: control runs it on its pool.
+ * Memory  ephemeral keys and secrets are wiped by _free and by the caller.
  */
 #ifndef SLUICE_CRYPTO_KEX_H
 #define SLUICE_CRYPTO_KEX_H

@@ -3,9 +3,10 @@
  *
  * Source  RFC 4253 section 6.6, RFC 5656, RFC 8332, RFC 8709, OpenSSH PROTOCOL.key.
  * Types   ssh-ed25519, ssh-ed448, ecdsa-sha2-nistp256, -nistp384, -nistp521, ssh-rsa with the
- * signature algorithms rsa-sha2-512, rsa-sha2-256 and ssh-rsa (SHA-1), ssh-dss. Bounds  RSA modulus
- * 2048..16384 bits (S-45); everything else is refused at parse. Thread  a key is immutable after
- * load; signing and verifying are safe from any thread.
+ *         signature algorithms rsa-sha2-512, rsa-sha2-256 and ssh-rsa (SHA-1), ssh-dss, and those
+ *         of security keys.
+ * Bounds  RSA modulus 2048..16384 bits (S-45); everything else is refused at parse.
+ * Thread  a key is immutable after load; signing and verifying are safe from any thread.
  */
 #ifndef SLUICE_CRYPTO_KEY_H
 #define SLUICE_CRYPTO_KEY_H

@@ -2,7 +2,8 @@
  * ssh/exchange.h - the exchange hash and the keys that follow from it.
  *
  * Source  RFC 4253 sections 7.2 and 8, RFC 4419 section 3, RFC 5656 section 4, RFC 8731
- * section 3.1. Memory  the caller's; K and keys are secrets, ssh_keys_wipe() and secret_wipe().
+ *         section 3.1.
+ * Memory  the caller's; K and keys are secrets, ssh_keys_wipe() and secret_wipe().
  */
 #ifndef SLUICE_SSH_EXCHANGE_H
 #define SLUICE_SSH_EXCHANGE_H

@@ -428,8 +428,7 @@ void tcp_recovery_ack(struct tcp_conn *c, const struct tcp_seg *g, struct tcp_ac
 	timer_step(c, a, reo_us);
 }
 
-/* --- the timer fires ---------------------------------------------------------------------------
- */
+/* --- the timer fires --------------------------------------------------------------------- */
 
 bool tcp_recovery_timer(struct tcp_conn *c, uint64_t now_us)
 {
