@@ -281,8 +281,11 @@ static int deflate_step(struct record_tx *tx, const struct record_meta *meta,
 
 	if (out == NULL)
 		return -ENOMEM;
+	/* Of the last piece there may be some left: while there is no room zlib takes nothing. */
+	if (z->done < total)
+		n = in_piece(meta, z->done, &in);
 	if (!z->ended)
-		n = RTE_MIN(in_piece(meta, z->done, &in), (size_t)z->left);
+		n = RTE_MIN(n, (size_t)z->left);
 	had = n;
 	if (!z->ended && z->done + n == total) {
 		z->ended = true;

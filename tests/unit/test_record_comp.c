@@ -193,6 +193,24 @@ Test(record_comp, deflates_for_a_peer_also_after_rests_and_without_memory)
 	cr_expect_gt(most, 1, "a large one takes more than a turn");
 }
 
+/*
+ * What does not get shorter: zlib gives a block away when it has seen 16 Ki symbols, and takes
+ * nothing while that does not fit into an mbuf. The last bytes of a payload may come just then.
+ */
+Test(record_comp, the_last_bytes_wait_for_room, .timeout = 30)
+{
+	static uint8_t payload[20000];
+	struct rnd r = rnd_new(rnd_seed());
+
+	record_tx_deflate(&tx, zpool);
+	cr_assert_eq(ssh_flat_inflate(&peer, true), 0);
+	for (uint32_t n = 16300; n < 19000; n += 60) {
+		for (uint32_t i = 0; i < n; i++)
+			payload[i] = (uint8_t)rnd_u32(&r);
+		carry(payload, n, &r);
+	}
+}
+
 Test(record_comp, a_stream_that_begins_without_memory_is_one, .timeout = 30)
 {
 	static uint8_t payload[140000];
