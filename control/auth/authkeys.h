@@ -80,6 +80,7 @@ struct authkeys_answer {
 	/* Of security keys. */
 	bool no_touch_required, verify_required;
 	uint64_t expires; /* seconds since 1970; UINT64_MAX: never */
+	bool certified;   /* validly, by one of TrustedUserCAKeys; whom, a program is to say */
 	/* Worth an INFO line even when nothing let in: right key, wrong place or time. */
 	char note[AUTHKEYS_NOTE_MAX];
 };

@@ -211,6 +211,7 @@ static void certificate_check(struct user_lookup *l, struct tried *t, const stru
 		l->key_found = true;
 		t->answer = a;
 	}
+	l->certified = a.certified;
 	if (a.note[0] != '\0')
 		memcpy(l->note, a.note, sizeof(a.note));
 }

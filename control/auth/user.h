@@ -58,6 +58,7 @@ struct user_lookup {
 	bool has_hash;
 	struct passfile_hash hash;
 	bool key_found;
+	bool certified;            /* as authkeys_answer has it */
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	bool root;                 /* by name or by number */
 	char *home;                /* of an account; NULL: there is none */

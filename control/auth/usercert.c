@@ -66,18 +66,25 @@ static void narrow(const struct cert *c, struct authkeys_answer *a)
 		a->expires = c->valid_before;
 }
 
-int usercert_check(const struct authkeys_query *q, const char *names, struct authkeys_answer *a)
+/* All but where it may be used from; name NULL: whoever is meant. */
+static int valid(const struct authkeys_query *q, const char *name, const char **ret_why)
 {
-	const struct cert *c = key_cert(q->key);
 	const struct cert_rules rules = {.role = CERT_USER,
-					 .name = names == NULL ? q->user : NULL,
+					 .name = name,
 					 .now = q->now,
 					 .ca_algs = q->trust->ca_algs,
 					 .rsa_bits_min = q->trust->rsa_bits_min};
+
+	return cert_check(q->key, &rules, ret_why);
+}
+
+int usercert_check(const struct authkeys_query *q, const char *names, struct authkeys_answer *a)
+{
+	const struct cert *c = key_cert(q->key);
 	char text[ADDR_TEXT_MAX];
 	const char *why = "";
 
-	if (cert_check(q->key, &rules, &why) < 0)
+	if (valid(q, names == NULL ? q->user : NULL, &why) < 0)
 		return refused(a, why);
 	if (names != NULL && !names_one_of(c, names))
 		return refused(a, "Certificate does not contain an authorized principal");
@@ -244,6 +251,7 @@ int usercert_find(const struct authkeys_query *q, const struct userfile_rules *r
 	const struct keytrust *t = q->trust;
 	struct authkeys_answer a = {.expires = UINT64_MAX};
 	char why[AUTHKEYS_NOTE_MAX - 64] = "";
+	const char *invalid = "";
 	char *text = NULL;
 	size_t len = 0;
 	bool trusted;
@@ -260,6 +268,7 @@ int usercert_find(const struct authkeys_query *q, const struct userfile_rules *r
 	userfile_free(text, len);
 	if (!trusted)
 		return -ENOENT;
+	ret->certified = t->principals_command && valid(q, NULL, &invalid) == 0;
 	if (t->principals_text != NULL) {
 		r = usercert_principals_find(t->principals_text, t->principals_len, q, &a);
 	} else if (t->principals != NULL) {

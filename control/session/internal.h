@@ -72,6 +72,7 @@ struct login {
 	uint64_t began_ms;
 	bool possible;                  /* all but the credential has been said yes to */
 	bool key_right, forced_command; /* of the key in question */
+	bool certified;                 /* by an authority of the operator's */
 	struct helper_call *command;    /* a program that runs; NULL: none */
 	enum login_program asking;      /* which; 0: none was asked yet */
 	char *home;                     /* of an account; NULL: none is known */

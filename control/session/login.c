@@ -437,6 +437,7 @@ static void judge_key(struct session *s, struct user_lookup *found)
 		l->uid = found->uid;
 		found->home = NULL; /* handed over */
 	}
+	l->certified |= found->certified;
 	if (found->key_found || !l->possible || login_ask_program(s) < 0)
 		finish(s, found->key_found && !key_used(s, l->auth.key));
 }
@@ -455,6 +456,7 @@ static void judge(struct session *s, struct user_lookup *found)
 	}
 	l->possible = rules_allow(s, l->auth.method, found->forced_command);
 	if (l->auth.method == SSH_AUTH_PUBLICKEY) {
+		policy_grant_fini(&l->grant); /* what was found before a program was asked */
 		l->grant = found->grant;
 		found->grant = (struct policy_grant){0}; /* handed over */
 	} else {

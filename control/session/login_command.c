@@ -199,11 +199,13 @@ static int ask(struct session *s, const struct program *p)
 	return r;
 }
 
-/* Principals are of certificates by an authority of the operator's. */
+/*
+ * Principals are of certificates by an authority of the operator's: what a stranger has written
+ * into one of his own is told nobody.
+ */
 static bool may_know(const struct session *s, enum login_program which)
 {
-	return which != LOGIN_PRINCIPALS || (key_cert(s->awake->login.auth.key) != NULL &&
-					     s->awake->conf.trusted_user_ca_keys != NULL);
+	return which != LOGIN_PRINCIPALS || s->awake->login.certified;
 }
 
 int login_ask_program(struct session *s)

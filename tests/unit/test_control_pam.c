@@ -6,6 +6,7 @@
 #include "control/helper/client.h"
 #include "control/helper/job.h"
 #include "control/helper/server.h"
+#include "crypto/cert.h"
 #include "tests/util/login_bench.h"
 
 #define RIGHT "password=right"
@@ -223,4 +224,56 @@ Test(control_pam, a_program_that_writes_a_nul)
 		      "");
 	cr_expect(login(&c, "carol", t.key[1]), "the line behind it is one");
 	client_free(&c);
+}
+
+/* --- AuthorizedPrincipalsCommand ----------------------------------------------------------------
+ */
+
+static bool login_cert(struct client *c, const char *user, const struct key *ca)
+{
+	static const char *const names[] = {"role"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "id",
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+	struct key *cert = NULL;
+
+	cr_assert_eq(cert_build(t.key[1], &spec, ca, NULL, &cert), 0);
+	client_start(c, user);
+	sign_with = t.key[1];
+	cr_assert_eq(ssh_brain_login_publickey(c->brain, c->login_id, cert,
+					       "ssh-ed25519-cert-v01@openssh.com"),
+		     0);
+	client_run(c);
+	sign_with = NULL;
+	key_free(cert);
+	return c->in;
+}
+
+/* It is told what stands in certificates, so it is not asked about those of strangers. */
+Test(control_pam, a_program_is_asked_about_certificates_of_our_authorities_alone)
+{
+	char text[4096], line[2048], path[128];
+	const char *me = geteuid() == 0 ? "root" : getenv("USER");
+	struct client c;
+
+	helper_start(RIGHT, "");
+	control_file(h.dir, "roles", "#!/bin/sh\ntouch $(dirname $0)/asked\necho role\n", 0755);
+	snprintf(text, sizeof(text),
+		 "TrustedUserCAKeys %s/ca\nAuthorizedPrincipalsCommand %s/roles %%u %%i\n"
+		 "AuthorizedPrincipalsCommandUser %s",
+		 h.dir, h.dir, me);
+	start(text);
+	h.helper.loop = &t.loop;
+	t.env.helper = &h.helper;
+	key_line(t.key[0], "", line, sizeof(line));
+	control_file(h.dir, "ca", line, 0644);
+	snprintf(path, sizeof(path), "%s/asked", h.dir);
+	cr_expect(!login_cert(&c, "demo", t.key[2]));
+	client_free(&c);
+	cr_expect_eq(access(path, F_OK), -1, "of a stranger's authority");
+	cr_expect(login_cert(&c, "demo", t.key[0]));
+	client_free(&c);
+	cr_expect_eq(access(path, F_OK), 0);
 }
