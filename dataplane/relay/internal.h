@@ -21,6 +21,7 @@
 
 #include <sys/queue.h>
 
+#include "dataplane/deadlines.h"
 #include "dataplane/record/record.h"
 #include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
@@ -208,8 +209,7 @@ struct conn {
 	uint64_t uid;
 	struct link_addr local, peer;
 	uint32_t blob;     /* its first piece */
-	uint32_t timer_at; /* its place in the heap, */
-	uint64_t timer_us; /* and its time; 0: not there */
+	uint64_t timer_us; /* as in relay.due; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
 _Static_assert(sizeof(struct conn) <= 1000, "bytes of an idle connection");
@@ -274,8 +274,7 @@ struct relay {
 	uint32_t fresh_conns, fresh_chans; /* from here on none was ever used, nor takes memory */
 	struct conn *conns;
 	struct chan *chans;
-	struct conn **heap; /* by timer_us */
-	uint32_t n_heap;
+	struct deadlines due; /* by place in conns, + 1 */
 	uint32_t chan_bits;
 	uint32_t generation;
 	uint64_t uid;

@@ -28,9 +28,9 @@ static int tables_new(struct relay *r)
 	r->msg = secret_new(LINK_MSG_MAX);
 	r->payload = secret_new(LINK_PAYLOAD_MAX);
 	r->chans = table_new(conf->chans_max, sizeof(*r->chans));
-	r->heap = calloc(conf->conns_max, sizeof(*r->heap));
-	if (r->conns == NULL || r->msg == NULL || r->chans == NULL || r->heap == NULL ||
-	    r->payload == NULL || blobs_init(&r->blobs, conf->conns_max) < 0)
+	if (r->conns == NULL || r->msg == NULL || r->chans == NULL ||
+	    deadlines_init(&r->due, conf->conns_max) < 0 || r->payload == NULL ||
+	    blobs_init(&r->blobs, conf->conns_max) < 0)
 		return -ENOMEM;
 	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
 	    0)
@@ -105,7 +105,7 @@ void relay_free(struct relay *r)
 	secret_free(r->msg, LINK_MSG_MAX);
 	secret_free(r->payload, LINK_PAYLOAD_MAX);
 	table_free(r->chans, r->conf.chans_max, sizeof(*r->chans));
-	free(r->heap);
+	deadlines_fini(&r->due);
 	blobs_fini(&r->blobs);
 	free(r);
 }

@@ -1,58 +1,28 @@
 /*
- * dataplane/relay/timers.c - one deadline a connection, in a heap.
+ * dataplane/relay/timers.c - one deadline a connection.
  *
- * A deadline that moves away is left where it is: the connection is looked at too early
- * once, and finds its new place then. What is moved nearer is moved at once.
+ * A deadline that moves away is left where it is: it is looked at too early once, and finds its new
+ * place then. What is moved nearer is moved at once.
  */
 #include "dataplane/relay/internal.h"
 
-static void heap_put(struct relay *r, uint32_t i, struct conn *c)
+static uint32_t number(const struct conn *c)
 {
-	r->heap[i] = c;
-	c->timer_at = i;
-}
-
-static void heap_up(struct relay *r, uint32_t i, struct conn *c)
-{
-	while (i > 0 && r->heap[(i - 1) / 2]->timer_us > c->timer_us) {
-		heap_put(r, i, r->heap[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	heap_put(r, i, c);
-}
-
-static void heap_down(struct relay *r, uint32_t i, struct conn *c)
-{
-	for (;;) {
-		uint32_t kid = 2 * i + 1;
-
-		if (kid >= r->n_heap)
-			break;
-		if (kid + 1 < r->n_heap && r->heap[kid + 1]->timer_us < r->heap[kid]->timer_us)
-			kid++;
-		if (r->heap[kid]->timer_us >= c->timer_us)
-			break;
-		heap_put(r, i, r->heap[kid]);
-		i = kid;
-	}
-	heap_put(r, i, c);
+	return (uint32_t)(c - c->relay->conns) + 1;
 }
 
 void timer_drop(struct conn *c)
 {
-	struct relay *r = c->relay;
-	struct conn *last;
-
 	if (c->timer_us == 0)
 		return;
 	c->timer_us = 0;
-	last = r->heap[--r->n_heap];
-	if (last == c)
-		return;
-	if (c->timer_at > 0 && r->heap[(c->timer_at - 1) / 2]->timer_us > last->timer_us)
-		heap_up(r, c->timer_at, last);
-	else
-		heap_down(r, c->timer_at, last);
+	deadlines_remove(&c->relay->due, number(c));
+}
+
+static void timer_set(struct conn *c, uint64_t at_us)
+{
+	c->timer_us = at_us;
+	deadlines_set(&c->relay->due, number(c), at_us);
 }
 
 static uint64_t after(uint64_t since, uint32_t ms)
@@ -85,15 +55,10 @@ static uint64_t next_deadline(const struct conn *c)
 
 void timer_update(struct conn *c)
 {
-	struct relay *r = c->relay;
 	uint64_t t = next_deadline(c);
 
-	if (t == 0 || (c->timer_us != 0 && c->timer_us <= t))
-		return;
-	if (c->timer_us == 0)
-		c->timer_at = r->n_heap++;
-	c->timer_us = t;
-	heap_up(r, c->timer_at, c);
+	if (t != 0 && (c->timer_us == 0 || c->timer_us > t))
+		timer_set(c, t);
 }
 
 /* An idle connection holds raw keys only. */
@@ -133,9 +98,16 @@ unsigned int relay_timers(struct relay *r, uint64_t now_us)
 	unsigned int n = 0;
 
 	r->now_us = now_us;
-	while (r->n_heap > 0 && r->heap[0]->timer_us <= now_us) {
-		struct conn *c = r->heap[0];
+	while (deadlines_next_us(&r->due) <= now_us) {
+		struct conn *c = &r->conns[deadlines_first(&r->due) - 1];
+		uint64_t next = next_deadline(c);
 
+		/* It moved away meanwhile. Without control what has passed is no deadline any more.
+		 */
+		if (r->attached && next > now_us) {
+			timer_set(c, next);
+			continue;
+		}
 		timer_drop(c);
 		conn_timers(c);
 		conn_activate(c); /* a turn carries out what fell due, and sets the next deadline */
@@ -146,7 +118,7 @@ unsigned int relay_timers(struct relay *r, uint64_t now_us)
 
 uint64_t relay_next_timer_us(const struct relay *r)
 {
-	uint64_t t = r->n_heap > 0 ? r->heap[0]->timer_us : UINT64_MAX;
+	uint64_t t = deadlines_next_us(&r->due);
 
 	return r->retry ? RTE_MIN(t, r->now_us + RELAY_RETRY_US) : t;
 }

@@ -33,6 +33,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_tcp.h>
 
+#include "dataplane/deadlines.h"
 #include "dataplane/tcp/cc.h"
 #include "dataplane/tcp/cookie.h"
 #include "dataplane/tcp/near.h"
@@ -326,8 +327,7 @@ struct tcp_conn {
 
 	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
-	uint64_t heap_at;
-	uint32_t heap_pos;             /* 0: not in the heap */
+	uint64_t due_us; /* as in tcp.due; 0: not there */
 	uint32_t deadline[TCP_TIMERS]; /* low half of microseconds: see timer.c */
 	struct tcp_conn *out_next;
 	uint32_t progress; /* tick */
@@ -418,12 +418,6 @@ struct tcp_tw {
 };
 _Static_assert(sizeof(struct tcp_tw) == 64, "T-37: one cache line");
 
-/* In the heap of timers. */
-struct tcp_due {
-	uint64_t at_us;
-	uint32_t conn; /* index + 1 */
-};
-
 /* A list of connections by index: half of what pointers take. */
 struct tcp_list {
 	uint32_t head, tail; /* index + 1 */
@@ -464,8 +458,7 @@ struct tcp {
 	uint32_t tw_fresh;                  /* as conns_fresh */
 	unsigned int tw_n;
 
-	struct tcp_due *heap; /* from 1: see timer.c */
-	uint32_t heap_n;
+	struct deadlines due; /* by index + 1 */
 
 	/* Nodes and boards of what is in flight: sent.c. */
 	struct tcp_sent *sent_mem, *sent_pool;

@@ -52,7 +52,7 @@ unsigned int tcp_kick_turn(struct tcp *t, uint64_t now_us)
 	for (unsigned int i = 0; i < KICK_TURN && t->kick_left > 0; i++) {
 		struct tcp_conn *c = &t->conns[--t->kick_left];
 
-		if (c->heap_pos != 0 && (t->kick_ifaces & 1u << c->path.iface) != 0)
+		if (c->due_us != 0 && (t->kick_ifaces & 1u << c->path.iface) != 0)
 			work += kick(c, now_us);
 	}
 	if (t->kick_left == 0)

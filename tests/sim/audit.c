@@ -262,23 +262,25 @@ static const char *state_ok(const struct tcp_conn *c)
 static const char *timers_ok(const struct tcp_conn *c)
 {
 	const struct tcp *t = c->t;
+	uint32_t place = t->due.place[tcp_index(c)];
 
-	if (c->heap_pos == 0) {
+	MUST((c->due_us != 0) == (place != 0));
+	if (place == 0) {
 		MUST(c->timers_on == 0);
 		return NULL;
 	}
-	MUST(c->heap_pos <= t->heap_n && t->heap[c->heap_pos].conn == tcp_index(c) &&
-	     t->heap[c->heap_pos].at_us == c->heap_at);
-	MUST(c->heap_pos == 1 || t->heap[(c->heap_pos + 2) / 4].at_us <= c->heap_at);
+	MUST(place <= t->due.n && t->due.heap[place].number == tcp_index(c) &&
+	     t->due.heap[place].at_us == c->due_us);
+	MUST(place == 1 || t->due.heap[(place + 2) / 4].at_us <= c->due_us);
 	for (int k = 0; k < TCP_TIMERS; k++)
 		if (tcp_timer_on(c, (enum tcp_timer)k)) /* not before the heap looks at it */
-			MUST(c->deadline[k] - (uint32_t)c->heap_at <= 2 * (TIMER_SPAN - 1));
+			MUST(c->deadline[k] - (uint32_t)c->due_us <= 2 * (TIMER_SPAN - 1));
 	return NULL;
 }
 
 static const char *closed_ok(const struct tcp_conn *c)
 {
-	MUST(!c->hashed && c->heap_pos == 0 && c->timers_on == 0 && c->listener < 0);
+	MUST(!c->hashed && c->due_us == 0 && c->timers_on == 0 && c->listener < 0);
 	MUST(c->busy->txq.head == NULL && c->busy->runs == NULL && !tcp_listed(c, TCP_L_HOLED));
 	MUST(c->detached == c->on_dead);
 	return chain_ok(&c->busy->rxq, c->busy->rx_cost);
@@ -375,7 +377,7 @@ static void sum(struct sums *s, const struct tcp_conn *c)
 {
 	s->used++;
 	s->busy += tcp_is_busy(c);
-	s->timers += c->heap_pos != 0;
+	s->timers += c->due_us != 0;
 	s->on_output += c->on_output;
 	s->waits += c->busy->pace.waits;
 	for (int k = 0; k < TCP_LISTS; k++)
@@ -416,7 +418,7 @@ static const char *tables_ok(const struct tcp *t, const struct sums *s)
 	for (uint32_t i = t->free_list; i != 0; i = tcp_at(t, i)->next, n++)
 		MUST(n < t->conf.conns_max && !used(tcp_at(t, i)));
 	MUST(n + s->used == t->conns_fresh && t->conns_fresh <= t->conf.conns_max);
-	MUST(s->busy == t->busy_n && s->timers == t->heap_n);
+	MUST(s->busy == t->busy_n && s->timers == t->due.n);
 	MUST(s->rx_grown == t->mem.rx_grown);
 	for (unsigned int i = 0; i < TCP_LISTENERS; i++)
 		MUST(t->listener[i].half_open == s->at[i] || !t->listener[i].used);
