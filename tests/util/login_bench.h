@@ -11,6 +11,7 @@
 #include <crypt.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,8 @@
 static struct {
 	uv_loop_t loop;
 	uv_async_t stop, ahead;
-	uint64_t ahead_ms; /* of control's clock, before the real one; control's thread */
+	uint64_t ahead_ms;  /* of control's clock, before the real one; control's thread */
+	atomic_uint passed; /* how often */
 	struct clock *clock;
 	struct session_env env;
 	struct linkpeer *peer;
@@ -99,11 +101,18 @@ static inline void on_ahead(uv_async_t *ahead)
 	(void)ahead;
 	t.ahead_ms += PASS_MS;
 	timers_poll(t.env.timers, test_now_ms());
+	t.passed++;
 }
 
+/* It has when this returns: who comes next comes after it. */
 static inline void time_passes(void)
 {
+	unsigned int before = t.passed;
+
 	uv_async_send(&t.ahead);
+	for (int i = 0; i < PATIENCE_MS && t.passed == before; i++)
+		usleep(1000);
+	cr_assert_neq(t.passed, before);
 }
 
 static inline void *control_main(void *arg)
