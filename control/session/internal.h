@@ -296,7 +296,8 @@ int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 	__attribute__((warn_unused_result));
 /* Whether there is such a user who may log in at all; said once in the log. */
 void rules_judge_user(struct session *s, const struct user_lookup *l);
-void rules_invalid_user(const struct session *s);
+/* He is none: says so, and Match invalid-user holds from now on. */
+void rules_invalid_user(struct session *s);
 /* May this method let this user in, if what it is given is right? */
 bool rules_allow(const struct session *s, enum ssh_auth_method method, bool forced_command);
 

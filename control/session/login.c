@@ -522,6 +522,10 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 		return;
 	}
 	rules_judge_user(s, found);
+	if (s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
+	}
 	banner(s, found);
 	if (hash_keep(&s->awake->login, &found->hash, found->has_hash) < 0)
 		refuse(s);
@@ -607,6 +611,10 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 	if (!s->user_judged && !user_name_ok(auth->user.p, auth->user.len)) {
 		s->user_judged = true;
 		rules_invalid_user(s);
+	}
+	if (s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
 	}
 	if (auth->bad_signature && auth->key != NULL && s->awake->conf.report_signature_status)
 		words_signature(s, auth, false);

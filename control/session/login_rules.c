@@ -78,10 +78,13 @@ int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 	return rules_change(s, false) < 0 ? -SSH_E_MEMORY : 0;
 }
 
-void rules_invalid_user(const struct session *s)
+void rules_invalid_user(struct session *s)
 {
 	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", session_user(s),
 		    s->awake->peer_text, s->peer.port);
+	if (conf_matches_about(s->table->env->conf, CONF_ABOUT_INVALID_USER) &&
+	    rules_change(s, true) < 0)
+		session_end(s, -SSH_E_MEMORY, NULL);
 }
 
 /* sshd's: of who is there, whether the lists let him. */
@@ -118,9 +121,6 @@ void rules_judge_user(struct session *s, const struct user_lookup *l)
 		return;
 	}
 	rules_invalid_user(s);
-	if (conf_matches_about(s->table->env->conf, CONF_ABOUT_INVALID_USER) &&
-	    rules_change(s, true) < 0)
-		session_end(s, -SSH_E_MEMORY, NULL);
 }
 
 static bool root_allowed(const struct session *s, enum ssh_auth_method method, bool forced_command)

@@ -429,6 +429,28 @@ Test(control_methods, match_invalid_user)
 	client_free(&c);
 }
 
+Test(control_methods, match_invalid_user_refuses_the_connection)
+{
+	struct client c;
+
+	start("Match invalid-user\nRefuseConnection yes");
+	client_start(&c, "demo");
+	cr_expect(!try_password(&c, "x", 1));
+	cr_expect(!c.ended);
+	client_free(&c);
+	client_start(&c, "nobody-here");
+	cr_expect(!try_none(&c));
+	cr_expect(c.ended);
+	client_free(&c);
+	client_start(&c, "a\x01");
+	cr_expect(!try_none(&c));
+	if (!c.ended) /* the answer to it came first */
+		client_run(&c);
+	cr_expect(c.ended);
+	client_free(&c);
+	expect_logged("administratively prohibited connection for nobody-here from ");
+}
+
 Test(control_methods, match_client_version)
 {
 	struct client c;
