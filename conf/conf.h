@@ -190,6 +190,8 @@ struct conf_global {
 	const char *version_pattern;        /* comma list of globs: of a client's identification */
 	uint32_t handshake_timeout_ms;      /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
+	const char *x509_trust_anchors;     /* NULL: none */
+	const char *x509_revocation_file;   /* NULL: none */
 	enum conf_strict_kex strict_kex;
 	bool gssapi_kex, gssapi_strict;
 	const char *moduli_file;          /* NULL: none */

@@ -308,6 +308,12 @@ const struct kw conf_kws[] = {
 	{INFO("TrustedUserCAKeys", "none", C, true, false, "PATH|none",
 	      "keys of authorities whose certificates let in, one a line"),
 	 SESSION(trusted_user_ca_keys), .type = &type_path},
+	{INFO("X509TrustAnchors", "none", C, false, false, "PATH|none",
+	      "roots, in PEM, whose X.509 certificates let in"),
+	 GLOBAL(x509_trust_anchors), .type = &type_path},
+	{INFO("X509RevocationFile", "none", C, false, false, "PATH|none",
+	      "revocation lists, in PEM; given, each authority must have a current one"),
+	 GLOBAL(x509_revocation_file), .type = &type_path},
 	{INFO("AuthorizedPrincipalsFile", "none", C, true, false, "PATH|none",
 	      "names of which a certificate must have one, in place of the user's; %u, %h, %%"),
 	 SESSION(authorized_principals_file), .type = &type_path},
@@ -493,8 +499,6 @@ static const char *const unsupported[] = {
 	"X11Forwarding",
 	"X11MaxDisplays",
 	"X11UseLocalhost",
-	"X509RevocationFile",
-	"X509TrustAnchors",
 	"XAuthLocation",
 };
 

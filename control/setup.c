@@ -34,7 +34,8 @@ static const char *plain_sig_alg_at(unsigned int n)
 	const char *name;
 
 	for (unsigned int i = 0; (name = key_sig_alg_at(i)) != NULL; i++)
-		if (strcmp(name, key_sig_alg_plain(name)) == 0 && n-- == 0)
+		if (strcmp(name, key_sig_alg_plain(name)) == 0 &&
+		    strncmp(name, "x509v3-", 7) != 0 && n-- == 0)
 			return name;
 	return NULL;
 }
@@ -85,7 +86,7 @@ int setup_conf(const char *path, struct conf **ret)
 	char comps[128];
 	char *errors = NULL;
 	int r;
-	const struct conf_algs algs = {
+	struct conf_algs algs = {
 		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
 		.macs = {SSH_DEFAULT_MACS, macs},
 		.kex = {SSH_DEFAULT_KEX, kex},
@@ -104,6 +105,13 @@ int setup_conf(const char *path, struct conf **ret)
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
 	r = conf_load(path, &algs, ret, &errors);
+	/* Only who names anchors has strangers' X.509 read at all, unless the list itself says so.
+	 */
+	if (r == 0 && conf_global(*ret)->x509_trust_anchors != NULL) {
+		conf_put(*ret);
+		algs.pubkey_accepted.dflt = SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509;
+		r = conf_load(path, &algs, ret, &errors);
+	}
 	if (r < 0)
 		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");
 	free(errors);

@@ -234,7 +234,8 @@ int key_cert_parse(const struct key_type *type, const uint8_t *blob, size_t len,
 		return -ENOMEM;
 	k->form = KEY_CERT;
 	r = blob_rd_init(k->blob, k->blob_len);
-	blob_rd_str(&r); /* the type, which the caller has read */
+	if (!blob_str_is(blob_rd_str(&r), type->cert_name))
+		r.bad = true;
 	if (blob_rd_str(&r).len > NONCE_MAX)
 		r.bad = true;
 	err = plain_parse(type, &r, &k->plain);

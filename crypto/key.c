@@ -11,6 +11,7 @@
 #include "crypto/cert.h"
 #include "crypto/key_internal.h"
 #include "crypto/secret.h"
+#include "crypto/x509key.h"
 
 #define NUMBER_MAX 2048 /* RSA 16384 */
 
@@ -125,8 +126,11 @@ int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 int key_blob_parse_any(const uint8_t *blob, size_t len, struct key **ret)
 {
 	struct blob_rd r = blob_rd_init(blob, len);
-	const struct key_type *type = key_type_find_cert(blob_rd_str(&r));
+	struct blob_str name = blob_rd_str(&r);
+	const struct key_type *type = key_type_find_cert(name);
 
+	if (type == NULL && key_x509_is(name, blob, len))
+		return key_x509_parse_any(blob, len, ret);
 	if (type == NULL)
 		return key_blob_parse(blob, len, ret);
 	return len > KEY_BLOB_MAX ? -EBADMSG : key_cert_parse(type, blob, len, ret);
@@ -193,6 +197,7 @@ void key_free(struct key *k)
 		k->remote->free(k->remote_arg);
 	key_free(k->plain);
 	cert_free(k->cert);
+	x509key_free(k->x509);
 	free(k->blob);
 	free(k);
 }
@@ -215,6 +220,8 @@ const uint8_t *key_blob(const struct key *k, size_t *ret_len)
 
 const char *key_type(const struct key *k)
 {
+	if (k->x509 != NULL)
+		return key_x509_type(k);
 	return k->form == KEY_CERT ? k->type->cert_name : k->type->name;
 }
 

@@ -27,11 +27,17 @@ struct key; /* public, or public and private */
 int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
 /*
- * A certificate is taken, too (crypto/cert.h). It says nothing as yet: neither its signature
+ * A certificate is taken, too (crypto/cert.h, crypto/x509key.h). It says nothing as yet: neither its signature
  * nor who made it was looked at. Everything else here refuses certificates (-ENOTSUP), so that
  * nobody takes one for the key it stands for.
  */
 int key_blob_parse_any(const uint8_t *blob, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+/*
+ * The same for who announced its algorithm: only what signs by that one is even read, so that a
+ * form nobody allowed reaches no parser. -EBADMSG: it is something else (S-34).
+ */
+int key_blob_parse_for(const char *sig_alg, const uint8_t *blob, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
 /* The key without its certificate, borrowed; k itself when it has none. */
 const struct key *key_plain(const struct key *k);

@@ -55,7 +55,9 @@ extern const struct key_type key_type_sk_ed25519, key_type_sk_ecdsa;
 
 enum key_form {
 	KEY_PLAIN,
-	KEY_CERT, /* an OpenSSH certificate */
+	KEY_CERT,      /* an OpenSSH certificate */
+	KEY_X509,      /* X.509 certificates, RFC 6187 */
+	KEY_X509_BARE, /* one DER certificate, the older way */
 };
 
 /*
@@ -74,7 +76,8 @@ struct key {
 	EVP_PKEY *pkey;
 	bool is_private;
 	struct key *plain; /* what is certified, public; NULL: this is no certificate */
-	struct cert *cert; /* KEY_CERT */
+	struct cert *cert;    /* KEY_CERT */
+	struct x509key *x509; /* KEY_X509, KEY_X509_BARE */
 	const struct key_remote *remote; /* NULL: pkey is all there is */
 	void *remote_arg;
 	size_t blob_len;
@@ -85,6 +88,12 @@ struct key {
 struct key *key_new(const struct key_type *type, const uint8_t *blob, size_t len);
 /* key_blob_parse() of a certificate (crypto/cert.c); type is what it certifies. */
 int key_cert_parse(const struct key_type *type, const uint8_t *blob, size_t len, struct key **ret);
+/* Of a key with X.509 certificates (crypto/x509key.c) by the name of its type, or by looking. */
+int key_x509_parse(const char *name, const uint8_t *blob, size_t len, struct key **ret);
+int key_x509_parse_any(const uint8_t *blob, size_t len, struct key **ret);
+/* Could this blob, which begins with the string name if it is one, be such a key? */
+bool key_x509_is(struct blob_str name, const uint8_t *blob, size_t len);
+const char *key_x509_type(const struct key *k);
 /* The base64 word of a line, decoded and parsed by parse, its type as the line's first word. */
 int key_line_parse(const char *line, size_t len,
 		   int (*parse)(const uint8_t *blob, size_t len, struct key **ret),

@@ -44,6 +44,17 @@ static const struct sig_alg {
 	{CERT("rsa-sha2-512"), &key_type_rsa, KEY_CERT, "rsa-sha2-512", EVP_sha512, false},
 	{CERT("rsa-sha2-256"), &key_type_rsa, KEY_CERT, "rsa-sha2-256", EVP_sha256, false},
 	{"ssh-ed448", &key_type_ed448, KEY_PLAIN, NULL, NULL, false},
+	{"x509v3-ecdsa-sha2-nistp256", &key_type_ecdsa_p256, KEY_X509, "ecdsa-sha2-nistp256",
+	 EVP_sha256, false},
+	{"x509v3-ecdsa-sha2-nistp384", &key_type_ecdsa_p384, KEY_X509, "ecdsa-sha2-nistp384",
+	 EVP_sha384, false},
+	{"x509v3-ecdsa-sha2-nistp521", &key_type_ecdsa_p521, KEY_X509, "ecdsa-sha2-nistp521",
+	 EVP_sha512, false},
+	{"x509v3-rsa2048-sha256", &key_type_rsa, KEY_X509, "rsa2048-sha256", EVP_sha256, false},
+	{"x509v3-ssh-rsa", &key_type_rsa, KEY_X509, "ssh-rsa", EVP_sha1, false},
+	{"x509v3-ssh-dss", &key_type_dss, KEY_X509, "ssh-dss", EVP_sha1, false},
+	{"x509v3-sign-rsa", &key_type_rsa, KEY_X509_BARE, NULL, EVP_sha1, false},
+	{"x509v3-sign-dss", &key_type_dss, KEY_X509_BARE, NULL, EVP_sha1, false},
 	{"ssh-rsa", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha1, false},
 	{CERT("ssh-rsa"), &key_type_rsa, KEY_CERT, "ssh-rsa", EVP_sha1, false},
 	{"ssh-dss", &key_type_dss, KEY_PLAIN, NULL, EVP_sha1, false},
@@ -57,9 +68,12 @@ static const char *plain_name(const struct sig_alg *alg)
 	return alg->plain != NULL ? alg->plain : alg->name;
 }
 
+/* Of X.509 keys the blob names the algorithm itself. */
 static bool fits(const struct sig_alg *alg, const struct key *k)
 {
-	return alg->type == k->type && alg->form == k->form;
+	if (alg->type != k->type || alg->form != k->form)
+		return false;
+	return k->x509 == NULL || strcmp(alg->name, key_x509_type(k)) == 0;
 }
 
 /* NULL too when the algorithm is known but belongs to another type of key (S-34). */
@@ -87,6 +101,32 @@ const char *key_sig_alg_plain(const char *sig_alg)
 		if (strcmp(algs[i].name, sig_alg) == 0)
 			return plain_name(&algs[i]);
 	return NULL;
+}
+
+int key_blob_parse_for(const char *sig_alg, const uint8_t *blob, size_t len, struct key **ret)
+{
+	const struct sig_alg *alg = NULL;
+	struct key *k = NULL;
+	int r;
+
+	for (size_t i = 0; i < N_ALGS && alg == NULL; i++)
+		if (strcmp(algs[i].name, sig_alg) == 0)
+			alg = &algs[i];
+	if (alg == NULL)
+		return -ENOTSUP;
+	if (alg->form == KEY_X509 || alg->form == KEY_X509_BARE)
+		r = key_x509_parse(sig_alg, blob, len, &k);
+	else if (alg->form == KEY_CERT)
+		r = len > KEY_BLOB_MAX ? -EBADMSG : key_cert_parse(alg->type, blob, len, &k);
+	else
+		r = key_blob_parse(blob, len, &k);
+	if (r == 0 && !fits(alg, k)) {
+		key_free(k);
+		return -EBADMSG;
+	}
+	if (r == 0)
+		*ret = k;
+	return r;
 }
 
 const char *key_sig_alg_of(const struct key *k, unsigned int n)

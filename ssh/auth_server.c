@@ -337,7 +337,7 @@ static bool take_key(struct ssh_brain *b, struct ssh_str sig_alg, struct ssh_str
 
 	a->act.sig_alg = accepted_alg(b, sig_alg);
 	return a->act.sig_alg != NULL && blob.len <= KEY_BLOB_MAX &&
-	       key_blob_parse_any(blob.p, blob.len, &a->key) == 0 &&
+	       key_blob_parse_for(a->act.sig_alg, blob.p, blob.len, &a->key) == 0 &&
 	       key_sig_alg_fits(a->key, a->act.sig_alg); /* S-34 */
 }
 

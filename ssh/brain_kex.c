@@ -426,7 +426,7 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 		return e;
 	if (kex_public_check(k->agreed.kex, k->group, false, m.q_s.p, m.q_s.len) < 0 ||
 	    m.k_s.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
-	    key_blob_parse_any(m.k_s.p, m.k_s.len, &host) < 0)
+	    key_blob_parse_for(b->kex->agreed.hostkey, m.k_s.p, m.k_s.len, &host) < 0)
 		return -SSH_E_KEX;
 	e = check_host_key(b, host);
 	x.k_s = m.k_s;

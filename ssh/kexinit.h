@@ -53,6 +53,10 @@
 #define SSH_DEFAULT_PUBKEY                                                                         \
 	SSH_DEFAULT_HOSTKEY ",webauthn-sk-ecdsa-sha2-nistp256@openssh.com,"                        \
 			    "webauthn-sk-ecdsa-sha2-nistp256-cert-v01@openssh.com"
+/* And what joins them where X.509 certificates are believed (RFC 6187). */
+#define SSH_DEFAULT_X509                                                                           \
+	"x509v3-ecdsa-sha2-nistp256,x509v3-ecdsa-sha2-nistp384,x509v3-ecdsa-sha2-nistp521,"        \
+	"x509v3-rsa2048-sha256"
 /* Of authorities that sign certificates (CASignatureAlgorithms). */
 #define SSH_DEFAULT_CA_SIG                                                                         \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \

@@ -8,6 +8,7 @@
 
 #include "control/policy/addr.h"
 #include "crypto/krl.h"
+#include "crypto/x509key.h"
 
 /* --- certificates ----------------------------------------------------------------------- */
 
@@ -36,15 +37,34 @@ static bool source_allowed(const char *list, const struct link_addr *peer)
 	}
 }
 
+/* The i-th name in a certificate of either kind; NULL behind the last. */
+static const char *name_at(const struct key *k, unsigned int i)
+{
+	const struct cert *c = key_cert(k);
+
+	if (c == NULL)
+		return x509key_name(key_x509(k), i);
+	return i < c->n_principals ? c->principals[i] : NULL;
+}
+
+static bool names(const struct key *k, const char *name, size_t len)
+{
+	const char *have;
+
+	for (unsigned int i = 0; (have = name_at(k, i)) != NULL; i++)
+		if (strlen(have) == len && memcmp(have, name, len) == 0)
+			return true;
+	return false;
+}
+
 /* One of a comma list, whole. */
-static bool names_one_of(const struct cert *c, const char *list)
+static bool names_one_of(const struct key *k, const char *list)
 {
 	while (*list != '\0') {
 		size_t n = strcspn(list, ",");
 
-		for (unsigned int i = 0; n > 0 && i < c->n_principals; i++)
-			if (strlen(c->principals[i]) == n && memcmp(c->principals[i], list, n) == 0)
-				return true;
+		if (n > 0 && names(k, list, n))
+			return true;
 		list += n + (list[n] == ',');
 	}
 	return false;
@@ -78,15 +98,83 @@ static int valid(const struct authkeys_query *q, const char *name, const char **
 	return cert_check(q->key, &rules, ret_why);
 }
 
-int usercert_check(const struct authkeys_query *q, const char *names, struct authkeys_answer *a)
+/* A file of the operator's own. */
+static int operator_file(const char *path, bool strict, size_t max, char **ret, size_t *ret_len,
+			 char *why, size_t size)
+{
+	const struct userfile_rules rules = {
+		.strict = strict, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
+	int r = userfile_read(path, &rules, max, ret, ret_len, why, size);
+
+	if (r == -ENOENT)
+		snprintf(why, size, "%s does not exist", path);
+	return r;
+}
+
+/* --- X.509 ---------------------------------------------------------------------------------- */
+
+static int trust_load(const struct keytrust *t, struct x509_trust **ret, char *why, size_t size)
+{
+	char *anchors = NULL, *crls = NULL;
+	size_t len = 0, crls_len = 0;
+	int r;
+
+	r = operator_file(t->anchors, t->strict, X509_FILE_MAX, &anchors, &len, why, size);
+	if (r == 0 && t->crls != NULL)
+		r = operator_file(t->crls, t->strict, X509_FILE_MAX, &crls, &crls_len, why, size);
+	if (r == 0) {
+		r = x509_trust_new(anchors, len, crls, crls_len, ret);
+		if (r < 0)
+			snprintf(why, size,
+				 "X509TrustAnchors or X509RevocationFile cannot be used");
+	}
+	userfile_free(anchors, len);
+	userfile_free(crls, crls_len);
+	return r;
+}
+
+static int x509_check(const struct authkeys_query *q, const char *wanted, struct authkeys_answer *a)
+{
+	char problem[AUTHKEYS_NOTE_MAX / 2] = "";
+	const char *why = problem;
+	struct x509_trust *trust = NULL;
+	uint64_t expires = 0;
+	int r;
+
+	if (q->trust->anchors == NULL)
+		return refused(
+			a, "X.509 certificates are not believed: there are no X509TrustAnchors");
+	r = trust_load(q->trust, &trust, problem, sizeof(problem));
+	if (r == 0)
+		r = x509_trust_check(trust, q->key, X509_USER, q->now, &expires, &why);
+	x509_trust_free(trust);
+	if (r == 0 && !(wanted == NULL ? names(q->key, q->user, strlen(q->user))
+				       : names_one_of(q->key, wanted))) {
+		why = "it names neither the user nor an authorized principal";
+		r = -EACCES;
+	}
+	if (r < 0) {
+		snprintf(a->note, sizeof(a->note), "X.509 certificate of %.150s refused: %s",
+			 x509key_subject(key_x509(q->key)), why);
+		return -EACCES;
+	}
+	if (expires < a->expires)
+		a->expires = expires;
+	return 0;
+}
+
+/* --- both ----------------------------------------------------------------------------------- */
+
+static int cert_admits(const struct authkeys_query *q, const char *wanted,
+		       struct authkeys_answer *a)
 {
 	const struct cert *c = key_cert(q->key);
 	char text[ADDR_TEXT_MAX];
 	const char *why = "";
 
-	if (valid(q, names == NULL ? q->user : NULL, &why) < 0)
+	if (valid(q, wanted == NULL ? q->user : NULL, &why) < 0)
 		return refused(a, why);
-	if (names != NULL && !names_one_of(c, names))
+	if (wanted != NULL && !names_one_of(q->key, wanted))
 		return refused(a, "Certificate does not contain an authorized principal");
 	if (c->source_address != NULL && !source_allowed(c->source_address, &q->peer)) {
 		snprintf(a->note, sizeof(a->note),
@@ -97,6 +185,11 @@ int usercert_check(const struct authkeys_query *q, const char *names, struct aut
 	}
 	narrow(c, a);
 	return 0;
+}
+
+int usercert_check(const struct authkeys_query *q, const char *wanted, struct authkeys_answer *a)
+{
+	return key_x509(q->key) != NULL ? x509_check(q, wanted, a) : cert_admits(q, wanted, a);
 }
 
 /* --- principals ---------------------------------------------------------------------------- */
@@ -125,7 +218,7 @@ static int principal_try(const char *line, size_t len, const struct authkeys_que
 	while (at > 0 && blank(line[at - 1]))
 		at--;
 	if (r == 0)
-		r = names_one_of(key_cert(q->key), name) ? 0 : -ENOENT;
+		r = names_one_of(q->key, name) ? 0 : -ENOENT;
 	if (r == 0)
 		r = authkeys_options_admit(line, at, q, &found);
 	if (r == 0)
@@ -194,7 +287,7 @@ bool usercert_user_known(const struct keytrust *t, const char *user, const char 
 	char path[USERFILE_PATH_MAX];
 	struct stat st;
 
-	if (t->ca_keys == NULL)
+	if (t->ca_keys == NULL && t->anchors == NULL)
 		return false;
 	/* Without a file of principals the authority alone says who is a user. */
 	if (t->principals == NULL)
@@ -204,19 +297,6 @@ bool usercert_user_known(const struct keytrust *t, const char *user, const char 
 }
 
 /* --- TrustedUserCAKeys ------------------------------------------------------------------------ */
-
-/* A file of the operator's own. */
-static int operator_file(const char *path, bool strict, size_t max, char **ret, size_t *ret_len,
-			 char *why, size_t size)
-{
-	const struct userfile_rules rules = {
-		.strict = strict, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
-	int r = userfile_read(path, &rules, max, ret, ret_len, why, size);
-
-	if (r == -ENOENT)
-		snprintf(why, size, "%s does not exist", path);
-	return r;
-}
 
 /* Is ca among the lines of a file? Lines that are no keys are skipped, as sshd does. */
 static bool lines_have(const char *text, size_t len, const struct key *ca)
@@ -245,28 +325,33 @@ static bool lines_have(const char *text, size_t len, const struct key *ca)
 	return false;
 }
 
+/* Is its authority among those of TrustedUserCAKeys? */
+static bool authority_trusted(const struct authkeys_query *q, struct authkeys_answer *ret)
+{
+	const struct keytrust *t = q->trust;
+	char why[AUTHKEYS_NOTE_MAX - 64] = "";
+	char *text = NULL;
+	size_t len = 0;
+	bool trusted = false;
+
+	if (operator_file(t->ca_keys, t->strict, CA_FILE_MAX, &text, &len, why, sizeof(why)) < 0)
+		snprintf(ret->note, sizeof(ret->note), "TrustedUserCAKeys: %s", why);
+	else
+		trusted = lines_have(text, len, key_cert(q->key)->ca);
+	userfile_free(text, len);
+	return trusted;
+}
+
 int usercert_find(const struct authkeys_query *q, const struct userfile_rules *rules,
 		  struct authkeys_answer *ret)
 {
 	const struct keytrust *t = q->trust;
 	struct authkeys_answer a = {.expires = UINT64_MAX};
-	char why[AUTHKEYS_NOTE_MAX - 64] = "";
 	const char *invalid = "";
-	char *text = NULL;
-	size_t len = 0;
-	bool trusted;
 	int r;
 
-	if (t->ca_keys == NULL || key_cert(q->key) == NULL)
-		return -ENOENT;
-	r = operator_file(t->ca_keys, t->strict, CA_FILE_MAX, &text, &len, why, sizeof(why));
-	if (r < 0) {
-		snprintf(ret->note, sizeof(ret->note), "TrustedUserCAKeys: %s", why);
-		return -ENOENT;
-	}
-	trusted = lines_have(text, len, key_cert(q->key)->ca);
-	userfile_free(text, len);
-	if (!trusted)
+	if (key_x509(q->key) == NULL &&
+	    (key_cert(q->key) == NULL || t->ca_keys == NULL || !authority_trusted(q, ret)))
 		return -ENOENT;
 	ret->certified = t->principals_command && valid(q, NULL, &invalid) == 0;
 	if (t->principals_text != NULL) {
@@ -307,6 +392,8 @@ int keytrust_fill(struct keytrust *t, const struct conf_session *c)
 	t->principals = copy(c->authorized_principals_file, &ok);
 	t->principals_command = c->authorized_principals_command.n > 0;
 	t->revoked = copy(c->revoked_keys, &ok);
+	t->anchors = copy(g->x509_trust_anchors, &ok);
+	t->crls = copy(g->x509_revocation_file, &ok);
 	t->ca_algs = copy(g->ca_signature != NULL ? g->ca_signature : "", &ok);
 	t->rsa_bits_min = c->required_rsa_size;
 	t->touch_required = (c->pubkey_options & CONF_TOUCH_REQUIRED) != 0;
@@ -321,6 +408,8 @@ void keytrust_fini(struct keytrust *t)
 	free(t->principals);
 	free(t->principals_text);
 	free(t->revoked);
+	free(t->anchors);
+	free(t->crls);
 	free(t->ca_algs);
 	*t = (struct keytrust){0};
 }

@@ -2,7 +2,7 @@
  * control/auth/usercert.h - who may come in by a certificate, and which keys are revoked.
  *
  * Source  sshd_config(5): TrustedUserCAKeys, AuthorizedPrincipalsFile, RevokedKeys,
- *         CASignatureAlgorithms, RequiredRSASize, PubkeyAuthOptions; PROTOCOL.certkeys.
+ *         CASignatureAlgorithms, RequiredRSASize, PubkeyAuthOptions; PROTOCOL.certkeys; RFC 6187.
  * Thread  any; struct keytrust holds copies. What reads files blocks.
  *
  * Names are compared whole: neither is a principal with a comma in it a list, nor does a
@@ -32,6 +32,8 @@ struct keytrust {
 	char *principals_text;   /* what it wrote; NULL: it was not asked */
 	size_t principals_len;
 	char *revoked; /* RevokedKeys; NULL: none */
+	char *anchors; /* X509TrustAnchors; NULL: none */
+	char *crls;    /* X509RevocationFile; NULL: none */
 	char *ca_algs;
 	unsigned int rsa_bits_min;
 	bool touch_required, verify_required;
@@ -50,16 +52,18 @@ int keytrust_check(const struct keytrust *t, const struct key *k, char *why, siz
 	__attribute__((warn_unused_result));
 
 /*
- * A certificate by an authority that is trusted, for q->user; names: a comma list of which it
+ * A certificate by an authority that is trusted, or an X.509 chain from one of our anchors, for
+ * q->user; wanted: a comma list of which it
  * must have one; NULL: the user's own. 0: a's grant and demands are narrowed to what it allows.
  * -EACCES, with a's note.
  */
-int usercert_check(const struct authkeys_query *q, const char *names, struct authkeys_answer *a)
+int usercert_check(const struct authkeys_query *q, const char *wanted, struct authkeys_answer *a)
 	__attribute__((warn_unused_result));
 
 /*
- * The whole way of TrustedUserCAKeys: is its authority there, and does AuthorizedPrincipalsFile, or
- * the user's name, fit? rules: of the user's own files. 0 and *ret; -ENOENT with only its note.
+ * The whole way of TrustedUserCAKeys and X509TrustAnchors: is its authority there, and does
+ * AuthorizedPrincipalsFile, or the user's name, fit? rules: of the user's own files. 0 and *ret;
+ * -ENOENT with only its note.
  */
 int usercert_find(const struct authkeys_query *q, const struct userfile_rules *rules,
 		  struct authkeys_answer *ret) __attribute__((warn_unused_result));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/auth/user.h"
@@ -503,4 +504,76 @@ Test(usercert, certificates_of_security_keys)
 	}
 	key_free(k);
 	key_free(ca);
+}
+
+/* What openssl makes for the user named; X.509 itself is tests/unit/test_x509key.c's. */
+Test(usercert, x509_certificates_let_in_whom_they_name)
+{
+	static const char type[] = "x509v3-ecdsa-sha2-nistp256";
+	static const struct {
+		const char *user, *principals;
+		bool in;
+	} t[] = {
+		{"demo", NULL, true},
+		{"demo@example.com", NULL, true},
+		{"dem", NULL, false},
+		{"root", NULL, false},
+		{"demo", "demo@example.com\n", true},
+		{"root", "demo\n", true},
+		{"demo", "other\n", false},
+	};
+	char cmd[1024];
+	uint8_t blob[KEY_BLOB_MAX], der[4096];
+	struct blob_wr w = blob_wr_init(blob, sizeof(blob));
+	struct key *k = NULL;
+	size_t n;
+	char *path;
+	FILE *f;
+
+	if (access("/usr/bin/openssl", X_OK) != 0)
+		cr_skip_test("no openssl");
+	snprintf(cmd, sizeof(cmd),
+		 "cd %s && { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+		 "-keyout r.key -out r.pem -subj /CN=Root -days 9 -addext keyUsage=keyCertSign && openssl req -new -newkey ec "
+		 "-pkeyopt "
+		 "ec_paramgen_curve:P-256 -nodes -keyout k.key -out k.csr -subj /CN=demo && printf "
+		 "'subjectAltName=email:demo@example.com\\nauthorityKeyIdentifier=keyid\\n"
+		 "subjectKeyIdentifier=hash\\nbasicConstraints=CA:FALSE\\n' > ext && openssl x509 "
+		 "-req -in "
+		 "k.csr -CA r.pem -CAkey r.key -CAcreateserial -days 9 -extfile ext -outform DER "
+		 "-out "
+		 "k.der; } 2>/dev/null",
+		 dir);
+	cr_assert_eq(system(cmd), 0);
+	path = path_of("k.der");
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	n = fread(der, 1, sizeof(der), f);
+	fclose(f);
+	free(path);
+	blob_wr_cstr(&w, type);
+	blob_wr_u32(&w, 1);
+	blob_wr_str(&w, der, n);
+	blob_wr_u32(&w, 0);
+	cr_assert_eq(key_blob_parse_for(type, blob, w.len, &k), 0);
+	for (size_t i = 0; i < N(t); i++) {
+		struct user_lookup l = base();
+
+		l.now = (uint64_t)time(NULL);
+		strcpy(l.user, t[i].user);
+		l.trust.anchors = path_of("r.pem");
+		if (t[i].principals != NULL) {
+			put("principals", t[i].principals);
+			l.trust.principals = path_of("principals");
+		}
+		cr_expect_eq(look(&l, k), t[i].in, "case %zu: %s", i, l.note);
+		cr_expect_eq(l.key_expires != UINT64_MAX, t[i].in);
+		user_lookup_fini(&l);
+	}
+	/* Without anchors nobody is believed. */
+	struct user_lookup l = base();
+
+	l.now = (uint64_t)time(NULL);
+	cr_expect_not(once(&l, k));
+	key_free(k);
 }
