@@ -15,16 +15,23 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <intel-ipsec-mb.h>
 
+#include "crypto/cert.h"
 #include "crypto/hash.h"
 #include "crypto/kex.h"
+#include "crypto/key.h"
 #include "crypto/keyfile.h"
+#include "crypto/krl.h"
 #include "crypto/passwd.h"
 #include "crypto/secret.h"
+#include "crypto/x509key.h"
 #include "tests/unit/cipher_util.h"
 #include "tests/unit/key_fixtures.h"
+#include "tests/unit/x509_fixtures.h"
 
 enum how { FAIL_ZERO, FAIL_NEGATIVE, FAIL_PARTIAL, HOWS };
 
@@ -189,6 +196,17 @@ SHIM_INT(BN_div, (BIGNUM * d, BIGNUM *m, const BIGNUM *n, const BIGNUM *by, BN_C
 SHIM_PTR(ECDSA_SIG *, ECDSA_SIG_new, (void), ())
 SHIM_PTR(ECDSA_SIG *, d2i_ECDSA_SIG, (ECDSA_SIG * *s, const unsigned char **p, long n), (s, p, n))
 SHIM_INT(ECDSA_SIG_set0, (ECDSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
+SHIM_INT(EVP_PKEY_up_ref, (EVP_PKEY * k), (k))
+SHIM_PTR(X509 *, d2i_X509, (X509 * *x, const unsigned char **p, long n), (x, p, n))
+SHIM_PTR(EVP_PKEY *, X509_get0_pubkey, (const X509 *x), (x))
+SHIM_PTR(X509_STORE *, X509_STORE_new, (void), ())
+SHIM_INT(X509_STORE_add_cert, (X509_STORE * s, X509 *x), (s, x))
+SHIM_PTR(X509_STORE_CTX *, X509_STORE_CTX_new, (void), ())
+SHIM_INT(X509_verify_cert, (X509_STORE_CTX * c), (c))
+SHIM_PTR(X509 *, PEM_read_bio_X509, (BIO * b, X509 **x, pem_password_cb *cb, void *u),
+	 (b, x, cb, u))
+SHIM_PTR(BIO *, BIO_new, (const BIO_METHOD *m), (m))
+SHIM_PTR(BIO *, BIO_new_mem_buf, (const void *p, int n), (p, n))
 SHIM_PTR(DSA_SIG *, DSA_SIG_new, (void), ())
 SHIM_PTR(DSA_SIG *, d2i_DSA_SIG, (DSA_SIG * *s, const unsigned char **p, long len), (s, p, len))
 SHIM_INT(DSA_SIG_set0, (DSA_SIG * s, BIGNUM *r, BIGNUM *t), (s, r, t))
@@ -664,6 +682,110 @@ Test(crypto_faults, key_files)
 	}
 }
 
+/* --- certificates, security keys, revocation, X.509 --- */
+
+static struct key *certificate(void)
+{
+	static const char *const names[] = {"demo"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "id",
+				       .serial = 1,
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+	struct key *k = private_key(fixture_ecdsa), *ca = private_key(fixture_ed25519), *c = NULL;
+
+	cr_assert_eq(cert_build(k, &spec, ca, NULL, &c), 0);
+	key_free(k);
+	key_free(ca);
+	return c;
+}
+
+static int op_cert_parse(const void *arg)
+{
+	struct key *c = certificate(), *again = NULL;
+	size_t len;
+	const uint8_t *blob = key_blob(c, &len);
+	int r;
+
+	(void)arg;
+	arm();
+	r = disarm(key_blob_parse_any(blob, len, &again));
+	key_free(again);
+	key_free(c);
+	return r;
+}
+
+static int op_cert_check(const void *arg)
+{
+	const struct cert_rules rules = {CERT_USER, "demo", 1, "ssh-ed25519", 2048};
+	struct key *c = certificate();
+	const char *why;
+	int r;
+
+	(void)arg;
+	arm();
+	r = disarm(cert_check(c, &rules, &why));
+	key_free(c);
+	return r;
+}
+
+/* By hashes, which a failing library must not turn into "not revoked". */
+static int op_krl_check(const void *arg)
+{
+	static const uint8_t list[] = "SSHKRL\n\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+				      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+				      "\3\0\0\0\x18\0\0\0\x14"
+				      "12345678901234567890"
+				      "\5\0\0\0\x24\0\0\0\x20"
+				      "12345678901234567890123456789012";
+	struct key *c = certificate();
+	struct krl *l = NULL;
+	int r;
+
+	(void)arg;
+	cr_assert_eq(krl_parse(list, sizeof(list) - 1, &l), 0);
+	arm();
+	r = disarm(krl_check(l, c));
+	krl_free(l);
+	key_free(c);
+	return r;
+}
+
+static int op_x509(const void *arg)
+{
+	const char *why;
+	struct x509_trust *t = NULL;
+	struct key *k = NULL;
+	uint64_t expires;
+	uint8_t blob[1024] = "\0\0\0\x1ax509v3-ecdsa-sha2-nistp256\0\0\0\1\0\0", *p = blob + 36;
+	int r;
+
+	(void)arg;
+	*p++ = (uint8_t)(sizeof(fixture_x509_leaf) >> 8);
+	*p++ = (uint8_t)sizeof(fixture_x509_leaf);
+	p = mempcpy(p, fixture_x509_leaf, sizeof(fixture_x509_leaf));
+	p += 4; /* no OCSP responses */
+	arm();
+	r = key_blob_parse_for("x509v3-ecdsa-sha2-nistp256", blob, (size_t)(p - blob), &k);
+	if (r == 0)
+		r = x509_trust_new(fixture_x509_root, strlen(fixture_x509_root), NULL, 0, &t);
+	if (r == 0)
+		r = x509_trust_check(t, k, X509_USER, 2000000000, &expires, &why);
+	disarm(0);
+	x509_trust_free(t);
+	key_free(k);
+	return r;
+}
+
+Test(crypto_faults, certificates)
+{
+	each_call_fails(op_cert_parse, NULL, "key_blob_parse_any");
+	each_call_fails(op_cert_check, NULL, "cert_check");
+	each_call_fails(op_krl_check, NULL, "krl_check");
+	each_call_fails(op_x509, NULL, "x509");
+}
+
 static int op_generate(const void *arg)
 {
 	struct key *k = NULL;
@@ -757,8 +879,8 @@ struct burst_arg {
 };
 
 /*
- * OpenSSL's, one for all operations of a test: what is made to fail is behind it. In ipsec-mb's a
- * job that was lost stays for ever.
+ * OpenSSL's, one for all operations of a test: what is made to fail is behind it. In
+ * ipsec-mb's a job that was lost stays for ever.
  */
 static struct cipher_engine *engine_take(enum cipher_engine_kind kind)
 {
@@ -778,8 +900,8 @@ static void engine_give(enum cipher_engine_kind kind, struct cipher_engine *e)
 }
 
 /*
- * A burst of records, each of a state of its own. The result is the worst of its jobs: one call
- * that fails must not leave every job a success.
+ * A burst of records, each of a state of its own. The result is the worst of its jobs: one
+ * call that fails must not leave every job a success.
  */
 static int op_burst(const void *arg)
 {
@@ -821,8 +943,8 @@ static int op_burst(const void *arg)
 	return worst;
 }
 
-/* Of the others ipsec-mb's engine does the same as OpenSSL's; and its direct calls of GCM return
- * nothing that could fail.
+/* Of the others ipsec-mb's engine does the same as OpenSSL's; and its direct calls of GCM
+ * return nothing that could fail.
  */
 static bool calls_ipsec_mb(const struct cipher_suite *s)
 {
