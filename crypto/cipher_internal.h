@@ -97,15 +97,9 @@ static inline uint32_t cipher_suite_clear(const struct cipher_suite *s)
 
 /* Where a state's key is expanded: what ipsec-mb wants beside the bytes of a record. */
 struct hmac_keys {
-	union {
-		struct {
-			uint8_t enc[15 * AES_BLOCK], dec[15 * AES_BLOCK];
-		} aes __attribute__((aligned(16)));
-		struct {
-			uint64_t schedule[3][IMB_DES_KEY_SCHED_SIZE / 8];
-			const void *of[3];
-		} des3;
-	};
+	struct {
+		uint8_t enc[15 * AES_BLOCK], dec[15 * AES_BLOCK];
+	} aes __attribute__((aligned(16)));
 	/* HMAC's two hashes after their first block. */
 	uint8_t ipad[64], opad[64];
 };

@@ -1,6 +1,7 @@
 /*
- * crypto/cipher_mb_hmac.c - AES-CTR, AES-CBC and 3DES-CBC with HMAC by ipsec-mb's jobs, many side
- * by side; other pairs, and what OpenSSL does quicker, go there.
+ * crypto/cipher_mb_hmac.c - AES-CTR and AES-CBC with HMAC by ipsec-mb's jobs, many side by side;
+ * other pairs, and what OpenSSL does quicker, go there: 3DES has sixteen lanes that cost the same
+ * whether they are full or not, and the records of one connection fill one.
  *
  * The MAC covers the sequence number, which no piece holds, and a job wants one buffer, so a
  * record is gathered into scratch behind its sequence number and put back when it is done (two
@@ -47,7 +48,6 @@ static bool have(const struct cipher_suite *s)
 	switch (s->alg) {
 	case CIPHER_ALG_AES_CTR:
 	case CIPHER_ALG_AES_CBC:
-	case CIPHER_ALG_DES3_CBC:
 		return s->mac < CIPHER_HASHES && s->mac != CIPHER_MAC_RIPEMD160;
 	default:
 		return false;
@@ -56,13 +56,6 @@ static bool have(const struct cipher_suite *s)
 
 static void cipher_expand(IMB_MGR *mb, const struct cipher_state *st, struct hmac_keys *ret)
 {
-	if (st->suite->alg == CIPHER_ALG_DES3_CBC) {
-		for (int i = 0; i < 3; i++) {
-			IMB_DES_KEYSCHED(mb, ret->des3.schedule[i], st->key + 8 * i);
-			ret->des3.of[i] = ret->des3.schedule[i];
-		}
-		return;
-	}
 	switch (st->suite->key_len) {
 	case 16:
 		IMB_AES_KEYEXP_128(mb, st->key, ret->aes.enc, ret->aes.dec);
@@ -159,21 +152,8 @@ static void job_fill_cipher(IMB_JOB *m, enum cipher_dir dir, const struct cipher
 	m->key_len_in_bytes = s->key_len;
 	m->iv_len_in_bytes = s->iv_len;
 	m->enc_keys = keys->aes.enc;
-	switch (s->alg) {
-	case CIPHER_ALG_AES_CTR:
-		m->cipher_mode = IMB_CIPHER_CNTR;
-		m->dec_keys = keys->aes.enc;
-		break;
-	case CIPHER_ALG_AES_CBC:
-		m->cipher_mode = IMB_CIPHER_CBC;
-		m->dec_keys = keys->aes.dec;
-		break;
-	default:
-		m->cipher_mode = IMB_CIPHER_DES3;
-		m->enc_keys = keys->des3.of;
-		m->dec_keys = keys->des3.of;
-		break;
-	}
+	m->dec_keys = s->alg == CIPHER_ALG_AES_CTR ? keys->aes.enc : keys->aes.dec;
+	m->cipher_mode = s->alg == CIPHER_ALG_AES_CTR ? IMB_CIPHER_CNTR : IMB_CIPHER_CBC;
 }
 
 static const struct {

@@ -9,7 +9,7 @@ start_lab
 start_pump || exit 1
 mapfile -t opts < <(lab_ssh_opts)
 bytes=$((1 << 20))
-asyncssh_bytes=$((256 << 10)) # it is slow
+asyncssh_bytes=$((64 << 10)) # it is slow
 [ -z "${SLUICE_LONG:-}" ] || asyncssh_bytes=$bytes
 
 # --- OpenSSH
