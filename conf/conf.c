@@ -250,11 +250,23 @@ struct conf *conf_get(struct conf *conf)
 	return conf;
 }
 
+/* The lists of its repeatable keywords. */
+static void strs_free(enum kw_part which, void *part)
+{
+	for (size_t i = 0; i < conf_n_kws; i++) {
+		const struct kw *kw = &conf_kws[i];
+
+		if (kw->part == which && is_plain(kw) && kw->info.repeatable)
+			free((void *)((struct conf_strs *)(void *)((char *)part + kw->at))->v);
+	}
+}
+
 void conf_put(struct conf *conf)
 {
 	if (conf == NULL || --conf->refs > 0)
 		return;
-	free((void *)conf->global.host_keys.v);
+	strs_free(PART_DATAPLANE, &conf->dataplane);
+	strs_free(PART_GLOBAL, &conf->global);
 	free(conf->lines);
 	arena_fini(&conf->arena);
 	free(conf);
@@ -287,12 +299,8 @@ int conf_session_for(struct conf *conf, const struct conf_match_ctx *ctx, struct
 
 void conf_session_fini(struct conf_session *s)
 {
-	for (size_t i = 0; s->conf != NULL && i < conf_n_kws; i++) {
-		const struct kw *kw = &conf_kws[i];
-
-		if (kw->part == PART_SESSION && kw->info.repeatable)
-			free((void *)((struct conf_strs *)(void *)((char *)s + kw->at))->v);
-	}
+	if (s->conf != NULL)
+		strs_free(PART_SESSION, s);
 	conf_put(s->conf);
 	*s = (struct conf_session){0};
 }

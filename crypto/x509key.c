@@ -152,13 +152,15 @@ static int chain_parse(struct x509key *x, struct blob_rd *r)
 
 		err = r->bad ? -EBADMSG : chain_add(x, der);
 	}
+	if (err < 0)
+		return err;
 	n_ocsp = blob_rd_u32(r);
 	/* "0..certificate-count" of them. */
 	if (n_ocsp > n)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < n_ocsp; i++)
 		blob_rd_str(r);
-	return err == 0 && !blob_rd_done(r) ? -EBADMSG : err;
+	return blob_rd_done(r) ? 0 : -EBADMSG;
 }
 
 /* The bare key of the first certificate, by the way every key goes: with its bounds. */

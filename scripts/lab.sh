@@ -118,6 +118,14 @@ lab_configure() {
 	[ -z "${LAB_CONF:-}" ] || printf '%s\n' "$LAB_CONF" >>"$LAB_DIR/sluice.conf"
 }
 
+lab_gateway_stop() { # all of it
+	local pid
+	for pid in ${lab_control_pid:-} ${lab_dataplane_pid:-} ${lab_signer_pid:-} ${lab_helper_pid:-}; do
+		lab_stop_pid "$pid"
+	done
+	lab_control_pid='' lab_dataplane_pid='' lab_signer_pid='' lab_helper_pid=''
+}
+
 lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, if set
 	lab_spawn gw "$LAB_DIR/dataplane.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/dataplane/sluice-dataplane" -f "$LAB_DIR/sluice.conf"
@@ -128,7 +136,7 @@ lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, i
 	lab_spawn gw "$LAB_DIR/signer.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-signer" -f "$LAB_DIR/sluice.conf"
 	lab_signer_pid=$lab_pid
-	lab_wait_log "$lab_signer_pid" "$LAB_DIR/signer.log" "signer.sock" 30 || return 1
+	lab_wait_log "$lab_signer_pid" "$LAB_DIR/signer.log" "host keys, on" 30 || return 1
 	lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 	lab_control_pid=$lab_pid

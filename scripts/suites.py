@@ -94,7 +94,7 @@ def build(folder, targets=lambda target: True):
     """Builds what is asked for."""
     start = time.monotonic()
     chosen = [os.path.relpath(f, folder) for t in introspect(folder, "--targets")
-              if t["type"] == "executable" and targets(t) for f in t["filename"]]
+              if t["type"] in ("executable", "shared module") and targets(t) for f in t["filename"]]
     out, rc = run(["ninja", "-C", folder, *chosen])
     if rc:
         raise BuildFailed(f"{out[-8000:]}\nbuilding {folder} failed")
@@ -181,7 +181,7 @@ def runs_in(folder, suites, args):
 
 def plain_programs(args):
     """The test programs that the plain build needs."""
-    return {f for t in introspect(PLAIN, "--tests")
+    return {os.path.abspath(os.path.join(PLAIN, f)) for t in introspect(PLAIN, "--tests")
             if runs_in(PLAIN, [s.split(":")[-1] for s in t["suite"]], args) for f in t["cmd"]}
 
 

@@ -141,12 +141,13 @@ static int flat_record(struct ssh_flat *f, const uint8_t **ret, size_t *ret_len,
 		       uint32_t *ret_seqnr)
 {
 	size_t have = f->in_len - f->in_off;
-	uint8_t *record = f->in + f->in_off;
 	uint32_t need, total, len, first;
+	uint8_t *record;
 	int r;
 
 	if (have == 0)
 		return -EAGAIN;
+	record = f->in + f->in_off;
 	first = have < CIPHER_BLOCK_MAX ? (uint32_t)have : CIPHER_BLOCK_MAX;
 	r = ssh_dir_peek(&f->rx, f->engine, record, first, &need, &total);
 	if (r == 0 && have < total)

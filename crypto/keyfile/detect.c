@@ -166,6 +166,11 @@ static int form_parse(struct kf_ctx *c, const struct form *f, struct blob_str s)
 
 	if (!may_be(c->o->format, f->format))
 		return mismatch(c, f->format);
+	/* It names a library to load: whoever gave us the URI may do that, not who wrote a file. */
+	if (f->format == KEYFILE_PKCS11 && c->o->format != KEYFILE_PKCS11 &&
+	    strncmp(c->what, "pkcs11:", strlen("pkcs11:")) != 0)
+		return kf_fail(c, -EBADMSG,
+			       "the URI of a token is given instead of a file, not in it");
 	r = f->parse(c, s);
 	if (r == 0 && !turned_out(c->o->format, c->kf->format))
 		return mismatch(c, c->kf->format);

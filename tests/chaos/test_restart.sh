@@ -23,8 +23,8 @@ second() { # refused, and the first goes on
 check "a second dataplane in the same run folder is refused" second
 check "the first is not disturbed" works 18002
 
-kill -9 "$lab_dataplane_pid" "$lab_control_pid"
-wait "$lab_dataplane_pid" "$lab_control_pid" 2>/dev/null
+kill -9 "$lab_dataplane_pid" "$lab_control_pid" "$lab_signer_pid" "$lab_helper_pid"
+wait "$lab_dataplane_pid" "$lab_control_pid" "$lab_signer_pid" "$lab_helper_pid" 2>/dev/null
 [ -n "$(ls "$LAB_DIR/run")" ] && echo "left behind: $(ls "$LAB_DIR/run" | tr '\n' ' ')"
 : >"$LAB_DIR/control.log"
 check "starts again over what was left" lab_gateway_start "$SLUICE_BUILD"

@@ -276,8 +276,7 @@ check "SendBuffer: 8 MiB through 64 KiB" reaches "$LAB_USER" $target
 settle
 
 # --- the second gateway -------------------------------------------------------------------------
-lab_stop_pid "$lab_control_pid"
-lab_stop_pid "$lab_dataplane_pid"
+lab_gateway_stop
 sed -i '/^Port/,$d' "$LAB_DIR/sluice.conf"
 ssh-keygen -q -t rsa -b 2048 -N '' -f "$LAB_DIR/host_rsa"
 echo "$gw $(cut -d' ' -f1,2 "$LAB_DIR/host_rsa.pub")" >>"$LAB_DIR/known_hosts"
@@ -298,6 +297,7 @@ MaxChannels 2
 CONF
 : >"$LAB_DIR/control.log"
 : >"$LAB_DIR/dataplane.log"
+: >"$LAB_DIR/signer.log"
 lab_gateway_start "$SLUICE_BUILD" || exit 1
 
 check "VersionString" banner SSH-2.0-Other

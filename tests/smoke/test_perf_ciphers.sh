@@ -9,7 +9,7 @@ trap 'rm -f "$out"' EXIT
 /usr/bin/python3 - "$out" <<'PY'
 import json, sys
 rows = json.load(open(sys.argv[1]))
-assert len({r["what"] for r in rows}) == len(rows) == 18, len(rows)
+assert len({r["what"] for r in rows}) == len(rows) == 54, len(rows)
 for r in rows:
     assert set(r) == {"what", "unit", "sluice", "peer", "ratio", "note"}, r
     assert r["sluice"] > 0 and r["peer"] > 0, r

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <time.h>
 
-
 #include "dataplane/net/internal.h"
 #include "tests/util/eal.h"
 #include "tests/util/frame.h"

@@ -440,3 +440,14 @@ Test(keyfile_refuse, a_file_is_written_whole_or_not_at_all, .init = folder_make,
 	cr_expect_str_eq(text, "third");
 	cr_expect_eq(keyfile_write("/nonexistent/key", "x", 1, 0600, true), -ENOENT);
 }
+
+/* Whoever wrote a file must not choose a library that is loaded. */
+Test(keyfile_refuse, a_file_does_not_name_a_module)
+{
+	static const char uri[] = "pkcs11:token=t;object=k?module-path=/nonexistent.so";
+	char why[KEYFILE_WHY_MAX];
+
+	cr_expect_eq(parse_as(uri, strlen(uri), KEYFILE_AUTO, why), -EBADMSG);
+	cr_expect_str_eq(why, "the URI of a token is given instead of a file, not in it");
+	cr_expect_eq(parse_as(uri, strlen(uri), KEYFILE_PKCS11, why), -ESRCH, "it was asked for");
+}
