@@ -115,6 +115,10 @@ void time_print(uint32_t ms, FILE *f);
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);
+/* Lists: the words of the line as they are; one a line, as together they may be too long for one. */
+void value_strs_borrow(const struct value *v, void *field);
+void value_print_lines(const struct kw *kw, const void *field, FILE *f);
+bool value_strs_absent(const void *field);
 
 /* --- lines (file.c) ------------------------------------------------------------------------------
  */

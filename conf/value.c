@@ -498,7 +498,7 @@ static void print_path(const struct kw *kw, const void *field, FILE *f)
 
 const struct value_type type_path = {1, 1, false, parse_path, print_path, NULL};
 
-static void strs_borrow(const struct value *v, void *field)
+void value_strs_borrow(const struct value *v, void *field)
 {
 	*(struct conf_strs *)field = (struct conf_strs){v->argv, v->argc};
 }
@@ -506,12 +506,11 @@ static void strs_borrow(const struct value *v, void *field)
 static bool parse_strs(struct value *v, const struct kw *kw, void *field)
 {
 	(void)kw;
-	strs_borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
-/* Of a repeatable keyword: one a line, as it may be longer than a line. */
-static void print_lines(const struct kw *kw, const void *field, FILE *f)
+void value_print_lines(const struct kw *kw, const void *field, FILE *f)
 {
 	const struct conf_strs *s = field;
 
@@ -526,12 +525,13 @@ static void print_lines(const struct kw *kw, const void *field, FILE *f)
 	}
 }
 
-static bool strs_absent(const void *field)
+bool value_strs_absent(const void *field)
 {
 	return ((const struct conf_strs *)field)->n == 0;
 }
 
-const struct value_type type_paths = {1, 1, false, parse_strs, print_lines, strs_absent};
+const struct value_type type_paths = {
+	1, 1, false, parse_strs, value_print_lines, value_strs_absent};
 
 /* Are all tokens of the template known? */
 static bool tokens_ok(const char *template)
@@ -556,7 +556,7 @@ static bool parse_key_files(struct value *v, const struct kw *kw, void *field)
 			return value_bad(v, "%s: unknown token in '%.100s'", kw->info.name,
 					 v->argv[i]);
 	}
-	strs_borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
@@ -729,7 +729,7 @@ static bool parse_permitopen(struct value *v, const struct kw *kw, void *field)
 			return value_bad(v, "bad port number or host in %s '%.100s'", kw->info.name,
 					 v->argv[i]);
 	}
-	strs_borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
@@ -799,9 +799,9 @@ static bool parse_users(struct value *v, const struct kw *kw, void *field)
 			return value_bad(v, "invalid %s pattern: \"%.100s\"", kw->info.name,
 					 v->argv[i]);
 	}
-	strs_borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
-const struct value_type type_users = {1,           CONF_ARGS_MAX, false,
-				      parse_users, print_lines,   strs_absent};
+const struct value_type type_users = {1,           CONF_ARGS_MAX,     false,
+				      parse_users, value_print_lines, value_strs_absent};

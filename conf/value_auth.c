@@ -6,11 +6,6 @@
 
 #include "conf/internal.h"
 
-static void borrow(const struct value *v, void *field)
-{
-	*(struct conf_strs *)field = (struct conf_strs){v->argv, v->argc};
-}
-
 static bool alone(const struct value *v, const char *word)
 {
 	return v->argc == 1 && strcasecmp(v->argv[0], word) == 0;
@@ -68,7 +63,7 @@ static bool parse_prompt(struct value *v, const struct kw *kw, void *field)
 	if (strcmp(v->argv[1], "echo") != 0 && strcmp(v->argv[1], "noecho") != 0)
 		return value_bad(v, "unsupported option \"%.100s\" for %s", v->argv[1],
 				 kw->info.name);
-	borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
@@ -88,12 +83,8 @@ static void print_prompts(const struct kw *kw, const void *field, FILE *f)
 	}
 }
 
-static bool list_absent(const void *field)
-{
-	return ((const struct conf_strs *)field)->n == 0;
-}
-
-const struct value_type type_prompts = {2, 2, false, parse_prompt, print_prompts, list_absent};
+const struct value_type type_prompts = {
+	2, 2, false, parse_prompt, print_prompts, value_strs_absent};
 
 /* --- AuthenticationMethods: METHOD[:DEVICE][,…] … | any --------------------------------- */
 
@@ -156,7 +147,7 @@ static bool parse_chains(struct value *v, const struct kw *kw, void *field)
 		if (!chain_ok(v->argv[i]))
 			return value_bad(v, "invalid %s \"%.100s\"", kw->info.name, v->argv[i]);
 	}
-	borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
@@ -176,27 +167,12 @@ static bool parse_groups(struct value *v, const struct kw *kw, void *field)
 		if (*v->argv[i] == '\0')
 			return value_bad(v, "invalid %s pattern: \"\"", kw->info.name);
 	}
-	borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
-static void print_groups(const struct kw *kw, const void *field, FILE *f)
-{
-	const struct conf_strs *s = field;
-
-	for (size_t i = 0; i < s->n; i++) {
-		if (i > 0) {
-			fputc('\n', f);
-			for (const char *p = kw->info.name; *p != '\0'; p++)
-				fputc(*p | 0x20, f);
-			fputc(' ', f);
-		}
-		value_print_arg(s->v[i], f);
-	}
-}
-
-const struct value_type type_groups = {1,          CONF_ARGS_MAX, false, parse_groups, print_groups,
-				       list_absent};
+const struct value_type type_groups = {
+	1, CONF_ARGS_MAX, false, parse_groups, value_print_lines, value_strs_absent};
 
 /* --- VersionPattern ----------------------------------------------------------------------------
  */
@@ -241,7 +217,7 @@ static bool parse_program(struct value *v, const struct kw *kw, void *field, con
 		if (!command_tokens_ok(v->argv[i], tokens))
 			return value_bad(v, "%s: unknown token in '%.100s'", kw->info.name,
 					 v->argv[i]);
-	borrow(v, field);
+	value_strs_borrow(v, field);
 	return true;
 }
 
