@@ -126,20 +126,14 @@ static int input_success(struct ssh_brain *b, struct ssh_rd *r)
 
 static int input_banner(struct ssh_brain *b, struct ssh_rd *r)
 {
-	struct ssh_act *act;
 	struct ssh_str text;
-	size_t used = 0;
 	int e = ssh_userauth_banner_parse(r, &text);
 
 	if (e < 0)
 		return e;
 	if (text.len > BANNER_MAX)
 		text.len = BANNER_MAX;
-	act = act_push(b, SSH_ACT_BANNER, text.len);
-	if (act == NULL)
-		return -SSH_E_MEMORY;
-	act->bytes = act_keep(act, &used, text);
-	return 0;
+	return act_push_bytes(b, SSH_ACT_BANNER, text) != NULL ? 0 : -SSH_E_MEMORY;
 }
 
 /* RFC 4252 section 8: the password was right, and is to be changed; or another method chosen. */
@@ -147,17 +141,15 @@ static int input_changereq(struct ssh_brain *b, struct ssh_rd *r)
 {
 	struct ssh_act *act;
 	struct ssh_str text;
-	size_t used = 0;
 	int e = ssh_userauth_changereq_parse(r, &text);
 
 	if (e < 0)
 		return e;
 	if (text.len > BANNER_MAX)
 		text.len = BANNER_MAX;
-	act = act_push(b, SSH_ACT_LOGIN, text.len);
+	act = act_push_bytes(b, SSH_ACT_LOGIN, text);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
-	act->bytes = act_keep(act, &used, text);
 	ask_open(b, &b->auth_ask, act);
 	b->cli.sent = false;
 	b->cli.change_wanted = true;

@@ -84,6 +84,16 @@ struct ssh_str act_keep(struct ssh_act *act, size_t *used, struct ssh_str s)
 	return (struct ssh_str){to, s.len};
 }
 
+struct ssh_act *act_push_bytes(struct ssh_brain *b, enum ssh_act_kind kind, struct ssh_str s)
+{
+	struct ssh_act *act = act_push(b, kind, s.len);
+	size_t used = 0;
+
+	if (act != NULL)
+		act->bytes = act_keep(act, &used, s);
+	return act;
+}
+
 int send_begin(struct ssh_brain *b, struct ssh_wr *w, size_t max)
 {
 	struct act_node *n = node_new(SSH_ACT_SEND, max);
@@ -495,7 +505,6 @@ static int input_disconnect(struct ssh_brain *b, const uint8_t *p, size_t len)
 	struct ssh_disconnect_msg m;
 	struct ssh_act *act;
 	struct ssh_rd r;
-	size_t used = 0;
 	int e;
 
 	ssh_rd_init(&r, p + 1, len - 1);
@@ -504,10 +513,9 @@ static int input_disconnect(struct ssh_brain *b, const uint8_t *p, size_t len)
 		return e;
 	if (m.text.len > SSH_TEXT_MAX)
 		m.text.len = SSH_TEXT_MAX;
-	act = act_push(b, SSH_ACT_PEER_DISCONNECT, m.text.len);
+	act = act_push_bytes(b, SSH_ACT_PEER_DISCONNECT, m.text);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
-	act->bytes = act_keep(act, &used, m.text);
 	act->reason = m.reason;
 	ssh_brain_end(b, -SSH_E_PEER_DISCONNECT, NULL);
 	return 0;

@@ -16,12 +16,10 @@
 static struct ssh_act *push_payload(struct ssh_brain *b, enum ssh_act_kind kind, const uint8_t *p,
 				    size_t len, struct ssh_rd *ret_r)
 {
-	struct ssh_act *act = act_push(b, kind, len);
-	size_t used = 0;
+	struct ssh_act *act = act_push_bytes(b, kind, (struct ssh_str){p, (uint32_t)len});
 
 	if (act == NULL)
 		return NULL;
-	act->bytes = act_keep(act, &used, (struct ssh_str){p, (uint32_t)len});
 	act->msg = p[0];
 	ssh_rd_init(ret_r, act->bytes.p + 1, len - 1);
 	return act;

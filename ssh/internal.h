@@ -174,6 +174,8 @@ static inline bool brain_is_server(const struct ssh_brain *b)
 
 /* An action at the end of the queue, with room for len bytes. NULL: no memory. */
 struct ssh_act *act_push(struct ssh_brain *b, enum ssh_act_kind kind, size_t len);
+/* The same with a copy of these bytes. */
+struct ssh_act *act_push_bytes(struct ssh_brain *b, enum ssh_act_kind kind, struct ssh_str s);
 /* The node around an action. */
 struct act_node *act_node_of(struct ssh_act *act);
 /* A copy into the node's bytes behind *used; there must be room. */

@@ -49,6 +49,13 @@ int auth_call_begin(struct auth_call *call, const struct auth_source *source,
 	return source->begin(call, t);
 }
 
+int auth_call_answer(struct auth_call *call, const struct ssh_str *response, unsigned int n)
+{
+	if (call->source->answer == NULL)
+		return SOURCE_NO;
+	return call->source->answer(call, response, n);
+}
+
 void auth_call_end(struct auth_call *call)
 {
 	if (call->source != NULL)

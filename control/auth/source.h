@@ -75,7 +75,7 @@ struct auth_source {
 	bool password; /* it judges method password, too */
 	/* A verdict; 0: done() comes later; negative: it cannot be asked, which is a no. */
 	int (*begin)(struct auth_call *call, const struct auth_try *t);
-	/* As many as were asked; as begin(). */
+	/* As many as were asked; as begin(). NULL: it never asks. */
 	int (*answer)(struct auth_call *call, const struct ssh_str *response, unsigned int n);
 	void (*end)(struct auth_call *call); /* it is over, or given up: done() is not called */
 };
@@ -97,6 +97,7 @@ unsigned int auth_source_plan(const struct conf_session *c,
 
 int auth_call_begin(struct auth_call *call, const struct auth_source *source,
 		    const struct auth_try *t);
+int auth_call_answer(struct auth_call *call, const struct ssh_str *response, unsigned int n);
 /* Harmless when none is under way. */
 void auth_call_end(struct auth_call *call);
 

@@ -103,14 +103,6 @@ static int begin(struct auth_call *call, const struct auth_try *t)
 	return 0;
 }
 
-static int answer(struct auth_call *call, const struct ssh_str *response, unsigned int n)
-{
-	(void)call;
-	(void)response;
-	(void)n;
-	return SOURCE_NO; /* it never asks */
-}
-
 static void end(struct auth_call *call)
 {
 	struct password_job *j = call->state;
@@ -125,6 +117,5 @@ const struct auth_source auth_source_password = {
 	.question = "Password: ",
 	.password = true,
 	.begin = begin,
-	.answer = answer,
 	.end = end,
 };

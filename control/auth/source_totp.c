@@ -111,14 +111,6 @@ static int begin(struct auth_call *call, const struct auth_try *t)
 	return 0;
 }
 
-static int answer(struct auth_call *call, const struct ssh_str *response, unsigned int n)
-{
-	(void)call;
-	(void)response;
-	(void)n;
-	return SOURCE_NO; /* it never asks */
-}
-
 static void end(struct auth_call *call)
 {
 	struct totp_job *j = call->state;
@@ -132,6 +124,5 @@ const struct auth_source auth_source_totp = {
 	.wanted = wanted,
 	.question = "Verification code: ",
 	.begin = begin,
-	.answer = answer,
 	.end = end,
 };

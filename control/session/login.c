@@ -344,7 +344,7 @@ static void answered(struct session *s, const struct ssh_act *act)
 		plan_go_on(s);
 		return;
 	}
-	r = l->call.source->answer(&l->call, act->auth.response, act->auth.n_responses);
+	r = auth_call_answer(&l->call, act->auth.response, act->auth.n_responses);
 	if (r != 0)
 		on_verdict(s, r < 0 ? SOURCE_NO : (enum source_verdict)r);
 }
