@@ -15,27 +15,7 @@ if [ -z "${INSIDE:-}" ]; then
 	unshare -m true 2>/dev/null || { echo "no mount namespaces"; exit 77; }
 	INSIDE=1 exec unshare -m "$top/tests/interop/test_auth.sh" "$@"
 fi
-dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-auth-XXXXXX")
-chmod 755 "$dir"
-pids=()
-finish() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
-	rm -rf "$dir"
-}
-trap finish EXIT
-failures=0
-check() { # what, command…
-	local what=$1
-	shift
-	if "$@"; then echo "ok: $what"; else echo "FAILED: $what"; failures=$((failures + 1)); fi
-}
-refused() { ! "$@"; }
-wait_for() { # pattern, file
-	for _ in $(seq 200); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
-	echo "FAILED: no \"$1\" in $2"
-	tail -n 20 "$dir"/*.log
-	exit 1
-}
+. tests/interop/soft.sh
 
 # --- users, homes, services
 uid=64999 closed=64998

@@ -9,28 +9,7 @@ for tool in ssh ssh-keygen python3; do
 	command -v $tool >/dev/null || { echo "no $tool"; exit 77; }
 done
 python3 -c 'import cryptography' 2>/dev/null || { echo "no python3-cryptography"; exit 77; }
-dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-certs-XXXXXX")
-chmod 755 "$dir"
-pids=()
-finish() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
-	rm -rf "$dir"
-}
-trap finish EXIT
-failures=0
-
-check() { # what, command…
-	local what=$1
-	shift
-	if "$@"; then echo "ok: $what"; else echo "FAILED: $what"; failures=$((failures + 1)); fi
-}
-refused() { ! "$@"; }
-wait_for() { # pattern, file
-	for _ in $(seq 200); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
-	echo "FAILED: no \"$1\" in $2"
-	tail -n 20 "$dir"/*.log
-	exit 1
-}
+. tests/interop/soft.sh
 
 # Keys: an authority for users, one for hosts, one that nobody trusts.
 mkdir "$dir/run" "$dir/keys" "$dir/principals"

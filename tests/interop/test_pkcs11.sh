@@ -12,32 +12,7 @@ for tool in ssh softhsm2-util pkcs11-tool; do
 	command -v $tool >/dev/null || { echo "$tool is not there"; exit 77; }
 done
 [ -f $module ] || { echo "$module is not there"; exit 77; }
-dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-pkcs11.XXXXXX")
-pids=()
-finish() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
-	rm -rf "$dir"
-}
-trap finish EXIT
-failures=0
-check() { # what, command…
-	local what=$1
-	shift
-	if "$@" >"$dir/out" 2>&1; then
-		echo "ok: $what"
-	else
-		echo "FAILED: $what"
-		tail -n 5 "$dir/out" "$dir"/*.log
-		failures=$((failures + 1))
-	fi
-}
-refuses() { ! "$@"; }
-wait_for() { # pattern, file
-	for _ in $(seq 400); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
-	echo "FAILED: no \"$1\" in $2"
-	tail -n 20 "$dir"/*.log
-	exit 1
-}
+. "$top/tests/interop/soft.sh"
 
 # --- a token with keys ----------------------------------------------------------------------
 umask 077
@@ -68,13 +43,13 @@ for k in $keys; do
 	check "and is the one that is listed" grep -qF "$(cut -d' ' -f1,2 "$dir/out")" "$dir/listed"
 done
 token="pkcs11:token=sluice;object=rsa?module-path=$module"
-check 'a wrong PIN is refused' refuses $sluice keygen -y -P 4321 -f "$token"
-check 'a key that is not there' refuses $sluice keygen -y -P 1234 -f "${token/rsa/dsa}"
-check 'a token that is not there' refuses $sluice keygen -y -P 1234 -f "${token/sluice/x}"
-check 'a module that is not there' refuses $sluice keygen -y -P 1234 -f "$token.not"
-check 'a private half never leaves' refuses $sluice keygen -e --private -m pkcs8 -P 1234 -f "$token"
+check 'a wrong PIN is refused' refused $sluice keygen -y -P 4321 -f "$token"
+check 'a key that is not there' refused $sluice keygen -y -P 1234 -f "${token/rsa/dsa}"
+check 'a token that is not there' refused $sluice keygen -y -P 1234 -f "${token/sluice/x}"
+check 'a module that is not there' refused $sluice keygen -y -P 1234 -f "$token.not"
+check 'a private half never leaves' refused $sluice keygen -e --private -m pkcs8 -P 1234 -f "$token"
 chmod 644 "$dir/pin"
-check 'a pin-source that others may read' refuses $sluice keygen -y -f "$(uri rsa)"
+check 'a pin-source that others may read' refused $sluice keygen -y -f "$(uri rsa)"
 chmod 600 "$dir/pin"
 
 # --- host keys of a gateway -----------------------------------------------------------------

@@ -1,0 +1,34 @@
+# tests/interop/soft.sh - what tests need that run a gateway without namespaces, by the small dataplane of
+# the tests (softplane) on a port of loopback; to be sourced. lib.sh is for those with namespaces.
+#
+# Gives: $dir, a folder that goes at the end, as do the processes in pids; check(), refused(), wait_for().
+set -u
+dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test.XXXXXX")
+chmod 755 "$dir"
+pids=()
+failures=0
+finish() {
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+check() { # what, command…: counts and goes on; what it said is in $dir/out
+	local what=$1
+	shift
+	if "$@" >"$dir/out" 2>&1; then
+		echo "ok: $what"
+	else
+		echo "FAILED: $what"
+		tail -n 5 "$dir/out"
+		failures=$((failures + 1))
+	fi
+}
+refused() { ! "$@"; }
+
+wait_for() { # pattern, file
+	for _ in $(seq 600); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
+	echo "FAILED: no \"$1\" in $2"
+	tail -n 20 "$dir"/*.log
+	exit 1
+}
