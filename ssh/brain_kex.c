@@ -1,7 +1,8 @@
 /*
- * ssh/brain_kex.c - a key exchange of either role, the first or a later one.
+ * ssh/brain_kex.c - a key exchange of either role, the first or a later one: its method, from what
+ * the KEXINITs agreed on (brain_kexinit.c) over the host key (brain_hostkey.c) to new keys.
  *
- * Source  RFC 4253 sections 7 to 9, RFC 4419, RFC 5656 section 4, RFC 8731, OpenSSH PROTOCOL 1.10.
+ * Source  RFC 4253 sections 7.3 and 8, RFC 5656 section 4, RFC 8731.
  *
  * server: KEXINITs -> ECDH_INIT -> job -> host key signs -> ECDH_REPLY, NEWKEYS -> NEWKEYS
  * client: KEXINITs -> job -> ECDH_INIT -> ECDH_REPLY -> job -> host key known? -> NEWKEYS ->
@@ -16,8 +17,6 @@
 #include "crypto/secret.h"
 #include "ssh/internal.h"
 #include "ssh/trans_msg.h"
-
-#define LIST_MAX 4096 /* of a list we write */
 
 void kex_free(struct kex *k)
 {
@@ -36,196 +35,7 @@ void kex_free(struct kex *k)
 	free(k);
 }
 
-/* Our KEXINIT ----------------------------------------------------------------------- */
-
-struct list {
-	char s[LIST_MAX];
-	uint32_t len;
-};
-
-/* -SSH_E_INTERNAL when it does not fit: the configuration's lists are that long. */
-static int list_add(struct list *l, struct ssh_str name)
-{
-	if (name.len + 1 > sizeof(l->s) - l->len)
-		return -SSH_E_INTERNAL;
-	if (l->len > 0)
-		l->s[l->len++] = ',';
-	memcpy(l->s + l->len, name.p, name.len);
-	l->len += name.len;
-	return 0;
-}
-
-/* Markers are part of the first KEXINIT only; later ones are ignored (S-06 d). */
-static int list_kex(const struct ssh_brain *b, bool first, struct list *ret)
-{
-	int r = list_add(ret, ssh_str_c(b->lists.kex));
-
-	if (r == 0 && first)
-		r = list_add(ret, ssh_str_c(brain_is_server(b) ? SSH_EXT_INFO_S : SSH_EXT_INFO_C));
-	if (r == 0 && first && b->strict != SSH_STRICT_OFF)
-		r = list_add(ret,
-			     ssh_str_c(brain_is_server(b) ? SSH_KEX_STRICT_S : SSH_KEX_STRICT_C));
-	return r;
-}
-
-/* The first of our host keys that signs with alg. */
-static const struct key *host_key_for(const struct ssh_brain *b, struct ssh_str alg)
-{
-	char name[SSH_NAME_MAX + 1];
-
-	memcpy(name, alg.p, alg.len);
-	name[alg.len] = '\0';
-	for (unsigned int i = 0; i < b->n_hostkeys; i++)
-		if (key_sig_alg_fits(b->hostkey[i], name))
-			return b->hostkey[i];
-	return NULL;
-}
-
-/* A server offers what it has keys for, a client what it takes. */
-static int list_hostkey(const struct ssh_brain *b, struct list *ret)
-{
-	struct ssh_str rest = ssh_str_c(b->lists.hostkey), name;
-	int r = 0;
-
-	while (r == 0 && ssh_names_next(&rest, &name))
-		if (!brain_is_server(b) || host_key_for(b, name) != NULL)
-			r = list_add(ret, name);
-	/* RFC 4462 section 5: a method that authenticates the host by itself needs no key. */
-	if (r == 0 && strstr(b->lists.kex, "gss-") != NULL)
-		r = list_add(ret, ssh_str_c(SSH_HOSTKEY_NULL));
-	return r;
-}
-
-/* only_safe: a peer without strict kex stands on the other side, and safe was asked for. */
-static int list_ciphers(const struct ssh_brain *b, bool only_safe, struct list *ret)
-{
-	struct ssh_str rest = ssh_str_c(b->lists.ciphers), name;
-	int r = 0;
-
-	while (r == 0 && ssh_names_next(&rest, &name))
-		if (!only_safe || !ssh_cipher_needs_strict(name))
-			r = list_add(ret, name);
-	return r;
-}
-
-static int kex_begin(struct ssh_brain *b)
-{
-	if (b->kex != NULL)
-		return 0;
-	b->kex = calloc(1, sizeof(*b->kex));
-	if (b->kex == NULL)
-		return -SSH_E_MEMORY;
-	b->kex->first = b->phase.kex == SSH_KEX_FIRST_INIT;
-	return 0;
-}
-
-static uint8_t *copy(const uint8_t *p, size_t len)
-{
-	uint8_t *c = malloc(len);
-
-	if (c != NULL)
-		memcpy(c, p, len);
-	return c;
-}
-
-static int build_init(struct ssh_brain *b, struct ssh_wr *w, bool only_safe)
-{
-	struct list kex = {.len = 0}, hostkey = {.len = 0}, ciphers = {.len = 0};
-	struct ssh_kexinit m = {0};
-	struct ssh_str macs = ssh_str_c(b->lists.macs), comp = ssh_str_c(b->lists.comp);
-	int r;
-
-	r = list_kex(b, b->kex->first, &kex);
-	if (r == 0)
-		r = list_hostkey(b, &hostkey);
-	if (r == 0)
-		r = list_ciphers(b, only_safe, &ciphers);
-	if (r == 0)
-		r = crypto_random(m.cookie, sizeof(m.cookie));
-	if (r < 0)
-		return r;
-
-	m.list[SSH_PROP_KEX] = (struct ssh_str){(uint8_t *)kex.s, kex.len};
-	m.list[SSH_PROP_HOSTKEY] = (struct ssh_str){(uint8_t *)hostkey.s, hostkey.len};
-	for (int dir = 0; dir < 2; dir++) {
-		m.list[SSH_PROP_CIPHER_CS + dir] =
-			(struct ssh_str){(uint8_t *)ciphers.s, ciphers.len};
-		m.list[SSH_PROP_MAC_CS + dir] = macs;
-		m.list[SSH_PROP_COMP_CS + dir] = comp;
-	}
-	ssh_kexinit_build(w, &m);
-	return 0;
-}
-
-static int send_init(struct ssh_brain *b, bool only_safe)
-{
-	struct kex *k;
-	struct ssh_wr w;
-	size_t len;
-	int r;
-
-	r = kex_begin(b);
-	if (r < 0)
-		return r;
-	k = b->kex;
-	r = send_begin(b, &w, SSH_KEXINIT_MAX);
-	if (r < 0)
-		return r;
-	r = build_init(b, &w, only_safe);
-	if (r < 0) {
-		send_abort(b);
-		return r;
-	}
-	len = ssh_wr_done(&w);
-	k->i_mine = copy(w.start, len);
-	k->i_mine_len = (uint32_t)len;
-	r = send_end(b, &w);
-	return r == 0 && k->i_mine == NULL ? -SSH_E_MEMORY : r;
-}
-
-int kex_send_init(struct ssh_brain *b)
-{
-	return send_init(b, false);
-}
-
-/* The peer's KEXINIT ---------------------------------------------------------------- */
-
-static int start_strict(struct ssh_brain *b, uint32_t seqnr, const struct ssh_kexinit *peer)
-{
-	const char *marker = brain_is_server(b) ? SSH_KEX_STRICT_C : SSH_KEX_STRICT_S;
-	bool has = ssh_names_have(peer->list[SSH_PROP_KEX], marker);
-
-	if (b->strict == SSH_STRICT_OFF || !has)
-		return b->strict == SSH_STRICT_REQUIRE ? -SSH_E_STRICT : 0;
-	/* "terminate the connection if the first packet received is not KEXINIT" */
-	if (seqnr != 0)
-		return -SSH_E_STRICT;
-	b->phase.strict = true;
-	return act_push(b, SSH_ACT_STRICT, 0) != NULL ? 0 : -SSH_E_MEMORY;
-}
-
-static int negotiate(struct ssh_brain *b, const struct ssh_kexinit *peer)
-{
-	struct kex *k = b->kex;
-	struct ssh_kexinit mine;
-	int r;
-
-	r = ssh_kexinit_parse(k->i_mine, k->i_mine_len, &mine);
-	if (r == 0)
-		r = ssh_kexinit_negotiate(b->phase.role, &mine, peer, &k->agreed);
-	if (r < 0)
-		return r;
-	if (b->strict == SSH_STRICT_SAFE && !b->phase.strict &&
-	    (ssh_suite_needs_strict(k->agreed.suite[0]) ||
-	     ssh_suite_needs_strict(k->agreed.suite[1])))
-		return -SSH_E_NO_CIPHER;
-	if (!brain_is_server(b) || k->agreed.kex->gss)
-		return 0;
-	k->host = host_key_for(b, ssh_str_c(k->agreed.hostkey));
-	if (k->first)
-		b->first_host = k->host;
-	return k->host != NULL ? 0 : -SSH_E_NO_HOSTKEY_ALG;
-}
+/* Jobs ------------------------------------------------------------------------------ */
 
 /* A job of this exchange knows its group. */
 static int job_group(struct ssh_job *job, const struct kex *k)
@@ -260,62 +70,6 @@ int kex_start_ephemeral(struct ssh_brain *b)
 
 	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;
 }
-
-/* The first step of the method: a client takes it, a server awaits it. */
-static int begin_method(struct ssh_brain *b)
-{
-	const struct kex_method *m = b->kex->agreed.kex;
-
-	if (m->group_exchange)
-		b->phase.step = m->gss ? SSH_STEP_GSS_REQUEST : SSH_STEP_GEX_REQUEST;
-	else
-		b->phase.step = m->gss ? SSH_STEP_GSS_INIT : SSH_STEP_PUBLIC;
-	if (brain_is_server(b))
-		return 0;
-	if (m->group_exchange)
-		return gex_begin(b);
-	return m->gss ? gss_begin(b) : kex_start_ephemeral(b);
-}
-
-static int input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
-{
-	struct ssh_kexinit peer;
-	struct kex *k;
-	bool guess;
-	int r;
-
-	r = ssh_kexinit_parse(p, len, &peer);
-	if (r == 0)
-		r = kex_begin(b);
-	if (r < 0)
-		return r;
-	k = b->kex;
-	k->i_peer = copy(p, len);
-	k->i_peer_len = (uint32_t)len;
-	if (k->i_peer == NULL)
-		return -SSH_E_MEMORY;
-	if (k->first) {
-		b->peer_ext_info =
-			ssh_names_have(peer.list[SSH_PROP_KEX],
-				       brain_is_server(b) ? SSH_EXT_INFO_C : SSH_EXT_INFO_S);
-		r = start_strict(b, seqnr, &peer);
-	}
-	if (r == 0 && k->i_mine == NULL)
-		r = send_init(b, b->strict == SSH_STRICT_SAFE && !b->phase.strict);
-	if (r == 0)
-		r = negotiate(b, &peer);
-	if (r < 0)
-		return r;
-
-	guess = k->agreed.discard_guess;
-	if (k->first)
-		b->phase.kex = guess ? SSH_KEX_FIRST_GUESS : SSH_KEX_FIRST_METHOD;
-	else
-		b->phase.kex = guess ? SSH_KEX_GUESS : SSH_KEX_METHOD;
-	return begin_method(b);
-}
-
-/* The method ------------------------------------------------------------------------ */
 
 /* A job with everything that goes into H, as far as it is known. */
 struct ssh_job *kex_exchange_job(struct ssh_brain *b, enum ssh_job_kind kind,
@@ -379,6 +133,8 @@ bool kex_is_number(const struct kex *k)
 	return k->agreed.kex->q_form == KEX_MPINT;
 }
 
+/* The method ------------------------------------------------------------------------ */
+
 static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 {
 	struct ssh_exchange x = kex_exchange(b);
@@ -399,19 +155,6 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;
 }
 
-/*
- * S-20: the key that was accepted at first is the only one this connection knows; S-34:
- * its type is the negotiated algorithm's.
- */
-static int check_host_key(const struct ssh_brain *b, const struct key *host)
-{
-	if (!key_sig_alg_fits(host, b->kex->agreed.hostkey))
-		return -SSH_E_KEX;
-	if (b->server_key != NULL && !key_equal(b->server_key, host))
-		return -SSH_E_HOSTKEY;
-	return 0;
-}
-
 static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 {
 	struct ssh_exchange x = kex_exchange(b);
@@ -428,7 +171,7 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	    m.k_s.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
 	    key_blob_parse_for(b->kex->agreed.hostkey, m.k_s.p, m.k_s.len, &host) < 0)
 		return -SSH_E_KEX;
-	e = check_host_key(b, host);
+	e = kex_hostkey_check(b, host);
 	x.k_s = m.k_s;
 	x.q_c = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
 	x.q_s = m.q_s;
@@ -445,7 +188,7 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	return ask_job(b, &b->kex_ask, job);
 }
 
-/* Jobs and answers ------------------------------------------------------------------ */
+/* Jobs come back -------------------------------------------------------------------- */
 
 static int send_ecdh_init(struct ssh_brain *b, struct ssh_job *job)
 {
@@ -484,43 +227,6 @@ void kex_take_result(struct ssh_brain *b, struct ssh_job *job)
 	}
 }
 
-static int ask_host_signature(struct ssh_brain *b, struct ssh_job *job)
-{
-	struct kex *k = b->kex;
-	struct ssh_act *act;
-
-	kex_take_result(b, job);
-	memcpy(k->pub, job->pub, job->pub_len);
-	k->pub_len = job->pub_len;
-	act = act_push(b, SSH_ACT_SIGN, 0);
-	if (act == NULL)
-		return -SSH_E_MEMORY;
-	/* A certificate signs nothing: the key in it does. */
-	act->sign.key = key_plain(k->host);
-	act->sign.sig_alg = key_sig_alg_plain(k->agreed.hostkey);
-	act->sign.data = (struct ssh_str){k->h, (uint32_t)hash_len(k->agreed.kex->hash)};
-	ask_open(b, &b->kex_ask, act);
-	return 0;
-}
-
-static int ask_hostkey(struct ssh_brain *b, struct ssh_job *job)
-{
-	struct kex *k = b->kex;
-	struct ssh_act *act;
-
-	kex_take_result(b, job);
-	if (b->server_key != NULL) /* the same key as before: input_ecdh_reply() compared */
-		return kex_hostkey_accepted(b);
-	k->peer_host = job->key;
-	job->key = NULL;
-	act = act_push(b, SSH_ACT_HOSTKEY, 0);
-	if (act == NULL)
-		return -SSH_E_MEMORY;
-	act->hostkey = k->peer_host;
-	ask_open(b, &b->kex_ask, act);
-	return 0;
-}
-
 int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
 {
 	if (job->err < 0)
@@ -529,7 +235,7 @@ int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
 		return send_ecdh_init(b, job);
 	if (b->kex->agreed.kex->gss)
 		return gss_job_done(b, job);
-	return brain_is_server(b) ? ask_host_signature(b, job) : ask_hostkey(b, job);
+	return brain_is_server(b) ? kex_hostkey_sign(b, job) : kex_hostkey_ask(b, job);
 }
 
 /* New keys -------------------------------------------------------------------------- */
@@ -589,41 +295,6 @@ int kex_send_newkeys(struct ssh_brain *b)
 	return r;
 }
 
-int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
-{
-	struct kex *k = b->kex;
-	struct ssh_ecdh_reply m;
-	struct ssh_wr w;
-	size_t blob_len;
-	int r;
-
-	m.k_s.p = key_blob(k->host, &blob_len);
-	m.k_s.len = (uint32_t)blob_len;
-	m.q_s = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
-	m.signature = (struct ssh_str){sig, (uint32_t)len};
-	r = send_begin(b, &w, 1 + 3 * 4 + 1 + blob_len + k->pub_len + len);
-	if (r < 0)
-		return r;
-	if (kex_is_number(k))
-		ssh_dh_reply_build(
-			&w, k->group != NULL ? SSH_MSG_KEX_GEX_REPLY : SSH_MSG_KEX_ECDH_REPLY, &m);
-	else
-		ssh_ecdh_reply_build(&w, &m);
-	r = send_end(b, &w);
-	return r < 0 ? r : kex_send_newkeys(b);
-}
-
-int kex_hostkey_accepted(struct ssh_brain *b)
-{
-	struct kex *k = b->kex;
-
-	if (b->server_key == NULL) {
-		b->server_key = k->peer_host;
-		k->peer_host = NULL;
-	}
-	return kex_send_newkeys(b);
-}
-
 static int push_done(struct ssh_brain *b)
 {
 	const struct ssh_agreed *a = &b->kex->agreed;
@@ -680,7 +351,7 @@ int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len)
 	struct ssh_rd r;
 
 	if (p[0] == SSH_MSG_KEXINIT)
-		return input_init(b, seqnr, p, len);
+		return kex_input_init(b, seqnr, p, len);
 	if (p[0] == SSH_MSG_NEWKEYS)
 		return input_newkeys(b, len);
 	/* A wrong guess is not looked at (RFC 4253 section 7.1: "MUST ignore"). */

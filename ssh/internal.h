@@ -1,6 +1,7 @@
 /*
  * ssh/internal.h - what the files of a brain share: brain.c (actions, asks, the entrance),
- * brain_kex.c, brain_gex.c, brain_gss.c, auth_server.c, auth_client.c, brain_conn.c.
+ * brain_kexinit.c, brain_kex.c, brain_hostkey.c, brain_gex.c, brain_gss.c, auth_server.c,
+ * auth_client.c, brain_conn.c.
  *
  * Functions that can fail return 0 or what ends the connection; the entrances in
  * ssh/brain.h turn it into DISCONNECT and END through brain_settle().
@@ -193,14 +194,26 @@ void ask_open(struct ssh_brain *b, struct ask *ask, struct ssh_act *act);
 /* Pushes a job as an ask; the job is taken whatever comes. */
 int ask_job(struct ssh_brain *b, struct ask *ask, struct ssh_job *job);
 
-/* brain_kex.c */
+/* brain_kexinit.c */
 int kex_send_init(struct ssh_brain *b);
+int kex_input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len);
+
+/* brain_hostkey.c */
+/* Server: the first of our host keys that signs with alg; NULL. */
+const struct key *kex_hostkey_for(const struct ssh_brain *b, struct ssh_str alg);
+/* Server: has H signed. */
+int kex_hostkey_sign(struct ssh_brain *b, struct ssh_job *job);
+int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len);
+/* Client: may the server show this key? Then, that it has signed: is it the server's? */
+int kex_hostkey_check(const struct ssh_brain *b, const struct key *host);
+int kex_hostkey_ask(struct ssh_brain *b, struct ssh_job *job);
+int kex_hostkey_accepted(struct ssh_brain *b);
+
+/* brain_kex.c */
 /* What a server says about users' keys; a client's, what it understands. */
 int kex_send_ext_info(struct ssh_brain *b);
 int kex_input(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t len);
 int kex_job_done(struct ssh_brain *b, struct ssh_job *job);
-int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len);
-int kex_hostkey_accepted(struct ssh_brain *b);
 void kex_free(struct kex *k);
 /* Asks for the ephemeral key of the method, and of the group that was agreed on. */
 int kex_start_ephemeral(struct ssh_brain *b);
