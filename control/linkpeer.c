@@ -224,8 +224,7 @@ static void detach_because(struct linkpeer *p, const char *why)
 	retry_later(p);
 }
 
-/* --- events up -----------------------------------------------------------------------------------
- */
+/* --- events up ------------------------------------------------------------------- */
 
 static void listen_all(struct shard *sh)
 {
@@ -393,8 +392,7 @@ static void on_turn(uv_prepare_t *turn)
 		ring_other(&p->shards[i]);
 }
 
-/* --- attaching
- * -------------------------------------------------------------------------------------- */
+/* --- attaching ------------------------------------------------------------------- */
 
 static int rings_map(struct linkpeer *p, uint16_t index, const struct link_shard_fds *fds)
 {
@@ -552,8 +550,7 @@ static void attach_try(struct linkpeer *p)
 		detach_because(p, why_text(r));
 }
 
-/* --- life
- * --------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------ */
 
 int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, struct linkpeer **ret)
 {

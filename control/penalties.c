@@ -273,8 +273,7 @@ void penalties_add(struct penalties *p, const struct link_addr *peer, enum penal
 	settle(s, e->heap_at, sources_count(s->by_source));
 }
 
-/* --- for those who look ------------------------------------------------------------------------
- */
+/* --- for those who look ---------------------------------------------------------- */
 
 static bool view(const struct side *s, uint32_t number, uint64_t now_ms, struct penalty_view *ret)
 {

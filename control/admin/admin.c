@@ -36,8 +36,7 @@ struct admin {
 	struct client *client[ADMIN_CLIENTS_MAX];
 };
 
-/* --- clients -----------------------------------------------------------------------------------
- */
+/* --- clients --------------------------------------------------------------------- */
 
 static void on_client_closed(uv_handle_t *h)
 {
@@ -156,8 +155,7 @@ static void on_client(uv_poll_t *poll, int status, int events)
 		client_end(c);
 }
 
-/* --- the listener --------------------------------------------------------------------------------
- */
+/* --- the listener ---------------------------------------------------------------- */
 
 static bool place_find(const struct admin *a, unsigned int *ret)
 {
@@ -245,8 +243,7 @@ static void on_retry(struct timer *t)
 		log_line(LOG_L_ERROR, "%s: nobody can be heard there any more", a->path);
 }
 
-/* --- life ----------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------ */
 
 static void on_admin_closed(uv_handle_t *h)
 {

@@ -158,8 +158,7 @@ static int info(const struct admin_env *env, struct answer_text *out)
 			  (json_int_t)st->logins, "failed_tries", (json_int_t)st->failed_tries));
 }
 
-/* --- show connections --------------------------------------------------------------------------
- */
+/* --- show connections ------------------------------------------------------------ */
 
 static json_t *connection(const struct session_view *v, uint64_t now_ms)
 {
@@ -190,8 +189,7 @@ static int connections_more(struct answer *a, const struct admin_env *env, struc
 	return 0;
 }
 
-/* --- show counters -----------------------------------------------------------------------------
- */
+/* --- show counters --------------------------------------------------------------- */
 
 /* A shard a piece: its file is read at once, so its counters are of one moment, nearly. */
 static int counters_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
@@ -205,8 +203,7 @@ static int counters_more(struct answer *a, const struct admin_env *env, struct a
 	return list_add(a, counters_of_shard(env->peers[a->peer], a->shard++), out);
 }
 
-/* --- show penalties ----------------------------------------------------------------------------
- */
+/* --- show penalties -------------------------------------------------------------- */
 
 static json_t *penalty(const struct penalty_view *v)
 {
@@ -247,8 +244,7 @@ int answer_more(struct answer *a, const struct admin_env *env, struct answer_tex
 	return 0;
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests -------------------------------------------------------------------- */
 
 static bool is(const char *line, size_t len, const char *request)
 {

@@ -153,8 +153,7 @@ int totp_check(const struct totp_secret *secret, const char *code, size_t len, u
 	return r;
 }
 
-/* --- what was used -----------------------------------------------------------------------------
- */
+/* --- what was used --------------------------------------------------------------- */
 
 /* "user step": the name may have spaces, so the number is behind the last one. */
 static bool state_line(const char *line, size_t len, size_t *ret_user_len, uint64_t *ret_step)
@@ -216,8 +215,7 @@ int totp_state_with(const char *text, size_t len, const char *user, uint64_t ste
 	return 0;
 }
 
-/* --- files ---------------------------------------------------------------------------------------
- */
+/* --- files ----------------------------------------------------------------------- */
 
 static pthread_mutex_t state_lock = PTHREAD_MUTEX_INITIALIZER;
 

@@ -372,8 +372,7 @@ int usercert_find(const struct authkeys_query *q, const struct userfile_rules *r
 	return r < 0 ? -ENOENT : 0;
 }
 
-/* --- keys of any kind ---------------------------------------------------------------------------
- */
+/* --- keys of any kind ------------------------------------------------------------ */
 
 static char *copy(const char *text, bool *ret_ok)
 {

@@ -74,8 +74,7 @@ static void failed(struct helper_call *c, const char *why)
 	over(c, &d);
 }
 
-/* --- what it says ------------------------------------------------------------------------------
- */
+/* --- what it says ---------------------------------------------------------------- */
 
 static bool data_add(char **data, size_t *len, struct ssh_str more)
 {
@@ -157,8 +156,7 @@ static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
 	frames(c);
 }
 
-/* --- what it is told ----------------------------------------------------------------------------
- */
+/* --- what it is told ------------------------------------------------------------- */
 
 static void on_written(uv_write_t *req, int status)
 {
@@ -259,8 +257,7 @@ int helper_call_answer(struct helper_call *c, unsigned int n, const struct ssh_s
 	return o != NULL ? out_write(c, o) : -ENOMEM;
 }
 
-/* --- for threads that may wait
- * ---------------------------------------------------------------------- */
+/* --- for threads that may wait --------------------------------------------------- */
 
 struct waiting {
 	int fd;

@@ -203,12 +203,33 @@ struct session_table {
 	uint64_t audit_seen; /* highest id not yet acknowledged; 0: none */
 };
 
+/* table.c */
+struct session *session_table_find(const struct session_table *t, const struct link_handle *h);
 /* The session an answer is for, or NULL. Who rests waits for none. */
 struct session *session_find(struct session_env *env, const struct conn_ref *ref);
+
+/* inbox.c */
+/* -EBADMSG: more than a shard may leave unanswered; -ENOMEM. */
+int session_inbox_push(struct session *s, const struct link_payload *ev)
+	__attribute__((warn_unused_result));
+void session_inbox_pop(struct session *s);
+void session_inbox_clear(struct session *s);
+/* Gives the shard its credit back, as far as SlowPathRate allows. */
+void session_credit(struct session *s);
+
+/* act.c */
 /* Carries out what the brain wants and feeds it what waits, until neither goes on. */
 void session_pump(struct session *s);
 /* Ends it with a DISCONNECT for err; the caller pumps. */
 void session_end(struct session *s, int err, const char *text);
+
+/* session.c */
+/* In its place of the table, with nothing else yet; NULL: no memory. */
+struct session *session_new(struct session_table *t, const struct link_handle *conn);
+/* What its shard says of it, its rules, a brain. The caller frees what failed. */
+int session_fill(struct session *s, const struct link_conn_new *ev)
+	__attribute__((warn_unused_result));
+void session_free(struct session *s);
 /* What of its configuration the brain wants to know, SSH_AUTH_* and RekeyLimit. */
 unsigned int session_auth_methods(const struct session *s);
 struct ssh_rekey_limit session_rekey_limit(const struct session *s);
@@ -224,9 +245,6 @@ const char *session_user(const struct session *s);
 const char *session_peer_text(const struct session *s, char buf[CONF_ZONE_TEXT]);
 /* Its brain, before it hears or resumes anything. */
 int session_brain_new(struct session *s) __attribute__((warn_unused_result));
-void session_inbox_clear(struct session *s);
-/* Gives the shard its credit back, as far as SlowPathRate allows. */
-void session_credit(struct session *s);
 const char *zoned_text(const struct conf *conf, const struct link_addr *a,
 		       char buf[CONF_ZONE_TEXT]);
 
@@ -271,20 +289,35 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth);
 void login_partial(struct session *s, const struct ssh_act_auth *auth);
 void login_clear(struct session *s); /* no request is under way */
 void login_fini(struct session *s);  /* nor will there be any more */
+
+/* login_judge.c */
+void login_looked_up(struct session *s, struct user_lookup *l);
+
+/* login_answer.c: the request is over, or waits for its time */
+void login_decide(struct session *s, const struct ssh_auth_decision *d);
+void login_finish(struct session *s, bool right); /* if all else was, too */
+void login_reject(struct session *s);
+/* Has this login signed with it already, or with a certificate of it? */
+bool login_key_used(const struct session *s, const struct key *k);
 void login_delay_over(struct session *s);
 
+/* login_source.c */
+void login_ask_source(struct session *s, const struct auth_source *source, struct ssh_str secret);
+/* What keyboard-interactive goes through; then, what is next of it. */
+void login_plan_make(struct session *s);
+void login_plan_go_on(struct session *s);
+void login_answered(struct session *s, const struct ssh_act *act); /* another round */
+
 /* login_files.c: what files and the system say about who asks */
-/* login_looked_up() follows, or login_lost(). */
+/* login_looked_up() follows, or login_reject(). */
 int login_look_up(struct session *s, bool only_account) __attribute__((warn_unused_result));
-void login_looked_up(struct session *s, struct user_lookup *l);
-void login_lost(struct session *s);
 /* Takes text, a program's, about which login_looked_up() is asked again. */
 int login_look_through(struct session *s, enum login_program who, char *text, size_t len)
 	__attribute__((warn_unused_result));
 
 /*
  * login_command.c: what the operator's programs say: the next that may know the key is asked, then
- * login_looked_up() follows, or login_lost(). -ENOENT: there are no more.
+ * login_looked_up() follows, or login_reject(). -ENOENT: there are no more.
  */
 int login_ask_program(struct session *s) __attribute__((warn_unused_result));
 

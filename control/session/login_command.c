@@ -62,7 +62,7 @@ static void on_done(void *arg, const struct helper_done *d, const char *data, si
 	helper_call_end(l->command);
 	l->command = NULL;
 	if (text == NULL || login_look_through(s, l->asking, text, ok ? len : 0) < 0)
-		login_lost(s);
+		login_reject(s);
 	session_pump(s);
 }
 
@@ -155,8 +155,7 @@ static int expand(const struct session *s, const char *template, char *buf, size
 	return 0;
 }
 
-/* --- the call
- * -------------------------------------------------------------------------------------- */
+/* --- the call -------------------------------------------------------------------- */
 
 /* Without arguments it is given the user's name, as by sshd. */
 static int args_make(const struct session *s, const struct conf_strs *argv,

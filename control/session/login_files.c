@@ -54,7 +54,7 @@ static void lookup_done(struct pool_job *job, int err)
 	if (err < 0) {
 		session_log(s, LOG_L_ERROR, "files of user %.100s could not be read in time",
 			    session_user(s));
-		login_lost(s);
+		login_reject(s);
 	} else {
 		login_looked_up(s, &j->lookup);
 	}

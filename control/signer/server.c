@@ -198,8 +198,7 @@ static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
 		peer_close(p);
 }
 
-/* --- connections -------------------------------------------------------------------------------
- */
+/* --- connections ----------------------------------------------------------------- */
 
 static bool peer_ok(const struct peer *p)
 {

@@ -1,0 +1,182 @@
+/*
+ * control/session/act.c - what the brain wants, carried out until it has nothing more to do.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+#include "ssh/kexinit.h"
+#include "ssh/trans_msg.h"
+
+static void name_keep(char *to, size_t size, const char *from)
+{
+	strncpy(to, from != NULL ? from : "", size - 1);
+	to[size - 1] = '\0';
+}
+
+/* What nobody uses by default is worth a line, once a connection. */
+static void warn_of_legacy(struct session *s, const struct ssh_act_kex *k)
+{
+	const char *const cipher[] = {k->cipher_cs, k->cipher_sc};
+	const char *const mac[] = {k->mac_cs, k->mac_sc};
+	const char *const comp[] = {k->comp_cs, k->comp_sc};
+
+	for (int dir = 0; k->first && dir < 2; dir++) {
+		if (cipher_is_legacy(cipher[dir]))
+			session_log(s, LOG_L_INFO, "warning: legacy cipher %s %s", cipher[dir],
+				    dir == 0 ? "in" : "out");
+		if (cipher_mac_is_legacy(mac[dir]))
+			session_log(s, LOG_L_INFO, "warning: legacy MAC %s %s", mac[dir],
+				    dir == 0 ? "in" : "out");
+		if (ssh_comp_find(comp[dir]) == SSH_COMP_ZLIB)
+			session_log(s, LOG_L_INFO, "warning: legacy compression %s %s", comp[dir],
+				    dir == 0 ? "in" : "out");
+	}
+}
+
+static void kex_done(struct session *s, const struct ssh_act_kex *k)
+{
+	s->awake->kex_done = true;
+	name_keep(s->awake->kex.kex, sizeof(s->awake->kex.kex), k->kex);
+	name_keep(s->awake->kex.hostkey, sizeof(s->awake->kex.hostkey), k->hostkey);
+	name_keep(s->awake->kex.cipher_cs, sizeof(s->awake->kex.cipher_cs), k->cipher_cs);
+	name_keep(s->awake->kex.cipher_sc, sizeof(s->awake->kex.cipher_sc), k->cipher_sc);
+	name_keep(s->awake->kex.mac_cs, sizeof(s->awake->kex.mac_cs), k->mac_cs);
+	name_keep(s->awake->kex.mac_sc, sizeof(s->awake->kex.mac_sc), k->mac_sc);
+	if (k->first && k->session_id.len <= sizeof(s->awake->kex.session_id)) {
+		memcpy(s->awake->kex.session_id, k->session_id.p, k->session_id.len);
+		s->awake->kex.session_id_len = k->session_id.len;
+	}
+	session_log(s, LOG_L_DEBUG1, "kex: %s %s %s/%s %s/%s%s", s->awake->kex.kex,
+		    s->awake->kex.hostkey, s->awake->kex.cipher_cs, s->awake->kex.cipher_sc,
+		    s->awake->kex.mac_cs, s->awake->kex.mac_sc, k->strict ? " strict" : "");
+	warn_of_legacy(s, k);
+}
+
+static void ended(struct session *s, int err)
+{
+	struct session_env *env = s->table->env;
+
+	words_end(s, err);
+	item_end(s, err);
+	s->ended = true;
+	timer_cancel(env->timers, &s->awake->grace);
+	timer_cancel(env->timers, &s->awake->credit);
+	timer_cancel(env->timers, &s->awake->silence);
+	door_leave(s, err);
+	session_inbox_clear(s);
+	login_clear(s);
+}
+
+/*
+ * The shard settles these for every channel it has, so there is no such channel. An ADJUST
+ * may cross our CLOSE and replies to nothing are dropped (S-16, S-17); the rest is a fault.
+ */
+static void channel_other(struct session *s, uint8_t msg)
+{
+	if (msg != SSH_MSG_CHANNEL_WINDOW_ADJUST && msg != SSH_MSG_CHANNEL_SUCCESS &&
+	    msg != SSH_MSG_CHANNEL_FAILURE)
+		session_end(s, -SSH_E_CHANNEL, NULL);
+}
+
+static void act(struct session *s, const struct ssh_act *a)
+{
+	switch (a->kind) {
+	case SSH_ACT_IDENT:
+		item_bytes(s, LINK_IT_IDENT, a->bytes.p, a->bytes.len);
+		break;
+	case SSH_ACT_SEND:
+		item_bytes(s, LINK_IT_PAYLOAD, a->bytes.p, a->bytes.len);
+		break;
+	case SSH_ACT_STRICT:
+		item_body(s, LINK_IT_FIRST_KEX_STRICT, &(struct link_conn_ref){0},
+			  sizeof(struct link_conn_ref));
+		break;
+	case SSH_ACT_TX_KEYS:
+		item_keys(s, LINK_IT_TX_KEYS, &a->keys);
+		break;
+	case SSH_ACT_RX_KEYS:
+		item_keys(s, LINK_IT_RX_KEYS, &a->keys);
+		break;
+	case SSH_ACT_AUTHENTICATED:
+		login_done(s, &a->auth);
+		break;
+	case SSH_ACT_END:
+		ended(s, a->err);
+		break;
+	case SSH_ACT_JOB:
+		compute_job(s, a->job, a->id);
+		break;
+	case SSH_ACT_SIGN:
+		compute_sign(s, a);
+		break;
+	case SSH_ACT_AUTH:
+		login_begin(s, a);
+		break;
+	case SSH_ACT_CHANNEL_OPEN:
+		open_begin(s, &a->open);
+		break;
+	case SSH_ACT_CHANNEL_REQUEST:
+		open_request(s, &a->request);
+		break;
+	case SSH_ACT_GLOBAL_REQUEST:
+		open_global(s, &a->request);
+		break;
+	case SSH_ACT_CHANNEL_OTHER:
+		channel_other(s, a->msg);
+		break;
+	case SSH_ACT_KEX_DONE:
+		kex_done(s, &a->kex);
+		break;
+	case SSH_ACT_AUTH_FAILED:
+		login_failed(s, &a->auth);
+		break;
+	case SSH_ACT_AUTH_PARTIAL:
+		login_partial(s, &a->auth);
+		break;
+	case SSH_ACT_PEER_DISCONNECT:
+		words_peer_disconnect(s, a->reason, a->bytes);
+		break;
+	case SSH_ACT_GLOBAL_REPLY: /* to nothing: control asks nothing (S-16) */
+	case SSH_ACT_HOSTKEY:      /* these four are a client's */
+	case SSH_ACT_PROMPT:
+	case SSH_ACT_LOGIN:
+	case SSH_ACT_BANNER:
+		break;
+	}
+}
+
+static void acts(struct session *s)
+{
+	struct ssh_act a;
+
+	while (!s->ended && ssh_brain_next(s->awake->brain, &a) == 0)
+		act(s, &a);
+}
+
+void session_pump(struct session *s)
+{
+	if (s->pumping || s->ended || s->awake == NULL)
+		return;
+	s->pumping = true;
+	acts(s);
+	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s)) {
+		struct inbox_item *i = s->awake->inbox;
+		int r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
+
+		if (r == -EAGAIN)
+			break;
+		if (r < 0)
+			words_no_match(s, r, i->payload, i->len);
+		session_inbox_pop(s);
+		acts(s);
+	}
+	session_credit(s);
+	s->pumping = false;
+	session_tire(s);
+}
+
+void session_end(struct session *s, int err, const char *text)
+{
+	ssh_brain_end(s->awake->brain, err, text);
+}

@@ -1,0 +1,152 @@
+/*
+ * control/session/login_answer.c - yes, not yet, and no: the answer to a request, and its moment.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "control/session/internal.h"
+#include "crypto/hash.h"
+
+#define DELAY_MIN_MS   5 /* sshd's: 5 ms, and up to 4.2 more by the name */
+#define DELAY_EXTRA_MS 5
+#define DELAY_MAX_MS   5000 /* what took longer is not made longer */
+
+void login_decide(struct session *s, const struct ssh_auth_decision *d)
+{
+	uint32_t id = s->awake->login.id;
+
+	login_clear(s);
+	(void)ssh_brain_auth_decide(s->awake->brain, id, d);
+}
+
+/*
+ * How long after its beginning a refusal comes: at least so long, and where the work took longer
+ * twice that, four times, and so on, so that the moment tells of nothing but the name (sshd).
+ */
+static uint64_t delay_of(struct session *s, uint64_t elapsed_ms)
+{
+	const struct session_env *env = s->table->env;
+	const struct hash_piece piece[] = {{env->delay_key, sizeof(env->delay_key)},
+					   {session_user(s), strlen(session_user(s))}};
+	uint8_t digest[HASH_LEN_MAX] = {0};
+	uint64_t ms;
+
+	(void)!hash_digest(HASH_SHA256, piece, 2, digest); /* without it there is the least */
+	ms = DELAY_MIN_MS + digest[0] % DELAY_EXTRA_MS;
+	while (ms < elapsed_ms && ms < DELAY_MAX_MS)
+		ms *= 2;
+	return ms;
+}
+
+void login_delay_over(struct session *s)
+{
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_REFUSE};
+
+	login_decide(s, &d);
+}
+
+void login_reject(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct login *l = &s->awake->login;
+	uint64_t delay = delay_of(s, env->now_ms() - l->began_ms);
+
+	/* A list that was asked for is no secret. */
+	if (l->auth.method == SSH_AUTH_NONE ||
+	    timer_set(env->timers, &s->awake->delay, l->began_ms + delay) < 0)
+		login_delay_over(s);
+}
+
+/* Of the key itself: who has it has every certificate of it, too. */
+static int key_digest(const struct key *k, uint8_t ret[32])
+{
+	struct hash_piece blob;
+
+	blob.p = key_blob(key_plain(k), &blob.len);
+	return hash_digest(HASH_SHA256, &blob, 1, ret);
+}
+
+/* publickey,publickey is two keys (sshd_config(5)), whatever certificates there are of one. */
+bool login_key_used(const struct session *s, const struct key *k)
+{
+	const struct earned *e = &s->awake->earned;
+	uint8_t digest[32];
+
+	if (k == NULL || e->n_keys == 0)
+		return false;
+	if (key_digest(k, digest) < 0)
+		return true;
+	for (unsigned int i = 0; i < e->n_keys; i++)
+		if (memcmp(e->key[i], digest, sizeof(digest)) == 0)
+			return true;
+	return false;
+}
+
+/* What this step allows and what those before it did: both hold (S-24). */
+static int earn(struct session *s)
+{
+	struct login *l = &s->awake->login;
+	struct earned *e = &s->awake->earned;
+	struct policy_grant both;
+	int r;
+
+	if (l->auth.method == SSH_AUTH_PUBLICKEY &&
+	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0))
+		return -EIO;
+	if (!e->any) {
+		e->grant = l->grant;
+		l->grant = (struct policy_grant){0}; /* handed over */
+		e->any = true;
+		return 0;
+	}
+	r = policy_grant_meet(&e->grant, &l->grant, &both);
+	policy_grant_fini(&e->grant);
+	e->grant = both;
+	return r;
+}
+
+/* Of keyboard-interactive: what AuthenticationMethods would call it. */
+static const char *device_of(const struct login *l)
+{
+	if (l->device != NULL)
+		return l->device;
+	return l->n_plan == 1 ? l->plan[0]->name : NULL;
+}
+
+/*
+ * The one place that says yes. The grant of a key becomes the connection's only with its
+ * signature, which the brain has verified when this is not a query (S-23).
+ */
+static void let_in(struct session *s)
+{
+	struct login *l = &s->awake->login;
+	struct ssh_auth_decision d = {.verdict = SSH_AUTH_ACCEPT};
+	enum chain_result step;
+
+	if (l->auth.query) {
+		login_decide(s, &d);
+		return;
+	}
+	step = chain_step(&s->awake->chain, l->auth.method, device_of(l));
+	if (step == CHAIN_NO || earn(s) < 0) {
+		login_reject(s);
+		return;
+	}
+	if (step == CHAIN_MORE) {
+		d.verdict = SSH_AUTH_PARTIAL;
+		d.methods = chain_methods(&s->awake->chain);
+	} else {
+		policy_grant_fini(&s->grant);
+		s->grant = s->awake->earned.grant;
+		s->awake->earned.grant = (struct policy_grant){0}; /* handed over */
+	}
+	login_decide(s, &d);
+}
+
+void login_finish(struct session *s, bool right)
+{
+	if (right && s->awake->login.possible)
+		let_in(s);
+	else
+		login_reject(s);
+}

@@ -1,0 +1,169 @@
+/*
+ * control/session/login_judge.c - what the files said, weighed by the method that was asked for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "control/session/internal.h"
+
+/* sshd: "none" is an empty password, for those who may have one. */
+static bool none_suffices(const struct session *s, const struct user_lookup *l)
+{
+	const struct conf_session *c = &s->awake->conf;
+
+	return l->has_hash && l->hash.own[0] == '\0' && c->password_authentication &&
+	       c->permit_empty_passwords;
+}
+
+/* The brain has verified the ticket and that it was meant for this login: is it this user's? */
+static bool ticket_suffices(const struct session *s)
+{
+	const struct ssh_act_auth *a = &s->awake->login.auth;
+
+	return a->local_user.len > 0 && ssh_str_eq(a->local_user, session_user(s));
+}
+
+static void banner(struct session *s, const struct user_lookup *l)
+{
+	if (s->awake->banner_sent)
+		return;
+	s->awake->banner_sent = true;
+	if (l->banner != NULL && l->banner_len > 0)
+		(void)ssh_brain_auth_banner(s->awake->brain, l->banner, l->banner_len);
+}
+
+static void groups_take(struct session *s, struct user_lookup *l)
+{
+	if (l->groups == NULL || s->awake->groups != NULL)
+		return;
+	s->awake->groups = l->groups;
+	s->awake->n_groups = l->n_groups;
+	l->groups = NULL; /* handed over */
+	l->n_groups = 0;
+}
+
+static int hash_keep(struct login *l, const struct passfile_hash *hash, bool has_hash)
+{
+	l->hash = malloc(sizeof(*l->hash));
+	if (l->hash == NULL)
+		return -ENOMEM;
+	*l->hash = *hash;
+	l->has_hash = has_hash;
+	return 0;
+}
+
+static void judge_password(struct session *s)
+{
+	const struct auth_source *source = auth_source_of_passwords(&s->awake->conf);
+
+	s->awake->login.right = true;
+	if (source == NULL) /* the same work as if there were one */
+		source = &auth_source_password;
+	login_ask_source(s, source, s->awake->login.auth.password);
+}
+
+/* A key that is in no file a program may know; it is asked for those who may log in. */
+static void judge_key(struct session *s, struct user_lookup *found)
+{
+	struct login *l = &s->awake->login;
+
+	if (l->home == NULL) {
+		l->home = found->home;
+		l->uid = found->uid;
+		found->home = NULL; /* handed over */
+	}
+	l->certified |= found->certified;
+	if (found->key_found || !l->possible || login_ask_program(s) < 0)
+		login_finish(s, found->key_found && !login_key_used(s, l->auth.key));
+}
+
+static void judge(struct session *s, struct user_lookup *found)
+{
+	struct login *l = &s->awake->login;
+
+	if (found->note[0] != '\0')
+		session_log(s, LOG_L_INFO, "%s", found->note);
+	/* Of the first request the brain did not know yet what is offered. */
+	if (l->auth.method != SSH_AUTH_NONE &&
+	    !(chain_methods(&s->awake->chain) & l->auth.method)) {
+		login_reject(s);
+		return;
+	}
+	l->possible = rules_allow(s, l->auth.method, found->forced_command);
+	if (l->auth.method == SSH_AUTH_PUBLICKEY) {
+		policy_grant_fini(&l->grant); /* what was found before a program was asked */
+		l->grant = found->grant;
+		found->grant = (struct policy_grant){0}; /* handed over */
+	} else {
+		l->grant = policy_grant_full();
+	}
+	switch (l->auth.method) {
+	case SSH_AUTH_PUBLICKEY:
+		judge_key(s, found);
+		break;
+	case SSH_AUTH_PASSWORD:
+		judge_password(s);
+		break;
+	case SSH_AUTH_KBDINT:
+		login_plan_make(s);
+		login_plan_go_on(s);
+		break;
+	case SSH_AUTH_NONE:
+		login_finish(s, none_suffices(s, found));
+		break;
+	case SSH_AUTH_GSSAPI_KEYEX:
+	case SSH_AUTH_GSSAPI_MIC:
+		login_finish(s, ticket_suffices(s));
+		break;
+	default:
+		login_reject(s);
+	}
+}
+
+/* The account was looked up first, because groups decide about rules: now the rest. */
+static void account_known(struct session *s)
+{
+	int r = rules_change(s, false);
+
+	if (r == 0 && s->awake->groups == NULL) { /* none, and it is known */
+		s->awake->groups = calloc(1, sizeof(*s->awake->groups));
+		r = s->awake->groups != NULL ? 0 : -ENOMEM;
+	}
+	if (r == 0 && s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
+	}
+	if (r == 0)
+		r = login_look_up(s, false);
+	if (r < 0)
+		login_reject(s);
+}
+
+void login_looked_up(struct session *s, struct user_lookup *found)
+{
+	if (found->lost) {
+		session_log(s, LOG_L_ERROR, "groups of user %.100s could not be found out",
+			    session_user(s));
+		login_reject(s);
+		return;
+	}
+	groups_take(s, found);
+	if (found->only_account) {
+		account_known(s);
+		return;
+	}
+	if (found->of_program) {
+		judge(s, found);
+		return;
+	}
+	rules_judge_user(s, found);
+	if (s->awake->conf.refuse_connection) {
+		login_refuse(s);
+		return;
+	}
+	banner(s, found);
+	if (hash_keep(&s->awake->login, &found->hash, found->has_hash) < 0)
+		login_reject(s);
+	else
+		judge(s, found);
+}
