@@ -19,6 +19,38 @@ static struct client login_with(const struct link_authenticated *a)
 	return c;
 }
 
+/*
+ * A deadline that moved away costs no turn: it is looked at when it was due, and finds its new
+ * place. Without control it is a turn that finds out what has passed.
+ */
+Test(relay_time, a_deadline_that_moved_away_gives_no_turn)
+{
+	static const uint8_t ignore[] = {SSH_MSG_IGNORE, 0, 0, 0, 0};
+	struct client c = client_login();
+	uint64_t due;
+
+	bench_settle();
+	due = relay_next_timer_us(bench); /* when its keys rest */
+	cr_assert(due > bench_now && due <= bench_now + 1000000);
+	for (int i = 0; i < 5; i++) {
+		bench_now = due - 1;
+		client_send(&c, ignore, sizeof(ignore));
+		bench_settle();
+		cr_assert_eq(relay_next_timer_us(bench), due, "it is left where it is");
+		bench_now = due;
+		cr_expect_eq(relay_timers(bench, bench_now), 0, "a turn for nothing");
+		cr_expect_eq(relay_next_timer_us(bench), due - 1 + 1000000);
+		due = relay_next_timer_us(bench);
+	}
+	bench_now = due - 1;
+	client_send(&c, ignore, sizeof(ignore));
+	bench_settle();
+	relay_link_detached(bench);
+	cr_expect_eq(relay_timers(bench, due), 1);
+	relay_link_attached(bench);
+	client_free(&c);
+}
+
 /* S-57 */
 Test(relay_time, a_silent_peer_is_asked_and_given_up)
 {
