@@ -9,7 +9,7 @@
  *   input.c    a segment's way through RFC 9293 3.10.7       listen.c  LISTEN and no connection
  *   ack.c      what an acknowledgement does                  rtt.c     round trip, RTO
  *   recovery.c what is lost, and its repair                  cc.c      congestion window
- *   reass.c    received bytes, in order and not              output.c  what is due, as segments
+ *   reass.c    received bytes, in order and not              output.c  what is due, and when
  *   timer.c    deadlines                                     timewait.c
  *   kick.c     links that came back
  *   icmp.c     errors of the network                    pmtu.c     size of packets
@@ -21,6 +21,7 @@
  *   cookie.c   SYNs without state                            source.c  what a source holds
  *   coalesce.c segments of a burst as one                near.c    windows of near peers (near.h)
  *   txq.c      the send queue (txq.h)                    room.c     ports that are full
+ *   segment.c  a segment as a packet (segment.h)         reply.c    segments of no connection
  */
 #ifndef SLUICE_DATAPLANE_TCP_INTERNAL_H
 #define SLUICE_DATAPLANE_TCP_INTERNAL_H
@@ -833,17 +834,6 @@ void tcp_output_want(struct tcp_conn *c);
 void tcp_conn_output(struct tcp_conn *c, bool first, uint64_t now_us);
 bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us); /* at once; false: no buffer */
 void tcp_send_rst(struct tcp_conn *c, uint64_t now_us);
-bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
-		     const struct net_addr *dst);
-/*
- * A segment of no connection, in answer to g: reset, ACK, cookie. path may be NULL. g->m may be
- * taken for it, and is NULL then: g's text is gone.
- */
-void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
-	       uint16_t wnd, const struct tcp_opts *opts, const struct net_path *path,
-	       uint64_t now_us);
-/* RFC 9293 3.10.7.1: the reset that answers a segment nobody expects. */
-void tcp_reply_rst(struct tcp *t, struct tcp_seg *g, uint64_t now_us);
 /* An ACK now, within the rate of the connection. */
 void tcp_challenge(struct tcp_conn *c, uint64_t now_us);
 uint32_t tcp_ts_now(const struct tcp_conn *c, uint64_t now_us);
@@ -854,6 +844,21 @@ static inline uint32_t tcp_tx_bytes(const struct tcp_conn *c)
 {
 	return c->busy->txq.len - c->busy->tx_off;
 }
+
+/* segment.c; the rest of it in segment.h */
+bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
+		     const struct net_addr *dst);
+
+/* reply.c */
+/*
+ * A segment of no connection, in answer to g: reset, ACK, cookie. path may be NULL. g->m may be
+ * taken for it, and is NULL then: g's text is gone.
+ */
+void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
+	       uint16_t wnd, const struct tcp_opts *opts, const struct net_path *path,
+	       uint64_t now_us);
+/* RFC 9293 3.10.7.1: the reset that answers a segment nobody expects. */
+void tcp_reply_rst(struct tcp *t, struct tcp_seg *g, uint64_t now_us);
 
 /* kick.c: what tcp_link_up() began. Returns work done. */
 unsigned int tcp_kick_turn(struct tcp *t, uint64_t now_us);

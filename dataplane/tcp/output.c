@@ -1,18 +1,5 @@
-/*
- * dataplane/tcp/output.c - what is due, as segments.
- *
- * A segment is a header mbuf followed by the mbufs of the send queue: by themselves where a driver
- * holds nothing of them, which costs a reference and leaves their head-room to net/ (cut.h); else,
- * or from the middle of one, by indirect mbufs. One that is all of an mbuf has its header in that
- * one's head-room. While a driver may hold it nothing that it looks at
- * changes, and the queue looks at nothing of that (txq.h), so an acknowledgement that comes before
- * the driver lets go, or a segment that goes again, costs no copy (dataplane/pkt.h, "Rules of
- * buffers").
- */
-#include "dataplane/net/cut.h"
-#include "dataplane/tcp/internal.h"
-
-#include <rte_ip.h>
+/* dataplane/tcp/output.c - what is due of a connection, and when it may go. */
+#include "dataplane/tcp/segment.h"
 
 uint32_t tcp_ts_now(const struct tcp_conn *c, uint64_t now_us)
 {
@@ -37,363 +24,6 @@ void tcp_tx_rewind(struct tcp_conn *c)
 	c->busy->tx_cur = (struct tcp_cursor){c->busy->txq.head, c->busy->tx_off};
 }
 
-/* The sum of the pseudo-header, RFC 9293 section 3.1; both families sum the same fields. */
-static uint32_t pseudo_sum(uint32_t len, const struct net_addr *src, const struct net_addr *dst)
-{
-	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32(TCP_PROTO);
-	uint32_t a[4], b[4];
-
-	memcpy(a, src->b, sizeof(a)); /* of IPv4 the rest is 0 */
-	memcpy(b, dst->b, sizeof(b));
-	for (int i = 0; i < 4; i++)
-		sum += (uint64_t)a[i] + b[i];
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	return (uint32_t)((sum & UINT16_MAX) + (sum >> 16 & UINT16_MAX) + (sum >> 32));
-}
-
-/* m starts at the TCP header. */
-static uint16_t checksum(const struct rte_mbuf *m, const struct net_addr *src,
-			 const struct net_addr *dst)
-{
-	uint32_t sum = pseudo_sum(m->pkt_len, src, dst) + pkt_raw_cksum(m);
-
-	return (uint16_t)~__rte_raw_cksum_reduce(sum);
-}
-
-bool tcp_checksum_ok(const struct rte_mbuf *m, const struct net_addr *src,
-		     const struct net_addr *dst)
-{
-	return checksum(m, src, dst) == 0;
-}
-
-struct hdr {
-	uint16_t src_port, dst_port;
-	uint32_t seq, ack;
-	uint16_t wnd;
-	uint8_t flags;
-	struct tcp_opts opts;
-};
-
-/* Writes the header to at, room for TCP_HDR_MAX; its length. */
-static uint16_t header_write(void *at, const struct hdr *h)
-{
-	struct rte_tcp_hdr *tcp = at;
-	size_t opt_len = tcp_opts_build(&h->opts, (uint8_t *)(tcp + 1));
-
-	*tcp = (struct rte_tcp_hdr){
-		.src_port = rte_cpu_to_be_16(h->src_port),
-		.dst_port = rte_cpu_to_be_16(h->dst_port),
-		.sent_seq = rte_cpu_to_be_32(h->seq),
-		.recv_ack = rte_cpu_to_be_32(h->ack),
-		.data_off = (uint8_t)((TCP_HDR_MIN + opt_len) / 4 << 4),
-		.tcp_flags = h->flags,
-		.rx_win = rte_cpu_to_be_16(h->wnd),
-	};
-	return (uint16_t)(TCP_HDR_MIN + opt_len);
-}
-
-/* Writes the header into an empty header mbuf. */
-static void header_build(struct rte_mbuf *m, const struct hdr *h)
-{
-	m->data_len = header_write(rte_pktmbuf_mtod(m, void *), h);
-	m->pkt_len = m->data_len;
-}
-
-static int transmit(struct tcp *t, struct rte_mbuf *m, const struct net_addr *src,
-		    const struct net_addr *dst, uint8_t tos, const struct net_path *path,
-		    uint64_t now_us)
-{
-	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
-
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) { /* each of its segments has a length */
-		tcp->cksum = __rte_raw_cksum_reduce(pseudo_sum(0, src, dst));
-	} else if (path != NULL && path->tx_cksum) { /* net_output(): the port does the rest */
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-		tcp->cksum = __rte_raw_cksum_reduce(pseudo_sum(m->pkt_len, src, dst));
-	} else {
-		tcp->cksum = checksum(m, src, dst);
-	}
-	/* Taken; a packet that could not go is a lost packet, counted there. */
-	return net_output(t->conf.net, m, src, dst, TCP_PROTO, TCP_TTL, tos, path, now_us);
-}
-
-/* May the mbuf of cur be handed over itself? */
-static bool goes_itself(struct tcp_cursor cur)
-{
-	return cur.m != NULL && cur.off == 0 && pkt_writable(cur.m);
-}
-
-/* The mbuf of cur for a packet, or one that points into it. NULL: the pool is empty. */
-static struct rte_mbuf *piece_get(struct tcp *t, struct tcp_cursor cur)
-{
-	struct rte_mbuf *m = cur.m;
-
-	if (likely(goes_itself(cur))) {
-		rte_mbuf_refcnt_update(m, 1);
-		m->ol_flags = 0;
-	} else {
-		m = rte_pktmbuf_alloc(t->conf.pools->head);
-		if (unlikely(m == NULL))
-			return NULL;
-		rte_pktmbuf_attach(m, cur.m);
-	}
-	m->data_off = (uint16_t)(tcp_piece(cur.m)->off + cur.off);
-	m->nb_segs = 1;
-	m->next = NULL;
-	return m;
-}
-
-/* Links len bytes from cur behind head. False: a pool is empty. */
-static bool payload_attach(struct tcp *t, struct rte_mbuf *head, struct tcp_cursor cur,
-			   uint32_t len)
-{
-	struct rte_mbuf *last = head;
-
-	while (len > 0) {
-		struct rte_mbuf *m = piece_get(t, cur);
-		uint32_t n = min_u64(len, tcp_cursor_left(cur));
-
-		if (unlikely(m == NULL))
-			return false;
-		m->data_len = (uint16_t)n;
-		last->next = m;
-		last = m;
-		head->nb_segs++;
-		head->pkt_len += n;
-		len -= n;
-		cur = tcp_cursor_next(cur);
-	}
-	return true;
-}
-
-/*
- * How many of len bytes from cur fit into one segment's pieces, and the place behind them. One of
- * size bytes may end at a seam, as one of a super-segment does.
- */
-static uint32_t payload_plan(struct tcp_cursor cur, uint32_t len, uint32_t size,
-			     struct tcp_cursor *ret_next)
-{
-	bool whole = len == size && goes_itself(cur);
-	uint32_t got = 0;
-
-	for (int pieces = 0; got < len && pieces < TCP_OUT_PIECES && cur.m != NULL; pieces++) {
-		uint32_t left = tcp_cursor_left(cur), n = min_u64(len - got, left);
-
-		if (net_cut_seam(whole, got, left, size))
-			break;
-		got += n;
-		cur.off += n;
-		if (n == left)
-			cur = tcp_cursor_next(cur);
-	}
-	*ret_next = cur;
-	return got;
-}
-
-/* Segments that go together: of the first its length, of all the place behind them. */
-struct super {
-	unsigned int segs;
-	uint32_t len, first;
-	struct tcp_cursor next;
-};
-
-/* Of len bytes from s->next as many full segments as there are, one to most. */
-static void super_plan(uint32_t mss, uint32_t len, unsigned int most, struct super *s)
-{
-	bool full;
-
-	do {
-		struct tcp_cursor next;
-		uint32_t n = payload_plan(s->next, mss, mss, &next);
-
-		full = n == mss ||
-		       net_cut_seam(goes_itself(s->next), n, tcp_cursor_left(next), mss);
-		if (!full && s->segs > 0) /* of too many pieces: by itself */
-			break;
-		if (s->segs == 0)
-			s->first = n;
-		s->segs++;
-		s->len += n;
-		s->next = next;
-	} while (full && s->segs < most && s->len + mss <= len);
-}
-
-/* Is it all of one mbuf that no driver has, with room in front for the header and net/? */
-static bool is_one_mbuf(struct tcp_cursor cur, uint32_t len, uint16_t header)
-{
-	return len > 0 && goes_itself(cur) && tcp_piece(cur.m)->len == len &&
-	       tcp_piece(cur.m)->off >= header + NET_HEADROOM;
-}
-
-/* The segment of such a one: itself, once more referred to, with room for the header in front. */
-static struct rte_mbuf *segment_of(struct rte_mbuf *m, uint16_t header)
-{
-	const struct tcp_piece *p = tcp_piece(m);
-
-	rte_mbuf_refcnt_update(m, 1);
-	m->ol_flags = 0;
-	m->tx_offload = 0;
-	m->next = NULL;
-	m->nb_segs = 1;
-	m->data_off = (uint16_t)(p->off - header);
-	m->data_len = (uint16_t)(p->len + header);
-	m->pkt_len = m->data_len;
-	return m;
-}
-
-static unsigned int window_scale(const struct tcp_conn *c, uint8_t flags)
-{
-	return flags & RTE_TCP_SYN_FLAG ? 0 : c->rcv_wscale; /* RFC 7323 section 2.2 */
-}
-
-static uint16_t window_field(struct tcp_conn *c, uint8_t flags)
-{
-	return (uint16_t)min_u64(tcp_rcv_wnd(c) >> window_scale(c, flags), TCP_WND_RAW_MAX);
-}
-
-/*
- * The edge a segment promised. RFC 7323 section 2.4: what the scale cannot express is told a
- * little too small, but accepted up to the edge promised before.
- */
-static void window_promise(struct tcp_conn *c, uint8_t flags, uint16_t field)
-{
-	uint32_t edge = c->rcv_nxt + ((uint32_t)field << window_scale(c, flags));
-
-	c->rcv_adv = seq_max(c->rcv_adv, edge);
-}
-
-static void acked_now(struct tcp_conn *c)
-{
-	c->ack_now = false;
-	c->unacked_bytes = 0;
-	c->last_ack_sent = c->rcv_nxt;
-	if (tcp_is_busy(c))
-		c->busy->dsack.end = c->busy->dsack.start;
-	tcp_timer_clear(c, TCP_T_DELACK);
-}
-
-static void conn_options(const struct tcp_conn *c, uint8_t flags, uint64_t now_us,
-			 struct tcp_opts *o)
-{
-	if (flags & RTE_TCP_SYN_FLAG) {
-		o->has_mss = true;
-		o->mss = c->mss_adv;
-		o->has_wscale = c->wscale_ok;
-		o->wscale = c->t->rcv_wscale;
-		o->has_sack_perm = c->sack_ok;
-	}
-	if (c->ts_on) {
-		o->has_ts = true;
-		o->ts_val = tcp_ts_now(c, now_us);
-		o->ts_ecr = flags & RTE_TCP_ACK_FLAG ? c->ts_recent : 0;
-	}
-}
-
-/* False: a pool is empty, and nothing went. */
-static bool conn_transmit(struct tcp_conn *c, struct rte_mbuf *m, uint8_t tos, uint64_t now_us)
-{
-	struct net_addr peer = tcp_peer(c);
-	struct net_path path;
-	int r;
-
-	tcp_path(c, &path);
-	r = transmit(c->t, m, &path.src, &peer, tos, &path, now_us);
-	if (unlikely(r == -EMSGSIZE))
-		tcp_pmtu_link(c);
-	return likely(r != -ENOMEM);
-}
-
-/* m is cut into segments of mss bytes by net_output(). */
-static void super_mark(struct rte_mbuf *m, uint16_t mss)
-{
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-	m->tso_segsz = mss;
-	m->l4_len = m->data_len;
-}
-
-/* The packet of a segment, or of segs of them. NULL: a pool is empty. */
-static struct rte_mbuf *packet_of(struct tcp_conn *c, const struct hdr *h, struct tcp_cursor cur,
-				  uint32_t len, unsigned int segs)
-{
-	struct tcp *t = c->t;
-	struct rte_mbuf *m;
-	uint8_t header[TCP_HDR_MAX];
-	uint16_t n = header_write(header, h);
-
-	if (segs == 1 && is_one_mbuf(cur, len, n)) {
-		m = segment_of(cur.m, n);
-		memcpy(rte_pktmbuf_mtod(m, void *), header, n);
-		return m;
-	}
-	m = rte_pktmbuf_alloc(t->conf.pools->head);
-	if (unlikely(m == NULL))
-		return NULL;
-	m->data_len = n;
-	m->pkt_len = n;
-	memcpy(rte_pktmbuf_mtod(m, void *), header, n);
-	if (segs > 1)
-		super_mark(m, c->mss);
-	if (likely(payload_attach(t, m, cur, len)))
-		return m;
-	rte_pktmbuf_free(m);
-	return NULL;
-}
-
-/*
- * A segment of the connection, or segs of mss bytes at once: with len bytes from cur. False: a
- * pool is empty.
- */
-static bool emit_segs(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
-		      uint32_t len, unsigned int segs, uint64_t now_us)
-{
-	struct tcp *t = c->t;
-	struct hdr h = {.src_port = tcp_local_port(c),
-			.dst_port = tcp_peer_port(c),
-			.seq = seq,
-			.wnd = window_field(c, flags),
-			.flags = flags};
-	struct rte_mbuf *m;
-	uint8_t ecn = 0;
-
-	if (unlikely(c->ecn_ok)) {
-		ecn = tcp_ecn_field(c, seq, len);
-		h.flags |= tcp_ecn_flags(c, flags, ecn);
-	}
-	if (flags & RTE_TCP_ACK_FLAG)
-		h.ack = c->rcv_nxt;
-	conn_options(c, flags, now_us, &h.opts);
-	/* RFC 9293 section 3.7.1: a full segment leaves no room for more. */
-	if (unlikely(tcp_sack_due(c)) && len == 0 && !(flags & RTE_TCP_RST_FLAG))
-		tcp_reass_sack(c, &h.opts);
-	m = packet_of(c, &h, cur, len, segs);
-	if (unlikely(m == NULL)) {
-		tcp_count(t, TCP_C_DROP_NO_MBUF);
-		return false;
-	}
-	if (unlikely(!conn_transmit(c, m, ecn, now_us)))
-		return false;
-	t->counters[TCP_C_OUT_SEGS] += segs;
-	t->counters[TCP_C_OUT_BYTES] += len;
-	if (flags & RTE_TCP_ACK_FLAG) {
-		window_promise(c, flags, h.wnd);
-		if (likely(len == 0 || !tcp_sack_due(c)))
-			acked_now(c);
-	}
-	if (len > 0)
-		tcp_pace_count(&c->busy->pace, len);
-	if (unlikely(h.flags & RTE_TCP_CWR_FLAG))
-		c->cwr_due = false;
-	return true;
-}
-
-static bool emit(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_cursor cur,
-		 uint32_t len, uint64_t now_us)
-{
-	return emit_segs(c, seq, flags, cur, len, 1, now_us);
-}
-
-static const struct tcp_cursor no_payload = {NULL, 0};
-
 /*
  * SND.NXT of a segment without data: the highest sent, but not beyond what the peer takes, or
  * it would not take the acknowledgement either.
@@ -405,12 +35,13 @@ static uint32_t bare_seq(const struct tcp_conn *c)
 
 bool tcp_send_ack(struct tcp_conn *c, uint64_t now_us)
 {
-	return emit(c, bare_seq(c), RTE_TCP_ACK_FLAG, no_payload, 0, now_us);
+	return tcp_emit(c, bare_seq(c), RTE_TCP_ACK_FLAG, tcp_no_payload, 0, now_us);
 }
 
 void tcp_send_rst(struct tcp_conn *c, uint64_t now_us)
 {
-	if (emit(c, bare_seq(c), RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, no_payload, 0, now_us))
+	if (tcp_emit(c, bare_seq(c), RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, tcp_no_payload, 0,
+		     now_us))
 		tcp_count(c->t, TCP_C_RESETS_OUT);
 }
 
@@ -462,7 +93,7 @@ static bool send_syn(struct tcp_conn *c, uint64_t now_us)
 	if (c->state == TCP_SYN_RCVD)
 		flags |= RTE_TCP_ACK_FLAG;
 	flags |= tcp_ecn_syn_flags(c);
-	if (!emit(c, c->iss, flags, no_payload, 0, now_us))
+	if (!tcp_emit(c, c->iss, flags, tcp_no_payload, 0, now_us))
 		return false;
 	c->syn_due = false;
 	if (c->rxtshift > 0) {
@@ -519,11 +150,11 @@ static enum step send_again(struct tcp_conn *c, struct tcp_sent *s, uint32_t len
 	uint32_t seq = s->seq;
 
 	len = min_u64(min_u64(len, s->end - seq), fin_seq(c) - seq);
-	len = payload_plan(cur, len, 0, &next);
+	len = tcp_payload_plan(cur, len, 0, &next);
 	fin = c->fin_sent && seq + len == fin_seq(c) && seq_gt(s->end, fin_seq(c));
 	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;
-	if (!emit(c, seq, flags, cur, len, now_us))
+	if (!tcp_emit(c, seq, flags, cur, len, now_us))
 		return STEP_NO_MBUF;
 	tcp_count(c->t, TCP_C_RETRANS);
 	tcp_pmtu_resent(c, seq, len);
@@ -610,7 +241,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsign
 			   uint64_t now_us)
 {
 	uint32_t end = fin_seq(c), flight = c->snd_nxt - c->snd_una;
-	struct super s = {.next = c->busy->tx_cur};
+	struct tcp_super s = {.next = c->busy->tx_cur};
 	uint32_t queued, len, room;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 	bool fin, full, watch;
@@ -627,9 +258,9 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsign
 		len = max_u64(len, tcp_pmtu_probe(c, queued, now_us));
 	/* What goes again after the peer's window had come back goes one by one. */
 	if (likely(len == c->mss) && likely(c->snd_nxt == c->snd_max)) {
-		super_plan(c->mss, super_limit(c, room, *most), *most, &s);
+		tcp_super_plan(c->mss, super_limit(c, room, *most), *most, &s);
 	} else {
-		s.first = s.len = payload_plan(s.next, len, c->mss, &s.next);
+		s.first = s.len = tcp_payload_plan(s.next, len, c->mss, &s.next);
 		s.segs = 1;
 	}
 	fin = c->fin_queued && s.len == queued && flight + s.len < c->snd_wnd;
@@ -643,7 +274,7 @@ static enum step send_next(struct tcp_conn *c, bool force, uint32_t more, unsign
 		flags &= (uint8_t)~RTE_TCP_PSH_FLAG;
 
 	if (!tcp_sent_reserve(c) ||
-	    !emit_segs(c, c->snd_nxt, flags, c->busy->tx_cur, s.len, s.segs, now_us))
+	    !tcp_emit_segs(c, c->snd_nxt, flags, c->busy->tx_cur, s.len, s.segs, now_us))
 		return STEP_NO_MBUF;
 	*most -= s.segs;
 	watch = s.first >= c->mss && c->snd_nxt == c->snd_max;
@@ -675,7 +306,7 @@ static bool send_probe(struct tcp_conn *c, uint64_t now_us)
 		return true;
 	if (fin)
 		flags |= RTE_TCP_FIN_FLAG;
-	if (!emit(c, c->snd_una, flags, cur, len, now_us))
+	if (!tcp_emit(c, c->snd_una, flags, cur, len, now_us))
 		return false;
 	c->snd_max = seq_max(c->snd_max, c->snd_una + len + fin);
 	if (fin)
@@ -781,7 +412,7 @@ static bool send_data(struct tcp_conn *c, uint64_t now_us)
 static bool send_acks(struct tcp_conn *c, uint64_t now_us)
 {
 	if (c->keep_due) {
-		if (!emit(c, c->snd_una - 1, RTE_TCP_ACK_FLAG, no_payload, 0, now_us))
+		if (!tcp_emit(c, c->snd_una - 1, RTE_TCP_ACK_FLAG, tcp_no_payload, 0, now_us))
 			return false;
 		c->keep_due = false;
 	}
@@ -848,72 +479,4 @@ unsigned int tcp_output_poll(struct tcp *t, uint64_t now_us)
 	}
 	tcp_reap(t);
 	return work;
-}
-
-/*
- * The segment's own buffer turned around: nothing is taken from a pool for an answer, and its
- * lines are warm. One that somebody shares, or of several pieces, stays.
- */
-static struct rte_mbuf *reply_mbuf(struct tcp *t, struct tcp_seg *g)
-{
-	struct rte_mbuf *m = g->m;
-
-	if (unlikely(!pkt_writable(m) || m->nb_segs != 1))
-		return rte_pktmbuf_alloc(t->conf.pools->head);
-	g->m = NULL;
-	m->data_off = RTE_PKTMBUF_HEADROOM;
-	m->ol_flags = 0;
-	m->tx_offload = 0;
-	return m;
-}
-
-void tcp_reply(struct tcp *t, struct tcp_seg *g, uint8_t flags, uint32_t seq, uint32_t ack,
-	       uint16_t wnd, const struct tcp_opts *opts, const struct net_path *path,
-	       uint64_t now_us)
-{
-	struct net_addr local = pkt_meta(g->m)->dst, peer = pkt_meta(g->m)->src;
-	struct hdr h = {
-		(uint16_t)(g->key.ports >> 16), (uint16_t)g->key.ports, seq, ack, wnd, flags, {0}};
-	struct rte_mbuf *m = reply_mbuf(t, g);
-
-	if (m == NULL) {
-		tcp_count(t, TCP_C_DROP_NO_MBUF);
-		return;
-	}
-	if (opts != NULL)
-		h.opts = *opts;
-	header_build(m, &h);
-	tcp_count(t, TCP_C_OUT_SEGS);
-	(void)transmit(t, m, &local, &peer, 0, path, now_us);
-}
-
-/*
- * A bucket, kept as the time up to which resets are paid for: a scan, or a storm of segments
- * from forged sources, makes no storm of answers (T-17).
- */
-static bool rst_allowed(struct tcp *t, uint64_t now_us)
-{
-	uint64_t oldest = now_us > TCP_RST_BURST_US ? now_us - TCP_RST_BURST_US : 0;
-	uint64_t paid = max_u64(t->rst_paid_us, oldest) + TCP_SEC / t->conf.rst_rate;
-
-	if (paid > now_us)
-		return false;
-	t->rst_paid_us = paid;
-	return true;
-}
-
-void tcp_reply_rst(struct tcp *t, struct tcp_seg *g, uint64_t now_us)
-{
-	if (g->flags & RTE_TCP_RST_FLAG)
-		return;
-	if (!rst_allowed(t, now_us)) {
-		tcp_count(t, TCP_C_RST_LIMITED);
-		return;
-	}
-	tcp_count(t, TCP_C_RESETS_OUT);
-	if (g->flags & RTE_TCP_ACK_FLAG)
-		tcp_reply(t, g, RTE_TCP_RST_FLAG, g->ack, 0, 0, NULL, NULL, now_us);
-	else
-		tcp_reply(t, g, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG, 0, g->seq + tcp_seg_space(g),
-			  0, NULL, NULL, now_us);
 }
