@@ -17,6 +17,7 @@
 #include "control/helper/client.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
+#include "control/log_out.h"
 #include "control/query.h"
 #include "control/setup.h"
 #include "control/signer/remote.h"
@@ -39,6 +40,7 @@ struct options {
 struct control {
 	uv_loop_t loop;
 	struct clock *clock;
+	struct log_out *log;
 	struct session_env env;
 	struct helper helper;
 	struct signer_remote *signer; /* NULL: the keys are here */
@@ -299,6 +301,8 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 	if (r == 0)
 		r = clock_new(&c->loop, e->timers, &c->clock);
 	if (r == 0)
+		log_out_timers(c->log, e->timers, clock_now_ms);
+	if (r == 0)
 		r = start_pools(c);
 	if (r == 0)
 		r = start_keys(c, keys, n, run_dir);
@@ -330,6 +334,8 @@ static void stop(struct control *c)
 	for (unsigned int i = 0; i < c->env.n_host_certs; i++)
 		key_free(c->env.host_cert[i]);
 	blob_key_free(c->env.blob_key);
+	log_sink_set(NULL, NULL);
+	log_out_free(c->log);
 	timers_free(c->env.timers);
 	moduli_free(c->env.moduli);
 	free(c->env.kex);
@@ -349,6 +355,22 @@ static void log_level_start(struct conf *conf, unsigned int debug)
 		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
 }
 
+static void log_sink(void *arg, enum log_level level, const char *line)
+{
+	(void)level;
+	log_out_line(arg, line);
+}
+
+/* While it may still open what stderr is: once root is dropped it may not. */
+static int start_log(struct control *c)
+{
+	int r = log_out_new(STDERR_FILENO, &c->log);
+
+	if (r == 0)
+		log_sink_set(log_sink, c->log);
+	return r;
+}
+
 static int serve(struct conf *conf, const char *conf_path, struct key **keys, unsigned int n)
 {
 	static struct control c;
@@ -359,7 +381,9 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 		return EXIT_BAD;
 	if (n > 0)
 		setup_host_certs(conf, keys, n, c.env.host_cert, &c.env.n_host_certs);
-	r = uv_loop_init(&c.loop);
+	r = start_log(&c);
+	if (r == 0)
+		r = uv_loop_init(&c.loop);
 	if (r == 0)
 		r = start(&c, conf, conf_path, keys, n);
 	if (r < 0) {
