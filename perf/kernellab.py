@@ -175,8 +175,9 @@ class Sshd(KernelLab):
     def __enter__(self):
         super().__enter__()
         try:
-            self.gateway = self.spawn(self.gw, *sshd_command(self.files, self.name, self.out), ready=False,
-                                      core=GATEWAY_CORE)
+            with open(self.files.path(f"{self.name}.log"), "w") as f: # a pipe nobody reads would stop it
+                self.gateway = self.spawn(self.gw, *sshd_command(self.files, self.name, self.out), ready=False,
+                                          stdout=subprocess.DEVNULL, stderr=f, core=GATEWAY_CORE)
             end = time.monotonic() + PATIENCE_S
             while refused(self.ns(self.client), self.out, 22) and time.monotonic() < end:
                 time.sleep(0.05)

@@ -80,7 +80,7 @@ class Spaces:
         for k, v in values.items():
             self.run(end, "sh", "-c", f"echo '{v}' >/proc/sys/net/ipv4/{k}")
 
-    def spawn(self, end, *cmd, ready=True, stdout=subprocess.PIPE, core=None):
+    def spawn(self, end, *cmd, ready=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, core=None):
         """Starts a program, of the build where it has no path of its own, in a namespace and on a core, and
         waits until it says that it is ready."""
         cmd = [cmd[0] if os.path.isabs(cmd[0]) else os.path.join(BUILD, cmd[0])] + [str(c) for c in cmd[1:]]
@@ -88,7 +88,7 @@ class Spaces:
             cmd = ["taskset", "-c", str(core)] + cmd
         if end is not None:
             cmd = ["ip", "netns", "exec", self.ns(end)] + cmd
-        p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True,
+        p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True,
                              start_new_session=self.favour, preexec_fn=self.go_first if self.favour else None)
         self.procs.append(p)
         if ready:

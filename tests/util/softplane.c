@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -475,6 +476,7 @@ static void conn_accept(struct softplane *sp)
 	*c = (struct conn){.used = true, .fd = fd, .held_last = &c->held};
 	c->h = (struct link_handle){0, 0, (uint32_t)i, ++sp->generation};
 	ssh_flat_init(&c->flat, sp->engine);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	len = sizeof(local);
 	getsockname(fd, (struct sockaddr *)&local, &len);
 	m.local = (struct link_addr){.family = 4, .port = ntohs(local.sin_port)};
