@@ -7,8 +7,8 @@
  *   pump pattern BYTES                 writes the bytes themselves
  *
  * A request is one line, "GET n" or "PUT n". The bytes are a running 64-bit counter, so that a
- * byte lost, doubled or out of order is seen at once. The client prints seconds from its request to the
- * last byte (GET) or to the server's "OK" (PUT), and exits 0 only when every byte was right.
+ * byte lost, doubled or out of order is seen at once. The client prints seconds from its request to
+ * the last byte (GET) or to the server's "OK" (PUT), and exits 0 only when every byte was right.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BLOCK	 (256 * 1024)
+#define BLOCK    (256 * 1024)
 #define LINE_MAX 64
 
 static void fill(uint64_t *block, uint64_t first)
@@ -105,7 +105,8 @@ static bool recv_pattern(int fd, uint64_t bytes)
 		size_t n = bytes - done < BLOCK ? (size_t)(bytes - done) : BLOCK;
 
 		if (!read_all(fd, got, n)) {
-			fprintf(stderr, "pump: ended after at most %" PRIu64 " of %" PRIu64 " bytes\n",
+			fprintf(stderr,
+				"pump: ended after at most %" PRIu64 " of %" PRIu64 " bytes\n",
 				done + n, bytes);
 			return false;
 		}
@@ -136,16 +137,18 @@ static void serve_one(int fd)
 static int serve(const char *address, const char *port)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	socklen_t len = sizeof(sa);
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || inet_pton(AF_INET, address, &sa.sin_addr) != 1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 128) < 0) {
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 || listen(fd, 128) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) < 0) {
 		perror("pump serve");
 		return 1;
 	}
 	signal(SIGCHLD, SIG_IGN);
-	printf("serving\n");
+	printf("serving on port %u\n", ntohs(sa.sin_port));
 	fflush(stdout);
 	for (;;) {
 		int c = accept(fd, NULL, NULL);
@@ -236,7 +239,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], "put") == 0)
 			return client(false, bytes, argv + 4);
 	}
-	if (argc == 3 && strcmp(argv[1], "pattern") == 0 && sscanf(argv[2], "%" SCNu64, &bytes) == 1)
+	if (argc == 3 && strcmp(argv[1], "pattern") == 0 &&
+	    sscanf(argv[2], "%" SCNu64, &bytes) == 1)
 		return send_pattern(1, bytes) ? 0 : 1;
 	fprintf(stderr, "usage: pump serve ADDRESS PORT | pump get|put BYTES -- COMMAND ARG... |"
 			" pump pattern BYTES\n");

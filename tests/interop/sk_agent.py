@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """An authentication agent with one security key in software (OpenSSH PROTOCOL.u2f, PROTOCOL.agent).
 
-    sk_agent.py SOCKET PUBFILE ed25519|ecdsa|webauthn [CERTFILE]
+    sk_agent.py SOCKET PUBFILE ed25519|ecdsa|webauthn [CERTFILE [PEMFILE]]
 
-Writes the public key, says "ready", and answers until it is ended. SIGUSR1 takes the finger off the
+Writes the public key (of the private one in PEMFILE, if that is given), says "ready", and answers until it is ended. SIGUSR1 takes the finger off the
 key and puts it back: the user-presence flag is clear while it is off. A webauthn token signs what a
 browser would.
 """
@@ -31,6 +31,10 @@ def mpint(n):
     return string(n.to_bytes(n.bit_length() // 8 + 1, "big"))
 
 
+def blob_of(line):
+    return base64.b64decode(line.split()[1])
+
+
 class Reader:
     def __init__(self, data):
         self.data = data
@@ -44,22 +48,37 @@ class Reader:
 
 
 class Token:
-    def __init__(self, kind):
+    def __init__(self, kind, pem=None):
         self.webauthn = kind == "webauthn"
         self.counter = 0
         self.touched = True
+        self.key = None
+        if pem is not None:
+            with open(pem, "rb") as f:
+                self.key = serialization.load_pem_private_key(f.read(), None)
         if kind == "ed25519":
-            self.key = ed25519.Ed25519PrivateKey.generate()
+            self.key = self.key or ed25519.Ed25519PrivateKey.generate()
             raw = self.key.public_key().public_bytes(
                 serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             self.type = b"sk-ssh-ed25519@openssh.com"
             self.blob = string(self.type) + string(raw) + string(APPLICATION)
         else:
-            self.key = ec.generate_private_key(ec.SECP256R1())
+            self.key = self.key or ec.generate_private_key(ec.SECP256R1())
             point = self.key.public_key().public_bytes(
                 serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
             self.type = b"sk-ecdsa-sha2-nistp256@openssh.com"
             self.blob = string(self.type) + string(b"nistp256") + string(point) + string(APPLICATION)
+
+    def signer(self, name, cert):
+        """Itself as pyssh.py's Signer, with the certificate of a file when the algorithm is one of certificates."""
+        self.name = name
+        if "-cert-v01" in name:
+            with open(cert, "rb") as f:
+                self.blob = blob_of(f.read())
+        return self
+
+    def line(self):
+        return "%s %s token\n" % (self.type.decode(), base64.b64encode(self.blob).decode())
 
     def sign(self, data):
         self.counter += 1
@@ -108,15 +127,15 @@ def serve(conn, token, cert):
 
 def main():
     path, pub, kind = sys.argv[1:4]
-    token = Token(kind)
+    token = Token(kind, sys.argv[5] if len(sys.argv) > 5 else None)
     with open(pub, "w") as f:
-        f.write("%s %s token\n" % (token.type.decode(), base64.b64encode(token.blob).decode()))
+        f.write(token.line())
 
     def cert():  # it may be made later
         if len(sys.argv) < 5 or not os.path.exists(sys.argv[4]):
             return None
         with open(sys.argv[4]) as f:
-            return base64.b64decode(f.read().split()[1])
+            return blob_of(f.read())
 
     def finger(signum, frame):
         token.touched = not token.touched
@@ -135,4 +154,5 @@ def main():
         conn.close()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,10 @@
  *
  *   ssh_probe [options] [--] sshd -i …      ssh_probe -a ADDRESS -p PORT [options]
  *   -u USER  -i KEY  -P PASSWORD  -k HOSTKEY.pub  -c CIPHERS  -m MACS  -s STRICT(0..3)
- *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS  -S SIGNATURE_ALGORITHM
+ *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS  -S SIGNATURE_ALGORITHM  -C COMPRESSION
+ *   -K HOST_CA.pub  -N NAME (of the server in its certificate)  -I PUBLIC_OR_CERTIFICATE.pub (of
+ *   the key of -i, or of one an agent holds)  -A AGENT_SOCKET  -G HOST@NAME (of Kerberos)
+ *   -M gssapi-keyex|gssapi-with-mic
  *   -n BYTES  -r OWN_REKEYS  -d DESTINATION (as the server reaches us)
  */
 #include <arpa/inet.h>
@@ -23,10 +26,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/cert.h"
+#include "ssh/kexinit.h"
 #include "ssh/pump.h"
 #include "ssh/window.h"
 
@@ -39,7 +45,8 @@ enum step { LOGIN = 1, OPENING, MOVING, CLOSING, DONE };
 
 static struct {
 	const char *user, *key_path, *password, *hostkey_path, *ciphers, *macs, *address, *dest;
-	const char *kex, *hostkey_algs, *sig_alg;
+	const char *kex, *hostkey_algs, *sig_alg, *comp_algs;
+	const char *host_ca_path, *host_name, *ident_path, *agent_path, *gss_server, *method;
 	uint16_t port;
 	int strict;
 	uint64_t bytes;
@@ -51,7 +58,7 @@ static struct {
 	enum step step;
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
-	struct key *key, *hostkey;
+	struct key *key, *ident, *hostkey, *host_ca; /* ident: what a login shows */
 	int ssh, listener, echo; /* descriptors; echo: what the server connected to us */
 	bool tried_none, sent_eof, peer_closed;
 	unsigned int kexes, own_rekeys;
@@ -147,13 +154,78 @@ static pid_t server_start(void)
 
 /* What the brain asks --------------------------------------------------------------- */
 
+/* An agent's signature (OpenSSH PROTOCOL.agent: SSH_AGENTC_SIGN_REQUEST, SSH_AGENT_SIGN_RESPONSE).
+ */
+static int agent_sign(const struct ssh_act_sign *ask, uint8_t *sig, size_t *len)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	uint8_t buf[2 * KEY_BLOB_MAX + SSH_PACKET_MAX];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct ssh_str s;
+	struct ssh_wr w;
+	struct ssh_rd r;
+	size_t n = 0, blob_len;
+	ssize_t got;
+
+	s.p = key_blob(st.ident, &blob_len);
+	s.len = (uint32_t)blob_len;
+	ssh_wr_init(&w, buf + 4, sizeof(buf) - 4);
+	ssh_wr_u8(&w, 13);
+	ssh_wr_str(&w, s);
+	ssh_wr_str(&w, ask->data);
+	ssh_wr_u32(&w, 0);
+	n = ssh_wr_done(&w);
+	ssh_wr_init(&w, buf, 4);
+	ssh_wr_u32(&w, (uint32_t)n);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", opt.agent_path);
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    write(fd, buf, n + 4) != (ssize_t)n + 4)
+		die("agent: %m");
+	for (n = 0; (got = read(fd, buf + n, sizeof(buf) - n)) > 0;) {
+		n += (size_t)got;
+		ssh_rd_init(&r, buf, n);
+		if (n >= 4 && n - 4 >= ssh_rd_u32(&r))
+			break;
+	}
+	close(fd);
+	ssh_rd_init(&r, buf, n);
+	(void)ssh_rd_u32(&r);
+	if (ssh_rd_u8(&r) != 14)
+		return -EACCES;
+	s = ssh_rd_str(&r);
+	if (!ssh_rd_done(&r) || s.len > KEY_SIG_MAX)
+		return -EBADMSG;
+	memcpy(sig, s.p, s.len);
+	*len = s.len;
+	return 0;
+}
+
 static void on_sign(const struct ssh_act *a)
 {
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len = sizeof(sig);
-	int r = key_sign(st.key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig, &len);
+	int r = opt.agent_path != NULL ? agent_sign(&a->sign, sig, &len)
+				       : key_sign(st.key, key_sig_alg_plain(a->sign.sig_alg),
+						  a->sign.data.p, a->sign.data.len, sig, &len);
 
 	must(ssh_brain_sign_answer(st.brain, a->id, r, sig, len), "sign");
+}
+
+static bool hostkey_is_right(const struct key *k)
+{
+	const struct cert_rules rules = {.role = CERT_HOST,
+					 .name = opt.host_name,
+					 .now = (uint64_t)time(NULL),
+					 .ca_algs = SSH_DEFAULT_CA_SIG};
+	const char *why = "not by this authority";
+
+	if (st.host_ca == NULL)
+		return st.hostkey == NULL || key_equal(st.hostkey, k);
+	if (key_cert(k) != NULL && key_equal(key_cert(k)->ca, st.host_ca) &&
+	    cert_check(k, &rules, &why) == 0)
+		return true;
+	fprintf(stderr, "host certificate: %s\n", why);
+	return false;
 }
 
 static void on_login(const struct ssh_act *a)
@@ -171,8 +243,11 @@ static void on_login(const struct ssh_act *a)
 	tried = true;
 	if (opt.password != NULL)
 		r = ssh_brain_login_password(st.brain, a->id, opt.password, strlen(opt.password));
+	else if (opt.method != NULL)
+		r = ssh_brain_login_gssapi(st.brain, a->id,
+					   strcmp(opt.method, "gssapi-keyex") == 0);
 	else
-		r = ssh_brain_login_publickey(st.brain, a->id, st.key, opt.sig_alg);
+		r = ssh_brain_login_publickey(st.brain, a->id, st.ident, opt.sig_alg);
 	must(r, "login");
 }
 
@@ -336,9 +411,7 @@ static void on_act(const struct ssh_act *a)
 		on_sign(a);
 		break;
 	case SSH_ACT_HOSTKEY:
-		must(ssh_brain_hostkey_answer(st.brain, a->id,
-					      st.hostkey == NULL ||
-						      key_equal(st.hostkey, a->hostkey)),
+		must(ssh_brain_hostkey_answer(st.brain, a->id, hostkey_is_right(a->hostkey)),
 		     "host key");
 		break;
 	case SSH_ACT_LOGIN:
@@ -471,7 +544,8 @@ static struct key *public_line(const char *path)
 		die("%s: %m", path);
 	fclose(f);
 	line[strcspn(line, "\n")] = '\0';
-	must(key_public_line_parse(line, strlen(line), &k), path);
+	if (cert_line_parse(line, strlen(line), &k) < 0)
+		must(key_public_line_parse(line, strlen(line), &k), path);
 	return k;
 }
 
@@ -479,7 +553,7 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:x:H:S:s:n:r:a:p:d:")) != -1) {
+	while ((c = getopt(argc, argv, "+u:i:P:k:c:m:x:H:S:s:n:r:a:p:d:C:K:N:I:A:G:M:")) != -1) {
 		switch (c) {
 		case 'u':
 			opt.user = optarg;
@@ -526,14 +600,37 @@ static void options(int argc, char **argv)
 		case 'd':
 			opt.dest = optarg;
 			break;
+		case 'C':
+			opt.comp_algs = optarg;
+			break;
+		case 'K':
+			opt.host_ca_path = optarg;
+			break;
+		case 'N':
+			opt.host_name = optarg;
+			break;
+		case 'I':
+			opt.ident_path = optarg;
+			break;
+		case 'A':
+			opt.agent_path = optarg;
+			break;
+		case 'G':
+			opt.gss_server = optarg;
+			break;
+		case 'M':
+			opt.method = optarg;
+			break;
 		default:
 			die("unknown option");
 		}
 	}
 	opt.server = optind < argc ? argv + optind : NULL;
 	if ((opt.server == NULL) == (opt.address == NULL) ||
-	    (opt.key_path == NULL) == (opt.password == NULL))
-		die("one server, and one of key and password, are needed");
+	    (opt.key_path != NULL) + (opt.password != NULL) + (opt.agent_path != NULL) +
+			    (opt.method != NULL) !=
+		    1)
+		die("one server and one way to log in are needed");
 }
 
 static void start(struct cipher_engine **ret_engine)
@@ -545,6 +642,8 @@ static void start(struct cipher_engine **ret_engine)
 		.hostkey_algs = opt.hostkey_algs,
 		.ciphers = opt.ciphers,
 		.macs = opt.macs,
+		.comp_algs = opt.comp_algs,
+		.gss_server = opt.gss_server,
 		.strict = (enum ssh_strict)opt.strict,
 		.user = opt.user,
 	};
@@ -552,6 +651,11 @@ static void start(struct cipher_engine **ret_engine)
 
 	if (opt.key_path != NULL)
 		must(key_file_load(opt.key_path, &st.key), opt.key_path);
+	st.ident = st.key;
+	if (opt.ident_path != NULL)
+		st.ident = public_line(opt.ident_path);
+	if (opt.host_ca_path != NULL)
+		st.host_ca = public_line(opt.host_ca_path);
 	if (opt.hostkey_path != NULL)
 		st.hostkey = public_line(opt.hostkey_path);
 	st.listener = listen_any(&port);
@@ -580,10 +684,10 @@ int main(int argc, char **argv)
 		if (st.step != DONE)
 			turn();
 	} while (st.step != DONE || out_waits());
-	printf("%s, %s, %s%s%s, %s; %llu bytes round, %u key exchanges, "
+	printf("%s, %s, %s%s%s, %s, %s; %llu bytes round, %u key exchanges, "
 	       "the longest of ours %.1f ms\n",
 	       st.agreed.kex, st.agreed.hostkey, st.agreed.cipher_cs, *st.agreed.mac_cs ? ", " : "",
-	       st.agreed.mac_cs, st.agreed.strict ? "strict" : "not strict",
+	       st.agreed.mac_cs, st.agreed.comp_cs, st.agreed.strict ? "strict" : "not strict",
 	       (unsigned long long)st.received, st.kexes, st.longest_ms);
 
 	close(st.ssh);
@@ -591,8 +695,11 @@ int main(int argc, char **argv)
 	close(st.echo);
 	ssh_pump_fini(&st.pump);
 	ssh_brain_free(st.brain);
+	if (st.ident != st.key)
+		key_free(st.ident);
 	key_free(st.key);
 	key_free(st.hostkey);
+	key_free(st.host_ca);
 	cipher_engine_free(engine);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);

@@ -1,0 +1,64 @@
+#!/bin/bash
+# X.509 keys of users (RFC 6187, and the older names) by the tests' own client: every algorithm logs in and takes bytes
+# with a key exchange in the middle; a browser's security key, too; and who must not get in.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+: "${SLUICE_BUILD:=$PWD/build}"
+python=/usr/bin/python3
+$python -c 'import cryptography' 2>/dev/null || { echo "no python3-cryptography"; exit 77; }
+. tests/interop/soft.sh
+top=$PWD
+mkdir "$dir/run" "$dir/keys" "$dir/other"
+cd "$dir" || exit 1
+ssh-keygen -q -t ed25519 -N '' -f host_key
+$python "$top/tests/interop/x509_make.py" . user demo rsa dsa ecdsa256 ecdsa384 ecdsa521 rsa-root dsa-root || exit 1
+$python "$top/tests/interop/x509_make.py" . host demo ecdsa256 || exit 1
+$python "$top/tests/interop/x509_make.py" other user demo ecdsa256 || exit 1
+PYTHONPATH=$top/tests/interop $python - <<'P' || exit 1
+import x509_make, sk_agent
+from cryptography.hazmat.primitives.asymmetric import ec
+ca = x509_make.Authority(".")
+key, cert = ca.leaf("user", "ecdsa256", "demo", days=(-10, -1))
+x509_make.save("old.pem", key, cert, ca.cert)
+x509_make.save("token.pem", ec.generate_private_key(ec.SECP256R1()))
+with open("keys/demo", "w") as f:
+    f.write(sk_agent.Token("webauthn", "token.pem").line())
+P
+names=x509v3-ssh-rsa,x509v3-ssh-dss,x509v3-sign-rsa,x509v3-sign-dss
+cat >sluice.conf <<CONF
+ListenAddress 127.0.0.1:22
+HostKey $dir/host_key
+AuthorizedKeysFile $dir/keys/%u
+X509TrustAnchors $dir/root.pem
+PubkeyAcceptedAlgorithms +$names
+PermitOpen 127.0.0.1:*
+PerSourcePenalties no
+CONF
+export SLUICE_RUN=$dir/run
+"$SLUICE_BUILD/tests/util/softplane" "$dir/run" >plane.log 2>&1 & pids+=($!)
+"$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 & pids+=($!)
+"$SLUICE_BUILD/perf/pump" serve 127.0.0.1 0 >pump.log 2>&1 & pids+=($!)
+wait_for 'Server listening' control.log
+wait_for serving pump.log
+port=$(sed -n 's/^port //p' plane.log)
+pump=$(sed -n 's/.*port //p' pump.log)
+
+by() { # user, key, algorithm
+	timeout 20 $python "$top/tests/interop/peers/client_pyssh.py" 127.0.0.1 "$port" "$1" "$2" 127.0.0.1 "$pump" 300000 "$3"
+}
+check "ecdsa, nistp256" by demo user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
+check "ecdsa, nistp384" by demo user_ecdsa384.pem x509v3-ecdsa-sha2-nistp384
+check "ecdsa, nistp521" by demo user_ecdsa521.pem x509v3-ecdsa-sha2-nistp521
+check "rsa, SHA-256" by demo user_rsa.pem x509v3-rsa2048-sha256
+check "rsa, SHA-1" by demo user_rsa.pem x509v3-ssh-rsa
+check "rsa, the older way" by demo user_rsa-root.pem x509v3-sign-rsa
+check "dsa" by demo user_dsa.pem x509v3-ssh-dss
+check "dsa, the older way" by demo user_dsa-root.pem x509v3-sign-dss
+check "a browser's security key" by demo token.pem webauthn-sk-ecdsa-sha2-nistp256@openssh.com
+check "not another user" refused by other user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
+check "not after its time" refused by demo old.pem x509v3-ecdsa-sha2-nistp256
+check "not below another root" refused by demo other/user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
+check "not a host's" refused by demo host_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
+check "the gateway still lets in" by demo user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
+! grep -E 'Sanitizer|runtime error' ./*.log || failures=$((failures + 1))
+[ $failures = 0 ] || { tail -n 40 control.log; exit 1; }
