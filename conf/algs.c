@@ -1,6 +1,7 @@
 /*
  * Algorithm lists: as they stand, or +, - and ^ edits of the default. Source sshd_config(5).
  */
+#include <errno.h>
 #include <string.h>
 
 #include "conf/internal.h"
@@ -89,4 +90,71 @@ bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
 		return value_bad(v, "Bad %s '%.100s'.", kw->what, spec);
 	*(const char **)field = buf;
 	return true;
+}
+
+bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field)
+{
+	if (v->algs != NULL)
+		return value_parse_algs(v, kw, field);
+	*(const char **)field = v->argv[0];
+	return true;
+}
+
+/* The line says the list it stands for, and *any what all lines say. */
+static int line_settle(struct arena *arena, const struct conf_algs *algs, struct line *line,
+		       const char **any)
+{
+	struct value v = {.arena = arena, .algs = algs, .argv = line->argv, .argc = 1};
+	const char **argv = arena_alloc(arena, sizeof(*argv));
+	char *both;
+
+	if (argv == NULL || !value_parse_algs(&v, line->kw, argv))
+		return -ENOMEM;
+	both = arena_alloc(arena, strlen(*any) + strlen(*argv) + 3);
+	if (both == NULL)
+		return -ENOMEM;
+	list_add(both, *any, NULL);
+	list_add(both, *argv, NULL);
+	line->argv = argv;
+	*any = both;
+	return 0;
+}
+
+static int default_settle(struct arena *arena, const char *dflt, struct line *line)
+{
+	const char **argv = arena_alloc(arena, sizeof(*argv));
+
+	if (argv == NULL)
+		return -ENOMEM;
+	*argv = arena_strdup(arena, dflt);
+	line->argv = argv;
+	line->argc = 1;
+	return *argv != NULL ? 0 : -ENOMEM;
+}
+
+int algs_settle(struct conf *conf, const struct conf_algs *algs, const char **ret_any)
+{
+	const struct conf_alg_names *names = algs != NULL ? &algs->pubkey_accepted : NULL;
+	bool outside = false;
+	int r = 0;
+
+	if (names == NULL || names->all == NULL || names->dflt == NULL)
+		return 0;
+	*ret_any = "";
+	for (size_t i = 0; i < conf->n_lines && r == 0; i++) {
+		if (conf->lines[i].kw->type != &type_user_algs)
+			continue;
+		outside |= conf->lines[i].block == NULL;
+		r = line_settle(&conf->arena, algs, &conf->lines[i], ret_any);
+	}
+	for (size_t i = 0; i < conf_n_kws && r == 0; i++) {
+		struct line *line = &conf->defaults[i];
+
+		if (conf_kws[i].type != &type_user_algs)
+			continue;
+		r = default_settle(&conf->arena, names->dflt, line);
+		if (r == 0 && !outside)
+			r = line_settle(&conf->arena, algs, line, ret_any);
+	}
+	return r;
 }

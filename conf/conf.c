@@ -206,7 +206,7 @@ static int conf_finish(struct loader *l, const char *name)
 	if (l->errors.no_memory)
 		return -ENOMEM;
 	algs_default(conf, l->algs);
-	return 0;
+	return algs_settle(conf, l->algs, &conf->global.pubkey_accepted_any);
 }
 
 /* A text, or when that is NULL the file of that name. */

@@ -94,8 +94,8 @@ bool value_name_ok(const char *name);
 extern const struct value_type type_name, type_yesno, type_uint, type_time, type_time_none,
 	type_quantum, type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores,
 	type_path, type_paths, type_host_keys, type_key_files, type_version, type_addendum,
-	type_algs, type_startups, type_gex_bits, type_permitopen, type_rekey, type_users,
-	type_topology;
+	type_algs, type_user_algs, type_startups, type_gex_bits, type_permitopen, type_rekey,
+	type_users, type_topology;
 /* value_auth.c */
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
 	type_command, type_cert_command, type_file_name;
@@ -113,6 +113,13 @@ bool time_read(const char *text, uint32_t *ret);
 void time_print(uint32_t ms, FILE *f);
 
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
+/*
+ * The same for what is asked for every session: a line is edited once, by algs_settle(), and then
+ * taken as it stands.
+ */
+bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field);
+/* The lines of such keywords, and their defaults; all of them together in *ret_any. -ENOMEM. */
+int algs_settle(struct conf *conf, const struct conf_algs *algs, const char **ret_any);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);
 /* Lists: the words of the line as they are; one a line, as together they may be too long for one. */

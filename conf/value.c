@@ -633,6 +633,8 @@ static bool string_absent(const void *field)
 }
 
 const struct value_type type_algs = {1, 1, false, value_parse_algs, print_string, string_absent};
+const struct value_type type_user_algs = {
+	1, 1, false, value_parse_user_algs, print_string, string_absent};
 
 /* --- MaxStartups: begin:rate:full, or one number
  * ------------------------------------------------------------ */

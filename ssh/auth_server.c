@@ -71,6 +71,33 @@ void ssh_brain_user_rules(struct ssh_brain *b, unsigned int auth_methods,
 	methods_list(b);
 }
 
+/* OpenSSH PROTOCOL 1.11: the list of the user, who was not known when the first was sent. */
+int ssh_brain_user_sig_algs(struct ssh_brain *b, const char *list)
+{
+	bool changed = strcmp(list, b->lists.sig_algs) != 0;
+	char *copy = NULL;
+	int r;
+
+	if (!brain_is_server(b) || b->phase.svc != SSH_SVC_AUTH)
+		return -EINVAL;
+	r = changed ? brain_sig_algs_copy(&copy, list) : 0;
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	free(b->lists.sig_algs_any);
+	b->lists.sig_algs_any = NULL;
+	if (!changed)
+		return 0;
+	free(b->lists.sig_algs);
+	b->lists.sig_algs = copy;
+	if (!b->info_in_auth)
+		return 0;
+	b->info_in_auth = false; /* "sent" at most once */
+	r = kex_send_ext_info(b);
+	return r == -SSH_E_MEMORY ? -ENOMEM : r;
+}
+
 /* The request that was decided leaves nothing behind. */
 static void request_drop(struct auth_server *a)
 {
@@ -296,11 +323,13 @@ static int ask_for_change(struct ssh_brain *b, struct ssh_str text)
 /* The table's own spelling of an accepted signature algorithm, or NULL. */
 static const char *accepted_alg(const struct ssh_brain *b, struct ssh_str alg)
 {
-	const char *name;
+	const char *list = b->lists.sig_algs_any, *name;
 
+	if (list == NULL)
+		list = b->lists.sig_algs;
 	for (unsigned int i = 0; (name = key_sig_alg_at(i)) != NULL; i++)
 		if (ssh_str_eq(alg, name))
-			return ssh_names_have(ssh_str_c(b->lists.sig_algs), name) ? name : NULL;
+			return ssh_names_have(ssh_str_c(list), name) ? name : NULL;
 	return NULL;
 }
 

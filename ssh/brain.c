@@ -269,6 +269,11 @@ static bool known_sig_alg(const char *name)
 	return false;
 }
 
+int brain_sig_algs_copy(char **ret, const char *list)
+{
+	return list_copy(ret, list, SSH_DEFAULT_PUBKEY, known_sig_alg);
+}
+
 static bool known_cipher(const char *name)
 {
 	const char *have;
@@ -309,7 +314,9 @@ static int lists_init(struct brain_lists *l, const struct ssh_brain_conf *c)
 	if (r == 0)
 		r = list_copy(&l->comp, c->comp_algs, SSH_DEFAULT_COMP, known_comp);
 	if (r == 0)
-		r = list_copy(&l->sig_algs, c->server_sig_algs, SSH_DEFAULT_PUBKEY, known_sig_alg);
+		r = brain_sig_algs_copy(&l->sig_algs, c->server_sig_algs);
+	if (r == 0 && c->server_sig_algs_any != NULL)
+		r = brain_sig_algs_copy(&l->sig_algs_any, c->server_sig_algs_any);
 	return r;
 }
 
@@ -321,6 +328,7 @@ static void lists_fini(struct brain_lists *l)
 	free(l->macs);
 	free(l->comp);
 	free(l->sig_algs);
+	free(l->sig_algs_any);
 }
 
 static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
@@ -521,14 +529,17 @@ static int input_disconnect(struct ssh_brain *b, const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* RFC 8308 section 2.4: a client may send it once, a server twice. */
+/*
+ * RFC 8308 section 2.4: a client may send it once, a server twice, and ours once more while we
+ * authenticate, as we told it (OpenSSH PROTOCOL 1.11).
+ */
 static int input_ext_info(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_ext_info m;
 	struct ssh_rd r;
 	int e;
 
-	if (++b->ext_infos > (brain_is_server(b) ? 1 : 2))
+	if (++b->ext_infos > (brain_is_server(b) ? 1 : 3))
 		return -SSH_E_PROTO;
 	ssh_rd_init(&r, p + 1, len - 1);
 	e = ssh_ext_info_parse(&r, &m);

@@ -108,7 +108,12 @@ struct ssh_brain_conf {
 	/* server */
 	const char *server_sig_algs; /* PubkeyAcceptedAlgorithms, sent in EXT_INFO; NULL: all key.h
 					knows */
-	unsigned int auth_methods;   /* SSH_AUTH_* offered */
+	/*
+	 * Where other users have others: those of all of them. The first request is read by these,
+	 * and its authority says whether they are its user's; then come ssh_brain_user_sig_algs().
+	 */
+	const char *server_sig_algs_any;
+	unsigned int auth_methods; /* SSH_AUTH_* offered */
 	unsigned int max_auth_tries;
 	/* client */
 	const char *user;
@@ -333,6 +338,13 @@ int ssh_brain_auth_banner(struct ssh_brain *b, const char *text, size_t len);
  */
 void ssh_brain_user_rules(struct ssh_brain *b, unsigned int auth_methods,
 			  unsigned int max_auth_tries, const struct ssh_rekey_limit *rekey);
+/*
+ * The same of PubkeyAcceptedAlgorithms: a client that takes EXT_INFO while it authenticates is told
+ * of another list than before, in front of what is answered next. -EINVAL: none is open; an
+ * unknown name. -ENOMEM.
+ */
+int ssh_brain_user_sig_algs(struct ssh_brain *b, const char *list)
+	__attribute__((warn_unused_result));
 /*
  * Client: one of these per SSH_ACT_LOGIN. A key is borrowed until the next LOGIN,
  * AUTHENTICATED or END; sig_alg NULL: the best the server's EXT_INFO allows, -ENOTSUP when

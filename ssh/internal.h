@@ -123,6 +123,7 @@ struct auth_client {
 
 struct brain_lists {
 	char *kex, *hostkey, *ciphers, *macs, *comp, *sig_algs;
+	char *sig_algs_any; /* server: NULL once the user's are known, or when all have the same */
 };
 
 struct ssh_brain {
@@ -130,7 +131,8 @@ struct ssh_brain {
 	uint8_t session_id_len;
 	bool started, ended;
 	bool peer_ext_info; /* the peer listed ext-info-c or ext-info-s */
-	bool info_in_auth;  /* server: the client takes another EXT_INFO with its user's name */
+	bool info_in_auth;  /* server: the client takes another EXT_INFO with its user's name, which
+			       it did not have */
 	uint8_t ext_infos;  /* received */
 	bool rekey_wanted;
 	enum ssh_strict strict;
@@ -290,6 +292,8 @@ int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t 
 /* brain_conn.c */
 int brain_conn_input(struct ssh_brain *b, const uint8_t *p, size_t len);
 
+/* A list of signature algorithms, all of which are known. -ENOMEM, -EINVAL. */
+int brain_sig_algs_copy(char **ret, const char *list);
 /* After USERAUTH_SUCCESS; both roles. */
 int brain_authenticated(struct ssh_brain *b);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "control/session/internal.h"
+#include "ssh/kexinit.h"
 
 /* sshd: "none" is an empty password, for those who may have one. */
 static bool none_suffices(const struct session *s, const struct user_lookup *l)
@@ -21,6 +22,16 @@ static bool ticket_suffices(const struct session *s)
 	const struct ssh_act_auth *a = &s->awake->login.auth;
 
 	return a->local_user.len > 0 && ssh_str_eq(a->local_user, session_user(s));
+}
+
+/* All that decides about rules is known now: PubkeyAcceptedAlgorithms of this user. */
+static void sig_algs_settle(struct session *s)
+{
+	const char *algs = s->awake->conf.pubkey_accepted;
+
+	/* Without memory for it the list stays as it was, and offered() says no. */
+	if (algs != NULL)
+		(void)!ssh_brain_user_sig_algs(s->awake->brain, algs);
 }
 
 static void banner(struct session *s, const struct user_lookup *l)
@@ -77,15 +88,27 @@ static void judge_key(struct session *s, struct user_lookup *found)
 		login_finish(s, found->key_found && !login_key_used(s, l->auth.key));
 }
 
+/* Of the first request the brain did not know yet what is offered. */
+static bool offered(const struct session *s)
+{
+	const struct ssh_act_auth *a = &s->awake->login.auth;
+	const char *algs = s->awake->conf.pubkey_accepted;
+
+	if (a->method == SSH_AUTH_NONE)
+		return true;
+	if (!(chain_methods(&s->awake->chain) & a->method))
+		return false;
+	return a->method != SSH_AUTH_PUBLICKEY || algs == NULL ||
+	       ssh_names_have(ssh_str_c(algs), a->sig_alg);
+}
+
 static void judge(struct session *s, struct user_lookup *found)
 {
 	struct login *l = &s->awake->login;
 
 	if (found->note[0] != '\0')
 		session_log(s, LOG_L_INFO, "%s", found->note);
-	/* Of the first request the brain did not know yet what is offered. */
-	if (l->auth.method != SSH_AUTH_NONE &&
-	    !(chain_methods(&s->awake->chain) & l->auth.method)) {
+	if (!offered(s)) {
 		login_reject(s);
 		return;
 	}
@@ -161,6 +184,7 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 		login_refuse(s);
 		return;
 	}
+	sig_algs_settle(s);
 	banner(s, found);
 	if (hash_keep(&s->awake->login, &found->hash, found->has_hash) < 0)
 		login_reject(s);

@@ -112,7 +112,8 @@ int session_brain_new(struct session *s)
 		.gex = {g->gex_min, g->gex_n, g->gex_max},
 		.moduli = env->moduli,
 		.rekey = session_rekey_limit(s),
-		.server_sig_algs = g->pubkey_accepted,
+		.server_sig_algs = s->awake->conf.pubkey_accepted,
+		.server_sig_algs_any = g->pubkey_accepted_any,
 		/* Which of them is known with the user, who is named by the first request. */
 		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY |
 				SSH_AUTH_KBDINT | SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC,

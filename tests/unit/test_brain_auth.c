@@ -576,6 +576,106 @@ Test(brain_auth, s34_an_algorithm_that_is_not_accepted_is_refused)
 	lab_fini(&l);
 }
 
+/* Both lists are read by the first request: its authority knows whose it is. */
+static void conf_of_users(struct ssh_brain_conf *sc)
+{
+	*sc = lab_conf(SSH_SERVER);
+	sc->server_sig_algs = "rsa-sha2-512";
+	sc->server_sig_algs_any = "ssh-ed25519,rsa-sha2-512";
+}
+
+/* OpenSSH PROTOCOL 1.11: in front of the first answer. */
+Test(brain_auth, ext_info_in_auth_tells_the_list_of_the_user)
+{
+	struct ssh_brain_conf sc;
+	struct lab l;
+
+	conf_of_users(&sc);
+	lab_init(&l, &sc, NULL);
+	l.c.login = LAB_LOGIN_HOLD;
+	l.s.manual_auth = true;
+	lab_run(&l);
+	cr_assert_str_eq(ssh_brain_server_sig_algs(l.c.b), "rsa-sha2-512");
+	cr_assert_eq(ssh_brain_login_publickey(l.c.b, l.c.asked.id, l.c.key, NULL), -ENOTSUP);
+	cr_assert_eq(ssh_brain_login_password(l.c.b, l.c.asked.id, "x", 1), 0);
+	lab_run(&l);
+	cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, "ssh-ed25519"), 0);
+	cr_assert_eq(ssh_brain_auth_answer(l.s.b, l.s.asked.id, false), 0);
+	lab_run(&l);
+	cr_assert_str_eq(ssh_brain_server_sig_algs(l.c.b), "ssh-ed25519");
+	cr_assert_eq(ssh_brain_login_publickey(l.c.b, l.c.asked.id, l.c.key, NULL), 0);
+	lab_run(&l);
+	/* Once: a list that changes again holds, and is not told. */
+	cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, "rsa-sha2-256"), 0);
+	cr_assert_eq(ssh_brain_auth_answer(l.s.b, l.s.asked.id, true), 0);
+	lab_run(&l);
+	cr_assert(ssh_brain_authenticated(l.c.b));
+	cr_assert_eq(l.c.b->ext_infos, 2);
+	cr_assert_str_eq(l.s.b->lists.sig_algs, "rsa-sha2-256");
+	lab_fini(&l);
+}
+
+Test(brain_auth, algorithms_of_other_users_are_read_by_the_first_request_alone)
+{
+	struct ssh_brain_conf sc;
+	struct lab l;
+
+	conf_of_users(&sc);
+	lab_init(&l, &sc, NULL);
+	lab_to_login(&l);
+	l.s.manual_auth = true;
+	send_req(&l, req_query("ssh-ed25519", l.c.key));
+	cr_assert_eq(l.s.n[SSH_ACT_AUTH], 1);
+	cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, "rsa-sha2-512"), 0);
+	cr_assert_eq(ssh_brain_auth_answer(l.s.b, l.s.asked.id, false), 0);
+	lab_run(&l);
+	expect_failure(&l, "the authority's no");
+	send_req(&l, req_query("ssh-ed25519", l.c.key));
+	expect_failure(&l, "of others only");
+	cr_assert_eq(l.s.n[SSH_ACT_AUTH], 1);
+	lab_fini(&l);
+}
+
+Test(brain_auth, no_ext_info_in_auth_for_who_does_not_take_it)
+{
+	static const struct {
+		bool takes;
+		const char *list;
+	} c[] = {{false, "ssh-ed25519"}, {true, "rsa-sha2-512"}};
+	struct ssh_brain_conf sc = lab_conf(SSH_SERVER);
+	struct lab l;
+
+	sc.server_sig_algs = "rsa-sha2-512";
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		lab_init(&l, &sc, NULL);
+		l.c.login = LAB_LOGIN_HOLD;
+		l.s.manual_auth = true;
+		lab_run(&l);
+		l.s.b->info_in_auth = c[i].takes;
+		cr_assert_eq(ssh_brain_login_password(l.c.b, l.c.asked.id, "x", 1), 0);
+		lab_run(&l);
+		cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, c[i].list), 0);
+		cr_assert_eq(ssh_brain_auth_answer(l.s.b, l.s.asked.id, false), 0);
+		lab_run(&l);
+		cr_assert_eq(l.c.b->ext_infos, 1);
+		cr_assert_str_eq(ssh_brain_server_sig_algs(l.c.b), "rsa-sha2-512");
+		cr_assert_str_eq(l.s.b->lists.sig_algs, c[i].list);
+		lab_fini(&l);
+	}
+}
+
+Test(brain_auth, a_users_list_is_refused_before_authentication_begins_and_after_it)
+{
+	struct lab l;
+
+	start(&l, 6);
+	cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, "ssh-ed25518"), -EINVAL, "unknown");
+	cr_assert_eq(ssh_brain_user_sig_algs(l.c.b, "ssh-ed25519"), -EINVAL, "a client");
+	send_req(&l, req_password("demo", false, "secret"));
+	cr_assert_eq(ssh_brain_user_sig_algs(l.s.b, "ssh-ed25519"), -EINVAL, "it is over");
+	lab_fini(&l);
+}
+
 /* S-34, RFC 8332: the signature blob must name the algorithm of the request. */
 Test(brain_auth, s34_a_signature_by_another_algorithm_of_the_key_is_refused)
 {

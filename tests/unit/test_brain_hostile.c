@@ -671,7 +671,7 @@ Test(brain_hostile, a_success_with_bytes_behind_it_is_none)
 	lab_fini(&l);
 }
 
-Test(brain_hostile, ext_info_is_taken_twice_at_most_and_bounded)
+Test(brain_hostile, ext_info_is_taken_three_times_at_most_and_bounded)
 {
 	uint8_t p[5] = {SSH_MSG_EXT_INFO}, many[5] = {SSH_MSG_EXT_INFO, 0, 0, 0, 33};
 	struct lab l;
@@ -680,8 +680,10 @@ Test(brain_hostile, ext_info_is_taken_twice_at_most_and_bounded)
 	l.c.login = LAB_LOGIN_HOLD;
 	lab_run(&l); /* one came with the keys */
 	l.s.silent = true;
-	lab_raw(&l, &l.s, p, 5);
-	cr_assert_eq(l.c.end, 0);
+	for (int i = 0; i < 2; i++) {
+		lab_raw(&l, &l.s, p, 5);
+		cr_assert_eq(l.c.end, 0);
+	}
 	lab_raw(&l, &l.s, p, 5);
 	cr_assert_eq(l.c.end, -SSH_E_PROTO);
 	lab_fini(&l);

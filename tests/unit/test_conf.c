@@ -459,7 +459,8 @@ Test(conf, defaults)
 	cr_expect_str_eq(g->macs, algs.macs.dflt);
 	cr_expect_str_eq(g->kex, algs.kex.dflt);
 	cr_expect_str_eq(g->hostkey_algorithms, algs.hostkey.dflt);
-	cr_expect_str_eq(g->pubkey_accepted, algs.pubkey_accepted.dflt);
+	cr_expect_str_eq(g->pubkey_accepted_any, algs.pubkey_accepted.dflt);
+	cr_expect_str_eq(s.pubkey_accepted, algs.pubkey_accepted.dflt);
 	cr_expect_eq(g->startups_begin, 10);
 	cr_expect_eq(g->startups_rate, 30);
 	cr_expect_eq(g->startups_full, 100);
@@ -906,6 +907,38 @@ static uint32_t tries_for(struct conf *conf, const struct conf_match_ctx *ctx)
 	tries = s.max_auth_tries;
 	conf_session_fini(&s);
 	return tries;
+}
+
+/* Edits are of the default everywhere; what any user may have is the sum. */
+Test(conf, algorithms_of_users_under_match)
+{
+	static const struct {
+		const char *text, *of_ann, *of_others, *any;
+	} c[] = {
+		{"", "ssh-ed25519", "ssh-ed25519", "ssh-ed25519"},
+		{"Match User ann\nPubkeyAcceptedAlgorithms +rsa-sha2-256\n",
+		 "ssh-ed25519,rsa-sha2-256", "ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
+		{"PubkeyAcceptedAlgorithms rsa-sha2-256\nMatch User ann\n"
+		 "PubkeyAcceptedAlgorithms ssh-ed25519\n",
+		 "ssh-ed25519", "rsa-sha2-256", "rsa-sha2-256,ssh-ed25519"},
+		{"PubkeyAcceptedAlgorithms rsa-sha2-256\n", "rsa-sha2-256", "rsa-sha2-256",
+		 "rsa-sha2-256"},
+	};
+	const struct conf_match_ctx ann = {.user = "ann"}, other = {.user = "bob"};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf *conf = parse(c[i].text);
+		struct conf_session a, o;
+
+		cr_assert_eq(conf_session_for(conf, &ann, &a), 0);
+		cr_assert_eq(conf_session_for(conf, &other, &o), 0);
+		cr_expect_str_eq(a.pubkey_accepted, c[i].of_ann, "case %zu", i);
+		cr_expect_str_eq(o.pubkey_accepted, c[i].of_others, "case %zu", i);
+		cr_expect_str_eq(conf_global(conf)->pubkey_accepted_any, c[i].any, "case %zu", i);
+		conf_session_fini(&a);
+		conf_session_fini(&o);
+		conf_put(conf);
+	}
 }
 
 Test(conf, match_looks_at_what_is_known_of_user_and_client)

@@ -272,6 +272,32 @@ Test(control_limits, a_signature_algorithm_that_is_not_accepted_lets_nobody_in)
 	client_free(&c);
 }
 
+/* OpenSSH PROTOCOL 1.11: the client is told as soon as the user is known. */
+Test(control_limits, match_user_has_signature_algorithms_of_its_own)
+{
+	struct client c;
+
+	start("PubkeyAcceptedAlgorithms rsa-sha2-512\n"
+	      "Match User demo\nPubkeyAcceptedAlgorithms ssh-ed25519\n");
+	client_start(&c, "demo");
+	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "rsa-sha2-512");
+	cr_expect(!try_none(&c));
+	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "ssh-ed25519");
+	cr_expect(try_key(&c, t.key[0]));
+	client_free(&c);
+	/* It need not ask first. */
+	client_start(&c, "demo");
+	cr_expect(try_key(&c, t.key[0]));
+	client_free(&c);
+	/* What is another user's is not its own, whether or not it is the first request. */
+	client_start(&c, "alice");
+	cr_expect(!try_key(&c, t.key[0]));
+	expect_logged("Failed publickey for alice from ");
+	cr_expect(!try_key(&c, t.key[0]));
+	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "rsa-sha2-512");
+	client_free(&c);
+}
+
 /* What an address may do, and another thing what a user may. */
 Test(control_limits, match_user_gives_and_takes_methods)
 {
