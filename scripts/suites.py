@@ -21,7 +21,7 @@ import time
 SUITES = ("rooms", "unit", "sim", "interop", "fuzz", "chaos", "smoke")
 PLAIN, ASAN, FUZZ = "build", "build-asan", "build-fuzz"
 # -O1 and line tables alone take a third off the compile time and are what stack traces need.
-SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1")
+SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1", "-Db_pch=true")
 CORES = os.cpu_count() or 1
 SKIP = 77
 FUZZ_SECONDS = 60  # for the whole set in a short run, by all cores
