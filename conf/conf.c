@@ -210,38 +210,48 @@ static int conf_finish(struct loader *l, const char *name)
 }
 
 /* A text, or when that is NULL the file of that name. */
-static int load(const char *name, const char *text, size_t len, const struct conf_algs *valid,
-		struct conf **ret, char **ret_errors)
+static int load(struct loader *l, const char *name, const char *text, size_t len, struct conf **ret,
+		char **ret_errors)
 {
-	struct loader l = {.conf = conf_new(), .algs = valid, .may_include = text == NULL};
 	int r;
 
 	*ret_errors = NULL;
-	if (l.conf == NULL)
+	l->conf = conf_new();
+	if (l->conf == NULL)
 		return -ENOMEM;
 	if (text != NULL)
-		load_text(&l, name, text, len);
+		load_text(l, name, text, len);
 	else
-		load_file(&l, name);
-	r = conf_finish(&l, name);
+		load_file(l, name);
+	r = conf_finish(l, name);
 	if (r < 0) {
-		*ret_errors = l.errors.text;
-		conf_put(l.conf);
+		*ret_errors = l->errors.text;
+		conf_put(l->conf);
 		return r;
 	}
-	*ret = l.conf;
+	*ret = l->conf;
 	return 0;
 }
 
 int conf_load(const char *path, const struct conf_algs *valid, struct conf **ret, char **ret_errors)
 {
-	return load(path, NULL, 0, valid, ret, ret_errors);
+	return conf_load_trusted(path, valid, NULL, ret, ret_errors);
+}
+
+int conf_load_trusted(const char *path, const struct conf_algs *valid,
+		      bool (*trusted)(const char *path), struct conf **ret, char **ret_errors)
+{
+	struct loader l = {.algs = valid, .may_include = true, .trusted = trusted};
+
+	return load(&l, path, NULL, 0, ret, ret_errors);
 }
 
 int conf_parse(const char *name, const char *text, size_t len, const struct conf_algs *valid,
 	       struct conf **ret, char **ret_errors)
 {
-	return load(name, text != NULL ? text : "", len, valid, ret, ret_errors);
+	struct loader l = {.algs = valid};
+
+	return load(&l, name, text != NULL ? text : "", len, ret, ret_errors);
 }
 
 struct conf *conf_get(struct conf *conf)

@@ -316,6 +316,10 @@ bool conf_matches_about(const struct conf *conf, enum conf_match_about about);
  */
 int conf_load(const char *path, const struct conf_algs *valid, struct conf **ret, char **ret_errors)
 	__attribute__((warn_unused_result));
+/* As conf_load(); a file, also an included one, that trusted() says no to is an error. */
+int conf_load_trusted(const char *path, const struct conf_algs *valid,
+		      bool (*trusted)(const char *path), struct conf **ret, char **ret_errors)
+	__attribute__((warn_unused_result));
 /* As conf_load() from memory; name stands for the file in errors. Include is an error. */
 int conf_parse(const char *name, const char *text, size_t len, const struct conf_algs *valid,
 	       struct conf **ret, char **ret_errors) __attribute__((warn_unused_result));

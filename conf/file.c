@@ -482,6 +482,11 @@ static void load_path(struct loader *l, const char *path, const struct place *fr
 		errors_add(&l->errors, from->file, from->number, "too many files");
 		return;
 	}
+	if (l->trusted != NULL && !l->trusted(path)) {
+		errors_add(&l->errors, path, 0,
+			   "bad ownership or modes of the file or of a folder above it");
+		return;
+	}
 	r = file_read(path, &text, &len);
 	if (r == -ENOMEM)
 		no_memory(l);

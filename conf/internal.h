@@ -167,6 +167,7 @@ struct loader {
 	struct errors errors;
 	unsigned int files;
 	bool may_include;
+	bool (*trusted)(const char *path); /* NULL: all are */
 };
 
 /* Adds the lines of a file, or of a text, to the loader's conf; what is wrong to its errors. */

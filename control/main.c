@@ -153,6 +153,7 @@ static void goodbye(struct timer *t)
 	c->n_peers = 0;
 	resolver_close(c->env.resolver);
 	signer_remote_close(c->signer);
+	helper_read_end(&c->helper);
 	pool_close(c->env.files);
 	pool_close(c->env.compute);
 	clock_close(c->clock);
@@ -317,6 +318,7 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 		r = start_admin(c, conf_path, run_dir);
 	if (r < 0)
 		return r;
+	helper_read_again(&c->helper);
 	/* One dataplane is configured today; nothing below this line knows that. */
 	snprintf(path, sizeof(path), "%s/link.sock", run_dir);
 	r = linkpeer_new(&c->loop, e, path, &c->peer[0]);

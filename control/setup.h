@@ -20,6 +20,9 @@
 
 /* The file, checked against the algorithms of this build. */
 int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_result));
+/* The same of files that trusted() says yes to; NULL: of any. */
+int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), struct conf **ret)
+	__attribute__((warn_unused_result));
 /* Every HostKey of the file; at least one must be usable. */
 int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
 	__attribute__((warn_unused_result));

@@ -131,7 +131,7 @@ lab_gateway_start() { # folder with the built programs; $LAB_WRAP starts each, i
 		${LAB_WRAP:-} "$1/dataplane/sluice-dataplane" -f "$LAB_DIR/sluice.conf"
 	lab_dataplane_pid=$lab_pid
 	lab_spawn gw "$LAB_DIR/helper.log" env SLUICE_RUN="$LAB_DIR/run" \
-		${LAB_WRAP:-} "$1/control/sluice-helper"
+		${LAB_WRAP:-} "$1/control/sluice-helper" -f "$LAB_DIR/sluice.conf"
 	lab_helper_pid=$lab_pid
 	lab_spawn gw "$LAB_DIR/signer.log" env SLUICE_RUN="$LAB_DIR/run" \
 		${LAB_WRAP:-} "$1/control/sluice-signer" -f "$LAB_DIR/sluice.conf"

@@ -18,6 +18,7 @@
 
 #include "conf/conf.h"
 #include "control/auth/passfile.h"
+#include "control/helper/proto.h"
 #include "control/pool.h"
 #include "ssh/brain.h"
 
@@ -46,8 +47,8 @@ struct auth_env {
 struct auth_try {
 	const struct conf_session *conf;
 	const char *user;
-	const char *peer; /* its address */
-	bool possible;    /* the user exists and may log in */
+	struct helper_job about; /* for who goes by Match himself; its time is the source's */
+	bool possible;           /* the user exists and may log in */
 	struct ssh_str secret, new_secret;
 	bool conversation;                /* the client can be asked */
 	bool change;                      /* to new_secret */

@@ -43,11 +43,9 @@ static void on_done(void *arg, const struct helper_done *d, const char *data, si
 static int begin(struct auth_call *call, const struct auth_try *t)
 {
 	static const struct helper_ops ops = {on_ask, on_done};
-	const struct helper_pam m = {
-		.job = {ssh_str_c(t->user), ssh_str_c(t->peer), SOURCE_PAM_MS},
-		.service = ssh_str_c(t->conf->pam_service_name),
+	struct helper_pam m = {
+		.job = t->about,
 		.possible = t->possible,
-		.empty_ok = t->conf->permit_empty_passwords,
 		.conversation = t->conversation,
 		.change = t->change,
 		.password = t->secret,
@@ -57,6 +55,7 @@ static int begin(struct auth_call *call, const struct auth_try *t)
 	uint8_t *frame;
 	int r;
 
+	m.job.time_ms = SOURCE_PAM_MS;
 	if (call->env->helper == NULL)
 		return -ENOENT;
 	frame = secret_new(HELPER_FRAME_MAX + 4);

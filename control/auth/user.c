@@ -55,13 +55,21 @@ static void keys_text_check(struct user_lookup *l, struct tried *t, const char *
 }
 
 /* A home that is closed to us: its user's process reads it, and judges its modes as we do. */
-static int read_as_user(const struct user_lookup *l, const char *path, char **ret, size_t *ret_len,
-			char *why, size_t why_size)
+static int read_as_user(const struct user_lookup *l, enum helper_entry entry, uint32_t index,
+			char **ret, size_t *ret_len, char *why, size_t why_size)
 {
+	char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
 	const struct helper_file m = {
-		.job = {ssh_str_c(l->user), ssh_str_c(l->peer_text), USER_FILE_MS},
-		.path = ssh_str_c(path),
-		.strict = l->strict_modes};
+		.job = {.user = ssh_str_c(l->user),
+			.peer = ssh_str_c(addr_text(&l->peer, peer)),
+			.local = ssh_str_c(addr_text(&l->local, local)),
+			.peer_port = l->peer.port,
+			.local_port = l->local.port,
+			.version = ssh_str_c(l->version != NULL ? l->version : ""),
+			.invalid_user = l->invalid_user,
+			.time_ms = USER_FILE_MS},
+		.entry = entry,
+		.index = index};
 
 	why[0] = '\0';
 	return helper_read_file(l->helper_path, &m, ret, ret_len, why, why_size);
@@ -75,7 +83,7 @@ static struct userfile_rules rules_of(const struct user_lookup *l, const struct 
 				       .deny = S_IWGRP | S_IWOTH};
 }
 
-static void keys_file_check(struct user_lookup *l, struct tried *t, const char *template,
+static void keys_file_check(struct user_lookup *l, struct tried *t, unsigned int i,
 			    const struct account *acc)
 {
 	struct userfile_rules rules = rules_of(l, acc);
@@ -84,7 +92,7 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, const char *
 	size_t len = 0;
 	int r;
 
-	if (conf_path_expand(template, l->user, rules.home, path, sizeof(path)) < 0)
+	if (conf_path_expand(l->keys_path[i], l->user, rules.home, path, sizeof(path)) < 0)
 		return;
 	/* That there is one says who is a user; what stands in it is read for a key alone (S-32).
 	 */
@@ -94,7 +102,7 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, const char *
 	}
 	r = userfile_read(path, &rules, AUTHKEYS_FILE_MAX, &text, &len, why, sizeof(why));
 	if (r == -EACCES && acc->known && l->helper_path != NULL)
-		r = read_as_user(l, path, &text, &len, why, sizeof(why));
+		r = read_as_user(l, HELPER_AUTHORIZED_KEYS, i, &text, &len, why, sizeof(why));
 	if (r != -ENOENT)
 		l->exists = true;
 	if (r == 0)
@@ -245,7 +253,7 @@ static void keys_look(struct user_lookup *l, struct tried *t, const struct accou
 	}
 	certificate_check(l, t, acc);
 	for (unsigned int i = 0; !l->of_program && i < l->n_paths; i++)
-		keys_file_check(l, t, l->keys_path[i], acc);
+		keys_file_check(l, t, i, acc);
 }
 
 /*
@@ -266,8 +274,6 @@ void user_lookup_run(struct user_lookup *l)
 	account_find(l->user, &acc);
 	l->root = strcmp(l->user, "root") == 0 || (acc.known && acc.uid == 0);
 	l->exists |= (acc.known && l->accounts_exist) || l->names_exist;
-	l->uid = acc.uid;
-	l->home = acc.known ? strdup(acc.home) : NULL;
 	groups_find(l, &acc);
 	if (l->only_account)
 		return;
@@ -288,8 +294,8 @@ void user_lookup_fini(struct user_lookup *l)
 	free(l->password_path);
 	free(l->banner_path);
 	free(l->helper_path);
+	free(l->version);
 	free(l->keys_text);
-	free(l->home);
 	free(l->banner);
 	for (size_t i = 0; i < l->n_groups; i++)
 		free(l->groups[i]);

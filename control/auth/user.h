@@ -47,8 +47,11 @@ struct user_lookup {
 	struct keytrust trust;
 	bool signed_by_key;           /* not merely asked about; then */
 	struct key_presence presence; /* says who stood before a security key */
-	char *helper_path;            /* of its socket: reads what we may not; NULL: nobody does */
-	char peer_text[ADDR_TEXT_MAX];
+	/* Reads what we may not, and goes by Match himself: by these and the peer. */
+	char *helper_path; /* of its socket; NULL: there is none */
+	struct link_addr local;
+	char *version; /* the peer's identification; NULL: not known */
+	bool invalid_user;
 	/* A program was asked: nothing is read but what it wrote, here or in trust. */
 	bool of_program;
 	char *keys_text; /* NULL: principals, then */
@@ -61,9 +64,7 @@ struct user_lookup {
 	bool certified;            /* as authkeys_answer has it */
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	bool root;                 /* by name or by number */
-	char *home;                /* of an account; NULL: there is none */
-	uint32_t uid;
-	char **groups; /* names */
+	char **groups;             /* names */
 	size_t n_groups;
 	bool lost;    /* the groups could not be told: nobody knows what holds for who asks */
 	char *banner; /* what stands in the file; NULL: nothing */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/log.h"
 #include "crypto/secret.h"
 
 /* Frames of answers, and the request, lie here until they are written. */
@@ -255,6 +256,40 @@ int helper_call_answer(struct helper_call *c, unsigned int n, const struct ssh_s
 	if (len == 0)
 		return -EMSGSIZE;
 	return o != NULL ? out_write(c, o) : -ENOMEM;
+}
+
+static void on_read_again(void *arg, const struct helper_done *d, const char *data, size_t len)
+{
+	struct helper *h = arg;
+
+	(void)data;
+	(void)len;
+	/* Whoever needs none has none running. */
+	if (d->result != HELPER_OK)
+		log_line(d->result == HELPER_CRASHED ? LOG_L_VERBOSE : LOG_L_ERROR,
+			 "the helper did not read the configuration: %.*s", (int)d->text.len,
+			 (const char *)d->text.p);
+	helper_read_end(h);
+}
+
+void helper_read_again(struct helper *h)
+{
+	static const struct helper_ops ops = {NULL, on_read_again};
+	uint8_t *buf = malloc(HELPER_FRAME_MAX + 4);
+	int r = -ENOMEM;
+
+	helper_read_end(h);
+	if (buf != NULL)
+		r = helper_call(h, buf, helper_read_build(buf), &ops, h, &h->telling);
+	free(buf);
+	if (r < 0)
+		log_line(LOG_L_ERROR, "the helper cannot be asked: error %d", -r);
+}
+
+void helper_read_end(struct helper *h)
+{
+	helper_call_end(h->telling);
+	h->telling = NULL;
 }
 
 /* --- for threads that may wait --------------------------------------------------- */

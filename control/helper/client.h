@@ -18,9 +18,17 @@
 struct helper {
 	uv_loop_t *loop;
 	char path[HELPER_PATH_MAX];
+	struct helper_call *telling; /* helper_read_again(); NULL: nothing is under way */
 };
 
 struct helper_call;
+
+/*
+ * We have read the configuration: so should it, that both go by the same. Nobody waits for it; what
+ * went wrong is said in the log. helper_read_end() gives it up.
+ */
+void helper_read_again(struct helper *h);
+void helper_read_end(struct helper *h);
 
 /* What comes back; views. None is called within helper_call() or after helper_call_end(). */
 struct helper_ops {

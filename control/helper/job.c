@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "control/auth/userfile.h"
+#include "control/log.h"
 #include "crypto/secret.h"
 
 #define FILE_MAX_BYTES (4 << 20)
@@ -62,6 +63,20 @@ void job_done(struct job *j, enum helper_result result, const char *text)
 	_exit(0);
 }
 
+void job_denied(struct job *j, const struct helper_job *m, const char *what)
+{
+	log_line(LOG_L_ERROR, "refused: %s is not configured for %.*s from %.*s", what,
+		 (int)m->user.len, (const char *)m->user.p, (int)m->peer.len,
+		 (const char *)m->peer.p);
+	job_done(j, HELPER_DENIED, "not in the helper's configuration");
+}
+
+void job_allow(struct job *j, const struct helper_job *m, struct allow *ret)
+{
+	if (allow_find(j->conf, m, ret) < 0)
+		job_done(j, HELPER_CRASHED, "cannot tell what holds for the user");
+}
+
 char *job_text(struct job *j, struct ssh_str s)
 {
 	char *text = strndup((const char *)s.p, s.len);
@@ -84,15 +99,22 @@ int job_become(const struct passwd *pw)
 
 void job_file(struct job *j, const struct helper_file *m)
 {
-	char *user = job_text(j, m->job.user), *path = job_text(j, m->path);
-	char why[256] = "", *text = NULL;
-	const struct passwd *pw = getpwnam(user);
-	struct userfile_rules rules = {.strict = m->strict, .deny = S_IWGRP | S_IWOTH};
+	char path[USERFILE_PATH_MAX], why[256] = "", *text = NULL;
+	struct userfile_rules rules = {.deny = S_IWGRP | S_IWOTH};
+	const struct passwd *pw;
+	struct allow allow;
 	size_t len = 0;
 	int r;
 
+	job_allow(j, &m->job, &allow);
+	if (!allow.account.known)
+		job_done(j, HELPER_NONE, "no such user");
+	if (allow_file(&allow, m->entry, m->index, path, sizeof(path)) < 0)
+		job_denied(j, &m->job, "such a file");
+	pw = getpwnam(allow.user);
 	if (pw == NULL)
 		job_done(j, HELPER_NONE, "no such user");
+	rules.strict = conf_global(j->conf)->strict_modes;
 	rules.owner = pw->pw_uid;
 	rules.home = pw->pw_dir;
 	if (job_become(pw) < 0)

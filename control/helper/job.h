@@ -7,11 +7,13 @@
 #ifndef SLUICE_CONTROL_HELPER_JOB_H
 #define SLUICE_CONTROL_HELPER_JOB_H
 
+#include "control/helper/allow.h"
 #include "control/helper/proto.h"
 
-/* The connection, and room for one frame either way. */
+/* The connection, what it is judged by, and room for one frame either way. */
 struct job {
 	int fd;
+	struct conf *conf;
 	uint8_t out[HELPER_FRAME_MAX + 4], in[HELPER_FRAME_MAX + 4];
 };
 
@@ -21,6 +23,11 @@ void job_send(struct job *j, size_t len);
 struct ssh_str job_receive(struct job *j, enum helper_msg type);
 /* DONE, the last word: it does not come back. */
 void job_done(struct job *j, enum helper_result result, const char *text) __attribute__((noreturn));
+/* DENIED, and a line in the log: control asks for what is not configured. */
+void job_denied(struct job *j, const struct helper_job *m, const char *what)
+	__attribute__((noreturn));
+/* What holds for who asks; ends the process when nobody can tell. */
+void job_allow(struct job *j, const struct helper_job *m, struct allow *ret);
 /* A view as a C string, malloc'ed; it ends the process when there is no memory. */
 char *job_text(struct job *j, struct ssh_str s);
 

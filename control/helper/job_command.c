@@ -7,42 +7,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/helper/job.h"
+#include "control/helper/tokens.h"
 
-#define OUTPUT_MAX (1 << 20)
-
-/* Root's, or that of the user a test runs as; and every folder above where it really lies. */
-static bool program_ok(const char *name)
-{
-	char path[PATH_MAX], *slash;
-	struct stat st;
-
-	if (realpath(name, path) == NULL || stat(path, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return false;
-	while ((slash = strrchr(path, '/')) != NULL) {
-		bool top = slash == path;
-
-		slash[top] = '\0';
-		if (stat(path, &st) < 0 || (st.st_uid != 0 && st.st_uid != geteuid()) ||
-		    ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
-		     ((st.st_mode & S_ISVTX) == 0 || st.st_uid != 0)))
-			return false;
-		if (top)
-			return true;
-	}
-	return false;
-}
+#define OUTPUT_MAX    (1 << 20)
+#define ARG_MAX_BYTES (64 * 1024) /* of one argument, with its end */
 
 static void exec_child(char **argv, const struct passwd *pw, int out)
 {
@@ -82,20 +59,42 @@ static bool carry(struct job *j, int in)
 	return true;
 }
 
-void job_command(struct job *j, const struct helper_command *m)
+/* Of the key, which is a stranger's: by now we are who the program runs as. */
+static struct key *key_of(struct job *j, const struct helper_command *m)
 {
-	char *argv[HELPER_ARGS_MAX + 1] = {0}, *user = job_text(j, m->job.user);
-	const struct passwd *pw = getpwnam(user);
+	struct key *k = NULL;
+
+	if (m->key.len > KEY_BLOB_MAX || key_blob_parse_any(m->key.p, m->key.len, &k) < 0)
+		job_done(j, HELPER_BAD, "bad key");
+	return k;
+}
+
+/* As it is configured; without arguments it is given the user's name, as by sshd. */
+static char **args_make(struct job *j, const struct tokens *t, const struct conf_strs *words)
+{
+	char **argv = calloc(words->n + 2, sizeof(*argv)), *room = malloc(ARG_MAX_BYTES);
+
+	if (argv == NULL || room == NULL)
+		job_done(j, HELPER_CRASHED, "no memory");
+	for (size_t i = 0; i < words->n; i++) {
+		if (tokens_expand(t, words->v[i], room, ARG_MAX_BYTES) < 0)
+			job_done(j, HELPER_NO, "its arguments cannot be made");
+		argv[i] = job_text(j, ssh_str_c(room));
+	}
+	if (words->n == 1)
+		argv[1] = job_text(j, ssh_str_c(t->who->user));
+	free(room);
+	return argv;
+}
+
+/* Runs it and says how it ended. */
+static void run(struct job *j, char **argv, const struct passwd *pw) __attribute__((noreturn));
+static void run(struct job *j, char **argv, const struct passwd *pw)
+{
 	int fd[2], status = -1;
 	pid_t pid;
 
-	for (unsigned int i = 0; i < m->argc; i++)
-		argv[i] = job_text(j, m->argv[i]);
-	if (pw == NULL)
-		job_done(j, HELPER_NONE, "no such user");
-	if (!program_ok(argv[0]))
-		job_done(j, HELPER_NO, "bad ownership or modes of the program");
-	if (job_become(pw) < 0 || pipe2(fd, O_CLOEXEC) < 0)
+	if (pipe2(fd, O_CLOEXEC) < 0)
 		job_done(j, HELPER_CRASHED, "cannot run the program");
 	pid = fork();
 	if (pid < 0)
@@ -112,4 +111,26 @@ void job_command(struct job *j, const struct helper_command *m)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		job_done(j, HELPER_NO, "the program failed");
 	job_done(j, HELPER_OK, "");
+}
+
+void job_command(struct job *j, const struct helper_command *m)
+{
+	struct tokens tokens = {.job = &m->job};
+	struct allow_program program;
+	const struct passwd *pw;
+	struct allow allow;
+
+	job_allow(j, &m->job, &allow);
+	if (allow_program(&allow, m->entry, &program) < 0)
+		job_denied(j, &m->job, "such a program");
+	pw = getpwnam(program.user);
+	if (pw == NULL)
+		job_done(j, HELPER_NONE, "no such user");
+	if (!allow_path_safe(program.argv->v[0]))
+		job_done(j, HELPER_NO, "bad ownership or modes of the program");
+	if (job_become(pw) < 0)
+		job_done(j, HELPER_CRASHED, "cannot become its user");
+	tokens.who = &allow;
+	tokens.key = key_of(j, m);
+	run(j, args_make(j, &tokens, program.argv), pw);
 }

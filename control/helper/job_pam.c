@@ -21,6 +21,7 @@ const char *job_pam_dir;
 struct conversation {
 	struct job *job;
 	const struct helper_pam *m;
+	bool possible, empty_ok;
 	bool changing; /* pam_chauthtok() runs */
 	char *password, *new_password;
 	/* What modules said since the last question. */
@@ -62,7 +63,7 @@ static char *junk(size_t len)
 
 static char *given(const struct conversation *c, struct ssh_str s)
 {
-	if (!c->m->possible)
+	if (!c->possible)
 		return junk(s.len);
 	return strndup((const char *)s.p, s.len);
 }
@@ -162,10 +163,10 @@ static int change(struct conversation *c, pam_handle_t *h)
 /* Authentication, then the account: expired, locked, not at this hour. */
 static enum helper_result decide(struct conversation *c, pam_handle_t *h, int *ret_pam)
 {
-	int flags = c->m->empty_ok ? 0 : PAM_DISALLOW_NULL_AUTHTOK;
+	int flags = c->empty_ok ? 0 : PAM_DISALLOW_NULL_AUTHTOK;
 
 	*ret_pam = pam_authenticate(h, flags);
-	if (*ret_pam != PAM_SUCCESS || !c->m->possible)
+	if (*ret_pam != PAM_SUCCESS || !c->possible)
 		return HELPER_NO;
 	*ret_pam = pam_acct_mgmt(h, flags);
 	if (*ret_pam == PAM_NEW_AUTHTOK_REQD) {
@@ -191,12 +192,18 @@ void job_pam(struct job *j, const struct helper_pam *m)
 {
 	struct conversation c = {.job = j, .m = m};
 	const struct pam_conv conv = {converse, &c};
-	char *user = job_text(j, m->job.user), *service = job_text(j, m->service);
-	char *rhost = job_text(j, m->job.source), text[256];
+	char *user = job_text(j, m->job.user), *rhost = job_text(j, m->job.peer), text[256];
 	enum helper_result result = HELPER_NO;
+	const char *service = NULL;
 	pam_handle_t *h = NULL;
+	struct allow allow;
 	int r;
 
+	job_allow(j, &m->job, &allow);
+	if (allow_pam(&allow, &service) < 0)
+		job_denied(j, &m->job, "PAM");
+	c.possible = m->possible && allow.name_ok;
+	c.empty_ok = allow.conf.permit_empty_passwords;
 	c.password = given(&c, m->password);
 	c.new_password = given(&c, m->new_password);
 	if (c.password == NULL || c.new_password == NULL)

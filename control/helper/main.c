@@ -1,10 +1,13 @@
 /*
  * sluice-helper - what needs another uid: PAM, users' files, programs of the operator's.
  *
- * Root's, and small: it reads no message of SSH. Each job is a process of its own.
+ * Root's, and small: it reads no message of SSH. Each job is a process of its own. What may be done
+ * for whom stands in the configuration, which it reads itself and believes only where nobody but
+ * root can have written it.
  */
 #include <errno.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/helper/allow.h"
 #include "control/helper/server.h"
 #include "control/log.h"
 #include "control/setup.h"
@@ -20,9 +24,11 @@
 #define EXIT_BAD 255
 #define BACKLOG  64
 
+static const char *conf_path = CONF_PATH_DEFAULT;
+
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: sluice-helper [-hV]\n");
+	fprintf(f, "usage: sluice-helper [-htV] [-f FILE]\n");
 	return status;
 }
 
@@ -75,28 +81,20 @@ static int open_listener(const char *dir, struct sockaddr_un *sun, uid_t uid, gi
 	return fd;
 }
 
-int main(int argc, char **argv)
+static int rules_read(struct conf **ret)
+{
+	return setup_conf_trusted(conf_path, allow_path_safe, ret);
+}
+
+static int serve(struct helper_rules *rules)
 {
 	struct sockaddr_un sun = {0};
 	const char *dir;
 	uid_t uid;
 	gid_t gid;
-	int c, fd, r;
+	int fd, r;
 
-	while ((c = getopt(argc, argv, "hV")) != -1) {
-		switch (c) {
-		case 'V':
-			printf("sluice-helper %s\n", SLUICE_VERSION);
-			return 0;
-		case 'h':
-			return usage(stdout, 0);
-		default:
-			return usage(stderr, EXIT_BAD);
-		}
-	}
-	if (optind < argc)
-		return usage(stderr, EXIT_BAD);
-	if (setup_no_dumps() < 0 || setup_run_dir(&dir) < 0)
+	if (setup_run_dir(&dir) < 0)
 		return EXIT_BAD;
 	uid = client_uid(&gid);
 	fd = open_listener(dir, &sun, uid, gid);
@@ -108,7 +106,40 @@ int main(int argc, char **argv)
 	if (geteuid() != 0)
 		log_line(LOG_L_INFO, "not root: users' files and programs are out of reach");
 	log_line(LOG_L_INFO, "sluice-helper listens on %s", sun.sun_path);
-	r = helper_serve(fd, uid);
+	r = helper_serve(fd, uid, rules);
 	(void)unlink(sun.sun_path);
 	return r == 0 ? 0 : EXIT_BAD;
+}
+
+int main(int argc, char **argv)
+{
+	struct helper_rules rules = {.read = rules_read};
+	bool test = false;
+	int c, r = 0;
+
+	while ((c = getopt(argc, argv, "f:htV")) != -1) {
+		switch (c) {
+		case 'f':
+			conf_path = optarg;
+			break;
+		case 't':
+			test = true;
+			break;
+		case 'V':
+			printf("sluice-helper %s\n", SLUICE_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EXIT_BAD);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr, EXIT_BAD);
+	if (setup_no_dumps() < 0 || rules_read(&rules.conf) < 0)
+		return EXIT_BAD;
+	if (!test)
+		r = serve(&rules);
+	conf_put(rules.conf);
+	return r;
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ssh/ident.h"
+
 /* --- frames ----------------------------------------------------------------------------- */
 
 void helper_frame_begin(struct ssh_wr *w, enum helper_msg type)
@@ -55,28 +57,56 @@ static struct ssh_str text(struct ssh_rd *r)
 	return s;
 }
 
+static uint16_t port(struct ssh_rd *r)
+{
+	uint32_t n = ssh_rd_u32(r);
+
+	if (n > UINT16_MAX)
+		r->bad = true;
+	return (uint16_t)n;
+}
+
 static struct helper_job job_read(struct ssh_rd *r)
 {
 	struct helper_job j;
 
 	j.user = text(r);
-	j.source = text(r);
+	j.peer = text(r);
+	j.peer_port = port(r);
+	j.local = text(r);
+	j.local_port = port(r);
+	j.version = text(r);
+	j.invalid_user = ssh_rd_bool(r);
 	j.time_ms = ssh_rd_u32(r);
-	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.time_ms == 0 ||
+	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.peer.len > HELPER_ADDR_MAX ||
+	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX || j.time_ms == 0 ||
 	    j.time_ms > HELPER_TIME_MAX)
 		r->bad = true;
 	return j;
 }
 
+static enum helper_entry entry(struct ssh_rd *r)
+{
+	uint8_t n = ssh_rd_u8(r);
+
+	if (n == 0 || n >= HELPER_ENTRIES)
+		r->bad = true;
+	return (enum helper_entry)n;
+}
+
 int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_job *ret)
 {
+	struct helper_job j;
 	struct ssh_rd r;
 
 	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE)
 		return -EBADMSG;
 	ssh_rd_init(&r, body.p, body.len);
-	*ret = job_read(&r);
-	return r.bad ? -EBADMSG : 0;
+	j = job_read(&r);
+	if (r.bad)
+		return -EBADMSG;
+	*ret = j;
+	return 0;
 }
 
 int helper_pam_parse(struct ssh_str body, struct helper_pam *ret)
@@ -86,15 +116,12 @@ int helper_pam_parse(struct ssh_str body, struct helper_pam *ret)
 
 	ssh_rd_init(&r, body.p, body.len);
 	m.job = job_read(&r);
-	m.service = text(&r);
 	m.possible = ssh_rd_bool(&r);
-	m.empty_ok = ssh_rd_bool(&r);
 	m.conversation = ssh_rd_bool(&r);
 	m.change = ssh_rd_bool(&r);
 	m.password = ssh_rd_str(&r);
 	m.new_password = ssh_rd_str(&r);
-	/* A service is a file's name. */
-	if (!ssh_rd_done(&r) || m.service.len == 0 || memchr(m.service.p, '/', m.service.len))
+	if (!ssh_rd_done(&r))
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -107,16 +134,10 @@ int helper_command_parse(struct ssh_str body, struct helper_command *ret)
 
 	ssh_rd_init(&r, body.p, body.len);
 	m.job = job_read(&r);
-	m.argc = ssh_rd_u32(&r);
-	if (r.bad || m.argc == 0 || m.argc > HELPER_ARGS_MAX)
+	m.entry = entry(&r);
+	m.key = ssh_rd_str(&r);
+	if (!ssh_rd_done(&r))
 		return -EBADMSG;
-	for (unsigned int i = 0; i < m.argc; i++)
-		m.argv[i] = ssh_rd_str(&r);
-	if (!ssh_rd_done(&r) || m.argv[0].len == 0 || m.argv[0].p[0] != '/')
-		return -EBADMSG;
-	for (unsigned int i = 0; i < m.argc; i++)
-		if (m.argv[i].len > 0 && memchr(m.argv[i].p, '\0', m.argv[i].len) != NULL)
-			return -EBADMSG;
 	*ret = m;
 	return 0;
 }
@@ -128,9 +149,9 @@ int helper_file_parse(struct ssh_str body, struct helper_file *ret)
 
 	ssh_rd_init(&r, body.p, body.len);
 	m.job = job_read(&r);
-	m.path = text(&r);
-	m.strict = ssh_rd_bool(&r);
-	if (!ssh_rd_done(&r) || m.path.len == 0 || m.path.p[0] != '/')
+	m.entry = entry(&r);
+	m.index = ssh_rd_u32(&r);
+	if (!ssh_rd_done(&r))
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -194,8 +215,21 @@ static void begin(struct ssh_wr *w, uint8_t *buf, enum helper_msg type)
 static void job_write(struct ssh_wr *w, const struct helper_job *j)
 {
 	ssh_wr_str(w, j->user);
-	ssh_wr_str(w, j->source);
+	ssh_wr_str(w, j->peer);
+	ssh_wr_u32(w, j->peer_port);
+	ssh_wr_str(w, j->local);
+	ssh_wr_u32(w, j->local_port);
+	ssh_wr_str(w, j->version);
+	ssh_wr_bool(w, j->invalid_user);
 	ssh_wr_u32(w, j->time_ms);
+}
+
+size_t helper_read_build(uint8_t *buf)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_READ);
+	return helper_frame_end(&w);
 }
 
 size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m)
@@ -204,9 +238,7 @@ size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m)
 
 	begin(&w, buf, HELPER_PAM);
 	job_write(&w, &m->job);
-	ssh_wr_str(&w, m->service);
 	ssh_wr_bool(&w, m->possible);
-	ssh_wr_bool(&w, m->empty_ok);
 	ssh_wr_bool(&w, m->conversation);
 	ssh_wr_bool(&w, m->change);
 	ssh_wr_str(&w, m->password);
@@ -220,9 +252,8 @@ size_t helper_command_build(uint8_t *buf, const struct helper_command *m)
 
 	begin(&w, buf, HELPER_COMMAND);
 	job_write(&w, &m->job);
-	ssh_wr_u32(&w, m->argc);
-	for (unsigned int i = 0; i < m->argc; i++)
-		ssh_wr_str(&w, m->argv[i]);
+	ssh_wr_u8(&w, (uint8_t)m->entry);
+	ssh_wr_str(&w, m->key);
 	return helper_frame_end(&w);
 }
 
@@ -232,8 +263,8 @@ size_t helper_file_build(uint8_t *buf, const struct helper_file *m)
 
 	begin(&w, buf, HELPER_FILE);
 	job_write(&w, &m->job);
-	ssh_wr_str(&w, m->path);
-	ssh_wr_bool(&w, m->strict);
+	ssh_wr_u8(&w, (uint8_t)m->entry);
+	ssh_wr_u32(&w, m->index);
 	return helper_frame_end(&w);
 }
 

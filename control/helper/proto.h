@@ -4,7 +4,11 @@
  * One connection is one job. Control sends a request and, when it is asked, answers; the helper
  * sends questions, data and at last one DONE. Closing the connection ends the job. A message is a
  * frame: length (uint32, of all that follows it), type (byte), a body of RFC 4251's data types.
- * No message of SSH and nothing of a client's but texts comes here; both ends check all the same.
+ *
+ * Control says who asks for a login and from where, and which entry of the configuration it needs
+ * for that; what the entry is, the helper has read itself. No path, program, service or uid goes
+ * from control to the helper (allow.h). Of a client's there are only texts and a public key, which
+ * is parsed when root has been given up; both ends check all the same.
  * Thread  any: pure.
  */
 #ifndef SLUICE_CONTROL_HELPER_PROTO_H
@@ -20,15 +24,16 @@
 #define HELPER_FRAME_MAX (96 * 1024) /* of a frame without its length */
 #define HELPER_DATA_MAX  (16 * 1024) /* of one DATA */
 #define HELPER_TEXT_MAX  4096        /* of a path, a name, a prompt */
-#define HELPER_ARGS_MAX  64
-#define HELPER_TIME_MAX  120000 /* ms a job may ask for */
+#define HELPER_ADDR_MAX  64          /* of an address as text */
+#define HELPER_TIME_MAX  120000      /* ms a job may ask for */
 
 enum helper_msg {
 	/* of control */
 	HELPER_PAM = 1, /* who it is, by a conversation or a password */
-	HELPER_COMMAND, /* run a program as a user: DATA is what it writes */
-	HELPER_FILE,    /* read a file as a user: DATA is what stands in it */
+	HELPER_COMMAND, /* run a program of the operator's: DATA is what it writes */
+	HELPER_FILE,    /* read a file of the user's, as the user: DATA is what stands in it */
 	HELPER_ANSWER,
+	HELPER_READ, /* the configuration, again: OK, or NO and the old one holds */
 	/* of the helper */
 	HELPER_ASK = 20,
 	HELPER_DATA,
@@ -43,21 +48,30 @@ enum helper_result {
 	HELPER_BUSY,    /* too many run for this user or source */
 	HELPER_LATE,    /* not done by its deadline, and killed */
 	HELPER_CRASHED,
-	HELPER_BAD, /* the request */
+	HELPER_DENIED, /* for who asks nothing of the kind is configured */
+	HELPER_BAD,    /* the request */
 };
 
-/* What every request begins with. Views. */
+/* Who asks for a login, and what else Match goes by: what every request begins with. Views. */
 struct helper_job {
-	struct ssh_str user;   /* who asks; COMMAND and FILE: as whom it runs */
-	struct ssh_str source; /* from where; bounds how many run at once */
+	struct ssh_str user;
+	struct ssh_str peer, local; /* addresses, numeric; the peer's bounds how many run at once */
+	uint16_t peer_port, local_port;
+	struct ssh_str version; /* the peer's identification; "": not known */
+	bool invalid_user;
 	uint32_t time_ms;
+};
+
+/* Keywords: COMMAND: Authorized…Command, FILE: Authorized…File. */
+enum helper_entry {
+	HELPER_AUTHORIZED_KEYS = 1,
+	HELPER_AUTHORIZED_PRINCIPALS,
+	HELPER_ENTRIES,
 };
 
 struct helper_pam {
 	struct helper_job job;
-	struct ssh_str service;
 	bool possible;     /* else nothing of what was given reaches a module, and it is a no */
-	bool empty_ok;     /* PermitEmptyPasswords */
 	bool conversation; /* modules ask; else password is what they are given */
 	bool change;       /* to new_password */
 	struct ssh_str password, new_password;
@@ -65,14 +79,14 @@ struct helper_pam {
 
 struct helper_command {
 	struct helper_job job;
-	unsigned int argc;
-	struct ssh_str argv[HELPER_ARGS_MAX];
+	enum helper_entry entry;
+	struct ssh_str key; /* blob of the key in question, maybe a certificate's */
 };
 
 struct helper_file {
 	struct helper_job job;
-	struct ssh_str path;
-	bool strict; /* StrictModes */
+	enum helper_entry entry;
+	uint32_t index; /* which of several, in the order of the configuration */
 };
 
 struct helper_done {
@@ -110,6 +124,7 @@ int helper_done_parse(struct ssh_str body, struct helper_done *ret)
 	__attribute__((warn_unused_result));
 
 /* Whole frames into a buffer of at least HELPER_FRAME_MAX + 4; 0: it does not fit. */
+size_t helper_read_build(uint8_t *buf);
 size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m);
 size_t helper_command_build(uint8_t *buf, const struct helper_command *m);
 size_t helper_file_build(uint8_t *buf, const struct helper_file *m);

@@ -17,6 +17,8 @@
 
 #include "control/helper/job.h"
 #include "control/log.h"
+#include "control/policy/addr.h"
+#include "control/sources.h"
 #include "crypto/secret.h"
 
 /* A connection, and its job once it has one. */
@@ -24,18 +26,20 @@ struct conn {
 	int fd;          /* -1: this place is free */
 	pid_t pid;       /* 0: the request has not come yet */
 	bool late, gone; /* its child was killed: it took too long, or nobody waits for it */
-	bool of_user;    /* counts as its user's: a program runs as the same one for all */
+	bool talks;      /* with PAM, and people */
 	uint64_t deadline_ms;
 	uint8_t *in; /* of the request; NULL once there is a child */
 	size_t have;
 	char user[SSH_USER_MAX + 1];
-	char source[64];
+	struct source source;
 };
 
 static struct {
 	struct conn conn[HELPER_CONNS_MAX];
 	int listener, signals;
 	uid_t client;
+	struct helper_rules *rules;
+	uint64_t read_ms; /* when the configuration was read at control's word; 0: never */
 	bool ending;
 } s;
 
@@ -72,21 +76,45 @@ static void refuse(struct conn *c, enum helper_result result, const char *text)
 
 /* --- jobs ------------------------------------------------------------------------------- */
 
+static bool same_source(const struct source *a, const struct source *b)
+{
+	return a->family == b->family && memcmp(a->word, b->word, sizeof(a->word)) == 0;
+}
+
 static bool room_for(const struct conn *c)
 {
-	unsigned int all = 0, of_user = 0, of_source = 0;
+	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0;
 
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		const struct conn *o = &s.conn[i];
+		bool near;
 
 		if (o->fd < 0 || o->pid == 0)
 			continue;
+		near = same_source(&o->source, &c->source);
 		all++;
-		of_user += o->of_user && strcmp(o->user, c->user) == 0;
-		of_source += c->source[0] != '\0' && strcmp(o->source, c->source) == 0;
+		talks += o->talks;
+		of_source += near;
+		of_user += o->talks && near && strcmp(o->user, c->user) == 0;
 	}
-	return all < HELPER_JOBS_MAX && (!c->of_user || of_user < HELPER_USER_JOBS_MAX) &&
-	       of_source < HELPER_FROM_JOBS_MAX;
+	if (c->talks && (talks >= HELPER_TALKS_MAX || of_user >= HELPER_USER_JOBS_MAX))
+		return false;
+	return all < HELPER_JOBS_MAX && of_source < HELPER_FROM_JOBS_MAX;
+}
+
+/* Where it comes from, as PerSourceNetBlockSize has it. */
+static bool source_find(struct ssh_str peer, struct source *ret)
+{
+	const struct conf_global *g = conf_global(s.rules->conf);
+	const struct source_bits bits = {g->source_bits4, g->source_bits6};
+	char text[HELPER_ADDR_MAX + 1];
+	struct link_addr addr;
+
+	snprintf(text, sizeof(text), "%.*s", (int)peer.len, (const char *)peer.p);
+	if (!addr_parse(text, &addr))
+		return false;
+	*ret = source_of(&addr, &bits);
+	return true;
 }
 
 /* Nothing of the parent's but the one connection. Its group dies with it. */
@@ -101,6 +129,7 @@ static void child(const struct conn *c, enum helper_msg type, struct ssh_str bod
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	j->fd = c->fd;
+	j->conf = s.rules->conf;
 	close(s.listener);
 	close(s.signals);
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
@@ -113,12 +142,14 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
-	snprintf(c->source, sizeof(c->source), "%.*s", (int)job->source.len,
-		 (const char *)job->source.p);
-	c->of_user = type != HELPER_COMMAND;
+	c->talks = type == HELPER_PAM;
+	if (!source_find(job->peer, &c->source)) {
+		refuse(c, HELPER_BAD, "bad address");
+		return;
+	}
 	if (!room_for(c)) {
-		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.64s", c->user,
-			 c->source);
+		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.*s", c->user,
+			 (int)job->peer.len, (const char *)job->peer.p);
 		refuse(c, HELPER_BUSY, "too many at once");
 		return;
 	}
@@ -209,6 +240,38 @@ static void take(void)
 		conn_close(c);
 }
 
+/* --- the configuration ------------------------------------------------------------------- */
+
+static bool rules_read(void)
+{
+	struct conf *conf;
+
+	if (s.rules->read == NULL || s.rules->read(&conf) < 0) {
+		log_line(LOG_L_ERROR, "the configuration cannot be read again: the old one holds");
+		return false;
+	}
+	conf_put(s.rules->conf);
+	s.rules->conf = conf;
+	log_line(LOG_L_INFO, "the configuration was read again");
+	return true;
+}
+
+/* Of control's, whose word it is that it has changed, and no more. */
+static void read_asked(struct conn *c)
+{
+	uint64_t now = now_ms();
+
+	if (s.read_ms != 0 && now - s.read_ms < HELPER_READ_MS) {
+		refuse(c, HELPER_BUSY, "it was read a moment ago");
+		return;
+	}
+	s.read_ms = now;
+	if (rules_read())
+		refuse(c, HELPER_OK, "");
+	else
+		refuse(c, HELPER_NO, "the configuration cannot be read: the old one holds");
+}
+
 static void hear(struct conn *c)
 {
 	struct helper_job job;
@@ -229,7 +292,9 @@ static void hear(struct conn *c)
 	r = helper_frame_parse(c->in, c->have, &type, &body, &used);
 	if (r == -EAGAIN)
 		return;
-	if (r < 0 || used != c->have || helper_job_parse(type, body, &job) < 0)
+	if (r == 0 && used == c->have && type == HELPER_READ && body.len == 0)
+		read_asked(c);
+	else if (r < 0 || used != c->have || helper_job_parse(type, body, &job) < 0)
 		refuse(c, HELPER_BAD, "bad request");
 	else
 		job_start(c, type, body, &job);
@@ -278,6 +343,8 @@ static void signals(void)
 	while (read(s.signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			s.ending = true;
+		else if (info.ssi_signo == SIGHUP)
+			(void)rules_read();
 	}
 	reap();
 }
@@ -314,19 +381,21 @@ static int turn(void)
 	return 0;
 }
 
-int helper_serve(int listener, uid_t client)
+int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 {
 	sigset_t set;
 	int r = 0;
 
 	s.listener = listener;
 	s.client = client;
+	s.rules = rules;
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
 		s.conn[i].fd = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	s.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

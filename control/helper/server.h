@@ -3,23 +3,38 @@
  * deadlines, kills what is late, tells control what became of who cannot say so itself.
  *
  * It reads one frame of a request, no more of it than who it is for, from where, and how long it
- * may take; everything else happens in the child.
+ * may take; everything else happens in the child. The configuration is read here, and a child has
+ * what it was when its job began.
+ *
+ * Limits  a user is counted by where he comes from, too: who knows a name keeps nobody else out by
+ *         it.
  */
 #ifndef SLUICE_CONTROL_HELPER_SERVER_H
 #define SLUICE_CONTROL_HELPER_SERVER_H
 
 #include <sys/types.h>
 
+#include "conf/conf.h"
+
 #define HELPER_CONNS_MAX     256 /* connections, their jobs included */
 #define HELPER_JOBS_MAX      64  /* that run at once */
-#define HELPER_USER_JOBS_MAX 4   /* of them for one user, but for programs */
-#define HELPER_FROM_JOBS_MAX 8   /* of them from one source */
+#define HELPER_TALKS_MAX     48  /* of them conversations with PAM, which last: others pass by */
+#define HELPER_USER_JOBS_MAX 4   /* of these for one user from one source */
+#define HELPER_FROM_JOBS_MAX 8   /* of all from one source, which PerSourceNetBlockSize says */
 #define HELPER_REQUEST_MS    5000
+#define HELPER_READ_MS       1000 /* control has the configuration read no more often */
+
+/* What jobs are judged by. */
+struct helper_rules {
+	struct conf *conf; /* one reference, the server's */
+	/* Reads it again, at SIGHUP or control's word; negative: the old one stays. NULL: never. */
+	int (*read)(struct conf **ret);
+};
 
 /*
  * Serves on a listening socket until a signal ends it; client: whose processes may ask, besides
  * root's. 0, or -errno when it cannot.
  */
-int helper_serve(int listener, uid_t client);
+int helper_serve(int listener, uid_t client, struct helper_rules *rules);
 
 #endif

@@ -75,9 +75,7 @@ struct login {
 	bool certified;                 /* by an authority of the operator's */
 	struct helper_call *command;    /* a program that runs; NULL: none */
 	enum login_program asking;      /* which; 0: none was asked yet */
-	char *home;                     /* of an account; NULL: none is known */
-	uint32_t uid;
-	struct pool_job *job; /* that reads its files; NULL: none */
+	struct pool_job *job;           /* that reads its files; NULL: none */
 	bool has_hash;
 	struct passfile_hash *hash;    /* of the user; NULL: the files have not been read */
 	struct policy_grant grant;     /* of the key in question, until it has signed */
@@ -142,6 +140,7 @@ struct awake {
 	struct chain chain;
 	struct earned earned;
 	bool banner_sent, user_root;
+	bool invalid_user; /* Match invalid-user holds */
 	struct proof proof;
 
 	/* grant.c */
@@ -307,6 +306,9 @@ void login_ask_source(struct session *s, const struct auth_source *source, struc
 void login_plan_make(struct session *s);
 void login_plan_go_on(struct session *s);
 void login_answered(struct session *s, const struct ssh_act *act); /* another round */
+
+/* Who asks, for sluice-helper: views, good until the next packet. */
+struct helper_job login_about(const struct session *s, uint32_t time_ms);
 
 /* login_files.c: what files and the system say about who asks */
 /* login_looked_up() follows, or login_reject(). */

@@ -23,7 +23,6 @@ void login_clear(struct session *s)
 		secret_wipe(l->hash, sizeof(*l->hash));
 	free(l->hash);
 	helper_call_end(l->command);
-	free(l->home);
 	policy_grant_fini(&l->grant);
 	*l = (struct login){0};
 }

@@ -61,11 +61,11 @@ static void lookup_done(struct pool_job *job, int err)
 	session_pump(s);
 }
 
-static int path_keep(const char *path, char **ret)
+static int text_keep(const char *text, char **ret)
 {
-	if (path == NULL)
+	if (text == NULL)
 		return 0;
-	*ret = strdup(path);
+	*ret = strdup(text);
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
@@ -90,10 +90,13 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	l->name_ok = user_name_ok(auth->user.p, auth->user.len);
 	strcpy(l->user, session_user(s));
 	if (!l->of_program && s->table->env->helper != NULL)
-		r = path_keep(s->table->env->helper->path, &l->helper_path);
+		r = text_keep(s->table->env->helper->path, &l->helper_path);
 	l->accounts_exist = c->use_pam;
 	l->names_exist = c->authorized_keys_command.n > 0;
-	strcpy(l->peer_text, s->awake->peer_addr);
+	if (r == 0)
+		r = text_keep(s->awake->version, &l->version);
+	l->local = s->local;
+	l->invalid_user = s->awake->invalid_user;
 	l->strict_modes = conf_global(c->conf)->strict_modes;
 	l->peer = s->peer;
 	l->now = (uint64_t)time(NULL);
@@ -101,11 +104,11 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 			 (l->only_account || c->allow_groups.n > 0 || c->deny_groups.n > 0);
 	for (; r == 0 && l->n_paths < USER_PATHS_MAX && l->n_paths < c->authorized_keys_files.n;
 	     l->n_paths++)
-		r = path_keep(c->authorized_keys_files.v[l->n_paths], &l->keys_path[l->n_paths]);
+		r = text_keep(c->authorized_keys_files.v[l->n_paths], &l->keys_path[l->n_paths]);
 	if (r == 0)
-		r = path_keep(c->password_hash_file, &l->password_path);
+		r = text_keep(c->password_hash_file, &l->password_path);
 	if (r == 0 && !s->awake->banner_sent)
-		r = path_keep(c->banner, &l->banner_path);
+		r = text_keep(c->banner, &l->banner_path);
 	if (r == 0 && auth->method == SSH_AUTH_PUBLICKEY)
 		r = key_keep(l, auth->key);
 	if (r == 0)

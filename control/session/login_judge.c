@@ -78,11 +78,6 @@ static void judge_key(struct session *s, struct user_lookup *found)
 {
 	struct login *l = &s->awake->login;
 
-	if (l->home == NULL) {
-		l->home = found->home;
-		l->uid = found->uid;
-		found->home = NULL; /* handed over */
-	}
 	l->certified |= found->certified;
 	if (found->key_found || !l->possible || login_ask_program(s) < 0)
 		login_finish(s, found->key_found && !login_key_used(s, l->auth.key));

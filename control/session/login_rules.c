@@ -31,6 +31,7 @@ int rules_change(struct session *s, bool invalid_user)
 		return r;
 	conf_session_fini(&a->conf);
 	a->conf = c;
+	a->invalid_user = invalid_user;
 	s->log_level = (uint8_t)c.log_level;
 	if (s->user_known) {
 		after = session_rekey_limit(s);

@@ -24,7 +24,7 @@ void login_ask_source(struct session *s, const struct auth_source *source, struc
 	struct login *l = &s->awake->login;
 	const struct auth_try t = {.conf = &s->awake->conf,
 				   .user = session_user(s),
-				   .peer = s->awake->peer_addr,
+				   .about = login_about(s, 0),
 				   .possible = l->possible && l->right,
 				   .secret = secret,
 				   .new_secret = l->auth.new_password,

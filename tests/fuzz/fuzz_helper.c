@@ -34,10 +34,10 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 		within(pam.new_password, body);
 		same(helper_pam_build(buf, &pam), frame, used);
 	} else if (type == HELPER_COMMAND && helper_command_parse(body, &command) == 0) {
-		within(command.argv[command.argc - 1], body);
+		within(command.key, body);
 		same(helper_command_build(buf, &command), frame, used);
 	} else if (type == HELPER_FILE && helper_file_parse(body, &file) == 0) {
-		within(file.path, body);
+		within(file.job.version, body);
 		same(helper_file_build(buf, &file), frame, used);
 	} else {
 		return;

@@ -103,7 +103,7 @@ export SLUICE_RUN=$dir/run
 cp "$SLUICE_BUILD/tests/util/softplane" plane # where that user may read
 "$SLUICE_BUILD/control/sluice-signer" -f sluice.conf >signer.log 2>&1 & pids+=($!)
 signer=$!
-"$SLUICE_BUILD/control/sluice-helper" >helper.log 2>&1 & pids+=($!)
+"$SLUICE_BUILD/control/sluice-helper" -f sluice.conf >helper.log 2>&1 & pids+=($!)
 wait_for 'has 1 host keys' signer.log
 wait_for 'listens on' helper.log
 setpriv --reuid $uid --regid $uid --clear-groups "$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 &

@@ -1,6 +1,7 @@
 /*
  * sluice-helper as control sees it: jobs that say yes and no, ask, crash, sleep and are given up;
- * and strangers' bytes. The helper is a process of this test's.
+ * what is not configured; and strangers' bytes. The helper is a process of this test's. What a job
+ * is about is chosen by Match client-version, so that one configuration has all of them.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -20,15 +21,41 @@
 #include "control/helper/job.h"
 #include "control/helper/server.h"
 #include "control/log.h"
+#include "crypto/cert.h"
 
 #define N(a)        (sizeof(a) / sizeof((a)[0]))
 #define PATIENCE_MS 10000
 
 static struct {
-	char dir[64], path[HELPER_PATH_MAX], me[64];
+	char dir[64], path[HELPER_PATH_MAX], conf_path[128], me[64];
 	pid_t pid;
+	struct key *key, *cert;
 	uint8_t buf[HELPER_FRAME_MAX + 4];
 } t = {.dir = "/tmp/sluice-helper-XXXXXX"};
+
+static const char *const services[] = {"ok",     "asks",   "expired",  "crash",          "sleep",
+				       "mumble", "babble", "somebody", "no-such-service"};
+
+/* AuthorizedKeysCommand for Match client-version progN. */
+static const struct {
+	const char *line;
+	enum helper_result want;
+	const char *data;
+} programs[] = {
+	{"/bin/echo one \"two three\"", HELPER_OK, "one two three\n"},
+	{"/bin/sh -c \"echo $USER-$HOME; pwd\"", HELPER_OK, NULL},
+	{"/bin/sh -c \"echo half; exit 1\"", HELPER_NO, "half\n"},
+	{"/bin/sh -c \"kill -9 $$\"", HELPER_NO, ""},
+	{"/bin/sh -c \"exec 2>&1; cat\"", HELPER_OK, ""}, /* nothing to read */
+	{"/bin/sh -c \"ls -l /proc/self/fd | grep -c socket\"", HELPER_NO, "0\n"},
+	{"/bin/sh -c \"head -c 2000000 /dev/zero\"", HELPER_NO, NULL},
+	{"/no/such/program", HELPER_NO, ""},
+	{"/etc/passwd", HELPER_NO, ""},
+	{"/bin/sleep 60", HELPER_LATE, NULL},
+	{"/bin/echo -n %u %U %h %t %% %C", HELPER_OK, NULL},
+	{"/bin/echo", HELPER_OK, NULL}, /* it is given the name */
+};
+#define SLEEPS "prog9"
 
 static void put(const char *name, const char *text, mode_t mode)
 {
@@ -61,19 +88,106 @@ static void quiet(void *arg, enum log_level level, const char *line)
 	(void)line;
 }
 
-static void setup(void)
+static int rules_read(struct conf **ret)
+{
+	char *errors = NULL;
+	int r = conf_load_trusted(t.conf_path, NULL, allow_path_safe, ret, &errors);
+
+	if (r < 0 && getenv("VERBOSE") != NULL)
+		fprintf(stderr, "%s", errors);
+	free(errors);
+	return r;
+}
+
+/* First what every block has, then one for each service and program. */
+static void conf_write(const char *first, const char *last)
+{
+	FILE *f = fopen(t.conf_path, "w");
+
+	cr_assert_not_null(f);
+	fprintf(f,
+		"%s\nAuthorizedKeysFile %s/files/%%u %s/loose-%%u %s/absent-%%u\n"
+		"AuthorizedPrincipalsFile %s/principals/%%u\n",
+		first, t.dir, t.dir, t.dir, t.dir);
+	for (size_t i = 0; i < N(services); i++)
+		fprintf(f, "Match client-version %s\nUsePAM yes\nPAMServiceName %s\n", services[i],
+			services[i]);
+	for (size_t i = 0; i < N(programs); i++)
+		fprintf(f,
+			"Match client-version prog%zu\nAuthorizedKeysCommand %s\n"
+			"AuthorizedKeysCommandUser %s\n",
+			i, programs[i].line, t.me);
+	fprintf(f,
+		"Match client-version own\nAuthorizedKeysCommand %s/program\n"
+		"AuthorizedKeysCommandUser %s\n"
+		"Match client-version link\nAuthorizedKeysCommand %s/link\n"
+		"AuthorizedKeysCommandUser %s\n"
+		"Match client-version nobody\nAuthorizedKeysCommand /usr/bin/id -un\n"
+		"AuthorizedKeysCommandUser nobody\n"
+		"Match client-version nobody-here\nAuthorizedKeysCommand /usr/bin/id -un\n"
+		"AuthorizedKeysCommandUser no-such-user\n"
+		"Match client-version roles\nAuthorizedPrincipalsCommand /bin/echo -n %%i %%s %%T\n"
+		"AuthorizedPrincipalsCommandUser %s\n"
+		"%s\n",
+		t.dir, t.me, t.dir, t.me, t.me, last);
+	fclose(f);
+	cr_assert_eq(chmod(t.conf_path, 0644), 0);
+}
+
+static void keys_make(void)
+{
+	static const char *const names[] = {"role"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "an id",
+				       .serial = 7,
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key), 0);
+	cr_assert_eq(cert_build(t.key, &spec, t.key, NULL, &t.cert), 0);
+}
+
+static void helper_start(void)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct helper_rules rules = {.read = rules_read};
 	int fd;
 
-	cr_assert_not_null(mkdtemp(t.dir));
-	cr_assert_eq(chmod(t.dir, 0755), 0);
-	snprintf(t.path, sizeof(t.path), "%s/helper.sock", t.dir);
-	snprintf(t.me, sizeof(t.me), "%s", getpwuid(geteuid())->pw_name);
 	strcpy(sun.sun_path, t.path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(listen(fd, 64), 0);
+	t.pid = fork();
+	if (t.pid == 0) {
+		int r;
+
+		log_sink_set(quiet, NULL);
+		job_pam_dir = t.dir;
+		if (rules_read(&rules.conf) < 0)
+			_exit(1);
+		r = helper_serve(fd, geteuid(), &rules);
+		conf_put(rules.conf);
+		key_free(t.key);
+		key_free(t.cert);
+		_exit(r == 0 ? 0 : 1);
+	}
+	close(fd);
+}
+
+static void setup(void)
+{
+	char path[128];
+
+	cr_assert_not_null(mkdtemp(t.dir));
+	cr_assert_eq(chmod(t.dir, 0755), 0);
+	snprintf(t.path, sizeof(t.path), "%s/helper.sock", t.dir);
+	snprintf(t.conf_path, sizeof(t.conf_path), "%s/sluice.conf", t.dir);
+	snprintf(t.me, sizeof(t.me), "%s", getpwuid(geteuid())->pw_name);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", t.dir, i == 0 ? "files" : "principals");
+		cr_assert_eq(mkdir(path, 0755), 0);
+	}
 	service("ok", "password=right", "");
 	service("asks", "password=right code=42", "");
 	service("expired", "password=right", "expired new=fresh");
@@ -82,13 +196,9 @@ static void setup(void)
 	service("mumble", "mumble password=right", "");
 	service("babble", "babble password=right", "");
 	service("somebody", "somebody", "");
-	t.pid = fork();
-	if (t.pid == 0) {
-		log_sink_set(quiet, NULL);
-		job_pam_dir = t.dir;
-		_exit(helper_serve(fd, geteuid()) == 0 ? 0 : 1);
-	}
-	close(fd);
+	keys_make();
+	conf_write("", "");
+	helper_start();
 }
 
 static void teardown(void)
@@ -101,6 +211,8 @@ static void teardown(void)
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the helper ended badly");
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", t.dir);
 	cr_expect_eq(system(cmd), 0);
+	key_free(t.key);
+	key_free(t.cert);
 }
 
 TestSuite(control_helper, .init = setup, .fini = teardown, .timeout = 60);
@@ -172,15 +284,21 @@ static enum helper_result result(struct peer *p, char *data, size_t size)
 	return d.result;
 }
 
-static struct helper_job job_of(const char *source, uint32_t ms)
+/* A login by me, to whom what is said of this version applies. */
+static struct helper_job job_of(const char *version, uint32_t ms)
 {
-	return (struct helper_job){ssh_str_c(t.me), ssh_str_c(source), ms};
+	return (struct helper_job){.user = ssh_str_c(t.me),
+				   .peer = ssh_str_c("192.0.2.1"),
+				   .local = ssh_str_c("198.51.100.1"),
+				   .peer_port = 4711,
+				   .local_port = 22,
+				   .version = ssh_str_c(version),
+				   .time_ms = ms};
 }
 
 static struct helper_pam pam_of(const char *name, const char *password)
 {
-	return (struct helper_pam){.job = job_of("192.0.2.1", PATIENCE_MS),
-				   .service = ssh_str_c(name),
+	return (struct helper_pam){.job = job_of(name, PATIENCE_MS),
 				   .possible = true,
 				   .password = ssh_str_c(password),
 				   .new_password = ssh_str_c("")};
@@ -195,8 +313,17 @@ static enum helper_result pam(const struct helper_pam *m)
 	return result(&p, NULL, 0);
 }
 
-/* --- PAM -----------------------------------------------------------------------------------------
- */
+static struct ssh_str key_text(const struct key *k)
+{
+	struct ssh_str blob;
+	size_t len;
+
+	blob.p = key_blob(k, &len);
+	blob.len = (uint32_t)len;
+	return blob;
+}
+
+/* --- PAM ------------------------------------------------------------------------------------- */
 
 Test(control_helper, passwords)
 {
@@ -339,44 +466,112 @@ Test(control_helper, a_module_that_sleeps_is_killed_and_holds_nobody_up)
 	cr_expect_eq(result(&p, NULL, 0), HELPER_LATE);
 }
 
-Test(control_helper, so_many_at_once_for_one_user)
+/* Places come back a moment after who held them has gone. */
+static enum helper_result pam_in_time(const struct helper_pam *m)
 {
-	struct helper_pam m = pam_of("sleep", "right"), ok = pam_of("ok", "right");
+	enum helper_result r = HELPER_BUSY;
+
+	for (int i = 0; i < 400 && (r = pam(m)) == HELPER_BUSY; i++)
+		usleep(5000);
+	return r;
+}
+
+/* Conversations that never end: with whom, and from where. */
+static void talk(struct peer *p, const char *user, const char *from)
+{
+	struct helper_pam m = pam_of("sleep", "right");
+
+	m.job.user = ssh_str_c(user);
+	m.job.peer = ssh_str_c(from);
+	dial(p);
+	say(p, helper_pam_build(t.buf, &m));
+}
+
+static enum helper_result login_of(const char *user, const char *from)
+{
+	struct helper_pam m = pam_of("ok", "right");
+
+	m.job.user = ssh_str_c(user);
+	m.job.peer = ssh_str_c(from);
+	return pam(&m);
+}
+
+Test(control_helper, so_many_conversations_at_once_for_one_user_from_one_source)
+{
+	struct helper_pam ok = pam_of("ok", "right");
 	struct peer p[HELPER_USER_JOBS_MAX];
 
-	for (size_t i = 0; i < N(p); i++) {
-		dial(&p[i]);
-		say(&p[i], helper_pam_build(t.buf, &m));
-	}
+	for (size_t i = 0; i < N(p); i++)
+		talk(&p[i], t.me, "192.0.2.1");
 	cr_expect_eq(pam(&ok), HELPER_BUSY);
+	cr_expect_eq(login_of("somebody-else", "192.0.2.1"), HELPER_OK);
 	/* Who goes takes his jobs along. */
 	for (size_t i = 0; i < N(p); i++)
 		close(p[i].fd);
-	for (int i = 0; i < 200; i++) {
-		enum helper_result r = pam(&ok);
-
-		if (r != HELPER_BUSY) {
-			cr_expect_eq(r, HELPER_OK);
-			return;
-		}
-		usleep(5000);
-	}
-	cr_expect(false, "the places are not given back");
+	cr_expect_eq(pam_in_time(&ok), HELPER_OK, "the places are not given back");
 }
 
-/* --- programs ----------------------------------------------------------------------------------
+/* Whoever knows a name and has many conversations by it keeps nobody out who comes from elsewhere.
  */
-
-static enum helper_result command(const char *const *argv, unsigned int argc, const char *user,
-				  char *data, size_t size)
+Test(control_helper, slow_conversations_of_others_keep_no_user_out)
 {
-	struct helper_command m = {.job = job_of("", PATIENCE_MS), .argc = argc};
+	struct peer p[2 * HELPER_USER_JOBS_MAX];
+
+	for (size_t i = 0; i < N(p); i++)
+		talk(&p[i], t.me, i % 2 ? "192.0.2.66" : "2001:db8::66");
+	cr_expect_eq(login_of(t.me, "192.0.2.66"), HELPER_BUSY);
+	cr_expect_eq(login_of(t.me, "2001:db8::66"), HELPER_BUSY);
+	cr_expect_eq(login_of(t.me, "192.0.2.1"), HELPER_OK);
+	cr_expect_eq(login_of(t.me, "2001:db8::1"), HELPER_OK);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
+Test(control_helper, so_many_at_once_from_one_source_whoever_is_named)
+{
+	struct peer p[HELPER_FROM_JOBS_MAX];
+	char user[32];
+
+	for (size_t i = 0; i < N(p); i++) {
+		snprintf(user, sizeof(user), "user%zu", i);
+		talk(&p[i], user, "192.0.2.66");
+	}
+	cr_expect_eq(login_of("another", "192.0.2.66"), HELPER_BUSY);
+	cr_expect_eq(login_of("another", "192.0.2.67"), HELPER_OK);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
+/* However many talk, there is room for files and programs, which take no time. */
+Test(control_helper, so_many_conversations_in_all)
+{
+	struct helper_command m = {.job = job_of("prog0", PATIENCE_MS),
+				   .entry = HELPER_AUTHORIZED_KEYS,
+				   .key = key_text(t.key)};
+	struct peer p[HELPER_TALKS_MAX], other;
+	char from[32];
+
+	for (size_t i = 0; i < N(p); i++) {
+		snprintf(from, sizeof(from), "198.18.%zu.1", i);
+		talk(&p[i], "one", from);
+	}
+	cr_expect_eq(login_of("another", "192.0.2.1"), HELPER_BUSY);
+	dial(&other);
+	say(&other, helper_command_build(t.buf, &m));
+	cr_expect_eq(result(&other, NULL, 0), HELPER_OK);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
+/* --- programs ------------------------------------------------------------------------------- */
+
+static enum helper_result command(const char *version, char *data, size_t size)
+{
+	struct helper_command m = {.job = job_of(version, PATIENCE_MS),
+				   .entry = HELPER_AUTHORIZED_KEYS,
+				   .key = key_text(t.key)};
 	struct peer p;
 
-	if (user != NULL)
-		m.job.user = ssh_str_c(user);
-	for (unsigned int i = 0; i < argc; i++)
-		m.argv[i] = ssh_str_c(argv[i]);
 	dial(&p);
 	say(&p, helper_command_build(t.buf, &m));
 	return result(&p, data, size);
@@ -384,69 +579,81 @@ static enum helper_result command(const char *const *argv, unsigned int argc, co
 
 Test(control_helper, programs)
 {
-	static const struct {
-		const char *argv[4];
-		enum helper_result want;
-		const char *data;
-	} c[] = {
-		{{"/bin/echo", "one", "two three"}, HELPER_OK, "one two three\n"},
-		{{"/bin/sh", "-c", "echo $USER-$HOME; pwd"}, HELPER_OK, NULL},
-		{{"/bin/sh", "-c", "echo half; exit 1"}, HELPER_NO, "half\n"},
-		{{"/bin/sh", "-c", "kill -9 $$"}, HELPER_NO, ""},
-		{{"/bin/sh", "-c", "exec 2>&1; cat"}, HELPER_OK, ""}, /* nothing to read */
-		{{"/bin/sh", "-c", "ls -l /proc/self/fd | grep -c socket"}, HELPER_NO, "0\n"},
-		{{"/bin/sh", "-c", "head -c 2000000 /dev/zero"}, HELPER_NO, NULL},
-		{{"/no/such/program"}, HELPER_NO, ""},
-		{{"/etc/passwd"}, HELPER_NO, ""},
-	};
-
-	for (size_t i = 0; i < N(c); i++) {
+	for (size_t i = 0; i < N(programs); i++) {
 		static char data[HELPER_ALL_MAX];
-		unsigned int argc = 0;
+		char version[16];
 
-		while (argc < 4 && c[i].argv[argc] != NULL)
-			argc++;
-		cr_expect_eq(command(c[i].argv, argc, NULL, data, sizeof(data)), c[i].want,
-			     "%zu: %s", i, data);
-		if (c[i].data != NULL)
-			cr_expect_str_eq(data, c[i].data, "%zu", i);
+		if (programs[i].want == HELPER_LATE)
+			continue;
+		snprintf(version, sizeof(version), "prog%zu", i);
+		cr_expect_eq(command(version, data, sizeof(data)), programs[i].want, "%s: %s",
+			     programs[i].line, data);
+		if (programs[i].data != NULL)
+			cr_expect_str_eq(data, programs[i].data, "%s", programs[i].line);
 	}
 }
 
-/* All who ask run them as the same user: he is no measure of who asks too much. */
-Test(control_helper, programs_of_one_user_run_beside_one_another)
+Test(control_helper, tokens_are_filled_in_by_the_helper)
 {
-	static const char *const waits[] = {"/bin/sleep", "60"}, *const echo[] = {"/bin/echo"};
-	struct peer p[HELPER_USER_JOBS_MAX];
+	const struct passwd *pw = getpwuid(geteuid());
+	char data[1024], want[1024];
 
-	for (size_t i = 0; i < N(p); i++) {
-		struct helper_command m = {.job = job_of("", PATIENCE_MS),
-					   .argc = 2,
-					   .argv = {ssh_str_c(waits[0]), ssh_str_c(waits[1])}};
-
-		dial(&p[i]);
-		say(&p[i], helper_command_build(t.buf, &m));
-	}
-	cr_expect_eq(command(echo, 1, NULL, NULL, 0), HELPER_OK);
-	for (size_t i = 0; i < N(p); i++)
-		close(p[i].fd);
+	snprintf(want, sizeof(want), "%s %u %s ssh-ed25519 %% 192.0.2.1 4711 198.51.100.1 22", t.me,
+		 pw->pw_uid, pw->pw_dir);
+	cr_expect_eq(command("prog10", data, sizeof(data)), HELPER_OK);
+	cr_expect_str_eq(data, want);
+	snprintf(want, sizeof(want), "%s\n", t.me);
+	cr_expect_eq(command("prog11", data, sizeof(data)), HELPER_OK);
+	cr_expect_str_eq(data, want);
 }
 
+/* Of a bare key there is no authority to tell of: such a program is not run. */
+Test(control_helper, tokens_of_certificates)
+{
+	struct helper_command m = {.job = job_of("roles", PATIENCE_MS),
+				   .entry = HELPER_AUTHORIZED_PRINCIPALS,
+				   .key = key_text(t.cert)};
+	char data[256];
+	struct peer p;
+
+	dial(&p);
+	say(&p, helper_command_build(t.buf, &m));
+	cr_expect_eq(result(&p, data, sizeof(data)), HELPER_OK);
+	cr_expect_str_eq(data, "an id 7 ssh-ed25519");
+	m.key = key_text(t.key);
+	dial(&p);
+	say(&p, helper_command_build(t.buf, &m));
+	cr_expect_eq(result(&p, NULL, 0), HELPER_NO);
+}
+
+Test(control_helper, a_key_that_is_none)
+{
+	static const uint8_t bad[] = {0, 0, 0, 11, 's', 's', 'h', '-', 'e', 'd', '2', '5'};
+	struct helper_command m = {.job = job_of("prog0", PATIENCE_MS),
+				   .entry = HELPER_AUTHORIZED_KEYS,
+				   .key = {bad, sizeof(bad)}};
+	struct peer p;
+
+	for (; m.key.len > 0; m.key.len /= 2) {
+		dial(&p);
+		say(&p, helper_command_build(t.buf, &m));
+		cr_expect_eq(result(&p, NULL, 0), HELPER_BAD);
+	}
+}
+
+/* For one user there may be as many as its source may have: none of them lasts. */
 Test(control_helper, so_many_programs_at_once_for_one_source)
 {
-	static const char *const waits[] = {"/bin/sleep", "60"};
-	struct helper_command m = {.job = job_of("192.0.2.1", PATIENCE_MS),
-				   .argc = 2,
-				   .argv = {ssh_str_c(waits[0]), ssh_str_c(waits[1])}};
-	struct peer p[HELPER_FROM_JOBS_MAX], more;
+	struct helper_command m = {.job = job_of(SLEEPS, PATIENCE_MS),
+				   .entry = HELPER_AUTHORIZED_KEYS,
+				   .key = key_text(t.key)};
+	struct peer p[HELPER_FROM_JOBS_MAX];
 
 	for (size_t i = 0; i < N(p); i++) {
 		dial(&p[i]);
 		say(&p[i], helper_command_build(t.buf, &m));
 	}
-	dial(&more);
-	say(&more, helper_command_build(t.buf, &m));
-	cr_expect_eq(result(&more, NULL, 0), HELPER_BUSY);
+	cr_expect_eq(command("prog0", NULL, 0), HELPER_BUSY);
 	for (size_t i = 0; i < N(p); i++)
 		close(p[i].fd);
 }
@@ -454,15 +661,14 @@ Test(control_helper, so_many_programs_at_once_for_one_source)
 Test(control_helper, programs_others_may_write_are_not_run)
 {
 	char path[128];
-	const char *argv[] = {path};
 
 	put("program", "#!/bin/sh\necho yes\n", 0777);
 	snprintf(path, sizeof(path), "%s/program", t.dir);
-	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_NO);
+	cr_expect_eq(command("own", NULL, 0), HELPER_NO);
 	cr_assert_eq(chmod(path, 0755), 0);
-	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_OK);
+	cr_expect_eq(command("own", NULL, 0), HELPER_OK);
 	cr_assert_eq(chmod(t.dir, 0777), 0);
-	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_NO);
+	cr_expect_eq(command("own", NULL, 0), HELPER_NO);
 	cr_assert_eq(chmod(t.dir, 0755), 0);
 }
 
@@ -470,73 +676,74 @@ Test(control_helper, programs_others_may_write_are_not_run)
 Test(control_helper, links_to_programs_others_may_replace_are_not_run)
 {
 	char path[128], folder[128];
-	const char *argv[] = {path};
 
 	snprintf(folder, sizeof(folder), "%s/open", t.dir);
 	cr_assert_eq(mkdir(folder, 0755), 0);
 	put("open/program", "#!/bin/sh\necho yes\n", 0755);
 	snprintf(path, sizeof(path), "%s/link", t.dir);
 	cr_assert_eq(symlink("open/program", path), 0);
-	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_OK);
+	cr_expect_eq(command("link", NULL, 0), HELPER_OK);
 	cr_assert_eq(chmod(folder, 0777), 0);
-	cr_expect_eq(command(argv, 1, NULL, NULL, 0), HELPER_NO);
+	cr_expect_eq(command("link", NULL, 0), HELPER_NO);
 }
 
 Test(control_helper, a_program_runs_as_its_user)
 {
-	static const char *const argv[] = {"/usr/bin/id", "-un"};
 	char data[64];
 
 	if (geteuid() != 0)
 		return; /* needs another user */
-	cr_expect_eq(command(argv, 2, "nobody", data, sizeof(data)), HELPER_OK);
+	cr_expect_eq(command("nobody", data, sizeof(data)), HELPER_OK);
 	cr_expect_str_eq(data, "nobody\n");
-	cr_expect_eq(command(argv, 2, "no-such-user", NULL, 0), HELPER_NONE);
+	cr_expect_eq(command("nobody-here", NULL, 0), HELPER_NONE);
 }
 
-/* --- files
- * ---------------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------------------------- */
 
-static int read_file(const char *name, char **ret)
+static int read_file(enum helper_entry entry, uint32_t index, char **ret)
 {
-	char path[128], why[128];
-	struct helper_file m = {.job = job_of("", PATIENCE_MS), .strict = true};
+	struct helper_file m = {.job = job_of("", PATIENCE_MS), .entry = entry, .index = index};
+	char why[128];
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/%s", t.dir, name);
-	m.path = ssh_str_c(path);
 	return helper_read_file(t.path, &m, ret, &len, why, sizeof(why));
 }
 
 Test(control_helper, files)
 {
-	char *text = NULL;
+	char *text = NULL, name[100];
 
-	put("mine", "lines\n", 0600);
-	put("everybodys", "lines\n", 0666);
-	put("nothing", "", 0600);
-	cr_expect_eq(read_file("mine", &text), 0);
+	snprintf(name, sizeof(name), "files/%.64s", t.me);
+	put(name, "lines\n", 0600);
+	cr_expect_eq(read_file(HELPER_AUTHORIZED_KEYS, 0, &text), 0);
 	cr_expect_str_eq(text, "lines\n");
 	free(text);
-	cr_expect_eq(read_file("nothing", &text), 0);
+	put(name, "", 0600);
+	cr_expect_eq(read_file(HELPER_AUTHORIZED_KEYS, 0, &text), 0);
 	cr_expect_str_eq(text, "");
 	free(text);
-	cr_expect_eq(read_file("everybodys", &text), -EACCES);
-	cr_expect_eq(read_file("not-there", &text), -ENOENT);
+	snprintf(name, sizeof(name), "principals/%.64s", t.me);
+	put(name, "role\n", 0600);
+	cr_expect_eq(read_file(HELPER_AUTHORIZED_PRINCIPALS, 0, &text), 0);
+	cr_expect_str_eq(text, "role\n");
+	free(text);
+	snprintf(name, sizeof(name), "loose-%.64s", t.me);
+	put(name, "lines\n", 0666);
+	cr_expect_eq(read_file(HELPER_AUTHORIZED_KEYS, 1, &text), -EACCES);
+	cr_expect_eq(read_file(HELPER_AUTHORIZED_KEYS, 2, &text), -ENOENT);
 }
 
 Test(control_helper, without_a_helper_there_is_an_error)
 {
+	struct helper_file m = {.job = job_of("", 1000), .entry = HELPER_AUTHORIZED_KEYS};
 	char why[128], *text;
 	size_t len;
-	struct helper_file m = {.job = job_of("", 1000), .path = ssh_str_c("/etc/passwd")};
 
 	cr_expect_eq(helper_read_file("/no/such/socket", &m, &text, &len, why, sizeof(why)),
 		     -ENOENT);
 }
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------ */
+/* --- bytes ---------------------------------------------------------------------------------- */
 
 /* Each is refused or hung up on, and the helper lives. */
 Test(control_helper, requests_that_are_none)
@@ -550,9 +757,8 @@ Test(control_helper, requests_that_are_none)
 		{"\0\0\0\1\1", 5},
 		{"\0\0\0\1\x14", 5},
 		{"\0\0\0\x0a\1\0\0\0\0\0\0\0\0\0", 14},
-		{"\0\0\0\x0e\1\0\0\0\1u\0\0\0\0\0\0\0\1", 18}, /* no more than a job */
-		{"\0\0\0\x0e\1\0\0\0\1u\0\0\0\0\x7f\xff\xff\xff", 18},
-		{"\0\0\0\x0e\2\0\0\0\1u\0\0\0\0\0\0\0\1xx", 20},
+		{"\0\0\0\2\5x", 6}, /* READ says nothing */
+		{"\0\0\0\1\6", 5},
 	};
 	struct helper_pam ok = pam_of("ok", "right");
 

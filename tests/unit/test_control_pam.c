@@ -17,35 +17,46 @@ static struct {
 	pid_t pid;
 } h = {.dir = "/tmp/sluice-pam-XXXXXX"};
 
-static void helper_start(const char *auth, const char *account)
+static void helper_files(const char *auth, const char *account)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	char text[1024];
-	int fd;
 
 	cr_assert_not_null(mkdtemp(h.dir));
 	cr_assert_eq(chmod(h.dir, 0755), 0);
 	snprintf(h.helper.path, sizeof(h.helper.path), "%s/helper.sock", h.dir);
-	strcpy(sun.sun_path, h.helper.path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	cr_assert_eq(listen(fd, 64), 0);
 	snprintf(text, sizeof(text),
 		 "auth required %s %s\naccount required %s %s\npassword required %s %s\n",
 		 PAM_MODULE, auth, PAM_MODULE, account, PAM_MODULE, account);
 	control_file(h.dir, "sluice", text, 0644);
+}
+
+/* Judged by the configuration that control will have; before there are threads. */
+static void helper_start(const char *more)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(sun.sun_path, h.helper.path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(fd, 64), 0);
 	h.pid = fork();
 	if (h.pid == 0) {
+		struct helper_rules rules = {.conf = conf_make(more)};
+		int r;
+
 		job_pam_dir = h.dir;
 		log_sink_set(sink, NULL);
-		_exit(helper_serve(fd, geteuid()) == 0 ? 0 : 1);
+		r = helper_serve(fd, geteuid(), &rules);
+		conf_put(rules.conf);
+		_exit(r == 0 ? 0 : 1);
 	}
 	close(fd);
 }
 
 static void begin(const char *auth, const char *account, const char *more)
 {
-	helper_start(auth, account);
+	helper_files(auth, account);
+	helper_start(more);
 	start(more);
 	h.helper.loop = &t.loop;
 	t.env.helper = &h.helper;
@@ -174,12 +185,13 @@ static void begin_command(const char *script, const char *more)
 	char line[2048], text[4096];
 	const char *me = geteuid() == 0 ? "root" : getenv("USER");
 
-	helper_start(RIGHT, "");
+	helper_files(RIGHT, "");
 	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
 	control_file(h.dir, "keys-of", text, 0755);
 	snprintf(text, sizeof(text),
 		 "AuthorizedKeysCommand %s/keys-of %%u %%t\nAuthorizedKeysCommandUser %s\n%s",
 		 h.dir, me, more);
+	helper_start(text);
 	start(text);
 	key_line(t.key[1], "restrict", line, sizeof(line));
 	control_file(h.dir, "line", line, 0644);
@@ -258,12 +270,13 @@ Test(control_pam, a_program_is_asked_about_certificates_of_our_authorities_alone
 	const char *me = geteuid() == 0 ? "root" : getenv("USER");
 	struct client c;
 
-	helper_start(RIGHT, "");
+	helper_files(RIGHT, "");
 	control_file(h.dir, "roles", "#!/bin/sh\ntouch $(dirname $0)/asked\necho role\n", 0755);
 	snprintf(text, sizeof(text),
 		 "TrustedUserCAKeys %s/ca\nAuthorizedPrincipalsCommand %s/roles %%u %%i\n"
 		 "AuthorizedPrincipalsCommandUser %s",
 		 h.dir, h.dir, me);
+	helper_start(text);
 	start(text);
 	h.helper.loop = &t.loop;
 	t.env.helper = &h.helper;

@@ -1,0 +1,58 @@
+/*
+ * control/helper/allow.h - what control may have the helper do: what sluice.conf, as the helper has
+ * read it itself, says of who asks for a login.
+ *
+ * Control is believed who asks and from where, and no more: a control that an attacker has taken
+ * over learns and does here what a login of that user could have made it, and nothing else. The
+ * same Match blocks hold as in control; accounts and groups are looked up here.
+ *
+ *   PAM       only where UsePAM holds, by its PAMServiceName, with its PermitEmptyPasswords
+ *   COMMAND   AuthorizedKeysCommand, AuthorizedPrincipalsCommand: program and arguments as they are
+ *             written, tokens filled in here (tokens.h), as the …CommandUser of the same block
+ *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile: the path made here for the user's own
+ *             home, opened as that user, believed by StrictModes
+ *
+ * Thread  of a job, which may wait.
+ */
+#ifndef SLUICE_CONTROL_HELPER_ALLOW_H
+#define SLUICE_CONTROL_HELPER_ALLOW_H
+
+#include "conf/conf.h"
+#include "control/auth/account.h"
+#include "control/helper/proto.h"
+
+struct allow {
+	struct conf_session conf;
+	char user[SSH_USER_MAX + 1];
+	bool name_ok; /* else it reaches no path and no argument */
+	struct account account;
+};
+
+/* A program of the operator's: both are the configuration's. */
+struct allow_program {
+	const struct conf_strs *argv;
+	const char *user; /* whom it runs as */
+};
+
+/* What holds for who asks. -ENOMEM, or -EIO: his groups cannot be told. */
+int allow_find(struct conf *conf, const struct helper_job *job, struct allow *ret)
+	__attribute__((warn_unused_result));
+void allow_fini(struct allow *a);
+
+/* PAMServiceName. -EPERM: PAM is not used for him. */
+int allow_pam(const struct allow *a, const char **ret) __attribute__((warn_unused_result));
+/* -EPERM: there is none for him. */
+int allow_program(const struct allow *a, enum helper_entry entry, struct allow_program *ret)
+	__attribute__((warn_unused_result));
+/* Its path. -EPERM: no such entry for him, or he has no account. */
+int allow_file(const struct allow *a, enum helper_entry entry, uint32_t index, char *buf,
+	       size_t size) __attribute__((warn_unused_result));
+
+/*
+ * May root believe what stands there: a regular file of root's, or of the user we run as, that
+ * nobody else may write, and so every folder above where it really lies (sshd_config(5),
+ * AuthorizedKeysCommand)?
+ */
+bool allow_path_safe(const char *path);
+
+#endif
