@@ -208,6 +208,7 @@ struct conf_global {
 	struct conf_penalties penalties;
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
 	bool strict_modes;
+	uint32_t max_connecting;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
 	bool listen_exclusive;
@@ -287,6 +288,7 @@ struct conf_session {
 	uint32_t
 		open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
 	uint32_t max_channels_per_connection;
+	uint32_t max_connecting_per_user;
 	struct conf_strs allow_users, deny_users;   /* conf_user_allowed() */
 	struct conf_strs allow_groups, deny_groups; /* conf_groups_allowed() */
 	enum conf_log_level log_level;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "conf/match.h"
+#include "control/count.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
 
@@ -199,8 +200,10 @@ const char *penalties_refuse(struct penalties *p, const struct link_addr *peer, 
 	expire(s, now_ms);
 	if (sources_count(s->by_source) == 0 || exempt(p, peer))
 		return NULL;
-	if (s->deny_all && sources_count(s->by_source) >= s->max)
+	if (s->deny_all && sources_count(s->by_source) >= s->max) {
+		control_count(CONTROL_C_PENALTIES_FULL);
 		return "too many penalised addresses";
+	}
 	e = entry(s, sources_find(s->by_source, &from));
 	return e != NULL && e->active ? why_text[e->why] : NULL;
 }
@@ -208,8 +211,10 @@ const char *penalties_refuse(struct penalties *p, const struct link_addr *peer, 
 /* A first offence. False: it cannot be kept. */
 static bool add_new(struct side *s, const struct source *from, uint64_t until_ms, uint32_t *ret)
 {
-	if (sources_count(s->by_source) >= s->max && s->max > 0)
+	if (sources_count(s->by_source) >= s->max && s->max > 0) {
+		control_count(CONTROL_C_PENALTIES_FULL);
 		pop(s); /* permissive: deny-all was answered before */
+	}
 	if (heap_room(s) < 0 || sources_add(s->by_source, from, ret) < 0)
 		return false;
 	entry(s, *ret)->until_ms = until_ms;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "control/count.h"
+
 #define POOL_THREADS_MAX 16
 #define POOL_JOIN_S      2 /* how long a pool that closes waits for a thread that hangs */
 
@@ -141,6 +143,7 @@ static void on_deadline(struct timer *t)
 		(struct pool_job *)(void *)((char *)t - offsetof(struct pool_job, deadline));
 	bool waiting = unqueue(job);
 
+	control_count(CONTROL_C_POOL_LATE);
 	tell(job, -ETIMEDOUT);
 	if (waiting)
 		job->free(job);
@@ -295,9 +298,11 @@ int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uin
 	else
 		fifo_push(&p->queue[class], job);
 	pthread_mutex_unlock(&p->lock);
-	if (r < 0)
+	if (r < 0) {
+		control_count(CONTROL_C_POOL_FULL);
 		timer_cancel(p->timers, &job->deadline);
-	else
+	} else {
 		pthread_cond_signal(&p->work); /* who wakes finds the lock free */
+	}
 	return r;
 }

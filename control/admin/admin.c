@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "control/admin/answer.h"
+#include "control/count.h"
 #include "control/log.h"
 #include "link/sock.h"
 
@@ -186,6 +187,7 @@ static void client_new(struct admin *a, int fd)
 	unsigned int place;
 
 	if (!place_find(a, &place)) {
+		control_count(CONTROL_C_ADMIN_CLIENTS);
 		turn_away(fd);
 		return;
 	}

@@ -191,6 +191,17 @@ static int connections_more(struct answer *a, const struct admin_env *env, struc
 
 /* --- show counters --------------------------------------------------------------- */
 
+/* Behind the list of the shards. */
+static int counters_end(struct answer *a, struct answer_text *out)
+{
+	int r = append("],\"control\":", 12, out) < 0 ? -ENOMEM : 0;
+
+	if (r == 0)
+		r = append_json(out, counters_of_control());
+	a->kind = ANSWER_NONE;
+	return r == 0 && append("}\n", 2, out) < 0 ? -ENOMEM : r;
+}
+
 /* A shard a piece: its file is read at once, so its counters are of one moment, nearly. */
 static int counters_more(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
@@ -199,7 +210,7 @@ static int counters_more(struct answer *a, const struct admin_env *env, struct a
 		a->shard = 0;
 	}
 	if (a->peer >= env->n_peers)
-		return list_end(a, out);
+		return counters_end(a, out);
 	return list_add(a, counters_of_shard(env->peers[a->peer], a->shard++), out);
 }
 

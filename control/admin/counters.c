@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/admin/text.h"
+#include "control/count.h"
 #include "link/stats.h"
 
 /* Beside the socket the dataplane is met at. */
@@ -68,4 +69,25 @@ json_t *counters_of_shard(const struct linkpeer *peer, unsigned int shard)
 		      "counters", counters(file));
 	free(file);
 	return v;
+}
+
+json_t *counters_of_control(void)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (enum control_counter i = 0; i < CONTROL_C_COUNT && r == 0; i++) {
+		struct control_counter_info c = control_counter_info(i);
+
+		r = json_array_append_new(list,
+					  json_pack("{s:s, s:s, s:s, s:I, s:s}", "room", c.room,
+						    "name", c.name, "limit", c.limit, "value",
+						    (json_int_t)(control_counted(i) & INT64_MAX),
+						    "text", c.text));
+	}
+	if (r < 0) {
+		json_decref(list);
+		return NULL;
+	}
+	return list;
 }

@@ -1,6 +1,6 @@
 /*
  * control/admin/counters.h - `show counters`: what the shards count, read from the files they
- * share.
+ * share, and what control does.
  *
  * The shards are not asked and notice nothing (link/stats.h).
  */
@@ -16,5 +16,7 @@
  * read. NULL: no memory.
  */
 json_t *counters_of_shard(const struct linkpeer *peer, unsigned int shard);
+/* [{"room","name","limit","value","text"},…] of control itself. NULL: no memory. */
+json_t *counters_of_control(void);
 
 #endif

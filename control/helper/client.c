@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/count.h"
 #include "control/log.h"
 #include "crypto/secret.h"
 
@@ -58,6 +59,17 @@ void helper_call_end(struct helper_call *c)
 		uv_close((uv_handle_t *)&c->pipe, on_closed);
 }
 
+/* What became of a job that is no answer to what was asked. */
+static void count(enum helper_result result)
+{
+	if (result == HELPER_BUSY)
+		control_count(CONTROL_C_HELPER_BUSY);
+	else if (result == HELPER_LATE)
+		control_count(CONTROL_C_HELPER_LATE);
+	else if (result == HELPER_CRASHED)
+		control_count(CONTROL_C_HELPER_LOST);
+}
+
 static void over(struct helper_call *c, const struct helper_done *d)
 {
 	const struct helper_ops *ops = c->ops;
@@ -65,6 +77,7 @@ static void over(struct helper_call *c, const struct helper_done *d)
 	if (ops == NULL)
 		return;
 	c->ops = NULL;
+	count(d->result);
 	ops->done(c->arg, d, c->data != NULL ? c->data : "", c->data_len);
 }
 
@@ -81,8 +94,10 @@ static bool data_add(char **data, size_t *len, struct ssh_str more)
 {
 	char *to;
 
-	if (more.len > HELPER_ALL_MAX - *len)
+	if (more.len > HELPER_ALL_MAX - *len) {
+		control_count(CONTROL_C_HELPER_DATA);
 		return false;
+	}
 	/* Not realloc(): what it leaves behind may be somebody's. */
 	to = malloc(*len + more.len + 1);
 	if (to == NULL)
@@ -315,8 +330,10 @@ static int wait_more(struct waiting *w)
 	struct pollfd fd = {w->fd, POLLIN, 0};
 	ssize_t n;
 
-	if (now >= w->until_ms || poll(&fd, 1, (int)(w->until_ms - now)) == 0)
+	if (now >= w->until_ms || poll(&fd, 1, (int)(w->until_ms - now)) == 0) {
+		count(HELPER_LATE);
 		return -ETIMEDOUT;
+	}
 	n = recv(w->fd, w->buf + w->have, sizeof(w->buf) - w->have, MSG_DONTWAIT);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
@@ -328,6 +345,7 @@ static int wait_more(struct waiting *w)
 
 static int result_error(const struct helper_done *d, char *why, size_t why_size)
 {
+	count(d->result);
 	if (d->result == HELPER_OK)
 		return 0;
 	if (d->result == HELPER_NONE)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "control/count.h"
 #include "control/penalties.h"
 #include "control/session/internal.h"
 
@@ -147,11 +148,13 @@ bool door_enter(struct session_env *env, const struct link_conn_new *ev)
 	const char *why = d != NULL ? penalties_refuse(d->penalties, &ev->peer, now) : NULL;
 
 	if (why != NULL) {
+		control_count(CONTROL_C_PENALISED);
 		say(env, ev, why, LOG_L_INFO);
 		return false;
 	}
 	/* The source first: who has too many does not use up a place by asking. */
 	if (d != NULL && !source_enter(d, &ev->peer)) {
+		control_count(CONTROL_C_SOURCE_STARTUPS);
 		say(env, ev, "past PerSourceMaxStartups", LOG_L_VERBOSE);
 		return false;
 	}
@@ -159,6 +162,7 @@ bool door_enter(struct session_env *env, const struct link_conn_new *ev)
 		return true;
 	if (d != NULL)
 		source_leave(d, &ev->peer);
+	control_count(CONTROL_C_STARTUPS);
 	say(env, ev, "past MaxStartups", LOG_L_VERBOSE);
 	return false;
 }
@@ -201,6 +205,10 @@ void door_leave(struct session *s, int err)
 	if (!s->holds_place)
 		return;
 	s->holds_place = false;
+	if (err == -SSH_E_AUTH_TRIES)
+		control_count(CONTROL_C_TRIES);
+	else if (err == -SSH_E_REFUSED)
+		control_count(CONTROL_C_REFUSED);
 	door_give_back(env, &s->peer);
 	if (env->door != NULL && !s->authenticated)
 		penalties_add(env->door->penalties, &s->peer, offence(s, err), env->now_ms());

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/session/internal.h"
 #include "crypto/secret.h"
 
@@ -80,8 +81,10 @@ void session_credit(struct session *s)
 			s->awake->tokens_milli = rate * 1000;
 		if (s->awake->tokens_milli < 0 &&
 		    timer_set(env->timers, &s->awake->credit,
-			      now + 1 + (uint64_t)(-s->awake->tokens_milli / rate)) == 0)
+			      now + 1 + (uint64_t)(-s->awake->tokens_milli / rate)) == 0) {
+			control_count(CONTROL_C_SLOW_PATH);
 			return;
+		}
 	}
 	s->awake->owed_payloads = s->awake->owed_bytes = 0;
 	item_body(s, LINK_IT_ANSWERED, &m, sizeof(m));

@@ -42,6 +42,7 @@ struct open {
 	uint64_t token;
 	uint32_t peer_channel, local_channel;
 	uint32_t peer_window, peer_packet_max;
+	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
 	uint64_t deadline_ms;

@@ -9,8 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/session/internal.h"
 #include "ssh/chan.h"
+
+/* It is no longer of those that lead nowhere yet. */
+static void connecting_over(struct session *s, struct open *o)
+{
+	if (o->connecting != NULL)
+		connecting_leave(&s->table->env->connecting, o->connecting);
+	o->connecting = NULL;
+}
 
 static void open_unlink(struct session *s, struct open *o)
 {
@@ -19,6 +28,7 @@ static void open_unlink(struct session *s, struct open *o)
 	while (*at != o)
 		at = &(*at)->next;
 	*at = o->next;
+	connecting_over(s, o);
 	s->n_opens--;
 	if (o->state == OPEN_UP) {
 		s->n_up--;
@@ -137,6 +147,8 @@ static void open_resolved(const struct resolve_caller *caller, int err,
 	if (o == NULL)
 		return;
 	if (err < 0) {
+		if (err == -ETIMEDOUT)
+			control_count(CONTROL_C_RESOLVE_LATE);
 		refuse_target(s, o, SSH_OPEN_CONNECT_FAILED,
 			      err == -ETIMEDOUT ? "name resolution timed out"
 						: "unknown host (name or service not known)");
@@ -186,6 +198,33 @@ static void open_decide(struct session *s, struct open *o)
 	}
 }
 
+/* A place for one more, counted in all limits; NULL: it is refused, and counted where. */
+static struct open *open_new(struct session *s, size_t host_len)
+{
+	const struct conf_session *conf = &s->awake->conf;
+	struct session_env *env = s->table->env;
+	struct open *o;
+	int r;
+
+	if (s->n_opens >= conf->max_channels_per_connection) {
+		control_count(CONTROL_C_CHANNELS);
+		return NULL;
+	}
+	o = calloc(1, sizeof(*o) + host_len + 1);
+	if (o == NULL)
+		return NULL;
+	r = connecting_enter(&env->connecting, session_user(s), conf->max_connecting_per_user,
+			     conf_global(env->conf)->max_connecting, &o->connecting);
+	if (r == 0)
+		return o;
+	if (r == -EUSERS)
+		control_count(CONTROL_C_CONNECTING_USER);
+	else if (r == -EBUSY)
+		control_count(CONTROL_C_CONNECTING);
+	free(o);
+	return NULL;
+}
+
 static void open_direct(struct session *s, const struct ssh_chan_open *m)
 {
 	struct session_env *env = s->table->env;
@@ -204,9 +243,7 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 		       "maximum packet size too small");
 		return;
 	}
-	o = s->n_opens < s->awake->conf.max_channels_per_connection
-		    ? calloc(1, sizeof(*o) + d.host.len + 1)
-		    : NULL;
+	o = open_new(s, d.host.len);
 	if (o == NULL) {
 		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
 		return;
@@ -294,6 +331,7 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 	if (o == NULL) {
 		grant_opened(s, ev->token);
 	} else if (o->state == OPEN_CONNECTING) {
+		connecting_over(s, o);
 		o->state = OPEN_UP;
 		o->local_channel = ev->local_channel;
 		s->n_up++;

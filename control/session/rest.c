@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/session/internal.h"
 
 struct past {
@@ -53,6 +54,7 @@ static void on_grace(struct timer *t)
 {
 	struct session *s = session_of(t, offsetof(struct awake, grace));
 
+	control_count(CONTROL_C_GRACE);
 	session_end(s, -SSH_E_GRACE, NULL);
 	session_pump(s);
 }
@@ -75,6 +77,7 @@ static void on_silence(struct timer *t)
 	if (s->awake->inbox != NULL || ssh_brain_asks(s->awake->brain))
 		s->awake->heard_ms = now;
 	if (s->awake->heard_ms + limit <= now) {
+		control_count(CONTROL_C_SILENCE);
 		session_end(s, -SSH_E_GRACE, NULL);
 		session_pump(s);
 		return;

@@ -19,6 +19,7 @@
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
+#include "control/session/connecting.h"
 #include "control/session/turns.h"
 #include "control/signer.h"
 #include "control/startups.h"
@@ -63,6 +64,7 @@ struct session_env {
 	struct session_table *tables;
 	struct session_stats stats;
 	uint64_t last_serial, last_token;
+	struct connecting connecting;
 	struct turns turns; /* first key exchanges that wait */
 	unsigned int kex_running;
 };

@@ -114,6 +114,7 @@ void chan_free(struct chan *ch)
 	struct conn *c = ch->conn;
 
 	target_let_go(ch, false);
+	connect_over(ch);
 	window_fini(ch);
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);

@@ -13,11 +13,19 @@ static void net_addr_from(const struct link_addr *a, struct net_addr *ret)
 	memcpy(ret->b, a->addr, a->family == 4 ? 4 : 16);
 }
 
+void connect_over(struct chan *ch)
+{
+	if (ch->grant_connecting)
+		ch->conn->n_grant_connecting--;
+	ch->grant_connecting = false;
+}
+
 void connect_fail(struct chan *ch, int err, uint32_t reason)
 {
 	if (ch->target != NULL)
 		ch->target->ops->abort(ch->target);
 	ch->target = NULL;
+	connect_over(ch);
 	if (ch->granted)
 		grants_revoke(ch->conn->relay, ch->conn, ch->token);
 	ch->connect_err = err;
@@ -68,8 +76,10 @@ void connect_step(struct chan *ch, uint8_t events)
 		ch->target_eof = true;
 	if (ch->pend & CHAN_SAY_FAILURE)
 		return;
-	if (events & STREAM_EV_CONNECTED)
+	if (events & STREAM_EV_CONNECTED) {
+		connect_over(ch);
 		ch->pend |= CHAN_SAY_CONFIRM;
+	}
 	if (!(events & STREAM_EV_ERROR))
 		return;
 	if (ch->pend & CHAN_SAY_CONFIRM) { /* it had connected: CONFIRMATION, then CLOSE */
@@ -145,7 +155,8 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 	}
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
-	ch->granted = granted;
+	ch->granted = ch->grant_connecting = granted;
+	c->n_grant_connecting += granted;
 	ch->n_addrs = m->n_addrs;
 	ch->deadline_us = c->relay->now_us + (uint64_t)m->connect_timeout_ms * 1000;
 	ch->connect_err = -EADDRNOTAVAIL;

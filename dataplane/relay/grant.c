@@ -7,7 +7,8 @@
  *
  * One under which a channel could not be opened is over: control asks for the addresses anew, and
  * who makes opens fail, each of which is news to control, is again at the rate at which control
- * reads its payloads (SlowPathRate).
+ * reads its payloads (SlowPathRate). Nor does one that nobody answers escape control's limits:
+ * RELAY_GRANT_CONNECTING of a connection are opened without asking, the next is asked for (S-58).
  *
  * A grant is found through its connection, which has few. Places of those that are over and
  * that nobody asked for again are found by a hand that goes round when a place is wanted.
@@ -203,6 +204,10 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 		return false;
 	if (c->relay->now_us >= g->expires_us) {
 		grant_drop(&c->relay->grants, at);
+		return false;
+	}
+	if (c->n_grant_connecting >= RELAY_GRANT_CONNECTING) {
+		relay_count(c->relay, RELAY_C_GRANT_CONNECTING);
 		return false;
 	}
 	/* Each open becomes an end: no client may make more of them than control records. */

@@ -46,6 +46,9 @@
 #define RELAY_ASKED_MAX 16
 /* Targets one connection may open without asking. */
 #define RELAY_GRANTS_CONN 32
+/* Of a connection, such targets that have not answered yet; beyond that control is asked, who
+ * counts them (MaxConnectingPerUser, MaxConnecting). */
+#define RELAY_GRANT_CONNECTING 16
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
@@ -105,7 +108,8 @@ struct chan {
 	uint8_t queued;  /* enum chan_queue: stands in which list of conn */
 	int32_t deficit; /* bytes it may still send in this round; see rounds.c */
 	bool target_eof, target_err;
-	bool granted; /* opened without asking: control knows it by its events only */
+	bool granted;          /* opened without asking: control knows it by its events only */
+	bool grant_connecting; /* such a one, counted in its connection while nobody answered */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */
@@ -173,6 +177,7 @@ struct conn {
 	bool comp_promised : 1;                    /* memory to decompress waits for it */
 	bool rx_comp_later : 1, tx_comp_later : 1; /* compressed once authenticated */
 	uint8_t n_globals;                         /* unanswered global requests of ours */
+	uint8_t n_grant_connecting;
 	struct record_rx rx;
 	struct record_tx tx;
 	struct record_q up;   /* payloads for control */
@@ -459,6 +464,8 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 void connect_step(struct chan *ch, uint8_t events);
 void connect_timers(struct conn *c);
 void connect_fail(struct chan *ch, int err, uint32_t reason);
+/* It connects no more: it is connected, has failed or is gone. */
+void connect_over(struct chan *ch);
 
 /* up.c */
 /* Is there room for one more payload of len bytes with control? */

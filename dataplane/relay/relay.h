@@ -114,6 +114,7 @@ void relay_link_detached(struct relay *r);
 	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \
 	X(GRANTED, "channels opened without asking, by a grant of control's")                      \
 	X(GRANT_HELD, "opens asked for though granted: many ends wait for control")                \
+	X(GRANT_CONNECTING, "opens asked for though granted: many are being connected")            \
 	X(GRANT_TABLE_FULL, "grants of control's not kept: table full")                            \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \

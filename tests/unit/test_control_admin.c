@@ -352,6 +352,7 @@ Test(control_admin, without_a_dataplane_there_are_no_counters)
 	cr_expect_eq(json_integer_value(json_object_get(v, "v")), 1);
 	cr_expect(json_is_array(json_object_get(v, "shards")));
 	cr_expect_eq(json_array_size(json_object_get(v, "shards")), 0);
+	cr_expect_gt(json_array_size(json_object_get(v, "control")), 0);
 	json_decref(v);
 	v = hear(fd);
 	cr_expect_not_null(json_object_get(v, "version"), "and the next is answered");

@@ -1,9 +1,10 @@
 /*
  * control/session: opens without end on one connection (S-54): each is answered, none leaves
- * anything behind.
+ * anything behind. Opens whose target does not answer (S-58): one user's cost no other's.
  */
 #include <malloc.h>
 
+#include "control/count.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
 
@@ -120,4 +121,195 @@ Test(control_opens, s54_failed_ones_leave_nothing)
 	}
 	conn_over(&c.conn);
 	ssh_brain_free(c.brain);
+}
+
+/* --- targets that do not answer -------------------------------------------------------------- */
+
+#define OF_USER 8
+#define OF_ALL  24
+
+static void begin_black_holes(void)
+{
+	start("LogLevel QUIET\nSlowPathRate 0\nOpenGrantTime 0\nMaxConnectingPerUser 8\n"
+	      "MaxConnecting 24");
+}
+
+TestSuite(control_black_holes, .init = begin_black_holes, .fini = teardown, .timeout = 600);
+
+static struct client user_in(const char *user, uint32_t index)
+{
+	bench_user = user;
+	return client_in(index, index);
+}
+
+/* Asks; the token under which its shard connects, or 0 when it is refused for want of a place. */
+static uint64_t black_hole(struct client *c, uint32_t number)
+{
+	uint8_t buf[512];
+	struct ssh_str open = {buf,
+			       build(buf, sizeof(buf), "direct-tcpip", number, "203.0.113.5", 80)};
+	struct item *i;
+	uint64_t token = 0;
+	bool refusal = false;
+
+	client_payload(c, &open);
+	while ((i = item_next()) != NULL) {
+		if (item_type(i) == LINK_IT_CHAN_CONNECT)
+			token = ((const struct link_chan_connect *)link_msg_body(i->msg))->token;
+		if (item_type(i) == LINK_IT_PAYLOAD) {
+			const uint8_t *p =
+				(const uint8_t *)link_msg_body(i->msg) + sizeof(struct link_bytes);
+
+			cr_assert_eq(p[0], SSH_MSG_CHANNEL_OPEN_FAILURE);
+			cr_assert_eq(p[8], SSH_OPEN_RESOURCE_SHORTAGE);
+			refusal = true;
+		}
+		free(i);
+	}
+	cr_assert_neq(token != 0, refusal, "either connected or refused");
+	return token;
+}
+
+/* The shard gives one up: OperationTimeout, which came with it, is over. */
+static void times_out(const struct client *c, uint64_t token)
+{
+	const struct link_chan_failed ev = {
+		.token = token, .err = -ETIMEDOUT, .reason = SSH_OPEN_CONNECT_FAILED};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_FAILED, &ev, sizeof(ev), NULL, 0), 0);
+	items_drop();
+}
+
+static void answers(const struct client *c, uint64_t token)
+{
+	const struct link_chan_ref ev = {
+		.token = token, .local_channel = 1, .target = {.family = 4, .port = 80}};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+static void leaves(struct client *c)
+{
+	conn_over(&c->conn);
+	ssh_brain_free(c->brain);
+	items_drop();
+}
+
+/* One user, on three connections, asks for black holes without end: the other notices nothing. */
+Test(control_black_holes, s58_one_users_black_holes_cost_no_other)
+{
+	uint32_t times = test_long() ? 100000 : 2000, number = 0;
+	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("demo", 3)};
+	struct client d = user_in("other", 4);
+	struct {
+		const struct client *c;
+		uint64_t token;
+	} open[OF_USER];
+	uint64_t refused_before = control_counted(CONTROL_C_CONNECTING_USER);
+	size_t held = 0;
+
+	for (uint32_t n = 0; n < OF_USER; n++) {
+		open[n].c = &c[n % 3];
+		open[n].token = black_hole(&c[n % 3], number++);
+		cr_assert_neq(open[n].token, 0);
+	}
+	for (uint32_t i = 0; i < times; i++) {
+		uint64_t token;
+
+		cr_assert_eq(black_hole(&c[i % 3], number++), 0, "%u", i);
+		cr_assert_eq(t.env.connecting.n, (uint32_t)OF_USER);
+		token = black_hole(&d, number++); /* the other's are not refused */
+		cr_assert_neq(token, 0);
+		answers(&d, token);
+		if (i % 7 == 0) { /* as places are given back, and not before, there are new ones */
+			uint32_t k = i % OF_USER;
+
+			times_out(open[k].c, open[k].token);
+			open[k].token = black_hole(&c[i % 3], number++);
+			open[k].c = &c[i % 3];
+			cr_assert_neq(open[k].token, 0);
+		}
+		if (i % 100 == 99) { /* the other's open ones are not what is counted */
+			leaves(&d);
+			d = user_in("other", 4);
+			if (held == 0)
+				held = mallinfo2().uordblks;
+			cr_assert_leq(mallinfo2().uordblks, held + 65536, "after %u", i);
+		}
+	}
+	cr_expect_eq(control_counted(CONTROL_C_CONNECTING_USER) - refused_before, times);
+	for (uint32_t i = 0; i < 3; i++)
+		leaves(&c[i]);
+	leaves(&d);
+	cr_expect_eq(t.env.connecting.n, 0);
+}
+
+Test(control_black_holes, s58_all_users_together_have_a_bound)
+{
+	static const char *const user[] = {"demo", "other"};
+	struct client c[] = {user_in("demo", 1), user_in("other", 2)};
+	struct connecting_user *more[OF_ALL];
+	uint64_t token, before = control_counted(CONTROL_C_CONNECTING);
+
+	/* Others have all but one. */
+	for (uint32_t i = 0; i < OF_ALL - 1; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "user%u", i);
+		cr_assert_eq(connecting_enter(&t.env.connecting, name, OF_USER, OF_ALL, &more[i]),
+			     0);
+	}
+	token = black_hole(&c[0], 1);
+	cr_assert_neq(token, 0);
+	cr_expect_eq(black_hole(&c[1], 2), 0, "%s", user[1]);
+	cr_expect_eq(black_hole(&c[0], 3), 0, "%s", user[0]);
+	cr_expect_eq(control_counted(CONTROL_C_CONNECTING) - before, 2);
+	answers(&c[0], token); /* it is connected: it counts no more */
+	token = black_hole(&c[1], 4);
+	cr_expect_neq(token, 0);
+	cr_expect_eq(black_hole(&c[0], 5), 0);
+	leaves(&c[1]); /* its end gives the place back */
+	cr_expect_neq(black_hole(&c[0], 6), 0);
+	leaves(&c[0]);
+	cr_expect_eq(t.env.connecting.n, (uint32_t)OF_ALL - 1);
+	for (uint32_t i = 0; i < OF_ALL - 1; i++)
+		connecting_leave(&t.env.connecting, more[i]);
+}
+
+static void begin_match(void)
+{
+	start("LogLevel QUIET\nSlowPathRate 0\nOpenGrantTime 0\nMaxConnectingPerUser 3\n"
+	      "Match User other\nMaxConnectingPerUser 5");
+}
+
+TestSuite(control_opens_match, .init = begin_match, .fini = teardown, .timeout = 60);
+
+Test(control_opens_match, s58_match_user_sets_the_limit)
+{
+	struct client c = user_in("demo", 1), d = user_in("other", 2);
+
+	for (uint32_t i = 0; i < 6; i++) {
+		cr_expect_eq(black_hole(&c, i) != 0, i < 3, "%u", i);
+		cr_expect_eq(black_hole(&d, i) != 0, i < 5, "%u", i);
+	}
+	leaves(&c);
+	leaves(&d);
+}
+
+/* A name that is looked up is of those, too. */
+Test(control_opens_match, s58_names_that_are_looked_up_count)
+{
+	struct client c = user_in("demo", 1);
+	uint8_t buf[512];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		struct ssh_str open = {
+			buf, build(buf, sizeof(buf), "direct-tcpip", i, "name.invalid", 80)};
+
+		client_payload(&c, &open);
+	}
+	cr_expect_eq(t.env.connecting.n, 3);
+	cr_expect_eq(black_hole(&c, 3), 0);
+	leaves(&c); /* and the names with it */
+	cr_expect_eq(t.env.connecting.n, 0);
 }

@@ -1,4 +1,8 @@
 /* dataplane/relay: channels a rule has allowed already are opened without asking, and no others. */
+#define BENCH_CONNS   4
+#define BENCH_STREAMS 64
+#define BENCH_MSGS    8192
+#define BENCH_TABLE   64
 #include "tests/util/relay_bench.h"
 
 #define LIFETIME_MS 60000
@@ -423,6 +427,50 @@ Test(relay_grant, without_control_it_holds_until_its_time_is_over)
 	relay_link_attached(bench);
 	bench_settle();
 	up_expect(LINK_EV_CHAN_END, NULL); /* audit lost nothing */
+	client_free(&c);
+}
+
+/* S-58: targets that do not answer are opened without asking up to a bound, then control counts. */
+Test(relay_grant, s58_those_nobody_answers_are_asked_for_at_the_bound)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	struct link_grant g = grant_of(77);
+	struct bench_chan ch;
+
+	g.n_addrs = 1;
+	a.max_channels = 64;
+	client_ident(&c);
+	client_kex(&c);
+	client_auth(&c, &a);
+	give(&c, &g);
+	for (uint32_t i = 0; i < 16; i++)
+		ask_db(&c, i);
+	cr_assert_eq(bench_targets, 16);
+	ask_db(&c, 16);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	cr_expect_eq(bench_targets, 16);
+	cr_expect_eq(bench_count(RELAY_C_GRANT_CONNECTING), 1);
+
+	/* One has answered: there is room for one. */
+	ch = opened(&c);
+	ask_db(&c, 17);
+	cr_expect_eq(bench_targets, 17);
+	ask_db(&c, 18);
+	cr_expect_eq(bench_count(RELAY_C_GRANT_CONNECTING), 2);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	ask_db(&c, 19);
+	cr_expect_eq(bench_count(RELAY_C_GRANT_CONNECTING), 3, "what was open was not counted");
+
+	/* All time out, and with them the grant ends; under a new one the count begins anew. */
+	bench_pass(1000001);
+	for (uint32_t i = 0; i < 16; i++)
+		cr_expect_eq(refused(&c), SSH_OPEN_CONNECT_FAILED);
+	give(&c, &g);
+	ask_db(&c, 20);
+	cr_expect_eq(bench_targets, 18);
+	cr_expect_eq(bench_count(RELAY_C_GRANT_CONNECTING), 3);
 	client_free(&c);
 }
 

@@ -135,7 +135,8 @@ static inline void start(const char *more)
 
 	control_dir(t.dir);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key), 0);
-	snprintf(text, sizeof(text), "demo:%s\n", crypt_r("secret", "$5$rounds=1000$salt", cd));
+	crypt_r("secret", "$5$rounds=1000$salt", cd);
+	snprintf(text, sizeof(text), "demo:%s\nother:%s\n", cd->output, cd->output);
 	free(cd);
 	control_file(t.dir, "passwords", text, 0600);
 	n = snprintf(text, sizeof(text),
@@ -184,13 +185,14 @@ struct client {
 };
 
 static enum ssh_strict bench_strict = SSH_STRICT_OFF; /* of clients */
+static const char *bench_user = "demo";
 
 static inline void client_begin(struct client *c, uint32_t index, uint32_t generation)
 {
 	const struct ssh_brain_conf conf = {.role = SSH_CLIENT,
 					    .ident = "SSH-2.0-test",
 					    .strict = bench_strict,
-					    .user = "demo"};
+					    .user = bench_user};
 
 	*c = (struct client){.conn = {.index = index, .generation = generation},
 			     .password = "secret"};

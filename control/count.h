@@ -1,0 +1,56 @@
+/*
+ * control/count.h - what control counts: how often each of its limits held somebody off.
+ *
+ * `show counters` shows them all, with the name of the limit: a keyword of sluice.conf(5), or what
+ * it is called in the source. Since control started.
+ * Thread  any; a count is whole for whoever reads it, and no more than that.
+ */
+#ifndef SLUICE_CONTROL_COUNT_H
+#define SLUICE_CONTROL_COUNT_H
+
+#include <stdint.h>
+
+/* name, room, limit, what is counted */
+#define CONTROL_COUNTERS(X)                                                                        \
+	X(PENALISED, "door", "PerSourcePenalties",                                                 \
+	  "connections refused: their source is penalised")                                        \
+	X(PENALTIES_FULL, "door", "PerSourcePenalties max-sources4, max-sources6",                 \
+	  "penalties forgotten, or connections refused: too many sources are penalised")           \
+	X(SOURCE_STARTUPS, "door", "PerSourceMaxStartups",                                         \
+	  "connections refused: enough of their source are not logged in")                         \
+	X(STARTUPS, "door", "MaxStartups", "connections refused: enough are not logged in")        \
+	X(REFUSED, "door", "RefuseConnection", "connections ended before anything was tried")      \
+	X(GRACE, "login", "LoginGraceTime", "connections ended: not logged in in time")            \
+	X(SILENCE, "login", "HandshakeTimeout", "connections ended: silent while not logged in")   \
+	X(TRIES, "login", "MaxAuthTries", "connections ended: too many failed tries")              \
+	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
+	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
+	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \
+	  "opens refused: enough of the user's are not connected yet")                             \
+	X(CONNECTING, "open", "MaxConnecting", "opens refused: enough are not connected yet")      \
+	X(RESOLVE_LATE, "open", "RESOLVE_MS", "names that were not found in time")                 \
+	X(POOL_FULL, "pool", "class_max", "jobs refused: too many of their kind wait")             \
+	X(POOL_LATE, "pool", "deadline_ms", "jobs that were not done in time")                     \
+	X(HELPER_BUSY, "helper", "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, HELPER_FROM_JOBS_MAX",    \
+	  "jobs refused: too many run at once, of all, a user or a source")                        \
+	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
+	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \
+	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
+	X(ADMIN_CLIENTS, "admin", "ADMIN_CLIENTS_MAX", "operators refused: enough are there")
+
+enum control_counter {
+#define X(name, room, limit, text) CONTROL_C_##name,
+	CONTROL_COUNTERS(X)
+#undef X
+		CONTROL_C_COUNT
+};
+
+struct control_counter_info {
+	const char *room, *name, *limit, *text;
+};
+
+void control_count(enum control_counter c);
+uint64_t control_counted(enum control_counter c);
+struct control_counter_info control_counter_info(enum control_counter c);
+
+#endif
