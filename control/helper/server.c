@@ -102,18 +102,24 @@ static bool room_for(const struct conn *c)
 	return all < HELPER_JOBS_MAX && of_source < HELPER_FROM_JOBS_MAX;
 }
 
-/* Where it comes from, as PerSourceNetBlockSize has it. */
-static bool source_find(struct ssh_str peer, struct source *ret)
+static bool address(struct ssh_str text, struct link_addr *ret)
+{
+	char buf[HELPER_ADDR_MAX + 1];
+
+	snprintf(buf, sizeof(buf), "%.*s", (int)text.len, (const char *)text.p);
+	return addr_parse(buf, ret);
+}
+
+/* Where it comes from, as PerSourceNetBlockSize has it. False: what is no address. */
+static bool source_find(const struct helper_job *job, struct source *ret)
 {
 	const struct conf_global *g = conf_global(s.rules->conf);
 	const struct source_bits bits = {g->source_bits4, g->source_bits6};
-	char text[HELPER_ADDR_MAX + 1];
-	struct link_addr addr;
+	struct link_addr peer, local;
 
-	snprintf(text, sizeof(text), "%.*s", (int)peer.len, (const char *)peer.p);
-	if (!addr_parse(text, &addr))
+	if (!address(job->peer, &peer) || !address(job->local, &local))
 		return false;
-	*ret = source_of(&addr, &bits);
+	*ret = source_of(&peer, &bits);
 	return true;
 }
 
@@ -143,7 +149,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 {
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
 	c->talks = type == HELPER_PAM;
-	if (!source_find(job->peer, &c->source)) {
+	if (!source_find(job, &c->source)) {
 		refuse(c, HELPER_BAD, "bad address");
 		return;
 	}
