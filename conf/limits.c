@@ -178,7 +178,7 @@ static bool parse_penalties(struct value *v, const struct kw *kw, void *field)
 		return value_bad(v, "keywords after %s", v->argv[0]);
 	p.enabled = !no;
 	for (unsigned int i = 0; !yes && !no && i < v->argc; i++) {
-		size_t key;
+		size_t key = 0;
 
 		if (!penalty_arg(v, kw, v->argv[i], &p, &key))
 			return false;
