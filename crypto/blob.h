@@ -73,15 +73,10 @@ static inline struct blob_str blob_rd_str(struct blob_rd *r)
 	return p == NULL ? (struct blob_str){(const uint8_t *)"", 0} : (struct blob_str){p, len};
 }
 
-/*
- * A number above zero, in its one canonical form ("Unnecessary leading bytes with the value
- * 0 or 255 MUST NOT be included"), given without the byte that keeps it positive. Zero and
- * negative numbers have no place in a key or a signature (S-63).
- */
-static inline struct blob_str blob_rd_positive(struct blob_rd *r)
+/* The magnitude of a positive integer of two's complement in its one spelling, as SSH and DER have it;
+ * else r->bad. */
+static inline struct blob_str blob_positive(struct blob_rd *r, struct blob_str s)
 {
-	struct blob_str s = blob_rd_str(r);
-
 	if (s.len == 0 || (s.p[0] & 0x80) != 0 ||
 	    (s.p[0] == 0 && (s.len == 1 || (s.p[1] & 0x80) == 0))) {
 		r->bad = true;
@@ -92,6 +87,16 @@ static inline struct blob_str blob_rd_positive(struct blob_rd *r)
 		s.len--;
 	}
 	return s;
+}
+
+/*
+ * A number above zero, in its one canonical form ("Unnecessary leading bytes with the value
+ * 0 or 255 MUST NOT be included"), given without the byte that keeps it positive. Zero and
+ * negative numbers have no place in a key or a signature (S-63).
+ */
+static inline struct blob_str blob_rd_positive(struct blob_rd *r)
+{
+	return blob_positive(r, blob_rd_str(r));
 }
 
 static inline bool blob_rd_done(const struct blob_rd *r)

@@ -1,7 +1,6 @@
 /* dataplane/shard_setup.c - how a shard comes and goes: pools, ports, TCP, relay from the file. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "conf/conf.h"
 #include "crypto/cipher.h"
 #include "crypto/secret.h"
+#include "dataplane/fail.h"
 #include "dataplane/internal.h"
 #include "dataplane/log.h"
 #include "dataplane/tcp/cc.h"
@@ -25,19 +25,6 @@
 #define BUFFER_AUTO_MIN  (UINT64_C(512) << 10)
 #define BUFFER_AUTO_MAX  (16 * MIB)
 #define BUFFER_AUTO_PART 4
-
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, err_size, fmt, ap);
-	va_end(ap);
-	return r;
-}
 
 static void watch_port(struct shard *s, const struct port *p)
 {
@@ -92,7 +79,7 @@ static int add_iface(struct shard *s, size_t i, char *err, size_t err_size)
 	r = net_iface_add(s->net, ci->name, p);
 	if (r >= 0)
 		r = net_iface_set(s->net, (unsigned int)i, ci->vlan, mtu);
-	return r < 0 ? fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
+	return r < 0 ? start_fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
 }
 
 static struct net_addr net_addr_of(uint8_t family, const uint8_t *b)
@@ -111,7 +98,7 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 	int r = net_new(&nc, &s->net);
 
 	if (r < 0)
-		return fail(err, err_size, r, "neighbours: %s", strerror(-r));
+		return start_fail(err, err_size, r, "neighbours: %s", strerror(-r));
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		r = add_iface(s, i, err, err_size);
 		if (r < 0)
@@ -123,8 +110,8 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 
 		r = net_addr_add(s->net, c->ifaddrs[i].interface, &a, p->len);
 		if (r < 0)
-			return fail(err, err_size, r, "InterfaceAddress %s: %s",
-				    conf_prefix_text(p, text), strerror(-r));
+			return start_fail(err, err_size, r, "InterfaceAddress %s: %s",
+					  conf_prefix_text(p, text), strerror(-r));
 	}
 	for (size_t i = 0; i < c->n_routes; i++) {
 		const struct conf_prefix *p = &c->routes[i].prefix;
@@ -134,8 +121,8 @@ static int make_net(struct shard *s, char *err, size_t err_size)
 		via.scope = c->routes[i].via.scope;
 		r = net_route_add(s->net, &a, p->len, &via);
 		if (r < 0)
-			return fail(err, err_size, r, "Route %s: %s", conf_prefix_text(p, text),
-				    strerror(-r));
+			return start_fail(err, err_size, r, "Route %s: %s",
+					  conf_prefix_text(p, text), strerror(-r));
 	}
 	return 0;
 }
@@ -209,14 +196,14 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 	/* F-26: without entropy nothing is accepted. */
 	r = crypto_random(tc.secret, sizeof(tc.secret));
 	if (r < 0)
-		return fail(err, err_size, r, "no random numbers: %s", strerror(-r));
+		return start_fail(err, err_size, r, "no random numbers: %s", strerror(-r));
 	r = tcp_new(&tc, &s->tcp);
 	if (r == 0)
 		net_icmp_to(s->net, tcp_icmp, s->tcp);
 	secret_wipe(tc.secret, sizeof(tc.secret));
 	if (r < 0)
-		return fail(err, err_size, r, "MaxConnections %" PRIu32 ": %s", c->max_connections,
-			    strerror(-r));
+		return start_fail(err, err_size, r, "MaxConnections %" PRIu32 ": %s",
+				  c->max_connections, strerror(-r));
 	return 0;
 }
 
@@ -253,19 +240,19 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 	r = cipher_engine_new(kind[c->crypto_engine], 4 + SSH_PACKET_MAX + CIPHER_TAG_MAX,
 			      &s->engine);
 	if (r < 0)
-		return fail(err, err_size, r, "CryptoEngine: %s", strerror(-r));
+		return start_fail(err, err_size, r, "CryptoEngine: %s", strerror(-r));
 	if (s->legacy_ciphers)
 		r = cipher_engine_legacy(s->engine);
 	if (r < 0)
-		return fail(err, err_size, r, "Ciphers: OpenSSL's legacy provider: %s",
-			    strerror(-r));
+		return start_fail(err, err_size, r, "Ciphers: OpenSSL's legacy provider: %s",
+				  strerror(-r));
 	rc.engine = s->engine;
 	tcp_provider(s->tcp, &rc.tcp);
 	r = relay_new(&rc, &s->relay);
 	if (r < 0)
-		return fail(err, err_size, r,
-			    "MaxConnections %" PRIu32 ", MaxChannels %" PRIu32 ": %s",
-			    c->max_connections, c->max_channels, strerror(-r));
+		return start_fail(err, err_size, r,
+				  "MaxConnections %" PRIu32 ", MaxChannels %" PRIu32 ": %s",
+				  c->max_connections, c->max_channels, strerror(-r));
 	return 0;
 }
 
@@ -274,7 +261,7 @@ static int make_snapshot(struct shard *s, const char *path, char *err, size_t er
 	struct counter_group group[COUNTER_GROUPS_MAX];
 	int r = snapshot_open(path, group, counters_of(s, group), &s->snapshot);
 
-	return r < 0 ? fail(err, err_size, r, "%s: %s", path, strerror(-r)) : 0;
+	return r < 0 ? start_fail(err, err_size, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
 int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t err_size)
@@ -284,7 +271,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	int r;
 
 	if (s == NULL)
-		return fail(err, err_size, -ENOMEM, "out of memory");
+		return start_fail(err, err_size, -ENOMEM, "out of memory");
 	memset(s, 0, size);
 	s->idle.epoll = -1;
 	s->conf = sc->conf;
@@ -307,7 +294,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	if (r == 0 && s->hub != NULL)
 		r = idle_watch(&s->idle, linkhub_fd(s->hub));
 	if (r < 0) {
-		fail(err, err_size, r, "epoll: %s", strerror(-r));
+		start_fail(err, err_size, r, "epoll: %s", strerror(-r));
 		goto out;
 	}
 	r = join_team(s, sc, err, err_size);
@@ -320,7 +307,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	if (r == 0)
 		r = make_snapshot(s, sc->stats_path, err, err_size);
 	if (r == 0 && shard_is_teamed(s) && shard_team_join(s) < 0)
-		r = fail(err, err_size, -EMFILE, "no descriptors for shards");
+		r = start_fail(err, err_size, -EMFILE, "no descriptors for shards");
 	if (r < 0)
 		goto out;
 	*ret = s;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <rte_ring_elem.h>
 
 #include "conf/conf.h"
+#include "dataplane/fail.h"
 #include "dataplane/log.h"
 #include "dataplane/port/share.h"
 #include "link/sock.h"
@@ -69,19 +69,6 @@ struct team {
 	struct spread_steer *steer[SPREAD_SHARDS_MAX];
 };
 
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, err_size, fmt, ap);
-	va_end(ap);
-	return r;
-}
-
 /* --- buffers ------------------------------------------------------------------------------- */
 
 /* Of each port from every shard to every other one, where it has a queue for each. */
@@ -117,10 +104,10 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 	int r;
 
 	if (total < least)
-		return fail(err, err_size, -ENOMEM,
-			    "Memory %" PRIu32 "M is too little for %u shards: %" PRIu64
-			    "M at least",
-			    t->conf->memory_mb, t->shards, (least + MIB - 1) / MIB);
+		return start_fail(err, err_size, -ENOMEM,
+				  "Memory %" PRIu32 "M is too little for %u shards: %" PRIu64
+				  "M at least",
+				  t->conf->memory_mb, t->shards, (least + MIB - 1) / MIB);
 	room = (total - fixed) * 2 / 3;
 	wide = wide_mbufs(t, RTE_MIN(room, total - least), wide_cost);
 	n = (total - fixed - wide * wide_cost) / cost;
@@ -130,8 +117,9 @@ static int make_pools(struct team *t, const char *name, char *err, size_t err_si
 		r = pkt_pools_widen(&t->pools, name, wide, t->conf->buffer_cache, t->shards > 1,
 				    SOCKET_ID_ANY);
 	if (r < 0)
-		return fail(err, err_size, r, "Memory %" PRIu32 "M: no room for the buffers: %s",
-			    t->conf->memory_mb, strerror(-r));
+		return start_fail(err, err_size, r,
+				  "Memory %" PRIu32 "M: no room for the buffers: %s",
+				  t->conf->memory_mb, strerror(-r));
 	return 0;
 }
 
@@ -195,7 +183,7 @@ static int open_port(struct team *t, const struct conf_interface *ci, char *err,
 	       tp->first.queues, port_offloads_text(&tp->first, offloads, sizeof(offloads)));
 	if (t->shards > 1)
 		r = share_out(t, tp);
-	return r < 0 ? fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
+	return r < 0 ? start_fail(err, err_size, r, "Interface %s: %s", ci->name, strerror(-r)) : 0;
 }
 
 /* An interface before this one has the device open, or it is opened. */
@@ -217,7 +205,8 @@ static int make_ports(struct team *t, char *err, size_t err_size)
 	int r = 0;
 
 	if (t->conf->n_interfaces > NET_IFACES_MAX)
-		return fail(err, err_size, -ENOSPC, "more than %d interfaces", NET_IFACES_MAX);
+		return start_fail(err, err_size, -ENOSPC, "more than %d interfaces",
+				  NET_IFACES_MAX);
 	for (size_t i = 0; r == 0 && i < t->conf->n_interfaces; i++)
 		r = find_port(t, i, err, err_size);
 	return r;
@@ -251,7 +240,7 @@ static int make_steers(struct team *t, char *err, size_t err_size)
 	for (unsigned int i = 0; i < t->shards; i++) {
 		t->steer[i] = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
 		if (t->steer[i] == NULL)
-			return fail(err, err_size, -ENOMEM, "out of memory");
+			return start_fail(err, err_size, -ENOMEM, "out of memory");
 		spread_steer_init(t->steer[i]);
 	}
 	return 0;
@@ -263,13 +252,14 @@ static int make_members(struct team *t, const char *name, char *err, size_t err_
 		t->down[i] = notes_new(name, "down", i);
 		t->up[i] = notes_new(name, "up", i);
 		if (t->down[i] == NULL || t->up[i] == NULL)
-			return fail(err, err_size, -ENOMEM, "no room for rings between shards: %s",
-				    rte_strerror(rte_errno));
+			return start_fail(err, err_size, -ENOMEM,
+					  "no room for rings between shards: %s",
+					  rte_strerror(rte_errno));
 	}
 	for (unsigned int i = 0; i < t->shards && t->shards > 1; i++) {
 		t->member[i].bell = link_bell_new();
 		if (t->member[i].bell < 0)
-			return fail(err, err_size, -EMFILE, "no descriptors for shards");
+			return start_fail(err, err_size, -EMFILE, "no descriptors for shards");
 	}
 	return 0;
 }
@@ -338,7 +328,7 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	int r;
 
 	if (t == NULL)
-		return fail(err, err_size, -ENOMEM, "out of memory");
+		return start_fail(err, err_size, -ENOMEM, "out of memory");
 	memset(t, 0, sizeof(*t));
 	t->conf = tc->conf;
 	t->shards = tc->shards;
@@ -346,7 +336,7 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 		t->member[i].bell = -1;
 	r = spread_init(&t->spread, tc->shards, NULL);
 	if (r < 0)
-		fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
+		start_fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);
 	if (r == 0)

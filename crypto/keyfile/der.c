@@ -59,18 +59,7 @@ struct blob_rd der_enter(struct blob_rd *r, uint8_t tag)
 
 struct blob_str der_positive(struct blob_rd *r)
 {
-	struct blob_str s = der_take(r, DER_INTEGER);
-
-	if (s.len == 0 || (s.p[0] & 0x80) != 0 ||
-	    (s.p[0] == 0 && (s.len == 1 || (s.p[1] & 0x80) == 0))) {
-		r->bad = true;
-		return (struct blob_str){(const uint8_t *)"", 0};
-	}
-	if (s.p[0] == 0) {
-		s.p++;
-		s.len--;
-	}
-	return s;
+	return blob_positive(r, der_take(r, DER_INTEGER));
 }
 
 uint32_t der_small(struct blob_rd *r)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,21 +11,10 @@
 #include <rte_ethdev.h>
 #include <rte_log.h>
 
+#include "dataplane/fail.h"
+
 /* What an IP header can say, behind an Ethernet header. */
 #define LRO_MAX (UINT32_C(14) + UINT16_MAX)
-
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(char *err, size_t err_size, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, err_size, fmt, ap);
-	va_end(ap);
-	return r;
-}
 
 static uint16_t rx_burst(struct port *p, struct rte_mbuf **m, uint16_t n)
 {
@@ -72,16 +60,17 @@ static int find_or_probe(const char *device, struct port *p, char *err, size_t e
 	int r = find(device, &p->port_id);
 
 	if (r == -EINVAL)
-		return fail(err, err_size, r, "%s: not a device string", device);
+		return start_fail(err, err_size, r, "%s: not a device string", device);
 	if (r == 0)
 		return 0;
 	r = rte_dev_probe(device);
 	if (r < 0)
-		return fail(err, err_size, r, "%s: cannot be opened: %s", device, strerror(-r));
+		return start_fail(err, err_size, r, "%s: cannot be opened: %s", device,
+				  strerror(-r));
 	p->probed = true;
 	r = find(device, &p->port_id);
 	if (r < 0)
-		return fail(err, err_size, r, "%s: not a network device", device);
+		return start_fail(err, err_size, r, "%s: not a network device", device);
 	return 0;
 }
 
@@ -264,20 +253,21 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 
 	r = rte_eth_dev_info_get(p->port_id, &info);
 	if (r < 0)
-		return fail(err, err_size, r, "%s: %s", conf->device, strerror(-r));
+		return start_fail(err, err_size, r, "%s: %s", conf->device, strerror(-r));
 	if (!(info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
-		return fail(err, err_size, -ENOTSUP,
-			    "%s: driver %s does not send packets of several buffers", conf->device,
-			    info.driver_name);
+		return start_fail(err, err_size, -ENOTSUP,
+				  "%s: driver %s does not send packets of several buffers",
+				  conf->device, info.driver_name);
 	p->queues = RTE_MIN(p->queues, info.max_rx_queues);
 	p->queues = RTE_MIN(p->queues, info.max_tx_queues);
 	choose_offloads(conf, p, &info, &ec);
 	if (p->queues > 1 && conf->spread != NULL)
 		port_rss_choose(conf->spread, &info, key, &ec);
 	if (conf->mtu > PORT_MTU_DEFAULT && !choose_scatter(conf, &info, &ec))
-		return fail(err, err_size, -ENOTSUP,
-			    "%s: mtu=%u: driver %s does not receive packets of several buffers",
-			    conf->device, conf->mtu, info.driver_name);
+		return start_fail(
+			err, err_size, -ENOTSUP,
+			"%s: mtu=%u: driver %s does not receive packets of several buffers",
+			conf->device, conf->mtu, info.driver_name);
 
 	r = configure(p, &ec);
 	if (r == 0)
@@ -289,8 +279,8 @@ static int start(const struct port_conf *conf, struct port *p, char *err, size_t
 	if (r == 0)
 		r = rte_eth_dev_start(p->port_id);
 	if (r < 0)
-		return fail(err, err_size, r, "%s: cannot be started: %s", conf->device,
-			    strerror(-r));
+		return start_fail(err, err_size, r, "%s: cannot be started: %s", conf->device,
+				  strerror(-r));
 	if (p->rss)
 		p->rss = port_rss_confirm(p, conf->spread, &info);
 	hear_groups(p->port_id);

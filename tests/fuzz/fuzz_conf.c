@@ -46,7 +46,7 @@ static void again(const char *first, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct conf_match_ctx ctx = {"alice", "10.0.0.1", "10.0.0.2", 22};
+	static const struct conf_match_ctx ctx = {"alice", "10.0.0.1", "10.0.0.2", 22, "SSH-2.0-fuzz"};
 	struct conf *conf = NULL;
 	char *errors = NULL, *text;
 	size_t len;

@@ -7,36 +7,9 @@
 
 #define HOST "203.0.113.5"
 
-static char lines[16][LOG_LINE_MAX];
-static unsigned int n_lines;
-static uint64_t later_ms;
-
-static void keep(void *arg, enum log_level level, const char *line)
-{
-	(void)arg;
-	(void)level;
-	snprintf(lines[n_lines++ % 16], LOG_LINE_MAX, "%s", line);
-}
-
-static bool logged(const char *text)
-{
-	for (unsigned int i = 0; i < 16; i++)
-		if (strstr(lines[i], text) != NULL)
-			return true;
-	return false;
-}
-
-static uint64_t now_ms(void)
-{
-	return clock_now_ms() + later_ms;
-}
-
 static void begin(void)
 {
-	start("LogLevel VERBOSE");
-	log_sink_set(keep, NULL);
-	t.env.now_ms = now_ms;
-	clock_follow(t.clock, now_ms);
+	start_later("LogLevel VERBOSE");
 }
 
 TestSuite(control_rest, .init = begin, .fini = teardown, .timeout = 60);

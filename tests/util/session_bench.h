@@ -339,4 +339,38 @@ static inline const void *item_of(enum link_type type)
 	return last != NULL ? link_msg_body(last->msg) : NULL;
 }
 
+/* --- what was logged, and a time that a test moves on ---------------------------------------- */
+
+static char lines[16][LOG_LINE_MAX];
+static unsigned int n_lines;
+static uint64_t later_ms;
+
+static inline void keep(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	snprintf(lines[n_lines++ % 16], LOG_LINE_MAX, "%s", line);
+}
+
+static inline bool logged(const char *text)
+{
+	for (unsigned int i = 0; i < 16; i++)
+		if (strstr(lines[i], text) != NULL)
+			return true;
+	return false;
+}
+
+static inline uint64_t now_ms(void)
+{
+	return clock_now_ms() + later_ms;
+}
+
+static inline void start_later(const char *text)
+{
+	start(text);
+	log_sink_set(keep, NULL);
+	t.env.now_ms = now_ms;
+	clock_follow(t.clock, now_ms);
+}
+
 #endif
