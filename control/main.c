@@ -194,35 +194,34 @@ static int start_pools(struct control *c)
 }
 
 /* The keys of sluice-signer: this process never sees them. */
-static int start_signer(struct control *c, struct key *keys[SIGNER_KEYS_MAX], unsigned int *n,
-			const char *run_dir)
+static int start_signer(struct control *c, const char *run_dir)
 {
+	struct host_keys keys;
 	char path[4096];
 	int r;
 
 	snprintf(path, sizeof(path), "%s/signer.sock", run_dir);
-	r = signer_remote_open(&c->loop, c->env.timers, path, &c->signer, keys, n);
-	if (r < 0)
+	r = signer_remote_open(&c->loop, c->env.timers, path, &c->signer, &keys);
+	if (r < 0) {
 		fprintf(stderr, "sluice-control: %s: %s\n", path, strerror(-r));
-	else
-		r = signer_new_remote(c->signer, keys, *n, &c->env.signer);
+		return r;
+	}
+	host_certs_load(c->env.conf, &keys, &c->env.host_certs);
+	r = signer_new_remote(c->signer, &keys, &c->env.signer);
 	if (r == 0)
 		log_line(LOG_L_INFO, "host keys are those of sluice-signer");
 	return r;
 }
 
-static int start_keys(struct control *c, struct key **keys, unsigned int n, const char *run_dir)
+static int start_keys(struct control *c, struct host_keys *keys, const char *run_dir)
 {
 	char path[4096];
-	bool here = n > 0;
+	bool here = keys->n > 0;
 	int r;
 
-	r = here ? signer_new(c->env.compute, &c->env.signer) : start_signer(c, keys, &n, run_dir);
-	if (r == 0 && !here)
-		setup_host_certs(c->env.conf, keys, n, c->env.host_cert, &c->env.n_host_certs);
-
-	for (unsigned int i = 0; here && i < n && r == 0; i++)
-		r = signer_add(c->env.signer, keys[i]);
+	r = here ? signer_new(c->env.compute, &c->env.signer) : start_signer(c, run_dir);
+	if (r == 0 && here)
+		r = signer_add_all(c->env.signer, keys);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/blob.key", run_dir);
@@ -261,8 +260,8 @@ static int start_admin(struct control *c, const char *conf_path, const char *run
 	return r;
 }
 
-static int start(struct control *c, struct conf *conf, const char *conf_path, struct key **keys,
-		 unsigned int n)
+static int start(struct control *c, struct conf *conf, const char *conf_path,
+		 struct host_keys *keys)
 {
 	struct session_env *e = &c->env;
 	const struct conf_global *g = conf_global(conf);
@@ -306,7 +305,7 @@ static int start(struct control *c, struct conf *conf, const char *conf_path, st
 	if (r == 0)
 		r = start_pools(c);
 	if (r == 0)
-		r = start_keys(c, keys, n, run_dir);
+		r = start_keys(c, keys, run_dir);
 	c->helper.loop = &c->loop;
 	if (r == 0 && (size_t)snprintf(c->helper.path, sizeof(c->helper.path), "%s/helper.sock",
 				       run_dir) >= sizeof(c->helper.path))
@@ -333,8 +332,7 @@ static void stop(struct control *c)
 {
 	uv_loop_close(&c->loop);
 	signer_free(c->env.signer);
-	for (unsigned int i = 0; i < c->env.n_host_certs; i++)
-		key_free(c->env.host_cert[i]);
+	host_certs_free(&c->env.host_certs);
 	blob_key_free(c->env.blob_key);
 	log_sink_set(NULL, NULL);
 	log_out_free(c->log);
@@ -373,7 +371,7 @@ static int start_log(struct control *c)
 	return r;
 }
 
-static int serve(struct conf *conf, const char *conf_path, struct key **keys, unsigned int n)
+static int serve(struct conf *conf, const char *conf_path, struct host_keys *keys)
 {
 	static struct control c;
 	int r;
@@ -381,13 +379,14 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 	r = setup_ident(conf, c.ident, sizeof(c.ident));
 	if (r < 0)
 		return EXIT_BAD;
-	if (n > 0)
-		setup_host_certs(conf, keys, n, c.env.host_cert, &c.env.n_host_certs);
+	/* As long as root may read them. */
+	if (keys->n > 0)
+		host_certs_load(conf, keys, &c.env.host_certs);
 	r = start_log(&c);
 	if (r == 0)
 		r = uv_loop_init(&c.loop);
 	if (r == 0)
-		r = start(&c, conf, conf_path, keys, n);
+		r = start(&c, conf, conf_path, keys);
 	if (r < 0) {
 		fprintf(stderr, "sluice-control: cannot start: %s\n", strerror(-r));
 		return EXIT_BAD;
@@ -398,22 +397,20 @@ static int serve(struct conf *conf, const char *conf_path, struct key **keys, un
 }
 
 /* Where sluice-signer runs, none are read here, but for a test of the file. */
-static int host_keys(const struct conf *conf, bool test, struct key *keys[SIGNER_KEYS_MAX],
-		     unsigned int *n)
+static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 {
 	const char *run_dir;
 
 	if (!test && setup_run_dir(&run_dir) == 0 && setup_signer_runs(run_dir))
 		return 0;
-	return setup_host_keys(conf, keys, n);
+	return setup_host_keys(conf, keys);
 }
 
 int main(int argc, char **argv)
 {
-	struct key *keys[SIGNER_KEYS_MAX] = {0};
+	struct host_keys keys = {.n = 0};
 	struct options o;
 	struct conf *conf;
-	unsigned int n = 0;
 
 	if (options_parse(argc, argv, &o) < 0)
 		return EXIT_BAD;
@@ -425,16 +422,15 @@ int main(int argc, char **argv)
 		conf_put(conf);
 		return r < 0 ? EXIT_BAD : 0;
 	}
-	if (setup_no_dumps() < 0 || host_keys(conf, o.test, keys, &n) < 0) {
+	if (setup_no_dumps() < 0 || host_keys(conf, o.test, &keys) < 0) {
 		conf_put(conf);
 		return EXIT_BAD;
 	}
 	if (o.test) {
-		while (n > 0)
-			key_free(keys[--n]);
+		host_keys_free(&keys);
 		conf_put(conf);
 		return 0;
 	}
 	log_level_start(conf, o.debug);
-	return serve(conf, o.conf_path, keys, n);
+	return serve(conf, o.conf_path, &keys);
 }

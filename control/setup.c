@@ -13,9 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control/auth/userfile.h"
 #include "control/log.h"
-#include "crypto/cert.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
 #include "crypto/gss.h"
@@ -25,8 +23,7 @@
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
-#define NAMES_MAX          4096
-#define HOST_CERT_FILE_MAX (64 * 1024)
+#define NAMES_MAX 4096
 
 /* Those by which bare keys sign: an authority is no certificate. */
 static const char *plain_sig_alg_at(unsigned int n)
@@ -96,7 +93,7 @@ int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), stru
 		.macs = {SSH_DEFAULT_MACS, macs},
 		.kex = {SSH_DEFAULT_KEX, kex},
 		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
+		.hostkey = {SSH_DEFAULT_HOSTKEY "," SSH_DEFAULT_X509, sigs},
 		.comp = {SSH_DEFAULT_COMP, comps},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
@@ -145,7 +142,22 @@ static int passphrase_read(void *path, const char *what, char *buf, size_t size)
 	return n < 0 ? -ENOKEY : n;
 }
 
-static int host_key_load(const struct conf_host_key *c, struct key **ret)
+/* What of X.509 lay with the key is offered with it. */
+static void host_key_keep(struct keyfile *kf, const char *path, struct host_keys *ret)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < kf->n_certs && r == 0; i++)
+		r = host_keys_cert(ret, ret->n, kf->cert[i].der, kf->cert[i].len);
+	if (r < 0) {
+		fprintf(stderr, "host key \"%s\": its certificates are left out: %s\n", path,
+			strerror(-r));
+		host_chain_free(&ret->chain[ret->n]);
+	}
+	ret->key[ret->n++] = keyfile_take(kf);
+}
+
+static void host_key_load(const struct conf_host_key *c, struct host_keys *ret)
 {
 	char why[KEYFILE_WHY_MAX] = "", text[KEYFILE_TEXT_MAX];
 	struct keyfile_opts o = {.subject = c->subject, .thumbprint = c->thumbprint, .why = why};
@@ -163,35 +175,33 @@ static int host_key_load(const struct conf_host_key *c, struct key **ret)
 	if (r == 0 && !key_is_private(kf->key))
 		r = -EBADMSG;
 	if (r == 0)
-		*ret = keyfile_take(kf);
+		host_key_keep(kf, c->path, ret);
 	keyfile_free(kf);
 	if (r < 0) {
 		keyfile_explain(r, c->path, why, text);
 		fprintf(stderr, "%sUnable to load host key \"%s\"\n", text, c->path);
 	}
-	return r;
 }
 
-int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
+int setup_host_keys(const struct conf *conf, struct host_keys *ret)
 {
 	const struct conf_strs *words = &conf_global(conf)->host_keys;
 	struct conf_host_key c;
-	unsigned int n = 0;
 
+	*ret = (struct host_keys){.n = 0};
 	for (size_t at = 0; conf_host_key_next(words, &at, &c);) {
-		if (n == SIGNER_KEYS_MAX)
+		if (ret->n == HOST_KEYS_MAX)
 			fprintf(stderr, "Unable to load host key \"%s\": more than %d\n", c.path,
-				SIGNER_KEYS_MAX);
-		else if (host_key_load(&c, &ret[n]) == 0)
-			n++;
+				HOST_KEYS_MAX);
+		else
+			host_key_load(&c, ret);
 	}
-	if (n == 0) {
+	if (ret->n == 0) {
 		fprintf(stderr, "sluice-control: no hostkeys available -- exiting.\n"
 				"Make one and name it with HostKey:\n"
 				"  sluice keygen -A\n");
 		return -ENOENT;
 	}
-	*ret_n = n;
 	return 0;
 }
 
@@ -211,53 +221,6 @@ int setup_moduli(const struct conf *conf, struct moduli **ret)
 		fprintf(stderr, "sluice-control: ModuliFile %s: %s; groups are those of RFC 3526\n",
 			g->moduli_file, strerror(-r));
 	return 0;
-}
-
-static const char *host_cert_load(const char *path, struct key *const keys[], unsigned int n,
-				  struct key **ret)
-{
-	const struct userfile_rules rules = {.owner = (uid_t)-1};
-	static char why[256];
-	struct key *k = NULL;
-	char *text = NULL;
-	size_t len = 0;
-	bool ours = false;
-	int r;
-
-	snprintf(why, sizeof(why), "no such file");
-	if (userfile_read(path, &rules, HOST_CERT_FILE_MAX, &text, &len, why, sizeof(why)) < 0)
-		return why;
-	r = cert_line_parse(text, strcspn(text, "\r\n"), &k);
-	userfile_free(text, len);
-	if (r < 0)
-		return "not a certificate";
-	for (unsigned int i = 0; i < n; i++)
-		ours |= key_equal(keys[i], key_plain(k));
-	if (!ours || key_cert(k)->role != CERT_HOST) {
-		key_free(k);
-		return ours ? "not a host certificate" : "no matching private host key";
-	}
-	*ret = k;
-	return NULL;
-}
-
-void setup_host_certs(const struct conf *conf, struct key *const keys[], unsigned int n,
-		      struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
-{
-	const struct conf_strs *paths = &conf_global(conf)->host_certificates;
-
-	*ret_n = 0;
-	for (size_t i = 0; i < paths->n; i++) {
-		const char *why = "too many of them";
-
-		if (*ret_n < SIGNER_KEYS_MAX)
-			why = host_cert_load(paths->v[i], keys, n, &ret[*ret_n]);
-		if (why != NULL)
-			fprintf(stderr, "Unable to load host certificate \"%s\": %s\n", paths->v[i],
-				why);
-		else
-			++*ret_n;
-	}
 }
 
 /*

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "conf/conf.h"
-#include "control/signer.h"
+#include "control/hostkey.h"
 #include "crypto/moduli.h"
 #include "link/msg.h"
 
@@ -24,7 +24,7 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
 int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), struct conf **ret)
 	__attribute__((warn_unused_result));
 /* Every HostKey of the file; at least one must be usable. */
-int setup_host_keys(const struct conf *conf, struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n)
+int setup_host_keys(const struct conf *conf, struct host_keys *ret)
 	__attribute__((warn_unused_result));
 /* With GSSAPIKeyExchange the methods by it and then KexAlgorithms; else NULL. The caller's. */
 int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unused_result));
@@ -33,9 +33,6 @@ int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unus
  * and is no reason not to serve.
  */
 int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
-/* Every HostCertificate that is one of these keys'; what is not is said and left out. */
-void setup_host_certs(const struct conf *conf, struct key *const keys[], unsigned int n,
-		      struct key *ret[SIGNER_KEYS_MAX], unsigned int *ret_n);
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* Does sluice-signer listen in this folder? Then its keys are used, and none is read here. */

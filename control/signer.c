@@ -17,8 +17,8 @@ struct signer {
 	struct pool *pool;
 	struct signer_remote *remote; /* NULL: the keys are here */
 	/* Public halves are keys of their own: a session never holds a private one. */
-	struct key *priv[SIGNER_KEYS_MAX], *pub[SIGNER_KEYS_MAX];
-	unsigned int n;
+	struct key *priv[SIGNER_KEYS_MAX];
+	struct host_keys pub;
 };
 
 int signer_new(struct pool *pool, struct signer **ret)
@@ -32,16 +32,15 @@ int signer_new(struct pool *pool, struct signer **ret)
 	return 0;
 }
 
-int signer_new_remote(struct signer_remote *remote, struct key *const pub[], unsigned int n,
-		      struct signer **ret)
+int signer_new_remote(struct signer_remote *remote, struct host_keys *pub, struct signer **ret)
 {
 	struct signer *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->remote = remote;
-	for (s->n = 0; s->n < n; s->n++)
-		s->pub[s->n] = pub[s->n];
+	s->pub = *pub;
+	*pub = (struct host_keys){.n = 0};
 	*ret = s;
 	return 0;
 }
@@ -50,10 +49,9 @@ void signer_free(struct signer *s)
 {
 	if (s == NULL)
 		return;
-	for (unsigned int i = 0; i < s->n; i++) {
+	for (unsigned int i = 0; i < s->pub.n; i++)
 		key_free(s->priv[i]);
-		key_free(s->pub[i]);
-	}
+	host_keys_free(&s->pub);
 	free(s);
 }
 
@@ -63,26 +61,47 @@ int signer_add(struct signer *s, struct key *k)
 	size_t len;
 	int r = -E2BIG;
 
-	if (s->n < SIGNER_KEYS_MAX) {
+	if (s->pub.n < SIGNER_KEYS_MAX) {
 		blob = key_blob(k, &len);
-		r = key_blob_parse(blob, len, &s->pub[s->n]);
+		r = key_blob_parse(blob, len, &s->pub.key[s->pub.n]);
 	}
 	if (r < 0) {
 		key_free(k);
 		return r;
 	}
-	s->priv[s->n++] = k;
+	s->priv[s->pub.n++] = k;
 	return 0;
+}
+
+int signer_add_all(struct signer *s, struct host_keys *keys)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < keys->n && r == 0; i++) {
+		r = signer_add(s, keys->key[i]);
+		keys->key[i] = NULL;
+		if (r < 0)
+			break;
+		s->pub.chain[s->pub.n - 1] = keys->chain[i];
+		keys->chain[i].n = 0; /* handed over */
+	}
+	host_keys_free(keys);
+	return r;
 }
 
 unsigned int signer_count(const struct signer *s)
 {
-	return s->n;
+	return s->pub.n;
 }
 
 const struct key *signer_public(const struct signer *s, unsigned int i)
 {
-	return s->pub[i];
+	return s->pub.key[i];
+}
+
+const struct host_chain *signer_chain(const struct signer *s, unsigned int i)
+{
+	return &s->pub.chain[i];
 }
 
 struct sign_job {
@@ -127,8 +146,8 @@ static void job_free(struct pool_job *job)
 
 static const struct key *private_of(const struct signer *s, const struct key *pub)
 {
-	for (unsigned int i = 0; i < s->n; i++)
-		if (key_equal(s->pub[i], pub))
+	for (unsigned int i = 0; i < s->pub.n; i++)
+		if (key_equal(s->pub.key[i], pub))
 			return s->priv[i];
 	return NULL;
 }
@@ -136,8 +155,8 @@ static const struct key *private_of(const struct signer *s, const struct key *pu
 /* The number of a key of ours, or -ENOENT. */
 static int number_of(const struct signer *s, const struct key *pub)
 {
-	for (unsigned int i = 0; i < s->n; i++)
-		if (key_equal(s->pub[i], pub))
+	for (unsigned int i = 0; i < s->pub.n; i++)
+		if (key_equal(s->pub.key[i], pub))
 			return (int)i;
 	return -ENOENT;
 }
@@ -152,7 +171,7 @@ static int ask_remote(struct signer *s, enum signer_msg kind, const struct key *
 				   .data = {data, (uint32_t)len}};
 	int i = number_of(s, pub);
 
-	if (i < 0 || !key_sig_alg_fits(s->pub[i], sig_alg))
+	if (i < 0 || !key_signs_as(s->pub.key[i], sig_alg))
 		return -ENOENT;
 	m.key = (uint32_t)i;
 	return signer_remote_call(s->remote, &m, deadline_ms, caller, done);
@@ -176,7 +195,7 @@ static int submit(struct signer *s, const struct key *pub, const char *sig_alg, 
 	struct sign_job *j;
 	int r;
 
-	if (priv == NULL || !key_sig_alg_fits(priv, sig_alg))
+	if (priv == NULL || !key_signs_as(priv, sig_alg))
 		return -ENOENT;
 	if (len > SIGN_DATA_MAX || strlen(sig_alg) >= SIG_ALG_MAX)
 		return -EPERM;

@@ -3,9 +3,9 @@
  *
  * The one place that holds private host keys: the program sluice-signer, which is asked over a
  * socket, or, where it does not run, this process, on its pool. Either way it is a call with a
- * deadline, the answer by callback, the caller found again by handle. It signs exchange hashes (what
- * is not as long as one is refused) and proofs of host keys, nothing else.
- * Thread  the loop's.
+ * deadline, the answer by callback, the caller found again by handle. It signs exchange hashes
+ * (what is not as long as one is refused) and proofs of host keys, nothing else. Thread  the
+ * loop's.
  */
 #ifndef SLUICE_CONTROL_SIGNER_H
 #define SLUICE_CONTROL_SIGNER_H
@@ -14,26 +14,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/hostkey.h"
 #include "control/pool.h"
 #include "control/ref.h"
 #include "crypto/key.h"
 
-#define SIGNER_KEYS_MAX 8
+#define SIGNER_KEYS_MAX HOST_KEYS_MAX
 
 struct signer;
 
 int signer_new(struct pool *pool, struct signer **ret) __attribute__((warn_unused_result));
 /* Its keys are those of sluice-signer: takes their public halves, borrows the connection. */
 struct signer_remote;
-int signer_new_remote(struct signer_remote *remote, struct key *const pub[], unsigned int n,
-		      struct signer **ret) __attribute__((warn_unused_result));
+int signer_new_remote(struct signer_remote *remote, struct host_keys *pub, struct signer **ret)
+	__attribute__((warn_unused_result));
 void signer_free(struct signer *s); /* wipes the keys; no call may be open */
 
 /* Takes the key. -E2BIG. */
 int signer_add(struct signer *s, struct key *k) __attribute__((warn_unused_result));
+/* The same of all, with their chains. */
+int signer_add_all(struct signer *s, struct host_keys *keys) __attribute__((warn_unused_result));
 unsigned int signer_count(const struct signer *s);
 /* The public half of the i-th: borrowed for the life of the signer. */
 const struct key *signer_public(const struct signer *s, unsigned int i);
+/* What of X.509 lay with it. */
+const struct host_chain *signer_chain(const struct signer *s, unsigned int i);
 
 /* Who asked; given back with the answer and looked up again there. */
 struct signer_caller {

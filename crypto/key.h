@@ -68,8 +68,14 @@ const char *key_sig_alg_plain(const char *sig_alg);
 const char *key_sig_alg_of(const struct key *k, unsigned int n);
 
 /*
+ * Whether the key may sign so: the algorithms that fit it, and those inside the signatures of its
+ * X.509 certificates, by which nothing is ever verified as a bare key's ("rsa2048-sha256").
+ */
+bool key_signs_as(const struct key *k, const char *sig_alg);
+
+/*
  * The signature blob (string algorithm, string signature); ret_sig has room for KEY_SIG_MAX.
- * -EINVAL: sig_alg does not fit or the key is public only.
+ * -EINVAL: not key_signs_as() or the key is public only.
  */
 int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size_t len,
 	     uint8_t *ret_sig, size_t *ret_len) __attribute__((warn_unused_result));

@@ -94,6 +94,7 @@ int key_x509_parse_any(const uint8_t *blob, size_t len, struct key **ret);
 /* Could this blob, which begins with the string name if it is one, be such a key? */
 bool key_x509_is(struct blob_str name, const uint8_t *blob, size_t len);
 const char *key_x509_type(const struct key *k);
+bool key_x509_is_bare(const char *name); /* of the older types: one certificate and no name */
 /* The base64 word of a line, decoded and parsed by parse, its type as the line's first word. */
 int key_line_parse(const char *line, size_t len,
 		   int (*parse)(const uint8_t *blob, size_t len, struct key **ret),

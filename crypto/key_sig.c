@@ -63,6 +63,13 @@ static const struct sig_alg {
 
 #define N_ALGS (sizeof(algs) / sizeof(algs[0]))
 
+/* What only the key below an X.509 certificate signs by, in the certificate's name. */
+static const struct sig_alg below[] = {
+	{"rsa2048-sha256", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha256, false},
+	{"x509v3-sign-rsa", &key_type_rsa, KEY_PLAIN, NULL, EVP_sha1, false},
+	{"x509v3-sign-dss", &key_type_dss, KEY_PLAIN, NULL, EVP_sha1, false},
+};
+
 static const char *plain_name(const struct sig_alg *alg)
 {
 	return alg->plain != NULL ? alg->plain : alg->name;
@@ -88,6 +95,19 @@ static const struct sig_alg *alg_for(const struct key *k, const char *name)
 bool key_sig_alg_fits(const struct key *k, const char *sig_alg)
 {
 	return alg_for(k, sig_alg) != NULL;
+}
+
+static const struct sig_alg *alg_to_sign(const struct key *k, const char *name)
+{
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++)
+		if (strcmp(below[i].name, name) == 0 && fits(&below[i], k))
+			return &below[i];
+	return alg_for(k, name);
+}
+
+bool key_signs_as(const struct key *k, const char *sig_alg)
+{
+	return alg_to_sign(k, sig_alg) != NULL;
 }
 
 const char *key_sig_alg_at(unsigned int i)
@@ -158,7 +178,7 @@ static int raw_sign(const struct sig_alg *alg, EVP_PKEY *pkey, const uint8_t *da
 int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size_t len,
 	     uint8_t *ret_sig, size_t *ret_len)
 {
-	const struct sig_alg *alg = alg_for(k, sig_alg);
+	const struct sig_alg *alg = alg_to_sign(k, sig_alg);
 	uint8_t raw[KEY_SIG_MAX], wire[KEY_SIG_MAX];
 	struct blob_wr inner = blob_wr_init(wire, sizeof(wire));
 	struct blob_wr out = blob_wr_init(ret_sig, KEY_SIG_MAX);

@@ -132,6 +132,19 @@ static bool may_sign(X509 *leaf)
 	return (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) != 0;
 }
 
+bool x509key_may(const struct x509key *x, enum x509_role role, const char **ret_why)
+{
+	X509 *leaf = sk_X509_value(x->chain, 0);
+
+	if (!may_sign(leaf))
+		*ret_why = "key usage does not allow digital signatures";
+	else if (!purpose_ok(leaf, role))
+		*ret_why = "extended key usage does not allow this role in SSH";
+	else
+		return true;
+	return false;
+}
+
 static int chain_check(const struct x509_trust *t, const struct x509key *x, uint64_t now,
 		       const char **ret_why)
 {
@@ -174,14 +187,8 @@ int x509_trust_check(const struct x509_trust *t, const struct key *k, enum x509_
 		return -EACCES;
 	leaf = sk_X509_value(k->x509->chain, 0);
 	r = chain_check(t, k->x509, now, ret_why);
-	if (r == 0 && !may_sign(leaf)) {
-		*ret_why = "key usage does not allow digital signatures";
+	if (r == 0 && !x509key_may(k->x509, role, ret_why))
 		r = -EACCES;
-	}
-	if (r == 0 && !purpose_ok(leaf, role)) {
-		*ret_why = "extended key usage does not allow this role in SSH";
-		r = -EACCES;
-	}
 	if (r == 0 && ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) != 1) {
 		*ret_why = "end of validity cannot be read";
 		r = -EACCES;

@@ -264,6 +264,14 @@ int key_x509_parse_any(const uint8_t *blob, size_t len, struct key **ret)
 	return err;
 }
 
+bool key_x509_is_bare(const char *name)
+{
+	for (size_t i = 0; i < N_FORMS; i++)
+		if (strcmp(forms[i].name, name) == 0)
+			return forms[i].form == KEY_X509_BARE;
+	return false;
+}
+
 bool key_x509_is(struct blob_str name, const uint8_t *blob, size_t len)
 {
 	for (size_t i = 0; i < N_FORMS; i++)

@@ -11,6 +11,7 @@
 #ifndef SLUICE_CRYPTO_X509KEY_H
 #define SLUICE_CRYPTO_X509KEY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,25 @@ void x509_trust_free(struct x509_trust *t); /* NULL is fine */
 int x509_trust_check(const struct x509_trust *t, const struct key *k, enum x509_role role,
 		     uint64_t now, uint64_t *ret_expires, const char **ret_why)
 	__attribute__((warn_unused_result));
+
+/*
+ * Is this the host's, by the DNS names and addresses of the subjectAltName of its first
+ * certificate? A common name is none (RFC 6125 section 6.4.4), and a '*' stands for one whole label
+ * alone.
+ */
+bool x509key_names_host(const struct x509key *x, const char *host);
+
+/*
+ * The key of type ("x509v3-…") over those of these certificates that lead from plain's own to a
+ * root, in the order of RFC 6187 section 2.1 whatever theirs is, without the root and without OCSP
+ * responses. -ENOENT: none of them is plain's; -EBADMSG: one is damaged, or the type is not of such
+ * a key; -ENOTSUP: too many, or too long.
+ */
+struct keyfile_cert;
+int x509key_make(const char *type, const struct key *plain, const struct keyfile_cert *cert,
+		 unsigned int n, struct key **ret) __attribute__((warn_unused_result));
+/* May the first certificate's key sign in this role, by its usage (RFC 6187 section 2.2)? */
+bool x509key_may(const struct x509key *x, enum x509_role role, const char **ret_why);
 
 void x509key_free(struct x509key *x); /* a key does it for its own */
 

@@ -51,7 +51,7 @@
 #define SSH_METHOD_MAX     64    /* of an authentication method's name */
 #define SSH_BANNER_MAX     16384 /* of USERAUTH_BANNER */
 #define SSH_TEXT_MAX       255   /* of a peer's text handed up: longer is cut */
-#define SSH_HOSTKEYS_MAX   16    /* certificates included */
+#define SSH_HOSTKEYS_MAX   32    /* certificates included */
 #define SSH_SESSION_ID_MAX HASH_LEN_MAX
 #define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
 #define SSH_GLOBALS_MAX    16 /* global requests unanswered; then input is -EAGAIN */

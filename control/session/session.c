@@ -127,8 +127,8 @@ int session_brain_new(struct session *s)
 	r = ssh_brain_new(&c, &s->awake->brain);
 	for (unsigned int i = 0; r == 0 && i < signer_count(env->signer); i++)
 		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(env->signer, i));
-	for (unsigned int i = 0; r == 0 && i < env->n_host_certs; i++)
-		r = ssh_brain_hostkey_add(s->awake->brain, env->host_cert[i]);
+	for (unsigned int i = 0; r == 0 && i < env->host_certs.n; i++)
+		r = ssh_brain_hostkey_add(s->awake->brain, env->host_certs.cert[i]);
 	return r;
 }
 

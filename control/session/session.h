@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "control/auth/source.h"
 #include "control/blob.h"
+#include "control/hostcert.h"
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
@@ -46,8 +47,7 @@ struct session_env {
 	char *kex;                /* list of methods; NULL: KexAlgorithms */
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct signer *signer;
-	struct key *host_cert[SIGNER_KEYS_MAX]; /* of the signer's keys */
-	unsigned int n_host_certs;
+	struct host_certs host_certs; /* of the signer's keys */
 	struct resolver *resolver;
 	struct blob_key *blob_key;
 	struct conf *conf;

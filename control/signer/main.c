@@ -53,7 +53,7 @@ static void on_signal(uv_signal_t *sig, int number)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 }
 
-static int start(struct program *p, struct key **keys, unsigned int n, const char *dir)
+static int start(struct program *p, struct host_keys *keys, const char *dir)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	char path[4096];
@@ -67,8 +67,8 @@ static int start(struct program *p, struct key **keys, unsigned int n, const cha
 			     &p->pool);
 	if (r == 0)
 		r = signer_new(p->pool, &p->signer);
-	for (unsigned int i = 0; i < n && r == 0; i++)
-		r = signer_add(p->signer, keys[i]);
+	if (r == 0)
+		r = signer_add_all(p->signer, keys);
 	if (r < 0)
 		return r;
 	signal(SIGPIPE, SIG_IGN);
@@ -83,11 +83,12 @@ static int start(struct program *p, struct key **keys, unsigned int n, const cha
 		fprintf(stderr, "sluice-signer: %s: %s\n", path,
 			r == -EADDRINUSE ? "another sluice-signer is running" : strerror(-r));
 	else
-		log_line(LOG_L_INFO, "sluice-signer has %u host keys, on %s", n, path);
+		log_line(LOG_L_INFO, "sluice-signer has %u host keys, on %s",
+			 signer_count(p->signer), path);
 	return r;
 }
 
-static int serve(struct key **keys, unsigned int n)
+static int serve(struct host_keys *keys)
 {
 	static struct program p;
 	const char *dir;
@@ -99,7 +100,7 @@ static int serve(struct key **keys, unsigned int n)
 	if (r == 0)
 		r = uv_loop_init(&p.loop);
 	if (r == 0)
-		r = start(&p, keys, n, dir);
+		r = start(&p, keys, dir);
 	if (r < 0)
 		return EXIT_BAD;
 	uv_run(&p.loop, UV_RUN_DEFAULT);
@@ -111,10 +112,9 @@ static int serve(struct key **keys, unsigned int n)
 
 int main(int argc, char **argv)
 {
-	struct key *keys[SIGNER_KEYS_MAX] = {0};
+	struct host_keys keys = {.n = 0};
 	const char *conf_path = CONF_PATH_DEFAULT;
 	struct conf *conf;
-	unsigned int n = 0;
 	bool test = false;
 	int c, r;
 
@@ -141,14 +141,13 @@ int main(int argc, char **argv)
 		return EXIT_BAD;
 	r = setup_no_dumps();
 	if (r == 0)
-		r = setup_host_keys(conf, keys, &n);
+		r = setup_host_keys(conf, &keys);
 	conf_put(conf);
 	if (r < 0)
 		return EXIT_BAD;
 	if (test) {
-		while (n > 0)
-			key_free(keys[--n]);
+		host_keys_free(&keys);
 		return 0;
 	}
-	return serve(keys, n);
+	return serve(&keys);
 }

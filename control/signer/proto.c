@@ -44,6 +44,16 @@ int signer_answer_parse(struct ssh_str body, struct signer_answer *ret)
 	return 0;
 }
 
+static int have_chain_parse(struct ssh_rd *r, struct signer_have *m, unsigned int i)
+{
+	m->n_certs[i] = ssh_rd_u32(r);
+	if (r->bad || m->n_certs[i] > X509KEY_CHAIN_MAX)
+		return -EBADMSG;
+	for (unsigned int j = 0; j < m->n_certs[i]; j++)
+		m->cert[i][j] = ssh_rd_str(r);
+	return 0;
+}
+
 int signer_have_parse(struct ssh_str body, struct signer_have *ret)
 {
 	struct signer_have m;
@@ -53,8 +63,11 @@ int signer_have_parse(struct ssh_str body, struct signer_have *ret)
 	m.n = ssh_rd_u32(&r);
 	if (r.bad || m.n == 0 || m.n > SIGNER_KEYS_MAX)
 		return -EBADMSG;
-	for (unsigned int i = 0; i < m.n; i++)
+	for (unsigned int i = 0; i < m.n; i++) {
 		m.blob[i] = ssh_rd_str(&r);
+		if (have_chain_parse(&r, &m, i) < 0)
+			return -EBADMSG;
+	}
 	if (!ssh_rd_done(&r))
 		return -EBADMSG;
 	*ret = m;
@@ -101,6 +114,13 @@ size_t signer_answer_build(uint8_t *buf, size_t size, const struct signer_answer
 	return helper_frame_end(&w);
 }
 
+static void have_chain_build(struct ssh_wr *w, const struct host_chain *c)
+{
+	ssh_wr_u32(w, c->n);
+	for (unsigned int i = 0; i < c->n; i++)
+		ssh_wr_str(w, (struct ssh_str){c->cert[i].der, (uint32_t)c->cert[i].len});
+}
+
 size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s)
 {
 	struct ssh_wr w;
@@ -112,6 +132,7 @@ size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s)
 		const uint8_t *blob = key_blob(signer_public(s, i), &len);
 
 		ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+		have_chain_build(&w, signer_chain(s, i));
 	}
 	return helper_frame_end(&w);
 }

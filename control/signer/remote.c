@@ -315,25 +315,35 @@ static int learn(int fd, uint8_t *in, struct ssh_str *ret_body)
 	return e == 0 && (enum signer_msg)type == SIGNER_HAVE && used == have ? 0 : -EBADMSG;
 }
 
-static int keys_parse(struct ssh_str body, struct key *keys[SIGNER_KEYS_MAX], unsigned int *ret_n)
+static int keys_take(const struct signer_have *m, struct host_keys *ret)
 {
-	struct signer_have m;
-	unsigned int n = 0;
-	int e = signer_have_parse(body, &m);
+	int e = 0;
 
-	for (; e == 0 && n < m.n; n += e == 0)
-		e = key_blob_parse(m.blob[n].p, m.blob[n].len, &keys[n]);
-	if (e == 0) {
-		*ret_n = n;
-		return 0;
+	for (unsigned int i = 0; e == 0 && i < m->n; i++) {
+		e = key_blob_parse(m->blob[i].p, m->blob[i].len, &ret->key[i]);
+		ret->n += e == 0;
+		for (unsigned int j = 0; e == 0 && j < m->n_certs[i]; j++)
+			e = host_keys_cert(ret, i, m->cert[i][j].p, m->cert[i][j].len);
 	}
-	while (n > 0)
-		key_free(keys[--n]);
 	return e;
 }
 
-static int open_line(struct signer_remote *r, struct key *keys[SIGNER_KEYS_MAX],
-		     unsigned int *ret_n)
+static int keys_parse(struct ssh_str body, struct host_keys *ret)
+{
+	struct host_keys keys = {.n = 0};
+	struct signer_have m;
+	int e = signer_have_parse(body, &m);
+
+	if (e == 0)
+		e = keys_take(&m, &keys);
+	if (e < 0)
+		host_keys_free(&keys);
+	else
+		*ret = keys;
+	return e;
+}
+
+static int open_line(struct signer_remote *r, struct host_keys *ret)
 {
 	uint8_t *in = malloc(HELPER_FRAME_MAX + 4);
 	int fd = dial(r->path), e = fd;
@@ -348,7 +358,7 @@ static int open_line(struct signer_remote *r, struct key *keys[SIGNER_KEYS_MAX],
 	if (e == 0)
 		e = have_digest(body, r->keys);
 	if (e == 0)
-		e = keys_parse(body, keys, ret_n);
+		e = keys_parse(body, ret);
 	free(in);
 	if (e < 0) {
 		if (fd >= 0)
@@ -359,8 +369,7 @@ static int open_line(struct signer_remote *r, struct key *keys[SIGNER_KEYS_MAX],
 }
 
 int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
-		       struct signer_remote **ret, struct key *keys[SIGNER_KEYS_MAX],
-		       unsigned int *ret_n)
+		       struct signer_remote **ret, struct host_keys *ret_keys)
 {
 	struct signer_remote *r = calloc(1, sizeof(*r));
 	int e;
@@ -374,7 +383,7 @@ int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
 	r->loop = loop;
 	r->timers = timers;
 	strcpy(r->path, path);
-	e = open_line(r, keys, ret_n);
+	e = open_line(r, ret_keys);
 	if (e < 0) {
 		free(r);
 		return e;

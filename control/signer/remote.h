@@ -23,8 +23,8 @@ struct signer_remote;
  * -ECONNREFUSED: none is running; others: what is wrong with it.
  */
 int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
-		       struct signer_remote **ret, struct key *keys[SIGNER_KEYS_MAX],
-		       unsigned int *ret_n) __attribute__((warn_unused_result));
+		       struct signer_remote **ret, struct host_keys *ret_keys)
+	__attribute__((warn_unused_result));
 /* Open calls are not answered any more; gone when the loop has let go of its handle. */
 void signer_remote_close(struct signer_remote *r);
 

@@ -47,6 +47,7 @@ static void quiet(void *arg, enum log_level level, const char *line)
 static void serve(struct key *const keys[], unsigned int n)
 {
 	struct signer_server *server = NULL;
+	struct host_keys all = {.n = 0};
 	struct timers *timers;
 	struct signer *s;
 	struct clock *clock;
@@ -58,9 +59,12 @@ static void serve(struct key *const keys[], unsigned int n)
 	    clock_new(&loop, timers, &clock) < 0 || pool_new(&loop, timers, 2, 4096, &pool) < 0 ||
 	    signer_new(pool, &s) < 0)
 		_exit(1);
-	for (unsigned int i = 0; i < n; i++)
-		if (signer_add(s, keys[i]) < 0)
-			_exit(1);
+	for (all.n = 0; all.n < n; all.n++)
+		all.key[all.n] = keys[all.n];
+	if (host_keys_cert(&all, 0, (const uint8_t *)"first", 5) < 0 ||
+	    host_keys_cert(&all, 0, (const uint8_t *)"second", 6) < 0 ||
+	    signer_add_all(s, &all) < 0)
+		_exit(1);
 	if (signer_server_new(&loop, s, clock_now_ms, t.path, geteuid(), &server) < 0)
 		_exit(1);
 	uv_run(&loop, UV_RUN_DEFAULT);
@@ -98,8 +102,7 @@ static void signer_kill(void)
 
 static void setup(void)
 {
-	struct key *pub[SIGNER_KEYS_MAX];
-	unsigned int n;
+	struct host_keys pub;
 
 	log_sink_set(quiet, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -112,9 +115,14 @@ static void setup(void)
 	cr_assert_eq(uv_loop_init(&t.loop), 0);
 	cr_assert_eq(timers_new(&t.timers), 0);
 	cr_assert_eq(clock_new(&t.loop, t.timers, &t.clock), 0);
-	cr_assert_eq(signer_remote_open(&t.loop, t.timers, t.path, &t.remote, pub, &n), 0);
-	cr_assert_eq(n, KEYS);
-	cr_assert_eq(signer_new_remote(t.remote, pub, n, &t.signer), 0);
+	cr_assert_eq(signer_remote_open(&t.loop, t.timers, t.path, &t.remote, &pub), 0);
+	cr_assert_eq(pub.n, KEYS);
+	cr_assert_eq(pub.chain[0].n, 2);
+	cr_assert_eq(memcmp(pub.chain[0].cert[1].der, "second", 6), 0);
+	cr_assert_eq(pub.chain[1].n, 0);
+	cr_assert_eq(signer_new_remote(t.remote, &pub, &t.signer), 0);
+	cr_assert_eq(pub.n, 0, "handed over");
+	cr_assert_eq(signer_chain(t.signer, 0)->n, 2);
 }
 
 static void teardown(void)
@@ -356,10 +364,8 @@ Test(control_signer, one_with_other_keys_is_not_believed)
 
 Test(control_signer, without_one_nothing_is_opened)
 {
-	struct key *pub[SIGNER_KEYS_MAX];
+	struct host_keys pub;
 	struct signer_remote *r;
-	unsigned int n;
 
-	cr_expect_eq(signer_remote_open(&t.loop, t.timers, "/no/such/socket", &r, pub, &n),
-		     -ENOENT);
+	cr_expect_eq(signer_remote_open(&t.loop, t.timers, "/no/such/socket", &r, &pub), -ENOENT);
 }

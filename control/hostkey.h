@@ -1,0 +1,31 @@
+/*
+ * control/hostkey.h - the gateway's host keys, as they come from files, agents and sluice-signer.
+ */
+#ifndef SLUICE_CONTROL_HOSTKEY_H
+#define SLUICE_CONTROL_HOSTKEY_H
+
+#include "crypto/keyfile.h"
+#include "crypto/x509key.h"
+
+#define HOST_KEYS_MAX  8
+#define HOST_CHAIN_MAX (32 * 1024) /* bytes of the chains of all keys together */
+
+/* X.509 certificates that lay with a key, as they stood there. */
+struct host_chain {
+	struct keyfile_cert cert[X509KEY_CHAIN_MAX];
+	unsigned int n;
+};
+
+struct host_keys {
+	struct key *key[HOST_KEYS_MAX];
+	struct host_chain chain[HOST_KEYS_MAX];
+	unsigned int n;
+};
+
+/* A copy of a certificate behind the others of key i. -E2BIG: too many, or too long; -ENOMEM. */
+int host_keys_cert(struct host_keys *k, unsigned int i, const uint8_t *der, size_t len)
+	__attribute__((warn_unused_result));
+void host_chain_free(struct host_chain *c); /* what is in it */
+void host_keys_free(struct host_keys *k);   /* what is in it, keys too */
+
+#endif
