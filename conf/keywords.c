@@ -219,7 +219,7 @@ const struct kw conf_kws[] = {
 	      "private host key"),
 	 GLOBAL(host_keys), .type = &type_host_keys},
 	{INFO("HostCertificate", NULL, C, false, true, "PATH",
-	      "certificate of one of the host keys, as ssh-keygen -h -s makes it"),
+	      "certificate of one of the host keys, as ssh-keygen -h -s makes it, or a chain of X.509"),
 	 GLOBAL(host_certificates), .type = &type_paths},
 	{INFO("VersionString", "SSH-2.0-Sluice_" SLUICE_VERSION, C, false, false, "SSH-2.0-…",
 	      "identification string"),

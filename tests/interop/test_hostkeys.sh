@@ -1,0 +1,92 @@
+#!/bin/bash
+# Host keys: X.509 chains in every form (RFC 6187 and before it) out of PEM, PKCS#12 and HostCertificate, by way of
+# sluice-signer; several keys of several types at once; ext-info-in-auth.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+: "${SLUICE_BUILD:=$PWD/build}"
+python=/usr/bin/python3
+$python -c 'import cryptography' 2>/dev/null || { echo "no python3-cryptography"; exit 77; }
+. tests/interop/soft.sh
+top=$PWD
+mkdir "$dir/run" "$dir/keys"
+cd "$dir" || exit 1
+ssh-keygen -q -t ed25519 -N '' -f user
+ssh-keygen -q -t ed25519 -N '' -f host_ed25519
+cp user.pub keys/demo
+cp user.pub keys/other
+$python "$top/tests/interop/x509_make.py" . host gate.example rsa dsa ecdsa256 ecdsa384 ecdsa521 rsa-root dsa-root || exit 1
+$python "$top/tests/interop/x509_make.py" . user gate.example ecdsa256 || exit 1
+# The chain beside the key; in one file with it, which is the rest of them; and in PKCS#12.
+openssl pkey -in host_ecdsa384.pem -out bare384 && chmod 600 bare384
+sed -n '/BEGIN CERT/,$p' host_ecdsa384.pem >chain384.pem
+openssl pkcs12 -export -in host_ecdsa521.pem -out host_ecdsa521.pfx -passout pass:secret && chmod 600 host_ecdsa521.pfx
+echo secret >pass && chmod 600 pass
+CONF() {
+	cat <<E
+ListenAddress 127.0.0.1:22
+AuthorizedKeysFile $dir/keys/%u
+PermitOpen 127.0.0.1:*
+PerSourcePenalties no
+E
+}
+old=x509v3-ssh-rsa,x509v3-ssh-dss,x509v3-sign-rsa,x509v3-sign-dss
+{ CONF; cat <<E; } >sluice.conf
+HostKey $dir/host_ed25519
+HostKey $dir/host_ecdsa256.pem
+HostKey $dir/bare384
+HostKey $dir/host_ecdsa521.pfx passphrase-file=$dir/pass
+HostKey $dir/host_rsa.pem
+HostKey $dir/host_dsa.pem
+HostCertificate $dir/chain384.pem
+HostKeyAlgorithms +$old
+Match User other
+	PubkeyAcceptedAlgorithms ssh-ed25519
+E
+export SLUICE_RUN=$dir/run
+gateway() { # configuration
+	"$SLUICE_BUILD/control/sluice-signer" -f "$1" >signer.log 2>&1 & signer=$!
+	wait_for 'host keys, on' signer.log
+	"$SLUICE_BUILD/tests/util/softplane" "$dir/run" >plane.log 2>&1 & plane=$!
+	"$SLUICE_BUILD/control/sluice-control" -f "$1" >control.log 2>&1 & control=$!
+	pids+=($signer $plane $control)
+	wait_for 'Server listening' control.log
+	port=$(sed -n 's/^port //p' plane.log)
+}
+gateway_end() {
+	kill $control $plane $signer
+	wait $control $plane $signer 2>/dev/null
+	cat signer.log control.log >>all.log
+}
+peer() { timeout 30 $python "$top/tests/interop/hostkey_peer.py" "$@"; }
+
+gateway sluice.conf
+peer x509 "$port" user root.pem gate.example x509v3-ecdsa-sha2-nistp{256,384,521} x509v3-rsa2048-sha256 \
+	x509v3-ssh-rsa x509v3-ssh-dss >shown 2>peer.log
+for a in x509v3-ecdsa-sha2-nistp{256,384,521} x509v3-rsa2048-sha256 x509v3-ssh-rsa x509v3-ssh-dss; do
+	check "$a: chain, signature, rekey" grep -qx "shown $a" shown
+done
+check "a client told of its user's algorithms" peer info "$port" user other ssh-ed25519
+types() { ssh-keyscan -p "$port" -t ed25519,ecdsa,rsa 127.0.0.1 2>/dev/null | cut -d' ' -f2 | sort | tr '\n' ' '; }
+check "bare keys of every type beside them" test "$(types)" = "ecdsa-sha2-nistp256 ssh-ed25519 ssh-rsa "
+gateway_end
+
+# The older types show one certificate, which the root itself has signed; what cannot be used is said.
+{ CONF; cat <<E; } >sluice.conf
+HostKey $dir/host_ed25519
+HostKey $dir/host_rsa-root.pem
+HostKey $dir/host_dsa-root.pem
+HostKey $dir/user_ecdsa256.pem
+HostCertificate $dir/chain384.pem
+HostCertificate $dir/sluice.conf
+HostKeyAlgorithms +$old
+E
+gateway sluice.conf
+for a in x509v3-sign-rsa x509v3-sign-dss; do check "$a" peer x509 "$port" user root.pem gate.example $a; done
+check "a user's chain is not a host's" grep -q 'Unable to use the certificate of the ECDSA host key: extended key usage' control.log
+check "its algorithm is not offered" refused peer x509 "$port" user root.pem gate.example x509v3-ecdsa-sha2-nistp256
+check "another key's chain is not ours" grep -q 'chain384.pem": no matching private host key' control.log
+check "what is none is said" grep -q 'sluice.conf": not a certificate' control.log
+gateway_end
+
+! grep -E 'Sanitizer|runtime error' ./*.log || failures=$((failures + 1))
+[ $failures = 0 ] || { tail -n 40 all.log; cat peer.log; exit 1; }
