@@ -16,6 +16,7 @@ struct zarea {
 
 struct zpool {
 	uint64_t bytes, used, promised;
+	uint64_t refused[ZPOOL_KINDS];
 	struct zarea area[ZPOOL_KINDS];
 };
 
@@ -69,8 +70,10 @@ void *zpool_get(struct zpool *z, enum zpool_kind kind)
 	struct zarea *a = &z->area[kind];
 	void *p = a->first;
 
-	if (z->used + z->promised + a->place > z->bytes)
+	if (z->used + z->promised + a->place > z->bytes) {
+		z->refused[kind]++;
 		return NULL;
+	}
 	if (p != NULL) {
 		a->first = *(void **)p;
 	} else {
@@ -107,4 +110,9 @@ void zpool_unpromise(struct zpool *z)
 uint64_t zpool_used(const struct zpool *z)
 {
 	return z->used;
+}
+
+uint64_t zpool_refused(const struct zpool *z, enum zpool_kind kind)
+{
+	return z->refused[kind];
 }

@@ -32,5 +32,7 @@ void zpool_put(struct zpool *z, enum zpool_kind kind, void *place);
 bool zpool_promise(struct zpool *z);
 void zpool_unpromise(struct zpool *z);
 uint64_t zpool_used(const struct zpool *z);
+/* How often zpool_get() had none of a kind. */
+uint64_t zpool_refused(const struct zpool *z, enum zpool_kind kind);
 
 #endif

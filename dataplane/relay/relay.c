@@ -176,6 +176,7 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	sealed += record_seal(r->sealing);
 	r->counters[RELAY_C_RECORDS_SEALED] += sealed;
 	r->counters[RELAY_C_RECORD_BYTES_SEALED] = record_batch_bytes(r->sealing);
+	r->counters[RELAY_C_COMP_STORED] = zpool_refused(r->zpool, ZPOOL_DEFLATE);
 
 	for (c = TAILQ_FIRST(&r->active); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, link);

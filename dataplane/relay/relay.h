@@ -119,6 +119,7 @@ void relay_link_detached(struct relay *r);
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \
+	X(COMP_STORED, "payloads stored, not compressed: no memory for it")                        \
 	X(NO_MBUF, "buffer pool empty")
 
 enum relay_counter {

@@ -2,6 +2,7 @@
  * control as a whole, each time with a configuration of its own: limits, and what Match changes
  * (S-34, S-46).
  */
+#include "control/count.h"
 #include "tests/util/login_bench.h"
 
 TestSuite(control_limits, .fini = stop, .timeout = 60);
@@ -18,6 +19,7 @@ Test(control_limits, who_does_not_log_in_in_time_goes)
 	client_run(&c);
 	cr_expect(c.ended);
 	expect_logged("Timeout before authentication for 127.0.0.1 port ");
+	cr_expect_eq(control_counted(CONTROL_C_GRACE) + control_counted(CONTROL_C_SILENCE), 1);
 	client_free(&c);
 }
 
@@ -39,6 +41,7 @@ Test(control_limits, max_startups_turns_away)
 	client_free(&c[2]);
 	expect_logged("beginning MaxStartups throttling");
 	expect_logged("past MaxStartups");
+	cr_expect_eq(control_counted(CONTROL_C_STARTUPS), 1);
 	/* Who is in holds no place any more. */
 	cr_expect(try_key(&c[0], t.key[0]));
 	client_new(&c[2], "demo");
@@ -82,6 +85,7 @@ Test(control_limits, a_source_has_so_many_places)
 	expect_refused();
 	expect_logged("drop connection #2 from [127.0.0.1]:");
 	expect_logged(" past PerSourceMaxStartups\n");
+	cr_expect_eq(control_counted(CONTROL_C_SOURCE_STARTUPS), 1);
 	/* Who is in holds no place any more, and who has gone neither. */
 	cr_expect(try_key(&c[0], t.key[0]));
 	client_start(&c[2], "demo");
@@ -103,6 +107,7 @@ Test(control_limits, who_fails_too_often_is_refused_for_a_while)
 	expect_logged("srclimit_penalise: 127.0.0.1/32: activating ipv4 penalty of ");
 	expect_refused();
 	expect_logged("drop connection #0 from [127.0.0.1]:");
+	cr_expect_eq(control_counted(CONTROL_C_PENALISED), 1);
 	time_passes();
 	client_start(&c, "demo");
 	cr_expect(try_key(&c, t.key[0]), "it is over");
@@ -342,6 +347,7 @@ Test(control_limits, match_user_gives_and_takes_tries)
 	cr_expect_eq(tries_of("elsewhere"), 3);
 	cr_expect_eq(tries_of("demo"), 5);
 	cr_expect_eq(tries_of("limited"), 1);
+	cr_expect_eq(control_counted(CONTROL_C_TRIES), 3);
 }
 
 Test(control_limits, match_user_changes_the_grace)

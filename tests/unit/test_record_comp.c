@@ -191,6 +191,7 @@ Test(record_comp, deflates_for_a_peer_also_after_rests_and_without_memory)
 		most = RTE_MAX(most, carry(payload, n, &r));
 	}
 	cr_expect_gt(most, 1, "a large one takes more than a turn");
+	cr_expect_eq(zpool_refused(zpool, ZPOOL_DEFLATE), 60 - 31, "each payload is counted");
 }
 
 /*

@@ -1,0 +1,109 @@
+/* control/count: every limit has a name and a default, and what counts it is there to be read. */
+#include <criterion/criterion.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "control/admin/admin.h"
+#include "control/count.h"
+#include "control/helper/client.h"
+#include "control/helper/server.h"
+#include "control/session/internal.h"
+
+/* Limits no keyword sets; that they stand here is that they are names of the source. */
+static const struct {
+	const char *name;
+	uint64_t value;
+} fixed[] = {
+	{"HELPER_JOBS_MAX", HELPER_JOBS_MAX},
+	{"HELPER_USER_JOBS_MAX", HELPER_USER_JOBS_MAX},
+	{"HELPER_FROM_JOBS_MAX", HELPER_FROM_JOBS_MAX},
+	{"HELPER_TIME_MAX", HELPER_TIME_MAX},
+	{"HELPER_ALL_MAX", HELPER_ALL_MAX},
+	{"ADMIN_CLIENTS_MAX", ADMIN_CLIENTS_MAX},
+	{"RESOLVE_MS", RESOLVE_MS},
+};
+
+static const struct conf_keyword_info *keyword(const char *name, size_t len)
+{
+	const struct conf_keyword_info *k;
+
+	for (size_t i = 0; (k = conf_keyword_at(i)) != NULL; i++)
+		if (strlen(k->name) == len && memcmp(k->name, name, len) == 0)
+			return k;
+	return NULL;
+}
+
+static bool is_fixed(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (strlen(fixed[i].name) == len && memcmp(fixed[i].name, name, len) == 0)
+			return fixed[i].value > 0;
+	return false;
+}
+
+static const char *const no_limit[] = {"HELPER_LOST", "POOL_FULL", "POOL_LATE"};
+
+static bool has_none(const char *name)
+{
+	for (size_t i = 0; i < sizeof(no_limit) / sizeof(no_limit[0]); i++)
+		if (strcmp(no_limit[i], name) == 0)
+			return true;
+	return false;
+}
+
+Test(control_count, each_names_a_limit_with_a_default)
+{
+	for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++) {
+		struct control_counter_info c = control_counter_info(i);
+		size_t len;
+
+		cr_expect_gt(strlen(c.text), 10);
+		cr_expect_gt(strlen(c.room), 2);
+		for (const char *p = c.limit; !has_none(c.name) && *p != '\0'; p += len) {
+			const struct conf_keyword_info *k;
+
+			p += strspn(p, ", ");
+			len = strcspn(p, ", ");
+			if (islower(p[0])) /* a part of the keyword's value */
+				continue;
+			k = keyword(p, len);
+			cr_expect(k != NULL ? k->dflt != NULL : is_fixed(p, len), "%s: %.*s",
+				  c.name, (int)len, p);
+		}
+	}
+}
+
+/* What bounds the door, the login, opens and compression is counted somewhere. */
+Test(control_count, each_limit_is_counted)
+{
+	static const char *const limits[] = {
+		"PerSourcePenalties",   "PerSourceMaxStartups", "MaxStartups",
+		"LoginGraceTime",       "HandshakeTimeout",     "MaxAuthTries",
+		"RefuseConnection",     "SlowPathRate",         "MaxChannelsPerConnection",
+		"MaxConnectingPerUser", "MaxConnecting",        "HELPER_JOBS_MAX",
+		"HELPER_USER_JOBS_MAX", "HELPER_FROM_JOBS_MAX", "HELPER_TIME_MAX",
+	};
+
+	for (size_t n = 0; n < sizeof(limits) / sizeof(limits[0]); n++) {
+		bool found = false;
+
+		for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++) {
+			const char *at = strstr(control_counter_info(i).limit, limits[n]);
+			size_t len = strlen(limits[n]);
+
+			found = found || (at != NULL && !isalpha(at[len]));
+		}
+		cr_expect(found, "%s", limits[n]);
+	}
+}
+
+Test(control_count, counts_one_at_a_time)
+{
+	for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++) {
+		for (int k = 0; k <= (int)i; k++)
+			control_count(i);
+	}
+	for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++)
+		cr_expect_eq(control_counted(i), (uint64_t)i + 1);
+}
