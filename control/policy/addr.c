@@ -60,20 +60,45 @@ static bool prefix_has(const struct prefix *p, const struct link_addr *a)
 	return bits == 0 || (p->addr[bytes] ^ a->addr[bytes]) >> (8 - bits) == 0;
 }
 
+/*
+ * The IPv4 address that a packet to this one ends at, by way of a translator (64:ff9b::/96, RFC
+ * 6052 section 2.1) or a tunnel (2002::/16, RFC 3056 section 2). False: there is none.
+ */
+static bool embedded4(const struct link_addr *a, struct link_addr *ret)
+{
+	static const struct {
+		struct prefix prefix;
+		uint8_t at;
+	} in[] = {{{6, 96, {0, 0x64, 0xff, 0x9b}}, 12}, {{6, 16, {0x20, 0x02}}, 2}};
+
+	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
+		if (!prefix_has(&in[i].prefix, a))
+			continue;
+		*ret = (struct link_addr){.family = 4};
+		memcpy(ret->addr, a->addr + in[i].at, 4);
+		return true;
+	}
+	return false;
+}
+
 bool addr_is_special(const struct link_addr *addr)
 {
 	static const struct prefix special[] = {
-		{4, 8, {0}},           /* this network, unspecified */
-		{4, 8, {127}},         /* loopback */
-		{4, 16, {169, 254}},   /* link-local */
-		{4, 4, {224}},         /* multicast */
-		{4, 4, {240}},         /* reserved, broadcast */
-		{6, 96, {0}},          /* unspecified, loopback, v4-compatible */
-		{6, 10, {0xfe, 0x80}}, /* link-local */
-		{6, 8, {0xff}},        /* multicast */
-		{6, 128, {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}, /* metadata, EC2 */
+		{4, 8, {0}},                   /* this network, unspecified */
+		{4, 8, {127}},                 /* loopback */
+		{4, 16, {169, 254}},           /* link-local */
+		{4, 4, {224}},                 /* multicast */
+		{4, 4, {240}},                 /* reserved, broadcast */
+		{4, 32, {100, 100, 100, 200}}, /* metadata and agents of clouds: Alibaba, */
+		{4, 32, {168, 63, 129, 16}},   /* Azure, */
+		{4, 32, {192, 0, 0, 192}},     /* Oracle */
+		{6, 96, {0}},                  /* unspecified, loopback, v4-compatible */
+		{6, 10, {0xfe, 0x80}},         /* link-local */
+		{6, 8, {0xff}},                /* multicast */
+		{6, 128, {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}, /* EC2, */
+		{6, 128, {0xfd, 0x20, 0, 0xce, [14] = 0x02, [15] = 0x54}}, /* Google */
 	};
-	struct link_addr a = *addr;
+	struct link_addr a = *addr, within;
 
 	addr_unmap(&a);
 	if (a.family != 4 && a.family != 6)
@@ -81,18 +106,18 @@ bool addr_is_special(const struct link_addr *addr)
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
 		if (prefix_has(&special[i], &a))
 			return true;
-	return false;
+	return embedded4(&a, &within) && addr_is_special(&within);
 }
 
 bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
 {
-	struct link_addr a = *addr;
+	struct link_addr a = *addr, within;
 
 	addr_unmap(&a);
 	for (size_t i = 0; i < n; i++)
 		if (addr_equal(&a, &set[i]))
 			return true;
-	return false;
+	return embedded4(&a, &within) && addr_is_one_of(&within, set, n);
 }
 
 /* RFC 6724 section 2.1; the longest prefix first. */

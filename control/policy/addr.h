@@ -27,8 +27,9 @@ void addr_unmap(struct link_addr *a);
 
 /*
  * Is this an address no tunnel leads to unless the operator named it: loopback,
- * link-local (the metadata services of clouds live there), multicast, unspecified,
- * reserved, or one of the gateway's own?
+ * link-local (the metadata services of clouds live there, and at a few others), multicast,
+ * unspecified, reserved, or an IPv6 address by which a translator or a 6to4 tunnel leads to such a
+ * one?
  */
 bool addr_is_special(const struct link_addr *a);
 bool addr_is_one_of(const struct link_addr *a, const struct link_addr *set, size_t n);
