@@ -161,20 +161,20 @@ static inline void helper_start(void)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(listen(fd, 64), 0);
+	cr_assert_eq(rules_read(&rules.conf), 0); /* before a test changes the file */
 	t.pid = fork();
 	if (t.pid == 0) {
 		int r;
 
 		log_sink_set(quiet, NULL);
 		job_pam_dir = t.dir;
-		if (rules_read(&rules.conf) < 0)
-			_exit(1);
 		r = helper_serve(fd, geteuid(), &rules);
 		conf_put(rules.conf);
 		key_free(t.key);
 		key_free(t.cert);
 		_exit(r == 0 ? 0 : 1);
 	}
+	conf_put(rules.conf);
 	close(fd);
 }
 
