@@ -272,6 +272,8 @@ static int start(struct control *c, struct conf *conf, const char *conf_path,
 	r = setup_run_dir(&run_dir);
 	if (r == 0)
 		r = setup_drop_root();
+	if (r == 0)
+		r = setup_host_keys_closed(conf);
 	if (r < 0)
 		return r;
 	e->conf = conf;
@@ -396,13 +398,25 @@ static int serve(struct conf *conf, const char *conf_path, struct host_keys *key
 	return 0;
 }
 
-/* Where sluice-signer runs, none are read here, but for a test of the file. */
+/*
+ * They are sluice-signer's: none is read here but for a test of the file, and where it was asked
+ * for and no signer listens.
+ */
 static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 {
 	const char *run_dir;
+	int r;
 
-	if (!test && setup_run_dir(&run_dir) == 0 && setup_signer_runs(run_dir))
+	if (test)
+		return setup_host_keys(conf, keys);
+	r = setup_run_dir(&run_dir);
+	if (r < 0 || !setup_keys_here())
+		return r < 0 ? r : setup_signer_wait(run_dir);
+	if (setup_signer_runs(run_dir))
 		return 0;
+	log_line(LOG_L_ERROR,
+		 SETUP_KEYS_HERE ": the private host keys are in the process that "
+				 "reads what strangers say. Run sluice-signer instead.");
 	return setup_host_keys(conf, keys);
 }
 

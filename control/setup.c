@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/log.h"
@@ -23,7 +24,8 @@
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
-#define NAMES_MAX 4096
+#define SIGNER_NAP_MS 20
+#define NAMES_MAX     4096
 
 /* Those by which bare keys sign: an authority is no certificate. */
 static const char *plain_sig_alg_at(unsigned int n)
@@ -275,6 +277,62 @@ bool setup_signer_runs(const char *run_dir)
 		close(fd);
 	}
 	return yes;
+}
+
+int setup_signer_wait(const char *run_dir)
+{
+	const struct timespec nap = {0, SIGNER_NAP_MS * 1000000L};
+
+	for (int ms = 0; ms < SETUP_SIGNER_MS; ms += SIGNER_NAP_MS) {
+		if (setup_signer_runs(run_dir))
+			return 0;
+		(void)nanosleep(&nap, NULL); /* it may be about to start */
+	}
+	fprintf(stderr,
+		"sluice-control: %s/signer.sock: sluice-signer, which has the host keys, does not "
+		"listen; it is started first\n",
+		run_dir);
+	return -ETIMEDOUT;
+}
+
+bool setup_keys_here(void)
+{
+	const char *text = getenv(SETUP_KEYS_HERE);
+
+	return text != NULL && strcmp(text, "yes") == 0;
+}
+
+/* A file that others may read, too, is none that a key would be taken from: a public half. */
+static bool within_reach(const char *path)
+{
+	struct stat st;
+
+	return access(path, R_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+int setup_host_keys_closed(const struct conf *conf)
+{
+	const struct conf_strs *words = &conf_global(conf)->host_keys;
+	struct conf_host_key c;
+
+	if (setup_keys_here())
+		return 0;
+	for (size_t at = 0; conf_host_key_next(words, &at, &c);) {
+		if (!within_reach(c.path))
+			continue;
+		if (geteuid() == 0) {
+			log_line(LOG_L_ERROR, "host key %s is within reach of root, as whom we run",
+				 c.path);
+			continue;
+		}
+		fprintf(stderr,
+			"sluice-control: host key %s can be read by user %u: it has to be root's, "
+			"who starts sluice-signer, alone\n",
+			c.path, geteuid());
+		return -EPERM;
+	}
+	return 0;
 }
 
 int setup_no_dumps(void)

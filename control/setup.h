@@ -18,6 +18,8 @@
 #define SETUP_USER "sluice"
 #define SETUP_RUN  "/run/sluice"
 
+#define SETUP_SIGNER_MS 10000
+
 /* The file, checked against the algorithms of this build. */
 int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_result));
 /* The same of files that trusted() says yes to; NULL: of any. */
@@ -35,8 +37,19 @@ int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unus
 int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
-/* Does sluice-signer listen in this folder? Then its keys are used, and none is read here. */
+/* Does sluice-signer listen in this folder? */
 bool setup_signer_runs(const char *run_dir);
+/* Waits until it does. -ETIMEDOUT: it does not within SETUP_SIGNER_MS. */
+int setup_signer_wait(const char *run_dir) __attribute__((warn_unused_result));
+/* May control have the host keys itself when no signer listens? For tests, and where all is one
+ * user. */
+#define SETUP_KEYS_HERE "SLUICE_KEYS_IN_CONTROL"
+bool setup_keys_here(void);
+/*
+ * Once root is given up: no private host key may be within reach. -EPERM: one is. Who stays root
+ * reaches all, which is said.
+ */
+int setup_host_keys_closed(const struct conf *conf) __attribute__((warn_unused_result));
 /* No core dumps, no ptrace: keys are in memory from here on. */
 int setup_no_dumps(void) __attribute__((warn_unused_result));
 /*

@@ -2,7 +2,7 @@
  * control/signer.h - signatures with the gateway's host keys.
  *
  * The one place that holds private host keys: the program sluice-signer, which is asked over a
- * socket, or, where it does not run, this process, on its pool. Either way it is a call with a
+ * socket, or in that program, and where control may have them itself, this process, on its pool. Either way it is a call with a
  * deadline, the answer by callback, the caller found again by handle. It signs exchange hashes
  * (what is not as long as one is refused) and proofs of host keys, nothing else. Thread  the
  * loop's.

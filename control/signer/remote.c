@@ -34,8 +34,8 @@ struct line {
 struct signer_remote {
 	uv_loop_t *loop;
 	struct timers *timers;
-	struct line *line; /* NULL: there is none */
-	struct asked *asked;
+	struct line *line;           /* NULL: there is none */
+	struct asked *asked, **last; /* in the order of asking */
 	unsigned int n_asked;
 	uint32_t last_id;
 	uint8_t keys[32]; /* SHA-256 of HAVE */
@@ -56,6 +56,8 @@ static void asked_remove(struct asked *a)
 	while (*at != a)
 		at = &(*at)->next;
 	*at = a->next;
+	if (a->remote->last == &a->next)
+		a->remote->last = at;
 	a->remote->n_asked--;
 	timer_cancel(a->remote->timers, &a->deadline);
 }
@@ -244,8 +246,11 @@ static int dial_again(struct signer_remote *r)
 	if (e < 0)
 		return e;
 	o = malloc(sizeof(*o));
-	return o != NULL ? line_send(r->line, o, signer_keys_build(o->bytes, sizeof(o->bytes)))
-			 : -ENOMEM;
+	e = o != NULL ? line_send(r->line, o, signer_keys_build(o->bytes, sizeof(o->bytes)))
+		      : -ENOMEM;
+	if (e < 0)
+		line_drop(r, NULL); /* nobody would see whose keys it has */
+	return e;
 }
 
 int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
@@ -283,8 +288,8 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 		free(a);
 		return e;
 	}
-	a->next = r->asked;
-	r->asked = a;
+	*r->last = a;
+	r->last = &a->next;
 	r->n_asked++;
 	return 0;
 }
@@ -382,6 +387,7 @@ int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
 	}
 	r->loop = loop;
 	r->timers = timers;
+	r->last = &r->asked;
 	strcpy(r->path, path);
 	e = open_line(r, ret_keys);
 	if (e < 0) {

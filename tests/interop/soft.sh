@@ -3,6 +3,7 @@
 #
 # Gives: $dir, a folder that goes at the end, as do the processes in pids; check(), refused(), wait_for().
 set -u
+export SLUICE_KEYS_IN_CONTROL=yes # where a test runs no sluice-signer
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test.XXXXXX")
 chmod 755 "$dir"
 pids=()

@@ -25,7 +25,7 @@ stop() {
 }
 control_start() {
 	: >"$dir/control.log"
-	ip netns exec "$gw" env SLUICE_RUN="$dir/run" "$SLUICE_BUILD/control/sluice-control" \
+	ip netns exec "$gw" env SLUICE_RUN="$dir/run" SLUICE_KEYS_IN_CONTROL=yes "$SLUICE_BUILD/control/sluice-control" \
 		-f "$dir/sluice.conf" >>"$dir/control.log" 2>&1 &
 	control=$!
 	wait_log "$control" "$dir/control.log" 'Server listening'

@@ -44,7 +44,7 @@ AuthorizedKeysFile $dir/keys/%u
 LogLevel VERBOSE
 PerSourcePenalties no
 CONF
-export SLUICE_RUN=$dir/run
+export SLUICE_RUN=$dir/run SLUICE_KEYS_IN_CONTROL=yes
 "$control" -f "$dir/sluice.conf" >"$dir/control.log" 2>&1 & pids+=($!)
 control_pid=$!
 wait_for 'cannot attach' "$dir/control.log"

@@ -38,7 +38,7 @@ PermitOpen 127.0.0.1:*
 PerSourcePenalties no
 LogLevel VERBOSE
 CONF
-export SLUICE_RUN=$dir/run
+export SLUICE_RUN=$dir/run SLUICE_KEYS_IN_CONTROL=yes
 "$control" -t -f "$dir/sluice.conf" || fail "-t"
 "$plane" "$dir/run" >"$dir/plane.log" 2>&1 & pids+=($!)
 "$control" -f "$dir/sluice.conf" >"$dir/control.log" 2>&1 & pids+=($!)

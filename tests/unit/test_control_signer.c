@@ -349,6 +349,49 @@ Test(control_signer, one_that_dies_fails_what_it_was_asked_and_may_come_back)
 	cr_expect_eq(t.err, 0);
 }
 
+static struct {
+	uint32_t id[8];
+	int err[8];
+	unsigned int n;
+} order;
+
+static void on_ordered(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	static const uint8_t hash[32] = {2};
+	const struct signer_caller again = {.id = 9};
+
+	if (caller->id == 1) /* who asks again at once is not failed by what failed the others */
+		cr_assert_eq(signer_sign(t.signer, t.key[0], "ssh-ed25519", hash, 32, false,
+					 clock_now_ms() + 10000, &again, on_ordered),
+			     0);
+	order.id[order.n] = caller->id;
+	order.err[order.n++] = err;
+	on_done(caller, err, sig, len);
+}
+
+Test(control_signer, who_waits_for_one_that_dies_fails_in_the_order_of_asking)
+{
+	static const uint32_t id[] = {1, 2, 3, 4, 9};
+	uint8_t hash[32] = {1};
+
+	kill(t.pid, SIGSTOP);
+	for (uint32_t i = 1; i <= 4; i++) {
+		const struct signer_caller caller = {.id = i};
+
+		cr_assert_eq(signer_sign(t.signer, t.key[0], "ssh-ed25519", hash, 32, false,
+					 clock_now_ms() + 10000, &caller, on_ordered),
+			     0);
+	}
+	signer_kill();
+	signer_start(t.key, KEYS);
+	run_until(5);
+	cr_assert_eq(order.n, N(id));
+	for (size_t i = 0; i < N(id); i++) {
+		cr_expect_eq(order.id[i], id[i], "%zu", i);
+		cr_expect_eq(order.err[i], i < 4 ? -EPIPE : 0, "%zu", i);
+	}
+}
+
 Test(control_signer, one_with_other_keys_is_not_believed)
 {
 	uint8_t hash[32] = {1};
