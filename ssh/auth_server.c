@@ -16,6 +16,7 @@
 
 #include "crypto/secret.h"
 #include "ssh/auth_msg.h"
+#include "ssh/ident.h"
 #include "ssh/internal.h"
 #include "ssh/trans_msg.h"
 
@@ -123,7 +124,7 @@ void auth_server_fini(struct ssh_brain *b)
 	promise_drop(&b->srv);
 }
 
-/* Only ssh-userauth can be asked for, and once: the phase table sees to that (S-15). */
+/* Only ssh-userauth can be asked for, and by most clients once: the phase table sees to that (S-15). */
 int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_str name;
@@ -142,6 +143,7 @@ int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len)
 		return e;
 	ssh_service_build(&w, SSH_MSG_SERVICE_ACCEPT, SSH_SERVICE_USERAUTH);
 	b->phase.svc = SSH_SVC_AUTH;
+	b->phase.again = false;
 	return send_end(b, &w);
 }
 
@@ -191,6 +193,7 @@ static int send_failure(struct ssh_brain *b, bool partial)
 	if (r < 0)
 		return r;
 	ssh_userauth_failure_build(&w, b->srv.methods, partial);
+	b->phase.again = ssh_ident_asks_again((const uint8_t *)b->peer_ident, strlen(b->peer_ident));
 	return send_end(b, &w);
 }
 
@@ -631,6 +634,7 @@ int auth_server_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 	struct ssh_userauth_request m;
 	int r;
 
+	b->phase.again = false;
 	r = give_up_prompts(b);
 	if (r == 0)
 		r = request_keep(a, p, len, &m);

@@ -336,8 +336,8 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 	int r;
 
 	b->tail = &b->head;
-	b->phase =
-		(struct ssh_phase){conf->role, SSH_KEX_FIRST_INIT, SSH_SVC_NONE, false, false, 0};
+	b->phase = (struct ssh_phase){
+		.role = conf->role, .kex = SSH_KEX_FIRST_INIT, .svc = SSH_SVC_NONE};
 	b->strict = conf->strict;
 	b->gex = conf->gex;
 	if (b->gex.max == 0)

@@ -99,3 +99,8 @@ int ssh_ident_check(enum ssh_role we_are, const uint8_t *line, size_t len)
 		return -SSH_E_IDENT;
 	return 0;
 }
+
+bool ssh_ident_asks_again(const uint8_t *line, size_t len)
+{
+	return starts(line, len, "SSH-2.0-paramiko_");
+}

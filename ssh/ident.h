@@ -6,13 +6,15 @@
 #ifndef SLUICE_SSH_IDENT_H
 #define SLUICE_SSH_IDENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ssh/msg.h"
 
-#define SSH_IDENT_MAX	   253	/* without CR LF: RFC's 255 with it */
-#define SSH_IDENT_LINE_MAX 8192 /* of a line a server may send before it; a client may send none */
+#define SSH_IDENT_MAX      253  /* without CR LF: RFC's 255 with it */
+#define SSH_IDENT_LINE_MAX 8192 /* of a line a server may send before it; a client may send none   \
+				 */
 #define SSH_IDENT_LINES_MAX 1024
 
 /*
@@ -31,5 +33,12 @@ int ssh_ident_line(enum ssh_role we_are, const uint8_t *p, size_t n, size_t *ret
  * a client sees those); -SSH_E_VERSION: another version (S-48); -SSH_E_IDENT: not SSH.
  */
 int ssh_ident_check(enum ssh_role we_are, const uint8_t *line, size_t len);
+
+/*
+ * Whether a client's line is of software that asks for ssh-userauth before every try and not only
+ * once (paramiko). RFC 4253 section 10 does not forbid it and sshd takes it from anybody; here it
+ * is taken from those who do it, after a FAILURE, and ends everybody else (S-15).
+ */
+bool ssh_ident_asks_again(const uint8_t *line, size_t len);
 
 #endif

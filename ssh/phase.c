@@ -136,6 +136,7 @@ static uint32_t steps(const struct ssh_phase *ph)
 enum ssh_verdict ssh_phase_rx(const struct ssh_phase *ph, uint8_t msg)
 {
 	const struct cell *cell;
+	uint8_t svc = ph->svc;
 
 	if (ph->role == SSH_SERVER)
 		cell = &server_rx[msg];
@@ -144,11 +145,13 @@ enum ssh_verdict ssh_phase_rx(const struct ssh_phase *ph, uint8_t msg)
 	else
 		return SSH_REFUSE;
 
-	if (ph->svc >= SSH_SVC_PHASES || !(cell->kex & steps(ph)))
+	if (svc >= SSH_SVC_PHASES || !(cell->kex & steps(ph)))
 		return SSH_REFUSE;
+	if (ph->again && svc == SSH_SVC_AUTH && msg == SSH_MSG_SERVICE_REQUEST)
+		svc = SSH_SVC_NONE;
 	if (msg >= SSH_MSG_KEX_FIRST && msg <= SSH_MSG_KEX_LAST && !step_awaits(ph, msg))
 		return SSH_REFUSE;
-	return cell->svc[ph->svc];
+	return cell->svc[svc];
 }
 
 bool ssh_phase_tx(bool in_kex, uint8_t msg)

@@ -72,6 +72,7 @@ struct ssh_phase {
 	uint8_t svc;     /* enum ssh_svc_phase */
 	bool strict : 1; /* strict kex was agreed: 2..4 are refused during the first exchange */
 	bool coarse : 1; /* the steps between KEXINIT and NEWKEYS are not known: a shard */
+	bool again : 1;  /* server, SSH_SVC_AUTH: SERVICE_REQUEST is legal here too (ssh/ident.h) */
 	uint8_t step;    /* enum ssh_kex_step, of METHOD; 0: none, and no message is legal */
 };
 
@@ -87,16 +88,16 @@ enum ssh_verdict {
  *
  * 1 DISCONNECT	    always
  * 2, 3, 4	    always, but not in a strict first exchange
- * 5, 6		    the server 5, the client 6, while no service runs
+ * 5, 6		    the server 5, the client 6, while no service runs; 5 where again is said, too
  * 7 EXT_INFO	    keys in place: the server before a service is asked for, the client
  *		    before USERAUTH_SUCCESS (RFC 8308 section 2.4)
  * 20 KEXINIT	    when no exchange runs
  * 21 NEWKEYS	    when it is awaited
  * 30..49	    those of the method's step, when awaited
- * 50..53, 60..66    the server 50, 61, 63, 65, 66, the client 60, 61, 64, 65 and the others, during authentication; 50 after it
- *		    is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored")
- * 80.., 192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end
- *		    the connection, assigned or not
+ * 50..53, 60..66    the server 50, 61, 63, 65, 66, the client 60, 61, 64, 65 and the others, during
+ *authentication; 50 after it is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored") 80..,
+ *192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end the
+ *connection, assigned or not
  * unassigned	    SSH_UNKNOWN when keys are in place and no exchange runs, else refused
  * 0		    never; nor 30..49 and 62..79 outside their method
  */

@@ -85,6 +85,8 @@ def main():
         note("wrong password", False)
     except paramiko.AuthenticationException:
         note("wrong password", True)
+        t.auth_password(a.user, a.password)
+        note("then the right one", t.is_authenticated())
     t.close()
     return 1 if bad else 0
 

@@ -166,6 +166,49 @@ Test(brain_auth, s15_a_second_service_request_disconnects)
 	lab_fini(&l);
 }
 
+/* paramiko asks before every try; RFC 4253 section 10 does not forbid it. */
+static void start_as(struct lab *l, const char *ident)
+{
+	struct ssh_brain_conf cc = lab_conf(SSH_CLIENT);
+
+	cc.ident = ident;
+	lab_init(l, NULL, &cc);
+	lab_to_login(l);
+}
+
+static int ask_again(struct lab *l)
+{
+	lab_raw(l, &l->c, "\x05\0\0\0\x0cssh-userauth", 17);
+	return lab_got_msg(&l->c);
+}
+
+Test(brain_auth, s15_who_is_known_to_asks_again_after_a_failure)
+{
+	struct lab l;
+
+	start_as(&l, "SSH-2.0-paramiko_3.4.0");
+	for (int i = 0; i < 3; i++) {
+		send_req(&l, req_build("demo", "ssh-connection", "odd", "", 0));
+		expect_failure(&l, "a try");
+		cr_assert_eq(ask_again(&l), SSH_MSG_SERVICE_ACCEPT);
+	}
+	ask_again(&l); /* and not twice */
+	expect_end(&l, SSH_E_PROTO);
+	lab_fini(&l);
+
+	start_as(&l, "SSH-2.0-paramiko_3.4.0");
+	ask_again(&l); /* before any try */
+	expect_end(&l, SSH_E_PROTO);
+	lab_fini(&l);
+
+	start_as(&l, "SSH-2.0-OpenSSH_9.2");
+	send_req(&l, req_build("demo", "ssh-connection", "odd", "", 0));
+	expect_failure(&l, "a try");
+	ask_again(&l);
+	expect_end(&l, SSH_E_PROTO);
+	lab_fini(&l);
+}
+
 /* S-01, S-02, S-05: what only the other role may send, or only after login. */
 Test(brain_auth, s01_s02_s05_nothing_but_requests_before_authentication)
 {

@@ -182,7 +182,12 @@ Test(ssh_phase, a_phase_that_does_not_exist_refuses_everything)
 	for (unsigned int role = 0; role < 5; role++) {
 		for (unsigned int kex = 0; kex < 256; kex++) {
 			for (unsigned int svc = 0; svc < 256; svc++) {
-				struct ssh_phase p = {role, kex, svc, svc & 1, kex & 1, 1};
+				struct ssh_phase p = {.role = role,
+						      .kex = kex,
+						      .svc = svc,
+						      .strict = svc & 1,
+						      .coarse = kex & 1,
+						      .step = 1};
 				bool real = (role == SSH_CLIENT || role == SSH_SERVER) && kex > 0 &&
 					    kex < SSH_KEX_PHASES && svc > 0 && svc < SSH_SVC_PHASES;
 
@@ -208,6 +213,22 @@ static bool ever_taken(enum ssh_role we_are, uint8_t msg, bool coarse_too)
 			return true;
 	}
 	return false;
+}
+
+Test(ssh_phase, s15_a_service_is_asked_for_again_only_where_it_is_said)
+{
+	for (unsigned int i = 0; i < PHASES; i++) {
+		struct ssh_phase p = phase_at(i), again = p;
+
+		again.again = true;
+		for (unsigned int n = 0; n < 256; n++) {
+			bool more = n == SSH_MSG_SERVICE_REQUEST && p.role == SSH_SERVER &&
+				    p.svc == SSH_SVC_AUTH && p.kex == SSH_KEX_NONE;
+
+			cr_assert_eq(ssh_phase_rx(&again, (uint8_t)n),
+				     more ? SSH_ACCEPT : ssh_phase_rx(&p, (uint8_t)n));
+		}
+	}
 }
 
 Test(ssh_phase, s01_a_server_never_takes_userauth_success)
@@ -278,7 +299,8 @@ Test(ssh_phase, s13_newkeys_only_when_it_is_awaited)
 
 Test(ssh_phase, s22_numbers_nobody_has_are_answered_once_keys_are_in_place)
 {
-	struct ssh_phase p = {SSH_SERVER, SSH_KEX_NONE, SSH_SVC_OPEN, true, false, 0};
+	struct ssh_phase p = {
+		.role = SSH_SERVER, .kex = SSH_KEX_NONE, .svc = SSH_SVC_OPEN, .strict = true};
 
 	for (unsigned int n = 8; n < 20; n++)
 		cr_expect_eq(ssh_phase_rx(&p, n), SSH_UNKNOWN, "%u", n);
