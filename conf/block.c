@@ -12,7 +12,7 @@ enum criterion_kind {
 	BY_GROUP,
 	BY_INVALID_USER,
 	BY_ADDRESS,
-	BY_HOST, /* names of clients are not looked up: their address */
+	BY_HOST, /* the address of a client without a name */
 	BY_LOCAL_ADDRESS,
 	BY_LOCAL_PORT,
 	BY_VERSION,        /* of this program */
@@ -78,7 +78,9 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 	case BY_ADDRESS:
 		return ctx->addr != NULL && match_addr_list(ctx->addr, c->list) == MATCH_YES;
 	case BY_HOST:
-		return ctx->addr != NULL && match_list(ctx->addr, c->list, true) == MATCH_YES;
+		return (ctx->host != NULL || ctx->addr != NULL) &&
+		       match_list(ctx->host != NULL ? ctx->host : ctx->addr, c->list, true) ==
+			       MATCH_YES;
 	case BY_VERSION:
 		return match_list("Sluice_" SLUICE_VERSION, c->list, false) == MATCH_YES;
 	case BY_CLIENT_VERSION:
@@ -109,6 +111,7 @@ bool block_about(const struct block *b, enum conf_match_about about)
 {
 	static const enum criterion_kind kind[] = {
 		[CONF_ABOUT_GROUP] = BY_GROUP,
+		[CONF_ABOUT_HOST] = BY_HOST,
 		[CONF_ABOUT_INVALID_USER] = BY_INVALID_USER,
 		[CONF_ABOUT_CLIENT_VERSION] = BY_CLIENT_VERSION,
 	};

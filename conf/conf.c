@@ -315,20 +315,22 @@ void conf_session_fini(struct conf_session *s)
 	*s = (struct conf_session){0};
 }
 
-static bool users_have(const struct conf_strs *list, const char *user, const char *addr)
+static bool users_have(const struct conf_strs *list, const char *user, const char *name,
+		       const char *addr)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		if (match_user_host(user, addr, list->v[i]))
+		if (match_user_host(user, name, addr, list->v[i]))
 			return true;
 	}
 	return false;
 }
 
-bool conf_user_allowed(const struct conf_session *s, const char *user, const char *addr)
+bool conf_user_allowed(const struct conf_session *s, const char *user, const char *name,
+		       const char *addr)
 {
-	if (users_have(&s->deny_users, user, addr))
+	if (users_have(&s->deny_users, user, name, addr))
 		return false;
-	return s->allow_users.n == 0 || users_have(&s->allow_users, user, addr);
+	return s->allow_users.n == 0 || users_have(&s->allow_users, user, name, addr);
 }
 
 static bool groups_have(const struct conf_strs *patterns, const struct conf_strs *groups)

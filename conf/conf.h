@@ -57,8 +57,8 @@ struct conf_alg_names {
 	const char *dflt, *all;
 };
 struct conf_algs {
-	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted, ca_signature,
-		comp;
+	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted,
+		hostbased_accepted, ca_signature, comp;
 };
 
 /* --- what the dataplane uses ------------------------------------------------------ */
@@ -197,7 +197,8 @@ struct conf_global {
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
-	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *ca_signature;
+	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *hostbased_accepted,
+		*ca_signature;
 	const char *pubkey_accepted_any; /* PubkeyAcceptedAlgorithms of anybody: in no order */
 	const char *compression_algorithms;
 	enum conf_compression
@@ -207,7 +208,7 @@ struct conf_global {
 	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
 	struct conf_penalties penalties;
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
-	bool strict_modes;
+	bool strict_modes, ignore_user_known_hosts, use_dns;
 	uint32_t max_connecting;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
@@ -222,6 +223,12 @@ enum conf_root_login {
 	CONF_ROOT_COMMANDS, /* forced-commands-only */
 	CONF_ROOT_KEYS,     /* prohibit-password */
 	CONF_ROOT_YES,
+};
+
+enum conf_ignore_rhosts {
+	CONF_RHOSTS_READ,
+	CONF_RHOSTS_IGNORED,
+	CONF_RHOSTS_SHOSTS, /* shosts-only */
 };
 
 enum conf_pubkey_option { /* bits of PubkeyAuthOptions */
@@ -255,7 +262,9 @@ struct conf_session {
 	const char *pubkey_accepted;            /* as the lists of struct conf_global */
 	unsigned int pubkey_options;            /* CONF_TOUCH_REQUIRED, CONF_VERIFY_REQUIRED */
 	uint32_t required_rsa_size;
-	bool gssapi_authentication;
+	bool gssapi_authentication, hostbased_authentication;
+	bool hostbased_packet_name; /* HostbasedUsesNameFromPacketOnly */
+	enum conf_ignore_rhosts ignore_rhosts;
 	bool password_authentication, pubkey_authentication, permit_empty_passwords;
 	bool kbdint_authentication;
 	const char *kbdint_name, *kbdint_instruction; /* NULL: empty */
@@ -297,6 +306,7 @@ struct conf_session {
 /* What Match looks at. NULL or 0: not known yet, and then a criterion about it does not match. */
 struct conf_match_ctx {
 	const char *user;
+	const char *host;         /* name of addr; NULL: it has none */
 	const char *addr, *laddr; /* numeric, as inet_ntop() writes them */
 	uint16_t lport;
 	const char *client_version;     /* its identification string */
@@ -305,7 +315,12 @@ struct conf_match_ctx {
 };
 
 /* What cannot be known without asking somebody first: does any Match of the file look at it? */
-enum conf_match_about { CONF_ABOUT_GROUP, CONF_ABOUT_INVALID_USER, CONF_ABOUT_CLIENT_VERSION };
+enum conf_match_about {
+	CONF_ABOUT_GROUP,
+	CONF_ABOUT_HOST,
+	CONF_ABOUT_INVALID_USER,
+	CONF_ABOUT_CLIENT_VERSION,
+};
 bool conf_matches_about(const struct conf *conf, enum conf_match_about about);
 
 /* --- functions ------------------------------------------------------------------------ */
@@ -349,8 +364,12 @@ void conf_session_fini(struct conf_session *s);
  */
 int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
 
-/* DenyUsers and AllowUsers as sshd applies them: patterns of user or user@host, host with CIDR. */
-bool conf_user_allowed(const struct conf_session *s, const char *user, const char *addr);
+/*
+ * DenyUsers and AllowUsers as sshd applies them: patterns of user or user@host, host with CIDR.
+ * name: of addr; NULL: it has none.
+ */
+bool conf_user_allowed(const struct conf_session *s, const char *user, const char *name,
+		       const char *addr);
 /* DenyGroups and AllowGroups: patterns of names of groups. */
 bool conf_groups_allowed(const struct conf_session *s, const struct conf_strs *groups);
 

@@ -122,7 +122,8 @@ bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field);
 int algs_settle(struct conf *conf, const struct conf_algs *algs, const char **ret_any);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);
-/* Lists: the words of the line as they are; one a line, as together they may be too long for one. */
+/* Lists: the words of the line as they are; one a line, as together they may be too long for one.
+ */
 void value_strs_borrow(const struct value *v, void *field);
 void value_print_lines(const struct kw *kw, const void *field, FILE *f);
 bool value_strs_absent(const void *field);

@@ -77,6 +77,13 @@ static const struct choice forwarding[] = {
 	{NULL, 0},
 };
 
+static const struct choice ignore_rhosts[] = {
+	{"yes", CONF_RHOSTS_IGNORED},
+	{"no", CONF_RHOSTS_READ},
+	{"shosts-only", CONF_RHOSTS_SHOSTS},
+	{NULL, 0},
+};
+
 static const struct choice root_login[] = {
 	{"prohibit-password", CONF_ROOT_KEYS},
 	{"without-password", CONF_ROOT_KEYS},
@@ -268,6 +275,9 @@ const struct kw conf_kws[] = {
 	      "signature algorithms of users' keys"),
 	 SESSION(pubkey_accepted), .type = &type_user_algs,
 	 .names = offsetof(struct conf_algs, pubkey_accepted), .what = "key types"},
+	{INFO("HostbasedAcceptedAlgorithms", NULL, C, false, false, "[+-^]LIST",
+	      "signature algorithms of hosts that vouch for their users"),
+	 ALGS(hostbased_accepted, hostbased_accepted, "key types")},
 	{INFO("CASignatureAlgorithms", NULL, C, false, false, "[+-^]LIST",
 	      "signature algorithms of authorities that certify users"),
 	 ALGS(ca_signature, ca_signature, "key types")},
@@ -303,6 +313,21 @@ const struct kw conf_kws[] = {
 	 SESSION(gssapi_authentication), .type = &type_yesno},
 	{INFO("PubkeyAuthentication", "yes", C, true, false, "yes|no", "method publickey"),
 	 SESSION(pubkey_authentication), .type = &type_yesno},
+	{INFO("HostbasedAuthentication", "no", C, true, false, "yes|no",
+	      "method hostbased: hosts in known_hosts vouch for users of shosts.equiv and ~/.shosts"),
+	 SESSION(hostbased_authentication), .type = &type_yesno},
+	{INFO("HostbasedUsesNameFromPacketOnly", "no", C, true, false, "yes|no",
+	      "which host it is says the client, whatever its address"),
+	 SESSION(hostbased_packet_name), .type = &type_yesno},
+	{INFO("IgnoreRhosts", "yes", C, true, false, "yes|no|shosts-only",
+	      "whether ~/.rhosts and ~/.shosts are not read"),
+	 SESSION(ignore_rhosts), .type = &type_choice, .choices = ignore_rhosts},
+	{INFO("IgnoreUserKnownHosts", "no", C, false, false, "yes|no",
+	      "whether ~/.ssh/known_hosts is not read for HostbasedAuthentication"),
+	 GLOBAL(ignore_user_known_hosts), .type = &type_yesno},
+	{INFO("UseDNS", "no", C, false, false, "yes|no",
+	      "clients have a name: that of their address, if it leads back to it"),
+	 GLOBAL(use_dns), .type = &type_yesno},
 	{INFO("AuthorizedKeysFile", "/etc/sluice/authorized_keys/%u", C, true, false, "PATH…|none",
 	      "users' keys; %u user, %h home, %% percent"),
 	 SESSION(authorized_keys_files), .type = &type_key_files},
@@ -453,14 +478,8 @@ static const char *const unsupported[] = {
 	"GSSAPICleanupCredentials",
 	"GSSAPIDelegateCredentials",
 	"GSSAPIStoreCredentialsOnRekey",
-	"HostbasedAcceptedAlgorithms",
-	"HostbasedAcceptedKeyTypes",
-	"HostbasedAuthentication",
-	"HostbasedUsesNameFromPacketOnly",
 	"HostDSAKey",
 	"HostKeyAgent",
-	"IgnoreRhosts",
-	"IgnoreUserKnownHosts",
 	"IPQoS",
 	"KeepAlive",
 	"KerberosAuthentication",
@@ -498,7 +517,6 @@ static const char *const unsupported[] = {
 	"Subsystem",
 	"SyslogFacility",
 	"UnusedConnectionTimeout",
-	"UseDNS",
 	"UseLogin",
 	"UsePrivilegeSeparation",
 	"VerifyReverseMapping",
@@ -514,6 +532,7 @@ static const struct {
 	const char *other, *name;
 } aliases[] = {
 	{"ChallengeResponseAuthentication", "KbdInteractiveAuthentication"},
+	{"HostbasedAcceptedKeyTypes", "HostbasedAcceptedAlgorithms"},
 	{"PubkeyAcceptedKeyTypes", "PubkeyAcceptedAlgorithms"},
 	{"SkeyAuthentication", "KbdInteractiveAuthentication"},
 };

@@ -171,7 +171,7 @@ bool match_from(const char *name, const char *addr, const char *list)
 	return by_addr == MATCH_YES || by_name == MATCH_YES;
 }
 
-bool match_user_host(const char *user, const char *addr, const char *pattern)
+bool match_user_host(const char *user, const char *name, const char *addr, const char *pattern)
 {
 	/* The last one: names of domain users may have an '@' themselves. */
 	const char *at = strrchr(pattern, '@');
@@ -185,7 +185,7 @@ bool match_user_host(const char *user, const char *addr, const char *pattern)
 		return false;
 	memcpy(user_pattern, pattern, n);
 	user_pattern[n] = '\0';
-	return match_pattern(user, user_pattern) && match_from(NULL, addr, at + 1);
+	return match_pattern(user, user_pattern) && match_from(name, addr, at + 1);
 }
 
 struct target {

@@ -40,8 +40,8 @@ enum match_result match_addr_list(const char *addr, const char *list);
 /* Is the list well formed: no empty entry, no bad length of a prefix, no host bits set? */
 bool match_addr_list_valid(const char *list);
 
-/* One entry of AllowUsers or DenyUsers: "user" or "user@host", host as in match_addr_list(). */
-bool match_user_host(const char *user, const char *addr, const char *pattern);
+/* One entry of AllowUsers or DenyUsers: "user" or "user@host", host as in match_from(). */
+bool match_user_host(const char *user, const char *name, const char *addr, const char *pattern);
 
 /*
  * authorized_keys' from="list" (sshd(8)): addresses and prefixes as match_addr_list(), patterns

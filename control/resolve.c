@@ -11,6 +11,7 @@
 
 #define SERVER_TIMEOUT_MS 2000 /* for one server, first try */
 #define SERVER_TRIES      2
+#define NAME_MAX_LEN      256 /* RFC 1035 section 2.3.4, and a NUL */
 #define TICK_MS           250 /* how often c-ares looks at its own time-outs */
 
 /* One socket of c-ares under the loop's eye. */
@@ -40,7 +41,9 @@ struct question {
 	struct resolver *r;
 	struct timer deadline;
 	struct resolve_caller caller;
-	resolve_done *done; /* NULL: told already */
+	resolve_done *done;   /* NULL: told already, or */
+	resolve_named *named; /* it is this that is called */
+	char name[NAME_MAX_LEN];
 	/*
 	 * An answer that came while resolver_ask() was still running waits in the list of early
 	 * ones for its timer, set to now.
@@ -132,11 +135,17 @@ static void on_tick(uv_timer_t *tick)
 static void tell(struct question *q)
 {
 	resolve_done *done = q->done;
+	resolve_named *named = q->named;
 
 	timer_cancel(q->r->timers, &q->deadline);
 	q->done = NULL;
-	if (done != NULL && !q->r->closing)
+	q->named = NULL;
+	if (q->r->closing)
+		return;
+	if (done != NULL)
 		done(&q->caller, q->err, q->addr, q->n);
+	if (named != NULL)
+		named(&q->caller, q->err, q->name);
 }
 
 static struct question *question_of(struct timer *t)
@@ -162,6 +171,17 @@ static void on_early(struct timer *t)
 	while (*at != q)
 		at = &(*at)->next;
 	*at = q->next;
+	tell(q);
+	free(q);
+}
+
+/* What c-ares had to say is in q. */
+static void answered(struct question *q)
+{
+	if (q->asking) {
+		q->asking = false; /* question_asked() sees to it */
+		return;
+	}
 	tell(q);
 	free(q);
 }
@@ -220,38 +240,53 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
 			q->err = -ENOENT;
 	}
 	ares_freeaddrinfo(ai);
-	if (q->asking) {
-		q->asking = false; /* resolver_ask() sees to it */
-		return;
-	}
-	tell(q);
-	free(q);
+	answered(q);
 }
 
-int resolver_ask(struct resolver *r, const char *host, uint64_t deadline_ms,
-		 const struct resolve_caller *caller, resolve_done *done)
+static void on_name(void *arg, int status, int timeouts, char *node, char *service)
 {
-	const struct ares_addrinfo_hints hints = {
-		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
+	struct question *q = arg;
+	size_t n = node != NULL ? strlen(node) : 0;
+
+	(void)timeouts;
+	(void)service;
+	q->r->open--;
+	if (q->named != NULL) {
+		q->err = error_of(status);
+		if (q->err == 0 && (n == 0 || n >= sizeof(q->name)))
+			q->err = -ENOENT;
+		if (q->err == 0)
+			memcpy(q->name, node, n + 1);
+	}
+	answered(q);
+}
+
+static struct question *question_new(struct resolver *r, uint64_t deadline_ms,
+				     const struct resolve_caller *caller)
+{
 	struct question *q = calloc(1, sizeof(*q));
-	int e;
 
 	if (q == NULL)
-		return -ENOMEM;
+		return NULL;
 	q->r = r;
 	q->caller = *caller;
-	q->done = done;
 	q->deadline.fire = on_deadline;
-	e = timer_set(r->timers, &q->deadline, deadline_ms);
-	if (e < 0) {
+	if (timer_set(r->timers, &q->deadline, deadline_ms) < 0) {
 		free(q);
-		return e;
+		return NULL;
 	}
 	q->asking = true;
 	r->open++;
 	if (!uv_is_active((uv_handle_t *)&r->tick))
 		uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
-	ares_getaddrinfo(r->channel, host, NULL, &hints, on_answer, q);
+	return q;
+}
+
+/* It was asked: the caller hears later even if the answer is there. */
+static int question_asked(struct question *q)
+{
+	struct resolver *r = q->r;
+
 	if (q->asking) {
 		q->asking = false;
 		return 0;
@@ -260,6 +295,40 @@ int resolver_ask(struct resolver *r, const char *host, uint64_t deadline_ms,
 	q->next = r->early;
 	r->early = q;
 	return timer_set(r->timers, &q->deadline, 0); /* moves an armed one: cannot fail */
+}
+
+int resolver_ask(struct resolver *r, const char *host, uint64_t deadline_ms,
+		 const struct resolve_caller *caller, resolve_done *done)
+{
+	const struct ares_addrinfo_hints hints = {
+		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
+	struct question *q = question_new(r, deadline_ms, caller);
+
+	if (q == NULL)
+		return -ENOMEM;
+	q->done = done;
+	ares_getaddrinfo(r->channel, host, NULL, &hints, on_answer, q);
+	return question_asked(q);
+}
+
+int resolver_name(struct resolver *r, const struct link_addr *addr, uint64_t deadline_ms,
+		  const struct resolve_caller *caller, resolve_named *named)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_scope_id = 0};
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct question *q = question_new(r, deadline_ms, caller);
+
+	if (q == NULL)
+		return -ENOMEM;
+	q->named = named;
+	memcpy(&in.sin_addr, addr->addr, sizeof(in.sin_addr));
+	memcpy(&in6.sin6_addr, addr->addr, sizeof(in6.sin6_addr));
+	ares_getnameinfo(r->channel,
+			 addr->family == 4 ? (const struct sockaddr *)&in
+					   : (const struct sockaddr *)&in6,
+			 addr->family == 4 ? sizeof(in) : sizeof(in6),
+			 ARES_NI_LOOKUPHOST | ARES_NI_NAMEREQD, on_name, q);
+	return question_asked(q);
 }
 
 /* --- life ------------------------------------------------------------------------- */

@@ -29,6 +29,9 @@ struct resolve_caller {
 typedef void resolve_done(const struct resolve_caller *caller, int err,
 			  const struct link_addr *addr, size_t n);
 
+/* The name of an address, "" with err; errors as above. */
+typedef void resolve_named(const struct resolve_caller *caller, int err, const char *name);
+
 int resolver_new(uv_loop_t *loop, struct timers *timers, struct resolver **ret)
 	__attribute__((warn_unused_result));
 /* Open questions end without an answer. */
@@ -37,6 +40,10 @@ void resolver_close(struct resolver *r);
 /* done is called exactly once, never before this returns 0; not at all when it fails. */
 int resolver_ask(struct resolver *r, const char *host, uint64_t deadline_ms,
 		 const struct resolve_caller *caller, resolve_done *done)
+	__attribute__((warn_unused_result));
+/* The same of what an address is called; whether that name leads back to it is asked next. */
+int resolver_name(struct resolver *r, const struct link_addr *addr, uint64_t deadline_ms,
+		  const struct resolve_caller *caller, resolve_named *named)
 	__attribute__((warn_unused_result));
 
 #endif

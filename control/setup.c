@@ -98,6 +98,7 @@ int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), stru
 		.hostkey = {SSH_DEFAULT_HOSTKEY "," SSH_DEFAULT_X509, sigs},
 		.comp = {SSH_DEFAULT_COMP, comps},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
+		.hostbased_accepted = {SSH_DEFAULT_PUBKEY, sigs},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
 	};
 

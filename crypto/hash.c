@@ -2,9 +2,11 @@
 #include "crypto/hash.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 static const EVP_MD *hash_md(enum hash_alg alg)
 {
@@ -71,6 +73,18 @@ int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int 
 		r = 0;
 	EVP_MD_CTX_free(ctx);
 	return r;
+}
+
+int hash_hmac(enum hash_alg alg, const void *key, size_t key_len, const void *p, size_t len,
+	      uint8_t *out)
+{
+	const EVP_MD *md = hash_md(alg);
+	unsigned int n = 0;
+
+	if (md == NULL || key_len > INT_MAX)
+		return -EINVAL;
+	return HMAC(md, key, (int)key_len, p, len, out, &n) != NULL && n == hash_len(alg) ? 0
+											  : -EIO;
 }
 
 int hash_xof(enum hash_xof_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out,

@@ -31,6 +31,9 @@ size_t hash_len(enum hash_alg alg);
 /* One digest over n pieces; out has hash_len(alg) bytes. */
 int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out)
 	__attribute__((warn_unused_result));
+/* RFC 2104; out has hash_len(alg) bytes. */
+int hash_hmac(enum hash_alg alg, const void *key, size_t key_len, const void *p, size_t len,
+	      uint8_t *out) __attribute__((warn_unused_result));
 /* The first len bytes of an extendable output (FIPS 202). */
 int hash_xof(enum hash_xof_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out,
 	     size_t len) __attribute__((warn_unused_result));

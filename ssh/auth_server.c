@@ -328,6 +328,8 @@ static const char *accepted_alg(const struct ssh_brain *b, struct ssh_str alg)
 {
 	const char *list = b->lists.sig_algs_any, *name;
 
+	if (b->srv.act.method == SSH_AUTH_HOSTBASED)
+		list = b->lists.hostbased_algs;
 	if (list == NULL)
 		list = b->lists.sig_algs;
 	for (unsigned int i = 0; (name = key_sig_alg_at(i)) != NULL; i++)

@@ -317,6 +317,8 @@ static int lists_init(struct brain_lists *l, const struct ssh_brain_conf *c)
 		r = brain_sig_algs_copy(&l->sig_algs, c->server_sig_algs);
 	if (r == 0 && c->server_sig_algs_any != NULL)
 		r = brain_sig_algs_copy(&l->sig_algs_any, c->server_sig_algs_any);
+	if (r == 0)
+		r = brain_sig_algs_copy(&l->hostbased_algs, c->hostbased_algs);
 	return r;
 }
 
@@ -329,6 +331,7 @@ static void lists_fini(struct brain_lists *l)
 	free(l->comp);
 	free(l->sig_algs);
 	free(l->sig_algs_any);
+	free(l->hostbased_algs);
 }
 
 static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)

@@ -122,7 +122,7 @@ struct auth_client {
 };
 
 struct brain_lists {
-	char *kex, *hostkey, *ciphers, *macs, *comp, *sig_algs;
+	char *kex, *hostkey, *ciphers, *macs, *comp, *sig_algs, *hostbased_algs;
 	char *sig_algs_any; /* server: NULL once the user's are known, or when all have the same */
 };
 

@@ -387,11 +387,11 @@ static bool entry_admits(const struct authkeys_entry *e, const struct authkeys_q
 		return false;
 	}
 	addr_text(&q->peer, text);
-	if (e->from != NULL && !match_from(NULL, text, e->from)) {
+	if (e->from != NULL && !match_from(q->peer_name, text, e->from)) {
 		snprintf(note, AUTHKEYS_NOTE_MAX,
 			 "Authentication tried for %.100s with correct key but not from a "
 			 "permitted host (host=%s, ip=%s, required=%.200s).",
-			 q->user, text, text, e->from);
+			 q->user, q->peer_name != NULL ? q->peer_name : text, text, e->from);
 		return false;
 	}
 	return true;

@@ -8,8 +8,7 @@
  *
  * Every option sshd knows is read. What it means here, while Sluice offers tunnels only:
  *   from="list"            addresses and CIDR prefixes it may come from; enforced. Host names
- *                          in it match nothing: the gateway looks up no names of clients
- *                          (sshd's UseDNS no).
+ *                          in it match nothing unless UseDNS has clients' names looked up.
  *   expiry-time="time"     enforced; the earliest of several counts.
  *   restrict               nothing but what later options give back; enforced.
  *   port-forwarding, no-port-forwarding, permitopen="host:port"      enforced.
@@ -70,7 +69,8 @@ struct authkeys_query {
 	const struct key *key;
 	const struct keytrust *trust; /* auth/usercert.h; NULL: no certificate lets in */
 	struct link_addr peer;
-	uint64_t now; /* seconds since 1970 */
+	const char *peer_name; /* NULL: it has none */
+	uint64_t now;          /* seconds since 1970 */
 };
 
 struct authkeys_answer {

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
-#include "control/auth/account.h"
 #include "control/auth/userfile.h"
 #include "control/helper/client.h"
 #include "crypto/secret.h"
@@ -66,6 +65,7 @@ static int read_as_user(const struct user_lookup *l, enum helper_entry entry, ui
 			.peer_port = l->peer.port,
 			.local_port = l->local.port,
 			.version = ssh_str_c(l->version != NULL ? l->version : ""),
+			.host = ssh_str_c(l->peer_name != NULL ? l->peer_name : ""),
 			.invalid_user = l->invalid_user,
 			.time_ms = USER_FILE_MS},
 		.entry = entry,
@@ -83,16 +83,28 @@ static struct userfile_rules rules_of(const struct user_lookup *l, const struct 
 				       .deny = S_IWGRP | S_IWOTH};
 }
 
+int user_file_read(const struct user_lookup *l, const struct account *acc, const char *path,
+		   enum helper_entry entry, uint32_t index, size_t max, char **ret, size_t *ret_len,
+		   char *why, size_t why_size)
+{
+	const struct userfile_rules rules = rules_of(l, acc);
+	int r = userfile_read(path, &rules, max, ret, ret_len, why, why_size);
+
+	if (r == -EACCES && acc->known && l->helper_path != NULL)
+		r = read_as_user(l, entry, index, ret, ret_len, why, why_size);
+	return r;
+}
+
 static void keys_file_check(struct user_lookup *l, struct tried *t, unsigned int i,
 			    const struct account *acc)
 {
-	struct userfile_rules rules = rules_of(l, acc);
+	const char *home = acc->known ? acc->home : NULL;
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
 	char *text = NULL;
 	size_t len = 0;
 	int r;
 
-	if (conf_path_expand(l->keys_path[i], l->user, rules.home, path, sizeof(path)) < 0)
+	if (conf_path_expand(l->keys_path[i], l->user, home, path, sizeof(path)) < 0)
 		return;
 	/* That there is one says who is a user; what stands in it is read for a key alone (S-32).
 	 */
@@ -100,9 +112,8 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, unsigned int
 		l->exists |= access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 		return;
 	}
-	r = userfile_read(path, &rules, AUTHKEYS_FILE_MAX, &text, &len, why, sizeof(why));
-	if (r == -EACCES && acc->known && l->helper_path != NULL)
-		r = read_as_user(l, HELPER_AUTHORIZED_KEYS, i, &text, &len, why, sizeof(why));
+	r = user_file_read(l, acc, path, HELPER_AUTHORIZED_KEYS, i, AUTHKEYS_FILE_MAX, &text, &len,
+			   why, sizeof(why));
 	if (r != -ENOENT)
 		l->exists = true;
 	if (r == 0)
@@ -197,8 +208,12 @@ static void key_begin(struct user_lookup *l, struct tried *t)
 
 	if (l->key_blob == NULL || key_blob_parse_any(l->key_blob, l->key_blob_len, &t->key) < 0)
 		return;
-	t->q = (struct authkeys_query){
-		.user = l->user, .key = t->key, .trust = &l->trust, .peer = l->peer, .now = l->now};
+	t->q = (struct authkeys_query){.user = l->user,
+				       .key = t->key,
+				       .trust = &l->trust,
+				       .peer = l->peer,
+				       .peer_name = l->peer_name,
+				       .now = l->now};
 	if (keytrust_check(&l->trust, t->key, why, sizeof(why)) == 0)
 		return;
 	memcpy(l->note, why, sizeof(why));
@@ -279,6 +294,7 @@ void user_lookup_run(struct user_lookup *l)
 		return;
 	key_begin(l, &t);
 	keys_look(l, &t, &acc);
+	l->vouched = l->hostbased != NULL && hostbased_check(l, &acc);
 	l->grant = t.answer.grant;
 	l->forced_command = t.answer.forced_command;
 	l->key_expires = t.answer.expires;
@@ -295,12 +311,14 @@ void user_lookup_fini(struct user_lookup *l)
 	free(l->banner_path);
 	free(l->helper_path);
 	free(l->version);
+	free(l->peer_name);
 	free(l->keys_text);
 	free(l->banner);
 	for (size_t i = 0; i < l->n_groups; i++)
 		free(l->groups[i]);
 	free(l->groups);
 	free(l->key_blob);
+	hostbased_free(l->hostbased);
 	keytrust_fini(&l->trust);
 	policy_grant_fini(&l->grant);
 	secret_wipe(&l->hash, sizeof(l->hash));

@@ -13,9 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/auth/account.h"
 #include "control/auth/authkeys.h"
+#include "control/auth/hostbased.h"
 #include "control/auth/passfile.h"
 #include "control/auth/usercert.h"
+#include "control/helper/proto.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
 #include "link/msg.h"
@@ -36,6 +39,7 @@ struct user_lookup {
 	unsigned int n_paths;
 	char *password_path; /* NULL: no PasswordHashFile */
 	struct link_addr peer;
+	char *peer_name; /* of its address, in lower case; NULL: it has none */
 	uint64_t now;
 	uint8_t *key_blob; /* NULL: not a publickey request */
 	size_t key_blob_len;
@@ -47,6 +51,7 @@ struct user_lookup {
 	struct keytrust trust;
 	bool signed_by_key;           /* not merely asked about; then */
 	struct key_presence presence; /* says who stood before a security key */
+	struct hostbased *hostbased;  /* of that method; NULL: another one */
 	/* Reads what we may not, and goes by Match himself: by these and the peer. */
 	char *helper_path; /* of its socket; NULL: there is none */
 	struct link_addr local;
@@ -60,6 +65,7 @@ struct user_lookup {
 	bool exists;
 	bool has_hash;
 	struct passfile_hash hash;
+	bool vouched; /* hostbased: by a host that is believed */
 	bool key_found;
 	bool certified;            /* as authkeys_answer has it */
 	struct policy_grant grant; /* of the line of that key (S-23) */
@@ -77,5 +83,13 @@ struct user_lookup {
 /* Blocks on files and on the system's user database. */
 void user_lookup_run(struct user_lookup *l);
 void user_lookup_fini(struct user_lookup *l); /* wipes */
+
+/*
+ * A file of the user's own, as userfile_read(); one that is closed to us is read by a process of
+ * his, who knows it by entry and index.
+ */
+int user_file_read(const struct user_lookup *l, const struct account *acc, const char *path,
+		   enum helper_entry entry, uint32_t index, size_t max, char **ret, size_t *ret_len,
+		   char *why, size_t why_size) __attribute__((warn_unused_result));
 
 #endif

@@ -33,6 +33,7 @@ static int user_find(struct conf *conf, struct allow *a, struct user_lookup *l)
 int allow_find(struct conf *conf, const struct helper_job *job, struct allow *ret)
 {
 	char peer[HELPER_ADDR_MAX + 1], local[HELPER_ADDR_MAX + 1], version[HELPER_TEXT_MAX];
+	char host[SSH_HOST_MAX + 1];
 	struct user_lookup l = {0};
 	struct conf_strs groups;
 	struct conf_match_ctx ctx = {.user = ret->user,
@@ -48,6 +49,9 @@ int allow_find(struct conf *conf, const struct helper_job *job, struct allow *re
 	text_copy(peer, sizeof(peer), job->peer);
 	text_copy(local, sizeof(local), job->local);
 	text_copy(version, sizeof(version), job->version);
+	text_copy(host, sizeof(host), job->host);
+	if (host[0] != '\0')
+		ctx.host = host;
 	if (version[0] != '\0')
 		ctx.client_version = version;
 	ret->name_ok = user_name_ok(job->user.p, job->user.len);
@@ -87,6 +91,22 @@ int allow_program(const struct allow *a, enum helper_entry entry, struct allow_p
 	return 0;
 }
 
+/* What IgnoreRhosts and IgnoreUserKnownHosts leave; NULL: nothing. */
+static const char *hostbased_file(const struct conf_session *c, uint32_t index)
+{
+	bool read = false;
+
+	if (!c->hostbased_authentication)
+		return NULL;
+	if (index == HELPER_SHOSTS)
+		read = c->ignore_rhosts != CONF_RHOSTS_IGNORED;
+	else if (index == HELPER_RHOSTS)
+		read = c->ignore_rhosts == CONF_RHOSTS_READ;
+	else if (index == HELPER_KNOWN_HOSTS || index == HELPER_KNOWN_HOSTS2)
+		read = !conf_global(c->conf)->ignore_user_known_hosts;
+	return read ? helper_hostbased_name(index) : NULL;
+}
+
 int allow_file(const struct allow *a, enum helper_entry entry, uint32_t index, char *buf,
 	       size_t size)
 {
@@ -97,6 +117,8 @@ int allow_file(const struct allow *a, enum helper_entry entry, uint32_t index, c
 		template = c->authorized_principals_file;
 	else if (entry == HELPER_AUTHORIZED_KEYS && index < c->authorized_keys_files.n)
 		template = c->authorized_keys_files.v[index];
+	else if (entry == HELPER_HOSTBASED)
+		template = hostbased_file(c, index);
 	if (template == NULL || !a->name_ok || !a->account.known)
 		return -EPERM;
 	return conf_path_expand(template, a->user, a->account.home, buf, size) < 0 ? -EPERM : 0;

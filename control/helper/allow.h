@@ -9,8 +9,9 @@
  *   PAM       only where UsePAM holds, by its PAMServiceName, with its PermitEmptyPasswords
  *   COMMAND   AuthorizedKeysCommand, AuthorizedPrincipalsCommand: program and arguments as they are
  *             written, tokens filled in here (tokens.h), as the …CommandUser of the same block
- *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile: the path made here for the user's own
- *             home, opened as that user, believed by StrictModes
+ *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile, and where HostbasedAuthentication holds
+ *             what IgnoreRhosts and IgnoreUserKnownHosts leave: the path made here for the user's
+ *             own home, opened as that user, believed by StrictModes
  *
  * Thread  of a job, which may wait.
  */

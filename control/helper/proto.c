@@ -66,6 +66,18 @@ static uint16_t port(struct ssh_rd *r)
 	return (uint16_t)n;
 }
 
+const char *helper_hostbased_name(uint32_t index)
+{
+	static const char *const names[HELPER_HOSTBASED_FILES] = {
+		[HELPER_SHOSTS] = ".shosts",
+		[HELPER_RHOSTS] = ".rhosts",
+		[HELPER_KNOWN_HOSTS] = ".ssh/known_hosts",
+		[HELPER_KNOWN_HOSTS2] = ".ssh/known_hosts2",
+	};
+
+	return index < HELPER_HOSTBASED_FILES ? names[index] : NULL;
+}
+
 static struct helper_job job_read(struct ssh_rd *r)
 {
 	struct helper_job j;
@@ -76,11 +88,12 @@ static struct helper_job job_read(struct ssh_rd *r)
 	j.local = text(r);
 	j.local_port = port(r);
 	j.version = text(r);
+	j.host = text(r);
 	j.invalid_user = ssh_rd_bool(r);
 	j.time_ms = ssh_rd_u32(r);
 	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.peer.len > HELPER_ADDR_MAX ||
-	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX || j.time_ms == 0 ||
-	    j.time_ms > HELPER_TIME_MAX)
+	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX ||
+	    j.host.len > SSH_HOST_MAX || j.time_ms == 0 || j.time_ms > HELPER_TIME_MAX)
 		r->bad = true;
 	return j;
 }
@@ -220,6 +233,7 @@ static void job_write(struct ssh_wr *w, const struct helper_job *j)
 	ssh_wr_str(w, j->local);
 	ssh_wr_u32(w, j->local_port);
 	ssh_wr_str(w, j->version);
+	ssh_wr_str(w, j->host);
 	ssh_wr_bool(w, j->invalid_user);
 	ssh_wr_u32(w, j->time_ms);
 }

@@ -58,16 +58,29 @@ struct helper_job {
 	struct ssh_str peer, local; /* addresses, numeric; the peer's bounds how many run at once */
 	uint16_t peer_port, local_port;
 	struct ssh_str version; /* the peer's identification; "": not known */
+	struct ssh_str host;    /* the name of its address; "": it has none */
 	bool invalid_user;
 	uint32_t time_ms;
 };
 
-/* Keywords: COMMAND: Authorized…Command, FILE: Authorized…File. */
+/* Keywords: COMMAND: Authorized…Command, FILE: Authorized…File and those of hostbased. */
 enum helper_entry {
 	HELPER_AUTHORIZED_KEYS = 1,
 	HELPER_AUTHORIZED_PRINCIPALS,
+	HELPER_HOSTBASED,
 	HELPER_ENTRIES,
 };
+
+/* HostbasedAuthentication: which of the files that every home may have. */
+enum helper_hostbased {
+	HELPER_SHOSTS,
+	HELPER_RHOSTS,
+	HELPER_KNOWN_HOSTS,
+	HELPER_KNOWN_HOSTS2,
+	HELPER_HOSTBASED_FILES,
+};
+/* Below the home; NULL: there is none of that number. */
+const char *helper_hostbased_name(uint32_t index);
 
 struct helper_pam {
 	struct helper_job job;

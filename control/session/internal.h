@@ -71,6 +71,7 @@ struct login {
 	uint32_t id;
 	struct ssh_act_auth auth; /* as asked; views good while it is open */
 	uint64_t began_ms;
+	char *peer_name;                /* of the address, as long as it has not led back */
 	bool possible;                  /* all but the credential has been said yes to */
 	bool key_right, forced_command; /* of the key in question */
 	bool certified;                 /* by an authority of the operator's */
@@ -122,7 +123,9 @@ struct awake {
 	struct timer silence; /* HandshakeTimeout */
 	uint64_t heard_ms;    /* of the peer, before it is in */
 	char *version;        /* its identification; NULL: not yet */
-	char **groups;        /* of the user; NULL: nobody asked */
+	char *peer_name;      /* of its address; NULL: it has none, or nobody asked */
+	bool name_asked;
+	char **groups; /* of the user; NULL: nobody asked */
 	size_t n_groups;
 	bool attempted; /* it has tried to log in by something */
 	bool kex_done;
@@ -310,6 +313,12 @@ void login_answered(struct session *s, const struct ssh_act *act); /* another ro
 
 /* Who asks, for sluice-helper: views, good until the next packet. */
 struct helper_job login_about(const struct session *s, uint32_t time_ms);
+/*
+ * login_name.c: what the client's address is called. login_named() follows, at once when there is
+ * nothing to ask. -ENOMEM.
+ */
+int login_ask_name(struct session *s) __attribute__((warn_unused_result));
+void login_named(struct session *s);
 
 /* login_files.c: what files and the system say about who asks */
 /* login_looked_up() follows, or login_reject(). */

@@ -23,6 +23,7 @@ void login_clear(struct session *s)
 		secret_wipe(l->hash, sizeof(*l->hash));
 	free(l->hash);
 	helper_call_end(l->command);
+	free(l->peer_name);
 	policy_grant_fini(&l->grant);
 	*l = (struct login){0};
 }
@@ -71,7 +72,6 @@ static void login_new(struct session *s, const struct ssh_act *act)
 
 void login_begin(struct session *s, const struct ssh_act *act)
 {
-	bool groups_first;
 	int r = 0;
 
 	if (act->auth.method != SSH_AUTH_NONE)
@@ -81,8 +81,6 @@ void login_begin(struct session *s, const struct ssh_act *act)
 		return;
 	}
 	login_new(s, act);
-	groups_first = s->awake->groups == NULL &&
-		       conf_matches_about(s->table->env->conf, CONF_ABOUT_GROUP);
 	if (!s->user_known)
 		r = rules_user_known(s, act->auth.user);
 	if (r == 0 && s->awake->conf.refuse_connection) {
@@ -92,8 +90,17 @@ void login_begin(struct session *s, const struct ssh_act *act)
 	if (s->awake->conf.report_signature_status && act->auth.key != NULL && !act->auth.query)
 		words_signature(s, &act->auth, true);
 	if (r == 0)
-		r = login_look_up(s, groups_first);
+		r = login_ask_name(s);
 	if (r < 0)
+		login_reject(s);
+}
+
+void login_named(struct session *s)
+{
+	bool groups_first = s->awake->groups == NULL &&
+			    conf_matches_about(s->table->env->conf, CONF_ABOUT_GROUP);
+
+	if (login_look_up(s, groups_first) < 0)
 		login_reject(s);
 }
 

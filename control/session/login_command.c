@@ -71,6 +71,7 @@ struct helper_job login_about(const struct session *s, uint32_t time_ms)
 				   .peer_port = s->peer.port,
 				   .local_port = s->local.port,
 				   .version = ssh_str_c(a->version != NULL ? a->version : ""),
+				   .host = ssh_str_c(a->peer_name != NULL ? a->peer_name : ""),
 				   .invalid_user = a->invalid_user,
 				   .time_ms = time_ms};
 }

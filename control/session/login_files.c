@@ -91,7 +91,9 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	strcpy(l->user, session_user(s));
 	if (!l->of_program && s->table->env->helper != NULL)
 		r = text_keep(s->table->env->helper->path, &l->helper_path);
-	l->accounts_exist = c->use_pam;
+	if (r == 0)
+		r = text_keep(s->awake->peer_name, &l->peer_name);
+	l->accounts_exist = c->use_pam || c->hostbased_authentication;
 	l->names_exist = c->authorized_keys_command.n > 0;
 	if (r == 0)
 		r = text_keep(s->awake->version, &l->version);
@@ -111,6 +113,8 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 		r = text_keep(c->banner, &l->banner_path);
 	if (r == 0 && auth->method == SSH_AUTH_PUBLICKEY)
 		r = key_keep(l, auth->key);
+	if (r == 0 && auth->method == SSH_AUTH_HOSTBASED)
+		r = hostbased_new(auth, c, &l->hostbased);
 	if (r == 0)
 		r = keytrust_fill(&l->trust, c);
 	l->signed_by_key = !auth->query;

@@ -129,6 +129,9 @@ static void judge(struct session *s, struct user_lookup *found)
 	case SSH_AUTH_NONE:
 		login_finish(s, none_suffices(s, found));
 		break;
+	case SSH_AUTH_HOSTBASED:
+		login_finish(s, found->vouched);
+		break;
 	case SSH_AUTH_GSSAPI_KEYEX:
 	case SSH_AUTH_GSSAPI_MIC:
 		login_finish(s, ticket_suffices(s));

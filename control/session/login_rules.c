@@ -18,6 +18,7 @@ int rules_change(struct session *s, bool invalid_user)
 	struct awake *a = s->awake;
 	const struct conf_strs groups = {(const char *const *)a->groups, a->n_groups};
 	struct conf_match_ctx ctx = {.user = s->user_known ? s->user : NULL,
+				     .host = a->peer_name,
 				     .addr = a->peer_addr,
 				     .laddr = a->local_addr,
 				     .lport = s->local.port,
@@ -94,7 +95,7 @@ static bool lists_allow(const struct session *s)
 	const struct awake *a = s->awake;
 	const struct conf_strs groups = {(const char *const *)a->groups, a->n_groups};
 
-	if (!conf_user_allowed(&a->conf, session_user(s), a->peer_addr)) {
+	if (!conf_user_allowed(&a->conf, session_user(s), a->peer_name, a->peer_addr)) {
 		session_log(
 			s, LOG_L_INFO,
 			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",

@@ -134,6 +134,7 @@ void awake_free(struct session *s)
 	login_fini(s);
 	hostkeys_clear(s);
 	free(a->version);
+	free(a->peer_name);
 	ssh_brain_free(a->brain);
 	conf_session_fini(&a->conf);
 	free(a);

@@ -72,6 +72,7 @@ unsigned int session_auth_methods(const struct session *s)
 	return SSH_AUTH_NONE | (c->password_authentication ? SSH_AUTH_PASSWORD : 0) |
 	       (c->pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0) |
 	       (c->kbdint_authentication && asks ? SSH_AUTH_KBDINT : 0) |
+	       (c->hostbased_authentication ? SSH_AUTH_HOSTBASED : 0) |
 	       (c->gssapi_authentication ? SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC : 0);
 }
 
@@ -114,9 +115,11 @@ int session_brain_new(struct session *s)
 		.rekey = session_rekey_limit(s),
 		.server_sig_algs = s->awake->conf.pubkey_accepted,
 		.server_sig_algs_any = g->pubkey_accepted_any,
+		.hostbased_algs = g->hostbased_accepted,
 		/* Which of them is known with the user, who is named by the first request. */
 		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY |
-				SSH_AUTH_KBDINT | SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC,
+				SSH_AUTH_KBDINT | SSH_AUTH_HOSTBASED | SSH_AUTH_GSSAPI_KEYEX |
+				SSH_AUTH_GSSAPI_MIC,
 		.max_auth_tries = s->awake->conf.max_auth_tries,
 	};
 	int r;

@@ -66,6 +66,18 @@ static void words_key(const struct key *k, char *buf, size_t size)
 		 c->key_id, (unsigned long long)c->serial, key_log_type(c->ca), ca);
 }
 
+/* Whom the client's host vouches for, and what the host calls itself: as sshd. */
+static void words_vouched(const struct ssh_act_auth *auth, char *buf, size_t size)
+{
+	size_t n = strlen(buf);
+
+	snprintf(buf + n, size - n, ", client user \"%.*s\", client host \"%.*s\"",
+		 (int)(auth->client_user.len < 100 ? auth->client_user.len : 100),
+		 (const char *)auth->client_user.p,
+		 (int)(auth->client_host.len < 100 ? auth->client_host.len : 100),
+		 (const char *)auth->client_host.p);
+}
+
 void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 		enum words_verdict verdict)
 {
@@ -73,10 +85,12 @@ void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 					    [WORDS_PARTIAL] = "Partial",
 					    [WORDS_ACCEPTED] = "Accepted"};
 	char from[CONF_ZONE_TEXT];
-	char key[512] = "";
+	char key[768] = "";
 
 	if (auth->key != NULL)
 		words_key(auth->key, key, sizeof(key));
+	if (auth->key != NULL && auth->method == SSH_AUTH_HOSTBASED)
+		words_vouched(auth, key, sizeof(key));
 	session_log(s, auth_level(s, auth, verdict),
 		    "%s %.*s for %s%.100s from %.200s port %u ssh2%s", begin[verdict],
 		    (int)auth->method_name.len, (const char *)auth->method_name.p,

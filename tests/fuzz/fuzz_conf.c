@@ -46,7 +46,12 @@ static void again(const char *first, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct conf_match_ctx ctx = {"alice", "10.0.0.1", "10.0.0.2", 22, "SSH-2.0-fuzz"};
+	static const struct conf_match_ctx ctx = {.user = "alice",
+						  .host = "a.example",
+						  .addr = "10.0.0.1",
+						  .laddr = "10.0.0.2",
+						  .lport = 22,
+						  .client_version = "SSH-2.0-fuzz"};
 	struct conf *conf = NULL;
 	char *errors = NULL, *text;
 	size_t len;

@@ -423,6 +423,25 @@ Test(brain_methods, hostbased_asks_with_the_host_that_signed)
 	lab_fini(&l);
 }
 
+/* HostbasedAcceptedAlgorithms and PubkeyAcceptedAlgorithms are two lists. */
+Test(brain_methods, hostbased_has_algorithms_of_its_own)
+{
+	for (int own = 0; own < 2; own++) {
+		struct ssh_brain_conf sc = lab_conf(SSH_SERVER);
+		struct lab l;
+
+		sc.auth_methods = ALL;
+		sc.server_sig_algs = own ? "rsa-sha2-512" : "ssh-ed25519";
+		sc.hostbased_algs = own ? "ssh-ed25519" : "rsa-sha2-512";
+		lab_init(&l, &sc, NULL);
+		lab_to_login(&l);
+		l.s.manual_auth = true;
+		send_req(&l, req_hostbased(l.c.key, l.c.key, ssh_brain_session_id(l.c.b)));
+		cr_assert_eq(l.s.n[SSH_ACT_AUTH], (unsigned int)own);
+		lab_fini(&l);
+	}
+}
+
 Test(brain_methods, hostbased_with_a_wrong_signature_is_not_asked_about)
 {
 	struct key *other = lab_key("ssh-ed25519");

@@ -956,6 +956,9 @@ Test(conf, match_looks_at_what_is_known_of_user_and_client)
 		{"Group wheel", {.user = "wheel"}, false},
 		{"Host 10.0.0.?", {.addr = "10.0.0.1"}, true},
 		{"Host a.example", {.addr = "10.0.0.1"}, false},
+		{"Host a.example", {.host = "a.example", .addr = "10.0.0.1"}, true},
+		{"Host *.Example", {.host = "a.example", .addr = "10.0.0.1"}, true},
+		{"Host 10.0.0.1", {.host = "a.example", .addr = "10.0.0.1"}, false},
 		{"Version Sluice_*", {0}, true},
 		{"Version OpenSSH_*", {0}, false},
 		{"Client-Version *PuTTY*", {.client_version = "SSH-2.0-PuTTY_1"}, true},
@@ -1046,7 +1049,7 @@ Test(conf, lists_of_users_add_up)
 		struct conf_session s =
 			session(conf, cases[i].user, cases[i].addr, "10.0.0.2", cases[i].lport);
 
-		cr_expect_eq(conf_user_allowed(&s, cases[i].user, cases[i].addr), cases[i].allowed,
+		cr_expect_eq(conf_user_allowed(&s, cases[i].user, NULL, cases[i].addr), cases[i].allowed,
 			     "%s from %s to %u", cases[i].user, cases[i].addr, cases[i].lport);
 		conf_session_fini(&s);
 	}

@@ -130,23 +130,30 @@ Test(match, addr_list_validity)
 static const struct {
 	const char *user, *addr, *pattern;
 	bool hit;
+	const char *name;
 } users[] = {
-	{"alice", "10.0.0.1", "alice", true},
-	{"alice", "10.0.0.1", "a*", true},
-	{"alice", "10.0.0.1", "Alice", false},
-	{"alice", "10.0.0.1", "alice@10.0.0.1", true},
-	{"alice", "10.0.0.1", "alice@10.0.0.0/8", true},
-	{"alice", "11.0.0.1", "alice@10.0.0.0/8", false},
-	{"bob", "10.0.0.1", "alice@10.0.0.0/8", false},
-	{"alice", "10.0.0.1", "*@10.0.0.0/8,!10.0.0.1", false},
-	{"alice@corp", "10.0.0.1", "alice@corp@10.0.0.1", true},
-	{"alice", "10.0.0.1", "alice@gw.example.com", false},
+	{"alice", "10.0.0.1", "alice", true, NULL},
+	{"alice", "10.0.0.1", "a*", true, NULL},
+	{"alice", "10.0.0.1", "Alice", false, NULL},
+	{"alice", "10.0.0.1", "alice@10.0.0.1", true, NULL},
+	{"alice", "10.0.0.1", "alice@10.0.0.0/8", true, NULL},
+	{"alice", "11.0.0.1", "alice@10.0.0.0/8", false, NULL},
+	{"bob", "10.0.0.1", "alice@10.0.0.0/8", false, NULL},
+	{"alice", "10.0.0.1", "*@10.0.0.0/8,!10.0.0.1", false, NULL},
+	{"alice@corp", "10.0.0.1", "alice@corp@10.0.0.1", true, NULL},
+	{"alice", "10.0.0.1", "alice@gw.example.com", false, NULL},
+	{"alice", "10.0.0.1", "alice@gw.example.com", true, "gw.example.com"},
+	{"alice", "10.0.0.1", "alice@GW.*", true, "gw.example.com"},
+	{"alice", "10.0.0.1", "bob@gw.example.com", false, "gw.example.com"},
+	{"alice", "10.0.0.1", "alice@10.0.0.1", true, "gw.example.com"},
+	{"alice", "10.0.0.1", "alice@!gw.example.com,10.0.0.1", false, "gw.example.com"},
 };
 
 Test(match, user_host)
 {
 	for (size_t i = 0; i < NELEM(users); i++)
-		cr_expect_eq(match_user_host(users[i].user, users[i].addr, users[i].pattern),
+		cr_expect_eq(match_user_host(users[i].user, users[i].name, users[i].addr,
+					     users[i].pattern),
 			     users[i].hit, "%s from %s ~ %s", users[i].user, users[i].addr,
 			     users[i].pattern);
 }

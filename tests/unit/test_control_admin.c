@@ -76,6 +76,7 @@ static void setup(void)
 		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
 		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 	};
 	const struct session_link link = {.send = items_drop, .start_id = 1};

@@ -43,6 +43,36 @@ Test(hash, empty_input_has_a_digest)
 	cr_expect_arr_eq(out, "\xe3\xb0\xc4\x42\x98\xfc\x1c\x14", 8);
 }
 
+/* RFC 2202 section 3, cases 1, 2 and 6; RFC 4231 section 4.3. */
+Test(hash, hmac)
+{
+	static const struct {
+		enum hash_alg alg;
+		const char *key, *data, *mac;
+		size_t key_len;
+	} c[] = {
+		{HASH_SHA1, "\x0b", "Hi There", "\xb6\x17\x31\x86\x55\x05\x72\x64", 20},
+		{HASH_SHA1, "Jefe", "what do ya want for nothing?",
+		 "\xef\xfc\xdf\x6a\xe5\xeb\x2f\xa2", 4},
+		{HASH_SHA1, "\xaa", "Test Using Larger Than Block-Size Key - Hash Key First",
+		 "\xaa\x4a\xe5\xe1\x52\x72\xd0\x0e", 80},
+		{HASH_SHA256, "Jefe", "what do ya want for nothing?",
+		 "\x5b\xdc\xc1\x46\xbf\x60\x75\x4e", 4},
+	};
+	uint8_t key[80], out[HASH_LEN_MAX];
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		memset(key, c[i].key[0], sizeof(key));
+		if (strlen(c[i].key) > 1)
+			memcpy(key, c[i].key, c[i].key_len);
+		cr_assert_eq(
+			hash_hmac(c[i].alg, key, c[i].key_len, c[i].data, strlen(c[i].data), out),
+			0);
+		cr_expect_arr_eq(out, c[i].mac, 8, "case %zu", i);
+	}
+	cr_expect_eq(hash_hmac((enum hash_alg)99, key, 1, "", 0, out), -EINVAL);
+}
+
 Test(hash, unknown_algorithm_is_refused)
 {
 	uint8_t out[HASH_LEN_MAX];

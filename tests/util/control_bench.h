@@ -35,6 +35,7 @@ static inline struct conf *control_conf(const char *text, int len)
 		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
 		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, SSH_DEFAULT_CA_SIG},
 	};
