@@ -7,6 +7,7 @@
 #include "crypto/gss.h"
 #include "crypto/kex_internal.h"
 #include "crypto/mlkem.h"
+#include "crypto/secret.h"
 #include "crypto/sntrup761.h"
 
 #define P256_LEN 65 /* a point as it stands: 4, x, y (RFC 5656 section 4) */
@@ -87,6 +88,12 @@ const char *kex_method_name_at(unsigned int i)
 const char *kex_gss_name_at(unsigned int i)
 {
 	return i < N_GSS ? gss_methods[i].name : NULL;
+}
+
+void kex_curve_key_fini(struct kex_curve_key *key)
+{
+	EVP_PKEY_free(key->pkey); /* wipes its scalar */
+	secret_wipe(key, sizeof(*key));
 }
 
 int kex_length_check(const struct kex_method *m, const struct kex_group *agreed, bool from_client,

@@ -167,16 +167,16 @@ static void ecdh_free(struct kex_key *k)
 	free(k);
 }
 
-static int p256_new(EVP_PKEY **ret, uint8_t *ret_pub)
+static int p256_new(struct kex_curve_key *ret, uint8_t *ret_pub)
 {
-	return ecdh_new(P256_POINT, ret, ret_pub);
+	return ecdh_new(P256_POINT, &ret->pkey, ret_pub);
 }
 
-static int p256_derive(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secret)
+static int p256_derive(struct kex_curve_key *key, const uint8_t *peer_pub, uint8_t *ret_secret)
 {
 	size_t len;
 
-	return ecdh_derive(P256_POINT, key, peer_pub, ret_secret, &len);
+	return ecdh_derive(P256_POINT, key->pkey, peer_pub, ret_secret, &len);
 }
 
 const struct kex_curve kex_nistp256 = {p256_new, p256_derive};

@@ -35,7 +35,7 @@ struct kex_parts {
 
 struct hybrid_key {
 	struct kex_key k;
-	EVP_PKEY *point;
+	struct kex_curve_key point;
 	uint8_t dk[DK_MAX];
 };
 
@@ -88,7 +88,7 @@ static void hybrid_free(struct kex_key *k)
 {
 	struct hybrid_key *h = hybrid_of(k);
 
-	EVP_PKEY_free(h->point);
+	kex_curve_key_fini(&h->point);
 	secret_wipe(h->dk, sizeof(h->dk));
 	free(h);
 }
@@ -126,7 +126,7 @@ static int finish(const struct kex_method *m, struct kex_key *k, const uint8_t *
 	(void)peer_len;
 	r = part->kem->decaps(h->dk, peer_pub, shared);
 	if (r == 0)
-		r = part->curve->derive(h->point, peer_pub + part->kem->ct_len, point);
+		r = part->curve->derive(&h->point, peer_pub + part->kem->ct_len, point);
 	if (r == 0)
 		r = combine(m, shared, point, ret_secret, ret_len);
 	secret_wipe(shared, sizeof(shared));
@@ -140,7 +140,7 @@ static int respond(const struct kex_method *m, const struct kex_group *agreed,
 {
 	const struct kex_parts *part = m->parts;
 	uint8_t shared[SHARED_LEN], point[SHARED_LEN];
-	EVP_PKEY *key = NULL;
+	struct kex_curve_key key = {0};
 	int r;
 
 	(void)agreed;
@@ -150,10 +150,10 @@ static int respond(const struct kex_method *m, const struct kex_group *agreed,
 	if (r == 0)
 		r = part->curve->generate(&key, ret_pub + part->kem->ct_len);
 	if (r == 0)
-		r = part->curve->derive(key, peer_pub + part->kem->ek_len, point);
+		r = part->curve->derive(&key, peer_pub + part->kem->ek_len, point);
 	if (r == 0)
 		r = combine(m, shared, point, ret_secret, ret_len);
-	EVP_PKEY_free(key);
+	kex_curve_key_fini(&key);
 	secret_wipe(shared, sizeof(shared));
 	secret_wipe(point, sizeof(point));
 	return r;

@@ -4,9 +4,8 @@
 
 #include <openssl/evp.h>
 
+#include "crypto/curve25519.h"
 #include "crypto/kex.h"
-
-#define X25519_LEN 32
 
 /* An initiator's ephemeral key begins with this. */
 struct kex_key {
@@ -38,13 +37,20 @@ extern const struct kex_family kex_x25519, kex_ecdh, kex_dh, kex_hybrid;
 int kex_length_check(const struct kex_method *m, const struct kex_group *agreed, bool from_client,
 		     const uint8_t *pub, size_t len);
 
+/* What of an ephemeral key is its curve's: one of them is in use. fini wipes it. */
+struct kex_curve_key {
+	EVP_PKEY *pkey;
+	uint8_t scalar[X25519_LEN];
+};
+void kex_curve_key_fini(struct kex_curve_key *key);
+
 /*
  * A curve as part of another method; points as that curve's own method sends them, secrets of 32
  * bytes. -EBADMSG: the peer's point is none, or of low order.
  */
 struct kex_curve {
-	int (*generate)(EVP_PKEY **ret_key, uint8_t *ret_pub);
-	int (*derive)(EVP_PKEY *key, const uint8_t *peer_pub, uint8_t *ret_secret);
+	int (*generate)(struct kex_curve_key *ret_key, uint8_t *ret_pub);
+	int (*derive)(struct kex_curve_key *key, const uint8_t *peer_pub, uint8_t *ret_secret);
 };
 
 extern const struct kex_curve kex_curve25519, kex_nistp256;

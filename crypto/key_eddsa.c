@@ -1,6 +1,7 @@
 /* crypto/key_eddsa.c - ssh-ed25519 and ssh-ed448 (RFC 8709). */
 #include <errno.h>
 
+#include "crypto/curve25519.h"
 #include "crypto/key_internal.h"
 #include "crypto/secret.h"
 
@@ -146,6 +147,34 @@ static int eddsa_sig_from_wire(const struct key_type *t, EVP_PKEY *pkey, struct 
 	return 0;
 }
 
+static int ed25519_pkey_sign(EVP_PKEY *pkey, const uint8_t *data, size_t len, uint8_t *raw,
+			     size_t *ret_len)
+{
+	uint8_t seed[PUBLIC_MAX], pk[PUBLIC_MAX];
+	size_t seed_len = ED25519_LEN;
+	int r = public_get(&ed25519, pkey, pk);
+
+	if (r == 0 &&
+	    (EVP_PKEY_get_raw_private_key(pkey, seed, &seed_len) != 1 || seed_len != ED25519_LEN))
+		r = -EIO;
+	if (r == 0)
+		r = ed25519_sign(seed, pk, data, len, raw);
+	if (r == 0)
+		*ret_len = ED25519_SIG_LEN;
+	secret_wipe(seed, sizeof(seed));
+	return r;
+}
+
+int key_ed25519_verify(EVP_PKEY *pkey, const uint8_t *raw, size_t raw_len, const uint8_t *data,
+		       size_t len)
+{
+	uint8_t pk[PUBLIC_MAX];
+
+	if (raw_len != ED25519_SIG_LEN || public_get(&ed25519, pkey, pk) < 0)
+		return -EBADMSG;
+	return ed25519_verify(pk, raw, data, len);
+}
+
 #define EDDSA                                                                                      \
 	.public_fields = 1, .public_parse = eddsa_public_parse,                                    \
 	.public_build = eddsa_public_build, .private_parse = eddsa_private_parse,                  \
@@ -158,6 +187,8 @@ const struct key_type key_type_ed25519 = {
 	.cert_name = "ssh-ed25519-cert-v01@openssh.com",
 	.cert_log_name = "ED25519-CERT",
 	.param = &ed25519,
+	.sign = ed25519_pkey_sign,
+	.verify = key_ed25519_verify,
 	EDDSA,
 };
 

@@ -46,11 +46,18 @@ struct key_type {
 			   struct blob_wr *w);
 	int (*sig_from_wire)(const struct key_type *t, EVP_PKEY *pkey, struct blob_str sig,
 			     uint8_t *raw, size_t *ret_len);
+	/* In OpenSSL's place, for raw signatures over data; NULL: OpenSSL's. */
+	int (*sign)(EVP_PKEY *pkey, const uint8_t *data, size_t len, uint8_t *raw, size_t *ret_len);
+	int (*verify)(EVP_PKEY *pkey, const uint8_t *raw, size_t raw_len, const uint8_t *data,
+		      size_t len);
 };
 
 extern const struct key_type key_type_ed25519, key_type_ed448;
 extern const struct key_type key_type_ecdsa_p256, key_type_ecdsa_p384, key_type_ecdsa_p521;
 extern const struct key_type key_type_rsa, key_type_dss;
+/* verify of both types of Ed25519 keys. */
+int key_ed25519_verify(EVP_PKEY *pkey, const uint8_t *raw, size_t raw_len, const uint8_t *data,
+		       size_t len);
 extern const struct key_type key_type_sk_ed25519, key_type_sk_ecdsa;
 
 enum key_form {
@@ -75,7 +82,7 @@ struct key {
 	enum key_form form;
 	EVP_PKEY *pkey;
 	bool is_private;
-	struct key *plain; /* what is certified, public; NULL: this is no certificate */
+	struct key *plain;    /* what is certified, public; NULL: this is no certificate */
 	struct cert *cert;    /* KEY_CERT */
 	struct x509key *x509; /* KEY_X509, KEY_X509_BARE */
 	const struct key_remote *remote; /* NULL: pkey is all there is */

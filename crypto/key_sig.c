@@ -160,10 +160,13 @@ const char *key_sig_alg_of(const struct key *k, unsigned int n)
 static int raw_sign(const struct sig_alg *alg, EVP_PKEY *pkey, const uint8_t *data, size_t len,
 		    uint8_t *raw, size_t *ret_len)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t raw_len = KEY_SIG_MAX;
+	EVP_MD_CTX *ctx;
 	int r = -EIO;
 
+	if (alg->type->sign != NULL)
+		return alg->type->sign(pkey, data, len, raw, ret_len);
+	ctx = EVP_MD_CTX_new();
 	if (ctx == NULL)
 		return -ENOMEM;
 	if (EVP_DigestSignInit(ctx, NULL, alg->md == NULL ? NULL : alg->md(), NULL, pkey) == 1 &&
@@ -210,9 +213,12 @@ int key_sign(const struct key *k, const char *sig_alg, const uint8_t *data, size
 static int raw_verify(const struct sig_alg *alg, EVP_PKEY *pkey, const uint8_t *raw, size_t raw_len,
 		      const uint8_t *data, size_t len)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_MD_CTX *ctx;
 	int r = -EBADMSG;
 
+	if (alg->type->verify != NULL)
+		return alg->type->verify(pkey, raw, raw_len, data, len);
+	ctx = EVP_MD_CTX_new();
 	if (ctx != NULL &&
 	    EVP_DigestVerifyInit(ctx, NULL, alg->md == NULL ? NULL : alg->md(), NULL, pkey) == 1 &&
 	    EVP_DigestVerify(ctx, raw, raw_len, data, len) == 1)

@@ -101,6 +101,7 @@ const struct key_type key_type_sk_ed25519 = {
 	.cert_name = "sk-ssh-ed25519-cert-v01@openssh.com",
 	.cert_log_name = "ED25519-SK-CERT",
 	.public_fields = 2,
+	.verify = key_ed25519_verify,
 	.param = &key_type_ed25519,
 	SK,
 };
