@@ -14,6 +14,8 @@
 #define SALT_LEN       16
 #define ROUNDS         24 /* OpenSSH's choice since 9.4 */
 #define DEFAULT_CIPHER "aes256-ctr"
+#define SK_ED25519     "sk-ssh-ed25519@openssh.com"
+#define SK_ECDSA       "sk-ecdsa-sha2-nistp256@openssh.com"
 
 struct container {
 	const struct seal_cipher *cipher;
@@ -108,26 +110,30 @@ static bool padding_ok(struct blob_rd *r)
 }
 
 /*
- * OpenSSH's PROTOCOL.u2f: behind the public fields the application, flags, the handle and what
- * is reserved. The key itself is the public one: the private half is in the token.
+ * OpenSSH's PROTOCOL.u2f: behind the public fields, of which the application is the last, flags,
+ * the handle and what is reserved. The key itself is the public one, as the private half is in the
+ * token: so what is said of it here has to be that, and of its type.
  */
 static int sk_parse(struct kf_ctx *c, struct blob_rd *r, const struct container *box, bool ecdsa)
 {
 	struct keyfile_sk *sk = calloc(1, sizeof(*sk));
-	struct blob_str application, handle;
-	const uint8_t *flags;
+	struct blob_rd public = blob_rd_init(box->public.p, box->public.len);
+	struct blob_str name = blob_rd_str(&public), application, handle;
+	size_t len = (size_t)(public.end - public.p);
+	const uint8_t *fields = public.p, *again = blob_rd_take(r, len), *flags;
 
 	if (sk == NULL)
 		return -ENOMEM;
 	c->kf->sk = sk; /* freed with the file */
 	if (ecdsa)
-		blob_rd_str(r); /* the curve */
-	blob_rd_str(r);         /* the public key, once more */
-	application = blob_rd_str(r);
+		blob_rd_str(&public); /* the curve */
+	blob_rd_str(&public);
+	application = blob_rd_str(&public);
 	flags = blob_rd_take(r, 1);
 	handle = blob_rd_str(r);
 	blob_rd_str(r);
-	if (r->bad || memchr(application.p, '\0', application.len) != NULL)
+	if (!blob_rd_done(&public) || r->bad || !blob_str_is(name, ecdsa ? SK_ECDSA : SK_ED25519) ||
+	    memcmp(fields, again, len) != 0 || memchr(application.p, '\0', application.len) != NULL)
 		return -EBADMSG;
 	sk->application = strndup((const char *)application.p, application.len);
 	sk->handle = malloc(handle.len + 1);
@@ -146,9 +152,9 @@ static int key_parse(struct kf_ctx *c, struct blob_rd *r, const struct container
 	EVP_PKEY *pkey = NULL;
 	int err;
 
-	if (blob_str_is(name, "sk-ssh-ed25519@openssh.com"))
+	if (blob_str_is(name, SK_ED25519))
 		return sk_parse(c, r, box, false);
-	if (blob_str_is(name, "sk-ecdsa-sha2-nistp256@openssh.com"))
+	if (blob_str_is(name, SK_ECDSA))
 		return sk_parse(c, r, box, true);
 	type = key_type_find(name);
 	if (type == NULL || type->private_parse == NULL)
