@@ -234,7 +234,28 @@ static int write_all(int fd, const char *p, size_t len)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-/* As a whole or not at all, and on the disk before it counts. */
+/* The name of a file is on the disk when its folder is. */
+static int folder_sync(const char *path)
+{
+	char dir[USERFILE_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd, r = 0;
+
+	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+		 slash != NULL ? path : ".");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
+}
+
+/*
+ * As a whole or not at all, and on the disk before it counts: after a crash there is the old state
+ * and nobody was let in by the new one, or there is the new one.
+ */
 static int state_write(const char *path, const char *text, size_t len)
 {
 	char tmp[USERFILE_PATH_MAX];
@@ -253,7 +274,7 @@ static int state_write(const char *path, const char *text, size_t len)
 		r = -errno;
 	if (r < 0)
 		(void)unlink(tmp);
-	return r;
+	return r < 0 ? r : folder_sync(path);
 }
 
 /* Of a user without a secret every step was used: the same work, of which nothing comes. */

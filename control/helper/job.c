@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/auth/userfile.h"
 #include "control/log.h"
+#include "crypto/confine.h"
 #include "crypto/secret.h"
 
 #define FILE_MAX_BYTES (4 << 20)
@@ -94,7 +97,11 @@ int job_become(const struct passwd *pw)
 	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
 		return -errno;
-	return pw->pw_uid == 0 || setuid(0) < 0 ? 0 : -EPERM;
+	if (pw->pw_uid != 0 && setuid(0) == 0)
+		return -EPERM;
+	/* A change of user undoes both: it dies with its parent, and is not dumped. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return confine_dumps();
 }
 
 void job_file(struct job *j, const struct helper_file *m)

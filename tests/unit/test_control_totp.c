@@ -1,6 +1,7 @@
 /* control/auth/totp.h: RFC 6238's own vectors, files of secrets, codes that count once. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,37 @@ Test(control_totp, the_state_remembers_the_last_step_and_forgets_old_ones)
 
 static char dir[64], secrets[128], state[128];
 
+/* What is done to the disk, in this order; and which of it fails, counted from 1. */
+static char disk[16];
+static unsigned int fail_at;
+
+static int disk_call(char what)
+{
+	size_t n = strlen(disk);
+
+	if (n < sizeof(disk) - 1)
+		disk[n] = what;
+	if (n + 1 != fail_at)
+		return 0;
+	errno = EIO;
+	return -1;
+}
+
+/* In place of the library's, for all of this program: 'f' a file, 'd' a folder, 'r' a new name. */
+int fsync(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? disk_call(S_ISDIR(st.st_mode) ? 'd' : 'f') : -1;
+}
+
+int rename(const char *from, const char *to)
+{
+	int r = disk_call('r');
+
+	return r < 0 ? r : renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
 static void put(const char *path, const char *text, mode_t mode)
 {
 	FILE *f = fopen(path, "w");
@@ -187,6 +219,41 @@ Test(control_totp_files, a_code_counts_once)
 	cr_expect_eq(use("u", "07081804", 1111111111), -EBADMSG, "an older one");
 	cr_expect_eq(use("nobody", "07081804", 1111111109), -ENOENT);
 	cr_expect_eq(use("u", "00000000", 1111111200), -EBADMSG);
+}
+
+/* Whoever is let in, the code is known as used from then on, whatever goes down when. */
+Test(control_totp_files, a_code_is_on_the_disk_before_it_counts)
+{
+	cr_expect_eq(use("u", "07081804", 1111111109), 0);
+	cr_expect_str_eq(disk, "frd");
+}
+
+Test(control_totp_files, a_disk_that_fails_lets_nobody_in_and_no_code_twice)
+{
+	for (fail_at = 1; fail_at <= 3; fail_at++) {
+		int second;
+
+		memset(disk, 0, sizeof(disk));
+		(void)unlink(state);
+		cr_expect_lt(use("u", "07081804", 1111111109), 0, "%u", fail_at);
+		/* Where the new state has its name the code is used up; else nobody had used it. */
+		second = use("u", "07081804", 1111111109);
+		cr_expect_eq(second, fail_at < 3 ? 0 : -EBADMSG, "%u: %d", fail_at, second);
+		cr_expect_eq(use("u", "07081804", 1111111109), -EBADMSG, "%u", fail_at);
+	}
+}
+
+/* A crash leaves the new file without its name: it is no state, and no hindrance. */
+Test(control_totp_files, what_a_crash_left_behind)
+{
+	char left[160];
+
+	snprintf(left, sizeof(left), "%s.new", state);
+	cr_expect_eq(use("u", "07081804", 1111111109), 0);
+	put(left, "u 1\n", 0600);
+	cr_expect_eq(use("u", "07081804", 1111111109), -EBADMSG);
+	cr_expect_eq(use("u", "14050471", 1111111111), 0);
+	cr_expect_eq(access(left, F_OK), -1);
 }
 
 Test(control_totp_files, without_a_state_that_can_be_written_nobody_gets_in)
