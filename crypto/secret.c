@@ -2,6 +2,7 @@
 #include "crypto/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +11,20 @@
 #include <openssl/crypto.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
+#define PAGE      ((size_t)4096)
+#define SHELF     64 /* pages */
+
+/*
+ * Locked pages that were wiped, for the next secrets: a mapping made, locked and given back for
+ * each is four system calls, a page of zeros and a flush of other cores' tables, twice in every
+ * login.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_once_t once;
+	unsigned int n;
+	void *page[SHELF];
+} shelf = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 void secret_wipe(void *p, size_t len)
 {
@@ -37,9 +52,56 @@ static void *locked_new(size_t len, unsigned int flags)
 	return p;
 }
 
+/* Locks do not pass to children: theirs begin without, and without whoever held the mutex. */
+static void shelf_in_child(void)
+{
+	pthread_mutex_init(&shelf.lock, NULL);
+	shelf.n = 0;
+}
+
+static void shelf_init(void)
+{
+	(void)pthread_atfork(NULL, NULL, shelf_in_child);
+}
+
+static void *shelf_take(void)
+{
+	void *p = NULL;
+
+	pthread_once(&shelf.once, shelf_init);
+	pthread_mutex_lock(&shelf.lock);
+	if (shelf.n > 0)
+		p = shelf.page[--shelf.n];
+	pthread_mutex_unlock(&shelf.lock);
+	return p;
+}
+
+/* False: it is full. */
+static bool shelf_put(void *p)
+{
+	bool put;
+
+	pthread_mutex_lock(&shelf.lock);
+	put = shelf.n < SHELF;
+	if (put)
+		shelf.page[shelf.n++] = p;
+	pthread_mutex_unlock(&shelf.lock);
+	return put;
+}
+
+void secret_trim(void)
+{
+	void *p;
+
+	while ((p = shelf_take()) != NULL)
+		munmap(p, PAGE);
+}
+
 void *secret_new(size_t len)
 {
-	return locked_new(len, 0);
+	void *p = len <= PAGE ? shelf_take() : NULL;
+
+	return p != NULL ? p : locked_new(len, 0);
 }
 
 void *secret_table_new(size_t len)
@@ -54,7 +116,11 @@ void *secret_table_new(size_t len)
 
 void secret_free(void *p, size_t len)
 {
-	secret_table_free(p, len, len);
+	if (p == NULL)
+		return;
+	secret_wipe(p, len);
+	if (len > PAGE || !shelf_put(p))
+		munmap(p, len == 0 ? 1 : len);
 }
 
 void secret_table_free(void *p, size_t len, size_t used)

@@ -2,7 +2,9 @@
  * crypto/secret.h - memory that holds secrets.
  *
  * Memory  secret_new() is locked, kept out of core dumps, zeroed; secret_free() wipes
- *         before it gives back. secret_wipe() cannot be optimised away.
+ *         before it gives back, and keeps some pages for the next. secret_wipe() cannot be
+ *         optimised away.
+ * Thread  any.
  */
 #ifndef SLUICE_CRYPTO_SECRET_H
 #define SLUICE_CRYPTO_SECRET_H
@@ -14,6 +16,8 @@ void secret_wipe(void *p, size_t len);
 /* NULL: no memory, or more than RLIMIT_MEMLOCK. Takes whole pages: not for crowds. */
 void *secret_new(size_t len);
 void secret_free(void *p, size_t len);
+/* Gives back what is kept. */
+void secret_trim(void);
 /*
  * The same for a table that fills from its beginning: a page takes memory, and is locked, from its
  * first use on. All of len counts against RLIMIT_MEMLOCK at once. used: bytes that may hold

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "crypto/secret.h"
@@ -61,6 +62,56 @@ Test(secret, new_is_locked_and_not_dumped)
 	cr_expect_not_null(strstr(flags, " dd"));
 	cr_expect_eq(kb, 4);
 	secret_free(p, 100);
+}
+
+Test(secret, a_page_that_is_used_again_is_wiped_and_locked)
+{
+	uint8_t *p[100]; /* more than are kept */
+	char flags[512];
+	size_t kb = 0;
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 100; i++) {
+			size_t len = 1 + (size_t)(i * 997 + round * 41) % 4096;
+
+			p[i] = secret_new(len);
+			cr_assert_not_null(p[i]);
+			for (size_t k = 0; k < 4096; k++)
+				cr_assert_eq(p[i][k], 0, "round %d, page %d, byte %zu", round, i,
+					     k);
+			memset(p[i], 0xa5, len);
+		}
+		for (int i = 0; i < 100; i++)
+			secret_free(p[i], 1 + (size_t)(i * 997 + round * 41) % 4096);
+	}
+	secret_trim();
+	p[0] = secret_new(1);
+	secret_free(p[0], 1);
+	p[1] = secret_new(4096);
+	cr_expect_eq(p[0], p[1], "it is kept");
+	cr_assert(flags_of(p[1], flags, sizeof(flags), &kb));
+	cr_expect_not_null(strstr(flags, " lo"));
+	cr_expect_not_null(strstr(flags, " dd"));
+	secret_free(p[1], 4096);
+}
+
+Test(secret, a_child_locks_its_own)
+{
+	char flags[512] = "";
+	size_t kb = 0;
+	int status;
+	pid_t pid;
+
+	secret_free(secret_new(1), 1);
+	pid = fork();
+	if (pid == 0) {
+		void *p = secret_new(1);
+
+		_exit(p == NULL || !flags_of(p, flags, sizeof(flags), &kb) ||
+		      strstr(flags, " lo") == NULL);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
 }
 
 Test(secret, a_table_takes_memory_where_it_was_used)
