@@ -8,7 +8,7 @@
 
 #include "control/count.h"
 
-#define POOL_THREADS_MAX 16
+#define POOL_THREADS_MAX 17
 #define POOL_JOIN_S      2 /* how long a pool that closes waits for a thread that hangs */
 
 struct fifo {
@@ -25,7 +25,8 @@ struct pool {
 	struct fifo finished;
 	unsigned int class_max;
 	unsigned int auth_running, auth_max;
-	bool auth_turn; /* the class that goes next when both wait */
+	unsigned int strangers, strangers_max; /* jobs that run and are no rekeys */
+	bool auth_turn;                        /* the class that goes next when both wait */
 	bool closing;
 	/* Not guarded: */
 	unsigned int n_threads;
@@ -58,7 +59,10 @@ static struct pool_job *fifo_pop(struct fifo *f)
 	return job;
 }
 
-/* The next job by rank, or NULL. Password hashes never take the last thread. */
+/*
+ * The next job by rank, or NULL. Password hashes never take the last thread but one, and whoever
+ * is not in never the last.
+ */
 static struct pool_job *take(struct pool *p)
 {
 	bool kex = p->queue[POOL_KEX].count > 0;
@@ -66,6 +70,9 @@ static struct pool_job *take(struct pool *p)
 
 	if (p->queue[POOL_REKEY].count > 0)
 		return fifo_pop(&p->queue[POOL_REKEY]);
+	if (p->strangers == p->strangers_max)
+		return NULL;
+	p->strangers += kex || auth;
 	if (auth && (p->auth_turn || !kex)) {
 		p->auth_turn = false;
 		p->auth_running++;
@@ -93,8 +100,8 @@ static void *thread_main(void *arg)
 		pthread_mutex_unlock(&p->lock);
 		job->run(job);
 		pthread_mutex_lock(&p->lock);
-		if (job->class == POOL_AUTH)
-			p->auth_running--;
+		p->strangers -= job->class != POOL_REKEY;
+		p->auth_running -= job->class == POOL_AUTH;
 		fifo_push(&p->finished, job);
 		/* A system call, and the loop is after the lock when it comes. */
 		pthread_mutex_unlock(&p->lock);
@@ -203,11 +210,12 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 		return -ENOMEM;
 	if (threads < 2)
 		threads = 2;
-	if (threads > POOL_THREADS_MAX)
-		threads = POOL_THREADS_MAX;
+	if (threads > POOL_THREADS_MAX - 1)
+		threads = POOL_THREADS_MAX - 1;
 	p->timers = timers;
 	p->class_max = class_max;
 	p->auth_max = threads - 1;
+	p->strangers_max = threads;
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		fifo_init(&p->queue[i]);
 	fifo_init(&p->finished);
@@ -219,7 +227,7 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 		return r;
 	}
 	p->bell.data = p;
-	r = start_threads(p, threads);
+	r = start_threads(p, threads + 1);
 	if (r < 0) {
 		pool_close(p);
 		return r;

@@ -18,7 +18,10 @@
 
 #include "control/timers.h"
 
-/* Rekeys of those who are inside go first; the two others take turns. */
+/*
+ * Rekeys of those who are inside go first and have a thread of their own, so that none waits until
+ * a stranger's long exchange is done; the two others take turns.
+ */
 enum pool_class { POOL_REKEY, POOL_KEX, POOL_AUTH, POOL_CLASSES };
 
 struct pool;
@@ -39,7 +42,7 @@ struct pool_job {
 	bool told; /* done() was called */
 };
 
-/* class_max: jobs that may wait in one class. */
+/* threads: of strangers, besides the one of rekeys. class_max: jobs that may wait in one class. */
 int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsigned int class_max,
 	     struct pool **ret) __attribute__((warn_unused_result));
 /*

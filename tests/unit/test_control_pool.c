@@ -148,6 +148,23 @@ Test(control_pool, rekeys_go_first_then_exchanges_and_hashes_take_turns)
 	run_until(7);
 }
 
+/* However long what strangers asked for takes. */
+Test(control_pool, a_rekey_finds_a_thread_while_all_others_compute)
+{
+	pthread_mutex_lock(&gates[0]);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(submit(0, i == 0 ? POOL_AUTH : POOL_KEX, 0, 10000), 0);
+	wait_held(2);
+	for (int i = 1; i <= 10; i++) {
+		cr_assert_eq(submit(i, POOL_REKEY, -1, 10000), 0);
+		run_until((unsigned int)i);
+		cr_expect_eq(order[i - 1], i);
+	}
+	cr_expect_eq(held, 2, "the third exchange waits");
+	pthread_mutex_unlock(&gates[0]);
+	run_until(13);
+}
+
 Test(control_pool, hashes_leave_a_thread)
 {
 	pthread_mutex_lock(&gates[0]);
@@ -165,14 +182,15 @@ Test(control_pool, a_class_that_is_full_refuses)
 {
 	pthread_mutex_lock(&gates[0]);
 	cr_assert_eq(submit(0, POOL_KEX, 0, 10000), 0);
+	cr_assert_eq(submit(0, POOL_KEX, 0, 10000), 0);
 	cr_assert_eq(submit(0, POOL_REKEY, 0, 10000), 0);
-	wait_held(2);
+	wait_held(3);
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(submit(1, POOL_KEX, -1, 10000), 0);
 	cr_expect_eq(submit(1, POOL_KEX, -1, 10000), -EBUSY);
 	cr_expect_eq(submit(1, POOL_REKEY, -1, 10000), 0, "rekeys have room of their own");
 	pthread_mutex_unlock(&gates[0]);
-	run_until(7);
+	run_until(8);
 }
 
 Test(control_pool, a_deadline_answers_while_the_thread_hangs)
