@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/log.h"
 #include "control/penalties.h"
 #include "tests/util/rnd.h"
@@ -153,9 +154,10 @@ Test(control_penalties, begin_above_min_and_end)
 	add("198.18.0.1", PENALTY_NOAUTH, 0);
 	cr_expect_str_eq(refused("198.18.0.1", 0), "penalty: connections without attempting "
 						   "authentication");
-	cr_expect_str_eq(last, "srclimit_penalise: 198.18.0.1/32: activating ipv4 penalty of 16.000 "
-			       "seconds for penalty: connections without attempting "
-			       "authentication");
+	cr_expect_str_eq(last,
+			 "srclimit_penalise: 198.18.0.1/32: activating ipv4 penalty of 16.000 "
+			 "seconds for penalty: connections without attempting "
+			 "authentication");
 	cr_expect_null(refused("198.18.0.2", 0));
 	cr_expect_not_null(refused("198.18.0.1", 15999), "to its end, also below min");
 	cr_expect_null(refused("198.18.0.1", 16000));
@@ -277,6 +279,30 @@ Test(control_penalties, a_flood_of_one_family_leaves_the_other_alone)
 	/* And all of them are free again after their time. */
 	cr_expect_null(penalties_refuse(p, &a, 90001));
 	cr_expect_eq(penalties_count(p, 4), 0);
+}
+
+/* The other way round: a /64 after the other of IPv6, of which there are more than enough. */
+Test(control_penalties, a_flood_of_ipv6_leaves_ipv4_alone)
+{
+	uint32_t n = test_long() ? 1000000 : 10000;
+
+	g.penalties.max_sources4 = g.penalties.max_sources6 = 4096;
+	g.penalty_exempt = "2001:db8:ffff::/48";
+	start();
+	add("198.18.0.1", PENALTY_CRASH, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t be = htonl(i);
+		struct link_addr a = {.family = 6, .addr = {0x20, 0x01, 0x0d, 0xb8}};
+
+		memcpy(a.addr + 4, &be, 4);
+		penalties_add(p, &a, PENALTY_CRASH, 1);
+	}
+	cr_expect_eq(penalties_count(p, 6), 4096, "memory is bounded");
+	cr_expect_eq(penalties_count(p, 4), 1);
+	cr_expect_not_null(refused("198.18.0.1", 2));
+	cr_expect_null(refused("198.18.0.2", 2));
+	cr_expect_null(refused("2001:db8:ffff::1", 2), "the exempt are let in");
+	cr_expect_gt(control_counted(CONTROL_C_PENALTIES_FULL), 0);
 }
 
 /* Who has the most time left stays. */
