@@ -1,12 +1,14 @@
 /*
  * dataplane/deadlines.h - which of many numbered things is due first: connections with timers.
  *
- * A heap whose entries hold their times, four below each, and a table of places by number: a walk
- * through ten thousand looks at a line of the one for each level and at a line of the other for
- * what it moves, never at the things themselves, which nobody has in a cache.
+ * What is due within a slot of a few milliseconds stands in a heap, and all that comes later in a
+ * wheel of lists (Varghese and Lauck 1987, hierarchical): most deadlines move before they come
+ * near, and to put one into a list, or to take it out, touches its neighbours and no more, where a
+ * heap of ten thousand connections would have a line for each of its levels. Things themselves are
+ * never looked at, which nobody has in a cache.
  *
  * Units   times in microseconds of the shard's clock.
- * Memory  20 bytes for each number, taken as they come into use.
+ * Memory  16 bytes for each number, and for each that is near, taken as they come into use.
  * Lcore   the shard's.
  */
 #ifndef SLUICE_DATAPLANE_DEADLINES_H
@@ -16,14 +18,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A slot of the first wheel is 4.1 ms, one of the others a turn of the wheel before. */
+#define DEADLINES_SHIFT  12
+#define DEADLINES_SLOTS  256
+#define DEADLINES_LEVELS 3 /* 19 hours; what is due later comes by once in that time */
+
 struct due {
 	uint64_t at_us;
 	uint32_t number;
 };
 
+/* Where a number stands: in the heap, or in a list of a wheel. */
+struct deadline {
+	uint64_t at_us; /* in a wheel */
+	uint32_t next;  /* in its list; 0: none */
+	uint32_t where; /* see deadlines.c; 0: nowhere */
+};
+
 struct deadlines {
-	struct due *heap;        /* from 1 */
-	uint32_t *place, n, max; /* place by number; 0: not there */
+	struct due *heap;          /* from 1 */
+	struct deadline *deadline; /* by number */
+	uint32_t n, max;           /* in the heap */
+	uint32_t waiting;          /* in wheels */
+	uint64_t slot;             /* all that is due in it, or before, is in the heap */
+	uint64_t used[DEADLINES_LEVELS][DEADLINES_SLOTS / 64]; /* bit map of lists */
+	uint32_t list[DEADLINES_LEVELS][DEADLINES_SLOTS];      /* the first of each; 0: none */
 };
 
 /* Of numbers 1 to max. -ENOMEM. */
@@ -34,24 +53,27 @@ void deadlines_fini(struct deadlines *d); /* zeroed: nothing to do */
 void deadlines_set(struct deadlines *d, uint32_t number, uint64_t at_us);
 void deadlines_remove(struct deadlines *d, uint32_t number); /* if it is there */
 
-static inline bool deadlines_has(const struct deadlines *d, uint32_t number)
+/* When it is due, of times that are not 0; 0: it does not stand there. */
+uint64_t deadlines_at_us(const struct deadlines *d, uint32_t number);
+
+/* It is so late; times go on. */
+void deadlines_advance(struct deadlines *d, uint64_t now_us);
+
+/* The first that is due by then, which was told before; 0: none is. */
+static inline uint32_t deadlines_due(const struct deadlines *d, uint64_t now_us)
 {
-	return d->place[number] != 0;
+	return d->n > 0 && d->heap[1].at_us <= now_us ? d->heap[1].number : 0;
 }
 
-/* When the first is due; UINT64_MAX: there is none. */
-static inline uint64_t deadlines_next_us(const struct deadlines *d)
-{
-	return d->n > 0 ? d->heap[1].at_us : UINT64_MAX;
-}
+/*
+ * When to look next: when the first is due, or earlier where that is more than a second away;
+ * UINT64_MAX: there is none.
+ */
+uint64_t deadlines_next_us(const struct deadlines *d);
 
-/* The first; there must be one. */
-static inline uint32_t deadlines_first(const struct deadlines *d)
-{
-	return d->heap[1].number;
-}
-
-/* Those of which one is the next, when the first is gone: what is worth fetching. Returns how many.
+/*
+ * Those of which one is the next, when the first is gone, of those that are near: what is worth
+ * fetching. Returns how many.
  */
 static inline unsigned int deadlines_behind(const struct deadlines *d, uint32_t ret[4])
 {

@@ -96,10 +96,12 @@ static void conn_timers(struct conn *c)
 unsigned int relay_timers(struct relay *r, uint64_t now_us)
 {
 	unsigned int n = 0;
+	uint32_t first;
 
 	r->now_us = now_us;
-	while (deadlines_next_us(&r->due) <= now_us) {
-		struct conn *c = &r->conns[deadlines_first(&r->due) - 1];
+	deadlines_advance(&r->due, now_us);
+	while ((first = deadlines_due(&r->due, now_us)) != 0) {
+		struct conn *c = &r->conns[first - 1];
 		uint64_t next = next_deadline(c);
 
 		/* It moved away meanwhile. Without control what has passed is no deadline any more.

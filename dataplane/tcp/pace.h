@@ -8,7 +8,7 @@
  *
  * A connection has a bucket that fills at its rate: it sends until a burst (a millisecond's
  * worth, two segments at least) is used up, and then waits in the wheel until the burst is paid
- * for. A wheel, not the heap of timer.c: thousands of connections enter and leave it a thousand
+ * for. A wheel of its own, not that of timer.c: thousands of connections enter and leave it a thousand
  * times a second, and a place in it is the time, nothing is compared. Where it would do no good
  * nobody is paced: short round trips, and windows that are a small burst themselves.
  */

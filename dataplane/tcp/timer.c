@@ -1,8 +1,8 @@
 /*
  * dataplane/tcp/timer.c - deadlines of connections.
  *
- * A connection stands once in a heap, at the earliest time it may have something to do.
- * A deadline that moves later does not touch the heap (every ACK moves one): the entry is
+ * A connection stands once among the deadlines (deadlines.h), at the earliest time it may have
+ * something to do. A deadline that moves later does not move it there (every ACK moves one): it is
  * looked at when its old time comes and put where it belongs then.
  *
  * A connection keeps the low half of each deadline. None is earlier than due_us, nor much more
@@ -148,7 +148,7 @@ static void fire(struct tcp_conn *c, enum tcp_timer k, uint64_t now_us)
 	}
 }
 
-/* Everything of c that is due; c leaves the heap or moves to its next time. */
+/* Everything of c that is due; c leaves them or moves to its next time. */
 static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
 {
 	uint64_t next = TCP_NEVER;
@@ -178,14 +178,16 @@ static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
 unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 {
 	unsigned int work = 0;
+	uint32_t first;
 
 	t->now_us = now_us;
-	while (deadlines_next_us(&t->due) <= now_us) {
+	deadlines_advance(&t->due, now_us);
+	while ((first = deadlines_due(&t->due, now_us)) != 0) {
 		uint32_t behind[4];
 
 		for (unsigned int n = deadlines_behind(&t->due, behind); n > 0; n--)
 			rte_prefetch0(&tcp_at(t, behind[n - 1])->due_us);
-		work += conn_timers(tcp_at(t, deadlines_first(&t->due)), now_us);
+		work += conn_timers(tcp_at(t, first), now_us);
 	}
 	if (unlikely(t->kick_left > 0))
 		work += tcp_kick_turn(t, now_us);

@@ -262,18 +262,14 @@ static const char *state_ok(const struct tcp_conn *c)
 static const char *timers_ok(const struct tcp_conn *c)
 {
 	const struct tcp *t = c->t;
-	uint32_t place = t->due.place[tcp_index(c)];
 
-	MUST((c->due_us != 0) == (place != 0));
-	if (place == 0) {
+	MUST(deadlines_at_us(&t->due, tcp_index(c)) == c->due_us);
+	if (c->due_us == 0) {
 		MUST(c->timers_on == 0);
 		return NULL;
 	}
-	MUST(place <= t->due.n && t->due.heap[place].number == tcp_index(c) &&
-	     t->due.heap[place].at_us == c->due_us);
-	MUST(place == 1 || t->due.heap[(place + 2) / 4].at_us <= c->due_us);
 	for (int k = 0; k < TCP_TIMERS; k++)
-		if (tcp_timer_on(c, (enum tcp_timer)k)) /* not before the heap looks at it */
+		if (tcp_timer_on(c, (enum tcp_timer)k)) /* not before it is looked at */
 			MUST(c->deadline[k] - (uint32_t)c->due_us <= 2 * (TIMER_SPAN - 1));
 	return NULL;
 }
@@ -418,7 +414,7 @@ static const char *tables_ok(const struct tcp *t, const struct sums *s)
 	for (uint32_t i = t->free_list; i != 0; i = tcp_at(t, i)->next, n++)
 		MUST(n < t->conf.conns_max && !used(tcp_at(t, i)));
 	MUST(n + s->used == t->conns_fresh && t->conns_fresh <= t->conf.conns_max);
-	MUST(s->busy == t->busy_n && s->timers == t->due.n);
+	MUST(s->busy == t->busy_n && s->timers == t->due.n + t->due.waiting);
 	MUST(s->rx_grown == t->mem.rx_grown);
 	for (unsigned int i = 0; i < TCP_LISTENERS; i++)
 		MUST(t->listener[i].half_open == s->at[i] || !t->listener[i].used);

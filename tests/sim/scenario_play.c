@@ -377,7 +377,7 @@ static void look_at_stack(struct play *p, unsigned int i)
 		wrong(p, "host %u: %u nodes of scoreboards are out", i, p->nodes[i] - t->sent_free);
 	if (t->busy_n != 0)
 		wrong(p, "host %u: %u places of busy connections are out", i, t->busy_n);
-	if (t->due.n != 0 || t->out_head != NULL)
+	if (t->due.n + t->due.waiting != 0 || t->out_head != NULL)
 		wrong(p, "host %u: a timer or output of nobody", i);
 	if (t->mem.rx_grown != 0)
 		wrong(p, "host %u: windows of nobody: %lu", i, t->mem.rx_grown);
