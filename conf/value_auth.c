@@ -89,7 +89,8 @@ const struct value_type type_prompts = {
 /* --- AuthenticationMethods: METHOD[:DEVICE][,…] … | any --------------------------------- */
 
 static const char *const chain_methods[] = {
-	"publickey", "password", "keyboard-interactive", "hostbased", "gssapi-with-mic", "none",
+	"publickey",    "password", "keyboard-interactive", "hostbased", "gssapi-with-mic",
+	"gssapi-keyex", "none",
 };
 
 static const char *const kbdint_devices[] = {"password", "totp", "pam"};

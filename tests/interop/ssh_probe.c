@@ -10,7 +10,7 @@
  *   -u USER  -i KEY  -P PASSWORD  -k HOSTKEY.pub  -c CIPHERS  -m MACS  -s STRICT(0..3)
  *   -x KEX_METHODS  -H HOSTKEY_ALGORITHMS  -S SIGNATURE_ALGORITHM  -C COMPRESSION
  *   -K HOST_CA.pub  -N NAME (of the server in its certificate)  -I PUBLIC_OR_CERTIFICATE.pub (of
- *   the key of -i, or of one an agent holds)  -A AGENT_SOCKET  -G HOST@NAME (of Kerberos)
+ *   the key of -i, or of one an agent holds)  -A AGENT_SOCKET  -G NAME (of the host, in Kerberos)
  *   -M gssapi-keyex|gssapi-with-mic
  *   -n BYTES  -r OWN_REKEYS  -d DESTINATION (as the server reaches us)
  */
@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "crypto/cert.h"
+#include "crypto/x509key.h"
 #include "ssh/kexinit.h"
 #include "ssh/pump.h"
 #include "ssh/window.h"
@@ -59,6 +60,7 @@ static struct {
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
 	struct key *key, *ident, *hostkey, *host_ca; /* ident: what a login shows */
+	struct x509_trust *anchors;
 	int ssh, listener, echo; /* descriptors; echo: what the server connected to us */
 	bool tried_none, sent_eof, peer_closed;
 	unsigned int kexes, own_rekeys;
@@ -219,6 +221,15 @@ static bool hostkey_is_right(const struct key *k)
 					 .ca_algs = SSH_DEFAULT_CA_SIG};
 	const char *why = "not by this authority";
 
+	if (st.anchors != NULL) {
+		uint64_t expires;
+
+		if (key_x509(k) != NULL && x509key_names_host(key_x509(k), opt.host_name) &&
+		    x509_trust_check(st.anchors, k, X509_HOST, rules.now, &expires, &why) == 0)
+			return true;
+		fprintf(stderr, "host certificate: %s\n", why);
+		return false;
+	}
 	if (st.host_ca == NULL)
 		return st.hostkey == NULL || key_equal(st.hostkey, k);
 	if (key_cert(k) != NULL && key_equal(key_cert(k)->ca, st.host_ca) &&
@@ -549,6 +560,22 @@ static struct key *public_line(const char *path)
 	return k;
 }
 
+/* Who vouches for the server: an authority's public key, or roots of X.509 in PEM. */
+static void authority(const char *path)
+{
+	char text[65536];
+	FILE *f = fopen(path, "r");
+	size_t n = f != NULL ? fread(text, 1, sizeof(text), f) : 0;
+
+	if (f == NULL)
+		die("%s: %m", path);
+	fclose(f);
+	if (n > 5 && memcmp(text, "-----", 5) == 0)
+		must(x509_trust_new(text, n, NULL, 0, &st.anchors), path);
+	else
+		st.host_ca = public_line(path);
+}
+
 static void options(int argc, char **argv)
 {
 	int c;
@@ -655,7 +682,7 @@ static void start(struct cipher_engine **ret_engine)
 	if (opt.ident_path != NULL)
 		st.ident = public_line(opt.ident_path);
 	if (opt.host_ca_path != NULL)
-		st.host_ca = public_line(opt.host_ca_path);
+		authority(opt.host_ca_path);
 	if (opt.hostkey_path != NULL)
 		st.hostkey = public_line(opt.hostkey_path);
 	st.listener = listen_any(&port);
@@ -700,6 +727,7 @@ int main(int argc, char **argv)
 	key_free(st.key);
 	key_free(st.hostkey);
 	key_free(st.host_ca);
+	x509_trust_free(st.anchors);
 	cipher_engine_free(engine);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);

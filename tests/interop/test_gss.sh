@@ -2,10 +2,8 @@
 # Kerberos: a KDC in the client's namespace, stock ssh with tickets of it, and the gateway's keytab.
 # Every key exchange by GSS-API, logins by gssapi-keyex and gssapi-with-mic, and who has no ticket.
 . "$(dirname "$0")/lib.sh"
-for p in krb5kdc kdb5_util kadmin.local kinit; do
-	PATH=$PATH:/usr/sbin command -v $p >/dev/null || { echo "$p is not installed"; exit 77; }
-done
-export PATH=$PATH:/usr/sbin
+. "$(dirname "$0")/kdc.sh"
+have_kdc || exit 77
 ssh -Q kex-gss >/dev/null 2>&1 || { echo "this ssh has no key exchange by GSS-API"; exit 77; }
 methods="gss-group14-sha256- gss-group16-sha512- gss-nistp256-sha256- gss-curve25519-sha256- gss-gex-sha1- gss-group14-sha1-"
 LAB_CONF="GSSAPIKeyExchange yes
@@ -14,43 +12,7 @@ GSSAPIStrictAcceptorCheck no
 GSSAPIKexAlgorithms $(tr ' ' ',' <<<"$methods")"
 
 # The client knows the gateway by its address: host/ADDRESS is what its tickets are for.
-realm=SLUICE.TEST
-mkdir -p "$LAB_DIR/krb5"
-cat >"$LAB_DIR/krb5/krb5.conf" <<END
-[libdefaults]
-	default_realm = $realm
-	dns_lookup_kdc = false
-	dns_lookup_realm = false
-	dns_canonicalize_hostname = false
-	rdns = false
-	default_ccache_name = FILE:$LAB_DIR/krb5/ccache
-	default_keytab_name = FILE:$LAB_DIR/krb5/keytab
-[realms]
-	$realm = {
-		kdc = 127.0.0.1:8888
-	}
-[domain_realm]
-	$LAB_GW_OUTSIDE = $realm
-END
-cat >"$LAB_DIR/krb5/kdc.conf" <<END
-[kdcdefaults]
-	kdc_listen = 127.0.0.1:8888
-	kdc_tcp_listen = 127.0.0.1:8888
-[realms]
-	$realm = {
-		database_name = $LAB_DIR/krb5/principal
-		key_stash_file = $LAB_DIR/krb5/stash
-		max_renewable_life = 1h
-	}
-END
-export KRB5_CONFIG=$LAB_DIR/krb5/krb5.conf KRB5_KDC_PROFILE=$LAB_DIR/krb5/kdc.conf
-export KRB5RCACHENAME=dfl:$LAB_DIR/krb5/rcache
-kdb5_util create -s -r $realm -P master >/dev/null 2>&1 || { echo "no realm"; exit 1; }
-kadmin.local -q "addprinc -randkey host/$LAB_GW_OUTSIDE" >/dev/null 2>&1
-kadmin.local -q "addprinc -pw secret $LAB_USER" >/dev/null 2>&1
-kadmin.local -q "addprinc -pw secret stranger" >/dev/null 2>&1
-kadmin.local -q "ktadd -k $LAB_DIR/krb5/keytab host/$LAB_GW_OUTSIDE" >/dev/null 2>&1
-lab_own "$LAB_DIR/krb5/keytab"
+make_realm $LAB_GW_OUTSIDE -- $LAB_USER stranger
 start_lab
 start_pump || exit 1
 lab_spawn client "$LAB_DIR/peer.log" krb5kdc -n -P "$LAB_DIR/krb5/pid"

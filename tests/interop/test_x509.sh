@@ -44,7 +44,7 @@ port=$(sed -n 's/^port //p' plane.log)
 pump=$(sed -n 's/.*port //p' pump.log)
 
 by() { # user, key, algorithm
-	timeout 20 $python "$top/tests/interop/peers/client_pyssh.py" 127.0.0.1 "$port" "$1" "$2" 127.0.0.1 "$pump" 300000 "$3"
+	timeout 20 $python "$top/tests/interop/peers/client_pyssh.py" 127.0.0.1 "$port" "$1" "$2" 127.0.0.1 "$pump" 300000 "$3" -
 }
 check "ecdsa, nistp256" by demo user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
 check "ecdsa, nistp384" by demo user_ecdsa384.pem x509v3-ecdsa-sha2-nistp384

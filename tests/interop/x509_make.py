@@ -5,7 +5,8 @@
 
 Writes DIR/root.pem (made once, with DIR/root.key and the authority beside it) and DIR/ROLE_KIND.pem: the private key, its
 certificate, and the authority's; KIND-root is certified by the root itself, as the older algorithms of X.509 show one
-certificate alone. NAME is the common name of users; hosts have it as an alternative name, an address when it looks like one.
+certificate alone. NAME is the common name of users; hosts have
+it, or several with commas, as alternative names, addresses when they look so.
 """
 import datetime
 import ipaddress
@@ -29,6 +30,13 @@ DAY = datetime.timedelta(days=1)
 
 def name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def alternative(text):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def usage(**on):
@@ -81,16 +89,12 @@ class Authority:
         save(f"{self.folder}/issuing.key", issuing)
         save(f"{self.folder}/issuing.pem", certify(name("Issuing"), issuing, name("Root"), root, ca))
 
-    def leaf(self, role, kind, who, days=(-1, 10)):
-        key, by_root = KINDS[kind.removesuffix("-root")](), kind.endswith("-root")
+    def leaf(self, role, kind, who, days=(-1, 10), key=None):
+        key, by_root = key or KINDS[kind.removesuffix("-root")](), kind.endswith("-root")
         ext = [(usage(digital_signature=True), True), (x509.ExtendedKeyUsage([USAGE[role]]), False)]
         subject = name(who)
         if role == "host":
-            try:
-                alt = x509.IPAddress(ipaddress.ip_address(who))
-            except ValueError:
-                alt = x509.DNSName(who)
-            ext.append((x509.SubjectAlternativeName([alt]), False))
+            ext.append((x509.SubjectAlternativeName([alternative(w) for w in who.split(",")]), False))
             subject = name("a host")
         issuer, issuer_key = (self.root, self.root_key) if by_root else (self.cert, self.key)
         return key, certify(subject, key, issuer.subject, issuer_key, ext, days)

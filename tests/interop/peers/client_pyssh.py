@@ -1,17 +1,19 @@
-"""The tests' own client, for what no library speaks; see README.md. One argument more than the others: the algorithm of the
-user's key. KEY is what x509_make.py writes, a PEM file of a token in software, or a key in PEM."""
+"""The tests' own client, for what no library speaks; see README.md. Two arguments more than the others: the algorithm of the
+user's key, or "plain", and the key exchange, or "-". KEY is what x509_make.py writes, a PEM file of a token in software, or a key in PEM."""
 import os
 import sys
 import warnings
 
 warnings.simplefilter("ignore")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import hostkey_peer  # noqa: E402
+import mlkem_noble  # noqa: E402
 import pyssh  # noqa: E402
 import sk_agent  # noqa: E402
 import x509_make  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 
-host, port, user, path, target, target_port, size, alg = sys.argv[1:]
+host, port, user, path, target, target_port, size, alg, kex = sys.argv[1:]
 
 
 def signer():
@@ -25,7 +27,14 @@ def signer():
     return pyssh.Signer("ssh-ed25519", key, sk_agent.blob_of(line))
 
 
-c = pyssh.dial(host, port, hostkey_algs=("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"))
+method = mlkem_noble.method(kex) if kex.startswith("mlkem") else pyssh.Curve25519
+algs, check = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512"), None
+if os.environ.get("MATRIX_KIND") == "host key":
+    algs = os.environ["MATRIX_ALG"],
+    with open(os.environ["MATRIX_HOST_CA"], "rb") as f:
+        root = hostkey_peer.x509.load_pem_x509_certificate(f.read())
+    check = lambda _, blob: hostkey_peer.chain_holds(blob, root, "localhost")
+c = pyssh.dial(host, port, hostkey_algs=algs, kex=method, check=check)
 if not c.login(user, signer()):
     sys.exit(f"not let in: {c.methods}")
 sys.exit(not pyssh.fetch(c, target, int(target_port), int(size)))

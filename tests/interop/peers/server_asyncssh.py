@@ -15,6 +15,14 @@ def names(algs):
     return [a.decode() for a in algs]
 
 
+def own_key():
+    with open(hostkey, "rb") as f:
+        text = f.read()
+    if b"BEGIN CERT" not in text:
+        return hostkey
+    return asyncssh.import_private_key(text), asyncssh.load_certificates(text[text.index(b"-----BEGIN CERT"):])
+
+
 class Server(asyncssh.SSHServer):
     def __init__(self, done):
         self.done = done
@@ -40,7 +48,7 @@ async def main():
     done = asyncio.get_running_loop().create_future()
     known = names(public_key.get_public_key_algs())
     listener = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=lambda: Server(done), server_host_keys=[hostkey], authorized_client_keys=authorized,
+        "127.0.0.1", 0, server_factory=lambda: Server(done), server_host_keys=[own_key()], authorized_client_keys=authorized,
         kex_algs=[k for k in names(kex.get_kex_algs()) if not k.startswith("gss-")],
         encryption_algs=names(encryption.get_encryption_algs()), mac_algs=names(mac.get_mac_algs()),
         compression_algs=names(compression.get_compression_algs()), signature_algs=known, config=None)
