@@ -2,12 +2,16 @@
  * perf/knock.c - clients that log in and go away, over the kernel's sockets, for what is compared
  * with a gateway.
  *
- *   knock STATS ADDRESS PORT USER KEY [KEX [CONNS]]
+ *   knock [-b] [-f FROM] [-r RATE] STATS ADDRESS PORT USER KEY [KEX [CONNS]]
  *
  * CONNS connections at once, 8: each asks for a key exchange of KEX, logs in with the key, which is
  * the first thing it tries, closes and begins again, until the process is ended. The file STATS
- * holds two numbers, for whoever measures a part of it: logins, and connections that ended without
- * one.
+ * holds numbers, for whoever measures a part of it: logins, connections that ended without one,
+ * signatures, and how long the last logins took.
+ *   -b  signatures are as long as right ones, and wrong; KEY may be a public one, and is tried
+ *       until the server has enough
+ *   -f  the address it comes from
+ *   -r  so many connections a second at most
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,15 +26,20 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "crypto/blob.h"
+#include "crypto/secret.h"
 #include "ssh/pump.h"
 
 #define CONNS_MAX 1024
 #define EVENTS    64
+#define TOOK      4096 /* logins whose time is kept */
 
 struct stats {
-	uint64_t logins, failed;
+	uint64_t logins, failed, signatures;
+	uint64_t took_us[TOOK]; /* of login n at n % TOOK */
 };
 
 struct client {
@@ -38,6 +47,8 @@ struct client {
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
 	bool tried, in, ended;
+	bool idle; /* it waits to begin */
+	uint64_t began_us;
 };
 
 static struct stats *stats;
@@ -45,6 +56,9 @@ static struct sockaddr_in server = {.sin_family = AF_INET};
 static const char *user, *kex;
 static struct key *key;
 static struct cipher_engine *engine;
+static struct sockaddr_in from = {.sin_family = AF_INET};
+static bool wrong;
+static uint64_t every_us, next_us; /* between two beginnings; of the next */
 static int ep;
 static volatile sig_atomic_t stop;
 
@@ -79,6 +93,58 @@ static void *stats_map(const char *path)
 	return p;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* --- wrong signatures ------------------------------------------------------------------------ */
+
+/* Bytes of a number below any modulus of that length: nothing is refused for its size. */
+static void number(struct blob_wr *w, size_t len, bool mpint)
+{
+	uint8_t n[KEY_SIG_MAX];
+
+	if (crypto_random(n, len) < 0)
+		die("no randomness");
+	n[0] = mpint ? 1 : 0;
+	if (mpint)
+		blob_wr_mpint(w, n, len);
+	else
+		blob_wr_str(w, n, len);
+}
+
+/* What a verifier has to compute before it knows better. */
+static size_t wrong_signature(const char *alg, uint8_t sig[KEY_SIG_MAX])
+{
+	struct blob_wr w = blob_wr_init(sig, KEY_SIG_MAX);
+	uint8_t raw[64], inner[512];
+	struct blob_wr rs = blob_wr_init(inner, sizeof(inner));
+
+	blob_wr_cstr(&w, alg);
+	if (strstr(alg, "ed25519") != NULL) {
+		if (crypto_random(raw, sizeof(raw)) < 0)
+			die("no randomness");
+		raw[63] &= 0x0f; /* S below the order */
+		blob_wr_str(&w, raw, sizeof(raw));
+	} else if (strncmp(alg, "rsa", 3) == 0) {
+		number(&w, key_bits(key) / 8, false);
+	} else {
+		number(&rs, key_bits(key) / 8, true);
+		number(&rs, key_bits(key) / 8, true);
+		blob_wr_str(&w, inner, rs.len);
+	}
+	if (key_is_sk(key)) { /* touched, and used for the first time */
+		const uint8_t flags_and_counter[5] = {1, 0, 0, 0, 1};
+
+		blob_wr_put(&w, flags_and_counter, sizeof(flags_and_counter));
+	}
+	return w.len;
+}
+
 /* --- one client ------------------------------------------------------------------------------ */
 
 static void client_begin(struct client *c)
@@ -91,8 +157,10 @@ static void client_begin(struct client *c)
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = c};
 	int one = 1;
 
-	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			     .began_us = now_us()};
+	if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    connect(c->fd, (struct sockaddr *)&server, sizeof(server)) < 0)
 		die("connect: %m");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	fcntl(c->fd, F_SETFL, O_NONBLOCK);
@@ -114,14 +182,19 @@ static void sign(struct client *c, const struct ssh_act *a)
 {
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len = sizeof(sig);
-	int r = key_sign(key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig, &len);
+	int r = 0;
 
+	if (wrong)
+		len = wrong_signature(a->sign.sig_alg, sig);
+	else
+		r = key_sign(key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig, &len);
+	stats->signatures++;
 	(void)ssh_brain_sign_answer(c->brain, a->id, r, sig, len);
 }
 
 static void login(struct client *c, const struct ssh_act *a)
 {
-	if (c->tried || ssh_brain_login_publickey(c->brain, a->id, key, NULL) < 0)
+	if ((c->tried && !wrong) || ssh_brain_login_publickey(c->brain, a->id, key, NULL) < 0)
 		(void)ssh_brain_login_give_up(c->brain, a->id);
 	c->tried = true;
 }
@@ -193,10 +266,61 @@ static void client_turn(struct client *c)
 		client_flush(c);
 	if (!c->in && !c->ended)
 		return;
+	if (c->in)
+		stats->took_us[stats->logins % TOOK] = now_us() - c->began_us;
 	stats->logins += c->in;
 	stats->failed += !c->in;
 	client_end(c);
-	client_begin(c);
+	if (every_us > 0)
+		c->idle = true;
+	else
+		client_begin(c);
+}
+
+/* Those whose time has come; milliseconds until the next, or -1. */
+static int begin_due(struct client *client, unsigned long n)
+{
+	for (unsigned long i = 0; i < n; i++) {
+		uint64_t now = now_us();
+
+		if (!client[i].idle)
+			continue;
+		if (now < next_us)
+			return (int)((next_us - now) / 1000 + 1);
+		next_us = (now > next_us + 10 * every_us ? now : next_us) + every_us;
+		client_begin(&client[i]);
+	}
+	return -1;
+}
+
+static void options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "bf:r:")) != -1) {
+		unsigned long rate = c == 'r' ? strtoul(optarg, NULL, 10) : 0;
+
+		if (c == 'b')
+			wrong = true;
+		else if (c == 'r' && rate > 0)
+			every_us = 1000000 / rate;
+		else if (c != 'f' || inet_pton(AF_INET, optarg, &from.sin_addr) != 1)
+			die("knock: bad option");
+	}
+}
+
+static void key_load(const char *path)
+{
+	char line[KEY_BLOB_MAX * 2] = "";
+	FILE *f;
+
+	if (key_file_load(path, &key) == 0)
+		return;
+	f = fopen(path, "re");
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
+	    key_public_line_parse(line, strcspn(line, "\n"), &key) < 0)
+		die("%s: not a key", path);
+	fclose(f);
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -207,8 +331,12 @@ int main(int argc, char **argv)
 	struct epoll_event ev[EVENTS];
 	unsigned long conns = 8;
 
+	options(argc, argv);
+	argc -= optind - 1;
+	argv += optind - 1;
 	if (argc < 6 || argc > 8 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1)
-		die("usage: knock STATS ADDRESS PORT USER KEY [KEX [CONNS]]");
+		die("usage: knock [-b] [-f FROM] [-r RATE] STATS ADDRESS PORT USER KEY [KEX "
+		    "[CONNS]]");
 	stats = stats_map(argv[1]);
 	server.sin_port = htons((uint16_t)strtoul(argv[3], NULL, 10));
 	user = argv[4];
@@ -216,24 +344,25 @@ int main(int argc, char **argv)
 	conns = argc > 7 ? strtoul(argv[7], NULL, 10) : conns;
 	if (conns == 0 || conns > CONNS_MAX)
 		die("CONNS is 1 to %d", CONNS_MAX);
-	if (key_file_load(argv[5], &key) < 0)
-		die("%s: not a key", argv[5]);
+	key_load(argv[5]);
 	if (cipher_engine_new(CIPHER_ENGINE_AUTO, SSH_PACKET_MAX + 64, &engine) < 0)
 		die("no memory");
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	signal(SIGTERM, on_signal);
 	for (unsigned long i = 0; i < conns; i++)
-		client_begin(&client[i]);
+		client[i].idle = true;
 	printf("ready\n");
 	fflush(stdout);
 	while (!stop) {
-		int n = epoll_wait(ep, ev, EVENTS, -1);
+		int due = begin_due(client, conns);
+		int n = epoll_wait(ep, ev, EVENTS, due);
 
 		for (int i = 0; i < n; i++)
 			client_turn(ev[i].data.ptr);
 	}
 	for (unsigned long i = 0; i < conns; i++)
-		client_end(&client[i]);
+		if (!client[i].idle)
+			client_end(&client[i]);
 	close(ep);
 	cipher_engine_free(engine);
 	key_free(key);
