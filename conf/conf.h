@@ -185,6 +185,7 @@ struct conf_global {
 	const struct conf_listen *listens;
 	size_t n_listens;
 	struct conf_strs host_keys;         /* HostKey, conf_host_key_next(); may be none */
+	const char *host_key_agent;         /* NULL: none */
 	const char *version_string;         /* "SSH-2.0-…", without VersionAddendum */
 	const char *version_addendum;       /* "": none */
 	const char *version_pattern;        /* comma list of globs: of a client's identification */

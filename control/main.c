@@ -408,7 +408,7 @@ static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 	int r;
 
 	if (test)
-		return setup_host_keys(conf, keys);
+		return setup_host_keys(conf, true, keys);
 	r = setup_run_dir(&run_dir);
 	if (r < 0 || !setup_keys_here())
 		return r < 0 ? r : setup_signer_wait(run_dir);
@@ -417,7 +417,8 @@ static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 	log_line(LOG_L_ERROR,
 		 SETUP_KEYS_HERE ": the private host keys are in the process that "
 				 "reads what strangers say. Run sluice-signer instead.");
-	return setup_host_keys(conf, keys);
+	/* HostKeyAgent is the signer's to ask. */
+	return setup_host_keys(conf, false, keys);
 }
 
 int main(int argc, char **argv)

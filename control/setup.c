@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "control/log.h"
+#include "control/signer/agent.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
 #include "crypto/gss.h"
@@ -160,7 +161,36 @@ static void host_key_keep(struct keyfile *kf, const char *path, struct host_keys
 	ret->key[ret->n++] = keyfile_take(kf);
 }
 
-static void host_key_load(const struct conf_host_key *c, struct host_keys *ret)
+/* sshd: the public half of a file that stays shut, or that stands beside one that is not there. */
+static int public_half_load(const char *path, struct keyfile_opts *o, struct keyfile **ret)
+{
+	char beside[4096];
+	int r;
+
+	o->public_half = true;
+	r = keyfile_load(path, o, ret);
+	if (r < 0 && (size_t)snprintf(beside, sizeof(beside), "%s.pub", path) < sizeof(beside))
+		r = keyfile_load(beside, o, ret);
+	return r;
+}
+
+/* A public key becomes one by which the agent signs. -ENOKEY: there is no agent, or it does not. */
+static int agent_use(struct host_agent *agent, struct keyfile *kf, char *why)
+{
+	int r;
+
+	if (key_is_private(kf->key))
+		return 0;
+	if (agent == NULL)
+		snprintf(why, KEYFILE_WHY_MAX, "no private half, and no agent that has it");
+	r = agent != NULL ? host_agent_use(agent, kf->key) : -ENOKEY;
+	if (agent != NULL && r < 0)
+		snprintf(why, KEYFILE_WHY_MAX, "the agent does not sign with it: %s", strerror(-r));
+	return r;
+}
+
+static void host_key_load(const struct conf_host_key *c, struct host_agent *agent,
+			  struct host_keys *ret)
 {
 	char why[KEYFILE_WHY_MAX] = "", text[KEYFILE_TEXT_MAX];
 	struct keyfile_opts o = {.subject = c->subject, .thumbprint = c->thumbprint, .why = why};
@@ -175,8 +205,10 @@ static void host_key_load(const struct conf_host_key *c, struct host_keys *ret)
 	}
 	if (r == 0)
 		r = keyfile_load(c->path, &o, &kf);
-	if (r == 0 && !key_is_private(kf->key))
-		r = -EBADMSG;
+	if (agent != NULL && (r == -ENOKEY || r == -ENOENT))
+		r = public_half_load(c->path, &o, &kf);
+	if (r == 0)
+		r = agent_use(agent, kf, why);
 	if (r == 0)
 		host_key_keep(kf, c->path, ret);
 	keyfile_free(kf);
@@ -186,19 +218,33 @@ static void host_key_load(const struct conf_host_key *c, struct host_keys *ret)
 	}
 }
 
-int setup_host_keys(const struct conf *conf, struct host_keys *ret)
+static struct host_agent *agent_open(const char *path)
 {
-	const struct conf_strs *words = &conf_global(conf)->host_keys;
+	struct host_agent *agent = NULL;
+	int r = host_agent_open(path, &agent);
+
+	if (r < 0)
+		fprintf(stderr, "Could not connect to agent \"%s\": %s\n", path, strerror(-r));
+	return agent;
+}
+
+int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *ret)
+{
+	const struct conf_global *g = conf_global(conf);
+	struct host_agent *agent = NULL;
 	struct conf_host_key c;
 
 	*ret = (struct host_keys){.n = 0};
-	for (size_t at = 0; conf_host_key_next(words, &at, &c);) {
+	if (by_agent && g->host_key_agent != NULL)
+		agent = agent_open(g->host_key_agent);
+	for (size_t at = 0; conf_host_key_next(&g->host_keys, &at, &c);) {
 		if (ret->n == HOST_KEYS_MAX)
 			fprintf(stderr, "Unable to load host key \"%s\": more than %d\n", c.path,
 				HOST_KEYS_MAX);
 		else
-			host_key_load(&c, ret);
+			host_key_load(&c, agent, ret);
 	}
+	host_agent_put(agent);
 	if (ret->n == 0) {
 		fprintf(stderr, "sluice-control: no hostkeys available -- exiting.\n"
 				"Make one and name it with HostKey:\n"

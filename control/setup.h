@@ -25,8 +25,12 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
 /* The same of files that trusted() says yes to; NULL: of any. */
 int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), struct conf **ret)
 	__attribute__((warn_unused_result));
-/* Every HostKey of the file; at least one must be usable. */
-int setup_host_keys(const struct conf *conf, struct host_keys *ret)
+/*
+ * Every HostKey of the file; at least one must be usable. Of a public one, and of one that is
+ * encrypted, HostKeyAgent keeps the private half: by_agent says whether it may be asked, else they
+ * are left out.
+ */
+int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *ret)
 	__attribute__((warn_unused_result));
 /* With GSSAPIKeyExchange the methods by it and then KexAlgorithms; else NULL. The caller's. */
 int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unused_result));

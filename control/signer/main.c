@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 		return EXIT_BAD;
 	r = setup_no_dumps();
 	if (r == 0)
-		r = setup_host_keys(conf, &keys);
+		r = setup_host_keys(conf, true, &keys);
 	conf_put(conf);
 	if (r < 0)
 		return EXIT_BAD;

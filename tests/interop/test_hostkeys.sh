@@ -88,5 +88,54 @@ check "another key's chain is not ours" grep -q 'chain384.pem": no matching priv
 check "what is none is said" grep -q 'sluice.conf": not a certificate' control.log
 gateway_end
 
+# HostKeyAgent: public keys, and one whose file nobody opens; the signer alone asks.
+ssh-keygen -q -t rsa -b 2048 -N word -f agent_rsa
+mkdir closed && cp host_ed25519 closed/agent_ed25519 && cp host_ed25519.pub agent_ed25519.pub
+agent_start() {
+	ssh-agent -D -a "$dir/agent.sock" >agent.log 2>&1 & agent=$!
+	pids+=($agent)
+	for _ in $(seq 200); do [ -S agent.sock ] && break; sleep 0.02; done
+	printf 'echo word\n' >ask && chmod 700 ask
+	SSH_AUTH_SOCK=$dir/agent.sock SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force ssh-add -q closed/agent_ed25519 agent_rsa
+}
+agent_start
+{ CONF; cat <<E; } >sluice.conf
+HostKey $dir/agent_ed25519
+HostKey $dir/agent_rsa
+HostKeyAgent $dir/agent.sock
+E
+gateway sluice.conf
+check "public keys by an agent" grep -q 'sluice-signer has 2 host keys' signer.log
+# A listener that says one line: what -W shows when the login was right.
+python3 -u - >echo.log 2>/dev/null <<'PY' & pids+=($!)
+import socket
+s = socket.create_server(('127.0.0.1', 0))
+print('port', s.getsockname()[1])
+while True:
+    c, _ = s.accept()
+    c.sendall(b'through\n')
+    c.close()
+PY
+wait_for '^port' echo.log
+echo_port=$(sed -n 's/^port //p' echo.log)
+shows() { # algorithm
+	[ "$(ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes -i user -p "$port" \
+		-o UserKnownHostsFile=known_agent -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes \
+		-o HostKeyAlgorithms="$1" -o UpdateHostKeys=no -W "127.0.0.1:$echo_port" demo@127.0.0.1 </dev/null 2>>ssh.log)" = through ]
+}
+for k in ed25519 rsa; do echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 agent_$k.pub)"; done >known_agent
+check "a login by its ed25519 key" shows ssh-ed25519
+check "and by its RSA key" shows rsa-sha2-512
+kill $agent; wait $agent 2>/dev/null; rm -f agent.sock
+check "not without the agent" refused shows ssh-ed25519
+agent_start
+again() { for _ in $(seq 20); do shows ssh-ed25519 && return; sleep 0.2; done; return 1; }
+check "again when it is back" again
+SSH_AUTH_SOCK=$dir/agent.sock SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force ssh-add -q -x 2>/dev/null </dev/null
+check "a locked agent signs nothing" refused shows rsa-sha2-256
+gateway_end
+own() { "$SLUICE_BUILD/control/sluice-control" -f sluice.conf 2>&1 | tee -a all.log | grep -q 'no hostkeys available'; }
+check "control itself asks no agent" own
+
 ! grep -E 'Sanitizer|runtime error' ./*.log || failures=$((failures + 1))
 [ $failures = 0 ] || { tail -n 40 all.log; cat peer.log; exit 1; }
