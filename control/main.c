@@ -43,7 +43,6 @@ struct control {
 	struct log_out *log;
 	struct session_env env;
 	struct helper helper;
-	struct signer_remote *signer; /* NULL: the keys are here */
 	struct linkpeer *peer[PEERS_MAX];
 	unsigned int n_peers;
 	struct admin_env admin_env;
@@ -152,7 +151,7 @@ static void goodbye(struct timer *t)
 		linkpeer_close(c->peer[i]);
 	c->n_peers = 0;
 	resolver_close(c->env.resolver);
-	signer_remote_close(c->signer);
+	keysets_hang_up(&c->env.keys);
 	helper_read_end(&c->helper);
 	pool_close(c->env.files);
 	pool_close(c->env.compute);
@@ -193,21 +192,53 @@ static int start_pools(struct control *c)
 	return r;
 }
 
-/* The keys of sluice-signer: this process never sees them. */
+static void keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
+
+/* The keys of sluice-signer: this process never sees them. Takes both. */
+static int keys_of_signer(struct control *c, struct signer_remote *remote, struct host_keys *keys)
+{
+	struct keyset set = {.remote = remote};
+	int r;
+
+	host_certs_load(c->env.conf, keys, &set.certs);
+	r = signer_new_remote(remote, keys, &set.signer);
+	if (r == 0)
+		r = keyset_change(&c->env.keys, &set);
+	if (r == 0) {
+		signer_remote_watch(remote, keys_renewed, c);
+		return 0;
+	}
+	signer_remote_close(remote);
+	signer_free(set.signer);
+	host_certs_free(&set.certs);
+	host_keys_free(keys);
+	return r;
+}
+
+static void keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
+{
+	int r = keys_of_signer(arg, next, keys);
+
+	if (r < 0)
+		log_line(LOG_L_ERROR, "other host keys cannot be taken: %s", strerror(-r));
+	else
+		log_line(LOG_L_INFO, "new connections get other host keys now");
+}
+
 static int start_signer(struct control *c, const char *run_dir)
 {
+	struct signer_remote *remote;
 	struct host_keys keys;
 	char path[4096];
 	int r;
 
 	snprintf(path, sizeof(path), "%s/signer.sock", run_dir);
-	r = signer_remote_open(&c->loop, c->env.timers, path, &c->signer, &keys);
+	r = signer_remote_open(&c->loop, c->env.timers, path, &remote, &keys);
 	if (r < 0) {
 		fprintf(stderr, "sluice-control: %s: %s\n", path, strerror(-r));
 		return r;
 	}
-	host_certs_load(c->env.conf, &keys, &c->env.host_certs);
-	r = signer_new_remote(c->signer, &keys, &c->env.signer);
+	r = keys_of_signer(c, remote, &keys);
 	if (r == 0)
 		log_line(LOG_L_INFO, "host keys are those of sluice-signer");
 	return r;
@@ -215,13 +246,13 @@ static int start_signer(struct control *c, const char *run_dir)
 
 static int start_keys(struct control *c, struct host_keys *keys, const char *run_dir)
 {
+	struct keyset *here = keyset_now(&c->env.keys); /* its certificates are there */
 	char path[4096];
-	bool here = keys->n > 0;
 	int r;
 
-	r = here ? signer_new(c->env.compute, &c->env.signer) : start_signer(c, run_dir);
-	if (r == 0 && here)
-		r = signer_add_all(c->env.signer, keys);
+	r = keys->n > 0 ? signer_new(c->env.compute, &here->signer) : start_signer(c, run_dir);
+	if (r == 0 && keys->n > 0)
+		r = signer_add_all(here->signer, keys);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "%s/blob.key", run_dir);
@@ -333,8 +364,7 @@ static int start(struct control *c, struct conf *conf, const char *conf_path,
 static void stop(struct control *c)
 {
 	uv_loop_close(&c->loop);
-	signer_free(c->env.signer);
-	host_certs_free(&c->env.host_certs);
+	keysets_fini(&c->env.keys);
 	blob_key_free(c->env.blob_key);
 	log_sink_set(NULL, NULL);
 	log_out_free(c->log);
@@ -383,7 +413,7 @@ static int serve(struct conf *conf, const char *conf_path, struct host_keys *key
 		return EXIT_BAD;
 	/* As long as root may read them. */
 	if (keys->n > 0)
-		host_certs_load(conf, keys, &c.env.host_certs);
+		host_certs_load(conf, keys, &keyset_now(&c.env.keys)->certs);
 	r = start_log(&c);
 	if (r == 0)
 		r = uv_loop_init(&c.loop);

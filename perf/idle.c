@@ -348,10 +348,10 @@ static void control_begin(uint32_t n)
 	must(clock_new(&w.loop, e->timers, &w.clock), "clock");
 	must(pool_new(&w.loop, e->timers, 2, 64, &e->compute), "threads");
 	must(pool_new(&w.loop, e->timers, 2, 64, &e->files), "threads");
-	must(signer_new(e->compute, &e->signer), "signer");
+	must(signer_new(e->compute, &e->keys.set[0].signer), "signer");
 	must(resolver_new(&w.loop, e->timers, &e->resolver), "resolver");
 	must(key_generate("ssh-ed25519", 0, &host), "host key");
-	must(signer_add(e->signer, host), "host key");
+	must(signer_add(e->keys.set[0].signer, host), "host key");
 	must(blob_key_new(&e->blob_key), "blob key");
 	must(session_table_new(e, &link, 0, 0, n, &w.table), "table");
 }
@@ -413,7 +413,7 @@ static void the_end(struct pipe_end *ends)
 	uv_close((uv_handle_t *)&w.tick, NULL);
 	uv_run(&w.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&w.loop);
-	signer_free(w.env.signer);
+	keysets_fini(&w.env.keys);
 	blob_key_free(w.env.blob_key);
 	timers_free(w.env.timers);
 	conf_put(w.env.conf);

@@ -158,7 +158,7 @@ void compute_sign(struct session *s, const struct ssh_act *act)
 	struct signer_caller caller = {env, s->ref, act->id};
 	int r;
 
-	r = signer_sign(env->signer, act->sign.key, act->sign.sig_alg, act->sign.data.p,
+	r = signer_sign(hostkeys_signer(s), act->sign.key, act->sign.sig_alg, act->sign.data.p,
 			act->sign.data.len, s->awake->kex_done, env->now_ms() + SIGN_MS, &caller,
 			sign_done);
 	if (r < 0)

@@ -14,9 +14,19 @@
 
 #include "control/session/internal.h"
 
+struct signer *hostkeys_signer(const struct session *s)
+{
+	return s->table->env->keys.set[s->keyset].signer;
+}
+
+/*
+ * Once: a second announcement, of keys that came while it lives, would end it, as OpenSSH's client
+ * takes it for a mistake of ours. It learns them by its next connection, as long as the key it
+ * knows stands beside them.
+ */
 void hostkeys_announce(struct session *s)
 {
-	const struct signer *signer = s->table->env->signer;
+	const struct signer *signer = keyset_now(&s->table->env->keys)->signer;
 	size_t max = 64, len;
 	uint8_t *buf;
 	struct ssh_wr w;
@@ -52,6 +62,8 @@ bool hostkeys_busy(const struct session *s)
 
 void hostkeys_clear(struct session *s)
 {
+	if (s->awake->proof.open)
+		keyset_release(&s->table->env->keys, s->awake->proof.keyset);
 	free(s->awake->proof.buf);
 	s->awake->proof = (struct proof){0};
 }
@@ -105,6 +117,7 @@ static void prove_next(struct session *s)
 {
 	struct session_env *env = s->table->env;
 	struct proof *p = &s->awake->proof;
+	struct signer *signer = env->keys.set[p->keyset].signer;
 	struct signer_caller caller = {env, s->ref, 0};
 	struct ssh_str session_id = ssh_brain_session_id(s->awake->brain);
 	const struct key *k;
@@ -113,8 +126,8 @@ static void prove_next(struct session *s)
 		finish(s, true);
 		return;
 	}
-	k = signer_public(env->signer, p->key[p->at++]);
-	if (signer_prove(env->signer, k, alg_of(s, k), session_id.p, session_id.len,
+	k = signer_public(signer, p->key[p->at++]);
+	if (signer_prove(signer, k, alg_of(s, k), session_id.p, session_id.len,
 			 env->now_ms() + SIGN_MS, &caller, proved) < 0)
 		finish(s, false);
 }
@@ -150,18 +163,33 @@ static bool keys_take(const struct signer *signer, struct ssh_str rest, struct p
 	return !r.bad && p->n > 0;
 }
 
+/* Of those of now, which were announced, or those it began with. */
+static bool keys_find(const struct session *s, struct ssh_str rest, struct proof *p)
+{
+	const struct keysets *k = &s->table->env->keys;
+	const uint8_t sets[] = {k->now, s->keyset};
+
+	for (size_t i = 0; i < sizeof(sets); i++) {
+		*p = (struct proof){.open = true, .keyset = sets[i]};
+		if (keys_take(k->set[sets[i]].signer, rest, p))
+			return true;
+	}
+	return false;
+}
+
 void hostkeys_prove(struct session *s, const struct ssh_chan_request *m)
 {
-	struct proof p = {.open = true};
+	struct proof p = {0};
 
 	if (!m->want_reply)
 		return;
-	if (keys_take(s->table->env->signer, m->rest, &p))
+	if (keys_find(s, m->rest, &p))
 		p.buf = malloc(p.n * (size_t)(4 + KEY_SIG_MAX));
 	if (p.buf == NULL) {
 		(void)ssh_brain_global_answer(s->awake->brain, false, NULL, 0);
 		return;
 	}
+	keyset_hold_more(&s->table->env->keys, p.keyset);
 	s->awake->proof = p;
 	prove_next(s);
 }

@@ -94,6 +94,7 @@ struct login {
 /* Host keys that are being proved, one by one: hostkeys.c. */
 struct proof {
 	bool open;
+	uint8_t keyset; /* whose they are: those of now, or its own */
 	uint8_t n, at;
 	uint8_t key[SIGNER_KEYS_MAX];
 	uint8_t *buf; /* the answer so far */
@@ -183,6 +184,7 @@ struct session {
 	bool user_known : 1; /* the peer has named one */
 	bool user_valid : 1, user_judged : 1;
 	bool authenticated : 1;
+	uint8_t keyset : 3; /* the host keys it began with */
 	uint16_t n_given;
 	uint32_t n_up; /* channels that are open, those of grants included */
 
@@ -194,6 +196,7 @@ struct session {
 	struct given *given;
 	uint32_t n_opens; /* all of them, whether connected or not */
 };
+_Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
 _Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
 
 struct session_table {
@@ -358,6 +361,8 @@ bool open_target(const struct session *s, uint64_t token, struct open_target *re
 void open_fini(struct session *s);
 
 /* hostkeys.c */
+/* The signer whose keys it was shown. */
+struct signer *hostkeys_signer(const struct session *s);
 void hostkeys_announce(struct session *s);
 void hostkeys_prove(struct session *s, const struct ssh_chan_request *m);
 bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing else is heard */

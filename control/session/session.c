@@ -55,6 +55,7 @@ void session_free(struct session *s)
 	policy_grant_fini(&s->grant);
 	open_fini(s);
 	grant_fini(s);
+	keyset_release(&env->keys, s->keyset); /* behind its brain, which borrows them */
 	s->table->by_index[s->ref.conn.index] = NULL;
 	s->table->count--;
 	env->stats.connections--;
@@ -100,6 +101,7 @@ int session_brain_new(struct session *s)
 {
 	struct session_env *env = s->table->env;
 	const struct conf_global *g = conf_global(env->conf);
+	const struct keyset *keys = &env->keys.set[s->keyset];
 	struct ssh_brain_conf c = {
 		.role = SSH_SERVER,
 		.ident = env->ident,
@@ -128,10 +130,10 @@ int session_brain_new(struct session *s)
 			       (int)SSH_STRICT_REQUIRE == (int)CONF_STRICT_KEX_REQUIRE,
 		       "two names of one thing");
 	r = ssh_brain_new(&c, &s->awake->brain);
-	for (unsigned int i = 0; r == 0 && i < signer_count(env->signer); i++)
-		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(env->signer, i));
-	for (unsigned int i = 0; r == 0 && i < env->host_certs.n; i++)
-		r = ssh_brain_hostkey_add(s->awake->brain, env->host_certs.cert[i]);
+	for (unsigned int i = 0; r == 0 && i < signer_count(keys->signer); i++)
+		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(keys->signer, i));
+	for (unsigned int i = 0; r == 0 && i < keys->certs.n; i++)
+		r = ssh_brain_hostkey_add(s->awake->brain, keys->certs.cert[i]);
 	return r;
 }
 
@@ -200,6 +202,7 @@ struct session *session_new(struct session_table *t, const struct link_handle *c
 	s->table = t;
 	s->ref = (struct conn_ref){*conn, ++t->env->last_serial};
 	s->log_level = (uint8_t)log_threshold();
+	s->keyset = keyset_hold(&t->env->keys);
 	t->by_index[conn->index] = s;
 	t->count++;
 	t->env->stats.connections++;

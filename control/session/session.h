@@ -16,11 +16,11 @@
 #include "conf/conf.h"
 #include "control/auth/source.h"
 #include "control/blob.h"
-#include "control/hostcert.h"
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
 #include "control/session/connecting.h"
+#include "control/session/keyset.h"
 #include "control/session/turns.h"
 #include "control/signer.h"
 #include "control/startups.h"
@@ -46,8 +46,7 @@ struct session_env {
 	unsigned int kex_threads; /* of compute */
 	char *kex;                /* list of methods; NULL: KexAlgorithms */
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
-	struct signer *signer;
-	struct host_certs host_certs; /* of the signer's keys */
+	struct keysets keys;
 	struct resolver *resolver;
 	struct blob_key *blob_key;
 	struct conf *conf;

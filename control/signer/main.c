@@ -34,18 +34,15 @@ struct program {
 
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: sluice-signer [-htV] [-f FILE]\n");
+	fprintf(f, "usage: sluice-signer [-hrtV] [-f FILE]\n");
 	return status;
 }
 
-static void on_signal(uv_signal_t *sig, int number)
+static void end(struct program *p)
 {
-	struct program *p = sig->data;
-
 	if (p->ending)
 		return;
 	p->ending = true;
-	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
 	signer_server_close(p->server);
 	pool_close(p->pool);
 	clock_close(p->clock);
@@ -53,7 +50,19 @@ static void on_signal(uv_signal_t *sig, int number)
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 }
 
-static int start(struct program *p, struct host_keys *keys, const char *dir)
+static void on_signal(uv_signal_t *sig, int number)
+{
+	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	end(sig->data);
+}
+
+static void on_idle(void *arg)
+{
+	log_line(LOG_L_INFO, "Nobody has these keys any more; terminating.");
+	end(arg);
+}
+
+static int start(struct program *p, struct host_keys *keys, const char *dir, bool replace)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	char path[4096];
@@ -78,17 +87,22 @@ static int start(struct program *p, struct host_keys *keys, const char *dir)
 	uv_signal_start(&p->term, on_signal, SIGTERM);
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
 	snprintf(path, sizeof(path), "%s/signer.sock", dir);
-	r = signer_server_new(&p->loop, p->signer, clock_now_ms, path, geteuid(), &p->server);
+	r = replace ? signer_server_replace(path) : 0;
+	if (r == 0)
+		r = signer_server_new(&p->loop, p->signer, clock_now_ms, path, geteuid(),
+				      &p->server);
 	if (r < 0)
 		fprintf(stderr, "sluice-signer: %s: %s\n", path,
 			r == -EADDRINUSE ? "another sluice-signer is running" : strerror(-r));
 	else
+		signer_server_on_idle(p->server, on_idle, p);
+	if (r == 0)
 		log_line(LOG_L_INFO, "sluice-signer has %u host keys, on %s",
 			 signer_count(p->signer), path);
 	return r;
 }
 
-static int serve(struct host_keys *keys)
+static int serve(struct host_keys *keys, bool replace)
 {
 	static struct program p;
 	const char *dir;
@@ -100,7 +114,7 @@ static int serve(struct host_keys *keys)
 	if (r == 0)
 		r = uv_loop_init(&p.loop);
 	if (r == 0)
-		r = start(&p, keys, dir);
+		r = start(&p, keys, dir, replace);
 	if (r < 0)
 		return EXIT_BAD;
 	uv_run(&p.loop, UV_RUN_DEFAULT);
@@ -115,13 +129,16 @@ int main(int argc, char **argv)
 	struct host_keys keys = {.n = 0};
 	const char *conf_path = CONF_PATH_DEFAULT;
 	struct conf *conf;
-	bool test = false;
+	bool test = false, replace = false;
 	int c, r;
 
-	while ((c = getopt(argc, argv, "f:htV")) != -1) {
+	while ((c = getopt(argc, argv, "f:hrtV")) != -1) {
 		switch (c) {
 		case 'f':
 			conf_path = optarg;
+			break;
+		case 'r':
+			replace = true;
 			break;
 		case 't':
 			test = true;
@@ -149,5 +166,5 @@ int main(int argc, char **argv)
 		host_keys_free(&keys);
 		return 0;
 	}
-	return serve(&keys);
+	return serve(&keys, replace);
 }

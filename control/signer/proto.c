@@ -82,11 +82,11 @@ static void begin(struct ssh_wr *w, uint8_t *buf, size_t size, enum signer_msg t
 	helper_frame_begin(w, (enum helper_msg)type);
 }
 
-size_t signer_keys_build(uint8_t *buf, size_t size)
+size_t signer_word_build(uint8_t *buf, size_t size, enum signer_msg kind)
 {
 	struct ssh_wr w;
 
-	begin(&w, buf, size, SIGNER_KEYS);
+	begin(&w, buf, size, kind);
 	return helper_frame_end(&w);
 }
 

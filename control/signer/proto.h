@@ -20,8 +20,11 @@ enum signer_msg {
 	SIGNER_KEYS = 1, /* which are there? */
 	SIGNER_SIGN,     /* an exchange hash */
 	SIGNER_PROVE,    /* that a key is ours, to a session */
+	SIGNER_RETIRE,   /* another signer is about to take its place */
 	SIGNER_HAVE = 10,
 	SIGNER_DONE,
+	SIGNER_RETIRED, /* to who asks: others get other keys, these are yours as long as you stay
+			 */
 };
 
 struct signer_request {
@@ -55,7 +58,7 @@ int signer_have_parse(struct ssh_str body, struct signer_have *ret)
 	__attribute__((warn_unused_result));
 
 /* Whole frames; 0: it does not fit into size. */
-size_t signer_keys_build(uint8_t *buf, size_t size);
+size_t signer_word_build(uint8_t *buf, size_t size, enum signer_msg kind); /* no body: KEYS, … */
 size_t signer_request_build(uint8_t *buf, size_t size, const struct signer_request *m);
 size_t signer_answer_build(uint8_t *buf, size_t size, const struct signer_answer *m);
 size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s);

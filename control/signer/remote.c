@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/clock.h"
 #include "control/log.h"
 #include "crypto/hash.h"
 
@@ -34,7 +35,12 @@ struct line {
 struct signer_remote {
 	uv_loop_t *loop;
 	struct timers *timers;
-	struct line *line;           /* NULL: there is none */
+	struct line *line; /* NULL: there is none */
+	struct line *next; /* to who took its place, until its keys are known */
+	bool retired;      /* what listens at path is another */
+	signer_renewed *renewed;
+	void *arg;
+	struct timer renew;
 	struct asked *asked, **last; /* in the order of asking */
 	unsigned int n_asked;
 	uint32_t last_id;
@@ -83,23 +89,49 @@ static void on_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-/* What was asked over it has no answer. */
+/* What was asked has no answer. Callers may ask again at once: those are behind the ones counted.
+ */
+static void asked_fail(struct signer_remote *r)
+{
+	struct asked *a;
+
+	for (unsigned int n = r->n_asked; n > 0 && (a = r->asked) != NULL; n--)
+		asked_over(a, -EPIPE, (struct ssh_str){0});
+}
+
+static void line_close(struct line *l)
+{
+	l->remote = NULL;
+	uv_close((uv_handle_t *)&l->pipe, on_closed);
+}
+
 static void line_drop(struct signer_remote *r, const char *why)
 {
 	struct line *l = r->line;
-	struct asked *a;
 
 	if (l == NULL)
 		return;
 	r->line = NULL;
-	l->remote = NULL;
-	uv_close((uv_handle_t *)&l->pipe, on_closed);
-	if (why != NULL)
+	line_close(l);
+	if (why != NULL && !r->retired)
 		log_line(LOG_L_ERROR, "sluice-signer: %s", why);
-	/* Callers may ask again at once, over a new line: those are behind the ones counted here.
-	 */
-	for (unsigned int n = r->n_asked; n > 0 && (a = r->asked) != NULL; n--)
-		asked_over(a, -EPIPE, (struct ssh_str){0});
+	asked_fail(r);
+}
+
+static void renew_later(struct signer_remote *r);
+
+/* Of either kind: that to the next signer is tried again. */
+static void line_lost(struct line *l, const char *why)
+{
+	struct signer_remote *r = l->remote;
+
+	if (l != r->next) {
+		line_drop(r, why);
+		return;
+	}
+	r->next = NULL;
+	line_close(l);
+	renew_later(r);
 }
 
 static int have_digest(struct ssh_str body, uint8_t ret[32])
@@ -109,17 +141,39 @@ static int have_digest(struct ssh_str body, uint8_t ret[32])
 	return hash_digest(HASH_SHA256, &piece, 1, ret);
 }
 
-static void frame(struct signer_remote *r, enum helper_msg type, struct ssh_str body)
+static int keys_take(const struct signer_have *m, struct host_keys *ret)
+{
+	int e = 0;
+
+	for (unsigned int i = 0; e == 0 && i < m->n; i++) {
+		e = key_blob_parse(m->blob[i].p, m->blob[i].len, &ret->key[i]);
+		ret->n += e == 0;
+		for (unsigned int j = 0; e == 0 && j < m->n_certs[i]; j++)
+			e = host_keys_cert(ret, i, m->cert[i][j].p, m->cert[i][j].len);
+	}
+	return e;
+}
+
+static int keys_parse(struct ssh_str body, struct host_keys *ret)
+{
+	struct host_keys keys = {.n = 0};
+	struct signer_have m;
+	int e = signer_have_parse(body, &m);
+
+	if (e == 0)
+		e = keys_take(&m, &keys);
+	if (e < 0)
+		host_keys_free(&keys);
+	else
+		*ret = keys;
+	return e;
+}
+
+static void answer(struct signer_remote *r, struct ssh_str body)
 {
 	struct signer_answer m;
-	uint8_t digest[32];
 
-	if ((enum signer_msg)type == SIGNER_HAVE) {
-		if (have_digest(body, digest) < 0 || memcmp(digest, r->keys, 32) != 0)
-			line_drop(r, "it has other keys now: restart control");
-		return;
-	}
-	if ((enum signer_msg)type != SIGNER_DONE || signer_answer_parse(body, &m) < 0) {
+	if (signer_answer_parse(body, &m) < 0) {
 		line_drop(r, "bad message");
 		return;
 	}
@@ -129,6 +183,56 @@ static void frame(struct signer_remote *r, enum helper_msg type, struct ssh_str 
 			return;
 		}
 	}
+}
+
+static void retire(struct signer_remote *r);
+static void next_known(struct signer_remote *r, struct ssh_str body);
+
+/* Of a line that was made again. Other keys are not asked for what these were. */
+static void have(struct signer_remote *r, struct ssh_str body)
+{
+	uint8_t digest[32];
+
+	if (have_digest(body, digest) == 0 && memcmp(digest, r->keys, 32) == 0)
+		return;
+	if (r->renewed == NULL || r->next != NULL) {
+		line_drop(r, "it has other keys now: restart control");
+		return;
+	}
+	r->retired = true;
+	r->next = r->line;
+	r->line = NULL;
+	asked_fail(r);
+	next_known(r, body);
+}
+
+static void frame(struct line *l, enum helper_msg type, struct ssh_str body)
+{
+	struct signer_remote *r = l->remote;
+
+	switch ((enum signer_msg)type) {
+	case SIGNER_HAVE:
+		if (l == r->next)
+			next_known(r, body);
+		else
+			have(r, body);
+		return;
+	case SIGNER_DONE:
+		if (l == r->line) {
+			answer(r, body);
+			return;
+		}
+		break;
+	case SIGNER_RETIRED:
+		if (l == r->line && body.len == 0) {
+			retire(r);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	line_lost(l, "bad message");
 }
 
 static void on_room(uv_handle_t *h, size_t wanted, uv_buf_t *ret)
@@ -151,19 +255,19 @@ static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
 	if (l->remote == NULL || n == 0)
 		return;
 	if (n < 0) {
-		line_drop(l->remote, "it went away");
+		line_lost(l, "it went away");
 		return;
 	}
 	l->have += (size_t)n;
 	while (l->remote != NULL &&
 	       (e = helper_frame_parse(l->in + at, l->have - at, &type, &body, &used)) == 0) {
 		at += used;
-		frame(l->remote, type, body);
+		frame(l, type, body);
 	}
 	if (l->remote == NULL)
 		return;
 	if (e == -EBADMSG) {
-		line_drop(l->remote, "bad message");
+		line_lost(l, "bad message");
 		return;
 	}
 	memmove(l->in, l->in + at, l->have - at);
@@ -176,7 +280,7 @@ static void on_written(uv_write_t *req, int status)
 
 	free(req); /* its out's first member */
 	if (status < 0 && l->remote != NULL)
-		line_drop(l->remote, "it does not listen");
+		line_lost(l, "it does not listen");
 }
 
 static int line_send(struct line *l, struct out *o, size_t len)
@@ -209,7 +313,7 @@ static int dial(const char *path)
 }
 
 /* Takes the socket. */
-static int line_new(struct signer_remote *r, int fd)
+static int line_new(struct signer_remote *r, int fd, struct line **ret)
 {
 	struct line *l = calloc(1, sizeof(*l));
 	int e;
@@ -230,27 +334,97 @@ static int line_new(struct signer_remote *r, int fd)
 		return e;
 	}
 	l->remote = r;
-	r->line = l;
+	*ret = l;
 	return 0;
 }
 
-/* Another line: its keys have to be those of the first. */
-static int dial_again(struct signer_remote *r)
+/* Another line, over which the keys are asked for first. */
+static int dial_again(struct signer_remote *r, struct line **ret)
 {
 	int fd = dial(r->path), e;
+	struct line *l;
 	struct out *o;
 
 	if (fd < 0)
 		return fd;
-	e = line_new(r, fd);
+	e = line_new(r, fd, &l);
 	if (e < 0)
 		return e;
 	o = malloc(sizeof(*o));
-	e = o != NULL ? line_send(r->line, o, signer_keys_build(o->bytes, sizeof(o->bytes)))
+	e = o != NULL ? line_send(l, o, signer_word_build(o->bytes, sizeof(o->bytes), SIGNER_KEYS))
 		      : -ENOMEM;
-	if (e < 0)
-		line_drop(r, NULL); /* nobody would see whose keys it has */
+	if (e < 0) /* nobody would see whose keys it has */
+		line_close(l);
+	else
+		*ret = l;
 	return e;
+}
+
+/* --- who takes its place ---------------------------------------------------------------------- */
+
+static void renew_now(struct signer_remote *r)
+{
+	if (r->next == NULL && dial_again(r, &r->next) < 0)
+		renew_later(r);
+}
+
+static void on_renew(struct timer *t)
+{
+	renew_now((struct signer_remote *)(void *)((char *)t -
+						   offsetof(struct signer_remote, renew)));
+}
+
+static void renew_later(struct signer_remote *r)
+{
+	(void)!timer_set(r->timers, &r->renew, clock_now_ms() + SIGNER_RENEW_MS);
+}
+
+static void retire(struct signer_remote *r)
+{
+	if (r->retired || r->renewed == NULL)
+		return;
+	r->retired = true;
+	renew_now(r);
+}
+
+static struct signer_remote *remote_new(uv_loop_t *loop, struct timers *timers, const char *path)
+{
+	struct signer_remote *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->loop = loop;
+	r->timers = timers;
+	r->last = &r->asked;
+	r->renew.fire = on_renew;
+	strcpy(r->path, path);
+	return r;
+}
+
+/* HAVE of the next: its line and its keys are another's from here on. */
+static void next_known(struct signer_remote *r, struct ssh_str body)
+{
+	struct signer_remote *n = remote_new(r->loop, r->timers, r->path);
+	struct host_keys keys;
+	int e = n != NULL ? have_digest(body, n->keys) : -ENOMEM;
+
+	if (e == 0)
+		e = keys_parse(body, &keys);
+	if (e < 0) {
+		free(n);
+		line_lost(r->next, NULL);
+		return;
+	}
+	n->line = r->next;
+	n->line->remote = n;
+	r->next = NULL;
+	r->renewed(r->arg, n, &keys);
+}
+
+void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void *arg)
+{
+	r->renewed = renewed;
+	r->arg = arg;
 }
 
 int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
@@ -263,7 +437,7 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 	if (r->n_asked >= SIGNER_ASKED_MAX)
 		return -EBUSY;
 	if (r->line == NULL)
-		e = dial_again(r);
+		e = r->retired ? -EPIPE : dial_again(r, &r->line);
 	if (e < 0)
 		return e;
 	a = calloc(1, sizeof(*a));
@@ -301,7 +475,7 @@ static int learn(int fd, uint8_t *in, struct ssh_str *ret_body)
 {
 	const struct timeval tv = {START_MS / 1000, 0};
 	uint8_t ask[16];
-	size_t len = signer_keys_build(ask, sizeof(ask)), have = 0, used;
+	size_t len = signer_word_build(ask, sizeof(ask), SIGNER_KEYS), have = 0, used;
 	enum helper_msg type;
 	int e;
 
@@ -318,34 +492,6 @@ static int learn(int fd, uint8_t *in, struct ssh_str *ret_body)
 		have += (size_t)n;
 	}
 	return e == 0 && (enum signer_msg)type == SIGNER_HAVE && used == have ? 0 : -EBADMSG;
-}
-
-static int keys_take(const struct signer_have *m, struct host_keys *ret)
-{
-	int e = 0;
-
-	for (unsigned int i = 0; e == 0 && i < m->n; i++) {
-		e = key_blob_parse(m->blob[i].p, m->blob[i].len, &ret->key[i]);
-		ret->n += e == 0;
-		for (unsigned int j = 0; e == 0 && j < m->n_certs[i]; j++)
-			e = host_keys_cert(ret, i, m->cert[i][j].p, m->cert[i][j].len);
-	}
-	return e;
-}
-
-static int keys_parse(struct ssh_str body, struct host_keys *ret)
-{
-	struct host_keys keys = {.n = 0};
-	struct signer_have m;
-	int e = signer_have_parse(body, &m);
-
-	if (e == 0)
-		e = keys_take(&m, &keys);
-	if (e < 0)
-		host_keys_free(&keys);
-	else
-		*ret = keys;
-	return e;
 }
 
 static int open_line(struct signer_remote *r, struct host_keys *ret)
@@ -370,25 +516,20 @@ static int open_line(struct signer_remote *r, struct host_keys *ret)
 			close(fd);
 		return e;
 	}
-	return line_new(r, fd);
+	return line_new(r, fd, &r->line);
 }
 
 int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
 		       struct signer_remote **ret, struct host_keys *ret_keys)
 {
-	struct signer_remote *r = calloc(1, sizeof(*r));
+	struct signer_remote *r;
 	int e;
 
+	if (strlen(path) >= sizeof(r->path))
+		return -ENAMETOOLONG;
+	r = remote_new(loop, timers, path);
 	if (r == NULL)
 		return -ENOMEM;
-	if (strlen(path) >= sizeof(r->path)) {
-		free(r);
-		return -ENAMETOOLONG;
-	}
-	r->loop = loop;
-	r->timers = timers;
-	r->last = &r->asked;
-	strcpy(r->path, path);
 	e = open_line(r, ret_keys);
 	if (e < 0) {
 		free(r);
@@ -404,10 +545,11 @@ void signer_remote_close(struct signer_remote *r)
 
 	if (r == NULL)
 		return;
-	if (r->line != NULL) {
-		r->line->remote = NULL;
-		uv_close((uv_handle_t *)&r->line->pipe, on_closed);
-	}
+	if (r->line != NULL)
+		line_close(r->line);
+	if (r->next != NULL)
+		line_close(r->next);
+	timer_cancel(r->timers, &r->renew);
 	while ((a = r->asked) != NULL) {
 		asked_remove(a);
 		free(a);

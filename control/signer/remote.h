@@ -3,7 +3,7 @@
  * are another process's.
  *
  * A signer that goes away fails what it was asked; the next call dials it again, and what comes
- * back counts only when it has the same keys.
+ * back counts only when it has the same keys: other keys are another signer_remote's.
  * Thread  the loop's; signer_remote_open() waits, at start.
  */
 #ifndef SLUICE_CONTROL_SIGNER_REMOTE_H
@@ -15,6 +15,7 @@
 #include "control/timers.h"
 
 #define SIGNER_ASKED_MAX 2048 /* calls that are not answered */
+#define SIGNER_RENEW_MS  100  /* between two tries to reach who takes its place */
 
 struct signer_remote;
 
@@ -25,6 +26,14 @@ struct signer_remote;
 int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
 		       struct signer_remote **ret, struct host_keys *ret_keys)
 	__attribute__((warn_unused_result));
+/*
+ * A signer that is replaced says so, and one that was restarted may have other keys. Who listens in
+ * its place is dialled, again and again, and learned from: next is another connection with keys of
+ * its own, both the callee's, and is watched in the same way. This one goes on for who uses its
+ * keys, as long as its signer lives. Called once, from the loop.
+ */
+typedef void signer_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
+void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void *arg);
 /* Open calls are not answered any more; gone when the loop has let go of its handle. */
 void signer_remote_close(struct signer_remote *r);
 

@@ -5,13 +5,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "control/log.h"
 #include "control/signer/proto.h"
 
-#define BACKLOG 8
+#define BACKLOG    8
+#define REPLACE_MS 5000 /* to make room */
 
 struct peer {
 	uv_pipe_t pipe;
@@ -31,6 +33,9 @@ struct signer_server {
 	struct peer *peers;
 	unsigned int n_peers, open; /* handles the loop still holds */
 	uint64_t last_serial;
+	bool retired; /* another listens, or is about to */
+	void (*idle)(void *arg);
+	void *idle_arg;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -51,6 +56,8 @@ static void on_peer_closed(uv_handle_t *h)
 	struct signer_server *s = p->server;
 
 	free(p);
+	if (s->retired && s->n_peers == 0 && s->idle != NULL)
+		s->idle(s->idle_arg);
 	let_go(s);
 }
 
@@ -145,6 +152,39 @@ static int request(struct peer *p, const struct signer_request *m)
 			   on_signed);
 }
 
+static void word(struct peer *p, enum signer_msg kind)
+{
+	struct out *o = malloc(sizeof(*o) + 16);
+
+	if (o == NULL)
+		peer_close(p);
+	else
+		peer_send(p, o, signer_word_build(o->bytes, 16, kind));
+}
+
+static void on_closed(uv_handle_t *h);
+
+/* Those who ask find out; the one that said so sees by its end that there is room. */
+static void retire(struct peer *by)
+{
+	struct signer_server *s = by->server;
+	struct peer *next;
+
+	if (!s->retired) {
+		s->retired = true;
+		(void)unlink(s->path);
+		uv_close((uv_handle_t *)&s->listener, on_closed);
+		log_line(LOG_L_INFO,
+			 "Another sluice-signer takes over; those who ask keep this one.");
+	}
+	for (struct peer *p = s->peers; p != NULL; p = next) {
+		next = p->next;
+		if (p != by)
+			word(p, SIGNER_RETIRED);
+	}
+	peer_close(by);
+}
+
 static void frame(struct peer *p, enum helper_msg type, struct ssh_str body)
 {
 	struct signer_request m;
@@ -152,6 +192,8 @@ static void frame(struct peer *p, enum helper_msg type, struct ssh_str body)
 
 	if ((enum signer_msg)type == SIGNER_KEYS && body.len == 0) {
 		have(p);
+	} else if ((enum signer_msg)type == SIGNER_RETIRE && body.len == 0) {
+		retire(p);
 	} else if (signer_request_parse((enum signer_msg)type, body, &m) < 0) {
 		peer_close(p);
 	} else {
@@ -257,6 +299,47 @@ static void on_closed(uv_handle_t *h)
 	let_go(h->data);
 }
 
+void signer_server_on_idle(struct signer_server *s, void (*idle)(void *arg), void *arg)
+{
+	s->idle = idle;
+	s->idle_arg = arg;
+}
+
+/* It closes the connection once it does not listen any more. */
+static int ask_to_retire(int fd)
+{
+	const struct timeval tv = {REPLACE_MS / 1000, 0};
+	uint8_t buf[16];
+	size_t len = signer_word_build(buf, sizeof(buf), SIGNER_RETIRE);
+	ssize_t n;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
+	    send(fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len)
+		return -errno;
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0 || (n < 0 && errno == EINTR))
+		;
+	return n == 0 ? 0 : -errno;
+}
+
+int signer_server_replace(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd, r;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	strcpy(sun.sun_path, path);
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)
+		r = errno == ENOENT || errno == ECONNREFUSED ? 0 : -errno;
+	else
+		r = ask_to_retire(fd);
+	close(fd);
+	return r;
+}
+
 int signer_server_new(uv_loop_t *loop, struct signer *signer, uint64_t (*now_ms)(void),
 		      const char *path, uid_t client, struct signer_server **ret)
 {
@@ -300,8 +383,11 @@ void signer_server_close(struct signer_server *s)
 {
 	if (s == NULL)
 		return;
+	s->idle = NULL;
 	while (s->peers != NULL)
 		peer_close(s->peers);
+	if (s->retired)
+		return;
 	(void)unlink(s->path);
 	uv_close((uv_handle_t *)&s->listener, on_closed);
 }

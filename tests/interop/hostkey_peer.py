@@ -3,7 +3,10 @@
 
     hostkey_peer.py x509 PORT USERKEY ROOT NAME ALG...   each algorithm of RFC 6187 or before it: the chain, login, rekey
     hostkey_peer.py info PORT USERKEY USER LIST          ext-info-in-auth@openssh.com: the second list is LIST
+    hostkey_peer.py rotate PORT USERKEY N OLD NEW        N connections live while the keys change (a line to stdin): they
+                                                         keep OLD.pub, others get NEW.pub; another line ends them
 """
+import base64
 import socket
 import sys
 
@@ -53,11 +56,69 @@ def of_info(port, key, user, want):
     print("told", want)
 
 
+class Told(pyssh.Client):
+    """One that remembers what host keys it was told of."""
+
+    told = ()
+
+    def global_request(self, r):
+        name, wants_reply = r.text(), r.byte()
+        if name == "hostkeys-00@openssh.com":
+            assert not self.told, "told twice: a stock ssh would leave"
+            while r.data:
+                self.told += r.string(),
+        if wants_reply:
+            self.send(b"\x52")
+
+    def listen(self):
+        """What comes right behind the login."""
+        self.global_request(pyssh.Reader(self.rx.open(self.read)[1:]))
+
+    def prove(self, blob):
+        """OpenSSH PROTOCOL 2.5: the key signs that it is the server's, for this session."""
+        what = "hostkeys-prove-00@openssh.com"
+        self.send(b"\x50" + pyssh.string(what) + b"\x01" + pyssh.string(blob))
+        p = self.packet()
+        if p[0] != 81:
+            return False
+        pyssh.verify("ssh-ed25519", blob, pyssh.Reader(p[1:]).string(),
+                     pyssh.string(what) + pyssh.string(self.session_id) + pyssh.string(blob))
+        return True
+
+
+def of_rotate(port, key, n, old, new):
+    def blob(path):
+        with open(path + ".pub") as f:
+            return base64.b64decode(f.read().split()[1])
+
+    def begin(shown):
+        c = Told(socket.create_connection(("127.0.0.1", int(port)), 30), check=lambda _, b: b == blob(shown))
+        assert c.login("demo", key)
+        c.listen()
+        return c
+
+    lives = [begin(old) for _ in range(int(n))]
+    print("open", flush=True)
+    sys.stdin.readline()
+    for c in lives:
+        c.rekey()
+        assert c.exchanges == 2 and c.told == (blob(old),), "what there was then"
+    assert lives[0].prove(blob(new)) and lives[1].prove(blob(old)), "both kinds can be proved"
+    later = begin(new)
+    later.rekey()
+    assert later.prove(blob(old)) and later.told == (blob(new), blob(old))
+    lives[0].rekey()
+    print("kept", flush=True)
+    sys.stdin.readline()
+
+
 if __name__ == "__main__":
     what, at, path, *rest = sys.argv[1:]
     try:
         if what == "x509":
             of_x509(at, user_key(path), rest[0], rest[1], rest[2:])
+        elif what == "rotate":
+            of_rotate(at, user_key(path), *rest)
         else:
             of_info(at, user_key(path), *rest)
     except (pyssh.Refused, AssertionError, socket.timeout) as e:

@@ -88,6 +88,33 @@ check "another key's chain is not ours" grep -q 'chain384.pem": no matching priv
 check "what is none is said" grep -q 'sluice.conf": not a certificate' control.log
 gateway_end
 
+# F-28: other keys while connections live. Those keep what they were shown, by the signer they had.
+ssh-keygen -q -t ed25519 -N '' -f host_new
+{ CONF; echo "HostKey $dir/host_ed25519"; } >sluice.conf
+{ CONF; printf 'HostKey %s\n' "$dir/host_new" "$dir/host_ed25519"; } >new.conf
+gateway sluice.conf
+coproc PEER { peer rotate "$port" user "$((${SLUICE_LONG:+80}+20))" host_ed25519 host_new 2>>peer.log; }
+peer_pid=$PEER_PID to=${PEER[1]} from=${PEER[0]}
+read -r -t 30 -u "$from" said
+check "connections live" test "$said" = open
+"$SLUICE_BUILD/control/sluice-signer" -f new.conf >refused.log 2>&1
+check "a second signer is refused" grep -q 'another sluice-signer is running' refused.log
+"$SLUICE_BUILD/control/sluice-signer" -r -f new.conf >signer2.log 2>&1 & signer2=$!
+pids+=($signer2)
+wait_for 'new connections get other host keys' control.log
+echo go >&"$to"
+read -r -t 30 -u "$from" said
+check "they rekey with the key they know; new ones get the new one; all are proved" test "$said" = kept
+check "the old signer stays for them" kill -0 $signer
+echo end >&"$to"
+wait $peer_pid
+wait_for 'Nobody has these keys any more' signer.log
+wait $signer
+check "and goes with the last of them" test $? = 0
+signer=$signer2
+gateway_end
+cat signer2.log >>all.log
+
 # HostKeyAgent: public keys, and one whose file nobody opens; the signer alone asks.
 ssh-keygen -q -t rsa -b 2048 -N word -f agent_rsa
 mkdir closed && cp host_ed25519 closed/agent_ed25519 && cp host_ed25519.pub agent_ed25519.pub

@@ -97,9 +97,9 @@ static void setup(void)
 	cr_assert_eq(timers_new(&e->timers), 0);
 	cr_assert_eq(clock_new(&t.loop, e->timers, &t.clock), 0);
 	cr_assert_eq(pool_new(&t.loop, e->timers, 1, 64, &e->compute), 0);
-	cr_assert_eq(signer_new(e->compute, &e->signer), 0);
+	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
-	cr_assert_eq(signer_add(e->signer, host), 0);
+	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
 	cr_assert_eq(session_table_new(e, &link, 0, 0, MAX_CONNS, &t.table), 0);
 	cr_assert_eq(linkpeer_new(&t.loop, e, path, &t.peer), 0);
 	t.admin_env = (struct admin_env){.sessions = e,
@@ -122,7 +122,7 @@ static void teardown(void)
 	uv_run(&t.loop, UV_RUN_DEFAULT);
 	cr_expect_eq(uv_loop_close(&t.loop), 0, "nothing is left on the loop");
 	cr_expect_eq(timers_next_ms(t.env.timers), UINT64_MAX, "no timer is left");
-	signer_free(t.env.signer);
+	keysets_fini(&t.env.keys);
 	timers_free(t.env.timers);
 	conf_put(t.env.conf);
 	cr_expect_eq(rmdir(t.dir), 0);

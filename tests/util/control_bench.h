@@ -73,10 +73,10 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 	clock_follow(*clock, now_ms);
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->compute), 0);
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
-	cr_assert_eq(signer_new(e->compute, &e->signer), 0);
+	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
 	cr_assert_eq(resolver_new(loop, e->timers, &e->resolver), 0);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
-	cr_assert_eq(signer_add(e->signer, host), 0);
+	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
 	cr_assert_eq(blob_key_new(&e->blob_key), 0);
 }
 
@@ -91,7 +91,7 @@ static inline void control_env_close(struct session_env *e, struct clock *clock)
 
 static inline void control_env_free(struct session_env *e)
 {
-	signer_free(e->signer);
+	keysets_fini(&e->keys);
 	blob_key_free(e->blob_key);
 	timers_free(e->timers);
 	conf_put(e->conf);
