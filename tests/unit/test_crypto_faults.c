@@ -143,7 +143,6 @@ SHIM_LEN(EVP_PKEY_get_raw_public_key, (const EVP_PKEY *k, unsigned char *p, size
 	 n)
 SHIM_LEN(EVP_PKEY_get_raw_private_key, (const EVP_PKEY *k, unsigned char *p, size_t *n), (k, p, n),
 	 n)
-SHIM_ZERO(sodium_init, (void), ())
 SHIM_ZERO(crypto_scalarmult_curve25519_base, (unsigned char *q, const unsigned char *n), (q, n))
 SHIM_ZERO(crypto_scalarmult_curve25519,
 	  (unsigned char *q, const unsigned char *n, const unsigned char *p), (q, n, p))
