@@ -19,7 +19,9 @@
 #include "ssh/trans_msg.h"
 #include "tests/util/control_bench.h"
 
+#ifndef MAX_CONNS
 #define MAX_CONNS 16
+#endif
 
 struct item {
 	struct item *next;

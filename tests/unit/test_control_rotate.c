@@ -1,0 +1,273 @@
+/*
+ * control/session/keyset.c, hostkeys.c: host keys that change while connections live (F-28).
+ */
+#define MAX_CONNS 10016
+
+#include "control/session/internal.h"
+#include "ssh/internal.h"
+#include "tests/util/rnd.h"
+#include "tests/util/session_bench.h"
+
+static void begin(void)
+{
+	start_later("LogLevel QUIET");
+}
+
+TestSuite(control_rotate, .init = begin, .fini = teardown, .timeout = 300);
+
+/* --- keys ------------------------------------------------------------------------------- */
+
+/* A signer with one new key, in place of those of now. */
+static int rotate(void)
+{
+	struct keyset next = {0};
+	struct key *k = NULL;
+	int r;
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &k), 0);
+	cr_assert_eq(signer_new(t.env.compute, &next.signer), 0);
+	cr_assert_eq(signer_add(next.signer, k), 0);
+	r = keyset_change(&t.env.keys, &next);
+	if (r < 0)
+		signer_free(next.signer);
+	return r;
+}
+
+static const struct key *key_now(void)
+{
+	return signer_public(keyset_now(&t.env.keys)->signer, 0);
+}
+
+/* --- clients ---------------------------------------------------------------------------- */
+
+static void client_enter(struct client *c, uint32_t index)
+{
+	client_begin(c, index, 1);
+	c->logins = 1; /* none is wrong */
+	c->opened = true;
+	while (!c->in)
+		client_step(c);
+	items_drop();
+}
+
+static void leave(struct client *c)
+{
+	conn_over(&c->conn);
+	ssh_brain_free(c->brain);
+	items_drop();
+}
+
+static bool shown(const struct client *c, const struct key *k)
+{
+	return key_equal(c->brain->server_key, k);
+}
+
+/* The client's brain ends the connection when it is shown another key (S-20). */
+static void rekeys(struct client *c)
+{
+	unsigned int had = c->exchanges;
+
+	cr_assert_eq(ssh_brain_rekey(c->brain), 0);
+	while (c->exchanges == had && !c->done)
+		client_step(c);
+	cr_assert_not(c->done, "it was shown another key");
+	items_drop();
+}
+
+static void rest_all(void)
+{
+	later_ms += REST_MS + 100;
+	timers_poll(t.env.timers, now_ms());
+}
+
+/* F-28. Half of them rest when it happens; the catalogue's number is that of --long. */
+Test(control_rotate, f28_those_who_live_keep_the_key_they_were_shown)
+{
+	unsigned int n = test_long() ? 10000 : 40;
+	struct client *c = calloc(n, sizeof(*c)), late;
+	const struct key *old = key_now();
+
+	for (unsigned int i = 0; i < n / 2; i++)
+		client_enter(&c[i], i);
+	rest_all();
+	for (unsigned int i = n / 2; i < n; i++)
+		client_enter(&c[i], i);
+	cr_assert_eq(t.env.keys.set[0].users, n);
+	cr_assert_eq(rotate(), 0);
+	cr_expect_null(t.first, "nobody is told again: OpenSSH's client would leave");
+	client_enter(&late, n);
+	cr_expect(shown(&late, key_now()));
+	cr_expect_not(shown(&late, old));
+	for (unsigned int i = 0; i < n; i++) {
+		rekeys(&c[i]);
+		cr_assert(shown(&c[i], old), "%u", i);
+	}
+	rest_all();
+	rekeys(&c[0]); /* from rest once more */
+	rekeys(&late);
+	for (unsigned int i = 0; i < n; i++)
+		leave(&c[i]);
+	cr_expect_null(t.env.keys.set[0].signer, "the last of them took the old keys along");
+	cr_expect(shown(&late, key_now()));
+	rekeys(&late);
+	leave(&late);
+	free(c);
+}
+
+/* The shard says that an exchange is due: the same holds for those we begin. */
+Test(control_rotate, an_exchange_of_ours_shows_the_old_key)
+{
+	static const struct link_conn_ref due;
+	struct client c;
+
+	client_enter(&c, 1);
+	cr_assert_eq(rotate(), 0);
+	rest_all();
+	cr_assert_eq(event(&c.conn, LINK_EV_REKEY_DUE, &due, sizeof(due), NULL, 0), 0);
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	cr_expect_not(c.done);
+	leave(&c);
+}
+
+/* The keys change between KEXINIT and the signature, at every step of a first exchange. */
+Test(control_rotate, at_every_step_of_a_login)
+{
+	for (unsigned int at = 0; at < 24; at++) {
+		struct client c;
+		bool turned = false;
+
+		client_begin(&c, 1, at + 1);
+		c.logins = 1;
+		c.opened = true;
+		for (unsigned int i = 0; !c.in && !c.done; i++) {
+			if (i == at) {
+				cr_assert_eq(rotate(), 0);
+				turned = true;
+			}
+			client_step(&c);
+		}
+		cr_assert(c.in, "step %u", at);
+		if (turned)
+			rekeys(&c);
+		leave(&c);
+	}
+}
+
+/* --- announcements and proofs ------------------------------------------------------------- */
+
+/* A request for proofs of these keys; the number of the answer. */
+static uint8_t proofs(struct client *c, const struct key *const k[], unsigned int n)
+{
+	const struct link_bytes *b;
+	uint8_t buf[1024];
+	struct ssh_str payload = {buf, 0};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "hostkeys-prove-00@openssh.com");
+	ssh_wr_bool(&w, true);
+	for (unsigned int i = 0; i < n; i++) {
+		size_t len;
+		const uint8_t *blob = key_blob(k[i], &len);
+
+		ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+	}
+	payload.len = (uint32_t)ssh_wr_done(&w);
+	items_drop();
+	client_payload(c, &payload);
+	while ((b = item_of(LINK_IT_PAYLOAD)) == NULL)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	return *(const uint8_t *)(b + 1);
+}
+
+Test(control_rotate, keys_of_now_and_of_the_connection_are_proved)
+{
+	const struct key *first = key_now(), *second, *both[2];
+	struct key *foreign = NULL;
+	struct client c, d;
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &foreign), 0);
+	client_enter(&c, 1);
+	cr_expect_eq(proofs(&c, &first, 1), SSH_MSG_REQUEST_SUCCESS);
+	cr_assert_eq(rotate(), 0);
+	second = key_now();
+	client_enter(&d, 2);
+	both[0] = first;
+	both[1] = second;
+	cr_expect_eq(proofs(&c, &first, 1), SSH_MSG_REQUEST_SUCCESS);
+	cr_expect_eq(proofs(&c, &second, 1), SSH_MSG_REQUEST_SUCCESS);
+	cr_expect_eq(proofs(&d, &second, 1), SSH_MSG_REQUEST_SUCCESS);
+	cr_expect_eq(proofs(&d, &first, 1), SSH_MSG_REQUEST_FAILURE, "it never was shown that");
+	cr_expect_eq(proofs(&c, both, 2), SSH_MSG_REQUEST_FAILURE, "no signer has both");
+	both[0] = foreign;
+	cr_expect_eq(proofs(&c, both, 1), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(proofs(&c, NULL, 0), SSH_MSG_REQUEST_FAILURE);
+	leave(&c);
+	leave(&d);
+	key_free(foreign);
+}
+
+/* A proof under way keeps the keys it is of, though no connection has them. */
+Test(control_rotate, a_proof_holds_its_keys)
+{
+	uint8_t buf[1024];
+	struct ssh_str payload = {buf, 0};
+	const struct link_bytes *b;
+	const uint8_t *blob;
+	struct client c;
+	struct ssh_wr w;
+	size_t len;
+
+	client_enter(&c, 1);
+	cr_assert_eq(rotate(), 0);
+	blob = key_blob(key_now(), &len);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "hostkeys-prove-00@openssh.com");
+	ssh_wr_bool(&w, true);
+	ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+	payload.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(&c, &payload);
+	cr_assert_eq(t.env.keys.set[1].users, 1);
+	cr_assert_eq(rotate(), 0);
+	cr_expect_not_null(t.env.keys.set[1].signer);
+	while ((b = item_of(LINK_IT_PAYLOAD)) == NULL)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	cr_expect_eq(*(const uint8_t *)(b + 1), SSH_MSG_REQUEST_SUCCESS);
+	cr_expect_null(t.env.keys.set[1].signer, "and lets them go");
+	leave(&c);
+}
+
+/* --- bounds ----------------------------------------------------------------------------- */
+
+Test(control_rotate, so_many_sets_and_no_more)
+{
+	struct client c[KEYSETS_MAX];
+
+	for (uint32_t i = 0; i < KEYSETS_MAX; i++) {
+		if (i > 0)
+			cr_assert_eq(rotate(), 0);
+		client_enter(&c[i], i);
+	}
+	cr_expect_eq(rotate(), -EBUSY);
+	cr_expect(shown(&c[KEYSETS_MAX - 1], key_now()), "nothing has changed");
+	for (uint32_t i = 0; i < KEYSETS_MAX; i++)
+		rekeys(&c[i]);
+	leave(&c[3]);
+	cr_expect_eq(rotate(), 0);
+	cr_expect_eq(t.env.keys.now, 3);
+	for (uint32_t i = 0; i < KEYSETS_MAX; i++)
+		if (i != 3)
+			leave(&c[i]);
+}
+
+/* Of keys that nobody has been shown nothing stays. */
+Test(control_rotate, unused_keys_go_at_once)
+{
+	for (unsigned int i = 0; i < 100; i++)
+		cr_assert_eq(rotate(), 0);
+	for (unsigned int i = 0; i < KEYSETS_MAX; i++)
+		cr_expect_eq(t.env.keys.set[i].signer != NULL, i == t.env.keys.now);
+}
