@@ -343,11 +343,10 @@ class Gateway:
             names["cipher"] = [c for c in names["cipher"] if not authenticates(c)]
         out = self.base + [f"HostKey {self.keys.host(t)}" for t in self.keys.types] + [
             f"{KINDS[k][1]} {','.join(v)}" for k, v in names.items()]
-        out += [f"RekeyLimit {self.limit // (16 if cell.kind == 'compression' else 1)}",  # of bytes as they go over the wire
-                 "LogLevel DEBUG1", "LoginGraceTime 60", f"TrustedUserCAKeys {DIR}/ca_user.pub",
+        limit = self.limit // (16 if cell.kind == "compression" else 1)  # it is of bytes as they go over the wire
+        out += [f"RekeyLimit {limit}", "LogLevel DEBUG1", "LoginGraceTime 60", f"TrustedUserCAKeys {DIR}/ca_user.pub",
                 f"X509TrustAnchors {DIR}/root.pem"]
-        if cell.kind == "compression":
-            out.append(f"CompressionAlgorithms {cell.alg}")
+        out.append(f"CompressionAlgorithms {cell.is_of('compression') or 'none'}")
         if cell.host.endswith("c"):
             out.append(f"HostCertificate {self.keys.host(cell.host, '-cert.pub')}")
         if cell.host.startswith("x509-"):
