@@ -31,6 +31,8 @@ static void usage(FILE *f)
 	      "       sluice keygen -L -f FILE                        what a certificate says\n"
 	      "       sluice keygen -k -f LIST [-s CA] [-z VERSION] FILE ...   revocation list\n"
 	      "       sluice keygen -Q -f LIST FILE ...               whether keys are revoked\n"
+	      "       sluice keygen -F HOST [-lvHq] [-f FILE]         a host in known_hosts\n"
+	      "       sluice keygen -R HOST | -H [-q] [-f FILE]       remove one, hide all names\n"
 	      "       sluice keygen -M generate|screen [-O bits=N] [-f FILE] FILE   moduli\n"
 	      "formats: openssh pem pkcs8 rfc4716 ppk jwk xml pfx\n",
 	      f);
@@ -60,6 +62,7 @@ static const struct {
 	{'e', keygen_export},    {'i', keygen_import},  {'p', keygen_passphrase},
 	{'c', keygen_comment},   {'D', keygen_tokens},  {'L', keygen_cert_show},
 	{'k', keygen_revoke},    {'Q', keygen_revoked}, {'M', keygen_moduli},
+	{'F', keygen_known},     {'R', keygen_known},   {'H', keygen_known},
 };
 
 static operation *operation_of(int option)
@@ -212,14 +215,44 @@ static int help_or_host(struct keygen *g, operation *run)
 	return 1;
 }
 
+/* -l and -H are operations alone, and say in which way beside -F. */
+static bool is_of_known(operation *run)
+{
+	return run == keygen_known || run == keygen_list;
+}
+
+static void known_take(struct keygen *g, int option, const char *value)
+{
+	if (option == 'F')
+		g->find = value;
+	else if (option == 'R')
+		g->remove = value;
+	else if (option == 'H')
+		g->hide = true;
+	else if (option == 'l')
+		g->fingerprints = true;
+}
+
+static int known_settle(const struct keygen *g, operation **run)
+{
+	if ((g->find != NULL && g->remove != NULL) ||
+	    (g->find == NULL && g->fingerprints + g->hide + (g->remove != NULL) > 1)) {
+		keygen_fail("one thing at a time");
+		return -EINVAL;
+	}
+	if (g->find != NULL)
+		*run = keygen_known;
+	return 0;
+}
+
 static int options_parse(struct keygen *g, int argc, char **argv, operation **ret)
 {
 	operation *run = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv,
-				     "AD:C:E:I:LM:N:O:P:QV:Z:a:b:cef:him:kln:pqs:t:vyz:", longs,
-				     NULL)) != -1) {
+	while ((option = getopt_long(
+			argc, argv, "AD:C:E:F:HI:LM:N:O:P:QR:V:Z:a:b:cef:him:kln:pqs:t:vyz:", longs,
+			NULL)) != -1) {
 		if (option == 'h') {
 			g->host = true;
 			continue;
@@ -230,12 +263,14 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 				return -EINVAL;
 			continue;
 		}
-		if (run != NULL && run != operation_of(option)) {
+		if (run != NULL && run != operation_of(option) &&
+		    !(is_of_known(run) && is_of_known(operation_of(option)))) {
 			keygen_fail("one thing at a time: -%c is another than what is asked for",
 				    option);
 			return -EINVAL;
 		}
 		run = operation_of(option);
+		known_take(g, option, optarg);
 		if (option == 'D')
 			g->module = optarg;
 		if (option == 'M')
@@ -243,6 +278,8 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 	}
 	g->files = argv + optind;
 	g->n_files = (unsigned int)(argc - optind);
+	if (is_of_known(run) && known_settle(g, &run) < 0)
+		return -EINVAL;
 	*ret = run != NULL ? run : g->ca != NULL ? keygen_sign : keygen_make;
 	return g->host ? help_or_host(g, run) : 0;
 }

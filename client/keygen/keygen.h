@@ -31,8 +31,11 @@ struct keygen {
 	uint64_t serial;                   /* -z */
 	char *options[KEYGEN_OPTIONS_MAX]; /* -O */
 	unsigned int n_options;
-	const char *moduli; /* -M */
-	char *const *files; /* behind the options */
+	const char *moduli;        /* -M */
+	const char *find, *remove; /* -F, -R */
+	bool hide;                 /* -H: names of hosts */
+	bool fingerprints;         /* -l, beside -F */
+	char *const *files;        /* behind the options */
 	unsigned int n_files;
 	bool host;                  /* -h, beside -s */
 	enum keyfile_format format; /* -m */
@@ -53,6 +56,7 @@ int keygen_cert_show(const struct keygen *g);  /* -L */
 int keygen_revoke(const struct keygen *g);     /* -k */
 int keygen_revoked(const struct keygen *g);    /* -Q */
 int keygen_moduli(const struct keygen *g);     /* -M */
+int keygen_known(const struct keygen *g);      /* -F, -R, -H */
 
 /* "sluice keygen: …" and a line end; returns EXIT_FAILED. */
 int keygen_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -66,6 +70,10 @@ int keygen_new_passphrase(const struct keygen *g, const char *what, char *buf)
 /* The private file (0600) and its public half beside it (0644). */
 int keygen_save(const struct keyfile *kf, const struct keyfile_out *o, const char *path,
 		bool replace) __attribute__((warn_unused_result));
+/* "SHA256:…" by the hash of -E. */
+#define KEYGEN_FINGERPRINT_MAX 256
+void keygen_fingerprint(const struct keygen *g, const struct key *k,
+			char buf[KEYGEN_FINGERPRINT_MAX]);
 /* "256 SHA256:… comment (ED25519)" and what -v adds. */
 void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const char *comment);
 void keygen_art_print(const struct key *k, const char *hash);

@@ -69,6 +69,14 @@ static void fingerprint(const struct key *k, const char *hash, char *ret)
 	ret[strcspn(ret, "=")] = '\0';
 }
 
+void keygen_fingerprint(const struct keygen *g, const struct key *k,
+			char buf[KEYGEN_FINGERPRINT_MAX])
+{
+	_Static_assert(4 * HASH_LEN_MAX <= KEYGEN_FINGERPRINT_MAX, "colons");
+
+	fingerprint(k, g->hash != NULL && hash_of(g->hash) >= 0 ? g->hash : "sha256", buf);
+}
+
 void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const char *comment)
 {
 	const char *hash = g->hash != NULL ? g->hash : "sha256";

@@ -5,12 +5,8 @@
 #include <string.h>
 
 #include "conf/match.h"
-#include "crypto/base64.h"
 #include "crypto/cert.h"
-#include "crypto/hash.h"
-
-#define HASHED_PREFIX "|1|" /* then salt and HMAC-SHA1 of the name by it, in base64 */
-#define SALT_LEN      20
+#include "crypto/knownname.h"
 
 enum marker { MARKER_NONE, MARKER_CA, MARKER_REVOKED, MARKER_BAD };
 
@@ -50,21 +46,6 @@ static enum marker marker_of(const char *p, size_t n)
 	return word_is(p, n, "@revoked") ? MARKER_REVOKED : MARKER_BAD;
 }
 
-static bool hashed_is(const char *text, const char *host)
-{
-	const char *salt = text + strlen(HASHED_PREFIX), *bar = strchr(salt, '|');
-	uint8_t key[SALT_LEN], want[SALT_LEN], got[HASH_LEN_MAX];
-	size_t key_len, want_len;
-
-	if (bar == NULL ||
-	    base64_decode(salt, (size_t)(bar - salt), key, sizeof(key), &key_len) < 0 ||
-	    base64_decode(bar + 1, strlen(bar + 1), want, sizeof(want), &want_len) < 0 ||
-	    key_len != sizeof(key) || want_len != sizeof(want))
-		return false;
-	return hash_hmac(HASH_SHA1, key, key_len, host, strlen(host), got) == 0 &&
-	       memcmp(got, want, sizeof(want)) == 0;
-}
-
 /* A comma list of patterns, or one hashed name. */
 static bool names_are(const char *p, size_t n, const char *host)
 {
@@ -73,9 +54,9 @@ static bool names_are(const char *p, size_t n, const char *host)
 
 	if (text == NULL)
 		return false;
-	if (strncmp(text, HASHED_PREFIX, strlen(HASHED_PREFIX)) == 0)
-		yes = hashed_is(text, host);
-	else if (*text != '|')
+	if (*text == '|')
+		yes = knownname_is(text, n, host);
+	else
 		yes = match_list(host, text, true) == MATCH_YES;
 	free(text);
 	return yes;

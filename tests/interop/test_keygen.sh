@@ -228,6 +228,57 @@ same 'a group, screened by ssh-keygen and by ours' "$(cut -d' ' -f5- <moduli)" \
 echo '20261122012940 2 6 64 511 2 A50E5D87EBBB9322D54524B5E9C902B7FFEA8435' >moduli.bad
 refused 'a group that is none' $sluice keygen -q -M screen -f moduli.bad moduli.ours
 
+# --- known hosts -------------------------------------------------------------------------------
+K=$(blob <ed25519.pub)
+cat >known <<END
+# a comment
+
+one.example,192.0.2.1 $K me
+*.wild.example,!no.wild.example $K
+@cert-authority *.ca.example $K
+@revoked bad.example $K
+[port.example]:2222 $(blob <p256.pub)
+One.Example $K second
+END
+known() { # by whom, options…: what is said and left of it
+	local who=$1
+	shift
+	cp known known.now
+	rm -f known.now.old
+	if [ "$who" = ours ]; then
+		$sluice keygen "$@" -f known.now
+	else
+		ssh-keygen "$@" -f known.now
+	fi >said 2>&1 </dev/null
+	echo "$?"
+	tr -d '\r' <said
+	cat known.now known.now.old 2>/dev/null
+}
+for o in '-F one.example' '-F ONE.example' '-F no.wild.example' '-F x.wild.example' '-F a.ca.example' \
+	'-F bad.example' '-F [port.example]:2222' '-F port.example' '-lF one.example' '-qF one.example' \
+	'-l -v -F one.example' '-l -E md5 -F one.example' '-R one.example' '-R 192.0.2.1' '-q -R one.example' \
+	'-R a.ca.example' '-R bad.example' '-R none.example'; do
+	same "known hosts: $o" "$(known theirs $o)" "$(known ours $o)"
+done
+salted() { sed -E 's/\|1\|[^ ]*/HASHED/'; }
+same 'known hosts: -H' "$(known theirs -H | salted)" "$(known ours -H | salted)"
+same 'known hosts: -H -F' "$(known theirs -H -F one.example | salted)" "$(known ours -H -F one.example | salted)"
+known ours -H >out
+cp known.now hidden
+for h in one.example 192.0.2.1 '[port.example]:2222'; do
+	same "hidden by ours: $h" "$(ssh-keygen -F "$h" -f hidden)" "$($sluice keygen -F "$h" -f hidden)"
+done
+refused 'who is not there' $sluice keygen -F two.example -f hidden
+same 'hidden by ours and found' 2 "$(ssh-keygen -F one.example -f hidden | grep -c 'found')"
+known theirs -H >out
+same "hidden by ssh-keygen and removed" 0 "$($sluice keygen -q -R one.example -f known.now >out; ssh-keygen -F one.example -f known.now | grep -c found)"
+echo 'no key here' >>known
+cp known known.now
+refused 'a file nobody understands' $sluice keygen -R one.example -f known.now
+same 'and it stays' "$(cat known)" "$(cat known.now)"
+refused 'to find and to remove at once' $sluice keygen -F one.example -R one.example -f known.now
+refused 'to remove and to hide at once' $sluice keygen -H -R one.example -f known.now
+
 # --- a gateway's host key with options ------------------------------------------------------
 echo "HostKey $dir/rsa.p12 format=pfx passphrase-file=$dir/pass subject=CN=rsa" >conf
 same 'HostKey of a PKCS#12 file' 0 \
