@@ -10,7 +10,7 @@ import sys
 from matrix_lab import (DIR, ENV, GATE, GSS_KEX, GSS_KRB5, GSS_METHODS, HERE, KINDS, NPM, PLAIN, PORT, PUMP_PORT, PYTHON, BUILD, SK_PROVIDER,
                         TARGET, USER, Cell, Kerberos, authenticates, run)
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 PROBE = f"{BUILD}/tests/interop/ssh_probe"
 ANY = Cell("compression", "zlib")  # to learn what a peer knows
 CERT = "-cert-v01@openssh.com"
