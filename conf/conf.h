@@ -275,6 +275,7 @@ struct conf_session {
 	const char *totp_secret_file;                 /* NULL: none */
 	const char *totp_state_file;
 	uint32_t totp_window; /* time steps either way */
+	bool end_expired_sessions;
 	enum conf_root_login permit_root_login;
 	bool report_signature_status;
 	bool use_pam;

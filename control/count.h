@@ -23,6 +23,7 @@
 	X(GRACE, "login", "LoginGraceTime", "connections ended: not logged in in time")            \
 	X(SILENCE, "login", "HandshakeTimeout", "connections ended: silent while not logged in")   \
 	X(TRIES, "login", "MaxAuthTries", "connections ended: too many failed tries")              \
+	X(LAPSED, "session", "EndExpiredSessions", "connections ended: what let them in is over")  \
 	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
 	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
 	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \

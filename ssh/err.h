@@ -44,6 +44,8 @@
 	X(KEEPALIVE, 2, "keepalive", "Timeout, client not responding")                             \
 	X(REFUSED, 0, "refused", "administratively prohibited connection")                         \
 	X(IDLE, 11, "idle", "idle for too long")                                                   \
+	X(EXPIRED, 11, "expired", "what let you in has expired")                                   \
+	X(REVOKED, 11, "revoked", "the key that let you in was revoked")                           \
 	X(INTERNAL, 11, "internal", "internal error")                                              \
 	X(MEMORY, 12, "memory", "out of memory")                                                   \
 	X(UNAVAILABLE, 11, "unavailable", "not available now")                                     \

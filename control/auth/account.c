@@ -1,15 +1,18 @@
 #include "control/auth/account.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "ssh/brain.h"
 
-#define ACCOUNTS_KEPT 64
-#define PASSWD_BUF    4096
+#define ACCOUNTS_KEPT  64
+#define PASSWD_BUF     4096
+#define PASSWD_BUF_MAX (1 << 20)
 
 static struct {
 	pthread_mutex_t lock; /* looked up on several threads */
@@ -20,20 +23,44 @@ static struct {
 	} slot[ACCOUNTS_KEPT];
 } accounts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* getpwnam_r(3): some sources of names say these instead of nothing. */
+static bool says_unknown(int err)
+{
+	return err == 0 || err == ENOENT || err == ESRCH || err == EBADF || err == EPERM;
+}
+
+/* With room for whatever stands there. An error of getpwnam_r(). */
+static int passwd_ask(const char *user, struct passwd *pw, char **buf, struct passwd **found)
+{
+	size_t size = PASSWD_BUF;
+	int r;
+
+	do {
+		free(*buf);
+		*buf = malloc(size);
+		if (*buf == NULL)
+			return ENOMEM;
+		r = getpwnam_r(user, pw, *buf, size, found);
+		size *= 4;
+	} while (r == ERANGE && size <= PASSWD_BUF_MAX);
+	return r;
+}
+
 static void account_ask(const char *user, struct account *ret)
 {
-	char buf[PASSWD_BUF];
 	struct passwd pw, *found = NULL;
+	char *buf = NULL;
+	int r = passwd_ask(user, &pw, &buf, &found);
 
 	*ret = (struct account){.uid = (uid_t)-1};
-	if (getpwnam_r(user, &pw, buf, sizeof(buf), &found) != 0 || found == NULL)
-		return;
-	if (strlen(pw.pw_dir) >= sizeof(ret->home))
-		return;
-	ret->known = true;
-	ret->uid = pw.pw_uid;
-	ret->gid = pw.pw_gid;
-	strcpy(ret->home, pw.pw_dir);
+	if (found != NULL && strlen(pw.pw_dir) < sizeof(ret->home)) {
+		ret->known = true;
+		ret->uid = pw.pw_uid;
+		ret->gid = pw.pw_gid;
+		strcpy(ret->home, pw.pw_dir);
+	}
+	ret->lost = found == NULL && !says_unknown(r);
+	free(buf);
 }
 
 static uint64_t monotonic_ms(void)
@@ -68,6 +95,8 @@ void account_find(const char *user, struct account *ret)
 	if (kept)
 		return;
 	account_ask(user, ret);
+	if (ret->lost) /* the next who asks may be told */
+		return;
 	pthread_mutex_lock(&accounts.lock);
 	strcpy(accounts.slot[i].user, user);
 	accounts.slot[i].until_ms = now + ACCOUNT_MS;

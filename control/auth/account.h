@@ -18,6 +18,7 @@
 /* The system's idea of the user, if it has one. */
 struct account {
 	bool known;
+	bool lost; /* the system could not tell: neither known nor not */
 	uid_t uid; /* (uid_t)-1: of nobody */
 	gid_t gid;
 	char home[ACCOUNT_HOME_MAX];

@@ -260,6 +260,8 @@ bool hostbased_check(struct user_lookup *l, const struct account *acc)
 	    key_blob_parse_any(h->key_blob, h->key_blob_len, &k) < 0)
 		return false;
 	yes = user_trusted(l, acc, &q) && key_usable(l, host, k) && host_known(l, acc, host, k);
+	if (yes && key_cert(k) != NULL)
+		l->expires = key_cert(k)->valid_before;
 	key_free(k);
 	return yes;
 }

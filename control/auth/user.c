@@ -123,6 +123,24 @@ static void keys_file_check(struct user_lookup *l, struct tried *t, unsigned int
 	userfile_free(text, len);
 }
 
+/*
+ * Of an account that is over nothing lets in; a password that has to be changed is as good as none:
+ * nobody changes the file here.
+ */
+static void ends_check(struct user_lookup *l)
+{
+	const struct passfile_ends *e = &l->hash.ends;
+
+	l->account_over = l->now >= e->account;
+	if (l->has_hash && l->now >= e->password) {
+		l->has_hash = false;
+		memcpy(l->hash.own, l->hash.decoy, sizeof(l->hash.own));
+		if (l->key_blob == NULL && l->hostbased == NULL)
+			snprintf(l->note, sizeof(l->note), "Password of user %.100s has expired",
+				 l->user);
+	}
+}
+
 static void password_file_check(struct user_lookup *l)
 {
 	struct userfile_rules rules = {
@@ -143,6 +161,7 @@ static void password_file_check(struct user_lookup *l)
 		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
 	userfile_free(text, len);
 	l->exists |= l->has_hash;
+	ends_check(l);
 }
 
 /* -ENOENT: it has none. */
@@ -184,8 +203,8 @@ static void groups_find(struct user_lookup *l, const struct account *acc)
 	if (!acc->known || !l->want_groups)
 		return;
 	gid = calloc(USER_GROUPS_MAX, sizeof(*gid));
-	l->lost = gid == NULL || getgrouplist(l->user, acc->gid, gid, &n) < 0 ||
-		  groups_name(l, gid, n) < 0;
+	l->lost |= gid == NULL || getgrouplist(l->user, acc->gid, gid, &n) < 0 ||
+		   groups_name(l, gid, n) < 0;
 	free(gid);
 }
 
@@ -280,6 +299,7 @@ void user_lookup_run(struct user_lookup *l)
 	struct account acc = {.uid = (uid_t)-1};
 	struct tried t = {.answer = {.expires = UINT64_MAX}};
 
+	l->expires = UINT64_MAX;
 	if (!l->only_account && !l->of_program) {
 		banner_read(l);
 		password_file_check(l);
@@ -287,6 +307,10 @@ void user_lookup_run(struct user_lookup *l)
 	if (!l->name_ok)
 		return;
 	account_find(l->user, &acc);
+	if (acc.lost) {
+		l->lost = true;
+		return;
+	}
 	l->root = strcmp(l->user, "root") == 0 || (acc.known && acc.uid == 0);
 	l->exists |= (acc.known && l->accounts_exist) || l->names_exist;
 	groups_find(l, &acc);
@@ -297,7 +321,8 @@ void user_lookup_run(struct user_lookup *l)
 	l->vouched = l->hostbased != NULL && hostbased_check(l, &acc);
 	l->grant = t.answer.grant;
 	l->forced_command = t.answer.forced_command;
-	l->key_expires = t.answer.expires;
+	if (t.answer.expires < l->expires)
+		l->expires = t.answer.expires;
 	if (l->key_found)
 		presence_check(l, &t);
 	key_free(t.key);

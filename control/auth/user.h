@@ -65,18 +65,20 @@ struct user_lookup {
 	bool exists;
 	bool has_hash;
 	struct passfile_hash hash;
-	bool vouched; /* hostbased: by a host that is believed */
+	bool account_over; /* his line of PasswordHashFile says so */
+	bool vouched;      /* hostbased: by a host that is believed */
 	bool key_found;
 	bool certified;            /* as authkeys_answer has it */
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	bool root;                 /* by name or by number */
 	char **groups;             /* names */
 	size_t n_groups;
-	bool lost;    /* the groups could not be told: nobody knows what holds for who asks */
+	/* Account or groups could not be told: nobody knows what holds for who asks. */
+	bool lost;
 	char *banner; /* what stands in the file; NULL: nothing */
 	size_t banner_len;
-	bool forced_command;  /* and it is for a command */
-	uint64_t key_expires; /* seconds since 1970; UINT64_MAX: never */
+	bool forced_command; /* and it is for a command */
+	uint64_t expires;    /* of key and account; seconds since 1970; UINT64_MAX: never */
 	char note[AUTHKEYS_NOTE_MAX];
 };
 

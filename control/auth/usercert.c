@@ -413,23 +413,31 @@ void keytrust_fini(struct keytrust *t)
 	*t = (struct keytrust){0};
 }
 
-static int revoked_check(const struct keytrust *t, const struct key *k, char *why, size_t size)
+int keytrust_revoked_read(const char *path, bool strict, struct krl **ret, char *why, size_t size)
 {
-	char *text = NULL, print[96] = "";
-	struct krl *krl = NULL;
+	char *text = NULL;
 	size_t len = 0;
 	int r;
 
-	r = operator_file(t->revoked, t->strict, KRL_FILE_MAX, &text, &len, why, size);
+	r = operator_file(path, strict, KRL_FILE_MAX, &text, &len, why, size);
 	if (r < 0)
 		return r;
-	r = krl_parse((const uint8_t *)text, len, &krl);
+	r = krl_parse((const uint8_t *)text, len, ret);
 	userfile_free(text, len);
-	if (r < 0) {
+	if (r < 0)
 		snprintf(why, size, "Error checking authentication key in revoked keys file %s",
-			 t->revoked);
+			 path);
+	return r;
+}
+
+static int revoked_check(const struct keytrust *t, const struct key *k, char *why, size_t size)
+{
+	struct krl *krl = NULL;
+	char print[96] = "";
+	int r = keytrust_revoked_read(t->revoked, t->strict, &krl, why, size);
+
+	if (r < 0)
 		return r;
-	}
 	r = krl_check(krl, k);
 	krl_free(krl);
 	if (r < 0) {

@@ -51,6 +51,11 @@ void keytrust_fini(struct keytrust *t);
 int keytrust_check(const struct keytrust *t, const struct key *k, char *why, size_t size)
 	__attribute__((warn_unused_result));
 
+/* RevokedKeys, whole. */
+struct krl;
+int keytrust_revoked_read(const char *path, bool strict, struct krl **ret, char *why, size_t size)
+	__attribute__((warn_unused_result));
+
 /*
  * A certificate by an authority that is trusted, or an X.509 chain from one of our anchors, for
  * q->user; wanted: a comma list of which it

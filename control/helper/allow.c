@@ -22,6 +22,8 @@ static void text_copy(char *to, size_t size, struct ssh_str s)
 static int user_find(struct conf *conf, struct allow *a, struct user_lookup *l)
 {
 	account_find(a->user, &a->account);
+	if (a->account.lost)
+		return -EIO;
 	if (!conf_matches_about(conf, CONF_ABOUT_GROUP))
 		return 0;
 	strcpy(l->user, a->user);

@@ -81,6 +81,7 @@ struct login {
 	bool has_hash;
 	struct passfile_hash *hash;    /* of the user; NULL: the files have not been read */
 	struct policy_grant grant;     /* of the key in question, until it has signed */
+	uint64_t expires;              /* of it, and of the account; as in struct earned */
 	enum ssh_auth_verdict verdict; /* that waits for its time */
 
 	/* keyboard-interactive: what it goes through, and how far. */
@@ -107,6 +108,9 @@ struct earned {
 	struct policy_grant grant;
 	uint8_t key[LOGIN_KEYS_MAX][32]; /* SHA-256 of the keys that signed */
 	unsigned int n_keys;
+	uint64_t expires; /* the earliest; seconds since 1970, UINT64_MAX: never */
+	uint8_t *blobs;   /* of those keys, each a string of RFC 4251, where they may be revoked */
+	size_t blobs_len;
 };
 
 /*
@@ -144,6 +148,7 @@ struct awake {
 	struct timer delay; /* of its answer */
 	struct chain chain;
 	struct earned earned;
+	struct lapse *lapse; /* NULL: it has nothing to lose */
 	bool banner_sent, user_root;
 	bool invalid_user; /* Match invalid-user holds */
 	struct proof proof;
@@ -161,6 +166,7 @@ struct awake {
 
 /* Who it is, and what of a brain that rests makes another one. */
 struct past;
+struct lapse;
 
 /* What is kept of every connection. An authenticated one that says nothing costs no more. */
 struct session {
@@ -228,6 +234,8 @@ void session_credit(struct session *s);
 void session_pump(struct session *s);
 /* Ends it with a DISCONNECT for err; the caller pumps. */
 void session_end(struct session *s, int err, const char *text);
+/* The same and at once, whether it rests or not. */
+void session_dismiss(struct session *s, int err);
 
 /* session.c */
 /* In its place of the table, with nothing else yet; NULL: no memory. */
@@ -243,6 +251,8 @@ struct ssh_rekey_limit session_rekey_limit(const struct session *s);
 int session_silence_begin(struct session *s) __attribute__((warn_unused_result));
 /* LoginGraceTime, as its configuration has it now. */
 int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
+/* Seconds since 1970. */
+uint64_t session_wall(struct session_env *env);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -262,6 +272,12 @@ void door_give_back(struct session_env *env, const struct link_addr *peer);
 /* It holds no place any more: it is in, or it ends for err; 0: for nothing it has done. */
 void door_leave(struct session *s, int err);
 
+/* lapse.c: EndExpiredSessions */
+/* It is in, by what it has earned. -ENOMEM. */
+int lapse_begin(struct session *s) __attribute__((warn_unused_result));
+void lapse_end(struct lapse *l, struct timers *timers); /* NULL is nothing */
+void lapses_free(struct session_env *env);              /* no session is left */
+
 /* rest.c */
 /* Texts of addresses, an empty inbox, timers: no configuration and no brain yet. -ENOMEM. */
 int awake_new(struct session *s) __attribute__((warn_unused_result));
@@ -271,6 +287,7 @@ void session_tire(struct session *s);
 /* Before a message of a connection that may rest. 0, or why it cannot go on. */
 int session_wake(struct session *s) __attribute__((warn_unused_result));
 const char *past_user(const struct past *p);
+struct lapse *session_lapse(const struct session *s);
 
 /* item.c: what leaves */
 void item_bytes(struct session *s, enum link_type type, const void *p, size_t len);
@@ -338,6 +355,8 @@ int login_ask_program(struct session *s) __attribute__((warn_unused_result));
 
 /* login_rules.c: what holds for who asks */
 int rules_user_known(struct session *s, struct ssh_str user) __attribute__((warn_unused_result));
+/* What Match goes by, as far as it is known; views. */
+struct conf_match_ctx rules_ctx(const struct session *s, struct conf_strs *groups);
 /* What was found out about the user, or the peer, changes them. */
 int rules_change(struct session *s, bool invalid_user) __attribute__((warn_unused_result));
 int rules_version_known(struct session *s, const uint8_t *line, size_t len)

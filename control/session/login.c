@@ -34,12 +34,8 @@ void login_fini(struct session *s)
 
 	login_clear(s);
 	policy_grant_fini(&a->earned.grant);
+	free(a->earned.blobs);
 	a->earned = (struct earned){0};
-	for (size_t i = 0; i < a->n_groups; i++)
-		free(a->groups[i]);
-	free(a->groups);
-	a->groups = NULL;
-	a->n_groups = 0;
 }
 
 void login_refuse(struct session *s)
@@ -56,6 +52,11 @@ static uint64_t wall_clock(void)
 	return (uint64_t)time(NULL);
 }
 
+uint64_t session_wall(struct session_env *env)
+{
+	return env->sources.wall != NULL ? env->sources.wall() : wall_clock();
+}
+
 static void login_new(struct session *s, const struct ssh_act *act)
 {
 	struct session_env *env = s->table->env;
@@ -67,7 +68,8 @@ static void login_new(struct session *s, const struct ssh_act *act)
 	s->awake->login.began_ms = env->now_ms();
 	if (env->sources.compute == NULL)
 		env->sources = (struct auth_env){env->compute, env->files, env->helper, env->now_ms,
-						 wall_clock};
+						 env->sources.wall != NULL ? env->sources.wall
+									   : wall_clock};
 }
 
 void login_begin(struct session *s, const struct ssh_act *act)
@@ -146,6 +148,8 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->awake->grace);
 	timer_cancel(s->table->env->timers, &s->awake->silence);
+	if (lapse_begin(s) < 0)
+		session_end(s, -SSH_E_MEMORY, NULL);
 	login_fini(s);
 	door_leave(s, 0);
 	item_authenticated(s);

@@ -2,6 +2,7 @@
  * control/session/login_answer.c - yes, not yet, and no: the answer to a request, and its moment.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/session/internal.h"
@@ -82,6 +83,30 @@ bool login_key_used(const struct session *s, const struct key *k)
 	return false;
 }
 
+/* What of its key somebody may want to know when it is in already. */
+static int blob_keep(struct session *s)
+{
+	const struct conf_session *c = &s->awake->conf;
+	struct earned *e = &s->awake->earned;
+	const struct key *k = s->awake->login.auth.key;
+	const uint8_t *blob;
+	uint8_t *more;
+	struct ssh_wr w;
+	size_t len;
+
+	if (k == NULL || !c->end_expired_sessions || c->revoked_keys == NULL)
+		return 0;
+	blob = key_blob(k, &len);
+	more = realloc(e->blobs, e->blobs_len + 4 + len);
+	if (more == NULL)
+		return -ENOMEM;
+	ssh_wr_init(&w, more + e->blobs_len, 4 + len);
+	ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+	e->blobs = more;
+	e->blobs_len += ssh_wr_done(&w);
+	return 0;
+}
+
 /* What this step allows and what those before it did: both hold (S-24). */
 static int earn(struct session *s)
 {
@@ -93,6 +118,10 @@ static int earn(struct session *s)
 	if (l->auth.method == SSH_AUTH_PUBLICKEY &&
 	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0))
 		return -EIO;
+	if (blob_keep(s) < 0)
+		return -ENOMEM;
+	if (!e->any || l->expires < e->expires)
+		e->expires = l->expires;
 	if (!e->any) {
 		e->grant = l->grant;
 		l->grant = (struct policy_grant){0}; /* handed over */

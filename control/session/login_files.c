@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "control/session/internal.h"
 
@@ -101,7 +100,7 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	l->invalid_user = s->awake->invalid_user;
 	l->strict_modes = conf_global(c->conf)->strict_modes;
 	l->peer = s->peer;
-	l->now = (uint64_t)time(NULL);
+	l->now = session_wall(s->table->env);
 	l->want_groups = s->awake->groups == NULL &&
 			 (l->only_account || c->allow_groups.n > 0 || c->deny_groups.n > 0);
 	for (; r == 0 && l->n_paths < USER_PATHS_MAX && l->n_paths < c->authorized_keys_files.n;

@@ -115,6 +115,9 @@ static void judge(struct session *s, struct user_lookup *found)
 	} else {
 		l->grant = policy_grant_full();
 	}
+	l->expires = found->expires;
+	if (l->hash != NULL && l->hash->ends.account < l->expires)
+		l->expires = l->hash->ends.account;
 	switch (l->auth.method) {
 	case SSH_AUTH_PUBLICKEY:
 		judge_key(s, found);
@@ -163,7 +166,8 @@ static void account_known(struct session *s)
 void login_looked_up(struct session *s, struct user_lookup *found)
 {
 	if (found->lost) {
-		session_log(s, LOG_L_ERROR, "groups of user %.100s could not be found out",
+		session_log(s, LOG_L_ERROR,
+			    "account or groups of user %.100s could not be found out",
 			    session_user(s));
 		login_reject(s);
 		return;

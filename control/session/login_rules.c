@@ -8,6 +8,21 @@
 #include "conf/match.h"
 #include "control/session/internal.h"
 
+struct conf_match_ctx rules_ctx(const struct session *s, struct conf_strs *groups)
+{
+	const struct awake *a = s->awake;
+
+	*groups = (struct conf_strs){(const char *const *)a->groups, a->n_groups};
+	return (struct conf_match_ctx){.user = s->user_known ? session_user(s) : NULL,
+				       .host = a->peer_name,
+				       .addr = a->peer_addr,
+				       .laddr = a->local_addr,
+				       .lport = s->local.port,
+				       .client_version = a->version,
+				       .groups = groups,
+				       .invalid_user = a->invalid_user};
+}
+
 /*
  * What is known by now may change the rules. The first keys were made under the RekeyLimit of the
  * address: where the user's is another one, new keys follow the login.
@@ -16,18 +31,13 @@ int rules_change(struct session *s, bool invalid_user)
 {
 	struct ssh_rekey_limit before = session_rekey_limit(s), after;
 	struct awake *a = s->awake;
-	const struct conf_strs groups = {(const char *const *)a->groups, a->n_groups};
-	struct conf_match_ctx ctx = {.user = s->user_known ? s->user : NULL,
-				     .host = a->peer_name,
-				     .addr = a->peer_addr,
-				     .laddr = a->local_addr,
-				     .lport = s->local.port,
-				     .client_version = a->version,
-				     .groups = &groups,
-				     .invalid_user = invalid_user};
+	struct conf_strs groups;
+	struct conf_match_ctx ctx = rules_ctx(s, &groups);
 	struct conf_session c;
-	int r = conf_session_for(s->table->env->conf, &ctx, &c);
+	int r;
 
+	ctx.invalid_user = invalid_user;
+	r = conf_session_for(s->table->env->conf, &ctx, &c);
 	if (r < 0)
 		return r;
 	conf_session_fini(&a->conf);
@@ -112,6 +122,14 @@ static bool lists_allow(const struct session *s)
 	return true;
 }
 
+/* sshd: for every method, as if there were no such user. */
+static bool account_over(const struct session *s, const struct user_lookup *l)
+{
+	if (l->account_over)
+		session_log(s, LOG_L_INFO, "Account %.100s has expired", session_user(s));
+	return l->account_over;
+}
+
 void rules_judge_user(struct session *s, const struct user_lookup *l)
 {
 	if (s->user_judged)
@@ -119,7 +137,7 @@ void rules_judge_user(struct session *s, const struct user_lookup *l)
 	s->user_judged = true;
 	s->awake->user_root = l->root;
 	if (l->name_ok && l->exists) {
-		s->user_valid = lists_allow(s);
+		s->user_valid = !account_over(s, l) && lists_allow(s);
 		return;
 	}
 	rules_invalid_user(s);

@@ -15,32 +15,134 @@
 #include "control/session/internal.h"
 
 struct past {
-	bool strict;
+	bool strict : 1, has_lapse : 1, has_name : 1, has_groups : 1;
 	uint8_t session_id_len;
 	uint8_t peer_ident_len;
-	uint8_t bytes[]; /* both, and the user with a NUL behind it */
+	/*
+	 * A struct lapse *; both; the user with a NUL behind it, and so what else Match goes by:
+	 * the name of the peer's address, and groups, behind which there is an empty one.
+	 */
+	uint8_t bytes[];
 };
 
-static struct past *past_new(const struct ssh_brain_past *p, const char *user)
+/* What is copied one behind the other; to NULL: only measured. */
+struct packing {
+	uint8_t *to;
+	size_t len;
+};
+
+static void pack(struct packing *p, const void *from, size_t len)
 {
-	size_t len = p->session_id.len + p->peer_ident.len;
-	struct past *past = malloc(sizeof(*past) + len + strlen(user) + 1);
+	if (p->to != NULL)
+		memcpy(p->to + p->len, from, len);
+	p->len += len;
+}
+
+static void pack_text(struct packing *p, const char *text)
+{
+	pack(p, text, strlen(text) + 1);
+}
+
+static void pack_all(struct packing *to, const struct past *past, const struct ssh_brain_past *p,
+		     const struct session *s)
+{
+	const struct awake *a = s->awake;
+
+	if (past->has_lapse)
+		pack(to, &a->lapse, sizeof(a->lapse));
+	pack(to, p->session_id.p, p->session_id.len);
+	pack(to, p->peer_ident.p, p->peer_ident.len);
+	pack_text(to, session_user(s));
+	if (past->has_name)
+		pack_text(to, a->peer_name);
+	if (!past->has_groups)
+		return;
+	for (size_t i = 0; i < a->n_groups; i++)
+		pack_text(to, a->groups[i]);
+	pack_text(to, "");
+}
+
+static struct past *past_new(const struct ssh_brain_past *p, const struct session *s)
+{
+	const struct awake *a = s->awake;
+	const struct conf *conf = s->table->env->conf;
+	const struct past head = {
+		.strict = p->strict,
+		.has_lapse = a->lapse != NULL,
+		.has_name = a->peer_name != NULL && conf_matches_about(conf, CONF_ABOUT_HOST),
+		.has_groups = a->groups != NULL && conf_matches_about(conf, CONF_ABOUT_GROUP),
+		.session_id_len = (uint8_t)p->session_id.len,
+		.peer_ident_len = (uint8_t)p->peer_ident.len,
+	};
+	struct packing to = {0};
+	struct past *past;
 
 	_Static_assert(SSH_SESSION_ID_MAX <= UINT8_MAX && LINK_IDENT_MAX <= UINT8_MAX, "they fit");
+	pack_all(&to, &head, p, s);
+	past = malloc(sizeof(*past) + to.len);
 	if (past == NULL)
 		return NULL;
-	past->strict = p->strict;
-	past->session_id_len = (uint8_t)p->session_id.len;
-	past->peer_ident_len = (uint8_t)p->peer_ident.len;
-	memcpy(past->bytes, p->session_id.p, p->session_id.len);
-	memcpy(past->bytes + p->session_id.len, p->peer_ident.p, p->peer_ident.len);
-	strcpy((char *)past->bytes + len, user);
+	*past = head;
+	to = (struct packing){.to = past->bytes};
+	pack_all(&to, &head, p, s);
 	return past;
+}
+
+static const uint8_t *past_ids(const struct past *p)
+{
+	return p->bytes + (p->has_lapse ? sizeof(struct lapse *) : 0);
 }
 
 const char *past_user(const struct past *p)
 {
-	return (const char *)p->bytes + p->session_id_len + p->peer_ident_len;
+	return (const char *)past_ids(p) + p->session_id_len + p->peer_ident_len;
+}
+
+struct lapse *session_lapse(const struct session *s)
+{
+	struct lapse *l = NULL;
+
+	if (s->awake != NULL)
+		return s->awake->lapse;
+	if (s->past != NULL && s->past->has_lapse)
+		memcpy(&l, s->past->bytes, sizeof(l));
+	return l;
+}
+
+/* Groups from one NUL to the next, up to an empty one. */
+static int groups_unpack(const char *text, struct awake *a)
+{
+	size_t n = 0;
+
+	for (const char *g = text; *g != '\0'; g += strlen(g) + 1)
+		n++;
+	a->groups = calloc(n + 1, sizeof(*a->groups));
+	if (a->groups == NULL)
+		return -ENOMEM;
+	for (; a->n_groups < n; a->n_groups++, text += strlen(text) + 1) {
+		a->groups[a->n_groups] = strdup(text);
+		if (a->groups[a->n_groups] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* What Match went by when it came in. */
+static int past_unpack(const struct past *p, struct awake *a)
+{
+	const char *ident = (const char *)past_ids(p) + p->session_id_len;
+	const char *more = past_user(p) + strlen(past_user(p)) + 1;
+
+	a->version = strndup(ident, p->peer_ident_len);
+	if (a->version == NULL)
+		return -ENOMEM;
+	if (p->has_name) {
+		a->peer_name = strdup(more);
+		if (a->peer_name == NULL)
+			return -ENOMEM;
+		more += strlen(more) + 1;
+	}
+	return p->has_groups ? groups_unpack(more, a) : 0;
 }
 
 /* --- awake --------------------------------------------------------------------------------- */
@@ -133,6 +235,9 @@ void awake_free(struct session *s)
 	session_inbox_clear(s);
 	login_fini(s);
 	hostkeys_clear(s);
+	for (size_t i = 0; i < a->n_groups; i++)
+		free(a->groups[i]);
+	free(a->groups);
 	free(a->version);
 	free(a->peer_name);
 	ssh_brain_free(a->brain);
@@ -169,7 +274,7 @@ static void on_rest(struct timer *t)
 
 	if (!may_rest(s, &of_brain))
 		return;
-	past = past_new(&of_brain, session_user(s));
+	past = past_new(&of_brain, s);
 	if (past == NULL) /* without memory for less it keeps more */
 		return;
 	awake_free(s);
@@ -191,17 +296,21 @@ void session_tire(struct session *s)
 static int resume(struct session *s, const struct past *p)
 {
 	struct awake *a = s->awake;
-	struct conf_match_ctx ctx = {.user = past_user(p),
-				     .addr = a->peer_addr,
-				     .laddr = a->local_addr,
-				     .lport = s->local.port};
+	const uint8_t *ids = past_ids(p);
 	const struct ssh_brain_past past = {
 		.strict = p->strict,
-		.session_id = {p->bytes, p->session_id_len},
-		.peer_ident = {p->bytes + p->session_id_len, p->peer_ident_len},
+		.session_id = {ids, p->session_id_len},
+		.peer_ident = {ids + p->session_id_len, p->peer_ident_len},
 	};
-	int r = conf_session_for(s->table->env->conf, &ctx, &a->conf);
+	struct conf_match_ctx ctx;
+	struct conf_strs groups;
+	int r = past_unpack(p, a);
 
+	if (r == 0) {
+		ctx = rules_ctx(s, &groups);
+		ctx.user = past_user(p);
+		r = conf_session_for(s->table->env->conf, &ctx, &a->conf);
+	}
 	if (r == 0)
 		r = session_brain_new(s);
 	if (r == 0)
@@ -213,6 +322,7 @@ static int resume(struct session *s, const struct past *p)
 int session_wake(struct session *s)
 {
 	struct past *past = s->past;
+	struct lapse *lapse;
 	char *user;
 	int r = 0;
 
@@ -221,6 +331,7 @@ int session_wake(struct session *s)
 	user = strdup(past_user(past));
 	if (user == NULL)
 		return -ENOMEM;
+	lapse = session_lapse(s);
 	r = awake_new(s);
 	if (r == 0)
 		r = resume(s, past);
@@ -229,6 +340,7 @@ int session_wake(struct session *s)
 		free(user);
 		return r;
 	}
+	s->awake->lapse = lapse;
 	s->user = user;
 	free(past);
 	return 0;

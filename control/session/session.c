@@ -50,7 +50,8 @@ void session_free(struct session *s)
 	struct session_env *env = s->table->env;
 
 	door_leave(s, 0); /* who leaves for a reason of his own has left */
-	free(s->user);    /* or its past */
+	lapse_end(session_lapse(s), env->timers);
+	free(s->user); /* or its past */
 	awake_free(s);
 	policy_grant_fini(&s->grant);
 	open_fini(s);

@@ -32,6 +32,7 @@
 struct session_table;
 struct door;
 struct penalties;
+struct lapses;
 
 /* Of all tables, those of dataplanes that are gone included. */
 struct session_stats {
@@ -66,6 +67,7 @@ struct session_env {
 	struct connecting connecting;
 	struct turns turns; /* first key exchanges that wait */
 	unsigned int kex_running;
+	struct lapses *lapses; /* NULL: nobody has anything to lose */
 };
 
 /* How items leave: always taken, in order; head begins with a struct link_hdr. */

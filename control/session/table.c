@@ -67,8 +67,10 @@ void session_table_free(struct session_table *t)
 	for (at = &t->env->tables; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;
-	if (t->env->tables == NULL)
+	if (t->env->tables == NULL) {
 		compute_drop(t->env);
+		lapses_free(t->env);
+	}
 	free(t->by_index);
 	free(t);
 }
@@ -97,11 +99,16 @@ void session_table_revoke(struct session_table *t)
 }
 
 /* One that rests is not woken to be told, but told what its brain would say. */
-static void dismiss(struct session *s, int err)
+void session_dismiss(struct session *s, int err)
 {
 	uint8_t buf[256];
 	struct ssh_wr w;
 
+	if (s->awake != NULL) {
+		session_end(s, err, NULL);
+		session_pump(s);
+		return;
+	}
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_disconnect_build(&w, ssh_err_disconnect(err), ssh_err_text(err));
 	item_bytes(s, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
@@ -115,14 +122,8 @@ void session_table_shutdown(struct session_table *t)
 	for (uint32_t i = 0; i < t->max; i++) {
 		struct session *s = t->by_index[i];
 
-		if (s == NULL || s->ended)
-			continue;
-		if (s->awake == NULL) {
-			dismiss(s, -SSH_E_SHUTDOWN);
-			continue;
-		}
-		session_end(s, -SSH_E_SHUTDOWN, NULL);
-		session_pump(s);
+		if (s != NULL && !s->ended)
+			session_dismiss(s, -SSH_E_SHUTDOWN);
 	}
 }
 

@@ -10,8 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct passfile_hash hash;
-	size_t user_len, hash_len;
-	const char *h;
+	struct passfile_line l;
 
 	if (passfile_find((const char *)data, size, "demo", &hash) == 0 &&
 	    (strnlen(hash.own, sizeof(hash.own)) == sizeof(hash.own) ||
@@ -19,9 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!passwd_hash_ok(hash.decoy))
 		abort();
-	if (passfile_line_parse((const char *)data, size, &user_len, &h, &hash_len) == 0 &&
-	    (user_len == 0 || hash_len >= PASSWD_HASH_MAX ||
-	     h + hash_len > (const char *)data + size))
+	if (passfile_line_parse((const char *)data, size, &l) == 0 &&
+	    (l.user_len == 0 || l.hash_len >= PASSWD_HASH_MAX ||
+	     l.hash + l.hash_len > (const char *)data + size))
 		abort();
 	return 0;
 }

@@ -71,6 +71,67 @@ Test(control_rest, a_while_after_its_last_word)
 	fini(&c);
 }
 
+static void passwd_of(const char *user)
+{
+	struct crypt_data *cd = calloc(1, sizeof(*cd));
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s:%s\n", user, crypt_r("secret", "$5$rounds=1000$salt", cd));
+	free(cd);
+	control_file(t.dir, "passwords", text, 0600);
+}
+
+static bool refused(const struct item *i)
+{
+	const struct link_bytes *b = link_msg_body(i->msg);
+
+	return item_type(i) == LINK_IT_PAYLOAD &&
+	       *(const uint8_t *)(b + 1) == SSH_MSG_CHANNEL_OPEN_FAILURE;
+}
+
+/* What Match gave who came in holds when it was at rest meanwhile. */
+static void expect_rules_after_rest(const char *criterion)
+{
+	char text[256];
+	struct client c;
+	struct item *it;
+	bool no = false;
+
+	bench_user = "nobody";
+	snprintf(text, sizeof(text), "Match %s\nAllowTcpForwarding no", criterion);
+	start_later(text);
+	passwd_of("nobody");
+	client_begin(&c, 1, 1);
+	c.opened = true;
+	session_at(1)->awake->peer_name = strdup("box.example.org");
+	while (!c.in)
+		client_step(&c);
+	pass(REST_MS + 100);
+	cr_assert(rests(&c));
+	items_drop();
+	ask(&c, HOST, 80);
+	for (; (it = item_next()) != NULL; free(it))
+		no |= refused(it);
+	cr_expect(no, "%s", criterion);
+	fini(&c);
+	teardown();
+}
+
+Test(control_rest_rules, by_version, .timeout = 60)
+{
+	expect_rules_after_rest("Client-Version *test");
+}
+
+Test(control_rest_rules, by_group, .timeout = 60)
+{
+	expect_rules_after_rest("Group nogroup");
+}
+
+Test(control_rest_rules, by_name, .timeout = 60)
+{
+	expect_rules_after_rest("Host box.*");
+}
+
 /* By the allocator's own count, with its word in front of each: all that control has of one. */
 Test(control_rest, bytes_of_one)
 {

@@ -100,21 +100,59 @@ Test(control_user, password_lines)
 		{"# demo:$6$x$y", -ENOENT, NULL},
 		{"demo", -EINVAL, NULL},
 		{":$6$x$y", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7:::", 0, "$6$x$y"}, /* of shadow(5) */
+		{"demo:$6$x$y:::::::", 0, "$6$x$y"},
+		{"demo:$6$x$y:-1:-1:-1:-1:-1:-1:-1", 0, "$6$x$y"},
+		{"demo:$6$x$y:", -EINVAL, NULL},
 		{"demo:$6$x$y:19000:0:99999", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::::", -EINVAL, NULL},
+		{"demo:$6$x$y:today:0:99999:7:::", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::20000 :", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::+20000:", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::-2:", -EINVAL, NULL},
+		{"demo:$6$x$y:19000:0:99999:7::99999999:", -EINVAL, NULL},
 	};
 
 	for (size_t i = 0; i < N(c); i++) {
-		size_t user_len = 0, hash_len = 0;
-		const char *hash = NULL;
+		struct passfile_line l = {0};
 
-		cr_expect_eq(passfile_line_parse(c[i].line, strlen(c[i].line), &user_len, &hash,
-						 &hash_len),
-			     c[i].err, "%s", c[i].line);
+		cr_expect_eq(passfile_line_parse(c[i].line, strlen(c[i].line), &l), c[i].err, "%s",
+			     c[i].line);
 		if (c[i].err < 0)
 			continue;
-		cr_expect_eq(user_len, 4);
-		cr_expect_eq(hash_len, strlen(c[i].hash));
-		cr_expect_eq(memcmp(hash, c[i].hash, hash_len), 0);
+		cr_expect_eq(l.user_len, 4);
+		cr_expect_eq(l.hash_len, strlen(c[i].hash));
+		cr_expect_eq(memcmp(l.hash, c[i].hash, l.hash_len), 0);
+	}
+}
+
+/* shadow(5), as sshd reads it: the day itself is within. */
+Test(control_user, when_a_line_is_over)
+{
+	static const struct {
+		const char *line;
+		uint64_t account, password;
+	} c[] = {
+		{"demo:x", UINT64_MAX, UINT64_MAX},
+		{"demo:x:::::::", UINT64_MAX, UINT64_MAX},
+		{"demo:x:19000:0:99999:7:::", UINT64_MAX, 118999ULL * 86400 + 86400},
+		{"demo:x:19000:0::7:::", UINT64_MAX, UINT64_MAX},
+		{"demo:x:::90:7:::", UINT64_MAX, UINT64_MAX},
+		{"demo:x:0::::::", UINT64_MAX, 0},
+		{"demo:x:0:0:99999:7:::", UINT64_MAX, 0},
+		{"demo:x:19000:0:0:7:::", UINT64_MAX, 19001ULL * 86400},
+		{"demo:x::::::20000:", 20001ULL * 86400, UINT64_MAX},
+		{"demo:x::::::0:", 86400, UINT64_MAX},
+		{"demo:x:19000:0:90:7:30:20000:", 20001ULL * 86400, 19091ULL * 86400},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct passfile_line l = {0};
+
+		cr_assert_eq(passfile_line_parse(c[i].line, strlen(c[i].line), &l), 0);
+		cr_expect_eq(l.ends.account, c[i].account, "%s", c[i].line);
+		cr_expect_eq(l.ends.password, c[i].password, "%s", c[i].line);
 	}
 }
 

@@ -198,8 +198,7 @@ Test(usercert, a_trusted_authority_lets_in_whom_it_names)
 		cr_expect_eq(l.forced_command, t[i].in && t[i].m.critical[0].name != NULL &&
 						       t[i].m.critical[0].name[0] == 'f');
 		if (t[i].in)
-			cr_expect_eq(l.key_expires,
-				     t[i].m.before != 0 ? t[i].m.before : UINT64_MAX);
+			cr_expect_eq(l.expires, t[i].m.before != 0 ? t[i].m.before : UINT64_MAX);
 		user_lookup_fini(&l);
 		key_free(c);
 	}
@@ -534,7 +533,8 @@ Test(usercert, x509_certificates_let_in_whom_they_name)
 		cr_skip_test("no openssl");
 	snprintf(cmd, sizeof(cmd),
 		 "cd %s && { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-		 "-keyout r.key -out r.pem -subj /CN=Root -days 9 -addext keyUsage=keyCertSign && openssl req -new -newkey ec "
+		 "-keyout r.key -out r.pem -subj /CN=Root -days 9 -addext keyUsage=keyCertSign && "
+		 "openssl req -new -newkey ec "
 		 "-pkeyopt "
 		 "ec_paramgen_curve:P-256 -nodes -keyout k.key -out k.csr -subj /CN=demo && printf "
 		 "'subjectAltName=email:demo@example.com\\nauthorityKeyIdentifier=keyid\\n"
@@ -567,7 +567,7 @@ Test(usercert, x509_certificates_let_in_whom_they_name)
 			l.trust.principals = path_of("principals");
 		}
 		cr_expect_eq(look(&l, k), t[i].in, "case %zu: %s", i, l.note);
-		cr_expect_eq(l.key_expires != UINT64_MAX, t[i].in);
+		cr_expect_eq(l.expires != UINT64_MAX, t[i].in);
 		user_lookup_fini(&l);
 	}
 	/* Without anchors nobody is believed. */

@@ -1,0 +1,375 @@
+/* control/session/lapse.c: who came in by what is over by now goes, at the moment it is. */
+#include "control/session/internal.h"
+#include "crypto/base64.h"
+#include "crypto/cert.h"
+#include "tests/util/session_bench.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define NOW  1900000000 /* 2030-03-17T17:46:40Z */
+#define DAYS (NOW / 86400)
+
+static char dir[] = "/tmp/sluice-lapse-XXXXXX";
+static struct key *user_key;
+static int64_t set_forward; /* seconds somebody set the clock forward by */
+
+static uint64_t wall(void)
+{
+	return (uint64_t)(NOW + (int64_t)(later_ms / 1000) + set_forward);
+}
+
+static void put(const char *name, const char *options, const struct key *k)
+{
+	char path[128], b64[4096] = "";
+	const uint8_t *blob;
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	cr_assert_not_null(f);
+	if (k != NULL) {
+		blob = key_blob(k, &len);
+		base64_encode(blob, len, b64);
+	}
+	fprintf(f, "%s%s %s\n", options, k != NULL ? key_type(k) : "", b64);
+	fclose(f);
+	cr_assert_eq(chmod(path, 0644), 0);
+}
+
+static void begin_with(const char *more)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "Match All\nAuthorizedKeysFile %s/keys\nTrustedUserCAKeys %s/ca\n"
+		 "PasswordHashFile %s/passwords\n%s\n",
+		 dir, dir, dir, more);
+	start_later(text);
+	t.env.sources.wall = wall;
+}
+
+static void setup_lapse(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+	cr_assert_eq(chmod(dir, 0755), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &user_key), 0);
+}
+
+static void teardown_lapse(void)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	cr_expect_eq(system(cmd), 0);
+	key_free(user_key);
+	teardown();
+}
+
+TestSuite(lapse, .init = setup_lapse, .fini = teardown_lapse, .timeout = 60);
+
+/* --- a client with a key ---------------------------------------------------------------------- */
+
+static void sign(struct client *c, const struct ssh_act *a)
+{
+	uint8_t sig[KEY_SIG_MAX];
+	size_t len = sizeof(sig);
+
+	cr_assert_eq(
+		key_sign(user_key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig, &len),
+		0);
+	cr_assert_eq(ssh_brain_sign_answer(c->brain, a->id, 0, sig, len), 0);
+}
+
+/* Logged in by k, whose private half is user_key; NULL: by the password. */
+static struct client client_by(const struct key *k, uint32_t index)
+{
+	struct client c;
+
+	client_begin(&c, index, 1);
+	c.opened = true;
+	c.logins = 1; /* the right password at once */
+	while (!c.in) {
+		struct ssh_act a;
+		struct item *i;
+
+		if (ssh_brain_next(c.brain, &a) == 0) {
+			if (a.kind == SSH_ACT_LOGIN && k != NULL)
+				cr_assert_eq(ssh_brain_login_publickey(c.brain, a.id, k, NULL), 0);
+			else if (a.kind == SSH_ACT_SIGN)
+				sign(&c, &a);
+			else
+				client_act(&c, &a);
+		} else if ((i = item_next()) != NULL) {
+			client_item(&c, i);
+			free(i);
+		} else {
+			uv_run(&t.loop, UV_RUN_ONCE);
+		}
+	}
+	items_drop();
+	return c;
+}
+
+static struct session *session_at(const struct client *c)
+{
+	cr_assert_not_null(t.table->by_index[c->conn.index]);
+	return t.table->by_index[c->conn.index];
+}
+
+static bool gone(const struct client *c)
+{
+	return session_at(c)->ended;
+}
+
+static void pass(uint64_t ms)
+{
+	later_ms += ms;
+	timers_poll(t.env.timers, now_ms());
+}
+
+/* Files have been looked at; whoever is gone is gone. */
+static void looked(void)
+{
+	pass(11000);
+	for (int i = 0; i < 200; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		timers_poll(t.env.timers, now_ms());
+		usleep(200);
+	}
+}
+
+static void fini(struct client *c)
+{
+	conn_over(&c->conn);
+	items_drop();
+	ssh_brain_free(c->brain);
+}
+
+/* The client is told why, by its number and in words, and then cut off. */
+static void expect_told(int err)
+{
+	const struct link_bytes *b = item_of(LINK_IT_PAYLOAD);
+	struct ssh_disconnect_msg m;
+	const struct link_end *end;
+	struct ssh_rd r;
+
+	cr_assert_not_null(b);
+	ssh_rd_init(&r, (const uint8_t *)(b + 1) + 1, b->len - 1);
+	cr_assert_eq(((const uint8_t *)(b + 1))[0], SSH_MSG_DISCONNECT);
+	cr_assert_eq(ssh_disconnect_parse(&r, &m), 0);
+	cr_expect_eq(m.reason, SSH_DISCONNECT_BY_APPLICATION);
+	cr_expect(ssh_str_eq(m.text, ssh_err_text(err)));
+	end = item_of(LINK_IT_END);
+	cr_assert_not_null(end);
+	cr_expect_eq(end->cause, err);
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+/* Of user_key, by an authority that is trusted from then on. */
+static struct key *certify(uint64_t before)
+{
+	const char *name = "demo";
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "id",
+				       .principals = &name,
+				       .n_principals = 1,
+				       .valid_before = before};
+	struct key *ca = NULL, *c = NULL;
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &ca), 0);
+	put("ca", "", ca);
+	cr_assert_eq(cert_build(user_key, &spec, ca, NULL, &c), 0);
+	key_free(ca);
+	return c;
+}
+
+/* Ends 100 s from now, awake or at rest, and not a moment before. */
+static void expect_end_in_100_s(const struct key *k, uint32_t index)
+{
+	for (int rests = 0; rests < 2; rests++) {
+		struct client c = client_by(k, index);
+
+		if (rests)
+			pass(REST_MS + 100);
+		cr_assert_eq(session_at(&c)->awake == NULL, rests == 1);
+		pass(rests ? 97000 : 99000);
+		cr_expect(!gone(&c));
+		pass(2000);
+		cr_expect(gone(&c));
+		cr_expect(logged("what let you in has expired"));
+		expect_told(-SSH_E_EXPIRED);
+		fini(&c);
+		set_forward -= 101;
+	}
+}
+
+Test(lapse, a_line_of_authorized_keys)
+{
+	begin_with("EndExpiredSessions yes");
+	put("keys", "expiry-time=\"20300317174820Z\" ", user_key);
+	expect_end_in_100_s(user_key, 0);
+}
+
+Test(lapse, a_certificate)
+{
+	struct key *k;
+
+	begin_with("EndExpiredSessions yes");
+	k = certify(NOW + 100);
+	expect_end_in_100_s(k, 0);
+	key_free(k);
+}
+
+/* more: the other fields of shadow(5). */
+static void put_password(const char *more)
+{
+	struct crypt_data *cd = calloc(1, sizeof(*cd));
+	char line[256];
+
+	snprintf(line, sizeof(line), "demo:%s%s\n", crypt_r("secret", "$5$rounds=1000$salt", cd),
+		 more);
+	free(cd);
+	control_file(dir, "passwords", line, 0600);
+}
+
+/* shadow(5): that day is the last one. */
+Test(lapse, an_account)
+{
+	char more[32];
+	struct client c;
+
+	begin_with("EndExpiredSessions yes");
+	snprintf(more, sizeof(more), "::::::%d:", DAYS);
+	put_password(more);
+	c = client_by(NULL, 0);
+	pass((86400 - NOW % 86400) * 1000ULL - 3000);
+	cr_expect(!gone(&c));
+	pass(3000);
+	cr_expect(gone(&c));
+	expect_told(-SSH_E_EXPIRED);
+	fini(&c);
+}
+
+/* Without the keyword, and for those whose key has no end, nothing is kept and nothing ends. */
+Test(lapse, only_where_it_is_configured)
+{
+	struct client c;
+
+	begin_with("");
+	put("keys", "expiry-time=\"20300317174820Z\" ", user_key);
+	c = client_by(user_key, 0);
+	cr_expect_null(session_lapse(session_at(&c)));
+	pass(86400000);
+	cr_expect(!gone(&c));
+	fini(&c);
+}
+
+Test(lapse, who_has_nothing_to_lose_keeps_nothing)
+{
+	struct client c;
+
+	begin_with("EndExpiredSessions yes");
+	put("keys", "", user_key);
+	c = client_by(user_key, 0);
+	cr_expect_null(session_lapse(session_at(&c)));
+	fini(&c);
+}
+
+/* A clock that is set is noticed within ten minutes. */
+Test(lapse, a_clock_that_is_set)
+{
+	struct client c;
+
+	begin_with("EndExpiredSessions yes");
+	put("keys", "expiry-time=\"20310101\" ", user_key);
+	c = client_by(user_key, 0);
+	pass(600000);
+	cr_expect(!gone(&c));
+	set_forward = 366 * 86400;
+	pass(599000);
+	cr_expect(!gone(&c));
+	pass(1000);
+	cr_expect(gone(&c));
+	fini(&c);
+}
+
+/* --- revocation ------------------------------------------------------------------------------- */
+
+static void begin_revocable(void)
+{
+	char more[256];
+
+	snprintf(more, sizeof(more), "EndExpiredSessions yes\nRevokedKeys %s/revoked", dir);
+	begin_with(more);
+	put("revoked", "#", NULL);
+	put("keys", "", user_key);
+}
+
+Test(lapse, a_revoked_key_that_is_in)
+{
+	struct client c[3];
+	struct key *other = NULL;
+
+	begin_revocable();
+	put_password("");
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &other), 0);
+	c[0] = client_by(user_key, 0);
+	c[1] = client_by(user_key, 1);
+	c[2] = client_by(NULL, 2);
+	looked();
+	cr_expect_null(session_at(&c[0])->awake, "at rest by now");
+	put("revoked", "# another\n", other);
+	looked();
+	cr_expect(!gone(&c[0]) && !gone(&c[1]) && !gone(&c[2]));
+	put("revoked", "", user_key);
+	looked();
+	cr_expect(gone(&c[0]) && gone(&c[1]));
+	cr_expect(!gone(&c[2]), "who came in by a password has no key");
+	cr_expect(logged("the key that let you in was revoked"));
+	expect_told(-SSH_E_REVOKED);
+	for (int i = 0; i < 3; i++)
+		fini(&c[i]);
+	key_free(other);
+}
+
+Test(lapse, a_list_that_cannot_be_read_ends_nothing)
+{
+	struct client c;
+
+	begin_revocable();
+	c = client_by(user_key, 0);
+	looked();
+	put("revoked", "no list", NULL);
+	looked();
+	cr_expect(!gone(&c));
+	cr_expect(logged("who is in stays in"));
+	put("revoked", "", user_key);
+	looked();
+	cr_expect(gone(&c));
+	fini(&c);
+}
+
+/* More than are gone through in a turn, and one that goes by itself in the middle. */
+Test(lapse, many_of_them)
+{
+	struct client c[MAX_CONNS];
+
+	begin_revocable();
+	for (uint32_t i = 0; i < MAX_CONNS; i++)
+		c[i] = client_by(user_key, i);
+	looked();
+	for (uint32_t i = 0; i < MAX_CONNS; i += 3) {
+		fini(&c[i]);
+		c[i].brain = NULL;
+	}
+	put("revoked", "", user_key);
+	looked();
+	for (uint32_t i = 0; i < MAX_CONNS; i++) {
+		if (c[i].brain == NULL)
+			continue;
+		cr_expect(gone(&c[i]), "%u", i);
+		fini(&c[i]);
+	}
+}
