@@ -183,6 +183,25 @@ int key_line_parse(const char *line, size_t len,
 	return 0;
 }
 
+/* The type, and that these bytes are named so. */
+static int blob_keep(const uint8_t *blob, size_t len, struct key **ret)
+{
+	struct blob_rd r = blob_rd_init(blob, len);
+	const struct key_type *type = key_type_find(blob_rd_str(&r));
+
+	if (r.bad || len > KEY_BLOB_MAX)
+		return -EBADMSG;
+	if (type == NULL)
+		return -ENOTSUP;
+	*ret = key_new(type, blob, len);
+	return *ret != NULL ? 0 : -ENOMEM;
+}
+
+int key_line_read(const char *line, size_t len, struct key **ret)
+{
+	return key_line_parse(line, len, blob_keep, ret);
+}
+
 int key_public_line_parse(const char *line, size_t len, struct key **ret)
 {
 	return key_line_parse(line, len, key_blob_parse, ret);

@@ -27,9 +27,9 @@ struct key; /* public, or public and private */
 int key_blob_parse(const uint8_t *blob, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
 /*
- * A certificate is taken, too (crypto/cert.h, crypto/x509key.h). It says nothing as yet: neither its signature
- * nor who made it was looked at. Everything else here refuses certificates (-ENOTSUP), so that
- * nobody takes one for the key it stands for.
+ * A certificate is taken, too (crypto/cert.h, crypto/x509key.h). It says nothing as yet: neither
+ * its signature nor who made it was looked at. Everything else here refuses certificates
+ * (-ENOTSUP), so that nobody takes one for the key it stands for.
  */
 int key_blob_parse_any(const uint8_t *blob, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
@@ -108,6 +108,12 @@ int key_private_parse(const uint8_t *text, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
 /* "type base64 comment": the base64 part decoded and the type checked against the blob. */
 int key_public_line_parse(const char *line, size_t len, struct key **ret)
+	__attribute__((warn_unused_result));
+/*
+ * The same for one that is only compared, by key_equal(): whether its numbers make a key nobody
+ * looked at, which takes longer than all the rest. It verifies nothing.
+ */
+int key_line_read(const char *line, size_t len, struct key **ret)
 	__attribute__((warn_unused_result));
 void key_free(struct key *k); /* wipes; NULL is fine */
 

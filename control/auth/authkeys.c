@@ -329,7 +329,7 @@ static int line_with_options(const char *p, size_t len, struct authkeys_entry *e
 
 	while (at < len && blank(p[at]))
 		at++;
-	if (key_public_line_parse(p + at, len - at, &e->key) < 0)
+	if (key_line_read(p + at, len - at, &e->key) < 0)
 		return -EBADMSG;
 	text = strndup(p, n);
 	if (text == NULL)
@@ -356,7 +356,7 @@ int authkeys_line_parse(const char *line, size_t len, struct authkeys_entry *ret
 	if (len == 0 || *line == '#')
 		return -ENOENT;
 	r = 0;
-	if (key_public_line_parse(line, len, &e.key) < 0)
+	if (key_line_read(line, len, &e.key) < 0)
 		r = line_with_options(line, len, &e, ret_why);
 	if (r < 0) {
 		authkeys_entry_fini(&e);
