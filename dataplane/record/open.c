@@ -58,22 +58,84 @@ static int rx_cut(struct record_rx *rx, struct record_batch *b, struct pkt_chain
 }
 
 /*
- * A record that did not come at once has n bytes that may have left the cache meanwhile. Each
- * buffer is found by the one before it, and while that is waited for there is time to fetch what is
- * in this one: the cipher then finds all of it.
+ * A record that did not come at once has bytes that may have left the cache meanwhile, and each of
+ * its buffers is found by the one before it: a miss for each, one after the other. So as they
+ * come the first buffer of what waits notes in its private area where the next ones are, as
+ * distances from itself.
  */
-static void rx_fetch(const struct pkt_chain *in, uint32_t n)
+#define NOTES 13
+
+struct rx_note {
+	struct rte_mbuf *last; /* of those that were looked at */
+	uint32_t n;
+	int32_t lines[NOTES]; /* cache lines from the first buffer */
+};
+_Static_assert(sizeof(struct rx_note) <= PKT_PRIV_SIZE, "lies in the private area");
+
+static struct rx_note *rx_note(struct rte_mbuf *first)
 {
-	for (const struct rte_mbuf *m = in->head; m != NULL; m = m->next) {
+	return (struct rx_note *)rte_mbuf_to_priv(first);
+}
+
+/* What is there waits for the rest of a record. */
+static void rx_wait(struct record_rx *rx)
+{
+	struct rte_mbuf *first = rx->in.head;
+	struct rx_note *note;
+
+	if (first == NULL)
+		return;
+	note = rx_note(first);
+	if (rx->waited == 0)
+		*note = (struct rx_note){.last = first};
+	while (note->last->next != NULL && note->n < NOTES) {
+		note->last = note->last->next;
+		note->lines[note->n++] = (int32_t)(((intptr_t)note->last - (intptr_t)first) / 64);
+	}
+	rx->waited = rx->in.len;
+}
+
+void record_rx_compact(struct record_rx *rx, struct rte_mempool *pool)
+{
+	pkt_chain_compact(&rx->in, pool);
+	rx->waited = 0;
+}
+
+static void mbuf_prefetch(const struct rte_mbuf *m)
+{
+	rte_prefetch0(m);
+	rte_prefetch0((const uint8_t *)m + 64);
+}
+
+void record_rx_prefetch(const struct record_rx *rx)
+{
+	if (rx->waited == 0 || rx->in.head == NULL)
+		return;
+	mbuf_prefetch(rx->in.head);
+	rte_prefetch0(rx_note(rx->in.head));
+	mbuf_prefetch(rx->in.tail);
+}
+
+/* All buffers first, then what is in those that waited: the cipher finds all of it. */
+static void rx_fetch(struct record_rx *rx)
+{
+	struct rte_mbuf *first = rx->in.head;
+	const struct rx_note *note = rx_note(first);
+	uint32_t n = rx->waited;
+
+	for (unsigned int i = 0; i < note->n; i++)
+		mbuf_prefetch((const void *)((uintptr_t)first +
+					     (uintptr_t)((intptr_t)note->lines[i] * 64)));
+	for (const struct rte_mbuf *m = first; m != NULL; m = m->next) {
 		const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
 
-		rte_prefetch0(m->next);
 		for (uint32_t at = 0; at < m->data_len; at += 64)
 			rte_prefetch0(p + at);
 		if (m->data_len >= n)
 			break;
 		n -= m->data_len;
 	}
+	rx->waited = 0;
 }
 
 static int rx_gather_one(struct record_rx *rx, struct record_batch *b)
@@ -95,10 +157,8 @@ static int rx_gather_one(struct record_rx *rx, struct record_batch *b)
 	s = record_batch_slot(b);
 	if (s == NULL)
 		return -ENOSPC;
-	if (rx->waited > 0) {
-		rx_fetch(&rx->in, rx->waited);
-		rx->waited = 0;
-	}
+	if (rx->waited > 0)
+		rx_fetch(rx);
 	r = rx_cut(rx, b, &c);
 	if (r < 0)
 		return r;
@@ -133,7 +193,7 @@ int record_rx_gather(struct record_rx *rx, struct record_batch *b, unsigned int 
 		int r = rx_gather_one(rx, b);
 
 		if (r == -EAGAIN) {
-			rx->waited = rx->in.len;
+			rx_wait(rx);
 			break;
 		}
 		if (r == -ENOSPC || r == -ENOMEM)

@@ -80,13 +80,17 @@ struct record_rx {
 	struct record_q q;   /* gathered: being opened, or opened and not yet released */
 	uint32_t total;      /* of the record in begins with; 0: not known yet */
 	int err;             /* what is wrong behind the end of q */
-	uint32_t waited;     /* bytes of in that were there before the others came */
+	uint32_t waited;     /* bytes of in that were there before the others came; see open.c */
 	struct record_z *z;  /* payloads are compressed; NULL: they are not */
 };
 
 void record_rx_init(struct record_rx *rx);
 void record_rx_fini(struct record_rx *rx, struct cipher_engine *e); /* its stream ended before */
 
+/* Thin buffers of in are copied together: pkt_chain_compact(). */
+void record_rx_compact(struct record_rx *rx, struct rte_mempool *pool);
+/* More is about to come: what finds the bytes that wait is worth fetching. */
+void record_rx_prefetch(const struct record_rx *rx);
 /* The most bytes in may hold: one largest record. */
 uint32_t record_rx_room(const struct record_rx *rx);
 /*

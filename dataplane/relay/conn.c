@@ -70,6 +70,7 @@ static void conn_place_take(struct relay *r, struct conn *c)
 static void client_ready(struct stream *s)
 {
 	conn_activate(s->user_ptr);
+	turn_fetch_input(s->user_ptr); /* the first of a turn has nobody before it who would */
 }
 
 static const struct stream_user client_user = {.ready = client_ready};
@@ -340,7 +341,7 @@ static bool conn_pull(struct conn *c)
 	c->rx_much = c->stream->ops->rx_len(c->stream) > 0;
 	/* A record that comes in crumbs must not hold a buffer for each. */
 	if (c->rx.in.segs > 64 && pkt_chain_cost(&c->rx.in) > 8 * (uint64_t)c->rx.in.len)
-		pkt_chain_compact(&c->rx.in, c->relay->conf.pools->data);
+		record_rx_compact(&c->rx, c->relay->conf.pools->data);
 	if (c->rx_much)
 		c->more = true;
 	return true;

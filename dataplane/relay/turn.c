@@ -24,15 +24,11 @@ void turn_fetch_input(const struct conn *c)
 {
 	const struct chan *ch;
 
-	if (c->rx.in.head != NULL) {
-		rte_prefetch0(c->rx.in.head);
-		rte_prefetch0(&c->rx.in.head->next);
-		rte_prefetch0(&c->rx.in.tail->next);
-	}
+	record_rx_prefetch(&c->rx);
 	ch = TAILQ_FIRST(&c->chans);
 	if (ch == NULL)
 		return;
-	for (size_t at = 0; at < sizeof(*ch); at += 64)
+	for (size_t at = 0; at < offsetof(struct chan, generation); at += 64)
 		rte_prefetch0((const uint8_t *)ch + at);
 }
 

@@ -175,6 +175,14 @@ static unsigned int conn_timers(struct tcp_conn *c, uint64_t now_us)
 	return work;
 }
 
+static void timers_fetch(const struct tcp_conn *c)
+{
+	rte_prefetch0(&c->state);
+	rte_prefetch0(&c->timers_on);
+	rte_prefetch0(&c->due_us);
+	rte_prefetch0(&c->deadline[TCP_TIMERS - 1]);
+}
+
 unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 {
 	unsigned int work = 0;
@@ -186,7 +194,7 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 		uint32_t behind[4];
 
 		for (unsigned int n = deadlines_behind(&t->due, behind); n > 0; n--)
-			rte_prefetch0(&tcp_at(t, behind[n - 1])->due_us);
+			timers_fetch(tcp_at(t, behind[n - 1]));
 		work += conn_timers(tcp_at(t, first), now_us);
 	}
 	if (unlikely(t->kick_left > 0))
