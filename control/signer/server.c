@@ -1,6 +1,7 @@
 #include "control/signer/server.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,9 @@ struct signer_server {
 	bool retired; /* another listens, or is about to */
 	void (*idle)(void *arg);
 	void *idle_arg;
+	/* For who cannot be served: the loop hears of nobody until who came was accepted. */
+	uv_pipe_t refused;
+	bool refusing, waiting; /* it is being closed, and another one came meanwhile */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -253,6 +257,31 @@ static bool peer_ok(const struct peer *p)
 	       (cred.uid == 0 || cred.uid == p->server->client);
 }
 
+static void refuse(struct signer_server *s);
+
+static void on_refused(uv_handle_t *h)
+{
+	struct signer_server *s = h->data;
+
+	s->refusing = false;
+	if (s->waiting && !uv_is_closing((uv_handle_t *)&s->listener))
+		refuse(s);
+	let_go(s);
+}
+
+/* Takes the connection and hangs up, without any memory for it. */
+static void refuse(struct signer_server *s)
+{
+	s->waiting = s->refusing;
+	if (s->refusing || uv_pipe_init(s->listener.loop, &s->refused, 0) < 0)
+		return;
+	s->refused.data = s;
+	s->refusing = true;
+	s->open++;
+	(void)uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)&s->refused);
+	uv_close((uv_handle_t *)&s->refused, on_refused);
+}
+
 static void on_connection(uv_stream_t *st, int status)
 {
 	struct signer_server *s = st->data;
@@ -263,6 +292,7 @@ static void on_connection(uv_stream_t *st, int status)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL || uv_pipe_init(st->loop, &p->pipe, 0) < 0) {
 		free(p);
+		refuse(s);
 		return;
 	}
 	p->pipe.data = p;

@@ -16,6 +16,7 @@
 #include "control/log.h"
 #include "control/signer/remote.h"
 #include "control/signer/server.h"
+#include "tests/util/nomem.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define KEYS 2
@@ -86,8 +87,10 @@ static bool listens(void)
 static void signer_start(struct key *const keys[], unsigned int n)
 {
 	t.pid = fork();
-	if (t.pid == 0)
+	if (t.pid == 0) {
+		nomem_outside = false;
 		serve(keys, n);
+	}
 	for (int i = 0; i < 2000 && !listens(); i++)
 		usleep(2000);
 }
@@ -104,6 +107,7 @@ static void setup(void)
 {
 	struct host_keys pub;
 
+	nomem_init();
 	log_sink_set(quiet, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	cr_assert_not_null(mkdtemp(t.dir));
@@ -403,6 +407,61 @@ Test(control_signer, one_with_other_keys_is_not_believed)
 		uv_run(&t.loop, UV_RUN_ONCE);
 	run_until(1);
 	cr_expect_eq(t.err, -EPIPE);
+}
+
+/* --- without memory ------------------------------------------------------------------------- */
+
+/* One signature, of which the nth allocation fails, in either process; then one that is made. */
+static bool without(unsigned int n)
+{
+	uint8_t hash[32] = {1};
+	unsigned int done = t.done;
+	bool fired;
+	int r;
+
+	nomem_begin(n);
+	nomem_outside = false;
+	r = ask(t.key[0], "ssh-ed25519", hash, 32, 3000);
+	if (r == 0)
+		run_until(done + 1);
+	nomem_outside = true;
+	fired = nomem_end();
+	cr_expect(fired || (r == 0 && t.err == 0), "%u: %d %d", n, r, t.err);
+	cr_expect(r < 0 || t.err != -ETIMEDOUT, "%u: nobody said anything", n);
+	if (r == 0 && t.err == 0)
+		cr_expect_eq(key_verify(t.key[0], "ssh-ed25519", t.sig, t.sig_len, hash, 32), 0);
+	/* The line may have been given up, which is seen a moment later. */
+	for (int i = 0; i < 100; i++) {
+		done = t.done;
+		if (ask(t.key[0], "ssh-ed25519", hash, 32, 10000) < 0) {
+			uv_run(&t.loop, UV_RUN_NOWAIT);
+			continue;
+		}
+		run_until(done + 1);
+		if (t.err == 0)
+			return fired;
+	}
+	cr_expect(false, "%u: no signature any more", n);
+	return fired;
+}
+
+Test(control_signer, f09_every_failing_allocation_is_an_error_of_one_call)
+{
+	unsigned int n = 1;
+
+	while (without(n))
+		n++;
+	cr_expect_gt(n, 4);
+	/* Over a line that is dialled again. */
+	for (n = 1; n < 64; n++) {
+		signer_kill();
+		signer_start(t.key, KEYS);
+		for (int i = 0; i < 3; i++)
+			uv_run(&t.loop, UV_RUN_NOWAIT); /* it hears of the end */
+		if (!without(n))
+			break;
+	}
+	cr_expect_gt(n, 6);
 }
 
 Test(control_signer, without_one_nothing_is_opened)
