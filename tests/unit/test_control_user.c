@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/auth/account.h"
 #include "control/auth/passfile.h"
 #include "control/auth/user.h"
 #include "control/auth/userfile.h"
@@ -355,10 +356,15 @@ Test(control_user, lookups)
 /* A system of one user, demo, in groups of 1000 and more; the first has many members. */
 static unsigned int n_groups = 300;
 static size_t room_needed = 100000;
+static int nss_error; /* what it says; 0: the truth; ERANGE: to who has no room for 50,000 bytes */
+static unsigned int nss_asked;
 
 int getpwnam_r(const char *name, struct passwd *pw, char *buf, size_t size, struct passwd **ret)
 {
-	(void)size;
+	nss_asked++;
+	*ret = NULL;
+	if (nss_error != 0 && (nss_error != ERANGE || size < 50000))
+		return nss_error;
 	strcpy(buf, "/none");
 	*pw = (struct passwd){
 		.pw_name = (char *)name, .pw_uid = 1000, .pw_gid = 1000, .pw_dir = buf};
@@ -465,4 +471,97 @@ Test(control_user, hashes_others_read_are_not_used)
 	cr_expect(!l.has_hash);
 	cr_expect_not_null(strstr(l.note, "bad ownership or modes for file"));
 	user_lookup_fini(&l);
+}
+
+/* --- accounts that cannot be told, and lines that are over ----------------------------- */
+
+/* getpwnam_r(3): not to know a name is one thing, not to be able to tell another. */
+Test(control_user, a_database_that_fails_has_not_said_no)
+{
+	static const struct {
+		int err;
+		bool lost;
+	} c[] = {
+		{0, false},     {ENOENT, false}, {ESRCH, false},    {EBADF, false},
+		{EPERM, false}, {EIO, true},     {EMFILE, true},    {ENFILE, true},
+		{ENOMEM, true}, {EAGAIN, true},  {ETIMEDOUT, true},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct account acc;
+		struct user_lookup l;
+		char name[32];
+
+		snprintf(name, sizeof(name), "no-such-user-%zu", i); /* answers are kept */
+		nss_error = c[i].err;
+		account_find(name, &acc);
+		cr_expect_eq(acc.lost, c[i].lost, "%d", c[i].err);
+		cr_expect_not(acc.known);
+		lookup(name, &l);
+		cr_expect_eq(l.lost, c[i].lost, "%d", c[i].err);
+		user_lookup_fini(&l);
+	}
+}
+
+/* The next who asks is told what holds by then. */
+Test(control_user, a_failure_is_not_kept)
+{
+	struct account acc;
+
+	nss_error = EIO;
+	account_find("demo", &acc);
+	cr_expect(acc.lost && !acc.known);
+	nss_error = 0;
+	account_find("demo", &acc);
+	cr_expect(acc.known && !acc.lost);
+	cr_expect_eq(acc.uid, 1000);
+	nss_asked = 0;
+	nss_error = EIO;
+	account_find("demo", &acc);
+	cr_expect(acc.known, "an answer is kept");
+	cr_expect_eq(nss_asked, 0);
+}
+
+Test(control_user, an_entry_may_be_long)
+{
+	struct account acc;
+
+	nss_error = ERANGE;
+	account_find("demo", &acc);
+	cr_expect(acc.known && !acc.lost);
+}
+
+/* His line says when the account ends, for every method, and whether the password counts. */
+Test(control_user, lines_that_are_over)
+{
+	static const struct {
+		const char *more;
+		bool exists, over, has_hash;
+	} c[] = {
+		{"", true, false, true},
+		{":::::::", true, false, true},
+		{"::::::99999:", true, false, true},
+		{"::::::1:", true, true, true},
+		{":0::::::", true, false, false},
+		{":19000:0:1::::", true, false, false},
+		{":19000:0:9999999::::", true, false, true},
+		{":x::::::", false, false, false},
+	};
+	char pw[160], text[128];
+
+	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	for (size_t i = 0; i < N(c); i++) {
+		struct user_lookup l;
+
+		snprintf(text, sizeof(text), "demo:$5$a$own%s\nother:$5$b$other\n", c[i].more);
+		put(pw, text, 0600);
+		without_key = true;
+		lookup("demo", &l);
+		cr_expect_eq(l.exists, c[i].exists, "%s", c[i].more);
+		cr_expect_eq(l.account_over, c[i].over, "%s", c[i].more);
+		cr_expect_eq(l.has_hash, c[i].has_hash, "%s", c[i].more);
+		cr_expect_eq(strcmp(l.hash.own, l.hash.decoy) == 0 || c[i].has_hash, true);
+		cr_expect(c[i].has_hash || !c[i].exists || strstr(l.note, "has expired") != NULL);
+		user_lookup_fini(&l);
+	}
 }
