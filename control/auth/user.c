@@ -240,19 +240,39 @@ static void key_begin(struct user_lookup *l, struct tried *t)
 	t->key = NULL;
 }
 
+/* Of whom a file of principals is. */
+struct principals_of {
+	const struct user_lookup *l;
+	const struct account *acc;
+};
+
+static int principals_read(void *arg, const char *path, size_t max, char **ret, size_t *ret_len,
+			   char *why, size_t why_size)
+{
+	const struct principals_of *of = arg;
+
+	return user_file_read(of->l, of->acc, path, HELPER_AUTHORIZED_PRINCIPALS, 0, max, ret,
+			      ret_len, why, why_size);
+}
+
 /* TrustedUserCAKeys goes before the user's own files, as in sshd. */
 static void certificate_check(struct user_lookup *l, struct tried *t, const struct account *acc)
 {
 	struct userfile_rules rules = rules_of(l, acc);
 	struct authkeys_answer a = {.expires = UINT64_MAX};
+	struct principals_of of = {l, acc};
 
 	l->exists |= usercert_user_known(&l->trust, l->user, rules.home);
 	if (t->key == NULL)
 		return;
+	l->trust.principals_read = principals_read;
+	l->trust.principals_arg = &of;
 	if (usercert_find(&t->q, &rules, &a) == 0) {
 		l->key_found = true;
 		t->answer = a;
 	}
+	l->trust.principals_read = NULL; /* of is ours */
+	l->trust.principals_arg = NULL;
 	l->certified = a.certified;
 	if (a.note[0] != '\0')
 		memcpy(l->note, a.note, sizeof(a.note));

@@ -262,14 +262,19 @@ int usercert_principals_find(const char *text, size_t len, const struct authkeys
 static int by_principals_file(const struct authkeys_query *q, const struct userfile_rules *rules,
 			      struct authkeys_answer *ret)
 {
+	const struct keytrust *t = q->trust;
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
 	char *text = NULL;
 	size_t len = 0;
 	int r;
 
-	if (conf_path_expand(q->trust->principals, q->user, rules->home, path, sizeof(path)) < 0)
+	if (conf_path_expand(t->principals, q->user, rules->home, path, sizeof(path)) < 0)
 		return -ENOENT;
-	r = userfile_read(path, rules, PRINCIPALS_FILE_MAX, &text, &len, why, sizeof(why));
+	if (t->principals_read != NULL)
+		r = t->principals_read(t->principals_arg, path, PRINCIPALS_FILE_MAX, &text, &len,
+				       why, sizeof(why));
+	else
+		r = userfile_read(path, rules, PRINCIPALS_FILE_MAX, &text, &len, why, sizeof(why));
 	if (r < 0) {
 		if (why[0] != '\0')
 			snprintf(ret->note, sizeof(ret->note), "Authentication refused: %s", why);
@@ -292,8 +297,10 @@ bool usercert_user_known(const struct keytrust *t, const char *user, const char 
 	/* Without a file of principals the authority alone says who is a user. */
 	if (t->principals == NULL)
 		return true;
-	return conf_path_expand(t->principals, user, home, path, sizeof(path)) == 0 &&
-	       stat(path, &st) == 0;
+	if (conf_path_expand(t->principals, user, home, path, sizeof(path)) < 0)
+		return false;
+	/* What lies in a closed home nobody can say but who may read it. */
+	return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* --- TrustedUserCAKeys ------------------------------------------------------------------------ */

@@ -31,6 +31,10 @@ struct keytrust {
 				  */
 	char *principals_text;   /* what it wrote; NULL: it was not asked */
 	size_t principals_len;
+	/* Reads AuthorizedPrincipalsFile as userfile_read() does; NULL: that does. The caller's. */
+	int (*principals_read)(void *arg, const char *path, size_t max, char **ret, size_t *ret_len,
+			       char *why, size_t why_size);
+	void *principals_arg;
 	char *revoked; /* RevokedKeys; NULL: none */
 	char *anchors; /* X509TrustAnchors; NULL: none */
 	char *crls;    /* X509RevocationFile; NULL: none */

@@ -68,6 +68,13 @@ for n in ops dev; do
 	cp id.pub cert_$n.pub
 	ssh-keygen -q -s ca -I badge -z 7 -n $n cert_$n.pub
 done
+for n in ops dev; do
+	cp other closed_$n
+	cp other.pub closed_$n.pub
+	ssh-keygen -q -s ca -I closed -n $n closed_$n.pub
+done
+echo dev >home/names
+chown closed: home/names
 cat >sluice.conf <<CONF
 ListenAddress 127.0.0.1:22
 HostKey $dir/host
@@ -96,6 +103,8 @@ Match User certified
 	AuthorizedPrincipalsCommandUser nobody
 Match User closed
 	PasswordAuthentication no
+	TrustedUserCAKeys $dir/ca.pub
+	AuthorizedPrincipalsFile %h/names
 CONF
 
 # --- the programs
@@ -177,6 +186,8 @@ check "and knows no others" refused try virtual '' "${key[@]}"
 check "a program that knows principals" try certified '' -i cert_ops "${key[@]:2}"
 check "and knows no others" refused try certified '' -i cert_dev "${key[@]:2}"
 check "a key in a closed home" try closed '' "${key[@]}"
+check "a principal in a closed home" try closed '' -i closed_dev "${key[@]:2}"
+check "and no other" refused try closed '' -i closed_ops "${key[@]:2}"
 sed -i 's/^	UsePAM yes/&\n	PAMServiceName plain/' sluice.conf
 kill $control && wait $control 2>/dev/null
 setpriv --reuid $uid --regid $uid --clear-groups "$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 &
