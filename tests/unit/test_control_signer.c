@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "control/clock.h"
 #include "control/log.h"
 #include "control/signer/remote.h"
@@ -407,6 +409,51 @@ Test(control_signer, one_with_other_keys_is_not_believed)
 		uv_run(&t.loop, UV_RUN_ONCE);
 	run_until(1);
 	cr_expect_eq(t.err, -EPIPE);
+}
+
+/* --- without a library that works ------------------------------------------------------------ */
+
+static enum { WORKS, FAILS, BREAKS, CUTS, WAYS } * library; /* of both processes */
+
+int __real_EVP_DigestSign(EVP_MD_CTX *c, unsigned char *sig, size_t *len, const unsigned char *data,
+			  size_t data_len);
+int __wrap_EVP_DigestSign(EVP_MD_CTX *c, unsigned char *sig, size_t *len, const unsigned char *data,
+			  size_t data_len);
+int __wrap_EVP_DigestSign(EVP_MD_CTX *c, unsigned char *sig, size_t *len, const unsigned char *data,
+			  size_t data_len)
+{
+	int r;
+
+	if (library == NULL || nomem_outside || *library == WORKS || sig == NULL)
+		return __real_EVP_DigestSign(c, sig, len, data, data_len);
+	if (*library != CUTS)
+		return *library == FAILS ? 0 : -1;
+	r = __real_EVP_DigestSign(c, sig, len, data, data_len);
+	--*len;
+	return r;
+}
+
+/* S-40: what the library did not sign whole nobody is given as a signature; and then it works. */
+Test(control_signer, s40_a_library_that_fails_is_an_error)
+{
+	uint8_t hash[32] = {1};
+
+	signer_kill();
+	library = mmap(NULL, sizeof(*library), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	cr_assert_neq(library, MAP_FAILED);
+	signer_start(t.key, KEYS);
+	for (int i = 0; i < 3; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT); /* it hears of the end */
+	for (int way = FAILS; way <= WAYS; way++) {
+		*library = way % WAYS;
+		cr_assert_eq(ask(t.key[1], "ecdsa-sha2-nistp256", hash, 32, 10000), 0);
+		run_until((unsigned int)way);
+		if (*library == WORKS)
+			cr_expect_eq(t.err, 0);
+		else
+			cr_expect_lt(t.err, 0, "%d", way);
+	}
 }
 
 /* --- without memory ------------------------------------------------------------------------- */
