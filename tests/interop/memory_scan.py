@@ -2,6 +2,8 @@
 
 memory_scan.py PORT FOLDER NAME=PID…: FOLDER has what the caller drew (see test_separation.sh). A line for each
 secret that some process still has; exit status 1 then, or when a login went wrong.
+
+memory_scan.py without PID FILE: exit status 1 when the process has what stands in the file.
 """
 import hashlib
 import os
@@ -145,4 +147,6 @@ def main(port, folder, *pids):
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "without":
+        sys.exit(1 if remains({"it": (int(sys.argv[2]), {"it": open(sys.argv[3], "rb").read().strip()})}) else 0)
     sys.exit(main(*sys.argv[1:]))

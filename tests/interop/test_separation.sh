@@ -102,6 +102,25 @@ check "and says which" grep -q "host key $dir/within can be read by user $uid" w
 scan() { PYTHONPATH=$top/tests/interop timeout 60 $python "$top/tests/interop/memory_scan.py" "$port" . "$@"; }
 check "nothing is left of secrets in memory" scan control=$control signer=$signer helper=$helper
 
+# --- a token's PIN, as soon as its key is there
+module=/usr/lib/softhsm/libsofthsm2.so
+if [ -e $module ] && command -v softhsm2-util pkcs11-tool >/dev/null; then
+	export SOFTHSM2_CONF=$dir/softhsm.conf
+	mkdir tokens run2
+	echo "directories.tokendir = $dir/tokens" >softhsm.conf
+	openssl rand -hex 12 | tr -d '\n' >pin
+	chmod 600 pin
+	softhsm2-util --init-token --free --label sluice --pin "$(cat pin)" --so-pin 56785678 >/dev/null &&
+		pkcs11-tool --module $module --login --pin "$(cat pin)" --keypairgen --key-type EC:prime256v1 \
+			--label k --id 01 >/dev/null 2>&1
+	conf "\"pkcs11:token=sluice;object=k?module-path=$module&pin-source=file:$dir/pin\"" >token.conf
+	SLUICE_RUN=$dir/run2 "$SLUICE_BUILD/control/sluice-signer" -f token.conf >token.log 2>&1 & pids+=($!)
+	token=$!
+	wait_for 'has 1 host keys' token.log
+	check "nothing is left of the PIN of a token" env PYTHONPATH="$top/tests/interop" $python \
+		"$top/tests/interop/memory_scan.py" without $token pin
+fi
+
 # --- the signer dies
 knock() { # one key exchange and a login
 	PYTHONPATH=$top/tests/interop timeout 20 $python -c '
