@@ -34,6 +34,12 @@ static void usage(FILE *f)
 	      "       sluice keygen -F HOST [-lvHq] [-f FILE]         a host in known_hosts\n"
 	      "       sluice keygen -R HOST | -H [-q] [-f FILE]       remove one, hide all names\n"
 	      "       sluice keygen -M generate|screen [-O bits=N] [-f FILE] FILE   moduli\n"
+	      "       sluice keygen -Y sign -n NAMESPACE -f KEY [FILE ...]    signatures of files\n"
+	      "       sluice keygen -Y verify -n NAMESPACE -f SIGNERS -I WHO -s SIGNATURE [-r "
+	      "LIST] <FILE\n"
+	      "       sluice keygen -Y check-novalidate -n NAMESPACE -s SIGNATURE <FILE\n"
+	      "       sluice keygen -Y find-principals -f SIGNERS -s SIGNATURE\n"
+	      "       sluice keygen -Y match-principals -f SIGNERS -I WHO\n"
 	      "formats: openssh pem pkcs8 rfc4716 ppk jwk xml pfx\n",
 	      f);
 }
@@ -62,7 +68,8 @@ static const struct {
 	{'e', keygen_export},    {'i', keygen_import},  {'p', keygen_passphrase},
 	{'c', keygen_comment},   {'D', keygen_tokens},  {'L', keygen_cert_show},
 	{'k', keygen_revoke},    {'Q', keygen_revoked}, {'M', keygen_moduli},
-	{'F', keygen_known},     {'R', keygen_known},   {'H', keygen_known},
+	{'Y', keygen_signature}, {'F', keygen_known},   {'R', keygen_known},
+	{'H', keygen_known},
 };
 
 static operation *operation_of(int option)
@@ -160,6 +167,9 @@ static int option_take(struct keygen *g, int option, const char *value)
 	case 'I':
 		g->id = value;
 		return 0;
+	case 'r':
+		g->revoked = value;
+		return 0;
 	case 'V':
 		g->validity = value;
 		return 0;
@@ -250,9 +260,9 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 	operation *run = NULL;
 	int option;
 
-	while ((option = getopt_long(
-			argc, argv, "AD:C:E:F:HI:LM:N:O:P:QR:V:Z:a:b:cef:him:kln:pqs:t:vyz:", longs,
-			NULL)) != -1) {
+	while ((option = getopt_long(argc, argv,
+				     "AD:C:E:F:HI:LM:N:O:P:QR:V:Y:Z:a:b:cef:him:kln:pqr:s:t:vyz:",
+				     longs, NULL)) != -1) {
 		if (option == 'h') {
 			g->host = true;
 			continue;
@@ -275,6 +285,8 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 			g->module = optarg;
 		if (option == 'M')
 			g->moduli = optarg;
+		if (option == 'Y')
+			g->signature = optarg;
 	}
 	g->files = argv + optind;
 	g->n_files = (unsigned int)(argc - optind);
@@ -287,7 +299,7 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 static bool takes_files(operation *run)
 {
 	return run == keygen_sign || run == keygen_revoke || run == keygen_revoked ||
-	       run == keygen_moduli;
+	       run == keygen_moduli || run == keygen_signature;
 }
 
 int keygen_main(int argc, char **argv)

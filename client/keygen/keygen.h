@@ -33,6 +33,8 @@ struct keygen {
 	unsigned int n_options;
 	const char *moduli;        /* -M */
 	const char *find, *remove; /* -F, -R */
+	const char *signature;     /* -Y */
+	const char *revoked;       /* -r, beside -Y */
 	bool hide;                 /* -H: names of hosts */
 	bool fingerprints;         /* -l, beside -F */
 	char *const *files;        /* behind the options */
@@ -56,6 +58,7 @@ int keygen_cert_show(const struct keygen *g);  /* -L */
 int keygen_revoke(const struct keygen *g);     /* -k */
 int keygen_revoked(const struct keygen *g);    /* -Q */
 int keygen_moduli(const struct keygen *g);     /* -M */
+int keygen_signature(const struct keygen *g);  /* -Y */
 int keygen_known(const struct keygen *g);      /* -F, -R, -H */
 
 /* "sluice keygen: …" and a line end; returns EXIT_FAILED. */

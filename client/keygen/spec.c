@@ -81,6 +81,11 @@ static int moment(const char *text, uint64_t now, uint64_t *ret)
 	return 0;
 }
 
+int spec_moment(const char *text, uint64_t *ret)
+{
+	return absolute(text, ret);
+}
+
 int spec_validity(const char *text, uint64_t now, uint64_t *ret_after, uint64_t *ret_before)
 {
 	const char *colon = strchr(text, ':');

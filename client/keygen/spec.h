@@ -15,6 +15,9 @@
 int spec_validity(const char *text, uint64_t now, uint64_t *ret_after, uint64_t *ret_before)
 	__attribute__((warn_unused_result));
 
+/* "YYYYMMDD[HHMM[SS]][Z]"; a "Z" behind it: UTC, else local time. -EINVAL. */
+int spec_moment(const char *text, uint64_t *ret) __attribute__((warn_unused_result));
+
 /* Options in order of their names; the texts are borrowed, cut where a value begins. */
 struct spec_options {
 	struct cert_option critical[SPEC_OPTIONS_MAX], extension[SPEC_OPTIONS_MAX];

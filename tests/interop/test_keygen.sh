@@ -279,6 +279,74 @@ same 'and it stays' "$(cat known)" "$(cat known.now)"
 refused 'to find and to remove at once' $sluice keygen -F one.example -R one.example -f known.now
 refused 'to remove and to hide at once' $sluice keygen -H -R one.example -f known.now
 
+# --- signatures of files -------------------------------------------------------------------------
+printf 'what is signed\n' >message
+cat >allowed <<END
+# who may sign what
+alice@x $(blob <ed25519.pub) alice
+bob@x,*@y namespaces="git,file*" $(blob <rsa.pub)
+carol@x valid-after="20200101Z",valid-before="20210101Z" $(blob <p256.pub)
+*@z cert-authority $(blob <ed25519.pub)
+broken line
+END
+sig() { # by whom, -Y…: what is said, but errors, and whether it did
+	local who=$1 r
+	shift
+	if [ "$who" = ours ]; then
+		$sluice keygen -Y "$@" 2>>err
+	else
+		ssh-keygen -Y "$@" 2>>err
+	fi
+	r=$?
+	[ $r = 0 ] && echo good || echo bad
+}
+both() { # what, -Y…
+	local what=$1
+	shift
+	same "$what" "$(sig theirs "$@" <message)" "$(sig ours "$@" <message)"
+}
+for k in ed25519 rsa p256 p384 p521; do
+	ssh-keygen -q -Y sign -f $k -n file -O hashalg=sha256 <message >$k.theirs
+	$sluice keygen -q -Y sign -f $k -n file message
+	mv message.sig $k.ours
+	for by in theirs ours; do
+		both "$k signed by $by" check-novalidate -n file -s $k.$by
+		both "$k signed by $by, in another namespace" check-novalidate -n email -s $k.$by
+		both "whose $k of $by is" find-principals -f allowed -s $k.$by
+		both "$k of $by at a time" find-principals -f allowed -s $k.$by -O verify-time=20200601
+		for w in alice@x bob@x any@y carol@x any@z; do
+			both "$k signed by $by as $w" verify -f allowed -I $w -n file -s $k.$by
+		done
+	done
+done
+same 'good is what it says' "Good \"file\" signature for alice@x with ED25519 key $(ssh-keygen -lf ed25519.pub | cut -d' ' -f2)
+good" "$(sig ours verify -f allowed -I alice@x -n file -s ed25519.ours <message)"
+both 'a signature in its time' verify -f allowed -I carol@x -n file -s p256.ours -O verify-time=20200601
+both 'and after it' verify -f allowed -I carol@x -n file -s p256.ours -O verify-time=20210101
+both 'a namespace that is not allowed' verify -f allowed -I bob@x -n email -s rsa.ours
+both 'a key that is shown' verify -f allowed -I alice@x -n file -s ed25519.theirs -O print-pubkey
+for w in alice@x any@y nobody@here; do both "lines about $w" match-principals -f allowed -I $w; done
+printf 'another\n' >message
+both 'another message' verify -f allowed -I alice@x -n file -s ed25519.ours
+printf 'what is signed\n' >message
+ssh-keygen -q -k -f revoked ed25519.pub
+both 'a key that is revoked' verify -f allowed -I alice@x -n file -s ed25519.ours -r revoked
+both 'a key that is not' verify -f allowed -I bob@x -n file -s rsa.theirs -r revoked
+cp p384 dave
+ssh-keygen -q -s ed25519 -I dave -n dave@z -V -1d:+1d p384.pub
+cp p384-cert.pub dave.pub
+ssh-keygen -q -Y sign -f dave.pub -n file <message >dave.sig 2>>err
+both 'a certificate' verify -f allowed -I dave@z -n file -s dave.sig
+both 'a certificate as another' verify -f allowed -I other@z -n file -s dave.sig
+both 'whose a certificate is' find-principals -f allowed -s dave.sig
+refused 'a key of DSA' $sluice keygen -Y sign -f dsa -n file message
+refused 'no namespace' $sluice keygen -Y sign -f ed25519 message
+refused 'a hash of SHA-1' $sluice keygen -Y sign -f ed25519 -n file -O hashalg=sha1 message
+refused 'a public key' $sluice keygen -Y sign -f ed25519.pub -n file message
+$sluice keygen -q -Y sign -f ed25519 -n file message
+refused 'a signature that is there' $sluice keygen -Y sign -f ed25519 -n file message
+refused 'a word nobody knows' $sluice keygen -Y whistle -n file -s message.sig
+
 # --- a gateway's host key with options ------------------------------------------------------
 echo "HostKey $dir/rsa.p12 format=pfx passphrase-file=$dir/pass subject=CN=rsa" >conf
 same 'HostKey of a PKCS#12 file' 0 \
