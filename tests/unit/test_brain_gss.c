@@ -206,6 +206,47 @@ Test(brain_gss, every_method_carries_a_login_and_a_rekey)
 	}
 }
 
+/* RFC 4462 section 5: "null" is a host key for methods that authenticate the host themselves. */
+Test(brain_gss, the_null_host_key_is_for_these_methods_alone)
+{
+	static const struct {
+		bool gss_first;
+		const char *client_has; /* the server has ssh-ed25519 */
+		const char *hostkey;    /* agreed on; NULL: nothing was */
+	} c[] = {
+		{true, "rsa-sha2-512", "null"},
+		{true, "ssh-ed25519", "ssh-ed25519"}, /* the client's list: null is its last */
+		{false, "ssh-ed25519", "ssh-ed25519"},
+		{false, "rsa-sha2-512", NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct ssh_brain_conf sc = lab_conf(SSH_SERVER), cc = lab_conf(SSH_CLIENT);
+		char kex[256];
+		struct lab l;
+
+		snprintf(kex, sizeof(kex), "%s,%s",
+			 c[i].gss_first ? kex_gss_name_at(3) : "curve25519-sha256",
+			 c[i].gss_first ? "curve25519-sha256" : kex_gss_name_at(3));
+		sc.kex_algs = cc.kex_algs = kex;
+		sc.auth_methods |= SSH_AUTH_GSSAPI_KEYEX;
+		cc.hostkey_algs = c[i].client_has;
+		cc.gss_server = "gateway";
+		toy.rounds = 1;
+		lab_init(&l, &sc, &cc);
+		lab_run(&l);
+		if (c[i].hostkey == NULL) {
+			cr_expect_eq(l.s.end, -SSH_E_NO_HOSTKEY_ALG, "%zu", i);
+			cr_expect_eq(l.c.n[SSH_ACT_AUTHENTICATED], 0);
+		} else {
+			cr_assert_eq(l.c.n[SSH_ACT_AUTHENTICATED], 1, "%zu", i);
+			cr_expect_str_eq(l.s.kex.hostkey, c[i].hostkey, "%zu", i);
+			cr_expect_eq(l.c.n[SSH_ACT_HOSTKEY], c[i].gss_first ? 0 : 1, "%zu", i);
+		}
+		lab_fini(&l);
+	}
+}
+
 static void expect_refused(const char *why)
 {
 	struct lab l;

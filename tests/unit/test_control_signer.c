@@ -511,6 +511,101 @@ Test(control_signer, f09_every_failing_allocation_is_an_error_of_one_call)
 	cr_expect_gt(n, 6);
 }
 
+/* --- another in its place --------------------------------------------------------------------- */
+
+static struct {
+	unsigned int n;
+	struct signer_remote *remote;
+	struct signer *signer;
+} other;
+
+static void on_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
+{
+	cr_assert_eq(arg, &other);
+	other.n++;
+	other.remote = next;
+	cr_assert_eq(keys->n, 1);
+	cr_assert(key_equal(keys->key[0], t.key[2]));
+	cr_assert_eq(signer_new_remote(next, keys, &other.signer), 0);
+}
+
+static void run_until_renewed(void)
+{
+	while (other.n == 0)
+		uv_run(&t.loop, UV_RUN_ONCE);
+}
+
+static void other_close(void)
+{
+	signer_remote_close(other.remote);
+	signer_free(other.signer);
+}
+
+/* The one that was there goes on for who has its keys, and then ends by itself. */
+Test(control_signer, one_that_is_replaced_stays_for_who_asks)
+{
+	const struct signer_caller caller = {.id = 7};
+	uint8_t hash[32] = {1};
+	pid_t old = t.pid;
+	int status;
+
+	signer_remote_watch(t.remote, on_renewed, &other);
+	cr_assert_eq(signer_server_replace(t.path), 0);
+	cr_assert_neq(access(t.path, F_OK), 0, "there is room");
+	/* Nobody has taken the place as yet: it is tried again. */
+	for (uint64_t until = clock_now_ms() + SIGNER_RENEW_MS + 50; clock_now_ms() < until;)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	cr_expect_eq(other.n, 0);
+	signer_start(&t.key[2], 1);
+	run_until_renewed();
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
+	run_until(1);
+	cr_expect_eq(t.err, 0, "the old one signs");
+	cr_assert_eq(signer_sign(other.signer, t.key[2], "ssh-ed25519", hash, 32, false,
+				 clock_now_ms() + 10000, &caller, on_done),
+		     0);
+	run_until(2);
+	cr_expect_eq(t.err, 0, "the new one signs");
+	cr_expect_eq(key_verify(t.key[2], "ssh-ed25519", t.sig, t.sig_len, hash, 32), 0);
+	cr_expect_eq(signer_sign(other.signer, t.key[0], "ssh-ed25519", hash, 32, false,
+				 clock_now_ms() + 10000, &caller, on_done),
+		     -ENOENT, "each its own");
+	signer_remote_close(t.remote);
+	t.remote = NULL;
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	kill(old, SIGTERM); /* serve() of the test has no end of its own */
+	waitpid(old, &status, 0);
+	other_close();
+}
+
+/* Restarted with other keys: what was asked for the old ones is answered by nobody. */
+Test(control_signer, one_with_other_keys_is_another)
+{
+	uint8_t hash[32] = {1};
+
+	signer_remote_watch(t.remote, on_renewed, &other);
+	signer_kill();
+	signer_start(&t.key[2], 1);
+	/* The end of the old connection may be seen first; another call finds out. */
+	while (other.n == 0) {
+		(void)!ask(t.key[0], "ssh-ed25519", hash, 32, 10000);
+		uv_run(&t.loop, UV_RUN_ONCE);
+	}
+	cr_expect_gt(t.done, 0);
+	cr_expect_eq(t.err, -EPIPE);
+	cr_expect_lt(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0, "nobody has it any more");
+	other_close();
+}
+
+/* Only a signer gives up its place, and nobody is none. */
+Test(control_signer, there_may_be_nobody_to_replace)
+{
+	cr_expect_eq(signer_server_replace("/no/such/socket"), 0);
+	signer_kill();
+	cr_expect_eq(signer_server_replace(t.path), 0);
+	signer_start(t.key, KEYS);
+}
+
 Test(control_signer, without_one_nothing_is_opened)
 {
 	struct host_keys pub;

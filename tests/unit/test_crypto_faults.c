@@ -799,12 +799,35 @@ static int op_x509(const void *arg)
 	return r;
 }
 
+/* What a server makes of its certificate, and whom a client takes it for (S-67). */
+static int op_x509_host(const void *arg)
+{
+	const struct keyfile_cert cert = {(uint8_t *)fixture_x509_leaf, sizeof(fixture_x509_leaf)};
+	struct keyfile_opts o = {.format = KEYFILE_AUTO};
+	struct keyfile *kf = NULL;
+	struct key *k = NULL;
+	int r;
+
+	(void)arg;
+	if (keyfile_parse(cert.der, cert.len, &o, &kf) < 0)
+		return -EIO;
+	arm();
+	r = x509key_make("x509v3-ecdsa-sha2-nistp256", kf->key, &cert, 1, &k);
+	if (r == 0 && !x509key_names_host(key_x509(k), "h.example"))
+		r = -EACCES;
+	disarm(0);
+	key_free(k);
+	keyfile_free(kf);
+	return r;
+}
+
 Test(crypto_faults, certificates)
 {
 	each_call_fails(op_cert_parse, NULL, "key_blob_parse_any");
 	each_call_fails(op_cert_check, NULL, "cert_check");
 	each_call_fails(op_krl_check, NULL, "krl_check");
 	each_call_fails(op_x509, NULL, "x509");
+	each_call_fails(op_x509_host, NULL, "x509 of a host");
 }
 
 static int op_generate(const void *arg)
