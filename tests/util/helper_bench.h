@@ -155,6 +155,7 @@ static inline void helper_start(void)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	struct helper_rules rules = {.read = rules_read};
+	sigset_t term;
 	int fd;
 
 	strcpy(sun.sun_path, t.path);
@@ -162,6 +163,10 @@ static inline void helper_start(void)
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(listen(fd, 64), 0);
 	cr_assert_eq(rules_read(&rules.conf), 0); /* before a test changes the file */
+	/* A test may be over before the helper waits for the signal that ends it. */
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	cr_assert_eq(sigprocmask(SIG_BLOCK, &term, NULL), 0);
 	t.pid = fork();
 	if (t.pid == 0) {
 		int r;
@@ -174,6 +179,7 @@ static inline void helper_start(void)
 		key_free(t.cert);
 		_exit(r == 0 ? 0 : 1);
 	}
+	cr_assert_eq(sigprocmask(SIG_UNBLOCK, &term, NULL), 0);
 	conf_put(rules.conf);
 	close(fd);
 }
