@@ -305,6 +305,9 @@ static int start(struct control *c, struct conf *conf, const char *conf_path,
 		r = setup_drop_root();
 	if (r == 0)
 		r = setup_host_keys_closed(conf);
+	/* Its socket is user sluice's: a root of few capabilities could not even ask. */
+	if (r == 0 && keys->n == 0)
+		r = setup_signer_wait(run_dir);
 	if (r < 0)
 		return r;
 	e->conf = conf;
@@ -439,11 +442,11 @@ static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 
 	if (test)
 		return setup_host_keys(conf, true, keys);
-	r = setup_run_dir(&run_dir);
-	if (r < 0 || !setup_keys_here())
-		return r < 0 ? r : setup_signer_wait(run_dir);
-	if (setup_signer_runs(run_dir))
+	if (!setup_keys_here())
 		return 0;
+	r = setup_run_dir(&run_dir);
+	if (r < 0 || setup_signer_runs(run_dir))
+		return r;
 	log_line(LOG_L_ERROR,
 		 SETUP_KEYS_HERE ": the private host keys are in the process that "
 				 "reads what strangers say. Run sluice-signer instead.");
