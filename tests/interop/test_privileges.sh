@@ -149,6 +149,18 @@ with_units() {
 check "with the capabilities of the service units" with_units
 check "the gateway is alive again" gateway_alive
 
+# Another signer reads the keys as root, and takes the socket as user sluice.
+replaced() {
+	local old=$lab_signer_pid
+	lab_spawn gw "$LAB_DIR/signer2.log" env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluice-signer" -r \
+		-f "$LAB_DIR/sluice.conf"
+	lab_signer_pid=$lab_pid
+	lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'new connections get other host keys' 10 && fetch &&
+		is $uid "$(status "$lab_signer_pid" Uid | cut -f1)" || return 1
+	wait "$old" # nobody has its keys
+}
+check "another signer in its place" replaced
+
 # Both leave nothing of theirs behind.
 lab_stop_pid "$lab_control_pid"
 lab_stop_pid "$lab_dataplane_pid"
