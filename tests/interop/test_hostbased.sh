@@ -18,21 +18,22 @@ if [ -z "${INSIDE:-}" ]; then
 	INSIDE=1 exec unshare -m "$top/tests/interop/test_hostbased.sh" "$@"
 fi
 . tests/interop/soft.sh
+trap 'cd /; umount -l /etc/ssh /etc 2>/dev/null; finish' EXIT
 
-# --- users, homes, the client host's own /etc/ssh
+# --- users, homes, netgroups, the client host's own /etc/ssh: an /etc of its own
 uid=64999
-{ grep -vE '^(sluice|demo|closed|packet|alice|bob):' /etc/passwd
-	echo "sluice:x:$uid:$uid::/:/bin/false"
-	echo "demo:x:64996:64996::/nonexistent:/bin/false"
-	echo "closed:x:64998:64998::$dir/home:/bin/false"
-	echo "packet:x:64995:64995::/nonexistent:/bin/false"
-	echo "alice:x:64993:64993::$dir/alice:/bin/false"
-	echo "bob:x:64992:64992::$dir/alice:/bin/false"; } >"$dir/passwd"
-sed 's/^\([a-z]*\):x:\([0-9]*\):.*/\1:x:\2:/' "$dir/passwd" | tail -n 6 | cat /etc/group - >"$dir/group"
-printf '127.0.0.1 localhost\n' >"$dir/hosts"
 mkdir -p "$dir/run" "$dir/ssh" "$dir/home/.ssh" "$dir/alice"
-for f in passwd group hosts; do mount --bind "$dir/$f" /etc/$f || { echo "no bind mounts"; exit 77; }; done
-mount --bind "$dir/ssh" /etc/ssh || { echo "no bind mounts"; exit 77; }
+cp -a /etc "$dir/etc" && mount --bind "$dir/etc" /etc && mount --bind "$dir/ssh" /etc/ssh || { echo "no bind mounts"; exit 77; }
+for u in sluice:$uid: demo:64996:/nonexistent closed:64998:$dir/home packet:64995:/nonexistent alice:64993:$dir/alice bob:64992:$dir/alice; do
+	IFS=: read -r name n home <<<"$u"
+	sed -i "/^$name:/d" /etc/passwd /etc/group
+	echo "$name:x:$n:$n::$home:/bin/false" >>/etc/passwd
+	echo "$name:x:$n:" >>/etc/group
+done
+printf '127.0.0.1 localhost\n' >/etc/hosts
+printf 'boxes (localhost,,)\npeople (,alice,)\n' >/etc/netgroup
+sed -i '/^netgroup/d' /etc/nsswitch.conf
+echo 'netgroup: files' >>/etc/nsswitch.conf
 chown sluice: "$dir/run"
 chown alice: "$dir/alice"
 cd "$dir" || exit 1
@@ -91,6 +92,10 @@ check "nobody knows the host's key" refused try alice demo
 echo "localhost $client" >ssh/ssh_known_hosts
 check "its name is that of its address" try alice demo
 check "shosts.equiv names another user" refused try bob demo
+echo '@boxes @people' >ssh/shosts.equiv
+check "netgroups of hosts and of users" try alice demo
+check "who is in neither" refused try bob demo
+echo 'localhost alice' >ssh/shosts.equiv
 check "root is vouched for by no file of the system" refused try alice root
 ssh-keygen -q -H -f ssh/ssh_known_hosts >hash.log 2>&1
 check "the names are hashed" grep -q '^|1|' ssh/ssh_known_hosts
