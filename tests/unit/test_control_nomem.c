@@ -64,7 +64,7 @@ static void on_watchdog(uv_timer_t *w)
 
 static struct key *strange; /* in nobody's file */
 
-static void key_file(void)
+static void key_file(const char *options)
 {
 	size_t len;
 	const uint8_t *blob = key_blob(t.key, &len);
@@ -72,26 +72,31 @@ static void key_file(void)
 
 	base64_encode(blob, len, b64);
 	b64[base64_len(len)] = '\0';
-	snprintf(line, sizeof(line), "restrict,permitopen=\"127.0.0.1:80\" ssh-ed25519 %s\n", b64);
+	snprintf(line, sizeof(line), "restrict,%spermitopen=\"127.0.0.1:80\" ssh-ed25519 %s\n",
+		 options, b64);
 	control_file(t.dir, "demo", line, 0600);
-	cr_assert_eq(key_generate("ssh-ed25519", 0, &strange), 0);
+}
+
+static void configure(const char *more)
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text),
+			 "ListenAddress 127.0.0.1:22\nAuthorizedKeysFile %s/%%u\n"
+			 "PasswordHashFile %s/passwords\nPasswordAuthentication yes\n%s\n"
+			 "Match User demo Group *\nMaxAuthTries 20\n",
+			 t.dir, t.dir, more);
+
+	conf_put(t.env.conf);
+	t.env.conf = control_conf(text, n);
 }
 
 static void nomem_setup(void)
 {
-	char text[1024];
-	int n;
-
 	nomem_init();
 	start("");
-	key_file();
-	n = snprintf(text, sizeof(text),
-		     "ListenAddress 127.0.0.1:22\nAuthorizedKeysFile %s/%%u\n"
-		     "PasswordHashFile %s/passwords\nPasswordAuthentication yes\n"
-		     "Match User demo Group *\nMaxAuthTries 20\n",
-		     t.dir, t.dir);
-	conf_put(t.env.conf);
-	t.env.conf = control_conf(text, n);
+	key_file("");
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &strange), 0);
+	configure("");
 	session_table_free(t.table);
 	cr_assert_eq(session_table_new(
 			     &t.env, &(struct session_link){.send = on_item_outside, .start_id = 1},
@@ -244,5 +249,17 @@ Test(control_nomem, a_strange_key)
 
 Test(control_nomem, a_key_with_its_permissions)
 {
+	each(KEY, true);
+}
+
+/* What it lasts for, and a list that it may come to stand in, are kept of it. */
+Test(control_nomem, a_key_that_ends)
+{
+	char more[256];
+
+	snprintf(more, sizeof(more), "EndExpiredSessions yes\nRevokedKeys %s/revoked", t.dir);
+	control_file(t.dir, "revoked", "# nobody\n", 0644);
+	key_file("expiry-time=\"20990101\",");
+	configure(more);
 	each(KEY, true);
 }
