@@ -14,7 +14,7 @@ lab_dataplane_pid=$lab_pid
 lab_wait_log "$lab_pid" "$LAB_DIR/dataplane.log" 'is ready' 30 || exit 1
 # The kernel's end of the TAP is the client, in the gateway's own namespace.
 ip -n "$LAB-gw" addr add $LAB_CLIENT_ADDR/24 dev sltap
-lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluice-control" \
+lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" SLUICE_KEYS_IN_CONTROL=yes "$SLUICE_BUILD/control/sluice-control" \
 	-f "$LAB_DIR/sluice.conf"
 lab_control_pid=$lab_pid
 lab_wait_log "$lab_pid" "$LAB_DIR/control.log" 'Server listening' 30 || exit 1
