@@ -19,6 +19,7 @@
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/sources.h"
+#include "crypto/confine.h"
 #include "crypto/secret.h"
 
 /* A connection, and its job once it has one. */
@@ -129,7 +130,7 @@ static void child(const struct conn *c, enum helper_msg type, struct ssh_str bod
 	struct job *j = calloc(1, sizeof(*j));
 	sigset_t none;
 
-	if (j == NULL || setpgid(0, 0) < 0)
+	if (j == NULL || setpgid(0, 0) < 0 || confine_dumps() < 0)
 		_exit(1);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);

@@ -56,7 +56,8 @@ static const struct {
 	{"/etc/passwd", HELPER_NO, ""},
 	{"/bin/sleep 60", HELPER_LATE, NULL},
 	{"/bin/echo -n %u %U %h %t %% %C", HELPER_OK, NULL},
-	{"/bin/echo", HELPER_OK, NULL}, /* it is given the name */
+	{"/bin/echo", HELPER_OK, NULL},                    /* it is given the name */
+	{"/bin/sh -c \"ulimit -H -c\"", HELPER_OK, "0\n"}, /* F-31 */
 };
 #define SLEEPS "prog9"
 
