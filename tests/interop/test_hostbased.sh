@@ -1,8 +1,8 @@
 #!/bin/bash
 # Hosts that vouch for their users: a stock ssh whose ssh-keysign signs with the client host's key, and asyncssh
 # with a host's certificate; shosts.equiv, .shosts in a closed home, known hosts by name, hashed, certified
-# and revoked. sluice-control without root, sluice-helper as root; /etc/ssh, users and homes are of a mount
-# namespace of this test's own.
+# and revoked; and beside it one whose key has an end, which he meets. sluice-control without root,
+# sluice-helper as root; users, homes, netgroups and /etc/ssh are of a mount namespace of this test's own.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
@@ -61,6 +61,9 @@ Match User closed
 	IgnoreRhosts shosts-only
 Match Host localhost
 	HostbasedAuthentication yes
+Match User timed
+	AuthorizedKeysFile $dir/timed
+	EndExpiredSessions yes
 Match User packet
 	HostbasedUsesNameFromPacketOnly yes
 CONF
@@ -75,6 +78,13 @@ pids+=($!)
 setpriv --reuid $uid --regid $uid --clear-groups ./plane run >plane.log 2>&1 & pids+=($!)
 wait_for 'Server listening' control.log
 port=$(sed -n 's/^port //p' plane.log)
+
+# --- who is in until his key ends; the rest goes on meanwhile
+ssh-keygen -q -t ed25519 -N '' -C '' -f id
+echo "expiry-time=\"$(date -u -d '+5 seconds' +%Y%m%d%H%M%SZ)\" $(cat id.pub)" >timed
+ssh -N -F none -o IdentityAgent=none -o IdentitiesOnly=yes -i id -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no \
+	-p "$port" timed@127.0.0.1 </dev/null >timed.log 2>&1 & pids+=($!)
+wait_for 'Accepted publickey for timed' control.log
 
 # --- a stock ssh
 try() { # client user, user: is he let in?
@@ -138,4 +148,6 @@ check "a bare key is not the authority's" refused as packet box.example.org caro
 check "a host's certificate" as packet box.example.org carol certified
 echo "@revoked * $(cut -d' ' -f1,2 ca.pub)" >>ssh/ssh_known_hosts
 check "of an authority that is revoked" refused as packet box.example.org carol certified
+wait_for 'what let you in has expired' timed.log
+check "his key has ended" grep -q 'received disconnect.*what let you in has expired' -i timed.log
 [ $failures = 0 ]
