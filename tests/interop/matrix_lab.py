@@ -102,10 +102,16 @@ class Keys:
         self.made = {}
         for ca in ("ca_user", "ca_host"):
             self.keygen(f"{DIR}/{ca}", "-t", "ed25519")
-        self.types = [t for t in (*self.PLAIN_ARGS, "ed448") if self.have("h", t) and self.have("u", t)]
+        if not (self.have("h", "ed25519") and self.have("u", "ed25519")):
+            sys.exit("no keys can be made")
         self.x509 = x509_make.Authority(DIR)
         with open(f"{DIR}/ca_user.pub") as f:
             self.allow(f"cert-authority {f.read()}")
+
+    @property
+    def types(self):
+        """Of the host keys there are by now."""
+        return [t for t in (*self.PLAIN_ARGS, "ed448") if self.made.get(("h", t))]
 
     @staticmethod
     def allow(line):
@@ -149,6 +155,8 @@ class Keys:
         """A key with its chain, and the chain alone in .chain; a host's is of the key the gateway has."""
         if role == "u":
             key, cert = self.x509.leaf("user", kind, USER)
+        elif not self.have("h", kind.removesuffix("-root")):
+            return False
         else:
             with open(self.host(kind.removesuffix("-root")), "rb") as f:
                 key = serialization.load_pem_private_key(f.read(), None)
