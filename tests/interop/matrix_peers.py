@@ -14,6 +14,7 @@ PATIENCE_S = 300
 PROBE = f"{BUILD}/tests/interop/ssh_probe"
 ANY = Cell("compression", "zlib")  # to learn what a peer knows
 CERT = "-cert-v01@openssh.com"
+TOO_QUICK = "no second key exchange"
 
 # What a peer names and yet does not do: role, peer, "kind algorithm"; and why, if it is not that it only reads them.
 EXCEPT = (
@@ -111,6 +112,14 @@ class Client(Peer):
         return cell.alg in self.offers[KINDS[cell.kind][0]]
 
     def attempt(self, gate, cell, size):
+        """All bytes may be through before a gateway that is short of time begins its key exchange: that tells nothing."""
+        for _ in range(3):
+            bad = self.attempt_once(gate, cell, size)
+            if bad != TOO_QUICK:
+                break
+        return bad
+
+    def attempt_once(self, gate, cell, size):
         since = os.path.getsize(gate.log)
         cmd, env = self.command(cell, gate.keys, GATE, PORT, size)
         try:
@@ -123,7 +132,7 @@ class Client(Peer):
             return f"exit {r.returncode}: {r.stdout[-300:]} gateway: {said[-600:]}"
         if CERT in cell.alg and cell.kind == "user key" and "-CERT " not in said:
             return "let in without its certificate"
-        return None if exchanges > 1 else f"{exchanges} key exchange"
+        return None if exchanges > 1 else TOO_QUICK
 
 
 class Server(Peer):
