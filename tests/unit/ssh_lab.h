@@ -41,6 +41,7 @@ struct lab_side {
 	struct ssh_act_kex kex;
 	uint8_t id_fingerprint[128]; /* of the key that AUTHENTICATED named */
 	char last_text[SSH_TEXT_MAX + 1];
+	size_t banner_len; /* of the last one that was handed up */
 };
 
 struct lab {
@@ -177,6 +178,9 @@ static void lab_act(struct lab_side *me, const struct ssh_act *a)
 		me->peer_reason = a->reason;
 		memcpy(me->last_text, a->bytes.p, a->bytes.len);
 		me->last_text[a->bytes.len] = '\0';
+		break;
+	case SSH_ACT_BANNER:
+		me->banner_len = a->bytes.len;
 		break;
 	case SSH_ACT_END:
 		me->end = a->err;

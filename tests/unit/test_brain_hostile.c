@@ -1,6 +1,7 @@
 /* tests/unit/test_brain_hostile.c - peers that break the key exchange, against both roles. */
 #include <malloc.h>
 
+#include "crypto/blob.h"
 #include "ssh_lab.h"
 
 TestSuite(brain_hostile, .timeout = 60);
@@ -694,5 +695,32 @@ Test(brain_hostile, ext_info_is_taken_three_times_at_most_and_bounded)
 	l.s.silent = true;
 	lab_raw(&l, &l.s, many, 5);
 	cr_assert_eq(l.c.end, -SSH_E_FORMAT);
+	lab_fini(&l);
+}
+
+/* RFC 4252 section 5.4: "at any time after this authentication protocol starts and before
+ * authentication is successful"; its length is the server's to choose, and ours to bound. */
+Test(brain_hostile, s48_a_banner_of_a_server_is_cut_and_a_malformed_one_disconnects)
+{
+	static uint8_t p[30000] = {SSH_MSG_USERAUTH_BANNER};
+	struct lab l;
+
+	lab_init(&l, NULL, NULL);
+	l.c.login = LAB_LOGIN_HOLD;
+	lab_run(&l);
+	l.s.silent = true;
+	memset(p + 5, 'x', sizeof(p) - 5);
+	blob_store_be32(p + 1, sizeof(p) - 9);
+	blob_store_be32(p + sizeof(p) - 4, 0); /* no language */
+	for (int i = 1; i <= 20; i++) {
+		lab_raw(&l, &l.s, p, sizeof(p));
+		cr_assert_eq(l.c.end, 0);
+		cr_assert_eq(l.c.n[SSH_ACT_BANNER], (unsigned int)i);
+		cr_assert_eq(l.c.banner_len, 8192);
+	}
+	blob_store_be32(p + 1, sizeof(p) - 8); /* one byte more than there is */
+	lab_raw(&l, &l.s, p, sizeof(p));
+	cr_assert_eq(l.c.end, -SSH_E_FORMAT);
+	cr_assert_eq(l.c.n[SSH_ACT_BANNER], 20);
 	lab_fini(&l);
 }
