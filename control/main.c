@@ -58,10 +58,9 @@ struct control {
 
 static void usage(FILE *f)
 {
-	fprintf(f,
-		"usage: sluice-control [-DdehTtV] [-C user=USER,addr=ADDR,laddr=ADDR,lport=PORT]\n"
-		"                      [-f FILE]\n"
-		"       sluice-control -Q cipher|mac|kex|sig|help\n");
+	fprintf(f, "usage: sluice-control [-DdehTtV] [-C user=USER,host=NAME,addr=ADDR,…]\n"
+		   "                      [-f FILE]\n"
+		   "       sluice-control -Q cipher|mac|kex|sig|help\n");
 }
 
 /* "user=u,addr=a,…"; spec is cut into pieces. */
@@ -77,7 +76,7 @@ static int match_parse(char *spec, struct conf_match_ctx *m)
 		else if (strncmp(p, "laddr=", 6) == 0)
 			m->laddr = p + 6;
 		else if (strncmp(p, "host=", 5) == 0)
-			continue; /* names of clients are not looked up */
+			m->host = p + 5;
 		else if (strncmp(p, "client-version=", 15) == 0)
 			m->client_version = p + 15;
 		else if (strcmp(p, "invalid-user") == 0)
@@ -192,7 +191,7 @@ static int start_pools(struct control *c)
 	return r;
 }
 
-static void keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
+static int keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
 
 /* The keys of sluice-signer: this process never sees them. Takes both. */
 static int keys_of_signer(struct control *c, struct signer_remote *remote, struct host_keys *keys)
@@ -215,7 +214,7 @@ static int keys_of_signer(struct control *c, struct signer_remote *remote, struc
 	return r;
 }
 
-static void keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
+static int keys_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
 {
 	int r = keys_of_signer(arg, next, keys);
 
@@ -223,6 +222,7 @@ static void keys_renewed(void *arg, struct signer_remote *next, struct host_keys
 		log_line(LOG_L_ERROR, "other host keys cannot be taken: %s", strerror(-r));
 	else
 		log_line(LOG_L_INFO, "new connections get other host keys now");
+	return r;
 }
 
 static int start_signer(struct control *c, const char *run_dir)

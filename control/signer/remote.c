@@ -89,14 +89,24 @@ static void on_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-/* What was asked has no answer. Callers may ask again at once: those are behind the ones counted.
+/*
+ * What was asked has no answer. Callers may ask again at once, or close r when it is the last of
+ * its connections that hears: it is not looked at any more.
  */
 static void asked_fail(struct signer_remote *r)
 {
-	struct asked *a;
+	struct asked *first = r->asked, *a;
 
-	for (unsigned int n = r->n_asked; n > 0 && (a = r->asked) != NULL; n--)
-		asked_over(a, -EPIPE, (struct ssh_str){0});
+	for (a = first; a != NULL; a = a->next)
+		timer_cancel(r->timers, &a->deadline);
+	r->asked = NULL;
+	r->last = &r->asked;
+	r->n_asked = 0;
+	while ((a = first) != NULL) {
+		first = a->next;
+		a->done(&a->caller, -EPIPE, NULL, 0);
+		free(a);
+	}
 }
 
 static void line_close(struct line *l)
@@ -118,7 +128,7 @@ static void line_drop(struct signer_remote *r, const char *why)
 	asked_fail(r);
 }
 
-static void renew_later(struct signer_remote *r);
+static void renew_later(struct signer_remote *r, uint64_t ms);
 
 /* Of either kind: that to the next signer is tried again. */
 static void line_lost(struct line *l, const char *why)
@@ -131,7 +141,7 @@ static void line_lost(struct line *l, const char *why)
 	}
 	r->next = NULL;
 	line_close(l);
-	renew_later(r);
+	renew_later(r, SIGNER_RENEW_MS);
 }
 
 static int have_digest(struct ssh_str body, uint8_t ret[32])
@@ -365,7 +375,7 @@ static int dial_again(struct signer_remote *r, struct line **ret)
 static void renew_now(struct signer_remote *r)
 {
 	if (r->next == NULL && dial_again(r, &r->next) < 0)
-		renew_later(r);
+		renew_later(r, SIGNER_RENEW_MS);
 }
 
 static void on_renew(struct timer *t)
@@ -374,9 +384,9 @@ static void on_renew(struct timer *t)
 						   offsetof(struct signer_remote, renew)));
 }
 
-static void renew_later(struct signer_remote *r)
+static void renew_later(struct signer_remote *r, uint64_t ms)
 {
-	(void)!timer_set(r->timers, &r->renew, clock_now_ms() + SIGNER_RENEW_MS);
+	(void)!timer_set(r->timers, &r->renew, clock_now_ms() + ms);
 }
 
 static void retire(struct signer_remote *r)
@@ -418,7 +428,8 @@ static void next_known(struct signer_remote *r, struct ssh_str body)
 	n->line = r->next;
 	n->line->remote = n;
 	r->next = NULL;
-	r->renewed(r->arg, n, &keys);
+	if (r->renewed(r->arg, n, &keys) < 0) /* else r may be gone */
+		renew_later(r, SIGNER_OFFER_MS);
 }
 
 void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void *arg)

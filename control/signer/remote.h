@@ -16,6 +16,7 @@
 
 #define SIGNER_ASKED_MAX 2048 /* calls that are not answered */
 #define SIGNER_RENEW_MS  100  /* between two tries to reach who takes its place */
+#define SIGNER_OFFER_MS  5000 /* until keys that were not taken are offered again */
 
 struct signer_remote;
 
@@ -30,11 +31,15 @@ int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,
  * A signer that is replaced says so, and one that was restarted may have other keys. Who listens in
  * its place is dialled, again and again, and learned from: next is another connection with keys of
  * its own, both the callee's, and is watched in the same way. This one goes on for who uses its
- * keys, as long as its signer lives. Called once, from the loop.
+ * keys, as long as its signer lives. Called from the loop; negative: they were not taken, and it is
+ * called again later.
  */
-typedef void signer_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
+typedef int signer_renewed(void *arg, struct signer_remote *next, struct host_keys *keys);
 void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void *arg);
-/* Open calls are not answered any more; gone when the loop has let go of its handle. */
+/*
+ * Open calls are not answered any more; gone when the loop has let go of its handle. Also from
+ * within done() of a call.
+ */
 void signer_remote_close(struct signer_remote *r);
 
 /* m's id is chosen here. -EBUSY, -ENOMEM, or what is wrong with the socket. */

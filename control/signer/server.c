@@ -87,11 +87,14 @@ static void on_written(uv_write_t *req, int status)
 		peer_close(p);
 }
 
+/* Who asks and asks and reads nothing is hung up on. */
 static void peer_send(struct peer *p, struct out *o, size_t len)
 {
+	uv_stream_t *st = (uv_stream_t *)&p->pipe;
 	uv_buf_t buf = uv_buf_init((char *)o->bytes, (unsigned int)len);
 
-	if (len == 0 || uv_write(&o->req, (uv_stream_t *)&p->pipe, &buf, 1, on_written) < 0) {
+	if (len == 0 || uv_stream_get_write_queue_size(st) > SIGNER_UNREAD_MAX ||
+	    uv_write(&o->req, st, &buf, 1, on_written) < 0) {
 		free(o);
 		peer_close(p);
 	}

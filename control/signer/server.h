@@ -13,6 +13,7 @@
 #define SIGNER_PEERS_MAX   8    /* connections */
 #define SIGNER_PENDING_MAX 4096 /* requests of one that are not answered */
 #define SIGNER_ANSWER_MS   10000
+#define SIGNER_UNREAD_MAX  (4 << 20) /* bytes of answers that one does not read */
 
 struct signer_server;
 

@@ -136,6 +136,14 @@ matches() {
 		grep -qx 'channelwindow 32768'
 }
 check "-T -C shows what a Match changes" matches
+named() { # host, what holds for it
+	local conf=$LAB_DIR/named.conf
+	printf '%s\n' 'UseDNS yes' 'Match Host *.example.org' 'MaxAuthTries 3' >"$conf"
+	"$SLUICE_BUILD/control/sluice-control" -T -C "user=demo,host=$1,addr=198.18.0.1" -f "$conf" |
+		grep -qx "maxauthtries $2"
+}
+check "-T -C host= is what Match Host goes by" named box.example.org 3
+check "and another host's rules are others" named box.example.com 6
 check "Port and ListenAddress" in_log "Server listening on $LAB_GW_INSIDE port 2022"
 check "Dataplane" in_log 'dataplane lab attached'
 check "Route" reaches "$LAB_USER" 10.99.0.1:9000

@@ -322,6 +322,29 @@ Test(control_signer, the_signer_refuses_what_is_none)
 	cr_expect_eq(t.err, 0);
 }
 
+/* Answers that nobody reads are no memory of the signer's without end. */
+Test(control_signer, who_asks_and_does_not_read_is_hung_up_on)
+{
+	static const struct timeval tv = {20, 0};
+	uint8_t words[4096 / 5 * 5], hash[32] = {1};
+	int fd = dial();
+	ssize_t n = 1;
+
+	for (size_t i = 0; i < sizeof(words); i += 5)
+		memcpy(words + i, "\0\0\0\1\1", 5); /* SIGNER_KEYS, of more than 100 bytes each */
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)), 0);
+	for (int i = 0; n > 0 && i < 200; i++) {
+		n = send(fd, words, sizeof(words), MSG_NOSIGNAL);
+		cr_assert(n < 0 || n % 5 == 0);
+	}
+	cr_expect_lt(n, 0);
+	cr_expect(errno == EPIPE || errno == ECONNRESET, "%s", strerror(errno));
+	close(fd);
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
+	run_until(1);
+	cr_expect_eq(t.err, 0, "others are served");
+}
+
 /* --- away and back ------------------------------------------------------------------------------
  */
 
@@ -396,6 +419,32 @@ Test(control_signer, who_waits_for_one_that_dies_fails_in_the_order_of_asking)
 		cr_expect_eq(order.id[i], id[i], "%zu", i);
 		cr_expect_eq(order.err[i], i < 4 ? -EPIPE : 0, "%zu", i);
 	}
+}
+
+static void on_last(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	on_done(caller, err, sig, len);
+	signer_remote_close(t.remote);
+	t.remote = NULL;
+}
+
+/* As the last connection that has its keys does, when it ends of this. */
+Test(control_signer, who_is_failed_may_close_it)
+{
+	static void (*const done[])(const struct signer_caller *, int, const uint8_t *,
+				    size_t) = {on_done, on_last, on_done, on_done};
+	const struct signer_caller caller = {.id = 7};
+	uint8_t hash[32] = {1};
+
+	kill(t.pid, SIGSTOP);
+	for (size_t i = 0; i < N(done); i++)
+		cr_assert_eq(signer_sign(t.signer, t.key[0], "ssh-ed25519", hash, 32, false,
+					 clock_now_ms() + 10000, &caller, done[i]),
+			     0);
+	signer_kill();
+	run_until(2);
+	cr_expect_eq(t.err, -EPIPE);
+	cr_expect_null(t.remote);
 }
 
 Test(control_signer, one_with_other_keys_is_not_believed)
@@ -517,16 +566,24 @@ static struct {
 	unsigned int n;
 	struct signer_remote *remote;
 	struct signer *signer;
+	unsigned int refuses; /* as one does that has no room */
 } other;
 
-static void on_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
+static int on_renewed(void *arg, struct signer_remote *next, struct host_keys *keys)
 {
 	cr_assert_eq(arg, &other);
+	if (other.refuses > 0) {
+		other.refuses--;
+		signer_remote_close(next);
+		host_keys_free(keys);
+		return -EBUSY;
+	}
 	other.n++;
 	other.remote = next;
 	cr_assert_eq(keys->n, 1);
 	cr_assert(key_equal(keys->key[0], t.key[2]));
 	cr_assert_eq(signer_new_remote(next, keys, &other.signer), 0);
+	return 0;
 }
 
 static void run_until_renewed(void)
@@ -594,6 +651,29 @@ Test(control_signer, one_with_other_keys_is_another)
 	cr_expect_gt(t.done, 0);
 	cr_expect_eq(t.err, -EPIPE);
 	cr_expect_lt(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0, "nobody has it any more");
+	other_close();
+}
+
+/* There was no room for them: they are offered again, else new clients had no keys for ever. */
+Test(control_signer, other_keys_that_were_not_taken_come_again)
+{
+	uint8_t hash[32] = {1};
+
+	other.refuses = 2;
+	signer_remote_watch(t.remote, on_renewed, &other);
+	signer_kill();
+	signer_start(&t.key[2], 1);
+	while (other.refuses == 2) {
+		(void)!ask(t.key[0], "ssh-ed25519", hash, 32, 10000);
+		uv_run(&t.loop, UV_RUN_ONCE);
+	}
+	for (unsigned int i = 0; i < 2000 && other.n == 0; i++) {
+		timers_poll(t.timers, clock_now_ms() + SIGNER_OFFER_MS);
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	cr_expect_eq(other.refuses, 0);
+	cr_expect_eq(other.n, 1);
 	other_close();
 }
 
