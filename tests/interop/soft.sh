@@ -1,7 +1,8 @@
 # tests/interop/soft.sh - what tests need that run a gateway without namespaces, by the small dataplane of
 # the tests (softplane) on a port of loopback; to be sourced. lib.sh is for those with namespaces.
 #
-# Gives: $dir, a folder that goes at the end, as do the processes in pids; check(), refused(), wait_for().
+# Gives: $dir, a folder that goes at the end, as do the processes in pids; check(), refused(), wait_for(),
+# port_of().
 set -u
 export SLUICE_KEYS_IN_CONTROL=yes # where a test runs no sluice-signer
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test.XXXXXX")
@@ -32,4 +33,9 @@ wait_for() { # pattern, file
 	echo "FAILED: no \"$1\" in $2"
 	tail -n 20 "$dir"/*.log
 	exit 1
+}
+
+port_of() { # the log of softplane or of an echo, whose port it says first
+	wait_for '^port ' "$1" >&2
+	sed -n 's/^port //p' "$1"
 }

@@ -120,7 +120,7 @@ pids+=($!)
 control=$!
 setpriv --reuid $uid --regid $uid --clear-groups ./plane run >plane.log 2>&1 & pids+=($!)
 wait_for 'Server listening' control.log
-port=$(sed -n 's/^port //p' plane.log)
+port=$(port_of plane.log)
 check "control has no host key" grep -q 'host keys are those of sluice-signer' control.log
 status() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 for p in $signer $control; do

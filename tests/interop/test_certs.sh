@@ -88,7 +88,7 @@ export SLUICE_RUN=$dir/run
 "$SLUICE_BUILD/tests/util/softplane" "$dir/run" >plane.log 2>&1 & pids+=($!)
 "$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 & pids+=($!)
 wait_for 'Server listening' control.log
-port=$(sed -n 's/^port //p' plane.log)
+port=$(port_of plane.log)
 # A listener that says one line: what -W shows when the login and the tunnel were right.
 python3 -u - >echo.log 2>/dev/null <<'PY' & pids+=($!)
 import socket
@@ -99,8 +99,7 @@ while True:
     c.sendall(b'through\n')
     c.close()
 PY
-wait_for '^port' echo.log
-echo_port=$(sed -n 's/^port //p' echo.log)
+echo_port=$(port_of echo.log)
 
 ssh_base=(ssh -F none -o BatchMode=yes -o GlobalKnownHostsFile=/dev/null -p "$port")
 as() { # user, key, options…

@@ -77,7 +77,7 @@ setpriv --reuid $uid --regid $uid --clear-groups "$SLUICE_BUILD/control/sluice-c
 pids+=($!)
 setpriv --reuid $uid --regid $uid --clear-groups ./plane run >plane.log 2>&1 & pids+=($!)
 wait_for 'Server listening' control.log
-port=$(sed -n 's/^port //p' plane.log)
+port=$(port_of plane.log)
 
 # --- who is in until his key ends; the rest goes on meanwhile
 ssh-keygen -q -t ed25519 -N '' -C '' -f id

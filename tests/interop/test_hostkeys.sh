@@ -50,7 +50,7 @@ gateway() { # configuration
 	"$SLUICE_BUILD/control/sluice-control" -f "$1" >control.log 2>&1 & control=$!
 	pids+=($signer $plane $control)
 	wait_for 'Server listening' control.log
-	port=$(sed -n 's/^port //p' plane.log)
+	port=$(port_of plane.log)
 }
 gateway_end() {
 	kill $control $plane $signer
@@ -143,8 +143,7 @@ while True:
     c.sendall(b'through\n')
     c.close()
 PY
-wait_for '^port' echo.log
-echo_port=$(sed -n 's/^port //p' echo.log)
+echo_port=$(port_of echo.log)
 shows() { # algorithm
 	[ "$(ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes -i user -p "$port" \
 		-o UserKnownHostsFile=known_agent -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes \

@@ -63,7 +63,7 @@ export SLUICE_RUN=$dir/run
 "$plane" "$dir/run" >"$dir/plane.log" 2>&1 & pids+=($!)
 "$control" -f "$dir/sluice.conf" >"$dir/control.log" 2>&1 & pids+=($!)
 wait_for 'Server listening' "$dir/control.log"
-port=$(sed -n 's/^port //p' "$dir/plane.log")
+port=$(port_of "$dir/plane.log")
 for alg in rsa-sha2-256 rsa-sha2-512 ecdsa-sha2-nistp256 ecdsa-sha2-nistp384 ssh-ed25519; do
 	awk -v port="$port" '{print "[127.0.0.1]:" port, $1, $2}' "$dir/listed" >"$dir/known"
 	timeout 20 ssh -v -F none -i "$dir/id" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \

@@ -79,7 +79,7 @@ waits() { kill -0 $control && [ ! -e run/control.sock ] && ! grep -q 'Server lis
 check "control does not serve without the signer" waits
 signer_start 1 || exit 1
 wait_for 'Server listening' control.log
-port=$(sed -n 's/^port //p' plane.log)
+port=$(port_of plane.log)
 check "control has the signer's keys" grep -q 'host keys are those of sluice-signer' control.log
 mine() { grep -q "helper did not read" control.log && return 1; grep -q 'read again' helper.log; }
 check "the helper has read what control has" mine

@@ -40,7 +40,7 @@ export SLUICE_RUN=$dir/run
 "$SLUICE_BUILD/perf/pump" serve 127.0.0.1 0 >pump.log 2>&1 & pids+=($!)
 wait_for 'Server listening' control.log
 wait_for serving pump.log
-port=$(sed -n 's/^port //p' plane.log)
+port=$(port_of plane.log)
 pump=$(sed -n 's/.*port //p' pump.log)
 
 by() { # user, key, algorithm
