@@ -29,6 +29,32 @@ int keygen_fail(const char *fmt, ...)
 	return EXIT_FAILED;
 }
 
+int keygen_bytes(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
+{
+	FILE *f = fopen(path, "re");
+	uint8_t *p = f != NULL ? malloc(max + 1) : NULL; /* takes memory as it is written to */
+	int err = p == NULL ? errno : 0;
+	size_t n = 0;
+
+	if (p != NULL) {
+		n = fread(p, 1, max + 1, f);
+		if (ferror(f))
+			err = errno;
+		else if (n > max)
+			err = EFBIG;
+	}
+	if (f != NULL)
+		fclose(f);
+	if (err != 0) {
+		free(p);
+		keygen_fail("cannot read %s: %s", path, strerror(err));
+		return -err;
+	}
+	*ret = p;
+	*ret_len = n;
+	return 0;
+}
+
 /* --- passphrases ------------------------------------------------------------------------ */
 
 struct asking {

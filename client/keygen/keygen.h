@@ -64,6 +64,9 @@ int keygen_known(const struct keygen *g);      /* -F, -R, -H */
 /* "sluice keygen: …" and a line end; returns EXIT_FAILED. */
 int keygen_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* All of a file, to be freed. Half of it is none: a negative number, and it was said why. */
+int keygen_bytes(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
+	__attribute__((warn_unused_result));
 /* Says what is wrong, once; up to three passphrases are asked for. */
 int keygen_load(const struct keygen *g, const char *path, bool public_half, struct keyfile **ret)
 	__attribute__((warn_unused_result));

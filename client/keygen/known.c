@@ -219,6 +219,10 @@ static int lines_do(struct pass *p)
 		line[strcspn(line, "\r\n")] = '\0';
 		r = line_do(p, line);
 	}
+	if (r == 0 && ferror(f)) {
+		keygen_fail("cannot read %s: %s", p->path, strerror(errno));
+		r = -1;
+	}
 	free(line);
 	fclose(f);
 	return r;

@@ -129,6 +129,8 @@ static int file_add(struct list *l, const char *path)
 		number++;
 		r = line_add(l, line);
 	}
+	if (r == 0 && ferror(f))
+		r = -EIO;
 	free(line);
 	fclose(f);
 	return r < 0 ? keygen_fail("%s, line %u: not understood (%s)", path, number,
@@ -181,28 +183,6 @@ int keygen_revoke(const struct keygen *g)
 
 /* --- asking ----------------------------------------------------------------------------- */
 
-static int bytes_read(const char *path, uint8_t **ret, size_t *ret_len)
-{
-	FILE *f = fopen(path, "re");
-	size_t size = KRL_FILE_MAX, n;
-	uint8_t *p = f == NULL ? NULL : malloc(size + 1);
-
-	if (p == NULL) {
-		if (f != NULL)
-			fclose(f);
-		return -errno;
-	}
-	n = fread(p, 1, size + 1, f);
-	fclose(f);
-	if (n > size) {
-		free(p);
-		return -EFBIG;
-	}
-	*ret = p;
-	*ret_len = n;
-	return 0;
-}
-
 static int ask(const struct keygen *g, const struct krl *krl, const char *path)
 {
 	struct keyfile *kf = NULL;
@@ -228,9 +208,9 @@ int keygen_revoked(const struct keygen *g)
 
 	if (g->file == NULL)
 		return keygen_fail("name the list to ask with -f");
-	r = bytes_read(g->file, &p, &len);
-	if (r == 0)
-		r = krl_parse(p, len, &krl);
+	if (keygen_bytes(g->file, KRL_FILE_MAX, &p, &len) < 0)
+		return EXIT_FAILED;
+	r = krl_parse(p, len, &krl);
 	free(p);
 	if (r < 0)
 		return keygen_fail("cannot read %s: %s", g->file, keyfile_error(r));

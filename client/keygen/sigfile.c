@@ -124,30 +124,6 @@ static int sign(const struct keygen *g)
 
 /* --- looking ---------------------------------------------------------------------------- */
 
-static int bytes_load(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
-{
-	FILE *f = fopen(path, "re");
-	uint8_t *p = f != NULL ? malloc(max + 1) : NULL;
-	size_t n;
-
-	if (p == NULL) {
-		keygen_fail("cannot read %s: %s", path, strerror(errno));
-		if (f != NULL)
-			fclose(f);
-		return -1;
-	}
-	n = fread(p, 1, max + 1, f);
-	fclose(f);
-	if (n > max) {
-		keygen_fail("%s is too long", path);
-		free(p);
-		return -1;
-	}
-	*ret = p;
-	*ret_len = n;
-	return 0;
-}
-
 static int signature_load(const char *path, struct sshsig **ret)
 {
 	uint8_t *p;
@@ -158,7 +134,7 @@ static int signature_load(const char *path, struct sshsig **ret)
 		keygen_fail("name the file of the signature with -s");
 		return -1;
 	}
-	if (bytes_load(path, SSHSIG_TEXT_MAX, &p, &len) < 0)
+	if (keygen_bytes(path, SSHSIG_TEXT_MAX, &p, &len) < 0)
 		return -1;
 	r = sshsig_parse((const char *)p, len, ret);
 	free(p);
@@ -177,7 +153,7 @@ static int revoked_ask(const struct keygen *g, const struct key *k)
 
 	if (g->revoked == NULL)
 		return 0;
-	if (bytes_load(g->revoked, KRL_FILE_MAX, &p, &len) < 0)
+	if (keygen_bytes(g->revoked, KRL_FILE_MAX, &p, &len) < 0)
 		return -1;
 	r = krl_parse(p, len, &krl);
 	free(p);

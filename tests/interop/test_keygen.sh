@@ -332,6 +332,9 @@ printf 'what is signed\n' >message
 ssh-keygen -q -k -f revoked ed25519.pub
 both 'a key that is revoked' verify -f allowed -I alice@x -n file -s ed25519.ours -r revoked
 both 'a key that is not' verify -f allowed -I bob@x -n file -s rsa.theirs -r revoked
+both 'a list of the revoked that cannot be read' verify -f allowed -I bob@x -n file -s rsa.theirs -r .
+refused 'to ask such a list' $sluice keygen -Q -f . rsa.pub
+refused 'to make a list of what cannot be read' $sluice keygen -k -f emptied .
 cp p384 dave
 ssh-keygen -q -s ed25519 -I dave -n dave@z -V -1d:+1d p384.pub
 cp p384-cert.pub dave.pub
