@@ -13,6 +13,7 @@
 
 #define BLANK        " \t"
 #define RSA_BITS_MIN 1024
+#define FOREVER      UINT64_MAX
 
 /* Of certificates: as sshd's default. */
 static const char ca_algs[] = "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,"
@@ -45,6 +46,20 @@ static char *word_cut(char **rest)
 	return word;
 }
 
+/* The first field, around which quotes may hold blanks; NULL: it is malformed. */
+static char *principals_cut(char **rest)
+{
+	char *word = word_cut(rest), *end;
+
+	if (word == NULL || *word != '"')
+		return word;
+	end = strchr(++word, '"');
+	if (end[1] != '\0')
+		return NULL;
+	*end = '\0';
+	return word;
+}
+
 /* The next of "a,b=\"c,d\"", its value without quotes. False: malformed. */
 static bool option_cut(char **rest, char **ret_name, char **ret_value)
 {
@@ -63,9 +78,17 @@ static bool option_cut(char **rest, char **ret_name, char **ret_value)
 		*end = '\0';
 		p = end + 1;
 	}
+	if (*p == ',' && p[1] == '\0')
+		return false;
 	*rest = *p == ',' ? p + 1 : p;
 	*p = '\0';
 	return true;
+}
+
+/* Said twice is malformed. */
+static int moment_take(uint64_t *at, uint64_t unsaid, const char *value)
+{
+	return *at == unsaid ? spec_moment(value, at) : -EINVAL;
 }
 
 static int option_take(struct signer *s, const char *name, const char *value)
@@ -76,14 +99,14 @@ static int option_take(struct signer *s, const char *name, const char *value)
 	}
 	if (value == NULL)
 		return -EINVAL;
-	if (strcasecmp(name, "namespaces") == 0) {
+	if (strcasecmp(name, "namespaces") == 0 && s->namespaces == NULL) {
 		s->namespaces = value;
 		return 0;
 	}
 	if (strcasecmp(name, "valid-after") == 0)
-		return spec_moment(value, &s->after);
+		return moment_take(&s->after, 0, value);
 	if (strcasecmp(name, "valid-before") == 0)
-		return spec_moment(value, &s->before);
+		return moment_take(&s->before, FOREVER, value);
 	return -EINVAL;
 }
 
@@ -103,12 +126,12 @@ static int line_parse(char *line, struct signer *s)
 	char *options;
 	int r;
 
-	*s = (struct signer){.before = UINT64_MAX};
+	*s = (struct signer){.before = FOREVER};
 	line[strcspn(line, "\r\n")] = '\0';
 	line += strspn(line, BLANK);
 	if (*line == '\0' || *line == '#')
 		return -ENOENT;
-	s->principals = word_cut(&line);
+	s->principals = principals_cut(&line);
 	if (s->principals == NULL || *s->principals == '\0')
 		return -EINVAL;
 	if (key_public_line_parse(line, strlen(line), &s->key) == 0)

@@ -326,6 +326,19 @@ both 'and after it' verify -f allowed -I carol@x -n file -s p256.ours -O verify-
 both 'a namespace that is not allowed' verify -f allowed -I bob@x -n email -s rsa.ours
 both 'a key that is shown' verify -f allowed -I alice@x -n file -s ed25519.theirs -O print-pubkey
 for w in alice@x any@y nobody@here; do both "lines about $w" match-principals -f allowed -I $w; done
+while read -r o; do
+	printf '%s\n' "$o $(blob <ed25519.pub)" >lines
+	both "the line of \"$o\"" verify -f lines -I alice@x -n file -s ed25519.ours
+done <<'END'
+"alice@x"
+"bob@x,alice@x" namespaces="file"
+alice@x namespaces="git",namespaces="file"
+alice@x valid-after="20200101",valid-after="20210101"
+alice@x valid-before="20990101",valid-before="20980101"
+alice@x namespaces="file",
+alice@x namespaces=file
+"alice@x
+END
 printf 'another\n' >message
 both 'another message' verify -f allowed -I alice@x -n file -s ed25519.ours
 printf 'what is signed\n' >message
