@@ -14,6 +14,14 @@
 #define PAGE      ((size_t)4096)
 #define SHELF     64 /* pages */
 
+void secret_wipe(void *p, size_t len)
+{
+	if (len > 0)
+		OPENSSL_cleanse(p, len);
+}
+
+/* --- pages that are kept ---------------------------------------------------------------- */
+
 /*
  * Locked pages that were wiped, for the next secrets: a mapping made, locked and given back for
  * each is four system calls, a page of zeros and a flush of other cores' tables, twice in every
@@ -23,40 +31,16 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_once_t once;
 	unsigned int n;
+	bool of_child; /* a page that is put here may be the parent's, and not locked */
 	void *page[SHELF];
 } shelf = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
-
-void secret_wipe(void *p, size_t len)
-{
-	if (len > 0)
-		OPENSSL_cleanse(p, len);
-}
-
-/*
- * A mapping of its own: a page that is locked and left out of core dumps is shared with
- * nothing else. Not locking is failing: a secret on a swap device outlives its wipe.
- */
-static void *locked_new(size_t len, unsigned int flags)
-{
-	void *p;
-
-	if (len == 0)
-		len = 1;
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (mlock2(p, len, flags) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
-		munmap(p, len);
-		return NULL;
-	}
-	return p;
-}
 
 /* Locks do not pass to children: theirs begin without, and without whoever held the mutex. */
 static void shelf_in_child(void)
 {
 	pthread_mutex_init(&shelf.lock, NULL);
 	shelf.n = 0;
+	shelf.of_child = true;
 }
 
 static void shelf_init(void)
@@ -76,11 +60,13 @@ static void *shelf_take(void)
 	return p;
 }
 
-/* False: it is full. */
+/* False: it is full, or the page cannot be locked. */
 static bool shelf_put(void *p)
 {
 	bool put;
 
+	if (shelf.of_child && mlock2(p, PAGE, 0) < 0)
+		return false;
 	pthread_mutex_lock(&shelf.lock);
 	put = shelf.n < SHELF;
 	if (put)
@@ -89,12 +75,46 @@ static bool shelf_put(void *p)
 	return put;
 }
 
-void secret_trim(void)
+bool secret_trim(void)
+{
+	bool any = false;
+	void *p;
+
+	while ((p = shelf_take()) != NULL) {
+		munmap(p, PAGE);
+		any = true;
+	}
+	return any;
+}
+
+/* --- mappings --------------------------------------------------------------------------- */
+
+/*
+ * A mapping of its own: a page that is locked and left out of core dumps is shared with
+ * nothing else. Not locking is failing: a secret on a swap device outlives its wipe.
+ */
+static void *mapping_new(size_t len, unsigned int flags)
 {
 	void *p;
 
-	while ((p = shelf_take()) != NULL)
-		munmap(p, PAGE);
+	if (len == 0)
+		len = 1;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (mlock2(p, len, flags) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
+		munmap(p, len);
+		return NULL;
+	}
+	return p;
+}
+
+/* Pages that are kept count against RLIMIT_MEMLOCK: they make way. */
+static void *locked_new(size_t len, unsigned int flags)
+{
+	void *p = mapping_new(len, flags);
+
+	return p == NULL && secret_trim() ? mapping_new(len, flags) : p;
 }
 
 void *secret_new(size_t len)

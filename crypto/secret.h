@@ -16,8 +16,8 @@ void secret_wipe(void *p, size_t len);
 /* NULL: no memory, or more than RLIMIT_MEMLOCK. Takes whole pages: not for crowds. */
 void *secret_new(size_t len);
 void secret_free(void *p, size_t len);
-/* Gives back what is kept. */
-void secret_trim(void);
+/* Gives back what is kept. False: nothing was. */
+bool secret_trim(void);
 /*
  * The same for a table that fills from its beginning: a page takes memory, and is locked, from its
  * first use on. All of len counts against RLIMIT_MEMLOCK at once. used: bytes that may hold

@@ -114,6 +114,51 @@ Test(secret, a_child_locks_its_own)
 	cr_expect_eq(status, 0);
 }
 
+/* What it had of its parent is not locked, whatever it is used for next. */
+Test(secret, a_child_locks_what_its_parent_had)
+{
+	char flags[512] = "";
+	void *parents = secret_new(1);
+	size_t kb = 0;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		void *p;
+
+		secret_free(parents, 1);
+		p = secret_new(1);
+		_exit(p == NULL || !flags_of(p, flags, sizeof(flags), &kb) ||
+		      strstr(flags, " lo") == NULL);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
+	secret_free(parents, 1);
+}
+
+/* Pages that are kept are nobody's reason to go without. */
+Test(secret, what_is_kept_makes_way)
+{
+	struct rlimit some = {4 * 4096, 4 * 4096};
+	void *p[4];
+
+	if (setrlimit(RLIMIT_MEMLOCK, &some) < 0 || (geteuid() == 0 && setuid(65534) < 0))
+		cr_skip_test("limits cannot be set here");
+	for (int i = 0; i < 4; i++)
+		p[i] = secret_new(1);
+	for (int i = 0; i < 4; i++) {
+		cr_assert_not_null(p[i]);
+		secret_free(p[i], 1);
+	}
+	p[0] = secret_new(2 * 4096);
+	cr_assert_not_null(p[0]);
+	p[1] = secret_table_new(2 * 4096);
+	cr_assert_not_null(p[1]);
+	secret_table_free(p[1], 2 * 4096, 0);
+	secret_free(p[0], 2 * 4096);
+}
+
 Test(secret, a_table_takes_memory_where_it_was_used)
 {
 	const size_t len = 1 << 20;
