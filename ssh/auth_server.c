@@ -124,7 +124,10 @@ void auth_server_fini(struct ssh_brain *b)
 	promise_drop(&b->srv);
 }
 
-/* Only ssh-userauth can be asked for, and by most clients once: the phase table sees to that (S-15). */
+/*
+ * Only ssh-userauth can be asked for, and by most clients once: the phase table sees to that
+ * (S-15).
+ */
 int auth_server_service(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_str name;
@@ -193,7 +196,8 @@ static int send_failure(struct ssh_brain *b, bool partial)
 	if (r < 0)
 		return r;
 	ssh_userauth_failure_build(&w, b->srv.methods, partial);
-	b->phase.again = ssh_ident_asks_again((const uint8_t *)b->peer_ident, strlen(b->peer_ident));
+	b->phase.again =
+		ssh_ident_asks_again((const uint8_t *)b->peer_ident, strlen(b->peer_ident));
 	return send_end(b, &w);
 }
 

@@ -12,9 +12,9 @@
 
 #include "ssh/msg.h"
 
-#define SSH_IDENT_MAX      253  /* without CR LF: RFC's 255 with it */
-#define SSH_IDENT_LINE_MAX 8192 /* of a line a server may send before it; a client may send none   \
-				 */
+#define SSH_IDENT_MAX 253 /* without CR LF: RFC's 255 with it */
+/* Of lines a server may send before it; a client may send none. */
+#define SSH_IDENT_LINE_MAX  8192
 #define SSH_IDENT_LINES_MAX 1024
 
 /*

@@ -94,10 +94,11 @@ enum ssh_verdict {
  * 20 KEXINIT	    when no exchange runs
  * 21 NEWKEYS	    when it is awaited
  * 30..49	    those of the method's step, when awaited
- * 50..53, 60..66    the server 50, 61, 63, 65, 66, the client 60, 61, 64, 65 and the others, during
- *authentication; 50 after it is SSH_DROP (RFC 4252 section 5.1: "SHOULD be silently ignored") 80..,
- *192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to end the
- *connection, assigned or not
+ * 50..53, 60..66   the server 50, 61, 63, 65, 66, the client 60, 61, 64, 65 and the
+ *		    others, during authentication; 50 after it is SSH_DROP
+ *		    (RFC 4252 section 5.1: "SHOULD be silently ignored")
+ * 80.., 192, 193   authenticated; before that RFC 4252 section 6 wants 80 and higher to
+ *		    end the connection, assigned or not
  * unassigned	    SSH_UNKNOWN when keys are in place and no exchange runs, else refused
  * 0		    never; nor 30..49 and 62..79 outside their method
  */
