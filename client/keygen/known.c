@@ -58,6 +58,25 @@ static bool is_key(const char *text)
 	return r == 0 || r == -ENOTSUP;
 }
 
+static bool is_word(const char *p, const char *end, const char *word)
+{
+	return (size_t)(end - p) == strlen(word) && memcmp(p, word, (size_t)(end - p)) == 0;
+}
+
+/* Takes out the empty ones, which ssh skips. False: nothing is left. */
+static bool names_squeeze(char *names)
+{
+	char *to = names;
+
+	for (const char *p = names; *p != '\0'; p++)
+		if (*p != ',' || (to > names && to[-1] != ','))
+			*to++ = *p;
+	if (to > names && to[-1] == ',')
+		to--;
+	*to = '\0';
+	return to > names;
+}
+
 /* Cuts the line in place. False: nobody understands it. */
 static bool entry_parse(char *p, struct entry *ret)
 {
@@ -66,9 +85,9 @@ static bool entry_parse(char *p, struct entry *ret)
 	ret->marker = MARKER_NONE;
 	if (*p == '@') {
 		end = word_end(p);
-		if (strncmp(p, "@cert-authority", (size_t)(end - p)) == 0)
+		if (is_word(p, end, "@cert-authority"))
 			ret->marker = MARKER_CA;
-		else if (strncmp(p, "@revoked", (size_t)(end - p)) == 0)
+		else if (is_word(p, end, "@revoked"))
 			ret->marker = MARKER_REVOKED;
 		else
 			return false;
@@ -80,7 +99,7 @@ static bool entry_parse(char *p, struct entry *ret)
 	*end = '\0';
 	ret->names = p;
 	ret->key = end + 1 + strspn(end + 1, BLANK);
-	return is_key(ret->key);
+	return names_squeeze(p) && is_key(ret->key);
 }
 
 static bool names_are(const char *names, const char *host)
@@ -111,8 +130,6 @@ static int names_hide(struct pass *p, const struct entry *e, const char *line)
 		return 0;
 	}
 	while ((name = strsep(&names, ",")) != NULL) {
-		if (*name == '\0')
-			continue;
 		lower(name);
 		if (knownname_hash(name, hidden) < 0) {
 			keygen_fail("no randomness");

@@ -272,6 +272,21 @@ refused 'who is not there' $sluice keygen -F two.example -f hidden
 same 'hidden by ours and found' 2 "$(ssh-keygen -F one.example -f hidden | grep -c 'found')"
 known theirs -H >out
 same "hidden by ssh-keygen and removed" 0 "$($sluice keygen -q -R one.example -f known.now >out; ssh-keygen -F one.example -f known.now | grep -c found)"
+while read -r line; do
+	echo "$line $K" >known
+	for o in '-F two.example' '-R two.example' '-R one.example'; do
+		same "known hosts: $line: $o" "$(known theirs $o | grep -v 'known_hosts file')" \
+			"$(known ours $o | grep -v 'known_hosts file')"
+	done
+done <<'END'
+one.example,
+one.example,,two.example
+,two.example
+@cert two.example
+@ two.example
+@revoke two.example
+@cert-authority two.example
+END
 echo 'no key here' >>known
 cp known known.now
 refused 'a file nobody understands' $sluice keygen -R one.example -f known.now
