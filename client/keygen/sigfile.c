@@ -207,9 +207,9 @@ static int verify_as(const struct keygen *g, const char *as)
 	if (g->principals == NULL || (as != NULL && g->file == NULL))
 		return keygen_fail("a namespace (-n)%s is needed",
 				   as != NULL ? " and allowed signers (-f)" : "");
-	if (options_read(g, &o) != 0 || signature_load(g->ca, &s) < 0)
-		return EXIT_FAILED;
-	r = signature_check(g, s);
+	r = options_read(g, &o) != 0 ? -EINVAL : signature_load(g->ca, &s);
+	if (r == 0)
+		r = signature_check(g, s);
 	if (r == 0)
 		r = revoked_ask(g, s->key);
 	if (r == 0 && as != NULL) {
@@ -220,11 +220,12 @@ static int verify_as(const struct keygen *g, const char *as)
 	}
 	if (r < 0 && !g->quiet)
 		printf("Could not verify signature.\n");
-	keygen_fingerprint(g, s->key, fp);
-	if (r == 0 && !g->quiet)
+	if (r == 0 && !g->quiet) {
+		keygen_fingerprint(g, s->key, fp);
 		printf("Good \"%s\" signature %s%s%swith %s key %s\n", s->ns,
 		       as != NULL ? "for " : "", as != NULL ? as : "", as != NULL ? " " : "",
 		       key_log_type(s->key), fp);
+	}
 	if (r == 0 && o.print_key)
 		key_print(s);
 	sshsig_free(s);

@@ -355,6 +355,9 @@ alice@x namespaces=file
 "alice@x
 END
 printf 'another\n' >message
+both 'what is no signature' verify -f allowed -I alice@x -n file -s allowed
+both 'no signature there' check-novalidate -n file -s none.sig
+both 'an option nobody knows' check-novalidate -n file -s ed25519.ours -O shown
 both 'another message' verify -f allowed -I alice@x -n file -s ed25519.ours
 printf 'what is signed\n' >message
 ssh-keygen -q -k -f revoked ed25519.pub
@@ -369,6 +372,8 @@ cp p384-cert.pub dave.pub
 ssh-keygen -q -Y sign -f dave.pub -n file <message >dave.sig 2>>err
 both 'a certificate' verify -f allowed -I dave@z -n file -s dave.sig
 both 'a certificate as another' verify -f allowed -I other@z -n file -s dave.sig
+both 'a certificate that is shown' verify -f allowed -I dave@z -n file -s dave.sig -O print-pubkey
+both 'a certificate whose authority is revoked' verify -f allowed -I dave@z -n file -s dave.sig -r revoked
 both 'whose a certificate is' find-principals -f allowed -s dave.sig
 refused 'a key of DSA' $sluice keygen -Y sign -f dsa -n file message
 refused 'no namespace' $sluice keygen -Y sign -f ed25519 message
