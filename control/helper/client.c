@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -379,8 +380,10 @@ static int wait_done(struct waiting *w, char **data, size_t *len, char *why, siz
 	}
 }
 
-static int dial(const char *path)
+/* A helper that hangs takes nobody, and once its queue is full connect() waits, too. */
+static int dial(const char *path, uint32_t time_ms)
 {
+	const struct timeval tv = {time_ms / 1000, time_ms % 1000 * 1000};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd;
 
@@ -390,9 +393,12 @@ static int dial(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		int r = -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
+	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		int r = errno == EAGAIN ? -ETIMEDOUT : -errno;
 
+		if (r == -ETIMEDOUT)
+			count(HELPER_LATE);
 		close(fd);
 		return r;
 	}
@@ -410,7 +416,7 @@ int helper_read_file(const char *socket_path, const struct helper_file *file, ch
 	if (w == NULL)
 		return -ENOMEM;
 	w->until_ms = now_ms() + file->job.time_ms;
-	w->fd = dial(socket_path);
+	w->fd = dial(socket_path, file->job.time_ms);
 	n = helper_file_build(w->buf, file);
 	if (w->fd < 0)
 		r = w->fd;

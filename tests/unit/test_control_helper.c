@@ -426,6 +426,32 @@ Test(control_helper, without_a_helper_there_is_an_error)
 		     -ENOENT);
 }
 
+/* A thread that reads files is not kept by a helper that hangs, however many wait for it. */
+Test(control_helper, one_that_takes_nobody_is_late)
+{
+	struct helper_file m = {.job = job_of("", 100), .entry = HELPER_AUTHORIZED_KEYS};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd[16], n = 0;
+	char why[128], *text;
+	size_t len;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/hangs.sock", t.dir);
+	cr_assert_eq(bind(listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(listener, 0), 0);
+	cr_expect_eq(helper_read_file(sun.sun_path, &m, &text, &len, why, sizeof(why)), -ETIMEDOUT,
+		     "it is asked");
+	do {
+		cr_assert_lt(n, 16);
+		fd[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	} while (connect(fd[n++], (struct sockaddr *)&sun, sizeof(sun)) == 0);
+	cr_assert_eq(errno, EAGAIN);
+	cr_expect_eq(helper_read_file(sun.sun_path, &m, &text, &len, why, sizeof(why)), -ETIMEDOUT,
+		     "it cannot even be asked");
+	while (n > 0)
+		close(fd[--n]);
+	close(listener);
+}
+
 /* --- bytes ---------------------------------------------------------------------------------- */
 
 /* Each is refused or hung up on, and the helper lives. */
