@@ -97,17 +97,18 @@ static const char *etc(const char *name, char path[USERFILE_PATH_MAX])
 	return path;
 }
 
-/* One of the operator's; one that is not there, or may not be believed, says nothing. */
-static void system_read(struct user_lookup *l, const char *name, size_t max, char **ret,
+/* One of the operator's. False: it is there, and cannot be read or may not be believed. */
+static bool system_read(struct user_lookup *l, const char *name, size_t max, char **ret,
 			size_t *ret_len)
 {
 	const struct userfile_rules rules = {
 		.strict = l->strict_modes, .owner = (uid_t)-1, .deny = S_IWGRP | S_IWOTH};
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
+	int r = userfile_read(etc(name, path), &rules, max, ret, ret_len, why, sizeof(why));
 
-	if (userfile_read(etc(name, path), &rules, max, ret, ret_len, why, sizeof(why)) < 0 &&
-	    why[0] != '\0')
+	if (r < 0 && why[0] != '\0')
 		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
+	return r == 0 || r == -ENOENT;
 }
 
 /* One of the user's home. */
@@ -132,7 +133,7 @@ static enum rhosts_verdict equiv_look(struct user_lookup *l, const char *name,
 	char *text = NULL;
 	size_t len = 0;
 
-	system_read(l, name, RHOSTS_FILE_MAX, &text, &len);
+	(void)system_read(l, name, RHOSTS_FILE_MAX, &text, &len);
 	if (text != NULL)
 		v = rhosts_look(text, len, q);
 	userfile_free(text, len);
@@ -169,6 +170,7 @@ static bool user_trusted(struct user_lookup *l, const struct account *acc,
 
 /* --- whose key it is --------------------------------------------------------------------- */
 
+/* What an operator's file that cannot be read would say may be that the key is revoked. */
 static unsigned int known_in(struct user_lookup *l, const struct account *acc, const char *system,
 			     enum helper_hostbased home, const char *host, const struct key *k)
 {
@@ -176,7 +178,8 @@ static unsigned int known_in(struct user_lookup *l, const struct account *acc, c
 	char *text = NULL;
 	size_t len = 0;
 
-	system_read(l, system, KNOWNHOSTS_FILE_MAX, &text, &len);
+	if (!system_read(l, system, KNOWNHOSTS_FILE_MAX, &text, &len))
+		return KNOWNHOSTS_OTHER;
 	if (text != NULL)
 		found = knownhosts_look(text, len, host, k);
 	userfile_free(text, len);

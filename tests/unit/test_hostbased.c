@@ -550,6 +550,26 @@ Test(hostbased, revoked_keys_vouch_for_nobody)
 	cr_expect_not_null(strstr(note, "revoked by file"));
 }
 
+/* Whose list of revoked keys it may be: then what the user knows is not enough. */
+Test(hostbased, an_operators_file_that_cannot_be_read_vouches_for_nobody)
+{
+	struct ask a = usual();
+	char path[256];
+
+	put("hosts.equiv", "box.example.org alice\n", 0644);
+	put("home/.ssh/known_hosts", "box.example.org $H\n", 0644);
+	cr_expect(ask(&a));
+	put("ssh/ssh_known_hosts", "@revoked * $H\n", 0666);
+	cr_expect(!ask(&a));
+	drop("ssh/ssh_known_hosts");
+	snprintf(path, sizeof(path), "%s/ssh/ssh_known_hosts", dir);
+	cr_assert_eq(mkdir(path, 0755), 0);
+	cr_expect(!ask(&a));
+	cr_expect_not_null(strstr(note, "is not a regular file"), "%s", note);
+	cr_assert_eq(rmdir(path), 0);
+	cr_expect(ask(&a));
+}
+
 Test(hostbased, certificates_of_hosts)
 {
 	const struct {
