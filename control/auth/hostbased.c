@@ -117,8 +117,6 @@ static void home_read(struct user_lookup *l, const struct account *acc, enum hel
 {
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
 
-	if (!acc->known)
-		return;
 	snprintf(path, sizeof(path), "%s/%s", acc->home, helper_hostbased_name(file));
 	if (user_file_read(l, acc, path, HELPER_HOSTBASED, file, max, ret, ret_len, why,
 			   sizeof(why)) < 0 &&
@@ -259,7 +257,8 @@ bool hostbased_check(struct user_lookup *l, const struct account *acc)
 	struct key *k = NULL;
 	bool yes;
 
-	if (*host == '\0' || *h->client_user == '\0' ||
+	/* Whoever a program or an authority might know is nobody that a host vouches for. */
+	if (!acc->known || *host == '\0' || *h->client_user == '\0' ||
 	    key_blob_parse_any(h->key_blob, h->key_blob_len, &k) < 0)
 		return false;
 	yes = user_trusted(l, acc, &q) && key_usable(l, host, k) && host_known(l, acc, host, k);

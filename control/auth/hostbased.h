@@ -39,7 +39,10 @@ int hostbased_new(const struct ssh_act_auth *auth, const struct conf_session *c,
 		  struct hostbased **ret) __attribute__((warn_unused_result));
 void hostbased_free(struct hostbased *h); /* NULL is nothing */
 
-/* Yes or no to l->hostbased; l's note says why not, expires until when. acc: of the user. */
+/*
+ * Yes or no to l->hostbased; l's note says why not, expires until when. acc: of the user, who needs
+ * one.
+ */
 bool hostbased_check(struct user_lookup *l, const struct account *acc);
 
 /* Where hosts.equiv and ssh/ are; NULL: /etc. A test's. */

@@ -358,7 +358,7 @@ static void drop(const char *name)
 struct ask {
 	const struct key *key;
 	const char *peer_name, *client_host, *client_user;
-	bool packet_name, ignore_user, root, lax, sk_untouched;
+	bool packet_name, ignore_user, root, lax, sk_untouched, no_account;
 	enum conf_ignore_rhosts ignore;
 	const char *revoked;
 	unsigned int rsa_bits_min;
@@ -367,7 +367,7 @@ static char note[AUTHKEYS_NOTE_MAX];
 
 static bool ask(const struct ask *a)
 {
-	struct account acc = {.known = true, .uid = geteuid(), .gid = getegid()};
+	struct account acc = {.known = !a->no_account, .uid = geteuid(), .gid = getegid()};
 	struct hostbased h = {.client_host = (char *)a->client_host,
 			      .client_user = (char *)a->client_user,
 			      .packet_name = a->packet_name,
@@ -548,6 +548,20 @@ Test(hostbased, revoked_keys_vouch_for_nobody)
 	put("revoked", "$H\n", 0644);
 	cr_expect(!ask(&a));
 	cr_expect_not_null(strstr(note, "revoked by file"));
+}
+
+/* Else a host's word made a user of every name, where a program or an authority may know anybody.
+ */
+Test(hostbased, who_has_no_account_is_vouched_for_by_nobody)
+{
+	struct ask a = usual();
+
+	a.client_user = "demo";
+	put("hosts.equiv", "box.example.org\n", 0644);
+	put("ssh/ssh_known_hosts", "box.example.org $H\n", 0644);
+	cr_expect(ask(&a), "%s", note);
+	a.no_account = true;
+	cr_expect(!ask(&a));
 }
 
 /* Whose list of revoked keys it may be: then what the user knows is not enough. */
