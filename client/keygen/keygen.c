@@ -292,6 +292,10 @@ static int options_parse(struct keygen *g, int argc, char **argv, operation **re
 	g->n_files = (unsigned int)(argc - optind);
 	if (is_of_known(run) && known_settle(g, &run) < 0)
 		return -EINVAL;
+	if (g->revoked != NULL && run != keygen_signature) {
+		keygen_fail("-r is a list of what is revoked, beside -Y");
+		return -EINVAL;
+	}
 	*ret = run != NULL ? run : g->ca != NULL ? keygen_sign : keygen_make;
 	return g->host ? help_or_host(g, run) : 0;
 }

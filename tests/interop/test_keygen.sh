@@ -381,6 +381,7 @@ refused 'a hash of SHA-1' $sluice keygen -Y sign -f ed25519 -n file -O hashalg=s
 refused 'a public key' $sluice keygen -Y sign -f ed25519.pub -n file message
 $sluice keygen -q -Y sign -f ed25519 -n file message
 refused 'a signature that is there' $sluice keygen -Y sign -f ed25519 -n file message
+refused 'what ssh-keygen has -r for' $sluice keygen -q -r one.example -N '' -f by.r
 refused 'a word nobody knows' $sluice keygen -Y whistle -n file -s message.sig
 
 # --- a gateway's host key with options ------------------------------------------------------
