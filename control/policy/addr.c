@@ -111,13 +111,21 @@ bool addr_is_special(const struct link_addr *addr)
 
 bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
 {
-	struct link_addr a = *addr, within;
+	struct link_addr a = *addr;
 
 	addr_unmap(&a);
 	for (size_t i = 0; i < n; i++)
 		if (addr_equal(&a, &set[i]))
 			return true;
-	return embedded4(&a, &within) && addr_is_one_of(&within, set, n);
+	return false;
+}
+
+bool addr_leads_to_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
+{
+	struct link_addr within;
+
+	return addr_is_one_of(addr, set, n) ||
+	       (embedded4(addr, &within) && addr_is_one_of(&within, set, n));
 }
 
 /* RFC 6724 section 2.1; the longest prefix first. */

@@ -32,7 +32,11 @@ void addr_unmap(struct link_addr *a);
  * one?
  */
 bool addr_is_special(const struct link_addr *a);
+/* Is this one of them, ports aside? */
 bool addr_is_one_of(const struct link_addr *a, const struct link_addr *set, size_t n);
+/* Or is it one by which a translator or a tunnel leads to one of them? Whoever has it is another.
+ */
+bool addr_leads_to_one_of(const struct link_addr *a, const struct link_addr *set, size_t n);
 
 /*
  * Orders n addresses for connecting: families the gateway has an address in first, then

@@ -128,7 +128,7 @@ bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr
 	struct link_addr a = *addr;
 
 	addr_unmap(&a);
-	if (!addr_is_special(&a) && !addr_is_one_of(&a, r->own, r->n_own))
+	if (!addr_is_special(&a) && !addr_leads_to_one_of(&a, r->own, r->n_own))
 		return true;
 	for (size_t i = 0; i < r->permit_open.n; i++)
 		if (entry_names(r->permit_open.v[i], &a, port))

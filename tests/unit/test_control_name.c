@@ -76,11 +76,14 @@ static void dns_answer(void)
 	}
 }
 
-static struct client login(void)
+/* peer NULL: 192.0.2.9. */
+static struct client login_from(const char *peer)
 {
 	struct client c;
 
 	client_begin(&c, 0, 1);
+	if (peer != NULL)
+		cr_assert(addr_parse(peer, &t.table->by_index[0]->peer));
 	c.opened = true;
 	for (unsigned int i = 0; !c.in && !c.done && i < 10000; i++) {
 		if (dns.named != NULL || dns.done != NULL)
@@ -88,6 +91,11 @@ static struct client login(void)
 		client_step(&c);
 	}
 	return c;
+}
+
+static struct client login(void)
+{
+	return login_from(NULL);
 }
 
 static void over(struct client *c)
@@ -127,6 +135,21 @@ Test(control_name, that_leads_elsewhere)
 {
 	expect_name("bank.example.org", "192.0.2.10", NULL);
 	cr_expect(logged("Address 192.0.2.9 maps to bank.example.org, but this does not map back"));
+}
+
+/* Behind the tunnel of 192.9.2.9 are many, and none of them is 192.9.2.9. */
+Test(control_name, that_leads_to_who_tunnels_for_it)
+{
+	struct client c;
+
+	start_later("UseDNS yes");
+	dns.name = "gw.example.org";
+	dns.back = "192.9.2.9";
+	c = login_from("2002:c009:209::1");
+	cr_assert(c.in);
+	cr_expect_eq(dns.asked_back, 1);
+	cr_expect_null(t.table->by_index[0]->awake->peer_name);
+	over(&c);
 }
 
 Test(control_name, that_leads_nowhere)

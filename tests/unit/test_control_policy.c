@@ -158,6 +158,30 @@ Test(control_policy, addresses_no_tunnel_leads_to)
 	}
 }
 
+/* Of many targets of a name none is left out because a translator leads from it to another. */
+Test(control_policy, an_address_that_leads_to_another_is_not_the_other)
+{
+	static const struct {
+		const char *text;
+		bool is, leads;
+	} c[] = {
+		{"198.18.0.2", true, true},
+		{"::ffff:198.18.0.2", true, true},
+		{"64:ff9b::198.18.0.2", false, true},
+		{"2002:c612:2::1", false, true},
+		{"64:ff9b::198.18.0.3", false, false},
+		{"198.18.0.3", false, false},
+	};
+	const struct link_addr set[] = {addr("198.18.0.2")};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct link_addr a = addr(c[i].text);
+
+		cr_expect_eq(addr_is_one_of(&a, set, 1), c[i].is, "%s", c[i].text);
+		cr_expect_eq(addr_leads_to_one_of(&a, set, 1), c[i].leads, "%s", c[i].text);
+	}
+}
+
 /* As the wire has it, before anybody unmapped it. */
 Test(control_policy, a_mapped_address_is_the_address_it_means)
 {
