@@ -37,6 +37,10 @@
 	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
 	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
+	X(SIGNER_ASKED, "signer", "SIGNER_ASKED_MAX",                                              \
+	  "signatures refused: too many are not made yet")                                         \
+	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \
+	  "other host keys not taken: connections live of so many sets")                           \
 	X(ADMIN_CLIENTS, "admin", "ADMIN_CLIENTS_MAX", "operators refused: enough are there")
 
 enum control_counter {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "control/count.h"
 #include "control/signer/remote.h"
 
 /* A call that is open is that of a connection which is gone: nobody waits for it. */
@@ -19,8 +20,10 @@ int keyset_change(struct keysets *k, const struct keyset *next)
 
 	while (i < KEYSETS_MAX && k->set[i].signer != NULL)
 		i++;
-	if (i == KEYSETS_MAX)
+	if (i == KEYSETS_MAX) {
+		control_count(CONTROL_C_KEYSETS);
 		return -EBUSY;
+	}
 	k->set[i] = *next;
 	k->set[i].users = 0;
 	k->now = i;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/clock.h"
+#include "control/count.h"
 #include "control/log.h"
 #include "crypto/hash.h"
 
@@ -445,8 +446,10 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 	struct out *o;
 	int e = 0;
 
-	if (r->n_asked >= SIGNER_ASKED_MAX)
+	if (r->n_asked >= SIGNER_ASKED_MAX) {
+		control_count(CONTROL_C_SIGNER_ASKED);
 		return -EBUSY;
+	}
 	if (r->line == NULL)
 		e = r->retired ? -EPIPE : dial_again(r, &r->line);
 	if (e < 0)

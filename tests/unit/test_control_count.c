@@ -9,6 +9,7 @@
 #include "control/helper/client.h"
 #include "control/helper/server.h"
 #include "control/session/internal.h"
+#include "control/signer/remote.h"
 
 /* Limits no keyword sets; that they stand here is that they are names of the source. */
 static const struct {
@@ -22,6 +23,8 @@ static const struct {
 	{"HELPER_ALL_MAX", HELPER_ALL_MAX},
 	{"ADMIN_CLIENTS_MAX", ADMIN_CLIENTS_MAX},
 	{"RESOLVE_MS", RESOLVE_MS},
+	{"SIGNER_ASKED_MAX", SIGNER_ASKED_MAX},
+	{"KEYSETS_MAX", KEYSETS_MAX},
 };
 
 static const struct conf_keyword_info *keyword(const char *name, size_t len)
@@ -83,6 +86,7 @@ Test(control_count, each_limit_is_counted)
 		"RefuseConnection",     "SlowPathRate",         "MaxChannelsPerConnection",
 		"MaxConnectingPerUser", "MaxConnecting",        "HELPER_JOBS_MAX",
 		"HELPER_USER_JOBS_MAX", "HELPER_FROM_JOBS_MAX", "HELPER_TIME_MAX",
+		"SIGNER_ASKED_MAX",     "KEYSETS_MAX",
 	};
 
 	for (size_t n = 0; n < sizeof(limits) / sizeof(limits[0]); n++) {

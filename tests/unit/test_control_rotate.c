@@ -3,6 +3,7 @@
  */
 #define MAX_CONNS 10016
 
+#include "control/count.h"
 #include "control/session/internal.h"
 #include "ssh/internal.h"
 #include "tests/util/rnd.h"
@@ -251,7 +252,9 @@ Test(control_rotate, so_many_sets_and_no_more)
 			cr_assert_eq(rotate(), 0);
 		client_enter(&c[i], i);
 	}
+	cr_expect_eq(control_counted(CONTROL_C_KEYSETS), 0);
 	cr_expect_eq(rotate(), -EBUSY);
+	cr_expect_eq(control_counted(CONTROL_C_KEYSETS), 1);
 	cr_expect(shown(&c[KEYSETS_MAX - 1], key_now()), "nothing has changed");
 	for (uint32_t i = 0; i < KEYSETS_MAX; i++)
 		rekeys(&c[i]);

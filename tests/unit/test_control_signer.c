@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 
 #include "control/clock.h"
+#include "control/count.h"
 #include "control/log.h"
 #include "control/signer/remote.h"
 #include "control/signer/server.h"
@@ -360,6 +361,20 @@ Test(control_signer, one_that_hangs_is_late)
 	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
 	run_until(2);
 	cr_expect_eq(t.err, 0, "the late answer is nobody's");
+}
+
+Test(control_signer, so_many_calls_at_once_and_no_more)
+{
+	uint8_t hash[32] = {1};
+
+	kill(t.pid, SIGSTOP);
+	for (unsigned int i = 0; i < SIGNER_ASKED_MAX; i++)
+		cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0, "%u", i);
+	cr_expect_eq(control_counted(CONTROL_C_SIGNER_ASKED), 0);
+	cr_expect_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), -EBUSY);
+	cr_expect_eq(control_counted(CONTROL_C_SIGNER_ASKED), 1);
+	signer_kill();
+	run_until(SIGNER_ASKED_MAX);
 }
 
 Test(control_signer, one_that_dies_fails_what_it_was_asked_and_may_come_back)
