@@ -1,8 +1,9 @@
 /*
  * A whole brain. Byte 0: bit 0 the role, bits 1..2 where it stands (identification passed, keys
- * in place, authentication, authenticated). Then messages: a byte of answers, a length of two
- * bytes, a payload. Key exchange is computed by nobody: jobs return fixed results, so
- * that the same input is always the same run.
+ * in place, authentication, authenticated), bit 3 whether a key exchange by GSS-API is wanted.
+ * Then messages: a byte of answers, a length of two bytes, a payload. Key exchange is computed by
+ * nobody: jobs return fixed results, and GSS-API is standin_gss.c, so that the same input is
+ * always the same run.
  *
  * Must hold: nobody is authenticated whom the authority did not accept; no channel before
  * that; nothing after the end; every action is one its kind allows.
@@ -28,12 +29,21 @@ enum {
 static struct key *host;
 static bool accepted, authenticated, ended;
 
+static bool is_gss(const struct ssh_job *job)
+{
+	return job->kind >= SSH_JOB_GSS_ACCEPT && job->kind <= SSH_JOB_GSS_NAME;
+}
+
 static void job_done(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
 {
 	struct ssh_job *job = a->job;
 
-	job->err = answers & ANSWER_JOB_FAILS ? -EBADMSG : 0;
-	job->pub_len = 32;
+	if (is_gss(job))
+		ssh_job_run(job);
+	else
+		job->pub_len = 32;
+	if (!is_gss(job) || answers & ANSWER_JOB_FAILS)
+		job->err = answers & ANSWER_JOB_FAILS ? -EBADMSG : 0;
 	if (job->kind == SSH_JOB_KEX_RESPOND || job->kind == SSH_JOB_KEX_FINISH) {
 		job->keys = secret_new(sizeof(*job->keys));
 		if (job->keys == NULL)
@@ -51,6 +61,8 @@ static void login(struct ssh_brain *b, const struct ssh_act *a, uint8_t answers)
 		(void)ssh_brain_login_none(b, a->id);
 	else if (answers & ANSWER_LATE)
 		(void)ssh_brain_login_kbdint(b, a->id, "");
+	else if (answers & DO_PARTIAL)
+		(void)ssh_brain_login_gssapi(b, a->id, answers & DO_BANNER);
 	else
 		(void)ssh_brain_login_publickey(b, a->id, host, NULL);
 }
@@ -171,8 +183,12 @@ static struct ssh_brain *brain_at(uint8_t how)
 		.role = how & 1 ? SSH_SERVER : SSH_CLIENT,
 		.ident = "SSH-2.0-fuzz",
 		.strict = SSH_STRICT_ON,
+		.kex_algs = how & 8 ? "gss-curve25519-sha256-" GSS_KRB5_SUFFIX
+				      ",gss-gex-sha1-" GSS_KRB5_SUFFIX
+				    : NULL,
 		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT |
-				SSH_AUTH_HOSTBASED,
+				SSH_AUTH_HOSTBASED | SSH_AUTH_GSSAPI_MIC | SSH_AUTH_GSSAPI_KEYEX,
+		.gss_server = "host@sluice.test",
 		.max_auth_tries = 6,
 		.user = "demo",
 	};

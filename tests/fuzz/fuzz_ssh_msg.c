@@ -58,6 +58,20 @@ static void publickey(struct ssh_str rest)
 			abort();
 }
 
+/* As publickey, and behind it the server's host key. */
+static void hostbound(struct ssh_str rest)
+{
+	struct ssh_userauth_publickey m;
+
+	if (ssh_userauth_hostbound_parse(rest, &m) < 0)
+		return;
+	within(m.blob, rest.p, rest.len);
+	within(m.signature, rest.p, rest.len);
+	within(m.host_key, rest.p, rest.len);
+	if (m.host_key.p == NULL)
+		abort();
+}
+
 static void hostbased(struct ssh_str rest)
 {
 	struct ssh_userauth_hostbased m;
@@ -143,6 +157,7 @@ static void request(struct ssh_rd *r, const uint8_t *p, size_t n)
 	same(&w, p, n);
 	password(m.rest);
 	publickey(m.rest);
+	hostbound(m.rest);
 	hostbased(m.rest);
 	kbdint(m.rest);
 }
@@ -200,6 +215,9 @@ static void views(struct ssh_rd r, const uint8_t *p, size_t n)
 		within(pk_ok.blob, p, n);
 	again = r;
 	if (ssh_userauth_banner_parse(&again, &s) == 0)
+		within(s, p, n);
+	again = r;
+	if (ssh_userauth_changereq_parse(&again, &s) == 0)
 		within(s, p, n);
 }
 

@@ -50,20 +50,31 @@ static inline bool suite_tells_late(const struct cipher_suite *s)
 	return s->shape == CIPHER_EAM && strstr(s->cipher_name, "-cbc") != NULL;
 }
 
-static inline const struct cipher_suite *suites_at(unsigned int i)
+/* The list, made once. */
+static inline const struct cipher_suite *const *suites(unsigned int *ret_count)
 {
 	static const struct cipher_suite *list[SUITES_MAX];
+	static unsigned int count;
 
-	if (list[0] == NULL)
-		suites_all(list);
-	return list[i];
+	if (count == 0)
+		count = suites_all(list);
+	*ret_count = count;
+	return list;
+}
+
+static inline const struct cipher_suite *suites_at(unsigned int i)
+{
+	unsigned int n;
+
+	return suites(&n)[i];
 }
 
 static inline unsigned int suites_count(void)
 {
-	const struct cipher_suite *list[SUITES_MAX];
+	unsigned int n;
 
-	return suites_all(list);
+	suites(&n);
+	return n;
 }
 
 /* One that authenticates by itself, by name. */
