@@ -253,8 +253,10 @@ static int store(struct record_tx *tx, struct record_meta *meta, struct rte_memp
 			memcpy(out, head + head_at, n);
 			head_at += n;
 		} else {
-			n = (uint16_t)RTE_MIN(RTE_MIN(in_piece(meta, z.done, &in), (size_t)block),
-					      (size_t)room);
+			size_t piece = in_piece(meta, z.done, &in);
+
+			piece = RTE_MIN(piece, (size_t)block);
+			n = (uint16_t)RTE_MIN(piece, (size_t)room);
 			memcpy(out, in, n);
 			z.done += n;
 			block -= n;

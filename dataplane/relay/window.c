@@ -45,14 +45,14 @@ bool window_init(struct chan *ch, enum stream_kind kind)
 	const struct link_authenticated *auth = &ch->conn->auth;
 	struct relay *r = ch->conn->relay;
 	uint64_t left = rest(r, r->windows);
+	uint64_t part = RTE_MAX(left / FIRST_PART, (uint64_t)RELAY_WINDOW_LEAST);
 	uint32_t size = auth->window_size;
 
 	if (left < RELAY_WINDOW_LEAST)
 		return false;
 	if (auth->window_auto)
 		size = RTE_MIN(size, first_of(kind));
-	size = (uint32_t)RTE_MIN((uint64_t)size,
-				 RTE_MAX(left / FIRST_PART, (uint64_t)RELAY_WINDOW_LEAST));
+	size = (uint32_t)RTE_MIN((uint64_t)size, part);
 	ssh_rwin_init(&ch->rwin, size);
 	ch->window_start = size;
 	ch->taken_at_us = r->now_us;
