@@ -74,11 +74,10 @@ static void watch_closed(uv_handle_t *h)
 	free(h->data);
 }
 
-static void watch_end(struct resolver *r, struct watch **at)
+static void watch_end(struct watch **at)
 {
 	struct watch *w = *at;
 
-	(void)r;
 	*at = w->next;
 	uv_poll_stop(&w->poll);
 	uv_close((uv_handle_t *)&w->poll, watch_closed);
@@ -112,7 +111,7 @@ static void on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 		at = &(*at)->next;
 	if (!readable && !writable) {
 		if (*at != NULL)
-			watch_end(r, at);
+			watch_end(at);
 		return;
 	}
 	w = *at != NULL ? *at : watch_new(r, fd);
@@ -372,7 +371,7 @@ void resolver_close(struct resolver *r)
 	while (r->early != NULL)
 		on_early(&r->early->deadline);
 	while (r->watches != NULL)
-		watch_end(r, &r->watches);
+		watch_end(&r->watches);
 	ares_library_cleanup();
 	uv_close((uv_handle_t *)&r->tick, on_closed);
 }
