@@ -18,8 +18,11 @@
 #define IN_LIST (UINT32_C(1) << 31)
 #define AT_HEAD (UINT32_C(1) << 30)
 
+/* The list of those between two others. */
+#define MOVING ((uint32_t)DEADLINES_LEVELS)
+
 _Static_assert(DEADLINES_SLOTS == 1 << SLOT_BITS, "a slot is an index of that many bits");
-_Static_assert(DEADLINES_LEVELS << SLOT_BITS < AT_HEAD, "a list is an index below the marks");
+_Static_assert((DEADLINES_LEVELS + 1) << SLOT_BITS < AT_HEAD, "a list is an index below the marks");
 
 /* So that the four of a place are a line: heap[2] is at the start of one. */
 #define BEFORE 2
@@ -192,22 +195,37 @@ uint64_t deadlines_at_us(const struct deadlines *d, uint32_t number)
 	return e->where & IN_LIST ? e->at_us : d->heap[e->where].at_us;
 }
 
-/* All of the slot that begins now: to a shorter wheel, or to the heap. */
-static void slot_empty(struct deadlines *d, unsigned int level)
+/* All of the slot that begins now sets out: to a shorter wheel, or to the heap. Nobody else is on
+ * the way. */
+static void slot_begin(struct deadlines *d, unsigned int level)
 {
 	uint32_t i = (uint32_t)(d->slot >> level * SLOT_BITS & SLOT_MASK);
-	uint32_t number = d->list[level][i];
+	uint32_t first = d->list[level][i];
 
+	if (first == 0)
+		return;
 	d->list[level][i] = 0;
 	d->used[level][i / 64] &= ~(UINT64_C(1) << i % 64);
-	while (number != 0) {
+	d->list[MOVING][0] = first;
+	d->deadline[first].where = IN_LIST | AT_HEAD | MOVING << SLOT_BITS;
+}
+
+/* Whether all of them are where they belong. */
+static bool move(struct deadlines *d, unsigned int *moves)
+{
+	uint32_t number;
+
+	while ((number = d->list[MOVING][0]) != 0) {
 		struct deadline was = d->deadline[number];
 
+		if (*moves == 0)
+			return false;
+		--*moves;
 		rte_prefetch0(&d->deadline[was.next]);
-		d->waiting--;
+		list_leave(d, &was);
 		enter(d, number, was.at_us);
-		number = was.next;
 	}
+	return true;
 }
 
 /* How far behind slot i the next is that is used, 1 to DEADLINES_SLOTS - 1; 0: none is. */
@@ -244,20 +262,39 @@ static uint64_t stop_next(const struct deadlines *d, unsigned int from, unsigned
 	return stop;
 }
 
+/* A slot of a wheel begins with every slot of the longer ones: the longest sets out first. */
+static bool slots_begin(struct deadlines *d, unsigned int *moves)
+{
+	while (move(d, moves)) {
+		if (d->begins == 0)
+			return true;
+		d->begins--;
+		if ((d->slot & ((UINT64_C(1) << d->begins * SLOT_BITS) - 1)) == 0)
+			slot_begin(d, d->begins);
+	}
+	return false;
+}
+
+static bool under_way(const struct deadlines *d)
+{
+	return d->list[MOVING][0] != 0 || d->begins > 0;
+}
+
 void deadlines_advance(struct deadlines *d, uint64_t now_us)
 {
 	uint64_t now = now_us >> DEADLINES_SHIFT, stop;
+	unsigned int moves = DEADLINES_MOVES;
 
-	if (now <= d->slot)
+	if (now <= d->slot && !under_way(d))
 		return;
-	while (d->waiting > 0 && (stop = stop_next(d, 0, DEADLINES_LEVELS)) <= now) {
+	while (slots_begin(d, &moves)) {
+		if (d->waiting == 0 || (stop = stop_next(d, 0, DEADLINES_LEVELS)) > now) {
+			d->slot = RTE_MAX(d->slot, now);
+			return;
+		}
 		d->slot = stop;
-		/* What comes from a longer wheel may begin in this slot, too. */
-		for (unsigned int level = DEADLINES_LEVELS; level-- > 0;)
-			if ((stop & ((UINT64_C(1) << level * SLOT_BITS) - 1)) == 0)
-				slot_empty(d, level);
+		d->begins = DEADLINES_LEVELS;
 	}
-	d->slot = now;
 }
 
 /* Of the next slot of the first wheel. */
@@ -274,6 +311,8 @@ uint64_t deadlines_next_us(const struct deadlines *d)
 {
 	uint64_t near, far;
 
+	if (under_way(d))
+		return d->slot << DEADLINES_SHIFT;
 	if (d->n > 0)
 		return d->heap[1].at_us;
 	if (d->waiting == 0)

@@ -23,6 +23,8 @@
 #define DEADLINES_SLOTS  256
 #define DEADLINES_LEVELS 3 /* 19 hours; what is due later comes by once in that time */
 
+#define DEADLINES_MOVES 512 /* between lists, or to the heap, by a call of deadlines_advance() */
+
 struct due {
 	uint64_t at_us;
 	uint32_t number;
@@ -40,9 +42,12 @@ struct deadlines {
 	struct deadline *deadline; /* by number */
 	uint32_t n, max;           /* in the heap */
 	uint32_t waiting;          /* in wheels */
-	uint64_t slot;             /* all that is due in it, or before, is in the heap */
-	uint64_t used[DEADLINES_LEVELS][DEADLINES_SLOTS / 64]; /* bit map of lists */
-	uint32_t list[DEADLINES_LEVELS][DEADLINES_SLOTS];      /* the first of each; 0: none */
+	uint64_t slot;  /* all that is due in it, or before, is in the heap, or on its way */
+	uint8_t begins; /* wheels whose slot begins with it, and was not looked at yet: the shorter
+			   ones */
+	/* Of each wheel, and of what is on its way from one to the next (DEADLINES_LEVELS, 0). */
+	uint64_t used[DEADLINES_LEVELS + 1][DEADLINES_SLOTS / 64]; /* bit map of lists */
+	uint32_t list[DEADLINES_LEVELS + 1][DEADLINES_SLOTS];      /* the first of each; 0: none */
 };
 
 /* Of numbers 1 to max. -ENOMEM. */
@@ -56,7 +61,11 @@ void deadlines_remove(struct deadlines *d, uint32_t number); /* if it is there *
 /* When it is due, of times that are not 0; 0: it does not stand there. */
 uint64_t deadlines_at_us(const struct deadlines *d, uint32_t number);
 
-/* It is so late; times go on. */
+/*
+ * It is so late; times go on, as far as DEADLINES_MOVES moves reach: where a million begin to be
+ * near at once, no turn waits for all of them, and the last are told some turns late.
+ * deadlines_next_us() is past then.
+ */
 void deadlines_advance(struct deadlines *d, uint64_t now_us);
 
 /* The first that is due by then, which was told before; 0: none is. */

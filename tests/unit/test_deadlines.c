@@ -95,9 +95,13 @@ Test(deadlines, time_may_pass_at_once)
 
 	deadlines_set(&d, 1, years_us);
 	deadlines_set(&d, 2, years_us + 1);
-	deadlines_advance(&d, years_us - 1);
+	do
+		deadlines_advance(&d, years_us - 1);
+	while (deadlines_next_us(&d) < years_us);
 	cr_expect_eq(deadlines_due(&d, years_us - 1), 0);
-	deadlines_advance(&d, years_us);
+	do /* they come by once in 19 hours */
+		deadlines_advance(&d, years_us);
+	while (deadlines_next_us(&d) < years_us);
 	cr_expect_eq(deadlines_due(&d, years_us), 1);
 }
 
@@ -121,6 +125,43 @@ Test(deadlines, the_next_is_one_of_those_behind)
 	cr_expect_eq(deadlines_behind(&d, behind), 0);
 }
 
+/* A crowd that is near at once: no call moves all of it, and who leaves meanwhile is gone. */
+Test(deadlines, a_crowd_sets_out_a_part_at_a_time)
+{
+	const uint32_t crowd = 5 * DEADLINES_MOVES;
+	const uint64_t at_us = (UINT64_C(1) << 29) + (1 << 21) + (1 << 13);
+	const uint32_t gone[] = {1, crowd / 2, crowd};
+	unsigned int calls = 0, n = 0;
+	struct deadlines c;
+	uint32_t first;
+
+	cr_assert_eq(deadlines_init(&c, crowd), 0);
+	for (uint32_t i = 1; i <= crowd; i++)
+		deadlines_set(&c, i, at_us);
+	while (c.n < crowd - 3) {
+		uint32_t near = c.n;
+
+		deadlines_advance(&c, at_us);
+		cr_assert_leq(c.n - near, DEADLINES_MOVES);
+		if (calls == 0) /* of those on their way, and of those that are not */
+			for (uint32_t i = 0; i < 3; i++)
+				deadlines_remove(&c, gone[i]);
+		cr_assert(c.n == crowd - 3 || deadlines_next_us(&c) <= at_us);
+		calls++;
+	}
+	cr_expect_geq(calls, 3 * 5 - 1); /* two wheels and the heap */
+	while ((first = deadlines_due(&c, at_us)) != 0) {
+		for (uint32_t i = 0; i < 3; i++)
+			cr_assert_neq(first, gone[i]);
+		deadlines_remove(&c, first);
+		n++;
+	}
+	cr_expect_eq(n, crowd - 3);
+	cr_expect_eq(c.waiting, 0);
+	cr_expect_eq(deadlines_next_us(&c), UINT64_MAX);
+	deadlines_fini(&c);
+}
+
 /* When each number is due; 0: it is not there. */
 static uint64_t plain[MAX + 1];
 
@@ -139,12 +180,14 @@ static void take_due(uint64_t now_us)
 {
 	uint32_t first;
 
-	deadlines_advance(&d, now_us);
-	while ((first = deadlines_due(&d, now_us)) != 0) {
-		cr_assert_eq(plain[first], least());
-		plain[first] = 0;
-		deadlines_remove(&d, first);
-	}
+	do {
+		deadlines_advance(&d, now_us);
+		while ((first = deadlines_due(&d, now_us)) != 0) {
+			cr_assert_eq(plain[first], least());
+			plain[first] = 0;
+			deadlines_remove(&d, first);
+		}
+	} while (deadlines_next_us(&d) <= now_us);
 	cr_assert_gt(least(), now_us);
 }
 
