@@ -49,14 +49,16 @@ scenario() { # name, KiB, options of the path…
 	path "$@"
 	check "F-14 $name" both "$kib" "$limit"
 }
-# What arrives altered with a right checksum, in the middle of a transfer, ends the connection.
+# What arrives altered with a right checksum, in the middle of a transfer, ends the connection. Altered is the way of
+# the data alone: the other end would not understand why it ends, either.
 mac_fails() { # get|put, what ssh says
-	local pid
+	local pid way=ab
+	[ "$1" = get ] && way=ba
 	path --mbit 20 --queue 64000
 	moved "$1" 8192 60 &
 	pid=$!
 	sleep 0.5
-	path --mbit 20 --queue 64000 --corrupt 5 --right 1
+	path --way $way --mbit 20 --queue 64000 --corrupt 5 --right 1
 	if wait $pid; then echo "nothing ended the connection"; return 1; fi
 	grep -qiE -- "$2" "$LAB_DIR/pump.out" || { cat "$LAB_DIR/pump.out"; return 1; }
 }
