@@ -357,7 +357,7 @@ Test(recovery, a_spurious_time_out_is_taken_back)
 Test(recovery, each_loss_is_one_retransmission)
 {
 	static const uint32_t loss[] = {1000, 2000, 10000};
-	uint64_t seeds = test_long() ? 200 : 4;
+	uint64_t seeds = test_long() ? 200 : 2;
 
 	for (uint64_t seed = rnd_seed(); seed < rnd_seed() + seeds; seed++)
 		for (size_t i = 0; i < RTE_DIM(loss); i++) {
