@@ -24,7 +24,7 @@ PLAIN, ASAN, FUZZ = "build", "build-asan", "build-fuzz"
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1", "-Db_pch=true")
 CORES = os.cpu_count() or 1
 SKIP = 77
-FUZZ_SECONDS = 60  # for the whole set in a short run, by all cores
+FUZZ_SECONDS = 45  # for the whole set in a short run, by all cores
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 FAILED_TEST = re.compile(r"\[(?:FAIL|CRASH)\] (\S+?):")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
