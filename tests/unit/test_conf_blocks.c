@@ -1,0 +1,235 @@
+/* conf: Match: which block holds for whom, and where the first one wins. */
+#include "conf_bench.h"
+
+/* MaxAuthTries of a connection: 6 by default, 5 from outside of Match. */
+static uint32_t tries(const char *text, const char *user, const char *addr, const char *laddr,
+		      uint16_t lport)
+{
+	struct conf *conf = parse(text);
+	struct conf_session s = session(conf, user, addr, laddr, lport);
+	uint32_t n = s.max_auth_tries;
+
+	conf_session_fini(&s);
+	conf_put(conf);
+	return n;
+}
+
+static const struct {
+	const char *criteria;
+	const char *user, *addr, *laddr;
+	uint16_t lport;
+	bool hit;
+} matches[] = {
+	{"All", NULL, NULL, NULL, 0, true},
+	{"all", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User alice", "alice", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User=alice", "alice", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User = alice", "alice", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User Alice", "alice", "10.1.2.3", "10.0.0.1", 22, false},
+	{"User alice", NULL, "10.1.2.3", "10.0.0.1", 22, false},
+	{"User *", NULL, "10.1.2.3", "10.0.0.1", 22, false},
+	{"User a*,b?b", "bob", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User a*,!alice", "alice", "10.1.2.3", "10.0.0.1", 22, false},
+	{"User !alice,a*", "alan", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User !alice", "bob", "10.1.2.3", "10.0.0.1", 22, false},
+	{"User \"alice\"", "alice", "10.1.2.3", "10.0.0.1", 22, true},
+	{"Address 10.1.0.0/16", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"Address 10.1.0.0/16", "u", "10.2.2.3", "10.0.0.1", 22, false},
+	{"Address 10.0.0.0/8,!10.1.0.0/16", "u", "10.1.2.3", "10.0.0.1", 22, false},
+	{"Address 10.1.*", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"Address fd00::/8", "u", "fd12::1", "10.0.0.1", 22, true},
+	{"Address fd00::/8", "u", "10.1.2.3", "10.0.0.1", 22, false},
+	{"Address 10.0.0.0/8", "u", NULL, NULL, 0, false},
+	{"LocalAddress 10.0.0.1", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"LocalAddress 10.0.0.1", "u", "10.0.0.1", "10.0.0.2", 22, false},
+	{"LocalPort 22", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"LocalPort 22", "u", "10.1.2.3", "10.0.0.1", 23, false},
+	{"User u Address 10.0.0.0/8", "u", "10.1.2.3", "10.0.0.1", 22, true},
+	{"User u Address 11.0.0.0/8", "u", "10.1.2.3", "10.0.0.1", 22, false},
+	{"User v Address 10.0.0.0/8", "u", "10.1.2.3", "10.0.0.1", 22, false},
+};
+
+Test(conf_blocks, match_criteria)
+{
+	for (size_t i = 0; i < NELEM(matches); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "MaxAuthTries 5\nMatch %s\nMaxAuthTries 1\n",
+			 matches[i].criteria);
+		cr_expect_eq(tries(text, matches[i].user, matches[i].addr, matches[i].laddr,
+				   matches[i].lport),
+			     matches[i].hit ? 1 : 5, "%s, %s from %s", matches[i].criteria,
+			     matches[i].user, matches[i].addr);
+	}
+}
+
+static uint32_t tries_for(struct conf *conf, const struct conf_match_ctx *ctx)
+{
+	struct conf_session s;
+	uint32_t tries;
+
+	cr_assert_eq(conf_session_for(conf, ctx, &s), 0);
+	tries = s.max_auth_tries;
+	conf_session_fini(&s);
+	return tries;
+}
+
+/* Edits are of the default everywhere; what any user may have is the sum. */
+Test(conf_blocks, algorithms_of_users_under_match)
+{
+	static const struct {
+		const char *text, *of_ann, *of_others, *any;
+	} c[] = {
+		{"", "ssh-ed25519", "ssh-ed25519", "ssh-ed25519"},
+		{"Match User ann\nPubkeyAcceptedAlgorithms +rsa-sha2-256\n",
+		 "ssh-ed25519,rsa-sha2-256", "ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
+		{"PubkeyAcceptedAlgorithms rsa-sha2-256\nMatch User ann\n"
+		 "PubkeyAcceptedAlgorithms ssh-ed25519\n",
+		 "ssh-ed25519", "rsa-sha2-256", "rsa-sha2-256,ssh-ed25519"},
+		{"PubkeyAcceptedAlgorithms rsa-sha2-256\n", "rsa-sha2-256", "rsa-sha2-256",
+		 "rsa-sha2-256"},
+	};
+	const struct conf_match_ctx ann = {.user = "ann"}, other = {.user = "bob"};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf *conf = parse(c[i].text);
+		struct conf_session a, o;
+
+		cr_assert_eq(conf_session_for(conf, &ann, &a), 0);
+		cr_assert_eq(conf_session_for(conf, &other, &o), 0);
+		cr_expect_str_eq(a.pubkey_accepted, c[i].of_ann, "case %zu", i);
+		cr_expect_str_eq(o.pubkey_accepted, c[i].of_others, "case %zu", i);
+		cr_expect_str_eq(conf_global(conf)->pubkey_accepted_any, c[i].any, "case %zu", i);
+		conf_session_fini(&a);
+		conf_session_fini(&o);
+		conf_put(conf);
+	}
+}
+
+Test(conf_blocks, match_looks_at_what_is_known_of_user_and_client)
+{
+	static const char *const names[] = {"wheel", "users"};
+	static const struct conf_strs groups = {names, 2};
+	static const struct {
+		const char *match;
+		struct conf_match_ctx ctx;
+		bool hit;
+	} c[] = {
+		{"Group wh*", {.groups = &groups}, true},
+		{"Group a,users", {.groups = &groups}, true},
+		{"Group wh*,!users", {.groups = &groups}, false},
+		{"Group wheel", {.user = "wheel"}, false},
+		{"Host 10.0.0.?", {.addr = "10.0.0.1"}, true},
+		{"Host a.example", {.addr = "10.0.0.1"}, false},
+		{"Host a.example", {.host = "a.example", .addr = "10.0.0.1"}, true},
+		{"Host *.Example", {.host = "a.example", .addr = "10.0.0.1"}, true},
+		{"Host 10.0.0.1", {.host = "a.example", .addr = "10.0.0.1"}, false},
+		{"Version Sluice_*", {0}, true},
+		{"Version OpenSSH_*", {0}, false},
+		{"Client-Version *PuTTY*", {.client_version = "SSH-2.0-PuTTY_1"}, true},
+		{"Client-Version *PuTTY*", {0}, false},
+		{"Invalid-User", {.invalid_user = true}, true},
+		{"Invalid-User", {.user = "a"}, false},
+		{"User a Invalid-User", {.user = "a", .invalid_user = true}, true},
+		{"Invalid-User User a", {.user = "b", .invalid_user = true}, false},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		char text[128];
+		struct conf *conf;
+
+		snprintf(text, sizeof(text), "Match %s\nMaxAuthTries 2\n", c[i].match);
+		conf = parse(text);
+		cr_expect_eq(tries_for(conf, &c[i].ctx), c[i].hit ? 2 : 6, "%zu: %s", i,
+			     c[i].match);
+		cr_expect_eq(conf_matches_about(conf, CONF_ABOUT_GROUP),
+			     strstr(c[i].match, "Group") != NULL);
+		conf_put(conf);
+	}
+}
+
+Test(conf_blocks, groups_allow_and_deny)
+{
+	static const char *const names[] = {"wheel", "users"};
+	const struct conf_strs groups = {names, 2}, none = {NULL, 0};
+	static const struct {
+		const char *text;
+		bool some, nobody;
+	} c[] = {
+		{"", true, true},
+		{"AllowGroups users\n", true, false},
+		{"AllowGroups a b\nAllowGroups u*\n", true, false},
+		{"AllowGroups a b\n", false, false},
+		{"DenyGroups w?eel\nAllowGroups users\n", false, false},
+		{"DenyGroups a\n", true, true},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf *conf = parse(c[i].text);
+		struct conf_session s = session(conf, "u", "10.0.0.1", NULL, 0);
+
+		cr_expect_eq(conf_groups_allowed(&s, &groups), c[i].some, "%s", c[i].text);
+		cr_expect_eq(conf_groups_allowed(&s, &none), c[i].nobody, "%s", c[i].text);
+		conf_session_fini(&s);
+		conf_put(conf);
+	}
+}
+
+Test(conf_blocks, first_matching_block_wins_per_keyword)
+{
+	struct conf *conf = parse("MaxAuthTries 5\nIdleTimeout 5\n"
+				  "Match User a*\n  MaxAuthTries 1\n  MaxAuthTries 2\n"
+				  "Match User alice\n  MaxAuthTries 3\n  IdleTimeout 9\n");
+	struct conf_session s = session(conf, "alice", "10.0.0.1", "10.0.0.2", 22);
+
+	cr_expect_eq(s.max_auth_tries, 1);
+	cr_expect_eq(s.idle_timeout_ms, 9000);
+	conf_session_fini(&s);
+	s = session(conf, "bob", "10.0.0.1", "10.0.0.2", 22);
+	cr_expect_eq(s.max_auth_tries, 5);
+	cr_expect_eq(s.idle_timeout_ms, 5000);
+	conf_session_fini(&s);
+	conf_put(conf);
+}
+
+Test(conf_blocks, lists_of_users_add_up)
+{
+	struct conf *conf = parse("AllowUsers alice bob\nAllowUsers carol@10.0.0.0/8\n"
+				  "Match Address 192.0.2.0/24\nDenyUsers alice\nAllowUsers dave\n"
+				  "Match LocalPort 23\nDenyUsers dave\n");
+	static const struct {
+		const char *user, *addr;
+		uint16_t lport;
+		bool allowed;
+	} cases[] = {
+		{"alice", "10.1.1.1", 22, true},   {"bob", "10.1.1.1", 22, true},
+		{"carol", "10.1.1.1", 22, true},   {"carol", "11.1.1.1", 22, false},
+		{"eve", "10.1.1.1", 22, false},    {"dave", "10.1.1.1", 22, false},
+		{"alice", "192.0.2.1", 22, false}, {"dave", "192.0.2.1", 22, true},
+		{"bob", "192.0.2.1", 22, false},   {"dave", "192.0.2.1", 23, false},
+		{"alice", "192.0.2.1", 23, false},
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct conf_session s =
+			session(conf, cases[i].user, cases[i].addr, "10.0.0.2", cases[i].lport);
+
+		cr_expect_eq(conf_user_allowed(&s, cases[i].user, NULL, cases[i].addr),
+			     cases[i].allowed, "%s from %s to %u", cases[i].user, cases[i].addr,
+			     cases[i].lport);
+		conf_session_fini(&s);
+	}
+	conf_put(conf);
+}
+
+Test(conf_blocks, a_session_keeps_its_configuration)
+{
+	struct conf *conf = parse("PermitOpen a:1 b:*\n");
+	struct conf_session s = session(conf, "u", "10.0.0.1", "10.0.0.2", 22);
+
+	conf_put(conf); /* a reload */
+	cr_assert_eq(s.permit_open.n, 2);
+	cr_expect_str_eq(s.permit_open.v[1], "b:*");
+	conf_session_fini(&s);
+	conf_session_fini(&s); /* harmless */
+}
