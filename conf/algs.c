@@ -132,29 +132,38 @@ static int default_settle(struct arena *arena, const char *dflt, struct line *li
 	return *argv != NULL ? 0 : -ENOMEM;
 }
 
-int algs_settle(struct conf *conf, const struct conf_algs *algs, const char **ret_any)
+/* One keyword. Without names to go by its lines stay as they are. */
+static int keyword_settle(struct conf *conf, const struct conf_algs *algs, const struct kw *kw,
+			  struct line *dflt)
 {
-	const struct conf_alg_names *names = algs != NULL ? &algs->pubkey_accepted : NULL;
+	const struct conf_alg_names *names = (const void *)((const char *)algs + kw->names);
+	const char *any = "";
 	bool outside = false;
 	int r = 0;
 
-	if (names == NULL || names->all == NULL || names->dflt == NULL)
+	if (names->all == NULL || names->dflt == NULL)
 		return 0;
-	*ret_any = "";
 	for (size_t i = 0; i < conf->n_lines && r == 0; i++) {
-		if (conf->lines[i].kw->type != &type_user_algs)
+		if (conf->lines[i].kw != kw)
 			continue;
 		outside |= conf->lines[i].block == NULL;
-		r = line_settle(&conf->arena, algs, &conf->lines[i], ret_any);
+		r = line_settle(&conf->arena, algs, &conf->lines[i], &any);
 	}
-	for (size_t i = 0; i < conf_n_kws && r == 0; i++) {
-		struct line *line = &conf->defaults[i];
+	if (r == 0)
+		r = default_settle(&conf->arena, names->dflt, dflt);
+	if (r == 0 && !outside)
+		r = line_settle(&conf->arena, algs, dflt, &any);
+	if (r == 0 && kw->any != 0)
+		*(const char **)(void *)((char *)&conf->global + kw->any) = any;
+	return r;
+}
 
-		if (conf_kws[i].type != &type_user_algs)
-			continue;
-		r = default_settle(&conf->arena, names->dflt, line);
-		if (r == 0 && !outside)
-			r = line_settle(&conf->arena, algs, line, ret_any);
-	}
+int algs_settle(struct conf *conf, const struct conf_algs *algs)
+{
+	int r = 0;
+
+	for (size_t i = 0; algs != NULL && i < conf_n_kws && r == 0; i++)
+		if (conf_kws[i].type == &type_user_algs)
+			r = keyword_settle(conf, algs, &conf_kws[i], &conf->defaults[i]);
 	return r;
 }

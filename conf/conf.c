@@ -206,7 +206,7 @@ static int conf_finish(struct loader *l, const char *name)
 	if (l->errors.no_memory)
 		return -ENOMEM;
 	algs_default(conf, l->algs);
-	return algs_settle(conf, l->algs, &conf->global.pubkey_accepted_any);
+	return algs_settle(conf, l->algs);
 }
 
 /* A text, or when that is NULL the file of that name. */

@@ -198,9 +198,9 @@ struct conf_global {
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */
-	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms, *hostbased_accepted,
-		*ca_signature;
-	const char *pubkey_accepted_any; /* PubkeyAcceptedAlgorithms of anybody: in no order */
+	const char *ciphers, *macs, *kex, *gss_kex, *hostkey_algorithms;
+	/* PubkeyAcceptedAlgorithms, HostbasedAcceptedAlgorithms of anybody: in no order */
+	const char *pubkey_accepted_any, *hostbased_accepted_any;
 	const char *compression_algorithms;
 	enum conf_compression
 		compression; /* no: unless there are other algorithms than by default */
@@ -260,8 +260,9 @@ struct conf_session {
 	const char *trusted_user_ca_keys;       /* NULL: none */
 	const char *authorized_principals_file; /* conf_path_expand(); NULL: none */
 	const char *revoked_keys;               /* NULL: none */
-	const char *pubkey_accepted;            /* as the lists of struct conf_global */
-	unsigned int pubkey_options;            /* CONF_TOUCH_REQUIRED, CONF_VERIFY_REQUIRED */
+	/* as the lists of struct conf_global */
+	const char *pubkey_accepted, *hostbased_accepted, *ca_signature;
+	unsigned int pubkey_options; /* CONF_TOUCH_REQUIRED, CONF_VERIFY_REQUIRED */
 	uint32_t required_rsa_size;
 	bool gssapi_authentication, hostbased_authentication;
 	bool hostbased_packet_name; /* HostbasedUsesNameFromPacketOnly */

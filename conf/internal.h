@@ -68,6 +68,7 @@ struct kw {
 	const struct choice *choices; /* the first of a value is how it is written */
 	const char *what;             /* of algorithms: as sshd names the list in errors */
 	size_t names;                 /* of algorithms: offset in struct conf_algs */
+	size_t any; /* of those of users: offset in struct conf_global of the sum; 0: not kept */
 };
 
 extern const struct kw conf_kws[];
@@ -118,8 +119,8 @@ bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
  * taken as it stands.
  */
 bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field);
-/* The lines of such keywords, and their defaults; all of them together in *ret_any. -ENOMEM. */
-int algs_settle(struct conf *conf, const struct conf_algs *algs, const char **ret_any);
+/* The lines of such keywords, and their defaults; and what anybody may have of them. -ENOMEM. */
+int algs_settle(struct conf *conf, const struct conf_algs *algs);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);
 /* Lists: the words of the line as they are; one a line, as together they may be too long for one.

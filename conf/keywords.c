@@ -16,6 +16,10 @@
 #define ALGS(field, names_, what_)                                                                 \
 	GLOBAL(field), .type = &type_algs, .names = offsetof(struct conf_algs, names_),            \
 		       .what = what_
+#define USER_ALGS(field, what_)                                                                    \
+	SESSION(field), .type = &type_user_algs, .names = offsetof(struct conf_algs, field),       \
+			.what = what_
+#define ANY(field) .any = offsetof(struct conf_global, field)
 
 static const struct choice hugepages[] = {
 	{"auto", CONF_HUGEPAGES_AUTO},
@@ -276,14 +280,13 @@ const struct kw conf_kws[] = {
 	 GLOBAL(compression), .type = &type_choice, .choices = compressions},
 	{INFO("PubkeyAcceptedAlgorithms", NULL, C, true, false, "[+-^]LIST",
 	      "signature algorithms of users' keys"),
-	 SESSION(pubkey_accepted), .type = &type_user_algs,
-	 .names = offsetof(struct conf_algs, pubkey_accepted), .what = "key types"},
-	{INFO("HostbasedAcceptedAlgorithms", NULL, C, false, false, "[+-^]LIST",
+	 USER_ALGS(pubkey_accepted, "key types"), ANY(pubkey_accepted_any)},
+	{INFO("HostbasedAcceptedAlgorithms", NULL, C, true, false, "[+-^]LIST",
 	      "signature algorithms of hosts that vouch for their users"),
-	 ALGS(hostbased_accepted, hostbased_accepted, "key types")},
-	{INFO("CASignatureAlgorithms", NULL, C, false, false, "[+-^]LIST",
+	 USER_ALGS(hostbased_accepted, "key types"), ANY(hostbased_accepted_any)},
+	{INFO("CASignatureAlgorithms", NULL, C, true, false, "[+-^]LIST",
 	      "signature algorithms of authorities that certify users"),
-	 ALGS(ca_signature, ca_signature, "key types")},
+	 USER_ALGS(ca_signature, "key types")},
 	{INFO("RekeyLimit", "default none", C, true, false, "default|SIZE [none|TIME]",
 	      "new keys after this much or this long; default is the cipher's own limit, never passed"),
 	 SESSION(rekey_bytes), .type = &type_rekey, .min = 16},

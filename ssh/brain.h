@@ -113,7 +113,8 @@ struct ssh_brain_conf {
 	 * and its authority says whether they are its user's; then come ssh_brain_user_sig_algs().
 	 */
 	const char *server_sig_algs_any;
-	const char *hostbased_algs; /* HostbasedAcceptedAlgorithms; NULL: the usual ones */
+	const char *hostbased_algs; /* HostbasedAcceptedAlgorithms, of all users; its authority says
+				       whether they are this one's. NULL: the usual ones */
 	unsigned int auth_methods;  /* SSH_AUTH_* offered */
 	unsigned int max_auth_tries;
 	/* client */

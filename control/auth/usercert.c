@@ -400,7 +400,7 @@ int keytrust_fill(struct keytrust *t, const struct conf_session *c)
 	t->revoked = copy(c->revoked_keys, &ok);
 	t->anchors = copy(g->x509_trust_anchors, &ok);
 	t->crls = copy(g->x509_revocation_file, &ok);
-	t->ca_algs = copy(g->ca_signature != NULL ? g->ca_signature : "", &ok);
+	t->ca_algs = copy(c->ca_signature != NULL ? c->ca_signature : "", &ok);
 	t->rsa_bits_min = c->required_rsa_size;
 	t->touch_required = (c->pubkey_options & CONF_TOUCH_REQUIRED) != 0;
 	t->verify_required = (c->pubkey_options & CONF_VERIFY_REQUIRED) != 0;

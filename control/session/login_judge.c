@@ -87,14 +87,17 @@ static void judge_key(struct session *s, struct user_lookup *found)
 static bool offered(const struct session *s)
 {
 	const struct ssh_act_auth *a = &s->awake->login.auth;
-	const char *algs = s->awake->conf.pubkey_accepted;
+	const char *algs = NULL;
 
 	if (a->method == SSH_AUTH_NONE)
 		return true;
 	if (!(chain_methods(&s->awake->chain) & a->method))
 		return false;
-	return a->method != SSH_AUTH_PUBLICKEY || algs == NULL ||
-	       ssh_names_have(ssh_str_c(algs), a->sig_alg);
+	if (a->method == SSH_AUTH_PUBLICKEY)
+		algs = s->awake->conf.pubkey_accepted;
+	else if (a->method == SSH_AUTH_HOSTBASED)
+		algs = s->awake->conf.hostbased_accepted;
+	return algs == NULL || ssh_names_have(ssh_str_c(algs), a->sig_alg);
 }
 
 static void judge(struct session *s, struct user_lookup *found)

@@ -118,7 +118,7 @@ int session_brain_new(struct session *s)
 		.rekey = session_rekey_limit(s),
 		.server_sig_algs = s->awake->conf.pubkey_accepted,
 		.server_sig_algs_any = g->pubkey_accepted_any,
-		.hostbased_algs = g->hostbased_accepted,
+		.hostbased_algs = g->hostbased_accepted_any,
 		/* Which of them is known with the user, who is named by the first request. */
 		.auth_methods = SSH_AUTH_NONE | SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY |
 				SSH_AUTH_KBDINT | SSH_AUTH_HOSTBASED | SSH_AUTH_GSSAPI_KEYEX |

@@ -25,6 +25,8 @@ static const struct conf_algs algs = {
 	.kex = {"curve25519", "curve25519"},
 	.hostkey = {"ssh-ed25519,rsa-sha2-512", "ssh-ed25519,rsa-sha2-512"},
 	.pubkey_accepted = {"ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
+	.hostbased_accepted = {"ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
+	.ca_signature = {"ssh-ed25519,rsa-sha2-512", "ssh-ed25519,rsa-sha2-512"},
 };
 
 /* Must load. */

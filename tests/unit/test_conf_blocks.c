@@ -106,6 +106,126 @@ Test(conf_blocks, algorithms_of_users_under_match)
 	}
 }
 
+/* Each has a sum of its own, and edits of one are none of another. */
+Test(conf_blocks, algorithms_of_hosts_and_authorities_under_match)
+{
+	struct conf *conf = parse("HostbasedAcceptedAlgorithms rsa-sha2-256\n"
+				  "Match User ann\nHostbasedAcceptedAlgorithms +rsa-sha2-256\n"
+				  "CASignatureAlgorithms -rsa-*\n");
+	struct conf_session a = session(conf, "ann", NULL, NULL, 0);
+	struct conf_session o = session(conf, "bob", NULL, NULL, 0);
+
+	cr_expect_str_eq(a.hostbased_accepted, "ssh-ed25519,rsa-sha2-256");
+	cr_expect_str_eq(o.hostbased_accepted, "rsa-sha2-256");
+	cr_expect_str_eq(conf_global(conf)->hostbased_accepted_any, "rsa-sha2-256,ssh-ed25519");
+	cr_expect_str_eq(conf_global(conf)->pubkey_accepted_any, "ssh-ed25519");
+	cr_expect_str_eq(a.ca_signature, "ssh-ed25519");
+	cr_expect_str_eq(o.ca_signature, "ssh-ed25519,rsa-sha2-512");
+	conf_session_fini(&a);
+	conf_session_fini(&o);
+	conf_put(conf);
+}
+
+/* A name that is none, and an edit that leaves nothing, are as wrong there as outside. */
+Test(conf_blocks, algorithms_under_match_are_checked)
+{
+	static const char *const bad[] = {
+		"HostbasedAcceptedAlgorithms no-such-thing",
+		"HostbasedAcceptedAlgorithms -*",
+		"CASignatureAlgorithms +3des-cbc",
+		"PubkeyAcceptedAlgorithms ssh-ed25519,,rsa-sha2-256",
+	};
+
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		char text[128], *errors;
+		int n = snprintf(text, sizeof(text), "Match User ann\n%s\n", bad[i]);
+
+		errors = refuse(text, (size_t)n);
+		cr_expect_not_null(strstr(errors, "test line 2: Bad key types"), "%s", errors);
+		free(errors);
+	}
+}
+
+/* sshd_config(5): what may stand on a line behind Match. Ours may be more, never less. */
+Test(conf_blocks, what_sshd_takes_under_match_is_taken)
+{
+	static const char *const sshd[] = {
+		"AcceptEnv",
+		"AllowAgentForwarding",
+		"AllowGroups",
+		"AllowStreamLocalForwarding",
+		"AllowTcpForwarding",
+		"AllowUsers",
+		"AuthenticationMethods",
+		"AuthorizedKeysCommand",
+		"AuthorizedKeysCommandUser",
+		"AuthorizedKeysFile",
+		"AuthorizedPrincipalsCommand",
+		"AuthorizedPrincipalsCommandUser",
+		"AuthorizedPrincipalsFile",
+		"Banner",
+		"CASignatureAlgorithms",
+		"ChannelTimeout",
+		"ChrootDirectory",
+		"ClientAliveCountMax",
+		"ClientAliveInterval",
+		"DenyGroups",
+		"DenyUsers",
+		"DisableForwarding",
+		"ExposeAuthInfo",
+		"ForceCommand",
+		"GatewayPorts",
+		"GSSAPIAuthentication",
+		"HostbasedAcceptedAlgorithms",
+		"HostbasedAuthentication",
+		"HostbasedUsesNameFromPacketOnly",
+		"IgnoreRhosts",
+		"Include",
+		"IPQoS",
+		"KbdInteractiveAuthentication",
+		"KerberosAuthentication",
+		"LogLevel",
+		"MaxAuthTries",
+		"MaxSessions",
+		"PAMServiceName",
+		"PasswordAuthentication",
+		"PermitEmptyPasswords",
+		"PermitListen",
+		"PermitOpen",
+		"PermitRootLogin",
+		"PermitTTY",
+		"PermitTunnel",
+		"PermitUserRC",
+		"PubkeyAcceptedAlgorithms",
+		"PubkeyAuthentication",
+		"PubkeyAuthOptions",
+		"RefuseConnection",
+		"RekeyLimit",
+		"RequiredRSASize",
+		"RevokedKeys",
+		"RDomain",
+		"SetEnv",
+		"StreamLocalBindMask",
+		"StreamLocalBindUnlink",
+		"TrustedUserCAKeys",
+		"UnusedConnectionTimeout",
+		"X11DisplayOffset",
+		"X11Forwarding",
+		"X11UseLocalhost",
+	};
+	const struct conf_keyword_info *info;
+	unsigned int ours = 0;
+
+	for (size_t i = 0; (info = conf_keyword_at(i)) != NULL; i++)
+		for (size_t k = 0; k < NELEM(sshd); k++) {
+			if (strcmp(info->name, sshd[k]) != 0)
+				continue;
+			cr_expect(info->in_match, "%s", info->name);
+			ours++;
+		}
+	cr_expect_geq(ours, 39);
+}
+
 Test(conf_blocks, match_looks_at_what_is_known_of_user_and_client)
 {
 	static const char *const names[] = {"wheel", "users"};
