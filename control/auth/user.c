@@ -141,6 +141,10 @@ static void ends_check(struct user_lookup *l)
 	}
 }
 
+/*
+ * Without a file that is configured nobody can tell whose account is over: nobody gets in, by
+ * whatever method.
+ */
 static void password_file_check(struct user_lookup *l)
 {
 	struct userfile_rules rules = {
@@ -157,8 +161,12 @@ static void password_file_check(struct user_lookup *l)
 	r = userfile_read(l->password_path, &rules, PASSFILE_MAX, &text, &len, why, sizeof(why));
 	l->has_hash =
 		passfile_find(r == 0 ? text : "", len, l->name_ok ? l->user : "", &l->hash) == 0;
+	l->lost |= r < 0;
 	if (why[0] != '\0')
-		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
+		snprintf(l->note, sizeof(l->note), "PasswordHashFile: %s", why);
+	else if (r < 0)
+		snprintf(l->note, sizeof(l->note), "PasswordHashFile: cannot read %.150s: %s",
+			 l->password_path, strerror(-r));
 	userfile_free(text, len);
 	l->exists |= l->has_hash;
 	ends_check(l);
@@ -324,7 +332,7 @@ void user_lookup_run(struct user_lookup *l)
 		banner_read(l);
 		password_file_check(l);
 	}
-	if (!l->name_ok)
+	if (l->lost || !l->name_ok)
 		return;
 	account_find(l->user, &acc);
 	if (acc.lost) {

@@ -73,7 +73,8 @@ struct user_lookup {
 	bool root;                 /* by name or by number */
 	char **groups;             /* names */
 	size_t n_groups;
-	/* Account or groups could not be told: nobody knows what holds for who asks. */
+	/* PasswordHashFile, account or groups could not be told: nobody knows what holds for who
+	 * asks. */
 	bool lost;
 	char *banner; /* what stands in the file; NULL: nothing */
 	size_t banner_len;

@@ -134,6 +134,17 @@ static int earn(struct session *s)
 	return r;
 }
 
+/* S-24: what the steps before this one showed is to hold when the last one is done, too. */
+static bool still_holds(struct session *s)
+{
+	if (session_wall(s->table->env) < s->awake->earned.expires)
+		return true;
+	session_log(s, LOG_L_INFO,
+		    "Authentication of %.100s refused: what it began with has expired",
+		    session_user(s));
+	return false;
+}
+
 /* Of keyboard-interactive: what AuthenticationMethods would call it. */
 static const char *device_of(const struct login *l)
 {
@@ -157,7 +168,7 @@ static void let_in(struct session *s)
 		return;
 	}
 	step = chain_step(&s->awake->chain, l->auth.method, device_of(l));
-	if (step == CHAIN_NO || earn(s) < 0) {
+	if (step == CHAIN_NO || earn(s) < 0 || !still_holds(s)) {
 		login_reject(s);
 		return;
 	}

@@ -170,8 +170,8 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 {
 	if (found->lost) {
 		session_log(s, LOG_L_ERROR,
-			    "account or groups of user %.100s could not be found out",
-			    session_user(s));
+			    "what is known of user %.100s could not be found out%s%s",
+			    session_user(s), found->note[0] != '\0' ? ": " : "", found->note);
 		login_reject(s);
 		return;
 	}

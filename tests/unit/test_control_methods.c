@@ -291,6 +291,54 @@ Test(control_methods, s24_the_limits_of_every_step_hold)
 	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CHAN_CONNECT), 0);
 }
 
+static atomic_ulong wall_now; /* seconds since 1970 */
+
+static uint64_t wall(void)
+{
+	return wall_now;
+}
+
+/* A key that was good when it signed is not when the password follows too late. */
+Test(control_methods, s24_what_expires_between_two_steps_lets_nobody_in)
+{
+	struct client c;
+	char line[2048];
+
+	t.env.sources.wall = wall;
+	start_chain("publickey,password", "");
+	key_line(t.key[0], "expiry-time=\"20300101000000Z\"", line, sizeof(line));
+	control_file(t.dir, "keys/alice", line, 0600);
+	for (int late = 0; late < 2; late++) {
+		wall_now = 1893455999; /* a second before */
+		client_start(&c, "alice");
+		cr_expect(!try_key(&c, t.key[0]));
+		cr_expect(ssh_brain_partial(c.brain));
+		wall_now += (unsigned int)late;
+		cr_expect_eq(try_password(&c, "secret", 6), !late);
+		client_free(&c);
+	}
+	expect_logged("Authentication of alice refused: what it began with has expired");
+}
+
+/* Nor does anybody get in by a key while nobody can tell whose account is over. */
+Test(control_methods, without_the_file_of_accounts_nobody_gets_in)
+{
+	struct client c;
+	char path[128];
+
+	start("");
+	snprintf(path, sizeof(path), "%s/passwords", t.dir);
+	cr_assert_eq(unlink(path), 0);
+	cr_expect(!login(&c, "demo", t.key[0]));
+	cr_expect(!try_password(&c, "x", 1));
+	client_free(&c);
+	expect_logged("what is known of user demo could not be found out: PasswordHashFile: cannot "
+		      "read ");
+	control_file(t.dir, "passwords", "", 0600);
+	cr_expect(login(&c, "demo", t.key[0]));
+	client_free(&c);
+}
+
 Test(control_methods, a_chain_of_methods_that_are_off_lets_nobody_in)
 {
 	struct client c;

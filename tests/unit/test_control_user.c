@@ -293,16 +293,17 @@ Test(control_user, a_file_too_large_is_refused_whole)
 
 /* --- the lookup as a whole ---------------------------------------------------------- */
 
-static bool without_key;
+static bool without_key, with_passwords;
 
 static void lookup(const char *user, struct user_lookup *l)
 {
-	char template[160], pw[160];
+	char template[160], pw[160] = "";
 	struct key *k = NULL;
 	const uint8_t *blob;
 
 	snprintf(template, sizeof(template), "%s/%%u", dir);
-	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	if (with_passwords)
+		snprintf(pw, sizeof(pw), "%s/passwords", dir);
 	*l = (struct user_lookup){.name_ok = user_name_ok(user, strlen(user)),
 				  .strict_modes = true,
 				  .n_paths = 1,
@@ -310,7 +311,7 @@ static void lookup(const char *user, struct user_lookup *l)
 				  .now = 1700000000};
 	snprintf(l->user, sizeof(l->user), "%s", user);
 	l->keys_path[0] = strdup(template);
-	l->password_path = strdup(pw);
+	l->password_path = with_passwords ? strdup(pw) : NULL;
 	cr_assert_eq(key_public_line_parse(A, strlen(A), &k), 0);
 	blob = key_blob(k, &l->key_blob_len);
 	l->key_blob = malloc(l->key_blob_len);
@@ -339,6 +340,7 @@ Test(control_user, lookups)
 	char pw[160];
 
 	put(path, "restrict " A "\n", 0600);
+	with_passwords = true;
 	snprintf(pw, sizeof(pw), "%s/passwords", dir);
 	put(pw, "alice:$5$a$hash\n", 0600);
 	for (size_t i = 0; i < N(c); i++) {
@@ -465,12 +467,50 @@ Test(control_user, hashes_others_read_are_not_used)
 	struct user_lookup l;
 	char pw[160];
 
+	with_passwords = true;
 	snprintf(pw, sizeof(pw), "%s/passwords", dir);
 	put(pw, "demo:$5$a$hash\n", 0644);
 	lookup("demo", &l);
 	cr_expect(!l.has_hash);
+	cr_expect(l.lost);
 	cr_expect_not_null(strstr(l.note, "bad ownership or modes for file"));
 	user_lookup_fini(&l);
+}
+
+/* Whose account is over stands in it: without it nobody can tell, whatever he shows. */
+Test(control_user, without_the_file_of_accounts_nobody_can_tell)
+{
+	static const char *const user[] = {"demo", "nobody-here", "../demo"};
+	char pw[160];
+
+	with_passwords = true;
+	snprintf(pw, sizeof(pw), "%s/passwords", dir);
+	put(path, A "\n", 0600);
+	for (int missing = 0; missing < 2; missing++) {
+		(void)unlink(pw);
+		if (!missing)
+			cr_assert_eq(mkdir(pw, 0700), 0); /* no file is read from it */
+		else
+			(void)rmdir(pw);
+		for (size_t i = 0; i < N(user); i++) {
+			struct user_lookup l;
+
+			lookup(user[i], &l);
+			cr_expect(l.lost, "%s", user[i]);
+			cr_expect(!l.key_found && !l.has_hash, "%s", user[i]);
+			cr_expect_not_null(strstr(l.note, "PasswordHashFile: "));
+			user_lookup_fini(&l);
+		}
+	}
+	put(pw, "", 0600);
+	for (size_t i = 0; i < N(user); i++) {
+		struct user_lookup l;
+
+		lookup(user[i], &l);
+		cr_expect(!l.lost);
+		cr_expect_eq(l.key_found, i == 0);
+		user_lookup_fini(&l);
+	}
 }
 
 /* --- accounts that cannot be told, and lines that are over ----------------------------- */
@@ -549,6 +589,7 @@ Test(control_user, lines_that_are_over)
 	};
 	char pw[160], text[128];
 
+	with_passwords = true;
 	snprintf(pw, sizeof(pw), "%s/passwords", dir);
 	for (size_t i = 0; i < N(c); i++) {
 		struct user_lookup l;

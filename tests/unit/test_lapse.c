@@ -52,6 +52,7 @@ static void setup_lapse(void)
 {
 	cr_assert_not_null(mkdtemp(dir));
 	cr_assert_eq(chmod(dir, 0755), 0);
+	control_file(dir, "passwords", "", 0600);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &user_key), 0);
 }
 
