@@ -106,8 +106,7 @@ struct ssh_brain_conf {
 	struct ssh_rekey_limit
 		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */
 	/* server */
-	const char *server_sig_algs; /* PubkeyAcceptedAlgorithms, sent in EXT_INFO; NULL: all key.h
-					knows */
+	const char *server_sig_algs; /* PubkeyAcceptedAlgorithms, for EXT_INFO; NULL: the usual */
 	/*
 	 * Where other users have others: those of all of them. The first request is read by these,
 	 * and its authority says whether they are its user's; then come ssh_brain_user_sig_algs().

@@ -1,6 +1,7 @@
 /*
  * A whole brain. Byte 0: bit 0 the role, bits 1..2 where it stands (identification passed, keys
- * in place, authentication, authenticated), bit 3 whether a key exchange by GSS-API is wanted.
+ * in place, authentication, authenticated), bit 3 whether a key exchange by GSS-API is wanted,
+ * bit 4 whether users and hosts may sign by X.509 certificates, too, and by SHA-1.
  * Then messages: a byte of answers, a length of two bytes, a payload. Key exchange is computed by
  * nobody: jobs return fixed results, and GSS-API is standin_gss.c, so that the same input is
  * always the same run.
@@ -15,6 +16,7 @@
 
 #include "crypto/secret.h"
 #include "ssh/internal.h"
+#include "tests/unit/key_fixtures.h"
 
 enum {
 	ANSWER_YES = 1,
@@ -25,6 +27,11 @@ enum {
 	DO_BANNER = 32,
 	DO_PARTIAL = 64
 };
+
+#define EVERY_SIG_ALG                                                                              \
+	SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509 ",x509v3-ssh-rsa,x509v3-ssh-dss,x509v3-sign-rsa,"  \
+			   "x509v3-sign-dss,ssh-rsa,ssh-rsa-cert-v01@openssh.com,ssh-dss,"         \
+			   "ssh-dss-cert-v01@openssh.com"
 
 static struct key *host;
 static bool accepted, authenticated, ended;
@@ -186,6 +193,9 @@ static struct ssh_brain *brain_at(uint8_t how)
 		.kex_algs = how & 8 ? "gss-curve25519-sha256-" GSS_KRB5_SUFFIX
 				      ",gss-gex-sha1-" GSS_KRB5_SUFFIX
 				    : NULL,
+		.server_sig_algs = how & 16 ? EVERY_SIG_ALG : NULL,
+		.hostkey_algs = how & 16 ? EVERY_SIG_ALG : NULL,
+		.hostbased_algs = how & 16 ? EVERY_SIG_ALG : NULL,
 		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT |
 				SSH_AUTH_HOSTBASED | SSH_AUTH_GSSAPI_MIC | SSH_AUTH_GSSAPI_KEYEX,
 		.gss_server = "host@sluice.test",
@@ -211,7 +221,9 @@ static struct ssh_brain *brain_at(uint8_t how)
 	b->phase.kex = SSH_KEX_NONE;
 	b->phase.svc = (uint8_t)at; /* SSH_SVC_NONE, _AUTH, _OPEN */
 	accepted = authenticated = at == SSH_SVC_OPEN;
-	if (!brain_is_server(b))
+	if (brain_is_server(b))
+		b->first_host = host;
+	else
 		b->cli.service_asked = b->cli.sent = true;
 	return b;
 }
@@ -239,7 +251,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	if (host == NULL && key_generate("ssh-ed25519", 0, &host) < 0)
+	if (host == NULL &&
+	    key_private_parse((const uint8_t *)fixture_ed25519, strlen(fixture_ed25519), &host) < 0)
 		abort();
 	accepted = authenticated = ended = false;
 	b = brain_at(data[0]);
