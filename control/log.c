@@ -117,6 +117,16 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_lines(enum log_level level, const char *text)
+{
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+
+		log_line(level, "%.*s", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
 void log_line_at(enum log_level threshold, enum log_level level, const char *fmt, ...)
 {
 	va_list ap;

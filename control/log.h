@@ -30,6 +30,8 @@ void log_threshold_set(enum log_level threshold);
 enum log_level log_threshold(void);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A text of several lines, each as one. */
+void log_lines(enum log_level level, const char *text);
 /* With the threshold of a connection (LogLevel may stand in a Match block). */
 void log_line_at(enum log_level threshold, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -136,6 +136,24 @@ void log_out_line(struct log_out *o, const char *line)
 	write_or_keep(o, text, len);
 }
 
+static void use(void *arg, enum log_level level, const char *line)
+{
+	(void)level;
+	log_out_line(arg, line);
+}
+
+void log_out_use(struct log_out *o)
+{
+	log_sink_set(o != NULL ? use : NULL, o);
+}
+
+void log_out_forked(struct log_out *o)
+{
+	log_out_timers(o, NULL, NULL);
+	o->off = o->len = 0;
+	o->losing = 0;
+}
+
 uint64_t log_out_lost(const struct log_out *o)
 {
 	return o->lost;
@@ -173,6 +191,8 @@ int log_out_new(int fd, struct log_out **ret)
 
 void log_out_timers(struct log_out *o, struct timers *timers, uint64_t (*now_ms)(void))
 {
+	if (o->timers != NULL)
+		timer_cancel(o->timers, &o->again);
 	o->timers = timers;
 	o->now_ms = now_ms;
 }
@@ -181,9 +201,7 @@ void log_out_free(struct log_out *o)
 {
 	if (o == NULL)
 		return;
-	if (o->timers != NULL)
-		timer_cancel(o->timers, &o->again);
-	o->timers = NULL;
+	log_out_timers(o, NULL, NULL);
 	go_on(o);
 	if (o->own)
 		close(o->fd);

@@ -26,13 +26,21 @@ struct log_out;
  * well would be theirs too; that may need the rights the process has at its start.
  */
 int log_out_new(int fd, struct log_out **ret) __attribute__((warn_unused_result));
-/* With timers what waits is tried again by itself; they are to live as long. */
+/* With timers what waits is tried again by itself, as long as they are given; NULL: not any more.
+ */
 void log_out_timers(struct log_out *o, struct timers *timers, uint64_t (*now_ms)(void));
 /* Tries once more what waits. */
 void log_out_free(struct log_out *o);
 
 /* line has no end of its own. */
 void log_out_line(struct log_out *o, const char *line);
+/* What log.h writes goes here from now on; NULL: to stderr again. */
+void log_out_use(struct log_out *o);
+/*
+ * In a child of ours: what waits is its parent's to write, and nothing is tried again by time. A
+ * line of a child that ends before there is room for it is lost.
+ */
+void log_out_forked(struct log_out *o);
 /* How many were lost so far. */
 uint64_t log_out_lost(const struct log_out *o);
 

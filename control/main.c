@@ -369,7 +369,7 @@ static void stop(struct control *c)
 	uv_loop_close(&c->loop);
 	keysets_fini(&c->env.keys);
 	blob_key_free(c->env.blob_key);
-	log_sink_set(NULL, NULL);
+	log_out_use(NULL);
 	log_out_free(c->log);
 	timers_free(c->env.timers);
 	moduli_free(c->env.moduli);
@@ -390,19 +390,13 @@ static void log_level_start(struct conf *conf, unsigned int debug)
 		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
 }
 
-static void log_sink(void *arg, enum log_level level, const char *line)
-{
-	(void)level;
-	log_out_line(arg, line);
-}
-
 /* While it may still open what stderr is: once root is dropped it may not. */
 static int start_log(struct control *c)
 {
 	int r = log_out_new(STDERR_FILENO, &c->log);
 
 	if (r == 0)
-		log_sink_set(log_sink, c->log);
+		log_out_use(c->log);
 	return r;
 }
 

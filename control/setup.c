@@ -81,15 +81,21 @@ int setup_kex_list(const struct conf *conf, char **ret)
 
 int setup_conf(const char *path, struct conf **ret)
 {
-	return setup_conf_trusted(path, NULL, ret);
+	char *errors = NULL;
+	int r = setup_conf_read(path, NULL, ret, &errors);
+
+	if (r < 0)
+		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");
+	free(errors);
+	return r;
 }
 
-int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), struct conf **ret)
+int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct conf **ret,
+		    char **ret_errors)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
 	char gss[NAMES_MAX];
 	char comps[128];
-	char *errors = NULL;
 	int r;
 	struct conf_algs algs = {
 		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
@@ -110,17 +116,14 @@ int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), stru
 	ssh_names_join(ssh_comp_name_at, comps, sizeof(comps));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
-	r = conf_load_trusted(path, &algs, trusted, ret, &errors);
+	r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
 	/* Only who names anchors has strangers' X.509 read at all, unless the list itself says so.
 	 */
 	if (r == 0 && conf_global(*ret)->x509_trust_anchors != NULL) {
 		conf_put(*ret);
 		algs.pubkey_accepted.dflt = SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509;
-		r = conf_load_trusted(path, &algs, trusted, ret, &errors);
+		r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
 	}
-	if (r < 0)
-		fprintf(stderr, "%s", errors != NULL ? errors : "no memory\n");
-	free(errors);
 	return r;
 }
 

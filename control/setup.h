@@ -22,9 +22,12 @@
 
 /* The file, checked against the algorithms of this build. */
 int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_result));
-/* The same of files that trusted() says yes to; NULL: of any. */
-int setup_conf_trusted(const char *path, bool (*trusted)(const char *path), struct conf **ret)
-	__attribute__((warn_unused_result));
+/*
+ * The same of files that trusted() says yes to, NULL: of any; at any time: what is wrong is text
+ * in *ret_errors, as conf_load() has it, and nothing is printed.
+ */
+int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct conf **ret,
+		    char **ret_errors) __attribute__((warn_unused_result));
 /*
  * Every HostKey of the file; at least one must be usable. Of a public one, and of one that is
  * encrypted, HostKeyAgent keeps the private half: by_agent says whether it may be asked, else they

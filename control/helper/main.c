@@ -19,6 +19,7 @@
 #include "control/helper/allow.h"
 #include "control/helper/server.h"
 #include "control/log.h"
+#include "control/log_out.h"
 #include "control/setup.h"
 
 #define EXIT_BAD 255
@@ -83,7 +84,13 @@ static int open_listener(const char *dir, struct sockaddr_un *sun, uid_t uid, gi
 
 static int rules_read(struct conf **ret)
 {
-	return setup_conf_trusted(conf_path, allow_path_safe, ret);
+	char *errors = NULL;
+	int r = setup_conf_read(conf_path, allow_path_safe, ret, &errors);
+
+	if (r < 0)
+		log_lines(LOG_L_ERROR, errors != NULL ? errors : "no memory");
+	free(errors);
+	return r;
 }
 
 static int serve(struct helper_rules *rules)
@@ -94,6 +101,7 @@ static int serve(struct helper_rules *rules)
 	gid_t gid;
 	int fd, r;
 
+	log_out_use(rules->log);
 	if (setup_run_dir(&dir) < 0)
 		return EXIT_BAD;
 	uid = client_uid(&gid);
@@ -139,7 +147,9 @@ int main(int argc, char **argv)
 	if (setup_no_dumps() < 0 || rules_read(&rules.conf) < 0)
 		return EXIT_BAD;
 	if (!test)
-		r = serve(&rules);
+		r = log_out_new(STDERR_FILENO, &rules.log) == 0 ? serve(&rules) : EXIT_BAD;
+	log_out_use(NULL);
+	log_out_free(rules.log);
 	conf_put(rules.conf);
 	return r;
 }

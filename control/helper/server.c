@@ -17,6 +17,7 @@
 
 #include "control/helper/job.h"
 #include "control/log.h"
+#include "control/log_out.h"
 #include "control/policy/addr.h"
 #include "control/sources.h"
 #include "crypto/confine.h"
@@ -40,7 +41,8 @@ static struct {
 	int listener, signals;
 	uid_t client;
 	struct helper_rules *rules;
-	uint64_t read_ms; /* when the configuration was read at control's word; 0: never */
+	struct timers *timers; /* of the log: its lines are tried again */
+	uint64_t read_ms;      /* when the configuration was read at control's word; 0: never */
 	bool ending;
 } s;
 
@@ -135,6 +137,8 @@ static void child(const struct conn *c, enum helper_msg type, struct ssh_str bod
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (s.rules->log != NULL)
+		log_out_forked(s.rules->log);
 	j->fd = c->fd;
 	j->conf = s.rules->conf;
 	close(s.listener);
@@ -332,8 +336,10 @@ static void look(struct conn *c, short events)
 
 static int wait_ms(uint64_t now)
 {
-	uint64_t next = now + 60000;
+	uint64_t next = timers_next_ms(s.timers);
 
+	if (next > now + 60000)
+		next = now + 60000;
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		const struct conn *c = &s.conn[i];
 
@@ -385,19 +391,14 @@ static int turn(void)
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
 		if (s.conn[i].fd >= 0)
 			deadline(&s.conn[i], now_ms());
+	timers_poll(s.timers, now_ms());
 	return 0;
 }
 
-int helper_serve(int listener, uid_t client, struct helper_rules *rules)
+static int signals_open(void)
 {
 	sigset_t set;
-	int r = 0;
 
-	s.listener = listener;
-	s.client = client;
-	s.rules = rules;
-	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
-		s.conn[i].fd = -1;
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -406,10 +407,11 @@ int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	s.signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (s.signals < 0)
-		return -errno;
-	while (r == 0 && !s.ending)
-		r = turn();
+	return s.signals < 0 ? -errno : 0;
+}
+
+static void conns_end(void)
+{
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		if (s.conn[i].fd < 0)
 			continue;
@@ -417,6 +419,31 @@ int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 			job_kill(&s.conn[i]);
 		conn_close(&s.conn[i]);
 	}
-	close(s.signals);
+}
+
+int helper_serve(int listener, uid_t client, struct helper_rules *rules)
+{
+	int r;
+
+	s.listener = listener;
+	s.client = client;
+	s.rules = rules;
+	s.signals = -1;
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		s.conn[i].fd = -1;
+	r = timers_new(&s.timers);
+	if (r < 0)
+		return r;
+	if (rules->log != NULL)
+		log_out_timers(rules->log, s.timers, now_ms);
+	r = signals_open();
+	while (r == 0 && !s.ending)
+		r = turn();
+	conns_end();
+	if (s.signals >= 0)
+		close(s.signals);
+	if (rules->log != NULL)
+		log_out_timers(rules->log, NULL, NULL);
+	timers_free(s.timers);
 	return r;
 }

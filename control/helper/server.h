@@ -29,6 +29,7 @@ struct helper_rules {
 	struct conf *conf; /* one reference, the server's */
 	/* Reads it again, at SIGHUP or control's word; negative: the old one stays. NULL: never. */
 	int (*read)(struct conf **ret);
+	struct log_out *log; /* where lines go; NULL: to stderr, as they are */
 };
 
 /*

@@ -15,6 +15,7 @@
 
 #include "control/clock.h"
 #include "control/log.h"
+#include "control/log_out.h"
 #include "control/setup.h"
 #include "control/signer/server.h"
 
@@ -25,6 +26,7 @@ struct program {
 	uv_loop_t loop;
 	struct timers *timers;
 	struct clock *clock;
+	struct log_out *log;
 	struct pool *pool;
 	struct signer *signer;
 	struct signer_server *server;
@@ -72,6 +74,8 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	if (r == 0)
 		r = clock_new(&p->loop, p->timers, &p->clock);
 	if (r == 0)
+		log_out_timers(p->log, p->timers, clock_now_ms);
+	if (r == 0)
 		r = pool_new(&p->loop, p->timers, cpus > 2 ? (unsigned int)cpus : 2, WAITING,
 			     &p->pool);
 	if (r == 0)
@@ -108,6 +112,11 @@ static int serve(struct host_keys *keys, bool replace)
 	const char *dir;
 	int r;
 
+	/* While it may still open what stderr is. */
+	r = log_out_new(STDERR_FILENO, &p.log);
+	if (r < 0)
+		return EXIT_BAD;
+	log_out_use(p.log);
 	r = setup_run_dir(&dir);
 	if (r == 0)
 		r = setup_drop_root();
@@ -120,6 +129,8 @@ static int serve(struct host_keys *keys, bool replace)
 	uv_run(&p.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&p.loop);
 	signer_free(p.signer);
+	log_out_use(NULL);
+	log_out_free(p.log);
 	timers_free(p.timers);
 	return 0;
 }

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "control/log.h"
 #include "control/log_out.h"
 
 static struct log_out *out;
@@ -210,4 +212,79 @@ Test(control_log_out, a_file_takes_all)
 	got[got_len] = '\0';
 	cr_expect_eq(in_order(&rest), n);
 	fclose(f);
+}
+
+/* What its parent's lines wait for is none of a child's: each is there once, and the child's too.
+ */
+Test(control_log_out, a_child_writes_its_own_lines_alone)
+{
+	const char *rest;
+	int fd[2];
+	pid_t pid;
+
+	pair(false, fd);
+	begin(fd[1]);
+	say(0, 2000);
+	drain(fd[0]); /* room again, but nothing was tried yet */
+	pid = fork();
+	if (pid == 0) {
+		log_out_forked(out);
+		log_out_line(out, "a child's");
+		log_out_free(out);
+		timers_free(timers);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	drain_by_time(fd[0]);
+	rest = strstr(got, "a child's\n");
+	cr_assert_not_null(rest);
+	memmove((char *)rest, rest + 10, strlen(rest + 10) + 1);
+	cr_expect_eq(in_order(&rest), 2000);
+	cr_expect_str_eq(rest, "");
+	end();
+	close(fd[0]);
+	close(fd[1]);
+}
+
+/* A child that finds the pipe full ends all the same. */
+Test(control_log_out, a_child_does_not_wait)
+{
+	int fd[2], status;
+	pid_t pid;
+
+	pair(false, fd);
+	begin(fd[1]);
+	say(0, 2000);
+	pid = fork();
+	if (pid == 0) {
+		log_out_forked(out);
+		log_out_line(out, "a child's");
+		log_out_free(out);
+		timers_free(timers);
+		_exit(7);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(WEXITSTATUS(status), 7);
+	end();
+	close(fd[0]);
+	close(fd[1]);
+}
+
+Test(control_log_out, lines_of_the_log_go_there)
+{
+	const char *rest;
+	int fd[2];
+
+	pair(false, fd);
+	begin(fd[1]);
+	log_out_use(out);
+	log_lines(LOG_L_INFO, "line 0 of a log that nobody reads for a while\n"
+			      "line 1 of a log that nobody reads for a while\n");
+	log_out_use(NULL);
+	drain(fd[0]);
+	cr_expect_eq(in_order(&rest), 2);
+	cr_expect_str_eq(rest, "");
+	end();
+	close(fd[0]);
+	close(fd[1]);
 }
