@@ -19,9 +19,10 @@ import threading
 import time
 
 SUITES = ("rooms", "unit", "sim", "interop", "fuzz", "chaos", "smoke")
-PLAIN, ASAN, FUZZ = "build", "build-asan", "build-fuzz"
+PLAIN, ASAN, FUZZ = "build", "build-clang", "build-fuzz"
 # -O1 and line tables alone take a third off the compile time and are what stack traces need.
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1", "-Db_pch=true")
+CLANG = os.environ | {"CC": "clang"}  # has libFuzzer
 CORES = os.cpu_count() or 1
 SKIP = 77
 FUZZ_SECONDS = 45  # for the whole set in a short run, by all cores
@@ -231,10 +232,12 @@ def check_rooms(count, args):
 
 
 def explore(count, args):
-    """Every fuzz target with libFuzzer, from its corpus on."""
-    setup(FUZZ, "-Dfuzz=true", "-Dtests=true", *SANITIZE, env=os.environ | {"CC": "clang"})
-    build(FUZZ, lambda t: t["name"].startswith("fuzz_"))
-    folder = f"{FUZZ}/tests/fuzz"
+    """Every fuzz target with libFuzzer, from its corpus on: the programs that replayed it; with --long those of a build
+    that also tells what was compared."""
+    if args.long:
+        setup(FUZZ, "-Dfuzz=full", "-Dtests=true", *SANITIZE, "-Doptimization=2", env=CLANG)
+        build(FUZZ, lambda t: t["name"].startswith("fuzz_"))
+    folder = f"{FUZZ if args.long else ASAN}/tests/fuzz"
     names = sorted(f for f in os.listdir(folder)
                    if f.startswith("fuzz_") and os.access(f"{folder}/{f}", os.X_OK) and os.path.isfile(f"{folder}/{f}"))
     names = [n for n in names if args.only in (None, n, n[len("fuzz_"):])]
@@ -283,7 +286,7 @@ def run_suites(count, suites, args):
         setup(PLAIN, "-Dtests=true", "-Dc_args=-g1")
         plain = plain_programs(args) if "unit" in suites else set()
         build(PLAIN, lambda t: not tests(t) or plain.intersection(t["filename"]))
-    setup(ASAN, "-Dtests=true", *SANITIZE)
+    setup(ASAN, "-Dtests=true", "-Dfuzz=lean", *SANITIZE, env=CLANG)
     build(ASAN, lambda t: not tests(t))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         sides = [pool.submit(run_scripts, count, suites, args)]

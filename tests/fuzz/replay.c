@@ -1,10 +1,11 @@
 /*
- * tests/fuzz/replay.c - feeds every file of a corpus folder to a fuzz target.
+ * tests/fuzz/replay.c - `--replay FOLDER...` feeds every file of a corpus to a fuzz target.
  *
  * Also tries every prefix of each file, so that a small corpus already covers short reads. What
  * an explorer found is many files and has short ones among them: there powers of two will do.
  */
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,32 +57,38 @@ static unsigned int count(DIR *d)
 	return n;
 }
 
-int main(int argc, char **argv)
+static int replay_folder(const char *folder, unsigned int *files)
+{
+	DIR *d = opendir(folder);
+	struct dirent *e;
+	size_t prefix_max;
+	int r = 0;
+
+	if (d == NULL) {
+		perror(folder);
+		return -1;
+	}
+	prefix_max = count(d) > FILES_MAX ? 1 : PREFIX_MAX;
+	while (r == 0 && (e = readdir(d)) != NULL) {
+		char path[4096];
+
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		r = replay(path, prefix_max);
+		++*files;
+	}
+	closedir(d);
+	return r;
+}
+
+static int replay_all(int argc, char **argv)
 {
 	unsigned int files = 0;
 
-	for (int i = 1; i < argc; i++) {
-		DIR *d = opendir(argv[i]);
-		struct dirent *e;
-		size_t prefix_max;
-
-		if (d == NULL) {
-			perror(argv[i]);
+	for (int i = 2; i < argc; i++)
+		if (replay_folder(argv[i], &files) < 0)
 			return 1;
-		}
-		prefix_max = count(d) > FILES_MAX ? 1 : PREFIX_MAX;
-		while ((e = readdir(d)) != NULL) {
-			char path[4096];
-
-			if (e->d_name[0] == '.')
-				continue;
-			snprintf(path, sizeof(path), "%s/%s", argv[i], e->d_name);
-			if (replay(path, prefix_max) < 0)
-				return 1;
-			files++;
-		}
-		closedir(d);
-	}
 	if (files == 0) {
 		fprintf(stderr, "no corpus: a replay of nothing shows nothing\n");
 		return 1;
@@ -89,3 +96,29 @@ int main(int argc, char **argv)
 	printf("%u inputs replayed\n", files);
 	return 0;
 }
+
+static bool is_replay(int argc, char **argv)
+{
+	return argc > 2 && strcmp(argv[1], "--replay") == 0;
+}
+
+#ifdef FUZZ_EXPLORES
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+/* libFuzzer's main() asks here first: a replay never comes back to it. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	if (is_replay(*argc, *argv))
+		exit(replay_all(*argc, *argv));
+	return 0;
+}
+#else
+int main(int argc, char **argv)
+{
+	if (!is_replay(argc, argv)) {
+		fprintf(stderr, "%s --replay FOLDER...\n", argv[0]);
+		return 2;
+	}
+	return replay_all(argc, argv);
+}
+#endif
