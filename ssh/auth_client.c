@@ -319,47 +319,35 @@ static const char *pick_sig_alg(const struct ssh_brain *b, const struct key *k)
 	return NULL;
 }
 
-/* Session id and request up to the signature, as it will be signed and then sent. */
-static int build_signing(struct ssh_brain *b)
+/*
+ * Session id and request up to the signature, as it will be signed and then sent; the method's own
+ * bytes, max at most, come behind.
+ */
+static int signing_begin(struct ssh_brain *b, struct ssh_wr *w,
+			 const struct ssh_userauth_request *m, size_t max)
 {
 	struct auth_client *a = &b->cli;
-	/* A host that Kerberos vouched for has shown no key to be bound to. */
-	bool bound = a->hostbound && b->server_key != NULL;
-	struct ssh_userauth_request m =
-		auth_client_request(b, bound ? SSH_METHOD_HOSTBOUND : "publickey");
-	struct ssh_userauth_publickey p = {.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg)};
 	struct ssh_str session_id = ssh_brain_session_id(b);
-	size_t blob_len, max;
-	struct ssh_wr w;
 
-	p.blob.p = key_blob(a->key, &blob_len);
-	p.blob.len = (uint32_t)blob_len;
-	if (bound) {
-		p.host_key.p = key_blob(b->server_key, &blob_len);
-		p.host_key.len = (uint32_t)blob_len;
-	}
-	max = 4 + session_id.len + auth_client_request_len(&m) + 1 + 4 + p.sig_alg.len + 4 +
-	      p.blob.len + 4 + p.host_key.len;
+	max += 4 + session_id.len + auth_client_request_len(m);
 	a->signing = malloc(max);
 	if (a->signing == NULL)
 		return -SSH_E_MEMORY;
-	ssh_wr_init(&w, a->signing, max);
-	ssh_wr_str(&w, session_id);
+	ssh_wr_init(w, a->signing, max);
+	ssh_wr_str(w, session_id);
 	a->request_at = 4 + session_id.len;
-	ssh_userauth_request_build(&w, &m);
-	ssh_userauth_publickey_build(&w, &p);
-	a->signing_len = (uint32_t)ssh_wr_done(&w);
-	return a->signing_len != 0 ? 0 : -SSH_E_INTERNAL;
+	ssh_userauth_request_build(w, m);
+	return 0;
 }
 
-static int ask_signature(struct ssh_brain *b)
+static int signing_end(struct ssh_brain *b, struct ssh_wr *w)
 {
 	struct auth_client *a = &b->cli;
 	struct ssh_act *act;
-	int r = build_signing(b);
 
-	if (r < 0)
-		return r;
+	a->signing_len = (uint32_t)ssh_wr_done(w);
+	if (a->signing_len == 0)
+		return -SSH_E_INTERNAL;
 	act = act_push(b, SSH_ACT_SIGN, 0);
 	if (act == NULL)
 		return -SSH_E_MEMORY;
@@ -371,8 +359,60 @@ static int ask_signature(struct ssh_brain *b)
 	return 0;
 }
 
-int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
-			      const char *sig_alg)
+static struct ssh_str blob_of(const struct key *k)
+{
+	struct ssh_str blob;
+	size_t len;
+
+	blob.p = key_blob(k, &len);
+	blob.len = (uint32_t)len;
+	return blob;
+}
+
+static int sign_publickey(struct ssh_brain *b)
+{
+	struct auth_client *a = &b->cli;
+	/* A host that Kerberos vouched for has shown no key to be bound to. */
+	bool bound = a->hostbound && b->server_key != NULL;
+	struct ssh_userauth_request m =
+		auth_client_request(b, bound ? SSH_METHOD_HOSTBOUND : "publickey");
+	struct ssh_userauth_publickey p = {
+		.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg), .blob = blob_of(a->key)};
+	struct ssh_wr w;
+	int r;
+
+	if (bound)
+		p.host_key = blob_of(b->server_key);
+	r = signing_begin(b, &w, &m, 1 + 4 + p.sig_alg.len + 4 + p.blob.len + 4 + p.host_key.len);
+	if (r < 0)
+		return r;
+	ssh_userauth_publickey_build(&w, &p);
+	return signing_end(b, &w);
+}
+
+static int sign_hostbased(struct ssh_brain *b, const char *host, const char *user)
+{
+	struct auth_client *a = &b->cli;
+	struct ssh_userauth_request m = auth_client_request(b, "hostbased");
+	struct ssh_userauth_hostbased p = {.sig_alg = ssh_str_c(a->sig_alg),
+					   .blob = blob_of(a->key),
+					   .client_host = ssh_str_c(host),
+					   .client_user = ssh_str_c(user)};
+	struct ssh_wr w;
+	int r;
+
+	r = signing_begin(b, &w, &m,
+			  4 + p.sig_alg.len + 4 + p.blob.len + 4 + p.client_host.len + 4 +
+				  p.client_user.len);
+	if (r < 0)
+		return r;
+	ssh_userauth_hostbased_build(&w, &p);
+	return signing_end(b, &w);
+}
+
+/* The key of the next request, and by what it signs. */
+static int take_key(struct ssh_brain *b, uint32_t id, const struct key *k, const char *sig_alg,
+		    enum ssh_auth_method method)
 {
 	if (!auth_client_login_open(b, id))
 		return -ENOENT;
@@ -384,7 +424,27 @@ int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key
 	signing_drop(&b->cli);
 	b->cli.key = k;
 	b->cli.sig_alg = sig_alg;
-	return auth_client_finish(b, ask_signature(b));
+	b->cli.signing_for = method;
+	return 0;
+}
+
+int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
+			      const char *sig_alg)
+{
+	int r = take_key(b, id, k, sig_alg, SSH_AUTH_PUBLICKEY);
+
+	return r < 0 ? r : auth_client_finish(b, sign_publickey(b));
+}
+
+int ssh_brain_login_hostbased(struct ssh_brain *b, uint32_t id, const struct key *k,
+			      const char *sig_alg, const char *client_host, const char *client_user)
+{
+	int r;
+
+	if (strlen(client_host) > SSH_HOST_MAX || strlen(client_user) > SSH_USER_MAX)
+		return -EINVAL;
+	r = take_key(b, id, k, sig_alg, SSH_AUTH_HOSTBASED);
+	return r < 0 ? r : auth_client_finish(b, sign_hostbased(b, client_host, client_user));
 }
 
 int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t len)
@@ -403,7 +463,7 @@ int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t 
 	ssh_wr_bytes(&w, a->signing + a->request_at, a->signing_len - a->request_at);
 	ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
 	signing_drop(a);
-	return auth_client_sent(b, &w, SSH_AUTH_PUBLICKEY);
+	return auth_client_sent(b, &w, a->signing_for);
 }
 
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id)

@@ -355,6 +355,13 @@ int ssh_brain_login_none(struct ssh_brain *b, uint32_t id);
 int ssh_brain_login_password(struct ssh_brain *b, uint32_t id, const char *pw, size_t len);
 int ssh_brain_login_publickey(struct ssh_brain *b, uint32_t id, const struct key *k,
 			      const char *sig_alg); /* then SSH_ACT_SIGN */
+/*
+ * hostbased: client_user of client_host, whose key it is; in all else as a publickey (RFC 4252
+ * section 9). -EINVAL: a name that is too long.
+ */
+int ssh_brain_login_hostbased(struct ssh_brain *b, uint32_t id, const struct key *k,
+			      const char *sig_alg, const char *client_host,
+			      const char *client_user);
 /* keyex: after a key exchange by GSS-API; else gss_server is needed. -ENOTSUP: it was not given. */
 int ssh_brain_login_gssapi(struct ssh_brain *b, uint32_t id, bool keyex);
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id);

@@ -117,6 +117,7 @@ struct auth_client {
 	bool hostbound;        /* the server takes requests bound to its host key */
 	const struct key *key; /* borrowed; the request below wants its signature */
 	const char *sig_alg;
+	enum ssh_auth_method signing_for;
 	uint8_t *signing; /* session id and request, as signed */
 	uint32_t signing_len, request_at;
 };

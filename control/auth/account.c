@@ -103,3 +103,10 @@ void account_find(const char *user, struct account *ret)
 	accounts.slot[i].account = *ret;
 	pthread_mutex_unlock(&accounts.lock);
 }
+
+void accounts_forget(void)
+{
+	pthread_mutex_lock(&accounts.lock);
+	memset(accounts.slot, 0, sizeof(accounts.slot));
+	pthread_mutex_unlock(&accounts.lock);
+}

@@ -26,5 +26,7 @@ struct account {
 
 /* user has at most SSH_USER_MAX bytes. */
 void account_find(const char *user, struct account *ret);
+/* Nothing is believed any more: the system is asked again about all. */
+void accounts_forget(void);
 
 #endif

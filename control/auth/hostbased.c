@@ -244,9 +244,15 @@ static const char *host_of(struct user_lookup *l, const char *addr)
 	return name;
 }
 
+/*
+ * Whoever a program or an authority might know is nobody that a host vouches for: the user needs an
+ * account. Of one who has none the same files are asked for, in the same order (S-32).
+ */
 bool hostbased_check(struct user_lookup *l, const struct account *acc)
 {
+	static const struct account nobody = {.uid = (uid_t)-1, .home = "/nonexistent"};
 	const struct hostbased *h = l->hostbased;
+	const struct account *of = acc->known ? acc : &nobody;
 	char text[ADDR_TEXT_MAX];
 	const char *addr = addr_text(&l->peer, text), *host = host_of(l, addr);
 	const struct rhosts_query q = {.host = host,
@@ -257,11 +263,11 @@ bool hostbased_check(struct user_lookup *l, const struct account *acc)
 	struct key *k = NULL;
 	bool yes;
 
-	/* Whoever a program or an authority might know is nobody that a host vouches for. */
-	if (!acc->known || *host == '\0' || *h->client_user == '\0' ||
+	if (*host == '\0' || *h->client_user == '\0' ||
 	    key_blob_parse_any(h->key_blob, h->key_blob_len, &k) < 0)
 		return false;
-	yes = user_trusted(l, acc, &q) && key_usable(l, host, k) && host_known(l, acc, host, k);
+	yes = user_trusted(l, of, &q) && key_usable(l, host, k) && host_known(l, of, host, k) &&
+	      acc->known;
 	if (yes && key_cert(k) != NULL)
 		l->expires = key_cert(k)->valid_before;
 	key_free(k);

@@ -423,6 +423,59 @@ Test(brain_methods, hostbased_asks_with_the_host_that_signed)
 	lab_fini(&l);
 }
 
+/* RFC 4252 section 9, as the client says it: what the server verifies and asks about. */
+Test(brain_methods, a_client_asks_for_the_word_of_its_host)
+{
+	struct ssh_brain_conf sc = lab_conf(SSH_SERVER);
+	struct lab l;
+
+	sc.auth_methods = ALL;
+	lab_init(&l, &sc, NULL);
+	lab_to_login(&l);
+	l.s.manual_auth = true;
+	l.c.silent = false;
+	cr_assert_eq(ssh_brain_login_hostbased(l.c.b, l.c.asked.id, l.c.key, NULL,
+					       "client.example.", "me"),
+		     0);
+	lab_run(&l);
+	cr_assert_eq(l.s.n[SSH_ACT_AUTH], 1);
+	cr_assert_eq(l.s.asked.auth.method, SSH_AUTH_HOSTBASED);
+	cr_assert(ssh_str_eq(l.s.asked.auth.client_host, "client.example."));
+	cr_assert(ssh_str_eq(l.s.asked.auth.client_user, "me"));
+	cr_assert(key_equal(l.s.asked.auth.key, l.c.key));
+	decide(&l, SSH_AUTH_ACCEPT, 0);
+	cr_assert_eq(l.c.n[SSH_ACT_AUTHENTICATED], 1);
+	lab_fini(&l);
+}
+
+Test(brain_methods, a_client_asks_for_no_impossible_word)
+{
+	char host[SSH_HOST_MAX + 2], user[SSH_USER_MAX + 2];
+	struct ssh_brain_conf sc = lab_conf(SSH_SERVER);
+	struct lab l;
+
+	memset(host, 'h', sizeof(host) - 1);
+	memset(user, 'u', sizeof(user) - 1);
+	host[sizeof(host) - 1] = user[sizeof(user) - 1] = '\0';
+	sc.auth_methods = ALL;
+	lab_init(&l, &sc, NULL);
+	lab_to_login(&l);
+	cr_expect_eq(ssh_brain_login_hostbased(l.c.b, l.c.asked.id, l.c.key, NULL, host, "me"),
+		     -EINVAL);
+	cr_expect_eq(ssh_brain_login_hostbased(l.c.b, l.c.asked.id, l.c.key, NULL, "h", user),
+		     -EINVAL);
+	cr_expect_eq(
+		ssh_brain_login_hostbased(l.c.b, l.c.asked.id, l.c.key, "rsa-sha2-512", "h", "me"),
+		-ENOTSUP);
+	cr_expect_eq(ssh_brain_login_hostbased(l.c.b, l.c.asked.id + 1, l.c.key, NULL, "h", "me"),
+		     -ENOENT);
+	/* The ask is still open. */
+	cr_expect_eq(
+		ssh_brain_login_hostbased(l.c.b, l.c.asked.id, l.c.key, NULL, host + 1, user + 1),
+		0);
+	lab_fini(&l);
+}
+
 /* HostbasedAcceptedAlgorithms and PubkeyAcceptedAlgorithms are two lists. */
 Test(brain_methods, hostbased_has_algorithms_of_its_own)
 {

@@ -2,7 +2,9 @@
  * control as a whole, each time with a configuration of its own: limits, and what Match changes
  * (S-34, S-46).
  */
+#include "control/auth/hostbased.h"
 #include "control/count.h"
+#include "tests/util/accounts_fake.h"
 #include "tests/util/login_bench.h"
 
 TestSuite(control_limits, .fini = stop, .timeout = 60);
@@ -300,6 +302,31 @@ Test(control_limits, match_user_has_signature_algorithms_of_its_own)
 	expect_logged("Failed publickey for alice from ");
 	cr_expect(!try_key(&c, t.key[0]));
 	cr_expect_str_eq(ssh_brain_server_sig_algs(c.brain), "rsa-sha2-512");
+	client_free(&c);
+}
+
+/* HostbasedAcceptedAlgorithms: of this user, whoever may have what else. */
+Test(control_limits, match_user_has_algorithms_of_hosts_of_its_own)
+{
+	char line[1200] = "127.0.0.1 ", path[128];
+	struct client c;
+
+	start("HostbasedAuthentication yes\nHostbasedAcceptedAlgorithms rsa-sha2-512\n"
+	      "Match User alice\nHostbasedAcceptedAlgorithms ssh-ed25519\n");
+	hostbased_etc = t.dir;
+	accounts_fake = "*";
+	cr_assert_eq(mkdir(strcat(strcpy(path, t.dir), "/ssh"), 0755), 0);
+	control_file(t.dir, "hosts.equiv", "127.0.0.1 alice\n", 0644);
+	key_line(t.key[0], "", line + strlen(line), sizeof(line) - strlen(line));
+	control_file(t.dir, "ssh/ssh_known_hosts", line, 0644);
+	client_start(&c, "alice");
+	cr_expect(try_hostbased(&c, t.key[0], "127.0.0.1"));
+	expect_logged("Accepted hostbased for alice from ");
+	client_free(&c);
+	client_start(&c, "bob");
+	for (int i = 0; i < 2; i++) /* the first and another */
+		cr_expect(!try_hostbased(&c, t.key[0], "127.0.0.1"));
+	expect_logged("Failed hostbased for bob from ");
 	client_free(&c);
 }
 

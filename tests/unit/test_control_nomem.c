@@ -6,7 +6,10 @@
  */
 #include <stdio.h>
 
+#include "control/auth/account.h"
+#include "control/auth/hostbased.h"
 #include "crypto/base64.h"
+#include "tests/util/accounts_fake.h"
 #include "tests/util/nomem.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
@@ -115,7 +118,7 @@ static void nomem_teardown(void)
 TestSuite(control_nomem, .init = nomem_setup, .fini = nomem_teardown, .timeout = 600);
 
 /* Twice what is wrong, or what is wrong and then what is right; a key at once. */
-enum way { WRONG_PASSWORD, PASSWORD, WRONG_ANSWER, ANSWER, WRONG_KEY, KEY };
+enum way { WRONG_PASSWORD, PASSWORD, WRONG_ANSWER, ANSWER, WRONG_KEY, KEY, WRONG_HOST, HOST };
 
 static bool over; /* control has ended the connection of this run */
 
@@ -129,6 +132,11 @@ static void run_login(struct client *c, uint32_t id, enum way way)
 		c->logins++;
 		cr_assert_eq(ssh_brain_login_publickey(c->brain, id, way == KEY ? t.key : strange,
 						       method),
+			     0);
+	} else if (way == HOST || way == WRONG_HOST) {
+		c->logins++;
+		cr_assert_eq(ssh_brain_login_hostbased(c->brain, id, way == HOST ? t.key : strange,
+						       method, "box", "alice"),
 			     0);
 	} else if (way == ANSWER || way == WRONG_ANSWER) {
 		c->logins++;
@@ -262,4 +270,39 @@ Test(control_nomem, a_key_that_ends)
 	key_file("expiry-time=\"20990101\",");
 	configure(more);
 	each(KEY, true);
+}
+
+/* A host vouches for alice, who is demo here; box is 192.0.2.9. */
+static void hosts_make(void)
+{
+	static char home[128];
+	char line[1200] = "192.0.2.9 ssh-ed25519 ";
+	const uint8_t *blob;
+	size_t len, at = strlen(line);
+
+	snprintf(home, sizeof(home), "%s/home", t.dir);
+	hostbased_etc = t.dir;
+	accounts_fake = "demo";
+	accounts_fake_home = home;
+	cr_assert_eq(mkdir(home, 0755), 0);
+	cr_assert_eq(mkdir(strcat(strcpy(line + 600, t.dir), "/ssh"), 0755), 0);
+	control_file(t.dir, "home/.shosts", "192.0.2.9 alice\n", 0600);
+	blob = key_blob(t.key, &len);
+	base64_encode(blob, len, line + at);
+	strcpy(line + at + base64_len(len), "\n");
+	control_file(t.dir, "ssh/ssh_known_hosts", line, 0644);
+	configure("HostbasedAuthentication yes\nIgnoreRhosts shosts-only\n");
+	accounts_forget();
+}
+
+Test(control_nomem, a_host_that_vouches)
+{
+	hosts_make();
+	each(HOST, true);
+}
+
+Test(control_nomem, a_host_that_nobody_knows)
+{
+	hosts_make();
+	each(WRONG_HOST, false);
 }

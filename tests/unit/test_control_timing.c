@@ -5,6 +5,9 @@
  */
 #include <time.h>
 
+#include "control/auth/account.h"
+#include "control/auth/hostbased.h"
+#include "tests/util/accounts_fake.h"
 #include "tests/util/login_bench.h"
 #include "tests/util/rnd.h"
 
@@ -12,7 +15,8 @@
 
 static void begin(void)
 {
-	start("MaxAuthTries 1000\nLoginGraceTime 0\nHandshakeTimeout 0");
+	start("MaxAuthTries 1000\nLoginGraceTime 0\nHandshakeTimeout 0\n"
+	      "HostbasedAuthentication yes\nIgnoreRhosts no");
 }
 
 TestSuite(control_timing, .init = begin, .fini = stop, .timeout = 3600);
@@ -38,6 +42,8 @@ static void users_exist(bool yes)
 		(void)rename(from, to);
 	}
 	control_file(t.dir, "passwords", text, 0600);
+	accounts_fake = yes ? "user*" : NULL;
+	accounts_forget();
 }
 
 static double now_us(void)
@@ -70,6 +76,35 @@ static void by_questions(struct client *c)
 static void by_key(struct client *c)
 {
 	cr_expect(!try_key(c, t.key[2]));
+}
+
+/* The operator trusts the host, and knows another key of it; so do those who have a home. */
+static void hosts_make(void)
+{
+	static char etc[128], home[128];
+	char line[1200];
+
+	snprintf(etc, sizeof(etc), "%s/etc", t.dir);
+	snprintf(home, sizeof(home), "%s/home", t.dir);
+	hostbased_etc = etc;
+	accounts_fake_home = home;
+	cr_assert_eq(mkdir(etc, 0755), 0);
+	cr_assert_eq(mkdir(home, 0755), 0);
+	cr_assert_eq(mkdir(strcat(strcpy(line, etc), "/ssh"), 0755), 0);
+	cr_assert_eq(mkdir(strcat(strcpy(line, home), "/.ssh"), 0755), 0);
+	control_file(t.dir, "etc/hosts.equiv", "192.0.2.1 bob\n", 0644);
+	control_file(t.dir, "etc/ssh/shosts.equiv", "127.0.0.1 bob\n", 0644);
+	control_file(t.dir, "home/.shosts", "127.0.0.1 bob\n", 0600);
+	control_file(t.dir, "home/.rhosts", "127.0.0.1 bob\n127.0.0.1 carol\n", 0600);
+	snprintf(line, sizeof(line), "127.0.0.1 ");
+	key_line(t.key[1], "", line + strlen(line), sizeof(line) - strlen(line));
+	control_file(t.dir, "etc/ssh/ssh_known_hosts", line, 0644);
+	control_file(t.dir, "home/.ssh/known_hosts", line, 0600);
+}
+
+static void by_host(struct client *c)
+{
+	cr_expect(!try_hostbased(c, t.key[2], "127.0.0.1"));
 }
 
 /* How likely a refusal of one who exists took longer than of one who does not. */
@@ -133,4 +168,18 @@ Test(control_timing, s32_questions)
 Test(control_timing, s32_keys)
 {
 	measure(by_key, "publickey");
+}
+
+Test(control_timing, s32_hosts)
+{
+	hosts_make();
+	measure(by_host, "hostbased");
+}
+
+/* The host is trusted: an account is refused for the key alone, nobody's for having none. */
+Test(control_timing, s32_hosts_that_are_trusted)
+{
+	hosts_make();
+	control_file(t.dir, "etc/hosts.equiv", "127.0.0.1 alice\n", 0644);
+	measure(by_host, "hostbased, trusted");
 }

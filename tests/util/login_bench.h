@@ -421,6 +421,16 @@ static inline bool try_key(struct client *c, const struct key *k)
 	return c->in;
 }
 
+/* As alice of the host k is the key of. */
+static inline bool try_hostbased(struct client *c, const struct key *k, const char *host)
+{
+	cr_assert_eq(
+		ssh_brain_login_hostbased(c->brain, c->login_id, k, "ssh-ed25519", host, "alice"),
+		0);
+	client_run(c);
+	return c->in;
+}
+
 static inline bool try_password(struct client *c, const char *pw, size_t len)
 {
 	cr_assert_eq(ssh_brain_login_password(c->brain, c->login_id, pw, len), 0);
