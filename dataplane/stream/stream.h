@@ -1,7 +1,8 @@
 /*
  * dataplane/stream/stream.h - the one contract of ordered bytes in and out.
  *
- * Kinds: tcp (dataplane/tcp); host, handler and tee join later behind the same table.
+ * Kinds: tcp (dataplane/tcp), host (stream/host.h); handler and tee join later behind the same
+ * table.
  * Lcore   the shard's.
  * Memory  a stream is its kind's; the user holds a pointer from connect or accept until it
  *         calls stream_close() or stream_abort(); after either it may not touch it again.
@@ -20,12 +21,14 @@
 
 enum stream_kind { STREAM_TCP = 1, STREAM_HOST, STREAM_HANDLER, STREAM_TEE };
 
-enum stream_event { /* bits */
+/* Bits. */
+enum stream_event {
 	STREAM_EV_CONNECTED = 1 << 0,
 	STREAM_EV_READABLE = 1 << 1, /* bytes wait */
-	STREAM_EV_EOF = 1 << 2,	     /* all bytes were taken or wait; no more will come */
+	STREAM_EV_EOF = 1 << 2,      /* all bytes were taken or wait; no more will come */
 	STREAM_EV_WRITABLE = 1 << 3, /* queued bytes were given up: space, or consumption */
 	STREAM_EV_ERROR = 1 << 4,    /* err is set; nothing more will move */
+	STREAM_EV_DEAF = 1 << 5,     /* takes no more bytes, though some may still come */
 };
 
 struct stream;
@@ -51,6 +54,10 @@ struct stream_ops {
 	void (*close)(struct stream *s);
 	/* Ends at once (TCP: RST). */
 	void (*abort)(struct stream *s);
+	/* A second way in, of a kind that has one (a program's standard error); else NULL. EOF is
+	 * the end of both. */
+	uint32_t (*err_take)(struct stream *s, uint32_t max, struct pkt_chain *ret);
+	uint32_t (*err_len)(const struct stream *s);
 };
 
 struct stream {

@@ -1,0 +1,120 @@
+/*
+ * dataplane/stream/host.h - streams over descriptors of the kernel: sockets, pipes, terminals.
+ *
+ * A stream has up to three: in, what its user's bytes are written to; out, what they are read from;
+ * err, a second way to read (a program's standard error). A socket or a terminal is one that is
+ * both in and out. Loopback and UNIX targets, programs, and the clients of a gateway without ports
+ * of its own come this way; who opened the descriptors is another process.
+ *
+ * Lcore   the shard's; its process ignores SIGPIPE. System calls are made by host_poll() and by
+ * letting go, nowhere else. Memory  streams come from a table of a fixed size; bytes are read
+ * straight into data mbufs. One stream holds at most rx_max unread of out and of err each; a user
+ * who takes nothing stops whoever writes. Trust   a descriptor may be anything: what cannot be
+ * watched (a plain file, /dev/null) is read and written without waiting, what fails ends its stream
+ * and no other.
+ *
+ * All descriptors stand in one epoll set, watched for edges; what is known to be ready is served in
+ * every turn, HOST_TURN_BYTES of each at most, and the set is asked again after HOST_LOOK_TURNS
+ * turns or HOST_LOOK_US.
+ */
+#ifndef SLUICE_DATAPLANE_STREAM_HOST_H
+#define SLUICE_DATAPLANE_STREAM_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/stream/stream.h"
+
+#define HOST_TURN_BYTES (64 * 1024) /* of one descriptor in one turn */
+#define HOST_LOOK_TURNS 64
+#define HOST_LOOK_US    50
+#define HOST_RX_MAX     (128 * 1024) /* read and not taken, of one descriptor */
+#define HOST_TX_MAX     (256 * 1024) /* given and not written: tx_space() is what is left of it */
+/* One that was closed goes when nothing was written for so long; */
+#define HOST_LINGER_US 30000000
+/* a socket's other end may say so long that it saw our end: bytes it sends meanwhile are nobody's.
+ */
+#define HOST_DRAIN_US 2000000
+/* With too few buffers to read into it looks again after. */
+#define HOST_RETRY_US 1000
+
+struct host;
+
+struct host_conf {
+	const struct pkt_pools *pools;
+	uint32_t streams_max;
+	uint32_t rx_max, tx_max; /* 0: HOST_RX_MAX, HOST_TX_MAX */
+};
+
+/* -1: there is none. */
+struct host_fds {
+	int in, out, err;
+};
+
+static const struct host_fds host_no_fds = {-1, -1, -1};
+
+int host_new(const struct host_conf *conf, struct host **ret);
+/* Ends all streams; their users are not called any more. */
+void host_free(struct host *h);
+
+/*
+ * A stream over these; in and out may be the same one. They are its own from here on, whatever is
+ * returned: others close their copies. It says CONNECTED at once. -ENOBUFS: the table is full;
+ * -EBADF: there is none at all, or one is not open; -errno of the epoll set.
+ */
+int host_open(struct host *h, const struct host_fds *fds, const struct stream_user *user,
+	      void *user_ptr, struct stream **ret);
+/* The same of one socket, whose user comes later (relay_accept()). */
+static inline int host_open_socket(struct host *h, int fd, struct stream **ret)
+{
+	const struct host_fds fds = {fd, fd, -1};
+
+	return host_open(h, &fds, NULL, NULL, ret);
+}
+/* Closes those that are there; for who cannot give them to a stream. */
+void host_fds_close(struct host_fds *fds);
+
+/* Reads and writes what is ready; look: asks the set now. Returns the work done. */
+unsigned int host_poll(struct host *h, uint64_t now_us, bool look);
+/* Readable when host_poll() has something to do: for the set a shard sleeps on. */
+int host_fd(const struct host *h);
+uint64_t host_next_timer_us(const struct host *h); /* UINT64_MAX: none */
+uint32_t host_streams(const struct host *h);
+
+/* Of a stream of this kind. */
+void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+/*
+ * Is it drained? out and err are at their end and all of it was taken: what a program had to say
+ * is said.
+ */
+bool host_stream_drained(const struct stream *s);
+/* TIOCSWINSZ of a terminal; others: nothing happens. */
+void host_stream_window(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
+			uint16_t height);
+
+#define HOST_COUNTERS(X)                                                                           \
+	X(OPENED, "streams over descriptors begun")                                                \
+	X(CLOSED, "streams over descriptors ended, their descriptors closed")                      \
+	X(TABLE_FULL, "streams over descriptors refused: table full")                              \
+	X(REFUSED, "streams over descriptors refused: one could not be used")                      \
+	X(READS, "reads that brought bytes")                                                       \
+	X(READ_BYTES, "bytes read from descriptors")                                               \
+	X(WRITES, "writes that took bytes")                                                        \
+	X(WRITTEN_BYTES, "bytes written to descriptors")                                           \
+	X(LOOKS, "times the set of descriptors was asked")                                         \
+	X(DEAF, "streams whose other end takes no more bytes")                                     \
+	X(FAILED, "streams ended by an error of a descriptor")                                     \
+	X(LINGERED, "streams cut after they were closed: what was left went nowhere")              \
+	X(SHORT, "reads put off: buffers are short")
+
+enum host_counter {
+#define X(name, text) HOST_C_##name,
+	HOST_COUNTERS(X)
+#undef X
+		HOST_C_COUNT
+};
+const uint64_t *host_counters(const struct host *h);
+const char *host_counter_name(enum host_counter c);
+const char *host_counter_text(enum host_counter c);
+
+#endif

@@ -1,0 +1,744 @@
+/*
+ * dataplane/stream/host: bytes between descriptors and chains, ends, back-pressure, and that no
+ * descriptor and no buffer is left behind on any way out.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dataplane/stream/host.h"
+#include "tests/util/eal.h"
+
+#define MBUFS 511
+
+static struct pkt_pools pools;
+static struct host *h;
+static uint64_t now = 1000000;
+static unsigned int fds_before, told;
+static uint8_t pattern[512 * 1024];
+
+static unsigned int fds_open(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void host_start(uint32_t streams, uint32_t rx_max)
+{
+	const struct host_conf conf = {.pools = &pools, .streams_max = streams, .rx_max = rx_max};
+
+	cr_assert_eq(host_new(&conf, &h), 0);
+}
+
+static void start(void)
+{
+	eal_start("64");
+	signal(SIGPIPE, SIG_IGN);
+	cr_assert_eq(pkt_pools_new("h", MBUFS, 63, SOCKET_ID_ANY, &pools), 0);
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 7 + (i >> 8) * 3 + (i >> 16));
+	fds_before = fds_open();
+	host_start(8, 0);
+}
+
+static void end(void)
+{
+	host_free(h);
+	cr_expect_eq(fds_open(), fds_before, "a descriptor was left behind");
+	cr_expect_eq(eal_out(pools.data), 0);
+	cr_expect_eq(eal_out(pools.head), 0);
+}
+
+TestSuite(host, .init = start, .fini = end, .timeout = 60);
+
+/* --- a user, and the world outside ------------------------------------------------------------ */
+
+static void on_ready(struct stream *s)
+{
+	told++;
+	cr_assert_neq(s->events, 0);
+}
+
+static const struct stream_user user = {.ready = on_ready};
+
+static unsigned int turn(void)
+{
+	now += 1;
+	return host_poll(h, now, true);
+}
+
+static void settle(void)
+{
+	for (int i = 0; i < 100000; i++)
+		if (turn() == 0 && turn() == 0)
+			return;
+	cr_assert_fail("it does not come to rest");
+}
+
+static void pass(uint64_t us)
+{
+	now += us;
+	settle();
+}
+
+/* One end as a stream, the other for the test. */
+static struct stream *socket_stream(int *ret_other)
+{
+	struct stream *s;
+	int fd[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	cr_assert_eq(host_open(h, &(struct host_fds){fd[0], fd[0], -1}, &user, NULL, &s), 0);
+	cr_assert_eq(fcntl(fd[1], F_SETFL, O_NONBLOCK), 0);
+	*ret_other = fd[1];
+	return s;
+}
+
+/* A program's three: the test is the program. */
+struct program {
+	int in, out, err;
+	struct stream *s;
+};
+
+static struct program program_stream(void)
+{
+	struct program p;
+	int in[2], out[2], err[2];
+
+	cr_assert_eq(pipe(in) | pipe(out) | pipe(err), 0);
+	cr_assert_eq(host_open(h, &(struct host_fds){in[1], out[0], err[0]}, &user, NULL, &p.s), 0);
+	p.in = in[0];
+	p.out = out[1];
+	p.err = err[1];
+	return p;
+}
+
+static void program_close(struct program *p)
+{
+	close(p->in);
+	close(p->out);
+	close(p->err);
+}
+
+static int give(struct stream *s, uint32_t off, uint32_t n)
+{
+	struct pkt_chain c;
+
+	cr_assert_eq(pkt_chain_from(pattern + off, n, pools.data, &c), 0);
+	return s->ops->tx(s, &c);
+}
+
+static void chain_is(struct pkt_chain *c, uint32_t off, uint32_t n)
+{
+	static uint8_t buf[sizeof(pattern)];
+
+	cr_assert_eq(c->len, n);
+	cr_assert(pkt_chain_read(c, 0, buf, n));
+	cr_expect_eq(memcmp(buf, pattern + off, n), 0);
+	pkt_chain_free(c);
+}
+
+static void take_is(struct stream *s, uint32_t max, uint32_t off, uint32_t n)
+{
+	struct pkt_chain c = {0};
+
+	cr_assert_eq(s->ops->rx_take(s, max, &c), n);
+	chain_is(&c, off, n);
+}
+
+/* All that can be read there now is the pattern from off; how much it was. */
+static uint32_t read_all(int fd, uint32_t off)
+{
+	static uint8_t buf[sizeof(pattern)];
+	uint32_t n = 0;
+	ssize_t k;
+
+	while ((k = read(fd, buf + n, sizeof(buf) - n)) > 0)
+		n += (uint32_t)k;
+	cr_expect_eq(memcmp(buf, pattern + off, n), 0);
+	return n;
+}
+
+/* --- bytes ---------------------------------------------------------------------------------- */
+
+Test(host, is_connected_at_once_and_says_so_once)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	cr_expect_eq(told, 1);
+	cr_expect_eq(s->kind, STREAM_HOST);
+	cr_expect_eq(stream_events(s), STREAM_EV_CONNECTED);
+	settle();
+	cr_expect_eq(stream_events(s), 0);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, reads_what_the_other_end_says)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	cr_assert_eq(write(other, pattern, 5000), 5000);
+	settle();
+	cr_expect(stream_events(s) & STREAM_EV_READABLE);
+	cr_expect_eq(s->ops->rx_len(s), 5000);
+	take_is(s, 1234, 0, 1234);
+	take_is(s, 10000, 1234, 3766);
+	cr_expect_eq(s->ops->rx_len(s), 0);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, writes_what_it_is_given_in_order)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	cr_expect_eq(give(s, 0, 3000), 0);
+	cr_expect_eq(give(s, 3000, 1), 0);
+	cr_expect_eq(give(s, 3001, 4000), 0);
+	cr_expect_eq(s->ops->tx_queued(s), 7001);
+	settle();
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	cr_expect(stream_events(s) & STREAM_EV_WRITABLE);
+	cr_expect_eq(read_all(other, 0), 7001);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, a_reader_that_takes_nothing_stops_the_writer)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	uint32_t sent = 0, got = 0;
+	ssize_t n;
+
+	for (int i = 0; i < 100; i++) {
+		while ((n = write(other, pattern + sent, 4096)) > 0)
+			sent += (uint32_t)n;
+		settle();
+	}
+	cr_expect_leq(s->ops->rx_len(s), HOST_RX_MAX + HOST_TURN_BYTES);
+	cr_expect_geq(s->ops->rx_len(s), HOST_RX_MAX);
+	cr_expect_gt(sent, s->ops->rx_len(s), "the rest waits in the kernel");
+	while (got < sent) {
+		uint32_t k = s->ops->rx_len(s);
+
+		cr_assert_gt(k, 0);
+		take_is(s, k, got, k);
+		got += k;
+		settle();
+	}
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, a_target_that_reads_nothing_leaves_no_space)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	uint32_t sent = 0, got = 0;
+
+	while (s->ops->tx_space(s) > 0 && sent < sizeof(pattern)) {
+		cr_assert_eq(give(s, sent, 8192), 0);
+		sent += 8192;
+		settle();
+	}
+	cr_assert_lt(sent, sizeof(pattern), "it takes no more");
+	cr_expect_leq(s->ops->tx_queued(s), HOST_TX_MAX + 8192);
+	while (got < sent) {
+		got += read_all(other, got);
+		settle();
+	}
+	cr_expect_eq(got, sent);
+	cr_expect_eq(s->ops->tx_space(s), HOST_TX_MAX);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, crumbs_do_not_hold_a_buffer_each)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		cr_assert_eq(write(other, pattern + i, 1), 1);
+		turn();
+	}
+	cr_expect_lt(eal_out(pools.data), 40, "%u", eal_out(pools.data));
+	take_is(s, 5000, 0, 2000);
+	for (uint32_t i = 0; i < 300; i++)
+		cr_assert_eq(give(s, i, 1), 0);
+	cr_expect_lt(eal_out(pools.data), 120, "%u", eal_out(pools.data));
+	s->ops->abort(s);
+	close(other);
+}
+
+/* --- a program ------------------------------------------------------------------------------ */
+
+Test(host, err_is_apart_from_out)
+{
+	struct program p = program_stream();
+	struct pkt_chain c = {0};
+
+	cr_assert_eq(write(p.out, pattern, 100), 100);
+	cr_assert_eq(write(p.err, pattern + 100, 50), 50);
+	settle();
+	cr_expect_eq(p.s->ops->rx_len(p.s), 100);
+	cr_expect_eq(p.s->ops->err_len(p.s), 50);
+	cr_assert_eq(p.s->ops->err_take(p.s, 1000, &c), 50);
+	chain_is(&c, 100, 50);
+	take_is(p.s, 1000, 0, 100);
+	p.s->ops->abort(p.s);
+	program_close(&p);
+}
+
+Test(host, the_end_is_that_of_out_and_err)
+{
+	struct program p = program_stream();
+
+	cr_assert_eq(write(p.err, pattern, 10), 10);
+	close(p.out);
+	settle();
+	cr_expect_not(stream_events(p.s) & STREAM_EV_EOF);
+	close(p.err);
+	settle();
+	cr_expect(stream_events(p.s) & STREAM_EV_EOF);
+	cr_expect_not(host_stream_drained(p.s), "ten bytes wait");
+	cr_expect_eq(give(p.s, 0, 10), 0, "it may still be written to");
+	{
+		struct pkt_chain c = {0};
+
+		cr_expect_eq(p.s->ops->err_take(p.s, 10, &c), 10);
+		pkt_chain_free(&c);
+	}
+	cr_expect(host_stream_drained(p.s));
+	p.s->ops->abort(p.s);
+	close(p.in);
+}
+
+Test(host, shutdown_closes_in_behind_what_is_queued)
+{
+	struct program p = program_stream();
+	uint8_t buf[200];
+
+	cr_assert_eq(give(p.s, 0, 100), 0);
+	p.s->ops->shutdown(p.s);
+	cr_expect_eq(give(p.s, 0, 1), -EPIPE);
+	settle();
+	cr_expect_eq(read(p.in, buf, sizeof(buf)), 100);
+	cr_expect_eq(read(p.in, buf, sizeof(buf)), 0);
+	cr_assert_eq(write(p.out, pattern, 100), 100, "it may still speak");
+	settle();
+	take_is(p.s, 100, 0, 100);
+	p.s->ops->abort(p.s);
+	program_close(&p);
+}
+
+Test(host, a_program_that_closes_its_input_may_go_on_speaking)
+{
+	struct program p = program_stream();
+
+	stream_events(p.s);
+	close(p.in);
+	settle();
+	cr_expect_eq(stream_events(p.s) & (STREAM_EV_DEAF | STREAM_EV_ERROR), STREAM_EV_DEAF);
+	cr_expect_eq(give(p.s, 0, 10), -EPIPE);
+	cr_expect_eq(p.s->ops->tx_space(p.s), 0);
+	cr_assert_eq(write(p.out, pattern, 10), 10);
+	settle();
+	take_is(p.s, 100, 0, 10);
+	p.s->ops->abort(p.s);
+	close(p.out);
+	close(p.err);
+}
+
+Test(host, what_was_queued_for_a_deaf_one_is_dropped_and_told)
+{
+	struct program p = program_stream();
+	static const uint32_t n = 128 * 1024; /* more than a pipe holds */
+
+	cr_assert_eq(give(p.s, 0, n), 0);
+	settle();
+	cr_expect_gt(p.s->ops->tx_queued(p.s), 0);
+	stream_events(p.s);
+	close(p.in);
+	settle();
+	cr_expect_eq(p.s->ops->tx_queued(p.s), 0);
+	cr_expect(stream_events(p.s) & STREAM_EV_WRITABLE);
+	p.s->ops->abort(p.s);
+	close(p.out);
+	close(p.err);
+}
+
+Test(host, a_terminal_hangs_up_as_an_end)
+{
+	struct stream *s;
+	int master, slave;
+	struct pkt_chain c = {0};
+	struct winsize size;
+
+	cr_assert_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	cr_assert_eq(host_open(h, &(struct host_fds){master, master, -1}, &user, NULL, &s), 0);
+	host_stream_window(s, 132, 43, 0, 0);
+	cr_assert_eq(ioctl(slave, TIOCGWINSZ, &size), 0);
+	cr_expect_eq(size.ws_col, 132);
+	cr_expect_eq(size.ws_row, 43);
+	cr_assert_eq(write(slave, "bye", 3), 3);
+	settle();
+	cr_expect_eq(s->ops->rx_take(s, 10, &c), 3);
+	pkt_chain_free(&c);
+	close(slave);
+	settle();
+	cr_expect_eq(stream_events(s) & (STREAM_EV_EOF | STREAM_EV_ERROR), STREAM_EV_EOF);
+	s->ops->abort(s);
+}
+
+Test(host, what_cannot_be_watched_is_always_ready)
+{
+	const struct host_fds fds = {open("/dev/null", O_WRONLY), open("/dev/zero", O_RDONLY), -1};
+	struct stream *s;
+
+	cr_assert_eq(host_open(h, &fds, &user, NULL, &s), 0);
+	for (int i = 0; i < 10; i++)
+		turn();
+	cr_expect_geq(s->ops->rx_len(s), HOST_RX_MAX);
+	cr_expect_eq(give(s, 0, 1000), 0);
+	turn();
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	s->ops->abort(s);
+}
+
+/* --- ends of sockets ------------------------------------------------------------------------- */
+
+Test(host, halves_of_a_socket_end_apart)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	uint8_t b;
+
+	s->ops->shutdown(s);
+	settle();
+	cr_expect_eq(read(other, &b, 1), 0);
+	cr_assert_eq(write(other, pattern, 10), 10);
+	settle();
+	take_is(s, 10, 0, 10);
+	shutdown(other, SHUT_WR);
+	settle();
+	cr_expect(stream_events(s) & STREAM_EV_EOF);
+	s->ops->close(s);
+	settle();
+	cr_expect_eq(host_streams(h), 0);
+	close(other);
+}
+
+Test(host, close_writes_what_is_queued_first)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	uint32_t got = 0;
+
+	cr_assert_eq(give(s, 0, 400000), 0);
+	s->ops->close(s);
+	while (got < 400000) {
+		settle();
+		got += read_all(other, got);
+	}
+	cr_expect_eq(host_streams(h), 1, "until the other end says its end");
+	close(other);
+	settle();
+	cr_expect_eq(host_streams(h), 0);
+}
+
+Test(host, what_comes_after_a_close_is_nobodys)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	s->ops->close(s);
+	settle();
+	cr_assert_eq(write(other, pattern, 60000), 60000);
+	settle();
+	cr_expect_eq(host_streams(h), 1);
+	pass(HOST_DRAIN_US);
+	cr_expect_eq(host_streams(h), 0);
+	cr_expect_eq(host_counters(h)[HOST_C_LINGERED], 1);
+	close(other);
+}
+
+Test(host, one_that_reads_nothing_does_not_keep_a_closed_stream)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	cr_assert_eq(give(s, 0, 400000), 0);
+	s->ops->close(s);
+	settle();
+	pass(HOST_LINGER_US - 1000);
+	cr_expect_eq(host_streams(h), 1);
+	cr_expect_leq(host_next_timer_us(h), now + HOST_LINGER_US);
+	pass(2000);
+	cr_expect_eq(host_streams(h), 0);
+	cr_expect_eq(host_next_timer_us(h), UINT64_MAX);
+	close(other);
+}
+
+Test(host, a_reset_is_an_error)
+{
+	const struct linger at_once = {1, 0};
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0), fd;
+	struct stream *s;
+
+	cr_assert_eq(bind(listener, (void *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (void *)&sa, &len), 0);
+	cr_assert_eq(connect(other, (void *)&sa, sizeof(sa)), 0);
+	fd = accept(listener, NULL, NULL);
+	cr_assert_eq(host_open_socket(h, fd, &s), 0);
+	s->user = &user;
+	setsockopt(other, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(other);
+	settle();
+	cr_expect(stream_events(s) & STREAM_EV_ERROR);
+	cr_expect_eq(s->err, -ECONNRESET);
+	cr_expect_eq(give(s, 0, 10), -EPIPE);
+	s->ops->close(s);
+	cr_expect_eq(host_streams(h), 0, "there is nothing to wait for");
+	close(listener);
+}
+
+Test(host, abort_resets_tcp)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+	struct stream *s;
+	uint8_t b;
+
+	cr_assert_eq(bind(listener, (void *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (void *)&sa, &len), 0);
+	cr_assert_eq(connect(other, (void *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(host_open_socket(h, accept(listener, NULL, NULL), &s), 0);
+	s->ops->abort(s);
+	cr_expect_eq(read(other, &b, 1), -1);
+	cr_expect_eq(errno, ECONNRESET);
+	close(other);
+	close(listener);
+}
+
+/* --- refusals ------------------------------------------------------------------------------- */
+
+Test(host, no_descriptor_at_all_is_no_stream)
+{
+	struct stream *s;
+
+	cr_expect_eq(host_open(h, &host_no_fds, &user, NULL, &s), -EBADF);
+	cr_expect_eq(host_open(h, &(struct host_fds){999, 999, -1}, &user, NULL, &s), -EBADF);
+	cr_expect_eq(host_streams(h), 0);
+}
+
+Test(host, one_that_is_not_open_takes_the_others_with_it)
+{
+	struct stream *s;
+	int fd = open("/dev/null", O_RDWR);
+
+	cr_expect_eq(host_open(h, &(struct host_fds){fd, 999, -1}, &user, NULL, &s), -EBADF);
+	cr_expect_eq(fcntl(fd, F_GETFD), -1, "it was taken and closed");
+}
+
+Test(host, a_full_table_refuses_and_closes)
+{
+	struct stream *s[9];
+	int other[8], fd = open("/dev/null", O_RDWR);
+
+	for (int i = 0; i < 8; i++)
+		s[i] = socket_stream(&other[i]);
+	cr_expect_eq(host_open_socket(h, fd, &s[8]), -ENOBUFS);
+	cr_expect_eq(fcntl(fd, F_GETFD), -1);
+	cr_expect_eq(host_counters(h)[HOST_C_TABLE_FULL], 1);
+	s[3]->ops->abort(s[3]);
+	close(other[3]);
+	s[3] = socket_stream(&other[3]);
+	for (int i = 0; i < 8; i++) {
+		s[i]->ops->abort(s[i]);
+		close(other[i]);
+	}
+}
+
+Test(host, out_and_err_that_are_one_are_read_once)
+{
+	int fd[2];
+	struct stream *s;
+
+	cr_assert_eq(pipe(fd), 0);
+	cr_assert_eq(host_open(h, &(struct host_fds){-1, fd[0], fd[0]}, &user, NULL, &s), 0);
+	cr_assert_eq(write(fd[1], pattern, 100), 100);
+	close(fd[1]);
+	settle();
+	cr_expect_eq(s->ops->rx_len(s), 100);
+	cr_expect_eq(s->ops->err_len(s), 0);
+	cr_expect(stream_events(s) & STREAM_EV_EOF);
+	s->ops->abort(s);
+}
+
+Test(host, all_is_closed_with_the_instance)
+{
+	int other[3];
+	struct stream *s;
+
+	s = socket_stream(&other[0]);
+	cr_assert_eq(give(s, 0, 300000), 0);
+	s = socket_stream(&other[1]);
+	s->ops->close(s);
+	s = socket_stream(&other[2]);
+	cr_assert_eq(write(other[2], pattern, 1000), 1000);
+	settle();
+	for (int i = 0; i < 3; i++)
+		close(other[i]);
+}
+
+Test(host, a_copy_that_somebody_kept_does_not_wake_a_stream_that_is_gone)
+{
+	struct stream *s;
+	int fd[2], kept;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	kept = dup(fd[0]);
+	cr_assert_eq(host_open_socket(h, fd[0], &s), 0);
+	s->ops->abort(s);
+	cr_assert_eq(write(fd[1], pattern, 100), 100);
+	cr_expect_eq(host_streams(h), 0);
+	s = socket_stream(&fd[0]);
+	settle();
+	cr_expect_eq(s->ops->rx_len(s), 0);
+	s->ops->abort(s);
+	close(fd[0]);
+	close(fd[1]);
+	close(kept);
+}
+
+/* --- shortage, and who is served ------------------------------------------------------------ */
+
+Test(host, without_buffers_nothing_is_read_and_nothing_is_lost)
+{
+	struct rte_mbuf *m[MBUFS];
+	unsigned int n = 0;
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	while (n < MBUFS && (m[n] = rte_pktmbuf_alloc(pools.data)) != NULL)
+		n++;
+	cr_assert_eq(write(other, pattern, 3000), 3000);
+	settle();
+	cr_expect_eq(s->ops->rx_len(s), 0);
+	cr_expect_gt(host_counters(h)[HOST_C_SHORT], 0);
+	cr_expect_leq(host_next_timer_us(h), now + HOST_RETRY_US);
+	while (n > 0)
+		rte_pktmbuf_free(m[--n]);
+	pass(HOST_RETRY_US);
+	take_is(s, 5000, 0, 3000);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, a_take_that_found_no_buffer_is_told_when_there_is_one)
+{
+	struct rte_mbuf *m[MBUFS];
+	struct pkt_chain c = {0};
+	unsigned int n = 0;
+	int other;
+	struct stream *s = socket_stream(&other);
+
+	cr_assert_eq(write(other, pattern, 1500), 1500);
+	settle();
+	while (n < MBUFS && (m[n] = rte_pktmbuf_alloc(pools.data)) != NULL)
+		n++;
+	stream_events(s);
+	/* The larger part is copied nowhere, the smaller has nowhere to go. */
+	if (s->ops->rx_take(s, 700, &c) == 0) {
+		cr_expect_eq(stream_events(s), 0);
+		while (n > 0)
+			rte_pktmbuf_free(m[--n]);
+		pass(HOST_RETRY_US);
+		cr_expect(stream_events(s) & STREAM_EV_READABLE);
+	}
+	while (n > 0)
+		rte_pktmbuf_free(m[--n]);
+	pkt_chain_free(&c);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, one_that_says_much_leaves_the_others_their_turn)
+{
+	int other[8];
+	struct stream *s[8];
+
+	host_free(h);
+	host_start(8, 16 * 1024);
+	for (int i = 0; i < 8; i++) {
+		s[i] = socket_stream(&other[i]);
+		while (write(other[i], pattern, 4096) > 0)
+			;
+	}
+	for (int i = 0; i < 16; i++)
+		turn();
+	for (int i = 0; i < 8; i++)
+		cr_expect_geq(s[i]->ops->rx_len(s[i]), 16 * 1024, "stream %d", i);
+	for (int i = 0; i < 8; i++) {
+		s[i]->ops->abort(s[i]);
+		close(other[i]);
+	}
+}
+
+Test(host, the_set_is_not_asked_in_every_turn)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	uint64_t before;
+
+	settle();
+	before = host_counters(h)[HOST_C_LOOKS];
+	for (int i = 0; i < HOST_LOOK_TURNS; i++)
+		host_poll(h, now, false);
+	cr_expect_eq(host_counters(h)[HOST_C_LOOKS], before + 1);
+	host_poll(h, now + HOST_LOOK_US + 1, false);
+	cr_expect_eq(host_counters(h)[HOST_C_LOOKS], before + 2);
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, the_set_wakes_who_sleeps_on_it)
+{
+	int other;
+	struct stream *s = socket_stream(&other);
+	struct pollfd p = {.fd = host_fd(h), .events = POLLIN};
+
+	settle();
+	cr_expect_eq(poll(&p, 1, 0), 0);
+	cr_assert_eq(write(other, pattern, 1), 1);
+	cr_expect_eq(poll(&p, 1, 0), 1);
+	settle();
+	cr_expect_eq(poll(&p, 1, 0), 0);
+	s->ops->abort(s);
+	close(other);
+}
