@@ -27,6 +27,7 @@
 #define PEERS_MAX       16
 #define COMPUTE_WAITING 1024
 #define FILES_THREADS   4
+#define FILES_SPARE     60 /* beside those that hang in a file */
 #define FILES_WAITING   1024
 #define GOODBYE_MS      500 /* for the last words to reach the peers */
 
@@ -186,6 +187,8 @@ static int start_pools(struct control *c)
 	r = pool_new(&c->loop, e->timers, e->kex_threads, COMPUTE_WAITING, &e->compute);
 	if (r == 0)
 		r = pool_new(&c->loop, e->timers, FILES_THREADS, FILES_WAITING, &e->files);
+	if (r == 0)
+		pool_spare(e->files, FILES_SPARE);
 	if (r == 0)
 		r = resolver_new(&c->loop, e->timers, &e->resolver);
 	return r;

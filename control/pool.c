@@ -4,11 +4,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "control/count.h"
 
-#define POOL_THREADS_MAX 17
+#define POOL_THREADS_MAX 17 /* at first */
+#define POOL_SPARE_MAX   64
 #define POOL_JOIN_S      2 /* how long a pool that closes waits for a thread that hangs */
 
 struct fifo {
@@ -19,18 +21,25 @@ struct fifo {
 struct pool {
 	struct timers *timers;
 	uv_async_t bell;
+	uv_timer_t watch;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work;
-	struct fifo queue[POOL_CLASSES];
+	struct fifo queue[POOL_CLASSES]; /* that of POOL_AUTH is empty: */
+	struct turns auth;
+	struct pool_job *running; /* of POOL_AUTH, in no order */
 	struct fifo finished;
 	unsigned int class_max;
 	unsigned int auth_running, auth_max;
+	uint64_t auth_over;                    /* how many ever came back */
 	unsigned int strangers, strangers_max; /* jobs that run and are no rekeys */
 	bool auth_turn;                        /* the class that goes next when both wait */
 	bool closing;
 	/* Not guarded: */
+	unsigned int owner_max; /* jobs of one source or user that run at once */
+	unsigned int spare;     /* threads that may still be started */
+	uint64_t watched_from;  /* auth_over when the watch began */
 	unsigned int n_threads;
-	pthread_t thread[POOL_THREADS_MAX];
+	pthread_t thread[POOL_THREADS_MAX + POOL_SPARE_MAX];
 };
 
 static void fifo_init(struct fifo *f)
@@ -59,6 +68,64 @@ static struct pool_job *fifo_pop(struct fifo *f)
 	return job;
 }
 
+static struct pool_job *of_turn(const struct turn *t)
+{
+	return (struct pool_job *)(void *)((char *)(uintptr_t)t - offsetof(struct pool_job, turn));
+}
+
+static bool same_user(const struct pool_job *a, const struct pool_job *b)
+{
+	return a->user != NULL && b->user != NULL && strcmp(a->user, b->user) == 0;
+}
+
+static bool same_source(const struct pool_job *a, const struct pool_job *b)
+{
+	return a->from.family != 0 && a->from.family == b->from.family &&
+	       memcmp(a->from.word, b->from.word, sizeof(a->from.word)) == 0;
+}
+
+/*
+ * A job that hangs beyond its time counts for its user, whose files they are, and no longer for
+ * his source, behind which there may be others.
+ */
+static bool may_run(const struct turn *turn, void *arg)
+{
+	const struct pool_job *job = of_turn(turn);
+	const struct pool *p = arg;
+	unsigned int from = 0, user = 0;
+
+	for (const struct pool_job *r = p->running; r != NULL; r = r->next) {
+		from += !r->late && same_source(r, job);
+		user += same_user(r, job);
+	}
+	return from < p->owner_max && user < p->owner_max;
+}
+
+static struct pool_job *take_auth(struct pool *p)
+{
+	struct turn *t = p->auth_running < p->auth_max ? turns_take_if(&p->auth, may_run, p) : NULL;
+	struct pool_job *job;
+
+	if (t == NULL)
+		return NULL;
+	job = of_turn(t);
+	p->auth_running++;
+	job->next = p->running;
+	p->running = job;
+	return job;
+}
+
+static void auth_back(struct pool *p, struct pool_job *job)
+{
+	struct pool_job **at = &p->running;
+
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	p->auth_running--;
+	p->auth_over++;
+}
+
 /*
  * The next job by rank, or NULL. Password hashes never take the last thread but one, and whoever
  * is not in never the last.
@@ -66,23 +133,19 @@ static struct pool_job *fifo_pop(struct fifo *f)
 static struct pool_job *take(struct pool *p)
 {
 	bool kex = p->queue[POOL_KEX].count > 0;
-	bool auth = p->queue[POOL_AUTH].count > 0 && p->auth_running < p->auth_max;
+	struct pool_job *job = NULL;
 
 	if (p->queue[POOL_REKEY].count > 0)
 		return fifo_pop(&p->queue[POOL_REKEY]);
 	if (p->strangers == p->strangers_max)
 		return NULL;
-	p->strangers += kex || auth;
-	if (auth && (p->auth_turn || !kex)) {
-		p->auth_turn = false;
-		p->auth_running++;
-		return fifo_pop(&p->queue[POOL_AUTH]);
-	}
-	if (kex) {
-		p->auth_turn = true;
-		return fifo_pop(&p->queue[POOL_KEX]);
-	}
-	return NULL;
+	if (p->auth_turn || !kex)
+		job = take_auth(p);
+	p->auth_turn = job == NULL && kex;
+	if (p->auth_turn)
+		job = fifo_pop(&p->queue[POOL_KEX]);
+	p->strangers += job != NULL;
+	return job;
 }
 
 static void *thread_main(void *arg)
@@ -101,7 +164,8 @@ static void *thread_main(void *arg)
 		job->run(job);
 		pthread_mutex_lock(&p->lock);
 		p->strangers -= job->class != POOL_REKEY;
-		p->auth_running -= job->class == POOL_AUTH;
+		if (job->class == POOL_AUTH)
+			auth_back(p, job);
 		fifo_push(&p->finished, job);
 		/* A system call, and the loop is after the lock when it comes. */
 		pthread_mutex_unlock(&p->lock);
@@ -130,6 +194,14 @@ static bool unqueue(struct pool_job *job)
 	bool found;
 
 	pthread_mutex_lock(&p->lock);
+	if (job->class == POOL_AUTH) {
+		found = turns_remove(&p->auth, &job->from, &job->turn);
+		job->late = !found;
+		pthread_mutex_unlock(&p->lock);
+		/* Another of its source may go. */
+		pthread_cond_signal(&p->work);
+		return found;
+	}
 	for (at = &f->first; *at != NULL && *at != job; at = &(*at)->next)
 		;
 	found = *at == job;
@@ -215,6 +287,7 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 	p->timers = timers;
 	p->class_max = class_max;
 	p->auth_max = threads - 1;
+	p->owner_max = (threads + 1) / 2 < p->auth_max ? (threads + 1) / 2 : p->auth_max;
 	p->strangers_max = threads;
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		fifo_init(&p->queue[i]);
@@ -226,7 +299,9 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 		free(p);
 		return r;
 	}
-	p->bell.data = p;
+	uv_timer_init(loop, &p->watch); /* cannot fail */
+	uv_unref((uv_handle_t *)&p->watch);
+	p->bell.data = p->watch.data = p;
 	r = start_threads(p, threads + 1);
 	if (r < 0) {
 		pool_close(p);
@@ -235,6 +310,59 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 	*ret = p;
 	return 0;
 }
+
+/* --- threads beside those that hang ----------------------------------------------------------- */
+
+static void on_watch(uv_timer_t *watch);
+
+/* As long as somebody waits. */
+static void watch_begin(struct pool *p)
+{
+	bool waiting;
+
+	if (p->spare == 0 || uv_is_active((uv_handle_t *)&p->watch))
+		return;
+	pthread_mutex_lock(&p->lock);
+	waiting = p->auth.waiting > 0;
+	p->watched_from = p->auth_over;
+	pthread_mutex_unlock(&p->lock);
+	if (waiting)
+		uv_timer_start(&p->watch, on_watch, POOL_SLOW_MS, 0);
+}
+
+/* Everyone there may be has been at it all the while, and somebody waits. */
+static bool all_hang(struct pool *p)
+{
+	bool yes;
+
+	pthread_mutex_lock(&p->lock);
+	yes = p->auth.waiting > 0 && p->auth_running == p->auth_max &&
+	      p->auth_over == p->watched_from;
+	pthread_mutex_unlock(&p->lock);
+	return yes;
+}
+
+static void on_watch(uv_timer_t *watch)
+{
+	struct pool *p = watch->data;
+
+	if (all_hang(p) && start_threads(p, p->n_threads + 1) == 0) {
+		p->spare--;
+		pthread_mutex_lock(&p->lock);
+		p->auth_max++;
+		p->strangers_max++;
+		pthread_mutex_unlock(&p->lock);
+		pthread_cond_signal(&p->work);
+	}
+	watch_begin(p);
+}
+
+void pool_spare(struct pool *p, unsigned int n)
+{
+	p->spare = n < POOL_SPARE_MAX ? n : POOL_SPARE_MAX;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void free_all(struct pool *p, struct fifo *f)
 {
@@ -268,10 +396,30 @@ static bool join_threads(struct pool *p)
 	return p->n_threads == 0;
 }
 
+static void free_auth(struct pool *p)
+{
+	struct turn *t;
+
+	while ((t = turns_take(&p->auth)) != NULL) {
+		struct pool_job *job = of_turn(t);
+
+		timer_cancel(p->timers, &job->deadline);
+		job->free(job);
+	}
+}
+
+static void on_watch_closed(uv_handle_t *watch)
+{
+	struct pool *p = watch->data;
+
+	uv_close((uv_handle_t *)&p->bell, on_closed);
+}
+
 void pool_close(struct pool *p)
 {
 	if (p == NULL)
 		return;
+	uv_timer_stop(&p->watch);
 	pthread_mutex_lock(&p->lock);
 	p->closing = true;
 	pthread_cond_broadcast(&p->work);
@@ -284,8 +432,18 @@ void pool_close(struct pool *p)
 
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		free_all(p, &p->queue[i]);
+	free_auth(p);
 	free_all(p, &p->finished);
-	uv_close((uv_handle_t *)&p->bell, on_closed);
+	uv_close((uv_handle_t *)&p->watch, on_watch_closed);
+}
+
+/* One source does not fill the queue for all. */
+static int auth_push(struct pool *p, struct pool_job *job)
+{
+	if (p->auth.waiting >= p->class_max ||
+	    (job->from.family != 0 && turns_waiting(&p->auth, &job->from) >= p->class_max / 2))
+		return -EBUSY;
+	return turns_add(&p->auth, &job->from, &job->turn);
 }
 
 int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
@@ -294,14 +452,16 @@ int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uin
 
 	job->pool = p;
 	job->class = (uint8_t) class;
-	job->told = false;
+	job->told = job->late = false;
 	job->deadline = (struct timer){.fire = on_deadline};
 	r = timer_set(p->timers, &job->deadline, deadline_ms);
 	if (r < 0)
 		return r;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->queue[class].count >= p->class_max)
+	if (class == POOL_AUTH)
+		r = auth_push(p, job);
+	else if (p->queue[class].count >= p->class_max)
 		r = -EBUSY;
 	else
 		fifo_push(&p->queue[class], job);
@@ -311,6 +471,7 @@ int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uin
 		timer_cancel(p->timers, &job->deadline);
 	} else {
 		pthread_cond_signal(&p->work); /* who wakes finds the lock free */
+		watch_begin(p);
 	}
 	return r;
 }

@@ -8,7 +8,11 @@
  * A deadline is a promise to the caller, not to the thread: when it passes, done() is called
  * with -ETIMEDOUT at once; a job that still waits is freed, one that runs when its thread comes
  * back.
- * Thread  submit, done() and free() on the loop's; run() on any.
+ *
+ * Of what is done for those who are not in (POOL_AUTH), sources take turns (turns.h), and one
+ * source or one user has no more running at once than half of the threads: a slow disk or many
+ * passwords are felt by those they belong to. Thread  submit, done() and free() on the loop's;
+ * run() on any.
  */
 #ifndef SLUICE_CONTROL_POOL_H
 #define SLUICE_CONTROL_POOL_H
@@ -16,13 +20,17 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "control/sources.h"
 #include "control/timers.h"
+#include "control/turns.h"
 
 /*
  * Rekeys of those who are inside go first and have a thread of their own, so that none waits until
  * a stranger's long exchange is done; the two others take turns.
  */
 enum pool_class { POOL_REKEY, POOL_KEX, POOL_AUTH, POOL_CLASSES };
+
+#define POOL_SLOW_MS 250
 
 struct pool;
 
@@ -34,17 +42,27 @@ struct pool_job {
 	 */
 	void (*done)(struct pool_job *job, int err);
 	void (*free)(struct pool_job *job); /* wipes */
+	/* POOL_AUTH: for whom it is; family 0, NULL: for nobody, and nothing holds it up. */
+	struct source from;
+	const char *user; /* stays where it is as long as the job lives */
 	/* The pool's: */
 	struct pool *pool;
 	struct pool_job *next;
+	struct turn turn;
 	struct timer deadline;
 	uint8_t class;
 	bool told; /* done() was called */
+	bool late; /* it runs, and nobody waits for it any more */
 };
 
 /* threads: of strangers, besides the one of rekeys. class_max: jobs that may wait in one class. */
 int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsigned int class_max,
 	     struct pool **ret) __attribute__((warn_unused_result));
+/*
+ * Its jobs wait and do not compute: when none has come back for POOL_SLOW_MS while others wait,
+ * there is another thread, and so on, n of them at most. They stay.
+ */
+void pool_spare(struct pool *p, unsigned int n);
 /*
  * Frees what waits (done() is not called), joins the threads and goes when the loop lets
  * go of its handle. While a thread hangs nothing is freed and the loop no longer waits for the
@@ -53,8 +71,8 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 void pool_close(struct pool *p);
 
 /*
- * The job is taken on success. -EBUSY: too many wait in this class, the job stays with
- * the caller. Times are those of the timers given to pool_new().
+ * The job is taken on success. -EBUSY: too many wait in this class, or half as many of one
+ * source; the job stays with the caller. Times are those of the timers given to pool_new().
  */
 int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
 	__attribute__((warn_unused_result));

@@ -47,6 +47,7 @@ struct auth_env {
 struct auth_try {
 	const struct conf_session *conf;
 	const char *user;
+	struct source from;      /* where he is, for turns */
 	struct helper_job about; /* for who goes by Match himself; its time is the source's */
 	bool possible;           /* the user exists and may log in */
 	struct ssh_str secret, new_secret;

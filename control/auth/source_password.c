@@ -3,6 +3,7 @@
  * the user's hash, or against one of the usual cost, on the pool that computes.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct password_job {
 	bool possible;
 	int result;
 	struct passfile_hash hash;
+	char user[SSH_USER_MAX + 1];
 	char *password;
 	size_t len, measured; /* what of it is put to the hash */
 };
@@ -78,7 +80,9 @@ static int begin(struct auth_call *call, const struct auth_try *t)
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return -ENOMEM;
-	j->job = (struct pool_job){.run = run, .done = done, .free = job_free};
+	snprintf(j->user, sizeof(j->user), "%s", t->user);
+	j->job = (struct pool_job){
+		.run = run, .done = done, .free = job_free, .from = t->from, .user = j->user};
 	j->call = call;
 	j->hash = *t->hash;
 	j->len = t->secret.len;

@@ -3,6 +3,7 @@
  * them.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct totp_job {
 	int result;
 	uint64_t now;
 	unsigned int window;
-	char user[SSH_USER_MAX + 1];
+	char user[SSH_USER_MAX + 1]; /* whose turn it is; of those who may not log in, too */
 	char code[TOTP_DIGITS_MAX];
 	size_t len;
 	char *secrets, *state;
@@ -90,14 +91,14 @@ static int begin(struct auth_call *call, const struct auth_try *t)
 
 	if (j == NULL)
 		return -ENOMEM;
-	j->job = (struct pool_job){.run = run, .done = done, .free = job_free};
+	snprintf(j->user, sizeof(j->user), "%s", t->user);
+	j->job = (struct pool_job){
+		.run = run, .done = done, .free = job_free, .from = t->from, .user = j->user};
 	j->call = call;
 	j->now = call->env->wall();
 	j->window = t->conf->totp_window;
 	j->len = digits_of(t->secret, j->code, sizeof(j->code));
 	j->possible = t->possible && strlen(t->user) <= SSH_USER_MAX;
-	if (j->possible)
-		strcpy(j->user, t->user);
 	j->secrets = strdup(t->conf->totp_secret_file);
 	j->state = strdup(t->conf->totp_state_file);
 	if (j->secrets != NULL && j->state != NULL)

@@ -97,9 +97,7 @@ static void next_turns(struct session_env *env)
 static int take_turn(struct session *s, struct kex_job *j)
 {
 	struct session_env *env = s->table->env;
-	const struct conf_global *g = conf_global(env->conf);
-	struct source from =
-		source_of(&s->peer, &(struct source_bits){g->source_bits4, g->source_bits6});
+	struct source from = session_source(s);
 	int r = turns_add(&env->turns, &from, &j->turn);
 
 	if (r == 0)

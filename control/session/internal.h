@@ -251,6 +251,8 @@ struct ssh_rekey_limit session_rekey_limit(const struct session *s);
 int session_silence_begin(struct session *s) __attribute__((warn_unused_result));
 /* LoginGraceTime, as its configuration has it now. */
 int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
+/* Where it comes from, as PerSourceNetBlockSize has it. */
+struct source session_source(const struct session *s);
 /* Seconds since 1970. */
 uint64_t session_wall(struct session_env *env);
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)

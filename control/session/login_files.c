@@ -133,7 +133,11 @@ static int look_up(struct session *s, bool only_account, enum login_program who,
 		free(text);
 		return -ENOMEM;
 	}
-	j->job = (struct pool_job){.run = lookup_run, .done = lookup_done, .free = lookup_free};
+	j->job = (struct pool_job){.run = lookup_run,
+				   .done = lookup_done,
+				   .free = lookup_free,
+				   .from = session_source(s),
+				   .user = j->lookup.user};
 	j->env = env;
 	j->ref = s->ref;
 	j->id = s->awake->login.id;

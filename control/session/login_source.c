@@ -24,6 +24,7 @@ void login_ask_source(struct session *s, const struct auth_source *source, struc
 	struct login *l = &s->awake->login;
 	const struct auth_try t = {.conf = &s->awake->conf,
 				   .user = session_user(s),
+				   .from = session_source(s),
 				   .about = login_about(s, 0),
 				   .possible = l->possible && l->right,
 				   .secret = secret,

@@ -22,6 +22,14 @@ void session_log(const struct session *s, enum log_level level, const char *fmt,
 	log_line_at(s->log_level, level, "%s", text);
 }
 
+struct source session_source(const struct session *s)
+{
+	const struct conf_global *g = conf_global(s->table->env->conf);
+	const struct source_bits bits = {g->source_bits4, g->source_bits6};
+
+	return source_of(&s->peer, &bits);
+}
+
 /* Counted from the beginning, whenever it becomes known what holds. */
 int session_silence_begin(struct session *s)
 {

@@ -21,7 +21,7 @@
 #include "control/resolve.h"
 #include "control/session/connecting.h"
 #include "control/session/keyset.h"
-#include "control/session/turns.h"
+#include "control/turns.h"
 #include "control/signer.h"
 #include "control/startups.h"
 #include "control/timers.h"

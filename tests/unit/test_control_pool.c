@@ -63,12 +63,17 @@ static void job_free(struct pool_job *p)
 	free(p);
 }
 
-static int submit(int name, enum pool_class class, int at_gate, uint64_t ms)
+/* Of the given user at 192.0.2.last; 0, NULL: nobody's. */
+static int submit_of(uint8_t last_byte, const char *user, int name, enum pool_class class,
+		     int at_gate, uint64_t ms)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	int r;
 
 	j->job = (struct pool_job){.run = job_run, .done = job_done, .free = job_free};
+	if (last_byte != 0)
+		j->job.from = (struct source){.word = {last_byte}, .family = 4, .bits = 32};
+	j->job.user = user;
 	j->name = name;
 	j->gate = at_gate;
 	r = pool_submit(pool, &j->job, class, clock_now_ms() + ms);
@@ -78,6 +83,11 @@ static int submit(int name, enum pool_class class, int at_gate, uint64_t ms)
 		live++;
 	last = &j->job;
 	return r;
+}
+
+static int submit(int name, enum pool_class class, int at_gate, uint64_t ms)
+{
+	return submit_of(0, NULL, name, class, at_gate, ms);
 }
 
 static void wait_held(unsigned int n)
@@ -222,6 +232,113 @@ Test(control_pool, what_waits_beyond_its_deadline_is_not_begun)
 	cr_expect_eq(ran, 2);
 	cr_expect_eq(order[0], 1);
 	cr_expect_eq(order[1], 3);
+}
+
+/* Many passwords of one source: who comes from elsewhere waits behind one of them. */
+Test(control_pool, sources_take_turns)
+{
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit(0, POOL_AUTH, 0, 10000), 0);
+	wait_held(1); /* hashes leave a thread: there is none for another */
+	for (int i = 1; i <= 2; i++)
+		cr_assert_eq(submit_of(1, NULL, 1, POOL_AUTH, -1, 10000), 0);
+	cr_expect_eq(submit_of(1, NULL, 1, POOL_AUTH, -1, 10000), -EBUSY,
+		     "half of the places are not for one source");
+	cr_assert_eq(submit_of(2, NULL, 2, POOL_AUTH, -1, 10000), 0);
+	pthread_mutex_unlock(&gates[0]);
+	run_until(4);
+	cr_expect_eq(order[0], 1);
+	cr_expect_eq(order[1], 2);
+	cr_expect_eq(order[2], 1);
+}
+
+static void more_threads(unsigned int threads, unsigned int spare)
+{
+	pool_close(pool);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	cr_assert_eq(pool_new(&loop, ts, threads, 16, &pool), 0);
+	pool_spare(pool, spare);
+}
+
+/* A user whose files hang, wherever he comes from; a source with many of them. */
+Test(control_pool, one_user_or_source_has_half_of_the_threads)
+{
+	static const struct {
+		uint8_t from[3];
+		const char *user[3];
+	} c[] = {{{1, 2, 3}, {"slow", "slow", "slow"}}, {{7, 7, 7}, {"a", "b", "c"}}};
+
+	more_threads(4, 0);
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		ran = done_count = held = 0;
+		pthread_mutex_lock(&gates[0]);
+		for (int k = 0; k < 3; k++)
+			cr_assert_eq(submit_of(c[i].from[k], c[i].user[k], 0, POOL_AUTH, 0, 10000),
+				     0);
+		wait_held(2);
+		cr_assert_eq(submit_of(9, "quick", 1, POOL_AUTH, -1, 10000), 0);
+		cr_assert_eq(submit_of(9, "quick", 2, POOL_AUTH, -1, 10000), 0);
+		run_until(2);
+		cr_expect_eq(ran, 2, "others go on");
+		cr_expect_eq(held, 2, "the third one waits");
+		pthread_mutex_unlock(&gates[0]);
+		run_until(5);
+	}
+}
+
+/* Who hangs beyond his time is no reason to hold up his neighbours, but himself. */
+Test(control_pool, what_hangs_for_ever_is_its_users_trouble)
+{
+	more_threads(4, 0);
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit_of(1, "slow", 0, POOL_AUTH, 0, 20), 0);
+	cr_assert_eq(submit_of(1, "slow", 0, POOL_AUTH, 0, 20), 0);
+	wait_held(2);
+	cr_assert_eq(submit_of(1, "slow", 1, POOL_AUTH, -1, 40), 0);
+	cr_assert_eq(submit_of(1, "neighbour", 2, POOL_AUTH, -1, 10000), 0);
+	run_until(4);
+	cr_expect_eq(ran, 1);
+	cr_expect_eq(order[0], 2);
+	pthread_mutex_unlock(&gates[0]);
+	while (live > 0)
+		uv_run(&loop, UV_RUN_ONCE);
+}
+
+/* Threads that all hang in files are not waited for: there are others. */
+Test(control_pool, threads_that_hang_are_replaced)
+{
+	static const char *const user[] = {"a", "b", "c", "d", "e"};
+
+	more_threads(2, 2);
+	pthread_mutex_lock(&gates[0]);
+	for (uint8_t i = 0; i < 3; i++)
+		cr_assert_eq(submit_of(i + 1, user[i], 0, POOL_AUTH, 0, 10000), 0);
+	while (held < 3) { /* one thread from the beginning, two started since */
+		uv_run(&loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	cr_assert_eq(submit_of(4, user[3], 4, POOL_AUTH, -1, POOL_SLOW_MS * 2), 0);
+	run_until(1);
+	cr_expect_eq(done_err, -ETIMEDOUT, "there are no more of them");
+	pthread_mutex_unlock(&gates[0]);
+	run_until(4);
+	cr_assert_eq(submit_of(5, user[4], 5, POOL_AUTH, -1, 10000), 0);
+	run_until(5);
+	cr_expect_eq(order[0], 5);
+}
+
+/* What computes is no reason to have more threads than there are cores. */
+Test(control_pool, threads_that_work_are_waited_for)
+{
+	more_threads(2, 0);
+	pthread_mutex_lock(&gates[0]);
+	cr_assert_eq(submit_of(1, "a", 0, POOL_AUTH, 0, 10000), 0);
+	wait_held(1);
+	cr_assert_eq(submit_of(2, "b", 1, POOL_AUTH, -1, POOL_SLOW_MS * 2), 0);
+	run_until(1);
+	cr_expect_eq(done_err, -ETIMEDOUT);
+	pthread_mutex_unlock(&gates[0]);
+	run_until(2);
 }
 
 /* The last one leaves its queue: the next one put there is found. */

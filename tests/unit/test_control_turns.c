@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/session/turns.h"
+#include "control/turns.h"
 
 struct item {
 	struct turn turn;
@@ -92,6 +92,32 @@ Test(control_turns, all_sources_go_on_together)
 	cr_expect_eq(total, SOURCES * EACH);
 }
 
+static bool odd(const struct turn *turn, void *arg)
+{
+	const struct item *i = (const struct item *)(const void *)turn;
+
+	(*(unsigned int *)arg)++;
+	return i->n % 2 == 1;
+}
+
+/* Who may not go yet keeps his place, and holds up nobody behind him. */
+Test(control_turns, who_may_not_go_keeps_his_place)
+{
+	static struct turns t;
+	static struct item it[6];
+	unsigned int asked = 0;
+
+	for (unsigned int i = 0; i < 6; i++)
+		add(&t, &it[i], 1, i);
+	for (unsigned int i = 1; i < 6; i += 2)
+		cr_expect_eq((struct item *)(void *)turns_take_if(&t, odd, &asked), &it[i]);
+	cr_expect_null(turns_take_if(&t, odd, &asked));
+	cr_expect_gt(asked, 6);
+	for (unsigned int i = 0; i < 6; i += 2)
+		cr_expect_eq(take(&t), &it[i]);
+	cr_expect_null(take(&t));
+}
+
 /* Come and go at random: nothing is lost, nothing comes twice. */
 Test(control_turns, nothing_is_lost)
 {
@@ -118,4 +144,42 @@ Test(control_turns, nothing_is_lost)
 	}
 	cr_expect_eq(t.waiting, 0);
 	cr_expect_null(t.first);
+}
+
+/* The same, of whom some give up their places: first, last, in between. */
+Test(control_turns, who_gives_up_leaves_no_gap)
+{
+	static struct turns t;
+	static struct item it[3000];
+	static enum { OUT, IN, GONE } state[3000];
+	unsigned int left = 0;
+
+	srand(2);
+	for (unsigned int i = 0; i < 3000; i++) {
+		add(&t, &it[i], i % 30, i);
+		state[i] = IN;
+		left++;
+		if (rand() % 2 == 0) {
+			unsigned int k = (unsigned int)rand() % (i + 1);
+			struct source s = source(it[k].from);
+
+			cr_assert_eq(turns_remove(&t, &s, &it[k].turn), state[k] == IN);
+			left -= state[k] == IN;
+			state[k] = GONE;
+		}
+		cr_assert_eq(t.waiting, left);
+	}
+	for (struct item *i; (i = take(&t)) != NULL; left--) {
+		cr_assert_eq(state[i->n], IN);
+		state[i->n] = OUT;
+	}
+	cr_expect_eq(left, 0);
+	cr_expect_eq(t.waiting, 0);
+	cr_expect_null(t.first);
+	cr_expect_null(t.last);
+	for (unsigned int i = 0; i < 30; i++) {
+		struct source s = source(i);
+
+		cr_expect_eq(turns_waiting(&t, &s), 0);
+	}
 }
