@@ -90,6 +90,13 @@ const char *kex_gss_name_at(unsigned int i)
 	return i < N_GSS ? gss_methods[i].name : NULL;
 }
 
+bool kex_method_is_legacy(const char *name)
+{
+	const struct kex_method *m = kex_method_find(name);
+
+	return m != NULL && m->hash == HASH_SHA1;
+}
+
 void kex_curve_key_fini(struct kex_curve_key *key)
 {
 	EVP_PKEY_free(key->pkey); /* wipes its scalar */

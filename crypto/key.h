@@ -64,6 +64,8 @@ const char *key_sig_alg_at(unsigned int i);
  * "rsa-sha2-512-cert-v01@openssh.com" is "rsa-sha2-512". NULL: an unknown algorithm.
  */
 const char *key_sig_alg_plain(const char *sig_alg);
+/* By SHA-1: in no default list, and worth a warning where it is used. */
+bool key_sig_alg_is_legacy(const char *sig_alg);
 /* The n-th signature algorithm that fits this key, best first; NULL behind the last. */
 const char *key_sig_alg_of(const struct key *k, unsigned int n);
 

@@ -123,6 +123,14 @@ const char *key_sig_alg_plain(const char *sig_alg)
 	return NULL;
 }
 
+bool key_sig_alg_is_legacy(const char *sig_alg)
+{
+	for (size_t i = 0; i < N_ALGS; i++)
+		if (strcmp(algs[i].name, sig_alg) == 0)
+			return algs[i].md == EVP_sha1;
+	return false;
+}
+
 int key_blob_parse_for(const char *sig_alg, const uint8_t *blob, size_t len, struct key **ret)
 {
 	const struct sig_alg *alg = NULL;

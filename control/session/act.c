@@ -21,6 +21,10 @@ static void warn_of_legacy(struct session *s, const struct ssh_act_kex *k)
 	const char *const mac[] = {k->mac_cs, k->mac_sc};
 	const char *const comp[] = {k->comp_cs, k->comp_sc};
 
+	if (k->first && kex_method_is_legacy(k->kex))
+		session_log(s, LOG_L_INFO, "warning: legacy key exchange %s", k->kex);
+	if (k->first && key_sig_alg_is_legacy(k->hostkey))
+		session_log(s, LOG_L_INFO, "warning: legacy host key signature %s", k->hostkey);
 	for (int dir = 0; k->first && dir < 2; dir++) {
 		if (cipher_is_legacy(cipher[dir]))
 			session_log(s, LOG_L_INFO, "warning: legacy cipher %s %s", cipher[dir],

@@ -96,6 +96,10 @@ void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 		    (int)auth->method_name.len, (const char *)auth->method_name.p,
 		    s->user_judged && !s->user_valid ? "invalid user " : "", session_user(s),
 		    session_peer_text(s, from), s->peer.port, key);
+	if (verdict != WORDS_FAILED && auth->sig_alg != NULL &&
+	    key_sig_alg_is_legacy(auth->sig_alg))
+		session_log(s, LOG_L_INFO, "warning: legacy signature %s of %.*s", auth->sig_alg,
+			    (int)auth->method_name.len, (const char *)auth->method_name.p);
 }
 
 void words_signature(const struct session *s, const struct ssh_act_auth *auth, bool good)

@@ -421,23 +421,67 @@ Test(control_limits, the_slow_path_has_a_rate)
 	client_free(&c);
 }
 
-Test(control_limits, nothing_in_common_is_said_with_the_offer)
+/* A client that has these lists; NULL: the usual one. */
+static void client_with(struct client *c, const char *user, const char *kex, const char *ciphers)
 {
-	struct client c;
 	struct ssh_brain_conf conf = {.role = SSH_CLIENT,
 				      .ident = "SSH-2.0-test",
 				      .strict = SSH_STRICT_ON,
-				      .ciphers = "aes256-ctr",
-				      .user = "demo"};
+				      .kex_algs = kex,
+				      .hostkey_algs = "ssh-ed25519,ssh-rsa",
+				      .ciphers = ciphers,
+				      .user = user};
+
+	client_new(c, user);
+	ssh_pump_fini(&c->pump);
+	ssh_brain_free(c->brain);
+	cr_assert_eq(ssh_brain_new(&conf, &c->brain), 0);
+	cr_assert_eq(ssh_pump_init(&c->pump, c->engine, c->brain), 0);
+	cr_assert_eq(ssh_brain_start(c->brain), 0);
+	client_run(c);
+}
+
+/* What is off by default is worth a line where an administrator switched it on and it is used. */
+Test(control_limits, what_is_old_is_warned_of)
+{
+	struct key *k = NULL;
+	struct client c;
+	char line[2048];
+
+	control_host_type = "ssh-rsa";
+	start("KexAlgorithms +diffie-hellman-group14-sha1\nHostKeyAlgorithms +ssh-rsa\n"
+	      "PubkeyAcceptedAlgorithms +ssh-rsa");
+	cr_assert_eq(key_generate("ssh-rsa", 2048, &k), 0);
+	key_line(k, "", line, sizeof(line));
+	control_file(t.dir, "keys/rsa", line, 0600);
+	client_with(&c, "rsa", "diffie-hellman-group14-sha1", NULL);
+	expect_logged("warning: legacy key exchange diffie-hellman-group14-sha1");
+	expect_logged("warning: legacy host key signature ssh-rsa");
+	cr_assert_eq(ssh_brain_login_publickey(c.brain, c.login_id, k, "ssh-rsa"), 0);
+	client_run(&c);
+	cr_expect(c.in);
+	expect_logged("warning: legacy signature ssh-rsa of publickey");
+	client_free(&c);
+	key_free(k);
+}
+
+Test(control_limits, what_is_not_old_is_not_warned_of)
+{
+	struct client c;
+
+	start("KexAlgorithms +diffie-hellman-group14-sha1\nPubkeyAcceptedAlgorithms +ssh-rsa");
+	cr_expect(login(&c, "demo", t.key[0]));
+	expect_logged("Accepted publickey for demo from ");
+	cr_expect(!logged("warning: "), "%s", t.log);
+	client_free(&c);
+}
+
+Test(control_limits, nothing_in_common_is_said_with_the_offer)
+{
+	struct client c;
 
 	start("Ciphers aes128-gcm@openssh.com");
-	client_new(&c, "demo");
-	ssh_pump_fini(&c.pump);
-	ssh_brain_free(c.brain);
-	cr_assert_eq(ssh_brain_new(&conf, &c.brain), 0);
-	cr_assert_eq(ssh_pump_init(&c.pump, c.engine, c.brain), 0);
-	cr_assert_eq(ssh_brain_start(c.brain), 0);
-	client_run(&c);
+	client_with(&c, "demo", NULL, "aes256-ctr");
 	cr_expect(c.ended);
 	expect_logged("Unable to negotiate with 127.0.0.1 port ");
 	expect_logged(": no matching cipher found. Their offer: aes256-ctr [preauth]");

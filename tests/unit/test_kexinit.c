@@ -1,7 +1,9 @@
 /* tests/unit/test_kexinit.c - KEXINIT read, written and agreed on. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "crypto/key.h"
 #include "ssh/err.h"
 #include "ssh/kexinit.h"
 
@@ -277,4 +279,46 @@ Test(kexinit, what_falls_to_terrapin_is_known)
 	cr_assert(ssh_suite_needs_strict(&cbc));
 	cbc.shape = CIPHER_EAM;
 	cr_assert(!ssh_suite_needs_strict(&cbc));
+}
+
+static bool comp_is_legacy(const char *name)
+{
+	return ssh_comp_find(name) == SSH_COMP_ZLIB;
+}
+
+/* Parity 3: what is old is there, and nobody offers it who was not told to. */
+Test(kexinit, nothing_old_is_in_a_default_list)
+{
+	static const struct {
+		const char *list;
+		const char *(*at)(unsigned int i); /* all there is; NULL: told by another line */
+		bool (*is_legacy)(const char *name);
+		unsigned int n_legacy;
+	} t[] = {
+		{SSH_DEFAULT_KEX, kex_method_name_at, kex_method_is_legacy, 3},
+		{SSH_DEFAULT_KEX_CLIENT, NULL, kex_method_is_legacy, 0},
+		{SSH_DEFAULT_GSS_KEX, kex_gss_name_at, kex_method_is_legacy, 2},
+		{SSH_DEFAULT_HOSTKEY, key_sig_alg_at, key_sig_alg_is_legacy, 8},
+		{SSH_DEFAULT_PUBKEY, NULL, key_sig_alg_is_legacy, 0},
+		{SSH_DEFAULT_X509, NULL, key_sig_alg_is_legacy, 0},
+		{SSH_DEFAULT_CA_SIG, NULL, key_sig_alg_is_legacy, 0},
+		{SSH_DEFAULT_CIPHERS, cipher_name_at, cipher_is_legacy, 10},
+		{SSH_DEFAULT_MACS, cipher_mac_name_at, cipher_mac_is_legacy, 12},
+		{SSH_DEFAULT_COMP, ssh_comp_name_at, comp_is_legacy, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct ssh_str rest = ssh_str_c(t[i].list), name;
+		unsigned int n = 0;
+		const char *one;
+		char buf[SSH_NAME_MAX + 1];
+
+		while (ssh_names_next(&rest, &name)) {
+			snprintf(buf, sizeof(buf), "%.*s", (int)name.len, (const char *)name.p);
+			cr_expect(!t[i].is_legacy(buf), "%s", buf);
+		}
+		for (unsigned int j = 0; t[i].at != NULL && (one = t[i].at(j)) != NULL; j++)
+			n += t[i].is_legacy(one);
+		cr_expect_eq(n, t[i].n_legacy, "%s: %u", t[i].list, n);
+	}
 }

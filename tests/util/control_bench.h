@@ -30,18 +30,21 @@ static inline void control_file(const char *dir, const char *name, const char *t
 
 static inline struct conf *control_conf(const char *text, int len)
 {
+	static char kex[2048], sigs[4096];
 	const struct conf_algs algs = {
 		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
 		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.kex = {SSH_DEFAULT_KEX, kex},
+		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
+		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
+		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, SSH_DEFAULT_CA_SIG},
 	};
 	struct conf *conf = NULL;
 	char *errors = NULL;
 
+	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
+	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	cr_assert_eq(conf_parse("test", text, (size_t)len, &algs, &conf, &errors), 0, "%s", errors);
 	return conf;
 }
@@ -60,6 +63,9 @@ static inline void control_dir_remove(const char *dir)
 	cr_expect_eq(system(cmd), 0);
 }
 
+/* Of its host key; of RSA 2048 bits. */
+static const char *control_host_type = "ssh-ed25519";
+
 /* The clock, threads, a resolver, a host key. The configuration is there already. */
 static inline void control_env_open(struct session_env *e, uv_loop_t *loop, struct clock **clock,
 				    uint64_t (*now_ms)(void))
@@ -75,7 +81,9 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
 	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
 	cr_assert_eq(resolver_new(loop, e->timers, &e->resolver), 0);
-	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
+	cr_assert_eq(key_generate(control_host_type,
+				  strcmp(control_host_type, "ssh-rsa") == 0 ? 2048 : 0, &host),
+		     0);
 	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
 	cr_assert_eq(blob_key_new(&e->blob_key), 0);
 }
