@@ -8,6 +8,7 @@
 
 #include "ssh/chan.h"
 #include "ssh/msg.h"
+#include "ssh/session_msg.h"
 
 /* A want_reply of 2 reads as true and is written as 1. */
 static bool canonical(const struct ssh_chan_request *m)
@@ -62,6 +63,106 @@ static bool data_again(struct ssh_rd *r, struct ssh_wr *w, const uint8_t *p, siz
 	return true;
 }
 
+/* A list of modes is walked to its end, a mode at a time. */
+static void modes_walk(struct ssh_str modes)
+{
+	struct ssh_rd r;
+	uint32_t value, n = 0;
+	uint8_t opcode;
+
+	ssh_rd_init(&r, modes.p, modes.len);
+	while (ssh_tty_mode_next(&r, &opcode, &value))
+		if (opcode == 0 || opcode >= 160 || ++n > modes.len / 5)
+			abort();
+}
+
+static void c_string(struct ssh_str s)
+{
+	if (s.len > 0 && memchr(s.p, '\0', s.len) != NULL)
+		abort();
+}
+
+/* What a request of a `session` channel holds; a boolean may be written in another way. */
+static bool session_again(enum ssh_session_request kind, struct ssh_str rest, struct ssh_wr *w)
+{
+	struct ssh_exit_signal sig;
+	struct ssh_tty_size size;
+	struct ssh_pty_req pty;
+	struct ssh_x11_req x11;
+	struct ssh_env env;
+	struct ssh_str str;
+	uint32_t n;
+	bool b;
+
+	switch (kind) {
+	case SSH_SESSION_PTY_REQ:
+		if (ssh_pty_req_parse(rest, &pty) < 0)
+			return false;
+		c_string(pty.term);
+		modes_walk(pty.modes);
+		ssh_pty_req_build(w, &pty);
+		return true;
+	case SSH_SESSION_X11_REQ:
+		if (ssh_x11_req_parse(rest, &x11) < 0 || rest.p[0] > 1)
+			return false;
+		ssh_x11_req_build(w, &x11);
+		return true;
+	case SSH_SESSION_ENV:
+		if (ssh_env_parse(rest, &env) < 0)
+			return false;
+		c_string(env.name);
+		c_string(env.value);
+		ssh_env_build(w, &env);
+		return true;
+	case SSH_SESSION_WINDOW_CHANGE:
+		if (ssh_window_change_parse(rest, &size) < 0)
+			return false;
+		ssh_window_change_build(w, &size);
+		return true;
+	case SSH_SESSION_EXIT_SIGNAL:
+		if (ssh_exit_signal_parse(rest, &sig) < 0 || rest.p[4 + sig.signal.len] > 1)
+			return false;
+		ssh_exit_signal_build(w, &sig);
+		return true;
+	case SSH_SESSION_EXEC:
+	case SSH_SESSION_SUBSYSTEM:
+	case SSH_SESSION_SIGNAL:
+		if ((kind == SSH_SESSION_EXEC        ? ssh_exec_parse(rest, &str)
+		     : kind == SSH_SESSION_SUBSYSTEM ? ssh_subsystem_parse(rest, &str)
+						     : ssh_signal_parse(rest, &str)) < 0)
+			return false;
+		c_string(str);
+		(void)ssh_signal_number(str);
+		ssh_wr_str(w, str);
+		return true;
+	case SSH_SESSION_BREAK:
+	case SSH_SESSION_EXIT_STATUS:
+		if (ssh_break_parse(rest, &n) < 0)
+			return false;
+		ssh_wr_u32(w, n);
+		return true;
+	case SSH_SESSION_XON_XOFF:
+		return ssh_xon_xoff_parse(rest, &b) == 0 && rest.p[0] <= 1 &&
+		       (ssh_wr_bool(w, b), true);
+	default:
+		return false;
+	}
+}
+
+static void request_walk(const struct ssh_chan_request *m)
+{
+	uint8_t *out = malloc(m->rest.len + 1);
+	struct ssh_wr w;
+
+	if (out == NULL)
+		return;
+	ssh_wr_init(&w, out, m->rest.len);
+	if (session_again(ssh_session_request_find(m->type), m->rest, &w) &&
+	    (w.bad || ssh_wr_done(&w) != m->rest.len || memcmp(out, m->rest.p, m->rest.len) != 0))
+		abort();
+	free(out);
+}
+
 static bool again(struct ssh_rd *r, struct ssh_wr *w, const uint8_t *p, size_t size)
 {
 	struct ssh_chan_confirm confirm;
@@ -101,6 +202,7 @@ static bool again(struct ssh_rd *r, struct ssh_wr *w, const uint8_t *p, size_t s
 	case SSH_MSG_CHANNEL_REQUEST:
 		if (ssh_chan_request_parse(r, &request) < 0 || !canonical(&request))
 			return false;
+		request_walk(&request);
 		ssh_chan_request_build(w, &request);
 		return true;
 	}
