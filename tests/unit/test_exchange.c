@@ -2,7 +2,7 @@
  * tests/unit/test_exchange.c - the exchange hash and keys against vectors (S-70).
  *
  * The vectors were computed apart from this code, with Python's hashlib and integers, from
- * RFC 4253 sections 7.2 and 8 alone; tests/interop shows the same against OpenSSH.
+ * RFC 4253 sections 7.2 and 8 alone, or are NIST's; tests/interop shows the same against OpenSSH.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -130,6 +130,90 @@ Test(exchange, s70_hash_and_keys_are_those_of_the_vectors)
 		expect(out, 64, vector[i].c, vector[i].what);
 		cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, 'F', sid, out, 64), 0);
 		expect(out, 64, vector[i].f, vector[i].what);
+	}
+}
+
+static size_t from_hex(const char *text, uint8_t *out)
+{
+	size_t n = strlen(text) / 2;
+
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(sscanf(text + 2 * i, "%2hhx", &out[i]), 1);
+	return n;
+}
+
+/*
+ * NIST CAVS 14.1, KDF of SP 800-135, SSH: one of each hash whose session id is another exchange's
+ * hash. K stands there with its length.
+ */
+Test(exchange, s70_keys_of_nists_vectors)
+{
+	static const struct {
+		const char *method, *k, *h, *session_id, *out['F' - 'A' + 1];
+	} v[] = {
+		{"diffie-hellman-group14-sha1",
+		 "0000008100ec6f2c5f0517fd92f730567bd783138302917c277552b1b3fdf2b67d6edb6f"
+		 "a81bd17f7ebbe339b54b171341e6522b91611f8274cc88652a458f8041261040818a2684"
+		 "97e949e12f57271318b2b3194c29760cbb767c0fc8833b272994e18682da807e6c9f235d"
+		 "88ef89c203c6f756d25cc2bea199b02c955b8b40cbc04f9208",
+		 "ee40eef61bea3da8c2b1cec40fc4cdac892a2626",
+		 "ca9aad244e24797fd348d1250387c8aa45a0110a",
+		 {"55a1015757de84cb", "7e57f61d5735f4fb",
+		  "dd1c24bde1af845e82207541e3e173aec822fb904a94ae3c",
+		  "cbbfdc9442af6db7f8c4dcaa4b0b5d0163e0e204476aa2a0",
+		  "e153e04886c0dc446dde9a9b3b13efb77151764d",
+		  "c8e4f61bd6b5abb2c6e06eca7b302349435e4842"}},
+		{"diffie-hellman-group14-sha256",
+		 "00000100745f5abd8fb685eaae10854a96900806cd7d17d2d255990328594a4fdbb9fa28"
+		 "088ccb8fbf92ef23492a595f92c49d5fa32ea5ef6d76000635fb58496c9db824aaa41b67"
+		 "c3c2e8bdd525f6c6a224562c670076f6efd21fe49222c2627596b775c56dff5d477cd4cc"
+		 "008ef566086a495cf4ba634af20a42fb13fa52597dc252edebdfa57592494fd9cd44d0f7"
+		 "e27d6a6ff370876c42733977db656d7372d553c2ffc824fb02375e55069d5cccb493ec77"
+		 "001fb4cd73cbec6976bd45ae2cc0812c078784d917c0a0a54d8df6c745a2710828939be0"
+		 "685d7fc1657eee9c4dbc71615fab0174e62fb7971fa20f6d6b2da1c22c0a35c781c9dbdf"
+		 "009cec3d89891afc",
+		 "35f601a7877ef637d6c40b4f2e1d85b888eceac9f37e686254f9d707b22bd764",
+		 "d04bce75141ed2a44942d98354ded46e861da28fc1175e5a22e8dddad4942f9a",
+		 {"88af3bdb49bd8e9d24489efc95dea1c1", "5cf41e1d43f797c16a30e070f2f37dd4",
+		  "7cc48e0f8b4bdd63f76e41ba411d7f37", "37d942416267be06cd1ff9498dcf1e6e",
+		  "c3c8b48e228a3a671ae8c48aa4e4f1fe32c1ad4d5ae48c904836d13e7350f72e",
+		  "605f7d3b3f28a8967402ba67ff916a61b0a4e9b736665c5e911fb33f60dc16fe"}},
+		{"diffie-hellman-group16-sha512",
+		 "0000010100a82ae4062baef678d20dd9cf1704cdc69e9e78eea5faa435e4dffec06976ff"
+		 "73bd1e2ebd206658a26fb85a0911e2034eede31e7df2d7b87aa9700cf301b6b38502ba4d"
+		 "b2b9723505455a7da0c6e0cf374b063921179d1bc69508f660bbb26d05ab16a2325716db"
+		 "d0a733809cac36660d9a73ff0f61e09f55d1ff0652474130be7fcd2d37ebd1203960d788"
+		 "a1307fae48ec4e1042ab85f037a01bfd17f15725ee929d6e6246bbda00fe7105461ee873"
+		 "b0190c2f44692845e464949f909df46309a8eb72037278f792c87249897a0564d290bec1"
+		 "e09b2c9d3ad3011710fc4dcfabfa435611794dc7d1507b657229a2aab65ce2e789305d5d"
+		 "24ed955e89d8eb4f7e",
+		 "a6ef8e3102b16ce51b2a2fe17e8dc711a964c195ca4d597aabecce595187344ccb2ea37d"
+		 "c4cac0a77a47e7ea1b9055b1c9948e6e09793a9121f120b3bd07c5f2",
+		 "cc85cf95e29a5991306b21c1738de9a6612b8cb09f12b1738a4873c29f971e8d204aeb98"
+		 "bb7a7502cdab952eaaa6ec1e3a9655db3e5217afbff63ad588fbbf85",
+		 {"77cb432c67bf0ae658aa4e34376d01b5", "f55c74d112746001d8908edd347d7e69",
+		  "34a48ab90890b385198ea6bf8c50c3f6", "f2b6046d3439c50a9000a63909146abc",
+		  "70357486ca57c93418c6705b731b054bc41be03289c25a5ed29a937732807ae10a360448"
+		  "6c53d1f2431411808d87bfbaa6b25971fa2e4ec3719b5d2622aed2ff",
+		  "4e6428f7a87455bdef6026cdf68a2f6d93d6cda5145d6bca60ee4eb2d6248b399f6568c6"
+		  "5ec92cee8d9b0c7fd83053c91c5be72bf96b5904080624a348243899"}},
+	};
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		const struct kex_method *m = kex_method_find(v[i].method);
+		uint8_t k[SSH_K_MAX], h[HASH_LEN_MAX], sid[HASH_LEN_MAX], out[64];
+		size_t k_len = from_hex(v[i].k, k);
+		struct ssh_str session_id = {sid, (uint32_t)from_hex(v[i].session_id, sid)};
+
+		cr_assert_eq(from_hex(v[i].h, h), hash_len(m->hash));
+		for (char c = 'A'; c <= 'F'; c++) {
+			const char *want = v[i].out[c - 'A'];
+			size_t len = strlen(want) / 2;
+
+			cr_assert_eq(ssh_exchange_derive(m, k, k_len, h, c, session_id, out, len),
+				     0);
+			expect(out, len, want, v[i].method);
+		}
 	}
 }
 

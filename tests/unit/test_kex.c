@@ -1,12 +1,18 @@
 /* tests/unit/test_kex.c - methods of key exchange: vectors, both roles, refusals. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
 
 #include "crypto/hash.h"
 #include "crypto/kex.h"
@@ -33,6 +39,55 @@ int getentropy(void *buf, size_t len)
 {
 	draws++;
 	return __real_getrandom(buf, len, 0) == (ssize_t)len ? 0 : -1;
+}
+
+/* And this before EVP_EC_gen(): a test may say what the private number is, in hexadecimal. */
+static const char *ec_private;
+EVP_PKEY *__real_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *lib, const char *propq, const char *type, ...);
+EVP_PKEY *__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *lib, const char *propq, const char *type, ...);
+
+static EVP_PKEY *ec_key(const char *curve, const char *hex)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve));
+	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+	EC_POINT *point = EC_POINT_new(group);
+	BIGNUM *n = NULL;
+	EVP_PKEY *key = NULL;
+	OSSL_PARAM *params;
+	uint8_t pub[KEX_PUBLIC_MAX];
+	size_t len;
+
+	cr_assert_gt(BN_hex2bn(&n, hex), 0);
+	cr_assert_eq(EC_POINT_mul(group, point, n, NULL, NULL, NULL), 1);
+	len = EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, pub, sizeof(pub),
+				 NULL);
+	OSSL_PARAM_BLD_push_utf8_string(bld, "group", curve, 0);
+	OSSL_PARAM_BLD_push_BN(bld, "priv", n);
+	OSSL_PARAM_BLD_push_octet_string(bld, "pub", pub, len);
+	params = OSSL_PARAM_BLD_to_param(bld);
+	cr_assert_eq(EVP_PKEY_fromdata_init(ctx), 1);
+	cr_assert_eq(EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params), 1);
+	OSSL_PARAM_free(params);
+	OSSL_PARAM_BLD_free(bld);
+	EC_POINT_free(point);
+	EC_GROUP_free(group);
+	BN_free(n);
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
+EVP_PKEY *__wrap_EVP_PKEY_Q_keygen(OSSL_LIB_CTX *lib, const char *propq, const char *type, ...)
+{
+	const char *curve;
+	va_list args;
+
+	va_start(args, type);
+	curve = va_arg(args, const char *);
+	va_end(args);
+	if (ec_private != NULL)
+		return ec_key(curve, ec_private);
+	return __real_EVP_PKEY_Q_keygen(lib, propq, type, curve);
 }
 
 static const struct kex_method *method(void)
@@ -279,6 +334,32 @@ Test(kex, a_ciphertext_that_was_changed_gives_another_secret)
 }
 
 /* RFC 7748 section 6.1: Alice asks, Bob answers. */
+static size_t from_hex(const char *text, uint8_t *out)
+{
+	size_t n = strlen(text) / 2;
+
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(sscanf(text + 2 * i, "%2hhx", &out[i]), 1);
+	return n;
+}
+
+/* base^exponent mod p, as long as p. */
+static void power_mod(const struct kex_group *g, const uint8_t *base, size_t len, uint8_t exponent,
+		      uint8_t *ret)
+{
+	BN_CTX *ctx = BN_CTX_new();
+	BIGNUM *b = BN_bin2bn(base, (int)len, NULL), *e = BN_bin2bn(&exponent, 1, NULL);
+	BIGNUM *p = BN_bin2bn(g->p, g->p_len, NULL), *out = BN_new();
+
+	cr_assert_eq(BN_mod_exp(out, b, e, p, ctx), 1);
+	cr_assert_eq(BN_bn2binpad(out, ret, g->p_len), g->p_len);
+	BN_free(b);
+	BN_free(e);
+	BN_free(p);
+	BN_free(out);
+	BN_CTX_free(ctx);
+}
+
 Test(kex, rfc7748_diffie_hellman)
 {
 	static const uint8_t a[32] = {0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d,
@@ -316,6 +397,116 @@ Test(kex, rfc7748_diffie_hellman)
 	cr_assert_eq(kex_respond(method(), NULL, a_pub, 32, pub, &len, secret, &secret_len), 0);
 	cr_expect_arr_eq(pub, b_pub, 32);
 	cr_expect_arr_eq(secret, want, 32);
+}
+
+/*
+ * RFC 5903 section 8: the private numbers i and r, the points of both, and the x of their product,
+ * which is K (RFC 5656 section 4).
+ */
+Test(kex, rfc5903_ecdh)
+{
+	static const struct {
+		const char *name, *i, *g_i, *r, *g_r, *k;
+	} v[] = {
+		{"ecdh-sha2-nistp256",
+		 "c88f01f510d9ac3f70a292daa2316de544e9aab8afe84049c62a9c57862d1433",
+		 "04dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c37725811805271a0"
+		 "461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3",
+		 "c6ef9c5d78ae012a011164acb397ce2088685d8f06bf9be0b283ab46476bee53",
+		 "04d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf6356fbf3"
+		 "ca366cc23e8157854c13c58d6aac23f046ada30f8353e74f33039872ab",
+		 "d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de"},
+		{"ecdh-sha2-nistp384",
+		 "099f3c7034d4a2c699884d73a375a67f7624ef7c6b3c0f160647b67414dce655e35b5380"
+		 "41e649ee3faef896783ab194",
+		 "04667842d7d180ac2cde6f74f37551f55755c7645c20ef73e31634fe72b4c55ee6de3ac8"
+		 "08acb4bdb4c88732aee95f41aa9482ed1fc0eeb9cafc4984625ccfc23f65032149e0e144"
+		 "ada024181535a0f38eeb9fcff3c2c947dae69b4c634573a81c",
+		 "41cb0779b4bdb85d47846725fbec3c9430fab46cc8dc5060855cc9bda0aa2942e0308312"
+		 "916b8ed2960e4bd55a7448fc",
+		 "04e558dbef53eecde3d3fccfc1aea08a89a987475d12fd950d83cfa41732bc509d0d1ac4"
+		 "3a0336def96fda41d0774a3571dcfbec7aacf3196472169e838430367f66eebe3c6e70c4"
+		 "16dd5f0c68759dd1fff83fa40142209dff5eaad96db9e6386c",
+		 "11187331c279962d93d604243fd592cb9d0a926f422e47187521287e7156c5c4d6031355"
+		 "69b9e9d09cf5d4a270f59746"},
+		{"ecdh-sha2-nistp521",
+		 "0037ade9319a89f4dabdb3ef411aaccca5123c61acab57b5393dce47608172a095aa85a3"
+		 "0fe1c2952c6771d937ba9777f5957b2639bab072462f68c27a57382d4a52",
+		 "040015417e84dbf28c0ad3c278713349dc7df153c897a1891bd98bab4357c9ecbee1e3bf"
+		 "42e00b8e380aeae57c2d107564941885942af5a7f4601723c4195d176ced3e017cae20b6"
+		 "641d2eeb695786d8c946146239d099e18e1d5a514c739d7cb4a10ad8a788015ac405d779"
+		 "9dc75e7b7d5b6cf2261a6a7f1507438bf01beb6ca3926f9582",
+		 "0145ba99a847af43793fdd0e872e7cdfa16be30fdc780f97bccc3f078380201e9c677d60"
+		 "0b343757a3bdbf2a3163e4c2f869cca7458aa4a4effc311f5cb151685eb9",
+		 "0400d0b3975ac4b799f5bea16d5e13e9af971d5e9b984c9f39728b5e5739735a219b97c3"
+		 "56436adc6e95bb0352f6be64a6c2912d4ef2d0433ced2b6171640012d9460f015c682263"
+		 "83956e3bd066e797b623c27ce0eac2f551a10c2c724d9852077b87220b6536c5c408a1d2"
+		 "aebb8e86d678ae49cb57091f4732296579ab44fcd17f0fc56a",
+		 "01144c7d79ae6956bc8edb8e7c787c4521cb086fa64407f97894e5e6b2d79b04d1427e73"
+		 "ca4baa240a34786859810c06b3c715a3a8cc3151f2bee417996d19f3ddea"},
+	};
+
+	for (size_t n = 0; n < sizeof(v) / sizeof(v[0]); n++) {
+		const struct kex_method *m = kex_method_find(v[n].name);
+		uint8_t g_i[KEX_PUBLIC_MAX], g_r[KEX_PUBLIC_MAX], k[KEX_SECRET_MAX];
+		uint8_t pub[KEX_PUBLIC_MAX], secret[KEX_SECRET_MAX];
+		size_t g_len = from_hex(v[n].g_i, g_i), k_len = from_hex(v[n].k, k);
+		size_t len = 0, secret_len = 0;
+		struct kex_key *key = NULL;
+
+		cr_assert_eq(from_hex(v[n].g_r, g_r), g_len);
+		ec_private = v[n].i;
+		cr_assert_eq(kex_init(m, NULL, &key, pub, &len), 0);
+		cr_expect_eq(len, g_len);
+		cr_expect_arr_eq(pub, g_i, g_len);
+		cr_assert_eq(kex_finish(m, key, g_r, g_len, secret, &secret_len), 0);
+		cr_expect_eq(secret_len, k_len);
+		cr_expect_arr_eq(secret, k, k_len);
+		kex_key_free(key);
+
+		ec_private = v[n].r;
+		cr_assert_eq(kex_respond(m, NULL, g_i, g_len, pub, &len, secret, &secret_len), 0);
+		cr_expect_arr_eq(pub, g_r, g_len);
+		cr_expect_arr_eq(secret, k, k_len);
+		ec_private = NULL;
+	}
+}
+
+/*
+ * RFC 4253 section 8: K is the peer's value to the power of our exponent, which nobody tells. For
+ * g and g^3 it is e and e^3 modulo p, whatever e came from.
+ */
+Test(kex, rfc4253_diffie_hellman)
+{
+	static const uint8_t power[] = {1, 3};
+
+	for (size_t i = 0; i < N_KNOWN; i++) {
+		const struct kex_method *m = kex_method_find(known[i].name);
+		const struct kex_group *g = group_for(m);
+		struct kex_group own;
+
+		if (m->q_form != KEX_MPINT)
+			continue;
+		if (g == NULL) {
+			cr_assert_eq(kex_group_fixed(m->group_bits, &own), 0);
+			g = &own;
+		}
+		for (size_t j = 0; j < sizeof(power); j++) {
+			uint8_t theirs = g->g[0], e[KEX_PUBLIC_MAX], k[KEX_SECRET_MAX];
+			uint8_t want[KEX_SECRET_MAX];
+			size_t e_len = 0, k_len = 0;
+			struct kex_key *key = NULL;
+
+			for (uint8_t n = 1; n < power[j]; n++)
+				theirs = (uint8_t)(theirs * g->g[0]);
+			cr_assert_eq(kex_init(m, m->group_exchange ? g : NULL, &key, e, &e_len), 0);
+			cr_assert_eq(kex_finish(m, key, &theirs, 1, k, &k_len), 0);
+			power_mod(g, e, e_len, power[j], want);
+			cr_expect_eq(k_len, g->p_len);
+			cr_expect_arr_eq(k, want, k_len, "%s: g^%u", m->name, power[j]);
+			kex_key_free(key);
+		}
+	}
 }
 
 Test(kex, ephemeral_keys_do_not_repeat)

@@ -6,11 +6,15 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <openssl/evp.h>
 
 #include "crypto/hash.h"
 #include "crypto/mlkem.h"
 #include "crypto/mlkem_poly.h"
+#include "tests/util/rnd.h"
 
 #define Q 3329
 
@@ -92,6 +96,49 @@ Test(mlkem, vectors_of_a_second_implementation)
 		cr_assert_eq(mlkem_decaps(dk, ct, shared), 0);
 		expect_hex(shared, vector[t].rejected);
 	}
+}
+
+/* All at once: who draws piece by piece gets the same bytes. */
+static void shake128(const uint8_t *in, size_t in_len, uint8_t *out, size_t len)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	cr_assert_eq(EVP_DigestInit_ex(ctx, EVP_shake128(), NULL), 1);
+	cr_assert_eq(EVP_DigestUpdate(ctx, in, in_len), 1);
+	cr_assert_eq(EVP_DigestFinalXOF(ctx, out, len), 1);
+	EVP_MD_CTX_free(ctx);
+}
+
+/*
+ * C2SP's CCTV, ML-KEM "accumulated": seeds, coins and spoiled ciphertexts are what SHAKE128 makes
+ * of nothing, and SHAKE128 of all keys, ciphertexts and secrets is compared; so Go and others.
+ */
+Test(mlkem, accumulated_vectors_of_cctv)
+{
+	unsigned int n = test_long() ? 10000 : 100;
+	const size_t in_len = MLKEM_SEED_LEN + MLKEM_COIN_LEN + MLKEM_CT_LEN;
+	const size_t out_len = MLKEM_EK_LEN + MLKEM_CT_LEN + 2 * MLKEM_SHARED_LEN;
+	uint8_t *drawn = malloc(n * in_len), *made = malloc(n * out_len), sum[32];
+
+	cr_assert(drawn != NULL && made != NULL);
+	shake128(NULL, 0, drawn, n * in_len);
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t *seed = drawn + i * in_len, *coin = seed + MLKEM_SEED_LEN;
+		uint8_t *ek = made + i * out_len, *ct = ek + MLKEM_EK_LEN, *k = ct + MLKEM_CT_LEN;
+		uint8_t dk[MLKEM_DK_LEN], again[MLKEM_SHARED_LEN];
+
+		cr_assert_eq(mlkem_keygen(seed, ek, dk), 0);
+		cr_assert_eq(mlkem_encaps(ek, coin, ct, k), 0);
+		cr_assert_eq(mlkem_decaps(dk, ct, again), 0);
+		cr_assert_arr_eq(again, k, MLKEM_SHARED_LEN);
+		cr_assert_eq(mlkem_decaps(dk, coin + MLKEM_COIN_LEN, k + MLKEM_SHARED_LEN), 0);
+	}
+	shake128(made, n * out_len, sum, sizeof(sum));
+	expect_hex(sum,
+		   n == 100 ? "1114b1b6699ed191734fa339376afa7e285c9e6acf6ff0177d346696ce564415"
+			    : "8a518cc63da366322a8e7a818c7a0d63483cb3528d34a4cf42f35d5ad73f22fc");
+	free(drawn);
+	free(made);
 }
 
 Test(mlkem, any_bit_of_the_ciphertext_matters)
