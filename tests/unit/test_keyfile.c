@@ -202,6 +202,103 @@ Test(keyfile, private_ppk_there_and_back)
 	}
 }
 
+/*
+ * One key as puttygen 0.78 of PuTTY writes it: version 2, and version 3 by each Argon2 of RFC 9106,
+ * of 256 KiB and two passes. Guards nothing.
+ */
+static const char puttygen_public[] =
+	"ssh-ed25519 "
+	"AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpoUnsh";
+static const struct {
+	const char *passphrase, *text;
+} puttygen[] = {
+	{NULL, "PuTTY-User-Key-File-2: ssh-ed25519\n"
+	       "Encryption: none\n"
+	       "Comment: fixture\n"
+	       "Public-Lines: 2\n"
+	       "AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpo\n"
+	       "Unsh\n"
+	       "Private-Lines: 1\n"
+	       "AAAAIP7XU+vkUy8I+z0GN6KM1OAJCiDsfzOeEyWLiONypCA1\n"
+	       "Private-MAC: 419e510fb7147602454d2d4a18c99f4f5324371a\n"},
+	{"secret", "PuTTY-User-Key-File-2: ssh-ed25519\n"
+		   "Encryption: aes256-cbc\n"
+		   "Comment: fixture\n"
+		   "Public-Lines: 2\n"
+		   "AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpo\n"
+		   "Unsh\n"
+		   "Private-Lines: 1\n"
+		   "vy1FayJpA4vNbuFC1RNXajRjDT1NkZ3yMQHZ/oTgYMeUQ9rvwmqAUIOX1CMO96xo\n"
+		   "Private-MAC: 3156809ce33489c22b2548da9ee968b1a1e03f57\n"},
+	{"secret",
+	 "PuTTY-User-Key-File-3: ssh-ed25519\n"
+	 "Encryption: aes256-cbc\n"
+	 "Comment: fixture\n"
+	 "Public-Lines: 2\n"
+	 "AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpo\n"
+	 "Unsh\n"
+	 "Key-Derivation: Argon2id\n"
+	 "Argon2-Memory: 256\n"
+	 "Argon2-Passes: 2\n"
+	 "Argon2-Parallelism: 1\n"
+	 "Argon2-Salt: 5414b9361c1a47b8a2ebab0aec1a651f\n"
+	 "Private-Lines: 1\n"
+	 "Jmq0m9V+DkA9s4xVURefAmo5X4x1P2GGTnvCMkLWyR92pB2pLJJ5C1FXEt7U/frv\n"
+	 "Private-MAC: ffe5f193d684833d5885b165019cd01568384a213b6b569a01ec21c869ab385c\n"},
+	{"secret",
+	 "PuTTY-User-Key-File-3: ssh-ed25519\n"
+	 "Encryption: aes256-cbc\n"
+	 "Comment: fixture\n"
+	 "Public-Lines: 2\n"
+	 "AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpo\n"
+	 "Unsh\n"
+	 "Key-Derivation: Argon2i\n"
+	 "Argon2-Memory: 256\n"
+	 "Argon2-Passes: 2\n"
+	 "Argon2-Parallelism: 1\n"
+	 "Argon2-Salt: f8d8dcc49aa6fca76bd29d82f9b3fb42\n"
+	 "Private-Lines: 1\n"
+	 "sty5NiOWNWF5K9vEqrZKbn77hQteAMJ6YFEmeKZ7P/maSzyMWTfHKCHdt/5D6Bj9\n"
+	 "Private-MAC: 206997de432185b882e088421ff421b5c31e8668e766a41e199d17b39b89fbfa\n"},
+	{"secret",
+	 "PuTTY-User-Key-File-3: ssh-ed25519\n"
+	 "Encryption: aes256-cbc\n"
+	 "Comment: fixture\n"
+	 "Public-Lines: 2\n"
+	 "AAAAC3NzaC1lZDI1NTE5AAAAIOFysZV0FXPfeF1LM5y10wyng/iQTyAC1fDsRZpo\n"
+	 "Unsh\n"
+	 "Key-Derivation: Argon2d\n"
+	 "Argon2-Memory: 256\n"
+	 "Argon2-Passes: 2\n"
+	 "Argon2-Parallelism: 1\n"
+	 "Argon2-Salt: 7325baa2e6b8890045f386995b07ab9a\n"
+	 "Private-Lines: 1\n"
+	 "NS3o1+XcaCUNOCqgkeS4SpQ4bB/F9QCS9d+KtjdhX4j6IDh2XiPXeGVdVjKTjBuO\n"
+	 "Private-MAC: fb59a7d0cb8b09bc9f31d7aa14da04a54d2d237411d11a3a26c990e0ae2f0802\n"},
+};
+
+Test(keyfile, ppk_files_of_puttygen)
+{
+	struct key *want = NULL;
+
+	cr_assert_eq(key_public_line_parse(puttygen_public, strlen(puttygen_public), &want), 0);
+	for (size_t i = 0; i < sizeof(puttygen) / sizeof(puttygen[0]); i++) {
+		struct keyfile_bytes b = {.p = (uint8_t *)puttygen[i].text,
+					  .len = strlen(puttygen[i].text)};
+		struct keyfile *kf = NULL;
+
+		cr_assert_eq(read_with(&b, puttygen[i].passphrase, &kf), 0, "%zu", i);
+		cr_expect(key_equal(kf->key, want));
+		cr_expect(key_is_private(kf->key));
+		cr_expect_eq(kf->encrypted, puttygen[i].passphrase != NULL);
+		cr_expect_str_eq(kf->comment, "fixture");
+		keyfile_free(kf);
+		if (puttygen[i].passphrase != NULL)
+			cr_expect_eq(read_with(&b, "Secret", &kf), -EKEYREJECTED, "%zu", i);
+	}
+	key_free(want);
+}
+
 Test(keyfile, jwk_there_and_back)
 {
 	for (size_t i = 0; i < N_TYPES; i++)
