@@ -164,10 +164,10 @@ static json_t *connection(const struct session_view *v, uint64_t now_ms)
 {
 	json_int_t since = (json_int_t)time(NULL) - (json_int_t)((now_ms - v->began_ms) / 1000);
 
-	return json_pack("{s:I, s:i, s:s, s:i, s:o, s:I, s:I}", "uid", (json_int_t)v->uid, "shard",
-			 (int)v->shard, "source", v->source, "port", (int)v->port, "user",
+	return json_pack("{s:I, s:i, s:s, s:i, s:o, s:I, s:I, s:b}", "uid", (json_int_t)v->uid,
+			 "shard", (int)v->shard, "source", v->source, "port", (int)v->port, "user",
 			 v->user != NULL ? admin_text(v->user) : json_null(), "since", since,
-			 "channels", (json_int_t)v->channels);
+			 "channels", (json_int_t)v->channels, "strict_kex", v->strict_kex);
 }
 
 static int connections_more(struct answer *a, const struct admin_env *env, struct answer_text *out)

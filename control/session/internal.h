@@ -289,6 +289,7 @@ void session_tire(struct session *s);
 /* Before a message of a connection that may rest. 0, or why it cannot go on. */
 int session_wake(struct session *s) __attribute__((warn_unused_result));
 const char *past_user(const struct past *p);
+bool past_strict(const struct past *p); /* strict key exchange is in force */
 struct lapse *session_lapse(const struct session *s);
 
 /* item.c: what leaves */

@@ -98,6 +98,11 @@ const char *past_user(const struct past *p)
 	return (const char *)past_ids(p) + p->session_id_len + p->peer_ident_len;
 }
 
+bool past_strict(const struct past *p)
+{
+	return p->strict;
+}
+
 struct lapse *session_lapse(const struct session *s)
 {
 	struct lapse *l = NULL;

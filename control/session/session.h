@@ -21,10 +21,10 @@
 #include "control/resolve.h"
 #include "control/session/connecting.h"
 #include "control/session/keyset.h"
-#include "control/turns.h"
 #include "control/signer.h"
 #include "control/startups.h"
 #include "control/timers.h"
+#include "control/turns.h"
 #include "link/msg.h"
 
 #define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
@@ -123,6 +123,7 @@ struct session_view {
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
 	uint64_t began_ms;
 	uint32_t channels;
+	bool strict_kex;           /* is in force; false as long as no exchange has begun */
 	char text[CONF_ZONE_TEXT]; /* source, where nobody else holds it */
 };
 

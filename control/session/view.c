@@ -25,6 +25,13 @@ static const struct session_table *table_from(const struct session_env *env, uin
 	return first;
 }
 
+static bool strict_kex(const struct session *s)
+{
+	if (s->awake != NULL)
+		return ssh_brain_phase(s->awake->brain)->strict;
+	return s->past != NULL && past_strict(s->past);
+}
+
 static void view_fill(const struct session *s, struct session_view *ret)
 {
 	ret->uid = s->uid;
@@ -34,6 +41,7 @@ static void view_fill(const struct session *s, struct session_view *ret)
 	ret->user = s->authenticated ? session_user(s) : NULL;
 	ret->began_ms = s->began_ms;
 	ret->channels = s->n_up;
+	ret->strict_kex = strict_kex(s);
 }
 
 /* Behind the last place of a table: the next one's first. False: the numbers are used up. */

@@ -276,6 +276,7 @@ Test(control_admin, show_connections)
 {
 	json_int_t uid, shard, port, since, channels;
 	const char *source;
+	int strict;
 	int fd = call();
 	json_t *v, *list, *user;
 
@@ -285,9 +286,10 @@ Test(control_admin, show_connections)
 	v = hear(fd);
 	list = json_object_get(v, "connections");
 	cr_assert_eq(json_array_size(list), 2);
-	cr_assert_eq(json_unpack(json_array_get(list, 0), "{s:I, s:I, s:s, s:I, s:o, s:I, s:I !}",
-				 "uid", &uid, "shard", &shard, "source", &source, "port", &port,
-				 "user", &user, "since", &since, "channels", &channels),
+	cr_assert_eq(json_unpack(json_array_get(list, 0),
+				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b !}", "uid", &uid, "shard",
+				 &shard, "source", &source, "port", &port, "user", &user, "since",
+				 &since, "channels", &channels, "strict_kex", &strict),
 		     0);
 	cr_expect_eq(uid, (1ll << 32) + 7);
 	cr_expect_eq(shard, 0);
@@ -296,6 +298,7 @@ Test(control_admin, show_connections)
 	cr_expect(json_is_null(user));
 	cr_expect(since > time(NULL) - 60 && since <= time(NULL));
 	cr_expect_eq(channels, 0);
+	cr_expect(!strict, "nothing was agreed on");
 	json_decref(v);
 	close(fd);
 }

@@ -176,6 +176,45 @@ Test(control_show, the_admin_socket_shows_who_is_in)
 	client_free(&out);
 }
 
+/* Whether "show connections" says so of the only one. */
+static bool shows_strict(void)
+{
+	json_t *v = ask("show connections\n"), *list = json_object_get(v, "connections");
+	const json_t *strict;
+	bool yes;
+
+	cr_assert_eq(json_array_size(list), 1);
+	strict = json_object_get(json_array_get(list, 0), "strict_kex");
+	cr_assert(json_is_boolean(strict));
+	yes = json_is_true(strict);
+	json_decref(v);
+	return yes;
+}
+
+/* When it has come to rest, too. */
+Test(control_show, the_admin_socket_shows_whose_exchange_is_strict)
+{
+	struct client c;
+
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect(shows_strict());
+	time_passes();
+	cr_expect(shows_strict());
+	client_free(&c);
+}
+
+TestSuite(control_show_lax, .fini = stop, .timeout = 60);
+
+Test(control_show_lax, the_admin_socket_shows_whose_exchange_is_not)
+{
+	struct client c;
+
+	start("StrictKex off");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_not(shows_strict());
+	client_free(&c);
+}
+
 TestSuite(control_show_penalties, .fini = stop, .timeout = 60);
 
 Test(control_show_penalties, are_shown_until_they_are_over)
