@@ -131,6 +131,7 @@ struct conf_dataplane {
 	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;
 	uint32_t max_connections; /* per shard */
 	uint32_t max_channels;    /* per shard */
+	uint32_t max_host_streams;
 	uint32_t audit_backlog;
 	uint32_t control_wait_ms;
 	uint64_t compression_memory; /* of all shards; 0: nothing is compressed */

@@ -7,6 +7,7 @@
 #include "dataplane/linkend.h"
 #include "dataplane/linkhub.h"
 #include "dataplane/net/net.h"
+#include "dataplane/park.h"
 #include "dataplane/pkt.h"
 #include "dataplane/port/port.h"
 #include "dataplane/relay/relay.h"
@@ -59,11 +60,14 @@ struct shard {
 	uint16_t port_of[NET_IFACES_MAX];  /* the port of an interface */
 	uint16_t rx_burst;                 /* RxBurst: SHARD_BURST at most */
 	bool rang;                         /* the last turn woke control */
+	bool resting;                      /* it looks once more before it sleeps */
 	unsigned int n_ports;
 	uint64_t ports_us, tell_us; /* when they are looked at, told of next */
 	struct net *net;
 	struct tcp *tcp;
 	struct relay *relay;
+	struct host *host;
+	struct park park;
 	struct linkend *link;
 	struct linkhub *hub; /* the first shard's; others: NULL */
 
@@ -109,6 +113,15 @@ bool shard_team_waits(const struct shard *s);
 /* Segments of net_input_burst(): those of other shards are taken out. */
 unsigned int shard_team_sort(struct shard *s, struct rte_mbuf **seg, unsigned int n);
 void shard_team_tell_link(struct shard *s, unsigned int port);
+
+/* shard_host.c: descriptors. */
+int shard_host_make(struct shard *s, char *err, size_t err_size);
+/* Once a turn: what is ready, and what control has sent. Returns work done. */
+unsigned int shard_host_turn(struct shard *s);
+uint64_t shard_host_next_timer_us(const struct shard *s);
+/* For struct relay_conf. */
+int shard_host_claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
+		     struct stream **ret);
 
 /* shard_ports.c: what is to be looked at now and then; makes system calls. */
 void shard_ports_poll(struct shard *s);

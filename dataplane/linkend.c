@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -11,6 +12,12 @@
 
 #include "link/msg.h"
 #include "link/ring.h"
+
+struct fds_set {
+	uint64_t token;
+	unsigned int n;
+	int fd[LINK_FDS_MAX];
+};
 
 struct linkend {
 	/* The shard's. */
@@ -24,10 +31,13 @@ struct linkend {
 
 	/* The hub writes. */
 	struct linkend_pair *offered __rte_cache_aligned;
+	uint32_t fds_put; /* sets that ever were */
+	struct fds_set set[LINKEND_FDS_MAX];
 
 	/* The shard writes, the hub reads. */
 	struct linkend_pair *held __rte_cache_aligned;
 	bool broken; /* of the pair it holds */
+	uint32_t fds_got;
 };
 
 static int watch(struct linkend *l, int fd)
@@ -59,10 +69,53 @@ int linkend_new(int hub_bell, struct linkend **ret)
 	return 0;
 }
 
+unsigned int linkend_fds(struct linkend *l, uint64_t *ret_token, int ret_fds[LINK_FDS_MAX])
+{
+	const struct fds_set *s = &l->set[l->fds_got % LINKEND_FDS_MAX];
+	unsigned int n;
+
+	if (__atomic_load_n(&l->fds_put, __ATOMIC_ACQUIRE) == l->fds_got)
+		return 0;
+	n = s->n;
+	*ret_token = s->token;
+	memcpy(ret_fds, s->fd, sizeof(s->fd));
+	__atomic_store_n(&l->fds_got, l->fds_got + 1, __ATOMIC_RELEASE);
+	return n;
+}
+
+int linkend_give_fds(struct linkend *l, uint64_t token, const int *fds, unsigned int n)
+{
+	struct fds_set *s = &l->set[l->fds_put % LINKEND_FDS_MAX];
+
+	if (l->fds_put - __atomic_load_n(&l->fds_got, __ATOMIC_ACQUIRE) == LINKEND_FDS_MAX) {
+		while (n > 0)
+			close(fds[--n]);
+		return -ENOBUFS;
+	}
+	*s = (struct fds_set){.token = token, .n = n};
+	memcpy(s->fd, fds, n * sizeof(fds[0]));
+	__atomic_store_n(&l->fds_put, l->fds_put + 1, __ATOMIC_RELEASE);
+	link_bell_ring(l->wake);
+	return 0;
+}
+
+/* Whoever is let in next may use the same tokens: none of the last one's may be there then. */
+static void fds_drop(struct linkend *l)
+{
+	int fd[LINK_FDS_MAX];
+	unsigned int n;
+	uint64_t token;
+
+	while ((n = linkend_fds(l, &token, fd)) > 0)
+		while (n > 0)
+			close(fd[--n]);
+}
+
 void linkend_free(struct linkend *l)
 {
 	if (l == NULL)
 		return;
+	fds_drop(l);
 	if (l->wake >= 0)
 		close(l->wake);
 	if (l->epoll >= 0)
@@ -123,6 +176,7 @@ static enum linkend_news take(struct linkend *l, struct linkend_pair *pair)
 
 static enum linkend_news let_go(struct linkend *l)
 {
+	fds_drop(l);
 	/* Others hold the bell still: out of the set by hand. */
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->pair->fds.bell_dataplane, NULL);
 	hold(l, NULL);

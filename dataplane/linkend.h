@@ -49,6 +49,12 @@ unsigned int linkend_ring(struct linkend *l, uint64_t now_us);
 void linkend_sleep(struct linkend *l);
 void linkend_wake(struct linkend *l);
 
+/*
+ * The next set of descriptors that control has sent for this shard: how many, and they are the
+ * caller's; 0: none. What is not taken when control goes is closed.
+ */
+unsigned int linkend_fds(struct linkend *l, uint64_t *ret_token, int ret_fds[LINK_FDS_MAX]);
+
 /* --- the hub's --------------------------------------------------------------------------- */
 
 /* What a control shares with one shard: the mapped rings, the bells. */
@@ -66,5 +72,9 @@ void linkend_offer(struct linkend *l, struct linkend_pair *pair);
 struct linkend_pair *linkend_held(const struct linkend *l);
 /* The shard does not believe the other end of its rings any more. */
 bool linkend_is_broken(const struct linkend *l);
+/* Sets of one shard that wait for it to take them. */
+#define LINKEND_FDS_MAX 64
+/* Hands over a set for the control that is offered: taken, and closed where there is no room. */
+int linkend_give_fds(struct linkend *l, uint64_t token, const int *fds, unsigned int n);
 
 #endif

@@ -15,6 +15,9 @@
 #include "link/ring.h"
 #include "link/sock.h"
 
+/* Sets of descriptors taken at once. */
+#define FDS_TURN 16
+
 enum state {
 	ALONE = 1, /* listening, nobody there */
 	GREETING,  /* somebody connected and has not said hello yet */
@@ -38,6 +41,7 @@ struct linkhub {
 	int epoll, listener, peer;
 	int bell; /* of the shards: one holds, lets go, or believes its control no more */
 	uint64_t deadline_us;
+	uint64_t fds_lost;
 	struct link_hello hello;
 	char *path;
 	struct slot slot[];
@@ -149,6 +153,11 @@ int linkhub_chown(struct linkhub *h, uid_t uid, gid_t gid)
 struct linkend *linkhub_end(struct linkhub *h, uint16_t shard)
 {
 	return h->slot[shard].end;
+}
+
+uint64_t linkhub_fds_lost(const struct linkhub *h)
+{
+	return h->fds_lost;
 }
 
 int linkhub_fd(const struct linkhub *h)
@@ -280,15 +289,28 @@ static void greet(struct linkhub *h)
 	drop_peer(h);
 }
 
-/* An attached peer has nothing to say here: its end, or nonsense. */
+/* An attached peer says here its end, or sends descriptors; the shard goes on between so many. */
 static void hear_attached(struct linkhub *h)
 {
-	char c;
-	ssize_t n = recv(h->peer, &c, 1, MSG_DONTWAIT);
+	int fds[LINK_FDS_MAX], n = 0;
+	uint64_t token;
+	uint16_t shard;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	detach(h, n > 0 ? "unexpected message on its socket" : "it is gone");
+	for (unsigned int i = 0; i < FDS_TURN; i++) {
+		n = link_fds_recv(h->peer, &shard, &token, fds);
+		if (n < 0)
+			break;
+		if (n > 0 && shard >= h->hello.shards) {
+			while (n > 0)
+				close(fds[--n]);
+			n = -EPROTO;
+			break;
+		}
+		if (n == 0 || linkend_give_fds(h->slot[shard].end, token, fds, (unsigned int)n) < 0)
+			h->fds_lost++;
+	}
+	if (n < 0 && n != -EAGAIN && n != -EINTR)
+		detach(h, n == -EPIPE ? "it is gone" : "unexpected message on its socket");
 }
 
 static void hear(struct linkhub *h, uint32_t src, uint64_t now_us)

@@ -35,6 +35,8 @@ int linkhub_chown(struct linkhub *h, uid_t uid, gid_t gid);
 
 /* The end of one shard, for the life of the hub. */
 struct linkend *linkhub_end(struct linkhub *h, uint16_t shard);
+/* Sets of descriptors that could not be received or handed over; counted, and control's loss. */
+uint64_t linkhub_fds_lost(const struct linkhub *h);
 /* Readable when linkhub_poll() has something to do. */
 int linkhub_fd(const struct linkhub *h);
 /* Makes system calls. Returns work done. */

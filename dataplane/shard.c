@@ -126,6 +126,7 @@ unsigned int shard_turn(struct shard *s)
 		work += input(s, i, &tsc);
 	if (shard_is_teamed(s))
 		work += account(s, SHARD_STAGE_NET, &tsc, shard_team_hear(s));
+	work += account(s, SHARD_STAGE_HOST, &tsc, shard_host_turn(s));
 	work += timers(s, &tsc);
 	work += account(s, SHARD_STAGE_OPEN, &tsc, relay_open(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
@@ -186,6 +187,8 @@ static uint64_t next_timer_us(const struct shard *s)
 	t = u < t ? u : t;
 	u = shard_link_next_timer_us(s);
 	t = u < t ? u : t;
+	u = shard_host_next_timer_us(s);
+	t = u < t ? u : t;
 	if (shard_is_teamed(s) && shard_team_waits(s))
 		t = RTE_MIN(t, s->now_us + SHARD_CARRY_US);
 	return t;
@@ -213,6 +216,7 @@ static void rest(struct shard *s)
 	bool woken = false;
 
 	arm(s, true);
+	s->resting = true;
 	if (shard_turn(s) + housekeep(s) == 0) {
 		woken = idle_sleep(&s->idle, s->now_us, next_timer_us(s));
 		s->stats.sleeps++;
@@ -220,6 +224,7 @@ static void rest(struct shard *s)
 		idle_busy(&s->idle, s->now_us);
 	}
 	arm(s, false);
+	s->resting = false;
 	s->now_us = clock_us(&s->clock, rte_rdtsc());
 	s->tick_us = s->housekeep_us = 0;
 	if (woken)

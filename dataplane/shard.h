@@ -40,6 +40,7 @@
 	X(SEAL, "seal", "records sealed")                                                          \
 	X(TCP_OUT, "tcp_out", "TCP output")                                                        \
 	X(TX, "tx", "port transmit")                                                               \
+	X(HOST, "host", "descriptors of the kernel read and written")                              \
 	X(LINK, "link", "messages to and from control")
 
 enum shard_stage {

@@ -81,6 +81,7 @@ unsigned int shard_link_poll(struct shard *s)
 			attached(s);
 		} else {
 			s->relisten_us = 0;
+			park_clear(&s->park); /* the next one's tokens may be the same */
 			relay_link_detached(s->relay);
 		}
 	}

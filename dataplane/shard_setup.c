@@ -234,6 +234,9 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.stream_rtt_us = tcp_stream_rtt_us,
 		.stream_nodelay = tcp_stream_nodelay,
 		.stream_asker = tcp_stream_asker,
+		.host_claim = shard_host_claim,
+		.host_size = host_stream_size,
+		.host_arg = s,
 	};
 	int r;
 
@@ -303,6 +306,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	if (r == 0)
 		r = make_tcp(s, err, err_size);
 	if (r == 0)
+		r = shard_host_make(s, err, err_size);
+	if (r == 0)
 		r = make_relay(s, err, err_size);
 	if (r == 0)
 		r = make_snapshot(s, sc->stats_path, err, err_size);
@@ -323,6 +328,8 @@ void shard_free(struct shard *s)
 	if (s == NULL)
 		return;
 	relay_free(s->relay);
+	park_clear(&s->park);
+	host_free(s->host);
 	tcp_free(s->tcp);
 	net_free(s->net);
 	cipher_engine_free(s->engine);

@@ -83,9 +83,28 @@ static bool grant_ok(const void *body)
 	       targets_ok(b->addr, b->n_addrs, b->kind);
 }
 
+/* What has no address has no port either: a program, a UNIX socket. */
+static bool target_ok(const struct link_addr *a)
+{
+	return endpoint_ok(a) || (a->family == 0 && a->scope == 0 && a->port == 0);
+}
+
 static bool chan_opened_ok(const void *body)
 {
-	return endpoint_ok(&((const struct link_chan_ref *)body)->target);
+	return target_ok(&((const struct link_chan_ref *)body)->target);
+}
+
+static bool chan_host_ok(const void *body)
+{
+	const struct link_chan_host *b = body;
+
+	/* Only what control ends may begin without a stream. */
+	return target_ok(&b->target) && b->program <= 1 && (b->fds != 0 || b->program == 1);
+}
+
+static bool chan_fds_ok(const void *body)
+{
+	return ((const struct link_chan_fds *)body)->fds != 0;
 }
 
 static bool chan_failed_ok(const void *body)
@@ -151,6 +170,7 @@ static const struct shape shapes[] = {
 	[LINK_EV_SHARD_READY] = ALONE(link_ready, ready_ok),
 	[LINK_EV_LISTEN_RESULT] = ALONE(link_listen_result, listen_result_ok),
 	[LINK_EV_BLOB] = {sizeof(struct link_bytes), false, 0, LINK_BLOB_MAX, NULL},
+	[LINK_EV_CHAN_DRAINED] = CONN(link_chan_ref, NULL),
 
 	[LINK_IT_IDENT] = TAIL(link_bytes, 1, LINK_IDENT_MAX),
 	[LINK_IT_PAYLOAD] = TAIL(link_bytes, 1, LINK_PAYLOAD_MAX),
@@ -162,6 +182,10 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_CONNECT] = CONN(link_chan_connect, chan_connect_ok),
 	[LINK_IT_END] = CONN(link_end, end_ok),
 	[LINK_IT_ANSWERED] = CONN(link_answered, NULL),
+	[LINK_IT_CHAN_HOST] = CONN(link_chan_host, chan_host_ok),
+	[LINK_IT_CHAN_FDS] = CONN(link_chan_fds, chan_fds_ok),
+	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
+	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
 
 	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),
 	[LINK_CMD_AUDIT_ACK] = ALONE(link_audit_ack, NULL),

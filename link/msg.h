@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     4
+#define LINK_VERSION     5
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -57,7 +57,8 @@ enum link_type {
 	LINK_EV_CONN_END,      /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
 	LINK_EV_SHARD_READY,   /* link_ready: the shard runs; then its listeners are wanted */
 	LINK_EV_LISTEN_RESULT, /* link_listen_result */
-	LINK_EV_BLOB, /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
+	LINK_EV_BLOB,         /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
+	LINK_EV_CHAN_DRAINED, /* link_chan_ref: all its program said is sealed; FINISH is awaited */
 
 	/* down: items of a connection, in order */
 	LINK_IT_IDENT = 64, /* link_bytes: raw line with CR LF, before any record */
@@ -71,6 +72,10 @@ enum link_type {
 			       */
 	LINK_IT_END,          /* link_end: flush what is sealed, then close */
 	LINK_IT_ANSWERED,     /* link_answered: payloads control is done with: credit */
+	LINK_IT_CHAN_HOST,    /* link_chan_host: as CHAN_CONNECT, over descriptors */
+	LINK_IT_CHAN_FDS,     /* link_chan_fds: descriptors for one that was opened without */
+	LINK_IT_CHAN_FINISH,  /* link_chan_ref: behind what was sealed for it EOF and CLOSE */
+	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
@@ -149,7 +154,35 @@ struct link_chan_connect {
 struct link_chan_ref {
 	uint64_t token;
 	uint32_t local_channel;
-	struct link_addr target; /* the one that answered */
+	struct link_addr target; /* the one that answered; family 0: it has no address */
+};
+
+/*
+ * A channel over descriptors of the kernel (stream kind host) that control sends on the socket with
+ * a token of theirs (link_fds_send()), before or after this: whichever comes first waits for the
+ * other, wait_ms at most. Then CONFIRMATION is sealed, or FAILURE.
+ */
+struct link_chan_host {
+	uint32_t peer_channel; /* sender channel of its OPEN */
+	uint32_t peer_window, peer_packet_max;
+	uint32_t wait_ms;
+	uint64_t token;          /* control's, comes back in events of this channel */
+	uint64_t fds;            /* theirs; 0: none yet: CONFIRMATION now, with a window of 0 */
+	struct link_addr target; /* for events; family 0: none */
+	uint8_t program;         /* 1: its end is control's to say: DRAINED, then FINISH */
+	uint8_t pad[3];
+};
+
+/* The channel gets its window with them. When they do not come it ends as one that failed. */
+struct link_chan_fds {
+	uint64_t token; /* of the channel */
+	uint64_t fds;
+	uint32_t wait_ms;
+};
+
+struct link_chan_size {
+	uint64_t token;
+	uint16_t columns, rows, width, height;
 };
 
 struct link_chan_failed {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -223,29 +224,55 @@ struct shard_msg {
 	uint16_t reserved[3];
 };
 
+#define FDS_MAGIC (LINK_MAGIC ^ 0xfd)
+
+struct fds_msg {
+	uint64_t magic;
+	uint16_t shard, n;
+	uint32_t reserved;
+	uint64_t token;
+};
+
 /* Room for the descriptors of one message, aligned as a header. */
 union fds_buf {
 	struct cmsghdr hdr;
 	char space[CMSG_SPACE(sizeof(int) * SHARD_FDS)];
 };
+_Static_assert(LINK_FDS_MAX <= SHARD_FDS, "room for either message");
+
+static int send_with(int fd, void *body, size_t len, const int *fds, unsigned int n)
+{
+	struct iovec iov = {body, len};
+	union fds_buf buf = {0};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &buf,
+			     .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * n);
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
 
 int link_shard_send(int fd, uint16_t shard, const struct link_shard_fds *fds)
 {
 	const int list[SHARD_FDS] = {fds->shm, fds->bell_dataplane, fds->bell_control};
 	struct shard_msg body = {.magic = LINK_MAGIC, .shard = shard};
-	struct iovec iov = {&body, sizeof(body)};
-	union fds_buf buf = {0};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &buf,
-			     .msg_controllen = sizeof(buf.space)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(list));
-	memcpy(CMSG_DATA(c), list, sizeof(list));
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send_with(fd, &body, sizeof(body), list, SHARD_FDS);
+}
+
+int link_fds_send(int fd, uint16_t shard, uint64_t token, const int *fds, unsigned int n)
+{
+	struct fds_msg body = {
+		.magic = FDS_MAGIC, .shard = shard, .n = (uint16_t)n, .token = token};
+
+	if (n == 0 || n > LINK_FDS_MAX || token == 0)
+		return -EINVAL;
+	return send_with(fd, &body, sizeof(body), fds, n);
 }
 
 /* More may come than belong here: CMSG_SPACE() rounds up, and the kernel fills what there is. */
@@ -267,32 +294,78 @@ static unsigned int fds_take(struct msghdr *msg, int fds[FDS_ROOM])
 	return n;
 }
 
-int link_shard_recv(int fd, uint16_t *ret_shard, struct link_shard_fds *ret)
+static void fds_close(const int *fds, unsigned int n)
 {
-	int fds[FDS_ROOM];
-	struct shard_msg body = {0};
-	struct iovec iov = {&body, sizeof(body)};
+	while (n > 0)
+		close(fds[--n]);
+}
+
+/* What came: a message of len bytes or an error, its descriptors, its flags. */
+static ssize_t receive_with(int fd, void *body, size_t len, int fds[FDS_ROOM], unsigned int *ret_n,
+			    int *ret_flags)
+{
+	struct iovec iov = {body, len};
 	union fds_buf buf = {0};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = &buf,
 			     .msg_controllen = sizeof(buf.space)};
 	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	unsigned int got;
 
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	got = fds_take(&msg, fds);
-	if (n == sizeof(body) && got == SHARD_FDS &&
-	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && body.magic == LINK_MAGIC &&
-	    body.shard < LINK_SHARDS_MAX) {
+	*ret_n = fds_take(&msg, fds);
+	*ret_flags = msg.msg_flags;
+	return n;
+}
+
+int link_shard_recv(int fd, uint16_t *ret_shard, struct link_shard_fds *ret)
+{
+	struct shard_msg body = {0};
+	int fds[FDS_ROOM], flags = 0;
+	unsigned int got = 0;
+	ssize_t n = receive_with(fd, &body, sizeof(body), fds, &got, &flags);
+
+	if (n < 0)
+		return (int)n;
+	if (n == sizeof(body) && got == SHARD_FDS && (flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+	    body.magic == LINK_MAGIC && body.shard < LINK_SHARDS_MAX) {
 		*ret_shard = body.shard;
 		*ret = (struct link_shard_fds){fds[0], fds[1], fds[2]};
 		return 0;
 	}
-	while (got > 0)
-		close(fds[--got]);
+	fds_close(fds, got);
 	return n == 0 ? -EPIPE : -EPROTO;
+}
+
+static bool fds_msg_ok(const struct fds_msg *m)
+{
+	return m->magic == FDS_MAGIC && m->shard < LINK_SHARDS_MAX && m->reserved == 0 &&
+	       m->n > 0 && m->n <= LINK_FDS_MAX && m->token != 0;
+}
+
+int link_fds_recv(int fd, uint16_t *ret_shard, uint64_t *ret_token, int ret_fds[LINK_FDS_MAX])
+{
+	struct fds_msg body = {0};
+	int fds[FDS_ROOM], flags = 0;
+	unsigned int got = 0;
+	ssize_t n = receive_with(fd, &body, sizeof(body), fds, &got, &flags);
+
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(body) || (flags & MSG_TRUNC) || !fds_msg_ok(&body) || got > body.n ||
+	    (got < body.n && (flags & MSG_CTRUNC) == 0)) {
+		fds_close(fds, got);
+		return n == 0 ? -EPIPE : -EPROTO;
+	}
+	*ret_shard = body.shard;
+	*ret_token = body.token;
+	if (got < body.n) { /* the kernel had no places for all of them */
+		fds_close(fds, got);
+		return 0;
+	}
+	memcpy(ret_fds, fds, got * sizeof(fds[0]));
+	return (int)got;
 }
 
 int link_bell_new(void)

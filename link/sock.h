@@ -50,6 +50,19 @@ int link_hello_recv(int fd, struct link_hello *ret);
 int link_shard_send(int fd, uint16_t shard, const struct link_shard_fds *fds);
 int link_shard_recv(int fd, uint16_t *ret_shard, struct link_shard_fds *ret);
 
+/*
+ * Descriptors for a shard, LINK_FDS_MAX at most: one that is read and written, or one to write to
+ * and one or two to read. token is control's, not 0, and not used twice. They stay the sender's.
+ */
+#define LINK_FDS_MAX 3
+int link_fds_send(int fd, uint16_t shard, uint64_t token, const int *fds, unsigned int n);
+/*
+ * Number of descriptors, which are the receiver's. 0: the message was right, and there were no
+ * descriptors left to receive them with (EMFILE). -EPROTO: any other message, what came with it is
+ * closed; -EAGAIN; -EPIPE.
+ */
+int link_fds_recv(int fd, uint16_t *ret_shard, uint64_t *ret_token, int ret_fds[LINK_FDS_MAX]);
+
 /* A doorbell: a non-blocking eventfd. Ringing one that is full is no error: it rings already. */
 int link_bell_new(void);
 void link_bell_ring(int bell);

@@ -193,16 +193,21 @@ void ssh_chan_data_head_build(struct ssh_wr *w, uint32_t recipient_channel, uint
 	ssh_wr_u32(w, len);
 }
 
+void ssh_chan_extended_head_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t data_type,
+				  uint32_t len)
+{
+	ssh_wr_u8(w, SSH_MSG_CHANNEL_EXTENDED_DATA);
+	ssh_wr_u32(w, recipient_channel);
+	ssh_wr_u32(w, data_type);
+	ssh_wr_u32(w, len);
+}
+
 void ssh_chan_data_build(struct ssh_wr *w, const struct ssh_chan_data *m)
 {
-	if (m->data_type == 0) {
+	if (m->data_type == 0)
 		ssh_chan_data_head_build(w, m->recipient_channel, m->data.len);
-	} else {
-		ssh_wr_u8(w, SSH_MSG_CHANNEL_EXTENDED_DATA);
-		ssh_wr_u32(w, m->recipient_channel);
-		ssh_wr_u32(w, m->data_type);
-		ssh_wr_u32(w, m->data.len);
-	}
+	else
+		ssh_chan_extended_head_build(w, m->recipient_channel, m->data_type, m->data.len);
 	ssh_wr_bytes(w, m->data.p, m->data.len);
 }
 

@@ -145,6 +145,8 @@ void ssh_chan_request_build(struct ssh_wr *w, const struct ssh_chan_request *m);
 void ssh_direct_tcpip_build(struct ssh_wr *w, const struct ssh_direct_tcpip *m);
 void ssh_chan_adjust_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t bytes);
 void ssh_chan_data_head_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t len);
+void ssh_chan_extended_head_build(struct ssh_wr *w, uint32_t recipient_channel, uint32_t data_type,
+				  uint32_t len);
 void ssh_chan_data_build(struct ssh_wr *w, const struct ssh_chan_data *m); /* data_type 0: DATA */
 /* EOF, CLOSE, SUCCESS, FAILURE: a number and a channel. */
 void ssh_chan_simple_build(struct ssh_wr *w, uint8_t msg, uint32_t recipient_channel);

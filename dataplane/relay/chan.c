@@ -96,6 +96,18 @@ struct chan *chan_new(struct conn *c, enum stream_kind kind)
 	return ch;
 }
 
+struct chan *chan_of_token(struct conn *c, uint64_t token)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->token == token)
+			return ch;
+	}
+	return NULL;
+}
+
 static void target_let_go(struct chan *ch, bool graceful)
 {
 	if (ch->target == NULL)
@@ -136,6 +148,11 @@ static int chan_tell(struct chan *ch)
 		r = up_chan_failed(ch->conn, ch->token, ch->connect_err, ch->reason);
 		if (r == 0)
 			ch->pend &= (uint8_t)~CHAN_EV_FAILED;
+	}
+	if (r == 0 && (ch->pend & CHAN_EV_DRAINED)) {
+		r = up_chan_drained(ch);
+		if (r == 0)
+			ch->pend &= (uint8_t)~CHAN_EV_DRAINED;
 	}
 	return r;
 }
@@ -251,6 +268,7 @@ int chan_peer_close(struct chan *ch)
 
 	if (r < 0)
 		return r;
+	host_over(ch);
 	target_let_go(ch, true);
 	/* Ours may be due and not said yet, because of a key exchange: the peer waits for it. */
 	if (act == SSH_CHAN_ACT_FREE && !(ch->pend & CHAN_SAY_CLOSE)) {
@@ -269,6 +287,7 @@ static void chan_local_close(struct chan *ch, int cause, bool graceful)
 
 	if (ssh_chan_step(&ch->fsm, SSH_CHAN_EV_LOCAL_CLOSE, &act) < 0)
 		return;
+	host_over(ch);
 	ch->cause = cause;
 	target_let_go(ch, graceful);
 	ch->pend |= CHAN_SAY_CLOSE;
@@ -389,13 +408,19 @@ static int say_failure(struct chan *ch)
 	return 0;
 }
 
+/* Bytes of the target's second way in; most kinds have none. */
+static uint32_t err_len(const struct stream *t)
+{
+	return t->ops->err_len != NULL ? t->ops->err_len(t) : 0;
+}
+
 /* One message of data from the target, at most as much as everybody allows. */
-static enum visit chan_send_data(struct chan *ch, struct share *share)
+static enum visit send_from(struct chan *ch, struct share *share, uint32_t want, bool err)
 {
 	struct stream *t = ch->target;
-	uint32_t want = t->ops->rx_len(t), space = rounds_room(ch, share, want), n;
+	uint32_t space = rounds_room(ch, share, want), n;
 	struct pkt_chain chain = {0};
-	uint8_t head[SSH_CHAN_DATA_HEAD];
+	uint8_t head[SSH_CHAN_EXTENDED_HEAD];
 	struct ssh_wr w;
 
 	n = ssh_swin_take(&ch->swin, want);
@@ -403,18 +428,68 @@ static enum visit chan_send_data(struct chan *ch, struct share *share)
 		return VISIT_DONE; /* nothing there, or WINDOW_ADJUST brings it back */
 	if (space < n && space < RELAY_SPACE_MIN)
 		return VISIT_BLOCKED;
-	n = t->ops->rx_take(t, RTE_MIN(n, space), &chain);
+	n = RTE_MIN(n, space);
+	n = err ? t->ops->err_take(t, n, &chain) : t->ops->rx_take(t, n, &chain);
 	if (n == 0)
 		return VISIT_DONE;
 
 	ssh_wr_init(&w, head, sizeof(head));
-	ssh_chan_data_head_build(&w, ch->peer, n);
-	record_tx_push(&ch->conn->tx, &chain, head, sizeof(head));
+	if (err)
+		ssh_chan_extended_head_build(&w, ch->peer, SSH_EXTENDED_DATA_STDERR, n);
+	else
+		ssh_chan_data_head_build(&w, ch->peer, n);
+	record_tx_push(&ch->conn->tx, &chain, head, (uint32_t)ssh_wr_done(&w));
 	ssh_swin_sent(&ch->swin, n);
 	rounds_spent(ch, share, n);
 	count_bytes(ch, &ch->bytes_to_peer, n);
 	ch->conn->relay->counters[RELAY_C_BYTES_TO_CLIENTS] += n;
 	return VISIT_MORE;
+}
+
+/* Of both ways in, where there are two, in turns. */
+static enum visit chan_send_data(struct chan *ch, struct share *share)
+{
+	uint32_t out = ch->target->ops->rx_len(ch->target), err = err_len(ch->target);
+
+	if (likely(err == 0))
+		return send_from(ch, share, out, false);
+	ch->err_next = !ch->err_next || out == 0;
+	return send_from(ch, share, ch->err_next ? err : out, ch->err_next);
+}
+
+static bool target_has_bytes(const struct chan *ch)
+{
+	return ch->target != NULL &&
+	       (ch->target->ops->rx_len(ch->target) > 0 || err_len(ch->target) > 0);
+}
+
+static enum visit say_eof(struct chan *ch)
+{
+	if (ch->fsm.eof_sent)
+		return VISIT_DONE;
+	if (chan_say(ch, SSH_MSG_CHANNEL_EOF) < 0) {
+		conn_short(ch->conn, -ENOMEM);
+		return VISIT_BLOCKED;
+	}
+	ch->fsm.eof_sent = true;
+	return VISIT_DONE;
+}
+
+/* Of a program control says what became of it, and then that it is over. */
+static enum visit program_end(struct chan *ch)
+{
+	if ((ch->target_eof || ch->finish) && say_eof(ch) == VISIT_BLOCKED)
+		return VISIT_BLOCKED;
+	if (ch->finish) {
+		chan_local_close(ch, 0, true);
+		return VISIT_MORE;
+	}
+	if ((ch->target_eof || ch->target_err) && !ch->drained) {
+		ch->drained = true;
+		ch->pend |= CHAN_EV_DRAINED;
+		return VISIT_MORE;
+	}
+	return VISIT_DONE;
 }
 
 /* An open channel: windows, bytes, and whether it is at its end. */
@@ -426,24 +501,21 @@ static enum visit chan_serve(struct chan *ch, struct share *share)
 		conn_short(ch->conn, -ENOMEM);
 		return VISIT_BLOCKED;
 	}
-	if (!ch->fsm.eof_sent)
+	if (ch->target != NULL && !ch->fsm.eof_sent)
 		v = chan_send_data(ch, share);
 	if (v != VISIT_DONE)
 		return v;
 	/* What the peer's window holds back is still to come before any end. */
-	if (ch->target->ops->rx_len(ch->target) > 0 && !ch->fsm.eof_sent)
+	if (!ch->fsm.eof_sent && target_has_bytes(ch))
 		return VISIT_DONE;
+	if (ch->program)
+		return program_end(ch);
 	if (ch->target_err) {
 		chan_local_close(ch, ch->target->err, false); /* no EOF: there was none */
 		return VISIT_MORE;
 	}
-	if (ch->target_eof && !ch->fsm.eof_sent) {
-		if (chan_say(ch, SSH_MSG_CHANNEL_EOF) < 0) {
-			conn_short(ch->conn, -ENOMEM);
-			return VISIT_BLOCKED;
-		}
-		ch->fsm.eof_sent = true;
-	}
+	if (ch->target_eof && say_eof(ch) == VISIT_BLOCKED)
+		return VISIT_BLOCKED;
 	if (ch->fsm.eof_sent && ch->fsm.eof_received) {
 		chan_local_close(ch, 0, true);
 		return VISIT_MORE;

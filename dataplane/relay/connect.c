@@ -18,6 +18,7 @@ void connect_over(struct chan *ch)
 	if (ch->grant_connecting)
 		ch->conn->n_grant_connecting--;
 	ch->grant_connecting = false;
+	host_over(ch);
 }
 
 void connect_fail(struct chan *ch, int err, uint32_t reason)
@@ -100,7 +101,11 @@ void connect_timers(struct conn *c)
 	c->connect_us = 0;
 	TAILQ_FOREACH(ch, &c->chans, link)
 	{
-		if (ch->fsm.state != SSH_CHAN_OPENING || ch->pend != 0)
+		if (ch->fds != 0 && now >= ch->deadline_us)
+			host_late(ch);
+		else if (ch->fds != 0)
+			c->connect_us = timer_min(c->connect_us, ch->deadline_us);
+		if (ch->fds != 0 || ch->fsm.state != SSH_CHAN_OPENING || ch->pend != 0)
 			continue;
 		if (now >= ch->deadline_us) {
 			connect_fail(ch, -ETIMEDOUT, SSH_OPEN_CONNECT_FAILED);
@@ -115,11 +120,10 @@ void connect_timers(struct conn *c)
 	}
 }
 
-/* There is no channel to remember it in: FAILURE now, or the item comes again. */
-static int refuse(struct conn *c, const struct link_chan_connect *m)
+int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token)
 {
 	struct ssh_chan_failure f = {
-		.recipient_channel = m->peer_channel,
+		.recipient_channel = peer_channel,
 		.reason = SSH_OPEN_RESOURCE_SHORTAGE,
 		.description = ssh_str_c("too many channels"),
 		.language = ssh_str_c(""),
@@ -134,7 +138,7 @@ static int refuse(struct conn *c, const struct link_chan_connect *m)
 	r = pkt_chain_from(payload, (uint32_t)ssh_wr_done(&w), c->relay->conf.pools->data, &chain);
 	if (r < 0)
 		return r;
-	r = up_chan_failed(c, m->token, -SSH_E_UNAVAILABLE, f.reason);
+	r = up_chan_failed(c, token, -SSH_E_UNAVAILABLE, f.reason);
 	if (r == -EAGAIN) {
 		pkt_chain_free(&chain);
 		return r;
@@ -148,7 +152,7 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 	int r;
 
 	if (ch == NULL) {
-		r = refuse(c, m);
+		r = connect_refuse(c, m->peer_channel, m->token);
 		if (r == 0 && granted)
 			grants_revoke(c->relay, c, m->token);
 		return r;

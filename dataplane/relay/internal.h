@@ -11,6 +11,7 @@
  * rounds.c   whose turn it is to be sealed
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
  * blob.c     what control leaves with connections   comp.c   when directions are compressed
+ * host.c     channels over descriptors of the kernel
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -96,6 +97,7 @@ enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_SAY_CLOSE = 1 << 2,
 		 CHAN_EV_OPENED = 1 << 3, /* to control */
 		 CHAN_EV_FAILED = 1 << 4,
+		 CHAN_EV_DRAINED = 1 << 5,
 };
 
 struct chan {
@@ -110,6 +112,9 @@ struct chan {
 	bool target_eof, target_err;
 	bool granted;          /* opened without asking: control knows it by its events only */
 	bool grant_connecting; /* such a one, counted in its connection while nobody answered */
+	bool program;          /* control says when it ends, */
+	bool drained, finish;  /* was told that all is said, has said so */
+	bool err_next;         /* of its target's two ways in, whose turn it is */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */
@@ -127,6 +132,8 @@ struct chan {
 	uint32_t replies_due; /* requests of control's that want a reply */
 	int cause;
 	/* Opening. */
+	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
+	TAILQ_ENTRY(chan) fds_link;
 	uint64_t deadline_us, attempt_us; /* for all addresses, for this one */
 	uint32_t reason;
 	int connect_err;
@@ -275,6 +282,7 @@ struct relay {
 	struct zpool *zpool;
 	struct conn_list active, free_conns;
 	struct chan_list free_chans;
+	struct chan_list fds_awaited;      /* channels whose descriptors did not come yet */
 	uint32_t n_free_chans;             /* in that list */
 	uint32_t fresh_conns, fresh_chans; /* from here on none was ever used, nor takes memory */
 	struct conn *conns;
@@ -365,6 +373,7 @@ struct chan *chan_find(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
 /* NULL: there is no room for it; counted. */
 struct chan *chan_new(struct conn *c, enum stream_kind kind);
+struct chan *chan_of_token(struct conn *c, uint64_t token);
 /* How a visit to a channel ended. */
 enum visit {
 	VISIT_DONE,    /* it waits for news of its own */
@@ -412,6 +421,9 @@ void rounds_leave(struct chan *ch);
 /* window.c */
 /* False: more would be granted than the shard can answer for. */
 bool window_init(struct chan *ch, enum stream_kind kind);
+/* Of one that has no stream yet nothing may be sent; what it grants then, 0: as window_init(). */
+void window_none(struct chan *ch);
+uint32_t window_begin(struct chan *ch, enum stream_kind kind);
 void window_fini(struct chan *ch);
 /* So many bytes need no room any more. Returns "bytes to add" to be said to the peer. */
 uint32_t window_taken(struct chan *ch, uint32_t n);
@@ -460,12 +472,24 @@ void blob_read(const struct conn *c, uint8_t ret[LINK_BLOB_MAX]); /* blob_len by
 
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);
+/* There is no channel to remember it in: FAILURE now, or the item comes again. */
+int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token);
 /* News of the target or of the clock while it is opening. */
 void connect_step(struct chan *ch, uint8_t events);
 void connect_timers(struct conn *c);
 void connect_fail(struct chan *ch, int err, uint32_t reason);
 /* It connects no more: it is connected, has failed or is gone. */
 void connect_over(struct chan *ch);
+
+/* host.c */
+int host_begin(struct conn *c, const struct link_chan_host *m);
+int host_fds(struct conn *c, const struct link_chan_fds *m);
+int host_finish(struct conn *c, const struct link_chan_ref *m);
+int host_size(struct conn *c, const struct link_chan_size *m);
+/* What it waited for did not come. */
+void host_late(struct chan *ch);
+/* It waits for none any more. */
+void host_over(struct chan *ch);
 
 /* up.c */
 /* Is there room for one more payload of len bytes with control? */
@@ -476,6 +500,7 @@ int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const v
 	    size_t body_len, const void *tail, size_t tail_len);
 int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
 int up_chan_opened(struct chan *ch);
+int up_chan_drained(struct chan *ch);
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
 
 /* wait.c */

@@ -117,6 +117,18 @@ static int it_chan_connect(struct conn *c, const struct link_chan_connect *m)
 	return r;
 }
 
+static int it_chan_host(struct conn *c, const struct link_chan_host *m)
+{
+	int r;
+
+	if (c->phase.svc != SSH_SVC_OPEN)
+		return -SSH_E_INTERNAL;
+	r = host_begin(c, m);
+	if (r == 0)
+		wait_decided(c, m->peer_channel);
+	return r;
+}
+
 static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 {
 	c->auth = *m;
@@ -212,6 +224,14 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return 0;
 	case LINK_IT_ANSWERED:
 		return it_answered(c, m);
+	case LINK_IT_CHAN_HOST:
+		return it_chan_host(c, m);
+	case LINK_IT_CHAN_FDS:
+		return host_fds(c, m);
+	case LINK_IT_CHAN_FINISH:
+		return host_finish(c, m);
+	case LINK_IT_CHAN_SIZE:
+		return host_size(c, m);
 	case LINK_CMD_CHAN_CLOSE:
 		return cmd_chan_close(c, m);
 	case LINK_CMD_GRANT:

@@ -58,6 +58,7 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 	TAILQ_INIT(&r->active);
 	TAILQ_INIT(&r->free_conns);
 	TAILQ_INIT(&r->free_chans);
+	TAILQ_INIT(&r->fds_awaited);
 	err = tables_new(r);
 	if (err == 0)
 		err = record_batch_new(conf->engine, conf->pools, &r->opening);

@@ -55,6 +55,15 @@ struct relay_conf {
 	struct cipher_engine *engine;
 	struct relay_link link;
 	struct stream_provider tcp; /* for targets */
+	/*
+	 * The descriptors that control has sent with this token as a stream, which says CONNECTED;
+	 * -EAGAIN: they are not there yet, relay_fds_came() says when. NULL: there are none here.
+	 */
+	int (*host_claim)(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
+			  struct stream **ret);
+	void (*host_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
+			  uint16_t height); /* of a terminal */
+	void *host_arg;
 	/* Commands that are not about a connection (LISTEN) go to the shard; here their backlog. */
 	void (*command)(void *arg, const struct link_hdr *msg);
 	void *command_arg;
@@ -82,6 +91,9 @@ unsigned int relay_run(struct relay *r, uint64_t now_us);
 unsigned int relay_seal(struct relay *r, uint64_t now_us);
 unsigned int relay_timers(struct relay *r, uint64_t now_us);
 uint64_t relay_next_timer_us(const struct relay *r); /* UINT64_MAX: none */
+
+/* Descriptors of control's came: who waits for some looks again. */
+void relay_fds_came(struct relay *r, uint64_t now_us);
 
 /* The peer of the link changed: an attached control gets what was not acknowledged again. */
 void relay_link_attached(struct relay *r);
@@ -116,6 +128,8 @@ void relay_link_detached(struct relay *r);
 	X(GRANT_HELD, "opens asked for though granted: many ends wait for control")                \
 	X(GRANT_CONNECTING, "opens asked for though granted: many are being connected")            \
 	X(GRANT_TABLE_FULL, "grants of control's not kept: table full")                            \
+	X(HOST, "channels opened over descriptors")                                                \
+	X(HOST_LATE, "channels ended: their descriptors did not come in time")                     \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \

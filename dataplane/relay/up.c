@@ -57,6 +57,13 @@ int up_chan_opened(struct chan *ch)
 	return up_conn(ch->conn, LINK_EV_CHAN_OPENED, &body, sizeof(body));
 }
 
+int up_chan_drained(struct chan *ch)
+{
+	struct link_chan_ref body = {.token = ch->token, .local_channel = ch->local};
+
+	return up_conn(ch->conn, LINK_EV_CHAN_DRAINED, &body, sizeof(body));
+}
+
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason)
 {
 	struct link_chan_failed body = {.token = token, .err = err, .reason = reason};

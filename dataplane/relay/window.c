@@ -60,6 +60,20 @@ bool window_init(struct chan *ch, enum stream_kind kind)
 	return true;
 }
 
+void window_none(struct chan *ch)
+{
+	uint32_t was = ch->rwin.initial_window_size;
+
+	ssh_rwin_init(&ch->rwin, 0);
+	ch->window_start = 0;
+	size_changed(ch, was);
+}
+
+uint32_t window_begin(struct chan *ch, enum stream_kind kind)
+{
+	return window_init(ch, kind) ? ch->rwin.window_size : 0;
+}
+
 void window_fini(struct chan *ch)
 {
 	ch->conn->relay->windows -= ch->rwin.initial_window_size;

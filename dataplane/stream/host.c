@@ -577,7 +577,7 @@ bool host_stream_drained(const struct stream *s)
 	return st->out.eof && st->err.eof && st->out.rx.len == 0 && st->err.rx.len == 0;
 }
 
-void host_stream_window(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
+void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			uint16_t height)
 {
 	const struct winsize size = {rows, columns, width, height};

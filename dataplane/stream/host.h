@@ -89,7 +89,7 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
  */
 bool host_stream_drained(const struct stream *s);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
-void host_stream_window(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
+void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			uint16_t height);
 
 #define HOST_COUNTERS(X)                                                                           \

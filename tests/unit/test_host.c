@@ -396,7 +396,7 @@ Test(host, a_terminal_hangs_up_as_an_end)
 
 	cr_assert_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
 	cr_assert_eq(host_open(h, &(struct host_fds){master, master, -1}, &user, NULL, &s), 0);
-	host_stream_window(s, 132, 43, 0, 0);
+	host_stream_size(s, 132, 43, 0, 0);
 	cr_assert_eq(ioctl(slave, TIOCGWINSZ, &size), 0);
 	cr_expect_eq(size.ws_col, 132);
 	cr_expect_eq(size.ws_row, 43);

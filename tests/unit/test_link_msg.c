@@ -34,6 +34,7 @@ static const struct {
 	{LINK_EV_SHARD_READY, sizeof(struct link_ready), 0, false},
 	{LINK_EV_LISTEN_RESULT, sizeof(struct link_listen_result), 0, false},
 	{LINK_EV_BLOB, sizeof(struct link_bytes), 0, false},
+	{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0, true},
 	{LINK_IT_IDENT, sizeof(struct link_bytes), 20, true},
 	{LINK_IT_PAYLOAD, sizeof(struct link_bytes), 100, true},
 	{LINK_IT_TX_KEYS, sizeof(struct link_keys), 0, true},
@@ -44,6 +45,10 @@ static const struct {
 	{LINK_IT_CHAN_CONNECT, sizeof(struct link_chan_connect), 0, true},
 	{LINK_IT_END, sizeof(struct link_end), 0, true},
 	{LINK_IT_ANSWERED, sizeof(struct link_answered), 0, true},
+	{LINK_IT_CHAN_HOST, sizeof(struct link_chan_host), 0, true},
+	{LINK_IT_CHAN_FDS, sizeof(struct link_chan_fds), 0, true},
+	{LINK_IT_CHAN_FINISH, sizeof(struct link_chan_ref), 0, true},
+	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
 	{LINK_CMD_LISTEN, sizeof(struct link_listen), 0, false},
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},
 	{LINK_CMD_BLOB_GET, sizeof(struct link_conn_ref), 0, false},
@@ -98,6 +103,12 @@ static void good_body(uint16_t type, uint32_t tail)
 	case LINK_IT_CHAN_CONNECT:
 		*(struct link_chan_connect *)body() =
 			(struct link_chan_connect){.n_addrs = 1, .kind = 1, .addr = {endpoint()}};
+		break;
+	case LINK_IT_CHAN_HOST:
+		*(struct link_chan_host *)body() = (struct link_chan_host){.fds = 1};
+		break;
+	case LINK_IT_CHAN_FDS:
+		((struct link_chan_fds *)body())->fds = 1;
 		break;
 	case LINK_CMD_LISTEN:
 		((struct link_listen *)body())->addr = endpoint();
@@ -322,4 +333,28 @@ Test(link_msg, directions)
 	for (size_t i = 0; i < NELEM(types); i++)
 		cr_expect_eq(link_type_is_up(types[i].type), types[i].type < 64);
 	cr_expect_not(link_type_is_up(0));
+}
+
+Test(link_msg, a_channel_over_descriptors_has_some_or_is_a_programs)
+{
+	size_t len = good_of(LINK_IT_CHAN_HOST);
+	struct link_chan_host *b = body();
+
+	b->fds = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->program = 1;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->program = 2;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->program = 0;
+	b->fds = 1;
+	b->target = endpoint();
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->target.port = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->target = (struct link_addr){.port = 22};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	len = good_of(LINK_IT_CHAN_FDS);
+	((struct link_chan_fds *)body())->fds = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -419,4 +420,102 @@ Test(link_shard, a_hello_leaves_no_descriptor_behind, .init = pair_make)
 	send_raw(&h, sizeof(h), 8);
 	cr_expect_eq(link_hello_recv(pair[1], &got), 0);
 	cr_expect_eq(fds_open(), before);
+}
+
+/* --- descriptors for a shard ------------------------------------------------------------------ */
+
+struct fds_body {
+	uint64_t magic;
+	uint16_t shard, n;
+	uint32_t reserved;
+	uint64_t token;
+};
+
+static struct fds_body fds_body(void)
+{
+	return (struct fds_body){.magic = LINK_MAGIC ^ 0xfd, .n = 2, .token = 7};
+}
+
+Test(link_fds, one_to_three_go_across_with_their_token, .init = pair_make)
+{
+	const int fds[] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
+	int before = fds_open(), got[LINK_FDS_MAX];
+	uint64_t token = 0;
+	uint16_t shard = 0;
+
+	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), -EAGAIN);
+	for (int n = 1; n <= LINK_FDS_MAX; n++) {
+		cr_assert_eq(link_fds_send(pair[0], 5, 1000 + (uint64_t)n, fds, (unsigned int)n),
+			     0);
+		cr_assert_eq(link_fds_recv(pair[1], &shard, &token, got), n);
+		cr_expect_eq(shard, 5);
+		cr_expect_eq(token, 1000 + (uint64_t)n);
+		cr_expect_eq(fds_open(), before + n);
+		for (int i = 0; i < n; i++) {
+			cr_expect(fcntl(got[i], F_GETFD) & FD_CLOEXEC);
+			close(got[i]);
+		}
+	}
+}
+
+Test(link_fds, what_cannot_be_said_is_not_sent, .init = pair_make)
+{
+	const int fds[] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
+
+	cr_expect_eq(link_fds_send(pair[0], 0, 1, fds, 0), -EINVAL);
+	cr_expect_eq(link_fds_send(pair[0], 0, 1, fds, 4), -EINVAL);
+	cr_expect_eq(link_fds_send(pair[0], 0, 0, fds, 1), -EINVAL);
+}
+
+/* Any other number, any field that is wrong: refused, and no descriptor is left behind. */
+Test(link_fds, what_is_no_set_is_refused, .init = pair_make)
+{
+	struct fds_body body = fds_body();
+	int before = fds_open(), got[LINK_FDS_MAX];
+	uint64_t token;
+	uint16_t shard;
+
+	for (int n = 0; n <= 8; n++) {
+		if (n == 2)
+			continue;
+		send_raw(&body, sizeof(body), n);
+		cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), -EPROTO, "%d", n);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		body = fds_body();
+		body.magic += i == 0;
+		body.shard = i == 1 ? LINK_SHARDS_MAX : 0;
+		body.n = i == 2 ? 0 : i == 3 ? 4 : 2;
+		body.reserved = i == 4;
+		body.token = i != 5;
+		send_raw(&body, sizeof(body), 2);
+		cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), -EPROTO, "%zu", i);
+	}
+	send_raw(&body, sizeof(body) - 1, 2);
+	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), -EPROTO);
+	cr_expect_eq(fds_open(), before);
+	close(pair[0]);
+	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), -EPIPE);
+}
+
+/* F-11: a table of descriptors that is full is nobody's fault, and ends nothing. */
+Test(link_fds, without_places_the_set_is_lost_and_no_more, .init = pair_make)
+{
+	const int fds[] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
+	int before, got[LINK_FDS_MAX], one = dup(STDERR_FILENO);
+	struct rlimit old, few;
+	uint64_t token = 0;
+	uint16_t shard;
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){(rlim_t)one + 2, old.rlim_max}; /* one is free */
+	before = fds_open();
+	cr_assert_eq(link_fds_send(pair[0], 0, 9, fds, 3), 0);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), 0);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	cr_expect_eq(token, 9);
+	cr_expect_eq(fds_open(), before);
+	cr_assert_eq(link_fds_send(pair[0], 0, 10, fds, 1), 0);
+	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), 1);
 }

@@ -1,6 +1,7 @@
 /* dataplane/linkend: who may attach, what detaches, what passes. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -516,4 +517,104 @@ Test(linkend, without_descriptors_for_its_rings_a_control_is_sent_away)
 	poll_link();
 	attach(&c);
 	control_end_close(&c);
+}
+
+/* --- descriptors ----------------------------------------------------------------------------- */
+
+static unsigned int open_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void send_fds(struct control_end *c, uint16_t shard, uint64_t token)
+{
+	const int fd[] = {STDERR_FILENO, STDERR_FILENO};
+
+	cr_assert_eq(link_fds_send(c->fd, shard, token, fd, 2), 0);
+}
+
+Test(linkend, descriptors_reach_their_shard_in_order)
+{
+	int fd[LINK_FDS_MAX];
+	struct control_end c;
+	uint64_t token;
+
+	attach(&c);
+	cr_expect_eq(linkend_fds(l, &token, fd), 0);
+	send_fds(&c, 0, 5);
+	send_fds(&c, 0, 6);
+	cr_expect_eq(poll_link(), LINKEND_NONE);
+	for (uint64_t want = 5; want <= 6; want++) {
+		cr_assert_eq(linkend_fds(l, &token, fd), 2);
+		cr_expect_eq(token, want);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	cr_expect_eq(linkend_fds(l, &token, fd), 0);
+	control_end_close(&c);
+}
+
+Test(linkend, a_shard_that_sleeps_is_woken_by_them)
+{
+	struct control_end c;
+
+	attach(&c);
+	poll_link();
+	cr_expect_not(readable());
+	send_fds(&c, 0, 5);
+	linkhub_poll(hub, now);
+	cr_expect(readable());
+	control_end_close(&c);
+}
+
+Test(linkend, more_than_wait_are_closed_and_counted)
+{
+	struct control_end c;
+	unsigned int before;
+
+	attach(&c);
+	before = open_fds();
+	for (uint64_t i = 0; i < LINKEND_FDS_MAX + 3; i++) {
+		send_fds(&c, 0, i + 1);
+		linkhub_poll(hub, now);
+	}
+	cr_expect_eq(linkhub_fds_lost(hub), 3);
+	cr_expect_leq(open_fds(), before + 2 * LINKEND_FDS_MAX);
+	control_end_close(&c);
+}
+
+Test(linkend, those_of_a_control_that_went_are_closed)
+{
+	unsigned int before = open_fds();
+	int fd[LINK_FDS_MAX];
+	struct control_end c;
+	uint64_t token;
+
+	attach(&c);
+	send_fds(&c, 0, 5);
+	poll_link();
+	control_end_close(&c);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect_eq(linkend_fds(l, &token, fd), 0, "they are no other control's");
+	for (int i = 0; i < 4; i++)
+		poll_link();
+	cr_expect_eq(open_fds(), before);
+}
+
+Test(linkend, descriptors_for_no_shard_detach_their_sender)
+{
+	unsigned int before = open_fds();
+	struct control_end c;
+
+	attach(&c);
+	send_fds(&c, 1, 5);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	control_end_close(&c);
+	for (int i = 0; i < 4; i++)
+		poll_link();
+	cr_expect_eq(open_fds(), before);
 }

@@ -51,6 +51,9 @@ static unsigned int bench_targets; /* streams handed out by connect */
 static int bench_connect_err;      /* what connect says at once */
 static bool bench_link_full, bench_link_gone;
 static unsigned int bench_grants_max; /* 0: the default */
+/* relay_conf.host_claim */
+static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
+			  struct stream **ret);
 static struct {
 	uint8_t *p;
 	size_t len;
@@ -710,6 +713,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.stream_nodelay = fake_nodelay,
 		.stream_asker = fake_asker,
 		.stream_rtt_us = fake_rtt,
+		.host_claim = bench_claim,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);

@@ -1,0 +1,428 @@
+/*
+ * dataplane/relay/host: channels over descriptors: whichever comes first waits for the other, bytes
+ * of a program's two ways out, its end, and that no descriptor is left behind.
+ */
+#include "tests/util/relay_bench.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dataplane/park.h"
+
+static struct host *host;
+static struct park park;
+static unsigned int fds_before;
+
+static unsigned int fds_open(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+static int claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
+		 struct stream **ret)
+{
+	struct host_fds of;
+
+	(void)arg;
+	if (!park_claim(&park, fds, &of))
+		return -EAGAIN;
+	return host_open(host, &of, user, user_ptr, ret);
+}
+
+static void start(void)
+{
+	struct host_conf conf = {.pools = &bench_pools, .streams_max = 4};
+
+	signal(SIGPIPE, SIG_IGN);
+	bench_claim = claim;
+	bench_start();
+	fds_before = fds_open();
+	cr_assert_eq(host_new(&conf, &host), 0);
+}
+
+static void end(void)
+{
+	struct host *h = host;
+
+	/* Streams of channels are let go by the relay first. */
+	relay_free(bench);
+	bench = NULL;
+	host_free(h);
+	park_clear(&park);
+	cr_expect_eq(fds_open(), fds_before, "a descriptor was left behind");
+	bench_end();
+}
+
+TestSuite(relay_host, .init = start, .fini = end, .timeout = 60);
+
+static void run(void)
+{
+	for (int i = 0; i < 20; i++) {
+		host_poll(host, ++bench_now, true);
+		bench_settle();
+	}
+}
+
+static void park_fds(uint64_t token, const int *fd, unsigned int n)
+{
+	park_put(&park, token, fd, n, bench_now);
+	relay_fds_came(bench, bench_now);
+}
+
+static int park_socket(uint64_t token)
+{
+	int fd[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	park_fds(token, fd, 1);
+	return fd[1];
+}
+
+/* What a program has: the other ends. */
+struct program {
+	int in, out, err;
+};
+
+static struct program park_program(uint64_t token)
+{
+	int in[2], out[2], err[2];
+
+	cr_assert_eq(pipe2(in, O_NONBLOCK) | pipe2(out, O_NONBLOCK) | pipe2(err, O_NONBLOCK), 0);
+	park_fds(token, (int[]){in[1], out[0], err[0]}, 3);
+	return (struct program){in[0], out[1], err[1]};
+}
+
+static void program_exit(struct program *p)
+{
+	close(p->in);
+	close(p->out);
+	close(p->err);
+}
+
+static void open_host(struct client *c, uint64_t fds, bool program)
+{
+	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 'x'};
+	struct link_chan_host m = {
+		.peer_channel = 5,
+		.peer_window = 1 << 20,
+		.peer_packet_max = 32768,
+		.wait_ms = 1000,
+		.token = 99,
+		.fds = fds,
+		.program = program,
+	};
+
+	client_send(c, open, sizeof(open));
+	up_payload_expect(c, SSH_MSG_CHANNEL_OPEN);
+	down(LINK_IT_CHAN_HOST, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+}
+
+static void give_fds(struct client *c, uint64_t fds)
+{
+	struct link_chan_fds m = {.token = 99, .fds = fds, .wait_ms = 1000};
+
+	down(LINK_IT_CHAN_FDS, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+}
+
+static void finish(struct client *c)
+{
+	struct link_chan_ref m = {.token = 99};
+
+	down(LINK_IT_CHAN_FINISH, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+}
+
+/* The next message, which is data of this type and says this. */
+static void data_is(struct client *c, uint32_t type, const char *text)
+{
+	struct ssh_chan_data d;
+	const uint8_t *p;
+	struct ssh_rd r;
+	size_t n;
+	uint8_t msg = client_next(c, &p, &n);
+
+	cr_assert_eq(msg, type == 0 ? SSH_MSG_CHANNEL_DATA : SSH_MSG_CHANNEL_EXTENDED_DATA);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_data_parse(&r, msg, &d), 0);
+	cr_expect_eq(d.data_type, type);
+	cr_assert_eq(d.data.len, strlen(text));
+	cr_expect_eq(memcmp(d.data.p, text, d.data.len), 0);
+}
+
+Test(relay_host, bytes_go_both_ways_and_ends_are_carried)
+{
+	struct client c = client_login();
+	struct bench_chan ch;
+	int other = park_socket(7);
+	char buf[16];
+
+	open_host(&c, 7, false);
+	ch = client_confirmed(&c);
+	cr_expect_gt(ch.window, 0);
+	cr_expect_eq(((const struct link_chan_ref *)up_expect(LINK_EV_CHAN_OPENED, NULL))->token,
+		     99);
+	client_data(&c, ch.local, "hello", 5);
+	run();
+	cr_expect_eq(read(other, buf, sizeof(buf)), 5);
+	cr_assert_eq(write(other, "world", 5), 5);
+	run();
+	data_is(&c, 0, "world");
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	run();
+	cr_expect_eq(read(other, buf, sizeof(buf)), 0, "its half is shut");
+	cr_assert_eq(write(other, "last", 4), 4);
+	close(other);
+	run();
+	data_is(&c, 0, "last");
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
+	cr_expect_eq(((const struct link_chan_end *)up_expect(LINK_EV_CHAN_END, NULL))->cause, 0);
+	client_free(&c);
+}
+
+Test(relay_host, a_channel_waits_for_its_descriptors)
+{
+	struct client c = client_login();
+	const uint8_t *p;
+	size_t n;
+	int other;
+
+	open_host(&c, 7, false);
+	cr_expect_eq(client_next(&c, &p, &n), 0);
+	close(park_socket(8));
+	bench_settle();
+	cr_expect_eq(client_next(&c, &p, &n), 0, "those are another's");
+	other = park_socket(7);
+	bench_settle();
+	client_confirmed(&c);
+	close(other);
+	client_free(&c);
+}
+
+Test(relay_host, descriptors_that_do_not_come_are_a_failure)
+{
+	struct client c = client_login();
+	const struct link_chan_failed *ev;
+
+	open_host(&c, 7, false);
+	bench_pass(1001000);
+	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	ev = up_expect(LINK_EV_CHAN_FAILED, NULL);
+	cr_expect_eq(ev->err, -ETIMEDOUT);
+	cr_expect_eq(bench_count(RELAY_C_HOST_LATE), 1);
+	close(park_socket(7));
+	bench_settle();
+	cr_expect_eq(host_streams(host), 0);
+	client_free(&c);
+}
+
+Test(relay_host, one_that_cannot_be_used_is_a_failure)
+{
+	struct client c = client_login();
+	int fd[1] = {999};
+
+	park_put(&park, 7, fd, 1, bench_now);
+	open_host(&c, 7, false);
+	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	cr_expect_eq(((const struct link_chan_failed *)up_expect(LINK_EV_CHAN_FAILED, NULL))->err,
+		     -EBADF);
+	client_free(&c);
+}
+
+Test(relay_host, a_client_that_goes_while_it_waits_leaves_nothing)
+{
+	struct client c = client_login();
+
+	open_host(&c, 7, false);
+	fake_eof(c.f);
+	bench_settle();
+	close(park_socket(7));
+	run();
+	cr_expect_eq(host_streams(host), 0);
+	client_free(&c);
+}
+
+Test(relay_host, a_session_is_confirmed_with_no_window_and_gets_it_with_its_program)
+{
+	struct client c = client_login();
+	struct program p;
+	struct bench_chan ch;
+	char buf[8];
+
+	open_host(&c, 0, true);
+	ch = client_confirmed(&c);
+	cr_expect_eq(ch.window, 0);
+	p = park_program(7);
+	give_fds(&c, 7);
+	client_expect(&c, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	client_data(&c, ch.local, "in", 2);
+	run();
+	cr_expect_eq(read(p.in, buf, sizeof(buf)), 2);
+	program_exit(&p);
+	client_free(&c);
+}
+
+Test(relay_host, nothing_may_be_sent_before_the_window_is_granted)
+{
+	struct client c = client_login();
+
+	open_host(&c, 0, true);
+	client_data(&c, client_confirmed(&c).local, "early", 5);
+	client_ended(&c, -SSH_E_WINDOW);
+	client_free(&c);
+}
+
+Test(relay_host, out_and_err_are_told_apart)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	cr_assert_eq(write(p.err, "bad", 3), 3);
+	run();
+	data_is(&c, SSH_EXTENDED_DATA_STDERR, "bad");
+	cr_assert_eq(write(p.out, "good", 4), 4);
+	run();
+	data_is(&c, 0, "good");
+	program_exit(&p);
+	client_free(&c);
+}
+
+Test(relay_host, of_a_program_control_says_the_end)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+	const struct link_chan_ref *ev;
+	struct bench_chan ch;
+	const uint8_t *q;
+	size_t n;
+
+	open_host(&c, 7, true);
+	ch = client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	cr_assert_eq(write(p.out, "bye", 3), 3);
+	program_exit(&p);
+	run();
+	data_is(&c, 0, "bye");
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	cr_expect_eq(client_next(&c, &q, &n), 0, "no CLOSE yet");
+	ev = up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	cr_expect_eq(ev->token, 99);
+	cr_expect_eq(ev->local_channel, ch.local);
+	finish(&c);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
+	up_expect(LINK_EV_CHAN_END, NULL);
+	client_free(&c);
+}
+
+Test(relay_host, drained_waits_for_the_window_of_the_peer)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+	struct link_chan_host m = {.peer_channel = 5,
+				   .peer_window = 2,
+				   .peer_packet_max = 32768,
+				   .wait_ms = 1000,
+				   .token = 99,
+				   .fds = 7,
+				   .program = 1};
+	struct bench_chan ch;
+
+	down(LINK_IT_CHAN_HOST, c.h, &m, sizeof(m), NULL, 0);
+	ch = client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	cr_assert_eq(write(p.out, "ab", 2), 2);
+	cr_assert_eq(write(p.err, "cd", 2), 2);
+	program_exit(&p);
+	run();
+	data_is(&c, 1, "cd"); /* their turns */
+	cr_expect_null(up_next());
+	client_adjust(&c, ch.local, 2);
+	data_is(&c, 0, "ab");
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	client_free(&c);
+}
+
+Test(relay_host, finish_does_not_wait_for_a_program_that_lives)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	finish(&c);
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	program_exit(&p);
+	client_free(&c);
+}
+
+Test(relay_host, items_for_a_channel_that_is_gone_are_counted)
+{
+	struct client c = client_login();
+	uint64_t before = bench_count(RELAY_C_ITEMS_STALE);
+
+	finish(&c);
+	give_fds(&c, 7);
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), before + 2);
+	client_free(&c);
+}
+
+Test(relay_host, a_target_that_reads_nothing_stops_its_client_alone)
+{
+	struct client c = client_login();
+	static const uint8_t zero[16384];
+	struct bench_chan slow, quick;
+	int other = park_socket(7);
+	uint32_t sent = 0;
+
+	open_host(&c, 7, false);
+	slow = client_confirmed(&c);
+	quick = client_channel(&c, 6, 1 << 20);
+	for (; sent + sizeof(zero) <= slow.window; sent += sizeof(zero))
+		client_data(&c, slow.local, zero, sizeof(zero));
+	run();
+	client_data(&c, quick.local, "x", 1);
+	run();
+	cr_expect_eq(quick.target->tx.len, 1);
+	close(other);
+	client_free(&c);
+}
+
+Test(relay_host, a_table_that_is_full_is_a_failure)
+{
+	struct client c = client_login();
+	int other[5];
+
+	for (unsigned int i = 0; i < 5; i++) {
+		other[i] = park_socket(100 + i);
+		open_host(&c, 100 + i, false);
+		if (i < 4)
+			client_confirmed(&c);
+		else
+			client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+		while (up_next() != NULL)
+			;
+	}
+	for (unsigned int i = 0; i < 5; i++)
+		close(other[i]);
+	client_free(&c);
+}
