@@ -57,6 +57,26 @@ static bool names_known(const char *list, const char *all, bool patterns)
 	return true;
 }
 
+/* Leaves the entries that only has, too. */
+static void list_cut(char *list, const char *only)
+{
+	char *to = list;
+
+	for (const char *p = list; *p != '\0';) {
+		size_t len = strcspn(p, ",");
+		bool more = p[len] == ',';
+
+		if (list_has(only, p, len)) {
+			if (to > list)
+				*to++ = ',';
+			memmove(to, p, len);
+			to += len;
+		}
+		p += len + more;
+	}
+	*to = '\0';
+}
+
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
 {
 	const struct conf_alg_names *names;
@@ -88,6 +108,10 @@ bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
 		list_add(buf, names->dflt, list);
 	if (*buf == '\0')
 		return value_bad(v, "Bad %s '%.100s'.", kw->what, spec);
+	if (names->only != NULL)
+		list_cut(buf, names->only);
+	if (*buf == '\0')
+		return value_bad(v, "FIPSMode leaves nothing of %s '%.100s'.", kw->what, spec);
 	*(const char **)field = buf;
 	return true;
 }

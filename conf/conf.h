@@ -55,6 +55,7 @@ bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_h
  */
 struct conf_alg_names {
 	const char *dflt, *all;
+	const char *only; /* the others are taken out of what a line says; NULL: none is */
 };
 struct conf_algs {
 	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted,
@@ -196,6 +197,7 @@ struct conf_global {
 	const char *x509_revocation_file;   /* NULL: none */
 	enum conf_strict_kex strict_kex;
 	bool gssapi_kex, gssapi_strict;
+	bool fips_mode;
 	const char *moduli_file;          /* NULL: none */
 	uint32_t gex_min, gex_n, gex_max; /* DHGroupExchangeBits */
 	/* comma lists, edited and checked; NULL when conf_load() was given no names */

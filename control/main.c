@@ -467,7 +467,7 @@ int main(int argc, char **argv)
 		conf_put(conf);
 		return r < 0 ? EXIT_BAD : 0;
 	}
-	if (setup_no_dumps() < 0 || host_keys(conf, o.test, &keys) < 0) {
+	if (setup_no_dumps() < 0 || setup_fips(conf) < 0 || host_keys(conf, o.test, &keys) < 0) {
 		conf_put(conf);
 		return EXIT_BAD;
 	}

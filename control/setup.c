@@ -18,6 +18,7 @@
 #include "control/signer/agent.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
+#include "crypto/fips.h"
 #include "crypto/gss.h"
 #include "crypto/kex.h"
 #include "crypto/keyfile.h"
@@ -90,12 +91,71 @@ int setup_conf(const char *path, struct conf **ret)
 	return r;
 }
 
+/* --- FIPSMode --------------------------------------------------------------------------------- */
+
+/* What is approved of a default, and of all there is. */
+struct cut_names {
+	char dflt[NAMES_MAX], only[NAMES_MAX];
+};
+
+static void cut_one(struct conf_alg_names *names, struct cut_names *to)
+{
+	fips_cut(names->dflt, to->dflt);
+	fips_cut(names->all, to->only);
+	names->dflt = to->dflt;
+	names->only = to->only;
+}
+
+#define N_CUT 8
+
+static void cut_all(struct conf_algs *algs, struct cut_names to[N_CUT])
+{
+	struct conf_alg_names *const names[N_CUT] = {
+		&algs->ciphers,
+		&algs->macs,
+		&algs->kex,
+		&algs->gss_kex,
+		&algs->hostkey,
+		&algs->pubkey_accepted,
+		&algs->hostbased_accepted,
+		&algs->ca_signature,
+	};
+
+	for (unsigned int i = 0; i < N_CUT; i++)
+		cut_one(names[i], &to[i]);
+}
+
+static int no_kerberos(struct conf **conf, char **ret_errors)
+{
+	if (!conf_global(*conf)->gssapi_kex)
+		return 0;
+	conf_put(*conf);
+	*conf = NULL;
+	*ret_errors = strdup("FIPSMode: GSSAPIKeyExchange is computed by Kerberos' own library\n");
+	return -EINVAL;
+}
+
+int setup_fips(const struct conf *conf)
+{
+	char why[FIPS_WHY_MAX];
+	int r;
+
+	if (!conf_global(conf)->fips_mode)
+		return 0;
+	r = fips_begin(why);
+	if (r < 0)
+		fprintf(stderr, "FIPSMode: %s\n", why);
+	return r;
+}
+
 int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct conf **ret,
 		    char **ret_errors)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
 	char gss[NAMES_MAX];
 	char comps[128];
+	struct cut_names cut[N_CUT];
+	bool anchors, fips;
 	int r;
 	struct conf_algs algs = {
 		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
@@ -117,14 +177,21 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
 	r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
+	if (r < 0)
+		return r;
 	/* Only who names anchors has strangers' X.509 read at all, unless the list itself says so.
 	 */
-	if (r == 0 && conf_global(*ret)->x509_trust_anchors != NULL) {
-		conf_put(*ret);
+	anchors = conf_global(*ret)->x509_trust_anchors != NULL;
+	fips = conf_global(*ret)->fips_mode;
+	if (anchors)
 		algs.pubkey_accepted.dflt = SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509;
+	if (fips)
+		cut_all(&algs, cut);
+	if (anchors || fips) {
+		conf_put(*ret);
 		r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
 	}
-	return r;
+	return r == 0 && fips ? no_kerberos(ret, ret_errors) : r;
 }
 
 /* The first line of a file that is its owner's alone, as the key's is. */

@@ -28,6 +28,8 @@ int setup_conf(const char *path, struct conf **ret) __attribute__((warn_unused_r
  */
 int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct conf **ret,
 		    char **ret_errors) __attribute__((warn_unused_result));
+/* With FIPSMode: from here on nothing but its module computes. Before any thread. */
+int setup_fips(const struct conf *conf) __attribute__((warn_unused_result));
 /*
  * Every HostKey of the file; at least one must be usable. Of a public one, and of one that is
  * encrypted, HostKeyAgent keeps the private half: by_agent says whether it may be asked, else they

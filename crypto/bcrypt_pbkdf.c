@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/blob.h"
+#include "crypto/fips.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
 
@@ -159,6 +160,8 @@ int bcrypt_pbkdf(const void *pass, size_t pass_len, const uint8_t *salt, size_t 
 	if (pass_len == 0 || salt_len == 0 || salt_len > BCRYPT_SALT_MAX || rounds == 0 ||
 	    rounds > BCRYPT_ROUNDS_MAX || len == 0 || len > BCRYPT_KEY_MAX)
 		return -EINVAL;
+	if (fips_on()) /* Blowfish is our own */
+		return -ENOTSUP;
 	w = secret_new(sizeof(*w));
 	if (w == NULL)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "crypto/cipher_internal.h"
+#include "crypto/fips.h"
 
 /* Room for 16 records of 32 KiB, as many as ipsec-mb hashes side by side. */
 #define SCRATCH_MIN (576 * 1024)
@@ -83,7 +84,7 @@ int cipher_engine_new(enum cipher_engine_kind kind, size_t scratch_len, struct c
 	r = cipher_ossl_init(&e->ossl);
 	if (r == 0)
 		r = cipher_pool_init(&e->umac, CIPHER_UMAC_SLOTS, sizeof(union umac_keys));
-	if (r == 0 && kind != CIPHER_ENGINE_OPENSSL) {
+	if (r == 0 && kind != CIPHER_ENGINE_OPENSSL && !fips_on()) {
 		r = engine_init_mb(e, kind, scratch_len);
 		if (r == -ENOTSUP && kind == CIPHER_ENGINE_AUTO)
 			r = 0;

@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 
 #include "crypto/cipher_internal.h"
+#include "crypto/fips.h"
 
 static EVP_CIPHER_CTX *cipher_ctx_new(const EVP_CIPHER *cipher)
 {
@@ -53,6 +54,9 @@ static bool ciphers_make(struct cipher_ossl *o)
 	};
 
 	for (int i = 0; i < CIPHER_CTXS; i++) {
+		if (fips_on() && (i == CIPHER_CTX_CHACHA || i == CIPHER_CTX_DES3_CBC ||
+				  i == CIPHER_CTX_DES3_ECB))
+			continue; /* no suite has it then */
 		o->ctx[i] = cipher_ctx_new(make[i]());
 		/* Whole blocks come and go: SSH pads by itself. */
 		if (o->ctx[i] == NULL || EVP_CIPHER_CTX_set_padding(o->ctx[i], 0) != 1)
@@ -72,6 +76,8 @@ static bool hashes_make(struct cipher_ossl *o)
 	};
 
 	for (int i = 0; i < CIPHER_HASHES; i++) {
+		if (fips_on() && (i == CIPHER_MAC_MD5 || i == CIPHER_MAC_RIPEMD160))
+			continue;
 		o->md[i] = md_ctx_new(make[i]());
 		if (o->md[i] == NULL)
 			return false;
@@ -81,8 +87,8 @@ static bool hashes_make(struct cipher_ossl *o)
 
 int cipher_ossl_init(struct cipher_ossl *o)
 {
-	*o = (struct cipher_ossl){.poly = poly_ctx_new()};
-	return o->poly != NULL && ciphers_make(o) && hashes_make(o) ? 0 : -ENOMEM;
+	*o = (struct cipher_ossl){.poly = fips_on() ? NULL : poly_ctx_new()};
+	return (o->poly != NULL || fips_on()) && ciphers_make(o) && hashes_make(o) ? 0 : -ENOMEM;
 }
 
 void cipher_ossl_fini(struct cipher_ossl *o)

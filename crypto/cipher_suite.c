@@ -1,5 +1,6 @@
 /* crypto/cipher_suite.c - the table of ciphers and MACs, and the states that run them. */
 #include "crypto/cipher_internal.h"
+#include "crypto/fips.h"
 
 static const struct cipher_suite plain = {
 	.cipher_name = "none",
@@ -89,6 +90,11 @@ static const struct name cipher_names[] = {{"aes128-gcm@openssh.com", false},
 static const struct name mac_names[] = {MACS(MAC_NAME, 0)};
 #define N_MACS (sizeof(mac_names) / sizeof(mac_names[0]))
 
+static bool allowed(const struct cipher_suite *s)
+{
+	return fips_allows(s->cipher_name) && (s->mac_name[0] == '\0' || fips_allows(s->mac_name));
+}
+
 const struct cipher_suite *cipher_suite_find(const char *cipher_name, const char *mac_name)
 {
 	for (size_t i = 0; i < N_SUITES; i++) {
@@ -98,7 +104,7 @@ const struct cipher_suite *cipher_suite_find(const char *cipher_name, const char
 			continue;
 		if (s->mac_name[0] == '\0' ||
 		    (mac_name != NULL && strcmp(s->mac_name, mac_name) == 0))
-			return s;
+			return allowed(s) ? s : NULL;
 	}
 	return NULL;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crypto/fips.h"
 #include "crypto/gss.h"
 #include "crypto/kex_internal.h"
 #include "crypto/mlkem.h"
@@ -71,6 +72,8 @@ _Static_assert(MLKEM_EK_LEN + P256_LEN <= KEX_PUBLIC_MAX, "the longest public va
 
 const struct kex_method *kex_method_find(const char *name)
 {
+	if (!fips_allows(name))
+		return NULL;
 	for (size_t i = 0; i < N_METHODS; i++)
 		if (strcmp(methods[i].name, name) == 0)
 			return &methods[i];

@@ -4,6 +4,7 @@
 
 #include <openssl/err.h>
 
+#include "crypto/fips.h"
 #include "crypto/key_internal.h"
 
 #define CERT(name) name "-cert-v01@openssh.com"
@@ -78,7 +79,7 @@ static const char *plain_name(const struct sig_alg *alg)
 /* Of X.509 keys the blob names the algorithm itself. */
 static bool fits(const struct sig_alg *alg, const struct key *k)
 {
-	if (alg->type != k->type || alg->form != k->form)
+	if (alg->type != k->type || alg->form != k->form || !fips_allows(alg->name))
 		return false;
 	return k->x509 == NULL || strcmp(alg->name, key_x509_type(k)) == 0;
 }

@@ -9,6 +9,9 @@
 #include <sys/random.h>
 
 #include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "crypto/fips.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
 #define PAGE      ((size_t)4096)
@@ -164,6 +167,8 @@ int crypto_random(void *buf, size_t len)
 {
 	uint8_t *p = buf;
 
+	if (fips_on())
+		return RAND_bytes_ex(NULL, buf, len, 0) == 1 ? 0 : -EIO;
 	while (len > 0) {
 		ssize_t n = getrandom(p, len, 0);
 

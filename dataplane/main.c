@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 
 #include "conf/conf.h"
+#include "crypto/fips.h"
 #include "crypto/secret.h"
 #include "dataplane/eal.h"
 #include "dataplane/linkhub.h"
@@ -98,6 +99,17 @@ static int load(const char *file, struct conf **ret)
 	if (r < 0)
 		fprintf(stderr, "%s", errors != NULL ? errors : "out of memory\n");
 	free(errors);
+	return r;
+}
+
+/* With FIPSMode, before anything is computed and there are threads. */
+static int start_fips(const struct conf *conf)
+{
+	char why[FIPS_WHY_MAX];
+	int r = conf_global(conf)->fips_mode ? fips_begin(why) : 0;
+
+	if (r < 0)
+		fprintf(stderr, "sluice-dataplane: FIPSMode: %s\n", why);
 	return r;
 }
 
@@ -297,10 +309,10 @@ int main(int argc, char **argv)
 		return r;
 	if (load(o.file, &conf) < 0)
 		return 1;
-	r = 0;
+	r = o.dump ? 0 : start_fips(conf);
 	if (o.dump)
 		r = conf_dump(conf, NULL, stdout);
-	else if (!o.check)
+	else if (r == 0 && !o.check)
 		r = run(conf);
 	conf_put(conf);
 	return r < 0 ? 1 : 0;

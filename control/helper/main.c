@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage(stderr, EXIT_BAD);
-	if (setup_no_dumps() < 0 || rules_read(&rules.conf) < 0)
+	if (setup_no_dumps() < 0 || rules_read(&rules.conf) < 0 || setup_fips(rules.conf) < 0)
 		return EXIT_BAD;
 	if (!test)
 		r = log_out_new(STDERR_FILENO, &rules.log) == 0 ? serve(&rules) : EXIT_BAD;

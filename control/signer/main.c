@@ -169,6 +169,8 @@ int main(int argc, char **argv)
 		return EXIT_BAD;
 	r = setup_no_dumps();
 	if (r == 0)
+		r = setup_fips(conf);
+	if (r == 0)
 		r = setup_host_keys(conf, true, &keys);
 	conf_put(conf);
 	if (r < 0)

@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/hmac.h>
 
+#include "crypto/fips.h"
 #include "crypto/hash.h"
 #include "crypto/keyfile/internal.h"
 #include "crypto/secret.h"
@@ -185,6 +186,8 @@ static int argon2(const struct ppk *p, const char *pass, size_t pass_len, uint8_
 #else
 static int argon2(const struct ppk *p, const char *pass, size_t pass_len, uint8_t *out, size_t len)
 {
+	if (fips_on())
+		return -ENOTSUP;
 	switch (argon2_hash(p->passes, p->memory_kib, p->lanes, pass, pass_len, p->salt,
 			    p->salt_len, out, len, NULL, 0, p->kind, ARGON2_VERSION_13)) {
 	case ARGON2_OK:

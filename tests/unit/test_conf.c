@@ -80,7 +80,7 @@ static const struct {
 	{"Foo bar", "Bad configuration option: Foo"},
 	{"Subsystem sftp internal-sftp",
 	 "Unsupported option Subsystem: not supported in this version"},
-	{"FIPSMode yes", "Unsupported option FIPSMode: not supported in this version"},
+	{"UseLogin yes", "Unsupported option UseLogin: not supported in this version"},
 	{"MaxSessions 3", "Unsupported option MaxSessions: not supported in this version"},
 	{"Dataplane", "Dataplane missing argument."},
 	{"Dataplane # x", "Dataplane missing argument."},
