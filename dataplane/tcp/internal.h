@@ -635,7 +635,7 @@ unsigned int tcp_coalesce(const struct tcp_conn *c, struct tcp_seg *g, struct tc
 			  unsigned int n);
 
 /* input.c */
-/* All of *ret but the hash. */
+/* All of *ret but the hash; whether the checksum is right is not looked at. */
 bool tcp_seg_parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *ret);
 void tcp_conn_input(struct tcp_conn *c, struct tcp_seg *g, uint64_t now_us);
 /* The MSS to use of what a SYN says. */

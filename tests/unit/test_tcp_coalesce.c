@@ -66,7 +66,8 @@ struct piece {
 	uint32_t seq, ack, len, ts;
 	uint16_t wnd;
 	uint8_t flags, ecn;
-	bool bare; /* without a timestamp */
+	bool bare;  /* without a timestamp */
+	bool wrong; /* its checksum is */
 };
 
 static uint8_t byte_at(uint32_t seq)
@@ -98,7 +99,8 @@ static struct rte_mbuf *make(struct side *d, const struct piece *p)
 		b[i] = byte_at(p->seq + i);
 	*pkt_meta(m) = (struct pkt_meta){
 		.src = addr4(198, 18, 0, 1), .dst = addr4(198, 18, 0, 2), .ecn = p->ecn};
-	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	if (!p->wrong) /* else it is looked at, and 0 is not it */
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	return m;
 }
 
@@ -264,6 +266,40 @@ Test(coalesce, a_burst_in_order_is_one_segment)
 	cr_expect_eq(g[0].opts.ts_val, 100, "RFC 7323 4.3: the first");
 	cr_expect_eq(g[0].m->nb_segs, BURST);
 	rte_pktmbuf_free(g[0].m);
+}
+
+/* What was looked for before is found for those that are left: they move up in the burst. */
+Test(coalesce, a_wrong_checksum_costs_its_own_segment_alone)
+{
+	static const uint16_t wrong[] = {0x0001, 0x8000, 0x0018, 0x5555, 0x7fff, 0xffff};
+	uint32_t seq = ISS, at_one = ISS, at_many = ISS;
+
+	for (unsigned int i = 0; i < RTE_DIM(wrong); i++) {
+		uint64_t was = tcp_counters(one.tcp)[TCP_C_DROP_CKSUM];
+		struct piece p[BURST];
+
+		for (unsigned int k = 0; k < BURST; k++) {
+			p[k] = next_piece(seq + k * MSS, 100);
+			p[k].wrong = (wrong[i] >> k & 1) != 0;
+		}
+		arrive(p, BURST);
+		check_state();
+		cr_expect_eq(tcp_counters(one.tcp)[TCP_C_DROP_CKSUM] - was,
+			     (unsigned int)__builtin_popcount(wrong[i]));
+		cr_expect_eq(conn_of(&one)->rcv_nxt,
+			     seq + (unsigned int)__builtin_ctz(wrong[i]) * MSS);
+		for (unsigned int k = 0; k < BURST; k++)
+			p[k].wrong = false;
+		arrive(p, BURST);
+		check_state();
+		seq += BURST * MSS;
+		cr_expect_eq(conn_of(&one)->rcv_nxt, seq);
+		read_all(&one, &at_one);
+		read_all(&many, &at_many);
+		output(&one);
+		output(&many);
+		check_output();
+	}
 }
 
 /* One difference to what would have been next, and it stays by itself. */
