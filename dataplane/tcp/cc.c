@@ -122,7 +122,8 @@ void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us)
 {
 	uint32_t restart = initial_window(c);
 
-	if (c->cwnd <= restart || tcp_since_us(c->last_tx, now_us) <= tcp_rto(c))
+	if (c->cwnd <= restart || c->t->conf.no_idle_restart ||
+	    tcp_since_us(c->last_tx, now_us) <= tcp_rto(c))
 		return;
 	c->ssthresh = max_u64(c->ssthresh, c->cwnd / 4 * 3);
 	c->cwnd = restart;

@@ -60,6 +60,7 @@ struct tcp_conf {
 	uint16_t mss_min;          /* a peer that offers less is taken to have said this (T-27) */
 	enum tcp_ecn ecn;
 	bool no_pacing;
+	bool no_idle_restart; /* cwnd stays what it was, however long nothing was sent */
 	/*
 	 * Of several shards: which this is, and whose a packet is (spread.h). A connect then takes
 	 * a port of which the answers come here. NULL: there is one shard. Both are borrowed.

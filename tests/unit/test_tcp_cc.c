@@ -570,6 +570,11 @@ Test(tcp_cc, idle_restart)
 	tcp_cc_idle(&p.c, p.now_us + TCP_RTO_INIT_US * 2);
 	cr_expect_eq(p.c.cwnd / MSS, 10);
 	cr_expect_eq(p.c.ssthresh, 300 * MSS);
+
+	p.c.cwnd = 400 * MSS;
+	p.t.conf.no_idle_restart = true;
+	tcp_cc_idle(&p.c, p.now_us + TCP_RTO_INIT_US * 2);
+	cr_expect_eq(p.c.cwnd, 400 * MSS, "not asked for");
 }
 
 Test(tcp_cc, algorithms_by_name)
