@@ -2,6 +2,7 @@
  * perf/inring.c - a shard and all its traffic in one process. See inring.h.
  *
  *   inring --run DIR --control PROGRAM --key FILE --user NAME [--core N] …
+ *   inring --run DIR --keyed [--core N] …
  *
  * One world for each --core; twice: a dataplane of two shards, each with a generator of its own.
  * The configuration of shard i is DIR/sluiceI.conf; the first is control's too, which is started
@@ -12,6 +13,9 @@
  * --beside N connections have a channel each, on which --rate requests a second of --request bytes
  * are due; their latency is counted. With --load what bulk up comes to at most is measured first,
  * and then that part of it is made. Both by the shard's clock, see clients_clock().
+ *
+ * --keyed: nobody logs in and there is no control; connections have their keys as they come. For
+ * very many of them.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -43,15 +47,15 @@
 
 #define WORLDS_MAX      2
 #define DATA_MBUFS      32767 /* of a generator, at least, */
-#define DATA_MBUFS_CONN 20
+#define DATA_MBUFS_CONN 40
 #define HEAD_MBUFS      65535
 #define DATA_COST       4096 /* bytes of memory */
 #define HEAD_COST       1024
 #define READY_S         120
-#define READY_CONN_S    6e-3        /* and for each connection */
-#define WARM_S          0.5         /* not counted, or a quarter of what is, */
-#define WARM_CONN       (64u << 10) /* and so many bytes of bulk for each connection, */
-#define WARM_MOST_S     30          /* or so long: all have begun */
+#define READY_CONN_S    6e-3         /* and for each connection */
+#define WARM_S          0.5          /* not counted, or a quarter of what is, */
+#define WARM_CONN       (128u << 10) /* and so many bytes of bulk for each connection, */
+#define WARM_MOST_S     120          /* or so long: all have begun */
 #define IDLE_NS         50000
 #define LONG_US         20 /* a turn in which others may have had the core */
 #define GAPS_S          0.2
@@ -105,6 +109,9 @@ struct world {
 	struct gen_stack client_stack, target_stack;
 	struct targets targets;
 	struct clients *clients;
+	struct keys *keys; /* NULL: there is a control */
+	struct keys_conf keys_conf;
+	char socket[256];
 	struct cipher_engine *engine;
 	struct clock clock;
 	uint64_t shard_cycles, gen_cycles, taken_cycles;
@@ -186,6 +193,8 @@ static unsigned int turn(struct world *w)
 	unsigned int work;
 
 	clients_clock(w->clients, shard_time(w));
+	if (w->keys != NULL)
+		keys_turn(w->keys);
 	work = gen_stack_turn(&w->client_stack, now_us);
 	work += gen_stack_turn(&w->target_stack, now_us);
 	taken(w, rte_rdtsc(), rte_rdtsc() - t0);
@@ -210,7 +219,7 @@ static void sample(struct world *w, struct sample *s)
 		.driver = w->out.driver_cycles + w->in.driver_cycles,
 		.stats = *shard_stats(w->shard),
 		.ran_ns = ran_ns(),
-		.control_ns = cpu_ns(common.control),
+		.control_ns = common.control > 0 ? cpu_ns(common.control) : 0,
 		.frames = w->out.frames + w->in.frames,
 		.frame_bytes = w->out.bytes + w->in.bytes,
 		.lost = w->out.lost + w->in.lost,
@@ -226,6 +235,8 @@ static bool bad(struct world *w)
 {
 	const char *e = clients_error(w->clients);
 
+	if (e == NULL && keys_error(w->keys) < 0)
+		e = "the link to the shard broke";
 	if (e == NULL && w->targets.wrong > 0)
 		e = "a target got wrong bytes";
 	if (e != NULL && w->err[0] == '\0')
@@ -491,6 +502,20 @@ static int gen_begin(struct world *w)
 	return r;
 }
 
+/* In control's place. */
+static int keys_begin(struct world *w)
+{
+	const struct client_conf *cc = &w->o->client;
+
+	snprintf(w->socket, sizeof(w->socket), "%s/link.sock", w->o->run);
+	w->keys_conf = (struct keys_conf){.socket = w->socket,
+					  .cipher = cc->cipher,
+					  .gateway = cc->gateway,
+					  .target = cc->target,
+					  .port = cc->port};
+	return keys_new(&w->keys_conf, &w->keys);
+}
+
 static int world_begin(struct world *w)
 {
 	uint8_t mac = (uint8_t)(2 * w->index);
@@ -519,6 +544,7 @@ static int world_begin(struct world *w)
 static void world_end(struct world *w)
 {
 	free(w->gaps.cycles);
+	keys_free(w->keys);
 	clients_free(w->clients);
 	targets_free(&w->targets);
 	gen_stack_free(&w->client_stack);
@@ -633,23 +659,15 @@ static void print_world(const struct world *w)
  * --------------------------------------------------------------------------------- */
 
 static const struct option longs[] = {
-	{"run", required_argument, NULL, 'r'},
-	{"control", required_argument, NULL, 'C'},
-	{"key", required_argument, NULL, 'k'},
-	{"user", required_argument, NULL, 'u'},
-	{"core", required_argument, NULL, 'c'},
-	{"work", required_argument, NULL, 'w'},
-	{"conns", required_argument, NULL, 'n'},
-	{"chans", required_argument, NULL, 'm'},
-	{"size", required_argument, NULL, 's'},
-	{"seconds", required_argument, NULL, 't'},
-	{"cipher", required_argument, NULL, 'e'},
-	{"mtu", required_argument, NULL, 'M'},
-	{"beside", required_argument, NULL, 'b'},
-	{"request", required_argument, NULL, 'q'},
-	{"rate", required_argument, NULL, 'R'},
-	{"load", required_argument, NULL, 'l'},
-	{NULL, 0, NULL, 0},
+	{"run", required_argument, NULL, 'r'},    {"control", required_argument, NULL, 'C'},
+	{"key", required_argument, NULL, 'k'},    {"user", required_argument, NULL, 'u'},
+	{"core", required_argument, NULL, 'c'},   {"work", required_argument, NULL, 'w'},
+	{"conns", required_argument, NULL, 'n'},  {"chans", required_argument, NULL, 'm'},
+	{"size", required_argument, NULL, 's'},   {"seconds", required_argument, NULL, 't'},
+	{"cipher", required_argument, NULL, 'e'}, {"mtu", required_argument, NULL, 'M'},
+	{"beside", required_argument, NULL, 'b'}, {"request", required_argument, NULL, 'q'},
+	{"rate", required_argument, NULL, 'R'},   {"load", required_argument, NULL, 'l'},
+	{"keyed", no_argument, NULL, 'K'},        {NULL, 0, NULL, 0},
 };
 
 static bool option(struct options *o, int c, const char *v)
@@ -705,6 +723,9 @@ static bool option(struct options *o, int c, const char *v)
 	case 'l':
 		o->load = atof(v);
 		return o->load > 0 && o->load <= 1;
+	case 'K':
+		o->client.keyed = true;
+		return true;
 	default:
 		return false;
 	}
@@ -737,8 +758,10 @@ static bool parse(int argc, char **argv, struct options *o)
 	for (unsigned int i = 0; i < sizeof(work) / sizeof(*work); i++)
 		if (strcmp(work[i], o->work) == 0) {
 			o->client.work = (enum work)i;
-			return optind == argc && o->run != NULL && o->control != NULL &&
-			       o->key_file != NULL && o->client.user != NULL;
+			return optind == argc && o->run != NULL &&
+			       (o->client.keyed ? o->cores == 1
+						: o->control != NULL && o->key_file != NULL &&
+							  o->client.user != NULL);
 		}
 	return false;
 }
@@ -766,7 +789,7 @@ static int run(const struct options *o, struct world *w)
 	for (unsigned int i = 0; i < o->cores && r == 0; i++)
 		r = world_begin(&w[i]);
 	if (r == 0)
-		r = control_begin(o);
+		r = o->client.keyed ? keys_begin(&w[0]) : control_begin(o);
 	if (r < 0)
 		return r;
 	if (o->cores == 2)
@@ -787,7 +810,7 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv, &o)) {
 		fprintf(stderr,
-			"usage: inring --run DIR --control PROGRAM --key FILE --user NAME"
+			"usage: inring --run DIR --control PROGRAM --key FILE --user NAME | --keyed"
 			" [--core N]... [--work up|down|trips|open|idle] [--conns N] [--chans N]"
 			" [--size N] [--seconds S] [--cipher NAME] [--mtu N]"
 			" [--beside N] [--request N] [--rate N] [--load SHARE]\n");
@@ -797,7 +820,7 @@ int main(int argc, char **argv)
 	signal(SIGINT, on_signal);
 	signal(SIGPIPE, SIG_IGN);
 	pattern_init();
-	r = key_file_load(o.key_file, &key);
+	r = o.client.keyed ? 0 : key_file_load(o.key_file, &key);
 	o.client.key = key;
 	if (r == 0)
 		r = run(&o, w);

@@ -13,6 +13,7 @@
  *   inring_target.c  sinks, sources, echoes
  *   inring_client.c  SSH clients: logins, channels, work
  *   inring_pace.c    their work by the shard's clock
+ *   inring_keys.c    connections without logins: control's part, and a client's
  *   inring.c         worlds on lcores, measuring, the line of JSON
  */
 #ifndef SLUICE_PERF_INRING_H
@@ -123,6 +124,7 @@ struct client_conf {
 	const char *target; /* address, as the client names it */
 	const struct key *key;
 	struct cipher_engine *engine;
+	bool keyed; /* without logins */
 	uint16_t port;
 	unsigned int conns, chans;
 	uint32_t size; /* of a request, or of a record's data */
@@ -166,5 +168,22 @@ struct latency {
 const struct latency *clients_latency(const struct clients *c);
 /* The first thing that went wrong, or NULL. */
 const char *clients_error(const struct clients *c);
+
+/* --- without logins ---------------------------------------------------------------------------
+ */
+
+/*
+ * Attaches to the one shard's dataplane in control's place. Keys are the same for all; who asks
+ * for a target gets it at one address.
+ */
+struct keys_conf {
+	const char *socket, *cipher, *gateway, *target;
+	uint16_t port;
+};
+struct keys;
+int keys_new(const struct keys_conf *conf, struct keys **ret); /* conf stays the caller's */
+void keys_free(struct keys *k);
+unsigned int keys_turn(struct keys *k);
+int keys_error(const struct keys *k); /* of a link that broke */
 
 #endif

@@ -29,7 +29,8 @@ static void fail(struct client *c, const char *what, int r)
 
 static void say(struct client *c, const void *payload, size_t n)
 {
-	int r = ssh_brain_send(c->brain, payload, n);
+	int r = c->all->conf.keyed ? ssh_flat_send(&c->pump.flat, payload, n)
+				   : ssh_brain_send(c->brain, payload, n);
 
 	if (r < 0)
 		fail(c, "send", r);
@@ -96,7 +97,10 @@ bool client_data(struct client *c, struct chan *ch, uint32_t n)
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_data_head_build(&w, ch->peer, n);
 	ssh_wr_bytes(&w, pattern_at(ch->sent), n);
-	r = ssh_pump_send(&c->pump, buf, ssh_wr_done(&w));
+	if (c->all->conf.keyed)
+		r = ssh_flat_send(&c->pump.flat, buf, ssh_wr_done(&w));
+	else
+		r = ssh_pump_send(&c->pump, buf, ssh_wr_done(&w));
 	if (r < 0) {
 		if (r != -EAGAIN)
 			fail(c, "data", r);
@@ -204,14 +208,14 @@ static void on_confirm(struct client *c, struct ssh_rd *r)
 		chan_confirmed(c, ch, &m);
 }
 
-static void on_channel(struct client *c, const struct ssh_act *a)
+static void on_channel(struct client *c, const struct ssh_str *payload)
 {
 	struct chan *ch = NULL;
 	uint32_t number, n;
 	struct ssh_rd r;
 
-	ssh_rd_init(&r, a->bytes.p + 1, a->bytes.len - 1);
-	switch (a->msg) {
+	ssh_rd_init(&r, payload->p + 1, payload->len - 1);
+	switch (payload->p[0]) {
 	case SSH_MSG_CHANNEL_DATA:
 		on_data(c, &r);
 		break;
@@ -283,7 +287,7 @@ static void on_act(struct client *c, const struct ssh_act *a)
 		authenticated(c);
 		break;
 	case SSH_ACT_CHANNEL_OTHER:
-		on_channel(c, a);
+		on_channel(c, &a->bytes);
 		break;
 	case SSH_ACT_GLOBAL_REQUEST:
 		if (a->request.want_reply)
@@ -302,10 +306,29 @@ static void on_act(struct client *c, const struct ssh_act *a)
 		fail(c, "brain", r);
 }
 
+static void keyed_acts(struct client *c)
+{
+	struct ssh_str payload;
+	int r;
+
+	while ((r = keyed_next(c, &payload)) >= 0)
+		if (r == 1)
+			authenticated(c);
+		else
+			on_channel(c, &payload);
+	if (r != -EAGAIN)
+		fail(c, "records", r);
+}
+
 static void acts(struct client *c)
 {
 	struct ssh_act a;
 	int r;
+
+	if (c->all->conf.keyed) {
+		keyed_acts(c);
+		return;
+	}
 
 	while ((r = ssh_pump_step(&c->pump, &a)) == 0)
 		on_act(c, &a);
@@ -340,13 +363,50 @@ static size_t waiting(const struct client *c)
 	return n;
 }
 
-/* Records for as much as the stream wants, from the channels in turn. */
+/*
+ * One place to seal in for all: whoever has sealed gives it to the stream and back. Who could not
+ * give all of it keeps the place, and the next one begins another.
+ */
+static void out_lend(struct client *c)
+{
+	struct ssh_flat *f = &c->pump.flat;
+
+	if (f->out != NULL)
+		return;
+	f->out = c->all->out;
+	f->out_size = c->all->out_size;
+	f->out_len = f->out_off = 0;
+	c->all->out = NULL;
+	c->all->out_size = 0;
+}
+
+static void out_back(struct client *c)
+{
+	struct ssh_flat *f = &c->pump.flat;
+
+	if (f->out == NULL || waiting(c) > 0)
+		return;
+	if (c->all->out == NULL) {
+		c->all->out = f->out;
+		c->all->out_size = f->out_size;
+	} else {
+		free(f->out);
+	}
+	f->out = NULL;
+	f->out_size = f->out_len = f->out_off = 0;
+}
+
+/*
+ * Records for as much as the stream wants, from the channels in turn. One that does not fit behind
+ * others waits: what is sealed for nothing is in nobody's cache when it is wanted.
+ */
 static void fill(struct client *c)
 {
 	uint32_t space = c->e.s->ops->tx_space(c->e.s);
 	unsigned int blocked = 0;
+	size_t n;
 
-	while (waiting(c) < space && blocked < c->chans) {
+	while (((n = waiting(c)) == 0 ? space > 0 : n + c->size <= space) && blocked < c->chans) {
 		struct chan *ch = &c->chan[c->turn++ % c->chans];
 
 		if (!pace_may(c))
@@ -384,7 +444,7 @@ static void client_free(struct client *c)
 {
 	if (c->e.s != NULL)
 		c->e.s->ops->abort(c->e.s);
-	if (c->brain != NULL)
+	if (c->brain != NULL || c->pump.flat.engine != NULL)
 		ssh_pump_fini(&c->pump);
 	ssh_brain_free(c->brain);
 	free(c->chan);
@@ -402,7 +462,9 @@ static void step(struct end *e)
 		*c = (struct client){0};
 		return;
 	}
-	if (ev & STREAM_EV_CONNECTED && ssh_brain_start(c->brain) == 0)
+	out_lend(c);
+	if (ev & STREAM_EV_CONNECTED &&
+	    (c->all->conf.keyed ? keyed_begin(c) : ssh_brain_start(c->brain)) == 0)
 		acts(c);
 	receive(c);
 	if (c->all->go && c->work == WORK_UP)
@@ -411,6 +473,7 @@ static void step(struct end *e)
 		requests_send(c);
 	acts(c); /* what that gave the brain to say */
 	transmit(c);
+	out_back(c);
 	if (ev & (STREAM_EV_ERROR | STREAM_EV_EOF))
 		fail(c, "connection", ev & STREAM_EV_ERROR ? e->s->err : -ECONNRESET);
 }
@@ -444,6 +507,7 @@ void clients_free(struct clients *all)
 	for (unsigned int i = 0; i < all->n; i++)
 		client_free(&all->client[i]);
 	free(all->client);
+	free(all->out);
 	free(all);
 }
 
@@ -465,7 +529,9 @@ static int client_begin(struct clients *all, struct client *c)
 	c->chans = c->work == WORK_REQUESTS ? 1 : all->conf.chans;
 	c->size = c->work == WORK_REQUESTS ? all->conf.request : all->conf.size;
 	c->chan = calloc(c->chans + 1, sizeof(*c->chan));
-	r = c->chan == NULL ? -ENOMEM : ssh_brain_new(&bc, &c->brain);
+	r = c->chan == NULL ? -ENOMEM : 0;
+	if (r == 0 && !all->conf.keyed)
+		r = ssh_brain_new(&bc, &c->brain);
 	if (r == 0)
 		r = ssh_pump_init(&c->pump, all->conf.engine, c->brain);
 	if (r == 0)

@@ -67,6 +67,8 @@ struct clients {
 	struct client_counts counts;
 	unsigned int begun, logged_in, ready;
 	uint64_t again_us; /* the first is refused until control listens */
+	uint8_t *out;      /* where records are sealed: lent to who seals, see out_lend() */
+	size_t out_size;
 	bool go;
 	struct pace pace;
 	struct latency latency;
@@ -75,6 +77,13 @@ struct clients {
 
 /* One CHANNEL_DATA of n bytes, where window and keys allow it now. */
 bool client_data(struct client *c, struct chan *ch, uint32_t n);
+
+/* --- inring_keys.c ---------------------------------------------------------------------------- */
+
+/* What a client says before it is in. */
+int keyed_begin(struct client *c);
+/* 1: it is in now; 0: the next payload, valid until the next call; -EAGAIN. */
+int keyed_next(struct client *c, struct ssh_str *ret);
 
 /* --- inring_pace.c ---------------------------------------------------------------------------- */
 

@@ -12,10 +12,11 @@
 
 /*
  * Bytes of a connection, each way. What is under way should stay in the cache, and all together
- * must fit into the generator's buffers.
+ * must fit into the generator's buffers; but a window of a gateway that is full, and the record
+ * that comes next, find room: a stock sender's buffer is larger.
  */
 #define BUDGET_MAX (512u << 10)
-#define BUDGET_MIN (32u << 10)
+#define BUDGET_MIN (64u << 10)
 #define BUDGET_ALL (24u << 20)
 
 static uint8_t pattern[PATTERN_PERIOD + PATTERN_RUN];
@@ -136,7 +137,8 @@ int gen_stack_new(struct gen_stack *g, struct wire *w, const struct pkt_pools *p
 		.pools = pools,
 		.conns_max = conns,
 		.time_wait_max = 65536,
-		.no_pacing = true,       /* as stock TCP under a queue that does not pace */
+		.no_pacing = true,       /* as stock TCP under a queue that does not pace, */
+		.no_idle_restart = true, /* and that has always something to send */
 		.rx_budget = BUDGET_MAX, /* nothing waits unread */
 		.tx_budget = budget,
 		.half_open_max = 65535,

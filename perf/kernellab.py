@@ -304,7 +304,7 @@ class InRing:
         return min(w["ran"] / w["seconds"] for w in worlds)
 
     def run_once(self, work, cipher, mtu, conns, chans, seconds, size=32768, cores=(GATEWAY_CORE,), memory=512,
-                 beside=0, rate=0, load=0, conf=(), realtime=False):
+                 beside=0, rate=0, load=0, conf=(), realtime=False, keyed=False):
         self.n += 1
         run = self.files.path(f"ring{self.n}")
         os.mkdir(run)
@@ -319,6 +319,8 @@ class InRing:
                "--size", str(size), "--seconds", str(seconds)]
         for c in cores:
             cmd += ["--core", str(c)]
+        if keyed:
+            cmd.append("--keyed")
         for name, value in (("beside", beside), ("rate", rate), ("load", load)):
             if value:
                 cmd += [f"--{name}", str(value)]

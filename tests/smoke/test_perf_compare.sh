@@ -32,7 +32,7 @@ command=''
 /usr/bin/python3 - "$out" <<'PY'
 import json, sys
 rows = json.load(open(sys.argv[1]))
-assert [r["what"] for r in rows] == ["machine", "bulk aes256-gcm mtu 1500 vs sshd loopback", "relay vs copy mtu 1500", "channel open", "p99 at 50 % load"], rows
+assert [r["what"] for r in rows] == ["machine", "bulk aes256-gcm mtu 1500 vs sshd loopback", "relay vs copy mtu 1500", "channel open", "throughput kept 200", "p99 at 50 % load"], rows
 for r in rows:
     assert set(r) == {"what", "unit", "sluice", "peer", "ratio", "note"}, r
 for r in rows[1:]:
