@@ -144,6 +144,16 @@ static void shard_send(void *arg, const void *head, size_t head_len, const void 
 	sh->sent = true;
 }
 
+/* The item that claims them may come first: the shard waits for them as long as that says. */
+static int shard_send_fds(void *arg, uint64_t token, const int *fds, unsigned int n)
+{
+	const struct shard *sh = arg;
+
+	if (sh->peer->faulty || sh->peer->state != PEER_UP)
+		return -ENOTCONN;
+	return link_fds_send(sh->peer->fd, sh->index, token, fds, n);
+}
+
 static void pending_send(struct shard *sh)
 {
 	while (sh->pending != NULL) {
@@ -251,7 +261,10 @@ static void listen_all(struct shard *sh)
 static int shard_ready(struct shard *sh, const struct link_ready *ev)
 {
 	struct linkpeer *p = sh->peer;
-	struct session_link link = {.send = shard_send, .arg = sh, .start_id = p->hello.start_id};
+	struct session_link link = {.send = shard_send,
+				    .send_fds = shard_send_fds,
+				    .arg = sh,
+				    .start_id = p->hello.start_id};
 	int r;
 
 	if (sh->table != NULL)

@@ -74,6 +74,12 @@ struct session_env {
 struct session_link {
 	void (*send)(void *arg, const void *head, size_t head_len, const void *body,
 		     size_t body_len);
+	/*
+	 * Descriptors for the shard, which stay the caller's: what names the token in an item has
+	 * them. 0, or -errno: the socket takes no more now, or there are none to be had. NULL: a
+	 * dataplane that takes none.
+	 */
+	int (*send_fds)(void *arg, uint64_t token, const int *fds, unsigned int n);
 	void *arg;
 	uint64_t start_id; /* of the dataplane's start */
 };
