@@ -49,7 +49,7 @@ static int anchors_add(X509_STORE *store, const char *text, size_t len)
 		return -ENOMEM;
 	while (r == 0 && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
 		/* An anchor that may not sign certificates would be an end entity's own. */
-		if (X509_check_ca(x) == 0)
+		if (X509_check_ca(x) <= 0)
 			r = -EBADMSG;
 		else if (X509_STORE_add_cert(store, x) != 1)
 			r = -ENOMEM;
@@ -145,24 +145,29 @@ bool x509key_may(const struct x509key *x, enum x509_role role, const char **ret_
 	return false;
 }
 
+/* False: they are not in force, lists of the revoked not either. */
+static bool rules_set(X509_VERIFY_PARAM *param, const struct x509_trust *t, uint64_t now)
+{
+	unsigned long flags = X509_V_FLAG_X509_STRICT;
+
+	if (t->crls)
+		flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+	X509_VERIFY_PARAM_set_time(param, (time_t)now);
+	X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
+	X509_VERIFY_PARAM_set_auth_level(param, 1); /* no MD5, no SHA-1 */
+	return X509_VERIFY_PARAM_set_flags(param, flags) == 1;
+}
+
 static int chain_check(const struct x509_trust *t, const struct x509key *x, uint64_t now,
 		       const char **ret_why)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	X509_VERIFY_PARAM *param;
 	int r = -ENOMEM;
 
 	*ret_why = "out of memory";
 	if (ctx != NULL &&
-	    X509_STORE_CTX_init(ctx, t->store, sk_X509_value(x->chain, 0), x->chain)) {
-		param = X509_STORE_CTX_get0_param(ctx);
-		X509_VERIFY_PARAM_set_time(param, (time_t)now);
-		X509_VERIFY_PARAM_set_depth(param, DEPTH_MAX);
-		X509_VERIFY_PARAM_set_auth_level(param, 1); /* no MD5, no SHA-1 */
-		X509_VERIFY_PARAM_set_flags(
-			param,
-			X509_V_FLAG_X509_STRICT |
-				(t->crls ? X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL : 0));
+	    X509_STORE_CTX_init(ctx, t->store, sk_X509_value(x->chain, 0), x->chain) == 1 &&
+	    rules_set(X509_STORE_CTX_get0_param(ctx), t, now)) {
 		/* 1 is the only yes; what an error leaves in the context is only its name. */
 		if (X509_verify_cert(ctx) == 1) {
 			r = 0;

@@ -222,6 +222,53 @@ Test(control_totp_files, a_code_counts_once)
 }
 
 /* Whoever is let in, the code is known as used from then on, whatever goes down when. */
+/* Each call of liboath fails in turn; 0: none does. */
+static unsigned int oath_calls, oath_fail_at;
+static int oath_says;
+
+int __real_oath_hotp_generate(const char *secret, size_t len, uint64_t factor, unsigned int digits,
+			      bool add_checksum, size_t truncation, char *otp);
+int __wrap_oath_hotp_generate(const char *secret, size_t len, uint64_t factor, unsigned int digits,
+			      bool add_checksum, size_t truncation, char *otp);
+int __wrap_oath_hotp_generate(const char *secret, size_t len, uint64_t factor, unsigned int digits,
+			      bool add_checksum, size_t truncation, char *otp)
+{
+	if (++oath_calls == oath_fail_at)
+		return oath_says;
+	return __real_oath_hotp_generate(secret, len, factor, digits, add_checksum, truncation,
+					 otp);
+}
+
+int __real_oath_base32_decode(const char *in, size_t len, char **out, size_t *out_len);
+int __wrap_oath_base32_decode(const char *in, size_t len, char **out, size_t *out_len);
+int __wrap_oath_base32_decode(const char *in, size_t len, char **out, size_t *out_len)
+{
+	if (++oath_calls == oath_fail_at)
+		return oath_says;
+	return __real_oath_base32_decode(in, len, out, out_len);
+}
+
+/* Also the call for a step in which the code is not. */
+Test(control_totp_files, s40_a_library_that_fails_lets_nobody_in)
+{
+	unsigned int calls;
+
+	put(secrets, "u:" SEED " 8\n", 0600); /* no other's line that may fail instead */
+	oath_calls = 0;
+	cr_assert_eq(use("u", "07081804", 1111111109), 0);
+	calls = oath_calls;
+	cr_assert_gt(calls, 3);
+	for (oath_fail_at = 1; oath_fail_at <= calls; oath_fail_at++)
+		for (oath_says = -1; oath_says <= 1; oath_says += 2) {
+			oath_calls = 0;
+			(void)unlink(state);
+			cr_expect_lt(use("u", "07081804", 1111111109), 0, "call %u", oath_fail_at);
+			cr_expect_eq(access(state, F_OK), -1, "nor is it used up");
+		}
+	oath_fail_at = 0;
+	cr_expect_eq(use("u", "07081804", 1111111109), 0);
+}
+
 Test(control_totp_files, a_code_is_on_the_disk_before_it_counts)
 {
 	cr_expect_eq(use("u", "07081804", 1111111109), 0);

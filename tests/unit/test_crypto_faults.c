@@ -225,6 +225,20 @@ SHIM_PTR(X509_STORE_CTX *, X509_STORE_CTX_new, (void), ())
 SHIM_INT(X509_verify_cert, (X509_STORE_CTX * c), (c))
 SHIM_PTR(X509 *, PEM_read_bio_X509, (BIO * b, X509 **x, pem_password_cb *cb, void *u),
 	 (b, x, cb, u))
+SHIM_PTR(X509_CRL *, PEM_read_bio_X509_CRL, (BIO * b, X509_CRL **x, pem_password_cb *cb, void *u),
+	 (b, x, cb, u))
+SHIM_INT(X509_STORE_add_crl, (X509_STORE * s, X509_CRL *x), (s, x))
+SHIM_INT(X509_STORE_CTX_init, (X509_STORE_CTX * c, X509_STORE *s, X509 *x, STACK_OF(X509) * chain),
+	 (c, s, x, chain))
+SHIM_INT(X509_VERIFY_PARAM_set_flags, (X509_VERIFY_PARAM * p, unsigned long flags), (p, flags))
+SHIM_INT(X509_check_ca, (X509 * x), (x))
+SHIM_INT(X509_check_host, (X509 * x, const char *n, size_t len, unsigned int flags, char **peer),
+	 (x, n, len, flags, peer))
+SHIM_INT(ASN1_TIME_to_tm, (const ASN1_TIME *t, struct tm *tm), (t, tm))
+SHIM_PTR(unsigned char *, HMAC,
+	 (const EVP_MD *md, const void *key, int key_len, const unsigned char *d, size_t n,
+	  unsigned char *out, unsigned int *len),
+	 (md, key, key_len, d, n, out, len))
 SHIM_PTR(BIO *, BIO_new, (const BIO_METHOD *m), (m))
 SHIM_PTR(BIO *, BIO_new_mem_buf, (const void *p, int n), (p, n))
 SHIM_PTR(DSA_SIG *, DSA_SIG_new, (void), ())
@@ -773,8 +787,16 @@ static int op_krl_check(const void *arg)
 	return r;
 }
 
+/* A certificate, its root, and the list of what that revoked; NULL: none is asked for. */
+struct x509_case {
+	const uint8_t *leaf;
+	size_t leaf_len;
+	const char *root, *list;
+};
+
 static int op_x509(const void *arg)
 {
+	const struct x509_case *c = arg;
 	const char *why;
 	struct x509_trust *t = NULL;
 	struct key *k = NULL;
@@ -782,15 +804,15 @@ static int op_x509(const void *arg)
 	uint8_t blob[1024] = "\0\0\0\x1ax509v3-ecdsa-sha2-nistp256\0\0\0\1\0\0", *p = blob + 36;
 	int r;
 
-	(void)arg;
-	*p++ = (uint8_t)(sizeof(fixture_x509_leaf) >> 8);
-	*p++ = (uint8_t)sizeof(fixture_x509_leaf);
-	p = mempcpy(p, fixture_x509_leaf, sizeof(fixture_x509_leaf));
+	*p++ = (uint8_t)(c->leaf_len >> 8);
+	*p++ = (uint8_t)c->leaf_len;
+	p = mempcpy(p, c->leaf, c->leaf_len);
 	p += 4; /* no OCSP responses */
 	arm();
 	r = key_blob_parse_for("x509v3-ecdsa-sha2-nistp256", blob, (size_t)(p - blob), &k);
 	if (r == 0)
-		r = x509_trust_new(fixture_x509_root, strlen(fixture_x509_root), NULL, 0, &t);
+		r = x509_trust_new(c->root, strlen(c->root), c->list,
+				   c->list != NULL ? strlen(c->list) : 0, &t);
 	if (r == 0)
 		r = x509_trust_check(t, k, X509_USER, 2000000000, &expires, &why);
 	disarm(0);
@@ -821,12 +843,19 @@ static int op_x509_host(const void *arg)
 	return r;
 }
 
+static const struct x509_case x509_cases[] = {
+	{fixture_x509_leaf, sizeof(fixture_x509_leaf), fixture_x509_root, NULL},
+	{fixture_x509_list_leaf, sizeof(fixture_x509_list_leaf), fixture_x509_list_root,
+	 fixture_x509_list},
+};
+
 Test(crypto_faults, certificates)
 {
 	each_call_fails(op_cert_parse, NULL, "key_blob_parse_any");
 	each_call_fails(op_cert_check, NULL, "cert_check");
 	each_call_fails(op_krl_check, NULL, "krl_check");
-	each_call_fails(op_x509, NULL, "x509");
+	each_call_fails(op_x509, &x509_cases[0], "x509");
+	each_call_fails(op_x509, &x509_cases[1], "x509 with a list of the revoked");
 	each_call_fails(op_x509_host, NULL, "x509 of a host");
 }
 
