@@ -306,6 +306,16 @@ struct conf_session {
 	uint32_t max_connecting_per_user;
 	struct conf_strs allow_users, deny_users;   /* conf_user_allowed() */
 	struct conf_strs allow_groups, deny_groups; /* conf_groups_allowed() */
+	/* session channels */
+	bool permit_session;
+	uint32_t max_sessions; /* 0: none may be opened */
+	bool permit_tty;
+	int agent_forwarding, x11_forwarding; /* 0: neither is supported */
+	const char *force_command;            /* NULL: none */
+	const char *chroot_directory;         /* conf_path_expand(); NULL: none */
+	struct conf_strs accept_env;          /* patterns */
+	struct conf_strs set_env;             /* NAME=VALUE */
+	struct conf_strs subsystems;          /* conf_subsystem() */
 	enum conf_log_level log_level;
 };
 
@@ -369,6 +379,10 @@ void conf_session_fini(struct conf_session *s);
  * order of the table. Read again it gives the same. 0 or -errno.
  */
 int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
+
+/* What Subsystem says of this name: a command line; NULL: nothing. */
+#define CONF_SUBSYSTEM_MAX 255 /* bytes of a name */
+const char *conf_subsystem(const struct conf_session *s, const char *name);
 
 /*
  * DenyUsers and AllowUsers as sshd applies them: patterns of user or user@host, host with CIDR.

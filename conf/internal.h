@@ -101,6 +101,12 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
 	type_command, type_cert_command, type_file_name;
 
+/* value_session.c */
+extern const struct value_type type_line, type_chroot, type_env_patterns, type_setenv,
+	type_subsystem;
+/* NAME and command of a Subsystem; false: one is missing. */
+bool conf_subsystem_split(const char *line, size_t *ret_name, const char **ret_command);
+
 /* value_keys.c */
 extern const struct value_type type_pubkey_options;
 

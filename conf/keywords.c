@@ -81,6 +81,12 @@ static const struct choice forwarding[] = {
 	{NULL, 0},
 };
 
+/* What of a session's is not supported may be said to be off. */
+static const struct choice only_no[] = {
+	{"no", false},
+	{NULL, 0},
+};
+
 static const struct choice ignore_rhosts[] = {
 	{"yes", CONF_RHOSTS_IGNORED},
 	{"no", CONF_RHOSTS_READ},
@@ -458,6 +464,31 @@ const struct kw conf_kws[] = {
 	      "a target that was allowed twice is opened without asking for so long; 0: never"),
 	 SESSION(open_grant_ms), .type = &type_time},
 
+	/* sessions */
+	{INFO("PermitSession", "no", C, true, false, "yes|no",
+	      "session channels: a shell, commands, subsystems, run by sluice-helper"),
+	 SESSION(permit_session), .type = &type_yesno},
+	{INFO("MaxSessions", "10", C, true, false, "N", "session channels of a connection open at once; 0: none"),
+	 SESSION(max_sessions), .type = &type_uint, .max = 65536},
+	{INFO("PermitTTY", "yes", C, true, false, "yes|no", "a session may have a terminal"),
+	 SESSION(permit_tty), .type = &type_yesno},
+	{INFO("ForceCommand", "none", C, true, false, "COMMAND|none",
+	      "runs in place of what a session asks for, which is in SSH_ORIGINAL_COMMAND"),
+	 SESSION(force_command), .type = &type_line},
+	{INFO("ChrootDirectory", "none", C, true, false, "PATH|none",
+	      "root of a session's program; root's, and written by nobody else; %u, %h, %%"),
+	 SESSION(chroot_directory), .type = &type_chroot},
+	{INFO("AcceptEnv", NULL, C, true, true, "PATTERN…", "variables a client may give its sessions"),
+	 SESSION(accept_env), .type = &type_env_patterns},
+	{INFO("SetEnv", NULL, C, true, false, "NAME=VALUE…", "variables of sessions"),
+	 SESSION(set_env), .type = &type_setenv},
+	{INFO("Subsystem", NULL, C, true, true, "NAME COMMAND", "what a session runs for a subsystem of this name"),
+	 SESSION(subsystems), .type = &type_subsystem},
+	{INFO("AllowAgentForwarding", "no", C, true, false, "no", "agent forwarding is not supported"),
+	 SESSION(agent_forwarding), .type = &type_choice, .choices = only_no},
+	{INFO("X11Forwarding", "no", C, true, false, "no", "X11 forwarding is not supported"),
+	 SESSION(x11_forwarding), .type = &type_choice, .choices = only_no},
+
 	/* control and its dataplanes */
 	{INFO("LogLevel", "INFO", C, true, false, "LEVEL", "QUIET FATAL ERROR INFO VERBOSE DEBUG1 DEBUG2 DEBUG3"),
 	 SESSION(log_level), .type = &type_choice, .choices = log_levels},
@@ -471,9 +502,7 @@ const size_t conf_n_kws = sizeof(conf_kws) / sizeof(conf_kws[0]);
 
 /* Keywords of sshd_config(5), with its patched and former ones, and our own of later versions. */
 static const char *const unsupported[] = {
-	"AcceptEnv",
 	"AFSTokenPassing",
-	"AllowAgentForwarding",
 	"AllowClients",
 	"AllowStreamLocalForwarding",
 	"AuditFailure",
@@ -481,13 +510,11 @@ static const char *const unsupported[] = {
 	"ChannelHandler",
 	"ChannelTimeout",
 	"CheckMail",
-	"ChrootDirectory",
 	"DebianBanner",
 	"DenyClients",
 	"DSAAuthentication",
 	"ExposeAuthInfo",
 	"FingerprintHash",
-	"ForceCommand",
 	"GatewayPorts",
 	"GSSAPICleanupCredentials",
 	"GSSAPIDelegateCredentials",
@@ -503,10 +530,8 @@ static const char *const unsupported[] = {
 	"KeyRegenerationInterval",
 	"LogMaskSecrets",
 	"LogVerbose",
-	"MaxSessions",
 	"PAMAuthenticationViaKbdInt",
 	"PermitListen",
-	"PermitTTY",
 	"PermitTunnel",
 	"PermitUserEnvironment",
 	"PermitUserRC",
@@ -522,19 +547,16 @@ static const char *const unsupported[] = {
 	"RSAAuthentication",
 	"SecurityKeyProvider",
 	"ServerKeyBits",
-	"SetEnv",
 	"SshdAuthPath",
 	"SshdSessionPath",
 	"StreamLocalBindMask",
 	"StreamLocalBindUnlink",
-	"Subsystem",
 	"SyslogFacility",
 	"UnusedConnectionTimeout",
 	"UseLogin",
 	"UsePrivilegeSeparation",
 	"VerifyReverseMapping",
 	"X11DisplayOffset",
-	"X11Forwarding",
 	"X11MaxDisplays",
 	"X11UseLocalhost",
 	"XAuthLocation",

@@ -9,6 +9,10 @@
  *   PAM       only where UsePAM holds, by its PAMServiceName, with its PermitEmptyPasswords
  *   COMMAND   AuthorizedKeysCommand, AuthorizedPrincipalsCommand: program and arguments as they are
  *             written, tokens filled in here (tokens.h), as the …CommandUser of the same block
+ *   SESSION   only where PermitSession holds, for an account that AllowUsers and the others let in,
+ *             root as PermitRootLogin has it; what runs is ForceCommand, else what the key is for,
+ *             else what was asked for or Subsystem says. That he has logged in control alone knows:
+ *             one that was taken over can run what this leaves to any such user.
  *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile, and where HostbasedAuthentication holds
  *             what IgnoreRhosts and IgnoreUserKnownHosts leave: the path made here for the user's
  *             own home, opened as that user, believed by StrictModes
@@ -48,6 +52,18 @@ int allow_program(const struct allow *a, enum helper_entry entry, struct allow_p
 /* Its path. -EPERM: no such entry for him, or he has no account. */
 int allow_file(const struct allow *a, enum helper_entry entry, uint32_t index, char *buf,
 	       size_t size) __attribute__((warn_unused_result));
+
+/* What a session may run, and where. Memory: allow_session_fini(). */
+struct allow_session {
+	char *command; /* NULL: a login shell */
+	bool forced;
+	char *original; /* what was asked for in place of a forced one; NULL */
+	char *chroot;   /* NULL: none */
+};
+/* -EPERM with why; -ENOMEM. */
+int allow_session(const struct allow *a, const struct helper_session *m, struct allow_session *ret,
+		  char *why, size_t size) __attribute__((warn_unused_result));
+void allow_session_fini(struct allow_session *s);
 
 /*
  * May root believe what stands there: a regular file of root's, or of the user we run as, that

@@ -138,6 +138,7 @@ void job_file(struct job *j, const struct helper_file *m)
 
 void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 {
+	struct helper_session session;
 	struct helper_command command;
 	struct helper_file file;
 	struct helper_pam pam;
@@ -148,5 +149,7 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 		job_command(j, &command);
 	if (type == HELPER_FILE && helper_file_parse(body, &file) == 0)
 		job_file(j, &file);
+	if (type == HELPER_SESSION && helper_session_parse(body, &session) == 0)
+		job_session(j, &session);
 	job_done(j, HELPER_BAD, "bad request");
 }

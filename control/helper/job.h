@@ -43,5 +43,6 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body) __attribu
 void job_pam(struct job *j, const struct helper_pam *m) __attribute__((noreturn));
 void job_command(struct job *j, const struct helper_command *m) __attribute__((noreturn));
 void job_file(struct job *j, const struct helper_file *m) __attribute__((noreturn));
+void job_session(struct job *j, const struct helper_session *m) __attribute__((noreturn));
 
 #endif

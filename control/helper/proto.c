@@ -112,7 +112,8 @@ int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_jo
 	struct helper_job j;
 	struct ssh_rd r;
 
-	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE)
+	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE &&
+	    type != HELPER_SESSION)
 		return -EBADMSG;
 	ssh_rd_init(&r, body.p, body.len);
 	j = job_read(&r);
@@ -164,6 +165,108 @@ int helper_file_parse(struct ssh_str body, struct helper_file *ret)
 	m.job = job_read(&r);
 	m.entry = entry(&r);
 	m.index = ssh_rd_u32(&r);
+	if (!ssh_rd_done(&r))
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+/* A string whose content a builder of ssh/session_msg.h has written. */
+static struct ssh_pty_req pty_read(struct ssh_rd *r)
+{
+	struct ssh_str s = ssh_rd_str(r);
+	struct ssh_pty_req pty = {.term = ssh_str_c("")};
+
+	if (!r->bad && ssh_pty_req_parse(s, &pty) < 0)
+		r->bad = true;
+	return pty;
+}
+
+/* A C string on the other side, longer than other texts. */
+static struct ssh_str command_text(struct ssh_rd *r)
+{
+	struct ssh_str s = ssh_rd_str(r);
+
+	if (s.len > SSH_COMMAND_MAX || (s.len > 0 && memchr(s.p, '\0', s.len) != NULL))
+		r->bad = true;
+	return s;
+}
+
+bool helper_env_next(struct ssh_rd *r, struct ssh_str *ret_name, struct ssh_str *ret_value)
+{
+	struct ssh_str name = ssh_rd_str(r);
+	struct ssh_str value = ssh_rd_str(r);
+
+	if (r->bad || name.len == 0 || memchr(name.p, '\0', name.len) != NULL ||
+	    (value.len > 0 && memchr(value.p, '\0', value.len) != NULL))
+		return false;
+	*ret_name = name;
+	*ret_value = value;
+	return true;
+}
+
+static struct ssh_str env_read(struct ssh_rd *r)
+{
+	struct ssh_str env = ssh_rd_str(r), name, value;
+	struct ssh_rd e;
+
+	if (env.len > HELPER_ENV_MAX)
+		r->bad = true;
+	if (r->bad || env.len == 0)
+		return env;
+	ssh_rd_init(&e, env.p, env.len);
+	while (e.p < e.end)
+		if (!helper_env_next(&e, &name, &value)) {
+			r->bad = true;
+			break;
+		}
+	return env;
+}
+
+int helper_session_parse(struct ssh_str body, struct helper_session *ret)
+{
+	struct helper_session m;
+	struct ssh_rd r;
+	uint8_t kind;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	kind = ssh_rd_u8(&r);
+	m.kind = (enum helper_run)kind;
+	m.command = command_text(&r);
+	m.forced = ssh_rd_bool(&r);
+	m.forced_command = command_text(&r);
+	m.tty = ssh_rd_bool(&r);
+	m.pty = pty_read(&r);
+	m.env = env_read(&r);
+	if (!ssh_rd_done(&r) || kind == 0 || kind >= HELPER_RUNS)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+int helper_signal_parse(struct ssh_str body, struct ssh_str *ret_name)
+{
+	return ssh_signal_parse(body, ret_name) < 0 ? -EBADMSG : 0;
+}
+
+int helper_started_parse(struct ssh_str body, uint8_t *ret_n)
+{
+	if (body.len != 1 || (body.p[0] != 1 && body.p[0] != 3))
+		return -EBADMSG;
+	*ret_n = body.p[0];
+	return 0;
+}
+
+int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
+{
+	struct helper_exit m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.signalled = ssh_rd_bool(&r);
+	m.number = ssh_rd_u32(&r);
+	m.core = ssh_rd_bool(&r);
 	if (!ssh_rd_done(&r))
 		return -EBADMSG;
 	*ret = m;
@@ -279,6 +382,62 @@ size_t helper_file_build(uint8_t *buf, const struct helper_file *m)
 	job_write(&w, &m->job);
 	ssh_wr_u8(&w, (uint8_t)m->entry);
 	ssh_wr_u32(&w, m->index);
+	return helper_frame_end(&w);
+}
+
+size_t helper_session_build(uint8_t *buf, const struct helper_session *m)
+{
+	uint8_t pty[SSH_TERM_MAX + SSH_TTY_MODES_MAX + 32];
+	struct ssh_wr w, p;
+
+	ssh_wr_init(&p, pty, sizeof(pty));
+	ssh_pty_req_build(&p, &m->pty);
+	begin(&w, buf, HELPER_SESSION);
+	job_write(&w, &m->job);
+	ssh_wr_u8(&w, (uint8_t)m->kind);
+	ssh_wr_str(&w, m->command);
+	ssh_wr_bool(&w, m->forced);
+	ssh_wr_str(&w, m->forced_command);
+	ssh_wr_bool(&w, m->tty);
+	ssh_wr_str(&w, (struct ssh_str){pty, (uint32_t)ssh_wr_done(&p)});
+	ssh_wr_str(&w, m->env);
+	return ssh_wr_done(&p) > 0 ? helper_frame_end(&w) : 0;
+}
+
+size_t helper_signal_build(uint8_t *buf, struct ssh_str name)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_SIGNAL);
+	ssh_wr_str(&w, name);
+	return helper_frame_end(&w);
+}
+
+size_t helper_hangup_build(uint8_t *buf)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_HANGUP);
+	return helper_frame_end(&w);
+}
+
+size_t helper_started_build(uint8_t *buf, uint8_t n)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_STARTED);
+	ssh_wr_u8(&w, n);
+	return helper_frame_end(&w);
+}
+
+size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_EXIT);
+	ssh_wr_bool(&w, m->signalled);
+	ssh_wr_u32(&w, m->number);
+	ssh_wr_bool(&w, m->core);
 	return helper_frame_end(&w);
 }
 

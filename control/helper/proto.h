@@ -19,13 +19,15 @@
 #include <stdint.h>
 
 #include "ssh/brain.h"
+#include "ssh/session_msg.h"
 #include "ssh/wire.h"
 
 #define HELPER_FRAME_MAX (96 * 1024) /* of a frame without its length */
 #define HELPER_DATA_MAX  (16 * 1024) /* of one DATA */
 #define HELPER_TEXT_MAX  4096        /* of a path, a name, a prompt */
 #define HELPER_ADDR_MAX  64          /* of an address as text */
-#define HELPER_TIME_MAX  120000      /* ms a job may ask for */
+#define HELPER_TIME_MAX  120000      /* ms a job may ask for; of a session until it runs */
+#define HELPER_ENV_MAX   (24 * 1024) /* of a client's variables, as they are encoded */
 
 enum helper_msg {
 	/* of control */
@@ -33,11 +35,16 @@ enum helper_msg {
 	HELPER_COMMAND, /* run a program of the operator's: DATA is what it writes */
 	HELPER_FILE,    /* read a file of the user's, as the user: DATA is what stands in it */
 	HELPER_ANSWER,
-	HELPER_READ, /* the configuration, again: OK, or NO and the old one holds */
+	HELPER_READ,    /* the configuration, again: OK, or NO and the old one holds */
+	HELPER_SESSION, /* run a session's program: STARTED, then EXIT */
+	HELPER_SIGNAL,  /* to its process group */
+	HELPER_HANGUP,  /* its client is gone */
 	/* of the helper */
 	HELPER_ASK = 20,
 	HELPER_DATA,
 	HELPER_DONE,
+	HELPER_STARTED, /* and with it, by SCM_RIGHTS: a terminal, or in, out and err */
+	HELPER_EXIT,
 };
 
 enum helper_result {
@@ -102,6 +109,26 @@ struct helper_file {
 	uint32_t index; /* which of several, in the order of the configuration */
 };
 
+enum helper_run { HELPER_RUN_SHELL = 1, HELPER_RUN_EXEC, HELPER_RUN_SUBSYSTEM, HELPER_RUNS };
+
+/* What a session asks for. What comes of it the configuration says (allow_session()). */
+struct helper_session {
+	struct helper_job job;
+	enum helper_run kind;
+	struct ssh_str command; /* EXEC; SUBSYSTEM: its name */
+	bool forced;            /* by the key or certificate that let in: forced_command */
+	struct ssh_str forced_command;
+	bool tty;
+	struct ssh_pty_req pty;
+	struct ssh_str env; /* helper_env_next() */
+};
+
+/* How a program ended: by a signal of this number, or with this status. */
+struct helper_exit {
+	bool signalled, core;
+	uint32_t number;
+};
+
 struct helper_done {
 	enum helper_result result;
 	struct ssh_str text; /* for the log */
@@ -128,6 +155,16 @@ int helper_command_parse(struct ssh_str body, struct helper_command *ret)
 	__attribute__((warn_unused_result));
 int helper_file_parse(struct ssh_str body, struct helper_file *ret)
 	__attribute__((warn_unused_result));
+int helper_session_parse(struct ssh_str body, struct helper_session *ret)
+	__attribute__((warn_unused_result));
+/* A variable of helper_session's; false: there are no more. */
+bool helper_env_next(struct ssh_rd *r, struct ssh_str *ret_name, struct ssh_str *ret_value);
+int helper_signal_parse(struct ssh_str body, struct ssh_str *ret_name)
+	__attribute__((warn_unused_result));
+/* n: how many descriptors come with it, 1 or 3. */
+int helper_started_parse(struct ssh_str body, uint8_t *ret_n) __attribute__((warn_unused_result));
+int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
+	__attribute__((warn_unused_result));
 /* Not exactly n answers: -EBADMSG. */
 int helper_answer_parse(struct ssh_str body, unsigned int n, struct ssh_str *ret)
 	__attribute__((warn_unused_result));
@@ -141,6 +178,11 @@ size_t helper_read_build(uint8_t *buf);
 size_t helper_pam_build(uint8_t *buf, const struct helper_pam *m);
 size_t helper_command_build(uint8_t *buf, const struct helper_command *m);
 size_t helper_file_build(uint8_t *buf, const struct helper_file *m);
+size_t helper_session_build(uint8_t *buf, const struct helper_session *m);
+size_t helper_signal_build(uint8_t *buf, struct ssh_str name);
+size_t helper_hangup_build(uint8_t *buf);
+size_t helper_started_build(uint8_t *buf, uint8_t n);
+size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m);
 size_t helper_answer_build(uint8_t *buf, unsigned int n, const struct ssh_str *answer);
 size_t helper_ask_build(uint8_t *buf, const struct ssh_prompts *m);
 size_t helper_data_build(uint8_t *buf, const void *p, size_t len);

@@ -29,6 +29,7 @@ struct conn {
 	pid_t pid;       /* 0: the request has not come yet */
 	bool late, gone; /* its child was killed: it took too long, or nobody waits for it */
 	bool talks;      /* with PAM, and people */
+	bool session;    /* a program runs until it ends; its child watches the connection */
 	uint64_t deadline_ms;
 	uint8_t *in; /* of the request; NULL once there is a child */
 	size_t have;
@@ -86,7 +87,7 @@ static bool same_source(const struct source *a, const struct source *b)
 
 static bool room_for(const struct conn *c)
 {
-	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0;
+	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0, sessions = 0;
 
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		const struct conn *o = &s.conn[i];
@@ -94,12 +95,17 @@ static bool room_for(const struct conn *c)
 
 		if (o->fd < 0 || o->pid == 0)
 			continue;
+		sessions += o->session;
+		if (o->session)
+			continue;
 		near = same_source(&o->source, &c->source);
 		all++;
 		talks += o->talks;
 		of_source += near;
 		of_user += o->talks && near && strcmp(o->user, c->user) == 0;
 	}
+	if (c->session)
+		return sessions < HELPER_SESSIONS_MAX;
 	if (c->talks && (talks >= HELPER_TALKS_MAX || of_user >= HELPER_USER_JOBS_MAX))
 		return false;
 	return all < HELPER_JOBS_MAX && of_source < HELPER_FROM_JOBS_MAX;
@@ -154,6 +160,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 {
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
 	c->talks = type == HELPER_PAM;
+	c->session = type == HELPER_SESSION;
 	if (!source_find(job, &c->source)) {
 		refuse(c, HELPER_BAD, "bad address");
 		return;
@@ -173,7 +180,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 	if (c->pid == 0)
 		child(c, type, body);
 	(void)setpgid(c->pid, c->pid); /* whoever is first */
-	c->deadline_ms = now_ms() + job->time_ms;
+	c->deadline_ms = c->session ? UINT64_MAX : now_ms() + job->time_ms;
 	secret_free(c->in, HELPER_FRAME_MAX + 4);
 	c->in = NULL;
 }
@@ -226,6 +233,16 @@ static bool peer_ok(int fd)
 	       (cred.uid == 0 || cred.uid == s.client);
 }
 
+/* Connections that are no session: those do not keep others out. */
+static unsigned int asking(void)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+		n += s.conn[i].fd >= 0 && !s.conn[i].session;
+	return n;
+}
+
 static struct conn *place(void)
 {
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
@@ -241,7 +258,7 @@ static void take(void)
 
 	if (fd < 0)
 		return;
-	if (c == NULL || !peer_ok(fd)) {
+	if (c == NULL || asking() >= HELPER_ASKING_MAX || !peer_ok(fd)) {
 		close(fd);
 		return;
 	}
@@ -374,7 +391,7 @@ static int turn(void)
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		struct conn *c = &s.conn[i];
 
-		if (c->fd < 0 || c->late || c->gone)
+		if (c->fd < 0 || c->late || c->gone || (c->session && c->pid != 0))
 			continue;
 		of[n] = c;
 		fd[n++] = (struct pollfd){c->fd, c->pid == 0 ? POLLIN : POLLRDHUP, 0};
@@ -415,7 +432,9 @@ static void conns_end(void)
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		if (s.conn[i].fd < 0)
 			continue;
-		if (s.conn[i].pid != 0)
+		if (s.conn[i].pid != 0 && s.conn[i].session)
+			(void)kill(s.conn[i].pid, SIGTERM); /* it hangs its program up */
+		else if (s.conn[i].pid != 0)
 			job_kill(&s.conn[i]);
 		conn_close(&s.conn[i]);
 	}

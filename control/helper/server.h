@@ -16,11 +16,13 @@
 
 #include "conf/conf.h"
 
-#define HELPER_CONNS_MAX     256 /* connections, their jobs included */
-#define HELPER_JOBS_MAX      64  /* that run at once */
-#define HELPER_TALKS_MAX     48  /* of them conversations with PAM, which last: others pass by */
-#define HELPER_USER_JOBS_MAX 4   /* of these for one user from one source */
-#define HELPER_FROM_JOBS_MAX 8   /* of all from one source, which PerSourceNetBlockSize says */
+#define HELPER_ASKING_MAX    256  /* connections, their jobs included, but no sessions */
+#define HELPER_SESSIONS_MAX  1024 /* that run at once */
+#define HELPER_CONNS_MAX     (HELPER_ASKING_MAX + HELPER_SESSIONS_MAX)
+#define HELPER_JOBS_MAX      64 /* that run at once */
+#define HELPER_TALKS_MAX     48 /* of them conversations with PAM, which last: others pass by */
+#define HELPER_USER_JOBS_MAX 4  /* of these for one user from one source */
+#define HELPER_FROM_JOBS_MAX 8  /* of all from one source, which PerSourceNetBlockSize says */
 #define HELPER_REQUEST_MS    5000
 #define HELPER_READ_MS       1000 /* control has the configuration read no more often */
 

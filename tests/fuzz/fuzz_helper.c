@@ -27,6 +27,7 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 {
 	struct helper_command command;
 	struct helper_file file;
+	struct helper_session run;
 	struct helper_pam pam;
 	struct helper_job job;
 
@@ -39,6 +40,10 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 	} else if (type == HELPER_FILE && helper_file_parse(body, &file) == 0) {
 		within(file.job.version, body);
 		same(helper_file_build(buf, &file), frame, used);
+	} else if (type == HELPER_SESSION && helper_session_parse(body, &run) == 0) {
+		within(run.env, body);
+		within(run.pty.modes, body);
+		same(helper_session_build(buf, &run), frame, used);
 	} else {
 		return;
 	}
@@ -49,9 +54,18 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 static void answer(enum helper_msg type, struct ssh_str body, const uint8_t *frame, size_t used)
 {
 	struct ssh_str given[SSH_PROMPTS_MAX];
+	struct helper_exit how;
 	struct helper_done done;
 	struct ssh_prompts ask;
+	struct ssh_str name;
+	uint8_t n;
 
+	if (type == HELPER_EXIT && helper_exit_parse(body, &how) == 0)
+		same(helper_exit_build(buf, &how), frame, used);
+	if (type == HELPER_STARTED && helper_started_parse(body, &n) == 0)
+		same(helper_started_build(buf, n), frame, used);
+	if (type == HELPER_SIGNAL && helper_signal_parse(body, &name) == 0)
+		same(helper_signal_build(buf, name), frame, used);
 	if (type == HELPER_ASK && helper_ask_parse(body, &ask) == 0)
 		same(helper_ask_build(buf, &ask), frame, used);
 	if (type == HELPER_DONE && helper_done_parse(body, &done) == 0)

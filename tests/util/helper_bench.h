@@ -185,7 +185,7 @@ static inline void helper_start(void)
 	close(fd);
 }
 
-static inline void setup(void)
+static inline void setup_with(const char *last)
 {
 	char path[128];
 
@@ -207,8 +207,13 @@ static inline void setup(void)
 	service("babble", "babble password=right", "");
 	service("somebody", "somebody", "");
 	keys_make();
-	conf_write("", "");
+	conf_write("", last);
 	helper_start();
+}
+
+static inline void setup(void)
+{
+	setup_with("");
 }
 
 static inline void teardown(void)

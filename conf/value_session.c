@@ -1,0 +1,152 @@
+/*
+ * conf/value_session.c - values of keywords about what sessions run.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "conf/internal.h"
+
+/* --- ForceCommand: the rest of the line, which a shell reads; none --------------------------- */
+
+static bool parse_line(struct value *v, const struct kw *kw, void *field)
+{
+	(void)kw;
+	*(const char **)field = strcasecmp(v->argv[0], "none") == 0 ? NULL : v->argv[0];
+	return true;
+}
+
+static void print_line(const struct kw *kw, const void *field, FILE *f)
+{
+	const char *line = *(const char *const *)field;
+
+	(void)kw;
+	fputs(line != NULL ? line : "none", f);
+}
+
+const struct value_type type_line = {1, 1, true, parse_line, print_line, NULL};
+
+/* --- ChrootDirectory: an absolute path with tokens; none ---------------------------------------
+ */
+
+static bool parse_chroot(struct value *v, const struct kw *kw, void *field)
+{
+	const char *path = v->argv[0];
+
+	if (strcasecmp(path, "none") == 0) {
+		*(const char **)field = NULL;
+		return true;
+	}
+	/* %h begins with a slash of its own. */
+	if (path[0] != '/' && strncmp(path, "%h", 2) != 0)
+		return value_bad(v, "%s must be an absolute path", kw->info.name);
+	for (const char *p = path; (p = strchr(p, '%')) != NULL; p += 2)
+		if (p[1] != 'u' && p[1] != 'h' && p[1] != '%')
+			return value_bad(v, "%s: unknown token in '%.100s'", kw->info.name, path);
+	*(const char **)field = path;
+	return true;
+}
+
+static void print_chroot(const struct kw *kw, const void *field, FILE *f)
+{
+	const char *path = *(const char *const *)field;
+
+	(void)kw;
+	if (path != NULL)
+		value_print_arg(path, f);
+	else
+		fputs("none", f);
+}
+
+const struct value_type type_chroot = {1, 1, false, parse_chroot, print_chroot, NULL};
+
+/* --- AcceptEnv: patterns of names; SetEnv: NAME=VALUE ------------------------------------------
+ */
+
+static bool parse_env_patterns(struct value *v, const struct kw *kw, void *field)
+{
+	for (unsigned int i = 0; i < v->argc; i++)
+		if (strchr(v->argv[i], '=') != NULL)
+			return value_bad(v, "%s: invalid environment name", kw->info.name);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+const struct value_type type_env_patterns = {
+	1, CONF_ARGS_MAX, false, parse_env_patterns, value_print_lines, value_strs_absent};
+
+static bool parse_setenv(struct value *v, const struct kw *kw, void *field)
+{
+	for (unsigned int i = 0; i < v->argc; i++)
+		if (v->argv[i][0] == '=' || strchr(v->argv[i], '=') == NULL)
+			return value_bad(v, "%s: invalid environment", kw->info.name);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+/* All on one line: a second one would be of no effect. */
+static void print_setenv(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_strs *s = field;
+
+	(void)kw;
+	for (size_t i = 0; i < s->n; i++) {
+		if (i > 0)
+			fputc(' ', f);
+		value_print_arg(s->v[i], f);
+	}
+}
+
+const struct value_type type_setenv = {
+	1, CONF_ARGS_MAX, false, parse_setenv, print_setenv, value_strs_absent};
+
+/* --- Subsystem: NAME and the rest of the line
+ * ----------------------------------------------------- */
+
+bool conf_subsystem_split(const char *line, size_t *ret_name, const char **ret_command)
+{
+	size_t n = strcspn(line, " \t");
+
+	line += n;
+	line += strspn(line, " \t");
+	if (n == 0 || *line == '\0')
+		return false;
+	*ret_name = n;
+	*ret_command = line;
+	return true;
+}
+
+static bool parse_subsystem(struct value *v, const struct kw *kw, void *field)
+{
+	const char *command;
+	size_t n;
+
+	if (!conf_subsystem_split(v->argv[0], &n, &command))
+		return value_bad(v, "%s missing argument.", kw->info.name);
+	if (n > CONF_SUBSYSTEM_MAX || !isgraph((unsigned char)v->argv[0][0]))
+		return value_bad(v, "%s: bad name", kw->info.name);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+static void print_subsystems(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_strs *s = field;
+
+	(void)kw;
+	for (size_t i = 0; i < s->n; i++)
+		fprintf(f, "%s%s", i > 0 ? "\nsubsystem " : "", s->v[i]);
+}
+
+const struct value_type type_subsystem = {
+	1, 1, true, parse_subsystem, print_subsystems, value_strs_absent};
+const char *conf_subsystem(const struct conf_session *s, const char *name)
+{
+	const char *command;
+	size_t n;
+
+	for (size_t i = 0; i < s->subsystems.n; i++)
+		if (conf_subsystem_split(s->subsystems.v[i], &n, &command) && strlen(name) == n &&
+		    memcmp(s->subsystems.v[i], name, n) == 0)
+			return command;
+	return NULL;
+}

@@ -1,0 +1,246 @@
+/*
+ * control/helper/job_session.c - a session's program is started: judged by the configuration as we
+ * have read it, given its terminal or pipes and its environment, and run as its user.
+ *
+ * Source  RFC 4254 section 6; sshd(8), LOGIN PROCESS.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/helper/session.h"
+#include "control/log.h"
+#include "control/service/child.h"
+#include "crypto/confine.h"
+
+/* --- descriptors ------------------------------------------------------------------------------ */
+
+static void ends_close(int fd[3])
+{
+	for (int i = 0; i < 3; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
+}
+
+/* In, out and err; the first of a pipe is read from. */
+static int pipes_open(struct run *r)
+{
+	for (int i = 0; i < 3; i++) {
+		int fd[2];
+
+		if (pipe2(fd, O_CLOEXEC) < 0)
+			return -errno;
+		r->ours[i] = i == 0 ? fd[1] : fd[0];
+		r->theirs[i] = i == 0 ? fd[0] : fd[1];
+	}
+	return 0;
+}
+
+static int descriptors_open(struct run *r)
+{
+	int e;
+
+	if (!r->m->tty)
+		return pipes_open(r);
+	e = tty_open(&r->pw, &r->m->pty, &r->tty);
+	if (e == 0)
+		r->theirs[0] = r->theirs[1] = r->theirs[2] = r->tty.slave;
+	return e;
+}
+
+/* STARTED, and with it the ends that are the client's. */
+static bool descriptors_send(struct run *r)
+{
+	union {
+		char room[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} c = {.room = {0}};
+	int n = r->m->tty ? 1 : 3;
+	const int *fds = r->m->tty ? &r->tty.master : r->ours;
+	size_t len = helper_started_build(r->job->out, (uint8_t)n);
+	struct iovec iov = {r->job->out, len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = c.room,
+			     .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+	memcpy(CMSG_DATA(h), fds, (size_t)n * sizeof(int));
+	return sendmsg(r->job->fd, &msg, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* --- the environment ----------------------------------------------------------------------------
+ */
+
+/* A client's variables, those that AcceptEnv lets through. */
+static int env_of_client(struct run *r)
+{
+	struct ssh_str name, value;
+	struct ssh_rd rd;
+	int e = 0;
+
+	ssh_rd_init(&rd, r->m->env.p, r->m->env.len);
+	while (e == 0 && helper_env_next(&rd, &name, &value)) {
+		char *n = job_text(r->job, name), *v = job_text(r->job, value);
+
+		if (env_accepted(&r->allow.conf.accept_env, n))
+			e = env_set(&r->env, n, v);
+		free(n);
+		free(v);
+	}
+	return e == -EINVAL ? 0 : e;
+}
+
+static int env_of_conf(struct run *r)
+{
+	const struct conf_strs *set = &r->allow.conf.set_env;
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < set->n; i++)
+		e = env_put(&r->env, set->v[i]);
+	return e;
+}
+
+/* What nobody but us may say comes last. */
+static int env_of_session(struct run *r)
+{
+	int e = env_connection(&r->env, r->peer, r->m->job.peer_port, r->local,
+			       r->m->job.local_port);
+
+	if (e == 0 && r->may.original != NULL)
+		e = env_set(&r->env, "SSH_ORIGINAL_COMMAND", r->may.original);
+	if (e == 0 && r->m->tty) {
+		char *term = job_text(r->job, r->m->pty.term);
+
+		e = env_set(&r->env, "SSH_TTY", r->tty.name);
+		if (e == 0 && *term != '\0')
+			e = env_set(&r->env, "TERM", term);
+		free(term);
+	}
+	return e;
+}
+
+/* --- the start
+ * ------------------------------------------------------------------------------------ */
+
+static void text_copy(char *to, size_t size, struct ssh_str s)
+{
+	snprintf(to, size, "%.*s", (int)s.len, (const char *)s.p);
+}
+
+static void user_find(struct run *r)
+{
+	struct passwd *found = NULL;
+
+	if (getpwnam_r(r->allow.user, &r->pw, r->pw_room, sizeof(r->pw_room), &found) != 0 ||
+	    found == NULL)
+		job_done(r->job, HELPER_NONE, "no such user");
+}
+
+static void judge(struct run *r)
+{
+	char why[256];
+
+	job_allow(r->job, &r->m->job, &r->allow);
+	if (allow_session(&r->allow, r->m, &r->may, why, sizeof(why)) == 0)
+		return;
+	log_line(LOG_L_ERROR, "refused: a session of %.100s from %s: %s", r->allow.user, r->peer,
+		 why);
+	job_done(r->job, HELPER_DENIED, why);
+}
+
+static void fail(struct run *r, const char *what, int err) __attribute__((noreturn));
+static void fail(struct run *r, const char *what, int err)
+{
+	char text[128];
+
+	session_pam_close(r);
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
+	job_done(r->job, HELPER_CRASHED, text);
+}
+
+static void run_child(struct run *r) __attribute__((noreturn));
+static void run_child(struct run *r)
+{
+	const struct child c = {.pw = &r->pw,
+				.command = r->may.command,
+				.chroot = r->may.chroot,
+				.env = r->env.v,
+				.in = r->theirs[0],
+				.out = r->theirs[1],
+				.err = r->theirs[2],
+				.tty = r->m->tty,
+				.nologin = !r->allow.conf.use_pam,
+				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
+
+	child_run(&c);
+}
+
+static void prepare(struct run *r)
+{
+	char why[256];
+	int e;
+
+	e = descriptors_open(r);
+	if (e < 0)
+		fail(r, "descriptors", e);
+	e = env_login(&r->env, &r->pw);
+	if (e == 0)
+		e = env_of_client(r);
+	if (e < 0)
+		fail(r, "environment", e);
+	if (!session_pam_open(r, why, sizeof(why)))
+		job_done(r->job, HELPER_NO, why);
+	e = env_of_conf(r);
+	if (e == 0)
+		e = env_of_session(r);
+	if (e < 0)
+		fail(r, "environment", e);
+}
+
+void job_session(struct job *j, const struct helper_session *m)
+{
+	static struct run r = {.tty = {-1, -1, ""}, .ours = {-1, -1, -1}, .theirs = {-1, -1, -1}};
+
+	r.job = j;
+	r.m = m;
+	text_copy(r.peer, sizeof(r.peer), m->job.peer);
+	text_copy(r.local, sizeof(r.local), m->job.local);
+	/* Until it runs it is a job with a deadline like others; then nobody's clock counts. */
+	alarm(m->job.time_ms / 1000 + 1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	judge(&r);
+	user_find(&r);
+	umask(022);
+	prepare(&r);
+	r.pid = fork();
+	if (r.pid < 0)
+		fail(&r, "fork", -errno);
+	if (r.pid == 0)
+		run_child(&r);
+	if (r.m->tty)
+		close(r.tty.slave);
+	else
+		ends_close(r.theirs);
+	if (!descriptors_send(&r)) {
+		(void)kill(-r.pid, SIGHUP);
+		r.control_gone = true;
+	}
+	ends_close(r.ours);
+	if (r.m->tty)
+		close(r.tty.master);
+	alarm(0);
+	session_watch(&r);
+}

@@ -1,0 +1,179 @@
+/*
+ * control/helper/session_watch.c - a program runs: what its client sends it, and its end.
+ *
+ * Its process group is signalled while its leader has not been waited for: no number is used again
+ * before that.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/helper/session.h"
+#include "control/log.h"
+#include "control/service/record.h"
+#include "ssh/session_msg.h"
+
+/* What control is told; a control that is gone is not, and that is no reason to end. */
+static void tell(struct run *r, size_t len)
+{
+	const uint8_t *p = r->job->out;
+
+	while (len > 0 && !r->control_gone) {
+		ssize_t n = send(r->job->fd, p, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			r->control_gone = true;
+			return;
+		}
+		p += n;
+		len -= (size_t)n;
+	}
+}
+
+/* As its user: a program that became somebody else is not his to signal. */
+static void signal_group(const struct run *r, int number)
+{
+	uid_t me = geteuid();
+
+	if (me == 0 && r->pw.pw_uid != 0 && seteuid(r->pw.pw_uid) < 0)
+		return;
+	(void)kill(-r->pid, number);
+	if (me == 0 && r->pw.pw_uid != 0 && seteuid(me) < 0)
+		_exit(1);
+}
+
+static void hang_up(const struct run *r)
+{
+	(void)kill(-r->pid, SIGHUP);
+	(void)kill(-r->pid, SIGCONT);
+}
+
+/* RFC 4254 section 6.9; sshd lets nobody signal what he did not choose. */
+static void signal_asked(const struct run *r, struct ssh_str name)
+{
+	int number = ssh_signal_number(name);
+
+	if (number == 0 || r->may.forced || r->m->kind == HELPER_RUN_SUBSYSTEM) {
+		log_line(LOG_L_INFO, "refusing signal %.*s for %.100s", (int)name.len,
+			 (const char *)name.p, r->pw.pw_name);
+		return;
+	}
+	signal_group(r, number);
+}
+
+static void heard(struct run *r, enum helper_msg type, struct ssh_str body)
+{
+	struct ssh_str name;
+
+	if (type == HELPER_SIGNAL && helper_signal_parse(body, &name) == 0)
+		signal_asked(r, name);
+	else /* HANGUP, or nonsense */
+		hang_up(r);
+}
+
+static void hear(struct run *r, size_t *have)
+{
+	struct job *j = r->job;
+	struct ssh_str body;
+	enum helper_msg type;
+	size_t used;
+	ssize_t n = recv(j->fd, j->in + *have, sizeof(j->in) - *have, MSG_DONTWAIT);
+	int e;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		r->control_gone = true;
+		return;
+	}
+	*have += (size_t)n;
+	while ((e = helper_frame_parse(j->in, *have, &type, &body, &used)) == 0) {
+		heard(r, type, body);
+		memmove(j->in, j->in + used, *have - used);
+		*have -= used;
+	}
+	if (e != -EAGAIN)
+		r->control_gone = true;
+}
+
+/* True: the leader is over, and status says how. */
+static bool signals(struct run *r, int fd, bool *ending, int *status)
+{
+	struct signalfd_siginfo info;
+	bool over = false;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM && !*ending) {
+			*ending = true;
+			hang_up(r);
+		}
+	}
+	while (waitpid(r->pid, status, WNOHANG) == r->pid)
+		over = true;
+	return over;
+}
+
+static int wait_over(struct run *r, int fd, bool *ending)
+{
+	size_t have = 0;
+	int status = 0;
+
+	/* It may be over before its signal was held back. */
+	if (signals(r, fd, ending, &status))
+		return status;
+	for (;;) {
+		struct pollfd p[] = {{fd, POLLIN, 0},
+				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0}};
+		int n = poll(p, 2, *ending ? SESSION_ENDING_MS : -1);
+
+		if (n == 0)
+			(void)kill(-r->pid, SIGKILL);
+		if (n <= 0)
+			continue;
+		if (p[0].revents != 0 && signals(r, fd, ending, &status))
+			return status;
+		if (p[1].revents != 0)
+			hear(r, &have);
+	}
+}
+
+static int signals_open(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	sigaddset(set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, set, NULL);
+	return signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+void session_watch(struct run *r)
+{
+	struct helper_exit how = {0};
+	bool ending = false;
+	sigset_t set;
+	int fd = signals_open(&set), status;
+
+	if (fd < 0) {
+		hang_up(r);
+		_exit(1);
+	}
+	if (r->tty.name[0] != '\0')
+		record_login(&r->pw, r->pid, r->tty.name, r->peer);
+	status = wait_over(r, fd, &ending);
+	how.signalled = WIFSIGNALED(status);
+	how.number = how.signalled ? (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);
+	how.core = how.signalled && WCOREDUMP(status);
+	tell(r, helper_exit_build(r->job->out, &how));
+	if (r->tty.name[0] != '\0')
+		record_logout(r->pid, r->tty.name);
+	session_pam_close(r);
+	tell(r, helper_done_build(r->job->out, HELPER_OK, ending ? "sluice-helper ends" : ""));
+	_exit(0);
+}

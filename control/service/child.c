@@ -1,0 +1,191 @@
+#include "control/service/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control/service/env.h"
+
+#define NOLOGIN_PATH   "/etc/nologin"
+#define NOLOGIN_STATUS 254 /* sshd's */
+
+static void fail(const char *what, int err) __attribute__((noreturn));
+static void fail(const char *what, int err)
+{
+	dprintf(STDERR_FILENO, "%s: %s\n", what, strerror(err));
+	_exit(1);
+}
+
+/* --- where its files are --------------------------------------------------------------------- */
+
+bool child_chroot_safe(const char *path, char *why, size_t size)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+	struct stat st;
+
+	if (path[0] != '/' || len >= sizeof(part)) {
+		snprintf(why, size, "chroot path does not begin at root");
+		return false;
+	}
+	/* The root, then up to each slash, then all of it. */
+	for (size_t i = 0; i <= len; i++) {
+		size_t n = i == 0 ? 1 : i;
+
+		if (i != 0 && path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, n);
+		part[n] = '\0';
+		if (stat(part, &st) < 0) {
+			snprintf(why, size, "%.200s: %s", part, strerror(errno));
+			return false;
+		}
+		if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+			snprintf(why, size,
+				 "bad ownership or modes for chroot directory %s\"%.200s\"",
+				 path[n] == '\0' || n == len ? "" : "component ", part);
+			return false;
+		}
+		if (!S_ISDIR(st.st_mode)) {
+			snprintf(why, size, "chroot path %s\"%.200s\" is not a directory",
+				 n == len ? "" : "component ", part);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void root_change(const char *path)
+{
+	char why[512];
+
+	if (!child_chroot_safe(path, why, sizeof(why))) {
+		dprintf(STDERR_FILENO, "%s\n", why);
+		_exit(1);
+	}
+	if (chdir(path) < 0 || chroot(path) < 0)
+		fail("chroot", errno);
+}
+
+/* A home that is not there is worth a word and no more, as with login(1). */
+static void home_go(const struct child *c)
+{
+	if (chdir(c->pw->pw_dir) == 0)
+		return;
+	if (c->chroot == NULL)
+		dprintf(STDERR_FILENO, "Could not chdir to home directory %s: %s\n", c->pw->pw_dir,
+			strerror(errno));
+	if (chdir("/") < 0)
+		fail("/", errno);
+}
+
+/* --- who it is ------------------------------------------------------------------------------- */
+
+/* Groups, then the group, then the user, each while we still may; and there is no way back. */
+static void become(const struct child *c)
+{
+	const struct passwd *pw = c->pw;
+
+	if (geteuid() != 0) { /* a test's: as itself alone */
+		if (pw->pw_uid != geteuid())
+			fail("setuid", EPERM);
+		return;
+	}
+	if (setgid(pw->pw_gid) < 0 || initgroups(pw->pw_name, pw->pw_gid) < 0)
+		fail("initgroups", errno);
+	if (c->chroot != NULL)
+		root_change(c->chroot);
+	if (setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
+		fail("setuid", errno);
+	if (pw->pw_uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
+		fail("setuid", EPERM);
+}
+
+/* nologin(5): what stands in it is said to who is turned away. */
+static void nologin(const struct child *c)
+{
+	char buf[4096];
+	int fd = c->nologin && c->pw->pw_uid != 0 ? open(NOLOGIN_PATH, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		(void)!write(STDERR_FILENO, buf, (size_t)n);
+	_exit(NOLOGIN_STATUS);
+}
+
+/* --- what it has ------------------------------------------------------------------------------ */
+
+/* Three descriptors, and no other; the terminal, if it has one, is its own. */
+static void descriptors(const struct child *c)
+{
+	int in = c->in, out = c->out, err = c->err;
+
+	/* None of them stands where another one goes. */
+	in = fcntl(in, F_DUPFD, 3);
+	out = fcntl(out, F_DUPFD, 3);
+	err = fcntl(err, F_DUPFD, 3);
+	if (in < 0 || out < 0 || err < 0 || dup2(in, STDIN_FILENO) < 0 ||
+	    dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
+		_exit(1);
+	close_range(3, ~0U, 0);
+	if (c->tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
+		fail("TIOCSCTTY", errno);
+}
+
+/* What we ignore or hold back the program does not. */
+static void signals(void)
+{
+	const struct sigaction dfl = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int n = 1; n < NSIG; n++)
+		(void)sigaction(n, &dfl, NULL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void start(const struct child *c) __attribute__((noreturn));
+static void start(const struct child *c)
+{
+	const char *shell = env_shell(c->pw), *name = strrchr(shell, '/');
+	char arg0[256];
+
+	name = name != NULL ? name + 1 : shell;
+	if (c->command != NULL) {
+		char *const argv[] = {(char *)name, "-c", (char *)c->command, NULL};
+
+		execve(shell, argv, c->env);
+	} else {
+		/* The dash makes it a login shell. */
+		char *const argv[] = {arg0, NULL};
+
+		snprintf(arg0, sizeof(arg0), "-%s", name);
+		execve(shell, argv, c->env);
+	}
+	fail(shell, errno);
+}
+
+void child_run(const struct child *c)
+{
+	signals();
+	if (setsid() < 0)
+		_exit(1);
+	descriptors(c);
+	nologin(c);
+	become(c);
+	home_go(c);
+	if (*c->welcome != '\0')
+		(void)!write(STDOUT_FILENO, c->welcome, strlen(c->welcome));
+	start(c);
+}

@@ -1,0 +1,34 @@
+/*
+ * control/service/child.h - what becomes of a process that is to run a session's program: its
+ * user, in his home, with nothing of ours but three descriptors.
+ *
+ * Source  sshd(8), LOGIN PROCESS; sshd_config(5), ChrootDirectory.
+ */
+#ifndef SLUICE_CONTROL_SERVICE_CHILD_H
+#define SLUICE_CONTROL_SERVICE_CHILD_H
+
+#include <pwd.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct child {
+	const struct passwd *pw;
+	const char *command; /* for the shell; NULL: the shell itself, as a login shell */
+	const char *chroot;  /* expanded; NULL: none */
+	char **env;
+	int in, out, err; /* of a terminal all the same one */
+	bool tty;
+	bool nologin;        /* /etc/nologin holds off everybody but root */
+	const char *welcome; /* to be read before anything else; may be "" */
+};
+
+/* In the new process; does not come back. Whatever fails is said on err. */
+void child_run(const struct child *c) __attribute__((noreturn));
+
+/*
+ * ChrootDirectory: may it be a root? Every component belongs to root and nobody else writes it.
+ * False with why.
+ */
+bool child_chroot_safe(const char *path, char *why, size_t size);
+
+#endif
