@@ -255,3 +255,12 @@ const struct block *block_parse(struct arena *a, const char *const *argv, unsign
 	}
 	return b;
 }
+
+void block_dump(const struct block *b, FILE *f)
+{
+	if (b->parent != NULL)
+		block_dump(b->parent, f);
+	for (const struct criterion *c = b->criteria; c != NULL; c = c->next)
+		fprintf(f, "%d %u \"%s\" ", (int)c->kind, c->port, c->list != NULL ? c->list : "");
+	fputs("; ", f);
+}

@@ -8,6 +8,7 @@
 #include "conf/match.h"
 
 #define DEFAULT_ARGS_MAX 8
+#define MARK_BEGIN       0xcbf29ce484222325 /* FNV-1a, 64 bits */
 
 /* --- values in force ----------------------------------------------------------------------- */
 
@@ -179,6 +180,7 @@ static struct conf *conf_new(void)
 	if (conf == NULL)
 		return NULL;
 	conf->refs = 1;
+	conf->mark = MARK_BEGIN;
 	if (defaults_build(conf) < 0) {
 		conf_put(conf);
 		return NULL;
@@ -275,11 +277,35 @@ void conf_put(struct conf *conf)
 {
 	if (conf == NULL || --conf->refs > 0)
 		return;
-	strs_free(PART_DATAPLANE, &conf->dataplane);
+	if (conf->base == NULL)
+		strs_free(PART_DATAPLANE, &conf->dataplane);
 	strs_free(PART_GLOBAL, &conf->global);
+	conf_put(conf->base);
 	free(conf->lines);
 	arena_fini(&conf->arena);
 	free(conf);
+}
+
+void conf_inherit(struct conf *conf, struct conf *base)
+{
+	const struct conf_global *of = &base->global;
+	struct conf_global *g = &conf->global;
+
+	conf->base = conf_get(base);
+	strs_free(PART_DATAPLANE, &conf->dataplane);
+	conf->dataplane = base->dataplane;
+	g->ports = of->ports;
+	g->n_ports = of->n_ports;
+	g->listens = of->listens;
+	g->n_listens = of->n_listens;
+	g->address_family = of->address_family;
+	g->listen_backlog = of->listen_backlog;
+	g->listen_exclusive = of->listen_exclusive;
+}
+
+uint64_t conf_mark(const struct conf *conf)
+{
+	return conf->mark != 0 ? conf->mark : 1;
 }
 
 const struct conf_dataplane *conf_dataplane(const struct conf *conf)
@@ -360,10 +386,14 @@ bool conf_matches_about(const struct conf *conf, enum conf_match_about about)
 /* --- the dump ------------------------------------------------------------------------------------
  */
 
-static void keyword_dump(const struct kw *kw, const void *part, FILE *f)
+void keyword_dump(const struct conf *conf, const struct kw *kw, const void *part, FILE *f)
 {
 	const void *field = (const char *)part + kw->at;
 
+	if (!is_plain(kw)) {
+		topology_dump(conf, kw, f);
+		return;
+	}
 	if (kw->type->absent != NULL && kw->type->absent(field))
 		return;
 	for (const char *p = kw->info.name; *p != '\0'; p++)
@@ -385,14 +415,8 @@ int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < conf_n_kws; i++) {
-		const struct kw *kw = &conf_kws[i];
-
-		if (is_plain(kw))
-			keyword_dump(kw, parts[kw->part], f);
-		else
-			topology_dump(conf, kw, f);
-	}
+	for (size_t i = 0; i < conf_n_kws; i++)
+		keyword_dump(conf, &conf_kws[i], parts[conf_kws[i].part], f);
 	conf_session_fini(&s);
 	return ferror(f) ? -EIO : 0;
 }

@@ -359,6 +359,9 @@ int conf_parse(const char *name, const char *text, size_t len, const struct conf
 struct conf *conf_get(struct conf *conf);
 void conf_put(struct conf *conf); /* NULL is nothing */
 
+/* Of all its files, as they were read: another file has another, but by chance. Never 0. */
+uint64_t conf_mark(const struct conf *conf);
+
 const struct conf_dataplane *conf_dataplane(const struct conf *conf);
 /* Name of the Interface that a link-local address belongs to; NULL: it is not one. */
 const char *conf_zone_name(const struct conf_dataplane *dp, uint8_t scope);
@@ -415,5 +418,24 @@ struct conf_keyword_info {
 
 /* NULL behind the last. */
 const struct conf_keyword_info *conf_keyword_at(size_t i);
+
+/* --- another configuration in place of one ------------------------------------------------ */
+
+/* When what a keyword says is in force: for who comes next, or with the start of a program. */
+enum conf_when { CONF_WHEN_NEXT, CONF_WHEN_SIGNER, CONF_WHEN_CONTROL, CONF_WHEN_DATAPLANE };
+enum conf_when conf_keyword_when(const struct conf_keyword_info *kw);
+
+/*
+ * Every keyword that says something else in b than in a, in the order of the table; blanks,
+ * comments and where a line stands do not count, the Match block it stands in does. -ENOMEM.
+ */
+int conf_diff(const struct conf *a, const struct conf *b,
+	      void (*differs)(void *arg, const struct conf_keyword_info *kw), void *arg)
+	__attribute__((warn_unused_result));
+/*
+ * conf, of which nothing was used yet, has of base what does not change while programs run:
+ * CONF_WHEN_CONTROL, CONF_WHEN_DATAPLANE. It keeps base alive.
+ */
+void conf_inherit(struct conf *conf, struct conf *base);
 
 #endif

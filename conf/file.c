@@ -379,12 +379,20 @@ static bool line_clean(char *text, size_t len)
 	return true;
 }
 
+/* FNV-1a over the bytes of all files, each with its end. */
+static void mark(struct conf *conf, const char *text, size_t len)
+{
+	for (size_t i = 0; i <= len; i++)
+		conf->mark = (conf->mark ^ (i < len ? (uint8_t)text[i] : 0)) * 0x100000001b3;
+}
+
 /* text is changed: lines are cut out of it. */
 static void lines_load(struct loader *l, char *text, size_t len, struct place *at)
 {
 	const struct block *outer = at->block;
 	char *end = text + len;
 
+	mark(l->conf, text, len);
 	while (text < end && !l->errors.no_memory) {
 		char *eol = memchr(text, '\n', (size_t)(end - text));
 

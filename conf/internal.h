@@ -151,6 +151,8 @@ struct line {
 
 struct conf {
 	unsigned int refs;
+	struct conf *base; /* what it has of another; NULL: nothing */
+	uint64_t mark;
 	struct arena arena;
 	struct line *lines;
 	size_t n_lines, lines_room;
@@ -199,6 +201,14 @@ const struct block *block_parse(struct arena *a, const char *const *argv, unsign
 
 /* --- interfaces, addresses, routes, listeners (topology.c)
  * --------------------------------------------- */
+
+/* Writes its criteria, of all blocks around it first. */
+void block_dump(const struct block *b, FILE *f);
+
+/* --- values as text (conf.c) -------------------------------------------------------- */
+
+/* "keyword value" as -T has it, or nothing. part: of the keyword, but for those of topology. */
+void keyword_dump(const struct conf *conf, const struct kw *kw, const void *part, FILE *f);
 
 /* From all lines of the loader, errors into it. */
 /*

@@ -41,6 +41,8 @@
 	  "signatures refused: too many are not made yet")                                         \
 	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \
 	  "other host keys not taken: connections live of so many sets")                           \
+	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
+	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
 	X(ADMIN_CLIENTS, "admin", "ADMIN_CLIENTS_MAX", "operators refused: enough are there")
 
 enum control_counter {

@@ -19,6 +19,7 @@
 #include "control/log.h"
 #include "control/log_out.h"
 #include "control/query.h"
+#include "control/reload.h"
 #include "control/setup.h"
 #include "control/signer/remote.h"
 #include "crypto/secret.h"
@@ -48,7 +49,8 @@ struct control {
 	unsigned int n_peers;
 	struct admin_env admin_env;
 	struct admin *admin;
-	uv_signal_t term, interrupt;
+	uv_signal_t term, interrupt, hangup;
+	struct reload reload;
 	struct timer goodbye;
 	bool ending;
 	char ident[512];
@@ -153,11 +155,13 @@ static void goodbye(struct timer *t)
 	resolver_close(c->env.resolver);
 	keysets_hang_up(&c->env.keys);
 	helper_read_end(&c->helper);
+	reload_fini(&c->reload);
 	pool_close(c->env.files);
 	pool_close(c->env.compute);
 	clock_close(c->clock);
 	uv_close((uv_handle_t *)&c->term, NULL);
 	uv_close((uv_handle_t *)&c->interrupt, NULL);
+	uv_close((uv_handle_t *)&c->hangup, NULL);
 }
 
 static void on_signal(uv_signal_t *sig, int number)
@@ -173,6 +177,17 @@ static void on_signal(uv_signal_t *sig, int number)
 		linkpeer_shutdown(c->peer[i]);
 	if (timer_set(c->env.timers, &c->goodbye, clock_now_ms() + GOODBYE_MS) < 0)
 		goodbye(&c->goodbye);
+}
+
+static void on_hangup(uv_signal_t *sig, int number)
+{
+	struct control *c = sig->data;
+
+	(void)number;
+	if (c->ending)
+		return;
+	log_line(LOG_L_INFO, "Received SIGHUP; reading %s again.", c->reload.path);
+	reload_begin(&c->reload);
 }
 
 /* --- starting ------------------------------------------------------------------------------ */
@@ -268,10 +283,12 @@ static int start_keys(struct control *c, struct host_keys *keys, const char *run
 static int start_signals(struct control *c)
 {
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* until it is listened to */
 	uv_signal_init(&c->loop, &c->term);
 	uv_signal_init(&c->loop, &c->interrupt);
-	c->term.data = c->interrupt.data = c;
+	uv_signal_init(&c->loop, &c->hangup);
+	c->term.data = c->interrupt.data = c->hangup.data = c;
+	uv_signal_start(&c->hangup, on_hangup, SIGHUP);
 	uv_signal_start(&c->term, on_signal, SIGTERM);
 	return uv_signal_start(&c->interrupt, on_signal, SIGINT);
 }
@@ -294,7 +311,7 @@ static int start_admin(struct control *c, const char *conf_path, const char *run
 	return r;
 }
 
-static int start(struct control *c, struct conf *conf, const char *conf_path,
+static int start(struct control *c, struct conf *conf, const struct options *o,
 		 struct host_keys *keys)
 {
 	struct session_env *e = &c->env;
@@ -350,10 +367,16 @@ static int start(struct control *c, struct conf *conf, const char *conf_path,
 				       run_dir) >= sizeof(c->helper.path))
 		r = -ENAMETOOLONG;
 	e->helper = &c->helper;
+	c->reload = (struct reload){.env = e,
+				    .path = o->conf_path,
+				    .ident = c->ident,
+				    .ident_size = sizeof(c->ident),
+				    .debug = o->debug};
+	reload_init(&c->reload);
 	if (r == 0)
 		r = start_signals(c);
 	if (r == 0)
-		r = start_admin(c, conf_path, run_dir);
+		r = start_admin(c, o->conf_path, run_dir);
 	if (r < 0)
 		return r;
 	helper_read_again(&c->helper);
@@ -382,17 +405,6 @@ static void stop(struct control *c)
 	conf_put(c->env.conf);
 }
 
-static void log_level_start(struct conf *conf, unsigned int debug)
-{
-	struct conf_session s = {0};
-
-	if (conf_session_for(conf, NULL, &s) == 0)
-		log_threshold_set((enum log_level)s.log_level);
-	conf_session_fini(&s);
-	if (debug > 0)
-		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
-}
-
 /* While it may still open what stderr is: once root is dropped it may not. */
 static int start_log(struct control *c)
 {
@@ -403,7 +415,7 @@ static int start_log(struct control *c)
 	return r;
 }
 
-static int serve(struct conf *conf, const char *conf_path, struct host_keys *keys)
+static int serve(struct conf *conf, const struct options *o, struct host_keys *keys)
 {
 	static struct control c;
 	int r;
@@ -418,7 +430,7 @@ static int serve(struct conf *conf, const char *conf_path, struct host_keys *key
 	if (r == 0)
 		r = uv_loop_init(&c.loop);
 	if (r == 0)
-		r = start(&c, conf, conf_path, keys);
+		r = start(&c, conf, o, keys);
 	if (r < 0) {
 		fprintf(stderr, "sluice-control: cannot start: %s\n", strerror(-r));
 		return EXIT_BAD;
@@ -476,6 +488,6 @@ int main(int argc, char **argv)
 		conf_put(conf);
 		return 0;
 	}
-	log_level_start(conf, o.debug);
-	return serve(conf, o.conf_path, &keys);
+	reload_log_level(conf, o.debug);
+	return serve(conf, &o, &keys);
 }

@@ -171,6 +171,25 @@ void penalties_free(struct penalties *p)
 	free(p);
 }
 
+int penalties_renew(struct penalties **p, const struct conf_global *g)
+{
+	const struct conf_penalties *c = &g->penalties;
+	struct penalties *old = *p;
+
+	if (old->bits.v4 == g->source_bits4 && old->bits.v6 == g->source_bits6 &&
+	    old->v4.max == c->max_sources4 && old->v6.max == c->max_sources6) {
+		old->conf = c;
+		old->exempt = g->penalty_exempt;
+		old->v4.deny_all = c->deny_all4;
+		old->v6.deny_all = c->deny_all6;
+		return 0;
+	}
+	if (penalties_new(g, p) < 0)
+		return -ENOMEM;
+	penalties_free(old);
+	return 0;
+}
+
 /* --- offences --------------------------------------------------------------------------------- */
 
 static struct side *side_of(struct penalties *p, const struct source *from)

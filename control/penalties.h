@@ -41,6 +41,12 @@ struct penalties;
 int penalties_new(const struct conf_global *g, struct penalties **ret)
 	__attribute__((warn_unused_result));
 void penalties_free(struct penalties *p); /* NULL is nothing */
+/*
+ * *p goes by another configuration. What is due stays due, unless sources are not what they were,
+ * or not as many are kept: then *p begins anew. Negative: all is as it was.
+ */
+int penalties_renew(struct penalties **p, const struct conf_global *g)
+	__attribute__((warn_unused_result));
 
 /* NULL: it may come in; else why not, in sshd's words. */
 const char *penalties_refuse(struct penalties *p, const struct link_addr *peer, uint64_t now_ms);

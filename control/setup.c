@@ -324,21 +324,29 @@ int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *re
 	return 0;
 }
 
-int setup_moduli(const struct conf *conf, struct moduli **ret)
+const char *setup_moduli_path(const struct conf *conf)
 {
 	const struct conf_global *g = conf_global(conf);
-	int r;
+
+	if (strstr(g->kex, "group-exchange") == NULL &&
+	    !(g->gssapi_kex && strstr(g->gss_kex, "gex") != NULL))
+		return NULL;
+	return g->moduli_file;
+}
+
+int setup_moduli(const struct conf *conf, struct moduli **ret)
+{
+	const char *path = setup_moduli_path(conf);
+	int r = 0;
 
 	*ret = NULL;
-	if (g->moduli_file == NULL || (strstr(g->kex, "group-exchange") == NULL &&
-				       !(g->gssapi_kex && strstr(g->gss_kex, "gex") != NULL)))
-		return 0;
-	r = moduli_read(g->moduli_file, ret);
+	if (path != NULL)
+		r = moduli_read(path, ret);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		fprintf(stderr, "sluice-control: ModuliFile %s: %s; groups are those of RFC 3526\n",
-			g->moduli_file, strerror(-r));
+		log_line(LOG_L_ERROR, "ModuliFile %s: %s; groups are those of RFC 3526", path,
+			 strerror(-r));
 	return 0;
 }
 
@@ -534,7 +542,7 @@ int setup_ident(const struct conf *conf, char *buf, size_t size)
 	int n = snprintf(buf, size, "%s%s%s", g->version_string, *more != '\0' ? " " : "", more);
 
 	if (n < 0 || (size_t)n >= size || n > SSH_IDENT_MAX) {
-		fprintf(stderr, "sluice-control: VersionString and VersionAddendum are too long\n");
+		log_line(LOG_L_ERROR, "VersionString and VersionAddendum are too long");
 		return -EINVAL;
 	}
 	return 0;

@@ -44,6 +44,8 @@ int setup_kex_list(const struct conf *conf, char **ret) __attribute__((warn_unus
  * and is no reason not to serve.
  */
 int setup_moduli(const struct conf *conf, struct moduli **ret) __attribute__((warn_unused_result));
+/* Its name, when a method needs it; NULL. */
+const char *setup_moduli_path(const struct conf *conf);
 /* $SLUICE_RUN, or /run/sluice, made when it is missing, user sluice's when root is given up. */
 int setup_run_dir(const char **ret) __attribute__((warn_unused_result));
 /* Does sluice-signer listen in this folder? */

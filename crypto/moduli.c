@@ -30,7 +30,7 @@ struct modulus {
 };
 
 struct moduli {
-	unsigned int n;
+	unsigned int n, more; /* groups; who hold it besides the first */
 	struct modulus *of;
 	uint8_t *store;
 };
@@ -202,9 +202,16 @@ int moduli_read(const char *path, struct moduli **ret)
 	return r;
 }
 
+struct moduli *moduli_get(struct moduli *m)
+{
+	if (m != NULL)
+		m->more++;
+	return m;
+}
+
 void moduli_free(struct moduli *m)
 {
-	if (m == NULL)
+	if (m == NULL || m->more-- > 0)
 		return;
 	free(m->of);
 	free(m->store);

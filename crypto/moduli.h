@@ -2,7 +2,7 @@
  * crypto/moduli.h - groups for DH group exchange: the file they stand in, and how they are made.
  *
  * Source  RFC 4419 sections 3 and 6.1; moduli(5) for the file, which OpenSSH, too, reads and makes.
- * Thread  one that was read never changes.
+ * Thread  one that was read never changes; it is held and given up on one.
  */
 #ifndef SLUICE_CRYPTO_MODULI_H
 #define SLUICE_CRYPTO_MODULI_H
@@ -28,7 +28,9 @@ int moduli_parse(const char *text, size_t len, struct moduli **ret)
 	__attribute__((warn_unused_result));
 /* Also -errno of the system, and -EFBIG. */
 int moduli_read(const char *path, struct moduli **ret) __attribute__((warn_unused_result));
-void moduli_free(struct moduli *m); /* NULL is fine */
+/* One more holds it. NULL is fine. */
+struct moduli *moduli_get(struct moduli *m);
+void moduli_free(struct moduli *m); /* one who holds it; NULL is fine */
 unsigned int moduli_count(const struct moduli *m);
 
 /*

@@ -111,17 +111,20 @@ static bool system_read(struct user_lookup *l, const char *name, size_t max, cha
 	return r == 0 || r == -ENOENT;
 }
 
-/* One of the user's home. */
-static void home_read(struct user_lookup *l, const struct account *acc, enum helper_hostbased file,
+/* One of the user's home. False: it cannot be told what it says. */
+static bool home_read(struct user_lookup *l, const struct account *acc, enum helper_hostbased file,
 		      size_t max, char **ret, size_t *ret_len)
 {
 	char path[USERFILE_PATH_MAX], why[AUTHKEYS_NOTE_MAX - 64] = "";
+	int r;
 
 	snprintf(path, sizeof(path), "%s/%s", acc->home, helper_hostbased_name(file));
-	if (user_file_read(l, acc, path, HELPER_HOSTBASED, file, max, ret, ret_len, why,
-			   sizeof(why)) < 0 &&
-	    why[0] != '\0')
+	r = user_file_read(l, acc, path, HELPER_HOSTBASED, file, max, ret, ret_len, why,
+			   sizeof(why));
+	if (r < 0 && why[0] != '\0')
 		snprintf(l->note, sizeof(l->note), "Authentication refused: %s", why);
+	/* What may not be believed counts as not there, as in sshd. */
+	return r == 0 || r == -ENOENT || r == -EACCES;
 }
 
 static enum rhosts_verdict equiv_look(struct user_lookup *l, const char *name,
@@ -145,7 +148,7 @@ static enum rhosts_verdict home_look(struct user_lookup *l, const struct account
 	char *text = NULL;
 	size_t len = 0;
 
-	home_read(l, acc, file, RHOSTS_FILE_MAX, &text, &len);
+	(void)home_read(l, acc, file, RHOSTS_FILE_MAX, &text, &len);
 	if (text != NULL)
 		v = rhosts_look(text, len, q);
 	userfile_free(text, len);
@@ -168,7 +171,7 @@ static bool user_trusted(struct user_lookup *l, const struct account *acc,
 
 /* --- whose key it is --------------------------------------------------------------------- */
 
-/* What an operator's file that cannot be read would say may be that the key is revoked. */
+/* What a file that cannot be read would say may be that the key is revoked. */
 static unsigned int known_in(struct user_lookup *l, const struct account *acc, const char *system,
 			     enum helper_hostbased home, const char *host, const struct key *k)
 {
@@ -182,8 +185,9 @@ static unsigned int known_in(struct user_lookup *l, const struct account *acc, c
 		found = knownhosts_look(text, len, host, k);
 	userfile_free(text, len);
 	text = NULL;
-	if (!l->hostbased->ignore_user_known_hosts)
-		home_read(l, acc, home, KNOWNHOSTS_FILE_MAX, &text, &len);
+	if (!l->hostbased->ignore_user_known_hosts &&
+	    !home_read(l, acc, home, KNOWNHOSTS_FILE_MAX, &text, &len))
+		return KNOWNHOSTS_OTHER;
 	if (text != NULL)
 		found |= knownhosts_look(text, len, host, k);
 	userfile_free(text, len);

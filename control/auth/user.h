@@ -55,7 +55,8 @@ struct user_lookup {
 	/* Reads what we may not, and goes by Match himself: by these and the peer. */
 	char *helper_path; /* of its socket; NULL: there is none */
 	struct link_addr local;
-	char *version; /* the peer's identification; NULL: not known */
+	char *version;      /* the peer's identification; NULL: not known */
+	uint64_t conf_mark; /* of what the login goes by: the helper must, too */
 	bool invalid_user;
 	/* A program was asked: nothing is read but what it wrote, here or in trust. */
 	bool of_program;

@@ -91,6 +91,7 @@ static struct helper_job job_read(struct ssh_rd *r)
 	j.host = text(r);
 	j.invalid_user = ssh_rd_bool(r);
 	j.time_ms = ssh_rd_u32(r);
+	j.mark = ssh_rd_u64(r);
 	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.peer.len > HELPER_ADDR_MAX ||
 	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX ||
 	    j.host.len > SSH_HOST_MAX || j.time_ms == 0 || j.time_ms > HELPER_TIME_MAX)
@@ -339,6 +340,7 @@ static void job_write(struct ssh_wr *w, const struct helper_job *j)
 	ssh_wr_str(w, j->host);
 	ssh_wr_bool(w, j->invalid_user);
 	ssh_wr_u32(w, j->time_ms);
+	ssh_wr_u64(w, j->mark);
 }
 
 size_t helper_read_build(uint8_t *buf)

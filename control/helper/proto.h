@@ -68,6 +68,9 @@ struct helper_job {
 	struct ssh_str host;    /* the name of its address; "": it has none */
 	bool invalid_user;
 	uint32_t time_ms;
+	/* conf_mark() of what the login goes by: another is not answered for. 0: the newest will do
+	 */
+	uint64_t mark;
 };
 
 /* Keywords: COMMAND: Authorized…Command, FILE: Authorized…File and those of hostbased. */

@@ -44,6 +44,13 @@ static struct {
 	struct helper_rules *rules;
 	struct timers *timers; /* of the log: its lines are tried again */
 	uint64_t read_ms;      /* when the configuration was read at control's word; 0: never */
+	/* Those before it, the one longest kept next; NULL: none. */
+	struct {
+		struct conf *conf;
+		uint64_t until_ms;
+	} before[HELPER_BEFORE];
+	unsigned int before_at;
+	bool apart; /* control goes by another: said once */
 	bool ending;
 } s;
 
@@ -76,6 +83,81 @@ static void refuse(struct conn *c, enum helper_result result, const char *text)
 {
 	tell(c, result, text);
 	conn_close(c);
+}
+
+/* --- the configuration ------------------------------------------------------------------- */
+
+static void before_keep(struct conf *conf)
+{
+	conf_put(s.before[s.before_at].conf);
+	s.before[s.before_at].conf = conf;
+	s.before[s.before_at].until_ms = now_ms() + HELPER_BEFORE_MS;
+	s.before_at = (s.before_at + 1) % HELPER_BEFORE;
+}
+
+static bool rules_read(void)
+{
+	struct conf *conf;
+
+	if (s.rules->read == NULL || s.rules->read(&conf) < 0) {
+		log_line(LOG_L_ERROR, "the configuration cannot be read again: the old one holds");
+		return false;
+	}
+	if (conf_mark(conf) != conf_mark(s.rules->conf))
+		before_keep(s.rules->conf);
+	else
+		conf_put(s.rules->conf);
+	s.rules->conf = conf;
+	log_line(LOG_L_INFO, "the configuration was read again");
+	return true;
+}
+
+/* Not more often than control may have it read. */
+static bool rules_may_read(void)
+{
+	uint64_t now = now_ms();
+
+	if (s.read_ms != 0 && now - s.read_ms < HELPER_READ_MS)
+		return false;
+	s.read_ms = now;
+	return true;
+}
+
+static struct conf *rules_known(uint64_t mark)
+{
+	if (mark == 0 || mark == conf_mark(s.rules->conf))
+		return s.rules->conf;
+	for (unsigned int i = 0; i < HELPER_BEFORE; i++)
+		if (s.before[i].conf != NULL && mark == conf_mark(s.before[i].conf) &&
+		    now_ms() < s.before[i].until_ms)
+			return s.before[i].conf;
+	return NULL;
+}
+
+/* What a login goes by; NULL: it is none of ours. */
+static struct conf *rules_of(uint64_t mark)
+{
+	struct conf *conf = rules_known(mark);
+
+	if (conf == NULL && s.rules->read != NULL && rules_may_read() && rules_read())
+		conf = rules_known(mark);
+	if (conf == NULL && !s.apart)
+		log_line(LOG_L_ERROR,
+			 "control goes by another configuration than the one that can be read "
+			 "here: its logins are refused until it reads it, too (SIGHUP)");
+	s.apart = conf == NULL;
+	return conf;
+}
+
+/* Of control's, whose word it is that it has changed, and no more. */
+static void read_asked(struct conn *c)
+{
+	if (!rules_may_read())
+		refuse(c, HELPER_BUSY, "it was read a moment ago");
+	else if (rules_read())
+		refuse(c, HELPER_OK, "");
+	else
+		refuse(c, HELPER_NO, "the configuration cannot be read: the old one holds");
 }
 
 /* --- jobs ------------------------------------------------------------------------------- */
@@ -133,7 +215,8 @@ static bool source_find(const struct helper_job *job, struct source *ret)
 }
 
 /* Nothing of the parent's but the one connection. Its group dies with it. */
-static void child(const struct conn *c, enum helper_msg type, struct ssh_str body)
+static void child(const struct conn *c, struct conf *conf, enum helper_msg type,
+		  struct ssh_str body)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	sigset_t none;
@@ -146,7 +229,7 @@ static void child(const struct conn *c, enum helper_msg type, struct ssh_str bod
 	if (s.rules->log != NULL)
 		log_out_forked(s.rules->log);
 	j->fd = c->fd;
-	j->conf = s.rules->conf;
+	j->conf = conf;
 	close(s.listener);
 	close(s.signals);
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
@@ -158,6 +241,12 @@ static void child(const struct conn *c, enum helper_msg type, struct ssh_str bod
 static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
+	struct conf *conf = rules_of(job->mark);
+
+	if (conf == NULL) {
+		refuse(c, HELPER_DENIED, "the helper goes by another configuration");
+		return;
+	}
 	snprintf(c->user, sizeof(c->user), "%.*s", (int)job->user.len, (const char *)job->user.p);
 	c->talks = type == HELPER_PAM;
 	c->session = type == HELPER_SESSION;
@@ -178,7 +267,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		return;
 	}
 	if (c->pid == 0)
-		child(c, type, body);
+		child(c, conf, type, body);
 	(void)setpgid(c->pid, c->pid); /* whoever is first */
 	c->deadline_ms = c->session ? UINT64_MAX : now_ms() + job->time_ms;
 	secret_free(c->in, HELPER_FRAME_MAX + 4);
@@ -266,38 +355,6 @@ static void take(void)
 	c->in = secret_new(HELPER_FRAME_MAX + 4);
 	if (c->in == NULL)
 		conn_close(c);
-}
-
-/* --- the configuration ------------------------------------------------------------------- */
-
-static bool rules_read(void)
-{
-	struct conf *conf;
-
-	if (s.rules->read == NULL || s.rules->read(&conf) < 0) {
-		log_line(LOG_L_ERROR, "the configuration cannot be read again: the old one holds");
-		return false;
-	}
-	conf_put(s.rules->conf);
-	s.rules->conf = conf;
-	log_line(LOG_L_INFO, "the configuration was read again");
-	return true;
-}
-
-/* Of control's, whose word it is that it has changed, and no more. */
-static void read_asked(struct conn *c)
-{
-	uint64_t now = now_ms();
-
-	if (s.read_ms != 0 && now - s.read_ms < HELPER_READ_MS) {
-		refuse(c, HELPER_BUSY, "it was read a moment ago");
-		return;
-	}
-	s.read_ms = now;
-	if (rules_read())
-		refuse(c, HELPER_OK, "");
-	else
-		refuse(c, HELPER_NO, "the configuration cannot be read: the old one holds");
 }
 
 static void hear(struct conn *c)
@@ -464,5 +521,7 @@ int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 	if (rules->log != NULL)
 		log_out_timers(rules->log, NULL, NULL);
 	timers_free(s.timers);
+	for (unsigned int i = 0; i < HELPER_BEFORE; i++)
+		conf_put(s.before[i].conf);
 	return r;
 }

@@ -2,9 +2,12 @@
  * control/helper/server.h - the parent: takes connections, starts a child for each job, watches
  * deadlines, kills what is late, tells control what became of who cannot say so itself.
  *
- * It reads one frame of a request, no more of it than who it is for, from where, and how long it
- * may take; everything else happens in the child. The configuration is read here, and a child has
- * what it was when its job began.
+ * It reads one frame of a request, no more of it than who it is for, from where, how long it may
+ * take, and by which configuration the login goes; everything else happens in the child. The
+ * configuration is read here, and a child has what it was when its job began: control and the
+ * helper read it one after the other, and a login of one is not answered for by another. So those
+ * before the newest are kept for a while, for logins that began under them; one that is
+ * not known may be one that is not read yet, and the file is looked at again.
  *
  * Limits  a user is counted by where he comes from, too: who knows a name keeps nobody else out by
  *         it.
@@ -24,7 +27,9 @@
 #define HELPER_USER_JOBS_MAX 4  /* of these for one user from one source */
 #define HELPER_FROM_JOBS_MAX 8  /* of all from one source, which PerSourceNetBlockSize says */
 #define HELPER_REQUEST_MS    5000
-#define HELPER_READ_MS       1000 /* control has the configuration read no more often */
+#define HELPER_READ_MS       100    /* control has the configuration read no more often */
+#define HELPER_BEFORE        4      /* configurations kept besides the newest … */
+#define HELPER_BEFORE_MS     120000 /* … so long */
 
 /* What jobs are judged by. */
 struct helper_rules {

@@ -59,6 +59,50 @@ void door_free(struct door *d)
 	free(d);
 }
 
+/* Everybody who holds a place, by where he comes from. Who does not fit in is not counted. */
+static void recount(struct session_env *env, const struct door *d, struct sources *waiting)
+{
+	for (const struct session_table *t = env->tables; t != NULL; t = t->next)
+		for (uint32_t i = 0; i < t->max; i++) {
+			const struct session *s = t->by_index[i];
+			struct source from;
+			uint32_t at;
+
+			if (s == NULL || !s->holds_place)
+				continue;
+			from = source_of(&s->peer, &d->bits);
+			at = sources_find(waiting, &from);
+			if (at != SOURCES_NONE || sources_add(waiting, &from, &at) == 0)
+				++*(uint64_t *)sources_value(waiting, at);
+		}
+}
+
+int door_renew(struct session_env *env, const struct conf_global *g)
+{
+	uint32_t inside = env->startups.unauthenticated;
+	struct sources *waiting = NULL;
+	struct door *d = env->door;
+	int r;
+
+	r = sources_new(g->startups_full > inside ? g->startups_full : inside, sizeof(uint64_t),
+			&waiting);
+	if (r == 0)
+		r = penalties_renew(&d->penalties, g);
+	if (r < 0) {
+		sources_free(waiting);
+		return r;
+	}
+	d->bits = (struct source_bits){g->source_bits4, g->source_bits6};
+	d->per_source = g->per_source_startups;
+	if (d->per_source != CONF_NO_LIMIT)
+		recount(env, d, waiting);
+	sources_free(d->waiting);
+	d->waiting = waiting;
+	env->startups.limit =
+		(struct startups_limit){g->startups_begin, g->startups_rate, g->startups_full};
+	return 0;
+}
+
 struct penalties *door_penalties(struct door *d)
 {
 	return d->penalties;

@@ -147,6 +147,7 @@ struct awake {
 	struct login login;
 	struct timer delay; /* of its answer */
 	struct chain chain;
+	struct moduli *moduli; /* of its brain */
 	struct earned earned;
 	struct lapse *lapse; /* NULL: it has nothing to lose */
 	bool banner_sent, user_root;
@@ -238,6 +239,14 @@ void session_end(struct session *s, int err, const char *text);
 void session_dismiss(struct session *s, int err);
 
 /* session.c */
+/*
+ * What it goes by: the configuration that held when it began. It is awake. What is no connection's
+ * goes by that of now.
+ */
+static inline struct conf *session_conf(const struct session *s)
+{
+	return s->awake->conf.conf;
+}
 /* In its place of the table, with nothing else yet; NULL: no memory. */
 struct session *session_new(struct session_table *t, const struct link_handle *conn);
 /* What its shard says of it, its rules, a brain. The caller frees what failed. */
@@ -290,6 +299,7 @@ void session_tire(struct session *s);
 int session_wake(struct session *s) __attribute__((warn_unused_result));
 const char *past_user(const struct past *p);
 bool past_strict(const struct past *p); /* strict key exchange is in force */
+void past_free(struct past *p);
 struct lapse *session_lapse(const struct session *s);
 
 /* item.c: what leaves */

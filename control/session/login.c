@@ -99,8 +99,8 @@ void login_begin(struct session *s, const struct ssh_act *act)
 
 void login_named(struct session *s)
 {
-	bool groups_first = s->awake->groups == NULL &&
-			    conf_matches_about(s->table->env->conf, CONF_ABOUT_GROUP);
+	bool groups_first =
+		s->awake->groups == NULL && conf_matches_about(session_conf(s), CONF_ABOUT_GROUP);
 
 	if (login_look_up(s, groups_first) < 0)
 		login_reject(s);

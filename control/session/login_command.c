@@ -73,7 +73,8 @@ struct helper_job login_about(const struct session *s, uint32_t time_ms)
 				   .version = ssh_str_c(a->version != NULL ? a->version : ""),
 				   .host = ssh_str_c(a->peer_name != NULL ? a->peer_name : ""),
 				   .invalid_user = a->invalid_user,
-				   .time_ms = time_ms};
+				   .time_ms = time_ms,
+				   .mark = conf_mark(a->conf.conf)};
 }
 
 static int ask(struct session *s, const struct program *p)

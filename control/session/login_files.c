@@ -96,6 +96,7 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	l->names_exist = c->authorized_keys_command.n > 0;
 	if (r == 0)
 		r = text_keep(s->awake->version, &l->version);
+	l->conf_mark = conf_mark(c->conf);
 	l->local = s->local;
 	l->invalid_user = s->awake->invalid_user;
 	l->strict_modes = conf_global(c->conf)->strict_modes;

@@ -31,7 +31,7 @@ static void go_on(struct session *s)
 {
 	int r = 0;
 
-	if (s->awake->peer_name != NULL && conf_matches_about(s->table->env->conf, CONF_ABOUT_HOST))
+	if (s->awake->peer_name != NULL && conf_matches_about(session_conf(s), CONF_ABOUT_HOST))
 		r = rules_change(s, false);
 	if (r < 0)
 		login_reject(s);
@@ -99,7 +99,8 @@ int login_ask_name(struct session *s)
 	struct session_env *env = s->table->env;
 	struct resolve_caller caller = caller_of(s);
 
-	if (!conf_global(env->conf)->use_dns || s->awake->name_asked || env->resolver == NULL) {
+	if (!conf_global(session_conf(s))->use_dns || s->awake->name_asked ||
+	    env->resolver == NULL) {
 		login_named(s);
 		return 0;
 	}

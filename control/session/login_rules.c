@@ -37,7 +37,7 @@ int rules_change(struct session *s, bool invalid_user)
 	int r;
 
 	ctx.invalid_user = invalid_user;
-	r = conf_session_for(s->table->env->conf, &ctx, &c);
+	r = conf_session_for(session_conf(s), &ctx, &c);
 	if (r < 0)
 		return r;
 	conf_session_fini(&a->conf);
@@ -76,16 +76,14 @@ int rules_user_known(struct session *s, struct ssh_str user)
 
 int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 {
-	struct session_env *env = s->table->env;
-
 	free(s->awake->version);
 	s->awake->version = strndup((const char *)line, len);
 	if (s->awake->version == NULL)
 		return -SSH_E_MEMORY;
-	if (match_list(s->awake->version, conf_global(env->conf)->version_pattern, false) !=
+	if (match_list(s->awake->version, conf_global(session_conf(s))->version_pattern, false) !=
 	    MATCH_YES)
 		return -SSH_E_VERSION;
-	if (!conf_matches_about(env->conf, CONF_ABOUT_CLIENT_VERSION))
+	if (!conf_matches_about(session_conf(s), CONF_ABOUT_CLIENT_VERSION))
 		return 0;
 	return rules_change(s, false) < 0 ? -SSH_E_MEMORY : 0;
 }
@@ -94,7 +92,7 @@ void rules_invalid_user(struct session *s)
 {
 	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", session_user(s),
 		    s->awake->peer_text, s->peer.port);
-	if (conf_matches_about(s->table->env->conf, CONF_ABOUT_INVALID_USER) &&
+	if (conf_matches_about(session_conf(s), CONF_ABOUT_INVALID_USER) &&
 	    rules_change(s, true) < 0)
 		session_end(s, -SSH_E_MEMORY, NULL);
 }

@@ -15,6 +15,7 @@
 #include "control/session/internal.h"
 
 struct past {
+	struct conf *conf; /* that it goes by, held */
 	bool strict : 1, has_lapse : 1, has_name : 1, has_groups : 1;
 	uint8_t session_id_len;
 	uint8_t peer_ident_len;
@@ -65,7 +66,7 @@ static void pack_all(struct packing *to, const struct past *past, const struct s
 static struct past *past_new(const struct ssh_brain_past *p, const struct session *s)
 {
 	const struct awake *a = s->awake;
-	const struct conf *conf = s->table->env->conf;
+	const struct conf *conf = session_conf(s);
 	const struct past head = {
 		.strict = p->strict,
 		.has_lapse = a->lapse != NULL,
@@ -83,6 +84,7 @@ static struct past *past_new(const struct ssh_brain_past *p, const struct sessio
 	if (past == NULL)
 		return NULL;
 	*past = head;
+	past->conf = conf_get(session_conf(s));
 	to = (struct packing){.to = past->bytes};
 	pack_all(&to, &head, p, s);
 	return past;
@@ -101,6 +103,14 @@ const char *past_user(const struct past *p)
 bool past_strict(const struct past *p)
 {
 	return p->strict;
+}
+
+void past_free(struct past *p)
+{
+	if (p == NULL)
+		return;
+	conf_put(p->conf);
+	free(p);
 }
 
 struct lapse *session_lapse(const struct session *s)
@@ -178,7 +188,7 @@ static void on_credit(struct timer *t)
 static void on_silence(struct timer *t)
 {
 	struct session *s = session_of(t, offsetof(struct awake, silence));
-	uint64_t limit = conf_global(s->table->env->conf)->handshake_timeout_ms;
+	uint64_t limit = conf_global(session_conf(s))->handshake_timeout_ms;
 	uint64_t now = s->table->env->now_ms();
 
 	if (s->awake->inbox != NULL || ssh_brain_asks(s->awake->brain))
@@ -246,6 +256,7 @@ void awake_free(struct session *s)
 	free(a->version);
 	free(a->peer_name);
 	ssh_brain_free(a->brain);
+	moduli_free(a->moduli);
 	conf_session_fini(&a->conf);
 	free(a);
 	s->awake = NULL;
@@ -314,7 +325,7 @@ static int resume(struct session *s, const struct past *p)
 	if (r == 0) {
 		ctx = rules_ctx(s, &groups);
 		ctx.user = past_user(p);
-		r = conf_session_for(s->table->env->conf, &ctx, &a->conf);
+		r = conf_session_for(p->conf, &ctx, &a->conf);
 	}
 	if (r == 0)
 		r = session_brain_new(s);
@@ -347,6 +358,6 @@ int session_wake(struct session *s)
 	}
 	s->awake->lapse = lapse;
 	s->user = user;
-	free(past);
+	past_free(past);
 	return 0;
 }

@@ -2,11 +2,13 @@
  * control/session/session.c - the life of one: what it is born with, what its brain is told, what
  * is given back.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "control/setup.h"
 #include "ssh/kexinit.h"
 
 void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
@@ -34,7 +36,7 @@ struct source session_source(const struct session *s)
 int session_silence_begin(struct session *s)
 {
 	struct session_env *env = s->table->env;
-	uint32_t limit = conf_global(env->conf)->handshake_timeout_ms;
+	uint32_t limit = conf_global(session_conf(s))->handshake_timeout_ms;
 
 	s->awake->heard_ms = env->now_ms();
 	if (limit == 0 || timer_armed(&s->awake->silence))
@@ -59,7 +61,10 @@ void session_free(struct session *s)
 
 	door_leave(s, 0); /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);
-	free(s->user); /* or its past */
+	if (s->awake != NULL)
+		free(s->user);
+	else
+		past_free(s->past);
 	awake_free(s);
 	policy_grant_fini(&s->grant);
 	open_fini(s);
@@ -106,15 +111,41 @@ static const char *comp_algs(const struct session *s, const struct conf_global *
 	return list;
 }
 
+/*
+ * What is made of a configuration for all its brains: that of now has it made already. Without
+ * memory for it there is no list.
+ */
+struct made {
+	char ident[512];
+	char *kex; /* NULL: KexAlgorithms */
+};
+
+static int made_of(const struct session *s, struct made *ret)
+{
+	const struct session_env *env = s->table->env;
+	int r = 0;
+
+	ret->kex = NULL;
+	if (session_conf(s) != env->conf) {
+		r = setup_ident(session_conf(s), ret->ident, sizeof(ret->ident));
+		return r == 0 ? setup_kex_list(session_conf(s), &ret->kex) : r;
+	}
+	snprintf(ret->ident, sizeof(ret->ident), "%s", env->ident);
+	if (env->kex == NULL)
+		return 0;
+	ret->kex = strdup(env->kex);
+	return ret->kex != NULL ? 0 : -ENOMEM;
+}
+
 int session_brain_new(struct session *s)
 {
 	struct session_env *env = s->table->env;
-	const struct conf_global *g = conf_global(env->conf);
+	const struct conf_global *g = conf_global(session_conf(s));
+	struct made made;
 	const struct keyset *keys = &env->keys.set[s->keyset];
 	struct ssh_brain_conf c = {
 		.role = SSH_SERVER,
-		.ident = env->ident,
-		.kex_algs = env->kex != NULL ? env->kex : g->kex,
+		.ident = made.ident,
 		.gss_strict = g->gssapi_strict,
 		.hostkey_algs = g->hostkey_algorithms,
 		.ciphers = g->ciphers,
@@ -133,12 +164,18 @@ int session_brain_new(struct session *s)
 				SSH_AUTH_GSSAPI_MIC,
 		.max_auth_tries = s->awake->conf.max_auth_tries,
 	};
-	int r;
+	int r = made_of(s, &made);
 
 	_Static_assert((int)SSH_STRICT_OFF == (int)CONF_STRICT_KEX_OFF &&
 			       (int)SSH_STRICT_REQUIRE == (int)CONF_STRICT_KEX_REQUIRE,
 		       "two names of one thing");
-	r = ssh_brain_new(&c, &s->awake->brain);
+	if (r == 0) {
+		c.kex_algs = made.kex != NULL ? made.kex : g->kex;
+		r = ssh_brain_new(&c, &s->awake->brain);
+	}
+	if (r == 0)
+		s->awake->moduli = moduli_get(env->moduli);
+	free(made.kex);
 	for (unsigned int i = 0; r == 0 && i < signer_count(keys->signer); i++)
 		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(keys->signer, i));
 	for (unsigned int i = 0; r == 0 && i < keys->certs.n; i++)

@@ -88,6 +88,13 @@ struct session_link {
 int door_new(const struct conf_global *g, uint64_t now_ms, struct door **ret)
 	__attribute__((warn_unused_result));
 void door_free(struct door *d); /* NULL is nothing */
+/*
+ * Others hold from now on, also for those who wait inside: they are counted anew. Penalties last on
+ * where sources are what they were and as many are kept; else they begin anew. -ENOMEM, -EIO: all
+ * is as it was. g, of env's next configuration, is borrowed. There is a door.
+ */
+int door_renew(struct session_env *env, const struct conf_global *g)
+	__attribute__((warn_unused_result));
 struct penalties *door_penalties(struct door *d);
 
 int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,

@@ -30,7 +30,7 @@ struct program {
 	struct pool *pool;
 	struct signer *signer;
 	struct signer_server *server;
-	uv_signal_t term, interrupt;
+	uv_signal_t term, interrupt, hangup;
 	bool ending;
 };
 
@@ -50,12 +50,21 @@ static void end(struct program *p)
 	clock_close(p->clock);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->hangup, NULL);
 }
 
 static void on_signal(uv_signal_t *sig, int number)
 {
 	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
 	end(sig->data);
+}
+
+/* Who has given up root cannot read them again. */
+static void on_hangup(uv_signal_t *sig, int number)
+{
+	(void)sig;
+	(void)number;
+	log_line(LOG_L_INFO, "Received SIGHUP; other host keys need another sluice-signer (-r).");
 }
 
 static void on_idle(void *arg)
@@ -87,9 +96,11 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	signal(SIGPIPE, SIG_IGN);
 	uv_signal_init(&p->loop, &p->term);
 	uv_signal_init(&p->loop, &p->interrupt);
+	uv_signal_init(&p->loop, &p->hangup);
 	p->term.data = p->interrupt.data = p;
 	uv_signal_start(&p->term, on_signal, SIGTERM);
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	uv_signal_start(&p->hangup, on_hangup, SIGHUP);
 	snprintf(path, sizeof(path), "%s/signer.sock", dir);
 	r = replace ? signer_server_replace(path) : 0;
 	if (r == 0)

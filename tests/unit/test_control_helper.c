@@ -452,6 +452,79 @@ Test(control_helper, one_that_takes_nobody_is_late)
 	close(listener);
 }
 
+/* --- one configuration of two programs ------------------------------------------------------- */
+
+static uint64_t mark_of_file(void)
+{
+	struct conf *conf;
+	uint64_t mark;
+
+	cr_assert_eq(rules_read(&conf), 0);
+	mark = conf_mark(conf);
+	conf_put(conf);
+	return mark;
+}
+
+/* The answer to a login that goes by what has this mark: PAM is asked by that. */
+static enum helper_result pam_by(uint64_t mark, const char *version)
+{
+	struct helper_pam m = pam_of(version, "right");
+
+	m.job.mark = mark;
+	return pam(&m);
+}
+
+Test(control_helper, a_login_goes_by_one_configuration)
+{
+	uint64_t first = mark_of_file(), second;
+
+	cr_expect_eq(pam_by(first, "ok"), HELPER_OK);
+	cr_expect_eq(pam_by(first + 1, "ok"), HELPER_DENIED, "one that was never there");
+	cr_expect_eq(pam_by(0, "ok"), HELPER_OK, "whatever holds");
+	/* Control reads first: the helper, which has the older one, does not answer by it. */
+	conf_write("", "Match client-version new\nUsePAM yes\nPAMServiceName ok\n");
+	second = mark_of_file();
+	usleep(HELPER_READ_MS * 1000 + 50000); /* it was made look a moment ago */
+	cr_expect_eq(pam_by(second, "new"), HELPER_OK, "it looks itself");
+	/* Who began under the one before is still judged by it. */
+	cr_expect_eq(pam_by(first, "new"), HELPER_DENIED);
+	cr_expect_eq(pam_by(first, "ok"), HELPER_OK);
+	cr_expect_eq(pam_by(second, "ok"), HELPER_OK);
+}
+
+/* A file with an error is nobody's: what control has stays what the helper has. */
+Test(control_helper, a_broken_file_changes_nothing)
+{
+	uint64_t first = mark_of_file();
+
+	conf_write("Nonsense\n", "");
+	cr_expect_eq(pam_by(first + 1, "ok"), HELPER_DENIED, "it was looked at");
+	cr_expect_eq(pam_by(first, "ok"), HELPER_OK);
+	cr_expect_eq(pam_by(0, "ok"), HELPER_OK);
+}
+
+/* Of many changes the first is over. */
+Test(control_helper, only_the_last_ones_are_kept_beside)
+{
+	uint64_t mark[HELPER_BEFORE + 2];
+	unsigned int last = HELPER_BEFORE + 1;
+
+	mark[0] = mark_of_file();
+	for (unsigned int i = 1; i <= last; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "# %u\n", i);
+		conf_write(text, "");
+		mark[i] = mark_of_file();
+		cr_assert_eq(kill(t.pid, SIGHUP), 0);
+		for (int k = 0; k < 200 && pam_by(mark[i], "ok") != HELPER_OK; k++)
+			usleep(10000);
+	}
+	cr_expect_eq(pam_by(mark[0], "ok"), HELPER_DENIED);
+	for (unsigned int i = 1; i <= last; i++)
+		cr_expect_eq(pam_by(mark[i], "ok"), HELPER_OK, "%u", i);
+}
+
 /* --- bytes ---------------------------------------------------------------------------------- */
 
 /* Each is refused or hung up on, and the helper lives. */

@@ -8,6 +8,7 @@
 
 #include "control/auth/account.h"
 #include "control/auth/hostbased.h"
+#include "control/reload.h"
 #include "crypto/base64.h"
 #include "tests/util/accounts_fake.h"
 #include "tests/util/nomem.h"
@@ -305,4 +306,40 @@ Test(control_nomem, a_host_that_nobody_knows)
 {
 	hosts_make();
 	each(WRONG_HOST, false);
+}
+
+/* It is taken as a whole, or not at all; the next one is. */
+Test(control_nomem, another_configuration)
+{
+	static char path[128], ident[512];
+	struct reload reload = {
+		.env = &t.env, .path = path, .ident = ident, .ident_size = sizeof(ident)};
+	const struct conf *was = t.env.conf;
+	bool fired, in;
+
+	snprintf(path, sizeof(path), "%s/sluice.conf", t.dir);
+	control_file(t.dir, "sluice.conf", "# another\nMatch User demo\nMaxAuthTries 20\n", 0644);
+	cr_assert_eq(door_new(conf_global(t.env.conf), clock_now_ms(), &t.env.door), 0);
+	reload_init(&reload);
+	for (unsigned int n = 1;; n++) {
+		nomem_begin(n);
+		nomem_outside = false; /* the loop's part, too */
+		reload_begin(&reload);
+		nomem_outside = true;
+		while (reload.job != NULL)
+			uv_run(&t.loop, UV_RUN_ONCE);
+		fired = nomem_end();
+		if (!fired)
+			break;
+		cr_assert(t.env.conf == was || conf_mark(t.env.conf) != conf_mark(was));
+	}
+	cr_expect_neq(conf_mark(t.env.conf), conf_mark(was));
+	configure("");
+	cr_assert(!run(PASSWORD, 0, &in));
+	cr_expect(in);
+	reload_fini(&reload);
+	door_free(t.env.door);
+	t.env.door = NULL;
+	moduli_free(t.env.moduli);
+	free(t.env.kex);
 }

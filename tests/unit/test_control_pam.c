@@ -36,6 +36,7 @@ static void helper_start(const char *more)
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+	control_dir(t.dir); /* both read the same, of the same name */
 	strcpy(sun.sun_path, h.helper.path);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(listen(fd, 64), 0);

@@ -201,7 +201,8 @@ static inline void start(const char *more)
 	struct session_env *e = &t.env;
 	char path[128];
 
-	control_dir(t.dir);
+	if (strstr(t.dir, "XXXXXX") != NULL) /* a test may have needed it before */
+		control_dir(t.dir);
 	users_make();
 	log_sink_set(sink, NULL);
 	log_threshold_set(LOG_L_VERBOSE);
