@@ -11,7 +11,8 @@
  * What peers were granted is a debt, since they may send it whenever they like: the sum of all
  * windows, those of idle channels too. It is at most RELAY_WINDOWS_OVER times the room of the data
  * buffers. A channel may have half of what the others left, and gives back what is more than that
- * when others come; the first window of one is smaller when little is left, and where there is not
+ * when others come. The first window of one is smaller when half is promised, so that there is
+ * something for all channels there may be, or when little is left, and where there is not
  * even a packet it is refused. That more was granted than there are buffers is answered for by
  * mem.c: while they are short nothing grows, and what a large window would get back is kept, until
  * it is as small as it was.
@@ -40,12 +41,23 @@ static uint32_t first_of(enum stream_kind kind)
 	return kind == STREAM_TCP ? RELAY_WINDOW_START : RELAY_WINDOW_SESSION;
 }
 
+/* Of what is left of the debt; the channel has its place already. */
+static uint64_t first_part(const struct relay *r, uint64_t left)
+{
+	uint64_t part = left / FIRST_PART;
+	uint32_t others = r->conf.chans_max - r->fresh_chans + r->n_free_chans;
+
+	if (left < r->windows_max / 2)
+		part = RTE_MIN(part, left / (others + 1));
+	return RTE_MAX(part, (uint64_t)RELAY_WINDOW_LEAST);
+}
+
 bool window_init(struct chan *ch, enum stream_kind kind)
 {
 	const struct link_authenticated *auth = &ch->conn->auth;
 	struct relay *r = ch->conn->relay;
 	uint64_t left = rest(r, r->windows);
-	uint64_t part = RTE_MAX(left / FIRST_PART, (uint64_t)RELAY_WINDOW_LEAST);
+	uint64_t part = first_part(r, left);
 	uint32_t size = auth->window_size;
 
 	if (left < RELAY_WINDOW_LEAST)

@@ -240,6 +240,27 @@ Test(relay_window, nothing_is_granted_beyond_the_bound)
 	client_free(&c);
 }
 
+/* As long as there is a packet for each of them on average, no channel of the table is refused. */
+Test(relay_window, what_the_first_ones_have_leaves_something_for_all)
+{
+	static struct chan ch[BENCH_TABLE];
+	struct conn c = {.relay = bench, .auth = {.window_size = 15 * MIB, .window_auto = 1}};
+
+	bench->windows_max = (uint64_t)2 * BENCH_TABLE * RELAY_WINDOW_LEAST;
+	for (uint32_t i = 0; i < BENCH_TABLE; i++) {
+		bench->fresh_chans++;
+		ch[i].conn = &c;
+		cr_assert(window_init(&ch[i], STREAM_TCP), "%u of %u", i, BENCH_TABLE);
+		cr_expect_geq(ch[i].rwin.window_size, RELAY_WINDOW_LEAST);
+		cr_expect_leq(bench->windows, bench->windows_max);
+	}
+	cr_expect_geq(ch[0].rwin.window_size, 2 * RELAY_WINDOW_LEAST);
+	for (uint32_t i = 0; i < BENCH_TABLE; i++)
+		window_fini(&ch[i]);
+	bench->fresh_chans -= BENCH_TABLE;
+	cr_expect_eq(bench->windows, 0);
+}
+
 /* One that had much gives back, byte by byte, what is the others' part. */
 Test(relay_window, a_large_window_shrinks_when_others_come)
 {
