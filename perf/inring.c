@@ -47,9 +47,10 @@
 
 #define WORLDS_MAX      2
 #define DATA_MBUFS      32767 /* of a generator, at least, */
-#define DATA_MBUFS_CONN 40
+#define DATA_MBUFS_CONN 56    /* a connection's buffer for sending is full of them */
+#define DATA_MBUFS_MANY 24    /* where the buffer is as small as it may be */
 #define HEAD_MBUFS      65535
-#define DATA_COST       4096 /* bytes of memory */
+#define DATA_COST       2560 /* bytes of memory */
 #define HEAD_COST       1024
 #define READY_S         120
 #define READY_CONN_S    6e-3         /* and for each connection */
@@ -377,7 +378,9 @@ static int world_run(void *arg)
 
 static uint64_t gen_mbufs(const struct options *o)
 {
-	return RTE_MAX((uint64_t)o->client.conns * DATA_MBUFS_CONN, (uint64_t)DATA_MBUFS);
+	uint64_t each = 2 * o->client.conns > GEN_FEW ? DATA_MBUFS_MANY : DATA_MBUFS_CONN;
+
+	return RTE_MAX(o->client.conns * each, (uint64_t)DATA_MBUFS);
 }
 
 static bool eal_begin(const struct options *o, uint32_t memory_mb)

@@ -76,6 +76,8 @@ struct gen_stack {
 	uint64_t now_us;
 };
 
+#define GEN_FEW 50000 /* streams: each of more has less room for what it sends */
+
 int gen_stack_new(struct gen_stack *g, struct wire *w, const struct pkt_pools *pools,
 		  const char *own, const char *via, unsigned int conns);
 void gen_stack_free(struct gen_stack *g);

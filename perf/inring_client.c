@@ -396,17 +396,21 @@ static void out_back(struct client *c)
 	f->out_size = f->out_len = f->out_off = 0;
 }
 
-/*
- * Records for as much as the stream wants, from the channels in turn. One that does not fit behind
- * others waits: what is sealed for nothing is in nobody's cache when it is wanted.
- */
+/* All of the next record finds room, or nothing is before it. */
+static bool room_for_record(const struct client *c, uint32_t space)
+{
+	size_t n = waiting(c);
+
+	return n + c->size <= space || (n == 0 && space > 0 && c->e.s->ops->tx_queued(c->e.s) == 0);
+}
+
+/* Records for as much as the stream wants, from the channels in turn. */
 static void fill(struct client *c)
 {
 	uint32_t space = c->e.s->ops->tx_space(c->e.s);
 	unsigned int blocked = 0;
-	size_t n;
 
-	while (((n = waiting(c)) == 0 ? space > 0 : n + c->size <= space) && blocked < c->chans) {
+	while (room_for_record(c, space) && blocked < c->chans) {
 		struct chan *ch = &c->chan[c->turn++ % c->chans];
 
 		if (!pace_may(c))

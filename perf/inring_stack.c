@@ -11,12 +11,13 @@
 #define STEPS      16
 
 /*
- * Bytes of a connection, each way. What is under way should stay in the cache, and all together
- * must fit into the generator's buffers; but a window of a gateway that is full, and the record
- * that comes next, find room: a stock sender's buffer is larger.
+ * Bytes of a connection, each way. What is under way should stay in the cache; but a window of a
+ * gateway that is full, and as much again, finds room: a stock sender's buffer is larger. For more
+ * than GEN_FEW there is memory for a record and what is left of another.
  */
 #define BUDGET_MAX (512u << 10)
-#define BUDGET_MIN (64u << 10)
+#define BUDGET_MIN (128u << 10)
+#define BUDGET_LOW (64u << 10)
 #define BUDGET_ALL (24u << 20)
 
 static uint8_t pattern[PATTERN_PERIOD + PATTERN_RUN];
@@ -131,7 +132,8 @@ static int net_begin(struct gen_stack *g, const char *own, const char *via)
 int gen_stack_new(struct gen_stack *g, struct wire *w, const struct pkt_pools *pools,
 		  const char *own, const char *via, unsigned int conns)
 {
-	const uint32_t part = RTE_MAX(BUDGET_MIN, BUDGET_ALL / conns);
+	const uint32_t least = conns > GEN_FEW ? BUDGET_LOW : BUDGET_MIN;
+	const uint32_t part = RTE_MAX(least, BUDGET_ALL / conns);
 	const uint32_t budget = RTE_MIN(BUDGET_MAX, part);
 	struct tcp_conf tc = {
 		.pools = pools,
