@@ -1,8 +1,8 @@
-"""A small SSH client of the tests' own, for what no packaged peer speaks (X.509 keys, webauthn, ML-KEM).
+"""A small SSH client of the tests' own, for what no packaged peer speaks (X.509 keys, webauthn, ML-KEM); pyssh_server.py is its server.
 
-One key exchange (curve25519-sha256, or one a caller brings), one cipher (aes128-gcm@openssh.com), logins by any signer, channels
-of type direct-tcpip, and a new key exchange when the caller or the server wants one. RFC 4252, 4253, 4254, 5656, 6187,
-8308, 8709, 8731, 8332; RFC 5647 as OpenSSH has it. It checks what a client must and is as slow as it is short.
+One key exchange (curve25519-sha256, or one a caller brings), one cipher (aes128-gcm@openssh.com, or one with a MAC of pyssh_mac.py),
+logins by any signer, channels of type direct-tcpip, and a new key exchange when the caller or the server wants one. RFC 4252,
+4253, 4254, 5656, 6187, 8308, 8709, 8731, 8332; RFC 5647 as OpenSSH has it. It checks what a client must and is as slow as it is short.
 """
 import hashlib
 import hmac
@@ -175,6 +175,11 @@ class Curve25519:
         self.key = x25519.X25519PrivateKey.generate()
         return self.key.public_key().public_bytes(*RAW)
 
+    def respond(self, theirs):
+        """A server's value and the secret, encoded."""
+        ours = self.init()
+        return ours, self.secret(theirs)
+
     def secret(self, theirs):
         return mpint(int.from_bytes(self.key.exchange(x25519.X25519PublicKey.from_public_bytes(theirs)), "big"))
 
@@ -210,25 +215,30 @@ class Half:
         return body[1:n - body[0]]
 
 
-class Client:
-    """
-    Over a connected socket. check(name, blob) is asked about the server's key at each exchange, after its signature
-    was right; None: any key. What was agreed is in .hostkey_alg and .hostkey; server-sig-algs in .sig_algs, all of
-    the lists that came in .all_sig_algs.
-    """
+class Aes128Gcm:
+    """The suite that is used when a caller brings no other: names, and a direction's half of the keys, which key(letter, length) derives."""
+    cipher, mac = "aes128-gcm@openssh.com", "hmac-sha2-256"
 
-    def __init__(self, sock, hostkey_algs=("ssh-ed25519",), check=None, kex=Curve25519, compression="none"):
-        self.sock, self.algs, self.check, self.method, self.compression = sock, list(hostkey_algs), check, kex, compression
+    @staticmethod
+    def half(key, letters):
+        return Half(key(letters[1], 16), key(letters[0], 12))
+
+
+class Transport:
+    """What both roles have: packets, lists, keys. Of a rekey only this: it begins when the other side's KEXINIT comes, or with rekey()."""
+    role = "c"
+
+    def __init__(self, sock, hostkey_algs, kex, compression="none", suite=Aes128Gcm):
+        self.sock, self.algs, self.method, self.compression, self.suite = sock, list(hostkey_algs), kex, compression, suite
         sock.settimeout(60)
         self.tx, self.rx = Half(), Half()
         self.buffer, self.session_id, self.exchanges = bytearray(), None, 0
-        self.sig_algs, self.all_sig_algs, self.channels, self.banner = None, [], {}, b""
+        self.sig_algs, self.all_sig_algs, self.banner = None, [], b""
         self.ours, self.waiting = None, []
         sock.sendall(b"SSH-2.0-pyssh\r\n")
         while not (line := self.line()).startswith(b"SSH-"):
             pass
-        self.idents = b"SSH-2.0-pyssh", line
-        self.exchange()
+        self.theirs_ident = line
 
     # packets
 
@@ -289,16 +299,17 @@ class Client:
     # key exchange
 
     def kexinit(self):
-        first = [",".join(self.method.names) + ("" if self.session_id else ",ext-info-c,kex-strict-c-v00@openssh.com"),
-                 ",".join(self.algs)]
-        rest = ["aes128-gcm@openssh.com"] * 2 + ["hmac-sha2-256"] * 2 + [self.compression] * 2 + [""] * 2
+        markers = "" if self.session_id else f",ext-info-{self.role},kex-strict-{self.role}-v00@openssh.com"
+        first = [",".join(self.method.names) + markers, ",".join(self.algs)]
+        rest = [self.suite.cipher] * 2 + [self.suite.mac] * 2 + [self.compression] * 2 + [""] * 2
         return b"\x14" + os.urandom(16) + b"".join(map(string, first + rest)) + bytes(5)
 
     def rekey(self):
         """Now, from our side."""
         self.exchange()
 
-    def exchange(self, theirs=None):
+    def begin(self, theirs):
+        """Our KEXINIT and theirs, when it has not come before; the lists of both that decide."""
         self.ours = self.kexinit()
         self.send(self.ours)
         while theirs is None:  # what was under way comes first
@@ -311,9 +322,54 @@ class Client:
                 self.waiting.append(p)
         r = Reader(theirs[17:])
         kex, algs = r.names(), r.names()
-        self.hostkey_alg = next((a for a in self.algs if a in algs), None)
+        first, second = (self.algs, algs) if self.role == "c" else (algs, self.algs)
+        self.hostkey_alg = next((a for a in first if a in second), None)
         if not any(n in kex for n in self.method.names) or self.hostkey_alg is None:
             raise Refused(f"nothing in common: {kex} {algs}")
+        if self.session_id is None and not any(n.startswith("kex-strict-") for n in kex):
+            raise Refused("no strict key exchange")  # numbers begin anew with each keys here
+        return theirs
+
+    def keys(self, secret, h, letters):
+        """Both halves from here on: letters are those of what we send (RFC 4253 section 7.2)."""
+        self.session_id = self.session_id or h
+
+        def key(letter, n):
+            out = hashlib.sha256(secret + h + letter + self.session_id).digest()
+            while len(out) < n:
+                out += hashlib.sha256(secret + h + out).digest()
+            return out[:n]
+        self.send(b"\x15")
+        self.tx = self.suite.half(key, letters[0])
+        if (p := self.packet())[0] != 21:
+            raise Refused(f"message {p[0]} for NEWKEYS")
+        self.rx = self.suite.half(key, letters[1])
+        self.ours = None
+        self.exchanges += 1
+
+
+C_TO_S, S_TO_C = (b"A", b"C", b"E"), (b"B", b"D", b"F")
+
+
+def exchange_hash(*strings, secret):
+    return hashlib.sha256(b"".join(map(string, strings)) + secret).digest()
+
+
+class Client(Transport):
+    """
+    Over a connected socket. check(name, blob) is asked about the server's key at each exchange, after its signature
+    was right; None: any key. What was agreed is in .hostkey_alg and .hostkey; server-sig-algs in .sig_algs, all of
+    the lists that came in .all_sig_algs.
+    """
+
+    def __init__(self, sock, hostkey_algs=("ssh-ed25519",), check=None, kex=Curve25519, compression="none", suite=Aes128Gcm):
+        super().__init__(sock, hostkey_algs, kex, compression, suite)
+        self.check, self.channels = check, {}
+        self.idents = b"SSH-2.0-pyssh", self.theirs_ident
+        self.exchange()
+
+    def exchange(self, theirs=None):
+        theirs = self.begin(theirs)
         method = self.method()
         init = method.init()
         self.send(b"\x1e" + string(init))
@@ -325,20 +381,12 @@ class Client:
     def finish(self, method, init, theirs, r):
         blob, reply, sig = r.string(), r.string(), r.string()
         secret = method.secret(reply)
-        h = hashlib.sha256(b"".join(map(string, (*self.idents, self.ours, theirs, blob, init, reply))) + secret).digest()
+        h = exchange_hash(*self.idents, self.ours, theirs, blob, init, reply, secret=secret)
         verify(self.hostkey_alg, blob, sig, h)
         if self.check is not None and not self.check(self.hostkey_alg, blob):
             raise Refused("not the host key")
         self.hostkey = blob
-        self.session_id = self.session_id or h
-        key = lambda x: hashlib.sha256(secret + h + x + self.session_id).digest()
-        self.send(b"\x15")
-        self.tx = Half(key(b"C")[:16], key(b"A")[:12])
-        if (p := self.packet())[0] != 21:
-            raise Refused(f"message {p[0]} for NEWKEYS")
-        self.rx = Half(key(b"D")[:16], key(b"B")[:12])
-        self.ours = None
-        self.exchanges += 1
+        self.keys(secret, h, (C_TO_S, S_TO_C))
 
     # authentication (RFC 4252)
 

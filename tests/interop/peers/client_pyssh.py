@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import hostkey_peer  # noqa: E402
 import mlkem_noble  # noqa: E402
 import pyssh  # noqa: E402
+import pyssh_mac  # noqa: E402
 import sk_agent  # noqa: E402
 import x509_make  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
@@ -34,7 +35,8 @@ if os.environ.get("MATRIX_KIND") == "host key":
     with open(os.environ["MATRIX_HOST_CA"], "rb") as f:
         root = hostkey_peer.x509.load_pem_x509_certificate(f.read())
     check = lambda _, blob: hostkey_peer.chain_holds(blob, root, "localhost")
-c = pyssh.dial(host, port, hostkey_algs=algs, kex=method, check=check)
+suite = pyssh_mac.Suite(mac=os.environ["MATRIX_ALG"]) if os.environ.get("MATRIX_KIND") == "MAC" else pyssh.Aes128Gcm
+c = pyssh.dial(host, port, hostkey_algs=algs, kex=method, check=check, suite=suite)
 if not c.login(user, signer()):
     sys.exit(f"not let in: {c.methods}")
 sys.exit(not pyssh.fetch(c, target, int(target_port), int(size)))
