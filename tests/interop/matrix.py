@@ -110,7 +110,8 @@ def document(gate, ours, theirs, got, size):
             f"No packaged client here has: {lonely(gate, got, 'client')}. Where the column of pyssh says yes it is the tests' own in Python "
             "(`tests/interop/pyssh.py`), with npm's `@noble/post-quantum` for ML-KEM.", *table(gate, ours, got, "client"), "",
             "## Servers of our client", "", ", ".join(f"{p.name}: {p.version}" for p in theirs) + ".", "",
-            f"No packaged server here has: {lonely(gate, got, 'server')}.", "",
+            f"No packaged server here has: {lonely(gate, got, 'server')}. Where the column of pyssh says yes it is the tests' own "
+            "(`tests/interop/pyssh_server.py`).", "",
             *(f"Without a second key exchange: {name} {why}." for name, why in NO_REKEY.items()), *table(gate, theirs, got, "server"), ""]
     with open(f"{TOP}/docs/interop.md", "w") as f:
         f.write("\n".join(text))

@@ -391,6 +391,15 @@ def servers():
                  users=[r"(?!webauthn-|ssh-ed448|x509).*" + re.escape(CERT), r"sk-[^,]*"])
     node = "/usr/bin/node" if os.path.exists("/usr/bin/node") else run("sh", "-c", "command -v node").stdout.strip()
     yield Server("ssh2", ssh2_version(), server_library(node, f"{HERE}/peers/server_ssh2.js", env=dict(ENV, NODE_PATH=str(NPM))))
+    yield Server("pyssh", "the tests' own, for what none of the others has", pyssh_server,
+                 only=[r"(user|host) key x509v3-.*", r"user key webauthn-.*-cert-.*", r"cipher 3des-ctr", r"MAC hmac-ripemd160-96",
+                       *(["kex mlkem.*"] if NPM else [])])
+
+
+def pyssh_server(cell, keys):
+    path = keys.host(cell.host)
+    return [PYTHON, f"{HERE}/peers/server_pyssh.py", path, f"{DIR}/authorized_keys/{USER}", DIR], dict(
+        ENV, MATRIX_KIND=cell.kind, MATRIX_ALG=cell.alg, MATRIX_USER=USER)
 
 
 def learned(peers, keys):

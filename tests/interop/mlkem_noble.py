@@ -20,6 +20,16 @@ import(process.env.LAB_NPM + '/node_modules/@noble/post-quantum/ml-kem.js').then
 	});
 });
 """
+# Reads a public key, says a ciphertext and the secret.
+NODE_SERVER = """
+import(process.env.LAB_NPM + '/node_modules/@noble/post-quantum/ml-kem.js').then(({ ml_kem768: kem }) => {
+	require('readline').createInterface({ input: process.stdin }).once('line', (line) => {
+		const { cipherText, sharedSecret } = kem.encapsulate(Buffer.from(line, 'hex'));
+		console.log(Buffer.from(cipherText).toString('hex') + ' ' + Buffer.from(sharedSecret).toString('hex'));
+		process.exit(0);
+	});
+});
+"""
 
 
 class Nistp256:
@@ -38,19 +48,36 @@ class X25519(pyssh.Curve25519):
         return self.key.exchange(pyssh.x25519.X25519PublicKey.from_public_bytes(theirs))
 
 
+def node(program):
+    return subprocess.Popen(["node", "-e", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
+
+
 class Hybrid:
     """Both halves behind each other, their secrets hashed together: a string for the exchange hash."""
 
     def init(self):
-        self.node = subprocess.Popen(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
-        self.curve = X25519() if "25519" in self.names[0] else Nistp256()
+        self.node = node(NODE)
+        self.curve = self.half()
         public = bytes.fromhex(self.node.stdout.readline())
         assert len(public) == PUBLIC
         return public + self.curve.init()
 
+    def half(self):
+        return X25519() if "25519" in self.names[0] else Nistp256()
+
+    @staticmethod
+    def both(kem, curve):
+        return pyssh.string(hashlib.sha256(kem + curve).digest())
+
     def secret(self, theirs):
         said, _ = self.node.communicate(theirs[:CIPHERTEXT].hex() + "\n", timeout=30)
-        return pyssh.string(hashlib.sha256(bytes.fromhex(said.strip()) + self.curve.exchange(theirs[CIPHERTEXT:])).digest())
+        return self.both(bytes.fromhex(said.strip()), self.curve.exchange(theirs[CIPHERTEXT:]))
+
+    def respond(self, theirs):
+        said, _ = node(NODE_SERVER).communicate(theirs[:PUBLIC].hex() + "\n", timeout=30)
+        ciphertext, secret = (bytes.fromhex(x) for x in said.split())
+        curve = self.half()
+        return ciphertext + curve.init(), self.both(secret, curve.exchange(theirs[PUBLIC:]))
 
 
 def method(name):

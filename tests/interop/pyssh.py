@@ -265,8 +265,8 @@ class Transport:
     def send(self, payload):
         self.sock.sendall(self.tx.seal(payload))
 
-    def packet(self):
-        """The next payload that is for whoever asks; the rest is dealt with."""
+    def packet(self, once=False):
+        """The next payload that is for whoever asks; the rest is dealt with. None: one was, and the caller has other things to do."""
         while True:
             p = self.waiting.pop(0) if self.waiting and self.ours is None else self.rx.open(self.read)
             if p[0] == 1:
@@ -283,6 +283,8 @@ class Transport:
                 self.global_request(Reader(p[1:]))
             elif p[0] not in (2, 3, 4):
                 return p
+            if once:
+                return None
 
     def ext_info(self, r):
         for _ in range(r.u32()):

@@ -12,6 +12,7 @@
  *   -K HOST_CA.pub  -N NAME (of the server in its certificate)  -I PUBLIC_OR_CERTIFICATE.pub (of
  *   the key of -i, or of one an agent holds)  -A AGENT_SOCKET  -G NAME (of the host, in Kerberos)
  *   -M gssapi-keyex|gssapi-with-mic
+ *   With -S x509v3-… the certificates lie with the key of -i.
  *   -n BYTES  -r OWN_REKEYS  -d DESTINATION (as the server reaches us)
  */
 #include <arpa/inet.h>
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 #include "crypto/cert.h"
+#include "crypto/keyfile.h"
 #include "crypto/x509key.h"
 #include "ssh/kexinit.h"
 #include "ssh/pump.h"
@@ -207,8 +209,8 @@ static void on_sign(const struct ssh_act *a)
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len = sizeof(sig);
 	int r = opt.agent_path != NULL ? agent_sign(&a->sign, sig, &len)
-				       : key_sign(st.key, key_sig_alg_plain(a->sign.sig_alg),
-						  a->sign.data.p, a->sign.data.len, sig, &len);
+				       : key_sign(st.key, a->sign.sig_alg, a->sign.data.p,
+						  a->sign.data.len, sig, &len);
 
 	must(ssh_brain_sign_answer(st.brain, a->id, r, sig, len), "sign");
 }
@@ -660,6 +662,23 @@ static void options(int argc, char **argv)
 		die("one server and one way to log in are needed");
 }
 
+/* The key of -i, and what a login shows of it. */
+static void identity(void)
+{
+	struct keyfile *kf = NULL;
+
+	if (opt.key_path == NULL)
+		return;
+	if (opt.sig_alg == NULL || strncmp(opt.sig_alg, "x509v3-", 7) != 0) {
+		must(key_file_load(opt.key_path, &st.key), opt.key_path);
+		st.ident = st.key;
+		return;
+	}
+	must(keyfile_load(opt.key_path, NULL, &kf), opt.key_path);
+	must(x509key_make(opt.sig_alg, kf->key, kf->cert, kf->n_certs, &st.ident), opt.sig_alg);
+	st.key = keyfile_take(kf);
+}
+
 static void start(struct cipher_engine **ret_engine)
 {
 	struct ssh_brain_conf conf = {
@@ -676,9 +695,7 @@ static void start(struct cipher_engine **ret_engine)
 	};
 	uint16_t port;
 
-	if (opt.key_path != NULL)
-		must(key_file_load(opt.key_path, &st.key), opt.key_path);
-	st.ident = st.key;
+	identity();
 	if (opt.ident_path != NULL)
 		st.ident = public_line(opt.ident_path);
 	if (opt.host_ca_path != NULL)
