@@ -209,6 +209,7 @@ struct conf_global {
 		compression; /* no: unless there are other algorithms than by default */
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
+	uint32_t per_source_helper_jobs;
 	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
 	struct conf_penalties penalties;
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */

@@ -32,7 +32,7 @@
 	X(RESOLVE_LATE, "open", "RESOLVE_MS", "names that were not found in time")                 \
 	X(POOL_FULL, "pool", "class_max", "jobs refused: too many of their kind wait")             \
 	X(POOL_LATE, "pool", "deadline_ms", "jobs that were not done in time")                     \
-	X(HELPER_BUSY, "helper", "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, HELPER_FROM_JOBS_MAX",    \
+	X(HELPER_BUSY, "helper", "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, PerSourceMaxHelperJobs",  \
 	  "jobs refused: too many run at once, of all, a user or a source")                        \
 	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
 	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \

@@ -190,7 +190,8 @@ static bool room_for(const struct conn *c)
 		return sessions < HELPER_SESSIONS_MAX;
 	if (c->talks && (talks >= HELPER_TALKS_MAX || of_user >= HELPER_USER_JOBS_MAX))
 		return false;
-	return all < HELPER_JOBS_MAX && of_source < HELPER_FROM_JOBS_MAX;
+	return all < HELPER_JOBS_MAX &&
+	       of_source < conf_global(s.rules->conf)->per_source_helper_jobs;
 }
 
 static bool address(struct ssh_str text, struct link_addr *ret)
@@ -241,7 +242,8 @@ static void child(const struct conn *c, struct conf *conf, enum helper_msg type,
 static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
-	struct conf *conf = rules_of(job->mark);
+	/* A session may be of a connection older than all that is kept: the newest is its, too. */
+	struct conf *conf = type == HELPER_SESSION ? s.rules->conf : rules_of(job->mark);
 
 	if (conf == NULL) {
 		refuse(c, HELPER_DENIED, "the helper goes by another configuration");

@@ -9,8 +9,8 @@
  * before the newest are kept for a while, for logins that began under them; one that is
  * not known may be one that is not read yet, and the file is looked at again.
  *
- * Limits  a user is counted by where he comes from, too: who knows a name keeps nobody else out by
- *         it.
+ * Limits  of one source PerSourceMaxHelperJobs run at once, of all HELPER_JOBS_MAX. A user is
+ * counted by where he comes from, too: who knows a name keeps nobody else out by it.
  */
 #ifndef SLUICE_CONTROL_HELPER_SERVER_H
 #define SLUICE_CONTROL_HELPER_SERVER_H
@@ -25,7 +25,6 @@
 #define HELPER_JOBS_MAX      64 /* that run at once */
 #define HELPER_TALKS_MAX     48 /* of them conversations with PAM, which last: others pass by */
 #define HELPER_USER_JOBS_MAX 4  /* of these for one user from one source */
-#define HELPER_FROM_JOBS_MAX 8  /* of all from one source, which PerSourceNetBlockSize says */
 #define HELPER_REQUEST_MS    5000
 #define HELPER_READ_MS       100    /* control has the configuration read no more often */
 #define HELPER_BEFORE        4      /* configurations kept besides the newest … */

@@ -18,7 +18,6 @@ static const struct {
 } fixed[] = {
 	{"HELPER_JOBS_MAX", HELPER_JOBS_MAX},
 	{"HELPER_USER_JOBS_MAX", HELPER_USER_JOBS_MAX},
-	{"HELPER_FROM_JOBS_MAX", HELPER_FROM_JOBS_MAX},
 	{"HELPER_TIME_MAX", HELPER_TIME_MAX},
 	{"HELPER_ALL_MAX", HELPER_ALL_MAX},
 	{"ADMIN_CLIENTS_MAX", ADMIN_CLIENTS_MAX},
@@ -85,7 +84,7 @@ Test(control_count, each_limit_is_counted)
 		"LoginGraceTime",       "HandshakeTimeout",     "MaxAuthTries",
 		"RefuseConnection",     "SlowPathRate",         "MaxChannelsPerConnection",
 		"MaxConnectingPerUser", "MaxConnecting",        "HELPER_JOBS_MAX",
-		"HELPER_USER_JOBS_MAX", "HELPER_FROM_JOBS_MAX", "HELPER_TIME_MAX",
+		"HELPER_USER_JOBS_MAX", "PerSourceMaxHelperJobs", "HELPER_TIME_MAX",
 		"SIGNER_ASKED_MAX",     "KEYSETS_MAX",
 	};
 

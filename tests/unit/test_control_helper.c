@@ -4,6 +4,8 @@
  */
 #include "tests/util/helper_bench.h"
 
+#define FROM_JOBS 8 /* PerSourceMaxHelperJobs by default */
+
 TestSuite(control_helper, .init = setup, .fini = teardown, .timeout = 60);
 
 /* --- PAM ------------------------------------------------------------------------------------- */
@@ -212,7 +214,7 @@ Test(control_helper, slow_conversations_of_others_keep_no_user_out)
 
 Test(control_helper, so_many_at_once_from_one_source_whoever_is_named)
 {
-	struct peer p[HELPER_FROM_JOBS_MAX];
+	struct peer p[FROM_JOBS];
 	char user[32];
 
 	for (size_t i = 0; i < N(p); i++) {
@@ -221,6 +223,44 @@ Test(control_helper, so_many_at_once_from_one_source_whoever_is_named)
 	}
 	cr_expect_eq(login_of("another", "192.0.2.66"), HELPER_BUSY);
 	cr_expect_eq(login_of("another", "192.0.2.67"), HELPER_OK);
+	for (size_t i = 0; i < N(p); i++)
+		close(p[i].fd);
+}
+
+static uint64_t mark_of_file(void)
+{
+	struct conf *conf;
+	uint64_t mark;
+
+	cr_assert_eq(rules_read(&conf), 0);
+	mark = conf_mark(conf);
+	conf_put(conf);
+	return mark;
+}
+
+/* The answer to a login that goes by what has this mark: PAM is asked by that. */
+static enum helper_result pam_by(uint64_t mark, const char *version)
+{
+	struct helper_pam m = pam_of(version, "right");
+
+	m.job.mark = mark;
+	return pam(&m);
+}
+
+/* PerSourceMaxHelperJobs, as the file has it now: those that run stay. */
+Test(control_helper, a_source_may_be_given_less_and_more)
+{
+	struct peer p[3];
+
+	for (size_t i = 0; i < N(p); i++)
+		talk(&p[i], i == 0 ? "one" : i == 1 ? "two" : "three", "192.0.2.66");
+	conf_write("PerSourceMaxHelperJobs 3", "");
+	cr_expect_eq(pam_by(mark_of_file(), "ok"), HELPER_OK, "from elsewhere");
+	cr_expect_eq(login_of("another", "192.0.2.66"), HELPER_BUSY);
+	usleep(HELPER_READ_MS * 1000 + 50000);
+	conf_write("PerSourceMaxHelperJobs 4", "");
+	cr_expect_eq(pam_by(mark_of_file(), "ok"), HELPER_OK);
+	cr_expect_eq(login_of("another", "192.0.2.66"), HELPER_OK);
 	for (size_t i = 0; i < N(p); i++)
 		close(p[i].fd);
 }
@@ -330,7 +370,7 @@ Test(control_helper, so_many_programs_at_once_for_one_source)
 	struct helper_command m = {.job = job_of(SLEEPS, PATIENCE_MS),
 				   .entry = HELPER_AUTHORIZED_KEYS,
 				   .key = key_text(t.key)};
-	struct peer p[HELPER_FROM_JOBS_MAX];
+	struct peer p[FROM_JOBS];
 
 	for (size_t i = 0; i < N(p); i++) {
 		dial(&p[i]);
@@ -453,26 +493,6 @@ Test(control_helper, one_that_takes_nobody_is_late)
 }
 
 /* --- one configuration of two programs ------------------------------------------------------- */
-
-static uint64_t mark_of_file(void)
-{
-	struct conf *conf;
-	uint64_t mark;
-
-	cr_assert_eq(rules_read(&conf), 0);
-	mark = conf_mark(conf);
-	conf_put(conf);
-	return mark;
-}
-
-/* The answer to a login that goes by what has this mark: PAM is asked by that. */
-static enum helper_result pam_by(uint64_t mark, const char *version)
-{
-	struct helper_pam m = pam_of(version, "right");
-
-	m.job.mark = mark;
-	return pam(&m);
-}
 
 Test(control_helper, a_login_goes_by_one_configuration)
 {
