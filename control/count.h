@@ -26,6 +26,7 @@
 	X(LAPSED, "session", "EndExpiredSessions", "connections ended: what let them in is over")  \
 	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
 	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
+	X(SESSIONS, "open", "MaxSessions", "opens refused: enough sessions are open")              \
 	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \
 	  "opens refused: enough of the user's are not connected yet")                             \
 	X(CONNECTING, "open", "MaxConnecting", "opens refused: enough are not connected yet")      \

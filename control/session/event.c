@@ -45,6 +45,17 @@ static void forgotten(struct session_table *t, const struct link_handle *conn)
 	stray_end(t, conn, -SSH_E_UNAVAILABLE);
 }
 
+/* A program's channel of a control before this one: how it ended only that one could have heard. */
+static void stray_finish(struct session_table *t, const struct link_handle *conn,
+			 const struct link_chan_ref *ev)
+{
+	const struct link_chan_ref m = {.token = ev->token};
+	struct link_hdr hdr = {
+		.len = sizeof(hdr) + sizeof(m), .type = LINK_IT_CHAN_FINISH, .conn = *conn};
+
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
+}
+
 /*
  * A shard whose AuditBacklog is full counts an end and cannot tell it. That the index has another
  * connection says it, too; only what that end would have told is lost.
@@ -225,6 +236,9 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 	case LINK_EV_CHAN_FAILED:
 		open_failed(s, body);
 		break;
+	case LINK_EV_CHAN_DRAINED:
+		open_drained(s, body);
+		break;
 	default:
 		return -EBADMSG;
 	}
@@ -255,6 +269,10 @@ int session_table_event(struct session_table *t, const void *msg)
 			forgotten(t, &h->conn);
 			return 0;
 		}
+		break;
+	case LINK_EV_CHAN_DRAINED:
+		if (s == NULL)
+			stray_finish(t, &h->conn, body);
 		break;
 	default:
 		break;

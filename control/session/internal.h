@@ -36,12 +36,14 @@ struct inbox_item {
 	uint8_t payload[];
 };
 
-/* A direct-tcpip channel: while it is decided, while it connects, while it is open. */
+/* A channel: while it is decided, while it connects, while it is open. */
+struct program;
 struct open {
 	struct open *next;
 	uint64_t token;
 	uint32_t peer_channel, local_channel;
 	uint32_t peer_window, peer_packet_max;
+	struct program *program;            /* of a session channel; NULL: it leads to a target */
 	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
@@ -201,7 +203,8 @@ struct session {
 	/* open.c, grant.c */
 	struct open *opens;
 	struct given *given;
-	uint32_t n_opens; /* all of them, whether connected or not */
+	uint32_t n_opens : 31;     /* all of them, whether connected or not */
+	bool no_more_sessions : 1; /* its client said so */
 };
 _Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
 _Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
@@ -387,10 +390,20 @@ void open_request(struct session *s, const struct ssh_chan_request *m);
 void open_global(struct session *s, const struct ssh_chan_request *m);
 void open_opened(struct session *s, const struct link_chan_ref *ev);
 void open_failed(struct session *s, const struct link_chan_failed *ev);
+void open_drained(struct session *s, const struct link_chan_ref *ev);
 void open_ended(struct session *s, const struct link_chan_end *ev);
 /* Where the channel with this token leads. False: not known. */
 bool open_target(const struct session *s, uint64_t token, struct open_target *ret);
 void open_fini(struct session *s);
+
+/* program.c: session channels */
+/* NULL: it may not, with why. */
+struct program *program_open(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason,
+			     const char **ret_why);
+void program_confirm(struct open *o); /* its channel is counted: the shard says CONFIRMATION */
+void program_request(struct open *o, const struct ssh_chan_request *m);
+void program_drained(struct open *o); /* all it wrote is sealed */
+void program_free(struct program *p); /* its channel is over; NULL is nothing */
 
 /* hostkeys.c */
 /* The signer whose keys it was shown. */

@@ -34,6 +34,7 @@ static void open_unlink(struct session *s, struct open *o)
 		s->n_up--;
 		s->table->env->stats.channels--;
 	}
+	program_free(o->program);
 	free(o);
 }
 
@@ -262,6 +263,32 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 	open_decide(s, o);
 }
 
+static void open_session(struct session *s, const struct ssh_chan_open *m)
+{
+	uint32_t reason;
+	const char *why;
+	struct program *p = program_open(s, m, &reason, &why);
+	struct open *o = p != NULL ? calloc(1, sizeof(*o) + sizeof("session")) : NULL;
+
+	if (o == NULL) {
+		program_free(p);
+		refuse(s, m->sender_channel, p != NULL ? SSH_OPEN_RESOURCE_SHORTAGE : reason,
+		       p != NULL ? "no memory" : why);
+		return;
+	}
+	o->token = ++s->table->env->last_token;
+	o->peer_channel = m->sender_channel;
+	o->peer_window = m->window_size;
+	o->peer_packet_max = m->packet_max;
+	o->state = OPEN_CONNECTING;
+	o->program = p;
+	strcpy(o->host, "session");
+	o->next = s->opens;
+	s->opens = o;
+	s->n_opens++;
+	program_confirm(o);
+}
+
 void open_begin(struct session *s, const struct ssh_chan_open *m)
 {
 	static const struct {
@@ -269,7 +296,6 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 		uint32_t reason;
 		const char *text;
 	} refused[] = {
-		{"session", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "this gateway forwards only"},
 		{"direct-streamlocal@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 		 "this gateway forwards TCP only"},
 		{"tun@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
@@ -278,6 +304,10 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 
 	if (ssh_str_eq(m->type, "direct-tcpip")) {
 		open_direct(s, m);
+		return;
+	}
+	if (ssh_str_eq(m->type, "session")) {
+		open_session(s, m);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -298,11 +328,15 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 	struct ssh_wr w;
 	struct open *o = s->opens;
 
-	if (!m->want_reply)
-		return;
 	while (o != NULL && (o->state != OPEN_UP || o->local_channel != m->recipient_channel))
 		o = o->next;
 	if (o == NULL) /* it ended while the request was under way */
+		return;
+	if (o->program != NULL) {
+		program_request(o, m);
+		return;
+	}
+	if (!m->want_reply)
 		return;
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_simple_build(&w, SSH_MSG_CHANNEL_FAILURE, o->peer_channel);
@@ -311,9 +345,10 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 
 void open_global(struct session *s, const struct ssh_chan_request *m)
 {
-	/* There are no sessions at all: more of them are easily forgone. */
+	/* OpenSSH PROTOCOL, section 2.2. */
 	bool ok = ssh_str_eq(m->type, "no-more-sessions@openssh.com");
 
+	s->no_more_sessions |= ok;
 	if (ssh_str_eq(m->type, "hostkeys-prove-00@openssh.com"))
 		hostkeys_prove(s, m);
 	else if (m->want_reply)
@@ -339,6 +374,8 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 	}
 	if (s->log_level < LOG_L_VERBOSE || !open_target(s, ev->token, &to))
 		return;
+	if (o != NULL && o->program != NULL) /* what it runs is said when it does */
+		return;
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",
 		    ev->local_channel, session_user(s), session_peer_text(s, from), s->peer.port,
@@ -356,6 +393,14 @@ void open_failed(struct session *s, const struct link_chan_failed *ev)
 		    ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
 	if (o != NULL)
 		open_unlink(s, o);
+}
+
+void open_drained(struct session *s, const struct link_chan_ref *ev)
+{
+	struct open *o = open_find(s, ev->token);
+
+	if (o != NULL && o->program != NULL)
+		program_drained(o);
 }
 
 void open_ended(struct session *s, const struct link_chan_end *ev)

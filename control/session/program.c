@@ -1,0 +1,503 @@
+/*
+ * control/session/program.c - `session` channels: what a client asks of one, the program that
+ * sluice-helper runs for it, and its end.
+ *
+ * Source  RFC 4254 section 6.
+ *
+ * A channel is confirmed without a stream and a window of 0; the program's descriptors go to the
+ * shard when it runs. What is asked meanwhile is answered behind that, as replies have no numbers
+ * (section 5.4). How the program ended is said when the shard has sealed all it wrote.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/count.h"
+#include "control/service/call.h"
+#include "control/service/env.h"
+#include "control/session/internal.h"
+#include "ssh/chan.h"
+#include "ssh/session_msg.h"
+
+#define PROGRAM_START_MS 30000 /* PAM may wait for others */
+#define PROGRAM_FDS_MS   5000  /* the shard, for the descriptors */
+
+enum program_state { PROGRAM_ASKED = 1, PROGRAM_STARTING, PROGRAM_RUNS };
+
+struct program {
+	struct session *session;
+	struct open *open;
+	struct service_call *call; /* NULL: none runs, or it has said its last word */
+	enum program_state state;
+	bool tty, start_reply;
+	bool exited, drained, finished;
+	bool told;              /* how has been said; else nobody knows how it ended */
+	bool resized;           /* while it was being started */
+	unsigned int owed;      /* refusals behind the answer to the start */
+	struct helper_exit how; /* once exited and told */
+	struct ssh_tty_size size;
+	char *term;
+	uint8_t *modes, *env;
+	uint32_t modes_len, env_len;
+};
+
+/* --- what the client is told ----------------------------------------------------------------- */
+
+static void reply(struct session *s, const struct open *o, bool ok)
+{
+	uint8_t buf[16];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_simple_build(&w, ok ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE,
+			      o->peer_channel);
+	(void)ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
+}
+
+/* To the request that started it, and to those behind it. */
+static void start_answer(struct program *p, bool ok)
+{
+	if (p->start_reply)
+		reply(p->session, p->open, ok);
+	for (; p->owed > 0; p->owed--)
+		reply(p->session, p->open, false);
+}
+
+/* Section 6.10. A signal without a name there has one of ours. */
+static void exit_build(struct ssh_wr *w, const struct helper_exit *how)
+{
+	const char *name = ssh_signal_name((int)how->number);
+	char other[32];
+	struct ssh_exit_signal m = {
+		.core_dumped = how->core, .message = ssh_str_c(""), .language = ssh_str_c("")};
+
+	if (!how->signalled) {
+		ssh_wr_u32(w, how->number);
+		return;
+	}
+	snprintf(other, sizeof(other), "SIG%u@openssh.com", how->number);
+	m.signal = ssh_str_c(name != NULL ? name : other);
+	ssh_exit_signal_build(w, &m);
+}
+
+static void exit_say(struct program *p)
+{
+	uint8_t rest[64], buf[128];
+	struct ssh_chan_request m = {.recipient_channel = p->open->peer_channel};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, rest, sizeof(rest));
+	exit_build(&w, &p->how);
+	m.type = ssh_str_c(p->how.signalled ? "exit-signal" : "exit-status");
+	m.rest = (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)};
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	(void)ssh_brain_send(p->session->awake->brain, buf, ssh_wr_done(&w));
+}
+
+/* All it wrote is sealed and it is over: the shard closes behind what is said here. */
+static void finish(struct program *p)
+{
+	const struct link_chan_ref m = {.token = p->open->token};
+	struct session *s = p->session;
+
+	if (!p->exited || !p->drained || p->finished || s->ended)
+		return;
+	p->finished = true;
+	if (p->told)
+		exit_say(p);
+	session_pump(s);
+	if (!s->ended)
+		item_body(s, LINK_IT_CHAN_FINISH, &m, sizeof(m));
+}
+
+/* --- what the helper says ----------------------------------------------------------------------
+ */
+
+static void size_send(struct program *p)
+{
+	const struct ssh_tty_size *z = &p->size;
+	const struct link_chan_size m = {
+		.token = p->open->token,
+		.columns = z->columns > UINT16_MAX ? UINT16_MAX : (uint16_t)z->columns,
+		.rows = z->rows > UINT16_MAX ? UINT16_MAX : (uint16_t)z->rows,
+		.width = z->width > UINT16_MAX ? UINT16_MAX : (uint16_t)z->width,
+		.height = z->height > UINT16_MAX ? UINT16_MAX : (uint16_t)z->height,
+	};
+
+	p->resized = false;
+	item_body(p->session, LINK_IT_CHAN_SIZE, &m, sizeof(m));
+}
+
+/* It may have said nothing for long: what answers it is made again. */
+static bool awaken(struct program *p)
+{
+	return !p->session->ended && session_wake(p->session) == 0;
+}
+
+/* It did not start; the client may ask for something else. */
+static void not_started(struct program *p)
+{
+	p->state = PROGRAM_ASKED;
+	if (awaken(p)) {
+		start_answer(p, false);
+		session_pump(p->session);
+	}
+}
+
+/* 0, or why the shard cannot have them. */
+static int fds_pass(struct program *p, const int *fds, unsigned int n, uint64_t *ret_token)
+{
+	struct session *s = p->session;
+	const struct session_link *link = &s->table->link;
+
+	*ret_token = ++s->table->env->last_token;
+	if (link->send_fds == NULL)
+		return -EOPNOTSUPP;
+	return link->send_fds(link->arg, *ret_token, fds, n);
+}
+
+static void on_started(void *arg, const int *fds, unsigned int n)
+{
+	struct program *p = arg;
+	struct session *s = p->session;
+	struct link_chan_fds m = {.token = p->open->token, .wait_ms = PROGRAM_FDS_MS};
+	int r = fds_pass(p, fds, n, &m.fds);
+
+	for (unsigned int i = 0; i < n; i++)
+		close(fds[i]);
+	if (r == 0 && !awaken(p))
+		r = -ECONNRESET;
+	if (r < 0) {
+		session_log(s, LOG_L_ERROR, "a session of %.100s has no stream: %s",
+			    session_user(s), strerror(-r));
+		service_hang_up(p->call);
+		p->call = NULL;
+		not_started(p);
+		return;
+	}
+	p->state = PROGRAM_RUNS;
+	start_answer(p, true);
+	session_pump(s);
+	if (s->ended)
+		return;
+	item_body(s, LINK_IT_CHAN_FDS, &m, sizeof(m));
+	if (p->resized)
+		size_send(p);
+}
+
+static void on_exited(void *arg, const struct helper_exit *how)
+{
+	struct program *p = arg;
+
+	p->how = *how;
+	p->exited = p->told = true;
+	if (p->state == PROGRAM_RUNS && awaken(p))
+		finish(p);
+}
+
+static void on_done(void *arg, const struct helper_done *d)
+{
+	struct program *p = arg;
+	struct session *s = p->session;
+
+	service_call_end(p->call);
+	p->call = NULL;
+	if (d->text.len > 0 || d->result != HELPER_OK)
+		session_log(s, LOG_L_INFO, "session of %.100s: %.*s", session_user(s),
+			    (int)d->text.len, (const char *)d->text.p);
+	if (p->state != PROGRAM_RUNS) {
+		not_started(p);
+		return;
+	}
+	p->exited = true;
+	if (awaken(p))
+		finish(p);
+}
+
+/* --- the start ----------------------------------------------------------------------------------
+ */
+
+static const struct service_ops program_ops = {on_started, on_exited, on_done};
+
+static int call(struct program *p, const struct helper_session *m)
+{
+	struct session_env *env = p->session->table->env;
+	uint8_t *frame = malloc(HELPER_FRAME_MAX + 4);
+	int r = -ENOMEM;
+
+	if (frame != NULL)
+		r = env->helper == NULL
+			    ? -ENXIO
+			    : service_call(env->helper, frame, helper_session_build(frame, m),
+					   &program_ops, p, &p->call);
+	free(frame);
+	return r;
+}
+
+static void log_start(const struct program *p, enum helper_run kind, struct ssh_str what)
+{
+	const struct session *s = p->session;
+	char from[CONF_ZONE_TEXT];
+
+	session_log(s, LOG_L_VERBOSE,
+		    "Starting session: %s%s%.*s%s for %.100s from %s port %u id %u",
+		    kind == HELPER_RUN_SHELL  ? "shell"
+		    : kind == HELPER_RUN_EXEC ? "command"
+					      : "subsystem",
+		    kind == HELPER_RUN_SUBSYSTEM ? " '" : "",
+		    kind == HELPER_RUN_SUBSYSTEM ? (int)what.len : 0, (const char *)what.p,
+		    kind == HELPER_RUN_SUBSYSTEM ? "'" : "", session_user(s),
+		    session_peer_text(s, from), s->peer.port, p->open->local_channel);
+}
+
+static int start(struct program *p, enum helper_run kind, struct ssh_str what)
+{
+	struct session *s = p->session;
+	struct helper_session m = {
+		.job = login_about(s, PROGRAM_START_MS),
+		.kind = kind,
+		.command = what,
+		.forced_command = ssh_str_c(""),
+		.tty = p->tty,
+		.pty = {.term = ssh_str_c(p->term != NULL ? p->term : ""),
+			.size = p->size,
+			.modes = {p->modes, p->modes_len}},
+		.env = {p->env, p->env_len},
+	};
+	int r = call(p, &m);
+
+	if (r < 0) {
+		session_log(s, LOG_L_ERROR, "a session of %.100s cannot be started: %s",
+			    session_user(s),
+			    r == -ENOENT || r == -ECONNREFUSED || r == -ENXIO
+				    ? "sluice-helper is not running"
+				    : strerror(-r));
+		return r;
+	}
+	log_start(p, kind, what);
+	p->state = PROGRAM_STARTING;
+	return 0;
+}
+
+/* shell, exec, subsystem: one of them, once. */
+static bool ask_start(struct program *p, enum ssh_session_request kind,
+		      const struct ssh_chan_request *m)
+{
+	struct ssh_str what = ssh_str_c("");
+	enum helper_run run = HELPER_RUN_SHELL;
+	int r;
+
+	if (kind == SSH_SESSION_EXEC) {
+		run = HELPER_RUN_EXEC;
+		r = ssh_exec_parse(m->rest, &what);
+	} else if (kind == SSH_SESSION_SUBSYSTEM) {
+		run = HELPER_RUN_SUBSYSTEM;
+		r = ssh_subsystem_parse(m->rest, &what);
+	} else {
+		r = ssh_session_empty_parse(m->rest);
+	}
+	p->start_reply = m->want_reply;
+	return r == 0 && start(p, run, what) == 0;
+}
+
+/* --- what comes before it -----------------------------------------------------------------------
+ */
+
+static bool ask_pty(struct program *p, const struct ssh_chan_request *m)
+{
+	struct ssh_pty_req pty;
+
+	if (p->tty || !p->session->awake->conf.permit_tty || ssh_pty_req_parse(m->rest, &pty) < 0)
+		return false;
+	p->term = strndup((const char *)pty.term.p, pty.term.len);
+	p->modes = malloc(pty.modes.len + 1);
+	if (p->term == NULL || p->modes == NULL) {
+		free(p->term);
+		free(p->modes);
+		p->term = NULL;
+		p->modes = NULL;
+		return false;
+	}
+	memcpy(p->modes, pty.modes.p, pty.modes.len);
+	p->modes_len = pty.modes.len;
+	p->size = pty.size;
+	return p->tty = true;
+}
+
+/* AcceptEnv. What the helper takes of it its own reading says again. */
+static bool ask_env(struct program *p, const struct ssh_chan_request *m)
+{
+	char name[SSH_ENV_NAME_MAX + 1];
+	struct ssh_env e;
+	struct ssh_wr w;
+	uint8_t *to;
+	size_t more;
+
+	if (ssh_env_parse(m->rest, &e) < 0)
+		return false;
+	memcpy(name, e.name.p, e.name.len);
+	name[e.name.len] = '\0';
+	more = 8 + (size_t)e.name.len + e.value.len;
+	if (!env_accepted(&p->session->awake->conf.accept_env, name) ||
+	    more > HELPER_ENV_MAX - p->env_len)
+		return false;
+	to = realloc(p->env, p->env_len + more);
+	if (to == NULL)
+		return false;
+	ssh_wr_init(&w, to + p->env_len, more);
+	ssh_wr_str(&w, e.name);
+	ssh_wr_str(&w, e.value);
+	p->env = to;
+	p->env_len += (uint32_t)more;
+	return true;
+}
+
+/* --- what comes while it runs -------------------------------------------------------------------
+ */
+
+static bool ask_size(struct program *p, const struct ssh_chan_request *m)
+{
+	if (!p->tty || ssh_window_change_parse(m->rest, &p->size) < 0)
+		return false;
+	p->resized = p->state == PROGRAM_STARTING;
+	if (p->state == PROGRAM_RUNS)
+		size_send(p);
+	return true;
+}
+
+static bool ask_signal(struct program *p, const struct ssh_chan_request *m)
+{
+	struct ssh_str name;
+
+	if (ssh_signal_parse(m->rest, &name) < 0 || p->call == NULL || p->exited)
+		return false;
+	service_signal(p->call, name);
+	return true;
+}
+
+/*
+ * break is refused, as RFC 4335 wants of who cannot do it: a pseudo-terminal has none. Nor are
+ * agents and X11 forwarded.
+ */
+static bool asked(struct program *p, const struct ssh_chan_request *m)
+{
+	enum ssh_session_request kind = ssh_session_request_find(m->type);
+
+	switch (kind) {
+	case SSH_SESSION_PTY_REQ:
+		return p->state == PROGRAM_ASKED && ask_pty(p, m);
+	case SSH_SESSION_ENV:
+		return p->state == PROGRAM_ASKED && ask_env(p, m);
+	case SSH_SESSION_SHELL:
+	case SSH_SESSION_EXEC:
+	case SSH_SESSION_SUBSYSTEM:
+		return p->state == PROGRAM_ASKED && ask_start(p, kind, m);
+	case SSH_SESSION_WINDOW_CHANGE:
+		return ask_size(p, m);
+	case SSH_SESSION_SIGNAL:
+		return ask_signal(p, m);
+	default:
+		return false;
+	}
+}
+
+void program_request(struct open *o, const struct ssh_chan_request *m)
+{
+	struct program *p = o->program;
+	bool starting = p->state == PROGRAM_STARTING, ok = asked(p, m);
+
+	if (!starting && p->state == PROGRAM_STARTING)
+		return; /* answered when it runs */
+	if (!m->want_reply)
+		return;
+	if (starting && !ok)
+		p->owed++;
+	else
+		reply(p->session, o, ok);
+}
+
+/* --- its channel --------------------------------------------------------------------------------
+ */
+
+static unsigned int sessions_of(const struct session *s)
+{
+	unsigned int n = 0;
+
+	for (const struct open *o = s->opens; o != NULL; o = o->next)
+		n += o->program != NULL;
+	return n;
+}
+
+static const char *refusal(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason)
+{
+	const struct conf_session *c = &s->awake->conf;
+
+	*ret_reason = SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
+	if (!c->permit_session)
+		return "this gateway forwards only";
+	if (s->no_more_sessions)
+		return "no more sessions were wanted";
+	*ret_reason = SSH_OPEN_RESOURCE_SHORTAGE;
+	if (ssh_chan_limits_check(m->packet_max) < 0) /* S-50 */
+		return "maximum packet size too small";
+	if (sessions_of(s) >= c->max_sessions || s->n_opens >= c->max_channels_per_connection) {
+		control_count(CONTROL_C_SESSIONS);
+		return "too many sessions";
+	}
+	return NULL;
+}
+
+struct program *program_open(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason,
+			     const char **ret_why)
+{
+	struct program *p;
+
+	*ret_why = refusal(s, m, ret_reason);
+	if (*ret_why != NULL)
+		return NULL;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL) {
+		*ret_reason = SSH_OPEN_RESOURCE_SHORTAGE;
+		*ret_why = "no memory";
+		return NULL;
+	}
+	p->session = s;
+	p->state = PROGRAM_ASKED;
+	return p;
+}
+
+void program_confirm(struct open *o)
+{
+	struct program *p = o->program;
+	const struct link_chan_host m = {.peer_channel = o->peer_channel,
+					 .peer_window = o->peer_window,
+					 .peer_packet_max = o->peer_packet_max,
+					 .token = o->token,
+					 .program = 1};
+
+	p->open = o;
+	item_body(p->session, LINK_IT_CHAN_HOST, &m, sizeof(m));
+}
+
+void program_drained(struct open *o)
+{
+	o->program->drained = true;
+	if (awaken(o->program))
+		finish(o->program);
+}
+
+void program_free(struct program *p)
+{
+	if (p == NULL)
+		return;
+	if (p->exited)
+		service_call_end(p->call);
+	else
+		service_hang_up(p->call);
+	free(p->term);
+	free(p->modes);
+	free(p->env);
+	free(p);
+}
