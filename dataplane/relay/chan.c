@@ -475,10 +475,13 @@ static enum visit say_eof(struct chan *ch)
 	return VISIT_DONE;
 }
 
-/* Of a program control says what became of it, and then that it is over. */
+/*
+ * Of a program control says what became of it, and then that it is over. EOF waits for that, too:
+ * Dropbear's client closes when it has one, and would not hear of the exit-status behind it.
+ */
 static enum visit program_end(struct chan *ch)
 {
-	if ((ch->target_eof || ch->finish) && say_eof(ch) == VISIT_BLOCKED)
+	if (ch->finish && say_eof(ch) == VISIT_BLOCKED)
 		return VISIT_BLOCKED;
 	if (ch->finish) {
 		chan_local_close(ch, 0, true);
