@@ -1,4 +1,5 @@
 /* tests/unit/test_brain.c - whole connections: logins, key exchanges, rekeys, both roles. */
+#include "ssh/ident.h"
 #include "ssh_lab.h"
 #include "tests/util/rnd.h"
 #include "tests/util/suites.h"
@@ -508,6 +509,26 @@ Test(brain, a_disconnect_is_handed_up_with_its_text_cut)
 	cr_assert_eq(l.s.peer_reason, 11);
 	cr_assert_eq(strlen(l.s.last_text), SSH_TEXT_MAX);
 	cr_assert_eq(lab_got_msg(&l.c), 0, "a DISCONNECT is not answered");
+	lab_fini(&l);
+}
+
+/* S-48: a server may say something before it says who it is, and not for ever; a client nothing. */
+Test(brain, s48_lines_before_the_identification_end)
+{
+	unsigned int fed = 0;
+	struct lab l;
+
+	lab_init(&l, NULL, NULL);
+	while (l.c.end == 0 && fed < 100000) {
+		cr_assert_eq(ssh_pump_feed(&l.c.p, "welcome\r\n", 9), 0);
+		fed++;
+		lab_pump(&l.c);
+	}
+	cr_expect_eq(l.c.end, -SSH_E_IDENT);
+	cr_expect_eq(fed, SSH_IDENT_LINES_MAX + 1);
+	cr_assert_eq(ssh_pump_feed(&l.s.p, "welcome\r\n", 9), 0);
+	lab_pump(&l.s);
+	cr_expect_eq(l.s.end, -SSH_E_IDENT);
 	lab_fini(&l);
 }
 

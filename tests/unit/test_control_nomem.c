@@ -10,6 +10,7 @@
 #include "control/auth/hostbased.h"
 #include "control/reload.h"
 #include "crypto/base64.h"
+#include "crypto/cert.h"
 #include "tests/util/accounts_fake.h"
 #include "tests/util/nomem.h"
 #include "tests/util/rnd.h"
@@ -119,7 +120,20 @@ static void nomem_teardown(void)
 TestSuite(control_nomem, .init = nomem_setup, .fini = nomem_teardown, .timeout = 600);
 
 /* Twice what is wrong, or what is wrong and then what is right; a key at once. */
-enum way { WRONG_PASSWORD, PASSWORD, WRONG_ANSWER, ANSWER, WRONG_KEY, KEY, WRONG_HOST, HOST };
+enum way {
+	WRONG_PASSWORD,
+	PASSWORD,
+	WRONG_ANSWER,
+	ANSWER,
+	WRONG_KEY,
+	KEY,
+	WRONG_HOST,
+	HOST,
+	CERT,
+	KEY_AND_PASSWORD,
+};
+
+static struct key *cert; /* of t.key */
 
 static bool over; /* control has ended the connection of this run */
 
@@ -129,10 +143,13 @@ static void run_login(struct client *c, uint32_t id, enum way way)
 
 	if (c->logins == 2) {
 		c->done = true;
-	} else if (way == KEY || way == WRONG_KEY) {
+	} else if (way == CERT) {
 		c->logins++;
-		cr_assert_eq(ssh_brain_login_publickey(c->brain, id, way == KEY ? t.key : strange,
-						       method),
+		cr_assert_eq(ssh_brain_login_publickey(c->brain, id, cert, NULL), 0);
+	} else if (way == KEY || way == WRONG_KEY || (way == KEY_AND_PASSWORD && c->logins == 0)) {
+		c->logins++;
+		cr_assert_eq(ssh_brain_login_publickey(c->brain, id,
+						       way == WRONG_KEY ? strange : t.key, method),
 			     0);
 	} else if (way == HOST || way == WRONG_HOST) {
 		c->logins++;
@@ -143,7 +160,7 @@ static void run_login(struct client *c, uint32_t id, enum way way)
 		c->logins++;
 		cr_assert_eq(ssh_brain_login_kbdint(c->brain, id, ""), 0);
 	} else {
-		c->password = way == PASSWORD ? "secret" : "Secret";
+		c->password = way == PASSWORD || way == KEY_AND_PASSWORD ? "secret" : "Secret";
 		client_login(c, id);
 	}
 }
@@ -225,7 +242,7 @@ static void each(enum way way, bool may)
 		cr_expect(may || !in, "let in after allocation %u failed", n);
 		cr_expect_eq(t.env.startups.unauthenticated, 0, "a place is lost: %u", n);
 		if (test_long() || n % 16 == 0) {
-			cr_assert(!run(PASSWORD, 0, &in));
+			cr_assert(!run(way == KEY_AND_PASSWORD ? way : PASSWORD, 0, &in));
 			cr_assert(in, "the next one, after %u", n);
 		}
 	}
@@ -342,4 +359,62 @@ Test(control_nomem, another_configuration)
 	t.env.door = NULL;
 	moduli_free(t.env.moduli);
 	free(t.env.kex);
+}
+
+static void put_key(const char *name, const struct key *k)
+{
+	size_t len;
+	const uint8_t *blob = key_blob(k, &len);
+	char b64[1024], line[1200];
+
+	base64_encode(blob, len, b64);
+	b64[base64_len(len)] = '\0';
+	snprintf(line, sizeof(line), "%s %s\n", key_type(k), b64);
+	control_file(t.dir, name, line, 0644);
+}
+
+/* Of t.key, for an operator, by an authority that is trusted. */
+static void cert_make(bool revoked)
+{
+	static const char *const names[] = {"operator"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "id",
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+	char more[512];
+
+	cr_assert_eq(cert_build(t.key, &spec, strange, NULL, &cert), 0);
+	put_key("ca", strange);
+	if (revoked)
+		put_key("revoked", t.key);
+	else
+		control_file(t.dir, "revoked", "# nobody\n", 0644);
+	control_file(t.dir, "principals", "operator\n", 0644);
+	control_file(t.dir, "demo", "# nothing\n", 0600);
+	snprintf(more, sizeof(more),
+		 "TrustedUserCAKeys %s/ca\nAuthorizedPrincipalsFile %s/principals\n"
+		 "RevokedKeys %s/revoked",
+		 t.dir, t.dir, t.dir);
+	configure(more);
+}
+
+Test(control_nomem, a_certificate)
+{
+	cert_make(false);
+	each(CERT, true);
+	key_free(cert);
+}
+
+Test(control_nomem, a_certificate_that_was_revoked)
+{
+	cert_make(true);
+	each(CERT, false);
+	key_free(cert);
+}
+
+Test(control_nomem, a_key_and_then_a_password)
+{
+	configure("AuthenticationMethods publickey,password");
+	each(KEY_AND_PASSWORD, true);
 }
