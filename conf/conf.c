@@ -159,16 +159,20 @@ static int part_set(struct conf *conf, const struct conf_algs *algs, enum kw_par
 }
 
 /* Algorithms without a keyword are what the program prefers. */
-static void algs_default(struct conf *conf, const struct conf_algs *algs)
+static int algs_default(struct conf *conf, const struct conf_algs *algs)
 {
 	for (size_t i = 0; algs != NULL && i < conf_n_kws; i++) {
 		const struct kw *kw = &conf_kws[i];
 		const char **field = (void *)((char *)&conf->global + kw->at);
 		const struct conf_alg_names *names = (const void *)((const char *)algs + kw->names);
 
-		if (kw->type == &type_algs && names->dflt != NULL && *field == NULL)
-			*field = arena_strdup(&conf->arena, names->dflt);
+		if (kw->type != &type_algs || names->dflt == NULL || *field != NULL)
+			continue;
+		*field = arena_strdup(&conf->arena, names->dflt);
+		if (*field == NULL)
+			return -ENOMEM;
 	}
+	return 0;
 }
 
 /* --- loading -------------------------------------------------------------------------------- */
@@ -207,7 +211,8 @@ static int conf_finish(struct loader *l, const char *name)
 	}
 	if (l->errors.no_memory)
 		return -ENOMEM;
-	algs_default(conf, l->algs);
+	if (algs_default(conf, l->algs) < 0)
+		return -ENOMEM;
 	return algs_settle(conf, l->algs);
 }
 
