@@ -182,7 +182,8 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	/* Only who names anchors has strangers' X.509 read at all, unless the list itself says so.
 	 */
 	anchors = conf_global(*ret)->x509_trust_anchors != NULL;
-	fips = conf_global(*ret)->fips_mode;
+	/* A file that is read again does not change what this process is. */
+	fips = conf_global(*ret)->fips_mode || fips_on();
 	if (anchors)
 		algs.pubkey_accepted.dflt = SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509;
 	if (fips)
