@@ -35,9 +35,9 @@ struct pool {
 	bool auth_turn;                        /* the class that goes next when both wait */
 	bool closing;
 	/* Not guarded: */
-	unsigned int owner_max; /* jobs of one source or user that run at once */
-	unsigned int spare;     /* threads that may still be started */
-	uint64_t watched_from;  /* auth_over when the watch began */
+	unsigned int source_max, user_max; /* jobs of one that run at once */
+	unsigned int spare;                /* threads that may still be started */
+	uint64_t watched_from;             /* auth_over when the watch began */
 	unsigned int n_threads;
 	pthread_t thread[POOL_THREADS_MAX + POOL_SPARE_MAX];
 };
@@ -98,7 +98,7 @@ static bool may_run(const struct turn *turn, void *arg)
 		from += !r->late && same_source(r, job);
 		user += same_user(r, job);
 	}
-	return from < p->owner_max && user < p->owner_max;
+	return from < p->source_max && user < p->user_max;
 }
 
 static struct pool_job *take_auth(struct pool *p)
@@ -287,7 +287,8 @@ int pool_new(uv_loop_t *loop, struct timers *timers, unsigned int threads, unsig
 	p->timers = timers;
 	p->class_max = class_max;
 	p->auth_max = threads - 1;
-	p->owner_max = (threads + 1) / 2 < p->auth_max ? (threads + 1) / 2 : p->auth_max;
+	p->source_max = (threads + 1) / 2 < p->auth_max ? (threads + 1) / 2 : p->auth_max;
+	p->user_max = (threads + 3) / 4; /* fewer: his neighbours' are his source's, too */
 	p->strangers_max = threads;
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		fifo_init(&p->queue[i]);

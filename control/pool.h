@@ -10,9 +10,10 @@
  * back.
  *
  * Of what is done for those who are not in (POOL_AUTH), sources take turns (turns.h), and one
- * source or one user has no more running at once than half of the threads: a slow disk or many
- * passwords are felt by those they belong to. Thread  submit, done() and free() on the loop's;
- * run() on any.
+ * source has no more running at once than half of the threads, one user no more than a quarter (one
+ * at least): a slow disk or many passwords are felt by those they belong to.
+ *
+ * Thread  submit, done() and free() on the loop's; run() on any.
  */
 #ifndef SLUICE_CONTROL_POOL_H
 #define SLUICE_CONTROL_POOL_H

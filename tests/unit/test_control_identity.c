@@ -41,8 +41,16 @@ void __wrap_user_lookup_run(struct user_lookup *l);
 int __real_passwd_check(const char *hash, const char *pw, size_t len);
 int __wrap_passwd_check(const char *hash, const char *pw, size_t len);
 
+/* Of whom the files lie on a disk that hangs, until it is let go; NULL: nobody. */
+static const char *hangs;
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+
 void __wrap_user_lookup_run(struct user_lookup *l)
 {
+	if (hangs != NULL && strcmp(l->user, hangs) == 0) {
+		pthread_mutex_lock(&disk);
+		pthread_mutex_unlock(&disk);
+	}
 	take_time();
 	__real_user_lookup_run(l);
 	take_time();
@@ -242,6 +250,40 @@ Test(control_identity, s26_logins_of_two_users_at_once_never_cross)
 	latency_us = 0;
 	cr_expect(in > 0 && in < logins, "%u of %u", in, logins);
 	printf("%u logins, %u at once: %u are in, each as himself\n", logins, MAX_CONNS, in);
+}
+
+/* Alice's files hang: those who ask for her wait, and nobody else does. */
+Test(control_identity, files_that_hang_hold_up_nobody_else)
+{
+	static struct try y[MAX_CONNS];
+	struct rnd r = rnd_new(1);
+
+	pool_close(t.env.files);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_assert_eq(pool_new(&t.loop, t.env.timers, 4, 64, &t.env.files), 0);
+	hangs = "alice";
+	pthread_mutex_lock(&disk);
+	for (uint32_t i = 0; i < 6; i++) {
+		unsigned int who = i == 5; /* bob is the last to come */
+
+		bench_user = user[who];
+		y[i] = (struct try){.who = who, .whose = who, .by_key = i % 2 == 1};
+		client_begin(&y[i].c, i, 1);
+		y[i].c.opened = true;
+	}
+	while (!y[5].over)
+		step(y, &r);
+	for (uint32_t i = 0; i < 5; i++)
+		cr_expect(!y[i].over);
+	pthread_mutex_unlock(&disk);
+	for (uint32_t i = 0; i < 5; i++)
+		while (!y[i].over)
+			step(y, &r);
+	for (uint32_t i = 0; i < 6; i++) {
+		try_judge(&y[i]);
+		conn_over(&y[i].c.conn);
+		ssh_brain_free(y[i].c.brain);
+	}
 }
 
 /* --- S-32 ------------------------------------------------------------------------------------- */
