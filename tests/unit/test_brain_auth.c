@@ -63,14 +63,18 @@ static struct req *req_query(const char *alg, const struct key *k)
 	return req_pubkey(alg, k, (struct ssh_str){0});
 }
 
-/* A request for k, signed by signer over the session id given. */
-static struct req *req_signed(const char *alg, const struct key *k, const struct key *signer,
-			      struct ssh_str session_id)
+/* A request for k, signed by signer over the session id given; bound to a host key that has bytes.
+ */
+static struct req *req_bound(const char *alg, const struct key *k, const struct key *signer,
+			     struct ssh_str session_id, struct ssh_str host_key)
 {
-	struct ssh_userauth_publickey m = {.has_signature = true, .sig_alg = ssh_str_c(alg)};
+	const char *method = host_key.p != NULL ? SSH_METHOD_HOSTBOUND : "publickey";
+	struct ssh_userauth_publickey m = {
+		.has_signature = true, .sig_alg = ssh_str_c(alg), .host_key = host_key};
 	struct ssh_userauth_request q = {ssh_str_c("demo"), ssh_str_c("ssh-connection"),
-					 ssh_str_c("publickey"), ssh_str_c("")};
+					 ssh_str_c(method), ssh_str_c("")};
 	static uint8_t data[KEY_BLOB_MAX + 400], sig[KEY_SIG_MAX];
+	static uint8_t rest[KEY_BLOB_MAX + KEY_SIG_MAX + 400];
 	size_t len, sig_len = sizeof(sig);
 	struct ssh_wr w;
 
@@ -81,7 +85,16 @@ static struct req *req_signed(const char *alg, const struct key *k, const struct
 	ssh_userauth_request_build(&w, &q);
 	ssh_userauth_publickey_build(&w, &m);
 	cr_assert_eq(key_sign(signer, alg, data, ssh_wr_done(&w), sig, &sig_len), 0);
-	return req_pubkey(alg, k, (struct ssh_str){sig, (uint32_t)sig_len});
+	m.signature = (struct ssh_str){sig, (uint32_t)sig_len};
+	ssh_wr_init(&w, rest, sizeof(rest));
+	ssh_userauth_publickey_build(&w, &m);
+	return req_build("demo", "ssh-connection", method, rest, ssh_wr_done(&w));
+}
+
+static struct req *req_signed(const char *alg, const struct key *k, const struct key *signer,
+			      struct ssh_str session_id)
+{
+	return req_bound(alg, k, signer, session_id, (struct ssh_str){0});
 }
 
 static void send_req(struct lab *l, const struct req *q)
@@ -559,6 +572,39 @@ Test(brain_auth, a_signature_for_another_session_is_refused)
 	expect_failure(&l, "another session");
 	cr_assert_eq(l.s.n[SSH_ACT_AUTH], 0);
 	lab_fini(&l);
+}
+
+/* OpenSSH PROTOCOL, publickey-hostbound: what an agent signed for another host lets nobody in here.
+ */
+Test(brain_auth, a_signature_bound_to_another_host_is_refused)
+{
+	struct key *other = lab_key("ssh-ed25519");
+	struct ssh_str mine, theirs;
+	struct lab l;
+	size_t len;
+
+	theirs.p = key_blob(other, &len);
+	theirs.len = (uint32_t)len;
+	for (int i = 0; i < 4; i++) {
+		start(&l, 6);
+		mine.p = key_blob(l.c.b->server_key, &len);
+		mine.len = (uint32_t)len;
+		send_req(&l, req_bound("ssh-ed25519", l.c.key, l.c.key, ssh_brain_session_id(l.c.b),
+				       (struct ssh_str[]){
+					       theirs,
+					       {mine.p, mine.len - 1},
+					       {mine.p, 0},
+					       mine,
+				       }[i]));
+		if (i < 3) {
+			expect_failure(&l, "another host");
+			cr_assert_eq(l.s.n[SSH_ACT_AUTH], 0, "case %d", i);
+		} else {
+			cr_assert_eq(lab_got_msg(&l.c), SSH_MSG_USERAUTH_SUCCESS);
+		}
+		lab_fini(&l);
+	}
+	key_free(other);
 }
 
 Test(brain_auth, every_spoiled_byte_of_a_signed_request_fails_or_disconnects)
