@@ -130,9 +130,11 @@ static int opt_permitlisten(struct options *o, const char *value)
 
 static int opt_command(struct options *o, const char *value)
 {
-	(void)value;
 	o->e->forced_command = true;
-	return opt_once(o, &o->command, "multiple \"command\" clauses");
+	if (o->command)
+		return refuse(o, "multiple \"command\" clauses");
+	o->command = true;
+	return policy_grant_force(&o->e->grant, value);
 }
 
 static int opt_principals(struct options *o, const char *value)
@@ -190,7 +192,6 @@ static const struct {
 static const char *const both_ways[] = {
 	"agent-forwarding",
 	"X11-forwarding",
-	"pty",
 	"user-rc",
 };
 
@@ -203,8 +204,12 @@ static int option_flag(struct options *o, const char *name)
 		o->e->grant.port_forwarding = !negated;
 		return 0;
 	}
+	if (strcasecmp(bare, "pty") == 0) {
+		o->e->grant.pty = !negated;
+		return 0;
+	}
 	if (strcasecmp(name, "restrict") == 0) {
-		o->e->grant.port_forwarding = false;
+		o->e->grant.port_forwarding = o->e->grant.pty = false;
 		return 0;
 	}
 	if (strcasecmp(name, "cert-authority") == 0) {

@@ -6,17 +6,18 @@
  *         line; of several lines with the same key the first that lets in does.
  * Thread  any: pure.
  *
- * Every option sshd knows is read. What it means here, while Sluice offers tunnels only:
+ * Every option sshd knows is read. What it means here:
  *   from="list"            addresses and CIDR prefixes it may come from; enforced. Host names
  *                          in it match nothing unless UseDNS has clients' names looked up.
  *   expiry-time="time"     enforced; the earliest of several counts.
  *   restrict               nothing but what later options give back; enforced.
  *   port-forwarding, no-port-forwarding, permitopen="host:port"      enforced.
  *   permitlisten="port"    kept; remote forwarding is refused to everyone as yet.
- *   pty, agent-forwarding, X11-forwarding, user-rc and their no- forms, command="…",
- *   environment="N=v", tunnel="n"     checked, then of no effect: there are no sessions.
- *                          A key with command= is for that command, so sshd would still let
- *                          it forward ports; so does Sluice.
+ *   pty, no-pty            whether its sessions may have a terminal; enforced.
+ *   command="…"            what its sessions run, whatever is asked for; enforced. It may still
+ *                          forward ports, as with sshd.
+ *   agent-forwarding, X11-forwarding, user-rc and their no- forms, environment="N=v",
+ *   tunnel="n"             checked, then of no effect: there is none of them.
  *   cert-authority         the key signs certificates and does not log in by itself: the
  *                          line never matches a plain key, but certificates it signed
  *                          (auth/usercert.h); enforced.

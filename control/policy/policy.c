@@ -9,7 +9,7 @@
 
 struct policy_grant policy_grant_full(void)
 {
-	return (struct policy_grant){.port_forwarding = true};
+	return (struct policy_grant){.port_forwarding = true, .session = true, .pty = true};
 }
 
 int policy_grant_permit(struct policy_grant *g, const char *entry)
@@ -36,6 +36,7 @@ void policy_grant_fini(struct policy_grant *g)
 	for (size_t i = 0; i < g->n_permitopen; i++)
 		free(g->permitopen[i]);
 	free(g->permitopen);
+	free(g->command);
 	*g = (struct policy_grant){0};
 }
 
@@ -46,6 +47,26 @@ static int permits_copy(const struct policy_grant *from, struct policy_grant *to
 	for (uint32_t i = 0; r == 0 && i < from->n_permitopen; i++)
 		r = policy_grant_permit(to, from->permitopen[i]);
 	return r;
+}
+
+int policy_grant_force(struct policy_grant *g, const char *command)
+{
+	if (g->command != NULL) {
+		g->session &= strcmp(g->command, command) == 0;
+		return 0;
+	}
+	g->command = strdup(command);
+	g->session &= g->command != NULL;
+	return g->command != NULL ? 0 : -ENOMEM;
+}
+
+/* Both commands, as far as there are any. */
+static int commands_meet(const struct policy_grant *a, const struct policy_grant *b,
+			 struct policy_grant *to)
+{
+	int r = a->command != NULL ? policy_grant_force(to, a->command) : 0;
+
+	return r == 0 && b->command != NULL ? policy_grant_force(to, b->command) : r;
 }
 
 /* Where both have lists: every pair that allows something. */
@@ -70,13 +91,17 @@ static int permits_meet(const struct policy_grant *a, const struct policy_grant 
 int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b,
 		      struct policy_grant *ret)
 {
-	struct policy_grant g = {.port_forwarding = a->port_forwarding && b->port_forwarding};
+	struct policy_grant g = {.port_forwarding = a->port_forwarding && b->port_forwarding,
+				 .session = a->session && b->session,
+				 .pty = a->pty && b->pty};
 	int r;
 
 	if (a->n_permitopen > 0 && b->n_permitopen > 0)
 		r = permits_meet(a, b, &g);
 	else
 		r = permits_copy(a->n_permitopen > 0 ? a : b, &g);
+	if (r == 0)
+		r = commands_meet(a, b, &g);
 	if (r < 0) {
 		policy_grant_fini(&g);
 		g = (struct policy_grant){0};

@@ -31,14 +31,22 @@ struct policy_rules {
 /* What the login itself may: all that its key's options left. */
 struct policy_grant {
 	bool port_forwarding;
+	bool session, pty;
 	uint32_t n_permitopen;
 	char **permitopen; /* "host:port", well formed; none: no limit */
+	char *command;     /* of sessions; NULL: whatever is asked for */
 };
 
 /* Nothing restricts it: what a password earns. */
 struct policy_grant policy_grant_full(void);
 /* -EINVAL: not "host:port" with a port of 1 to 65535 or "*" (S-38); -E2BIG, -ENOMEM. */
 int policy_grant_permit(struct policy_grant *g, const char *entry)
+	__attribute__((warn_unused_result));
+/*
+ * Sessions run this and nothing else. Two that are not the same cannot both hold: there are no
+ * sessions then. -ENOMEM: nor are there any.
+ */
+int policy_grant_force(struct policy_grant *g, const char *command)
 	__attribute__((warn_unused_result));
 void policy_grant_fini(struct policy_grant *g);
 /*

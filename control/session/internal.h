@@ -193,9 +193,12 @@ struct session {
 	bool user_known : 1; /* the peer has named one */
 	bool user_valid : 1, user_judged : 1;
 	bool authenticated : 1;
-	uint8_t keyset : 3; /* the host keys it began with */
-	uint16_t n_given;
-	uint32_t n_up; /* channels that are open, those of grants included */
+	uint8_t keyset : 3;        /* the host keys it began with */
+	bool no_more_sessions : 1; /* its client said so */
+	/* Channels are at most MaxChannelsPerConnection, of which 65536 is the most. */
+	uint64_t n_given : 7;
+	uint64_t n_up : 20;    /* channels that are open, those of grants included */
+	uint64_t n_opens : 20; /* all that were asked for, whether connected or not */
 
 	/* login.c */
 	struct policy_grant grant;
@@ -203,8 +206,6 @@ struct session {
 	/* open.c, grant.c */
 	struct open *opens;
 	struct given *given;
-	uint32_t n_opens : 31;     /* all of them, whether connected or not */
-	bool no_more_sessions : 1; /* its client said so */
 };
 _Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
 _Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");

@@ -259,7 +259,8 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 		.job = login_about(s, PROGRAM_START_MS),
 		.kind = kind,
 		.command = what,
-		.forced_command = ssh_str_c(""),
+		.forced = s->grant.command != NULL,
+		.forced_command = ssh_str_c(s->grant.command != NULL ? s->grant.command : ""),
 		.tty = p->tty,
 		.pty = {.term = ssh_str_c(p->term != NULL ? p->term : ""),
 			.size = p->size,
@@ -309,7 +310,8 @@ static bool ask_pty(struct program *p, const struct ssh_chan_request *m)
 {
 	struct ssh_pty_req pty;
 
-	if (p->tty || !p->session->awake->conf.permit_tty || ssh_pty_req_parse(m->rest, &pty) < 0)
+	if (p->tty || !p->session->awake->conf.permit_tty || !p->session->grant.pty ||
+	    ssh_pty_req_parse(m->rest, &pty) < 0)
 		return false;
 	p->term = strndup((const char *)pty.term.p, pty.term.len);
 	p->modes = malloc(pty.modes.len + 1);
@@ -437,6 +439,8 @@ static const char *refusal(struct session *s, const struct ssh_chan_open *m, uin
 	*ret_reason = SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
 	if (!c->permit_session)
 		return "this gateway forwards only";
+	if (!s->grant.session)
+		return "what let you in has no sessions";
 	if (s->no_more_sessions)
 		return "no more sessions were wanted";
 	*ret_reason = SSH_OPEN_RESOURCE_SHORTAGE;

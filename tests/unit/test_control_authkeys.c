@@ -103,6 +103,34 @@ Test(control_authkeys, lines_that_are_read)
 	}
 }
 
+Test(control_authkeys, what_lines_leave_of_sessions)
+{
+	static const struct {
+		const char *line, *command;
+		bool pty;
+	} c[] = {
+		{A, NULL, true},
+		{"no-pty " A, NULL, false},
+		{"restrict " A, NULL, false},
+		{"restrict,pty " A, NULL, true},
+		{"pty,restrict " A, NULL, false},
+		{"command=\"echo \\\"hi there\\\"\" " A, "echo \"hi there\"", true},
+		{"command=\"\",no-pty " A, "", false},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct authkeys_entry e = {0};
+
+		cr_assert_eq(line_parse(c[i].line, &e), 0, "%s", c[i].line);
+		cr_expect(e.grant.session, "%s", c[i].line);
+		cr_expect_eq(e.grant.pty, c[i].pty, "%s", c[i].line);
+		cr_expect_eq(e.grant.command == NULL, c[i].command == NULL, "%s", c[i].line);
+		if (c[i].command != NULL && e.grant.command != NULL)
+			cr_expect_str_eq(e.grant.command, c[i].command);
+		authkeys_entry_fini(&e);
+	}
+}
+
 Test(control_authkeys, lines_that_are_refused)
 {
 	static const struct {

@@ -1,0 +1,478 @@
+/*
+ * control/session/program.c: what is asked of a session channel, in what order it is answered, what
+ * its shard is told. sluice-helper is played by a process of the test's, which goes by the command.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "control/helper/client.h"
+#include "control/session/internal.h"
+#include "ssh/session_msg.h"
+#include "tests/util/session_bench.h"
+
+static struct {
+	char dir[64];
+	struct helper helper;
+	pid_t pid;
+	unsigned int sent, n_fds; /* sets of descriptors for the shard; of the last one */
+	uint64_t token;
+} h = {.dir = "/tmp/sluice-program-XXXXXX"};
+
+/* --- a helper ----------------------------------------------------------------------------------
+ */
+
+static void say(int fd, const uint8_t *buf, size_t len)
+{
+	if (send(fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len)
+		_exit(1);
+}
+
+static void started(int fd, unsigned int n)
+{
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+	union {
+		char room[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} c = {.room = {0}};
+	int fds[] = {0, 1, 2};
+	struct iovec iov = {buf, helper_started_build(buf, (uint8_t)n)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = c.room,
+			     .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+	struct cmsghdr *m = CMSG_FIRSTHDR(&msg);
+
+	m->cmsg_level = SOL_SOCKET;
+	m->cmsg_type = SCM_RIGHTS;
+	m->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(m), fds, n * sizeof(int));
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
+		_exit(1);
+}
+
+/* "no": it is denied; "lie": a STARTED without descriptors; "exit N", "kill N"; else it runs. */
+static void play(int fd, const struct helper_session *m)
+{
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+	struct helper_exit how = {0};
+	char command[64];
+
+	snprintf(command, sizeof(command), "%.*s", (int)m->command.len, (const char *)m->command.p);
+	if (strcmp(command, "no") == 0) {
+		say(fd, buf, helper_done_build(buf, HELPER_DENIED, "not configured"));
+		return;
+	}
+	if (strcmp(command, "lie") == 0) {
+		say(fd, buf, helper_started_build(buf, 3));
+		return;
+	}
+	started(fd, m->tty ? 1 : 3);
+	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0)
+		return;
+	how.signalled = command[0] == 'k';
+	how.number = (uint32_t)atoi(command + 5);
+	say(fd, buf, helper_exit_build(buf, &how));
+	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
+}
+
+static void helper_main(int listener)
+{
+	static uint8_t in[HELPER_FRAME_MAX + 4];
+
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+		struct helper_session m;
+		struct ssh_str body;
+		enum helper_msg type;
+		size_t have = 0, used;
+		ssize_t n;
+
+		while ((n = recv(fd, in + have, sizeof(in) - have, 0)) > 0) {
+			have += (size_t)n;
+			if (helper_frame_parse(in, have, &type, &body, &used) == 0)
+				break;
+		}
+		if (n > 0 && type == HELPER_SESSION && helper_session_parse(body, &m) == 0)
+			play(fd, &m);
+		/* Left open: a program runs until the test is over. */
+	}
+}
+
+static int send_fds(void *arg, uint64_t token, const int *fds, unsigned int n)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < n; i++)
+		cr_assert_geq(fcntl(fds[i], F_GETFD), 0);
+	h.sent++;
+	h.n_fds = n;
+	h.token = token;
+	return 0;
+}
+
+static void begin_with(const char *text)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_not_null(mkdtemp(h.dir));
+	snprintf(h.helper.path, sizeof(h.helper.path), "%s/helper.sock", h.dir);
+	strcpy(sun.sun_path, h.helper.path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(fd, 16), 0);
+	h.pid = fork();
+	if (h.pid == 0) {
+		helper_main(fd);
+		_exit(0);
+	}
+	close(fd);
+	start_later(text);
+	h.helper.loop = &t.loop;
+	t.env.helper = &h.helper;
+	t.table->link.send_fds = send_fds;
+}
+
+static void begin(void)
+{
+	begin_with("LogLevel QUIET\nPermitSession yes\nMaxSessions 2\nAcceptEnv LC_*");
+}
+
+static void end(void)
+{
+	char cmd[128];
+
+	kill(h.pid, SIGKILL);
+	waitpid(h.pid, NULL, 0);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", h.dir);
+	cr_expect_eq(system(cmd), 0);
+	teardown();
+}
+
+TestSuite(control_program, .init = begin, .fini = end, .timeout = 60);
+
+/* --- a client ------------------------------------------------------------------------------------
+ */
+
+#define LOCAL 77
+
+static uint64_t opened(struct client *c, uint32_t number)
+{
+	struct ssh_chan_open m = {.type = ssh_str_c("session"),
+				  .sender_channel = number,
+				  .window_size = 65536,
+				  .packet_max = 32768};
+	struct link_chan_ref ev = {.local_channel = LOCAL + number};
+	const struct link_chan_host *item;
+	uint8_t buf[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+	item = item_of(LINK_IT_CHAN_HOST);
+	if (item == NULL)
+		return 0;
+	cr_expect_eq(item->program, 1);
+	cr_expect_eq(item->fds, 0, "no stream yet");
+	cr_expect_eq(item->peer_channel, number);
+	ev.token = item->token;
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &ev, sizeof(ev), NULL, 0), 0);
+	return ev.token;
+}
+
+static void ask(struct client *c, uint32_t number, const char *type, bool want_reply,
+		const void *rest, size_t len)
+{
+	struct ssh_chan_request m = {.recipient_channel = LOCAL + number,
+				     .type = ssh_str_c(type),
+				     .want_reply = want_reply,
+				     .rest = {rest, (uint32_t)len}};
+	uint8_t buf[1024];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+static void ask_text(struct client *c, uint32_t number, const char *type, const char *text)
+{
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_cstr(&w, text);
+	ask(c, number, type, true, buf, ssh_wr_done(&w));
+}
+
+static void ask_pty(struct client *c, uint32_t number)
+{
+	const struct ssh_pty_req m = {.term = ssh_str_c("vt100"), .modes = ssh_str_c("")};
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_pty_req_build(&w, &m);
+	ask(c, number, "pty-req", true, buf, ssh_wr_done(&w));
+}
+
+/* The loop goes on until something leaves. */
+static struct item *leaves(void)
+{
+	struct item *i;
+
+	for (unsigned int n = 0; (i = item_next()) == NULL; n++) {
+		cr_assert_lt(n, 1000, "nothing comes");
+		uv_run(&t.loop, UV_RUN_ONCE);
+	}
+	return i;
+}
+
+/* The next payload: its number; *ret: what stands behind its channel. Credit passes by. */
+static uint8_t said(struct ssh_str *ret)
+{
+	static struct item *last;
+
+	free(last);
+	for (last = leaves(); item_type(last) == LINK_IT_ANSWERED; last = leaves())
+		free(last);
+	cr_assert_eq(item_type(last), LINK_IT_PAYLOAD, "type %u", item_type(last));
+	{
+		const struct link_bytes *b = link_msg_body(last->msg);
+		const uint8_t *p = (const uint8_t *)(b + 1);
+
+		if (ret != NULL)
+			*ret = (struct ssh_str){p, b->len};
+		return p[0];
+	}
+}
+
+#define YES(c) cr_expect_eq(said(NULL), SSH_MSG_CHANNEL_SUCCESS)
+#define NO_(c) cr_expect_eq(said(NULL), SSH_MSG_CHANNEL_FAILURE)
+
+/* The item of this type comes next, but for credit. */
+static struct item *comes(enum link_type type)
+{
+	struct item *i;
+
+	for (i = leaves(); item_type(i) == LINK_IT_ANSWERED; i = leaves())
+		free(i);
+	cr_assert_eq(item_type(i), type, "type %u", item_type(i));
+	return i;
+}
+
+static void drained(struct client *c, uint64_t token)
+{
+	const struct link_chan_ref ev = {.token = token};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_DRAINED, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+static void fini(struct client *c)
+{
+	conn_over(&c->conn);
+	ssh_brain_free(c->brain);
+}
+
+/* --- tests ---------------------------------------------------------------------------------------
+ */
+
+/* SUCCESS goes before the stream, exit-status before the end. */
+Test(control_program, a_command_from_its_start_to_its_end)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = opened(&c, 0);
+	const struct link_chan_fds *m;
+	struct ssh_chan_request q;
+	struct ssh_str p;
+	struct ssh_rd r;
+	struct item *i;
+	uint32_t n;
+
+	ask_text(&c, 0, "exec", "exit 7");
+	YES(c);
+	i = comes(LINK_IT_CHAN_FDS);
+	m = link_msg_body(i->msg);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->fds, h.token);
+	cr_expect_eq(h.n_fds, 3);
+	free(i);
+	drained(&c, token);
+	cr_assert_eq(said(&p), SSH_MSG_CHANNEL_REQUEST);
+	ssh_rd_init(&r, p.p + 1, p.len - 1);
+	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
+	cr_expect(ssh_str_eq(q.type, "exit-status"));
+	cr_expect_not(q.want_reply);
+	cr_assert_eq(ssh_exit_status_parse(q.rest, &n), 0);
+	cr_expect_eq(n, 7);
+	free(comes(LINK_IT_CHAN_FINISH));
+	fini(&c);
+}
+
+Test(control_program, the_signal_it_died_of)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = opened(&c, 0);
+	struct ssh_exit_signal sig;
+	struct ssh_chan_request q;
+	struct ssh_str p;
+	struct ssh_rd r;
+
+	ask_text(&c, 0, "exec", "kill 11");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	drained(&c, token);
+	cr_assert_eq(said(&p), SSH_MSG_CHANNEL_REQUEST);
+	ssh_rd_init(&r, p.p + 1, p.len - 1);
+	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
+	cr_expect(ssh_str_eq(q.type, "exit-signal"));
+	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
+	cr_expect(ssh_str_eq(sig.signal, "SEGV"));
+	fini(&c);
+}
+
+/* RFC 4254 section 5.4: what is asked while it starts is answered behind it. */
+Test(control_program, replies_come_in_order)
+{
+	struct client c = client_in(1, 1);
+	uint8_t size[16] = {0, 0, 0, 99, 0, 0, 0, 33};
+	const struct link_chan_size *z;
+	struct item *i;
+
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_pty(&c, 0);
+	ask_text(&c, 0, "exec", "runs");
+	ask_text(&c, 0, "exec", "again");
+	ask(&c, 0, "window-change", false, size, sizeof(size));
+	ask_pty(&c, 0);
+	ask(&c, 0, "x11-req", true, NULL, 0);
+	YES(c); /* the terminal */
+	YES(c); /* the command */
+	NO_(c);
+	NO_(c);
+	NO_(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	cr_expect_eq(h.n_fds, 1);
+	i = comes(LINK_IT_CHAN_SIZE);
+	z = link_msg_body(i->msg);
+	cr_expect_eq(z->columns, 99);
+	cr_expect_eq(z->rows, 33);
+	free(i);
+	fini(&c);
+}
+
+Test(control_program, what_is_refused)
+{
+	static const char *const types[] = {"x11-req",
+					    "auth-agent-req@openssh.com",
+					    "xon-xoff",
+					    "break",
+					    "unknown@example.com",
+					    "window-change",
+					    "signal",
+					    "env",
+					    "pty-req",
+					    "exec",
+					    "subsystem"};
+	struct client c = client_in(1, 1);
+	uint8_t env[64];
+	struct ssh_wr w;
+
+	cr_assert_neq(opened(&c, 0), 0);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		ask(&c, 0, types[i], true, "\0", 1); /* malformed, where it is known at all */
+		NO_(c);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		ssh_wr_init(&w, env, sizeof(env));
+		ssh_wr_cstr(&w, i == 0 ? "LC_ALL" : "LD_PRELOAD");
+		ssh_wr_cstr(&w, "x");
+		ask(&c, 0, "env", true, env, ssh_wr_done(&w));
+		cr_expect_eq(said(NULL),
+			     i == 0 ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE);
+	}
+	fini(&c);
+}
+
+/* One that did not start leaves the channel for another try. */
+Test(control_program, a_helper_that_says_no_or_lies)
+{
+	struct client c = client_in(1, 1);
+
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_text(&c, 0, "exec", "no");
+	NO_(c);
+	ask_text(&c, 0, "exec", "lie");
+	NO_(c);
+	cr_expect_eq(h.sent, 0);
+	ask_text(&c, 0, "exec", "runs");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	fini(&c);
+}
+
+Test(control_program, without_a_helper_nothing_starts)
+{
+	struct client c = client_in(1, 1);
+
+	snprintf(h.helper.path, sizeof(h.helper.path), "%s/none", h.dir);
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_text(&c, 0, "exec", "runs");
+	NO_(c);
+	fini(&c);
+}
+
+Test(control_program, more_than_max_sessions_are_refused)
+{
+	struct client c = client_in(1, 1);
+	uint64_t first = opened(&c, 0);
+	const struct link_chan_end ev = {.audit_id = 1, .token = first, .told = 1};
+
+	cr_assert_neq(first, 0);
+	cr_assert_neq(opened(&c, 1), 0);
+	cr_expect_eq(opened(&c, 2), 0);
+	cr_expect_eq(opened(&c, 3), 0);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect_neq(opened(&c, 4), 0);
+	fini(&c);
+}
+
+/* What let in: a key for one command, or without terminals. */
+Test(control_program, what_a_key_leaves)
+{
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[1];
+
+	s->grant.pty = false;
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_pty(&c, 0);
+	NO_(c);
+	/* The helper plays by the forced command only if it is told of it. */
+	cr_assert_eq(policy_grant_force(&s->grant, "one"), 0);
+	cr_expect(s->grant.session);
+	cr_assert_eq(policy_grant_force(&s->grant, "one"), 0);
+	cr_expect(s->grant.session);
+	cr_assert_eq(policy_grant_force(&s->grant, "two"), 0);
+	cr_expect_not(s->grant.session);
+	cr_expect_eq(opened(&c, 1), 0);
+	fini(&c);
+}
+
+static void begin_without(void)
+{
+	begin_with("LogLevel QUIET");
+}
+
+TestSuite(control_no_program, .init = begin_without, .fini = end, .timeout = 60);
+
+Test(control_no_program, a_gateway_forwards_and_no_more)
+{
+	struct client c = client_in(1, 1);
+
+	cr_expect_eq(opened(&c, 0), 0);
+	cr_expect_eq(h.sent, 0);
+	fini(&c);
+}
