@@ -12,7 +12,6 @@
 #include <openssl/core_names.h>
 #include <openssl/dh.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "crypto/kex_internal.h"
 #include "crypto/secret.h"
@@ -156,8 +155,7 @@ static int generate(const struct kex_group *g, EVP_PKEY *params, EVP_PKEY **ret,
 	size_t len = 0;
 	int r = -EIO;
 
-	/* As for ECDH: the exponent comes from the kernel's generator, not an older seed (S-66). */
-	if (EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) != 1)
+	if (crypto_reseed() < 0)
 		return -EIO;
 	ctx = EVP_PKEY_CTX_new(params, NULL);
 	if (ctx == NULL || EVP_PKEY_keygen_init(ctx) != 1 ||

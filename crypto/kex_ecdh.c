@@ -6,7 +6,6 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "crypto/kex_internal.h"
 #include "crypto/secret.h"
@@ -36,13 +35,9 @@ static const char *group(size_t point_len)
 	}
 }
 
-/*
- * The library draws the scalar from this thread's generator, which would go on where it stood in a
- * machine that was restored: so it takes from the kernel anew before each key (S-66).
- */
 static EVP_PKEY *generate(size_t point_len)
 {
-	if (EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) != 1)
+	if (crypto_reseed() < 0)
 		return NULL;
 	return EVP_EC_gen(group(point_len));
 }

@@ -6,6 +6,7 @@
 
 #include "crypto/key_internal.h"
 #include "crypto/keyfile.h"
+#include "crypto/secret.h"
 
 /* Does it sign what its public half verifies? */
 static int key_selftest(const struct key *private, const struct key *public)
@@ -96,7 +97,9 @@ int key_generate(const char *type, unsigned int bits, struct key **ret)
 
 	if (t == NULL)
 		return -ENOTSUP;
-	r = t->generate(t, bits, &pkey);
+	r = crypto_reseed();
+	if (r == 0)
+		r = t->generate(t, bits, &pkey);
 	if (r < 0)
 		return r;
 	return key_from_private(t, pkey, ret);

@@ -181,3 +181,8 @@ int crypto_random(void *buf, size_t len)
 	}
 	return 0;
 }
+
+int crypto_reseed(void)
+{
+	return EVP_RAND_reseed(RAND_get0_private(NULL), 1, NULL, 0, NULL, 0) == 1 ? 0 : -EIO;
+}

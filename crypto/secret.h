@@ -30,5 +30,10 @@ bool secret_equal(const void *a, const void *b, size_t len);
 
 /* From the system's generator. 0, or -EIO when it failed: nothing may go on without it (F-26). */
 int crypto_random(void *buf, size_t len) __attribute__((warn_unused_result));
+/*
+ * The library's generator for secrets, this thread's, takes from the kernel anew: before each key
+ * it draws, as it would go on where it stood in a machine that was restored (S-66). 0, or -EIO.
+ */
+int crypto_reseed(void) __attribute__((warn_unused_result));
 
 #endif
