@@ -291,6 +291,8 @@ struct conf_session {
 	const char *authorized_principals_command_user;
 	enum conf_forwarding allow_tcp_forwarding;
 	bool disable_forwarding;
+	enum conf_forwarding allow_streamlocal_forwarding;
+	struct conf_strs permit_streamlocal; /* patterns of absolute paths, or "none" */
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
 	uint32_t rekey_ms;            /* 0: none */

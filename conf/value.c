@@ -738,6 +738,24 @@ static bool parse_permitopen(struct value *v, const struct kw *kw, void *field)
 const struct value_type type_permitopen = {1,           CONF_ARGS_MAX, false, parse_permitopen,
 					   print_words, NULL};
 
+/* --- PermitStreamLocal
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool parse_permitstreamlocal(struct value *v, const struct kw *kw, void *field)
+{
+	bool none = v->argc == 1 && strcmp(v->argv[0], "none") == 0;
+
+	for (unsigned int i = 0; !none && i < v->argc; i++)
+		if (v->argv[i][0] != '/')
+			return value_bad(v, "%s '%.100s': not an absolute path", kw->info.name,
+					 v->argv[i]);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+const struct value_type type_permitstreamlocal = {
+	1, CONF_ARGS_MAX, false, parse_permitstreamlocal, print_words, NULL};
+
 /* --- RekeyLimit: default|SIZE [none|TIME]
  * ---------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 
 #include "control/admin/admin.h"
 #include "control/clock.h"
+#include "control/dial.h"
 #include "control/helper/client.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
@@ -153,6 +154,7 @@ static void goodbye(struct timer *t)
 		linkpeer_close(c->peer[i]);
 	c->n_peers = 0;
 	resolver_close(c->env.resolver);
+	dialer_close(c->env.dialer);
 	keysets_hang_up(&c->env.keys);
 	helper_read_end(&c->helper);
 	reload_fini(&c->reload);
@@ -192,7 +194,7 @@ static void on_hangup(uv_signal_t *sig, int number)
 
 /* --- starting ------------------------------------------------------------------------------ */
 
-static int start_pools(struct control *c)
+static int start_pools(struct control *c, const char *run_dir)
 {
 	struct session_env *e = &c->env;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -206,6 +208,8 @@ static int start_pools(struct control *c)
 		pool_spare(e->files, FILES_SPARE);
 	if (r == 0)
 		r = resolver_new(&c->loop, e->timers, &e->resolver);
+	if (r == 0)
+		r = dialer_new(&c->loop, e->timers, clock_now_ms, run_dir, &e->dialer);
 	return r;
 }
 
@@ -352,6 +356,7 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 		return r;
 	r = setup_own_addrs(conf, &c->own, &e->n_own);
 	e->own = c->own;
+	e->host_only = conf_dataplane(conf)->n_interfaces == 0;
 	if (r == 0)
 		r = timers_new(&e->timers);
 	if (r == 0)
@@ -359,7 +364,7 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 	if (r == 0)
 		log_out_timers(c->log, e->timers, clock_now_ms);
 	if (r == 0)
-		r = start_pools(c);
+		r = start_pools(c, run_dir);
 	if (r == 0)
 		r = start_keys(c, keys, run_dir);
 	c->helper.loop = &c->loop;

@@ -35,8 +35,15 @@
 struct shard_listener {
 	struct link_addr addr;
 	uint32_t number; /* control's */
+	int fd;          /* of the kernel's: accepts while open; -1: TCP of ours */
 	uint32_t attach; /* of which attachment */
 	bool open;
+};
+
+/* A socket that was opened at start: who may open one is given up afterwards. */
+struct shard_kernel_listener {
+	struct link_addr addr;
+	int fd;
 };
 
 /* What shard_ports.c saw of a port when it looked last. */
@@ -68,6 +75,8 @@ struct shard {
 	struct relay *relay;
 	struct host *host;
 	struct park park;
+	struct shard_kernel_listener *kernel; /* without interfaces: where the kernel listens */
+	size_t n_kernel;
 	struct linkend *link;
 	struct linkhub *hub; /* the first shard's; others: NULL */
 
@@ -115,7 +124,21 @@ unsigned int shard_team_sort(struct shard *s, struct rte_mbuf **seg, unsigned in
 void shard_team_tell_link(struct shard *s, unsigned int port);
 
 /* shard_host.c: descriptors. */
-int shard_host_make(struct shard *s, char *err, size_t err_size);
+int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
+void shard_host_free(struct shard *s);
+
+/* shard_listen.c: the kernel's listeners. */
+int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
+void shard_listen_free(struct shard *s);
+/* The socket of this address; -1: there is none. */
+int shard_kernel_fd(const struct shard *s, const struct link_addr *addr);
+/* Takes connections of the kernel's listeners that are open. Makes system calls. */
+unsigned int shard_accept(struct shard *s);
+/* For struct relay_conf: of a stream of whichever kind. */
+void shard_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
+uint32_t shard_stream_rtt_us(const struct stream *s);
+void shard_stream_nodelay(struct stream *s, bool on);
+void shard_stream_asker(struct stream *s, uint16_t asker);
 /* Once a turn: what is ready, and what control has sent. Returns work done. */
 unsigned int shard_host_turn(struct shard *s);
 uint64_t shard_host_next_timer_us(const struct shard *s);
@@ -131,6 +154,7 @@ void shard_link_apply(struct shard *s, unsigned int port);
 /* shard_link.c: the socket, and what control says about no connection. Returns work done. */
 unsigned int shard_link_poll(struct shard *s);
 uint64_t shard_link_next_timer_us(const struct shard *s);
+bool shard_same_addr(const struct link_addr *a, const struct link_addr *b);
 /* For struct relay_conf. */
 void shard_command(void *arg, const struct link_hdr *msg);
 

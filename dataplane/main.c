@@ -148,6 +148,8 @@ static int make_run_dir(const char *dir, const struct privs *privs)
 /* What is made on the way up, in this order, and unmade by down() in reverse. */
 struct dataplane {
 	const struct conf_dataplane *conf;
+	const struct conf_listen *listens;
+	size_t n_listens; /* 0 where there are interfaces */
 	bool legacy_ciphers;
 	const char *run_dir;
 	struct privs privs;
@@ -197,6 +199,8 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 		.legacy_ciphers = d->legacy_ciphers,
 		.start_id = d->start_id,
 		.link = d->link,
+		.listens = d->listens,
+		.n_listens = d->n_listens,
 		.stats_path = stats,
 	};
 	int r = 0;
@@ -271,15 +275,20 @@ static int run(const struct conf *conf)
 		return -ENOMEM;
 	d->conf = conf_dataplane(conf);
 	d->legacy_ciphers = needs_provider(ssh_str_c(conf_global(conf)->ciphers));
+	if (d->conf->n_interfaces == 0) {
+		d->listens = conf_global(conf)->listens;
+		d->n_listens = conf_global(conf)->n_listens;
+	}
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
 	privs_find(&d->privs);
 	catch_signals();
 	r = privs_limits();
 	if (r < 0) {
 		snprintf(err, sizeof(err), "cannot forbid core dumps: %s", strerror(-r));
-	} else if (d->conf->n_interfaces == 0) {
+	} else if (d->conf->n_interfaces == 0 && d->n_listens == 0) {
 		r = -EINVAL;
-		snprintf(err, sizeof(err), "no Interface in the configuration");
+		snprintf(err, sizeof(err),
+			 "neither Interface nor ListenAddress in the configuration");
 	} else {
 		r = up(d, err, sizeof(err));
 	}

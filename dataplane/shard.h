@@ -66,6 +66,7 @@ struct shard_snapshot {
 };
 
 struct conf_dataplane;
+struct conf_listen;
 struct linkhub;
 struct shard;
 struct team;
@@ -76,7 +77,10 @@ struct shard_conf {
 	const struct conf_dataplane *conf; /* lives as long as the shard */
 	bool legacy_ciphers;               /* some need OpenSSL's legacy provider */
 	struct linkhub *link;              /* likewise */
-	const char *stats_path;            /* of the snapshot; NULL: none is shared */
+	/* Where the kernel listens for a gateway without interfaces of its own. */
+	const struct conf_listen *listens;
+	size_t n_listens;
+	const char *stats_path; /* of the snapshot; NULL: none is shared */
 	/* The shard's place in it is index; NULL: it has buffers and ports to itself. Borrowed. */
 	struct team *team;
 };

@@ -4,22 +4,47 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "conf/conf.h"
 #include "dataplane/fail.h"
 #include "dataplane/internal.h"
 
-int shard_host_make(struct shard *s, char *err, size_t err_size)
+/* Every descriptor the system lets us have: streams are bounded by MaxHostStreams. */
+static void raise_limit(void)
 {
-	const uint32_t streams = (s->conf->max_host_streams + s->team_size - 1) / s->team_size;
-	const struct host_conf hc = {.pools = &s->pools, .streams_max = streams};
-	int r = host_new(&hc, &s->host);
+	struct rlimit files;
 
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
+{
+	const uint32_t max = s->conf->max_host_streams;
+	uint32_t streams = (max + s->team_size - 1) / s->team_size;
+	struct host_conf hc = {.pools = &s->pools, .streams_max = streams};
+	int r;
+
+	/* Clients, too, come by descriptors then. */
+	if (sc->n_listens > 0)
+		hc.streams_max += shard_max_conns(s);
+	raise_limit();
+	r = host_new(&hc, &s->host);
 	if (r == 0)
 		r = idle_watch(&s->idle, host_fd(s->host));
-	return r < 0 ? start_fail(err, err_size, r, "MaxHostStreams %u: %s",
-				  s->conf->max_host_streams, strerror(-r))
-		     : 0;
+	if (r < 0)
+		return start_fail(err, err_size, r, "MaxHostStreams %u: %s", max, strerror(-r));
+	return shard_listen(s, sc, err, err_size);
+}
+
+void shard_host_free(struct shard *s)
+{
+	shard_listen_free(s);
+	park_clear(&s->park);
+	host_free(s->host);
 }
 
 int shard_host_claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
@@ -48,6 +73,36 @@ static unsigned int take_fds(struct shard *s)
 		relay_fds_came(s->relay, s->now_us);
 	return sets + park_expire(&s->park, s->now_us);
 }
+
+/* --- streams of either kind ---------------------------------------------------------------- */
+
+void shard_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out)
+{
+	if (s->kind == STREAM_HOST)
+		host_stream_totals(s, ret_in, ret_out);
+	else
+		tcp_stream_totals(s, ret_in, ret_out);
+}
+
+uint32_t shard_stream_rtt_us(const struct stream *s)
+{
+	return s->kind == STREAM_HOST ? host_stream_rtt_us(s) : tcp_stream_rtt_us(s);
+}
+
+/* The kernel's are opened without delay. */
+void shard_stream_nodelay(struct stream *s, bool on)
+{
+	if (s->kind != STREAM_HOST)
+		tcp_stream_nodelay(s, on);
+}
+
+void shard_stream_asker(struct stream *s, uint16_t asker)
+{
+	if (s->kind != STREAM_HOST)
+		tcp_stream_asker(s, asker);
+}
+
+/* --- a turn -------------------------------------------------------------------------------- */
 
 unsigned int shard_host_turn(struct shard *s)
 {

@@ -37,9 +37,11 @@ static void attached(struct shard *s)
 	relay_link_attached(s->relay);
 }
 
+/* A socket of the kernel's stays: it could not be opened again. */
 static void close_listener(struct shard *s, uint32_t slot)
 {
-	tcp_listen_close(s->tcp, slot);
+	if (s->listener[slot].fd < 0)
+		tcp_listen_close(s->tcp, slot);
 	s->listener[slot].open = false;
 }
 
@@ -91,6 +93,8 @@ unsigned int shard_link_poll(struct shard *s)
 	}
 	if (s->n_results > 0)
 		work += send_results(s);
+	if (s->n_kernel > 0)
+		work += shard_accept(s);
 	return work;
 }
 
@@ -125,7 +129,7 @@ static bool accept_stream(void *arg, struct stream *stream, uint32_t listener,
 	return relay_accept(s->relay, stream, s->listener[listener].number, &l, &p, s->now_us);
 }
 
-static bool same_addr(const struct link_addr *a, const struct link_addr *b)
+bool shard_same_addr(const struct link_addr *a, const struct link_addr *b)
 {
 	return a->family == b->family && a->scope == b->scope && a->port == b->port &&
 	       memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0;
@@ -135,7 +139,7 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 {
 	struct net_addr addr = {.family = c->addr.family, .scope = c->addr.scope};
 	uint32_t slot = SHARD_LISTENERS_MAX;
-	int r;
+	int fd, r;
 
 	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
@@ -143,21 +147,26 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 
 		if (!l->open) {
 			slot = i < slot ? i : slot;
-		} else if (same_addr(&l->addr, &c->addr)) {
+		} else if (shard_same_addr(&l->addr, &c->addr)) {
 			if (l->attach == s->attach)
 				return -EADDRINUSE;
 			l->number = c->listener;
 			l->attach = s->attach;
-			return tcp_listen_backlog(s->tcp, i, c->backlog);
+			return l->fd >= 0 ? 0 : tcp_listen_backlog(s->tcp, i, c->backlog);
 		}
 	}
 	if (slot == SHARD_LISTENERS_MAX)
 		return -ENOBUFS;
-	r = tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
+	fd = shard_kernel_fd(s, &c->addr);
+	r = fd >= 0 ? 0
+		    : tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
 	if (r < 0)
 		return r;
-	s->listener[slot] = (struct shard_listener){
-		.addr = c->addr, .number = c->listener, .attach = s->attach, .open = true};
+	s->listener[slot] = (struct shard_listener){.addr = c->addr,
+						    .number = c->listener,
+						    .fd = fd,
+						    .attach = s->attach,
+						    .open = true};
 	return 0;
 }
 

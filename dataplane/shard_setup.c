@@ -230,10 +230,10 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
 		.command = shard_command,
 		.command_arg = s,
-		.stream_totals = tcp_stream_totals,
-		.stream_rtt_us = tcp_stream_rtt_us,
-		.stream_nodelay = tcp_stream_nodelay,
-		.stream_asker = tcp_stream_asker,
+		.stream_totals = shard_stream_totals,
+		.stream_rtt_us = shard_stream_rtt_us,
+		.stream_nodelay = shard_stream_nodelay,
+		.stream_asker = shard_stream_asker,
 		.host_claim = shard_host_claim,
 		.host_size = host_stream_size,
 		.host_arg = s,
@@ -306,7 +306,7 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	if (r == 0)
 		r = make_tcp(s, err, err_size);
 	if (r == 0)
-		r = shard_host_make(s, err, err_size);
+		r = shard_host_make(s, sc, err, err_size);
 	if (r == 0)
 		r = make_relay(s, err, err_size);
 	if (r == 0)
@@ -328,8 +328,7 @@ void shard_free(struct shard *s)
 	if (s == NULL)
 		return;
 	relay_free(s->relay);
-	park_clear(&s->park);
-	host_free(s->host);
+	shard_host_free(s);
 	tcp_free(s->tcp);
 	net_free(s->net);
 	cipher_engine_free(s->engine);

@@ -302,6 +302,41 @@ int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret)
 	return 0;
 }
 
+/* Every component is a name. */
+static bool path_is_plain(struct ssh_str path)
+{
+	const char *p = (const char *)path.p, *end = p + path.len;
+
+	if (path.len < 2 || *p != '/')
+		return false;
+	while (p < end) {
+		const char *name = p + 1, *slash;
+		size_t n;
+
+		slash = memchr(name, '/', (size_t)(end - name));
+		n = (size_t)((slash != NULL ? slash : end) - name);
+		if (n == 0 || (n == 1 && name[0] == '.') ||
+		    (n == 2 && name[0] == '.' && name[1] == '.'))
+			return false;
+		p = name + n;
+	}
+	return true;
+}
+
+int ssh_direct_streamlocal_parse(struct ssh_rd *r, struct ssh_str *ret_path)
+{
+	struct ssh_str path = ssh_rd_str(r);
+
+	(void)ssh_rd_str(r); /* reserved, both */
+	(void)ssh_rd_u32(r);
+	if (!ssh_rd_done(r))
+		return -SSH_E_FORMAT;
+	if (path.len > SSH_SOCKET_PATH_MAX || !no_controls(path) || !path_is_plain(path))
+		return -SSH_E_FORMAT;
+	*ret_path = path;
+	return 0;
+}
+
 void ssh_direct_tcpip_build(struct ssh_wr *w, const struct ssh_direct_tcpip *m)
 {
 	ssh_wr_str(w, m->host);

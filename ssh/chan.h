@@ -137,6 +137,14 @@ int ssh_chan_data_head_parse(const uint8_t *head, uint32_t head_len, uint32_t pa
  */
 int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret);
 
+/*
+ * OpenSSH PROTOCOL section 2.4: r stands at the rest of an OPEN. An absolute path of at most
+ * SSH_SOCKET_PATH_MAX bytes without control characters, "//" or a component "." or "..", so that
+ * rules may compare it as text.
+ */
+#define SSH_SOCKET_PATH_MAX 1023
+int ssh_direct_streamlocal_parse(struct ssh_rd *r, struct ssh_str *ret_path);
+
 /* Each writes a whole payload, message number first (direct_tcpip: the rest of an OPEN). */
 void ssh_chan_open_build(struct ssh_wr *w, const struct ssh_chan_open *m);
 void ssh_chan_confirm_build(struct ssh_wr *w, const struct ssh_chan_confirm *m);

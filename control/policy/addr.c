@@ -109,6 +109,15 @@ bool addr_is_special(const struct link_addr *addr)
 	return embedded4(&a, &within) && addr_is_special(&within);
 }
 
+bool addr_is_loopback(const struct link_addr *addr)
+{
+	static const struct link_addr loopback6 = {.family = 6, .addr = {[15] = 1}};
+	struct link_addr a = *addr;
+
+	addr_unmap(&a);
+	return a.family == 4 ? a.addr[0] == 127 : addr_equal(&a, &loopback6);
+}
+
 bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
 {
 	struct link_addr a = *addr;

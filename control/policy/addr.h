@@ -32,6 +32,8 @@ void addr_unmap(struct link_addr *a);
  * one?
  */
 bool addr_is_special(const struct link_addr *a);
+/* 127.0.0.0/8 and ::1: the gateway's own kernel. */
+bool addr_is_loopback(const struct link_addr *a);
 /* Is this one of them, ports aside? */
 bool addr_is_one_of(const struct link_addr *a, const struct link_addr *set, size_t n);
 /* Or is it one by which a translator or a tunnel leads to one of them? Whoever has it is another.

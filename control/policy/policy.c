@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/match.h"
 #include "control/policy/addr.h"
@@ -123,7 +124,15 @@ bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, 
 	return of_key.n == 0 || match_permitopen(&of_key, host, port);
 }
 
-/* "address:port" or "address:*" with this address and port. */
+static bool is_localhost(const struct link_addr *addr)
+{
+	static const struct link_addr localhost[] = {{.family = 4, .addr = {127, 0, 0, 1}},
+						     {.family = 6, .addr = {[15] = 1}}};
+
+	return addr_is_one_of(addr, localhost, 2);
+}
+
+/* "address:port" or "address:*" with this address and port; "localhost" is one. */
 static bool entry_names(const char *entry, const struct link_addr *addr, uint16_t port)
 {
 	char host[CONF_ADDR_TEXT];
@@ -143,8 +152,12 @@ static bool entry_names(const char *entry, const struct link_addr *addr, uint16_
 		return false;
 	memcpy(host, entry, len);
 	host[len] = '\0';
-	if (!addr_parse(host, &a) || !addr_equal(&a, addr))
+	if (strcasecmp(host, "localhost") == 0) {
+		if (!is_localhost(addr))
+			return false;
+	} else if (!addr_parse(host, &a) || !addr_equal(&a, addr)) {
 		return false;
+	}
 	return strcmp(colon + 1, "*") == 0 || (conf_port_parse(colon + 1, &p) == 0 && p == port);
 }
 
@@ -157,6 +170,21 @@ bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr
 		return true;
 	for (size_t i = 0; i < r->permit_open.n; i++)
 		if (entry_names(r->permit_open.v[i], &a, port))
+			return true;
+	return false;
+}
+
+/* A key whose tunnels are listed has these alone: its list names no sockets. */
+bool policy_may_open_socket(const struct conf_session *conf, const struct policy_grant *g,
+			    const char *path)
+{
+	if (conf->disable_forwarding || !g->port_forwarding || g->n_permitopen > 0)
+		return false;
+	if (conf->allow_streamlocal_forwarding != CONF_FORWARDING_YES &&
+	    conf->allow_streamlocal_forwarding != CONF_FORWARDING_LOCAL)
+		return false;
+	for (size_t i = 0; i < conf->permit_streamlocal.n; i++)
+		if (match_pattern(path, conf->permit_streamlocal.v[i]))
 			return true;
 	return false;
 }

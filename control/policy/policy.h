@@ -62,9 +62,16 @@ bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, 
 		    uint16_t port);
 /*
  * May a tunnel lead to this address? Special ones and the gateway's own only when the
- * operator's PermitOpen names that very address, neither by "*" nor by a name: a key file
- * may be its user's own, so permitopen= does not open them.
+ * operator's PermitOpen names that very address, neither by "*" nor by a name but "localhost",
+ * which is 127.0.0.1 and ::1: a key file may be its user's own, so permitopen= does not open them.
  */
 bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr, uint16_t port);
+
+/*
+ * May this login have a tunnel to this UNIX socket? Only when the operator's PermitStreamLocal names
+ * its path: AllowStreamLocalForwarding alone does not (a departure from sshd).
+ */
+bool policy_may_open_socket(const struct conf_session *conf, const struct policy_grant *g,
+			    const char *path);
 
 #endif

@@ -386,6 +386,17 @@ void rules_invalid_user(struct session *s);
 bool rules_allow(const struct session *s, enum ssh_auth_method method, bool forced_command);
 
 /* open.c */
+struct open *open_find(const struct session *s, uint64_t token);
+/* Counted in all limits, and of the opens that wait; NULL: it was refused. */
+struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,
+		      uint16_t port);
+/* FAILURE, and it is gone. */
+void open_refuse(struct session *s, struct open *o, uint32_t reason, const char *text);
+/* open_host.c */
+void open_streamlocal(struct session *s, const struct ssh_chan_open *m);
+/* Those of them that the gateway's own kernel leads to, at the front; none: the shard's network. */
+size_t open_host_addrs(const struct session *s, struct link_addr *addr, size_t n);
+void open_host_connect(struct session *s, struct open *o, const struct link_addr *addr, size_t n);
 void open_begin(struct session *s, const struct ssh_chan_open *m);
 void open_request(struct session *s, const struct ssh_chan_request *m);
 void open_global(struct session *s, const struct ssh_chan_request *m);

@@ -44,7 +44,7 @@ void open_fini(struct session *s)
 		open_unlink(s, s->opens);
 }
 
-static struct open *open_find(const struct session *s, uint64_t token)
+struct open *open_find(const struct session *s, uint64_t token)
 {
 	struct open *o = s->opens;
 
@@ -79,6 +79,12 @@ static void refuse_target(struct session *s, const struct open *o, uint32_t reas
 	else
 		session_log(s, LOG_L_INFO, "connect_to %.100s port %u: %s", o->host, o->port, text);
 	refuse(s, o->peer_channel, reason, text);
+}
+
+void open_refuse(struct session *s, struct open *o, uint32_t reason, const char *text)
+{
+	refuse_target(s, o, reason, text);
+	open_unlink(s, o);
 }
 
 static struct policy_rules rules_of(const struct session *s)
@@ -118,7 +124,7 @@ static void open_connect(struct session *s, struct open *o, const struct link_ad
 	struct session_env *env = s->table->env;
 	struct policy_rules rules = rules_of(s);
 	struct link_addr addr[RESOLVE_ADDRS_MAX];
-	size_t n = 0;
+	size_t n = 0, n_host;
 
 	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++) {
 		if (!policy_may_reach(&rules, &found[i], o->port))
@@ -133,6 +139,11 @@ static void open_connect(struct session *s, struct open *o, const struct link_ad
 		return;
 	}
 	addr_sort(addr, n, env->own, env->n_own);
+	n_host = open_host_addrs(s, addr, n);
+	if (n_host > 0) {
+		open_host_connect(s, o, addr, n_host);
+		return;
+	}
 	if (n > LINK_ADDRS_MAX)
 		n = LINK_ADDRS_MAX;
 	connect_send(s, o, addr, n);
@@ -200,7 +211,7 @@ static void open_decide(struct session *s, struct open *o)
 }
 
 /* A place for one more, counted in all limits; NULL: it is refused, and counted where. */
-static struct open *open_new(struct session *s, size_t host_len)
+static struct open *place_new(struct session *s, size_t host_len)
 {
 	const struct conf_session *conf = &s->awake->conf;
 	struct session_env *env = s->table->env;
@@ -226,10 +237,38 @@ static struct open *open_new(struct session *s, size_t host_len)
 	return NULL;
 }
 
-static void open_direct(struct session *s, const struct ssh_chan_open *m)
+struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,
+		      uint16_t port)
 {
 	struct session_env *env = s->table->env;
-	uint32_t timeout = s->awake->conf.operation_timeout_ms;
+	struct open *o;
+
+	if (ssh_chan_limits_check(m->packet_max) < 0) { /* S-50 */
+		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE,
+		       "maximum packet size too small");
+		return NULL;
+	}
+	o = place_new(s, host.len);
+	if (o == NULL) {
+		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+		return NULL;
+	}
+	o->token = ++env->last_token;
+	o->peer_channel = m->sender_channel;
+	o->peer_window = m->window_size;
+	o->peer_packet_max = m->packet_max;
+	o->state = OPEN_RESOLVING;
+	o->port = port;
+	o->deadline_ms = env->now_ms() + s->awake->conf.operation_timeout_ms;
+	memcpy(o->host, host.p, host.len);
+	o->next = s->opens;
+	s->opens = o;
+	s->n_opens++;
+	return o;
+}
+
+static void open_direct(struct session *s, const struct ssh_chan_open *m)
+{
 	struct ssh_direct_tcpip d;
 	struct ssh_rd r;
 	struct open *o;
@@ -239,28 +278,9 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 		refuse(s, m->sender_channel, SSH_OPEN_CONNECT_FAILED, "malformed target");
 		return;
 	}
-	if (ssh_chan_limits_check(m->packet_max) < 0) { /* S-50 */
-		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE,
-		       "maximum packet size too small");
-		return;
-	}
-	o = open_new(s, d.host.len);
-	if (o == NULL) {
-		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
-		return;
-	}
-	o->token = ++env->last_token;
-	o->peer_channel = m->sender_channel;
-	o->peer_window = m->window_size;
-	o->peer_packet_max = m->packet_max;
-	o->state = OPEN_RESOLVING;
-	o->port = d.port;
-	o->deadline_ms = env->now_ms() + timeout;
-	memcpy(o->host, d.host.p, d.host.len);
-	o->next = s->opens;
-	s->opens = o;
-	s->n_opens++;
-	open_decide(s, o);
+	o = open_new(s, m, d.host, d.port);
+	if (o != NULL)
+		open_decide(s, o);
 }
 
 static void open_session(struct session *s, const struct ssh_chan_open *m)
@@ -296,8 +316,6 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 		uint32_t reason;
 		const char *text;
 	} refused[] = {
-		{"direct-streamlocal@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-		 "this gateway forwards TCP only"},
 		{"tun@openssh.com", SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
 		 "this gateway forwards TCP only"},
 	};
@@ -308,6 +326,10 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 	}
 	if (ssh_str_eq(m->type, "session")) {
 		open_session(s, m);
+		return;
+	}
+	if (ssh_str_eq(m->type, "direct-streamlocal@openssh.com")) {
+		open_streamlocal(s, m);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -379,7 +401,8 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s from %s port %u: connected to %.100s port %u (%s)",
 		    ev->local_channel, session_user(s), session_peer_text(s, from), s->peer.port,
-		    to.host, to.port, addr_text(&ev->target, text));
+		    to.host, to.port,
+		    ev->target.family != 0 ? addr_text(&ev->target, text) : "a UNIX socket");
 }
 
 void open_failed(struct session *s, const struct link_chan_failed *ev)

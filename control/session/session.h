@@ -30,6 +30,7 @@
 #define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
 
 struct session_table;
+struct dialer;
 struct door;
 struct penalties;
 struct lapses;
@@ -49,6 +50,8 @@ struct session_env {
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct keysets keys;
 	struct resolver *resolver;
+	struct dialer *dialer; /* NULL: no channel leads to the gateway's own kernel */
+	bool host_only;        /* there are no interfaces: the kernel leads everywhere */
 	struct blob_key *blob_key;
 	struct conf *conf;
 	struct startups startups;

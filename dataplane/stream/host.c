@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -15,6 +17,8 @@
 
 /* Of the data buffers, below which nothing is read: TCP has its mark there, too. */
 #define LOW_PART 8
+/* How long a round trip that the kernel measured is believed. */
+#define RTT_US 100000
 /* Answers of one epoll_wait(). */
 #define EVENTS 64
 
@@ -577,8 +581,23 @@ bool host_stream_drained(const struct stream *s)
 	return st->out.eof && st->err.eof && st->out.rx.len == 0 && st->err.rx.len == 0;
 }
 
+/* Asked by every byte that is taken, and answered by a system call now and then. */
+uint32_t host_stream_rtt_us(const struct stream *s)
+{
+	struct host_stream *st = host_of(s);
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	if (!st->socket || st->in < 0 || st->h->now_us < st->rtt_until_us)
+		return st->rtt_us;
+	st->rtt_until_us = st->h->now_us + RTT_US;
+	if (getsockopt(st->in, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+		st->rtt_us = info.tcpi_rtt;
+	return st->rtt_us;
+}
+
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
-			uint16_t height)
+		      uint16_t height)
 {
 	const struct winsize size = {rows, columns, width, height};
 

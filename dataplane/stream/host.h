@@ -88,9 +88,11 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
  * is said.
  */
 bool host_stream_drained(const struct stream *s);
+/* Of TCP, as the kernel measured it lately; others: 0, not known. */
+uint32_t host_stream_rtt_us(const struct stream *s);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
-			uint16_t height);
+		      uint16_t height);
 
 #define HOST_COUNTERS(X)                                                                           \
 	X(OPENED, "streams over descriptors begun")                                                \

@@ -46,6 +46,8 @@ struct host_stream {
 	struct host_source out, err;
 	struct pkt_chain tx;
 	uint64_t bytes_in, bytes_out;
+	uint64_t rtt_until_us;
+	uint32_t rtt_us;
 	uint64_t until_us; /* of one that was let go */
 	TAILQ_ENTRY(host_stream) ready_link, life_link;
 };

@@ -212,7 +212,8 @@ Test(control_policy, only_an_operators_literal_address_opens_them)
 		{{"[::1]:80"}, "127.0.0.1", 80, false},
 		{{"127.0.0.1:80"}, "::ffff:127.0.0.1", 80, true},
 		{{"*:8080"}, "127.0.0.1", 8080, false},
-		{{"localhost:8080"}, "127.0.0.1", 8080, false},
+		{{"localhost:8080"}, "127.0.0.1", 8080, true}, /* the one name that does */
+		{{"localhost:8080"}, "127.0.0.2", 8080, false},
 		{{"any"}, "127.0.0.1", 8080, false},
 		{{"none"}, "127.0.0.1", 8080, false},
 		{{"10.0.0.1:80", "169.254.169.254:80"}, "169.254.169.254", 80, true},

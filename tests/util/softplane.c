@@ -297,22 +297,31 @@ static int target_connect(const struct link_addr *a)
 	return fd;
 }
 
-static void chan_connect(struct softplane *sp, struct conn *c, const struct link_chan_connect *m)
+/* What control has connected itself: sent before the item that names it. */
+static int host_fd(const struct softplane *sp, uint64_t want)
+{
+	int fds[LINK_FDS_MAX], n;
+	uint64_t token;
+	uint16_t shard;
+
+	while ((n = link_fds_recv(sp->peer_fd, &shard, &token, fds)) > 0) {
+		if (token == want && n == 1)
+			return fds[0];
+		while (n > 0)
+			close(fds[--n]);
+	}
+	return -ETIMEDOUT;
+}
+
+static void chan_begin(struct softplane *sp, struct conn *c, const struct link_chan_connect *m,
+		       int fd, const struct link_addr *target)
 {
 	struct link_chan_failed failed = {.token = m->token, .reason = SSH_OPEN_CONNECT_FAILED};
-	struct link_chan_ref ref = {.token = m->token};
+	struct link_chan_ref ref = {.token = m->token, .target = *target};
 	uint8_t buf[128];
 	struct ssh_wr w;
-	int i = 0, fd = -ENETUNREACH;
+	int i = 0;
 
-	pthread_mutex_lock(&sp->lock);
-	sp->last_connect = *m;
-	sp->have_connect = true;
-	pthread_mutex_unlock(&sp->lock);
-	for (unsigned int k = 0; k < m->n_addrs && fd < 0; k++) {
-		ref.target = m->addr[k];
-		fd = target_connect(&m->addr[k]);
-	}
 	while (i < CHANS && sp->chan[i].conn >= 0)
 		i++;
 	ssh_wr_init(&w, buf, sizeof(buf));
@@ -341,6 +350,32 @@ static void chan_connect(struct softplane *sp, struct conn *c, const struct link
 	seal_or_hold(c, buf, ssh_wr_done(&w));
 	ref.local_channel = (uint32_t)i;
 	event(sp, &c->h, LINK_EV_CHAN_OPENED, &ref, sizeof(ref), NULL, 0);
+}
+
+static void chan_connect(struct softplane *sp, struct conn *c, const struct link_chan_connect *m)
+{
+	struct link_addr target = {0};
+	int fd = -ENETUNREACH;
+
+	pthread_mutex_lock(&sp->lock);
+	sp->last_connect = *m;
+	sp->have_connect = true;
+	pthread_mutex_unlock(&sp->lock);
+	for (unsigned int k = 0; k < m->n_addrs && fd < 0; k++) {
+		target = m->addr[k];
+		fd = target_connect(&m->addr[k]);
+	}
+	chan_begin(sp, c, m, fd, &target);
+}
+
+static void chan_host(struct softplane *sp, struct conn *c, const struct link_chan_host *m)
+{
+	const struct link_chan_connect like = {.peer_channel = m->peer_channel,
+					       .peer_window = m->peer_window,
+					       .peer_packet_max = m->peer_packet_max,
+					       .token = m->token};
+
+	chan_begin(sp, c, &like, host_fd(sp, m->fds), &m->target);
 }
 
 /* A message the shard settles. 0: not one of those. 1: done. */
@@ -567,6 +602,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 	case LINK_IT_CHAN_CONNECT:
 		chan_connect(sp, c, body);
 		break;
+	case LINK_IT_CHAN_HOST:
+		chan_host(sp, c, body);
+		break;
 	case LINK_IT_ANSWERED:
 		if (answered->payloads > c->unanswered || answered->bytes > c->unanswered_bytes)
 			abort(); /* more credit than was taken */
@@ -728,6 +766,7 @@ static void watch_all(struct softplane *sp, struct ready *r)
 static bool turn(struct softplane *sp, const struct pollfd *fd, int what)
 {
 	uint64_t v;
+	char byte;
 
 	if (what == STOP) {
 		if (read(sp->stop_fd, &v, sizeof(v)) < 0)
@@ -738,6 +777,8 @@ static bool turn(struct softplane *sp, const struct pollfd *fd, int what)
 		attach(sp);
 	else if (what == CLIENT)
 		conn_accept(sp);
+	else if (what == PEER && recv(sp->peer_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		items(sp); /* descriptors: the item that names them takes them */
 	else if (what == PEER)
 		detach(sp);
 	else if (what < CONNS && sp->conn[what].used) {

@@ -1,0 +1,169 @@
+/*
+ * dataplane/shard_listen.c - the kernel's listeners, of a gateway without interfaces of its own:
+ * opened at start, since a dataplane that runs may open no socket, and used as control says.
+ *
+ * Several shards have a socket each for an address: the kernel spreads connections over them.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "dataplane/fail.h"
+#include "dataplane/internal.h"
+
+#define BACKLOG     4096 /* the kernel's own bound holds, too */
+#define ACCEPT_TURN 64   /* of one listener */
+
+union sockaddr_any {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static socklen_t sockaddr_from(const struct link_addr *a, union sockaddr_any *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (a->family == 4) {
+		ret->in.sin_family = AF_INET;
+		ret->in.sin_port = htons(a->port);
+		memcpy(&ret->in.sin_addr, a->addr, 4);
+		return sizeof(ret->in);
+	}
+	ret->in6.sin6_family = AF_INET6;
+	ret->in6.sin6_port = htons(a->port);
+	memcpy(&ret->in6.sin6_addr, a->addr, 16);
+	return sizeof(ret->in6);
+}
+
+static struct link_addr addr_from(const union sockaddr_any *sa)
+{
+	struct link_addr a = {.family = 4};
+
+	if (sa->sa.sa_family == AF_INET) {
+		a.port = ntohs(sa->in.sin_port);
+		memcpy(a.addr, &sa->in.sin_addr, 4);
+	} else {
+		a.family = 6;
+		a.port = ntohs(sa->in6.sin6_port);
+		memcpy(a.addr, &sa->in6.sin6_addr, 16);
+	}
+	return a;
+}
+
+/* --- at start -------------------------------------------------------------------------------- */
+
+static int listen_socket(const struct link_addr *a, bool shared)
+{
+	const int on = 1;
+	union sockaddr_any sa;
+	socklen_t len = sockaddr_from(a, &sa);
+	int fd = socket(sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
+	    (a->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+	    bind(fd, &sa.sa, len) < 0 || listen(fd, BACKLOG) < 0) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
+{
+	char text[CONF_ADDR_TEXT];
+	int r = 0;
+
+	if (sc->n_listens == 0)
+		return 0;
+	s->kernel = calloc(sc->n_listens, sizeof(*s->kernel));
+	if (s->kernel == NULL)
+		return start_fail(err, err_size, -ENOMEM, "out of memory");
+	for (size_t i = 0; r >= 0 && i < sc->n_listens; i++) {
+		const struct conf_addr *a = &sc->listens[i].addr;
+		struct shard_kernel_listener *k = &s->kernel[i];
+
+		k->addr = (struct link_addr){.family = a->family, .port = a->port};
+		memcpy(k->addr.addr, a->addr, sizeof(k->addr.addr));
+		r = listen_socket(&k->addr, shard_is_teamed(s));
+		if (r < 0)
+			return start_fail(err, err_size, r, "Bind to port %u on %s failed: %s",
+					  a->port, conf_addr_text(a, text), strerror(-r));
+		k->fd = r;
+		s->n_kernel++;
+		r = idle_watch(&s->idle, k->fd);
+	}
+	return r < 0 ? start_fail(err, err_size, r, "epoll: %s", strerror(-r)) : 0;
+}
+
+int shard_kernel_fd(const struct shard *s, const struct link_addr *addr)
+{
+	for (size_t i = 0; i < s->n_kernel; i++)
+		if (shard_same_addr(&s->kernel[i].addr, addr))
+			return s->kernel[i].fd;
+	return -1;
+}
+
+void shard_listen_free(struct shard *s)
+{
+	while (s->n_kernel > 0)
+		close(s->kernel[--s->n_kernel].fd);
+	free(s->kernel);
+	s->kernel = NULL;
+}
+
+/* --- connections ----------------------------------------------------------------------------- */
+
+static void take(struct shard *s, const struct shard_listener *l, int fd,
+		 const union sockaddr_any *from)
+{
+	const int on = 1, keepalive = s->conf->tcp_keepalive;
+	struct link_addr local, peer = addr_from(from);
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+	struct stream *stream;
+
+	if (getsockname(fd, &sa.sa, &len) < 0) {
+		close(fd);
+		return;
+	}
+	local = addr_from(&sa);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof(keepalive));
+	if (host_open_socket(s->host, fd, &stream) < 0)
+		return;
+	if (!relay_accept(s->relay, stream, l->number, &local, &peer, s->now_us))
+		stream->ops->abort(stream);
+}
+
+unsigned int shard_accept(struct shard *s)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
+		const struct shard_listener *l = &s->listener[i];
+
+		if (!l->open || l->fd < 0)
+			continue;
+		for (unsigned int k = 0; k < ACCEPT_TURN; k++) {
+			union sockaddr_any from;
+			socklen_t len = sizeof(from);
+			int fd = accept4(l->fd, &from.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+			if (fd <
+			    0) /* none, or (F-11) no descriptor for it: it waits in the kernel */
+				break;
+			take(s, l, fd, &from);
+			n++;
+		}
+	}
+	return n;
+}

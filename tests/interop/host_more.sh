@@ -1,0 +1,29 @@
+# Sourced by scripts/unprivileged for test_host.sh: $dir, ${opts[@]}, ports and pids are its.
+
+run mkdir -m 0755 "$dir/sock"
+start socket python3 "$top/tests/interop/host_peer.py" serve "$dir/sock/s"
+for _ in $(seq 200); do [ -S "$dir/sock/s" ] && break; sleep 0.05; done
+fds() { ls "/proc/$1/fd" | wc -l; }
+
+python3 "$top/tests/interop/host_peer.py" halves "$forward_unix" "$dir/www/file" || return 1
+before_dp=$(fds "$dataplane_pid") before_control=$(fds "$control_pid")
+# A reader that takes nothing stops its own channel, and a fetch beside it goes on.
+python3 "$top/tests/interop/host_peer.py" stuck "$forward" "$forward" || return 1
+
+refused() { # what a rule does not name
+	timeout 20 ssh -o LogLevel=INFO "${opts[@]}" -W "$1" 127.0.0.1 </dev/null >/dev/null 2>"$dir/refused.log" && return 1
+	grep -q 'administratively prohibited' "$dir/refused.log"
+}
+for target in localhost:22 169.254.169.254:80; do
+	refused "$target" || { echo "$target was not refused"; cat "$dir/refused.log"; return 1; }
+done
+echo "targets no rule names: refused"
+python3 "$top/tests/interop/host_peer.py" refused "${opts[*]}" "$dir/mine" "$dir/run/control.sock" || return 1
+
+for _ in $(seq 100); do
+	[ "$(fds "$dataplane_pid")" -le "$before_dp" ] && [ "$(fds "$control_pid")" -le "$before_control" ] && break
+	sleep 0.05
+done
+[ "$(fds "$dataplane_pid")" -le "$before_dp" ] || { echo "descriptors left in the dataplane"; ls -l "/proc/$dataplane_pid/fd"; return 1; }
+[ "$(fds "$control_pid")" -le "$before_control" ] || { echo "descriptors left in control"; return 1; }
+echo "no descriptor left behind"
