@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/auth/userfile.h"
+#include "control/log.h"
 #include "crypto/cert.h"
 #include "ssh/kexinit.h"
 
@@ -120,15 +121,16 @@ void host_certs_load(const struct conf *conf, const struct host_keys *keys, stru
 	for (size_t i = 0; i < paths->n; i++) {
 		why = file_load(paths->v[i], algs, keys, ret);
 		if (why != NULL)
-			fprintf(stderr, "Unable to load host certificate \"%s\": %s\n", paths->v[i],
-				why);
+			log_line(LOG_L_ERROR, "Unable to load host certificate \"%s\": %s",
+				 paths->v[i], why);
 	}
 	for (unsigned int i = 0; i < keys->n; i++) {
 		const struct host_chain *c = &keys->chain[i];
 
 		why = c->n > 0 ? forms_add(algs, keys->key[i], c->cert, c->n, ret) : NULL;
 		if (why != NULL)
-			fprintf(stderr, "Unable to use the certificate of the %s host key: %s\n",
-				key_log_type(keys->key[i]), why);
+			log_line(LOG_L_ERROR,
+				 "Unable to use the certificate of the %s host key: %s",
+				 key_log_type(keys->key[i]), why);
 	}
 }

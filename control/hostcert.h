@@ -2,7 +2,8 @@
  * control/hostcert.h - what clients are shown in place of host keys: OpenSSH certificates
  * (HostCertificate) and X.509 chains (HostCertificate, or the file of the key).
  *
- * Errors  are printed here: this runs where programs start, or where keys are read anew.
+ * Errors  are logged here: this runs where programs start, or on the loop when the operator has
+ * keys replaced. Files that do not open at once, or are no plain files, are left out.
  */
 #ifndef SLUICE_CONTROL_HOSTCERT_H
 #define SLUICE_CONTROL_HOSTCERT_H

@@ -274,3 +274,42 @@ Test(control_rotate, unused_keys_go_at_once)
 	for (unsigned int i = 0; i < KEYSETS_MAX; i++)
 		cr_expect_eq(t.env.keys.set[i].signer != NULL, i == t.env.keys.now);
 }
+
+static char said[1024];
+
+static void hear(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	cr_expect_eq(level, LOG_L_ERROR);
+	strncat(said, line, sizeof(said) - strlen(said) - 2);
+	strcat(said, "\n");
+}
+
+/*
+ * They are read where keys are taken, on the loop: what is no plain file is not waited for, and
+ * what is said of it goes the log's way, which waits for nobody.
+ */
+Test(control_rotate, certificates_that_cannot_be_read_are_said_and_left_out)
+{
+	struct host_keys keys = {.n = 0};
+	struct host_certs certs;
+	char text[512], path[128];
+	struct conf *conf;
+
+	snprintf(path, sizeof(path), "%s/fifo", t.dir);
+	cr_assert_eq(mkfifo(path, 0644), 0);
+	control_file(t.dir, "none", "nothing of a certificate\n", 0644);
+	snprintf(text, sizeof(text),
+		 "HostCertificate %s\nHostCertificate %s/none\n"
+		 "HostCertificate %s/missing\n",
+		 path, t.dir, t.dir);
+	conf = control_conf(text, (int)strlen(text));
+	log_sink_set(hear, NULL);
+	host_certs_load(conf, &keys, &certs);
+	log_sink_set(quiet, NULL);
+	cr_expect_eq(certs.n, 0);
+	cr_expect_not_null(strstr(said, "/fifo\": "));
+	cr_expect_not_null(strstr(said, "/none\": not a certificate\n"));
+	cr_expect_not_null(strstr(said, "/missing\": no such file\n"));
+	conf_put(conf);
+}
