@@ -351,12 +351,12 @@ Test(control_nomem, another_configuration)
 		cr_assert(t.env.conf == was || conf_mark(t.env.conf) != conf_mark(was));
 	}
 	cr_expect_neq(conf_mark(t.env.conf), conf_mark(was));
+	door_free(t.env.door); /* before the configuration it was made by */
+	t.env.door = NULL;
 	configure("");
 	cr_assert(!run(PASSWORD, 0, &in));
 	cr_expect(in);
 	reload_fini(&reload);
-	door_free(t.env.door);
-	t.env.door = NULL;
 	moduli_free(t.env.moduli);
 	free(t.env.kex);
 }
