@@ -42,8 +42,8 @@ static struct {
 	int listener, signals;
 	uid_t client;
 	struct helper_rules *rules;
-	struct timers *timers; /* of the log: its lines are tried again */
-	uint64_t read_ms;      /* when the configuration was read at control's word; 0: never */
+	struct timers *timers;         /* of the log: its lines are tried again */
+	uint64_t reads_milli, read_ms; /* thousandths of a read that is left, as of then */
 	/* Those before it, the one longest kept next; NULL: none. */
 	struct {
 		struct conf *conf;
@@ -112,14 +112,18 @@ static bool rules_read(void)
 	return true;
 }
 
-/* Not more often than control may have it read. */
+/* Not more often than control may have it read; several changes at once are few. */
 static bool rules_may_read(void)
 {
 	uint64_t now = now_ms();
 
-	if (s.read_ms != 0 && now - s.read_ms < HELPER_READ_MS)
-		return false;
+	s.reads_milli += (now - s.read_ms) * HELPER_READS_PER_S;
+	if (s.reads_milli > HELPER_READS_SAVED * 1000)
+		s.reads_milli = HELPER_READS_SAVED * 1000;
 	s.read_ms = now;
+	if (s.reads_milli < 1000)
+		return false;
+	s.reads_milli -= 1000;
 	return true;
 }
 

@@ -26,9 +26,11 @@
 #define HELPER_TALKS_MAX     48 /* of them conversations with PAM, which last: others pass by */
 #define HELPER_USER_JOBS_MAX 4  /* of these for one user from one source */
 #define HELPER_REQUEST_MS    5000
-#define HELPER_READ_MS       100    /* control has the configuration read no more often */
-#define HELPER_BEFORE        4      /* configurations kept besides the newest … */
-#define HELPER_BEFORE_MS     120000 /* … so long */
+/* How often control has the configuration read, a second, and so often at once. */
+#define HELPER_READS_PER_S 10
+#define HELPER_READS_SAVED 10
+#define HELPER_BEFORE      4      /* configurations kept besides the newest … */
+#define HELPER_BEFORE_MS   120000 /* … so long */
 
 /* What jobs are judged by. */
 struct helper_rules {
