@@ -423,12 +423,16 @@ void program_request(struct open *o, const struct ssh_chan_request *m)
 /* --- its channel --------------------------------------------------------------------------------
  */
 
+/*
+ * One that is told to close is over for its client before the shard says so: an open may come right
+ * behind its CLOSE.
+ */
 static unsigned int sessions_of(const struct session *s)
 {
 	unsigned int n = 0;
 
 	for (const struct open *o = s->opens; o != NULL; o = o->next)
-		n += o->program != NULL;
+		n += o->program != NULL && !o->program->finished;
 	return n;
 }
 

@@ -16,7 +16,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -29,7 +29,7 @@ MaxSessions 3
 Subsystem sftp internal-sftp
 AcceptEnv LC_*
 SetEnv COLOUR=blue
-Match User demo,forced,jailed
+Match User demo,forced,jailed,keyed
 	PermitSession yes
 Match User forced
 	ForceCommand echo forced:\$SSH_ORIGINAL_COMMAND
@@ -86,6 +86,11 @@ check "who has no PermitSession" status 255 in_ssh "only@$LAB_GW_OUTSIDE" true
 check "forwarding only is said" grep -q 'this gateway forwards only' "$LAB_DIR/ssh.log"
 check "a forced command" is "forced:rm x" in_ssh "forced@$LAB_GW_OUTSIDE" rm x
 check "in place of sftp, too" is "forced:sftp" in_ssh -s "forced@$LAB_GW_OUTSIDE" sftp
+sed 's/^/command="echo key:$SSH_ORIGINAL_COMMAND",no-pty /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/keyed"
+lab_own "$LAB_DIR/authorized_keys/keyed"
+check "a key's command" is "key:rm x" in_ssh "keyed@$LAB_GW_OUTSIDE" rm x
+in_ssh -tt "keyed@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/keyed.log"
+check "a key without terminals" grep -q 'PTY allocation request failed' "$LAB_DIR/ssh.log"
 check "no such subsystem" status 255 in_ssh -s "$gw" nothing
 check "a root that is not root's alone" bash -c "! ip netns exec $LAB-client ssh ${opts[*]@Q} jailed@$LAB_GW_OUTSIDE true >'$LAB_DIR/jail.log' 2>&1 && grep -q 'bad ownership' '$LAB_DIR/jail.log'"
 

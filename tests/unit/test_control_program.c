@@ -440,6 +440,24 @@ Test(control_program, more_than_max_sessions_are_refused)
 	fini(&c);
 }
 
+/* CLOSE and the next open may come in one segment. */
+Test(control_program, one_that_was_told_to_close_is_not_counted)
+{
+	struct client c = client_in(1, 1);
+	uint64_t first = opened(&c, 0);
+
+	cr_assert_neq(opened(&c, 1), 0);
+	ask_text(&c, 0, "exec", "exit 0");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	drained(&c, first);
+	cr_assert_eq(said(NULL), SSH_MSG_CHANNEL_REQUEST);
+	free(comes(LINK_IT_CHAN_FINISH));
+	cr_expect_neq(opened(&c, 2), 0);
+	cr_expect_eq(opened(&c, 3), 0);
+	fini(&c);
+}
+
 /* What let in: a key for one command, or without terminals. */
 Test(control_program, what_a_key_leaves)
 {
