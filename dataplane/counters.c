@@ -5,7 +5,7 @@
 #include "dataplane/internal.h"
 #include "ssh/err.h"
 
-_Static_assert(5 + NET_IFACES_MAX <= COUNTER_GROUPS_MAX, "a group each");
+_Static_assert(6 + NET_IFACES_MAX <= COUNTER_GROUPS_MAX, "a group each");
 
 static const char *net_name(unsigned int i)
 {
@@ -47,6 +47,16 @@ static const char *host_text(unsigned int i)
 	return host_counter_text((enum host_counter)i);
 }
 
+static const char *park_name(unsigned int i)
+{
+	return park_counter_name((enum park_counter)i);
+}
+
+static const char *park_text(unsigned int i)
+{
+	return park_counter_text((enum park_counter)i);
+}
+
 static const char *ssh_name(unsigned int i)
 {
 	return ssh_err_counter(-(SSH_E_BASE + 1 + (int)i));
@@ -74,6 +84,7 @@ unsigned int counters_of(const struct shard *s, struct counter_group ret[COUNTER
 		{"tcp", "", tcp_counters(s->tcp), TCP_C_COUNT, tcp_name, tcp_text},
 		{"relay", "", relay_counters(s->relay), RELAY_C_COUNT, relay_name, relay_text},
 		{"host", "", host_counters(s->host), HOST_C_COUNT, host_name, host_text},
+		{"park", "", s->park.counters, PARK_C_COUNT, park_name, park_text},
 		{"ssh", "", relay_error_counters(s->relay), SSH_E_COUNT, ssh_name, ssh_text},
 	};
 	unsigned int n = 0;

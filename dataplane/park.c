@@ -30,8 +30,7 @@ void park_put(struct park *p, uint64_t token, const int *given, unsigned int n, 
 	struct host_fds fds = fds_of(given, n);
 
 	if (p->n == PARK_MAX || find(p, token) < p->n) {
-		p->full += p->n == PARK_MAX;
-		p->twice += p->n < PARK_MAX;
+		p->counters[p->n == PARK_MAX ? PARK_C_FULL : PARK_C_TWICE]++;
 		host_fds_close(&fds);
 		return;
 	}
@@ -57,7 +56,7 @@ unsigned int park_expire(struct park *p, uint64_t now_us)
 	while (p->n > 0 && now_us >= p->entry[0].until_us) {
 		host_fds_close(&p->entry[0].fds);
 		take_out(p, 0);
-		p->late++;
+		p->counters[PARK_C_LATE]++;
 		n++;
 	}
 	return n;
@@ -72,4 +71,22 @@ void park_clear(struct park *p)
 {
 	while (p->n > 0)
 		host_fds_close(&p->entry[--p->n].fds);
+}
+
+static const struct {
+	const char *name, *text;
+} counter[PARK_C_COUNT] = {
+#define X(id, what) [PARK_C_##id] = {#id, what},
+	PARK_COUNTERS(X)
+#undef X
+};
+
+const char *park_counter_name(enum park_counter c)
+{
+	return counter[c].name;
+}
+
+const char *park_counter_text(enum park_counter c)
+{
+	return counter[c].text;
 }

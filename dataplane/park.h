@@ -17,6 +17,21 @@
 #define PARK_MAX 256 /* tokens of one shard */
 #define PARK_US  5000000
 
+#define PARK_COUNTERS(X)                                                                           \
+	X(FULL, "sets of descriptors closed: too many wait to be claimed")                         \
+	X(TWICE, "sets of descriptors closed: their token is there already")                       \
+	X(LATE, "sets of descriptors closed: nobody claimed them in time")                         \
+	X(LOST, "sets of descriptors that could not be received: no descriptors, or no room")
+
+enum park_counter {
+#define X(name, text) PARK_C_##name,
+	PARK_COUNTERS(X)
+#undef X
+		PARK_C_COUNT
+};
+const char *park_counter_name(enum park_counter c);
+const char *park_counter_text(enum park_counter c);
+
 struct park_entry {
 	uint64_t token, until_us;
 	struct host_fds fds;
@@ -25,7 +40,7 @@ struct park_entry {
 struct park {
 	struct park_entry entry[PARK_MAX]; /* by until_us */
 	unsigned int n;
-	uint64_t full, twice, late; /* sets closed: no room, a token that is there, nobody came */
+	uint64_t counters[PARK_C_COUNT];
 };
 
 /* n descriptors: one that is both ways, or in, out, and err. Taken, whatever becomes of them. */

@@ -65,6 +65,8 @@ static unsigned int take_fds(struct shard *s)
 	unsigned int n, sets = 0;
 	uint64_t token;
 
+	if (s->hub != NULL)
+		s->park.counters[PARK_C_LOST] = linkhub_fds_lost(s->hub);
 	while ((n = linkend_fds(s->link, &token, fds)) > 0) {
 		park_put(&s->park, token, fds, n, s->now_us);
 		sets++;

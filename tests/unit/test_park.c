@@ -64,7 +64,7 @@ Test(park, late_ones_are_closed_and_counted)
 	cr_expect_not(park_claim(&p, 1, &got));
 	cr_expect(park_claim(&p, 2, &got));
 	cr_expect(is_open(b[0]));
-	cr_expect_eq(p.late, 1);
+	cr_expect_eq(p.counters[PARK_C_LATE], 1);
 }
 
 Test(park, a_token_twice_keeps_the_first)
@@ -75,7 +75,7 @@ Test(park, a_token_twice_keeps_the_first)
 	put(1, 1, 0, a);
 	put(1, 1, 0, b);
 	cr_expect_not(is_open(b[0]));
-	cr_expect_eq(p.twice, 1);
+	cr_expect_eq(p.counters[PARK_C_TWICE], 1);
 	cr_assert(park_claim(&p, 1, &got));
 	cr_expect_eq(got.in, a[0]);
 }
@@ -86,9 +86,9 @@ Test(park, it_holds_so_many)
 
 	for (uint64_t i = 1; i <= PARK_MAX; i++)
 		put(i, 1, i, fd);
-	cr_expect_eq(p.full, 0);
+	cr_expect_eq(p.counters[PARK_C_FULL], 0);
 	put(PARK_MAX + 1, 1, 9999, fd);
-	cr_expect_eq(p.full, 1);
+	cr_expect_eq(p.counters[PARK_C_FULL], 1);
 	cr_expect_not(is_open(fd[0]));
 	park_clear(&p);
 	cr_expect_eq(p.n, 0);
