@@ -127,12 +127,10 @@ static void cut_all(struct conf_algs *algs, struct cut_names to[N_CUT])
 		cut_one(names[i], &to[i]);
 }
 
-static int no_kerberos(struct conf **conf, char **ret_errors)
+static int no_kerberos(const struct conf *conf, char **ret_errors)
 {
-	if (!conf_global(*conf)->gssapi_kex)
+	if (!conf_global(conf)->gssapi_kex)
 		return 0;
-	conf_put(*conf);
-	*conf = NULL;
 	*ret_errors = strdup("FIPSMode: GSSAPIKeyExchange is computed by Kerberos' own library\n");
 	return -EINVAL;
 }
@@ -157,6 +155,7 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	char gss[NAMES_MAX];
 	char comps[128];
 	struct cut_names cut[N_CUT];
+	struct conf *conf;
 	bool anchors, fips;
 	int r;
 	struct conf_algs algs = {
@@ -178,23 +177,31 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	ssh_names_join(ssh_comp_name_at, comps, sizeof(comps));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));
-	r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
+	r = conf_load_trusted(path, &algs, trusted, &conf, ret_errors);
 	if (r < 0)
 		return r;
 	/* Only who names anchors has strangers' X.509 read at all, unless the list itself says so.
 	 */
-	anchors = conf_global(*ret)->x509_trust_anchors != NULL;
+	anchors = conf_global(conf)->x509_trust_anchors != NULL;
 	/* A file that is read again does not change what this process is. */
-	fips = conf_global(*ret)->fips_mode || fips_on();
+	fips = conf_global(conf)->fips_mode || fips_on();
 	if (anchors)
 		algs.pubkey_accepted.dflt = SSH_DEFAULT_PUBKEY "," SSH_DEFAULT_X509;
 	if (fips)
 		cut_all(&algs, cut);
 	if (anchors || fips) {
-		conf_put(*ret);
-		r = conf_load_trusted(path, &algs, trusted, ret, ret_errors);
+		conf_put(conf);
+		r = conf_load_trusted(path, &algs, trusted, &conf, ret_errors);
+		if (r < 0)
+			return r;
 	}
-	return r == 0 && fips ? no_kerberos(ret, ret_errors) : r;
+	if (fips)
+		r = no_kerberos(conf, ret_errors);
+	if (r < 0)
+		conf_put(conf);
+	else
+		*ret = conf;
+	return r;
 }
 
 /* The first line of a file that is its owner's alone, as the key's is. */

@@ -203,6 +203,10 @@ Test(control_reload, one_with_an_error_is_nobodys)
 		{"PasswordAuthentication no\nNoSuchThing", "Bad configuration option: NoSuchThing"},
 		{"Ciphers none-such", "Bad SSH2 ciphers 'none-such'"},
 		{"Match User a\nPort 23", "Directive 'Port' is not allowed within a Match block"},
+		/* Right for what there is, and nothing that FIPSMode leaves. */
+		{"FIPSMode yes\nCiphers chacha20-poly1305@openssh.com",
+		 "FIPSMode leaves nothing of SSH2 ciphers"},
+		{"FIPSMode yes\nGSSAPIKeyExchange yes", "FIPSMode: GSSAPIKeyExchange"},
 		/* Each of them would do. */
 		{"VersionString SSH-2.0-" LONG LONG "\nVersionAddendum " LONG, "too long"},
 	};
