@@ -68,7 +68,9 @@ struct helper_job {
 	struct ssh_str host;    /* the name of its address; "": it has none */
 	bool invalid_user;
 	uint32_t time_ms;
-	/* conf_mark() of what the login goes by: another is not answered for. 0: the newest will do
+	/*
+	 * conf_mark() of what the login goes by, of a session: of what holds now. Another is not
+	 * answered for. 0: the newest will do.
 	 */
 	uint64_t mark;
 };

@@ -246,8 +246,7 @@ static void child(const struct conn *c, struct conf *conf, enum helper_msg type,
 static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
-	/* A session may be of a connection older than all that is kept: the newest is its, too. */
-	struct conf *conf = type == HELPER_SESSION ? s.rules->conf : rules_of(job->mark);
+	struct conf *conf = rules_of(job->mark);
 
 	if (conf == NULL) {
 		refuse(c, HELPER_DENIED, "the helper goes by another configuration");

@@ -267,8 +267,12 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 			.modes = {p->modes, p->modes_len}},
 		.env = {p->env, p->env_len},
 	};
-	int r = call(p, &m);
+	int r;
 
+	/* Its connection may be older than what the helper keeps: a program goes by what holds now.
+	 */
+	m.job.mark = conf_mark(s->table->env->conf);
+	r = call(p, &m);
 	if (r < 0) {
 		session_log(s, LOG_L_ERROR, "a session of %.100s cannot be started: %s",
 			    session_user(s),

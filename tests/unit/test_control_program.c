@@ -3,6 +3,7 @@
  * its shard is told. sluice-helper is played by a process of the test's, which goes by the command.
  */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -54,7 +55,10 @@ static void started(int fd, unsigned int n)
 		_exit(1);
 }
 
-/* "no": it is denied; "lie": a STARTED without descriptors; "exit N", "kill N"; else it runs. */
+/*
+ * "no": it is denied; "by N": so it is by another configuration than that of mark N; "lie": a
+ * STARTED without descriptors; "exit N", "kill N"; else it runs.
+ */
 static void play(int fd, const struct helper_session *m)
 {
 	static uint8_t buf[HELPER_FRAME_MAX + 4];
@@ -62,7 +66,8 @@ static void play(int fd, const struct helper_session *m)
 	char command[64];
 
 	snprintf(command, sizeof(command), "%.*s", (int)m->command.len, (const char *)m->command.p);
-	if (strcmp(command, "no") == 0) {
+	if (strcmp(command, "no") == 0 ||
+	    (strncmp(command, "by ", 3) == 0 && strtoull(command + 3, NULL, 10) != m->job.mark)) {
 		say(fd, buf, helper_done_build(buf, HELPER_DENIED, "not configured"));
 		return;
 	}
@@ -411,6 +416,27 @@ Test(control_program, a_helper_that_says_no_or_lies)
 	ask_text(&c, 0, "exec", "runs");
 	YES(c);
 	free(comes(LINK_IT_CHAN_FDS));
+	fini(&c);
+}
+
+/* Who came in by an older one, too: the helper does not keep that for ever. */
+Test(control_program, a_program_goes_by_what_holds_now)
+{
+	struct client c = client_in(1, 1);
+	struct conf *was = t.env.conf;
+	char command[64], *errors;
+
+	cr_assert_eq(conf_parse("now", "# now\n", 6, NULL, &t.env.conf, &errors), 0);
+	cr_assert_neq(conf_mark(t.env.conf), conf_mark(was));
+	cr_assert_neq(opened(&c, 0), 0);
+	snprintf(command, sizeof(command), "by %" PRIu64, conf_mark(was));
+	ask_text(&c, 0, "exec", command);
+	NO_(c);
+	snprintf(command, sizeof(command), "by %" PRIu64, conf_mark(t.env.conf));
+	ask_text(&c, 0, "exec", command);
+	YES(c);
+	conf_put(t.env.conf);
+	t.env.conf = was;
 	fini(&c);
 }
 

@@ -214,6 +214,20 @@ Test(helper_session, a_subsystem_is_what_is_configured)
 	cr_expect_str_eq(buf, "hello\n");
 }
 
+/* What control goes by and we cannot read may be what forces a command. */
+Test(helper_session, what_control_goes_by_holds_or_nothing_runs)
+{
+	struct helper_session m = ask("run", "true");
+	struct conf *conf;
+
+	cr_assert_eq(rules_read(&conf), 0);
+	m.job.mark = conf_mark(conf);
+	conf_put(conf);
+	cr_expect_eq(output(&m, (char[16]){0}, 16), 0);
+	m.job.mark++;
+	cr_expect_eq(refusal(&m), HELPER_DENIED);
+}
+
 /* --- how it runs --------------------------------------------------------------------------------
  */
 
