@@ -513,6 +513,10 @@ static unsigned int serve_ready(struct host *h)
 	return work;
 }
 
+/*
+ * What is still queued here goes nowhere. Where all was written the kernel may hold some of it yet,
+ * and delivers that: such a one is closed, not reset.
+ */
 static unsigned int cut_late(struct host *h, struct host_list *list)
 {
 	struct host_stream *st;
@@ -520,7 +524,10 @@ static unsigned int cut_late(struct host *h, struct host_list *list)
 
 	while ((st = TAILQ_FIRST(list)) != NULL && h->now_us >= st->until_us) {
 		host_count(h, HOST_C_LINGERED);
-		op_abort(&st->s);
+		if (st->life == HOST_FLUSHING)
+			op_abort(&st->s);
+		else
+			stream_free(st);
 		n++;
 	}
 	return n;

@@ -106,7 +106,7 @@ void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_
 	X(LOOKS, "times the set of descriptors was asked")                                         \
 	X(DEAF, "streams whose other end takes no more bytes")                                     \
 	X(FAILED, "streams ended by an error of a descriptor")                                     \
-	X(LINGERED, "streams cut after they were closed: what was left went nowhere")              \
+	X(LINGERED, "streams cut after they were closed: the other end did not end in time")       \
 	X(SHORT, "reads put off: buffers are short")
 
 enum host_counter {

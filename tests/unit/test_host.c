@@ -545,6 +545,46 @@ Test(host, abort_resets_tcp)
 	close(listener);
 }
 
+/* What the kernel took is the kernel's to deliver: that we wait no longer must not cut it. */
+Test(host, a_slow_reader_gets_all_of_a_stream_that_was_closed)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(sa);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+	const int small = 16 * 1024, large = sizeof(pattern), n = 400000;
+	struct stream *s;
+	uint32_t got = 0;
+	int fd;
+
+	setsockopt(other, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	cr_assert_eq(bind(listener, (void *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (void *)&sa, &len), 0);
+	cr_assert_eq(connect(other, (void *)&sa, sizeof(sa)), 0);
+	fd = accept(listener, NULL, NULL);
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large));
+	cr_assert_eq(host_open_socket(h, fd, &s), 0);
+	cr_assert_eq(give(s, 0, (uint32_t)n), 0);
+	for (int i = 0; i < 1000 && s->ops->tx_queued(s) > 0; i++)
+		settle();
+	cr_assert_eq(s->ops->tx_queued(s), 0, "all of it is the kernel's");
+	s->ops->close(s);
+	settle();
+	pass(HOST_DRAIN_US);
+	cr_assert_eq(host_streams(h), 0);
+	while (got < (uint32_t)n) {
+		uint8_t buf[8192];
+		ssize_t k = read(other, buf, sizeof(buf));
+
+		cr_assert_gt(k, 0, "%u bytes came", got);
+		cr_expect_eq(memcmp(buf, pattern + got, (size_t)k), 0);
+		got += (uint32_t)k;
+	}
+	cr_expect_eq(read(other, pattern, 1), 0, "and its end");
+	close(other);
+	close(listener);
+}
+
 /* --- refusals ------------------------------------------------------------------------------- */
 
 Test(host, no_descriptor_at_all_is_no_stream)
