@@ -477,10 +477,14 @@ static enum visit say_eof(struct chan *ch)
 
 /*
  * Of a program control says what became of it, and then that it is over. EOF waits for that, too:
- * Dropbear's client closes when it has one, and would not hear of the exit-status behind it.
+ * Dropbear's client closes when it has one, and would not hear of the exit-status behind it. One
+ * whose control is gone is over when it has no more to say.
  */
 static enum visit program_end(struct chan *ch)
 {
+	bool over = ch->target == NULL || ch->target_eof || ch->target_err;
+
+	ch->finish |= ch->alone && over;
 	if (ch->finish && say_eof(ch) == VISIT_BLOCKED)
 		return VISIT_BLOCKED;
 	if (ch->finish) {

@@ -159,7 +159,22 @@ int host_size(struct conn *c, const struct link_chan_size *m)
 	const struct relay_conf *conf = &c->relay->conf;
 	struct chan *ch = host_find(c, m->token);
 
-	if (ch != NULL && ch->target != NULL && conf->host_size != NULL)
+	/* Of another kind it has no terminal, and is not what host_size() takes. */
+	if (ch != NULL && ch->target != NULL && ch->target->kind == STREAM_HOST &&
+	    conf->host_size != NULL)
 		conf->host_size(ch->target, m->columns, m->rows, m->width, m->height);
 	return 0;
+}
+
+void host_control_gone(struct conn *c)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (!ch->program)
+			continue;
+		ch->alone = true;
+		chan_ready(ch);
+	}
 }

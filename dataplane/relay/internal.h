@@ -114,6 +114,7 @@ struct chan {
 	bool grant_connecting; /* such a one, counted in its connection while nobody answered */
 	bool program;          /* control says when it ends, */
 	bool drained, finish;  /* was told that all is said, has said so */
+	bool alone;            /* that control is gone: the next one does not know of it */
 	bool err_next;         /* of its target's two ways in, whose turn it is */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
@@ -490,6 +491,8 @@ int host_size(struct conn *c, const struct link_chan_size *m);
 void host_late(struct chan *ch);
 /* It waits for none any more. */
 void host_over(struct chan *ch);
+/* Programs end by themselves from here on, and channels that have none yet do now. */
+void host_control_gone(struct conn *c);
 
 /* up.c */
 /* Is there room for one more payload of len bytes with control? */

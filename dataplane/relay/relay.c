@@ -228,6 +228,7 @@ void relay_link_detached(struct relay *r)
 		if (c->state == 0)
 			continue;
 		wait_lost(c);
+		host_control_gone(c);
 		conn_activate(c); /* a turn finds out what waits, and until when */
 	}
 }

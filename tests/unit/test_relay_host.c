@@ -38,12 +38,22 @@ static int claim(void *arg, uint64_t fds, const struct stream_user *user, void *
 	return host_open(host, &of, user, user_ptr, ret);
 }
 
+static unsigned int sized;
+
+static void size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width, uint16_t height)
+{
+	cr_assert_eq(s->kind, STREAM_HOST);
+	host_stream_size(s, columns, rows, width, height);
+	sized++;
+}
+
 static void start(void)
 {
 	struct host_conf conf = {.pools = &bench_pools, .streams_max = 4};
 
 	signal(SIGPIPE, SIG_IGN);
 	bench_claim = claim;
+	bench_size = size;
 	bench_start();
 	fds_before = fds_open();
 	cr_assert_eq(host_new(&conf, &host), 0);
@@ -382,6 +392,86 @@ Test(relay_host, items_for_a_channel_that_is_gone_are_counted)
 	finish(&c);
 	give_fds(&c, 7);
 	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), before + 2);
+	client_free(&c);
+}
+
+Test(relay_host, only_a_channel_over_descriptors_has_a_size)
+{
+	struct client c = client_login();
+	struct link_chan_size m = {.columns = 80, .rows = 24};
+	int other = park_socket(7);
+
+	client_channel(&c, 6, 1 << 20);
+	m.token = 1006;
+	down(LINK_IT_CHAN_SIZE, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	cr_expect_eq(sized, 0, "its target is TCP's");
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	m.token = 99;
+	down(LINK_IT_CHAN_SIZE, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	cr_expect_eq(sized, 1);
+	close(other);
+	client_free(&c);
+}
+
+/* Nobody is there any more who says what became of it, and nobody who says that it is over. */
+Test(relay_host, a_program_that_outlives_its_control_ends_by_itself)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+	struct bench_chan ch;
+	const uint8_t *q;
+	size_t n;
+
+	open_host(&c, 7, true);
+	ch = client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	relay_link_detached(bench);
+	relay_link_attached(bench);
+	cr_assert_eq(write(p.out, "bye", 3), 3);
+	run();
+	data_is(&c, 0, "bye");
+	cr_expect_eq(client_next(&c, &q, &n), 0, "it lives, and goes on");
+	program_exit(&p);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
+	up_expect(LINK_EV_CHAN_END, NULL);
+	client_free(&c);
+}
+
+Test(relay_host, what_was_to_be_finished_is_when_control_goes)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	program_exit(&p);
+	run();
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	relay_link_detached(bench);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}
+
+Test(relay_host, a_session_without_a_program_ends_with_its_control)
+{
+	struct client c = client_login();
+
+	open_host(&c, 0, true);
+	client_confirmed(&c);
+	relay_link_detached(bench);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
 	client_free(&c);
 }
 

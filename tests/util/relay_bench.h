@@ -54,6 +54,8 @@ static unsigned int bench_grants_max; /* 0: the default */
 /* relay_conf.host_claim */
 static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
 			  struct stream **ret);
+static void (*bench_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
+			  uint16_t height); /* relay_conf.host_size */
 static struct {
 	uint8_t *p;
 	size_t len;
@@ -714,6 +716,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.stream_asker = fake_asker,
 		.stream_rtt_us = fake_rtt,
 		.host_claim = bench_claim,
+		.host_size = bench_size,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);
