@@ -259,6 +259,25 @@ int kf_pfx_parse(struct kf_ctx *c, struct blob_str s)
 
 /* --- writing ---------------------------------------------------------------------------- */
 
+/* The file's certificates: the key's own apart, all others in chain. */
+static int certs_take(const struct keyfile *kf, STACK_OF(X509) * chain, X509 **own)
+{
+	for (unsigned int i = 0; i < kf->n_certs; i++) {
+		const unsigned char *p = kf->cert[i].der;
+		X509 *x = d2i_X509(NULL, &p, (long)kf->cert[i].len);
+
+		if (x == NULL)
+			return -EIO;
+		if (i == 0 && X509_check_private_key(x, kf->key->pkey) == 1) {
+			*own = x;
+		} else if (sk_X509_push(chain, x) <= 0) {
+			X509_free(x);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
 int kf_pfx_build(const struct keyfile *kf, const struct keyfile_out *o, struct blob_wr *w)
 {
 	int rounds = o->rounds != 0 ? (int)o->rounds : ROUNDS;
@@ -267,19 +286,13 @@ int kf_pfx_build(const struct keyfile *kf, const struct keyfile_out *o, struct b
 	X509 *own = NULL;
 	PKCS12 *p12 = NULL;
 	unsigned char *der = NULL;
-	int len, r = -EIO;
+	int len, r = chain == NULL ? -ENOMEM : certs_take(kf, chain, &own);
 
-	for (unsigned int i = 0; chain != NULL && i < kf->n_certs; i++) {
-		const unsigned char *p = kf->cert[i].der;
-		X509 *x = d2i_X509(NULL, &p, (long)kf->cert[i].len);
-
-		if (i == 0 && x != NULL && X509_check_private_key(x, kf->key->pkey) == 1)
-			own = x;
-		else if (x != NULL && sk_X509_push(chain, x) <= 0)
-			X509_free(x);
+	if (r == 0) {
+		p12 = PKCS12_create(pass, *kf->comment != '\0' ? kf->comment : NULL, kf->key->pkey,
+				    own, chain, NID_aes_256_cbc, NID_aes_256_cbc, rounds, -1, 0);
+		r = -EIO;
 	}
-	p12 = PKCS12_create(pass, *kf->comment != '\0' ? kf->comment : NULL, kf->key->pkey, own,
-			    chain, NID_aes_256_cbc, NID_aes_256_cbc, rounds, -1, 0);
 	if (p12 != NULL &&
 	    PKCS12_set_mac(p12, pass, -1, NULL, MAC_SALT, rounds, EVP_sha256()) == 1) {
 		len = i2d_PKCS12(p12, &der);

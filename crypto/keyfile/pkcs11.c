@@ -240,8 +240,9 @@ static int slot_try(struct kf_ctx *c, P11KitUri *uri, struct token_key *t, ck_sl
 	}
 	t->object = found[0];
 	type = p11_attr(t->f, t->session, t->object, CKA_KEY_TYPE, buf);
-	if (type.len == sizeof(t->type))
-		memcpy(&t->type, type.p, sizeof(t->type));
+	if (type.len != sizeof(t->type))
+		return -EIO; /* which mechanism signs hangs on it */
+	memcpy(&t->type, type.p, sizeof(t->type));
 	return p11_public(t->f, t->session, t->object, &c->kf->key);
 }
 
