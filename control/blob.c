@@ -116,14 +116,14 @@ static int gcm_seal(const struct blob_key *k, const uint8_t *aad, const uint8_t 
 		    uint8_t *nonce, uint8_t *text, uint8_t *tag)
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	int n, ok;
+	int n = 0, last = 0, ok;
 
 	if (ctx == NULL)
 		return -ENOMEM;
 	ok = EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->key, nonce) == 1 &&
-	     EVP_EncryptUpdate(ctx, NULL, &n, aad, BINDING_LEN) == 1 &&
-	     EVP_EncryptUpdate(ctx, text, &n, plain, (int)len) == 1 &&
-	     EVP_EncryptFinal_ex(ctx, text + n, &n) == 1 &&
+	     EVP_EncryptUpdate(ctx, NULL, &n, aad, BINDING_LEN) == 1 && n == BINDING_LEN &&
+	     EVP_EncryptUpdate(ctx, text, &n, plain, (int)len) == 1 && n == (int)len &&
+	     EVP_EncryptFinal_ex(ctx, text + n, &last) == 1 && last == 0 &&
 	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_LEN, tag) == 1;
 	EVP_CIPHER_CTX_free(ctx);
 	return ok ? 0 : -EIO;
@@ -134,16 +134,16 @@ static int gcm_open(const struct blob_key *k, const uint8_t *aad, const uint8_t 
 {
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	uint8_t t[TAG_LEN];
-	int n, ok;
+	int n = 0, last = 0, ok;
 
 	if (ctx == NULL)
 		return -ENOMEM;
 	memcpy(t, tag, TAG_LEN);
 	ok = EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, k->key, nonce) == 1 &&
-	     EVP_DecryptUpdate(ctx, NULL, &n, aad, BINDING_LEN) == 1 &&
-	     EVP_DecryptUpdate(ctx, plain, &n, text, (int)len) == 1 &&
+	     EVP_DecryptUpdate(ctx, NULL, &n, aad, BINDING_LEN) == 1 && n == BINDING_LEN &&
+	     EVP_DecryptUpdate(ctx, plain, &n, text, (int)len) == 1 && n == (int)len &&
 	     EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_SET_TAG, TAG_LEN, t) == 1 &&
-	     EVP_DecryptFinal_ex(ctx, plain + n, &n) == 1;
+	     EVP_DecryptFinal_ex(ctx, plain + n, &last) == 1 && last == 0;
 	EVP_CIPHER_CTX_free(ctx);
 	return ok ? 0 : -EBADMSG;
 }
