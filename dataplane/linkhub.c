@@ -289,14 +289,18 @@ static void greet(struct linkhub *h)
 	drop_peer(h);
 }
 
-/* An attached peer says here its end, or sends descriptors; the shard goes on between so many. */
-static void hear_attached(struct linkhub *h)
+/*
+ * An attached peer says here its end, or sends descriptors; the shard goes on between so many, and
+ * does not sleep: nothing would tell of those that wait already. Number of sets.
+ */
+static unsigned int hear_attached(struct linkhub *h)
 {
 	int fds[LINK_FDS_MAX], n = 0;
+	unsigned int sets = 0;
 	uint64_t token;
 	uint16_t shard;
 
-	for (unsigned int i = 0; i < FDS_TURN; i++) {
+	for (; sets < FDS_TURN; sets++) {
 		n = link_fds_recv(h->peer, &shard, &token, fds);
 		if (n < 0)
 			break;
@@ -311,9 +315,10 @@ static void hear_attached(struct linkhub *h)
 	}
 	if (n < 0 && n != -EAGAIN && n != -EINTR)
 		detach(h, n == -EPIPE ? "it is gone" : "unexpected message on its socket");
+	return sets;
 }
 
-static void hear(struct linkhub *h, uint32_t src, uint64_t now_us)
+static unsigned int hear(struct linkhub *h, uint32_t src, uint64_t now_us)
 {
 	switch (src) {
 	case SRC_LISTEN:
@@ -326,9 +331,10 @@ static void hear(struct linkhub *h, uint32_t src, uint64_t now_us)
 		if (h->state == GREETING)
 			greet(h);
 		else if (h->state == ATTACHED)
-			hear_attached(h);
+			return hear_attached(h);
 		break;
 	}
+	return 0;
 }
 
 static bool any_broken(const struct linkhub *h)
@@ -343,6 +349,7 @@ unsigned int linkhub_poll(struct linkhub *h, uint64_t now_us)
 {
 	struct epoll_event ev[4];
 	enum state was = h->state;
+	unsigned int work = 0;
 	int n;
 
 	if (any_broken(h)) {
@@ -355,8 +362,8 @@ unsigned int linkhub_poll(struct linkhub *h, uint64_t now_us)
 		h->state = ALONE;
 	n = epoll_wait(h->epoll, ev, 4, 0);
 	for (int i = 0; i < n; i++)
-		hear(h, ev[i].data.u32, now_us);
-	return h->state != was;
+		work += hear(h, ev[i].data.u32, now_us);
+	return work + (h->state != was);
 }
 
 uint64_t linkhub_next_timer_us(const struct linkhub *h)

@@ -581,13 +581,6 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 	*ret_out = host_of(s)->bytes_out;
 }
 
-bool host_stream_drained(const struct stream *s)
-{
-	const struct host_stream *st = host_of(s);
-
-	return st->out.eof && st->err.eof && st->out.rx.len == 0 && st->err.rx.len == 0;
-}
-
 /* Asked by every byte that is taken, and answered by a system call now and then. */
 uint32_t host_stream_rtt_us(const struct stream *s)
 {

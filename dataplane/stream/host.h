@@ -83,11 +83,6 @@ uint32_t host_streams(const struct host *h);
 
 /* Of a stream of this kind. */
 void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
-/*
- * Is it drained? out and err are at their end and all of it was taken: what a program had to say
- * is said.
- */
-bool host_stream_drained(const struct stream *s);
 /* Of TCP, as the kernel measured it lately; others: 0, not known. */
 uint32_t host_stream_rtt_us(const struct stream *s);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */

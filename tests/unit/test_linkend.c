@@ -571,6 +571,28 @@ Test(linkend, a_shard_that_sleeps_is_woken_by_them)
 	control_end_close(&c);
 }
 
+/* Nothing rings for those that came before: as long as there are any, there is work. */
+Test(linkend, all_that_were_sent_at_once_are_taken_before_a_sleep)
+{
+	struct control_end c;
+	uint64_t token, want = 0;
+	int fd[LINK_FDS_MAX];
+
+	attach(&c);
+	poll_link();
+	for (uint64_t i = 1; i <= 50; i++)
+		send_fds(&c, 0, i);
+	while (linkhub_poll(hub, now) > 0)
+		;
+	while (linkend_fds(l, &token, fd) == 2) {
+		cr_expect_eq(token, ++want);
+		close(fd[0]);
+		close(fd[1]);
+	}
+	cr_expect_eq(want, 50);
+	control_end_close(&c);
+}
+
 Test(linkend, more_than_wait_are_closed_and_counted)
 {
 	struct control_end c;
