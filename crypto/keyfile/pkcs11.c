@@ -26,6 +26,7 @@ struct token_key {
 	ck_session_handle_t session;
 	ck_object_handle_t object;
 	ck_key_type_t type;
+	size_t sig_len; /* of what C_Sign makes, always */
 	pthread_mutex_t lock;
 };
 
@@ -60,7 +61,7 @@ static int token_sign(struct token_key *t, ck_mechanism_type_t type, const uint8
 	if (rv == CKR_OK)
 		rv = t->f->C_Sign(t->session, (unsigned char *)(uintptr_t)p, len, ret, &n);
 	pthread_mutex_unlock(&t->lock);
-	if (rv != CKR_OK || n > KEY_SIG_MAX)
+	if (rv != CKR_OK || n != t->sig_len)
 		return -EIO;
 	*ret_len = n;
 	return 0;
@@ -107,8 +108,6 @@ static int remote_sign(void *arg, const EVP_MD *md, const uint8_t *data, size_t 
 		return r < 0 ? r : token_sign(t, CKM_RSA_PKCS, w.p, w.len, raw, ret_len);
 	}
 	r = token_sign(t, CKM_ECDSA, digest, n, rs, &rs_len);
-	if (r == 0 && (rs_len == 0 || rs_len % 2 != 0 || rs_len > 2 * KF_FIELD_MAX))
-		r = -EIO;
 	return r < 0 ? r : ecdsa_to_der(rs, rs_len, raw, ret_len);
 }
 
@@ -209,6 +208,14 @@ static unsigned int uri_match(P11KitUri *uri, struct ck_attribute *ret)
 	return n;
 }
 
+/* As long as the modulus (RFC 8017 section 8.2.1), r and s each as the order, or RFC 8032's. */
+static size_t signature_len(ck_key_type_t type, const EVP_PKEY *pkey)
+{
+	int n = type == CKK_EC ? 2 * ((EVP_PKEY_get_bits(pkey) + 7) / 8) : EVP_PKEY_get_size(pkey);
+
+	return n > 0 && n <= KEY_SIG_MAX ? (size_t)n : 0;
+}
+
 /* The first private key the URI means, on a token it means. -ESRCH: not on this one. */
 static int slot_try(struct kf_ctx *c, P11KitUri *uri, struct token_key *t, ck_slot_id_t slot)
 {
@@ -243,7 +250,10 @@ static int slot_try(struct kf_ctx *c, P11KitUri *uri, struct token_key *t, ck_sl
 	if (type.len != sizeof(t->type))
 		return -EIO; /* which mechanism signs hangs on it */
 	memcpy(&t->type, type.p, sizeof(t->type));
-	return p11_public(t->f, t->session, t->object, &c->kf->key);
+	r = p11_public(t->f, t->session, t->object, &c->kf->key);
+	if (r == 0)
+		t->sig_len = signature_len(t->type, c->kf->key->pkey);
+	return r;
 }
 
 static int module_try(struct kf_ctx *c, P11KitUri *uri, struct token_key *t)
@@ -254,7 +264,7 @@ static int module_try(struct kf_ctx *c, P11KitUri *uri, struct token_key *t)
 	int r = -ESRCH;
 
 	if (t->f->C_GetInfo(&info) != CKR_OK || p11_kit_uri_match_module_info(uri, &info) != 1 ||
-	    t->f->C_GetSlotList(1, slot, &n) != CKR_OK)
+	    t->f->C_GetSlotList(1, slot, &n) != CKR_OK || n > P11_SLOTS_MAX)
 		return -ESRCH;
 	for (unsigned long i = 0; i < n && r == -ESRCH; i++)
 		r = slot_try(c, uri, t, slot[i]);

@@ -86,7 +86,7 @@ int keyfile_token_list(const char *module,
 		ck_slot_id_t slot[P11_SLOTS_MAX];
 		unsigned long n = P11_SLOTS_MAX;
 
-		if (f->C_GetSlotList(1, slot, &n) != CKR_OK)
+		if (f->C_GetSlotList(1, slot, &n) != CKR_OK || n > P11_SLOTS_MAX)
 			continue;
 		for (unsigned long k = 0; k < n && r == 0; k++)
 			r = slot_show(&l, f, slot[k]);

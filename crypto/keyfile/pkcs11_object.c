@@ -67,7 +67,8 @@ unsigned int p11_find(struct ck_function_list *f, ck_session_handle_t s, ck_obje
 		want[n++] = more[i];
 	if (f->C_FindObjectsInit(s, want, n) != CKR_OK)
 		return 0;
-	if (f->C_FindObjects(s, ret, P11_OBJECTS_MAX, &found) != CKR_OK)
+	if (f->C_FindObjects(s, ret, P11_OBJECTS_MAX, &found) != CKR_OK ||
+	    found > P11_OBJECTS_MAX)
 		found = 0;
 	f->C_FindObjectsFinal(s);
 	return (unsigned int)found;
