@@ -418,7 +418,7 @@ void program_request(struct open *o, const struct ssh_chan_request *m)
 		return; /* answered when it runs */
 	if (!m->want_reply)
 		return;
-	if (starting && !ok)
+	if (starting) /* behind its answer; of what needs none (section 6.7) none is a yes */
 		p->owed++;
 	else
 		reply(p->session, o, ok);

@@ -351,11 +351,12 @@ Test(control_program, replies_come_in_order)
 	ask_pty(&c, 0);
 	ask_text(&c, 0, "exec", "runs");
 	ask_text(&c, 0, "exec", "again");
-	ask(&c, 0, "window-change", false, size, sizeof(size));
+	ask(&c, 0, "window-change", true, size, sizeof(size));
 	ask_pty(&c, 0);
 	ask(&c, 0, "x11-req", true, NULL, 0);
 	YES(c); /* the terminal */
 	YES(c); /* the command */
+	NO_(c);
 	NO_(c);
 	NO_(c);
 	NO_(c);
