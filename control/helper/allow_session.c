@@ -72,38 +72,54 @@ static char *sftp_named(const char *line)
 	return asprintf(&text, SFTP_SERVER "%s", line + n) < 0 ? NULL : text;
 }
 
-/* The command of a forced one, a subsystem, or what was asked for. */
+/* What was asked for, as a command line; NULL: a shell. -EPERM: there is no such subsystem. */
+static int asked_find(const struct allow *a, const struct helper_session *m, char **ret)
+{
+	char *text = NULL, *name;
+	const char *line;
+
+	if (m->kind == HELPER_RUN_EXEC) {
+		text = text_of(m->command);
+	} else if (m->kind == HELPER_RUN_SUBSYSTEM) {
+		name = text_of(m->command);
+		line = name != NULL ? conf_subsystem(&a->conf, name) : NULL;
+		if (name != NULL && line == NULL) {
+			free(name);
+			return -EPERM;
+		}
+		text = name != NULL ? strdup(line) : NULL;
+		free(name);
+	}
+	*ret = text;
+	return text != NULL || m->kind == HELPER_RUN_SHELL ? 0 : -ENOMEM;
+}
+
+/* ForceCommand goes before the key's, and either before what was asked for. */
 static int command_find(const struct allow *a, const struct helper_session *m,
 			struct allow_session *s)
 {
-	char *asked = text_of(m->command);
 	const char *line = a->conf.force_command;
-	int r = asked != NULL ? 0 : -ENOMEM;
+	char *asked, *key = NULL;
+	int r = asked_find(a, m, &asked);
 
-	if (r == 0 && m->kind == HELPER_RUN_SUBSYSTEM && line == NULL && !m->forced) {
-		line = conf_subsystem(&a->conf, asked);
-		if (line == NULL)
-			r = -EPERM;
-		else if ((s->command = sftp_named(line)) == NULL)
-			r = -ENOMEM;
-	} else if (r == 0 && (line != NULL || m->forced)) {
-		char *key = text_of(m->forced_command);
-
-		s->forced = true;
-		s->command = line != NULL ? sftp_named(line) : key != NULL ? sftp_named(key) : NULL;
-		free(key);
-		if (s->command == NULL)
-			r = -ENOMEM;
-		if (m->kind == HELPER_RUN_EXEC || m->kind == HELPER_RUN_SUBSYSTEM) {
-			s->original = asked;
-			asked = NULL;
-		}
-	} else if (r == 0 && m->kind == HELPER_RUN_EXEC) {
+	if (r < 0)
+		return r;
+	s->forced = line != NULL || m->forced;
+	if (!s->forced && m->kind != HELPER_RUN_SUBSYSTEM) {
 		s->command = asked;
-		asked = NULL;
+		return 0;
 	}
-	free(asked);
-	return r;
+	if (!s->forced)
+		line = asked;
+	else if (line == NULL)
+		line = key = text_of(m->forced_command);
+	s->command = line != NULL ? sftp_named(line) : NULL;
+	free(key);
+	if (s->forced)
+		s->original = asked;
+	else
+		free(asked);
+	return s->command != NULL ? 0 : -ENOMEM;
 }
 
 static int chroot_find(const struct allow *a, struct allow_session *s)

@@ -196,9 +196,10 @@ static void prepare(struct run *r)
 	e = descriptors_open(r);
 	if (e < 0)
 		fail(r, "descriptors", e);
-	e = env_login(&r->env, &r->pw);
+	/* As with sshd a client's give way to who he is. */
+	e = env_of_client(r);
 	if (e == 0)
-		e = env_of_client(r);
+		e = env_login(&r->env, &r->pw);
 	if (e < 0)
 		fail(r, "environment", e);
 	if (!session_pam_open(r, why, sizeof(why)))
@@ -234,10 +235,7 @@ void job_session(struct job *j, const struct helper_session *m)
 		close(r.tty.slave);
 	else
 		ends_close(r.theirs);
-	if (!descriptors_send(&r)) {
-		(void)kill(-r.pid, SIGHUP);
-		r.control_gone = true;
-	}
+	r.control_gone = !descriptors_send(&r);
 	ends_close(r.ours);
 	if (r.m->tty)
 		close(r.tty.master);

@@ -173,7 +173,7 @@ static bool same_source(const struct source *a, const struct source *b)
 
 static bool room_for(const struct conn *c)
 {
-	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0, sessions = 0;
+	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0, sessions = 0, his = 0;
 
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		const struct conn *o = &s.conn[i];
@@ -182,6 +182,7 @@ static bool room_for(const struct conn *c)
 		if (o->fd < 0 || o->pid == 0)
 			continue;
 		sessions += o->session;
+		his += o->session && strcmp(o->user, c->user) == 0;
 		if (o->session)
 			continue;
 		near = same_source(&o->source, &c->source);
@@ -191,7 +192,7 @@ static bool room_for(const struct conn *c)
 		of_user += o->talks && near && strcmp(o->user, c->user) == 0;
 	}
 	if (c->session)
-		return sessions < HELPER_SESSIONS_MAX;
+		return sessions < HELPER_SESSIONS_MAX && his < HELPER_USER_SESSIONS_MAX;
 	if (c->talks && (talks >= HELPER_TALKS_MAX || of_user >= HELPER_USER_JOBS_MAX))
 		return false;
 	return all < HELPER_JOBS_MAX &&

@@ -19,13 +19,18 @@
 
 #include "conf/conf.h"
 
-#define HELPER_ASKING_MAX    256  /* connections, their jobs included, but no sessions */
-#define HELPER_SESSIONS_MAX  1024 /* that run at once */
-#define HELPER_CONNS_MAX     (HELPER_ASKING_MAX + HELPER_SESSIONS_MAX)
-#define HELPER_JOBS_MAX      64 /* that run at once */
-#define HELPER_TALKS_MAX     48 /* of them conversations with PAM, which last: others pass by */
-#define HELPER_USER_JOBS_MAX 4  /* of these for one user from one source */
-#define HELPER_REQUEST_MS    5000
+#define HELPER_ASKING_MAX 256 /* connections, their jobs included, but no sessions */
+/*
+ * That run at once, and of them one user's. Each is a descriptor of ours and one of control's, and
+ * a process has 1024 where nobody says otherwise.
+ */
+#define HELPER_SESSIONS_MAX      512
+#define HELPER_USER_SESSIONS_MAX 128
+#define HELPER_CONNS_MAX         (HELPER_ASKING_MAX + HELPER_SESSIONS_MAX)
+#define HELPER_JOBS_MAX          64 /* that run at once */
+#define HELPER_TALKS_MAX         48 /* of them conversations with PAM, which last: others pass by */
+#define HELPER_USER_JOBS_MAX     4  /* of these for one user from one source */
+#define HELPER_REQUEST_MS        5000
 /* How often control has the configuration read, a second, and so often at once. */
 #define HELPER_READS_PER_S 10
 #define HELPER_READS_SAVED 10

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include "control/helper/session.h"
 #include "control/log.h"
 #include "control/service/record.h"
+#include "crypto/confine.h"
 #include "ssh/session_msg.h"
 
 /* What control is told; a control that is gone is not, and that is no reason to end. */
@@ -37,7 +39,10 @@ static void tell(struct run *r, size_t len)
 	}
 }
 
-/* As its user: a program that became somebody else is not his to signal. */
+/*
+ * As its user: a program that became somebody else is not his to signal. What a change of user
+ * undoes is done again: we end with our parent, and are not dumped.
+ */
 static void signal_group(const struct run *r, int number)
 {
 	uid_t me = geteuid();
@@ -45,13 +50,16 @@ static void signal_group(const struct run *r, int number)
 	if (me == 0 && r->pw.pw_uid != 0 && seteuid(r->pw.pw_uid) < 0)
 		return;
 	(void)kill(-r->pid, number);
-	if (me == 0 && r->pw.pw_uid != 0 && seteuid(me) < 0)
+	if (me == 0 && r->pw.pw_uid != 0 &&
+	    (seteuid(me) < 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || confine_dumps() < 0))
 		_exit(1);
 }
 
+/* What was only just forked leads no group yet. */
 static void hang_up(const struct run *r)
 {
-	(void)kill(-r->pid, SIGHUP);
+	if (kill(-r->pid, SIGHUP) < 0)
+		(void)kill(r->pid, SIGHUP);
 	(void)kill(-r->pid, SIGCONT);
 }
 
@@ -166,6 +174,8 @@ void session_watch(struct run *r)
 	}
 	if (r->tty.name[0] != '\0')
 		record_login(&r->pw, r->pid, r->tty.name, r->peer);
+	if (r->control_gone) /* nobody has its descriptors */
+		hang_up(r);
 	status = wait_over(r, fd, &ending);
 	how.signalled = WIFSIGNALED(status);
 	how.number = how.signalled ? (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);

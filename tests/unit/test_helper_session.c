@@ -8,16 +8,20 @@
 
 #include "tests/util/helper_bench.h"
 
+/* A shell that is not the first one reads no file of its user's, which could take its time. */
+#define HOLDS "PermitSession yes\nSetEnv COLOUR=blue SHLVL=3\n"
+
 static const char conf[] =
-	"Match client-version run\nPermitSession yes\nAcceptEnv LC_*\n"
-	"SetEnv COLOUR=blue\nSubsystem greet /bin/echo hello\n"
-	"Match client-version forced\nPermitSession yes\n"
-	"ForceCommand echo forced:$SSH_ORIGINAL_COMMAND\n"
-	"Match client-version no-tty\nPermitSession yes\nPermitTTY no\n"
-	"Match client-version denied\nPermitSession yes\nDenyUsers *\n"
-	"Match client-version groups\nPermitSession yes\nAllowGroups no-such-group\n"
-	"Match client-version no-root\nPermitSession yes\nPermitRootLogin no\n"
-	"Match client-version root-forced\nPermitSession yes\n"
+	"Match client-version run\n" HOLDS "AcceptEnv LC_*\n"
+	"Subsystem greet /bin/echo hello\n"
+	"Match client-version forced\n" HOLDS ""
+	"ForceCommand echo forced:$SSH_ORIGINAL_COMMAND\nSubsystem greet /bin/echo hello\n"
+	"Match client-version any-name\n" HOLDS "AcceptEnv *\n"
+	"Match client-version no-tty\n" HOLDS "PermitTTY no\n"
+	"Match client-version denied\n" HOLDS "DenyUsers *\n"
+	"Match client-version groups\n" HOLDS "AllowGroups no-such-group\n"
+	"Match client-version no-root\n" HOLDS "PermitRootLogin no\n"
+	"Match client-version root-forced\n" HOLDS ""
 	"PermitRootLogin forced-commands-only\n";
 
 static void with_sessions(void)
@@ -146,6 +150,25 @@ static enum helper_result refusal(const struct helper_session *m)
 	return result(&p, NULL, 0);
 }
 
+/* One user's do not keep others' out. */
+Test(helper_session, a_user_has_so_many_at_once)
+{
+	struct helper_session m = ask("run", "exec cat");
+	static struct prog g[HELPER_USER_SESSIONS_MAX];
+
+	for (size_t i = 0; i < N(g); i++)
+		begin(&g[i], &m);
+	cr_expect_eq(refusal(&m), HELPER_BUSY);
+	m.job.user = ssh_str_c("no-such-user-here");
+	cr_expect_eq(refusal(&m), HELPER_DENIED, "of another it is looked at");
+	for (size_t i = 0; i < N(g); i++) {
+		close(g[i].fd[0]);
+		g[i].fd[0] = g[i].fd[--g[i].n];
+	}
+	for (size_t i = 0; i < N(g); i++)
+		(void)over(&g[i]);
+}
+
 /* --- what may run ------------------------------------------------------------------------------
  */
 
@@ -202,6 +225,12 @@ Test(helper_session, a_forced_command_goes_before_all_others)
 	m.command = ssh_str_c("greet");
 	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
 	cr_expect_str_eq(buf, "key\n");
+	/* As sshd has it: what the subsystem would have run, and no subsystem is none. */
+	m.job.version = ssh_str_c("forced");
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "forced:/bin/echo hello\n");
+	m.command = ssh_str_c("other");
+	cr_expect_eq(refusal(&m), HELPER_DENIED);
 }
 
 Test(helper_session, a_subsystem_is_what_is_configured)
@@ -253,6 +282,27 @@ Test(helper_session, it_is_its_user_in_his_home_with_his_environment)
 }
 
 /* It leads its own session, and has three descriptors. */
+/* AcceptEnv does not make him another. */
+Test(helper_session, a_client_does_not_say_who_he_is)
+{
+	struct helper_session m = ask("any-name", "echo $USER$HOME$MORE");
+	const struct passwd *pw = getpwuid(geteuid());
+	static const char *const names[] = {"USER", "HOME", "MORE"};
+	char buf[512], want[512];
+	uint8_t env[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, env, sizeof(env));
+	for (size_t i = 0; i < N(names); i++) {
+		ssh_wr_cstr(&w, names[i]);
+		ssh_wr_cstr(&w, "/more");
+	}
+	m.env = (struct ssh_str){env, (uint32_t)ssh_wr_done(&w)};
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
+	snprintf(want, sizeof(want), "%s%s/more\n", t.me, pw->pw_dir);
+	cr_expect_str_eq(buf, want);
+}
+
 Test(helper_session, nothing_of_ours_is_left_to_it)
 {
 	struct helper_session m =
@@ -408,6 +458,22 @@ Test(helper_session, a_client_that_is_gone_hangs_it_up)
 	how = over(&g);
 	cr_expect(how.signalled);
 	cr_expect_eq(how.number, SIGHUP);
+}
+
+Test(helper_session, it_is_hung_up_however_soon_its_client_goes)
+{
+	struct helper_session m = ask("run", "sleep 60");
+
+	for (unsigned int i = 0; i < 20; i++) {
+		struct helper_exit how;
+		struct prog g;
+
+		begin(&g, &m);
+		say(&g.p, helper_hangup_build(t.buf));
+		how = over(&g);
+		cr_expect(how.signalled);
+		cr_expect_eq(how.number, SIGHUP);
+	}
 }
 
 /* Control may be restarted: what runs goes on. */
