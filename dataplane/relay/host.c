@@ -159,9 +159,8 @@ int host_size(struct conn *c, const struct link_chan_size *m)
 	const struct relay_conf *conf = &c->relay->conf;
 	struct chan *ch = host_find(c, m->token);
 
-	/* Of another kind it has no terminal, and is not what host_size() takes. */
-	if (ch != NULL && ch->target != NULL && ch->target->kind == STREAM_HOST &&
-	    conf->host_size != NULL)
+	/* Another's target has no terminal, and may be of a kind that host_size() does not know. */
+	if (ch != NULL && ch->program && ch->target != NULL && conf->host_size != NULL)
 		conf->host_size(ch->target, m->columns, m->rows, m->width, m->height);
 	return 0;
 }

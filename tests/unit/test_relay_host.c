@@ -395,7 +395,7 @@ Test(relay_host, items_for_a_channel_that_is_gone_are_counted)
 	client_free(&c);
 }
 
-Test(relay_host, only_a_channel_over_descriptors_has_a_size)
+Test(relay_host, only_a_program_has_a_size)
 {
 	struct client c = client_login();
 	struct link_chan_size m = {.columns = 80, .rows = 24};
