@@ -214,6 +214,7 @@ struct conf_global {
 	struct conf_penalties penalties;
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
 	bool strict_modes, ignore_user_known_hosts, use_dns;
+	uint32_t max_listeners;
 	uint32_t max_connecting;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
@@ -241,7 +242,14 @@ enum conf_pubkey_option { /* bits of PubkeyAuthOptions */
 			  CONF_VERIFY_REQUIRED = 1 << 1,
 };
 
-enum conf_forwarding { CONF_FORWARDING_NO, CONF_FORWARDING_YES, CONF_FORWARDING_LOCAL };
+enum conf_forwarding { /* bits: which of the two ways */
+		       CONF_FORWARDING_NO = 0,
+		       CONF_FORWARDING_LOCAL = 1 << 0,
+		       CONF_FORWARDING_REMOTE = 1 << 1,
+		       CONF_FORWARDING_YES = CONF_FORWARDING_LOCAL | CONF_FORWARDING_REMOTE,
+};
+
+enum conf_gateway_ports { CONF_GATEWAY_NO, CONF_GATEWAY_YES, CONF_GATEWAY_CLIENT };
 
 enum conf_log_level {
 	CONF_LOG_QUIET,
@@ -294,6 +302,9 @@ struct conf_session {
 	enum conf_forwarding allow_streamlocal_forwarding;
 	struct conf_strs permit_streamlocal; /* patterns of absolute paths, or "none" */
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */
+	enum conf_gateway_ports gateway_ports;
+	struct conf_strs permit_listen; /* "any", "none" or [host:]port…: match_permitlisten() */
+	uint32_t max_listeners_per_connection, max_listeners_per_user, max_listeners_per_source;
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
 	uint32_t rekey_ms;            /* 0: none */
 	uint32_t client_alive_interval_ms, client_alive_count_max; /* 0: none; 0: never ends it */

@@ -76,8 +76,17 @@ static const struct choice strict_kex[] = {
 
 static const struct choice forwarding[] = {
 	{"yes", CONF_FORWARDING_YES},
+	{"all", CONF_FORWARDING_YES},
 	{"no", CONF_FORWARDING_NO},
 	{"local", CONF_FORWARDING_LOCAL},
+	{"remote", CONF_FORWARDING_REMOTE},
+	{NULL, 0},
+};
+
+static const struct choice gateway_ports[] = {
+	{"no", CONF_GATEWAY_NO},
+	{"yes", CONF_GATEWAY_YES},
+	{"clientspecified", CONF_GATEWAY_CLIENT},
 	{NULL, 0},
 };
 
@@ -434,7 +443,8 @@ const struct kw conf_kws[] = {
 	 SESSION(allow_groups), .type = &type_groups},
 
 	/* what a session may do */
-	{INFO("AllowTcpForwarding", "yes", C, true, false, "yes|no|local", "direct-tcpip"),
+	{INFO("AllowTcpForwarding", "yes", C, true, false, "yes|no|local|remote",
+	      "direct-tcpip (local), tcpip-forward (remote), both or none"),
 	 SESSION(allow_tcp_forwarding), .type = &type_choice, .choices = forwarding},
 	{INFO("DisableForwarding", "no", C, true, false, "yes|no", "no forwarding of any kind, whatever else says"),
 	 SESSION(disable_forwarding), .type = &type_yesno},
@@ -446,6 +456,19 @@ const struct kw conf_kws[] = {
 	{INFO("PermitStreamLocal", "none", C, true, false, "PATH…|none",
 	      "UNIX sockets that direct-streamlocal@openssh.com may lead to; patterns"),
 	 SESSION(permit_streamlocal), .type = &type_permitstreamlocal},
+	{INFO("GatewayPorts", "no", C, true, false, "no|yes|clientspecified",
+	      "where clients may have us listen: on loopback, on every address, or where they say"),
+	 SESSION(gateway_ports), .type = &type_choice, .choices = gateway_ports},
+	{INFO("PermitListen", "any", C, true, false, "[HOST:]PORT…|any|none", "what clients may have us listen on"),
+	 SESSION(permit_listen), .type = &type_permitlisten},
+	{INFO("MaxListenersPerConnection", "64", C, true, false, "N", "listeners one connection may have"),
+	 SESSION(max_listeners_per_connection), .type = &type_uint, .min = 1, .max = 4096},
+	{INFO("MaxListenersPerUser", "256", C, true, false, "N", "listeners of one user"),
+	 SESSION(max_listeners_per_user), .type = &type_uint, .min = 1, .max = 4096},
+	{INFO("MaxListenersPerSource", "256", C, true, false, "N", "listeners of connections from one address"),
+	 SESSION(max_listeners_per_source), .type = &type_uint, .min = 1, .max = 4096},
+	{INFO("MaxListeners", "4096", C, false, false, "N", "listeners of all connections"),
+	 GLOBAL(max_listeners), .type = &type_uint, .min = 1, .max = 4096},
 	{INFO("MaxChannelsPerConnection", "1024", C, true, false, "N", "channels open at once"),
 	 SESSION(max_channels_per_connection), .type = &type_uint, .min = 1, .max = 65536},
 	{INFO("MaxConnectingPerUser", "1024", C, true, false, "N",
@@ -523,7 +546,6 @@ static const char *const unsupported[] = {
 	"DSAAuthentication",
 	"ExposeAuthInfo",
 	"FingerprintHash",
-	"GatewayPorts",
 	"GSSAPICleanupCredentials",
 	"GSSAPIDelegateCredentials",
 	"GSSAPIStoreCredentialsOnRekey",
@@ -539,7 +561,6 @@ static const char *const unsupported[] = {
 	"LogMaskSecrets",
 	"LogVerbose",
 	"PAMAuthenticationViaKbdInt",
-	"PermitListen",
 	"PermitTunnel",
 	"PermitUserEnvironment",
 	"PermitUserRC",

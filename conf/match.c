@@ -274,3 +274,68 @@ bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t p
 	}
 	return false;
 }
+
+static bool listen_parse(const char *entry, struct target *ret)
+{
+	if (strchr(entry, ':') != NULL)
+		return target_parse(entry, ret);
+	*ret = (struct target){.host = "*"};
+	return strcmp(entry, "*") == 0 || conf_port_parse(entry, &ret->port) == 0;
+}
+
+bool match_permitlisten_valid(const char *entry)
+{
+	struct target t;
+
+	return listen_parse(entry, &t);
+}
+
+static bool listen_host_match(const char *permitted, const char *host)
+{
+	return match_pattern_nocase(host, permitted) || host_match(permitted, host);
+}
+
+/* Is all that the pattern b names named by a, too? Not always seen, but never wrongly. */
+static bool listen_host_covers(const char *a, const char *b)
+{
+	if (strcmp(a, "*") == 0 || strcasecmp(a, b) == 0)
+		return true;
+	return strpbrk(b, "*?") == NULL && listen_host_match(a, b);
+}
+
+bool match_permitlisten_meet(const char *a, const char *b, char *buf, size_t size)
+{
+	struct target x, y;
+	const char *host;
+	char port[8] = "*";
+	int n;
+
+	if (!listen_parse(a, &x) || !listen_parse(b, &y))
+		return false;
+	if (x.port != 0 && y.port != 0 && x.port != y.port)
+		return false;
+	if (listen_host_covers(x.host, y.host))
+		host = y.host;
+	else if (listen_host_covers(y.host, x.host))
+		host = x.host;
+	else
+		return false;
+	if (x.port != 0 || y.port != 0)
+		snprintf(port, sizeof(port), "%u", x.port != 0 ? x.port : y.port);
+	n = snprintf(buf, size, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+	return n > 0 && (size_t)n < size;
+}
+
+bool match_permitlisten(const struct conf_strs *list, const char *host, uint16_t port)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct target t;
+
+		if (strcmp(list->v[i], "any") == 0)
+			return true;
+		if (listen_parse(list->v[i], &t) && (t.port == 0 || t.port == port) &&
+		    listen_host_match(t.host, host))
+			return true;
+	}
+	return false;
+}

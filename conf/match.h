@@ -63,4 +63,14 @@ bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size)
 /* Is this one entry well formed? "any" and "none" are not entries. */
 bool match_permitopen_valid(const char *entry);
 
+/*
+ * PermitListen and permitlisten=: the same of [host:]port, where the host is a pattern, and none
+ * is any. host is what the client wrote, which may be empty; port 0, which has the server choose,
+ * is allowed by '*' alone.
+ */
+bool match_permitlisten(const struct conf_strs *list, const char *host, uint16_t port);
+/* Of two hosts with patterns, other than '*' and equal ones, nothing is said to be allowed. */
+bool match_permitlisten_meet(const char *a, const char *b, char *buf, size_t size);
+bool match_permitlisten_valid(const char *entry);
+
 #endif

@@ -738,6 +738,23 @@ static bool parse_permitopen(struct value *v, const struct kw *kw, void *field)
 const struct value_type type_permitopen = {1,           CONF_ARGS_MAX, false, parse_permitopen,
 					   print_words, NULL};
 
+static bool parse_permitlisten(struct value *v, const struct kw *kw, void *field)
+{
+	bool alone =
+		v->argc == 1 && (strcmp(v->argv[0], "any") == 0 || strcmp(v->argv[0], "none") == 0);
+
+	for (unsigned int i = 0; !alone && i < v->argc; i++) {
+		if (!match_permitlisten_valid(v->argv[i]))
+			return value_bad(v, "bad port number or host in %s '%.100s'", kw->info.name,
+					 v->argv[i]);
+	}
+	value_strs_borrow(v, field);
+	return true;
+}
+
+const struct value_type type_permitlisten = {1,           CONF_ARGS_MAX, false, parse_permitlisten,
+					     print_words, NULL};
+
 /* --- PermitStreamLocal
  * ---------------------------------------------------------------------------------------------- */
 

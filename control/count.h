@@ -30,6 +30,13 @@
 	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \
 	  "opens refused: enough of the user's are not connected yet")                             \
 	X(CONNECTING, "open", "MaxConnecting", "opens refused: enough are not connected yet")      \
+	X(LISTENERS_CONNECTION, "forward", "MaxListenersPerConnection",                            \
+	  "listeners refused: the connection has enough")                                          \
+	X(LISTENERS_USER, "forward", "MaxListenersPerUser",                                        \
+	  "listeners refused: the user has enough")                                                \
+	X(LISTENERS_SOURCE, "forward", "MaxListenersPerSource",                                    \
+	  "listeners refused: connections from that address have enough")                          \
+	X(LISTENERS, "forward", "MaxListeners", "listeners refused: there are enough")             \
 	X(RESOLVE_LATE, "open", "RESOLVE_MS", "names that were not found in time")                 \
 	X(POOL_FULL, "pool", "class_max", "jobs refused: too many of their kind wait")             \
 	X(POOL_LATE, "pool", "deadline_ms", "jobs that were not done in time")                     \

@@ -28,6 +28,9 @@
 #define SHARD_TELL_US  1000000 /* other shards are told again which links are up */
 /* A new control says again what it wants to listen on; what it did not is closed then. */
 #define SHARD_RELISTEN_US 10000000
+/* Connections that came in by a listener that is gone, and that nobody holds any more. */
+#define SHARD_ORPHANS_US 1000000
+#define SHARD_PLACES_US  10000
 /* Answers to LISTEN that wait for room on the ring. */
 #define SHARD_RESULTS_MAX 64
 
@@ -53,6 +56,8 @@ struct shard_port_watch {
 	uint64_t rx_stands_us; /* since when; 0: it moves */
 	bool tx_alarm, rx_alarm;
 };
+
+struct shard_forwards;
 
 struct shard {
 	uint64_t now_us;
@@ -96,6 +101,7 @@ struct shard {
 	uint64_t reassembled;         /* datagrams, when they were looked at last */
 
 	struct shard_listener listener[SHARD_LISTENERS_MAX];
+	struct shard_forwards *forwards;
 	uint32_t attach;      /* counts the controls that attached */
 	uint64_t relisten_us; /* 0: nothing waits for it */
 	struct link_listen_result result[SHARD_RESULTS_MAX];
@@ -145,6 +151,14 @@ uint64_t shard_host_next_timer_us(const struct shard *s);
 /* For struct relay_conf. */
 int shard_host_claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
 		     struct stream **ret);
+/* shard_forward.c: listeners of clients; what *ret says is for struct relay_conf. */
+int shard_forward_new(struct shard *s, struct relay_listens *ret);
+void shard_forward_free(struct shard *s);
+unsigned int shard_forward_poll(struct shard *s);
+uint64_t shard_forward_next_timer_us(const struct shard *s);
+/* May so many notes be heard? */
+bool shard_forward_room(const struct shard *s, unsigned int notes);
+void shard_forward_hear(struct shard *s, const struct port_note *n);
 
 /* shard_ports.c: what is to be looked at now and then; makes system calls. */
 void shard_ports_poll(struct shard *s);

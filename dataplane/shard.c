@@ -127,6 +127,7 @@ unsigned int shard_turn(struct shard *s)
 	if (shard_is_teamed(s))
 		work += account(s, SHARD_STAGE_NET, &tsc, shard_team_hear(s));
 	work += account(s, SHARD_STAGE_HOST, &tsc, shard_host_turn(s));
+	work += account(s, SHARD_STAGE_LINK, &tsc, shard_forward_poll(s));
 	work += timers(s, &tsc);
 	work += account(s, SHARD_STAGE_OPEN, &tsc, relay_open(s->relay, s->now_us));
 	work += account(s, SHARD_STAGE_RELAY, &tsc, relay_run(s->relay, s->now_us));
@@ -184,6 +185,8 @@ static uint64_t next_timer_us(const struct shard *s)
 	u = relay_next_timer_us(s->relay);
 	t = u < t ? u : t;
 	u = net_next_timer_us(s->net);
+	t = u < t ? u : t;
+	u = shard_forward_next_timer_us(s);
 	t = u < t ? u : t;
 	u = shard_link_next_timer_us(s);
 	t = u < t ? u : t;

@@ -249,6 +249,9 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 	if (r < 0)
 		return start_fail(err, err_size, r, "Ciphers: OpenSSL's legacy provider: %s",
 				  strerror(-r));
+	r = shard_forward_new(s, &rc.listens);
+	if (r < 0)
+		return start_fail(err, err_size, r, "listeners: %s", strerror(-r));
 	rc.engine = s->engine;
 	tcp_provider(s->tcp, &rc.tcp);
 	r = relay_new(&rc, &s->relay);
@@ -329,6 +332,7 @@ void shard_free(struct shard *s)
 		return;
 	relay_free(s->relay);
 	shard_host_free(s);
+	shard_forward_free(s);
 	tcp_free(s->tcp);
 	net_free(s->net);
 	cipher_engine_free(s->engine);

@@ -127,6 +127,9 @@ static void hear(struct shard *s, struct team_note *note)
 	case TEAM_ICMP:
 		tcp_icmp(s->tcp, &note->icmp, s->now_us);
 		break;
+	case TEAM_PORT:
+		shard_forward_hear(s, &note->port);
+		break;
 	default:
 		break;
 	}
@@ -135,7 +138,11 @@ static void hear(struct shard *s, struct team_note *note)
 unsigned int shard_team_hear(struct shard *s)
 {
 	struct team_note note[NOTES_BURST];
-	unsigned int n = team_hear(s->team, s->place, note, NOTES_BURST);
+	unsigned int n;
+
+	if (!shard_forward_room(s, NOTES_BURST)) /* what they are answered with is paid first */
+		return 0;
+	n = team_hear(s->team, s->place, note, NOTES_BURST);
 
 	for (unsigned int i = 0; i < n; i++)
 		hear(s, &note[i]);

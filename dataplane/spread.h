@@ -27,7 +27,7 @@
 #define SPREAD_KEY_LEN    40  /* 36 bytes of addresses and ports, and the 32 bits of the hash */
 #define SPREAD_ENTRIES    128 /* of the table; a power of two */
 #define SPREAD_SHARDS_MAX 64  /* so that each has two of them */
-#define SPREAD_STEER_MAX  256
+#define SPREAD_STEER_MAX  4096
 #define SPREAD_FLOW_MAX   36
 
 struct spread {

@@ -21,6 +21,7 @@
 #include "dataplane/net/net.h"
 #include "dataplane/pkt.h"
 #include "dataplane/port/port.h"
+#include "dataplane/portmap.h"
 #include "dataplane/spread.h"
 
 #define TEAM_NOTES 256 /* on their way from one shard to another; a power of two */
@@ -60,6 +61,7 @@ enum team_note_kind {
 	TEAM_LINK,    /* of a port, to the others */
 	TEAM_SEGMENT, /* TCP that was put together from fragments, as net_input_burst() gave it */
 	TEAM_ICMP,    /* an error that came in fragments */
+	TEAM_PORT,    /* about listeners of clients */
 };
 
 struct team_note {
@@ -67,6 +69,7 @@ struct team_note {
 	union {
 		struct net_note net;
 		struct net_icmp icmp;
+		struct port_note port;
 		struct rte_mbuf *segment; /* taken by who hears it */
 		struct {
 			uint16_t port;

@@ -89,6 +89,21 @@ static bool target_ok(const struct link_addr *a)
 	return endpoint_ok(a) || (a->family == 0 && a->scope == 0 && a->port == 0);
 }
 
+static bool forward_ok(const void *body)
+{
+	const struct link_forward *b = body;
+
+	return b->token != 0 && b->kind == 1 && b->host_len <= LINK_HOST_MAX &&
+	       (b->addr.family == 0 || addr_ok(&b->addr));
+}
+
+static bool forward_result_ok(const void *body)
+{
+	const struct link_forward_result *b = body;
+
+	return b->err <= 0 && (b->err < 0 || b->port != 0);
+}
+
 static bool chan_opened_ok(const void *body)
 {
 	return target_ok(&((const struct link_chan_ref *)body)->target);
@@ -171,6 +186,7 @@ static const struct shape shapes[] = {
 	[LINK_EV_LISTEN_RESULT] = ALONE(link_listen_result, listen_result_ok),
 	[LINK_EV_BLOB] = {sizeof(struct link_bytes), false, 0, LINK_BLOB_MAX, NULL},
 	[LINK_EV_CHAN_DRAINED] = CONN(link_chan_ref, NULL),
+	[LINK_EV_FORWARD] = CONN(link_forward_result, forward_result_ok),
 
 	[LINK_IT_IDENT] = TAIL(link_bytes, 1, LINK_IDENT_MAX),
 	[LINK_IT_PAYLOAD] = TAIL(link_bytes, 1, LINK_PAYLOAD_MAX),
@@ -186,6 +202,8 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_FDS] = CONN(link_chan_fds, chan_fds_ok),
 	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
+	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
+	[LINK_IT_UNFORWARD] = CONN(link_forward_ref, NULL),
 
 	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),
 	[LINK_CMD_AUDIT_ACK] = ALONE(link_audit_ack, NULL),

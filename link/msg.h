@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     5
+#define LINK_VERSION     6
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -59,6 +59,7 @@ enum link_type {
 	LINK_EV_LISTEN_RESULT, /* link_listen_result */
 	LINK_EV_BLOB,         /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
 	LINK_EV_CHAN_DRAINED, /* link_chan_ref: all its program said is sealed; FINISH is awaited */
+	LINK_EV_FORWARD, /* link_forward_result: what became of LINK_IT_FORWARD */
 
 	/* down: items of a connection, in order */
 	LINK_IT_IDENT = 64, /* link_bytes: raw line with CR LF, before any record */
@@ -76,6 +77,8 @@ enum link_type {
 	LINK_IT_CHAN_FDS,     /* link_chan_fds: descriptors for one that was opened without */
 	LINK_IT_CHAN_FINISH,  /* link_chan_ref: behind what was sealed for it EOF and CLOSE */
 	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
+	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
+	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
@@ -267,6 +270,34 @@ struct link_grant {
 	uint16_t host_len;
 	struct link_addr addr[LINK_ADDRS_MAX];
 	uint8_t host[LINK_HOST_MAX + 1];
+};
+
+/*
+ * A listener of the connection's own, which ends with it. What comes in becomes forwarded-tcpip
+ * channels of the client, opened by the shard without asking; CHAN_OPENED (its target is who came
+ * in), CHAN_FAILED and CHAN_END carry the listener's token.
+ */
+struct link_forward {
+	uint64_t token; /* not 0; of nothing else */
+	struct link_addr
+		addr;  /* family 0: any; zeros: any of the family; port 0: the shard chooses */
+	uint16_t kind; /* stream kind; 1: tcp */
+	uint16_t host_len;
+	uint8_t host[LINK_HOST_MAX + 1]; /* the address as the client wrote it */
+	uint8_t pad[4];
+};
+
+struct link_forward_ref {
+	uint64_t token;
+	uint8_t cut; /* 1: its channels end with it */
+	uint8_t pad[7];
+};
+
+struct link_forward_result {
+	uint64_t token;
+	int32_t err;
+	uint16_t port; /* that is listened on */
+	uint16_t pad;
 };
 
 /* Holds from the moment it is read: what is open stays open. */

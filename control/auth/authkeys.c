@@ -117,15 +117,11 @@ static int opt_permitopen(struct options *o, const char *value)
 	return r == -EINVAL ? refuse(o, "invalid permission hostname or port") : r;
 }
 
-/* "[host:]port"; kept out of the grant, because nobody may listen as yet. */
 static int opt_permitlisten(struct options *o, const char *value)
 {
-	char text[SSH_HOST_MAX + 16];
-	int n = snprintf(text, sizeof(text), "%s%s", strchr(value, ':') == NULL ? "*:" : "", value);
+	int r = policy_grant_permit_listen(&o->e->grant, value);
 
-	if (n < 0 || (size_t)n >= sizeof(text) || !match_permitopen_valid(text))
-		return refuse(o, "invalid permission hostname or port");
-	return 0;
+	return r == -EINVAL ? refuse(o, "invalid permission hostname or port") : r;
 }
 
 static int opt_command(struct options *o, const char *value)

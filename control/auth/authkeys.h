@@ -11,8 +11,8 @@
  *                          in it match nothing unless UseDNS has clients' names looked up.
  *   expiry-time="time"     enforced; the earliest of several counts.
  *   restrict               nothing but what later options give back; enforced.
- *   port-forwarding, no-port-forwarding, permitopen="host:port"      enforced.
- *   permitlisten="port"    kept; remote forwarding is refused to everyone as yet.
+ *   port-forwarding, no-port-forwarding, permitopen="host:port", permitlisten="[host:]port"
+ *                          enforced.
  *   pty, no-pty            whether its sessions may have a terminal; enforced.
  *   command="…"            what its sessions run, whatever is asked for; enforced. It may still
  *                          forward ports, as with sshd.

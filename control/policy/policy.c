@@ -8,45 +8,86 @@
 #include "conf/match.h"
 #include "control/policy/addr.h"
 
+/* No client can name it: hosts have no control characters. */
+#define POLICY_NO_TARGET "\001:1"
+
 struct policy_grant policy_grant_full(void)
 {
 	return (struct policy_grant){.port_forwarding = true, .session = true, .pty = true};
 }
 
-int policy_grant_permit(struct policy_grant *g, const char *entry)
-{
-	char **v;
+/* The two lists of a grant, one behind the other. */
+enum permits { OPENS, LISTENS };
 
-	if (!match_permitopen_valid(entry))
+static const struct {
+	bool (*valid)(const char *entry);
+	bool (*meet)(const char *a, const char *b, char *buf, size_t size);
+} permits_of[] = {
+	[OPENS] = {match_permitopen_valid, match_permitopen_meet},
+	[LISTENS] = {match_permitlisten_valid, match_permitlisten_meet},
+};
+
+static struct conf_strs list_of(const struct policy_grant *g, enum permits which)
+{
+	char **v = which == OPENS ? g->permitopen : policy_permitlisten(g);
+
+	return (struct conf_strs){(const char *const *)v,
+				  which == OPENS ? g->n_permitopen : g->n_permitlisten};
+}
+
+static int permits_add(struct policy_grant *g, enum permits which, const char *entry)
+{
+	size_t n = (size_t)g->n_permitopen + g->n_permitlisten;
+	char **v, *copy;
+
+	_Static_assert(POLICY_PERMITS_MAX <= UINT16_MAX, "counted in 16 bits");
+	if (!permits_of[which].valid(entry))
 		return -EINVAL;
-	if (g->n_permitopen >= POLICY_PERMITS_MAX)
+	if (list_of(g, which).n >= POLICY_PERMITS_MAX)
 		return -E2BIG;
-	v = realloc(g->permitopen, (g->n_permitopen + 1) * sizeof(*v));
+	v = realloc(g->permitopen, (n + 1) * sizeof(*v));
 	if (v == NULL)
 		return -ENOMEM;
 	g->permitopen = v;
-	v[g->n_permitopen] = strdup(entry);
-	if (v[g->n_permitopen] == NULL)
+	copy = strdup(entry);
+	if (copy == NULL)
 		return -ENOMEM;
-	g->n_permitopen++;
+	if (which == OPENS) {
+		memmove(&v[g->n_permitopen + 1], &v[g->n_permitopen],
+			g->n_permitlisten * sizeof(*v));
+		v[g->n_permitopen++] = copy;
+	} else {
+		v[n] = copy;
+		g->n_permitlisten++;
+	}
 	return 0;
+}
+
+int policy_grant_permit(struct policy_grant *g, const char *entry)
+{
+	return permits_add(g, OPENS, entry);
+}
+
+int policy_grant_permit_listen(struct policy_grant *g, const char *entry)
+{
+	return permits_add(g, LISTENS, entry);
 }
 
 void policy_grant_fini(struct policy_grant *g)
 {
-	for (size_t i = 0; i < g->n_permitopen; i++)
+	for (size_t i = 0; i < (size_t)g->n_permitopen + g->n_permitlisten; i++)
 		free(g->permitopen[i]);
 	free(g->permitopen);
 	free(g->command);
 	*g = (struct policy_grant){0};
 }
 
-static int permits_copy(const struct policy_grant *from, struct policy_grant *to)
+static int permits_copy(struct conf_strs from, enum permits which, struct policy_grant *to)
 {
 	int r = 0;
 
-	for (uint32_t i = 0; r == 0 && i < from->n_permitopen; i++)
-		r = policy_grant_permit(to, from->permitopen[i]);
+	for (size_t i = 0; r == 0 && i < from.n; i++)
+		r = permits_add(to, which, from.v[i]);
 	return r;
 }
 
@@ -70,22 +111,35 @@ static int commands_meet(const struct policy_grant *a, const struct policy_grant
 	return r == 0 && b->command != NULL ? policy_grant_force(to, b->command) : r;
 }
 
-/* Where both have lists: every pair that allows something. */
-static int permits_meet(const struct policy_grant *a, const struct policy_grant *b,
-			struct policy_grant *to)
+/* Every pair that allows something. */
+static int permits_pairs(struct conf_strs a, struct conf_strs b, enum permits which,
+			 struct policy_grant *to)
 {
 	char both[CONF_ADDR_TEXT + 1024];
 	int r = 0;
 
-	if ((uint64_t)a->n_permitopen * b->n_permitopen > POLICY_MEETS_MAX)
+	if ((uint64_t)a.n * b.n > POLICY_MEETS_MAX)
 		return -E2BIG;
-	for (uint32_t i = 0; i < a->n_permitopen; i++)
-		for (uint32_t k = 0; r == 0 && k < b->n_permitopen; k++)
-			if (match_permitopen_meet(a->permitopen[i], b->permitopen[k], both,
-						  sizeof(both)))
-				r = policy_grant_permit(to, both);
-	if (r == 0 && to->n_permitopen == 0) /* an empty list would be no limit */
-		to->port_forwarding = false;
+	for (size_t i = 0; i < a.n; i++)
+		for (size_t k = 0; r == 0 && k < b.n; k++)
+			if (permits_of[which].meet(a.v[i], b.v[k], both, sizeof(both)))
+				r = permits_add(to, which, both);
+	return r;
+}
+
+/* An empty list would be no limit: who has two with nothing in common gets one that nobody meets.
+ */
+static int permits_meet(const struct policy_grant *a, const struct policy_grant *b,
+			enum permits which, struct policy_grant *to)
+{
+	struct conf_strs x = list_of(a, which), y = list_of(b, which);
+	int r;
+
+	if (x.n == 0 || y.n == 0)
+		return permits_copy(x.n > 0 ? x : y, which, to);
+	r = permits_pairs(x, y, which, to);
+	if (r == 0 && list_of(to, which).n == 0)
+		r = permits_add(to, which, POLICY_NO_TARGET);
 	return r;
 }
 
@@ -95,12 +149,10 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 	struct policy_grant g = {.port_forwarding = a->port_forwarding && b->port_forwarding,
 				 .session = a->session && b->session,
 				 .pty = a->pty && b->pty};
-	int r;
+	int r = permits_meet(a, b, OPENS, &g);
 
-	if (a->n_permitopen > 0 && b->n_permitopen > 0)
-		r = permits_meet(a, b, &g);
-	else
-		r = permits_copy(a->n_permitopen > 0 ? a : b, &g);
+	if (r == 0)
+		r = permits_meet(a, b, LISTENS, &g);
 	if (r == 0)
 		r = commands_meet(a, b, &g);
 	if (r < 0) {
@@ -114,14 +166,96 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
 		    uint16_t port)
 {
-	struct conf_strs of_key = {(const char *const *)g->permitopen, g->n_permitopen};
+	struct conf_strs of_key = list_of(g, OPENS);
 
-	if (r->disable_forwarding || r->allow_tcp_forwarding == CONF_FORWARDING_NO ||
+	if (r->disable_forwarding || (r->allow_tcp_forwarding & CONF_FORWARDING_LOCAL) == 0 ||
 	    !g->port_forwarding)
 		return false;
 	if (!match_permitopen(&r->permit_open, host, port))
 		return false;
 	return of_key.n == 0 || match_permitopen(&of_key, host, port);
+}
+
+bool policy_may_listen(const struct policy_rules *r, const struct policy_grant *g, const char *host,
+		       uint16_t port)
+{
+	struct conf_strs of_key = list_of(g, LISTENS);
+
+	if (r->disable_forwarding || (r->allow_tcp_forwarding & CONF_FORWARDING_REMOTE) == 0 ||
+	    !g->port_forwarding)
+		return false;
+	if (!match_permitlisten(&r->permit_listen, host, port))
+		return false;
+	return of_key.n == 0 || match_permitlisten(&of_key, host, port);
+}
+
+/* "[host:]*" and "any" name no port. */
+static bool names_a_port(const char *entry)
+{
+	const char *colon = strrchr(entry, ':');
+	const char *port = colon != NULL ? colon + 1 : entry;
+
+	return *port >= '0' && *port <= '9';
+}
+
+bool policy_may_listen_low(const struct policy_rules *r, const char *host, uint16_t port)
+{
+	for (size_t i = 0; i < r->permit_listen.n; i++) {
+		const struct conf_strs one = {&r->permit_listen.v[i], 1};
+
+		if (names_a_port(one.v[0]) && match_permitlisten(&one, host, port))
+			return true;
+	}
+	return false;
+}
+
+static bool is_loopback(const struct link_addr *a)
+{
+	static const uint8_t one[16] = {[15] = 1};
+
+	return a->family == 4 ? a->addr[0] == 127 : memcmp(a->addr, one, sizeof(one)) == 0;
+}
+
+static bool is_unspecified(const struct link_addr *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->addr, zero, a->family == 4 ? 4 : 16) == 0;
+}
+
+/* clientspecified, and what is said without it of loopback addresses alone. */
+static enum policy_where where_client_says(const struct policy_rules *r, const char *host,
+					   struct link_addr *ret)
+{
+	if (*host == '\0' || strcmp(host, "*") == 0)
+		return POLICY_AT_ALL;
+	if (strcmp(host, "localhost") == 0)
+		return POLICY_AT_LOOPBACK;
+	if (!addr_parse(host, ret))
+		return POLICY_NOWHERE;
+	if (is_loopback(ret))
+		return POLICY_AT_LOOPBACK;
+	if (is_unspecified(ret))
+		return POLICY_AT_ALL;
+	return addr_is_one_of(ret, r->own, r->n_own) ? POLICY_AT_ADDRESS : POLICY_NOWHERE;
+}
+
+enum policy_where policy_listen_where(const struct policy_rules *r, const char *host,
+				      struct link_addr *ret)
+{
+	*ret = (struct link_addr){0};
+	switch (r->gateway_ports) {
+	case CONF_GATEWAY_YES:
+		return POLICY_AT_ALL;
+	case CONF_GATEWAY_CLIENT:
+		return where_client_says(r, host, ret);
+	case CONF_GATEWAY_NO:
+	default:
+		/* sshd takes no other address for an answer: it is loopback, of both families. */
+		if (strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0)
+			(void)addr_parse(host, ret);
+		return POLICY_AT_LOOPBACK;
+	}
 }
 
 static bool is_localhost(const struct link_addr *addr)

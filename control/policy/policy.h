@@ -3,8 +3,8 @@
  *
  * Two voices must both agree: the operator (AllowTcpForwarding, DisableForwarding,
  * PermitOpen) and the key that signed the login (restrict, no-port-forwarding,
- * permitopen=). What is asked for is judged by the name that was asked; every address it
- * leads to is judged again after the lookup, so a name that changes its mind between two
+ * permitopen=, permitlisten=). What is asked for is judged by the name that was asked; every
+ * address it leads to is judged again after the lookup, so a name that changes its mind between two
  * lookups gains nothing (S-76).
  */
 #ifndef SLUICE_CONTROL_POLICY_POLICY_H
@@ -23,7 +23,8 @@
 struct policy_rules {
 	enum conf_forwarding allow_tcp_forwarding; /* direct-tcpip is what sshd calls local */
 	bool disable_forwarding;
-	struct conf_strs permit_open;
+	struct conf_strs permit_open, permit_listen;
+	enum conf_gateway_ports gateway_ports;
 	const struct link_addr *own; /* the gateway's addresses */
 	size_t n_own;
 };
@@ -32,15 +33,24 @@ struct policy_rules {
 struct policy_grant {
 	bool port_forwarding;
 	bool session, pty;
-	uint32_t n_permitopen;
-	char **permitopen; /* "host:port", well formed; none: no limit */
-	char *command;     /* of sessions; NULL: whatever is asked for */
+	uint16_t n_permitopen, n_permitlisten;
+	char **permitopen; /* "host:port", well formed; none: no limit. Behind them permitlisten= */
+	char *command; /* of sessions; NULL: whatever is asked for */
 };
+
+/* "[host:]port", n_permitlisten of them; none: no limit. */
+static inline char **policy_permitlisten(const struct policy_grant *g)
+{
+	return g->permitopen != NULL ? g->permitopen + g->n_permitopen : NULL;
+}
 
 /* Nothing restricts it: what a password earns. */
 struct policy_grant policy_grant_full(void);
 /* -EINVAL: not "host:port" with a port of 1 to 65535 or "*" (S-38); -E2BIG, -ENOMEM. */
 int policy_grant_permit(struct policy_grant *g, const char *entry)
+	__attribute__((warn_unused_result));
+/* The same of "[host:]port". */
+int policy_grant_permit_listen(struct policy_grant *g, const char *entry)
 	__attribute__((warn_unused_result));
 /*
  * Sessions run this and nothing else. Two that are not the same cannot both hold: there are no
@@ -60,6 +70,23 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 /* May this login ask for host:port at all? */
 bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
 		    uint16_t port);
+/* May this login have us listen, by what it asks for? port 0: we are to choose one. */
+bool policy_may_listen(const struct policy_rules *r, const struct policy_grant *g, const char *host,
+		       uint16_t port);
+
+/* Does the operator's PermitListen name this port by its number? Below 1024 that is asked for. */
+bool policy_may_listen_low(const struct policy_rules *r, const char *host, uint16_t port);
+
+/* Where that is, by GatewayPorts. State 0 is illegal. */
+enum policy_where {
+	POLICY_AT_LOOPBACK = 1, /* ret: that address; of family 0, of both families */
+	POLICY_AT_ALL,          /* ret: of family 4 or 6, all of that family; 0: all */
+	POLICY_AT_ADDRESS,      /* ret */
+	POLICY_NOWHERE,         /* it is no address of the gateway's */
+};
+enum policy_where policy_listen_where(const struct policy_rules *r, const char *host,
+				      struct link_addr *ret);
+
 /*
  * May a tunnel lead to this address? Special ones and the gateway's own only when the
  * operator's PermitOpen names that very address, neither by "*" nor by a name but "localhost",

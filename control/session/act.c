@@ -141,7 +141,9 @@ static void act(struct session *s, const struct ssh_act *a)
 	case SSH_ACT_PEER_DISCONNECT:
 		words_peer_disconnect(s, a->reason, a->bytes);
 		break;
-	case SSH_ACT_GLOBAL_REPLY: /* to nothing: control asks nothing (S-16) */
+	case SSH_ACT_GLOBAL_REPLY: /* to a keep-alive: nothing else is asked */
+		forward_alive(s);
+		break;
 	case SSH_ACT_HOSTKEY:      /* these four are a client's */
 	case SSH_ACT_PROMPT:
 	case SSH_ACT_LOGIN:
@@ -164,7 +166,8 @@ void session_pump(struct session *s)
 		return;
 	s->pumping = true;
 	acts(s);
-	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s)) {
+	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s) &&
+	       !forward_busy(s)) {
 		struct inbox_item *i = s->awake->inbox;
 		int r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
 

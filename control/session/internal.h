@@ -156,6 +156,10 @@ struct awake {
 	bool invalid_user; /* Match invalid-user holds */
 	struct proof proof;
 
+	/* forward.c */
+	struct listener *forwarding; /* whose answer is awaited: nothing else is heard */
+	uint64_t forward_epoch;      /* of what it asks for next; 0: none */
+
 	/* grant.c */
 	struct grant_seen seen[GRANT_SEEN];
 	uint32_t n_seen; /* ever: the oldest goes first */
@@ -170,6 +174,7 @@ struct awake {
 /* Who it is, and what of a brain that rests makes another one. */
 struct past;
 struct lapse;
+struct listener;
 
 /* What is kept of every connection. An authenticated one that says nothing costs no more. */
 struct session {
@@ -202,13 +207,15 @@ struct session {
 
 	/* login.c */
 	struct policy_grant grant;
+	uint64_t identity; /* forward_identity(): by what it is in */
 
-	/* open.c, grant.c */
+	/* open.c, grant.c, forward.c */
+	struct listener *listeners;
 	struct open *opens;
 	struct given *given;
 };
 _Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
-_Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
+_Static_assert(sizeof(struct session) <= 168, "of every connection, beside its past");
 
 struct session_table {
 	struct session_env *env;
@@ -416,6 +423,28 @@ void program_confirm(struct open *o); /* its channel is counted: the shard says 
 void program_request(struct open *o, const struct ssh_chan_request *m);
 void program_drained(struct open *o); /* all it wrote is sealed */
 void program_free(struct program *p); /* its channel is over; NULL is nothing */
+/* The operator's rules for it. */
+struct policy_rules session_rules(const struct session *s);
+
+/* forward.c: listeners of clients */
+/* A global request; false: it is about something else. */
+bool forward_global(struct session *s, const struct ssh_chan_request *q);
+bool forward_busy(const struct session *s); /* an answer is awaited: nothing else is heard */
+void forward_result(struct session *s, const struct link_forward_result *ev);
+void forward_fini(struct session *s);
+/* As of open.c and grant.c, for channels that came in by one; false: it is none of them. */
+bool forward_target(const struct session *s, uint64_t token, struct open_target *ret);
+bool forward_opened(struct session *s, const struct link_chan_ref *ev);
+bool forward_failed(struct session *s, const struct link_chan_failed *ev);
+bool forward_ended(struct session *s, const struct link_chan_end *ev);
+/* The epoch of what it has, once it is awake again. */
+uint64_t forward_epoch(const struct session *s);
+
+/* forward_take.c */
+/* Of a login by this; 0: by no key. */
+uint64_t forward_identity(const struct ssh_act_auth *auth);
+/* It has answered a keep-alive of ours. */
+void forward_alive(struct session *s);
 
 /* hostkeys.c */
 /* The signer whose keys it was shown. */

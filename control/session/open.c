@@ -58,7 +58,7 @@ bool open_target(const struct session *s, uint64_t token, struct open_target *re
 	const struct open *o = open_find(s, token);
 
 	if (o == NULL)
-		return grant_target(s, token, ret);
+		return forward_target(s, token, ret) || grant_target(s, token, ret);
 	*ret = (struct open_target){o->host, o->port};
 	return true;
 }
@@ -87,11 +87,13 @@ void open_refuse(struct session *s, struct open *o, uint32_t reason, const char 
 	open_unlink(s, o);
 }
 
-static struct policy_rules rules_of(const struct session *s)
+struct policy_rules session_rules(const struct session *s)
 {
 	return (struct policy_rules){.allow_tcp_forwarding = s->awake->conf.allow_tcp_forwarding,
 				     .disable_forwarding = s->awake->conf.disable_forwarding,
 				     .permit_open = s->awake->conf.permit_open,
+				     .permit_listen = s->awake->conf.permit_listen,
+				     .gateway_ports = s->awake->conf.gateway_ports,
 				     .own = s->table->env->own,
 				     .n_own = s->table->env->n_own};
 }
@@ -122,7 +124,7 @@ static void open_connect(struct session *s, struct open *o, const struct link_ad
 			 size_t n_found)
 {
 	struct session_env *env = s->table->env;
-	struct policy_rules rules = rules_of(s);
+	struct policy_rules rules = session_rules(s);
 	struct link_addr addr[RESOLVE_ADDRS_MAX];
 	size_t n = 0, n_host;
 
@@ -187,7 +189,7 @@ static void open_decide(struct session *s, struct open *o)
 {
 	struct session_env *env = s->table->env;
 	struct resolve_caller caller = {env, s->ref, o->token};
-	struct policy_rules rules = rules_of(s);
+	struct policy_rules rules = session_rules(s);
 	uint64_t resolve_by = env->now_ms() + RESOLVE_MS;
 	struct link_addr literal;
 
@@ -373,7 +375,7 @@ void open_global(struct session *s, const struct ssh_chan_request *m)
 	s->no_more_sessions |= ok;
 	if (ssh_str_eq(m->type, "hostkeys-prove-00@openssh.com"))
 		hostkeys_prove(s, m);
-	else if (m->want_reply)
+	else if (!forward_global(s, m) && m->want_reply)
 		(void)ssh_brain_global_answer(s->awake->brain, ok, NULL, 0);
 }
 
@@ -385,6 +387,8 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 	struct open_target to;
 	char text[ADDR_TEXT_MAX], from[CONF_ZONE_TEXT];
 
+	if (forward_opened(s, ev))
+		return;
 	if (o == NULL) {
 		grant_opened(s, ev->token);
 	} else if (o->state == OPEN_CONNECTING) {
@@ -410,7 +414,7 @@ void open_failed(struct session *s, const struct link_chan_failed *ev)
 	struct open *o = open_find(s, ev->token);
 	struct open_target to;
 
-	if (!open_target(s, ev->token, &to))
+	if (forward_failed(s, ev) || !open_target(s, ev->token, &to))
 		return;
 	session_log(s, LOG_L_INFO, "connect_to %.100s port %u: failed: %s.", to.host, to.port,
 		    ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
@@ -432,6 +436,6 @@ void open_ended(struct session *s, const struct link_chan_end *ev)
 
 	if (o != NULL)
 		open_unlink(s, o);
-	else
+	else if (!forward_ended(s, ev))
 		grant_ended(s, ev);
 }

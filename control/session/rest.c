@@ -278,7 +278,8 @@ static bool may_rest(const struct session *s, struct ssh_brain_past *ret)
 	const struct awake *a = s->awake;
 
 	return a != NULL && s->authenticated && !s->ended && !s->pumping && a->inbox == NULL &&
-	       !a->login.open && a->owed_payloads == 0 && !decides(s) &&
+	       !a->login.open && a->owed_payloads == 0 && !decides(s) && !forward_busy(s) &&
+	       (a->forward_epoch == 0 || s->listeners != NULL) && /* it asks for one soon */
 	       ssh_brain_rests(a->brain, ret);
 }
 
@@ -357,6 +358,7 @@ int session_wake(struct session *s)
 		return r;
 	}
 	s->awake->lapse = lapse;
+	s->awake->forward_epoch = forward_epoch(s);
 	s->user = user;
 	past_free(past);
 	return 0;

@@ -61,6 +61,7 @@ void session_free(struct session *s)
 
 	door_leave(s, 0); /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);
+	forward_fini(s);
 	if (s->awake != NULL)
 		free(s->user);
 	else

@@ -34,6 +34,7 @@ struct dialer;
 struct door;
 struct penalties;
 struct lapses;
+struct listener;
 
 /* Of all tables, those of dataplanes that are gone included. */
 struct session_stats {
@@ -68,6 +69,8 @@ struct session_env {
 	struct session_stats stats;
 	uint64_t last_serial, last_token;
 	struct connecting connecting;
+	struct listener *listeners; /* of all connections */
+	uint32_t n_listeners;
 	struct turns turns; /* first key exchanges that wait */
 	unsigned int kex_running;
 	struct lapses *lapses; /* NULL: nobody has anything to lose */

@@ -13,7 +13,7 @@
 
 #include "ssh/wire.h"
 
-struct chan *chan_find(struct conn *c, uint32_t local)
+struct chan *chan_at(struct conn *c, uint32_t local)
 {
 	struct relay *r = c->relay;
 	uint32_t index = local & ((UINT32_C(1) << r->chan_bits) - 1);
@@ -22,10 +22,17 @@ struct chan *chan_find(struct conn *c, uint32_t local)
 	if (index >= r->conf.chans_max)
 		return NULL;
 	ch = &r->chans[index];
-	if (ch->conn != c || ch->local != local)
+	return ch->conn == c && ch->local == local ? ch : NULL;
+}
+
+struct chan *chan_find(struct conn *c, uint32_t local)
+{
+	struct chan *ch = chan_at(c, local);
+
+	/* Its number is the peer's to use once it was told, or has answered. */
+	if (ch == NULL || ch->fsm.state == SSH_CHAN_OPENING || ch->fsm.state == SSH_CHAN_ABANDONED)
 		return NULL;
-	/* Its number is the peer's to use once it was told. */
-	return ch->fsm.state == SSH_CHAN_OPENING || ch->fsm.state == SSH_CHAN_ABANDONED ? NULL : ch;
+	return ch;
 }
 
 struct chan *chan_find_peer(struct conn *c, uint32_t peer)
@@ -127,6 +134,7 @@ void chan_free(struct chan *ch)
 
 	target_let_go(ch, false);
 	connect_over(ch);
+	forward_answered(ch);
 	window_fini(ch);
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);
@@ -296,7 +304,9 @@ static void chan_local_close(struct chan *ch, int cause, bool graceful)
 
 void chan_close(struct chan *ch, int cause)
 {
-	if (ch->fsm.state == SSH_CHAN_OPENING)
+	if (ch->fsm.state == SSH_CHAN_OPENING && ch->ours)
+		forward_give_up(ch, cause);
+	else if (ch->fsm.state == SSH_CHAN_OPENING)
 		connect_fail(ch, cause, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	else if (ch->fsm.state == SSH_CHAN_OPEN)
 		chan_local_close(ch, cause, false);
@@ -535,7 +545,10 @@ static void chan_events(struct chan *ch)
 	uint8_t ev = ch->target != NULL ? stream_events(ch->target) : 0;
 
 	if (ch->fsm.state == SSH_CHAN_OPENING) {
-		connect_step(ch, ev);
+		if (ch->ours)
+			forward_step(ch, ev);
+		else
+			connect_step(ch, ev);
 		return;
 	}
 	if (ev & STREAM_EV_EOF)
@@ -563,12 +576,16 @@ enum visit chan_visit(struct chan *ch, struct share *share)
 	chan_events(ch);
 	if (!kex_quiet(c))
 		return VISIT_BLOCKED;
+	if (ch->pend & CHAN_SAY_OPEN)
+		r = forward_say_open(ch);
 	if (ch->pend & CHAN_SAY_CONFIRM)
 		r = say_confirm(ch);
 	if (r == 0 && (ch->pend & CHAN_SAY_FAILURE))
 		r = say_failure(ch);
 	if (r == 0)
 		r = chan_tell(ch);
+	if (r == -ENOTCONN && ch->ours) /* who came in and was refused is told of or forgotten */
+		ch->pend &= (uint8_t)~CHAN_EV_FAILED;
 	if (r < 0 && r != -ENOTCONN) {
 		conn_short(c, r);
 		return VISIT_BLOCKED;

@@ -172,6 +172,7 @@ void conn_end(struct conn *c, int cause, uint32_t linger_ms)
 	c->cause = cause;
 	c->state = CONN_ENDING;
 	c->linger_us = c->relay->now_us + (uint64_t)linger_ms * 1000;
+	forwards_drop(c);
 	while (!TAILQ_EMPTY(&c->chans))
 		chan_abandon(TAILQ_FIRST(&c->chans), cause);
 	grants_drop(c);

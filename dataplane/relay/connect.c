@@ -101,6 +101,13 @@ void connect_timers(struct conn *c)
 	c->connect_us = 0;
 	TAILQ_FOREACH(ch, &c->chans, link)
 	{
+		if (ch->fsm.state == SSH_CHAN_OPENING && ch->ours) {
+			if (now >= ch->deadline_us)
+				forward_give_up(ch, -ETIMEDOUT);
+			else
+				c->connect_us = timer_min(c->connect_us, ch->deadline_us);
+			continue;
+		}
 		if (ch->fds != 0 && now >= ch->deadline_us)
 			host_late(ch);
 		else if (ch->fds != 0)

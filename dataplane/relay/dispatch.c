@@ -138,6 +138,38 @@ static int on_open(struct conn *c, const struct msg *m)
 	return drop(c);
 }
 
+/* The answers to opens of ours, once each (S-18). */
+static int on_confirmation(struct conn *c, const struct msg *m)
+{
+	struct ssh_chan_confirm confirm;
+	uint8_t buf[1 + 4 * 4]; /* what the type may say behind it is nothing here */
+	struct ssh_rd r;
+	int err;
+
+	if (!pkt_chain_read(m->chain, 0, buf, sizeof(buf)))
+		return -SSH_E_FORMAT;
+	ssh_rd_init(&r, buf + 1, sizeof(buf) - 1);
+	err = ssh_chan_confirm_parse(&r, &confirm);
+	if (err == 0)
+		err = forward_confirmed(c, &confirm);
+	return err < 0 ? err : drop(c);
+}
+
+static int on_open_failure(struct conn *c, const struct msg *m)
+{
+	struct ssh_rd r;
+	uint32_t channel, reason;
+	int err;
+
+	ssh_rd_init(&r, m->head + 1, m->head_len - 1);
+	channel = ssh_rd_u32(&r);
+	reason = ssh_rd_u32(&r);
+	if (r.bad) /* its text is nobody's here */
+		return -SSH_E_FORMAT;
+	err = forward_refused(c, channel, reason);
+	return err < 0 ? err : drop(c);
+}
+
 /* A channel to a target understands none (RFC 4254 section 5.4). */
 static int refuse_request(struct conn *c, const struct msg *m, const struct chan *ch)
 {
@@ -293,8 +325,9 @@ static int settle(struct conn *c, const struct msg *m)
 	case SSH_MSG_CHANNEL_OPEN:
 		return on_open(c, m);
 	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
+		return on_confirmation(c, m);
 	case SSH_MSG_CHANNEL_OPEN_FAILURE:
-		return -SSH_E_CHANNEL; /* we have opened none (S-18) */
+		return on_open_failure(c, m);
 	case SSH_MSG_CHANNEL_WINDOW_ADJUST:
 		return on_adjust(c, m);
 	case SSH_MSG_CHANNEL_DATA:

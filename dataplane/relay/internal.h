@@ -10,6 +10,7 @@
  * window.c   how large a channel's window is kept     grant.c   opens without asking
  * rounds.c   whose turn it is to be sealed
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
+ * forward.c  listeners of connections, and channels that we open
  * blob.c     what control leaves with connections   comp.c   when directions are compressed
  * host.c     channels over descriptors of the kernel
  *
@@ -50,6 +51,9 @@
 /* Of a connection, such targets that have not answered yet; beyond that control is asked, who
  * counts them (MaxConnectingPerUser, MaxConnecting). */
 #define RELAY_GRANT_CONNECTING 16
+/* Channels we open towards one client that it has not answered, and for how long they wait. */
+#define RELAY_OPENING_MAX 256
+#define RELAY_ANSWER_US   60000000
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
@@ -88,6 +92,7 @@
 #define RELAY_RETRY_US 1000
 
 struct conn;
+struct forward;
 struct grant;
 struct share;
 
@@ -98,6 +103,7 @@ enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_EV_OPENED = 1 << 3, /* to control */
 		 CHAN_EV_FAILED = 1 << 4,
 		 CHAN_EV_DRAINED = 1 << 5,
+		 CHAN_SAY_OPEN = 1 << 6, /* a channel of ours */
 };
 
 struct chan {
@@ -116,6 +122,8 @@ struct chan {
 	bool drained, finish;  /* was told that all is said, has said so */
 	bool alone;            /* that control is gone: the next one does not know of it */
 	bool err_next;         /* of its target's two ways in, whose turn it is */
+	bool ours : 1;         /* we open it */
+	bool unanswered : 1;   /* the client has not said, and it is counted in n_opening */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */
@@ -139,7 +147,8 @@ struct chan {
 	uint32_t reason;
 	int connect_err;
 	uint16_t n_addrs, next_addr;
-	struct link_addr target_addr;
+	struct forward *forward;      /* that it came in by; NULL: that is gone, or it is none */
+	struct link_addr target_addr; /* or who came in */
 	struct link_addr addr[LINK_ADDRS_MAX];
 };
 TAILQ_HEAD(chan_list, chan);
@@ -157,6 +166,7 @@ enum conn_state {
 enum conn_pend { /* bits: events to control */
 		 CONN_EV_NEW = 1 << 0,
 		 CONN_EV_REKEY_DUE = 1 << 1,
+		 CONN_EV_FORWARD = 1 << 2,
 };
 
 struct conn {
@@ -196,7 +206,8 @@ struct conn {
 	struct chan_list chans;
 	struct chan_list sparse, bulk; /* channels with something to do; see rounds.c */
 	uint32_t n_chans;
-	uint32_t n_grants;
+	uint16_t n_grants;
+	uint16_t n_opening; /* channels of ours it has not answered */
 	struct grant *grants;
 	uint64_t last_rx_us, last_data_us;
 	/* Seldom. */
@@ -222,6 +233,7 @@ struct conn {
 	uint64_t uid;
 	struct link_addr local, peer;
 	uint32_t blob;     /* its first piece */
+	uint32_t forwards; /* the first of them: index + 1 */
 	uint64_t timer_us; /* as in relay.due; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
@@ -252,6 +264,11 @@ struct grants {
 	struct grant *free;
 	uint32_t size, fresh; /* never used from fresh on */
 	uint32_t hand;        /* looks here next for one that is over */
+};
+
+struct forwards {
+	struct forward *forward;    /* [size] */
+	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
 };
 
 /* mem.c: what may be held while buffers are short. */
@@ -301,6 +318,7 @@ struct relay {
 	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
 	struct grants grants;
+	struct forwards forwards;
 	struct blobs blobs;
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
@@ -371,6 +389,8 @@ unsigned int items_run(struct relay *r);
 
 /* chan.c */
 struct chan *chan_find(struct conn *c, uint32_t local);
+/* The same of any state. */
+struct chan *chan_at(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
 /* NULL: there is no room for it; counted. */
 struct chan *chan_new(struct conn *c, enum stream_kind kind);
@@ -440,6 +460,25 @@ void grants_drop(struct conn *c); /* all of a connection that is over */
  */
 bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_chan_connect *ret);
 
+/* forward.c */
+int forwards_init(struct forwards *all, uint32_t size);
+void forwards_fini(struct forwards *all);
+void forwards_drop(struct conn *c); /* all of a connection that is over */
+/* Control's wishes. */
+int forward_begin(struct conn *c, const struct link_forward *m);
+void forward_end(struct conn *c, const struct link_forward_ref *m);
+int forwards_tell(struct conn *c); /* -EAGAIN, -ENOTCONN: it must wait */
+/* Of a channel that we open: its OPEN; news of its target; the client's answers, 0 or what ends the
+ * connection. */
+int forward_say_open(struct chan *ch);
+void forward_step(struct chan *ch, uint8_t events);
+int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m);
+int forward_refused(struct conn *c, uint32_t channel, uint32_t reason);
+/* It is answered, or goes. */
+void forward_answered(struct chan *ch);
+void forward_failed(struct chan *ch, int err, uint32_t reason);
+void forward_give_up(struct chan *ch, int err);
+
 /* turn.c */
 /* Visits the active connections, those first that the last turn had nothing left for. */
 typedef unsigned int turn_visit_fn(struct conn *c);
@@ -505,6 +544,7 @@ int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
 int up_chan_opened(struct chan *ch);
 int up_chan_drained(struct chan *ch);
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
+int up_forward(struct conn *c, uint64_t token, int err, uint16_t port);
 
 /* wait.c */
 /* A payload goes to control; notes what it asks. */

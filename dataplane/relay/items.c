@@ -232,6 +232,11 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return host_finish(c, m);
 	case LINK_IT_CHAN_SIZE:
 		return host_size(c, m);
+	case LINK_IT_FORWARD:
+		return forward_begin(c, m);
+	case LINK_IT_UNFORWARD:
+		forward_end(c, m);
+		return 0;
 	case LINK_CMD_CHAN_CLOSE:
 		return cmd_chan_close(c, m);
 	case LINK_CMD_GRANT:

@@ -35,6 +35,8 @@ static int tables_new(struct relay *r)
 	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
 	    0)
 		return -ENOMEM;
+	if (forwards_init(&r->forwards, RELAY_FORWARDS_MAX) < 0)
+		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
 
@@ -82,6 +84,7 @@ static void conns_free(struct relay *r)
 
 		if (c->state == 0)
 			continue;
+		forwards_drop(c);
 		while (!TAILQ_EMPTY(&c->chans))
 			chan_free(TAILQ_FIRST(&c->chans));
 		if (c->stream != NULL)
@@ -101,6 +104,7 @@ void relay_free(struct relay *r)
 	zpool_free(r->zpool);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);
+	forwards_fini(&r->forwards);
 	secret_table_free(r->conns, r->conf.conns_max * sizeof(*r->conns),
 			  r->fresh_conns * sizeof(*r->conns));
 	secret_free(r->msg, LINK_MSG_MAX);

@@ -36,7 +36,22 @@ struct relay_link {
 	void *arg;
 };
 
-#define RELAY_GRANTS_MAX 16384
+#define RELAY_GRANTS_MAX   16384
+#define RELAY_FORWARDS_MAX 4096 /* listeners of connections */
+
+/*
+ * Who listens for connections of clients. id: which it is, below RELAY_FORWARDS_MAX.
+ */
+struct relay_listens {
+	/*
+	 * 0 and the port; -EINPROGRESS: relay_listen_done() says it later; or why not. addr of
+	 * family 0: any; port 0: one is chosen, and it is no privileged one.
+	 */
+	int (*begin)(void *arg, uint32_t id, const struct link_addr *addr, uint16_t *ret_port);
+	/* Not after an error. What was begun and is not done is never done. */
+	void (*end)(void *arg, uint32_t id);
+	void *arg;
+};
 
 /* Of a connection's uid: which of its shard's it is; above them stands the shard. */
 #define RELAY_UID_BITS 40
@@ -46,6 +61,7 @@ struct relay_conf {
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
 	unsigned int grants_max;     /* of all connections; 0: RELAY_GRANTS_MAX */
+	struct relay_listens listens; /* begin NULL: nobody does */
 	uint64_t compression_memory; /* of streams; 0: nothing is compressed */
 	uint32_t control_wait_ms;    /* what needs control waits so long while there is none */
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
@@ -85,6 +101,12 @@ void relay_free(struct relay *r);
  */
 bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		  const struct link_addr *local, const struct link_addr *peer, uint64_t now_us);
+
+/* Listening began, or could not, as begin() left open. */
+void relay_listen_done(struct relay *r, uint32_t id, int err, uint16_t port);
+/* Somebody came in there. False: the caller resets it. */
+bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct link_addr *peer,
+		   uint64_t now_us);
 
 unsigned int relay_open(struct relay *r, uint64_t now_us);
 unsigned int relay_run(struct relay *r, uint64_t now_us);
@@ -130,6 +152,11 @@ void relay_link_detached(struct relay *r);
 	X(GRANT_TABLE_FULL, "grants of control's not kept: table full")                            \
 	X(HOST, "channels opened over descriptors")                                                \
 	X(HOST_LATE, "channels ended: their descriptors did not come in time")                     \
+	X(FORWARDS, "listeners made for clients")                                                  \
+	X(FORWARD_TABLE_FULL, "listeners refused: table full")                                     \
+	X(FORWARDED, "connections that came in at listeners of clients")                           \
+	X(FORWARD_OPENING, "of these, reset: the client has enough to answer")                     \
+	X(FORWARD_REFUSED, "of these, reset: the client refused, or did not answer in time")       \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \

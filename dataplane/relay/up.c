@@ -71,6 +71,13 @@ int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason)
 	return up_conn(c, LINK_EV_CHAN_FAILED, &body, sizeof(body));
 }
 
+int up_forward(struct conn *c, uint64_t token, int err, uint16_t port)
+{
+	struct link_forward_result body = {.token = token, .err = err, .port = port};
+
+	return up_conn(c, LINK_EV_FORWARD, &body, sizeof(body));
+}
+
 bool up_may(const struct conn *c, uint32_t len)
 {
 	uint32_t max =
@@ -162,6 +169,10 @@ unsigned int up_run(struct conn *c)
 		err = up_conn(c, LINK_EV_REKEY_DUE, &none, sizeof(none));
 		if (err == 0)
 			c->pend &= (uint8_t)~CONN_EV_REKEY_DUE;
+		work += err == 0;
+	}
+	if (err == 0 && (c->pend & CONN_EV_FORWARD)) {
+		err = forwards_tell(c);
 		work += err == 0;
 	}
 	if (err == -EAGAIN)

@@ -65,7 +65,9 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_TTL           64
 #define TCP_PROTO         6
 #define TCP_BURST         64 /* segments looked up together */
-#define TCP_LISTENERS     64
+#define TCP_LISTENERS     4352 /* the gateway's own, and those of connections */
+#define TCP_LISTENER_BUCKETS 1024 /* by port; a power of two */
+#define TCP_PORTS         65536
 #define TCP_INIT_SEGS     10                  /* RFC 6928 */
 #define TCP_OUT_SEGS      64                  /* one connection's data segments in one turn */
 #define TCP_OUT_PIECES    16                  /* mbufs one segment may point into */
@@ -153,7 +155,9 @@ struct tcp_key {
 struct tcp_listener {
 	struct net_addr addr; /* family 0: any */
 	uint16_t port;
+	uint16_t next; /* of those of its bucket: index + 1 */
 	bool used;
+	bool held; /* nothing is accepted as yet: the port is kept from connects */
 	uint32_t id;
 	uint32_t backlog, half_open;
 	tcp_accept_fn *accept;
@@ -475,6 +479,9 @@ struct tcp {
 
 	struct tcp_listener listener[TCP_LISTENERS];
 	unsigned int listeners_end; /* behind the last that is used */
+	uint16_t listeners_of[TCP_LISTENER_BUCKETS]; /* index + 1 */
+	/* Of several shards: connections by their local port. NULL: nobody asks. */
+	uint32_t *port_users;
 	struct tcp_cookies cookies;
 	struct tcp_sources sources;
 	struct overload overload;

@@ -11,18 +11,22 @@ static bool is_any(const struct net_addr *a)
 	return net_addr_eq(a, &any);
 }
 
+static uint16_t *bucket_of(struct tcp *t, uint16_t port)
+{
+	return &t->listeners_of[port % TCP_LISTENER_BUCKETS];
+}
+
 /*
  * A listener on the very address goes before one on any of its family, and that before one on
  * any of both.
  */
 static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *addr, uint16_t port)
 {
-	struct tcp_listener *any = NULL;
+	struct tcp_listener *any = NULL, *l;
 
-	for (unsigned int i = 0; i < t->listeners_end; i++) {
-		struct tcp_listener *l = &t->listener[i];
-
-		if (l->port != port || !l->used)
+	for (uint16_t i = *bucket_of(t, port); i != 0; i = l->next) {
+		l = &t->listener[i - 1];
+		if (l->port != port || l->held)
 			continue;
 		if (net_addr_eq(&l->addr, addr))
 			return l;
@@ -33,65 +37,158 @@ static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *
 	return any;
 }
 
+/* A free place for one with this number. NULL: none, or the number is taken: *ret_err. */
+static struct tcp_listener *listener_place(struct tcp *t, uint32_t listener, int *ret_err)
+{
+	struct tcp_listener *slot = NULL;
+	unsigned int i;
+
+	*ret_err = -ENOBUFS;
+	for (i = 0; i < t->listeners_end; i++) {
+		if (!t->listener[i].used && slot == NULL)
+			slot = &t->listener[i];
+		if (t->listener[i].used && t->listener[i].id == listener) {
+			*ret_err = -EADDRINUSE;
+			return NULL;
+		}
+	}
+	if (slot == NULL && i < TCP_LISTENERS)
+		slot = &t->listener[t->listeners_end++];
+	return slot;
+}
+
+static void listener_put(struct tcp *t, struct tcp_listener *slot, const struct tcp_listener *l)
+{
+	uint16_t *bucket = bucket_of(t, l->port);
+
+	*slot = *l;
+	slot->used = true;
+	slot->next = *bucket;
+	*bucket = (uint16_t)(slot - t->listener + 1);
+}
+
+static void listener_drop(struct tcp *t, struct tcp_listener *l)
+{
+	uint16_t *at = bucket_of(t, l->port);
+
+	while (*at != l - t->listener + 1)
+		at = &t->listener[*at - 1].next;
+	*at = l->next;
+	l->used = false;
+}
+
+static struct tcp_listener *listener_by_id(struct tcp *t, uint32_t listener)
+{
+	for (unsigned int i = 0; i < t->listeners_end; i++)
+		if (t->listener[i].used && t->listener[i].id == listener)
+			return &t->listener[i];
+	return NULL;
+}
+
 int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener,
 	       uint32_t backlog, tcp_accept_fn *accept, void *arg)
 {
-	struct tcp_listener *slot = NULL;
+	const struct tcp_listener l = {.addr = *addr,
+				       .port = port,
+				       .id = listener,
+				       .backlog = backlog,
+				       .accept = accept,
+				       .arg = arg};
+	struct tcp_listener *slot;
+	int r;
 
 	if (!is_any(addr) && !net_addr_is_local(t->conf.net, addr))
 		return -EADDRNOTAVAIL;
-	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
-		struct tcp_listener *l = &t->listener[i];
-
-		if (!l->used) {
-			if (slot == NULL)
-				slot = l;
-		} else if (l->id == listener || (l->port == port && net_addr_eq(&l->addr, addr))) {
+	for (uint16_t i = *bucket_of(t, port); i != 0; i = t->listener[i - 1].next)
+		if (t->listener[i - 1].port == port && net_addr_eq(&t->listener[i - 1].addr, addr))
 			return -EADDRINUSE;
-		}
-	}
+	slot = listener_place(t, listener, &r);
 	if (slot == NULL)
-		return -ENOBUFS;
-	*slot = (struct tcp_listener){.addr = *addr,
-				      .port = port,
-				      .used = true,
-				      .id = listener,
-				      .backlog = backlog,
-				      .accept = accept,
-				      .arg = arg};
-	t->listeners_end = max_u64(t->listeners_end, (uint64_t)(slot - t->listener) + 1);
+		return r;
+	listener_put(t, slot, &l);
 	return 0;
+}
+
+int tcp_port_hold(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener)
+{
+	const struct tcp_listener l = {.addr = *addr, .port = port, .id = listener, .held = true};
+	struct tcp_listener *slot;
+	int r;
+
+	if (!tcp_port_is_free(t, addr, port))
+		return -EADDRINUSE;
+	slot = listener_place(t, listener, &r);
+	if (slot == NULL)
+		return r;
+	listener_put(t, slot, &l);
+	return 0;
+}
+
+/* Would who connects to one come to the other? */
+static bool overlap(const struct net_addr *a, const struct net_addr *b)
+{
+	if (a->family != 0 && b->family != 0 && a->family != b->family)
+		return false;
+	return is_any(a) || is_any(b) || net_addr_eq(a, b);
+}
+
+bool tcp_port_is_free(const struct tcp *t, const struct net_addr *addr, uint16_t port)
+{
+	const struct tcp_listener *l;
+
+	for (uint16_t i = t->listeners_of[port % TCP_LISTENER_BUCKETS]; i != 0; i = l->next) {
+		l = &t->listener[i - 1];
+		if (l->port == port && overlap(&l->addr, addr))
+			return false;
+	}
+	return true;
 }
 
 int tcp_listen_backlog(struct tcp *t, uint32_t listener, uint32_t backlog)
 {
-	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
-		if (!t->listener[i].used || t->listener[i].id != listener)
-			continue;
-		t->listener[i].backlog = backlog;
-		return 0;
-	}
-	return -ENOENT;
+	struct tcp_listener *l = listener_by_id(t, listener);
+
+	if (l == NULL)
+		return -ENOENT;
+	l->backlog = backlog;
+	return 0;
 }
 
 /* Half-open connections end with their listener; accepted ones are the user's. */
 int tcp_listen_close(struct tcp *t, uint32_t listener)
 {
-	for (unsigned int i = 0; i < TCP_LISTENERS; i++) {
-		if (!t->listener[i].used || t->listener[i].id != listener)
-			continue;
-		for (unsigned int k = 0; k < t->conns_fresh; k++) {
-			struct tcp_conn *c = &t->conns[k];
+	struct tcp_listener *l = listener_by_id(t, listener);
 
-			if (c->hashed && c->listener == (int)i) {
-				tcp_send_rst(c, t->now_us);
-				tcp_conn_closed(c, 0);
-			}
+	if (l == NULL)
+		return -ENOENT;
+	for (unsigned int k = 0; k < t->conns_fresh && l->half_open > 0; k++) {
+		struct tcp_conn *c = &t->conns[k];
+
+		if (c->hashed && c->listener == (int)(l - t->listener)) {
+			tcp_send_rst(c, t->now_us);
+			tcp_conn_closed(c, 0);
 		}
-		t->listener[i].used = false;
-		return 0;
 	}
-	return -ENOENT;
+	listener_drop(t, l);
+	return 0;
+}
+
+uint32_t tcp_port_users(const struct tcp *t, uint16_t port)
+{
+	return t->port_users != NULL ? t->port_users[port] : 0;
+}
+
+void tcp_port_cut(struct tcp *t, uint16_t port)
+{
+	for (unsigned int k = 0; k < t->conns_fresh && tcp_port_users(t, port) > 0; k++) {
+		struct tcp_conn *c = &t->conns[k];
+
+		if (!c->hashed || !c->detached || c->key.ports >> 16 != port)
+			continue;
+		tcp_count(t, TCP_C_ORPHAN_CUT);
+		tcp_send_rst(c, t->now_us);
+		tcp_conn_closed(c, 0);
+	}
 }
 
 static uint64_t source_of(const struct tcp_conn *c)

@@ -89,6 +89,8 @@ void tcp_hash_insert(struct tcp *t, struct tcp_conn *c)
 	c->next = *b;
 	*b = (uint32_t)(c - t->conns) + 1;
 	c->hashed = true;
+	if (t->port_users != NULL)
+		t->port_users[c->key.ports >> 16]++;
 }
 
 void tcp_hash_remove(struct tcp *t, struct tcp_conn *c)
@@ -102,6 +104,8 @@ void tcp_hash_remove(struct tcp *t, struct tcp_conn *c)
 		b = &t->conns[*b - 1].next;
 	*b = c->next;
 	c->hashed = false;
+	if (t->port_users != NULL)
+		t->port_users[c->key.ports >> 16]--;
 }
 
 /* RFC 6528: ISN = M + F(tuple, secret); M ticks every 4 microseconds (RFC 9293 3.4.1). */
@@ -121,11 +125,16 @@ uint32_t tcp_ts_offset(const struct tcp *t, uint64_t hash)
 	return (uint32_t)siphash_words(t->conf.secret, (uint64_t[2]){hash, USE_TS}, 2);
 }
 
+/* Those that hold a port included. */
 static bool is_listener(const struct tcp *t, uint16_t port)
 {
-	for (unsigned int i = 0; i < t->listeners_end; i++)
-		if (t->listener[i].port == port && t->listener[i].used)
+	const struct tcp_listener *l;
+
+	for (uint16_t i = t->listeners_of[port % TCP_LISTENER_BUCKETS]; i != 0; i = l->next) {
+		l = &t->listener[i - 1];
+		if (l->port == port)
 			return true;
+	}
 	return false;
 }
 

@@ -82,6 +82,8 @@ static bool tables_new(struct tcp *t)
 	t->tw_mask = rte_align32pow2(max_u64(tw, 1u)) - 1;
 	t->conns = table_new(conns, sizeof(*t->conns));
 	t->buckets = table_new(t->bucket_mask + 1, sizeof(*t->buckets));
+	if (t->conf.spread != NULL)
+		t->port_users = table_new(TCP_PORTS, sizeof(*t->port_users));
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
 	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
 	nodes = rte_mempool_avail_count(t->conf.pools->data);
@@ -89,6 +91,7 @@ static bool tables_new(struct tcp *t)
 		nodes += rte_mempool_avail_count(t->conf.pools->wide);
 	boards = min_u64(conns, nodes) + BOARDS_SPARE;
 	if (t->conns == NULL || t->buckets == NULL || tcp_timers_init(t) < 0 || t->tw == NULL ||
+	    (t->conf.spread != NULL && t->port_users == NULL) ||
 	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
 	    tcp_sent_pools_new(t, boards + nodes, boards) < 0)
 		return false;
@@ -142,6 +145,7 @@ void tcp_free(struct tcp *t)
 	table_free(t->buckets, t->bucket_mask + 1, sizeof(*t->buckets));
 	tcp_timers_fini(t);
 	tcp_sent_pools_free(t);
+	table_free(t->port_users, TCP_PORTS, sizeof(*t->port_users));
 	free(t->tw);
 	free(t->tw_buckets);
 	tcp_sources_fini(&t->sources);

@@ -161,6 +161,20 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 int tcp_listen_close(struct tcp *t, uint32_t listener);
 /* 0 or -ENOENT. Half-open connections above a smaller one stay. */
 int tcp_listen_backlog(struct tcp *t, uint32_t listener, uint32_t backlog);
+/*
+ * Is there no listener on it, nor one that its address would take from, or that would take from it?
+ * 0.0.0.0 and :: overlap with all of their family, one of family 0 with all.
+ */
+bool tcp_port_is_free(const struct tcp *t, const struct net_addr *addr, uint16_t port);
+/*
+ * A port that is to be listened on here or at another shard: no connect takes it from now on, and
+ * nothing comes in by it. tcp_listen_close() lets it go. 0, -EADDRINUSE, -ENOBUFS.
+ */
+int tcp_port_hold(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener);
+/* Of several shards: connections of this one whose local port it is. A single one does not count. */
+uint32_t tcp_port_users(const struct tcp *t, uint16_t port);
+/* Resets those of them that nobody holds any more. Walks the table. */
+void tcp_port_cut(struct tcp *t, uint16_t port);
 /* For the user's connects: arg is the struct tcp *. */
 void tcp_provider(struct tcp *t, struct stream_provider *ret);
 

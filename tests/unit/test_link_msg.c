@@ -35,6 +35,7 @@ static const struct {
 	{LINK_EV_LISTEN_RESULT, sizeof(struct link_listen_result), 0, false},
 	{LINK_EV_BLOB, sizeof(struct link_bytes), 0, false},
 	{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0, true},
+	{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0, true},
 	{LINK_IT_IDENT, sizeof(struct link_bytes), 20, true},
 	{LINK_IT_PAYLOAD, sizeof(struct link_bytes), 100, true},
 	{LINK_IT_TX_KEYS, sizeof(struct link_keys), 0, true},
@@ -49,6 +50,8 @@ static const struct {
 	{LINK_IT_CHAN_FDS, sizeof(struct link_chan_fds), 0, true},
 	{LINK_IT_CHAN_FINISH, sizeof(struct link_chan_ref), 0, true},
 	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
+	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
+	{LINK_IT_UNFORWARD, sizeof(struct link_forward_ref), 0, true},
 	{LINK_CMD_LISTEN, sizeof(struct link_listen), 0, false},
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},
 	{LINK_CMD_BLOB_GET, sizeof(struct link_conn_ref), 0, false},
@@ -109,6 +112,12 @@ static void good_body(uint16_t type, uint32_t tail)
 		break;
 	case LINK_IT_CHAN_FDS:
 		((struct link_chan_fds *)body())->fds = 1;
+		break;
+	case LINK_EV_FORWARD:
+		((struct link_forward_result *)body())->port = 2222;
+		break;
+	case LINK_IT_FORWARD:
+		*(struct link_forward *)body() = (struct link_forward){.token = 1, .kind = 1};
 		break;
 	case LINK_CMD_LISTEN:
 		((struct link_listen *)body())->addr = endpoint();
@@ -357,4 +366,32 @@ Test(link_msg, a_channel_over_descriptors_has_some_or_is_a_programs)
 	len = good_of(LINK_IT_CHAN_FDS);
 	((struct link_chan_fds *)body())->fds = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}
+
+Test(link_msg, listeners_of_clients)
+{
+	struct link_forward *f = body();
+	struct link_forward_result *r = body();
+	size_t len = good_of(LINK_IT_FORWARD);
+
+	f->token = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no token");
+	len = good_of(LINK_IT_FORWARD);
+	f->kind = 2;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no stream of TCP");
+	len = good_of(LINK_IT_FORWARD);
+	f->host_len = LINK_HOST_MAX + 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "a host too long");
+	len = good_of(LINK_IT_FORWARD);
+	f->addr = (struct link_addr){.family = 5};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no family");
+	f->addr = endpoint();
+	cr_expect_eq(link_msg_check(&msg, len), 0, "an address of its own");
+	len = good_of(LINK_EV_FORWARD);
+	r->port = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "bound, and to no port");
+	r->err = -EADDRINUSE;
+	cr_expect_eq(link_msg_check(&msg, len), 0, "not bound");
+	r->err = 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no error");
 }

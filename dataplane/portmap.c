@@ -1,0 +1,204 @@
+/* dataplane/portmap.c - see portmap.h. */
+#include "dataplane/portmap.h"
+
+#include <errno.h>
+
+enum state { HOLDING = 1, TAKING, OWNED, DROPPING, REFUSING };
+
+#define DYNAMIC_N (UINT16_MAX + 1 - PORTMAP_DYNAMIC_MIN)
+
+void portmap_init(struct portmap *m, unsigned int shards, uint32_t random)
+{
+	m->shards = shards;
+	m->random = random;
+	m->end = m->busy = 0;
+	for (unsigned int i = 0; i < PORTMAP_MAX; i++)
+		m->entry[i].state = 0;
+}
+
+uint16_t portmap_choose(uint32_t *seek, bool (*is_free)(void *, const struct net_addr *, uint16_t),
+			void *arg, const struct net_addr *addr)
+{
+	for (unsigned int i = 0; i < PORTMAP_TRIES; i++) {
+		uint16_t port = (uint16_t)(PORTMAP_DYNAMIC_MIN + (*seek)++ % DYNAMIC_N);
+
+		if (is_free(arg, addr, port))
+			return port;
+	}
+	return 0;
+}
+
+static uint64_t all_of(const struct portmap *m)
+{
+	return m->shards == 64 ? UINT64_MAX : (UINT64_C(1) << m->shards) - 1;
+}
+
+static uint32_t index_of(const struct portmap *m, const struct portmap_entry *e)
+{
+	return (uint32_t)(e - m->entry);
+}
+
+static void go(struct portmap *m, struct portmap_entry *e, enum state state)
+{
+	bool to_owner = state == OWNED || state == REFUSING;
+
+	e->state = (uint8_t)state;
+	e->unsaid = to_owner ? UINT64_C(1) << e->place : all_of(m);
+	e->unheard = state == HOLDING || state == TAKING ? all_of(m) : 0;
+}
+
+static struct port_note note_of(const struct portmap *m, const struct portmap_entry *e)
+{
+	static const uint8_t kind[] = {[HOLDING] = PORT_HOLD,
+				       [TAKING] = PORT_TAKE,
+				       [OWNED] = PORT_ANSWER,
+				       [DROPPING] = PORT_DROP,
+				       [REFUSING] = PORT_ANSWER};
+
+	return (struct port_note){.kind = kind[e->state],
+				  .place = e->place,
+				  .port = e->port,
+				  .entry = index_of(m, e),
+				  .slot = e->slot,
+				  .err = e->state == REFUSING ? e->err : 0,
+				  .addr = e->addr};
+}
+
+static unsigned int say(struct portmap *m, struct portmap_entry *e)
+{
+	const struct port_note n = note_of(m, e);
+	unsigned int said = 0;
+
+	for (uint64_t left = e->unsaid; left != 0; left &= left - 1) {
+		unsigned int to = (unsigned int)__builtin_ctzll(left);
+
+		if (!m->tell(m->arg, to, &n))
+			continue;
+		e->unsaid &= ~(UINT64_C(1) << to);
+		said++;
+	}
+	return said;
+}
+
+/* Another port, where any will do; else there is none. */
+static bool next_port(struct portmap *m, struct portmap_entry *e)
+{
+	if (!e->any_port || e->tries == 0)
+		return false;
+	e->tries--;
+	e->port = portmap_choose(&m->random, m->is_free, m->arg, &e->addr);
+	return e->port != 0;
+}
+
+/* All were told and have answered. False: it is where it stays. */
+static bool advance(struct portmap *m, struct portmap_entry *e)
+{
+	switch (e->state) {
+	case HOLDING:
+	case TAKING:
+		go(m, e, e->err < 0 ? DROPPING : e->state == HOLDING ? TAKING : OWNED);
+		return true;
+	case DROPPING:
+		if (e->err < 0 && next_port(m, e)) {
+			e->err = 0;
+			go(m, e, HOLDING);
+			return true;
+		}
+		if (e->err < 0) {
+			go(m, e, REFUSING);
+			return true;
+		}
+		/* fall through */
+	case REFUSING:
+		e->state = 0;
+		m->busy--;
+		return false;
+	case OWNED:
+		m->busy--;
+		return false;
+	default:
+		return false;
+	}
+}
+
+/* As far as it goes now. */
+static unsigned int step(struct portmap *m, struct portmap_entry *e)
+{
+	unsigned int said = 0;
+
+	do {
+		said += say(m, e);
+	} while (e->unsaid == 0 && e->unheard == 0 && advance(m, e));
+	return said;
+}
+
+static bool ask(struct portmap *m, const struct port_note *n)
+{
+	struct portmap_entry *e = NULL;
+
+	for (uint32_t i = 0; e == NULL && i < m->end; i++)
+		if (m->entry[i].state == 0)
+			e = &m->entry[i];
+	if (e == NULL && m->end == PORTMAP_MAX)
+		return false;
+	if (e == NULL)
+		e = &m->entry[m->end++];
+	*e = (struct portmap_entry){.addr = n->addr,
+				    .port = n->port,
+				    .place = n->place,
+				    .slot = n->slot,
+				    .any_port = n->port == 0,
+				    .tries = PORTMAP_TRIES};
+	m->busy++;
+	if (e->any_port ? next_port(m, e) : m->is_free(m->arg, &e->addr, e->port)) {
+		go(m, e, HOLDING);
+	} else {
+		e->err = -EADDRINUSE;
+		go(m, e, REFUSING);
+	}
+	step(m, e);
+	return true;
+}
+
+static void answered(struct portmap *m, struct portmap_entry *e, const struct port_note *n)
+{
+	uint8_t awaited = n->kind == PORT_HELD ? HOLDING : TAKING;
+
+	if (e->state != awaited || n->place >= m->shards)
+		return;
+	e->unheard &= ~(UINT64_C(1) << n->place);
+	if (n->err < 0)
+		e->err = n->err;
+	step(m, e);
+}
+
+bool portmap_hear(struct portmap *m, const struct port_note *n)
+{
+	struct portmap_entry *e;
+
+	if (n->kind == PORT_ASK)
+		return ask(m, n);
+	if (n->entry >= m->end)
+		return true;
+	e = &m->entry[n->entry];
+	if (n->kind == PORT_GIVE && e->state == OWNED) {
+		m->busy++;
+		go(m, e, DROPPING);
+		step(m, e);
+	} else if (n->kind == PORT_HELD || n->kind == PORT_TAKEN) {
+		answered(m, e, n);
+	}
+	return true;
+}
+
+unsigned int portmap_poll(struct portmap *m)
+{
+	unsigned int said = 0;
+
+	if (m->busy == 0)
+		return 0;
+	for (uint32_t i = 0; i < m->end; i++)
+		if (m->entry[i].state != 0 && m->entry[i].unsaid != 0)
+			said += step(m, &m->entry[i]);
+	return said;
+}
