@@ -215,6 +215,7 @@ struct conf_global {
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
 	bool strict_modes, ignore_user_known_hosts, use_dns;
 	uint32_t max_listeners;
+	uint32_t retry_after_ms; /* 0: nothing is said */
 	uint32_t max_connecting;
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;

@@ -2,6 +2,7 @@
 #include "dataplane/portmap.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum state { HOLDING = 1, TAKING, OWNED, DROPPING, REFUSING };
 
@@ -14,6 +15,35 @@ void portmap_init(struct portmap *m, unsigned int shards, uint32_t random)
 	m->end = m->busy = 0;
 	for (unsigned int i = 0; i < PORTMAP_MAX; i++)
 		m->entry[i].state = 0;
+}
+
+static bool is_any(const struct net_addr *a)
+{
+	static const uint8_t zero[sizeof(a->b)];
+
+	return memcmp(a->b, zero, sizeof(a->b)) == 0;
+}
+
+/* Would who connects to one come to the other? */
+static bool overlap(const struct net_addr *a, const struct net_addr *b)
+{
+	if (a->family != 0 && b->family != 0 && a->family != b->family)
+		return false;
+	return is_any(a) || is_any(b) || memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+/* Somebody has it, asks for it or gives it back; then, nobody has, nor does the first shard. */
+static bool nobody_has(void *arg, const struct net_addr *addr, uint16_t port)
+{
+	const struct portmap *m = arg;
+
+	for (uint32_t i = 0; i < m->end; i++) {
+		const struct portmap_entry *e = &m->entry[i];
+
+		if (e->state != 0 && e->port == port && overlap(&e->addr, addr))
+			return false;
+	}
+	return m->is_free(m->arg, addr, port);
 }
 
 uint16_t portmap_choose(uint32_t *seek, bool (*is_free)(void *, const struct net_addr *, uint16_t),
@@ -86,7 +116,7 @@ static bool next_port(struct portmap *m, struct portmap_entry *e)
 	if (!e->any_port || e->tries == 0)
 		return false;
 	e->tries--;
-	e->port = portmap_choose(&m->random, m->is_free, m->arg, &e->addr);
+	e->port = portmap_choose(&m->random, nobody_has, m, &e->addr);
 	return e->port != 0;
 }
 
@@ -150,7 +180,7 @@ static bool ask(struct portmap *m, const struct port_note *n)
 				    .any_port = n->port == 0,
 				    .tries = PORTMAP_TRIES};
 	m->busy++;
-	if (e->any_port ? next_port(m, e) : m->is_free(m->arg, &e->addr, e->port)) {
+	if (e->any_port ? next_port(m, e) : nobody_has(m, &e->addr, e->port)) {
 		go(m, e, HOLDING);
 	} else {
 		e->err = -EADDRINUSE;

@@ -356,6 +356,7 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 	b->rekey = conf->rekey;
 	b->auth_methods = conf->auth_methods;
 	b->max_auth_tries = conf->max_auth_tries;
+	b->retry_after = conf->retry_after;
 	b->end_node = node_new(SSH_ACT_END, 0);
 	b->ident = strdup(conf->ident);
 	if (b->end_node == NULL || b->ident == NULL)

@@ -116,6 +116,7 @@ struct ssh_brain_conf {
 				       whether they are this one's. NULL: the usual ones */
 	unsigned int auth_methods;  /* SSH_AUTH_* offered */
 	unsigned int max_auth_tries;
+	uint32_t retry_after; /* seconds a client should stay away once it is cut off; 0: not said */
 	/* client */
 	const char *user;
 };

@@ -264,12 +264,12 @@ static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
 int kex_send_ext_info(struct ssh_brain *b)
 {
 	struct ssh_wr w;
-	int r = send_begin(b, &w, 128 + strlen(b->lists.sig_algs));
+	int r = send_begin(b, &w, 192 + strlen(b->lists.sig_algs));
 
 	if (r < 0)
 		return r;
 	if (brain_is_server(b))
-		ssh_ext_info_build(&w, b->lists.sig_algs);
+		ssh_ext_info_build(&w, b->lists.sig_algs, b->retry_after);
 	else
 		ssh_ext_info_client_build(&w);
 	return send_end(b, &w);

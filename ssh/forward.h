@@ -20,6 +20,10 @@
 #define SSH_REQUEST_EPOCH   "tcpip-forward-epoch@" SSH_OWN_DOMAIN
 #define SSH_OPEN_FORWARDED  "forwarded-tcpip"
 
+/* How long a client should stay away: an extension (RFC 8308), and in the text of a DISCONNECT. */
+#define SSH_RETRY_AFTER     "retry-after"
+#define SSH_EXT_RETRY_AFTER SSH_RETRY_AFTER "@" SSH_OWN_DOMAIN
+
 /* Of tcpip-forward and cancel-tcpip-forward. address: as the client wrote it; "" is all. */
 struct ssh_tcpip_forward {
 	struct ssh_str address;

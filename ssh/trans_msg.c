@@ -1,7 +1,11 @@
 /* ssh/trans_msg.c - see trans_msg.h. */
 #include "ssh/trans_msg.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "ssh/err.h"
+#include "ssh/forward.h"
 #include "ssh/msg.h"
 
 #define EXT_SERVER_SIG_ALGS "server-sig-algs"
@@ -98,6 +102,24 @@ int ssh_gex_group_parse(struct ssh_rd *r, struct ssh_gex_group *ret)
 	return 0;
 }
 
+/* Up to ten digits and nothing else. */
+static bool seconds_parse(struct ssh_str s, uint32_t *ret)
+{
+	uint64_t n = 0;
+
+	if (s.len == 0 || s.len > 10)
+		return false;
+	for (uint32_t i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		n = n * 10 + (s.p[i] - '0');
+	}
+	if (n > UINT32_MAX)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
 int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret)
 {
 	struct ssh_ext_info m = {0};
@@ -113,6 +135,8 @@ int ssh_ext_info_parse(struct ssh_rd *r, struct ssh_ext_info *ret)
 			m.has_server_sig_algs = true;
 			m.server_sig_algs = value;
 		}
+		if (ssh_str_eq(name, SSH_EXT_RETRY_AFTER))
+			(void)seconds_parse(value, &m.retry_after);
 		/* Of OpenSSH's own: the value is their version. */
 		if (ssh_str_eq(value, "0")) {
 			m.hostbound |= ssh_str_eq(name, EXT_HOSTBOUND);
@@ -190,10 +214,31 @@ void ssh_gex_group_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_gro
 	ssh_wr_mpint(w, m->g.p, m->g.len);
 }
 
-void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs)
+bool ssh_retry_after_parse(struct ssh_str text, uint32_t *ret)
 {
+	static const char mark[] = SSH_RETRY_AFTER "=";
+	const uint32_t len = sizeof(mark) - 1;
+	uint32_t at = text.len;
+
+	while (at > 0 && text.p[at - 1] >= '0' && text.p[at - 1] <= '9')
+		at--;
+	if (at < len || memcmp(text.p + at - len, mark, len) != 0 ||
+	    (at > len && text.p[at - len - 1] != ' '))
+		return false;
+	return seconds_parse((struct ssh_str){text.p + at, text.len - at}, ret);
+}
+
+void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs, uint32_t retry_after)
+{
+	char seconds[16];
+
 	ssh_wr_u8(w, SSH_MSG_EXT_INFO);
-	ssh_wr_u32(w, 2);
+	ssh_wr_u32(w, retry_after > 0 ? 3 : 2);
+	if (retry_after > 0) {
+		snprintf(seconds, sizeof(seconds), "%u", retry_after);
+		ssh_wr_cstr(w, SSH_EXT_RETRY_AFTER);
+		ssh_wr_cstr(w, seconds);
+	}
 	ssh_wr_cstr(w, EXT_SERVER_SIG_ALGS);
 	ssh_wr_cstr(w, server_sig_algs);
 	ssh_wr_cstr(w, EXT_HOSTBOUND);

@@ -40,8 +40,9 @@ struct ssh_gex_group {
 struct ssh_ext_info {
 	bool has_server_sig_algs;
 	struct ssh_str server_sig_algs;
-	bool hostbound;    /* the server takes publickey-hostbound-v00@openssh.com */
-	bool info_in_auth; /* the client takes another EXT_INFO while it authenticates */
+	bool hostbound;       /* the server takes publickey-hostbound-v00@openssh.com */
+	bool info_in_auth;    /* the client takes another EXT_INFO while it authenticates */
+	uint32_t retry_after; /* seconds to stay away once the connection is cut; 0: not said */
 };
 
 int ssh_disconnect_parse(struct ssh_rd *r, struct ssh_disconnect_msg *ret);
@@ -70,7 +71,13 @@ void ssh_dh_reply_build(struct ssh_wr *w, uint8_t msg, const struct ssh_ecdh_rep
 void ssh_gex_request_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_request *m);
 void ssh_gex_group_build(struct ssh_wr *w, uint8_t msg, const struct ssh_gex_group *m);
 /* A server's: the algorithms, and that requests may be bound to its host key. */
-void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs);
+/* retry_after: seconds, of our own extension; 0: without it. */
+void ssh_ext_info_build(struct ssh_wr *w, const char *server_sig_algs, uint32_t retry_after);
+/*
+ * "retry-after=SECONDS" at the end of the text of a DISCONNECT: how long to stay away. False: it
+ * does not say.
+ */
+bool ssh_retry_after_parse(struct ssh_str text, uint32_t *ret);
 /* A client's: that it takes another one later. */
 void ssh_ext_info_client_build(struct ssh_wr *w);
 

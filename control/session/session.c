@@ -164,6 +164,7 @@ int session_brain_new(struct session *s)
 				SSH_AUTH_KBDINT | SSH_AUTH_HOSTBASED | SSH_AUTH_GSSAPI_KEYEX |
 				SSH_AUTH_GSSAPI_MIC,
 		.max_auth_tries = s->awake->conf.max_auth_tries,
+		.retry_after = g->retry_after_ms / 1000,
 	};
 	int r = made_of(s, &made);
 

@@ -3,9 +3,11 @@
  * once.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control/session/internal.h"
+#include "ssh/forward.h"
 #include "ssh/trans_msg.h"
 
 struct session *session_table_find(const struct session_table *t, const struct link_handle *h)
@@ -98,19 +100,31 @@ void session_table_revoke(struct session_table *t)
 	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
 }
 
+/* The error's own, and of a shutdown how long to stay away (PROTOCOL.md). */
+static const char *parting(const struct session *s, int err, char *buf, size_t size)
+{
+	uint32_t seconds = conf_global(s->table->env->conf)->retry_after_ms / 1000;
+
+	if (err != -SSH_E_SHUTDOWN || seconds == 0)
+		return ssh_err_text(err);
+	snprintf(buf, size, "%s " SSH_RETRY_AFTER "=%u", ssh_err_text(err), seconds);
+	return buf;
+}
+
 /* One that rests is not woken to be told, but told what its brain would say. */
 void session_dismiss(struct session *s, int err)
 {
+	char text[128];
 	uint8_t buf[256];
 	struct ssh_wr w;
 
 	if (s->awake != NULL) {
-		session_end(s, err, NULL);
+		session_end(s, err, parting(s, err, text, sizeof(text)));
 		session_pump(s);
 		return;
 	}
 	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_disconnect_build(&w, ssh_err_disconnect(err), ssh_err_text(err));
+	ssh_disconnect_build(&w, ssh_err_disconnect(err), parting(s, err, text, sizeof(text)));
 	item_bytes(s, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
 	words_end(s, err);
 	item_end(s, err);

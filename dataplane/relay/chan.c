@@ -280,7 +280,10 @@ int chan_peer_close(struct chan *ch)
 	target_let_go(ch, true);
 	/* Ours may be due and not said yet, because of a key exchange: the peer waits for it. */
 	if (act == SSH_CHAN_ACT_FREE && !(ch->pend & CHAN_SAY_CLOSE)) {
-		chan_over(ch);
+		if (ch->open_us != 0)
+			chan_over(ch);
+		else /* one of ours that was given up before it was confirmed */
+			chan_free(ch);
 		return 0;
 	}
 	ch->pend |= CHAN_SAY_CLOSE;

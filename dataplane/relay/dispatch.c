@@ -138,14 +138,28 @@ static int on_open(struct conn *c, const struct msg *m)
 	return drop(c);
 }
 
-/* The answers to opens of ours, once each (S-18). */
+/* The answers to opens of ours, once each (S-18): is it one? */
+static int asked_for(struct conn *c, const struct msg *m)
+{
+	struct ssh_rd r;
+	uint32_t channel;
+
+	ssh_rd_init(&r, m->head + 1, m->head_len - 1);
+	channel = ssh_rd_u32(&r);
+	if (r.bad)
+		return -SSH_E_FORMAT;
+	return forward_awaits(c, channel) ? 0 : -SSH_E_CHANNEL;
+}
+
 static int on_confirmation(struct conn *c, const struct msg *m)
 {
 	struct ssh_chan_confirm confirm;
 	uint8_t buf[1 + 4 * 4]; /* what the type may say behind it is nothing here */
 	struct ssh_rd r;
-	int err;
+	int err = asked_for(c, m);
 
+	if (err < 0)
+		return err;
 	if (!pkt_chain_read(m->chain, 0, buf, sizeof(buf)))
 		return -SSH_E_FORMAT;
 	ssh_rd_init(&r, buf + 1, sizeof(buf) - 1);
@@ -159,8 +173,10 @@ static int on_open_failure(struct conn *c, const struct msg *m)
 {
 	struct ssh_rd r;
 	uint32_t channel, reason;
-	int err;
+	int err = asked_for(c, m);
 
+	if (err < 0)
+		return err;
 	ssh_rd_init(&r, m->head + 1, m->head_len - 1);
 	channel = ssh_rd_u32(&r);
 	reason = ssh_rd_u32(&r);

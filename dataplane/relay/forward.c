@@ -295,6 +295,11 @@ static struct chan *unanswered(struct conn *c, uint32_t local)
 	return ch != NULL && ch->unanswered && !(ch->pend & CHAN_SAY_OPEN) ? ch : NULL;
 }
 
+bool forward_awaits(struct conn *c, uint32_t channel)
+{
+	return unanswered(c, channel) != NULL;
+}
+
 void forward_answered(struct chan *ch)
 {
 	if (!ch->unanswered)

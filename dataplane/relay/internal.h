@@ -51,9 +51,6 @@
 /* Of a connection, such targets that have not answered yet; beyond that control is asked, who
  * counts them (MaxConnectingPerUser, MaxConnecting). */
 #define RELAY_GRANT_CONNECTING 16
-/* Channels we open towards one client that it has not answered, and for how long they wait. */
-#define RELAY_OPENING_MAX 256
-#define RELAY_ANSWER_US   60000000
 /* UNIMPLEMENTED: this many at once, then so many a second (S-22). */
 #define RELAY_UNIMPLEMENTED_BURST 256
 #define RELAY_UNIMPLEMENTED_RATE  64
@@ -472,6 +469,7 @@ int forwards_tell(struct conn *c); /* -EAGAIN, -ENOTCONN: it must wait */
  * connection. */
 int forward_say_open(struct chan *ch);
 void forward_step(struct chan *ch, uint8_t events);
+bool forward_awaits(struct conn *c, uint32_t channel); /* an answer */
 int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m);
 int forward_refused(struct conn *c, uint32_t channel, uint32_t reason);
 /* It is answered, or goes. */

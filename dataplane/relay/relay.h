@@ -38,6 +38,9 @@ struct relay_link {
 
 #define RELAY_GRANTS_MAX   16384
 #define RELAY_FORWARDS_MAX 4096 /* listeners of connections */
+/* Channels we open towards one client that it has not answered, and for how long they wait. */
+#define RELAY_OPENING_MAX 256
+#define RELAY_ANSWER_US   60000000
 
 /*
  * Who listens for connections of clients. id: which it is, below RELAY_FORWARDS_MAX.
@@ -60,10 +63,10 @@ struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
-	unsigned int grants_max;     /* of all connections; 0: RELAY_GRANTS_MAX */
+	unsigned int grants_max;      /* of all connections; 0: RELAY_GRANTS_MAX */
 	struct relay_listens listens; /* begin NULL: nobody does */
-	uint64_t compression_memory; /* of streams; 0: nothing is compressed */
-	uint32_t control_wait_ms;    /* what needs control waits so long while there is none */
+	uint64_t compression_memory;  /* of streams; 0: nothing is compressed */
+	uint32_t control_wait_ms;     /* what needs control waits so long while there is none */
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
 	uint32_t read_quantum, read_quantum_us;
 	const struct pkt_pools *pools;

@@ -1,95 +1,112 @@
 #!/bin/bash
 # Reverse forwarding for stock clients: listeners in user space on the gateway's addresses, over two
-# shards; port 0, cancelling, refusals, a duplicate, the end of the owner, and no control at all.
+# shards; port 0, cancelling, refusals, the end of the owner, and no control at all.
 . "$(dirname "$0")/lib.sh"
 [ "$(nproc)" -lt 2 ] || LAB_LCORE=0,1
 LAB_CONF="GatewayPorts clientspecified
 PermitListen *:* 198.19.0.2:443
 LogLevel VERBOSE"
 start_lab
-peer=$(dirname "$0")/reverse_peer.py
-lab_spawn client "$LAB_DIR/peer.log" python3 "$peer" serve 18999
+here=$(dirname "$0")
+lab_spawn client "$LAB_DIR/peer.log" python3 "$here/reverse_peer.py" serve 18999
 lab_wait_log "$lab_pid" "$LAB_DIR/peer.log" serving 10 || exit 1
 mapfile -t opts < <(lab_ssh_opts)
+to=127.0.0.1:18999
 
-talk() { lab_in target python3 "$peer" talk $LAB_GW_INSIDE "$@"; }
-held() { lab_in target python3 "$peer" held $LAB_GW_INSIDE "$1"; }
+talk() { lab_in target python3 "$here/reverse_peer.py" talk $LAB_GW_INSIDE "$@"; }
+held() { lab_in target python3 "$here/reverse_peer.py" held $LAB_GW_INSIDE "$1"; }
 reverse() { # NAME, options: a client with ssh$NAME.log; its pid in $lab_pid
 	local name=$1
 	shift
-	lab_spawn client "$LAB_DIR/ssh$name.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailure=yes "$@" \
-		"$LAB_USER@$LAB_GW_OUTSIDE"
+	lab_spawn client "$LAB_DIR/ssh$name.log" ssh "${opts[@]}" -v -N "$@" "$LAB_USER@$LAB_GW_OUTSIDE"
 }
-up() { lab_wait_log "$lab_pid" "$LAB_DIR/ssh$1.log" 'remote forward success' 20; }
-refused() { lab_wait_log "$lab_pid" "$LAB_DIR/ssh$1.log" 'remote port forwarding failed' 20; }
+logs() { lab_wait_log "$1" "$LAB_DIR/$2.log" "$3" 20; } # pid, log, what
 
 # Several, so that both shards have some and are steered to.
-for i in 1 2 3 4 5 6; do
-	reverse $i -R $LAB_GW_INSIDE:$((18100 + i)):127.0.0.1:18999
+for i in 1 2 3 4; do
+	reverse $i -R $LAB_GW_INSIDE:$((18100 + i)):$to
 	pids[i]=$lab_pid
 done
-all_up() { local i; for i in 1 2 3 4 5 6; do lab_pid=${pids[i]}; up $i || return 1; done; }
-check "six clients have listeners" all_up
-carry() { local i; for i in 1 2 3 4 5 6; do talk $((18100 + i)) 300000 || return 1; done; }
-check "who speaks first is heard, both ways, to the last byte" carry
-check "at all of them at once" eval 'for i in 1 2 3 4 5 6; do talk $((18100 + i)) 1000000 & w[i]=$!; done; wait ${w[*]}'
-
-reverse dup -R $LAB_GW_INSIDE:18101:127.0.0.1:18999
-check "a port that is taken is refused" refused dup
-reverse wild -R 0.0.0.0:18101:127.0.0.1:18999
-check "and on all addresses, too" refused wild
-reverse ssh -R '*:22:127.0.0.1:18999'
-check "the gateway's own port is not to be had" refused ssh
-reverse low -R $LAB_GW_INSIDE:80:127.0.0.1:18999
-check "a privileged one is refused" refused low
-reverse named -R $LAB_GW_INSIDE:443:127.0.0.1:18999
-check "but not where PermitListen names it" up named
-check "and it carries" talk 443 1000
-reverse local -R 18200:127.0.0.1:18999
-check "there is no loopback to listen on" refused local
-reverse other -R 192.0.2.77:18200:127.0.0.1:18999
-check "nor an address of somebody else" refused other
-
-reverse any -R '*:0:127.0.0.1:18999'
-check "any port is granted" up any
-port=$(sed -n 's/^Allocated port \([0-9]*\) for.*/\1/p' "$LAB_DIR/sshany.log")
-check "and named, and carries on the other address as well" talk "${port:-0}" 1000
-any=$lab_pid
-
-# Nobody listens at the client's: the peer is reset.
-reverse dead -R $LAB_GW_INSIDE:18300:127.0.0.1:1
-check "a listener for nothing" up dead
-check "whoever comes is reset" test "$(held 18300)" = reset
-
-# ControlMaster: a forward is added and cancelled on a connection that lives.
-lab_in client ssh "${opts[@]}" -f -N -M -S "$LAB_DIR/master" "$LAB_USER@$LAB_GW_OUTSIDE"
-master() { lab_in client ssh "${opts[@]}" -S "$LAB_DIR/master" "$@" "$LAB_USER@$LAB_GW_OUTSIDE" 2>&1; }
-check "a forward is added to a connection" master -O forward -R $LAB_GW_INSIDE:18400:127.0.0.1:18999
-check "it carries" talk 18400 1000
-check "it is cancelled" master -O cancel -R $LAB_GW_INSIDE:18400:127.0.0.1:18999
-check "nobody listens there any more" test "$(held 18400)" = reset
-check "and it can be asked for again" master -O forward -R $LAB_GW_INSIDE:18400:127.0.0.1:18999
-check "and carries again" talk 18400 1000
-master -O exit >/dev/null
-
-# The owner dies: within a second or so somebody else may have the port.
-kill -9 "${pids[1]}"
-again() {
-	reverse again -o ExitOnForwardFailure=yes -R $LAB_GW_INSIDE:18101:127.0.0.1:18999
-	up again && talk 18101 1000
+reverse all -R $LAB_GW_INSIDE:443:$to -R "*:0:$to" -R $LAB_GW_INSIDE:18300:127.0.0.1:1
+all=$lab_pid
+all_up() {
+	local i
+	for i in 1 2 3 4; do logs "${pids[i]}" ssh$i 'remote forward success' || return 1; done
+	logs "$all" sshall 'remote forward success.*18300'
 }
-check "a port is free once its owner is gone" again
+check "clients have listeners" all_up
+# Five that are refused: taken, taken by all addresses, the gateway's own, loopback, somebody else's.
+reverse bad -R $LAB_GW_INSIDE:18101:$to -R 0.0.0.0:18102:$to -R "*:22:$to" -R 18200:$to -R 192.0.2.77:18201:$to
+for port in 18101 18102 22 18200 18201; do
+	check "port $port is refused" logs "$lab_pid" sshbad "remote port forwarding failed for listen port $port"
+done
+port=$(sed -n 's/^Allocated port \([0-9]*\) for.*/\1/p' "$LAB_DIR/sshall.log")
+carry() { # ports: at once; 300 kB each way, who is behind the client speaks first
+	local p w=() rc=0
+	for p; do
+		talk "$p" 300000 &
+		w+=($!)
+	done
+	for p in "${w[@]}"; do wait "$p" || rc=1; done
+	return $rc
+}
+check "all of them carry to the last byte, at once" carry 18101 18102 18103 18104 443 "${port:-0}"
+check "whoever comes is reset where nobody listens behind the client" test "$(held 18300)" = reset
 
-# Control dies: listeners go on.
+# Other clients.
+agent() { # NAME PORT
+	lab_spawn client "$LAB_DIR/$1.log" /usr/bin/python3 "$here/reverse_clients.py" "$1" --host $LAB_GW_OUTSIDE \
+		--port $LAB_PORT --user $LAB_USER --key "$LAB_DIR/id_ed25519" --listen $LAB_GW_INSIDE --want "$2"
+}
+declare -A apid
+want=18500
+for peer in paramiko asyncssh; do
+	agent $peer $((want += 1))
+	apid[$peer]=$lab_pid
+done
+if [ -n "$(command -v dbclient)" ]; then
+	dropbearkey -t ed25519 -f "$LAB_DIR/db_key" 2>/dev/null | grep '^ssh-ed25519' >>"$LAB_DIR/authorized_keys/$LAB_USER"
+	mkdir -p "$LAB_DIR/home"
+	HOME=$LAB_DIR/home lab_spawn client "$LAB_DIR/dropbear.log" dbclient -y -y -N -i "$LAB_DIR/db_key" \
+		-R $LAB_GW_INSIDE:18599:$to -p $LAB_PORT $LAB_USER@$LAB_GW_OUTSIDE
+	up() { local n=200; until talk 18599 1000; do [ $((n -= 1)) -gt 0 ] || return 1; sleep 0.05; done; }
+	check "dropbear's listener carries" up
+fi
+want=18500
+for peer in paramiko asyncssh; do
+	check "$peer has two listeners" logs "${apid[$peer]}" $peer '^up'
+	check "both carry" carry $((want += 1)) "$(awk '/^up/ {print $3}' "$LAB_DIR/$peer.log")"
+	kill -USR1 "${apid[$peer]}"
+	check "one is cancelled" logs "${apid[$peer]}" $peer '^cancelled'
+	check "and gone" test "$(held $want)" = reset
+done
+
+# ControlMaster: a forward is cancelled on a connection that lives, and asked for again.
+lab_in client ssh "${opts[@]}" -f -N -M -S "$LAB_DIR/master" "$LAB_USER@$LAB_GW_OUTSIDE"
+master() { lab_in client ssh "${opts[@]}" -S "$LAB_DIR/master" -O "$@" "$LAB_USER@$LAB_GW_OUTSIDE" 2>&1; }
+again() { master forward -R $LAB_GW_INSIDE:18400:$to && talk 18400 1000; }
+check "a forward is added to a connection" again
+check "it is cancelled" master cancel -R $LAB_GW_INSIDE:18400:$to
+check "nobody listens there any more" test "$(held 18400)" = reset
+check "it can be asked for again" again
+master exit >/dev/null
+
+# The owner dies: somebody else has the port within a second or so, and meanwhile is not refused.
+kill -9 "${pids[1]}"
+reverse heir -R $LAB_GW_INSIDE:18101:$to
+heir() { logs "$lab_pid" sshheir 'remote forward success' && talk 18101 1000; }
+check "a port is free once its owner is gone" heir
+
+# Control dies: listeners go on, and beside the next one.
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
-check "without control listeners go on" eval 'talk 18102 100000 && talk 18103 100000 && talk "$port" 1000'
+check "without control listeners go on" carry 18102 18103 "$port"
 : >"$LAB_DIR/control.log"
 lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 lab_control_pid=$lab_pid
-check "a new control attaches" lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
-check "and they go on beside it" eval 'talk 18102 100000 && talk 18103 100000'
-reverse late -R $LAB_GW_INSIDE:18102:127.0.0.1:18999
-check "their ports are still theirs" refused late
-check "the client lives" kill -0 "$any"
+check "a new control attaches" logs "$lab_control_pid" control 'Server listening'
+check "and they go on beside it" carry 18102 18103
+reverse late -R $LAB_GW_INSIDE:18102:$to
+check "their ports are still theirs" logs "$lab_pid" sshlate 'remote port forwarding failed'
+check "the clients live" kill -0 "$all" "${pids[2]}"

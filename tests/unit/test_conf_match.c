@@ -229,6 +229,78 @@ Test(match, permitopen_validity)
 		cr_expect_not(match_permitopen_valid(bad[i]), "%s", bad[i]);
 }
 
+Test(match, permitlisten)
+{
+	static const struct {
+		const char *entry, *host;
+		uint16_t port;
+		bool hit;
+	} c[] = {
+		{"8080", "", 8080, true},
+		{"8080", "localhost", 8080, true},
+		{"8080", "10.0.0.1", 8081, false},
+		{"8080", "", 0, false}, /* any port is for who may have any */
+		{"*", "x", 0, true},
+		{"*:*", "", 1, true},
+		{"localhost:*", "localhost", 0, true},
+		{"localhost:*", "LOCALHOST", 9, true},
+		{"localhost:*", "127.0.0.1", 9, false},
+		{"localhost:*", "", 9, false},
+		{"10.0.*:80", "10.0.1.2", 80, true},
+		{"10.0.*:80", "10.1.1.2", 80, false},
+		{"10.0.0.?:80", "10.0.0.1", 80, true},
+		{"10.0.0.?:80", "10.0.0.12", 80, false},
+		{"[2001:db8::1]:80", "2001:db8:0::1", 80, true},
+		{"[::]:80", "::", 80, true},
+		{"any", "", 0, true},
+		{"none", "", 80, false},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf_strs list = {&c[i].entry, 1};
+
+		cr_expect_eq(match_permitlisten(&list, c[i].host, c[i].port), c[i].hit,
+			     "%s:%u ~ %s", c[i].host, c[i].port, c[i].entry);
+	}
+	cr_expect_not(match_permitlisten(&(struct conf_strs){NULL, 0}, "x", 1));
+}
+
+Test(match, permitlisten_validity)
+{
+	static const char *const good[] = {"1", "65535", "*", "a:1", "*:*", "[::1]:22", "a*:*"};
+	static const char *const bad[] = {"",    "a",	  "0",	   "65536", "80x", "-1",  ":1",
+					  "a:",  "a:0",	  "::1:1", "[::1]", "any", "none"};
+
+	for (size_t i = 0; i < NELEM(good); i++)
+		cr_expect(match_permitlisten_valid(good[i]), "%s", good[i]);
+	for (size_t i = 0; i < NELEM(bad); i++)
+		cr_expect_not(match_permitlisten_valid(bad[i]), "%s", bad[i]);
+}
+
+/* Never more than both say: what is doubtful is nothing. */
+Test(match, permitlisten_of_two)
+{
+	static const struct {
+		const char *a, *b, *both; /* NULL: nothing */
+	} c[] = {
+		{"80", "80", "*:80"},	  {"80", "81", NULL},	      {"80", "*", "*:80"},
+		{"a:80", "*:*", "a:80"},  {"a:*", "b:*", NULL},	      {"10.*:80", "10.1:*", "10.1:80"},
+		{"10.?:1", "10.*:1", NULL}, {"x*:1", "x*:*", "x*:1"}, {"[::1]:5", "5", "[::1]:5"},
+		{"", "5", NULL},
+	};
+	char buf[64];
+
+	for (size_t i = 0; i < NELEM(c); i++)
+		for (int turned = 0; turned < 2; turned++) {
+			const char *a = turned ? c[i].b : c[i].a, *b = turned ? c[i].a : c[i].b;
+			bool some = match_permitlisten_meet(a, b, buf, sizeof(buf));
+
+			cr_expect_eq(some, c[i].both != NULL, "%s and %s", a, b);
+			if (some && c[i].both != NULL)
+				cr_expect_str_eq(buf, c[i].both);
+		}
+}
+
 /* --- addresses ------------------------------------------------------------------------- */
 
 Test(addr, endpoints)

@@ -331,3 +331,17 @@ Test(control_authkeys, a_nul_hides_nothing)
 
 	cr_expect_lt(authkeys_line_parse(line, sizeof(line) - 1, &e, &why), 0);
 }
+
+Test(control_authkeys, what_may_be_listened_on)
+{
+	struct authkeys_entry e = {0};
+
+	cr_assert_eq(
+		line_parse("permitlisten=\"1\",permitopen=\"a:1\",permitlisten=\"b:*\" " A, &e), 0);
+	cr_assert_eq(e.grant.n_permitopen, 1);
+	cr_assert_eq(e.grant.n_permitlisten, 2);
+	cr_expect_str_eq(e.grant.permitopen[0], "a:1");
+	cr_expect_str_eq(policy_permitlisten(&e.grant)[0], "1");
+	cr_expect_str_eq(policy_permitlisten(&e.grant)[1], "b:*");
+	authkeys_entry_fini(&e);
+}

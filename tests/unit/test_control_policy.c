@@ -287,3 +287,134 @@ Test(control_policy, order_of_trying)
 		cr_expect_str_eq(out, c[i].out, "case %zu", i);
 	}
 }
+
+/* --- listening ------------------------------------------------------------------------------ */
+
+Test(control_policy, who_may_listen)
+{
+	enum { NO = CONF_FORWARDING_NO, YES = CONF_FORWARDING_YES, LOCAL = CONF_FORWARDING_LOCAL,
+	       REMOTE = CONF_FORWARDING_REMOTE };
+	static const struct {
+		int allow;
+		bool disable;
+		const char *listen[4];
+		bool forwarding;
+		const char *permit[4];
+		const char *host;
+		uint16_t port;
+		bool may;
+	} c[] = {
+		{YES, false, {"any"}, true, {0}, "", 8080, true},
+		{REMOTE, false, {"any"}, true, {0}, "", 8080, true},
+		{LOCAL, false, {"any"}, true, {0}, "", 8080, false},
+		{NO, false, {"any"}, true, {0}, "", 8080, false},
+		{YES, true, {"any"}, true, {0}, "", 8080, false},
+		{YES, false, {"none"}, true, {0}, "", 8080, false},
+		{YES, false, {"any"}, false, {0}, "", 8080, false},
+		{YES, false, {"any"}, false, {"8080"}, "", 8080, false},
+		{YES, false, {"8080"}, true, {0}, "localhost", 8080, true},
+		{YES, false, {"8080"}, true, {0}, "localhost", 0, false},
+		{YES, false, {"*:*"}, true, {"8080"}, "x", 8080, true},
+		{YES, false, {"*:*"}, true, {"8080"}, "x", 8081, false},
+		/* Both voices must agree. */
+		{YES, false, {"8080", "9090"}, true, {"9090"}, "x", 9090, true},
+		{YES, false, {"8080"}, true, {"9090"}, "x", 9090, false},
+		{YES, false, {"8080"}, true, {"9090"}, "x", 8080, false},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct policy_rules r = {.allow_tcp_forwarding = (enum conf_forwarding)c[i].allow,
+					 .disable_forwarding = c[i].disable,
+					 .permit_listen = list(c[i].listen)};
+		struct policy_grant g = {.port_forwarding = c[i].forwarding};
+
+		for (size_t k = 0; k < 4 && c[i].permit[k] != NULL; k++)
+			cr_assert_eq(policy_grant_permit_listen(&g, c[i].permit[k]), 0);
+		cr_expect_eq(policy_may_listen(&r, &g, c[i].host, c[i].port), c[i].may, "case %zu",
+			     i);
+		policy_grant_fini(&g);
+	}
+}
+
+Test(control_policy, remote_alone_opens_nothing)
+{
+	static const char *const any[4] = {"any"};
+	struct policy_rules r = {.allow_tcp_forwarding = CONF_FORWARDING_REMOTE,
+				 .permit_open = list(any)};
+	struct policy_grant g = policy_grant_full();
+
+	cr_expect_not(policy_may_ask(&r, &g, "db", 5432));
+}
+
+Test(control_policy, where_to_listen)
+{
+	enum { NO = CONF_GATEWAY_NO, YES = CONF_GATEWAY_YES, CLIENT = CONF_GATEWAY_CLIENT };
+	enum { LO = POLICY_AT_LOOPBACK, ALL = POLICY_AT_ALL, AT = POLICY_AT_ADDRESS,
+	       NOT = POLICY_NOWHERE };
+	static const struct {
+		int gateway;
+		const char *host;
+		int where;
+		uint8_t family;
+	} c[] = {
+		{NO, "", LO, 0},	     {NO, "*", LO, 0},	       {NO, "0.0.0.0", LO, 0},
+		{NO, "192.0.2.1", LO, 0},    {NO, "127.0.0.1", LO, 4}, {NO, "::1", LO, 6},
+		{NO, "localhost", LO, 0},    {YES, "", ALL, 0},	       {YES, "localhost", ALL, 0},
+		{YES, "127.0.0.1", ALL, 0},  {YES, "192.0.2.1", ALL, 0}, {CLIENT, "", ALL, 0},
+		{CLIENT, "*", ALL, 0},	     {CLIENT, "0.0.0.0", ALL, 4}, {CLIENT, "::", ALL, 6},
+		{CLIENT, "localhost", LO, 0}, {CLIENT, "127.0.0.1", LO, 4},
+		{CLIENT, "127.8.8.8", LO, 4}, {CLIENT, "::1", LO, 6},  {CLIENT, "::ffff:127.0.0.1", LO, 4},
+		{CLIENT, "192.0.2.1", AT, 4}, {CLIENT, "2001:db8::1", AT, 6},
+		{CLIENT, "192.0.2.2", NOT, 4}, {CLIENT, "name", NOT, 0}, {CLIENT, "224.0.0.1", NOT, 4},
+	};
+	const struct link_addr own[] = {addr("192.0.2.1"), addr("2001:db8::1")};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct policy_rules r = {.gateway_ports = (enum conf_gateway_ports)c[i].gateway,
+					 .own = own,
+					 .n_own = N(own)};
+		struct link_addr a;
+
+		cr_expect_eq(policy_listen_where(&r, c[i].host, &a), (enum policy_where)c[i].where,
+			     "%s", c[i].host);
+		cr_expect_eq(a.family, c[i].family, "%s", c[i].host);
+	}
+}
+
+Test(control_policy, privileged_ports_are_named)
+{
+	static const char *const named[4] = {"any", "*:*", "443", "10.0.0.1:80"};
+	static const char *const only_any[4] = {"any", "*", "*:*"};
+	struct policy_rules r = {.permit_listen = list(named)};
+
+	cr_expect(policy_may_listen_low(&r, "", 443));
+	cr_expect(policy_may_listen_low(&r, "10.0.0.1", 80));
+	cr_expect_not(policy_may_listen_low(&r, "10.0.0.2", 80));
+	cr_expect_not(policy_may_listen_low(&r, "", 22));
+	r.permit_listen = list(only_any);
+	cr_expect_not(policy_may_listen_low(&r, "", 443));
+}
+
+/* S-24: limits of two methods, of each way apart. */
+Test(control_policy, limits_of_two_that_have_nothing_in_common)
+{
+	static const char *const any[4] = {"any"};
+	struct policy_rules r = {.allow_tcp_forwarding = CONF_FORWARDING_YES,
+				 .permit_open = list(any),
+				 .permit_listen = list(any)};
+	struct policy_grant a = policy_grant_full(), b = policy_grant_full(), both;
+
+	cr_assert_eq(policy_grant_permit_listen(&a, "8080"), 0);
+	cr_assert_eq(policy_grant_permit(&a, "db:1"), 0);
+	cr_assert_eq(policy_grant_permit_listen(&b, "9090"), 0);
+	cr_assert_eq(policy_grant_permit(&b, "db:*"), 0);
+	cr_assert_eq(policy_grant_permit_listen(&b, "9091"), 0);
+	cr_assert_eq(policy_grant_meet(&a, &b, &both), 0);
+	cr_expect_not(policy_may_listen(&r, &both, "", 8080));
+	cr_expect_not(policy_may_listen(&r, &both, "", 9090));
+	cr_expect(policy_may_ask(&r, &both, "db", 1));
+	cr_expect_not(policy_may_ask(&r, &both, "db", 2));
+	policy_grant_fini(&a);
+	policy_grant_fini(&b);
+	policy_grant_fini(&both);
+}

@@ -26,7 +26,9 @@
 #define BENCH_MSGS    8192
 #define BENCH_TABLE   16 /* channels of all */
 #endif
-#define BENCH_CHANS   8
+#ifndef BENCH_CHANS
+#define BENCH_CHANS 8
+#endif
 #define BENCH_WINDOW  (64 * 1024)
 #define BENCH_PACKET  32768
 
@@ -51,6 +53,7 @@ static unsigned int bench_targets; /* streams handed out by connect */
 static int bench_connect_err;      /* what connect says at once */
 static bool bench_link_full, bench_link_gone;
 static unsigned int bench_grants_max; /* 0: the default */
+static struct relay_listens bench_listens;
 /* relay_conf.host_claim */
 static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
 			  struct stream **ret);
@@ -706,6 +709,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.chans_max = BENCH_TABLE,
 		.audit_backlog = audit_backlog,
 		.grants_max = bench_grants_max,
+		.listens = bench_listens,
 		.control_wait_ms = 10000,
 		.pools = &bench_pools,
 		.engine = bench_engine,

@@ -1,0 +1,605 @@
+/*
+ * control/session/forward.c and forward_take.c: who may have the gateway listen for him, what his
+ * client is told, and whose a port is.
+ */
+#include "tests/util/session_bench.h"
+
+#include "control/count.h"
+#include "control/session/forward.h"
+#include "ssh/forward.h"
+
+#define RULES                                                                                      \
+	"LogLevel VERBOSE\nGatewayPorts clientspecified\nMaxListenersPerConnection 3\n"            \
+	"MaxListenersPerUser 5\n"
+
+static const struct link_addr own[] = {{.family = 4, .addr = {192, 0, 2, 1}}};
+
+static void begin_with(const char *rules)
+{
+	start_later(rules);
+	t.env.own = own;
+	t.env.n_own = 1;
+}
+
+static void begin(void)
+{
+	begin_with(RULES);
+}
+
+static void end(void)
+{
+	cr_expect_null(t.env.listeners, "none is left");
+	cr_expect_eq(t.env.n_listeners, 0);
+	teardown();
+}
+
+TestSuite(control_forward, .init = begin, .fini = end, .timeout = 60);
+
+static void fini(struct client *c)
+{
+	conn_over(&c->conn);
+	ssh_brain_free(c->brain);
+}
+
+static struct session *session_of(const struct client *c)
+{
+	return t.table->by_index[c->conn.index];
+}
+
+static void global(struct client *c, const char *type, const char *host, uint32_t port,
+		   bool want_reply)
+{
+	uint8_t buf[600];
+	struct ssh_str p = {buf, 0};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, type);
+	ssh_wr_bool(&w, want_reply);
+	ssh_wr_cstr(&w, host);
+	ssh_wr_u32(&w, port);
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(c, &p);
+}
+
+static void ask(struct client *c, const char *host, uint32_t port)
+{
+	global(c, "tcpip-forward", host, port, true);
+}
+
+static void epoch(struct client *c, uint64_t n)
+{
+	uint8_t buf[128];
+	struct ssh_str p = {buf, 0};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, SSH_REQUEST_EPOCH);
+	ssh_wr_bool(&w, false);
+	ssh_wr_u64(&w, n);
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(c, &p);
+}
+
+static void result(const struct client *c, uint64_t token, int err, uint16_t port)
+{
+	const struct link_forward_result ev = {.token = token, .err = err, .port = port};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_FORWARD, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+/* The next payload for anybody, credit and such passed over: its number, or 0. */
+static const uint8_t *said(size_t *ret_len)
+{
+	const struct link_bytes *b = item_of(LINK_IT_PAYLOAD);
+
+	*ret_len = b != NULL ? b->len : 0;
+	return b != NULL ? (const uint8_t *)(b + 1) : NULL;
+}
+
+static void expect_refused(const char *what)
+{
+	size_t n;
+	const uint8_t *p = said(&n);
+
+	cr_assert_not_null(p, "%s", what);
+	cr_expect_eq(p[0], SSH_MSG_REQUEST_FAILURE, "%s", what);
+	cr_expect_eq(n, 1);
+}
+
+/* port 0: nothing is said of it. */
+static void expect_granted(uint32_t port)
+{
+	size_t n;
+	const uint8_t *p = said(&n);
+
+	cr_assert_not_null(p);
+	cr_assert_eq(p[0], SSH_MSG_REQUEST_SUCCESS);
+	cr_assert_eq(n, port == 0 ? 1 : 5);
+	if (port != 0)
+		cr_expect_eq((uint32_t)p[1] << 24 | p[2] << 16 | p[3] << 8 | p[4], port);
+}
+
+static struct link_forward bound_of(void)
+{
+	const struct link_forward *m = item_of(LINK_IT_FORWARD);
+
+	cr_assert_not_null(m);
+	return *m;
+}
+
+static uint64_t granted(struct client *c, const char *host, uint16_t port)
+{
+	struct link_forward m;
+
+	ask(c, host, port);
+	m = bound_of();
+	result(c, m.token, 0, port != 0 ? port : 50000);
+	expect_granted(port != 0 ? 0 : 50000);
+	return m.token;
+}
+
+static void turn(uint64_t ms)
+{
+	later_ms += ms;
+	timers_poll(t.env.timers, now_ms());
+}
+
+/* --- what is asked for -------------------------------------------------------------------------
+ */
+
+Test(control_forward, addresses_of_all_forms)
+{
+	static const struct {
+		const char *host;
+		uint8_t family; /* 0: all */
+		uint8_t first;
+	} c[] = {{"", 0, 0},   {"*", 0, 0},           {"0.0.0.0", 4, 0},
+		 {"::", 6, 0}, {"192.0.2.1", 4, 192}, {"::ffff:192.0.2.1", 4, 192}};
+	struct client cl = client_in(1, 1);
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct link_forward m;
+
+		ask(&cl, c[i].host, 8080);
+		m = bound_of();
+		cr_expect_eq(m.addr.family, c[i].family, "%s", c[i].host);
+		cr_expect_eq(m.addr.addr[0], c[i].first, "%s", c[i].host);
+		cr_expect_eq(m.addr.port, 8080);
+		cr_expect_eq(m.host_len, strlen(c[i].host));
+		cr_expect_eq(memcmp(m.host, c[i].host, m.host_len), 0, "as it was written");
+		result(&cl, m.token, -EADDRNOTAVAIL, 0);
+		expect_refused(c[i].host);
+	}
+	fini(&cl);
+}
+
+Test(control_forward, what_is_refused_at_once)
+{
+	static const struct {
+		const char *host;
+		uint32_t port;
+	} c[] = {{"localhost", 8080}, {"127.0.0.1", 8080}, {"::1", 8080},
+		 {"192.0.2.2", 8080}, {"some.name", 8080}, {"", 80},
+		 {"", 1023},          {"", 65536},         {"a\nb", 8080},
+		 {"192.0.2", 8080}};
+	struct client cl = client_in(1, 1);
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		ask(&cl, c[i].host, c[i].port);
+		expect_refused(c[i].host);
+	}
+	global(&cl, "tcpip-forward", "", 0, false);
+	cr_expect_null(item_of(LINK_IT_FORWARD), "a port nobody would be told");
+	fini(&cl);
+}
+
+Test(control_forward, any_port_is_named)
+{
+	struct client c = client_in(1, 1);
+
+	granted(&c, "", 0);
+	fini(&c);
+}
+
+Test(control_forward, what_the_shard_refuses_is_refused)
+{
+	struct client c = client_in(1, 1);
+
+	ask(&c, "", 8080);
+	result(&c, bound_of().token, -ENOBUFS, 0);
+	expect_refused("ENOBUFS");
+	cr_expect(logged("bind [*]:8080: "));
+	fini(&c);
+}
+
+/* Requests are answered in their order (RFC 4254 section 4). */
+Test(control_forward, what_comes_behind_waits)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token;
+	size_t n;
+
+	ask(&c, "", 8080);
+	token = bound_of().token;
+	global(&c, "no-more-sessions@openssh.com", "", 0, true);
+	cr_expect_null(said(&n));
+	result(&c, token, 0, 8080);
+	expect_granted(0);
+	cr_expect_not_null(said(&n));
+	fini(&c);
+}
+
+Test(control_forward, cancelled_by_what_was_asked_or_chosen)
+{
+	struct client c = client_in(1, 1);
+	const struct link_forward_ref *m;
+	uint64_t token = granted(&c, "", 0);
+
+	global(&c, "cancel-tcpip-forward", "*", 50000, true);
+	expect_refused("another address");
+	global(&c, "cancel-tcpip-forward", "", 50001, true);
+	expect_refused("another port");
+	global(&c, "cancel-tcpip-forward", "", 50000, true);
+	m = item_of(LINK_IT_UNFORWARD);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->cut, 0);
+	expect_granted(0);
+	global(&c, "cancel-tcpip-forward", "", 50000, true);
+	expect_refused("twice");
+	granted(&c, "", 0);
+	global(&c, "cancel-tcpip-forward", "", 0, true);
+	expect_granted(0);
+	cr_expect(logged("listener open: user demo"));
+	cr_expect(logged("listener end: user demo"));
+	fini(&c);
+}
+
+Test(control_forward, limits_of_a_connection_and_a_user)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	for (uint16_t i = 0; i < 3; i++)
+		granted(&c, "", (uint16_t)(8000 + i));
+	ask(&c, "", 8003);
+	expect_refused("MaxListenersPerConnection");
+	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_CONNECTION), 1);
+	granted(&d, "", 8010);
+	granted(&d, "", 8011);
+	ask(&d, "", 8012);
+	expect_refused("MaxListenersPerUser");
+	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_USER), 1);
+	global(&c, "cancel-tcpip-forward", "", 8000, false);
+	granted(&d, "", 8012);
+	fini(&c);
+	fini(&d);
+}
+
+static void by_source(void)
+{
+	begin_with("GatewayPorts yes\nMaxListenersPerSource 1\n");
+}
+
+TestSuite(control_forward_source, .init = by_source, .fini = end, .timeout = 60);
+
+Test(control_forward_source, limits_of_a_source)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	granted(&c, "localhost", 8000);
+	ask(&d, "", 8001);
+	expect_refused("MaxListenersPerSource");
+	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_SOURCE), 1);
+	fini(&c);
+	fini(&d);
+}
+
+static void of_all(void)
+{
+	begin_with("GatewayPorts yes\nMaxListeners 1\n");
+}
+
+TestSuite(control_forward_all, .init = of_all, .fini = end, .timeout = 60);
+
+Test(control_forward_all, limits_of_all)
+{
+	struct client c = client_in(1, 1);
+
+	granted(&c, "", 8000);
+	ask(&c, "", 8001);
+	expect_refused("MaxListeners");
+	cr_expect_eq(control_counted(CONTROL_C_LISTENERS), 1);
+	fini(&c);
+}
+
+/* --- whose a port is (S-77, S-78) ----------------------------------------------------------------
+ */
+
+Test(control_forward, s77_a_port_is_one_connections)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	granted(&c, "192.0.2.1", 8080);
+	ask(&d, "192.0.2.1", 8080);
+	expect_refused("the same");
+	ask(&d, "", 8080);
+	expect_refused("all addresses");
+	ask(&d, "0.0.0.0", 8080);
+	expect_refused("all of IPv4");
+	ask(&c, "192.0.2.1", 8080);
+	expect_refused("its own");
+	granted(&d, "::", 8080);
+	fini(&c);
+	granted(&d, "192.0.2.1", 8080);
+	fini(&d);
+}
+
+static void identify(const struct client *c, uint64_t id)
+{
+	session_of(c)->identity = id;
+}
+
+Test(control_forward, s78_another_key_takes_nothing)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	granted(&c, "", 8080);
+	identify(&c, 1);
+	identify(&d, 2);
+	epoch(&d, UINT64_MAX);
+	ask(&d, "", 8080);
+	expect_refused("another key");
+	identify(&d, 0);
+	ask(&d, "", 8080);
+	expect_refused("no key");
+	identify(&c, 0);
+	ask(&d, "", 8080);
+	expect_refused("neither has one");
+	fini(&c);
+	fini(&d);
+}
+
+Test(control_forward, s78_a_higher_epoch_takes_it_at_once)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	const struct link_forward_ref *m;
+	uint64_t token;
+
+	identify(&c, 1);
+	identify(&d, 1);
+	epoch(&c, 7);
+	token = granted(&c, "", 8080);
+	epoch(&d, 8);
+	ask(&d, "", 8080);
+	m = item_of(LINK_IT_UNFORWARD);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->cut, 1, "its channels with it");
+	result(&d, bound_of().token, 0, 8080);
+	expect_granted(0);
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+	fini(&d);
+}
+
+/* What a client answers to the keep-alive of control. */
+static void answer(struct client *c)
+{
+	static const uint8_t failure = SSH_MSG_REQUEST_FAILURE;
+	const struct ssh_str p = {&failure, 1};
+
+	client_payload(c, &p);
+}
+
+static void expect_asked(void)
+{
+	size_t n;
+	const uint8_t *p = said(&n);
+
+	cr_assert_not_null(p);
+	cr_assert_eq(p[0], SSH_MSG_GLOBAL_REQUEST);
+	cr_expect_neq(memmem(p, n, "keepalive@openssh.com", 21), NULL);
+}
+
+Test(control_forward, s78_who_answers_keeps_it)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	epoch(&c, 7);
+	granted(&c, "", 8080);
+	epoch(&d, 7);
+	ask(&d, "", 8080);
+	expect_asked();
+	turn(1900);
+	answer(&c);
+	expect_refused("the old one lives");
+	turn(5000);
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+	fini(&d);
+}
+
+Test(control_forward, s78_who_does_not_answer_loses_it)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8080);
+	ask(&d, "", 8080);
+	expect_asked();
+	turn(1999);
+	cr_expect_null(item_of(LINK_IT_UNFORWARD));
+	turn(2);
+	cr_assert_not_null(item_of(LINK_IT_UNFORWARD));
+	result(&d, bound_of().token, 0, 8080);
+	expect_granted(0);
+	fini(&c);
+	fini(&d);
+}
+
+Test(control_forward, who_asks_may_leave_meanwhile)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8080);
+	ask(&d, "", 8080);
+	fini(&d);
+	turn(3000);
+	answer(&c);
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+}
+
+Test(control_forward, the_old_one_may_leave_meanwhile)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8080);
+	ask(&d, "", 8080);
+	fini(&c);
+	items_drop();
+	turn(2001);
+	result(&d, bound_of().token, 0, 8080);
+	expect_granted(0);
+	fini(&d);
+}
+
+/* A port whose former connections are still about is given back in a while. */
+Test(control_forward, a_port_that_is_being_given_back_is_asked_for_again)
+{
+	struct client c = client_in(1, 1);
+	unsigned int n = 0;
+
+	ask(&c, "", 8080);
+	for (;;) {
+		const struct link_forward *m = item_of(LINK_IT_FORWARD);
+
+		if (m == NULL)
+			break;
+		n++;
+		result(&c, m->token, -EADDRINUSE, 0);
+		turn(100);
+		if (n == 3)
+			break;
+	}
+	cr_assert_eq(n, 3);
+	turn(2000);
+	result(&c, bound_of().token, -EADDRINUSE, 0);
+	expect_refused("enough");
+	fini(&c);
+}
+
+/* --- its channels, and who is told
+ * ---------------------------------------------------------------- */
+
+Test(control_forward, channels_are_counted_until_the_last_has_ended)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = granted(&c, "", 8080);
+	const struct link_chan_ref up = {
+		.token = token, .local_channel = 3, .target = {.family = 4, .port = 9}};
+	const struct link_chan_end down = {
+		.audit_id = 7, .token = token, .local_channel = 3, .told = 1};
+
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &up, sizeof(up), NULL, 0), 0);
+	cr_expect_eq(session_of(&c)->n_up, 1);
+	cr_expect(logged("connection to listener []:8080 from"));
+	global(&c, "cancel-tcpip-forward", "", 8080, true);
+	cr_expect_eq(session_of(&c)->n_up, 1, "it lives on");
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &down, sizeof(down), NULL, 0), 0);
+	cr_expect_eq(session_of(&c)->n_up, 0);
+	cr_expect_null(session_of(&c)->listeners);
+	cr_expect(logged("channel end: user demo"));
+	fini(&c);
+}
+
+Test(control_forward, results_nobody_awaits_change_nothing)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = granted(&c, "", 8080);
+	size_t n;
+
+	result(&c, token, 0, 8081);
+	result(&c, token, -EIO, 0);
+	result(&c, token + 1, 0, 8080);
+	cr_expect_null(said(&n));
+	cr_expect_eq(t.env.listeners->port, 8080);
+	fini(&c);
+}
+
+Test(control_forward, malformed_requests_are_refused)
+{
+	static const char *const type[] = {"tcpip-forward", "cancel-tcpip-forward",
+					   SSH_REQUEST_EPOCH};
+	struct client c = client_in(1, 1);
+
+	for (size_t i = 0; i < 3; i++)
+		for (uint32_t extra = 0; extra < 7; extra++) {
+			uint8_t buf[128];
+			struct ssh_str p = {buf, 0};
+			struct ssh_wr w;
+
+			ssh_wr_init(&w, buf, sizeof(buf));
+			ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+			ssh_wr_cstr(&w, type[i]);
+			ssh_wr_bool(&w, true);
+			for (uint32_t k = 0; k < extra; k++)
+				ssh_wr_u8(&w, 0);
+			p.len = (uint32_t)ssh_wr_done(&w);
+			client_payload(&c, &p);
+			expect_refused(type[i]);
+		}
+	fini(&c);
+}
+
+/* --- how long to stay away
+ * ------------------------------------------------------------------------ */
+
+static void with_hint(void)
+{
+	begin_with("RetryAfter 30\n");
+}
+
+static void expect_parting(const char *text)
+{
+	size_t n;
+	const uint8_t *p = said(&n);
+
+	cr_assert_not_null(p);
+	cr_assert_eq(p[0], SSH_MSG_DISCONNECT);
+	cr_expect_neq(memmem(p, n, text, strlen(text)), NULL);
+}
+
+TestSuite(control_forward_hint, .init = with_hint, .fini = end, .timeout = 60);
+
+Test(control_forward_hint, a_shutdown_says_how_long_to_stay_away)
+{
+	struct client c = client_in(1, 1);
+
+	session_table_shutdown(t.table);
+	expect_parting("shutting down retry-after=30");
+	fini(&c);
+}
+
+Test(control_forward, a_shutdown_says_nothing_of_it_without)
+{
+	struct client c = client_in(1, 1);
+	size_t n;
+	const uint8_t *p;
+
+	session_table_shutdown(t.table);
+	p = said(&n);
+	cr_assert_not_null(p);
+	cr_expect_eq(memmem(p, n, "retry", 5), NULL);
+	fini(&c);
+}
