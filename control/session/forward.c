@@ -20,13 +20,60 @@
 
 #define PRIVILEGED_END 1024 /* IPPORT_RESERVED */
 
+/* --- all of them -------------------------------------------------------------------------------
+ */
+
+static struct listener **chain_of(struct session_env *env, uint64_t token)
+{
+	return &env->listener_of[token % LISTENER_CHAINS];
+}
+
 struct listener *forward_find(const struct session *s, uint64_t token)
 {
-	struct listener *l = s->listeners;
+	struct listener *l = *chain_of(s->table->env, token);
 
-	while (l != NULL && l->token != token)
+	while (l != NULL && (l->token != token || l->session != s))
+		l = l->chain;
+	return l;
+}
+
+struct listener *forward_next(const struct session *s, struct listener *at)
+{
+	struct listener *l = at != NULL ? at->next : s->table->env->listeners;
+
+	if (!s->has_listeners)
+		return NULL;
+	while (l != NULL && l->session != s)
 		l = l->next;
 	return l;
+}
+
+static void listener_link(struct session_env *env, struct listener *l)
+{
+	l->next = env->listeners;
+	if (env->listeners != NULL)
+		env->listeners->prev = l;
+	env->listeners = l;
+	l->chain = *chain_of(env, l->token);
+	*chain_of(env, l->token) = l;
+	env->n_listeners++;
+	l->session->has_listeners = true;
+}
+
+static void listener_unlink(struct session_env *env, struct listener *l)
+{
+	struct listener **at = chain_of(env, l->token);
+
+	while (*at != l)
+		at = &(*at)->chain;
+	*at = l->chain;
+	if (l->prev != NULL)
+		l->prev->next = l->next;
+	else
+		env->listeners = l->next;
+	if (l->next != NULL)
+		l->next->prev = l->prev;
+	env->n_listeners -= l->state != LISTENER_OVER;
 }
 
 static void words_listener(const struct listener *l, bool open)
@@ -43,15 +90,11 @@ static void listener_free(struct listener *l)
 {
 	struct session *s = l->session;
 	struct session_env *env = s->table->env;
-	struct listener **at = &s->listeners;
 
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
+	listener_unlink(env, l);
 	s->n_up -= l->n_up;
 	env->stats.channels -= l->n_up;
 	timer_cancel(env->timers, &l->timer);
-	forward_unregister(env, l);
 	if (s->awake != NULL && s->awake->forwarding == l)
 		s->awake->forwarding = NULL;
 	free(l);
@@ -63,16 +106,16 @@ static void listener_over(struct listener *l)
 	if (l->state == LISTENER_UP)
 		words_listener(l, false);
 	l->state = LISTENER_OVER;
-	forward_unregister(l->session->table->env, l);
+	l->session->table->env->n_listeners--;
 	if (l->n_up == 0)
 		listener_free(l);
 }
 
 void forward_fini(struct session *s)
 {
-	while (s->listeners != NULL) {
-		struct listener *l = s->listeners;
+	struct listener *l;
 
+	while ((l = forward_next(s, NULL)) != NULL) {
 		if (l->state == LISTENER_UP)
 			words_listener(l, false);
 		listener_free(l);
@@ -83,7 +126,7 @@ uint64_t forward_epoch(const struct session *s)
 {
 	uint64_t epoch = 0;
 
-	for (const struct listener *l = s->listeners; l != NULL; l = l->next)
+	for (struct listener *l = NULL; (l = forward_next(s, l)) != NULL;)
 		epoch = l->epoch > epoch ? l->epoch : epoch;
 	return epoch;
 }
@@ -214,10 +257,8 @@ static struct listener *listener_new(struct session *s, const struct ssh_tcpip_f
 	l->epoch = s->awake->forward_epoch;
 	l->want_reply = want_reply;
 	memcpy(l->host, m->address.p, m->address.len);
-	l->next = s->listeners;
-	s->listeners = l;
 	s->awake->forwarding = l;
-	forward_register(s->table->env, l);
+	listener_link(s->table->env, l);
 	return l;
 }
 
@@ -283,11 +324,11 @@ static void request(struct session *s, const struct ssh_tcpip_forward *m, bool w
 /* By the same two values as the request, or the port that was chosen for it. */
 static void cancel(struct session *s, const struct ssh_tcpip_forward *m, bool want_reply)
 {
-	struct listener *l = s->listeners;
+	struct listener *l = forward_next(s, NULL);
 
 	while (l != NULL && (l->state != LISTENER_UP || !ssh_str_eq(m->address, l->host) ||
 			     (m->port != l->port && m->port != l->asked_port)))
-		l = l->next;
+		l = forward_next(s, l);
 	if (l != NULL)
 		forward_unbind(l, false);
 	answer(s, want_reply, l != NULL, 0);

@@ -18,8 +18,8 @@ enum listener_state {
 };
 
 struct listener {
-	struct listener *next;                /* of its session */
-	struct listener *prev_all, *next_all; /* of all that are not over */
+	struct listener *prev, *next; /* of all */
+	struct listener *chain;       /* of those whose token has the same place */
 	struct session *session;
 	uint64_t token, epoch;
 	uint64_t until_ms; /* it is asked for again, but no later */
@@ -28,7 +28,7 @@ struct listener {
 	struct link_addr at; /* of family 0: any */
 	uint32_t n_up;       /* channels */
 	uint16_t asked_port, port;
-	bool want_reply, registered;
+	bool want_reply;
 	char host[]; /* as the client wrote it */
 };
 
@@ -41,9 +41,10 @@ void forward_unbind(struct listener *l, bool cut);
 /* It cannot be: the client is answered, and l is gone. */
 void forward_refuse(struct listener *l, int err);
 
+/* The next one of the session, or the first: *at is where the last one was found. */
+struct listener *forward_next(const struct session *s, struct listener *at);
+
 /* forward_take.c */
-void forward_register(struct session_env *env, struct listener *l);
-void forward_unregister(struct session_env *env, struct listener *l);
 struct forward_counts {
 	uint32_t connection, user, source, all;
 };

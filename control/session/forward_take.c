@@ -20,58 +20,36 @@
 #define AGAIN_MS 100  /* a port that is being given back is asked for again after this, */
 #define UNTIL_MS 2000 /* and for so long */
 
-uint64_t forward_identity(const struct ssh_act_auth *auth)
+/* Of a secret of this process: a key whose identity is that of another is not to be sought. */
+uint32_t forward_identity(const struct session_env *env, const struct ssh_act_auth *auth)
 {
 	uint8_t digest[HASH_LEN_MAX];
-	struct hash_piece piece[2] = {0};
+	struct hash_piece piece[3] = {{env->delay_key, sizeof(env->delay_key)}};
 	const struct key *of = auth->key;
 	const struct cert *c;
-	uint64_t id;
+	uint32_t id;
 
 	if (of == NULL)
 		return 0;
 	c = key_cert(of);
 	if (c != NULL)
-		piece[1] = (struct hash_piece){c->key_id, strlen(c->key_id)};
+		piece[2] = (struct hash_piece){c->key_id, strlen(c->key_id)};
 	if (c != NULL)
 		of = c->ca;
-	piece[0].p = key_blob(of, &piece[0].len);
-	if (hash_digest(HASH_SHA256, piece, c != NULL ? 2 : 1, digest) < 0)
+	piece[1].p = key_blob(of, &piece[1].len);
+	if (hash_digest(HASH_SHA256, piece, c != NULL ? 3 : 2, digest) < 0)
 		return 0;
 	memcpy(&id, digest, sizeof(id));
 	return id;
-}
-
-void forward_register(struct session_env *env, struct listener *l)
-{
-	l->next_all = env->listeners;
-	l->prev_all = NULL;
-	if (env->listeners != NULL)
-		env->listeners->prev_all = l;
-	env->listeners = l;
-	env->n_listeners++;
-	l->registered = true;
-}
-
-void forward_unregister(struct session_env *env, struct listener *l)
-{
-	if (!l->registered)
-		return;
-	if (l->prev_all != NULL)
-		l->prev_all->next_all = l->next_all;
-	else
-		env->listeners = l->next_all;
-	if (l->next_all != NULL)
-		l->next_all->prev_all = l->prev_all;
-	env->n_listeners--;
-	l->registered = false;
 }
 
 struct forward_counts forward_count(const struct session_env *env, const struct session *s)
 {
 	struct forward_counts n = {.all = env->n_listeners};
 
-	for (const struct listener *l = env->listeners; l != NULL; l = l->next_all) {
+	for (const struct listener *l = env->listeners; l != NULL; l = l->next) {
+		if (l->state == LISTENER_OVER)
+			continue;
 		n.connection += l->session == s;
 		n.user += strcmp(session_user(l->session), session_user(s)) == 0;
 		n.source += addr_equal(&l->session->peer, &s->peer);
@@ -98,15 +76,17 @@ static struct listener *rival(const struct listener *l)
 {
 	struct listener *o = l->session->table->env->listeners;
 
-	while (o != NULL &&
-	       (o == l || o->session->ended || o->port != l->port || !overlap(&o->at, &l->at)))
-		o = o->next_all;
+	while (o != NULL && (o == l || o->state == LISTENER_OVER || o->session->ended ||
+			     o->port != l->port || !overlap(&o->at, &l->at)))
+		o = o->next;
 	return l->asked_port != 0 ? o : NULL;
 }
 
 static bool same_identity(const struct session *a, const struct session *b)
 {
-	return a != b && a->identity != 0 && a->identity == b->identity &&
+	uint32_t id = session_identity(a);
+
+	return a != b && id != 0 && id == session_identity(b) &&
 	       strcmp(session_user(a), session_user(b)) == 0;
 }
 
@@ -213,7 +193,7 @@ void forward_alive(struct session *s)
 		struct session *who = l->session;
 		struct listener *o;
 
-		next = l->next_all;
+		next = l->next;
 		if (l->state != LISTENER_ASKING)
 			continue;
 		o = rival(l);

@@ -159,6 +159,7 @@ struct awake {
 	/* forward.c */
 	struct listener *forwarding; /* whose answer is awaited: nothing else is heard */
 	uint64_t forward_epoch;      /* of what it asks for next; 0: none */
+	uint32_t identity;           /* forward_identity(): by what it is in */
 
 	/* grant.c */
 	struct grant_seen seen[GRANT_SEEN];
@@ -202,20 +203,19 @@ struct session {
 	bool no_more_sessions : 1; /* its client said so */
 	/* Channels are at most MaxChannelsPerConnection, of which 65536 is the most. */
 	uint64_t n_given : 7;
-	uint64_t n_up : 20;    /* channels that are open, those of grants included */
-	uint64_t n_opens : 20; /* all that were asked for, whether connected or not */
+	uint64_t n_up : 17;     /* channels that are open, those of grants included */
+	uint64_t n_opens : 17;  /* all that were asked for, whether connected or not */
+	bool has_listeners : 1; /* or had */
 
 	/* login.c */
 	struct policy_grant grant;
-	uint64_t identity; /* forward_identity(): by what it is in */
 
-	/* open.c, grant.c, forward.c */
-	struct listener *listeners;
+	/* open.c, grant.c */
 	struct open *opens;
 	struct given *given;
 };
 _Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
-_Static_assert(sizeof(struct session) <= 168, "of every connection, beside its past");
+_Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
 
 struct session_table {
 	struct session_env *env;
@@ -311,6 +311,7 @@ int session_wake(struct session *s) __attribute__((warn_unused_result));
 const char *past_user(const struct past *p);
 bool past_strict(const struct past *p); /* strict key exchange is in force */
 void past_free(struct past *p);
+uint32_t session_identity(const struct session *s);
 struct lapse *session_lapse(const struct session *s);
 
 /* item.c: what leaves */
@@ -442,7 +443,7 @@ uint64_t forward_epoch(const struct session *s);
 
 /* forward_take.c */
 /* Of a login by this; 0: by no key. */
-uint64_t forward_identity(const struct ssh_act_auth *auth);
+uint32_t forward_identity(const struct session_env *env, const struct ssh_act_auth *auth);
 /* It has answered a keep-alive of ours. */
 void forward_alive(struct session *s);
 

@@ -148,7 +148,7 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->awake->grace);
 	timer_cancel(s->table->env->timers, &s->awake->silence);
-	s->identity = forward_identity(auth);
+	s->awake->identity = forward_identity(s->table->env, auth);
 	if (lapse_begin(s) < 0)
 		session_end(s, -SSH_E_MEMORY, NULL);
 	login_fini(s);

@@ -16,6 +16,7 @@
 
 struct past {
 	struct conf *conf; /* that it goes by, held */
+	uint32_t identity;
 	bool strict : 1, has_lapse : 1, has_name : 1, has_groups : 1;
 	uint8_t session_id_len;
 	uint8_t peer_ident_len;
@@ -68,6 +69,7 @@ static struct past *past_new(const struct ssh_brain_past *p, const struct sessio
 	const struct awake *a = s->awake;
 	const struct conf *conf = session_conf(s);
 	const struct past head = {
+		.identity = a->identity,
 		.strict = p->strict,
 		.has_lapse = a->lapse != NULL,
 		.has_name = a->peer_name != NULL && conf_matches_about(conf, CONF_ABOUT_HOST),
@@ -111,6 +113,13 @@ void past_free(struct past *p)
 		return;
 	conf_put(p->conf);
 	free(p);
+}
+
+uint32_t session_identity(const struct session *s)
+{
+	if (s->awake != NULL)
+		return s->awake->identity;
+	return s->past != NULL ? s->past->identity : 0;
 }
 
 struct lapse *session_lapse(const struct session *s)
@@ -279,7 +288,7 @@ static bool may_rest(const struct session *s, struct ssh_brain_past *ret)
 
 	return a != NULL && s->authenticated && !s->ended && !s->pumping && a->inbox == NULL &&
 	       !a->login.open && a->owed_payloads == 0 && !decides(s) && !forward_busy(s) &&
-	       (a->forward_epoch == 0 || s->listeners != NULL) && /* it asks for one soon */
+	       (a->forward_epoch == 0 || s->has_listeners) && /* it asks for one soon */
 	       ssh_brain_rests(a->brain, ret);
 }
 
@@ -359,6 +368,7 @@ int session_wake(struct session *s)
 	}
 	s->awake->lapse = lapse;
 	s->awake->forward_epoch = forward_epoch(s);
+	s->awake->identity = past->identity;
 	s->user = user;
 	past_free(past);
 	return 0;

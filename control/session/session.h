@@ -27,6 +27,7 @@
 #include "control/turns.h"
 #include "link/msg.h"
 
+#define LISTENER_CHAINS   1024 /* a power of two */
 #define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
 
 struct session_table;
@@ -69,8 +70,9 @@ struct session_env {
 	struct session_stats stats;
 	uint64_t last_serial, last_token;
 	struct connecting connecting;
-	struct listener *listeners; /* of all connections */
-	uint32_t n_listeners;
+	struct listener *listeners; /* of all connections, */
+	struct listener *listener_of[LISTENER_CHAINS]; /* by their tokens */
+	uint32_t n_listeners; /* those that are not over */
 	struct turns turns; /* first key exchanges that wait */
 	unsigned int kex_running;
 	struct lapses *lapses; /* NULL: nobody has anything to lose */

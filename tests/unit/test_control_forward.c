@@ -337,9 +337,9 @@ Test(control_forward, s77_a_port_is_one_connections)
 	fini(&d);
 }
 
-static void identify(const struct client *c, uint64_t id)
+static void identify(const struct client *c, uint32_t id)
 {
-	session_of(c)->identity = id;
+	session_of(c)->awake->identity = id;
 }
 
 Test(control_forward, s78_another_key_takes_nothing)
@@ -518,7 +518,7 @@ Test(control_forward, channels_are_counted_until_the_last_has_ended)
 	cr_expect_eq(session_of(&c)->n_up, 1, "it lives on");
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &down, sizeof(down), NULL, 0), 0);
 	cr_expect_eq(session_of(&c)->n_up, 0);
-	cr_expect_null(session_of(&c)->listeners);
+	cr_expect_null(t.env.listeners);
 	cr_expect(logged("channel end: user demo"));
 	fini(&c);
 }
