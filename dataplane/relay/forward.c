@@ -358,13 +358,13 @@ int forward_refused(struct conn *c, uint32_t channel, uint32_t reason)
 	forward_answered(ch);
 	target_cut(ch);
 	if (wanted)
-		forward_failed(ch, -ECONNREFUSED, reason);
+		forward_chan_failed(ch, -ECONNREFUSED, reason);
 	chan_ready(ch);
 	return 0;
 }
 
 /* News, of which there is one however often it is given up. */
-void forward_failed(struct chan *ch, int err, uint32_t reason)
+void forward_chan_failed(struct chan *ch, int err, uint32_t reason)
 {
 	relay_count(ch->conn->relay, RELAY_C_FORWARD_REFUSED);
 	ch->connect_err = err;
@@ -391,7 +391,7 @@ void forward_give_up(struct chan *ch, int err)
 	} else {
 		(void)ssh_chan_step(&ch->fsm, SSH_CHAN_EV_LOCAL_CLOSE, &act);
 	}
-	forward_failed(ch, err, SSH_OPEN_CONNECT_FAILED);
+	forward_chan_failed(ch, err, SSH_OPEN_CONNECT_FAILED);
 	chan_ready(ch);
 }
 

@@ -474,7 +474,7 @@ int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m);
 int forward_refused(struct conn *c, uint32_t channel, uint32_t reason);
 /* It is answered, or goes. */
 void forward_answered(struct chan *ch);
-void forward_failed(struct chan *ch, int err, uint32_t reason);
+void forward_chan_failed(struct chan *ch, int err, uint32_t reason);
 void forward_give_up(struct chan *ch, int err);
 
 /* turn.c */
