@@ -104,17 +104,20 @@ static int ed_pkcs8(const struct key *k, const char *oid, size_t oid_len, struct
 {
 	uint8_t seed[64];
 	size_t len = sizeof(seed), mark = w->len;
-	int r = 0;
 
-	if (EVP_PKEY_get_raw_private_key(k->pkey, seed, &len) != 1)
+	/* RFC 8032: half as long as a signature. */
+	if (EVP_PKEY_get_raw_private_key(k->pkey, seed, &len) != 1 ||
+	    2 * len != (size_t)EVP_PKEY_get_size(k->pkey)) {
+		secret_wipe(seed, sizeof(seed));
 		return -EIO;
+	}
 	der_put(w, DER_OID, oid, oid_len);
 	der_wrap(w, mark, DER_SEQUENCE);
 	mark = w->len;
 	der_put(w, DER_OCTET_STRING, seed, len);
 	der_wrap(w, mark, DER_OCTET_STRING);
 	secret_wipe(seed, sizeof(seed));
-	return r;
+	return 0;
 }
 
 static int rsa_pkcs8(const struct key *k, struct blob_wr *w)

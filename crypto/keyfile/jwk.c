@@ -318,8 +318,11 @@ static int okp_build(const struct key *k, const char *crv, bool private, struct 
 	member_put(w, "x", x.p, x.len);
 	if (!private)
 		return 0;
-	if (EVP_PKEY_get_raw_private_key(k->pkey, seed, &len) != 1)
+	/* RFC 8032: as long as the public half. */
+	if (EVP_PKEY_get_raw_private_key(k->pkey, seed, &len) != 1 || len != x.len) {
+		secret_wipe(seed, sizeof(seed));
 		return -EIO;
+	}
 	member_put(w, "d", seed, len);
 	secret_wipe(seed, sizeof(seed));
 	return 0;
