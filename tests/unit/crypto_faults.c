@@ -32,19 +32,11 @@
 
 struct fault fault;
 
-/* Whether this call is the one. */
-static bool fault_now(void)
+bool fault_in(const char *name)
 {
 	if (!fault.armed || ++fault.calls != fault.fail_at)
 		return false;
 	fault.fired = true;
-	return true;
-}
-
-bool fault_in(const char *name)
-{
-	if (!fault_now())
-		return false;
 	fault.name = name;
 	return true;
 }
@@ -310,6 +302,8 @@ SHIM_INT(EC_POINT_mul,
 	 (const EC_GROUP *g, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m,
 	  BN_CTX *c),
 	 (g, r, n, q, m, c))
+SHIM_INT(BN_mod_exp, (BIGNUM * r, const BIGNUM *a, const BIGNUM *e, const BIGNUM *m, BN_CTX *c),
+	 (r, a, e, m, c))
 SHIM_INT(EVP_Digest,
 	 (const void *p, size_t n, unsigned char *out, unsigned int *len, const EVP_MD *md,
 	  ENGINE *e),
@@ -349,17 +343,20 @@ ssize_t __real_getrandom(void *p, size_t n, unsigned int flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned int flags)
 {
-	if (!fault_now())
+	if (!fault_in("getrandom"))
 		return __real_getrandom(p, n, flags);
 	errno = ENOSYS;
 	return fault_int();
 }
 
+/* Memory that cannot be locked stays so: a second try is refused, too. */
 int __real_mlock2(const void *p, size_t n, unsigned int flags);
 int __wrap_mlock2(const void *p, size_t n, unsigned int flags);
 int __wrap_mlock2(const void *p, size_t n, unsigned int flags)
 {
-	if (!fault_now())
+	bool again = fault.armed && fault.fired && strcmp(fault.name, "mlock2") == 0;
+
+	if (!fault_in("mlock2") && !again)
 		return __real_mlock2(p, n, flags);
 	errno = ENOMEM;
 	return -1;
@@ -379,7 +376,7 @@ static const struct real_mgr *real_of(const IMB_MGR *mb)
 
 static IMB_JOB *shim_done(IMB_JOB *job)
 {
-	if (job == NULL || !fault_now())
+	if (job == NULL || !fault_in("a job of ipsec-mb"))
 		return job;
 	if (fault.how == FAIL_ZERO)
 		return NULL; /* a job that is lost */
@@ -419,7 +416,7 @@ void __wrap_init_mb_mgr_auto(IMB_MGR *mb, IMB_ARCH *arch)
 	__real_init_mb_mgr_auto(mb, arch);
 	shim_put(mb, &real_wide);
 	real_sha.mb = NULL; /* of an engine before this one */
-	if (fault_now())
+	if (fault_in("init_mb_mgr_auto"))
 		*arch = IMB_ARCH_NONE;
 }
 
@@ -441,18 +438,18 @@ void each_call_fails(int (*op)(const void *), const void *arg, const char *what)
 			fault.fail_at = i;
 			fault.calls = 0;
 			fault.how = how;
-			fault.fired = false;
 			int r = op(arg);
 
 			cr_assert(fault.fired, "%s call %u", what, i);
 			cr_expect_lt(r, 0, "%s: call %u of %u (%s), way %d, is not a refusal", what,
-				     i, calls, fault.name != NULL ? fault.name : "", how);
+				     i, calls, fault.name, how);
 		}
 }
 
 void arm(void)
 {
 	secret_trim(); /* each locks its own */
+	fault.fired = false;
 	fault.armed = true;
 }
 

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/pkcs12.h>
 #include <openssl/x509.h>
 
@@ -22,6 +24,7 @@
 struct file_form {
 	struct keyfile_out out;
 	struct keyfile_bytes text;
+	const char *key;        /* whose it is */
 	const char *thumbprint; /* of the certificate that is asked for, or NULL */
 };
 
@@ -47,19 +50,18 @@ static int op_file_parse(const void *arg)
 	return r;
 }
 
-static struct keyfile *faults_file(void)
+static struct keyfile *faults_file(const char *text)
 {
 	struct keyfile *kf = NULL;
 
-	cr_assert_eq(
-		keyfile_parse((const uint8_t *)fixture_ecdsa, strlen(fixture_ecdsa), NULL, &kf), 0);
+	cr_assert_eq(keyfile_parse((const uint8_t *)text, strlen(text), NULL, &kf), 0);
 	return kf;
 }
 
 static int op_file_build(const void *arg)
 {
 	const struct file_form *form = arg;
-	struct keyfile *kf = faults_file();
+	struct keyfile *kf = faults_file(form->key);
 	struct keyfile_bytes text;
 	int r;
 
@@ -69,6 +71,18 @@ static int op_file_build(const void *arg)
 	if (r == 0)
 		keyfile_bytes_free(&text);
 	return r;
+}
+
+static void file_fails(const char *key, const struct keyfile_out *out)
+{
+	struct file_form form = {.key = key, .out = *out};
+	struct keyfile *kf = faults_file(key);
+
+	cr_assert_eq(keyfile_build(kf, &form.out, &form.text), 0);
+	each_call_fails(op_file_parse, &form, keyfile_format_name(out->format));
+	each_call_fails(op_file_build, &form, keyfile_format_name(out->format));
+	keyfile_bytes_free(&form.text);
+	keyfile_free(kf);
 }
 
 Test(crypto_faults_files, key_files)
@@ -88,16 +102,46 @@ Test(crypto_faults_files, key_files)
 	};
 	size_t n = getenv("SLUICE_LONG") != NULL ? sizeof(outs) / sizeof(outs[0]) : 6;
 
-	for (size_t i = 0; i < n; i++) {
-		struct file_form form = {.out = outs[i]};
-		struct keyfile *kf = faults_file();
+	for (size_t i = 0; i < n; i++)
+		file_fails(fixture_ecdsa, &outs[i]);
+}
 
-		cr_assert_eq(keyfile_build(kf, &form.out, &form.text), 0);
-		each_call_fails(op_file_parse, &form, keyfile_format_name(outs[i].format));
-		each_call_fails(op_file_build, &form, keyfile_format_name(outs[i].format));
-		keyfile_bytes_free(&form.text);
-		keyfile_free(kf);
-	}
+Test(crypto_faults_files, keys_of_other_types)
+{
+	static const enum keyfile_format formats[] = {KEYFILE_PKCS8, KEYFILE_JWK, KEYFILE_XML};
+	char dsa[4096];
+	const char *const texts[] = {dsa, fixture_rsa, fixture_ed25519};
+	size_t len = sizeof(dsa);
+	struct key *k = NULL;
+
+	cr_assert_eq(key_generate("ssh-dss", 0, &k), 0);
+	cr_assert_eq(key_private_build(k, "", dsa, &len), 0);
+	key_free(k);
+	for (size_t i = 0; i < 3; i++)
+		for (size_t f = 0; f < 3; f++) {
+			if ((i == 0 && formats[f] == KEYFILE_JWK) ||
+			    (i == 2 && formats[f] == KEYFILE_XML))
+				continue; /* there is no such form */
+			file_fails(texts[i],
+				   &(struct keyfile_out){formats[f], true, NULL, NULL, 0});
+		}
+}
+
+/* RFC 5915 section 3: publicKey is optional; the point is made of the number then. */
+Test(crypto_faults_files, a_point_that_is_not_in_the_file)
+{
+	EVP_PKEY *k = EVP_EC_gen("P-256");
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct file_form form = {.key = NULL};
+	char *p;
+
+	cr_assert_eq(EVP_PKEY_set_int_param(k, OSSL_PKEY_PARAM_EC_INCLUDE_PUBLIC, 0), 1);
+	cr_assert_eq(PEM_write_bio_PrivateKey_traditional(bio, k, NULL, NULL, 0, NULL, NULL), 1);
+	form.text.len = (size_t)BIO_get_mem_data(bio, &p);
+	form.text.p = (uint8_t *)p;
+	each_call_fails(op_file_parse, &form, "a private number alone");
+	BIO_free(bio);
+	EVP_PKEY_free(k);
 }
 
 /* --- PKCS#12 --- */
