@@ -393,12 +393,13 @@ bool conf_matches_about(const struct conf *conf, enum conf_match_about about)
 
 void keyword_dump(const struct conf *conf, const struct kw *kw, const void *part, FILE *f)
 {
-	const void *field = (const char *)part + kw->at;
+	const void *field;
 
-	if (!is_plain(kw)) {
+	if (!is_plain(kw)) { /* and of no part */
 		topology_dump(conf, kw, f);
 		return;
 	}
+	field = (const char *)part + kw->at;
 	if (kw->type->absent != NULL && kw->type->absent(field))
 		return;
 	for (const char *p = kw->info.name; *p != '\0'; p++)

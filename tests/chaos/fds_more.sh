@@ -17,15 +17,21 @@ def fetch(timeout):
     return n
 
 
+def wait_fds(least):
+    deadline = time.monotonic() + 30
+    while len(os.listdir(fds)) < least and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if len(os.listdir(fds)) < least:
+        sys.exit(f"{len(os.listdir(fds))} descriptors, and not {least}")
+
+
 # Channels that say nothing, and clients that say nothing: more than there are descriptors.
+before = len(os.listdir(fds))
 first = socket.create_connection(("127.0.0.1", forward))
+wait_fds(before + 1)
 held = [socket.create_connection(("127.0.0.1", forward)) for _ in range(48)]
 strangers = [socket.create_connection(("127.0.0.1", port)) for _ in range(48)]
-deadline = time.monotonic() + 30
-while len(os.listdir(fds)) < 62 and time.monotonic() < deadline:
-    time.sleep(0.05)
-if len(os.listdir(fds)) < 62:
-    sys.exit(f"{len(os.listdir(fds))} descriptors: the limit was not reached")
+wait_fds(62)
 # One that was there goes on.
 first.settimeout(60)
 first.sendall(request)

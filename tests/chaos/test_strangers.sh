@@ -33,9 +33,9 @@ crowd() { # kind, KiB of control's memory each at most
 	took=$(login) || { echo "no login beside $kind"; return 1; }
 	after=$(rss "$lab_control_pid")
 	echo "$kind: login $took s; control $before -> $after KiB"
-	below "$took" 1.0 || [ "${SLUICE_BUILD%-asan}" != "$SLUICE_BUILD" ] && below "$took" 3.0 || { echo "slow login"; return 1; }
+	below "$took" 1.0 || [ "${SLUICE_BUILD%-clang}" != "$SLUICE_BUILD" ] && below "$took" 3.0 || { echo "slow login"; return 1; }
 	# A sanitizer's allocator keeps a quarantine: memory is judged in the plain build.
-	[ "${SLUICE_BUILD%-asan}" != "$SLUICE_BUILD" ] || below $((after - before)) $((count * cap + 8192)) || { echo "too much memory"; return 1; }
+	[ "${SLUICE_BUILD%-clang}" != "$SLUICE_BUILD" ] || below $((after - before)) $((count * cap + 8192)) || { echo "too much memory"; return 1; }
 	wait $pid || { cat "$LAB_DIR/crowd.$kind"; return 1; }
 	line=$(grep '^closed' "$LAB_DIR/crowd.$kind")
 	echo "  $line"

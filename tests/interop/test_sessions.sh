@@ -85,7 +85,7 @@ check "wtmp has it" bash -c "last -f '$LAB_DIR/log/wtmp' | grep -q '^demo .*$LAB
 check "who has no PermitSession" status 255 in_ssh "only@$LAB_GW_OUTSIDE" true
 check "forwarding only is said" grep -q 'this gateway forwards only' "$LAB_DIR/ssh.log"
 check "a forced command" is "forced:rm x" in_ssh "forced@$LAB_GW_OUTSIDE" rm x
-check "in place of sftp, too" is "forced:sftp" in_ssh -s "forced@$LAB_GW_OUTSIDE" sftp
+check "in place of sftp, too" is "forced:internal-sftp" in_ssh -s "forced@$LAB_GW_OUTSIDE" sftp
 sed 's/^/command="echo key:$SSH_ORIGINAL_COMMAND",no-pty /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/keyed"
 lab_own "$LAB_DIR/authorized_keys/keyed"
 check "a key's command" is "key:rm x" in_ssh "keyed@$LAB_GW_OUTSIDE" rm x

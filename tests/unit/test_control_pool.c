@@ -271,7 +271,8 @@ Test(control_pool, one_source_has_half_of_the_threads_and_one_user_a_quarter)
 
 	more_threads(4, 0);
 	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
-		ran = done_count = held = 0;
+		ran = done_count = 0;
+		held = 0;
 		pthread_mutex_lock(&gates[0]);
 		for (int k = 0; k < 3; k++)
 			cr_assert_eq(submit_of(c[i].from[k], c[i].user[k], 0, POOL_AUTH, 0, 10000),
