@@ -20,6 +20,7 @@
 #include "control/service/tty.h"
 
 #define SESSION_WELCOME_MAX 8192 /* of what PAM's modules have to say */
+#define SESSION_AGAIN_MS    1000 /* a hang-up, once more */
 #define SESSION_ENDING_MS   2000 /* between the hang-up and the kill, when the helper ends */
 
 struct run {
@@ -38,6 +39,7 @@ struct run {
 	size_t welcome_len;
 	pid_t pid;
 	bool control_gone;
+	unsigned int hung_up; /* how often it was told to end */
 };
 
 /* session_pam.c. False: it may not, with why; nothing stays open. */

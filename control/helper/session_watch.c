@@ -56,11 +56,12 @@ static void signal_group(const struct run *r, int number)
 }
 
 /* What was only just forked leads no group yet. */
-static void hang_up(const struct run *r)
+static void hang_up(struct run *r)
 {
 	if (kill(-r->pid, SIGHUP) < 0)
 		(void)kill(r->pid, SIGHUP);
 	(void)kill(-r->pid, SIGCONT);
+	r->hung_up++;
 }
 
 /* RFC 4254 section 6.9; sshd lets nobody signal what he did not choose. */
@@ -139,10 +140,14 @@ static int wait_over(struct run *r, int fd, bool *ending)
 	for (;;) {
 		struct pollfd p[] = {{fd, POLLIN, 0},
 				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0}};
-		int n = poll(p, 2, *ending ? SESSION_ENDING_MS : -1);
+		/* A shell may lose a signal while it becomes its command. */
+		int again = r->hung_up == 1 ? SESSION_AGAIN_MS : -1;
+		int n = poll(p, 2, *ending ? SESSION_ENDING_MS : again);
 
-		if (n == 0)
+		if (n == 0 && *ending)
 			(void)kill(-r->pid, SIGKILL);
+		else if (n == 0)
+			hang_up(r);
 		if (n <= 0)
 			continue;
 		if (p[0].revents != 0 && signals(r, fd, ending, &status))

@@ -451,7 +451,7 @@ Test(control_login, other_channels_and_requests)
 	cr_assert(login(&c, "demo", t.key[0]));
 	cr_expect_eq(open_type(&c, "session", "", 0), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	cr_expect_eq(open_type(&c, "direct-streamlocal@openssh.com", "", 0),
-		     SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+		     SSH_OPEN_CONNECT_FAILED);
 	cr_expect_eq(open_type(&c, "forwarded-tcpip", "", 0), SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
 	cr_expect_eq(open_type(&c, "x11", "", 0), SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
 	cr_expect_eq(open_type(&c, "direct-tcpip", "garbage", 7), SSH_OPEN_CONNECT_FAILED);
