@@ -172,3 +172,31 @@ bool conf_prefix_is_network(const struct conf_prefix *p)
 	}
 	return true;
 }
+
+static bool is_mapped(uint8_t family, const uint8_t addr[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return family == 6 && memcmp(addr, mapped, sizeof(mapped)) == 0;
+}
+
+static void unmap(uint8_t *family, uint8_t addr[16])
+{
+	memmove(addr, addr + 12, 4);
+	memset(addr + 4, 0, 12);
+	*family = 4;
+}
+
+void conf_addr_unmap(struct conf_addr *a)
+{
+	if (is_mapped(a->family, a->addr))
+		unmap(&a->family, a->addr);
+}
+
+void conf_prefix_unmap(struct conf_prefix *p)
+{
+	if (p->len < 96 || !is_mapped(p->family, p->addr))
+		return;
+	unmap(&p->family, p->addr);
+	p->len = (uint8_t)(p->len - 96);
+}

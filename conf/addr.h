@@ -25,6 +25,11 @@ struct conf_prefix {
 	uint8_t addr[16]; /* host bits as written */
 };
 
+struct conf_prefixes {
+	const struct conf_prefix *v;
+	size_t n;
+};
+
 /* All parsers: 0, or -EINVAL with *ret untouched. */
 int conf_addr_parse(const char *text, struct conf_addr *ret);
 /* "a.b.c.d", "a.b.c.d:port", "v6", "[v6]", "[v6]:port"; without a port it is 0. */
@@ -46,6 +51,10 @@ bool conf_addr_equal(const struct conf_addr *a, const struct conf_addr *b);
 bool conf_prefix_has(const struct conf_prefix *p, const struct conf_addr *a);
 /* fe80::/64 (RFC 4291 section 2.5.6) */
 bool conf_addr_is_link_local(const struct conf_addr *a);
+/* ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2) becomes a.b.c.d, a network of such likewise; others stay.
+ */
+void conf_addr_unmap(struct conf_addr *a);
+void conf_prefix_unmap(struct conf_prefix *p);
 /* Are all bits behind the first len 0? */
 bool conf_prefix_is_network(const struct conf_prefix *p);
 

@@ -17,6 +17,7 @@ enum criterion_kind {
 	BY_LOCAL_PORT,
 	BY_VERSION,        /* of this program */
 	BY_CLIENT_VERSION, /* the identification of the peer */
+	BY_DEST,           /* where a channel leads */
 	NOT_SUPPORTED
 };
 
@@ -34,6 +35,7 @@ static const struct {
 	{"version", BY_VERSION},
 	{"client-version", BY_CLIENT_VERSION},
 	{"invalid-user", BY_INVALID_USER},
+	{"dest", BY_DEST},
 	{"rdomain", NOT_SUPPORTED},
 };
 
@@ -41,6 +43,7 @@ struct criterion {
 	enum criterion_kind kind;
 	const char *list;
 	uint16_t port;
+	struct conf_targets targets; /* of BY_DEST */
 	struct criterion *next;
 };
 
@@ -49,19 +52,13 @@ struct block {
 	struct criterion *criteria;
 };
 
-/* Of several groups one that the list refuses refuses all, as in sshd. */
-static bool groups_match(const struct conf_strs *groups, const char *list)
+/* No address is special here: what holds for a channel does not yet allow it. */
+static bool dest_matches(const struct conf_targets *t, const struct conf_dest *dest)
 {
-	bool hit = false;
+	struct conf_dest d = *dest;
 
-	for (size_t i = 0; groups != NULL && i < groups->n; i++) {
-		enum match_result r = match_list(groups->v[i], list, false);
-
-		if (r == MATCH_NEGATED)
-			return false;
-		hit |= r == MATCH_YES;
-	}
-	return hit;
+	d.named_by = 0;
+	return conf_targets_hit(t, &d, false) == CONF_HIT_YES;
 }
 
 static bool criterion_matches(const struct criterion *c, const struct conf_match_ctx *ctx)
@@ -72,7 +69,7 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 	case BY_USER:
 		return ctx->user != NULL && match_list(ctx->user, c->list, false) == MATCH_YES;
 	case BY_GROUP:
-		return groups_match(ctx->groups, c->list);
+		return ctx->groups != NULL && match_any(ctx->groups, c->list) == MATCH_YES;
 	case BY_INVALID_USER:
 		return ctx->invalid_user;
 	case BY_ADDRESS:
@@ -90,6 +87,8 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 		return ctx->laddr != NULL && match_addr_list(ctx->laddr, c->list) == MATCH_YES;
 	case BY_LOCAL_PORT:
 		return ctx->lport == c->port;
+	case BY_DEST:
+		return ctx->dest != NULL && dest_matches(&c->targets, ctx->dest);
 	case NOT_SUPPORTED:
 		break;
 	}
@@ -114,6 +113,7 @@ bool block_about(const struct block *b, enum conf_match_about about)
 		[CONF_ABOUT_HOST] = BY_HOST,
 		[CONF_ABOUT_INVALID_USER] = BY_INVALID_USER,
 		[CONF_ABOUT_CLIENT_VERSION] = BY_CLIENT_VERSION,
+		[CONF_ABOUT_DEST] = BY_DEST,
 	};
 
 	for (; b != NULL; b = b->parent) {
@@ -170,7 +170,40 @@ static enum criterion_kind attribute_find(const char *name, bool *ret_known)
 	return NOT_SUPPORTED;
 }
 
-static bool criterion_value(struct criterion *c, const char *value)
+/* HOST[:PORT], where a host alone means all its ports. */
+static bool dest_parse(struct arena *a, const char *entry, size_t len, struct conf_target *ret)
+{
+	char text[1024];
+	bool has_port;
+
+	if (len == 0 || len + 3 > sizeof(text))
+		return false;
+	memcpy(text, entry, len);
+	text[len] = '\0';
+	has_port = strchr(strchr(text, ']') != NULL ? strchr(text, ']') : text, ':') != NULL;
+	if (!has_port && text[text[0] == '!'] != '/')
+		strcpy(text + len, ":*");
+	return conf_target_parse(a, text, ret) == NULL;
+}
+
+static bool dests_parse(struct arena *a, const char *list, struct conf_targets *ret)
+{
+	struct conf_target *v;
+	size_t n = 1, i = 0;
+
+	for (const char *p = list; *p != '\0'; p++)
+		n += *p == ',';
+	v = arena_alloc(a, n * sizeof(*v));
+	if (v == NULL)
+		return false;
+	for (; i < n; i++, list += strcspn(list, ",") + 1)
+		if (!dest_parse(a, list, strcspn(list, ","), &v[i]))
+			return false;
+	*ret = (struct conf_targets){v, n};
+	return true;
+}
+
+static bool criterion_value(struct arena *a, struct criterion *c, const char *value)
 {
 	c->list = value;
 	switch (c->kind) {
@@ -185,13 +218,16 @@ static bool criterion_value(struct criterion *c, const char *value)
 		return match_addr_list_valid(value);
 	case BY_LOCAL_PORT:
 		return conf_port_parse(value, &c->port) == 0;
+	case BY_DEST:
+		return dests_parse(a, value, &c->targets);
 	default:
 		return true;
 	}
 }
 
 /* One attribute and its value. False with why. */
-static bool criterion_parse(struct words *w, struct criterion *c, char *why, size_t why_size)
+static bool criterion_parse(struct arena *a, struct words *w, struct criterion *c, char *why,
+			    size_t why_size)
 {
 	char name[32];
 	const char *value;
@@ -223,7 +259,7 @@ static bool criterion_parse(struct words *w, struct criterion *c, char *why, siz
 		snprintf(why, why_size, "Missing Match criteria for '%s'", name);
 		return false;
 	}
-	if (!criterion_value(c, value)) {
+	if (!criterion_value(a, c, value)) {
 		snprintf(why, why_size, "Invalid Match %s argument '%.100s'", name, value);
 		return false;
 	}
@@ -248,7 +284,7 @@ const struct block *block_parse(struct arena *a, const char *const *argv, unsign
 			snprintf(why, why_size, "out of memory");
 			return NULL;
 		}
-		if (!criterion_parse(&w, c, why, why_size))
+		if (!criterion_parse(a, &w, c, why, why_size))
 			return NULL;
 		c->next = b->criteria;
 		b->criteria = c;

@@ -97,6 +97,10 @@ static const struct line *pick_first(struct pick *p)
 	return line;
 }
 
+_Static_assert(sizeof(struct conf_rules) == sizeof(struct conf_strs) &&
+		       offsetof(struct conf_rules, n) == offsetof(struct conf_strs, n),
+	       "what is made of lines is collected as their words are");
+
 /* Words of all lines that count, one behind the other. strs is counted first, then filled. */
 static void strs_collect(struct pick *p, struct conf_strs *ret, const char **v)
 {
@@ -105,7 +109,7 @@ static void strs_collect(struct pick *p, struct conf_strs *ret, const char **v)
 	for (const struct line *line = pick_first(p); line != NULL; line = pick_next(p)) {
 		for (unsigned int i = 0; i < line->argc; i++, n++) {
 			if (v != NULL)
-				v[n] = line->argv[i];
+				v[n] = line->made != NULL ? line->made : line->argv[i];
 		}
 	}
 	*ret = (struct conf_strs){v, n};
@@ -192,6 +196,21 @@ static struct conf *conf_new(void)
 	return conf;
 }
 
+/* Only rules are made of lines. */
+static bool line_about(const struct line *line, enum conf_match_about about)
+{
+	if (line->block != NULL && block_about(line->block, about))
+		return true;
+	return about == CONF_ABOUT_GROUP && line->made != NULL && conf_rule_grouped(line->made);
+}
+
+static void about_find(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_lines; i++)
+		for (enum conf_match_about a = 0; a < CONF_ABOUTS; a++)
+			conf->about |= (unsigned int)line_about(&conf->lines[i], a) << a;
+}
+
 /* When all lines are read. -EINVAL: there were errors. */
 static int conf_finish(struct loader *l, const char *name)
 {
@@ -202,6 +221,7 @@ static int conf_finish(struct loader *l, const char *name)
 	    part_set(conf, l->algs, PART_GLOBAL, NULL, &conf->global) < 0)
 		return -ENOMEM;
 	topology_build(l);
+	about_find(conf);
 	if (l->errors.n > 0) {
 		unsigned int n = l->errors.n;
 
@@ -382,10 +402,28 @@ bool conf_groups_allowed(const struct conf_session *s, const struct conf_strs *g
 
 bool conf_matches_about(const struct conf *conf, enum conf_match_about about)
 {
-	for (size_t i = 0; i < conf->n_lines; i++)
-		if (conf->lines[i].block != NULL && block_about(conf->lines[i].block, about))
-			return true;
-	return false;
+	return conf->about >> about & 1;
+}
+
+const char *conf_keyword_place(const struct conf *conf, const struct conf_match_ctx *ctx,
+			       const char *name, unsigned int *ret_line)
+{
+	struct pick p = {.conf = conf, .kw = kw_find(name), .ctx = ctx};
+	const struct line *line = p.kw != NULL ? pick_first(&p) : NULL;
+
+	*ret_line = line != NULL ? line->number : 0;
+	return line != NULL ? line->file : "";
+}
+
+const char *conf_rule_place(const struct conf *conf, const struct conf_rule *r,
+			    unsigned int *ret_line)
+{
+	size_t i = 0;
+
+	while (i < conf->n_lines && conf->lines[i].made != r)
+		i++;
+	*ret_line = i < conf->n_lines ? conf->lines[i].number : 0;
+	return i < conf->n_lines ? conf->lines[i].file : "";
 }
 
 /* --- the dump ------------------------------------------------------------------------------------

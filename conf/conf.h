@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "conf/addr.h"
+#include "conf/rule.h"
 
 #define CONF_PATH_DEFAULT  "/etc/sluice/sluice.conf"
 #define CONF_FILE_MAX      (1024 * 1024) /* bytes of one file */
@@ -108,6 +109,8 @@ enum conf_ecn {
 	CONF_ECN_NO,
 };
 
+enum conf_audit_failure { CONF_AUDIT_COUNT, CONF_AUDIT_REFUSE };
+
 struct conf_dataplane {
 	const char *name;
 	struct conf_lcores lcores;
@@ -128,13 +131,16 @@ struct conf_dataplane {
 	enum conf_ecn tcp_ecn;
 	bool tcp_pacing;
 	struct conf_quantum read_quantum;
+	struct conf_prefixes proxy_from; /* who says for whom he speaks: conf/proxy.h */
 	bool tcp_keepalive;
 	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;
 	uint32_t max_connections; /* per shard */
 	uint32_t max_channels;    /* per shard */
 	uint32_t max_host_streams;
 	uint32_t audit_backlog;
+	enum conf_audit_failure audit_failure; /* also control's */
 	uint32_t control_wait_ms;
+	uint32_t drain_ms;
 	uint64_t compression_memory; /* of all shards; 0: nothing is compressed */
 	const struct conf_interface *interfaces;
 	size_t n_interfaces;
@@ -188,8 +194,12 @@ struct conf_global {
 	size_t n_listens;
 	struct conf_strs host_keys;         /* HostKey, conf_host_key_next(); may be none */
 	const char *host_key_agent;         /* NULL: none */
+	const char *xauth_location;         /* NULL: none */
 	const char *version_string;         /* "SSH-2.0-…", without VersionAddendum */
 	const char *version_addendum;       /* "": none */
+	const char *audit_log;              /* PATH or unix:PATH; NULL: none */
+	uint64_t audit_spool;
+	uint64_t audit_source_rate;         /* bytes a second; 0: no limit */
 	const char *version_pattern;        /* comma list of globs: of a client's identification */
 	uint32_t handshake_timeout_ms;      /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
@@ -210,9 +220,10 @@ struct conf_global {
 	uint32_t startups_begin, startups_rate, startups_full; /* MaxStartups */
 	uint32_t per_source_startups;                          /* CONF_NO_LIMIT: none */
 	uint32_t per_source_helper_jobs;
-	uint8_t source_bits4, source_bits6;                    /* PerSourceNetBlockSize */
+	uint8_t source_bits4, source_bits6; /* PerSourceNetBlockSize */
 	struct conf_penalties penalties;
 	const char *penalty_exempt; /* comma list of addresses; NULL: nobody */
+	const char *allow_clients, *deny_clients; /* match_from(); NULL: all, nobody */
 	bool strict_modes, ignore_user_known_hosts, use_dns;
 	uint32_t max_listeners;
 	uint32_t retry_after_ms; /* 0: nothing is said */
@@ -220,6 +231,7 @@ struct conf_global {
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
 	bool listen_exclusive;
+	struct conf_strs metrics_listen; /* ADDRESS:PORT of loopback, or /PATH */
 	enum conf_family address_family; /* already in the listeners */
 };
 
@@ -263,6 +275,18 @@ enum conf_log_level {
 	CONF_LOG_DEBUG3,
 };
 
+/* Bytes a second, from the client and to it, 0: as many as there are; at once, 0: the usual. */
+struct conf_rate {
+	uint64_t in, out;
+	uint32_t burst;
+};
+
+/* What all that have this name move together. */
+struct conf_role_rate {
+	const char *name; /* NULL: no role */
+	struct conf_rate rate;
+};
+
 struct conf_session {
 	struct conf *conf;            /* the reference that keeps what is below alive */
 	uint32_t login_grace_time_ms; /* 0: none */
@@ -289,7 +313,7 @@ struct conf_session {
 	const char *totp_secret_file;                 /* NULL: none */
 	const char *totp_state_file;
 	uint32_t totp_window; /* time steps either way */
-	bool end_expired_sessions;
+	bool end_expired_sessions, end_revoked_sessions;
 	enum conf_root_login permit_root_login;
 	bool report_signature_status;
 	bool use_pam;
@@ -301,18 +325,26 @@ struct conf_session {
 	enum conf_forwarding allow_tcp_forwarding;
 	bool disable_forwarding;
 	enum conf_forwarding allow_streamlocal_forwarding;
-	struct conf_strs permit_streamlocal; /* patterns of absolute paths, or "none" */
+	/* patterns of absolute paths, or "none": to lead to, to listen at */
+	struct conf_strs permit_streamlocal, permit_streamlocal_listen;
+	uint32_t streamlocal_bind_mask; /* umask(2) */
+	bool streamlocal_bind_unlink;
 	struct conf_strs permit_open; /* "any", "none" or host:port…: match_permitopen() */
 	enum conf_gateway_ports gateway_ports;
 	struct conf_strs permit_listen; /* "any", "none" or [host:]port…: match_permitlisten() */
+	struct conf_rules target_rules, listen_rules;
 	uint32_t max_listeners_per_connection, max_listeners_per_user, max_listeners_per_source;
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
 	uint32_t rekey_ms;            /* 0: none */
+	struct conf_rate channel_rate, connection_rate, user_rate;
+	struct conf_role_rate role_rate;
 	uint32_t client_alive_interval_ms, client_alive_count_max; /* 0: none; 0: never ends it */
 	uint32_t channel_window;                                   /* bytes, "auto" resolved */
 	bool channel_window_auto;
 	uint32_t channel_max_packet;
 	uint32_t idle_timeout_ms; /* 0: none */
+	struct conf_strs channel_timeouts; /* conf_channel_timeout() */
+	uint32_t unused_connection_timeout_ms; /* CONF_TIME_NONE: none */
 	bool tcp_nodelay;
 	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
 	uint32_t
@@ -325,12 +357,16 @@ struct conf_session {
 	bool permit_session;
 	uint32_t max_sessions; /* 0: none may be opened */
 	bool permit_tty;
-	int agent_forwarding, x11_forwarding; /* 0: neither is supported */
-	const char *force_command;            /* NULL: none */
-	const char *chroot_directory;         /* conf_path_expand(); NULL: none */
-	struct conf_strs accept_env;          /* patterns */
-	struct conf_strs set_env;             /* NAME=VALUE */
-	struct conf_strs subsystems;          /* conf_subsystem() */
+	bool agent_forwarding, x11_forwarding, x11_use_localhost;
+	uint32_t x11_display_offset;
+	const char *force_command;    /* NULL: none */
+	const char *chroot_directory; /* conf_path_expand(); NULL: none */
+	struct conf_strs accept_env;  /* patterns */
+	struct conf_strs set_env;     /* NAME=VALUE */
+	struct conf_strs subsystems;  /* conf_subsystem() */
+	struct conf_strs channel_handlers;    /* conf/hook.h */
+	struct conf_strs send_proxy;          /* conf/proxy.h */
+	struct conf_strs policy_hooks;        /* conf/hook.h */
 	enum conf_log_level log_level;
 };
 
@@ -343,16 +379,27 @@ struct conf_match_ctx {
 	const char *client_version;     /* its identification string */
 	const struct conf_strs *groups; /* of the user */
 	bool invalid_user;
+	const struct conf_dest *dest; /* of the channel that is decided */
 };
 
-/* What cannot be known without asking somebody first: does any Match of the file look at it? */
+/* What cannot be known without asking somebody first: does any Match or rule of the file look at it?
+ */
 enum conf_match_about {
 	CONF_ABOUT_GROUP,
 	CONF_ABOUT_HOST,
 	CONF_ABOUT_INVALID_USER,
 	CONF_ABOUT_CLIENT_VERSION,
+	CONF_ABOUT_DEST,
+	CONF_ABOUTS
 };
 bool conf_matches_about(const struct conf *conf, enum conf_match_about about);
+
+/* The file, and its line, that says what a keyword of connections is for this one; "" and 0: none. */
+const char *conf_keyword_place(const struct conf *conf, const struct conf_match_ctx *ctx,
+			       const char *name, unsigned int *ret_line);
+/* The file a rule stands in, and its line; "" when it is none of this configuration's. */
+const char *conf_rule_place(const struct conf *conf, const struct conf_rule *r,
+			    unsigned int *ret_line);
 
 /* --- functions ------------------------------------------------------------------------ */
 
@@ -398,6 +445,11 @@ void conf_session_fini(struct conf_session *s);
  */
 int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
 
+/*
+ * ChannelTimeout of channels of this type, or "global", of all together: milliseconds; 0: none. Of a
+ * session type is "session:shell", "session:command" or "session:subsystem:NAME".
+ */
+uint32_t conf_channel_timeout(const struct conf_session *s, const char *type);
 /* What Subsystem says of this name: a command line; NULL: nothing. */
 #define CONF_SUBSYSTEM_MAX 255 /* bytes of a name */
 const char *conf_subsystem(const struct conf_session *s, const char *name);

@@ -185,7 +185,7 @@ static bool line_count_ok(struct loader *l, const struct line *line)
 }
 
 /* Parses into nowhere, to see whether it can be. */
-static bool line_value_ok(struct loader *l, const struct line *line)
+static bool line_value_ok(struct loader *l, struct line *line)
 {
 	union {
 		struct conf_dataplane dataplane;
@@ -197,8 +197,11 @@ static bool line_value_ok(struct loader *l, const struct line *line)
 
 	if (line->kw->type->parse == NULL)
 		return true;
-	if (line->kw->type->parse(&v, line->kw, (char *)&scratch + line->kw->at))
+	if (line->kw->type->parse(&v, line->kw, (char *)&scratch + line->kw->at)) {
+		if (line->kw->made)
+			memcpy(&line->made, (char *)&scratch + line->kw->at, sizeof(line->made));
 		return true;
+	}
 	errors_add(&l->errors, line->file, line->number, "%s", v.why);
 	return false;
 }

@@ -68,6 +68,7 @@ struct kw {
 	const struct choice *choices; /* the first of a value is how it is written */
 	const char *what;             /* of algorithms: as sshd names the list in errors */
 	size_t names;                 /* of algorithms: offset in struct conf_algs */
+	bool made;  /* parse() makes one pointer of a line: the list has these, not words */
 	size_t any; /* of those of users: offset in struct conf_global of the sum; 0: not kept */
 };
 
@@ -94,28 +95,41 @@ bool value_name_ok(const char *name);
 
 extern const struct value_type type_name, type_yesno, type_uint, type_time, type_time_none,
 	type_quantum, type_size, type_size_auto, type_memory, type_window, type_choice, type_lcores,
-	type_path, type_paths, type_host_keys, type_key_files, type_version, type_addendum,
+	type_path, type_paths, type_metrics, type_host_keys, type_key_files, type_version, type_addendum,
 	type_algs, type_user_algs, type_startups, type_gex_bits, type_permitopen, type_permitlisten,
-	type_permitstreamlocal, type_rekey,
-	type_users, type_topology;
+	type_permitstreamlocal, type_rekey, type_octal, type_users, type_topology;
 /* value_auth.c */
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
 	type_command, type_cert_command, type_file_name;
 
+/* proxy.c */
+extern const struct value_type type_prefixes, type_send_proxy;
+
+/* hook.c */
+extern const struct value_type type_hook, type_handler;
+
 /* value_session.c */
-extern const struct value_type type_line, type_chroot, type_env_patterns, type_setenv,
+extern const struct value_type type_channel_timeouts, type_line, type_chroot, type_env_patterns, type_setenv,
 	type_subsystem;
 /* NAME and command of a Subsystem; false: one is missing. */
 bool conf_subsystem_split(const char *line, size_t *ret_name, const char **ret_command);
 
+/* rule.c */
+extern const struct value_type type_rule, type_listen_rule;
+
 /* value_keys.c */
 extern const struct value_type type_pubkey_options;
+
+/* value_rate.c */
+extern const struct value_type type_rate, type_role_rate;
 
 /* limits.c */
 extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;
 
 /* The digits at *text, which moves behind them. False: none, or more than max. */
 bool digits(const char **text, uint64_t max, uint64_t *ret);
+/* Bytes, or with K, M, G. */
+bool size_read(const char *text, uint64_t *ret);
 /* Milliseconds; CONF_TIME_NONE is not among them. */
 bool time_read(const char *text, uint32_t *ret);
 void time_print(uint32_t ms, FILE *f);
@@ -130,6 +144,8 @@ bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field);
 int algs_settle(struct conf *conf, const struct conf_algs *algs);
 /* One argument, quoted where it must be. */
 void value_print_arg(const char *arg, FILE *f);
+/* Of a list of words; none: "none". For struct value_type. */
+void value_print_words(const struct kw *kw, const void *field, FILE *f);
 /* Lists: the words of the line as they are; one a line, as together they may be too long for one.
  */
 void value_strs_borrow(const struct value *v, void *field);
@@ -148,12 +164,14 @@ struct line {
 	const char *file;
 	unsigned int number;
 	const struct block *block; /* NULL: outside of Match */
+	const void *made;          /* where kw says so */
 };
 
 struct conf {
 	unsigned int refs;
 	struct conf *base; /* what it has of another; NULL: nothing */
 	uint64_t mark;
+	unsigned int about; /* bits of enum conf_match_about */
 	struct arena arena;
 	struct line *lines;
 	size_t n_lines, lines_room;

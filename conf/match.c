@@ -93,6 +93,21 @@ enum match_result match_list(const char *text, const char *list, bool nocase)
 	return r;
 }
 
+enum match_result match_any(const struct conf_strs *texts, const char *list)
+{
+	enum match_result r = MATCH_NO;
+
+	for (size_t i = 0; i < texts->n; i++) {
+		enum match_result one = match_list(texts->v[i], list, false);
+
+		if (one == MATCH_NEGATED)
+			return one;
+		if (one == MATCH_YES)
+			r = one;
+	}
+	return r;
+}
+
 bool match_list_valid(const char *list)
 {
 	struct entry e;
@@ -156,6 +171,25 @@ bool match_addr_list_valid(const char *list)
 			return false;
 	}
 	return true;
+}
+
+/* Digits, dots and wildcards, or a colon: about addresses alone. */
+static bool about_names(const char *text)
+{
+	struct conf_prefix p;
+
+	return conf_prefix_parse(text, &p) < 0 && strchr(text, ':') == NULL &&
+	       text[strspn(text, "0123456789.*?")] != '\0';
+}
+
+bool match_list_names(const char *list)
+{
+	struct entry e;
+
+	while (list != NULL && entry_next(&list, &e))
+		if (about_names(e.text))
+			return true;
+	return false;
 }
 
 bool match_from(const char *name, const char *addr, const char *list)
@@ -238,21 +272,29 @@ static bool host_match(const char *permitted, const char *host)
 	       conf_addr_equal(&a, &b);
 }
 
-bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size)
+/* How the entries of a list are read, which hosts one names, and when one names all that another
+ * does. */
+struct kind {
+	bool (*parse)(const char *entry, struct target *ret);
+	bool (*names)(const char *permitted, const char *host);
+	bool (*covers)(const char *a, const char *b);
+};
+
+static bool meet(const struct kind *k, const char *a, const char *b, char *buf, size_t size)
 {
 	struct target x, y;
 	const char *host;
 	char port[8] = "*";
 	int n;
 
-	if (!target_parse(a, &x) || !target_parse(b, &y))
+	if (!k->parse(a, &x) || !k->parse(b, &y))
 		return false;
 	if (x.port != 0 && y.port != 0 && x.port != y.port)
 		return false;
-	if (strcmp(x.host, "*") == 0)
-		host = y.host;
-	else if (host_match(y.host, x.host))
+	if (k->covers(y.host, x.host))
 		host = x.host;
+	else if (k->covers(x.host, y.host))
+		host = y.host;
 	else
 		return false;
 	if (x.port != 0 || y.port != 0)
@@ -261,18 +303,31 @@ bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size)
 	return n > 0 && (size_t)n < size;
 }
 
-bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t port)
+static bool listed(const struct kind *k, const struct conf_strs *list, const char *host,
+		   uint16_t port)
 {
 	for (size_t i = 0; i < list->n; i++) {
 		struct target t;
 
 		if (strcmp(list->v[i], "any") == 0)
 			return true;
-		if (target_parse(list->v[i], &t) && (t.port == 0 || t.port == port) &&
-		    host_match(t.host, host))
+		if (k->parse(list->v[i], &t) && (t.port == 0 || t.port == port) &&
+		    k->names(t.host, host))
 			return true;
 	}
 	return false;
+}
+
+static const struct kind opens = {target_parse, host_match, host_match};
+
+bool match_permitopen_meet(const char *a, const char *b, char *buf, size_t size)
+{
+	return meet(&opens, a, b, buf, size);
+}
+
+bool match_permitopen(const struct conf_strs *list, const char *host, uint16_t port)
+{
+	return listed(&opens, list, host, port);
 }
 
 static bool listen_parse(const char *entry, struct target *ret)
@@ -303,39 +358,14 @@ static bool listen_host_covers(const char *a, const char *b)
 	return strpbrk(b, "*?") == NULL && listen_host_match(a, b);
 }
 
+static const struct kind listens = {listen_parse, listen_host_match, listen_host_covers};
+
 bool match_permitlisten_meet(const char *a, const char *b, char *buf, size_t size)
 {
-	struct target x, y;
-	const char *host;
-	char port[8] = "*";
-	int n;
-
-	if (!listen_parse(a, &x) || !listen_parse(b, &y))
-		return false;
-	if (x.port != 0 && y.port != 0 && x.port != y.port)
-		return false;
-	if (listen_host_covers(x.host, y.host))
-		host = y.host;
-	else if (listen_host_covers(y.host, x.host))
-		host = x.host;
-	else
-		return false;
-	if (x.port != 0 || y.port != 0)
-		snprintf(port, sizeof(port), "%u", x.port != 0 ? x.port : y.port);
-	n = snprintf(buf, size, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
-	return n > 0 && (size_t)n < size;
+	return meet(&listens, a, b, buf, size);
 }
 
 bool match_permitlisten(const struct conf_strs *list, const char *host, uint16_t port)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		struct target t;
-
-		if (strcmp(list->v[i], "any") == 0)
-			return true;
-		if (listen_parse(list->v[i], &t) && (t.port == 0 || t.port == port) &&
-		    listen_host_match(t.host, host))
-			return true;
-	}
-	return false;
+	return listed(&listens, list, host, port);
 }

@@ -29,6 +29,8 @@ bool match_pattern_nocase(const char *text, const char *pattern);
  * host names.
  */
 enum match_result match_list(const char *text, const char *list, bool nocase);
+/* Of several texts: one that the list refuses refuses all. Case counts. */
+enum match_result match_any(const struct conf_strs *texts, const char *list);
 /* Has the list no empty entry? */
 bool match_list_valid(const char *list);
 
@@ -37,6 +39,8 @@ bool match_list_valid(const char *list);
  * An addr that is not numeric matches nothing; a malformed list is MATCH_NEGATED.
  */
 enum match_result match_addr_list(const char *addr, const char *list);
+/* Has such a list, as match_from() has it, entries that may be about names? */
+bool match_list_names(const char *list);
 /* Is the list well formed: no empty entry, no bad length of a prefix, no host bits set? */
 bool match_addr_list_valid(const char *list);
 

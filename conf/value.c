@@ -2,6 +2,7 @@
  * How arguments become fields, and fields arguments again: what is printed reads as the same.
  */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/internal.h"
@@ -174,6 +175,26 @@ static void print_uint(const struct kw *kw, const void *field, FILE *f)
 
 const struct value_type type_uint = {1, 1, false, parse_uint, print_uint, NULL};
 
+/* A umask(2), as it is written: 0177. */
+static bool parse_octal(struct value *v, const struct kw *kw, void *field)
+{
+	char *end;
+	unsigned long n = strtoul(v->argv[0], &end, 8);
+
+	if (v->argv[0][0] < '0' || v->argv[0][0] > '7' || *end != '\0' || n > 0777)
+		return value_bad(v, "Invalid %s.", kw->info.name);
+	*(uint32_t *)field = (uint32_t)n;
+	return true;
+}
+
+static void print_octal(const struct kw *kw, const void *field, FILE *f)
+{
+	(void)kw;
+	fprintf(f, "0%" PRIo32, *(const uint32_t *)field);
+}
+
+const struct value_type type_octal = {1, 1, false, parse_octal, print_octal, NULL};
+
 /* --- times: seconds, or numbers with a unit, one behind the other --------------------------- */
 
 static bool time_unit(const char **text, uint64_t *ret_ms)
@@ -264,7 +285,7 @@ const struct value_type type_time_none = {1, 1, false, parse_time_none, print_ti
 
 #define SIZE_VALUE_MAX (UINT64_C(1) << 62) /* what is written out is read again */
 
-static bool size_read(const char *text, uint64_t *ret)
+bool size_read(const char *text, uint64_t *ret)
 {
 	static const char units[] = "kmg";
 	uint64_t n;
@@ -560,7 +581,7 @@ static bool parse_key_files(struct value *v, const struct kw *kw, void *field)
 	return true;
 }
 
-static void print_words(const struct kw *kw, const void *field, FILE *f)
+void value_print_words(const struct kw *kw, const void *field, FILE *f)
 {
 	const struct conf_strs *s = field;
 
@@ -574,8 +595,8 @@ static void print_words(const struct kw *kw, const void *field, FILE *f)
 	}
 }
 
-const struct value_type type_key_files = {1,           CONF_ARGS_MAX, false, parse_key_files,
-					  print_words, NULL};
+const struct value_type type_key_files = {
+	1, CONF_ARGS_MAX, false, parse_key_files, value_print_words, NULL};
 
 /* --- who we say we are
  * --------------------------------------------------------------------------------- */
@@ -735,8 +756,8 @@ static bool parse_permitopen(struct value *v, const struct kw *kw, void *field)
 	return true;
 }
 
-const struct value_type type_permitopen = {1,           CONF_ARGS_MAX, false, parse_permitopen,
-					   print_words, NULL};
+const struct value_type type_permitopen = {
+	1, CONF_ARGS_MAX, false, parse_permitopen, value_print_words, NULL};
 
 static bool parse_permitlisten(struct value *v, const struct kw *kw, void *field)
 {
@@ -752,8 +773,8 @@ static bool parse_permitlisten(struct value *v, const struct kw *kw, void *field
 	return true;
 }
 
-const struct value_type type_permitlisten = {1,           CONF_ARGS_MAX, false, parse_permitlisten,
-					     print_words, NULL};
+const struct value_type type_permitlisten = {
+	1, CONF_ARGS_MAX, false, parse_permitlisten, value_print_words, NULL};
 
 /* --- PermitStreamLocal
  * ---------------------------------------------------------------------------------------------- */
@@ -771,7 +792,7 @@ static bool parse_permitstreamlocal(struct value *v, const struct kw *kw, void *
 }
 
 const struct value_type type_permitstreamlocal = {
-	1, CONF_ARGS_MAX, false, parse_permitstreamlocal, print_words, NULL};
+	1, CONF_ARGS_MAX, false, parse_permitstreamlocal, value_print_words, NULL};
 
 /* --- RekeyLimit: default|SIZE [none|TIME]
  * ---------------------------------------------------------------------- */

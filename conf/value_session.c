@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "conf/internal.h"
+#include "conf/match.h"
+
+#define CHANNEL_TYPE_MAX 300 /* bytes of a pattern of types, with its end */
 
 /* --- ForceCommand: the rest of the line, which a shell reads; none --------------------------- */
 
@@ -149,4 +152,56 @@ const char *conf_subsystem(const struct conf_session *s, const char *name)
 		    memcmp(s->subsystems.v[i], name, n) == 0)
 			return command;
 	return NULL;
+}
+
+/* --- ChannelTimeout: TYPE=TIME…, none -----------------------------------------------------------
+ */
+
+/* One entry: 0 and its time; false: it is none. */
+static bool timeout_split(const char *entry, size_t *ret_len, uint32_t *ret_ms)
+{
+	const char *equals = strchr(entry, '=');
+
+	*ret_len = equals != NULL ? (size_t)(equals - entry) : 0;
+	return *ret_len > 0 && *ret_len < CHANNEL_TYPE_MAX && time_read(equals + 1, ret_ms);
+}
+
+static bool parse_channel_timeouts(struct value *v, const struct kw *kw, void *field)
+{
+	uint32_t ms;
+	size_t len;
+
+	if (v->argc == 1 && strcasecmp(v->argv[0], "none") == 0) {
+		*(struct conf_strs *)field = (struct conf_strs){NULL, 0};
+		return true;
+	}
+	for (unsigned int i = 0; i < v->argc; i++)
+		if (!timeout_split(v->argv[i], &len, &ms))
+			return value_bad(v, "Invalid %s argument: %.100s", kw->info.name,
+					 v->argv[i]);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+const struct value_type type_channel_timeouts = {
+	1, CONF_ARGS_MAX, false, parse_channel_timeouts, value_print_words, NULL};
+
+/* The first that fits, as in sshd; what is for all together is meant by no pattern. */
+uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
+{
+	for (size_t i = 0; i < s->channel_timeouts.n; i++) {
+		char pattern[CHANNEL_TYPE_MAX];
+		bool all, wants_all = strcmp(type, "global") == 0;
+		uint32_t ms;
+		size_t len;
+
+		if (!timeout_split(s->channel_timeouts.v[i], &len, &ms))
+			continue;
+		memcpy(pattern, s->channel_timeouts.v[i], len);
+		pattern[len] = '\0';
+		all = strcmp(pattern, "global") == 0;
+		if (all == wants_all && (all || match_pattern(type, pattern)))
+			return ms;
+	}
+	return 0;
 }

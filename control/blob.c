@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "ssh/wire.h"
 
@@ -95,6 +96,18 @@ int blob_key_open(const char *path, struct blob_key **ret)
 	}
 	*ret = k;
 	return 0;
+}
+
+int blob_key_derive(const struct blob_key *k, const char *purpose, uint8_t ret[BLOB_KEY_LEN])
+{
+	const struct hash_piece piece[] = {{k->key, sizeof(k->key)}, {purpose, strlen(purpose)}};
+	uint8_t digest[HASH_LEN_MAX];
+	int r = hash_digest(HASH_SHA256, piece, 2, digest);
+
+	if (r == 0)
+		memcpy(ret, digest, BLOB_KEY_LEN);
+	secret_wipe(digest, sizeof(digest));
+	return r;
 }
 
 static void binding_build(const struct blob_binding *b, uint8_t aad[BINDING_LEN])

@@ -19,7 +19,7 @@
 
 #include "link/msg.h"
 
-#define BLOB_VERSION   1
+#define BLOB_VERSION   2
 #define BLOB_KEY_LEN   32
 #define BLOB_OVERHEAD  (1 + 12 + 16)
 #define BLOB_PLAIN_MAX (LINK_BLOB_MAX - BLOB_OVERHEAD)
@@ -31,6 +31,10 @@ int blob_key_open(const char *path, struct blob_key **ret) __attribute__((warn_u
 /* A key that lives as long as the process. */
 int blob_key_new(struct blob_key **ret) __attribute__((warn_unused_result));
 void blob_key_free(struct blob_key *k); /* wipes; NULL is fine */
+
+/* Another secret for another purpose, the same as long as the key is. */
+int blob_key_derive(const struct blob_key *k, const char *purpose, uint8_t ret[BLOB_KEY_LEN])
+	__attribute__((warn_unused_result));
 
 struct blob_binding {
 	struct link_handle conn;

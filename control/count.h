@@ -12,6 +12,7 @@
 
 /* name, room, limit, what is counted */
 #define CONTROL_COUNTERS(X)                                                                        \
+	X(DRAINING, "door", "", "connections refused: the gateway drains")                         \
 	X(PENALISED, "door", "PerSourcePenalties",                                                 \
 	  "connections refused: their source is penalised")                                        \
 	X(PENALTIES_FULL, "door", "PerSourcePenalties max-sources4, max-sources6",                 \
@@ -24,6 +25,8 @@
 	X(SILENCE, "login", "HandshakeTimeout", "connections ended: silent while not logged in")   \
 	X(TRIES, "login", "MaxAuthTries", "connections ended: too many failed tries")              \
 	X(LAPSED, "session", "EndExpiredSessions", "connections ended: what let them in is over")  \
+	X(REVOKED, "session", "EndRevokedSessions",                                                \
+	  "connections ended: the rules of now do not let them in")                                \
 	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
 	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
 	X(SESSIONS, "open", "MaxSessions", "opens refused: enough sessions are open")              \
@@ -40,8 +43,10 @@
 	X(RESOLVE_LATE, "open", "RESOLVE_MS", "names that were not found in time")                 \
 	X(POOL_FULL, "pool", "class_max", "jobs refused: too many of their kind wait")             \
 	X(POOL_LATE, "pool", "deadline_ms", "jobs that were not done in time")                     \
-	X(HELPER_BUSY, "helper", "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, PerSourceMaxHelperJobs",  \
-	  "jobs refused: too many run at once, of all, a user or a source")                        \
+	X(HELPER_BUSY, "helper",                                                                   \
+	  "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, HELPER_SESSIONS_MAX, "                           \
+	  "HELPER_USER_SESSIONS_MAX, PerSourceMaxHelperJobs",                                      \
+	  "jobs and sessions refused: too many run at once, of all, a user or a source")           \
 	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
 	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
@@ -49,8 +54,23 @@
 	  "signatures refused: too many are not made yet")                                         \
 	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \
 	  "other host keys not taken: connections live of so many sets")                           \
+	X(AUDIT_LOST, "audit", "AuditSpool", "audit records lost: the spool was full")             \
+	X(AUDIT_SUPPRESSED, "audit", "AuditSourceRate",                                            \
+	  "audit records left out: enough about strangers of their network")                       \
+	X(AUDIT_REFUSED, "audit", "AuditFailure",                                                  \
+	  "connections and channels refused: the audit log cannot be written")                     \
+	X(HOOK_LATE, "hook", "PolicyHook timeout", "requests that were not answered in time")      \
+	X(HOOK_LOST, "hook", "", "requests whose program hung up")                                 \
+	X(HOOK_FULL, "hook", "HOOK_ASKED_MAX, HOOK_QUEUE_MAX, HOOK_REQUEST_MAX",                   \
+	  "requests that were not made: too many wait, or too long")                               \
+	X(HOOK_BAD, "hook", "HOOK_LINE_MAX",                                                       \
+	  "lines of a program that are no answers, or too long")                                   \
+	X(HOOK_STRAY, "hook", "", "answers to nothing, or too late")                               \
+	X(HOOK_DENIED, "hook", "PolicyHook", "what a program has refused")                         \
+	X(HOOK_UNANSWERED, "hook", "PolicyHook fail=closed", "what was refused without an answer") \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
+	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX", "requests for metrics refused: enough are there") \
 	X(ADMIN_CLIENTS, "admin", "ADMIN_CLIENTS_MAX", "operators refused: enough are there")
 
 enum control_counter {

@@ -1,17 +1,15 @@
 #include "control/dial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#include "control/node.h"
 
 /* A UNIX socket whose queue is full says so at once: asked again after. */
 #define AGAIN_MS 20
@@ -146,14 +144,10 @@ static socklen_t sockaddr_of(const struct call *c, struct sockaddr_storage *ret)
 	const struct link_addr *a = &c->addr[c->at];
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
 	struct sockaddr_in *in = (struct sockaddr_in *)ret;
-	struct sockaddr_un *un = (struct sockaddr_un *)ret;
 
 	memset(ret, 0, sizeof(*ret));
-	if (c->node >= 0) { /* the very node that was judged, whatever stands at its path now */
-		un->sun_family = AF_UNIX;
-		snprintf(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d", c->node);
-		return sizeof(*un);
-	}
+	if (c->node >= 0)
+		return node_sockaddr(c->node, (struct sockaddr_un *)ret);
 	if (a->family == 4) {
 		in->sin_family = AF_INET;
 		in->sin_port = htons(a->port);
@@ -267,38 +261,14 @@ int dial_addrs(struct dialer *d, const struct link_addr *addr, size_t n, uint64_
 
 /* --- UNIX sockets -------------------------------------------------------------------------- */
 
-/* By where the node really lies: a link to one of our own is one of our own. */
-static int node_check(const struct dialer *d, int node)
-{
-	char at[64], path[DIAL_PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	if (fstat(node, &st) < 0)
-		return -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -ECONNREFUSED;
-	snprintf(at, sizeof(at), "/proc/self/fd/%d", node);
-	n = readlink(at, path, sizeof(path));
-	if (n <= 0 || (size_t)n >= sizeof(path))
-		return -ENAMETOOLONG;
-	path[n] = '\0';
-	return strncmp(path, d->own, strlen(d->own)) == 0 ? -EACCES : 0;
-}
-
 int dial_unix(struct dialer *d, const char *path, uint64_t deadline_ms,
 	      const struct resolve_caller *caller, dial_done *done)
 {
-	int node = open(path, O_PATH | O_CLOEXEC), r;
+	int node = node_open(path, d->own);
 	struct call *c;
 
 	if (node < 0)
-		return -errno;
-	r = node_check(d, node);
-	if (r < 0) {
-		close(node);
-		return r;
-	}
+		return node;
 	c = call_new(d, deadline_ms, caller, done);
 	if (c == NULL) {
 		close(node);
@@ -315,16 +285,8 @@ int dialer_new(uv_loop_t *loop, struct timers *timers, uint64_t (*now_ms)(void),
 	       const char *run_dir, struct dialer **ret)
 {
 	struct dialer *d = calloc(1, sizeof(*d));
-	char *real = realpath(run_dir, NULL);
-	int r = 0;
+	int r = d != NULL ? node_own(run_dir, &d->own) : -ENOMEM;
 
-	if (d == NULL || real == NULL) {
-		r = real == NULL && d != NULL ? -errno : -ENOMEM;
-	} else if (asprintf(&d->own, "%s/", real) < 0) {
-		d->own = NULL;
-		r = -ENOMEM;
-	}
-	free(real);
 	if (r < 0) {
 		free(d);
 		return r;

@@ -15,8 +15,6 @@
 #include "control/timers.h"
 #include "link/msg.h"
 
-#define DIAL_PATH_MAX 1024
-
 struct dialer;
 
 /* fd: the callee's; or -errno. to: the address that answered; family 0 of a UNIX socket. */

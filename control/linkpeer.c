@@ -48,11 +48,14 @@ struct linkpeer {
 	struct timer timer;      /* next try, or the deadline of attaching */
 	struct link_hello hello; /* theirs */
 	struct shard *shards;
-	uint16_t *listening; /* per listener of the file: shards that do */
+	uint16_t *listening; /* per listener of the file: shards that do, */
+	uint16_t *closing;   /* that were told not to and have not answered, */
+	bool *refused;       /* and whether one could not */
 	uint16_t n_mapped;
 	bool faulty; /* detached before the loop waits again, when nobody stands on it */
 	uv_prepare_t *turn;
 	bool complained;
+	bool drained; /* its shards were told to listen no more */
 	_Alignas(uint64_t) uint8_t msg[LINK_MSG_MAX];
 };
 
@@ -211,14 +214,19 @@ static void detach(struct linkpeer *p)
 		shard_fini(&p->shards[i]);
 	free(p->shards);
 	free(p->listening);
+	free(p->refused);
+	free(p->closing);
 	p->shards = NULL;
 	p->listening = NULL;
+	p->refused = NULL;
+	p->closing = NULL;
 	p->n_mapped = 0;
 	poll_end(&p->poll);
 	if (p->fd >= 0)
 		close(p->fd);
 	p->fd = -1;
 	p->faulty = false;
+	p->drained = false;
 	p->state = PEER_IDLE;
 	timer_cancel(p->env->timers, &p->timer);
 }
@@ -236,7 +244,7 @@ static void detach_because(struct linkpeer *p, const char *why)
 
 /* --- events up ------------------------------------------------------------------- */
 
-static void listen_all(struct shard *sh)
+static void listen_all(struct shard *sh, bool close)
 {
 	const struct conf_global *g = conf_global(sh->peer->env->conf);
 	const uint32_t shards = sh->peer->hello.shards;
@@ -247,7 +255,8 @@ static void listen_all(struct shard *sh)
 			.addr = {.family = a->family, .scope = a->scope, .port = a->port},
 			.listener = (uint32_t)i,
 			/* Each shard's part. */
-			.backlog = (g->listen_backlog + shards - 1) / shards};
+			.backlog = (g->listen_backlog + shards - 1) / shards,
+			.close = close};
 		struct link_hdr hdr = {
 			.len = sizeof(hdr) + sizeof(m),
 			.type = LINK_CMD_LISTEN,
@@ -276,7 +285,8 @@ static int shard_ready(struct shard *sh, const struct link_ready *ev)
 	log_line(LOG_L_INFO, "dataplane %s shard %u ready, %u connections", p->hello.name,
 		 sh->index, ev->max_conns);
 	session_table_revoke(sh->table);
-	listen_all(sh);
+	if (!p->env->draining || p->env->host_only)
+		listen_all(sh, false);
 	return 0;
 }
 
@@ -289,8 +299,13 @@ static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 
 	if (ev->listener >= g->n_listens)
 		return -EBADMSG;
+	if (p->closing[ev->listener] > 0) { /* the answers come in the order of the questions */
+		p->closing[ev->listener]--;
+		return 0;
+	}
 	a = &g->listens[ev->listener].addr;
 	conf_zone_text(conf_dataplane(p->env->conf), a, text);
+	p->refused[ev->listener] |= ev->err < 0;
 	if (ev->err < 0)
 		log_line(LOG_L_ERROR, "Bind to port %u on %s failed: %s.", a->port, text,
 			 strerror(-ev->err));
@@ -439,7 +454,9 @@ static int hello_done(struct linkpeer *p)
 		return -EPROTO;
 	p->shards = calloc(p->hello.shards, sizeof(*p->shards));
 	p->listening = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->listening));
-	if (p->shards == NULL || p->listening == NULL)
+	p->refused = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->refused));
+	p->closing = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->closing));
+	if (p->shards == NULL || p->listening == NULL || p->refused == NULL || p->closing == NULL)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < p->hello.shards; i++)
 		p->shards[i] = (struct shard){.peer = p,
@@ -592,11 +609,38 @@ int linkpeer_new(uv_loop_t *loop, struct session_env *env, const char *path, str
 	return 0;
 }
 
+void linkpeer_drain(struct linkpeer *p, bool on)
+{
+	const size_t n = conf_global(p->env->conf)->n_listens;
+
+	if (p->env->host_only || p->state != PEER_UP || p->drained == on)
+		return;
+	p->drained = on;
+	for (uint16_t i = 0; i < p->hello.shards; i++) {
+		if (p->shards[i].table == NULL)
+			continue;
+		listen_all(&p->shards[i], on);
+		for (size_t k = 0; k < n; k++)
+			p->closing[k] += on;
+	}
+	for (size_t k = 0; k < n; k++)
+		p->listening[k] = 0;
+}
+
 struct linkpeer_status linkpeer_status(const struct linkpeer *p)
 {
 	bool up = p->state == PEER_UP;
 
 	return (struct linkpeer_status){p->hello.name, p->path, up, up ? p->hello.shards : 0};
+}
+
+enum linkpeer_listening linkpeer_listening(const struct linkpeer *p, size_t listen)
+{
+	if (p->state != PEER_UP || listen >= conf_global(p->env->conf)->n_listens)
+		return LINKPEER_LISTEN_ASKED;
+	if (p->refused[listen])
+		return LINKPEER_LISTEN_FAILED;
+	return p->listening[listen] == p->hello.shards ? LINKPEER_LISTENS : LINKPEER_LISTEN_ASKED;
 }
 
 void linkpeer_shutdown(struct linkpeer *p)

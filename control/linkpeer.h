@@ -30,6 +30,17 @@ struct linkpeer_status {
 	uint16_t shards; /* 0 while it is not attached */
 };
 
+/* Where the gateway listens by the configuration's number of it: what the shards say. */
+enum linkpeer_listening { LINKPEER_LISTEN_ASKED, LINKPEER_LISTENS, LINKPEER_LISTEN_FAILED };
+enum linkpeer_listening linkpeer_listening(const struct linkpeer *p, size_t listen);
+
+/*
+ * Nobody new comes in: the shards listen no more, until they are to again. Without interfaces they
+ * go on, as the kernel would take connections all the same: the door sends those away
+ * (session_env.draining, which is the caller's to set).
+ */
+void linkpeer_drain(struct linkpeer *p, bool on);
+
 struct linkpeer_status linkpeer_status(const struct linkpeer *p);
 /* Ends every connection of it with a DISCONNECT; items that fit the rings are on their way. */
 void linkpeer_shutdown(struct linkpeer *p);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/errors.h"
+
 #define ESCAPE_MAX 4 /* "\ooo" */
 
 static struct {
@@ -95,6 +97,8 @@ static void emit(enum log_level level, const char *fmt, va_list ap)
 		n = sizeof(plain) - 1;
 	memcpy(line, prefix, len);
 	len += log_escape(plain, (size_t)n, line + len, sizeof(line) - len - 1);
+	if (level == LOG_L_ERROR || level == LOG_L_FATAL)
+		errors_note_line(line);
 	if (logger.sink != NULL) {
 		logger.sink(logger.arg, level, line);
 		return;

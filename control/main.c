@@ -13,9 +13,14 @@
 #include <uv.h>
 
 #include "control/admin/admin.h"
+#include "control/admin/web.h"
+#include "control/alive.h"
+#include "control/ask.h"
+#include "control/audit/audit.h"
 #include "control/clock.h"
 #include "control/dial.h"
 #include "control/helper/client.h"
+#include "control/hook/hook.h"
 #include "control/linkpeer.h"
 #include "control/log.h"
 #include "control/log_out.h"
@@ -26,18 +31,21 @@
 #include "crypto/secret.h"
 
 #define EXIT_BAD        255 /* as sshd */
+#define EXIT_DENIED     1
 #define PEERS_MAX       16
 #define COMPUTE_WAITING 1024
 #define FILES_THREADS   4
 #define FILES_SPARE     60 /* beside those that hang in a file */
 #define FILES_WAITING   1024
-#define GOODBYE_MS      500 /* for the last words to reach the peers */
+#define AUDIT_END_MS    2000 /* for what waits to be written */
+#define GOODBYE_MS      500  /* for the last words to reach the peers */
+#define GRACE_LOOK_MS   100  /* until it is looked again whether somebody is left */
 
 struct options {
 	const char *conf_path;
 	bool test, dump;
 	unsigned int debug;
-	struct conf_match_ctx match;
+	struct ask ask;
 };
 
 struct control {
@@ -50,9 +58,13 @@ struct control {
 	unsigned int n_peers;
 	struct admin_env admin_env;
 	struct admin *admin;
+	struct web *web;
 	uv_signal_t term, interrupt, hangup;
 	struct reload reload;
+	struct alive alive;
 	struct timer goodbye;
+	struct timer grace; /* sluicectl shutdown: looks whether somebody is left */
+	uint64_t grace_until_ms;
 	bool ending;
 	char ident[512];
 	struct link_addr *own;
@@ -62,33 +74,9 @@ struct control {
 
 static void usage(FILE *f)
 {
-	fprintf(f, "usage: sluice-control [-DdehTtV] [-C user=USER,host=NAME,addr=ADDR,…]\n"
+	fprintf(f, "usage: sluice-control [-DdehTtV] [-C user=USER,addr=ADDR,…[,dest=HOST:PORT]]\n"
 		   "                      [-f FILE]\n"
 		   "       sluice-control -Q cipher|mac|kex|sig|help\n");
-}
-
-/* "user=u,addr=a,…"; spec is cut into pieces. */
-static int match_parse(char *spec, struct conf_match_ctx *m)
-{
-	char *save = NULL;
-
-	for (char *p = strtok_r(spec, ",", &save); p != NULL; p = strtok_r(NULL, ",", &save)) {
-		if (strncmp(p, "user=", 5) == 0)
-			m->user = p + 5;
-		else if (strncmp(p, "addr=", 5) == 0)
-			m->addr = p + 5;
-		else if (strncmp(p, "laddr=", 6) == 0)
-			m->laddr = p + 6;
-		else if (strncmp(p, "host=", 5) == 0)
-			m->host = p + 5;
-		else if (strncmp(p, "client-version=", 15) == 0)
-			m->client_version = p + 15;
-		else if (strcmp(p, "invalid-user") == 0)
-			m->invalid_user = true;
-		else if (strncmp(p, "lport=", 6) != 0 || conf_port_parse(p + 6, &m->lport) < 0)
-			return -EINVAL;
-	}
-	return 0;
 }
 
 static int options_parse(int argc, char **argv, struct options *o)
@@ -96,6 +84,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 	int c;
 
 	*o = (struct options){.conf_path = CONF_PATH_DEFAULT};
+	ask_init(&o->ask);
 	while ((c = getopt(argc, argv, "C:Ddef:hQ:TtV")) != -1) {
 		switch (c) {
 		case 'f':
@@ -108,7 +97,7 @@ static int options_parse(int argc, char **argv, struct options *o)
 			o->dump = true;
 			break;
 		case 'C':
-			if (match_parse(optarg, &o->match) < 0) {
+			if (ask_parse(&o->ask, optarg) < 0) {
 				fprintf(stderr, "Invalid test mode specification %s\n", optarg);
 				return -EINVAL;
 			}
@@ -150,11 +139,15 @@ static void goodbye(struct timer *t)
 	struct control *c =
 		(struct control *)(void *)((char *)t - offsetof(struct control, goodbye));
 
+	/* Before the peers: what lives has not ended with us. */
+	audit_finish(c->env.audit, AUDIT_END_MS);
+	c->env.audit = NULL;
 	for (unsigned int i = 0; i < c->n_peers; i++)
 		linkpeer_close(c->peer[i]);
 	c->n_peers = 0;
 	resolver_close(c->env.resolver);
 	dialer_close(c->env.dialer);
+	hooks_close(c->env.hooks);
 	keysets_hang_up(&c->env.keys);
 	helper_read_end(&c->helper);
 	reload_fini(&c->reload);
@@ -166,21 +159,51 @@ static void goodbye(struct timer *t)
 	uv_close((uv_handle_t *)&c->hangup, NULL);
 }
 
-static void on_signal(uv_signal_t *sig, int number)
+static void end(struct control *c)
 {
-	struct control *c = sig->data;
-
-	if (c->ending)
-		return;
 	c->ending = true;
-	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	timer_cancel(c->env.timers, &c->grace);
+	alive_end(&c->alive);
 	admin_close(c->admin);
+	web_close(c->web);
 	for (unsigned int i = 0; i < c->n_peers; i++)
 		linkpeer_shutdown(c->peer[i]);
 	if (timer_set(c->env.timers, &c->goodbye, clock_now_ms() + GOODBYE_MS) < 0)
 		goodbye(&c->goodbye);
 }
 
+static void on_signal(uv_signal_t *sig, int number)
+{
+	struct control *c = sig->data;
+
+	if (c->ending)
+		return;
+	log_line(LOG_L_INFO, "Received signal %d; terminating.", number);
+	end(c);
+}
+
+static void on_grace(struct timer *t)
+{
+	struct control *c = (struct control *)(void *)((char *)t - offsetof(struct control, grace));
+	uint64_t now = clock_now_ms();
+
+	if (c->ending)
+		return;
+	if (c->env.stats.connections > 0 && now < c->grace_until_ms &&
+	    timer_set(c->env.timers, t, now + GRACE_LOOK_MS) == 0)
+		return;
+	log_line(LOG_L_INFO, "Shut down by an operator; terminating.");
+	end(c);
+}
+
+/* After a turn at least: who asked is answered first. */
+static void on_shut_down(void *owner, uint64_t grace_ms)
+{
+	struct control *c = owner;
+
+	c->grace_until_ms = clock_now_ms() + grace_ms;
+	(void)!timer_set(c->env.timers, &c->grace, clock_now_ms() + GRACE_LOOK_MS);
+}
 static void on_hangup(uv_signal_t *sig, int number)
 {
 	struct control *c = sig->data;
@@ -189,6 +212,8 @@ static void on_hangup(uv_signal_t *sig, int number)
 	if (c->ending)
 		return;
 	log_line(LOG_L_INFO, "Received SIGHUP; reading %s again.", c->reload.path);
+	if (c->env.audit != NULL)
+		audit_reopen(c->env.audit);
 	reload_begin(&c->reload);
 }
 
@@ -210,6 +235,8 @@ static int start_pools(struct control *c, const char *run_dir)
 		r = resolver_new(&c->loop, e->timers, &e->resolver);
 	if (r == 0)
 		r = dialer_new(&c->loop, e->timers, clock_now_ms, run_dir, &e->dialer);
+	if (r == 0)
+		r = hooks_new(&c->loop, e->timers, clock_now_ms, &e->hooks);
 	return r;
 }
 
@@ -297,6 +324,31 @@ static int start_signals(struct control *c)
 	return uv_signal_start(&c->interrupt, on_signal, SIGINT);
 }
 
+static void on_safe(void *env)
+{
+	session_audit_safe(env);
+}
+
+/* As the user it is opened again as. */
+static int start_audit(struct control *c)
+{
+	const struct conf_global *g = conf_global(c->env.conf);
+	const struct audit_conf conf = {.where = g->audit_log,
+					.spool = g->audit_spool,
+					.refuse = conf_dataplane(c->env.conf)->audit_failure ==
+						  CONF_AUDIT_REFUSE,
+					.rate = (uint32_t)g->audit_source_rate,
+					.who = SLUICE_VERSION};
+	int r;
+
+	if (g->audit_log == NULL)
+		return 0;
+	r = audit_new(&c->loop, &conf, &c->env.audit);
+	if (r == 0)
+		audit_watch(c->env.audit, on_safe, &c->env);
+	return r;
+}
+
 /* Before the dataplane is touched: a second control here must not disturb the first. */
 static int start_admin(struct control *c, const char *conf_path, const char *run_dir)
 {
@@ -306,12 +358,27 @@ static int start_admin(struct control *c, const char *conf_path, const char *run
 	c->admin_env = (struct admin_env){.sessions = &c->env,
 					  .peers = c->peer,
 					  .conf_path = conf_path,
-					  .began_ms = clock_now_ms()};
+					  .began_ms = clock_now_ms(),
+					  .reload = &c->reload,
+					  .shut_down = on_shut_down,
+					  .owner = c};
 	snprintf(path, sizeof(path), "%s/control.sock", run_dir);
 	r = admin_new(&c->loop, &c->admin_env, path, &c->admin);
 	if (r < 0)
 		fprintf(stderr, "sluice-control: %s: %s\n", path,
 			r == -EADDRINUSE ? "another sluice-control is running" : strerror(-r));
+	return r;
+}
+
+/* Beside the loop and the configuration it wants nothing. */
+static int start_web(struct control *c)
+{
+	const char *where = "";
+	int r = web_new(&c->loop, &c->admin_env, &conf_global(c->env.conf)->metrics_listen, &c->web,
+			&where);
+
+	if (r < 0)
+		fprintf(stderr, "sluice-control: MetricsListen %s: %s\n", where, strerror(-r));
 	return r;
 }
 
@@ -324,6 +391,8 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 	char path[4096];
 	int r;
 
+	/* Who never was root has no helper that could be somebody else. */
+	e->sockets_by_helper = geteuid() == 0;
 	r = setup_run_dir(&run_dir);
 	if (r == 0)
 		r = setup_drop_root();
@@ -351,6 +420,7 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 	if (crypto_random(e->delay_key, sizeof(e->delay_key)) < 0)
 		return -EIO;
 	c->goodbye.fire = goodbye;
+	c->grace.fire = on_grace;
 	r = door_new(g, clock_now_ms(), &e->door);
 	if (r < 0)
 		return r;
@@ -376,22 +446,31 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 				    .path = o->conf_path,
 				    .ident = c->ident,
 				    .ident_size = sizeof(c->ident),
-				    .debug = o->debug};
+				    .debug = o->debug,
+				    .manager = &c->alive.to};
 	reload_init(&c->reload);
 	if (r == 0)
 		r = start_signals(c);
 	if (r == 0)
 		r = start_admin(c, o->conf_path, run_dir);
+	if (r == 0) /* which says that no other one writes it */
+		r = start_audit(c);
 	if (r < 0)
 		return r;
 	helper_read_again(&c->helper);
 	/* One dataplane is configured today; nothing below this line knows that. */
 	snprintf(path, sizeof(path), "%s/link.sock", run_dir);
 	r = linkpeer_new(&c->loop, e, path, &c->peer[0]);
-	if (r < 0)
+	if (r == 0)
+		r = start_web(c);
+	if (r == 0)
+		r = alive_begin(&c->alive, e->timers, clock_now_ms);
+	if (r < 0) {
 		admin_close(c->admin); /* removes its file */
-	else
+		web_close(c->web);
+	} else {
 		c->admin_env.n_peers = c->n_peers = 1;
+	}
 	return r;
 }
 
@@ -431,6 +510,7 @@ static int serve(struct conf *conf, const struct options *o, struct host_keys *k
 	/* As long as root may read them. */
 	if (keys->n > 0)
 		host_certs_load(conf, keys, &keyset_now(&c.env.keys)->certs);
+	notify_open(&c.alive.to);
 	r = start_log(&c);
 	if (r == 0)
 		r = uv_loop_init(&c.loop);
@@ -468,6 +548,19 @@ static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 	return setup_host_keys(conf, false, keys);
 }
 
+/* -T: what holds for whom -C names, or what would be said to a tunnel of his. */
+static int test_print(struct conf *conf, const struct ask *a)
+{
+	int r;
+
+	if (!ask_tunnel(a))
+		return conf_dump(conf, &a->match, stdout) < 0 ? EXIT_BAD : 0;
+	r = ask_print(a, conf, stdout);
+	if (r < 0)
+		fprintf(stderr, "sluice-control: dest, listen: %s\n", strerror(-r));
+	return r < 0 ? EXIT_BAD : r > 0 ? 0 : EXIT_DENIED;
+}
+
 int main(int argc, char **argv)
 {
 	struct host_keys keys = {.n = 0};
@@ -479,10 +572,10 @@ int main(int argc, char **argv)
 	if (setup_conf(o.conf_path, &conf) < 0)
 		return EXIT_BAD;
 	if (o.dump) {
-		int r = conf_dump(conf, &o.match, stdout);
+		int r = test_print(conf, &o.ask);
 
 		conf_put(conf);
-		return r < 0 ? EXIT_BAD : 0;
+		return r;
 	}
 	if (setup_no_dumps() < 0 || setup_fips(conf) < 0 || host_keys(conf, o.test, &keys) < 0) {
 		conf_put(conf);

@@ -389,10 +389,10 @@ static bool join_threads(struct pool *p)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += POOL_JOIN_S;
 	for (unsigned int i = p->n_threads; i-- > 0;)
-		if (pthread_timedjoin_np(p->thread[i], NULL, &until) == 0)
+		if (pthread_clockjoin_np(p->thread[i], NULL, CLOCK_MONOTONIC, &until) == 0)
 			p->thread[i] = p->thread[--p->n_threads];
 	return p->n_threads == 0;
 }

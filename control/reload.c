@@ -8,7 +8,9 @@
 #include "control/auth/account.h"
 #include "control/count.h"
 #include "control/helper/client.h"
+#include "control/hook/hook.h"
 #include "control/log.h"
+#include "control/session/review.h"
 #include "control/setup.h"
 
 #define NAMES_MAX 900 /* of keywords in one line of the log */
@@ -18,6 +20,7 @@ struct reload_job {
 	struct pool_job job;
 	struct reload *of; /* NULL: nobody waits for it */
 	int err;
+	bool dry;     /* only what differs is wanted */
 	char *errors; /* lines; NULL: err alone */
 	struct conf *conf;
 	struct moduli *moduli;
@@ -121,10 +124,15 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	j->conf = was;
 	j->moduli = moduli;
 	j->kex = kex;
+	/* What shards may repeat was said by rules that may be others now. */
+	session_tables_revoke(env);
 	reload_log_level(env->conf, r->debug);
 	accounts_forget();
+	review_begin(env);
 	if (env->helper != NULL)
 		helper_read_again(env->helper);
+	if (env->hooks != NULL)
+		hooks_renew(env->hooks);
 }
 
 static int take(struct reload *r, struct reload_job *j)
@@ -156,6 +164,17 @@ static void failed(struct reload *r, const struct reload_job *j, int err)
 		 r->path, strerror(-err));
 }
 
+static void wish_over(struct reload *r, int err, const char *errors)
+{
+	struct reload_wish *w = r->wish;
+
+	r->wish = NULL;
+	if (w == NULL)
+		return;
+	w->of = NULL;
+	w->over(w, err, errors);
+}
+
 static void reload_done(struct pool_job *job, int err)
 {
 	struct reload_job *j = reload_of(job);
@@ -164,47 +183,81 @@ static void reload_done(struct pool_job *job, int err)
 	r->job = NULL;
 	if (err == 0)
 		err = j->err;
-	if (err == 0)
+	if (err == 0 && r->wish != NULL)
+		r->wish->judged(r->wish, r->env->conf, j->conf);
+	if (err == 0 && !j->dry)
 		err = take(r, j);
 	/* What there was no memory for is seen to when it is asked for again. */
-	if (err < 0)
+	if (err < 0 && !j->dry)
 		failed(r, j, err);
-	else
+	else if (!j->dry)
 		control_count(CONTROL_C_RELOADED);
+	wish_over(r, err, err != -ETIMEDOUT ? j->errors : NULL);
 	if (r->again)
 		reload_begin(r);
+	else if (r->manager != NULL && !j->dry)
+		notify_ready(r->manager, "serving");
 }
 
 void reload_init(struct reload *r)
 {
 	r->base = conf_get(r->env->conf);
 	r->job = NULL;
+	r->wish = NULL;
 	r->again = false;
+}
+
+static int begin(struct reload *r, bool dry)
+{
+	struct session_env *env = r->env;
+	struct reload_job *j = calloc(1, sizeof(*j) + strlen(r->path) + 1);
+	int err;
+
+	if (j == NULL)
+		return -ENOMEM;
+	j->job = (struct pool_job){.run = reload_run, .done = reload_done, .free = reload_free};
+	j->of = r;
+	j->dry = dry;
+	strcpy(j->path, r->path);
+	err = pool_submit(env->files, &j->job, POOL_REKEY, env->now_ms() + RELOAD_MS);
+	if (err < 0) {
+		free(j);
+		return err;
+	}
+	r->job = j;
+	if (r->manager != NULL && !dry)
+		notify_reloading(r->manager);
+	return 0;
 }
 
 void reload_begin(struct reload *r)
 {
-	struct session_env *env = r->env;
-	struct reload_job *j;
-	int err = -ENOMEM;
+	int err;
 
 	r->again = r->job != NULL;
 	if (r->again)
 		return;
-	j = calloc(1, sizeof(*j) + strlen(r->path) + 1);
-	if (j != NULL) {
-		j->job = (struct pool_job){
-			.run = reload_run, .done = reload_done, .free = reload_free};
-		j->of = r;
-		strcpy(j->path, r->path);
-		err = pool_submit(env->files, &j->job, POOL_REKEY, env->now_ms() + RELOAD_MS);
-	}
-	if (err == 0) {
-		r->job = j;
-		return;
-	}
-	free(j);
-	log_line(LOG_L_ERROR, "%s cannot be read again: %s", r->path, strerror(-err));
+	err = begin(r, false);
+	if (err < 0)
+		log_line(LOG_L_ERROR, "%s cannot be read again: %s", r->path, strerror(-err));
+}
+
+int reload_ask(struct reload *r, struct reload_wish *w)
+{
+	int err = r->job == NULL ? begin(r, w->dry) : -EBUSY;
+
+	if (err < 0)
+		return err;
+	r->wish = w;
+	w->of = r;
+	return 0;
+}
+
+void reload_unask(struct reload_wish *w)
+{
+	if (w->of != NULL)
+		w->of->wish = NULL;
+	w->of = NULL;
 }
 
 void reload_fini(struct reload *r)
@@ -212,6 +265,7 @@ void reload_fini(struct reload *r)
 	if (r->job != NULL)
 		pool_cancel(&r->job->job);
 	r->job = NULL;
+	wish_over(r, -ECANCELED, NULL);
 	conf_put(r->base);
 	r->base = NULL;
 }

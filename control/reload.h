@@ -15,11 +15,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "conf/notify.h"
 #include "control/session/session.h"
 
 #define RELOAD_MS 30000 /* to read the files; what takes longer is given up */
 
 struct reload_job;
+struct reload;
+
+/* An operator who asks for it and waits. */
+struct reload_wish {
+	/* The file is right; was is in force. With dry nothing is done about it. */
+	void (*judged)(struct reload_wish *w, struct conf *was, struct conf *is);
+	/* errors: lines, or NULL. Not called after reload_unask(). */
+	void (*over)(struct reload_wish *w, int err, const char *errors);
+	void *arg;
+	bool dry;
+	char text[1024];   /* the caller's, to put words together */
+	struct reload *of; /* that it asked; NULL: it is over */
+};
 
 struct reload {
 	struct session_env *env;
@@ -27,8 +41,10 @@ struct reload {
 	char *ident; /* env's, of this size */
 	size_t ident_size;
 	unsigned int debug; /* -d: goes before LogLevel */
+	const struct notify *manager; /* is told; NULL: there is none */
 	struct conf *base;  /* held; what this process began with */
 	struct reload_job *job;
+	struct reload_wish *wish; /* whose job it is; NULL: nobody waits */
 	bool again; /* it was asked for while one was under way */
 };
 
@@ -36,6 +52,10 @@ struct reload {
 void reload_init(struct reload *r);
 /* Reads. One at a time: asked for meanwhile, it is read once more. */
 void reload_begin(struct reload *r);
+/* The same for who waits. -EBUSY: one is under way; -errno. w stays until it is over. */
+int reload_ask(struct reload *r, struct reload_wish *w) __attribute__((warn_unused_result));
+/* It goes on, and nobody hears of it. */
+void reload_unask(struct reload_wish *w);
 /* Gives up what is under way. */
 void reload_fini(struct reload *r);
 

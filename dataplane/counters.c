@@ -5,7 +5,8 @@
 #include "dataplane/internal.h"
 #include "ssh/err.h"
 
-_Static_assert(6 + NET_IFACES_MAX <= COUNTER_GROUPS_MAX, "a group each");
+_Static_assert(6 + NET_IFACES_MAX + SHARD_STAGE_COUNT + 1 + SHARD_LIMIT_COUNT <= COUNTER_GROUPS_MAX,
+	       "a group each");
 
 static const char *net_name(unsigned int i)
 {
@@ -98,5 +99,67 @@ unsigned int counters_of(const struct shard *s, struct counter_group ret[COUNTER
 						  port_text};
 	for (unsigned int i = 0; i < RTE_DIM(rooms); i++)
 		ret[n++] = rooms[i];
+	return n;
+}
+
+/* --- beside what the rooms count ---------------------------------------------------------------
+ */
+
+static const char *stage_name(unsigned int i)
+{
+	static const char *const name[] = {"CYCLES", "ITEMS", "BATCHES", "BYTES"};
+
+	return name[i];
+}
+
+static const char *stage_text(unsigned int i)
+{
+	static const char *const text[] = {
+		"cycles of turns that did work", "what it worked on: packets, segments, records",
+		"turns in which there were any", "bytes of them, in its kind"};
+
+	return text[i];
+}
+
+static const char *turns_name(unsigned int i)
+{
+	static const char *const name[] = {"TSC_HZ", "TURNS", "BUSY_TURNS", "SLEEPS"};
+
+	return name[i];
+}
+
+static const char *turns_text(unsigned int i)
+{
+	static const char *const text[] = {"cycles of a second", "turns of the shard",
+					   "turns that found work", "times it slept"};
+
+	return text[i];
+}
+
+unsigned int counters_shared(const struct shard *s, struct counter_group ret[COUNTER_GROUPS_MAX])
+{
+	static const char *const stage[] = {
+#define X(name, key, text) key,
+		SHARD_STAGES(X)
+#undef X
+	};
+	unsigned int n = counters_of(s, ret);
+
+	_Static_assert(sizeof(s->stats.stage[0]) == 4 * sizeof(uint64_t) &&
+			       offsetof(struct shard_snapshot, sleeps) ==
+				       offsetof(struct shard_snapshot, tsc_hz) +
+					       3 * sizeof(uint64_t),
+		       "four in a row");
+	ret[n++] = (struct counter_group){"shard", "", &s->stats.tsc_hz, 4, turns_name, turns_text};
+	for (unsigned int i = 0; i < SHARD_STAGE_COUNT; i++)
+		ret[n++] = (struct counter_group){"stage", stage[i],   &s->stats.stage[i].cycles,
+						  4,       stage_name, stage_text};
+	for (unsigned int i = 0; i < SHARD_LIMIT_COUNT; i++)
+		ret[n++] = (struct counter_group){"limit",
+						  shard_limit_name(i),
+						  s->limit[i],
+						  SHARD_LIMIT_VALUES,
+						  shard_limit_value_name,
+						  shard_limit_value_text};
 	return n;
 }

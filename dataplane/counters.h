@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define COUNTER_GROUPS_MAX 16
+#define COUNTER_GROUPS_MAX 64
 
 struct shard;
 
@@ -22,5 +22,8 @@ struct counter_group {
 
 /* The groups of a shard that is made; values stay where they are while it lives. */
 unsigned int counters_of(const struct shard *s, struct counter_group ret[COUNTER_GROUPS_MAX]);
+
+/* The same, and what a shard shares besides: where its cycles go, what its limits are. */
+unsigned int counters_shared(const struct shard *s, struct counter_group ret[COUNTER_GROUPS_MAX]);
 
 #endif

@@ -12,6 +12,7 @@
 #include "dataplane/port/port.h"
 #include "dataplane/relay/relay.h"
 #include "dataplane/shard.h"
+#include "dataplane/shard_limits.h"
 #include "dataplane/snapshot.h"
 #include "dataplane/tcp/tcp.h"
 #include "dataplane/team.h"
@@ -59,12 +60,22 @@ struct shard_port_watch {
 
 struct shard_forwards;
 
+enum shard_drain {
+	SHARD_SERVING,
+	SHARD_DRAINING, /* nobody comes in */
+	SHARD_PARTING,  /* all are told to go */
+	SHARD_ENDED,    /* and waits for the others */
+};
+struct shard_doors;
+
 struct shard {
 	uint64_t now_us;
 	uint64_t tick_us, housekeep_us; /* when next */
 	unsigned int team_size;         /* shards, this one counted */
 	struct shard_snapshot stats;
 	uint64_t turn_cycles[SHARD_STAGE_COUNT]; /* of the turn that runs */
+	uint64_t limit[SHARD_LIMIT_COUNT][SHARD_LIMIT_VALUES];
+	uint64_t limits_us; /* when they are looked at next */
 
 	struct port port[NET_IFACES_MAX];
 	struct shard_port_watch watch[NET_IFACES_MAX];
@@ -102,10 +113,18 @@ struct shard {
 
 	struct shard_listener listener[SHARD_LISTENERS_MAX];
 	struct shard_forwards *forwards;
+	struct shard_doors *doors;
 	uint32_t attach;      /* counts the controls that attached */
 	uint64_t relisten_us; /* 0: nothing waits for it */
 	struct link_listen_result result[SHARD_RESULTS_MAX];
 	unsigned int n_results;
+
+	enum shard_drain drain; /* shard_drain.c */
+	uint64_t drain_us;      /* until then; 0 as long as it serves */
+	uint32_t retry_after_s;
+	unsigned int *shards_ended;
+	void (*stopping)(void *arg); /* of the first one */
+	void *stopping_arg;
 };
 
 /* Others have the same ports. */
@@ -138,6 +157,12 @@ int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t
 void shard_listen_free(struct shard *s);
 /* The socket of this address; -1: there is none. */
 int shard_kernel_fd(const struct shard *s, const struct link_addr *addr);
+/*
+ * Who comes is refused, until it listens again: the socket stays, since it could not be opened
+ * again, and its address with it.
+ */
+void shard_kernel_stop(int fd);
+int shard_kernel_listen(int fd);
 /* Takes connections of the kernel's listeners that are open. Makes system calls. */
 unsigned int shard_accept(struct shard *s);
 /* For struct relay_conf: of a stream of whichever kind. */
@@ -151,6 +176,17 @@ uint64_t shard_host_next_timer_us(const struct shard *s);
 /* For struct relay_conf. */
 int shard_host_claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
 		     struct stream **ret);
+/*
+ * shard_doors.c: listeners of clients that the kernel has; what is added to *l is for struct
+ * relay_conf. Each may be so many sockets.
+ */
+#define SHARD_DOORS_OF 2
+int shard_doors_new(struct shard *s, struct relay_listens *l);
+void shard_doors_free(struct shard *s);
+/* Descriptors came, or it is time: who waits for some looks. Returns the work done. */
+unsigned int shard_doors_look(struct shard *s);
+uint64_t shard_doors_next_timer_us(const struct shard *s);
+
 /* shard_forward.c: listeners of clients; what *ret says is for struct relay_conf. */
 int shard_forward_new(struct shard *s, struct relay_listens *ret);
 void shard_forward_free(struct shard *s);
@@ -160,6 +196,9 @@ uint64_t shard_forward_next_timer_us(const struct shard *s);
 bool shard_forward_room(const struct shard *s, unsigned int notes);
 void shard_forward_hear(struct shard *s, const struct port_note *n);
 
+/* shard_drain.c: once a turn from the wish to stop on; true: the shard may leave. */
+bool shard_drain(struct shard *s);
+
 /* shard_ports.c: what is to be looked at now and then; makes system calls. */
 void shard_ports_poll(struct shard *s);
 /* The port's link is as it says: its interfaces are told. */
@@ -168,6 +207,7 @@ void shard_link_apply(struct shard *s, unsigned int port);
 /* shard_link.c: the socket, and what control says about no connection. Returns work done. */
 unsigned int shard_link_poll(struct shard *s);
 uint64_t shard_link_next_timer_us(const struct shard *s);
+void shard_close_listener(struct shard *s, uint32_t slot);
 bool shard_same_addr(const struct link_addr *a, const struct link_addr *b);
 /* For struct relay_conf. */
 void shard_command(void *arg, const struct link_hdr *msg);

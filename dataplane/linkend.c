@@ -194,6 +194,11 @@ enum linkend_news linkend_poll(struct linkend *l)
 	return l->pair != NULL ? let_go(l) : take(l, offered);
 }
 
+bool linkend_leaves(const struct linkend *l)
+{
+	return l->pair != NULL && __atomic_load_n(&l->offered, __ATOMIC_ACQUIRE) != l->pair;
+}
+
 uint64_t linkend_next_timer_us(const struct linkend *l)
 {
 	return __atomic_load_n(&l->offered, __ATOMIC_RELAXED) == l->pair ? UINT64_MAX : 0;

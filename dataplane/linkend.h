@@ -24,6 +24,9 @@ enum linkend_news { LINKEND_NONE, LINKEND_ATTACHED, LINKEND_DETACHED };
 
 /* Readable when linkend_poll() has something to do: a control, its end, its bell. */
 int linkend_fd(const struct linkend *l);
+/* Its control has gone and linkend_poll() has not said so yet: what it said before is there still.
+ */
+bool linkend_leaves(const struct linkend *l);
 /* At most one piece of news a call; call again after one. */
 enum linkend_news linkend_poll(struct linkend *l);
 uint64_t linkend_next_timer_us(const struct linkend *l); /* UINT64_MAX: none */

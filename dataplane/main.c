@@ -13,6 +13,7 @@
 #include <rte_launch.h>
 
 #include "conf/conf.h"
+#include "conf/notify.h"
 #include "crypto/fips.h"
 #include "crypto/secret.h"
 #include "dataplane/eal.h"
@@ -21,18 +22,22 @@
 #include "dataplane/privs.h"
 #include "dataplane/shard.h"
 #include "dataplane/team.h"
+#include "dataplane/watchdog.h"
 #include "ssh/kexinit.h"
 
+/* To part with connections after DrainTime, and to give all back. */
+#define STOP_US         10000000
 #define RUN_DIR_DEFAULT "/run/sluice"
 
+/* stop 1: who is in may finish; 2: at once. */
 static volatile sig_atomic_t stop, report;
 
 static void on_signal(int sig)
 {
 	if (sig == SIGUSR1)
 		report++;
-	else
-		stop = 1;
+	else if (stop < 2)
+		stop++;
 }
 
 static void catch_signals(void)
@@ -159,6 +164,11 @@ struct dataplane {
 	bool eal_up;
 	struct team *team; /* of more than one */
 	struct shard *shard[CONF_LCORES_MAX];
+	const uint64_t *turns[CONF_LCORES_MAX]; /* of each shard */
+	unsigned int ended;                     /* shards */
+	uint32_t retry_after_s;
+	struct notify manager;
+	struct watchdog *watchdog;
 };
 
 /* The socket first: while another dataplane lives in this folder its ports are not touched. */
@@ -189,6 +199,15 @@ static int up_link(struct dataplane *d, char *err, size_t err_size)
 	return r;
 }
 
+/* Of the first shard, when it is to end. */
+static void tell_stopping(void *arg)
+{
+	struct dataplane *d = arg;
+
+	notify_stopping(&d->manager);
+	notify_extend(&d->manager, (uint64_t)d->conf->drain_ms * 1000 + STOP_US);
+}
+
 static int up_shards(struct dataplane *d, char *err, size_t err_size)
 {
 	const struct team_conf tc = {
@@ -201,6 +220,10 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 		.link = d->link,
 		.listens = d->listens,
 		.n_listens = d->n_listens,
+		.retry_after_s = d->retry_after_s,
+		.shards_ended = &d->ended,
+		.stopping = tell_stopping,
+		.stopping_arg = d,
 		.stats_path = stats,
 	};
 	int r = 0;
@@ -211,6 +234,8 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 	for (; r == 0 && sc.index < tc.shards; sc.index++) {
 		snprintf(stats, sizeof(stats), "%s/shard%u.stats", d->run_dir, sc.index);
 		r = shard_new(&sc, &d->shard[sc.index], err, err_size);
+		if (r == 0)
+			d->turns[sc.index] = &shard_stats(d->shard[sc.index])->turns;
 	}
 	return r;
 }
@@ -239,6 +264,8 @@ static int up(struct dataplane *d, char *err, size_t err_size)
 
 static void down(struct dataplane *d)
 {
+	watchdog_stop(d->watchdog);
+	notify_close(&d->manager);
 	for (unsigned int i = 0; i < CONF_LCORES_MAX; i++)
 		shard_free(d->shard[i]);
 	team_free(d->team);
@@ -253,12 +280,27 @@ static int on_lcore(void *shard)
 	return 0;
 }
 
+/* Whom we serve from now on, and who hears as long as all shards turn. */
+static void tell_ready(struct dataplane *d)
+{
+	const struct watchdog_conf wc = {
+		.manager = &d->manager, .turns = d->turns, .shards = d->conf->lcores.n};
+	char text[64];
+	int r = watchdog_start(&wc, &d->watchdog);
+
+	if (r < 0)
+		dp_log("no beat for the service manager: %s", strerror(-r));
+	snprintf(text, sizeof(text), "%zu interfaces, %u shards", d->conf->n_interfaces,
+		 d->conf->lcores.n);
+	notify_ready(&d->manager, text);
+}
+
 static void run_shards(struct dataplane *d)
 {
 	for (uint16_t i = 1; i < d->conf->lcores.n; i++)
 		if (rte_eal_remote_launch(on_lcore, d->shard[i], d->conf->lcores.id[i]) < 0) {
 			dp_log("lcore %u cannot be had", d->conf->lcores.id[i]);
-			stop = 1;
+			stop = 2;
 		}
 	on_lcore(d->shard[0]);
 	rte_eal_mp_wait_lcore();
@@ -279,7 +321,9 @@ static int run(const struct conf *conf)
 		d->listens = conf_global(conf)->listens;
 		d->n_listens = conf_global(conf)->n_listens;
 	}
+	d->retry_after_s = conf_global(conf)->retry_after_ms / 1000;
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
+	notify_open(&d->manager);
 	privs_find(&d->privs);
 	catch_signals();
 	r = privs_limits();
@@ -300,6 +344,7 @@ static int run(const struct conf *conf)
 		dp_log("%s is ready: %zu interfaces, %u shards, %s memory", d->conf->name,
 		       d->conf->n_interfaces, d->conf->lcores.n,
 		       d->eal.hugepages ? "hugepage" : "ordinary");
+		tell_ready(d);
 		run_shards(d);
 		dp_log("ends");
 	}

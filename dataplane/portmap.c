@@ -12,9 +12,57 @@ void portmap_init(struct portmap *m, unsigned int shards, uint32_t random)
 {
 	m->shards = shards;
 	m->random = random;
-	m->end = m->busy = 0;
-	for (unsigned int i = 0; i < PORTMAP_MAX; i++)
-		m->entry[i].state = 0;
+}
+
+static uint16_t number_of(const struct portmap *m, const struct portmap_entry *e)
+{
+	return (uint16_t)(e - m->entry + 1);
+}
+
+/* --- who has a port ---------------------------------------------------------------------------
+ */
+
+static void enlist(struct portmap *m, struct portmap_entry *e)
+{
+	uint16_t i = number_of(m, e), *first = &m->of[e->port];
+
+	e->listed = true;
+	e->prev = 0;
+	e->next = *first;
+	if (e->next != 0)
+		m->entry[e->next - 1].prev = i;
+	*first = i;
+}
+
+static void delist(struct portmap *m, struct portmap_entry *e)
+{
+	if (!e->listed)
+		return;
+	e->listed = false;
+	if (e->prev != 0)
+		m->entry[e->prev - 1].next = e->next;
+	else
+		m->of[e->port] = e->next;
+	if (e->next != 0)
+		m->entry[e->next - 1].prev = e->prev;
+}
+
+static struct portmap_entry *entry_new(struct portmap *m)
+{
+	uint16_t i = m->free;
+
+	if (i != 0)
+		m->free = m->entry[i - 1].next;
+	else if (m->end < PORTMAP_MAX)
+		i = (uint16_t)++m->end;
+	return i != 0 ? &m->entry[i - 1] : NULL;
+}
+
+static void entry_free(struct portmap *m, struct portmap_entry *e)
+{
+	e->state = 0;
+	e->next = m->free;
+	m->free = number_of(m, e);
 }
 
 static bool is_any(const struct net_addr *a)
@@ -37,12 +85,9 @@ static bool nobody_has(void *arg, const struct net_addr *addr, uint16_t port)
 {
 	const struct portmap *m = arg;
 
-	for (uint32_t i = 0; i < m->end; i++) {
-		const struct portmap_entry *e = &m->entry[i];
-
-		if (e->state != 0 && e->port == port && overlap(&e->addr, addr))
+	for (uint16_t i = m->of[port]; i != 0; i = m->entry[i - 1].next)
+		if (overlap(&m->entry[i - 1].addr, addr))
 			return false;
-	}
 	return m->is_free(m->arg, addr, port);
 }
 
@@ -58,20 +103,20 @@ uint16_t portmap_choose(uint32_t *seek, bool (*is_free)(void *, const struct net
 	return 0;
 }
 
+/* --- what becomes of one ----------------------------------------------------------------------
+ */
+
 static uint64_t all_of(const struct portmap *m)
 {
 	return m->shards == 64 ? UINT64_MAX : (UINT64_C(1) << m->shards) - 1;
-}
-
-static uint32_t index_of(const struct portmap *m, const struct portmap_entry *e)
-{
-	return (uint32_t)(e - m->entry);
 }
 
 static void go(struct portmap *m, struct portmap_entry *e, enum state state)
 {
 	bool to_owner = state == OWNED || state == REFUSING;
 
+	if (state == HOLDING)
+		enlist(m, e);
 	e->state = (uint8_t)state;
 	e->unsaid = to_owner ? UINT64_C(1) << e->place : all_of(m);
 	e->unheard = state == HOLDING || state == TAKING ? all_of(m) : 0;
@@ -88,7 +133,7 @@ static struct port_note note_of(const struct portmap *m, const struct portmap_en
 	return (struct port_note){.kind = kind[e->state],
 				  .place = e->place,
 				  .port = e->port,
-				  .entry = index_of(m, e),
+				  .entry = number_of(m, e) - 1u,
 				  .slot = e->slot,
 				  .err = e->state == REFUSING ? e->err : 0,
 				  .addr = e->addr};
@@ -129,6 +174,7 @@ static bool advance(struct portmap *m, struct portmap_entry *e)
 		go(m, e, e->err < 0 ? DROPPING : e->state == HOLDING ? TAKING : OWNED);
 		return true;
 	case DROPPING:
+		delist(m, e);
 		if (e->err < 0 && next_port(m, e)) {
 			e->err = 0;
 			go(m, e, HOLDING);
@@ -140,7 +186,7 @@ static bool advance(struct portmap *m, struct portmap_entry *e)
 		}
 		/* fall through */
 	case REFUSING:
-		e->state = 0;
+		entry_free(m, e);
 		m->busy--;
 		return false;
 	case OWNED:
@@ -151,6 +197,21 @@ static bool advance(struct portmap *m, struct portmap_entry *e)
 	}
 }
 
+static void wait_turn(struct portmap *m, struct portmap_entry *e)
+{
+	uint16_t i = number_of(m, e);
+
+	if (e->waits)
+		return;
+	e->waits = true;
+	e->queue = 0;
+	if (m->last != 0)
+		m->entry[m->last - 1].queue = i;
+	else
+		m->first = i;
+	m->last = i;
+}
+
 /* As far as it goes now. */
 static unsigned int step(struct portmap *m, struct portmap_entry *e)
 {
@@ -159,21 +220,21 @@ static unsigned int step(struct portmap *m, struct portmap_entry *e)
 	do {
 		said += say(m, e);
 	} while (e->unsaid == 0 && e->unheard == 0 && advance(m, e));
+	if (e->unsaid != 0)
+		wait_turn(m, e);
 	return said;
 }
 
 static bool ask(struct portmap *m, const struct port_note *n)
 {
-	struct portmap_entry *e = NULL;
+	struct portmap_entry *e = entry_new(m);
 
-	for (uint32_t i = 0; e == NULL && i < m->end; i++)
-		if (m->entry[i].state == 0)
-			e = &m->entry[i];
-	if (e == NULL && m->end == PORTMAP_MAX)
-		return false;
 	if (e == NULL)
-		e = &m->entry[m->end++];
+		return false;
+	/* The queue may not have got to what it was before. */
 	*e = (struct portmap_entry){.addr = n->addr,
+				    .waits = e->waits,
+				    .queue = e->queue,
 				    .port = n->port,
 				    .place = n->place,
 				    .slot = n->slot,
@@ -225,10 +286,15 @@ unsigned int portmap_poll(struct portmap *m)
 {
 	unsigned int said = 0;
 
-	if (m->busy == 0)
-		return 0;
-	for (uint32_t i = 0; i < m->end; i++)
-		if (m->entry[i].state != 0 && m->entry[i].unsaid != 0)
-			said += step(m, &m->entry[i]);
+	for (unsigned int n = 0; n < PORTMAP_TURN && m->first != 0; n++) {
+		struct portmap_entry *e = &m->entry[m->first - 1];
+
+		m->first = e->queue;
+		if (m->first == 0)
+			m->last = 0;
+		e->waits = false;
+		if (e->unsaid != 0) /* or it was said with an answer to it */
+			said += step(m, e);
+	}
 	return said;
 }

@@ -22,7 +22,9 @@
 #define PORTMAP_MAX SPREAD_STEER_MAX
 /* Ports a request for any is answered with (RFC 6335 section 6), and how many are tried. */
 #define PORTMAP_DYNAMIC_MIN 49152
-#define PORTMAP_TRIES       64
+#define PORTMAP_TRIES       256
+/* Entries with something to say that a turn looks at. */
+#define PORTMAP_TURN 256
 
 enum port_note_kind {
 	/* to the first shard */
@@ -51,26 +53,32 @@ struct portmap_entry {
 	uint8_t state;        /* 0: free */
 	uint8_t place;
 	bool any_port;
-	int err;         /* said to who asked */
-	uint32_t slot;   /* of who asked */
-	uint64_t unsaid; /* shards that have not been told, as bits */
+	bool listed, waits;  /* among those of its port; in the queue */
+	uint16_t prev, next; /* of its port, or free: index + 1 */
+	uint16_t queue;      /* behind it in the queue */
+	int err;             /* said to who asked */
+	uint32_t slot;       /* of who asked */
+	uint64_t unsaid;     /* shards that have not been told, as bits */
 	uint64_t unheard;
 };
 
 struct portmap {
 	unsigned int shards;
-	uint32_t random; /* where ports are sought */
-	uint32_t end;    /* behind the last that is used */
-	uint32_t busy;   /* entries that are under way */
+	uint32_t random;      /* where ports are sought */
+	uint32_t end;         /* behind the last that was ever used */
+	uint32_t busy;        /* entries that are under way */
+	uint16_t free;        /* index + 1, as the next three */
+	uint16_t first, last; /* the queue of those with something unsaid */
 	/* To a shard, the first one included. False: there is no room now. */
 	bool (*tell)(void *arg, unsigned int to, const struct port_note *n);
 	/* Would the first shard itself have it? */
 	bool (*is_free)(void *arg, const struct net_addr *addr, uint16_t port);
 	void *arg;
+	uint16_t of[SPREAD_PORTS]; /* the first of a port */
 	struct portmap_entry entry[PORTMAP_MAX];
 };
 
-/* The functions and arg are set by the caller. */
+/* m is all zeroes (table.h). The functions and arg are set by the caller. */
 void portmap_init(struct portmap *m, unsigned int shards, uint32_t random);
 /* A note for the first shard. False, of PORT_ASK alone: the map is full. */
 bool portmap_hear(struct portmap *m, const struct port_note *n);

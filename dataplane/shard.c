@@ -164,6 +164,7 @@ static unsigned int housekeep(struct shard *s)
 	shard_ports_poll(s);
 	tcp_busy_time(s->tcp, busy_us(s), s->now_us);
 	tcp_turns(s->tcp, s->stats.turns, s->stats.busy_turns);
+	shard_limits_poll(s);
 	snapshot_publish(&s->snapshot, &s->stats);
 	s->housekeep_us = s->now_us + SHARD_HOUSEKEEP_US;
 	return work;
@@ -190,6 +191,8 @@ static uint64_t next_timer_us(const struct shard *s)
 	t = u < t ? u : t;
 	u = shard_link_next_timer_us(s);
 	t = u < t ? u : t;
+	if (unlikely(s->drain_us != 0))
+		t = RTE_MIN(t, s->drain_us);
 	u = shard_host_next_timer_us(s);
 	t = u < t ? u : t;
 	if (shard_is_teamed(s) && shard_team_waits(s))
@@ -264,7 +267,7 @@ void shard_run(struct shard *s, const volatile sig_atomic_t *stop,
 	idle_thread();
 	s->now_us = clock_us(&s->clock, rte_rdtsc());
 	idle_busy(&s->idle, s->now_us);
-	while (!*stop) {
+	while (*stop <= 1 && (likely(*stop == 0) || !shard_drain(s))) {
 		unsigned int work = shard_turn(s);
 
 		if (s->rang)

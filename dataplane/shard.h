@@ -9,6 +9,7 @@
  * Lcore   its own: nothing here is shared or global.
  * Files   shard.c the loop; shard_setup.c how it comes and goes; shard_link.c what control
  *         and the shard say to each other about listeners; idle.c back-off and sleep;
+ *         shard_drain.c how it comes to its end;
  *         shard_ports.c links and queues that stand still; linkhub.c and linkend.c the link;
  * snapshot.c the shared counters.
  */
@@ -80,6 +81,11 @@ struct shard_conf {
 	/* Where the kernel listens for a gateway without interfaces of its own. */
 	const struct conf_listen *listens;
 	size_t n_listens;
+	uint32_t retry_after_s; /* what who is told to go is told; 0: nothing */
+	/* Shards that came to their end, of all that run beside it; NULL: there is none. */
+	unsigned int *shards_ended;
+	void (*stopping)(void *arg); /* it was told to stop; NULL: nobody wants to know */
+	void *stopping_arg;
 	const char *stats_path; /* of the snapshot; NULL: none is shared */
 	/* The shard's place in it is index; NULL: it has buffers and ports to itself. Borrowed. */
 	struct team *team;
@@ -94,7 +100,8 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 void shard_free(struct shard *s);
 
 /*
- * Turns until *stop is set; a busy shard never sleeps. When *report changes the counters that are
+ * Turns until *stop is set, then until its connections have ended, with DrainTime; or until it is
+ * more than 1. A busy shard never sleeps. When *report changes the counters that are
  * not 0 are logged. On the lcore that is the shard's from here on.
  */
 void shard_run(struct shard *s, const volatile sig_atomic_t *stop,

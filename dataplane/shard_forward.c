@@ -27,6 +27,9 @@
 /* Notes of a shard to itself, and answers that had no room on a ring. */
 #define OWED 512
 #define NONE UINT32_MAX
+/* Places that a turn looks at, and how often orphans are sought: in all connections. */
+#define LOOK_PLACES    256
+#define CUT_ORPHANS_US 100000
 
 enum place_state {
 	PLACE_ASKING = 1, /* PORT_ASK is to be said, or its answer awaited */
@@ -40,6 +43,8 @@ struct place {
 	uint8_t state; /* 0: free */
 	bool unsaid;
 	uint16_t port;
+	/* Index + 1: of those that wait, or are free; of those that end at this port. */
+	uint16_t next, prev, ending;
 	uint32_t id;    /* the relay's; NONE: it does not want it any more */
 	uint32_t entry; /* of the map */
 	struct net_addr addr;
@@ -47,13 +52,16 @@ struct place {
 };
 
 struct shard_forwards {
-	struct place *place; /* [PLACES] */
-	uint32_t end;        /* behind the last that is used */
-	uint32_t n_waiting;  /* that poll() is to look at, */
-	uint64_t poll_us;    /* not before this */
-	uint32_t of[RELAY_FORWARDS_MAX];
-	uint32_t seek;       /* a port for who has no other shard to ask */
-	struct portmap *map; /* the first of several shards' */
+	struct place *place;  /* [PLACES] */
+	uint32_t end;         /* behind the last that was ever used */
+	uint16_t free;        /* index + 1, as the next three */
+	uint16_t first, last; /* that poll() is to look at, */
+	uint16_t *ending_at;  /* [SPREAD_PORTS] of a port, the first that ends */
+	uint64_t poll_us;     /* not before this */
+	uint64_t cut_us;      /* orphans were sought */
+	uint32_t *of;         /* [RELAY_FORWARDS_MAX] */
+	uint32_t seek;        /* a port for who has no other shard to ask */
+	struct portmap *map;  /* the first of several shards' */
 	struct port_note owed[OWED];
 	uint8_t owed_to[OWED];
 	uint32_t owed_put, owed_got;
@@ -145,23 +153,70 @@ static uint32_t slot_of(const struct shard_forwards *f, const struct place *p)
 static struct place *place_new(struct shard_forwards *f, uint32_t id, const struct net_addr *addr,
 			       uint16_t port)
 {
-	struct place *p = NULL;
+	uint16_t i = f->free;
+	struct place *p;
 
-	for (uint32_t i = 0; p == NULL && i < f->end; i++)
-		if (f->place[i].state == 0)
-			p = &f->place[i];
-	if (p == NULL && f->end == PLACES)
+	if (i != 0)
+		f->free = f->place[i - 1].next;
+	else if (f->end < PLACES)
+		i = (uint16_t)++f->end;
+	if (i == 0)
 		return NULL;
-	if (p == NULL)
-		p = &f->place[f->end++];
+	p = &f->place[i - 1];
 	*p = (struct place){.id = id, .port = port, .addr = *addr};
 	f->of[id] = slot_of(f, p);
 	return p;
 }
 
-static void place_free(struct place *p)
+static void place_free(struct shard_forwards *f, struct place *p)
 {
 	p->state = 0;
+	p->next = f->free;
+	f->free = (uint16_t)(slot_of(f, p) + 1);
+}
+
+/* At the end of those that poll() looks at. */
+static void wait_turn(struct shard_forwards *f, struct place *p)
+{
+	uint16_t i = (uint16_t)(slot_of(f, p) + 1);
+
+	p->next = 0;
+	p->prev = f->last;
+	if (f->last != 0)
+		f->place[f->last - 1].next = i;
+	else
+		f->first = i;
+	f->last = i;
+}
+
+static void wait_over(struct shard_forwards *f, struct place *p)
+{
+	if (p->prev != 0)
+		f->place[p->prev - 1].next = p->next;
+	else
+		f->first = p->next;
+	if (p->next != 0)
+		f->place[p->next - 1].prev = p->prev;
+	else
+		f->last = p->prev;
+}
+
+static void end_begins(struct shard_forwards *f, struct place *p)
+{
+	p->state = PLACE_ENDING;
+	p->ending = f->ending_at[p->port];
+	f->ending_at[p->port] = (uint16_t)(slot_of(f, p) + 1);
+	wait_turn(f, p);
+}
+
+static void end_over(struct shard_forwards *f, struct place *p)
+{
+	uint16_t *at = &f->ending_at[p->port];
+
+	while (*at != slot_of(f, p) + 1)
+		at = &f->place[*at - 1].ending;
+	*at = p->ending;
+	wait_over(f, p);
 }
 
 static bool accepted(void *arg, struct stream *stream, uint32_t listener,
@@ -189,7 +244,7 @@ static void give(struct shard *s, struct place *p)
 {
 	p->state = PLACE_GIVING;
 	p->unsaid = true;
-	s->forwards->n_waiting++;
+	wait_turn(s->forwards, p);
 }
 
 static bool say(struct shard *s, struct place *p, uint8_t kind)
@@ -204,7 +259,7 @@ static bool say(struct shard *s, struct place *p, uint8_t kind)
 	if (!tell(s, 0, &n))
 		return false;
 	p->unsaid = false;
-	s->forwards->n_waiting--;
+	wait_over(s->forwards, p);
 	return true;
 }
 
@@ -228,7 +283,7 @@ static void answered(struct shard *s, const struct port_note *n)
 	if (n->err == 0 && (left || r < 0))
 		give(s, p);
 	else if (r < 0)
-		place_free(p);
+		place_free(s->forwards, p);
 	if (!left)
 		relay_listen_done(s->relay, p->id, r, p->port);
 }
@@ -237,13 +292,11 @@ static void answered(struct shard *s, const struct port_note *n)
 static struct place *find_ending(struct shard_forwards *f, const struct net_addr *addr,
 				 uint16_t port)
 {
-	for (uint32_t i = 0; i < f->end && port != 0; i++) {
-		struct place *p = &f->place[i];
+	uint16_t i = f->ending_at[port];
 
-		if (p->state == PLACE_ENDING && p->port == port && net_addr_eq(&p->addr, addr))
-			return p;
-	}
-	return NULL;
+	while (i != 0 && !net_addr_eq(&f->place[i - 1].addr, addr))
+		i = f->place[i - 1].ending;
+	return i != 0 ? &f->place[i - 1] : NULL;
 }
 
 static int begin_again(struct shard *s, struct place *p, uint32_t id)
@@ -256,7 +309,7 @@ static int begin_again(struct shard *s, struct place *p, uint32_t id)
 		(void)tcp_port_hold(s->tcp, &p->addr, p->port, HOLD_FIRST + p->entry);
 		return r;
 	}
-	s->forwards->n_waiting--;
+	end_over(s->forwards, p);
 	s->forwards->of[id] = slot_of(s->forwards, p);
 	p->state = PLACE_UP;
 	p->id = id;
@@ -277,7 +330,10 @@ static int begin_alone(struct shard *s, uint32_t id, const struct net_addr *addr
 	if (p == NULL)
 		return -ENOBUFS;
 	r = listen_at(s, p);
-	p->state = r == 0 ? PLACE_UP : 0;
+	if (r == 0)
+		p->state = PLACE_UP;
+	else
+		place_free(f, p);
 	return r;
 }
 
@@ -305,7 +361,7 @@ static int begin(void *arg, uint32_t id, const struct link_addr *a, uint16_t *re
 		return -ENOBUFS;
 	p->state = PLACE_ASKING;
 	p->unsaid = true;
-	s->forwards->n_waiting++;
+	wait_turn(s->forwards, p);
 	(void)say(s, p, PORT_ASK); /* or in a later turn */
 	return -EINPROGRESS;
 }
@@ -322,27 +378,49 @@ static void end(void *arg, uint32_t id)
 	}
 	(void)tcp_listen_close(s->tcp, LISTENER_FIRST + slot_of(s->forwards, p));
 	if (!shard_is_teamed(s)) {
-		place_free(p);
+		place_free(s->forwards, p);
 		return;
 	}
 	(void)tcp_port_hold(s->tcp, &p->addr, p->port, HOLD_FIRST + p->entry);
-	p->state = PLACE_ENDING;
 	p->cut_us = s->now_us + SHARD_ORPHANS_US;
-	s->forwards->n_waiting++;
+	end_begins(s->forwards, p);
 }
 
 /* --- a turn ------------------------------------------------------------------------------------
  */
 
+/* Of a port that nobody listens on any more, and for long enough. */
+static bool is_orphan(void *arg, uint16_t port)
+{
+	const struct shard *s = arg;
+	const struct shard_forwards *f = s->forwards;
+
+	for (uint16_t i = f->ending_at[port]; i != 0; i = f->place[i - 1].ending)
+		if (s->now_us >= f->place[i - 1].cut_us)
+			return true;
+	return false;
+}
+
+/* One look at all connections is for all places that want it. */
+static void cut_orphans(struct shard *s, struct place *p)
+{
+	struct shard_forwards *f = s->forwards;
+
+	if (f->cut_us < p->cut_us && s->now_us - f->cut_us >= CUT_ORPHANS_US) {
+		tcp_orphans_cut(s->tcp, is_orphan, s);
+		f->cut_us = s->now_us;
+	}
+	if (f->cut_us >= p->cut_us) /* others hold what is left */
+		p->cut_us = s->now_us + 10 * SHARD_ORPHANS_US;
+}
+
 static void ending(struct shard *s, struct place *p)
 {
-	if (tcp_port_users(s->tcp, p->port) > 0 && s->now_us >= p->cut_us) {
-		tcp_port_cut(s->tcp, p->port);
-		p->cut_us = s->now_us + 10 * SHARD_ORPHANS_US;
-	}
+	if (tcp_port_users(s->tcp, p->port) > 0 && s->now_us >= p->cut_us)
+		cut_orphans(s, p);
 	if (tcp_port_users(s->tcp, p->port) > 0)
 		return;
-	s->forwards->n_waiting--;
+	end_over(s->forwards, p);
 	give(s, p);
 }
 
@@ -358,7 +436,7 @@ static unsigned int place_poll(struct shard *s, struct place *p)
 	case PLACE_GIVING:
 		if (!p->unsaid || !say(s, p, PORT_GIVE))
 			return 0;
-		place_free(p);
+		place_free(s->forwards, p);
 		return 1;
 	default:
 		return 0;
@@ -420,18 +498,23 @@ static unsigned int pay(struct shard *s)
 unsigned int shard_forward_poll(struct shard *s)
 {
 	struct shard_forwards *f = s->forwards;
-	unsigned int n = 0;
+	unsigned int n = 0, moved = 0;
 
 	if (f->owed_put != f->owed_got)
 		n += pay(s);
 	if (f->map != NULL)
 		n += portmap_poll(f->map);
-	if (f->n_waiting == 0 || s->now_us < f->poll_us)
+	if (f->first == 0 || s->now_us < f->poll_us)
 		return n;
-	for (uint32_t i = 0; i < f->end && f->n_waiting > 0; i++)
-		n += place_poll(s, &f->place[i]);
-	f->poll_us = s->now_us + SHARD_PLACES_US;
-	return n;
+	for (unsigned int k = 0; k < LOOK_PLACES && f->first != 0; k++) {
+		struct place *p = &f->place[f->first - 1];
+
+		wait_over(f, p);
+		wait_turn(f, p); /* behind the others */
+		moved += place_poll(s, p);
+	}
+	f->poll_us = s->now_us + (moved < LOOK_PLACES ? SHARD_PLACES_US : 0);
+	return n + moved;
 }
 
 uint64_t shard_forward_next_timer_us(const struct shard *s)
@@ -440,7 +523,7 @@ uint64_t shard_forward_next_timer_us(const struct shard *s)
 
 	if (f->owed_put != f->owed_got || (f->map != NULL && f->map->busy > 0))
 		return s->now_us + SHARD_CARRY_US;
-	return f->n_waiting > 0 ? f->poll_us : UINT64_MAX;
+	return f->first != 0 ? f->poll_us : UINT64_MAX;
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -468,7 +551,9 @@ int shard_forward_new(struct shard *s, struct relay_listens *ret)
 		return -ENOMEM;
 	s->forwards = f;
 	f->place = table_new(PLACES, sizeof(*f->place));
-	if (f->place == NULL)
+	f->ending_at = table_new(SPREAD_PORTS, sizeof(*f->ending_at));
+	f->of = table_new(RELAY_FORWARDS_MAX, sizeof(*f->of));
+	if (f->place == NULL || f->ending_at == NULL || f->of == NULL)
 		return -ENOMEM;
 	if (crypto_random(&f->seek, sizeof(f->seek)) < 0)
 		return -EIO;
@@ -484,6 +569,8 @@ void shard_forward_free(struct shard *s)
 		return;
 	table_free(f->map, 1, sizeof(*f->map));
 	table_free(f->place, PLACES, sizeof(*f->place));
+	table_free(f->ending_at, SPREAD_PORTS, sizeof(*f->ending_at));
+	table_free(f->of, RELAY_FORWARDS_MAX, sizeof(*f->of));
 	free(f);
 	s->forwards = NULL;
 }

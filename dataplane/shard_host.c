@@ -25,7 +25,9 @@ int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, siz
 {
 	const uint32_t max = s->conf->max_host_streams;
 	uint32_t streams = (max + s->team_size - 1) / s->team_size;
-	struct host_conf hc = {.pools = &s->pools, .streams_max = streams};
+	struct host_conf hc = {.pools = &s->pools,
+			       .streams_max = streams,
+			       .doors_max = RELAY_FORWARDS_MAX * SHARD_DOORS_OF};
 	int r;
 
 	/* Clients, too, come by descriptors then. */
@@ -69,11 +71,11 @@ static unsigned int take_fds(struct shard *s)
 		s->park.counters[PARK_C_LOST] = linkhub_fds_lost(s->hub);
 	while ((n = linkend_fds(s->link, &token, fds)) > 0) {
 		park_put(&s->park, token, fds, n, s->now_us);
+		relay_fds_came(s->relay, token, s->now_us);
 		sets++;
 	}
-	if (sets > 0)
-		relay_fds_came(s->relay, s->now_us);
-	return sets + park_expire(&s->park, s->now_us);
+	sets += park_expire(&s->park, s->now_us);
+	return sets + shard_doors_look(s);
 }
 
 /* --- streams of either kind ---------------------------------------------------------------- */
@@ -113,5 +115,7 @@ unsigned int shard_host_turn(struct shard *s)
 
 uint64_t shard_host_next_timer_us(const struct shard *s)
 {
-	return RTE_MIN(host_next_timer_us(s->host), park_next_timer_us(&s->park));
+	uint64_t t = RTE_MIN(host_next_timer_us(s->host), park_next_timer_us(&s->park));
+
+	return RTE_MIN(t, shard_doors_next_timer_us(s));
 }

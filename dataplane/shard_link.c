@@ -37,11 +37,12 @@ static void attached(struct shard *s)
 	relay_link_attached(s->relay);
 }
 
-/* A socket of the kernel's stays: it could not be opened again. */
-static void close_listener(struct shard *s, uint32_t slot)
+void shard_close_listener(struct shard *s, uint32_t slot)
 {
 	if (s->listener[slot].fd < 0)
 		tcp_listen_close(s->tcp, slot);
+	else
+		shard_kernel_stop(s->listener[slot].fd);
 	s->listener[slot].open = false;
 }
 
@@ -52,7 +53,7 @@ static unsigned int close_unclaimed(struct shard *s)
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
 		if (!s->listener[i].open || s->listener[i].attach == s->attach)
 			continue;
-		close_listener(s, i);
+		shard_close_listener(s, i);
 		n++;
 	}
 	return n;
@@ -77,6 +78,9 @@ unsigned int shard_link_poll(struct shard *s)
 
 	if (s->hub != NULL)
 		work += linkhub_poll(s->hub, s->now_us);
+	/* It has gone, but what it said before that holds. */
+	if (linkend_leaves(s->link))
+		work += relay_last_items(s->relay, s->now_us);
 	while ((news = linkend_poll(s->link)) != LINKEND_NONE) {
 		work++;
 		if (news == LINKEND_ATTACHED) {
@@ -141,6 +145,8 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 	uint32_t slot = SHARD_LISTENERS_MAX;
 	int fd, r;
 
+	if (s->drain != SHARD_SERVING)
+		return -ECANCELED;
 	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
 		struct shard_listener *l = &s->listener[i];
@@ -158,7 +164,7 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 	if (slot == SHARD_LISTENERS_MAX)
 		return -ENOBUFS;
 	fd = shard_kernel_fd(s, &c->addr);
-	r = fd >= 0 ? 0
+	r = fd >= 0 ? shard_kernel_listen(fd)
 		    : tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
 	if (r < 0)
 		return r;
@@ -177,7 +183,7 @@ static int unlisten(struct shard *s, uint32_t number)
 
 		if (!l->open || l->attach != s->attach || l->number != number)
 			continue;
-		close_listener(s, i);
+		shard_close_listener(s, i);
 		return 0;
 	}
 	return -ENOENT;

@@ -112,6 +112,16 @@ int shard_kernel_fd(const struct shard *s, const struct link_addr *addr)
 	return -1;
 }
 
+int shard_kernel_listen(int fd)
+{
+	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+}
+
+void shard_kernel_stop(int fd)
+{
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
 void shard_listen_free(struct shard *s)
 {
 	while (s->n_kernel > 0)

@@ -8,6 +8,7 @@
 #include <rte_eal.h>
 
 #include "conf/conf.h"
+#include "conf/proxy.h"
 #include "crypto/cipher.h"
 #include "crypto/secret.h"
 #include "dataplane/fail.h"
@@ -207,6 +208,17 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 	return 0;
 }
 
+/* ProxyProtocolFrom */
+static bool shard_proxied(void *arg, const struct link_addr *peer)
+{
+	const struct shard *s = arg;
+	struct conf_addr a = {.family = peer->family, .scope = peer->scope};
+
+	memcpy(a.addr, peer->addr, sizeof(a.addr));
+	conf_addr_unmap(&a);
+	return conf_proxy_trusted(&s->conf->proxy_from, &a);
+}
+
 static int make_relay(struct shard *s, char *err, size_t err_size)
 {
 	static const enum cipher_engine_kind kind[] = {
@@ -221,17 +233,22 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.conns_max = shard_max_conns(s),
 		.chans_max = part(s, c->max_channels),
 		.audit_backlog = part(s, c->audit_backlog),
+		.audit_refuse = c->audit_failure == CONF_AUDIT_REFUSE,
 		.pool_shards = s->team_size,
 		.compression_memory = c->compression_memory / s->team_size,
 		.control_wait_ms = c->control_wait_ms,
+		.proxied = shard_proxied,
+		.proxied_arg = s,
 		.read_quantum = c->read_quantum.bytes,
 		.read_quantum_us = c->read_quantum.ms * 1000,
+		.budgets = team_budgets(s->team),
 		.pools = &s->pools,
 		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
 		.command = shard_command,
 		.command_arg = s,
 		.stream_totals = shard_stream_totals,
 		.stream_rtt_us = shard_stream_rtt_us,
+		.stream_congested = tcp_stream_congested,
 		.stream_nodelay = shard_stream_nodelay,
 		.stream_asker = shard_stream_asker,
 		.host_claim = shard_host_claim,
@@ -250,6 +267,8 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		return start_fail(err, err_size, r, "Ciphers: OpenSSL's legacy provider: %s",
 				  strerror(-r));
 	r = shard_forward_new(s, &rc.listens);
+	if (r == 0)
+		r = shard_doors_new(s, &rc.listens);
 	if (r < 0)
 		return start_fail(err, err_size, r, "listeners: %s", strerror(-r));
 	rc.engine = s->engine;
@@ -265,7 +284,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 static int make_snapshot(struct shard *s, const char *path, char *err, size_t err_size)
 {
 	struct counter_group group[COUNTER_GROUPS_MAX];
-	int r = snapshot_open(path, group, counters_of(s, group), &s->snapshot);
+	int r = snapshot_open(path, group, counters_shared(s, group), &s->snapshot);
 
 	return r < 0 ? start_fail(err, err_size, r, "%s: %s", path, strerror(-r)) : 0;
 }
@@ -290,6 +309,10 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	s->dataplane = sc->dataplane;
 	s->index = sc->index;
 	s->start_id = sc->start_id;
+	s->retry_after_s = sc->retry_after_s;
+	s->shards_ended = sc->shards_ended;
+	s->stopping = sc->stopping;
+	s->stopping_arg = sc->stopping_arg;
 	clock_start(&s->clock);
 	s->now_us = s->clock.us0;
 	s->stats.tsc_hz = s->clock.hz;
@@ -333,6 +356,7 @@ void shard_free(struct shard *s)
 	relay_free(s->relay);
 	shard_host_free(s);
 	shard_forward_free(s);
+	shard_doors_free(s);
 	tcp_free(s->tcp);
 	net_free(s->net);
 	cipher_engine_free(s->engine);

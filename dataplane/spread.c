@@ -187,13 +187,6 @@ int spread_init(struct spread *sp, unsigned int shards, const uint8_t *key)
 
 /* --- listeners ------------------------------------------------------------------------ */
 
-void spread_steer_init(struct spread_steer *st)
-{
-	*st = (struct spread_steer){.free = 1};
-	for (uint16_t i = 1; i < SPREAD_STEER_MAX; i++)
-		st->e[i - 1].next = (uint16_t)(i + 1);
-}
-
 static bool addr_is(const struct net_addr *a, const struct net_addr *b)
 {
 	return a->family == b->family && memcmp(a->b, b->b, sizeof(a->b)) == 0;
@@ -202,9 +195,9 @@ static bool addr_is(const struct net_addr *a, const struct net_addr *b)
 /* What leads to the entry, or to the end of its list. */
 static uint16_t *link_of(struct spread_steer *st, const struct net_addr *addr, uint16_t port)
 {
-	uint16_t *i = &st->bucket[port % SPREAD_STEER_MAX];
+	uint16_t *i = &st->first[port];
 
-	while (*i != 0 && (st->e[*i - 1].port != port || !addr_is(&st->e[*i - 1].addr, addr)))
+	while (*i != 0 && !addr_is(&st->e[*i - 1].addr, addr))
 		i = &st->e[*i - 1].next;
 	return i;
 }
@@ -216,13 +209,13 @@ int spread_steer_add(struct spread_steer *st, const struct net_addr *addr, uint1
 
 	if (*end != 0)
 		return -EEXIST;
-	if (i == 0)
+	if (i == 0 && st->fresh == SPREAD_STEER_MAX)
 		return -ENOSPC;
-	st->free = st->e[i - 1].next;
-	st->e[i - 1].addr = *addr;
-	st->e[i - 1].port = port;
-	st->e[i - 1].shard = shard;
-	st->e[i - 1].next = 0;
+	if (i == 0)
+		i = ++st->fresh;
+	else
+		st->free = st->e[i - 1].next;
+	st->e[i - 1] = (struct spread_steer_entry){.addr = *addr, .shard = shard};
 	*end = i;
 	st->n++;
 	return 0;
@@ -247,14 +240,14 @@ int spread_steer_find(const struct spread_steer *st, const struct net_addr *addr
 	const struct net_addr any_of = {.family = addr->family};
 	int best = -ENOENT, nearness = 0;
 
-	for (uint16_t i = st->bucket[port % SPREAD_STEER_MAX]; i != 0; i = st->e[i - 1].next) {
+	for (uint16_t i = st->first[port]; i != 0; i = st->e[i - 1].next) {
 		const struct net_addr *a = &st->e[i - 1].addr;
 		int near = addr_is(a, addr)      ? 3
 			   : addr_is(a, &any_of) ? 2
 			   : addr_is(a, &any)    ? 1
 						 : 0;
 
-		if (st->e[i - 1].port != port || near <= nearness)
+		if (near <= nearness)
 			continue;
 		nearness = near;
 		best = st->e[i - 1].shard;

@@ -24,10 +24,11 @@
 
 #include "dataplane/pkt.h"
 
-#define SPREAD_KEY_LEN    40  /* 36 bytes of addresses and ports, and the 32 bits of the hash */
-#define SPREAD_ENTRIES    128 /* of the table; a power of two */
-#define SPREAD_SHARDS_MAX 64  /* so that each has two of them */
-#define SPREAD_STEER_MAX  4096
+#define SPREAD_KEY_LEN    40    /* 36 bytes of addresses and ports, and the 32 bits of the hash */
+#define SPREAD_ENTRIES    128   /* of the table; a power of two */
+#define SPREAD_SHARDS_MAX 64    /* so that each has two of them */
+#define SPREAD_STEER_MAX  61440 /* 60,000 listeners, and some that end */
+#define SPREAD_PORTS      65536
 #define SPREAD_FLOW_MAX   36
 
 struct spread {
@@ -71,20 +72,21 @@ static inline unsigned int spread_entry_dport(const struct spread *sp, unsigned 
  * Listeners that belong to the shard of the connection that made them: looked at before the
  * table. The first shard says what stands in it and sends each change to the others. A port from
  * which some shard may have a connection (TCP_PORT_MIN and above) is to be asked for at all shards
- * first, or the packets of that connection go astray.
+ * first, or the packets of that connection go astray. Memory of zeroes is an empty table; what no
+ * listener used was never touched (table.h).
  */
 struct spread_steer {
 	unsigned int n;
-	uint16_t free; /* index + 1, as all here */
-	uint16_t bucket[SPREAD_STEER_MAX];
-	struct {
+	uint16_t free;                /* index + 1, as all here */
+	uint16_t fresh;               /* entries that were ever used */
+	uint16_t first[SPREAD_PORTS]; /* of a port: packets to any other cost one load */
+	struct spread_steer_entry {
 		struct net_addr addr;
-		uint16_t port, next;
+		uint16_t next;
 		uint8_t shard;
 	} e[SPREAD_STEER_MAX];
 };
 
-void spread_steer_init(struct spread_steer *st);
 /* addr as in tcp_listen(): of family 0, any; zeros, any of the family. 0, -EEXIST, -ENOSPC. */
 int spread_steer_add(struct spread_steer *st, const struct net_addr *addr, uint16_t port,
 		     uint8_t shard);

@@ -17,6 +17,8 @@
 #include "dataplane/fail.h"
 #include "dataplane/log.h"
 #include "dataplane/port/share.h"
+#include "dataplane/relay/budget.h"
+#include "dataplane/table.h"
 #include "link/sock.h"
 
 /*
@@ -61,6 +63,7 @@ struct team {
 	unsigned int shards, n_ports;
 	struct pkt_pools pools;
 	struct spread spread;
+	struct budgets *budgets; /* of users and roles */
 	struct team_port port[NET_IFACES_MAX];
 	uint16_t port_of[NET_IFACES_MAX], iface_of[NET_IFACES_MAX];
 	/* From the first shard to the i-th, and from it to the first. */
@@ -235,13 +238,10 @@ static void notes_free(struct rte_ring *r)
 
 static int make_steers(struct team *t, char *err, size_t err_size)
 {
-	const size_t size = RTE_ALIGN_CEIL(sizeof(*t->steer[0]), RTE_CACHE_LINE_SIZE);
-
 	for (unsigned int i = 0; i < t->shards; i++) {
-		t->steer[i] = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+		t->steer[i] = table_new(1, sizeof(*t->steer[i]));
 		if (t->steer[i] == NULL)
 			return start_fail(err, err_size, -ENOMEM, "out of memory");
-		spread_steer_init(t->steer[i]);
 	}
 	return 0;
 }
@@ -337,6 +337,8 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	r = spread_init(&t->spread, tc->shards, NULL);
 	if (r < 0)
 		start_fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
+	if (r == 0 && budgets_new(&t->budgets) < 0)
+		r = start_fail(err, err_size, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);
 	if (r == 0)
@@ -365,17 +367,23 @@ void team_free(struct team *t)
 	for (unsigned int i = 0; i < t->shards; i++) {
 		notes_free(t->down[i]);
 		notes_free(t->up[i]);
-		free(t->steer[i]);
+		table_free(t->steer[i], 1, sizeof(*t->steer[i]));
 		if (t->member[i].bell >= 0)
 			close(t->member[i].bell);
 	}
 	pkt_pools_free(&t->pools);
+	budgets_free(t->budgets);
 	free(t);
 }
 
 unsigned int team_shards(const struct team *t)
 {
 	return t->shards;
+}
+
+struct budgets *team_budgets(const struct team *t)
+{
+	return t->budgets;
 }
 
 struct pkt_pools team_pools(const struct team *t)

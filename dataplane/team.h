@@ -44,6 +44,8 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 void team_free(struct team *t);
 
 unsigned int team_shards(const struct team *t);
+/* Rates that connections of all of them have in common. */
+struct budgets *team_budgets(const struct team *t);
 struct pkt_pools team_pools(const struct team *t);
 const struct spread *team_spread(const struct team *t);
 /* Which listeners belong to one shard alone: the copy of the shard in this place. */

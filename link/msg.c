@@ -68,11 +68,16 @@ static bool targets_ok(const struct link_addr *addr, uint16_t n, uint16_t kind)
 	return true;
 }
 
+static bool name_fits(const struct link_name *n)
+{
+	return n->len <= LINK_HOST_MAX;
+}
+
 static bool chan_connect_ok(const void *body)
 {
 	const struct link_chan_connect *b = body;
 
-	return targets_ok(b->addr, b->n_addrs, b->kind);
+	return b->proxy <= 2 && targets_ok(b->addr, b->n_addrs, b->kind) && name_fits(&b->name);
 }
 
 static bool grant_ok(const void *body)
@@ -93,15 +98,18 @@ static bool forward_ok(const void *body)
 {
 	const struct link_forward *b = body;
 
-	return b->token != 0 && b->kind == 1 && b->host_len <= LINK_HOST_MAX &&
-	       (b->addr.family == 0 || addr_ok(&b->addr));
+	if (b->opens == 0 || b->opens >= LINK_OPENS_COUNT || b->once > 1 ||
+	    (b->kind == 2) != (b->fds != 0) || (b->kind == 1 && b->opens != LINK_OPENS_TCPIP))
+		return false;
+	return b->token != 0 && (b->kind == 1 || b->kind == 2) && b->host_len <= LINK_HOST_MAX &&
+	       b->n_at <= LINK_AT_MAX && (b->addr.family == 0 || addr_ok(&b->addr));
 }
 
 static bool forward_result_ok(const void *body)
 {
 	const struct link_forward_result *b = body;
 
-	return b->err <= 0 && (b->err < 0 || b->port != 0);
+	return b->err <= 0;
 }
 
 static bool chan_opened_ok(const void *body)
@@ -114,7 +122,8 @@ static bool chan_host_ok(const void *body)
 	const struct link_chan_host *b = body;
 
 	/* Only what control ends may begin without a stream. */
-	return target_ok(&b->target) && b->program <= 1 && (b->fds != 0 || b->program == 1);
+	return target_ok(&b->target) && b->program <= 1 && (b->fds != 0 || b->program == 1) &&
+	       name_fits(&b->name);
 }
 
 static bool chan_fds_ok(const void *body)
@@ -129,18 +138,71 @@ static bool chan_failed_ok(const void *body)
 	return b->err <= 0 && b->reason >= 1 && b->reason <= OPEN_REASON_MAX;
 }
 
+/* For people: an address, or none. */
+static bool known_ok(const struct link_addr *a)
+{
+	return a->family == 0 || addr_ok(a);
+}
+
 static bool chan_end_ok(const void *body)
 {
 	const struct link_chan_end *b = body;
 
-	return b->cause <= 0 && b->told <= 1;
+	return b->cause <= 0 && b->told <= 1 && known_ok(&b->target);
 }
 
 static bool conn_end_ok(const void *body)
 {
 	const struct link_conn_end *b = body;
 
-	return b->cause <= 0 && b->authenticated <= 1;
+	return b->cause <= 0 && b->authenticated <= 1 && known_ok(&b->local) && known_ok(&b->peer);
+}
+
+static bool conn_kept_ok(const void *body)
+{
+	const struct link_conn_kept *b = body;
+
+	return addr_ok(&b->local) && addr_ok(&b->peer) && b->no_comp <= 1;
+}
+
+static bool chan_kept_ok(const void *body)
+{
+	const struct link_chan_kept *b = body;
+
+	return b->up <= 1 && b->granted <= 1 && b->program <= 1 && target_ok(&b->target);
+}
+
+static bool forward_kept_ok(const void *body)
+{
+	const struct link_forward_kept *b = body;
+
+	return b->token != 0 && (b->addr.family == 0 || addr_ok(&b->addr)) && b->opens != 0 &&
+	       b->opens < LINK_OPENS_COUNT && (b->kind == 1 || b->kind == 2) &&
+	       b->n_at <= LINK_AT_MAX && b->up <= 1;
+}
+
+static bool kex_kept_ok(const void *body)
+{
+	return ((const struct link_kex_kept *)body)->sealed <= 1;
+}
+
+static bool look_chan_ok(const struct link_look_chan *c)
+{
+	return c->conn.generation != 0 && target_ok(&c->target) && c->state >= LINK_CHAN_OPENING &&
+	       c->state <= LINK_CHAN_ENDING && c->slow_in < LINK_SLOW_COUNT &&
+	       c->slow_out < LINK_SLOW_COUNT && c->ours <= 1;
+}
+
+/* As many follow as it says: that was looked at before. */
+static bool look_ok(const void *body)
+{
+	const struct link_look_result *b = body;
+	const struct link_look_chan *c = (const void *)(b + 1);
+
+	for (uint32_t i = 0; i < b->n; i++)
+		if (!look_chan_ok(&c[i]))
+			return false;
+	return true;
 }
 
 static bool end_ok(const void *body)
@@ -171,6 +233,7 @@ static bool listen_result_ok(const void *body)
 #define CONN(type, ...)	     {sizeof(struct type), true, 0, 0, __VA_ARGS__}
 #define ALONE(type, ...)     {sizeof(struct type), false, 0, 0, __VA_ARGS__}
 #define TAIL(type, min, max) {sizeof(struct type), true, min, max, NULL}
+#define NAMED(type, max, ...) {sizeof(struct type), true, 0, max, __VA_ARGS__}
 
 /* A shape per type; what is not listed is refused. */
 static const struct shape shapes[] = {
@@ -180,13 +243,17 @@ static const struct shape shapes[] = {
 	[LINK_EV_REKEY_DUE] = CONN(link_conn_ref, NULL),
 	[LINK_EV_CHAN_OPENED] = CONN(link_chan_ref, chan_opened_ok),
 	[LINK_EV_CHAN_FAILED] = CONN(link_chan_failed, chan_failed_ok),
-	[LINK_EV_CHAN_END] = CONN(link_chan_end, chan_end_ok),
+	[LINK_EV_CHAN_END] = NAMED(link_chan_end, LINK_HOST_MAX, chan_end_ok),
 	[LINK_EV_CONN_END] = CONN(link_conn_end, conn_end_ok),
 	[LINK_EV_SHARD_READY] = ALONE(link_ready, ready_ok),
 	[LINK_EV_LISTEN_RESULT] = ALONE(link_listen_result, listen_result_ok),
-	[LINK_EV_BLOB] = {sizeof(struct link_bytes), false, 0, LINK_BLOB_MAX, NULL},
+	[LINK_EV_CONN_KEPT] = NAMED(link_conn_kept, LINK_BLOB_MAX, conn_kept_ok),
+	[LINK_EV_CHAN_KEPT] = NAMED(link_chan_kept, LINK_HOST_MAX, chan_kept_ok),
+	[LINK_EV_FORWARD_KEPT] = NAMED(link_forward_kept, LINK_HOST_MAX, forward_kept_ok),
+	[LINK_EV_KEX_KEPT] = NAMED(link_kex_kept, LINK_PAYLOAD_MAX, kex_kept_ok),
 	[LINK_EV_CHAN_DRAINED] = CONN(link_chan_ref, NULL),
 	[LINK_EV_FORWARD] = CONN(link_forward_result, forward_result_ok),
+	[LINK_EV_LOOK] = {sizeof(struct link_look_result), false, 0, LINK_LOOK_MAX * sizeof(struct link_look_chan), look_ok},
 
 	[LINK_IT_IDENT] = TAIL(link_bytes, 1, LINK_IDENT_MAX),
 	[LINK_IT_PAYLOAD] = TAIL(link_bytes, 1, LINK_PAYLOAD_MAX),
@@ -195,6 +262,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_FIRST_KEX_STRICT] = CONN(link_conn_ref, NULL),
 	[LINK_IT_AUTHENTICATED] = CONN(link_authenticated, NULL),
 	[LINK_IT_BLOB] = TAIL(link_bytes, 1, LINK_BLOB_MAX),
+	[LINK_IT_RX_SEALED] = TAIL(link_bytes, 1, LINK_BLOB_MAX),
 	[LINK_IT_CHAN_CONNECT] = CONN(link_chan_connect, chan_connect_ok),
 	[LINK_IT_END] = CONN(link_end, end_ok),
 	[LINK_IT_ANSWERED] = CONN(link_answered, NULL),
@@ -203,14 +271,15 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
 	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
+	[LINK_IT_CAPS] = CONN(link_caps, NULL),
 	[LINK_IT_UNFORWARD] = CONN(link_forward_ref, NULL),
 
 	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),
 	[LINK_CMD_AUDIT_ACK] = ALONE(link_audit_ack, NULL),
-	[LINK_CMD_BLOB_GET] = ALONE(link_conn_ref, NULL),
 	[LINK_CMD_CHAN_CLOSE] = CONN(link_chan_ref, NULL),
 	[LINK_CMD_GRANT] = CONN(link_grant, grant_ok),
 	[LINK_CMD_REVOKE] = ALONE(link_revoke, NULL),
+	[LINK_CMD_LOOK] = ALONE(link_look, NULL),
 };
 /* clang-format on */
 
@@ -219,11 +288,27 @@ _Static_assert(sizeof(struct link_hdr) + sizeof(struct link_payload) + LINK_PAYL
 	       "the largest message");
 
 /* The body's own count of what follows it. */
-static uint32_t tail_len(uint16_t type, const void *body)
+static uint64_t tail_len(uint16_t type, const void *body)
 {
-	if (type == LINK_EV_PAYLOAD)
+	switch (type) {
+	case LINK_EV_PAYLOAD:
 		return ((const struct link_payload *)body)->len;
-	return ((const struct link_bytes *)body)->len;
+	case LINK_EV_LOOK:
+		return ((const struct link_look_result *)body)->n *
+		       (uint64_t)sizeof(struct link_look_chan);
+	case LINK_EV_CHAN_END:
+		return ((const struct link_chan_end *)body)->name_len;
+	case LINK_EV_CONN_KEPT:
+		return ((const struct link_conn_kept *)body)->len;
+	case LINK_EV_CHAN_KEPT:
+		return ((const struct link_chan_kept *)body)->name_len;
+	case LINK_EV_FORWARD_KEPT:
+		return ((const struct link_forward_kept *)body)->host_len;
+	case LINK_EV_KEX_KEPT:
+		return ((const struct link_kex_kept *)body)->len;
+	default:
+		return ((const struct link_bytes *)body)->len;
+	}
 }
 
 int link_msg_check(const void *msg, size_t len)

@@ -17,14 +17,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     6
+#define LINK_VERSION     11
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
-#define LINK_BLOB_MAX    1024 /* sealed by control, kept by the shard */
+#define LINK_BLOB_MAX    4096 /* sealed by control, kept by the shard */
 #define LINK_ADDRS_MAX   8    /* of one target */
+#define LINK_AT_MAX      2    /* sockets of one listener */
 #define LINK_TEXT_MAX    255
 #define LINK_HOST_MAX    255 /* of a target, as a client writes it */
+#define LINK_LOOK_MAX    64  /* channels in one LINK_EV_LOOK */
 
 /* Names an object of a shard, for ever: a generation is not used twice within a start. */
 struct link_handle {
@@ -57,9 +59,13 @@ enum link_type {
 	LINK_EV_CONN_END,      /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
 	LINK_EV_SHARD_READY,   /* link_ready: the shard runs; then its listeners are wanted */
 	LINK_EV_LISTEN_RESULT, /* link_listen_result */
-	LINK_EV_BLOB,         /* link_bytes: answer to LINK_CMD_BLOB_GET; an empty one: none left */
+	LINK_EV_CONN_KEPT,     /* link_conn_kept: of an earlier control's; before all else of it */
 	LINK_EV_CHAN_DRAINED, /* link_chan_ref: all its program said is sealed; FINISH is awaited */
-	LINK_EV_FORWARD, /* link_forward_result: what became of LINK_IT_FORWARD */
+	LINK_EV_FORWARD,      /* link_forward_result: what became of LINK_IT_FORWARD */
+	LINK_EV_LOOK,         /* link_look_result: answer to LINK_CMD_LOOK */
+	LINK_EV_FORWARD_KEPT, /* link_forward_kept: a listener of a connection that was kept */
+	LINK_EV_CHAN_KEPT,    /* link_chan_kept: a channel of one */
+	LINK_EV_KEX_KEPT,     /* link_kex_kept: half a key exchange of one */
 
 	/* down: items of a connection, in order */
 	LINK_IT_IDENT = 64, /* link_bytes: raw line with CR LF, before any record */
@@ -69,6 +75,7 @@ enum link_type {
 	LINK_IT_FIRST_KEX_STRICT, /* link_conn_ref: strict was agreed, before the first keys */
 	LINK_IT_AUTHENTICATED,    /* link_authenticated */
 	LINK_IT_BLOB,             /* link_bytes: leave this with the connection */
+	LINK_IT_RX_SEALED,    /* link_bytes: and this, until RX_KEYS: what those will be, sealed */
 	LINK_IT_CHAN_CONNECT, /* link_chan_connect: open a flow, then seal CONFIRMATION or FAILURE
 			       */
 	LINK_IT_END,          /* link_end: flush what is sealed, then close */
@@ -79,14 +86,15 @@ enum link_type {
 	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
 	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
+	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
 	LINK_CMD_AUDIT_ACK,    /* link_audit_ack */
-	LINK_CMD_BLOB_GET,     /* link_conn_ref; generation 0: the next one after index */
 	LINK_CMD_CHAN_CLOSE,   /* link_chan_ref: administrative close */
 	LINK_CMD_GRANT,        /* link_grant: the shard opens such flows without asking */
 	LINK_CMD_REVOKE,       /* link_revoke; generation 0: whoever's grants they are */
+	LINK_CMD_LOOK,         /* link_look: channels as they are now, for those who look */
 };
 
 struct link_hdr {
@@ -142,6 +150,36 @@ struct link_authenticated {
 	uint8_t nagle;           /* 1: small segments wait (TCPNoDelay no) */
 	uint8_t window_auto;     /* 1: window_size is what a window may grow to */
 	uint8_t pad[2];
+	uint32_t chans_idle_ms; /* of all channels together, without a byte */
+	uint32_t unused_ms;     /* without a channel */
+};
+
+/* What a client asked for, for those who hear of it later. len 0: nothing. */
+struct link_name {
+	uint16_t port, len;
+	uint8_t bytes[LINK_HOST_MAX + 1]; /* a host, a path, a program's kind */
+};
+
+/* Bytes of channel data a second, and at once; rate 0: no cap; burst 0: the usual. */
+struct link_rate {
+	uint64_t rate;
+	uint32_t burst;
+	uint32_t pad;
+};
+
+enum link_way { LINK_IN, LINK_OUT, LINK_WAYS }; /* from the client, to it */
+
+/* A rate that connections have in common, of whichever shard. */
+struct link_group {
+	uint64_t key; /* the same for all of them; 0: there is none */
+	struct link_rate rate[LINK_WAYS];
+};
+#define LINK_CAP_GROUPS 2 /* of its user, of its role */
+
+struct link_caps {
+	struct link_rate channel[LINK_WAYS]; /* each of its channels */
+	struct link_rate conn[LINK_WAYS];    /* all of them together */
+	struct link_group group[LINK_CAP_GROUPS];
 };
 
 struct link_chan_connect {
@@ -149,9 +187,13 @@ struct link_chan_connect {
 	uint32_t peer_window, peer_packet_max;
 	uint32_t connect_timeout_ms; /* for all addresses together */
 	uint16_t n_addrs;
-	uint16_t kind;  /* stream kind; 1: tcp */
-	uint64_t token; /* control's, comes back in events of this channel */
+	uint16_t kind;    /* stream kind; 1: tcp */
+	uint32_t idle_ms; /* without a byte it is closed; 0: never */
+	uint64_t token;   /* control's, comes back in events of this channel */
 	struct link_addr addr[LINK_ADDRS_MAX];
+	struct link_name name;
+	uint8_t proxy; /* a header of the PROXY protocol goes first: its version; 0: none */
+	uint8_t pad[3];
 };
 
 struct link_chan_ref {
@@ -172,8 +214,10 @@ struct link_chan_host {
 	uint64_t token;          /* control's, comes back in events of this channel */
 	uint64_t fds;            /* theirs; 0: none yet: CONFIRMATION now, with a window of 0 */
 	struct link_addr target; /* for events; family 0: none */
-	uint8_t program;         /* 1: its end is control's to say: DRAINED, then FINISH */
+	struct link_name name;
+	uint8_t program; /* 1: its end is control's to say: DRAINED, then FINISH */
 	uint8_t pad[3];
+	uint32_t idle_ms; /* as of link_chan_connect */
 };
 
 /* The channel gets its window with them. When they do not come it ends as one that failed. */
@@ -181,6 +225,7 @@ struct link_chan_fds {
 	uint64_t token; /* of the channel */
 	uint64_t fds;
 	uint32_t wait_ms;
+	uint32_t idle_ms; /* in place of that before */
 };
 
 struct link_chan_size {
@@ -201,17 +246,71 @@ struct link_chan_end {
 	uint64_t open_us, first_us, last_us; /* monotonic */
 	int32_t cause;
 	uint32_t local_channel;
-	uint8_t told; /* 1: CHAN_OPENED was said of it */
+	struct link_addr target;    /* that answered, or who came in */
+	uint16_t port, name_len;    /* what was asked for; struct link_name */
+	uint32_t uid_low, uid_high; /* of its connection */
+	uint8_t told;               /* 1: CHAN_OPENED was said of it */
 	uint8_t pad[7];
+	/* uint8_t name[name_len] */
 };
 
 struct link_conn_end {
 	uint64_t audit_id;
 	uint64_t bytes_in, bytes_out; /* of the TCP stream */
 	uint64_t open_us, last_us;
+	struct link_addr local, peer;
+	uint32_t uid_low, uid_high;
 	int32_t cause;
 	uint8_t authenticated;
 	uint8_t pad[3];
+};
+
+/*
+ * A control that attaches knows of no connection. The shard tells it of each that was logged in:
+ * this, then its listeners, its channels and half a key exchange, and only then what else there is
+ * to say of it. What an earlier control had taken and not settled comes again as payloads.
+ */
+struct link_conn_kept {
+	struct link_addr local, peer;
+	uint64_t uid;
+	uint64_t age_us; /* since it was accepted */
+	uint32_t no_comp;
+	uint32_t len; /* of the blob; 0: there is none */
+		      /* uint8_t blob[len] */
+};
+
+struct link_chan_kept {
+	uint64_t token;
+	uint32_t peer_channel, local_channel;
+	struct link_addr target; /* family 0: none, or none yet */
+	uint16_t port, name_len;
+	uint8_t up;      /* 1: CHAN_OPENED was said; else it, or CHAN_FAILED, follows */
+	uint8_t granted; /* 1: opened by a grant, or it came in by a listener: token is theirs */
+	uint8_t program;
+	uint8_t pad[5];
+	/* uint8_t name[name_len] */
+};
+
+struct link_forward_kept {
+	uint64_t token, epoch;
+	struct link_addr addr; /* as it was asked for, */
+	uint16_t port;         /* and what it listens on; 0: it has none, or FORWARD follows */
+	uint16_t host_len;
+	uint8_t opens; /* enum link_opens */
+	uint8_t kind;  /* stream kind */
+	uint8_t n_at;
+	uint8_t up; /* 1: it listens; 0: FORWARD follows */
+	uint8_t pad[4];
+	struct link_addr at[LINK_AT_MAX];
+	/* uint8_t host[host_len] */
+};
+
+/* What is known of the exchange besides the payloads of the peer's, which come again. */
+struct link_kex_kept {
+	uint32_t len;
+	uint8_t sealed; /* 1: what LINK_IT_RX_SEALED left; 0: our KEXINIT */
+	uint8_t pad[3];
+	/* uint8_t bytes[len] */
 };
 
 struct link_conn_ref {
@@ -268,23 +367,45 @@ struct link_grant {
 	uint16_t n_addrs;
 	uint16_t kind; /* stream kind; 1: tcp */
 	uint16_t host_len;
+	uint32_t idle_ms; /* of its channels, as of link_chan_connect */
 	struct link_addr addr[LINK_ADDRS_MAX];
 	uint8_t host[LINK_HOST_MAX + 1];
 };
 
+/* What a channel is that comes of a listener. */
+enum link_opens {
+	LINK_OPENS_TCPIP = 1,   /* forwarded-tcpip */
+	LINK_OPENS_STREAMLOCAL, /* forwarded-streamlocal@openssh.com */
+	LINK_OPENS_AGENT,       /* auth-agent@openssh.com */
+	LINK_OPENS_X11,         /* x11 */
+	LINK_OPENS_COUNT,
+};
+
 /*
- * A listener of the connection's own, which ends with it. What comes in becomes forwarded-tcpip
- * channels of the client, opened by the shard without asking; CHAN_OPENED (its target is who came
- * in), CHAN_FAILED and CHAN_END carry the listener's token.
+ * A listener of the connection's own, which ends with it. What comes in becomes channels of the
+ * client, opened by the shard without asking; CHAN_OPENED (its target is who came in), CHAN_FAILED
+ * and CHAN_END carry the listener's token.
+ *
+ * Of kind 1 (tcp) the shard listens itself. Of kind 2 (host) the kernel does already: one or two
+ * sockets come with the token fds, as those of a channel do; addr is what the client is told.
  */
 struct link_forward {
 	uint64_t token; /* not 0; of nothing else */
+	uint64_t epoch; /* kept with it, */
+	uint64_t fds;   /* of kind 2; else 0 */
+	uint32_t wait_ms;
 	struct link_addr
 		addr;  /* family 0: any; zeros: any of the family; port 0: the shard chooses */
-	uint16_t kind; /* stream kind; 1: tcp */
+	uint16_t kind; /* stream kind */
 	uint16_t host_len;
-	uint8_t host[LINK_HOST_MAX + 1]; /* the address as the client wrote it */
-	uint8_t pad[4];
+	uint8_t opens;                   /* enum link_opens */
+	uint8_t once;                    /* 1: a single connection, then it is over */
+	uint8_t host[LINK_HOST_MAX + 1]; /* the address, or the path, as the client wrote it */
+	uint8_t n_at;                    /* and of kind 2 where it is at */
+	uint8_t pad;
+	struct link_addr at[LINK_AT_MAX];
+	uint32_t idle_ms; /* of its channels, as of link_chan_connect */
+	uint32_t reserved;
 };
 
 struct link_forward_ref {
@@ -296,7 +417,7 @@ struct link_forward_ref {
 struct link_forward_result {
 	uint64_t token;
 	int32_t err;
-	uint16_t port; /* that is listened on */
+	uint16_t port; /* that is listened on; 0: it has none */
 	uint16_t pad;
 };
 
@@ -304,6 +425,61 @@ struct link_forward_result {
 struct link_revoke {
 	uint64_t token; /* 0: all of the connection, or of the shard */
 };
+
+/* Channels from the place `from` of the shard's table on; of a connection, where one is named. */
+struct link_look {
+	uint32_t id; /* comes back */
+	uint32_t from;
+};
+
+/* What holds a direction of a channel up: name, and for whom looks. */
+#define LINK_SLOW(X)                                                                               \
+	X(NOTHING, "-", "nothing waits")                                                           \
+	X(CLIENT, "client", "the client sends nothing, or its TCP takes nothing")                  \
+	X(WINDOW, "window", "the client's window of the channel is used up")                       \
+	X(TARGET, "target", "the target sends nothing, or takes nothing")                          \
+	X(CONGESTION, "congestion", "the network: what is under way is what TCP allows")           \
+	X(REKEY, "rekey", "keys are being changed")                                                \
+	X(MEMORY, "memory", "buffers of the shard are short")                                      \
+	X(CONTROL, "control", "sluice-control has enough of its requests to answer")               \
+	X(CAP, "cap", "a cap of bandwidth")                                                        \
+	X(CORE, "core", "its turn comes: the core is what is busy")
+
+enum link_slow {
+#define X(name, key, text) LINK_SLOW_##name,
+	LINK_SLOW(X)
+#undef X
+		LINK_SLOW_COUNT
+};
+
+enum link_chan_state { LINK_CHAN_OPENING = 1, LINK_CHAN_OPEN, LINK_CHAN_ENDING };
+
+/* In: from the client. */
+struct link_look_chan {
+	struct link_handle conn;
+	uint64_t token;
+	uint64_t bytes_in, bytes_out;
+	uint64_t age_us, idle_us; /* since it was opened; without a byte */
+	uint32_t local_channel;
+	uint32_t window_in, window_in_max; /* what is left of ours; what it is kept at */
+	uint32_t window_out;               /* what is left of the client's */
+	uint32_t held_in;                  /* given to the target, and not known to have arrived */
+	uint32_t held_out;                 /* of the target, not sealed yet */
+	uint32_t client_rtt_us, target_rtt_us; /* 0: not known */
+	struct link_addr target;               /* or who came in; family 0: it has none */
+	uint8_t state;                         /* enum link_chan_state */
+	uint8_t slow_in, slow_out;             /* enum link_slow */
+	uint8_t ours;                          /* 1: we opened it towards the client */
+};
+
+struct link_look_result {
+	uint32_t id;
+	uint32_t next; /* where to go on; 0: those were the last */
+	uint32_t n;
+	uint32_t pad;
+	/* struct link_look_chan [n] */
+};
+_Static_assert(sizeof(struct link_look_result) % 8 == 0, "what follows holds 64-bit fields");
 
 /*
  * Is this copied message whole and of its type's shape? 0 or -EBADMSG. Lengths, counts

@@ -1,7 +1,7 @@
 /*
  * perf/idle.c - what an idle authenticated connection costs, everything counted.
  *
- *   idle [--conns N] [--json FILE] [--smoke]
+ *   idle [--conns N] [--listeners N] [--json FILE] [--smoke]
  *
  * By owner; what the processes of a gateway have in all, with a hundred times as many, is
  * perf/compare's row "idle memory" (idlelab.py).
@@ -11,7 +11,9 @@
  * Bytes are those of the process: resident before there was a table, and after all rest and free
  * memory was given back. TCP's part is what its tables take (mallinfo), since what a connection of
  * it holds at rest is its place there. The owners are shown beside. Streams and clients are ours
- * and not counted. No MaxStartups, no password: the login is by "none" of a user with an empty one.
+ * and not counted. With --listeners each has as many (tcpip-forward) by the time it rests: how long
+ * a request takes, with policy and the shard's tables, and what a listener costs is told. No
+ * MaxStartups, no password: the login is by "none" of a user with an empty one.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -28,17 +30,19 @@
 
 #include "control/clock.h"
 #include "control/log.h"
-#include "control/session/internal.h"
+#include "control/session/forward.h"
 #include "dataplane/net/net.h"
 #include "dataplane/relay/relay.h"
 #include "dataplane/tcp/tcp.h"
+#include "ssh/forward.h"
 #include "ssh/kexinit.h"
 #include "ssh/pump.h"
 
-#define GOAL_MUST 8192      /* bytes */
-#define PEER      1992294.0 /* sshd: 1.9 MiB (1.7 to 2.1), measured on this class of machine */
-#define TICK_MS   10        /* who waits for a thread of control's looks this often at least */
-#define LOGIN_MS  60000     /* it does not end */
+#define GOAL_MUST     8192 /* bytes */
+#define LISTENER_PORT 2000
+#define PEER          1992294.0 /* sshd: 1.9 MiB (1.7 to 2.1), measured on this class of machine */
+#define TICK_MS       10        /* who waits for a thread of control's looks this often at least */
+#define LOGIN_MS      60000     /* it does not end */
 
 static void die(const char *what, int err)
 {
@@ -72,6 +76,10 @@ static struct {
 	struct session_env env;
 	struct session_table *table;
 	struct relay *relay;
+	struct net *net;
+	struct tcp *tcp; /* listens */
+	uint32_t n_listening;
+	double listen_us; /* all requests together */
 	struct pkt_pools pools;
 	struct cipher_engine *engine, *client_engine;
 	uint64_t later_ms;
@@ -197,7 +205,7 @@ struct client {
 	struct pipe_end *end;
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
-	bool in;
+	uint32_t in, answers;
 };
 
 static bool client_send(struct client *c)
@@ -245,7 +253,12 @@ static void client_act(struct client *c, const struct ssh_act *a)
 		must(ssh_brain_login_none(c->brain, a->id), "login");
 		break;
 	case SSH_ACT_AUTHENTICATED:
-		c->in = true;
+		c->in = 1;
+		break;
+	case SSH_ACT_GLOBAL_REPLY:
+		if (a->msg != SSH_MSG_REQUEST_SUCCESS)
+			die("a listener was refused", -EACCES);
+		c->answers++;
 		break;
 	case SSH_ACT_END:
 		die("a client was sent away", a->err);
@@ -263,7 +276,55 @@ static unsigned int shard_turn(void)
 	       relay_seal(w.relay, now);
 }
 
-static void client_login(struct pipe_end *end, uint32_t i)
+/* Until *count is as much as is wanted. */
+static void client_until(struct client *c, const uint32_t *count, uint32_t wanted)
+{
+	const uint64_t end_ms = now_ms() + LOGIN_MS;
+	struct ssh_act a;
+
+	while (*count < wanted) {
+		unsigned int work = shard_turn();
+
+		client_hear(c);
+		while (ssh_pump_step(&c->pump, &a) == 0)
+			client_act(c, &a);
+		/* Nobody has anything to do: a thread of control's computes, on this very core. */
+		if (*count < wanted && !client_send(c) && work == 0 && down.first == NULL)
+			uv_run(&w.loop, UV_RUN_ONCE);
+		if (now_ms() > end_ms)
+			die("a login does not end", -ETIMEDOUT);
+	}
+}
+
+static double us_between(const struct timespec *t0, const struct timespec *t1)
+{
+	return ((double)(t1->tv_sec - t0->tv_sec) * 1e9 + (double)(t1->tv_nsec - t0->tv_nsec)) /
+	       1e3;
+}
+
+/* One request after the other, as OpenSSH's. */
+static void client_listens(struct client *c, uint32_t n)
+{
+	struct timespec t0, t1;
+	uint8_t buf[64];
+	struct ssh_wr wr;
+
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	for (uint32_t i = 1; i <= n; i++) {
+		ssh_wr_init(&wr, buf, sizeof(buf));
+		ssh_wr_u8(&wr, SSH_MSG_GLOBAL_REQUEST);
+		ssh_wr_cstr(&wr, SSH_REQUEST_FORWARD);
+		ssh_wr_bool(&wr, true);
+		ssh_wr_cstr(&wr, "");
+		ssh_wr_u32(&wr, LISTENER_PORT + w.n_listening);
+		must(ssh_brain_send(c->brain, buf, ssh_wr_done(&wr)), "request");
+		client_until(c, &c->answers, i);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	w.listen_us += us_between(&t0, &t1);
+}
+
+static void client_login(struct pipe_end *end, uint32_t i, uint32_t listeners)
 {
 	static const struct link_addr local = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}};
 	const struct link_addr peer = {.family = 4,
@@ -273,9 +334,7 @@ static void client_login(struct pipe_end *end, uint32_t i)
 					    .ident = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7",
 					    .strict = SSH_STRICT_ON,
 					    .user = "demo"};
-	const uint64_t end_ms = now_ms() + LOGIN_MS;
 	struct client c = {.end = end};
-	struct ssh_act a;
 
 	*end = (struct pipe_end){.s = {.ops = &end_ops, .kind = STREAM_TCP}};
 	must(ssh_brain_new(&conf, &c.brain), "client");
@@ -283,18 +342,8 @@ static void client_login(struct pipe_end *end, uint32_t i)
 	must(ssh_pump_init(&c.pump, w.client_engine, c.brain), "client");
 	if (!relay_accept(w.relay, &end->s, 0, &local, &peer, now_ms() * 1000))
 		die("connection", -ENOBUFS);
-	while (!c.in) {
-		unsigned int work = shard_turn();
-
-		client_hear(&c);
-		while (ssh_pump_step(&c.pump, &a) == 0)
-			client_act(&c, &a);
-		/* Nobody has anything to do: a thread of control's computes, on this very core. */
-		if (!client_send(&c) && work == 0 && down.first == NULL)
-			uv_run(&w.loop, UV_RUN_ONCE);
-		if (now_ms() > end_ms)
-			die("a login does not end", -ETIMEDOUT);
-	}
+	client_until(&c, &c.in, 1);
+	client_listens(&c, listeners);
 	ssh_pump_fini(&c.pump);
 	ssh_brain_free(c.brain);
 }
@@ -334,7 +383,9 @@ static void control_begin(uint32_t n)
 	(void)!chmod(path, 0600);
 	len = snprintf(text, sizeof(text),
 		       "ListenAddress 127.0.0.1:22\nAuthorizedKeysFile none\nPasswordHashFile %s\n"
-		       "PermitEmptyPasswords yes\nLoginGraceTime 0\nLogLevel QUIET\n",
+		       "PermitEmptyPasswords yes\nLoginGraceTime 0\nLogLevel QUIET\n"
+		       "GatewayPorts yes\nMaxListeners 60000\nMaxListenersPerConnection 60000\n"
+		       "MaxListenersPerUser 60000\nMaxListenersPerSource 60000\nSlowPathRate 0\n",
 		       path);
 	must(conf_parse("idle", text, (size_t)len, &algs, &e->conf, &errors), "configuration");
 	log_threshold_set(LOG_L_QUIET);
@@ -356,6 +407,41 @@ static void control_begin(uint32_t n)
 	must(session_table_new(e, &link, 0, 0, n, &w.table), "table");
 }
 
+static bool nobody(void *arg, struct stream *s, uint32_t listener, const struct net_addr *local,
+		   uint16_t local_port, const struct net_addr *peer, uint16_t peer_port)
+{
+	(void)arg, (void)s, (void)listener, (void)local, (void)local_port, (void)peer;
+	(void)peer_port;
+	return false;
+}
+
+static int listen_begin(void *arg, uint32_t id, const struct link_addr *addr, uint16_t *ret_port)
+{
+	const struct net_addr any = {.family = 0};
+
+	(void)arg;
+	(void)ret_port;
+	w.n_listening++;
+	return tcp_listen(w.tcp, &any, addr->port, id, 1, nobody, NULL);
+}
+
+static void listen_end(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)tcp_listen_close(w.tcp, id);
+}
+
+static void tcp_begin(void)
+{
+	const struct net_conf nc = {.pools = &w.pools};
+	struct tcp_conf conf = {
+		.pools = &w.pools, .conns_max = 1, .rx_budget = 1 << 20, .tx_budget = 1 << 20};
+
+	must(net_new(&nc, &w.net), "net");
+	conf.net = w.net;
+	must(tcp_new(&conf, &w.tcp), "tcp");
+}
+
 static void relay_begin(uint32_t n)
 {
 	const struct relay_conf conf = {
@@ -366,8 +452,10 @@ static void relay_begin(uint32_t n)
 		.pools = &w.pools,
 		.engine = w.engine,
 		.link = {.send = link_up, .recv = link_recv},
+		.listens = {.begin = listen_begin, .end = listen_end},
 	};
 
+	tcp_begin();
 	must(relay_new(&conf, &w.relay), "relay");
 	relay_link_attached(w.relay);
 }
@@ -399,6 +487,8 @@ static void the_end(struct pipe_end *ends)
 	char path[128];
 
 	relay_free(w.relay);
+	tcp_free(w.tcp);
+	net_free(w.net);
 	session_table_free(w.table);
 	while (down.first != NULL) {
 		struct msg *m = down.first;
@@ -530,16 +620,27 @@ static void report(const char *json, uint32_t n, double tcp, double tables, doub
 	fclose(f);
 }
 
+static void report_listeners(void)
+{
+	if (w.n_listening == 0)
+		return;
+	printf("listeners: %u, their memory is in what is all the rest\n", w.n_listening);
+	printf("  %-44s %8.1f us\n", "a request, both sides and control",
+	       w.listen_us / w.n_listening);
+	printf("  %-44s %8zu\n", "control: a listener", sizeof(struct listener));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"conns", required_argument, NULL, 'n'},
+					      {"listeners", required_argument, NULL, 'l'},
 					      {"json", required_argument, NULL, 'j'},
 					      {"smoke", no_argument, NULL, 's'},
 					      {NULL, 0, NULL, 0}};
 	const char *json = NULL;
 	struct pipe_end *ends;
 	struct timespec t0, t1;
-	uint32_t n = 2000;
+	uint32_t n = 2000, listeners = 0;
 	size_t before, empty;
 	double tcp, tables, all, us;
 	int c;
@@ -547,12 +648,15 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'n' && atoi(optarg) > 0)
 			n = (uint32_t)atoi(optarg);
+		else if (c == 'l' && atoi(optarg) > 0)
+			listeners = (uint32_t)atoi(optarg);
 		else if (c == 'j')
 			json = optarg;
 		else if (c == 's')
 			n = 100;
 		else {
-			fprintf(stderr, "usage: idle [--conns N] [--json FILE] [--smoke]\n");
+			fprintf(stderr, "usage: idle [--conns N] [--listeners N] [--json FILE] "
+					"[--smoke]\n");
 			return 2;
 		}
 	}
@@ -569,16 +673,17 @@ int main(int argc, char **argv)
 	empty = resident();
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	for (uint32_t i = 0; i < n; i++) {
-		client_login(&ends[i], i);
+		client_login(&ends[i], i, listeners);
 		if (i % 64 == 0)
 			timers_poll(w.env.timers, now_ms());
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
-	us = ((double)(t1.tv_sec - t0.tv_sec) * 1e9 + (double)(t1.tv_nsec - t0.tv_nsec)) / 1e3 / n;
+	us = (us_between(&t0, &t1) - w.listen_us) / n;
 	rest(n);
 	all = (double)(resident() - before) / n;
 	tables = (double)(empty - before) / n;
 	report(json, n, tcp, tables, all, control_bytes(n), us);
+	report_listeners();
 	the_end(ends);
-	return tcp + all <= GOAL_MUST || n < 1000 ? 0 : 1;
+	return tcp + all <= GOAL_MUST || n < 1000 || listeners > 0 ? 0 : 1;
 }

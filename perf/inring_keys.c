@@ -50,10 +50,14 @@ static uint8_t key_byte(int way)
 static void say(struct keys *k, const struct link_handle *h, uint16_t type, const void *body,
 		size_t body_len, const void *tail, size_t tail_len)
 {
-	uint8_t head[sizeof(struct link_hdr) + sizeof(struct link_keys)];
+	uint8_t head[sizeof(struct link_hdr) + sizeof(struct link_chan_connect)]; /* the largest */
 	struct link_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + body_len + tail_len), .type = type};
 	int r;
 
+	if (sizeof(hdr) + body_len > sizeof(head)) {
+		k->err = -EMSGSIZE;
+		return;
+	}
 	if (h != NULL)
 		hdr.conn = *h;
 	memcpy(head, &hdr, sizeof(hdr));

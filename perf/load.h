@@ -187,6 +187,18 @@ static inline uint64_t load_ns(const struct load *l, uint64_t tsc)
 	return (uint64_t)(load_seconds(l, tsc) * 1e9);
 }
 
+static inline uint32_t load_conns_all(const struct load *l)
+{
+	return l->conf.conns + l->conf.idle;
+}
+
+/* It opens no channel, and says nothing once it is in. */
+static inline bool load_conn_rests(const struct load_conn *c)
+{
+	return c->load->conf.mode == LOAD_IDLE ||
+	       (uint32_t)(c - c->load->conns) >= c->load->conf.conns;
+}
+
 static inline uint32_t load_chans_all(const struct load *l)
 {
 	return l->conf.conns * l->conf.chans;

@@ -35,6 +35,8 @@ static const struct option {
 	const char *help;
 } option[] = {
 	{"--conns", U32, AT(conns), 1, LOAD_CONNS_MAX, "connections; 1"},
+	{"--idle", U32, AT(idle), 0, LOAD_CONNS_MAX,
+	 "connections beside them that log in and stay; 0"},
 	{"--chans", U32, AT(chans), 1, 4096, "channels of each; 1"},
 	{"--seconds", NUMBER, AT(seconds), 0.01, 86400, "of the measurement; 2"},
 	{"--warmup", NUMBER, AT(warmup_s), 0, 3600, "seconds before it; 0.5"},

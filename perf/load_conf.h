@@ -49,6 +49,7 @@ enum flood_kind {
 struct load_conf {
 	enum load_mode mode;
 	uint32_t conns, chans; /* chans: of each connection */
+	uint32_t idle;         /* connections beside those, without channels */
 	double seconds, warmup_s, setup_s;
 	const char *cipher, *mac, *kex;
 	uint32_t payload;           /* of a bulk channel message */

@@ -102,7 +102,7 @@ unsigned int load_conns_begin(struct load *l)
 	if (!l->met && l->next_conn > 0)
 		return 0;
 	/* Those that ended to begin again stand anywhere; the others in order. */
-	for (uint32_t looked = 0; looked < l->conf.conns && l->to_begin > 0; looked++) {
+	for (uint32_t looked = 0; looked < load_conns_all(l) && l->to_begin > 0; looked++) {
 		struct load_conn *c = &l->conns[l->next_conn];
 
 		if (l->in_login >= (l->met ? l->conf.logins : 1) || n == CONNECT_MAX)
@@ -112,7 +112,7 @@ unsigned int load_conns_begin(struct load *l)
 				break;
 			n++;
 		}
-		l->next_conn = (l->next_conn + 1) % l->conf.conns;
+		l->next_conn = (l->next_conn + 1) % load_conns_all(l);
 	}
 	return n;
 }
@@ -285,7 +285,7 @@ static void conn_in(struct load_conn *c)
 	l->in_login--;
 	l->conns_up++;
 	l->count.logins++;
-	if (l->conf.mode == LOAD_LOGINS || l->conf.mode == LOAD_IDLE) {
+	if (l->conf.mode == LOAD_LOGINS || load_conn_rests(c)) {
 		if (l->phase == LOAD_MEASURE || l->conf.mode == LOAD_IDLE)
 			hist_add(&l->latency, load_ns(l, rte_rdtsc() - c->begun_tsc));
 		if (l->conf.mode == LOAD_LOGINS)
@@ -356,7 +356,7 @@ static void brain_run(struct load_conn *c)
 
 	while (c->state != LOAD_CONN_OVER && ssh_brain_next(c->brain, &act) == 0)
 		brain_act(c, &act);
-	if (c->state == LOAD_CONN_UP && c->load->conf.mode == LOAD_IDLE && !c->in_kex)
+	if (c->state == LOAD_CONN_UP && load_conn_rests(c) && !c->in_kex)
 		conn_idle(c);
 }
 

@@ -189,9 +189,9 @@ static bool is_set_up(const struct load *l, const struct flood *f)
 		return l->count.logins >= l->conf.conns;
 	case LOAD_OPENS:
 	case LOAD_IDLE:
-		return l->conns_up == l->conf.conns && l->met && l->chans_up == 0;
+		return l->conns_up == load_conns_all(l) && l->met && l->chans_up == 0;
 	default:
-		return l->chans_up == load_chans_all(l);
+		return l->conns_up == load_conns_all(l) && l->chans_up == load_chans_all(l);
 	}
 }
 
@@ -344,7 +344,7 @@ static void run(struct load *l, struct flood *f)
 	bool person = isatty(STDERR_FILENO);
 
 	await_links(l, f);
-	l->to_begin = l->conf.conns;
+	l->to_begin = load_conns_all(l);
 	due_us = l->s.now_us + us_of(l->conf.setup_s);
 	line_us = l->s.now_us + SECOND_US;
 	l->phase = LOAD_SETUP;
@@ -393,7 +393,7 @@ static bool begin_stack(struct load *l)
 		.data_mbufs = mbufs,
 		.head_mbufs = 2 * mbufs,
 		.port = {{c->outside, c->outside_own, mtu}, {c->inside, c->inside_own, mtu}},
-		.conns_max = c->conns + load_chans_all(l) + SPARE_CONNS,
+		.conns_max = load_conns_all(l) + load_chans_all(l) + SPARE_CONNS,
 		.time_wait_max = 65536,
 		.rx_budget = c->buffer,
 		.tx_budget = c->buffer,
@@ -434,13 +434,15 @@ static int begin_tables(struct load *l)
 
 	TAILQ_INIT(&l->active);
 	hist_init(&l->latency);
-	l->conns = calloc(c->conns, sizeof(*l->conns));
+	l->conns = calloc(load_conns_all(l), sizeof(*l->conns));
 	l->chans = calloc(load_chans_all(l), sizeof(*l->chans));
 	if (l->conns == NULL || l->chans == NULL)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < c->conns; i++) {
-		load_conn_init(l, &l->conns[i], &l->chans[(size_t)i * c->chans]);
-		for (uint32_t k = 0; k < c->chans; k++)
+	for (uint32_t i = 0; i < load_conns_all(l); i++) {
+		bool busy = i < c->conns;
+
+		load_conn_init(l, &l->conns[i], busy ? &l->chans[(size_t)i * c->chans] : NULL);
+		for (uint32_t k = 0; busy && k < c->chans; k++)
 			load_chan_init(&l->conns[i], &l->conns[i].chan[k], i * c->chans + k);
 	}
 	r = cipher_engine_new(CIPHER_ENGINE_AUTO, 4 + SSH_PACKET_MAX + CIPHER_TAG_MAX, &l->engine);
@@ -476,7 +478,7 @@ static unsigned int end(struct load *l, struct flood *f)
 {
 	unsigned int lost;
 
-	for (uint32_t i = 0; i < l->conf.conns; i++)
+	for (uint32_t i = 0; i < load_conns_all(l); i++)
 		load_conn_end(&l->conns[i], false);
 	load_conns_seal(l);
 	load_targets_end(l);

@@ -149,6 +149,9 @@ def settle(count, label, out, rc, seconds, only):
     print(f"  {'FAIL' if bad else 'skip' if rc == SKIP else 'ok  '} {label} ({seconds:.1f} s)"
           + (f" {m.group(1)} tests" if m else ""), flush=True)
     if bad:
+        for line in out.splitlines()[:-60]:
+            if line.startswith("FAILED"):
+                print("    " + line, flush=True)
         print("    " + "\n    ".join(out.strip().splitlines()[-60:]), flush=True)
 
 

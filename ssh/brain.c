@@ -771,6 +771,11 @@ bool ssh_brain_authenticated(const struct ssh_brain *b)
 	return b->phase.svc == SSH_SVC_OPEN;
 }
 
+const char *ssh_brain_ident_own(const struct ssh_brain *b)
+{
+	return b->ident;
+}
+
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b)
 {
 	return (struct ssh_str){b->session_id, b->session_id_len};

@@ -150,7 +150,7 @@ enum ssh_act_kind {
 	SSH_ACT_LOGIN,   /* client: choose a method; ssh_brain_login_*() */
 
 	/* Messages of the connection protocol and news, for whoever decides. */
-	SSH_ACT_CHANNEL_OPEN,    /* open; answered through ssh_brain_send() */
+	SSH_ACT_CHANNEL_OPEN,    /* open, a client's only if it asked; answered by ssh_brain_send() */
 	SSH_ACT_CHANNEL_REQUEST, /* request */
 	SSH_ACT_CHANNEL_OTHER,   /* payload: 91, 92, 93..97, 99, 100 of channels the carrier did not
 				    settle */
@@ -281,6 +281,18 @@ struct ssh_brain_past {
 bool ssh_brain_rests(const struct ssh_brain *b, struct ssh_brain_past *ret);
 int ssh_brain_resume(struct ssh_brain *b, const struct ssh_brain_past *past)
 	__attribute__((warn_unused_result));
+/*
+ * And of a key exchange that had begun: our KEXINIT, which the peer has; then its own payloads of
+ * the exchange, from its KEXINIT on, are given again. -EINVAL: not such a payload.
+ */
+int ssh_brain_resume_kex(struct ssh_brain *b, const uint8_t *payload, size_t len)
+	__attribute__((warn_unused_result));
+/*
+ * Of a later exchange whose NEWKEYS we have sent: what the peer's keys will be, for another brain
+ * to take if this one is gone by then. -EINVAL: there is none. Good until the next input.
+ */
+int ssh_brain_rx_keys(const struct ssh_brain *b, struct ssh_act_keys *ret)
+	__attribute__((warn_unused_result));
 /* The peer's line, without its end. */
 int ssh_brain_ident(struct ssh_brain *b, const uint8_t *line, size_t len);
 /*
@@ -386,6 +398,7 @@ bool ssh_brain_authenticated(const struct ssh_brain *b);
 /* Client: server-sig-algs as EXT_INFO named them; NULL: none came. */
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
+const char *ssh_brain_ident_own(const struct ssh_brain *b); /* our line, without its end */
 /* Messages dropped without effect: unsolicited replies, late authentication requests (S-16). */
 uint64_t ssh_brain_drops(const struct ssh_brain *b);
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ssh/forward.h"
 #include "ssh/internal.h"
 
 /* The payload's copy in the action; views of a message are taken from it. */
@@ -55,6 +56,39 @@ static int input_global(struct ssh_brain *b, const uint8_t *p, size_t len)
 	return global_request_parse(&r, &act->request);
 }
 
+/*
+ * What a server may open towards a client, and the request that asks for it. Everything else is
+ * refused (RFC 4254 sections 6.1 and 7.2: session and direct-tcpip), and so are these from a server
+ * that was not asked: it would reach into the client's network, display or agent (S-19).
+ */
+static const struct {
+	uint8_t msg;
+	const char *request, *open;
+} asked_for[] = {
+	{SSH_MSG_GLOBAL_REQUEST, SSH_REQUEST_FORWARD, SSH_OPEN_FORWARDED},
+	{SSH_MSG_GLOBAL_REQUEST, SSH_REQUEST_STREAMLOCAL, SSH_OPEN_FORWARDED_STREAMLOCAL},
+	{SSH_MSG_CHANNEL_REQUEST, "x11-req", SSH_OPEN_X11},
+	{SSH_MSG_CHANNEL_REQUEST, "auth-agent-req@openssh.com", SSH_OPEN_AGENT},
+};
+
+#define ASKED_FOR (sizeof(asked_for) / sizeof(asked_for[0]))
+_Static_assert(ASKED_FOR <= 8, "bits of asked");
+
+static void asks(struct ssh_brain *b, uint8_t msg, struct ssh_str type)
+{
+	for (size_t i = 0; i < ASKED_FOR; i++)
+		if (asked_for[i].msg == msg && ssh_str_eq(type, asked_for[i].request))
+			b->asked |= (uint8_t)(1u << i);
+}
+
+static bool was_asked(const struct ssh_brain *b, struct ssh_str type)
+{
+	for (size_t i = 0; i < ASKED_FOR; i++)
+		if (ssh_str_eq(type, asked_for[i].open))
+			return (b->asked & 1u << i) != 0;
+	return false;
+}
+
 static int input_open(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_chan_open m;
@@ -64,6 +98,12 @@ static int input_open(struct ssh_brain *b, const uint8_t *p, size_t len)
 	ssh_rd_init(&r, p + 1, len - 1);
 	if (ssh_chan_open_parse(&r, &m) < 0)
 		return -SSH_E_FORMAT;
+	if (!brain_is_server(b) && !was_asked(b, m.type)) {
+		b->drops++;
+		return ssh_brain_open_refuse(b, m.sender_channel,
+					     SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+					     "it was not asked for");
+	}
 	act = push_payload(b, SSH_ACT_CHANNEL_OPEN, p, len, &r);
 	return act != NULL ? ssh_chan_open_parse(&r, &act->open) : -SSH_E_MEMORY;
 }
@@ -178,7 +218,7 @@ int brain_conn_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 /* Remembers what will be answered. -EAGAIN: too much is waiting. */
 static int account_sent(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
-	struct ssh_chan_request global;
+	struct ssh_chan_request global, request;
 	struct ssh_chan_open open;
 	struct ssh_rd r;
 
@@ -195,6 +235,9 @@ static int account_sent(struct ssh_brain *b, const uint8_t *p, size_t len)
 		if (b->globals_sent == SSH_GLOBALS_MAX)
 			return -EAGAIN;
 		b->globals_sent += global.want_reply;
+		asks(b, p[0], global.type);
+	} else if (p[0] == SSH_MSG_CHANNEL_REQUEST && ssh_chan_request_parse(&r, &request) == 0) {
+		asks(b, p[0], request.type);
 	}
 	return 0;
 }

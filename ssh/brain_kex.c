@@ -11,6 +11,7 @@
  * What is called ECDH here is DH, too, where public values are numbers; in a group exchange it
  * follows on brain_gex.c and has other message numbers.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,16 +241,12 @@ int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
 
 /* New keys -------------------------------------------------------------------------- */
 
-/* dir: 0 client to server. The keys stay where they are. */
-static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
+static struct ssh_act_keys keys_of(const struct ssh_brain *b, int dir)
 {
 	const struct cipher_suite *suite = b->kex->agreed.suite[dir];
 	const struct ssh_dir_keys *keys = &b->kex->keys->dir[dir];
-	struct ssh_act *act = act_push(b, kind, 0);
 
-	if (act == NULL)
-		return -SSH_E_MEMORY;
-	act->keys = (struct ssh_act_keys){
+	return (struct ssh_act_keys){
 		.suite = suite,
 		.key = keys->key,
 		.iv = keys->iv,
@@ -258,6 +255,24 @@ static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
 		.reset_seqnr = b->phase.strict,
 		.limit = ssh_rekey_limit_of(suite, &b->rekey),
 	};
+}
+
+int ssh_brain_rx_keys(const struct ssh_brain *b, struct ssh_act_keys *ret)
+{
+	if (b->phase.kex != SSH_KEX_NEWKEYS || b->kex == NULL || b->kex->keys == NULL)
+		return -EINVAL;
+	*ret = keys_of(b, brain_is_server(b) ? 0 : 1);
+	return 0;
+}
+
+/* dir: 0 client to server. The keys stay where they are. */
+static int push_keys(struct ssh_brain *b, enum ssh_act_kind kind, int dir)
+{
+	struct ssh_act *act = act_push(b, kind, 0);
+
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->keys = keys_of(b, dir);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  *
  * Source  RFC 4253 section 7, RFC 8308 section 2.1, RFC 4462 section 5, OpenSSH PROTOCOL 1.10.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,4 +243,20 @@ int kex_input_init(struct ssh_brain *b, uint32_t seqnr, const uint8_t *p, size_t
 	else
 		b->phase.kex = guess ? SSH_KEX_GUESS : SSH_KEX_METHOD;
 	return begin_method(b);
+}
+
+int ssh_brain_resume_kex(struct ssh_brain *b, const uint8_t *payload, size_t len)
+{
+	struct ssh_kexinit mine;
+	int r;
+
+	if (!brain_is_server(b) || b->phase.svc != SSH_SVC_OPEN || b->phase.kex != SSH_KEX_NONE ||
+	    b->kex != NULL || ssh_kexinit_parse(payload, len, &mine) < 0)
+		return -EINVAL;
+	r = kex_begin(b);
+	if (r < 0)
+		return r;
+	b->kex->i_mine = copy(payload, len);
+	b->kex->i_mine_len = (uint32_t)len;
+	return b->kex->i_mine != NULL ? 0 : -SSH_E_MEMORY;
 }

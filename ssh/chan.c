@@ -323,15 +323,18 @@ static bool path_is_plain(struct ssh_str path)
 	return true;
 }
 
+bool ssh_socket_path_ok(struct ssh_str path)
+{
+	return path.len <= SSH_SOCKET_PATH_MAX && no_controls(path) && path_is_plain(path);
+}
+
 int ssh_direct_streamlocal_parse(struct ssh_rd *r, struct ssh_str *ret_path)
 {
 	struct ssh_str path = ssh_rd_str(r);
 
 	(void)ssh_rd_str(r); /* reserved, both */
 	(void)ssh_rd_u32(r);
-	if (!ssh_rd_done(r))
-		return -SSH_E_FORMAT;
-	if (path.len > SSH_SOCKET_PATH_MAX || !no_controls(path) || !path_is_plain(path))
+	if (!ssh_rd_done(r) || !ssh_socket_path_ok(path))
 		return -SSH_E_FORMAT;
 	*ret_path = path;
 	return 0;

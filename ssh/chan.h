@@ -23,9 +23,10 @@ enum ssh_chan_state {
 };
 
 enum ssh_chan_event {
-	SSH_CHAN_EV_CONFIRMED = 1, /* CONFIRMATION received (we opened), or sealed (the peer opened) */
-	SSH_CHAN_EV_REFUSED,	   /* FAILURE received or sealed */
-	SSH_CHAN_EV_PEER_DATA,	   /* DATA or EXTENDED_DATA */
+	SSH_CHAN_EV_CONFIRMED =
+		1,             /* CONFIRMATION received (we opened), or sealed (the peer opened) */
+	SSH_CHAN_EV_REFUSED,   /* FAILURE received or sealed */
+	SSH_CHAN_EV_PEER_DATA, /* DATA or EXTENDED_DATA */
 	SSH_CHAN_EV_PEER_ADJUST,
 	SSH_CHAN_EV_PEER_EOF,
 	SSH_CHAN_EV_PEER_CLOSE,
@@ -36,16 +37,16 @@ enum ssh_chan_event {
 
 enum ssh_chan_act {
 	SSH_CHAN_ACT_NONE = 0,
-	SSH_CHAN_ACT_START,	  /* data may flow */
-	SSH_CHAN_ACT_DELIVER,	  /* hand the message on */
-	SSH_CHAN_ACT_DISCARD,	  /* count the window, drop the bytes */
+	SSH_CHAN_ACT_START,   /* data may flow */
+	SSH_CHAN_ACT_DELIVER, /* hand the message on */
+	SSH_CHAN_ACT_DISCARD, /* count the window, drop the bytes */
 	SSH_CHAN_ACT_SEND_CLOSE,
 	SSH_CHAN_ACT_REPLY_CLOSE, /* send CLOSE, then free */
 	SSH_CHAN_ACT_FREE,
 };
 
 struct ssh_chan_fsm {
-	uint8_t state;	   /* enum ssh_chan_state */
+	uint8_t state;     /* enum ssh_chan_state */
 	bool eof_received; /* DATA after it is the peer's fault (S-17) */
 	bool eof_sent;
 };
@@ -132,8 +133,9 @@ int ssh_chan_data_head_parse(const uint8_t *head, uint32_t head_len, uint32_t pa
 			     struct ssh_chan_data *ret, uint32_t *ret_head_len);
 /*
  * r stands at the rest of an OPEN. The names are at most SSH_HOST_MAX long and have
- * no NUL or other control character, the host is not empty and its port is 1..65535. The host may be the word of some program behind
- * the client, so a caller answers an error with OPEN_FAILURE and keeps the connection.
+ * no NUL or other control character, the host is not empty and its port is 1..65535. The host may
+ * be the word of some program behind the client, so a caller answers an error with OPEN_FAILURE and
+ * keeps the connection.
  */
 int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret);
 
@@ -143,6 +145,8 @@ int ssh_direct_tcpip_parse(struct ssh_rd *r, struct ssh_direct_tcpip *ret);
  * rules may compare it as text.
  */
 #define SSH_SOCKET_PATH_MAX 1023
+/* Is it one of those? */
+bool ssh_socket_path_ok(struct ssh_str path);
 int ssh_direct_streamlocal_parse(struct ssh_rd *r, struct ssh_str *ret_path);
 
 /* Each writes a whole payload, message number first (direct_tcpip: the rest of an OPEN). */

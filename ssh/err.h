@@ -46,6 +46,8 @@
 	X(IDLE, 11, "idle", "idle for too long")                                                   \
 	X(EXPIRED, 11, "expired", "what let you in has expired")                                   \
 	X(REVOKED, 11, "revoked", "the key that let you in was revoked")                           \
+	X(OPERATOR, 11, "operator", "disconnected by the operator")                                \
+	X(DENIED, 11, "denied", "you are not let in any more")                                     \
 	X(INTERNAL, 11, "internal", "internal error")                                              \
 	X(MEMORY, 12, "memory", "out of memory")                                                   \
 	X(UNAVAILABLE, 11, "unavailable", "not available now")                                     \

@@ -169,6 +169,7 @@ struct ssh_brain {
 	uint32_t opens[SSH_OPENS_MAX]; /* sender_channel of our unanswered opens */
 	unsigned int n_opens;
 	unsigned int globals_received, globals_sent; /* that want replies, unanswered */
+	uint8_t asked; /* client: what a server may open, bits of brain_conn.c */
 	uint64_t drops;
 };
 

@@ -230,6 +230,25 @@ void ssh_pty_req_build(struct ssh_wr *w, const struct ssh_pty_req *m)
 	ssh_wr_str(w, m->modes);
 }
 
+static bool word_is_plain(struct ssh_str s)
+{
+	static const char more[] = "-_.:/";
+
+	for (uint32_t i = 0; i < s.len; i++) {
+		uint8_t c = s.p[i];
+
+		if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+		    (c == 0 || strchr(more, c) == NULL))
+			return false;
+	}
+	return s.len > 0;
+}
+
+bool ssh_x11_req_plain(const struct ssh_x11_req *m)
+{
+	return word_is_plain(m->protocol) && word_is_plain(m->cookie);
+}
+
 void ssh_x11_req_build(struct ssh_wr *w, const struct ssh_x11_req *m)
 {
 	ssh_wr_bool(w, m->single_connection);

@@ -74,6 +74,11 @@ struct ssh_exit_signal {
 /* 0, or -SSH_E_FORMAT with *ret untouched. Nothing may be left over. */
 int ssh_pty_req_parse(struct ssh_str rest, struct ssh_pty_req *ret);
 int ssh_x11_req_parse(struct ssh_str rest, struct ssh_x11_req *ret);
+/*
+ * May protocol and cookie be given to xauth(1), whose words they become? Letters, digits, "-_.:/"
+ * and nothing else, neither empty.
+ */
+bool ssh_x11_req_plain(const struct ssh_x11_req *m);
 int ssh_env_parse(struct ssh_str rest, struct ssh_env *ret);
 int ssh_window_change_parse(struct ssh_str rest, struct ssh_tty_size *ret);
 int ssh_exit_signal_parse(struct ssh_str rest, struct ssh_exit_signal *ret);

@@ -48,6 +48,7 @@ static void client_end(struct client *c)
 {
 	c->admin->client[c->place] = NULL;
 	timer_cancel(c->admin->env->sessions->timers, &c->idle);
+	answer_over(&c->answer);
 	answer_text_free(&c->out);
 	uv_poll_stop(&c->poll);
 	uv_close((uv_handle_t *)&c->poll, on_client_closed);
@@ -131,7 +132,9 @@ static int client_step(struct client *c)
 		return r;
 	if (c->last)
 		return -EPIPE;
-	if (c->answer.kind != ANSWER_NONE)
+	if (c->answer.waits)
+		return 0;
+	if (c->answer.more != NULL)
 		return answer_more(&c->answer, c->admin->env, &c->out);
 	n = line_len(c);
 	return n > 0 ? client_ask(c, n) : client_read(c);
@@ -139,12 +142,29 @@ static int client_step(struct client *c)
 
 static void on_client(uv_poll_t *poll, int status, int events);
 
-/* Either there is something to do for it, as soon as it takes bytes, or it is to speak. */
+/*
+ * Either there is something to do for it, as soon as it takes bytes, or it is to speak. While its
+ * answer waits for others, which is never long, it is not looked at: that it has no more to say is
+ * not its end.
+ */
 static int client_watch(struct client *c)
 {
-	bool busy = c->out.len > 0 || c->last || c->answer.kind != ANSWER_NONE || line_len(c) > 0;
+	bool busy = c->last || c->answer.more != NULL || line_len(c) > 0;
 
-	return uv_poll_start(&c->poll, busy ? UV_WRITABLE : UV_READABLE, on_client);
+	if (c->out.len > 0 || (busy && !c->answer.waits))
+		return uv_poll_start(&c->poll, UV_WRITABLE, on_client);
+	if (c->answer.waits)
+		return uv_poll_stop(&c->poll);
+	return uv_poll_start(&c->poll, UV_READABLE, on_client);
+}
+
+/* What its answer waited for came. */
+static void on_answer(struct answer *a)
+{
+	struct client *c = (struct client *)(void *)((char *)a - offsetof(struct client, answer));
+
+	if (a->failed < 0 || client_watch(c) < 0)
+		client_end(c);
 }
 
 static void on_client(uv_poll_t *poll, int status, int events)
@@ -180,6 +200,19 @@ static void turn_away(int fd)
 	close(fd);
 }
 
+/* For the log: who may call at all was looked at before (link_accept()). */
+static int caller_of(int fd, struct answer *a)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return -errno;
+	a->caller.uid = who.uid;
+	a->caller.pid = who.pid;
+	return 0;
+}
+
 /* Takes fd. */
 static void client_new(struct admin *a, int fd)
 {
@@ -202,6 +235,9 @@ static void client_new(struct admin *a, int fd)
 	c->place = place;
 	c->fd = fd;
 	c->idle.fire = on_idle;
+	c->answer.out = &c->out;
+	(void)caller_of(fd, &c->answer);
+	c->answer.wake = on_answer;
 	a->client[place] = c;
 	if (alive(c) < 0 || client_watch(c) < 0)
 		client_end(c);

@@ -51,17 +51,21 @@ static json_t *counters(const void *file)
 	return list;
 }
 
+int counters_file(const struct linkpeer *peer, unsigned int shard, void **ret)
+{
+	char path[4096];
+	int r = stats_path(linkpeer_status(peer).path, shard, path, sizeof(path));
+
+	return r == 0 ? link_stats_read(path, ret) : r;
+}
+
 json_t *counters_of_shard(const struct linkpeer *peer, unsigned int shard)
 {
 	struct linkpeer_status st = linkpeer_status(peer);
 	void *file = NULL;
-	char path[4096];
 	json_t *v;
-	int r;
+	int r = counters_file(peer, shard, &file);
 
-	r = stats_path(st.path, shard, path, sizeof(path));
-	if (r == 0)
-		r = link_stats_read(path, &file);
 	if (r < 0)
 		return json_pack("{s:o, s:i, s:s}", "dataplane", admin_text(st.name), "shard",
 				 (int)shard, "error", strerror(-r));

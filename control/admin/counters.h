@@ -16,6 +16,9 @@
  * read. NULL: no memory.
  */
 json_t *counters_of_shard(const struct linkpeer *peer, unsigned int shard);
+/* The copy of a shard's file, the caller's to free(). -errno. */
+int counters_file(const struct linkpeer *peer, unsigned int shard, void **ret)
+	__attribute__((warn_unused_result));
 /* [{"room","name","limit","value","text"},…] of control itself. NULL: no memory. */
 json_t *counters_of_control(void);
 

@@ -184,10 +184,8 @@ static const struct {
 	{"tunnel", opt_tunnel},
 };
 
-/* Flags that take a "no-" in front; those without an effect here are only known. */
+/* Flags that take a "no-" in front, without an effect here: only known. */
 static const char *const both_ways[] = {
-	"agent-forwarding",
-	"X11-forwarding",
 	"user-rc",
 };
 
@@ -204,8 +202,17 @@ static int option_flag(struct options *o, const char *name)
 		o->e->grant.pty = !negated;
 		return 0;
 	}
+	if (strcasecmp(bare, "agent-forwarding") == 0) {
+		o->e->grant.agent = !negated;
+		return 0;
+	}
+	if (strcasecmp(bare, "X11-forwarding") == 0) {
+		o->e->grant.x11 = !negated;
+		return 0;
+	}
 	if (strcasecmp(name, "restrict") == 0) {
 		o->e->grant.port_forwarding = o->e->grant.pty = false;
+		o->e->grant.agent = o->e->grant.x11 = false;
 		return 0;
 	}
 	if (strcasecmp(name, "cert-authority") == 0) {
@@ -468,8 +475,11 @@ static int line_try(const char *line, size_t len, const struct authkeys_query *q
 	if (r < 0)
 		return r;
 	r = -ENOENT;
-	if (entry_concerns(&e, q->key) && entry_admits(&e, q, a->note))
-		r = entry_take(&e, q, a);
+	if (entry_concerns(&e, q->key)) {
+		if (entry_admits(&e, q, a->note))
+			r = entry_take(&e, q, a);
+		a->refused |= r < 0;
+	}
 	authkeys_entry_fini(&e);
 	return r;
 }
@@ -493,5 +503,6 @@ int authkeys_find(const char *text, size_t len, const struct authkeys_query *q,
 		at += n + 1;
 	}
 	memcpy(ret->note, a.note, sizeof(a.note));
+	ret->refused = a.refused;
 	return -ENOENT;
 }

@@ -14,10 +14,12 @@
  *   port-forwarding, no-port-forwarding, permitopen="host:port", permitlisten="[host:]port"
  *                          enforced.
  *   pty, no-pty            whether its sessions may have a terminal; enforced.
+ *   agent-forwarding, X11-forwarding and their no- forms: whether they may have the client's agent,
+ *                          and display; enforced.
  *   command="…"            what its sessions run, whatever is asked for; enforced. It may still
  *                          forward ports, as with sshd.
- *   agent-forwarding, X11-forwarding, user-rc and their no- forms, environment="N=v",
- *   tunnel="n"             checked, then of no effect: there is none of them.
+ *   user-rc, no-user-rc, environment="N=v", tunnel="n"
+ *                          checked, then of no effect: there is none of them.
  *   cert-authority         the key signs certificates and does not log in by itself: the
  *                          line never matches a plain key, but certificates it signed
  *                          (auth/usercert.h); enforced.
@@ -82,6 +84,7 @@ struct authkeys_answer {
 	bool no_touch_required, verify_required;
 	uint64_t expires; /* seconds since 1970; UINT64_MAX: never */
 	bool certified;   /* validly, by one of TrustedUserCAKeys; whom, a program is to say */
+	bool refused;     /* none let in, and one is about this key: wrong place or time */
 	/* Worth an INFO line even when nothing let in: right key, wrong place or time. */
 	char note[AUTHKEYS_NOTE_MAX];
 };

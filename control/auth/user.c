@@ -48,6 +48,8 @@ static void keys_text_check(struct user_lookup *l, struct tried *t, const char *
 	if (authkeys_find(text, len, &t->q, &a) == 0) {
 		l->key_found = true;
 		t->answer = a;
+	} else {
+		l->key_refused |= a.refused;
 	}
 	if (a.note[0] != '\0')
 		memcpy(l->note, a.note, sizeof(a.note));
@@ -245,6 +247,7 @@ static void key_begin(struct user_lookup *l, struct tried *t)
 	if (keytrust_check(&l->trust, t->key, why, sizeof(why)) == 0)
 		return;
 	memcpy(l->note, why, sizeof(why));
+	l->key_refused = true;
 	key_free(t->key);
 	t->key = NULL;
 }
@@ -300,6 +303,7 @@ static void presence_check(struct user_lookup *l, const struct tried *t)
 	if (!l->signed_by_key || !l->presence.sk || (need & ~l->presence.flags) == 0)
 		return;
 	l->key_found = false;
+	l->key_refused = true;
 	snprintf(l->note, sizeof(l->note),
 		 "Authentication refused: %s of security key of %.100s was not asked for",
 		 (need & ~l->presence.flags & KEY_USER_PRESENT) != 0 ? "touch"

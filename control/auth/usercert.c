@@ -82,6 +82,8 @@ static void narrow(const struct cert *c, struct authkeys_answer *a)
 	a->no_touch_required &= (c->permits & CERT_NO_TOUCH_REQUIRED) != 0;
 	a->verify_required |= c->verify_required;
 	a->grant.pty &= (c->permits & CERT_PERMIT_PTY) != 0;
+	a->grant.agent &= (c->permits & CERT_PERMIT_AGENT_FORWARDING) != 0;
+	a->grant.x11 &= (c->permits & CERT_PERMIT_X11_FORWARDING) != 0;
 	a->forced_command |= c->force_command != NULL;
 	if (c->force_command != NULL) /* without memory there are no sessions */
 		(void)!policy_grant_force(&a->grant, c->force_command);

@@ -34,6 +34,12 @@ static int user_find(struct conf *conf, struct allow *a, struct user_lookup *l)
 
 int allow_find(struct conf *conf, const struct helper_job *job, struct allow *ret)
 {
+	return allow_find_dest(conf, job, NULL, ret);
+}
+
+int allow_find_dest(struct conf *conf, const struct helper_job *job, const struct conf_dest *dest,
+		    struct allow *ret)
+{
 	char peer[HELPER_ADDR_MAX + 1], local[HELPER_ADDR_MAX + 1], version[HELPER_TEXT_MAX];
 	char host[SSH_HOST_MAX + 1];
 	struct user_lookup l = {0};
@@ -43,6 +49,7 @@ int allow_find(struct conf *conf, const struct helper_job *job, struct allow *re
 				     .laddr = local,
 				     .lport = job->local_port,
 				     .groups = &groups,
+				     .dest = dest,
 				     .invalid_user = job->invalid_user};
 	int r = 0;
 

@@ -13,6 +13,9 @@
  *             root as PermitRootLogin has it; what runs is ForceCommand, else what the key is for,
  *             else what was asked for or Subsystem says. That he has logged in control alone knows:
  *             one that was taken over can run what this leaves to any such user.
+ *             The client's agent where AllowAgentForwarding, his display where X11Forwarding holds.
+ *   SOCKET    for an account as for SESSION, where AllowStreamLocalForwarding and PermitStreamLocal
+ *             or PermitStreamLocalListen name the path, as that account
  *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile, and where HostbasedAuthentication holds
  *             what IgnoreRhosts and IgnoreUserKnownHosts leave: the path made here for the user's
  *             own home, opened as that user, believed by StrictModes
@@ -42,6 +45,9 @@ struct allow_program {
 /* What holds for who asks. -ENOMEM, or -EIO: his groups cannot be told. */
 int allow_find(struct conf *conf, const struct helper_job *job, struct allow *ret)
 	__attribute__((warn_unused_result));
+/* The same for a channel that leads there: Match may go by it. */
+int allow_find_dest(struct conf *conf, const struct helper_job *job, const struct conf_dest *dest,
+		    struct allow *ret) __attribute__((warn_unused_result));
 void allow_fini(struct allow *a);
 
 /* PAMServiceName. -EPERM: PAM is not used for him. */
@@ -59,11 +65,16 @@ struct allow_session {
 	bool forced;
 	char *original; /* what was asked for in place of a forced one; NULL */
 	char *chroot;   /* NULL: none */
+	bool agent, x11;
 };
 /* -EPERM with why; -ENOMEM. */
 int allow_session(const struct allow *a, const struct helper_session *m, struct allow_session *ret,
 		  char *why, size_t size) __attribute__((warn_unused_result));
 void allow_session_fini(struct allow_session *s);
+/* May he be in at all, by something forced or not? NULL, or why not. */
+const char *allow_login(const struct allow *a, const struct helper_job *job, bool forced);
+/* NULL: he may, or why not. path: m's, as a C string. */
+const char *allow_socket(const struct allow *a, const struct helper_socket *m, const char *path);
 
 /*
  * May root believe what stands there: a regular file of root's, or of the user we run as, that

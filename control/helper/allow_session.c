@@ -39,24 +39,34 @@ static bool lists_allow(const struct allow *a, const char *peer, const char *hos
 	return ok;
 }
 
-static const char *refusal(const struct allow *a, const struct helper_session *m)
+const char *allow_login(const struct allow *a, const struct helper_job *job, bool forced)
 {
 	const struct conf_session *c = &a->conf;
 	char peer[HELPER_ADDR_MAX + 1], host[SSH_HOST_MAX + 1];
 
-	if (!c->permit_session)
-		return "PermitSession does not allow it";
 	if (!a->name_ok || !a->account.known)
 		return "no such user";
-	snprintf(peer, sizeof(peer), "%.*s", (int)m->job.peer.len, (const char *)m->job.peer.p);
-	snprintf(host, sizeof(host), "%.*s", (int)m->job.host.len, (const char *)m->job.host.p);
+	snprintf(peer, sizeof(peer), "%.*s", (int)job->peer.len, (const char *)job->peer.p);
+	snprintf(host, sizeof(host), "%.*s", (int)job->host.len, (const char *)job->host.p);
 	if (!lists_allow(a, peer, host[0] != '\0' ? host : NULL))
 		return "AllowUsers, DenyUsers, AllowGroups or DenyGroups do not allow it";
 	if (a->account.uid == 0 && c->permit_root_login == CONF_ROOT_NO)
 		return "PermitRootLogin does not allow it";
-	if (a->account.uid == 0 && c->permit_root_login == CONF_ROOT_COMMANDS && !m->forced)
+	if (a->account.uid == 0 && c->permit_root_login == CONF_ROOT_COMMANDS && !forced)
 		return "PermitRootLogin allows forced commands alone";
-	if (m->tty && !c->permit_tty)
+	return NULL;
+}
+
+static const char *refusal(const struct allow *a, const struct helper_session *m)
+{
+	const char *no;
+
+	if (!a->conf.permit_session)
+		return "PermitSession does not allow it";
+	no = allow_login(a, &m->job, m->forced);
+	if (no != NULL)
+		return no;
+	if (m->tty && !a->conf.permit_tty)
 		return "PermitTTY does not allow a terminal";
 	return NULL;
 }
@@ -150,6 +160,8 @@ int allow_session(const struct allow *a, const struct helper_session *m, struct 
 		r = chroot_find(a, &s);
 		no = "ChrootDirectory cannot be told";
 	}
+	s.agent = m->agent && a->conf.agent_forwarding && !a->conf.disable_forwarding;
+	s.x11 = m->x11 && a->conf.x11_forwarding && !a->conf.disable_forwarding;
 	if (r < 0) {
 		snprintf(why, size, "%s", r == -ENOMEM ? "no memory" : no);
 		allow_session_fini(&s);

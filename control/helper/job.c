@@ -37,6 +37,26 @@ void job_send(struct job *j, size_t len)
 	}
 }
 
+bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n)
+{
+	union {
+		char room[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} c = {.room = {0}};
+	struct iovec iov = {j->out, len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = c.room,
+			     .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
+	return sendmsg(j->fd, &msg, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
 struct ssh_str job_receive(struct job *j, enum helper_msg type)
 {
 	struct ssh_str body = {0};
@@ -140,6 +160,7 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 {
 	struct helper_session session;
 	struct helper_command command;
+	struct helper_socket socket_;
 	struct helper_file file;
 	struct helper_pam pam;
 
@@ -151,5 +172,7 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 		job_file(j, &file);
 	if (type == HELPER_SESSION && helper_session_parse(body, &session) == 0)
 		job_session(j, &session);
+	if (type == HELPER_SOCKET && helper_socket_parse(body, &socket_) == 0)
+		job_socket(j, &socket_);
 	job_done(j, HELPER_BAD, "bad request");
 }

@@ -13,12 +13,16 @@
 /* The connection, what it is judged by, and room for one frame either way. */
 struct job {
 	int fd;
+	int line; /* of a session: to the helper, see session.h; -1 */
 	struct conf *conf;
+	const char *own; /* the folder of Sluice's own sockets, node_own() */
 	uint8_t out[HELPER_FRAME_MAX + 4], in[HELPER_FRAME_MAX + 4];
 };
 
 /* A frame of len bytes that was built in out; what cannot be sent ends the process. */
 void job_send(struct job *j, size_t len);
+/* The same, and with it these descriptors. False: nobody is there. */
+bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n);
 /* The next frame, in in: its body. Ends the process when there is none or it is of another type. */
 struct ssh_str job_receive(struct job *j, enum helper_msg type);
 /* DONE, the last word: it does not come back. */
@@ -44,5 +48,6 @@ void job_pam(struct job *j, const struct helper_pam *m) __attribute__((noreturn)
 void job_command(struct job *j, const struct helper_command *m) __attribute__((noreturn));
 void job_file(struct job *j, const struct helper_file *m) __attribute__((noreturn));
 void job_session(struct job *j, const struct helper_session *m) __attribute__((noreturn));
+void job_socket(struct job *j, const struct helper_socket *m) __attribute__((noreturn));
 
 #endif

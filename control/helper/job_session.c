@@ -57,28 +57,30 @@ static int descriptors_open(struct run *r)
 	return e;
 }
 
-/* STARTED, and with it the ends that are the client's. */
+/* STARTED, and with it the ends that are the client's, and what listens for it. */
 static bool descriptors_send(struct run *r)
 {
-	union {
-		char room[CMSG_SPACE(3 * sizeof(int))];
-		struct cmsghdr align;
-	} c = {.room = {0}};
-	int n = r->m->tty ? 1 : 3;
+	const struct helper_started started = {
+		.n = r->m->tty ? 1 : 3, .agent = r->agent >= 0, .x11 = (uint8_t)r->n_x11};
 	const int *fds = r->m->tty ? &r->tty.master : r->ours;
-	size_t len = helper_started_build(r->job->out, (uint8_t)n);
-	struct iovec iov = {r->job->out, len};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = c.room,
-			     .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int all[HELPER_FDS_MAX];
+	unsigned int n = started.n;
 
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, (size_t)n * sizeof(int));
-	return sendmsg(r->job->fd, &msg, MSG_NOSIGNAL) == (ssize_t)len;
+	memcpy(all, fds, n * sizeof(int));
+	if (r->agent >= 0)
+		all[n++] = r->agent;
+	memcpy(all + n, r->x11, r->n_x11 * sizeof(int));
+	n += r->n_x11;
+	return job_send_fds(r->job, helper_started_build(r->job->out, &started), all, n);
+}
+
+static void listeners_close(struct run *r)
+{
+	if (r->agent >= 0)
+		close(r->agent);
+	r->agent = -1;
+	while (r->n_x11 > 0)
+		close(r->x11[--r->n_x11]);
 }
 
 /* --- the environment ----------------------------------------------------------------------------
@@ -166,6 +168,7 @@ static void fail(struct run *r, const char *what, int err)
 {
 	char text[128];
 
+	session_forwards_close(r);
 	session_pam_close(r);
 	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
 	job_done(r->job, HELPER_CRASHED, text);
@@ -182,6 +185,7 @@ static void run_child(struct run *r)
 				.out = r->theirs[1],
 				.err = r->theirs[2],
 				.tty = r->m->tty,
+				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
 				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
 
@@ -209,11 +213,13 @@ static void prepare(struct run *r)
 		e = env_of_session(r);
 	if (e < 0)
 		fail(r, "environment", e);
+	session_forwards_open(r);
 }
 
 void job_session(struct job *j, const struct helper_session *m)
 {
-	static struct run r = {.tty = {-1, -1, ""}, .ours = {-1, -1, -1}, .theirs = {-1, -1, -1}};
+	static struct run r = {
+		.tty = {-1, -1, ""}, .ours = {-1, -1, -1}, .theirs = {-1, -1, -1}, .agent = -1};
 
 	r.job = j;
 	r.m = m;
@@ -239,6 +245,8 @@ void job_session(struct job *j, const struct helper_session *m)
 	ends_close(r.ours);
 	if (r.m->tty)
 		close(r.tty.master);
+	listeners_close(&r);
 	alarm(0);
+	(void)!send(j->line, "", 1, MSG_NOSIGNAL); /* nobody's clock counts any more */
 	session_watch(&r);
 }

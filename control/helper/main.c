@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/alive.h"
 #include "control/helper/allow.h"
 #include "control/helper/server.h"
 #include "control/log.h"
@@ -121,7 +122,8 @@ static int serve(struct helper_rules *rules)
 
 int main(int argc, char **argv)
 {
-	struct helper_rules rules = {.read = rules_read};
+	struct alive alive = {.to.fd = -1};
+	struct helper_rules rules = {.read = rules_read, .alive = &alive};
 	bool test = false;
 	int c, r = 0;
 
@@ -146,6 +148,8 @@ int main(int argc, char **argv)
 		return usage(stderr, EXIT_BAD);
 	if (setup_no_dumps() < 0 || rules_read(&rules.conf) < 0 || setup_fips(rules.conf) < 0)
 		return EXIT_BAD;
+	if (!test)
+		notify_open(&alive.to);
 	if (!test)
 		r = log_out_new(STDERR_FILENO, &rules.log) == 0 ? serve(&rules) : EXIT_BAD;
 	log_out_use(NULL);

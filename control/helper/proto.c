@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ssh/chan.h"
 #include "ssh/ident.h"
 
 /* --- frames ----------------------------------------------------------------------------- */
@@ -92,6 +93,7 @@ static struct helper_job job_read(struct ssh_rd *r)
 	j.invalid_user = ssh_rd_bool(r);
 	j.time_ms = ssh_rd_u32(r);
 	j.mark = ssh_rd_u64(r);
+	j.id = ssh_rd_u64(r);
 	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.peer.len > HELPER_ADDR_MAX ||
 	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX ||
 	    j.host.len > SSH_HOST_MAX || j.time_ms == 0 || j.time_ms > HELPER_TIME_MAX)
@@ -114,7 +116,7 @@ int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_jo
 	struct ssh_rd r;
 
 	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE &&
-	    type != HELPER_SESSION)
+	    type != HELPER_SESSION && type != HELPER_SOCKET)
 		return -EBADMSG;
 	ssh_rd_init(&r, body.p, body.len);
 	j = job_read(&r);
@@ -183,6 +185,22 @@ static struct ssh_pty_req pty_read(struct ssh_rd *r)
 	return pty;
 }
 
+/* Its words become arguments of xauth's: no others reach the helper. */
+static struct ssh_x11_req display_read(struct ssh_rd *r, bool wanted)
+{
+	struct ssh_str s = ssh_rd_str(r);
+	struct ssh_x11_req x11 = {.screen = 0};
+
+	if (!wanted) {
+		r->bad |= s.len > 0;
+		return x11;
+	}
+	if (!r->bad && (ssh_x11_req_parse(s, &x11) < 0 || !ssh_x11_req_plain(&x11) ||
+			x11.protocol.len > HELPER_TEXT_MAX || x11.cookie.len > HELPER_TEXT_MAX))
+		r->bad = true;
+	return x11;
+}
+
 /* A C string on the other side, longer than other texts. */
 static struct ssh_str command_text(struct ssh_rd *r)
 {
@@ -240,9 +258,25 @@ int helper_session_parse(struct ssh_str body, struct helper_session *ret)
 	m.tty = ssh_rd_bool(&r);
 	m.pty = pty_read(&r);
 	m.env = env_read(&r);
+	m.agent = ssh_rd_bool(&r);
+	m.x11 = ssh_rd_bool(&r);
+	m.display = display_read(&r, m.x11);
 	if (!ssh_rd_done(&r) || kind == 0 || kind >= HELPER_RUNS)
 		return -EBADMSG;
 	*ret = m;
+	return 0;
+}
+
+int helper_resume_parse(struct ssh_str body, uint64_t *ret_id)
+{
+	struct ssh_rd r;
+	uint64_t id;
+
+	ssh_rd_init(&r, body.p, body.len);
+	id = ssh_rd_u64(&r);
+	if (!ssh_rd_done(&r) || id == 0)
+		return -EBADMSG;
+	*ret_id = id;
 	return 0;
 }
 
@@ -251,11 +285,31 @@ int helper_signal_parse(struct ssh_str body, struct ssh_str *ret_name)
 	return ssh_signal_parse(body, ret_name) < 0 ? -EBADMSG : 0;
 }
 
-int helper_started_parse(struct ssh_str body, uint8_t *ret_n)
+int helper_socket_parse(struct ssh_str body, struct helper_socket *ret)
 {
-	if (body.len != 1 || (body.p[0] != 1 && body.p[0] != 3))
+	struct helper_socket m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	m.listen = ssh_rd_bool(&r);
+	m.path = text(&r);
+	if (!ssh_rd_done(&r) || !ssh_socket_path_ok(m.path))
 		return -EBADMSG;
-	*ret_n = body.p[0];
+	*ret = m;
+	return 0;
+}
+
+int helper_started_parse(struct ssh_str body, struct helper_started *ret)
+{
+	struct helper_started m;
+
+	if (body.len != 3)
+		return -EBADMSG;
+	m = (struct helper_started){body.p[0], body.p[1], body.p[2]};
+	if ((m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2)
+		return -EBADMSG;
+	*ret = m;
 	return 0;
 }
 
@@ -315,7 +369,7 @@ int helper_done_parse(struct ssh_str body, struct helper_done *ret)
 	ssh_rd_init(&r, body.p, body.len);
 	m.result = (enum helper_result)ssh_rd_u8(&r);
 	m.text = text(&r);
-	if (!ssh_rd_done(&r) || m.result < HELPER_OK || m.result > HELPER_BAD)
+	if (!ssh_rd_done(&r) || m.result < HELPER_OK || m.result >= HELPER_RESULTS)
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -341,6 +395,7 @@ static void job_write(struct ssh_wr *w, const struct helper_job *j)
 	ssh_wr_bool(w, j->invalid_user);
 	ssh_wr_u32(w, j->time_ms);
 	ssh_wr_u64(w, j->mark);
+	ssh_wr_u64(w, j->id);
 }
 
 size_t helper_read_build(uint8_t *buf)
@@ -389,11 +444,13 @@ size_t helper_file_build(uint8_t *buf, const struct helper_file *m)
 
 size_t helper_session_build(uint8_t *buf, const struct helper_session *m)
 {
-	uint8_t pty[SSH_TERM_MAX + SSH_TTY_MODES_MAX + 32];
-	struct ssh_wr w, p;
+	uint8_t pty[SSH_TERM_MAX + SSH_TTY_MODES_MAX + 32], x11[2 * HELPER_TEXT_MAX + 32];
+	struct ssh_wr w, p, x;
 
 	ssh_wr_init(&p, pty, sizeof(pty));
 	ssh_pty_req_build(&p, &m->pty);
+	ssh_wr_init(&x, x11, sizeof(x11));
+	ssh_x11_req_build(&x, &m->display);
 	begin(&w, buf, HELPER_SESSION);
 	job_write(&w, &m->job);
 	ssh_wr_u8(&w, (uint8_t)m->kind);
@@ -403,7 +460,10 @@ size_t helper_session_build(uint8_t *buf, const struct helper_session *m)
 	ssh_wr_bool(&w, m->tty);
 	ssh_wr_str(&w, (struct ssh_str){pty, (uint32_t)ssh_wr_done(&p)});
 	ssh_wr_str(&w, m->env);
-	return ssh_wr_done(&p) > 0 ? helper_frame_end(&w) : 0;
+	ssh_wr_bool(&w, m->agent);
+	ssh_wr_bool(&w, m->x11);
+	ssh_wr_str(&w, (struct ssh_str){x11, m->x11 ? (uint32_t)ssh_wr_done(&x) : 0});
+	return ssh_wr_done(&p) > 0 && ssh_wr_done(&x) > 0 ? helper_frame_end(&w) : 0;
 }
 
 size_t helper_signal_build(uint8_t *buf, struct ssh_str name)
@@ -423,12 +483,34 @@ size_t helper_hangup_build(uint8_t *buf)
 	return helper_frame_end(&w);
 }
 
-size_t helper_started_build(uint8_t *buf, uint8_t n)
+size_t helper_resume_build(uint8_t *buf, uint64_t id)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_RESUME);
+	ssh_wr_u64(&w, id);
+	return helper_frame_end(&w);
+}
+
+size_t helper_socket_build(uint8_t *buf, const struct helper_socket *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_SOCKET);
+	job_write(&w, &m->job);
+	ssh_wr_bool(&w, m->listen);
+	ssh_wr_str(&w, m->path);
+	return helper_frame_end(&w);
+}
+
+size_t helper_started_build(uint8_t *buf, const struct helper_started *m)
 {
 	struct ssh_wr w;
 
 	begin(&w, buf, HELPER_STARTED);
-	ssh_wr_u8(&w, n);
+	ssh_wr_u8(&w, m->n);
+	ssh_wr_u8(&w, m->agent);
+	ssh_wr_u8(&w, m->x11);
 	return helper_frame_end(&w);
 }
 

@@ -6,9 +6,10 @@
  * frame: length (uint32, of all that follows it), type (byte), a body of RFC 4251's data types.
  *
  * Control says who asks for a login and from where, and which entry of the configuration it needs
- * for that; what the entry is, the helper has read itself. No path, program, service or uid goes
- * from control to the helper (allow.h). Of a client's there are only texts and a public key, which
- * is parsed when root has been given up; both ends check all the same.
+ * for that; what the entry is, the helper has read itself. No program, service or uid goes from
+ * control to the helper, and no path but a UNIX socket's, which is judged (allow.h). Of a client's
+ * there are only texts and a public key, which is parsed when root has been given up; both ends
+ * check all the same.
  * Thread  any: pure.
  */
 #ifndef SLUICE_CONTROL_HELPER_PROTO_H
@@ -39,11 +40,13 @@ enum helper_msg {
 	HELPER_SESSION, /* run a session's program: STARTED, then EXIT */
 	HELPER_SIGNAL,  /* to its process group */
 	HELPER_HANGUP,  /* its client is gone */
+	HELPER_SOCKET,  /* connect to, or listen at, a UNIX socket as the user: STARTED */
+	HELPER_RESUME,  /* a session of a control before this one: EXIT and DONE come here */
 	/* of the helper */
 	HELPER_ASK = 20,
 	HELPER_DATA,
 	HELPER_DONE,
-	HELPER_STARTED, /* and with it, by SCM_RIGHTS: a terminal, or in, out and err */
+	HELPER_STARTED, /* and with it, by SCM_RIGHTS: struct helper_started */
 	HELPER_EXIT,
 };
 
@@ -57,6 +60,8 @@ enum helper_result {
 	HELPER_CRASHED,
 	HELPER_DENIED, /* for who asks nothing of the kind is configured */
 	HELPER_BAD,    /* the request */
+	HELPER_TAKEN,  /* somebody listens there */
+	HELPER_RESULTS,
 };
 
 /* Who asks for a login, and what else Match goes by: what every request begins with. Views. */
@@ -73,6 +78,7 @@ struct helper_job {
 	 * answered for. 0: the newest will do.
 	 */
 	uint64_t mark;
+	uint64_t id; /* of a session: by which HELPER_RESUME asks for it; 0: nobody will */
 };
 
 /* Keywords: COMMAND: Authorized…Command, FILE: Authorized…File and those of hostbased. */
@@ -126,6 +132,24 @@ struct helper_session {
 	bool tty;
 	struct ssh_pty_req pty;
 	struct ssh_str env; /* helper_env_next() */
+	bool agent, x11;    /* its client's are wanted; a display by */
+	struct ssh_x11_req display;
+};
+
+/* A client wants a channel from or to this socket. Whether it may the configuration says. */
+struct helper_socket {
+	struct helper_job job;
+	bool listen; /* else it is connected to */
+	struct ssh_str path;
+};
+
+/*
+ * What came with STARTED, in this order: a terminal or what is connected (1), or in, out and err
+ * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2).
+ */
+#define HELPER_FDS_MAX 6
+struct helper_started {
+	uint8_t n, agent, x11;
 };
 
 /* How a program ended: by a signal of this number, or with this status. */
@@ -164,10 +188,13 @@ int helper_session_parse(struct ssh_str body, struct helper_session *ret)
 	__attribute__((warn_unused_result));
 /* A variable of helper_session's; false: there are no more. */
 bool helper_env_next(struct ssh_rd *r, struct ssh_str *ret_name, struct ssh_str *ret_value);
+int helper_resume_parse(struct ssh_str body, uint64_t *ret_id) __attribute__((warn_unused_result));
 int helper_signal_parse(struct ssh_str body, struct ssh_str *ret_name)
 	__attribute__((warn_unused_result));
-/* n: how many descriptors come with it, 1 or 3. */
-int helper_started_parse(struct ssh_str body, uint8_t *ret_n) __attribute__((warn_unused_result));
+int helper_socket_parse(struct ssh_str body, struct helper_socket *ret)
+	__attribute__((warn_unused_result));
+int helper_started_parse(struct ssh_str body, struct helper_started *ret)
+	__attribute__((warn_unused_result));
 int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
 	__attribute__((warn_unused_result));
 /* Not exactly n answers: -EBADMSG. */
@@ -186,7 +213,9 @@ size_t helper_file_build(uint8_t *buf, const struct helper_file *m);
 size_t helper_session_build(uint8_t *buf, const struct helper_session *m);
 size_t helper_signal_build(uint8_t *buf, struct ssh_str name);
 size_t helper_hangup_build(uint8_t *buf);
-size_t helper_started_build(uint8_t *buf, uint8_t n);
+size_t helper_socket_build(uint8_t *buf, const struct helper_socket *m);
+size_t helper_started_build(uint8_t *buf, const struct helper_started *m);
+size_t helper_resume_build(uint8_t *buf, uint64_t id);
 size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m);
 size_t helper_answer_build(uint8_t *buf, unsigned int n, const struct ssh_str *answer);
 size_t helper_ask_build(uint8_t *buf, const struct ssh_prompts *m);

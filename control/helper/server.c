@@ -9,15 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "control/alive.h"
 #include "control/helper/job.h"
 #include "control/log.h"
 #include "control/log_out.h"
+#include "control/node.h"
 #include "control/policy/addr.h"
 #include "control/sources.h"
 #include "crypto/confine.h"
@@ -30,6 +34,9 @@ struct conn {
 	bool late, gone; /* its child was killed: it took too long, or nobody waits for it */
 	bool talks;      /* with PAM, and people */
 	bool session;    /* a program runs until it ends; its child watches the connection */
+	bool runs;       /* it does, by now */
+	int line;        /* to the child of a session (session.h); -1 */
+	uint64_t id;     /* of a session */
 	uint64_t deadline_ms;
 	uint8_t *in; /* of the request; NULL once there is a child */
 	size_t have;
@@ -42,6 +49,7 @@ static struct {
 	int listener, signals;
 	uid_t client;
 	struct helper_rules *rules;
+	char *own;                     /* our folder, node_own() */
 	struct timers *timers;         /* of the log: its lines are tried again */
 	uint64_t reads_milli, read_ms; /* thousandths of a read that is left, as of then */
 	/* Those before it, the one longest kept next; NULL: none. */
@@ -50,7 +58,8 @@ static struct {
 		uint64_t until_ms;
 	} before[HELPER_BEFORE];
 	unsigned int before_at;
-	bool apart; /* control goes by another: said once */
+	struct rlimit files; /* as we were given it, and as jobs have it */
+	bool apart;          /* control goes by another: said once */
 	bool ending;
 } s;
 
@@ -67,7 +76,9 @@ static void conn_close(struct conn *c)
 	if (c->in != NULL)
 		secret_free(c->in, HELPER_FRAME_MAX + 4);
 	close(c->fd);
-	*c = (struct conn){.fd = -1};
+	if (c->line >= 0)
+		close(c->line);
+	*c = (struct conn){.fd = -1, .line = -1};
 }
 
 /* Best effort: a peer that does not read is no reason to wait. */
@@ -220,8 +231,28 @@ static bool source_find(const struct helper_job *job, struct source *ret)
 	return true;
 }
 
+/* Each session has two descriptors here; programs get what they always did (select(2)). */
+static void files_raise(void)
+{
+	const rlim_t want = 2 * HELPER_CONNS_MAX + HELPER_FILES_OTHER;
+	struct rlimit to;
+
+	if (getrlimit(RLIMIT_NOFILE, &s.files) < 0 || s.files.rlim_cur >= want)
+		return;
+	to = s.files;
+	to.rlim_cur = to.rlim_max < want ? to.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &to) < 0 || to.rlim_cur < want)
+		log_line(LOG_L_ERROR, "descriptors for fewer sessions than there may be");
+}
+
+static void files_restore(void)
+{
+	if (s.files.rlim_max != 0)
+		(void)setrlimit(RLIMIT_NOFILE, &s.files);
+}
+
 /* Nothing of the parent's but the one connection. Its group dies with it. */
-static void child(const struct conn *c, struct conf *conf, enum helper_msg type,
+static void child(const struct conn *c, int line, struct conf *conf, enum helper_msg type,
 		  struct ssh_str body)
 {
 	struct job *j = calloc(1, sizeof(*j));
@@ -235,12 +266,18 @@ static void child(const struct conn *c, struct conf *conf, enum helper_msg type,
 	if (s.rules->log != NULL)
 		log_out_forked(s.rules->log);
 	j->fd = c->fd;
+	j->line = line;
 	j->conf = conf;
+	j->own = s.own;
 	close(s.listener);
 	close(s.signals);
-	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
+	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		if (s.conn[i].fd >= 0 && s.conn[i].fd != c->fd)
 			close(s.conn[i].fd);
+		if (s.conn[i].fd >= 0 && s.conn[i].line >= 0)
+			close(s.conn[i].line);
+	}
+	files_restore();
 	job_run(j, type, body);
 }
 
@@ -248,6 +285,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
 	struct conf *conf = rules_of(job->mark);
+	int line[2] = {-1, -1};
 
 	if (conf == NULL) {
 		refuse(c, HELPER_DENIED, "the helper goes by another configuration");
@@ -266,16 +304,24 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		refuse(c, HELPER_BUSY, "too many at once");
 		return;
 	}
+	if (c->session && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) < 0) {
+		refuse(c, HELPER_BUSY, "no more descriptors");
+		return;
+	}
+	c->line = line[0];
+	c->id = job->id;
 	c->pid = fork();
+	if (c->pid == 0)
+		child(c, line[1], conf, type, body);
+	if (line[1] >= 0)
+		close(line[1]);
 	if (c->pid < 0) {
 		c->pid = 0;
 		refuse(c, HELPER_BUSY, "no more processes");
 		return;
 	}
-	if (c->pid == 0)
-		child(c, conf, type, body);
 	(void)setpgid(c->pid, c->pid); /* whoever is first */
-	c->deadline_ms = c->session ? UINT64_MAX : now_ms() + job->time_ms;
+	c->deadline_ms = now_ms() + job->time_ms;
 	secret_free(c->in, HELPER_FRAME_MAX + 4);
 	c->in = NULL;
 }
@@ -357,14 +403,49 @@ static void take(void)
 		close(fd);
 		return;
 	}
-	*c = (struct conn){.fd = fd, .deadline_ms = now_ms() + HELPER_REQUEST_MS};
+	*c = (struct conn){.fd = fd, .line = -1, .deadline_ms = now_ms() + HELPER_REQUEST_MS};
 	c->in = secret_new(HELPER_FRAME_MAX + 4);
 	if (c->in == NULL)
 		conn_close(c);
 }
 
+static bool line_send(const struct conn *of, int fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} m = {.room = {0}};
+	struct iovec iov = {(char[]){0}, 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = m.room,
+			     .msg_controllen = sizeof(m.room)};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	return sendmsg(of->line, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+}
+
+/* Its child has this connection from now on. */
+static void resume(struct conn *c, uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < HELPER_CONNS_MAX &&
+	       (s.conn[i].fd < 0 || !s.conn[i].session || !s.conn[i].runs || s.conn[i].id != id))
+		i++;
+	if (i < HELPER_CONNS_MAX && line_send(&s.conn[i], c->fd))
+		conn_close(c);
+	else
+		refuse(c, HELPER_NONE, "there is no such session any more");
+}
+
 static void hear(struct conn *c)
 {
+	uint64_t id;
 	struct helper_job job;
 	struct ssh_str body;
 	enum helper_msg type;
@@ -385,6 +466,9 @@ static void hear(struct conn *c)
 		return;
 	if (r == 0 && used == c->have && type == HELPER_READ && body.len == 0)
 		read_asked(c);
+	else if (r == 0 && used == c->have && type == HELPER_RESUME &&
+		 helper_resume_parse(body, &id) == 0)
+		resume(c, id);
 	else if (r < 0 || used != c->have || helper_job_parse(type, body, &job) < 0)
 		refuse(c, HELPER_BAD, "bad request");
 	else
@@ -403,10 +487,22 @@ static void deadline(struct conn *c, uint64_t now)
 	}
 }
 
+/* It runs, or is over before that: then its deadline stands until it is waited for. */
+static void line_look(struct conn *c)
+{
+	char byte;
+
+	if (recv(c->line, &byte, 1, MSG_DONTWAIT) == 1)
+		c->deadline_ms = UINT64_MAX;
+	c->runs = true;
+}
+
 /* What happened on one connection. A peer that went has no use for its job any more. */
 static void look(struct conn *c, short events)
 {
-	if (c->pid == 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0)
+	if (c->session && c->pid != 0) {
+		line_look(c);
+	} else if (c->pid == 0 && (events & (POLLIN | POLLHUP | POLLERR)) != 0)
 		hear(c);
 	else if (c->pid != 0 && (events & (POLLHUP | POLLERR | POLLRDHUP)) != 0) {
 		c->gone = true;
@@ -454,9 +550,13 @@ static int turn(void)
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		struct conn *c = &s.conn[i];
 
-		if (c->fd < 0 || c->late || c->gone || (c->session && c->pid != 0))
+		if (c->fd < 0 || c->late || c->gone || (c->session && c->pid != 0 && c->runs))
 			continue;
 		of[n] = c;
+		if (c->session && c->pid != 0) { /* until it runs */
+			fd[n++] = (struct pollfd){c->line, POLLIN, 0};
+			continue;
+		}
 		fd[n++] = (struct pollfd){c->fd, c->pid == 0 ? POLLIN : POLLRDHUP, 0};
 	}
 	if (poll(fd, n, wait_ms(now_ms())) < 0 && errno != EINTR)
@@ -503,6 +603,22 @@ static void conns_end(void)
 	}
 }
 
+/* The folder that our own socket stands in. */
+static int own_find(int listener)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(sun) - 1;
+	char *slash;
+
+	if (getsockname(listener, (struct sockaddr *)&sun, &len) < 0)
+		return -errno;
+	slash = strrchr(sun.sun_path, '/');
+	if (slash == NULL)
+		return -EINVAL;
+	slash[slash == sun.sun_path] = '\0';
+	return node_own(sun.sun_path, &s.own);
+}
+
 int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 {
 	int r;
@@ -512,15 +628,25 @@ int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 	s.rules = rules;
 	s.signals = -1;
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++)
-		s.conn[i].fd = -1;
-	r = timers_new(&s.timers);
+		s.conn[i] = (struct conn){.fd = -1, .line = -1};
+	files_raise();
+	r = own_find(listener);
 	if (r < 0)
 		return r;
+	r = timers_new(&s.timers);
+	if (r < 0) {
+		free(s.own);
+		return r;
+	}
 	if (rules->log != NULL)
 		log_out_timers(rules->log, s.timers, now_ms);
 	r = signals_open();
+	if (r == 0 && rules->alive != NULL)
+		r = alive_begin(rules->alive, s.timers, now_ms);
 	while (r == 0 && !s.ending)
 		r = turn();
+	if (rules->alive != NULL)
+		alive_end(rules->alive);
 	conns_end();
 	if (s.signals >= 0)
 		close(s.signals);
@@ -529,5 +655,6 @@ int helper_serve(int listener, uid_t client, struct helper_rules *rules)
 	timers_free(s.timers);
 	for (unsigned int i = 0; i < HELPER_BEFORE; i++)
 		conf_put(s.before[i].conf);
+	free(s.own);
 	return r;
 }

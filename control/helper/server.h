@@ -21,12 +21,13 @@
 
 #define HELPER_ASKING_MAX 256 /* connections, their jobs included, but no sessions */
 /*
- * That run at once, and of them one user's. Each is a descriptor of ours and one of control's, and
- * a process has 1024 where nobody says otherwise.
+ * That run at once, and of them one user's. Each is two descriptors of ours, which we let ourselves
+ * have, and one of control's: a process has 1024 where nobody says otherwise.
  */
 #define HELPER_SESSIONS_MAX      512
 #define HELPER_USER_SESSIONS_MAX 128
 #define HELPER_CONNS_MAX         (HELPER_ASKING_MAX + HELPER_SESSIONS_MAX)
+#define HELPER_FILES_OTHER       64 /* descriptors that are no connection's */
 #define HELPER_JOBS_MAX          64 /* that run at once */
 #define HELPER_TALKS_MAX         48 /* of them conversations with PAM, which last: others pass by */
 #define HELPER_USER_JOBS_MAX     4  /* of these for one user from one source */
@@ -43,6 +44,7 @@ struct helper_rules {
 	/* Reads it again, at SIGHUP or control's word; negative: the old one stays. NULL: never. */
 	int (*read)(struct conf **ret);
 	struct log_out *log; /* where lines go; NULL: to stderr, as they are */
+	struct alive *alive; /* whose service manager is told; NULL: none is */
 };
 
 /*

@@ -4,10 +4,13 @@
  *
  *   job_session.c   who, what, with which descriptors; then fork
  *   session_pam.c   PAM's account and session, around it
+ *   session_forwards.c what listens for the client's agent and display
  *   session_watch.c signals of the client's, the end
  *
  * Descriptors go to control, which passes them on to the shard: bytes pass by both. When control
- * goes away the program goes on; when the helper goes it is hung up.
+ * goes away the program goes on, and another control that asks for it (RESUME) is heard and told of
+ * its end; when the helper goes it is hung up. The line to the helper says once, by a byte, that
+ * the program runs, and brings the connections of those who ask.
  */
 #ifndef SLUICE_CONTROL_HELPER_SESSION_H
 #define SLUICE_CONTROL_HELPER_SESSION_H
@@ -19,9 +22,10 @@
 #include "control/service/env.h"
 #include "control/service/tty.h"
 
-#define SESSION_WELCOME_MAX 8192 /* of what PAM's modules have to say */
-#define SESSION_AGAIN_MS    1000 /* a hang-up, once more */
-#define SESSION_ENDING_MS   2000 /* between the hang-up and the kill, when the helper ends */
+#define SESSION_WELCOME_MAX 8192  /* of what PAM's modules have to say */
+#define SESSION_AGAIN_MS    1000  /* a hang-up, once more */
+#define SESSION_UNTOLD_MS   20000 /* an end waits for a control that asks for it */
+#define SESSION_ENDING_MS   2000  /* between the hang-up and the kill, when the helper ends */
 
 struct run {
 	struct job *job;
@@ -34,7 +38,11 @@ struct run {
 	struct env env;
 	struct tty tty;
 	int ours[3], theirs[3]; /* ends of its pipes; -1 */
-	void *pam;              /* pam_handle_t *; NULL */
+	/* What listens, and is the shard's from STARTED on. -1; x11: n_x11 of them. */
+	int agent, x11[2];
+	unsigned int n_x11;
+	char agent_dir[32], agent_path[48]; /* "": there is none */
+	void *pam;                          /* pam_handle_t *; NULL */
 	char welcome[SESSION_WELCOME_MAX];
 	size_t welcome_len;
 	pid_t pid;
@@ -45,6 +53,14 @@ struct run {
 /* session_pam.c. False: it may not, with why; nothing stays open. */
 bool session_pam_open(struct run *r, char *why, size_t size);
 void session_pam_close(struct run *r);
+
+/*
+ * session_forwards.c. Those that were asked for and can be had; what cannot is said in the log. The
+ * environment knows of them, and xauth of the display.
+ */
+void session_forwards_open(struct run *r);
+/* The agent's folder goes. */
+void session_forwards_close(struct run *r);
 
 /* session_watch.c. Its program runs, and control knows; does not come back. */
 void session_watch(struct run *r) __attribute__((noreturn));

@@ -7,10 +7,12 @@
  * it is told first.
  */
 #include <errno.h>
+#include <grp.h>
 #include <security/pam_appl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/helper/session.h"
 
@@ -67,6 +69,17 @@ static int items(const struct run *r, pam_handle_t *h)
 	return e;
 }
 
+/*
+ * Before modules give credentials: pam_group adds to these, and who set them later would take that
+ * away again (pam_setcred(3)).
+ */
+static int groups(const struct passwd *pw)
+{
+	if (geteuid() != 0) /* a test's */
+		return PAM_SUCCESS;
+	return initgroups(pw->pw_name, pw->pw_gid) == 0 ? PAM_SUCCESS : PAM_CRED_ERR;
+}
+
 bool session_pam_open(struct run *r, char *why, size_t size)
 {
 	static struct pam_conv conv = {converse, NULL};
@@ -83,6 +96,8 @@ bool session_pam_open(struct run *r, char *why, size_t size)
 		e = items(r, h);
 	if (e == PAM_SUCCESS)
 		e = pam_acct_mgmt(h, 0);
+	if (e == PAM_SUCCESS)
+		e = groups(&r->pw);
 	if (e == PAM_SUCCESS)
 		e = pam_setcred(h, PAM_ESTABLISH_CRED);
 	if (e == PAM_SUCCESS) {

@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control/helper/session.h"
@@ -19,6 +20,14 @@
 #include "control/service/record.h"
 #include "crypto/confine.h"
 #include "ssh/session_msg.h"
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 /* What control is told; a control that is gone is not, and that is no reason to end. */
 static void tell(struct run *r, size_t len)
@@ -87,6 +96,35 @@ static void heard(struct run *r, enum helper_msg type, struct ssh_str body)
 		hang_up(r);
 }
 
+/* A control that asks for it: from now on it is that which is heard and told. */
+static void taken_up(struct run *r, size_t *have)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	char byte;
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = c.room,
+			     .msg_controllen = sizeof(c.room)};
+	ssize_t n = recvmsg(r->job->line, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		close(r->job->line);
+		r->job->line = -1; /* the helper is gone; its signal says what follows */
+	}
+	if (h == NULL || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
+	    h->cmsg_len != CMSG_LEN(sizeof(int)))
+		return;
+	close(r->job->fd);
+	memcpy(&r->job->fd, CMSG_DATA(h), sizeof(int));
+	r->control_gone = false;
+	*have = 0;
+}
+
 static void hear(struct run *r, size_t *have)
 {
 	struct job *j = r->job;
@@ -139,10 +177,11 @@ static int wait_over(struct run *r, int fd, bool *ending)
 		return status;
 	for (;;) {
 		struct pollfd p[] = {{fd, POLLIN, 0},
-				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0}};
+				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0},
+				     {r->job->line, POLLIN, 0}};
 		/* A shell may lose a signal while it becomes its command. */
 		int again = r->hung_up == 1 ? SESSION_AGAIN_MS : -1;
-		int n = poll(p, 2, *ending ? SESSION_ENDING_MS : again);
+		int n = poll(p, 3, *ending ? SESSION_ENDING_MS : again);
 
 		if (n == 0 && *ending)
 			(void)kill(-r->pid, SIGKILL);
@@ -154,7 +193,42 @@ static int wait_over(struct run *r, int fd, bool *ending)
 			return status;
 		if (p[1].revents != 0)
 			hear(r, &have);
+		if (p[2].revents != 0)
+			taken_up(r, &have);
 	}
+}
+
+/* Those of processes of ours are not news any more: true: the helper ends. */
+static bool told_to_end(int fd)
+{
+	struct signalfd_siginfo info;
+	bool told = false;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info))
+		told |= info.ssi_signo == SIGTERM;
+	return told;
+}
+
+/* Who is told how it ended; a control that was killed is one no more. True: there is somebody. */
+static bool somebody(struct run *r, int fd)
+{
+	struct pollfd gone = {r->job->fd, POLLRDHUP, 0};
+	const uint64_t until = now_ms() + SESSION_UNTOLD_MS;
+	size_t have = 0;
+
+	if (!r->control_gone && poll(&gone, 1, 0) > 0 && (gone.revents & (POLLRDHUP | POLLHUP)))
+		r->control_gone = true;
+	/* One that was hung up is nobody's any more. */
+	while (r->control_gone && r->hung_up == 0 && r->job->line >= 0 && now_ms() < until) {
+		struct pollfd p[] = {{r->job->line, POLLIN, 0}, {fd, POLLIN, 0}};
+		int n = poll(p, 2, (int)(until - now_ms()) + 1);
+
+		if (n > 0 && p[1].revents != 0 && told_to_end(fd))
+			break;
+		if (n > 0 && p[0].revents != 0)
+			taken_up(r, &have);
+	}
+	return !r->control_gone;
 }
 
 static int signals_open(sigset_t *set)
@@ -185,10 +259,13 @@ void session_watch(struct run *r)
 	how.signalled = WIFSIGNALED(status);
 	how.number = how.signalled ? (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);
 	how.core = how.signalled && WCOREDUMP(status);
-	tell(r, helper_exit_build(r->job->out, &how));
 	if (r->tty.name[0] != '\0')
 		record_logout(r->pid, r->tty.name);
+	session_forwards_close(r);
 	session_pam_close(r);
+	if (!somebody(r, fd))
+		_exit(0);
+	tell(r, helper_exit_build(r->job->out, &how));
 	tell(r, helper_done_build(r->job->out, HELPER_OK, ending ? "sluice-helper ends" : ""));
 	_exit(0);
 }

@@ -62,26 +62,26 @@ static bool prefix_has(const struct prefix *p, const struct link_addr *a)
 
 /*
  * The IPv4 address that a packet to this one ends at, by way of a translator (64:ff9b::/96, RFC
- * 6052 section 2.1) or a tunnel (2002::/16, RFC 3056 section 2). False: there is none.
+ * 6052 section 2.1) or a tunnel (2002::/16, RFC 3056 section 2), and behind how many bits it
+ * stands. False: there is none.
  */
-static bool embedded4(const struct link_addr *a, struct link_addr *ret)
+static bool embedded4(const struct link_addr *a, struct link_addr *ret, unsigned int *ret_bits)
 {
-	static const struct {
-		struct prefix prefix;
-		uint8_t at;
-	} in[] = {{{6, 96, {0, 0x64, 0xff, 0x9b}}, 12}, {{6, 16, {0x20, 0x02}}, 2}};
+	static const struct prefix in[] = {{6, 96, {0, 0x64, 0xff, 0x9b}}, {6, 16, {0x20, 0x02}}};
 
 	for (size_t i = 0; i < sizeof(in) / sizeof(in[0]); i++) {
-		if (!prefix_has(&in[i].prefix, a))
+		if (!prefix_has(&in[i], a))
 			continue;
 		*ret = (struct link_addr){.family = 4};
-		memcpy(ret->addr, a->addr + in[i].at, 4);
+		memcpy(ret->addr, a->addr + in[i].len / 8, 4);
+		*ret_bits = in[i].len;
 		return true;
 	}
 	return false;
 }
 
-bool addr_is_special(const struct link_addr *addr)
+/* Of the smallest of them that has it. */
+static unsigned int special_len(const struct link_addr *a)
 {
 	static const struct prefix special[] = {
 		{4, 8, {0}},                   /* this network, unspecified */
@@ -89,24 +89,52 @@ bool addr_is_special(const struct link_addr *addr)
 		{4, 16, {169, 254}},           /* link-local */
 		{4, 4, {224}},                 /* multicast */
 		{4, 4, {240}},                 /* reserved, broadcast */
-		{4, 32, {100, 100, 100, 200}}, /* metadata and agents of clouds: Alibaba, */
+		{4, 32, {169, 254, 169, 254}}, /* metadata and agents of clouds: most of them, */
+		{4, 32, {169, 254, 170, 2}},   /* what runs in containers */
+		{4, 32, {169, 254, 170, 23}},  /* of EC2, */
+		{4, 32, {100, 100, 100, 200}}, /* Alibaba, */
 		{4, 32, {168, 63, 129, 16}},   /* Azure, */
 		{4, 32, {192, 0, 0, 192}},     /* Oracle */
-		{6, 96, {0}},                  /* unspecified, loopback, v4-compatible */
+		{6, 96, {0}},                  /* v4-compatible */
+		{6, 128, {0}},                 /* unspecified */
+		{6, 128, {[15] = 1}},          /* loopback */
 		{6, 10, {0xfe, 0x80}},         /* link-local */
 		{6, 8, {0xff}},                /* multicast */
 		{6, 128, {0xfd, 0, 0x0e, 0xc2, [14] = 0x02, [15] = 0x54}}, /* EC2, */
+		{6, 128, {0xfd, 0, 0x0e, 0xc2, [15] = 0x23}},              /* and its containers, */
 		{6, 128, {0xfd, 0x20, 0, 0xce, [14] = 0x02, [15] = 0x54}}, /* Google */
 	};
+	unsigned int len = 0;
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (special[i].len > len && prefix_has(&special[i], a))
+			len = special[i].len;
+	return len;
+}
+
+static unsigned int named_by(const struct link_addr *a, const struct link_addr *own, size_t n_own)
+{
+	if (a->family != 4 && a->family != 6)
+		return UINT8_MAX; /* longer than any network */
+	return addr_is_one_of(a, own, n_own) ? (unsigned int)addr_len(a) * 8 : special_len(a);
+}
+
+unsigned int addr_named_by(const struct link_addr *addr, const struct link_addr *own, size_t n_own)
+{
 	struct link_addr a = *addr, within;
+	unsigned int len, bits, leads;
 
 	addr_unmap(&a);
-	if (a.family != 4 && a.family != 6)
-		return true;
-	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
-		if (prefix_has(&special[i], &a))
-			return true;
-	return embedded4(&a, &within) && addr_is_special(&within);
+	len = named_by(&a, own, n_own);
+	if (!embedded4(&a, &within, &bits))
+		return len;
+	leads = named_by(&within, own, n_own);
+	return leads > 0 && leads + bits > len ? leads + bits : len;
+}
+
+bool addr_is_special(const struct link_addr *a)
+{
+	return addr_named_by(a, NULL, 0) > 0;
 }
 
 bool addr_is_loopback(const struct link_addr *addr)
@@ -116,6 +144,14 @@ bool addr_is_loopback(const struct link_addr *addr)
 
 	addr_unmap(&a);
 	return a.family == 4 ? a.addr[0] == 127 : addr_equal(&a, &loopback6);
+}
+
+bool addr_is_localhost(const struct link_addr *a)
+{
+	static const struct link_addr localhost[] = {{.family = 4, .addr = {127, 0, 0, 1}},
+						     {.family = 6, .addr = {[15] = 1}}};
+
+	return addr_is_one_of(a, localhost, 2);
 }
 
 bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
@@ -132,9 +168,10 @@ bool addr_is_one_of(const struct link_addr *addr, const struct link_addr *set, s
 bool addr_leads_to_one_of(const struct link_addr *addr, const struct link_addr *set, size_t n)
 {
 	struct link_addr within;
+	unsigned int bits;
 
 	return addr_is_one_of(addr, set, n) ||
-	       (embedded4(addr, &within) && addr_is_one_of(&within, set, n));
+	       (embedded4(addr, &within, &bits) && addr_is_one_of(&within, set, n));
 }
 
 /* RFC 6724 section 2.1; the longest prefix first. */

@@ -32,8 +32,16 @@ void addr_unmap(struct link_addr *a);
  * one?
  */
 bool addr_is_special(const struct link_addr *a);
+/*
+ * How long a network must at least be to name this address: that of the special one it lies in, the
+ * smallest of several; all bits of an own address, and of one where a cloud says who somebody is.
+ * 0: it is like others.
+ */
+unsigned int addr_named_by(const struct link_addr *a, const struct link_addr *own, size_t n_own);
 /* 127.0.0.0/8 and ::1: the gateway's own kernel. */
 bool addr_is_loopback(const struct link_addr *a);
+/* 127.0.0.1 and ::1: what that name means. */
+bool addr_is_localhost(const struct link_addr *a);
 /* Is this one of them, ports aside? */
 bool addr_is_one_of(const struct link_addr *a, const struct link_addr *set, size_t n);
 /* Or is it one by which a translator or a tunnel leads to one of them? Whoever has it is another.

@@ -13,7 +13,8 @@
 
 struct policy_grant policy_grant_full(void)
 {
-	return (struct policy_grant){.port_forwarding = true, .session = true, .pty = true};
+	return (struct policy_grant){
+		.port_forwarding = true, .session = true, .pty = true, .agent = true, .x11 = true};
 }
 
 /* The two lists of a grant, one behind the other. */
@@ -148,7 +149,9 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 {
 	struct policy_grant g = {.port_forwarding = a->port_forwarding && b->port_forwarding,
 				 .session = a->session && b->session,
-				 .pty = a->pty && b->pty};
+				 .pty = a->pty && b->pty,
+				 .agent = a->agent && b->agent,
+				 .x11 = a->x11 && b->x11};
 	int r = permits_meet(a, b, OPENS, &g);
 
 	if (r == 0)
@@ -163,30 +166,52 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 	return r == -ENOMEM ? r : 0;
 }
 
-bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
-		    uint16_t port)
+/* What everybody's forwarding depends on: way is a bit of AllowTcpForwarding. */
+static bool may_forward(const struct policy_rules *r, const struct policy_grant *g,
+			enum conf_forwarding way, struct policy_why *why)
+{
+	*why = (struct policy_why){.voice = POLICY_BY_DISABLE};
+	if (r->disable_forwarding)
+		return false;
+	why->voice = POLICY_BY_ALLOW;
+	if ((r->allow_tcp_forwarding & way) == 0)
+		return false;
+	why->voice = POLICY_BY_KEY;
+	return g->port_forwarding;
+}
+
+bool policy_key_may_ask(const struct policy_grant *g, const char *host, uint16_t port)
 {
 	struct conf_strs of_key = list_of(g, OPENS);
 
-	if (r->disable_forwarding || (r->allow_tcp_forwarding & CONF_FORWARDING_LOCAL) == 0 ||
-	    !g->port_forwarding)
+	return g->port_forwarding && (of_key.n == 0 || match_permitopen(&of_key, host, port));
+}
+
+bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
+		    uint16_t port, struct policy_why *why)
+{
+	struct conf_dest dest;
+
+	if (!may_forward(r, g, CONF_FORWARDING_LOCAL, why) || !policy_key_may_ask(g, host, port))
 		return false;
+	why->voice = POLICY_BY_PERMIT;
 	if (!match_permitopen(&r->permit_open, host, port))
 		return false;
-	return of_key.n == 0 || match_permitopen(&of_key, host, port);
+	dest = policy_dest(r, host, port);
+	return policy_targets_say(r, &dest, why) != POLICY_SAYS_NO;
 }
 
 bool policy_may_listen(const struct policy_rules *r, const struct policy_grant *g, const char *host,
-		       uint16_t port)
+		       uint16_t port, struct policy_why *why)
 {
 	struct conf_strs of_key = list_of(g, LISTENS);
 
-	if (r->disable_forwarding || (r->allow_tcp_forwarding & CONF_FORWARDING_REMOTE) == 0 ||
-	    !g->port_forwarding)
+	if (!may_forward(r, g, CONF_FORWARDING_REMOTE, why))
 		return false;
-	if (!match_permitlisten(&r->permit_listen, host, port))
+	if (of_key.n > 0 && !match_permitlisten(&of_key, host, port))
 		return false;
-	return of_key.n == 0 || match_permitlisten(&of_key, host, port);
+	why->voice = POLICY_BY_PERMIT;
+	return match_permitlisten(&r->permit_listen, host, port);
 }
 
 /* "[host:]*" and "any" name no port. */
@@ -258,14 +283,6 @@ enum policy_where policy_listen_where(const struct policy_rules *r, const char *
 	}
 }
 
-static bool is_localhost(const struct link_addr *addr)
-{
-	static const struct link_addr localhost[] = {{.family = 4, .addr = {127, 0, 0, 1}},
-						     {.family = 6, .addr = {[15] = 1}}};
-
-	return addr_is_one_of(addr, localhost, 2);
-}
-
 /* "address:port" or "address:*" with this address and port; "localhost" is one. */
 static bool entry_names(const char *entry, const struct link_addr *addr, uint16_t port)
 {
@@ -287,7 +304,7 @@ static bool entry_names(const char *entry, const struct link_addr *addr, uint16_
 	memcpy(host, entry, len);
 	host[len] = '\0';
 	if (strcasecmp(host, "localhost") == 0) {
-		if (!is_localhost(addr))
+		if (!addr_is_localhost(addr))
 			return false;
 	} else if (!addr_parse(host, &a) || !addr_equal(&a, addr)) {
 		return false;
@@ -300,7 +317,7 @@ bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr
 	struct link_addr a = *addr;
 
 	addr_unmap(&a);
-	if (!addr_is_special(&a) && !addr_leads_to_one_of(&a, r->own, r->n_own))
+	if (addr_named_by(&a, r->own, r->n_own) == 0)
 		return true;
 	for (size_t i = 0; i < r->permit_open.n; i++)
 		if (entry_names(r->permit_open.v[i], &a, port))
@@ -308,17 +325,31 @@ bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr
 	return false;
 }
 
-/* A key whose tunnels are listed has these alone: its list names no sockets. */
-bool policy_may_open_socket(const struct conf_session *conf, const struct policy_grant *g,
-			    const char *path)
+bool policy_socket_permitted(const struct conf_session *conf, bool listen, const char *path)
 {
-	if (conf->disable_forwarding || !g->port_forwarding || g->n_permitopen > 0)
+	const struct conf_strs *permitted =
+		listen ? &conf->permit_streamlocal_listen : &conf->permit_streamlocal;
+	unsigned int way = listen ? CONF_FORWARDING_REMOTE : CONF_FORWARDING_LOCAL;
+
+	if (conf->disable_forwarding || (conf->allow_streamlocal_forwarding & way) == 0)
 		return false;
-	if (conf->allow_streamlocal_forwarding != CONF_FORWARDING_YES &&
-	    conf->allow_streamlocal_forwarding != CONF_FORWARDING_LOCAL)
-		return false;
-	for (size_t i = 0; i < conf->permit_streamlocal.n; i++)
-		if (match_pattern(path, conf->permit_streamlocal.v[i]))
+	for (size_t i = 0; i < permitted->n; i++)
+		if (match_pattern(path, permitted->v[i]))
 			return true;
+	for (size_t i = 0; !listen && i < conf->target_rules.n; i++) {
+		const struct conf_rule *rule = conf->target_rules.v[i];
+		const struct conf_dest d = {.path = path};
+
+		if (conf_rule_allows(rule) && conf_rule_reaches(rule, &d) == CONF_HIT_YES)
+			return true;
+	}
 	return false;
+}
+
+/* A key whose listeners are listed has these alone: its list names no sockets. */
+bool policy_may_listen_socket(const struct conf_session *conf, const struct policy_grant *g,
+			      const char *path)
+{
+	return g->port_forwarding && g->n_permitlisten == 0 &&
+	       policy_socket_permitted(conf, true, path);
 }

@@ -21,6 +21,9 @@
 
 /* The operator's rules as they are for one login; all borrowed. */
 struct policy_rules {
+	/* Rules, in force at this moment, and who asks. Without them all else alone decides. */
+	struct conf_rules target_rules, listen_rules;
+	struct conf_who who;
 	enum conf_forwarding allow_tcp_forwarding; /* direct-tcpip is what sshd calls local */
 	bool disable_forwarding;
 	struct conf_strs permit_open, permit_listen;
@@ -29,13 +32,17 @@ struct policy_rules {
 	size_t n_own;
 };
 
+/* Those of a session; whose they are, and the gateway's own addresses, are the caller's to say. */
+struct policy_rules policy_rules_of(const struct conf_session *c);
+
 /* What the login itself may: all that its key's options left. */
 struct policy_grant {
 	bool port_forwarding;
-	bool session, pty;
+	bool session : 1, pty : 1;
+	bool agent : 1, x11 : 1; /* of its client's; sessions have them */
 	uint16_t n_permitopen, n_permitlisten;
 	char **permitopen; /* "host:port", well formed; none: no limit. Behind them permitlisten= */
-	char *command; /* of sessions; NULL: whatever is asked for */
+	char *command;     /* of sessions; NULL: whatever is asked for */
 };
 
 /* "[host:]port", n_permitlisten of them; none: no limit. */
@@ -67,12 +74,48 @@ void policy_grant_fini(struct policy_grant *g);
 int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b,
 		      struct policy_grant *ret) __attribute__((warn_unused_result));
 
-/* May this login ask for host:port at all? */
+/*
+ * What TargetRule and ListenRule say: the first rule that is about it decides. Where there are any
+ * about hosts, and none about this one, that is a no; of sockets it is nothing.
+ */
+enum policy_saying {
+	POLICY_SAYS_NOTHING,
+	POLICY_SAYS_NO,
+	POLICY_SAYS_MAYBE, /* it depends on the addresses a name has */
+	POLICY_SAYS_YES,
+};
+
+/* Whose word was the last one: of a no, who said it; of a yes, who would have been the last to. */
+struct policy_why {
+	enum policy_voice {
+		POLICY_BY_NOBODY, /* the address is special, and nobody names it */
+		POLICY_BY_DISABLE,
+		POLICY_BY_ALLOW,  /* AllowTcpForwarding, AllowStreamLocalForwarding */
+		POLICY_BY_KEY,    /* what the login was left */
+		POLICY_BY_PERMIT, /* PermitOpen, PermitListen, PermitStreamLocal */
+		POLICY_BY_RULE,
+	} voice;
+	const struct conf_rule *rule; /* NULL, of POLICY_BY_RULE: none is about it */
+};
+enum policy_saying policy_targets_say(const struct policy_rules *r, const struct conf_dest *d,
+				      struct policy_why *why);
+/* A target without, and with an address: the one that host has, or one of those. */
+struct conf_dest policy_dest(const struct policy_rules *r, const char *host, uint16_t port);
+struct conf_dest policy_dest_at(const struct policy_rules *r, const char *host,
+				const struct link_addr *addr, uint16_t port);
+/* Does what they say depend on the time? */
+bool policy_timed(const struct conf_rules *rules);
+
+/*
+ * May this login ask for host:port at all? Where no rule could allow any address of it, it may not.
+ */
 bool policy_may_ask(const struct policy_rules *r, const struct policy_grant *g, const char *host,
-		    uint16_t port);
+		    uint16_t port, struct policy_why *why);
+/* The login's own voice in that. */
+bool policy_key_may_ask(const struct policy_grant *g, const char *host, uint16_t port);
 /* May this login have us listen, by what it asks for? port 0: we are to choose one. */
 bool policy_may_listen(const struct policy_rules *r, const struct policy_grant *g, const char *host,
-		       uint16_t port);
+		       uint16_t port, struct policy_why *why);
 
 /* Does the operator's PermitListen name this port by its number? Below 1024 that is asked for. */
 bool policy_may_listen_low(const struct policy_rules *r, const char *host, uint16_t port);
@@ -93,12 +136,31 @@ enum policy_where policy_listen_where(const struct policy_rules *r, const char *
  * which is 127.0.0.1 and ::1: a key file may be its user's own, so permitopen= does not open them.
  */
 bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr, uint16_t port);
+/*
+ * The whole of it, for an address that was found for host: what rules say, or where they say
+ * nothing, policy_may_reach().
+ */
+bool policy_may_connect(const struct policy_rules *r, const char *host,
+			const struct link_addr *addr, uint16_t port, struct policy_why *why);
+/* May it be listened here? where, at: as policy_listen_where() has them. */
+bool policy_may_bind(const struct policy_rules *r, enum policy_where where,
+		     const struct link_addr *at, uint16_t port, struct policy_why *why);
 
 /*
- * May this login have a tunnel to this UNIX socket? Only when the operator's PermitStreamLocal names
- * its path: AllowStreamLocalForwarding alone does not (a departure from sshd).
+ * May this login have a tunnel to this UNIX socket? Only when a TargetRule or the operator's
+ * PermitStreamLocal names its path: AllowStreamLocalForwarding alone does not (a departure from
+ * sshd). A rule about it goes before PermitStreamLocal.
  */
-bool policy_may_open_socket(const struct conf_session *conf, const struct policy_grant *g,
-			    const char *path);
+bool policy_may_open_socket(const struct conf_session *conf, const struct policy_rules *r,
+			    const struct policy_grant *g, const char *path, struct policy_why *why);
+/* May it have us listen at this one? By PermitStreamLocalListen; a key with permitlisten= may not.
+ */
+bool policy_may_listen_socket(const struct conf_session *conf, const struct policy_grant *g,
+			      const char *path);
+/*
+ * Does the operator name it, for whomever and whenever? What sluice-helper can tell, who does not
+ * know what a login is by: no more than this is ever allowed.
+ */
+bool policy_socket_permitted(const struct conf_session *conf, bool listen, const char *path);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "control/count.h"
 
-#define FDS_MAX 3
+#define FDS_MAX HELPER_FDS_MAX
 
 struct service_call {
 	uv_poll_t poll;
@@ -76,15 +76,16 @@ static void frame(struct service_call *c, enum helper_msg type, struct ssh_str b
 {
 	struct helper_done done;
 	struct helper_exit how;
-	unsigned int n = c->n_fds;
+	struct helper_started started;
 	int fds[FDS_MAX];
-	uint8_t said;
 
-	if (type == HELPER_STARTED && helper_started_parse(body, &said) == 0 && said == n) {
+	if (type == HELPER_STARTED && helper_started_parse(body, &started) == 0 &&
+	    service_fds(&started) == c->n_fds) {
 		memcpy(fds, c->fds, sizeof(fds));
 		c->n_fds = 0;
-		c->ops->started(c->arg, fds, n);
-	} else if (type == HELPER_EXIT && helper_exit_parse(body, &how) == 0) {
+		c->ops->started(c->arg, &started, fds);
+	} else if (type == HELPER_EXIT && c->ops->exited != NULL &&
+		   helper_exit_parse(body, &how) == 0) {
 		c->ops->exited(c->arg, &how);
 	} else if (type == HELPER_DONE && helper_done_parse(body, &done) == 0) {
 		over(c, &done);
@@ -233,6 +234,14 @@ int service_call(struct helper *h, const uint8_t *frame_, size_t len, const stru
 	}
 	*ret = c;
 	return 0;
+}
+
+int service_resume(struct helper *h, uint64_t id, const struct service_ops *ops, void *arg,
+		   struct service_call **ret)
+{
+	uint8_t buf[32];
+
+	return service_call(h, buf, helper_resume_build(buf, id), ops, arg, ret);
 }
 
 static void say(const struct service_call *c, const uint8_t *frame_, size_t len)

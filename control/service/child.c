@@ -99,7 +99,8 @@ static void become(const struct child *c)
 			fail("setuid", EPERM);
 		return;
 	}
-	if (setgid(pw->pw_gid) < 0 || initgroups(pw->pw_name, pw->pw_gid) < 0)
+	if (setgid(pw->pw_gid) < 0 ||
+	    (!c->has_groups && initgroups(pw->pw_name, pw->pw_gid) < 0))
 		fail("initgroups", errno);
 	if (c->chroot != NULL)
 		root_change(c->chroot);

@@ -18,6 +18,7 @@ struct child {
 	char **env;
 	int in, out, err; /* of a terminal all the same one */
 	bool tty;
+	bool has_groups;     /* PAM's modules have added to them */
 	bool nologin;        /* /etc/nologin holds off everybody but root */
 	const char *welcome; /* to be read before anything else; may be "" */
 };

@@ -67,6 +67,18 @@ int env_set(struct env *e, const char *name, const char *value)
 	return keep(e, text, strlen(name));
 }
 
+void env_unset(struct env *e, const char *name)
+{
+	char **place = place_of(e, name, strlen(name));
+
+	if (place == NULL)
+		return;
+	e->bytes -= strlen(*place) + 1;
+	free(*place);
+	*place = e->v[--e->n];
+	e->v[e->n] = NULL;
+}
+
 const char *env_get(const struct env *e, const char *name)
 {
 	size_t n = strlen(name);

@@ -26,6 +26,8 @@ struct env {
 int env_set(struct env *e, const char *name, const char *value) __attribute__((warn_unused_result));
 /* The same of NAME=VALUE. */
 int env_put(struct env *e, const char *assignment) __attribute__((warn_unused_result));
+/* There is none of that name any more. */
+void env_unset(struct env *e, const char *name);
 const char *env_get(const struct env *e, const char *name); /* NULL: there is none */
 void env_fini(struct env *e);
 

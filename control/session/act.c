@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "control/session/internal.h"
+#include "control/session/keep.h"
+#include "control/session/report.h"
 #include "ssh/kexinit.h"
 #include "ssh/trans_msg.h"
 
@@ -55,9 +56,10 @@ static void kex_done(struct session *s, const struct ssh_act_kex *k)
 		    s->awake->kex.hostkey, s->awake->kex.cipher_cs, s->awake->kex.cipher_sc,
 		    s->awake->kex.mac_cs, s->awake->kex.mac_sc, k->strict ? " strict" : "");
 	warn_of_legacy(s, k);
+	report_kex(s, k);
 }
 
-static void ended(struct session *s, int err)
+void session_over(struct session *s, int err)
 {
 	struct session_env *env = s->table->env;
 
@@ -68,6 +70,7 @@ static void ended(struct session *s, int err)
 	timer_cancel(env->timers, &s->awake->credit);
 	timer_cancel(env->timers, &s->awake->silence);
 	door_leave(s, err);
+	gate_drop(s);
 	session_inbox_clear(s);
 	login_clear(s);
 }
@@ -98,6 +101,7 @@ static void act(struct session *s, const struct ssh_act *a)
 		break;
 	case SSH_ACT_TX_KEYS:
 		item_keys(s, LINK_IT_TX_KEYS, &a->keys);
+		keep_send_rx(s);
 		break;
 	case SSH_ACT_RX_KEYS:
 		item_keys(s, LINK_IT_RX_KEYS, &a->keys);
@@ -106,7 +110,7 @@ static void act(struct session *s, const struct ssh_act *a)
 		login_done(s, &a->auth);
 		break;
 	case SSH_ACT_END:
-		ended(s, a->err);
+		session_over(s, a->err);
 		break;
 	case SSH_ACT_JOB:
 		compute_job(s, a->job, a->id);
@@ -144,7 +148,7 @@ static void act(struct session *s, const struct ssh_act *a)
 	case SSH_ACT_GLOBAL_REPLY: /* to a keep-alive: nothing else is asked */
 		forward_alive(s);
 		break;
-	case SSH_ACT_HOSTKEY:      /* these four are a client's */
+	case SSH_ACT_HOSTKEY: /* these four are a client's */
 	case SSH_ACT_PROMPT:
 	case SSH_ACT_LOGIN:
 	case SSH_ACT_BANNER:
@@ -162,21 +166,27 @@ static void acts(struct session *s)
 
 void session_pump(struct session *s)
 {
-	if (s->pumping || s->ended || s->awake == NULL)
+	if (s->pumping || s->ended || s->awake == NULL || gate_holds(s))
 		return;
 	s->pumping = true;
 	acts(s);
-	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s) &&
-	       !forward_busy(s)) {
+	while (!s->ended && s->awake->inbox != NULL && !hostkeys_busy(s) && !forward_busy(s)) {
 		struct inbox_item *i = s->awake->inbox;
-		int r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
+		int r = -EAGAIN;
 
+		if (keep_rx_use(s, i->payload, i->len))
+			r = 0;
+		else if (gate_hears(s))
+			r = ssh_brain_input(s->awake->brain, i->seqnr, i->payload, i->len);
+		else
+			acts(s); /* it may end instead */
 		if (r == -EAGAIN)
 			break;
 		if (r < 0)
 			words_no_match(s, r, i->payload, i->len);
 		session_inbox_pop(s);
 		acts(s);
+		gate_heard(s);
 	}
 	session_credit(s);
 	s->pumping = false;
@@ -185,5 +195,6 @@ void session_pump(struct session *s)
 
 void session_end(struct session *s, int err, const char *text)
 {
+	gate_drop(s);
 	ssh_brain_end(s->awake->brain, err, text);
 }

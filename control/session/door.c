@@ -11,6 +11,7 @@
 #include "control/count.h"
 #include "control/penalties.h"
 #include "control/session/internal.h"
+#include "control/session/report.h"
 
 #define LINES_PER_S 5
 #define LINES_SAVED 50 /* that may be written at once */
@@ -161,13 +162,15 @@ static bool may_say(struct door *d, uint64_t now_ms)
 	return true;
 }
 
-static void say(struct session_env *env, const struct link_conn_new *ev, const char *why,
+static void say(const struct session_table *t, const struct link_conn_new *ev, const char *why,
 		enum log_level level)
 {
+	const struct session_env *env = t->env;
 	struct door *d = env->door;
 	char peer[CONF_ZONE_TEXT], local[CONF_ZONE_TEXT];
 	uint64_t now = env->now_ms();
 
+	report_refused(t, ev, why);
 	if (level > log_threshold())
 		return;
 	if (d != NULL && !may_say(d, now))
@@ -185,21 +188,31 @@ static void say(struct session_env *env, const struct link_conn_new *ev, const c
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-bool door_enter(struct session_env *env, const struct link_conn_new *ev)
+bool door_enter(const struct session_table *t, const struct link_conn_new *ev)
 {
+	struct session_env *env = t->env;
 	struct door *d = env->door;
 	uint64_t now = env->now_ms();
 	const char *why = d != NULL ? penalties_refuse(d->penalties, &ev->peer, now) : NULL;
 
+	if (env->draining) {
+		control_count(CONTROL_C_DRAINING);
+		say(t, ev, "draining", LOG_L_VERBOSE);
+		return false;
+	}
 	if (why != NULL) {
 		control_count(CONTROL_C_PENALISED);
-		say(env, ev, why, LOG_L_INFO);
+		say(t, ev, why, LOG_L_INFO);
+		return false;
+	}
+	if (!report_works(env)) {
+		say(t, ev, "the audit log cannot be written", LOG_L_INFO);
 		return false;
 	}
 	/* The source first: who has too many does not use up a place by asking. */
 	if (d != NULL && !source_enter(d, &ev->peer)) {
 		control_count(CONTROL_C_SOURCE_STARTUPS);
-		say(env, ev, "past PerSourceMaxStartups", LOG_L_VERBOSE);
+		say(t, ev, "past PerSourceMaxStartups", LOG_L_VERBOSE);
 		return false;
 	}
 	if (startups_enter(&env->startups, now))
@@ -207,7 +220,7 @@ bool door_enter(struct session_env *env, const struct link_conn_new *ev)
 	if (d != NULL)
 		source_leave(d, &ev->peer);
 	control_count(CONTROL_C_STARTUPS);
-	say(env, ev, "past MaxStartups", LOG_L_VERBOSE);
+	say(t, ev, "past MaxStartups", LOG_L_VERBOSE);
 	return false;
 }
 

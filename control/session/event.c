@@ -2,9 +2,12 @@
  * control/session/event.c - what shards say of their connections.
  */
 #include <errno.h>
+#include <string.h>
 
-#include "control/audit.h"
+#include "control/audit/words.h"
 #include "control/session/internal.h"
+#include "control/session/look.h"
+#include "control/session/report.h"
 #include "ssh/trans_msg.h"
 
 /* Items for a connection there is no session for. */
@@ -83,12 +86,14 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 
 	if (conn->dataplane != t->dataplane || conn->shard != t->shard || conn->index >= t->max)
 		return -EBADMSG;
+	if (t->first_uid == 0)
+		t->first_uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
 	s = t->by_index[conn->index];
 	if (s != NULL && s->ref.conn.generation == conn->generation)
 		return -EBADMSG; /* one connection begins once */
 	if (s != NULL)
 		end_unheard(s);
-	if (!door_enter(env, ev)) {
+	if (!door_enter(t, ev)) {
 		stray_send(t, conn, LINK_IT_IDENT, not_allowed, sizeof(not_allowed) - 1);
 		stray_end(t, conn, -SSH_E_UNAVAILABLE);
 		return 0;
@@ -110,8 +115,11 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		return 0;
 	}
 	words_connection(s);
+	report_opened(s);
 	if (s->awake->conf.refuse_connection)
 		login_refuse(s);
+	else
+		gate_connection(s);
 	session_pump(s);
 	return 0;
 }
@@ -130,17 +138,31 @@ static void chan_end(struct session_table *t, struct session *s, const struct li
 {
 	char from[CONF_ZONE_TEXT];
 	struct audit_subject of = subject_of(s, from);
+	char host[LINK_HOST_MAX + 1];
 	struct open_target to;
 
-	if (s != NULL && open_target(s, ev->token, &to)) {
+	memcpy(host, ev + 1, ev->name_len);
+	host[ev->name_len] = '\0';
+	of.host = host;
+	of.target_port = ev->port;
+	/* What was opened without a name is known by its token. */
+	if (ev->name_len == 0 && s != NULL && open_target(s, ev->token, &to)) {
 		of.host = to.host;
 		of.target_port = to.port;
 	}
 	audit_log_chan(&of, ev);
-	if (s != NULL)
+	report_chan_closed(t, s, ev);
+	if (s != NULL) {
 		open_ended(s, ev);
+		forward_session_tidy(s);
+	}
 	if (ev->audit_id > t->audit_seen)
 		t->audit_seen = ev->audit_id;
+}
+
+static uint64_t uid_of(const struct link_conn_end *ev)
+{
+	return (uint64_t)ev->uid_high << 32 | ev->uid_low;
 }
 
 static void conn_end(struct session_table *t, struct session *s, const struct link_conn_end *ev)
@@ -155,39 +177,18 @@ static void conn_end(struct session_table *t, struct session *s, const struct li
 	/* Of one that was refused all is said. */
 	if (s != NULL || ev->authenticated)
 		audit_log_conn(&of, ev);
+	report_closed(t, s, ev, s == NULL && uid_of(ev) >= t->first_uid && t->first_uid != 0);
 	if (s != NULL)
 		session_free(s);
 	if (ev->audit_id > t->audit_seen)
 		t->audit_seen = ev->audit_id;
 }
 
-/* It cannot say why: what would is what there is no memory for. */
-static void cannot_wake(struct session *s, int err)
-{
-	session_log(s, LOG_L_ERROR, "a connection that rested cannot go on: error %d", -err);
-	words_end(s, -SSH_E_MEMORY);
-	item_end(s, -SSH_E_MEMORY);
-	s->ended = true;
-}
-
-/* False: it is over. */
-static bool awaken(struct session *s)
-{
-	int r;
-
-	if (s->ended)
-		return false;
-	r = session_wake(s);
-	if (r < 0)
-		cannot_wake(s, r);
-	return r == 0;
-}
-
 static int payload(struct session *s, const struct link_payload *ev)
 {
 	int r;
 
-	if (!awaken(s))
+	if (!session_awaken(s))
 		return 0;
 	if (!s->authenticated)
 		s->awake->heard_ms = s->table->env->now_ms();
@@ -213,6 +214,8 @@ static void ident(struct session *s, const uint8_t *line, size_t len)
 		session_end(s, r, NULL);
 	else if (s->awake->conf.refuse_connection)
 		login_refuse(s);
+	else
+		gate_established(s);
 }
 
 static int event_of(struct session *s, const struct link_hdr *h, const void *body)
@@ -221,19 +224,21 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 
 	switch (h->type) {
 	case LINK_EV_IDENT:
-		if (awaken(s))
+		if (session_awaken(s))
 			ident(s, (const uint8_t *)(bytes + 1), bytes->len);
 		break;
 	case LINK_EV_PAYLOAD:
 		return payload(s, body);
 	case LINK_EV_REKEY_DUE:
-		if (awaken(s))
+		if (session_awaken(s))
 			(void)ssh_brain_rekey(s->awake->brain);
 		break;
 	case LINK_EV_CHAN_OPENED:
 		open_opened(s, body);
+		report_chan_opened(s, body);
 		break;
 	case LINK_EV_CHAN_FAILED:
+		report_chan_failed(s, body);
 		open_failed(s, body);
 		break;
 	case LINK_EV_CHAN_DRAINED:
@@ -241,6 +246,15 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 		break;
 	case LINK_EV_FORWARD:
 		forward_result(s, body);
+		break;
+	case LINK_EV_FORWARD_KEPT:
+		forward_kept(s, body);
+		break;
+	case LINK_EV_CHAN_KEPT:
+		kept_chan(s, body);
+		break;
+	case LINK_EV_KEX_KEPT:
+		kept_kex(s, body);
 		break;
 	default:
 		return -EBADMSG;
@@ -264,7 +278,10 @@ int session_table_event(struct session_table *t, const void *msg)
 	case LINK_EV_CONN_END:
 		conn_end(t, s, body);
 		return 0;
-	case LINK_EV_BLOB: /* nobody asked for one as yet */
+	case LINK_EV_CONN_KEPT:
+		return kept_conn(t, &h->conn, body);
+	case LINK_EV_LOOK:
+		look_came(t, body);
 		return 0;
 	case LINK_EV_PAYLOAD:
 	case LINK_EV_REKEY_DUE:

@@ -16,64 +16,23 @@
 
 #include "control/count.h"
 #include "control/session/forward.h"
+#include "control/session/judge.h"
+#include "control/session/keep.h"
+#include "control/session/listeners.h"
+#include "control/session/report.h"
 #include "ssh/forward.h"
-
-#define PRIVILEGED_END 1024 /* IPPORT_RESERVED */
 
 /* --- all of them -------------------------------------------------------------------------------
  */
 
-static struct listener **chain_of(struct session_env *env, uint64_t token)
+const char *forward_state_text(const struct listener *l)
 {
-	return &env->listener_of[token % LISTENER_CHAINS];
-}
+	static const char *const text[] = {
+		[LISTENER_ASKING] = "asking",   [LISTENER_BINDING] = "waiting",
+		[LISTENER_WAITING] = "waiting", [LISTENER_UP] = "up",
+		[LISTENER_OVER] = "ending",     [LISTENER_HELD] = "asking"};
 
-struct listener *forward_find(const struct session *s, uint64_t token)
-{
-	struct listener *l = *chain_of(s->table->env, token);
-
-	while (l != NULL && (l->token != token || l->session != s))
-		l = l->chain;
-	return l;
-}
-
-struct listener *forward_next(const struct session *s, struct listener *at)
-{
-	struct listener *l = at != NULL ? at->next : s->table->env->listeners;
-
-	if (!s->has_listeners)
-		return NULL;
-	while (l != NULL && l->session != s)
-		l = l->next;
-	return l;
-}
-
-static void listener_link(struct session_env *env, struct listener *l)
-{
-	l->next = env->listeners;
-	if (env->listeners != NULL)
-		env->listeners->prev = l;
-	env->listeners = l;
-	l->chain = *chain_of(env, l->token);
-	*chain_of(env, l->token) = l;
-	env->n_listeners++;
-	l->session->has_listeners = true;
-}
-
-static void listener_unlink(struct session_env *env, struct listener *l)
-{
-	struct listener **at = chain_of(env, l->token);
-
-	while (*at != l)
-		at = &(*at)->chain;
-	*at = l->chain;
-	if (l->prev != NULL)
-		l->prev->next = l->next;
-	else
-		env->listeners = l->next;
-	if (l->next != NULL)
-		l->next->prev = l->prev;
-	env->n_listeners -= l->state != LISTENER_OVER;
+	return text[l->state];
 }
 
 static void words_listener(const struct listener *l, bool open)
@@ -84,6 +43,13 @@ static void words_listener(const struct listener *l, bool open)
 	session_log(s, LOG_L_VERBOSE, "listener %s: user %.100s from %s port %u: [%.100s]:%u",
 		    open ? "open" : "end", session_user(s), session_peer_text(s, from),
 		    s->peer.port, l->host, l->port);
+	report_listener(l, open);
+}
+
+void forward_up(struct listener *l)
+{
+	l->state = LISTENER_UP;
+	words_listener(l, true);
 }
 
 static void listener_free(struct listener *l)
@@ -91,10 +57,12 @@ static void listener_free(struct listener *l)
 	struct session *s = l->session;
 	struct session_env *env = s->table->env;
 
-	listener_unlink(env, l);
+	listener_unlink(l);
 	s->n_up -= l->n_up;
 	env->stats.channels -= l->n_up;
 	timer_cancel(env->timers, &l->timer);
+	hook_call_end(l->asked);
+	service_call_end(l->call);
 	if (s->awake != NULL && s->awake->forwarding == l)
 		s->awake->forwarding = NULL;
 	free(l);
@@ -106,7 +74,7 @@ static void listener_over(struct listener *l)
 	if (l->state == LISTENER_UP)
 		words_listener(l, false);
 	l->state = LISTENER_OVER;
-	l->session->table->env->n_listeners--;
+	listener_port_over(l);
 	if (l->n_up == 0)
 		listener_free(l);
 }
@@ -122,15 +90,6 @@ void forward_fini(struct session *s)
 	}
 }
 
-uint64_t forward_epoch(const struct session *s)
-{
-	uint64_t epoch = 0;
-
-	for (struct listener *l = NULL; (l = forward_next(s, l)) != NULL;)
-		epoch = l->epoch > epoch ? l->epoch : epoch;
-	return epoch;
-}
-
 bool forward_busy(const struct session *s)
 {
 	return s->awake->forwarding != NULL;
@@ -138,7 +97,7 @@ bool forward_busy(const struct session *s)
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void answer(struct session *s, bool want_reply, bool ok, uint32_t port)
+void forward_answer(struct session *s, bool want_reply, bool ok, uint32_t port)
 {
 	uint8_t buf[4];
 	struct ssh_wr w;
@@ -149,22 +108,28 @@ static void answer(struct session *s, bool want_reply, bool ok, uint32_t port)
 		(void)ssh_brain_global_answer(s->awake->brain, ok, buf, ok && port != 0 ? 4 : 0);
 }
 
-static void refused(struct listener *l)
+void forward_drop(struct listener *l)
 {
 	struct session *s = l->session;
 	bool want_reply = l->want_reply;
 
 	listener_free(l);
-	answer(s, want_reply, false, 0);
+	forward_answer(s, want_reply, false, 0);
 }
 
 void forward_refuse(struct listener *l, int err)
 {
 	char at[ADDR_TEXT_MAX];
 
-	session_log(l->session, LOG_L_ERROR, "bind [%s]:%u: %.200s",
-		    l->at.family != 0 ? addr_text(&l->at, at) : "*", l->port, strerror(-err));
-	refused(l);
+	if (l->at.path != NULL)
+		session_log(l->session, LOG_L_ERROR, "bind %.200s: %.200s", l->at.path,
+			    strerror(-err));
+	else
+		session_log(l->session, LOG_L_ERROR, "bind [%s]:%u: %.200s",
+			    l->at.addr[0].family != 0 ? addr_text(&l->at.addr[0], at) : "*",
+			    l->asked_port, strerror(-err));
+	report_listener_refused(l->session, l->host, l->asked_port, strerror(-err));
+	forward_drop(l);
 }
 
 static void on_timer(struct timer *t)
@@ -177,17 +142,55 @@ static void on_timer(struct timer *t)
 	session_pump(s);
 }
 
-void forward_bind(struct listener *l)
+/* ChannelTimeout of what comes in. */
+static uint32_t idle_ms(const struct session *s, enum link_opens opens)
 {
-	struct link_forward m = {.token = l->token, .addr = l->at, .kind = 1};
+	static const char *const type[LINK_OPENS_COUNT] = {
+		[LINK_OPENS_TCPIP] = "forwarded-tcpip",
+		[LINK_OPENS_STREAMLOCAL] = "forwarded-streamlocal@openssh.com",
+		[LINK_OPENS_AGENT] = "agent-connection",
+		[LINK_OPENS_X11] = "x11-connection",
+	};
+
+	return s->awake != NULL ? conf_channel_timeout(&s->awake->conf, type[opens]) : 0;
+}
+
+void forward_listens(struct listener *l, struct link_forward *m)
+{
 	size_t len = strlen(l->host);
 
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any address a client may write");
+	m->token = l->token;
+	m->epoch = l->epoch;
+	m->opens = l->opens;
+	m->host_len = (uint16_t)len;
+	memcpy(m->host, l->host, len);
+	m->n_at = l->at.kernel ? l->at.n : 0;
+	memcpy(m->at, l->at.addr, m->n_at * sizeof(m->at[0]));
+	m->idle_ms = idle_ms(l->session, (enum link_opens)l->opens);
+	item_body(l->session, LINK_IT_FORWARD, m, sizeof(*m));
+}
+
+void forward_bind(struct listener *l)
+{
+	struct link_forward m = {.addr = l->at.addr[0], .kind = 1};
+	int r = 0;
+
+	listener_port(l, l->asked_port);
 	m.addr.port = l->asked_port;
-	m.host_len = (uint16_t)len;
-	memcpy(m.host, l->host, len);
 	l->state = LISTENER_BINDING;
-	item_body(l->session, LINK_IT_FORWARD, &m, sizeof(m));
+	if (l->at.path != NULL) {
+		forward_socket_bind(l);
+		return;
+	}
+	if (l->at.kernel)
+		r = forward_kernel_open(l, &m);
+	if (r == -EADDRINUSE && forward_again(l))
+		return;
+	if (r < 0)
+		forward_refuse(l, r);
+	else
+		forward_listens(l, &m);
 }
 
 void forward_unbind(struct listener *l, bool cut)
@@ -203,7 +206,13 @@ void forward_result(struct session *s, const struct link_forward_result *ev)
 	struct listener *l = forward_find(s, ev->token);
 	bool want_reply;
 
-	if (l == NULL || l->state != LISTENER_BINDING || s->awake == NULL)
+	if (l == NULL || l->state != LISTENER_BINDING)
+		return;
+	if (l->opens >= LINK_OPENS_AGENT) {
+		forward_session_result(l, ev->err);
+		return;
+	}
+	if (!session_awaken(s))
 		return;
 	if (ev->err == -EADDRINUSE && forward_again(l))
 		return;
@@ -211,21 +220,53 @@ void forward_result(struct session *s, const struct link_forward_result *ev)
 		forward_refuse(l, ev->err);
 		return;
 	}
-	l->state = LISTENER_UP;
-	l->port = ev->port;
+	listener_port(l, ev->port != 0 ? ev->port : l->port);
 	s->awake->forwarding = NULL;
 	want_reply = l->want_reply;
-	words_listener(l, true);
-	answer(s, want_reply, true, l->asked_port == 0 ? l->port : 0);
+	forward_up(l);
+	/* Of a socket there is none. */
+	forward_answer(s, want_reply, true, l->asked_port == 0 || l->chosen ? l->port : 0);
+}
+
+/* One of a control before this one. Which of two ports was asked for is not known to a kernel's. */
+void forward_kept(struct session *s, const struct link_forward_kept *ev)
+{
+	struct listener *l = calloc(1, sizeof(*l) + ev->host_len + 1);
+
+	_Static_assert(LINK_AT_MAX == LISTEN_MAX, "all of its sockets");
+	if (l == NULL) /* it stands, and nobody can cancel it */
+		return;
+	l->session = s;
+	l->token = ev->token;
+	l->epoch = ev->epoch;
+	l->timer.fire = on_timer;
+	l->at = (struct listener_at){.addr = {ev->addr}, .n = 1, .kernel = ev->kind == 2};
+	if (ev->n_at > 0) {
+		l->at.n = ev->n_at;
+		memcpy(l->at.addr, ev->at, sizeof(l->at.addr));
+	}
+	l->asked_port = ev->addr.port;
+	l->state = ev->up ? LISTENER_UP : LISTENER_BINDING;
+	l->opens = ev->opens;
+	memcpy(l->host, ev + 1, ev->host_len);
+	if (l->opens == LINK_OPENS_STREAMLOCAL)
+		l->at.path = l->host;
+	if (listener_link(l) < 0) {
+		free(l);
+		return;
+	}
+	listener_port(l, ev->port != 0 ? ev->port : ev->addr.port);
+	s->kept_displays |= l->opens >= LINK_OPENS_AGENT;
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
 
-static bool within_limits(struct session *s)
+/* One that is over counts until its channels are: until then it has its port. */
+static bool within_limits(struct session *s, const struct listener_at *at, uint16_t port)
 {
 	const struct conf_session *conf = &s->awake->conf;
 	struct session_env *env = s->table->env;
-	struct forward_counts n = forward_count(env, s);
+	struct forward_counts n = forward_count(s, at, port);
 	enum control_counter why;
 
 	if (n.connection >= conf->max_listeners_per_connection)
@@ -242,96 +283,125 @@ static bool within_limits(struct session *s)
 	return false;
 }
 
-static struct listener *listener_new(struct session *s, const struct ssh_tcpip_forward *m,
-				     const struct link_addr *at, bool want_reply)
+struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
+			     uint16_t port, const struct listener_at *at)
 {
-	struct listener *l = calloc(1, sizeof(*l) + m->address.len + 1);
+	struct listener *l;
 
+	if (!within_limits(s, at, port))
+		return NULL;
+	l = calloc(1, sizeof(*l) + host.len + 1);
 	if (l == NULL)
 		return NULL;
 	l->session = s;
 	l->token = ++s->table->env->last_token;
 	l->timer.fire = on_timer;
 	l->at = *at;
-	l->asked_port = l->port = m->port;
+	l->asked_port = port;
+	l->opens = (uint8_t)opens;
 	l->epoch = s->awake->forward_epoch;
-	l->want_reply = want_reply;
-	memcpy(l->host, m->address.p, m->address.len);
-	s->awake->forwarding = l;
-	listener_link(s->table->env, l);
+	memcpy(l->host, host.p, host.len);
+	if (at->path != NULL)
+		l->at.path = l->host;
+	if (listener_link(l) < 0) {
+		free(l);
+		return NULL;
+	}
+	listener_port(l, port);
 	return l;
 }
 
-/* As sshd's bind_permitted(), whose users have accounts; ours may be named by the operator. */
-static bool may_bind(const struct session *s, const struct policy_rules *rules, const char *host,
-		     uint16_t port)
+void forward_await(struct listener *l, bool want_reply)
 {
-	return port == 0 || port >= PRIVILEGED_END || strcmp(session_user(s), "root") == 0 ||
-	       policy_may_listen_low(rules, host, port);
+	l->want_reply = want_reply;
+	l->session->awake->forwarding = l;
+	hook_listen(l);
 }
 
 /* Where it is to be, or not at all: said in the log. */
 static bool decide(struct session *s, const char *host, uint16_t port, bool want_reply,
-		   struct link_addr *ret)
+		   struct listener_at *ret)
 {
-	const struct policy_rules rules = session_rules(s);
+	struct judge_words words;
+	enum policy_where where;
+	struct link_addr addr;
 	char from[CONF_ZONE_TEXT];
 
-	if (!policy_may_listen(&rules, &s->grant, host, port) || !may_bind(s, &rules, host, port) ||
-	    (port == 0 && !want_reply)) {
+	if (!judge_listen(s, host, port, &where, &addr, &words) || (port == 0 && !want_reply)) {
 		session_log(s, LOG_L_INFO,
 			    "Received request from %.100s port %u to remote forward to host "
-			    "%.100s port %u, but the request was denied.",
-			    session_peer_text(s, from), s->peer.port, host, port);
+			    "%.100s port %u, but the request was denied.%s",
+			    session_peer_text(s, from), s->peer.port, host, port, words.place);
 		return false;
 	}
-	switch (policy_listen_where(&rules, host, ret)) {
-	case POLICY_AT_ALL:
-	case POLICY_AT_ADDRESS:
-		return true;
-	case POLICY_AT_LOOPBACK:
-		session_log(s, LOG_L_INFO,
-			    "bind [%.100s]:%u: no loopback here to listen on: see GatewayPorts",
-			    host, port);
-		return false;
-	case POLICY_NOWHERE:
-	default:
+	if (where == POLICY_NOWHERE) {
 		session_log(s, LOG_L_INFO, "bind [%.100s]:%u: no address of this gateway", host,
 			    port);
 		return false;
 	}
+	if (where == POLICY_AT_LOOPBACK || s->table->env->host_only)
+		*ret = forward_kernel_at(where, &addr);
+	else
+		*ret = (struct listener_at){.addr = {addr}, .n = 1};
+	return true;
 }
 
 static void request(struct session *s, const struct ssh_tcpip_forward *m, bool want_reply)
 {
 	char host[SSH_HOST_MAX + 1];
-	struct link_addr at;
+	struct listener_at at;
 	struct listener *l;
 
 	memcpy(host, m->address.p, m->address.len);
 	host[m->address.len] = '\0';
-	if (!decide(s, host, m->port, want_reply, &at) || !within_limits(s)) {
-		answer(s, want_reply, false, 0);
+	l = report_works(s->table->env) && decide(s, host, m->port, want_reply, &at)
+		    ? forward_new(s, LINK_OPENS_TCPIP, m->address, m->port, &at)
+		    : NULL;
+	if (l == NULL)
+		report_listener_refused(s, host, m->port, "not permitted, or too many");
+	if (l == NULL)
+		forward_answer(s, want_reply, false, 0);
+	else
+		forward_await(l, want_reply);
+}
+
+/* By the rules, as if it had been asked for. */
+void forward_take_port(struct listener *l, uint16_t port)
+{
+	struct listener_at at;
+
+	if (!decide(l->session, l->host, port, l->want_reply, &at)) {
+		report_listener_refused(l->session, l->host, port, "not permitted");
+		forward_drop(l);
 		return;
 	}
-	l = listener_new(s, m, &at, want_reply);
-	if (l == NULL)
-		answer(s, want_reply, false, 0);
-	else
-		forward_contend(l);
+	l->asked_port = port;
+	listener_port(l, port);
+	l->chosen = true;
+	forward_contend(l);
 }
 
 /* By the same two values as the request, or the port that was chosen for it. */
+static struct listener *cancelled(const struct session *s, const struct ssh_tcpip_forward *m)
+{
+	bool known = m->port != 0;
+	struct listener *l =
+		known ? listener_at_port(s->table->env, m->port) : forward_next(s, NULL);
+
+	while (l != NULL &&
+	       (l->session != s || l->state != LISTENER_UP || l->opens != LINK_OPENS_TCPIP ||
+		!ssh_str_eq(m->address, l->host) || (!known && l->asked_port != 0)))
+		l = known ? listener_at_port_next(l) : forward_next(s, l);
+	return l;
+}
+
 static void cancel(struct session *s, const struct ssh_tcpip_forward *m, bool want_reply)
 {
-	struct listener *l = forward_next(s, NULL);
+	struct listener *l = cancelled(s, m);
 
-	while (l != NULL && (l->state != LISTENER_UP || !ssh_str_eq(m->address, l->host) ||
-			     (m->port != l->port && m->port != l->asked_port)))
-		l = forward_next(s, l);
 	if (l != NULL)
 		forward_unbind(l, false);
-	answer(s, want_reply, l != NULL, 0);
+	forward_answer(s, want_reply, l != NULL, 0);
 }
 
 bool forward_global(struct session *s, const struct ssh_chan_request *q)
@@ -344,21 +414,23 @@ bool forward_global(struct session *s, const struct ssh_chan_request *q)
 	if (ssh_str_eq(q->type, SSH_REQUEST_EPOCH)) {
 		bool ok = ssh_forward_epoch_parse(&r, &epoch) == 0;
 
-		if (ok)
+		if (ok) {
 			s->awake->forward_epoch = epoch;
-		answer(s, q->want_reply, ok, 0);
+			keep_send(s);
+		}
+		forward_answer(s, q->want_reply, ok, 0);
 	} else if (ssh_str_eq(q->type, SSH_REQUEST_FORWARD)) {
 		if (ssh_tcpip_forward_parse(&r, &m) < 0)
-			answer(s, q->want_reply, false, 0);
+			forward_answer(s, q->want_reply, false, 0);
 		else
 			request(s, &m, q->want_reply);
 	} else if (ssh_str_eq(q->type, SSH_REQUEST_CANCEL)) {
 		if (ssh_tcpip_forward_parse(&r, &m) < 0)
-			answer(s, q->want_reply, false, 0);
+			forward_answer(s, q->want_reply, false, 0);
 		else
 			cancel(s, &m, q->want_reply);
 	} else {
-		return false;
+		return forward_socket_global(s, q);
 	}
 	return true;
 }
@@ -388,8 +460,21 @@ bool forward_opened(struct session *s, const struct link_chan_ref *ev)
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s: connection to listener [%.100s]:%u from %s port %u",
 		    ev->local_channel, session_user(s), l->host, l->port,
-		    addr_text(&ev->target, text), ev->target.port);
+		    ev->target.family != 0 ? addr_text(&ev->target, text) : "a UNIX socket",
+		    ev->target.port);
 	return true;
+}
+
+bool forward_chan_kept(struct session *s, const struct link_chan_kept *ev)
+{
+	struct listener *l = forward_find(s, ev->token);
+
+	if (l != NULL && ev->up) {
+		l->n_up++;
+		s->n_up++;
+		s->table->env->stats.channels++;
+	}
+	return l != NULL;
 }
 
 bool forward_failed(struct session *s, const struct link_chan_failed *ev)

@@ -7,6 +7,8 @@
 #ifndef SLUICE_CONTROL_SESSION_FORWARD_H
 #define SLUICE_CONTROL_SESSION_FORWARD_H
 
+#include "control/listen.h"
+#include "control/service/call.h"
 #include "control/session/internal.h"
 
 enum listener_state {
@@ -15,40 +17,102 @@ enum listener_state {
 	LISTENER_WAITING,    /* the port is not free yet: the shard is asked again */
 	LISTENER_UP,
 	LISTENER_OVER, /* channels of it live */
+	LISTENER_HELD, /* a program of the operator's is asked about it */
 };
 
+/* What it listens at; addr of family 0: any. In the kernel "any" is one of each family. */
+struct listener_at {
+	struct link_addr addr[LISTEN_MAX];
+	uint8_t n;
+	bool kernel;      /* the gateway's own kernel does, and the shard accepts there */
+	const char *path; /* of a UNIX socket, and no address; NULL: it is none */
+};
+
+/* What listeners are counted by. */
+enum tally_of { TALLY_CONNECTION, TALLY_USER, TALLY_SOURCE };
+#define TALLIES 3
+
 struct listener {
-	struct listener *prev, *next; /* of all */
-	struct listener *chain;       /* of those whose token has the same place */
+	struct listener *prev, *next; /* of its connection */
+	struct index_node token_node, port_node;
+	struct tally *tally[TALLIES];
 	struct session *session;
 	uint64_t token, epoch;
 	uint64_t until_ms; /* it is asked for again, but no later */
 	struct timer timer;
 	enum listener_state state;
-	struct link_addr at; /* of family 0: any */
-	uint32_t n_up;       /* channels */
+	struct listener_at at;
+	struct service_call *call; /* that opens its socket; NULL: there is none, or it has */
+	uint32_t n_up;             /* channels */
 	uint16_t asked_port, port;
+	uint8_t opens; /* enum link_opens */
 	bool want_reply;
-	char host[]; /* as the client wrote it */
+	bool fail_open,
+		chosen; /* of PolicyHook; the port is ours, though it was not free to be any */
+	struct hook_call *asked; /* LISTENER_HELD */
+	bool at_port;            /* it is found by its port */
+	char host[];             /* as the client wrote it */
 };
 
 /* forward.c */
-struct listener *forward_find(const struct session *s, uint64_t token);
-/* The shard is asked for it. */
+void forward_answer(struct session *s, bool want_reply, bool ok, uint32_t port);
+/* In its limits, else NULL, or without memory; at and host are copied. */
+struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
+			     uint16_t port, const struct listener_at *at);
+/* Its client hears nothing else until it is answered; l may be gone by then. */
+void forward_await(struct listener *l, bool want_reply);
+/* The shard has it, by what *m says of where. */
+void forward_listens(struct listener *l, struct link_forward *m);
+void forward_up(struct listener *l); /* and listens */
+/* The shard is asked for it, or the kernel is and the shard has what comes of that. */
 void forward_bind(struct listener *l);
 /* It ends; cut: and its channels. */
 void forward_unbind(struct listener *l, bool cut);
+/* A program of the operator's has chosen the port its client left to us. */
+void forward_take_port(struct listener *l, uint16_t port);
 /* It cannot be: the client is answered, and l is gone. */
 void forward_refuse(struct listener *l, int err);
+/* The same without a line in the log. */
+void forward_drop(struct listener *l);
 
+/* For people. */
+const char *forward_state_text(const struct listener *l);
+
+/* listeners.c */
+struct listener *forward_find(const struct session *s, uint64_t token);
 /* The next one of the session, or the first: *at is where the last one was found. */
 struct listener *forward_next(const struct session *s, struct listener *at);
+
+/* forward_kernel.c */
+/* Where it is at: the kernel's addresses for what policy_listen_where() said. */
+struct listener_at forward_kernel_at(enum policy_where where, const struct link_addr *addr);
+/* Opens its sockets and hands them to the shard: *m says which they are. -errno. */
+int forward_kernel_open(struct listener *l, struct link_forward *m)
+	__attribute__((warn_unused_result));
+
+/* hook_forward.c: forward_contend(), now or once it was asked about, or forward_drop(). */
+void hook_listen(struct listener *l);
+
+/* Hands sockets that listen to the shard, which has copies: *m says which they are. -errno. */
+int forward_fds_send(struct session *s, const int *fds, unsigned int n, struct link_forward *m)
+	__attribute__((warn_unused_result));
+
+/* forward_socket.c: UNIX sockets */
+/* streamlocal-forward@openssh.com and its cancel; false: it is about something else. */
+bool forward_socket_global(struct session *s, const struct ssh_chan_request *q);
+/* The helper is asked for it: forward_listens(), forward_again() or forward_refuse() follow. */
+void forward_socket_bind(struct listener *l);
+
+/* forward_session.c: of sessions. */
+void forward_session_result(struct listener *l, int err);
 
 /* forward_take.c */
 struct forward_counts {
 	uint32_t connection, user, source, all;
 };
-struct forward_counts forward_count(const struct session_env *env, const struct session *s);
+/* All there are, but those that one of s at this port (0: any) may take the place of. */
+struct forward_counts forward_count(const struct session *s, const struct listener_at *at,
+				    uint16_t port);
 /* A new one: forward_bind(), now or later, or forward_refuse(). */
 void forward_contend(struct listener *l);
 /* Its timer fired. */

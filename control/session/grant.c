@@ -80,6 +80,21 @@ static unsigned int seen(struct session *s, const char *host, uint16_t port)
 	return s->awake->seen[i].times;
 }
 
+static struct given *given_new(struct session *s, uint64_t token, const char *host, uint16_t port)
+{
+	struct given *g = calloc(1, sizeof(*g) + strlen(host) + 1);
+
+	if (g == NULL)
+		return NULL;
+	g->token = token;
+	g->port = port;
+	strcpy(g->host, host);
+	g->next = s->given;
+	s->given = g;
+	s->n_given++;
+	return g;
+}
+
 /* The same target has the same token again: it is the same grant, for longer. */
 static struct given *given_for(struct session *s, const char *host, uint16_t port)
 {
@@ -89,20 +104,17 @@ static struct given *given_for(struct session *s, const char *host, uint16_t por
 		g = g->next;
 	if (g != NULL || s->n_given == GIVEN_MAX)
 		return g;
-	g = calloc(1, sizeof(*g) + strlen(host) + 1);
-	if (g == NULL)
-		return NULL;
-	g->token = ++s->table->env->last_token;
-	g->port = port;
-	strcpy(g->host, host);
-	g->next = s->given;
-	s->given = g;
-	s->n_given++;
-	return g;
+	return given_new(s, ++s->table->env->last_token, host, port);
+}
+
+/* Hours begin and end with a minute of the clock on the wall. */
+static uint32_t until_minute_ms(struct session_env *env)
+{
+	return (uint32_t)(60 - session_wall(env) % 60) * 1000;
 }
 
 void grant_consider(struct session *s, const char *host, uint16_t port,
-		    const struct link_addr *addr, size_t n)
+		    const struct link_addr *addr, size_t n, bool timed)
 {
 	uint32_t timeout = s->awake->conf.operation_timeout_ms;
 	struct link_grant m = {.lifetime_ms = s->awake->conf.open_grant_ms,
@@ -110,10 +122,14 @@ void grant_consider(struct session *s, const char *host, uint16_t port,
 			       .port = port,
 			       .n_addrs = (uint16_t)n,
 			       .kind = 1,
-			       .host_len = (uint16_t)strlen(host)};
+			       .host_len = (uint16_t)strlen(host),
+			       .idle_ms = conf_channel_timeout(&s->awake->conf,
+							       "direct-tcpip")};
 	struct given *g;
 
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any host a client may name");
+	if (timed && m.lifetime_ms > until_minute_ms(s->table->env))
+		m.lifetime_ms = until_minute_ms(s->table->env);
 	if (m.lifetime_ms == 0 || seen(s, host, port) < TIMES)
 		return;
 	reap(s);
@@ -126,6 +142,25 @@ void grant_consider(struct session *s, const char *host, uint16_t port,
 	memcpy(m.host, host, m.host_len);
 	memcpy(m.addr, addr, n * sizeof(*addr));
 	item_body(s, LINK_CMD_GRANT, &m, sizeof(m));
+}
+
+void grant_kept(struct session *s, const struct link_chan_kept *ev, const char *host)
+{
+	struct given *g = s->given;
+
+	while (g != NULL && g->token != ev->token)
+		g = g->next;
+	if (g == NULL && s->n_given < GIVEN_MAX)
+		g = given_new(s, ev->token, host, ev->port);
+	if (g == NULL)
+		return; /* its end is recorded, no more */
+	if (!ev->up) {  /* it is known by then whether it is */
+		g->until_ms = s->table->env->now_ms() + CONNECT_MAX;
+		return;
+	}
+	g->n_up++;
+	s->n_up++;
+	s->table->env->stats.channels++;
 }
 
 /* --- what becomes of its channels ----------------------------------------------------------- */
@@ -146,6 +181,17 @@ bool grant_target(const struct session *s, uint64_t token, struct open_target *r
 	if (g != NULL)
 		*ret = (struct open_target){g->host, g->port};
 	return g != NULL;
+}
+
+struct given *grant_next(const struct session *s, struct given *at, struct tunnel_view *ret)
+{
+	struct given *g = at != NULL ? at->next : s->given;
+
+	while (g != NULL && g->n_up == 0)
+		g = g->next;
+	if (g != NULL)
+		*ret = (struct tunnel_view){.host = g->host, .port = g->port, .channels = g->n_up};
+	return g;
 }
 
 void grant_opened(struct session *s, uint64_t token)

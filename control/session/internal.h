@@ -9,10 +9,12 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "conf/hook.h"
 #include "control/auth/chain.h"
 #include "control/auth/source.h"
 #include "control/auth/user.h"
 #include "control/helper/client.h"
+#include "control/hook/hook.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
@@ -28,6 +30,7 @@
 #define LOGIN_KEYS_MAX  CONF_CHAIN_MAX /* that one login may have signed with */
 #define RESOLVE_MS      10000
 #define LINGER_MS       2000 /* a peer has to take our last words */
+#define UNSAFE_MAX      64   /* beyond, they are taken together */
 #define REST_MS         2000 /* without a word: longer than SlowPathRate's memory of a second */
 
 struct inbox_item {
@@ -38,15 +41,24 @@ struct inbox_item {
 
 /* A channel: while it is decided, while it connects, while it is open. */
 struct program;
+struct hook_open;
+struct service_call;
+struct service_ops;
 struct open {
 	struct open *next;
+	struct session *session;
 	uint64_t token;
 	uint32_t peer_channel, local_channel;
 	uint32_t peer_window, peer_packet_max;
 	struct program *program;            /* of a session channel; NULL: it leads to a target */
+	char *first;                        /* what its stream begins with; NULL: nothing */
+	size_t first_len;
+	struct hook_open *asked;            /* a program of the operator's; NULL: none is */
 	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
+	struct service_call *call;          /* that opens its UNIX socket; NULL: none */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
+	bool judged; /* such a program has answered */
 	uint64_t deadline_ms;
 	char host[];
 };
@@ -86,6 +98,15 @@ struct login {
 	uint64_t expires;              /* of it, and of the account; as in struct earned */
 	enum ssh_auth_verdict verdict; /* that waits for its time */
 
+	/* login_hook.c */
+	struct hook_call *hook; /* that is asked; NULL: none */
+	bool hook_fail_open;
+	bool hook_right;   /* by what the configuration has to say */
+	bool hook_judges;  /* in place of files and sources */
+	bool hook_talks;   /* it has asked questions, whose answers are its */
+	bool hook_said;    /* its last word */
+	unsigned int more; /* methods it wants besides */
+
 	/* keyboard-interactive: what it goes through, and how far. */
 	const struct auth_source *plan[SOURCE_PLAN_MAX];
 	unsigned int n_plan, plan_at, asked_from;
@@ -104,6 +125,16 @@ struct proof {
 	size_t len;
 };
 
+/* What waits for a program of the operator's, or was said about what is heard now: hook_gate.c */
+struct gate {
+	struct hook_call *call;
+	enum { GATE_IDLE, GATE_ASKED, GATE_PASSED, GATE_REFUSED } state;
+	enum conf_hook_kind kind;
+	bool fail_open;
+	uint32_t code;         /* of a refusal; 0: the usual one */
+	char *reason, *handler; /* NULL: nothing was said */
+};
+
 /* What the steps before this one have earned (S-24). */
 struct earned {
 	bool any;
@@ -111,6 +142,8 @@ struct earned {
 	uint8_t key[LOGIN_KEYS_MAX][32]; /* SHA-256 of the keys that signed */
 	unsigned int n_keys;
 	uint64_t expires; /* the earliest; seconds since 1970, UINT64_MAX: never */
+	char *marks;      /* as in struct awake */
+	size_t marks_len; /* without the last NUL */
 	uint8_t *blobs;   /* of those keys, each a string of RFC 4251, where they may be revoked */
 	size_t blobs_len;
 };
@@ -129,11 +162,14 @@ struct awake {
 	struct timer rest;
 	struct timer silence; /* HandshakeTimeout */
 	uint64_t heard_ms;    /* of the peer, before it is in */
+	char *ident;          /* ours, of a control before this one; NULL: the configuration's */
 	char *version;        /* its identification; NULL: not yet */
 	char *peer_name;      /* of its address; NULL: it has none, or nobody asked */
 	bool name_asked;
+	bool overruled; /* AllowClients or DenyClients, by an operator's program */
 	char **groups; /* of the user; NULL: nobody asked */
 	size_t n_groups;
+	char *marks;    /* of its keys and certificates, as struct conf_who has them; NULL: none */
 	bool attempted; /* it has tried to log in by something */
 	bool kex_done;
 
@@ -152,9 +188,15 @@ struct awake {
 	struct moduli *moduli; /* of its brain */
 	struct earned earned;
 	struct lapse *lapse; /* NULL: it has nothing to lose */
+	struct link_keys *rx_keys; /* of an exchange a control before this one did not end */
 	bool banner_sent, user_root;
 	bool invalid_user; /* Match invalid-user holds */
+	const char *
+		why_invalid; /* the user is not one who may log in; NULL: he is, or there is none */
 	struct proof proof;
+	char *key_print; /* report.c: of the key it came in by; NULL: none, or nobody records it */
+
+	struct gate gate;
 
 	/* forward.c */
 	struct listener *forwarding; /* whose answer is awaited: nothing else is heard */
@@ -206,6 +248,11 @@ struct session {
 	uint64_t n_up : 17;     /* channels that are open, those of grants included */
 	uint64_t n_opens : 17;  /* all that were asked for, whether connected or not */
 	bool has_listeners : 1; /* or had */
+	bool kept_displays : 1; /* agents and displays of programs since before this control */
+	/* report.c */
+	bool reported : 1; /* the audit log has its beginning, or has counted it, and not its end */
+	bool hushed : 1;   /* it was counted */
+	bool kept : 1;     /* it began under a control before this one */
 
 	/* login.c */
 	struct policy_grant grant;
@@ -224,13 +271,26 @@ struct session_table {
 	uint16_t dataplane, shard;
 	uint32_t max, count;
 	struct session **by_index;
+	uint64_t first_uid;  /* of the first connection that came under this control; 0: none did */
 	uint64_t audit_seen; /* highest id not yet acknowledged; 0: none */
+	/* Ids whose records are not safe yet, and where those end; the oldest first. */
+	struct {
+		uint64_t id, at;
+	} unsafe[UNSAFE_MAX];
+	unsigned int n_unsafe;
 };
 
 /* table.c */
 struct session *session_table_find(const struct session_table *t, const struct link_handle *h);
 /* The session an answer is for, or NULL. Who rests waits for none. */
 struct session *session_find(struct session_env *env, const struct conn_ref *ref);
+
+/* view.c: the table of *at, or the next there is; NULL. */
+struct session_table *session_table_from(const struct session_env *env,
+					 const struct session_cursor *at);
+/* view.c: session_next(), for those of this room. */
+int session_walk(const struct session_env *env, struct session_cursor *at, struct session **ret)
+	__attribute__((warn_unused_result));
 
 /* inbox.c */
 /* -EBADMSG: more than a shard may leave unanswered; -ENOMEM. */
@@ -246,8 +306,12 @@ void session_credit(struct session *s);
 void session_pump(struct session *s);
 /* Ends it with a DISCONNECT for err; the caller pumps. */
 void session_end(struct session *s, int err, const char *text);
+/* It is over, and what had to be said before has been: the shard ends it. */
+void session_over(struct session *s, int err);
 /* The same and at once, whether it rests or not. */
 void session_dismiss(struct session *s, int err);
+/* With other words for its client; NULL: those of the error. */
+void session_dismiss_saying(struct session *s, int err, const char *text);
 
 /* session.c */
 /*
@@ -286,17 +350,50 @@ int session_brain_new(struct session *s) __attribute__((warn_unused_result));
 const char *zoned_text(const struct conf *conf, const struct link_addr *a,
 		       char buf[CONF_ZONE_TEXT]);
 
+/* clients.c */
+/* By its address, and whatever its name may be. */
+bool clients_refuse(const struct session *s);
+/* Once its name is known, or that it has none. */
+bool clients_refuse_named(const struct session *s);
+
 /* door.c */
 /* Is there a place for it? What is said of one who is refused is said. */
-bool door_enter(struct session_env *env, const struct link_conn_new *ev);
+bool door_enter(const struct session_table *t, const struct link_conn_new *ev);
 /* It needs none after all. */
 void door_give_back(struct session_env *env, const struct link_addr *peer);
 /* It holds no place any more: it is in, or it ends for err; 0: for nothing it has done. */
 void door_leave(struct session *s, int err);
 
+/* hook_gate.c: what is held back until a program of the operator's has answered */
+/* It has begun; its version is known. They may be over, or asked about, behind this. */
+void gate_connection(struct session *s);
+void gate_established(struct session *s);
+bool gate_holds(const struct session *s); /* nothing of it moves */
+bool gate_waits(const struct session *s); /* nothing more is heard */
+/* May the first of its inbox be heard now? */
+bool gate_hears(struct session *s);
+void gate_heard(struct session *s); /* it was */
+void gate_drop(struct session *s);  /* whatever is answered, it is over */
+/* Of the message that is heard. */
+bool gate_refused(const struct session *s, uint32_t *ret_code, const char **ret_text);
+const char *gate_handler(const struct session *s); /* whose the channel is to be; NULL: not said */
+
+/* kept.c: of a control before this one. kept_conn(): -EBADMSG */
+int kept_conn(struct session_table *t, const struct link_handle *conn,
+	      const struct link_conn_kept *ev) __attribute__((warn_unused_result));
+void kept_chan(struct session *s, const struct link_chan_kept *ev);
+void kept_kex(struct session *s, const struct link_kex_kept *ev);
+
 /* lapse.c: EndExpiredSessions */
 /* It is in, by what it has earned. -ENOMEM. */
 int lapse_begin(struct session *s) __attribute__((warn_unused_result));
+/* The same of a connection that is in since a control before this one. */
+int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expires,
+		 struct ssh_str keys, struct lapse **ret) __attribute__((warn_unused_result));
+void lapse_go(struct lapse *l); /* its session has it now; NULL is nothing */
+/* What it has to lose; of NULL nothing. */
+uint64_t lapse_expires(const struct lapse *l);
+struct ssh_str lapse_keys(const struct lapse *l);
 void lapse_end(struct lapse *l, struct timers *timers); /* NULL is nothing */
 void lapses_free(struct session_env *env);              /* no session is left */
 
@@ -304,23 +401,37 @@ void lapses_free(struct session_env *env);              /* no session is left */
 /* Texts of addresses, an empty inbox, timers: no configuration and no brain yet. -ENOMEM. */
 int awake_new(struct session *s) __attribute__((warn_unused_result));
 void awake_free(struct session *s);
+/*
+ * What Match and lists go by, also of one that rests: then made for this look, and the rest of it is
+ * nothing. NULL: no memory.
+ */
+struct awake *facts_get(const struct session *s);
+void facts_put(const struct session *s, struct awake *facts);
 /* It has been pumped: nothing to do makes it rest, some time from now. */
 void session_tire(struct session *s);
 /* Before a message of a connection that may rest. 0, or why it cannot go on. */
 int session_wake(struct session *s) __attribute__((warn_unused_result));
+/* The same for who cannot do without: false: it is over, or ends now. */
+bool session_awaken(struct session *s);
 const char *past_user(const struct past *p);
-bool past_strict(const struct past *p); /* strict key exchange is in force */
+bool past_strict(const struct past *p);           /* strict key exchange is in force */
+struct ssh_str past_client(const struct past *p); /* its identification */
 void past_free(struct past *p);
 uint32_t session_identity(const struct session *s);
 struct lapse *session_lapse(const struct session *s);
+/* Fingerprint of the key it came in by, where it is recorded; NULL. */
+const char *session_key_print(const struct session *s);
 
 /* item.c: what leaves */
 void item_bytes(struct session *s, enum link_type type, const void *p, size_t len);
 void item_body(struct session *s, enum link_type type, const void *body, size_t len);
+void keys_fill(struct link_keys *m, const struct ssh_act_keys *k); /* the caller wipes it */
 void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k);
 void item_authenticated(struct session *s);
+void item_caps(struct session *s); /* before it: nothing passes without */
 void item_end(struct session *s, int err);
-void item_blob(struct session *s);
+/* What a channel was asked for, for whoever hears of it later. */
+struct link_name item_name(const char *host, uint16_t port);
 
 /* compute.c: asks of the brain that compute */
 void compute_job(struct session *s, struct ssh_job *job, uint32_t id);
@@ -356,6 +467,16 @@ void login_plan_make(struct session *s);
 void login_plan_go_on(struct session *s);
 void login_answered(struct session *s, const struct ssh_act *act); /* another round */
 
+/* login_hook.c: PolicyHook */
+/* Does a program judge in place of files and sources? */
+bool login_hook_judges(const struct conf_session *c);
+/* It is asked first: login_finish() or login_reject() follow. right: by what there is besides. */
+bool login_hook(struct session *s, bool right);
+bool login_hook_instead(struct session *s);
+void login_hook_answered(struct session *s); /* questions of its */
+/* ReportSignatureStatus */
+void login_hook_signature(const struct session *s, const struct ssh_act_auth *auth, bool good);
+
 /* Who asks, for sluice-helper: views, good until the next packet. */
 struct helper_job login_about(const struct session *s, uint32_t time_ms);
 /*
@@ -382,6 +503,9 @@ int login_ask_program(struct session *s) __attribute__((warn_unused_result));
 int rules_user_known(struct session *s, struct ssh_str user) __attribute__((warn_unused_result));
 /* What Match goes by, as far as it is known; views. */
 struct conf_match_ctx rules_ctx(const struct session *s, struct conf_strs *groups);
+/* The same of facts_get(), with groups that may be others. */
+struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *facts,
+				   const struct conf_strs *groups);
 /* What was found out about the user, or the peer, changes them. */
 int rules_change(struct session *s, bool invalid_user) __attribute__((warn_unused_result));
 int rules_version_known(struct session *s, const uint8_t *line, size_t len)
@@ -398,9 +522,29 @@ struct open *open_find(const struct session *s, uint64_t token);
 /* Counted in all limits, and of the opens that wait; NULL: it was refused. */
 struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,
 		      uint16_t port);
+/* FAILURE, said in the log with the place of the rule that decided, or ""; it is gone. */
+void open_deny(struct session *s, struct open *o, const char *place, const char *text);
 /* FAILURE, and it is gone. */
 void open_refuse(struct session *s, struct open *o, uint32_t reason, const char *text);
+/* Where it is to lead, by its host and port. */
+void open_decide(struct session *s, struct open *o);
+/* To these addresses, which were judged; timed: as grant_consider(). */
+void open_go(struct session *s, struct open *o, struct link_addr *addr, size_t n, bool timed);
+/*
+ * hook_forward.c: is a program of the operator's asked first? Then it goes on by open_go(), or
+ * open_socket_go() where there is no address, or is refused; it may be gone when this returns.
+ */
+bool hook_open(struct session *s, struct open *o, const struct link_addr *addr, size_t n);
+void hook_open_free(struct hook_open *a); /* NULL is nothing */
+bool hook_forwards(const struct session *s); /* is any asked about tunnels? */
+
+/* open_handler.c: is it a program's of the operator's? Then it is seen to. */
+bool open_handled(struct session *s, const struct ssh_chan_open *m);
+
 /* open_host.c */
+/* To this socket, which was judged. */
+void open_socket_dial(struct session *s, struct open *o, const char *path);
+void open_socket_go(struct session *s, struct open *o);
 void open_streamlocal(struct session *s, const struct ssh_chan_open *m);
 /* Those of them that the gateway's own kernel leads to, at the front; none: the shard's network. */
 size_t open_host_addrs(const struct session *s, struct link_addr *addr, size_t n);
@@ -421,11 +565,11 @@ void open_fini(struct session *s);
 struct program *program_open(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason,
 			     const char **ret_why);
 void program_confirm(struct open *o); /* its channel is counted: the shard says CONFIRMATION */
-void program_request(struct open *o, const struct ssh_chan_request *m);
+/* may: nobody has refused it. */
+void program_request(struct open *o, const struct ssh_chan_request *m, bool may);
 void program_drained(struct open *o); /* all it wrote is sealed */
+void program_kept(struct session *s, struct open *o); /* it runs since before this control */
 void program_free(struct program *p); /* its channel is over; NULL is nothing */
-/* The operator's rules for it. */
-struct policy_rules session_rules(const struct session *s);
 
 /* forward.c: listeners of clients */
 /* A global request; false: it is about something else. */
@@ -438,8 +582,22 @@ bool forward_target(const struct session *s, uint64_t token, struct open_target 
 bool forward_opened(struct session *s, const struct link_chan_ref *ev);
 bool forward_failed(struct session *s, const struct link_chan_failed *ev);
 bool forward_ended(struct session *s, const struct link_chan_end *ev);
-/* The epoch of what it has, once it is awake again. */
-uint64_t forward_epoch(const struct session *s);
+void forward_kept(struct session *s, const struct link_forward_kept *ev);
+bool forward_chan_kept(struct session *s, const struct link_chan_kept *ev);
+
+/* forward_session.c: of sockets that listen for a session's client. 0: it cannot be; fds are
+ * copied. */
+uint64_t forward_session_open(struct session *s, enum link_opens opens, bool once, const int *fds,
+			      unsigned int n);
+/* Nothing more comes in; 0, and one that is gone: nothing. */
+void forward_session_close(struct session *s, uint64_t token);
+/* A channel has ended: those that no program is left for end with it. */
+void forward_session_tidy(struct session *s);
+
+/* socket.c: the helper is asked, as service_call() has it; the caller pumps. */
+int socket_call(struct session *s, bool listen, const char *path, uint32_t time_ms,
+		const struct service_ops *ops, void *arg, struct service_call **ret)
+	__attribute__((warn_unused_result));
 
 /* forward_take.c */
 /* Of a login by this; 0: by no key. */
@@ -456,14 +614,18 @@ bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing
 void hostkeys_clear(struct session *s);
 
 /* grant.c */
-/* This target, at these addresses, is about to be connected to. */
+/* This target, at these addresses, is about to be connected to; timed: a minute may change that. */
 void grant_consider(struct session *s, const char *host, uint16_t port,
-		    const struct link_addr *addr, size_t n);
+		    const struct link_addr *addr, size_t n, bool timed);
 /* The same three for channels a shard opened without asking; tokens of others change nothing. */
 bool grant_target(const struct session *s, uint64_t token, struct open_target *ret);
 void grant_opened(struct session *s, uint64_t token);
 void grant_ended(struct session *s, const struct link_chan_end *ev);
+/* One that was opened under a grant of a control before this one, or by a listener that is over. */
+void grant_kept(struct session *s, const struct link_chan_kept *ev, const char *host);
 void grant_fini(struct session *s);
+/* The next target with channels open, or the first: *at is where the last one was found. */
+struct given *grant_next(const struct session *s, struct given *at, struct tunnel_view *ret);
 
 /* words.c: sshd's sentences */
 void words_connection(const struct session *s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "ssh/wire.h"
 
@@ -41,27 +42,34 @@ void item_body(struct session *s, enum link_type type, const void *body, size_t 
 }
 
 /* Lengths are those of a suite this build knows: they fit by its table. */
+void keys_fill(struct link_keys *m, const struct ssh_act_keys *k)
+{
+	*m = (struct link_keys){.reset_seqnr = k->reset_seqnr,
+				.comp = (uint8_t)k->comp,
+				.key_len = k->suite->key_len,
+				.iv_len = k->suite->iv_len,
+				.mac_key_len = k->suite->mac_key_len,
+				.limit_bytes = k->limit.bytes,
+				.limit_blocks = k->limit.blocks,
+				.limit_packets = k->limit.packets,
+				.limit_seconds = k->limit.seconds};
+
+	_Static_assert(sizeof(m->key) >= CIPHER_KEY_MAX && sizeof(m->iv) >= CIPHER_IV_MAX &&
+			       sizeof(m->mac_key) >= CIPHER_MAC_KEY_MAX,
+		       "any suite's keys fit");
+	strncpy(m->cipher, k->suite->cipher_name, sizeof(m->cipher) - 1);
+	strncpy(m->mac, k->suite->mac_name, sizeof(m->mac) - 1);
+	memcpy(m->key, k->key, m->key_len);
+	memcpy(m->iv, k->iv, m->iv_len);
+	if (m->mac_key_len > 0)
+		memcpy(m->mac_key, k->mac_key, m->mac_key_len);
+}
+
 void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k)
 {
-	struct link_keys m = {.reset_seqnr = k->reset_seqnr,
-			      .comp = (uint8_t)k->comp,
-			      .key_len = k->suite->key_len,
-			      .iv_len = k->suite->iv_len,
-			      .mac_key_len = k->suite->mac_key_len,
-			      .limit_bytes = k->limit.bytes,
-			      .limit_blocks = k->limit.blocks,
-			      .limit_packets = k->limit.packets,
-			      .limit_seconds = k->limit.seconds};
+	struct link_keys m;
 
-	_Static_assert(sizeof(m.key) >= CIPHER_KEY_MAX && sizeof(m.iv) >= CIPHER_IV_MAX &&
-			       sizeof(m.mac_key) >= CIPHER_MAC_KEY_MAX,
-		       "any suite's keys fit");
-	strncpy(m.cipher, k->suite->cipher_name, sizeof(m.cipher) - 1);
-	strncpy(m.mac, k->suite->mac_name, sizeof(m.mac) - 1);
-	memcpy(m.key, k->key, m.key_len);
-	memcpy(m.iv, k->iv, m.iv_len);
-	if (m.mac_key_len > 0)
-		memcpy(m.mac_key, k->mac_key, m.mac_key_len);
+	keys_fill(&m, k);
 	item_body(s, type, &m, sizeof(m));
 	secret_wipe(&m, sizeof(m));
 }
@@ -79,9 +87,64 @@ void item_authenticated(struct session *s)
 		.idle_timeout_ms = c->idle_timeout_ms,
 		.kex_timeout_ms = c->login_grace_time_ms,
 		.nagle = !c->tcp_nodelay,
+		.chans_idle_ms = conf_channel_timeout(c, "global"),
+		.unused_ms = c->unused_connection_timeout_ms != CONF_TIME_NONE
+				     ? c->unused_connection_timeout_ms
+				     : 0,
 	};
 
 	item_body(s, LINK_IT_AUTHENTICATED, &m, sizeof(m));
+}
+
+static void rate_of(const struct conf_rate *r, struct link_rate ret[LINK_WAYS])
+{
+	ret[LINK_IN] = (struct link_rate){.rate = r->in, .burst = r->burst};
+	ret[LINK_OUT] = (struct link_rate){.rate = r->out, .burst = r->burst};
+}
+
+static bool has_rate(const struct conf_rate *r)
+{
+	return r->in != 0 || r->out != 0;
+}
+
+/* Nobody finds another name that has it: names are hashed with a secret of ours. */
+static uint64_t group_key(const struct session *s, const char *kind, const char *name)
+{
+	uint8_t digest[HASH_LEN_MAX], secret[BLOB_KEY_LEN];
+	const struct hash_piece piece[] = {{secret, sizeof(secret)}, {name, strlen(name)}};
+	uint64_t key = 0;
+
+	if (blob_key_derive(s->table->env->blob_key, kind, secret) == 0 &&
+	    hash_digest(HASH_SHA256, piece, 2, digest) == 0)
+		memcpy(&key, digest, sizeof(key));
+	secret_wipe(secret, sizeof(secret));
+	return key;
+}
+
+/* Where there is no key to be had each connection has the rate for itself. */
+static void group_of(const struct session *s, const char *kind, const char *name,
+		     const struct conf_rate *r, struct link_group *ret)
+{
+	if (name == NULL || !has_rate(r))
+		return;
+	rate_of(r, ret->rate);
+	ret->key = group_key(s, kind, name);
+	if (ret->key == 0)
+		ret->key = s->uid;
+}
+
+void item_caps(struct session *s)
+{
+	const struct conf_session *c = &s->awake->conf;
+	struct link_caps m = {0};
+
+	rate_of(&c->channel_rate, m.channel);
+	rate_of(&c->connection_rate, m.conn);
+	group_of(s, "user rate", session_user(s), &c->user_rate, &m.group[0]);
+	group_of(s, "role rate", c->role_rate.name, &c->role_rate.rate, &m.group[1]);
+	if (has_rate(&c->channel_rate) || has_rate(&c->connection_rate) || m.group[0].key != 0 ||
+	    m.group[1].key != 0)
+		item_body(s, LINK_IT_CAPS, &m, sizeof(m));
 }
 
 void item_end(struct session *s, int err)
@@ -91,46 +154,12 @@ void item_end(struct session *s, int err)
 	item_body(s, LINK_IT_END, &m, sizeof(m));
 }
 
-/*
- * What a control that was restarted needs to go on with this connection: session id,
- * algorithms, user, permissions. RFC 4251 strings, so that a later version may add to them.
- * A permission list too long for a blob is left out and the connection marked as one
- * that opens nothing more after a restart: never more rights than it had.
- */
-static size_t blob_build(const struct session *s, uint8_t *buf, size_t size, bool with_permits)
+struct link_name item_name(const char *host, uint16_t port)
 {
-	const struct policy_grant *g = &s->grant;
-	struct ssh_str id = {s->awake->kex.session_id, (uint32_t)s->awake->kex.session_id_len};
-	struct ssh_wr w;
+	struct link_name n = {.port = port};
+	size_t len = strlen(host);
 
-	ssh_wr_init(&w, buf, size);
-	ssh_wr_u64(&w, s->ref.serial);
-	ssh_wr_str(&w, id);
-	ssh_wr_cstr(&w, s->awake->kex.kex);
-	ssh_wr_cstr(&w, s->awake->kex.hostkey);
-	ssh_wr_cstr(&w, s->awake->kex.cipher_cs);
-	ssh_wr_cstr(&w, s->awake->kex.cipher_sc);
-	ssh_wr_cstr(&w, s->awake->kex.mac_cs);
-	ssh_wr_cstr(&w, s->awake->kex.mac_sc);
-	ssh_wr_cstr(&w, session_user(s));
-	ssh_wr_bool(&w, g->port_forwarding && with_permits);
-	ssh_wr_u32(&w, with_permits ? (uint32_t)g->n_permitopen : 0);
-	for (size_t i = 0; with_permits && i < g->n_permitopen; i++)
-		ssh_wr_cstr(&w, g->permitopen[i]);
-	return ssh_wr_done(&w);
-}
-
-void item_blob(struct session *s)
-{
-	struct blob_binding to = {s->ref.conn, s->table->link.start_id};
-	uint8_t plain[BLOB_PLAIN_MAX], sealed[LINK_BLOB_MAX];
-	size_t len, sealed_len;
-
-	len = blob_build(s, plain, sizeof(plain), true);
-	if (len == 0)
-		len = blob_build(s, plain, sizeof(plain), false);
-	if (len > 0 &&
-	    blob_seal(s->table->env->blob_key, &to, plain, len, sealed, &sealed_len) == 0)
-		item_bytes(s, LINK_IT_BLOB, sealed, sealed_len);
-	secret_wipe(plain, sizeof(plain));
+	n.len = (uint16_t)(len < LINK_HOST_MAX ? len : LINK_HOST_MAX);
+	memcpy(n.bytes, host, n.len);
+	return n;
 }

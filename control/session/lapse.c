@@ -1,5 +1,6 @@
 /*
- * control/session/lapse.c - EndExpiredSessions: who came in by something that is over goes.
+ * control/session/lapse.c - EndExpiredSessions, and of EndRevokedSessions keys: who came in by
+ * something that is over goes.
  *
  * What a login lasts for is known when it is done: the earliest end of its keys' lines,
  * certificates, and of the account. A timer stands on it, looked at again after LAPSE_STEP_MS, so
@@ -20,9 +21,9 @@
 #include "ssh/wire.h"
 
 #define LAPSE_STEP_MS 600000
-#define LAPSE_LOOK_MS 10000
+#define LAPSE_LOOK_MS 250
 #define LAPSE_LATE_MS 30000 /* a file may take so long */
-#define LAPSE_TURN    32
+#define LAPSE_TURN    64
 
 /* What one connection came in by. */
 struct lapse {
@@ -335,32 +336,64 @@ static int file_join(struct lapse *l, const char *path)
 	return 0;
 }
 
-int lapse_begin(struct session *s)
+int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expires,
+		 struct ssh_str keys, struct lapse **ret)
 {
-	const struct conf_session *c = &s->awake->conf;
-	const struct earned *e = &s->awake->earned;
-	bool revocable = c->revoked_keys != NULL && e->blobs_len > 0;
+	bool revocable = c->revoked_keys != NULL && keys.len > 0;
 	struct lapse *l;
 
-	if (!c->end_expired_sessions || (e->expires == UINT64_MAX && !revocable))
+	*ret = NULL;
+	if (!c->end_expired_sessions)
+		expires = UINT64_MAX;
+	if (expires == UINT64_MAX && !revocable)
 		return 0;
-	l = calloc(1, sizeof(*l) + e->blobs_len);
+	l = calloc(1, sizeof(*l) + keys.len);
 	if (l == NULL)
 		return -ENOMEM;
 	l->session = s;
-	l->expires = e->expires;
+	l->expires = expires;
 	l->timer.fire = on_timer;
-	l->len = (uint32_t)e->blobs_len;
-	if (e->blobs_len > 0)
-		memcpy(l->keys, e->blobs, e->blobs_len);
+	l->len = keys.len;
+	if (keys.len > 0)
+		memcpy(l->keys, keys.p, keys.len);
 	if (revocable && file_join(l, c->revoked_keys) < 0) {
 		free(l);
 		return -ENOMEM;
 	}
-	s->awake->lapse = l;
+	*ret = l;
+	return 0;
+}
+
+void lapse_go(struct lapse *l)
+{
+	if (l == NULL)
+		return;
 	arm(l);
 	/* Who came in while the list changed was asked about by the old one. */
 	if (l->file != NULL && l->file->krl != NULL)
 		put_to(l);
+}
+
+int lapse_begin(struct session *s)
+{
+	const struct earned *e = &s->awake->earned;
+	struct lapse *l;
+	int r = lapse_resume(s, &s->awake->conf, e->expires,
+			     (struct ssh_str){e->blobs, (uint32_t)e->blobs_len}, &l);
+
+	if (r < 0 || l == NULL)
+		return r;
+	s->awake->lapse = l;
+	lapse_go(l);
 	return 0;
+}
+
+uint64_t lapse_expires(const struct lapse *l)
+{
+	return l != NULL ? l->expires : UINT64_MAX;
+}
+
+struct ssh_str lapse_keys(const struct lapse *l)
+{
+	return l != NULL ? (struct ssh_str){l->keys, l->len} : ssh_str_c("");
 }

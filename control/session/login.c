@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "control/session/internal.h"
+#include "control/session/keep.h"
+#include "control/session/report.h"
 #include "crypto/secret.h"
 
 void login_clear(struct session *s)
@@ -23,6 +24,7 @@ void login_clear(struct session *s)
 		secret_wipe(l->hash, sizeof(*l->hash));
 	free(l->hash);
 	helper_call_end(l->command);
+	hook_call_end(l->hook);
 	free(l->peer_name);
 	policy_grant_fini(&l->grant);
 	*l = (struct login){0};
@@ -35,6 +37,7 @@ void login_fini(struct session *s)
 	login_clear(s);
 	policy_grant_fini(&a->earned.grant);
 	free(a->earned.blobs);
+	free(a->earned.marks);
 	a->earned = (struct earned){0};
 }
 
@@ -72,6 +75,12 @@ static void login_new(struct session *s, const struct ssh_act *act)
 									   : wall_clock};
 }
 
+static void signature_told(struct session *s, const struct ssh_act_auth *auth, bool good)
+{
+	words_signature(s, auth, good);
+	report_signature(s, auth, good);
+}
+
 void login_begin(struct session *s, const struct ssh_act *act)
 {
 	int r = 0;
@@ -89,8 +98,10 @@ void login_begin(struct session *s, const struct ssh_act *act)
 		login_refuse(s);
 		return;
 	}
-	if (s->awake->conf.report_signature_status && act->auth.key != NULL && !act->auth.query)
-		words_signature(s, &act->auth, true);
+	if (s->awake->conf.report_signature_status && act->auth.key != NULL && !act->auth.query) {
+		signature_told(s, &act->auth, true);
+		login_hook_signature(s, &act->auth, true);
+	}
 	if (r == 0)
 		r = login_ask_name(s);
 	if (r < 0)
@@ -125,9 +136,12 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		login_refuse(s);
 		return;
 	}
-	if (auth->bad_signature && auth->key != NULL && s->awake->conf.report_signature_status)
-		words_signature(s, auth, false);
+	if (auth->bad_signature && auth->key != NULL && s->awake->conf.report_signature_status) {
+		signature_told(s, auth, false);
+		login_hook_signature(s, auth, false);
+	}
 	words_auth(s, auth, WORDS_FAILED);
+	report_auth(s, auth, WORDS_FAILED);
 	if (auth->tries > 0) /* a first "none" only asks what there is */
 		s->table->env->stats.failed_tries++;
 	/* The brain had counted by what held for the address; Match User may ask for less. */
@@ -138,22 +152,27 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 void login_partial(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_PARTIAL);
+	report_auth(s, auth, WORDS_PARTIAL);
 }
 
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_ACCEPTED);
+	report_auth(s, auth, WORDS_ACCEPTED);
 	s->authenticated = true;
 	s->table->env->stats.authenticated++;
 	s->table->env->stats.logins++;
 	timer_cancel(s->table->env->timers, &s->awake->grace);
 	timer_cancel(s->table->env->timers, &s->awake->silence);
 	s->awake->identity = forward_identity(s->table->env, auth);
+	s->awake->marks = s->awake->earned.marks;
+	s->awake->earned.marks = NULL; /* handed over */
 	if (lapse_begin(s) < 0)
 		session_end(s, -SSH_E_MEMORY, NULL);
 	login_fini(s);
 	door_leave(s, 0);
+	item_caps(s);
 	item_authenticated(s);
-	item_blob(s);
+	keep_send(s);
 	hostkeys_announce(s);
 }

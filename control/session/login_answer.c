@@ -97,7 +97,8 @@ static int blob_keep(struct session *s)
 	struct ssh_wr w;
 	size_t len;
 
-	if (k == NULL || !c->end_expired_sessions || c->revoked_keys == NULL)
+	if (k == NULL || c->revoked_keys == NULL ||
+	    !(c->end_revoked_sessions || c->end_expired_sessions))
 		return 0;
 	blob = key_blob(k, &len);
 	more = realloc(e->blobs, e->blobs_len + 4 + len);
@@ -110,6 +111,40 @@ static int blob_keep(struct session *s)
 	return 0;
 }
 
+/* kind and text behind the others, and an end behind that. */
+static int mark_add(struct earned *e, char kind, const char *text)
+{
+	size_t len = strlen(text) + 2;
+	char *more = realloc(e->marks, e->marks_len + len + 1);
+
+	if (more == NULL)
+		return -ENOMEM;
+	more[e->marks_len] = kind;
+	memcpy(more + e->marks_len + 1, text, len - 1);
+	more[e->marks_len + len] = '\0';
+	e->marks = more;
+	e->marks_len += len;
+	return 0;
+}
+
+/* What rules may know a key by. */
+static int marks_keep(struct earned *e, const struct key *k)
+{
+	const struct cert *c = key_cert(k);
+	char text[64];
+	int r = key_fingerprint(key_plain(k), text, sizeof(text));
+
+	if (r == 0)
+		r = mark_add(e, CONF_MARK_KEY, text);
+	if (c == NULL)
+		return r;
+	if (r == 0)
+		r = mark_add(e, CONF_MARK_KEY_ID, c->key_id);
+	for (unsigned int i = 0; r == 0 && i < c->n_principals; i++)
+		r = mark_add(e, CONF_MARK_PRINCIPAL, c->principals[i]);
+	return r;
+}
+
 /* What this step allows and what those before it did: both hold (S-24). */
 static int earn(struct session *s)
 {
@@ -119,7 +154,8 @@ static int earn(struct session *s)
 	int r;
 
 	if (l->auth.method == SSH_AUTH_PUBLICKEY &&
-	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0))
+	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0 ||
+	     marks_keep(e, l->auth.key) < 0))
 		return -EIO;
 	if (blob_keep(s) < 0)
 		return -ENOMEM;
@@ -175,6 +211,17 @@ static void let_in(struct session *s)
 		login_reject(s);
 		return;
 	}
+	if (step == CHAIN_DONE && l->more != 0) {
+		static const struct conf_strs any;
+
+		/* Whichever of them: AuthenticationMethods has been gone through. */
+		chain_begin(&s->awake->chain, &any, session_auth_methods(s) & l->more);
+		step = CHAIN_MORE;
+	}
+	if (step == CHAIN_MORE && chain_methods(&s->awake->chain) == 0) {
+		login_reject(s);
+		return;
+	}
 	if (step == CHAIN_MORE) {
 		d.verdict = SSH_AUTH_PARTIAL;
 		d.methods = chain_methods(&s->awake->chain);
@@ -188,7 +235,11 @@ static void let_in(struct session *s)
 
 void login_finish(struct session *s, bool right)
 {
-	if (right && s->awake->login.possible)
+	bool may = right && s->awake->login.possible;
+
+	if (login_hook(s, may))
+		return;
+	if (may)
 		let_in(s);
 	else
 		login_reject(s);

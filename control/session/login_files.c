@@ -93,7 +93,7 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 	if (r == 0)
 		r = text_keep(s->awake->peer_name, &l->peer_name);
 	l->accounts_exist = c->use_pam || c->hostbased_authentication;
-	l->names_exist = c->authorized_keys_command.n > 0;
+	l->names_exist = c->authorized_keys_command.n > 0 || login_hook_judges(c);
 	if (r == 0)
 		r = text_keep(s->awake->version, &l->version);
 	l->conf_mark = conf_mark(c->conf);

@@ -55,7 +55,8 @@ static void groups_take(struct session *s, struct user_lookup *l)
 
 static int hash_keep(struct login *l, const struct passfile_hash *hash, bool has_hash)
 {
-	l->hash = malloc(sizeof(*l->hash));
+	if (l->hash == NULL) /* else of before a program was asked */
+		l->hash = malloc(sizeof(*l->hash));
 	if (l->hash == NULL)
 		return -ENOMEM;
 	*l->hash = *hash;
@@ -121,6 +122,14 @@ static void judge(struct session *s, struct user_lookup *found)
 	l->expires = found->expires;
 	if (l->hash != NULL && l->hash->ends.account < l->expires)
 		l->expires = l->hash->ends.account;
+	if (login_hook_judges(&s->awake->conf) && l->auth.method == SSH_AUTH_PUBLICKEY &&
+	    !found->key_found) {
+		l->grant = policy_grant_full();
+		/* What a line restricts holds whoever judges: place, time, touch. */
+		l->possible &= !found->key_refused || l->hook_said;
+	}
+	if (login_hook_instead(s))
+		return;
 	switch (l->auth.method) {
 	case SSH_AUTH_PUBLICKEY:
 		judge_key(s, found);

@@ -35,7 +35,7 @@ static void go_on(struct session *s)
 		r = rules_change(s, false);
 	if (r < 0)
 		login_reject(s);
-	else if (s->awake->conf.refuse_connection)
+	else if (s->awake->conf.refuse_connection || clients_refuse_named(s))
 		login_refuse(s);
 	else
 		login_named(s);

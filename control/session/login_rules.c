@@ -10,9 +10,13 @@
 
 struct conf_match_ctx rules_ctx(const struct session *s, struct conf_strs *groups)
 {
-	const struct awake *a = s->awake;
+	*groups = (struct conf_strs){(const char *const *)s->awake->groups, s->awake->n_groups};
+	return rules_ctx_of(s, s->awake, groups);
+}
 
-	*groups = (struct conf_strs){(const char *const *)a->groups, a->n_groups};
+struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *a,
+				   const struct conf_strs *groups)
+{
 	return (struct conf_match_ctx){.user = s->user_known ? session_user(s) : NULL,
 				       .host = a->peer_name,
 				       .addr = a->peer_addr,
@@ -90,6 +94,7 @@ int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 
 void rules_invalid_user(struct session *s)
 {
+	s->awake->why_invalid = "no such user";
 	session_log(s, LOG_L_INFO, "Invalid user %.100s from %.100s port %u", session_user(s),
 		    s->awake->peer_text, s->peer.port);
 	if (conf_matches_about(session_conf(s), CONF_ABOUT_INVALID_USER) &&
@@ -104,6 +109,7 @@ static bool lists_allow(const struct session *s)
 	const struct conf_strs groups = {(const char *const *)a->groups, a->n_groups};
 
 	if (!conf_user_allowed(&a->conf, session_user(s), a->peer_name, a->peer_addr)) {
+		s->awake->why_invalid = "AllowUsers or DenyUsers";
 		session_log(
 			s, LOG_L_INFO,
 			"User %.100s from %.100s not allowed because of AllowUsers or DenyUsers",
@@ -111,6 +117,7 @@ static bool lists_allow(const struct session *s)
 		return false;
 	}
 	if (!conf_groups_allowed(&a->conf, &groups)) {
+		s->awake->why_invalid = "AllowGroups or DenyGroups";
 		session_log(
 			s, LOG_L_INFO,
 			"User %.100s from %.100s not allowed because of AllowGroups or DenyGroups",
@@ -123,8 +130,10 @@ static bool lists_allow(const struct session *s)
 /* sshd: for every method, as if there were no such user. */
 static bool account_over(const struct session *s, const struct user_lookup *l)
 {
-	if (l->account_over)
+	if (l->account_over) {
+		s->awake->why_invalid = "account expired";
 		session_log(s, LOG_L_INFO, "Account %.100s has expired", session_user(s));
+	}
 	return l->account_over;
 }
 

@@ -153,6 +153,10 @@ void login_answered(struct session *s, const struct ssh_act *act)
 	l->id = act->id;
 	l->auth = act->auth;
 	l->began_ms = s->table->env->now_ms();
+	if (l->hook_talks) {
+		login_hook_answered(s);
+		return;
+	}
 	if (l->call.source == NULL) {
 		l->answered = true;
 		login_plan_go_on(s);

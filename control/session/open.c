@@ -9,8 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/proxy.h"
 #include "control/count.h"
-#include "control/session/internal.h"
+#include "control/service/call.h"
+#include "control/session/judge.h"
+#include "control/session/keep.h"
+#include "control/session/report.h"
 #include "ssh/chan.h"
 
 /* It is no longer of those that lead nowhere yet. */
@@ -34,7 +38,10 @@ static void open_unlink(struct session *s, struct open *o)
 		s->n_up--;
 		s->table->env->stats.channels--;
 	}
+	hook_open_free(o->asked);
 	program_free(o->program);
+	free(o->first);
+	service_call_end(o->call);
 	free(o);
 }
 
@@ -63,39 +70,49 @@ bool open_target(const struct session *s, uint64_t token, struct open_target *re
 	return true;
 }
 
-static void refuse(struct session *s, uint32_t channel, uint32_t reason, const char *text)
+/* Before there is a struct open. */
+static void refuse(struct session *s, const struct ssh_chan_open *m, uint32_t reason,
+		   const char *text)
 {
-	(void)ssh_brain_open_refuse(s->awake->brain, channel, reason, text);
+	report_chan_refused(s, m->type, NULL, 0, reason, text);
+	(void)ssh_brain_open_refuse(s->awake->brain, m->sender_channel, reason, text);
+}
+
+static void refuse_open(struct session *s, const struct open *o, uint32_t reason, const char *text)
+{
+	report_chan_refused(s, ssh_str_c(report_type(s, o->token)), o->host, o->port, reason, text);
+	(void)ssh_brain_open_refuse(s->awake->brain, o->peer_channel, reason, text);
+}
+
+static void words_denied(const struct session *s, const struct open *o, const char *place)
+{
+	session_log(s, LOG_L_INFO,
+		    "Received request from %.100s port %u to connect to host %.100s port "
+		    "%u, but the request was denied.%s",
+		    s->awake->peer_text, s->peer.port, o->host, o->port, place);
 }
 
 static void refuse_target(struct session *s, const struct open *o, uint32_t reason,
 			  const char *text)
 {
 	if (reason == SSH_OPEN_ADMINISTRATIVELY_PROHIBITED)
-		session_log(s, LOG_L_INFO,
-			    "Received request from %.100s port %u to connect to host %.100s port "
-			    "%u, but the request was denied.",
-			    s->awake->peer_text, s->peer.port, o->host, o->port);
+		words_denied(s, o, "");
 	else
 		session_log(s, LOG_L_INFO, "connect_to %.100s port %u: %s", o->host, o->port, text);
-	refuse(s, o->peer_channel, reason, text);
+	refuse_open(s, o, reason, text);
+}
+
+void open_deny(struct session *s, struct open *o, const char *place, const char *text)
+{
+	words_denied(s, o, place);
+	refuse_open(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, text);
+	open_unlink(s, o);
 }
 
 void open_refuse(struct session *s, struct open *o, uint32_t reason, const char *text)
 {
 	refuse_target(s, o, reason, text);
 	open_unlink(s, o);
-}
-
-struct policy_rules session_rules(const struct session *s)
-{
-	return (struct policy_rules){.allow_tcp_forwarding = s->awake->conf.allow_tcp_forwarding,
-				     .disable_forwarding = s->awake->conf.disable_forwarding,
-				     .permit_open = s->awake->conf.permit_open,
-				     .permit_listen = s->awake->conf.permit_listen,
-				     .gateway_ports = s->awake->conf.gateway_ports,
-				     .own = s->table->env->own,
-				     .n_own = s->table->env->n_own};
 }
 
 /* --- addresses are known: filter, sort, connect -------------------------------------- */
@@ -111,7 +128,10 @@ static void connect_send(struct session *s, struct open *o, const struct link_ad
 			(uint32_t)(o->deadline_ms > now + 1 ? o->deadline_ms - now : 1),
 		.n_addrs = (uint16_t)n,
 		.kind = 1,
+		.idle_ms = conf_channel_timeout(&s->awake->conf, "direct-tcpip"),
+		.proxy = (uint8_t)conf_proxy_version(&s->awake->conf, o->host, o->port),
 		.token = o->token,
+		.name = item_name(o->host, o->port),
 	};
 
 	memcpy(m.addr, addr, n * sizeof(*addr));
@@ -119,27 +139,43 @@ static void connect_send(struct session *s, struct open *o, const struct link_ad
 	item_body(s, LINK_IT_CHAN_CONNECT, &m, sizeof(m));
 }
 
+/* Those it may have a tunnel to. 0: none, and it is refused. */
+static size_t allowed_of(struct session *s, struct open *o, const struct link_addr *found,
+			 size_t n_found, struct link_addr *ret, bool *ret_timed)
+{
+	struct judge_words words = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++) {
+		if (!judge_addr(s, o->host, &found[i], o->port, &words))
+			continue;
+		ret[n] = found[i];
+		ret[n++].port = o->port;
+	}
+	if (n == 0)
+		open_deny(s, o, words.place, "this gateway does not connect to that address");
+	*ret_timed = words.timed;
+	return n;
+}
+
 /* The answer is judged and used as it is: nobody looks the name up again. */
 static void open_connect(struct session *s, struct open *o, const struct link_addr *found,
 			 size_t n_found)
 {
-	struct session_env *env = s->table->env;
-	struct policy_rules rules = session_rules(s);
 	struct link_addr addr[RESOLVE_ADDRS_MAX];
-	size_t n = 0, n_host;
+	bool timed;
+	size_t n;
 
-	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++) {
-		if (!policy_may_reach(&rules, &found[i], o->port))
-			continue;
-		addr[n] = found[i];
-		addr[n++].port = o->port;
-	}
-	if (n == 0) {
-		refuse_target(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-			      "this gateway does not connect to that address");
-		open_unlink(s, o);
-		return;
-	}
+	n = allowed_of(s, o, found, n_found, addr, &timed);
+	if (n > 0 && !hook_open(s, o, addr, n))
+		open_go(s, o, addr, n, timed);
+}
+
+void open_go(struct session *s, struct open *o, struct link_addr *addr, size_t n, bool timed)
+{
+	struct session_env *env = s->table->env;
+	size_t n_host;
+
 	addr_sort(addr, n, env->own, env->n_own);
 	n_host = open_host_addrs(s, addr, n);
 	if (n_host > 0) {
@@ -149,7 +185,9 @@ static void open_connect(struct session *s, struct open *o, const struct link_ad
 	if (n > LINK_ADDRS_MAX)
 		n = LINK_ADDRS_MAX;
 	connect_send(s, o, addr, n);
-	grant_consider(s, o->host, o->port, addr, n);
+	/* What is asked about each time nobody opens without asking; a grant says nothing of clients. */
+	if (!hook_forwards(s) && conf_proxy_version(&s->awake->conf, o->host, o->port) == 0)
+		grant_consider(s, o->host, o->port, addr, n, timed);
 }
 
 static void open_resolved(const struct resolve_caller *caller, int err,
@@ -185,18 +223,16 @@ static bool name_is_askable(const char *host)
 	return true;
 }
 
-static void open_decide(struct session *s, struct open *o)
+void open_decide(struct session *s, struct open *o)
 {
 	struct session_env *env = s->table->env;
 	struct resolve_caller caller = {env, s->ref, o->token};
-	struct policy_rules rules = session_rules(s);
 	uint64_t resolve_by = env->now_ms() + RESOLVE_MS;
 	struct link_addr literal;
+	struct judge_words words;
 
-	if (!policy_may_ask(&rules, &s->grant, o->host, o->port)) {
-		refuse_target(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-			      "forwarding to this target is not permitted");
-		open_unlink(s, o);
+	if (!judge_name(s, o->host, o->port, &words)) {
+		open_deny(s, o, words.place, "forwarding to this target is not permitted");
 		return;
 	}
 	if (addr_parse(o->host, &literal)) {
@@ -246,15 +282,15 @@ struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct s
 	struct open *o;
 
 	if (ssh_chan_limits_check(m->packet_max) < 0) { /* S-50 */
-		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE,
-		       "maximum packet size too small");
+		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, "maximum packet size too small");
 		return NULL;
 	}
 	o = place_new(s, host.len);
 	if (o == NULL) {
-		refuse(s, m->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
 		return NULL;
 	}
+	o->session = s;
 	o->token = ++env->last_token;
 	o->peer_channel = m->sender_channel;
 	o->peer_window = m->window_size;
@@ -277,7 +313,7 @@ static void open_direct(struct session *s, const struct ssh_chan_open *m)
 
 	ssh_rd_init(&r, m->rest.p, m->rest.len);
 	if (ssh_direct_tcpip_parse(&r, &d) < 0) {
-		refuse(s, m->sender_channel, SSH_OPEN_CONNECT_FAILED, "malformed target");
+		refuse(s, m, SSH_OPEN_CONNECT_FAILED, "malformed target");
 		return;
 	}
 	o = open_new(s, m, d.host, d.port);
@@ -294,10 +330,11 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 
 	if (o == NULL) {
 		program_free(p);
-		refuse(s, m->sender_channel, p != NULL ? SSH_OPEN_RESOURCE_SHORTAGE : reason,
+		refuse(s, m, p != NULL ? SSH_OPEN_RESOURCE_SHORTAGE : reason,
 		       p != NULL ? "no memory" : why);
 		return;
 	}
+	o->session = s;
 	o->token = ++s->table->env->last_token;
 	o->peer_channel = m->sender_channel;
 	o->peer_window = m->window_size;
@@ -322,6 +359,19 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 		 "this gateway forwards TCP only"},
 	};
 
+	uint32_t reason;
+	const char *text;
+
+	if (gate_refused(s, &reason, &text)) {
+		refuse(s, m, reason, text);
+		return;
+	}
+	if (!report_works(s->table->env)) {
+		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, "the audit log cannot be written");
+		return;
+	}
+	if (open_handled(s, m))
+		return;
 	if (ssh_str_eq(m->type, "direct-tcpip")) {
 		open_direct(s, m);
 		return;
@@ -337,10 +387,10 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		if (!ssh_str_eq(m->type, refused[i].type))
 			continue;
-		refuse(s, m->sender_channel, refused[i].reason, refused[i].text);
+		refuse(s, m, refused[i].reason, refused[i].text);
 		return;
 	}
-	refuse(s, m->sender_channel, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "unknown channel type");
+	refuse(s, m, SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "unknown channel type");
 }
 
 /* --- requests ------------------------------------------------------------------------- */
@@ -351,13 +401,15 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 	uint8_t buf[16];
 	struct ssh_wr w;
 	struct open *o = s->opens;
+	uint32_t reason;
+	const char *text;
 
 	while (o != NULL && (o->state != OPEN_UP || o->local_channel != m->recipient_channel))
 		o = o->next;
 	if (o == NULL) /* it ended while the request was under way */
 		return;
 	if (o->program != NULL) {
-		program_request(o, m);
+		program_request(o, m, !gate_refused(s, &reason, &text));
 		return;
 	}
 	if (!m->want_reply)
@@ -372,7 +424,10 @@ void open_global(struct session *s, const struct ssh_chan_request *m)
 	/* OpenSSH PROTOCOL, section 2.2. */
 	bool ok = ssh_str_eq(m->type, "no-more-sessions@openssh.com");
 
-	s->no_more_sessions |= ok;
+	if (ok && !s->no_more_sessions) {
+		s->no_more_sessions = true;
+		keep_send(s);
+	}
 	if (ssh_str_eq(m->type, "hostkeys-prove-00@openssh.com"))
 		hostkeys_prove(s, m);
 	else if (!forward_global(s, m) && m->want_reply)

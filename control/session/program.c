@@ -14,33 +14,27 @@
 #include <unistd.h>
 
 #include "control/count.h"
-#include "control/service/call.h"
 #include "control/service/env.h"
-#include "control/session/internal.h"
+#include "control/session/program.h"
+#include "control/session/report.h"
 #include "ssh/chan.h"
 #include "ssh/session_msg.h"
 
 #define PROGRAM_START_MS 30000 /* PAM may wait for others */
 #define PROGRAM_FDS_MS   5000  /* the shard, for the descriptors */
+#define PROGRAM_X11_MAX  4096  /* of an x11-req */
 
-enum program_state { PROGRAM_ASKED = 1, PROGRAM_STARTING, PROGRAM_RUNS };
-
-struct program {
-	struct session *session;
-	struct open *open;
-	struct service_call *call; /* NULL: none runs, or it has said its last word */
-	enum program_state state;
-	bool tty, start_reply;
-	bool exited, drained, finished;
-	bool told;              /* how has been said; else nobody knows how it ended */
-	bool resized;           /* while it was being started */
-	unsigned int owed;      /* refusals behind the answer to the start */
-	struct helper_exit how; /* once exited and told */
-	struct ssh_tty_size size;
-	char *term;
-	uint8_t *modes, *env;
-	uint32_t modes_len, env_len;
-};
+/* Whoever runs it is hung up on, unless it has said its last word. */
+static void hang_up(struct program *p, bool over)
+{
+	if (over)
+		service_call_end(p->call);
+	else
+		service_hang_up(p->call);
+	handler_call_end(p->handler);
+	p->call = NULL;
+	p->handler = NULL;
+}
 
 /* --- what the client is told ----------------------------------------------------------------- */
 
@@ -105,8 +99,10 @@ static void finish(struct program *p)
 	if (!p->exited || !p->drained || p->finished || s->ended)
 		return;
 	p->finished = true;
-	if (p->told)
+	if (p->told) {
+		report_exit(s, p->open, &p->how);
 		exit_say(p);
+	}
 	session_pump(s);
 	if (!s->ended)
 		item_body(s, LINK_IT_CHAN_FINISH, &m, sizeof(m));
@@ -127,13 +123,17 @@ static void size_send(struct program *p)
 	};
 
 	p->resized = false;
+	if (p->handler != NULL) {
+		program_handler_size(p);
+		return;
+	}
 	item_body(p->session, LINK_IT_CHAN_SIZE, &m, sizeof(m));
 }
 
-/* It may have said nothing for long: what answers it is made again. */
+/* It may have said nothing for long: what answers it is made again, or the connection ends. */
 static bool awaken(struct program *p)
 {
-	return !p->session->ended && session_wake(p->session) == 0;
+	return session_awaken(p->session);
 }
 
 /* It did not start; the client may ask for something else. */
@@ -158,22 +158,38 @@ static int fds_pass(struct program *p, const int *fds, unsigned int n, uint64_t 
 	return link->send_fds(link->arg, *ret_token, fds, n);
 }
 
-static void on_started(void *arg, const int *fds, unsigned int n)
+/* What listens for its client, behind the program's own. */
+static void listeners_pass(struct program *p, const struct helper_started *m, const int *fds)
+{
+	struct session *s = p->session;
+
+	fds += m->n;
+	if (m->agent > 0)
+		p->listener[0] = forward_session_open(s, LINK_OPENS_AGENT, false, fds, m->agent);
+	fds += m->agent;
+	if (m->x11 > 0)
+		p->listener[1] =
+			forward_session_open(s, LINK_OPENS_X11, p->x11_single, fds, m->x11);
+}
+
+static void on_started(void *arg, const struct helper_started *started, const int *fds)
 {
 	struct program *p = arg;
 	struct session *s = p->session;
-	struct link_chan_fds m = {.token = p->open->token, .wait_ms = PROGRAM_FDS_MS};
-	int r = fds_pass(p, fds, n, &m.fds);
+	struct link_chan_fds m = {.token = p->open->token, .wait_ms = PROGRAM_FDS_MS,
+				  .idle_ms = p->idle_ms};
+	int r = fds_pass(p, fds, started->n, &m.fds);
 
-	for (unsigned int i = 0; i < n; i++)
-		close(fds[i]);
 	if (r == 0 && !awaken(p))
 		r = -ECONNRESET;
+	if (r == 0)
+		listeners_pass(p, started, fds);
+	for (unsigned int i = 0; i < service_fds(started); i++)
+		close(fds[i]);
 	if (r < 0) {
 		session_log(s, LOG_L_ERROR, "a session of %.100s has no stream: %s",
 			    session_user(s), strerror(-r));
-		service_hang_up(p->call);
-		p->call = NULL;
+		hang_up(p, false);
 		not_started(p);
 		return;
 	}
@@ -202,8 +218,7 @@ static void on_done(void *arg, const struct helper_done *d)
 	struct program *p = arg;
 	struct session *s = p->session;
 
-	service_call_end(p->call);
-	p->call = NULL;
+	hang_up(p, true);
 	if (d->text.len > 0 || d->result != HELPER_OK)
 		session_log(s, LOG_L_INFO, "session of %.100s: %.*s", session_user(s),
 			    (int)d->text.len, (const char *)d->text.p);
@@ -219,7 +234,7 @@ static void on_done(void *arg, const struct helper_done *d)
 /* --- the start ----------------------------------------------------------------------------------
  */
 
-static const struct service_ops program_ops = {on_started, on_exited, on_done};
+const struct service_ops program_ops = {on_started, on_exited, on_done};
 
 static int call(struct program *p, const struct helper_session *m)
 {
@@ -252,9 +267,23 @@ static void log_start(const struct program *p, enum helper_run kind, struct ssh_
 		    session_peer_text(s, from), s->peer.port, p->open->local_channel);
 }
 
+/* sshd's names of what runs in a session. */
+static uint32_t idle_ms(const struct program *p, enum helper_run kind, struct ssh_str what)
+{
+	char type[sizeof("session:subsystem:") + CONF_SUBSYSTEM_MAX] = "session:shell";
+
+	if (kind == HELPER_RUN_EXEC)
+		strcpy(type, "session:command");
+	else if (kind == HELPER_RUN_SUBSYSTEM)
+		snprintf(type, sizeof(type), "session:subsystem:%.*s", (int)what.len,
+			 (const char *)what.p);
+	return conf_channel_timeout(&p->session->awake->conf, type);
+}
+
 static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 {
 	struct session *s = p->session;
+	char handler[CONF_SOCKET_MAX];
 	struct helper_session m = {
 		.job = login_about(s, PROGRAM_START_MS),
 		.kind = kind,
@@ -266,13 +295,21 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 			.size = p->size,
 			.modes = {p->modes, p->modes_len}},
 		.env = {p->env, p->env_len},
+		.agent = p->agent,
 	};
 	int r;
+
+	m.x11 = p->x11 != NULL &&
+		ssh_x11_req_parse((struct ssh_str){p->x11, p->x11_len}, &m.display) == 0;
 
 	/* Its connection may be older than what the helper keeps: a program goes by what holds now.
 	 */
 	m.job.mark = conf_mark(s->table->env->conf);
-	r = call(p, &m);
+	m.job.id = p->open->token;
+	if (program_handler_for(p, kind, what, handler))
+		r = program_handler_start(p, handler, kind, what);
+	else
+		r = s->awake->conf.permit_session ? call(p, &m) : -EACCES;
 	if (r < 0) {
 		session_log(s, LOG_L_ERROR, "a session of %.100s cannot be started: %s",
 			    session_user(s),
@@ -282,6 +319,7 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 		return r;
 	}
 	log_start(p, kind, what);
+	p->idle_ms = idle_ms(p, kind, what);
 	p->state = PROGRAM_STARTING;
 	return 0;
 }
@@ -304,7 +342,10 @@ static bool ask_start(struct program *p, enum ssh_session_request kind,
 		r = ssh_session_empty_parse(m->rest);
 	}
 	p->start_reply = m->want_reply;
-	return r == 0 && start(p, run, what) == 0;
+	if (r == 0)
+		r = start(p, run, what);
+	report_request(p->session, p->open, m->type, what, p->tty, r == 0);
+	return r == 0;
 }
 
 /* --- what comes before it -----------------------------------------------------------------------
@@ -360,6 +401,37 @@ static bool ask_env(struct program *p, const struct ssh_chan_request *m)
 	return true;
 }
 
+static bool ask_agent(struct program *p, const struct ssh_chan_request *m)
+{
+	const struct session *s = p->session;
+	const struct conf_session *c = &s->awake->conf;
+
+	if (p->agent || !c->agent_forwarding || c->disable_forwarding || !s->grant.agent ||
+	    ssh_session_empty_parse(m->rest) < 0)
+		return false;
+	return p->agent = true;
+}
+
+/* Its words are judged here and again by the helper, whose xauth is given them. */
+static bool ask_x11(struct program *p, const struct ssh_chan_request *m)
+{
+	const struct session *s = p->session;
+	const struct conf_session *c = &s->awake->conf;
+	struct ssh_x11_req x11;
+
+	if (p->x11 != NULL || !c->x11_forwarding || c->disable_forwarding || !s->grant.x11 ||
+	    ssh_x11_req_parse(m->rest, &x11) < 0 || !ssh_x11_req_plain(&x11) ||
+	    m->rest.len > PROGRAM_X11_MAX)
+		return false;
+	p->x11 = malloc(m->rest.len);
+	if (p->x11 == NULL)
+		return false;
+	memcpy(p->x11, m->rest.p, m->rest.len);
+	p->x11_len = m->rest.len;
+	p->x11_single = x11.single_connection;
+	return true;
+}
+
 /* --- what comes while it runs -------------------------------------------------------------------
  */
 
@@ -377,15 +449,18 @@ static bool ask_signal(struct program *p, const struct ssh_chan_request *m)
 {
 	struct ssh_str name;
 
-	if (ssh_signal_parse(m->rest, &name) < 0 || p->call == NULL || p->exited)
+	if (ssh_signal_parse(m->rest, &name) < 0 || p->exited ||
+	    (p->call == NULL && p->handler == NULL))
 		return false;
-	service_signal(p->call, name);
+	if (p->handler != NULL)
+		program_handler_signal(p, name);
+	else
+		service_signal(p->call, name);
 	return true;
 }
 
 /*
- * break is refused, as RFC 4335 wants of who cannot do it: a pseudo-terminal has none. Nor are
- * agents and X11 forwarded.
+ * break is refused, as RFC 4335 wants of who cannot do it: a pseudo-terminal has none.
  */
 static bool asked(struct program *p, const struct ssh_chan_request *m)
 {
@@ -396,6 +471,10 @@ static bool asked(struct program *p, const struct ssh_chan_request *m)
 		return p->state == PROGRAM_ASKED && ask_pty(p, m);
 	case SSH_SESSION_ENV:
 		return p->state == PROGRAM_ASKED && ask_env(p, m);
+	case SSH_SESSION_AUTH_AGENT_REQ:
+		return p->state == PROGRAM_ASKED && ask_agent(p, m);
+	case SSH_SESSION_X11_REQ:
+		return p->state == PROGRAM_ASKED && ask_x11(p, m);
 	case SSH_SESSION_SHELL:
 	case SSH_SESSION_EXEC:
 	case SSH_SESSION_SUBSYSTEM:
@@ -409,10 +488,10 @@ static bool asked(struct program *p, const struct ssh_chan_request *m)
 	}
 }
 
-void program_request(struct open *o, const struct ssh_chan_request *m)
+void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
 	struct program *p = o->program;
-	bool starting = p->state == PROGRAM_STARTING, ok = asked(p, m);
+	bool starting = p->state == PROGRAM_STARTING, ok = may && asked(p, m);
 
 	if (!starting && p->state == PROGRAM_STARTING)
 		return; /* answered when it runs */
@@ -445,7 +524,7 @@ static const char *refusal(struct session *s, const struct ssh_chan_open *m, uin
 	const struct conf_session *c = &s->awake->conf;
 
 	*ret_reason = SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
-	if (!c->permit_session)
+	if (!c->permit_session && !program_handled(s))
 		return "this gateway forwards only";
 	if (!s->grant.session)
 		return "what let you in has no sessions";
@@ -477,7 +556,15 @@ struct program *program_open(struct session *s, const struct ssh_chan_open *m, u
 	}
 	p->session = s;
 	p->state = PROGRAM_ASKED;
-	return p;
+	if (gate_handler(s) == NULL)
+		return p;
+	p->given = strdup(gate_handler(s));
+	if (p->given != NULL)
+		return p;
+	program_free(p);
+	*ret_reason = SSH_OPEN_RESOURCE_SHORTAGE;
+	*ret_why = "no memory";
+	return NULL;
 }
 
 void program_confirm(struct open *o)
@@ -487,10 +574,31 @@ void program_confirm(struct open *o)
 					 .peer_window = o->peer_window,
 					 .peer_packet_max = o->peer_packet_max,
 					 .token = o->token,
-					 .program = 1};
+					 .name = item_name(o->host, 0),
+					 .program = 1,
+					 .idle_ms = conf_channel_timeout(
+						 &p->session->awake->conf, "session")};
 
 	p->open = o;
 	item_body(p->session, LINK_IT_CHAN_HOST, &m, sizeof(m));
+}
+
+/* How it ends the helper tells who comes again; without it nobody knows that. */
+void program_kept(struct session *s, struct open *o)
+{
+	struct helper *helper = s->table->env->helper;
+	struct program *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return;
+	p->session = s;
+	p->open = o;
+	p->state = PROGRAM_RUNS;
+	p->kept = true;
+	p->tty = true; /* where it is none its size is nothing */
+	o->program = p;
+	p->exited =
+		helper == NULL || service_resume(helper, o->token, &program_ops, p, &p->call) < 0;
 }
 
 void program_drained(struct open *o)
@@ -504,12 +612,13 @@ void program_free(struct program *p)
 {
 	if (p == NULL)
 		return;
-	if (p->exited)
-		service_call_end(p->call);
-	else
-		service_hang_up(p->call);
+	hang_up(p, p->exited);
+	free(p->given);
+	for (int i = 0; i < 2; i++)
+		forward_session_close(p->session, p->listener[i]);
 	free(p->term);
 	free(p->modes);
 	free(p->env);
+	free(p->x11);
 	free(p);
 }

@@ -12,17 +12,20 @@
 #include <string.h>
 
 #include "control/count.h"
-#include "control/session/internal.h"
+#include "control/session/keep.h"
 
 struct past {
 	struct conf *conf; /* that it goes by, held */
 	uint32_t identity;
-	bool strict : 1, has_lapse : 1, has_name : 1, has_groups : 1;
+	bool strict : 1, has_lapse : 1, has_epoch : 1, has_ident : 1, has_print : 1;
+	bool has_marks : 1, has_name : 1, has_groups : 1;
 	uint8_t session_id_len;
 	uint8_t peer_ident_len;
 	/*
-	 * A struct lapse *; both; the user with a NUL behind it, and so what else Match goes by:
-	 * the name of the peer's address, and groups, behind which there is an empty one.
+	 * A struct lapse *; the epoch of its listeners; both; the user with a NUL behind it, and
+	 * so our identification where it is not the configuration's, the fingerprint of his key,
+	 * and what else Match and rules go by: marks of keys, behind which there is an empty one,
+	 * the name of the peer's address, and groups, as marks.
 	 */
 	uint8_t bytes[];
 };
@@ -40,61 +43,90 @@ static void pack(struct packing *p, const void *from, size_t len)
 	p->len += len;
 }
 
-static void pack_text(struct packing *p, const char *text)
+static void pack_str(struct packing *p, struct ssh_str s)
 {
-	pack(p, text, strlen(text) + 1);
+	pack(p, s.p, s.len);
+	pack(p, "", 1);
 }
 
-static void pack_all(struct packing *to, const struct past *past, const struct ssh_brain_past *p,
-		     const struct session *s)
+/* Up to and with the empty one at their end. */
+static size_t texts_len(const char *texts)
 {
-	const struct awake *a = s->awake;
+	const char *p = texts;
 
+	while (*p != '\0')
+		p += strlen(p) + 1;
+	return (size_t)(p - texts) + 1;
+}
+
+static void pack_all(struct packing *to, const struct past *past, const struct keep *k,
+		     const struct lapse *lapse)
+{
 	if (past->has_lapse)
-		pack(to, &a->lapse, sizeof(a->lapse));
-	pack(to, p->session_id.p, p->session_id.len);
-	pack(to, p->peer_ident.p, p->peer_ident.len);
-	pack_text(to, session_user(s));
+		pack(to, &lapse, sizeof(lapse));
+	if (past->has_epoch)
+		pack(to, &k->epoch, sizeof(k->epoch));
+	pack(to, k->session_id.p, k->session_id.len);
+	pack(to, k->peer_ident.p, k->peer_ident.len);
+	pack_str(to, k->user);
+	if (past->has_ident)
+		pack_str(to, k->ident);
+	if (past->has_print)
+		pack_str(to, k->key_print);
+	if (past->has_marks)
+		pack(to, k->marks.p, k->marks.len);
 	if (past->has_name)
-		pack_text(to, a->peer_name);
+		pack_str(to, k->peer_name);
 	if (!past->has_groups)
 		return;
-	for (size_t i = 0; i < a->n_groups; i++)
-		pack_text(to, a->groups[i]);
-	pack_text(to, "");
+	for (size_t i = 0; i < k->n_groups; i++)
+		pack_str(to, k->group[i]);
+	pack(to, "", 1);
 }
 
-static struct past *past_new(const struct ssh_brain_past *p, const struct session *s)
+struct past *past_new(const struct keep *k, struct conf *conf, struct lapse *lapse)
 {
-	const struct awake *a = s->awake;
-	const struct conf *conf = session_conf(s);
 	const struct past head = {
-		.identity = a->identity,
-		.strict = p->strict,
-		.has_lapse = a->lapse != NULL,
-		.has_name = a->peer_name != NULL && conf_matches_about(conf, CONF_ABOUT_HOST),
-		.has_groups = a->groups != NULL && conf_matches_about(conf, CONF_ABOUT_GROUP),
-		.session_id_len = (uint8_t)p->session_id.len,
-		.peer_ident_len = (uint8_t)p->peer_ident.len,
+		.identity = k->identity,
+		.strict = k->strict,
+		.has_lapse = lapse != NULL,
+		.has_epoch = k->epoch != 0,
+		.has_ident = k->ident.len > 0,
+		.has_print = k->key_print.len > 0,
+		.has_marks = k->marks.len > 0,
+		.has_name = k->has_name,
+		.has_groups = k->has_groups && conf_matches_about(conf, CONF_ABOUT_GROUP),
+		.session_id_len = (uint8_t)k->session_id.len,
+		.peer_ident_len = (uint8_t)k->peer_ident.len,
 	};
 	struct packing to = {0};
 	struct past *past;
 
 	_Static_assert(SSH_SESSION_ID_MAX <= UINT8_MAX && LINK_IDENT_MAX <= UINT8_MAX, "they fit");
-	pack_all(&to, &head, p, s);
+	pack_all(&to, &head, k, lapse);
 	past = malloc(sizeof(*past) + to.len);
 	if (past == NULL)
 		return NULL;
 	*past = head;
-	past->conf = conf_get(session_conf(s));
+	past->conf = conf_get(conf);
 	to = (struct packing){.to = past->bytes};
-	pack_all(&to, &head, p, s);
+	pack_all(&to, &head, k, lapse);
 	return past;
 }
 
 static const uint8_t *past_ids(const struct past *p)
 {
-	return p->bytes + (p->has_lapse ? sizeof(struct lapse *) : 0);
+	return p->bytes + (p->has_lapse ? sizeof(struct lapse *) : 0) +
+	       (p->has_epoch ? sizeof(uint64_t) : 0);
+}
+
+static uint64_t past_epoch(const struct past *p)
+{
+	uint64_t epoch = 0;
+
+	if (p->has_epoch)
+		memcpy(&epoch, past_ids(p) - sizeof(epoch), sizeof(epoch));
+	return epoch;
 }
 
 const char *past_user(const struct past *p)
@@ -105,6 +137,11 @@ const char *past_user(const struct past *p)
 bool past_strict(const struct past *p)
 {
 	return p->strict;
+}
+
+struct ssh_str past_client(const struct past *p)
+{
+	return (struct ssh_str){past_ids(p) + p->session_id_len, p->peer_ident_len};
 }
 
 void past_free(struct past *p)
@@ -131,6 +168,15 @@ struct lapse *session_lapse(const struct session *s)
 	if (s->past != NULL && s->past->has_lapse)
 		memcpy(&l, s->past->bytes, sizeof(l));
 	return l;
+}
+
+const char *session_key_print(const struct session *s)
+{
+	if (s->awake != NULL)
+		return s->awake->key_print;
+	if (s->past == NULL || !s->past->has_print)
+		return NULL;
+	return past_user(s->past) + strlen(past_user(s->past)) + 1;
 }
 
 /* Groups from one NUL to the next, up to an empty one. */
@@ -160,6 +206,25 @@ static int past_unpack(const struct past *p, struct awake *a)
 	a->version = strndup(ident, p->peer_ident_len);
 	if (a->version == NULL)
 		return -ENOMEM;
+	if (p->has_ident) {
+		a->ident = strdup(more);
+		if (a->ident == NULL)
+			return -ENOMEM;
+		more += strlen(more) + 1;
+	}
+	if (p->has_print) {
+		a->key_print = strdup(more);
+		if (a->key_print == NULL)
+			return -ENOMEM;
+		more += strlen(more) + 1;
+	}
+	if (p->has_marks) {
+		a->marks = malloc(texts_len(more));
+		if (a->marks == NULL)
+			return -ENOMEM;
+		memcpy(a->marks, more, texts_len(more));
+		more += texts_len(more);
+	}
 	if (p->has_name) {
 		a->peer_name = strdup(more);
 		if (a->peer_name == NULL)
@@ -167,6 +232,44 @@ static int past_unpack(const struct past *p, struct awake *a)
 		more += strlen(more) + 1;
 	}
 	return p->has_groups ? groups_unpack(more, a) : 0;
+}
+
+static void facts_fini(struct awake *a)
+{
+	free(a->ident);
+	for (size_t i = 0; i < a->n_groups; i++)
+		free(a->groups[i]);
+	free(a->groups);
+	free(a->marks);
+	free(a->version);
+	free(a->peer_name);
+	free(a->key_print);
+}
+
+struct awake *facts_get(const struct session *s)
+{
+	struct awake *a;
+
+	if (s->awake != NULL)
+		return s->awake;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return NULL;
+	if (past_unpack(s->past, a) < 0) {
+		facts_put(s, a);
+		return NULL;
+	}
+	addr_text(&s->peer, a->peer_addr);
+	addr_text(&s->local, a->local_addr);
+	return a;
+}
+
+void facts_put(const struct session *s, struct awake *facts)
+{
+	if (facts == s->awake)
+		return;
+	facts_fini(facts);
+	free(facts);
 }
 
 /* --- awake --------------------------------------------------------------------------------- */
@@ -200,7 +303,7 @@ static void on_silence(struct timer *t)
 	uint64_t limit = conf_global(session_conf(s))->handshake_timeout_ms;
 	uint64_t now = s->table->env->now_ms();
 
-	if (s->awake->inbox != NULL || ssh_brain_asks(s->awake->brain))
+	if (s->awake->inbox != NULL || gate_waits(s) || ssh_brain_asks(s->awake->brain))
 		s->awake->heard_ms = now;
 	if (s->awake->heard_ms + limit <= now) {
 		control_count(CONTROL_C_SILENCE);
@@ -257,13 +360,11 @@ void awake_free(struct session *s)
 	timer_cancel(timers, &a->rest);
 	timer_cancel(timers, &a->silence);
 	session_inbox_clear(s);
+	gate_drop(s);
 	login_fini(s);
 	hostkeys_clear(s);
-	for (size_t i = 0; i < a->n_groups; i++)
-		free(a->groups[i]);
-	free(a->groups);
-	free(a->version);
-	free(a->peer_name);
+	keep_rx_free(a);
+	facts_fini(a);
 	ssh_brain_free(a->brain);
 	moduli_free(a->moduli);
 	conf_session_fini(&a->conf);
@@ -287,9 +388,8 @@ static bool may_rest(const struct session *s, struct ssh_brain_past *ret)
 	const struct awake *a = s->awake;
 
 	return a != NULL && s->authenticated && !s->ended && !s->pumping && a->inbox == NULL &&
-	       !a->login.open && a->owed_payloads == 0 && !decides(s) && !forward_busy(s) &&
-	       (a->forward_epoch == 0 || s->has_listeners) && /* it asks for one soon */
-	       ssh_brain_rests(a->brain, ret);
+	       !a->login.open && a->rx_keys == NULL && a->owed_payloads == 0 && !decides(s) &&
+	       !forward_busy(s) && ssh_brain_rests(a->brain, ret);
 }
 
 static void on_rest(struct timer *t)
@@ -297,10 +397,13 @@ static void on_rest(struct timer *t)
 	struct session *s = session_of(t, offsetof(struct awake, rest));
 	struct ssh_brain_past of_brain;
 	struct past *past;
+	struct keep k;
 
-	if (!may_rest(s, &of_brain))
+	if (!may_rest(s, &of_brain) || keep_of(s, &k) < 0)
 		return;
-	past = past_new(&of_brain, s);
+	if (s->awake->ident == NULL) /* the configuration's, which is kept, too */
+		k.ident = ssh_str_c("");
+	past = past_new(&k, session_conf(s), s->awake->lapse);
 	if (past == NULL) /* without memory for less it keeps more */
 		return;
 	awake_free(s);
@@ -367,9 +470,30 @@ int session_wake(struct session *s)
 		return r;
 	}
 	s->awake->lapse = lapse;
-	s->awake->forward_epoch = forward_epoch(s);
+	s->awake->forward_epoch = past_epoch(past);
 	s->awake->identity = past->identity;
 	s->user = user;
 	past_free(past);
 	return 0;
+}
+
+/* It cannot say why: what would is what there is no memory for. */
+static void cannot_wake(struct session *s, int err)
+{
+	session_log(s, LOG_L_ERROR, "a connection that rested cannot go on: error %d", -err);
+	words_end(s, -SSH_E_MEMORY);
+	item_end(s, -SSH_E_MEMORY);
+	s->ended = true;
+}
+
+bool session_awaken(struct session *s)
+{
+	int r;
+
+	if (s->ended)
+		return false;
+	r = session_wake(s);
+	if (r < 0)
+		cannot_wake(s, r);
+	return r == 0;
 }

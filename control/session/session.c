@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "control/session/report.h"
 #include "control/setup.h"
 #include "ssh/kexinit.h"
 
@@ -59,7 +60,8 @@ void session_free(struct session *s)
 {
 	struct session_env *env = s->table->env;
 
-	door_leave(s, 0); /* who leaves for a reason of his own has left */
+	report_closed(s->table, s, NULL, true); /* what nobody heard of has ended by now */
+	door_leave(s, 0);                       /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);
 	forward_fini(s);
 	if (s->awake != NULL)
@@ -83,7 +85,8 @@ unsigned int session_auth_methods(const struct session *s)
 {
 	const struct conf_session *c = &s->awake->conf;
 	const struct auth_source *plan[SOURCE_PLAN_MAX];
-	bool asks = auth_source_plan(c, plan) > 0 || auth_source_totp.wanted(c);
+	bool asks = auth_source_plan(c, plan) > 0 || auth_source_totp.wanted(c) ||
+		    login_hook_judges(c);
 
 	return SSH_AUTH_NONE | (c->password_authentication ? SSH_AUTH_PASSWORD : 0) |
 	       (c->pubkey_authentication ? SSH_AUTH_PUBLICKEY : 0) |
@@ -173,6 +176,8 @@ int session_brain_new(struct session *s)
 		       "two names of one thing");
 	if (r == 0) {
 		c.kex_algs = made.kex != NULL ? made.kex : g->kex;
+		if (s->awake->ident != NULL)
+			c.ident = s->awake->ident;
 		r = ssh_brain_new(&c, &s->awake->brain);
 	}
 	if (r == 0)

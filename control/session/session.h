@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "control/auth/source.h"
 #include "control/blob.h"
+#include "control/index.h"
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
@@ -27,15 +28,17 @@
 #include "control/turns.h"
 #include "link/msg.h"
 
-#define LISTENER_CHAINS   1024 /* a power of two */
 #define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
 
 struct session_table;
 struct dialer;
+struct hooks;
 struct door;
+struct audit;
 struct penalties;
 struct lapses;
-struct listener;
+struct look;
+struct review;
 
 /* Of all tables, those of dataplanes that are gone included. */
 struct session_stats {
@@ -52,13 +55,16 @@ struct session_env {
 	struct moduli *moduli;    /* NULL: none but RFC 3526's */
 	struct keysets keys;
 	struct resolver *resolver;
-	struct dialer *dialer; /* NULL: no channel leads to the gateway's own kernel */
-	bool host_only;        /* there are no interfaces: the kernel leads everywhere */
+	struct dialer *dialer;  /* NULL: no channel leads to the gateway's own kernel */
+	bool host_only;         /* there are no interfaces: the kernel leads everywhere */
+	bool sockets_by_helper; /* UNIX sockets are opened as their users; else as who we are */
 	struct blob_key *blob_key;
 	struct conf *conf;
 	struct startups startups;
 	struct door *door;           /* NULL: MaxStartups alone */
+	struct audit *audit;         /* NULL: none is kept */
 	struct helper *helper;       /* NULL: what needs it lets nobody in */
+	struct hooks *hooks;         /* NULL: what needs them has no answer */
 	struct auth_env sources;     /* login_begin() fills it in */
 	uint8_t delay_key[16];       /* random: of the delay of failures */
 	const char *ident;           /* our identification string */
@@ -70,12 +76,17 @@ struct session_env {
 	struct session_stats stats;
 	uint64_t last_serial, last_token;
 	struct connecting connecting;
-	struct listener *listeners; /* of all connections, */
-	struct listener *listener_of[LISTENER_CHAINS]; /* by their tokens */
-	uint32_t n_listeners; /* those that are not over */
-	struct turns turns; /* first key exchanges that wait */
+	struct {
+		struct index tokens, ports, tallies;
+	} listens;            /* listeners.c */
+	uint32_t n_listeners; /* those that are over and have channels included */
+	struct turns turns;   /* first key exchanges that wait */
 	unsigned int kex_running;
+	struct review *review; /* NULL: none was there yet */
 	struct lapses *lapses; /* NULL: nobody has anything to lose */
+	struct look *looks;    /* that wait for a shard's answer */
+	uint32_t last_look;
+	bool draining; /* nobody new comes in */
 };
 
 /* How items leave: always taken, in order; head begins with a struct link_hdr. */
@@ -117,13 +128,16 @@ void session_table_free(struct session_table *t);
  */
 int session_table_event(struct session_table *t, const void *msg)
 	__attribute__((warn_unused_result));
-/* After a burst of events: acknowledges the audit records among them. */
+/* After a burst of events: acknowledges the ends among them, as soon as the audit log has them. */
 void session_table_flush(struct session_table *t);
+/* More of the audit log is safe. */
+void session_audit_safe(struct session_env *env);
 /*
  * Every grant of the shard's connections is over: rules may be others now, or who gave them was a
  * control before this one. What is open stays open; what is opened next is asked for.
  */
 void session_table_revoke(struct session_table *t);
+void session_tables_revoke(struct session_env *env); /* of every shard */
 /* Ends every connection with a DISCONNECT. */
 void session_table_shutdown(struct session_table *t);
 
@@ -141,12 +155,17 @@ struct session_view {
 	uint16_t shard;
 	const char *source;
 	uint16_t port;
+	const struct link_addr *source_addr, *local_addr;
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
 	uint64_t began_ms;
 	uint32_t channels;
-	bool strict_kex;           /* is in force; false as long as no exchange has begun */
-	char text[CONF_ZONE_TEXT]; /* source, where nobody else holds it */
+	bool ended;                      /* only its end is awaited */
+	bool strict_kex;                 /* is in force; false as long as no exchange has begun */
+	char text[CONF_ZONE_TEXT];       /* source, where nobody else holds it */
+	char client[LINK_IDENT_MAX + 1]; /* its identification; "": not said yet */
+	struct session *session;         /* for the functions below, until the next event */
 };
+void session_view(struct session *s, struct session_view *ret);
 
 /*
  * The next connection. -EAGAIN: none among the next places that were looked at, as many as one
@@ -155,5 +174,32 @@ struct session_view {
  */
 int session_next(const struct session_env *env, struct session_cursor *at, struct session_view *ret)
 	__attribute__((warn_unused_result));
+
+/* Behind the last place of a table: the next one's first. False: the numbers are used up. */
+bool session_cursor_next_table(struct session_cursor *at);
+
+/* What a connection forwards, each target once, and its listeners. */
+struct tunnel_view {
+	const char *host; /* as the client wrote it; bytes of a stranger's */
+	uint16_t port;    /* 0: host is the path of a UNIX socket */
+	uint32_t channels;
+	bool listens;                      /* what comes in there reaches the client */
+	const char *state;                 /* of a listener */
+	const struct link_addr *listen_at; /* of a listener; family 0: everywhere */
+	unsigned int n_listen_at;          /* of them; 0: it is no address */
+};
+void session_tunnels(const struct session *s, void (*each)(void *arg, const struct tunnel_view *t),
+		     void *arg);
+uint32_t session_listeners(const struct session *s);
+
+/*
+ * steer.c: what an operator does. -ENOENT: it is over already, or not in yet where it has to be.
+ * A reason is told to the client; NULL: that of the error.
+ */
+int session_disconnect(struct session *s, const char *reason) __attribute__((warn_unused_result));
+int session_rekey(struct session *s) __attribute__((warn_unused_result));
+void session_close_channel(struct session *s, uint64_t token, uint32_t local_channel);
+/* Those at this port; their channels live on. How many there were. */
+unsigned int session_close_listeners(struct session *s, uint16_t port);
 
 #endif

@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "control/audit/audit.h"
 #include "control/session/internal.h"
+#include "control/session/look.h"
+#include "control/session/review.h"
 #include "ssh/forward.h"
 #include "ssh/trans_msg.h"
 
@@ -66,28 +70,66 @@ void session_table_free(struct session_table *t)
 	for (uint32_t i = 0; i < t->max && t->count > 0; i++)
 		if (t->by_index[i] != NULL)
 			session_free(t->by_index[i]);
+	look_gone(t);
 	for (at = &t->env->tables; *at != t; at = &(*at)->next)
 		;
 	*at = t->next;
 	if (t->env->tables == NULL) {
 		compute_drop(t->env);
 		lapses_free(t->env);
+		review_free(t->env);
 	}
 	free(t->by_index);
 	free(t);
 }
 
-void session_table_flush(struct session_table *t)
+static void acknowledge(struct session_table *t, uint64_t id)
 {
-	struct link_audit_ack ack = {t->audit_seen};
+	struct link_audit_ack ack = {id};
 	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(ack),
 			       .type = LINK_CMD_AUDIT_ACK,
 			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
 
-	if (t->audit_seen == 0)
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), &ack, sizeof(ack));
+}
+
+static void safe_acknowledge(struct session_table *t)
+{
+	uint64_t safe = audit_safe(t->env->audit);
+	unsigned int n = 0;
+
+	while (n < t->n_unsafe && t->unsafe[n].at <= safe)
+		n++;
+	if (n == 0)
+		return;
+	acknowledge(t, t->unsafe[n - 1].id);
+	t->n_unsafe -= n;
+	memmove(t->unsafe, t->unsafe + n, t->n_unsafe * sizeof(t->unsafe[0]));
+}
+
+void session_table_flush(struct session_table *t)
+{
+	uint64_t id = t->audit_seen;
+
+	if (id == 0)
 		return;
 	t->audit_seen = 0;
-	t->link.send(t->link.arg, &hdr, sizeof(hdr), &ack, sizeof(ack));
+	if (t->env->audit == NULL) {
+		acknowledge(t, id);
+		return;
+	}
+	/* The last one may wait a little longer, for one that comes behind it. */
+	if (t->n_unsafe == UNSAFE_MAX)
+		t->n_unsafe--;
+	t->unsafe[t->n_unsafe].id = id;
+	t->unsafe[t->n_unsafe++].at = audit_at(t->env->audit);
+	safe_acknowledge(t);
+}
+
+void session_audit_safe(struct session_env *env)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next)
+		safe_acknowledge(t);
 }
 
 void session_table_revoke(struct session_table *t)
@@ -98,6 +140,12 @@ void session_table_revoke(struct session_table *t)
 			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
 
 	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
+}
+
+void session_tables_revoke(struct session_env *env)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next)
+		session_table_revoke(t);
 }
 
 /* The error's own, and of a shutdown how long to stay away (PROTOCOL.md). */
@@ -111,24 +159,35 @@ static const char *parting(const struct session *s, int err, char *buf, size_t s
 	return buf;
 }
 
-/* One that rests is not woken to be told, but told what its brain would say. */
-void session_dismiss(struct session *s, int err)
+/*
+ * One that rests is not woken to be told, but told what its brain would say. A text that is longer
+ * than one may be is not said: what does not fit would be no message, for which the link ends.
+ */
+void session_dismiss_saying(struct session *s, int err, const char *text)
 {
-	char text[128];
-	uint8_t buf[256];
+	uint8_t buf[LINK_TEXT_MAX + 64];
 	struct ssh_wr w;
 
+	if (text != NULL && strlen(text) > LINK_TEXT_MAX)
+		text = NULL;
 	if (s->awake != NULL) {
-		session_end(s, err, parting(s, err, text, sizeof(text)));
+		session_end(s, err, text);
 		session_pump(s);
 		return;
 	}
 	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_disconnect_build(&w, ssh_err_disconnect(err), parting(s, err, text, sizeof(text)));
+	ssh_disconnect_build(&w, ssh_err_disconnect(err), text != NULL ? text : ssh_err_text(err));
 	item_bytes(s, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
 	words_end(s, err);
 	item_end(s, err);
 	s->ended = true;
+}
+
+void session_dismiss(struct session *s, int err)
+{
+	char text[128];
+
+	session_dismiss_saying(s, err, parting(s, err, text, sizeof(text)));
 }
 
 void session_table_shutdown(struct session_table *t)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "control/session/report.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 
@@ -119,6 +120,7 @@ void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str te
 	char buf[WHO_MAX];
 	bool normal = reason == SSH_DISCONNECT_BY_APPLICATION;
 
+	report_disconnect(s, reason, text);
 	session_log(s, normal ? LOG_L_INFO : LOG_L_ERROR,
 		    "Received disconnect from %s port %u:%u: %.*s%s", session_peer_text(s, from),
 		    s->peer.port, reason, (int)text.len, (const char *)text.p, stage(s));
@@ -145,6 +147,9 @@ void words_end(struct session *s, int err)
 		break;
 	case SSH_E_TIMEOUT:
 		session_log(s, LOG_L_INFO, "Connection from %s timed out%s", who(s, buf), stage(s));
+		break;
+	case SSH_E_OPERATOR:
+		session_log(s, LOG_L_INFO, "Disconnecting %s: %s", who(s, buf), ssh_err_text(err));
 		break;
 	case SSH_E_GRACE:
 		session_log(s, LOG_L_FATAL, "Timeout before authentication for %s port %u",

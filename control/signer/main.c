@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "control/alive.h"
 #include "control/clock.h"
 #include "control/log.h"
 #include "control/log_out.h"
@@ -31,6 +32,7 @@ struct program {
 	struct signer *signer;
 	struct signer_server *server;
 	uv_signal_t term, interrupt, hangup;
+	struct alive alive;
 	bool ending;
 };
 
@@ -45,6 +47,7 @@ static void end(struct program *p)
 	if (p->ending)
 		return;
 	p->ending = true;
+	alive_end(&p->alive);
 	signer_server_close(p->server);
 	pool_close(p->pool);
 	clock_close(p->clock);
@@ -112,6 +115,8 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	else
 		signer_server_on_idle(p->server, on_idle, p);
 	if (r == 0)
+		r = alive_begin(&p->alive, p->timers, clock_now_ms);
+	if (r == 0)
 		log_line(LOG_L_INFO, "sluice-signer has %u host keys, on %s",
 			 signer_count(p->signer), path);
 	return r;
@@ -124,6 +129,7 @@ static int serve(struct host_keys *keys, bool replace)
 	int r;
 
 	/* While it may still open what stderr is. */
+	notify_open(&p.alive.to);
 	r = log_out_new(STDERR_FILENO, &p.log);
 	if (r < 0)
 		return EXIT_BAD;

@@ -23,12 +23,15 @@ struct asked {
 	uint32_t id;
 	struct signer_caller caller;
 	signer_done *done;
+	size_t len;
+	uint8_t bytes[]; /* the request, which a line that was made again is asked too */
 };
 
 /* A connection; another one is another line, so that nothing of an old one is taken for new. */
 struct line {
 	uv_pipe_t pipe;
 	struct signer_remote *remote; /* NULL: given up */
+	bool known;                   /* it has our keys; nothing is asked of it before */
 	uint8_t in[HELPER_FRAME_MAX + 4];
 	size_t have;
 };
@@ -41,7 +44,7 @@ struct signer_remote {
 	bool retired;      /* what listens at path is another */
 	signer_renewed *renewed;
 	void *arg;
-	struct timer renew;
+	struct timer renew;          /* to dial again: the next, or while calls wait its own */
 	struct asked *asked, **last; /* in the order of asking */
 	unsigned int n_asked;
 	uint32_t last_id;
@@ -116,20 +119,25 @@ static void line_close(struct line *l)
 	uv_close((uv_handle_t *)&l->pipe, on_closed);
 }
 
-static void line_drop(struct signer_remote *r, const char *why)
-{
-	struct line *l = r->line;
+static void renew_later(struct signer_remote *r, uint64_t ms);
 
-	if (l == NULL)
-		return;
+static void line_end(struct signer_remote *r, const char *why)
+{
+	line_close(r->line);
 	r->line = NULL;
-	line_close(l);
-	if (why != NULL && !r->retired)
+	if (!r->retired)
 		log_line(LOG_L_ERROR, "sluice-signer: %s", why);
-	asked_fail(r);
 }
 
-static void renew_later(struct signer_remote *r, uint64_t ms);
+/* What it was asked whoever listens next is asked again; of one that was replaced nobody is. */
+static void line_drop(struct signer_remote *r, const char *why)
+{
+	line_end(r, why);
+	if (r->retired)
+		asked_fail(r);
+	else if (r->asked != NULL)
+		renew_later(r, SIGNER_RENEW_MS);
+}
 
 /* Of either kind: that to the next signer is tried again. */
 static void line_lost(struct line *l, const char *why)
@@ -198,16 +206,35 @@ static void answer(struct signer_remote *r, struct ssh_str body)
 
 static void retire(struct signer_remote *r);
 static void next_known(struct signer_remote *r, struct ssh_str body);
+static int asked_send(const struct asked *a);
+
+static void asked_again(struct signer_remote *r)
+{
+	int e = 0;
+
+	for (const struct asked *a = r->asked; e == 0 && a != NULL; a = a->next)
+		e = asked_send(a);
+	if (e < 0)
+		line_drop(r, "it cannot be asked");
+}
 
 /* Of a line that was made again. Other keys are not asked for what these were. */
 static void have(struct signer_remote *r, struct ssh_str body)
 {
 	uint8_t digest[32];
 
-	if (have_digest(body, digest) == 0 && memcmp(digest, r->keys, 32) == 0)
+	if (r->line->known) {
+		line_drop(r, "bad message");
 		return;
+	}
+	if (have_digest(body, digest) == 0 && memcmp(digest, r->keys, 32) == 0) {
+		r->line->known = true;
+		asked_again(r);
+		return;
+	}
 	if (r->renewed == NULL || r->next != NULL) {
-		line_drop(r, "it has other keys now: restart control");
+		line_end(r, "it has other keys now: restart control");
+		asked_fail(r);
 		return;
 	}
 	r->retired = true;
@@ -229,7 +256,7 @@ static void frame(struct line *l, enum helper_msg type, struct ssh_str body)
 			have(r, body);
 		return;
 	case SIGNER_DONE:
-		if (l == r->line) {
+		if (l == r->line && l->known) {
 			answer(r, body);
 			return;
 		}
@@ -371,18 +398,33 @@ static int dial_again(struct signer_remote *r, struct line **ret)
 	return e;
 }
 
+static int asked_send(const struct asked *a)
+{
+	struct out *o = malloc(sizeof(*o));
+
+	if (o == NULL)
+		return -ENOMEM;
+	memcpy(o->bytes, a->bytes, a->len);
+	return line_send(a->remote->line, o, a->len);
+}
+
 /* --- who takes its place ---------------------------------------------------------------------- */
 
 static void renew_now(struct signer_remote *r)
 {
-	if (r->next == NULL && dial_again(r, &r->next) < 0)
+	struct line **line = r->retired ? &r->next : &r->line;
+
+	if (*line == NULL && dial_again(r, line) < 0)
 		renew_later(r, SIGNER_RENEW_MS);
 }
 
 static void on_renew(struct timer *t)
 {
-	renew_now((struct signer_remote *)(void *)((char *)t -
-						   offsetof(struct signer_remote, renew)));
+	struct signer_remote *r =
+		(struct signer_remote *)(void *)((char *)t - offsetof(struct signer_remote, renew));
+
+	if (r->retired || r->asked != NULL)
+		renew_now(r);
 }
 
 static void renew_later(struct signer_remote *r, uint64_t ms)
@@ -428,6 +470,7 @@ static void next_known(struct signer_remote *r, struct ssh_str body)
 	}
 	n->line = r->next;
 	n->line->remote = n;
+	n->line->known = true;
 	r->next = NULL;
 	if (r->renewed(r->arg, n, &keys) < 0) /* else r may be gone */
 		renew_later(r, SIGNER_OFFER_MS);
@@ -439,38 +482,49 @@ void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void 
 	r->arg = arg;
 }
 
+static int asked_new(struct signer_remote *r, struct signer_request *m, struct asked **ret)
+{
+	uint8_t bytes[SIGNER_SMALL];
+	struct asked *a;
+	size_t len;
+
+	m->id = r->last_id + 1;
+	len = signer_request_build(bytes, sizeof(bytes), m);
+	if (len == 0)
+		return -EMSGSIZE;
+	a = calloc(1, sizeof(*a) + len);
+	if (a == NULL)
+		return -ENOMEM;
+	memcpy(a->bytes, bytes, len);
+	a->len = len;
+	a->remote = r;
+	a->id = ++r->last_id;
+	a->deadline.fire = on_late;
+	*ret = a;
+	return 0;
+}
+
+/* Where nobody is known to have the keys it is asked once somebody has. */
 int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
 		       const struct signer_caller *caller, signer_done *done)
 {
 	struct asked *a;
-	struct out *o;
-	int e = 0;
+	int e;
 
 	if (r->n_asked >= SIGNER_ASKED_MAX) {
 		control_count(CONTROL_C_SIGNER_ASKED);
 		return -EBUSY;
 	}
-	if (r->line == NULL)
-		e = r->retired ? -EPIPE : dial_again(r, &r->line);
+	if (r->line == NULL && r->retired)
+		return -EPIPE;
+	e = asked_new(r, m, &a);
 	if (e < 0)
 		return e;
-	a = calloc(1, sizeof(*a));
-	o = malloc(sizeof(*o));
-	if (a == NULL || o == NULL) {
-		free(a);
-		free(o);
-		return -ENOMEM;
-	}
-	m->id = a->id = ++r->last_id;
-	a->remote = r;
 	a->caller = *caller;
 	a->done = done;
-	a->deadline.fire = on_late;
 	e = timer_set(r->timers, &a->deadline, deadline_ms);
-	if (e < 0)
-		free(o);
-	else
-		e = line_send(r->line, o, signer_request_build(o->bytes, sizeof(o->bytes), m));
+	if (e == 0 && r->line != NULL && r->line->known)
+		e = asked_send(a);
 	if (e < 0) {
 		timer_cancel(r->timers, &a->deadline);
 		free(a);
@@ -479,6 +533,8 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 	*r->last = a;
 	r->last = &a->next;
 	r->n_asked++;
+	if (r->line == NULL && !timer_armed(&r->renew))
+		renew_now(r);
 	return 0;
 }
 
@@ -530,7 +586,10 @@ static int open_line(struct signer_remote *r, struct host_keys *ret)
 			close(fd);
 		return e;
 	}
-	return line_new(r, fd, &r->line);
+	e = line_new(r, fd, &r->line);
+	if (e == 0)
+		r->line->known = true;
+	return e;
 }
 
 int signer_remote_open(uv_loop_t *loop, struct timers *timers, const char *path,

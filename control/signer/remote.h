@@ -2,8 +2,9 @@
  * control/signer/remote.h - control's side of sluice-signer: what struct signer does when its keys
  * are another process's.
  *
- * A signer that goes away fails what it was asked; the next call dials it again, and what comes
- * back counts only when it has the same keys: other keys are another signer_remote's.
+ * What a signer was asked that goes away is kept until its deadline, and asked again of whoever
+ * listens then; calls that come meanwhile wait with it. What comes back counts only when it has the
+ * same keys, and hears nothing before: other keys are another signer_remote's, and fail what waits.
  * Thread  the loop's; signer_remote_open() waits, at start.
  */
 #ifndef SLUICE_CONTROL_SIGNER_REMOTE_H
@@ -15,7 +16,7 @@
 #include "control/timers.h"
 
 #define SIGNER_ASKED_MAX 2048 /* calls that are not answered */
-#define SIGNER_RENEW_MS  100  /* between two tries to reach who takes its place */
+#define SIGNER_RENEW_MS  100  /* between two tries to reach it, or who takes its place */
 #define SIGNER_OFFER_MS  5000 /* until keys that were not taken are offered again */
 
 struct signer_remote;
@@ -42,7 +43,10 @@ void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void 
  */
 void signer_remote_close(struct signer_remote *r);
 
-/* m's id is chosen here. -EBUSY, -ENOMEM, or what is wrong with the socket. */
+/*
+ * m's id is chosen here. -EBUSY, -ENOMEM; -EPIPE: nobody has these keys any more; or what is wrong
+ * with the socket.
+ */
 int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
 		       const struct signer_caller *caller, signer_done *done)
 	__attribute__((warn_unused_result));

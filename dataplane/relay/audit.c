@@ -71,17 +71,24 @@ void audit_chan_end(struct chan *ch)
 		.last_us = ch->last_us,
 		.cause = ch->cause,
 		.local_channel = ch->local,
+		.target = ch->target_addr,
+		.port = ch->asked_port,
+		.name_len = (uint16_t)ch->name.len,
 		.told = !(ch->pend & CHAN_EV_OPENED),
+		.uid_low = (uint32_t)ch->conn->uid,
+		.uid_high = (uint32_t)(ch->conn->uid >> 32),
 	};
+	e->name = ch->name;
+	ch->name = (struct note){0}; /* handed over */
 }
 
-void audit_conn_end(struct conn *c)
+bool audit_conn_end(struct conn *c)
 {
 	uint64_t id;
 	struct audit_entry *e = audit_add(c, LINK_EV_CONN_END, &id);
 
 	if (e == NULL)
-		return;
+		return false;
 	e->end = (struct link_conn_end){
 		.audit_id = id,
 		.bytes_in = c->bytes_in,
@@ -90,7 +97,27 @@ void audit_conn_end(struct conn *c)
 		.last_us = RTE_MAX(c->last_rx_us, c->last_data_us),
 		.cause = c->cause,
 		.authenticated = c->phase.svc == SSH_SVC_OPEN,
+		.uid_low = (uint32_t)c->uid,
+		.uid_high = (uint32_t)(c->uid >> 32),
+		.local = c->local,
+		.peer = c->peer,
 	};
+	return true;
+}
+
+/* A control that does not know its connection hears who that is first. */
+static int audit_send(struct relay *r, const struct audit_entry *e)
+{
+	const struct conn *c = conn_find(r, &e->conn);
+
+	if (c != NULL && (c->pend & CONN_EV_KEPT)) {
+		r->retry = true;
+		return -EAGAIN;
+	}
+	if (e->type == LINK_EV_CONN_END)
+		return up_send(r, e->type, &e->conn, &e->end, sizeof(e->end), NULL, 0);
+	note_read(r, &e->name, r->payload);
+	return up_send(r, e->type, &e->conn, &e->chan, sizeof(e->chan), r->payload, e->name.len);
 }
 
 unsigned int audit_run(struct relay *r)
@@ -99,11 +126,7 @@ unsigned int audit_run(struct relay *r)
 	unsigned int n = 0;
 
 	while (a->unsent < a->next && n < RELAY_AUDIT_TURN) {
-		const struct audit_entry *e = audit_at(a, a->unsent);
-		bool chan = e->type == LINK_EV_CHAN_END;
-
-		if (up_send(r, e->type, &e->conn, chan ? (const void *)&e->chan : &e->end,
-			    chan ? sizeof(e->chan) : sizeof(e->end), NULL, 0) < 0)
+		if (audit_send(r, audit_at(a, a->unsent)) < 0)
 			break;
 		a->unsent++;
 		n++;
@@ -111,11 +134,32 @@ unsigned int audit_run(struct relay *r)
 	return n;
 }
 
-void audit_ack(struct audit *a, uint64_t id)
+static void acked(struct relay *r, struct audit_entry *e)
 {
+	struct conn *c = e->type == LINK_EV_CONN_END ? conn_find(r, &e->conn) : NULL;
+
+	note_drop(r, &e->name);
+	if (c != NULL && c->end_noted)
+		conn_free(c);
+}
+
+void audit_ack(struct relay *r, uint64_t id)
+{
+	struct audit *a = &r->audit;
+
 	/* Only what was sent can have been recorded. */
-	if (id >= a->acked && id < a->unsent)
-		a->acked = id + 1;
+	if (id < a->acked || id >= a->unsent)
+		return;
+	while (a->acked <= id)
+		acked(r, audit_at(a, a->acked++));
+}
+
+bool audit_admits(struct relay *r)
+{
+	if (!r->conf.audit_refuse || !audit_lags(&r->audit))
+		return true;
+	relay_count(r, RELAY_C_AUDIT_REFUSED);
+	return false;
 }
 
 void audit_resend(struct audit *a)

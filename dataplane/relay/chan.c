@@ -100,7 +100,15 @@ struct chan *chan_new(struct conn *c, enum stream_kind kind)
 	}
 	TAILQ_INSERT_TAIL(&c->chans, ch, link);
 	c->n_chans++;
+	if (unlikely(c->capped))
+		cap_chan_new(ch);
 	return ch;
+}
+
+void chan_name(struct chan *ch, const void *name, uint32_t len, uint16_t port)
+{
+	ch->asked_port = port;
+	(void)note_put(ch->conn->relay, &ch->name, name, len);
 }
 
 struct chan *chan_of_token(struct conn *c, uint64_t token)
@@ -119,6 +127,10 @@ static void target_let_go(struct chan *ch, bool graceful)
 {
 	if (ch->target == NULL)
 		return;
+	if (unlikely(ch->conn->capped) && graceful)
+		cap_flush(ch);
+	if (unlikely(ch->conn->capped))
+		cap_drop(ch);
 	if (graceful)
 		ch->target->ops->close(ch->target);
 	else
@@ -135,10 +147,13 @@ void chan_free(struct chan *ch)
 	target_let_go(ch, false);
 	connect_over(ch);
 	forward_answered(ch);
+	forward_left(ch);
 	window_fini(ch);
+	note_drop(c->relay, &ch->name);
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);
-	c->n_chans--;
+	if (--c->n_chans == 0)
+		timer_unused(c);
 	chan_put(c->relay, ch);
 }
 
@@ -147,6 +162,8 @@ static int chan_tell(struct chan *ch)
 {
 	int r = 0;
 
+	if (ch->conn->pend & CONN_EV_KEPT) /* who it is goes before what becomes of it */
+		return -ENOTCONN;
 	if (ch->pend & CHAN_EV_OPENED) {
 		r = up_chan_opened(ch);
 		if (r == 0)
@@ -194,8 +211,7 @@ static void count_bytes(struct chan *ch, uint64_t *counter, uint32_t n)
 	ch->conn->last_data_us = now;
 }
 
-/* n bytes need no room any more: the peer may send as many again. */
-static void chan_consume(struct chan *ch, uint32_t n)
+void chan_consume(struct chan *ch, uint32_t n)
 {
 	if (n == 0)
 		return;
@@ -231,6 +247,12 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 		return 0;
 	}
 	pkt_chain_trim_head(payload, head_len);
+	if (unlikely(ch->conn->capped)) {
+		cap_hold(ch, payload);
+		ch->in_target += n;
+		ch->conn->in_targets += n;
+		return 0;
+	}
 	if (ch->target->ops->tx(ch->target, payload) < 0) {
 		chan_consume(ch, n); /* the stream's own event says what is wrong with it */
 		return 0;
@@ -259,7 +281,8 @@ int chan_peer_eof(struct chan *ch)
 
 	if (r < 0 || act != SSH_CHAN_ACT_DELIVER)
 		return r;
-	if (ch->target != NULL)
+	/* What a cap holds goes before it. */
+	if (ch->target != NULL && !(ch->conn->capped && cap_held(ch) > 0))
 		ch->target->ops->shutdown(ch->target);
 	chan_ready(ch);
 	return 0;
@@ -334,6 +357,8 @@ static void chan_settle(struct chan *ch)
 {
 	uint32_t queued = ch->target->ops->tx_queued(ch->target);
 
+	if (unlikely(ch->conn->capped))
+		queued += cap_held(ch);
 	if (queued >= ch->in_target)
 		return;
 	chan_consume(ch, ch->in_target - queued);
@@ -393,6 +418,7 @@ static int say_confirm(struct chan *ch)
 	ch->pend &= (uint8_t)~CHAN_SAY_CONFIRM;
 	ch->pend |= CHAN_EV_OPENED;
 	ch->open_us = ch->conn->relay->now_us;
+	timer_chan_open(ch);
 	relay_count(ch->conn->relay, RELAY_C_CHANS);
 	return 0;
 }
@@ -442,6 +468,11 @@ static enum visit send_from(struct chan *ch, struct share *share, uint32_t want,
 	if (space < n && space < RELAY_SPACE_MIN)
 		return VISIT_BLOCKED;
 	n = RTE_MIN(n, space);
+	if (unlikely(ch->conn->capped)) {
+		n = cap_out_room(ch, n, ch->queued == CHAN_Q_SPARSE && want <= RELAY_SPARSE);
+		if (n == 0)
+			return VISIT_BLOCKED;
+	}
 	n = err ? t->ops->err_take(t, n, &chain) : t->ops->rx_take(t, n, &chain);
 	if (n == 0)
 		return VISIT_DONE;
@@ -453,6 +484,8 @@ static enum visit send_from(struct chan *ch, struct share *share, uint32_t want,
 		ssh_chan_data_head_build(&w, ch->peer, n);
 	record_tx_push(&ch->conn->tx, &chain, head, (uint32_t)ssh_wr_done(&w));
 	ssh_swin_sent(&ch->swin, n);
+	if (unlikely(ch->conn->capped))
+		cap_out_spent(ch, n);
 	rounds_spent(ch, share, n);
 	count_bytes(ch, &ch->bytes_to_peer, n);
 	ch->conn->relay->counters[RELAY_C_BYTES_TO_CLIENTS] += n;
@@ -491,13 +524,16 @@ static enum visit say_eof(struct chan *ch)
 /*
  * Of a program control says what became of it, and then that it is over. EOF waits for that, too:
  * Dropbear's client closes when it has one, and would not hear of the exit-status behind it. One
- * whose control is gone is over when it has no more to say.
+ * whose control is gone is over when it has no more to say and no other came within ControlWait.
  */
 static enum visit program_end(struct chan *ch)
 {
+	const struct relay *r = ch->conn->relay;
 	bool over = ch->target == NULL || ch->target_eof || ch->target_err;
 
-	ch->finish |= ch->alone && over;
+	if (ch->alone && over &&
+	    (ch->target == NULL || (r->gone_us != 0 && r->now_us >= r->gone_us)))
+		ch->finish = true;
 	if (ch->finish && say_eof(ch) == VISIT_BLOCKED)
 		return VISIT_BLOCKED;
 	if (ch->finish) {

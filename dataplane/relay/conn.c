@@ -2,10 +2,12 @@
 #include "dataplane/relay/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_prefetch.h>
 
+#include "ssh/forward.h"
 #include "ssh/ident.h"
 
 void conn_activate(struct conn *c)
@@ -61,6 +63,7 @@ static struct conn *conn_place(struct relay *r)
 
 static void conn_place_take(struct relay *r, struct conn *c)
 {
+	r->n_conns++;
 	if (c == TAILQ_FIRST(&r->free_conns))
 		TAILQ_REMOVE(&r->free_conns, c, link);
 	else
@@ -85,10 +88,16 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		relay_count(r, RELAY_C_CONN_TABLE_FULL);
 		return false;
 	}
+	if (r->draining) {
+		relay_count(r, RELAY_C_DRAINING);
+		return false;
+	}
 	if (r->n_unknown >= r->backlog) {
 		relay_count(r, RELAY_C_BACKLOG_FULL);
 		return false;
 	}
+	if (!audit_admits(r))
+		return false;
 	r->n_unknown++;
 	conn_place_take(r, c);
 	*c = (struct conn){
@@ -115,6 +124,9 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 	if (++r->generation == 0)
 		r->generation = 1;
 	c->generation = r->generation;
+	c->proxy_wait = proxy_awaited(r, peer);
+	if (c->proxy_wait)
+		c->connect_us = now_us + RELAY_PROXY_MS * 1000;
 	TAILQ_INIT(&c->chans);
 	TAILQ_INIT(&c->sparse);
 	TAILQ_INIT(&c->bulk);
@@ -135,13 +147,19 @@ void conn_free(struct conn *c)
 	r->n_unknown -= (c->pend & CONN_EV_NEW) != 0;
 	record_q_free(&c->up);
 	record_q_free(&c->hold);
+	if (unlikely(c->capped))
+		cap_over(c);
 	comp_drop(c);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
-	blob_drop(c);
+	asks_drop(c);
+	note_drop(r, &c->blob);
+	note_drop(r, &c->kex_own);
+	note_drop(r, &c->kex_sealed_rx);
 	turn_leave(c);
 	c->state = 0;
 	c->generation = 0;
+	r->n_conns--;
 	TAILQ_INSERT_HEAD(&r->free_conns, c, link);
 }
 
@@ -182,9 +200,21 @@ void conn_end(struct conn *c, int cause, uint32_t linger_ms)
 	conn_activate(c);
 }
 
+/* Of a shutdown also how long to stay away (PROTOCOL.md). */
+static void parting(const struct conn *c, int err, char *buf, size_t size)
+{
+	uint32_t seconds = c->relay->retry_after_s;
+
+	if (err == -SSH_E_SHUTDOWN && seconds > 0)
+		snprintf(buf, size, "%s " SSH_RETRY_AFTER "=%u", ssh_err_text(err), seconds);
+	else
+		snprintf(buf, size, "%s", ssh_err_text(err));
+}
+
 void conn_fail(struct conn *c, int err)
 {
 	uint8_t payload[256];
+	char text[128];
 	struct ssh_wr w;
 
 	if (c->state != CONN_OPEN)
@@ -195,7 +225,8 @@ void conn_fail(struct conn *c, int err)
 		ssh_wr_init(&w, payload, sizeof(payload));
 		ssh_wr_u8(&w, SSH_MSG_DISCONNECT);
 		ssh_wr_u32(&w, ssh_err_disconnect(err));
-		ssh_wr_cstr(&w, ssh_err_text(err));
+		parting(c, err, text, sizeof(text));
+		ssh_wr_cstr(&w, text);
 		ssh_wr_cstr(&w, "");
 		/* Without a buffer for it the connection ends without it. */
 		(void)conn_send(c, payload, (uint32_t)ssh_wr_done(&w));
@@ -368,6 +399,8 @@ unsigned int conn_input(struct conn *c)
 	if (c->state != CONN_OPEN)
 		return 0;
 	came = conn_pull(c);
+	if (c->proxy_wait && !proxy_read(c))
+		return came;
 	if (!c->ident_done)
 		conn_ident(c);
 	if (c->state != CONN_OPEN)
@@ -394,10 +427,19 @@ unsigned int conn_run(struct conn *c)
 {
 	unsigned int work = 0;
 
+	if (c->pend & CONN_EV_KEPT) {
+		int err = kept_tell(c);
+
+		work += err == 0;
+		if (err == -EAGAIN)
+			c->more = true;
+	}
 	if (c->state == CONN_OPEN) {
 		work += dispatch_run(c);
 		kex_poll(c);
 	}
+	if (unlikely(c->capped) && c->state == CONN_OPEN)
+		work += cap_run(c);
 	if (c->state == CONN_OPEN)
 		work += chan_run(c);
 	if (c->state == CONN_OPEN && conn_at_eof(c))
@@ -471,6 +513,23 @@ static void conn_ending(struct conn *c)
 		conn_let_go(c, false);
 }
 
+/*
+ * Its place is its own until control has acknowledged the end of what was logged in: one that
+ * attaches before that is told who it was. Where the end could not be noted it goes at once.
+ */
+static unsigned int conn_over(struct conn *c)
+{
+	if ((c->up.records > 0 || c->pend != 0) && !c->proxy_wait && c->relay->attached &&
+	    c->relay->now_us < c->linger_us)
+		return 0; /* control has not heard all of it yet */
+	c->linger_us = 0;
+	if (!(c->pend & CONN_EV_NEW)) /* else control has heard of no beginning */
+		c->end_noted = audit_conn_end(c);
+	if (!c->end_noted || c->phase.svc != SSH_SVC_OPEN)
+		conn_free(c);
+	return 1;
+}
+
 unsigned int conn_output(struct conn *c)
 {
 	unsigned int work = 0;
@@ -495,14 +554,5 @@ unsigned int conn_output(struct conn *c)
 	if (c->state == CONN_OPEN && chan_could_go_on(c))
 		c->more = true;
 	timer_update(c);
-	if (c->state != CONN_OVER)
-		return work;
-	if (c->up.records > 0 || c->pend != 0) {
-		if (c->relay->attached && c->relay->now_us < c->linger_us)
-			return work; /* control has not heard all of it yet */
-	}
-	if (!(c->pend & CONN_EV_NEW)) /* else control has heard of no beginning */
-		audit_conn_end(c);
-	conn_free(c);
-	return work + 1;
+	return c->state == CONN_OVER && !c->end_noted ? work + conn_over(c) : work;
 }

@@ -78,6 +78,12 @@ void connect_step(struct chan *ch, uint8_t events)
 	if (ch->pend & CHAN_SAY_FAILURE)
 		return;
 	if (events & STREAM_EV_CONNECTED) {
+		int r = ch->proxy != 0 ? proxy_say(ch) : 0;
+
+		if (r < 0) {
+			connect_fail(ch, r, SSH_OPEN_RESOURCE_SHORTAGE);
+			return;
+		}
 		connect_over(ch);
 		ch->pend |= CHAN_SAY_CONFIRM;
 	}
@@ -112,7 +118,9 @@ void connect_timers(struct conn *c)
 			host_late(ch);
 		else if (ch->fds != 0)
 			c->connect_us = timer_min(c->connect_us, ch->deadline_us);
-		if (ch->fds != 0 || ch->fsm.state != SSH_CHAN_OPENING || ch->pend != 0)
+		/* That a control is to be told of it changes nothing. */
+		if (ch->fds != 0 || ch->fsm.state != SSH_CHAN_OPENING ||
+		    (ch->pend & (uint8_t)~CHAN_EV_KEPT) != 0)
 			continue;
 		if (now >= ch->deadline_us) {
 			connect_fail(ch, -ETIMEDOUT, SSH_OPEN_CONNECT_FAILED);
@@ -166,9 +174,12 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 	}
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
+	ch->idle_ms = m->idle_ms;
 	ch->granted = ch->grant_connecting = granted;
 	c->n_grant_connecting += granted;
 	ch->n_addrs = m->n_addrs;
+	chan_name(ch, m->name.bytes, m->name.len, m->name.port);
+	ch->proxy = m->proxy & 3;
 	ch->deadline_us = c->relay->now_us + (uint64_t)m->connect_timeout_ms * 1000;
 	ch->connect_err = -EADDRNOTAVAIL;
 	memcpy(ch->addr, m->addr, m->n_addrs * sizeof(ch->addr[0]));

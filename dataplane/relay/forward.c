@@ -2,7 +2,8 @@
  * dataplane/relay/forward.c - listeners of connections: what comes in at one becomes a channel that
  * we open towards the client.
  *
- * Source  RFC 4254 sections 7.1 and 7.2.
+ * Source  RFC 4254 sections 7.1, 7.2 and 6.3.2, OpenSSH PROTOCOL section 2.4 and its agent
+ * channels.
  *
  * Control decides that there is a listener and where; from then on the shard needs nobody: with
  * control away connections come in as before. What a peer sends before the client has confirmed
@@ -28,12 +29,24 @@
 struct forward {
 	struct conn *conn; /* NULL: free */
 	uint64_t token;
-	uint32_t next; /* of its connection, or free: index + 1 */
+	uint16_t next, prev; /* of its connection, or free: index + 1 */
+	uint32_t chain;      /* of those whose tokens have the same place */
+	uint32_t n_chans;    /* that came in by it */
 	struct link_addr addr;
 	int err;
-	bool bound;   /* or being so */
-	bool up;      /* connections come in */
-	bool to_tell; /* what became of it */
+	uint32_t idle_ms; /* of its channels */
+	uint8_t opens;    /* enum link_opens */
+	bool kernel;   /* it listens, not we */
+	bool once;     /* until somebody has come in */
+	bool bound;    /* or being so */
+	bool up;       /* connections come in */
+	bool to_tell;  /* what became of it */
+	bool settled;  /* its client knows, or asked for no answer */
+	bool to_keep;  /* a control that came is to be told of it */
+	uint16_t asked_port;
+	uint64_t epoch;
+	uint8_t n_at;
+	struct link_addr at[LINK_AT_MAX];
 	uint16_t host_len;
 	uint8_t host[LINK_HOST_MAX];
 };
@@ -42,13 +55,16 @@ int forwards_init(struct forwards *all, uint32_t size)
 {
 	*all = (struct forwards){.size = size};
 	all->forward = table_new(size, sizeof(*all->forward));
-	return all->forward != NULL ? 0 : -ENOMEM;
+	all->chain = table_new(FORWARD_CHAINS, sizeof(*all->chain));
+	return all->forward != NULL && all->chain != NULL ? 0 : -ENOMEM;
 }
 
 void forwards_fini(struct forwards *all)
 {
 	table_free(all->forward, all->size, sizeof(*all->forward));
+	table_free(all->chain, FORWARD_CHAINS, sizeof(*all->chain));
 	all->forward = NULL;
+	all->chain = NULL;
 }
 
 static uint32_t id_of(const struct forward *f)
@@ -61,7 +77,52 @@ static struct forward *forward_at(struct conn *c, uint32_t i)
 	return &c->relay->forwards.forward[i - 1];
 }
 
-static struct forward *forward_new(struct conn *c)
+static uint32_t *chain_of(struct forwards *all, uint64_t token)
+{
+	return &all->chain[token % FORWARD_CHAINS];
+}
+
+static struct forward *forward_find(struct conn *c, uint64_t token)
+{
+	uint32_t i = *chain_of(&c->relay->forwards, token);
+
+	while (i != 0 && (forward_at(c, i)->token != token || forward_at(c, i)->conn != c))
+		i = forward_at(c, i)->chain;
+	return i != 0 ? forward_at(c, i) : NULL;
+}
+
+/* The newest of its connection is the first: it is that which control waits for. */
+static void forward_link(struct forward *f)
+{
+	struct conn *c = f->conn;
+	uint32_t i = id_of(f) + 1, *chain = chain_of(&c->relay->forwards, f->token);
+
+	f->next = c->forwards;
+	if (f->next != 0)
+		forward_at(c, f->next)->prev = (uint16_t)i;
+	c->forwards = (uint16_t)i;
+	f->chain = *chain;
+	*chain = i;
+}
+
+static void forward_unlink(struct forward *f)
+{
+	struct conn *c = f->conn;
+	uint32_t *chain = chain_of(&c->relay->forwards, f->token);
+
+	while (*chain != id_of(f) + 1)
+		chain = &forward_at(c, *chain)->chain;
+	*chain = f->chain;
+	if (f->prev != 0)
+		forward_at(c, f->prev)->next = f->next;
+	else
+		c->forwards = f->next;
+	if (f->next != 0)
+		forward_at(c, f->next)->prev = f->prev;
+	c->untold -= f->to_tell;
+}
+
+static struct forward *forward_new(struct conn *c, uint64_t token)
 {
 	struct forwards *all = &c->relay->forwards;
 	uint32_t i = all->free;
@@ -74,8 +135,8 @@ static struct forward *forward_new(struct conn *c)
 	f = forward_at(c, i);
 	if (i == all->free)
 		all->free = f->next;
-	*f = (struct forward){.conn = c, .next = c->forwards};
-	c->forwards = i;
+	*f = (struct forward){.conn = c, .token = token};
+	forward_link(f);
 	return f;
 }
 
@@ -84,36 +145,44 @@ static void drop_unsaid(struct forward *f)
 {
 	struct chan *ch, *next;
 
-	for (ch = TAILQ_FIRST(&f->conn->chans); ch != NULL; ch = next) {
+	for (ch = TAILQ_FIRST(&f->conn->chans); ch != NULL && f->n_chans > 0; ch = next) {
 		next = TAILQ_NEXT(ch, link);
 		if (ch->forward != f)
 			continue;
-		ch->forward = NULL;
+		forward_left(ch);
 		if (ch->pend & CHAN_SAY_OPEN)
 			chan_free(ch);
 	}
 }
 
-/* Takes the one at *at out of its connection's. */
-static void forward_free(struct conn *c, uint32_t *at)
+static void unbind(struct forward *f)
 {
-	uint32_t i = *at;
-	struct forward *f = forward_at(c, i);
-	struct relay *r = c->relay;
+	const struct relay_listens *l = &f->conn->relay->conf.listens;
 
-	if (f->bound)
-		r->conf.listens.end(r->conf.listens.arg, id_of(f));
+	if (f->bound && f->kernel)
+		l->end_fds(l->arg, id_of(f));
+	else if (f->bound)
+		l->end(l->arg, id_of(f));
+	f->bound = f->up = false;
+}
+
+static void forward_free(struct forward *f)
+{
+	struct forwards *all = &f->conn->relay->forwards;
+	uint32_t i = id_of(f) + 1;
+
+	unbind(f);
 	drop_unsaid(f);
-	*at = f->next;
+	forward_unlink(f);
 	f->conn = NULL;
-	f->next = r->forwards.free;
-	r->forwards.free = i;
+	f->next = (uint16_t)all->free;
+	all->free = i;
 }
 
 void forwards_drop(struct conn *c)
 {
 	while (c->forwards != 0)
-		forward_free(c, &c->forwards);
+		forward_free(forward_at(c, c->forwards));
 }
 
 /* --- what control asks for ------------------------------------------------------------------- */
@@ -122,6 +191,7 @@ static void told_later(struct forward *f, int err)
 {
 	f->err = err;
 	f->up = err == 0;
+	f->conn->untold += !f->to_tell;
 	f->to_tell = true;
 	f->conn->pend |= CONN_EV_FORWARD;
 	if (err < 0)
@@ -142,25 +212,41 @@ static int no_place(struct conn *c, uint64_t token)
 	return 0;
 }
 
+static int bind_it(struct forward *f, const struct link_forward *m)
+{
+	const struct relay_listens *l = &f->conn->relay->conf.listens;
+
+	f->bound = true;
+	if (f->kernel && l->begin_fds != NULL)
+		return l->begin_fds(l->arg, id_of(f), m->fds, m->wait_ms);
+	if (!f->kernel && l->begin != NULL)
+		return l->begin(l->arg, id_of(f), &f->addr, &f->addr.port);
+	return -EADDRNOTAVAIL;
+}
+
 int forward_begin(struct conn *c, const struct link_forward *m)
 {
-	const struct relay_listens *l = &c->relay->conf.listens;
 	struct forward *f;
-	int r = -EADDRNOTAVAIL;
+	int r;
 
 	if (c->phase.svc != SSH_SVC_OPEN)
 		return -SSH_E_INTERNAL;
-	f = forward_new(c);
+	f = forward_new(c, m->token);
 	if (f == NULL)
 		return no_place(c, m->token);
-	f->token = m->token;
+	f->epoch = m->epoch;
 	f->addr = m->addr;
+	f->asked_port = m->addr.port;
+	f->n_at = m->n_at;
+	memcpy(f->at, m->at, sizeof(f->at));
+	f->settled = !asks_reply(c);
+	f->opens = m->opens;
+	f->idle_ms = m->idle_ms;
+	f->kernel = m->kind == STREAM_HOST;
+	f->once = m->once;
 	f->host_len = m->host_len;
 	memcpy(f->host, m->host, m->host_len);
-	if (l->begin != NULL) {
-		f->bound = true;
-		r = l->begin(l->arg, id_of(f), &f->addr, &f->addr.port);
-	}
+	r = bind_it(f, m);
 	if (r != -EINPROGRESS)
 		told_later(f, r);
 	return 0;
@@ -170,19 +256,18 @@ void relay_listen_done(struct relay *r, uint32_t id, int err, uint16_t port)
 {
 	struct forward *f = &r->forwards.forward[id];
 
-	f->addr.port = port;
+	if (!f->kernel)
+		f->addr.port = port;
 	told_later(f, err);
 }
 
 void forward_end(struct conn *c, const struct link_forward_ref *m)
 {
-	uint32_t *at = &c->forwards;
+	struct forward *f = forward_find(c, m->token);
 	struct chan *ch;
 
-	while (*at != 0 && forward_at(c, *at)->token != m->token)
-		at = &forward_at(c, *at)->next;
-	if (*at != 0)
-		forward_free(c, at);
+	if (f != NULL)
+		forward_free(f);
 	else
 		relay_count(c->relay, RELAY_C_ITEMS_STALE);
 	if (m->cut == 0)
@@ -197,22 +282,84 @@ void forward_end(struct conn *c, const struct link_forward_ref *m)
 /* Results that wait; a listener that could not be is forgotten once that is said. */
 int forwards_tell(struct conn *c)
 {
-	for (uint32_t *at = &c->forwards; *at != 0;) {
-		struct forward *f = forward_at(c, *at);
+	for (uint32_t i = c->forwards; c->untold > 0;) {
+		struct forward *f = forward_at(c, i);
 		int r;
 
-		if (f->to_tell) {
-			r = up_forward(c, f->token, f->err, f->addr.port);
-			if (r < 0)
-				return r;
-			f->to_tell = false;
-		}
+		i = f->next;
+		if (!f->to_tell)
+			continue;
+		r = up_forward(c, f->token, f->err, f->addr.port);
+		if (r < 0)
+			return r;
+		f->to_tell = false;
+		c->untold--;
 		if (f->err < 0)
-			forward_free(c, at);
-		else
-			at = &f->next;
+			forward_free(f);
 	}
 	c->pend &= (uint8_t)~CONN_EV_FORWARD;
+	return 0;
+}
+
+void forwards_settled(struct conn *c)
+{
+	/* The newest is the first, and only that may be awaited. */
+	for (uint32_t i = c->forwards; i != 0 && !forward_at(c, i)->settled;
+	     i = forward_at(c, i)->next)
+		forward_at(c, i)->settled = !forward_at(c, i)->to_tell;
+}
+
+/* The request for one that is not settled comes to the next control, which begins again. */
+void forwards_lost(struct conn *c)
+{
+	uint32_t i = c->forwards;
+
+	while (i != 0) {
+		struct forward *f = forward_at(c, i);
+
+		i = f->next;
+		if (!f->settled)
+			forward_free(f);
+	}
+}
+
+void forwards_keep(struct conn *c)
+{
+	for (uint32_t i = c->forwards; i != 0; i = forward_at(c, i)->next)
+		forward_at(c, i)->to_keep = forward_at(c, i)->err == 0;
+}
+
+static int tell_kept(struct forward *f)
+{
+	struct link_handle h = conn_handle(f->conn);
+	struct link_forward_kept body = {
+		.token = f->token,
+		.epoch = f->epoch,
+		.addr = f->addr,
+		.port = f->up && !f->to_tell ? f->addr.port : 0,
+		.host_len = f->host_len,
+		.opens = f->opens,
+		.kind = f->kernel ? STREAM_HOST : STREAM_TCP,
+		.n_at = f->n_at,
+		.up = !f->to_tell && (f->up || !f->bound), /* or was, for a single one */
+	};
+
+	body.addr.port = f->asked_port;
+	memcpy(body.at, f->at, sizeof(body.at));
+	return up_send(f->conn->relay, LINK_EV_FORWARD_KEPT, &h, &body, sizeof(body), f->host,
+		       f->host_len);
+}
+
+int forwards_tell_kept(struct conn *c)
+{
+	for (uint32_t i = c->forwards; i != 0; i = forward_at(c, i)->next) {
+		struct forward *f = forward_at(c, i);
+		int r = f->to_keep ? tell_kept(f) : 0;
+
+		if (r < 0)
+			return r;
+		f->to_keep = false;
+	}
 	return 0;
 }
 
@@ -233,10 +380,15 @@ bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct 
 		relay_count(r, RELAY_C_FORWARD_OPENING);
 		return false;
 	}
+	if (!audit_admits(r))
+		return false;
 	ch = chan_new(c, (enum stream_kind)s->kind);
 	if (ch == NULL)
 		return false;
 	ch->forward = f;
+	ch->idle_ms = f->idle_ms;
+	f->n_chans++;
+	chan_name(ch, f->host, f->host_len, f->addr.port);
 	ch->ours = ch->unanswered = ch->granted = true;
 	c->n_opening++;
 	ch->token = f->token;
@@ -248,24 +400,50 @@ bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct 
 	s->user = &chan_target_user;
 	s->user_ptr = ch;
 	relay_count(r, RELAY_C_FORWARDED);
+	if (f->once)
+		unbind(f);
 	chan_ready(ch);
 	conn_activate(c);
 	return true;
 }
 
-int forward_say_open(struct chan *ch)
+/* What stands behind that which all OPENs have. */
+static void open_rest(struct ssh_wr *w, const struct chan *ch)
 {
 	const struct forward *f = ch->forward;
 	char from[INET6_ADDRSTRLEN] = "";
-	uint8_t rest[OPEN_MAX], payload[2 * OPEN_MAX];
-	const struct ssh_forwarded_tcpip to = {
-		.address = {f->host, f->host_len},
-		.port = f->addr.port,
-		.originator_port = ch->target_addr.port,
+
+	inet_ntop(ch->target_addr.family == 4 ? AF_INET : AF_INET6, ch->target_addr.addr, from,
+		  sizeof(from));
+	if (f->opens == LINK_OPENS_TCPIP) {
+		const struct ssh_forwarded_tcpip m = {
+			.address = {f->host, f->host_len},
+			.port = f->addr.port,
+			.originator = ssh_str_c(from),
+			.originator_port = ch->target_addr.port,
+		};
+
+		ssh_forwarded_tcpip_build(w, &m);
+	} else if (f->opens == LINK_OPENS_STREAMLOCAL) {
+		ssh_forwarded_streamlocal_build(w, (struct ssh_str){f->host, f->host_len});
+	} else if (f->opens == LINK_OPENS_X11) {
+		const struct ssh_x11_open m = {ssh_str_c(from), ch->target_addr.port};
+
+		ssh_x11_open_build(w, &m);
+	}
+}
+
+int forward_say_open(struct chan *ch)
+{
+	static const char *const type[LINK_OPENS_COUNT] = {
+		[LINK_OPENS_TCPIP] = SSH_OPEN_FORWARDED,
+		[LINK_OPENS_STREAMLOCAL] = SSH_OPEN_FORWARDED_STREAMLOCAL,
+		[LINK_OPENS_AGENT] = SSH_OPEN_AGENT,
+		[LINK_OPENS_X11] = SSH_OPEN_X11,
 	};
-	struct ssh_forwarded_tcpip m = to;
+	uint8_t rest[OPEN_MAX], payload[2 * OPEN_MAX];
 	struct ssh_chan_open open = {
-		.type = ssh_str_c(SSH_OPEN_FORWARDED),
+		.type = ssh_str_c(type[ch->forward->opens]),
 		.sender_channel = ch->local,
 		.window_size = ch->rwin.initial_window_size,
 		.packet_max = ch->packet_max,
@@ -273,11 +451,8 @@ int forward_say_open(struct chan *ch)
 	struct ssh_wr w;
 	int r;
 
-	inet_ntop(ch->target_addr.family == 4 ? AF_INET : AF_INET6, ch->target_addr.addr, from,
-		  sizeof(from));
-	m.originator = ssh_str_c(from);
 	ssh_wr_init(&w, rest, sizeof(rest));
-	ssh_forwarded_tcpip_build(&w, &m);
+	open_rest(&w, ch);
 	open.rest = (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)};
 	ssh_wr_init(&w, payload, sizeof(payload));
 	ssh_chan_open_build(&w, &open);
@@ -308,6 +483,13 @@ void forward_answered(struct chan *ch)
 	ch->conn->n_opening--;
 }
 
+void forward_left(struct chan *ch)
+{
+	if (ch->forward != NULL)
+		ch->forward->n_chans--;
+	ch->forward = NULL;
+}
+
 static void target_cut(struct chan *ch)
 {
 	if (ch->target != NULL)
@@ -333,6 +515,7 @@ int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m)
 		ch->pend |= CHAN_SAY_CLOSE;
 	} else {
 		ch->open_us = c->relay->now_us;
+		timer_chan_open(ch);
 		ch->pend |= CHAN_EV_OPENED;
 		relay_count(c->relay, RELAY_C_CHANS);
 		if (ssh_chan_limits_check(m->packet_max) < 0) /* S-50 */

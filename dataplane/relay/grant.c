@@ -31,7 +31,7 @@ struct grant {
 	uint64_t expires_us;
 	struct conn *conn;
 	struct grant *next; /* of its connection, or free */
-	uint32_t connect_timeout_ms;
+	uint32_t connect_timeout_ms, idle_ms;
 	uint16_t port, n_addrs, host_len;
 	uint8_t host[LINK_HOST_MAX];
 	struct link_addr addr[LINK_ADDRS_MAX];
@@ -147,6 +147,7 @@ void grant_take(struct conn *c, const struct link_grant *m)
 		.next = c->grants,
 		.connect_timeout_ms = m->connect_timeout_ms,
 		.port = m->port,
+		.idle_ms = m->idle_ms,
 		.n_addrs = m->n_addrs,
 		.host_len = m->host_len,
 	};
@@ -221,7 +222,12 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 	ret->connect_timeout_ms = g->connect_timeout_ms;
 	ret->n_addrs = g->n_addrs;
 	ret->kind = STREAM_TCP;
+	ret->proxy = 0; /* a target that wants a header is never granted */
+	ret->idle_ms = g->idle_ms;
 	ret->token = g->token;
+	ret->name.port = g->port;
+	ret->name.len = g->host_len;
+	memcpy(ret->name.bytes, g->host, g->host_len);
 	memcpy(ret->addr, g->addr, g->n_addrs * sizeof(g->addr[0]));
 	return true;
 }

@@ -82,15 +82,15 @@ void host_late(struct chan *ch)
 	claim_failed(ch, -ETIMEDOUT);
 }
 
-void relay_fds_came(struct relay *r, uint64_t now_us)
+void relay_fds_came(struct relay *r, uint64_t token, uint64_t now_us)
 {
-	struct chan *ch, *next;
+	struct chan *ch = TAILQ_FIRST(&r->fds_awaited);
 
 	r->now_us = now_us;
-	for (ch = TAILQ_FIRST(&r->fds_awaited); ch != NULL; ch = next) {
-		next = TAILQ_NEXT(ch, fds_link);
+	while (ch != NULL && ch->fds != token)
+		ch = TAILQ_NEXT(ch, fds_link);
+	if (ch != NULL) /* a token is one channel's */
 		claim(ch);
-	}
 }
 
 int host_begin(struct conn *c, const struct link_chan_host *m)
@@ -104,6 +104,8 @@ int host_begin(struct conn *c, const struct link_chan_host *m)
 	ch->token = m->token;
 	ch->program = m->program;
 	ch->target_addr = m->target;
+	chan_name(ch, m->name.bytes, m->name.len, m->name.port);
+	ch->idle_ms = m->idle_ms;
 	r = ssh_chan_limits_check(m->peer_packet_max);
 	if (r < 0) {
 		connect_fail(ch, r, SSH_OPEN_RESOURCE_SHORTAGE);
@@ -139,6 +141,9 @@ int host_fds(struct conn *c, const struct link_chan_fds *m)
 	if (ch == NULL || !ch->program || ch->target != NULL || ch->fds != 0 ||
 	    (ch->fsm.state != SSH_CHAN_OPEN && ch->fsm.state != SSH_CHAN_OPENING))
 		return 0; /* what was sent for it is closed when nobody claims it */
+	ch->idle_ms = m->idle_ms;
+	if (ch->open_us != 0)
+		timer_chan_open(ch);
 	await(ch, m->fds, m->wait_ms);
 	return 0;
 }
@@ -173,7 +178,31 @@ void host_control_gone(struct conn *c)
 	{
 		if (!ch->program)
 			continue;
-		ch->alone = true;
+		c->alone = ch->alone = true;
 		chan_ready(ch);
+	}
+}
+
+void host_patience_over(struct conn *c)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->alone && !ch->finish && (ch->target_eof || ch->target_err))
+			chan_ready(ch);
+	}
+}
+
+/* Those that have something to run are its own from now on. */
+void host_control_came(struct conn *c)
+{
+	struct chan *ch;
+
+	c->alone = false;
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (ch->target != NULL)
+			ch->alone = false;
 	}
 }

@@ -11,8 +11,10 @@
  * rounds.c   whose turn it is to be sealed
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
  * forward.c  listeners of connections, and channels that we open
- * blob.c     what control leaves with connections   comp.c   when directions are compressed
- * host.c     channels over descriptors of the kernel
+ * note.c     bytes that are kept for another control  comp.c   when directions are compressed
+ * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
+ * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
+ * cap.c      bytes a second, by meter.c and budget.c
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -25,6 +27,7 @@
 
 #include "dataplane/deadlines.h"
 #include "dataplane/record/record.h"
+#include "dataplane/relay/cap.h"
 #include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
 #include "ssh/chan.h"
@@ -44,8 +47,11 @@
 #define RELAY_OVER_MAX (64 * 1024)
 /* Global requests of ours that are unanswered (RFC 4254 section 4 wants every one answered). */
 #define RELAY_GLOBALS_MAX 64
-/* OPENs with control whose numbers are remembered, so that they can be refused without it. */
-#define RELAY_ASKED_MAX 16
+/* A payload with control that is kept until it is settled; of a longer one nothing is known then.
+ */
+#define RELAY_ASK_MAX 4096
+/* Items of a control that goes which are carried out still. */
+#define RELAY_ITEMS_LAST 65536
 /* Targets one connection may open without asking. */
 #define RELAY_GRANTS_CONN 32
 /* Of a connection, such targets that have not answered yet; beyond that control is asked, who
@@ -83,6 +89,7 @@
 #define RELAY_UNFINISHED_US 10000000
 /* A connection that ends by an error: time to get our DISCONNECT out. */
 #define RELAY_LINGER_MS 2000
+#define RELAY_PROXY_MS  5000 /* a load balancer has to say whose its connection is */
 /* Without a record for so long a connection keeps raw keys only. */
 #define RELAY_KEYS_IDLE_US 1000000
 /* When something waits that brings no news of its own: a full ring, an empty pool. */
@@ -93,6 +100,11 @@ struct forward;
 struct grant;
 struct share;
 
+/* Bytes in pieces (note.c); of length 0: none. */
+struct note {
+	uint32_t first, len;
+};
+
 enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_SAY_CONFIRM = 1 << 0,
 		 CHAN_SAY_FAILURE = 1 << 1,
@@ -101,6 +113,7 @@ enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_EV_FAILED = 1 << 4,
 		 CHAN_EV_DRAINED = 1 << 5,
 		 CHAN_SAY_OPEN = 1 << 6, /* a channel of ours */
+		 CHAN_EV_KEPT = 1 << 7,
 };
 
 struct chan {
@@ -120,6 +133,7 @@ struct chan {
 	bool alone;            /* that control is gone: the next one does not know of it */
 	bool err_next;         /* of its target's two ways in, whose turn it is */
 	bool ours : 1;         /* we open it */
+	uint8_t proxy : 2;     /* version of the header its target reads first; 0: none */
 	bool unanswered : 1;   /* the client has not said, and it is counted in n_opening */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
@@ -136,6 +150,7 @@ struct chan {
 	uint64_t token, open_us;
 	uint32_t generation;
 	uint32_t replies_due; /* requests of control's that want a reply */
+	uint32_t idle_ms;     /* ChannelTimeout; 0: none */
 	int cause;
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
@@ -144,6 +159,8 @@ struct chan {
 	uint32_t reason;
 	int connect_err;
 	uint16_t n_addrs, next_addr;
+	uint16_t asked_port;
+	struct note name;             /* what was asked for: a host, mostly */
 	struct forward *forward;      /* that it came in by; NULL: that is gone, or it is none */
 	struct link_addr target_addr; /* or who came in */
 	struct link_addr addr[LINK_ADDRS_MAX];
@@ -164,7 +181,11 @@ enum conn_pend { /* bits: events to control */
 		 CONN_EV_NEW = 1 << 0,
 		 CONN_EV_REKEY_DUE = 1 << 1,
 		 CONN_EV_FORWARD = 1 << 2,
+		 CONN_EV_KEPT = 1 << 3, /* before all others */
 };
+
+/* How far a control has been told of a connection it does not know. */
+enum kept { KEPT_CONN, KEPT_FORWARDS, KEPT_CHANS, KEPT_KEX, KEPT_ASKS };
 
 struct conn {
 	struct relay *relay;
@@ -189,7 +210,16 @@ struct conn {
 	struct ssh_phase phase;
 	bool mem_stopped : 1; /* it holds too much to be read: counted once */
 	bool rekey_asked : 1;
-	bool comp_promised : 1;                    /* memory to decompress waits for it */
+	bool asks_unknown : 1;  /* control has taken what is not known here */
+	bool kex_replied : 1;   /* more than our KEXINIT is sealed of an exchange */
+	bool kex_tx_done : 1;   /* our new keys are in place, the peer's are not */
+	bool end_noted : 1;     /* its end stands in audit, which is not acknowledged yet */
+	bool alone : 1;         /* programs of a control that is gone */
+	uint8_t kept : 3;       /* enum kept */
+	bool capped : 1;        /* cap.c has to be asked */
+	bool tx_capped : 1;     /* nothing but that stopped what there is to send */
+	bool comp_promised : 1; /* memory to decompress waits for it */
+	bool proxy_wait : 1;    /* whose it is a header of the PROXY protocol will say */
 	bool rx_comp_later : 1, tx_comp_later : 1; /* compressed once authenticated */
 	uint8_t n_globals;                         /* unanswered global requests of ours */
 	uint8_t n_grant_connecting;
@@ -212,33 +242,37 @@ struct conn {
 	uint32_t index, generation;
 	struct link_authenticated auth;
 	uint32_t alive_missed;
-	/* The peer's numbers of OPENs with control, not yet decided: n_lost of a control that is
-	 * gone, then those of this one; asked_more: beyond the table. */
-	uint32_t asked[RELAY_ASKED_MAX];
-	uint32_t asked_more;
-	uint8_t n_asked, n_lost;
-	uint16_t blob_len;
-	uint32_t unimplemented; /* tokens left */
-	uint64_t rekey_wait_us; /* until then control may be away; 0: no rekey waits for it */
-	uint64_t globals;       /* a bit for each, the oldest lowest: it was control's */
+	uint32_t asks_first, asks_last; /* payloads with control: index + 1 */
+	uint32_t n_asks;
+	struct note blob;          /* what control left, sealed */
+	struct note kex_own;       /* our KEXINIT, as long as its exchange is under way */
+	struct note kex_sealed_rx; /* what control left of that */
+	uint32_t unimplemented;    /* tokens left */
+	uint64_t rekey_wait_us;    /* until then control may be away; 0: no rekey waits for it */
+	uint64_t globals;          /* a bit for each, the oldest lowest: it was control's */
 	uint64_t unimplemented_us;
-	uint64_t kex_deadline_us, keys_deadline_us, connect_us, alive_us, linger_us; /* 0: none */
+	uint64_t kex_deadline_us, keys_deadline_us, alive_us, linger_us; /* 0: none */
+	/* Its channels are looked at then: they connect, or may have been idle for too long. Without a
+	 * channel it ends then. */
+	uint64_t connect_us;
 	uint64_t open_us;
 	uint64_t bytes_in, bytes_out; /* of the stream, once it is gone */
 	int cause;
 	uint32_t listener;
 	uint64_t uid;
 	struct link_addr local, peer;
-	uint32_t blob;     /* its first piece */
-	uint32_t forwards; /* the first of them: index + 1 */
+	uint16_t forwards; /* the first of them: index + 1 */
+	uint16_t untold;   /* that have something to tell: they are among the first */
 	uint64_t timer_us; /* as in relay.due; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
-_Static_assert(sizeof(struct conn) <= 1000, "bytes of an idle connection");
+_Static_assert(sizeof(struct conn) <= 1008, "bytes of an idle connection");
+_Static_assert(RELAY_FORWARDS_MAX <= UINT16_MAX, "an index + 1 in 16 bits");
 
 struct audit_entry {
 	struct link_handle conn;
 	uint16_t type;
+	struct note name; /* of a channel */
 	union {
 		struct link_chan_end chan;
 		struct link_conn_end end;
@@ -263,8 +297,11 @@ struct grants {
 	uint32_t hand;        /* looks here next for one that is over */
 };
 
+#define FORWARD_CHAINS 65536 /* a power of two */
+
 struct forwards {
 	struct forward *forward;    /* [size] */
+	uint32_t *chain;            /* [FORWARD_CHAINS] by token: index + 1 */
 	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
 };
 
@@ -283,9 +320,15 @@ struct turn {
 	struct conn *from; /* stands in active; NULL: the first */
 };
 
-struct blobs {
-	struct blob_piece *piece;
+struct notes {
+	struct note_piece *piece;
 	uint32_t fresh, free; /* pieces ever used; index + 1 */
+	uint32_t left;
+};
+
+struct asks {
+	struct ask *ask;            /* [size] */
+	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
 };
 
 struct relay {
@@ -309,14 +352,20 @@ struct relay {
 	bool attached;
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
+	uint32_t n_conns;
 	uint32_t backlog;   /* at most so many of them */
 	uint64_t windows, windows_max; /* the sum of all windows, and its bound */
 	struct relay_mem mem;
+	struct caps caps;
+	struct budgets *budgets, *own_budgets; /* own: made for this shard alone */
+	bool draining;
+	uint32_t retry_after_s; /* what who is told to go is told */
 	bool retry; /* in this turn something was short that brings no news */
 	struct audit audit;
 	struct grants grants;
 	struct forwards forwards;
-	struct blobs blobs;
+	struct notes notes;
+	struct asks asks;
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
 	uint8_t *payload; /* LINK_PAYLOAD_MAX: a payload gathered for the link */
@@ -363,6 +412,8 @@ void conn_alive_poll(struct conn *c);
 /* Notes what a payload that is about to be queued means for the keys. */
 void kex_sealed(struct conn *c, uint8_t msg);
 void kex_received(struct conn *c, uint8_t msg);
+/* Of control's payloads what another one would have to know. */
+void kex_said(struct conn *c, const uint8_t *payload, uint32_t len);
 int kex_tx_keys(struct conn *c, const struct link_keys *k); /* -EAGAIN: again later */
 int kex_rx_keys(struct conn *c, const struct link_keys *k);
 void kex_poll(struct conn *c); /* limits of the keys, and of the exchange */
@@ -392,6 +443,8 @@ struct chan *chan_find_peer(struct conn *c, uint32_t peer);
 /* NULL: there is no room for it; counted. */
 struct chan *chan_new(struct conn *c, enum stream_kind kind);
 struct chan *chan_of_token(struct conn *c, uint64_t token);
+/* What it was asked for, where there is room to keep that. */
+void chan_name(struct chan *ch, const void *name, uint32_t len, uint16_t port);
 /* How a visit to a channel ended. */
 enum visit {
 	VISIT_DONE,    /* it waits for news of its own */
@@ -409,6 +462,8 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 int chan_adjust(struct chan *ch, uint32_t n);
 int chan_peer_eof(struct chan *ch);
 int chan_peer_close(struct chan *ch);
+/* n bytes need no room any more: the peer may send as many again. */
+void chan_consume(struct chan *ch, uint32_t n);
 /* Seals a message of the form number, channel. */
 int chan_say(const struct chan *ch, uint8_t msg);
 /* Control's wish. */
@@ -465,6 +520,11 @@ void forwards_drop(struct conn *c); /* all of a connection that is over */
 int forward_begin(struct conn *c, const struct link_forward *m);
 void forward_end(struct conn *c, const struct link_forward_ref *m);
 int forwards_tell(struct conn *c); /* -EAGAIN, -ENOTCONN: it must wait */
+/* Control has answered the request for one, if there was such; has gone; another has come. */
+void forwards_settled(struct conn *c);
+void forwards_lost(struct conn *c);
+void forwards_keep(struct conn *c);
+int forwards_tell_kept(struct conn *c);
 /* Of a channel that we open: its OPEN; news of its target; the client's answers, 0 or what ends the
  * connection. */
 int forward_say_open(struct chan *ch);
@@ -474,6 +534,7 @@ int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m);
 int forward_refused(struct conn *c, uint32_t channel, uint32_t reason);
 /* It is answered, or goes. */
 void forward_answered(struct chan *ch);
+void forward_left(struct chan *ch); /* its channel is over */
 void forward_chan_failed(struct chan *ch, int err, uint32_t reason);
 void forward_give_up(struct chan *ch, int err);
 
@@ -500,13 +561,47 @@ unsigned int mem_turn(struct relay *r);
 /* Bytes of its stream that may be taken; 0: it holds too much. */
 uint32_t mem_room(struct conn *c);
 
-/* blob.c */
-int blobs_init(struct blobs *b, uint32_t conns);
-void blobs_fini(struct blobs *b);
-/* len <= LINK_BLOB_MAX; takes the place of the one before. */
-void blob_put(struct conn *c, const uint8_t *blob, uint16_t len);
-void blob_drop(struct conn *c);
-void blob_read(const struct conn *c, uint8_t ret[LINK_BLOB_MAX]); /* blob_len bytes */
+/* note.c */
+int notes_init(struct notes *all, uint32_t conns);
+void notes_fini(struct notes *all);
+/* Takes the place of what was there. -ENOMEM, counted: nothing is. */
+int note_put(struct relay *r, struct note *n, const void *bytes, uint32_t len);
+void note_drop(struct relay *r, struct note *n);
+void note_read(const struct relay *r, const struct note *n, uint8_t *ret); /* len bytes */
+
+/* ask.c */
+int asks_init(struct asks *all, uint32_t conns);
+void asks_fini(struct asks *all);
+/* Control has taken this payload. */
+void ask_begin(struct conn *c, uint32_t seqnr, const uint8_t *payload, uint32_t len);
+/* It is done with n of the out that it had. */
+void asks_credit(struct conn *c, uint32_t n, uint32_t out);
+/* It has decided the OPEN with this number of the peer's; has answered a global request. */
+void ask_decided(struct conn *c, uint32_t channel);
+void ask_replied(struct conn *c);
+bool asks_reply(const struct conn *c); /* is the reply to one awaited? */
+void asks_kex_done(struct conn *c);
+/* Control is gone: what is left is the next one's. */
+void asks_lost(struct conn *c);
+int asks_tell(struct conn *c); /* -EAGAIN, -ENOTCONN: it must wait */
+/* The oldest, of which ret has room for RELAY_ASK_MAX bytes: their number, 0: there is none. */
+uint32_t ask_first(const struct conn *c, uint8_t *ret);
+void ask_forget(struct conn *c); /* that one */
+void asks_drop(struct conn *c);
+
+/* kept.c */
+/* A control has attached. */
+void kept_begin(struct conn *c);
+int kept_tell(struct conn *c); /* -EAGAIN, -ENOTCONN: it must wait */
+
+/* proxy.c */
+/* Does what comes from there begin with a header? */
+bool proxy_awaited(const struct relay *r, const struct link_addr *peer);
+/* True: it is there, and was taken. It may have ended instead. */
+bool proxy_read(struct conn *c);
+void proxy_late(struct conn *c);
+/* Before all else that goes to a target that is connected. -ENOMEM, -EPIPE. */
+int proxy_say(struct chan *ch) __attribute__((warn_unused_result));
 
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);
@@ -528,8 +623,10 @@ int host_size(struct conn *c, const struct link_chan_size *m);
 void host_late(struct chan *ch);
 /* It waits for none any more. */
 void host_over(struct chan *ch);
-/* Programs end by themselves from here on, and channels that have none yet do now. */
+/* Programs end by themselves once nobody came for ControlWait; channels that have none do now. */
 void host_control_gone(struct conn *c);
+void host_patience_over(struct conn *c);
+void host_control_came(struct conn *c);
 
 /* up.c */
 /* Is there room for one more payload of len bytes with control? */
@@ -545,16 +642,9 @@ int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
 int up_forward(struct conn *c, uint64_t token, int err, uint16_t port);
 
 /* wait.c */
-/* A payload goes to control; notes what it asks. */
-void wait_asked(struct conn *c, const uint8_t *payload, uint32_t len);
-/* Control has decided the OPEN with this number of the peer's. */
-void wait_decided(struct conn *c, uint32_t channel);
-/* Control is gone with what it was asked. */
-void wait_lost(struct conn *c);
 /*
- * Does it wait for what only the control that is gone could say: half a login, half a key
- * exchange, an open too many to remember? Credit that control held back reads as an
- * answer that is missing: better one connection too many than one that hangs.
+ * Does it wait for what only the control that is gone could say: half a login, half a key exchange
+ * of which that one alone knew how to go on, a payload that is not known here?
  */
 bool conn_orphaned(const struct conn *c);
 /* Refuses or ends what has waited long enough. Number of things done. */
@@ -565,17 +655,27 @@ uint64_t wait_deadline(const struct conn *c); /* 0: none */
 int audit_init(struct audit *a, uint32_t size);
 void audit_fini(struct audit *a);
 void audit_chan_end(struct chan *ch);
-void audit_conn_end(struct conn *c);
+bool audit_conn_end(struct conn *c); /* false: there is no room */
 unsigned int audit_run(struct relay *r);
-void audit_ack(struct audit *a, uint64_t id);
+void audit_ack(struct relay *r, uint64_t id);
 void audit_resend(struct audit *a);
 /* Half of what may be kept is. */
 static inline bool audit_lags(const struct audit *a)
 {
 	return (a->next - a->acked) * 2 >= a->size;
 }
+/* May anything begin whose end control would have to hear of? */
+bool audit_admits(struct relay *r);
+
+/* look.c */
+/* -EAGAIN: it must be asked again. */
+int look_tell(struct relay *r, const struct link_hdr *ask);
 
 /* timers.c */
+/* ChannelTimeout: its idle_ms is known and it is open. */
+void timer_chan_open(struct chan *ch);
+/* UnusedConnectionTimeout: it has no channel yet, or none any more. */
+void timer_unused(struct conn *c);
 void timer_update(struct conn *c);
 void timer_drop(struct conn *c);
 /* A deadline: the earlier of the two, where 0 is none. */

@@ -73,7 +73,14 @@ static int note_payload(struct conn *c, const uint8_t *payload, uint32_t len)
 		return note_global_request(c, payload, len);
 	case SSH_MSG_CHANNEL_OPEN_FAILURE:
 		ssh_rd_init(&r, payload + 1, len - 1);
-		wait_decided(c, ssh_rd_u32(&r));
+		ask_decided(c, ssh_rd_u32(&r));
+		return 0;
+	case SSH_MSG_REQUEST_SUCCESS:
+		forwards_settled(c);
+		ask_replied(c);
+		return 0;
+	case SSH_MSG_REQUEST_FAILURE:
+		ask_replied(c);
 		return 0;
 	case SSH_MSG_CHANNEL_REQUEST:
 	case SSH_MSG_CHANNEL_SUCCESS:
@@ -96,8 +103,10 @@ static int it_payload(struct conn *c, const struct link_bytes *m)
 	if (r < 0)
 		return r;
 	r = note_payload(c, payload, m->len);
-	if (r == 0)
+	if (r == 0) {
+		kex_said(c, payload, m->len);
 		return conn_send_chain(c, &chain, payload[0]);
+	}
 	pkt_chain_free(&chain);
 	if (r != -ENOENT)
 		return r;
@@ -113,7 +122,7 @@ static int it_chan_connect(struct conn *c, const struct link_chan_connect *m)
 		return -SSH_E_INTERNAL;
 	r = connect_begin(c, m, false);
 	if (r == 0)
-		wait_decided(c, m->peer_channel);
+		ask_decided(c, m->peer_channel);
 	return r;
 }
 
@@ -125,7 +134,7 @@ static int it_chan_host(struct conn *c, const struct link_chan_host *m)
 		return -SSH_E_INTERNAL;
 	r = host_begin(c, m);
 	if (r == 0)
-		wait_decided(c, m->peer_channel);
+		ask_decided(c, m->peer_channel);
 	return r;
 }
 
@@ -139,6 +148,7 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 	c->rx.dir.packet_max = SSH_PACKET_MAX;
 	c->tx.dir.packet_max = SSH_PACKET_MAX;
 	c->last_data_us = c->relay->now_us;
+	timer_unused(c);
 	if (c->stream != NULL && c->relay->conf.stream_nodelay != NULL)
 		c->relay->conf.stream_nodelay(c->stream, m->nagle == 0);
 	if (m->alive_interval_ms != 0)
@@ -148,9 +158,14 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 
 static int it_blob(struct conn *c, const struct link_bytes *m)
 {
-	if (m->len > LINK_BLOB_MAX)
-		return -SSH_E_INTERNAL;
-	blob_put(c, (const uint8_t *)(m + 1), (uint16_t)m->len);
+	/* Without room for it a control that is restarted cannot go on with the connection. */
+	(void)note_put(c->relay, &c->blob, m + 1, m->len);
+	return 0;
+}
+
+static int it_rx_sealed(struct conn *c, const struct link_bytes *m)
+{
+	(void)note_put(c->relay, &c->kex_sealed_rx, m + 1, m->len);
 	return 0;
 }
 
@@ -159,6 +174,7 @@ static int it_answered(struct conn *c, const struct link_answered *m)
 	/* What still waits here cannot have been answered. */
 	uint32_t out = c->unanswered - c->up.records;
 
+	asks_credit(c, RTE_MIN(m->payloads, out), out);
 	c->unanswered -= RTE_MIN(m->payloads, out);
 	c->unanswered_bytes -= RTE_MIN(m->bytes, c->unanswered_bytes);
 	if (c->unanswered == 0)
@@ -215,8 +231,13 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return 0;
 	case LINK_IT_AUTHENTICATED:
 		return it_authenticated(c, m);
+	case LINK_IT_CAPS:
+		cap_take(c, m);
+		return 0;
 	case LINK_IT_BLOB:
 		return it_blob(c, m);
+	case LINK_IT_RX_SEALED:
+		return it_rx_sealed(c, m);
 	case LINK_IT_CHAN_CONNECT:
 		return it_chan_connect(c, m);
 	case LINK_IT_END:
@@ -246,28 +267,6 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 	}
 }
 
-/* Generation 0 asks for the next one behind index that has a blob; UINT32_MAX: the first. */
-static int cmd_blob_get(struct relay *r, const struct link_handle *h)
-{
-	static const struct link_handle none;
-	struct link_bytes body = {0};
-	struct conn *c = h->generation != 0 ? conn_find(r, h) : NULL;
-	struct link_handle answer = none;
-	uint8_t blob[LINK_BLOB_MAX];
-
-	for (uint64_t i = (uint32_t)(h->index + 1);
-	     h->generation == 0 && c == NULL && i < r->fresh_conns; i++) {
-		if (r->conns[i].state == CONN_OPEN && r->conns[i].blob_len > 0)
-			c = &r->conns[i];
-	}
-	if (c != NULL) {
-		answer = conn_handle(c);
-		body.len = c->blob_len;
-		blob_read(c, blob);
-	}
-	return up_send(r, LINK_EV_BLOB, &answer, &body, sizeof(body), blob, body.len);
-}
-
 /* -EAGAIN: it must be carried out again. */
 static int item(struct relay *r, const struct link_hdr *hdr)
 {
@@ -284,13 +283,13 @@ static int item(struct relay *r, const struct link_hdr *hdr)
 			r->conf.command(r->conf.command_arg, hdr);
 		return 0;
 	case LINK_CMD_AUDIT_ACK:
-		audit_ack(&r->audit, ack->audit_id);
+		audit_ack(r, ack->audit_id);
 		return 0;
-	case LINK_CMD_BLOB_GET:
-		return cmd_blob_get(r, &hdr->conn) == -EAGAIN ? -EAGAIN : 0;
 	case LINK_CMD_REVOKE:
 		cmd_revoke(r, &hdr->conn, link_msg_body(hdr));
 		return 0;
+	case LINK_CMD_LOOK:
+		return look_tell(r, hdr) == -EAGAIN ? -EAGAIN : 0;
 	default:
 		break;
 	}

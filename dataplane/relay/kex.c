@@ -27,6 +27,20 @@ static void kex_maybe_done(struct conn *c)
 		return;
 	c->kex_deadline_us = 0;
 	c->rekey_asked = false;
+	c->kex_replied = c->kex_tx_done = false;
+	note_drop(c->relay, &c->kex_own);
+	note_drop(c->relay, &c->kex_sealed_rx);
+	asks_kex_done(c);
+}
+
+void kex_said(struct conn *c, const uint8_t *payload, uint32_t len)
+{
+	if (c->phase.svc != SSH_SVC_OPEN)
+		return;
+	if (payload[0] == SSH_MSG_KEXINIT)
+		(void)note_put(c->relay, &c->kex_own, payload, len);
+	else
+		c->kex_replied |= payload[0] >= 30 && payload[0] <= 49;
 }
 
 void kex_sealed(struct conn *c, uint8_t msg)
@@ -107,6 +121,8 @@ int kex_tx_keys(struct conn *c, const struct link_keys *k)
 	comp_tx_keys(c, k->comp);
 	c->tx_kex = false;
 	c->tx_newkeys = false;
+	c->kex_tx_done = true;
+	asks_kex_done(c); /* they are answered; the peer's NEWKEYS is still to come */
 	record_q_join(&c->tx.q, &c->hold);
 	kex_maybe_done(c);
 	return 0;

@@ -30,12 +30,14 @@ static int tables_new(struct relay *r)
 	r->chans = table_new(conf->chans_max, sizeof(*r->chans));
 	if (r->conns == NULL || r->msg == NULL || r->chans == NULL ||
 	    deadlines_init(&r->due, conf->conns_max) < 0 || r->payload == NULL ||
-	    blobs_init(&r->blobs, conf->conns_max) < 0)
+	    notes_init(&r->notes, conf->conns_max) < 0 || asks_init(&r->asks, conf->conns_max) < 0)
 		return -ENOMEM;
 	if (grants_init(&r->grants, conf->grants_max != 0 ? conf->grants_max : RELAY_GRANTS_MAX) <
 	    0)
 		return -ENOMEM;
 	if (forwards_init(&r->forwards, RELAY_FORWARDS_MAX) < 0)
+		return -ENOMEM;
+	if (caps_init(r) < 0)
 		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
@@ -97,11 +99,12 @@ void relay_free(struct relay *r)
 {
 	if (r == NULL)
 		return;
-	if (r->conns != NULL && r->blobs.piece != NULL)
+	if (r->conns != NULL && r->notes.piece != NULL && r->asks.ask != NULL)
 		conns_free(r);
 	record_batch_free(r->opening);
 	record_batch_free(r->sealing);
 	zpool_free(r->zpool);
+	caps_fini(r);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);
 	forwards_fini(&r->forwards);
@@ -111,7 +114,8 @@ void relay_free(struct relay *r)
 	secret_free(r->payload, LINK_PAYLOAD_MAX);
 	table_free(r->chans, r->conf.chans_max, sizeof(*r->chans));
 	deadlines_fini(&r->due);
-	blobs_fini(&r->blobs);
+	notes_fini(&r->notes);
+	asks_fini(&r->asks);
 	free(r);
 }
 
@@ -135,6 +139,18 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
 	r->counters[RELAY_C_RECORD_BYTES_OPENED] = record_batch_bytes(r->opening);
 	return work;
+}
+
+unsigned int relay_last_items(struct relay *r, uint64_t now_us)
+{
+	unsigned int n = 0, more;
+
+	r->now_us = now_us;
+	do {
+		more = items_run(r);
+		n += more;
+	} while (more > 0 && n < RELAY_ITEMS_LAST);
+	return n;
 }
 
 unsigned int relay_run(struct relay *r, uint64_t now_us)
@@ -201,22 +217,18 @@ void relay_link_attached(struct relay *r)
 	audit_resend(&r->audit);
 	for (unsigned int i = 0; i < r->fresh_conns; i++) {
 		struct conn *c = &r->conns[i];
-		struct chan *ch;
 
 		if (c->state == 0)
 			continue;
+		kept_begin(c);
 		if (conn_orphaned(c))
 			conn_fail(c, -SSH_E_UNAVAILABLE);
-		else if (c->rekey_asked) /* the one who was asked did not begin it */
-			c->pend |= CONN_EV_REKEY_DUE;
+		else if (c->rekey_asked && !c->tx_kex && !c->kex_tx_done)
+			c->pend |= CONN_EV_REKEY_DUE; /* who was asked did not begin it */
 		c->rekey_wait_us = 0;
-		c->unanswered = c->up.records;
+		c->unanswered = c->up.records + c->n_asks;
 		c->unanswered_bytes = c->up.bytes;
-		TAILQ_FOREACH(ch, &c->chans, link)
-		{
-			if (ch->pend != 0)
-				chan_ready(ch);
-		}
+		host_control_came(c);
 		conn_activate(c);
 	}
 }
@@ -231,9 +243,29 @@ void relay_link_detached(struct relay *r)
 
 		if (c->state == 0)
 			continue;
-		wait_lost(c);
+		forwards_lost(c);
+		asks_lost(c);
 		host_control_gone(c);
 		conn_activate(c); /* a turn finds out what waits, and until when */
+	}
+}
+
+void relay_drain(struct relay *r)
+{
+	r->draining = true;
+}
+
+void relay_part(struct relay *r, uint32_t retry_after_s, uint64_t now_us)
+{
+	r->now_us = now_us;
+	r->retry_after_s = retry_after_s;
+	for (unsigned int i = 0; i < r->fresh_conns; i++) {
+		struct conn *c = &r->conns[i];
+
+		if (c->state != CONN_OPEN)
+			continue;
+		relay_count(r, RELAY_C_PARTED);
+		conn_fail(c, -SSH_E_SHUTDOWN);
 	}
 }
 

@@ -22,6 +22,7 @@
 #include "dataplane/stream/stream.h"
 #include "link/msg.h"
 
+struct budgets;
 struct relay;
 
 /*
@@ -37,7 +38,7 @@ struct relay_link {
 };
 
 #define RELAY_GRANTS_MAX   16384
-#define RELAY_FORWARDS_MAX 4096 /* listeners of connections */
+#define RELAY_FORWARDS_MAX 61440 /* listeners of connections: 60,000, and some that end */
 /* Channels we open towards one client that it has not answered, and for how long they wait. */
 #define RELAY_OPENING_MAX 256
 #define RELAY_ANSWER_US   60000000
@@ -53,6 +54,12 @@ struct relay_listens {
 	int (*begin)(void *arg, uint32_t id, const struct link_addr *addr, uint16_t *ret_port);
 	/* Not after an error. What was begun and is not done is never done. */
 	void (*end)(void *arg, uint32_t id);
+	/*
+	 * The same of descriptors that control sends with this token and that listen already:
+	 * -EINPROGRESS as long as they have not come, wait_ms at most. NULL: there are none here.
+	 */
+	int (*begin_fds)(void *arg, uint32_t id, uint64_t fds, uint32_t wait_ms);
+	void (*end_fds)(void *arg, uint32_t id);
 	void *arg;
 };
 
@@ -63,8 +70,13 @@ struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
 	unsigned int audit_backlog;
+	bool audit_refuse;            /* nothing new while half of that waits for control */
 	unsigned int grants_max;      /* of all connections; 0: RELAY_GRANTS_MAX */
 	struct relay_listens listens; /* begin NULL: nobody does */
+	struct budgets *budgets;      /* of all shards, borrowed; NULL: this one's own */
+	/* Does who comes from there say first for whom he speaks (ProxyProtocolFrom)? NULL: nobody. */
+	bool (*proxied)(void *arg, const struct link_addr *peer);
+	void *proxied_arg;
 	uint64_t compression_memory;  /* of streams; 0: nothing is compressed */
 	uint32_t control_wait_ms;     /* what needs control waits so long while there is none */
 	/* What one connection may read, and send, in a turn: bytes or a time; both 0: no limit. */
@@ -91,6 +103,8 @@ struct relay_conf {
 	/* Smoothed round trip of a stream, 0: not known. NULL: windows stay as they begin. */
 	uint32_t (*stream_rtt_us)(const struct stream *s);
 	/* TCPNoDelay of a client stream, where its kind has such a thing. */
+	/* Is it the network that holds its bytes back, and not who takes them? NULL: not known. */
+	bool (*stream_congested)(const struct stream *s);
 	void (*stream_nodelay)(struct stream *s, bool on);
 	void (*stream_asker)(struct stream *s, uint16_t asker); /* whose target it is; NULL: none */
 };
@@ -105,7 +119,12 @@ void relay_free(struct relay *r);
 bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		  const struct link_addr *local, const struct link_addr *peer, uint64_t now_us);
 
-/* Listening began, or could not, as begin() left open. */
+/* From here on nobody is accepted. */
+void relay_drain(struct relay *r);
+/* Every connection is told to go, and how many seconds to stay away, and has gone soon after. */
+void relay_part(struct relay *r, uint32_t retry_after_s, uint64_t now_us);
+
+/* Listening began, or could not, as begin() left open. port: of begin_fds() nothing. */
 void relay_listen_done(struct relay *r, uint32_t id, int err, uint16_t port);
 /* Somebody came in there. False: the caller resets it. */
 bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct link_addr *peer,
@@ -117,8 +136,10 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us);
 unsigned int relay_timers(struct relay *r, uint64_t now_us);
 uint64_t relay_next_timer_us(const struct relay *r); /* UINT64_MAX: none */
 
-/* Descriptors of control's came: who waits for some looks again. */
-void relay_fds_came(struct relay *r, uint64_t now_us);
+/* Descriptors of control's came with this token: who waits for them looks again. */
+void relay_fds_came(struct relay *r, uint64_t token, uint64_t now_us);
+/* Control is about to go: what it has said is carried out still. Number of items. */
+unsigned int relay_last_items(struct relay *r, uint64_t now_us);
 
 /* The peer of the link changed: an attached control gets what was not acknowledged again. */
 void relay_link_attached(struct relay *r);
@@ -128,10 +149,20 @@ void relay_link_attached(struct relay *r);
  */
 void relay_link_detached(struct relay *r);
 
+/* What is used of what there may be; max 0: there is no such thing here. */
+struct relay_use {
+	uint64_t now, max;
+};
+struct relay_uses {
+	struct relay_use conns, chans, backlog, audit, windows, compression;
+};
+void relay_uses(const struct relay *r, struct relay_uses *ret);
+
 /* Counters: per SSH error, and of the relay; names for an operator. */
 #define RELAY_COUNTERS(X)                                                                          \
 	X(CONNS, "connections accepted")                                                           \
 	X(CHANS, "channels opened")                                                                \
+	X(CHANS_IDLE, "channels closed: idle for ChannelTimeout")                                  \
 	X(RECORDS_OPENED, "records opened")                                                        \
 	X(RECORDS_SEALED, "records sealed")                                                        \
 	X(RECORD_BYTES_OPENED, "bytes of records opened")                                          \
@@ -160,10 +191,19 @@ void relay_link_detached(struct relay *r);
 	X(FORWARDED, "connections that came in at listeners of clients")                           \
 	X(FORWARD_OPENING, "of these, reset: the client has enough to answer")                     \
 	X(FORWARD_REFUSED, "of these, reset: the client refused, or did not answer in time")       \
+	X(AUDIT_REFUSED, "connections refused, also to listeners: many ends wait for control")     \
+	X(NOTES_FULL, "things not kept for another control: no room")                              \
 	X(AUDIT_LOST, "ends not recorded: backlog full")                                           \
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \
 	X(COMP_STORED, "payloads stored, not compressed: no memory for it")                        \
+	X(BUDGETS_FULL, "caps of users or roles not kept: table full")                             \
+	X(CAPPED, "times that bytes waited for a cap")                                             \
+	X(DRAINING, "connections refused: the dataplane is to stop")                               \
+	X(PARTED, "connections told to go because the dataplane stops")                            \
+	X(PROXIED, "connections whose client a header of the PROXY protocol has named")            \
+	X(PROXY_BAD, "connections from ProxyProtocolFrom ended: no such header")                   \
+	X(PROXY_LATE, "of these, because it did not come in time")                                 \
 	X(NO_MBUF, "buffer pool empty")
 
 enum relay_counter {

@@ -97,7 +97,7 @@ static struct share conn_share(struct conn *c)
 bool chan_could_go_on(const struct conn *c)
 {
 	return (!TAILQ_EMPTY(&c->sparse) || !TAILQ_EMPTY(&c->bulk)) && kex_quiet(c) &&
-	       conn_space(c) >= RELAY_SPACE_MIN;
+	       !c->tx_capped && conn_space(c) >= RELAY_SPACE_MIN;
 }
 
 static void hear_all(struct conn *c)
@@ -184,6 +184,7 @@ unsigned int chan_run(struct conn *c)
 	hear_all(c);
 	n = run_sparse(c, &s);
 	n += run_bulk(c, &s);
+	c->tx_capped = c->capped && s.space >= RELAY_SPACE_MIN;
 	turn_spent(&c->relay->tx_turn, space - s.space);
 	c->tx_much = !TAILQ_EMPTY(&c->bulk);
 	return n;

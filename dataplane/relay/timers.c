@@ -46,6 +46,8 @@ static uint64_t next_deadline(const struct conn *c)
 	t = timer_min(t, wait_deadline(c));
 	t = timer_min(t, c->alive_us);
 	t = timer_min(t, after(c->last_data_us, c->auth.idle_timeout_ms));
+	if (unlikely(c->capped))
+		t = timer_min(t, cap_deadline(c));
 	if (kex_may_begin(c))
 		t = timer_min(t, c->keys_deadline_us);
 	if (!c->keys_idle)
@@ -72,6 +74,84 @@ static void keys_idle(struct conn *c)
 	c->keys_idle = true;
 }
 
+/* --- ChannelTimeout, UnusedConnectionTimeout ---------------------------------------------------
+ */
+
+static bool chan_up(const struct chan *ch)
+{
+	return ch->open_us != 0 && ch->fsm.state == SSH_CHAN_OPEN;
+}
+
+static uint64_t chan_idle_at(const struct chan *ch)
+{
+	return after(RTE_MAX(ch->open_us, ch->last_us), ch->idle_ms);
+}
+
+/* Of all together: a new one begins the time anew, too. */
+static uint64_t all_idle_at(const struct conn *c)
+{
+	uint64_t last = c->last_data_us;
+	const struct chan *ch;
+
+	if (c->auth.chans_idle_ms == 0)
+		return 0;
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		if (chan_up(ch))
+			last = RTE_MAX(last, ch->open_us);
+	}
+	return after(last, c->auth.chans_idle_ms);
+}
+
+static void chans_idle(struct conn *c)
+{
+	uint64_t now = c->relay->now_us, all = all_idle_at(c);
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		uint64_t at = timer_min(chan_idle_at(ch), all);
+
+		if (!chan_up(ch) || at == 0)
+			continue;
+		if (now < at) {
+			c->connect_us = timer_min(c->connect_us, at);
+			continue;
+		}
+		relay_count(c->relay, RELAY_C_CHANS_IDLE);
+		chan_close(ch, -SSH_E_IDLE);
+	}
+}
+
+void timer_chan_open(struct chan *ch)
+{
+	struct conn *c = ch->conn;
+	uint64_t now = c->relay->now_us;
+
+	c->connect_us = timer_min(c->connect_us, after(now, ch->idle_ms));
+	c->connect_us = timer_min(c->connect_us, after(now, c->auth.chans_idle_ms));
+}
+
+void timer_unused(struct conn *c)
+{
+	c->connect_us = after(c->relay->now_us, c->auth.unused_ms);
+}
+
+/* Its channels' time has come, or that of a connection without any. */
+static void chans_timers(struct conn *c)
+{
+	if (c->n_chans > 0) {
+		connect_timers(c);
+		chans_idle(c);
+	} else if (c->n_asks > 0 || c->asks_unknown) {
+		timer_unused(c); /* control decides about one */
+	} else if (c->auth.unused_ms > 0) {
+		conn_fail(c, -SSH_E_IDLE);
+	} else {
+		c->connect_us = 0;
+	}
+}
+
 static void conn_timers(struct conn *c)
 {
 	uint64_t now = c->relay->now_us;
@@ -87,8 +167,12 @@ static void conn_timers(struct conn *c)
 		conn_fail(c, -SSH_E_IDLE);
 		return;
 	}
-	if (c->connect_us != 0 && now >= c->connect_us)
-		connect_timers(c);
+	if (c->connect_us != 0 && now >= c->connect_us && c->proxy_wait)
+		proxy_late(c);
+	else if (c->connect_us != 0 && now >= c->connect_us)
+		chans_timers(c);
+	if (c->state != CONN_OPEN)
+		return;
 	conn_alive_poll(c);
 	keys_idle(c);
 }

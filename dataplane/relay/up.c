@@ -118,7 +118,7 @@ static int up_first_payload(struct conn *c)
 	}
 	err = up_send(r, LINK_EV_PAYLOAD, &h, &body, sizeof(body), bytes, body.len);
 	if (err == 0) {
-		wait_asked(c, bytes, body.len);
+		ask_begin(c, body.seqnr, bytes, body.len);
 		record_q_pop(&c->up, &gone);
 		record_payload_free(&gone);
 	}
@@ -153,6 +153,8 @@ unsigned int up_run(struct conn *c)
 	unsigned int work = 0;
 	int err = 0;
 
+	if (c->proxy_wait || (c->pend & CONN_EV_KEPT))
+		return 0;
 	if (c->pend & CONN_EV_NEW) {
 		err = up_new(c);
 		if (err == 0) {

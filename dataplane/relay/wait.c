@@ -5,61 +5,29 @@
  * from its leaving, and after that answered at once: an OPEN with FAILURE (resource shortage),
  * a request with FAILURE, so that a client's own keep-alives do not end it. A rekey waits for
  * ControlWait from its own beginning, because its end is the end of the connection; half a login
- * ends likewise. What the control that left had taken is known to nobody any more: its OPENs
- * are refused at once.
+ * ends likewise. What the control that left had taken waits in the same way (ask.c).
  */
 #include "dataplane/relay/internal.h"
 
-#include <string.h>
+#include <errno.h>
 
 #include "ssh/wire.h"
 
-void wait_asked(struct conn *c, const uint8_t *payload, uint32_t len)
+/* Of a key exchange: what has been said of it is not to be said again, or is not known. */
+static bool kex_stuck(const struct conn *c)
 {
-	struct ssh_rd r;
-	uint32_t channel;
-
-	if (payload[0] != SSH_MSG_CHANNEL_OPEN)
-		return;
-	ssh_rd_init(&r, payload + 1, len - 1);
-	(void)ssh_rd_str(&r); /* its type */
-	channel = ssh_rd_u32(&r);
-	if (r.bad || c->n_asked == RELAY_ASKED_MAX)
-		c->asked_more++;
-	else
-		c->asked[c->n_asked++] = channel;
-}
-
-/* Takes the number at i out of those that are asked for. */
-static void asked_drop(struct conn *c, unsigned int i)
-{
-	c->n_asked--;
-	memmove(&c->asked[i], &c->asked[i + 1], (c->n_asked - i) * sizeof(c->asked[0]));
-}
-
-void wait_decided(struct conn *c, uint32_t channel)
-{
-	for (unsigned int i = c->n_lost; i < c->n_asked; i++) {
-		if (c->asked[i] == channel) {
-			asked_drop(c, i);
-			return;
-		}
-	}
-	if (c->asked_more > 0)
-		c->asked_more--;
-}
-
-void wait_lost(struct conn *c)
-{
-	c->n_lost = c->n_asked;
+	if (c->tx_newkeys)
+		return true;
+	if (c->tx_kex)
+		return c->kex_replied || c->kex_own.len == 0;
+	return c->kex_tx_done && c->kex_sealed_rx.len == 0;
 }
 
 bool conn_orphaned(const struct conn *c)
 {
 	if (c->pend & CONN_EV_NEW) /* no control has heard of it */
 		return false;
-	return c->phase.svc != SSH_SVC_OPEN || c->phase.kex != SSH_KEX_NONE || c->tx_kex ||
-	       c->unanswered > c->up.records || c->asked_more > 0;
+	return c->phase.svc != SSH_SVC_OPEN || c->asks_unknown || kex_stuck(c);
 }
 
 /* The connection cannot go on until new keys have been agreed, or should not. */
@@ -72,7 +40,8 @@ static bool wants_keys(const struct conn *c)
 uint64_t wait_deadline(const struct conn *c)
 {
 	const struct relay *r = c->relay;
-	bool waits = c->unanswered > 0 || c->asked_more > 0 || c->phase.svc != SSH_SVC_OPEN;
+	bool waits = c->unanswered > 0 || c->n_asks > 0 || c->asks_unknown || c->alone ||
+		     c->phase.svc != SSH_SVC_OPEN;
 	uint64_t t = 0;
 
 	if (r->attached || (c->pend & CONN_EV_NEW))
@@ -129,14 +98,12 @@ static int refuse_request(struct conn *c, struct ssh_rd *r)
 }
 
 /* Answers a payload that control will not look at. */
-static int refuse(struct conn *c, const struct pkt_chain *chain)
+static int refuse(struct conn *c, const uint8_t *p, uint32_t len)
 {
-	uint8_t *p = c->relay->payload;
 	struct ssh_rd r;
 	uint32_t channel;
 
-	pkt_chain_read(chain, 0, p, chain->len);
-	ssh_rd_init(&r, p + 1, chain->len - 1);
+	ssh_rd_init(&r, p + 1, len - 1);
 	switch (p[0]) {
 	case SSH_MSG_CHANNEL_OPEN:
 		(void)ssh_rd_str(&r);
@@ -154,13 +121,16 @@ static int refuse(struct conn *c, const struct pkt_chain *chain)
 /* 0, or what ends the connection. */
 static int refuse_all(struct conn *c, unsigned int *work)
 {
+	uint8_t *p = c->relay->payload;
 	const struct pkt_chain *front;
 	const uint8_t *head;
 
 	while (record_q_front(&c->up, &front, &head)) {
 		struct pkt_chain chain;
-		int r = refuse(c, front);
+		int r;
 
+		pkt_chain_read(front, 0, p, front->len);
+		r = refuse(c, p, front->len);
 		if (r == -ENOMEM) {
 			conn_short(c, r);
 			return 0;
@@ -177,20 +147,21 @@ static int refuse_all(struct conn *c, unsigned int *work)
 	return 0;
 }
 
-/* The OPENs that died with their control. */
-static int refuse_lost(struct conn *c, unsigned int *work)
+/* What the control that left had taken, and not settled. */
+static int refuse_asked(struct conn *c, unsigned int *work)
 {
-	while (c->n_lost > 0) {
-		int r = refuse_open(c, c->asked[0]);
+	uint8_t *p = c->relay->payload;
+	uint32_t len;
 
-		if (r == -ENOMEM) {
+	while ((len = ask_first(c, p)) > 0) {
+		int r = refuse(c, p, len);
+
+		if (r == -ENOMEM)
 			conn_short(c, r);
-			return 0;
-		}
 		if (r < 0)
 			return r;
-		asked_drop(c, 0);
-		c->n_lost--;
+		ask_forget(c);
+		c->unanswered -= c->unanswered > c->up.records;
 		relay_count(c->relay, RELAY_C_CONTROL_AWAY);
 		(*work)++;
 	}
@@ -201,6 +172,7 @@ static int refuse_lost(struct conn *c, unsigned int *work)
 static int wait_step(struct conn *c, unsigned int *work)
 {
 	const struct relay *r = c->relay;
+	int err;
 
 	if (!wants_keys(c))
 		c->rekey_wait_us = 0;
@@ -212,7 +184,12 @@ static int wait_step(struct conn *c, unsigned int *work)
 		return 0;
 	if (conn_orphaned(c))
 		return -SSH_E_UNAVAILABLE;
-	return refuse_all(c, work);
+	if (c->alone)
+		host_patience_over(c);
+	err = refuse_asked(c, work);
+	if (err == 0)
+		err = refuse_all(c, work);
+	return err == -ENOMEM ? 0 : err;
 }
 
 unsigned int wait_run(struct conn *c)
@@ -220,9 +197,7 @@ unsigned int wait_run(struct conn *c)
 	unsigned int work = 0;
 	int r = 0;
 
-	if (c->n_lost > 0 && kex_quiet(c))
-		r = refuse_lost(c, &work);
-	if (r == 0 && !c->relay->attached && !(c->pend & CONN_EV_NEW))
+	if (!c->relay->attached && !(c->pend & CONN_EV_NEW))
 		r = wait_step(c, &work);
 	if (r < 0) {
 		record_q_free(&c->up);

@@ -64,6 +64,8 @@ bool window_init(struct chan *ch, enum stream_kind kind)
 		return false;
 	if (auth->window_auto)
 		size = RTE_MIN(size, first_of(kind));
+	if (unlikely(ch->conn->capped))
+		size = RTE_MIN(size, cap_window(ch->conn));
 	size = (uint32_t)RTE_MIN((uint64_t)size, part);
 	ssh_rwin_init(&ch->rwin, size);
 	ch->window_start = size;

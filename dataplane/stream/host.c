@@ -392,6 +392,10 @@ static void look(struct host *h)
 		unsigned int roles = (unsigned int)(ev[i].data.u64 & HOST_ROLES);
 		uint32_t what = ev[i].events;
 
+		if (roles == 0) {
+			host_door_ready((struct host_door *)(uintptr_t)ev[i].data.u64);
+			continue;
+		}
 		/* Whoever read of this pipe is gone: that is news before a byte is written. */
 		if (roles == HOST_IN && (what & EPOLLERR)) {
 			host_deaf(st);
@@ -538,7 +542,7 @@ unsigned int host_poll(struct host *h, uint64_t now_us, bool look_now)
 	unsigned int work = 0;
 
 	h->now_us = now_us;
-	if (h->n == 0)
+	if (h->n == 0 && h->n_doors == 0)
 		return 0;
 	if (look_now || ++h->turns >= HOST_LOOK_TURNS || now_us >= h->look_us)
 		look(h);
@@ -627,7 +631,9 @@ int host_new(const struct host_conf *conf, struct host **ret)
 		r = -errno;
 	else
 		h->stream = table_new(conf->streams_max, sizeof(*h->stream));
-	if (h->stream == NULL) {
+	if (h->stream != NULL && conf->doors_max > 0)
+		h->door = table_new(conf->doors_max, sizeof(*h->door));
+	if (h->stream == NULL || (conf->doors_max > 0 && h->door == NULL)) {
 		host_free(h);
 		return r;
 	}
@@ -642,10 +648,18 @@ void host_free(struct host *h)
 	for (uint32_t i = 0; i < h->fresh; i++)
 		if (h->stream[i].h != NULL)
 			stream_free(&h->stream[i]);
+	for (uint32_t i = 0; i < h->conf.doors_max && h->n_doors > 0; i++)
+		host_door_close(h, i);
 	spare_free(h);
 	fd_close(&h->epoll);
+	table_free(h->door, h->conf.doors_max, sizeof(*h->door));
 	table_free(h->stream, h->conf.streams_max, sizeof(*h->stream));
 	free(h);
+}
+
+uint32_t host_streams_max(const struct host *h)
+{
+	return h->conf.streams_max;
 }
 
 const uint64_t *host_counters(const struct host *h)

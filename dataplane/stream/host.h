@@ -43,6 +43,7 @@ struct host;
 struct host_conf {
 	const struct pkt_pools *pools;
 	uint32_t streams_max;
+	uint32_t doors_max;      /* sockets that listen */
 	uint32_t rx_max, tx_max; /* 0: HOST_RX_MAX, HOST_TX_MAX */
 };
 
@@ -74,12 +75,24 @@ static inline int host_open_socket(struct host *h, int fd, struct stream **ret)
 /* Closes those that are there; for who cannot give them to a stream. */
 void host_fds_close(struct host_fds *fds);
 
+/*
+ * A socket that listens, for who has this number, below doors_max: what comes in is said to him as
+ * a stream without a user, and who it is; of a UNIX socket family 0. False: he does not want it,
+ * and it is reset. The socket is ours whatever is returned: -EINVAL, it does not listen; -errno.
+ */
+typedef bool host_came(void *arg, uint32_t door, struct stream *s, const struct net_addr *peer,
+		       uint16_t peer_port);
+int host_door_open(struct host *h, uint32_t door, int fd, host_came *came, void *arg);
+/* Nothing more comes in, also while something is being said. One that is not open: nothing. */
+void host_door_close(struct host *h, uint32_t door);
+
 /* Reads and writes what is ready; look: asks the set now. Returns the work done. */
 unsigned int host_poll(struct host *h, uint64_t now_us, bool look);
 /* Readable when host_poll() has something to do: for the set a shard sleeps on. */
 int host_fd(const struct host *h);
 uint64_t host_next_timer_us(const struct host *h); /* UINT64_MAX: none */
 uint32_t host_streams(const struct host *h);
+uint32_t host_streams_max(const struct host *h);
 
 /* Of a stream of this kind. */
 void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
@@ -102,7 +115,9 @@ void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_
 	X(DEAF, "streams whose other end takes no more bytes")                                     \
 	X(FAILED, "streams ended by an error of a descriptor")                                     \
 	X(LINGERED, "streams cut after they were closed: the other end did not end in time")       \
-	X(SHORT, "reads put off: buffers are short")
+	X(SHORT, "reads put off: buffers are short")                                               \
+	X(CAME, "connections accepted from the kernel for a client that has it listen")            \
+	X(UNWANTED, "of them reset: their client's connection takes no more now")
 
 enum host_counter {
 #define X(name, text) HOST_C_##name,

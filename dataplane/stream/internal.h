@@ -1,4 +1,6 @@
-/* dataplane/stream/internal.h - what host.c (life, and who is served) and host_io.c (bytes) share.
+/*
+ * dataplane/stream/internal.h - what host.c (life, and who is served), host_io.c (bytes) and
+ * host_door.c (who comes in) share.
  */
 #ifndef SLUICE_DATAPLANE_STREAM_INTERNAL_H
 #define SLUICE_DATAPLANE_STREAM_INTERNAL_H
@@ -53,6 +55,14 @@ struct host_stream {
 };
 TAILQ_HEAD(host_list, host_stream);
 
+/* A socket that listens. In the set its place has none of a stream's bits. */
+struct host_door {
+	struct host *h; /* NULL: free */
+	int fd;
+	host_came *came;
+	void *arg;
+};
+
 struct host {
 	struct host_conf conf;
 	uint64_t now_us, look_us;
@@ -63,6 +73,8 @@ struct host {
 	int epoll;
 	uint32_t fresh, n; /* places ever used, streams there are */
 	struct host_stream *stream;
+	struct host_door *door;
+	uint32_t n_doors; /* that are open */
 	struct host_list ready, free;
 	struct host_list flushing, draining; /* by until_us */
 	struct rte_mbuf *spare[HOST_PIECES];
@@ -102,5 +114,10 @@ uint32_t host_read(struct host_stream *st, struct host_source *src);
 uint32_t host_write(struct host_stream *st);
 /* Says our end once nothing is queued before it. */
 void host_say_end(struct host_stream *st);
+
+/* host_door.c */
+_Static_assert(_Alignof(struct host_door) > HOST_ROLES, "bits of a pointer are free");
+/* It has connections: those are taken in, as many as one look may. */
+void host_door_ready(struct host_door *d);
 
 #endif

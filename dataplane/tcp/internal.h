@@ -64,9 +64,8 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_IP_HDR_6      40
 #define TCP_TTL           64
 #define TCP_PROTO         6
-#define TCP_BURST         64 /* segments looked up together */
-#define TCP_LISTENERS     4352 /* the gateway's own, and those of connections */
-#define TCP_LISTENER_BUCKETS 1024 /* by port; a power of two */
+#define TCP_BURST         64                       /* segments looked up together */
+#define TCP_LISTENERS     (256 + SPREAD_STEER_MAX) /* the gateway's own, and those of connections */
 #define TCP_PORTS         65536
 #define TCP_INIT_SEGS     10                  /* RFC 6928 */
 #define TCP_OUT_SEGS      64                  /* one connection's data segments in one turn */
@@ -98,6 +97,7 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_OOW_ACK_US     (500 * TCP_MS) /* T-12 */
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)  /* RFC 5961 section 7 */
 #define TCP_FIN_WAIT_2_US  (60 * TCP_SEC) /* of a connection that was let go */
+#define TCP_SWEEP_US       (100 * TCP_MS) /* between two looks for half-open ones of no listener */
 #define TCP_QUIET_US       (1 * TCP_SEC)  /* of rest, then a connection is idle */
 #define TCP_TW_REUSE_US    (1 * TCP_SEC)  /* of rest before our connect takes a tuple over */
 #define TCP_RST_BURST_US   (200 * TCP_MS) /* resets saved up for this long */
@@ -155,9 +155,11 @@ struct tcp_key {
 struct tcp_listener {
 	struct net_addr addr; /* family 0: any */
 	uint16_t port;
-	uint16_t next; /* of those of its bucket: index + 1 */
+	uint16_t next;    /* of its port, or free: index + 1, as the next one */
+	uint16_t next_id; /* of those whose numbers have the same place */
 	bool used;
 	bool held; /* nothing is accepted as yet: the port is kept from connects */
+	bool over; /* closed; the place is free once the last half-open one is gone */
 	uint32_t id;
 	uint32_t backlog, half_open;
 	tcp_accept_fn *accept;
@@ -332,7 +334,7 @@ struct tcp_conn {
 
 	struct tcp_busy *busy; /* tcp_idle_place() while it is idle */
 
-	uint64_t due_us; /* as in tcp.due; 0: not there */
+	uint64_t due_us;               /* as in tcp.due; 0: not there */
 	uint32_t deadline[TCP_TIMERS]; /* low half of microseconds: see timer.c */
 	struct tcp_conn *out_next;
 	uint32_t progress; /* tick */
@@ -346,7 +348,7 @@ struct tcp_conn {
 	uint16_t mss_adv, mss_peer;
 	uint32_t oow_last, challenge_start; /* ticks */
 	uint8_t challenges, keep_probes;
-	int16_t listener; /* index while half-open, else -1 */
+	uint16_t listener; /* index + 1 while half-open, else 0 */
 	struct tcp_link link[TCP_LISTS];
 	uint64_t total_in, total_out;
 };
@@ -477,9 +479,12 @@ struct tcp {
 	struct tcp_list room[NET_IFACES_MAX];
 	struct tcp_mem mem;
 
-	struct tcp_listener listener[TCP_LISTENERS];
-	unsigned int listeners_end; /* behind the last that is used */
-	uint16_t listeners_of[TCP_LISTENER_BUCKETS]; /* index + 1 */
+	struct tcp_listener *listener; /* [TCP_LISTENERS] */
+	unsigned int listeners_end;    /* behind the last that was ever used */
+	/* Index + 1: the first of each port; of each number modulo TCP_PORTS; that is free. */
+	uint16_t *listeners_of, *listeners_by_id, listeners_free;
+	uint32_t listeners_over; /* whose half-open connections are still there */
+	uint64_t swept_us;       /* when those were looked for */
 	/* Of several shards: connections by their local port. NULL: nobody asks. */
 	uint32_t *port_users;
 	struct tcp_cookies cookies;
@@ -633,6 +638,8 @@ void tcp_listen_done(struct tcp_conn *c);
 void tcp_listen_gone(struct tcp_conn *c);
 /* True when the user took it. */
 bool tcp_listen_accept(struct tcp_conn *c);
+/* Half-open connections whose listener is over end. Number of them. */
+unsigned int tcp_listen_sweep(struct tcp *t);
 
 /*
  * coalesce.c: g is the first of n segments of a burst that belong to conn[0 .. n - 1], the first to

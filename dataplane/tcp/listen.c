@@ -11,11 +11,6 @@ static bool is_any(const struct net_addr *a)
 	return net_addr_eq(a, &any);
 }
 
-static uint16_t *bucket_of(struct tcp *t, uint16_t port)
-{
-	return &t->listeners_of[port % TCP_LISTENER_BUCKETS];
-}
-
 /*
  * A listener on the very address goes before one on any of its family, and that before one on
  * any of both.
@@ -24,9 +19,9 @@ static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *
 {
 	struct tcp_listener *any = NULL, *l;
 
-	for (uint16_t i = *bucket_of(t, port); i != 0; i = l->next) {
+	for (uint16_t i = t->listeners_of[port]; i != 0; i = l->next) {
 		l = &t->listener[i - 1];
-		if (l->port != port || l->held)
+		if (l->held)
 			continue;
 		if (net_addr_eq(&l->addr, addr))
 			return l;
@@ -37,52 +32,62 @@ static struct tcp_listener *listener_find(struct tcp *t, const struct net_addr *
 	return any;
 }
 
-/* A free place for one with this number. NULL: none, or the number is taken: *ret_err. */
-static struct tcp_listener *listener_place(struct tcp *t, uint32_t listener, int *ret_err)
+static uint16_t *chain_of(struct tcp *t, uint32_t listener)
 {
-	struct tcp_listener *slot = NULL;
-	unsigned int i;
-
-	*ret_err = -ENOBUFS;
-	for (i = 0; i < t->listeners_end; i++) {
-		if (!t->listener[i].used && slot == NULL)
-			slot = &t->listener[i];
-		if (t->listener[i].used && t->listener[i].id == listener) {
-			*ret_err = -EADDRINUSE;
-			return NULL;
-		}
-	}
-	if (slot == NULL && i < TCP_LISTENERS)
-		slot = &t->listener[t->listeners_end++];
-	return slot;
-}
-
-static void listener_put(struct tcp *t, struct tcp_listener *slot, const struct tcp_listener *l)
-{
-	uint16_t *bucket = bucket_of(t, l->port);
-
-	*slot = *l;
-	slot->used = true;
-	slot->next = *bucket;
-	*bucket = (uint16_t)(slot - t->listener + 1);
-}
-
-static void listener_drop(struct tcp *t, struct tcp_listener *l)
-{
-	uint16_t *at = bucket_of(t, l->port);
-
-	while (*at != l - t->listener + 1)
-		at = &t->listener[*at - 1].next;
-	*at = l->next;
-	l->used = false;
+	return &t->listeners_by_id[listener % TCP_PORTS];
 }
 
 static struct tcp_listener *listener_by_id(struct tcp *t, uint32_t listener)
 {
-	for (unsigned int i = 0; i < t->listeners_end; i++)
-		if (t->listener[i].used && t->listener[i].id == listener)
-			return &t->listener[i];
-	return NULL;
+	uint16_t i = *chain_of(t, listener);
+
+	while (i != 0 && t->listener[i - 1].id != listener)
+		i = t->listener[i - 1].next_id;
+	return i != 0 ? &t->listener[i - 1] : NULL;
+}
+
+/* 0; -EADDRINUSE: its number is taken; -ENOBUFS. */
+static int listener_put(struct tcp *t, const struct tcp_listener *l)
+{
+	uint16_t i = t->listeners_free;
+	struct tcp_listener *slot;
+
+	if (listener_by_id(t, l->id) != NULL)
+		return -EADDRINUSE;
+	if (i == 0 && t->listeners_end == TCP_LISTENERS)
+		return -ENOBUFS;
+	if (i == 0)
+		i = (uint16_t)++t->listeners_end;
+	slot = &t->listener[i - 1];
+	if (i == t->listeners_free)
+		t->listeners_free = slot->next;
+	*slot = *l;
+	slot->used = true;
+	slot->next = t->listeners_of[l->port];
+	t->listeners_of[l->port] = i;
+	slot->next_id = *chain_of(t, l->id);
+	*chain_of(t, l->id) = i;
+	return 0;
+}
+
+static void listener_drop(struct tcp *t, struct tcp_listener *l)
+{
+	uint16_t *at = &t->listeners_of[l->port], i = (uint16_t)(l - t->listener + 1);
+
+	while (*at != i)
+		at = &t->listener[*at - 1].next;
+	*at = l->next;
+	at = chain_of(t, l->id);
+	while (*at != i)
+		at = &t->listener[*at - 1].next_id;
+	*at = l->next_id;
+}
+
+static void listener_free(struct tcp *t, struct tcp_listener *l)
+{
+	l->used = false;
+	l->next = t->listeners_free;
+	t->listeners_free = (uint16_t)(l - t->listener + 1);
 }
 
 int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener,
@@ -94,34 +99,22 @@ int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32
 				       .backlog = backlog,
 				       .accept = accept,
 				       .arg = arg};
-	struct tcp_listener *slot;
-	int r;
 
 	if (!is_any(addr) && !net_addr_is_local(t->conf.net, addr))
 		return -EADDRNOTAVAIL;
-	for (uint16_t i = *bucket_of(t, port); i != 0; i = t->listener[i - 1].next)
-		if (t->listener[i - 1].port == port && net_addr_eq(&t->listener[i - 1].addr, addr))
+	for (uint16_t i = t->listeners_of[port]; i != 0; i = t->listener[i - 1].next)
+		if (net_addr_eq(&t->listener[i - 1].addr, addr))
 			return -EADDRINUSE;
-	slot = listener_place(t, listener, &r);
-	if (slot == NULL)
-		return r;
-	listener_put(t, slot, &l);
-	return 0;
+	return listener_put(t, &l);
 }
 
 int tcp_port_hold(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener)
 {
 	const struct tcp_listener l = {.addr = *addr, .port = port, .id = listener, .held = true};
-	struct tcp_listener *slot;
-	int r;
 
 	if (!tcp_port_is_free(t, addr, port))
 		return -EADDRINUSE;
-	slot = listener_place(t, listener, &r);
-	if (slot == NULL)
-		return r;
-	listener_put(t, slot, &l);
-	return 0;
+	return listener_put(t, &l);
 }
 
 /* Would who connects to one come to the other? */
@@ -136,9 +129,9 @@ bool tcp_port_is_free(const struct tcp *t, const struct net_addr *addr, uint16_t
 {
 	const struct tcp_listener *l;
 
-	for (uint16_t i = t->listeners_of[port % TCP_LISTENER_BUCKETS]; i != 0; i = l->next) {
+	for (uint16_t i = t->listeners_of[port]; i != 0; i = l->next) {
 		l = &t->listener[i - 1];
-		if (l->port == port && overlap(&l->addr, addr))
+		if (overlap(&l->addr, addr))
 			return false;
 	}
 	return true;
@@ -154,22 +147,46 @@ int tcp_listen_backlog(struct tcp *t, uint32_t listener, uint32_t backlog)
 	return 0;
 }
 
-/* Half-open connections end with their listener; accepted ones are the user's. */
+static void half_open_end(struct tcp_conn *c)
+{
+	tcp_send_rst(c, c->t->now_us);
+	tcp_conn_closed(c, 0);
+}
+
+/* One look at all connections is for all listeners that are over: there may be thousands. */
+unsigned int tcp_listen_sweep(struct tcp *t)
+{
+	unsigned int n = 0;
+
+	if (t->swept_us != 0 && t->now_us - t->swept_us < TCP_SWEEP_US)
+		return 0;
+	t->swept_us = t->now_us;
+	for (unsigned int k = 0; k < t->conns_fresh && t->listeners_over > 0; k++) {
+		struct tcp_conn *c = &t->conns[k];
+
+		if (!c->hashed || c->listener == 0 || !t->listener[c->listener - 1].over)
+			continue;
+		half_open_end(c);
+		n++;
+	}
+	return n;
+}
+
+/* Half-open connections end with their listener, soon; accepted ones are the user's. */
 int tcp_listen_close(struct tcp *t, uint32_t listener)
 {
 	struct tcp_listener *l = listener_by_id(t, listener);
 
 	if (l == NULL)
 		return -ENOENT;
-	for (unsigned int k = 0; k < t->conns_fresh && l->half_open > 0; k++) {
-		struct tcp_conn *c = &t->conns[k];
-
-		if (c->hashed && c->listener == (int)(l - t->listener)) {
-			tcp_send_rst(c, t->now_us);
-			tcp_conn_closed(c, 0);
-		}
-	}
 	listener_drop(t, l);
+	if (l->half_open == 0) {
+		listener_free(t, l);
+		return 0;
+	}
+	l->over = true;
+	t->listeners_over++;
+	(void)tcp_listen_sweep(t);
 	return 0;
 }
 
@@ -178,12 +195,12 @@ uint32_t tcp_port_users(const struct tcp *t, uint16_t port)
 	return t->port_users != NULL ? t->port_users[port] : 0;
 }
 
-void tcp_port_cut(struct tcp *t, uint16_t port)
+void tcp_orphans_cut(struct tcp *t, bool (*is_to)(void *arg, uint16_t port), void *arg)
 {
-	for (unsigned int k = 0; k < t->conns_fresh && tcp_port_users(t, port) > 0; k++) {
+	for (unsigned int k = 0; k < t->conns_fresh; k++) {
 		struct tcp_conn *c = &t->conns[k];
 
-		if (!c->hashed || !c->detached || c->key.ports >> 16 != port)
+		if (!c->hashed || !c->detached || !is_to(arg, (uint16_t)(c->key.ports >> 16)))
 			continue;
 		tcp_count(t, TCP_C_ORPHAN_CUT);
 		tcp_send_rst(c, t->now_us);
@@ -200,10 +217,16 @@ static uint64_t source_of(const struct tcp_conn *c)
 
 void tcp_listen_done(struct tcp_conn *c)
 {
-	if (c->listener < 0)
+	struct tcp_listener *l;
+
+	if (c->listener == 0)
 		return;
-	c->t->listener[c->listener].half_open--;
-	c->listener = -1;
+	l = &c->t->listener[c->listener - 1];
+	if (--l->half_open == 0 && l->over) {
+		c->t->listeners_over--;
+		listener_free(c->t, l);
+	}
+	c->listener = 0;
 	tcp_source_established(&c->t->sources, source_of(c));
 }
 
@@ -217,13 +240,15 @@ void tcp_listen_gone(struct tcp_conn *c)
 
 bool tcp_listen_accept(struct tcp_conn *c)
 {
-	struct tcp_listener *l = &c->t->listener[c->listener];
+	struct tcp_listener *l = &c->t->listener[c->listener - 1];
 	struct net_addr local = tcp_local(c), peer = tcp_peer(c);
+	bool over = l->over;
 
 	tcp_listen_done(c);
 	c->detached = false;
 	tcp_count(c->t, TCP_C_ACCEPTED);
-	if (l->accept(l->arg, &c->s, l->id, &local, tcp_local_port(c), &peer, tcp_peer_port(c)))
+	if (!over &&
+	    l->accept(l->arg, &c->s, l->id, &local, tcp_local_port(c), &peer, tcp_peer_port(c)))
 		return c->state != TCP_CLOSED;
 	if (c->state != TCP_CLOSED)
 		c->s.ops->abort(&c->s);
@@ -250,7 +275,7 @@ static struct tcp_conn *half_open_new(struct tcp *t, struct tcp_listener *l,
 	c->state = TCP_SYN_RCVD;
 	c->passive = true;
 	c->detached = true; /* until the user takes it */
-	c->listener = (int16_t)(l - t->listener);
+	c->listener = (uint16_t)(l - t->listener + 1);
 	l->half_open++;
 	tcp_source_add(&t->sources, tcp_source_id(&t->sources, &meta->src), true);
 	tcp_conn_open(c, &meta->dst, (uint16_t)(g->key.ports >> 16), &meta->src,

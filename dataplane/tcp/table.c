@@ -128,14 +128,7 @@ uint32_t tcp_ts_offset(const struct tcp *t, uint64_t hash)
 /* Those that hold a port included. */
 static bool is_listener(const struct tcp *t, uint16_t port)
 {
-	const struct tcp_listener *l;
-
-	for (uint16_t i = t->listeners_of[port % TCP_LISTENER_BUCKETS]; i != 0; i = l->next) {
-		l = &t->listener[i - 1];
-		if (l->port == port)
-			return true;
-	}
-	return false;
+	return t->listeners_of[port] != 0;
 }
 
 /* Two shards never have a tuple in common, so neither needs to know of the other's. */

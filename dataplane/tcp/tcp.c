@@ -82,6 +82,9 @@ static bool tables_new(struct tcp *t)
 	t->tw_mask = rte_align32pow2(max_u64(tw, 1u)) - 1;
 	t->conns = table_new(conns, sizeof(*t->conns));
 	t->buckets = table_new(t->bucket_mask + 1, sizeof(*t->buckets));
+	t->listener = table_new(TCP_LISTENERS, sizeof(*t->listener));
+	t->listeners_of = table_new(TCP_PORTS, sizeof(*t->listeners_of));
+	t->listeners_by_id = table_new(TCP_PORTS, sizeof(*t->listeners_by_id));
 	if (t->conf.spread != NULL)
 		t->port_users = table_new(TCP_PORTS, sizeof(*t->port_users));
 	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
@@ -91,8 +94,9 @@ static bool tables_new(struct tcp *t)
 		nodes += rte_mempool_avail_count(t->conf.pools->wide);
 	boards = min_u64(conns, nodes) + BOARDS_SPARE;
 	if (t->conns == NULL || t->buckets == NULL || tcp_timers_init(t) < 0 || t->tw == NULL ||
-	    (t->conf.spread != NULL && t->port_users == NULL) ||
-	    t->tw_buckets == NULL || tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
+	    (t->conf.spread != NULL && t->port_users == NULL) || t->listener == NULL ||
+	    t->listeners_of == NULL || t->listeners_by_id == NULL || t->tw_buckets == NULL ||
+	    tcp_sources_init(&t->sources, t->conf.secret, conns) < 0 ||
 	    tcp_sent_pools_new(t, boards + nodes, boards) < 0)
 		return false;
 	return true;
@@ -145,6 +149,9 @@ void tcp_free(struct tcp *t)
 	table_free(t->buckets, t->bucket_mask + 1, sizeof(*t->buckets));
 	tcp_timers_fini(t);
 	tcp_sent_pools_free(t);
+	table_free(t->listener, TCP_LISTENERS, sizeof(*t->listener));
+	table_free(t->listeners_of, TCP_PORTS, sizeof(*t->listeners_of));
+	table_free(t->listeners_by_id, TCP_PORTS, sizeof(*t->listeners_by_id));
 	table_free(t->port_users, TCP_PORTS, sizeof(*t->port_users));
 	free(t->tw);
 	free(t->tw_buckets);
@@ -156,6 +163,11 @@ void tcp_free(struct tcp *t)
 unsigned int tcp_conns(const struct tcp *t)
 {
 	return t->conns_n;
+}
+
+unsigned int tcp_conns_max(const struct tcp *t)
+{
+	return t->conf.conns_max;
 }
 
 const uint64_t *tcp_counters(const struct tcp *t)
@@ -197,7 +209,6 @@ struct tcp_conn *tcp_conn_get(struct tcp *t)
 	t->conns_n++;
 	*c = (struct tcp_conn){.s = {.ops = &tcp_stream_ops, .kind = STREAM_TCP},
 			       .t = t,
-			       .listener = -1,
 			       .busy = tcp_idle_place(),
 			       .rto_us = TCP_RTO_INIT_US};
 	return c;
@@ -521,6 +532,13 @@ void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_o
 {
 	*ret_in = tcp_of(s)->total_in;
 	*ret_out = tcp_of(s)->total_out;
+}
+
+bool tcp_stream_congested(const struct stream *s)
+{
+	const struct tcp_conn *c = tcp_of(s);
+
+	return s->kind == STREAM_TCP && c->cwnd < c->snd_wnd;
 }
 
 uint32_t tcp_stream_rtt_us(const struct stream *s)

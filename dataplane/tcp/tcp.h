@@ -171,10 +171,12 @@ bool tcp_port_is_free(const struct tcp *t, const struct net_addr *addr, uint16_t
  * nothing comes in by it. tcp_listen_close() lets it go. 0, -EADDRINUSE, -ENOBUFS.
  */
 int tcp_port_hold(struct tcp *t, const struct net_addr *addr, uint16_t port, uint32_t listener);
-/* Of several shards: connections of this one whose local port it is. A single one does not count. */
+/* Of several shards: connections of this one whose local port it is. A single one does not count.
+ */
 uint32_t tcp_port_users(const struct tcp *t, uint16_t port);
-/* Resets those of them that nobody holds any more. Walks the table. */
-void tcp_port_cut(struct tcp *t, uint16_t port);
+/* Resets connections that nobody holds any more, of local ports that is_to() says. Walks the table.
+ */
+void tcp_orphans_cut(struct tcp *t, bool (*is_to)(void *arg, uint16_t port), void *arg);
 /* For the user's connects: arg is the struct tcp *. */
 void tcp_provider(struct tcp *t, struct stream_provider *ret);
 
@@ -212,9 +214,12 @@ void tcp_stream_nodelay(struct stream *s, bool on);
 void tcp_stream_asker(struct stream *s, uint16_t asker);
 /* Smoothed round trip in microseconds, of our segments or else of the peer's; 0: not known. */
 uint32_t tcp_stream_rtt_us(const struct stream *s);
+/* Its bytes wait for the congestion window; else for the window of the peer. */
+bool tcp_stream_congested(const struct stream *s);
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 
 unsigned int tcp_conns(const struct tcp *t);
+unsigned int tcp_conns_max(const struct tcp *t);
 const uint64_t *tcp_counters(const struct tcp *t);
 const char *tcp_counter_name(enum tcp_counter c);
 const char *tcp_counter_text(enum tcp_counter c);

@@ -199,6 +199,8 @@ unsigned int tcp_timers(struct tcp *t, uint64_t now_us)
 	}
 	if (unlikely(t->kick_left > 0))
 		work += tcp_kick_turn(t, now_us);
+	if (unlikely(t->listeners_over > 0))
+		work += tcp_listen_sweep(t);
 	return work + tcp_pace_run(t, now_us) + tcp_tw_expire(t, now_us);
 }
 
@@ -207,6 +209,8 @@ uint64_t tcp_next_timer_us(const struct tcp *t)
 	uint64_t at = min_u64(tcp_tw_next_us(t), tcp_mem_next_us(t));
 
 	at = min_u64(at, tcp_pace_next_us(t));
+	if (t->listeners_over > 0)
+		at = min_u64(at, t->swept_us + TCP_SWEEP_US);
 	/* Work that waits for the next turn. */
 	if (t->out_head != NULL || t->kick_left > 0 || tcp_room_is_there(t))
 		return t->now_us;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# F-37: fewer pages or less memory than asked for is a clear refusal to start.
+# F-37: fewer pages or less memory than asked for is a clear refusal to start. F-10: a memory limit is not run over.
 . "$(dirname "$0")/../interop/lib.sh"
 lab_up || exit 1
 start_refused() { # pattern, line of configuration
@@ -17,3 +17,42 @@ if [ "$(cat /proc/sys/vm/nr_hugepages)" = 0 ]; then
 	check "hugepages required, none there" start_refused 'hugepage' 'Memory 512M
 Hugepages require'
 fi
+
+# F-10: the gateway in a memory cgroup that is hardly larger than what it has at rest. A crowd of strangers, a
+# target that never reads and clients that go on writing to it are shed by the limits; the OOM killer never comes.
+cgroup=/sys/fs/cgroup/memory/$LAB
+mkdir "$cgroup" 2>/dev/null || { echo "no memory cgroup: F-10 is not shown"; exit 0; }
+home=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+counter() { sed -n "s/^$1 //p" "$cgroup/memory.oom_control"; }
+crowded() {
+	local limit n pids=()
+	LAB_CONF='MaxStartups 50
+PerSourceMaxStartups none
+TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
+	# What this shell starts in there stays there.
+	echo $$ >"$cgroup/cgroup.procs" && lab_gateway_start "$SLUICE_BUILD" || return 1
+	echo $$ >"$home/cgroup.procs"
+	limit=$(($(cat "$cgroup/memory.usage_in_bytes") + (${SLUICE_ROOM_MB:-24} << 20)))
+	echo $limit >"$cgroup/memory.limit_in_bytes" || return 1
+	lab_spawn target "$LAB_DIR/backends.log" /usr/bin/python3 -W ignore "$top/tests/chaos/backends.py" serve $LAB_TARGET_ADDR
+	lab_wait_log "$lab_pid" "$LAB_DIR/backends.log" serving 10 || return 1
+	lab_spawn client "$LAB_DIR/peer.log" /usr/bin/python3 "$top/tests/chaos/strangers.py" --host $LAB_GW_OUTSIDE --port $LAB_PORT \
+		--count "$strangers" --kind kexinit --limit 2
+	mapfile -t opts < <(lab_ssh_opts)
+	for n in $(seq 8); do
+		lab_in client timeout 2 ssh "${opts[@]}" -W $LAB_TARGET_ADDR:7002 "$LAB_USER@$LAB_GW_OUTSIDE" \
+			< <(head -c 64M /dev/zero) >"$LAB_DIR/deaf.$n" 2>&1 &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	echo "   $(($(cat "$cgroup/memory.max_usage_in_bytes") >> 20)) of $((limit >> 20)) MiB at most, $(cat "$cgroup/memory.failcnt") times at the limit"
+	lab_in client ssh "${opts[@]}" -W $LAB_TARGET_ADDR:7006 "$LAB_USER@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/after" &&
+		[ "$(stat -c %s "$LAB_DIR/after")" = 60000 ] && [ "$(counter oom_kill)" = 0 ] && [ "$(cat "$cgroup/memory.max_usage_in_bytes")" -gt $((64 << 20)) ]
+}
+strangers=300
+[ -z "${SLUICE_LONG:-}" ] || strangers=5000
+check "a memory limit is not run over" crowded
+check "the gateway is alive" gateway_alive
+lab_gateway_stop
+lab_control_pid=''
+rmdir "$cgroup"

@@ -28,6 +28,7 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 	struct helper_command command;
 	struct helper_file file;
 	struct helper_session run;
+	struct helper_socket socket;
 	struct helper_pam pam;
 	struct helper_job job;
 
@@ -43,7 +44,11 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 	} else if (type == HELPER_SESSION && helper_session_parse(body, &run) == 0) {
 		within(run.env, body);
 		within(run.pty.modes, body);
+		within(run.display.cookie, body);
 		same(helper_session_build(buf, &run), frame, used);
+	} else if (type == HELPER_SOCKET && helper_socket_parse(body, &socket) == 0) {
+		within(socket.path, body);
+		same(helper_socket_build(buf, &socket), frame, used);
 	} else {
 		return;
 	}
@@ -58,12 +63,12 @@ static void answer(enum helper_msg type, struct ssh_str body, const uint8_t *fra
 	struct helper_done done;
 	struct ssh_prompts ask;
 	struct ssh_str name;
-	uint8_t n;
+	struct helper_started n;
 
 	if (type == HELPER_EXIT && helper_exit_parse(body, &how) == 0)
 		same(helper_exit_build(buf, &how), frame, used);
 	if (type == HELPER_STARTED && helper_started_parse(body, &n) == 0)
-		same(helper_started_build(buf, n), frame, used);
+		same(helper_started_build(buf, &n), frame, used);
 	if (type == HELPER_SIGNAL && helper_signal_parse(body, &name) == 0)
 		same(helper_signal_build(buf, name), frame, used);
 	if (type == HELPER_ASK && helper_ask_parse(body, &ask) == 0)

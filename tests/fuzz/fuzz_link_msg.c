@@ -21,7 +21,7 @@ static uint32_t use(const void *msg, size_t len)
 		tail = body + sizeof(struct link_payload);
 		break;
 	case LINK_EV_IDENT:
-	case LINK_EV_BLOB:
+	case LINK_IT_RX_SEALED:
 	case LINK_IT_IDENT:
 	case LINK_IT_PAYLOAD:
 	case LINK_IT_BLOB:

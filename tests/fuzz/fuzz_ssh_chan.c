@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ssh/chan.h"
+#include "ssh/forward.h"
 #include "ssh/msg.h"
 #include "ssh/session_msg.h"
 
@@ -14,6 +15,85 @@
 static bool canonical(const struct ssh_chan_request *m)
 {
 	return m->type.p[m->type.len] <= 1;
+}
+
+static void c_string(struct ssh_str s)
+{
+	if (s.len > 0 && memchr(s.p, '\0', s.len) != NULL)
+		abort();
+}
+
+enum rest { OPEN_TCPIP, OPEN_SOCKET, OPEN_X11, FORWARD, FORWARD_SOCKET, FORWARD_EPOCH, RESTS };
+
+/* What stands behind a type, read as any of those about forwarding. */
+static bool rest_again(enum rest which, struct ssh_str rest, struct ssh_wr *w)
+{
+	struct ssh_forwarded_tcpip to;
+	struct ssh_tcpip_forward at;
+	struct ssh_x11_open x11;
+	struct ssh_str path = {0};
+	uint64_t epoch;
+	struct ssh_rd r;
+	int err = 0;
+
+	ssh_rd_init(&r, rest.p, rest.len);
+	if (which == OPEN_TCPIP && (err = ssh_forwarded_tcpip_parse(&r, &to)) == 0) {
+		c_string(to.address);
+		ssh_forwarded_tcpip_build(w, &to);
+	} else if (which == OPEN_SOCKET) {
+		/* Its second string is reserved, and may be anything. */
+		err = ssh_forwarded_streamlocal_parse(&r, &path);
+		if (err == 0 && rest.len != path.len + 8)
+			return false;
+		ssh_forwarded_streamlocal_build(w, path);
+	} else if (which == OPEN_X11 && (err = ssh_x11_open_parse(&r, &x11)) == 0) {
+		c_string(x11.originator);
+		ssh_x11_open_build(w, &x11);
+	} else if (which == FORWARD && (err = ssh_tcpip_forward_parse(&r, &at)) == 0) {
+		c_string(at.address);
+		ssh_tcpip_forward_build(w, &at);
+	} else if (which == FORWARD_SOCKET) {
+		err = ssh_streamlocal_forward_parse(&r, &path);
+		ssh_streamlocal_forward_build(w, path);
+	} else if (which == FORWARD_EPOCH && (err = ssh_forward_epoch_parse(&r, &epoch)) == 0) {
+		ssh_forward_epoch_build(w, epoch);
+	}
+	c_string(path);
+	if (err == 0 && path.len > 0 && (path.p[0] != '/' || path.len > SSH_HOST_MAX))
+		abort();
+	return err == 0;
+}
+
+static void rest_walk(struct ssh_str rest)
+{
+	uint8_t *out = malloc(rest.len + 1);
+
+	for (int i = 0; out != NULL && i < RESTS; i++) {
+		struct ssh_wr w;
+
+		ssh_wr_init(&w, out, rest.len);
+		if (rest_again((enum rest)i, rest, &w) &&
+		    (ssh_wr_done(&w) != rest.len || memcmp(out, rest.p, rest.len) != 0))
+			abort();
+	}
+	free(out);
+}
+
+static bool global_again(struct ssh_rd *r, struct ssh_wr *w)
+{
+	struct ssh_chan_request m = {0};
+
+	m.type = ssh_rd_str(r);
+	m.want_reply = ssh_rd_bool(r);
+	if (r->bad || !canonical(&m))
+		return false;
+	m.rest = (struct ssh_str){r->p, (uint32_t)(r->end - r->p)};
+	rest_walk(m.rest);
+	ssh_wr_u8(w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_str(w, m.type);
+	ssh_wr_bool(w, m.want_reply);
+	ssh_wr_bytes(w, m.rest.p, m.rest.len);
+	return true;
 }
 
 static bool open_again(struct ssh_rd *r, struct ssh_wr *w)
@@ -27,6 +107,7 @@ static bool open_again(struct ssh_rd *r, struct ssh_wr *w)
 	if (ssh_chan_open_parse(r, &m) < 0)
 		return false;
 	ssh_chan_open_build(w, &m);
+	rest_walk(m.rest);
 
 	ssh_rd_init(&rest, m.rest.p, m.rest.len);
 	if (ssh_direct_tcpip_parse(&rest, &t) < 0)
@@ -76,12 +157,6 @@ static void modes_walk(struct ssh_str modes)
 			abort();
 }
 
-static void c_string(struct ssh_str s)
-{
-	if (s.len > 0 && memchr(s.p, '\0', s.len) != NULL)
-		abort();
-}
-
 /* What a request of a `session` channel holds; a boolean may be written in another way. */
 static bool session_again(enum ssh_session_request kind, struct ssh_str rest, struct ssh_wr *w)
 {
@@ -105,6 +180,10 @@ static bool session_again(enum ssh_session_request kind, struct ssh_str rest, st
 	case SSH_SESSION_X11_REQ:
 		if (ssh_x11_req_parse(rest, &x11) < 0 || rest.p[0] > 1)
 			return false;
+		if (ssh_x11_req_plain(&x11)) {
+			c_string(x11.protocol);
+			c_string(x11.cookie);
+		}
 		ssh_x11_req_build(w, &x11);
 		return true;
 	case SSH_SESSION_ENV:
@@ -171,6 +250,8 @@ static bool again(struct ssh_rd *r, struct ssh_wr *w, const uint8_t *p, size_t s
 	uint32_t channel, bytes;
 
 	switch (p[0]) {
+	case SSH_MSG_GLOBAL_REQUEST:
+		return global_again(r, w);
 	case SSH_MSG_CHANNEL_OPEN:
 		return open_again(r, w);
 	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:

@@ -10,6 +10,16 @@ before_dp=$(fds "$dataplane_pid") before_control=$(fds "$control_pid")
 # A reader that takes nothing stops its own channel, and a fetch beside it goes on.
 python3 "$top/tests/interop/host_peer.py" stuck "$forward" "$forward" || return 1
 
+# Without interfaces the kernel listens for clients, too.
+read -r back <<<"$(free_ports 1)"
+ssh "${opts[@]}" -N -o ExitOnForwardFailure=yes -R "$back:localhost:$http" 127.0.0.1 >"$dir/back.log" 2>&1 &
+pids+=($!)
+wait_port "$back"
+[ "$(curl --silent --fail --max-time 60 "http://127.0.0.1:$back/file" | sha256sum)" = "$want" ] || { echo "ssh -R: other bytes"; return 1; }
+kill "${pids[-1]}"
+wait "${pids[-1]}"
+echo "ssh -R: every byte"
+
 refused() { # what a rule does not name
 	timeout 20 ssh -o LogLevel=INFO "${opts[@]}" -W "$1" 127.0.0.1 </dev/null >/dev/null 2>"$dir/refused.log" && return 1
 	grep -q 'administratively prohibited' "$dir/refused.log"

@@ -3,7 +3,7 @@
 # hold for all. docs/keywords.md says where the others are tested.
 . "$(dirname "$0")/lib.sh"
 
-users='permit noforward disabled tries alive rekey rekeytime window patient idle onechan nokeys
+users='permit rules unused noforward disabled tries alive rekey rekeytime window patient idle onechan nokeys
 	nopubkey quiet slow here elsewhere denied notlisted loose addr'
 gw=$LAB_GW_OUTSIDE
 target=$LAB_TARGET_ADDR:9000 # the pump
@@ -23,6 +23,11 @@ MaxAuthTries 4
 DenyUsers denied addr@198.18.0.0/24
 Match User permit
 	PermitOpen $target
+Match User rules
+	TargetRule deny *:8081
+	TargetRule allow ${LAB_TARGET_ADDR%.*}.0/24:8000-9099 from=198.18.0.0/24
+Match User unused
+	UnusedConnectionTimeout 1
 Match User noforward
 	AllowTcpForwarding no
 Match User disabled
@@ -150,6 +155,11 @@ check "Route" reaches "$LAB_USER" 10.99.0.1:9000
 check "Hugepages no" grep -q 'ordinary memory' "$LAB_DIR/dataplane.log"
 
 # What waits for its time.
+unused() {
+	local began=$SECONDS
+	go unused -N 2>/dev/null
+	[ $((SECONDS - began)) -lt 6 ] && in_log 'Connection from user unused .*: idle for too long'
+}
 idle() {
 	local began=$SECONDS
 	go idle -N 2>/dev/null
@@ -192,6 +202,16 @@ check "OperationTimeout none" reaches patient $target
 check "PermitOpen permits" reaches permit $target
 check "PermitOpen refuses another port" refuses 'administratively prohibited' permit -W "$LAB_TARGET_ADDR:8081"
 check "PermitOpen compares names as asked for" refuses 'administratively prohibited' permit -W "target.invalid:8080"
+check "TargetRule allows a network" reaches rules $target
+check "TargetRule denies a port" refuses 'administratively prohibited' rules -W "$LAB_TARGET_ADDR:8081"
+check "TargetRule allows no other" refuses 'administratively prohibited' rules -W 10.99.0.1:8080
+ruled() { # target, answer
+	"$SLUICE_BUILD/control/sluice-control" -T -C "user=rules,addr=198.18.0.9,dest=$1" -f "$LAB_DIR/sluice.conf" |
+		grep -q "^$2"
+}
+check "-T -C dest= allows" ruled $target "allow $LAB_TARGET_ADDR .*: TargetRule allow"
+check "-T -C dest= denies" ruled "$LAB_TARGET_ADDR:8081" "deny $LAB_TARGET_ADDR .*: TargetRule deny"
+check "UnusedConnectionTimeout" unused
 check "AllowTcpForwarding no" refuses 'administratively prohibited' noforward -W $target
 check "DisableForwarding yes" refuses 'administratively prohibited' disabled -W $target
 check "Match Address, LocalAddress, LocalPort" refuses 'administratively prohibited' here -W $target

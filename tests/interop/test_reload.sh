@@ -30,6 +30,7 @@ conf() { # more…
 		HostKey $dir/host
 		AuthorizedKeysFile none
 		PerSourcePenalties no
+		EndRevokedSessions no
 		MaxStartups 100
 		LogLevel VERBOSE
 	CONF
@@ -96,7 +97,7 @@ check "the certificate of the first" refused login -o CertificateFile=cert.pub
 cp sluice.conf good
 conf "TrustedUserCAKeys $dir/ca.pub" "Bannner $dir/banner"
 check "an error" reload 'the configuration stays as it was'
-check "its line" says "sluice.conf line 8: Bad configuration option: Bannner" control.log
+check "its line" says "sluice.conf line 9: Bad configuration option: Bannner" control.log
 check "the old one holds" refused login -o CertificateFile=cert.pub
 conf "TrustedUserCAKeys $dir/ca.pub" "Port 2222" "Memory 1G"
 check "what is not taken" reload 'not in force before a start of sluice-control: Port$'

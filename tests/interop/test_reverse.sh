@@ -1,6 +1,7 @@
 #!/bin/bash
 # Reverse forwarding for stock clients: listeners in user space on the gateway's addresses, over two
-# shards; port 0, cancelling, refusals, the end of the owner, and no control at all.
+# shards, and of the kernel on loopback; port 0, cancelling, refusals, the end of the owner, and no
+# control at all.
 . "$(dirname "$0")/lib.sh"
 [ "$(nproc)" -lt 2 ] || LAB_LCORE=0,1
 LAB_CONF="GatewayPorts clientspecified
@@ -14,6 +15,7 @@ mapfile -t opts < <(lab_ssh_opts)
 to=127.0.0.1:18999
 
 talk() { lab_in target python3 "$here/reverse_peer.py" talk $LAB_GW_INSIDE "$@"; }
+local_talk() { lab_in gw python3 "$here/reverse_peer.py" talk "$@"; } # on the gateway's loopback
 held() { lab_in target python3 "$here/reverse_peer.py" held $LAB_GW_INSIDE "$1"; }
 reverse() { # NAME, options: a client with ssh$NAME.log; its pid in $lab_pid
 	local name=$1
@@ -27,7 +29,7 @@ for i in 1 2 3 4; do
 	reverse $i -R $LAB_GW_INSIDE:$((18100 + i)):$to
 	pids[i]=$lab_pid
 done
-reverse all -R $LAB_GW_INSIDE:443:$to -R "*:0:$to" -R $LAB_GW_INSIDE:18300:127.0.0.1:1
+reverse all -R $LAB_GW_INSIDE:443:$to -R "*:0:$to" -R $LAB_GW_INSIDE:18300:127.0.0.1:1 -R 18210:$to -R localhost:0:$to
 all=$lab_pid
 all_up() {
 	local i
@@ -35,12 +37,14 @@ all_up() {
 	logs "$all" sshall 'remote forward success.*18300'
 }
 check "clients have listeners" all_up
-# Five that are refused: taken, taken by all addresses, the gateway's own, loopback, somebody else's.
-reverse bad -R $LAB_GW_INSIDE:18101:$to -R 0.0.0.0:18102:$to -R "*:22:$to" -R 18200:$to -R 192.0.2.77:18201:$to
-for port in 18101 18102 22 18200 18201; do
+# Five that are refused: taken, taken by all addresses, the gateway's own, taken on loopback, somebody
+# else's.
+reverse bad -R $LAB_GW_INSIDE:18101:$to -R 0.0.0.0:18102:$to -R "*:22:$to" -R 127.0.0.1:18210:$to -R 192.0.2.77:18201:$to
+for port in 18101 18102 22 18210 18201; do
 	check "port $port is refused" logs "$lab_pid" sshbad "remote port forwarding failed for listen port $port"
 done
-port=$(sed -n 's/^Allocated port \([0-9]*\) for.*/\1/p' "$LAB_DIR/sshall.log")
+mapfile -t ports < <(sed -n 's/^Allocated port \([0-9]*\) for.*/\1/p' "$LAB_DIR/sshall.log")
+port=${ports[0]:-0}
 carry() { # ports: at once; 300 kB each way, who is behind the client speaks first
 	local p w=() rc=0
 	for p; do
@@ -51,6 +55,8 @@ carry() { # ports: at once; 300 kB each way, who is behind the client speaks fir
 	return $rc
 }
 check "all of them carry to the last byte, at once" carry 18101 18102 18103 18104 443 "${port:-0}"
+loopback() { local_talk 127.0.0.1 18210 300000 && local_talk ::1 18210 1000 && local_talk 127.0.0.1 "${ports[1]:-0}" 1000; }
+check "and on the gateway's loopback, both families" loopback
 check "whoever comes is reset where nobody listens behind the client" test "$(held 18300)" = reset
 
 # Other clients.
@@ -84,9 +90,9 @@ done
 # ControlMaster: a forward is cancelled on a connection that lives, and asked for again.
 lab_in client ssh "${opts[@]}" -f -N -M -S "$LAB_DIR/master" "$LAB_USER@$LAB_GW_OUTSIDE"
 master() { lab_in client ssh "${opts[@]}" -S "$LAB_DIR/master" -O "$@" "$LAB_USER@$LAB_GW_OUTSIDE" 2>&1; }
-again() { master forward -R $LAB_GW_INSIDE:18400:$to && talk 18400 1000; }
+again() { master forward -R $LAB_GW_INSIDE:18400:$to -R 18410:$to && talk 18400 1000 && local_talk 127.0.0.1 18410 1000; }
 check "a forward is added to a connection" again
-check "it is cancelled" master cancel -R $LAB_GW_INSIDE:18400:$to
+check "it is cancelled" master cancel -R $LAB_GW_INSIDE:18400:$to -R 18410:$to
 check "nobody listens there any more" test "$(held 18400)" = reset
 check "it can be asked for again" again
 master exit >/dev/null
@@ -101,6 +107,7 @@ check "a port is free once its owner is gone" heir
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
 check "without control listeners go on" carry 18102 18103 "$port"
+check "and the kernel's" loopback
 : >"$LAB_DIR/control.log"
 lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Session channels: shells, commands and sftp run by sluice-helper as their users, for OpenSSH, Dropbear, paramiko
-# and asyncssh; how they end, signals, terminals, what is refused; and what is left on the machine. The users are
-# of a mount namespace of this test's own.
+# and asyncssh; how they end, signals, terminals, what is refused; agents, displays and UNIX sockets, which are their
+# users'; and what is left on the machine. The users are of a mount namespace of this test's own.
 top=$(cd "$(dirname "$0")/../.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "another user needs root"; exit 77; }
 if [ -z "${INSIDE:-}" ]; then
@@ -9,6 +9,7 @@ if [ -z "${INSIDE:-}" ]; then
 	INSIDE=1 exec unshare -m "$top/tests/interop/test_sessions.sh" "$@"
 fi
 . "$(dirname "$0")/lib.sh"
+here=$(dirname "$0")
 
 # --- users, logs: an /etc and a /var/log of its own
 mkdir -p "$LAB_DIR/log" "$LAB_DIR/home" "$LAB_DIR/jail"
@@ -29,8 +30,11 @@ MaxSessions 3
 Subsystem sftp internal-sftp
 AcceptEnv LC_*
 SetEnv COLOUR=blue
+PermitStreamLocal $LAB_DIR/home/*
+PermitStreamLocalListen $LAB_DIR/home/demo/* $LAB_DIR/log/*
 Match User demo,forced,jailed,keyed
 	PermitSession yes
+	X11Forwarding yes
 Match User forced
 	ForceCommand echo forced:\$SSH_ORIGINAL_COMMAND
 Match User jailed
@@ -42,7 +46,9 @@ done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
 mapfile -t opts < <(lab_ssh_opts)
 gw=demo@$LAB_GW_OUTSIDE
-in_ssh() { lab_in client timeout 30 ssh "${opts[@]}" "$@" 2>>"$LAB_DIR/ssh.log"; }
+patience=30
+[ -z "${SLUICE_LONG:-}" ] || patience=900
+in_ssh() { lab_in client timeout $patience ssh "${opts[@]}" "$@" 2>>"$LAB_DIR/ssh.log"; }
 is() { # expected, command…: its output
 	local want=$1 got
 	shift
@@ -86,7 +92,7 @@ check "who has no PermitSession" status 255 in_ssh "only@$LAB_GW_OUTSIDE" true
 check "forwarding only is said" grep -q 'this gateway forwards only' "$LAB_DIR/ssh.log"
 check "a forced command" is "forced:rm x" in_ssh "forced@$LAB_GW_OUTSIDE" rm x
 check "in place of sftp, too" is "forced:internal-sftp" in_ssh -s "forced@$LAB_GW_OUTSIDE" sftp
-sed 's/^/command="echo key:$SSH_ORIGINAL_COMMAND",no-pty /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/keyed"
+sed 's/^/command="echo key:$SSH_ORIGINAL_COMMAND$SSH_AUTH_SOCK",no-pty,no-agent-forwarding /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/keyed"
 lab_own "$LAB_DIR/authorized_keys/keyed"
 check "a key's command" is "key:rm x" in_ssh "keyed@$LAB_GW_OUTSIDE" rm x
 in_ssh -tt "keyed@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/keyed.log"
@@ -97,10 +103,62 @@ check "a root that is not root's alone" bash -c "! ip netns exec $LAB-client ssh
 # --- sftp
 moved() {
 	printf 'put %s up\nget up %s\n' "$LAB_DIR/file" "$LAB_DIR/down" >"$LAB_DIR/batch"
-	lab_in client timeout 60 sftp -q -b "$LAB_DIR/batch" -P "$LAB_PORT" "${opts[@]:0:${#opts[@]}-2}" "$gw" >>"$LAB_DIR/ssh.log" 2>&1 &&
+	lab_in client timeout $((2 * patience)) sftp -q -b "$LAB_DIR/batch" -P "$LAB_PORT" "${opts[@]:0:${#opts[@]}-2}" "$gw" >>"$LAB_DIR/ssh.log" 2>&1 &&
 		cmp -s "$LAB_DIR/file" "$LAB_DIR/down" && cmp -s "$LAB_DIR/file" "$LAB_DIR/home/demo/up"
 }
 check "sftp, $mib MiB up and down" moved
+
+# --- what is the client's: its agent, its display
+agent() { # the keys of the client's, at a socket that goes with the session
+	local dir
+	eval "$(ssh-agent -s -a "$LAB_DIR/agent")" >/dev/null
+	with() { lab_in client timeout 30 ssh -o IdentityAgent="$LAB_DIR/agent" "${opts[@]}" -A "$@" 2>>"$LAB_DIR/ssh.log"; }
+	ssh-add -q "$LAB_DIR/id_ed25519" && is "$(ssh-add -l)" with "$gw" ssh-add -l || return 1
+	dir=$(with "$gw" 'd=${SSH_AUTH_SOCK%/*}; stat -c %U:%a "$d" "$SSH_AUTH_SOCK"; echo "$d"')
+	[ "${dir%$'\n'*}" = $'demo:700\ndemo:600' ] && [ ! -e "${dir##*$'\n'}" ]
+}
+check "an agent" agent
+check "none unless it is asked for" is "" in_ssh -a "$gw" 'echo $SSH_AUTH_SOCK'
+check "a key without agents has none" is "key:true" with "keyed@$LAB_GW_OUTSIDE" true
+kill "$SSH_AGENT_PID"
+unset SSH_AUTH_SOCK
+display() { # a real server in the client's namespace, reached by a real client in the session
+	lab_spawn client "$LAB_DIR/xvfb.log" Xvfb -displayfd 1 -screen 0 64x64x8 -nolisten tcp -auth "$LAB_DIR/cookies"
+	lab_wait_log "$lab_pid" "$LAB_DIR/xvfb.log" '^[0-9]' 10 || return 1
+	xauth -q -f "$LAB_DIR/cookies" add ":$(cat "$LAB_DIR/xvfb.log")" . "$(openssl rand -hex 16)"
+	kill -HUP "$lab_pid"
+	DISPLAY=:$(cat "$LAB_DIR/xvfb.log") XAUTHORITY=$LAB_DIR/cookies in_ssh -Y "$gw" \
+		'echo $DISPLAY; xauth list | wc -l; xdpyinfo | grep -c "64x64 pixels"; XAUTHORITY=/nothing xdpyinfo 2>&1 | grep -c "unable to open"' >"$LAB_DIR/display"
+	is $'localhost:10.0\n1\n1\n1' cat "$LAB_DIR/display"
+}
+if command -v Xvfb xauth xdpyinfo >/dev/null; then
+	check "a display" display
+fi
+
+# --- UNIX sockets, opened as their user
+sockets() {
+	lab_spawn gw "$LAB_DIR/sock.log" python3 "$here/host_peer.py" serve "$LAB_DIR/home/demo/t"
+	lab_spawn gw "$LAB_DIR/sock.log" python3 "$here/host_peer.py" serve "$LAB_DIR/home/demo/root"
+	lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailure=yes -L "$LAB_DIR/l:$LAB_DIR/home/demo/t" \
+		-L "$LAB_DIR/lroot:$LAB_DIR/home/demo/root" -R "$LAB_DIR/home/demo/r:$LAB_DIR/l" "$gw"
+	for _ in $(seq 100); do [ -S "$LAB_DIR/home/demo/t" ] && [ -S "$LAB_DIR/home/demo/root" ] && break; sleep 0.05; done
+	chown demo "$LAB_DIR/home/demo/t" && lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'remote forward success' 10
+}
+through_sockets() { is "5 $(printf hello | sha256sum | cut -d' ' -f1)" python3 "$here/host_peer.py" say "$1"; }
+check "sockets are listened at and led to" sockets
+check "in and out by them" through_sockets "$LAB_DIR/home/demo/r"
+check "it is its user's" is "demo:600" stat -c %U:%a "$LAB_DIR/home/demo/r"
+check "and so is what may be connected to" is "" python3 "$here/host_peer.py" say "$LAB_DIR/lroot"
+kill "$lab_pid"
+not_at() { in_ssh -N -o ExitOnForwardFailure=yes -R "$1:127.0.0.1:1" "$gw" </dev/null; [ $? = 255 ]; }
+check "none that no rule names" not_at "$LAB_DIR/home/other"
+check "none in a folder that is not its user's" not_at "$LAB_DIR/log/r"
+again() {
+	lab_spawn client "$LAB_DIR/again.log" ssh "${opts[@]}" -v -N -R "$LAB_DIR/home/demo/r:$LAB_DIR/l" "$gw"
+	lab_wait_log "$lab_pid" "$LAB_DIR/again.log" 'remote forward success' 10
+	kill "$lab_pid"
+}
+check "one that nobody listens at any more gives way" again
 
 # --- many on one connection
 mux() {
@@ -137,5 +195,24 @@ if /usr/bin/python3 -W ignore -c 'import paramiko, asyncssh' 2>/dev/null; then
 	check "paramiko and asyncssh" lab_in client timeout 60 /usr/bin/python3 -W ignore "$top/tests/interop/sessions_peer.py" \
 		$LAB_GW_OUTSIDE "$LAB_PORT" "$LAB_DIR/id_ed25519"
 fi
+# F-01: a command goes on when control is killed under it, and the next one says how it ended.
+: >"$LAB_DIR/began"
+chown demo "$LAB_DIR/began"
+in_ssh "$gw" "echo here >$LAB_DIR/began; read x; echo on \$x; exit 9" >"$LAB_DIR/went" < <(
+	for _ in $(seq 200); do [ -s "$LAB_DIR/killed" ] && break; sleep 0.05; done
+	echo goes
+) &
+ssh_pid=$!
+for _ in $(seq 200); do [ -s "$LAB_DIR/began" ] && break; sleep 0.05; done
+kill -9 "$lab_control_pid"
+wait "$lab_control_pid" 2>/dev/null
+: >"$LAB_DIR/control.log"
+lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
+	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
+lab_control_pid=$lab_pid
+lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
+echo now >"$LAB_DIR/killed"
+outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
+check "a command outlives its control, and its status is told" outlives
 check "nothing is left running" gone
 [ "$failures" = 0 ]

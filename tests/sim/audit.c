@@ -254,8 +254,8 @@ static const char *state_ok(const struct tcp_conn *c)
 	MUST((c->rcv_fin && c->rcv_nxt == c->rcv_fin_seq + 1) == theirs);
 	MUST(c->state != TCP_FIN_WAIT_2 || c->snd_una == c->snd_max);
 	MUST(c->state != TCP_FIN_WAIT_1 || c->snd_una != c->snd_max);
-	MUST((c->listener >= 0) == (c->state == TCP_SYN_RCVD && c->passive));
-	MUST(c->listener < 0 || c->detached);
+	MUST((c->listener != 0) == (c->state == TCP_SYN_RCVD && c->passive));
+	MUST(c->listener == 0 || c->detached);
 	return NULL;
 }
 
@@ -276,7 +276,7 @@ static const char *timers_ok(const struct tcp_conn *c)
 
 static const char *closed_ok(const struct tcp_conn *c)
 {
-	MUST(!c->hashed && c->due_us == 0 && c->timers_on == 0 && c->listener < 0);
+	MUST(!c->hashed && c->due_us == 0 && c->timers_on == 0 && c->listener == 0);
 	MUST(c->busy->txq.head == NULL && c->busy->runs == NULL && !tcp_listed(c, TCP_L_HOLED));
 	MUST(c->detached == c->on_dead);
 	return chain_ok(&c->busy->rxq, c->busy->rx_cost);
@@ -365,7 +365,7 @@ static const char *time_wait_ok(const struct tcp *t)
 /* What all connections together should have of what is counted elsewhere. */
 struct sums {
 	uint32_t used, alive, busy, nodes, timers, on_output, waits, passive, half_open;
-	uint32_t listed[TCP_LISTS], at[TCP_LISTENERS];
+	uint32_t listed[TCP_LISTS], *at; /* half-open, by listener */
 	uint64_t rx_grown;
 };
 
@@ -385,9 +385,9 @@ static void sum(struct sums *s, const struct tcp_conn *c)
 	s->alive++;
 	s->rx_grown += RTE_MAX(c->rx_window, c->t->rx_initial) - c->t->rx_initial;
 	s->passive += c->passive;
-	if (c->listener >= 0) {
+	if (c->listener != 0) {
 		s->half_open++;
-		s->at[c->listener]++;
+		s->at[c->listener - 1]++;
 	}
 }
 
@@ -416,7 +416,7 @@ static const char *tables_ok(const struct tcp *t, const struct sums *s)
 	MUST(n + s->used == t->conns_fresh && t->conns_fresh <= t->conf.conns_max);
 	MUST(s->busy == t->busy_n && s->timers == t->due.n + t->due.waiting);
 	MUST(s->rx_grown == t->mem.rx_grown);
-	for (unsigned int i = 0; i < TCP_LISTENERS; i++)
+	for (unsigned int i = 0; i < t->listeners_end; i++)
 		MUST(t->listener[i].half_open == s->at[i] || !t->listener[i].used);
 	n = 0;
 	for (const struct tcp_sent *f = t->sent_pool; f != NULL; f = f->next, n++)
@@ -427,8 +427,10 @@ static const char *tables_ok(const struct tcp *t, const struct sums *s)
 
 const char *tcp_check(struct tcp *t)
 {
-	struct sums s = {0};
+	static uint32_t at[TCP_LISTENERS];
+	struct sums s = {.at = at};
 
+	memset(at, 0, t->listeners_end * sizeof(at[0]));
 	for (uint32_t i = 0; i < t->conf.conns_max; i++)
 		if (used(&t->conns[i])) {
 			sum(&s, &t->conns[i]);

@@ -181,10 +181,9 @@ Test(ports, port_that_a_listener_of_another_shard_has_is_not_picked)
 	struct net_addr peer = vnet_addr_of(1, 4, 0);
 	struct stream *s[512];
 
-	spread_steer_init(&st);
 	become(1, 4);
 	t->conf.steer = &st;
-	for (uint16_t i = 0; i < SPREAD_STEER_MAX; i++)
+	for (uint16_t i = 0; i < 4096; i++)
 		cr_assert_eq(spread_steer_add(&st, &any, (uint16_t)(30000 + i), 2), 0);
 	for (unsigned int i = 0; i < 512; i++) {
 		cr_assert_eq(connect_to(&peer, 443, &s[i]), 0);

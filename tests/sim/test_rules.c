@@ -813,6 +813,37 @@ Test(rules, closing_a_listener_resets_the_half_open_and_keeps_the_accepted)
 	cr_expect(raw_fini(&r));
 }
 
+/* Thousands of listeners end with one look at all connections in a tenth of a second. */
+Test(rules, half_open_ones_of_listeners_that_end_together_are_reset_soon)
+{
+	struct net_addr any = {0};
+	struct raw r;
+	struct tcp *t;
+
+	raw_accept(&r, (struct tcp_conf){0});
+	t = r.v.host[0].tcp;
+	cr_assert_eq(tcp_listen(t, &any, 23, 5, 4, NULL, NULL), 0);
+	raw_run(&r, 1000);
+	r.peer_port++;
+	raw_send_at(&r, SYN, 1000, 0, 0, 0);
+	r.stack_port = 23;
+	raw_send_at(&r, SYN, 2000, 0, 0, 0);
+	raw_run(&r, 1000);
+	cr_assert_eq(tcp_conns(t), 3);
+	cr_expect_eq(tcp_listen_close(t, 22), 0);
+	cr_expect_eq(t->listeners_over, 0);
+	cr_expect_eq(tcp_listen_close(t, 5), 0);
+	cr_expect_eq(t->listeners_over, 1, "the second waits for its turn");
+	cr_expect(tcp_port_is_free(t, &any, 23), "but its port is free");
+	cr_expect_eq(tcp_listen(t, &any, 23, 5, 4, NULL, NULL), 0);
+	raw_run(&r, 200000);
+	cr_expect(raw_last(&r).flags & RST);
+	cr_expect_eq(tcp_conns(t), 1);
+	cr_expect_eq(t->listeners_over, 0);
+	cr_expect_eq(tcp_listen_close(t, 5), 0);
+	cr_expect(raw_fini(&r));
+}
+
 /* Takes every mbuf of a pool for a while. */
 static void starve(bool head, unsigned int leave)
 {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The service units of an installed tree, as systemd itself reads them.
+# The service units of an installed tree, as systemd itself reads them; what their programs tell a service manager.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 : "${SLUICE_BUILD:=$top/build}"
@@ -18,4 +18,5 @@ if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers --root="$root" "$root$prefix/lib/sysusers.d/sluice.conf" >/dev/null 2>&1
 	grep -q '^sluice:' "$root/etc/passwd" || { echo "no user was made"; exit 1; }
 fi
-"$root$prefix/sbin/sluice-control" -V
+"$root$prefix/sbin/sluice-control" -V || exit 1
+/usr/bin/python3 "$top/tests/smoke/notify_peer.py" "$SLUICE_BUILD"

@@ -258,6 +258,68 @@ Test(brain, an_open_is_refused_with_its_reason)
 	lab_fini(&l);
 }
 
+/* The server opens one of this type. Is it its owner's at the client to say, or was it refused? */
+static bool reaches_owner(struct lab *l, const char *type)
+{
+	struct ssh_chan_open m = {ssh_str_c(type), 5, 1 << 20, 32768, ssh_str_c("")};
+	unsigned int owner = l->c.n[SSH_ACT_CHANNEL_OPEN], refused = l->s.n[SSH_ACT_CHANNEL_OTHER];
+	uint8_t buf[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	cr_assert_eq(ssh_brain_send(l->s.b, buf, ssh_wr_done(&w)), 0);
+	lab_run(l);
+	owner = l->c.n[SSH_ACT_CHANNEL_OPEN] - owner;
+	refused = l->s.n[SSH_ACT_CHANNEL_OTHER] - refused;
+	cr_assert_eq(owner + refused, 1, "%s: one of the two", type);
+	return owner == 1;
+}
+
+static void client_asks(struct lab *l, uint8_t msg, const char *type)
+{
+	uint8_t buf[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, msg);
+	if (msg == SSH_MSG_CHANNEL_REQUEST)
+		ssh_wr_u32(&w, 0);
+	ssh_wr_cstr(&w, type);
+	ssh_wr_bool(&w, false);
+	cr_assert_eq(ssh_brain_send(l->c.b, buf, ssh_wr_done(&w)), 0);
+	lab_run(l);
+}
+
+/* S-19: a server does not reach into a client that has not asked for it. */
+Test(brain, s19_opens_a_client_never_asked_for_are_refused)
+{
+	static const struct {
+		uint8_t msg;
+		const char *request, *open;
+	} c[] = {
+		{SSH_MSG_GLOBAL_REQUEST, "tcpip-forward", "forwarded-tcpip"},
+		{SSH_MSG_GLOBAL_REQUEST, "streamlocal-forward@openssh.com",
+		 "forwarded-streamlocal@openssh.com"},
+		{SSH_MSG_CHANNEL_REQUEST, "x11-req", "x11"},
+		{SSH_MSG_CHANNEL_REQUEST, "auth-agent-req@openssh.com", "auth-agent@openssh.com"},
+	};
+	static const char *const never[] = {"session", "direct-tcpip", "tun@openssh.com", "x1"};
+	struct lab l;
+
+	lab_init(&l, NULL, NULL);
+	lab_run(&l);
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		for (size_t k = i; k < sizeof(c) / sizeof(c[0]); k++)
+			cr_assert_not(reaches_owner(&l, c[k].open), "%s", c[k].open);
+		client_asks(&l, c[i].msg, c[i].request);
+		cr_assert(reaches_owner(&l, c[i].open), "%s", c[i].open);
+	}
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		cr_expect_not(reaches_owner(&l, never[i]), "%s", never[i]);
+	lab_fini(&l);
+}
+
 Test(brain, a_global_answer_nobody_waits_for_is_refused)
 {
 	struct lab l;

@@ -61,6 +61,21 @@ Test(conf, host_keys_have_options)
 	conf_put(conf);
 }
 
+Test(conf, metrics_are_for_this_machine)
+{
+	struct conf *conf = parse("MetricsListen 127.0.0.2:9464\nMetricsListen [::1]:1\n"
+				  "MetricsListen /run/sluice/metrics.sock\n");
+	const struct conf_strs *all = &conf_global(conf)->metrics_listen;
+
+	cr_assert_eq(all->n, 3);
+	cr_expect_str_eq(all->v[1], "[::1]:1");
+	cr_expect_str_eq(all->v[2], "/run/sluice/metrics.sock");
+	conf_put(conf);
+	conf = parse("");
+	cr_expect_eq(conf_global(conf)->metrics_listen.n, 0);
+	conf_put(conf);
+}
+
 Test(conf, first_value_wins)
 {
 	struct conf *conf =
@@ -80,6 +95,10 @@ static const struct {
 	{"Foo bar", "Bad configuration option: Foo"},
 	{"UseLogin yes", "Unsupported option UseLogin: not supported in this version"},
 	{"PermitTunnel yes", "Unsupported option PermitTunnel: not supported in this version"},
+	{"MetricsListen 192.0.2.1:9464", "MetricsListen: no address of loopback: '192.0.2.1:9464'"},
+	{"MetricsListen 127.0.0.1", "MetricsListen: no ADDRESS:PORT and no path: '127.0.0.1'"},
+	{"MetricsListen [::2]:9464", "MetricsListen: no address of loopback: '[::2]:9464'"},
+	{"MetricsListen here", "MetricsListen: no ADDRESS:PORT and no path: 'here'"},
 	{"Subsystem", "Subsystem missing argument."},
 	{"Subsystem sftp", "Subsystem missing argument."},
 	{"ForceCommand", "ForceCommand missing argument."},
@@ -88,8 +107,13 @@ static const struct {
 	{"AcceptEnv LANG=C", "AcceptEnv: invalid environment name"},
 	{"SetEnv LANG", "SetEnv: invalid environment"},
 	{"SetEnv =x", "SetEnv: invalid environment"},
-	{"AllowAgentForwarding yes", "unsupported option \"yes\" for AllowAgentForwarding"},
-	{"X11Forwarding yes", "unsupported option \"yes\" for X11Forwarding"},
+	{"AllowAgentForwarding maybe", "unsupported option \"maybe\" for AllowAgentForwarding"},
+	{"X11Forwarding maybe", "unsupported option \"maybe\" for X11Forwarding"},
+	{"X11DisplayOffset 58001", "X11DisplayOffset: integer value too large"},
+	{"StreamLocalBindMask 0778", "Invalid StreamLocalBindMask."},
+	{"StreamLocalBindMask 01000", "Invalid StreamLocalBindMask."},
+	{"StreamLocalBindMask -1", "Invalid StreamLocalBindMask."},
+	{"PermitStreamLocalListen run/x", "PermitStreamLocalListen 'run/x': not an absolute path"},
 	{"MaxSessions x", "MaxSessions"},
 	{"Dataplane", "Dataplane missing argument."},
 	{"Dataplane # x", "Dataplane missing argument."},
@@ -139,6 +163,18 @@ static const struct {
 	{"LoginGraceTime 5m5", NULL}, /* not refused: 305 s */
 	{"AddressFamily ipv4", "unsupported option \"ipv4\" for AddressFamily"},
 	{"TCPNoDelay maybe", "unsupported option \"maybe\" for TCPNoDelay"},
+	{"ChannelRate 7kbit", "ChannelRate: rate not between 8kbit and 1000gbit"},
+	{"ChannelRate 999", "ChannelRate: rate not between 8kbit and 1000gbit"},
+	{"ChannelRate 1001gbit", "ChannelRate: invalid rate '1001gbit'"},
+	{"ChannelRate 1000000000001", "ChannelRate: rate not between 8kbit and 1000gbit"},
+	{"ChannelRate 99999999999999999999", "ChannelRate: invalid rate '99999999999999999999'"},
+	{"ChannelRate 8mbits", "ChannelRate: invalid rate '8mbits'"},
+	{"ChannelRate 8m none 0", "ChannelRate: invalid burst '0'"},
+	{"ChannelRate 8m none 2G", "ChannelRate: invalid burst '2G'"},
+	{"ChannelRate 8m 8m 1k 1", "keyword ChannelRate extra arguments at end of line"},
+	{"RoleRate 8m", "RoleRate: no rate"},
+	{"RoleRate a/b 8m", "RoleRate: bad name 'a/b'"},
+	{"RoleRate a fast", "RoleRate: invalid rate 'fast'"},
 	{"TCPCongestionControl reno", "unsupported option \"reno\" for TCPCongestionControl"},
 	{"TCPECN 2", "unsupported option \"2\" for TCPECN"},
 	{"TCPPacing 1", "unsupported option \"1\" for TCPPacing"},
@@ -574,6 +610,73 @@ Test(conf, a_quantum_is_a_size_or_a_time)
 		free(dump);
 		conf_put(conf);
 	}
+}
+
+static const struct {
+	const char *text;
+	struct conf_rate rate;
+	const char *dump;
+} conf_rates[] = {
+	{"none", {0, 0, 0}, "\nchannelrate none\n"},
+	{"8kbit", {1000, 1000, 0}, "\nchannelrate 1000\n"},
+	{"64Kbit 1gbit", {8000, 125000000, 0}, "\nchannelrate 8000 125000000\n"},
+	{"1M none", {1 << 20, 0, 0}, "\nchannelrate 1048576 none\n"},
+	{"none 100mbit 64k", {0, 12500000, 65536}, "\nchannelrate none 12500000 65536\n"},
+	{"2k 2048 1000", {2048, 2048, 1000}, "\nchannelrate 2048 2048 1000\n"},
+	{"8000bit 1000gbit",
+	 {1000, UINT64_C(125000000000), 0},
+	 "\nchannelrate 1000 125000000000\n"},
+};
+
+Test(conf, a_rate_is_bytes_or_bits)
+{
+	for (size_t i = 0; i < NELEM(conf_rates); i++) {
+		const struct conf_rate *want = &conf_rates[i].rate;
+		char text[64], *dump = NULL;
+		struct conf_session s;
+		struct conf *conf;
+		size_t n;
+		FILE *f;
+
+		snprintf(text, sizeof(text), "ChannelRate %s", conf_rates[i].text);
+		conf = parse(text);
+		cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+		cr_expect(s.channel_rate.in == want->in && s.channel_rate.out == want->out &&
+				  s.channel_rate.burst == want->burst,
+			  "%s", text);
+		conf_session_fini(&s);
+		f = open_memstream(&dump, &n);
+		cr_assert_eq(conf_dump(conf, NULL, f), 0);
+		fclose(f);
+		cr_expect_neq(strstr(dump, conf_rates[i].dump), NULL, "%s", text);
+		free(dump);
+		conf_put(conf);
+	}
+}
+
+Test(conf, a_role_has_a_name_and_a_rate)
+{
+	struct conf *conf = parse("RoleRate none\nMatch User x\nRoleRate few 8mbit none 64K\n");
+	struct conf_match_ctx x = {.user = "x"};
+	struct conf_session s;
+	char *dump = NULL;
+	size_t n;
+	FILE *f;
+
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+	cr_expect_null(s.role_rate.name);
+	conf_session_fini(&s);
+	cr_assert_eq(conf_session_for(conf, &x, &s), 0);
+	cr_expect_str_eq(s.role_rate.name, "few");
+	cr_expect(s.role_rate.rate.in == 1000000 && s.role_rate.rate.out == 0);
+	cr_expect_eq(s.role_rate.rate.burst, 65536);
+	conf_session_fini(&s);
+	f = open_memstream(&dump, &n);
+	cr_assert_eq(conf_dump(conf, &x, f), 0);
+	fclose(f);
+	cr_expect_neq(strstr(dump, "\nrolerate few 1000000 none 65536\n"), NULL);
+	free(dump);
+	conf_put(conf);
 }
 
 Test(conf, algorithm_edits)

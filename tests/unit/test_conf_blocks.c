@@ -353,3 +353,65 @@ Test(conf_blocks, a_session_keeps_its_configuration)
 	conf_session_fini(&s);
 	conf_session_fini(&s); /* harmless */
 }
+
+/* Match dest: where a channel leads, as far as that is known. */
+Test(conf_blocks, match_looks_at_where_a_channel_leads)
+{
+	static const struct {
+		const char *match, *host, *at; /* at: its address; NULL: not known yet */
+		uint16_t port;
+		bool hit;
+	} c[] = {
+		{"dest *", "db", NULL, 80, true},
+		{"dest db", "db", NULL, 80, true},
+		{"dest db:80", "DB", NULL, 80, true},
+		{"dest db:81", "db", NULL, 80, false},
+		{"dest db:80-90", "db", NULL, 85, true},
+		{"dest *.corp,db:80", "x.corp", NULL, 1, true},
+		{"dest *.corp,!db.corp", "db.corp", NULL, 1, false},
+		{"dest=10.0.0.0/8", "db", "10.1.2.3", 80, true},
+		{"dest 10.0.0.0/8", "db", "11.1.2.3", 80, false},
+		{"dest 10.0.0.0/8", "db", NULL, 80, false},
+		{"dest 10.0.0.0/8:443", "10.0.0.1", "10.0.0.1", 443, true},
+		{"dest [2001:db8::/32]", "db", "2001:db8::1", 80, true},
+		{"dest [2001:db8::/32]:80", "db", "2001:db8::1", 81, false},
+		{"dest 0.0.0.0/0", "localhost", "127.0.0.1", 80, true},
+		{"dest db User a", "db", NULL, 80, true},
+		{"dest db User b", "db", NULL, 80, false},
+		{"dest /run/*", "db", NULL, 80, false},
+	};
+	static const char *const bad[] = {"dest",	    "dest ,a",	     "dest a:x",
+					  "dest 10.0.0.1/8", "dest 10.*",    "dest 2001:db8::1",
+					  "dest a:1:2",	    "dest [2001:db8::1"};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf_dest d = conf_dest_of(c[i].host, c[i].port);
+		struct conf_match_ctx ctx = {.user = "a", .dest = &d};
+		struct conf_session s;
+		struct conf *conf;
+		char text[128];
+
+		snprintf(text, sizeof(text), "MaxAuthTries 5\nMatch %s\nMaxAuthTries 1\n",
+			 c[i].match);
+		conf = parse(text);
+		if (c[i].at != NULL) {
+			d.found = true;
+			cr_assert_eq(conf_addr_parse(c[i].at, &d.addr), 0);
+		}
+		cr_expect(conf_matches_about(conf, CONF_ABOUT_DEST));
+		cr_assert_eq(conf_session_for(conf, &ctx, &s), 0);
+		cr_expect_eq(s.max_auth_tries, c[i].hit ? 1 : 5, "case %zu: %s", i, c[i].match);
+		conf_session_fini(&s);
+		ctx.dest = NULL;
+		cr_assert_eq(conf_session_for(conf, &ctx, &s), 0);
+		cr_expect_eq(s.max_auth_tries, 5, "of a login nothing is known of it");
+		conf_session_fini(&s);
+		conf_put(conf);
+	}
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "Match %s\nMaxAuthTries 1\n", bad[i]);
+		free(refuse(text, strlen(text)));
+	}
+}

@@ -3,6 +3,8 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/match.h"
@@ -381,5 +383,45 @@ Test(addr, prefixes)
 		cr_assert_eq(conf_addr_parse(cases[i].addr, &a), 0);
 		cr_expect_eq(conf_prefix_has(&p, &a), cases[i].has, "%s in %s", cases[i].addr,
 			     cases[i].prefix);
+	}
+}
+
+/* ChannelTimeout: sshd's patterns, of which the first counts. */
+Test(match, time_outs_of_channels)
+{
+	static const struct {
+		const char *entries[3], *type;
+		uint32_t ms;
+	} c[] = {
+		{{"direct-tcpip=10"}, "direct-tcpip", 10000},
+		{{"direct-tcpip=10"}, "forwarded-tcpip", 0},
+		{{"*-tcpip=1m"}, "forwarded-tcpip", 60000},
+		{{"direct-tcpip=0", "*=5"}, "direct-tcpip", 0},
+		{{"*=5", "direct-tcpip=0"}, "direct-tcpip", 5000},
+		{{"session=5"}, "session:shell", 0},
+		{{"session:*=5"}, "session:subsystem:sftp", 5000},
+		{{"session:*=5"}, "session", 0},
+		{{"*=5"}, "global", 0},
+		{{"global=5"}, "global", 5000},
+		{{"global=5"}, "direct-tcpip", 0},
+		{{"global=5", "*=7"}, "direct-tcpip", 7000},
+	};
+	static const char *const bad[] = {"direct-tcpip", "=5", "a=", "a=x", "a=5 none", "a=-1"};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf_session s = {.channel_timeouts = {c[i].entries, 0}};
+
+		while (s.channel_timeouts.n < 3 && c[i].entries[s.channel_timeouts.n] != NULL)
+			s.channel_timeouts.n++;
+		cr_expect_eq(conf_channel_timeout(&s, c[i].type), c[i].ms, "case %zu", i);
+	}
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		struct conf *conf = NULL;
+		char text[64], *errors = NULL;
+
+		snprintf(text, sizeof(text), "ChannelTimeout %s\n", bad[i]);
+		cr_expect_eq(conf_parse("test", text, strlen(text), NULL, &conf, &errors), -EINVAL,
+			     "%s", bad[i]);
+		free(errors);
 	}
 }

@@ -17,8 +17,15 @@
 #include <uv.h>
 
 #include "control/admin/admin.h"
+#include "control/admin/fields.h"
+#include "control/admin/http.h"
+#include "control/admin/request.h"
+#include "control/admin/web.h"
 #include "control/clock.h"
+#include "control/count.h"
+#include "control/errors.h"
 #include "control/log.h"
+#include "control/session/look.h"
 #include "link/sock.h"
 #include "ssh/brain.h"
 #include "ssh/kexinit.h"
@@ -36,6 +43,9 @@ static struct {
 	struct admin *admin;
 	char dir[64], path[96], log[4096];
 	uint64_t skipped_ms; /* how far our clock is ahead */
+	struct link_look look; /* the latest, of looks */
+	unsigned int looks;
+	struct link_chan_ref closed; /* the latest channel that was to be closed */
 } t = {.dir = "/tmp/sluice-admin-XXXXXX"};
 
 static void sink(void *arg, enum log_level level, const char *line)
@@ -47,14 +57,19 @@ static void sink(void *arg, enum log_level level, const char *line)
 	snprintf(t.log + n, sizeof(t.log) - n, "%s\n", line);
 }
 
+/* The shard hears of connections and says nothing; what it is asked to show is kept. */
 static void items_drop(void *arg, const void *head, size_t head_len, const void *body,
 		       size_t body_len)
 {
+	const struct link_hdr *h = head;
+
 	(void)arg;
-	(void)head;
 	(void)head_len;
-	(void)body;
-	(void)body_len;
+	if (h->type == LINK_CMD_LOOK && body_len == sizeof(t.look))
+		memcpy(&t.look, body, sizeof(t.look));
+	t.looks += h->type == LINK_CMD_LOOK;
+	if (h->type == LINK_CMD_CHAN_CLOSE)
+		memcpy(&t.closed, body, sizeof(t.closed));
 }
 
 static uint64_t now_ms(void)
@@ -208,7 +223,7 @@ static void expect_error(int fd, const char *text)
 	json_t *v = hear(fd);
 
 	cr_expect_str_eq(json_string_value(json_object_get(v, "error")), text);
-	cr_expect_eq(json_array_size(json_object_get(v, "known")), 4);
+	cr_expect_geq(json_array_size(json_object_get(v, "known")), 10);
 	json_decref(v);
 }
 
@@ -274,11 +289,11 @@ Test(control_admin, show_connections_of_none)
 
 Test(control_admin, show_connections)
 {
-	json_int_t uid, shard, port, since, channels;
-	const char *source;
-	int strict;
+	json_int_t uid, shard, port, since, channels, local_port;
+	const char *source, *local, *state;
+	int strict, listeners;
 	int fd = call();
-	json_t *v, *list, *user;
+	json_t *v, *list, *user, *client;
 
 	conn_begin(7);
 	conn_begin(MAX_CONNS - 1); /* far behind many empty places */
@@ -287,10 +302,18 @@ Test(control_admin, show_connections)
 	list = json_object_get(v, "connections");
 	cr_assert_eq(json_array_size(list), 2);
 	cr_assert_eq(json_unpack(json_array_get(list, 0),
-				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b !}", "uid", &uid, "shard",
-				 &shard, "source", &source, "port", &port, "user", &user, "since",
-				 &since, "channels", &channels, "strict_kex", &strict),
+				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:I, s:s, s:o, s:i "
+				 "!}",
+				 "uid", &uid, "shard", &shard, "source", &source, "port", &port,
+				 "user", &user, "since", &since, "channels", &channels,
+				 "strict_kex", &strict, "local", &local, "local_port", &local_port,
+				 "state", &state, "client", &client, "listeners", &listeners),
 		     0);
+	cr_expect_str_eq(local, "192.0.2.1");
+	cr_expect_eq(local_port, 22);
+	cr_expect_str_eq(state, "login");
+	cr_expect(json_is_null(client));
+	cr_expect_eq(listeners, 0);
 	cr_expect_eq(uid, (1ll << 32) + 7);
 	cr_expect_eq(shard, 0);
 	cr_expect_str_eq(source, "192.0.2.9");
@@ -301,6 +324,702 @@ Test(control_admin, show_connections)
 	cr_expect(!strict, "nothing was agreed on");
 	json_decref(v);
 	close(fd);
+}
+
+/* Of 40 at one address, ports apart; one at another. */
+Test(control_admin, filters)
+{
+	static const struct {
+		const char *filter;
+		size_t n;
+	} of[] = {
+		{"", 40},
+		{" address=192.0.2.9", 40},
+		{" address=192.0.2.0/24", 40},
+		{" address=::/0", 0},
+		{" address=192.0.2.8/32", 0},
+		{" conn=4294967303", 1},
+		{" conn=7", 0},
+		{" user=demo", 0},
+		{" conn=4294967303 address=192.0.2.9", 1},
+		{" conn=4294967303 address=192.0.3.9", 0},
+	};
+	static const char *const bad[] = {" user",
+					  " conn=x",
+					  " conn=",
+					  " conn=-1",
+					  " address=a",
+					  " address=1.2.3",
+					  " address=::/129",
+					  " conn=1 conn=1",
+					  " shard=1",
+					  " user=a user=a",
+					  " conn=9223372036854775808"};
+	char line[128];
+	int fd = call();
+	json_t *v;
+
+	for (uint32_t i = 0; i < 40; i++)
+		conn_begin(i);
+	for (size_t i = 0; i < N(of); i++) {
+		snprintf(line, sizeof(line), "show connections%s\n", of[i].filter);
+		say(fd, line);
+		v = hear(fd);
+		cr_expect_eq(json_array_size(json_object_get(v, "connections")), of[i].n, "%s",
+			     line);
+		json_decref(v);
+	}
+	for (size_t i = 0; i < N(bad); i++) {
+		snprintf(line, sizeof(line), "show connections%s\n", bad[i]);
+		say(fd, line);
+		expect_error(fd, "a filter is user=NAME, address=ADDRESS[/BITS] or conn=NUMBER");
+	}
+	close(fd);
+}
+
+/* --- channels: the shard is asked ---------------------------------------------------------------
+ */
+
+static void await_look(void)
+{
+	unsigned int before = t.looks;
+
+	for (int i = 0; i < 1000 && t.looks == before; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_assert_neq(t.looks, before, "the shard is asked");
+}
+
+/* n channels of connection 3, and where to go on, once it is asked. */
+static void answer_look(uint32_t n, uint32_t next)
+{
+	static struct {
+		struct link_hdr hdr;
+		struct link_look_result r;
+		struct link_look_chan c[LINK_LOOK_MAX];
+	} m;
+
+	await_look();
+	memset(&m, 0, sizeof(m));
+	m.hdr = (struct link_hdr){.len = (uint32_t)(sizeof(m.hdr) + sizeof(m.r) + n * sizeof(*m.c)),
+				  .type = LINK_EV_LOOK};
+	m.r = (struct link_look_result){.id = t.look.id, .next = next, .n = n};
+	for (uint32_t i = 0; i < n; i++)
+		m.c[i] = (struct link_look_chan){.conn = {.index = 3, .generation = i == 1 ? 9 : 1},
+						 .token = 500 + i,
+						 .local_channel = t.look.from + i,
+						 .bytes_in = 1000,
+						 .bytes_out = 2000,
+						 .window_out = 5,
+						 .client_rtt_us = 700,
+						 .target = {.family = 4, .port = 80, .addr = {10, 0, 0, 1}},
+						 .state = LINK_CHAN_OPEN,
+						 .slow_in = LINK_SLOW_CLIENT,
+						 .slow_out = LINK_SLOW_WINDOW};
+	cr_assert_eq(link_msg_check(&m, m.hdr.len), 0);
+	cr_assert_eq(session_table_event(t.table, &m), 0);
+}
+
+Test(control_admin, channels_are_asked_for_piece_by_piece)
+{
+	const char *name, *address, *in, *out;
+	int fd = call();
+	json_t *v, *list;
+
+	conn_begin(3);
+	say(fd, "show channels\nshow info\n");
+	answer_look(1, 64);
+	answer_look(3, 0);
+	cr_expect_eq(t.look.from, 64, "it goes on where the shard said");
+	v = hear(fd);
+	list = json_object_get(v, "channels");
+	cr_assert_eq(json_array_size(list), 4);
+	cr_assert_eq(json_unpack(json_array_get(list, 1), "{s:s, s:s, s:s, s:s}", "channel", &name,
+				 "address", &address, "slow_in", &in, "slow_out", &out),
+		     0);
+	cr_expect_str_eq(name, "4294967299.64");
+	cr_expect_str_eq(address, "10.0.0.1");
+	cr_expect_str_eq(in, "client");
+	cr_expect_str_eq(out, "window");
+	cr_expect(json_is_null(json_object_get(json_array_get(list, 2), "channel")),
+		  "its connection is not known here");
+	json_decref(v);
+	v = hear(fd);
+	cr_expect_not_null(json_object_get(v, "pid"), "and the next is answered");
+	json_decref(v);
+	close(fd);
+}
+
+Test(control_admin, channels_are_filtered)
+{
+	int fd = call();
+	json_t *v;
+
+	conn_begin(3);
+	say(fd, "show channels conn=4294967299\n");
+	answer_look(3, 0);
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "channels")), 2, "not the unknown one");
+	json_decref(v);
+	say(fd, "show channels address=10.0.0.0/8\n");
+	answer_look(3, 0);
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "channels")), 0, "of clients, that is");
+	json_decref(v);
+	close(fd);
+}
+
+/* The shard does not answer, or too late; others are served meanwhile. */
+Test(control_admin, a_shard_that_does_not_answer)
+{
+	int fd = call(), other = call();
+	json_t *v;
+
+	say(fd, "show channels\n");
+	await_look();
+	say(other, "show info\n");
+	v = hear(other);
+	json_decref(v);
+	skip(LOOK_MS);
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "channels")), 0);
+	json_decref(v);
+	say(other, "show channels\n");
+	answer_look(0, 0);
+	v = hear(other);
+	json_decref(v);
+	close(fd);
+	close(other);
+}
+
+Test(control_admin, who_leaves_while_a_shard_is_asked)
+{
+	int fd = call();
+
+	say(fd, "show channels\n");
+	await_look();
+	close(fd);
+	turns(5);
+	skip(LOOK_MS);
+	turns(5);
+	fd = call();
+	say(fd, "show channels\n");
+	await_look();
+	session_table_free(t.table); /* the shard goes, too */
+	json_decref(hear(fd));
+	close(fd);
+	cr_assert_eq(session_table_new(&t.env, &(struct session_link){.send = items_drop}, 0, 0, 16,
+				       &t.table),
+		     0);
+}
+
+/* What the schema says of a list its elements have, and nothing else. */
+static void expect_fields(const struct admin_subject *s, json_t *row)
+{
+	static const json_type type[] = {[ADMIN_INTEGER] = JSON_INTEGER,
+					 [ADMIN_NUMBER] = JSON_REAL,
+					 [ADMIN_STRING] = JSON_STRING,
+					 [ADMIN_STRINGS] = JSON_ARRAY,
+					 [ADMIN_COUNTS] = JSON_OBJECT};
+
+	cr_expect_eq(json_object_size(row), s->n_fields, "%s has %zu fields", s->name,
+		     json_object_size(row));
+	for (size_t i = 0; i < s->n_fields; i++) {
+		const struct admin_field *f = &s->field[i];
+		const json_t *v = json_object_get(row, f->name);
+
+		if (f->nullable && json_is_null(v))
+			continue;
+		if (f->type == ADMIN_BOOLEAN)
+			cr_expect(json_is_boolean(v), "%s.%s", s->name, f->name);
+		else
+			cr_expect(v != NULL && json_typeof(v) == type[f->type], "%s.%s", s->name,
+				  f->name);
+	}
+}
+
+Test(control_admin, lists_are_what_the_schema_says)
+{
+	const struct admin_subject *s;
+	char line[64];
+	int fd = call();
+	json_t *v, *row;
+	size_t k;
+
+	conn_begin(3);
+	control_count(CONTROL_C_STARTUPS);
+	for (size_t i = 0; (s = admin_subject_at(i)) != NULL; i++) {
+		snprintf(line, sizeof(line), "show %s\n", s->name);
+		say(fd, line);
+		if (strcmp(s->name, "channels") == 0)
+			answer_look(2, 0);
+		v = hear(fd);
+		cr_expect(json_is_array(json_object_get(v, s->name)), "%s", s->name);
+		json_array_foreach(json_object_get(v, s->name), k, row)
+		{
+			expect_fields(s, row);
+		}
+		json_decref(v);
+	}
+	close(fd);
+}
+
+Test(control_admin, listeners_of_the_gateway)
+{
+	const char *kind, *address, *state;
+	json_t *v, *uid, *user;
+	int port, channels, fd = call();
+
+	say(fd, "show listeners\nshow listeners user=demo\n");
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "listeners")), 2);
+	cr_assert_eq(json_unpack(json_array_get(json_object_get(v, "listeners"), 1),
+				 "{s:s, s:s, s:i, s:s, s:o, s:o, s:i !}", "kind", &kind, "address",
+				 &address, "port", &port, "state", &state, "uid", &uid, "user",
+				 &user, "channels", &channels),
+		     0);
+	cr_expect_str_eq(kind, "gateway");
+	cr_expect_str_eq(address, "192.0.2.1");
+	cr_expect_eq(port, 2222);
+	cr_expect_str_eq(state, "starting", "there is no dataplane");
+	json_decref(v);
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "listeners")), 0);
+	json_decref(v);
+	close(fd);
+}
+
+static json_t *row_of(json_t *v, const char *list, const char *name, const char *value)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(v, list), i, row)
+	{
+		if (strcmp(json_string_value(json_object_get(row, name)), value) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+Test(control_admin, limits_are_used_and_refuse)
+{
+	int fd = call();
+	json_t *v, *row;
+
+	t.env.startups.unauthenticated = 7;
+	control_count(CONTROL_C_STARTUPS);
+	control_count(CONTROL_C_STARTUPS);
+	say(fd, "show limits\n");
+	v = hear(fd);
+	row = row_of(v, "limits", "limit", "MaxStartups");
+	cr_assert_not_null(row);
+	cr_expect_eq(json_integer_value(json_object_get(row, "used")), 7);
+	cr_expect_eq(json_integer_value(json_object_get(row, "max")), 100);
+	cr_expect_eq(json_integer_value(json_object_get(row, "refused")), 2);
+	row = row_of(v, "limits", "limit", "MaxSessions");
+	cr_assert_not_null(row);
+	cr_expect(json_is_null(json_object_get(row, "used")), "there is one of each connection");
+	cr_expect_eq(json_integer_value(json_object_get(row, "max")), 10);
+	json_decref(v);
+	t.env.startups.unauthenticated = 0;
+	close(fd);
+}
+
+Test(control_admin, errors_in_a_row_are_one)
+{
+	int fd = call();
+	json_t *v, *row;
+
+	for (int i = 0; i < 1000; i++)
+		control_count(CONTROL_C_STARTUPS);
+	log_line(LOG_L_ERROR, "the \x1b house burns");
+	log_line(LOG_L_INFO, "the sun shines");
+	say(fd, "show errors\n");
+	v = hear(fd);
+	row = row_of(v, "errors", "text", "the \\033 house burns");
+	cr_assert_not_null(row);
+	cr_expect(json_is_null(json_object_get(row, "counter")));
+	cr_expect_null(row_of(v, "errors", "text", "the sun shines"));
+	row = row_of(v, "errors", "text", "connections refused: enough are not logged in");
+	cr_assert_not_null(row);
+	cr_expect_str_eq(json_string_value(json_object_get(row, "counter")), "STARTUPS");
+	cr_expect_str_eq(json_string_value(json_object_get(row, "limit")), "MaxStartups");
+	cr_expect_eq(json_integer_value(json_object_get(row, "times")), 1000);
+	json_decref(v);
+	close(fd);
+}
+
+/* The oldest go, and who reads while they do is told of the rest. */
+Test(control_admin, errors_are_bounded)
+{
+	struct errors_entry e = {0};
+	unsigned int n = 0;
+
+	for (int i = 0; i < 3 * ERRORS_MAX; i++)
+		log_line(LOG_L_ERROR, "error %d", i);
+	while (errors_next(e.id, &e))
+		n++;
+	cr_expect_eq(n, ERRORS_MAX);
+	cr_expect_str_eq(e.text, "error 767");
+}
+
+Test(control_admin, config_in_force)
+{
+	int fd = call();
+	json_t *v, *list;
+
+	say(fd, "show config\nshow config maxSTARTUPS\nshow config nonsense\n");
+	v = hear(fd);
+	cr_expect_gt(json_array_size(json_object_get(v, "config")), 50);
+	json_decref(v);
+	v = hear(fd);
+	list = json_object_get(v, "config");
+	cr_assert_eq(json_array_size(list), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "value")),
+			 "10:30:100");
+	json_decref(v);
+	v = hear(fd);
+	cr_expect_eq(json_array_size(json_object_get(v, "config")), 0);
+	json_decref(v);
+	close(fd);
+}
+
+/* --- what changes something
+ * ----------------------------------------------------------------------- */
+
+static void expect_refused(int fd, const char *request, const char *text)
+{
+	char line[512];
+	json_t *v;
+
+	snprintf(line, sizeof(line), "%s\n", request);
+	say(fd, line);
+	v = hear(fd);
+	cr_expect_str_eq(json_string_value(json_object_get(v, "error")), text, "%s: %s", request,
+			 json_string_value(json_object_get(v, "error")));
+	json_decref(v);
+}
+
+Test(control_admin, what_cannot_be_done)
+{
+	static const char which[] = "which: a number, all, user=NAME, address=ADDRESS[/BITS], "
+				    "conn=NUMBER";
+	static const char none[] = "there is no such connection";
+	static const char forms[] = "a channel is CONN.NUMBER, a listener CONN:PORT";
+	static const struct {
+		const char *request, *error;
+	} bad[] = {
+		{"disconnect", "disconnect NUMBER|FILTER...|all [reason=TEXT]"},
+		{"disconnect reason=x", which},
+		{"disconnect -1", which},
+		{"disconnect 1 2", which},
+		{"disconnect all all", which},
+		{"disconnect all user=x", which},
+		{"disconnect reason=x all", which},
+		{"disconnect 7", none},
+		{"disconnect user=nobody", none},
+		{"rekey", "rekey NUMBER|FILTER...|all"},
+		{"rekey x", which},
+		{"rekey all", none},
+		{"close", "close CONN.NUMBER|CONN:PORT"},
+		{"close 1", forms},
+		{"close 1.", forms},
+		{"close .1", forms},
+		{"close 1.x", forms},
+		{"close 1:65536", forms},
+		{"close 1.4294967296", forms},
+		{"close 1:22", "there is no such channel or listener"},
+		{"drain now", "drain"},
+		{"shutdown", "it cannot be shut down from here"},
+		{"shutdown -1", "a grace is seconds, a week at most"},
+		{"shutdown 604801", "a grace is seconds, a week at most"},
+		{"reload wet-run", "reload, or reload dry-run"},
+		{"reload", "it cannot be reloaded from here"},
+	};
+	char longest[400] = "disconnect all reason=";
+	int fd = call();
+
+	for (size_t i = 0; i < N(bad); i++)
+		expect_refused(fd, bad[i].request, bad[i].error);
+	memset(longest + strlen(longest), 'x', LINK_TEXT_MAX + 1);
+	expect_refused(fd, longest, "a reason has 255 bytes at most");
+	close(fd);
+}
+
+static json_int_t did(int fd, const char *request, const char *count)
+{
+	char line[512];
+	json_int_t n;
+	json_t *v;
+
+	snprintf(line, sizeof(line), "%s\n", request);
+	say(fd, line);
+	v = hear(fd);
+	cr_expect_not_null(json_object_get(v, "did"), "%s", request);
+	n = json_integer_value(json_object_get(v, count));
+	json_decref(v);
+	return n;
+}
+
+Test(control_admin, connections_are_ended_once)
+{
+	int fd = call();
+
+	for (uint32_t i = 0; i < 9; i++)
+		conn_begin(i);
+	cr_expect_eq(did(fd, "disconnect 4294967299 reason=go\\040away", "connections"), 1);
+	cr_expect_eq(did(fd, "disconnect address=192.0.2.0/24", "connections"), 8);
+	expect_refused(fd, "disconnect all", "there is no such connection");
+	cr_expect_not_null(strstr(t.log, ": disconnect: 8 connections"));
+	cr_expect_not_null(strstr(t.log, "operator uid "));
+	close(fd);
+}
+
+Test(control_admin, a_channel_is_found_and_closed)
+{
+	int fd = call();
+	json_t *v;
+
+	conn_begin(3);
+	say(fd, "close 4294967299.65\n");
+	answer_look(1, 64);
+	answer_look(3, 0);
+	v = hear(fd); /* the one of that number is of another generation */
+	cr_expect_not_null(json_object_get(v, "error"));
+	json_decref(v);
+	say(fd, "close 4294967299.66\n");
+	answer_look(1, 64);
+	answer_look(3, 0);
+	v = hear(fd);
+	cr_expect_eq(json_integer_value(json_object_get(v, "channels")), 1);
+	cr_expect_eq(t.closed.local_channel, 66);
+	cr_expect_eq(t.closed.token, 502);
+	json_decref(v);
+	close(fd);
+}
+
+Test(control_admin, while_it_drains_nobody_comes_in)
+{
+	int fd = call();
+
+	conn_begin(1);
+	cr_expect_eq(did(fd, "drain", "connections"), 1, "who is in stays");
+	conn_begin(2);
+	cr_expect_eq(did(fd, "drain", "connections"), 1);
+	cr_expect_eq(control_counted(CONTROL_C_DRAINING), 1);
+	did(fd, "undrain", "connections");
+	conn_begin(3);
+	cr_expect_eq(did(fd, "undrain", "connections"), 2);
+	close(fd);
+}
+
+static uint64_t shut_down_grace = 1;
+
+static void on_shut_down(void *owner, uint64_t grace_ms)
+{
+	(void)owner;
+	shut_down_grace = grace_ms;
+}
+
+Test(control_admin, a_shutdown_drains)
+{
+	int fd = call();
+
+	t.admin_env.shut_down = on_shut_down;
+	did(fd, "shutdown 90", "connections");
+	cr_expect_eq(shut_down_grace, 90000);
+	cr_expect(t.env.draining);
+	did(fd, "shutdown", "connections");
+	cr_expect_eq(shut_down_grace, 0);
+	close(fd);
+}
+
+/* --- pages over HTTP
+ * --------------------------------------------------------------------------------- */
+
+#define H " HTTP/1.1\r\n"
+
+Test(control_admin, http_heads)
+{
+	static const struct {
+		const char *head;
+		int r;
+	} of[] = {
+		{"GET /metrics" H "\r\n", 0},
+		{"GET /metrics HTTP/1.0\n\n", 0},
+		{"HEAD /healthz?x=y z HTTP/1.1\r\n\r\n", -EBADMSG},
+		{"HEAD /healthz?x=y" H "Host: a\r\nAccept: */*\r\n\r\n", 0},
+		{"", -EAGAIN},
+		{"GET", -EAGAIN},
+		{"GET /" H, -EAGAIN},
+		{"GET /" H "Host: a\r\n", -EAGAIN},
+		{"GET /" H "Host: a\r\n\r", -EAGAIN},
+		{"POST /metrics" H "\r\n", -EOPNOTSUPP},
+		{"get /metrics" H "\r\n", -EOPNOTSUPP},
+		{"GETX /metrics" H "\r\n", -EOPNOTSUPP},
+		{"GET /metrics HTTP/2.0\r\n\r\n", -EPROTONOSUPPORT},
+		{"GET /metrics HTTP/1.12\r\n\r\n", -EBADMSG},
+		{"GET metrics" H "\r\n", -EBADMSG},
+		{"GET  /metrics" H "\r\n", -EBADMSG},
+		{"GET /metrics\r\n\r\n", -EBADMSG},
+		{"GET\r\n\r\n", -EBADMSG},
+		{"\r\n\r\n", -EBADMSG},
+		{"GET /\x01" H "\r\n", -EBADMSG},
+		{"GET /\xff" H "\r\n", -EBADMSG},
+		{"SSH-2.0-OpenSSH_9.2\r\n\r\n", -EBADMSG},
+	};
+	static const char wants[] = "HEAD /a?b" H "ACCEPT: text/plain, "
+				    "Application/OpenMetrics-text;q=1\r\n\r\n";
+	static const char other[] = "GET /" H "X: application/openmetrics-text\r\n\r\n";
+	static char big[HTTP_HEAD_MAX];
+	struct http_request q;
+
+	for (size_t i = 0; i < N(of); i++)
+		cr_expect_eq(http_parse(of[i].head, strlen(of[i].head), &q), of[i].r, "%s",
+			     of[i].head);
+	memset(big, 'a', sizeof(big));
+	cr_expect_eq(http_parse(big, sizeof(big) - 1, &q), -EAGAIN);
+	cr_expect_eq(http_parse(big, sizeof(big), &q), -E2BIG);
+	cr_assert_eq(http_parse(wants, strlen(wants), &q), 0);
+	cr_expect(q.head && q.open_metrics && http_asks_for(&q, "/a"));
+	cr_expect_not(http_asks_for(&q, "/"));
+	cr_expect_not(http_asks_for(&q, "/ab"));
+	cr_assert_eq(http_parse(other, strlen(other), &q), 0);
+	cr_expect_not(q.open_metrics, "another field");
+}
+
+/* The answer of the page, until its end. */
+static char *page(const char *request)
+{
+	static char buf[1u << 18];
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	size_t n = 0;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/metrics.sock", t.dir);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	for (const char *p = request; *p != '\0'; p++) { /* as it may come */
+		cr_assert_eq(send(fd, p, 1, MSG_NOSIGNAL), 1);
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+	while (n + 1 < sizeof(buf) && hear_byte(fd, &buf[n]) == 1)
+		n++;
+	buf[n] = '\0';
+	close(fd);
+	return buf;
+}
+
+static struct web *web_start(void)
+{
+	char path[128];
+	const char *where[] = {path}, *fault;
+	const struct conf_strs all = {where, 1};
+	struct web *w = NULL;
+
+	snprintf(path, sizeof(path), "%s/metrics.sock", t.dir);
+	cr_assert_eq(web_new(&t.loop, &t.admin_env, &all, &w, &fault), 0, "%s", fault);
+	return w;
+}
+
+Test(control_admin, web_pages)
+{
+	struct web *w = web_start();
+	const char *p;
+
+	conn_begin(1);
+	control_count(CONTROL_C_STARTUPS);
+	p = page("GET /metrics" H "\r\n");
+	cr_expect_not_null(strstr(p, "HTTP/1.1 200 OK\r\n"));
+	cr_expect_not_null(strstr(p, "text/plain; version=0.0.4"));
+	cr_expect_not_null(strstr(p, "\nsluice_connections 1\n"));
+	cr_expect_not_null(strstr(p, "# TYPE sluice_limit_refused_total counter\n"));
+	cr_expect_not_null(strstr(p, "\nsluice_limit_refused_total{limit=\"MaxStartups\","
+				     "scope=\"control\"} 1\n"));
+	cr_expect_null(strstr(p, "# EOF"));
+	p = page("GET /metrics" H "Accept: application/openmetrics-text\r\n\r\n");
+	cr_expect_not_null(strstr(p, "application/openmetrics-text; version=1.0.0"));
+	cr_expect_not_null(strstr(p, "# TYPE sluice_limit_refused counter\n"));
+	cr_expect_str_eq(p + strlen(p) - 6, "# EOF\n");
+	cr_expect_not_null(strstr(page("GET /healthz" H "\r\n"), "\r\n\r\nok\n"));
+	p = page("GET /readyz" H "\r\n");
+	cr_expect_not_null(strstr(p, "HTTP/1.1 503 "));
+	cr_expect_not_null(strstr(p, "no dataplane answers\n"));
+	p = page("HEAD /readyz" H "\r\n");
+	cr_expect_not_null(strstr(p, "HTTP/1.1 503 "));
+	cr_expect_str_eq(p + strlen(p) - 4, "\r\n\r\n", "a head alone");
+	cr_expect_not_null(strstr(page("GET /" H "\r\n"), "HTTP/1.1 404 "));
+	cr_expect_not_null(strstr(page("PUT /metrics" H "\r\n"), "HTTP/1.1 405 "));
+	cr_expect_not_null(strstr(page("SSH-2.0-x\r\n\r\n"), "HTTP/1.1 400 "));
+	cr_expect_not_null(strstr(page("GET / HTTP/3.0\r\n\r\n"), "HTTP/1.1 505 "));
+	web_close(w);
+	turns(3);
+}
+
+Test(control_admin, web_callers_are_bounded)
+{
+	struct web *w = web_start();
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd[WEB_CLIENTS_MAX + 1];
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/metrics.sock", t.dir);
+	for (size_t i = 0; i < N(fd); i++) {
+		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		cr_assert_eq(connect(fd[i], (struct sockaddr *)&sa, sizeof(sa)), 0);
+		turns(5);
+	}
+	cr_expect(closed(fd[WEB_CLIENTS_MAX]), "one too many");
+	cr_expect_eq(control_counted(CONTROL_C_WEB_CLIENTS), 1);
+	cr_assert_eq(send(fd[0], "GET /healthz HT", 15, MSG_NOSIGNAL), 15);
+	turns(5);
+	skip(WEB_MS);
+	for (size_t i = 0; i < WEB_CLIENTS_MAX; i++)
+		cr_expect(closed(fd[i]), "who asks too slowly");
+	for (size_t i = 0; i < N(fd); i++)
+		close(fd[i]);
+	cr_expect_not_null(strstr(page("GET /healthz" H "\r\n"), "200 OK"), "others are served");
+	web_close(w);
+	turns(3);
+}
+
+Test(control_admin, web_says_where_it_cannot_listen)
+{
+	const char *where[] = {"/nowhere/at/all", "nonsense"}, *fault;
+	struct web *w = NULL;
+
+	for (size_t i = 0; i < N(where); i++) {
+		const struct conf_strs one = {&where[i], 1};
+
+		cr_expect_lt(web_new(&t.loop, &t.admin_env, &one, &w, &fault), 0);
+		cr_expect_str_eq(fault, where[i]);
+	}
+	turns(3);
+}
+
+/* Words with escapes: what was shown can be asked for. */
+Test(control_admin, words_of_a_request)
+{
+	static const char *const bad[] = {"",
+					  " ",
+					  "a ",
+					  " a",
+					  "a  b",
+					  "a\\",
+					  "a\\12",
+					  "a\\400",
+					  "a\\000",
+					  "a\\x41",
+					  "1 2 3 4 5 6 7 8 9 a b c d"};
+	struct request r;
+
+	cr_assert_eq(request_parse("a\\040b c\\\\d \\377", 16, &r), 0);
+	cr_assert_eq(r.n, 3);
+	cr_expect_str_eq(request_word(&r, 0), "a b");
+	cr_expect_str_eq(request_word(&r, 1), "c\\d");
+	cr_expect_str_eq(request_word(&r, 2), "\xff");
+	cr_expect_str_eq(request_word(&r, 3), "");
+	for (size_t i = 0; i < N(bad); i++)
+		cr_expect_eq(request_parse(bad[i], strlen(bad[i]), &r), -EINVAL, "\"%s\"", bad[i]);
+	cr_expect_eq(request_parse("a\0b", 3, &r), -EINVAL);
 }
 
 Test(control_admin, what_is_no_request)

@@ -107,15 +107,20 @@ Test(control_authkeys, what_lines_leave_of_sessions)
 {
 	static const struct {
 		const char *line, *command;
-		bool pty;
+		bool pty, agent, x11;
 	} c[] = {
-		{A, NULL, true},
-		{"no-pty " A, NULL, false},
-		{"restrict " A, NULL, false},
-		{"restrict,pty " A, NULL, true},
-		{"pty,restrict " A, NULL, false},
-		{"command=\"echo \\\"hi there\\\"\" " A, "echo \"hi there\"", true},
-		{"command=\"\",no-pty " A, "", false},
+		{A, NULL, true, true, true},
+		{"no-pty " A, NULL, false, true, true},
+		{"no-agent-forwarding " A, NULL, true, false, true},
+		{"no-X11-forwarding " A, NULL, true, true, false},
+		{"restrict " A, NULL, false, false, false},
+		{"restrict,pty " A, NULL, true, false, false},
+		{"restrict,agent-forwarding " A, NULL, false, true, false},
+		{"restrict,x11-forwarding " A, NULL, false, false, true},
+		{"agent-forwarding,X11-forwarding,restrict " A, NULL, false, false, false},
+		{"pty,restrict " A, NULL, false, false, false},
+		{"command=\"echo \\\"hi there\\\"\" " A, "echo \"hi there\"", true, true, true},
+		{"command=\"\",no-pty " A, "", false, true, true},
 	};
 
 	for (size_t i = 0; i < N(c); i++) {
@@ -124,6 +129,8 @@ Test(control_authkeys, what_lines_leave_of_sessions)
 		cr_assert_eq(line_parse(c[i].line, &e), 0, "%s", c[i].line);
 		cr_expect(e.grant.session, "%s", c[i].line);
 		cr_expect_eq(e.grant.pty, c[i].pty, "%s", c[i].line);
+		cr_expect_eq(e.grant.agent, c[i].agent, "%s", c[i].line);
+		cr_expect_eq(e.grant.x11, c[i].x11, "%s", c[i].line);
 		cr_expect_eq(e.grant.command == NULL, c[i].command == NULL, "%s", c[i].line);
 		if (c[i].command != NULL && e.grant.command != NULL)
 			cr_expect_str_eq(e.grant.command, c[i].command);

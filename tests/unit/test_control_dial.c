@@ -319,10 +319,50 @@ Test(control_dial, sockets_by_rule)
 					    .disable_forwarding = c[i].disable,
 					    .permit_streamlocal = {v, 1}};
 		struct policy_grant g = {.port_forwarding = c[i].forwarding};
+		const struct policy_rules none = {0};
+		struct policy_why why;
 
 		if (c[i].permitopen)
 			cr_assert_eq(policy_grant_permit(&g, "db:80"), 0);
-		cr_expect_eq(policy_may_open_socket(&conf, &g, c[i].path), c[i].may, "%zu", i);
+		cr_expect_eq(policy_may_open_socket(&conf, &none, &g, c[i].path, &why), c[i].may,
+			     "%zu", i);
+		cr_expect_not(policy_may_listen_socket(&conf, &g, c[i].path), "%zu", i);
+		policy_grant_fini(&g);
+	}
+}
+
+Test(control_dial, sockets_to_listen_at_by_rule)
+{
+	static const struct {
+		enum conf_forwarding allow;
+		bool disable, forwarding, permitlisten;
+		const char *rule, *path;
+		bool may;
+	} c[] = {
+		{CONF_FORWARDING_YES, false, true, false, "/run/x", "/run/x", true},
+		{CONF_FORWARDING_REMOTE, false, true, false, "/run/*", "/run/x", true},
+		{CONF_FORWARDING_LOCAL, false, true, false, "/run/x", "/run/x", false},
+		{CONF_FORWARDING_NO, false, true, false, "/run/x", "/run/x", false},
+		{CONF_FORWARDING_YES, true, true, false, "/run/x", "/run/x", false},
+		{CONF_FORWARDING_YES, false, false, false, "/run/x", "/run/x", false},
+		{CONF_FORWARDING_YES, false, true, true, "/run/x", "/run/x", false},
+		{CONF_FORWARDING_YES, false, true, false, "none", "/run/x", false},
+		{CONF_FORWARDING_YES, false, true, false, "/run/x", "/run/y", false},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		const char *v[] = {c[i].rule};
+		struct conf_session conf = {.allow_streamlocal_forwarding = c[i].allow,
+					    .disable_forwarding = c[i].disable,
+					    .permit_streamlocal_listen = {v, 1}};
+		struct policy_grant g = {.port_forwarding = c[i].forwarding};
+		const struct policy_rules none = {0};
+		struct policy_why why;
+
+		if (c[i].permitlisten)
+			cr_assert_eq(policy_grant_permit_listen(&g, "80"), 0);
+		cr_expect_eq(policy_may_listen_socket(&conf, &g, c[i].path), c[i].may, "%zu", i);
+		cr_expect_not(policy_may_open_socket(&conf, &none, &g, c[i].path, &why), "%zu", i);
 		policy_grant_fini(&g);
 	}
 }

@@ -4,9 +4,14 @@
  */
 #include "tests/util/session_bench.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "control/count.h"
-#include "control/session/forward.h"
+#include "control/session/listeners.h"
 #include "ssh/forward.h"
+#include "tests/util/rnd.h"
 
 #define RULES                                                                                      \
 	"LogLevel VERBOSE\nGatewayPorts clientspecified\nMaxListenersPerConnection 3\n"            \
@@ -28,8 +33,8 @@ static void begin(void)
 
 static void end(void)
 {
-	cr_expect_null(t.env.listeners, "none is left");
-	cr_expect_eq(t.env.n_listeners, 0);
+	cr_expect_eq(t.env.n_listeners, 0, "none is left");
+	cr_expect_eq(t.env.listens.tokens.n + t.env.listens.ports.n + t.env.listens.tallies.n, 0);
 	teardown();
 }
 
@@ -181,9 +186,8 @@ Test(control_forward, what_is_refused_at_once)
 	static const struct {
 		const char *host;
 		uint32_t port;
-	} c[] = {{"localhost", 8080}, {"127.0.0.1", 8080}, {"::1", 8080},
-		 {"192.0.2.2", 8080}, {"some.name", 8080}, {"", 80},
-		 {"", 1023},          {"", 65536},         {"a\nb", 8080},
+	} c[] = {{"localhost", 80}, {"127.0.0.1", 1023}, {"192.0.2.2", 8080}, {"some.name", 8080},
+		 {"", 80},          {"", 1023},          {"", 65536},         {"a\nb", 8080},
 		 {"192.0.2", 8080}};
 	struct client cl = client_in(1, 1);
 
@@ -278,9 +282,14 @@ Test(control_forward, limits_of_a_connection_and_a_user)
 	fini(&d);
 }
 
+static void identify(const struct client *c, uint32_t id)
+{
+	session_of(c)->awake->identity = id;
+}
+
 static void by_source(void)
 {
-	begin_with("GatewayPorts yes\nMaxListenersPerSource 1\n");
+	begin_with("GatewayPorts yes\nMaxListenersPerSource 1\nPerSourceNetBlockSize 32:64\n");
 }
 
 TestSuite(control_forward_source, .init = by_source, .fini = end, .timeout = 60);
@@ -297,14 +306,45 @@ Test(control_forward_source, limits_of_a_source)
 	fini(&d);
 }
 
+/* What PerSourceNetBlockSize calls one: a host has 2^64 addresses of IPv6. */
+Test(control_forward_source, a_source_is_a_network)
+{
+	static const struct link_addr from[] = {
+		{.family = 6, .addr = {0x20, 1, 0xd, 0xb8, [15] = 1}},
+		{.family = 6, .addr = {0x20, 1, 0xd, 0xb8, [15] = 2}}};
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	session_of(&c)->peer = from[0];
+	session_of(&d)->peer = from[1];
+	granted(&c, "", 8000);
+	ask(&d, "", 8001);
+	expect_refused("MaxListenersPerSource");
+	fini(&c);
+	fini(&d);
+}
+
+/* An agent that is back at its limit has its port again. */
+Test(control_forward_source, what_is_taken_over_is_counted_once)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8000);
+	epoch(&d, 1);
+	ask(&d, "", 8000);
+	result(&d, bound_of().token, 0, 8000);
+	expect_granted(0);
+	fini(&c);
+	fini(&d);
+}
+
 static void of_all(void)
 {
 	begin_with("GatewayPorts yes\nMaxListeners 1\n");
 }
 
-TestSuite(control_forward_all, .init = of_all, .fini = end, .timeout = 60);
-
-Test(control_forward_all, limits_of_all)
+Test(control_forward_with, limits_of_all, .init = of_all, .fini = end, .timeout = 60)
 {
 	struct client c = client_in(1, 1);
 
@@ -335,11 +375,6 @@ Test(control_forward, s77_a_port_is_one_connections)
 	fini(&c);
 	granted(&d, "192.0.2.1", 8080);
 	fini(&d);
-}
-
-static void identify(const struct client *c, uint32_t id)
-{
-	session_of(c)->awake->identity = id;
 }
 
 Test(control_forward, s78_another_key_takes_nothing)
@@ -433,12 +468,56 @@ Test(control_forward, s78_who_does_not_answer_loses_it)
 	granted(&c, "", 8080);
 	ask(&d, "", 8080);
 	expect_asked();
-	turn(1999);
+	turn(1500); /* and the real time that a busy machine takes for it */
 	cr_expect_null(item_of(LINK_IT_UNFORWARD));
-	turn(2);
+	turn(501);
 	cr_assert_not_null(item_of(LINK_IT_UNFORWARD));
 	result(&d, bound_of().token, 0, 8080);
 	expect_granted(0);
+	fini(&c);
+	fini(&d);
+}
+
+/* Sockets as ports: by their path. */
+static void with_sockets(void)
+{
+	begin_with(RULES "PermitStreamLocalListen /run/*\n");
+}
+
+TestSuite(control_forward_socket, .init = with_sockets, .fini = end, .timeout = 60);
+
+static void ask_socket(struct client *c, const char *path)
+{
+	uint8_t buf[256];
+	struct ssh_str p = {buf, 0};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, SSH_REQUEST_STREAMLOCAL);
+	ssh_wr_bool(&w, true);
+	ssh_wr_cstr(&w, path);
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(c, &p);
+}
+
+Test(control_forward_socket, s78_who_answers_keeps_it)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	const struct link_forward_kept f = {
+		.token = 77, .opens = LINK_OPENS_STREAMLOCAL, .kind = 2, .up = 1, .host_len = 6};
+
+	identify(&c, 1);
+	identify(&d, 1);
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD_KEPT, &f, sizeof(f), "/run/x", 6), 0);
+	ask_socket(&d, "/run/x");
+	expect_asked();
+	turn(1900);
+	answer(&c);
+	expect_refused("the old one lives");
+	turn(5000);
+	cr_expect_eq(t.env.n_listeners, 1);
+	cr_expect_null(item_of(LINK_IT_UNFORWARD));
 	fini(&c);
 	fini(&d);
 }
@@ -472,6 +551,71 @@ Test(control_forward, the_old_one_may_leave_meanwhile)
 	result(&d, bound_of().token, 0, 8080);
 	expect_granted(0);
 	fini(&d);
+}
+
+Test(control_forward, who_asks_may_be_over_meanwhile)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8080);
+	ask(&d, "", 8080);
+	session_dismiss(session_of(&d), -SSH_E_SHUTDOWN);
+	items_drop();
+	turn(3000);
+	cr_expect_null(item_of(LINK_IT_UNFORWARD), "nothing is taken for who has ended");
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+	fini(&d);
+}
+
+/* What waited behind the question may be the end of the listener that is looked at next. */
+Test(control_forward, who_is_refused_goes_on_at_once)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	identify(&c, 1);
+	identify(&d, 1);
+	granted(&c, "", 8080);
+	granted(&d, "", 8081);
+	ask(&d, "", 8080);
+	global(&d, "cancel-tcpip-forward", "", 8081, true);
+	ask(&d, "", 8080);
+	items_drop();
+	answer(&c);
+	expect_refused("the old one lives");
+	expect_granted(0);
+	expect_refused("and has answered");
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+	fini(&d);
+}
+
+Test(control_forward, s77_all_who_have_a_port_give_way_or_none)
+{
+	struct client a = client_in(1, 1), b = client_in(2, 2), c = client_in(3, 3);
+
+	identify(&a, 1);
+	identify(&b, 2);
+	identify(&c, 2);
+	granted(&a, "0.0.0.0", 8080);
+	granted(&b, "::", 8080);
+	epoch(&c, 1);
+	ask(&c, "", 8080);
+	cr_expect_null(item_of(LINK_IT_UNFORWARD), "half of it is another's");
+	ask(&c, "", 8080);
+	expect_refused("half of it is another's");
+	identify(&a, 2);
+	ask(&c, "", 8080);
+	cr_expect_not_null(item_of(LINK_IT_UNFORWARD));
+	cr_expect_not_null(item_of(LINK_IT_UNFORWARD));
+	result(&c, bound_of().token, 0, 8080);
+	expect_granted(0);
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&a);
+	fini(&b);
+	fini(&c);
 }
 
 /* A port whose former connections are still about is given back in a while. */
@@ -516,9 +660,10 @@ Test(control_forward, channels_are_counted_until_the_last_has_ended)
 	cr_expect(logged("connection to listener []:8080 from"));
 	global(&c, "cancel-tcpip-forward", "", 8080, true);
 	cr_expect_eq(session_of(&c)->n_up, 1, "it lives on");
+	cr_expect_eq(t.env.n_listeners, 1, "and has its port");
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &down, sizeof(down), NULL, 0), 0);
 	cr_expect_eq(session_of(&c)->n_up, 0);
-	cr_expect_null(t.env.listeners);
+	cr_expect_eq(t.env.n_listeners, 0);
 	cr_expect(logged("channel end: user demo"));
 	fini(&c);
 }
@@ -533,7 +678,7 @@ Test(control_forward, results_nobody_awaits_change_nothing)
 	result(&c, token, -EIO, 0);
 	result(&c, token + 1, 0, 8080);
 	cr_expect_null(said(&n));
-	cr_expect_eq(t.env.listeners->port, 8080);
+	cr_expect_not_null(listener_at_port(&t.env, 8080));
 	fini(&c);
 }
 
@@ -580,9 +725,8 @@ static void expect_parting(const char *text)
 	cr_expect_neq(memmem(p, n, text, strlen(text)), NULL);
 }
 
-TestSuite(control_forward_hint, .init = with_hint, .fini = end, .timeout = 60);
-
-Test(control_forward_hint, a_shutdown_says_how_long_to_stay_away)
+Test(control_forward_with, a_shutdown_says_how_long_to_stay_away, .init = with_hint, .fini = end,
+     .timeout = 60)
 {
 	struct client c = client_in(1, 1);
 
@@ -602,4 +746,312 @@ Test(control_forward, a_shutdown_says_nothing_of_it_without)
 	cr_assert_not_null(p);
 	cr_expect_eq(memmem(p, n, "retry", 5), NULL);
 	fini(&c);
+}
+
+/* --- the gateway's own kernel -------------------------------------------------------------------
+ */
+
+static int sent[LISTEN_MAX];
+static unsigned int n_sent;
+static uint64_t sent_token;
+static int send_err;
+
+/* The shard has a copy of its own. */
+static int take_fds(void *arg, uint64_t token, const int *fds, unsigned int n)
+{
+	(void)arg;
+	if (send_err < 0)
+		return send_err;
+	sent_token = token;
+	for (n_sent = 0; n_sent < n; n_sent++)
+		sent[n_sent] = dup(fds[n_sent]);
+	return 0;
+}
+
+static void sent_close(void)
+{
+	while (n_sent > 0)
+		close(sent[--n_sent]);
+}
+
+static void with_kernel(const char *rules)
+{
+	begin_with(rules);
+	t.table->link.send_fds = take_fds;
+}
+
+static void begin_kernel(void)
+{
+	with_kernel("LogLevel VERBOSE\n");
+}
+
+static void end_kernel(void)
+{
+	sent_close();
+	end();
+}
+
+TestSuite(control_forward_kernel, .init = begin_kernel, .fini = end_kernel, .timeout = 60);
+
+static void expect_at(int fd, int family, uint16_t *ret_port)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa), n = sizeof(int);
+	int on = 0;
+
+	cr_assert_eq(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n), 0);
+	cr_expect_eq(on, 1, "it listens");
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	cr_expect_eq(sa.ss_family, family);
+	if (family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)&sa;
+
+		cr_expect_eq(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+		*ret_port = ntohs(in->sin_port);
+	} else {
+		const struct sockaddr_in6 *in6 = (const void *)&sa;
+
+		cr_expect(IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr));
+		*ret_port = ntohs(in6->sin6_port);
+	}
+}
+
+static uint64_t granted_kernel(struct client *c, const char *host, uint16_t *port)
+{
+	struct link_forward m;
+
+	ask(c, host, *port);
+	m = bound_of();
+	cr_expect_eq(m.kind, 2);
+	cr_expect_eq(m.opens, LINK_OPENS_TCPIP);
+	cr_expect_eq(m.fds, sent_token);
+	cr_expect_eq(m.host_len, strlen(host));
+	result(c, m.token, 0, m.addr.port);
+	expect_granted(*port == 0 ? m.addr.port : 0);
+	*port = m.addr.port;
+	return m.token;
+}
+
+/* GatewayPorts no: whatever is asked for, it is loopback. */
+Test(control_forward_kernel, any_name_is_loopback_of_both_families)
+{
+	static const char *const host[] = {"localhost", "", "*", "192.0.2.77", "some.name"};
+	struct client c = client_in(1, 1);
+
+	for (size_t i = 0; i < sizeof(host) / sizeof(host[0]); i++) {
+		uint16_t port = 0, at;
+
+		granted_kernel(&c, host[i], &port);
+		cr_assert_geq(n_sent, 1);
+		expect_at(sent[0], AF_INET, &at);
+		cr_expect_eq(at, port);
+		if (n_sent == 2)
+			expect_at(sent[1], AF_INET6, &at);
+		cr_expect_eq(at, port, "the same for both");
+		sent_close();
+		global(&c, "cancel-tcpip-forward", host[i], port, false);
+		cr_expect_not_null(item_of(LINK_IT_UNFORWARD));
+	}
+	fini(&c);
+}
+
+Test(control_forward_kernel, one_family_when_it_is_named)
+{
+	struct client c = client_in(1, 1);
+	uint16_t port = 0, at;
+
+	granted_kernel(&c, "127.0.0.1", &port);
+	cr_assert_eq(n_sent, 1);
+	expect_at(sent[0], AF_INET, &at);
+	cr_expect_eq(at, port);
+	fini(&c);
+}
+
+Test(control_forward_kernel, what_is_refused)
+{
+	struct client c = client_in(1, 1);
+
+	ask(&c, "localhost", 1023);
+	expect_refused("a privileged port");
+	send_err = -EAGAIN;
+	ask(&c, "localhost", 0);
+	expect_refused("the shard takes no descriptors now");
+	send_err = 0;
+	t.table->link.send_fds = NULL;
+	ask(&c, "localhost", 0);
+	expect_refused("nor at all");
+	cr_expect_eq(t.env.n_listeners, 0);
+	fini(&c);
+}
+
+Test(control_forward_kernel, what_another_program_has_is_refused_soon)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	uint16_t port = 0;
+
+	granted_kernel(&c, "127.0.0.1", &port);
+	fini(&c);
+	/* The test's copy listens on. */
+	ask(&d, "localhost", port);
+	for (int i = 0; i < 3; i++) {
+		cr_expect_null(item_of(LINK_IT_FORWARD));
+		turn(100);
+	}
+	expect_refused("in use");
+	fini(&d);
+}
+
+Test(control_forward_kernel, a_port_that_is_given_back_is_had_again)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	uint16_t port = 0;
+
+	granted_kernel(&c, "localhost", &port);
+	fini(&c);
+	ask(&d, "localhost", port);
+	sent_close(); /* as the shard does */
+	turn(100);
+	result(&d, bound_of().token, 0, port);
+	expect_granted(0);
+	fini(&d);
+}
+
+Test(control_forward_kernel, s77_s78_one_owner_here_too)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	const struct link_forward_ref *m;
+	uint16_t port = 0;
+	uint64_t token = granted_kernel(&c, "localhost", &port);
+
+	ask(&d, "127.0.0.1", port);
+	expect_refused("another's");
+	identify(&c, 1);
+	identify(&d, 1);
+	epoch(&d, 1);
+	ask(&d, "::1", port);
+	m = item_of(LINK_IT_UNFORWARD);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->cut, 1);
+	sent_close();
+	turn(100);
+	result(&d, bound_of().token, 0, port);
+	expect_granted(0);
+	fini(&c);
+	fini(&d);
+}
+
+static void begin_mixed(void)
+{
+	with_kernel("GatewayPorts clientspecified\n");
+}
+
+/* Two machines' addresses: what the kernel has is not in the way of what we have. */
+Test(control_forward_with, loopback_is_the_kernels_and_the_rest_is_ours, .init = begin_mixed,
+     .fini = end_kernel, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	uint16_t port = 0;
+
+	granted_kernel(&c, "localhost", &port);
+	granted(&c, "", port);
+	ask(&c, "127.0.0.1", port);
+	expect_refused("that is its own");
+	fini(&c);
+}
+
+static void begin_alone(void)
+{
+	with_kernel("GatewayPorts yes\n");
+	t.env.host_only = true;
+}
+
+Test(control_forward_with, without_interfaces_all_are_the_kernels, .init = begin_alone,
+     .fini = end_kernel, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	uint16_t port = 0;
+
+	granted_kernel(&c, "", &port);
+	cr_assert_eq(getsockname(sent[0], (struct sockaddr *)&in, &len), 0);
+	cr_expect_eq(in.sin_addr.s_addr, INADDR_ANY);
+	fini(&c);
+}
+
+/* --- a hub ------------------------------------------------------------------------------------ */
+
+#define HUB (test_long() ? 60000 : 3000)
+
+static void of_a_hub(void)
+{
+	begin_with("LogLevel QUIET\nGatewayPorts yes\nMaxListeners 60000\n"
+		   "MaxListenersPerConnection 60000\nMaxListenersPerUser 60000\n"
+		   "MaxListenersPerSource 60000\nSlowPathRate 0\n");
+}
+
+/* All of one connection: nothing it asks for walks over what it has. */
+Test(control_forward_with, as_many_as_may_be, .init = of_a_hub, .fini = end, .timeout = 120)
+{
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	int n = HUB;
+
+	for (int i = 0; i < n; i++)
+		granted(&c, "", (uint16_t)(2000 + i));
+	cr_expect_eq(t.env.n_listeners, (uint32_t)n);
+	ask(&d, "", 2000 + (uint32_t)n / 2);
+	expect_refused("somebody has it");
+	for (int i = 1; i < n; i += 2) {
+		global(&c, "cancel-tcpip-forward", "", (uint32_t)(2000 + i), true);
+		cr_assert_not_null(item_of(LINK_IT_UNFORWARD));
+		expect_granted(0);
+	}
+	cr_expect_eq(t.env.n_listeners, (uint32_t)(n + 1) / 2);
+	granted(&d, "", 2001);
+	fini(&c);
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&d);
+}
+
+/* control/index.h against an array: few numbers, so that many have the same. */
+Test(control_forward_with, finds_what_it_has_the_newest_first, .init = begin_alone,
+     .fini = end_kernel, .timeout = 60)
+{
+	enum { THINGS = 1000, KEYS = 300 };
+	static struct {
+		struct index_node node;
+		int born; /* 0: it is not in */
+	} thing[THINGS];
+	struct rnd r = rnd_new(rnd_seed());
+	struct index x = {0};
+	uint32_t n = 0;
+
+	for (int turn = 1; turn <= 20000; turn++) {
+		unsigned int i = rnd_below(&r, THINGS), newest = 0;
+		uint64_t key = rnd_below(&r, KEYS);
+		struct index_node *at = index_first(&x, key);
+		int before = turn;
+
+		for (unsigned int k = 0; k < THINGS && turn % 64 == 0; k++)
+			newest += thing[k].born != 0 && thing[k].node.key == key;
+		for (; at != NULL && turn % 64 == 0; at = index_next(at), newest--) {
+			int born = ((__typeof__(&thing[0]))(void *)at)->born;
+
+			cr_assert(at->key == key && born < before, "in their order");
+			before = born;
+		}
+		cr_assert_eq(newest, 0, "all of them");
+		if (thing[i].born != 0)
+			index_del(&x, &thing[i].node);
+		else
+			index_put(&x, &thing[i].node, key);
+		n += thing[i].born != 0 ? UINT32_MAX : 1;
+		thing[i].born = thing[i].born != 0 ? 0 : turn;
+		cr_assert_eq(x.n, n);
+	}
+	for (unsigned int i = 0; i < THINGS; i++)
+		if (thing[i].born != 0)
+			index_del(&x, &thing[i].node);
+	cr_expect_null(x.many, "nothing is kept");
 }

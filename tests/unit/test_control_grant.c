@@ -237,6 +237,50 @@ Test(control_grant, they_are_bounded)
 	fini(&c);
 }
 
+static uint64_t wall_s;
+
+static uint64_t wall(void)
+{
+	return wall_s;
+}
+
+static void by_the_hour(void)
+{
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	start("TargetRule allow any time=Mon/08:00-18:00");
+	t.env.now_ms = now_ms;
+	clock_follow(t.clock, now_ms);
+	t.env.sources.wall = wall;
+}
+
+/* A grant does not outlive the minute in which a rule may say something else. */
+Test(control_grant_hours, it_ends_with_the_minute, .init = by_the_hour, .fini = teardown)
+{
+	struct client c;
+	const struct link_grant *g;
+
+	wall_s = 1774249175; /* Monday, 23 March 2026, 07:59:35 by the clock on the wall */
+	c = client_in(1, 1);
+	ask(&c, HOST, 80);
+	cr_expect_null(item_of(LINK_IT_CHAN_CONNECT));
+	wall_s += 50; /* 08:00:25 */
+	ask(&c, HOST, 80);
+	cr_expect_not_null(item_of(LINK_IT_CHAN_CONNECT));
+	ask(&c, HOST, 80);
+	g = item_of(LINK_CMD_GRANT);
+	cr_assert_not_null(g);
+	cr_expect_eq(g->lifetime_ms, 35000);
+	/* A week later, when the clocks are an hour ahead: 06:00 UTC is 08:00. */
+	wall_s = 1774249175 + 7 * 86400 - 3600;
+	ask(&c, HOST, 80);
+	cr_expect_null(item_of(LINK_IT_CHAN_CONNECT));
+	wall_s += 25;
+	ask(&c, HOST, 80);
+	cr_expect_not_null(item_of(LINK_IT_CHAN_CONNECT));
+	fini(&c);
+}
+
 /* Rules may be others for who comes next: a shard that attaches holds none. */
 Test(control_grant, all_of_a_shard_are_revoked_at_once)
 {

@@ -406,6 +406,55 @@ Test(control_limits, match_user_switches_nagle_on)
 	client_free(&c);
 }
 
+/* Nobody is told of a cap that there is not. */
+Test(control_limits, match_user_has_rates)
+{
+	struct link_caps m;
+	struct client c;
+
+	start("Match User limited\nChannelRate 8mbit\nConnectionRate none 1M 64K\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CAPS), 0);
+	client_free(&c);
+	cr_assert(login(&c, "limited", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CAPS), 1);
+	m = softplane_caps(t.plane);
+	for (unsigned int way = 0; way < LINK_WAYS; way++) {
+		cr_expect_eq(m.channel[way].rate, 1000000);
+		cr_expect_eq(m.channel[way].burst, 0);
+		cr_expect_eq(m.conn[way].burst, 65536);
+	}
+	cr_expect_eq(m.conn[LINK_IN].rate, 0);
+	cr_expect_eq(m.conn[LINK_OUT].rate, 1 << 20);
+	client_free(&c);
+}
+
+/* One key for a user, another for another, and for a role whoever has it. */
+Test(control_limits, users_and_roles_have_rates)
+{
+	struct link_caps m[3];
+	struct client c;
+
+	start("UserRate 8mbit\nRoleRate demo 1M 2M 64K\n");
+	for (unsigned int i = 0; i < 3; i++) {
+		cr_assert(login(&c, i == 2 ? "limited" : "demo", t.key[0]));
+		cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+		m[i] = softplane_caps(t.plane);
+		client_free(&c);
+	}
+	cr_expect_neq(m[0].group[0].key, 0);
+	cr_expect_eq(m[0].group[0].key, m[1].group[0].key);
+	cr_expect_neq(m[0].group[0].key, m[2].group[0].key);
+	cr_expect_eq(m[0].group[1].key, m[2].group[1].key);
+	cr_expect_neq(m[0].group[0].key, m[0].group[1].key, "a role is no user of its name");
+	cr_expect_eq(m[0].group[0].rate[LINK_IN].rate, 1000000);
+	cr_expect_eq(m[0].group[1].rate[LINK_IN].rate, 1 << 20);
+	cr_expect_eq(m[0].group[1].rate[LINK_OUT].rate, 2 << 20);
+	cr_expect_eq(m[0].group[1].rate[LINK_OUT].burst, 65536);
+}
+
 Test(control_limits, the_slow_path_has_a_rate)
 {
 	struct client c;

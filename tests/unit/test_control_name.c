@@ -248,3 +248,161 @@ Test(control_name, an_answer_for_who_is_gone)
 	cr_expect_null(t.table->by_index[0]->awake->peer_name);
 	over(&d);
 }
+
+/* Until it is in, or control has had enough of it. */
+static bool comes_in(struct client *c)
+{
+	struct ssh_act a;
+	struct item *i;
+	bool over = false;
+
+	client_begin(c, 0, 1);
+	c->opened = true;
+	while (!c->in && !over) {
+		if (dns.named != NULL || dns.done != NULL) {
+			dns_answer();
+		} else if (ssh_brain_next(c->brain, &a) == 0) {
+			client_act(c, &a);
+		} else if ((i = item_next()) != NULL) {
+			over = item_type(i) == LINK_IT_END;
+			if (!over)
+				client_item(c, i);
+			free(i);
+		} else {
+			uv_run(&t.loop, UV_RUN_ONCE);
+		}
+	}
+	return c->in;
+}
+
+Test(control_name, of_clients_that_are_wanted)
+{
+	static const struct {
+		const char *lines, *name, *back;
+		bool in;
+		unsigned int asked;
+	} c[] = {
+		{"DenyClients 203.0.113.0/24", NULL, NULL, true, 0},
+		{"DenyClients 192.0.2.0/24", NULL, NULL, false, 0},
+		{"DenyClients 192.0.2.?", NULL, NULL, false, 0},
+		{"DenyClients 192.0.2.0/24,!192.0.2.9", NULL, NULL, true, 0},
+		{"AllowClients 192.0.2.9", NULL, NULL, true, 0},
+		{"AllowClients 10.0.0.0/8,2001:db8::/32", NULL, NULL, false, 0},
+		{"AllowClients 192.0.2.0/24,!192.0.2.9", NULL, NULL, false, 0},
+		{"AllowClients 192.0.2.0/24\nDenyClients 192.0.2.9", NULL, NULL, false, 0},
+		/* names that nobody finds are nobody's */
+		{"AllowClients *.example.org", NULL, NULL, false, 0},
+		{"DenyClients *.example.org", "box.example.org", "192.0.2.9", true, 0},
+		{"UseDNS yes\nAllowClients *.example.org", "box.Example.org", "192.0.2.9", true, 1},
+		{"UseDNS yes\nAllowClients *.example.org", "box.example.org", "192.0.2.8", false, 1},
+		{"UseDNS yes\nAllowClients *.example.org", NULL, NULL, false, 1},
+		{"UseDNS yes\nAllowClients *.example.org,192.0.2.0/24", NULL, NULL, true, 1},
+		{"UseDNS yes\nAllowClients 192.0.2.0/24,!*.example.org", "box.example.org",
+		 "192.0.2.9", false, 1},
+		{"UseDNS yes\nAllowClients 10.0.0.0/8", "box.example.org", "192.0.2.9", false, 0},
+		{"UseDNS yes\nDenyClients *.example.org", "box.example.org", "192.0.2.9", false, 1},
+		{"UseDNS yes\nDenyClients *.example.org", "box.example.org", "192.0.2.8", true, 1},
+		{"UseDNS yes\nDenyClients 192.0.2.0/24,!box.example.org", "box.example.org",
+		 "192.0.2.9", true, 1},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct client who;
+
+		memset(&dns, 0, sizeof(dns));
+		start_later(c[i].lines);
+		dns.name = c[i].name;
+		dns.back = c[i].back;
+		cr_expect_eq(comes_in(&who), c[i].in, "case %zu: %s", i, c[i].lines);
+		cr_expect_eq(dns.asked, c[i].asked, "case %zu: %s", i, c[i].lines);
+		over(&who);
+		if (i + 1 == N(c))
+			break;
+		teardown();
+		memset(&t, 0, sizeof(t));
+		strcpy(t.dir, "/tmp/sluice-session-XXXXXX");
+	}
+}
+
+/* --- names of targets ---------------------------------------------------------------------------
+ */
+
+/* Asks for name:80, whose look-up says these; the open that follows, NULL: it is refused. */
+static const struct link_chan_connect *target(struct client *c, const char *name,
+					      const char *const *addrs, size_t n)
+{
+	uint8_t buf[512];
+	struct ssh_str open = {buf, open_build(buf, sizeof(buf), name, 80)};
+	struct link_addr found[4];
+
+	items_drop();
+	dns.done = NULL;
+	client_payload(c, &open);
+	if (dns.done == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		cr_assert(addr_parse(addrs[i], &found[i]));
+	dns.done(&dns.caller, n > 0 ? 0 : -ENOENT, found, n);
+	return item_of(LINK_IT_CHAN_CONNECT);
+}
+
+/* S-76: the second answer is judged as the first was, and each of its addresses by itself. */
+Test(control_name, of_targets_that_turn)
+{
+	static const char *const both[] = {"10.66.0.1", "10.0.0.1", "127.0.0.1"};
+	static const struct {
+		const char *addrs[3];
+		size_t n;
+		const char *to; /* NULL: refused */
+	} c[] = {
+		{{"10.0.0.1"}, 1, "10.0.0.1"},  {{"10.66.0.1"}, 1, NULL},
+		{{"127.0.0.1"}, 1, NULL},       {{"169.254.169.254", "::1"}, 2, NULL},
+		{{"64:ff9b::7f00:1"}, 1, NULL}, {{"10.66.0.1", "10.0.0.2"}, 2, "10.0.0.2"},
+	};
+	const struct link_chan_connect *m;
+	struct client who;
+
+	start_later("LogLevel VERBOSE\nOpenGrantTime 0\nTargetRule deny 10.66.0.0/16:*\n"
+		    "TargetRule allow two.example:80");
+	who = login();
+	cr_assert(who.in);
+	m = target(&who, "two.example", both, N(both));
+	cr_assert_not_null(m);
+	cr_expect_eq(m->n_addrs, 1);
+	cr_expect_eq(memcmp(m->addr[0].addr, (uint8_t[]){10, 0, 0, 1}, 4), 0);
+	for (size_t i = 0; i < N(c); i++) {
+		char text[ADDR_TEXT_MAX];
+
+		m = target(&who, "two.example", c[i].addrs, c[i].n);
+		cr_expect_eq(m != NULL, c[i].to != NULL, "case %zu", i);
+		if (m != NULL && c[i].to != NULL)
+			cr_expect_str_eq(addr_text(&m->addr[0], text), c[i].to);
+	}
+	over(&who);
+}
+
+/* What no address could make allowed is not even looked up. */
+Test(control_name, of_targets_nobody_may_reach)
+{
+	struct client who;
+
+	start_later("TargetRule allow *.corp:80 10.0.0.0/8:443");
+	who = login();
+	cr_expect_null(target(&who, "evil.example", NULL, 0));
+	cr_expect_null(dns.done);
+	over(&who);
+}
+
+/* Match dest: a block about a network says something as soon as the address is known. */
+Test(control_name, of_targets_that_match_looks_at)
+{
+	static const char *const inside[] = {"10.0.0.1"}, *const outside[] = {"203.0.113.1"};
+	struct client who;
+
+	start_later("PermitOpen none\nMatch dest 10.0.0.0/8:80\nPermitOpen any");
+	who = login();
+	cr_expect_not_null(target(&who, "two.example", inside, 1));
+	cr_expect_null(target(&who, "two.example", outside, 1));
+	cr_expect_not_null(target(&who, "two.example", inside, 1));
+	over(&who);
+}

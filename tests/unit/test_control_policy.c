@@ -9,6 +9,8 @@
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
+static struct policy_why why;
+
 static struct link_addr addr(const char *text)
 {
 	struct link_addr a = {0};
@@ -71,7 +73,8 @@ Test(control_policy, the_matrix)
 
 		for (size_t k = 0; k < 4 && c[i].permit[k] != NULL; k++)
 			cr_assert_eq(policy_grant_permit(&g, c[i].permit[k]), 0);
-		cr_expect_eq(policy_may_ask(&r, &g, c[i].host, c[i].port), c[i].may, "case %zu", i);
+		cr_expect_eq(policy_may_ask(&r, &g, c[i].host, c[i].port, &why), c[i].may,
+			     "case %zu", i);
 		policy_grant_fini(&g);
 	}
 }
@@ -330,8 +333,8 @@ Test(control_policy, who_may_listen)
 
 		for (size_t k = 0; k < 4 && c[i].permit[k] != NULL; k++)
 			cr_assert_eq(policy_grant_permit_listen(&g, c[i].permit[k]), 0);
-		cr_expect_eq(policy_may_listen(&r, &g, c[i].host, c[i].port), c[i].may, "case %zu",
-			     i);
+		cr_expect_eq(policy_may_listen(&r, &g, c[i].host, c[i].port, &why), c[i].may,
+			     "case %zu", i);
 		policy_grant_fini(&g);
 	}
 }
@@ -343,7 +346,7 @@ Test(control_policy, remote_alone_opens_nothing)
 				 .permit_open = list(any)};
 	struct policy_grant g = policy_grant_full();
 
-	cr_expect_not(policy_may_ask(&r, &g, "db", 5432));
+	cr_expect_not(policy_may_ask(&r, &g, "db", 5432, &why));
 }
 
 Test(control_policy, where_to_listen)
@@ -410,10 +413,10 @@ Test(control_policy, limits_of_two_that_have_nothing_in_common)
 	cr_assert_eq(policy_grant_permit(&b, "db:*"), 0);
 	cr_assert_eq(policy_grant_permit_listen(&b, "9091"), 0);
 	cr_assert_eq(policy_grant_meet(&a, &b, &both), 0);
-	cr_expect_not(policy_may_listen(&r, &both, "", 8080));
-	cr_expect_not(policy_may_listen(&r, &both, "", 9090));
-	cr_expect(policy_may_ask(&r, &both, "db", 1));
-	cr_expect_not(policy_may_ask(&r, &both, "db", 2));
+	cr_expect_not(policy_may_listen(&r, &both, "", 8080, &why));
+	cr_expect_not(policy_may_listen(&r, &both, "", 9090, &why));
+	cr_expect(policy_may_ask(&r, &both, "db", 1, &why));
+	cr_expect_not(policy_may_ask(&r, &both, "db", 2, &why));
 	policy_grant_fini(&a);
 	policy_grant_fini(&b);
 	policy_grant_fini(&both);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "control/helper/client.h"
+#include "control/service/call.h"
 #include "control/session/internal.h"
 #include "ssh/session_msg.h"
 #include "tests/util/session_bench.h"
@@ -32,15 +33,16 @@ static void say(int fd, const uint8_t *buf, size_t len)
 		_exit(1);
 }
 
-static void started(int fd, unsigned int n)
+static void started(int fd, const struct helper_started *with)
 {
 	static uint8_t buf[HELPER_FRAME_MAX + 4];
 	union {
-		char room[CMSG_SPACE(3 * sizeof(int))];
+		char room[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} c = {.room = {0}};
-	int fds[] = {0, 1, 2};
-	struct iovec iov = {buf, helper_started_build(buf, (uint8_t)n)};
+	unsigned int n = service_fds(with);
+	int fds[] = {0, 1, 2, 0, 1, 2};
+	struct iovec iov = {buf, helper_started_build(buf, with)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = c.room,
@@ -72,15 +74,37 @@ static void play(int fd, const struct helper_session *m)
 		return;
 	}
 	if (strcmp(command, "lie") == 0) {
-		say(fd, buf, helper_started_build(buf, 3));
+		say(fd, buf, helper_started_build(buf, &(struct helper_started){.n = 3}));
 		return;
 	}
-	started(fd, m->tty ? 1 : 3);
+	started(fd, &(struct helper_started){
+			    .n = m->tty ? 1 : 3, .agent = m->agent, .x11 = m->x11 ? 2 : 0});
 	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0)
 		return;
 	how.signalled = command[0] == 'k';
 	how.number = (uint32_t)atoi(command + 5);
 	say(fd, buf, helper_exit_build(buf, &how));
+	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
+}
+
+/* By the name of the socket: "taken", "no", "none"; else it is open. */
+static void play_socket(int fd, const struct helper_socket *m)
+{
+	static const struct {
+		const char *path;
+		enum helper_result result;
+	} no[] = {{"/run/taken", HELPER_TAKEN},
+		  {"/run/no", HELPER_NO},
+		  {"/run/none", HELPER_NONE},
+		  {"/run/denied", HELPER_DENIED}};
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		if (ssh_str_eq(m->path, no[i].path)) {
+			say(fd, buf, helper_done_build(buf, no[i].result, "so it is"));
+			return;
+		}
+	started(fd, &(struct helper_started){.n = 1});
 	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
 }
 
@@ -91,6 +115,7 @@ static void helper_main(int listener)
 	for (;;) {
 		int fd = accept(listener, NULL, NULL);
 		struct helper_session m;
+		struct helper_socket sock;
 		struct ssh_str body;
 		enum helper_msg type;
 		size_t have = 0, used;
@@ -103,6 +128,8 @@ static void helper_main(int listener)
 		}
 		if (n > 0 && type == HELPER_SESSION && helper_session_parse(body, &m) == 0)
 			play(fd, &m);
+		else if (n > 0 && type == HELPER_SOCKET && helper_socket_parse(body, &sock) == 0)
+			play_socket(fd, &sock);
 		/* Left open: a program runs until the test is over. */
 	}
 }
@@ -519,5 +546,300 @@ Test(control_no_program, a_gateway_forwards_and_no_more)
 
 	cr_expect_eq(opened(&c, 0), 0);
 	cr_expect_eq(h.sent, 0);
+	fini(&c);
+}
+
+/* --- its client's agent and display --------------------------------------------------------------
+ */
+
+static void ask_x11(struct client *c, uint32_t number, const char *protocol, const char *cookie)
+{
+	const struct ssh_x11_req m = {.single_connection = true,
+				      .protocol = ssh_str_c(protocol),
+				      .cookie = ssh_str_c(cookie)};
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_x11_req_build(&w, &m);
+	ask(c, number, "x11-req", true, buf, ssh_wr_done(&w));
+}
+
+#define AGENT "auth-agent-req@openssh.com"
+
+Test(control_program, x11_is_not_had_without_a_word_of_the_operator)
+{
+	struct client c = client_in(1, 1);
+
+	opened(&c, 0);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	NO_(c);
+	fini(&c);
+}
+
+static void begin_x11(void)
+{
+	begin_with("LogLevel QUIET\nPermitSession yes\nX11Forwarding yes\n");
+}
+
+TestSuite(control_program_x11, .init = begin_x11, .fini = end, .timeout = 60);
+
+Test(control_program_x11, what_listens_begins_and_ends_with_the_session)
+{
+	struct client c = client_in(1, 1);
+	const struct link_forward_ref *gone;
+	const struct link_forward *m;
+	uint64_t token = opened(&c, 0), listens[2];
+	const struct link_chan_end ev = {
+		.audit_id = 9, .token = token, .local_channel = LOCAL, .told = 1};
+	struct item *i;
+
+	ask(&c, 0, AGENT, true, "", 0);
+	YES(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	YES(c);
+	ask_text(&c, 0, "exec", "x");
+	for (int k = 0; k < 2; k++) {
+		struct link_forward_result up = {.port = 0};
+
+		i = comes(LINK_IT_FORWARD);
+		m = link_msg_body(i->msg);
+		cr_expect_eq(m->kind, 2);
+		cr_expect_eq(m->opens, k == 0 ? LINK_OPENS_AGENT : LINK_OPENS_X11);
+		cr_expect_eq(m->once, k == 1, "single_connection");
+		cr_expect_neq(m->fds, 0);
+		listens[k] = up.token = m->token;
+		free(i);
+		cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	}
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+	for (int k = 0; k < 2; k++) {
+		i = comes(LINK_IT_UNFORWARD);
+		gone = link_msg_body(i->msg);
+		cr_expect_eq(gone->token, listens[k]);
+		cr_expect_eq(gone->cut, 0, "what is open stays open");
+		free(i);
+	}
+	cr_expect_eq(t.env.n_listeners, 0);
+	fini(&c);
+}
+
+Test(control_program_x11, what_the_shard_cannot_have_is_forgotten)
+{
+	struct client c = client_in(1, 1);
+	struct link_forward_result down = {.err = -ENOBUFS};
+	struct item *i;
+
+	opened(&c, 0);
+	ask(&c, 0, AGENT, false, "", 0);
+	ask_text(&c, 0, "exec", "x");
+	i = comes(LINK_IT_FORWARD);
+	down.token = ((const struct link_forward *)link_msg_body(i->msg))->token;
+	free(i);
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &down, sizeof(down), NULL, 0), 0);
+	cr_expect_eq(t.env.n_listeners, 0);
+	YES(c);
+	fini(&c);
+}
+
+Test(control_program_x11, s38_what_the_login_was_not_left_is_refused)
+{
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[c.conn.index];
+
+	opened(&c, 0);
+	s->grant.agent = s->grant.x11 = false;
+	ask(&c, 0, AGENT, true, "", 0);
+	NO_(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	NO_(c);
+	s->grant.agent = s->grant.x11 = true;
+	ask(&c, 0, AGENT, true, "x", 1);
+	NO_(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00\nsource /etc/passwd");
+	NO_(c);
+	ask_x11(&c, 0, "", "00");
+	NO_(c);
+	ask(&c, 0, "x11-req", true, "\1", 1);
+	NO_(c);
+	ask(&c, 0, AGENT, true, "", 0);
+	YES(c);
+	ask(&c, 0, AGENT, true, "", 0);
+	NO_(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	YES(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	NO_(c);
+	fini(&c);
+}
+
+static void begin_off(void)
+{
+	begin_with("LogLevel QUIET\nPermitSession yes\nX11Forwarding yes\nDisableForwarding yes\n"
+		   "PermitStreamLocalListen /run/*\n");
+}
+
+TestSuite(control_program_off, .init = begin_off, .fini = end, .timeout = 60);
+
+static void ask_listen(struct client *c, const char *type, const char *path)
+{
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, type);
+	ssh_wr_bool(&w, true);
+	ssh_wr_cstr(&w, path);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+Test(control_program_off, s38_disable_forwarding_is_about_all_of_it)
+{
+	struct client c = client_in(1, 1);
+
+	opened(&c, 0);
+	ask(&c, 0, AGENT, true, "", 0);
+	NO_(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	NO_(c);
+	ask_listen(&c, "streamlocal-forward@openssh.com", "/run/s");
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE);
+	fini(&c);
+}
+
+/* --- UNIX sockets --------------------------------------------------------------------------------
+ */
+
+static void begin_sockets(void)
+{
+	begin_with("LogLevel QUIET\nPermitStreamLocal /run/*\nPermitStreamLocalListen /run/*\n");
+	t.env.sockets_by_helper = true;
+}
+
+TestSuite(control_program_sockets, .init = begin_sockets, .fini = end, .timeout = 60);
+
+static uint64_t listens_at(struct client *c, const char *path)
+{
+	struct link_forward_result up = {.port = 0};
+	const struct link_forward *m;
+	struct item *i;
+
+	ask_listen(c, "streamlocal-forward@openssh.com", path);
+	i = comes(LINK_IT_FORWARD);
+	m = link_msg_body(i->msg);
+	cr_expect_eq(m->kind, 2);
+	cr_expect_eq(m->opens, LINK_OPENS_STREAMLOCAL);
+	cr_expect_eq(m->fds, h.token);
+	cr_expect_eq(m->host_len, strlen(path));
+	up.token = m->token;
+	free(i);
+	cr_assert_eq(event(&c->conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_SUCCESS);
+	return up.token;
+}
+
+Test(control_program_sockets, one_is_listened_at_until_it_is_cancelled)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = listens_at(&c, "/run/s");
+	const struct link_forward_ref *gone;
+	struct item *i;
+
+	ask_listen(&c, "cancel-streamlocal-forward@openssh.com", "/run/t");
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE);
+	ask_listen(&c, "cancel-streamlocal-forward@openssh.com", "/run/s");
+	i = comes(LINK_IT_UNFORWARD);
+	gone = link_msg_body(i->msg);
+	cr_expect_eq(gone->token, token);
+	free(i);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_SUCCESS);
+	ask_listen(&c, "cancel-streamlocal-forward@openssh.com", "/run/s");
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE);
+	fini(&c);
+}
+
+Test(control_program_sockets, those_that_are_refused)
+{
+	static const char *const path[] = {"/var/s",    "/run/no", "/run/none", "/run/denied",
+					   "/run/../s", "run/s",   ""};
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		ask_listen(&c, "streamlocal-forward@openssh.com", path[i]);
+		cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE, "%s", path[i]);
+	}
+	listens_at(&c, "/run/s");
+	ask_listen(&d, "streamlocal-forward@openssh.com", "/run/s");
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE, "another's");
+	cr_expect_eq(t.env.n_listeners, 1);
+	fini(&c);
+	fini(&d);
+}
+
+Test(control_program_sockets, one_that_is_taken_is_asked_for_again_for_a_while)
+{
+	struct client c = client_in(1, 1);
+
+	ask_listen(&c, "streamlocal-forward@openssh.com", "/run/taken");
+	for (int i = 0; i < 4; i++) {
+		uv_run(&t.loop, UV_RUN_ONCE);
+		later_ms += 100;
+		timers_poll(t.env.timers, now_ms());
+	}
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(t.env.n_listeners, 0);
+	fini(&c);
+}
+
+Test(control_program_sockets, who_leaves_meanwhile_waits_for_nothing)
+{
+	struct client c = client_in(1, 1);
+
+	ask_listen(&c, "streamlocal-forward@openssh.com", "/run/s");
+	fini(&c);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect_eq(t.env.n_listeners, 0);
+}
+
+static void lead_to(struct client *c, const char *path)
+{
+	struct ssh_chan_open m = {.type = ssh_str_c("direct-streamlocal@openssh.com"),
+				  .sender_channel = 5,
+				  .window_size = 65536,
+				  .packet_max = 32768};
+	uint8_t buf[256], rest[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, rest, sizeof(rest));
+	ssh_wr_cstr(&w, path);
+	ssh_wr_cstr(&w, "");
+	ssh_wr_u32(&w, 0);
+	m.rest = (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)};
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+Test(control_program_sockets, one_is_led_to_as_its_user)
+{
+	static const char *const no[] = {"/var/s", "/run/no", "/run/none", "/run/denied"};
+	struct client c = client_in(1, 1);
+	const struct link_chan_host *m;
+	struct item *i;
+
+	for (size_t k = 0; k < sizeof(no) / sizeof(no[0]); k++) {
+		lead_to(&c, no[k]);
+		cr_expect_eq(said(NULL), SSH_MSG_CHANNEL_OPEN_FAILURE, "%s", no[k]);
+	}
+	lead_to(&c, "/run/s");
+	i = comes(LINK_IT_CHAN_HOST);
+	m = link_msg_body(i->msg);
+	cr_expect_eq(m->fds, h.token);
+	cr_expect_eq(m->program, 0);
+	cr_expect_eq(h.n_fds, 1);
+	free(i);
 	fini(&c);
 }

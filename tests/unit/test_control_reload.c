@@ -157,6 +157,29 @@ Test(control_reload, who_is_in_goes_on_by_his_own)
 	fini(&after);
 }
 
+/* Who may go where is what the operator says now: for who is in, and for what shards may repeat. */
+Test(control_reload, rules_are_those_of_now)
+{
+	struct client c = client_in(1, 1), asleep = client_in(2, 1);
+
+	rest(&asleep);
+	cr_expect(may_open(&c));
+	load("TargetRule allow any user=nobody");
+	cr_expect_not_null(item_of(LINK_CMD_REVOKE));
+	cr_expect_not(may_open(&c));
+	cr_expect(logged("port 80, but the request was denied."));
+	cr_expect_not(may_open(&asleep));
+	load("TargetRule deny 198.51.100.0/24:*\nTargetRule allow " HOST ":80 user=demo");
+	cr_expect(may_open(&c));
+	cr_expect(may_open(&asleep));
+	load("Match user demo dest *:80\nTargetRule deny 203.0.113.0/24:80\n"
+	     "Match all\nTargetRule allow any");
+	cr_expect_not(may_open(&c));
+	cr_expect(logged("the request was denied. ("));
+	fini(&c);
+	fini(&asleep);
+}
+
 /* Its keys are exchanged anew under the identification it was told. */
 Test(control_reload, who_is_in_knows_us_by_our_old_name)
 {

@@ -1,6 +1,7 @@
 /* control/session/rest.c: who says nothing costs next to nothing, and goes on where it was. */
 #include <malloc.h>
 
+#include "control/session/forward.h"
 #include "control/session/internal.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
@@ -13,6 +14,7 @@ static void begin(void)
 }
 
 TestSuite(control_rest, .init = begin, .fini = teardown, .timeout = 60);
+TestSuite(control_kept, .init = begin, .fini = teardown, .timeout = 60);
 
 static void pass(uint64_t ms)
 {
@@ -361,6 +363,22 @@ Test(control_rest, at_the_end_of_control_it_is_told)
 }
 
 /* A line twice is a dataplane's mistake that ends one connection, no more. */
+/* A payload without a byte would be the end of the link. */
+Test(control_rest, what_it_is_told_fits)
+{
+	char text[LINK_TEXT_MAX + 102] = {0};
+	struct client c = client_at_rest(1);
+	const struct link_bytes *b;
+
+	items_drop();
+	memset(text, 'x', sizeof(text) - 1);
+	cr_expect_eq(session_disconnect(session_at(1), text), 0);
+	b = item_of(LINK_IT_PAYLOAD);
+	cr_assert_not_null(b);
+	cr_expect_gt(b->len, 13);
+	fini(&c);
+}
+
 Test(control_rest, a_second_line_ends_it)
 {
 	struct client c = client_at_rest(1);
@@ -389,5 +407,259 @@ Test(control_rest, at_every_step)
 	}
 	cr_expect_gt(slept, 0);
 	cr_expect_not(c.done);
+	fini(&c);
+}
+
+/* --- a control that is started again ------------------------------------------------------------
+ */
+
+/* Nothing is left of the one before it but what lies with the shard. */
+static void restart(void)
+{
+	session_table_free(t.table);
+	table_new();
+}
+
+static int kept(const struct client *c, const struct kept_bytes *blob)
+{
+	const struct link_conn_kept ev = {
+		.local = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}},
+		.peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}},
+		.uid = 77,
+		.age_us = 1000,
+		.len = blob->len};
+
+	return event(&c->conn, LINK_EV_CONN_KEPT, &ev, sizeof(ev), blob->p, blob->len);
+}
+
+Test(control_kept, it_is_who_it_was)
+{
+	struct client c;
+	struct session *s;
+	uint32_t identity;
+
+	bench_strict = SSH_STRICT_ON;
+	c = client_in(1, 1);
+	identity = session_identity(session_at(1));
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	s = session_at(1);
+	cr_expect_str_eq(session_user(s), "demo");
+	cr_expect(s->authenticated && s->uid == 77 && s->awake == NULL);
+	cr_expect_eq(session_identity(s), identity);
+	cr_expect(past_strict(s->past));
+	cr_expect_eq(t.env.stats.authenticated, 1);
+	rekey(&c);
+	cr_expect_eq(c.exchanges, 2, "keys are exchanged as ever");
+	ask(&c, HOST, 80);
+	cr_expect_not_null(item_of(LINK_IT_CHAN_CONNECT), "and it opens what it may");
+	fini(&c);
+}
+
+/* Rules that came with the start of control hold for it, too: EndRevokedSessions. */
+Test(control_kept, whom_the_rules_of_now_refuse_goes)
+{
+	static const char text[] = "ListenAddress 127.0.0.1:22\nDenyUsers demo\n";
+	struct client c = client_in(1, 1);
+	struct conf *was = t.env.conf;
+
+	restart();
+	t.env.conf = control_conf(text, sizeof(text) - 1);
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	pass(500);
+	cr_expect_not(session_at(1)->ended, "others may be on their way");
+	pass(1000);
+	cr_expect(session_at(1)->ended);
+	cr_expect(logged("you are not let in any more"));
+	fini(&c);
+	conf_put(was);
+}
+
+Test(control_kept, what_is_altered_or_anothers_is_not_taken)
+{
+	struct client c = client_in(1, 1);
+	struct kept_bytes other = bench_blob;
+
+	restart();
+	for (uint32_t i = 0; i < other.len; i += 7) {
+		other.p[i] ^= 1;
+		cr_assert_eq(kept(&c, &other), 0);
+		cr_assert_null(t.table->by_index[1], "byte %u", i);
+		other.p[i] ^= 1;
+	}
+	other.len--;
+	cr_assert_eq(kept(&c, &other), 0);
+	c.conn.generation = 2;
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	c.conn = (struct link_handle){.index = 2, .generation = 1};
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_expect_eq(session_table_count(t.table), 0);
+	c.conn.index = MAX_CONNS;
+	cr_expect_eq(kept(&c, &bench_blob), -EBADMSG);
+	c.conn.index = 1;
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_expect_eq(kept(&c, &bench_blob), -EBADMSG, "one connection is told of once");
+	fini(&c);
+}
+
+/* The one that stopped had half an exchange: its KEXINIT is known, and what the client said. */
+Test(control_kept, an_exchange_goes_on)
+{
+	struct client c = client_in(1, 1);
+	struct link_kex_kept k = {0};
+	uint32_t seqnr = c.seqnr;
+	uint8_t said[2][2048];
+	uint32_t len[2], n = 0;
+
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	while (n < 2) { /* KEXINIT and ECDH_INIT */
+		struct ssh_act a;
+		struct item *i;
+
+		if (ssh_brain_next(c.brain, &a) == 0) {
+			if (a.kind == SSH_ACT_SEND) {
+				len[n] = a.bytes.len;
+				memcpy(said[n++], a.bytes.p, a.bytes.len);
+			}
+			client_act(&c, &a);
+		} else if ((i = item_next()) != NULL) {
+			client_item(&c, i);
+			free(i);
+		}
+	}
+	restart();
+	items_drop();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	k.len = bench_kexinit.len;
+	cr_assert_eq(event(&c.conn, LINK_EV_KEX_KEPT, &k, sizeof(k), bench_kexinit.p, k.len), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct link_payload ev = {.seqnr = seqnr + i, .len = len[i]};
+
+		cr_assert_eq(event(&c.conn, LINK_EV_PAYLOAD, &ev, sizeof(ev), said[i], len[i]), 0);
+	}
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	cr_expect_eq(c.exchanges, 2);
+	rekey(&c);
+	cr_expect_eq(c.exchanges, 3);
+	fini(&c);
+}
+
+/* Or had said all of its part: the client's keys wait, sealed, for its NEWKEYS. */
+Test(control_kept, keys_of_the_client_come_back)
+{
+	struct client c = client_in(1, 1);
+	struct link_kex_kept k = {.sealed = 1};
+
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	while (bench_sealed.len == 0)
+		client_step(&c);
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	k.len = bench_sealed.len;
+	cr_assert_eq(event(&c.conn, LINK_EV_KEX_KEPT, &k, sizeof(k), bench_sealed.p, k.len), 0);
+	pass(10 * REST_MS);
+	cr_expect_not(rests(&c));
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	cr_assert_eq(c.exchanges, 2);
+	cr_expect_not_null(item_of(LINK_IT_RX_KEYS));
+	rekey(&c);
+	cr_expect_eq(c.exchanges, 3);
+	fini(&c);
+}
+
+Test(control_kept, its_channels_and_listeners_count)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_ref up = {
+		.token = 8, .local_channel = 4, .target = {.family = 4, .port = 80}};
+	struct link_chan_kept ch = {
+		.token = 7, .local_channel = 3, .name_len = 4, .port = 80, .up = 1};
+	const struct link_forward_kept f = {.token = 9,
+					    .epoch = 5,
+					    .port = 8080,
+					    .opens = 1,
+					    .kind = 1,
+					    .up = 1,
+					    .addr = {.port = 8080}};
+	struct link_chan_end end = {.audit_id = 1, .token = 7, .told = 1};
+	struct session *s;
+
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	s = session_at(1);
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD_KEPT, &f, sizeof(f), NULL, 0), 0);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	ch.token = 8;
+	ch.up = 0;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	cr_expect_eq(t.env.connecting.n, 1, "one is being connected");
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &up, sizeof(up), NULL, 0), 0);
+	cr_expect_eq(t.env.connecting.n, 0);
+	ch.granted = ch.up = 1;
+	for (uint64_t token = 9; token <= 10; token++) { /* came in; by a grant */
+		ch.token = token;
+		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	}
+	cr_expect_eq(s->n_up, 4);
+	cr_expect_eq(t.env.stats.channels, 4);
+	cr_expect_eq(t.env.n_listeners, 1);
+	cr_expect_eq(forward_next(s, NULL)->epoch, 5);
+	for (uint64_t token = 7; token <= 10; token++) {
+		end.token = token;
+		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), "host", 0), 0);
+	}
+	cr_expect_eq(s->n_up, 0);
+	cr_expect_eq(t.env.stats.channels, 0);
+	fini(&c);
+	cr_expect_eq(t.env.n_listeners, 0);
+}
+
+/* Whose they are nobody knows any more; without a program they are nobody's. */
+Test(control_kept, agents_and_displays_end_with_the_last_program)
+{
+	struct client c = client_in(1, 1);
+	struct link_chan_kept ch = {
+		.token = 7, .local_channel = 3, .name_len = 4, .up = 1, .program = 1};
+	struct link_forward_kept f = {
+		.token = 20, .opens = LINK_OPENS_TCPIP, .kind = 2, .up = 1, .n_at = 1};
+	struct link_chan_end end = {.audit_id = 1, .token = 7, .told = 1};
+	struct session *s;
+
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	s = session_at(1);
+	for (uint8_t opens = LINK_OPENS_TCPIP; opens < LINK_OPENS_COUNT; opens++, f.token++) {
+		f.opens = opens;
+		cr_assert_eq(event(&c.conn, LINK_EV_FORWARD_KEPT, &f, sizeof(f), "", 0), 0);
+	}
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	ch.token = 8;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	cr_assert_eq(t.env.n_listeners, 4);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), "host", 0), 0);
+	cr_expect_eq(t.env.n_listeners, 4, "one of them runs");
+	end.token = 8;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), "host", 0), 0);
+	cr_expect_eq(t.env.n_listeners, 2);
+	for (struct listener *l = forward_next(s, NULL); l != NULL; l = forward_next(s, l))
+		cr_expect_lt(l->opens, LINK_OPENS_AGENT);
+	cr_expect_not_null(item_of(LINK_IT_UNFORWARD));
+	fini(&c);
+	cr_expect_eq(t.env.n_listeners, 0);
+}
+
+/* What it asked for holds in the next control, too. */
+Test(control_kept, no_more_sessions_and_its_epoch)
+{
+	static const uint8_t no_more[] = "\x50\0\0\0\x1cno-more-sessions@openssh.com";
+	const struct ssh_str q = {no_more, 1 + 4 + 28 + 1};
+	struct client c = client_in(1, 1);
+
+	client_payload(&c, &q);
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_expect(session_at(1)->no_more_sessions);
 	fini(&c);
 }

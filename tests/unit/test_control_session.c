@@ -4,6 +4,9 @@
  */
 #include "tests/util/session_bench.h"
 
+#include "control/session/internal.h"
+#include "tests/util/rnd.h"
+
 TestSuite(control_session, .init = setup, .fini = teardown, .timeout = 60);
 
 /* --- ends and answers ---------------------------------------------------------------------------
@@ -188,4 +191,130 @@ Test(control_session, a_flood_of_payloads_is_the_dataplanes_fault)
 		r = event(&conn, LINK_EV_PAYLOAD, &ev, sizeof(ev), "\x02", 1);
 	cr_expect_eq(r, -EBADMSG);
 	ssh_brain_free(c.brain);
+}
+
+/* --- bits that flip (F-38) ---------------------------------------------------------------------
+ */
+
+#define SAYINGS 14
+
+/* One of each kind of event a shard says of a connection, well made. */
+static size_t saying(unsigned int k, const struct link_handle *conn, uint8_t *msg)
+{
+	static const struct link_addr at = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}};
+	static const uint8_t open[] = "\x5a\0\0\0\7session\0\0\0\1\0\1\0\0\0\0\x80\0";
+	const union {
+		struct link_conn_new born;
+		struct link_bytes bytes;
+		struct link_payload payload;
+		struct link_conn_ref ref;
+		struct link_chan_ref chan;
+		struct link_chan_failed failed;
+		struct link_chan_end chan_end;
+		struct link_conn_end conn_end;
+		struct link_conn_kept kept;
+		struct link_chan_kept chan_kept;
+		struct link_forward_kept forward_kept;
+		struct link_kex_kept kex_kept;
+		struct link_forward_result result;
+	} body[SAYINGS] = {
+		{.born = {.local = at, .peer = at}},
+		{.bytes = {.len = sizeof(open) - 1}},
+		{.payload = {.len = sizeof(open) - 1}},
+		{.ref = {0}},
+		{.chan = {.token = 3, .target = at}},
+		{.failed = {.token = 3, .err = -ECONNREFUSED, .reason = 2}},
+		{.chan_end = {.audit_id = 1, .token = 3, .target = at}},
+		{.conn_end = {.audit_id = 2}},
+		{.kept = {.local = at, .peer = at, .len = sizeof(open) - 1}},
+		{.chan_kept = {.token = 4, .target = at, .port = 80, .name_len = 7}},
+		{.forward_kept = {.token = 5,
+				  .addr = at,
+				  .port = 8080,
+				  .host_len = 7,
+				  .opens = 1,
+				  .kind = 1,
+				  .n_at = 1,
+				  .at = {at}}},
+		{.kex_kept = {.len = sizeof(open) - 1}},
+		{.chan = {.token = 3, .target = at}},
+		{.result = {.token = 5, .port = 8080}},
+	};
+	static const struct {
+		uint16_t type;
+		uint16_t len, tail;
+	} of[SAYINGS] = {
+		{LINK_EV_CONN_NEW, sizeof(struct link_conn_new), 0},
+		{LINK_EV_IDENT, sizeof(struct link_bytes), sizeof(open) - 1},
+		{LINK_EV_PAYLOAD, sizeof(struct link_payload), sizeof(open) - 1},
+		{LINK_EV_REKEY_DUE, sizeof(struct link_conn_ref), 0},
+		{LINK_EV_CHAN_OPENED, sizeof(struct link_chan_ref), 0},
+		{LINK_EV_CHAN_FAILED, sizeof(struct link_chan_failed), 0},
+		{LINK_EV_CHAN_END, sizeof(struct link_chan_end), 0},
+		{LINK_EV_CONN_END, sizeof(struct link_conn_end), 0},
+		{LINK_EV_CONN_KEPT, sizeof(struct link_conn_kept), sizeof(open) - 1},
+		{LINK_EV_CHAN_KEPT, sizeof(struct link_chan_kept), 7},
+		{LINK_EV_FORWARD_KEPT, sizeof(struct link_forward_kept), 7},
+		{LINK_EV_KEX_KEPT, sizeof(struct link_kex_kept), sizeof(open) - 1},
+		{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0},
+		{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0},
+	};
+	const struct link_hdr h = {.len = (uint32_t)(sizeof(h) + of[k].len + of[k].tail),
+				   .type = of[k].type,
+				   .conn = *conn};
+
+	memcpy(msg, &h, sizeof(h));
+	memcpy(msg + sizeof(h), &body[k], of[k].len);
+	memcpy(msg + sizeof(h) + of[k].len, of[k].tail == 7 ? (const uint8_t *)"example" : open,
+	       of[k].tail);
+	return h.len;
+}
+
+/*
+ * What passes the check of the link may still be nonsense: any event of any connection, at any
+ * time. Control refuses it or goes on, and lets the next one in.
+ */
+Test(control_session, f38_bits_flip_in_what_a_shard_says)
+{
+	_Alignas(uint64_t) static uint8_t msg[LINK_MSG_MAX];
+	struct rnd r = rnd_new(rnd_seed());
+	unsigned int passed = 0, refused = 0, fatal = 0;
+	struct link_handle conn = {0};
+	struct client in = client_in(3, 1), c;
+
+	for (unsigned int i = 0; i < (test_long() ? 1000000 : 6000); i++) {
+		size_t len;
+
+		conn.index = rnd_below(&r, 4);
+		conn.generation = 1 + rnd_below(&r, 2);
+		len = saying(rnd_below(&r, SAYINGS), &conn, msg);
+		cr_assert_eq(link_msg_check(msg, len), 0, "type %u",
+			     ((struct link_hdr *)(void *)msg)->type);
+		for (unsigned int n = rnd_below(&r, 4); n > 0; n--) {
+			uint32_t bit = rnd_below(&r, (uint32_t)len * 8);
+
+			msg[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		}
+		if (link_msg_check(msg, len) < 0) {
+			refused++;
+		} else {
+			passed++;
+			fatal += session_table_event(t.table, msg) < 0;
+		}
+		items_drop();
+	}
+	cr_expect(passed > 1000 && refused > 1000, "%u and %u", passed, refused);
+	cr_expect_lt(fatal, passed, "%u would have its dataplane sent away", fatal);
+	for (uint32_t i = 0; i < t.table->max; i++)
+		if (t.table->by_index[i] != NULL) {
+			conn = (struct link_handle){
+				.index = i,
+				.generation = t.table->by_index[i]->ref.conn.generation};
+			conn_over(&conn);
+		}
+	c = client_in(1, 77);
+	cr_expect(c.in);
+	conn_over(&c.conn);
+	ssh_brain_free(c.brain);
+	ssh_brain_free(in.brain);
 }

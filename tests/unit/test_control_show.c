@@ -150,6 +150,113 @@ Test(control_show, the_admin_socket_shows_what_a_shard_shares)
 	json_decref(v);
 }
 
+/* A shard with a core, a stage, a limit and one that is no number, half a limit. */
+static void share_shard(const char *path)
+{
+	struct {
+		struct link_stats head;
+		uint64_t value[11];
+		struct link_stats_info info[11];
+	} f = {
+		.head = {LINK_STATS_VERSION, 11, sizeof(f.head), sizeof(f.head) + sizeof(f.value)},
+		.value = {2000000000, 10, 500, 3, 7, 100, 2, UINT64_MAX, UINT64_MAX, 5, 9},
+		.info = {{"shard", "", "TSC_HZ", "t"},
+			 {"shard", "", "TURNS", "t"},
+			 {"stage", "rx", "CYCLES", "t"},
+			 {"stage", "tx", "CYCLES", "t"},
+			 {"limit", "MaxChannels", "USED", "t"},
+			 {"limit", "MaxChannels", "MAX", "t"},
+			 {"limit", "MaxChannels", "REFUSED", "why"},
+			 {"limit", "PARK_MAX", "USED", "t"},
+			 {"limit", "PARK_MAX", "MAX", "t"},
+			 {"limit", "PARK_MAX", "REFUSED", "t"},
+			 {"limit", "half", "USED", "t"}},
+	};
+	FILE *out = fopen(path, "w");
+
+	cr_assert_not_null(out);
+	cr_assert_eq(fwrite(&f, sizeof(f), 1, out), 1);
+	fclose(out);
+}
+
+Test(control_show, lcores_and_limits_of_shards)
+{
+	json_t *v, *row, *max = NULL, *park = NULL;
+	json_int_t hz, turns, cycles, rx;
+	char path[128];
+	size_t i;
+
+	expect_now(0, 0, 0);
+	v = ask("show lcores\n"); /* the soft dataplane shares none */
+	cr_expect_eq(json_array_size(json_object_get(v, "lcores")), 0);
+	json_decref(v);
+	snprintf(path, sizeof(path), "%s/shard0.stats", t.dir);
+	share_shard(path);
+	v = ask("show lcores\n");
+	cr_assert_eq(json_array_size(json_object_get(v, "lcores")), 1);
+	cr_assert_eq(json_unpack(json_array_get(json_object_get(v, "lcores"), 0),
+				 "{s:I, s:I, s:I, s:{s:I, s:i !}}", "hz", &hz, "turns", &turns,
+				 "cycles", &cycles, "stages", "rx", &rx, "tx", &(int){0}),
+		     0);
+	cr_expect(hz == 2000000000 && turns == 10 && cycles == 503 && rx == 500);
+	json_decref(v);
+	v = ask("show limits\n");
+	json_array_foreach(json_object_get(v, "limits"), i, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "limit"));
+
+		cr_expect_str_neq(name, "half");
+		max = strcmp(name, "MaxChannels") == 0 ? row : max;
+		park = strcmp(name, "PARK_MAX") == 0 ? row : park;
+	}
+	cr_assert(max != NULL && park != NULL);
+	cr_expect_str_eq(json_string_value(json_object_get(max, "scope")), "shard 0");
+	cr_expect_str_eq(json_string_value(json_object_get(max, "text")), "why");
+	cr_expect_eq(json_integer_value(json_object_get(max, "used")), 7);
+	cr_expect_eq(json_integer_value(json_object_get(max, "max")), 100);
+	cr_expect_eq(json_integer_value(json_object_get(max, "refused")), 2);
+	cr_expect(json_is_null(json_object_get(park, "used")));
+	cr_expect(json_is_null(json_object_get(park, "max")));
+	cr_expect_eq(json_integer_value(json_object_get(park, "refused")), 5);
+	json_decref(v);
+}
+
+/* What each says of who is in and of a channel that leads to us. */
+Test(control_show, tunnels_and_users)
+{
+	const char *user, *kind, *host;
+	json_int_t conns, chans, channels;
+	struct client c;
+	json_t *v;
+	int port;
+
+	client_start(&c, "open");
+	cr_expect(try_key(&c, t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", softplane_port(t.plane)), 0);
+	expect_now(2, 1, 1);
+	v = ask("show tunnels user=open\n");
+	cr_assert_eq(json_array_size(json_object_get(v, "tunnels")), 1);
+	cr_assert_eq(json_unpack(json_array_get(json_object_get(v, "tunnels"), 0),
+				 "{s:s, s:s, s:s, s:i, s:I}", "user", &user, "kind", &kind, "host",
+				 &host, "port", &port, "channels", &channels),
+		     0);
+	cr_expect_str_eq(user, "open");
+	cr_expect_str_eq(kind, "to");
+	cr_expect_str_eq(host, "127.0.0.1");
+	cr_expect_eq(port, softplane_port(t.plane));
+	cr_expect_eq(channels, 1);
+	json_decref(v);
+	v = ask("show users\n");
+	cr_assert_eq(json_array_size(json_object_get(v, "users")), 1, "who is not in is nobody");
+	cr_assert_eq(json_unpack(json_array_get(json_object_get(v, "users"), 0), "{s:s, s:I, s:I}",
+				 "user", &user, "connections", &conns, "channels", &chans),
+		     0);
+	cr_expect_str_eq(user, "open");
+	cr_expect(conns == 1 && chans == 1);
+	json_decref(v);
+	client_free(&c);
+}
+
 Test(control_show, the_admin_socket_shows_who_is_in)
 {
 	struct client in, out;
@@ -174,6 +281,29 @@ Test(control_show, the_admin_socket_shows_who_is_in)
 	json_decref(v);
 	client_free(&in);
 	client_free(&out);
+}
+
+/* The client hears why, and a key exchange when there is to be one; at rest, too. */
+Test(control_show, an_operator_steers_who_is_in)
+{
+	struct client c;
+	json_t *v;
+
+	cr_assert(login(&c, "demo", t.key[0]));
+	v = ask("rekey user=demo\n");
+	cr_expect_eq(json_integer_value(json_object_get(v, "connections")), 1);
+	json_decref(v);
+	for (int i = 0; i < PATIENCE_MS && !logged("kex: "); i++)
+		usleep(1000);
+	time_passes();
+	v = ask("disconnect user=demo reason=the\\040house\\040burns\n");
+	cr_expect_eq(json_integer_value(json_object_get(v, "connections")), 1);
+	json_decref(v);
+	expect_logged("Disconnecting user demo 127.0.0.1");
+	while (!c.ended)
+		client_run(&c);
+	expect_now(0, 0, 0);
+	client_free(&c);
 }
 
 /* Whether "show connections" says so of the only one. */

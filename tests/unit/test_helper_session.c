@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include "tests/util/helper_bench.h"
 
 /* A shell that is not the first one reads no file of its user's, which could take its time. */
 #define HOLDS "PermitSession yes\nSetEnv COLOUR=blue SHLVL=3\n"
+
+/* Folders of tests: ours is Sluice's own, where no client's socket is. */
+#define SOCKETS "/tmp/sluice-helper-*/"
 
 static const char conf[] =
 	"Match client-version run\n" HOLDS "AcceptEnv LC_*\n"
@@ -22,7 +26,21 @@ static const char conf[] =
 	"Match client-version groups\n" HOLDS "AllowGroups no-such-group\n"
 	"Match client-version no-root\n" HOLDS "PermitRootLogin no\n"
 	"Match client-version root-forced\n" HOLDS ""
-	"PermitRootLogin forced-commands-only\n";
+	"PermitRootLogin forced-commands-only\n"
+	"Match client-version no-agent\n" HOLDS "AllowAgentForwarding no\n"
+	"Match client-version x11\n" HOLDS "X11Forwarding yes\nX11DisplayOffset 200\n"
+	"Match client-version no-forwarding\n" HOLDS "X11Forwarding yes\nDisableForwarding yes\n"
+	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
+	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
+	"Match client-version socket-remote\nPermitStreamLocal " SOCKETS "*\n"
+	"PermitStreamLocalListen " SOCKETS "*\nAllowStreamLocalForwarding remote\n"
+	"StreamLocalBindUnlink yes\n"
+	"Match client-version socket-off\nPermitStreamLocal " SOCKETS "*\n"
+	"PermitStreamLocalListen " SOCKETS "*\nDisableForwarding yes\n"
+	"Match client-version socket-denied\nPermitStreamLocal " SOCKETS "*\n"
+	"PermitStreamLocalListen " SOCKETS "*\nDenyUsers *\n"
+	"Match client-version socket-rule\n"
+	"TargetRule allow " SOCKETS "s key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
 
 static void with_sessions(void)
 {
@@ -36,7 +54,8 @@ TestSuite(helper_session, .init = with_sessions, .fini = teardown, .timeout = 60
 
 struct prog {
 	struct peer p;
-	int fd[3], n;
+	int fd[HELPER_FDS_MAX], n;
+	struct helper_started with;
 };
 
 static struct helper_session ask(const char *version, const char *command)
@@ -53,7 +72,7 @@ static struct helper_session ask(const char *version, const char *command)
 static enum helper_msg first(struct prog *g, struct ssh_str *body)
 {
 	union {
-		char room[CMSG_SPACE(3 * sizeof(int))];
+		char room[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} c;
 	struct iovec iov = {g->p.in, sizeof(g->p.in)};
@@ -81,16 +100,17 @@ static enum helper_msg first(struct prog *g, struct ssh_str *body)
 
 static void begin(struct prog *g, const struct helper_session *m)
 {
+	struct helper_started n;
 	struct ssh_str body;
-	uint8_t n;
 
 	*g = (struct prog){.n = 0};
 	dial(&g->p);
 	say(&g->p, helper_session_build(t.buf, m));
 	cr_assert_eq(first(g, &body), HELPER_STARTED);
 	cr_assert_eq(helper_started_parse(body, &n), 0);
-	cr_assert_eq(n, g->n);
-	cr_assert_eq(n, m->tty ? 1 : 3);
+	cr_assert_eq(n.n + n.agent + n.x11, g->n);
+	cr_assert_eq(n.n, m->tty ? 1 : 3);
+	g->with = n;
 }
 
 /* All that comes until its end. */
@@ -247,11 +267,11 @@ Test(helper_session, a_subsystem_is_what_is_configured)
 Test(helper_session, what_control_goes_by_holds_or_nothing_runs)
 {
 	struct helper_session m = ask("run", "true");
-	struct conf *conf;
+	struct conf *read;
 
-	cr_assert_eq(rules_read(&conf), 0);
-	m.job.mark = conf_mark(conf);
-	conf_put(conf);
+	cr_assert_eq(rules_read(&read), 0);
+	m.job.mark = conf_mark(read);
+	conf_put(read);
 	cr_expect_eq(output(&m, (char[16]){0}, 16), 0);
 	m.job.mark++;
 	cr_expect_eq(refusal(&m), HELPER_DENIED);
@@ -527,4 +547,438 @@ Test(helper_session, what_is_no_request_is_refused)
 			     -EBADMSG);
 	cr_assert_eq(helper_session_parse((struct ssh_str){body, (uint32_t)(len - 5)}, &got), 0);
 	cr_assert(ssh_str_eq(got.command, "true"));
+}
+
+/* --- what listens for its client ---------------------------------------------------------------
+ */
+
+static bool is_listening(int fd)
+{
+	socklen_t len = sizeof(int);
+	int on = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on == 1;
+}
+
+Test(helper_session, an_agent_is_its_users_alone_and_goes_with_the_session)
+{
+	struct helper_session m = ask("run", "stat -c %a ${SSH_AUTH_SOCK%/*} $SSH_AUTH_SOCK; "
+					     "echo $SSH_AUTH_SOCK; cat");
+	char buf[256], path[64];
+	struct prog g;
+
+	m.agent = true;
+	begin(&g, &m);
+	cr_assert_eq(g.with.agent, 1);
+	cr_expect(is_listening(g.fd[3]));
+	close(g.fd[0]);
+	g.fd[0] = g.fd[--g.n];
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	cr_assert_eq(sscanf(buf, "700 600 %63s", path), 1, "%s", buf);
+	cr_expect_eq(strncmp(path, "/tmp/ssh-", 9), 0);
+	cr_expect_eq(over(&g).number, 0);
+	cr_expect_eq(access(path, F_OK), -1);
+	*strrchr(path, '/') = '\0';
+	cr_expect_eq(access(path, F_OK), -1, "nor its folder");
+}
+
+static struct helper_session ask_x11(const char *version, const char *command)
+{
+	struct helper_session m = ask(version, command);
+
+	m.x11 = true;
+	m.display = (struct ssh_x11_req){.protocol = ssh_str_c("MIT-MAGIC-COOKIE-1"),
+					 .cookie = ssh_str_c("0123456789abcdef"),
+					 .screen = 7};
+	return m;
+}
+
+static void xauth_put(const char *and_then)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "#!/bin/sh\necho $* $USER >%s/words\ncat >>%s/words\n%s\n",
+		 t.dir, t.dir, and_then);
+	put("xauth", text, 0755);
+}
+
+Test(helper_session, a_display_and_its_cookie)
+{
+	struct helper_session m = ask_x11("x11", "echo $DISPLAY; cat");
+	char buf[256], path[128], want[256];
+	unsigned int number = 0;
+	struct prog g;
+
+	xauth_put("");
+	begin(&g, &m);
+	cr_assert_geq(g.with.x11, 1);
+	cr_expect(is_listening(g.fd[3]));
+	close(g.fd[0]);
+	g.fd[0] = g.fd[--g.n];
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	cr_expect_eq(over(&g).number, 0);
+	cr_assert_eq(sscanf(buf, "localhost:%u.7", &number), 1, "%s", buf);
+	cr_expect_geq(number, 200);
+	snprintf(path, sizeof(path), "%s/words", t.dir);
+	(void)read_all(open(path, O_RDONLY), buf, sizeof(buf));
+	snprintf(want, sizeof(want),
+		 "-q - %s\nremove unix:%u.7\nadd unix:%u.7 MIT-MAGIC-COOKIE-1 0123456789abcdef\n",
+		 t.me, number, number);
+	cr_expect_str_eq(buf, want);
+}
+
+/* The program runs all the same, and listens to nobody. */
+Test(helper_session, what_is_not_configured_is_not_listened_for)
+{
+	static const char *const version[] = {"no-agent", "no-forwarding", "run"};
+	char buf[256];
+
+	xauth_put("");
+	for (size_t i = 0; i < 3; i++) {
+		struct helper_session m =
+			ask_x11(version[i], "echo $SSH_AUTH_SOCK/$DISPLAY; exec cat");
+		struct prog g;
+
+		m.agent = i < 2;
+		begin(&g, &m);
+		cr_expect_eq(g.with.agent + g.with.x11, 0, "%s", version[i]);
+		close(g.fd[0]);
+		g.fd[0] = g.fd[--g.n];
+		(void)read_all(g.fd[1], buf, sizeof(buf));
+		cr_expect_str_eq(buf, "/\n", "%s", version[i]);
+		(void)over(&g);
+	}
+}
+
+Test(helper_session, without_xauth_there_is_no_display)
+{
+	struct helper_session m = ask_x11("x11", "echo $DISPLAY");
+	char buf[64];
+
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0, "there is none");
+	cr_expect_str_eq(buf, "\n");
+	xauth_put("exit 1");
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0, "it fails");
+	cr_expect_str_eq(buf, "\n");
+	xauth_put("");
+	chmod(t.dir, 0777);
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0, "anybody may have put it there");
+	cr_expect_str_eq(buf, "\n");
+	chmod(t.dir, 0755);
+}
+
+Test(helper_session, words_that_are_more_than_words_are_refused)
+{
+	struct helper_session m = ask_x11("x11", "true");
+
+	m.display.cookie = ssh_str_c("00\nsource /etc/shadow");
+	cr_expect_eq(refusal(&m), HELPER_BAD);
+	m = ask_x11("x11", "true");
+	m.display.protocol = ssh_str_c("");
+	cr_expect_eq(refusal(&m), HELPER_BAD);
+}
+
+/* --- UNIX sockets --------------------------------------------------------------------------------
+ */
+
+/* *ret_fd: what came, when it is HELPER_OK. */
+static enum helper_result ask_socket(const char *version, bool listen, const char *path,
+				     int *ret_fd)
+{
+	const struct helper_socket m = {
+		.job = job_of(version, PATIENCE_MS), .listen = listen, .path = ssh_str_c(path)};
+	struct helper_started started;
+	struct ssh_str body;
+	struct prog g = {.n = 0};
+	struct helper_done done;
+	enum helper_msg type;
+
+	dial(&g.p);
+	say(&g.p, helper_socket_build(t.buf, &m));
+	type = first(&g, &body);
+	if (type == HELPER_DONE) {
+		cr_assert_eq(helper_done_parse(body, &done), 0);
+		close(g.p.fd);
+		return done.result;
+	}
+	cr_assert_eq(type, HELPER_STARTED);
+	cr_assert_eq(helper_started_parse(body, &started), 0);
+	cr_assert_eq(g.n, 1);
+	*ret_fd = g.fd[0];
+	return result(&g.p, NULL, 0);
+}
+
+static char folder[64];
+
+static const char *in_folder(const char *name)
+{
+	static char path[128];
+
+	if (folder[0] == '\0') {
+		strcpy(folder, "/tmp/sluice-helper-s-XXXXXX");
+		cr_assert_not_null(mkdtemp(folder));
+	}
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void folder_remove(void)
+{
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", folder);
+	cr_expect_eq(system(cmd), 0);
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(sun.sun_path, path);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+Test(helper_session, a_socket_is_listened_at_and_connected_to)
+{
+	const char *path = in_folder("s");
+	int l = -1, c = -1, a;
+	struct stat st;
+
+	cr_assert_eq(ask_socket("socket", true, path, &l), HELPER_OK);
+	cr_expect(is_listening(l));
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 0777, 0666, "StreamLocalBindMask");
+	cr_assert_eq(ask_socket("socket", false, path, &c), HELPER_OK);
+	a = accept(l, NULL, NULL);
+	cr_assert_geq(a, 0);
+	cr_expect_eq(write(c, "x", 1), 1);
+	cr_expect_eq(read(a, t.buf, 4), 1);
+	close(a);
+	close(c);
+	close(l);
+	folder_remove();
+}
+
+Test(helper_session, one_that_somebody_has_is_taken_until_he_is_gone)
+{
+	const char *path = in_folder("s");
+	int l = -1, again = -1, c;
+
+	cr_assert_eq(ask_socket("socket", true, path, &l), HELPER_OK);
+	cr_expect_eq(ask_socket("socket", true, path, &again), HELPER_TAKEN);
+	cr_assert_eq(ask_socket("socket-remote", true, path, &again), HELPER_OK,
+		     "StreamLocalBindUnlink");
+	close(l);
+	c = connect_to(path);
+	cr_expect_geq(c, 0, "the newer one's");
+	close(c);
+	close(again);
+	cr_expect_eq(connect_to(path), -1);
+	cr_expect_eq(ask_socket("socket", true, path, &l), HELPER_OK, "nobody listens there");
+	close(l);
+	folder_remove();
+}
+
+/* As with sshd: who has it listen and does not accept keeps no job of the helper's. */
+Test(helper_session, one_whose_queue_is_full_is_not_waited_for)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int l = socket(AF_UNIX, SOCK_STREAM, 0), c = -1, first = -1;
+
+	strcpy(sun.sun_path, in_folder("s"));
+	cr_assert_eq(bind(l, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(l, 0), 0);
+	cr_assert_eq(ask_socket("socket", false, in_folder("s"), &first), HELPER_OK);
+	cr_expect_eq(ask_socket("socket", false, in_folder("s"), &c), HELPER_NO);
+	close(first);
+	close(l);
+	folder_remove();
+}
+
+Test(helper_session, what_is_no_socket_stays)
+{
+	const char *path = in_folder("s");
+	int fd = open(path, O_CREAT | O_WRONLY, 0600), l;
+
+	close(fd);
+	cr_expect_eq(ask_socket("socket", true, path, &l), HELPER_TAKEN);
+	cr_expect_eq(ask_socket("socket-remote", true, path, &l), HELPER_TAKEN);
+	cr_expect_eq(ask_socket("socket", false, path, &l), HELPER_NO);
+	cr_expect_eq(access(path, F_OK), 0);
+	folder_remove();
+}
+
+Test(helper_session, sockets_that_are_refused)
+{
+	static const struct {
+		const char *version;
+		bool listen;
+		enum helper_result want;
+	} c[] = {
+		{"none", false, HELPER_DENIED},          {"none", true, HELPER_DENIED},
+		{"socket-remote", false, HELPER_DENIED}, {"socket-off", true, HELPER_DENIED},
+		{"socket-off", false, HELPER_DENIED},    {"socket-denied", true, HELPER_DENIED},
+		{"socket-rule", true, HELPER_DENIED},    {"socket", false, HELPER_NO},
+		{"socket-rule", false, HELPER_NO},
+	};
+	struct helper_socket m = {.job = job_of("socket", PATIENCE_MS),
+				  .path = ssh_str_c("/tmp/sluice-helper-/../x")};
+	struct peer p;
+	int fd;
+
+	for (size_t i = 0; i < N(c); i++)
+		cr_expect_eq(ask_socket(c[i].version, c[i].listen, in_folder("s"), &fd), c[i].want,
+			     "%zu", i);
+	cr_expect_eq(ask_socket("socket", true, "/tmp/other", &fd), HELPER_DENIED);
+	cr_expect_eq(ask_socket("socket", true, in_folder("no/s"), &fd), HELPER_NO);
+	dial(&p);
+	say(&p, helper_socket_build(t.buf, &m));
+	cr_expect_eq(result(&p, NULL, 0), HELPER_BAD, "no plain path");
+	m.path = ssh_str_c(in_folder("s"));
+	m.job.user = ssh_str_c("no-such-user-here");
+	dial(&p);
+	say(&p, helper_socket_build(t.buf, &m));
+	cr_expect_eq(result(&p, NULL, 0), HELPER_NONE, "control is to know what then");
+	folder_remove();
+}
+
+/* Whatever a rule says: not those in the folder our own sockets stand in, nor by a link. */
+Test(helper_session, sluices_own_sockets_are_nobodys)
+{
+	char path[128];
+	int fd;
+
+	cr_expect_eq(ask_socket("socket", false, t.path, &fd), HELPER_NO);
+	snprintf(path, sizeof(path), "%s/mine", t.dir);
+	cr_expect_eq(ask_socket("socket", true, path, &fd), HELPER_NO);
+	cr_assert_eq(symlink(t.dir, in_folder("link")), 0);
+	cr_expect_eq(ask_socket("socket", false, in_folder("link/helper.sock"), &fd), HELPER_NO);
+	cr_expect_eq(ask_socket("socket", true, in_folder("link/mine"), &fd), HELPER_NO);
+	folder_remove();
+}
+
+/* However few descriptors we are given at first; a program has as few as ever. */
+Test(helper_session, as_many_as_there_may_be)
+{
+	enum { SESSIONS = 60, FILES = 64 };
+	static struct prog g[SESSIONS];
+	struct helper_session m = ask("run", "ulimit -n; read x");
+	struct rlimit was, few;
+	char buf[64];
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	cr_assert_eq(kill(t.pid, SIGTERM), 0);
+	cr_assert_eq(waitpid(t.pid, NULL, 0), t.pid);
+	cr_assert_eq(unlink(t.path), 0);
+	few = (struct rlimit){FILES, was.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	helper_start();
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	for (unsigned int i = 0; i < SESSIONS; i++) {
+		begin(&g[i], &m);
+		cr_assert_eq(read(g[i].fd[1], buf, sizeof(buf)), 3, "%u", i);
+		cr_expect_eq(memcmp(buf, "64\n", 3), 0);
+	}
+	for (unsigned int i = 0; i < SESSIONS; i++) {
+		cr_assert_eq(write(g[i].fd[0], "x\n", 2), 2);
+		(void)over(&g[i]);
+	}
+}
+
+/* --- another control -----------------------------------------------------------------------------
+ */
+
+static enum helper_result resume(uint64_t id, struct peer *p)
+{
+	struct pollfd fd;
+
+	dial(p);
+	say(p, helper_resume_build(t.buf, id));
+	fd = (struct pollfd){p->fd, POLLIN, 0};
+	if (poll(&fd, 1, 200) == 0)
+		return HELPER_OK; /* nothing is said before its end */
+	return result(p, NULL, 0);
+}
+
+Test(helper_session, another_control_hears_how_it_ends)
+{
+	struct helper_session m = ask("run", "echo ready; read x; exit 7");
+	struct prog g;
+	struct peer other;
+	char buf[64];
+
+	m.job.id = 55;
+	begin(&g, &m);
+	cr_assert_eq(read(g.fd[1], buf, sizeof(buf)), 6);
+	cr_expect_eq(resume(54, &other), HELPER_NONE);
+	close(g.p.fd);
+	cr_assert_eq(resume(55, &g.p), HELPER_OK);
+	cr_assert_eq(write(g.fd[0], "x\n", 2), 2);
+	cr_expect_eq(over(&g).number, 7);
+}
+
+/* Also one that comes when it is over already. */
+Test(helper_session, an_end_waits_for_another_control)
+{
+	struct helper_session m = ask("run", "echo ready; read x; exit 8");
+	struct prog g;
+	char buf[64];
+
+	m.job.id = 56;
+	begin(&g, &m);
+	cr_assert_eq(read(g.fd[1], buf, sizeof(buf)), 6);
+	close(g.p.fd);
+	cr_assert_eq(write(g.fd[0], "x\n", 2), 2);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	dial(&g.p);
+	say(&g.p, helper_resume_build(t.buf, 56));
+	cr_expect_eq(over(&g).number, 8);
+}
+
+/* What is cleared away behind it, by a process of the user's, is no reason not to wait. */
+Test(helper_session, an_end_waits_also_where_an_agent_goes_with_it)
+{
+	struct helper_session m = ask("run", "echo $SSH_AUTH_SOCK; read x; exit 9");
+	struct prog g;
+	char path[64] = "", buf[64];
+	ssize_t n;
+
+	m.job.id = 58;
+	m.agent = true;
+	begin(&g, &m);
+	n = read(g.fd[1], path, sizeof(path) - 1);
+	cr_assert_gt(n, 1);
+	path[n - 1] = '\0';
+	close(g.p.fd);
+	cr_assert_eq(write(g.fd[0], "x\n", 2), 2);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	while (access(path, F_OK) == 0)
+		usleep(1000);
+	usleep(200000); /* it is over in all but the telling */
+	dial(&g.p);
+	say(&g.p, helper_resume_build(t.buf, 58));
+	cr_expect_eq(over(&g).number, 9);
+}
+
+Test(helper_session, one_that_was_hung_up_waits_for_nobody)
+{
+	struct helper_session m = ask("run", "echo ready; read x");
+	struct prog g;
+	struct peer other;
+	char buf[64];
+
+	m.job.id = 57;
+	begin(&g, &m);
+	cr_assert_eq(read(g.fd[1], buf, sizeof(buf)), 6);
+	say(&g.p, helper_hangup_build(t.buf));
+	close(g.p.fd);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	for (int i = 0; i < 3; i++)
+		close(g.fd[i]);
+	while (resume(57, &other) == HELPER_OK) /* until it is waited for */
+		close(other.fd);
 }

@@ -39,7 +39,8 @@ static unsigned int fds_open(void)
 
 static void host_start(uint32_t streams, uint32_t rx_max)
 {
-	const struct host_conf conf = {.pools = &pools, .streams_max = streams, .rx_max = rx_max};
+	const struct host_conf conf = {
+		.pools = &pools, .streams_max = streams, .doors_max = 2, .rx_max = rx_max};
 
 	cr_assert_eq(host_new(&conf, &h), 0);
 }
@@ -780,4 +781,171 @@ Test(host, the_set_wakes_who_sleeps_on_it)
 	cr_expect_eq(poll(&p, 1, 0), 0);
 	s->ops->abort(s);
 	close(other);
+}
+
+/* --- who comes in --------------------------------------------------------------------------------
+ */
+
+static struct stream *came[16];
+static unsigned int n_came;
+static bool unwanted, closes;
+static struct net_addr came_from;
+static uint16_t came_port;
+
+static bool on_came(void *arg, uint32_t door, struct stream *s, const struct net_addr *peer,
+		    uint16_t peer_port)
+{
+	cr_expect_eq(arg, &n_came);
+	cr_expect_eq(door, 1);
+	came_from = *peer;
+	came_port = peer_port;
+	if (closes)
+		host_door_close(h, door);
+	if (unwanted)
+		return false;
+	s->user = &user;
+	came[n_came++] = s;
+	return true;
+}
+
+static int loopback_socket(struct sockaddr_in *ret)
+{
+	socklen_t len = sizeof(*ret);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*ret = (struct sockaddr_in){.sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	cr_assert_eq(bind(fd, (struct sockaddr *)ret, sizeof(*ret)), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)ret, &len), 0);
+	return fd;
+}
+
+static void door_open(struct sockaddr_in *ret)
+{
+	int fd = loopback_socket(ret);
+
+	cr_assert_eq(listen(fd, 16), 0);
+	cr_assert_eq(host_door_open(h, 1, fd, on_came, &n_came), 0);
+}
+
+static int knock(const struct sockaddr_in *at)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(connect(fd, (const struct sockaddr *)at, sizeof(*at)), 0);
+	return fd;
+}
+
+static void all_leave(void)
+{
+	while (n_came > 0) {
+		n_came--;
+		came[n_came]->ops->abort(came[n_came]);
+	}
+}
+
+Test(host, who_comes_in_is_a_stream)
+{
+	struct sockaddr_in at;
+	struct pkt_chain c = {0};
+	int fd;
+
+	door_open(&at);
+	settle();
+	fd = knock(&at);
+	cr_assert_eq(write(fd, "early", 5), 5);
+	settle();
+	cr_assert_eq(n_came, 1);
+	cr_expect_eq(came_from.family, 4);
+	cr_expect_eq(came_from.b[0], 127);
+	cr_expect_neq(came_port, 0);
+	cr_expect_eq(came[0]->ops->rx_take(came[0], 100, &c), 5);
+	pkt_chain_free(&c);
+	all_leave();
+	close(fd);
+}
+
+Test(host, who_is_not_wanted_is_reset)
+{
+	struct sockaddr_in at;
+	char b;
+	int fd;
+
+	door_open(&at);
+	unwanted = true;
+	fd = knock(&at);
+	settle();
+	cr_expect_eq(recv(fd, &b, 1, 0), -1);
+	cr_expect_eq(errno, ECONNRESET);
+	cr_expect_eq(host_counters(h)[HOST_C_UNWANTED], 1);
+	cr_expect_eq(host_streams(h), 0);
+	close(fd);
+}
+
+Test(host, a_door_may_be_closed_by_who_came_in)
+{
+	struct sockaddr_in at;
+	int fd, late;
+
+	door_open(&at);
+	closes = true;
+	fd = knock(&at);
+	late = knock(&at);
+	settle();
+	cr_expect_eq(n_came, 1, "the other one found it closed");
+	host_door_close(h, 1);
+	all_leave();
+	close(fd);
+	close(late);
+}
+
+Test(host, who_finds_the_table_full_is_closed)
+{
+	struct sockaddr_in at;
+	int fd[10];
+
+	door_open(&at);
+	for (int i = 0; i < 10; i++)
+		fd[i] = knock(&at);
+	settle();
+	cr_expect_eq(n_came, 8);
+	cr_expect_eq(host_counters(h)[HOST_C_TABLE_FULL], 2);
+	all_leave();
+	for (int i = 0; i < 10; i++)
+		close(fd[i]);
+}
+
+Test(host, what_does_not_listen_is_no_door)
+{
+	struct sockaddr_in at;
+	int fd[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	cr_expect_eq(host_door_open(h, 0, loopback_socket(&at), on_came, NULL), -EINVAL);
+	cr_expect_eq(host_door_open(h, 0, fd[0], on_came, NULL), -EINVAL);
+	cr_expect_eq(host_door_open(h, 0, open("/dev/null", O_RDWR), on_came, NULL), -EINVAL);
+	close(fd[1]);
+}
+
+Test(host, a_door_ends_with_the_instance)
+{
+	struct sockaddr_in at;
+
+	door_open(&at);
+}
+
+Test(host, a_door_wakes_who_sleeps_on_the_set)
+{
+	struct pollfd p = {.fd = host_fd(h), .events = POLLIN};
+	struct sockaddr_in at;
+	int fd;
+
+	door_open(&at);
+	settle();
+	cr_expect_eq(poll(&p, 1, 0), 0);
+	fd = knock(&at);
+	cr_expect_eq(poll(&p, 1, 1000), 1);
+	settle();
+	all_leave();
+	close(fd);
 }

@@ -1,4 +1,5 @@
-/* dataplane/idle and dataplane/snapshot: when a shard sleeps, what wakes it, what others read. */
+/* dataplane/idle, snapshot and watchdog: when a shard sleeps, what wakes it, what others read and
+ * hear. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 
 #include "dataplane/idle.h"
 #include "dataplane/snapshot.h"
+#include "dataplane/watchdog.h"
 
 static struct idle idle;
 
@@ -186,4 +188,23 @@ Test(snapshot, counters_say_themselves_what_they_are)
 	free(file);
 	snapshot_close(&s);
 	rmdir(dir);
+}
+
+/* --- the watchdog ----------------------------------------------------------------------------- */
+
+Test(watchdog, one_shard_that_stands_still_is_enough)
+{
+	uint64_t a = 5, b = 7, seen[2] = {0};
+	const uint64_t *turns[] = {&a, &b};
+	const struct watchdog_conf wc = {.turns = turns, .shards = 2};
+
+	cr_expect(watchdog_look(&wc, seen));
+	cr_expect_not(watchdog_look(&wc, seen));
+	a++;
+	cr_expect_not(watchdog_look(&wc, seen));
+	a++;
+	cr_expect_not(watchdog_look(&wc, seen), "the other has not moved since");
+	b++;
+	cr_expect(watchdog_look(&wc, seen));
+	cr_expect_not(watchdog_look(&wc, seen));
 }

@@ -1,7 +1,9 @@
 /* control/session/lapse.c: who came in by what is over by now goes, at the moment it is. */
 #include "control/session/internal.h"
+#include "control/session/review.h"
 #include "crypto/base64.h"
 #include "crypto/cert.h"
+#include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
@@ -371,6 +373,184 @@ Test(lapse, many_of_them)
 		if (c[i].brain == NULL)
 			continue;
 		cr_expect(gone(&c[i]), "%u", i);
+		fini(&c[i]);
+	}
+}
+
+/* --- other rules: EndRevokedSessions ------------------------------------------------------------
+ */
+
+/* As SIGHUP has it: the configuration of now is another one. */
+static void reload_with(const char *more)
+{
+	char text[1024];
+	int n = snprintf(text, sizeof(text),
+			 "ListenAddress 127.0.0.1:22\nAuthorizedKeysFile %s/keys\n"
+			 "PasswordHashFile %s/passwords\nPasswordAuthentication yes\n%s\n",
+			 dir, dir, more);
+	struct conf *was = t.env.conf;
+
+	t.env.conf = control_conf(text, n);
+	conf_put(was);
+	review_begin(&t.env);
+}
+
+/* Within so many milliseconds of real time it is over; how long it took. */
+static uint64_t gone_within(const struct client *c, unsigned int n, uint64_t ms)
+{
+	uint64_t began = clock_now_ms(), took = 0;
+	bool all = false;
+
+	while (!all && took < ms) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		timers_poll(t.env.timers, now_ms());
+		all = true;
+		for (unsigned int i = 0; i < n; i++)
+			all &= gone(&c[i]);
+		took = clock_now_ms() - began;
+		usleep(200);
+	}
+	cr_expect(all, "within %u ms", (unsigned int)ms);
+	return took;
+}
+
+static void begin_by_password(struct client *c, unsigned int n)
+{
+	begin_with("");
+	put_password("");
+	for (unsigned int i = 0; i < n; i++)
+		c[i] = client_by(NULL, i);
+}
+
+/* F-29 */
+Test(lapse, users_who_are_denied_go)
+{
+	struct client c[3];
+
+	begin_by_password(c, 3);
+	pass(REST_MS + 1);
+	cr_expect_null(session_at(&c[0])->awake, "at rest by now");
+	reload_with("DenyUsers somebody d?mo");
+	printf("%u ms\n", (unsigned int)gone_within(c, 3, 1000));
+	cr_expect(logged("you are not let in any more"));
+	expect_told(-SSH_E_DENIED);
+	for (int i = 0; i < 3; i++)
+		fini(&c[i]);
+}
+
+Test(lapse, a_group_that_is_denied_goes)
+{
+	struct client c[2];
+
+	begin_by_password(c, 2);
+	reload_with("AllowGroups nobody-is-in-it");
+	gone_within(c, 2, 1000);
+	expect_told(-SSH_E_DENIED);
+	for (int i = 0; i < 2; i++)
+		fini(&c[i]);
+}
+
+Test(lapse, other_rules_that_end_sessions)
+{
+	static const char *const more[] = {
+		"AllowUsers other",
+		"RefuseConnection yes",
+		"Match User demo\nRefuseConnection yes",
+		"Match Address 192.0.2.0/24\nDenyUsers *",
+		"DenyUsers demo@192.0.2.9",
+		"DenyGroups some-group\nAllowUsers other",
+	};
+
+	for (size_t i = 0; i < N(more); i++) {
+		struct client c;
+
+		if (i == 0)
+			begin_by_password(&c, 1);
+		else
+			c = client_by(NULL, 0);
+		reload_with(more[i]);
+		gone_within(&c, 1, 1000);
+		fini(&c);
+		reload_with("");
+	}
+}
+
+Test(lapse, rules_that_end_nobody)
+{
+	static const char *const more[] = {
+		"",
+		"DenyUsers other",
+		"AllowUsers demo",
+		"DenyGroups some-group",
+		"EndRevokedSessions no\nDenyUsers demo",
+		"EndRevokedSessions no\nAllowGroups nobody-is-in-it",
+		"Match User demo\nEndRevokedSessions no\nMatch all\nDenyUsers demo",
+		"Match Address 198.51.100.0/24\nDenyUsers demo",
+		"PasswordAuthentication no",
+	};
+	struct client c;
+
+	begin_by_password(&c, 1);
+	for (size_t i = 0; i < N(more); i++) {
+		reload_with(more[i]);
+		looked();
+		cr_expect(!gone(&c), "%s", more[i]);
+	}
+	fini(&c);
+}
+
+/* One that ends, and a dataplane that goes, while somebody is asked about. */
+Test(lapse, a_review_under_way_that_nobody_waits_for)
+{
+	struct client c[3];
+
+	begin_by_password(c, 3);
+	reload_with("AllowGroups nobody-is-in-it");
+	timers_poll(t.env.timers, now_ms());
+	fini(&c[0]);
+	reload_with("DenyGroups some-group");
+	timers_poll(t.env.timers, now_ms());
+	session_table_free(t.table);
+	table_new();
+	looked();
+	for (int i = 1; i < 3; i++)
+		ssh_brain_free(c[i].brain);
+}
+
+/* F-29: a key, in real time. */
+Test(lapse, a_revoked_key_goes_within_a_second)
+{
+	struct client c[3];
+
+	begin_revocable();
+	for (uint32_t i = 0; i < 3; i++)
+		c[i] = client_by(user_key, i);
+	looked();
+	put("revoked", "", user_key);
+	printf("%u ms\n", (unsigned int)gone_within(c, 3, 1000));
+	for (int i = 0; i < 3; i++)
+		fini(&c[i]);
+}
+
+/* What one connection costs the loop; a turn has REVIEW_TURN of them. */
+Test(lapse, a_review_of_many)
+{
+	const unsigned int rounds = test_long() ? 5000 : 50;
+	struct client c[MAX_CONNS];
+	uint64_t began;
+
+	begin_by_password(c, MAX_CONNS);
+	pass(REST_MS + 1);
+	reload_with("Match User a\nDenyUsers b\nMatch Address 198.51.100.0/24\nDenyUsers demo");
+	began = uv_hrtime();
+	for (unsigned int i = 0; i < rounds; i++) {
+		review_begin(&t.env);
+		pass(1);
+	}
+	printf("%.1f us a connection\n",
+	       (double)(uv_hrtime() - began) / 1000.0 / rounds / MAX_CONNS);
+	for (unsigned int i = 0; i < MAX_CONNS; i++) {
+		cr_expect(!gone(&c[i]));
 		fini(&c[i]);
 	}
 }

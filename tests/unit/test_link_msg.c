@@ -29,13 +29,17 @@ static const struct {
 	{LINK_EV_REKEY_DUE, sizeof(struct link_conn_ref), 0, true},
 	{LINK_EV_CHAN_OPENED, sizeof(struct link_chan_ref), 0, true},
 	{LINK_EV_CHAN_FAILED, sizeof(struct link_chan_failed), 0, true},
-	{LINK_EV_CHAN_END, sizeof(struct link_chan_end), 0, true},
+	{LINK_EV_CHAN_END, sizeof(struct link_chan_end), 11, true},
 	{LINK_EV_CONN_END, sizeof(struct link_conn_end), 0, true},
 	{LINK_EV_SHARD_READY, sizeof(struct link_ready), 0, false},
 	{LINK_EV_LISTEN_RESULT, sizeof(struct link_listen_result), 0, false},
-	{LINK_EV_BLOB, sizeof(struct link_bytes), 0, false},
+	{LINK_EV_CONN_KEPT, sizeof(struct link_conn_kept), 300, true},
+	{LINK_EV_CHAN_KEPT, sizeof(struct link_chan_kept), 9, true},
+	{LINK_EV_FORWARD_KEPT, sizeof(struct link_forward_kept), 9, true},
+	{LINK_EV_KEX_KEPT, sizeof(struct link_kex_kept), 1500, true},
 	{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0, true},
 	{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0, true},
+	{LINK_EV_LOOK, sizeof(struct link_look_result), 2 * sizeof(struct link_look_chan), false},
 	{LINK_IT_IDENT, sizeof(struct link_bytes), 20, true},
 	{LINK_IT_PAYLOAD, sizeof(struct link_bytes), 100, true},
 	{LINK_IT_TX_KEYS, sizeof(struct link_keys), 0, true},
@@ -43,6 +47,7 @@ static const struct {
 	{LINK_IT_FIRST_KEX_STRICT, sizeof(struct link_conn_ref), 0, true},
 	{LINK_IT_AUTHENTICATED, sizeof(struct link_authenticated), 0, true},
 	{LINK_IT_BLOB, sizeof(struct link_bytes), 64, true},
+	{LINK_IT_RX_SEALED, sizeof(struct link_bytes), 64, true},
 	{LINK_IT_CHAN_CONNECT, sizeof(struct link_chan_connect), 0, true},
 	{LINK_IT_END, sizeof(struct link_end), 0, true},
 	{LINK_IT_ANSWERED, sizeof(struct link_answered), 0, true},
@@ -51,13 +56,14 @@ static const struct {
 	{LINK_IT_CHAN_FINISH, sizeof(struct link_chan_ref), 0, true},
 	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
 	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
+	{LINK_IT_CAPS, sizeof(struct link_caps), 0, true},
 	{LINK_IT_UNFORWARD, sizeof(struct link_forward_ref), 0, true},
 	{LINK_CMD_LISTEN, sizeof(struct link_listen), 0, false},
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},
-	{LINK_CMD_BLOB_GET, sizeof(struct link_conn_ref), 0, false},
 	{LINK_CMD_CHAN_CLOSE, sizeof(struct link_chan_ref), 0, true},
 	{LINK_CMD_GRANT, sizeof(struct link_grant), 0, true},
 	{LINK_CMD_REVOKE, sizeof(struct link_revoke), 0, false},
+	{LINK_CMD_LOOK, sizeof(struct link_look), 0, false},
 };
 
 static void *body(void)
@@ -68,6 +74,16 @@ static void *body(void)
 static struct link_addr endpoint(void)
 {
 	return (struct link_addr){.family = 4, .port = 22, .addr = {10, 0, 0, 1}};
+}
+
+static void look_body(uint32_t tail)
+{
+	struct link_look_result *r = body();
+	struct link_look_chan *c = (void *)(r + 1);
+
+	r->n = tail / sizeof(*c);
+	for (uint32_t i = 0; i < r->n; i++)
+		c[i] = (struct link_look_chan){.conn = {.generation = 1}, .state = LINK_CHAN_OPEN};
 }
 
 /* Fills in what a type wants. */
@@ -82,11 +98,34 @@ static void good_body(uint16_t type, uint32_t tail)
 		((struct link_payload *)body())->len = tail;
 		break;
 	case LINK_EV_IDENT:
-	case LINK_EV_BLOB:
 	case LINK_IT_IDENT:
 	case LINK_IT_PAYLOAD:
 	case LINK_IT_BLOB:
+	case LINK_IT_RX_SEALED:
 		((struct link_bytes *)body())->len = tail;
+		break;
+	case LINK_EV_CHAN_END:
+		((struct link_chan_end *)body())->name_len = (uint16_t)tail;
+		break;
+	case LINK_EV_CONN_END:
+		((struct link_conn_end *)body())->peer = endpoint();
+		break;
+	case LINK_EV_CONN_KEPT:
+		*(struct link_conn_kept *)body() = (struct link_conn_kept){
+			.local = endpoint(), .peer = endpoint(), .len = tail};
+		break;
+	case LINK_EV_CHAN_KEPT:
+		((struct link_chan_kept *)body())->name_len = (uint16_t)tail;
+		break;
+	case LINK_EV_FORWARD_KEPT:
+		*(struct link_forward_kept *)body() =
+			(struct link_forward_kept){.token = 1,
+						   .opens = LINK_OPENS_TCPIP,
+						   .kind = 1,
+						   .host_len = (uint16_t)tail};
+		break;
+	case LINK_EV_KEX_KEPT:
+		((struct link_kex_kept *)body())->len = tail;
 		break;
 	case LINK_EV_CHAN_OPENED:
 		((struct link_chan_ref *)body())->target = endpoint();
@@ -116,8 +155,12 @@ static void good_body(uint16_t type, uint32_t tail)
 	case LINK_EV_FORWARD:
 		((struct link_forward_result *)body())->port = 2222;
 		break;
+	case LINK_EV_LOOK:
+		look_body(tail);
+		break;
 	case LINK_IT_FORWARD:
-		*(struct link_forward *)body() = (struct link_forward){.token = 1, .kind = 1};
+		*(struct link_forward *)body() =
+			(struct link_forward){.token = 1, .kind = 1, .opens = LINK_OPENS_TCPIP};
 		break;
 	case LINK_CMD_LISTEN:
 		((struct link_listen *)body())->addr = endpoint();
@@ -235,7 +278,7 @@ Test(link_msg, bounds_of_variable_parts)
 	} tails[] = {
 		{LINK_EV_IDENT, 1, LINK_IDENT_MAX},     {LINK_IT_IDENT, 1, LINK_IDENT_MAX},
 		{LINK_EV_PAYLOAD, 1, LINK_PAYLOAD_MAX}, {LINK_IT_PAYLOAD, 1, LINK_PAYLOAD_MAX},
-		{LINK_EV_BLOB, 0, LINK_BLOB_MAX},       {LINK_IT_BLOB, 1, LINK_BLOB_MAX},
+		{LINK_IT_BLOB, 1, LINK_BLOB_MAX},       {LINK_IT_RX_SEALED, 1, LINK_BLOB_MAX},
 	};
 
 	for (size_t i = 0; i < NELEM(tails); i++) {
@@ -377,8 +420,24 @@ Test(link_msg, listeners_of_clients)
 	f->token = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no token");
 	len = good_of(LINK_IT_FORWARD);
+	f->kind = 3;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no such kind");
 	f->kind = 2;
-	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no stream of TCP");
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "the kernel's, and no descriptors");
+	f->fds = 7;
+	for (f->opens = 1; f->opens < LINK_OPENS_COUNT; f->opens++)
+		cr_expect_eq(link_msg_check(&msg, len), 0, "opens %u", f->opens);
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no such channel");
+	f->opens = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no channel");
+	f->opens = LINK_OPENS_X11;
+	f->once = 2;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "twice");
+	f->once = 1;
+	f->kind = 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "descriptors of our own TCP");
+	f->fds = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "X11 is the kernel's");
 	len = good_of(LINK_IT_FORWARD);
 	f->host_len = LINK_HOST_MAX + 1;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "a host too long");
@@ -389,9 +448,39 @@ Test(link_msg, listeners_of_clients)
 	cr_expect_eq(link_msg_check(&msg, len), 0, "an address of its own");
 	len = good_of(LINK_EV_FORWARD);
 	r->port = 0;
-	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "bound, and to no port");
+	cr_expect_eq(link_msg_check(&msg, len), 0, "a socket has none");
 	r->err = -EADDRINUSE;
 	cr_expect_eq(link_msg_check(&msg, len), 0, "not bound");
 	r->err = 1;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no error");
+}
+
+Test(link_msg, what_looks_is_told)
+{
+	size_t len = good_of(LINK_EV_LOOK);
+	struct link_look_result *r = body();
+	struct link_look_chan *c = (void *)(r + 1);
+
+	r->n = 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "one more than it says");
+	r->n = 3;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "one less");
+	r->n = UINT32_C(0x80000002); /* times its size, in 32 bits, it would be two */
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	r->n = 2;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	c[1].conn.generation = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "of no connection");
+	len = good_of(LINK_EV_LOOK);
+	c[1].slow_in = LINK_SLOW_COUNT;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no reason");
+	len = good_of(LINK_EV_LOOK);
+	c[1].slow_out = LINK_SLOW_COUNT;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no reason");
+	len = good_of(LINK_EV_LOOK);
+	c[0].state = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no state");
+	len = good_of(LINK_EV_LOOK);
+	c[0].target.family = 5;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no address");
 }

@@ -1,5 +1,6 @@
 /* dataplane/relay: connections, what is settled and what is handed on, with control played. */
 #include "dataplane/relay/internal.h"
+#include "ssh/ident.h"
 #include "tests/util/relay_bench.h"
 
 TestSuite(relay, .init = bench_start, .fini = bench_end);
@@ -364,6 +365,45 @@ Test(relay, answers_to_one_who_does_not_read_are_bounded)
 	client_free(&c);
 }
 
+/* S-57: the same with requests that control answers: it has no more of them than it may owe. */
+Test(relay, requests_of_one_who_does_not_read_are_bounded)
+{
+	static const char request[] = "\x50\0\0\0\7x@y.org\1";
+	static const uint8_t answer[1000] = {SSH_MSG_REQUEST_SUCCESS};
+	struct client c = client_login();
+	const struct link_hdr *h;
+	unsigned int heard = 0;
+
+	c.f->budget = 4096;
+	for (int i = 0; i < 2000; i++) {
+		client_send(&c, request, sizeof(request) - 1);
+		if (i % 8 == 0)
+			bench_settle();
+		for (; (h = up_next()) != NULL; heard++) {
+			cr_assert_eq(h->type, LINK_EV_PAYLOAD);
+			down_bytes(LINK_IT_PAYLOAD, c.h, answer, sizeof(answer));
+			down_answered(c.h, 1, ((const struct link_payload *)link_msg_body(h))->len);
+		}
+	}
+	bench_settle();
+	cr_expect_lt(heard, 1000, "%u of 2000 were heard", heard);
+	/* What waits, and what control owed when reading stopped. */
+	cr_expect_leq(c.f->tx.len, 4096 + 64 * 1024 + 16 * 1100, "%u bytes", c.f->tx.len);
+	for (unsigned int answers = 0; answers < 2000;) {
+		const uint8_t *p;
+		size_t n;
+
+		while (client_next(&c, &p, &n) == SSH_MSG_REQUEST_SUCCESS)
+			answers++;
+		for (; (h = up_next()) != NULL; heard++) {
+			down_bytes(LINK_IT_PAYLOAD, c.h, answer, sizeof(answer));
+			down_answered(c.h, 1, ((const struct link_payload *)link_msg_body(h))->len);
+		}
+	}
+	cr_expect_eq(heard, 2000, "all are answered once it reads");
+	client_free(&c);
+}
+
 /* --- control ---------------------------------------------------------------------------------- */
 
 /* Sixteen unanswered payloads, then the connection is not read; credit lets it go on. */
@@ -521,28 +561,37 @@ Test(relay, the_linger_is_bounded)
 	client_free(&c);
 }
 
+/* What another control is told first of this connection. */
+static const struct link_conn_kept *kept_of(const struct client *c)
+{
+	const struct link_conn_kept *ret = NULL;
+	struct link_hdr *h;
+
+	bench_kept = true;
+	relay_link_detached(bench);
+	relay_link_attached(bench);
+	bench_settle();
+	while ((h = up_next()) != NULL)
+		if (h->type == LINK_EV_CONN_KEPT && h->conn.generation == c->h.generation)
+			ret = link_msg_body(h);
+	cr_assert_not_null(ret);
+	return ret;
+}
+
 Test(relay, blobs_are_kept_and_returned)
 {
 	struct client a = client_login(), b = client_login();
-	struct link_handle first = {.dataplane = 3, .shard = 5, .index = UINT32_MAX}, h;
-	struct link_conn_ref none = {0};
-	const struct link_bytes *m;
+	const struct link_conn_kept *m;
 
 	down_bytes(LINK_IT_BLOB, a.h, "old", 3);
 	down_bytes(LINK_IT_BLOB, a.h, "of a", 4);
 	down_bytes(LINK_IT_BLOB, b.h, "b's", 3);
-	down(LINK_CMD_BLOB_GET, a.h, &none, sizeof(none), NULL, 0);
 	bench_settle();
-	m = up_expect(LINK_EV_BLOB, &h);
-	cr_expect(h.generation == a.h.generation && m->len == 4 && memcmp(m + 1, "of a", 4) == 0);
-	for (int i = 0; i < 3; i++) {
-		down(LINK_CMD_BLOB_GET, first, &none, sizeof(none), NULL, 0);
-		bench_settle();
-		m = up_expect(LINK_EV_BLOB, &h);
-		cr_expect_eq(m->len, i == 0 ? 4 : i == 1 ? 3 : 0);
-		first.index = h.index;
-		cr_expect_eq(h.generation != 0, i < 2);
-	}
+	m = kept_of(&a);
+	cr_expect(m->len == 4 && memcmp(m + 1, "of a", 4) == 0);
+	cr_expect_eq(m->peer.port, 50022);
+	m = kept_of(&b);
+	cr_expect(m->len == 3 && memcmp(m + 1, "b's", 3) == 0);
 	client_free(&a);
 	client_free(&b);
 }
@@ -552,19 +601,17 @@ Test(relay, blobs_of_any_length)
 {
 	static const uint32_t lens[] = {1, 123, 124, 125, 248, 249, LINK_BLOB_MAX, 2, 1000, 372};
 	struct client a = client_login(), b = client_login();
-	struct link_conn_ref none = {0};
 	uint8_t blob[LINK_BLOB_MAX];
 
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		const struct link_bytes *m;
+		const struct link_conn_kept *m;
 		const struct client *c = i % 3 == 0 ? &b : &a;
 
 		for (uint32_t k = 0; k < lens[i]; k++)
 			blob[k] = (uint8_t)(k * 7 + i);
 		down_bytes(LINK_IT_BLOB, c->h, blob, lens[i]);
-		down(LINK_CMD_BLOB_GET, c->h, &none, sizeof(none), NULL, 0);
 		bench_settle();
-		m = up_expect(LINK_EV_BLOB, NULL);
+		m = kept_of(c);
 		cr_assert_eq(m->len, lens[i]);
 		cr_expect_arr_eq(m + 1, blob, lens[i]);
 	}
@@ -712,4 +759,170 @@ Test(relay, a_storm_of_messages_two)
 {
 	for (uint64_t i = 0; i < (test_long() ? 12 : 6); i++)
 		storm(rnd_seed() + 1000 + i);
+}
+
+/* --- the PROXY protocol (S-81)
+ * -------------------------------------------------------------------- */
+
+static const struct link_addr balancer = {.family = 4, .port = 555, .addr = {192, 0, 2, 9}};
+static const struct link_addr stranger = {.family = 4, .port = 666, .addr = {198, 51, 100, 9}};
+static const struct link_addr gateway = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}};
+static const char header[] = "PROXY TCP4 203.0.113.7 203.0.113.1 4022 2222\r\n";
+
+static bool is_balancer(void *arg, const struct link_addr *peer)
+{
+	(void)arg;
+	return memcmp(peer->addr, balancer.addr, 4) == 0;
+}
+
+static void proxy_start(void)
+{
+	bench_proxied = is_balancer;
+	bench_start();
+}
+
+TestSuite(relay_proxy, .init = proxy_start, .fini = bench_end);
+
+/* What comes from there, whole or by the byte. */
+static struct fake *comes(const struct link_addr *from, const void *p, uint32_t n, uint32_t step)
+{
+	struct fake *f = fake_new();
+
+	cr_assert(relay_accept(bench, &f->s, 7, &gateway, from, bench_now));
+	for (uint32_t at = 0; at < n; at += step) {
+		fake_give(f, (const uint8_t *)p + at, RTE_MIN(step, n - at));
+		bench_settle();
+	}
+	return f;
+}
+
+static void expect_named(const struct link_addr *peer, const struct link_addr *local)
+{
+	const struct link_conn_new *ev = up_expect(LINK_EV_CONN_NEW, NULL);
+	const struct link_bytes *line = up_expect(LINK_EV_IDENT, NULL);
+
+	cr_expect_arr_eq(&ev->peer, peer, sizeof(*peer));
+	cr_expect_arr_eq(&ev->local, local, sizeof(*local));
+	cr_expect_arr_eq(line + 1, "SSH-2.0-x", 9);
+}
+
+static void over(struct fake *f)
+{
+	fake_eof(f);
+	bench_settle();
+	pkt_chain_free(&f->rx);
+	pkt_chain_free(&f->tx);
+}
+
+Test(relay_proxy, s81_a_header_names_the_client_when_who_sends_it_may)
+{
+	static const uint8_t v2[] =
+		"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\7\xcb\0\x71\1\x0f\xb6\x08\xae"
+		"SSH-2.0-x\r\n";
+	const struct link_addr peer = {.family = 4, .port = 4022, .addr = {203, 0, 113, 7}};
+	const struct link_addr local = {.family = 4, .port = 2222, .addr = {203, 0, 113, 1}};
+	char v1[128];
+	int n = snprintf(v1, sizeof(v1), "%sSSH-2.0-x\r\n", header);
+	struct fake *f;
+
+	f = comes(&balancer, v1, (uint32_t)n, 1000);
+	expect_named(&peer, &local);
+	over(f);
+	up_expect(LINK_EV_CONN_END, NULL);
+	f = comes(&balancer, v1, (uint32_t)n, 1);
+	expect_named(&peer, &local);
+	over(f);
+	up_expect(LINK_EV_CONN_END, NULL);
+	f = comes(&balancer, v2, sizeof(v2) - 1, 1);
+	expect_named(&peer, &local);
+	over(f);
+	cr_expect_eq(bench_count(RELAY_C_PROXIED), 3);
+}
+
+/* To control, which refuses it as any other line that does not begin with SSH-. */
+Test(relay_proxy, s81_from_others_it_is_a_bad_version)
+{
+	struct fake *f = comes(&stranger, header, sizeof(header) - 1, 1000);
+	const struct link_conn_new *ev = up_expect(LINK_EV_CONN_NEW, NULL);
+	const struct link_bytes *line = up_expect(LINK_EV_IDENT, NULL);
+
+	cr_expect_arr_eq(&ev->peer, &stranger, sizeof(stranger), "it is who it is");
+	cr_expect_eq(line->len, sizeof(header) - 3);
+	cr_expect_lt(ssh_ident_check(SSH_SERVER, (const uint8_t *)(line + 1), line->len), 0);
+	cr_expect_eq(bench_count(RELAY_C_PROXIED), 0);
+	over(f);
+}
+
+/* Nobody hears of it: who it would have been is not known. */
+Test(relay_proxy, s81_one_without_a_header_ends)
+{
+	static const char *const bytes[] = {"SSH-2.0-x\r\n", "PROXY TCP4 1.2.3.4\r\n", "x",
+					    "PROXY TCP4 1.2.3.4 5.6.7.8 9 0\r\nSSH-2.0-x\r\n"};
+
+	for (size_t i = 0; i < RTE_DIM(bytes); i++) {
+		struct fake *f = comes(&balancer, bytes[i], (uint32_t)strlen(bytes[i]), 1000);
+
+		bench_settle();
+		cr_expect(f->closed || f->aborted, "%zu", i);
+		cr_expect_null(up_next());
+		pkt_chain_free(&f->rx);
+		pkt_chain_free(&f->tx);
+	}
+	cr_expect_eq(bench_count(RELAY_C_PROXY_BAD), RTE_DIM(bytes));
+}
+
+Test(relay_proxy, s81_one_whose_header_does_not_come_ends)
+{
+	struct fake *f = comes(&balancer, "PROXY ", 6, 1000);
+
+	bench_pass(RELAY_PROXY_MS * 1000 - 1000);
+	cr_expect(!f->closed && !f->aborted);
+	bench_pass(2000);
+	cr_expect(f->closed || f->aborted);
+	cr_expect_null(up_next());
+	cr_expect_eq(bench_count(RELAY_C_PROXY_LATE), 1);
+	pkt_chain_free(&f->rx);
+	pkt_chain_free(&f->tx);
+}
+
+/* A check of the balancer's own is nobody else. */
+Test(relay_proxy, it_may_speak_for_itself)
+{
+	static const char own[] = "PROXY UNKNOWN\r\nSSH-2.0-x\r\n";
+	struct fake *f = comes(&balancer, own, sizeof(own) - 1, 1000);
+
+	expect_named(&balancer, &gateway);
+	over(f);
+}
+
+Test(relay_proxy, one_that_goes_before_it_was_named_leaves_nothing)
+{
+	struct fake *f = comes(&balancer, "PROXY", 5, 1000);
+
+	over(f);
+	cr_expect(f->closed || f->aborted);
+	cr_expect_null(up_next());
+}
+
+Test(relay_proxy, a_target_is_told_of_the_client_first)
+{
+	static const char v1[] = "PROXY TCP4 0.0.0.0 0.0.0.0 50022 22\r\nhello";
+	struct client c = client_login();
+	struct bench_chan ch;
+	char got[64];
+
+	bench_proxy = 1;
+	ch = client_channel(&c, 1, 1 << 20);
+	client_data(&c, ch.local, "hello", 5);
+	bench_settle();
+	cr_assert_eq(ch.target->tx.len, sizeof(v1) - 1);
+	fake_drain(ch.target, got, sizeof(v1) - 1);
+	cr_expect_arr_eq(got, v1, sizeof(v1) - 1);
+	bench_proxy = 2;
+	ch = client_channel(&c, 2, 1 << 20);
+	bench_settle();
+	cr_assert_eq(ch.target->tx.len, 28);
+	fake_drain(ch.target, got, 28);
+	cr_expect_arr_eq(got, "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 16);
+	client_free(&c);
 }

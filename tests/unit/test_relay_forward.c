@@ -17,7 +17,7 @@
 
 static int listen_err; /* what begin() says */
 static unsigned int begun, ended;
-static uint32_t last_id;
+static uint32_t last_id, last_ended;
 static struct link_addr last_addr;
 
 static int listens_begin(void *arg, uint32_t id, const struct link_addr *addr, uint16_t *ret_port)
@@ -34,13 +34,35 @@ static int listens_begin(void *arg, uint32_t id, const struct link_addr *addr, u
 static void listens_end(void *arg, uint32_t id)
 {
 	(void)arg;
-	(void)id;
+	last_ended = id;
 	ended++;
+}
+
+/* Of the kernel. */
+static unsigned int ended_fds;
+
+static int listens_begin_fds(void *arg, uint32_t id, uint64_t fds, uint32_t wait_ms)
+{
+	(void)arg;
+	cr_expect_eq(fds, 99);
+	cr_expect_eq(wait_ms, 1000);
+	last_id = id;
+	return listen_err;
+}
+
+static void listens_end_fds(void *arg, uint32_t id)
+{
+	(void)arg;
+	(void)id;
+	ended_fds++;
 }
 
 static void begin(void)
 {
-	bench_listens = (struct relay_listens){.begin = listens_begin, .end = listens_end};
+	bench_listens = (struct relay_listens){.begin = listens_begin,
+					       .end = listens_end,
+					       .begin_fds = listens_begin_fds,
+					       .end_fds = listens_end_fds};
 	bench_start();
 }
 
@@ -48,7 +70,10 @@ TestSuite(relay_forward, .init = begin, .fini = bench_end);
 
 static void listen_for(const struct client *c, uint64_t token, const char *host, uint16_t port)
 {
-	struct link_forward m = {.token = token, .addr = {.family = 4, .port = port}, .kind = 1};
+	struct link_forward m = {.token = token,
+				 .addr = {.family = 4, .port = port},
+				 .kind = 1,
+				 .opens = LINK_OPENS_TCPIP};
 
 	m.host_len = (uint16_t)strlen(host);
 	memcpy(m.host, host, m.host_len);
@@ -548,4 +573,154 @@ Test(relay_forward, short_answers_disconnect)
 		client_ended(&c, -SSH_E_FORMAT);
 		c.f->used = false;
 	}
+}
+
+/* --- listeners of the kernel's ------------------------------------------------------------------
+ */
+
+static struct client listening_fds(enum link_opens opens, const char *host, bool once)
+{
+	struct client c = client_login();
+	struct link_forward m = {.token = TOKEN,
+				 .fds = 99,
+				 .wait_ms = 1000,
+				 .addr = {.family = 4, .port = 8080},
+				 .kind = STREAM_HOST,
+				 .opens = (uint8_t)opens,
+				 .once = once};
+	const struct link_forward_result *r;
+
+	m.host_len = (uint16_t)strlen(host);
+	memcpy(m.host, host, m.host_len);
+	down(LINK_IT_FORWARD, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	if (listen_err == -EINPROGRESS) {
+		cr_expect_null(come(), "nothing comes in as yet");
+		relay_listen_done(bench, last_id, 0, 0);
+		bench_settle();
+	}
+	r = up_expect(LINK_EV_FORWARD, NULL);
+	cr_assert_eq(r->err, 0);
+	cr_expect_eq(r->port, 8080, "as control knows it");
+	return c;
+}
+
+/* What stands behind that which all OPENs have. */
+static struct ssh_rd rest_of(struct client *c, const char *type, uint32_t *ret_channel)
+{
+	struct ssh_chan_open o;
+	const uint8_t *p;
+	struct ssh_rd r;
+	size_t n;
+
+	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_open_parse(&r, &o), 0);
+	cr_expect(ssh_str_eq(o.type, type), "%s", type);
+	ssh_rd_init(&r, o.rest.p, o.rest.len);
+	*ret_channel = o.sender_channel;
+	return r;
+}
+
+Test(relay_forward, kernel_what_a_client_is_told_of_tcp)
+{
+	struct client c;
+
+	listen_err = -EINPROGRESS;
+	c = listening_fds(LINK_OPENS_TCPIP, "example", false);
+	cr_assert_not_null(come());
+	confirm(&c, opened(&c), BENCH_WINDOW, BENCH_PACKET);
+	unlisten(&c, TOKEN, false);
+	cr_expect_eq(ended_fds, 1);
+	cr_expect_eq(ended + begun, 0, "our own TCP had no part in it");
+}
+
+Test(relay_forward, kernel_what_a_client_is_told_of_a_socket)
+{
+	struct client c = listening_fds(LINK_OPENS_STREAMLOCAL, "/run/me/s", false);
+	struct ssh_str path;
+	uint32_t local;
+	struct ssh_rd r;
+
+	cr_assert_not_null(come());
+	r = rest_of(&c, "forwarded-streamlocal@openssh.com", &local);
+	cr_assert_eq(ssh_forwarded_streamlocal_parse(&r, &path), 0);
+	cr_expect(ssh_str_eq(path, "/run/me/s"));
+}
+
+Test(relay_forward, kernel_what_a_client_is_told_of_its_agent)
+{
+	struct client c = listening_fds(LINK_OPENS_AGENT, "", false);
+	uint32_t local;
+	struct ssh_rd r;
+
+	cr_assert_not_null(come());
+	r = rest_of(&c, "auth-agent@openssh.com", &local);
+	cr_expect(ssh_rd_done(&r), "nothing");
+}
+
+Test(relay_forward, kernel_one_x_client_and_no_more)
+{
+	struct client c = listening_fds(LINK_OPENS_X11, "", true);
+	struct ssh_x11_open m;
+	uint32_t local;
+	struct ssh_rd r;
+	struct fake *f = come();
+
+	cr_assert_not_null(f);
+	cr_expect_eq(ended_fds, 1);
+	cr_expect_null(come(), "it was single_connection");
+	r = rest_of(&c, "x11", &local);
+	cr_assert_eq(ssh_x11_open_parse(&r, &m), 0);
+	cr_expect(ssh_str_eq(m.originator, "192.0.2.9"));
+	cr_expect_eq(m.originator_port, 40000);
+	confirm(&c, local, BENCH_WINDOW, BENCH_PACKET);
+	fake_give(f, "x", 1);
+	cr_expect(ssh_str_eq(data_of(&c), "x"), "which lives on");
+	unlisten(&c, TOKEN, false);
+	cr_expect_eq(ended_fds, 1, "once");
+}
+
+Test(relay_forward, kernel_it_ends_with_its_connection)
+{
+	struct client c = listening_fds(LINK_OPENS_AGENT, "", false);
+
+	fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	cr_expect_eq(ended_fds, 1);
+	cr_expect_null(come());
+}
+
+/* --- many ------------------------------------------------------------------------------------- */
+
+/* Tokens of two connections in one place of the table; they go in any order, and no other goes. */
+Test(relay_forward, each_of_very_many_is_found_by_its_token)
+{
+	enum { EACH = 600 };
+	struct client c[2] = {client_login(), client_login()};
+	uint32_t id[2][EACH];
+	struct rnd r = rnd_new(rnd_seed());
+	unsigned int left = 2 * EACH;
+
+	for (uint32_t i = 0; i < 2 * EACH; i++) {
+		listen_for(&c[i & 1], (uint64_t)(1 + i / 2 / 4) << 16 | (i / 2 % 4), "x", 8080);
+		id[i & 1][i / 2] = last_id;
+		up_expect(LINK_EV_FORWARD, NULL);
+	}
+	while (left > 0) {
+		uint32_t who = rnd_below(&r, 2), k = rnd_below(&r, EACH);
+
+		if (id[who][k] == UINT32_MAX)
+			continue;
+		unlisten(&c[who], (uint64_t)(1 + k / 4) << 16 | (k % 4), false);
+		left--;
+		cr_assert_eq(ended, 2 * EACH - left);
+		cr_assert_eq(last_ended, id[who][k], "the one that was named");
+		id[who][k] = UINT32_MAX;
+	}
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 0);
+	unlisten(&c[0], UINT64_C(1) << 16, false);
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 1);
+	client_free(&c[0]);
+	client_free(&c[1]);
 }

@@ -85,7 +85,7 @@ static void run(void)
 static void park_fds(uint64_t token, const int *fd, unsigned int n)
 {
 	park_put(&park, token, fd, n, bench_now);
-	relay_fds_came(bench, bench_now);
+	relay_fds_came(bench, token, bench_now);
 }
 
 static int park_socket(uint64_t token)
@@ -416,7 +416,44 @@ Test(relay_host, only_a_program_has_a_size)
 	client_free(&c);
 }
 
-/* Nobody is there any more who says what became of it, and nobody who says that it is over. */
+/* Nobody is there who says what became of it; the next control is told of it, and does. */
+Test(relay_host, a_program_outlives_its_control)
+{
+	struct link_chan_ref m = {.token = 99};
+	const struct link_chan_kept *k;
+	struct client c = client_login();
+	struct program p = park_program(7);
+	const uint8_t *q;
+	size_t n;
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	cr_assert_eq(write(p.out, "bye", 3), 3);
+	run();
+	data_is(&c, 0, "bye");
+	program_exit(&p);
+	run();
+	cr_expect_eq(client_next(&c, &q, &n), 0, "it waits");
+	bench_link_gone = false;
+	bench_kept = true;
+	relay_link_attached(bench);
+	run();
+	up_expect(LINK_EV_CONN_KEPT, NULL);
+	k = up_expect(LINK_EV_CHAN_KEPT, NULL);
+	cr_expect_eq(k->token, 99);
+	cr_expect(k->up == 1 && k->program == 1 && k->granted == 0);
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	down(LINK_IT_CHAN_FINISH, c.h, &m, sizeof(m), NULL, 0);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}
+
+/* Without another one it ends once ControlWait is over. */
 Test(relay_host, a_program_that_outlives_its_control_ends_by_itself)
 {
 	struct client c = client_login();
@@ -428,37 +465,20 @@ Test(relay_host, a_program_that_outlives_its_control_ends_by_itself)
 	open_host(&c, 7, true);
 	ch = client_confirmed(&c);
 	up_expect(LINK_EV_CHAN_OPENED, NULL);
-	relay_link_detached(bench);
-	relay_link_attached(bench);
-	cr_assert_eq(write(p.out, "bye", 3), 3);
-	run();
-	data_is(&c, 0, "bye");
-	cr_expect_eq(client_next(&c, &q, &n), 0, "it lives, and goes on");
 	program_exit(&p);
 	run();
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	run();
+	bench_pass(9999000);
+	cr_expect_eq(client_next(&c, &q, &n), 0, "it waits");
+	cr_expect_leq(relay_next_timer_us(bench), bench_now + 1001);
+	bench_pass(1001);
 	client_expect(&c, SSH_MSG_CHANNEL_EOF);
 	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
 	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
 	run();
-	up_expect(LINK_EV_CHAN_END, NULL);
-	client_free(&c);
-}
-
-Test(relay_host, what_was_to_be_finished_is_when_control_goes)
-{
-	struct client c = client_login();
-	struct program p = park_program(7);
-
-	open_host(&c, 7, true);
-	client_confirmed(&c);
-	up_expect(LINK_EV_CHAN_OPENED, NULL);
-	program_exit(&p);
-	run();
-	up_expect(LINK_EV_CHAN_DRAINED, NULL);
-	relay_link_detached(bench);
-	run();
-	client_expect(&c, SSH_MSG_CHANNEL_EOF);
-	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
 	client_free(&c);
 }
 

@@ -72,7 +72,7 @@ Test(relay_ids, s54_opens_that_fail_leave_nothing)
 		cr_assert_leq(eal_out(bench_pools.data), mbufs + 4, "after %u", i);
 	}
 	cr_expect_eq(conn->n_chans, 0);
-	cr_expect_eq(conn->n_asked, 0);
+	cr_expect_eq(conn->n_asks, 0);
 	cr_expect_leq(bench->fresh_chans, (uint32_t)BENCH_TABLE, "places come again");
 	cr_expect_eq(bench_count(RELAY_C_CHAN_TABLE_FULL), 0);
 	bench_connect_err = 0;

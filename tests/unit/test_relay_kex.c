@@ -17,36 +17,11 @@ static struct client in_rekey(void)
 	return c;
 }
 
-/* The client's half of the exchange, up to its NEWKEYS, and the keys of both. */
-static void finish(struct client *c)
-{
-	struct link_keys k;
-
-	client_send_byte(c, SSH_MSG_KEXINIT);
-	up_payload_expect(c, SSH_MSG_KEXINIT);
-	client_send_byte(c, SSH_MSG_KEX_ECDH_INIT);
-	up_payload_expect(c, SSH_MSG_KEX_ECDH_INIT);
-	down_msg(c, SSH_MSG_KEX_ECDH_REPLY);
-	down_msg(c, SSH_MSG_NEWKEYS);
-	client_expect(c, SSH_MSG_KEX_ECDH_REPLY);
-	client_expect(c, SSH_MSG_NEWKEYS);
-	keys_of(c, c->keys, &k);
-	down(LINK_IT_TX_KEYS, c->h, &k, sizeof(k), NULL, 0);
-	client_dir_keys(c, &c->flat.rx, c->keys);
-	client_send_byte(c, SSH_MSG_NEWKEYS);
-	client_dir_keys(c, &c->flat.tx, c->keys + 10);
-	up_payload_expect(c, SSH_MSG_NEWKEYS);
-	keys_of(c, c->keys + 10, &k);
-	down(LINK_IT_RX_KEYS, c->h, &k, sizeof(k), NULL, 0);
-	c->keys += 20;
-	bench_settle();
-}
-
 Test(relay_kex, begun_by_either_side)
 {
 	struct client c = in_rekey();
 
-	finish(&c);
+	client_rekey(&c);
 	client_kex(&c); /* and one begun by the client */
 	client_send(&c, ping, sizeof(ping));
 	client_expect(&c, SSH_MSG_PONG);
@@ -83,7 +58,7 @@ Test(relay_kex, nothing_else_is_sealed_in_between)
 	down_bytes(LINK_IT_PAYLOAD, c.h, "\x04", 1); /* DEBUG may pass */
 	client_expect(&c, SSH_MSG_DEBUG);
 	cr_expect_eq(client_next(&c, &p, &n), 0, "message %u in a key exchange", p[0]);
-	finish(&c);
+	client_rekey(&c);
 	while ((msg = client_next(&c, &p, &n)) != 0) {
 		if (seen[msg] == 0 && msg == SSH_MSG_REQUEST_FAILURE)
 			cr_expect_eq(seen[SSH_MSG_PONG], 1, "what waited keeps its order");
@@ -109,7 +84,7 @@ Test(relay_kex, a_close_that_waits_is_not_lost)
 	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
 	bench_settle();
 	cr_expect_null(up_next(), "it is not at its end before CLOSE is sealed");
-	finish(&c);
+	client_rekey(&c);
 	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
 	up_expect(LINK_EV_CHAN_END, NULL);
 	client_free(&c);
@@ -126,7 +101,7 @@ Test(relay_kex, data_before_the_peers_kexinit_is_fine)
 	client_data(&c, ch.local, "hello", 5);
 	bench_settle();
 	cr_expect_eq(ch.target->tx.len, 5);
-	finish(&c);
+	client_rekey(&c);
 	client_free(&c);
 }
 
@@ -261,7 +236,7 @@ Test(relay_kex, one_that_is_finished_does_not_time_out)
 {
 	struct client c = in_rekey();
 
-	finish(&c);
+	client_rekey(&c);
 	bench_pass(20000000);
 	cr_expect_not(c.f->shut);
 	client_free(&c);
@@ -485,7 +460,7 @@ static void load(uint64_t seed)
 		}
 		cr_assert_eq(msg == SSH_MSG_KEXINIT, rekey, "seed %lu", seed);
 		if (rekey)
-			finish(&c);
+			client_rekey(&c);
 		for (uint32_t k; (k = RTE_MIN(ch.target->tx.len, (uint32_t)sizeof(got))) > 0;) {
 			fake_drain(ch.target, got, k);
 			for (uint32_t i = 0; i < k; i++)

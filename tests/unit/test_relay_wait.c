@@ -153,8 +153,8 @@ Test(relay_wait, what_is_behind_the_bound_of_unanswered_is_refused_too)
 	client_free(&c);
 }
 
-/* Its numbers are remembered: who asked the control that left is answered without it. */
-Test(relay_wait, an_open_that_was_being_decided_is_refused_at_once)
+/* What was decided is not asked again; the rest waits like what came later, and is refused. */
+Test(relay_wait, an_open_that_was_being_decided_waits_too)
 {
 	struct client c = login();
 
@@ -168,31 +168,18 @@ Test(relay_wait, an_open_that_was_being_decided_is_refused_at_once)
 		     17);
 	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
 	control_leaves();
+	send_open(&c, 4);
+	expect_nothing(&c);
+	pass_to_the_end_of_patience();
 	expect_refused(&c, 1);
 	expect_refused(&c, 3);
+	expect_refused(&c, 4);
 	expect_nothing(&c);
+	cr_expect_eq(bench_count(RELAY_C_CONTROL_AWAY), 3);
 	control_comes();
 	bench_pass(WAIT_US);
 	cr_expect_not(c.f->shut, "the connection goes on");
 	cr_expect_null(up_next());
-	client_free(&c);
-}
-
-/* More than are remembered: the connection ends, no open of it hangs. */
-Test(relay_wait, too_many_that_were_being_decided_end_it)
-{
-	struct client c = login();
-
-	for (uint8_t i = 0; i < 17; i++) {
-		send_open(&c, i);
-		up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
-	}
-	control_leaves();
-	for (uint8_t i = 0; i < 16; i++)
-		expect_refused(&c, i);
-	expect_nothing(&c);
-	pass_to_the_end_of_patience();
-	ended_meanwhile(&c, -SSH_E_UNAVAILABLE);
 	client_free(&c);
 }
 
@@ -456,5 +443,167 @@ Test(relay_wait, bytes_before_the_end_of_the_stream_arrive)
 	bench_settle();
 	cr_expect_eq(ch.target->tx.len, 2 * sizeof(buf));
 	cr_expect(ch.target->shut);
+	client_free(&c);
+}
+
+/* --- what another control is told first
+ * ------------------------------------------------------------- */
+
+static void leaves_and_comes(void)
+{
+	control_leaves();
+	bench_kept = true;
+	control_comes();
+}
+
+/* A channel to a host that was asked for by this name. */
+static struct bench_chan named_channel(struct client *c)
+{
+	struct link_chan_connect m = {.peer_channel = 5,
+				      .peer_window = 1 << 20,
+				      .peer_packet_max = 32768,
+				      .connect_timeout_ms = 1000,
+				      .n_addrs = 1,
+				      .kind = 1,
+				      .token = 55,
+				      .addr = {{.family = 4, .port = 80}},
+				      .name = {.port = 8080, .len = 6, .bytes = "a.host"}};
+
+	send_open(c, 5);
+	up_payload_expect(c, SSH_MSG_CHANNEL_OPEN);
+	down(LINK_IT_CHAN_CONNECT, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	stream_notify(&fake_last()->s, STREAM_EV_CONNECTED);
+	return client_confirmed(c);
+}
+
+Test(relay_wait, whose_connections_and_channels_there_are)
+{
+	struct client c = login(), d = client_new("aes128-gcm@openssh.com", "");
+	const struct link_conn_kept *m;
+	const struct link_chan_kept *k;
+	struct bench_chan ch;
+	struct link_handle h;
+
+	down_bytes(LINK_IT_BLOB, c.h, "blob", 4);
+	ch = named_channel(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	leaves_and_comes();
+	m = up_expect(LINK_EV_CONN_KEPT, &h);
+	cr_expect_eq(h.generation, c.h.generation, "not the one that has not logged in");
+	cr_expect(m->len == 4 && memcmp(m + 1, "blob", 4) == 0);
+	k = up_expect(LINK_EV_CHAN_KEPT, NULL);
+	cr_expect(k->token == 55 && k->peer_channel == 5 && k->local_channel == ch.local);
+	cr_expect(k->up == 1 && k->granted == 0 && k->program == 0);
+	cr_expect(k->port == 8080 && k->name_len == 6 && memcmp(k + 1, "a.host", 6) == 0);
+	client_free(&c);
+	client_free(&d);
+}
+
+/* An end is told with who it was of, and to whom, whoever hears it; and the place waits for that.
+ */
+Test(relay_wait, what_ended_meanwhile_is_told_whole)
+{
+	struct client c = login();
+	const struct link_chan_end *e;
+	const struct link_conn_end *end;
+	struct link_audit_ack ack;
+	struct link_handle h;
+
+	bench_acks = false;
+	down_bytes(LINK_IT_BLOB, c.h, "blob", 4);
+	named_channel(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	bench_kept = true;
+	for (int i = 0; i < 2; i++) { /* and once more, as nobody has acknowledged it */
+		control_comes();
+		up_expect(LINK_EV_CONN_KEPT, &h);
+		cr_expect_eq(h.generation, c.h.generation);
+		e = up_expect(LINK_EV_CHAN_END, NULL);
+		cr_expect(e->token == 55 && e->port == 8080 && e->target.port == 80);
+		cr_expect(e->name_len == 6 && memcmp(e + 1, "a.host", 6) == 0);
+		end = up_expect(LINK_EV_CONN_END, NULL);
+		cr_expect_eq(end->peer.port, 50022);
+		cr_expect_null(up_next());
+		control_leaves();
+	}
+	ack.audit_id = end->audit_id;
+	down(LINK_CMD_AUDIT_ACK, (struct link_handle){0}, &ack, sizeof(ack), NULL, 0);
+	bench_link_gone = false;
+	bench_settle();
+	control_leaves();
+	control_comes();
+	cr_expect_null(up_next(), "nothing of it is left");
+	client_free(&c);
+}
+
+/* What a control said before it went is carried out. */
+Test(relay_wait, last_items_hold)
+{
+	struct client c = login();
+	const struct link_conn_kept *m;
+
+	down_bytes(LINK_IT_BLOB, c.h, "last", 4);
+	cr_expect_eq(relay_last_items(bench, bench_now), 1);
+	leaves_and_comes();
+	m = up_expect(LINK_EV_CONN_KEPT, NULL);
+	cr_expect(m->len == 4 && memcmp(m + 1, "last", 4) == 0);
+	client_free(&c);
+}
+
+/* However long it takes to tell a control of it. */
+Test(relay_wait, a_target_that_does_not_answer_is_given_up)
+{
+	struct link_chan_connect m = {.peer_channel = 5,
+				      .peer_window = 1 << 20,
+				      .peer_packet_max = 32768,
+				      .connect_timeout_ms = 1000,
+				      .n_addrs = 1,
+				      .kind = STREAM_TCP,
+				      .token = 55,
+				      .addr = {{.family = 4, .addr = {10, 0, 0, 1}, .port = 80}}};
+	struct client c = login();
+
+	send_open(&c, 5);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	down(LINK_IT_CHAN_CONNECT, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	control_leaves();
+	bench_kept = bench_link_full = true;
+	control_comes();
+	for (int i = 0; i < 12; i++)
+		bench_pass(100000);
+	client_expect(&c, SSH_MSG_CHANNEL_OPEN_FAILURE);
+	bench_link_full = false;
+	bench_pass(1000);
+	up_expect(LINK_EV_CONN_KEPT, NULL);
+	up_expect(LINK_EV_CHAN_KEPT, NULL);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+	client_free(&c);
+}
+
+/* Nothing is said of a connection before who it is, however full the link. */
+Test(relay_wait, it_comes_first)
+{
+	struct client c = login();
+
+	named_channel(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	control_leaves();
+	send_open(&c, 9);
+	bench_kept = bench_link_full = true;
+	control_comes();
+	bench_pass(1000);
+	cr_expect_null(up_next());
+	bench_link_full = false;
+	bench_pass(1000);
+	up_expect(LINK_EV_CONN_KEPT, NULL);
+	up_expect(LINK_EV_CHAN_KEPT, NULL);
+	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
+	cr_expect_null(up_next());
 	client_free(&c);
 }

@@ -293,3 +293,182 @@ Test(relay_window, a_session_begins_with_less)
 	window_fini(&ch);
 	cr_expect_eq(bench->windows, 0);
 }
+
+/* --- what is told to those who look -------------------------------------------------------------
+ */
+
+static bool network_holds;
+
+static bool congested(const struct stream *s)
+{
+	(void)s;
+	return network_holds;
+}
+
+static const struct link_look_result *look(uint32_t from, struct link_handle of)
+{
+	const struct link_look m = {.id = 42, .from = from};
+	const struct link_look_result *r;
+
+	down(LINK_CMD_LOOK, of, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	r = up_expect(LINK_EV_LOOK, NULL);
+	cr_assert_eq(r->id, 42);
+	return r;
+}
+
+static const struct link_handle anybody;
+
+static struct link_look_chan look_one(void)
+{
+	const struct link_look_result *r = look(0, anybody);
+
+	cr_assert_eq(r->n, 1);
+	cr_assert_eq(r->next, 0);
+	return *(const struct link_look_chan *)(r + 1);
+}
+
+Test(relay_look, there_is_nothing_to_see, .init = bench_start, .fini = bench_end)
+{
+	struct client c = login(MIB, false);
+
+	cr_expect_eq(look(0, anybody)->n, 0);
+	cr_expect_eq(look(UINT32_MAX, anybody)->n, 0);
+	cr_expect_eq(look(0, (struct link_handle){3, 5, 7, 9})->n, 0, "nobody is called that");
+	client_free(&c);
+}
+
+Test(relay_look, a_channel_is_told_of, .init = bench_start, .fini = bench_end)
+{
+	static const uint8_t buf[1000];
+	struct client c = login(MIB, false);
+	struct bench_chan ch = client_channel(&c, 1, 5000);
+	struct link_look_chan l;
+
+	client_data(&c, ch.local, buf, 300);
+	fake_give(ch.target, buf, 1000);
+	bench_settle();
+	bench_now += 2000;
+	l = look_one();
+	cr_expect_eq(l.token, 1001);
+	cr_expect_eq(l.local_channel, ch.local);
+	cr_expect_eq(l.conn.generation, c.h.generation);
+	cr_expect_eq(l.conn.index, c.h.index);
+	cr_expect_eq(l.state, LINK_CHAN_OPEN);
+	cr_expect_eq(l.bytes_in, 300);
+	cr_expect_eq(l.bytes_out, 1000);
+	cr_expect_eq(l.held_in, 300);
+	cr_expect_eq(l.held_out, 0);
+	cr_expect_eq(l.window_in, MIB - 300);
+	cr_expect_eq(l.window_in_max, MIB);
+	cr_expect_eq(l.window_out, 4000);
+	cr_expect_eq(l.client_rtt_us, RTT / 2);
+	cr_expect_eq(l.target.port, 80);
+	cr_expect(l.age_us >= 2000 && l.idle_us >= 2000 && l.idle_us < 100000);
+	cr_expect_eq(l.ours, 0);
+	client_free(&c);
+}
+
+/* Of each connection its own, from a place on. */
+Test(relay_look, some_are_left_out, .init = bench_start, .fini = bench_end)
+{
+	struct client c = login(MIB, false), d = login(MIB, false);
+	const struct link_look_result *r;
+
+	client_channel(&c, 1, 5000);
+	client_channel(&d, 2, 5000);
+	client_channel(&d, 3, 5000);
+	cr_expect_eq(look(0, anybody)->n, 3);
+	cr_expect_eq(look(1, anybody)->n, 2);
+	cr_expect_eq(look(3, anybody)->n, 0);
+	cr_expect_eq(look(0, c.h)->n, 1);
+	r = look(0, d.h);
+	cr_expect_eq(r->n, 2);
+	cr_expect_eq(((const struct link_look_chan *)(r + 1))->token, 1002);
+	client_free(&c);
+	client_free(&d);
+}
+
+static void expect_slow(enum link_slow in, enum link_slow out, const char *when)
+{
+	struct link_look_chan l = look_one();
+
+	cr_expect_eq(l.slow_in, in, "%s: in %u", when, l.slow_in);
+	cr_expect_eq(l.slow_out, out, "%s: out %u", when, l.slow_out);
+}
+
+Test(relay_look, why_nothing_goes_to_the_client, .init = bench_start, .fini = bench_end)
+{
+	static const uint8_t buf[8000];
+	struct client c = login(MIB, false);
+	struct bench_chan ch = client_channel(&c, 1, 5000);
+
+	bench->conf.stream_congested = congested;
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_TARGET, "nobody says anything");
+	fake_give(ch.target, buf, 8000);
+	bench_settle();
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_WINDOW, "5000 are sent");
+	cr_expect_eq(look_one().held_out, 3000);
+	client_pull(&c);
+	c.f->budget = 0;
+	fake_give(c.f, buf, 0);
+	fake_eof(ch.target);
+	bench_settle();
+	bench->chans[0].swin.window_size = 1000;
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_CLIENT, "its TCP takes nothing");
+	network_holds = true;
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_CONGESTION, "the network takes nothing");
+	bench->chans[0].conn->tx_kex = true;
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_REKEY, "keys are changed");
+	bench->chans[0].conn->tx_kex = false;
+	client_free(&c);
+}
+
+Test(relay_look, why_nothing_goes_to_the_target, .init = bench_start, .fini = bench_end)
+{
+	static const uint8_t buf[4096];
+	struct client c = login(32768, false);
+	struct bench_chan ch = client_channel(&c, 1, 5000);
+	struct conn *conn = bench->chans[0].conn;
+
+	bench->conf.stream_congested = congested;
+	for (int i = 0; i < 8; i++)
+		client_data(&c, ch.local, buf, sizeof(buf));
+	bench_settle();
+	expect_slow(LINK_SLOW_TARGET, LINK_SLOW_TARGET, "it takes nothing");
+	network_holds = true;
+	expect_slow(LINK_SLOW_CONGESTION, LINK_SLOW_TARGET, "the network takes nothing");
+	conn->mem_stopped = true;
+	expect_slow(LINK_SLOW_MEMORY, LINK_SLOW_TARGET, "there is no memory");
+	conn->mem_stopped = false;
+	conn->slow_stopped = true;
+	expect_slow(LINK_SLOW_CONTROL, LINK_SLOW_TARGET, "control has enough");
+	conn->slow_stopped = false;
+	fake_drain(ch.target, NULL, ch.target->tx.len);
+	bench_settle();
+	expect_slow(LINK_SLOW_CLIENT, LINK_SLOW_TARGET, "all is taken");
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	bench_settle();
+	expect_slow(LINK_SLOW_NOTHING, LINK_SLOW_TARGET, "it has said all");
+	client_free(&c);
+}
+
+Test(relay_look, limits_are_used, .init = bench_start, .fini = bench_end)
+{
+	struct client c = login(MIB, false);
+	struct relay_uses u;
+
+	client_channel(&c, 1, 5000);
+	relay_uses(bench, &u);
+	cr_expect(u.conns.now == 1 && u.conns.max == bench->conf.conns_max);
+	cr_expect(u.chans.now == 1 && u.chans.max == bench->conf.chans_max);
+	cr_expect(u.windows.now == MIB && u.windows.max > MIB);
+	cr_expect(u.audit.now == 0 && u.audit.max == 64);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, bench->chans[0].local);
+	bench_settle();
+	relay_uses(bench, &u);
+	cr_expect_eq(u.chans.now, 0);
+	cr_expect_eq(u.windows.now, 0);
+	cr_expect_eq(u.audit.now, 1, "its end, not acknowledged");
+	client_free(&c);
+}

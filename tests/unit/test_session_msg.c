@@ -283,3 +283,38 @@ Test(session_msg, any_bytes_are_walked_to_an_end)
 			cr_assert_leq(++n, len / 5);
 	}
 }
+
+/* They become words of xauth's: what is more than a word is refused (CVE-2016-3115). */
+Test(session_msg, s_x11_words_that_are_none)
+{
+	static const struct {
+		const char *protocol, *cookie;
+		bool plain;
+	} c[] = {
+		{"MIT-MAGIC-COOKIE-1", "0123456789abcdefABCDEF", true},
+		{"a.b:c/d_e", "0", true},
+		{"", "00", false},
+		{"MIT-MAGIC-COOKIE-1", "", false},
+		{"MIT-MAGIC-COOKIE-1\nsource /etc/shadow", "00", false},
+		{"MIT", "00\n", false},
+		{"MIT", "0 0", false},
+		{"MIT;", "00", false},
+		{"M\"T", "00", false},
+		{"MIT", "00\\", false},
+		{"MIT", "\xc3\xa4", false},
+		{"MIT", "$0", false},
+		{"MIT", "@", false},
+		{"MIT", "`", false},
+		{"MIT", "[", false},
+		{"MIT", "{", false},
+	};
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		const struct ssh_x11_req m = {.protocol = ssh_str_c(c[i].protocol),
+					      .cookie = ssh_str_c(c[i].cookie)};
+
+		cr_expect_eq(ssh_x11_req_plain(&m), c[i].plain, "%zu", i);
+	}
+	cr_expect_not(ssh_x11_req_plain(&(struct ssh_x11_req){
+		.protocol = {(const uint8_t *)"A\0B", 3}, .cookie = ssh_str_c("00")}));
+}

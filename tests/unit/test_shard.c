@@ -285,6 +285,89 @@ Test(shard, new_control_takes_listeners_over_and_the_rest_is_closed)
 	detach();
 }
 
+/* --- without interfaces: the kernel listens ------------------------------------------------- */
+
+static struct sockaddr_in kernel_at;
+
+static void make_kernel(void)
+{
+	static struct conf_listen where = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
+	struct shard_conf sc = {.conf = &good.conf,
+				.link = l,
+				.start_id = 42,
+				.stats_path = stats,
+				.listens = &where,
+				.n_listens = 1};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(kernel_at);
+
+	kernel_at = (struct sockaddr_in){.sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	cr_assert_eq(bind(fd, (struct sockaddr *)&kernel_at, len), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&kernel_at, &len), 0);
+	close(fd);
+	where.addr.port = ntohs(kernel_at.sin_port);
+	fixture(&good);
+	good.conf.n_interfaces = good.conf.n_ifaddrs = good.conf.n_routes = 0;
+	good.conf.max_host_streams = 16;
+	cr_assert_eq(shard_new(&sc, &s, err, sizeof(err)), 0, "%s", err);
+	attach();
+}
+
+/* The answer to LISTEN there, or 1 when none came. */
+static int kernel_listen(uint32_t number, bool stop)
+{
+	const struct link_addr a = {
+		.family = 4, .port = ntohs(kernel_at.sin_port), .addr = {127, 0, 0, 1}};
+	const struct link_listen_result *res = link_msg_body(msg);
+
+	cr_assert_eq(control_end_listen(&c, &a, number, stop), 0);
+	run_turns();
+	while (link_rx(&c.rx, msg, sizeof(msg)) >= 0)
+		if (((struct link_hdr *)msg)->type == LINK_EV_LISTEN_RESULT &&
+		    res->listener == number)
+			return res->err;
+	return 1;
+}
+
+/* 0: somebody listens, and has taken the connection. */
+static int kernel_connect(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), r;
+	uint64_t before = relay_counters(s->relay)[RELAY_C_CONNS], taken;
+
+	r = connect(fd, (struct sockaddr *)&kernel_at, sizeof(kernel_at)) < 0 ? -errno : 0;
+	run_turns();
+	taken = relay_counters(s->relay)[RELAY_C_CONNS] - before;
+	cr_expect_eq(taken, r == 0, "%d", r);
+	close(fd);
+	run_turns();
+	return r;
+}
+
+/* What control wants no more refuses, as an address of ours does, and may be wanted again. */
+Test(shard, an_address_of_the_kernels_that_nobody_wants_refuses)
+{
+	make_kernel();
+	cr_expect_eq(kernel_listen(1, false), 0);
+	cr_expect_eq(kernel_connect(), 0);
+	for (uint32_t i = 2; i < 5; i++) {
+		cr_expect_eq(kernel_listen(i - 1, true), 0);
+		cr_expect_eq(kernel_connect(), -ECONNREFUSED);
+		cr_expect_eq(kernel_listen(i, false), 0);
+		cr_expect_eq(kernel_connect(), 0);
+	}
+	detach();
+	cr_expect_eq(kernel_connect(), 0, "it outlives control");
+	attach();
+	s->relisten_us = s->now_us; /* as if its time had come */
+	run_turns();
+	cr_expect_eq(kernel_connect(), -ECONNREFUSED, "which wants it no more");
+	cr_expect_eq(kernel_listen(9, false), 0);
+	cr_expect_eq(kernel_connect(), 0);
+	detach();
+}
+
 Test(shard, new_control_may_want_another_backlog)
 {
 	const struct link_listen want = {.addr = {.family = 4, .port = 22, .addr = {198, 18, 0, 2}},
@@ -364,7 +447,32 @@ Test(shard, counters_of_all_rooms_are_shared)
 	cr_expect_eq(shared_counter("relay", "", "CONNS"), 0);
 	cr_expect_eq(shared_counter("ssh", "", "mac"), 0);
 	cr_expect_eq(shared_counter("port", "outside", "RX_MISSED"), 0);
+	cr_expect_gt(shared_counter("shard", "", "TSC_HZ"), 1000000);
+	cr_expect_eq(shared_counter("shard", "", "TURNS"), s->stats.turns);
+	cr_expect_eq(shared_counter("stage", "rx", "ITEMS"), s->stats.stage[SHARD_STAGE_RX].items);
+	cr_expect_eq(shared_counter("stage", "link", "BYTES"), 0);
 	cr_expect_eq(shared_counter("port", "inside", "RX_MISSED"), UINT64_MAX);
+	detach();
+}
+
+Test(shard, limits_are_shared)
+{
+	struct rte_mbuf *m[8];
+
+	make_good();
+	cr_assert_eq(rte_pktmbuf_alloc_bulk(s->pools.data, m, 8), 0);
+	s->limits_us = 0;
+	shard_limits_poll(s);
+	snapshot_publish(&s->snapshot, &s->stats);
+	cr_expect_eq(shared_counter("limit", "MaxChannels", "MAX"), s->conf->max_channels);
+	cr_expect_eq(shared_counter("limit", "MaxConnections", "USED"), 0);
+	cr_expect_geq(shared_counter("limit", "Memory", "USED"), 8);
+	cr_expect_eq(shared_counter("limit", "Memory", "MAX"), s->pools.data->size);
+	cr_expect_eq(shared_counter("limit", "PARK_MAX", "MAX"), PARK_MAX);
+	for (unsigned int i = 0; i < SHARD_LIMIT_COUNT; i++)
+		cr_expect_eq(shared_counter("limit", shard_limit_name(i), "REFUSED"), 0, "%s",
+			     shard_limit_name(i));
+	rte_pktmbuf_free_bulk(m, 8);
 	detach();
 }
 
@@ -638,4 +746,143 @@ Test(shard, an_mtu_the_device_cannot_have_is_refused_in_one_line)
 	cr_expect_neq(err[0], '\0');
 	cr_expect_null(strchr(err, '\n'));
 	cr_expect_eq(access(stats, F_OK), -1);
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
+
+/* A client that says nothing. */
+static uint32_t no_bytes(const struct stream *st)
+{
+	(void)st;
+	return 0;
+}
+
+static uint32_t none_taken(struct stream *st, uint32_t max, struct pkt_chain *ret)
+{
+	(void)st;
+	(void)max;
+	(void)ret;
+	return 0;
+}
+
+static int swallow(struct stream *st, struct pkt_chain *chain)
+{
+	(void)st;
+	pkt_chain_free(chain);
+	return 0;
+}
+
+static unsigned int let_go;
+
+static void go(struct stream *st)
+{
+	(void)st;
+	let_go++;
+}
+
+static void stay(struct stream *st)
+{
+	(void)st;
+}
+
+static const struct stream_ops mute_ops = {
+	.rx_take = none_taken,
+	.rx_len = no_bytes,
+	.tx = swallow,
+	.tx_space = no_bytes,
+	.tx_queued = no_bytes,
+	.shutdown = stay,
+	.close = go,
+	.abort = go,
+};
+static struct stream mute = {.ops = &mute_ops, .kind = STREAM_TCP};
+
+static void told(void *arg)
+{
+	(*(unsigned int *)arg)++;
+}
+
+Test(shard, a_stop_without_connections_is_the_end)
+{
+	volatile sig_atomic_t stop = 1, report = 0;
+	unsigned int times = 0;
+
+	make_good();
+	cr_assert_eq(listen_at(2, 22, 1, false), 0);
+	s->stopping = told;
+	s->stopping_arg = &times;
+	shard_run(s, &stop, &report);
+	cr_expect_eq(times, 1);
+	cr_expect(!s->listener[0].open);
+	cr_expect_eq(listen_at(2, 23, 2, false), -ECANCELED);
+	detach();
+}
+
+/* Who is in has its time, and then a little for its last words. */
+Test(shard, a_stop_waits_for_connections)
+{
+	static const struct link_addr addr = {.family = 4, .port = 22};
+
+	good = (struct fixture){0};
+	fixture(&good);
+	good.conf.drain_ms = 5000;
+	cr_assert_eq(make(&good), 0, "%s", err);
+	attach();
+	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	cr_expect(!shard_drain(s));
+	s->now_us += 4999000;
+	cr_expect(!shard_drain(s));
+	cr_expect_eq(s->drain, SHARD_DRAINING);
+	s->now_us += 1000;
+	cr_expect(!shard_drain(s));
+	cr_expect_eq(s->drain, SHARD_PARTING);
+	run_turns();
+	cr_expect_eq(let_go, 1);
+	cr_expect(shard_drain(s));
+	detach();
+}
+
+/* One that does not hear what it is told is not waited for. */
+Test(shard, a_stop_has_an_end)
+{
+	static const struct link_addr addr = {.family = 4, .port = 22};
+
+	make_good();
+	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	cr_expect(!shard_drain(s));
+	cr_expect(!shard_drain(s));
+	cr_expect_eq(s->drain, SHARD_PARTING);
+	s->now_us += 3000000;
+	cr_expect(shard_drain(s));
+	detach();
+}
+
+/* The first does what all need. */
+Test(shard, no_shard_leaves_before_all_have_ended)
+{
+	unsigned int n = 0;
+
+	make_good();
+	s->shards_ended = &n;
+	s->team_size = 2;
+	cr_expect(!shard_drain(s));
+	cr_expect(!shard_drain(s));
+	cr_expect_eq(n, 1);
+	n++;
+	cr_expect(shard_drain(s));
+	s->team_size = 1;
+	detach();
+}
+
+Test(shard, a_second_signal_ends_at_once)
+{
+	static const struct link_addr addr = {.family = 4, .port = 22};
+	volatile sig_atomic_t stop = 2, report = 0;
+
+	make_good();
+	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	shard_run(s, &stop, &report);
+	cr_expect_eq(let_go, 0);
+	detach();
 }

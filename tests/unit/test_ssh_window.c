@@ -300,3 +300,28 @@ Test(ssh_window, sending_beyond_the_window_is_our_bug, .signal = SIGABRT)
 	ssh_swin_init(&w, 10, 32768);
 	ssh_swin_sent(&w, 11);
 }
+
+/* S-56: how much is written is never a number of 32 bits; a write of 2^32 bytes is not one of none.
+ */
+Test(ssh_window, s56_writes_of_more_than_32_bits_complete)
+{
+	static const uint64_t size[] = {UINT64_C(1) << 31, UINT64_C(1) << 32,
+					(UINT64_C(1) << 32) + 1};
+
+	for (size_t i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+		uint64_t left = size[i], turns = 0;
+		struct ssh_swin w;
+
+		ssh_swin_init(&w, 2 << 20, 1 << 30);
+		while (left > 0) {
+			uint32_t want = left > UINT32_MAX ? UINT32_MAX : (uint32_t)left;
+			uint32_t n = ssh_swin_take(&w, want);
+
+			ssh_swin_sent(&w, n);
+			left -= n;
+			if (n == 0)
+				cr_assert_eq(ssh_swin_adjust(&w, 2 << 20), 0);
+			cr_assert_lt(turns++, UINT64_C(1) << 24, "%lu are left", left);
+		}
+	}
+}

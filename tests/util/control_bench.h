@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "control/clock.h"
+#include "control/hook/hook.h"
 #include "control/session/session.h"
 #include "ssh/kexinit.h"
 
@@ -81,6 +82,7 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
 	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
 	cr_assert_eq(resolver_new(loop, e->timers, &e->resolver), 0);
+	cr_assert_eq(hooks_new(loop, e->timers, now_ms, &e->hooks), 0);
 	cr_assert_eq(key_generate(control_host_type,
 				  strcmp(control_host_type, "ssh-rsa") == 0 ? 2048 : 0, &host),
 		     0);
@@ -92,6 +94,7 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 static inline void control_env_close(struct session_env *e, struct clock *clock)
 {
 	resolver_close(e->resolver);
+	hooks_close(e->hooks);
 	pool_close(e->files);
 	pool_close(e->compute);
 	clock_close(clock);

@@ -110,9 +110,9 @@ static inline void conf_write(const char *first, const char *last)
 
 	cr_assert_not_null(f);
 	fprintf(f,
-		"%s\nAuthorizedKeysFile %s/files/%%u %s/loose-%%u %s/absent-%%u\n"
+		"%s\nXAuthLocation %s/xauth\nAuthorizedKeysFile %s/files/%%u %s/loose-%%u %s/absent-%%u\n"
 		"AuthorizedPrincipalsFile %s/principals/%%u\n",
-		first, t.dir, t.dir, t.dir, t.dir);
+		first, t.dir, t.dir, t.dir, t.dir, t.dir);
 	for (size_t i = 0; i < N(services); i++)
 		fprintf(f, "Match client-version %s\nUsePAM yes\nPAMServiceName %s\n", services[i],
 			services[i]);

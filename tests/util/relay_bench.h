@@ -29,8 +29,8 @@
 #ifndef BENCH_CHANS
 #define BENCH_CHANS 8
 #endif
-#define BENCH_WINDOW  (64 * 1024)
-#define BENCH_PACKET  32768
+#define BENCH_WINDOW (64 * 1024)
+#define BENCH_PACKET 32768
 
 /* A stream whose other end is the test. */
 struct fake {
@@ -51,9 +51,15 @@ static uint64_t bench_now = 1000000;
 static struct fake fake[BENCH_STREAMS];
 static unsigned int bench_targets; /* streams handed out by connect */
 static int bench_connect_err;      /* what connect says at once */
+static uint32_t bench_idle_ms;     /* ChannelTimeout of what is opened */
 static bool bench_link_full, bench_link_gone;
+static bool bench_kept;               /* what a control is told that attaches is heard, too */
+static bool bench_acks = true;        /* the end of a connection is acknowledged at once */
 static unsigned int bench_grants_max; /* 0: the default */
+static bool bench_audit_refuse;
 static struct relay_listens bench_listens;
+static bool (*bench_proxied)(void *arg, const struct link_addr *peer);
+static uint8_t bench_proxy; /* of client_open() */
 /* relay_conf.host_claim */
 static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,
 			  struct stream **ret);
@@ -244,13 +250,32 @@ static void fake_asker(struct stream *s, uint16_t asker)
 	fake_of(s)->asker = asker;
 }
 
+static void down(uint16_t type, struct link_handle conn, const void *body, size_t body_len,
+		 const void *tail, size_t tail_len);
+
+static void end_heard(const struct link_hdr *h)
+{
+	const struct link_conn_end *end = link_msg_body(h);
+	struct link_audit_ack ack;
+
+	if (h->type != LINK_EV_CONN_END || !bench_acks)
+		return;
+	ack = (struct link_audit_ack){end->audit_id};
+	down(LINK_CMD_AUDIT_ACK, (struct link_handle){0}, &ack, sizeof(ack), NULL, 0);
+}
+
 static int link_send(void *arg, const void *head, size_t head_len, const void *body,
 		     size_t body_len)
 {
+	uint16_t type = ((const struct link_hdr *)head)->type;
+
 	if (bench_link_gone)
 		return -ENOTCONN;
 	if (bench_link_full)
 		return -EAGAIN;
+	if (!bench_kept && (type == LINK_EV_CONN_KEPT || type == LINK_EV_CHAN_KEPT ||
+			    type == LINK_EV_FORWARD_KEPT || type == LINK_EV_KEX_KEPT))
+		return 0;
 	cr_assert_lt(up_put, (unsigned int)BENCH_MSGS);
 	bench_up[up_put].p = malloc(head_len + body_len);
 	memcpy(bench_up[up_put].p, head, head_len);
@@ -260,6 +285,7 @@ static int link_send(void *arg, const void *head, size_t head_len, const void *b
 	cr_assert_eq(link_msg_check(bench_up[up_put].p, bench_up[up_put].len), 0, "type %u",
 		     ((struct link_hdr *)(void *)bench_up[up_put].p)->type);
 	up_put++;
+	end_heard((struct link_hdr *)(void *)bench_up[up_put - 1].p);
 	return 0;
 }
 
@@ -562,6 +588,31 @@ static inline struct client client_login(void)
 	return c;
 }
 
+/* The client's half of the exchange, up to its NEWKEYS, and the keys of both. */
+static inline void client_rekey(struct client *c)
+{
+	struct link_keys k;
+
+	client_send_byte(c, SSH_MSG_KEXINIT);
+	up_payload_expect(c, SSH_MSG_KEXINIT);
+	client_send_byte(c, SSH_MSG_KEX_ECDH_INIT);
+	up_payload_expect(c, SSH_MSG_KEX_ECDH_INIT);
+	down_msg(c, SSH_MSG_KEX_ECDH_REPLY);
+	down_msg(c, SSH_MSG_NEWKEYS);
+	client_expect(c, SSH_MSG_KEX_ECDH_REPLY);
+	client_expect(c, SSH_MSG_NEWKEYS);
+	keys_of(c, c->keys, &k);
+	down(LINK_IT_TX_KEYS, c->h, &k, sizeof(k), NULL, 0);
+	client_dir_keys(c, &c->flat.rx, c->keys);
+	client_send_byte(c, SSH_MSG_NEWKEYS);
+	client_dir_keys(c, &c->flat.tx, c->keys + 10);
+	up_payload_expect(c, SSH_MSG_NEWKEYS);
+	keys_of(c, c->keys + 10, &k);
+	down(LINK_IT_RX_KEYS, c->h, &k, sizeof(k), NULL, 0);
+	c->keys += 20;
+	bench_settle();
+}
+
 /* --- a channel of the client's -------------------------------------------------------------- */
 
 struct bench_chan {
@@ -582,7 +633,9 @@ static void client_open(struct client *c, uint32_t number, uint32_t window, uint
 		.connect_timeout_ms = 1000,
 		.n_addrs = n_addrs,
 		.kind = 1,
+		.idle_ms = bench_idle_ms,
 		.token = 1000 + number,
+		.proxy = bench_proxy,
 	};
 
 	for (unsigned int i = 0; i < n_addrs; i++)
@@ -708,8 +761,10 @@ static void bench_start_with(unsigned int audit_backlog)
 		.conns_max = BENCH_CONNS,
 		.chans_max = BENCH_TABLE,
 		.audit_backlog = audit_backlog,
+		.audit_refuse = bench_audit_refuse,
 		.grants_max = bench_grants_max,
 		.listens = bench_listens,
+		.proxied = bench_proxied,
 		.control_wait_ms = 10000,
 		.pools = &bench_pools,
 		.engine = bench_engine,

@@ -77,6 +77,7 @@ struct softplane {
 	uint32_t generation;
 	uint64_t audit_id;
 	struct link_authenticated limits;
+	struct link_caps caps;
 	atomic_uint seen[TYPES], attached;
 	pthread_mutex_t lock; /* guards what follows */
 	struct link_chan_connect last_connect;
@@ -179,7 +180,8 @@ static void chan_free(struct softplane *sp, struct chan *ch, int cause)
 
 static void conn_free(struct softplane *sp, struct conn *c, int cause)
 {
-	struct link_conn_end end = {.cause = cause, .authenticated = c->authenticated};
+	struct link_conn_end end = {
+		.peer = {.family = 4}, .cause = cause, .authenticated = c->authenticated};
 	int index = (int)(c - sp->conn);
 
 	for (int i = 0; i < CHANS; i++)
@@ -594,6 +596,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 		c->await_keys = false;
 		c->kexed = true;
 		break;
+	case LINK_IT_CAPS:
+		sp->caps = *(const struct link_caps *)body;
+		break;
 	case LINK_IT_AUTHENTICATED:
 		sp->limits = *(const struct link_authenticated *)body;
 		c->flat.rx.packet_max = SSH_PACKET_MAX;
@@ -886,6 +891,11 @@ uint16_t softplane_port(const struct softplane *sp)
 unsigned int softplane_seen(const struct softplane *sp, enum link_type type)
 {
 	return sp->seen[type];
+}
+
+struct link_caps softplane_caps(const struct softplane *sp)
+{
+	return sp->caps;
 }
 
 struct link_authenticated softplane_limits(const struct softplane *sp)

@@ -31,6 +31,7 @@ unsigned int softplane_seen(const struct softplane *sp, enum link_type type);
 bool softplane_last_connect(const struct softplane *sp, struct link_chan_connect *ret);
 /* What the latest AUTHENTICATED said; a round trip of that client's behind it. */
 struct link_authenticated softplane_limits(const struct softplane *sp);
+struct link_caps softplane_caps(const struct softplane *sp); /* likewise */
 /* The next event up is this message, whatever it is; copied. Any thread. */
 void softplane_inject(struct softplane *sp, const void *msg, size_t len);
 /* Times control was attached. */

@@ -1,11 +1,11 @@
 /*
- * control/audit.h - the ends of channels and connections, as their shards report them.
+ * control/audit/words.h - the ends of channels and connections, as their shards report them.
  *
  * Each is logged once, in one line; the shard keeps a record until it is acknowledged, so a
  * restarted control gets it again.
  */
-#ifndef SLUICE_CONTROL_AUDIT_H
-#define SLUICE_CONTROL_AUDIT_H
+#ifndef SLUICE_CONTROL_AUDIT_WORDS_H
+#define SLUICE_CONTROL_AUDIT_WORDS_H
 
 #include "control/log.h"
 #include "link/msg.h"

@@ -1,4 +1,4 @@
-#include "control/audit.h"
+#include "control/audit/words.h"
 
 #include <string.h>
 

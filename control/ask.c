@@ -1,0 +1,371 @@
+#include "control/ask.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "conf/week.h"
+#include "control/policy/addr.h"
+#include "control/policy/policy.h"
+#include "control/setup.h"
+
+/* --- who, and what -------------------------------------------------------------------------------
+ */
+
+void ask_init(struct ask *a)
+{
+	*a = (struct ask){.minute = -1};
+}
+
+static bool mark_add(struct ask *a, char kind, const char *text)
+{
+	size_t len = strlen(text) + 2;
+
+	if (a->marks_len + len >= sizeof(a->marks)) /* an empty one comes behind it */
+		return false;
+	a->marks[a->marks_len] = kind;
+	strcpy(a->marks + a->marks_len + 1, text);
+	a->marks_len += len;
+	return true;
+}
+
+static bool group_add(struct ask *a, const char *name)
+{
+	if (a->groups.n == ASK_GROUPS_MAX)
+		return false;
+	a->group[a->groups.n++] = name;
+	a->groups.v = a->group;
+	a->match.groups = &a->groups;
+	return true;
+}
+
+static bool word_read(struct ask *a, const char *name, const char *value)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+	} texts[] = {
+		{"user", offsetof(struct ask, match.user)},
+		{"host", offsetof(struct ask, match.host)},
+		{"addr", offsetof(struct ask, match.addr)},
+		{"laddr", offsetof(struct ask, match.laddr)},
+		{"client-version", offsetof(struct ask, match.client_version)},
+		{"dest", offsetof(struct ask, dest)},
+		{"listen", offsetof(struct ask, listen)},
+	};
+	static const struct {
+		const char *name;
+		char kind;
+	} marks[] = {{"key", CONF_MARK_KEY},
+		     {"principal", CONF_MARK_PRINCIPAL},
+		     {"keyid", CONF_MARK_KEY_ID}};
+	unsigned int minute;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (strcmp(name, texts[i].name) != 0)
+			continue;
+		*(const char **)(void *)((char *)a + texts[i].at) = value;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (strcmp(name, marks[i].name) == 0)
+			return mark_add(a, marks[i].kind, value);
+	if (strcmp(name, "group") == 0)
+		return group_add(a, value);
+	if (strcmp(name, "lport") == 0)
+		return conf_port_parse(value, &a->match.lport) == 0;
+	if (strcmp(name, "time") != 0 || !week_minute_parse(value, &minute))
+		return false;
+	a->minute = (int)minute;
+	return true;
+}
+
+int ask_parse(struct ask *a, char *spec)
+{
+	char *save = NULL;
+
+	for (char *p = strtok_r(spec, ",", &save); p != NULL; p = strtok_r(NULL, ",", &save)) {
+		char *value = strchr(p, '=');
+
+		if (value == NULL && strcmp(p, "invalid-user") == 0) {
+			a->match.invalid_user = true;
+			continue;
+		}
+		if (value == NULL)
+			return -EINVAL;
+		*value++ = '\0';
+		if (!word_read(a, p, value))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+bool ask_tunnel(const struct ask *a)
+{
+	return a->dest != NULL || a->listen != NULL;
+}
+
+/* --- the answer ----------------------------------------------------------------------------------
+ */
+
+/* One question on its way. */
+struct asked {
+	const struct ask *of;
+	struct conf *conf;
+	FILE *f;
+	struct conf_match_ctx ctx;
+	struct conf_session session;
+	struct policy_rules rules;
+	struct link_addr *own;
+	size_t n_own;
+	const char *allow, *permit, *rule; /* keywords that may decide */
+	bool any;                          /* something is allowed */
+};
+
+/* host and port of HOST:PORT, [v6]:PORT; text is cut. */
+static bool endpoint_split(char *text, uint16_t port_min, char **ret_host, uint16_t *ret_port)
+{
+	char *colon = strrchr(text, ':'), *end;
+	unsigned long port;
+
+	if (colon == NULL || colon[1] < '0' || colon[1] > '9')
+		return false;
+	port = strtoul(colon + 1, &end, 10);
+	if (*end != '\0' || port > UINT16_MAX || port < port_min)
+		return false;
+	*colon = '\0';
+	if (text[0] == '[' && colon > text && colon[-1] == ']') {
+		colon[-1] = '\0';
+		text++;
+	}
+	*ret_host = text;
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
+static int minute_of(const struct ask *a)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (a->minute >= 0)
+		return a->minute;
+	if (localtime_r(&now, &tm) == NULL)
+		return -1;
+	return tm.tm_wday * WEEK_DAY + tm.tm_hour * 60 + tm.tm_min;
+}
+
+/* What holds for this target; dest NULL: of listening. */
+static int rules_make(struct asked *q, const struct conf_dest *dest)
+{
+	const struct ask *a = q->of;
+	int r;
+
+	conf_session_fini(&q->session);
+	q->ctx.dest = dest;
+	r = conf_session_for(q->conf, &q->ctx, &q->session);
+	if (r < 0)
+		return r;
+	q->rules = policy_rules_of(&q->session);
+	q->rules.own = q->own;
+	q->rules.n_own = q->n_own;
+	q->rules.who = (struct conf_who){.user = a->match.user,
+					 .addr = a->match.addr,
+					 .groups = a->match.groups,
+					 .marks = a->marks,
+					 .minute = minute_of(a)};
+	return 0;
+}
+
+static void keyword_print(const struct asked *q, const char *name)
+{
+	unsigned int line;
+	const char *file = conf_keyword_place(q->conf, &q->ctx, name, &line);
+
+	if (line > 0)
+		fprintf(q->f, "%s line %u: %s\n", file, line, name);
+	else
+		fprintf(q->f, "default: %s\n", name);
+}
+
+static void say(struct asked *q, bool may, const char *at, const struct policy_why *why)
+{
+	const char *file;
+	unsigned int line;
+
+	q->any |= may;
+	fprintf(q->f, "%s %s ", may ? "allow" : "deny", at);
+	switch (why->voice) {
+	case POLICY_BY_DISABLE:
+		keyword_print(q, "DisableForwarding");
+		break;
+	case POLICY_BY_ALLOW:
+		keyword_print(q, q->allow);
+		break;
+	case POLICY_BY_PERMIT:
+		keyword_print(q, q->permit);
+		break;
+	case POLICY_BY_RULE:
+		if (why->rule == NULL) {
+			fprintf(q->f, "default: no %s is about it\n", q->rule);
+			break;
+		}
+		file = conf_rule_place(q->conf, why->rule, &line);
+		fprintf(q->f, "%s line %u: %s %s\n", file, line, q->rule,
+			conf_rule_text(why->rule));
+		break;
+	default:
+		fprintf(q->f, "default: the address is special, and nothing names it\n");
+		break;
+	}
+}
+
+static int addr_answer(struct asked *q, const char *host, const struct link_addr *addr,
+		       uint16_t port)
+{
+	const struct policy_rules ours = {.own = q->own, .n_own = q->n_own};
+	const struct conf_dest d = policy_dest_at(&ours, host, addr, port);
+	const struct policy_grant full = policy_grant_full();
+	char text[ADDR_TEXT_MAX];
+	struct policy_why why;
+	int r = rules_make(q, &d);
+
+	if (r == 0)
+		say(q,
+		    policy_may_ask(&q->rules, &full, host, port, &why) &&
+			    policy_may_connect(&q->rules, host, addr, port, &why),
+		    addr_text(addr, text), &why);
+	return r;
+}
+
+/* Nothing is known but the name: what is said without an address, if that is a no, or nobody's. */
+static int name_answer(struct asked *q, const char *host, uint16_t port)
+{
+	const struct conf_dest d = conf_dest_of(host, port);
+	const struct policy_grant full = policy_grant_full();
+	struct policy_why why;
+	int r = rules_make(q, &d);
+
+	if (r < 0)
+		return r;
+	if (policy_may_ask(&q->rules, &full, host, port, &why))
+		fprintf(q->f, "deny %s the name has no address here\n", host);
+	else
+		say(q, false, host, &why);
+	return 0;
+}
+
+static int found_answer(struct asked *q, const char *host, uint16_t port, const struct addrinfo *ai)
+{
+	int r = 0;
+
+	for (; r == 0 && ai != NULL; ai = ai->ai_next) {
+		const struct sockaddr_in6 *in6 = (const void *)ai->ai_addr;
+		const struct sockaddr_in *in = (const void *)ai->ai_addr;
+		struct link_addr a = {.family = ai->ai_family == AF_INET ? 4 : 6};
+
+		if (ai->ai_family == AF_INET)
+			memcpy(a.addr, &in->sin_addr, 4);
+		else
+			memcpy(a.addr, &in6->sin6_addr, 16);
+		r = addr_answer(q, host, &a, port);
+	}
+	return r;
+}
+
+static int host_answer(struct asked *q, char *text)
+{
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *ai = NULL;
+	struct link_addr literal;
+	uint16_t port;
+	char *host;
+	int r;
+
+	if (!endpoint_split(text, 1, &host, &port) || *host == '\0')
+		return -EINVAL;
+	q->allow = "AllowTcpForwarding";
+	q->permit = "PermitOpen";
+	q->rule = "TargetRule";
+	if (addr_parse(host, &literal))
+		return addr_answer(q, host, &literal, port);
+	if (getaddrinfo(host, NULL, &hints, &ai) != 0)
+		return name_answer(q, host, port);
+	r = found_answer(q, host, port, ai);
+	freeaddrinfo(ai);
+	return r;
+}
+
+static int socket_answer(struct asked *q, const char *path)
+{
+	const struct conf_dest d = {.path = path};
+	const struct policy_grant full = policy_grant_full();
+	struct policy_why why;
+	int r = rules_make(q, &d);
+
+	q->allow = "AllowStreamLocalForwarding";
+	q->permit = "PermitStreamLocal";
+	q->rule = "TargetRule";
+	if (r == 0)
+		say(q, policy_may_open_socket(&q->session, &q->rules, &full, path, &why), path,
+		    &why);
+	return r;
+}
+
+static int listen_answer(struct asked *q, char *text)
+{
+	const struct policy_grant full = policy_grant_full();
+	enum policy_where where;
+	struct policy_why why;
+	struct link_addr at;
+	uint16_t port;
+	char *host;
+	bool may;
+	int r;
+
+	if (!endpoint_split(text, 0, &host, &port))
+		return -EINVAL;
+	q->allow = "AllowTcpForwarding";
+	q->permit = "PermitListen";
+	q->rule = "ListenRule";
+	r = rules_make(q, NULL);
+	if (r < 0)
+		return r;
+	where = policy_listen_where(&q->rules, host, &at);
+	may = policy_may_listen(&q->rules, &full, host, port, &why);
+	if (may && where == POLICY_NOWHERE)
+		fprintf(q->f, "deny %s no address of the gateway's\n", host);
+	else
+		say(q, may && policy_may_bind(&q->rules, where, &at, port, &why),
+		    *host != '\0' ? host : "*", &why);
+	return 0;
+}
+
+/* answer may cut the text. */
+static int with_copy(struct asked *q, const char *text, int (*answer)(struct asked *, char *))
+{
+	char *copy = strdup(text);
+	int r = copy != NULL ? answer(q, copy) : -ENOMEM;
+
+	free(copy);
+	return r;
+}
+
+int ask_print(const struct ask *a, struct conf *conf, FILE *f)
+{
+	struct asked q = {.of = a, .conf = conf, .f = f, .ctx = a->match};
+	int r = setup_own_addrs(conf, &q.own, &q.n_own);
+
+	if (r == 0 && a->dest != NULL)
+		r = *a->dest == '/' ? socket_answer(&q, a->dest)
+				    : with_copy(&q, a->dest, host_answer);
+	if (r == 0 && a->listen != NULL)
+		r = with_copy(&q, a->listen, listen_answer);
+	conf_session_fini(&q.session);
+	free(q.own);
+	return r < 0 ? r : q.any;
+}

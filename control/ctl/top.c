@@ -1,0 +1,442 @@
+/*
+ * control/ctl/top.c - what goes on, as it goes on: each core, and the channels that move most, with
+ * what holds them up.
+ *
+ * Two looks at the same counters make a rate. Plain ANSI: a screen of its own, given back at the
+ * end; with --once one picture as text, without it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/ctl/ctl.h"
+
+#define SCREEN_ENTER "\033[?1049h\033[?25l"
+#define SCREEN_LEAVE "\033[?25h\033[?1049l"
+#define SCREEN_HOME  "\033[H"
+#define LINE_REST    "\033[K"
+#define SCREEN_REST  "\033[J"
+#define LINE_MAX_LEN 512
+#define ROWS_ONCE    100000
+#define BAR          20
+
+/* What was seen at a time. */
+struct look {
+	double at; /* seconds */
+	json_t *info, *lcores, *channels;
+};
+
+/* A channel with what it moved a second. */
+struct row {
+	const json_t *of;
+	double in, out;
+};
+
+enum order { BY_RATE, BY_IN, BY_OUT, BY_AGE, BY_USER, BY_WAITS, ORDERS };
+
+static const struct {
+	char key;
+	const char *name;
+} orders[] = {[BY_RATE] = {'r', "rate"}, [BY_IN] = {'i', "in"},     [BY_OUT] = {'o', "out"},
+	      [BY_AGE] = {'a', "age"},   [BY_USER] = {'u', "user"}, [BY_WAITS] = {'w', "waits"}};
+
+struct top {
+	const struct ctl *c;
+	int fd;
+	enum order order;
+	bool screen; /* else it is printed once */
+	unsigned int rows, columns, line;
+};
+
+static enum order sort_order; /* qsort() takes no argument */
+static volatile sig_atomic_t ended;
+
+static double now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+static json_t *ask(const struct top *t, const char *request)
+{
+	char *line = ctl_ask_line(t->c, t->fd, request);
+	json_t *v = line != NULL ? json_loads(line, 0, NULL) : NULL;
+
+	free(line);
+	return v;
+}
+
+static void look_free(struct look *l)
+{
+	json_decref(l->info);
+	json_decref(l->lcores);
+	json_decref(l->channels);
+	*l = (struct look){0};
+}
+
+static bool look(const struct top *t, struct look *ret)
+{
+	struct look l = {.info = ask(t, "show info")};
+
+	if (l.info != NULL)
+		l.lcores = ask(t, "show lcores");
+	if (l.lcores != NULL)
+		l.channels = ask(t, "show channels");
+	l.at = now_s();
+	if (l.channels == NULL) {
+		look_free(&l);
+		return false;
+	}
+	*ret = l;
+	return true;
+}
+
+static double number(const json_t *o, const char *name)
+{
+	return json_number_value(json_object_get(o, name));
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s != NULL ? s : "-";
+}
+
+/* The element of before that has the same value there; NULL: it is new. */
+static const json_t *same(const json_t *before, const char *list, const json_t *one,
+			  const char *name)
+{
+	const json_t *want = json_object_get(one, name);
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(before, list), i, o)
+	{
+		if (json_equal(json_object_get(o, name), want))
+			return o;
+	}
+	return NULL;
+}
+
+/* --- lines ------------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void line(struct top *t, const char *fmt, ...)
+{
+	char buf[LINE_MAX_LEN];
+	va_list ap;
+
+	if (t->screen && t->line + 1 >= t->rows)
+		return;
+	t->line++;
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (t->screen)
+		printf("%.*s" LINE_REST "\n", (int)t->columns, buf);
+	else
+		printf("%s\n", buf);
+}
+
+static void head(struct top *t, const struct look *l)
+{
+	const json_t *now = json_object_get(l->info, "now");
+	char age[CTL_VALUE_MAX];
+
+	line(t, "sluice %s  up %s  %.0f connections, %.0f in, %.0f channels%s",
+	     text(l->info, "version"), ctl_age(number(l->info, "uptime"), age),
+	     number(now, "connections"), number(now, "authenticated"), number(now, "channels"),
+	     json_is_true(json_object_get(l->info, "draining")) ? "  DRAINING" : "");
+}
+
+/* The stages that took most of the difference, as "relay 31% seal 20%". */
+static void stages(const json_t *one, const json_t *before, char *buf, size_t size)
+{
+	const json_t *is = json_object_get(one, "stages"), *was = json_object_get(before, "stages");
+	double sum = number(one, "cycles") - number(before, "cycles"), last = 2;
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (int k = 0; k < 3 && sum > 0; k++) {
+		const char *name, *best = NULL;
+		double most = 0;
+		json_t *v;
+
+		json_object_foreach((json_t *)(uintptr_t)is, name, v)
+		{
+			double part = (json_number_value(v) - number(was, name)) / sum;
+
+			if (part > most && part < last) {
+				most = part;
+				best = name;
+			}
+		}
+		if (best == NULL || used >= size)
+			break;
+		used += (size_t)snprintf(buf + used, size - used, "%s%s %.0f%%", k > 0 ? " " : "",
+					 best, 100 * most);
+		last = most;
+	}
+}
+
+static void core(struct top *t, const json_t *one, const json_t *before, double seconds)
+{
+	double busy = (number(one, "cycles") - number(before, "cycles")) /
+		      (number(one, "hz") > 0 ? number(one, "hz") * seconds : 1);
+	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], most[128], bar[BAR + 1];
+	int n;
+
+	if (before == NULL)
+		return;
+	busy = busy < 0 ? 0 : busy > 1 ? 1 : busy;
+	n = (int)(busy * BAR + 0.5);
+	memset(bar, ' ', BAR);
+	memset(bar, '#', (size_t)n);
+	bar[BAR] = '\0';
+	stages(one, before, most, sizeof(most));
+	line(t, "core %s/%.0f [%s] %5.1f%%  in %6s/s  out %6s/s  %6.0f connections  %6.0f channels  %s",
+	     text(one, "dataplane"), number(one, "shard"), bar, 100 * busy,
+	     ctl_bytes((number(one, "bytes_in") - number(before, "bytes_in")) / seconds, in),
+	     ctl_bytes((number(one, "bytes_out") - number(before, "bytes_out")) / seconds, out),
+	     number(one, "connections"), number(one, "channels"), most);
+}
+
+static void cores(struct top *t, const struct look *l, const struct look *before)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(l->lcores, "lcores"), i, one)
+	{
+		core(t, one, same(before->lcores, "lcores", one, "shard"), l->at - before->at);
+	}
+}
+
+/* --- channels ------------------------------------------------------------------------------------- */
+
+/* Bytes that stand still say which way is held up, and by whom. */
+static const char *why_slow(const json_t *o, char buf[64])
+{
+	bool out = number(o, "held_out") > 0;
+
+	if (!out && number(o, "held_in") <= 0)
+		return "-";
+	snprintf(buf, 64, "%s: %s", out ? "out" : "in", text(o, out ? "slow_out" : "slow_in"));
+	return buf;
+}
+
+static int by_number(double a, double b)
+{
+	return (a < b) - (a > b); /* most first */
+}
+
+static int row_order(const void *x, const void *y)
+{
+	const struct row *a = x, *b = y;
+	char why_a[64], why_b[64];
+	int r = 0;
+
+	if (sort_order == BY_IN)
+		r = by_number(a->in, b->in);
+	else if (sort_order == BY_OUT)
+		r = by_number(a->out, b->out);
+	else if (sort_order == BY_AGE)
+		r = by_number(number(a->of, "age"), number(b->of, "age"));
+	else if (sort_order == BY_USER)
+		r = strcmp(text(a->of, "user"), text(b->of, "user"));
+	else if (sort_order == BY_WAITS) /* "-" last */
+		r = -strcmp(why_slow(a->of, why_a), why_slow(b->of, why_b));
+	if (r == 0)
+		r = by_number(a->in + a->out, b->in + b->out);
+	return r != 0 ? r : strcmp(text(a->of, "channel"), text(b->of, "channel"));
+}
+
+static void channel(struct top *t, const struct row *r)
+{
+	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], rtt[CTL_VALUE_MAX], age[CTL_VALUE_MAX];
+	char to[300], why[64];
+	double port = number(r->of, "port"), us = number(r->of, "client_rtt");
+
+	snprintf(to, sizeof(to), port > 0 ? "%.200s:%.0f" : "%.200s", text(r->of, "host"), port);
+	snprintf(rtt, sizeof(rtt), us > 0 ? "%.1fms" : "-", us / 1000);
+	line(t, "%-16s %-12.12s %8s/s %8s/s %7s %8s %-16s %s", text(r->of, "channel"),
+	     text(r->of, "user"), ctl_bytes(r->in, in), ctl_bytes(r->out, out), rtt,
+	     ctl_age(number(r->of, "age") / 1e6, age), why_slow(r->of, why), to);
+}
+
+/* By name, so that looking one up among ten thousand is no walk over all. */
+static json_t *by_name(const json_t *channels)
+{
+	json_t *all = json_object(), *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(channels, "channels"), i, o)
+	{
+		(void)json_object_set(all, text(o, "channel"), o);
+	}
+	return all;
+}
+
+static void channels(struct top *t, const struct look *l, const struct look *before)
+{
+	const json_t *list = json_object_get(l->channels, "channels");
+	size_t n = json_array_size(list);
+	struct row *row = calloc(n + 1, sizeof(*row));
+	json_t *was = by_name(before->channels);
+	double seconds = l->at - before->at;
+
+	for (size_t i = 0; i < n && row != NULL; i++) {
+		const json_t *o = json_array_get(list, i);
+		const json_t *old = json_object_get(was, text(o, "channel"));
+
+		row[i] = (struct row){
+			.of = o,
+			.in = (number(o, "bytes_in") - number(old, "bytes_in")) / seconds,
+			.out = (number(o, "bytes_out") - number(old, "bytes_out")) / seconds};
+	}
+	json_decref(was);
+	if (row == NULL)
+		return;
+	sort_order = t->order;
+	qsort(row, n, sizeof(*row), row_order);
+	line(t, "%-16s %-12s %10s %10s %7s %8s %-16s %s", "CHANNEL", "USER", "IN", "OUT", "RTT",
+	     "AGE", "SLOW", "TARGET");
+	for (size_t i = 0; i < n; i++)
+		channel(t, &row[i]);
+	free(row);
+}
+
+static void picture(struct top *t, const struct look *l, const struct look *before)
+{
+	struct winsize w = {.ws_row = 24, .ws_col = 80};
+
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
+	t->rows = t->screen ? w.ws_row : ROWS_ONCE;
+	t->columns = w.ws_col > 0 ? w.ws_col : 80;
+	t->line = 0;
+	if (t->screen)
+		fputs(SCREEN_HOME, stdout);
+	head(t, l);
+	cores(t, l, before);
+	if (t->screen)
+		line(t, "sorted by %s; r rate, i in, o out, a age, u user, w waits; q quits",
+		     orders[t->order].name);
+	channels(t, l, before);
+	if (t->screen)
+		fputs(SCREEN_REST, stdout);
+	fflush(stdout);
+}
+
+/* --- the loop --------------------------------------------------------------------------------------- */
+
+static void on_end(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
+
+/* What was typed until then; false: it is over. *ret_order: it is to be sorted anew. */
+static bool wait_keys(struct top *t, double until)
+{
+	struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+	double left;
+	char key;
+
+	while (!ended && (left = until - now_s()) > 0) {
+		int n = poll(&p, t->screen ? 1 : 0, (int)(left * 1000) + 1);
+
+		if (n <= 0)
+			continue;
+		if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q')
+			return false;
+		for (enum order o = 0; o < ORDERS; o++) {
+			if (orders[o].key != key)
+				continue;
+			t->order = o;
+			return true; /* it is shown at once */
+		}
+	}
+	return !ended;
+}
+
+static int watch(struct top *t, double interval)
+{
+	struct look before = {0}, now = {0};
+	int r = CTL_UNREACHED;
+
+	if (!look(t, &before))
+		return r;
+	while (wait_keys(t, before.at + interval)) {
+		if (!look(t, &now)) {
+			look_free(&before);
+			return CTL_UNREACHED;
+		}
+		picture(t, &now, &before);
+		look_free(&before);
+		before = now;
+		now = (struct look){0};
+		r = CTL_OK;
+		if (!t->screen)
+			break;
+	}
+	look_free(&before);
+	return ended || t->screen ? CTL_OK : r;
+}
+
+static bool order_find(const char *name, enum order *ret)
+{
+	for (enum order o = 0; o < ORDERS; o++) {
+		*ret = o;
+		if (strcmp(orders[o].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int ctl_top(const struct ctl *c)
+{
+	double interval = c->interval != NULL ? atof(c->interval) : 1;
+	struct top t = {.c = c, .screen = !c->once && isatty(STDOUT_FILENO)};
+	struct termios was, raw;
+	bool cooked = false;
+	int r;
+
+	if (interval < 0.05 || interval > 3600 ||
+	    (c->sort != NULL && !order_find(c->sort, &t.order))) {
+		fprintf(stderr, "usage: sluicectl top [--once] [--interval SECONDS] "
+				"[--sort rate|in|out|age|user|waits]\n");
+		return CTL_USAGE;
+	}
+	t.fd = ctl_connect(c);
+	if (t.fd < 0)
+		return CTL_UNREACHED;
+	signal(SIGINT, on_end);
+	signal(SIGTERM, on_end);
+	signal(SIGHUP, on_end);
+	if (t.screen && tcgetattr(STDIN_FILENO, &was) == 0) {
+		raw = was;
+		raw.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
+		cooked = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+	}
+	if (t.screen)
+		fputs(SCREEN_ENTER, stdout);
+	r = watch(&t, interval);
+	if (t.screen)
+		fputs(SCREEN_LEAVE, stdout);
+	fflush(stdout);
+	if (cooked)
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &was);
+	close(t.fd);
+	return r;
+}

@@ -1,0 +1,179 @@
+#include "control/hook/answer.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ssh/brain.h"
+
+#define SOCKET_MAX 107 /* sun_path, without its end */
+
+/* False: it is there and is none. What is not there is left as it is. */
+static bool read_bool(const json_t *o, const char *name, bool *ret)
+{
+	const json_t *v = json_object_get(o, name);
+
+	if (v == NULL)
+		return true;
+	*ret = json_is_true(v);
+	return json_is_boolean(v);
+}
+
+static bool read_text(const json_t *o, const char *name, size_t max, const char **ret)
+{
+	const json_t *v = json_object_get(o, name);
+
+	if (v == NULL)
+		return true;
+	if (!json_is_string(v) || json_string_length(v) > max)
+		return false;
+	*ret = json_string_value(v);
+	return true;
+}
+
+static bool read_number(const json_t *o, const char *name, uint64_t max, bool *ret_there,
+			uint64_t *ret)
+{
+	const json_t *v = json_object_get(o, name);
+
+	*ret_there = v != NULL;
+	if (v == NULL)
+		return true;
+	if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+	    (uint64_t)json_integer_value(v) > max)
+		return false;
+	*ret = (uint64_t)json_integer_value(v);
+	return true;
+}
+
+/* ["publickey", "password"] or "publickey,password". */
+static bool method_add(const char *name, size_t len, unsigned int *bits)
+{
+	unsigned int m =
+		ssh_auth_method_find((struct ssh_str){(const uint8_t *)name, (uint32_t)len});
+
+	*bits |= m;
+	return m != 0;
+}
+
+static bool read_methods(const json_t *o, unsigned int *ret)
+{
+	const json_t *v = json_object_get(o, "methods"), *e;
+	size_t i;
+
+	if (v == NULL)
+		return true;
+	if (json_is_string(v)) {
+		const char *p = json_string_value(v);
+
+		for (;;) {
+			size_t n = strcspn(p, ",");
+
+			if (!method_add(p, n, ret))
+				return false;
+			if (p[n] == '\0')
+				return true;
+			p += n + 1;
+		}
+	}
+	if (!json_is_array(v))
+		return false;
+	json_array_foreach(v, i, e) if (!json_is_string(e) ||
+					!method_add(json_string_value(e), json_string_length(e),
+						    ret)) return false;
+	return true;
+}
+
+/* [{"text": "Code: ", "echo": true}, …]; RFC 4256 section 3.2: a prompt is not empty. */
+static bool read_prompts(const json_t *o, struct hook_answer *a)
+{
+	const json_t *v = json_object_get(o, "prompts"), *e;
+	size_t i;
+
+	_Static_assert(HOOK_PROMPTS_MAX <= SSH_PROMPTS_MAX, "one round takes them");
+	if (v == NULL)
+		return true;
+	if (!json_is_array(v) || json_array_size(v) > HOOK_PROMPTS_MAX)
+		return false;
+	a->asks = true;
+	json_array_foreach(v, i, e)
+	{
+		const char *text = "";
+
+		if (!json_is_object(e) || !read_text(e, "text", HOOK_REASON_MAX, &text) ||
+		    *text == '\0' || !read_bool(e, "echo", &a->prompts.prompt[i].echo))
+			return false;
+		a->prompts.prompt[i].text = ssh_str_c(text);
+		a->prompts.n++;
+	}
+	return true;
+}
+
+static bool read_asked(const json_t *o, struct hook_answer *a)
+{
+	const char *name = "", *instruction = "";
+
+	if (!read_prompts(o, a) || !read_text(o, "name", HOOK_REASON_MAX, &name) ||
+	    !read_text(o, "instruction", HOOK_BANNER_MAX, &instruction))
+		return false;
+	a->prompts.name = ssh_str_c(name);
+	a->prompts.instruction = ssh_str_c(instruction);
+	return true;
+}
+
+static bool read_target(const json_t *o, struct hook_answer *a)
+{
+	uint64_t port = 0, code = 0;
+	bool has_code;
+
+	if (!read_number(o, "port", UINT16_MAX, &a->has_port, &port) ||
+	    !read_number(o, "code", UINT32_MAX, &has_code, &code) ||
+	    !read_text(o, "host", SSH_HOST_MAX, &a->host) ||
+	    !read_text(o, "handler", SOCKET_MAX, &a->handler))
+		return false;
+	a->port = (uint16_t)port;
+	a->code = (uint32_t)code;
+	if (a->host != NULL && *a->host == '\0')
+		return false;
+	return a->handler == NULL || a->handler[0] == '/';
+}
+
+static bool read_all(const json_t *o, struct hook_answer *a)
+{
+	uint64_t v = HOOK_VERSION;
+	bool there;
+
+	if (!read_number(o, "v", HOOK_VERSION, &there, &v) || v != HOOK_VERSION)
+		return false;
+	if (!read_number(o, "id", INT64_MAX, &there, &a->id) || !there)
+		return false;
+	if (!json_is_boolean(json_object_get(o, "accept")) || !read_bool(o, "accept", &a->accept) ||
+	    !read_bool(o, "partial", &a->partial))
+		return false;
+	return read_text(o, "reason", HOOK_REASON_MAX, &a->reason) &&
+	       read_methods(o, &a->methods) &&
+	       read_text(o, "banner", HOOK_BANNER_MAX, &a->banner) && read_asked(o, a) &&
+	       read_target(o, a);
+}
+
+int hook_answer_parse(const char *line, size_t len, struct hook_answer *ret)
+{
+	struct hook_answer a = {.reason = ""};
+
+	_Static_assert(HOOK_BANNER_MAX <= SSH_BANNER_MAX, "a brain takes it");
+	if (len > HOOK_LINE_MAX)
+		return -EBADMSG;
+	/* Two fields of one name would be read as either by somebody. */
+	a.root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(a.root) || !read_all(a.root, &a)) {
+		json_decref(a.root);
+		return -EBADMSG;
+	}
+	*ret = a;
+	return 0;
+}
+
+void hook_answer_free(struct hook_answer *a)
+{
+	json_decref(a->root);
+	*a = (struct hook_answer){.reason = ""};
+}

@@ -1,0 +1,355 @@
+#include "control/hook/handler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "crypto/secret.h"
+#include "ssh/session_msg.h"
+
+#define NAME_BYTES 16 /* of a channel's, random */
+
+enum stream { STREAM_DATA, STREAM_ERR, STREAMS };
+
+struct line {
+	uv_write_t req;
+	char text[];
+};
+
+struct handler_call {
+	uv_pipe_t pipe;
+	uv_connect_t connect;
+	struct handler_env env;
+	const struct service_ops *ops; /* NULL: it is over, or was ended */
+	void *arg;
+	struct timer timer; /* until its streams are there */
+	uint64_t until_ms;
+	struct line *first; /* until it is connected */
+	size_t first_len;
+	bool taken, running;
+	bool has_err;
+	int fd[STREAMS];
+	char name[2 * NAME_BYTES + 1], path[CONF_SOCKET_MAX];
+	char in[HANDLER_LINE_MAX];
+	size_t have;
+};
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void on_closed(uv_handle_t *h)
+{
+	struct handler_call *c = h->data;
+
+	free(c->first);
+	free(c);
+}
+
+void handler_call_end(struct handler_call *c)
+{
+	if (c == NULL)
+		return;
+	c->ops = NULL;
+	timer_cancel(c->env.timers, &c->timer);
+	for (int i = 0; i < STREAMS; i++) {
+		if (c->fd[i] >= 0)
+			close(c->fd[i]);
+		c->fd[i] = -1;
+	}
+	if (!uv_is_closing((uv_handle_t *)&c->pipe))
+		uv_close((uv_handle_t *)&c->pipe, on_closed);
+}
+
+static void over(struct handler_call *c, enum helper_result result, const char *why)
+{
+	const struct service_ops *ops = c->ops;
+	const struct helper_done d = {result, ssh_str_c(why)};
+
+	if (ops == NULL)
+		return;
+	c->ops = NULL;
+	timer_cancel(c->env.timers, &c->timer);
+	ops->done(c->arg, &d);
+}
+
+static void failed(struct handler_call *c, const char *why)
+{
+	over(c, HELPER_CRASHED, why);
+}
+
+/* --- streams ---------------------------------------------------------------------------------- */
+
+/* Its first line says which channel it is of. The socket is empty: all of it goes at once. */
+static int stream_open(struct handler_call *c, enum stream which, int *ret)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	char text[128];
+	int n = snprintf(text, sizeof(text), "{\"v\":1,\"role\":\"%s\",\"channel\":\"%s\"}\n",
+			 which == STREAM_ERR ? "stderr" : "data", c->name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r = 0;
+
+	if (fd < 0)
+		return -errno;
+	strcpy(sun.sun_path, c->path);
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)
+		r = -errno;
+	else if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+		r = -EIO;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* In and out are one socket; where there is a third they are two descriptors of it. */
+static void streams_hand_over(struct handler_call *c)
+{
+	const struct helper_started started = {.n = c->has_err ? 3 : 1};
+	int fds[3] = {c->fd[STREAM_DATA], -1, c->fd[STREAM_ERR]};
+
+	c->running = true;
+	timer_cancel(c->env.timers, &c->timer);
+	if (c->has_err) {
+		fds[1] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+		if (fds[1] < 0) {
+			failed(c, strerror(errno));
+			return;
+		}
+	}
+	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1; /* handed over */
+	c->ops->started(c->arg, &started, fds);
+}
+
+static void streams_open(struct handler_call *c)
+{
+	for (int i = 0; i < (c->has_err ? STREAMS : STREAM_ERR); i++) {
+		int r = c->fd[i] < 0 ? stream_open(c, (enum stream)i, &c->fd[i]) : 0;
+
+		/* It has many to accept: again, as long as there is time. */
+		if (r == -EAGAIN &&
+		    timer_set(c->env.timers, &c->timer, c->env.now_ms() + HANDLER_AGAIN_MS) == 0)
+			return;
+		if (r < 0) {
+			failed(c, strerror(-r));
+			return;
+		}
+	}
+	streams_hand_over(c);
+}
+
+static void on_timer(struct timer *t)
+{
+	struct handler_call *c =
+		(struct handler_call *)(void *)((char *)t - offsetof(struct handler_call, timer));
+
+	if (c->taken && c->env.now_ms() < c->until_ms)
+		streams_open(c);
+	else
+		failed(c, "it did not take the channel in time");
+}
+
+/* --- what it says ----------------------------------------------------------------------------- */
+
+static void taken(struct handler_call *c, const json_t *o)
+{
+	const char *reason = json_string_value(json_object_get(o, "reason"));
+
+	if (!json_is_true(json_object_get(o, "accept"))) {
+		over(c, HELPER_DENIED, reason != NULL ? reason : "it does not take the channel");
+		return;
+	}
+	c->taken = true;
+	c->has_err = json_is_true(json_object_get(o, "stderr"));
+	streams_open(c);
+}
+
+static void exited(struct handler_call *c, const json_t *o)
+{
+	const json_t *number = json_object_get(o, "exit");
+	const char *signal = json_string_value(json_object_get(o, "signal"));
+	struct helper_exit how = {.core = json_is_true(json_object_get(o, "core"))};
+
+	if (json_is_integer(number)) {
+		how.number = (uint32_t)json_integer_value(number);
+	} else {
+		how.signalled = true;
+		how.number = signal != NULL ? (uint32_t)ssh_signal_number(ssh_str_c(signal)) : 0;
+	}
+	if (how.signalled && how.number == 0)
+		failed(c, "what it said means nothing");
+	else
+		c->ops->exited(c->arg, &how);
+}
+
+static void line_came(struct handler_call *c, const char *text, size_t len)
+{
+	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!json_is_object(o))
+		failed(c, "what it said means nothing");
+	else if (!c->taken)
+		taken(c, o);
+	else if (c->running)
+		exited(c, o);
+	json_decref(o);
+}
+
+static void lines_came(struct handler_call *c)
+{
+	size_t at = 0;
+	const char *end;
+
+	while (c->ops != NULL && (end = memchr(c->in + at, '\n', c->have - at)) != NULL) {
+		size_t len = (size_t)(end - c->in) - at;
+
+		line_came(c, c->in + at, len);
+		at += len + 1;
+	}
+	memmove(c->in, c->in + at, c->have - at);
+	c->have -= at;
+	if (c->ops != NULL && c->have == sizeof(c->in))
+		failed(c, "a line of it is too long");
+}
+
+static void on_room(uv_handle_t *h, size_t wanted, uv_buf_t *ret)
+{
+	struct handler_call *c = h->data;
+
+	(void)wanted;
+	*ret = uv_buf_init(c->in + c->have, (unsigned int)(sizeof(c->in) - c->have));
+}
+
+static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
+{
+	struct handler_call *c = st->data;
+
+	(void)buf;
+	if (c->ops == NULL || n == 0)
+		return;
+	if (n > 0) {
+		c->have += (size_t)n;
+		lines_came(c);
+	} else if (c->running) {
+		over(c, HELPER_OK, "");
+	} else {
+		failed(c, "it hung up");
+	}
+}
+
+/* --- what it is told -------------------------------------------------------------------------- */
+
+static void on_written(uv_write_t *req, int status)
+{
+	(void)status; /* it reads, or finds the connection closed */
+	free((struct line *)(void *)req);
+}
+
+static void line_send(struct handler_call *c, struct line *l, size_t len)
+{
+	uv_buf_t buf = uv_buf_init(l->text, (unsigned int)len);
+
+	if (uv_write(&l->req, (uv_stream_t *)&c->pipe, &buf, 1, on_written) < 0)
+		free(l);
+}
+
+/* Ends r. */
+static int line_new(struct hook_req *r, struct line **ret, size_t *ret_len)
+{
+	char *room;
+	int e = hook_req_line(r, NULL, 0, offsetof(struct line, text), HANDLER_QUEUE_MAX, &room,
+			      ret_len);
+
+	hook_req_end(r);
+	if (e == 0)
+		*ret = (struct line *)(void *)room;
+	return e;
+}
+
+void handler_tell(struct handler_call *c, struct hook_req *what)
+{
+	struct line *l = NULL;
+	size_t len;
+
+	if (line_new(what, &l, &len) < 0)
+		return;
+	if (c->ops == NULL || c->first != NULL ||
+	    uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > HANDLER_QUEUE_MAX)
+		free(l);
+	else
+		line_send(c, l, len);
+}
+
+static void on_connected(uv_connect_t *req, int status)
+{
+	struct handler_call *c = req->data;
+	struct line *first = c->first;
+
+	if (c->ops == NULL)
+		return;
+	if (status == 0)
+		status = uv_read_start((uv_stream_t *)&c->pipe, on_room, on_read);
+	if (status < 0) {
+		failed(c, uv_strerror(status));
+		return;
+	}
+	c->first = NULL;
+	line_send(c, first, c->first_len);
+}
+
+static int name_make(struct handler_call *c)
+{
+	uint8_t random[NAME_BYTES];
+
+	if (crypto_random(random, sizeof(random)) < 0)
+		return -EIO;
+	for (unsigned int i = 0; i < NAME_BYTES; i++)
+		sprintf(c->name + 2 * i, "%02x", random[i]);
+	return 0;
+}
+
+int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
+		 const struct service_ops *ops, void *arg, struct handler_call **ret)
+{
+	struct handler_call *c = calloc(1, sizeof(*c));
+	int r = c != NULL && strlen(path) < sizeof(c->path) ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = name_make(c);
+	if (r < 0) {
+		hook_req_end(first);
+		free(c);
+		return r;
+	}
+	c->env = *env;
+	c->ops = ops;
+	c->arg = arg;
+	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1;
+	c->timer.fire = on_timer;
+	c->until_ms = env->now_ms() + HANDLER_START_MS;
+	strcpy(c->path, path);
+	hook_req_text(first, "role", ssh_str_c("channel"));
+	hook_req_text(first, "channel", ssh_str_c(c->name));
+	r = line_new(first, &c->first, &c->first_len);
+	if (r == 0)
+		r = timer_set(env->timers, &c->timer, c->until_ms);
+	if (r == 0)
+		r = uv_pipe_init(env->loop, &c->pipe, 0);
+	if (r < 0) {
+		timer_cancel(env->timers, &c->timer);
+		free(c->first);
+		free(c);
+		return r;
+	}
+	c->pipe.data = c->connect.data = c;
+	uv_pipe_connect(&c->connect, &c->pipe, c->path, on_connected);
+	*ret = c;
+	return 0;
+}

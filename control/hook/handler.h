@@ -1,0 +1,47 @@
+/*
+ * control/hook/handler.h - a program of the operator's that has a session channel (ChannelHandler).
+ *
+ * Source  docs/sluice-handler.5.
+ *
+ * It is called as sluice-helper is for a program of a user's (control/service/call.h): it takes the
+ * channel or not, hands its streams over, says how it ended. What it is told and says are lines of
+ * JSON on one connection to its socket; the bytes of the channel go on another one, and those of
+ * standard error on a third, which lead to the shard and no further: no frame stands between them,
+ * and whoever does not read is waited for by the kernel. A line with a secret name says on each
+ * which channel it is of.
+ * Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_HOOK_HANDLER_H
+#define SLUICE_CONTROL_HOOK_HANDLER_H
+
+#include <uv.h>
+
+#include "conf/hook.h"
+#include "control/hook/request.h"
+#include "control/service/call.h"
+#include "control/timers.h"
+
+#define HANDLER_LINE_MAX  4096        /* of what it says */
+#define HANDLER_QUEUE_MAX (64 * 1024) /* of what it is told and does not read */
+#define HANDLER_START_MS  10000       /* it has to take a channel */
+#define HANDLER_AGAIN_MS  20          /* a socket whose queue is full is asked again after */
+
+struct handler_call;
+
+/* What is used of the process. */
+struct handler_env {
+	uv_loop_t *loop;
+	struct timers *timers;
+	uint64_t (*now_ms)(void);
+};
+
+/* first: what it is told of the channel; ended in any case. -errno; a call that says no more. */
+int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
+		 const struct service_ops *ops, void *arg, struct handler_call **ret)
+	__attribute__((warn_unused_result));
+/* Best effort, as service_signal(). Takes what. */
+void handler_tell(struct handler_call *c, struct hook_req *what);
+/* Nothing more is to be said either way; it finds its connection closed. NULL is nothing. */
+void handler_call_end(struct handler_call *c);
+
+#endif

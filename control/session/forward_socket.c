@@ -1,0 +1,118 @@
+/*
+ * control/session/forward_socket.c - streamlocal-forward@openssh.com: UNIX sockets that clients
+ * have the gateway listen at.
+ *
+ * Source  OpenSSH PROTOCOL section 2.4; sshd's AllowStreamLocalForwarding and log lines.
+ *
+ * Other than with sshd none is, unless PermitStreamLocalListen names it. sluice-helper makes it as
+ * its user; the shard accepts there.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "control/session/forward.h"
+#include "control/session/judge.h"
+#include "control/session/report.h"
+#include "ssh/forward.h"
+
+#define BIND_MS 10000
+
+static void call_over(struct listener *l)
+{
+	service_call_end(l->call);
+	l->call = NULL;
+}
+
+static void on_started(void *arg, const struct helper_started *m, const int *fds)
+{
+	struct link_forward body = {.kind = 2};
+	struct listener *l = arg;
+	struct session *s = l->session;
+	int r = forward_fds_send(s, fds, service_fds(m), &body);
+
+	for (unsigned int i = 0; i < service_fds(m); i++)
+		close(fds[i]);
+	call_over(l);
+	if (r < 0)
+		forward_refuse(l, r);
+	else
+		forward_listens(l, &body);
+	session_pump(s);
+}
+
+static void on_done(void *arg, const struct helper_done *d)
+{
+	struct listener *l = arg;
+	struct session *s = l->session;
+
+	call_over(l);
+	if (d->result == HELPER_TAKEN && forward_again(l))
+		return;
+	session_log(s, LOG_L_ERROR, "bind %.200s: %.*s", l->at.path, (int)d->text.len,
+		    (const char *)d->text.p);
+	report_listener_refused(s, l->at.path, 0, "the user could not have it");
+	forward_drop(l);
+	session_pump(s);
+}
+
+static const struct service_ops ops = {.started = on_started, .done = on_done};
+
+void forward_socket_bind(struct listener *l)
+{
+	int r = socket_call(l->session, true, l->at.path, BIND_MS, &ops, l, &l->call);
+
+	if (r < 0)
+		forward_refuse(l, r);
+}
+
+static void request(struct session *s, struct ssh_str host, bool want_reply)
+{
+	char path[SSH_HOST_MAX + 1], from[CONF_ZONE_TEXT];
+	const struct listener_at at = {.path = path};
+	struct listener *l = NULL;
+
+	snprintf(path, sizeof(path), "%.*s", (int)host.len, (const char *)host.p);
+	if (report_works(s->table->env) && judge_listen_socket(s, path))
+		l = forward_new(s, LINK_OPENS_STREAMLOCAL, host, 0, &at);
+	else
+		session_log(s, LOG_L_INFO,
+			    "Received request from %.100s port %u to remote forward to path "
+			    "%.200s, but the request was denied.",
+			    session_peer_text(s, from), s->peer.port, path);
+	if (l == NULL) {
+		report_listener_refused(s, path, 0, "not permitted, or too many");
+		forward_answer(s, want_reply, false, 0);
+	} else {
+		forward_await(l, want_reply);
+	}
+}
+
+static void cancel(struct session *s, struct ssh_str path, bool want_reply)
+{
+	struct listener *l = forward_next(s, NULL);
+
+	while (l != NULL &&
+	       (l->state != LISTENER_UP || l->at.path == NULL || !ssh_str_eq(path, l->at.path)))
+		l = forward_next(s, l);
+	if (l != NULL)
+		forward_unbind(l, false);
+	forward_answer(s, want_reply, l != NULL, 0);
+}
+
+bool forward_socket_global(struct session *s, const struct ssh_chan_request *q)
+{
+	bool asks = ssh_str_eq(q->type, SSH_REQUEST_STREAMLOCAL);
+	struct ssh_str path;
+	struct ssh_rd r;
+
+	if (!asks && !ssh_str_eq(q->type, SSH_REQUEST_CANCEL_STREAMLOCAL))
+		return false;
+	ssh_rd_init(&r, q->rest.p, q->rest.len);
+	if (ssh_streamlocal_forward_parse(&r, &path) < 0)
+		forward_answer(s, q->want_reply, false, 0);
+	else if (asks)
+		request(s, path, q->want_reply);
+	else
+		cancel(s, path, q->want_reply);
+	return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * control/session/hook.h - what a program of the operator's is asked about a connection
+ * (PolicyHook), and what its answers come to.
+ *
+ * hook.c puts requests together and weighs answers, hook_gate.c holds back a message, or the whole
+ * connection, until it is known whether it may be heard, hook_forward.c has tunnels and listeners,
+ * login_hook.c logins. What the configuration refuses stays refused whatever is answered, but where
+ * authority= says otherwise.
+ */
+#ifndef SLUICE_CONTROL_SESSION_HOOK_H
+#define SLUICE_CONTROL_SESSION_HOOK_H
+
+#include "control/hook/hook.h"
+#include "control/session/internal.h"
+
+/* What an answer, or that there is none, comes to. */
+enum hook_word {
+	HOOK_YES = 1,
+	HOOK_NO,
+	HOOK_OPEN, /* nobody has answered, and fail=open: the configuration alone decides */
+};
+
+/* hook.c */
+/* Is anybody asked about this kind? */
+bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hook *ret);
+/* A request with all that is known of the connection; the same of another kind. */
+void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r);
+void hook_about(const struct session *s, const char *kind, struct hook_req *r);
+/* As hook_ask(); negative: what no answer comes to is to be done now. */
+int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req *r,
+		   const struct hook_secret *secret, size_t n_secret, hook_done *done, void *arg,
+		   struct hook_call **ret) __attribute__((warn_unused_result));
+/* Said in the log and counted, where it is a refusal; a NULL: there is no answer. */
+enum hook_word hook_word(const struct session *s, enum conf_hook_kind kind, bool fail_open,
+			 const struct hook_answer *a);
+
+#endif

@@ -1,0 +1,342 @@
+/*
+ * control/session/hook_gate.c - what is not heard before a program of the operator's was asked: the
+ * connection itself, its version, a service, an open, a request of a channel.
+ *
+ * Messages are heard in their order, so that one that waits holds back those behind it; the data of
+ * channels that are open does not come this way. The rules look at a message once it is let in.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/session/hook.h"
+#include "ssh/chan.h"
+#include "ssh/session_msg.h"
+#include "ssh/trans_msg.h"
+
+static void gate_reset(struct gate *g)
+{
+	hook_call_end(g->call);
+	free(g->reason);
+	free(g->handler);
+	*g = (struct gate){.state = GATE_IDLE};
+}
+
+void gate_drop(struct session *s)
+{
+	gate_reset(&s->awake->gate);
+}
+
+/* Nothing of it goes out or in. */
+bool gate_holds(const struct session *s)
+{
+	const struct gate *g = &s->awake->gate;
+
+	return g->state == GATE_ASKED &&
+	       (g->kind == CONF_HOOK_CONNECTION || g->kind == CONF_HOOK_ESTABLISHED);
+}
+
+bool gate_waits(const struct session *s)
+{
+	return s->awake->gate.state == GATE_ASKED;
+}
+
+void gate_heard(struct session *s)
+{
+	if (s->awake != NULL && s->awake->gate.state != GATE_ASKED)
+		gate_reset(&s->awake->gate);
+}
+
+bool gate_refused(const struct session *s, uint32_t *ret_code, const char **ret_text)
+{
+	const struct gate *g = &s->awake->gate;
+
+	if (g->state != GATE_REFUSED)
+		return false;
+	*ret_code = g->code != 0 ? g->code : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED;
+	*ret_text = g->reason != NULL && *g->reason != '\0' ? g->reason : "refused";
+	return true;
+}
+
+const char *gate_handler(const struct session *s)
+{
+	return s->awake->gate.handler;
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+/* A connection that is not wanted reads a line of text, as at the door. */
+static void turn_away(struct session *s)
+{
+	static const char not_allowed[] = "Not allowed at this time\r\n";
+
+	item_bytes(s, LINK_IT_IDENT, not_allowed, sizeof(not_allowed) - 1);
+	s->end_logged = true; /* that it was refused is said */
+	session_over(s, -SSH_E_REFUSED);
+}
+
+static void refused(struct session *s)
+{
+	struct gate *g = &s->awake->gate;
+	char text[HOOK_REASON_MAX + 1] = "";
+
+	if (g->reason != NULL)
+		strcpy(text, g->reason);
+	switch (g->kind) {
+	case CONF_HOOK_CONNECTION:
+		gate_reset(g);
+		turn_away(s);
+		break;
+	case CONF_HOOK_ESTABLISHED:
+	case CONF_HOOK_SERVICE:
+		s->end_logged = true;
+		session_end(s, g->kind == CONF_HOOK_SERVICE ? -SSH_E_SERVICE : -SSH_E_REFUSED,
+			    *text != '\0' ? text : NULL);
+		break;
+	default: /* whoever hears it asks gate_refused() */
+		g->state = GATE_REFUSED;
+	}
+}
+
+static void passed(struct session *s)
+{
+	struct gate *g = &s->awake->gate;
+	enum conf_hook_kind kind = g->kind;
+
+	g->state = GATE_PASSED;
+	if (kind != CONF_HOOK_CONNECTION && kind != CONF_HOOK_ESTABLISHED)
+		return;
+	gate_reset(g);
+	/* Its line may have come meanwhile. */
+	if (kind == CONF_HOOK_CONNECTION && s->awake->version != NULL)
+		gate_established(s);
+}
+
+/* a NULL: none. */
+static void answered(struct session *s, const struct hook_answer *a)
+{
+	struct gate *g = &s->awake->gate;
+	bool yes = hook_word(s, g->kind, g->fail_open, a) != HOOK_NO;
+
+	if (a != NULL) {
+		g->code = a->code;
+		g->reason = strdup(a->reason);
+		g->handler = a->handler != NULL ? strdup(a->handler) : NULL;
+		yes &= a->handler == NULL || g->handler != NULL;
+	}
+	if (yes)
+		passed(s);
+	else
+		refused(s);
+}
+
+static void on_answer(void *arg, const struct hook_answer *a)
+{
+	struct session *s = arg;
+
+	s->awake->gate.call = NULL;
+	answered(s, a);
+	session_pump(s);
+}
+
+/* Takes r. */
+static void ask(struct session *s, enum conf_hook_kind kind, const struct conf_hook *h,
+		struct hook_req *r)
+{
+	struct gate *g = &s->awake->gate;
+
+	g->kind = kind;
+	g->fail_open = h->fail_open;
+	g->state = GATE_ASKED;
+	if (hook_ask_about(s, h, r, NULL, 0, on_answer, s, &g->call) < 0)
+		answered(s, NULL);
+}
+
+/* --- the connection --------------------------------------------------------------------------- */
+
+void gate_connection(struct session *s)
+{
+	bool wanted = !clients_refuse(s);
+	struct conf_hook h;
+	struct hook_req r;
+
+	if (!hook_for(s, CONF_HOOK_CONNECTION, &h)) {
+		if (!wanted)
+			login_refuse(s);
+		return;
+	}
+	hook_begin(s, CONF_HOOK_CONNECTION, &r);
+	hook_req_bool(&r, "preaccept", wanted);
+	s->awake->overruled = !wanted; /* if it is to stay */
+	h.fail_open &= wanted;
+	ask(s, CONF_HOOK_CONNECTION, &h, &r);
+}
+
+void gate_established(struct session *s)
+{
+	struct conf_hook h;
+	struct hook_req r;
+
+	if (s->awake->gate.state == GATE_ASKED || !hook_for(s, CONF_HOOK_ESTABLISHED, &h))
+		return;
+	hook_begin(s, CONF_HOOK_ESTABLISHED, &r);
+	ask(s, CONF_HOOK_ESTABLISHED, &h, &r);
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static json_t *params_of_open(const struct ssh_chan_open *m)
+{
+	struct hook_req p = {.o = json_object()};
+	struct ssh_direct_tcpip d;
+	struct ssh_str path;
+	struct ssh_rd r;
+
+	p.bad = p.o == NULL;
+	ssh_rd_init(&r, m->rest.p, m->rest.len);
+	if (ssh_str_eq(m->type, "direct-tcpip") && ssh_direct_tcpip_parse(&r, &d) == 0) {
+		hook_req_text(&p, "host", d.host);
+		hook_req_int(&p, "port", d.port);
+		hook_req_text(&p, "originator", d.originator);
+		hook_req_int(&p, "originator_port", d.originator_port);
+	} else if (ssh_str_eq(m->type, "direct-streamlocal@openssh.com") &&
+		   ssh_direct_streamlocal_parse(&r, &path) == 0) {
+		hook_req_text(&p, "path", path);
+	}
+	return p.o;
+}
+
+static void size_put(struct hook_req *p, const struct ssh_tty_size *z)
+{
+	hook_req_int(p, "columns", z->columns);
+	hook_req_int(p, "rows", z->rows);
+	hook_req_int(p, "width", z->width);
+	hook_req_int(p, "height", z->height);
+}
+
+static json_t *params_of_request(const struct ssh_chan_request *m)
+{
+	struct hook_req p = {.o = json_object()};
+	struct ssh_tty_size size;
+	struct ssh_pty_req pty;
+	struct ssh_env env;
+	struct ssh_str s;
+
+	p.bad = p.o == NULL;
+	switch (ssh_session_request_find(m->type)) {
+	case SSH_SESSION_EXEC:
+		if (ssh_exec_parse(m->rest, &s) == 0)
+			hook_req_text(&p, "command", s);
+		break;
+	case SSH_SESSION_SUBSYSTEM:
+		if (ssh_subsystem_parse(m->rest, &s) == 0)
+			hook_req_text(&p, "name", s);
+		break;
+	case SSH_SESSION_SIGNAL:
+		if (ssh_signal_parse(m->rest, &s) == 0)
+			hook_req_text(&p, "signal", s);
+		break;
+	case SSH_SESSION_ENV:
+		if (ssh_env_parse(m->rest, &env) == 0) {
+			hook_req_text(&p, "name", env.name);
+			hook_req_text(&p, "value", env.value);
+		}
+		break;
+	case SSH_SESSION_PTY_REQ:
+		if (ssh_pty_req_parse(m->rest, &pty) == 0) {
+			hook_req_text(&p, "term", pty.term);
+			size_put(&p, &pty.size);
+		}
+		break;
+	case SSH_SESSION_WINDOW_CHANGE:
+		if (ssh_window_change_parse(m->rest, &size) == 0)
+			size_put(&p, &size);
+		break;
+	default:
+		break;
+	}
+	return p.o;
+}
+
+/* What is no such message the brain sees to. */
+static bool put_service(struct hook_req *q, const struct inbox_item *i)
+{
+	struct ssh_str name;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, i->payload + 1, i->len - 1);
+	if (ssh_service_parse(&r, &name) < 0)
+		return false;
+	hook_req_text(q, "service", name);
+	return true;
+}
+
+static bool put_open(struct hook_req *q, const struct inbox_item *i)
+{
+	struct ssh_chan_open m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, i->payload + 1, i->len - 1);
+	if (ssh_chan_open_parse(&r, &m) < 0)
+		return false;
+	hook_req_int(q, "channel", m.sender_channel);
+	hook_req_text(q, "type", m.type);
+	hook_req_json(q, "params", params_of_open(&m));
+	hook_req_bytes(q, "raw", m.rest.p, m.rest.len);
+	return true;
+}
+
+static bool put_request(struct hook_req *q, const struct inbox_item *i)
+{
+	struct ssh_chan_request m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, i->payload + 1, i->len - 1);
+	if (ssh_chan_request_parse(&r, &m) < 0)
+		return false;
+	hook_req_int(q, "channel", m.recipient_channel);
+	hook_req_text(q, "type", m.type);
+	hook_req_bool(q, "want_reply", m.want_reply);
+	hook_req_json(q, "params", params_of_request(&m));
+	hook_req_bytes(q, "raw", m.rest.p, m.rest.len);
+	return true;
+}
+
+static const struct {
+	uint8_t msg;
+	bool inside; /* it is authenticated */
+	enum conf_hook_kind kind;
+	bool (*put)(struct hook_req *q, const struct inbox_item *i);
+} gated[] = {
+	{SSH_MSG_SERVICE_REQUEST, false, CONF_HOOK_SERVICE, put_service},
+	{SSH_MSG_CHANNEL_OPEN, true, CONF_HOOK_CHANNEL_OPEN, put_open},
+	{SSH_MSG_CHANNEL_REQUEST, true, CONF_HOOK_CHANNEL_REQUEST, put_request},
+};
+
+/* Someone is asked about it, or its connection is over for it. */
+static bool held_back(struct session *s, const struct inbox_item *i)
+{
+	struct conf_hook h;
+	struct hook_req r;
+
+	for (size_t k = 0; k < sizeof(gated) / sizeof(gated[0]); k++) {
+		if (i->len == 0 || i->payload[0] != gated[k].msg ||
+		    gated[k].inside != s->authenticated || !hook_for(s, gated[k].kind, &h))
+			continue;
+		hook_begin(s, gated[k].kind, &r);
+		if (!gated[k].put(&r, i)) {
+			hook_req_end(&r);
+			return false;
+		}
+		ask(s, gated[k].kind, &h, &r);
+		return s->awake->gate.state == GATE_ASKED || s->awake->gate.state == GATE_IDLE;
+	}
+	return false;
+}
+
+bool gate_hears(struct session *s)
+{
+	const struct gate *g = &s->awake->gate;
+
+	return g->state != GATE_ASKED && (g->state != GATE_IDLE || !held_back(s, s->awake->inbox));
+}

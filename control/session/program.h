@@ -1,0 +1,55 @@
+/*
+ * control/session/program.h - session channels, what the files about them share.
+ *
+ * program.c is what is asked of one, what runs for it and its end; program_handler.c has programs
+ * of the operator's run in the place of a user's.
+ */
+#ifndef SLUICE_CONTROL_SESSION_PROGRAM_H
+#define SLUICE_CONTROL_SESSION_PROGRAM_H
+
+#include "control/hook/handler.h"
+#include "control/service/call.h"
+#include "control/session/internal.h"
+#include "ssh/session_msg.h"
+
+enum program_state { PROGRAM_ASKED = 1, PROGRAM_STARTING, PROGRAM_RUNS };
+
+struct program {
+	struct session *session;
+	struct open *open;
+	struct service_call *call;    /* NULL: none runs, or it has said its last word */
+	struct handler_call *handler; /* the same of one of the operator's, in its place */
+	char *given;                  /* whose it is, as PolicyHook says; NULL: not said */
+	enum program_state state;
+	bool tty, start_reply;
+	bool exited, drained, finished;
+	bool told;              /* how has been said; else nobody knows how it ended */
+	bool resized;           /* while it was being started */
+	bool kept;              /* it runs since before this control */
+	uint32_t idle_ms;       /* ChannelTimeout of what runs */
+	unsigned int owed;      /* refusals behind the answer to the start */
+	struct helper_exit how; /* once exited and told */
+	struct ssh_tty_size size;
+	char *term;
+	uint8_t *modes, *env;
+	uint32_t modes_len, env_len;
+	bool agent, x11_single; /* it shall have its client's; one X client and no more */
+	uint8_t *x11;           /* rest of an x11-req; NULL: none was asked for */
+	uint32_t x11_len;
+	uint64_t listener[2]; /* tokens of what listens for them; 0 */
+};
+
+/* program.c: what becomes of it, whoever runs it */
+extern const struct service_ops program_ops;
+
+/* program_handler.c */
+bool program_handled(const struct session *s); /* may any session be a handler's? */
+/* Whose this start is; false: a user's own. */
+bool program_handler_for(const struct program *p, enum helper_run kind, struct ssh_str what,
+			 char ret[CONF_SOCKET_MAX]);
+int program_handler_start(struct program *p, const char *path, enum helper_run kind,
+			  struct ssh_str what) __attribute__((warn_unused_result));
+void program_handler_signal(struct program *p, struct ssh_str name);
+void program_handler_size(struct program *p);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * control/session/program_handler.c - ChannelHandler: a session's channel is a program's of the
+ * operator's, not a user's.
+ *
+ * What a key's line or ForceCommand forces goes before it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/session/hook.h"
+#include "control/session/program.h"
+
+static const char *const request[] = {[HELPER_RUN_SHELL] = "shell",
+				      [HELPER_RUN_EXEC] = "exec",
+				      [HELPER_RUN_SUBSYSTEM] = "subsystem"};
+
+bool program_handled(const struct session *s)
+{
+	const struct conf_session *c = &s->awake->conf;
+
+	return gate_handler(s) != NULL || conf_handler_any(c, "session/");
+}
+
+bool program_handler_for(const struct program *p, enum helper_run kind, struct ssh_str what,
+			 char ret[CONF_SOCKET_MAX])
+{
+	const struct session *s = p->session;
+	const char *given = gate_handler(s) != NULL ? gate_handler(s) : p->given;
+	char name[sizeof("subsystem:") + SSH_SUBSYSTEM_MAX];
+
+	if (s->grant.command != NULL || s->awake->conf.force_command != NULL)
+		return false;
+	if (given != NULL) {
+		snprintf(ret, CONF_SOCKET_MAX, "%s", given);
+		return true;
+	}
+	if (kind == HELPER_RUN_SUBSYSTEM)
+		snprintf(name, sizeof(name), "subsystem:%.*s", (int)what.len, (const char *)what.p);
+	else
+		snprintf(name, sizeof(name), "%s", request[kind]);
+	return conf_handler_for(&s->awake->conf, "session", name, ret);
+}
+
+static void put_size(struct hook_req *r, const struct ssh_tty_size *z)
+{
+	hook_req_int(r, "columns", z->columns);
+	hook_req_int(r, "rows", z->rows);
+	hook_req_int(r, "width", z->width);
+	hook_req_int(r, "height", z->height);
+}
+
+static json_t *env_list(const struct program *p)
+{
+	json_t *list = json_array();
+	struct ssh_rd rd;
+
+	ssh_rd_init(&rd, p->env, p->env_len);
+	while (rd.p < rd.end) {
+		struct ssh_str name = ssh_rd_str(&rd), value = ssh_rd_str(&rd);
+		struct hook_req e = {.o = json_object()};
+
+		e.bad = e.o == NULL || rd.bad;
+		hook_req_text(&e, "name", name);
+		hook_req_text(&e, "value", value);
+		if (e.bad || json_array_append_new(list, e.o) < 0) {
+			if (e.bad)
+				json_decref(e.o);
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+int program_handler_start(struct program *p, const char *path, enum helper_run kind,
+			  struct ssh_str what)
+{
+	struct session *s = p->session;
+	struct handler_env env;
+	struct hook_req r;
+
+	if (s->table->env->hooks == NULL)
+		return -ENXIO;
+	env = hooks_env(s->table->env->hooks);
+	hook_about(s, "channel", &r);
+	hook_req_text(&r, "type", ssh_str_c("session"));
+	hook_req_text(&r, "request", ssh_str_c(request[kind]));
+	if (kind == HELPER_RUN_EXEC)
+		hook_req_text(&r, "command", what);
+	else if (kind == HELPER_RUN_SUBSYSTEM)
+		hook_req_text(&r, "name", what);
+	if (p->tty) {
+		hook_req_text(&r, "term", ssh_str_c(p->term));
+		put_size(&r, &p->size);
+		hook_req_bytes(&r, "modes", p->modes, p->modes_len);
+	}
+	hook_req_json(&r, "env", env_list(p));
+	return handler_call(&env, path, &r, &program_ops, p, &p->handler);
+}
+
+void program_handler_signal(struct program *p, struct ssh_str name)
+{
+	struct hook_req r;
+
+	hook_req_begin(&r, "request");
+	hook_req_text(&r, "request", ssh_str_c("signal"));
+	hook_req_text(&r, "signal", name);
+	handler_tell(p->handler, &r);
+}
+
+void program_handler_size(struct program *p)
+{
+	struct hook_req r;
+
+	hook_req_begin(&r, "request");
+	hook_req_text(&r, "request", ssh_str_c("window-change"));
+	put_size(&r, &p->size);
+	handler_tell(p->handler, &r);
+}

@@ -1,0 +1,537 @@
+/*
+ * control/session/report.c - what becomes of connections, as the audit log is told.
+ */
+#include "control/session/report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/audit/audit.h"
+#include "control/count.h"
+#include "control/session/forward.h"
+#include "crypto/cert.h"
+#include "crypto/key.h"
+
+#define CONN_ID_MAX 40
+#define CLOSE_LEN   512 /* of a stranger's conn.close */
+
+static struct audit *audit_of(const struct session *s)
+{
+	return s->table->env->audit;
+}
+
+bool report_works(struct session_env *env)
+{
+	if (env->audit == NULL || !audit_refuses(env->audit))
+		return true;
+	control_count(CONTROL_C_AUDIT_REFUSED);
+	return false;
+}
+
+/* --- whom it is about ---------------------------------------------------------------------------
+ */
+
+/* start_id is random, and a dataplane numbers its connections. */
+static void conn_id(const struct session_table *t, uint64_t uid, char id[CONN_ID_MAX])
+{
+	snprintf(id, CONN_ID_MAX, "%016" PRIx64 "-%" PRIx64, t->link.start_id, uid);
+}
+
+static void zoned(struct audit_record *r, enum audit_field f, enum audit_field port,
+		  const struct conf *conf, const struct link_addr *a)
+{
+	char text[CONF_ZONE_TEXT];
+
+	audit_text(r, f, zoned_text(conf, a, text));
+	audit_num(r, port, a->port);
+}
+
+static void sockets(struct audit_record *r, const struct conf *conf, const struct link_addr *peer,
+		    const struct link_addr *local)
+{
+	zoned(r, AUDIT_F_FROM, AUDIT_F_FROM_PORT, conf, peer);
+	zoned(r, AUDIT_F_TO, AUDIT_F_TO_PORT, conf, local);
+}
+
+static void who(struct audit_record *r, const struct session *s)
+{
+	char id[CONN_ID_MAX], from[CONF_ZONE_TEXT];
+
+	conn_id(s->table, s->uid, id);
+	audit_text(r, AUDIT_F_CONN, id);
+	audit_text(r, AUDIT_F_USER, session_user(s));
+	audit_text(r, AUDIT_F_FROM, session_peer_text(s, from));
+	audit_num(r, AUDIT_F_FROM_PORT, s->peer.port);
+}
+
+/* By what it came in. */
+static void who_and_key(struct audit_record *r, const struct session *s)
+{
+	who(r, s);
+	audit_text(r, AUDIT_F_KEY, session_key_print(s));
+}
+
+/* Of somebody who is in, all of it; of a stranger, what AuditSourceRate allows. */
+static void put(const struct session *s, struct audit_record *r)
+{
+	const struct source from = session_source(s);
+
+	if (s->authenticated)
+		audit_put(audit_of(s), r);
+	else
+		(void)audit_put_for(audit_of(s), r, &from, 0);
+}
+
+/* --- connections --------------------------------------------------------------------------------
+ */
+
+void report_refused(const struct session_table *t, const struct link_conn_new *ev, const char *why)
+{
+	struct session_env *env = t->env;
+	const struct conf_global *g = conf_global(env->conf);
+	const struct source_bits bits = {g->source_bits4, g->source_bits6};
+	const struct source from = source_of(&ev->peer, &bits);
+	struct audit_record *r;
+	char id[CONN_ID_MAX];
+
+	if (env->audit == NULL)
+		return;
+	r = audit_record(env->audit, AUDIT_CONN_REFUSED, NULL);
+	conn_id(t, (uint64_t)ev->uid_high << 32 | ev->uid_low, id);
+	audit_text(r, AUDIT_F_CONN, id);
+	sockets(r, env->conf, &ev->peer, &ev->local);
+	audit_text(r, AUDIT_F_REASON, why);
+	(void)audit_put_for(env->audit, r, &from, 0);
+}
+
+static struct audit_record *opened(const struct session_table *t, uint64_t uid,
+				   const struct link_addr *peer, const struct link_addr *local)
+{
+	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 2];
+	struct audit_record *r;
+
+	conn_id(t, uid, conn);
+	snprintf(id, sizeof(id), "%s-o", conn);
+	r = audit_record(t->env->audit, AUDIT_CONN_OPEN, id);
+	audit_text(r, AUDIT_F_CONN, conn);
+	sockets(r, t->env->conf, peer, local);
+	return r;
+}
+
+void report_opened(struct session *s)
+{
+	struct source from;
+
+	if (audit_of(s) == NULL)
+		return;
+	from = session_source(s);
+	s->hushed = !audit_put_for(audit_of(s), opened(s->table, s->uid, &s->peer, &s->local),
+				   &from, CLOSE_LEN);
+	s->reported = true;
+}
+
+static void traffic(struct audit_record *r, uint64_t in, uint64_t out, uint64_t open_us,
+		    uint64_t first_us, uint64_t last_us, int cause)
+{
+	const char *name = cause > -SSH_E_BASE ? strerrorname_np(-cause) : ssh_err_counter(cause);
+
+	audit_num(r, AUDIT_F_BYTES_IN, in);
+	audit_num(r, AUDIT_F_BYTES_OUT, out);
+	if (first_us > 0)
+		audit_num(r, AUDIT_F_FIRST_US, first_us > open_us ? first_us - open_us : 0);
+	if (last_us > 0)
+		audit_num(r, AUDIT_F_LAST_US, last_us > open_us ? last_us - open_us : 0);
+	audit_text(r, AUDIT_F_CAUSE, cause == 0 ? "closed" : name);
+	if (cause != 0)
+		audit_int(r, AUDIT_F_CODE, -(int64_t)cause);
+}
+
+/* It began under a control before this one, which may have been killed before it could say so. */
+static void opened_before(const struct session_table *t, const struct link_conn_end *ev)
+{
+	uint64_t uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
+	struct audit_record *r = opened(t, uid, &ev->peer, &ev->local);
+
+	audit_true(r, AUDIT_F_LATE);
+	audit_put(t->env->audit, r);
+}
+
+static void of_whom(struct audit_record *r, const struct session_table *t, const struct session *s,
+		    const char *conn, const struct link_conn_end *ev)
+{
+	if (s != NULL) {
+		who_and_key(r, s);
+		return;
+	}
+	audit_text(r, AUDIT_F_CONN, conn);
+	zoned(r, AUDIT_F_FROM, AUDIT_F_FROM_PORT, t->env->conf, &ev->peer);
+	audit_true(r, AUDIT_F_LATE);
+}
+
+void report_closed(const struct session_table *t, struct session *s, const struct link_conn_end *ev,
+		   bool ours)
+{
+	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 2];
+	struct audit_record *r;
+
+	if (t->env->audit == NULL || (s == NULL ? ours : !s->reported))
+		return;
+	conn_id(t, s != NULL ? s->uid : (uint64_t)ev->uid_high << 32 | ev->uid_low, conn);
+	snprintf(id, sizeof(id), "%s-c", conn);
+	if (ev != NULL && (s == NULL || s->kept))
+		opened_before(t, ev);
+	r = audit_record(t->env->audit, AUDIT_CONN_CLOSE, id);
+	of_whom(r, t, s, conn, ev);
+	if (ev != NULL)
+		traffic(r, ev->bytes_in, ev->bytes_out, ev->open_us, 0, ev->last_us, ev->cause);
+	else
+		audit_text(r, AUDIT_F_CAUSE, "unheard");
+	if (s == NULL || !s->hushed || s->authenticated)
+		audit_put(t->env->audit, r);
+	if (s != NULL)
+		s->reported = false;
+}
+
+/* --- logins -------------------------------------------------------------------------------------
+ */
+
+static void about_key(struct audit_record *r, const struct key *k)
+{
+	const struct cert *c = key_cert(k);
+	char print[96] = "";
+
+	(void)!key_fingerprint(k, print, sizeof(print));
+	audit_text(r, AUDIT_F_KEY, print);
+	audit_text(r, AUDIT_F_KEY_TYPE, key_log_type(k));
+	if (c == NULL)
+		return;
+	audit_text(r, AUDIT_F_CERT_ID, c->key_id);
+	audit_num(r, AUDIT_F_CERT_SERIAL, c->serial);
+	print[0] = '\0';
+	(void)!key_fingerprint(c->ca, print, sizeof(print));
+	audit_text(r, AUDIT_F_CA, print);
+}
+
+static const char *why_failed(const struct session *s, const struct ssh_act_auth *auth)
+{
+	if (auth->bad_signature)
+		return "bad signature";
+	if (auth->method == 0)
+		return "method not offered";
+	if (s->user_judged && !s->user_valid)
+		return s->awake->why_invalid != NULL ? s->awake->why_invalid : "no such user";
+	return "not permitted, or not right";
+}
+
+static void key_keep(struct session *s, const struct key *k)
+{
+	char print[96] = "";
+
+	if (k == NULL || key_fingerprint(k, print, sizeof(print)) < 0)
+		return;
+	free(s->awake->key_print);
+	s->awake->key_print = strdup(print); /* without it records have none */
+}
+
+static struct audit_record *auth_record(struct session *s, enum audit_event e,
+					const struct ssh_act_auth *auth)
+{
+	struct audit_record *r = audit_record(audit_of(s), e, NULL);
+
+	who(r, s);
+	audit_text(r, AUDIT_F_VERSION, s->awake->version);
+	audit_str(r, AUDIT_F_METHOD, auth->method_name);
+	if (auth->key != NULL)
+		about_key(r, auth->key);
+	audit_str(r, AUDIT_F_PRINCIPAL, auth->principal);
+	audit_str(r, AUDIT_F_CLIENT_HOST, auth->client_host);
+	audit_str(r, AUDIT_F_CLIENT_USER, auth->client_user);
+	return r;
+}
+
+void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_verdict verdict)
+{
+	static const enum audit_event event[] = {[WORDS_FAILED] = AUDIT_AUTH_FAIL,
+						 [WORDS_PARTIAL] = AUDIT_AUTH_PARTIAL,
+						 [WORDS_ACCEPTED] = AUDIT_AUTH_OK};
+	struct audit_record *r;
+
+	/* A first "none" only asks what there is. */
+	if (audit_of(s) == NULL || (auth->method == SSH_AUTH_NONE && verdict == WORDS_FAILED))
+		return;
+	r = auth_record(s, event[verdict], auth);
+	if (verdict == WORDS_FAILED)
+		audit_text(r, AUDIT_F_REASON, why_failed(s, auth));
+	if (verdict == WORDS_ACCEPTED) {
+		audit_put(audit_of(s), r);
+		key_keep(s, auth->key);
+	} else {
+		put(s, r);
+	}
+}
+
+void report_signature(struct session *s, const struct ssh_act_auth *auth, bool good)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = auth_record(s, AUDIT_AUTH_SIG, auth);
+	audit_text(r, AUDIT_F_OUTCOME, good ? "good" : "bad");
+	put(s, r);
+}
+
+void report_kex(const struct session *s, const struct ssh_act_kex *k)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_KEX, NULL);
+	who_and_key(r, s);
+	audit_text(r, AUDIT_F_METHOD, k->kex);
+	audit_text(r, AUDIT_F_HOST_KEY, k->hostkey);
+	audit_text(r, AUDIT_F_CIPHER_IN, k->cipher_cs);
+	audit_text(r, AUDIT_F_CIPHER_OUT, k->cipher_sc);
+	audit_text(r, AUDIT_F_MAC_IN, k->mac_cs);
+	audit_text(r, AUDIT_F_MAC_OUT, k->mac_sc);
+	if (k->strict)
+		audit_true(r, AUDIT_F_STRICT);
+	if (k->first)
+		audit_true(r, AUDIT_F_FIRST);
+	put(s, r);
+}
+
+void report_disconnect(const struct session *s, uint32_t reason, struct ssh_str text)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_DISCONNECT, NULL);
+	who_and_key(r, s);
+	audit_num(r, AUDIT_F_CODE, reason);
+	audit_str(r, AUDIT_F_TEXT, text);
+	put(s, r);
+}
+
+/* --- channels -----------------------------------------------------------------------------------
+ */
+
+const char *report_type(const struct session *s, uint64_t token)
+{
+	const struct open *o = open_find(s, token);
+
+	if (o == NULL)
+		return forward_find(s, token) != NULL ? "forwarded-tcpip" : "direct-tcpip";
+	if (o->program != NULL)
+		return "session";
+	return o->host[0] == '/' ? "direct-streamlocal@openssh.com" : "direct-tcpip";
+}
+
+static void target(struct audit_record *r, const struct session *s, uint64_t token)
+{
+	const struct open *o = open_find(s, token);
+	struct open_target to;
+
+	if (!open_target(s, token, &to))
+		return;
+	audit_text(r, AUDIT_F_TYPE, report_type(s, token));
+	if (o != NULL && o->program != NULL)
+		return;
+	audit_text(r, AUDIT_F_HOST, to.host);
+	if (to.port != 0)
+		audit_num(r, AUDIT_F_PORT, to.port);
+}
+
+static void listener_of(struct audit_record *r, const struct session *s, uint64_t token)
+{
+	if (forward_find(s, token) != NULL)
+		audit_num(r, AUDIT_F_LISTENER, token);
+}
+
+void report_chan_refused(const struct session *s, struct ssh_str type, const char *host,
+			 uint16_t port, uint32_t reason, const char *why)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_CHAN_REFUSED, NULL);
+	who_and_key(r, s);
+	audit_str(r, AUDIT_F_TYPE, type);
+	audit_text(r, AUDIT_F_HOST, host);
+	if (port != 0)
+		audit_num(r, AUDIT_F_PORT, port);
+	audit_num(r, AUDIT_F_CODE, reason);
+	audit_text(r, AUDIT_F_REASON, why);
+	put(s, r);
+}
+
+void report_chan_failed(const struct session *s, const struct link_chan_failed *ev)
+{
+	struct open_target to;
+
+	if (open_target(s, ev->token, &to))
+		report_chan_refused(
+			s, ssh_str_c(report_type(s, ev->token)), to.host, to.port, ev->reason,
+			ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
+}
+
+void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
+{
+	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 24];
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	conn_id(s->table, s->uid, conn);
+	snprintf(id, sizeof(id), "%s-b%" PRIx32, conn, ev->local_channel);
+	r = audit_record(audit_of(s), AUDIT_CHAN_OPEN, id);
+	who_and_key(r, s);
+	audit_num(r, AUDIT_F_CHANNEL, ev->local_channel);
+	target(r, s, ev->token);
+	audit_addr(r, AUDIT_F_ADDRESS, &ev->target);
+	if (ev->target.family != 0)
+		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
+	listener_of(r, s, ev->token);
+	audit_put(audit_of(s), r);
+}
+
+/* Of a connection that is over as well, with the control that may have been killed before it wrote.
+ */
+static void chan_opened_before(const struct session_table *t, const char *conn,
+			       const struct link_chan_end *ev)
+{
+	char id[CONN_ID_MAX + 24];
+	struct audit_record *r;
+
+	snprintf(id, sizeof(id), "%s-b%" PRIx32, conn, ev->local_channel);
+	r = audit_record(t->env->audit, AUDIT_CHAN_OPEN, id);
+	audit_text(r, AUDIT_F_CONN, conn);
+	audit_num(r, AUDIT_F_CHANNEL, ev->local_channel);
+	if (ev->name_len > 0)
+		audit_str(r, AUDIT_F_HOST,
+			  (struct ssh_str){(const uint8_t *)(ev + 1), ev->name_len});
+	if (ev->port != 0)
+		audit_num(r, AUDIT_F_PORT, ev->port);
+	audit_addr(r, AUDIT_F_ADDRESS, &ev->target);
+	if (ev->target.family != 0)
+		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
+	audit_true(r, AUDIT_F_LATE);
+	audit_put(t->env->audit, r);
+}
+
+void report_chan_closed(const struct session_table *t, const struct session *s,
+			const struct link_chan_end *ev)
+{
+	uint64_t uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
+	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 24];
+	struct audit_record *r;
+
+	if (t->env->audit == NULL)
+		return;
+	conn_id(t, uid, conn);
+	/*
+	 * A channel that was over before it could be said that it is there, or that a control
+	 * before this one heard of and perhaps did not write: with its id it is one record.
+	 */
+	if (s == NULL)
+		chan_opened_before(t, conn, ev);
+	else if (ev->told == 0 || (s->kept && open_find(s, ev->token) == NULL))
+		report_chan_opened(s, &(struct link_chan_ref){.token = ev->token,
+							      .local_channel = ev->local_channel,
+							      .target = ev->target});
+	snprintf(id, sizeof(id), "%s-e%" PRIu64, conn, ev->audit_id);
+	r = audit_record(t->env->audit, AUDIT_CHAN_CLOSE, id);
+	if (s != NULL)
+		who_and_key(r, s);
+	else
+		audit_text(r, AUDIT_F_CONN, conn);
+	audit_num(r, AUDIT_F_CHANNEL, ev->local_channel);
+	if (s != NULL) {
+		target(r, s, ev->token);
+		listener_of(r, s, ev->token);
+	}
+	audit_addr(r, AUDIT_F_ADDRESS, &ev->target);
+	if (ev->target.family != 0)
+		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
+	traffic(r, ev->bytes_from_peer, ev->bytes_to_peer, ev->open_us, ev->first_us, ev->last_us,
+		ev->cause);
+	if (s == NULL)
+		audit_true(r, AUDIT_F_LATE);
+	audit_put(t->env->audit, r);
+}
+
+/* --- sessions and listeners ---------------------------------------------------------------------
+ */
+
+static struct audit_record *record(const struct session *s, enum audit_event e)
+{
+	struct audit_record *r = audit_record(audit_of(s), e, NULL);
+
+	who_and_key(r, s);
+	return r;
+}
+
+void report_request(const struct session *s, const struct open *o, struct ssh_str request,
+		    struct ssh_str what, bool tty, bool started)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = record(s, AUDIT_REQUEST);
+	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
+	audit_str(r, AUDIT_F_REQUEST, request);
+	audit_str(r, AUDIT_F_COMMAND, what);
+	if (tty)
+		audit_true(r, AUDIT_F_TTY);
+	audit_text(r, AUDIT_F_OUTCOME, started ? "started" : "refused");
+	audit_put(audit_of(s), r);
+}
+
+void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = record(s, AUDIT_EXIT);
+	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
+	if (how->signalled)
+		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
+	else
+		audit_num(r, AUDIT_F_STATUS, how->number);
+	audit_put(audit_of(s), r);
+}
+
+void report_listener(const struct listener *l, bool open)
+{
+	const struct session *s = l->session;
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = record(s, open ? AUDIT_LISTENER_OPEN : AUDIT_LISTENER_CLOSE);
+	audit_text(r, AUDIT_F_HOST, l->host);
+	audit_num(r, AUDIT_F_PORT, l->port);
+	audit_num(r, AUDIT_F_LISTENER, l->token);
+	audit_put(audit_of(s), r);
+}
+
+void report_listener_refused(const struct session *s, const char *host, uint16_t port,
+			     const char *why)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = record(s, AUDIT_LISTENER_REFUSED);
+	audit_text(r, AUDIT_F_HOST, host);
+	audit_num(r, AUDIT_F_PORT, port);
+	audit_text(r, AUDIT_F_REASON, why);
+	audit_put(audit_of(s), r);
+}

@@ -1,0 +1,50 @@
+/*
+ * control/session/report.h - what the audit log is told: one call for each of its events.
+ *
+ * Without an audit log all of it is nothing. What a record has of a connection is taken from its
+ * session; records of ends have ids made of what the shard calls them, so that an end that is told
+ * twice, by two controls, is one.
+ */
+#ifndef SLUICE_CONTROL_SESSION_REPORT_H
+#define SLUICE_CONTROL_SESSION_REPORT_H
+
+#include "control/session/internal.h"
+
+struct listener;
+
+/* May anything new be begun? False: AuditFailure refuse, and it is counted. */
+bool report_works(struct session_env *env);
+
+void report_refused(const struct session_table *t, const struct link_conn_new *ev, const char *why);
+void report_opened(struct session *s);
+/*
+ * s: NULL where this control does not know it; ours: but has turned it away. ev: NULL: it has ended
+ * unheard, where that was not said yet.
+ */
+void report_closed(const struct session_table *t, struct session *s, const struct link_conn_end *ev,
+		   bool ours);
+void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_verdict verdict);
+void report_signature(struct session *s, const struct ssh_act_auth *auth, bool good);
+/* An exchange of keys is done, the first or another. */
+void report_kex(const struct session *s, const struct ssh_act_kex *k);
+void report_disconnect(const struct session *s, uint32_t reason, struct ssh_str text);
+
+/* Of the channel with this token, as clients write it. */
+const char *report_type(const struct session *s, uint64_t token);
+/* type: as its client wrote it. host: NULL where there is none. */
+void report_chan_refused(const struct session *s, struct ssh_str type, const char *host,
+			 uint16_t port, uint32_t reason, const char *why);
+void report_chan_failed(const struct session *s, const struct link_chan_failed *ev);
+void report_chan_opened(const struct session *s, const struct link_chan_ref *ev);
+void report_chan_closed(const struct session_table *t, const struct session *s,
+			const struct link_chan_end *ev);
+
+void report_request(const struct session *s, const struct open *o, struct ssh_str request,
+		    struct ssh_str what, bool tty, bool started);
+void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how);
+
+void report_listener(const struct listener *l, bool open);
+void report_listener_refused(const struct session *s, const char *host, uint16_t port,
+			     const char *why);
+
+#endif

@@ -1,0 +1,315 @@
+#include "control/session/review.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/count.h"
+#include "control/session/internal.h"
+
+#define REVIEW_TURN    64   /* connections in a turn of the loop */
+#define REVIEW_CHAINS  1024 /* a power of two */
+#define REVIEW_FULL_MS 20   /* the pool takes no more users now */
+#define REVIEW_KEPT_MS 1000 /* behind the last connection of a control before this one */
+
+/* One user, whose groups are asked for, and his connections. */
+struct asked {
+	struct pool_job job;
+	struct session_env *env;
+	struct asked *prev, *next; /* of all that are under way */
+	struct asked *chain;       /* of those of this review whose names have the same place */
+	struct conn_ref *ref;
+	size_t n, size;
+	struct user_lookup lookup;
+};
+
+struct review {
+	struct session_env *env;
+	struct timer turn;
+	struct session_cursor at;
+	struct asked *first; /* of this review and those before it */
+	struct asked *chain[REVIEW_CHAINS];
+};
+
+/* --- one connection -----------------------------------------------------------------------------
+ */
+
+static void out(struct session *s)
+{
+	control_count(CONTROL_C_REVOKED);
+	session_dismiss(s, -SSH_E_DENIED);
+}
+
+enum verdict { STAYS, GOES, ASK_GROUPS };
+
+static enum verdict judge_by(const struct session *s, struct conf *conf, const struct awake *a,
+			     const struct conf_strs *groups, bool asked)
+{
+	struct conf_match_ctx ctx = rules_ctx_of(s, a, groups);
+	enum verdict verdict = STAYS;
+	struct conf_session c;
+
+	if (conf_session_for(conf, &ctx, &c) < 0)
+		return STAYS;
+	if (!asked && (c.allow_groups.n > 0 || c.deny_groups.n > 0 ||
+		       conf_matches_about(conf, CONF_ABOUT_GROUP)))
+		verdict = ASK_GROUPS;
+	else if (c.end_revoked_sessions &&
+		 (c.refuse_connection ||
+		  !conf_user_allowed(&c, session_user(s), a->peer_name, a->peer_addr) ||
+		  (asked && !conf_groups_allowed(&c, groups))))
+		verdict = GOES;
+	conf_session_fini(&c);
+	return verdict;
+}
+
+/* found: of its user; NULL: nobody was asked yet. */
+static enum verdict judge(struct session *s, struct conf *conf, const struct user_lookup *found)
+{
+	struct awake *a = facts_get(s);
+	enum verdict verdict = STAYS;
+	struct conf_strs groups;
+
+	if (a == NULL)
+		return STAYS;
+	groups = (struct conf_strs){(const char *const *)a->groups, a->n_groups};
+	if (found != NULL)
+		groups = (struct conf_strs){(const char *const *)found->groups, found->n_groups};
+	verdict = judge_by(s, conf, a, &groups, found != NULL);
+	facts_put(s, a);
+	return verdict;
+}
+
+int review_would_go(struct session *s, struct conf *conf)
+{
+	enum verdict v = s->authenticated && !s->ended ? judge(s, conf, NULL) : STAYS;
+
+	return v == ASK_GROUPS ? -EAGAIN : v == GOES;
+}
+
+/* --- groups -------------------------------------------------------------------------------------
+ */
+
+static struct asked *asked_of(struct pool_job *job)
+{
+	return (struct asked *)(void *)job; /* its first member */
+}
+
+static void asked_run(struct pool_job *job)
+{
+	user_lookup_run(&asked_of(job)->lookup);
+}
+
+static void asked_free(struct pool_job *job)
+{
+	struct asked *k = asked_of(job);
+
+	user_lookup_fini(&k->lookup);
+	free(k->ref);
+	free(k);
+}
+
+static struct asked **place_of(struct review *r, const char *user)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (const char *p = user; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return &r->chain[h % REVIEW_CHAINS];
+}
+
+static void asked_unlink(struct review *r, struct asked *k)
+{
+	struct asked **at = place_of(r, k->lookup.user);
+
+	while (*at != NULL && *at != k)
+		at = &(*at)->chain;
+	if (*at != NULL) /* of this review */
+		*at = k->chain;
+	if (k->prev != NULL)
+		k->prev->next = k->next;
+	else
+		r->first = k->next;
+	if (k->next != NULL)
+		k->next->prev = k->prev;
+}
+
+static struct session *still_there(struct session_env *env, const struct conn_ref *ref)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next) {
+		struct session *s = session_table_find(t, &ref->conn);
+
+		if (s != NULL)
+			return s->ref.serial == ref->serial && !s->ended ? s : NULL;
+	}
+	return NULL;
+}
+
+static void asked_done(struct pool_job *job, int err)
+{
+	struct asked *k = asked_of(job);
+
+	asked_unlink(k->env->review, k);
+	/* As long as run() may be writing it, nothing of it is read. */
+	if (err < 0 || k->lookup.lost) {
+		log_line(LOG_L_ERROR,
+			 "groups of a user could not be found out: who is in stays in");
+		return;
+	}
+	for (size_t i = 0; i < k->n; i++) {
+		struct session *s = still_there(k->env, &k->ref[i]);
+
+		if (s != NULL && judge(s, s->table->env->conf, &k->lookup) == GOES)
+			out(s);
+	}
+}
+
+static int ref_add(struct asked *k, const struct conn_ref *ref)
+{
+	size_t size = k->size == 0 ? 1 : 2 * k->size;
+	struct conn_ref *more = k->ref;
+
+	if (k->n == k->size) {
+		more = reallocarray(k->ref, size, sizeof(*more));
+		if (more == NULL)
+			return -ENOMEM;
+		k->ref = more;
+		k->size = size;
+	}
+	k->ref[k->n++] = *ref;
+	return 0;
+}
+
+static struct asked *asked_new(struct review *r, const struct session *s)
+{
+	struct asked *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->job = (struct pool_job){.run = asked_run, .done = asked_done, .free = asked_free};
+	k->env = r->env;
+	k->lookup.name_ok = user_name_ok(session_user(s), strlen(session_user(s)));
+	k->lookup.only_account = k->lookup.want_groups = true;
+	strcpy(k->lookup.user, session_user(s)); /* as long as one may be */
+	return k;
+}
+
+static void asked_link(struct review *r, struct asked *k)
+{
+	struct asked **at = place_of(r, k->lookup.user);
+
+	k->chain = *at;
+	*at = k;
+	k->next = r->first;
+	if (r->first != NULL)
+		r->first->prev = k;
+	r->first = k;
+}
+
+/* -EBUSY: not now. What there is no memory for is left out. */
+static int groups_ask(struct review *r, const struct session *s)
+{
+	struct asked *k = *place_of(r, session_user(s));
+	int err;
+
+	while (k != NULL && strcmp(k->lookup.user, session_user(s)) != 0)
+		k = k->chain;
+	if (k != NULL)
+		return ref_add(k, &s->ref);
+	k = asked_new(r, s);
+	if (k == NULL || ref_add(k, &s->ref) < 0) {
+		if (k != NULL)
+			asked_free(&k->job);
+		return -ENOMEM;
+	}
+	err = pool_submit(r->env->files, &k->job, POOL_AUTH, r->env->now_ms() + LOOKUP_MS);
+	if (err < 0)
+		asked_free(&k->job);
+	else
+		asked_link(r, k);
+	return err;
+}
+
+/* --- all of them --------------------------------------------------------------------------------
+ */
+
+/* 0; -EBUSY: again, later. */
+static int look(struct review *r, struct session *s)
+{
+	enum verdict verdict;
+
+	if (!s->authenticated || s->ended)
+		return 0;
+	verdict = judge(s, s->table->env->conf, NULL);
+	if (verdict == GOES)
+		out(s);
+	return verdict == ASK_GROUPS ? groups_ask(r, s) : 0;
+}
+
+static void on_turn(struct timer *t)
+{
+	struct review *r = (struct review *)(void *)((char *)t - offsetof(struct review, turn));
+	struct session_env *env = r->env;
+	uint64_t again_ms = 1;
+	int err = 0;
+
+	for (unsigned int i = 0; i < REVIEW_TURN && err == 0; i++) {
+		struct session_cursor before = r->at;
+		struct session *s;
+
+		err = session_walk(env, &r->at, &s);
+		if (err == 0 && look(r, s) == -EBUSY) {
+			r->at = before;
+			again_ms = REVIEW_FULL_MS;
+			break;
+		}
+	}
+	if (err != -ENOENT) /* there was room for it a moment ago */
+		(void)!timer_set(env->timers, t, env->now_ms() + again_ms);
+}
+
+static void begin_at(struct session_env *env, uint64_t at_ms)
+{
+	struct review *r = env->review;
+
+	if (r == NULL) {
+		r = calloc(1, sizeof(*r));
+		if (r == NULL)
+			return;
+		r->env = env;
+		r->turn.fire = on_turn;
+		env->review = r;
+	}
+	/* What was asked before the rules changed is judged, too, and asked again. */
+	memset(r->chain, 0, sizeof(r->chain));
+	r->at = (struct session_cursor){0};
+	(void)!timer_set(env->timers, &r->turn, at_ms);
+}
+
+void review_begin(struct session_env *env)
+{
+	if (env->tables != NULL)
+		begin_at(env, env->now_ms());
+}
+
+void review_kept(struct session_env *env)
+{
+	begin_at(env, env->now_ms() + REVIEW_KEPT_MS);
+}
+
+void review_free(struct session_env *env)
+{
+	struct review *r = env->review;
+
+	if (r == NULL)
+		return;
+	timer_cancel(env->timers, &r->turn);
+	while (r->first != NULL) {
+		struct asked *k = r->first;
+
+		r->first = k->next;
+		pool_cancel(&k->job);
+	}
+	free(r);
+	env->review = NULL;
+}

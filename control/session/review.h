@@ -1,0 +1,26 @@
+/*
+ * control/session/review.h - who is in is looked at again when other rules are in force.
+ *
+ * EndRevokedSessions: whom AllowUsers, DenyUsers, AllowGroups, DenyGroups or RefuseConnection of
+ * the configuration of now do not let in goes, with his channels and listeners. All connections are
+ * gone through, some in a turn of the loop; groups are read where files are, once for each user.
+ * What cannot be told of somebody leaves him in. Thread  the loop's.
+ */
+#ifndef SLUICE_CONTROL_SESSION_REVIEW_H
+#define SLUICE_CONTROL_SESSION_REVIEW_H
+
+#include "control/session/session.h"
+
+/* From the first connection on; one under way is over. Without memory for it nobody goes. */
+void review_begin(struct session_env *env);
+/* The same soon: one came of a control before this one, under whose rules it was let in. */
+void review_kept(struct session_env *env);
+/*
+ * Would a configuration that is not in force make it go? 1 or 0; -EAGAIN: its user's groups would
+ * have to be asked for.
+ */
+int review_would_go(struct session *s, struct conf *conf) __attribute__((warn_unused_result));
+/* What is under way is given up: no dataplane is left. */
+void review_free(struct session_env *env);
+
+#endif

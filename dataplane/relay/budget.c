@@ -1,0 +1,150 @@
+/* dataplane/relay/budget.c - see budget.h. */
+#include "dataplane/relay/budget.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_common.h>
+#include <rte_spinlock.h>
+
+#include "dataplane/relay/meter.h"
+#include "dataplane/table.h"
+
+/* Times are in parts of a microsecond: a byte at the highest rate is nearly one of them. */
+#define UNIT_SHIFT 12
+#define UNITS_SEC  (UINT64_C(1000000) << UNIT_SHIFT)
+#define PROBES     64
+
+struct budget {
+	uint64_t passed[LINK_WAYS]; /* when all that was asked for will have passed; in units */
+	uint64_t rate[LINK_WAYS];
+	uint32_t burst[LINK_WAYS], chunk[LINK_WAYS];
+	uint64_t key; /* 0: of nobody yet */
+	uint32_t refs;
+} __rte_cache_aligned;
+_Static_assert(sizeof(struct budget) == RTE_CACHE_LINE_SIZE, "who shares one shares a line");
+
+struct budgets {
+	struct budget *budget;
+	rte_spinlock_t lock;
+};
+
+int budgets_new(struct budgets **ret)
+{
+	struct budgets *all = calloc(1, sizeof(*all));
+
+	if (all == NULL)
+		return -ENOMEM;
+	rte_spinlock_init(&all->lock);
+	all->budget = table_new(BUDGETS_MAX, sizeof(*all->budget));
+	if (all->budget == NULL) {
+		free(all);
+		return -ENOMEM;
+	}
+	*ret = all;
+	return 0;
+}
+
+void budgets_free(struct budgets *all)
+{
+	if (all == NULL)
+		return;
+	table_free(all->budget, BUDGETS_MAX, sizeof(*all->budget));
+	free(all);
+}
+
+/* Its own place, or one that nobody uses; NULL: there is none where it would be looked for. */
+static struct budget *place(struct budgets *all, uint64_t key)
+{
+	struct budget *unused = NULL;
+
+	for (uint64_t i = 0; i < PROBES; i++) {
+		struct budget *b = &all->budget[(key + i) % BUDGETS_MAX];
+
+		if (b->key == key)
+			return b;
+		if (b->refs == 0 && (unused == NULL || b->key == 0))
+			unused = b;
+		if (b->key == 0)
+			break;
+	}
+	return unused;
+}
+
+static void rate_set(struct budget *b, enum link_way way, const struct link_rate *to)
+{
+	struct meter m = {0};
+
+	meter_set(&m, to->rate, to->burst, 0);
+	/* Others read them, each for itself: that one is older than the other does no harm. */
+	__atomic_store_n(&b->burst[way], m.burst, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->chunk[way], m.rate != 0 ? m.chunk : 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->rate[way], m.rate, __ATOMIC_RELAXED);
+}
+
+struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64_t now_us)
+{
+	struct budget *b;
+
+	rte_spinlock_lock(&all->lock);
+	b = place(all, g->key);
+	if (b != NULL && b->key != g->key) {
+		b->key = g->key;
+		for (unsigned int way = 0; way < LINK_WAYS; way++)
+			b->passed[way] = now_us << UNIT_SHIFT;
+	}
+	if (b != NULL) {
+		b->refs++;
+		for (unsigned int way = 0; way < LINK_WAYS; way++)
+			rate_set(b, way, &g->rate[way]);
+	}
+	rte_spinlock_unlock(&all->lock);
+	return b;
+}
+
+void budget_leave(struct budgets *all, struct budget *b)
+{
+	rte_spinlock_lock(&all->lock);
+	b->refs--;
+	rte_spinlock_unlock(&all->lock);
+}
+
+uint32_t budget_chunk(const struct budget *b, enum link_way way)
+{
+	return __atomic_load_n(&b->chunk[way], __ATOMIC_RELAXED);
+}
+
+static uint64_t units(uint64_t bytes, uint64_t rate)
+{
+	return (uint64_t)((unsigned __int128)bytes * UNITS_SEC / rate);
+}
+
+static uint64_t burst_units(const struct budget *b, enum link_way way, uint64_t rate)
+{
+	return units(__atomic_load_n(&b->burst[way], __ATOMIC_RELAXED), rate);
+}
+
+uint64_t budget_burst_us(const struct budget *b, enum link_way way)
+{
+	uint64_t rate = __atomic_load_n(&b->rate[way], __ATOMIC_RELAXED);
+
+	return rate != 0 ? burst_units(b, way, rate) >> UNIT_SHIFT : 0;
+}
+
+uint64_t budget_ask(struct budget *b, enum link_way way, uint32_t n, uint64_t now_us)
+{
+	uint64_t rate = __atomic_load_n(&b->rate[way], __ATOMIC_RELAXED);
+	uint64_t was = __atomic_load_n(&b->passed[way], __ATOMIC_RELAXED);
+	uint64_t now = now_us << UNIT_SHIFT, burst, next;
+
+	if (rate == 0)
+		return now_us;
+	burst = burst_units(b, way, rate);
+	do {
+		next = RTE_MAX(was, now) + units(n, rate);
+	} while (!__atomic_compare_exchange_n(&b->passed[way], &was, next, true, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	if (next <= now + burst)
+		return now_us;
+	return (next - burst + (UINT64_C(1) << UNIT_SHIFT) - 1) >> UNIT_SHIFT;
+}

@@ -1,0 +1,169 @@
+/*
+ * dataplane/relay/look.c - channels as they are, for those who look: how much they moved, and what
+ * holds them up.
+ *
+ * Nothing is kept for it: what a channel needs for its work is read when control asks, some
+ * channels at a time, so that the shard's turn is not longer for it than for a burst of items.
+ */
+#include "dataplane/relay/internal.h"
+
+#include <errno.h>
+
+#define LOOK_PLACES 2048 /* of the table, in one answer */
+
+_Static_assert(LINK_LOOK_MAX * sizeof(struct link_look_chan) <= LINK_PAYLOAD_MAX,
+	       "an answer is put together where payloads are");
+
+static uint32_t target_waits(const struct chan *ch)
+{
+	const struct stream_ops *ops;
+
+	if (ch->target == NULL)
+		return 0;
+	ops = ch->target->ops;
+	return ops->rx_len(ch->target) + (ops->err_len != NULL ? ops->err_len(ch->target) : 0);
+}
+
+static bool congested(const struct relay *r, const struct stream *s)
+{
+	return r->conf.stream_congested != NULL && r->conf.stream_congested(s);
+}
+
+/* What of it there is to move, but for the channel itself; else LINK_SLOW_NOTHING. */
+static enum link_slow conn_holds(const struct conn *c, bool in)
+{
+	if (in ? c->rx_wait_keys || c->phase.kex != SSH_KEX_NONE : c->tx_kex)
+		return LINK_SLOW_REKEY;
+	if (in && c->mem_stopped)
+		return LINK_SLOW_MEMORY;
+	if (in && c->slow_stopped)
+		return LINK_SLOW_CONTROL;
+	return LINK_SLOW_NOTHING;
+}
+
+/* From the client to the target. */
+static enum link_slow slow_in(const struct chan *ch)
+{
+	enum link_slow why = conn_holds(ch->conn, true);
+	const struct stream *t = ch->target;
+
+	if (ch->fsm.state == SSH_CHAN_OPENING)
+		return ch->ours ? LINK_SLOW_CLIENT : LINK_SLOW_TARGET;
+	if (why != LINK_SLOW_NOTHING)
+		return why;
+	if (ch->conn->capped && cap_stops(ch, LINK_IN))
+		return LINK_SLOW_CAP;
+	/* The client may not send more than that, and that is in the target's stream. */
+	if (t != NULL && ch->in_target > 0 &&
+	    (ch->rwin.window_size < SSH_RWIN_LOW || t->ops->tx_space(t) == 0))
+		return congested(ch->conn->relay, t) ? LINK_SLOW_CONGESTION : LINK_SLOW_TARGET;
+	return ch->fsm.eof_received ? LINK_SLOW_NOTHING : LINK_SLOW_CLIENT;
+}
+
+/* From the target to the client. */
+static enum link_slow slow_out(const struct chan *ch)
+{
+	const struct conn *c = ch->conn;
+	enum link_slow why = conn_holds(c, false);
+
+	if (ch->fsm.state == SSH_CHAN_OPENING)
+		return ch->ours ? LINK_SLOW_CLIENT : LINK_SLOW_TARGET;
+	if (target_waits(ch) == 0)
+		return ch->target_eof || ch->target == NULL ? LINK_SLOW_NOTHING : LINK_SLOW_TARGET;
+	if (why != LINK_SLOW_NOTHING)
+		return why;
+	if (ch->swin.window_size == 0)
+		return LINK_SLOW_WINDOW;
+	if (c->capped && cap_stops(ch, LINK_OUT))
+		return LINK_SLOW_CAP;
+	if (c->stream != NULL && c->stream->ops->tx_space(c->stream) < RELAY_SPACE_MIN)
+		return congested(c->relay, c->stream) ? LINK_SLOW_CONGESTION : LINK_SLOW_CLIENT;
+	return LINK_SLOW_CORE;
+}
+
+static uint8_t state_of(const struct chan *ch)
+{
+	if (ch->fsm.state == SSH_CHAN_OPENING)
+		return LINK_CHAN_OPENING;
+	return ch->fsm.state == SSH_CHAN_OPEN ? LINK_CHAN_OPEN : LINK_CHAN_ENDING;
+}
+
+static uint32_t rtt(const struct relay *r, const struct stream *s)
+{
+	return s != NULL && r->conf.stream_rtt_us != NULL ? r->conf.stream_rtt_us(s) : 0;
+}
+
+/* 0 where it has not begun: a channel that opens. */
+static uint64_t since(const struct relay *r, uint64_t us)
+{
+	return us != 0 && us < r->now_us ? r->now_us - us : 0;
+}
+
+static struct link_look_chan look_at(const struct chan *ch)
+{
+	const struct relay *r = ch->conn->relay;
+
+	return (struct link_look_chan){
+		.conn = conn_handle(ch->conn),
+		.token = ch->token,
+		.bytes_in = ch->bytes_from_peer,
+		.bytes_out = ch->bytes_to_peer,
+		.age_us = since(r, ch->open_us),
+		.idle_us = since(r, ch->last_us != 0 ? ch->last_us : ch->open_us),
+		.local_channel = ch->local,
+		.window_in = ch->rwin.window_size,
+		.window_in_max = ch->rwin.initial_window_size,
+		.window_out = ch->swin.window_size,
+		.held_in = ch->in_target,
+		.held_out = target_waits(ch),
+		.client_rtt_us = rtt(r, ch->conn->stream),
+		.target_rtt_us = rtt(r, ch->target),
+		.target = ch->target_addr,
+		.state = state_of(ch),
+		.slow_in = slow_in(ch),
+		.slow_out = slow_out(ch),
+		.ours = ch->ours,
+	};
+}
+
+/* conn NULL: of whichever. Returns where to go on. */
+static uint32_t look(struct relay *r, const struct conn *conn, uint32_t from,
+		     struct link_look_result *ret)
+{
+	struct link_look_chan *to = (void *)r->payload;
+	uint32_t i = from;
+
+	for (; i < r->fresh_chans && i - from < LOOK_PLACES && ret->n < LINK_LOOK_MAX; i++) {
+		const struct chan *ch = &r->chans[i];
+
+		if (ch->conn != NULL && (conn == NULL || ch->conn == conn))
+			to[ret->n++] = look_at(ch);
+	}
+	return i < r->fresh_chans ? i : 0;
+}
+
+int look_tell(struct relay *r, const struct link_hdr *ask)
+{
+	const struct link_look *m = link_msg_body(ask);
+	struct link_look_result body = {.id = m->id};
+	const struct conn *conn = NULL;
+
+	if (ask->conn.generation != 0)
+		conn = conn_find(r, &ask->conn);
+	if (conn != NULL || ask->conn.generation == 0)
+		body.next = look(r, conn, m->from, &body);
+	return up_send(r, LINK_EV_LOOK, NULL, &body, sizeof(body), r->payload,
+		       body.n * sizeof(struct link_look_chan));
+}
+
+void relay_uses(const struct relay *r, struct relay_uses *ret)
+{
+	*ret = (struct relay_uses){
+		.conns = {r->n_conns, r->conf.conns_max},
+		.chans = {r->fresh_chans - r->n_free_chans, r->conf.chans_max},
+		.backlog = {r->n_unknown, r->backlog},
+		.audit = {r->audit.next - r->audit.acked, r->audit.size},
+		.windows = {r->windows, r->windows_max},
+		.compression = {zpool_used(r->zpool), r->conf.compression_memory},
+	};
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""A program for PolicyHook: it greets, keeps people out of a port, and writes down what it was asked.
+
+    hook.py SOCKET [--deny-port N] [--log FILE]
+
+See sluice-hook(5). One thread is enough: nothing here takes time. Who has to ask somebody else should
+answer the other requests meanwhile (asyncio, or a thread for each request): answers may come in any order.
+"""
+import argparse
+import json
+import os
+import socketserver
+
+
+def decide(request, options):
+    """The answer to one request, without its id."""
+    kind = request["kind"]
+    if kind == "auth" and request["method"] == "none":
+        # A client asks what there is: the moment for a banner. It is not let in by this.
+        return {"accept": False, "banner": f"Hello {request.get('user', '?')}, you are being watched.\n"}
+    if kind == "forward" and request["port"] == options.deny_port:
+        return {"accept": False, "reason": f"nobody goes to port {request['port']}"}
+    return {"accept": True}
+
+
+class Gateway(socketserver.StreamRequestHandler):
+    """One connection of the gateway's: a line in, a line out."""
+
+    def handle(self):
+        for line in self.rfile:
+            request = json.loads(line)
+            options = self.server.options
+            if options.log:
+                print(line.decode().rstrip(), file=options.log, flush=True)
+            if "id" not in request:  # news
+                continue
+            answer = {"id": request["id"], **decide(request, options)}
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("socket")
+    parser.add_argument("--deny-port", type=int, default=0)
+    parser.add_argument("--log", type=argparse.FileType("a"))
+    options = parser.parse_args()
+    if os.path.exists(options.socket):
+        os.unlink(options.socket)
+    with Server(options.socket, Gateway) as server:
+        server.options = options
+        os.chmod(options.socket, 0o660)  # the gateway's group, and nobody else
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Tunnels that move keyed bytes while a program of the gateway is killed or stopped.
+
+echo ADDR PORT   answers every connection with what it says, until it ends
+
+move GATEWAY PORT KEY KNOWN_HOSTS ECHO_ADDR ECHO_PORT [option=value…]
+    Tunnels of all kinds (direct, reverse, through a program's channel) over several connections;
+    each byte of tunnel T at offset N is one of a keyed stream, so none can be another's or be
+    lost. Meanwhile keys are exchanged, channels opened, and logins tried. Says "up" once all
+    move, goes on until its input ends, then says in one line of JSON what it saw; it fails when
+    a byte was wrong or a tunnel ended.
+    conns=N tunnels=N (of a connection) shells=0|1 chunk=BYTES rekey=BYTES
+    stall=MS (how long a tunnel may stand still)
+"""
+import asyncio
+import hashlib
+import json
+import sys
+import time
+
+import asyncssh
+
+BLOCK = 4096
+
+
+class Pattern:
+    """Bytes of one tunnel, one way: a hash of who and where, so that each place has its own."""
+
+    def __init__(self, tunnel):
+        self.seed = hashlib.sha256(b"tunnel %d" % tunnel).digest()
+        self.blocks = {}
+
+    def block(self, i):
+        if i not in self.blocks:
+            if len(self.blocks) > 64:
+                self.blocks.clear()
+            self.blocks[i] = hashlib.shake_128(self.seed + i.to_bytes(8, "big")).digest(BLOCK)
+        return self.blocks[i]
+
+    def at(self, offset, size):
+        out = b""
+        while len(out) < size:
+            i, skip = divmod(offset + len(out), BLOCK)
+            out += self.block(i)[skip : skip + size - len(out)]
+        return out
+
+
+class Seen:
+    def __init__(self):
+        self.bytes = self.wrong = self.ended = 0
+        self.opens = self.opens_failed = self.logins = self.logins_cut = 0
+        self.stall = self.open_wait = self.login_gap = 0.0
+        self.why = []
+
+    def bad(self, what):
+        if len(self.why) < 10:
+            self.why.append(what)
+
+
+seen = Seen()
+stop = asyncio.Event()
+ready = 0
+
+
+async def move(tunnel, reader, writer, chunk):
+    """Sends, and hears the same again; how long nothing came is the stall."""
+    global ready
+    pattern, offset, first = Pattern(tunnel), 0, True
+    try:
+        while not stop.is_set():
+            data = pattern.at(offset, chunk)
+            began = time.monotonic()
+            writer.write(data)
+            got = b""
+            while len(got) < len(data):
+                more = await reader.read(len(data) - len(got))
+                if not more:
+                    raise EOFError("it ended at %d" % offset)
+                got += more
+                now = time.monotonic()
+                if not first:
+                    seen.stall = max(seen.stall, now - began)
+                began = now
+            if got != data:
+                seen.wrong += 1
+                seen.bad("tunnel %d: wrong bytes at %d" % (tunnel, offset))
+                return
+            offset += len(data)
+            seen.bytes += 2 * len(data)
+            if first:
+                ready += 1
+                first = False
+            await asyncio.sleep(0.01)
+    except (OSError, EOFError, asyncssh.Error) as e:
+        seen.ended += 1
+        seen.bad("tunnel %d: %r" % (tunnel, e))
+    finally:
+        writer.close()
+
+
+async def answer(reader, writer):
+    while True:
+        data = await reader.read(65536)
+        if not data:
+            break
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+class Gateway:
+    def __init__(self, host, port, key, known):
+        self.host, self.port = host, int(port)
+        self.options = dict(username="demo", client_keys=[key], known_hosts=known, config=None,
+                            agent_path=None, keepalive_interval=0)
+
+    async def connect(self, **more):
+        return await asyncssh.connect(self.host, self.port, **self.options, **more)
+
+
+async def connection(gw, first, o, echo):
+    """Tunnels first… of one connection: most direct, some reverse, one through a program."""
+    conn = await gw.connect(rekey_bytes=o["rekey"])
+    jobs = []
+    for i in range(o["tunnels"]):
+        tunnel = first + i
+        if i == 0 and o["shells"]:
+            p = await conn.create_process("cat", encoding=None)
+            jobs.append(move(tunnel, p.stdout, p.stdin, o["chunk"]))
+        elif i % 3 == 1:
+            listener = await conn.start_server(lambda h, p: answer, gw.host, 0, encoding=None)
+            jobs.append(move(tunnel, *await asyncio.open_connection(gw.host, listener.get_port()),
+                             o["chunk"]))
+        else:
+            jobs.append(move(tunnel, *await conn.open_connection(*echo, encoding=None), o["chunk"]))
+    return conn, jobs
+
+
+async def opens(conn, echo):
+    """A channel after the other, each to its end."""
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            reader, writer = await conn.open_connection(*echo, encoding=None)
+            seen.open_wait = max(seen.open_wait, time.monotonic() - began)
+            writer.write(b"hello")
+            ok = await reader.readexactly(5) == b"hello"
+            writer.close()
+            seen.opens += ok
+        except (OSError, asyncssh.Error, asyncio.IncompleteReadError) as e:
+            seen.opens_failed += 1
+            seen.bad("open: %r" % e)
+        await asyncio.sleep(0.05)
+
+
+async def logins(gw):
+    """One that is cut off half way is tried again: what counts is how long nobody came in."""
+    last = time.monotonic()
+    while not stop.is_set():
+        try:
+            conn = await asyncio.wait_for(gw.connect(), 10)
+            now = time.monotonic()
+            seen.logins += 1
+            seen.login_gap = max(seen.login_gap, now - last)
+            last = now
+            conn.close()
+            await conn.wait_closed()
+        except (OSError, asyncssh.Error, asyncio.TimeoutError):
+            seen.logins_cut += 1
+        await asyncio.sleep(0.1)
+
+
+async def run(gw, o, echo):
+    conns, jobs = [], []
+    for i in range(o["conns"]):
+        conn, more = await connection(gw, i * o["tunnels"], o, echo)
+        conns.append(conn)
+        jobs += more
+    tasks = [asyncio.create_task(j) for j in jobs]
+    while ready < len(tasks) and seen.ended == 0:
+        await asyncio.sleep(0.02)
+    print("up", flush=True)
+    tasks += [asyncio.create_task(opens(conns[0], echo)), asyncio.create_task(logins(gw))]
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.read)
+    stop.set()
+    await asyncio.wait(tasks, timeout=20)
+    for c in conns:
+        c.close()
+    print(json.dumps({k: round(v, 3) if isinstance(v, float) else v
+                      for k, v in vars(seen).items()}), flush=True)
+    bad = seen.wrong or seen.ended or seen.opens_failed or seen.stall * 1000 > o["stall"]
+    sys.exit(1 if bad or not seen.bytes or not seen.opens else 0)
+
+
+async def serve(addr, port):
+    server = await asyncio.start_server(answer, addr, int(port), backlog=2048)
+    print("serving", flush=True)
+    await server.serve_forever()
+
+
+if sys.argv[1] == "echo":
+    asyncio.run(serve(*sys.argv[2:]))
+else:
+    given = dict(a.split("=") for a in sys.argv[8:])
+    o = {"conns": 10, "tunnels": 10, "shells": 0, "chunk": 2048, "rekey": 1 << 30, "stall": 3000}
+    o.update({k: int(v) for k, v in given.items()})
+    asyncio.run(run(Gateway(*sys.argv[2:6]), o, (sys.argv[6], int(sys.argv[7]))))

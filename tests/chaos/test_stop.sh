@@ -1,0 +1,80 @@
+#!/bin/bash
+# F-04: each program of the gateway stands still for a while (SIGSTOP, then SIGCONT) under tunnels of all
+# kinds, one of which changes its keys all the time; F-02: sluice-signer is killed and started again beneath
+# that. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
+# SLUICE_LONG: 10 and 60 seconds.
+LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200")
+. "$(dirname "$0")/../interop/lib.sh"
+start_lab
+stops=0.7
+[ -z "${SLUICE_LONG:-}" ] || stops="10 60"
+
+peer=$top/tests/chaos/restart_peer.py
+lab_spawn target "$LAB_DIR/echo.log" /usr/bin/python3 "$peer" echo $LAB_TARGET_ADDR 9100
+lab_wait_log "$lab_pid" "$LAB_DIR/echo.log" serving 20
+mkfifo "$LAB_DIR/end"
+lab_spawn client "$LAB_DIR/peer.log" bash -c "exec /usr/bin/python3 -W ignore '$peer' move $LAB_GW_OUTSIDE $LAB_PORT \
+	'$LAB_DIR/id_ed25519' '$LAB_DIR/known_hosts' $LAB_TARGET_ADDR 9100 conns=3 tunnels=6 stall=90000 <'$LAB_DIR/end'"
+peer_pid=$lab_pid
+exec 7>"$LAB_DIR/end"
+check "tunnels move" lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 60
+head -c 6000000 /dev/urandom >"$LAB_DIR/www/slow"
+: >"$LAB_DIR/ssh.log"
+lab_forward 18004 "$LAB_TARGET_ADDR:8080" -o RekeyLimit=64K
+lab_in client curl -sf -m 900 --limit-rate 1M -o "$LAB_DIR/slow" http://127.0.0.1:18004/slow 7>&- &
+curl_pid=$!
+for _ in $(seq 100); do [ -s "$LAB_DIR/slow" ] && break; sleep 0.05; done
+
+stands_still() { # pid
+	local s
+	for s in $stops; do
+		kill -STOP "$1"
+		sleep "$s"
+		kill -CONT "$1"
+	done
+}
+check "control stands still" stands_still "$lab_control_pid"
+check "the signer stands still" stands_still "$lab_signer_pid"
+check "the helper stands still" stands_still "$lab_helper_pid"
+check "the dataplane stands still" stands_still "$lab_dataplane_pid"
+
+signer_starts() {
+	: >"$LAB_DIR/signer.log"
+	lab_spawn gw "$LAB_DIR/signer.log" env SLUICE_RUN="$LAB_DIR/run" \
+		"$SLUICE_BUILD/control/sluice-signer" -f "$LAB_DIR/sluice.conf" 7>&-
+	lab_signer_pid=$lab_pid
+	lab_wait_log "$lab_signer_pid" "$LAB_DIR/signer.log" "host keys, on" 30
+}
+lines() { grep -c "$1" "$2"; } # of a log
+changes_keys() { [ "$(lines 'SSH2_MSG_KEXINIT sent' "$LAB_DIR/ssh.log")" -gt "$(lines 'SSH2_MSG_NEWKEYS received' "$LAB_DIR/ssh.log")" ]; }
+# While there is none, who changes keys waits, and so does who comes.
+signer_dies() {
+	local opts login
+	mapfile -t opts < <(lab_ssh_opts)
+	lab_in client curl -sf -m 60 -o "$LAB_DIR/again" http://127.0.0.1:18004/slow 7>&- &
+	again_pid=$!
+	for _ in $(seq 200); do [ -s "$LAB_DIR/again" ] && break; sleep 0.02; done
+	kill -9 "$lab_signer_pid"
+	wait "$lab_signer_pid" 2>/dev/null
+	lab_spawn client "$LAB_DIR/login.log" ssh "${opts[@]}" -v -N "$LAB_USER@$LAB_GW_OUTSIDE" 7>&-
+	login=$lab_pid
+	sleep 1
+	changes_keys || { echo "keys are not being changed"; return 1; }
+	kill -0 "$login" && ! grep -q 'SSH2_MSG_NEWKEYS' "$LAB_DIR/login.log" || return 1
+	signer_starts &&
+		lab_wait_log "$login" "$LAB_DIR/login.log" 'Entering interactive session|pledge: ' 12 &&
+		lab_stop_pid "$login"
+}
+again() { wait "$again_pid" && cmp "$LAB_DIR/again" "$LAB_DIR/www/slow"; }
+check "the signer is killed and starts again" signer_dies
+check "who changed keys meanwhile goes on" again
+whole() { wait $curl_pid && cmp "$LAB_DIR/slow" "$LAB_DIR/www/slow"; }
+check "keys were exchanged all the while, and no byte is lost" whole
+exec 7>&-
+check "tunnels: none ended, no byte was wrong, opens and logins went on" wait "$peer_pid"
+tail -1 "$LAB_DIR/peer.log"
+works() {
+	: >"$LAB_DIR/ssh.log"
+	lab_forward 18005 "$LAB_TARGET_ADDR:8080" && lab_stop_pid "$lab_pid"
+}
+check "new logins work" works

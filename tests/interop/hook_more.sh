@@ -1,0 +1,118 @@
+# tests/interop/hook_more.sh - what test_hook.sh does with the gateway of scripts/unprivileged, which sources this.
+start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --deny-port "$forward" --log "$dir/asked"
+hook_pid=$pid
+for _ in $(seq 200); do [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
+run tee -a "$dir/sluice.conf" >/dev/null <<CONF
+PolicyHook $dir/hook.sock timeout=5
+CONF
+kill -HUP "$control_pid"
+wait_for "configuration was read again" "$dir/control.log" "$control_pid"
+
+# Who is let in by his key reads what the program has to say, and goes where it lets him.
+shown=$(printf 'HEAD /file HTTP/1.0\r\n\r\n' | timeout 20 ssh -o LogLevel=INFO "${opts[@]}" -W "localhost:$http" 127.0.0.1 2>&1)
+grep -q "Hello tester, you are being watched." <<<"$shown" || fail "no banner: $shown"
+grep -q 'HTTP/1.0 200' <<<"$shown" || fail "not let through: $shown"
+shown=$(timeout 20 ssh -o LogLevel=INFO "${opts[@]}" -W "127.0.0.1:$forward" 127.0.0.1 2>&1 </dev/null)
+grep -q "administratively prohibited" <<<"$shown" || fail "let through: $shown"
+for kind in connection established service auth channel-open forward; do
+	grep -q "\"kind\":\"$kind\"" "$dir/asked" || fail "never asked about $kind"
+done
+if grep -q password "$dir/asked"; then fail "it was told what it should not be"; fi
+echo "hook: asked, and obeyed"
+
+# Gone, it lets nobody in; back, it is asked again.
+kill "$hook_pid"
+wait "$hook_pid" 2>/dev/null
+sed -i 's/timeout=5/timeout=1/' "$dir/sluice.conf"
+kill -HUP "$control_pid"
+for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 2 ] && break; sleep 0.02; done
+timeout 20 ssh "${opts[@]}" -W "localhost:$http" 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "let in by nobody"
+wait_for "PolicyHook refused connection of anybody" "$dir/control.log" "$control_pid"
+sed -i '/^PolicyHook/d' "$dir/sluice.conf"
+kill -HUP "$control_pid"
+for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 3 ] && break; sleep 0.02; done
+printf 'HEAD /file HTTP/1.0\r\n\r\n' | timeout 20 ssh "${opts[@]}" -W "localhost:$http" 127.0.0.1 | grep -q 'HTTP/1.0 200' ||
+	fail "not as before"
+echo "hook: gone, nobody was let in; without it all is as before"
+
+# A service of its own: a subsystem, and a target that is a program.
+start handler python3 "$top/docs/examples/handler.py" "$dir/handler.sock"
+handler_pid=$pid
+start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --log "$dir/asked.more"
+for _ in $(seq 200); do [ -S "$dir/handler.sock" ] && [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
+sed -i 's/^PermitOpen .*/& echo.internal:7/' "$dir/sluice.conf" # a tunnel like any other
+run tee -a "$dir/sluice.conf" >/dev/null <<CONF
+ChannelHandler session/subsystem:greet $dir/handler.sock
+ChannelHandler direct-tcpip/echo.internal:7 $dir/handler.sock
+ChannelHandler session/shell $dir/nobody.sock
+PolicyHook $dir/hook.sock kinds=channel-request timeout=2
+CONF
+kill -HUP "$control_pid"
+for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 4 ] && break; sleep 0.02; done
+shown=$(printf 'one\n\ntwo\n' | timeout 20 ssh "${opts[@]}" -s 127.0.0.1 greet 2>"$dir/errors"; echo "status $?")
+[ "$shown" = "Hello tester
+ONE
+TWO
+3 lines
+status 3" ] || fail "the subsystem said: $shown $(cat "$dir/errors")"
+[ "$(cat "$dir/errors")" = "nothing to say?" ] || fail "standard error: $(cat "$dir/errors")"
+grep -q '"type":"subsystem".*"params":{"name":"greet"}' "$dir/asked.more" || fail "not asked about the request"
+shown=$(printf 'four\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
+[ "$shown" = "direct-tcpip: four" ] || fail "the target said: $shown"
+timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"
+timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"
+
+# One that never reads stops its own channel and no other; one that dies takes its channel along.
+head -c 4000000 /dev/zero | tr '\0' '\n' | timeout 20 ssh "${opts[@]}" -s 127.0.0.1 greet >/dev/null 2>&1 &
+pids+=($!)
+stuck=$!
+shown=$(printf 'five\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
+[ "$shown" = "direct-tcpip: five" ] || fail "beside a stuck one: $shown"
+kill "$handler_pid"
+wait "$handler_pid" 2>/dev/null
+wait "$stuck"
+[ $? != 124 ] || fail "its channel outlived it"
+echo "handler: a subsystem and a target"
+
+# HAProxy before the gateway, and as a target of it.
+command -v haproxy >/dev/null || { echo "no haproxy"; return 0; }
+read -r by_v1 by_v2 told <<<"$(free_ports 3)"
+run tee "$dir/haproxy.cfg" >/dev/null <<CONF
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 30s
+	timeout server 30s
+listen v1
+	bind 127.0.0.1:$by_v1
+	server gateway 127.0.0.1:$port send-proxy source 127.0.0.2
+listen v2
+	bind 127.0.0.1:$by_v2
+	server gateway 127.0.0.1:$port send-proxy-v2 source 127.0.0.2
+frontend told
+	mode http
+	bind 127.0.0.1:$told accept-proxy
+	http-request return status 200 content-type text/plain lf-string "client %[src]\n"
+CONF
+start haproxy haproxy -db -f "$dir/haproxy.cfg"
+wait_port "$by_v1"
+wait_port "$told"
+run sed -i "s/^PermitOpen .*/& localhost:$told/; /^PolicyHook/d" "$dir/sluice.conf"
+echo "SendProxyProtocol v2 localhost:$told" | run tee -a "$dir/sluice.conf" >/dev/null
+kill -HUP "$control_pid"
+for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 5 ] && break; sleep 0.02; done
+known=(-o HostKeyAlias=gateway -o UserKnownHostsFile="$dir/mine/known_gateway")
+sed "s/^[^ ]*/gateway/" "$dir/mine/known_hosts" >"$dir/mine/known_gateway"
+for by in "$by_v1 127.0.0.3" "$by_v2 127.0.0.4"; do
+	shown=$(printf 'GET / HTTP/1.0\r\n\r\n' | timeout 20 ssh "${known[@]}" -p "${by% *}" -b "${by#* }" "${opts[@]}" -W "localhost:$told" 127.0.0.1)
+	grep -q "client ${by#* }" <<<"$shown" || fail "the target was told: $shown"
+	wait_for "Accepted publickey for tester from ${by#* } port" "$dir/control.log" "$control_pid"
+done
+# Without a header the balancer is nobody; with one anybody else is.
+timeout 20 ssh "${opts[@]}" -b 127.0.0.2 -W "localhost:$http" 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "taken without a header"
+exec 4<>"/dev/tcp/127.0.0.1/$port"
+printf 'PROXY TCP4 127.0.0.9 127.0.0.1 1 22\r\n' >&4
+timeout 10 cat <&4 >/dev/null
+exec 4>&-
+grep -q '127\.0\.0\.9' "$dir/control.log" && fail "anybody names his address"
+echo "PROXY protocol: believed where it may be, sent where it is wanted"

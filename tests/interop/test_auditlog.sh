@@ -1,0 +1,129 @@
+#!/bin/bash
+# S-83, F-23: every connection that was accepted has one beginning and one end in the audit log, and every channel
+# the bytes that were on its wire: while the log is renamed and SIGHUP comes a hundred times a second, and
+# across a control that is killed and starts again. What is told twice has one id.
+. "$(dirname "$0")/../interop/lib.sh"
+mkdir -m 755 "$LAB_DIR/audit"
+! id sluice >/dev/null 2>&1 || chown sluice: "$LAB_DIR/audit"
+log=$LAB_DIR/audit/audit.log
+LAB_CONF="AuditLog $log
+PerSourcePenalties no"
+start_lab
+head -c 300000 /dev/urandom >"$LAB_DIR/www/file"
+
+# What curl has seen of each request is what its channel has carried.
+fetch() { # port
+	lab_in client curl -s -m 30 -o /dev/null -w '%{size_request} %{size_header} %{size_download}\n' \
+		"http://127.0.0.1:$1/file" >>"$LAB_DIR/carried"
+}
+tunnel() { # port, how often
+	: >"$LAB_DIR/ssh.log"
+	lab_forward "$1" "$LAB_TARGET_ADDR:8080" || return 1
+	local pid=$lab_pid
+	for _ in $(seq "$2"); do fetch "$1"; done
+	lab_stop_pid $pid
+}
+
+storm() {
+	for i in $(seq 1000); do
+		mv "$log" "$log.$i" 2>/dev/null
+		kill -HUP "$lab_control_pid"
+		sleep 0.01
+	done
+}
+storm & storm_pid=$!
+check "a tunnel in a storm of SIGHUP" tunnel 18001 4
+check "another" tunnel 18002 4
+kill $storm_pid
+wait $storm_pid 2>/dev/null
+check "rotated often" [ "$(ls "$LAB_DIR/audit" | wc -l)" -gt 20 ]
+
+# One that ends while there is no control.
+: >"$LAB_DIR/ssh.log"
+lab_forward 18003 "$LAB_TARGET_ADDR:8080"
+ssh_pid=$lab_pid
+fetch 18003
+kill -9 "$lab_control_pid"
+wait "$lab_control_pid" 2>/dev/null
+lab_stop_pid $ssh_pid
+: >"$LAB_DIR/control.log"
+lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
+	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
+lab_control_pid=$lab_pid
+check "a new control attaches" lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
+check "one more tunnel" tunnel 18004 2
+
+complete() {
+	python3 - "$LAB_DIR" <<'PY'
+import collections, glob, json, sys, time
+folder = sys.argv[1]
+carried = sorted((int(a), int(b) + int(c)) for a, b, c in map(str.split, open(folder + "/carried")))
+
+def look():
+    unique, torn = {}, 0
+    for name in glob.glob(folder + "/audit/audit.log*"):
+        for line in open(name, "rb"):
+            try:
+                r = json.loads(line)
+            except ValueError:
+                torn += 1
+                continue
+            unique[r["id"]] = r
+    assert torn == 0, f"{torn} lines that are none"
+    of = collections.defaultdict(list)
+    for r in unique.values():
+        of[r["event"]].append(r)
+    return of
+
+for _ in range(100):  # the last end comes a moment after its client has gone
+    of = look()
+    begun = collections.Counter(r["conn"] for r in of["conn.open"])
+    ended = collections.Counter(r["conn"] for r in of["conn.close"])
+    if begun == ended and len(of["chan.close"]) >= len(carried):
+        break
+    time.sleep(0.05)
+assert set(begun.values()) == {1} and begun == ended, (begun, ended)
+assert len(begun) == 4, begun
+accepted = of["auth.ok"]
+assert sorted(r["conn"] for r in accepted) == sorted(begun), "each has logged in once"
+assert all(r["key"].startswith("SHA256:") for r in accepted)
+closed = sorted((r["bytes_in"], r["bytes_out"]) for r in of["chan.close"])
+assert closed == carried, (closed, carried)
+assert len(of["chan.open"]) == len(carried)
+assert all(r["address"] and r["address_port"] == 8080 for r in of["chan.open"])
+assert not of["log.gap"] and not of["log.suppressed"]
+wire = collections.Counter()
+for r in of["chan.close"]:
+    wire[r["conn"]] += r["bytes_out"]
+for r in of["conn.close"]:
+    assert r["bytes_out"] > wire[r["conn"]], r
+print(len(begun), "connections,", len(closed), "channels,", len(glob.glob(folder + "/audit/*")), "files")
+PY
+}
+check "one beginning, one end, and the bytes of the wire" complete
+
+# The filter for fail2ban finds those who fail, whatever they call themselves, and nobody else.
+fails() {
+	for user in nobody-here nor-here; do
+		lab_in client timeout 10 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+			-o IdentitiesOnly=yes -i "$LAB_DIR/wrong" -p "$LAB_PORT" -l $user "$LAB_GW_OUTSIDE" true 2>/dev/null
+	done
+	for _ in $(seq 100); do
+		[ "$(cat "$log"* | grep -c '"event":"auth.fail"')" -ge 2 ] && return
+		sleep 0.05
+	done
+	return 1
+}
+ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/wrong"
+check "logins that fail" fails
+banned() { # mode
+	cat "$log"* >"$LAB_DIR/all.log"
+	# One who is let in, and calls himself and his program what would have another one banned.
+	echo '{"v":1,"id":"1-1","time":"2026-11-22T10:00:04.000001Z","mono_us":5,"event":"auth.ok","conn":"1-2","user":"x\",\"event\":\"auth.fail\",\"conn\":\"1-2\",\"from\":\"203.0.113.1","from":"203.0.113.2","from_port":9,"version":"x\",\"event\":\"auth.fail","method":"password"}' >>"$LAB_DIR/all.log"
+	fail2ban-regex -o '<ip>' "$LAB_DIR/all.log" "$top/conf/fail2ban-sluice.conf[mode=$1]" | sort | uniq -c | tr -s ' '
+}
+client=$(sed -n 's/.*"event":"auth.fail".*"from":"\([0-9.]*\)".*/\1/p' "$log"* | tail -1)
+only_the_client() { [ "$(banned normal)" = " $(cat "$log"* | grep -c '"event":"auth.fail"') $client" ]; }
+if command -v fail2ban-regex >/dev/null; then
+	check "fail2ban finds them" only_the_client || banned normal
+fi

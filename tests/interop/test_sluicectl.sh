@@ -1,0 +1,202 @@
+#!/bin/bash
+# sluicectl and the metrics of a real gateway without ports of its own: what it shows of a connection with
+# seventy channels, a reader that never reads, disconnect, close, rekey, drain, reload, top on a terminal;
+# /metrics as promtool reads it, every expression of the dashboard and the alerts. With SLUICE_LONG by a real
+# Prometheus that scrapes it, too.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+top=$PWD
+: "${SLUICE_BUILD:=$top/build}"
+for tool in ssh ssh-keygen curl promtool; do
+	command -v $tool >/dev/null || { echo "no $tool"; exit 77; }
+done
+. tests/interop/soft.sh
+cd "$dir" || exit 1
+mkdir run keys
+ssh-keygen -q -t ed25519 -N '' -f id
+ssh-keygen -q -t ed25519 -N '' -f host
+cp id.pub keys/tester
+read -r port metrics target forward prom <<<"$(python3 -c '
+import socket
+s = [socket.socket() for _ in range(5)]
+[x.bind(("127.0.0.1", 0)) for x in s]
+print(*[x.getsockname()[1] for x in s])')"
+cat >sluice.conf <<CONF
+ListenAddress 127.0.0.1:$port
+HostKey $dir/host
+AuthorizedKeysFile $dir/keys/%u
+StrictModes no
+PermitOpen 127.0.0.1:*
+PerSourcePenalties no
+MetricsListen 127.0.0.1:$metrics
+MetricsListen $dir/run/metrics.sock
+LogLevel VERBOSE
+CONF
+export SLUICE_RUN=$dir/run XDG_RUNTIME_DIR=$dir
+ctl=$SLUICE_BUILD/control/sluicectl
+"$SLUICE_BUILD/dataplane/sluice-dataplane" -f sluice.conf >dataplane.log 2>&1 & pids+=($!)
+"$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 & pids+=($!)
+wait_for 'Server listening' control.log
+
+# A target that sends as much as is taken, and a client that opens 70 channels and reads none of them.
+cat >peer.py <<'PY'
+import socket, sys, threading, time
+target, forward, n = map(int, sys.argv[1:])
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', target)); s.listen(128)
+def serve():
+    while True:
+        c, _ = s.accept()
+        threading.Thread(target=lambda: pour(c), daemon=True).start()
+def pour(c):
+    try:
+        while True: c.send(b'x' * 65536)
+    except OSError: pass
+threading.Thread(target=serve, daemon=True).start()
+c = []
+for _ in range(n):
+    k = socket.socket(); k.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    k.connect(('127.0.0.1', forward)); c.append(k)
+print('connected', flush=True)
+time.sleep(600)
+PY
+login() { # log, options…
+	local log=$1
+	shift
+	ssh -v -F none -i id -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o IdentitiesOnly=yes \
+		-o KexAlgorithms=curve25519-sha256 -p "$port" "$@" -N tester@127.0.0.1 >"$log" 2>&1
+}
+login ssh.log -L "$forward:127.0.0.1:$target" & pids+=($!)
+wait_for 'Local forwarding listening' ssh.log
+python3 peer.py "$target" "$forward" 70 >peer.log 2>&1 & pids+=($!)
+wait_for connected peer.log
+all_open() { for _ in $(seq 100); do [ "$("$ctl" -n -t show channels | grep -c direct-tcpip)" = 70 ] && return; sleep 0.05; done; return 1; }
+shows() { "$ctl" show "${@:2}" | grep -qE "$1"; }
+field() { "$ctl" -j show "$1" | python3 -c "import json,sys; print($2)"; }
+check "seventy channels, asked for in pieces" all_open
+check "a connection" shows '1 +tester +127.0.0.1 .* open .*OpenSSH' connections
+check "its tunnel, once" shows '1 +tester +127.0.0.1 +to +127.0.0.1 +'"$target"' +70$' tunnels
+check "its user" shows '^tester +1 +70 +0 ' users
+check "where it listens" shows "^gateway +127.0.0.1 +$port +up" listeners
+slow() { for _ in $(seq 400); do [ "$("$ctl" -n -t show channels | cut -f14 | sort | uniq -c | awk '$2 == "window" { print $1 }')" = 70 ] && return; sleep 0.05; done; return 1; }
+check "each waits for the client's window" slow
+check "limits of shards" shows '^MaxChannels +shard 0 +70 +65536 +0 ' limits
+check "cores" [ "$(field lcores 'json.load(sys.stdin)["lcores"][0]["channels"]')" = 70 ]
+check "filters" [ "$("$ctl" -n show channels user=nobody)" = "" ]
+check "a schema" python3 -c 'import json,subprocess,sys
+s = json.loads(subprocess.check_output([sys.argv[1], "schema"]))["$defs"]
+for name, d in s.items():
+    a = json.loads(subprocess.check_output([sys.argv[1], "-j", "show", name]))
+    for row in a[name]:
+        assert sorted(row) == sorted(d["properties"][name]["items"]["required"]), name' "$ctl"
+
+"$ctl" top --once --interval 0.1 >top.txt
+check "top, once" grep -qE '^1\.[0-9]+ +tester .*out: window +127.0.0.1:' top.txt
+check "top of a core" grep -qE '^core dp0/0 \[' top.txt
+check "top on a terminal" python3 - "$ctl" <<'PY'
+import fcntl, os, pty, select, struct, sys, termios, time
+sized, size = os.pipe()
+pid, fd = pty.fork()
+if pid == 0:
+    os.read(sized, 1)
+    os.execv(sys.argv[1], ['sluicectl', 'top', '--interval', '0.1'])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 10, 90, 0, 0))
+os.write(size, b'.')
+out, keys = b'', b'u'
+while True:
+    if select.select([fd], [], [], 10)[0]:
+        try: out += os.read(fd, 65536)
+        except OSError: break
+    if b'sorted by rate' in out and keys == b'u': os.write(fd, keys); keys = b'q'
+    elif b'sorted by user' in out and keys == b'q': os.write(fd, keys); keys = b''
+assert os.waitpid(pid, 0)[1] == 0
+assert out.endswith(b'\x1b[?1049l'), out[-200:]
+last = out.split(b'\x1b[H')[-1].split(b'\r\n')
+assert len(last) <= 10 and all(len(l.replace(b'\x1b[K', b'')) <= 90 for l in last[:-1]), last
+PY
+
+says() { curl -s "$@"; }
+check "healthz" [ "$(says "http://127.0.0.1:$metrics/healthz")" = ok ]
+check "readyz" [ "$(says "http://127.0.0.1:$metrics/readyz")" = ready ]
+says --unix-socket run/metrics.sock http://x/metrics >metrics.txt
+check "metrics as promtool reads them" promtool check metrics <metrics.txt
+check "of a core" grep -q '^sluice_stage_cycles_total{dataplane="dp0",shard="0",stage="relay"} [1-9]' metrics.txt
+check "of a limit" grep -q '^sluice_limit_used{limit="MaxChannels",scope="shard",dataplane="dp0",shard="0"} 70$' metrics.txt
+bounded() { ! grep -qE 'tester|127\.0\.0' metrics.txt; }
+check "nothing of clients is in a label" bounded
+check "alerts" promtool check rules "$top/conf/alerts.yml"
+# Every metric that the dashboard and the alerts name is there.
+check "the dashboard names what there is" python3 - "$top" <<'PY'
+import json, re, sys
+have = set(re.findall(r'^(sluice_\w+)[{ ]', open('metrics.txt').read(), re.M))
+text = ' '.join(t['expr'] for p in json.load(open(sys.argv[1] + '/conf/grafana-sluice.json'))['panels'] for t in p['targets'])
+text += ' '.join(re.findall(r'expr: (.*)', open(sys.argv[1] + '/conf/alerts.yml').read()))
+want = set(re.findall(r'\bsluice_\w+', text)) - {'sluice_ssh_', 'sluice_port_rx_missed_total'} # no port here
+assert want and want <= have, want - have
+PY
+
+one=$("$ctl" -n -t show channels | head -1 | cut -f1)
+check "a channel is closed" "$ctl" close "$one"
+ends() { for _ in $(seq 100); do "$ctl" -n -t show channels | cut -f1,10 | grep -qx "$one.open" || return 0; sleep 0.05; done; return 1; }
+check "and ends, as soon as its client has read" ends
+is() { local want=$1; shift; "$@" >/dev/null 2>&1; [ $? = "$want" ]; }
+check "there is no such channel" is 1 "$ctl" close 1.7
+check "no such command" is 2 "$ctl" fly
+check "nobody there" is 3 "$ctl" -s "$dir/nowhere" show info
+check "a key exchange" "$ctl" rekey 1
+twice() { for _ in $(seq 200); do [ "$(grep -c 'SSH2_MSG_NEWKEYS received' ssh.log)" = 2 ] && return; sleep 0.05; done; return 1; }
+check "it is made" twice
+check "drain" "$ctl" drain
+check "nobody new comes in" refused timeout 10 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -i id -p "$port" tester@127.0.0.1 -N
+check "not ready" [ "$(says "http://127.0.0.1:$metrics/readyz")" = 'it drains' ]
+check "undrain" "$ctl" undrain
+echo 'MaxStartups 7' >>sluice.conf
+check "what a reload would do" [ "$("$ctl" -n -t reload --dry-run)" = $'MaxStartups\tnow' ]
+check "it was not done" shows '^maxstartups +10:30:100$' config maxstartups
+check "reload" "$ctl" reload
+check "it was done" shows '^maxstartups +7:100:7$' config maxstartups
+cp sluice.conf was.conf
+printf 'DenyUsers tester\nEndRevokedSessions yes\n' >>sluice.conf
+check "whom a reload would end" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)
+check "who is still there" shows '1 +tester' connections
+cp was.conf sluice.conf
+echo 'Nonsense 7' >>sluice.conf
+check "a file with an error" is 1 "$ctl" reload
+# What bash offers.
+completes() { # words…: the last is completed
+	bash -c '. "$1/conf/sluicectl.bash"; PATH=$2:$PATH; shift 2; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluicectl; echo "${COMPREPLY[*]}"' \
+		_ "$top" "$SLUICE_BUILD/control" sluicectl "$@"
+}
+check "completion of commands" [ "$(completes sh)" = 'show shutdown' ]
+check "completion of what is there" [ "$(completes disconnect 1)" = 1 ]
+
+if [ -n "${SLUICE_LONG:-}" ] && command -v prometheus >/dev/null; then
+	cat >prometheus.yml <<YML
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [$top/conf/alerts.yml]
+scrape_configs: [{job_name: sluice, static_configs: [{targets: ['127.0.0.1:$metrics']}]}]
+YML
+	prometheus --config.file=prometheus.yml --storage.tsdb.path="$dir/tsdb" --web.listen-address="127.0.0.1:$prom" >prometheus.log 2>&1 & pids+=($!)
+	asks() { curl -s --data-urlencode "query=$1" "http://127.0.0.1:$prom/api/v1/query"; }
+	scraped() { for _ in $(seq 300); do asks 'count_over_time(sluice_ready[1m]) > 3' | grep -q '"value"' && return; sleep 0.1; done; return 1; }
+	check "Prometheus scrapes it" scraped
+	python3 -c 'import json,sys
+for p in json.load(open(sys.argv[1]))["panels"]:
+    for t in p["targets"]: print(t["expr"].replace("$instance", ".*"))' "$top/conf/grafana-sluice.json" >exprs
+	while IFS= read -r e; do
+		check "Prometheus answers: $e" grep -q '"status":"success"' <(asks "$e")
+		case $e in
+		*_ssh_* | *rx_missed* | *refused* | *retrans* | *items*) ;; # none here
+		*) check "and has such: $e" grep -q '"value"' <(asks "$e") ;;
+		esac
+	done <exprs
+	check "no alert fires but what is so" [ "$(curl -s "http://127.0.0.1:$prom/api/v1/rules" | grep -o '"health":"err"')" = "" ]
+fi
+
+check "the client is told why" "$ctl" disconnect 1 the house is on fire
+wait_for ':11: the house is on fire' ssh.log
+check "shutdown" "$ctl" shutdown --grace 1s
+ended() { for _ in $(seq 100); do [ -S run/control.sock ] || return 0; sleep 0.05; done; return 1; }
+check "it ends" ended
+check "who asked is in the log" grep -q "operator uid $(id -u) pid [0-9]*: disconnect: 1 connections" control.log
+exit $((failures > 0))

@@ -1,0 +1,1106 @@
+/*
+ * PolicyHook: what is an answer and what is none, what a request looks like, and control as a whole
+ * with a program that is asked.
+ */
+#include <sys/un.h>
+
+#include "conf/hook.h"
+#include "conf/proxy.h"
+#include "control/count.h"
+#include "control/hook/hook.h"
+#include "tests/util/login_bench.h"
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static const char *const no_answer[] = {
+	"",
+	"yes",
+	"[]",
+	"{}",
+	"{\"id\":1}",
+	"{\"accept\":true}",
+	"{\"id\":\"1\",\"accept\":true}",
+	"{\"id\":-1,\"accept\":true}",
+	"{\"id\":1.5,\"accept\":true}",
+	"{\"id\":1,\"accept\":1}",
+	"{\"id\":1,\"accept\":\"yes\"}",
+	"{\"id\":1,\"accept\":null}",
+	"{\"id\":1,\"accept\":true",
+	"{\"id\":1,\"accept\":true} {}",
+	"{\"id\":1,\"accept\":false,\"accept\":true}",
+	"{\"v\":2,\"id\":1,\"accept\":true}",
+	"{\"v\":0,\"id\":1,\"accept\":true}",
+	"{\"id\":1,\"accept\":true,\"reason\":7}",
+	"{\"id\":1,\"accept\":true,\"partial\":1}",
+	"{\"id\":1,\"accept\":true,\"methods\":7}",
+	"{\"id\":1,\"accept\":true,\"methods\":\"passwort\"}",
+	"{\"id\":1,\"accept\":true,\"methods\":\"password,\"}",
+	"{\"id\":1,\"accept\":true,\"methods\":[7]}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"Code: \"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":[\"Code: \"]}",
+	"{\"id\":1,\"accept\":true,\"prompts\":[{}]}",
+	"{\"id\":1,\"accept\":true,\"prompts\":[{\"text\":\"\"}]}",
+	"{\"id\":1,\"accept\":true,\"prompts\":[{\"text\":\"a\",\"echo\":1}]}",
+	"{\"id\":1,\"accept\":true,\"host\":\"\"}",
+	"{\"id\":1,\"accept\":true,\"port\":65536}",
+	"{\"id\":1,\"accept\":true,\"port\":-1}",
+	"{\"id\":1,\"accept\":true,\"port\":\"22\"}",
+	"{\"id\":1,\"accept\":true,\"code\":4294967296}",
+	"{\"id\":1,\"accept\":true,\"handler\":\"run/x\"}",
+	"{\"id\":1,\"accept\":true,\"handler\":\"\"}",
+	"{\"id\":1,\"accept\":true,\"reason\":\"a\\u0000b\"}",
+	"{\"id\":1,\"accept\":true,\"reason\":\"\xff\"}",
+};
+
+Test(hook, what_is_no_answer)
+{
+	struct hook_answer a;
+
+	for (size_t i = 0; i < N(no_answer); i++)
+		cr_expect_eq(hook_answer_parse(no_answer[i], strlen(no_answer[i]), &a), -EBADMSG,
+			     "%s", no_answer[i]);
+}
+
+Test(hook, what_is_too_long_is_no_answer)
+{
+	static char line[HOOK_LINE_MAX + 2];
+	struct hook_answer a;
+
+	memset(line, ' ', sizeof(line));
+	memcpy(line, "{\"id\":1,\"accept\":true}", 22);
+	cr_expect_eq(hook_answer_parse(line, HOOK_LINE_MAX + 1, &a), -EBADMSG);
+	cr_assert_eq(hook_answer_parse(line, HOOK_LINE_MAX, &a), 0);
+	hook_answer_free(&a);
+}
+
+Test(hook, an_answer_says_what_it_says)
+{
+	static const char line[] =
+		"{\"v\":1,\"id\":9007199254740993,\"accept\":false,\"partial\":true,\"later\":[1],"
+		"\"reason\":\"not now\",\"methods\":[\"password\",\"publickey\"],\"banner\":\"hi\","
+		"\"prompts\":[{\"text\":\"Code: \",\"echo\":true},{\"text\":\"PIN: \"}],"
+		"\"instruction\":\"think\",\"code\":4,\"handler\":\"/run/"
+		"x\",\"host\":\"h\",\"port\":0}";
+	struct hook_answer a;
+
+	cr_assert_eq(hook_answer_parse(line, strlen(line), &a), 0);
+	cr_expect_eq(a.id, 9007199254740993u);
+	cr_expect(!a.accept);
+	cr_expect(a.partial);
+	cr_expect_str_eq(a.reason, "not now");
+	cr_expect_eq(a.methods, (unsigned int)(SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY));
+	cr_expect_str_eq(a.banner, "hi");
+	cr_assert(a.asks);
+	cr_assert_eq(a.prompts.n, 2);
+	cr_expect(a.prompts.prompt[0].echo && !a.prompts.prompt[1].echo);
+	cr_expect(ssh_str_eq(a.prompts.prompt[1].text, "PIN: "));
+	cr_expect(ssh_str_eq(a.prompts.instruction, "think"));
+	cr_expect_eq(a.code, 4);
+	cr_expect_str_eq(a.handler, "/run/x");
+	cr_expect_str_eq(a.host, "h");
+	cr_expect(a.has_port && a.port == 0);
+	hook_answer_free(&a);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/* Bytes of a stranger's, and the field they stand in. */
+static const struct {
+	const char *bytes, *line;
+	uint32_t len;
+} texts[] = {
+	{"plain", "\"x\":\"plain\"", 5},
+	{"q\"b\\n\n", "\"x\":\"q\\\"b\\\\n\\u000a\"", 6},
+	{"\xc3\xa9", "\"x\":\"\xc3\xa9\"", 2},
+	{"\xff", "\"x_base64\":\"/w==\"", 1},
+	{"\xc3", "\"x_base64\":\"ww==\"", 1},
+	{"\xc0\xaf", "\"x_base64\":\"wK8=\"", 2},
+	{"\xed\xa0\x80", "\"x_base64\":\"7aCA\"", 3},
+	{"\xf4\x90\x80\x80", "\"x_base64\":\"9JCAgA==\"", 4},
+	{"a\0b", "\"x_base64\":\"YQBi\"", 3},
+};
+
+static char *line_of(struct hook_req *r, const struct hook_secret *secret)
+{
+	char *line;
+	size_t len;
+
+	cr_assert_eq(hook_req_line(r, secret, secret != NULL, 0, 4096, &line, &len), 0);
+	cr_assert_eq(line[len - 1], '\n');
+	line[len - 1] = '\0';
+	return line;
+}
+
+Test(hook, secrets_stand_in_the_line_as_any_reader_reads_them)
+{
+	for (size_t i = 0; i < N(texts); i++) {
+		const struct ssh_str v = {(const uint8_t *)texts[i].bytes, texts[i].len};
+		const struct hook_secret secret = {.name = "x", .v = &v, .n = 1};
+		struct hook_req r;
+		json_t *o;
+		char *line;
+
+		hook_req_begin(&r, "auth");
+		line = line_of(&r, &secret);
+		cr_expect_not_null(strstr(line, texts[i].line), "%s", line);
+		o = json_loads(line, 0, NULL);
+		cr_expect_not_null(o);
+		json_decref(o);
+		free(line);
+		hook_req_end(&r);
+	}
+}
+
+Test(hook, bytes_that_are_no_text_are_base64_and_no_two_look_alike)
+{
+	for (size_t i = 0; i < N(texts); i++) {
+		struct hook_req r;
+		char *line;
+
+		hook_req_begin(&r, "auth");
+		hook_req_text(&r, "x",
+			      (struct ssh_str){(const uint8_t *)texts[i].bytes, texts[i].len});
+		line = line_of(&r, NULL);
+		cr_expect_eq(strstr(line, "base64") != NULL,
+			     strstr(texts[i].line, "base64") != NULL, "%s", line);
+		free(line);
+		hook_req_end(&r);
+	}
+}
+
+Test(hook, a_list_of_secrets_is_text_or_base64_as_one)
+{
+	const struct ssh_str v[] = {{(const uint8_t *)"\xff", 1}, {(const uint8_t *)"a", 1}};
+	const struct hook_secret secret = {.name = "responses", .v = v, .n = 2, .list = true};
+	struct hook_req r;
+	char *line;
+
+	hook_req_begin(&r, "auth");
+	line = line_of(&r, &secret);
+	cr_expect_not_null(strstr(line, "\"responses_base64\":[\"/w==\",\"YQ==\"]"), "%s", line);
+	free(line);
+	hook_req_end(&r);
+}
+
+Test(hook, a_request_that_is_too_long_is_none)
+{
+	struct hook_req r;
+	char *line;
+	size_t len;
+
+	hook_req_begin(&r, "auth");
+	cr_expect_eq(hook_req_line(&r, NULL, 0, 0, 10, &line, &len), -EMSGSIZE);
+	hook_req_end(&r);
+	cr_expect_eq(hook_req_line(&r, NULL, 0, 0, 10, &line, &len), -ENOMEM, "it is over");
+}
+
+/* --- nobody is there ---------------------------------------------------------------------------- */
+
+static uint64_t asked_ms = 1000;
+
+static uint64_t asked_now(void)
+{
+	return asked_ms;
+}
+
+static void count_none(void *arg, const struct hook_answer *a)
+{
+	*(unsigned int *)arg += a == NULL;
+}
+
+/* What nobody waits for any more has no room, and no secret, in memory. */
+Test(hook, lines_of_calls_that_are_over_are_gone)
+{
+	const struct conf_hook conf = {.path = "/nowhere/hook", .timeout_ms = 50};
+	static const uint8_t much[4096];
+	unsigned int n = 0, none = 0;
+	struct hook_call *call, *last;
+	struct timers *timers;
+	struct hooks *all;
+	uv_loop_t loop;
+	int r;
+
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	cr_assert_eq(timers_new(&timers), 0);
+	cr_assert_eq(hooks_new(&loop, timers, asked_now, &all), 0);
+	for (int turn = 0; turn < 3; turn++) {
+		struct hook_req q;
+
+		for (n = none = 0;; n++) {
+			hook_req_begin(&q, "auth");
+			hook_req_bytes(&q, "raw", much, sizeof(much));
+			r = hook_ask(all, &conf, &q, NULL, 0, count_none, &none, &call);
+			if (r < 0)
+				break;
+			last = call;
+		}
+		cr_expect_eq(r, -EBUSY);
+		cr_expect_gt(n, 100, "turn %d: %u", turn, n);
+		hook_call_end(last);
+		asked_ms += 60;
+		timers_poll(timers, asked_ms);
+		cr_expect_eq(none, n - 1);
+	}
+	hooks_close(all);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+	timers_free(timers);
+}
+
+/* --- the keyword ------------------------------------------------------------------------------ */
+
+static bool hook_in(const char *text, enum conf_hook_kind kind, struct conf_hook *ret)
+{
+	struct conf_session s = {0};
+	struct conf *conf;
+	char *errors;
+	bool found;
+
+	cr_assert_eq(conf_parse("test", text, strlen(text), NULL, &conf, &errors), 0, "%s", errors);
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+	found = conf_hook_for(&s, kind, ret);
+	conf_session_fini(&s);
+	conf_put(conf);
+	return found;
+}
+
+Test(hook, lines_that_are_none)
+{
+	static const char *const bad[] = {
+		"PolicyHook run/x",
+		"PolicyHook /x kinds=",
+		"PolicyHook /x kinds=auth,",
+		"PolicyHook /x kinds=everything",
+		"PolicyHook /x timeout=0",
+		"PolicyHook /x timeout=soon",
+		"PolicyHook /x fail=never",
+		"PolicyHook /x quick",
+		"PolicyHook /x authority=forward",
+		"PolicyHook /x authority=connection",
+		"PolicyHook /x kinds=forward authority=auth",
+	};
+
+	for (size_t i = 0; i < N(bad); i++) {
+		struct conf *conf = NULL;
+		char *errors = NULL;
+
+		cr_expect_lt(conf_parse("test", bad[i], strlen(bad[i]), NULL, &conf, &errors), 0,
+			     "%s", bad[i]);
+		free(errors);
+	}
+}
+
+Test(hook, the_first_line_that_has_a_kind_counts)
+{
+	static const char text[] = "PolicyHook /a kinds=auth,forward timeout=2 fail=open\n"
+				   "PolicyHook /b kinds=connection,auth authority=auth\n";
+	struct conf_hook h;
+
+	cr_assert(hook_in(text, CONF_HOOK_FORWARD, &h));
+	cr_expect_str_eq(h.path, "/a");
+	cr_expect_eq(h.timeout_ms, 2000);
+	cr_expect(h.fail_open);
+	cr_expect_eq(h.authority, 0);
+	cr_assert(hook_in(text, CONF_HOOK_CONNECTION, &h));
+	cr_expect_str_eq(h.path, "/b");
+	cr_expect_eq(h.timeout_ms, CONF_HOOK_WAIT_MS);
+	cr_expect(!h.fail_open);
+	cr_expect_eq(h.authority, (unsigned int)CONF_HOOK_AUTH);
+	cr_expect(!hook_in(text, CONF_HOOK_AUTH_SECRET, &h), "only when it is named");
+	cr_expect(!hook_in(text, CONF_HOOK_CHANNEL_REQUEST, &h), "only when it is named");
+}
+
+Test(hook, handlers_by_what_they_are_for)
+{
+	static const char text[] =
+		"ChannelHandler session/subsystem:greet /a\n"
+		"ChannelHandler session/subsystem:greet /late\n"
+		"ChannelHandler session/shell /b\nChannelHandler x-news@test /c\n"
+		"ChannelHandler direct-tcpip/h:7 /d\n";
+	static const char *const bad[] = {
+		"ChannelHandler",
+		"ChannelHandler session/shell",
+		"ChannelHandler session /a",
+		"ChannelHandler session/ /a",
+		"ChannelHandler session/x11 /a",
+		"ChannelHandler session/subsystem: /a",
+		"ChannelHandler x-news a",
+		"ChannelHandler x-news /a /b",
+		"ChannelHandler /a",
+	};
+	static const struct {
+		const char *type, *name, *path;
+	} row[] = {
+		{"session", "subsystem:greet", "/a"},
+		{"session", "shell", "/b"},
+		{"session", "exec", NULL},
+		{"session", "", NULL},
+		{"session", "subsystem:gree", NULL},
+		{"x-news@test", "", "/c"},
+		{"x-news", "", NULL},
+		{"direct-tcpip", "h:7", "/d"},
+		{"direct-tcpip", "h:70", NULL},
+		{"direct-tcpip", "", NULL},
+	};
+	struct conf_session s = {0};
+	struct conf *conf;
+	char *errors, path[CONF_SOCKET_MAX];
+
+	for (size_t i = 0; i < N(bad); i++) {
+		cr_expect_lt(conf_parse("test", bad[i], strlen(bad[i]), NULL, &conf, &errors), 0,
+			     "%s", bad[i]);
+		free(errors);
+	}
+	cr_assert_eq(conf_parse("test", text, strlen(text), NULL, &conf, &errors), 0, "%s", errors);
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+	for (size_t i = 0; i < N(row); i++) {
+		bool found = conf_handler_for(&s, row[i].type, row[i].name, path);
+
+		cr_expect_eq(found, row[i].path != NULL, "%s/%s", row[i].type, row[i].name);
+		if (found && row[i].path != NULL)
+			cr_expect_str_eq(path, row[i].path);
+	}
+	conf_session_fini(&s);
+	conf_put(conf);
+}
+
+Test(hook, balancers_and_targets_of_the_proxy_protocol)
+{
+	static const char text[] =
+		"ProxyProtocolFrom 192.0.2.0/24 2001:db8::1\n"
+		"SendProxyProtocol v2 web:80 *:443\nSendProxyProtocol v1 10.0.0.1:*\n";
+	static const char *const bad[] = {
+		"ProxyProtocolFrom",      "ProxyProtocolFrom 192.0.2.1/24",
+		"ProxyProtocolFrom host", "ProxyProtocolFrom none 192.0.2.1",
+		"SendProxyProtocol v2",   "SendProxyProtocol v3 a:1",
+		"SendProxyProtocol v1 a", "SendProxyProtocol a:1",
+	};
+	static const struct {
+		const char *addr;
+		bool trusted;
+	} from[] = {{"192.0.2.255", true},  {"192.0.3.0", false}, {"2001:db8::1", true},
+		    {"2001:db8::2", false}, {"192.0.2.1", true},  {"0.0.0.0", false}};
+	static const struct {
+		const char *host;
+		uint16_t port;
+		unsigned int version;
+	} to[] = {{"web", 80, 2},       {"WEB", 80, 2},      {"web", 81, 0},     {"x", 443, 2},
+		  {"10.0.0.1", 443, 2}, {"10.0.0.1", 22, 1}, {"10.0.0.2", 22, 0}};
+	struct conf_session s = {0};
+	struct conf_addr a;
+	struct conf *conf;
+	char *errors;
+
+	for (size_t i = 0; i < N(bad); i++) {
+		cr_expect_lt(conf_parse("test", bad[i], strlen(bad[i]), NULL, &conf, &errors), 0,
+			     "%s", bad[i]);
+		free(errors);
+	}
+	cr_assert_eq(conf_parse("test", text, strlen(text), NULL, &conf, &errors), 0, "%s", errors);
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+	for (size_t i = 0; i < N(from); i++) {
+		cr_assert_eq(conf_addr_parse(from[i].addr, &a), 0);
+		cr_expect_eq(conf_proxy_trusted(&conf_dataplane(conf)->proxy_from, &a),
+			     from[i].trusted, "%s", from[i].addr);
+	}
+	for (size_t i = 0; i < N(to); i++)
+		cr_expect_eq(conf_proxy_version(&s, to[i].host, to[i].port), to[i].version, "%s:%u",
+			     to[i].host, to[i].port);
+	conf_session_fini(&s);
+	conf_put(conf);
+}
+
+/* --- handlers -----------------------------------------------------------------------------------
+ */
+
+/* What a program says, line by line, and what its caller hears. */
+static struct {
+	const char *says;
+	int listener;
+	unsigned int streams; /* it has seen */
+	char first[4096], told[4096];
+} hd;
+
+static struct {
+	unsigned int n_fds;
+	bool exited, done;
+	struct helper_exit how;
+	enum helper_result result;
+	char why[128];
+} hr;
+
+static void on_started(void *arg, const struct helper_started *m, const int *fds)
+{
+	(void)arg;
+	hr.n_fds = service_fds(m);
+	for (unsigned int i = 0; i < hr.n_fds; i++)
+		close(fds[i]);
+}
+
+static void on_exited(void *arg, const struct helper_exit *how)
+{
+	(void)arg;
+	hr.exited = true;
+	hr.how = *how;
+}
+
+static void on_done(void *arg, const struct helper_done *d)
+{
+	(void)arg;
+	hr.done = true;
+	hr.result = d->result;
+	snprintf(hr.why, sizeof(hr.why), "%.*s", (int)d->text.len, (const char *)d->text.p);
+}
+
+/* Lines up to a "|", then as many streams as it is given, then the rest; and it hangs up. */
+static void *handler_main(void *arg)
+{
+	const char *more = strchr(hd.says, '|');
+	size_t n = more != NULL ? (size_t)(more - hd.says) : strlen(hd.says);
+	int fd = accept(hd.listener, NULL, NULL), other;
+
+	(void)arg;
+	(void)!recv(fd, hd.first, sizeof(hd.first) - 1, 0);
+	(void)!send(fd, hd.says, n, MSG_NOSIGNAL);
+	if (more != NULL) {
+		for (unsigned int i = 0; i <= (strstr(hd.says, "stderr") != NULL); i++) {
+			other = accept(hd.listener, NULL, NULL);
+			(void)!recv(other, hd.told, sizeof(hd.told) - 1, 0);
+			hd.streams += strstr(hd.told, i == 0 ? "\"data\"" : "\"stderr\"") != NULL;
+			close(other);
+		}
+		(void)!recv(fd, hd.told, sizeof(hd.told) - 1, 0);
+		(void)!send(fd, more + 1, strlen(more + 1), MSG_NOSIGNAL);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void handler_run(const char *says)
+{
+	static const struct service_ops ops = {on_started, on_exited, on_done};
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
+	struct handler_env env = {.now_ms = clock_now_ms};
+	struct handler_call *call = NULL;
+	bool told = false;
+	struct clock *clock;
+	struct hook_req r;
+	pthread_t thread;
+	uv_loop_t loop;
+
+	memset(&hr, 0, sizeof(hr));
+	memset(&hd, 0, sizeof(hd));
+	hd.says = says;
+	cr_assert_not_null(mkdtemp(sun.sun_path));
+	strcat(sun.sun_path, "/s");
+	hd.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(hd.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(hd.listener, 4), 0);
+	cr_assert_eq(pthread_create(&thread, NULL, handler_main, NULL), 0);
+	uv_loop_init(&loop);
+	env.loop = &loop;
+	cr_assert_eq(timers_new(&env.timers), 0);
+	cr_assert_eq(clock_new(&loop, env.timers, &clock), 0);
+	hook_req_begin(&r, "channel");
+	cr_assert_eq(handler_call(&env, sun.sun_path, &r, &ops, NULL, &call), 0);
+	while (!hr.done) {
+		uv_run(&loop, UV_RUN_ONCE);
+		if (hr.n_fds == 0 || told)
+			continue;
+		told = true;
+		hook_req_begin(&r, "request");
+		hook_req_text(&r, "request", ssh_str_c("signal"));
+		handler_tell(call, &r);
+	}
+	handler_call_end(call);
+	clock_close(clock);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+	timers_free(env.timers);
+	pthread_join(thread, NULL);
+	close(hd.listener);
+	unlink(sun.sun_path);
+	*strrchr(sun.sun_path, '/') = '\0';
+	rmdir(sun.sun_path);
+}
+
+Test(hook, a_handler_that_takes_no_channel)
+{
+	static const struct {
+		const char *says, *why;
+	} row[] = {
+		{"", "it hung up"},
+		{"yes\n", "what it said means nothing"},
+		{"[]\n", "what it said means nothing"},
+		{"{}\n", "it does not take the channel"},
+		{"{\"accept\":1}\n", "it does not take the channel"},
+		{"{\"accept\":false,\"reason\":\"closed today\"}\n", "closed today"},
+		{"{\"accept\":true,\"accept\":true}\n", "what it said means nothing"},
+	};
+
+	for (size_t i = 0; i < N(row); i++) {
+		handler_run(row[i].says);
+		cr_expect_str_eq(hr.why, row[i].why);
+		cr_expect_neq(hr.result, HELPER_OK);
+		cr_expect_eq(hr.n_fds, 0);
+	}
+}
+
+Test(hook, a_handler_whose_line_does_not_end)
+{
+	static char line[2 * HANDLER_LINE_MAX];
+
+	memset(line, ' ', sizeof(line) - 1);
+	handler_run(line);
+	cr_expect_str_eq(hr.why, "a line of it is too long");
+}
+
+Test(hook, a_handler_is_told_and_says_how_it_ended)
+{
+	handler_run("{\"accept\":true,\"stderr\":true}\n|{\"exit\":7}\n");
+	cr_expect_eq(hr.n_fds, 3);
+	cr_expect_eq(hd.streams, 2);
+	cr_expect_not_null(strstr(hd.first, "\"role\":\"channel\""));
+	cr_expect_not_null(strstr(hd.told, "\"request\":\"signal\""));
+	cr_expect(hr.exited && !hr.how.signalled && hr.how.number == 7);
+	cr_expect_eq(hr.result, HELPER_OK);
+	handler_run("{\"accept\":true}\n|{\"signal\":\"TERM\",\"core\":true}\n");
+	cr_expect_eq(hr.n_fds, 1);
+	cr_expect(hr.exited && hr.how.signalled && hr.how.number == 15 && hr.how.core);
+	handler_run("{\"accept\":true}\n|{\"signal\":\"WHAT\"}\n");
+	cr_expect(!hr.exited);
+	cr_expect_str_eq(hr.why, "what it said means nothing");
+	handler_run("{\"accept\":true}\n|");
+	cr_expect(!hr.exited);
+	cr_expect_eq(hr.result, HELPER_OK, "it went without a word");
+}
+
+/* --- a program ----------------------------------------------------------------------------------
+ */
+
+/* Answers to requests by what stands in them: the first that fits; NULL: it says nothing. */
+struct says {
+	const char *about, *answer; /* @ in it is the id */
+};
+
+static struct {
+	const struct says *says;
+	size_t n;
+	int listener, fd;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	char heard[65536]; /* all lines */
+} p = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+
+static bool heard(const char *text)
+{
+	bool yes;
+
+	pthread_mutex_lock(&p.lock);
+	yes = strstr(p.heard, text) != NULL;
+	pthread_mutex_unlock(&p.lock);
+	return yes;
+}
+
+static void say(int fd, const char *answer, const char *line)
+{
+	const char *id = strstr(line, "\"id\":");
+	char out[2048], *to = out;
+
+	for (const char *a = answer; *a != '\0'; a++) {
+		if (*a != '@')
+			*to++ = *a;
+		else
+			to += sprintf(to, "%ld", id != NULL ? atol(id + 5) : 0);
+	}
+	*to++ = '\n';
+	(void)!send(fd, out, (size_t)(to - out), MSG_NOSIGNAL);
+}
+
+static void line_came(int fd, const char *line)
+{
+	pthread_mutex_lock(&p.lock);
+	strncat(p.heard, line, sizeof(p.heard) - strlen(p.heard) - 1);
+	strncat(p.heard, "\n", sizeof(p.heard) - strlen(p.heard) - 1);
+	pthread_mutex_unlock(&p.lock);
+	for (size_t i = 0; i < p.n; i++) {
+		if (strstr(line, p.says[i].about) == NULL)
+			continue;
+		if (p.says[i].answer == NULL)
+			return;
+		if (strcmp(p.says[i].answer, "hang up") == 0)
+			shutdown(fd, SHUT_RDWR);
+		else
+			say(fd, p.says[i].answer, line);
+		return;
+	}
+	say(fd, "{\"id\":@,\"accept\":true}", line);
+}
+
+static void *program_main(void *arg)
+{
+	static char in[65536];
+	size_t have = 0;
+	ssize_t n;
+	char *end;
+
+	(void)arg;
+	while ((p.fd = accept(p.listener, NULL, NULL)) >= 0) {
+		while ((n = recv(p.fd, in + have, sizeof(in) - have - 1, 0)) > 0) {
+			have += (size_t)n;
+			in[have] = '\0';
+			while ((end = strchr(in, '\n')) != NULL) {
+				*end = '\0';
+				line_came(p.fd, in);
+				have -= (size_t)(end + 1 - in);
+				memmove(in, end + 1, have + 1);
+			}
+		}
+		close(p.fd);
+		have = 0;
+	}
+	return NULL;
+}
+
+static char socket_path[100];
+
+/* conf: %s is the socket. */
+static void begin(const char *conf, const struct says *says, size_t n)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	char text[2048];
+
+	control_dir(t.dir);
+	snprintf(socket_path, sizeof(socket_path), "%s/hook", t.dir);
+	strcpy(sun.sun_path, socket_path);
+	p.says = says;
+	p.n = n;
+	p.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(p.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(p.listener, 16), 0);
+	cr_assert_eq(pthread_create(&p.thread, NULL, program_main, NULL), 0);
+	snprintf(text, sizeof(text), conf, socket_path);
+	start(text);
+}
+
+static void end(void)
+{
+	stop();
+	shutdown(p.listener, SHUT_RDWR);
+	pthread_join(p.thread, NULL);
+	close(p.listener);
+}
+
+#define BEGIN(conf, ...)                                                                           \
+	static const struct says says_[] = {__VA_ARGS__};                                          \
+	begin(conf, says_, N(says_))
+
+TestSuite(hook_asked, .fini = end, .timeout = 60);
+
+Test(hook_asked, it_is_told_who_asks_for_what)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=connection,established,service,channel-open", {"none", NULL});
+	cr_assert(login(&c, "open", t.key[0]));
+	(void)open_direct(&c, "127.0.0.1", 9);
+	cr_expect(heard("\"kind\":\"connection\""));
+	cr_expect(heard("\"src\":\"127.0.0.1\""));
+	cr_expect(heard("\"preaccept\":true"));
+	cr_expect(heard("\"client_version\":\"SSH-2.0-test\""));
+	cr_expect(heard("\"service\":\"ssh-userauth\""));
+	cr_expect(heard("\"user\":\"open\""));
+	cr_expect(heard("\"type\":\"direct-tcpip\""));
+	cr_expect(heard("\"host\":\"127.0.0.1\",\"port\":9"));
+	client_free(&c);
+}
+
+Test(hook_asked, a_connection_that_is_refused_reads_no_version)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=connection",
+	      {"connection", "{\"id\":@,\"accept\":false,\"reason\":\"not you\"}"});
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+	expect_logged("PolicyHook refused connection of anybody from 127.0.0.1 port ");
+	expect_logged(": not you");
+}
+
+Test(hook_asked, a_version_and_a_service_can_be_refused)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=established,service",
+	      {"established", "{\"id\":@,\"accept\":true}"},
+	      {"service", "{\"id\":@,\"accept\":false}"});
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+	expect_logged("PolicyHook refused service of anybody");
+}
+
+Test(hook_asked, a_channel_is_refused_with_the_code_that_was_said)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open",
+	      {"\"port\":9,", "{\"id\":@,\"accept\":false,\"code\":4,\"reason\":\"full\"}"},
+	      {"\"port\":10", "{\"id\":@,\"accept\":false}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_RESOURCE_SHORTAGE);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 10), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	expect_logged("PolicyHook refused channel-open of open from 127.0.0.1 port ");
+}
+
+Test(hook_asked, a_socket_that_ends_in_a_program_is_one_the_rules_allow)
+{
+	static const char rest[] = "\0\0\0\6/run/x\0\0\0\0\0\0\0\0";
+	struct client c;
+
+	BEGIN("PermitStreamLocal none\nPolicyHook %s kinds=channel-open",
+	      {"streamlocal", "{\"id\":@,\"accept\":true,\"handler\":\"/nowhere/handler\"}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_type(&c, "direct-streamlocal@openssh.com", rest, sizeof(rest) - 1),
+		     SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+}
+
+Test(hook_asked, a_type_of_its_own_is_as_much_as_a_tunnel)
+{
+	struct client c;
+
+	BEGIN("DisableForwarding yes\nPolicyHook %s kinds=channel-open",
+	      {"x-news", "{\"id\":@,\"accept\":true,\"handler\":\"/nowhere/handler\"}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_type(&c, "x-news", "", 0), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+}
+
+/* "partial" is a word about logins. */
+Test(hook_asked, half_a_no_is_one)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open",
+	      {"channel-open", "{\"id\":@,\"accept\":false,\"partial\":true,\"code\":4}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_RESOURCE_SHORTAGE);
+	client_free(&c);
+}
+
+/* The rules are asked whatever a program says. */
+Test(hook_asked, what_the_rules_refuse_no_answer_allows)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s", {"none", NULL});
+	cr_assert(login(&c, "closed", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	client_start(&c, "denied");
+	cr_expect(!try_key(&c, t.key[0]));
+	client_free(&c);
+}
+
+Test(hook_asked, silence_refuses_when_its_time_is_over)
+{
+	uint64_t before = control_counted(CONTROL_C_HOOK_LATE);
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open timeout=1", {"channel-open", NULL});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	cr_expect_gt(control_counted(CONTROL_C_HOOK_LATE), before);
+	expect_logged(": no answer");
+}
+
+Test(hook_asked, where_it_fails_open_the_configuration_decides)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open,service fail=open", {"", "hang up"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_neq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	cr_expect_gt(control_counted(CONTROL_C_HOOK_LOST), 0);
+}
+
+Test(hook_asked, what_is_no_answer_is_counted_and_changes_nothing)
+{
+	uint64_t bad = control_counted(CONTROL_C_HOOK_BAD),
+		 stray = control_counted(CONTROL_C_HOOK_STRAY);
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open",
+	      {"channel-open",
+	       "rubbish\n{\"id\":99999,\"accept\":true}\n{\"id\":@,\"accept\":\"yes\"}\n"
+	       "{\"id\":@,\"accept\":false}\n{\"id\":@,\"accept\":true}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	cr_expect_eq(control_counted(CONTROL_C_HOOK_BAD), bad + 2);
+	cr_expect_geq(control_counted(CONTROL_C_HOOK_STRAY), stray + 1);
+}
+
+Test(hook_asked, who_hangs_up_is_connected_to_again)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=channel-open", {"\"port\":9,", "hang up"},
+	      {"\"port\":10", "{\"id\":@,\"accept\":false,\"code\":4}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 10), SSH_OPEN_RESOURCE_SHORTAGE);
+	client_free(&c);
+}
+
+/* --- logins -------------------------------------------------------------------------------------
+ */
+
+Test(hook_asked, who_is_right_may_still_be_refused)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth", {"\"user\":\"open\"", "{\"id\":@,\"accept\":false}"});
+	client_start(&c, "open");
+	cr_expect(!try_key(&c, t.key[0]));
+	cr_expect(heard("\"method\":\"publickey\""));
+	cr_expect(heard("\"preaccept\":true"));
+	cr_expect(heard("\"key\":\"SHA256:"));
+	client_free(&c);
+	cr_expect(login(&c, "demo", t.key[0]));
+	client_free(&c);
+}
+
+Test(hook_asked, who_is_wrong_is_nobody_it_hears_of)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth", {"none", NULL});
+	client_start(&c, "open");
+	cr_expect(!try_key(&c, t.key[2]));
+	cr_expect(!try_password(&c, "secret", 6));
+	cr_expect(!heard("auth"));
+	client_free(&c);
+}
+
+Test(hook_asked, passwords_are_told_only_who_is_named_for_them)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth", {"none", NULL});
+	client_start(&c, "alice");
+	cr_expect(try_password(&c, "secret", 6));
+	cr_expect(heard("\"method\":\"password\""));
+	cr_expect(!heard("secret"));
+	client_free(&c);
+}
+
+Test(hook_asked, it_judges_passwords_of_users_nobody_else_knows)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth,auth-secret authority=auth",
+	      {"\"password\":\"open sesame\"", "{\"id\":@,\"accept\":true}"},
+	      {"\"auth\"", "{\"id\":@,\"accept\":false}"});
+	client_start(&c, "nobody-here");
+	cr_expect(!try_password(&c, "secret", 6));
+	cr_expect(try_password(&c, "open sesame", 11));
+	client_free(&c);
+	client_start(&c, "alice");
+	cr_expect(!try_password(&c, "secret", 6), "the file has no voice");
+	client_free(&c);
+	client_start(&c, "denied");
+	cr_expect(!try_password(&c, "open sesame", 11), "DenyUsers has");
+	client_free(&c);
+}
+
+Test(hook_asked, it_judges_keys_and_what_a_line_restricts_holds)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth authority=auth", {"none", NULL});
+	cr_assert(login(&c, "open", t.key[2]), "nobody's key");
+	client_free(&c);
+	cr_assert(login(&c, "demo", t.key[1]), "a restricted one");
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+}
+
+/* Such a key is not one that no line is about. */
+Test(hook_asked, what_a_line_refuses_it_cannot_let_in)
+{
+	static const char *const options[] = {"from=\"192.0.2.1\",restrict",
+					      "expiry-time=\"20010101\",restrict"};
+	struct client c;
+	char line[2048];
+
+	BEGIN("PolicyHook %s kinds=auth authority=auth", {"none", NULL});
+	for (size_t i = 0; i < N(options); i++) {
+		key_line(t.key[0], options[i], line, sizeof(line));
+		control_file(t.dir, "keys/alice", line, 0600);
+		client_start(&c, "alice");
+		cr_expect(!try_key(&c, t.key[0]), "%s", options[i]);
+		cr_expect(try_key(&c, t.key[1]), "a key no line is about");
+		client_free(&c);
+	}
+}
+
+Test(hook_asked, two_keys_are_two_for_it_too)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth authority=auth\nAuthenticationMethods publickey,publickey",
+	      {"none", NULL});
+	client_start(&c, "open");
+	cr_expect(!try_key(&c, t.key[0]));
+	cr_expect(ssh_brain_partial(c.brain));
+	cr_expect(!try_key(&c, t.key[0]), "the same once more");
+	cr_expect(try_key(&c, t.key[2]));
+	client_free(&c);
+}
+
+Test(hook_asked, it_asks_questions_of_its_own)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth,auth-secret authority=auth",
+	      {"\"responses\":[\"42\"]", "{\"id\":@,\"accept\":true}"},
+	      {"\"responses\"", "{\"id\":@,\"accept\":false}"},
+	      {"keyboard-interactive",
+	       "{\"id\":@,\"accept\":false,\"prompts\":[{\"text\":\"Answer? \",\"echo\":true}]}"});
+	client_start(&c, "nobody-here");
+	cr_assert(try_kbdint(&c));
+	cr_expect_str_eq(c.prompts, "Answer? ");
+	cr_expect(!answer(&c, "41", NULL));
+	cr_assert(try_kbdint(&c));
+	cr_expect(answer(&c, "42", NULL));
+	client_free(&c);
+}
+
+Test(hook_asked, half_of_a_login_is_not_enough)
+{
+	struct client c;
+	char line[2048];
+
+	BEGIN("PolicyHook %s kinds=auth",
+	      {"\"method\":\"publickey\"", "{\"id\":@,\"accept\":false,\"partial\":true,"
+					   "\"methods\":\"password,keyboard-interactive\"}"});
+	key_line(t.key[0], "", line, sizeof(line));
+	control_file(t.dir, "keys/alice", line, 0600);
+	client_start(&c, "alice");
+	cr_expect(!try_key(&c, t.key[0]));
+	cr_expect_str_eq(c.methods, "password,keyboard-interactive");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
+Test(hook_asked, a_banner_and_what_may_be_tried)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth",
+	      {"\"method\":\"none\"",
+	       "{\"id\":@,\"accept\":false,\"banner\":\"Hello\",\"methods\":\"password\"}"});
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_expect_str_eq(c.banner, "Hello");
+	cr_expect_str_eq(c.methods, "password");
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
+/* Nothing that is silent or gone lets anybody in whom files would not. */
+Test(hook_asked, where_authority_fails_open_files_judge)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth,auth-secret authority=auth fail=open", {"", "hang up"});
+	client_start(&c, "alice");
+	cr_expect(!try_password(&c, "wrong", 5));
+	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+	client_start(&c, "demo");
+	cr_expect(!try_key(&c, t.key[2]));
+	cr_expect(try_key(&c, t.key[0]));
+	client_free(&c);
+}
+
+Test(hook_asked, signatures_are_news)
+{
+	struct client c;
+
+	BEGIN("ReportSignatureStatus yes\nPolicyHook %s kinds=auth-sig", {"none", NULL});
+	cr_expect(login(&c, "demo", t.key[0]));
+	client_free(&c);
+	for (int i = 0; i < 1000 && !heard("\"sigstatus\",\"valid\":true"); i++)
+		usleep(5000);
+	cr_expect(heard("\"sigstatus\",\"valid\":true"));
+}
+
+/* --- tunnels ------------------------------------------------------------------------------------
+ */
+
+Test(hook_asked, a_tunnel_is_asked_about_with_the_addresses_it_leads_to)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward",
+	      {"\"resolved\":[\"127.0.0.1\"]", "{\"id\":@,\"accept\":false}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	client_free(&c);
+	cr_expect(heard("\"direction\":0,\"address\":\"127.0.0.1\",\"port\":9"));
+}
+
+Test(hook_asked, where_it_leads_elsewhere_the_rules_judge_again)
+{
+	struct link_chan_connect m;
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward",
+	      {"\"port\":9,", "{\"id\":@,\"accept\":true,\"host\":\"127.0.0.1\",\"port\":11}"},
+	      {"\"port\":10,", "{\"id\":@,\"accept\":true,\"host\":\"127.0.0.2\"}"},
+	      {"\"port\":12,", "{\"id\":@,\"accept\":true,\"port\":0}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	(void)open_direct(&c, "127.0.0.1", 9);
+	cr_assert(softplane_last_connect(t.plane, &m));
+	cr_expect_eq(m.addr[0].port, 11);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 10), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+		     "PermitOpen has no such target");
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 12), SSH_OPEN_CONNECT_FAILED);
+	client_free(&c);
+	expect_logged("PolicyHook leads a tunnel of open to 127.0.0.1 port 11");
+}
+
+/* Opens that are asked about are asked about every time. */
+Test(hook_asked, nothing_is_granted_that_is_asked_about)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward", {"none", NULL});
+	cr_assert(login(&c, "open", t.key[0]));
+	for (int i = 0; i < 4; i++)
+		(void)open_direct(&c, "127.0.0.1", 9);
+	cr_expect_eq(softplane_seen(t.plane, LINK_CMD_GRANT), 0);
+	client_free(&c);
+}
+
+Test(hook_asked, a_listener_can_be_refused)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward", {"\"direction\":1", "{\"id\":@,\"accept\":false}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(global(&c, "tcpip-forward"), SSH_MSG_REQUEST_FAILURE);
+	client_free(&c);
+	cr_expect(heard("\"direction\":1,\"address\":\"\",\"port\":0"));
+}

@@ -1,0 +1,757 @@
+/*
+ * S-74: random rules against an oracle that knows nothing of conf/ or control/policy/: addresses
+ * are strings of bits, hours are a set of minutes, patterns are tried out. Users x targets x
+ * methods of login x kinds of channel; what is allowed must be what the oracle allows.
+ *
+ * And sluice-control -T -C, which answers by the same code as a session does.
+ */
+#include <arpa/inet.h>
+
+#include "control/ask.h"
+#include "control/policy/addr.h"
+#include "control/policy/policy.h"
+#include "tests/unit/conf_bench.h"
+#include "tests/util/rnd.h"
+
+#define KEY1 "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define KEY2 "SHA256:BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+#define WEEK (7 * 1440)
+
+static struct rnd r;
+
+static bool chance(uint32_t of)
+{
+	return rnd_below(&r, of) == 0;
+}
+
+/* --- the oracle: patterns --------------------------------------------------------------------- */
+
+static bool o_glob(const char *text, const char *pattern)
+{
+	if (*pattern == '\0')
+		return *text == '\0';
+	if (*pattern == '*')
+		return o_glob(text, pattern + 1) || (*text != '\0' && o_glob(text + 1, pattern));
+	return *text != '\0' && (*pattern == '?' || *pattern == *text) &&
+	       o_glob(text + 1, pattern + 1);
+}
+
+/* 1: named; -1: taken out; 0: neither. */
+static int o_list(const char *text, const char *list)
+{
+	char copy[256], *save = NULL;
+	int is = 0;
+
+	snprintf(copy, sizeof(copy), "%s", list);
+	for (char *p = strtok_r(copy, ",", &save); p != NULL; p = strtok_r(NULL, ",", &save)) {
+		if (!o_glob(text, p + (*p == '!')))
+			continue;
+		if (*p == '!')
+			return -1;
+		is = 1;
+	}
+	return is;
+}
+
+static bool o_any(const char *const *texts, const char *list)
+{
+	bool is = false;
+
+	for (; *texts != NULL; texts++) {
+		int one = o_list(*texts, list);
+
+		if (one < 0)
+			return false;
+		is |= one > 0;
+	}
+	return is;
+}
+
+/* --- the oracle: addresses, as "4" or "6" and their bits
+ * ------------------------------------------- */
+
+struct bits {
+	char text[1 + 128 + 1];
+};
+
+static void o_bytes(struct bits *b, const uint8_t *p, size_t n)
+{
+	char *to = b->text;
+
+	*to++ = n == 4 ? '4' : '6';
+	for (size_t i = 0; i < n * 8; i++)
+		*to++ = p[i / 8] & (0x80 >> i % 8) ? '1' : '0';
+	*to = '\0';
+}
+
+static struct bits o_addr(const char *text)
+{
+	static const char mapped[] = "6"
+				     "00000000000000000000000000000000"
+				     "00000000000000000000000000000000"
+				     "00000000000000001111111111111111";
+	uint8_t a[16];
+	struct bits b;
+
+	if (inet_pton(AF_INET, text, a) == 1)
+		o_bytes(&b, a, 4);
+	else if (inet_pton(AF_INET6, text, a) == 1)
+		o_bytes(&b, a, 16);
+	else
+		cr_assert_fail("%s", text);
+	if (strncmp(b.text, mapped, strlen(mapped)) == 0) {
+		memmove(b.text + 1, b.text + strlen(mapped), 33);
+		b.text[0] = '4';
+	}
+	return b;
+}
+
+static struct bits o_net(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char addr[64];
+	struct bits b;
+
+	snprintf(addr, sizeof(addr), "%.*s", (int)strcspn(text, "/"), text);
+	b = o_addr(addr);
+	if (slash != NULL)
+		b.text[1 + atoi(slash + 1)] = '\0';
+	return b;
+}
+
+static bool o_in(const struct bits *a, const struct bits *net)
+{
+	return strncmp(a->text, net->text, strlen(net->text)) == 0;
+}
+
+#define OWN4 "198.18.0.2"
+#define OWN6 "2001:db8:5::2"
+
+/* How many bits must be named; 0: any number. */
+static size_t o_special(const struct bits *a)
+{
+	static const char *const nets[] = {"0.0.0.0/8",
+					   "127.0.0.0/8",
+					   "169.254.0.0/16",
+					   "224.0.0.0/4",
+					   "240.0.0.0/4",
+					   "169.254.169.254/32",
+					   "::/96",
+					   "::/128",
+					   "::1/128",
+					   "fe80::/10",
+					   "ff00::/8",
+					   "fd00:ec2::254/128",
+					   "100.100.100.200/32",
+					   OWN4 "/32",
+					   OWN6 "/128"};
+	struct bits within = {"4"}, nat64 = o_net("64:ff9b::/96"), sixto4 = o_net("2002::/16");
+	size_t most = 0;
+
+	for (size_t i = 0; i < NELEM(nets); i++) {
+		struct bits n = o_net(nets[i]);
+
+		if (o_in(a, &n) && strlen(n.text) - 1 > most)
+			most = strlen(n.text) - 1;
+	}
+	if (o_in(a, &nat64)) {
+		strcpy(within.text + 1, a->text + 1 + 96);
+		return o_special(&within) > 0 ? 96 + o_special(&within) : most;
+	}
+	if (o_in(a, &sixto4)) {
+		memcpy(within.text + 1, a->text + 1 + 16, 32);
+		within.text[33] = '\0';
+		return o_special(&within) > 0 ? 16 + o_special(&within) : most;
+	}
+	return most;
+}
+
+/* --- the oracle: rules
+ * ----------------------------------------------------------------------------- */
+
+struct o_target {
+	bool negated, path;
+	const char *host; /* *, a pattern, or a network; of a path, all of it */
+	unsigned int from, to;
+};
+struct o_span {
+	unsigned int day, days, from, to; /* to < from: over midnight */
+	bool negated;
+};
+enum { BY_USER, BY_GROUP, BY_KEY, BY_PRINCIPAL, BY_KEYID, BY_FROM, BYS };
+struct o_rule {
+	bool allow;
+	struct o_target target[3];
+	size_t n_targets;
+	const char *by[BYS]; /* NULL: whoever */
+	struct o_span span[2];
+	size_t n_spans;
+};
+
+struct o_who {
+	const char *user, *groups[4], *keys[3], *key_ids[3], *principals[4], *from;
+	const char *marks; /* the same, for what is tested */
+};
+
+/* All three methods of login, and who came by two. */
+static const struct o_who people[] = {
+	{"alice",
+	 {"dev", "users"},
+	 {KEY1},
+	 {"alice@box"},
+	 {"ops", "db"},
+	 "192.0.2.9",
+	 "k" KEY1 "\0ialice@box\0pops\0pdb\0"},
+	{"bob", {"users"}, {KEY2}, {NULL}, {NULL}, "203.0.113.7", "k" KEY2 "\0"},
+	{"carol", {"admin"}, {NULL}, {NULL}, {NULL}, "2001:db8:9::1", ""},
+	{"dave",
+	 {"dev"},
+	 {KEY1, KEY2},
+	 {"d"},
+	 {"web"},
+	 "192.0.2.77",
+	 "k" KEY2 "\0k" KEY1 "\0id\0pweb\0"},
+};
+
+static const struct {
+	const char *host, *addr;
+} places[] = {
+	{"db.corp", "10.1.2.3"},
+	{"DB.corp.", "10.1.2.3"},
+	{"web.corp", "10.1.9.9"},
+	{"evil.net", "10.1.2.3"},
+	{"evil.net", "127.0.0.1"},
+	{"localhost", "127.0.0.1"},
+	{"localhost", "::1"},
+	{"localhost", "10.1.2.3"},
+	{"10.1.2.3", "10.1.2.3"},
+	{"127.0.0.2", "127.0.0.2"},
+	{"::ffff:10.1.2.3", "::ffff:10.1.2.3"},
+	{"web.corp", "::ffff:127.0.0.1"},
+	{"web.corp", "169.254.169.254"},
+	{"web.corp", "169.254.7.7"},
+	{"web.corp", "2001:db8::5"},
+	{"2001:db8::5", "2001:db8::5"},
+	{"db.corp", "64:ff9b::7f00:1"},
+	{"db.corp", "64:ff9b::a01:203"},
+	{"db.corp", "2002:7f00:1::1"},
+	{"db.corp", OWN4},
+	{OWN6, OWN6},
+	{"db.corp", "2002:c612:2::1"},
+	{"db.corp", "fe80::1"},
+	{"db.corp", "224.0.0.1"},
+};
+static const char *const hosts[] = {"*",
+				    "*.corp",
+				    "db.*",
+				    "web.corp",
+				    "??.corp",
+				    "localhost",
+				    "evil.net",
+				    "10.0.0.0/8",
+				    "10.1.2.0/24",
+				    "10.1.2.3",
+				    "0.0.0.0/0",
+				    "127.0.0.0/8",
+				    "127.0.0.1",
+				    "169.254.0.0/16",
+				    "169.254.169.254",
+				    "::/0",
+				    "2001:db8::/32",
+				    "::1",
+				    "64:ff9b::/96",
+				    "64:ff9b::7f00:0/104",
+				    "2002::/16",
+				    "2002:7f00::/24",
+				    "198.18.0.0/15",
+				    OWN4,
+				    OWN6,
+				    "fe80::/10",
+				    "224.0.0.0/4",
+				    "::ffff:10.0.0.0/104"};
+static const char *const paths[] = {"/run/*", "/run/app.sock", "/run/?pp.*", "/var/x"};
+static const unsigned int ports[] = {1, 22, 80, 443, 8080, 65535};
+static const char *const lists[BYS][4] = {
+	[BY_USER] = {"alice", "a*,bob", "!carol,*", "c?rol"},
+	[BY_GROUP] = {"dev", "users,!dev", "ad*", "*"},
+	[BY_KEY] = {KEY1, KEY2, KEY1 "," KEY2, "!" KEY2 "," KEY1},
+	[BY_PRINCIPAL] = {"ops", "db,!ops", "w*", "*"},
+	[BY_KEYID] = {"alice@*", "d", "*", "x"},
+	[BY_FROM] = {"192.0.2.0/24", "203.0.113.7", "!192.0.2.9,192.0.2.0/24", "2001:db8::/32"},
+};
+static const char *const names[BYS] = {"user", "group", "key", "principal", "keyid", "from"};
+
+static bool is_net(const char *host)
+{
+	return strpbrk(host, ":/") != NULL || (*host >= '0' && *host <= '9');
+}
+
+static bool is_literal(const char *host)
+{
+	return strchr(host, ':') != NULL || (*host >= '0' && *host <= '9');
+}
+
+/* As somebody would ask for it who does not care how it is written. */
+static void plain_name(const char *host, char to[64])
+{
+	size_t n = strlen(host);
+
+	for (size_t i = 0; i <= n; i++)
+		to[i] = (char)(host[i] >= 'A' && host[i] <= 'Z' ? host[i] + 32 : host[i]);
+	if (n > 0 && to[n - 1] == '.')
+		to[n - 1] = '\0';
+}
+
+static bool o_host(const char *want, const char *host, const struct bits *a, bool must_name)
+{
+	size_t need = must_name ? o_special(a) : 0;
+	struct bits four = o_addr("127.0.0.1"), six = o_addr("::1"), net;
+	char name[64];
+
+	if (is_net(want)) {
+		net = o_net(want);
+		if (strncmp(want, "::ffff:", 7) == 0)
+			net = o_net("10.0.0.0/8");
+		return o_in(a, &net) && strlen(net.text) - 1 >= need;
+	}
+	if (strcmp(want, "*") == 0)
+		return need == 0;
+	if (is_literal(host))
+		return false;
+	plain_name(host, name);
+	if (!o_glob(name, want))
+		return false;
+	return need == 0 || (strcmp(want, "localhost") == 0 &&
+			     (strcmp(a->text, four.text) == 0 || strcmp(a->text, six.text) == 0));
+}
+
+static bool o_who_is(const struct o_rule *rule, const struct o_who *who, unsigned int minute)
+{
+	const char *user[] = {who->user, NULL};
+	const char *const *of[] = {user, who->groups, who->keys, who->principals, who->key_ids};
+	static bool set[2][WEEK];
+	struct bits from = o_addr(who->from);
+	bool in = rule->n_spans == 0;
+
+	for (size_t i = 0; i < BY_FROM; i++)
+		if (rule->by[i] != NULL && !o_any(of[i], rule->by[i]))
+			return false;
+	if (rule->by[BY_FROM] != NULL) {
+		const char *list = rule->by[BY_FROM];
+		bool named = false, out = false;
+
+		while (*list != '\0') {
+			char one[64];
+			struct bits net;
+
+			snprintf(one, sizeof(one), "%.*s", (int)strcspn(list, ","), list);
+			net = o_net(one + (*one == '!'));
+			if (o_in(&from, &net))
+				*(*one == '!' ? &out : &named) = true;
+			list += strcspn(list, ",");
+			list += *list == ',';
+		}
+		if (out || !named)
+			return false;
+	}
+	for (size_t i = 0; i < rule->n_spans; i++) {
+		const struct o_span *s = &rule->span[i];
+		unsigned int len = s->to > s->from ? s->to - s->from : s->to + 1440 - s->from;
+
+		memset(set[i], 0, sizeof(set[i]));
+		for (unsigned int d = 0; d < s->days; d++)
+			for (unsigned int m = 0; m < len; m++)
+				set[i][((s->day + d) % 7 * 1440 + s->from + m) % WEEK] = true;
+		if (set[i][minute] && s->negated)
+			return false;
+		in |= set[i][minute];
+	}
+	return in;
+}
+
+static bool o_rule_hits(const struct o_rule *rule, const struct o_who *who, unsigned int minute,
+			const char *host, const struct bits *a, const char *path, unsigned int port)
+{
+	bool named = false;
+
+	if (!o_who_is(rule, who, minute))
+		return false;
+	for (size_t i = 0; i < rule->n_targets; i++) {
+		const struct o_target *t = &rule->target[i];
+		bool hit;
+
+		if (path != NULL || t->path)
+			hit = path != NULL && t->path && o_glob(path, t->host);
+		else
+			hit = t->from <= port && port <= t->to &&
+			      o_host(t->host, host, a, rule->allow != t->negated);
+		if (hit && t->negated)
+			return false;
+		named |= hit;
+	}
+	return named;
+}
+
+/* --- made and printed
+ * ------------------------------------------------------------------------------ */
+
+static struct o_target target_draw(void)
+{
+	struct o_target t = {.path = chance(6), .to = 65535};
+
+	t.host = t.path ? paths[rnd_below(&r, NELEM(paths))] : hosts[rnd_below(&r, NELEM(hosts))];
+	if (t.path || chance(2))
+		return t;
+	t.from = ports[rnd_below(&r, NELEM(ports))];
+	t.to = chance(2) ? t.from : t.from + rnd_below(&r, 65536 - t.from);
+	return t;
+}
+
+static struct o_rule rule_draw(void)
+{
+	struct o_rule rule = {.allow = chance(2), .n_targets = 1 + rnd_below(&r, 3)};
+
+	for (size_t i = 0; i < rule.n_targets; i++) {
+		rule.target[i] = target_draw();
+		rule.target[i].negated = i > 0 && chance(2);
+	}
+	for (size_t i = 0; i < BYS; i++)
+		if (chance(5))
+			rule.by[i] = lists[i][rnd_below(&r, 4)];
+	rule.n_spans = chance(5) ? 1 + rnd_below(&r, 2) : 0;
+	for (size_t i = 0; i < rule.n_spans; i++) {
+		struct o_span *s = &rule.span[i];
+
+		*s = (struct o_span){.day = rnd_below(&r, 7),
+				     .days = 1 + rnd_below(&r, 7),
+				     .from = rnd_below(&r, 1440),
+				     .negated = i > 0 && chance(2)};
+		do
+			s->to = 1 + rnd_below(&r, 1440);
+		while (s->to == s->from);
+	}
+	return rule;
+}
+
+static void rule_print(const struct o_rule *rule, FILE *f)
+{
+	static const char day[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+
+	fprintf(f, "TargetRule %s", rule->allow ? "allow" : "deny");
+	for (size_t i = 0; i < rule->n_targets; i++) {
+		const struct o_target *t = &rule->target[i];
+		bool six = !t->path && strchr(t->host, ':') != NULL;
+
+		fprintf(f, " %s%s%s%s", t->negated ? "!" : "", six ? "[" : "", t->host,
+			six ? "]" : "");
+		if (t->path)
+			continue;
+		if (t->from == 0)
+			fputs(":*", f);
+		else if (t->from == t->to)
+			fprintf(f, ":%u", t->from);
+		else
+			fprintf(f, ":%u-%u", t->from, t->to);
+	}
+	for (size_t i = 0; i < BYS; i++)
+		if (rule->by[i] != NULL)
+			fprintf(f, " %s=%s", names[i], rule->by[i]);
+	for (size_t i = 0; i < rule->n_spans; i++) {
+		const struct o_span *s = &rule->span[i];
+
+		fprintf(f, "%s%s%s-%s/%02u:%02u-%02u:%02u", i == 0 ? " time=" : ",",
+			s->negated ? "!" : "", day[s->day], day[(s->day + s->days - 1) % 7],
+			s->from / 60, s->from % 60, s->to / 60, s->to % 60);
+	}
+	fputc('\n', f);
+}
+
+/* --- both
+ * -------------------------------------------------------------------------------------------- */
+
+#define RULES_MAX 5
+
+struct o_set {
+	struct o_rule rule[RULES_MAX];
+	size_t n;
+	bool forwarding, disable;
+	const char *open, *key_open; /* PermitOpen; of the key, NULL: all */
+};
+
+/* HOST:PORT or any, as it is asked for; a special address by its own name or localhost alone. */
+static bool o_permits(const char *entry, const char *host, unsigned int port)
+{
+	char want[64];
+
+	if (strcmp(entry, "any") == 0 || strcmp(entry, "*:*") == 0)
+		return true;
+	snprintf(want, sizeof(want), "%s:%u", host, port);
+	return strcasecmp(entry, want) == 0;
+}
+
+static bool o_names(const char *entry, const struct bits *a, unsigned int port)
+{
+	char host[64];
+	struct bits named;
+
+	if (strchr(entry, ':') == NULL || atoi(strrchr(entry, ':') + 1) != (int)port)
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(entry, ':') - entry), entry);
+	if (strcmp(host, "localhost") == 0)
+		return strcmp(a->text, o_addr("127.0.0.1").text) == 0 ||
+		       strcmp(a->text, o_addr("::1").text) == 0;
+	if (!is_literal(host))
+		return false;
+	named = o_addr(host);
+	return strcmp(named.text, a->text) == 0;
+}
+
+static bool o_direct(const struct o_set *s, const struct o_who *who, unsigned int minute,
+		     const char *host, const struct bits *a, unsigned int port)
+{
+	bool about_hosts = false;
+
+	if (s->disable || !s->forwarding || !o_permits(s->open, host, port) ||
+	    (s->key_open != NULL && !o_permits(s->key_open, host, port)))
+		return false;
+	for (size_t i = 0; i < s->n; i++) {
+		for (size_t k = 0; k < s->rule[i].n_targets; k++)
+			about_hosts |= !s->rule[i].target[k].path;
+		if (o_rule_hits(&s->rule[i], who, minute, host, a, NULL, port))
+			return s->rule[i].allow;
+	}
+	return !about_hosts && (o_special(a) == 0 || o_names(s->open, a, port));
+}
+
+/* PermitStreamLocal is none. */
+static bool o_socket(const struct o_set *s, const struct o_who *who, unsigned int minute,
+		     const char *path)
+{
+	if (s->disable || s->key_open != NULL)
+		return false;
+	for (size_t i = 0; i < s->n; i++)
+		if (o_rule_hits(&s->rule[i], who, minute, NULL, NULL, path, 0))
+			return s->rule[i].allow;
+	return false;
+}
+
+struct tally {
+	unsigned long asked, allowed, over, under;
+};
+
+static void compare(struct tally *t, bool is, bool want, const char *text, const char *user,
+		    unsigned int minute, const char *to, const char *at, unsigned int port)
+{
+	t->asked++;
+	t->allowed += is;
+	t->over += is && !want;
+	t->under += !is && want;
+	if (is != want)
+		cr_log_error("%s%s at minute %u to %s (%s) port %u: %d, not %d", text, user, minute,
+			     to, at, port, is, want);
+}
+
+static void set_ask(const struct o_set *set, const char *text, struct tally *t)
+{
+	const struct o_who *who = &people[rnd_below(&r, NELEM(people))];
+	unsigned int minute = rnd_below(&r, WEEK), port = ports[rnd_below(&r, NELEM(ports))];
+	struct conf *conf = parse(text);
+	struct conf_session s = session(conf, who->user, who->from, NULL, 22);
+	struct conf_strs groups = {who->groups, 0};
+	struct link_addr own[2], a;
+	struct policy_rules rules = policy_rules_of(&s);
+	struct policy_grant g = policy_grant_full();
+	struct policy_why why;
+
+	while (who->groups[groups.n] != NULL)
+		groups.n++;
+	cr_assert(addr_parse(OWN4, &own[0]) && addr_parse(OWN6, &own[1]));
+	rules.own = own;
+	rules.n_own = 2;
+	rules.who = (struct conf_who){.user = who->user,
+				      .addr = who->from,
+				      .groups = &groups,
+				      .marks = who->marks,
+				      .minute = (int)minute};
+	if (set->key_open != NULL && strcmp(set->key_open, "any") != 0)
+		cr_assert_eq(policy_grant_permit(&g, set->key_open), 0);
+	for (size_t i = 0; i < NELEM(places); i++) {
+		struct bits b = o_addr(places[i].addr);
+
+		cr_assert(addr_parse(places[i].addr, &a));
+		compare(t,
+			policy_may_ask(&rules, &g, places[i].host, (uint16_t)port, &why) &&
+				policy_may_connect(&rules, places[i].host, &a, (uint16_t)port,
+						   &why),
+			o_direct(set, who, minute, places[i].host, &b, port), text, who->user,
+			minute, places[i].host, places[i].addr, port);
+	}
+	for (size_t i = 1; i < NELEM(paths); i++)
+		compare(t, policy_may_open_socket(&s, &rules, &g, paths[i], &why),
+			o_socket(set, who, minute, paths[i]), text, who->user, minute, paths[i], "",
+			0);
+	policy_grant_fini(&g);
+	conf_session_fini(&s);
+	conf_put(conf);
+}
+
+static void set_draw(struct o_set *set, char **ret_text)
+{
+	static const char *const open[] = {"any",          "any",         "any",
+					   "none",         "db.corp:80",  "127.0.0.2:80",
+					   "localhost:80", "10.1.2.3:443"};
+	size_t len;
+	FILE *f = open_memstream(ret_text, &len);
+
+	*set = (struct o_set){.n = rnd_below(&r, RULES_MAX + 1),
+			      .forwarding = !chance(12),
+			      .disable = chance(20),
+			      .open = open[rnd_below(&r, NELEM(open))],
+			      .key_open = chance(8) ? "*:*" : NULL};
+	for (size_t i = 0; i < set->n; i++) {
+		set->rule[i] = rule_draw();
+		rule_print(&set->rule[i], f);
+	}
+	fprintf(f, "AllowTcpForwarding %s\nDisableForwarding %s\nPermitOpen %s\n",
+		set->forwarding ? "yes" : "remote", set->disable ? "yes" : "no", set->open);
+	fclose(f);
+}
+
+Test(policy_oracle, s74_random_rules, .timeout = 600)
+{
+	unsigned int sets = test_long() ? 100000 : 2000;
+	struct tally t = {0};
+
+	r = rnd_new(rnd_seed());
+	for (unsigned int i = 0; i < sets; i++) {
+		struct o_set set;
+		char *text;
+
+		set_draw(&set, &text);
+		for (unsigned int k = 0; k < 2; k++)
+			set_ask(&set, text, &t);
+		free(text);
+	}
+	printf("%u sets of rules, %lu questions, %lu allowed, %lu too many, %lu too few\n", sets,
+	       t.asked, t.allowed, t.over, t.under);
+	cr_expect_eq(t.over, 0);
+	cr_expect_eq(t.under, 0);
+	cr_expect_gt(t.allowed, t.asked / 50);
+}
+
+/* --- sluice-control -T -C
+ * ----------------------------------------------------------------------------- */
+
+#define CONF                                                                                       \
+	"ListenAddress 127.0.0.1:22\n"                                                             \
+	"TargetRule deny *:25\n"                                                                   \
+	"TargetRule allow 10.0.0.0/8:22,80 localhost:90 user=alice time=Mon-Fri/08:00-18:00\n"     \
+	"TargetRule allow *:443 group=dev principal=web key=" KEY1 "\n"                            \
+	"TargetRule allow /run/x\n"                                                                \
+	"ListenRule allow localhost:8000-8010\n"                                                   \
+	"Match user bob\n"                                                                         \
+	"PermitOpen none\n"                                                                        \
+	"Match dest 10.9.0.0/16\n"                                                                 \
+	"DisableForwarding yes\n"                                                                  \
+	"Match user eve\n"                                                                         \
+	"AllowTcpForwarding no\n"
+
+Test(policy_oracle, what_is_asked_for_is_answered)
+{
+	static const struct {
+		const char *spec, *says;
+		int r;
+	} c[] = {
+		{"user=alice,dest=10.0.0.1:80,time=Mon/08:00",
+		 "allow 10.0.0.1 test line 3: TargetRule allow 10.0.0.0/8:22,80 localhost:90 "
+		 "user=alice time=Mon-Fri/08:00-18:00\n",
+		 1},
+		{"user=alice,dest=10.0.0.1:80,time=Mon/18:00",
+		 "deny 10.0.0.1 default: no TargetRule is about it\n", 0},
+		{"user=alice,dest=mail.invalid:25",
+		 "deny mail.invalid test line 2: TargetRule deny *:25\n", 0},
+		{"user=x,group=dev,principal=web,key=" KEY1 ",dest=[2001:db8::1]:443",
+		 "allow 2001:db8::1 test line 4: TargetRule allow *:443 group=dev principal=web "
+		 "key=" KEY1 "\n",
+		 1},
+		{"user=x,group=dev,dest=[2001:db8::1]:443",
+		 "deny 2001:db8::1 default: no TargetRule is about it\n", 0},
+		{"user=bob,dest=10.0.0.1:80", "deny 10.0.0.1 test line 8: PermitOpen\n", 0},
+		{"user=eve,dest=10.0.0.1:80", "deny 10.0.0.1 test line 12: AllowTcpForwarding\n",
+		 0},
+		{"user=alice,dest=10.9.0.1:80,time=Mon/12:00",
+		 "deny 10.9.0.1 test line 10: DisableForwarding\n", 0},
+		{"user=alice,dest=/run/x", "allow /run/x test line 5: TargetRule allow /run/x\n",
+		 1},
+		{"user=alice,dest=/run/y", "deny /run/y default: PermitStreamLocal\n", 0},
+		{"user=alice,listen=localhost:8000",
+		 "allow localhost test line 6: ListenRule allow localhost:8000-8010\n", 1},
+		{"user=alice,listen=:8011", "deny * default: no ListenRule is about it\n", 0},
+		{"dest=10.0.0.1", "", -EINVAL},
+		{"dest=10.0.0.1:0", "", -EINVAL},
+		{"dest=:80", "", -EINVAL},
+		{"dest=db:65536", "", -EINVAL},
+		{"dest=db:80x", "", -EINVAL},
+		{"listen=x", "", -EINVAL},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf *conf = parse(CONF);
+		char *text = NULL, *spec = strdup(c[i].spec);
+		size_t len;
+		FILE *f = open_memstream(&text, &len);
+		struct ask a;
+
+		ask_init(&a);
+		cr_assert_eq(ask_parse(&a, spec), 0, "%s", c[i].spec);
+		cr_expect(ask_tunnel(&a));
+		cr_expect_eq(ask_print(&a, conf, f), c[i].r, "%s", c[i].spec);
+		fclose(f);
+		cr_expect_str_eq(text, c[i].says, "%s", c[i].spec);
+		free(text);
+		free(spec);
+		conf_put(conf);
+	}
+}
+
+Test(policy_oracle, special_addresses_are_nobodys)
+{
+	static const char *const line[] = {"", "PermitOpen 127.0.0.1:80\n"};
+	static const char *const says[] = {
+		"deny 127.0.0.1 default: the address is special, and nothing names it\n",
+		"allow 127.0.0.1 test line 2: PermitOpen\n"};
+
+	for (size_t i = 0; i < NELEM(line); i++) {
+		char spec[] = "dest=127.0.0.1:80", conf_text[128], *text = NULL;
+		struct conf *conf;
+		size_t len;
+		FILE *f = open_memstream(&text, &len);
+		struct ask a;
+
+		snprintf(conf_text, sizeof(conf_text), "ListenAddress 127.0.0.1:22\n%s", line[i]);
+		conf = parse(conf_text);
+		ask_init(&a);
+		cr_assert_eq(ask_parse(&a, spec), 0);
+		cr_expect_eq(ask_print(&a, conf, f), (int)i);
+		fclose(f);
+		cr_expect_str_eq(text, says[i]);
+		free(text);
+		conf_put(conf);
+	}
+}
+
+Test(policy_oracle, questions_that_are_none)
+{
+	static const char *const bad[] = {
+		"user", "who=alice",      "lport=0",   "lport=x",       "time=Mon",
+		"time", "time=Mon/24:00", "time=8:00", "invalid-users", "user=a,x=b"};
+
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		char spec[64];
+		struct ask a;
+
+		snprintf(spec, sizeof(spec), "%s", bad[i]);
+		ask_init(&a);
+		cr_expect_eq(ask_parse(&a, spec), -EINVAL, "%s", bad[i]);
+	}
+}

@@ -1,0 +1,538 @@
+/*
+ * control/session/report.c: what becomes of a connection stands in the audit log, once, and its
+ * shard is told so when it does.
+ */
+#include <jansson.h>
+#include <unistd.h>
+
+#include "control/audit/audit.h"
+#include "control/session/internal.h"
+#include "tests/util/session_bench.h"
+
+static char path[128];
+static json_t *all;
+
+static void on_safe(void *env)
+{
+	session_audit_safe(env);
+}
+
+static void audit_begin_at(const char *where, bool refuse, uint32_t rate)
+{
+	const struct audit_conf c = {where, 1 << 20, refuse, rate, "test"};
+
+	cr_assert_eq(audit_new(&t.loop, &c, &t.env.audit), 0);
+	audit_watch(t.env.audit, on_safe, &t.env);
+}
+
+static void setup_report(void)
+{
+	start_later("PermitSession yes");
+	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
+	audit_begin_at(path, false, 0);
+}
+
+static void teardown_report(void)
+{
+	audit_finish(t.env.audit, 1000);
+	t.env.audit = NULL;
+	json_decref(all);
+	teardown();
+}
+
+TestSuite(report, .init = setup_report, .fini = teardown_report, .timeout = 60);
+
+static void all_safe(void)
+{
+	for (int i = 0; i < 2000 && audit_safe(t.env.audit) != audit_at(t.env.audit); i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(500);
+	}
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+}
+
+/* What the log has by now; each field is one its event has. */
+static json_t *records(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	all_safe();
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	json_decref(all);
+	all = json_array();
+	while (getline(&line, &size, f) > 0) {
+		json_t *o = json_loads(line, 0, NULL);
+
+		cr_assert_not_null(o, "%s", line);
+		json_array_append_new(all, o);
+	}
+	free(line);
+	fclose(f);
+	return all;
+}
+
+static const char *text_of(const json_t *o, const char *field)
+{
+	const char *text = json_string_value(json_object_get(o, field));
+
+	return text != NULL ? text : "";
+}
+
+static json_int_t num_of(const json_t *o, const char *field)
+{
+	return json_integer_value(json_object_get(o, field));
+}
+
+/* The nth of an event, from 0; NULL. */
+static json_t *nth(const char *event, unsigned int n)
+{
+	for (size_t i = 0; i < json_array_size(all); i++)
+		if (strcmp(text_of(json_array_get(all, i), "event"), event) == 0 && n-- == 0)
+			return json_array_get(all, i);
+	return NULL;
+}
+
+static unsigned int count(const char *event)
+{
+	unsigned int n = 0;
+
+	while (nth(event, n) != NULL)
+		n++;
+	return n;
+}
+
+static void over(const struct link_handle *conn, uint64_t id, uint64_t in, uint64_t out)
+{
+	const struct link_conn_end ev = {.audit_id = id,
+					 .bytes_in = in,
+					 .bytes_out = out,
+					 .open_us = 1000,
+					 .last_us = 5000,
+					 .cause = -SSH_E_CLOSED};
+
+	cr_assert_eq(event(conn, LINK_EV_CONN_END, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+/* --- connections and logins ---------------------------------------------------------------------
+ */
+
+Test(report, a_connection_from_its_beginning_to_its_end)
+{
+	struct client c = client_in(1, 1);
+	json_t *o;
+
+	over(&c.conn, 1, 4000, 5000);
+	ssh_brain_free(c.brain);
+	records();
+	cr_expect_eq(count("conn.open"), 1);
+	cr_expect_eq(count("conn.close"), 1);
+	cr_expect_eq(count("kex.done"), 1);
+	cr_expect_eq(count("auth.fail"), 1, "a wrong password,");
+	cr_expect_eq(count("auth.ok"), 1, "and a right one");
+	o = nth("conn.open", 0);
+	cr_expect_str_eq(text_of(o, "from"), "192.0.2.9");
+	cr_expect_eq(num_of(o, "from_port"), 9);
+	cr_expect_str_eq(text_of(o, "to"), "192.0.2.1");
+	cr_expect_str_eq(text_of(o, "conn"), text_of(nth("conn.close", 0), "conn"));
+	o = nth("kex.done", 0);
+	cr_expect(json_is_true(json_object_get(o, "first")));
+	cr_expect_str_neq(text_of(o, "cipher_in"), "");
+	o = nth("auth.fail", 0);
+	cr_expect_str_neq(text_of(o, "reason"), "");
+	cr_expect_str_eq(text_of(o, "method"), "password");
+	cr_expect_str_eq(text_of(o, "version"), "SSH-2.0-test");
+	o = nth("auth.ok", 0);
+	cr_expect_str_eq(text_of(o, "user"), "demo");
+	o = nth("conn.close", 0);
+	cr_expect_str_eq(text_of(o, "user"), "demo");
+	cr_expect_eq(num_of(o, "bytes_in"), 4000);
+	cr_expect_eq(num_of(o, "bytes_out"), 5000);
+	cr_expect_eq(num_of(o, "last_us"), 4000);
+	cr_expect_str_eq(text_of(o, "cause"), "closed");
+}
+
+Test(report, a_user_that_is_not_there)
+{
+	struct client c;
+
+	bench_user = "nobody\n\x1b[31m";
+	client_begin(&c, 1, 1);
+	c.opened = true;
+	while (c.logins < 2)
+		client_step(&c);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	records();
+	cr_expect_str_eq(text_of(nth("auth.fail", 0), "user"), bench_user);
+	cr_expect_str_eq(text_of(nth("auth.fail", 0), "reason"), "no such user");
+}
+
+/* S-82: CR, LF, ESC, U+202E and what is no UTF-8, in what a client says last. */
+Test(report, the_last_words_of_a_client_are_one_line)
+{
+	static const char text[] = "a\r\nb\x1b[2J\xe2\x80\xae\xff";
+	static const char hex[] = "610d0a621b5b324ae280aeff";
+	struct client c = client_in(1, 1);
+	uint8_t buf[128];
+	struct ssh_wr w;
+	struct ssh_str p = {.p = buf};
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_disconnect_build(&w, SSH_DISCONNECT_BY_APPLICATION, text);
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(&c, &p);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	cr_assert_eq(count("conn.disconnect"), 1);
+	cr_expect_eq(num_of(nth("conn.disconnect", 0), "code"), SSH_DISCONNECT_BY_APPLICATION);
+	cr_expect_str_eq(text_of(nth("conn.disconnect", 0), "text_hex"), hex);
+}
+
+/* Whatever nobody will hear the end of has one in the log. */
+Test(report, connections_of_a_dataplane_that_is_gone)
+{
+	struct client c = client_in(1, 1);
+
+	ssh_brain_free(c.brain);
+	session_table_free(t.table);
+	records();
+	cr_expect_eq(count("conn.close"), 1);
+	cr_expect_str_eq(text_of(nth("conn.close", 0), "cause"), "unheard");
+	table_new();
+}
+
+/* S-83, kill -9: of one that began under a control before this one both its ends are here. */
+Test(report, the_end_of_a_connection_of_a_control_before_this_one)
+{
+	const struct link_handle conn = {.index = 3, .generation = 9};
+	const struct link_conn_end ev = {.audit_id = 7,
+					 .bytes_in = 10,
+					 .authenticated = 1,
+					 .uid_low = 5,
+					 .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}},
+					 .local = {.family = 4, .port = 22}};
+
+	cr_assert_eq(event(&conn, LINK_EV_CONN_END, &ev, sizeof(ev), NULL, 0), 0);
+	cr_assert_eq(event(&conn, LINK_EV_CONN_END, &ev, sizeof(ev), NULL, 0), 0);
+	records();
+	cr_assert_eq(count("conn.close"), 2, "the shard has said it twice");
+	cr_expect_str_eq(text_of(nth("conn.close", 0), "id"), text_of(nth("conn.close", 1), "id"),
+			 "and it is one");
+	cr_expect_str_eq(text_of(nth("conn.open", 0), "id"), text_of(nth("conn.open", 1), "id"));
+	cr_expect(json_is_true(json_object_get(nth("conn.close", 0), "late")));
+	cr_expect_eq(num_of(nth("conn.close", 0), "bytes_in"), 10);
+	cr_expect_str_eq(text_of(nth("conn.open", 0), "from"), "192.0.2.9");
+}
+
+Test(report, one_that_was_turned_away_is_that_alone)
+{
+	const struct link_handle conn = {.index = 1, .generation = 1};
+	const struct link_conn_new ev = {.uid_low = 4,
+					 .local = {.family = 4, .port = 22},
+					 .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}}};
+	const struct link_conn_end end = {.audit_id = 1, .uid_low = 4};
+
+	t.env.startups.limit = (struct startups_limit){0, 100, 0};
+	cr_assert_eq(event(&conn, LINK_EV_CONN_NEW, &ev, sizeof(ev), NULL, 0), 0);
+	cr_assert_eq(event(&conn, LINK_EV_CONN_END, &end, sizeof(end), NULL, 0), 0);
+	items_drop();
+	records();
+	cr_expect_eq(count("conn.refused"), 1);
+	cr_expect_str_eq(text_of(nth("conn.refused", 0), "reason"), "past MaxStartups");
+	cr_expect_eq(count("conn.open") + count("conn.close"), 0);
+}
+
+/* --- channels -----------------------------------------------------------------------------------
+ */
+
+static void ask(struct client *c, const char *host, uint16_t port)
+{
+	uint8_t buf[512];
+
+	cr_assert_eq(ssh_brain_send(c->brain, buf, open_build(buf, sizeof(buf), host, port)), 0);
+	while (t.first == NULL)
+		client_step(c);
+}
+
+Test(report, a_channel_from_its_beginning_to_its_end)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_connect *m;
+	struct link_chan_ref opened = {
+		.local_channel = 4, .target = {.family = 4, .port = 80, .addr = {198, 51, 100, 7}}};
+	struct link_chan_end end = {.audit_id = 1,
+				    .bytes_from_peer = 11,
+				    .bytes_to_peer = 22,
+				    .open_us = 100,
+				    .first_us = 150,
+				    .last_us = 170,
+				    .local_channel = 4,
+				    .told = 1,
+				    .target = opened.target};
+	json_t *o;
+
+	ask(&c, "198.51.100.7", 80);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	cr_assert_not_null(m);
+	opened.token = end.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+	over(&c.conn, 2, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	cr_assert_eq(count("chan.open"), 1);
+	o = nth("chan.open", 0);
+	cr_expect_str_eq(text_of(o, "user"), "demo");
+	cr_expect_str_eq(text_of(o, "type"), "direct-tcpip");
+	cr_expect_str_eq(text_of(o, "host"), "198.51.100.7");
+	cr_expect_eq(num_of(o, "port"), 80);
+	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
+	cr_expect_eq(num_of(o, "address_port"), 80);
+	cr_assert_eq(count("chan.close"), 1);
+	o = nth("chan.close", 0);
+	cr_expect_eq(num_of(o, "channel"), 4);
+	cr_expect_eq(num_of(o, "bytes_in"), 11);
+	cr_expect_eq(num_of(o, "bytes_out"), 22);
+	cr_expect_eq(num_of(o, "first_us"), 50);
+	cr_expect_eq(num_of(o, "last_us"), 70);
+	cr_expect_str_eq(text_of(o, "cause"), "closed");
+	cr_expect_str_eq(text_of(o, "host"), "198.51.100.7");
+	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
+}
+
+Test(report, a_channel_that_ended_before_it_was_told_of)
+{
+	struct client c = client_in(1, 1);
+	struct link_chan_end end = {.audit_id = 1, .local_channel = 4};
+	const struct link_chan_connect *m;
+
+	ask(&c, "198.51.100.7", 80);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	end.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+	over(&c.conn, 2, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	cr_expect_eq(count("chan.open"), 1);
+	cr_expect_eq(count("chan.close"), 1);
+}
+
+/* Both ended between two controls; the first may not have written that it began. */
+Test(report, a_channel_of_a_control_before_this_one_has_its_beginning)
+{
+	const struct link_handle conn = {.index = 3, .generation = 9};
+	static const struct {
+		struct link_chan_end end;
+		char name[7];
+	} ev = {{.audit_id = 8,
+		 .local_channel = 6,
+		 .told = 1,
+		 .uid_low = 5,
+		 .port = 22,
+		 .name_len = 7},
+		{'h', 'o', 's', 't', '.', 'e', 'x'}};
+
+	cr_assert_eq(event(&conn, LINK_EV_CHAN_END, &ev.end, sizeof(ev.end), ev.name, 7), 0);
+	records();
+	cr_assert_eq(count("chan.open"), 1);
+	cr_assert_eq(count("chan.close"), 1);
+	cr_expect(json_is_true(json_object_get(nth("chan.open", 0), "late")));
+	cr_expect_str_eq(text_of(nth("chan.open", 0), "host"), "host.ex");
+	cr_expect_eq(num_of(nth("chan.open", 0), "port"), 22);
+	cr_expect_str_eq(text_of(nth("chan.open", 0), "conn"),
+			 text_of(nth("chan.close", 0), "conn"));
+}
+
+Test(report, a_channel_that_is_refused)
+{
+	struct client c = client_in(1, 1);
+	json_t *o;
+
+	ask(&c, "127.0.0.1", 80);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	cr_expect_eq(count("chan.open"), 0);
+	o = nth("chan.refused", 0);
+	cr_assert_not_null(o);
+	cr_expect_str_eq(text_of(o, "host"), "127.0.0.1");
+	cr_expect_eq(num_of(o, "code"), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	cr_expect_str_neq(text_of(o, "reason"), "");
+}
+
+/* --- every record is what its event may be ------------------------------------------------------
+ */
+
+static bool event_has(const char *event, const char *field)
+{
+	for (enum audit_event e = 0; e < AUDIT_EVENT_COUNT; e++) {
+		struct audit_event_info info = audit_event_info(e);
+
+		for (enum audit_field f = 0; f < AUDIT_F_COUNT; f++)
+			if (strcmp(info.name, event) == 0 &&
+			    strcmp(audit_field_name(f), field) == 0)
+				return info.fields >> f & 1;
+	}
+	return false;
+}
+
+Test(report, no_record_has_a_field_that_is_not_its_events)
+{
+	struct client c = client_in(1, 1);
+	const char *field;
+	json_t *value;
+
+	ask(&c, "127.0.0.1", 80);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		json_t *o = json_array_get(all, i);
+
+		json_object_foreach(o, field, value)
+			cr_expect(event_has(text_of(o, "event"), field), "%s in %s", field,
+				  text_of(o, "event"));
+	}
+}
+
+/* --- what the shard is told ---------------------------------------------------------------------
+ */
+
+static bool acked(uint64_t id)
+{
+	const struct link_audit_ack *m = item_of(LINK_CMD_AUDIT_ACK);
+
+	return m != NULL && m->audit_id == id;
+}
+
+Test(report, an_end_is_acknowledged_when_its_record_is_safe)
+{
+	struct client c = client_in(1, 1);
+
+	over(&c.conn, 3, 0, 0);
+	session_table_flush(t.table);
+	all_safe();
+	cr_expect(acked(3));
+	ssh_brain_free(c.brain);
+}
+
+Test(report, an_end_that_is_not_safe_is_not_acknowledged)
+{
+	struct client c;
+	char cmd[300];
+
+	audit_finish(t.env.audit, 1000);
+	snprintf(path, sizeof(path), "%s/later/audit.log", t.dir);
+	audit_begin_at(path, false, 0);
+	c = client_in(1, 1);
+	for (uint64_t i = 0; i < 3 * UNSAFE_MAX; i++) {
+		const struct link_chan_end end = {.audit_id = i + 1, .told = 1};
+
+		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+		session_table_flush(t.table);
+	}
+	for (int i = 0; i < 20; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	cr_expect_not(acked(3 * UNSAFE_MAX), "nothing is written yet");
+	snprintf(cmd, sizeof(cmd), "mkdir %s/later", t.dir);
+	cr_assert_eq(system(cmd), 0);
+	all_safe();
+	cr_expect(acked(3 * UNSAFE_MAX), "all of them, in the end");
+	over(&c.conn, 3 * UNSAFE_MAX + 1, 0, 0);
+	ssh_brain_free(c.brain);
+	records();
+	cr_expect_eq(count("chan.close"), 3 * UNSAFE_MAX);
+	snprintf(cmd, sizeof(cmd), "rm -r %s/later", t.dir);
+	cr_assert_eq(system(cmd), 0);
+}
+
+/* --- AuditFailure refuse ------------------------------------------------------------------------
+ */
+
+static void wait_failing(void)
+{
+	for (int i = 0; i < 2000 && audit_status(t.env.audit).err == 0; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(500);
+	}
+}
+
+Test(report, while_nothing_can_be_recorded_nobody_comes_in)
+{
+	const struct link_handle conn = {.index = 2, .generation = 1};
+	const struct link_conn_end end = {.audit_id = 1, .uid_low = 0};
+	const struct link_end *m;
+
+	audit_finish(t.env.audit, 1000);
+	audit_begin_at("/dev/full", true, 0);
+	wait_failing();
+	conn_begin(&conn);
+	m = item_of(LINK_IT_END);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->cause, -SSH_E_UNAVAILABLE);
+	cr_expect_eq(session_table_count(t.table), 0);
+	cr_expect(logged("the audit log cannot be written"));
+	cr_assert_eq(event(&conn, LINK_EV_CONN_END, &end, sizeof(end), NULL, 0), 0);
+	items_drop();
+}
+
+Test(report, while_nothing_can_be_recorded_no_channel_is_opened)
+{
+	struct client c = client_in(1, 1);
+
+	audit_finish(t.env.audit, 1000);
+	audit_begin_at("/dev/full", true, 0);
+	wait_failing();
+	ask(&c, "198.51.100.7", 80);
+	cr_expect_null(item_of(LINK_IT_CHAN_CONNECT));
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+}
+
+/* --- S-60 ---------------------------------------------------------------------------------------
+ */
+
+Test(report, a_flood_of_strangers_writes_no_more_than_its_share)
+{
+	const uint32_t rate = 500;
+	size_t bytes = 0;
+	json_t *o;
+
+	audit_finish(t.env.audit, 1000);
+	cr_assert_eq(truncate(path, 0), 0);
+	audit_begin_at(path, false, rate);
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct link_handle conn = {.index = 1, .generation = i + 1};
+
+		conn_begin(&conn);
+		over(&conn, i + 1, 0, 0);
+		items_drop();
+	}
+	audit_finish(t.env.audit, 1000);
+	t.env.audit = NULL;
+	audit_begin_at("/dev/null", false, 0);
+	records();
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		char *line = json_dumps(json_array_get(all, i), JSON_COMPACT | JSON_ENSURE_ASCII);
+
+		bytes += strlen(line) + 1;
+		free(line);
+	}
+	cr_expect_leq(bytes, rate * (AUDIT_BURST_S + 2));
+	cr_expect_eq(count("conn.open"), count("conn.close"));
+	o = nth("log.suppressed", 0);
+	cr_assert_not_null(o);
+	cr_expect_eq((unsigned int)num_of(o, "n") + count("conn.open"), 200);
+}
