@@ -28,10 +28,12 @@ SKIP = 77
 FUZZ_SECONDS = 45  # for the whole set in a short run, by all cores
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 FAILED_TEST = re.compile(r"\[(?:FAIL|CRASH)\] (\S+?):")
+FAULT = re.compile(r"Sanitizer|runtime error:|\[CRASH\]")  # that is no deadline of a busy machine
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 TAIL = 20  # lines of a failure told again at the end
 # A session of its own, before the other sessions: a scheduler that groups by session leaves nice without effect.
 FIRST = ("/usr/bin/setsid", "--wait", "/bin/sh", "-c", 'echo -15 >/proc/self/autogroup; exec "$@"', "first")
+REPEATS = 3  # failures of a short run that are asked once more
 printing = threading.Lock()
 
 
@@ -43,6 +45,8 @@ class Count:
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, 0, 0
         self.bad, self.why = [], []  # names with the last lines; reasons of what was skipped
+        self.unsteady = []  # names of what passed alone only, with what they said before
+        self.again = []  # what failed beside others in a short run, and is asked once more alone
 
     def ok(self, n=1):
         self.passed += n
@@ -126,7 +130,6 @@ def introspect(folder, what):
 
 def settle(count, label, out, rc, seconds, only):
     """One program's result into the count."""
-    out = ANSI.sub("", out)
     m = SYNTHESIS.search(out)
     if m:
         tested, passing, failing, crashing = map(int, m.groups())
@@ -145,28 +148,50 @@ def settle(count, label, out, rc, seconds, only):
         count.skip(label, lines[-1] if lines else "no reason given")
     else:
         count.fail(f"{label} (exit {rc})", out)
-    bad = rc not in (0, SKIP)
-    print(f"  {'FAIL' if bad else 'skip' if rc == SKIP else 'ok  '} {label} ({seconds:.1f} s)"
-          + (f" {m.group(1)} tests" if m else ""), flush=True)
-    if bad:
+    tell(label, "ok  " if rc == 0 else "skip" if rc == SKIP else "FAIL", out, seconds)
+
+
+def tell(label, verdict, out, seconds):
+    """A program's line, and behind a failure what it said."""
+    m = SYNTHESIS.search(out)
+    print(f"  {verdict} {label} ({seconds:.1f} s)" + (f" {m.group(1)} tests" if m else ""), flush=True)
+    if verdict == "FAIL":
         for line in out.splitlines()[:-60]:
             if line.startswith("FAILED"):
                 print("    " + line, flush=True)
         print("    " + "\n    ".join(out.strip().splitlines()[-60:]), flush=True)
 
 
-def run_all(count, programs, args, at_once=CORES):
+def run_all(count, programs, args, at_once=CORES, may_repeat=False):
     """Runs (label, command, environment, timeout, folder to be in) of each, so many at once."""
     def one(p):
         label, cmd, env, timeout, cwd = p
         start = time.monotonic()
         out, rc = run(cmd, env, None if args.long else timeout, cwd)
+        out = ANSI.sub("", out)
         with printing:
-            settle(count, label, out, rc, time.monotonic() - start, args.only)
+            if rc not in (0, SKIP) and may_repeat and not FAULT.search(out):
+                count.again.append((p, out))
+                tell(label, "FAIL", out, time.monotonic() - start)
+            else:
+                settle(count, label, out, rc, time.monotonic() - start, args.only)
 
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for done in [pool.submit(one, p) for p in programs]:
             done.result()
+
+
+def repeat(count, args):
+    """Few that failed beside everything else are asked once more, alone: a deadline that a busy machine passed is told
+    apart from a fault (what a sanitizer said, and a crash, is one). Who passes only then is named at the end; more than REPEATS of them are a failure as they are."""
+    again, count.again = count.again, []
+    for p, out in again[REPEATS:]:
+        settle(count, p[0], out, 1, 0, args.only)
+    for p, out in again[:REPEATS]:
+        before = count.failed
+        run_all(count, [p], args, 1)
+        if count.failed == before:
+            count.unsteady.append((p[0] + " " + " ".join(FAILED_TEST.findall(out)), out.strip().splitlines()[-TAIL:]))
 
 
 def has_test(suite, program, name):
@@ -261,9 +286,9 @@ def explore(count, args):
 def run_scripts(count, suites, args):
     """Every script has namespaces and folders of its own; what looks at the whole machine runs alone."""
     run_all(count, [p for s in ("interop", "chaos") if s in suites for p in script_programs(s, ASAN, args)],
-            args, CORES + 1)
+            args, CORES + 1, not args.long)
     if "smoke" in suites:
-        run_all(count, script_programs("smoke", PLAIN, args), args, 1)
+        run_all(count, script_programs("smoke", PLAIN, args), args, 1, not args.long)
 
 
 def run_programs(count, suites, args):
@@ -274,7 +299,7 @@ def run_programs(count, suites, args):
     programs = meson_programs("unit", PLAIN, args) if "unit" in suites else []
     for s in here:
         programs += meson_programs(s, ASAN, args)
-    run_all(count, programs, args, CORES + 1)  # some wait for a clock
+    run_all(count, programs, args, CORES + 1, not args.long)  # some wait for a clock
     if "fuzz" in suites:
         explore(count, args)
 
@@ -297,6 +322,7 @@ def run_suites(count, suites, args):
             sides.append(pool.submit(run_programs, count, suites, args))
         for side in sides:
             side.result()
+    repeat(count, args)
 
 
 def main():
@@ -311,8 +337,11 @@ def main():
         print(f"skipped: {why}")
     for name, lines in count.bad:
         print("\n    ".join([f"failed: {name}", *lines]))
+    for name, lines in count.unsteady:
+        print("\n    ".join([f"unsteady, passed alone: {name}", *lines]))
     print(f"in {time.monotonic() - start:.0f} s")
     tail = f", {count.skipped} skipped" if count.skipped else ""
+    tail += f", {len(count.unsteady)} unsteady" if count.unsteady else ""
     print(f"{count.passed} passed, {count.failed} failed{tail}", flush=True)
     return 1 if count.failed or not count.passed else 0
 

@@ -892,16 +892,24 @@ Test(helper_session, as_many_as_there_may_be)
 /* --- another control -----------------------------------------------------------------------------
  */
 
+/* HELPER_OK: it is known; nothing is said before its end, or its end is what is said. */
 static enum helper_result resume(uint64_t id, struct peer *p)
 {
-	struct pollfd fd;
+	struct helper_done d = {.result = HELPER_BAD};
+	struct ssh_str body;
+	enum helper_msg type;
 
 	dial(p);
 	say(p, helper_resume_build(t.buf, id));
-	fd = (struct pollfd){p->fd, POLLIN, 0};
-	if (poll(&fd, 1, 200) == 0)
-		return HELPER_OK; /* nothing is said before its end */
-	return result(p, NULL, 0);
+	if (poll(&(struct pollfd){p->fd, POLLIN, 0}, 1, 200) == 0)
+		return HELPER_OK;
+	type = hear(p, &body);
+	if (type == HELPER_EXIT)
+		return HELPER_OK;
+	cr_assert_eq(type, HELPER_DONE);
+	cr_assert_eq(helper_done_parse(body, &d), 0);
+	close(p->fd);
+	return d.result;
 }
 
 Test(helper_session, another_control_hears_how_it_ends)
