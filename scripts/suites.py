@@ -183,7 +183,8 @@ def run_all(count, programs, args, at_once=CORES, may_repeat=False):
 
 def repeat(count, args):
     """Few that failed beside everything else are asked once more, alone: a deadline that a busy machine passed is told
-    apart from a fault (what a sanitizer said, and a crash, is one). Who passes only then is named at the end; more than REPEATS of them are a failure as they are."""
+    apart from a fault. What a sanitizer said, and a crash, is one; so are more than REPEATS. Who passes only then is
+    named at the end."""
     again, count.again = count.again, []
     for p, out in again[REPEATS:]:
         settle(count, p[0], out, 1, 0, args.only)
