@@ -15,7 +15,7 @@ lab_spawn gw "$LAB_DIR/peer.log" env RUNTIME_DIRECTORY="$LAB_DIR/pmd" dpdk-testp
 	--no-shconf --no-telemetry \
 	--vdev "net_memif0,role=client,id=0,socket=$LAB_DIR/memif.sock,socket-abstract=no" \
 	--vdev "net_af_packet0,iface=outside,framesz=2048,framecnt=1024,blocksz=65536" \
-	-- --forward-mode=io --auto-start --no-mlockall --total-num-mbufs=16384 --stats-period 3600
+	-- --forward-mode=io --auto-start --no-mlockall --total-num-mbufs=16384 --stats-period 1
 lab_wait_log "$lab_pid" "$LAB_DIR/peer.log" 'Press enter to exit|Port statistics' 30 || exit 1
 
 mapfile -t opts < <(lab_ssh_opts)
