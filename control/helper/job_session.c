@@ -221,6 +221,8 @@ void job_session(struct job *j, const struct helper_session *m)
 	static struct run r = {
 		.tty = {-1, -1, ""}, .ours = {-1, -1, -1}, .theirs = {-1, -1, -1}, .agent = -1};
 
+	int e;
+
 	r.job = j;
 	r.m = m;
 	text_copy(r.peer, sizeof(r.peer), m->job.peer);
@@ -232,6 +234,11 @@ void job_session(struct job *j, const struct helper_session *m)
 	user_find(&r);
 	umask(022);
 	prepare(&r);
+	e = session_signals_open(&r);
+	if (e < 0)
+		fail(&r, "signalfd", e);
+	/* What is told to end from here on hangs it up, and no clock counts any more. */
+	(void)!send(j->line, "", 1, MSG_NOSIGNAL);
 	r.pid = fork();
 	if (r.pid < 0)
 		fail(&r, "fork", -errno);
@@ -247,6 +254,5 @@ void job_session(struct job *j, const struct helper_session *m)
 		close(r.tty.master);
 	listeners_close(&r);
 	alarm(0);
-	(void)!send(j->line, "", 1, MSG_NOSIGNAL); /* nobody's clock counts any more */
 	session_watch(&r);
 }

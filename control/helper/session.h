@@ -47,6 +47,7 @@ struct run {
 	size_t welcome_len;
 	pid_t pid;
 	bool control_gone;
+	int signals;          /* a signalfd */
 	unsigned int hung_up; /* how often it was told to end */
 };
 
@@ -62,7 +63,11 @@ void session_forwards_open(struct run *r);
 /* The agent's folder goes. */
 void session_forwards_close(struct run *r);
 
-/* session_watch.c. Its program runs, and control knows; does not come back. */
+/*
+ * session_watch.c. Before its program is: its end, and ours, are held back until we look (signals).
+ * Then its program runs, and control knows; does not come back.
+ */
+int session_signals_open(struct run *r);
 void session_watch(struct run *r) __attribute__((noreturn));
 
 #endif

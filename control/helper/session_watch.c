@@ -180,13 +180,13 @@ static int wait_over(struct run *r, int fd, bool *ending)
 				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0},
 				     {r->job->line, POLLIN, 0}};
 		/* A shell may lose a signal while it becomes its command. */
-		int again = r->hung_up == 1 ? SESSION_AGAIN_MS : -1;
-		int n = poll(p, 3, *ending ? SESSION_ENDING_MS : again);
+		bool again = r->hung_up == 1;
+		int n = poll(p, 3, again ? SESSION_AGAIN_MS : *ending ? SESSION_ENDING_MS : -1);
 
-		if (n == 0 && *ending)
-			(void)kill(-r->pid, SIGKILL);
-		else if (n == 0)
+		if (n == 0 && again)
 			hang_up(r);
+		else if (n == 0)
+			(void)kill(-r->pid, SIGKILL);
 		if (n <= 0)
 			continue;
 		if (p[0].revents != 0 && signals(r, fd, ending, &status))
@@ -231,26 +231,25 @@ static bool somebody(struct run *r, int fd)
 	return !r->control_gone;
 }
 
-static int signals_open(sigset_t *set)
+int session_signals_open(struct run *r)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGCHLD);
-	sigaddset(set, SIGTERM);
-	(void)sigprocmask(SIG_BLOCK, set, NULL);
-	return signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	r->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return r->signals < 0 ? -errno : 0;
 }
 
 void session_watch(struct run *r)
 {
 	struct helper_exit how = {0};
 	bool ending = false;
-	sigset_t set;
-	int fd = signals_open(&set), status;
+	const int fd = r->signals;
+	int status;
 
-	if (fd < 0) {
-		hang_up(r);
-		_exit(1);
-	}
 	if (r->tty.name[0] != '\0')
 		record_login(&r->pw, r->pid, r->tty.name, r->peer);
 	if (r->control_gone) /* nobody has its descriptors */

@@ -579,13 +579,13 @@ Test(audit, a_slow_disk_holds_up_nobody)
 	uv_run(&loop, UV_RUN_NOWAIT);
 	cr_expect_lt(audit_safe(log_of), audit_at(log_of), "the disk has said nothing yet");
 	cr_expect_not(audit_refuses(log_of), "there is room");
-	put_n(100, 4000);
+	put_n(100, 6000); /* a line is of 120 bytes or more */
 	cr_expect(audit_refuses(log_of), "half of it is full");
 	cr_expect_eq(audit_status(log_of).lost, 0);
 	pthread_mutex_unlock(&disk);
 	cr_expect(all_safe());
 	cr_expect_not(audit_refuses(log_of));
-	end_and_expect(path, 4100);
+	end_and_expect(path, 6100);
 }
 
 /* What the disk did not take is written again, with the ids it had. */
