@@ -3,8 +3,9 @@
  *
  * The file is read and checked where files are read, and then in force at once, or not at all: with
  * an error in it, which is logged with its line, all stays as it was. It holds for connections that
- * begin from then on. One that lives goes by what held when it began, until its end, as with sshd;
- * keys, principals and lists are read for each login in any case. What a program takes at its start
+ * begin from then on. One that lives goes by what held when it began, until its end, as with sshd,
+ * but for its rates and for rules that end it (session/review.h); keys, principals and lists are
+ * read for each login in any case. What a program takes at its start
  * alone (conf_keyword_when()) keeps its value, and the log names it. sluice-helper is told to read
  * the file, too; the two name it to each other by its mark (helper/server.h).
  * Thread  the loop's.

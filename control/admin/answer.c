@@ -111,7 +111,8 @@ void answer_over(struct answer *a)
 	conf_put(a->then);
 	a->then = NULL;
 	json_decref(a->cuts);
-	a->cuts = NULL;
+	json_decref(a->rates);
+	a->cuts = a->rates = NULL;
 	json_decref(a->sums);
 	a->sums = NULL;
 }

@@ -46,8 +46,9 @@ struct answer {
 	struct reload_wish wish;
 	bool wishes; /* its outcome is awaited */
 	struct conf *then;                /* that would be in force; held */
-	json_t *cuts;                     /* whom it would make go */
-	uint64_t n_cuts, n_cuts_unknown; /* all of them; those whose groups would have to be asked */
+	json_t *cuts, *rates;             /* whom it would make go, or give other rates */
+	uint64_t n_cuts, n_rates,
+		n_cuts_unknown; /* all; those whose groups would have to be asked */
 
 	/* steer.c */
 	struct {

@@ -11,7 +11,7 @@
 #include "control/session/review.h"
 
 #define GRACE_MAX_S (7 * 86400)
-#define CUTS_SHOWN  1000 /* connections that a reload would end; the others are counted */
+#define TOUCHED_SHOWN 1000 /* connections that a reload would change; the others are counted */
 #define REASON_MAX  LINK_TEXT_MAX
 
 __attribute__((format(printf, 2, 3))) static void said(const struct answer *a, const char *fmt, ...)
@@ -251,38 +251,46 @@ static int reload_tell(struct answer *a, bool dry, struct answer_text *out)
 	int r;
 
 	said(a, "%zu keywords differ%s", json_array_size(a->sums), dry ? ", nothing was changed" : "");
-	r = answer_text_line(
-		out, json_pack("{s:i, s:s, s:b, s:O, s:O, s:o, s:o}", "v", ANSWER_VERSION, "did",
-			       "reload", "dry_run", (int)dry, "differs", a->sums, "cuts", a->cuts,
-			       "cuts_all", admin_count(a->n_cuts), "cuts_unknown",
-			       admin_count(a->n_cuts_unknown)));
+	r = answer_text_line(out, json_pack("{s:i, s:s, s:b, s:O, s:O, s:o, s:o, s:O, s:o}", "v",
+					    ANSWER_VERSION, "did", "reload", "dry_run", (int)dry,
+					    "differs", a->sums, "cuts", a->cuts, "cuts_all",
+					    admin_count(a->n_cuts), "cuts_unknown",
+					    admin_count(a->n_cuts_unknown), "rates", a->rates,
+					    "rates_all", admin_count(a->n_rates)));
 	answer_over(a);
 	return r;
 }
 
-static int cut_note(struct answer *a, const struct session_view *v)
+static int touched_add(json_t *to, const struct session_view *v)
 {
-	int r = review_would_go(v->session, a->then);
-
-	a->n_cuts_unknown += r == -EAGAIN;
-	if (r != 1 || a->n_cuts++ >= CUTS_SHOWN)
-		return 0;
-	return json_array_append_new(a->cuts,
+	return json_array_append_new(to,
 				     json_pack("{s:I, s:o, s:s}", "uid", (json_int_t)v->uid, "user",
 					       admin_text(v->user), "source", v->source)) < 0
 		       ? -ENOMEM
 		       : 0;
 }
 
-/* EndRevokedSessions: whom the file would make go, before it does. */
-static int cuts_walk(struct answer *a, const struct admin_env *env, struct answer_text *out)
+static int touched_note(struct answer *a, const struct session_view *v)
+{
+	enum review_change change;
+
+	a->n_cuts_unknown += review_would(v->session, a->then, &change) == -EAGAIN;
+	if (change == REVIEW_GOES && a->n_cuts++ < TOUCHED_SHOWN)
+		return touched_add(a->cuts, v);
+	if (change == REVIEW_RATES && a->n_rates++ < TOUCHED_SHOWN)
+		return touched_add(a->rates, v);
+	return 0;
+}
+
+/* Whom the file would make go (EndRevokedSessions) or give other rates, before it does. */
+static int touched_walk(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
 	unsigned int looked = 0;
 	struct session_view v;
 	int r;
 
 	while ((r = answer_next_session(a, env, &looked, &v)) == 0) {
-		if (v.user != NULL && cut_note(a, &v) < 0)
+		if (v.user != NULL && touched_note(a, &v) < 0)
 			return -ENOMEM;
 	}
 	return r == -ENOENT ? reload_tell(a, true, out) : 0;
@@ -305,7 +313,7 @@ static void reload_over(struct reload_wish *w, int err, const char *errors)
 		answer_over(a);
 	} else if (a->failed == 0 && w->dry) {
 		a->filter = (struct request_filter){0};
-		a->more = cuts_walk;
+		a->more = touched_walk;
 	} else if (a->failed == 0) {
 		a->failed = reload_tell(a, false, a->out);
 	}
@@ -329,7 +337,8 @@ static int reload(struct answer *a, const struct admin_env *env, struct answer_t
 	if (env->reload == NULL)
 		return answer_error("it cannot be reloaded from here", out);
 	a->cuts = json_array();
-	a->n_cuts = a->n_cuts_unknown = 0;
+	a->rates = json_array();
+	a->n_cuts = a->n_cuts_unknown = a->n_rates = 0;
 	a->wish = (struct reload_wish){
 		.judged = reload_judged, .over = reload_over, .arg = a, .dry = a->request.n > 1};
 	if (reload_ask(env->reload, &a->wish) < 0)

@@ -124,21 +124,31 @@ static int shut_down(const struct ctl *c, char **word, int n)
 	return CTL_USAGE;
 }
 
-/* What differs, and then whom it would end. */
+/* What differs, and then whom it would end, and who would have other rates. */
 static void reload_print(const struct ctl *c, const struct admin_subject *s, const json_t *v)
 {
-	static const struct admin_field field[] = {
+	static const struct admin_field cut[] = {
 		{"uid", ADMIN_INTEGER, ADMIN_PLAIN, false, "CUTS-CONN", ""},
 		{"user", ADMIN_STRING, ADMIN_PLAIN, false, "USER", ""},
 		{"source", ADMIN_STRING, ADMIN_PLAIN, false, "SOURCE", ""}};
-	static const struct admin_subject cuts = {"cuts", field, 3, false, ""};
+	static const struct admin_field rate[] = {
+		{"uid", ADMIN_INTEGER, ADMIN_PLAIN, false, "RATES-CONN", ""},
+		{"user", ADMIN_STRING, ADMIN_PLAIN, false, "USER", ""},
+		{"source", ADMIN_STRING, ADMIN_PLAIN, false, "SOURCE", ""}};
+	static const struct admin_subject touched[] = {{"cuts", cut, 3, false, ""},
+						       {"rates", rate, 3, false, ""}};
 	json_int_t unknown = json_integer_value(json_object_get(v, "cuts_unknown"));
 
 	ctl_rows(c, s, json_object_get(v, "differs"), stdout);
-	if (json_array_size(json_object_get(v, "cuts")) > 0)
-		ctl_rows(c, &cuts, json_object_get(v, "cuts"), stdout);
+	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++) {
+		const json_t *rows = json_object_get(v, touched[i].name);
+
+		if (json_array_size(rows) > 0)
+			ctl_rows(c, &touched[i], rows, stdout);
+	}
 	if (unknown > 0)
-		fprintf(stderr, "%" JSON_INTEGER_FORMAT " more may go, by their groups\n", unknown);
+		fprintf(stderr, "%" JSON_INTEGER_FORMAT " more may go or change, by their groups\n",
+			unknown);
 }
 
 static int reload(const struct ctl *c, char **word, int n)

@@ -253,6 +253,7 @@ struct session {
 	bool reported : 1; /* the audit log has its beginning, or has counted it, and not its end */
 	bool hushed : 1;   /* it was counted */
 	bool kept : 1;     /* it began under a control before this one */
+	bool has_rates : 1; /* rates.c: its shard has been told of a cap */
 
 	/* login.c */
 	struct policy_grant grant;
@@ -428,7 +429,6 @@ void item_body(struct session *s, enum link_type type, const void *body, size_t 
 void keys_fill(struct link_keys *m, const struct ssh_act_keys *k); /* the caller wipes it */
 void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k);
 void item_authenticated(struct session *s);
-void item_caps(struct session *s); /* before it: nothing passes without */
 void item_end(struct session *s, int err);
 /* What a channel was asked for, for whoever hears of it later. */
 struct link_name item_name(const char *host, uint16_t port);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "control/session/internal.h"
-#include "crypto/hash.h"
 #include "crypto/secret.h"
 #include "ssh/wire.h"
 
@@ -94,57 +93,6 @@ void item_authenticated(struct session *s)
 	};
 
 	item_body(s, LINK_IT_AUTHENTICATED, &m, sizeof(m));
-}
-
-static void rate_of(const struct conf_rate *r, struct link_rate ret[LINK_WAYS])
-{
-	ret[LINK_IN] = (struct link_rate){.rate = r->in, .burst = r->burst};
-	ret[LINK_OUT] = (struct link_rate){.rate = r->out, .burst = r->burst};
-}
-
-static bool has_rate(const struct conf_rate *r)
-{
-	return r->in != 0 || r->out != 0;
-}
-
-/* Nobody finds another name that has it: names are hashed with a secret of ours. */
-static uint64_t group_key(const struct session *s, const char *kind, const char *name)
-{
-	uint8_t digest[HASH_LEN_MAX], secret[BLOB_KEY_LEN];
-	const struct hash_piece piece[] = {{secret, sizeof(secret)}, {name, strlen(name)}};
-	uint64_t key = 0;
-
-	if (blob_key_derive(s->table->env->blob_key, kind, secret) == 0 &&
-	    hash_digest(HASH_SHA256, piece, 2, digest) == 0)
-		memcpy(&key, digest, sizeof(key));
-	secret_wipe(secret, sizeof(secret));
-	return key;
-}
-
-/* Where there is no key to be had each connection has the rate for itself. */
-static void group_of(const struct session *s, const char *kind, const char *name,
-		     const struct conf_rate *r, struct link_group *ret)
-{
-	if (name == NULL || !has_rate(r))
-		return;
-	rate_of(r, ret->rate);
-	ret->key = group_key(s, kind, name);
-	if (ret->key == 0)
-		ret->key = s->uid;
-}
-
-void item_caps(struct session *s)
-{
-	const struct conf_session *c = &s->awake->conf;
-	struct link_caps m = {0};
-
-	rate_of(&c->channel_rate, m.channel);
-	rate_of(&c->connection_rate, m.conn);
-	group_of(s, "user rate", session_user(s), &c->user_rate, &m.group[0]);
-	group_of(s, "role rate", c->role_rate.name, &c->role_rate.rate, &m.group[1]);
-	if (has_rate(&c->channel_rate) || has_rate(&c->connection_rate) || m.group[0].key != 0 ||
-	    m.group[1].key != 0)
-		item_body(s, LINK_IT_CAPS, &m, sizeof(m));
 }
 
 void item_end(struct session *s, int err)

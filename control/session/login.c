@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "control/session/keep.h"
+#include "control/session/rates.h"
 #include "control/session/report.h"
 #include "crypto/secret.h"
 
@@ -171,7 +172,7 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 		session_end(s, -SSH_E_MEMORY, NULL);
 	login_fini(s);
 	door_leave(s, 0);
-	item_caps(s);
+	rates_send(s, &s->awake->conf); /* before it is in: nothing passes without */
 	item_authenticated(s);
 	keep_send(s);
 	hostkeys_announce(s);

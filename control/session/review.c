@@ -6,6 +6,7 @@
 
 #include "control/count.h"
 #include "control/session/internal.h"
+#include "control/session/rates.h"
 
 #define REVIEW_TURN    64   /* connections in a turn of the loop */
 #define REVIEW_CHAINS  1024 /* a power of two */
@@ -42,49 +43,76 @@ static void out(struct session *s)
 
 enum verdict { STAYS, GOES, ASK_GROUPS };
 
-static enum verdict judge_by(const struct session *s, struct conf *conf, const struct awake *a,
-			     const struct conf_strs *groups, bool asked)
+static enum verdict judge_by(const struct session *s, const struct conf_session *c,
+			     const struct awake *a, const struct conf_strs *groups, bool asked)
 {
-	struct conf_match_ctx ctx = rules_ctx_of(s, a, groups);
-	enum verdict verdict = STAYS;
-	struct conf_session c;
-
-	if (conf_session_for(conf, &ctx, &c) < 0)
-		return STAYS;
-	if (!asked && (c.allow_groups.n > 0 || c.deny_groups.n > 0 ||
-		       conf_matches_about(conf, CONF_ABOUT_GROUP)))
-		verdict = ASK_GROUPS;
-	else if (c.end_revoked_sessions &&
-		 (c.refuse_connection ||
-		  !conf_user_allowed(&c, session_user(s), a->peer_name, a->peer_addr) ||
-		  (asked && !conf_groups_allowed(&c, groups))))
-		verdict = GOES;
-	conf_session_fini(&c);
-	return verdict;
+	if (!asked && (c->allow_groups.n > 0 || c->deny_groups.n > 0 ||
+		       conf_matches_about(c->conf, CONF_ABOUT_GROUP)))
+		return ASK_GROUPS;
+	if (c->end_revoked_sessions &&
+	    (c->refuse_connection ||
+	     !conf_user_allowed(c, session_user(s), a->peer_name, a->peer_addr) ||
+	     (asked && !conf_groups_allowed(c, groups))))
+		return GOES;
+	return STAYS;
 }
 
-/* found: of its user; NULL: nobody was asked yet. */
-static enum verdict judge(struct session *s, struct conf *conf, const struct user_lookup *found)
+/*
+ * found: of its user; NULL: nobody was asked yet. *ret is what the configuration says of it, for
+ * conf_session_fini(); all zero where that could not be told.
+ */
+static enum verdict judge(struct session *s, struct conf *conf, const struct user_lookup *found,
+			  struct conf_session *ret)
 {
 	struct awake *a = facts_get(s);
 	enum verdict verdict = STAYS;
+	struct conf_match_ctx ctx;
 	struct conf_strs groups;
 
+	*ret = (struct conf_session){0};
 	if (a == NULL)
 		return STAYS;
 	groups = (struct conf_strs){(const char *const *)a->groups, a->n_groups};
 	if (found != NULL)
 		groups = (struct conf_strs){(const char *const *)found->groups, found->n_groups};
-	verdict = judge_by(s, conf, a, &groups, found != NULL);
+	ctx = rules_ctx_of(s, a, &groups);
+	if (conf_session_for(conf, &ctx, ret) == 0)
+		verdict = judge_by(s, ret, a, &groups, found != NULL);
 	facts_put(s, a);
 	return verdict;
 }
 
-int review_would_go(struct session *s, struct conf *conf)
+/* By the configuration of now; whom it lets stay has its rates. */
+static enum verdict settle(struct session *s, const struct user_lookup *found)
 {
-	enum verdict v = s->authenticated && !s->ended ? judge(s, conf, NULL) : STAYS;
+	struct conf_session c;
+	enum verdict verdict = judge(s, s->table->env->conf, found, &c);
 
-	return v == ASK_GROUPS ? -EAGAIN : v == GOES;
+	if (verdict == GOES)
+		out(s);
+	else if (verdict == STAYS && c.conf != NULL)
+		rates_send(s, &c);
+	conf_session_fini(&c);
+	return verdict;
+}
+
+int review_would(struct session *s, struct conf *conf, enum review_change *ret)
+{
+	struct conf_session was, is;
+	enum verdict before, after;
+
+	*ret = REVIEW_NOTHING;
+	if (!s->authenticated || s->ended)
+		return 0;
+	before = judge(s, s->table->env->conf, NULL, &was);
+	after = judge(s, conf, NULL, &is);
+	if (after == GOES)
+		*ret = REVIEW_GOES;
+	else if (was.conf != NULL && is.conf != NULL && rates_differ(s, &was, &is))
+		*ret = REVIEW_RATES;
+	conf_session_fini(&was);
+	conf_session_fini(&is);
+	return after == ASK_GROUPS || (after == STAYS && before == ASK_GROUPS) ? -EAGAIN : 0;
 }
 
 /* --- groups -------------------------------------------------------------------------------------
@@ -159,8 +187,8 @@ static void asked_done(struct pool_job *job, int err)
 	for (size_t i = 0; i < k->n; i++) {
 		struct session *s = still_there(k->env, &k->ref[i]);
 
-		if (s != NULL && judge(s, s->table->env->conf, &k->lookup) == GOES)
-			out(s);
+		if (s != NULL)
+			(void)settle(s, &k->lookup);
 	}
 }
 
@@ -236,14 +264,9 @@ static int groups_ask(struct review *r, const struct session *s)
 /* 0; -EBUSY: again, later. */
 static int look(struct review *r, struct session *s)
 {
-	enum verdict verdict;
-
 	if (!s->authenticated || s->ended)
 		return 0;
-	verdict = judge(s, s->table->env->conf, NULL);
-	if (verdict == GOES)
-		out(s);
-	return verdict == ASK_GROUPS ? groups_ask(r, s) : 0;
+	return settle(s, NULL) == ASK_GROUPS ? groups_ask(r, s) : 0;
 }
 
 static void on_turn(struct timer *t)

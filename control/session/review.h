@@ -2,9 +2,10 @@
  * control/session/review.h - who is in is looked at again when other rules are in force.
  *
  * EndRevokedSessions: whom AllowUsers, DenyUsers, AllowGroups, DenyGroups or RefuseConnection of
- * the configuration of now do not let in goes, with his channels and listeners. All connections are
- * gone through, some in a turn of the loop; groups are read where files are, once for each user.
- * What cannot be told of somebody leaves him in. Thread  the loop's.
+ * the configuration of now do not let in goes, with his channels and listeners. Who stays moves
+ * what it says from then on (ChannelRate and its like), and nothing else changes. All connections
+ * are gone through, some in a turn of the loop; groups are read where files are, once for each
+ * user. What cannot be told of somebody leaves him in. Thread  the loop's.
  */
 #ifndef SLUICE_CONTROL_SESSION_REVIEW_H
 #define SLUICE_CONTROL_SESSION_REVIEW_H
@@ -15,11 +16,11 @@
 void review_begin(struct session_env *env);
 /* The same soon: one came of a control before this one, under whose rules it was let in. */
 void review_kept(struct session_env *env);
-/*
- * Would a configuration that is not in force make it go? 1 or 0; -EAGAIN: its user's groups would
- * have to be asked for.
- */
-int review_would_go(struct session *s, struct conf *conf) __attribute__((warn_unused_result));
+/* What a configuration would do to it that is not in force. */
+enum review_change { REVIEW_NOTHING, REVIEW_RATES, REVIEW_GOES };
+/* 0; -EAGAIN: its user's groups would have to be asked for, and *ret is as if he had none. */
+int review_would(struct session *s, struct conf *conf, enum review_change *ret)
+	__attribute__((warn_unused_result));
 /* What is under way is given up: no dataplane is left. */
 void review_free(struct session_env *env);
 

@@ -71,11 +71,33 @@ static struct budget *place(struct budgets *all, uint64_t key)
 	return unused;
 }
 
-static void rate_set(struct budget *b, enum link_way way, const struct link_rate *to)
+static uint64_t units(uint64_t bytes, uint64_t rate)
+{
+	return (uint64_t)((unsigned __int128)bytes * UNITS_SEC / rate);
+}
+
+/* So many bytes are there, or are owed, as before; by the new rate they are another time. */
+static void rescale(struct budget *b, enum link_way way, const struct meter *to, uint64_t now)
+{
+	uint64_t was = b->rate[way], burst = units(b->burst[way], was);
+	uint64_t before = __atomic_load_n(&b->passed[way], __ATOMIC_RELAXED), after;
+
+	do {
+		__int128 owed = (__int128)RTE_MAX(before, now) - now - burst;
+
+		owed = owed * was / to->rate + units(to->burst, to->rate);
+		after = owed > 0 ? now + (uint64_t)owed : now;
+	} while (!__atomic_compare_exchange_n(&b->passed[way], &before, after, true,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+static void rate_set(struct budget *b, enum link_way way, const struct link_rate *to, uint64_t now)
 {
 	struct meter m = {0};
 
 	meter_set(&m, to->rate, to->burst, 0);
+	if (b->rate[way] != 0 && m.rate != 0 && b->rate[way] != m.rate)
+		rescale(b, way, &m, now);
 	/* Others read them, each for itself: that one is older than the other does no harm. */
 	__atomic_store_n(&b->burst[way], m.burst, __ATOMIC_RELAXED);
 	__atomic_store_n(&b->chunk[way], m.rate != 0 ? m.chunk : 0, __ATOMIC_RELAXED);
@@ -90,13 +112,15 @@ struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64
 	b = place(all, g->key);
 	if (b != NULL && b->key != g->key) {
 		b->key = g->key;
-		for (unsigned int way = 0; way < LINK_WAYS; way++)
+		for (unsigned int way = 0; way < LINK_WAYS; way++) {
 			b->passed[way] = now_us << UNIT_SHIFT;
+			b->rate[way] = 0;
+		}
 	}
 	if (b != NULL) {
 		b->refs++;
 		for (unsigned int way = 0; way < LINK_WAYS; way++)
-			rate_set(b, way, &g->rate[way]);
+			rate_set(b, way, &g->rate[way], now_us << UNIT_SHIFT);
 	}
 	rte_spinlock_unlock(&all->lock);
 	return b;
@@ -112,11 +136,6 @@ void budget_leave(struct budgets *all, struct budget *b)
 uint32_t budget_chunk(const struct budget *b, enum link_way way)
 {
 	return __atomic_load_n(&b->chunk[way], __ATOMIC_RELAXED);
-}
-
-static uint64_t units(uint64_t bytes, uint64_t rate)
-{
-	return (uint64_t)((unsigned __int128)bytes * UNITS_SEC / rate);
 }
 
 static uint64_t burst_units(const struct budget *b, enum link_way way, uint64_t rate)

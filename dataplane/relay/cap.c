@@ -38,6 +38,7 @@ struct chan_cap {
 /* A budget, and the chunk of it that is asked for or there. */
 struct group_cap {
 	struct budget *budget; /* NULL: none */
+	uint64_t rate[LINK_WAYS];
 	uint32_t has[LINK_WAYS], asked[LINK_WAYS];
 	uint64_t ready_us[LINK_WAYS]; /* what was asked for */
 };
@@ -99,16 +100,30 @@ void cap_chan_new(struct chan *ch)
 	rates_set(k->m, of_conn(ch->conn)->channel, ch->conn->relay->now_us);
 }
 
+/* What it has of a budget that stays its own is not asked for again; what comes sooner by now,
+ * does. */
+static void group_keep(struct group_cap *g, const struct link_group *to, uint64_t now)
+{
+	for (unsigned int way = 0; way < LINK_WAYS; way++)
+		if (g->rate[way] != to->rate[way].rate)
+			g->ready_us[way] = RTE_MIN(g->ready_us[way], now);
+}
+
 static void group_set(struct conn *c, struct group_cap *g, const struct link_group *to)
 {
 	struct relay *r = c->relay;
-	struct budget *old = g->budget;
+	struct budget *old = g->budget, *b = NULL;
 
-	*g = (struct group_cap){0};
 	if (to->key != 0)
-		g->budget = budget_of(r->budgets, to, r->now_us);
-	if (to->key != 0 && g->budget == NULL)
+		b = budget_of(r->budgets, to, r->now_us);
+	if (to->key != 0 && b == NULL)
 		relay_count(r, RELAY_C_BUDGETS_FULL);
+	if (b != NULL && b == old)
+		group_keep(g, to, r->now_us);
+	else
+		*g = (struct group_cap){.budget = b};
+	for (unsigned int way = 0; way < LINK_WAYS; way++)
+		g->rate[way] = to->rate[way].rate;
 	if (old != NULL)
 		budget_leave(r->budgets, old);
 }

@@ -159,6 +159,9 @@ cp sluice.conf was.conf
 printf 'DenyUsers tester\nEndRevokedSessions yes\n' >>sluice.conf
 check "whom a reload would end" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)
 check "who is still there" shows '1 +tester' connections
+printf 'UserRate 800mbit\n' >>was.conf
+cp was.conf sluice.conf
+check "who would have other rates" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)
 cp was.conf sluice.conf
 echo 'Nonsense 7' >>sluice.conf
 check "a file with an error" is 1 "$ctl" reload

@@ -517,6 +517,119 @@ Test(lapse, a_review_under_way_that_nobody_waits_for)
 		ssh_brain_free(c[i].brain);
 }
 
+/* --- other rates --------------------------------------------------------------------------------
+ */
+
+/* What each has been told since the last look; a count of all that was said. */
+static unsigned int caps_told(struct link_caps *ret, unsigned int n)
+{
+	unsigned int told = 0;
+	struct item *i;
+
+	while ((i = item_next()) != NULL) {
+		const struct link_hdr *hdr = (const struct link_hdr *)i->msg;
+
+		if (hdr->type == LINK_IT_CAPS && hdr->conn.index < n) {
+			memcpy(&ret[hdr->conn.index], hdr + 1, sizeof(*ret));
+			told++;
+		}
+		free(i);
+	}
+	return told;
+}
+
+/* So many have been told, and no more. */
+static void expect_caps(struct link_caps *ret, unsigned int n, unsigned int told)
+{
+	uint64_t began = clock_now_ms();
+	unsigned int seen = 0;
+
+	while (seen < told && clock_now_ms() - began < 20000) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		timers_poll(t.env.timers, now_ms());
+		seen += caps_told(ret, n);
+		usleep(200);
+	}
+	looked();
+	cr_expect_eq(seen + caps_told(ret, n), told);
+}
+
+/* Who is in has the rates of now, whether at rest or not; nobody hears of what he never had. */
+Test(lapse, who_is_in_has_the_rates_of_now)
+{
+	struct link_caps m[2] = {0};
+	struct client c[2];
+
+	begin_by_password(c, 2);
+	expect_caps(m, 2, 0);
+	reload_with("MaxAuthTries 4");
+	expect_caps(m, 2, 0);
+	reload_with("UserRate 8mbit\nMatch User demo\nChannelRate 1M 2M");
+	expect_caps(m, 2, 2);
+	cr_expect_eq(m[0].group[0].key, m[1].group[0].key);
+	cr_expect_eq(m[1].group[0].rate[LINK_IN].rate, 1000000);
+	cr_expect_eq(m[1].channel[LINK_OUT].rate, 2 << 20);
+	pass(REST_MS + 1);
+	cr_expect_null(session_at(&c[0])->awake, "at rest by now");
+	reload_with("UserRate none\nMatch User somebody\nChannelRate 1M 2M");
+	expect_caps(m, 2, 2); /* that there is none */
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_expect_eq(m[i].group[0].key, 0);
+		cr_expect_eq(m[i].channel[LINK_OUT].rate, 0);
+	}
+	reload_with("Match User somebody\nChannelRate 4M");
+	expect_caps(m, 2, 0); /* once */
+	for (int i = 0; i < 2; i++)
+		fini(&c[i]);
+}
+
+/* By his groups of now. */
+Test(lapse, a_group_has_the_rates_of_now)
+{
+	struct link_caps m = {0};
+	struct client c;
+
+	begin_by_password(&c, 1);
+	reload_with("Match Group nobody-is-in-it\nConnectionRate 1M\nMatch All\n"
+		    "ConnectionRate 2M");
+	expect_caps(&m, 1, 1);
+	cr_expect_eq(m.conn[LINK_OUT].rate, 2 << 20);
+	fini(&c);
+}
+
+/* What would be done is told before it is. */
+Test(lapse, what_a_reload_would_do_is_known)
+{
+	static const struct {
+		const char *text;
+		int r;
+		enum review_change change;
+	} table[] = {
+		{"ConnectionRate 1M\nMaxAuthTries 4", 0, REVIEW_NOTHING},
+		{"MaxAuthTries 4", 0, REVIEW_RATES},
+		{"ConnectionRate 2M", 0, REVIEW_RATES},
+		{"Match User demo\nConnectionRate 2M", 0, REVIEW_RATES},
+		{"Match User other\nConnectionRate 2M\nMatch User *\nConnectionRate 1M", 0,
+		 REVIEW_NOTHING},
+		{"ConnectionRate 2M\nDenyUsers demo", 0, REVIEW_GOES},
+		{"Match Group a\nConnectionRate 2M", -EAGAIN, REVIEW_RATES},
+	};
+	struct client c;
+
+	begin_by_password(&c, 1);
+	reload_with("ConnectionRate 1M");
+	looked();
+	for (size_t i = 0; i < N(table); i++) {
+		struct conf *then = control_conf(table[i].text, (int)strlen(table[i].text));
+		enum review_change change;
+
+		cr_expect_eq(review_would(session_at(&c), then, &change), table[i].r, "%zu", i);
+		cr_expect_eq(change, table[i].change, "%zu", i);
+		conf_put(then);
+	}
+	fini(&c);
+}
+
 /* F-29: a key, in real time. */
 Test(lapse, a_revoked_key_goes_within_a_second)
 {

@@ -463,6 +463,57 @@ Test(relay_cap, a_cap_may_change_while_it_holds)
 	client_free(&c);
 }
 
+/* What is said again changes nothing: nobody has a burst of it. */
+Test(relay_cap, the_same_again_gives_no_more)
+{
+	struct link_caps m = caps_of(LINK_OUT, false, 8 * MBIT);
+	struct client c;
+	struct flow f;
+	uint64_t before;
+
+	m.group[0] =
+		(struct link_group){.key = 77, .rate = {{.rate = 4 * MBIT}, {.rate = 4 * MBIT}}};
+	c = client_with(&m);
+	f = flow_on(&c, 1, 1448, true, true);
+	pass(&f, 1, S / 20);
+	before = moved(&f, LINK_OUT);
+	for (unsigned int i = 0; i < 200; i++) {
+		down(LINK_IT_CAPS, c.h, &m, sizeof(m), NULL, 0);
+		pass(&f, 1, S / 200);
+	}
+	expect_rate(moved(&f, LINK_OUT) - before, 4 * MBIT, S, "out");
+	client_free(&c);
+}
+
+/* Whoever asked by the old rate of his user waits by the new one, from the next turn on. */
+Test(relay_cap, a_user_has_another_rate_at_once)
+{
+	static const uint64_t rate[] = {64 * KBIT, 80 * MBIT, 8 * MBIT};
+	struct link_caps m = {.group[0].key = 77};
+	struct client c[2];
+	struct flow f[2];
+	uint64_t before;
+
+	for (unsigned int k = 0; k < RTE_DIM(rate); k++) {
+		m.group[0].rate[LINK_OUT].rate = rate[k];
+		for (unsigned int i = 0; i < 2; i++) {
+			if (k > 0) {
+				down(LINK_IT_CAPS, c[i].h, &m, sizeof(m), NULL, 0);
+				continue;
+			}
+			c[i] = client_with(&m);
+			f[i] = flow_on(&c[i], i + 1, 1448, false, true);
+		}
+		pass(f, 2, S / 20);
+		before = moved(&f[0], LINK_OUT) + moved(&f[1], LINK_OUT);
+		pass(f, 2, k == 0 ? 4 * S : S);
+		expect_rate(moved(&f[0], LINK_OUT) + moved(&f[1], LINK_OUT) - before, rate[k],
+			    k == 0 ? 4 * S : S, "both");
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		client_free(&c[i]);
+}
+
 /* --- budget.c, what users and roles have ---------------------------------------------------------
  */
 

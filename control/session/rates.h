@@ -1,0 +1,22 @@
+/*
+ * control/session/rates.h - ChannelRate, ConnectionRate, UserRate, RoleRate of one connection.
+ */
+#ifndef SLUICE_CONTROL_SESSION_RATES_H
+#define SLUICE_CONTROL_SESSION_RATES_H
+
+#include <stdbool.h>
+
+#include "conf/conf.h"
+
+struct session;
+
+/*
+ * To its shard: what c says of it, from here on. What it has already stays as it is, level and
+ * all. Nothing is sent where there is no cap and was none.
+ */
+void rates_send(struct session *s, const struct conf_session *c);
+/* Would it have others by b than by a? */
+bool rates_differ(const struct session *s, const struct conf_session *a,
+		  const struct conf_session *b);
+
+#endif
