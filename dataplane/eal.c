@@ -12,7 +12,9 @@
 #include <rte_errno.h>
 
 #include "conf/conf.h"
+#include "dataplane/cgroup.h"
 
+#define MIB           (UINT64_C(1) << 20)
 #define HUGEPAGES_DIR "/sys/kernel/mm/hugepages"
 
 bool eal_is_pci(const char *device)
@@ -172,19 +174,42 @@ uint64_t eal_memory_available_mb(void)
 	return kb / 1024;
 }
 
-int eal_start_for(const struct conf_dataplane *conf, struct eal_args *a, char *err, size_t err_size)
+int eal_memory_fits(const struct conf_dataplane *conf, bool hugepages, uint64_t available_mb,
+		    const struct cgroup_memory *group, char *err, size_t err_size)
 {
-	uint64_t available = eal_memory_available_mb();
-	int r = eal_args_build(conf, eal_hugepages_free_mb(), a, err, err_size);
+	const uint64_t ordinary_mb = hugepages ? 0 : conf->memory_mb;
+	uint64_t left_mb;
 
-	if (r < 0)
-		return r;
-	if (!a->hugepages && available < conf->memory_mb) {
+	if (available_mb < ordinary_mb) {
 		snprintf(err, err_size,
 			 "Memory %" PRIu32 "M: the machine has %" PRIu64 " MiB available",
-			 conf->memory_mb, available);
+			 conf->memory_mb, available_mb);
 		return -ENOMEM;
 	}
+	left_mb = group != NULL ? cgroup_memory_left(group) / MIB : UINT64_MAX;
+	if (left_mb < ordinary_mb + EAL_BESIDE_MB) {
+		snprintf(err, err_size,
+			 "Memory %" PRIu32 "M: %" PRIu64
+			 " MiB of ordinary memory are needed, and the limit of this control group, "
+			 "%" PRIu64 " MiB in %s, leaves %" PRIu64,
+			 conf->memory_mb, ordinary_mb + EAL_BESIDE_MB, group->limit / MIB,
+			 group->file, left_mb);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int eal_start_for(const struct conf_dataplane *conf, struct eal_args *a, char *err, size_t err_size)
+{
+	struct cgroup_memory group;
+	bool limited = cgroup_memory_find("", &group) == 0;
+	int r = eal_args_build(conf, eal_hugepages_free_mb(), a, err, err_size);
+
+	if (r == 0)
+		r = eal_memory_fits(conf, a->hugepages, eal_memory_available_mb(),
+				    limited ? &group : NULL, err, err_size);
+	if (r < 0)
+		return r;
 	if (rte_eal_init(a->argc, a->argv) < 0) {
 		snprintf(err, err_size,
 			 "DPDK does not start with Memory %" PRIu32 "M on Lcores %s: %s",

@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cgroup_memory;
 struct conf_dataplane;
 
-#define EAL_ARGS_MAX 64
+#define EAL_ARGS_MAX  64
+#define EAL_BESIDE_MB 64 /* what a dataplane at rest has beside Memory, and some room to work */
 
 struct eal_args {
 	int argc;
@@ -35,6 +37,12 @@ int eal_args_build(const struct conf_dataplane *conf, uint64_t hugepages_free_mb
 uint64_t eal_hugepages_free_mb(void);
 /* Memory the kernel could give without swapping, in MiB. */
 uint64_t eal_memory_available_mb(void);
+/*
+ * F-37, F-10: does it fit in what the machine has, and in what control groups allow (NULL: all)?
+ * Hugepages were looked at before, and no group of memory counts them. -ENOMEM with err filled.
+ */
+int eal_memory_fits(const struct conf_dataplane *conf, bool hugepages, uint64_t available_mb,
+		    const struct cgroup_memory *group, char *err, size_t err_size);
 /*
  * F-37: too little memory is said in one line. 0, or -errno with err filled. EAL keeps pointers
  * into a: it lives as long as EAL does.

@@ -18,10 +18,20 @@ if [ "$(cat /proc/sys/vm/nr_hugepages)" = 0 ]; then
 Hugepages require'
 fi
 
-# F-10: the gateway in a memory cgroup that is hardly larger than what it has at rest. A crowd of strangers, a
+# F-10: a group's limit below Memory is said at start. The gateway in a memory cgroup that is hardly larger than what it has at rest. A crowd of strangers, a
 # target that never reads and clients that go on writing to it are shed by the limits; the OOM killer never comes.
 cgroup=/sys/fs/cgroup/memory/$LAB
 mkdir "$cgroup" 2>/dev/null || { echo "no memory cgroup: F-10 is not shown"; exit 0; }
+in_group() { # what, limit: in this group
+	echo "$2" >"$cgroup/memory.limit_in_bytes"
+	(
+		# What "ip netns exec" gives instead of /sys has no groups.
+		lab_in() { nsenter --net="/run/netns/$LAB-$1" "${@:2}"; }
+		echo $BASHPID >"$cgroup/cgroup.procs" && start_refused "$1" 'Memory 512M'
+	)
+}
+check "F-10: a limit below Memory is refused at start" in_group "control group, 400 MiB in $cgroup/memory.limit_in_bytes, leaves [0-9]+" 400M
+echo -1 >"$cgroup/memory.limit_in_bytes"
 home=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
 counter() { sed -n "s/^$1 //p" "$cgroup/memory.oom_control"; }
 crowded() {

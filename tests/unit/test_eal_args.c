@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "conf/conf.h"
+#include "dataplane/cgroup.h"
 #include "dataplane/eal.h"
 
 static const struct {
@@ -127,4 +128,40 @@ Test(eal_args, what_does_not_fit_is_refused)
 	c.interfaces = many;
 	c.n_interfaces = EAL_ARGS_MAX;
 	cr_expect_eq(eal_args_build(&c, 0, &a, err, sizeof(err)), -E2BIG);
+}
+
+static const struct {
+	uint32_t memory_mb;
+	bool hugepages;
+	uint64_t available_mb, limit_mb, used_mb; /* 0: no limit */
+	const char *why;                          /* NULL: it fits */
+} fits[] = {
+	{512, false, 512, 0, 0, NULL},
+	{512, false, 511, 0, 0, "machine has 511 MiB"},
+	{512, true, 100, 0, 0, NULL},
+	{512, false, 4096, 512 + EAL_BESIDE_MB, 0, NULL},
+	{512, false, 4096, 512 + EAL_BESIDE_MB, 1, "memory.max, leaves 575"},
+	{512, false, 4096, 512, 0, "576 MiB of ordinary memory"},
+	{512, true, 4096, EAL_BESIDE_MB, 0, NULL},
+	{512, true, 4096, EAL_BESIDE_MB - 1, 0, "Memory 512M: 64 MiB"},
+	{512, false, 4096, 1024, 2048, "1024 MiB in /x/memory.max, leaves 0"},
+};
+
+Test(eal_args, f10_memory_is_what_the_machine_and_its_groups_have)
+{
+	for (size_t i = 0; i < sizeof(fits) / sizeof(fits[0]); i++) {
+		struct conf_dataplane c = conf_of(CONF_HUGEPAGES_AUTO);
+		struct cgroup_memory group = {.limit = fits[i].limit_mb << 20,
+					      .used = fits[i].used_mb << 20,
+					      .file = "/x/memory.max"};
+		char err[512] = "";
+
+		c.memory_mb = fits[i].memory_mb;
+		cr_expect_eq(eal_memory_fits(&c, fits[i].hugepages, fits[i].available_mb,
+					     fits[i].limit_mb != 0 ? &group : NULL, err,
+					     sizeof(err)),
+			     fits[i].why == NULL ? 0 : -ENOMEM, "case %zu", i);
+		if (fits[i].why != NULL)
+			cr_expect_not_null(strstr(err, fits[i].why), "case %zu: %s", i, err);
+	}
 }
