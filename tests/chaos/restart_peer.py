@@ -49,7 +49,7 @@ class Seen:
     def __init__(self):
         self.bytes = self.wrong = self.ended = 0
         self.opens = self.opens_failed = self.logins = self.logins_cut = 0
-        self.stall = self.open_wait = self.login_gap = 0.0
+        self.stall = self.lag = self.open_wait = self.login_gap = 0.0
         self.why = []
 
     def bad(self, what):
@@ -57,12 +57,41 @@ class Seen:
             self.why.append(what)
 
 
+class Lag:
+    """How long this program itself could not run: its own doing, or the machine's."""
+
+    STEP = 0.01
+
+    def __init__(self):
+        self.past = 0.0
+        self.due = time.monotonic() + self.STEP
+
+    def total(self, now):
+        return self.past + max(0.0, now - self.due)
+
+    async def watch(self):
+        self.due = time.monotonic() + self.STEP
+        while True:
+            await asyncio.sleep(self.STEP)
+            now = time.monotonic()
+            seen.lag = max(seen.lag, now - self.due)
+            self.past = self.total(now)
+            self.due = now + self.STEP
+
+
 seen = Seen()
+lag = Lag()
 stop = asyncio.Event()
 ready = 0
 
 
-async def move(tunnel, reader, writer, chunk):
+def waited(began, stood):
+    """An answer is there: how long it took beyond what we stood still ourselves."""
+    now = time.monotonic()
+    seen.stall = max(seen.stall, now - began - (lag.total(now) - stood))
+
+
+async def move(tunnel, reader, writer, chunk, pause):
     """Sends, and hears the same again; how long nothing came is the stall."""
     global ready
     pattern, offset, first = Pattern(tunnel), 0, True
@@ -70,6 +99,7 @@ async def move(tunnel, reader, writer, chunk):
         while not stop.is_set():
             data = pattern.at(offset, chunk)
             began = time.monotonic()
+            stood = lag.total(began)
             writer.write(data)
             got = b""
             while len(got) < len(data):
@@ -77,10 +107,10 @@ async def move(tunnel, reader, writer, chunk):
                 if not more:
                     raise EOFError("it ended at %d" % offset)
                 got += more
-                now = time.monotonic()
                 if not first:
-                    seen.stall = max(seen.stall, now - began)
-                began = now
+                    waited(began, stood)
+                began = time.monotonic()
+                stood = lag.total(began)
             if got != data:
                 seen.wrong += 1
                 seen.bad("tunnel %d: wrong bytes at %d" % (tunnel, offset))
@@ -90,7 +120,7 @@ async def move(tunnel, reader, writer, chunk):
             if first:
                 ready += 1
                 first = False
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
     except (OSError, EOFError, asyncssh.Error) as e:
         seen.ended += 1
         seen.bad("tunnel %d: %r" % (tunnel, e))
@@ -121,18 +151,19 @@ class Gateway:
 async def connection(gw, first, o, echo):
     """Tunnels first… of one connection: most direct, some reverse, one through a program."""
     conn = await gw.connect(rekey_bytes=o["rekey"])
+    how = o["chunk"], o["conns"] * o["tunnels"] / o["rate"]
     jobs = []
     for i in range(o["tunnels"]):
         tunnel = first + i
         if i == 0 and o["shells"]:
             p = await conn.create_process("cat", encoding=None)
-            jobs.append(move(tunnel, p.stdout, p.stdin, o["chunk"]))
+            jobs.append(move(tunnel, p.stdout, p.stdin, *how))
         elif i % 3 == 1:
             listener = await conn.start_server(lambda h, p: answer, gw.host, 0, encoding=None)
             jobs.append(move(tunnel, *await asyncio.open_connection(gw.host, listener.get_port()),
-                             o["chunk"]))
+                             *how))
         else:
-            jobs.append(move(tunnel, *await conn.open_connection(*echo, encoding=None), o["chunk"]))
+            jobs.append(move(tunnel, *await conn.open_connection(*echo, encoding=None), *how))
     return conn, jobs
 
 
@@ -172,6 +203,7 @@ async def logins(gw):
 
 async def run(gw, o, echo):
     conns, jobs = [], []
+    watch = asyncio.create_task(lag.watch())
     for i in range(o["conns"]):
         conn, more = await connection(gw, i * o["tunnels"], o, echo)
         conns.append(conn)
@@ -179,17 +211,20 @@ async def run(gw, o, echo):
     tasks = [asyncio.create_task(j) for j in jobs]
     while ready < len(tasks) and seen.ended == 0:
         await asyncio.sleep(0.02)
+    seen.lag = 0.0
     print("up", flush=True)
     tasks += [asyncio.create_task(opens(conns[0], echo)), asyncio.create_task(logins(gw))]
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.read)
     stop.set()
     await asyncio.wait(tasks, timeout=20)
+    watch.cancel()
     for c in conns:
         c.close()
     print(json.dumps({k: round(v, 3) if isinstance(v, float) else v
                       for k, v in vars(seen).items()}), flush=True)
-    bad = seen.wrong or seen.ended or seen.opens_failed or seen.stall * 1000 > o["stall"]
+    bad = seen.wrong or seen.ended or seen.opens_failed or seen.stall * 1000 > o["stall"] > 0
+    bad = bad or seen.login_gap * 1000 > o["gap"] > 0
     sys.exit(1 if bad or not seen.bytes or not seen.opens else 0)
 
 
@@ -203,6 +238,7 @@ if sys.argv[1] == "echo":
     asyncio.run(serve(*sys.argv[2:]))
 else:
     given = dict(a.split("=") for a in sys.argv[8:])
-    o = {"conns": 10, "tunnels": 10, "shells": 0, "chunk": 2048, "rekey": 1 << 30, "stall": 3000}
+    o = {"conns": 10, "tunnels": 10, "shells": 0, "chunk": 2048, "rekey": 1 << 30, "rate": 500,
+         "stall": 3000, "gap": 0}
     o.update({k: int(v) for k, v in given.items()})
     asyncio.run(run(Gateway(*sys.argv[2:6]), o, (sys.argv[6], int(sys.argv[7]))))
