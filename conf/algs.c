@@ -77,27 +77,19 @@ static void list_cut(char *list, const char *only)
 	*to = '\0';
 }
 
-bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
+int algs_edit(struct arena *a, const struct conf_alg_names *names, const char *spec,
+	      const char **ret)
 {
-	const struct conf_alg_names *names;
-	const char *spec = v->argv[0];
 	char op = *spec == '+' || *spec == '-' || *spec == '^' ? *spec : '\0';
 	const char *list = spec + (op != '\0');
 	char *buf;
 
-	*(const char **)field = NULL;
-	if (v->algs == NULL)
-		return true;
-	names = (const void *)((const char *)v->algs + kw->names);
-	if (names->all == NULL)
-		return true;
 	if (!names_known(list, names->all, op == '-'))
-		return value_bad(v, "Bad %s '%.100s'.", kw->what, spec);
-
+		return -EINVAL;
 	/* Each part at most once, with a comma, and one byte to try a name behind it. */
-	buf = arena_alloc(v->arena, strlen(list) + strlen(names->dflt) + 3);
+	buf = arena_alloc(a, strlen(list) + strlen(names->dflt) + 3);
 	if (buf == NULL)
-		return value_bad(v, "out of memory");
+		return -ENOMEM;
 	if (op == '+')
 		list_add(buf, names->dflt, NULL);
 	if (op != '-')
@@ -107,13 +99,33 @@ bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
 	if (op == '-')
 		list_add(buf, names->dflt, list);
 	if (*buf == '\0')
-		return value_bad(v, "Bad %s '%.100s'.", kw->what, spec);
+		return -EINVAL;
 	if (names->only != NULL)
 		list_cut(buf, names->only);
 	if (*buf == '\0')
-		return value_bad(v, "FIPSMode leaves nothing of %s '%.100s'.", kw->what, spec);
-	*(const char **)field = buf;
-	return true;
+		return -ENOKEY;
+	*ret = buf;
+	return 0;
+}
+
+bool value_parse_algs(struct value *v, const struct kw *kw, void *field)
+{
+	const struct conf_alg_names *names;
+	int r;
+
+	*(const char **)field = NULL;
+	if (v->algs == NULL)
+		return true;
+	names = (const void *)((const char *)v->algs + kw->names);
+	if (names->all == NULL)
+		return true;
+	r = algs_edit(v->arena, names, v->argv[0], field);
+	if (r == -EINVAL)
+		return value_bad(v, "Bad %s '%.100s'.", kw->what, v->argv[0]);
+	if (r == -ENOKEY)
+		return value_bad(v, "FIPSMode leaves nothing of %s '%.100s'.", kw->what,
+				 v->argv[0]);
+	return r == 0 || value_bad(v, "out of memory");
 }
 
 bool value_parse_user_algs(struct value *v, const struct kw *kw, void *field)

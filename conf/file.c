@@ -310,8 +310,7 @@ static void match(struct loader *l, const struct line *line, struct place *at,
 /* --- lines of a text
  * ------------------------------------------------------------------------------------ */
 
-/* Splits off the keyword: it ends at a blank or at one '=', which may have blanks around. */
-static char *keyword_split(char *text)
+char *keyword_split(char *text)
 {
 	char *rest = text + strcspn(text, " \t=");
 	char end = *rest;
@@ -369,8 +368,7 @@ static void line_load(struct loader *l, char *text, struct place *at, const stru
 	}
 }
 
-/* Cuts blanks at the end and looks for what no line may hold. */
-static bool line_clean(char *text, size_t len)
+bool line_clean(char *text, size_t len)
 {
 	while (len > 0 && (blank(text[len - 1]) || text[len - 1] == '\r'))
 		len--;
@@ -432,8 +430,7 @@ void load_text(struct loader *l, const char *name, const char *text, size_t len)
  * -------------------------------------------------------------------------------------------------
  */
 
-/* The whole of a regular file and room for one byte more. */
-static int file_read(const char *path, char **ret, size_t *ret_len)
+int conf_file_read(const char *path, char **ret, size_t *ret_len)
 {
 	char *buf = NULL;
 	struct stat st;
@@ -498,7 +495,7 @@ static void load_path(struct loader *l, const char *path, const struct place *fr
 			   "bad ownership or modes of the file or of a folder above it");
 		return;
 	}
-	r = file_read(path, &text, &len);
+	r = conf_file_read(path, &text, &len);
 	if (r == -ENOMEM)
 		no_memory(l);
 	else if (r < 0 && from != NULL)

@@ -11,16 +11,7 @@
 #include <stdarg.h>
 
 #include "conf/conf.h"
-
-/* --- memory: everything of one struct conf, given back at once ------------------------- */
-
-struct arena_chunk;
-struct arena {
-	struct arena_chunk *chunks;
-};
-void *arena_alloc(struct arena *a, size_t n); /* zeroed; NULL: no memory */
-char *arena_strdup(struct arena *a, const char *text);
-void arena_fini(struct arena *a);
+#include "conf/words.h"
 
 /* --- the table (keywords.c) --------------------------------------------------------------- */
 
@@ -126,12 +117,6 @@ extern const struct value_type type_rate, type_role_rate;
 /* limits.c */
 extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;
 
-/* The digits at *text, which moves behind them. False: none, or more than max. */
-bool digits(const char **text, uint64_t max, uint64_t *ret);
-/* Bytes, or with K, M, G. */
-bool size_read(const char *text, uint64_t *ret);
-/* Milliseconds; CONF_TIME_NONE is not among them. */
-bool time_read(const char *text, uint32_t *ret);
 void time_print(uint32_t ms, FILE *f);
 
 bool value_parse_algs(struct value *v, const struct kw *kw, void *field);
@@ -206,10 +191,6 @@ void load_text(struct loader *l, const char *name, const char *text, size_t len)
 bool block_matches(const struct block *b, const struct conf_match_ctx *ctx);
 /* Does it, or one around it, have such a criterion? */
 bool block_about(const struct block *b, enum conf_match_about about);
-
-/* Splits text as sshd does: blanks, "quotes", 'quotes', backslashes, '#'. The count; -EINVAL:
- * quotes. */
-int args_split(struct arena *a, const char *text, const char **argv, unsigned int room);
 
 /* --- Match (block.c)
  * -------------------------------------------------------------------------------- */

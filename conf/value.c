@@ -125,7 +125,6 @@ const struct value_type type_yesno = {1, 1, false, parse_yesno, print_yesno, NUL
 
 /* --- numbers ----------------------------------------------------------------------------- */
 
-/* The digits at *text, which moves behind them. False: none, or more than max. */
 bool digits(const char **text, uint64_t max, uint64_t *ret)
 {
 	const char *p = *text;

@@ -1,0 +1,146 @@
+/*
+ * client/config/config.h - what files of ssh_config(5) and -o options say about one destination.
+ *
+ * Source  ssh_config(5): of each keyword the first value counts, options before files; Host, Match,
+ *         Include. A keyword that does not exist is an error unless IgnoreUnknown names it; one
+ * that exists and is not taken here is a warning when it would have done something. Use
+ * config_new(), config_option() for each option, config_load() with the destination; after that
+ * values do not change. Values are words, checked and in one form (yes, no, seconds, bytes), and
+ * live as long as the struct config.
+ */
+#ifndef SLUICE_CLIENT_CONFIG_CONFIG_H
+#define SLUICE_CLIENT_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "conf/conf.h"
+
+/* In the order they are dumped in. */
+enum config_id {
+	CONFIG_USER,
+	CONFIG_HOSTNAME,
+	CONFIG_PORT,
+	CONFIG_ADDRESS_FAMILY,
+	CONFIG_BATCH_MODE,
+	CONFIG_BIND_ADDRESS,
+	CONFIG_BIND_INTERFACE,
+	CONFIG_CA_SIGNATURE_ALGORITHMS,
+	CONFIG_CERTIFICATE_FILE,
+	CONFIG_CIPHERS,
+	CONFIG_CLEAR_ALL_FORWARDINGS,
+	CONFIG_COMPRESSION,
+	CONFIG_CONNECTION_ATTEMPTS,
+	CONFIG_CONNECT_TIMEOUT,
+	CONFIG_DYNAMIC_FORWARD,
+	CONFIG_ENABLE_ESCAPE_COMMANDLINE,
+	CONFIG_ESCAPE_CHAR,
+	CONFIG_EXIT_ON_FORWARD_FAILURE,
+	CONFIG_FINGERPRINT_HASH,
+	CONFIG_FORK_AFTER_AUTHENTICATION,
+	CONFIG_FORWARD_AGENT,
+	CONFIG_GATEWAY_PORTS,
+	CONFIG_GLOBAL_KNOWN_HOSTS_FILE,
+	CONFIG_HASH_KNOWN_HOSTS,
+	CONFIG_HOST_KEY_ALGORITHMS,
+	CONFIG_HOST_KEY_ALIAS,
+	CONFIG_IDENTITIES_ONLY,
+	CONFIG_IDENTITY_AGENT,
+	CONFIG_IDENTITY_FILE,
+	CONFIG_IGNORE_UNKNOWN,
+	CONFIG_IPQOS,
+	CONFIG_KBD_INTERACTIVE_AUTHENTICATION,
+	CONFIG_KEX_ALGORITHMS,
+	CONFIG_LOCAL_COMMAND,
+	CONFIG_LOCAL_FORWARD,
+	CONFIG_LOG_LEVEL,
+	CONFIG_MACS,
+	CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST,
+	CONFIG_NUMBER_OF_PASSWORD_PROMPTS,
+	CONFIG_PASSWORD_AUTHENTICATION,
+	CONFIG_PERMIT_LOCAL_COMMAND,
+	CONFIG_PERMIT_REMOTE_OPEN,
+	CONFIG_PREFERRED_AUTHENTICATIONS,
+	CONFIG_PROXY_COMMAND,
+	CONFIG_PROXY_JUMP,
+	CONFIG_PUBKEY_ACCEPTED_ALGORITHMS,
+	CONFIG_PUBKEY_AUTHENTICATION,
+	CONFIG_REKEY_LIMIT,
+	CONFIG_REMOTE_COMMAND,
+	CONFIG_REMOTE_FORWARD,
+	CONFIG_REQUEST_TTY,
+	CONFIG_REVOKED_HOST_KEYS,
+	CONFIG_SEND_ENV,
+	CONFIG_SERVER_ALIVE_COUNT_MAX,
+	CONFIG_SERVER_ALIVE_INTERVAL,
+	CONFIG_SESSION_TYPE,
+	CONFIG_SET_ENV,
+	CONFIG_STDIN_NULL,
+	CONFIG_STREAM_LOCAL_BIND_MASK,
+	CONFIG_STREAM_LOCAL_BIND_UNLINK,
+	CONFIG_STRICT_HOST_KEY_CHECKING,
+	CONFIG_TCP_KEEP_ALIVE,
+	CONFIG_UPDATE_HOST_KEYS,
+	CONFIG_USER_KNOWN_HOSTS_FILE,
+	CONFIG_VISUAL_HOST_KEY,
+	CONFIG_IDS
+};
+
+#define CONFIG_FORWARDS_MAX 512  /* of one kind; also files, patterns and names in one list */
+#define CONFIG_TEXT_MAX     8192 /* bytes of a value with its tokens expanded */
+#define CONFIG_EXECS_MAX    64   /* commands of Match exec in one reading */
+
+struct config;
+
+/* algs may be NULL: then lists of algorithms are kept as they are. Borrowed. NULL: no memory. */
+struct config *config_new(const struct conf_algs *algs);
+void config_free(struct config *c);
+
+/* The algorithms this program has, for config_new(). Made once. */
+const struct conf_algs *config_algs(void);
+
+/*
+ * "Keyword value" or "Keyword=value". 0; -EINVAL: config_errors() says what is wrong; -ENOMEM. As
+ * any line: no effect where the keyword has a value.
+ */
+int config_option(struct config *c, const char *text) __attribute__((warn_unused_result));
+/*
+ * Reads file, or NULL: the user's and the system's, or "none", about this host, and settles
+ * defaults. 0; -EINVAL; -ENOMEM.
+ */
+int config_load(struct config *c, const char *host, const char *file)
+	__attribute__((warn_unused_result));
+/* The same with the file's text in memory, where no Include and no Match exec is possible. */
+int config_parse(struct config *c, const char *host, const char *text, size_t len)
+	__attribute__((warn_unused_result));
+
+/* Lines that end with a newline; "" when all is well. */
+const char *config_errors(const struct config *c);
+/* verbose: also about what only takes another way, such as a method of authentication less. */
+const char *config_warnings(const struct config *c, bool verbose);
+
+/* --- values --------------------------------------------------------------------------------- */
+
+const struct conf_strs *config_list(const struct config *c, enum config_id id);
+const char *config_text(const struct config *c, enum config_id id); /* the first word; NULL: none */
+bool config_yes(const struct config *c, enum config_id id);         /* is the value "yes"? */
+bool config_is(const struct config *c, enum config_id id, const char *value);
+uint64_t config_number(const struct config *c, enum config_id id); /* 0: none */
+bool config_given(const struct config *c, enum config_id id); /* is it more than the default? */
+
+/*
+ * Word i of a list with ~, %tokens and ${ENV} replaced as the keyword allows, into buf. Its length;
+ * -EINVAL: there is no such token or variable, with why in config_errors(); -E2BIG.
+ */
+int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)
+	__attribute__((warn_unused_result));
+const char *config_host_given(const struct config *c); /* as the user named it */
+
+/* "keyword value" lines, keywords in small letters: what is in force. */
+void config_dump(struct config *c, FILE *f);
+
+/* The keywords taken, for documents and tests; NULL behind the last. */
+const char *config_keyword_at(size_t i);
+
+#endif

@@ -1,0 +1,237 @@
+/* client/config/keywords.c - the keywords of ssh_config(5): those taken, and the others. */
+#include <stddef.h>
+#include <strings.h>
+
+#include "client/config/internal.h"
+
+static const struct config_choice families[] = {
+	{"any", "any"}, {"inet", "inet"}, {"inet6", "inet6"}, {NULL, NULL}};
+static const struct config_choice hashes[] = {
+	{"md5", "MD5"}, {"sha1", "SHA1"}, {"sha256", "SHA256"}, {NULL, NULL}};
+static const struct config_choice levels[] = {
+	{"quiet", "QUIET"},     {"fatal", "FATAL"}, {"error", "ERROR"},  {"info", "INFO"},
+	{"verbose", "VERBOSE"}, {"debug", "DEBUG"}, {"debug1", "DEBUG"}, {"debug2", "DEBUG2"},
+	{"debug3", "DEBUG3"},   {NULL, NULL}};
+static const struct config_choice pubkeys[] = {
+	{"yes", "yes"},  {"true", "yes"},        {"no", "no"},
+	{"false", "no"}, {"unbound", "unbound"}, {"host-bound", "host-bound"},
+	{NULL, NULL}};
+static const struct config_choice ttys[] = {{"yes", "yes"},  {"true", "yes"},    {"no", "no"},
+					    {"false", "no"}, {"force", "force"}, {"auto", "auto"},
+					    {NULL, NULL}};
+static const struct config_choice session_types[] = {
+	{"none", "none"}, {"subsystem", "subsystem"}, {"default", "default"}, {NULL, NULL}};
+static const struct config_choice strict[] = {{"yes", "yes"},
+					      {"true", "yes"},
+					      {"no", "no"},
+					      {"false", "no"},
+					      {"off", "no"},
+					      {"ask", "ask"},
+					      {"accept-new", "accept-new"},
+					      {NULL, NULL}};
+static const struct config_choice update[] = {{"yes", "yes"},  {"true", "yes"}, {"no", "no"},
+					      {"false", "no"}, {"ask", "ask"},  {NULL, NULL}};
+
+#define ALL_EXPAND (EXPAND_TILDE | EXPAND_TOKENS | EXPAND_ENV)
+#define YESNO(n, d)                                                                                \
+	{                                                                                          \
+		.name = n, .type = TYPE_YESNO, .dflt = d                                           \
+	}
+#define CHOICE(n, d, c)                                                                            \
+	{                                                                                          \
+		.name = n, .type = TYPE_CHOICE, .dflt = d, .choices = c                            \
+	}
+#define NUMBER(n, d, lo, hi)                                                                       \
+	{                                                                                          \
+		.name = n, .type = TYPE_NUMBER, .dflt = d, .min = lo, .max = hi                    \
+	}
+#define ALGS(n, field)                                                                             \
+	{                                                                                          \
+		.name = n, .type = TYPE_ALGS, .algs = offsetof(struct conf_algs, field)            \
+	}
+
+const struct config_kw config_kws[CONFIG_IDS] = {
+	[CONFIG_USER] = {.name = "User", .type = TYPE_TEXT},
+	[CONFIG_HOSTNAME] = {.name = "Hostname", .type = TYPE_TEXT},
+	[CONFIG_PORT] = {.name = "Port", .type = TYPE_PORT, .dflt = "22"},
+	[CONFIG_ADDRESS_FAMILY] = CHOICE("AddressFamily", "any", families),
+	[CONFIG_BATCH_MODE] = YESNO("BatchMode", "no"),
+	[CONFIG_BIND_ADDRESS] = {.name = "BindAddress", .type = TYPE_TEXT},
+	[CONFIG_BIND_INTERFACE] = {.name = "BindInterface", .type = TYPE_TEXT},
+	[CONFIG_CA_SIGNATURE_ALGORITHMS] = ALGS("CASignatureAlgorithms", ca_signature),
+	[CONFIG_CERTIFICATE_FILE] = {.name = "CertificateFile",
+				     .type = TYPE_ADD,
+				     .expand = ALL_EXPAND},
+	[CONFIG_CIPHERS] = ALGS("Ciphers", ciphers),
+	[CONFIG_CLEAR_ALL_FORWARDINGS] = YESNO("ClearAllForwardings", "no"),
+	[CONFIG_COMPRESSION] = YESNO("Compression", "no"),
+	[CONFIG_CONNECTION_ATTEMPTS] = NUMBER("ConnectionAttempts", "1", 1, INT32_MAX),
+	[CONFIG_CONNECT_TIMEOUT] = {.name = "ConnectTimeout", .type = TYPE_TIME, .dflt = "none"},
+	[CONFIG_DYNAMIC_FORWARD] = {.name = "DynamicForward", .type = TYPE_FORWARD},
+	[CONFIG_ENABLE_ESCAPE_COMMANDLINE] = YESNO("EnableEscapeCommandline", "no"),
+	[CONFIG_ESCAPE_CHAR] = {.name = "EscapeChar", .type = TYPE_ESCAPE, .dflt = "~"},
+	[CONFIG_EXIT_ON_FORWARD_FAILURE] = YESNO("ExitOnForwardFailure", "no"),
+	[CONFIG_FINGERPRINT_HASH] = CHOICE("FingerprintHash", "sha256", hashes),
+	[CONFIG_FORK_AFTER_AUTHENTICATION] = YESNO("ForkAfterAuthentication", "no"),
+	[CONFIG_FORWARD_AGENT] = {.name = "ForwardAgent",
+				  .type = TYPE_TEXT,
+				  .dflt = "no",
+				  .expand = EXPAND_TILDE | EXPAND_ENV},
+	[CONFIG_GATEWAY_PORTS] = YESNO("GatewayPorts", "no"),
+	[CONFIG_GLOBAL_KNOWN_HOSTS_FILE] =
+		{.name = "GlobalKnownHostsFile",
+		 .type = TYPE_WORDS,
+		 .dflt = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2",
+		 .expand = EXPAND_TILDE},
+	[CONFIG_HASH_KNOWN_HOSTS] = YESNO("HashKnownHosts", "no"),
+	[CONFIG_HOST_KEY_ALGORITHMS] = ALGS("HostKeyAlgorithms", hostkey),
+	[CONFIG_HOST_KEY_ALIAS] = {.name = "HostKeyAlias", .type = TYPE_TEXT},
+	[CONFIG_IDENTITIES_ONLY] = YESNO("IdentitiesOnly", "no"),
+	[CONFIG_IDENTITY_AGENT] = {.name = "IdentityAgent",
+				   .type = TYPE_TEXT,
+				   .expand = ALL_EXPAND},
+	[CONFIG_IDENTITY_FILE] = {.name = "IdentityFile",
+				  .type = TYPE_ADD,
+				  .dflt = "~/.ssh/id_rsa ~/.ssh/id_ecdsa ~/.ssh/id_ecdsa_sk "
+					  "~/.ssh/id_ed25519 ~/.ssh/id_ed25519_sk ~/.ssh/id_dsa",
+				  .expand = ALL_EXPAND},
+	[CONFIG_IGNORE_UNKNOWN] = {.name = "IgnoreUnknown", .type = TYPE_TEXT},
+	[CONFIG_IPQOS] = {.name = "IPQoS", .type = TYPE_QOS, .dflt = "lowdelay throughput"},
+	[CONFIG_KBD_INTERACTIVE_AUTHENTICATION] = {.name = "KbdInteractiveAuthentication",
+						   .alias = "ChallengeResponseAuthentication",
+						   .type = TYPE_YESNO,
+						   .dflt = "yes"},
+	[CONFIG_KEX_ALGORITHMS] = ALGS("KexAlgorithms", kex),
+	[CONFIG_LOCAL_COMMAND] = {.name = "LocalCommand",
+				  .type = TYPE_REST,
+				  .expand = EXPAND_TOKENS},
+	[CONFIG_LOCAL_FORWARD] = {.name = "LocalForward", .type = TYPE_FORWARD},
+	[CONFIG_LOG_LEVEL] = CHOICE("LogLevel", "info", levels),
+	[CONFIG_MACS] = ALGS("MACs", macs),
+	[CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST] =
+		YESNO("NoHostAuthenticationForLocalhost", "no"),
+	[CONFIG_NUMBER_OF_PASSWORD_PROMPTS] = NUMBER("NumberOfPasswordPrompts", "3", 0, INT32_MAX),
+	[CONFIG_PASSWORD_AUTHENTICATION] = YESNO("PasswordAuthentication", "yes"),
+	[CONFIG_PERMIT_LOCAL_COMMAND] = YESNO("PermitLocalCommand", "no"),
+	[CONFIG_PERMIT_REMOTE_OPEN] = {.name = "PermitRemoteOpen",
+				       .type = TYPE_OPENS,
+				       .dflt = "any"},
+	[CONFIG_PREFERRED_AUTHENTICATIONS] = {.name = "PreferredAuthentications",
+					      .type = TYPE_TEXT},
+	[CONFIG_PROXY_COMMAND] = {.name = "ProxyCommand",
+				  .type = TYPE_REST,
+				  .expand = EXPAND_PROXY},
+	[CONFIG_PROXY_JUMP] = {.name = "ProxyJump", .type = TYPE_JUMP, .expand = EXPAND_PROXY},
+	[CONFIG_PUBKEY_ACCEPTED_ALGORITHMS] = {.name = "PubkeyAcceptedAlgorithms",
+					       .alias = "PubkeyAcceptedKeyTypes",
+					       .type = TYPE_ALGS,
+					       .algs = offsetof(struct conf_algs, pubkey_accepted)},
+	[CONFIG_PUBKEY_AUTHENTICATION] = {.name = "PubkeyAuthentication",
+					  .alias = "DSAAuthentication",
+					  .type = TYPE_CHOICE,
+					  .dflt = "yes",
+					  .choices = pubkeys},
+	[CONFIG_REKEY_LIMIT] = {.name = "RekeyLimit", .type = TYPE_REKEY, .dflt = "default none"},
+	[CONFIG_REMOTE_COMMAND] = {.name = "RemoteCommand",
+				   .type = TYPE_REST,
+				   .expand = EXPAND_TOKENS},
+	[CONFIG_REMOTE_FORWARD] = {.name = "RemoteForward", .type = TYPE_FORWARD},
+	[CONFIG_REQUEST_TTY] = CHOICE("RequestTTY", "auto", ttys),
+	[CONFIG_REVOKED_HOST_KEYS] = {.name = "RevokedHostKeys",
+				      .type = TYPE_TEXT,
+				      .expand = EXPAND_TILDE},
+	[CONFIG_SEND_ENV] = {.name = "SendEnv", .type = TYPE_ENV},
+	[CONFIG_SERVER_ALIVE_COUNT_MAX] = NUMBER("ServerAliveCountMax", "3", 0, INT32_MAX),
+	[CONFIG_SERVER_ALIVE_INTERVAL] = {.name = "ServerAliveInterval",
+					  .type = TYPE_TIME,
+					  .dflt = "0"},
+	[CONFIG_SESSION_TYPE] = CHOICE("SessionType", "default", session_types),
+	[CONFIG_SET_ENV] = {.name = "SetEnv", .type = TYPE_SETENV},
+	[CONFIG_STDIN_NULL] = YESNO("StdinNull", "no"),
+	[CONFIG_STREAM_LOCAL_BIND_MASK] = {.name = "StreamLocalBindMask",
+					   .type = TYPE_OCTAL,
+					   .dflt = "0177"},
+	[CONFIG_STREAM_LOCAL_BIND_UNLINK] = YESNO("StreamLocalBindUnlink", "no"),
+	[CONFIG_STRICT_HOST_KEY_CHECKING] = CHOICE("StrictHostKeyChecking", "ask", strict),
+	[CONFIG_TCP_KEEP_ALIVE] = {.name = "TCPKeepAlive",
+				   .alias = "KeepAlive",
+				   .type = TYPE_YESNO,
+				   .dflt = "yes"},
+	[CONFIG_UPDATE_HOST_KEYS] = CHOICE("UpdateHostKeys", NULL, update),
+	[CONFIG_USER_KNOWN_HOSTS_FILE] = {.name = "UserKnownHostsFile",
+					  .type = TYPE_WORDS,
+					  .dflt = "~/.ssh/known_hosts ~/.ssh/known_hosts2",
+					  .expand = ALL_EXPAND},
+	[CONFIG_VISUAL_HOST_KEY] = YESNO("VisualHostKey", "no"),
+};
+
+static const struct config_other others[] = {
+	{"AddKeysToAgent", "no,false", true},
+	{"CanonicalDomains", NULL, true},
+	{"CanonicalizeFallbackLocal", NULL, true},
+	{"CanonicalizeHostname", "no,false,none", false},
+	{"CanonicalizeMaxDots", NULL, true},
+	{"CanonicalizePermittedCNAMEs", "none", true},
+	{"ChannelTimeout", "none", false},
+	{"CheckHostIP", "no,false", false},
+	{"ControlMaster", "no,false", true},
+	{"ControlPath", "none", true},
+	{"ControlPersist", "no,false", true},
+	{"EnableSSHKeysign", "no,false", true},
+	{"ForwardX11", "no,false", false},
+	{"ForwardX11Timeout", NULL, true},
+	{"ForwardX11Trusted", NULL, true},
+	{"GSSAPIAuthentication", "no,false", true},
+	{"GSSAPIClientIdentity", NULL, true},
+	{"GSSAPIDelegateCredentials", "no,false", true},
+	{"GSSAPIKeyExchange", "no,false", true},
+	{"GSSAPIKexAlgorithms", NULL, true},
+	{"GSSAPIRenewalForcesRekey", "no,false", true},
+	{"GSSAPIServerIdentity", NULL, true},
+	{"GSSAPITrustDns", "no,false", true},
+	{"HostbasedAcceptedAlgorithms", NULL, true},
+	{"HostbasedAuthentication", "no,false", true},
+	{"HostbasedKeyTypes", NULL, true},
+	{"KbdInteractiveDevices", NULL, true},
+	{"KnownHostsCommand", "none", false},
+	{"LogVerbose", "none", true},
+	{"ObscureKeystrokeTiming", "no", false},
+	{"PKCS11Provider", "none", false},
+	{"ProxyUseFdpass", "no,false", false},
+	{"RefuseConnection", NULL, false},
+	{"RequiredRSASize", NULL, false},
+	{"SecurityKeyProvider", NULL, false},
+	{"SyslogFacility", NULL, true},
+	{"Tag", NULL, false},
+	{"Tunnel", "no,false", false},
+	{"TunnelDevice", NULL, true},
+	{"VerifyHostKeyDNS", "no,false", false},
+	{"VersionAddendum", "none", true},
+	{"WarnWeakCrypto", "no", true},
+	{"XAuthLocation", NULL, true},
+};
+
+const struct config_kw *config_kw_find(const char *name)
+{
+	for (size_t i = 0; i < CONFIG_IDS; i++) {
+		const struct config_kw *kw = &config_kws[i];
+
+		if (strcasecmp(name, kw->name) == 0 ||
+		    (kw->alias != NULL && strcasecmp(name, kw->alias) == 0))
+			return kw;
+	}
+	return NULL;
+}
+
+const struct config_other *config_other_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcasecmp(name, others[i].name) == 0)
+			return &others[i];
+	return NULL;
+}
+
+const char *config_keyword_at(size_t i)
+{
+	return i < CONFIG_IDS ? config_kws[i].name : NULL;
+}

@@ -1,0 +1,454 @@
+/* client/config: ssh_config(5), by itself and beside what ssh -G says of the same file. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/config/config.h"
+#include "client/config/forward.h"
+
+TestSuite(client_config, .timeout = 120);
+
+static struct config *read_text(const char *host, const char *text, int want)
+{
+	struct config *c = config_new(config_algs());
+
+	cr_assert_eq(config_parse(c, host, text, strlen(text)), want, "%s: %s", text,
+		     config_errors(c));
+	return c;
+}
+
+/* The dump of a text: one value of it. */
+static void expect(const char *host, const char *text, enum config_id id, const char *value)
+{
+	struct config *c = read_text(host, text, 0);
+	const char *got = config_text(c, id);
+
+	if (value == NULL)
+		cr_expect_null(got, "%s", text);
+	else
+		cr_expect(got != NULL && strcmp(got, value) == 0, "%s: %s", text, got);
+	config_free(c);
+}
+
+Test(client_config, the_first_value_counts)
+{
+	expect("a", "Port 1\nPort 2\n", CONFIG_PORT, "1");
+	expect("a", "Host b\nPort 1\nHost a\nPort 2\nHost *\nPort 3\n", CONFIG_PORT, "2");
+	expect("a", "port=7", CONFIG_PORT, "7");
+	expect("a", "Port = \"7\" # here\n", CONFIG_PORT, "7");
+	expect("a", "", CONFIG_PORT, "22");
+	expect("a", "ProxyJump j\nProxyCommand c\n", CONFIG_PROXY_COMMAND, NULL);
+	expect("a", "ProxyCommand c # no comment\n", CONFIG_PROXY_COMMAND, "c # no comment");
+}
+
+Test(client_config, an_option_goes_before_a_file)
+{
+	struct config *c = config_new(config_algs());
+
+	cr_assert_eq(config_option(c, "Port=1"), 0);
+	cr_assert_eq(config_option(c, "User x"), 0);
+	cr_assert_eq(config_parse(c, "a", "Port 2\nUser y\n", 14), 0);
+	cr_expect_eq(config_number(c, CONFIG_PORT), 1);
+	cr_expect_str_eq(config_text(c, CONFIG_USER), "x");
+	config_free(c);
+}
+
+Test(client_config, host_lines)
+{
+	expect("abc", "Host a?c\nPort 1\n", CONFIG_PORT, "1");
+	expect("abc", "Host x a*\nPort 1\n", CONFIG_PORT, "1");
+	expect("abc", "Host * !abc\nPort 1\n", CONFIG_PORT, "22");
+	expect("abc", "Host !x\nPort 1\n", CONFIG_PORT, "22");
+}
+
+Test(client_config, match_lines)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	char text[512];
+
+	expect("a", "Match all\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "Match host a,b\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "Match host=a\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "Match !host a\nPort 1\n", CONFIG_PORT, "22");
+	expect("a", "Hostname real\nMatch host real\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "Hostname %h.org\nMatch host a.org\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "Hostname real\nMatch originalhost a\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "User u\nMatch user u host a\nPort 1\n", CONFIG_PORT, "1");
+	expect("a", "User u\nMatch user v host a\nPort 1\n", CONFIG_PORT, "22");
+	snprintf(text, sizeof(text), "Match localuser %s\nPort 1\n", pw->pw_name);
+	expect("a", text, CONFIG_PORT, "1");
+	expect("a", "Match canonical all\nPort 1\n", CONFIG_PORT, "22");
+}
+
+Test(client_config, lists_add_up_or_do_not)
+{
+	struct config *c = read_text("a",
+				     "IdentityFile x\nIdentityFile y\nIdentityFile x\n"
+				     "SendEnv A* B\nSendEnv -A*\nSendEnv C\n"
+				     "SetEnv X=1 Y=2\nSetEnv Z=3\n"
+				     "UserKnownHostsFile k1 k2\nUserKnownHostsFile k3\n",
+				     0);
+
+	cr_expect_eq(config_list(c, CONFIG_IDENTITY_FILE)->n, 2);
+	cr_assert_eq(config_list(c, CONFIG_SEND_ENV)->n, 2);
+	cr_expect_str_eq(config_list(c, CONFIG_SEND_ENV)->v[1], "C");
+	cr_expect_eq(config_list(c, CONFIG_SET_ENV)->n, 2);
+	cr_expect_eq(config_list(c, CONFIG_USER_KNOWN_HOSTS_FILE)->n, 2);
+	config_free(c);
+}
+
+Test(client_config, forwardings_are_cleared)
+{
+	struct config *c = read_text(
+		"a", "LocalForward 1 h:2\nDynamicForward 3\nClearAllForwardings yes\n", 0);
+
+	cr_expect_eq(config_list(c, CONFIG_LOCAL_FORWARD)->n, 0);
+	cr_expect_eq(config_list(c, CONFIG_DYNAMIC_FORWARD)->n, 0);
+	config_free(c);
+}
+
+static const struct {
+	const char *line, *error;
+} refused[] = {
+	{"Foo bar", "Bad configuration option: Foo"},
+	{"Port", "Port: missing argument"},
+	{"Port \"\"", "Port: missing argument"},
+	{"Port 0", "Port: no port: 0"},
+	{"Port 70000", "Port: no port: 70000"},
+	{"Port 1 2", "extra arguments"},
+	{"Port \"1", "invalid quotes"},
+	{"Compression maybe", "neither yes nor no"},
+	{"AddressFamily inet5", "unsupported value"},
+	{"ConnectTimeout 5x", "invalid time value"},
+	{"ConnectionAttempts 0", "no such number"},
+	{"StreamLocalBindMask 9", "no mask"},
+	{"Ciphers rot13", "names unknown here"},
+	{"KexAlgorithms -*", "names unknown here"},
+	{"EscapeChar ab", "no escape character"},
+	{"RekeyLimit 1", "invalid size"},
+	{"RekeyLimit 1G x", "invalid time value"},
+	{"IPQoS fast", "no class of service"},
+	{"LocalForward 1", "Bad forwarding specification"},
+	{"ProxyJump -oX", "Invalid ProxyJump"},
+	{"ProxyJump a,,b", "Invalid ProxyJump"},
+	{"SendEnv A=b", "Invalid environment name"},
+	{"SetEnv A", "Invalid environment"},
+	{"PermitRemoteOpen a", "no host:port"},
+	{"Host", "Host: missing argument"},
+	{"Match", "Match: missing argument"},
+	{"Match colour red", "Unsupported attribute colour"},
+	{"Match host", "missing argument of host"},
+	{"Match host a all", "all stands alone"},
+	{"Match !all", "all stands alone"},
+	{"Match exec true", "Match exec is not possible here"},
+	{"Include x", "Include: not possible here"},
+	{"Port \001", "control character"},
+	{"Hostname -oX", "invalid characters"},
+	{"Host b\nPort x", "text line 2: Port: no port"},
+};
+
+Test(client_config, what_is_wrong_is_said_with_its_line)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct config *c = read_text("a", refused[i].line, -EINVAL);
+
+		cr_expect(strstr(config_errors(c), refused[i].error) != NULL, "%s: %s",
+			  refused[i].line, config_errors(c));
+		config_free(c);
+	}
+}
+
+Test(client_config, an_option_is_no_block_and_no_file)
+{
+	static const char *const bad[] = {"Host a", "Match all", "Include x", "Foo=1", "Port"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct config *c = config_new(NULL);
+
+		cr_expect_eq(config_option(c, bad[i]), -EINVAL, "%s", bad[i]);
+		cr_expect(strncmp(config_errors(c), "command-line: ", 14) == 0);
+		config_free(c);
+	}
+}
+
+Test(client_config, unknown_ones_may_be_ignored)
+{
+	expect("a", "IgnoreUnknown F*,bar\nFoo x\nBAR y\nPort 1\n", CONFIG_PORT, "1");
+}
+
+Test(client_config, what_is_not_supported_is_said_when_it_matters)
+{
+	struct config *c = read_text("a",
+				     "ForwardX11 no\nTunnel yes\nGSSAPIAuthentication yes\n"
+				     "Host b\nKnownHostsCommand x\n",
+				     0);
+
+	cr_expect_str_eq(config_warnings(c, false),
+			 "text line 2: Tunnel is not supported by sluice and has no effect\n");
+	cr_expect(strstr(config_warnings(c, true), "GSSAPIAuthentication") != NULL);
+	config_free(c);
+}
+
+Test(client_config, tokens)
+{
+	struct config *c =
+		read_text("given",
+			  "Hostname %h.example\nUser u\nPort 2222\n"
+			  "IdentityFile %d/%h-%n-%p-%r-%%\n"
+			  "IdentityFile ~/x\nIdentityFile ${SLUICE_TEST}/y\n"
+			  "IdentityFile %C\nIdentityFile %Q\nIdentityFile ${NO_SUCH_ONE}\n"
+			  "HostKeyAlias alias\nCertificateFile %k\n"
+			  "ProxyCommand nc %h %p %u\nRemoteCommand echo %r\n",
+			  0);
+	const char *home = getpwuid(getuid())->pw_dir;
+	char buf[CONFIG_TEXT_MAX], want[512];
+
+	setenv("SLUICE_TEST", "/env", 1);
+	snprintf(want, sizeof(want), "%s/given.example-given-2222-u-%%", home);
+	cr_assert_gt(config_expanded(c, CONFIG_IDENTITY_FILE, 0, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, want);
+	snprintf(want, sizeof(want), "%s/x", home);
+	cr_assert_gt(config_expanded(c, CONFIG_IDENTITY_FILE, 1, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, want);
+	cr_assert_gt(config_expanded(c, CONFIG_IDENTITY_FILE, 2, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "/env/y");
+	cr_expect_eq(config_expanded(c, CONFIG_IDENTITY_FILE, 3, buf, sizeof(buf)), 40);
+	cr_expect_eq(config_expanded(c, CONFIG_IDENTITY_FILE, 4, buf, sizeof(buf)), -EINVAL);
+	cr_expect_eq(config_expanded(c, CONFIG_IDENTITY_FILE, 5, buf, sizeof(buf)), -EINVAL);
+	cr_expect_eq(config_expanded(c, CONFIG_IDENTITY_FILE, 6, buf, sizeof(buf)), -EINVAL);
+	cr_expect_eq(config_expanded(c, CONFIG_IDENTITY_FILE, 0, buf, 4), -E2BIG);
+	cr_assert_gt(config_expanded(c, CONFIG_CERTIFICATE_FILE, 0, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "alias");
+	/* %u is for others. */
+	cr_expect_eq(config_expanded(c, CONFIG_PROXY_COMMAND, 0, buf, sizeof(buf)), -EINVAL);
+	cr_assert_gt(config_expanded(c, CONFIG_REMOTE_COMMAND, 0, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "echo u");
+	config_free(c);
+}
+
+/* --- files ------------------------------------------------------------------------------- */
+
+static char dir[] = "/tmp/sluice-config.XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+	static char path[4][256];
+	static unsigned int next;
+	char *p = path[next++ % 4];
+
+	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static const char *file_make(const char *name, const char *text)
+{
+	const char *path = in_dir(name);
+	FILE *f = fopen(path, "w");
+
+	cr_assert_not_null(f);
+	fputs(text, f);
+	fclose(f);
+	return path;
+}
+
+static void files_begin(void)
+{
+	cr_assert_not_null(mkdtemp(dir));
+}
+
+static void files_end(void)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	cr_expect_eq(system(command), 0);
+}
+
+Test(client_config, files_include_and_run, .init = files_begin, .fini = files_end)
+{
+	struct config *c = config_new(NULL);
+	char text[1024];
+
+	file_make("inc1", "Port 1\nHost other\nUser nobody\n");
+	file_make("inc2", "Port 2\n");
+	file_make("never", "Host *\nBatchMode yes\n");
+	snprintf(text, sizeof(text),
+		 "Host other\nInclude %s/never\nHost a\nInclude %s/inc* %s/none\nCompression yes\n"
+		 "Match exec \"test %%n = a\"\nBindAddress ran\n"
+		 "Match exec false\nUser ran\n",
+		 dir, dir, dir);
+	cr_assert_eq(config_load(c, "a", file_make("main", text)), 0, "%s", config_errors(c));
+	cr_expect_eq(config_number(c, CONFIG_PORT), 1);
+	cr_expect(config_yes(c, CONFIG_COMPRESSION));
+	cr_expect_not(config_yes(c, CONFIG_BATCH_MODE));
+	cr_expect_str_eq(config_text(c, CONFIG_BIND_ADDRESS), "ran");
+	cr_expect_not(config_given(c, CONFIG_USER));
+	config_free(c);
+}
+
+Test(client_config, bad_files, .init = files_begin, .fini = files_end)
+{
+	struct config *c = config_new(NULL);
+	char text[300];
+
+	cr_expect_eq(config_load(c, "a", in_dir("none")), -EINVAL);
+	config_free(c);
+	snprintf(text, sizeof(text), "Include %s/main\n", dir);
+	c = config_new(NULL);
+	cr_expect_eq(config_load(c, "a", file_make("main", text)), -EINVAL);
+	cr_expect(strstr(config_errors(c), "too many levels") != NULL);
+	config_free(c);
+}
+
+Test(client_config, final_reads_again, .init = files_begin, .fini = files_end)
+{
+	struct config *c = config_new(NULL);
+	const char *path = file_make("main", "Host short\nHostname LONG.example\n"
+					     "Host long.example\nUser again\n"
+					     "Match final host long.example\nPort 3\n");
+
+	cr_assert_eq(config_load(c, "short", path), 0, "%s", config_errors(c));
+	cr_expect_eq(config_number(c, CONFIG_PORT), 3);
+	cr_expect_str_eq(config_text(c, CONFIG_USER), "again");
+	cr_expect_str_eq(config_text(c, CONFIG_HOSTNAME), "long.example");
+	config_free(c);
+}
+
+/* --- beside ssh -G ----------------------------------------------------------------------- */
+
+/* What both are to agree about. Each is a file; the host is the word behind '@'. */
+static const char *const beside[] = {
+	"@h\n",
+	"@h\nHost *\nPort 2222\nUser x\nHostname real.%h\n",
+	"@h\nCompression yes\nBatchMode no\nGatewayPorts yes\nExitOnForwardFailure yes\n"
+	"HashKnownHosts yes\nIdentitiesOnly yes\nTCPKeepAlive no\nVisualHostKey yes\n"
+	"PasswordAuthentication no\nKbdInteractiveAuthentication no\nStdinNull yes\n"
+	"ForkAfterAuthentication no\nPermitLocalCommand yes\nStreamLocalBindUnlink yes\n"
+	"NoHostAuthenticationForLocalhost yes\nEnableEscapeCommandline yes\n",
+	"@h\nAddressFamily inet6\nBindAddress 192.0.2.1\nBindInterface lo\nConnectTimeout 1m30s\n"
+	"ConnectionAttempts 4\nServerAliveInterval 2m\nServerAliveCountMax 9\n"
+	"NumberOfPasswordPrompts 1\nFingerprintHash md5\nLogLevel debug1\nRequestTTY force\n"
+	"SessionType none\nStrictHostKeyChecking accept-new\nPubkeyAuthentication host-bound\n"
+	"UpdateHostKeys ask\nPreferredAuthentications password,publickey\n",
+	"@h\nStrictHostKeyChecking off\nRekeyLimit 1G 1h\nRequestTTY no\nConnectTimeout none\n"
+	"StreamLocalBindMask 0111\nHostKeyAlias alias\nIPQoS cs1\n",
+	"@h\nRekeyLimit default none\nIPQoS af21 0x10\nSessionType subsystem\nUpdateHostKeys no\n",
+	"@h\nLocalForward 8080 host:80\nLocalForward [::1]:8081 [fe80::1]:80\n"
+	"LocalForward 127.0.0.1:8083 /run/x.sock\nRemoteForward 9000\nRemoteForward 9001 h:1\n"
+	"RemoteForward localhost:0 h:1\nDynamicForward 1080\nDynamicForward [::]:1081\n",
+	"@h\nSendEnv X* Y\nSendEnv Z -X*\nSetEnv A=b \"C=d e\"\nSetEnv D=no\n"
+	"PermitRemoteOpen a:1 b:2\n",
+	"@h\nIdentityFile ~/.ssh/%h\nIdentityFile /etc/key\nCertificateFile /c1\nCertificateFile "
+	"/c2\n"
+	"UserKnownHostsFile /k1 /k2\nGlobalKnownHostsFile /g1\nRevokedHostKeys /r\n"
+	"IdentityAgent /run/agent\nForwardAgent yes\n",
+	"@h\nProxyJump u@a:22,b\n",
+	"@h\nProxyCommand nc %h %p # all of it\nProxyJump never\n",
+	"@h\nRemoteCommand ls -l \"a b\"\nLocalCommand echo %n\n",
+	"@h\nHost h\nPort 1\nHost x\nPort 2\nHost *\nPort 3\nUser u\n",
+	"@h\nHost !h *\nPort 1\nMatch host h\nPort 2\n",
+	"@h\nMatch originalhost x,h\nHostname Y.Example\nMatch host Y.*\nPort 4\n",
+	"@h\nMatch final host real\nPort 7\nHost h\nHostname real\nHost real\nUser again\n",
+	"@h\nMatch !originalhost h\nPort 9\nMatch exec \"test %h = h\"\nPort 10\n",
+	"@h\nUser me\nMatch user me,you\nPort 11\nMatch user !me,*\nPort 12\n",
+	"@h\nIgnoreUnknown a*\nabc x\nPort 5\n",
+	"@h\nPort=6\nUser = \"u v\"\nBindAddress 'q'\n",
+	"@h\nEscapeChar none\n",
+	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
+};
+
+/* One form of a line of either. */
+static void normalize(char *line)
+{
+	static const struct {
+		const char *from, *to;
+	} same[] = {{" true", " yes"},        {" false", " no"},  {" lowdelay", " 0x10"},
+		    {" throughput", " 0x08"}, {" af21", " 0x48"}, {" cs1", " 0x20"}};
+	char copy[4096], *p;
+
+	line[strcspn(line, "\n")] = '\0';
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		while ((p = strstr(line, same[i].from)) != NULL &&
+		       strchr(" ", p[strlen(same[i].from)]) != NULL) {
+			snprintf(copy, sizeof(copy), "%.*s%s%s", (int)(p - line), line, same[i].to,
+				 p + strlen(same[i].from));
+			strcpy(line, copy);
+		}
+}
+
+/* What is ours alone to say: other algorithms, other defaults of files of keys. */
+static bool left_out(const char *line)
+{
+	static const char *const out[] = {"ciphers",
+					  "macs",
+					  "kexalgorithms",
+					  "hostkeyalgorithms",
+					  "pubkeyacceptedalgorithms",
+					  "casignaturealgorithms",
+					  "ignoreunknown"};
+
+	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++)
+		if (strncasecmp(line, out[i], strlen(out[i])) == 0 && line[strlen(out[i])] == ' ')
+			return true;
+	return strncmp(line, "identityfile ~/.ssh/id_", 23) == 0;
+}
+
+/* Each line of the dump that ssh says nothing of, or something else. */
+static void compare(char *ours, char *theirs, const char *text)
+{
+	char line[4096], mine[4100];
+
+	for (char *p = strtok(ours, "\n"); p != NULL; p = strtok(NULL, "\n")) {
+		snprintf(line, sizeof(line), "%s", p);
+		normalize(line);
+		if (left_out(line))
+			continue;
+		snprintf(mine, sizeof(mine), "\n%s\n", line);
+		cr_expect(strcasestr(theirs, mine) != NULL, "of\n%s\nonly we say: %s", text, line);
+	}
+}
+
+static char *ssh_says(const char *path)
+{
+	static char all[65536];
+	char command[512], line[4096];
+	FILE *p;
+
+	snprintf(command, sizeof(command), "ssh -G -F %s h 2>&1", path);
+	p = popen(command, "r");
+	cr_assert_not_null(p);
+	strcpy(all, "\n");
+	while (fgets(line, sizeof(line), p) != NULL) {
+		normalize(line);
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s\n", line);
+	}
+	return pclose(p) == 0 ? all : NULL;
+}
+
+Test(client_config, says_what_ssh_says, .init = files_begin, .fini = files_end)
+{
+	if (system("ssh -V >/dev/null 2>&1") != 0)
+		cr_skip_test("there is no ssh");
+	unsetenv("SSH_ASKPASS");
+	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++) {
+		const char *path = file_make("f", strchr(beside[i], '\n') + 1);
+		struct config *c = config_new(config_algs());
+		char *theirs = ssh_says(path), *ours = NULL;
+		size_t len;
+		FILE *f = open_memstream(&ours, &len);
+
+		cr_assert_not_null(theirs, "%s", beside[i]);
+		cr_assert_eq(config_load(c, "h", path), 0, "%s: %s", beside[i], config_errors(c));
+		config_dump(c, f);
+		fclose(f);
+		compare(ours, theirs, beside[i]);
+		free(ours);
+		config_free(c);
+	}
+}

@@ -1,0 +1,146 @@
+/* client/config/forward.c: forwards and destinations as ssh(1) has them. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/config/forward.h"
+
+TestSuite(client_forward, .timeout = 60);
+
+static const struct {
+	enum forward_kind kind;
+	const char *spec, *text; /* as ssh -G has it */
+} taken[] = {
+	{FORWARD_LOCAL, "8080:host:80", "8080 [host]:80"},
+	{FORWARD_LOCAL, "127.0.0.1:8080:host:80", "[127.0.0.1]:8080 [host]:80"},
+	{FORWARD_LOCAL, "[::1]:8080:[fe80::1]:80", "[::1]:8080 [fe80::1]:80"},
+	{FORWARD_LOCAL, "*:8080:host:80", "[*]:8080 [host]:80"},
+	{FORWARD_LOCAL, ":8080:host:80", "[*]:8080 [host]:80"},
+	{FORWARD_LOCAL, "localhost:0:host:80", "[localhost]:0 [host]:80"},
+	{FORWARD_LOCAL, "8080:/run/x.sock", "8080 /run/x.sock"},
+	{FORWARD_LOCAL, "a:8080:/run/x.sock", "[a]:8080 /run/x.sock"},
+	{FORWARD_LOCAL, "/run/l.sock:host:80", "/run/l.sock [host]:80"},
+	{FORWARD_LOCAL, "/run/l.sock:/run/r.sock", "/run/l.sock /run/r.sock"},
+	{FORWARD_LOCAL, "/run/l\\:x:/run/r.sock", "/run/l:x /run/r.sock"},
+	{FORWARD_LOCAL, "8080:host:http", "8080 [host]:80"},
+	{FORWARD_REMOTE, "9000", "9000 [socks]:0"},
+	{FORWARD_REMOTE, "0", "0 [socks]:0"},
+	{FORWARD_REMOTE, "localhost:9000", "[localhost]:9000 [socks]:0"},
+	{FORWARD_REMOTE, "9000:host:80", "9000 [host]:80"},
+	{FORWARD_REMOTE, "9000:/run/x.sock", "9000 /run/x.sock"},
+	{FORWARD_REMOTE, "/run/x.sock:host:80", "/run/x.sock [host]:80"},
+	{FORWARD_DYNAMIC, "1080", "1080"},
+	{FORWARD_DYNAMIC, "[::]:1080", "[::]:1080"},
+};
+
+Test(client_forward, all_forms_are_read)
+{
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		char buf[2 * FORWARD_HOST_MAX + 32];
+		struct forward f;
+
+		cr_assert_eq(forward_parse(taken[i].kind, taken[i].spec, &f), 0, "%s",
+			     taken[i].spec);
+		cr_expect_str_eq(forward_text(&f, buf, sizeof(buf)), taken[i].text);
+	}
+}
+
+static const struct {
+	enum forward_kind kind;
+	const char *spec;
+} refused[] = {
+	{FORWARD_LOCAL, ""},
+	{FORWARD_LOCAL, "8080"},
+	{FORWARD_LOCAL, "8080:host"},
+	{FORWARD_LOCAL, "8080:host:0"},
+	{FORWARD_LOCAL, "8080::80"},
+	{FORWARD_LOCAL, "65536:host:80"},
+	{FORWARD_LOCAL, "-1:host:80"},
+	{FORWARD_LOCAL, "a:b:8080:host:80"},
+	{FORWARD_LOCAL, "::1:8080:host:80"},
+	{FORWARD_LOCAL, "[::1:8080:host:80"},
+	{FORWARD_LOCAL, "[::1]x:8080:host:80"},
+	{FORWARD_LOCAL, "/run/l.sock"},
+	{FORWARD_LOCAL, "8080:-oX:80"},
+	{FORWARD_LOCAL, "8080:$(id):80"},
+	{FORWARD_LOCAL, "8080:host:/80:x"},
+	{FORWARD_REMOTE, "host"},
+	{FORWARD_REMOTE, "9000:host:x"},
+	{FORWARD_DYNAMIC, "1080:host:80"},
+	{FORWARD_DYNAMIC, "host"},
+	{FORWARD_DYNAMIC, "/run/x:80"},
+};
+
+Test(client_forward, what_is_none_is_refused)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct forward f;
+
+		cr_expect_lt(forward_parse(refused[i].kind, refused[i].spec, &f), 0, "%s",
+			     refused[i].spec);
+	}
+}
+
+Test(client_forward, longer_than_there_is_room_for_is_refused)
+{
+	static char spec[3 * FORWARD_HOST_MAX];
+	struct forward f;
+	struct destination d;
+
+	memset(spec, 'a', sizeof(spec) - 1);
+	cr_expect_lt(forward_parse(FORWARD_LOCAL, spec, &f), 0);
+	cr_expect_lt(destination_parse(spec, false, &d), 0);
+	cr_expect_lt(destination_parse(spec, true, &d), 0);
+	memcpy(spec + FORWARD_HOST_MAX, "@host", 6);
+	cr_expect_lt(destination_parse(spec, false, &d), 0);
+}
+
+static const struct {
+	const char *text, *user, *host;
+	uint16_t port;
+} destinations[] = {
+	{"host", "", "host", 0},
+	{"u@host", "u", "host", 0},
+	{"u@realm@host", "u@realm", "host", 0},
+	{"fe80::1", "", "fe80::1", 0},
+	{"ssh://host", "", "host", 0},
+	{"ssh://host/", "", "host", 0},
+	{"ssh://u@host:2222", "u", "host", 2222},
+	{"ssh://u%40x@[fe80::1]:22", "u@x", "fe80::1", 22},
+	{"ssh://u;fingerprint=x@host", "u", "host", 0},
+};
+
+Test(client_forward, destinations)
+{
+	static const char *const bad[] = {
+		"",
+		"@host",
+		"u@",
+		"-oX",
+		"ssh://",
+		"ssh://h:0",
+		"ssh://h:99999",
+		"ssh://%zz@host",
+		"ssh://u%00@h",
+		"h;reboot",
+		"`id`",
+		"$(id)@h",
+		"-l@h",
+		"a b",
+		"ssh://[::1",
+	};
+	struct destination d;
+
+	for (size_t i = 0; i < sizeof(destinations) / sizeof(destinations[0]); i++) {
+		cr_assert_eq(destination_parse(destinations[i].text, false, &d), 0, "%s",
+			     destinations[i].text);
+		cr_expect_str_eq(d.user, destinations[i].user);
+		cr_expect_str_eq(d.host, destinations[i].host);
+		cr_expect_eq(d.port, destinations[i].port);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_lt(destination_parse(bad[i], false, &d), 0, "%s", bad[i]);
+	cr_expect_eq(destination_parse("u@jump:2222", true, &d), 0);
+	cr_expect_str_eq(d.host, "jump");
+	cr_expect_eq(d.port, 2222);
+}
