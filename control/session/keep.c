@@ -69,6 +69,8 @@ static void grant_build(struct ssh_wr *w, const struct policy_grant *g, bool wit
 	ssh_wr_bool(w, g->port_forwarding && with_lists);
 	ssh_wr_bool(w, g->session);
 	ssh_wr_bool(w, g->pty);
+	ssh_wr_bool(w, g->agent);
+	ssh_wr_bool(w, g->x11);
 	ssh_wr_bool(w, g->command != NULL);
 	ssh_wr_cstr(w, g->command != NULL ? g->command : "");
 	texts_build(w, g->permitopen, with_lists ? g->n_permitopen : 0);
@@ -197,6 +199,8 @@ static int grant_parse(struct ssh_rd *r, struct policy_grant *g)
 	*g = (struct policy_grant){.port_forwarding = ssh_rd_bool(r)};
 	g->session = ssh_rd_bool(r);
 	g->pty = ssh_rd_bool(r);
+	g->agent = ssh_rd_bool(r);
+	g->x11 = ssh_rd_bool(r);
 	forced = ssh_rd_bool(r);
 	command = ssh_rd_str(r);
 	if (r->bad)

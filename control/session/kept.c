@@ -61,12 +61,14 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 
 	if (o == NULL)
 		return; /* its end is recorded, no more */
+	o->session = s;
 	o->token = ev->token;
 	o->peer_channel = ev->peer_channel;
 	o->local_channel = ev->local_channel;
 	o->state = ev->up ? OPEN_UP : OPEN_CONNECTING;
 	o->port = ev->port;
 	memcpy(o->host, ev + 1, ev->name_len);
+	o->own_type = ev->port == 0 && o->host[0] != '/';
 	o->next = s->opens;
 	s->opens = o;
 	s->n_opens++;
