@@ -283,6 +283,7 @@ static void certificate_check(struct user_lookup *l, struct tried *t, const stru
 		l->key_found = true;
 		t->answer = a;
 	}
+	l->key_refused |= a.refused;
 	l->trust.principals_read = NULL; /* of is ours */
 	l->trust.principals_arg = NULL;
 	l->certified = a.certified;

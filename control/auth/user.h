@@ -69,7 +69,9 @@ struct user_lookup {
 	bool account_over; /* his line of PasswordHashFile says so */
 	bool vouched;      /* hostbased: by a host that is believed */
 	bool key_found;
-	bool key_refused; /* it is revoked, or none but lines it does not satisfy are about it */
+	/* It is revoked, a certificate that is believed and does not hold for him now, or none but
+	 * lines it does not satisfy are about it. */
+	bool key_refused;
 	bool certified;            /* as authkeys_answer has it */
 	struct policy_grant grant; /* of the line of that key (S-23) */
 	bool root;                 /* by name or by number */

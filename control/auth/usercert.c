@@ -354,6 +354,12 @@ static bool authority_trusted(const struct authkeys_query *q, struct authkeys_an
 	return trusted;
 }
 
+/* Is it by somebody whose certificates let in? An X.509 one without anchors is anybody's. */
+static bool believed(const struct authkeys_query *q)
+{
+	return key_x509(q->key) == NULL || q->trust->anchors != NULL;
+}
+
 int usercert_find(const struct authkeys_query *q, const struct userfile_rules *rules,
 		  struct authkeys_answer *ret)
 {
@@ -377,11 +383,15 @@ int usercert_find(const struct authkeys_query *q, const struct userfile_rules *r
 		a.no_touch_required = true;
 		r = usercert_check(q, NULL, &a);
 	}
-	if (r < 0)
-		memcpy(ret->note, a.note, sizeof(a.note));
-	else
+	if (r == 0) {
 		*ret = a;
-	return r < 0 ? -ENOENT : 0;
+		return 0;
+	}
+	memcpy(ret->note, a.note, sizeof(a.note));
+	/* One that a program is yet to say something about is not. */
+	ret->refused = believed(q) && (!t->principals_command || t->principals_text != NULL ||
+				       !ret->certified);
+	return -ENOENT;
 }
 
 /* --- keys of any kind ------------------------------------------------------------ */

@@ -72,7 +72,8 @@ int usercert_check(const struct authkeys_query *q, const char *wanted, struct au
 /*
  * The whole way of TrustedUserCAKeys and X509TrustAnchors: is its authority there, and does
  * AuthorizedPrincipalsFile, or the user's name, fit? rules: of the user's own files. 0 and *ret;
- * -ENOENT with only its note.
+ * -ENOENT with only its note, and refused where it is believed and does not
+ * hold for q->user now.
  */
 int usercert_find(const struct authkeys_query *q, const struct userfile_rules *rules,
 		  struct authkeys_answer *ret) __attribute__((warn_unused_result));
