@@ -68,6 +68,8 @@
 	X(HOOK_STRAY, "hook", "", "answers to nothing, or too late")                               \
 	X(HOOK_DENIED, "hook", "PolicyHook", "what a program has refused")                         \
 	X(HOOK_UNANSWERED, "hook", "PolicyHook fail=closed", "what was refused without an answer") \
+	X(HOOK_CROWDED, "hook", "HOOK_ASKED_MAX, HOOK_QUEUE_MAX, HOOK_REQUEST_MAX",                \
+	  "what was refused, whatever fail= says, as nobody could be asked")                       \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
 	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX", "requests for metrics refused: enough are there") \

@@ -66,7 +66,8 @@
 	X(LATE, "late")                                                                            \
 	X(N, "n")                                                                                  \
 	X(BYTES, "bytes")                                                                          \
-	X(CUT, "cut")
+	X(CUT, "cut")                                                                              \
+	X(KIND, "kind")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -121,6 +122,8 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a program was asked for in a session")                                                  \
 	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL),                       \
 	  "the program of a session has ended")                                                    \
+	X(HOOK, "hook.decision", AF_WHO | AF(KIND) | AF(OUTCOME) | AF(REASON),                      \
+	  "a program of the operator's was asked, by PolicyHook")                                  \
 	X(LISTENER_REFUSED, "listen.refused", AF_WHO | AF(HOST) | AF(PORT) | AF(REASON),           \
 	  "a listener was asked for, and there is none")                                           \
 	X(LISTENER_OPEN, "listen.open", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER),               \

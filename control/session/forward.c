@@ -365,6 +365,15 @@ static void request(struct session *s, const struct ssh_tcpip_forward *m, bool w
 		forward_await(l, want_reply);
 }
 
+bool forward_may_still(const struct listener *l)
+{
+	struct listener_at at;
+
+	if (l->at.path != NULL)
+		return judge_listen_socket(l->session, l->at.path);
+	return decide(l->session, l->host, l->asked_port, l->want_reply, &at);
+}
+
 /* By the rules, as if it had been asked for. */
 void forward_take_port(struct listener *l, uint16_t port)
 {

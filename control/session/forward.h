@@ -68,6 +68,8 @@ void forward_up(struct listener *l); /* and listens */
 void forward_bind(struct listener *l);
 /* It ends; cut: and its channels. */
 void forward_unbind(struct listener *l, bool cut);
+/* By the rules of now: a program of the operator's may have taken long to answer. */
+bool forward_may_still(const struct listener *l);
 /* A program of the operator's has chosen the port its client left to us. */
 void forward_take_port(struct listener *l, uint16_t port);
 /* It cannot be: the client is answered, and l is gone. */

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "control/count.h"
+#include "control/session/report.h"
+#include "ssh/chan.h"
 
 bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hook *ret)
 {
@@ -52,17 +54,37 @@ int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req
 	return -ENXIO;
 }
 
+static const struct hook_answer crowded = {.reason = "too much is asked already",
+					   .code = SSH_OPEN_RESOURCE_SHORTAGE};
+
+const struct hook_answer *hook_unasked(int err)
+{
+	return err == -ENXIO ? NULL : &crowded;
+}
+
+static enum control_counter refusal(const struct hook_answer *a)
+{
+	if (a == &crowded)
+		return CONTROL_C_HOOK_CROWDED;
+	return a != NULL ? CONTROL_C_HOOK_DENIED : CONTROL_C_HOOK_UNANSWERED;
+}
+
 enum hook_word hook_word(const struct session *s, enum conf_hook_kind kind, bool fail_open,
 			 const struct hook_answer *a)
 {
 	char from[CONF_ZONE_TEXT];
 	const char *why = a != NULL ? a->reason : "no answer";
 
-	if (a != NULL && (a->accept || (a->partial && kind == CONF_HOOK_AUTH)))
+	if (a != NULL && (a->accept || (a->partial && kind == CONF_HOOK_AUTH))) {
+		report_hook(s, kind, a->accept ? "accepted" : "partial", why);
 		return HOOK_YES;
-	if (a == NULL && fail_open)
+	}
+	if (a == NULL && fail_open) {
+		report_hook(s, kind, "open", why);
 		return HOOK_OPEN;
-	control_count(a != NULL ? CONTROL_C_HOOK_DENIED : CONTROL_C_HOOK_UNANSWERED);
+	}
+	report_hook(s, kind, a == NULL ? "unanswered" : a == &crowded ? "unasked" : "refused", why);
+	control_count(refusal(a));
 	session_log(s, LOG_L_INFO, "PolicyHook refused %s of %.100s from %s port %u%s%.255s",
 		    conf_hook_kind_name(kind), s->user_known ? session_user(s) : "anybody",
 		    session_peer_text(s, from), s->peer.port, *why != '\0' ? ": " : "", why);

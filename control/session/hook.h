@@ -26,11 +26,17 @@ bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hoo
 /* A request with all that is known of the connection; the same of another kind. */
 void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r);
 void hook_about(const struct session *s, const char *kind, struct hook_req *r);
-/* As hook_ask(); negative: what no answer comes to is to be done now. */
+/* As hook_ask(); negative: what hook_unasked() has in place of an answer is to be weighed now. */
 int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req *r,
 		   const struct hook_secret *secret, size_t n_secret, hook_done *done, void *arg,
 		   struct hook_call **ret) __attribute__((warn_unused_result));
-/* Said in the log and counted, where it is a refusal; a NULL: there is no answer. */
+/*
+ * NULL where nobody is there; a refusal, whatever fail= says, where too much waits already: what a
+ * flood of strangers can bring about must open nothing.
+ */
+const struct hook_answer *hook_unasked(int err);
+/* Said in the audit log; in the log and counted, where it is a refusal. a NULL: there is no answer.
+ */
 enum hook_word hook_word(const struct session *s, enum conf_hook_kind kind, bool fail_open,
 			 const struct hook_answer *a);
 

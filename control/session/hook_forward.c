@@ -108,10 +108,10 @@ static void open_answered(struct hook_open *q, const struct hook_answer *a)
 			    a != NULL && *a->reason != '\0' ? a->reason : "refused");
 	else if (a != NULL && q->n > 0 && (a->host != NULL || a->has_port))
 		lead_elsewhere(s, o, a);
-	else if (q->n > 0)
-		open_go(s, o, q->addr, q->n, true);
+	else if (q->n > 0) /* rules may have been others when it was asked: hours have an end */
+		open_connect(s, o, q->addr, q->n);
 	else
-		open_socket_go(s, o);
+		open_socket_connect(s, o);
 	hook_open_free(q);
 }
 
@@ -132,6 +132,7 @@ bool hook_open(struct session *s, struct open *o, const struct link_addr *addr, 
 	struct hook_open *q;
 	struct conf_hook h;
 	struct hook_req r;
+	int e;
 
 	if (o->judged || !hook_for(s, CONF_HOOK_FORWARD, &h))
 		return false;
@@ -151,8 +152,9 @@ bool hook_open(struct session *s, struct open *o, const struct link_addr *addr, 
 	begin(s, FORWARD_LOCAL, o->host, o->port, &r);
 	if (n > 0)
 		hook_req_json(&r, "resolved", resolved(addr, n));
-	if (hook_ask_about(s, &h, &r, NULL, 0, on_open_answer, q, &q->call) < 0)
-		open_answered(q, NULL);
+	e = hook_ask_about(s, &h, &r, NULL, 0, on_open_answer, q, &q->call);
+	if (e < 0)
+		open_answered(q, hook_unasked(e));
 	return true;
 }
 
@@ -169,6 +171,9 @@ static void listen_answered(struct listener *l, const struct hook_answer *a)
 	} else if (a != NULL && a->has_port && a->port != 0 && l->asked_port == 0 &&
 		 l->at.path == NULL) {
 		forward_take_port(l, a->port);
+	} else if (!forward_may_still(l)) {
+		report_listener_refused(s, l->host, l->asked_port, "not permitted");
+		forward_drop(l);
 	} else {
 		forward_contend(l);
 	}
@@ -192,6 +197,7 @@ void hook_listen(struct listener *l)
 	struct session *s = l->session;
 	struct conf_hook h;
 	struct hook_req r;
+	int e;
 
 	if (!hook_for(s, CONF_HOOK_FORWARD, &h)) {
 		forward_contend(l);
@@ -200,6 +206,7 @@ void hook_listen(struct listener *l)
 	l->state = LISTENER_HELD;
 	l->fail_open = h.fail_open;
 	begin(s, FORWARD_REMOTE, l->host, l->asked_port, &r);
-	if (hook_ask_about(s, &h, &r, NULL, 0, on_listen_answer, l, &l->asked) < 0)
-		listen_answered(l, NULL);
+	e = hook_ask_about(s, &h, &r, NULL, 0, on_listen_answer, l, &l->asked);
+	if (e < 0)
+		listen_answered(l, hook_unasked(e));
 }

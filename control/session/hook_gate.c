@@ -144,12 +144,14 @@ static void ask(struct session *s, enum conf_hook_kind kind, const struct conf_h
 		struct hook_req *r)
 {
 	struct gate *g = &s->awake->gate;
+	int e;
 
 	g->kind = kind;
 	g->fail_open = h->fail_open;
 	g->state = GATE_ASKED;
-	if (hook_ask_about(s, h, r, NULL, 0, on_answer, s, &g->call) < 0)
-		answered(s, NULL);
+	e = hook_ask_about(s, h, r, NULL, 0, on_answer, s, &g->call);
+	if (e < 0)
+		answered(s, hook_unasked(e));
 }
 
 /* --- the connection --------------------------------------------------------------------------- */

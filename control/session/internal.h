@@ -58,7 +58,8 @@ struct open {
 	struct service_call *call;          /* that opens its UNIX socket; NULL: none */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
-	bool judged; /* such a program has answered */
+	bool judged;   /* such a program has answered */
+	bool own_type; /* host is its type: one of the operator's own */
 	uint64_t deadline_ms;
 	char host[];
 };
@@ -528,11 +529,13 @@ void open_deny(struct session *s, struct open *o, const char *place, const char 
 void open_refuse(struct session *s, struct open *o, uint32_t reason, const char *text);
 /* Where it is to lead, by its host and port. */
 void open_decide(struct session *s, struct open *o);
+/* What its name was found to be, or was when a program was asked: judged, then open_go(). */
+void open_connect(struct session *s, struct open *o, const struct link_addr *found, size_t n_found);
 /* To these addresses, which were judged; timed: as grant_consider(). */
 void open_go(struct session *s, struct open *o, struct link_addr *addr, size_t n, bool timed);
 /*
- * hook_forward.c: is a program of the operator's asked first? Then it goes on by open_go(), or
- * open_socket_go() where there is no address, or is refused; it may be gone when this returns.
+ * hook_forward.c: is a program of the operator's asked first? Then it goes on by open_connect(), or
+ * open_socket_connect() where there is no address, or is refused; it may be gone when this returns.
  */
 bool hook_open(struct session *s, struct open *o, const struct link_addr *addr, size_t n);
 void hook_open_free(struct hook_open *a); /* NULL is nothing */
@@ -544,6 +547,7 @@ bool open_handled(struct session *s, const struct ssh_chan_open *m);
 /* open_host.c */
 /* To this socket, which was judged. */
 void open_socket_dial(struct session *s, struct open *o, const char *path);
+void open_socket_connect(struct session *s, struct open *o); /* judged, as open_connect() */
 void open_socket_go(struct session *s, struct open *o);
 void open_streamlocal(struct session *s, const struct ssh_chan_open *m);
 /* Those of them that the gateway's own kernel leads to, at the front; none: the shard's network. */

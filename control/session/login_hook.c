@@ -163,6 +163,7 @@ static void ask(struct session *s, const struct conf_hook *h, bool right)
 	struct conf_hook of_secrets;
 	struct hook_req r;
 	size_t n = 0;
+	int e;
 
 	/* Not who was named for this alone: the very one that is asked. */
 	if (conf_hook_for(&s->awake->conf, CONF_HOOK_AUTH_SECRET, &of_secrets) &&
@@ -172,8 +173,9 @@ static void ask(struct session *s, const struct conf_hook *h, bool right)
 	l->hook_right = right;
 	hook_begin(s, CONF_HOOK_AUTH, &r);
 	put_login(s, right, &r);
-	if (hook_ask_about(s, h, &r, secret, n, on_answer, s, &l->hook) < 0)
-		answered(s, NULL);
+	e = hook_ask_about(s, h, &r, secret, n, on_answer, s, &l->hook);
+	if (e < 0)
+		answered(s, hook_unasked(e));
 }
 
 bool login_hook(struct session *s, bool right)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/session/forward.h"
+#include "control/session/report.h"
 
 static void done(struct look *l, const struct link_look_result *r)
 {
@@ -88,15 +89,20 @@ void look_gone(struct session_table *t)
 
 /* --- what is known of one --------------------------------------------------------------------- */
 
+/* Of one that came in by a listener which is gone nobody knows. */
 static const char *type_of(const struct session *s, const struct link_look_chan *c)
 {
-	const struct open *o = open_find(s, c->token);
+	if (c->ours && open_find(s, c->token) == NULL && forward_find(s, c->token) == NULL)
+		return NULL;
+	return report_type(s, c->token);
+}
 
-	if (o != NULL && o->program != NULL)
-		return "session";
-	if (c->ours)
-		return "forwarded-tcpip";
-	return o != NULL && o->port == 0 ? "direct-streamlocal@openssh.com" : "direct-tcpip";
+/* Of a session, and of a type of the operator's own, there is none but its name. */
+static bool has_no_target(const struct session *s, uint64_t token)
+{
+	const struct open *o = open_find(s, token);
+
+	return o != NULL && (o->program != NULL || o->own_type);
 }
 
 void look_view(const struct look *l, const struct link_look_chan *c, struct look_view *ret)
@@ -109,7 +115,7 @@ void look_view(const struct look *l, const struct link_look_chan *c, struct look
 		return;
 	session_view(s, &ret->conn);
 	ret->type = type_of(s, c);
-	if (strcmp(ret->type, "session") == 0 || !open_target(s, c->token, &to))
+	if (ret->type == NULL || !open_target(s, c->token, &to) || has_no_target(s, c->token))
 		return;
 	ret->host = to.host;
 	ret->port = to.port;

@@ -159,7 +159,7 @@ static size_t allowed_of(struct session *s, struct open *o, const struct link_ad
 }
 
 /* The answer is judged and used as it is: nobody looks the name up again. */
-static void open_connect(struct session *s, struct open *o, const struct link_addr *found,
+void open_connect(struct session *s, struct open *o, const struct link_addr *found,
 			 size_t n_found)
 {
 	struct link_addr addr[RESOLVE_ADDRS_MAX];

@@ -110,6 +110,7 @@ bool open_handled(struct session *s, const struct ssh_chan_open *m)
 	o = open_new(s, m, t.host, t.port);
 	if (o == NULL)
 		return true;
+	o->own_type = !t.socket && t.port == 0;
 	o->first = first_line(s, m, &t, &o->first_len);
 	if (!may(s, &t, o))
 		open_refuse(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not permitted");

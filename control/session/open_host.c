@@ -174,7 +174,7 @@ static void on_not_opened(void *arg, const struct helper_done *d)
 
 static const struct service_ops socket_ops = {.started = on_opened, .done = on_not_opened};
 
-static void socket_connect(struct session *s, struct open *o)
+void open_socket_connect(struct session *s, struct open *o)
 {
 	struct judge_words words;
 
@@ -215,5 +215,5 @@ void open_streamlocal(struct session *s, const struct ssh_chan_open *m)
 	}
 	o = open_new(s, m, path, 0);
 	if (o != NULL)
-		socket_connect(s, o);
+		open_socket_connect(s, o);
 }

@@ -13,6 +13,7 @@
 #include "control/session/forward.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
+#include "ssh/forward.h"
 
 #define CONN_ID_MAX 40
 #define CLOSE_LEN   512 /* of a stranger's conn.close */
@@ -317,18 +318,51 @@ void report_disconnect(const struct session *s, uint32_t reason, struct ssh_str 
 	put(s, r);
 }
 
+void report_hook(const struct session *s, enum conf_hook_kind kind, const char *outcome,
+		 const char *why)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_HOOK, NULL);
+	who_and_key(r, s);
+	audit_text(r, AUDIT_F_KIND, conf_hook_kind_name(kind));
+	audit_text(r, AUDIT_F_OUTCOME, outcome);
+	if (*why != '\0')
+		audit_text(r, AUDIT_F_REASON, why);
+	put(s, r);
+}
+
 /* --- channels -----------------------------------------------------------------------------------
  */
+
+static const char *type_of_listener(const struct listener *l)
+{
+	static const char *const type[LINK_OPENS_COUNT] = {
+		[LINK_OPENS_TCPIP] = SSH_OPEN_FORWARDED,
+		[LINK_OPENS_STREAMLOCAL] = SSH_OPEN_FORWARDED_STREAMLOCAL,
+		[LINK_OPENS_AGENT] = SSH_OPEN_AGENT,
+		[LINK_OPENS_X11] = SSH_OPEN_X11,
+	};
+
+	return type[l->opens];
+}
 
 const char *report_type(const struct session *s, uint64_t token)
 {
 	const struct open *o = open_find(s, token);
+	const struct listener *l = o == NULL ? forward_find(s, token) : NULL;
 
-	if (o == NULL)
-		return forward_find(s, token) != NULL ? "forwarded-tcpip" : "direct-tcpip";
+	if (l != NULL)
+		return type_of_listener(l);
+	if (o == NULL) /* of a grant */
+		return "direct-tcpip";
 	if (o->program != NULL)
 		return "session";
-	return o->host[0] == '/' ? "direct-streamlocal@openssh.com" : "direct-tcpip";
+	if (o->own_type)
+		return o->host;
+	return o->port != 0 ? "direct-tcpip" : "direct-streamlocal@openssh.com";
 }
 
 static void target(struct audit_record *r, const struct session *s, uint64_t token)
@@ -339,7 +373,7 @@ static void target(struct audit_record *r, const struct session *s, uint64_t tok
 	if (!open_target(s, token, &to))
 		return;
 	audit_text(r, AUDIT_F_TYPE, report_type(s, token));
-	if (o != NULL && o->program != NULL)
+	if (o != NULL && (o->program != NULL || o->own_type))
 		return;
 	audit_text(r, AUDIT_F_HOST, to.host);
 	if (to.port != 0)

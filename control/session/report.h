@@ -12,6 +12,10 @@
 
 struct listener;
 
+/* What a program of the operator's said of it, or what that it said nothing comes to. */
+void report_hook(const struct session *s, enum conf_hook_kind kind, const char *outcome,
+		 const char *why);
+
 /* May anything new be begun? False: AuditFailure refuse, and it is counted. */
 bool report_works(struct session_env *env);
 

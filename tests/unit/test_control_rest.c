@@ -3,6 +3,7 @@
 
 #include "control/session/forward.h"
 #include "control/session/internal.h"
+#include "control/session/report.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
 
@@ -453,6 +454,66 @@ Test(control_kept, it_is_who_it_was)
 	cr_expect_eq(c.exchanges, 2, "keys are exchanged as ever");
 	ask(&c, HOST, 80);
 	cr_expect_not_null(item_of(LINK_IT_CHAN_CONNECT), "and it opens what it may");
+	fini(&c);
+}
+
+/* Its agent and its display are a session's to ask for, or not, as what let it in said. */
+Test(control_kept, what_it_may_it_still_may)
+{
+	struct client c = client_in(1, 1);
+	struct policy_grant *g = &session_at(1)->grant;
+
+	cr_assert(g->agent && g->x11);
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	g = &session_at(1)->grant;
+	cr_expect(g->agent && g->x11 && g->pty && g->session && g->port_forwarding);
+	fini(&c);
+}
+
+static void kept_listener(const struct client *c, enum link_opens opens, uint64_t token)
+{
+	const struct link_forward_kept ev = {
+		.token = token, .host_len = 2, .opens = (uint8_t)opens, .kind = 2, .up = 1};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_FORWARD_KEPT, &ev, sizeof(ev), "/x", 2), 0);
+}
+
+static void kept_channel(const struct client *c, const char *name, uint16_t port, uint64_t token)
+{
+	const struct link_chan_kept ev = {.token = token,
+					  .port = port,
+					  .name_len = (uint16_t)strlen(name),
+					  .up = 1,
+					  .local_channel = (uint32_t)token};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &ev, sizeof(ev), name, ev.name_len), 0);
+}
+
+Test(control_kept, channels_are_of_the_type_they_were_opened_with)
+{
+	static const struct {
+		uint64_t token;
+		const char *type;
+	} row[] = {{101, "forwarded-tcpip"},
+		   {102, "forwarded-streamlocal@openssh.com"},
+		   {103, "auth-agent@openssh.com"},
+		   {104, "x11"},
+		   {111, "direct-tcpip"},
+		   {112, "direct-streamlocal@openssh.com"},
+		   {113, "x-news@test"},
+		   {120, "direct-tcpip"}}; /* of a grant */
+	struct client c = client_in(1, 1);
+
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	for (enum link_opens o = LINK_OPENS_TCPIP; o < LINK_OPENS_COUNT; o++)
+		kept_listener(&c, o, 100 + o);
+	kept_channel(&c, HOST, 80, 111);
+	kept_channel(&c, "/run/x", 0, 112);
+	kept_channel(&c, "x-news@test", 0, 113);
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		cr_expect_str_eq(report_type(session_at(1), row[i].token), row[i].type);
 	fini(&c);
 }
 

@@ -8,6 +8,7 @@
 #include "conf/proxy.h"
 #include "control/count.h"
 #include "control/hook/hook.h"
+#include "crypto/cert.h"
 #include "tests/util/login_bench.h"
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -581,6 +582,7 @@ Test(hook, a_handler_is_told_and_says_how_it_ended)
 /* Answers to requests by what stands in them: the first that fits; NULL: it says nothing. */
 struct says {
 	const char *about, *answer; /* @ in it is the id */
+	void (*before)(void);       /* it answers; NULL: nothing */
 };
 
 static struct {
@@ -626,6 +628,8 @@ static void line_came(int fd, const char *line)
 	for (size_t i = 0; i < p.n; i++) {
 		if (strstr(line, p.says[i].about) == NULL)
 			continue;
+		if (p.says[i].before != NULL)
+			p.says[i].before();
 		if (p.says[i].answer == NULL)
 			return;
 		if (strcmp(p.says[i].answer, "hang up") == 0)
@@ -670,7 +674,8 @@ static void begin(const char *conf, const struct says *says, size_t n)
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	char text[2048];
 
-	control_dir(t.dir);
+	if (strstr(t.dir, "XXXXXX") != NULL) /* a test may have needed it before */
+		control_dir(t.dir);
 	snprintf(socket_path, sizeof(socket_path), "%s/hook", t.dir);
 	strcpy(sun.sun_path, socket_path);
 	p.says = says;
@@ -862,6 +867,61 @@ Test(hook_asked, who_hangs_up_is_connected_to_again)
 	client_free(&c);
 }
 
+/* A long open of each of these, of a type nobody knows. */
+static void open_long(struct client *c)
+{
+	static uint8_t rest[32000], buf[32100];
+	struct ssh_chan_open m = {.type = ssh_str_c("x-long"),
+				  .window_size = 65536,
+				  .packet_max = 32768,
+				  .rest = {rest, sizeof(rest)}};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	cr_assert_eq(ssh_brain_send(c->brain, buf, ssh_wr_done(&w)), 0);
+	while (ssh_pump_step(&c->pump, &(struct ssh_act){0}) == 0)
+		;
+	client_flush(c);
+}
+
+static uint32_t refused_for(struct client *c)
+{
+	struct ssh_chan_failure f;
+	struct ssh_rd r;
+
+	client_run(c);
+	cr_assert_gt(c->reply_len, 0);
+	cr_assert_eq(c->reply[0], SSH_MSG_CHANNEL_OPEN_FAILURE);
+	ssh_rd_init(&r, c->reply + 1, c->reply_len - 1);
+	cr_assert_eq(ssh_chan_failure_parse(&r, &f), 0);
+	return f.reason;
+}
+
+/* Who floods it must not have it opened: only where nobody answers the configuration decides. */
+Test(hook_asked, where_too_much_waits_nothing_fails_open)
+{
+	uint64_t crowded = control_counted(CONTROL_C_HOOK_CROWDED);
+	static struct client c[32];
+	unsigned int n = 0;
+
+	BEGIN("PolicyHook %s-nowhere kinds=channel-open fail=open timeout=30", {"none", NULL});
+	/* Whoever logs in behind an open comes to control behind it. */
+	for (;; n++) {
+		cr_assert_lt(n, N(c), "it is never full");
+		cr_assert(login(&c[n], "open", t.key[0]));
+		if (control_counted(CONTROL_C_HOOK_CROWDED) != crowded)
+			break;
+		open_long(&c[n]);
+	}
+	cr_assert_gt(n, 20);
+	cr_expect_eq(refused_for(&c[n - 1]), SSH_OPEN_RESOURCE_SHORTAGE);
+	time_passes();
+	cr_expect_eq(refused_for(&c[0]), SSH_OPEN_UNKNOWN_CHANNEL_TYPE, "nobody answered");
+	for (unsigned int i = 0; i <= n; i++)
+		client_free(&c[i]);
+}
+
 /* --- logins -------------------------------------------------------------------------------------
  */
 
@@ -951,6 +1011,50 @@ Test(hook_asked, what_a_line_refuses_it_cannot_let_in)
 		cr_expect(!try_key(&c, t.key[0]), "%s", options[i]);
 		cr_expect(try_key(&c, t.key[1]), "a key no line is about");
 		client_free(&c);
+	}
+}
+
+/* Nor is a certificate, of an authority that is believed, which does not hold. */
+Test(hook_asked, a_certificate_that_does_not_hold_it_cannot_let_in)
+{
+	static const char *const alice[] = {"alice"}, *const bob[] = {"bob"};
+	static const struct {
+		const char *const *names;
+		uint64_t until;
+		size_t ca; /* 0 is believed */
+		bool in;
+	} row[] = {{alice, UINT64_MAX, 0, true},
+		   {alice, 1000000000, 0, false},
+		   {bob, UINT64_MAX, 0, false},
+		   {bob, UINT64_MAX, 1, true}}; /* a key like any other: the program's to judge */
+	char line[2048], conf[512];
+	struct client c;
+
+	control_dir(t.dir);
+	snprintf(conf, sizeof(conf),
+		 "TrustedUserCAKeys %s/ca\nPolicyHook %%s kinds=auth authority=auth", t.dir);
+	BEGIN(conf, {"none", NULL});
+	key_line(t.key[0], "", line, sizeof(line));
+	control_file(t.dir, "ca", line, 0600);
+	for (size_t i = 0; i < N(row); i++) {
+		const struct cert_spec spec = {.role = CERT_USER,
+					       .key_id = "id",
+					       .principals = row[i].names,
+					       .n_principals = 1,
+					       .valid_before = row[i].until};
+		struct key *cert = NULL;
+
+		cr_assert_eq(cert_build(t.key[2], &spec, t.key[row[i].ca], NULL, &cert), 0);
+		client_start(&c, "alice");
+		sign_with = t.key[2];
+		cr_assert_eq(ssh_brain_login_publickey(c.brain, c.login_id, cert,
+						       "ssh-ed25519-cert-v01@openssh.com"),
+			     0);
+		client_run(&c);
+		cr_expect_eq(c.in, row[i].in, "row %zu", i);
+		client_free(&c);
+		sign_with = NULL;
+		key_free(cert);
 	}
 }
 
@@ -1079,6 +1183,42 @@ Test(hook_asked, where_it_leads_elsewhere_the_rules_judge_again)
 	cr_expect_eq(open_direct(&c, "127.0.0.1", 12), SSH_OPEN_CONNECT_FAILED);
 	client_free(&c);
 	expect_logged("PolicyHook leads a tunnel of open to 127.0.0.1 port 11");
+}
+
+static struct conf *conf_before;
+
+/* TargetRule and ListenRule hold as they are now, for who is in, too. */
+static void rules_turn(void)
+{
+	conf_before = t.env.conf;
+	t.env.conf = conf_make("TargetRule deny *:*\nListenRule deny *:*\n");
+}
+
+Test(hook_asked, rules_that_turn_while_it_thinks_hold)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward", {"\"port\":9,", "{\"id\":@,\"accept\":true}", rules_turn});
+	cr_assert(login(&c, "open", t.key[0]));
+	(void)open_direct(&c, "127.0.0.1", 10);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CHAN_CONNECT), 1);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CHAN_CONNECT), 1);
+	client_free(&c);
+	conf_put(conf_before);
+}
+
+Test(hook_asked, rules_that_turn_hold_for_listeners_too)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=forward",
+	      {"\"direction\":1", "{\"id\":@,\"accept\":true}", rules_turn});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(global(&c, "tcpip-forward"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_FORWARD), 0);
+	client_free(&c);
+	conf_put(conf_before);
 }
 
 /* Opens that are asked about are asked about every time. */
