@@ -363,6 +363,8 @@ struct conf_session {
 	const char *chroot_directory; /* conf_path_expand(); NULL: none */
 	struct conf_strs accept_env;  /* patterns */
 	struct conf_strs set_env;     /* NAME=VALUE */
+	const char *permit_user_environment; /* list of patterns of names; NULL: none */
+	bool permit_user_rc;
 	struct conf_strs subsystems;  /* conf_subsystem() */
 	struct conf_strs channel_handlers;    /* conf/hook.h */
 	struct conf_strs send_proxy;          /* conf/proxy.h */

@@ -100,8 +100,8 @@ extern const struct value_type type_prefixes, type_send_proxy;
 extern const struct value_type type_hook, type_handler;
 
 /* value_session.c */
-extern const struct value_type type_channel_timeouts, type_line, type_chroot, type_env_patterns, type_setenv,
-	type_subsystem;
+extern const struct value_type type_channel_timeouts, type_line, type_chroot, type_env_patterns,
+	type_setenv, type_user_env, type_subsystem;
 /* NAME and command of a Subsystem; false: one is missing. */
 bool conf_subsystem_split(const char *line, size_t *ret_name, const char **ret_command);
 

@@ -102,6 +102,39 @@ static void print_setenv(const struct kw *kw, const void *field, FILE *f)
 const struct value_type type_setenv = {
 	1, CONF_ARGS_MAX, false, parse_setenv, print_setenv, value_strs_absent};
 
+/* --- PermitUserEnvironment: yes, no, or a comma list of patterns ------------------------------ */
+
+#define ANY_NAME "*"
+
+static bool parse_user_env(struct value *v, const struct kw *kw, void *field)
+{
+	const char *list = v->argv[0];
+
+	if (strcasecmp(list, "yes") == 0)
+		list = ANY_NAME;
+	else if (strcasecmp(list, "no") == 0)
+		list = NULL;
+	else if (!match_list_valid(list) || strchr(list, '=') != NULL)
+		return value_bad(v, "%s: bad list of patterns", kw->info.name);
+	*(const char **)field = list;
+	return true;
+}
+
+static void print_user_env(const struct kw *kw, const void *field, FILE *f)
+{
+	const char *list = *(const char *const *)field;
+
+	(void)kw;
+	if (list == NULL)
+		fputs("no", f);
+	else if (strcmp(list, ANY_NAME) == 0)
+		fputs("yes", f);
+	else
+		value_print_arg(list, f);
+}
+
+const struct value_type type_user_env = {1, 1, false, parse_user_env, print_user_env, NULL};
+
 /* --- Subsystem: NAME and the rest of the line
  * ----------------------------------------------------- */
 

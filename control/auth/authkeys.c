@@ -13,8 +13,6 @@
 #include "control/policy/addr.h"
 #include "ssh/chan.h"
 
-#define ENVIRONMENT_MAX 1024 /* environment= options of one line, as sshd */
-
 /* --- times ---------------------------------------------------------------------- */
 
 static int digits(const char **p, unsigned int n, int *ret)
@@ -71,7 +69,6 @@ int authkeys_time_parse(const char *text, uint64_t *ret)
 struct options {
 	struct authkeys_entry *e;
 	const char *why;
-	unsigned int environment;
 	bool command, principals, tunnel;
 };
 
@@ -146,14 +143,14 @@ static int opt_principals(struct options *o, const char *value)
 static int opt_environment(struct options *o, const char *value)
 {
 	const char *p = value;
+	int r;
 
-	if (++o->environment > ENVIRONMENT_MAX)
-		return refuse(o, "too many environment strings");
 	while (isalnum((unsigned char)*p) || *p == '_')
 		p++;
 	if (p == value || *p != '=')
 		return refuse(o, "invalid environment string");
-	return 0;
+	r = policy_grant_variable(&o->e->grant, value);
+	return r == -E2BIG ? refuse(o, "too many environment strings") : r;
 }
 
 static int opt_tunnel(struct options *o, const char *value)
@@ -184,11 +181,6 @@ static const struct {
 	{"tunnel", opt_tunnel},
 };
 
-/* Flags that take a "no-" in front, without an effect here: only known. */
-static const char *const both_ways[] = {
-	"user-rc",
-};
-
 static int option_flag(struct options *o, const char *name)
 {
 	bool negated = strncasecmp(name, "no-", 3) == 0;
@@ -210,9 +202,13 @@ static int option_flag(struct options *o, const char *name)
 		o->e->grant.x11 = !negated;
 		return 0;
 	}
+	if (strcasecmp(bare, "user-rc") == 0) {
+		o->e->grant.user_rc = !negated;
+		return 0;
+	}
 	if (strcasecmp(name, "restrict") == 0) {
 		o->e->grant.port_forwarding = o->e->grant.pty = false;
-		o->e->grant.agent = o->e->grant.x11 = false;
+		o->e->grant.agent = o->e->grant.x11 = o->e->grant.user_rc = false;
 		return 0;
 	}
 	if (strcasecmp(name, "cert-authority") == 0) {
@@ -227,9 +223,6 @@ static int option_flag(struct options *o, const char *name)
 		o->e->verify_required = !negated;
 		return 0;
 	}
-	for (size_t i = 0; i < sizeof(both_ways) / sizeof(both_ways[0]); i++)
-		if (strcasecmp(bare, both_ways[i]) == 0)
-			return 0;
 	return refuse(o, "unknown key option");
 }
 

@@ -18,8 +18,9 @@
  *                          and display; enforced.
  *   command="…"            what its sessions run, whatever is asked for; enforced. It may still
  *                          forward ports, as with sshd.
- *   user-rc, no-user-rc, environment="N=v", tunnel="n"
- *                          checked, then of no effect: there is none of them.
+ *   user-rc, no-user-rc    whether ~/.ssh/rc is run before its sessions; enforced.
+ *   environment="N=v"      its sessions have it where PermitUserEnvironment lets them.
+ *   tunnel="n"             checked, then of no effect: there is none.
  *   cert-authority         the key signs certificates and does not log in by itself: the
  *                          line never matches a plain key, but certificates it signed
  *                          (auth/usercert.h); enforced.

@@ -84,6 +84,7 @@ static void narrow(const struct cert *c, struct authkeys_answer *a)
 	a->grant.pty &= (c->permits & CERT_PERMIT_PTY) != 0;
 	a->grant.agent &= (c->permits & CERT_PERMIT_AGENT_FORWARDING) != 0;
 	a->grant.x11 &= (c->permits & CERT_PERMIT_X11_FORWARDING) != 0;
+	a->grant.user_rc &= (c->permits & CERT_PERMIT_USER_RC) != 0;
 	a->forced_command |= c->force_command != NULL;
 	if (c->force_command != NULL) /* without memory there are no sessions */
 		(void)!policy_grant_force(&a->grant, c->force_command);

@@ -13,6 +13,8 @@
  *             root as PermitRootLogin has it; what runs is ForceCommand, else what the key is for,
  *             else what was asked for or Subsystem says. That he has logged in control alone knows:
  *             one that was taken over can run what this leaves to any such user.
+ *             ~/.ssh/rc where PermitUserRC, a key's variables and ~/.ssh/environment where
+ *             PermitUserEnvironment holds.
  *             The client's agent where AllowAgentForwarding, his display where X11Forwarding holds.
  *   SOCKET    for an account as for SESSION, where AllowStreamLocalForwarding and PermitStreamLocal
  *             or PermitStreamLocalListen name the path, as that account
@@ -65,7 +67,7 @@ struct allow_session {
 	bool forced;
 	char *original; /* what was asked for in place of a forced one; NULL */
 	char *chroot;   /* NULL: none */
-	bool agent, x11;
+	bool agent, x11, user_rc;
 };
 /* -EPERM with why; -ENOMEM. */
 int allow_session(const struct allow *a, const struct helper_session *m, struct allow_session *ret,

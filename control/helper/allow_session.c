@@ -162,6 +162,9 @@ int allow_session(const struct allow *a, const struct helper_session *m, struct 
 	}
 	s.agent = m->agent && a->conf.agent_forwarding && !a->conf.disable_forwarding;
 	s.x11 = m->x11 && a->conf.x11_forwarding && !a->conf.disable_forwarding;
+	/* As with sshd neither a subsystem nor what the operator forces has it. */
+	s.user_rc = m->user_rc && a->conf.permit_user_rc && a->conf.force_command == NULL &&
+		    m->kind != HELPER_RUN_SUBSYSTEM;
 	if (r < 0) {
 		snprintf(why, size, "%s", r == -ENOMEM ? "no memory" : no);
 		allow_session_fini(&s);

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/helper/session.h"
@@ -83,59 +84,22 @@ static void listeners_close(struct run *r)
 		close(r->x11[--r->n_x11]);
 }
 
-/* --- the environment ----------------------------------------------------------------------------
- */
+/* --- the start -------------------------------------------------------------------------------- */
 
-/* A client's variables, those that AcceptEnv lets through. */
-static int env_of_client(struct run *r)
+bool session_as_user(struct run *r, bool (*f)(struct run *r))
 {
-	struct ssh_str name, value;
-	struct ssh_rd rd;
-	int e = 0;
+	int status = 0;
+	pid_t pid = fork();
 
-	ssh_rd_init(&rd, r->m->env.p, r->m->env.len);
-	while (e == 0 && helper_env_next(&rd, &name, &value)) {
-		char *n = job_text(r->job, name), *v = job_text(r->job, value);
-
-		if (env_accepted(&r->allow.conf.accept_env, n))
-			e = env_set(&r->env, n, v);
-		free(n);
-		free(v);
-	}
-	return e == -EINVAL ? 0 : e;
+	if (pid == 0)
+		_exit(job_become(&r->pw) == 0 && f(r) ? 0 : 1);
+	if (pid < 0)
+		return false;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
-
-static int env_of_conf(struct run *r)
-{
-	const struct conf_strs *set = &r->allow.conf.set_env;
-	int e = 0;
-
-	for (size_t i = 0; e == 0 && i < set->n; i++)
-		e = env_put(&r->env, set->v[i]);
-	return e;
-}
-
-/* What nobody but us may say comes last. */
-static int env_of_session(struct run *r)
-{
-	int e = env_connection(&r->env, r->peer, r->m->job.peer_port, r->local,
-			       r->m->job.local_port);
-
-	if (e == 0 && r->may.original != NULL)
-		e = env_set(&r->env, "SSH_ORIGINAL_COMMAND", r->may.original);
-	if (e == 0 && r->m->tty) {
-		char *term = job_text(r->job, r->m->pty.term);
-
-		e = env_set(&r->env, "SSH_TTY", r->tty.name);
-		if (e == 0 && *term != '\0')
-			e = env_set(&r->env, "TERM", term);
-		free(term);
-	}
-	return e;
-}
-
-/* --- the start
- * ------------------------------------------------------------------------------------ */
 
 static void text_copy(char *to, size_t size, struct ssh_str s)
 {
@@ -177,6 +141,8 @@ static void fail(struct run *r, const char *what, int err)
 static void run_child(struct run *r) __attribute__((noreturn));
 static void run_child(struct run *r)
 {
+	const struct ssh_x11_req *x11 = &r->m->display;
+	char display[2 * HELPER_TEXT_MAX + 4] = "";
 	const struct child c = {.pw = &r->pw,
 				.command = r->may.command,
 				.chroot = r->may.chroot,
@@ -187,8 +153,15 @@ static void run_child(struct run *r)
 				.tty = r->m->tty,
 				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
-				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
+				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : "",
+				.user_rc = r->may.user_rc,
+				.display = display};
 
+	/* What xauth was told here is told to an rc file, too, which may know better. */
+	if (r->n_x11 > 0)
+		snprintf(display, sizeof(display), "%.*s %.*s\n", (int)x11->protocol.len,
+			 (const char *)x11->protocol.p, (int)x11->cookie.len,
+			 (const char *)x11->cookie.p);
 	child_run(&c);
 }
 
@@ -200,17 +173,12 @@ static void prepare(struct run *r)
 	e = descriptors_open(r);
 	if (e < 0)
 		fail(r, "descriptors", e);
-	/* As with sshd a client's give way to who he is. */
-	e = env_of_client(r);
-	if (e == 0)
-		e = env_login(&r->env, &r->pw);
+	e = session_env_login(r);
 	if (e < 0)
 		fail(r, "environment", e);
 	if (!session_pam_open(r, why, sizeof(why)))
 		job_done(r->job, HELPER_NO, why);
-	e = env_of_conf(r);
-	if (e == 0)
-		e = env_of_session(r);
+	e = session_env_rest(r);
 	if (e < 0)
 		fail(r, "environment", e);
 	session_forwards_open(r);

@@ -242,6 +242,15 @@ static struct ssh_str env_read(struct ssh_rd *r)
 	return env;
 }
 
+static struct ssh_str key_env_read(struct ssh_rd *r)
+{
+	struct ssh_str s = ssh_rd_str(r);
+
+	if (s.len > HELPER_ENV_MAX || (s.len > 0 && memchr(s.p, '\0', s.len) != NULL))
+		r->bad = true;
+	return s;
+}
+
 int helper_session_parse(struct ssh_str body, struct helper_session *ret)
 {
 	struct helper_session m;
@@ -258,6 +267,8 @@ int helper_session_parse(struct ssh_str body, struct helper_session *ret)
 	m.tty = ssh_rd_bool(&r);
 	m.pty = pty_read(&r);
 	m.env = env_read(&r);
+	m.user_rc = ssh_rd_bool(&r);
+	m.key_env = key_env_read(&r);
 	m.agent = ssh_rd_bool(&r);
 	m.x11 = ssh_rd_bool(&r);
 	m.display = display_read(&r, m.x11);
@@ -460,6 +471,8 @@ size_t helper_session_build(uint8_t *buf, const struct helper_session *m)
 	ssh_wr_bool(&w, m->tty);
 	ssh_wr_str(&w, (struct ssh_str){pty, (uint32_t)ssh_wr_done(&p)});
 	ssh_wr_str(&w, m->env);
+	ssh_wr_bool(&w, m->user_rc);
+	ssh_wr_str(&w, m->key_env);
 	ssh_wr_bool(&w, m->agent);
 	ssh_wr_bool(&w, m->x11);
 	ssh_wr_str(&w, (struct ssh_str){x11, m->x11 ? (uint32_t)ssh_wr_done(&x) : 0});

@@ -23,7 +23,7 @@
 #include "ssh/session_msg.h"
 #include "ssh/wire.h"
 
-#define HELPER_FRAME_MAX (96 * 1024) /* of a frame without its length */
+#define HELPER_FRAME_MAX (112 * 1024) /* of a frame without its length */
 #define HELPER_DATA_MAX  (16 * 1024) /* of one DATA */
 #define HELPER_TEXT_MAX  4096        /* of a path, a name, a prompt */
 #define HELPER_ADDR_MAX  64          /* of an address as text */
@@ -132,6 +132,8 @@ struct helper_session {
 	bool tty;
 	struct ssh_pty_req pty;
 	struct ssh_str env; /* helper_env_next() */
+	bool user_rc;       /* what let in leaves it ~/.ssh/rc, */
+	struct ssh_str key_env; /* and gives it these, lines of NAME=VALUE */
 	bool agent, x11;    /* its client's are wanted; a display by */
 	struct ssh_x11_req display;
 };

@@ -3,6 +3,7 @@
  * for each, root's, from the judging of what may run to the last word about how it ended.
  *
  *   job_session.c   who, what, with which descriptors; then fork
+ *   session_env.c   its environment
  *   session_pam.c   PAM's account and session, around it
  *   session_forwards.c what listens for the client's agent and display
  *   session_watch.c signals of the client's, the end
@@ -62,6 +63,16 @@ void session_pam_close(struct run *r);
 void session_forwards_open(struct run *r);
 /* The agent's folder goes. */
 void session_forwards_close(struct run *r);
+
+/* Does f in a process of its own that has become the user. False: it could not. */
+bool session_as_user(struct run *r, bool (*f)(struct run *r));
+
+/*
+ * session_env.c. All of its environment but what stands for who listens for it, in two halves:
+ * PAM's comes between. 0 or -errno.
+ */
+int session_env_login(struct run *r) __attribute__((warn_unused_result));
+int session_env_rest(struct run *r) __attribute__((warn_unused_result));
 
 /*
  * session_watch.c. Before its program is: its end, and ours, are held back until we look (signals).

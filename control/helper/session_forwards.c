@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/helper/session.h"
@@ -30,22 +29,6 @@
 #define AGENT_TRIES  4
 #define AGENT_NAME   "agent"
 #define NAME_LETTERS 10
-
-/* What f does in a process of its own that has become the user. False: it could not. */
-static bool as_user(struct run *r, bool (*f)(struct run *r))
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(job_become(&r->pw) == 0 && f(r) ? 0 : 1);
-	if (pid < 0)
-		return false;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return false;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 static void without(const struct run *r, const char *what, const char *why)
 {
@@ -99,12 +82,12 @@ static void agent_open(struct run *r)
 
 	r->agent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	for (int i = 0; r->agent >= 0 && !made && i < AGENT_TRIES && agent_name(r); i++)
-		made = as_user(r, agent_make);
+		made = session_as_user(r, agent_make);
 	if (made && env_set(&r->env, "SSH_AUTH_SOCK", r->agent_path) == 0)
 		return;
 	without(r, "an agent", "no socket for it");
 	if (made)
-		(void)as_user(r, agent_remove);
+		(void)session_as_user(r, agent_remove);
 	r->agent_dir[0] = '\0';
 	if (r->agent >= 0)
 		close(r->agent);
@@ -194,7 +177,7 @@ static bool xauth_tell(struct run *r, const struct display *d)
 	if (path == NULL || !allow_path_safe(path))
 		return false;
 	xauth_words = memfd_create("xauth", MFD_CLOEXEC);
-	ok = xauth_words >= 0 && words_write(r, d) && as_user(r, xauth_run);
+	ok = xauth_words >= 0 && words_write(r, d) && session_as_user(r, xauth_run);
 	if (xauth_words >= 0)
 		close(xauth_words);
 	return ok;
@@ -233,6 +216,6 @@ void session_forwards_open(struct run *r)
 void session_forwards_close(struct run *r)
 {
 	if (r->agent_dir[0] != '\0')
-		(void)as_user(r, agent_remove);
+		(void)session_as_user(r, agent_remove);
 	r->agent_dir[0] = '\0';
 }

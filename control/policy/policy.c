@@ -13,12 +13,21 @@
 
 struct policy_grant policy_grant_full(void)
 {
-	return (struct policy_grant){
-		.port_forwarding = true, .session = true, .pty = true, .agent = true, .x11 = true};
+	return (struct policy_grant){.port_forwarding = true,
+				     .session = true,
+				     .pty = true,
+				     .agent = true,
+				     .x11 = true,
+				     .user_rc = true};
 }
 
-/* The two lists of a grant, one behind the other. */
-enum permits { OPENS, LISTENS };
+/* The lists of a grant, one behind the other. */
+enum permits { OPENS, LISTENS, VARIABLES };
+
+static bool variable_valid(const char *entry)
+{
+	return *entry != '=' && strchr(entry, '=') != NULL && strchr(entry, '\n') == NULL;
+}
 
 static const struct {
 	bool (*valid)(const char *entry);
@@ -26,41 +35,55 @@ static const struct {
 } permits_of[] = {
 	[OPENS] = {match_permitopen_valid, match_permitopen_meet},
 	[LISTENS] = {match_permitlisten_valid, match_permitlisten_meet},
+	[VARIABLES] = {variable_valid, NULL},
 };
+
+/* Where it begins, and how many it has. */
+static uint16_t *list_at(struct policy_grant *g, enum permits which, size_t *ret_begin)
+{
+	uint16_t *const n[] = {&g->n_permitopen, &g->n_permitlisten, &g->n_environment};
+
+	*ret_begin = 0;
+	for (unsigned int i = 0; i < which; i++)
+		*ret_begin += *n[i];
+	return n[which];
+}
 
 static struct conf_strs list_of(const struct policy_grant *g, enum permits which)
 {
-	char **v = which == OPENS ? g->permitopen : policy_permitlisten(g);
+	struct policy_grant copy = *g;
+	size_t begin, n = *list_at(&copy, which, &begin);
 
-	return (struct conf_strs){(const char *const *)v,
-				  which == OPENS ? g->n_permitopen : g->n_permitlisten};
+	return (struct conf_strs){n > 0 ? (const char *const *)g->permitopen + begin : NULL, n};
+}
+
+static size_t lists_all(const struct policy_grant *g)
+{
+	return (size_t)g->n_permitopen + g->n_permitlisten + g->n_environment;
 }
 
 static int permits_add(struct policy_grant *g, enum permits which, const char *entry)
 {
-	size_t n = (size_t)g->n_permitopen + g->n_permitlisten;
+	size_t all = lists_all(g), begin;
+	uint16_t *n = list_at(g, which, &begin);
 	char **v, *copy;
 
 	_Static_assert(POLICY_PERMITS_MAX <= UINT16_MAX, "counted in 16 bits");
 	if (!permits_of[which].valid(entry))
 		return -EINVAL;
-	if (list_of(g, which).n >= POLICY_PERMITS_MAX)
+	if (*n >= POLICY_PERMITS_MAX)
 		return -E2BIG;
-	v = realloc(g->permitopen, (n + 1) * sizeof(*v));
+	v = realloc(g->permitopen, (all + 1) * sizeof(*v));
 	if (v == NULL)
 		return -ENOMEM;
 	g->permitopen = v;
 	copy = strdup(entry);
 	if (copy == NULL)
 		return -ENOMEM;
-	if (which == OPENS) {
-		memmove(&v[g->n_permitopen + 1], &v[g->n_permitopen],
-			g->n_permitlisten * sizeof(*v));
-		v[g->n_permitopen++] = copy;
-	} else {
-		v[n] = copy;
-		g->n_permitlisten++;
-	}
+	begin += *n;
+	memmove(&v[begin + 1], &v[begin], (all - begin) * sizeof(*v));
+	v[begin] = copy;
+	++*n;
 	return 0;
 }
 
@@ -76,7 +99,7 @@ int policy_grant_permit_listen(struct policy_grant *g, const char *entry)
 
 void policy_grant_fini(struct policy_grant *g)
 {
-	for (size_t i = 0; i < (size_t)g->n_permitopen + g->n_permitlisten; i++)
+	for (size_t i = 0; i < lists_all(g); i++)
 		free(g->permitopen[i]);
 	free(g->permitopen);
 	free(g->command);
@@ -110,6 +133,52 @@ static int commands_meet(const struct policy_grant *a, const struct policy_grant
 	int r = a->command != NULL ? policy_grant_force(to, a->command) : 0;
 
 	return r == 0 && b->command != NULL ? policy_grant_force(to, b->command) : r;
+}
+
+/* Is there one of this name, which has len bytes with its '='? ret_bytes: those of all. */
+static bool has_variable(const struct policy_grant *g, const char *assignment, size_t len,
+			 size_t *ret_bytes)
+{
+	struct conf_strs all = list_of(g, VARIABLES);
+	bool has = false;
+
+	*ret_bytes = 0;
+	for (size_t i = 0; i < all.n; i++) {
+		*ret_bytes += strlen(all.v[i]) + 1;
+		has |= strncmp(all.v[i], assignment, len) == 0;
+	}
+	return has;
+}
+
+int policy_grant_variable(struct policy_grant *g, const char *assignment)
+{
+	size_t name = strcspn(assignment, "="), bytes;
+
+	if (has_variable(g, assignment, name + 1, &bytes))
+		return 0;
+	if (strlen(assignment) + 1 > POLICY_ENVIRONMENT_MAX - bytes)
+		return -E2BIG;
+	return permits_add(g, VARIABLES, assignment);
+}
+
+static int variables_copy(struct conf_strs from, struct policy_grant *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from.n; i++)
+		r = policy_grant_variable(to, from.v[i]);
+	return r;
+}
+
+/* Those of both, as far as there is room: they allow nothing. */
+static int environments_meet(const struct policy_grant *a, const struct policy_grant *b,
+			     struct policy_grant *to)
+{
+	int r = variables_copy(list_of(a, VARIABLES), to);
+
+	if (r == 0)
+		r = variables_copy(list_of(b, VARIABLES), to);
+	return r == -E2BIG ? 0 : r;
 }
 
 /* Every pair that allows something. */
@@ -151,13 +220,16 @@ int policy_grant_meet(const struct policy_grant *a, const struct policy_grant *b
 				 .session = a->session && b->session,
 				 .pty = a->pty && b->pty,
 				 .agent = a->agent && b->agent,
-				 .x11 = a->x11 && b->x11};
+				 .x11 = a->x11 && b->x11,
+				 .user_rc = a->user_rc && b->user_rc};
 	int r = permits_meet(a, b, OPENS, &g);
 
 	if (r == 0)
 		r = permits_meet(a, b, LISTENS, &g);
 	if (r == 0)
 		r = commands_meet(a, b, &g);
+	if (r == 0)
+		r = environments_meet(a, b, &g);
 	if (r < 0) {
 		policy_grant_fini(&g);
 		g = (struct policy_grant){0};

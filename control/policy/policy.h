@@ -17,7 +17,8 @@
 #include "conf/conf.h"
 #include "link/msg.h"
 
-#define POLICY_PERMITS_MAX 4096 /* permitopen= of one key */
+#define POLICY_PERMITS_MAX     4096       /* permitopen= of one key */
+#define POLICY_ENVIRONMENT_MAX (8 * 1024) /* bytes of all environment= of one key */
 
 /* The operator's rules as they are for one login; all borrowed. */
 struct policy_rules {
@@ -40,8 +41,10 @@ struct policy_grant {
 	bool port_forwarding;
 	bool session : 1, pty : 1;
 	bool agent : 1, x11 : 1; /* of its client's; sessions have them */
-	uint16_t n_permitopen, n_permitlisten;
-	char **permitopen; /* "host:port", well formed; none: no limit. Behind them permitlisten= */
+	bool user_rc : 1;        /* ~/.ssh/rc is run before them */
+	uint16_t n_permitopen, n_permitlisten, n_environment;
+	/* "host:port", well formed; none: no limit. Behind them permitlisten= and environment= */
+	char **permitopen;
 	char *command;     /* of sessions; NULL: whatever is asked for */
 };
 
@@ -49,6 +52,12 @@ struct policy_grant {
 static inline char **policy_permitlisten(const struct policy_grant *g)
 {
 	return g->permitopen != NULL ? g->permitopen + g->n_permitopen : NULL;
+}
+
+/* NAME=VALUE, n_environment of them: variables of sessions. */
+static inline char **policy_environment(const struct policy_grant *g)
+{
+	return g->permitopen != NULL ? g->permitopen + g->n_permitopen + g->n_permitlisten : NULL;
 }
 
 /* Nothing restricts it: what a password earns. */
@@ -64,6 +73,12 @@ int policy_grant_permit_listen(struct policy_grant *g, const char *entry)
  * sessions then. -ENOMEM: nor are there any.
  */
 int policy_grant_force(struct policy_grant *g, const char *command)
+	__attribute__((warn_unused_result));
+/*
+ * Sessions have this variable, NAME=VALUE without an end of line; the first of a name holds.
+ * -EINVAL: it is none; -E2BIG, -ENOMEM.
+ */
+int policy_grant_variable(struct policy_grant *g, const char *assignment)
 	__attribute__((warn_unused_result));
 void policy_grant_fini(struct policy_grant *g);
 /*

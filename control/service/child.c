@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/service/env.h"
+#include "control/service/rc.h"
 
 #define NOLOGIN_PATH   "/etc/nologin"
 #define NOLOGIN_STATUS 254 /* sshd's */
@@ -179,6 +180,12 @@ static void start(const struct child *c)
 
 void child_run(const struct child *c)
 {
+	const struct rc rc = {.user = c->user_rc,
+			      .home = c->pw->pw_dir,
+			      .shell = env_shell(c->pw),
+			      .display = c->display,
+			      .env = c->env};
+
 	signals();
 	if (setsid() < 0)
 		_exit(1);
@@ -188,5 +195,6 @@ void child_run(const struct child *c)
 	home_go(c);
 	if (*c->welcome != '\0')
 		(void)!write(STDOUT_FILENO, c->welcome, strlen(c->welcome));
+	rc_run(&rc);
 	start(c);
 }

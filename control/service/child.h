@@ -21,6 +21,8 @@ struct child {
 	bool has_groups;     /* PAM's modules have added to them */
 	bool nologin;        /* /etc/nologin holds off everybody but root */
 	const char *welcome; /* to be read before anything else; may be "" */
+	bool user_rc;        /* ~/.ssh/rc may be run before it */
+	const char *display; /* struct rc */
 };
 
 /* In the new process; does not come back. Whatever fails is said on err. */

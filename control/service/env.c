@@ -67,6 +67,46 @@ int env_set(struct env *e, const char *name, const char *value)
 	return keep(e, text, strlen(name));
 }
 
+/* One line, with its end gone. 1: it is none. */
+static int line_put(struct env *e, char *line, const char *patterns)
+{
+	char *equals;
+
+	line += strspn(line, " \t");
+	if (*line == '\0' || *line == '#')
+		return 0;
+	equals = strchr(line, '=');
+	if (equals == NULL || equals == line)
+		return 1;
+	*equals = '\0';
+	return match_list(line, patterns, false) == MATCH_YES ? env_set(e, line, equals + 1) : 0;
+}
+
+int env_lines(struct env *e, const char *text, size_t len, const char *patterns,
+	      unsigned int *ret_bad)
+{
+	unsigned int number = 0, bad = 0;
+
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end != NULL ? (size_t)(end - text) : len;
+		char *line = strndup(text, n);
+		int r = line != NULL ? line_put(e, line, patterns) : -ENOMEM;
+
+		free(line);
+		if (r < 0)
+			return r;
+		number++;
+		if (r == 1 && bad == 0)
+			bad = number;
+		n += end != NULL;
+		text += n;
+		len -= n;
+	}
+	*ret_bad = bad;
+	return 0;
+}
+
 void env_unset(struct env *e, const char *name)
 {
 	char **place = place_of(e, name, strlen(name));

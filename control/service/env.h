@@ -26,6 +26,13 @@ struct env {
 int env_set(struct env *e, const char *name, const char *value) __attribute__((warn_unused_result));
 /* The same of NAME=VALUE. */
 int env_put(struct env *e, const char *assignment) __attribute__((warn_unused_result));
+/*
+ * Lines of NAME=VALUE, as ~/.ssh/environment has them, those whose names are in the list of
+ * patterns. Empty ones and comments are passed over; *ret_bad is the number of the first line that
+ * is neither, 0: there is none.
+ */
+int env_lines(struct env *e, const char *text, size_t len, const char *patterns,
+	      unsigned int *ret_bad) __attribute__((warn_unused_result));
 /* There is none of that name any more. */
 void env_unset(struct env *e, const char *name);
 const char *env_get(const struct env *e, const char *name); /* NULL: there is none */

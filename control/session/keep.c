@@ -71,10 +71,12 @@ static void grant_build(struct ssh_wr *w, const struct policy_grant *g, bool wit
 	ssh_wr_bool(w, g->pty);
 	ssh_wr_bool(w, g->agent);
 	ssh_wr_bool(w, g->x11);
+	ssh_wr_bool(w, g->user_rc);
 	ssh_wr_bool(w, g->command != NULL);
 	ssh_wr_cstr(w, g->command != NULL ? g->command : "");
 	texts_build(w, g->permitopen, with_lists ? g->n_permitopen : 0);
 	texts_build(w, policy_permitlisten(g), with_lists ? g->n_permitlisten : 0);
+	texts_build(w, policy_environment(g), with_lists ? g->n_environment : 0);
 }
 
 static size_t build(const struct keep *k, const struct policy_grant *g, bool with_lists,
@@ -201,6 +203,7 @@ static int grant_parse(struct ssh_rd *r, struct policy_grant *g)
 	g->pty = ssh_rd_bool(r);
 	g->agent = ssh_rd_bool(r);
 	g->x11 = ssh_rd_bool(r);
+	g->user_rc = ssh_rd_bool(r);
 	forced = ssh_rd_bool(r);
 	command = ssh_rd_str(r);
 	if (r->bad)
@@ -212,6 +215,8 @@ static int grant_parse(struct ssh_rd *r, struct policy_grant *g)
 	err = permits_parse(r, g, policy_grant_permit);
 	if (err == 0)
 		err = permits_parse(r, g, policy_grant_permit_listen);
+	if (err == 0)
+		err = permits_parse(r, g, policy_grant_variable);
 	return err == 0 && !ssh_rd_done(r) ? -EBADMSG : err;
 }
 

@@ -280,10 +280,23 @@ static uint32_t idle_ms(const struct program *p, enum helper_run kind, struct ss
 	return conf_channel_timeout(&p->session->awake->conf, type);
 }
 
+/* What its key gives its sessions, in lines: POLICY_ENVIRONMENT_MAX bytes at most. */
+static const char *key_env(const struct session *s, char buf[POLICY_ENVIRONMENT_MAX + 1])
+{
+	char *to = buf;
+
+	for (size_t i = 0; i < s->grant.n_environment; i++) {
+		to = stpcpy(to, policy_environment(&s->grant)[i]);
+		*to++ = '\n';
+	}
+	*to = '\0';
+	return buf;
+}
+
 static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 {
 	struct session *s = p->session;
-	char handler[CONF_SOCKET_MAX];
+	char handler[CONF_SOCKET_MAX], lines[POLICY_ENVIRONMENT_MAX + 1];
 	struct helper_session m = {
 		.job = login_about(s, PROGRAM_START_MS),
 		.kind = kind,
@@ -295,6 +308,8 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 			.size = p->size,
 			.modes = {p->modes, p->modes_len}},
 		.env = {p->env, p->env_len},
+		.user_rc = s->grant.user_rc,
+		.key_env = ssh_str_c(key_env(s, lines)),
 		.agent = p->agent,
 	};
 	int r;

@@ -43,6 +43,7 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 		same(helper_file_build(buf, &file), frame, used);
 	} else if (type == HELPER_SESSION && helper_session_parse(body, &run) == 0) {
 		within(run.env, body);
+		within(run.key_env, body);
 		within(run.pty.modes, body);
 		within(run.display.cookie, body);
 		same(helper_session_build(buf, &run), frame, used);

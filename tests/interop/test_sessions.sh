@@ -17,7 +17,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -32,7 +32,9 @@ AcceptEnv LC_*
 SetEnv COLOUR=blue
 PermitStreamLocal $LAB_DIR/home/*
 PermitStreamLocalListen $LAB_DIR/home/demo/* $LAB_DIR/log/*
-Match User demo,forced,jailed,keyed
+Match User rcs
+	PermitUserEnvironment FILE*,KEY*,COLOUR
+Match User demo,forced,jailed,keyed,rcs
 	PermitSession yes
 	X11Forwarding yes
 Match User forced
@@ -40,7 +42,7 @@ Match User forced
 Match User jailed
 	ChrootDirectory $LAB_DIR/jail"
 start_lab
-for u in forced only jailed; do
+for u in forced only jailed rcs; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -99,6 +101,28 @@ in_ssh -tt "keyed@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/keyed.log"
 check "a key without terminals" grep -q 'PTY allocation request failed' "$LAB_DIR/ssh.log"
 check "no such subsystem" status 255 in_ssh -s "$gw" nothing
 check "a root that is not root's alone" bash -c "! ip netns exec $LAB-client ssh ${opts[*]@Q} jailed@$LAB_GW_OUTSIDE true >'$LAB_DIR/jail.log' 2>&1 && grep -q 'bad ownership' '$LAB_DIR/jail.log'"
+
+# --- what runs before it, and variables of the user's
+mkdir "$LAB_DIR/home/rcs/.ssh"
+printf 'FILE=f\nCOLOUR=red\nOTHER=o\n' >"$LAB_DIR/home/rcs/.ssh/environment"
+printf 'echo rc:$FILE:$(id -un):$(pwd)\n' >"$LAB_DIR/home/rcs/.ssh/rc"
+chown -R rcs "$LAB_DIR/home/rcs/.ssh"
+rcs=rcs@$LAB_GW_OUTSIDE
+rc_says="rc:f:rcs:$LAB_DIR/home/rcs"
+check "its rc runs first, and its variables are there" is "$rc_says
+f//blue/" in_ssh "$rcs" 'echo $FILE/$KEY/$COLOUR/$OTHER'
+sed 's/^/environment="KEY=k",environment="EVIL=e" /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/rcs"
+check "and so are its key's" is "$rc_says
+f/k/" in_ssh "$rcs" 'echo $FILE/$KEY/$EVIL'
+sed 's/^/no-user-rc /' "$LAB_DIR/id_ed25519.pub" >"$LAB_DIR/authorized_keys/rcs"
+check "a key without it" is "" in_ssh "$rcs" true
+mkdir -p /etc/ssh && echo 'echo system:$(id -un)' >/etc/ssh/sshrc
+check "the machine's, for who has none" is "system:rcs" in_ssh "$rcs" true
+rm /etc/ssh/sshrc
+printf 'FILE=f\n' >"$LAB_DIR/home/demo/.env"
+mkdir "$LAB_DIR/home/demo/.ssh" && mv "$LAB_DIR/home/demo/.env" "$LAB_DIR/home/demo/.ssh/environment"
+check "none where they are not permitted" is "" in_ssh "$gw" 'echo $FILE'
+rm -r "$LAB_DIR/home/demo/.ssh"
 
 # --- sftp
 moved() {

@@ -107,6 +107,7 @@ static const struct {
 	{"AcceptEnv LANG=C", "AcceptEnv: invalid environment name"},
 	{"SetEnv LANG", "SetEnv: invalid environment"},
 	{"SetEnv =x", "SetEnv: invalid environment"},
+	{"PermitUserEnvironment A,,B", "PermitUserEnvironment: bad list of patterns"},
 	{"AllowAgentForwarding maybe", "unsupported option \"maybe\" for AllowAgentForwarding"},
 	{"X11Forwarding maybe", "unsupported option \"maybe\" for X11Forwarding"},
 	{"X11DisplayOffset 58001", "X11DisplayOffset: integer value too large"},

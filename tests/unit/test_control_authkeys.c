@@ -107,20 +107,23 @@ Test(control_authkeys, what_lines_leave_of_sessions)
 {
 	static const struct {
 		const char *line, *command;
-		bool pty, agent, x11;
+		bool pty, agent, x11, rc;
 	} c[] = {
-		{A, NULL, true, true, true},
-		{"no-pty " A, NULL, false, true, true},
-		{"no-agent-forwarding " A, NULL, true, false, true},
-		{"no-X11-forwarding " A, NULL, true, true, false},
-		{"restrict " A, NULL, false, false, false},
-		{"restrict,pty " A, NULL, true, false, false},
-		{"restrict,agent-forwarding " A, NULL, false, true, false},
-		{"restrict,x11-forwarding " A, NULL, false, false, true},
-		{"agent-forwarding,X11-forwarding,restrict " A, NULL, false, false, false},
-		{"pty,restrict " A, NULL, false, false, false},
-		{"command=\"echo \\\"hi there\\\"\" " A, "echo \"hi there\"", true, true, true},
-		{"command=\"\",no-pty " A, "", false, true, true},
+		{A, NULL, true, true, true, true},
+		{"no-pty " A, NULL, false, true, true, true},
+		{"no-user-rc " A, NULL, true, true, true, false},
+		{"restrict,user-rc " A, NULL, false, false, false, true},
+		{"no-agent-forwarding " A, NULL, true, false, true, true},
+		{"no-X11-forwarding " A, NULL, true, true, false, true},
+		{"restrict " A, NULL, false, false, false, false},
+		{"restrict,pty " A, NULL, true, false, false, false},
+		{"restrict,agent-forwarding " A, NULL, false, true, false, false},
+		{"restrict,x11-forwarding " A, NULL, false, false, true, false},
+		{"agent-forwarding,X11-forwarding,restrict " A, NULL, false, false, false, false},
+		{"pty,restrict " A, NULL, false, false, false, false},
+		{"command=\"echo \\\"hi there\\\"\" " A, "echo \"hi there\"", true, true, true,
+		 true},
+		{"command=\"\",no-pty " A, "", false, true, true, true},
 	};
 
 	for (size_t i = 0; i < N(c); i++) {
@@ -131,11 +134,28 @@ Test(control_authkeys, what_lines_leave_of_sessions)
 		cr_expect_eq(e.grant.pty, c[i].pty, "%s", c[i].line);
 		cr_expect_eq(e.grant.agent, c[i].agent, "%s", c[i].line);
 		cr_expect_eq(e.grant.x11, c[i].x11, "%s", c[i].line);
+		cr_expect_eq(e.grant.user_rc, c[i].rc, "%s", c[i].line);
 		cr_expect_eq(e.grant.command == NULL, c[i].command == NULL, "%s", c[i].line);
 		if (c[i].command != NULL && e.grant.command != NULL)
 			cr_expect_str_eq(e.grant.command, c[i].command);
 		authkeys_entry_fini(&e);
 	}
+}
+
+/* The first of a name holds. */
+Test(control_authkeys, variables_of_a_line)
+{
+	struct authkeys_entry e = {0};
+	char **v;
+
+	cr_assert_eq(
+		line_parse("environment=\"A=b c\",environment=\"B=\",environment=\"A=d\" " A, &e),
+		0);
+	v = policy_environment(&e.grant);
+	cr_assert_eq(e.grant.n_environment, 2);
+	cr_expect_str_eq(v[0], "A=b c");
+	cr_expect_str_eq(v[1], "B=");
+	authkeys_entry_fini(&e);
 }
 
 Test(control_authkeys, lines_that_are_refused)

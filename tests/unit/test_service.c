@@ -44,6 +44,35 @@ Test(service, what_is_no_assignment_is_refused)
 	env_fini(&e);
 }
 
+Test(service, lines_of_a_users_file)
+{
+	static const char text[] = "A=1\n  B=2 # 3\n\n# C=4\n\tD=\nLD_X=5\nA=6";
+	struct env e = {0};
+	unsigned int bad;
+
+	cr_assert_eq(env_lines(&e, text, sizeof(text) - 1, "!LD_*,*", &bad), 0);
+	cr_expect_eq(bad, 0);
+	cr_expect_eq(e.n, 3);
+	cr_expect_str_eq(env_get(&e, "A"), "6");
+	cr_expect_str_eq(env_get(&e, "B"), "2 # 3");
+	cr_expect_str_eq(env_get(&e, "D"), "");
+	env_fini(&e);
+}
+
+Test(service, lines_that_are_none_are_passed_over)
+{
+	static const char text[] = "A=1\nB\n=C\n=\nD=2\n";
+	struct env e = {0};
+	unsigned int bad;
+
+	cr_assert_eq(env_lines(&e, text, sizeof(text) - 1, "*", &bad), 0);
+	cr_expect_eq(bad, 2);
+	cr_expect_eq(e.n, 2);
+	cr_assert_eq(env_lines(&e, text, sizeof(text) - 1, "E,F", &bad), 0);
+	cr_expect_eq(e.n, 2, "names that are not in the list");
+	env_fini(&e);
+}
+
 Test(service, an_environment_has_bounds)
 {
 	char *big = malloc(ENV_BYTES_MAX);
