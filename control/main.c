@@ -26,6 +26,7 @@
 #include "control/log_out.h"
 #include "control/query.h"
 #include "control/reload.h"
+#include "control/rlimits.h"
 #include "control/setup.h"
 #include "control/signer/remote.h"
 #include "crypto/secret.h"
@@ -393,6 +394,7 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 
 	/* Who never was root has no helper that could be somebody else. */
 	e->sockets_by_helper = geteuid() == 0;
+	rlimits_files(conf);
 	r = setup_run_dir(&run_dir);
 	if (r == 0)
 		r = setup_drop_root();

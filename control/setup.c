@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "control/log.h"
+#include "control/rlimits.h"
 #include "control/signer/agent.h"
 #include "crypto/cipher.h"
 #include "crypto/confine.h"
@@ -479,21 +479,6 @@ int setup_no_dumps(void)
 	return r;
 }
 
-/* Every secret is locked memory: what a user may lock by default is a few thousand logins. */
-static void raise_memlock(void)
-{
-	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
-	struct rlimit now;
-
-	if (setrlimit(RLIMIT_MEMLOCK, &all) == 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0)
-		return;
-	now.rlim_cur = now.rlim_max;
-	(void)!setrlimit(RLIMIT_MEMLOCK, &now);
-	if (now.rlim_cur != RLIM_INFINITY)
-		log_line(LOG_L_INFO, "no more than %llu KiB of secrets can be locked in memory",
-			 (unsigned long long)now.rlim_cur / 1024);
-}
-
 static int become_user(void)
 {
 	struct passwd *pw;
@@ -521,7 +506,7 @@ int setup_drop_root(void)
 {
 	int r;
 
-	raise_memlock();
+	rlimits_memory();
 	r = become_user();
 	if (r == 0)
 		r = confine_calls(NULL, 0); /* sockets stay: it asks name servers */

@@ -3,22 +3,24 @@
  * and nobody has claimed yet.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "conf/conf.h"
 #include "dataplane/fail.h"
 #include "dataplane/internal.h"
+#include "dataplane/log.h"
+#include "link/files.h"
 
-/* Every descriptor the system lets us have: streams are bounded by MaxHostStreams. */
-static void raise_limit(void)
+/* A stream has one descriptor, a program's two or three. */
+static void files_raise(const struct shard *s, uint32_t streams)
 {
-	struct rlimit files;
+	const uint64_t want = (uint64_t)streams * s->team_size, have = link_files_raise();
 
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return;
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	if (have < want && s->place == 0)
+		dp_log("no more than %" PRIu64
+		       " descriptors can be open: MaxHostStreams%s may need %" PRIu64,
+		       have, s->conf->n_interfaces == 0 ? " and MaxConnections" : "", want);
 }
 
 int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
@@ -33,7 +35,7 @@ int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, siz
 	/* Clients, too, come by descriptors then. */
 	if (sc->n_listens > 0)
 		hc.streams_max += shard_max_conns(s);
-	raise_limit();
+	files_raise(s, hc.streams_max);
 	r = host_new(&hc, &s->host);
 	if (r == 0)
 		r = idle_watch(&s->idle, host_fd(s->host));

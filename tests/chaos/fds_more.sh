@@ -1,5 +1,10 @@
 # Sourced by scripts/unprivileged for test_fds.sh.
 
+# What is little is said at start, by both.
+grep -q 'no more than 64 descriptors.*MaxHostStreams and MaxConnections may need' "$dir/dataplane.log" || return 1
+run prlimit --nofile=32:64 "$build/control/sluice-control" -f "$dir/sluice.conf" >"$dir/few.log" 2>&1 # and goes: one is here
+grep 'no more than 64 descriptors.*MaxConnecting 8192' "$dir/few.log" || return 1
+
 python3 - "$forward" "$port" "/proc/$dataplane_pid/fd" <<'PY' || return 1
 import os, socket, sys, time
 

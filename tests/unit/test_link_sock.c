@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "link/files.h"
 #include "link/msg.h"
 #include "link/ring.h"
 #include "link/sock.h"
@@ -518,4 +519,16 @@ Test(link_fds, without_places_the_set_is_lost_and_no_more, .init = pair_make)
 	cr_expect_eq(fds_open(), before);
 	cr_assert_eq(link_fds_send(pair[0], 0, 10, fds, 1), 0);
 	cr_expect_eq(link_fds_recv(pair[1], &shard, &token, got), 1);
+}
+
+Test(link_fds, as_many_as_the_hard_limit)
+{
+	const struct rlimit few = {64, 100};
+	struct rlimit now;
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cr_expect_eq(link_files_raise(), 100);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &now), 0);
+	cr_expect_eq(now.rlim_cur, 100);
+	cr_expect_eq(now.rlim_max, 100);
 }
