@@ -1,0 +1,29 @@
+/*
+ * client/reach/command.h - ProxyCommand: a program whose standard input and output are the
+ * connection.
+ *
+ * It is run by the user's shell, which execs it, with signals as a program expects them. Nothing
+ * is replaced in it here: whoever put names into it has checked them (client/reach/name.h).
+ */
+#ifndef SLUICE_CLIENT_REACH_COMMAND_H
+#define SLUICE_CLIENT_REACH_COMMAND_H
+
+#include <sys/types.h>
+
+#define COMMAND_GRACE_MS 250 /* between being hung up and being killed */
+
+/*
+ * One end of a socket pair, non-blocking; its error output goes to err_fd, -1: to ours. That it
+ * ended, or never began, is the end of the stream and its status. -errno.
+ */
+int command_run(const char *command, int err_fd, int *ret_fd, pid_t *ret_pid)
+	__attribute__((warn_unused_result));
+/*
+ * Hangs it up and waits for it, after COMMAND_GRACE_MS kills it. Its status as of waitpid(2); -1:
+ * somebody else has taken it. The descriptor was closed before.
+ */
+int command_end(pid_t pid);
+/* "exited with 1", "was ended by signal 9" */
+void command_status_text(int status, char *buf, size_t size);
+
+#endif
