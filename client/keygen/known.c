@@ -18,19 +18,10 @@
 #include "client/command.h"
 #include "client/keygen/keygen.h"
 #include "conf/match.h"
+#include "crypto/knownline.h"
 #include "crypto/knownname.h"
 
 #define PATH_LEN 4096
-#define BLANK    " \t"
-
-enum marker { MARKER_NONE, MARKER_CA, MARKER_REVOKED };
-
-/* "[@marker] names type base64 [comment]"; key is from its type on. Views into a line. */
-struct entry {
-	enum marker marker;
-	char *names;
-	const char *key;
-};
 
 struct pass {
 	const struct keygen *g;
@@ -43,70 +34,19 @@ struct pass {
 
 /* --- lines ------------------------------------------------------------------------------ */
 
-static char *word_end(char *p)
-{
-	return p + strcspn(p, BLANK);
-}
-
 /* One of a type this build does not know is a key, too. */
-static bool is_key(const char *text)
+static bool is_key(const struct known_line *l)
 {
 	struct key *k = NULL;
-	int r = key_public_line_parse(text, strlen(text), &k);
+	int r = key_public_line_parse(l->key, l->key_len, &k);
 
 	key_free(k);
 	return r == 0 || r == -ENOTSUP;
 }
 
-static bool is_word(const char *p, const char *end, const char *word)
+static bool in_list(const char *host, const char *list)
 {
-	return (size_t)(end - p) == strlen(word) && memcmp(p, word, (size_t)(end - p)) == 0;
-}
-
-/* Takes out the empty ones, which ssh skips. False: nothing is left. */
-static bool names_squeeze(char *names)
-{
-	char *to = names;
-
-	for (const char *p = names; *p != '\0'; p++)
-		if (*p != ',' || (to > names && to[-1] != ','))
-			*to++ = *p;
-	if (to > names && to[-1] == ',')
-		to--;
-	*to = '\0';
-	return to > names;
-}
-
-/* Cuts the line in place. False: nobody understands it. */
-static bool entry_parse(char *p, struct entry *ret)
-{
-	char *end;
-
-	ret->marker = MARKER_NONE;
-	if (*p == '@') {
-		end = word_end(p);
-		if (is_word(p, end, "@cert-authority"))
-			ret->marker = MARKER_CA;
-		else if (is_word(p, end, "@revoked"))
-			ret->marker = MARKER_REVOKED;
-		else
-			return false;
-		p = end + strspn(end, BLANK);
-	}
-	end = word_end(p);
-	if (end == p || *end == '\0')
-		return false;
-	*end = '\0';
-	ret->names = p;
-	ret->key = end + 1 + strspn(end + 1, BLANK);
-	return names_squeeze(p) && is_key(ret->key);
-}
-
-static bool names_are(const char *names, const char *host)
-{
-	if (*names == '|')
-		return knownname_is(names, strlen(names), host);
-	return match_list(host, names, true) == MATCH_YES;
+	return match_list(host, list, true) == MATCH_YES;
 }
 
 static void lower(char *p)
@@ -118,35 +58,41 @@ static void lower(char *p)
 /* --- what is done with one -------------------------------------------------------------- */
 
 /* Each name on a line of its own. 0, or -1 when it was said why not. */
-static int names_hide(struct pass *p, const struct entry *e, const char *line)
+static int names_hide(struct pass *p, const struct known_line *l, const char *line)
 {
-	char *names = e->names, *name, hidden[KNOWNNAME_LEN + 1];
+	char *names = strndup(l->names, l->names_len), *at = names, *name;
+	char hidden[KNOWNNAME_LEN + 1];
+	bool wild = names != NULL && strpbrk(names, "*?!") != NULL;
+	int r = names != NULL ? 0 : -1;
 
-	if (*names == '|' || strpbrk(names, "*?!") != NULL || e->marker != MARKER_NONE) {
-		if (strpbrk(names, "*?!") != NULL && p->host == NULL)
+	if (r == 0 && (*names == '|' || wild || l->marker != KNOWN_KEY)) {
+		if (wild && p->host == NULL)
 			fprintf(stderr, "%s:%lu: ignoring host name with wildcard: %.64s\n",
 				p->path, p->line, names);
 		fprintf(p->out, "%s\n", line);
-		return 0;
+		at = NULL;
 	}
-	while ((name = strsep(&names, ",")) != NULL) {
+	while (r == 0 && (name = strsep(&at, ",")) != NULL) {
+		if (*name == '\0')
+			continue;
 		lower(name);
-		if (knownname_hash(name, hidden) < 0) {
+		r = knownname_hash(name, hidden);
+		if (r < 0)
 			keygen_fail("no randomness");
-			return -1;
-		}
-		fprintf(p->out, "%s %s\n", hidden, e->key);
+		else
+			fprintf(p->out, "%s %s\n", hidden, l->key);
 		p->unhashed = true;
 	}
-	return 0;
+	free(names);
+	return r < 0 ? -1 : 0;
 }
 
-static int fingerprint_show(const struct pass *p, const struct entry *e)
+static int fingerprint_show(const struct pass *p, const struct known_line *l)
 {
 	struct keyfile *kf = NULL;
 	char text[KEYGEN_FINGERPRINT_MAX];
 
-	if (keyfile_parse((const uint8_t *)e->key, strlen(e->key), NULL, &kf) < 0) {
+	if (keyfile_parse((const uint8_t *)l->key, l->key_len, NULL, &kf) < 0) {
 		keygen_fail("%s:%lu: no key", p->path, p->line);
 		return -1;
 	}
@@ -159,25 +105,26 @@ static int fingerprint_show(const struct pass *p, const struct entry *e)
 	return 0;
 }
 
-static int found_show(struct pass *p, const struct entry *e, const char *line)
+static int found_show(struct pass *p, const struct known_line *l, const char *line)
 {
-	static const char *const words[] = {"", "CA", "REVOKED"};
+	static const char *const words[] = {
+		[KNOWN_KEY] = "", [KNOWN_CA] = "CA", [KNOWN_REVOKED] = "REVOKED"};
 
 	p->found = true;
 	if (!p->g->quiet)
-		printf("# Host %s found: line %lu %s\n", p->g->find, p->line, words[e->marker]);
+		printf("# Host %s found: line %lu %s\n", p->g->find, p->line, words[l->marker]);
 	if (p->g->hide)
-		return names_hide(p, e, line);
+		return names_hide(p, l, line);
 	if (p->g->fingerprints)
-		return fingerprint_show(p, e);
+		return fingerprint_show(p, l);
 	printf("%s\n", line);
 	return 0;
 }
 
 /* Authorities and what is revoked stay: they are about more than a host. */
-static void found_remove(struct pass *p, const struct entry *e, const char *line)
+static void found_remove(struct pass *p, const struct known_line *l, const char *line)
 {
-	if (e->marker != MARKER_NONE) {
+	if (l->marker != KNOWN_KEY) {
 		fprintf(p->out, "%s\n", line);
 		return;
 	}
@@ -188,31 +135,31 @@ static void found_remove(struct pass *p, const struct entry *e, const char *line
 
 static int line_do(struct pass *p, const char *line)
 {
-	const char *at = line + strspn(line, BLANK);
-	bool find = p->g->find != NULL, ok;
-	char *copy = strdup(at);
-	struct entry e;
-	int r = 0;
+	bool find = p->g->find != NULL, ours = false;
+	struct known_line l;
+	int r = known_line_cut(line, strlen(line), &l);
+	bool ok = r == 0 && is_key(&l);
 
-	if (copy == NULL)
-		return -1;
-	ok = *at != '\0' && *at != '#';
-	if (ok && !entry_parse(copy, &e)) {
-		ok = false;
+	if (!ok && r != -ENODATA) {
 		p->invalid = true;
 		if (!find)
 			fprintf(stderr, "%s:%lu: invalid line\n", p->path, p->line);
 	}
+	if (ok && p->host != NULL) {
+		r = known_line_names(&l, p->host, in_list);
+		if (r < 0)
+			return -1;
+		ours = r > 0;
+	}
 	if (ok && p->host == NULL)
-		r = names_hide(p, &e, line);
-	else if (ok && names_are(e.names, p->host) && find)
-		r = found_show(p, &e, line);
-	else if (ok && names_are(e.names, p->host))
-		found_remove(p, &e, line);
+		return names_hide(p, &l, line);
+	if (ours && find)
+		return found_show(p, &l, line);
+	if (ours)
+		found_remove(p, &l, line);
 	else if (!find)
 		fprintf(p->out, "%s\n", line);
-	free(copy);
-	return r;
+	return 0;
 }
 
 static int lines_do(struct pass *p)

@@ -15,6 +15,7 @@
 #include "control/auth/rhosts.h"
 #include "control/auth/user.h"
 #include "control/auth/userfile.h"
+#include "crypto/knownline.h"
 #include "crypto/x509key.h"
 
 const char *hostbased_etc;
@@ -179,14 +180,14 @@ static unsigned int known_in(struct user_lookup *l, const struct account *acc, c
 	char *text = NULL;
 	size_t len = 0;
 
-	if (!system_read(l, system, KNOWNHOSTS_FILE_MAX, &text, &len))
+	if (!system_read(l, system, KNOWN_FILE_MAX, &text, &len))
 		return KNOWNHOSTS_OTHER;
 	if (text != NULL)
 		found = knownhosts_look(text, len, host, k);
 	userfile_free(text, len);
 	text = NULL;
 	if (!l->hostbased->ignore_user_known_hosts &&
-	    !home_read(l, acc, home, KNOWNHOSTS_FILE_MAX, &text, &len))
+	    !home_read(l, acc, home, KNOWN_FILE_MAX, &text, &len))
 		return KNOWNHOSTS_OTHER;
 	if (text != NULL)
 		found |= knownhosts_look(text, len, host, k);

@@ -16,6 +16,7 @@
 #include "control/helper/allow.h"
 #include "crypto/base64.h"
 #include "crypto/cert.h"
+#include "crypto/knownline.h"
 #include "crypto/krl.h"
 #include "ssh/kexinit.h"
 
@@ -129,6 +130,7 @@ Test(hostbased, known_hosts_by_name)
 		{"  \tBOX.example.org\t $H comment\r\n", KNOWNHOSTS_KEY},
 		{"# box.example.org $O\nbox.example.org $H", KNOWNHOSTS_KEY},
 		{"a,box.example.org,b $H", KNOWNHOSTS_KEY},
+		{",box.example.org,,a $H", KNOWNHOSTS_KEY}, /* as ssh takes it */
 		{"*.example.org $H", KNOWNHOSTS_KEY},
 		{"bo?.example.org $H", KNOWNHOSTS_KEY},
 		{"box.example.org $O\nbox.example.org $H", KNOWNHOSTS_KEY | KNOWNHOSTS_OTHER},
@@ -144,7 +146,7 @@ Test(hostbased, known_hosts_by_name)
 		{"[box.example.org]:22 $H", 0},
 		{"*.example.org,!box.example.org $H", 0},
 		{"!box.example.org $H", 0},
-		{"box.example.org,,a $H", 0},
+		{",, $H", 0},
 		{"@revoked other $H", 0},
 		{"@revoked box.example.org $O", 0},
 		/* an authority's line is no line of a key */
@@ -224,7 +226,7 @@ Test(hostbased, s36_known_authorities)
 /* S-38: what stands behind the bound is not another line. */
 Test(hostbased, s38_long_lines_are_one_line)
 {
-	size_t n = KNOWNHOSTS_LINE_MAX;
+	size_t n = KNOWN_LINE_MAX;
 	char *text = malloc(n + 4096);
 
 	memset(text, 'x', n);
