@@ -159,15 +159,15 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	bool anchors, fips;
 	int r;
 	struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, ciphers},
-		.macs = {SSH_DEFAULT_MACS, macs},
-		.kex = {SSH_DEFAULT_KEX, kex},
-		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss},
-		.hostkey = {SSH_DEFAULT_HOSTKEY "," SSH_DEFAULT_X509, sigs},
-		.comp = {SSH_DEFAULT_COMP, comps},
-		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs},
-		.hostbased_accepted = {SSH_DEFAULT_PUBKEY, sigs},
-		.ca_signature = {SSH_DEFAULT_CA_SIG, ca},
+		.ciphers = {.dflt = SSH_DEFAULT_CIPHERS, .all = ciphers},
+		.macs = {.dflt = SSH_DEFAULT_MACS, .all = macs},
+		.kex = {.dflt = SSH_DEFAULT_KEX, .all = kex},
+		.gss_kex = {.dflt = SSH_DEFAULT_GSS_KEX, .all = gss},
+		.hostkey = {.dflt = SSH_DEFAULT_HOSTKEY "," SSH_DEFAULT_X509, .all = sigs},
+		.comp = {.dflt = SSH_DEFAULT_COMP, .all = comps},
+		.pubkey_accepted = {.dflt = SSH_DEFAULT_PUBKEY, .all = sigs},
+		.hostbased_accepted = {.dflt = SSH_DEFAULT_PUBKEY, .all = sigs},
+		.ca_signature = {.dflt = SSH_DEFAULT_CA_SIG, .all = ca},
 	};
 
 	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));

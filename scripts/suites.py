@@ -25,7 +25,7 @@ SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimizatio
 CLANG = os.environ | {"CC": "clang"}  # has libFuzzer
 CORES = os.cpu_count() or 1
 SKIP = 77
-FUZZ_SECONDS = 45  # for the whole set in a short run, by all cores
+FUZZ_SECONDS = 30  # for the whole set in a short run, by all cores
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 FAILED_TEST = re.compile(r"\[(?:FAIL|CRASH)\] (\S+?):")
 FAULT = re.compile(r"Sanitizer|runtime error:|\[CRASH\]")  # that is no deadline of a busy machine
