@@ -776,6 +776,11 @@ const char *ssh_brain_ident_own(const struct ssh_brain *b)
 	return b->ident;
 }
 
+const char *ssh_brain_ident_peer(const struct ssh_brain *b)
+{
+	return b->peer_ident;
+}
+
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b)
 {
 	return (struct ssh_str){b->session_id, b->session_id_len};

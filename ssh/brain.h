@@ -218,7 +218,7 @@ struct ssh_act {
 	uint32_t id;          /* of an ask */
 	int err;              /* END */
 	struct ssh_str bytes; /* IDENT, SEND, CHANNEL_OTHER, GLOBAL_REPLY: payload; BANNER,
-				 PEER_DISCONNECT, LOGIN: text */
+				 PEER_DISCONNECT, LOGIN: text; HOSTKEY: its algorithm */
 	uint32_t reason;      /* PEER_DISCONNECT */
 	uint8_t msg;          /* SEND and payload kinds: message number */
 	union {
@@ -399,6 +399,7 @@ bool ssh_brain_authenticated(const struct ssh_brain *b);
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
 const char *ssh_brain_ident_own(const struct ssh_brain *b); /* our line, without its end */
+const char *ssh_brain_ident_peer(const struct ssh_brain *b); /* theirs; NULL: not come yet */
 /* Messages dropped without effect: unsolicited replies, late authentication requests (S-16). */
 uint64_t ssh_brain_drops(const struct ssh_brain *b);
 

@@ -95,6 +95,7 @@ int kex_hostkey_ask(struct ssh_brain *b, struct ssh_job *job)
 	if (act == NULL)
 		return -SSH_E_MEMORY;
 	act->hostkey = k->peer_host;
+	act->bytes = ssh_str_c(k->agreed.hostkey);
 	ask_open(b, &b->kex_ask, act);
 	return 0;
 }

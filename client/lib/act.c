@@ -1,0 +1,403 @@
+/* client/lib/act.c - what the brain wants, and the beginning and end of a connection. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/lib/internal.h"
+#include "conf/match.h"
+#include "crypto/cert.h"
+#include "crypto/secret.h"
+#include "ssh/err.h"
+#include "ssh/kexinit.h"
+
+#define ALIVE "keepalive@openssh.com"
+
+/* --- beginning and end --------------------------------------------------------------------------
+ */
+
+static int brain_make(struct sluice *s)
+{
+	struct ssh_brain_conf c = {
+		.role = SSH_CLIENT,
+		.ident = s->set.version,
+		.kex_algs = s->set.kex_algs,
+		.hostkey_algs = s->set.hostkey_algs,
+		.ciphers = s->set.ciphers,
+		.macs = s->set.macs,
+		.comp_algs = s->set.comp_algs,
+		.strict = (enum ssh_strict)s->set.strict,
+		.gex = s->set.gex,
+		.rekey = s->set.rekey,
+		.server_sig_algs = s->set.sig_algs,
+		.user = s->set.user,
+	};
+	int r = ssh_brain_new(&c, &s->brain);
+
+	if (r < 0)
+		return r;
+	r = engine_get(&s->engine);
+	if (r == 0)
+		r = ssh_pump_init(&s->pump, engine_lock(s->engine), s->brain);
+	if (s->engine != NULL)
+		engine_unlock(s->engine);
+	if (r < 0)
+		return r;
+	s->pump_made = true;
+	return ssh_brain_start(s->brain);
+}
+
+int connection_begin(struct sluice *s)
+{
+	int flags = fcntl(s->fd, F_GETFL), r;
+
+	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	r = brain_make(s);
+	if (r < 0)
+		return error_of(r);
+	s->state = STATE_KEX;
+	note(s, SLUICE_LOG_INFO, "connected");
+	return 0;
+}
+
+static void pump_drop(struct sluice *s)
+{
+	if (s->pump_made) {
+		engine_lock(s->engine);
+		ssh_pump_fini(&s->pump);
+		engine_unlock(s->engine);
+		s->pump_made = false;
+	}
+	ssh_brain_free(s->brain);
+	s->brain = NULL;
+	engine_put(s->engine);
+	s->engine = NULL;
+}
+
+int connection_gone(const struct sluice *s)
+{
+	return s->err != 0 ? s->err : -SLUICE_E_NOT_CONNECTED;
+}
+
+void connection_over(struct sluice *s, int err, const char *text)
+{
+	enum state was = s->state;
+	char copy[sizeof(s->text)];
+
+	if (was == STATE_NONE)
+		return;
+	if (s->callbacks > 0) { /* on purpose: an error is never found inside of one */
+		s->cut = true;
+		return;
+	}
+	strncpy(copy, text, sizeof(copy) - 1);
+	copy[sizeof(copy) - 1] = '\0';
+	flush(s);
+	s->state = STATE_NONE;
+	s->err = err;
+	fail(s, err, "%s", copy);
+	dial_free(s->dial);
+	s->dial = NULL;
+	pump_drop(s);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	s->login_id = 0;
+	s->cut = false;
+	chans_over(s);
+	note(s, SLUICE_LOG_INFO, "disconnected: %s", copy);
+	pthread_cond_broadcast(&s->turned);
+	if (was < STATE_MET)
+		CALL(s, on_connected, s, err != 0 ? err : -SLUICE_E_NOT_CONNECTED, copy);
+	else if (was == STATE_LOGIN)
+		CALL(s, on_logon, s, err != 0 ? err : -SLUICE_E_NOT_CONNECTED, copy);
+	if (s->met)
+		CALL(s, on_disconnected, s, err, copy);
+	s->met = false;
+}
+
+int send_message(struct sluice *s, const void *p, size_t len)
+{
+	int r;
+
+	if (s->brain == NULL)
+		return connection_gone(s);
+	r = ssh_brain_send(s->brain, p, len);
+	if (r == 0 && s->stepping)
+		s->queued += len;
+	else if (r == 0)
+		step(s); /* what is sent next comes behind it */
+	return r == -EAGAIN ? r : error_of(r);
+}
+
+int send_data(struct sluice *s, const void *p, size_t len)
+{
+	int r;
+
+	if (s->brain == NULL)
+		return connection_gone(s);
+	if (s->stepping) /* the brain may have something that goes before it */
+		return s->pump.in_kex ? -EAGAIN : send_message(s, p, len);
+	step(s);
+	if (!s->pump_made)
+		return connection_gone(s);
+	engine_lock(s->engine);
+	r = ssh_pump_send(&s->pump, p, len);
+	engine_unlock(s->engine);
+	return r == -EAGAIN ? r : error_of(r);
+}
+
+/* --- timers
+ * ----------------------------------------------------------------------------------------- */
+
+static uint64_t alive_due(const struct sluice *s)
+{
+	if (s->state != STATE_UP || s->set.alive_interval == 0)
+		return UINT64_MAX;
+	return s->heard_ms + (uint64_t)s->set.alive_interval * (s->alives + 1);
+}
+
+static uint64_t rekey_due(const struct sluice *s)
+{
+	if (s->state != STATE_UP || s->set.rekey.seconds == 0)
+		return UINT64_MAX;
+	return s->keyed_ms + (uint64_t)s->set.rekey.seconds * 1000;
+}
+
+static uint64_t connect_due(const struct sluice *s)
+{
+	if ((s->state != STATE_CONNECTING && s->state != STATE_KEX) ||
+	    s->set.connect_timeout == TIME_NONE || s->set.connect_timeout == 0)
+		return UINT64_MAX;
+	return s->begun_ms + s->set.connect_timeout;
+}
+
+uint64_t due_ms(const struct sluice *s)
+{
+	uint64_t due = alive_due(s), other = rekey_due(s);
+
+	if (other < due)
+		due = other;
+	other = connect_due(s);
+	return other < due ? other : due;
+}
+
+static void alive_send(struct sluice *s)
+{
+	uint8_t buf[64];
+	struct ssh_wr w;
+
+	if (s->set.alive_count > 0 && s->alives >= s->set.alive_count) {
+		connection_over(s, -SLUICE_E_KEEPALIVE, "the server does not answer keep-alives");
+		return;
+	}
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, ALIVE);
+	ssh_wr_bool(&w, true);
+	s->alives++;
+	if (global_ask(s, ALIVE, buf, ssh_wr_done(&w), NULL) == 0)
+		note(s, SLUICE_LOG_VERBOSE, "keep-alive %u", s->alives);
+}
+
+void timers_run(struct sluice *s, uint64_t now)
+{
+	if (now >= connect_due(s)) {
+		connection_over(s, -SLUICE_E_TIMEOUT, "not connected in time");
+		return;
+	}
+	if (now >= rekey_due(s)) {
+		s->keyed_ms = now;
+		(void)ssh_brain_rekey(s->brain);
+	}
+	if (now >= alive_due(s))
+		alive_send(s);
+}
+
+void ident_check(struct sluice *s)
+{
+	const char *line = s->peer_ident[0] == '\0' ? ssh_brain_ident_peer(s->brain) : NULL;
+
+	if (line == NULL)
+		return;
+	snprintf(s->peer_ident, sizeof(s->peer_ident), "%s", line);
+	note(s, SLUICE_LOG_INFO, "the server is %s", line);
+	if (match_list(line, s->set.version_pattern, false) != MATCH_YES)
+		ssh_brain_end(s->brain, -SSH_E_VERSION, NULL);
+}
+
+/* --- who the server is
+ * -------------------------------------------------------------------------------- */
+
+static bool fingerprint_listed(const struct sluice *s, const struct sluice_hostkey *k)
+{
+	struct ssh_str list = ssh_str_c(s->set.accept_fingerprints), name;
+
+	while (ssh_names_next(&list, &name)) {
+		char one[256];
+
+		if (name.len >= sizeof(one))
+			continue;
+		memcpy(one, name.p, name.len);
+		one[name.len] = '\0';
+		if (strcmp(one, k->sha256) == 0 || strcasecmp(one, k->md5) == 0 ||
+		    strcmp(one, k->sha1) == 0 || strcasecmp(one, k->md5 + strlen("MD5:")) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool hostkey_accepted(struct sluice *s, const struct key *k, const struct sluice_hostkey *h)
+{
+	for (unsigned int i = 0; i < s->n_accepted; i++)
+		if (key_equal(s->accepted[i]->key, k))
+			return true;
+	if (fingerprint_listed(s, h))
+		return true;
+	if (s->set.accept_any)
+		note(s, SLUICE_LOG_INFO, "AcceptAnyHostKey: whoever it is, %s is accepted",
+		     h->sha256);
+	return s->set.accept_any;
+}
+
+static void on_hostkey(struct sluice *s, const struct ssh_act *a)
+{
+	const struct key *k = key_plain(a->hostkey);
+	char md5[128] = "MD5:", sha1[64] = "", sha256[64] = "", *line = key_line(k);
+	struct sluice_hostkey h = {
+		.host = s->set.hostname,
+		.port = (uint16_t)s->set.port,
+		.algorithm = (const char *)a->bytes.p,
+		.type = key_type(k),
+		.line = line,
+		.md5 = md5,
+		.sha1 = sha1,
+		.sha256 = sha256,
+		.certificate = k != a->hostkey,
+	};
+
+	h.blob = key_blob(a->hostkey, &h.blob_len);
+	(void)!key_fingerprint_as(k, HASH_MD5, md5, sizeof(md5));
+	(void)!key_fingerprint_as(k, HASH_SHA1, sha1, sizeof(sha1));
+	(void)!key_fingerprint_as(k, HASH_SHA256, sha256, sizeof(sha256));
+	memcpy(s->hostkey_sha256, sha256, sizeof(sha256));
+	if (line != NULL) {
+		h.accepted = hostkey_accepted(s, k, &h);
+		note(s, SLUICE_LOG_INFO, "host key %s %s", h.type, h.sha256);
+		if (s->ops.on_hostkey != NULL) {
+			s->callbacks++;
+			h.accepted = s->ops.on_hostkey(s->arg, s, &h) == 1;
+			s->callbacks--;
+		}
+	}
+	free(line);
+	(void)ssh_brain_hostkey_answer(s->brain, a->id, h.accepted);
+}
+
+/* --- news
+ * --------------------------------------------------------------------------------------------- */
+
+static void on_keys(struct sluice *s, const struct ssh_act *a)
+{
+	s->kex = a->kex;
+	memcpy(s->session_id, a->kex.session_id.p, a->kex.session_id.len);
+	s->session_id_len = a->kex.session_id.len;
+	s->kexes++;
+	s->keyed_ms = now_ms();
+	note(s, SLUICE_LOG_INFO, "keys by %s, %s, %s%s%s", a->kex.kex, a->kex.hostkey,
+	     a->kex.cipher_cs, *a->kex.mac_cs != '\0' ? ", " : "", a->kex.mac_cs);
+}
+
+static void on_peer_disconnect(struct sluice *s, const struct ssh_act *a)
+{
+	fail(s, -SLUICE_E_DISCONNECTED, "the server disconnects: %.*s (reason %u)",
+	     (int)a->bytes.len, (const char *)a->bytes.p, a->reason);
+}
+
+static void on_end(struct sluice *s, const struct ssh_act *a)
+{
+	if (a->err == -SSH_E_PEER_DISCONNECT)
+		connection_over(s, -SLUICE_E_DISCONNECTED, s->text);
+	else if (a->err == -SSH_E_AUTH_NONE_LEFT)
+		connection_over(s, -SLUICE_E_AUTH, s->text);
+	else if (a->err == -SSH_E_SHUTDOWN)
+		connection_over(s, 0, "logged off");
+	else
+		connection_over(s, error_of(a->err), ssh_err_text(a->err));
+}
+
+static void on_global(struct sluice *s, const struct ssh_act *a)
+{
+	note(s, SLUICE_LOG_VERBOSE, "global request %.*s", (int)a->request.type.len,
+	     (const char *)a->request.type.p);
+	if (a->request.want_reply)
+		(void)ssh_brain_global_answer(s->brain, false, NULL, 0);
+}
+
+static void on_banner(struct sluice *s, const struct ssh_act *a)
+{
+	CALL(s, on_banner, s, (const char *)a->bytes.p, a->bytes.len);
+}
+
+void act_run(struct sluice *s, const struct ssh_act *a)
+{
+	int r = 0;
+
+	switch (a->kind) {
+	case SSH_ACT_JOB:
+		ssh_job_run(a->job);
+		r = ssh_brain_job_done(s->brain, a->id, a->job);
+		break;
+	case SSH_ACT_SIGN:
+		login_sign(s, a);
+		break;
+	case SSH_ACT_HOSTKEY:
+		on_hostkey(s, a);
+		break;
+	case SSH_ACT_PROMPT:
+		login_prompt(s, a);
+		break;
+	case SSH_ACT_LOGIN:
+		login_next(s, a);
+		break;
+	case SSH_ACT_AUTHENTICATED:
+		login_done(s);
+		break;
+	case SSH_ACT_CHANNEL_OPEN:
+		r = ssh_brain_open_refuse(s->brain, a->open.sender_channel,
+					  SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, NULL);
+		break;
+	case SSH_ACT_CHANNEL_REQUEST:
+		r = chan_request_in(s, a);
+		break;
+	case SSH_ACT_CHANNEL_OTHER:
+		r = chan_message(s, a);
+		break;
+	case SSH_ACT_GLOBAL_REQUEST:
+		on_global(s, a);
+		break;
+	case SSH_ACT_GLOBAL_REPLY:
+		request_answer(&s->globals, a->msg == SSH_MSG_REQUEST_SUCCESS, a->bytes.p + 1,
+			       a->bytes.len - 1);
+		break;
+	case SSH_ACT_KEX_DONE:
+		on_keys(s, a);
+		break;
+	case SSH_ACT_PEER_DISCONNECT:
+		on_peer_disconnect(s, a);
+		break;
+	case SSH_ACT_BANNER:
+		on_banner(s, a);
+		break;
+	case SSH_ACT_END:
+		on_end(s, a);
+		return;
+	default: /* a server's */
+		break;
+	}
+	if (r < 0 && r != -ENOENT)
+		ssh_brain_end(s->brain, r, NULL);
+}

@@ -1,0 +1,264 @@
+/*
+ * client/lib/internal.h - what the files of the library share.
+ *
+ * A connection is a brain of ssh/ over a socket: ssh/pump.h carries its records, turn.c moves the
+ * bytes, act.c does what the brain wants, login.c answers it who we are, chan_*.c are the channels.
+ * Locks: that of the connection is held by every function here; an engine's (engine.h) within it,
+ * never while a callback runs.
+ */
+#ifndef SLUICE_CLIENT_LIB_INTERNAL_H
+#define SLUICE_CLIENT_LIB_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "client/lib/dial.h"
+#include "client/lib/engine.h"
+#include "client/lib/settings.h"
+#include "client/sluice.h"
+#include "crypto/key.h"
+#include "ssh/ident.h"
+#include "ssh/pump.h"
+#include "ssh/session_msg.h"
+#include "ssh/window.h"
+
+#define OUT_MAX        (256 * 1024) /* unwritten bytes at which channels' data waits */
+#define LOG_TEXT_MAX   1024
+#define CHANNELS_MAX   1024 /* of a connection */
+#define IDENTITIES_MAX 64
+
+/* --- an answer that somebody may wait for ----------------------------------------------------- */
+
+struct request {
+	STAILQ_ENTRY(request) next;
+	char type[SSH_TYPE_MAX + 1];
+	bool done, ok, left; /* left: nobody waits any more, who answers frees it */
+	uint8_t *data;       /* of REQUEST_SUCCESS */
+	size_t len;
+};
+STAILQ_HEAD(requests, request);
+
+/* --- channels ----------------------------------------------------------------------------------
+ */
+
+/* Bytes that came and were not read. */
+struct inbox {
+	uint8_t *p;
+	size_t off, len, size;
+};
+
+struct sluice_channel {
+	TAILQ_ENTRY(sluice_channel) link;
+	struct sluice *s;
+	uint32_t id, peer_id;
+	char type[SSH_TYPE_MAX + 1];
+	struct ssh_chan_fsm fsm;
+	struct ssh_rwin rwin;
+	struct ssh_swin swin;
+	uint32_t packet_in;
+	bool ours;
+	bool given_up;  /* no handle of the program's: freed when closed */
+	bool eof_asked; /* EOF, CLOSE wait for the end of a rekey */
+	bool close_asked, close_sent, close_received;
+	bool starved; /* a send took less than it was given */
+	int err;      /* why it could not be opened */
+	struct inbox in, in_err;
+	struct requests requests; /* unanswered, in order */
+	uint32_t adjust;          /* a WINDOW_ADJUST that waits likewise */
+	uint64_t bytes_in, bytes_out;
+	bool has_exit_status, has_exit_signal, core_dumped;
+	uint32_t exit_status;
+	char exit_signal[SSH_SIGNAL_MAX + 1];
+	void *arg;
+};
+TAILQ_HEAD(channels, sluice_channel);
+
+/* --- keys ---------------------------------------------------------------------------------------
+ */
+
+struct sluice_key {
+	unsigned int refs; /* atomic */
+	struct key *key;
+	char *comment;
+};
+const struct sluice_key *key_get(const struct sluice_key *k);
+char *key_line(const struct key *k); /* "type base64"; the caller's to free() */
+
+/* --- authentication ------------------------------------------------------------------------------
+ */
+
+struct login {
+	bool asked_none;
+	unsigned int methods_done; /* SSH_AUTH_* that did, and were not enough */
+	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
+	unsigned int next_key, passwords, rounds;
+	enum ssh_auth_method now; /* of the request that was sent; 0: none */
+	const struct sluice_key *key;
+};
+
+/* --- the connection ------------------------------------------------------------------------------
+ */
+
+enum state {
+	STATE_NONE = 1,   /* not begun, or over */
+	STATE_CONNECTING, /* TCP */
+	STATE_KEX,        /* up to the first LOGIN */
+	STATE_MET,        /* who they are is settled, who we are not asked yet */
+	STATE_LOGIN,
+	STATE_UP,
+};
+
+struct sluice {
+	/* calls */
+	pthread_mutex_t lock; /* recursive */
+	pthread_cond_t turned;
+	unsigned int callbacks; /* that run: they are inside of each other */
+	bool stepping;          /* an action of the brain's is carried out */
+	size_t queued;          /* bytes given to the brain since */
+	bool polling;           /* a thread waits for the socket; others for turned */
+	int wake;               /* eventfd that ends that wait */
+
+	struct settings set;
+	struct sluice_ops ops;
+	void *arg;
+
+	enum state state;
+	int err;        /* why it is over; 0: it is not, or the program ended it */
+	char text[256]; /* of the last error */
+	int fd;
+	struct dial *dial; /* while CONNECTING */
+	struct engine *engine;
+	struct ssh_brain *brain;
+	struct ssh_pump pump;
+	bool pump_made;
+	bool met;      /* on_connected was told of success */
+	bool eof_in;   /* the socket's end was read */
+	bool cut;      /* to be ended once no callback runs */
+	bool swept;    /* handles were given up meanwhile */
+	bool wants_in; /* sluice_logon() was called */
+	struct login login;
+	uint32_t login_id; /* of a LOGIN that waits for sluice_logon(); 0: none */
+	struct ssh_act_kex kex;
+	uint8_t session_id[SSH_SESSION_ID_MAX];
+	uint32_t session_id_len;
+	unsigned int kexes;
+	char hostkey_sha256[64], peer_ident[SSH_IDENT_MAX + 1];
+	uint64_t begun_ms, heard_ms, moved_ms; /* of the connection, their last byte, any byte */
+	uint64_t keyed_ms;                     /* the last key exchange */
+	uint64_t bytes_in, bytes_out;
+	unsigned int alives; /* keep-alives without an answer */
+
+	struct channels channels;
+	unsigned int n_channels;
+	uint32_t next_channel;
+	struct requests globals; /* unanswered, in order */
+
+	const struct sluice_key *identity[IDENTITIES_MAX];
+	unsigned int n_identities;
+	const struct sluice_key *accepted[IDENTITIES_MAX];
+	unsigned int n_accepted;
+	char *password; /* secret_new() */
+	size_t password_len;
+};
+
+/* Every public function is between these two. */
+void enter(struct sluice *s);
+void leave(struct sluice *s);
+
+/* Is it done? 0: yes; -EAGAIN: not yet; another error: it never will be. */
+typedef int (*wait_test)(struct sluice *s, void *arg);
+/*
+ * Turns until test says so. timeout_ms: that of OperationTimeout or another one. In callbacks and
+ * with 0: one turn at most, then -SLUICE_E_WOULD_BLOCK.
+ */
+int wait_for(struct sluice *s, wait_test test, void *arg, uint32_t timeout_ms);
+bool may_wait(const struct sluice *s);
+/* Reads, steps and writes what there is. True: something was done. */
+bool turn(struct sluice *s);
+/* Does what the brain wants, until it needs bytes or an answer. */
+bool step(struct sluice *s);
+/* Writes what there is to be written; wakes who waits for the socket when some is left. */
+void flush(struct sluice *s);
+uint64_t now_ms(void);
+/* The next time at which something is due by itself; UINT64_MAX: nothing is. */
+uint64_t due_ms(const struct sluice *s);
+void timers_run(struct sluice *s, uint64_t now);
+/* The events to wait for; the descriptor is s->fd or the dial's. */
+short wanted_events(struct sluice *s);
+int wanted_fd(const struct sluice *s);
+
+/* Asks a global request, payload whole; *ret NULL: nobody waits. */
+int global_ask(struct sluice *s, const char *type, const void *payload, size_t len,
+	       struct request **ret);
+
+/* act.c */
+/* Is the server's line one we speak with? */
+void ident_check(struct sluice *s);
+void act_run(struct sluice *s, const struct ssh_act *a);
+/* Ends: callbacks are told, channels closed. err 0: on purpose. */
+void connection_over(struct sluice *s, int err, const char *text);
+int connection_begin(struct sluice *s); /* s->fd is connected */
+/* Why there is none. */
+int connection_gone(const struct sluice *s);
+/*
+ * Sends a message of the connection protocol: one the brain has to know of, or (_data) data,
+ * adjust, EOF and CLOSE, which are -EAGAIN during a key exchange.
+ */
+int send_message(struct sluice *s, const void *p, size_t len);
+int send_data(struct sluice *s, const void *p, size_t len);
+/* Bytes that may be queued now. */
+size_t send_room(const struct sluice *s);
+
+/* login.c */
+void login_next(struct sluice *s, const struct ssh_act *a);
+void login_sign(struct sluice *s, const struct ssh_act *a);
+void login_prompt(struct sluice *s, const struct ssh_act *a);
+void login_done(struct sluice *s);
+
+/* chan.c */
+struct sluice_channel *chan_find(struct sluice *s, uint32_t id);
+void chan_release(struct sluice_channel *c);
+void chan_closed(struct sluice_channel *c);
+void chans_over(struct sluice *s);
+/* What waited for the end of a rekey or for room. */
+void chans_go_on(struct sluice *s);
+int chan_message(struct sluice *s, const struct ssh_act *a); /* 0 or -SSH_E_* */
+/* Sends what was asked for and is due: adjusts, EOF, CLOSE. */
+void chan_flush(struct sluice_channel *c);
+void chan_close_begin(struct sluice_channel *c);
+
+/* chan_data.c */
+int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r);
+void inbox_fini(struct inbox *b);
+
+/* chan_request.c */
+int chan_request_in(struct sluice *s, const struct ssh_act *a);
+void chan_answer(struct sluice_channel *c, bool ok);
+
+/* request.c: what is asked and will be answered, in order. */
+struct request *request_new(struct requests *q, const char *type);
+/* The oldest one. ok false, with its type in ret_type, when there is none to tell it. */
+void request_answer(struct requests *q, bool ok, const uint8_t *data, size_t len);
+void requests_fail(struct requests *q);
+/* Nobody waits for it any more. */
+void request_leave(struct request *q);
+
+/* error.c */
+int error_of(int r); /* of ssh/, crypto/: as the program knows it */
+__attribute__((format(printf, 3, 4))) int fail(struct sluice *s, int err, const char *fmt, ...);
+
+/* log.c */
+__attribute__((format(printf, 3, 4))) void note(struct sluice *s, enum sluice_log_level level,
+						const char *fmt, ...);
+
+/* In front of and behind a callback. */
+#define CALL(s, entry, ...)                                                                        \
+	do {                                                                                       \
+		if ((s)->ops.entry != NULL) {                                                      \
+			(s)->callbacks++;                                                          \
+			(s)->ops.entry((s)->arg, __VA_ARGS__);                                     \
+			(s)->callbacks--;                                                          \
+		}                                                                                  \
+	} while (0)
+
+#endif

@@ -1,0 +1,306 @@
+/*
+ * client/lib/login.c - who we are: the next method each time the server lets us choose.
+ *
+ * AuthMode is one method, or multifactor: whatever the server wants, in the order of
+ * PreferredAuthentications, until it has enough. With TryAllAuthMethods a refusal goes on with
+ * the next method; without it it is the end.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/lib/internal.h"
+#include "crypto/secret.h"
+#include "ssh/kexinit.h"
+
+#define ROUNDS_MAX 100 /* of keyboard-interactive: a server that asks for ever */
+
+static const struct {
+	enum ssh_auth_method method;
+	const char *name;
+} methods[] = {
+	{SSH_AUTH_NONE, "none"},
+	{SSH_AUTH_PASSWORD, "password"},
+	{SSH_AUTH_PUBLICKEY, "publickey"},
+	{SSH_AUTH_KBDINT, "keyboard-interactive"},
+};
+
+static const char *method_name(enum ssh_auth_method m)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].method == m)
+			return methods[i].name;
+	return "";
+}
+
+static enum ssh_auth_method mode_method(const struct sluice *s)
+{
+	switch ((enum auth_mode)s->set.auth_mode) {
+	case AUTH_PASSWORD:
+		return SSH_AUTH_PASSWORD;
+	case AUTH_PUBLICKEY:
+		return SSH_AUTH_PUBLICKEY;
+	case AUTH_KBDINT:
+		return SSH_AUTH_KBDINT;
+	case AUTH_NONE:
+	case AUTH_MULTIFACTOR:
+		break;
+	}
+	return SSH_AUTH_NONE;
+}
+
+/* --- one try: 0 when a request is on its way, -ENOENT when the method has nothing more ---------
+ */
+
+static ssize_t ask_password(struct sluice *s, char *buf)
+{
+	ssize_t n = -1;
+
+	if (s->password != NULL) {
+		if (s->login.passwords > 0) /* it was wrong, and will be */
+			return -1;
+		memcpy(buf, s->password, s->password_len);
+		return (ssize_t)s->password_len;
+	}
+	if (s->ops.on_password == NULL || s->login.passwords >= s->set.password_prompts)
+		return -1;
+	s->callbacks++;
+	n = s->ops.on_password(s->arg, s, s->login.passwords + 1, buf, SLUICE_ANSWER_MAX);
+	s->callbacks--;
+	return n > SLUICE_ANSWER_MAX ? -1 : n;
+}
+
+static int try_password(struct sluice *s, uint32_t id)
+{
+	char buf[SLUICE_ANSWER_MAX];
+	ssize_t n = ask_password(s, buf);
+	int r = -ENOENT;
+
+	if (n >= 0) {
+		s->login.passwords++;
+		r = ssh_brain_login_password(s->brain, id, buf, (size_t)n);
+	}
+	secret_wipe(buf, sizeof(buf));
+	return r;
+}
+
+static int try_publickey(struct sluice *s, uint32_t id)
+{
+	while (s->login.next_key < s->n_identities) {
+		const struct sluice_key *k = s->identity[s->login.next_key++];
+
+		s->login.key = k;
+		if (ssh_brain_login_publickey(s->brain, id, k->key, NULL) == 0)
+			return 0;
+		note(s, SLUICE_LOG_INFO, "no signature algorithm in common for %s",
+		     key_type(k->key));
+	}
+	return -ENOENT;
+}
+
+static int try_kbdint(struct sluice *s, uint32_t id)
+{
+	if (s->ops.on_kbdint == NULL || s->login.rounds > 0)
+		return -ENOENT;
+	return ssh_brain_login_kbdint(s->brain, id, "");
+}
+
+static int try_none(struct sluice *s, uint32_t id)
+{
+	if (s->login.asked_none)
+		return -ENOENT;
+	s->login.asked_none = true;
+	return ssh_brain_login_none(s->brain, id);
+}
+
+static int try_method(struct sluice *s, enum ssh_auth_method m, uint32_t id)
+{
+	int r = -ENOENT;
+
+	if (m == SSH_AUTH_PASSWORD)
+		r = try_password(s, id);
+	else if (m == SSH_AUTH_PUBLICKEY)
+		r = try_publickey(s, id);
+	else if (m == SSH_AUTH_KBDINT)
+		r = try_kbdint(s, id);
+	else if (m == SSH_AUTH_NONE)
+		r = try_none(s, id);
+	if (r == 0) {
+		s->login.now = m;
+		note(s, SLUICE_LOG_INFO, "authentication: %s", method_name(m));
+	} else {
+		s->login.tried |= m;
+	}
+	return r;
+}
+
+/* --- which method
+ * --------------------------------------------------------------------------------- */
+
+/* The first of PreferredAuthentications that the server takes and we have something for. */
+static int try_preferred(struct sluice *s, uint32_t id)
+{
+	struct ssh_str list = ssh_str_c(s->set.preferred), name;
+	struct ssh_str theirs = ssh_str_c(ssh_brain_methods(s->brain));
+
+	while (ssh_names_next(&list, &name)) {
+		unsigned int m = ssh_auth_method_find(name);
+
+		if (m == 0 || !ssh_names_have(theirs, method_name(m)) ||
+		    (s->login.tried & m) != 0 ||
+		    (!s->set.repeat_methods && (s->login.methods_done & m) != 0))
+			continue;
+		if (try_method(s, m, id) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* The outcome of what was sent before. False: that was the last try. */
+static bool judge(struct sluice *s, bool *ret_same)
+{
+	struct login *l = &s->login;
+	bool partial = ssh_brain_partial(s->brain);
+	enum ssh_auth_method was = l->now;
+
+	*ret_same = false;
+	if (was == 0)
+		return true;
+	l->now = 0;
+	CALL(s, on_auth, s, method_name(was), partial ? 2 : 0);
+	note(s, SLUICE_LOG_INFO, "%s: %s", method_name(was),
+	     partial ? "did, and more is wanted" : "refused");
+	if (partial) {
+		l->methods_done |= was;
+		if (s->set.repeat_methods)
+			l->tried = l->next_key = l->passwords = l->rounds = 0;
+		return s->set.auth_mode == AUTH_MULTIFACTOR || s->set.try_all;
+	}
+	/* Another key, or password, may do. */
+	*ret_same = was != SSH_AUTH_NONE;
+	return true;
+}
+
+static int choose(struct sluice *s, uint32_t id)
+{
+	enum ssh_auth_method was = s->login.now;
+	bool same, first = was == 0 && !s->login.asked_none && s->login.methods_done == 0;
+
+	if (!judge(s, &same))
+		return -ENOENT;
+	if (first)
+		return try_method(s, mode_method(s), id);
+	if (same && try_method(s, was, id) == 0)
+		return 0;
+	if (s->set.try_all || (s->set.auth_mode == AUTH_MULTIFACTOR && !same))
+		return try_preferred(s, id);
+	return -ENOENT;
+}
+
+void login_next(struct sluice *s, const struct ssh_act *a)
+{
+	if (s->state == STATE_KEX) {
+		s->state = STATE_MET;
+		s->met = true;
+		CALL(s, on_connected, s, 0, "OK");
+		if (s->cut)
+			return;
+	}
+	if (s->state == STATE_MET && !s->wants_in) {
+		s->login_id = a->id;
+		return;
+	}
+	s->state = STATE_LOGIN;
+	s->login_id = 0;
+	if (choose(s, a->id) == 0 || s->brain == NULL)
+		return;
+	fail(s, -SLUICE_E_AUTH, "authentication failed; methods that can continue: %s",
+	     ssh_brain_methods(s->brain));
+	(void)ssh_brain_login_give_up(s->brain, a->id);
+}
+
+/* --- what a request needs
+ * ------------------------------------------------------------------------- */
+
+void login_sign(struct sluice *s, const struct ssh_act *a)
+{
+	uint8_t sig[KEY_SIG_MAX];
+	size_t len = sizeof(sig);
+	int r = key_sign(s->login.key->key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig,
+			 &len);
+
+	if (r < 0)
+		note(s, SLUICE_LOG_INFO, "the key does not sign: %s", sluice_strerror(r));
+	(void)ssh_brain_sign_answer(s->brain, a->id, r, sig, len);
+	secret_wipe(sig, sizeof(sig));
+}
+
+/* Texts as programs take them: cut where they hold a NUL. */
+static char *text_of(struct ssh_str s)
+{
+	return strndup((const char *)s.p, s.len);
+}
+
+static int ask_prompts(struct sluice *s, const struct ssh_prompts *m, struct sluice_prompt *prompt,
+		       char (*answer)[SLUICE_ANSWER_MAX])
+{
+	char *name = text_of(m->name), *instruction = text_of(m->instruction);
+	int r = name != NULL && instruction != NULL ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < m->n; i++) {
+		prompt[i] = (struct sluice_prompt){.text = text_of(m->prompt[i].text),
+						   .echo = m->prompt[i].echo,
+						   .answer = answer[i]};
+		if (prompt[i].text == NULL)
+			r = -ENOMEM;
+	}
+	if (r == 0) {
+		s->callbacks++;
+		r = s->ops.on_kbdint(s->arg, s, name, instruction, prompt, m->n);
+		s->callbacks--;
+	}
+	for (unsigned int i = 0; i < m->n; i++) {
+		free((char *)prompt[i].text);
+		if (prompt[i].answer_len > SLUICE_ANSWER_MAX)
+			r = -EINVAL;
+	}
+	free(name);
+	free(instruction);
+	return r;
+}
+
+void login_prompt(struct sluice *s, const struct ssh_act *a)
+{
+	const struct ssh_prompts *m = a->prompts;
+	struct sluice_prompt prompt[SSH_PROMPTS_MAX];
+	struct ssh_str response[SSH_PROMPTS_MAX];
+	size_t room = sizeof(char[SSH_PROMPTS_MAX][SLUICE_ANSWER_MAX]);
+	char(*answer)[SLUICE_ANSWER_MAX] = secret_new(room);
+	int r = answer == NULL ? -ENOMEM : 0;
+
+	if (r == 0 && ++s->login.rounds > ROUNDS_MAX)
+		r = -ELOOP;
+	if (r == 0)
+		r = ask_prompts(s, m, prompt, answer);
+	if (r >= 0) {
+		for (unsigned int i = 0; i < m->n; i++)
+			response[i] = (struct ssh_str){(const uint8_t *)prompt[i].answer,
+						       (uint32_t)prompt[i].answer_len};
+		r = ssh_brain_prompt_answer(s->brain, a->id, m->n, response);
+	}
+	secret_free(answer, room);
+	if (r < 0)
+		connection_over(s, -SLUICE_E_AUTH, "prompts were not answered");
+}
+
+void login_done(struct sluice *s)
+{
+	enum ssh_auth_method was = s->login.now;
+
+	s->login.now = 0;
+	s->state = STATE_UP;
+	s->heard_ms = s->moved_ms = now_ms();
+	note(s, SLUICE_LOG_INFO, "authenticated by %s", method_name(was));
+	CALL(s, on_auth, s, method_name(was), 1);
+	CALL(s, on_logon, s, 0, "OK");
+}

@@ -1,0 +1,533 @@
+/* client/lib/session.c - a connection as an object: made, set, connected, ended. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/lib/internal.h"
+#include "crypto/secret.h"
+#include "ssh/err.h"
+
+/* --- the object
+ * ------------------------------------------------------------------------------------ */
+
+static int lock_init(struct sluice *s)
+{
+	pthread_mutexattr_t m;
+	pthread_condattr_t c;
+	int r = pthread_mutexattr_init(&m);
+
+	if (r != 0)
+		return -r;
+	pthread_mutexattr_settype(&m, PTHREAD_MUTEX_RECURSIVE);
+	r = pthread_mutex_init(&s->lock, &m);
+	pthread_mutexattr_destroy(&m);
+	if (r != 0)
+		return -r;
+	pthread_condattr_init(&c);
+	pthread_condattr_setclock(&c, CLOCK_MONOTONIC);
+	r = pthread_cond_init(&s->turned, &c);
+	pthread_condattr_destroy(&c);
+	if (r != 0)
+		pthread_mutex_destroy(&s->lock);
+	return -r;
+}
+
+int sluice_new(struct sluice **ret)
+{
+	struct sluice *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->wake < 0 || settings_init(&s->set) < 0 || lock_init(s) < 0) {
+		settings_fini(&s->set);
+		if (s->wake >= 0)
+			close(s->wake);
+		free(s);
+		return -ENOMEM;
+	}
+	s->fd = -1;
+	s->state = STATE_NONE;
+	TAILQ_INIT(&s->channels);
+	STAILQ_INIT(&s->globals);
+	*ret = s;
+	return 0;
+}
+
+static void credentials_drop(struct sluice *s)
+{
+	while (s->n_identities > 0)
+		sluice_key_free((struct sluice_key *)s->identity[--s->n_identities]);
+	while (s->n_accepted > 0)
+		sluice_key_free((struct sluice_key *)s->accepted[--s->n_accepted]);
+	secret_free(s->password, SLUICE_ANSWER_MAX);
+	s->password = NULL;
+}
+
+void sluice_free(struct sluice *s)
+{
+	if (s == NULL)
+		return;
+	memset(&s->ops, 0, sizeof(s->ops)); /* nobody is told of what it did itself */
+	connection_over(s, 0, "freed");
+	while (!TAILQ_EMPTY(&s->channels))
+		chan_release(TAILQ_FIRST(&s->channels));
+	credentials_drop(s);
+	settings_fini(&s->set);
+	pthread_cond_destroy(&s->turned);
+	pthread_mutex_destroy(&s->lock);
+	close(s->wake);
+	secret_wipe(s, sizeof(*s));
+	free(s);
+}
+
+int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg)
+{
+	if (ops->size < offsetof(struct sluice_ops, on_channel_requested) ||
+	    ops->size > sizeof(s->ops))
+		return -EINVAL;
+	enter(s);
+	memset(&s->ops, 0, sizeof(s->ops));
+	memcpy(&s->ops, ops, ops->size);
+	s->arg = arg;
+	leave(s);
+	return 0;
+}
+
+/* --- settings
+ * ------------------------------------------------------------------------------------------ */
+
+int sluice_set(struct sluice *s, const char *keyword, const char *value)
+{
+	const char *why = "";
+	int r;
+
+	enter(s);
+	r = settings_set(&s->set, keyword, value, s->state != STATE_NONE, &why);
+	if (r == -ENOENT)
+		r = fail(s, -SLUICE_E_KEYWORD, "%s: there is no such setting", keyword);
+	else if (r == -EBUSY)
+		r = fail(s, -SLUICE_E_FROZEN, "%s cannot change while connected", keyword);
+	else if (r == -EINVAL)
+		r = fail(s, -SLUICE_E_VALUE, "%s: %s", keyword, why);
+	leave(s);
+	return r;
+}
+
+ssize_t sluice_get(struct sluice *s, const char *keyword, char *buf, size_t size)
+{
+	ssize_t r;
+
+	enter(s);
+	r = settings_get(&s->set, keyword, buf, size);
+	leave(s);
+	return r == -ENOENT ? -SLUICE_E_KEYWORD : r;
+}
+
+int sluice_reset(struct sluice *s)
+{
+	struct settings fresh;
+	int r;
+
+	enter(s);
+	r = s->state != STATE_NONE ? -SLUICE_E_FROZEN : settings_init(&fresh);
+	if (r == 0) {
+		settings_fini(&s->set);
+		s->set = fresh;
+		credentials_drop(s);
+	}
+	leave(s);
+	return r;
+}
+
+int sluice_password_set(struct sluice *s, const char *password, size_t len)
+{
+	int r = 0;
+
+	if (len > SLUICE_ANSWER_MAX)
+		return -EINVAL;
+	enter(s);
+	secret_free(s->password, SLUICE_ANSWER_MAX);
+	s->password = NULL;
+	if (password != NULL) {
+		s->password = secret_new(SLUICE_ANSWER_MAX);
+		if (s->password != NULL)
+			memcpy(s->password, password, len);
+		else
+			r = -ENOMEM;
+		s->password_len = len;
+	}
+	leave(s);
+	return r;
+}
+
+int sluice_identity_add(struct sluice *s, const struct sluice_key *k)
+{
+	int r = 0;
+
+	if (!key_is_private(k->key))
+		return -EINVAL;
+	enter(s);
+	if (s->n_identities == IDENTITIES_MAX)
+		r = -EMFILE;
+	else
+		s->identity[s->n_identities++] = key_get(k);
+	leave(s);
+	return r;
+}
+
+int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k)
+{
+	int r = 0;
+
+	enter(s);
+	if (s->n_accepted == IDENTITIES_MAX)
+		r = -EMFILE;
+	else
+		s->accepted[s->n_accepted++] = key_get(k);
+	leave(s);
+	return r;
+}
+
+/* --- connecting
+ * --------------------------------------------------------------------------------------- */
+
+static void begin(struct sluice *s)
+{
+	s->err = 0;
+	s->text[0] = '\0';
+	s->eof_in = s->cut = s->wants_in = s->met = false;
+	s->login = (struct login){0};
+	s->kex = (struct ssh_act_kex){0};
+	s->session_id_len = s->kexes = s->alives = 0;
+	s->bytes_in = s->bytes_out = 0;
+	s->hostkey_sha256[0] = s->peer_ident[0] = '\0';
+	s->next_channel = 0;
+	s->begun_ms = s->moved_ms = s->heard_ms = now_ms();
+	s->state = STATE_CONNECTING;
+}
+
+static int connect_begin(struct sluice *s)
+{
+	int r;
+
+	if (s->state != STATE_NONE)
+		return -SLUICE_E_ALREADY;
+	if (*s->set.hostname == '\0')
+		return fail(s, -SLUICE_E_ADDRESS, "no Hostname");
+	begin(s);
+	note(s, SLUICE_LOG_INFO, "connecting to %s port %u", s->set.hostname, s->set.port);
+	r = dial_new(s->set.hostname, (uint16_t)s->set.port, &s->dial);
+	if (r < 0)
+		connection_over(s, r, sluice_strerror(r));
+	return r;
+}
+
+static int is_met(struct sluice *s, void *arg)
+{
+	(void)arg;
+	if (s->state == STATE_NONE)
+		return connection_gone(s);
+	return s->state >= STATE_MET ? 0 : -EAGAIN;
+}
+
+static int is_up(struct sluice *s, void *arg)
+{
+	(void)arg;
+	if (s->state == STATE_NONE)
+		return connection_gone(s);
+	return s->state == STATE_UP ? 0 : -EAGAIN;
+}
+
+/* Waits as the settings say; who waited in vain has no connection. */
+static int reach(struct sluice *s, wait_test test)
+{
+	uint32_t ms = s->set.operation_timeout;
+	int r;
+
+	/* ConnectTimeout is a timer of its own. */
+	r = wait_for(s, test, NULL, ms == 0 || s->state == STATE_MET ? ms : TIME_NONE);
+	if (r == -SLUICE_E_TIMEOUT)
+		connection_over(s, r, "timed out");
+	return r;
+}
+
+int sluice_connect(struct sluice *s)
+{
+	int r;
+
+	enter(s);
+	r = connect_begin(s);
+	if (r == 0)
+		r = reach(s, is_met);
+	leave(s);
+	return r;
+}
+
+int sluice_connect_fd(struct sluice *s, int fd)
+{
+	int r;
+
+	enter(s);
+	if (s->state != STATE_NONE) {
+		close(fd);
+		r = -SLUICE_E_ALREADY;
+	} else {
+		begin(s);
+		s->fd = fd;
+		r = connection_begin(s);
+		if (r < 0)
+			connection_over(s, r, sluice_strerror(r));
+		else
+			r = reach(s, is_met);
+	}
+	leave(s);
+	return r;
+}
+
+/* host and port, where the program gives them here. */
+static int place_set(struct sluice *s, const char *host, uint16_t port)
+{
+	const char *why;
+	char number[8];
+	int r = 0;
+
+	if (s->state != STATE_NONE)
+		return host == NULL && port == 0 ? 0 : -SLUICE_E_FROZEN;
+	if (host != NULL)
+		r = settings_set(&s->set, "Hostname", host, false, &why);
+	snprintf(number, sizeof(number), "%u", port);
+	if (r == 0 && port != 0)
+		r = settings_set(&s->set, "Port", number, false, &why);
+	return r;
+}
+
+int sluice_logon(struct sluice *s, const char *host, uint16_t port)
+{
+	struct ssh_act act = {.kind = SSH_ACT_LOGIN};
+	int r;
+
+	enter(s);
+	r = place_set(s, host, port);
+	if (r == 0 && (s->state == STATE_LOGIN || s->state == STATE_UP || s->wants_in))
+		r = -SLUICE_E_ALREADY;
+	if (r == 0 && s->state == STATE_NONE)
+		r = connect_begin(s);
+	if (r == 0) {
+		s->wants_in = true;
+		act.id = s->login_id;
+		if (s->state == STATE_MET)
+			login_next(s, &act);
+		r = reach(s, is_up);
+	}
+	leave(s);
+	return r;
+}
+
+static int is_over(struct sluice *s, void *arg)
+{
+	(void)arg;
+	return s->state == STATE_NONE ? 0 : -EAGAIN;
+}
+
+static int all_closed(struct sluice *s, void *arg)
+{
+	struct sluice_channel *c;
+
+	(void)arg;
+	TAILQ_FOREACH(c, &s->channels, link)
+	if (c->fsm.state != SSH_CHAN_CLOSED)
+		return -EAGAIN;
+	return 0;
+}
+
+int sluice_logoff(struct sluice *s)
+{
+	struct sluice_channel *c;
+
+	enter(s);
+	if (s->state == STATE_NONE) {
+		leave(s);
+		return -SLUICE_E_NOT_CONNECTED;
+	}
+	TAILQ_FOREACH(c, &s->channels, link)
+	chan_close_begin(c);
+	flush(s);
+	if (s->state == STATE_UP && s->set.wait_close)
+		(void)wait_for(s, all_closed, NULL, s->set.operation_timeout);
+	if (s->brain != NULL && s->set.wait_server && may_wait(s)) {
+		(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
+	} else if (s->brain != NULL) {
+		ssh_brain_end(s->brain, -SSH_E_SHUTDOWN, "logged off");
+		step(s);
+	}
+	connection_over(s, 0, "logged off");
+	leave(s);
+	return 0;
+}
+
+int sluice_disconnect(struct sluice *s)
+{
+	int r = 0;
+
+	enter(s);
+	if (s->state == STATE_NONE)
+		r = -SLUICE_E_NOT_CONNECTED;
+	else
+		connection_over(s, 0, "disconnected");
+	leave(s);
+	return r;
+}
+
+bool sluice_connected(struct sluice *s)
+{
+	bool yes;
+
+	enter(s);
+	yes = s->state >= STATE_MET;
+	leave(s);
+	return yes;
+}
+
+int sluice_status(struct sluice *s)
+{
+	int r;
+
+	enter(s);
+	if (s->state == STATE_NONE)
+		r = connection_gone(s);
+	else if (s->state == STATE_UP)
+		r = 0;
+	else
+		r = s->state == STATE_MET ? -SLUICE_E_STATE : -SLUICE_E_WOULD_BLOCK;
+	leave(s);
+	return r;
+}
+
+int sluice_rekey(struct sluice *s)
+{
+	int r = -SLUICE_E_STATE;
+
+	enter(s);
+	if (s->state == STATE_UP) {
+		r = error_of(ssh_brain_rekey(s->brain));
+		step(s);
+		flush(s);
+	}
+	leave(s);
+	return r;
+}
+
+/* --- what is known of it
+ * ---------------------------------------------------------------------------------- */
+
+static ssize_t put(char *buf, size_t size, const char *text)
+{
+	if (text == NULL)
+		return -SLUICE_E_NOT_CONNECTED;
+	if (size > 0)
+		snprintf(buf, size, "%s", text);
+	return (ssize_t)strlen(text);
+}
+
+static ssize_t put_number(char *buf, size_t size, uint64_t n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return put(buf, size, text);
+}
+
+static ssize_t put_addr(const struct sluice *s, bool peer, char *buf, size_t size)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sizeof(a);
+	char addr[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&a;
+	struct sockaddr_in *four = (struct sockaddr_in *)&a;
+	bool is_six;
+
+	if (s->fd < 0 || (peer ? getpeername(s->fd, (struct sockaddr *)&a, &len)
+			       : getsockname(s->fd, (struct sockaddr *)&a, &len)) < 0)
+		return -SLUICE_E_NOT_CONNECTED;
+	is_six = a.ss_family == AF_INET6;
+	if ((!is_six && a.ss_family != AF_INET) ||
+	    inet_ntop(a.ss_family, is_six ? (void *)&six->sin6_addr : (void *)&four->sin_addr, addr,
+		      sizeof(addr)) == NULL)
+		return -SLUICE_E_NOT_CONNECTED;
+	snprintf(text, sizeof(text), "%s port %u", addr,
+		 ntohs(is_six ? six->sin6_port : four->sin_port));
+	return put(buf, size, text);
+}
+
+static ssize_t put_session_id(const struct sluice *s, char *buf, size_t size)
+{
+	char hex[2 * SSH_SESSION_ID_MAX + 1] = "";
+
+	if (s->session_id_len == 0)
+		return -SLUICE_E_NOT_CONNECTED;
+	for (uint32_t i = 0; i < s->session_id_len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", s->session_id[i]);
+	return put(buf, size, hex);
+}
+
+static ssize_t info(const struct sluice *s, enum sluice_info what, char *buf, size_t size)
+{
+	switch (what) {
+	case SLUICE_INFO_PEER_VERSION:
+		return put(buf, size, *s->peer_ident != '\0' ? s->peer_ident : NULL);
+	case SLUICE_INFO_LOCAL_ADDR:
+		return put_addr(s, false, buf, size);
+	case SLUICE_INFO_PEER_ADDR:
+		return put_addr(s, true, buf, size);
+	case SLUICE_INFO_KEX:
+		return put(buf, size, s->kex.kex);
+	case SLUICE_INFO_HOSTKEY_ALG:
+		return put(buf, size, s->kex.hostkey);
+	case SLUICE_INFO_CIPHER_OUT:
+		return put(buf, size, s->kex.cipher_cs);
+	case SLUICE_INFO_CIPHER_IN:
+		return put(buf, size, s->kex.cipher_sc);
+	case SLUICE_INFO_MAC_OUT:
+		return put(buf, size, s->kex.mac_cs);
+	case SLUICE_INFO_MAC_IN:
+		return put(buf, size, s->kex.mac_sc);
+	case SLUICE_INFO_COMP_OUT:
+		return put(buf, size, s->kex.comp_cs);
+	case SLUICE_INFO_COMP_IN:
+		return put(buf, size, s->kex.comp_sc);
+	case SLUICE_INFO_STRICT_KEX:
+		return s->kexes == 0 ? -SLUICE_E_NOT_CONNECTED
+				     : put(buf, size, s->kex.strict ? "yes" : "no");
+	case SLUICE_INFO_SESSION_ID:
+		return put_session_id(s, buf, size);
+	case SLUICE_INFO_AUTH_METHODS:
+		return put(buf, size, s->brain != NULL ? ssh_brain_methods(s->brain) : NULL);
+	case SLUICE_INFO_HOSTKEY_SHA256:
+		return put(buf, size, *s->hostkey_sha256 != '\0' ? s->hostkey_sha256 : NULL);
+	case SLUICE_INFO_BYTES_IN:
+		return put_number(buf, size, s->bytes_in);
+	case SLUICE_INFO_BYTES_OUT:
+		return put_number(buf, size, s->bytes_out);
+	case SLUICE_INFO_REKEYS:
+		return put_number(buf, size, s->kexes > 0 ? s->kexes - 1 : 0);
+	}
+	return -EINVAL;
+}
+
+ssize_t sluice_info(struct sluice *s, enum sluice_info what, char *buf, size_t size)
+{
+	ssize_t r;
+
+	enter(s);
+	r = info(s, what, buf, size);
+	leave(s);
+	return r;
+}

@@ -1,0 +1,453 @@
+/* client/lib/settings.c - see settings.h. Source ssh_config(5), and keywords of our own. */
+#include "client/lib/settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/sluice.h"
+#include "conf/words.h"
+#include "crypto/cipher.h"
+#include "crypto/kex.h"
+#include "ssh/ident.h"
+#include "ssh/kexinit.h"
+
+#define ALL_NAMES_MAX 4096
+
+enum kind {
+	KIND_TEXT = 1, /* "" is none */
+	KIND_BOOL,
+	KIND_UINT,
+	KIND_TIME, /* "none" is TIME_NONE */
+	KIND_SIZE,
+	KIND_CHOICE,
+	KIND_ALGS,
+	KIND_OWN, /* set and get of its own */
+};
+
+struct choice {
+	const char *name;
+	uint32_t value;
+};
+
+struct keyword {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	const char *dflt;
+	bool frozen; /* while connected */
+	uint64_t min, max;
+	const struct choice *choices;
+	const char *(*name_at)(unsigned int i); /* of algorithms: those there are */
+	bool (*set)(struct settings *set, const char *value);
+	void (*get)(const struct settings *set, FILE *f);
+};
+
+/* --- keywords that are more than one value -------------------------------------------------------
+ */
+
+/* "BYTES [TIME]", "default", "none". */
+static bool rekey_set(struct settings *set, const char *value)
+{
+	char bytes[32], seconds[32] = "none";
+	uint64_t n = 0;
+	uint32_t ms = 0;
+
+	if (sscanf(value, "%31s %31s", bytes, seconds) < 1)
+		return false;
+	if (strcasecmp(bytes, "default") != 0 && strcasecmp(bytes, "none") != 0 &&
+	    (!size_read(bytes, &n) || n < 16))
+		return false;
+	if (strcasecmp(seconds, "none") != 0 && !time_read(seconds, &ms))
+		return false;
+	set->rekey.bytes = n;
+	set->rekey.seconds = ms / 1000;
+	return true;
+}
+
+static void rekey_get(const struct settings *set, FILE *f)
+{
+	if (set->rekey.bytes == 0)
+		fputs("default", f);
+	else
+		fprintf(f, "%" PRIu64, set->rekey.bytes);
+	if (set->rekey.seconds == 0)
+		fputs(" none", f);
+	else
+		fprintf(f, " %" PRIu32, set->rekey.seconds);
+}
+
+/* "MIN:PREFERRED:MAX", or the preferred one alone. */
+static bool gex_set(struct settings *set, const char *value)
+{
+	struct ssh_gex_bits b = {0};
+	char end;
+
+	if (sscanf(value, "%" SCNu32 ":%" SCNu32 ":%" SCNu32 "%c", &b.min, &b.n, &b.max, &end) !=
+	    3) {
+		if (sscanf(value, "%" SCNu32 "%c", &b.n, &end) != 1)
+			return false;
+		b.min = b.n < SSH_GEX_MIN ? b.n : SSH_GEX_MIN;
+		b.max = SSH_GEX_MAX;
+	}
+	if (b.min < 1024 || b.min > b.n || b.n > b.max || b.max > SSH_GEX_MAX)
+		return false;
+	set->gex = b;
+	return true;
+}
+
+static void gex_get(const struct settings *set, FILE *f)
+{
+	fprintf(f, "%" PRIu32 ":%" PRIu32 ":%" PRIu32, set->gex.min, set->gex.n, set->gex.max);
+}
+
+/* yes, no: a list of its own stands for each. */
+static bool compression_set(struct settings *set, const char *value)
+{
+	bool on = strcasecmp(value, "yes") == 0;
+	char *list;
+
+	if (!on && strcasecmp(value, "no") != 0)
+		return false;
+	list = strdup(on ? "zlib@openssh.com,none" : "none,zlib@openssh.com");
+	if (list == NULL)
+		return false;
+	free(set->comp_algs);
+	set->comp_algs = list;
+	return true;
+}
+
+static void compression_get(const struct settings *set, FILE *f)
+{
+	fputs(strncmp(set->comp_algs, "zlib", 4) == 0 ? "yes" : "no", f);
+}
+
+static bool version_set(struct settings *set, const char *value)
+{
+	size_t n = strlen(value);
+	char *copy;
+
+	if (n > SSH_IDENT_MAX || strncmp(value, "SSH-2.0-", 8) != 0 || n == 8)
+		return false;
+	for (const char *p = value; *p != '\0'; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			return false;
+	copy = strdup(value);
+	if (copy == NULL)
+		return false;
+	free(set->version);
+	set->version = copy;
+	return true;
+}
+
+static void version_get(const struct settings *set, FILE *f)
+{
+	fputs(set->version, f);
+}
+
+/* --- the table
+ * ------------------------------------------------------------------------------------- */
+
+static const struct choice yes_no[] = {{"yes", 1},   {"no", 0}, {"true", 1}, {"1", 1},
+				       {"false", 0}, {"0", 0},  {NULL, 0}};
+static const struct choice strict_levels[] = {
+	{"off", SSH_STRICT_OFF},         {"on", SSH_STRICT_ON},     {"safe", SSH_STRICT_SAFE},
+	{"require", SSH_STRICT_REQUIRE}, {"0", SSH_STRICT_OFF},     {"1", SSH_STRICT_ON},
+	{"2", SSH_STRICT_SAFE},          {"3", SSH_STRICT_REQUIRE}, {NULL, 0}};
+static const struct choice auth_modes[] = {{"none", AUTH_NONE},
+					   {"multifactor", AUTH_MULTIFACTOR},
+					   {"password", AUTH_PASSWORD},
+					   {"publickey", AUTH_PUBLICKEY},
+					   {"keyboard-interactive", AUTH_KBDINT},
+					   {"0", AUTH_NONE},
+					   {"1", AUTH_MULTIFACTOR},
+					   {"2", AUTH_PASSWORD},
+					   {"3", AUTH_PUBLICKEY},
+					   {"4", AUTH_KBDINT},
+					   {NULL, 0}};
+static const struct choice log_levels[] = {
+	{"QUIET", SLUICE_LOG_NONE},   {"INFO", SLUICE_LOG_INFO}, {"DEBUG2", SLUICE_LOG_VERBOSE},
+	{"DEBUG3", SLUICE_LOG_DEBUG}, {"0", SLUICE_LOG_NONE},    {"1", SLUICE_LOG_INFO},
+	{"2", SLUICE_LOG_VERBOSE},    {"3", SLUICE_LOG_DEBUG},   {NULL, 0}};
+
+#define KW(name_, kind_, field, dflt_, ...)                                                        \
+	{                                                                                          \
+		.name = name_, .kind = kind_, .at = offsetof(struct settings, field),              \
+		.dflt = dflt_, ##__VA_ARGS__                                                       \
+	}
+
+static const struct keyword keywords[] = {
+	KW("AbsoluteTimeout", KIND_BOOL, absolute_timeout, "no"),
+	KW("AcceptAnyHostKey", KIND_BOOL, accept_any, "no"),
+	KW("AcceptHostKeyFingerprint", KIND_TEXT, accept_fingerprints, ""),
+	KW("AuthMode", KIND_CHOICE, auth_mode, "password", .choices = auth_modes),
+	KW("ChannelMaxPacket", KIND_UINT, packet_max, "32768", .min = SSH_CHAN_PACKET_MIN,
+	   .max = 1 << 17),
+	KW("ChannelWindow", KIND_SIZE, window, "2M", .min = SSH_CHAN_PACKET_MIN, .max = 1 << 30),
+	KW("Ciphers", KIND_ALGS, ciphers, SSH_DEFAULT_CIPHERS, .frozen = true,
+	   .name_at = cipher_name_at),
+	{.name = "Compression",
+	 .kind = KIND_OWN,
+	 .dflt = "no",
+	 .frozen = true,
+	 .set = compression_set,
+	 .get = compression_get},
+	KW("CompressionAlgorithms", KIND_ALGS, comp_algs, SSH_DEFAULT_COMP, .frozen = true,
+	   .name_at = ssh_comp_name_at),
+	KW("ConnectTimeout", KIND_TIME, connect_timeout, "60", .max = TIME_NONE),
+	{.name = "DHGroupExchangeBits",
+	 .kind = KIND_OWN,
+	 .dflt = "2048:3072:8192",
+	 .frozen = true,
+	 .set = gex_set,
+	 .get = gex_get},
+	KW("HostKeyAlgorithms", KIND_ALGS, hostkey_algs, SSH_DEFAULT_HOSTKEY, .frozen = true,
+	   .name_at = key_sig_alg_at),
+	KW("Hostname", KIND_TEXT, hostname, "", .frozen = true),
+	KW("KexAlgorithms", KIND_ALGS, kex_algs, SSH_DEFAULT_KEX_CLIENT, .frozen = true,
+	   .name_at = kex_method_name_at),
+	KW("LogLevel", KIND_CHOICE, log_level, "INFO", .choices = log_levels),
+	KW("MACs", KIND_ALGS, macs, SSH_DEFAULT_MACS, .frozen = true,
+	   .name_at = cipher_mac_name_at),
+	KW("NumberOfPasswordPrompts", KIND_UINT, password_prompts, "3", .min = 1, .max = 1000),
+	KW("OperationTimeout", KIND_TIME, operation_timeout, "60", .max = TIME_NONE),
+	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX),
+	KW("PreferredAuthentications", KIND_TEXT, preferred,
+	   "publickey,keyboard-interactive,password"),
+	KW("PubkeyAcceptedAlgorithms", KIND_ALGS, sig_algs, SSH_DEFAULT_PUBKEY, .frozen = true,
+	   .name_at = key_sig_alg_at),
+	{.name = "RekeyLimit",
+	 .kind = KIND_OWN,
+	 .dflt = "default none",
+	 .frozen = true,
+	 .set = rekey_set,
+	 .get = rekey_get},
+	KW("RepeatAuthMethods", KIND_BOOL, repeat_methods, "no"),
+	KW("ServerAliveCountMax", KIND_UINT, alive_count, "3", .max = 1000000),
+	KW("ServerAliveInterval", KIND_TIME, alive_interval, "0", .max = TIME_NONE - 1),
+	KW("StrictKex", KIND_CHOICE, strict, "on", .frozen = true, .choices = strict_levels),
+	KW("TCPKeepAlive", KIND_BOOL, tcp_keepalive, "yes", .frozen = true),
+	KW("TCPNoDelay", KIND_BOOL, tcp_nodelay, "yes", .frozen = true),
+	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),
+	KW("User", KIND_TEXT, user, "", .frozen = true),
+	KW("VersionPattern", KIND_TEXT, version_pattern, "*SSH-1.99-*,*SSH-2.0-*", .frozen = true),
+	{.name = "VersionString",
+	 .kind = KIND_OWN,
+	 .dflt = "SSH-2.0-Sluice_" SLUICE_VERSION,
+	 .frozen = true,
+	 .set = version_set,
+	 .get = version_get},
+	KW("WaitForChannelClose", KIND_BOOL, wait_close, "yes"),
+	KW("WaitForServerDisconnect", KIND_BOOL, wait_server, "no"),
+};
+#define N_KEYWORDS (sizeof(keywords) / sizeof(keywords[0]))
+
+static const struct keyword *find(const char *name)
+{
+	for (size_t i = 0; i < N_KEYWORDS; i++)
+		if (strcasecmp(keywords[i].name, name) == 0)
+			return &keywords[i];
+	return NULL;
+}
+
+/* --- values
+ * ------------------------------------------------------------------------------------------ */
+
+static bool text_put(char **field, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (copy == NULL)
+		return false;
+	free(*field);
+	*field = copy;
+	return true;
+}
+
+static bool algs_put(char **field, const struct keyword *k, const char *value)
+{
+	char all[ALL_NAMES_MAX];
+	struct conf_alg_names names = {.dflt = k->dflt, .all = all};
+	struct arena scratch = {0};
+	const char *list;
+	bool ok;
+
+	ssh_names_join(k->name_at, all, sizeof(all));
+	ok = algs_edit(&scratch, &names, value, &list) == 0 && text_put(field, list);
+	arena_fini(&scratch);
+	return ok;
+}
+
+static bool choice_put(const struct choice *c, const char *value, uint32_t *ret)
+{
+	for (; c->name != NULL; c++) {
+		if (strcasecmp(c->name, value) == 0) {
+			*ret = c->value;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool number_put(const struct keyword *k, const char *value, uint64_t *ret)
+{
+	uint32_t ms;
+
+	if (k->kind == KIND_TIME && strcasecmp(value, "none") == 0) {
+		*ret = TIME_NONE;
+	} else if (k->kind == KIND_TIME) {
+		if (!time_read(value, &ms))
+			return false;
+		*ret = ms;
+	} else if (!size_read(value, ret)) {
+		return false;
+	}
+	return *ret >= k->min && *ret <= k->max;
+}
+
+static bool put(struct settings *set, const struct keyword *k, const char *value)
+{
+	void *field = (uint8_t *)set + k->at;
+	uint64_t n = 0;
+	uint32_t u = 0;
+
+	switch (k->kind) {
+	case KIND_TEXT:
+		return text_put(field, value);
+	case KIND_BOOL:
+		if (!choice_put(yes_no, value, &u))
+			return false;
+		*(bool *)field = u != 0;
+		return true;
+	case KIND_UINT:
+	case KIND_TIME:
+		if (!number_put(k, value, &n))
+			return false;
+		*(uint32_t *)field = (uint32_t)n;
+		return true;
+	case KIND_SIZE:
+		if (!number_put(k, value, &n))
+			return false;
+		*(uint64_t *)field = n;
+		return true;
+	case KIND_CHOICE:
+		return choice_put(k->choices, value, field);
+	case KIND_ALGS:
+		return algs_put(field, k, value);
+	case KIND_OWN:
+		return k->set(set, value);
+	}
+	return false;
+}
+
+static void print_choice(const struct choice *c, uint32_t value, FILE *f)
+{
+	while (c->name != NULL && c->value != value)
+		c++;
+	fputs(c->name != NULL ? c->name : "", f);
+}
+
+static void print(const struct settings *set, const struct keyword *k, FILE *f)
+{
+	const void *field = (const uint8_t *)set + k->at;
+
+	switch (k->kind) {
+	case KIND_TEXT:
+	case KIND_ALGS:
+		fputs(*(char *const *)field, f);
+		break;
+	case KIND_BOOL:
+		fputs(*(const bool *)field ? "yes" : "no", f);
+		break;
+	case KIND_UINT:
+		fprintf(f, "%" PRIu32, *(const uint32_t *)field);
+		break;
+	case KIND_TIME:
+		if (*(const uint32_t *)field == TIME_NONE)
+			fputs("none", f);
+		else if (*(const uint32_t *)field % 1000 == 0)
+			fprintf(f, "%" PRIu32, *(const uint32_t *)field / 1000);
+		else
+			fprintf(f, "%" PRIu32 "ms", *(const uint32_t *)field);
+		break;
+	case KIND_SIZE:
+		fprintf(f, "%" PRIu64, *(const uint64_t *)field);
+		break;
+	case KIND_CHOICE:
+		print_choice(k->choices, *(const uint32_t *)field, f);
+		break;
+	case KIND_OWN:
+		k->get(set, f);
+		break;
+	}
+}
+
+/* --- what others call
+ * ---------------------------------------------------------------------------------- */
+
+int settings_init(struct settings *set)
+{
+	memset(set, 0, sizeof(*set));
+	for (size_t i = 0; i < N_KEYWORDS; i++) {
+		if (!put(set, &keywords[i], keywords[i].dflt)) {
+			settings_fini(set);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void settings_fini(struct settings *set)
+{
+	for (size_t i = 0; i < N_KEYWORDS; i++)
+		if (keywords[i].kind == KIND_TEXT || keywords[i].kind == KIND_ALGS)
+			free(*(char **)((uint8_t *)set + keywords[i].at));
+	free(set->version);
+	memset(set, 0, sizeof(*set));
+}
+
+int settings_set(struct settings *set, const char *keyword, const char *value, bool connected,
+		 const char **ret_why)
+{
+	const struct keyword *k = find(keyword);
+
+	if (k == NULL)
+		return -ENOENT;
+	if (k->frozen && connected)
+		return -EBUSY;
+	if (!put(set, k, value)) {
+		*ret_why =
+			k->kind == KIND_ALGS ? "an algorithm that is not known" : "not its value";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+ssize_t settings_get(const struct settings *set, const char *keyword, char *buf, size_t size)
+{
+	const struct keyword *k = find(keyword);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	if (k == NULL)
+		return -ENOENT;
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return -ENOMEM;
+	print(set, k, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	if (size > 0) {
+		size_t n = len < size ? len : size - 1;
+
+		memcpy(buf, text, n);
+		buf[n] = '\0';
+	}
+	free(text);
+	return (ssize_t)len;
+}

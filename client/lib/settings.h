@@ -1,0 +1,62 @@
+/*
+ * client/lib/settings.h - what a connection can be set to, by keyword.
+ *
+ * The table in settings.c is the one list of keywords: their kind, bounds, default and when they
+ * are frozen. Texts are the settings' own.
+ */
+#ifndef SLUICE_CLIENT_LIB_SETTINGS_H
+#define SLUICE_CLIENT_LIB_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ssh/brain.h"
+
+#define TIME_NONE UINT32_MAX /* without limit, milliseconds */
+
+enum auth_mode {
+	AUTH_NONE,
+	AUTH_MULTIFACTOR,
+	AUTH_PASSWORD,
+	AUTH_PUBLICKEY,
+	AUTH_KBDINT,
+};
+
+struct settings {
+	char *hostname, *user;
+	uint32_t port;
+	uint32_t connect_timeout, operation_timeout; /* ms */
+	bool absolute_timeout;
+	char *version; /* of our identification */
+	char *version_pattern;
+	char *kex_algs, *hostkey_algs, *ciphers, *macs, *comp_algs, *sig_algs;
+	uint32_t strict; /* enum ssh_strict */
+	struct ssh_gex_bits gex;
+	struct ssh_rekey_limit rekey;
+	uint32_t alive_interval, alive_count;
+	uint32_t auth_mode; /* enum auth_mode */
+	bool try_all, repeat_methods;
+	char *preferred;
+	uint32_t password_prompts;
+	char *accept_fingerprints;
+	bool accept_any;
+	uint32_t log_level;
+	uint64_t window;
+	uint32_t packet_max;
+	bool wait_close, wait_server;
+	bool tcp_nodelay, tcp_keepalive;
+};
+
+int settings_init(struct settings *set); /* 0 or -ENOMEM */
+void settings_fini(struct settings *set);
+/*
+ * -ENOENT: no such keyword; -EINVAL with *ret_why; -EBUSY: it is frozen while connected; -ENOMEM.
+ */
+int settings_set(struct settings *set, const char *keyword, const char *value, bool connected,
+		 const char **ret_why);
+/* The length of the text, which is cut to size; -ENOENT. */
+ssize_t settings_get(const struct settings *set, const char *keyword, char *buf, size_t size);
+
+#endif

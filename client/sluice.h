@@ -1,0 +1,415 @@
+/*
+ * client/sluice.h - libsluice: an SSH client for programs.
+ *
+ * Objects  A struct sluice is one connection and its settings, a struct sluice_channel one channel
+ * of it. Both are made by the library and known by pointer alone. A channel belongs to its
+ *          connection: sluice_free() ends and frees all of them.
+ * Errors   int: 0 or more, or a negative error: -errno of the system, or -SLUICE_E_*. Outputs come
+ *          last and are written on success alone, unless it says otherwise. sluice_strerror()
+ *          has a text for each; sluice_error_last() says what happened to this connection.
+ *          No input of a peer and no misuse by NULL settings ends the process: nothing here exits,
+ *          aborts, or raises a signal (SIGPIPE included).
+ * Waiting  A call that needs an answer of the server waits OperationTimeout (60 s; any byte that
+ *          comes or goes begins it anew, unless AbsoluteTimeout is set), then fails with
+ *          -SLUICE_E_TIMEOUT. With OperationTimeout 0 no call waits: what it began goes on in
+ *          sluice_dispatch(), it returns -SLUICE_E_WOULD_BLOCK, and a callback tells the outcome.
+ * Loop     A program with an event loop sets OperationTimeout 0, waits until sluice_fd() is ready
+ *          for sluice_events() or sluice_timeout_ms() are over, and calls sluice_dispatch(s, 0). It
+ *          asks for all three again after each call into the library.
+ * Threads  Connections have nothing in common: each may be used by another thread. Several threads
+ *          may use one connection: calls exclude each other but while they wait. Channel handles
+ * and the connection are freed when no other call uses them. Callbacks run in the thread that
+ * called, inside that call, and may call everything but sluice_free(); a call that would wait
+ * returns -SLUICE_E_WOULD_BLOCK there. Secrets  Passwords and keys are copied, wiped when they are
+ * done with, and stand in no log.
+ *
+ * Strings are UTF-8 and end in NUL; bytes come with a length and may hold NUL.
+ */
+#ifndef SLUICE_H
+#define SLUICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sluice;
+struct sluice_channel;
+struct sluice_key;
+
+/* --- errors ---------------------------------------------------------------------------------- */
+
+/* name, number (numbers of errno where there is one), the number others know it by, text */
+#define SLUICE_ERRORS(X)                                                                           \
+	X(DISCONNECTED, 6001, 1001, "the server has disconnected")                                 \
+	X(VERSION, 6002, 1002, "the server's protocol version is not supported, or malformed")     \
+	X(NEGOTIATE, 6003, 1003, "no algorithm in common")                                         \
+	X(ALG_UNSUPPORTED, 6005, 1005, "the selected algorithm is not supported")                  \
+	X(SET_KEYS, 6006, 1006, "keys cannot be set")                                              \
+	X(ALG_UNEXPECTED, 6010, 1010, "an unexpected algorithm")                                   \
+	X(EXCHANGE_HASH, 6011, 1011, "the exchange hash cannot be made")                           \
+	X(MAKE_KEY, 6012, 1012, "a key cannot be made")                                            \
+	X(SIGN, 6013, 1013, "data cannot be signed")                                               \
+	X(ENCRYPT, 6014, 1014, "a packet cannot be encrypted")                                     \
+	X(DECRYPT, 6015, 1015, "a packet cannot be decrypted")                                     \
+	X(DECOMPRESS, 6016, 1016, "a packet cannot be decompressed")                               \
+	X(CHANNEL_OPEN, 6020, 1020, "the channel could not be opened")                             \
+	X(CHANNEL_ID, 6021, 1021, "there is no such channel")                                      \
+	X(CHANNEL_DATA, 6022, 1022, "channel data that is not allowed")                            \
+	X(CHANNEL_MSG, 6023, 1023, "a channel message that is not allowed")                        \
+	X(UNIMPLEMENTED, 6024, 1024, "the server does not implement a message")                    \
+	X(MSG_UNSUPPORTED, 6027, 1027, "a message of the server is not supported")                 \
+	X(HOSTKEY_REJECTED, 6030, 1030, "the server's host key was not accepted")                  \
+	X(HOSTKEY_VERIFY, 6031, 1031, "the server's host key cannot be verified")                  \
+	X(AUTH, 6032, 1032, "authentication failed")                                               \
+	X(CHANNEL_REQUEST, 6033, 1033, "the channel request failed")                               \
+	X(DH, 6034, 1034, "the Diffie-Hellman key exchange failed")                                \
+	X(CONNECT, 6036, 1036, "the SSH connection failed")                                        \
+	X(RECONNECT_LIMIT, 6037, 1037, "the connection was tried again as often as allowed")       \
+	X(ECDH, 6038, 1038, "the elliptic-curve key exchange failed")                              \
+	X(KEEPALIVE, 6039, 1039, "the server does not answer keep-alives")                         \
+	X(REQUEST, 6098, 1098, "the global request failed")                                        \
+	X(WOULD_BLOCK, 11, 1130, "the operation would block")                                      \
+	X(WOULD_BLOCK_REKEY, 6133, 1133, "the operation would block: keys are exchanged")          \
+	X(FORWARD_OPEN, 6201, 1201, "the connection could not be forwarded")                       \
+	X(FORWARD_DATA, 6202, 1202, "data could not be forwarded")                                 \
+	X(TUNNEL_RETRIES, 6057, 10057, "the tunnel was tried again as often as allowed")           \
+	X(FROZEN, 6100, 100, "this cannot change while connected")                                 \
+	X(ADDRESS, 6102, 102, "this is no address to connect to")                                  \
+	X(ALREADY, 6104, 104, "already connected or connecting")                                   \
+	X(PORT, 6116, 116, "this is no port to connect to")                                        \
+	X(TIMEOUT, 110, 201, "timed out")                                                          \
+	X(STATE, 6211, 211, "not possible in this state")                                          \
+	X(NOT_CONNECTED, 6212, 212, "not connected")                                               \
+	X(UTF8, 6434, 434, "the text is not UTF-8")                                                \
+	X(DROPPED, 104, 1120, "the connection was dropped by the server")                          \
+	X(RESOLVE, 6301, 11001, "the name could not be resolved")                                  \
+	X(KEYWORD, 6302, 0, "there is no such setting")                                            \
+	X(VALUE, 6303, 0, "the setting cannot have this value")                                    \
+	X(INTERNAL, 6304, 0, "an error of the library")
+
+enum sluice_error {
+#define X(name, number, ref, text) SLUICE_E_##name = number,
+	SLUICE_ERRORS(X)
+#undef X
+};
+
+/* A text for what any function here returned; never NULL, good for ever. */
+const char *sluice_strerror(int err);
+/* The number of an error in the reference components; 0: it has none. */
+int sluice_error_ref(int err);
+/*
+ * What went wrong last on this connection, with what is known of it. Returns the length of the
+ * text, which is cut to size; 0: nothing did.
+ */
+size_t sluice_error_last(struct sluice *s, char *buf, size_t size);
+const char *sluice_version(void);
+
+/* --- callbacks ------------------------------------------------------------------------------- */
+
+enum sluice_log_level { SLUICE_LOG_NONE, SLUICE_LOG_INFO, SLUICE_LOG_VERBOSE, SLUICE_LOG_DEBUG };
+
+/* Who the server says it is. Texts and bytes are good until the callback returns. */
+struct sluice_hostkey {
+	const char *host; /* as it was asked for */
+	uint16_t port;
+	const char *algorithm; /* of its signature: "ssh-ed25519", "rsa-sha2-512", … */
+	const char *type;      /* of its key */
+	const uint8_t *blob;   /* as on the wire */
+	size_t blob_len;
+	const char *line;                /* "type base64", as files of keys have it */
+	const char *md5, *sha1, *sha256; /* fingerprints: "MD5:…", "SHA1:…", "SHA256:…" */
+	bool certificate; /* of an authority: line and fingerprints are those of the key in it */
+	bool accepted;    /* what the settings say; the answer when there is no callback */
+};
+
+#define SLUICE_ANSWER_MAX 1024 /* bytes of a password, and of a prompt's answer */
+
+struct sluice_prompt {
+	const char *text; /* a stranger's: look at it before it is shown */
+	bool echo;
+	/* To be filled in: at most SLUICE_ANSWER_MAX bytes. May hold the password already. */
+	char *answer;
+	size_t answer_len;
+};
+
+/* Of data that came in. */
+enum {
+	SLUICE_DATA_STDERR = 1 << 0,
+	SLUICE_DATA_RECORD = 1 << 1, /* ends a record: sluice_channel_eol_set(), _record_set() */
+};
+
+/*
+ * What the program wants to hear. Every entry may be NULL. arg is the one of sluice_ops_set().
+ * New entries come at the end: size says how many the program knows.
+ */
+struct sluice_ops {
+	size_t size; /* sizeof(struct sluice_ops) */
+
+	/* TCP, keys and host key are settled; or why not. */
+	void (*on_connected)(void *arg, struct sluice *s, int err, const char *text);
+	/* Authenticated; or why not. */
+	void (*on_logon)(void *arg, struct sluice *s, int err, const char *text);
+	/* It is over: 0 when the program ended it. Comes once for each on_connected of 0. */
+	void (*on_disconnected)(void *arg, struct sluice *s, int err, const char *text);
+	/* level is never above LogLevel. */
+	void (*on_log)(void *arg, struct sluice *s, enum sluice_log_level level, const char *text);
+	/* Is this the server? 1: yes; 0: no. */
+	int (*on_hostkey)(void *arg, struct sluice *s, const struct sluice_hostkey *k);
+	/* A server's text before authentication: may hold anything but NUL. */
+	void (*on_banner)(void *arg, struct sluice *s, const char *text, size_t len);
+	/*
+	 * The password, when none was set: writes at most size bytes and returns their number, or a
+	 * negative number to do without. attempt counts from 1.
+	 */
+	ssize_t (*on_password)(void *arg, struct sluice *s, unsigned int attempt, char *buf,
+			       size_t size);
+	/* Answers all prompts of a round; negative: gives this method up. */
+	int (*on_kbdint)(void *arg, struct sluice *s, const char *name, const char *instruction,
+			 struct sluice_prompt *prompts, unsigned int n);
+	/* A method did (1), did and others have to follow (2), or was refused (0). */
+	void (*on_auth)(void *arg, struct sluice *s, const char *method, int outcome);
+
+	/* A channel of ours is open, or was refused: err, and the server's text. */
+	void (*on_channel_opened)(void *arg, struct sluice_channel *c, int err, const char *text);
+	/*
+	 * Data came: all of it is taken by the callback. Without this entry data waits, up to the
+	 * channel's window, for sluice_channel_read(), and on_channel_readable tells of it.
+	 */
+	void (*on_channel_data)(void *arg, struct sluice_channel *c, const void *data, size_t len,
+				unsigned int flags);
+	void (*on_channel_readable)(void *arg, struct sluice_channel *c);
+	/* The server sends no more data. */
+	void (*on_channel_eof)(void *arg, struct sluice_channel *c);
+	/* Closed by both, or with its connection. The handle is good until it is freed. */
+	void (*on_channel_closed)(void *arg, struct sluice_channel *c);
+	/* After a send that took less than it was given: there is room for credit bytes. */
+	void (*on_channel_ready)(void *arg, struct sluice_channel *c, size_t credit);
+	/*
+	 * A request of the server's but those the library settles itself (exit-status, exit-signal,
+	 * keep-alives). data is what stands behind want_reply. 1: done; 0: it failed.
+	 */
+	int (*on_channel_request)(void *arg, struct sluice_channel *c, const char *type,
+				  bool want_reply, const void *data, size_t len);
+	/* A request of ours was answered: 0 or -SLUICE_E_CHANNEL_REQUEST. */
+	void (*on_channel_requested)(void *arg, struct sluice_channel *c, const char *type,
+				     int err);
+};
+
+/* --- the connection -------------------------------------------------------------------------- */
+
+/* 0 or -ENOMEM. */
+int sluice_new(struct sluice **ret);
+/* Ends the connection at once, frees all channels, wipes. NULL is fine; not in a callback. */
+void sluice_free(struct sluice *s);
+/* Copied. -EINVAL: a size that no version had. */
+int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg);
+
+/*
+ * Settings, by the keywords of ssh_config(5) and some of our own: libsluice(3) has them all.
+ * -SLUICE_E_KEYWORD; -SLUICE_E_VALUE, and sluice_error_last() says why; -SLUICE_E_FROZEN while
+ * connected, for what cannot change then.
+ */
+int sluice_set(struct sluice *s, const char *keyword, const char *value);
+/* The value as text, cut to size; its length, or -SLUICE_E_KEYWORD. */
+ssize_t sluice_get(struct sluice *s, const char *keyword, char *buf, size_t size);
+/* All settings as they were at first, keys and password forgotten. -SLUICE_E_FROZEN: connected. */
+int sluice_reset(struct sluice *s);
+
+/* The password, copied; NULL: none. -EINVAL: longer than SLUICE_ANSWER_MAX. */
+int sluice_password_set(struct sluice *s, const char *password, size_t len);
+/* A private key to log in with, tried in the order they came; the key stays the caller's. */
+int sluice_identity_add(struct sluice *s, const struct sluice_key *k);
+/* A host key to be accepted, beside what files of known hosts say. */
+int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k);
+
+/* TCP, key exchange, host key, and no authentication: to Hostname and Port. */
+int sluice_connect(struct sluice *s);
+/* The same over a stream that is connected already; fd is taken, and closed on failure as well. */
+int sluice_connect_fd(struct sluice *s, int fd);
+/*
+ * Connects where that was not done, and authenticates. host NULL, port 0: as the settings have
+ * them.
+ */
+int sluice_logon(struct sluice *s, const char *host, uint16_t port);
+/* Closes all channels (WaitForChannelClose), says good-bye and disconnects. */
+int sluice_logoff(struct sluice *s);
+/* Cuts the connection. */
+int sluice_disconnect(struct sluice *s);
+
+/* Is there a connection whose keys and host key are settled? */
+bool sluice_connected(struct sluice *s);
+/*
+ * 0: authenticated; -SLUICE_E_WOULD_BLOCK: on the way; -SLUICE_E_STATE: connected and not asked to
+ * log on; -SLUICE_E_NOT_CONNECTED: not begun; else why it is over.
+ */
+int sluice_status(struct sluice *s);
+/* Exchanges keys now; 0 as soon as it is begun. */
+int sluice_rekey(struct sluice *s);
+
+enum sluice_info {
+	SLUICE_INFO_PEER_VERSION, /* the server's identification */
+	SLUICE_INFO_LOCAL_ADDR,   /* "ADDRESS port PORT" */
+	SLUICE_INFO_PEER_ADDR,
+	SLUICE_INFO_KEX, /* algorithms that are in force */
+	SLUICE_INFO_HOSTKEY_ALG,
+	SLUICE_INFO_CIPHER_OUT,
+	SLUICE_INFO_CIPHER_IN,
+	SLUICE_INFO_MAC_OUT, /* "" where the cipher authenticates by itself */
+	SLUICE_INFO_MAC_IN,
+	SLUICE_INFO_COMP_OUT,
+	SLUICE_INFO_COMP_IN,
+	SLUICE_INFO_STRICT_KEX,   /* "yes" or "no" */
+	SLUICE_INFO_SESSION_ID,   /* hexadecimal */
+	SLUICE_INFO_AUTH_METHODS, /* that can continue, as the server named them */
+	SLUICE_INFO_HOSTKEY_SHA256,
+	SLUICE_INFO_BYTES_IN, /* of the socket, decimal */
+	SLUICE_INFO_BYTES_OUT,
+	SLUICE_INFO_REKEYS, /* key exchanges after the first, decimal */
+};
+/* As text, cut to size; its length, or -SLUICE_E_NOT_CONNECTED while it is not known. */
+ssize_t sluice_info(struct sluice *s, enum sluice_info what, char *buf, size_t size);
+
+/* The descriptor to wait for, -1: none now; and POLLIN, POLLOUT of it. It may change with each
+ * call. */
+int sluice_fd(struct sluice *s);
+short sluice_events(struct sluice *s);
+/* Until something is due, whatever the descriptor says; -1: nothing is. */
+int sluice_timeout_ms(struct sluice *s);
+/*
+ * Does what is due; waits for it up to timeout_ms first (0: not at all, -1: for ever). 1: something
+ * was done; 0: nothing was; an error: the connection is over.
+ */
+int sluice_dispatch(struct sluice *s, int timeout_ms);
+
+/* --- channels -------------------------------------------------------------------------------- */
+
+/*
+ * Opens a channel: "session", or any other type with what its OPEN carries. *ret is there as soon
+ * as the message is on its way: with -SLUICE_E_WOULD_BLOCK, too. -SLUICE_E_CHANNEL_OPEN: refused,
+ * and *ret is not written.
+ */
+int sluice_channel_open(struct sluice *s, const char *type, const void *extra, size_t len,
+			struct sluice_channel **ret);
+/* direct-tcpip: the server connects to dst; src is who it is for, NULL: us. */
+int sluice_channel_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
+			    uint16_t sport, struct sluice_channel **ret);
+/* direct-streamlocal@openssh.com: to a UNIX socket of the server's. */
+int sluice_channel_open_unix(struct sluice *s, const char *path, struct sluice_channel **ret);
+/*
+ * Gives the handle up: a channel that is open is closed, and what still comes is dropped. NULL is
+ * fine.
+ */
+void sluice_channel_free(struct sluice_channel *c);
+
+/* A pointer of the program's. */
+void sluice_channel_arg_set(struct sluice_channel *c, void *arg);
+void *sluice_channel_arg(struct sluice_channel *c);
+struct sluice *sluice_channel_connection(struct sluice_channel *c);
+/* The channels of a connection; prev NULL: the first. NULL behind the last. */
+struct sluice_channel *sluice_channel_next(struct sluice *s, struct sluice_channel *prev);
+
+/*
+ * A terminal for the session: its size in characters, or with pixels in pixels. modes as RFC 4254
+ * section 8 encodes them; NULL: none.
+ */
+int sluice_channel_pty(struct sluice_channel *c, const char *term, uint32_t width, uint32_t height,
+		       bool pixels, const void *modes, size_t len);
+int sluice_channel_window_change(struct sluice_channel *c, uint32_t columns, uint32_t rows,
+				 uint32_t width_px, uint32_t height_px);
+/* Sent without asking for an answer: servers take what they like. */
+int sluice_channel_env(struct sluice_channel *c, const char *name, const char *value);
+/* name: "shell", "exec" (parameter: the command), "subsystem" (its name), or another. */
+int sluice_channel_start(struct sluice_channel *c, const char *service, const char *parameter);
+/* "TERM", "INT", …: without "SIG". */
+int sluice_channel_signal(struct sluice_channel *c, const char *name);
+/* Any request. want_reply: waits for the answer; -SLUICE_E_CHANNEL_REQUEST: it was "no". */
+int sluice_channel_request(struct sluice_channel *c, const char *type, bool want_reply,
+			   const void *data, size_t len);
+
+/*
+ * Sends data: waits until all of it is taken. With OperationTimeout 0, and in callbacks: takes what
+ * there is room for, at least one byte, else -SLUICE_E_WOULD_BLOCK; then on_channel_ready tells
+ * when to go on. Returns the bytes taken. -SLUICE_E_STATE: after EOF or CLOSE.
+ */
+ssize_t sluice_channel_send(struct sluice_channel *c, const void *buf, size_t len);
+/*
+ * Data that came: at least one byte, or 0 at its end. err: of stderr instead. Waits
+ * as the others do; -SLUICE_E_WOULD_BLOCK.
+ */
+ssize_t sluice_channel_read(struct sluice_channel *c, bool err, void *buf, size_t size);
+/* We send no more. */
+int sluice_channel_eof(struct sluice_channel *c);
+/* Says CLOSE, and waits for the server's with WaitForChannelClose. */
+int sluice_channel_close(struct sluice_channel *c);
+/*
+ * Waits until the server has closed the channel, and gives what it said of the program. Data that
+ * comes meanwhile waits, so read it first, or let on_channel_data take it.
+ */
+int sluice_channel_wait(struct sluice_channel *c);
+
+struct sluice_channel_info {
+	size_t size; /* to be set: sizeof(struct sluice_channel_info) */
+	uint32_t id; /* unique in the connection */
+	char type[65];
+	bool open, ours; /* open both ways; opened by us */
+	bool eof_in, eof_out, closed_in, closed_out;
+	uint32_t window_in, window_out; /* that may still be sent */
+	uint32_t packet_in, packet_out; /* the largest data of a message */
+	size_t waiting, waiting_err;    /* bytes to be read */
+	uint64_t bytes_in, bytes_out;   /* of data */
+	bool has_exit_status, has_exit_signal;
+	uint32_t exit_status;
+	char exit_signal[65]; /* without "SIG" */
+	bool core_dumped;
+};
+/* Fills in ret->size bytes. -EINVAL: a size no version had. */
+int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *ret);
+
+/* --- keys ------------------------------------------------------------------------------------ */
+
+struct sluice_key_opts {
+	size_t size;        /* sizeof(struct sluice_key_opts) */
+	const char *format; /* "auto" (NULL), "openssh", "pem", "pkcs8", "pfx", "ppk", "jwk", … */
+	const char *passphrase; /* NULL: ask */
+	/* Writes at most size bytes, returns their number or a negative number. */
+	ssize_t (*ask)(void *arg, const char *what, char *buf, size_t size);
+	void *arg;
+	const char *subject, *thumbprint; /* which of several */
+};
+/*
+ * A private key of a file in any format, or of a token ("pkcs11:…"). opts may be NULL. -ENOKEY: it
+ * wants a passphrase; -EKEYREJECTED: a wrong one; -EACCES: others may read the file; -EBADMSG,
+ * -ENOTSUP: not a key, or none of ours.
+ */
+int sluice_key_load(const char *path, const struct sluice_key_opts *opts, struct sluice_key **ret);
+/* The same of text in memory. */
+int sluice_key_parse(const void *text, size_t len, const struct sluice_key_opts *opts,
+		     struct sluice_key **ret);
+/* A public key: "type base64 comment". */
+int sluice_key_public(const char *line, struct sluice_key **ret);
+void sluice_key_free(struct sluice_key *k); /* wipes; NULL is fine */
+
+enum sluice_key_field {
+	SLUICE_KEY_TYPE,
+	SLUICE_KEY_BITS,
+	SLUICE_KEY_LINE, /* of the public half */
+	SLUICE_KEY_MD5,
+	SLUICE_KEY_SHA1,
+	SLUICE_KEY_SHA256,
+	SLUICE_KEY_COMMENT,
+	SLUICE_KEY_PRIVATE, /* "yes" or "no" */
+};
+/* As text, cut to size; its length. */
+ssize_t sluice_key_info(const struct sluice_key *k, enum sluice_key_field f, char *buf,
+			size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

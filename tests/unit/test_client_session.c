@@ -1,0 +1,313 @@
+/* A connection of libsluice from beginning to end, over our own server brain. */
+#include "tests/unit/client_lab.h"
+
+TestSuite(client_session, .timeout = 60);
+
+Test(client_session, a_password_lets_in_and_a_command_says_how_it_went)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	struct sluice_channel *c = NULL;
+	char text[128];
+
+	cr_assert(sluice_connected(s));
+	cr_assert_eq(sluice_status(s), 0);
+	cr_assert_gt(sluice_info(s, SLUICE_INFO_PEER_VERSION, text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "SSH-2.0-lab");
+	cr_assert_eq(sluice_info(s, SLUICE_INFO_STRICT_KEX, text, sizeof(text)), 3);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "exit 7"), 0);
+	cr_assert_eq(sluice_channel_read(c, false, text, sizeof(text)), 0);
+	cr_assert_eq(sluice_channel_wait(c), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert(info.has_exit_status);
+	cr_assert_eq(info.exit_status, 7);
+	cr_assert_str_eq(info.type, "session");
+	sluice_channel_free(c);
+	cr_assert_eq(sluice_logoff(s), 0);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_NOT_CONNECTED);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->peer_reason, 11u);
+	lab_free(l);
+}
+
+Test(client_session, bytes_go_round_whole_and_eof_comes_back)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = NULL;
+	size_t size = 3 << 20, got = 0;
+	uint8_t *out = malloc(size), *in = malloc(size);
+	ssize_t n;
+
+	for (size_t i = 0; i < size; i++)
+		out[i] = (uint8_t)(i * 2654435761u >> 13);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "cat"), 0);
+	cr_assert_eq(sluice_channel_send(c, out, size), (ssize_t)size);
+	cr_assert_eq(sluice_channel_eof(c), 0);
+	cr_assert_eq(sluice_channel_send(c, "x", 1), -SLUICE_E_STATE);
+	while ((n = sluice_channel_read(c, false, in + got, size - got)) > 0)
+		got += (size_t)n;
+	cr_assert_eq(n, 0);
+	cr_assert_eq(got, size);
+	cr_assert_eq(memcmp(in, out, size), 0);
+	cr_assert_eq(sluice_channel_close(c), 0);
+	sluice_channel_free(c);
+	sluice_free(s);
+	lab_free(l);
+	free(out);
+	free(in);
+}
+
+Test(client_session, who_the_server_is_must_be_known)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_set(s, "AcceptAnyHostKey", "no"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_HOSTKEY_REJECTED);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_HOSTKEY_REJECTED);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->peer_reason, 9u);
+	lab_free(l);
+}
+
+Test(client_session, a_wrong_password_is_told_with_what_can_continue)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char text[256];
+
+	cr_assert_eq(sluice_password_set(s, "wrong", 5), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_STATE);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_AUTH);
+	cr_assert_gt(sluice_error_last(s, text, sizeof(text)), 0u);
+	cr_assert_neq(strstr(text, "publickey"), NULL, "%s", text);
+	cr_assert_eq(strstr(text, "wrong"), NULL);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_session, a_key_lets_in)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_key *k = NULL;
+	struct key *made = NULL;
+	char pem[4096], text[128];
+	size_t len = sizeof(pem);
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &made), 0);
+	cr_assert_eq(key_private_build(made, "me", pem, &len), 0);
+	cr_assert_eq(sluice_key_parse(pem, len, NULL, &k), 0);
+	cr_assert_eq(sluice_key_info(k, SLUICE_KEY_COMMENT, text, sizeof(text)), 2);
+	cr_assert_eq(sluice_identity_add(s, k), 0);
+	sluice_key_free(k);
+	cr_assert_eq(sluice_set(s, "AuthMode", "publickey"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	cr_assert_str_eq(l->method, "publickey");
+	sluice_free(s);
+	lab_free(l);
+	key_free(made);
+}
+
+Test(client_session, a_channel_that_is_refused_leaves_the_connection)
+{
+	struct lab *l = lab_new();
+	struct sluice *s;
+	struct sluice_channel *c = NULL, *open[LAB_CHANNELS];
+	char text[256];
+
+	s = lab_login(l);
+	for (unsigned int i = 0; i < LAB_CHANNELS; i++)
+		cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &open[i]), 0);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), -SLUICE_E_CHANNEL_OPEN);
+	cr_assert_eq(c, NULL);
+	sluice_error_last(s, text, sizeof(text));
+	cr_assert_str_eq(text, "full (reason 4)");
+	cr_assert_eq(sluice_channel_start(open[0], "exec", "nothing"), -SLUICE_E_CHANNEL_REQUEST);
+	cr_assert_eq(sluice_channel_start(open[0], "exec", "hold"), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* A loop of the program's own: nothing of the library waits. */
+struct events {
+	int connected, logon, opened, requested, eof, closed, disconnected;
+	size_t bytes;
+};
+
+static void on_connected(void *arg, struct sluice *s, int err, const char *text)
+{
+	struct events *e = arg;
+
+	(void)s;
+	(void)text;
+	e->connected += err == 0;
+}
+
+static void on_logon(void *arg, struct sluice *s, int err, const char *text)
+{
+	struct events *e = arg;
+	struct sluice_channel *c = NULL;
+
+	(void)text;
+	e->logon += err == 0;
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_neq(c, NULL);
+}
+
+static void on_opened(void *arg, struct sluice_channel *c, int err, const char *text)
+{
+	struct events *e = arg;
+
+	(void)text;
+	e->opened += err == 0;
+	cr_assert_eq(sluice_channel_start(c, "exec", "give 1000000"), -SLUICE_E_WOULD_BLOCK);
+}
+
+static void on_requested(void *arg, struct sluice_channel *c, const char *type, int err)
+{
+	struct events *e = arg;
+
+	(void)c;
+	cr_assert_str_eq(type, "exec");
+	e->requested += err == 0;
+}
+
+static void on_data(void *arg, struct sluice_channel *c, const void *p, size_t len,
+		    unsigned int flags)
+{
+	struct events *e = arg;
+
+	(void)c;
+	(void)p;
+	cr_assert_eq(flags, 0u);
+	e->bytes += len;
+}
+
+static void on_eof(void *arg, struct sluice_channel *c)
+{
+	(void)c;
+	((struct events *)arg)->eof++;
+}
+
+static void on_closed(void *arg, struct sluice_channel *c)
+{
+	struct events *e = arg;
+
+	e->closed++;
+	cr_assert_eq(sluice_disconnect(sluice_channel_connection(c)), 0);
+	sluice_channel_free(c);
+}
+
+static void on_disconnected(void *arg, struct sluice *s, int err, const char *text)
+{
+	(void)s;
+	(void)text;
+	cr_assert_eq(err, 0);
+	((struct events *)arg)->disconnected++;
+}
+
+Test(client_session, a_loop_of_the_programs_own)
+{
+	static const struct sluice_ops ops = {.size = sizeof(ops),
+					      .on_connected = on_connected,
+					      .on_logon = on_logon,
+					      .on_disconnected = on_disconnected,
+					      .on_channel_opened = on_opened,
+					      .on_channel_requested = on_requested,
+					      .on_channel_data = on_data,
+					      .on_channel_eof = on_eof,
+					      .on_channel_closed = on_closed};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct events e = {0};
+
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_ops_set(s, &ops, &e), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	while (sluice_dispatch(s, 0) >= 0) {
+		struct pollfd p = {sluice_fd(s), sluice_events(s), 0};
+
+		cr_assert_neq(poll(&p, 1, sluice_timeout_ms(s)), -1);
+	}
+	cr_assert_eq(e.connected, 1);
+	cr_assert_eq(e.logon, 1);
+	cr_assert_eq(e.opened, 1);
+	cr_assert_eq(e.requested, 1);
+	cr_assert_eq(e.bytes, 1000000u);
+	cr_assert_eq(e.eof, 1);
+	cr_assert_eq(e.closed, 1);
+	cr_assert_eq(e.disconnected, 1);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_session, settings_have_names_kinds_and_bounds)
+{
+	struct sluice *s = lab_client();
+	char text[512];
+
+	cr_assert_eq(sluice_set(s, "nothing", "1"), -SLUICE_E_KEYWORD);
+	cr_assert_eq(sluice_set(s, "Port", "0"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_set(s, "Port", "65536"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_set(s, "port", "2222"), 0);
+	cr_assert_eq(sluice_get(s, "PORT", text, sizeof(text)), 4);
+	cr_assert_str_eq(text, "2222");
+	cr_assert_eq(sluice_set(s, "StrictKex", "True"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_set(s, "TryAllAuthMethods", "True"), 0);
+	cr_assert_gt(sluice_get(s, "TryAllAuthMethods", text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "yes");
+	cr_assert_eq(sluice_set(s, "Ciphers", "nonesuch"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_set(s, "Ciphers", "^aes256-gcm@openssh.com"), 0);
+	cr_assert_gt(sluice_get(s, "Ciphers", text, sizeof(text)), 0);
+	cr_assert_eq(strncmp(text, "aes256-gcm@openssh.com,chacha20", 31), 0, "%s", text);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "1m30s"), 0);
+	cr_assert_gt(sluice_get(s, "OperationTimeout", text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "90");
+	cr_assert_eq(sluice_set(s, "RekeyLimit", "1G 1h"), 0);
+	cr_assert_gt(sluice_get(s, "RekeyLimit", text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "1073741824 3600");
+	cr_assert_eq(sluice_reset(s), 0);
+	cr_assert_gt(sluice_get(s, "Port", text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "22");
+	sluice_free(s);
+}
+
+Test(client_session, what_is_not_done_in_time_ends_with_an_error_of_its_own)
+{
+	struct lab *l = lab_new();
+	struct sluice_channel *c = NULL;
+	struct sluice *s;
+
+	l->silent = true;
+	s = lab_login(l);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "50ms"), 0);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), -SLUICE_E_TIMEOUT);
+	cr_assert_eq(c, NULL);
+	cr_assert_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_session, a_version_that_no_pattern_matches_is_refused)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_set(s, "VersionPattern", "SSH-2.0-OpenSSH*"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_VERSION);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->peer_reason, 8u);
+	lab_free(l);
+}
