@@ -27,6 +27,9 @@ struct linkend {
 	bool sent;                 /* since the bell was last looked at: what does not wait, */
 	uint32_t news;             /* and so much that does, */
 	uint64_t news_us;          /* until then; 0: linkend_ring() has not seen it yet */
+	uint64_t patience_us;      /* for one that takes nothing; 0: for ever */
+	uint64_t still_us;         /* since when it has not; 0: nothing waits */
+	uint32_t still_tail;       /* where it was then */
 	int epoll, wake, hub_bell;
 
 	/* The hub writes. */
@@ -36,7 +39,7 @@ struct linkend {
 
 	/* The shard writes, the hub reads. */
 	struct linkend_pair *held __rte_cache_aligned;
-	bool broken; /* of the pair it holds */
+	uint8_t fault; /* enum linkend_fault, of the pair it holds */
 	uint32_t fds_got;
 };
 
@@ -47,14 +50,14 @@ static int watch(struct linkend *l, int fd)
 	return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
 
-int linkend_new(int hub_bell, struct linkend **ret)
+int linkend_new(int hub_bell, uint64_t patience_us, struct linkend **ret)
 {
 	struct linkend *l = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*l));
 	int r;
 
 	if (l == NULL)
 		return -ENOMEM;
-	*l = (struct linkend){.hub_bell = hub_bell, .wake = -1};
+	*l = (struct linkend){.hub_bell = hub_bell, .patience_us = patience_us, .wake = -1};
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = l->epoll < 0 ? -errno : 0;
 	if (r == 0)
@@ -134,9 +137,9 @@ struct linkend_pair *linkend_held(const struct linkend *l)
 	return __atomic_load_n(&l->held, __ATOMIC_ACQUIRE);
 }
 
-bool linkend_is_broken(const struct linkend *l)
+enum linkend_fault linkend_fault(const struct linkend *l)
 {
-	return __atomic_load_n(&l->broken, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&l->fault, __ATOMIC_ACQUIRE);
 }
 
 int linkend_fd(const struct linkend *l)
@@ -160,7 +163,7 @@ static void hold(struct linkend *l, struct linkend_pair *pair)
 	l->sent = false;
 	l->news = 0;
 	l->news_us = 0;
-	__atomic_store_n(&l->broken, false, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->fault, LINKEND_NO_FAULT, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->held, pair, __ATOMIC_RELEASE);
 	link_bell_ring(l->hub_bell);
 }
@@ -168,6 +171,7 @@ static void hold(struct linkend *l, struct linkend_pair *pair)
 static enum linkend_news take(struct linkend *l, struct linkend_pair *pair)
 {
 	link_shm_ends(pair->shm, true, &l->tx, &l->rx);
+	l->still_us = 0;
 	/* Without its bell the shard looks as often as it does for other reasons. */
 	(void)!watch(l, pair->fds.bell_dataplane);
 	hold(l, pair);
@@ -179,6 +183,8 @@ static enum linkend_news let_go(struct linkend *l)
 	fds_drop(l);
 	/* Others hold the bell still: out of the set by hand. */
 	epoll_ctl(l->epoll, EPOLL_CTL_DEL, l->pair->fds.bell_dataplane, NULL);
+	if (l->fault != LINKEND_STILL)
+		l->still_us = 0;
 	hold(l, NULL);
 	return LINKEND_DETACHED;
 }
@@ -199,22 +205,46 @@ bool linkend_leaves(const struct linkend *l)
 	return l->pair != NULL && __atomic_load_n(&l->offered, __ATOMIC_ACQUIRE) != l->pair;
 }
 
-uint64_t linkend_next_timer_us(const struct linkend *l)
+/* Only its own shard writes what is read here. */
+static inline bool is_alone(const struct linkend *l)
 {
-	return __atomic_load_n(&l->offered, __ATOMIC_RELAXED) == l->pair ? UINT64_MAX : 0;
+	return l->pair == NULL || l->fault != LINKEND_NO_FAULT;
 }
 
-static int broken(struct linkend *l)
+uint64_t linkend_next_timer_us(const struct linkend *l)
 {
-	__atomic_store_n(&l->broken, true, __ATOMIC_RELEASE);
+	if (__atomic_load_n(&l->offered, __ATOMIC_RELAXED) != l->pair)
+		return 0;
+	return is_alone(l) || l->still_us == 0 ? UINT64_MAX : l->still_us + l->patience_us;
+}
+
+static int give_up(struct linkend *l, enum linkend_fault why)
+{
+	__atomic_store_n(&l->fault, why, __ATOMIC_RELEASE);
 	link_bell_ring(l->hub_bell);
 	return -ENOTCONN;
 }
 
-/* Only its own shard writes what is read here. */
-static inline bool is_alone(const struct linkend *l)
+void linkend_watch(struct linkend *l, uint64_t now_us)
 {
-	return l->pair == NULL || l->broken;
+	uint32_t waits, tail;
+
+	if (is_alone(l) || l->patience_us == 0)
+		return;
+	waits = LINK_RING_SLOTS - link_tx_space(&l->tx);
+	tail = l->tx.head - waits;
+	if (waits == 0)
+		l->still_us = 0;
+	else if (l->still_us == 0 || tail != l->still_tail)
+		l->still_us = now_us;
+	else if (now_us >= l->still_us + l->patience_us)
+		(void)give_up(l, LINKEND_STILL);
+	l->still_tail = tail;
+}
+
+uint64_t linkend_still_us(const struct linkend *l)
+{
+	return l->still_us;
 }
 
 int linkend_send(void *arg, const void *head, size_t head_len, const void *body, size_t body_len)
@@ -227,7 +257,7 @@ int linkend_send(void *arg, const void *head, size_t head_len, const void *body,
 		return -ENOTCONN;
 	r = link_tx(&l->tx, head, head_len, body, body_len);
 	if (unlikely(r == -EBADMSG))
-		return broken(l);
+		return give_up(l, LINKEND_NONSENSE);
 	/* A full ring rings too: whoever empties it shall be awake. */
 	if (r == 0 && link_type_is_news(h->type))
 		l->news++;
@@ -253,7 +283,7 @@ int linkend_recv(void *arg, void *buf, size_t size)
 		return -ENOTCONN;
 	r = link_rx(&l->rx, buf, size);
 	if (unlikely(r == -EBADMSG || (r >= 0 && !is_down(buf, (size_t)r))))
-		return broken(l);
+		return give_up(l, LINKEND_NONSENSE);
 	return r;
 }
 

@@ -29,6 +29,13 @@ int linkend_fd(const struct linkend *l);
 bool linkend_leaves(const struct linkend *l);
 /* At most one piece of news a call; call again after one. */
 enum linkend_news linkend_poll(struct linkend *l);
+/*
+ * Has control taken anything of what waits for it? One that has not for as long as the hub allows
+ * is stopped, or hangs, and is sent away as if it had gone.
+ */
+void linkend_watch(struct linkend *l, uint64_t now_us);
+/* Since when the one that was detached last had taken nothing; 0: it did not stand still. */
+uint64_t linkend_still_us(const struct linkend *l);
 uint64_t linkend_next_timer_us(const struct linkend *l); /* UINT64_MAX: none */
 
 /*
@@ -66,15 +73,20 @@ struct linkend_pair {
 	struct link_shard_fds fds; /* fds.shm is -1 once it was sent */
 };
 
-/* hub_bell, borrowed, is rung when the shard wants the hub to look. 0 or -errno. */
-int linkend_new(int hub_bell, struct linkend **ret);
+enum linkend_fault { LINKEND_NO_FAULT, LINKEND_NONSENSE, LINKEND_STILL };
+
+/*
+ * hub_bell, borrowed, is rung when the shard wants the hub to look; patience_us: of
+ * linkend_watch(), 0: for ever. 0 or -errno.
+ */
+int linkend_new(int hub_bell, uint64_t patience_us, struct linkend **ret);
 void linkend_free(struct linkend *l);
 /* Only to one that holds nothing, and NULL only to one that holds a pair. */
 void linkend_offer(struct linkend *l, struct linkend_pair *pair);
 /* The pair that the shard uses, NULL: none. */
 struct linkend_pair *linkend_held(const struct linkend *l);
-/* The shard does not believe the other end of its rings any more. */
-bool linkend_is_broken(const struct linkend *l);
+/* Why the shard has given up the other end of its rings, if it has. */
+enum linkend_fault linkend_fault(const struct linkend *l);
 /* Sets of one shard that wait for it to take them. */
 #define LINKEND_FDS_MAX 64
 /* Hands over a set for the control that is offered: taken, and closed where there is no room. */

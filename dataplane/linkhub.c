@@ -56,12 +56,12 @@ static int watch(struct linkhub *h, int fd, enum source src)
 
 static const struct linkend_pair no_pair = {.fds = {-1, -1, -1}};
 
-static int make_ends(struct linkhub *h)
+static int make_ends(struct linkhub *h, uint64_t patience_us)
 {
 	int r = 0;
 
 	for (uint16_t i = 0; r == 0 && i < h->hello.shards; i++)
-		r = linkend_new(h->bell, &h->slot[i].end);
+		r = linkend_new(h->bell, patience_us, &h->slot[i].end);
 	return r;
 }
 
@@ -101,7 +101,7 @@ int linkhub_new(const struct linkhub_conf *conf, struct linkhub **ret)
 	h->epoll = epoll_create1(EPOLL_CLOEXEC);
 	r = h->bell < 0 || h->epoll < 0 ? -EMFILE : open_socket(h, conf->path);
 	if (r == 0)
-		r = make_ends(h);
+		r = make_ends(h, conf->patience_us);
 	if (r < 0) {
 		linkhub_free(h);
 		return r;
@@ -337,23 +337,27 @@ static unsigned int hear(struct linkhub *h, uint32_t src, uint64_t now_us)
 	return 0;
 }
 
-static bool any_broken(const struct linkhub *h)
+/* The first shard's that has given it up. */
+static enum linkend_fault any_fault(const struct linkhub *h)
 {
-	for (uint16_t i = 0; h->state == ATTACHED && i < h->hello.shards; i++)
-		if (linkend_is_broken(h->slot[i].end))
-			return true;
-	return false;
+	enum linkend_fault fault = LINKEND_NO_FAULT;
+
+	for (uint16_t i = 0;
+	     h->state == ATTACHED && fault == LINKEND_NO_FAULT && i < h->hello.shards; i++)
+		fault = linkend_fault(h->slot[i].end);
+	return fault;
 }
 
 unsigned int linkhub_poll(struct linkhub *h, uint64_t now_us)
 {
 	struct epoll_event ev[4];
+	enum linkend_fault fault = any_fault(h);
 	enum state was = h->state;
 	unsigned int work = 0;
 	int n;
 
-	if (any_broken(h)) {
-		detach(h, "it wrote nonsense");
+	if (fault != LINKEND_NO_FAULT) {
+		detach(h, fault == LINKEND_STILL ? "it stands still" : "it wrote nonsense");
 	} else if (h->state == GREETING && now_us >= h->deadline_us) {
 		dp_log("link: no hello within %d s", LINKHUB_HELLO_US / 1000000);
 		drop_peer(h);
@@ -368,7 +372,7 @@ unsigned int linkhub_poll(struct linkhub *h, uint64_t now_us)
 
 uint64_t linkhub_next_timer_us(const struct linkhub *h)
 {
-	if (h->state == LEAVING || any_broken(h))
+	if (h->state == LEAVING || any_fault(h) != LINKEND_NO_FAULT)
 		return 0;
 	return h->state == GREETING ? h->deadline_us : UINT64_MAX;
 }

@@ -23,7 +23,8 @@ struct linkhub_conf {
 	uint16_t dataplane; /* as in handles */
 	uint16_t shards;
 	uint64_t start_id;
-	const char *name; /* copied */
+	const char *name;     /* copied */
+	uint64_t patience_us; /* for a control that takes nothing; 0: for ever */
 };
 
 /* Binds the path: -EADDRINUSE when another dataplane lives there. */

@@ -26,7 +26,9 @@
 #include "ssh/kexinit.h"
 
 /* To part with connections after DrainTime, and to give all back. */
-#define STOP_US         10000000
+#define STOP_US 10000000
+/* A control that takes nothing has ControlWait, and this at least. */
+#define PATIENCE_MIN_US 1000000
 #define RUN_DIR_DEFAULT "/run/sluice"
 
 /* stop 1: who is in may finish; 2: at once. */
@@ -175,7 +177,10 @@ struct dataplane {
 static int up_link(struct dataplane *d, char *err, size_t err_size)
 {
 	char path[256];
-	struct linkhub_conf lc = {.path = path, .shards = d->conf->lcores.n, .name = d->conf->name};
+	struct linkhub_conf lc = {.path = path,
+				  .shards = d->conf->lcores.n,
+				  .name = d->conf->name,
+				  .patience_us = (uint64_t)d->conf->control_wait_ms * 1000};
 	int r = make_run_dir(d->run_dir, &d->privs);
 
 	if (r < 0) {
@@ -189,6 +194,8 @@ static int up_link(struct dataplane *d, char *err, size_t err_size)
 	}
 	snprintf(path, sizeof(path), "%s/link.sock", d->run_dir);
 	lc.start_id = d->start_id;
+	if (lc.patience_us < PATIENCE_MIN_US)
+		lc.patience_us = PATIENCE_MIN_US;
 	r = linkhub_new(&lc, &d->link);
 	if (r == 0 && d->privs.change)
 		r = linkhub_chown(d->link, d->privs.uid, d->privs.gid);

@@ -81,6 +81,7 @@ unsigned int shard_link_poll(struct shard *s)
 	/* It has gone, but what it said before that holds. */
 	if (linkend_leaves(s->link))
 		work += relay_last_items(s->relay, s->now_us);
+	linkend_watch(s->link, s->now_us);
 	while ((news = linkend_poll(s->link)) != LINKEND_NONE) {
 		work++;
 		if (news == LINKEND_ATTACHED) {
@@ -89,6 +90,8 @@ unsigned int shard_link_poll(struct shard *s)
 			s->relisten_us = 0;
 			park_clear(&s->park); /* the next one's tokens may be the same */
 			relay_link_detached(s->relay);
+			if (linkend_still_us(s->link) != 0)
+				relay_link_still(s->relay, linkend_still_us(s->link));
 		}
 	}
 	if (s->relisten_us != 0 && s->now_us >= s->relisten_us) {

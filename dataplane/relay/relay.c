@@ -250,6 +250,11 @@ void relay_link_detached(struct relay *r)
 	}
 }
 
+void relay_link_still(struct relay *r, uint64_t since_us)
+{
+	r->gone_us = since_us + (uint64_t)r->conf.control_wait_ms * 1000;
+}
+
 void relay_drain(struct relay *r)
 {
 	r->draining = true;

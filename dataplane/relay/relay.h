@@ -148,6 +148,8 @@ void relay_link_attached(struct relay *r);
  * refused, or the connection ends where it cannot go on.
  */
 void relay_link_detached(struct relay *r);
+/* It stood still since then before it was detached: so long has been waited already. */
+void relay_link_still(struct relay *r, uint64_t since_us);
 
 /* What is used of what there may be; max 0: there is no such thing here. */
 struct relay_use {

@@ -1,13 +1,14 @@
 #!/bin/bash
 # F-04: each program of the gateway stands still for a while (SIGSTOP, then SIGCONT) under tunnels of all
 # kinds, one of which changes its keys all the time; F-02: sluice-signer is killed and started again beneath
-# that. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
+# that. A control that stands still longer than ControlWait is sent away: data goes on, opens are refused, and it
+# comes back. At last the gateway drains, and stops. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
 # SLUICE_LONG: 10 and 60 seconds.
-LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200")
+stops=0.7 patience=3
+[ -z "${SLUICE_LONG:-}" ] || stops="10 60" patience=70
+LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 3" "ControlWait $patience")
 . "$(dirname "$0")/../interop/lib.sh"
 start_lab
-stops=0.7
-[ -z "${SLUICE_LONG:-}" ] || stops="10 60"
 
 peer=$top/tests/chaos/restart_peer.py
 lab_spawn target "$LAB_DIR/echo.log" /usr/bin/python3 "$peer" echo $LAB_TARGET_ADDR 9100
@@ -78,3 +79,61 @@ works() {
 	lab_forward 18005 "$LAB_TARGET_ADDR:8080" && lab_stop_pid "$lab_pid"
 }
 check "new logins work" works
+
+: >"$LAB_DIR/ssh.log"
+check "one more comes in" lab_forward 18006 "$LAB_TARGET_ADDR:8080"
+lab_in client curl -sf -m 900 --limit-rate 1M -r 0-3999999 -o "$LAB_DIR/moves" http://127.0.0.1:18006/slow 7>&- &
+curl_pid=$!
+for _ in $(seq 100); do [ -s "$LAB_DIR/moves" ] && break; sleep 0.05; done
+still() {
+	kill -STOP "$lab_control_pid"
+	# Something is to be asked of it: this open is refused when its time is over.
+	! lab_in client curl -sf -m $((patience + 40)) -o "$LAB_DIR/none" http://127.0.0.1:18006/slow &&
+		grep -q 'link: control detached: it stands still' "$LAB_DIR/dataplane.log" &&
+		grep -q 'open failed: resource shortage' "$LAB_DIR/ssh.log"
+}
+check "a control that stands still longer than ControlWait is sent away, and what was asked of it refused" still
+attached() { grep -c 'link: control attached' "$LAB_DIR/dataplane.log"; }
+comes_back() {
+	local n=$(attached)
+	kill -CONT "$lab_control_pid"
+	for _ in $(seq 400); do [ "$(attached)" -gt "$n" ] && break; sleep 0.05; done
+	lab_in client curl -sf -m 20 -r 0-9999 http://127.0.0.1:18006/slow | cmp -s -n 10000 - "$LAB_DIR/www/slow"
+}
+check "it comes back, and opens go on" comes_back
+moved() { wait "$curl_pid" && cmp -n 4000000 "$LAB_DIR/moves" "$LAB_DIR/www/slow"; }
+check "what moved meanwhile lost nothing" moved
+
+ctl() { SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluicectl" "$@"; }
+nobody() { # comes in
+	local opts
+	mapfile -t opts < <(lab_ssh_opts)
+	! lab_in client timeout 20 ssh "${opts[@]}" -o ConnectTimeout=10 -N "$LAB_USER@$LAB_GW_OUTSIDE" 2>"$LAB_DIR/login.log" &&
+		grep -q 'Connection refused' "$LAB_DIR/login.log"
+}
+goes_on() { lab_in client curl -sf -m 20 -r 0-9999 "http://127.0.0.1:$1/slow" | cmp -s -n 10000 - "$LAB_DIR/www/slow"; }
+check "the gateway drains" ctl drain
+check "nobody comes in" nobody
+check "who is in goes on" goes_on 18006
+check "it drains no more" ctl undrain
+check "who comes then is let in" lab_forward 18007 "$LAB_TARGET_ADDR:8080"
+
+told() { # of each of those that are there
+	[ "$(grep -c "Received disconnect from $LAB_GW_OUTSIDE port [0-9]*:11: shutting down" "$LAB_DIR/ssh.log")" = "$1" ]
+}
+stops() {
+	local pid
+	lab_in client curl -sf -m 60 --limit-rate 1M -r 0-399999 -o "$LAB_DIR/last" http://127.0.0.1:18006/slow &
+	pid=$!
+	for _ in $(seq 200); do [ -s "$LAB_DIR/last" ] && break; sleep 0.02; done
+	kill -TERM "$lab_dataplane_pid"
+	lab_wait_log "$lab_dataplane_pid" "$LAB_DIR/dataplane.log" '3 connections have 3000 ms to end' 20 || return 1
+	nobody || return 1
+	wait "$pid" && cmp -n 400000 "$LAB_DIR/last" "$LAB_DIR/www/slow" || return 1
+	wait "$lab_dataplane_pid"
+}
+check "the dataplane stops: nobody comes in, what moves has DrainTime to end" stops
+all() { for _ in $(seq 200); do told 3 && return; sleep 0.05; done; return 1; }
+check "each is told to go" all
+kill -0 "$lab_control_pid" && lab_stop_pid "$lab_control_pid"
+lab_control_pid=''

@@ -17,7 +17,7 @@ static char dir[] = "/tmp/sluice-linkend.XXXXXX";
 static char path[64];
 static struct linkhub *hub;
 static struct linkend *l;
-static uint64_t now = 1000;
+static uint64_t now = 1000, patience;
 
 static void make(uint16_t shards)
 {
@@ -25,7 +25,8 @@ static void make(uint16_t shards)
 					  .dataplane = 3,
 					  .shards = shards,
 					  .start_id = 0x1122334455667788,
-					  .name = "dp"};
+					  .name = "dp",
+					  .patience_us = patience};
 
 	cr_assert_eq(linkhub_new(&conf, &hub), 0);
 	l = linkhub_end(hub, 0);
@@ -374,6 +375,67 @@ Test(linkend, unexpected_bytes_on_the_socket_detach)
 	cr_assert_eq(send(c.fd, "x", 1, 0), 1);
 	cr_expect_eq(poll_link(), LINKEND_DETACHED);
 	cr_expect(control_end_is_closed(&c));
+	control_end_close(&c);
+}
+
+/* --- one that stands still
+ * ----------------------------------------------------------------------- */
+
+static void attach_watched(struct control_end *c)
+{
+	linkhub_free(hub);
+	patience = 5000000;
+	make(1);
+	attach(c);
+}
+
+static enum linkend_news after(uint64_t us)
+{
+	now += us;
+	linkend_watch(l, now);
+	return poll_link();
+}
+
+Test(linkend, f04_a_control_that_takes_nothing_is_sent_away)
+{
+	struct control_end c;
+	uint64_t since;
+
+	attach_watched(&c);
+	cr_expect_eq(after(patience), LINKEND_NONE, "nothing waits");
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(after(1), LINKEND_NONE);
+	since = now;
+	cr_expect_eq(linkend_next_timer_us(l), since + patience);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(after(patience - 1), LINKEND_NONE);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(after(1), LINKEND_DETACHED);
+	cr_expect_eq(linkend_still_us(l), since);
+	cr_expect(control_end_is_closed(&c));
+	control_end_close(&c);
+	attach(&c);
+	cr_expect_eq(linkend_still_us(l), 0);
+	control_end_close(&c);
+	cr_expect_eq(poll_link(), LINKEND_DETACHED);
+	cr_expect_eq(linkend_still_us(l), 0, "it went by itself");
+}
+
+Test(linkend, who_takes_one_at_a_time_does_not_stand_still)
+{
+	uint8_t buf[LINK_MSG_MAX];
+	struct control_end c;
+
+	attach_watched(&c);
+	for (int i = 0; i < 10; i++)
+		cr_expect_eq(send_up(), 0);
+	for (int i = 0; i < 10; i++) {
+		cr_expect_eq(after(patience - 1), LINKEND_NONE);
+		cr_expect_gt(link_rx(&c.rx, buf, sizeof(buf)), 0);
+		cr_expect_eq(after(1), LINKEND_NONE);
+	}
+	cr_expect_eq(after(2 * patience), LINKEND_NONE);
+	cr_expect_eq(linkend_next_timer_us(l), UINT64_MAX);
 	control_end_close(&c);
 }
 

@@ -103,6 +103,22 @@ Test(relay_wait, an_open_waits_and_is_refused)
 	client_free(&c);
 }
 
+Test(relay_wait, f04_who_has_waited_for_one_that_stood_still_is_answered_at_once)
+{
+	struct client c = login();
+
+	send_open(&c, 7);
+	bench_settle();
+	bench_pass(WAIT_US);
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	relay_link_still(bench, bench_now - WAIT_US);
+	bench_settle();
+	expect_refused(&c, 7);
+	cr_expect_not(c.f->shut);
+	client_free(&c);
+}
+
 Test(relay_wait, an_open_that_waits_is_the_next_controls)
 {
 	struct client c = login();

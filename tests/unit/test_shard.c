@@ -24,7 +24,7 @@ static void start(void)
 	cr_assert_not_null(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/link.sock", dir);
 	snprintf(stats, sizeof(stats), "%s/shard0.stats", dir);
-	cr_assert_eq(linkhub_new(&(struct linkhub_conf){path, 0, 1, 42, "dp"}, &l), 0);
+	cr_assert_eq(linkhub_new(&(struct linkhub_conf){path, 0, 1, 42, "dp", 0}, &l), 0);
 }
 
 static void end(void)
