@@ -216,7 +216,8 @@ struct link_chan_host {
 	struct link_addr target; /* for events; family 0: none */
 	struct link_name name;
 	uint8_t program; /* 1: its end is control's to say: DRAINED, then FINISH */
-	uint8_t pad[3];
+	uint8_t eow;     /* 1: of a program, whose peer takes eow@openssh.com */
+	uint8_t pad[2];
 	uint32_t idle_ms; /* as of link_chan_connect */
 };
 

@@ -475,8 +475,16 @@ static bool ask_signal(struct program *p, const struct ssh_chan_request *m)
 }
 
 /*
- * break is refused, as RFC 4335 wants of who cannot do it: a pseudo-terminal has none.
+ * RFC 4335. As with sshd a terminal has it and no more comes of it: a pseudo-terminal of Linux has
+ * no line that could be broken.
  */
+static bool ask_break(const struct program *p, const struct ssh_chan_request *m)
+{
+	uint32_t ms;
+
+	return p->tty && p->state == PROGRAM_RUNS && ssh_break_parse(m->rest, &ms) == 0;
+}
+
 static bool asked(struct program *p, const struct ssh_chan_request *m)
 {
 	enum ssh_session_request kind = ssh_session_request_find(m->type);
@@ -498,6 +506,8 @@ static bool asked(struct program *p, const struct ssh_chan_request *m)
 		return ask_size(p, m);
 	case SSH_SESSION_SIGNAL:
 		return ask_signal(p, m);
+	case SSH_SESSION_BREAK:
+		return ask_break(p, m);
 	default:
 		return false;
 	}
@@ -582,17 +592,28 @@ struct program *program_open(struct session *s, const struct ssh_chan_open *m, u
 	return NULL;
 }
 
+/* OpenSSH's clients know eow@openssh.com since version 5; others may say they do not know it. */
+static bool takes_eow(const struct session *s)
+{
+	static const char openssh[] = "SSH-2.0-OpenSSH_";
+	const char *v = s->awake->version;
+
+	return v != NULL && strncmp(v, openssh, sizeof(openssh) - 1) == 0 &&
+	       strtoul(v + sizeof(openssh) - 1, NULL, 10) >= 5;
+}
+
 void program_confirm(struct open *o)
 {
 	struct program *p = o->program;
-	const struct link_chan_host m = {.peer_channel = o->peer_channel,
-					 .peer_window = o->peer_window,
-					 .peer_packet_max = o->peer_packet_max,
-					 .token = o->token,
-					 .name = item_name(o->host, 0),
-					 .program = 1,
-					 .idle_ms = conf_channel_timeout(
-						 &p->session->awake->conf, "session")};
+	const struct link_chan_host m = {
+		.peer_channel = o->peer_channel,
+		.peer_window = o->peer_window,
+		.peer_packet_max = o->peer_packet_max,
+		.token = o->token,
+		.name = item_name(o->host, 0),
+		.program = 1,
+		.eow = takes_eow(p->session),
+		.idle_ms = conf_channel_timeout(&p->session->awake->conf, "session")};
 
 	p->open = o;
 	item_body(p->session, LINK_IT_CHAN_HOST, &m, sizeof(m));

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 
+#include "ssh/chan.h"
+#include "ssh/session_msg.h"
 #include "ssh/wire.h"
 
 struct chan *chan_at(struct conn *c, uint32_t local)
@@ -396,6 +398,26 @@ static int say_adjust(struct chan *ch)
 	return 0;
 }
 
+/*
+ * OpenSSH's PROTOCOL, section 2.1: who sends may stop. What is on its way is dropped by the stream.
+ */
+static int say_eow(struct chan *ch)
+{
+	const struct ssh_chan_request m = {
+		.recipient_channel = ch->peer,
+		.type = ssh_str_c(ssh_session_request_name(SSH_SESSION_EOW))};
+	uint8_t payload[64];
+	struct ssh_wr w;
+	int r;
+
+	ssh_wr_init(&w, payload, sizeof(payload));
+	ssh_chan_request_build(&w, &m);
+	r = conn_send(ch->conn, payload, (uint32_t)ssh_wr_done(&w));
+	if (r == 0)
+		ch->say_eow = false;
+	return r;
+}
+
 static int say_confirm(struct chan *ch)
 {
 	struct ssh_chan_confirm m = {
@@ -553,7 +575,7 @@ static enum visit chan_serve(struct chan *ch, struct share *share)
 {
 	enum visit v = VISIT_DONE;
 
-	if (say_adjust(ch) < 0) {
+	if (say_adjust(ch) < 0 || (unlikely(ch->say_eow) && say_eow(ch) < 0)) {
 		conn_short(ch->conn, -ENOMEM);
 		return VISIT_BLOCKED;
 	}
@@ -594,6 +616,9 @@ static void chan_events(struct chan *ch)
 		ch->target_eof = true;
 	if (ev & STREAM_EV_ERROR)
 		ch->target_err = true;
+	/* Who has said EOF sends nothing any more. */
+	if ((ev & STREAM_EV_DEAF) && ch->eow && !ch->fsm.eof_received)
+		ch->say_eow = true;
 	if (ch->target != NULL)
 		chan_settle(ch);
 }

@@ -103,6 +103,7 @@ int host_begin(struct conn *c, const struct link_chan_host *m)
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
 	ch->program = m->program;
+	ch->eow = m->program && m->eow;
 	ch->target_addr = m->target;
 	chan_name(ch, m->name.bytes, m->name.len, m->name.port);
 	ch->idle_ms = m->idle_ms;

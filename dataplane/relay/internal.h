@@ -135,6 +135,8 @@ struct chan {
 	bool ours : 1;         /* we open it */
 	uint8_t proxy : 2;     /* version of the header its target reads first; 0: none */
 	bool unanswered : 1;   /* the client has not said, and it is counted in n_opening */
+	bool eow : 1;          /* its peer is told when its program takes no more input, */
+	bool say_eow : 1;      /* which is due */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */

@@ -84,6 +84,10 @@ chmod 644 "$LAB_DIR/file"
 through() { in_ssh "$gw" cat <"$LAB_DIR/file" | cmp -s - "$LAB_DIR/file"; }
 check "$mib MiB each way" through
 check "the end of input ends it" is "5" in_ssh "$gw" 'wc -c' < <(printf hello)
+deaf() { # without eow it would go on reading
+	in_ssh -vv "$gw" 'exec 0<&-; exec sleep 1' < <(yes) && grep -q 'rcvd eow' "$LAB_DIR/ssh.log"
+}
+check "input nobody takes is told" deaf
 check "a shell without a terminal" is "-bash" in_ssh "$gw" < <(echo 'echo $0')
 tty() { in_ssh -tt "$gw" 'tty; stat -c %U:%a $(tty); echo $TERM-$SSH_TTY' </dev/null | tr -d '\r' | grep -c "^/dev/pts/\|^demo:620\|-/dev/pts/"; }
 check "a terminal of its own" is 3 tty

@@ -366,6 +366,68 @@ Test(control_program, the_signal_it_died_of)
 	fini(&c);
 }
 
+/* RFC 4335: as sshd has it, of a terminal's program alone. */
+Test(control_program, a_terminal_may_be_asked_for_a_break)
+{
+	static const uint8_t half_a_second[] = {0, 0, 1, 244};
+	struct client c = client_in(1, 1);
+
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_pty(&c, 0);
+	YES(c);
+	ask(&c, 0, "break", true, half_a_second, 4);
+	NO_(c);
+	ask_text(&c, 0, "exec", "runs");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	ask(&c, 0, "break", true, half_a_second, 4);
+	YES(c);
+	ask(&c, 0, "break", true, half_a_second, 3);
+	NO_(c);
+	cr_assert_neq(opened(&c, 1), 0);
+	ask_text(&c, 1, "exec", "runs");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	ask(&c, 1, "break", true, half_a_second, 4);
+	NO_(c);
+	fini(&c);
+}
+
+/* Whose program sends no more is asked for by who can stop: OpenSSH's, by their identification. */
+Test(control_program, who_is_told_of_an_end_of_input)
+{
+	static const struct {
+		const char *version;
+		bool eow;
+	} c[] = {
+		{"SSH-2.0-OpenSSH_9.2p1 Debian-2", true},
+		{"SSH-2.0-OpenSSH_10.0", true},
+		{"SSH-2.0-OpenSSH_5.1", true},
+		{"SSH-2.0-OpenSSH_4.9", false},
+		{"SSH-2.0-OpenSSH_", false},
+		{"SSH-2.0-paramiko_3.0", false},
+	};
+
+	for (uint32_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct ssh_chan_open m = {.type = ssh_str_c("session"), .packet_max = 32768};
+		struct client peer = client_in(i + 1, 1);
+		struct awake *a = t.table->by_index[i + 1]->awake;
+		const struct link_chan_host *host;
+		uint8_t buf[64];
+		struct ssh_wr w;
+
+		free(a->version);
+		a->version = strdup(c[i].version);
+		ssh_wr_init(&w, buf, sizeof(buf));
+		ssh_chan_open_build(&w, &m);
+		client_payload(&peer, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+		host = item_of(LINK_IT_CHAN_HOST);
+		cr_assert_not_null(host);
+		cr_expect_eq(host->eow, c[i].eow, "%s", c[i].version);
+		fini(&peer);
+	}
+}
+
 /* RFC 4254 section 5.4: what is asked while it starts is answered behind it. */
 Test(control_program, replies_come_in_order)
 {

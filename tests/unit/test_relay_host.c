@@ -118,6 +118,9 @@ static void program_exit(struct program *p)
 	close(p->err);
 }
 
+/* Is its peer one that is told of such an end? */
+static bool eow;
+
 static void open_host(struct client *c, uint64_t fds, bool program)
 {
 	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 'x'};
@@ -129,6 +132,7 @@ static void open_host(struct client *c, uint64_t fds, bool program)
 		.token = 99,
 		.fds = fds,
 		.program = program,
+		.eow = eow,
 	};
 
 	client_send(c, open, sizeof(open));
@@ -309,6 +313,89 @@ Test(relay_host, out_and_err_are_told_apart)
 	run();
 	data_is(&c, 0, "good");
 	program_exit(&p);
+	client_free(&c);
+}
+
+static void nothing_said(struct client *c)
+{
+	const uint8_t *p;
+	size_t n;
+
+	cr_expect_eq(client_next(c, &p, &n), 0);
+}
+
+static void is_eow(struct client *c)
+{
+	struct ssh_chan_request m;
+	struct ssh_rd r;
+	const uint8_t *p;
+	size_t n;
+
+	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_REQUEST);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_request_parse(&r, &m), 0);
+	cr_expect_eq(m.recipient_channel, 5);
+	cr_expect(ssh_str_eq(m.type, "eow@openssh.com"));
+	cr_expect_not(m.want_reply);
+	cr_expect_eq(m.rest.len, 0);
+}
+
+/* OpenSSH's PROTOCOL, section 2.1: it is told once, and what the program says comes all the same.
+ */
+Test(relay_host, a_program_that_takes_no_more_input)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+	struct bench_chan ch;
+
+	eow = true;
+	open_host(&c, 7, true);
+	ch = client_confirmed(&c);
+	close(p.in);
+	run();
+	is_eow(&c);
+	cr_assert_eq(write(p.out, "on", 2), 2);
+	run();
+	data_is(&c, 0, "on");
+	client_data(&c, ch.local, "x", 1);
+	run();
+	nothing_said(&c);
+	close(p.out);
+	close(p.err);
+	client_free(&c);
+}
+
+Test(relay_host, an_end_of_input_is_told_to_those_alone_who_know_it)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+
+	open_host(&c, 7, true);
+	(void)client_confirmed(&c);
+	close(p.in);
+	run();
+	nothing_said(&c);
+	close(p.out);
+	close(p.err);
+	client_free(&c);
+}
+
+Test(relay_host, who_has_said_eof_is_not_told)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+	struct bench_chan ch;
+
+	eow = true;
+	open_host(&c, 7, true);
+	ch = client_confirmed(&c);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	run();
+	close(p.in);
+	run();
+	nothing_said(&c);
+	close(p.out);
+	close(p.err);
 	client_free(&c);
 }
 
