@@ -1,0 +1,45 @@
+/*
+ * client/agent/agent.h - an agent of keys: one connection to it, by waiting or in an event loop.
+ *
+ * Waiting: agent_list(), agent_sign(), agent_bind() with a time. In a loop: agent_ask() with a
+ * message of msg.h, then agent_step() whenever agent_fd() is ready for agent_events(). One question
+ * at a time. A signature may take as long as somebody needs to touch a key.
+ * Errors  -errno; after one of the connection itself it is of no more use.
+ */
+#ifndef SLUICE_CLIENT_AGENT_AGENT_H
+#define SLUICE_CLIENT_AGENT_AGENT_H
+
+#include "client/agent/msg.h"
+
+struct agent;
+
+/*
+ * path NULL or "SSH_AUTH_SOCK": what that variable says; -ENOENT: nothing, or "none". What
+ * connect(2) says.
+ */
+int agent_open(const char *path, struct agent **ret) __attribute__((warn_unused_result));
+void agent_close(struct agent *a); /* NULL is fine */
+/*
+ * For a channel that leads to the agent: the connection itself, non-blocking, the caller's from now
+ * on; a is freed. -EBUSY: something is being asked.
+ */
+int agent_fd_take(struct agent *a) __attribute__((warn_unused_result));
+
+/* timeout_ms -1: as long as it takes; -ETIMEDOUT. Other errors as in msg.h. */
+int agent_list(struct agent *a, int timeout_ms, struct agent_keys *ret)
+	__attribute__((warn_unused_result));
+int agent_sign(struct agent *a, const struct key *k, const char *sig_alg, struct ssh_str data,
+	       int timeout_ms, uint8_t *ret_sig, size_t *ret_len)
+	__attribute__((warn_unused_result));
+/* An agent that does not know of it is no worse for it: -ENOTSUP, -EACCES. */
+int agent_bind(struct agent *a, const struct agent_bind *b, int timeout_ms)
+	__attribute__((warn_unused_result));
+
+/* Copied. -EBUSY, -EMSGSIZE, -ENOMEM. */
+int agent_ask(struct agent *a, const uint8_t *msg, size_t len) __attribute__((warn_unused_result));
+/* 0: *ret is the answer, until the next question; -EAGAIN; -EPIPE: it has hung up; -EMSGSIZE. */
+int agent_step(struct agent *a, struct ssh_str *ret) __attribute__((warn_unused_result));
+int agent_fd(const struct agent *a);
+short agent_events(const struct agent *a); /* of poll(2) */
+
+#endif
