@@ -18,7 +18,7 @@ _sluicectl() {
 	esac
 	if [ -z "$words" ]; then
 		case $cmd in
-		'') words='show top disconnect close rekey drain undrain shutdown reload schema --json --tsv --no-header --socket --help --version' ;;
+		'') words='show top disconnect close open rekey drain undrain shutdown reload schema --json --tsv --no-header --socket --help --version' ;;
 		show)
 			if [ $((COMP_CWORD - i)) = 1 ]; then
 				words='info connections channels tunnels listeners users penalties limits ports lcores config errors counters'
@@ -31,6 +31,7 @@ _sluicectl() {
 			;;
 		disconnect) words="$(_sluicectl_column connections 1) all user= address=" ;;
 		rekey) words="$(_sluicectl_column connections 1) --all user= address=" ;;
+		open) words=$(_sluicectl_column connections 1) ;;
 		close) words=$(_sluicectl_column channels 1) ;;
 		shutdown) words='--grace' ;;
 		reload) words='--dry-run' ;;

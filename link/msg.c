@@ -126,6 +126,13 @@ static bool chan_host_ok(const void *body)
 	       name_fits(&b->name);
 }
 
+static bool chan_open_ok(const void *body)
+{
+	const struct link_chan_open *b = body;
+
+	return b->token != 0 && b->type.len > 0 && name_fits(&b->type);
+}
+
 static bool chan_fds_ok(const void *body)
 {
 	return ((const struct link_chan_fds *)body)->fds != 0;
@@ -169,7 +176,7 @@ static bool chan_kept_ok(const void *body)
 {
 	const struct link_chan_kept *b = body;
 
-	return b->up <= 1 && b->granted <= 1 && b->program <= 1 && target_ok(&b->target);
+	return b->up <= 1 && b->granted <= 1 && b->program <= 1 && b->ours <= 1 && target_ok(&b->target);
 }
 
 static bool forward_kept_ok(const void *body)
@@ -267,6 +274,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_END] = CONN(link_end, end_ok),
 	[LINK_IT_ANSWERED] = CONN(link_answered, NULL),
 	[LINK_IT_CHAN_HOST] = CONN(link_chan_host, chan_host_ok),
+	[LINK_IT_CHAN_OPEN] = NAMED(link_chan_open, LINK_REST_MAX, chan_open_ok),
 	[LINK_IT_CHAN_FDS] = CONN(link_chan_fds, chan_fds_ok),
 	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
@@ -300,6 +308,8 @@ static uint64_t tail_len(uint16_t type, const void *body)
 		return ((const struct link_chan_end *)body)->name_len;
 	case LINK_EV_CONN_KEPT:
 		return ((const struct link_conn_kept *)body)->len;
+	case LINK_IT_CHAN_OPEN:
+		return ((const struct link_chan_open *)body)->rest_len;
 	case LINK_EV_CHAN_KEPT:
 		return ((const struct link_chan_kept *)body)->name_len;
 	case LINK_EV_FORWARD_KEPT:

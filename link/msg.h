@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     11
+#define LINK_VERSION     12
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -27,6 +27,7 @@
 #define LINK_TEXT_MAX    255
 #define LINK_HOST_MAX    255 /* of a target, as a client writes it */
 #define LINK_LOOK_MAX    64  /* channels in one LINK_EV_LOOK */
+#define LINK_REST_MAX    4096 /* of an OPEN of ours: what is particular to its type */
 
 /* Names an object of a shard, for ever: a generation is not used twice within a start. */
 struct link_handle {
@@ -87,6 +88,7 @@ enum link_type {
 	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
+	LINK_IT_CHAN_OPEN,    /* link_chan_open: ask the client for a channel */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
@@ -199,6 +201,7 @@ struct link_chan_connect {
 struct link_chan_ref {
 	uint64_t token;
 	uint32_t local_channel;
+	uint32_t peer_channel;   /* CHAN_OPENED of a link_chan_open: the client's number */
 	struct link_addr target; /* the one that answered; family 0: it has no address */
 };
 
@@ -228,6 +231,21 @@ struct link_chan_fds {
 	uint32_t wait_ms;
 	uint32_t idle_ms; /* in place of that before */
 };
+
+/*
+ * A channel that we open towards the client, of any type. Once that has confirmed it: CHAN_OPENED;
+ * its descriptors come by CHAN_FDS, and until then its window is 0; its end is control's to say, as
+ * a program's. Else CHAN_FAILED.
+ */
+struct link_chan_open {
+	uint64_t token; /* not 0; of nothing else */
+	uint32_t idle_ms; /* as of link_chan_connect */
+	uint32_t rest_len;
+	struct link_name type;
+	uint32_t pad;
+	/* uint8_t rest[rest_len] */
+};
+_Static_assert(sizeof(struct link_chan_open) % 8 == 0, "nothing between it and what follows");
 
 struct link_chan_size {
 	uint64_t token;
@@ -288,7 +306,8 @@ struct link_chan_kept {
 	uint8_t up;      /* 1: CHAN_OPENED was said; else it, or CHAN_FAILED, follows */
 	uint8_t granted; /* 1: opened by a grant, or it came in by a listener: token is theirs */
 	uint8_t program;
-	uint8_t pad[5];
+	uint8_t ours; /* 1: of a link_chan_open */
+	uint8_t pad[4];
 	/* uint8_t name[name_len] */
 };
 

@@ -105,6 +105,7 @@ void answer_over(struct answer *a)
 	a->more = NULL;
 	a->waits = false;
 	look_end(&a->look);
+	ours_unask(&a->opens);
 	if (a->wishes)
 		reload_unask(&a->wish);
 	a->wishes = false;

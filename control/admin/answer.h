@@ -17,6 +17,7 @@
 #include "control/admin/text.h"
 #include "control/reload.h"
 #include "control/session/look.h"
+#include "control/session/ours.h"
 
 #define ANSWER_VERSION 1  /* "v": raised when a member changes its meaning or goes */
 #define ANSWER_PIECE   64 /* connections, or other elements, in one piece */
@@ -45,6 +46,7 @@ struct answer {
 	bool last_shard; /* all of them were asked */
 	struct reload_wish wish;
 	bool wishes; /* its outcome is awaited */
+	struct ours_ask opens;
 	struct conf *then;                /* that would be in force; held */
 	json_t *cuts, *rates;             /* whom it would make go, or give other rates */
 	uint64_t n_cuts, n_rates,

@@ -9,6 +9,7 @@
 #include "control/log.h"
 #include "control/reload.h"
 #include "control/session/review.h"
+#include "crypto/base64.h"
 
 #define GRACE_MAX_S (7 * 86400)
 #define TOUCHED_SHOWN 1000 /* connections that a reload would change; the others are counted */
@@ -24,6 +25,15 @@ __attribute__((format(printf, 2, 3))) static void said(const struct answer *a, c
 	va_end(ap);
 	log_line(LOG_L_INFO, "operator uid %u pid %d: %s: %s", (unsigned int)a->caller.uid,
 		 (int)a->caller.pid, request_word(&a->request, 0), text);
+}
+
+/* Of one that waits. */
+static int nothing_yet(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	(void)a;
+	(void)env;
+	(void)out;
+	return 0;
 }
 
 /* --- disconnect, rekey: connections by number or filter -----------------------------------------
@@ -182,6 +192,102 @@ static int close_begin(struct answer *a, const struct admin_env *env, struct ans
 	return 0;
 }
 
+/* --- open: a channel of ours, for a program
+ * ------------------------------------------------------------------------------------------- */
+
+static void open_over(struct ours_ask *o, int err, uint32_t number)
+{
+	struct answer *a = (struct answer *)(void *)((char *)o - offsetof(struct answer, opens));
+	uint64_t uid = a->filter.uid;
+	char text[64];
+
+	snprintf(text, sizeof(text), "the client refused it, with reason %u", number);
+	if (err == 0) {
+		said(a, "channel %llu.%u", (unsigned long long)uid, number);
+		a->failed = answer_text_line(
+			a->out, json_pack("{s:i, s:s, s:o}", "v", ANSWER_VERSION, "did", "open",
+					  "channel",
+					  json_sprintf("%llu.%u", (unsigned long long)uid, number)));
+	} else {
+		a->failed = answer_error(err == -ECONNREFUSED ? text
+					 : err == -ETIMEDOUT  ? "the client did not answer"
+					 : err == -ECONNRESET ? "the connection is over"
+							      : "there are too many channels",
+					 a->out);
+	}
+	answer_over(a);
+	a->wake(a);
+}
+
+/* What is particular to the type, in base64 behind raw=. */
+static int raw_of(const struct answer *a, uint8_t buf[OURS_RAW_MAX], struct ssh_str *ret)
+{
+	const char *word = request_word(&a->request, 4);
+	size_t len = 0;
+
+	if (*word != '\0' &&
+	    (strncmp(word, "raw=", 4) != 0 ||
+	     base64_decode(word + 4, strlen(word + 4), buf, OURS_RAW_MAX, &len) < 0))
+		return -EINVAL;
+	*ret = (struct ssh_str){buf, (uint32_t)len};
+	return 0;
+}
+
+static const char *open_one(struct answer *a, const struct session_view *v)
+{
+	uint8_t buf[OURS_RAW_MAX];
+	struct ssh_str raw;
+	int r = raw_of(a, buf, &raw);
+
+	a->opens.done = open_over;
+	if (r == 0)
+		r = ours_begin(v->session, request_word(&a->request, 2),
+			       request_word(&a->request, 3), raw, &a->opens);
+	switch (r) {
+	case 0:
+		return NULL;
+	case -EINVAL:
+		return "a type, the path of a socket, raw=BASE64";
+	case -EUSERS:
+		return "it has MaxChannelsPerConnection";
+	case -ENOENT:
+		return "it is not logged in, or over";
+	default:
+		return strerror(-r);
+	}
+}
+
+static int open_walk(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	unsigned int looked = 0;
+	struct session_view v;
+	const char *why = "there is no such connection";
+	int r = answer_next_session(a, env, &looked, &v);
+
+	if (r < 0 && r != -ENOENT)
+		return 0;
+	a->more = NULL;
+	if (r == 0)
+		why = open_one(a, &v);
+	if (why != NULL)
+		return answer_error(why, out);
+	a->more = nothing_yet;
+	a->waits = true;
+	return 0;
+}
+
+static int open_begin(struct answer *a, const struct admin_env *env, struct answer_text *out)
+{
+	const char *conn = request_word(&a->request, 1);
+
+	(void)env;
+	a->filter = (struct request_filter){.has_uid = true};
+	if (!request_number(conn, strlen(conn), INT64_MAX, &a->filter.uid))
+		return answer_error("a connection is a number", out);
+	a->more = open_walk;
+	return 0;
+}
+
 /* --- the gateway
  * ------------------------------------------------------------------------------------ */
 
@@ -320,14 +426,6 @@ static void reload_over(struct reload_wish *w, int err, const char *errors)
 	a->wake(a);
 }
 
-static int nothing_yet(struct answer *a, const struct admin_env *env, struct answer_text *out)
-{
-	(void)a;
-	(void)env;
-	(void)out;
-	return 0;
-}
-
 static int reload(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
 	const char *how = request_word(&a->request, 1);
@@ -354,6 +452,7 @@ static int reload(struct answer *a, const struct admin_env *env, struct answer_t
 static const struct steer_request requests[] = {
 	{"disconnect", "disconnect NUMBER|FILTER...|all [reason=TEXT]", 2, 6, disconnect},
 	{"close", "close CONN.NUMBER|CONN:PORT", 2, 2, close_begin},
+	{"open", "open CONN TYPE SOCKET [raw=BASE64]", 4, 5, open_begin},
 	{"rekey", "rekey NUMBER|FILTER...|all", 2, 5, rekey},
 	{"drain", "drain", 1, 1, drain},
 	{"undrain", "undrain", 1, 1, drain},

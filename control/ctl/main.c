@@ -217,6 +217,8 @@ static const struct command commands[] = {
 	{"disconnect", "CONN|FILTER...|all [REASON]", "tell clients why and disconnect them", 1, 40,
 	 disconnect},
 	{"close", "CHANNEL|CONN:PORT", "close a channel, or listeners of a client", 1, 1, steer},
+	{"open", "CONN TYPE SOCKET [raw=BASE64]", "open a channel to a client for a program", 3, 4,
+	 steer},
 	{"rekey", "CONN|FILTER...|--all", "begin a key exchange", 0, 4, rekey},
 	{"drain", "", "let nobody new in; who is in goes on", 0, 0, steer},
 	{"undrain", "", "let people in again", 0, 0, steer},

@@ -11,7 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "crypto/base64.h"
 #include "crypto/secret.h"
+#include "ssh/chan.h"
 #include "ssh/session_msg.h"
 
 #define NAME_BYTES 16 /* of a channel's, random */
@@ -27,7 +29,7 @@ struct handler_call {
 	uv_pipe_t pipe;
 	uv_connect_t connect;
 	struct handler_env env;
-	const struct service_ops *ops; /* NULL: it is over, or was ended */
+	const struct handler_ops *ops; /* NULL: it is over, or was ended */
 	void *arg;
 	struct timer timer; /* until its streams are there */
 	uint64_t until_ms;
@@ -68,14 +70,14 @@ void handler_call_end(struct handler_call *c)
 
 static void over(struct handler_call *c, enum helper_result result, const char *why)
 {
-	const struct service_ops *ops = c->ops;
+	const struct handler_ops *ops = c->ops;
 	const struct helper_done d = {result, ssh_str_c(why)};
 
 	if (ops == NULL)
 		return;
 	c->ops = NULL;
 	timer_cancel(c->env.timers, &c->timer);
-	ops->done(c->arg, &d);
+	ops->service->done(c->arg, &d);
 }
 
 static void failed(struct handler_call *c, const char *why)
@@ -125,7 +127,7 @@ static void streams_hand_over(struct handler_call *c)
 		}
 	}
 	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1; /* handed over */
-	c->ops->started(c->arg, &started, fds);
+	c->ops->service->started(c->arg, &started, fds);
 }
 
 static void streams_open(struct handler_call *c)
@@ -186,7 +188,39 @@ static void exited(struct handler_call *c, const json_t *o)
 	if (how.signalled && how.number == 0)
 		failed(c, "what it said means nothing");
 	else
-		c->ops->exited(c->arg, &how);
+		c->ops->service->exited(c->arg, &how);
+}
+
+/* {"request":"x@y","raw":"…","want_reply":true} */
+static void requested(struct handler_call *c, const json_t *o)
+{
+	const json_t *type = json_object_get(o, "request"), *raw = json_object_get(o, "raw");
+	uint8_t rest[HANDLER_LINE_MAX];
+	size_t len = 0;
+
+	if (!json_is_string(type) || json_string_length(type) == 0 ||
+	    json_string_length(type) > SSH_TYPE_MAX ||
+	    (raw != NULL &&
+	     (!json_is_string(raw) || base64_decode(json_string_value(raw), json_string_length(raw),
+						    rest, sizeof(rest), &len) < 0))) {
+		failed(c, "what it said means nothing");
+		return;
+	}
+	c->ops->request(c->arg, ssh_str_c(json_string_value(type)),
+			json_is_true(json_object_get(o, "want_reply")),
+			(struct ssh_str){rest, (uint32_t)len});
+}
+
+static void said(struct handler_call *c, const json_t *o)
+{
+	const json_t *reply = json_object_get(o, "reply");
+
+	if (json_is_boolean(reply))
+		c->ops->reply(c->arg, json_is_true(reply));
+	else if (json_object_get(o, "request") != NULL)
+		requested(c, o);
+	else
+		exited(c, o);
 }
 
 static void line_came(struct handler_call *c, const char *text, size_t len)
@@ -198,7 +232,7 @@ static void line_came(struct handler_call *c, const char *text, size_t len)
 	else if (!c->taken)
 		taken(c, o);
 	else if (c->running)
-		exited(c, o);
+		said(c, o);
 	json_decref(o);
 }
 
@@ -287,6 +321,26 @@ void handler_tell(struct handler_call *c, struct hook_req *what)
 		line_send(c, l, len);
 }
 
+void handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m)
+{
+	struct hook_req r;
+
+	hook_req_begin(&r, "request");
+	hook_req_text(&r, "request", m->type);
+	hook_req_bool(&r, "want_reply", m->want_reply);
+	hook_req_bytes(&r, "raw", m->rest.p, m->rest.len);
+	handler_tell(c, &r);
+}
+
+void handler_tell_reply(struct handler_call *c, bool ok)
+{
+	struct hook_req r;
+
+	hook_req_begin(&r, "reply");
+	hook_req_bool(&r, "reply", ok);
+	handler_tell(c, &r);
+}
+
 static void on_connected(uv_connect_t *req, int status)
 {
 	struct handler_call *c = req->data;
@@ -316,7 +370,7 @@ static int name_make(struct handler_call *c)
 }
 
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
-		 const struct service_ops *ops, void *arg, struct handler_call **ret)
+		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
 {
 	struct handler_call *c = calloc(1, sizeof(*c));
 	int r = c != NULL && strlen(path) < sizeof(c->path) ? 0 : -ENOMEM;

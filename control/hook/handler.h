@@ -27,6 +27,16 @@
 #define HANDLER_AGAIN_MS  20          /* a socket whose queue is full is asked again after */
 
 struct handler_call;
+struct ssh_chan_request;
+
+/* What it says of its channel, beside what a program of a user's may. */
+struct handler_ops {
+	const struct service_ops *service;
+	/* It has its client asked for something (RFC 4254 section 5.4). */
+	void (*request)(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest);
+	/* To the oldest request of the client's that it was told of and has not answered. */
+	void (*reply)(void *arg, bool ok);
+};
 
 /* What is used of the process. */
 struct handler_env {
@@ -37,8 +47,11 @@ struct handler_env {
 
 /* first: what it is told of the channel; ended in any case. -errno; a call that says no more. */
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
-		 const struct service_ops *ops, void *arg, struct handler_call **ret)
+		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
 	__attribute__((warn_unused_result));
+/* What its client asks for, as it stands; what it was answered. As handler_tell(). */
+void handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m);
+void handler_tell_reply(struct handler_call *c, bool ok);
 /* Best effort, as service_signal(). Takes what. */
 void handler_tell(struct handler_call *c, struct hook_req *what);
 /* Nothing more is to be said either way; it finds its connection closed. NULL is nothing. */

@@ -79,11 +79,16 @@ void session_over(struct session *s, int err)
  * The shard settles these for every channel it has, so there is no such channel. An ADJUST
  * may cross our CLOSE and replies to nothing are dropped (S-16, S-17); the rest is a fault.
  */
-static void channel_other(struct session *s, uint8_t msg)
+static void channel_other(struct session *s, const struct ssh_act *a)
 {
-	if (msg != SSH_MSG_CHANNEL_WINDOW_ADJUST && msg != SSH_MSG_CHANNEL_SUCCESS &&
-	    msg != SSH_MSG_CHANNEL_FAILURE)
+	struct ssh_rd r;
+
+	if (a->msg == SSH_MSG_CHANNEL_SUCCESS || a->msg == SSH_MSG_CHANNEL_FAILURE) {
+		ssh_rd_init(&r, a->bytes.p + 1, a->bytes.len - 1);
+		open_reply(s, ssh_rd_u32(&r), a->msg == SSH_MSG_CHANNEL_SUCCESS);
+	} else if (a->msg != SSH_MSG_CHANNEL_WINDOW_ADJUST) {
 		session_end(s, -SSH_E_CHANNEL, NULL);
+	}
 }
 
 static void act(struct session *s, const struct ssh_act *a)
@@ -131,7 +136,7 @@ static void act(struct session *s, const struct ssh_act *a)
 		open_global(s, &a->request);
 		break;
 	case SSH_ACT_CHANNEL_OTHER:
-		channel_other(s, a->msg);
+		channel_other(s, a);
 		break;
 	case SSH_ACT_KEX_DONE:
 		kex_done(s, &a->kex);

@@ -50,7 +50,8 @@ struct open {
 	uint64_t token;
 	uint32_t peer_channel, local_channel;
 	uint32_t peer_window, peer_packet_max;
-	struct program *program;            /* of a session channel; NULL: it leads to a target */
+	struct program *program;            /* of a session channel; NULL: it is none */
+	struct ours *ours;                  /* we have opened it for a program; NULL: its client has */
 	char *first;                        /* what its stream begins with; NULL: nothing */
 	size_t first_len;
 	struct hook_open *asked;            /* a program of the operator's; NULL: none is */
@@ -60,6 +61,7 @@ struct open {
 	uint16_t port;
 	bool judged;   /* such a program has answered */
 	bool own_type; /* host is its type: one of the operator's own */
+	uint32_t idle_ms; /* ChannelTimeout of one of ours */
 	uint64_t deadline_ms;
 	char host[];
 };
@@ -431,6 +433,9 @@ void keys_fill(struct link_keys *m, const struct ssh_act_keys *k); /* the caller
 void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys *k);
 void item_authenticated(struct session *s);
 void item_end(struct session *s, int err);
+/* Descriptors go beside; *ret_token names them in an item. -errno; they stay the caller's. */
+int item_fds(struct session *s, const int *fds, unsigned int n, uint64_t *ret_token)
+	__attribute__((warn_unused_result));
 /* What a channel was asked for, for whoever hears of it later. */
 struct link_name item_name(const char *host, uint16_t port);
 
@@ -555,6 +560,7 @@ size_t open_host_addrs(const struct session *s, struct link_addr *addr, size_t n
 void open_host_connect(struct session *s, struct open *o, const struct link_addr *addr, size_t n);
 void open_begin(struct session *s, const struct ssh_chan_open *m);
 void open_request(struct session *s, const struct ssh_chan_request *m);
+void open_reply(struct session *s, uint32_t channel, bool ok);
 void open_global(struct session *s, const struct ssh_chan_request *m);
 void open_opened(struct session *s, const struct link_chan_ref *ev);
 void open_failed(struct session *s, const struct link_chan_failed *ev);
@@ -571,6 +577,7 @@ struct program *program_open(struct session *s, const struct ssh_chan_open *m, u
 void program_confirm(struct open *o); /* its channel is counted: the shard says CONFIRMATION */
 /* may: nobody has refused it. */
 void program_request(struct open *o, const struct ssh_chan_request *m, bool may);
+void program_reply(struct open *o, bool ok); /* to a request of its handler's */
 void program_drained(struct open *o); /* all it wrote is sealed */
 void program_kept(struct session *s, struct open *o); /* it runs since before this control */
 void program_free(struct program *p); /* its channel is over; NULL is nothing */

@@ -1,6 +1,7 @@
 /*
  * control/session/item.c - what control sends for a connection, in order.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "control/session/internal.h"
@@ -100,6 +101,16 @@ void item_end(struct session *s, int err)
 	struct link_end m = {.cause = err, .linger_ms = LINGER_MS};
 
 	item_body(s, LINK_IT_END, &m, sizeof(m));
+}
+
+int item_fds(struct session *s, const int *fds, unsigned int n, uint64_t *ret_token)
+{
+	const struct session_link *link = &s->table->link;
+
+	*ret_token = ++s->table->env->last_token;
+	if (link->send_fds == NULL)
+		return -EOPNOTSUPP;
+	return link->send_fds(link->arg, *ret_token, fds, n);
 }
 
 struct link_name item_name(const char *host, uint16_t port)

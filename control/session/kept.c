@@ -9,6 +9,7 @@
 
 #include "control/session/forward.h"
 #include "control/session/keep.h"
+#include "control/session/ours.h"
 #include "control/session/report.h"
 #include "control/session/review.h"
 
@@ -76,7 +77,9 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 		count_up(s);
 	else if (!ev->program)
 		count_connecting(s, o);
-	if (ev->program)
+	if (ev->ours)
+		ours_kept(o);
+	else if (ev->program)
 		program_kept(s, o);
 }
 

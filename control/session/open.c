@@ -14,6 +14,8 @@
 #include "control/service/call.h"
 #include "control/session/judge.h"
 #include "control/session/keep.h"
+#include "control/session/ours.h"
+#include "control/session/replies.h"
 #include "control/session/report.h"
 #include "ssh/chan.h"
 
@@ -40,6 +42,7 @@ static void open_unlink(struct session *s, struct open *o)
 	}
 	hook_open_free(o->asked);
 	program_free(o->program);
+	ours_free(o->ours);
 	free(o->first);
 	service_call_end(o->call);
 	free(o);
@@ -395,28 +398,41 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 
 /* --- requests ------------------------------------------------------------------------- */
 
+static struct open *open_up_at(const struct session *s, uint32_t channel)
+{
+	struct open *o = s->opens;
+
+	while (o != NULL && (o->state != OPEN_UP || o->local_channel != channel))
+		o = o->next;
+	return o;
+}
+
 /* A channel that leads to a target understands no request (RFC 4254 section 5.4). */
 void open_request(struct session *s, const struct ssh_chan_request *m)
 {
-	uint8_t buf[16];
-	struct ssh_wr w;
-	struct open *o = s->opens;
+	struct open *o = open_up_at(s, m->recipient_channel);
 	uint32_t reason;
 	const char *text;
 
-	while (o != NULL && (o->state != OPEN_UP || o->local_channel != m->recipient_channel))
-		o = o->next;
 	if (o == NULL) /* it ended while the request was under way */
 		return;
-	if (o->program != NULL) {
+	if (o->program != NULL)
 		program_request(o, m, !gate_refused(s, &reason, &text));
-		return;
-	}
-	if (!m->want_reply)
-		return;
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_chan_simple_build(&w, SSH_MSG_CHANNEL_FAILURE, o->peer_channel);
-	(void)ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
+	else if (o->ours != NULL)
+		ours_request(o, m, !gate_refused(s, &reason, &text));
+	else if (m->want_reply)
+		reply_say(o, false);
+}
+
+/* To a request of a program's: it is the one who waits. */
+void open_reply(struct session *s, uint32_t channel, bool ok)
+{
+	struct open *o = open_up_at(s, channel);
+
+	if (o != NULL && o->ours != NULL)
+		ours_reply(o, ok);
+	else if (o != NULL && o->program != NULL)
+		program_reply(o, ok);
 }
 
 void open_global(struct session *s, const struct ssh_chan_request *m)
@@ -453,6 +469,11 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 		s->n_up++;
 		s->table->env->stats.channels++;
 	}
+	if (o != NULL && o->ours != NULL) {
+		o->peer_channel = ev->peer_channel;
+		ours_opened(o);
+		return;
+	}
 	if (s->log_level < LOG_L_VERBOSE || !open_target(s, ev->token, &to))
 		return;
 	if (o != NULL && o->program != NULL) /* what it runs is said when it does */
@@ -469,6 +490,11 @@ void open_failed(struct session *s, const struct link_chan_failed *ev)
 	struct open *o = open_find(s, ev->token);
 	struct open_target to;
 
+	if (o != NULL && o->ours != NULL) {
+		ours_failed(o, ev->err, ev->reason);
+		open_unlink(s, o);
+		return;
+	}
 	if (forward_failed(s, ev) || !open_target(s, ev->token, &to))
 		return;
 	session_log(s, LOG_L_INFO, "connect_to %.100s port %u: failed: %s.", to.host, to.port,
@@ -483,6 +509,8 @@ void open_drained(struct session *s, const struct link_chan_ref *ev)
 
 	if (o != NULL && o->program != NULL)
 		program_drained(o);
+	else if (o != NULL && o->ours != NULL)
+		ours_drained(o);
 }
 
 void open_ended(struct session *s, const struct link_chan_end *ev)

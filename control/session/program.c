@@ -38,24 +38,13 @@ static void hang_up(struct program *p, bool over)
 
 /* --- what the client is told ----------------------------------------------------------------- */
 
-static void reply(struct session *s, const struct open *o, bool ok)
-{
-	uint8_t buf[16];
-	struct ssh_wr w;
-
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_chan_simple_build(&w, ok ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE,
-			      o->peer_channel);
-	(void)ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
-}
-
 /* To the request that started it, and to those behind it. */
 static void start_answer(struct program *p, bool ok)
 {
 	if (p->start_reply)
-		reply(p->session, p->open, ok);
+		reply_say(p->open, ok);
 	for (; p->owed > 0; p->owed--)
-		reply(p->session, p->open, false);
+		reply_say(p->open, false);
 }
 
 /* Section 6.10. A signal without a name there has one of ours. */
@@ -77,17 +66,14 @@ static void exit_build(struct ssh_wr *w, const struct helper_exit *how)
 
 static void exit_say(struct program *p)
 {
-	uint8_t rest[64], buf[128];
-	struct ssh_chan_request m = {.recipient_channel = p->open->peer_channel};
+	const char *type = p->how.signalled ? "exit-signal" : "exit-status";
+	uint8_t rest[64];
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, rest, sizeof(rest));
 	exit_build(&w, &p->how);
-	m.type = ssh_str_c(p->how.signalled ? "exit-signal" : "exit-status");
-	m.rest = (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)};
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_chan_request_build(&w, &m);
-	(void)ssh_brain_send(p->session->awake->brain, buf, ssh_wr_done(&w));
+	(void)!request_say(p->open, ssh_str_c(type), false,
+			   (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)});
 }
 
 /* All it wrote is sealed and it is over: the shard closes behind what is said here. */
@@ -146,18 +132,6 @@ static void not_started(struct program *p)
 	}
 }
 
-/* 0, or why the shard cannot have them. */
-static int fds_pass(struct program *p, const int *fds, unsigned int n, uint64_t *ret_token)
-{
-	struct session *s = p->session;
-	const struct session_link *link = &s->table->link;
-
-	*ret_token = ++s->table->env->last_token;
-	if (link->send_fds == NULL)
-		return -EOPNOTSUPP;
-	return link->send_fds(link->arg, *ret_token, fds, n);
-}
-
 /* What listens for its client, behind the program's own. */
 static void listeners_pass(struct program *p, const struct helper_started *m, const int *fds)
 {
@@ -178,7 +152,7 @@ static void on_started(void *arg, const struct helper_started *started, const in
 	struct session *s = p->session;
 	struct link_chan_fds m = {.token = p->open->token, .wait_ms = PROGRAM_FDS_MS,
 				  .idle_ms = p->idle_ms};
-	int r = fds_pass(p, fds, started->n, &m.fds);
+	int r = item_fds(s, fds, started->n, &m.fds);
 
 	if (r == 0 && !awaken(p))
 		r = -ECONNRESET;
@@ -227,8 +201,12 @@ static void on_done(void *arg, const struct helper_done *d)
 		return;
 	}
 	p->exited = true;
-	if (awaken(p))
-		finish(p);
+	replies_give_up(&p->replies);
+	if (!awaken(p))
+		return;
+	replies_say(&p->replies, p->open);
+	finish(p);
+	session_pump(s);
 }
 
 /* --- the start ----------------------------------------------------------------------------------
@@ -516,17 +494,21 @@ static bool asked(struct program *p, const struct ssh_chan_request *m)
 void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
 	struct program *p = o->program;
-	bool starting = p->state == PROGRAM_STARTING, ok = may && asked(p, m);
+	bool starting = p->state == PROGRAM_STARTING, ok;
 
+	if (may && program_handler_hears(p, m))
+		return;
+	ok = may && asked(p, m);
 	if (!starting && p->state == PROGRAM_STARTING)
 		return; /* answered when it runs */
 	if (!m->want_reply)
 		return;
 	if (starting) /* behind its answer; of what needs none (section 6.7) none is a yes */
 		p->owed++;
-	else
-		reply(p->session, o, ok);
+	else if (replies_add(&p->replies, o, ok ? REPLY_YES : REPLY_NO))
+		replies_say(&p->replies, o); /* behind what its handler thinks about */
 }
+
 
 /* --- its channel --------------------------------------------------------------------------------
  */

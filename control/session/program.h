@@ -10,6 +10,7 @@
 #include "control/hook/handler.h"
 #include "control/service/call.h"
 #include "control/session/internal.h"
+#include "control/session/replies.h"
 #include "ssh/session_msg.h"
 
 enum program_state { PROGRAM_ASKED = 1, PROGRAM_STARTING, PROGRAM_RUNS };
@@ -28,6 +29,7 @@ struct program {
 	bool kept;              /* it runs since before this control */
 	uint32_t idle_ms;       /* ChannelTimeout of what runs */
 	unsigned int owed;      /* refusals behind the answer to the start */
+	struct replies replies; /* once it runs */
 	struct helper_exit how; /* once exited and told */
 	struct ssh_tty_size size;
 	char *term;
@@ -49,6 +51,8 @@ bool program_handler_for(const struct program *p, enum helper_run kind, struct s
 			 char ret[CONF_SOCKET_MAX]);
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what) __attribute__((warn_unused_result));
+/* A request whose meaning is between its client and its program. */
+bool program_handler_hears(struct program *p, const struct ssh_chan_request *m);
 void program_handler_signal(struct program *p, struct ssh_str name);
 void program_handler_size(struct program *p);
 

@@ -54,7 +54,7 @@ static json_t *env_list(const struct program *p)
 	json_t *list = json_array();
 	struct ssh_rd rd;
 
-	ssh_rd_init(&rd, p->env, p->env_len);
+	ssh_rd_init(&rd, p->env_len > 0 ? p->env : (const uint8_t *)"", p->env_len);
 	while (rd.p < rd.end) {
 		struct ssh_str name = ssh_rd_str(&rd), value = ssh_rd_str(&rd);
 		struct hook_req e = {.o = json_object()};
@@ -71,6 +71,31 @@ static json_t *env_list(const struct program *p)
 	}
 	return list;
 }
+
+static void on_request(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest)
+{
+	struct program *p = arg;
+	struct session *s = p->session;
+
+	if (s->ended || p->finished || !session_awaken(s))
+		return;
+	(void)!request_say(p->open, type, want_reply, rest);
+	session_pump(s);
+}
+
+static void on_reply(void *arg, bool ok)
+{
+	struct program *p = arg;
+	struct session *s = p->session;
+
+	replies_know(&p->replies, ok);
+	if (s->ended || !session_awaken(s))
+		return;
+	replies_say(&p->replies, p->open);
+	session_pump(s);
+}
+
+static const struct handler_ops handler_ops = {&program_ops, on_request, on_reply};
 
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what)
@@ -95,7 +120,23 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		hook_req_bytes(&r, "modes", p->modes, p->modes_len);
 	}
 	hook_req_json(&r, "env", env_list(p));
-	return handler_call(&env, path, &r, &program_ops, p, &p->handler);
+	return handler_call(&env, path, &r, &handler_ops, p, &p->handler);
+}
+
+bool program_handler_hears(struct program *p, const struct ssh_chan_request *m)
+{
+	if (p->handler == NULL || p->state != PROGRAM_RUNS ||
+	    ssh_session_request_find(m->type) != 0)
+		return false;
+	if (!m->want_reply || replies_add(&p->replies, p->open, REPLY_WAITS))
+		handler_tell_request(p->handler, m);
+	return true;
+}
+
+void program_reply(struct open *o, bool ok)
+{
+	if (o->program->handler != NULL)
+		handler_tell_reply(o->program->handler, ok);
 }
 
 void program_handler_signal(struct program *p, struct ssh_str name)

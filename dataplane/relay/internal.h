@@ -616,6 +616,9 @@ void connect_fail(struct chan *ch, int err, uint32_t reason);
 /* It connects no more: it is connected, has failed or is gone. */
 void connect_over(struct chan *ch);
 
+/* open.c: control has us ask the client for a channel. -EAGAIN, -ENOMEM: once more. */
+int chan_open_begin(struct conn *c, const struct link_chan_open *m);
+
 /* host.c */
 int host_begin(struct conn *c, const struct link_chan_host *m);
 int host_fds(struct conn *c, const struct link_chan_fds *m);

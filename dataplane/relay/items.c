@@ -247,6 +247,8 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return it_answered(c, m);
 	case LINK_IT_CHAN_HOST:
 		return it_chan_host(c, m);
+	case LINK_IT_CHAN_OPEN:
+		return chan_open_begin(c, m);
 	case LINK_IT_CHAN_FDS:
 		return host_fds(c, m);
 	case LINK_IT_CHAN_FINISH:

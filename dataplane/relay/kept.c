@@ -58,6 +58,7 @@ static int tell_chan(struct chan *ch)
 		.up = ch->open_us != 0 && !(ch->pend & CHAN_EV_OPENED),
 		.granted = ch->granted,
 		.program = ch->program,
+		.ours = ch->ours && !ch->granted,
 	};
 	int err;
 

@@ -51,6 +51,7 @@ int up_chan_opened(struct chan *ch)
 	struct link_chan_ref body = {
 		.token = ch->token,
 		.local_channel = ch->local,
+		.peer_channel = ch->peer,
 		.target = ch->target_addr,
 	};
 

@@ -74,6 +74,35 @@ wait "$stuck"
 [ $? != 124 ] || fail "its channel outlived it"
 echo "handler: a subsystem and a target"
 
+# Channels that the gateway opens: a stock client has an agent where it was asked for, and nothing else.
+eval "$(ssh-agent -s)" >/dev/null
+pids+=("$SSH_AGENT_PID")
+timeout 20 ssh-add -q "$dir/mine/id" || fail "the agent has no key"
+start opened python3 "$top/tests/interop/handler_peer.py" "$dir/opened.sock"
+opened_pid=$pid
+wait_for listening "$dir/opened.log" "$opened_pid"
+ssh -o IdentityAgent="$SSH_AUTH_SOCK" -A "${opts[@]}" -N 127.0.0.1 >"$dir/agent.log" 2>&1 &
+pids+=($!)
+agent_client=$!
+ctl() { run "$build/control/sluicectl" "$@"; }
+for _ in $(seq 400); do
+	uids=$(ctl -n -t show connections user=tester | cut -f1 | sort -n)
+	[ "$(wc -w <<<"$uids")" -ge 2 ] && break
+	sleep 0.05
+done
+uid=$(tail -n 1 <<<"$uids")
+shown=$(ctl open "$uid" x-news@example.org "$dir/opened.sock" 2>&1) && fail "a stock client took it: $shown"
+grep -q "the client refused it, with reason [1-4]" <<<"$shown" || fail "refused otherwise: $shown"
+ctl open "$uid" auth-agent@openssh.com "$dir/opened.sock" raw= >"$dir/opened.said" || fail "not opened: $(cat "$dir/opened.said")"
+grep -q "$uid\.[0-9]" "$dir/opened.said" || fail "no channel was named: $(cat "$dir/opened.said")"
+wait_for closed "$dir/opened.log" "$opened_pid"
+grep -q "^channel auth-agent@openssh.com True tester" "$dir/opened.log" || fail "told otherwise: $(cat "$dir/opened.log")"
+grep -q "^agent 12 keys 1" "$dir/opened.log" || fail "the agent said: $(cat "$dir/opened.log")"
+grep -q "^request False" "$dir/opened.log" || fail "the client said: $(cat "$dir/opened.log")"
+kill -0 "$agent_client" || fail "its client is gone: $(cat "$dir/agent.log")"
+kill "$agent_client"
+echo "open: a client's agent for a program; what it does not know it refuses"
+
 # HAProxy before the gateway, and as a target of it.
 command -v haproxy >/dev/null || { echo "no haproxy"; return 0; }
 read -r by_v1 by_v2 told <<<"$(free_ports 3)"

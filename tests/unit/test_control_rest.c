@@ -517,6 +517,25 @@ Test(control_kept, channels_are_of_the_type_they_were_opened_with)
 	fini(&c);
 }
 
+/* Nobody is left who could say more of it than its bytes do. */
+Test(control_kept, a_channel_of_ours_ends_when_its_program_has)
+{
+	const struct link_chan_kept ev = {
+		.token = 130, .name_len = 11, .up = 1, .program = 1, .ours = 1};
+	const struct link_chan_ref drained = {.token = 130}, *m;
+	struct client c = client_in(1, 1);
+
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &ev, sizeof(ev), "x-news@test", 11), 0);
+	cr_expect_str_eq(report_type(session_at(1), 130), "x-news@test");
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_DRAINED, &drained, sizeof(drained), NULL, 0), 0);
+	m = item_of(LINK_IT_CHAN_FINISH);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, 130);
+	fini(&c);
+}
+
 /* Rules that came with the start of control hold for it, too: EndRevokedSessions. */
 Test(control_kept, whom_the_rules_of_now_refuse_goes)
 {

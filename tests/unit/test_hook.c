@@ -453,6 +453,20 @@ static void on_done(void *arg, const struct helper_done *d)
 	snprintf(hr.why, sizeof(hr.why), "%.*s", (int)d->text.len, (const char *)d->text.p);
 }
 
+static void on_request(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest)
+{
+	(void)arg;
+	(void)type;
+	(void)want_reply;
+	(void)rest;
+}
+
+static void on_reply(void *arg, bool ok)
+{
+	(void)arg;
+	(void)ok;
+}
+
 /* Lines up to a "|", then as many streams as it is given, then the rest; and it hangs up. */
 static void *handler_main(void *arg)
 {
@@ -479,7 +493,8 @@ static void *handler_main(void *arg)
 
 static void handler_run(const char *says)
 {
-	static const struct service_ops ops = {on_started, on_exited, on_done};
+	static const struct service_ops service = {on_started, on_exited, on_done};
+	static const struct handler_ops ops = {&service, on_request, on_reply};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
 	struct handler_env env = {.now_ms = clock_now_ms};
 	struct handler_call *call = NULL;

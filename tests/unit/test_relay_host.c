@@ -622,3 +622,153 @@ Test(relay_host, a_table_that_is_full_is_a_failure)
 		close(other[i]);
 	client_free(&c);
 }
+
+/* --- channels that control has us open ----------------------------------------------------------
+ */
+
+static void ask_client(struct client *c)
+{
+	struct {
+		struct link_chan_open body;
+		uint8_t rest[3];
+	} m = {.body = {.token = 99, .rest_len = 3}, .rest = {1, 2, 3}};
+
+	m.body.type.len = (uint16_t)sprintf((char *)m.body.type.bytes, "x-news@test");
+	down(LINK_IT_CHAN_OPEN, c->h, &m, sizeof(m.body), m.rest, sizeof(m.rest));
+	bench_settle();
+}
+
+/* The number the client is asked with. */
+static uint32_t asked(struct client *c)
+{
+	struct ssh_chan_open o;
+	const uint8_t *p;
+	struct ssh_rd r;
+	size_t n;
+
+	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_open_parse(&r, &o), 0);
+	cr_expect(ssh_str_eq(o.type, "x-news@test"));
+	cr_expect_eq(o.window_size, 0, "nothing may be sent before its program is there");
+	cr_expect_eq(o.packet_max, BENCH_PACKET);
+	cr_assert_eq(o.rest.len, 3);
+	cr_expect_eq(memcmp(o.rest.p, "\1\2\3", 3), 0);
+	return o.sender_channel;
+}
+
+static void agree(struct client *c, uint32_t channel)
+{
+	const struct ssh_chan_confirm m = {.recipient_channel = channel,
+					   .sender_channel = 70,
+					   .window_size = 1 << 20,
+					   .packet_max = 32768};
+	uint8_t buf[64];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_confirm_build(&w, &m);
+	client_send(c, buf, ssh_wr_done(&w));
+	bench_settle();
+}
+
+Test(relay_host, a_client_is_asked_for_a_channel_and_gets_it_with_its_program)
+{
+	static const uint8_t request[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 0};
+	struct client c = client_login();
+	const struct link_chan_ref *up;
+	uint8_t buf[sizeof(request)];
+	uint32_t local;
+	char in[16];
+	int other;
+
+	ask_client(&c);
+	local = asked(&c);
+	cr_expect_null(up_next(), "the client has not answered");
+	agree(&c, local);
+	up = up_expect(LINK_EV_CHAN_OPENED, NULL);
+	cr_expect_eq(up->token, 99);
+	cr_expect_eq(up->local_channel, local);
+	cr_expect_eq(up->peer_channel, 70, "requests name it");
+	other = park_socket(7);
+	give_fds(&c, 7);
+	client_expect(&c, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	client_data(&c, local, "hello", 5);
+	run();
+	cr_expect_eq(read(other, in, sizeof(in)), 5);
+	cr_assert_eq(write(other, "world", 5), 5);
+	run();
+	data_is(&c, 0, "world");
+	memcpy(buf, request, sizeof(buf));
+	for (int i = 0; i < 4; i++)
+		buf[1 + i] = (uint8_t)(local >> (24 - 8 * i));
+	client_send(&c, buf, sizeof(buf));
+	bench_settle();
+	up_payload_expect(&c, SSH_MSG_CHANNEL_REQUEST);
+	close(other);
+	run();
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	finish(&c);
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, local);
+	bench_settle();
+	up_expect(LINK_EV_CHAN_END, NULL);
+	client_free(&c);
+}
+
+Test(relay_host, a_client_that_refuses_a_channel_is_told_of)
+{
+	struct client c = client_login();
+	const struct ssh_chan_failure f = {
+		.reason = SSH_OPEN_UNKNOWN_CHANNEL_TYPE,
+		.description = ssh_str_c("what is that"),
+		.language = ssh_str_c("")};
+	const struct link_chan_failed *up;
+	struct ssh_chan_failure m = f;
+	uint8_t buf[64];
+	struct ssh_wr w;
+
+	ask_client(&c);
+	m.recipient_channel = asked(&c);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_failure_build(&w, &m);
+	client_send(&c, buf, ssh_wr_done(&w));
+	bench_settle();
+	up = up_expect(LINK_EV_CHAN_FAILED, NULL);
+	cr_expect_eq(up->token, 99);
+	cr_expect_eq(up->err, -ECONNREFUSED);
+	cr_expect_eq(up->reason, SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
+	client_free(&c);
+}
+
+Test(relay_host, a_client_that_does_not_answer_has_its_time)
+{
+	struct client c = client_login();
+	const struct link_chan_failed *up;
+	uint32_t local;
+
+	ask_client(&c);
+	local = asked(&c);
+	bench_now += RELAY_ANSWER_US;
+	run();
+	up = up_expect(LINK_EV_CHAN_FAILED, NULL);
+	cr_expect_eq(up->err, -ETIMEDOUT);
+	agree(&c, local);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}
+
+/* Who asked for it is gone: nobody would have its program's descriptors. */
+Test(relay_host, a_channel_of_ours_without_a_program_ends_with_its_control)
+{
+	struct client c = client_login();
+
+	ask_client(&c);
+	agree(&c, asked(&c));
+	relay_link_detached(bench);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}

@@ -1,0 +1,52 @@
+/*
+ * control/session/ours.h - channels that an operator has us open towards a client, for a program of
+ * his: any type, and what it says besides.
+ *
+ * Source  RFC 4254 section 5.1; docs/sluice-handler.5.
+ *
+ * The shard asks the client; when it has agreed the program is connected to, as that of a session's
+ * channel is, and has the channel's bytes and requests.
+ */
+#ifndef SLUICE_CONTROL_SESSION_OURS_H
+#define SLUICE_CONTROL_SESSION_OURS_H
+
+#include "control/session/session.h"
+#include "ssh/wire.h"
+
+#define OURS_RAW_MAX LINK_REST_MAX
+
+struct ours;
+struct open;
+struct ssh_chan_request;
+
+/* Of who asks; done is set by him, the rest is zeroed at its beginning. */
+struct ours_ask {
+	/*
+	 * What became of it: err 0, and the number of the channel; -ECONNREFUSED: the client
+	 * refused, with its reason (RFC 4254 section 5.1); -errno, -SSH_E_*.
+	 */
+	void (*done)(struct ours_ask *a, int err, uint32_t number);
+	struct ours *ours; /* NULL: nothing is under way */
+};
+
+/*
+ * type: of RFC 4250 section 4.6.1; handler: path of its program's socket; raw: what is particular to
+ * the type. -ENOENT: it is over, or not in; -EUSERS: it has MaxChannelsPerConnection; -EINVAL;
+ * -ENOMEM.
+ */
+int ours_begin(struct session *s, const char *type, const char *handler, struct ssh_str raw,
+	       struct ours_ask *ask) __attribute__((warn_unused_result));
+/* Nobody waits for it any more; it goes on. Harmless when nothing is under way. */
+void ours_unask(struct ours_ask *a);
+
+/* open.c: what becomes of it */
+void ours_opened(struct open *o);
+void ours_failed(struct open *o, int err, uint32_t reason);
+void ours_drained(struct open *o);
+void ours_request(struct open *o, const struct ssh_chan_request *m, bool may);
+void ours_reply(struct open *o, bool ok); /* to a request of its program's */
+/* It is open since before this control, and nobody is left to hear of its requests. */
+void ours_kept(struct open *o);
+void ours_free(struct ours *u); /* its channel is over; NULL is nothing */
+
+#endif

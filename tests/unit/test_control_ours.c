@@ -1,0 +1,445 @@
+/*
+ * control/session/ours.c: channels that we open towards a client for a program of the operator's: who
+ * is asked, who is told, and what either has to say. The program is played by the test.
+ */
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/hook/hook.h"
+#include "control/session/internal.h"
+#include "control/session/ours.h"
+#include "tests/util/session_bench.h"
+
+#define LOCAL 77 /* the shard's number of it */
+#define PEER  5  /* the client's */
+
+static struct {
+	char dir[64], path[100];
+	int listener;
+	unsigned int sent; /* sets of descriptors for the shard */
+} h = {.dir = "/tmp/sluice-ours-XXXXXX"};
+
+static struct {
+	struct ours_ask ask;
+	bool done;
+	int err;
+	uint32_t number;
+} asked;
+
+static void on_done(struct ours_ask *a, int err, uint32_t number)
+{
+	cr_expect_eq(a, &asked.ask);
+	cr_expect_not(asked.done, "twice");
+	asked.done = true;
+	asked.err = err;
+	asked.number = number;
+}
+
+static int send_fds(void *arg, uint64_t token, const int *fds, unsigned int n)
+{
+	(void)arg;
+	(void)token;
+	for (unsigned int i = 0; i < n; i++)
+		cr_assert_geq(fcntl(fds[i], F_GETFD), 0);
+	h.sent++;
+	return 0;
+}
+
+static void begin(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	char conf[256];
+
+	cr_assert_not_null(mkdtemp(h.dir));
+	snprintf(h.path, sizeof(h.path), "%s/program", h.dir);
+	strcpy(sun.sun_path, h.path);
+	snprintf(conf, sizeof(conf),
+		 "LogLevel QUIET\nMaxChannelsPerConnection 1\nChannelHandler session/shell %s",
+		 h.path);
+	start(conf);
+	t.table->link.send_fds = send_fds;
+	h.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cr_assert_eq(bind(h.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(h.listener, 4), 0);
+	asked.ask.done = on_done;
+}
+
+static void end(void)
+{
+	close(h.listener);
+	unlink(h.path);
+	rmdir(h.dir);
+	teardown();
+}
+
+TestSuite(control_ours, .init = begin, .fini = end, .timeout = 60);
+
+static int begin_of(struct client *c, const char *type, const char *path)
+{
+	return ours_begin(t.table->by_index[c->conn.index], type, path,
+			  (struct ssh_str){(const uint8_t *)"\1\2", 2}, &asked.ask);
+}
+
+/* As the shard is asked; its token. */
+static uint64_t began(struct client *c)
+{
+	const struct link_chan_open *m;
+
+	cr_assert_eq(begin_of(c, "x-news@test", h.path), 0);
+	m = item_of(LINK_IT_CHAN_OPEN);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->type.len, strlen("x-news@test"));
+	cr_expect_eq(memcmp(m->type.bytes, "x-news@test", m->type.len), 0);
+	cr_assert_eq(m->rest_len, 2);
+	cr_expect_eq(memcmp(m + 1, "\1\2", 2), 0);
+	return m->token;
+}
+
+static void agreed(struct client *c, uint64_t token)
+{
+	const struct link_chan_ref ev = {
+		.token = token, .local_channel = LOCAL, .peer_channel = PEER};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+static void over(struct client *c)
+{
+	conn_over(&c->conn);
+	items_drop();
+	ssh_brain_free(c->brain);
+}
+
+/* --- the program ---------------------------------------------------------------------------------
+ */
+
+static int taken(void)
+{
+	int fd = -1;
+
+	for (unsigned int n = 0; fd < 0; n++) {
+		cr_assert_lt(n, 100000, "nobody calls");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		fd = accept4(h.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	}
+	return fd;
+}
+
+static const char *line(int fd)
+{
+	static char buf[4096];
+	size_t have = 0;
+
+	for (unsigned int n = 0; have == 0 || buf[have - 1] != '\n'; n++) {
+		ssize_t got = recv(fd, buf + have, 1, 0);
+
+		cr_assert_lt(n, 1000000, "it is told nothing");
+		cr_assert_neq(got, 0, "it is hung up on");
+		if (got > 0)
+			have++;
+		else
+			uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+	buf[have] = '\0';
+	return buf;
+}
+
+static void say(int fd, const char *text)
+{
+	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* The next item but for credit. */
+static const void *comes(enum link_type type)
+{
+	static struct item *last;
+
+	free(last);
+	last = NULL;
+	for (unsigned int n = 0; last == NULL || item_type(last) == LINK_IT_ANSWERED; n++) {
+		cr_assert_lt(n, 100000, "nothing comes");
+		free(last);
+		last = item_next();
+		if (last == NULL)
+			uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+	cr_assert_eq(item_type(last), type, "type %u", item_type(last));
+	return link_msg_body(last->msg);
+}
+
+/* Its channel, and its bytes; -1. */
+struct program {
+	int channel, data;
+};
+
+static struct program program_runs(struct client *c, uint64_t token)
+{
+	const struct link_chan_fds *m;
+	struct program p;
+	const char *first;
+
+	agreed(c, token);
+	p.channel = taken();
+	first = line(p.channel);
+	cr_expect_not_null(strstr(first, "\"role\":\"channel\""));
+	cr_expect_not_null(strstr(first, "\"type\":\"x-news@test\""));
+	cr_expect_not_null(strstr(first, "\"ours\":true,\"number\":77"));
+	cr_expect_not_null(strstr(first, "\"raw\":\"AQI=\""));
+	say(p.channel, "{\"accept\":true}\n");
+	p.data = taken();
+	cr_expect_not_null(strstr(line(p.data), "\"role\":\"data\""));
+	m = comes(LINK_IT_CHAN_FDS);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(h.sent, 1);
+	return p;
+}
+
+static void program_over(struct program *p)
+{
+	close(p->channel);
+	close(p->data);
+}
+
+/* --- tests ---------------------------------------------------------------------------------------
+ */
+
+/* A request of the client's. */
+static void client_asks(struct client *c, const char *type)
+{
+	const struct ssh_chan_request m = {.recipient_channel = LOCAL,
+					   .type = ssh_str_c(type),
+					   .want_reply = true,
+					   .rest = {(const uint8_t *)"\3", 1}};
+	uint8_t buf[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+/* What the client is told: a message and the channel it is of. */
+static struct ssh_rd told(uint8_t msg)
+{
+	const struct link_bytes *b = comes(LINK_IT_PAYLOAD);
+	const uint8_t *p = (const uint8_t *)(b + 1);
+	struct ssh_rd r;
+
+	cr_expect_eq(p[0], msg, "message %u", p[0]);
+	ssh_rd_init(&r, p + 1, b->len - 1);
+	return r;
+}
+
+static void expect_reply(bool ok)
+{
+	struct ssh_rd r = told(ok ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE);
+
+	cr_expect_eq(ssh_rd_u32(&r), PEER);
+}
+
+Test(control_ours, a_channel_has_a_program_when_the_client_agrees)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = began(&c);
+	const struct link_chan_ref drained = {.token = token}, *m;
+	struct program p;
+
+	cr_expect_not(asked.done, "the client has not answered");
+	cr_expect_eq(accept(h.listener, NULL, NULL), -1, "nor is the program told");
+	p = program_runs(&c, token);
+	cr_expect(asked.done);
+	cr_expect_eq(asked.err, 0);
+	cr_expect_eq(asked.number, LOCAL);
+	say(p.channel, "{\"exit\":0}\n");
+	program_over(&p);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_DRAINED, &drained, sizeof(drained), NULL, 0), 0);
+	m = comes(LINK_IT_CHAN_FINISH);
+	cr_expect_eq(m->token, token);
+	over(&c);
+}
+
+Test(control_ours, requests_go_both_ways_and_replies_in_their_order)
+{
+	static const uint8_t success[] = {SSH_MSG_CHANNEL_SUCCESS, 0, 0, 0, LOCAL};
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+	struct ssh_chan_request m;
+	struct ssh_rd r;
+
+	client_asks(&c, "one@test");
+	client_asks(&c, "two@test");
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"one@test\",\"want_reply\":true,"
+						   "\"raw\":\"Aw==\""));
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"two@test\""));
+	say(p.channel, "{\"reply\":false}\n{\"reply\":true}\n{\"reply\":true}\n");
+	expect_reply(false);
+	expect_reply(true);
+	say(p.channel, "{\"request\":\"tick@test\",\"want_reply\":true,\"raw\":\"AQID\"}\n");
+	r = told(SSH_MSG_CHANNEL_REQUEST);
+	cr_assert_eq(ssh_chan_request_parse(&r, &m), 0);
+	cr_expect_eq(m.recipient_channel, PEER);
+	cr_expect(ssh_str_eq(m.type, "tick@test"));
+	cr_expect(m.want_reply);
+	cr_expect_eq(m.rest.len, 3);
+	client_payload(&c, &(struct ssh_str){success, sizeof(success)});
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"reply\",\"reply\":true"));
+	/* What it has not answered nobody will. */
+	client_asks(&c, "three@test");
+	cr_expect_not_null(line(p.channel));
+	program_over(&p);
+	expect_reply(false);
+	client_asks(&c, "four@test");
+	expect_reply(false);
+	over(&c);
+}
+
+static uint64_t session_opened(struct client *c)
+{
+	const struct ssh_chan_open m = {.type = ssh_str_c("session"),
+					.sender_channel = PEER,
+					.window_size = 65536,
+					.packet_max = 32768};
+	const struct link_chan_host *item;
+	uint64_t token;
+	uint8_t buf[128];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+	item = item_of(LINK_IT_CHAN_HOST);
+	cr_assert_not_null(item);
+	token = item->token;
+	agreed(c, token);
+	return token;
+}
+
+/* What is known at once waits behind what the program thinks about. */
+Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
+{
+	static const uint8_t shell[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, LOCAL, 0, 0, 0, 5, 's',
+					'h', 'e', 'l', 'l', 1};
+	struct client c = client_in(1, 1);
+	struct program p;
+
+	(void)session_opened(&c);
+	client_payload(&c, &(struct ssh_str){shell, sizeof(shell)});
+	p.channel = taken();
+	(void)line(p.channel);
+	say(p.channel, "{\"accept\":true}\n");
+	p.data = taken();
+	(void)line(p.data);
+	expect_reply(true);
+	(void)comes(LINK_IT_CHAN_FDS);
+	client_asks(&c, "x-one@test");
+	client_asks(&c, "pty-req"); /* too late, and refused for it */
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"x-one@test\""));
+	say(p.channel, "{\"reply\":true}\n");
+	expect_reply(true);
+	expect_reply(false);
+	say(p.channel, "{\"request\":\"x-two@test\"}\n");
+	(void)told(SSH_MSG_CHANNEL_REQUEST);
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, who_never_answers_has_its_client_stopped)
+{
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+	const struct link_chan_ref *m;
+
+	for (int i = 0; i <= 64; i++)
+		client_asks(&c, "again@test");
+	m = comes(LINK_CMD_CHAN_CLOSE);
+	cr_expect_eq(m->local_channel, LOCAL);
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
+{
+	static const char *const lines[] = {"{\"request\":\"\"}\n", "{\"request\":7}\n",
+					    "{\"request\":\"x\",\"raw\":\"?\"}\n", "{}\n",
+					    "{\"reply\":1}\n"};
+	const struct link_chan_end gone = {.audit_id = 1, .told = 1};
+	struct client c = client_in(1, 1);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct link_chan_end ev = gone;
+		uint64_t token;
+		struct program p;
+		char byte;
+
+		asked.done = false;
+		h.sent = 0;
+		token = began(&c);
+		p = program_runs(&c, token);
+		say(p.channel, lines[i]);
+		for (int n = 0; n < 100000 && recv(p.channel, &byte, 1, 0) != 0; n++)
+			uv_run(&t.loop, UV_RUN_NOWAIT);
+		cr_expect_eq(recv(p.channel, &byte, 1, 0), 0, "%s", lines[i]);
+		program_over(&p);
+		ev.token = token;
+		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+	}
+	over(&c);
+}
+
+Test(control_ours, a_client_that_refuses)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_failed ev = {
+		.token = began(&c), .err = -ECONNREFUSED, .reason = SSH_OPEN_UNKNOWN_CHANNEL_TYPE};
+
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_FAILED, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect(asked.done);
+	cr_expect_eq(asked.err, -ECONNREFUSED);
+	cr_expect_eq(asked.number, SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
+	cr_expect_eq(accept(h.listener, NULL, NULL), -1, "its program never hears of it");
+	asked.done = false;
+	(void)began(&c); /* its place is free again */
+	over(&c);
+	cr_expect(asked.done);
+	cr_expect_eq(asked.err, -ECONNRESET, "its connection is over");
+}
+
+Test(control_ours, a_program_that_is_not_there_or_does_not_want_it)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_ref *m;
+	uint64_t token;
+	int fd;
+
+	token = began(&c);
+	agreed(&c, token);
+	fd = taken();
+	(void)line(fd);
+	say(fd, "{\"accept\":false,\"reason\":\"not today\"}\n");
+	m = comes(LINK_CMD_CHAN_CLOSE);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->local_channel, LOCAL);
+	close(fd);
+	over(&c);
+}
+
+Test(control_ours, what_cannot_be)
+{
+	struct client c = client_in(1, 1);
+	char type[SSH_TYPE_MAX + 2];
+
+	memset(type, 'x', sizeof(type));
+	type[sizeof(type) - 1] = '\0';
+	cr_expect_eq(begin_of(&c, "", h.path), -EINVAL);
+	cr_expect_eq(begin_of(&c, "a b", h.path), -EINVAL);
+	cr_expect_eq(begin_of(&c, "a,b", h.path), -EINVAL);
+	cr_expect_eq(begin_of(&c, type, h.path), -EINVAL);
+	cr_expect_eq(begin_of(&c, "x", "program"), -EINVAL);
+	(void)began(&c);
+	cr_expect_eq(begin_of(&c, "x", h.path), -EUSERS);
+	ours_unask(&asked.ask);
+	over(&c);
+	cr_expect_not(asked.done, "nobody waits");
+}
