@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "control/session/internal.h"
 
@@ -137,11 +138,32 @@ void compute_drop(struct session_env *env)
 
 /* --- signatures -------------------------------------------------------------------- */
 
+static void sign_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len);
+
+static int sign_by(struct session *s, struct signer *signer, uint32_t id)
+{
+	const struct signing *w = &s->awake->signing;
+	struct session_env *env = s->table->env;
+	const struct signer_caller caller = {env, s->ref, id};
+
+	return signer_sign(signer, w->key, w->sig_alg, w->hash, w->len, s->awake->kex_done,
+			   env->now_ms() + SIGN_MS, &caller, sign_done);
+}
+
+/* Its own signer was replaced and has died since: who took its place may have the key, too. */
+static int sign_again(struct session *s, uint32_t id)
+{
+	if (s->awake->signing.again)
+		return -EPIPE;
+	s->awake->signing.again = true;
+	return sign_by(s, keyset_now(&s->table->env->keys)->signer, id);
+}
+
 static void sign_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
 {
 	struct session *s = session_find(caller->arg, &caller->conn);
 
-	if (s == NULL)
+	if (s == NULL || (err == -EPIPE && sign_again(s, caller->id) == 0))
 		return;
 	if (err < 0)
 		session_log(s, LOG_L_ERROR, "signing for %s port %u failed: error %d",
@@ -152,13 +174,18 @@ static void sign_done(const struct signer_caller *caller, int err, const uint8_t
 
 void compute_sign(struct session *s, const struct ssh_act *act)
 {
-	struct session_env *env = s->table->env;
-	struct signer_caller caller = {env, s->ref, act->id};
-	int r;
+	struct signing *w = &s->awake->signing;
+	int r = -E2BIG;
 
-	r = signer_sign(hostkeys_signer(s), act->sign.key, act->sign.sig_alg, act->sign.data.p,
-			act->sign.data.len, s->awake->kex_done, env->now_ms() + SIGN_MS, &caller,
-			sign_done);
+	*w = (struct signing){.key = act->sign.key, .len = act->sign.data.len};
+	if (act->sign.data.len <= sizeof(w->hash) &&
+	    strlen(act->sign.sig_alg) < sizeof(w->sig_alg)) {
+		memcpy(w->hash, act->sign.data.p, w->len);
+		strcpy(w->sig_alg, act->sign.sig_alg);
+		r = sign_by(s, hostkeys_signer(s), act->id);
+	}
+	if (r == -EPIPE)
+		r = sign_again(s, act->id);
 	if (r < 0)
 		(void)ssh_brain_sign_answer(s->awake->brain, act->id, r, NULL, 0);
 }

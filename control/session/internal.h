@@ -19,7 +19,9 @@
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
 #include "control/session/session.h"
+#include "crypto/hash.h"
 #include "ssh/brain.h"
+#include "ssh/kexinit.h"
 
 #define INBOX_MAX       32           /* payloads; a shard has 16 unanswered at most */
 #define INBOX_BYTES_MAX (256 * 1024) /* of them; a shard: 64 KiB and one payload more */
@@ -155,6 +157,15 @@ struct earned {
  * What a connection needs of control only while it says something: until it is authenticated, and
  * from a message of its to REST_MS after the last one (rest.c).
  */
+/* compute.c: what a host key is asked to sign. */
+struct signing {
+	const struct key *key; /* the keyset's */
+	char sig_alg[SSH_NAME_MAX + 1];
+	uint8_t hash[HASH_LEN_MAX];
+	size_t len;
+	bool again; /* of another signer */
+};
+
 struct awake {
 	struct session *session;
 	struct ssh_brain *brain;
@@ -197,6 +208,7 @@ struct awake {
 	const char *
 		why_invalid; /* the user is not one who may log in; NULL: he is, or there is none */
 	struct proof proof;
+	struct signing signing; /* what its exchange waits for */
 	char *key_print; /* report.c: of the key it came in by; NULL: none, or nobody records it */
 
 	struct gate gate;

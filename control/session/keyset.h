@@ -3,8 +3,8 @@
  *
  * A connection keeps the keys it began with: a client is shown the same one in every exchange, or
  * it leaves (RFC 4253 has no word for a key that changes, and OpenSSH's clients disconnect). Keys
- * that are replaced sign for their connections as long as there is one; new ones begin with the
- * new. Thread  the loop's.
+ * that are replaced sign for their connections as long as there is one, and where their signer has
+ * died the same key of those of now does; new ones begin with the new. Thread  the loop's.
  */
 #ifndef SLUICE_CONTROL_SESSION_KEYSET_H
 #define SLUICE_CONTROL_SESSION_KEYSET_H

@@ -110,6 +110,9 @@ def of_rotate(port, key, n, old, new):
     lives[0].rekey()
     print("kept", flush=True)
     sys.stdin.readline()
+    later.rekey()
+    print("kept", flush=True)
+    sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -106,14 +106,23 @@ echo go >&"$to"
 read -r -t 30 -u "$from" said
 check "they rekey with the key they know; new ones get the new one; all are proved" test "$said" = kept
 check "the old signer stays for them" kill -0 $signer
+# Replaced, and killed: the next one has the same key.
+"$SLUICE_BUILD/control/sluice-signer" -r -f new.conf >signer3.log 2>&1 & signer3=$!
+pids+=($signer3)
+for _ in $(seq 400); do [ "$(grep -c 'new connections get other host keys' control.log)" = 2 ] && break; sleep 0.05; done
+kill -9 $signer2
+wait $signer2 2>/dev/null
+echo gone >&"$to"
+read -r -t 30 -u "$from" said
+check "who began with one that was replaced and killed rekeys by the next" test "$said" = kept
 echo end >&"$to"
 wait $peer_pid
 wait_for 'Nobody has these keys any more' signer.log
 wait $signer
 check "and goes with the last of them" test $? = 0
-signer=$signer2
+signer=$signer3
 gateway_end
-cat signer2.log >>all.log
+cat signer2.log signer3.log >>all.log
 
 # HostKeyAgent: public keys, and one whose file nobody opens; the signer alone asks.
 ssh-keygen -q -t rsa -b 2048 -N word -f agent_rsa
