@@ -140,7 +140,20 @@ struct sluice_prompt {
 /* Of data that came in. */
 enum {
 	SLUICE_DATA_STDERR = 1 << 0,
-	SLUICE_DATA_RECORD = 1 << 1, /* ends a record: sluice_channel_eol_set(), _record_set() */
+	/* Ends a record: sluice_channel_eol_set(), _record_set(). Without them all data does. */
+	SLUICE_DATA_RECORD = 1 << 1,
+};
+
+/* What the server opens a channel for. Texts are "" and ports 0 where the type has none. */
+struct sluice_open {
+	const char *type; /* "forwarded-tcpip", "x11", "auth-agent@openssh.com", … */
+	const char *host; /* what was connected to, as it was asked for */
+	uint16_t port;
+	const char *path; /* of a UNIX socket */
+	const char *origin;
+	uint16_t origin_port;
+	const void *extra; /* what stands behind the common fields */
+	size_t extra_len;
 };
 
 /*
@@ -174,6 +187,23 @@ struct sluice_ops {
 	/* A method did (1), did and others have to follow (2), or was refused (0). */
 	void (*on_auth)(void *arg, struct sluice *s, const char *method, int outcome);
 
+	/*
+	 * Custom authentication: in is the server's last message of it (none at first), number
+	 * first. Writes the payload to send, its number (50 to 79) first, at most size bytes, and
+	 * returns its length; negative: gives up.
+	 */
+	ssize_t (*on_custom_auth)(void *arg, struct sluice *s, const void *in, size_t len,
+				  void *out, size_t size);
+	/* A global request of ours was answered: 0 or -SLUICE_E_REQUEST, and what it carried. */
+	void (*on_requested)(void *arg, struct sluice *s, const char *type, int err,
+			     const void *data, size_t len);
+
+	/*
+	 * The server opens a channel. 1: take it; 0: refuse; 2: sluice_channel_accept() or
+	 * _refuse() say so later.
+	 */
+	int (*on_channel_open_request)(void *arg, struct sluice_channel *c,
+				       const struct sluice_open *open);
 	/* A channel of ours is open, or was refused: err, and the server's text. */
 	void (*on_channel_opened)(void *arg, struct sluice_channel *c, int err, const char *text);
 	/*
@@ -224,6 +254,15 @@ int sluice_reset(struct sluice *s);
 int sluice_password_set(struct sluice *s, const char *password, size_t len);
 /* A private key to log in with, tried in the order they came; the key stays the caller's. */
 int sluice_identity_add(struct sluice *s, const struct sluice_key *k);
+/*
+ * A key whose private half is elsewhere (an agent's): sign() writes an SSH signature by alg over
+ * data to sig, at most *sig_len bytes, and returns 0 or a negative error.
+ */
+int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
+			       int (*sign)(void *arg, const struct sluice_key *pub, const char *alg,
+					   const void *data, size_t len, uint8_t *sig,
+					   size_t *sig_len),
+			       void *arg);
 /* A host key to be accepted, beside what files of known hosts say. */
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k);
 
@@ -300,6 +339,10 @@ int sluice_channel_open_tcp(struct sluice *s, const char *dst, uint16_t dport, c
 			    uint16_t sport, struct sluice_channel **ret);
 /* direct-streamlocal@openssh.com: to a UNIX socket of the server's. */
 int sluice_channel_open_unix(struct sluice *s, const char *path, struct sluice_channel **ret);
+/* The answer to an open of the server's that on_channel_open_request left open. */
+int sluice_channel_accept(struct sluice_channel *c);
+/* reason as RFC 4254 section 5.1 has them, 0: 2, which is "connect failed"; the handle is gone. */
+int sluice_channel_refuse(struct sluice_channel *c, uint32_t reason, const char *text);
 /*
  * Gives the handle up: a channel that is open is closed, and what still comes is dropped. NULL is
  * fine.
@@ -352,6 +395,20 @@ int sluice_channel_close(struct sluice_channel *c);
  */
 int sluice_channel_wait(struct sluice_channel *c);
 
+/* A message of this channel that the program built: number, and what stands behind the recipient.
+ * 98 and above but those that answer; data is _send()'s. */
+int sluice_channel_packet_send(struct sluice_channel *c, uint8_t number, const void *payload,
+			       size_t len);
+/*
+ * Records for on_channel_data: pieces that end with eol (any bytes) or have max bytes; both are
+ * given, or none (back to data as it comes). -EINVAL: one without the other, or max above 1 MiB.
+ */
+int sluice_channel_eol_set(struct sluice_channel *c, const void *eol, size_t eol_len, size_t max);
+/* Pieces of len bytes, at most 1 MiB; 0: data as it comes. */
+int sluice_channel_record_set(struct sluice_channel *c, size_t len);
+/* Raises what the server may send without waiting; a smaller one changes nothing. */
+int sluice_channel_window_set(struct sluice_channel *c, uint32_t bytes);
+
 struct sluice_channel_info {
 	size_t size; /* to be set: sizeof(struct sluice_channel_info) */
 	uint32_t id; /* unique in the connection */
@@ -369,6 +426,53 @@ struct sluice_channel_info {
 };
 /* Fills in ret->size bytes. -EINVAL: a size no version had. */
 int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *ret);
+
+/* --- remote forwarding, and other global requests -------------------------------------------- */
+
+/*
+ * The server listens at addr ("" all, "localhost") and port (0: one it chooses, *ret_port) and
+ * opens "forwarded-tcpip" for who connects there; ret_port may be NULL. -SLUICE_E_REQUEST: it does
+ * not.
+ */
+int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, uint16_t *ret_port);
+int sluice_forward_cancel(struct sluice *s, const char *addr, uint16_t port);
+/* The same of a UNIX socket of the server's. */
+int sluice_forward_request_unix(struct sluice *s, const char *path);
+int sluice_forward_cancel_unix(struct sluice *s, const char *path);
+/*
+ * Any request. want_reply: waits for the answer, which is cut to size; *ret_len is all of it. buf
+ * and ret_len may be NULL.
+ */
+int sluice_request(struct sluice *s, const char *type, bool want_reply, const void *data,
+		   size_t len, void *buf, size_t size, size_t *ret_len);
+
+/* --- messages, field by field ---------------------------------------------------------------- */
+
+/* Zeroed at first; p is the library's, sluice_payload_free(). */
+struct sluice_payload {
+	uint8_t *p;
+	size_t len, size;
+};
+/*
+ * Appends a value given as text. type: "s" string, "sb" string of hexadecimal, "m" mpint, "i"
+ * uint32, "l" uint64, "b" byte, "f" boolean ("True", "False"). Numbers are decimal, or begin with
+ * 0x. -EINVAL: no such type, or no such value; p is as it was.
+ */
+int sluice_payload_put(struct sluice_payload *p, const char *type, const char *value);
+void sluice_payload_free(struct sluice_payload *p); /* wipes */
+/*
+ * A field of a whole message, as text, cut to size; its length. By name, as libsluice(3) lists them
+ * ("RequestType", "TerminalType", …), or "%s,i,f": types from behind the common fields on, of
+ * which the last is wanted. -ENOENT: no such field in this message; -EBADMSG: it is malformed.
+ */
+ssize_t sluice_payload_get(const void *payload, size_t len, const char *field, char *buf,
+			   size_t size);
+/* The bytes of one that is a string: a view. */
+int sluice_payload_get_bytes(const void *payload, size_t len, const char *field,
+			     const uint8_t **ret, size_t *ret_len);
+/* Hexadecimal; both return the length, or -EINVAL: what is no hexadecimal; -ENOBUFS: size. */
+ssize_t sluice_hex_encode(const void *p, size_t len, char *buf, size_t size);
+ssize_t sluice_hex_decode(const char *hex, void *buf, size_t size);
 
 /* --- keys ------------------------------------------------------------------------------------ */
 
@@ -390,7 +494,12 @@ int sluice_key_load(const char *path, const struct sluice_key_opts *opts, struct
 /* The same of text in memory. */
 int sluice_key_parse(const void *text, size_t len, const struct sluice_key_opts *opts,
 		     struct sluice_key **ret);
-/* A public key: "type base64 comment". */
+/*
+ * A certificate for the key: the line of a *-cert.pub. A login shows it before the bare key. Before
+ * the key is added to a connection. -EINVAL: not of this key.
+ */
+int sluice_key_certificate(struct sluice_key *k, const char *line);
+/* A public key, or certificate: "type base64 comment". */
 int sluice_key_public(const char *line, struct sluice_key **ret);
 void sluice_key_free(struct sluice_key *k); /* wipes; NULL is fine */
 

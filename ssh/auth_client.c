@@ -170,10 +170,26 @@ static int input_60(struct ssh_brain *b, const uint8_t *p, size_t len, struct ss
 	return -SSH_E_PROTO;
 }
 
+/* Of a payload of the program's own: so is what answers it. */
+static int input_raw(struct ssh_brain *b, const uint8_t *p, size_t len)
+{
+	struct ssh_act *act = act_push_bytes(b, SSH_ACT_LOGIN, (struct ssh_str){p, (uint32_t)len});
+
+	if (act == NULL)
+		return -SSH_E_MEMORY;
+	act->msg = p[0];
+	b->cli.sent = false;
+	ask_open(b, &b->auth_ask, act);
+	return 0;
+}
+
 int auth_client_input(struct ssh_brain *b, const uint8_t *p, size_t len)
 {
 	struct ssh_rd r;
 
+	if (b->cli.raw && b->cli.sent &&
+	    (p[0] == SSH_MSG_USERAUTH_FAILURE || p[0] >= SSH_MSG_USERAUTH_60))
+		return input_raw(b, p, len);
 	ssh_rd_init(&r, p + 1, len - 1);
 	switch (p[0]) {
 	case SSH_MSG_SERVICE_ACCEPT:
@@ -221,7 +237,7 @@ int auth_client_sent(struct ssh_brain *b, struct ssh_wr *w, enum ssh_auth_method
 
 	b->cli.sent = r == 0;
 	b->cli.method = method;
-	b->cli.partial = b->cli.change_wanted = false;
+	b->cli.partial = b->cli.change_wanted = b->cli.raw = false;
 	return r;
 }
 
@@ -464,6 +480,27 @@ int auth_client_signed(struct ssh_brain *b, int err, const uint8_t *sig, size_t 
 	ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
 	signing_drop(a);
 	return auth_client_sent(b, &w, a->signing_for);
+}
+
+int ssh_brain_login_raw(struct ssh_brain *b, uint32_t id, const void *payload, size_t len)
+{
+	const uint8_t *p = payload;
+	struct ssh_wr w;
+	int r;
+
+	if (!auth_client_login_open(b, id))
+		return -ENOENT;
+	if (len == 0 || len > SSH_PACKET_MAX_PREAUTH || p[0] < SSH_MSG_USERAUTH_REQUEST ||
+	    p[0] >= SSH_MSG_GLOBAL_REQUEST)
+		return -EINVAL;
+	b->auth_ask = (struct ask){0};
+	r = send_begin(b, &w, len);
+	if (r == 0) {
+		ssh_wr_bytes(&w, payload, len);
+		r = auth_client_sent(b, &w, 0);
+		b->cli.raw = true;
+	}
+	return auth_client_finish(b, r);
 }
 
 int ssh_brain_login_give_up(struct ssh_brain *b, uint32_t id)

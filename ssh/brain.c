@@ -348,6 +348,11 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 	b->moduli = conf->moduli;
 	b->gss_strict = conf->gss_strict;
 	b->gss_delegate = conf->gss_delegate;
+	if (conf->open_types != NULL) {
+		b->open_types = strdup(conf->open_types);
+		if (b->open_types == NULL)
+			return -ENOMEM;
+	}
 	if (conf->gss_server != NULL) {
 		b->gss_server = strdup(conf->gss_server);
 		if (b->gss_server == NULL)
@@ -405,6 +410,7 @@ void ssh_brain_free(struct ssh_brain *b)
 	kex_free(b->kex);
 	gss_free(b->gss);
 	free(b->gss_server);
+	free(b->open_types);
 	key_free(b->server_key);
 	if (brain_is_server(b))
 		auth_server_fini(b);

@@ -119,6 +119,8 @@ struct ssh_brain_conf {
 	uint32_t retry_after; /* seconds a client should stay away once it is cut off; 0: not said */
 	/* client */
 	const char *user;
+	const char *open_types; /* a comma list of what a server may open, beside what it was asked
+				   for; NULL: nothing */
 };
 
 /* The SSH_AUTH_* of a method's name; 0: none this build knows. */
@@ -388,6 +390,11 @@ int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
  */
 int ssh_brain_login_change(struct ssh_brain *b, uint32_t id, const char *old_pw, size_t old_len,
 			   const char *new_pw, size_t new_len);
+/*
+ * A payload of one's own, 50 to 79: what comes next of 51 and of 60 to 79 is the bytes of another
+ * LOGIN, message number first. -EINVAL: another number.
+ */
+int ssh_brain_login_raw(struct ssh_brain *b, uint32_t id, const void *payload, size_t len);
 /* Client, at SSH_ACT_LOGIN: methods that can continue, as the server named them; "" at first. */
 const char *ssh_brain_methods(const struct ssh_brain *b);
 /* Client, at SSH_ACT_LOGIN: the method before it did, and others have to follow. */

@@ -12,6 +12,7 @@
 
 #include "ssh/forward.h"
 #include "ssh/internal.h"
+#include "ssh/kexinit.h"
 
 /* The payload's copy in the action; views of a message are taken from it. */
 static struct ssh_act *push_payload(struct ssh_brain *b, enum ssh_act_kind kind, const uint8_t *p,
@@ -83,9 +84,14 @@ static void asks(struct ssh_brain *b, uint8_t msg, struct ssh_str type)
 
 static bool was_asked(const struct ssh_brain *b, struct ssh_str type)
 {
+	struct ssh_str list = ssh_str_c(b->open_types != NULL ? b->open_types : ""), name;
+
 	for (size_t i = 0; i < ASKED_FOR; i++)
 		if (ssh_str_eq(type, asked_for[i].open))
 			return (b->asked & 1u << i) != 0;
+	while (ssh_names_next(&list, &name))
+		if (name.len == type.len && memcmp(name.p, type.p, type.len) == 0)
+			return true;
 	return false;
 }
 

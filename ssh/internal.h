@@ -109,6 +109,7 @@ struct auth_client {
 	bool sent;                   /* a request is unanswered */
 	enum ssh_auth_method method; /* of it */
 	bool partial, change_wanted;
+	bool raw; /* what was sent is a payload of the program's own, and so is the answer */
 	enum auth_gss_step gss_step;
 	struct gss_ctx *gss;
 	struct auth_info *info; /* the round that is to be answered */
@@ -169,7 +170,8 @@ struct ssh_brain {
 	uint32_t opens[SSH_OPENS_MAX]; /* sender_channel of our unanswered opens */
 	unsigned int n_opens;
 	unsigned int globals_received, globals_sent; /* that want replies, unanswered */
-	uint8_t asked; /* client: what a server may open, bits of brain_conn.c */
+	uint8_t asked;    /* client: what a server may open, bits of brain_conn.c */
+	char *open_types; /* and what else it may */
 	uint64_t drops;
 };
 

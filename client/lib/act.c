@@ -8,22 +8,38 @@
 
 #include "client/lib/internal.h"
 #include "conf/match.h"
-#include "crypto/cert.h"
+#include "crypto/gss.h"
 #include "crypto/secret.h"
 #include "ssh/err.h"
 #include "ssh/kexinit.h"
 
-#define ALIVE "keepalive@openssh.com"
+#define ALIVE        "keepalive@openssh.com"
+#define KEX_LIST_MAX 4096
 
 /* --- beginning and end --------------------------------------------------------------------------
  */
 
+/* Methods by Kerberos go first where they are wanted, each with the mechanism at its end. */
+static void kex_list(const struct sluice *s, char to[KEX_LIST_MAX])
+{
+	struct ssh_str list = ssh_str_c(s->set.gss_kex_algs), name;
+	size_t n = 0;
+
+	*to = '\0';
+	while (s->set.gss_kex && ssh_names_next(&list, &name) && n < KEX_LIST_MAX)
+		n += (size_t)snprintf(to + n, KEX_LIST_MAX - n, "%.*s" GSS_KRB5_SUFFIX ",",
+				      (int)name.len, (const char *)name.p);
+	if (n < KEX_LIST_MAX)
+		snprintf(to + n, KEX_LIST_MAX - n, "%s", s->set.kex_algs);
+}
+
 static int brain_make(struct sluice *s)
 {
+	char gss_name[SSH_HOST_MAX + 8], kex[KEX_LIST_MAX];
 	struct ssh_brain_conf c = {
 		.role = SSH_CLIENT,
 		.ident = s->set.version,
-		.kex_algs = s->set.kex_algs,
+		.kex_algs = kex,
 		.hostkey_algs = s->set.hostkey_algs,
 		.ciphers = s->set.ciphers,
 		.macs = s->set.macs,
@@ -33,9 +49,16 @@ static int brain_make(struct sluice *s)
 		.rekey = s->set.rekey,
 		.server_sig_algs = s->set.sig_algs,
 		.user = s->set.user,
+		.open_types = s->set.open_types,
+		.gss_server = login_by_gss(s) || s->set.gss_kex ? gss_name : NULL,
+		.gss_delegate = s->set.gss_delegate,
 	};
-	int r = ssh_brain_new(&c, &s->brain);
+	int r;
 
+	snprintf(gss_name, sizeof(gss_name), "host@%s",
+		 *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname);
+	kex_list(s, kex);
+	r = ssh_brain_new(&c, &s->brain);
 	if (r < 0)
 		return r;
 	r = engine_get(&s->engine);
@@ -182,6 +205,9 @@ uint64_t due_ms(const struct sluice *s)
 	if (other < due)
 		due = other;
 	other = connect_due(s);
+	if (other < due)
+		due = other;
+	other = rate_due(s);
 	return other < due ? other : due;
 }
 
@@ -323,8 +349,8 @@ static void on_end(struct sluice *s, const struct ssh_act *a)
 		connection_over(s, -SLUICE_E_DISCONNECTED, s->text);
 	else if (a->err == -SSH_E_AUTH_NONE_LEFT)
 		connection_over(s, -SLUICE_E_AUTH, s->text);
-	else if (a->err == -SSH_E_SHUTDOWN)
-		connection_over(s, 0, "logged off");
+	else if (a->err == -SSH_E_SHUTDOWN && s->leaving)
+		return; /* who logs off waits until it is written */
 	else
 		connection_over(s, error_of(a->err), ssh_err_text(a->err));
 }
@@ -335,6 +361,22 @@ static void on_global(struct sluice *s, const struct ssh_act *a)
 	     (const char *)a->request.type.p);
 	if (a->request.want_reply)
 		(void)ssh_brain_global_answer(s->brain, false, NULL, 0);
+}
+
+static void on_global_reply(struct sluice *s, const struct ssh_act *a)
+{
+	const struct request *q = STAILQ_FIRST(&s->globals);
+	bool ok = a->msg == SSH_MSG_REQUEST_SUCCESS;
+	char type[SSH_TYPE_MAX + 1];
+
+	if (q == NULL)
+		return;
+	memcpy(type, q->type, sizeof(type));
+	forward_answered(s, type, ok, a->bytes.p + 1, a->bytes.len - 1);
+	request_answer(&s->globals, ok, a->bytes.p + 1, a->bytes.len - 1);
+	if (strcmp(type, ALIVE) != 0)
+		CALL(s, on_requested, s, type, ok ? 0 : -SLUICE_E_REQUEST, a->bytes.p + 1,
+		     a->bytes.len - 1);
 }
 
 static void on_banner(struct sluice *s, const struct ssh_act *a)
@@ -367,8 +409,7 @@ void act_run(struct sluice *s, const struct ssh_act *a)
 		login_done(s);
 		break;
 	case SSH_ACT_CHANNEL_OPEN:
-		r = ssh_brain_open_refuse(s->brain, a->open.sender_channel,
-					  SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, NULL);
+		r = chan_open_in(s, &a->open);
 		break;
 	case SSH_ACT_CHANNEL_REQUEST:
 		r = chan_request_in(s, a);
@@ -380,8 +421,7 @@ void act_run(struct sluice *s, const struct ssh_act *a)
 		on_global(s, a);
 		break;
 	case SSH_ACT_GLOBAL_REPLY:
-		request_answer(&s->globals, a->msg == SSH_MSG_REQUEST_SUCCESS, a->bytes.p + 1,
-			       a->bytes.len - 1);
+		on_global_reply(s, a);
 		break;
 	case SSH_ACT_KEX_DONE:
 		on_keys(s, a);

@@ -22,7 +22,7 @@ struct sluice_channel *chan_find(struct sluice *s, uint32_t id)
 	return NULL;
 }
 
-static struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len)
+struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len)
 {
 	struct sluice_channel *c;
 
@@ -307,6 +307,8 @@ static int close_in(struct sluice_channel *c, struct ssh_rd *r)
 		e = ssh_chan_step(&c->fsm, SSH_CHAN_EV_PEER_CLOSE, &act);
 	if (e < 0)
 		return e;
+	if (c->s->ops.on_channel_data != NULL && !c->given_up)
+		frame_give(c, true);
 	c->close_received = c->close_asked = true;
 	c->fsm.state = SSH_CHAN_CLOSE_SENT;
 	if (c->close_sent)
@@ -326,8 +328,11 @@ static int eof_in(struct sluice_channel *c, struct ssh_rd *r)
 		e = ssh_chan_step(&c->fsm, SSH_CHAN_EV_PEER_EOF, &act);
 	if (e < 0)
 		return e;
-	if (act == SSH_CHAN_ACT_DELIVER && !c->given_up)
-		CALL(c->s, on_channel_eof, c);
+	if (act != SSH_CHAN_ACT_DELIVER || c->given_up)
+		return 0;
+	if (c->s->ops.on_channel_data != NULL)
+		frame_give(c, true);
+	CALL(c->s, on_channel_eof, c);
 	return 0;
 }
 
@@ -448,6 +453,8 @@ void sluice_channel_free(struct sluice_channel *c)
 	if (c == NULL)
 		return;
 	s = c->s;
+	if (sluice_channel_refuse(c, 0, NULL) == 0)
+		return;
 	enter(s);
 	c->given_up = true;
 	chan_close_begin(c);
@@ -481,6 +488,16 @@ void *sluice_channel_arg(struct sluice_channel *c)
 struct sluice *sluice_channel_connection(struct sluice_channel *c)
 {
 	return c->s;
+}
+
+int sluice_channel_window_set(struct sluice_channel *c, uint32_t bytes)
+{
+	enter(c->s);
+	c->adjust += ssh_rwin_raise(&c->rwin, bytes);
+	chan_flush(c);
+	flush(c->s);
+	leave(c->s);
+	return 0;
 }
 
 int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *ret)

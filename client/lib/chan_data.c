@@ -6,6 +6,8 @@
 #include "client/lib/internal.h"
 #include "ssh/err.h"
 
+#define WINDOW_AUTO_MAX (64u * 1024 * 1024)
+
 /* --- what came and was not read
  * ------------------------------------------------------------------- */
 
@@ -51,11 +53,40 @@ void inbox_fini(struct inbox *b)
 /* --- in
  * --------------------------------------------------------------------------------------------- */
 
+/* A peer that fills the window as fast as it is granted again gets a larger one. */
+static void window_grow(struct sluice_channel *c)
+{
+	uint32_t size = c->rwin.initial_window_size;
+
+	if (!c->s->set.window_auto || size >= WINDOW_AUTO_MAX || c->rwin.window_size > size / 4 ||
+	    ssh_rwin_held(&c->rwin) > size / 8)
+		return;
+	c->adjust += ssh_rwin_raise(&c->rwin, 2 * size);
+}
+
 static void taken(struct sluice_channel *c, size_t n)
 {
+	window_grow(c);
 	c->adjust += ssh_rwin_consume(&c->rwin, (uint32_t)n);
 	if (c->adjust > 0)
 		chan_flush(c);
+}
+
+/* What waits for the end of its record is bounded by the record: it counts as taken. */
+static int hand_over(struct sluice_channel *c, bool err, struct ssh_str data)
+{
+	int r = 0;
+
+	if (err || (c->in.len == 0 && c->frame.max == 0 && c->frame.record == 0)) {
+		CALL(c->s, on_channel_data, c, data.p, data.len,
+		     SLUICE_DATA_RECORD | (err ? SLUICE_DATA_STDERR : 0));
+	} else {
+		r = inbox_put(&c->in, data);
+		if (r == 0)
+			frame_give(c, false);
+	}
+	taken(c, data.len);
+	return r;
 }
 
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
@@ -80,11 +111,8 @@ int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
 		return 0;
 	}
 	c->bytes_in += m.data.len;
-	if (s->ops.on_channel_data != NULL) {
-		CALL(s, on_channel_data, c, m.data.p, m.data.len, err ? SLUICE_DATA_STDERR : 0);
-		taken(c, m.data.len);
-		return 0;
-	}
+	if (s->ops.on_channel_data != NULL)
+		return hand_over(c, err, m.data);
 	e = inbox_put(err ? &c->in_err : &c->in, m.data);
 	if (e == 0)
 		CALL(s, on_channel_readable, c);

@@ -83,6 +83,33 @@ int sluice_channel_request(struct sluice_channel *c, const char *type, bool want
 	return r;
 }
 
+/* Those that answer, or open, are the library's own. */
+int sluice_channel_packet_send(struct sluice_channel *c, uint8_t number, const void *payload,
+			       size_t len)
+{
+	uint8_t *buf;
+	struct ssh_wr w;
+	int r;
+
+	if (number < SSH_MSG_CHANNEL_REQUEST || number == SSH_MSG_CHANNEL_SUCCESS ||
+	    number == SSH_MSG_CHANNEL_FAILURE || len > SSH_PACKET_MAX - 5)
+		return -EINVAL;
+	buf = malloc(len + 5);
+	if (buf == NULL)
+		return -ENOMEM;
+	enter(c->s);
+	ssh_wr_init(&w, buf, len + 5);
+	ssh_wr_u8(&w, number);
+	ssh_wr_u32(&w, c->peer_id);
+	ssh_wr_bytes(&w, payload, len);
+	r = c->fsm.state != SSH_CHAN_OPEN || c->close_asked ? -SLUICE_E_STATE
+							    : send_message(c->s, buf, len + 5);
+	flush(c->s);
+	leave(c->s);
+	free(buf);
+	return r;
+}
+
 int sluice_channel_pty(struct sluice_channel *c, const char *term, uint32_t width, uint32_t height,
 		       bool pixels, const void *modes, size_t len)
 {

@@ -47,6 +47,14 @@ struct inbox {
 	size_t off, len, size;
 };
 
+/* How data becomes records; all 0: as it comes. */
+#define FRAME_MAX (1024 * 1024)
+struct frame {
+	uint8_t eol[64];
+	size_t eol_len, max; /* of a record by its end */
+	size_t record;       /* of one length */
+};
+
 struct sluice_channel {
 	TAILQ_ENTRY(sluice_channel) link;
 	struct sluice *s;
@@ -57,12 +65,14 @@ struct sluice_channel {
 	struct ssh_swin swin;
 	uint32_t packet_in;
 	bool ours;
+	bool undecided; /* theirs: the program has not said yes or no */
 	bool given_up;  /* no handle of the program's: freed when closed */
 	bool eof_asked; /* EOF, CLOSE wait for the end of a rekey */
 	bool close_asked, close_sent, close_received;
 	bool starved; /* a send took less than it was given */
 	int err;      /* why it could not be opened */
 	struct inbox in, in_err;
+	struct frame frame;
 	struct requests requests; /* unanswered, in order */
 	uint32_t adjust;          /* a WINDOW_ADJUST that waits likewise */
 	uint64_t bytes_in, bytes_out;
@@ -79,10 +89,30 @@ TAILQ_HEAD(channels, sluice_channel);
 struct sluice_key {
 	unsigned int refs; /* atomic */
 	struct key *key;
+	struct key *cert; /* for it; NULL: none */
 	char *comment;
+};
+
+typedef int (*sign_fn)(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+		       size_t len, uint8_t *sig, size_t *sig_len);
+/* A key to log in with. */
+struct identity {
+	const struct sluice_key *key;
+	sign_fn sign; /* NULL: the key does */
+	void *arg;
 };
 const struct sluice_key *key_get(const struct sluice_key *k);
 char *key_line(const struct key *k); /* "type base64"; the caller's to free() */
+
+/* --- what the server listens on for us -----------------------------------------------------------
+ */
+
+struct forward {
+	STAILQ_ENTRY(forward) next;
+	char *path; /* NULL: a port */
+	uint16_t port;
+};
+STAILQ_HEAD(forwards, forward);
 
 /* --- authentication ------------------------------------------------------------------------------
  */
@@ -91,9 +121,10 @@ struct login {
 	bool asked_none;
 	unsigned int methods_done; /* SSH_AUTH_* that did, and were not enough */
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
-	unsigned int next_key, passwords, rounds;
+	unsigned int next_key, passwords, rounds, gss_tried;
+	bool cert_shown;          /* of the key before next_key; it comes by itself next */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
-	const struct sluice_key *key;
+	const struct identity *identity;
 };
 
 /* --- the connection ------------------------------------------------------------------------------
@@ -136,6 +167,9 @@ struct sluice {
 	bool cut;      /* to be ended once no callback runs */
 	bool swept;    /* handles were given up meanwhile */
 	bool wants_in; /* sluice_logon() was called */
+	bool leaving;  /* sluice_logoff() */
+	double tokens; /* of TransferRate: bytes that may go now */
+	uint64_t tokens_ms;
 	struct login login;
 	uint32_t login_id; /* of a LOGIN that waits for sluice_logon(); 0: none */
 	struct ssh_act_kex kex;
@@ -153,7 +187,8 @@ struct sluice {
 	uint32_t next_channel;
 	struct requests globals; /* unanswered, in order */
 
-	const struct sluice_key *identity[IDENTITIES_MAX];
+	struct forwards forwards;
+	struct identity identity[IDENTITIES_MAX];
 	unsigned int n_identities;
 	const struct sluice_key *accepted[IDENTITIES_MAX];
 	unsigned int n_accepted;
@@ -182,6 +217,7 @@ void flush(struct sluice *s);
 uint64_t now_ms(void);
 /* The next time at which something is due by itself; UINT64_MAX: nothing is. */
 uint64_t due_ms(const struct sluice *s);
+uint64_t rate_due(const struct sluice *s); /* of TransferRate */
 void timers_run(struct sluice *s, uint64_t now);
 /* The events to wait for; the descriptor is s->fd or the dial's. */
 short wanted_events(struct sluice *s);
@@ -214,8 +250,14 @@ void login_next(struct sluice *s, const struct ssh_act *a);
 void login_sign(struct sluice *s, const struct ssh_act *a);
 void login_prompt(struct sluice *s, const struct ssh_act *a);
 void login_done(struct sluice *s);
+/* May GSS-API be what lets us in? */
+bool login_by_gss(const struct sluice *s);
+
+/* prompt.c: does a prompt match the pattern that the password answers? */
+bool prompt_matches(const char *pattern, const char *text);
 
 /* chan.c */
+struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len);
 struct sluice_channel *chan_find(struct sluice *s, uint32_t id);
 void chan_release(struct sluice_channel *c);
 void chan_closed(struct sluice_channel *c);
@@ -227,6 +269,18 @@ int chan_message(struct sluice *s, const struct ssh_act *a); /* 0 or -SSH_E_* */
 void chan_flush(struct sluice_channel *c);
 void chan_close_begin(struct sluice_channel *c);
 
+/* chan_theirs.c */
+int chan_open_in(struct sluice *s, const struct ssh_chan_open *m);
+
+/* frame.c: hands records to the program, what is no whole one as well when all is set. The bytes.
+ */
+size_t frame_give(struct sluice_channel *c, bool all);
+
+/* forward.c */
+bool forward_asked(struct sluice *s, const char *path, uint16_t port);
+void forward_answered(struct sluice *s, const char *type, bool ok, const uint8_t *data, size_t len);
+void forwards_fini(struct sluice *s);
+
 /* chan_data.c */
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r);
 void inbox_fini(struct inbox *b);
@@ -237,7 +291,7 @@ void chan_answer(struct sluice_channel *c, bool ok);
 
 /* request.c: what is asked and will be answered, in order. */
 struct request *request_new(struct requests *q, const char *type);
-/* The oldest one. ok false, with its type in ret_type, when there is none to tell it. */
+/* The oldest one. */
 void request_answer(struct requests *q, bool ok, const uint8_t *data, size_t len);
 void requests_fail(struct requests *q);
 /* Nobody waits for it any more. */

@@ -6,6 +6,7 @@
 
 #include "client/lib/internal.h"
 #include "crypto/base64.h"
+#include "crypto/cert.h"
 #include "crypto/keyfile.h"
 #include "crypto/secret.h"
 
@@ -20,6 +21,7 @@ void sluice_key_free(struct sluice_key *k)
 	if (k == NULL || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	key_free(k->key);
+	key_free(k->cert);
 	free(k->comment);
 	free(k);
 }
@@ -114,12 +116,31 @@ int sluice_key_parse(const void *text, size_t len, const struct sluice_key_opts 
 	return r < 0 ? r : key_take(kf, ret);
 }
 
+int sluice_key_certificate(struct sluice_key *k, const char *line)
+{
+	struct key *cert = NULL;
+	int r = cert_line_parse(line, strcspn(line, "\r\n"), &cert);
+
+	if (r == 0 && !key_equal(key_plain(cert), k->key))
+		r = -EINVAL;
+	if (r < 0) {
+		key_free(cert);
+		return r;
+	}
+	key_free(k->cert);
+	k->cert = cert;
+	return 0;
+}
+
 int sluice_key_public(const char *line, struct sluice_key **ret)
 {
+	size_t len = strcspn(line, "\r\n");
 	struct key *k = NULL;
 	const char *comment;
-	int r = key_public_line_parse(line, strcspn(line, "\r\n"), &k);
+	int r = cert_line_parse(line, len, &k);
 
+	if (r == -ENOTSUP)
+		r = key_public_line_parse(line, len, &k);
 	if (r < 0)
 		return r;
 	comment = strchr(line, ' ');

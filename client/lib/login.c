@@ -13,6 +13,7 @@
 #include "crypto/secret.h"
 #include "ssh/kexinit.h"
 
+#define CUSTOM_MAX 32768
 #define ROUNDS_MAX 100 /* of keyboard-interactive: a server that asks for ever */
 
 static const struct {
@@ -23,6 +24,8 @@ static const struct {
 	{SSH_AUTH_PASSWORD, "password"},
 	{SSH_AUTH_PUBLICKEY, "publickey"},
 	{SSH_AUTH_KBDINT, "keyboard-interactive"},
+	{SSH_AUTH_GSSAPI_MIC, "gssapi-with-mic"},
+	{SSH_AUTH_GSSAPI_KEYEX, "gssapi-keyex"},
 };
 
 static const char *method_name(enum ssh_auth_method m)
@@ -42,8 +45,13 @@ static enum ssh_auth_method mode_method(const struct sluice *s)
 		return SSH_AUTH_PUBLICKEY;
 	case AUTH_KBDINT:
 		return SSH_AUTH_KBDINT;
+	case AUTH_GSSAPI_MIC:
+		return SSH_AUTH_GSSAPI_MIC;
+	case AUTH_GSSAPI_KEYEX:
+		return SSH_AUTH_GSSAPI_KEYEX;
 	case AUTH_NONE:
 	case AUTH_MULTIFACTOR:
+	case AUTH_CUSTOM:
 		break;
 	}
 	return SSH_AUTH_NONE;
@@ -84,25 +92,47 @@ static int try_password(struct sluice *s, uint32_t id)
 	return r;
 }
 
+/* A key's certificate, then the key alone. */
 static int try_publickey(struct sluice *s, uint32_t id)
 {
 	while (s->login.next_key < s->n_identities) {
-		const struct sluice_key *k = s->identity[s->login.next_key++];
+		const struct identity *i = &s->identity[s->login.next_key];
+		bool with_cert = i->key->cert != NULL && !s->login.cert_shown;
 
-		s->login.key = k;
-		if (ssh_brain_login_publickey(s->brain, id, k->key, NULL) == 0)
+		s->login.cert_shown = with_cert;
+		s->login.next_key += !with_cert;
+		s->login.identity = i;
+		if (ssh_brain_login_publickey(s->brain, id, with_cert ? i->key->cert : i->key->key,
+					      NULL) == 0)
 			return 0;
 		note(s, SLUICE_LOG_INFO, "no signature algorithm in common for %s",
-		     key_type(k->key));
+		     key_type(with_cert ? i->key->cert : i->key->key));
 	}
 	return -ENOENT;
 }
 
 static int try_kbdint(struct sluice *s, uint32_t id)
 {
-	if (s->ops.on_kbdint == NULL || s->login.rounds > 0)
+	bool by_password = s->password != NULL && *s->set.prompt_pattern != '\0';
+
+	if ((s->ops.on_kbdint == NULL && !by_password) || s->login.rounds > 0)
 		return -ENOENT;
 	return ssh_brain_login_kbdint(s->brain, id, "");
+}
+
+bool login_by_gss(const struct sluice *s)
+{
+	return s->set.gss || s->set.auth_mode == AUTH_GSSAPI_MIC ||
+	       s->set.auth_mode == AUTH_GSSAPI_KEYEX;
+}
+
+/* Once: a ticket that was refused is refused again. */
+static int try_gssapi(struct sluice *s, enum ssh_auth_method m, uint32_t id)
+{
+	if (!login_by_gss(s) || (s->login.gss_tried & m) != 0)
+		return -ENOENT;
+	s->login.gss_tried |= m;
+	return ssh_brain_login_gssapi(s->brain, id, m == SSH_AUTH_GSSAPI_KEYEX);
 }
 
 static int try_none(struct sluice *s, uint32_t id)
@@ -125,6 +155,8 @@ static int try_method(struct sluice *s, enum ssh_auth_method m, uint32_t id)
 		r = try_kbdint(s, id);
 	else if (m == SSH_AUTH_NONE)
 		r = try_none(s, id);
+	else
+		r = try_gssapi(s, m, id);
 	if (r == 0) {
 		s->login.now = m;
 		note(s, SLUICE_LOG_INFO, "authentication: %s", method_name(m));
@@ -173,7 +205,7 @@ static bool judge(struct sluice *s, bool *ret_same)
 	if (partial) {
 		l->methods_done |= was;
 		if (s->set.repeat_methods)
-			l->tried = l->next_key = l->passwords = l->rounds = 0;
+			l->tried = l->next_key = l->passwords = l->rounds = l->gss_tried = 0;
 		return s->set.auth_mode == AUTH_MULTIFACTOR || s->set.try_all;
 	}
 	/* Another key, or password, may do. */
@@ -197,8 +229,28 @@ static int choose(struct sluice *s, uint32_t id)
 	return -ENOENT;
 }
 
+/* The program exchanges the messages itself. */
+static int custom(struct sluice *s, const struct ssh_act *a)
+{
+	uint8_t out[CUSTOM_MAX];
+	ssize_t n = -1;
+	int r = -ENOENT;
+
+	if (s->ops.on_custom_auth != NULL) {
+		s->callbacks++;
+		n = s->ops.on_custom_auth(s->arg, s, a->bytes.p, a->bytes.len, out, sizeof(out));
+		s->callbacks--;
+	}
+	if (n > 0 && n <= CUSTOM_MAX)
+		r = ssh_brain_login_raw(s->brain, a->id, out, (size_t)n);
+	secret_wipe(out, sizeof(out));
+	return r;
+}
+
 void login_next(struct sluice *s, const struct ssh_act *a)
 {
+	int r;
+
 	if (s->state == STATE_KEX) {
 		s->state = STATE_MET;
 		s->met = true;
@@ -212,7 +264,8 @@ void login_next(struct sluice *s, const struct ssh_act *a)
 	}
 	s->state = STATE_LOGIN;
 	s->login_id = 0;
-	if (choose(s, a->id) == 0 || s->brain == NULL)
+	r = s->set.auth_mode == AUTH_CUSTOM ? custom(s, a) : choose(s, a->id);
+	if (r == 0 || s->cut)
 		return;
 	fail(s, -SLUICE_E_AUTH, "authentication failed; methods that can continue: %s",
 	     ssh_brain_methods(s->brain));
@@ -226,9 +279,20 @@ void login_sign(struct sluice *s, const struct ssh_act *a)
 {
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len = sizeof(sig);
-	int r = key_sign(s->login.key->key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig,
-			 &len);
+	const struct identity *i = s->login.identity;
+	int r;
 
+	if (i->sign == NULL) {
+		r = key_sign(i->key->key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig,
+			     &len);
+	} else {
+		s->callbacks++;
+		r = i->sign(i->arg, i->key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig,
+			    &len);
+		s->callbacks--;
+		if (r == 0 && len > sizeof(sig))
+			r = -EINVAL;
+	}
 	if (r < 0)
 		note(s, SLUICE_LOG_INFO, "the key does not sign: %s", sluice_strerror(r));
 	(void)ssh_brain_sign_answer(s->brain, a->id, r, sig, len);
@@ -241,31 +305,63 @@ static char *text_of(struct ssh_str s)
 	return strndup((const char *)s.p, s.len);
 }
 
+/* The password goes to prompts that match its pattern. True: no prompt is left without an answer.
+ */
+static bool answer_by_password(const struct sluice *s, const char *const *text, unsigned int n,
+			       struct sluice_prompt *prompt)
+{
+	bool all = n > 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		bool fits = s->password != NULL && *s->set.prompt_pattern != '\0' &&
+			    prompt_matches(s->set.prompt_pattern, text[i]);
+
+		all &= fits;
+		if (!fits)
+			continue;
+		memcpy(prompt[i].answer, s->password, s->password_len);
+		prompt[i].answer_len = s->password_len;
+	}
+	return all || n == 0;
+}
+
+static int ask_program(struct sluice *s, const char *name, const char *instruction,
+		       struct sluice_prompt *prompt, unsigned int n, bool answered)
+{
+	int r;
+
+	if (s->ops.on_kbdint == NULL)
+		return answered ? 0 : -ENOENT;
+	s->callbacks++;
+	r = s->ops.on_kbdint(s->arg, s, name, instruction, prompt, n);
+	s->callbacks--;
+	return r;
+}
+
 static int ask_prompts(struct sluice *s, const struct ssh_prompts *m, struct sluice_prompt *prompt,
 		       char (*answer)[SLUICE_ANSWER_MAX])
 {
-	char *name = text_of(m->name), *instruction = text_of(m->instruction);
-	int r = name != NULL && instruction != NULL ? 0 : -ENOMEM;
+	char *text[SSH_PROMPTS_MAX + 2];
+	int r = 0;
 
 	for (unsigned int i = 0; i < m->n; i++) {
-		prompt[i] = (struct sluice_prompt){.text = text_of(m->prompt[i].text),
-						   .echo = m->prompt[i].echo,
-						   .answer = answer[i]};
-		if (prompt[i].text == NULL)
+		text[i] = text_of(m->prompt[i].text);
+		prompt[i] = (struct sluice_prompt){
+			.text = text[i], .echo = m->prompt[i].echo, .answer = answer[i]};
+	}
+	text[m->n] = text_of(m->name);
+	text[m->n + 1] = text_of(m->instruction);
+	for (unsigned int i = 0; i < m->n + 2; i++)
+		if (text[i] == NULL)
 			r = -ENOMEM;
-	}
-	if (r == 0) {
-		s->callbacks++;
-		r = s->ops.on_kbdint(s->arg, s, name, instruction, prompt, m->n);
-		s->callbacks--;
-	}
-	for (unsigned int i = 0; i < m->n; i++) {
-		free((char *)prompt[i].text);
+	if (r == 0)
+		r = ask_program(s, text[m->n], text[m->n + 1], prompt, m->n,
+				answer_by_password(s, (const char *const *)text, m->n, prompt));
+	for (unsigned int i = 0; i < m->n + 2; i++)
+		free(text[i]);
+	for (unsigned int i = 0; i < m->n && r >= 0; i++)
 		if (prompt[i].answer_len > SLUICE_ANSWER_MAX)
 			r = -EINVAL;
-	}
-	free(name);
-	free(instruction);
 	return r;
 }
 

@@ -57,6 +57,7 @@ int sluice_new(struct sluice **ret)
 	s->state = STATE_NONE;
 	TAILQ_INIT(&s->channels);
 	STAILQ_INIT(&s->globals);
+	STAILQ_INIT(&s->forwards);
 	*ret = s;
 	return 0;
 }
@@ -64,7 +65,7 @@ int sluice_new(struct sluice **ret)
 static void credentials_drop(struct sluice *s)
 {
 	while (s->n_identities > 0)
-		sluice_key_free((struct sluice_key *)s->identity[--s->n_identities]);
+		sluice_key_free((struct sluice_key *)s->identity[--s->n_identities].key);
 	while (s->n_accepted > 0)
 		sluice_key_free((struct sluice_key *)s->accepted[--s->n_accepted]);
 	secret_free(s->password, SLUICE_ANSWER_MAX);
@@ -79,6 +80,7 @@ void sluice_free(struct sluice *s)
 	connection_over(s, 0, "freed");
 	while (!TAILQ_EMPTY(&s->channels))
 		chan_release(TAILQ_FIRST(&s->channels));
+	forwards_fini(s);
 	credentials_drop(s);
 	settings_fini(&s->set);
 	pthread_cond_destroy(&s->turned);
@@ -168,19 +170,37 @@ int sluice_password_set(struct sluice *s, const char *password, size_t len)
 	return r;
 }
 
-int sluice_identity_add(struct sluice *s, const struct sluice_key *k)
+static int identity_add(struct sluice *s, const struct identity *i)
 {
 	int r = 0;
 
-	if (!key_is_private(k->key))
-		return -EINVAL;
 	enter(s);
-	if (s->n_identities == IDENTITIES_MAX)
+	if (s->n_identities == IDENTITIES_MAX) {
 		r = -EMFILE;
-	else
-		s->identity[s->n_identities++] = key_get(k);
+	} else {
+		s->identity[s->n_identities] = *i;
+		s->identity[s->n_identities++].key = key_get(i->key);
+	}
 	leave(s);
 	return r;
+}
+
+int sluice_identity_add(struct sluice *s, const struct sluice_key *k)
+{
+	const struct identity i = {.key = k};
+
+	return key_is_private(k->key) ? identity_add(s, &i) : -EINVAL;
+}
+
+int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
+			       int (*sign)(void *arg, const struct sluice_key *pub, const char *alg,
+					   const void *data, size_t len, uint8_t *sig,
+					   size_t *sig_len),
+			       void *arg)
+{
+	const struct identity i = {pub, sign, arg};
+
+	return sign != NULL ? identity_add(s, &i) : -EINVAL;
 }
 
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k)
@@ -203,7 +223,8 @@ static void begin(struct sluice *s)
 {
 	s->err = 0;
 	s->text[0] = '\0';
-	s->eof_in = s->cut = s->wants_in = s->met = false;
+	s->eof_in = s->cut = s->wants_in = s->met = s->leaving = false;
+	forwards_fini(s);
 	s->login = (struct login){0};
 	s->kex = (struct ssh_act_kex){0};
 	s->session_id_len = s->kexes = s->alives = 0;
@@ -348,6 +369,17 @@ static int all_closed(struct sluice *s, void *arg)
 	return 0;
 }
 
+static int all_written(struct sluice *s, void *arg)
+{
+	size_t len = 0;
+
+	(void)arg;
+	if (!s->pump_made || s->eof_in)
+		return 0;
+	(void)ssh_pump_out(&s->pump, &len);
+	return len == 0 ? 0 : -EAGAIN;
+}
+
 int sluice_logoff(struct sluice *s)
 {
 	struct sluice_channel *c;
@@ -366,7 +398,10 @@ int sluice_logoff(struct sluice *s)
 		(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
 	} else if (s->brain != NULL) {
 		ssh_brain_end(s->brain, -SSH_E_SHUTDOWN, "logged off");
+		s->leaving = true; /* once the last bytes are on their way */
 		step(s);
+		if (may_wait(s) && s->set.linger > 0)
+			(void)wait_for(s, all_written, NULL, s->set.linger);
 	}
 	connection_over(s, 0, "logged off");
 	leave(s);

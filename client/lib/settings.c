@@ -10,11 +10,13 @@
 #include "client/sluice.h"
 #include "conf/words.h"
 #include "crypto/cipher.h"
+#include "crypto/gss.h"
 #include "crypto/kex.h"
 #include "ssh/ident.h"
 #include "ssh/kexinit.h"
 
 #define ALL_NAMES_MAX 4096
+#define WINDOW_MAX    (1 << 30)
 
 enum kind {
 	KIND_TEXT = 1, /* "" is none */
@@ -124,6 +126,49 @@ static void compression_get(const struct settings *set, FILE *f)
 	fputs(strncmp(set->comp_algs, "zlib", 4) == 0 ? "yes" : "no", f);
 }
 
+/* "auto" begins with two megabytes and grows. */
+static bool window_set(struct settings *set, const char *value)
+{
+	uint64_t n = 2 << 20;
+	bool is_auto = strcasecmp(value, "auto") == 0;
+
+	if (!is_auto && (!size_read(value, &n) || n < SSH_CHAN_PACKET_MIN || n > WINDOW_MAX))
+		return false;
+	set->window = n;
+	set->window_auto = is_auto;
+	return true;
+}
+
+static void window_get(const struct settings *set, FILE *f)
+{
+	if (set->window_auto)
+		fputs("auto", f);
+	else
+		fprintf(f, "%" PRIu64, set->window);
+}
+
+/* yes: as long as it takes; no; a time. */
+static bool linger_set(struct settings *set, const char *value)
+{
+	uint32_t ms = 0;
+
+	if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0)
+		ms = TIME_NONE;
+	else if (strcasecmp(value, "no") != 0 && strcasecmp(value, "false") != 0 &&
+		 !time_read(value, &ms))
+		return false;
+	set->linger = ms;
+	return true;
+}
+
+static void linger_get(const struct settings *set, FILE *f)
+{
+	if (set->linger == TIME_NONE || set->linger == 0)
+		fputs(set->linger == 0 ? "no" : "yes", f);
+	else
+		fprintf(f, "%" PRIu32 "ms", set->linger);
+}
+
 static bool version_set(struct settings *set, const char *value)
 {
 	size_t n = strlen(value);
@@ -161,6 +206,12 @@ static const struct choice auth_modes[] = {{"none", AUTH_NONE},
 					   {"password", AUTH_PASSWORD},
 					   {"publickey", AUTH_PUBLICKEY},
 					   {"keyboard-interactive", AUTH_KBDINT},
+					   {"gssapi-with-mic", AUTH_GSSAPI_MIC},
+					   {"gssapi-keyex", AUTH_GSSAPI_KEYEX},
+					   {"custom", AUTH_CUSTOM},
+					   {"5", AUTH_GSSAPI_MIC},
+					   {"6", AUTH_GSSAPI_KEYEX},
+					   {"99", AUTH_CUSTOM},
 					   {"0", AUTH_NONE},
 					   {"1", AUTH_MULTIFACTOR},
 					   {"2", AUTH_PASSWORD},
@@ -172,6 +223,18 @@ static const struct choice log_levels[] = {
 	{"DEBUG3", SLUICE_LOG_DEBUG}, {"0", SLUICE_LOG_NONE},    {"1", SLUICE_LOG_INFO},
 	{"2", SLUICE_LOG_VERBOSE},    {"3", SLUICE_LOG_DEBUG},   {NULL, 0}};
 
+/* Without the mechanism, as files have them; good until the next call in this thread. */
+static const char *gss_kex_name_at(unsigned int i)
+{
+	static _Thread_local char name[SSH_NAME_MAX + 1];
+	const char *whole = kex_gss_name_at(i);
+
+	if (whole == NULL)
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)(strlen(whole) - strlen(GSS_KRB5_SUFFIX)), whole);
+	return name;
+}
+
 #define KW(name_, kind_, field, dflt_, ...)                                                        \
 	{                                                                                          \
 		.name = name_, .kind = kind_, .at = offsetof(struct settings, field),              \
@@ -182,10 +245,15 @@ static const struct keyword keywords[] = {
 	KW("AbsoluteTimeout", KIND_BOOL, absolute_timeout, "no"),
 	KW("AcceptAnyHostKey", KIND_BOOL, accept_any, "no"),
 	KW("AcceptHostKeyFingerprint", KIND_TEXT, accept_fingerprints, ""),
+	KW("AcceptChannelTypes", KIND_TEXT, open_types, "", .frozen = true),
 	KW("AuthMode", KIND_CHOICE, auth_mode, "password", .choices = auth_modes),
 	KW("ChannelMaxPacket", KIND_UINT, packet_max, "32768", .min = SSH_CHAN_PACKET_MIN,
 	   .max = 1 << 17),
-	KW("ChannelWindow", KIND_SIZE, window, "2M", .min = SSH_CHAN_PACKET_MIN, .max = 1 << 30),
+	{.name = "ChannelWindow",
+	 .kind = KIND_OWN,
+	 .dflt = "auto",
+	 .set = window_set,
+	 .get = window_get},
 	KW("Ciphers", KIND_ALGS, ciphers, SSH_DEFAULT_CIPHERS, .frozen = true,
 	   .name_at = cipher_name_at),
 	{.name = "Compression",
@@ -203,19 +271,27 @@ static const struct keyword keywords[] = {
 	 .frozen = true,
 	 .set = gex_set,
 	 .get = gex_get},
+	KW("GSSAPIAuthentication", KIND_BOOL, gss, "no", .frozen = true),
+	KW("GSSAPIDelegateCredentials", KIND_BOOL, gss_delegate, "no", .frozen = true),
+	KW("GSSAPIKexAlgorithms", KIND_ALGS, gss_kex_algs, SSH_DEFAULT_GSS_KEX, .frozen = true,
+	   .name_at = gss_kex_name_at),
+	KW("GSSAPIKeyExchange", KIND_BOOL, gss_kex, "no", .frozen = true),
+	KW("GSSAPIServerIdentity", KIND_TEXT, gss_identity, "", .frozen = true),
 	KW("HostKeyAlgorithms", KIND_ALGS, hostkey_algs, SSH_DEFAULT_HOSTKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
 	KW("Hostname", KIND_TEXT, hostname, "", .frozen = true),
 	KW("KexAlgorithms", KIND_ALGS, kex_algs, SSH_DEFAULT_KEX_CLIENT, .frozen = true,
 	   .name_at = kex_method_name_at),
+	{.name = "Linger", .kind = KIND_OWN, .dflt = "yes", .set = linger_set, .get = linger_get},
 	KW("LogLevel", KIND_CHOICE, log_level, "INFO", .choices = log_levels),
 	KW("MACs", KIND_ALGS, macs, SSH_DEFAULT_MACS, .frozen = true,
 	   .name_at = cipher_mac_name_at),
 	KW("NumberOfPasswordPrompts", KIND_UINT, password_prompts, "3", .min = 1, .max = 1000),
 	KW("OperationTimeout", KIND_TIME, operation_timeout, "60", .max = TIME_NONE),
+	KW("PasswordPromptPattern", KIND_TEXT, prompt_pattern, ""),
 	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX),
 	KW("PreferredAuthentications", KIND_TEXT, preferred,
-	   "publickey,keyboard-interactive,password"),
+	   "gssapi-keyex,gssapi-with-mic,publickey,keyboard-interactive,password"),
 	KW("PubkeyAcceptedAlgorithms", KIND_ALGS, sig_algs, SSH_DEFAULT_PUBKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
 	{.name = "RekeyLimit",
@@ -230,6 +306,7 @@ static const struct keyword keywords[] = {
 	KW("StrictKex", KIND_CHOICE, strict, "on", .frozen = true, .choices = strict_levels),
 	KW("TCPKeepAlive", KIND_BOOL, tcp_keepalive, "yes", .frozen = true),
 	KW("TCPNoDelay", KIND_BOOL, tcp_nodelay, "yes", .frozen = true),
+	KW("TransferRate", KIND_SIZE, transfer_rate, "0", .max = UINT64_MAX),
 	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),
 	KW("User", KIND_TEXT, user, "", .frozen = true),
 	KW("VersionPattern", KIND_TEXT, version_pattern, "*SSH-1.99-*,*SSH-2.0-*", .frozen = true),

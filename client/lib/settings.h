@@ -22,6 +22,9 @@ enum auth_mode {
 	AUTH_PASSWORD,
 	AUTH_PUBLICKEY,
 	AUTH_KBDINT,
+	AUTH_GSSAPI_MIC,
+	AUTH_GSSAPI_KEYEX,
+	AUTH_CUSTOM,
 };
 
 struct settings {
@@ -44,6 +47,13 @@ struct settings {
 	bool accept_any;
 	uint32_t log_level;
 	uint64_t window;
+	bool window_auto;
+	char *open_types;
+	char *prompt_pattern;
+	bool gss, gss_kex, gss_delegate;
+	char *gss_kex_algs, *gss_identity;
+	uint32_t linger;        /* ms */
+	uint64_t transfer_rate; /* bytes a second, 0: no limit */
 	uint32_t packet_max;
 	bool wait_close, wait_server;
 	bool tcp_nodelay, tcp_keepalive;

@@ -6,6 +6,8 @@
  * the socket to be writable, too.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -86,6 +88,30 @@ static bool in_is_full(const struct sluice *s)
 	return s->pump.flat.in_len - s->pump.flat.in_off > HELD_MAX;
 }
 
+/* Bytes of len that TransferRate lets go now. */
+static size_t rate_take(struct sluice *s, size_t len)
+{
+	uint64_t now = now_ms(), rate = s->set.transfer_rate;
+	double most = (double)rate / 10; /* a tenth of a second at once */
+
+	if (rate == 0)
+		return len;
+	most = most < 1 ? 1 : most;
+	s->tokens += (double)(now - s->tokens_ms) * (double)rate / 1000;
+	s->tokens_ms = now;
+	if (s->tokens > most)
+		s->tokens = most;
+	return (double)len < s->tokens ? len : (size_t)s->tokens;
+}
+
+/* When the next byte may go. */
+uint64_t rate_due(const struct sluice *s)
+{
+	if (s->set.transfer_rate == 0 || s->tokens >= 1 || out_len(s) == 0)
+		return UINT64_MAX;
+	return s->tokens_ms + (uint64_t)((1 - s->tokens) * 1000 / (double)s->set.transfer_rate) + 1;
+}
+
 void flush(struct sluice *s)
 {
 	size_t len;
@@ -96,6 +122,9 @@ void flush(struct sluice *s)
 		p = ssh_pump_out(&s->pump, &len);
 		if (len == 0)
 			return;
+		len = rate_take(s, len);
+		if (len == 0)
+			break;
 		n = send(s->fd, p, len, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -103,6 +132,7 @@ void flush(struct sluice *s)
 			break;
 		ssh_pump_sent(&s->pump, (size_t)n);
 		s->bytes_out += (uint64_t)n;
+		s->tokens -= (double)n;
 		s->moved_ms = now_ms();
 	}
 	/* What is wrong with the socket is found by who reads it. */
@@ -176,6 +206,10 @@ static bool dial_turn(struct sluice *s)
 	s->dial = NULL;
 	if (r == 0) {
 		s->fd = fd;
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){s->set.tcp_nodelay},
+				 sizeof(int));
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){s->set.tcp_keepalive},
+				 sizeof(int));
 		r = connection_begin(s);
 	}
 	if (r < 0)
@@ -225,7 +259,7 @@ short wanted_events(struct sluice *s)
 		return 0;
 	if (!in_is_full(s))
 		events |= POLLIN;
-	if (out_len(s) > 0)
+	if (out_len(s) > 0 && rate_due(s) == UINT64_MAX)
 		events |= POLLOUT;
 	return events;
 }

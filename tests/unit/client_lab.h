@@ -22,6 +22,7 @@
 
 #include "client/sluice.h"
 #include "ssh/brain.h"
+#include "ssh/forward.h"
 #include "ssh/pump.h"
 #include "ssh/session_msg.h"
 #include "ssh/window.h"
@@ -45,12 +46,13 @@ struct lab_chan {
 struct lab {
 	/* set by a test before lab_start() */
 	struct ssh_brain_conf conf;
-	const char *password;         /* NULL: none is right */
-	unsigned int partial_of;      /* SSH_AUTH_* that do and are not enough */
-	unsigned int partial_want;    /* what has to follow */
-	bool silent;                  /* answers nothing of the connection protocol */
-	const char *prompts;          /* keyboard-interactive: the answer that is right */
-	void (*on_up)(struct lab *l); /* in its thread, once somebody is in */
+	const char *password;      /* NULL: none is right */
+	unsigned int partial_of;   /* SSH_AUTH_* that do and are not enough */
+	unsigned int partial_want; /* what has to follow */
+	uint16_t forward_open;     /* the port that opens say; 0: the one that was asked for */
+	const char *open_type;     /* opened once somebody is in; NULL: nothing */
+	bool silent;               /* answers nothing of the connection protocol */
+	const char *prompts;       /* keyboard-interactive: the answer that is right */
 
 	struct key *host;
 	struct cipher_engine *engine;
@@ -59,6 +61,7 @@ struct lab {
 	pthread_t thread;
 	int fd, client_fd, stop[2];
 	bool over, up, joined;
+	unsigned int n_refused, n_confirmed; /* opens of ours */
 	unsigned int n_auth, n_kexes, n_alives;
 	int end;
 	uint32_t peer_reason;
@@ -110,6 +113,61 @@ static void lab_open(struct lab *l, const struct ssh_chan_open *o)
 		return;
 	}
 	(void)ssh_brain_open_refuse(l->b, o->sender_channel, SSH_OPEN_RESOURCE_SHORTAGE, "full");
+}
+
+/* Opens a channel towards the client, which sends everything back. */
+static void lab_open_theirs(struct lab *l, const char *type, const void *rest, size_t len)
+{
+	struct ssh_chan_open m = {.type = ssh_str_c(type),
+				  .window_size = LAB_WINDOW,
+				  .packet_max = 32768,
+				  .rest = {rest, (uint32_t)len}};
+	uint8_t buf[512];
+	struct ssh_wr w;
+	uint32_t i = 0;
+
+	while (l->chan[i].used)
+		i++;
+	memset(&l->chan[i], 0, sizeof(l->chan[i]));
+	l->chan[i].used = l->chan[i].cat = true;
+	ssh_rwin_init(&l->chan[i].rwin, LAB_WINDOW);
+	m.sender_channel = i;
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_open_build(&w, &m);
+	lab_send(l, &w);
+}
+
+static void lab_forward(struct lab *l, const struct ssh_chan_request *m)
+{
+	struct ssh_tcpip_forward asked;
+	struct ssh_forwarded_tcpip open = {.originator = ssh_str_c("192.0.2.7"),
+					   .originator_port = 4711};
+	uint8_t rest[256], port[4] = {0, 0, 4022 >> 8, 4022 & 255};
+	struct ssh_rd r;
+	struct ssh_wr w;
+
+	ssh_rd_init(&r, m->rest.p, m->rest.len);
+	cr_assert_eq(ssh_tcpip_forward_parse(&r, &asked), 0);
+	open.address = asked.address;
+	open.port = asked.port != 0 ? asked.port : 4022;
+	(void)ssh_brain_global_answer(l->b, true, port, asked.port == 0 ? 4 : 0);
+	if (l->forward_open != 0)
+		open.port = l->forward_open;
+	ssh_wr_init(&w, rest, sizeof(rest));
+	ssh_forwarded_tcpip_build(&w, &open);
+	lab_open_theirs(l, SSH_OPEN_FORWARDED, rest, ssh_wr_done(&w));
+}
+
+static void lab_global(struct lab *l, const struct ssh_act *a)
+{
+	l->n_alives += ssh_str_eq(a->request.type, "keepalive@openssh.com");
+	if (!a->request.want_reply || l->silent)
+		return;
+	if (ssh_str_eq(a->request.type, SSH_REQUEST_FORWARD))
+		lab_forward(l, &a->request);
+	else
+		(void)ssh_brain_global_answer(l->b, !ssh_str_eq(a->request.type, "no@lab"), "yes",
+					      3);
 }
 
 static void lab_exit(struct lab *l, struct lab_chan *c, const char *type, const void *rest,
@@ -238,6 +296,7 @@ static void lab_data(struct lab *l, struct lab_chan *c, struct ssh_rd *r)
 
 static void lab_channel(struct lab *l, const struct ssh_act *a)
 {
+	struct ssh_chan_confirm confirm;
 	struct lab_chan *c;
 	uint32_t id, n;
 	struct ssh_rd r, at;
@@ -258,6 +317,16 @@ static void lab_channel(struct lab *l, const struct ssh_act *a)
 		break;
 	case SSH_MSG_CHANNEL_EOF:
 		c->eof = true;
+		break;
+	case SSH_MSG_CHANNEL_OPEN_CONFIRMATION:
+		cr_assert_eq(ssh_chan_confirm_parse(&r, &confirm), 0);
+		c->peer = confirm.sender_channel;
+		ssh_swin_init(&c->swin, confirm.window_size, confirm.packet_max);
+		l->n_confirmed++;
+		break;
+	case SSH_MSG_CHANNEL_OPEN_FAILURE:
+		c->used = false;
+		l->n_refused++;
 		break;
 	case SSH_MSG_CHANNEL_CLOSE:
 		if (!c->closed)
@@ -308,7 +377,8 @@ static void lab_chans(struct lab *l)
 			;
 		if (!c->used || c->closed || c->back_len > 0 || c->to_give > 0)
 			continue;
-		if ((c->cat && c->eof) || strncmp(l->exec, "give ", 5) == 0)
+		if ((c->cat && c->eof && c->swin.packet_max > 0) ||
+		    strncmp(l->exec, "give ", 5) == 0)
 			lab_exit_status(l, c, 0);
 	}
 }
@@ -361,8 +431,8 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 		break;
 	case SSH_ACT_AUTHENTICATED:
 		l->up = true;
-		if (l->on_up != NULL)
-			l->on_up(l);
+		if (l->open_type != NULL)
+			lab_open_theirs(l, l->open_type, "", 0);
 		break;
 	case SSH_ACT_CHANNEL_OPEN:
 		if (!l->silent)
@@ -376,9 +446,7 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 		lab_channel(l, a);
 		break;
 	case SSH_ACT_GLOBAL_REQUEST:
-		l->n_alives += ssh_str_eq(a->request.type, "keepalive@openssh.com");
-		if (a->request.want_reply && !l->silent)
-			(void)ssh_brain_global_answer(l->b, true, "", 0);
+		lab_global(l, a);
 		break;
 	case SSH_ACT_KEX_DONE:
 		l->n_kexes++;

@@ -188,7 +188,7 @@ static void on_data(void *arg, struct sluice_channel *c, const void *p, size_t l
 
 	(void)c;
 	(void)p;
-	cr_assert_eq(flags, 0u);
+	cr_assert_eq(flags, (unsigned int)SLUICE_DATA_RECORD);
 	e->bytes += len;
 }
 

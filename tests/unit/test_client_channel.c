@@ -1,0 +1,551 @@
+/* Channels of libsluice: terminals, records, forwards, what the server opens, rekeys, threads. */
+#include "tests/unit/client_lab.h"
+
+TestSuite(client_channel, .timeout = 60);
+
+static struct sluice_channel *session(struct sluice *s, const char *command)
+{
+	struct sluice_channel *c = NULL;
+
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	if (command != NULL)
+		cr_assert_eq(sluice_channel_start(c, "exec", command), 0);
+	return c;
+}
+
+static void read_all(struct sluice_channel *c, void *buf, size_t len)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		ssize_t n = sluice_channel_read(c, false, (uint8_t *)buf + got, len - got);
+
+		cr_assert_gt(n, 0, "%s", sluice_strerror((int)n));
+		got += (size_t)n;
+	}
+}
+
+Test(client_channel, a_shell_on_a_terminal)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, NULL);
+	char back[6] = "";
+
+	cr_assert_eq(sluice_channel_pty(c, "vt100", 80, 24, false, NULL, 0), 0);
+	cr_assert_str_eq(l->term, "vt100");
+	cr_assert_eq(l->size.columns, 80u);
+	cr_assert_eq(sluice_channel_env(c, "LANG", "C.UTF-8"), 0);
+	cr_assert_eq(sluice_channel_start(c, "shell", NULL), 0);
+	cr_assert_str_eq(l->env, "C.UTF-8");
+	cr_assert_eq(sluice_channel_window_change(c, 132, 50, 0, 0), 0);
+	cr_assert_eq(sluice_channel_signal(c, "INT"), 0);
+	cr_assert_eq(sluice_channel_send(c, "hello", 5), 5);
+	read_all(c, back, 5);
+	cr_assert_str_eq(back, "hello");
+	cr_assert_eq(l->size.columns, 132u);
+	cr_assert_str_eq(l->signal, "INT");
+	cr_assert_eq(sluice_channel_request(c, "unknown@lab", true, NULL, 0),
+		     -SLUICE_E_CHANNEL_REQUEST);
+	cr_assert_eq(sluice_channel_request(c, "unknown@lab", false, NULL, 0), 0);
+	cr_assert_eq(sluice_channel_packet_send(c, 94, "", 0), -EINVAL);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, a_subsystem_and_a_program_that_a_signal_ended)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	struct sluice_channel *c = session(s, NULL);
+
+	cr_assert_eq(sluice_channel_start(c, "subsystem", "cat"), 0);
+	cr_assert_eq(sluice_channel_close(c), 0);
+	sluice_channel_free(c);
+	c = session(s, "signal");
+	cr_assert_eq(sluice_channel_wait(c), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert(info.has_exit_signal);
+	cr_assert_not(info.has_exit_status);
+	cr_assert_str_eq(info.exit_signal, "TERM");
+	cr_assert(info.core_dumped);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, a_request_built_by_hand)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, NULL);
+	struct sluice_payload p = {0};
+	char back[3];
+
+	cr_assert_eq(sluice_payload_put(&p, "s", "exec"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "f", "False"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "s", "cat"), 0);
+	cr_assert_eq(sluice_channel_packet_send(c, 98, p.p, p.len), 0);
+	sluice_payload_free(&p);
+	cr_assert_eq(sluice_channel_send(c, "abc", 3), 3);
+	read_all(c, back, 3);
+	cr_assert_eq(memcmp(back, "abc", 3), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, a_channel_to_a_host_and_to_a_socket)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = NULL, *u = NULL;
+	char back[4];
+
+	cr_assert_eq(sluice_channel_open_tcp(s, "db.example", 5432, "192.0.2.9", 1234, &c), 0);
+	cr_assert_eq(sluice_channel_open_unix(s, "/run/x.sock", &u), 0);
+	cr_assert_eq(sluice_channel_send(c, "tcp", 3), 3);
+	cr_assert_eq(sluice_channel_send(u, "unix", 4), 4);
+	read_all(c, back, 3);
+	read_all(u, back, 4);
+	cr_assert_eq(memcmp(back, "unix", 4), 0);
+	cr_assert_eq(sluice_channel_next(s, NULL), c);
+	cr_assert_eq(sluice_channel_next(s, c), u);
+	cr_assert_eq(sluice_channel_next(s, u), NULL);
+	sluice_channel_free(c);
+	cr_assert_eq(sluice_channel_next(s, NULL), u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- rekeys, keep-alives, rates --------------------------------------------------------------- */
+
+static unsigned long long number_of(struct sluice *s, enum sluice_info what)
+{
+	char text[32];
+
+	cr_assert_gt(sluice_info(s, what, text, sizeof(text)), 0);
+	return strtoull(text, NULL, 10);
+}
+
+Test(client_channel, keys_are_exchanged_by_volume_and_on_request_under_data)
+{
+	struct lab *l = lab_new();
+	size_t size = 1 << 20;
+	uint8_t *out = malloc(size), *in = malloc(size);
+	struct sluice *s = lab_client();
+	struct sluice_channel *c;
+
+	for (size_t i = 0; i < size; i++)
+		out[i] = (uint8_t)(i * 2654435761u >> 11);
+	cr_assert_eq(sluice_set(s, "RekeyLimit", "256K"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	c = session(s, "cat");
+	cr_assert_eq(sluice_channel_send(c, out, size), (ssize_t)size);
+	cr_assert_eq(sluice_rekey(s), 0);
+	read_all(c, in, size);
+	cr_assert_eq(memcmp(in, out, size), 0);
+	cr_assert_geq(number_of(s, SLUICE_INFO_REKEYS), 3u);
+	cr_assert_eq(sluice_set(s, "RekeyLimit", "1G"), -SLUICE_E_FROZEN);
+	sluice_free(s);
+	lab_free(l);
+	free(out);
+	free(in);
+}
+
+Test(client_channel, keep_alives_are_sent_and_one_that_nobody_answers_ends_it)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	l->silent = true;
+	cr_assert_eq(sluice_set(s, "ServerAliveInterval", "20ms"), 0);
+	cr_assert_eq(sluice_set(s, "ServerAliveCountMax", "2"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	while (sluice_dispatch(s, -1) >= 0)
+		;
+	cr_assert_eq(sluice_status(s), -SLUICE_E_KEEPALIVE);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->n_alives, 2u);
+	lab_free(l);
+}
+
+Test(client_channel, a_rate_is_kept)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+	uint8_t buf[4096] = {0};
+	struct timespec a, b;
+	double seconds;
+
+	cr_assert_eq(sluice_set(s, "TransferRate", "20000"), 0);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	cr_assert_eq(sluice_channel_send(c, buf, sizeof(buf)), (ssize_t)sizeof(buf));
+	cr_assert_eq(sluice_channel_send(c, buf, sizeof(buf)), (ssize_t)sizeof(buf));
+	read_all(c, buf, sizeof(buf));
+	read_all(c, buf, sizeof(buf));
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	seconds = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+	cr_assert_gt(seconds, 0.25, "%f", seconds); /* 8,192 bytes, of which 2,000 at once */
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- what the server opens -------------------------------------------------------------------- */
+
+struct opens {
+	int answer;
+	unsigned int asked, opened;
+	struct sluice_channel *c;
+	uint16_t port;
+	char host[64], origin[64], type[64];
+};
+
+static int on_open_request(void *arg, struct sluice_channel *c, const struct sluice_open *o)
+{
+	struct opens *h = arg;
+
+	h->asked++;
+	h->c = c;
+	h->port = o->port;
+	snprintf(h->host, sizeof(h->host), "%s", o->host);
+	snprintf(h->origin, sizeof(h->origin), "%s", o->origin);
+	snprintf(h->type, sizeof(h->type), "%s", o->type);
+	return h->answer;
+}
+
+static void on_opened(void *arg, struct sluice_channel *c, int err, const char *text)
+{
+	struct opens *h = arg;
+
+	(void)c;
+	(void)text;
+	h->opened += err == 0;
+}
+
+static struct sluice *opens_client(struct opens *h)
+{
+	struct sluice_ops ops = {.size = sizeof(ops),
+				 .on_channel_open_request = on_open_request,
+				 .on_channel_opened = on_opened};
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_ops_set(s, &ops, h), 0);
+	return s;
+}
+
+static void login(struct lab *l, struct sluice *s)
+{
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+}
+
+Test(client_channel, the_server_listens_for_us_and_says_on_which_port)
+{
+	struct opens h = {.answer = 1};
+	struct lab *l = lab_new();
+	struct sluice *s = opens_client(&h);
+	uint16_t port = 0;
+	char back[5];
+
+	login(l, s);
+	cr_assert_eq(sluice_forward_request(s, "localhost", 0, &port), 0);
+	cr_assert_eq(port, 4022);
+	while (h.opened == 0)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_str_eq(h.host, "localhost");
+	cr_assert_str_eq(h.origin, "192.0.2.7");
+	cr_assert_eq(h.port, 4022);
+	cr_assert_eq(sluice_channel_send(h.c, "hello", 5), 5);
+	read_all(h.c, back, 5);
+	cr_assert_eq(memcmp(back, "hello", 5), 0);
+	cr_assert_eq(sluice_forward_cancel(s, "localhost", port), 0);
+	cr_assert_eq(sluice_forward_request_unix(s, "/run/there.sock"), 0);
+	cr_assert_eq(sluice_forward_cancel_unix(s, "/run/there.sock"), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* Whatever else it opens in the name of a forward, the program never hears of it (S-19). */
+Test(client_channel, what_was_not_asked_for_is_refused)
+{
+	struct opens h = {.answer = 1};
+	struct lab *l = lab_new();
+	struct sluice *s = opens_client(&h);
+
+	l->forward_open = 5555;
+	l->open_type = "x11";
+	login(l, s);
+	cr_assert_eq(sluice_forward_request(s, "", 2222, NULL), 0);
+	cr_assert_eq(sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(h.asked, 0u);
+	cr_assert_eq(l->n_refused, 2u);
+	lab_free(l);
+}
+
+Test(client_channel, types_that_the_program_names_are_its_to_decide)
+{
+	struct opens h = {.answer = 2};
+	struct lab *l = lab_new();
+	struct sluice *s = opens_client(&h);
+	char back[2];
+
+	l->open_type = "own@lab";
+	cr_assert_eq(sluice_set(s, "AcceptChannelTypes", "another@lab,own@lab"), 0);
+	login(l, s);
+	while (h.asked == 0)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_str_eq(h.type, "own@lab");
+	cr_assert_eq(sluice_channel_send(h.c, "x", 1), -SLUICE_E_STATE);
+	cr_assert_eq(sluice_channel_accept(h.c), 0);
+	cr_assert_eq(sluice_channel_accept(h.c), -SLUICE_E_STATE);
+	cr_assert_eq(sluice_channel_send(h.c, "hi", 2), 2);
+	read_all(h.c, back, 2);
+	cr_assert_eq(l->n_confirmed, 1u);
+	sluice_free(s);
+	lab_free(l);
+
+	h = (struct opens){.answer = 2};
+	l = lab_new();
+	s = opens_client(&h);
+	l->open_type = "own@lab";
+	cr_assert_eq(sluice_set(s, "AcceptChannelTypes", "own@lab"), 0);
+	login(l, s);
+	while (h.asked == 0)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_eq(sluice_channel_refuse(h.c, 0, "nobody there"), 0);
+	cr_assert_eq(sluice_logoff(s), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->n_refused, 1u);
+	lab_free(l);
+}
+
+Test(client_channel, global_requests_are_answered)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	char buf[2] = "";
+	size_t len = 0;
+
+	cr_assert_eq(sluice_request(s, "yes@lab", true, "abc", 3, buf, 2, &len), 0);
+	cr_assert_eq(len, 3u);
+	cr_assert_eq(memcmp(buf, "ye", 2), 0);
+	cr_assert_eq(sluice_request(s, "no@lab", true, NULL, 0, NULL, 0, NULL), -SLUICE_E_REQUEST);
+	cr_assert_eq(sluice_request(s, "no@lab", false, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(sluice_request(s, "", true, NULL, 0, NULL, 0, NULL), -EINVAL);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- records ------------------------------------------------------------------------------------
+ */
+
+struct records {
+	unsigned int n, whole;
+	char all[4096];
+	bool closed;
+};
+
+static void on_record(void *arg, struct sluice_channel *c, const void *p, size_t len,
+		      unsigned int flags)
+{
+	struct records *r = arg;
+	size_t n = strlen(r->all);
+
+	(void)c;
+	r->n++;
+	r->whole += (flags & SLUICE_DATA_RECORD) != 0;
+	snprintf(r->all + n, sizeof(r->all) - n, "%.*s|", (int)len, (const char *)p);
+}
+
+static void on_closed(void *arg, struct sluice_channel *c)
+{
+	(void)c;
+	((struct records *)arg)->closed = true;
+}
+
+static void records(struct records *r, const char *eol, size_t max, size_t record, const char *text)
+{
+	struct sluice_ops ops = {
+		.size = sizeof(ops), .on_channel_data = on_record, .on_channel_closed = on_closed};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+
+	memset(r, 0, sizeof(*r));
+	cr_assert_eq(sluice_ops_set(s, &ops, r), 0);
+	if (eol != NULL)
+		cr_assert_eq(sluice_channel_eol_set(c, eol, strlen(eol), max), 0);
+	else
+		cr_assert_eq(sluice_channel_record_set(c, record), 0);
+	cr_assert_eq(sluice_channel_send(c, text, strlen(text)), (ssize_t)strlen(text));
+	cr_assert_eq(sluice_channel_eof(c), 0);
+	while (!r->closed)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, records_by_an_end_of_line)
+{
+	struct records r;
+
+	records(&r, "\r\n", 8, 0, "one\r\ntwo\r\n0123456789\r\nrest");
+	cr_assert_str_eq(r.all, "one\r\n|two\r\n|01234567|89\r\n|rest|");
+	cr_assert_eq(r.whole, 3u);
+}
+
+Test(client_channel, records_of_one_length)
+{
+	struct records r;
+
+	records(&r, NULL, 0, 4, "0123456789");
+	cr_assert_str_eq(r.all, "0123|4567|89|");
+	cr_assert_eq(r.whole, 2u);
+}
+
+Test(client_channel, records_need_an_end_and_a_length)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+
+	cr_assert_eq(sluice_channel_eol_set(c, "\n", 1, 0), -EINVAL);
+	cr_assert_eq(sluice_channel_eol_set(c, NULL, 0, 10), -EINVAL);
+	cr_assert_eq(sluice_channel_record_set(c, 2 << 20), -EINVAL);
+	cr_assert_eq(sluice_channel_record_set(c, 10), -SLUICE_E_STATE); /* nobody to tell */
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- windows, and who does not read ------------------------------------------------------------
+ */
+
+Test(client_channel, who_does_not_read_is_sent_no_more_than_the_window)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	struct sluice_channel *c;
+	char buf[65536];
+	size_t got = 0;
+	ssize_t n;
+
+	cr_assert_eq(sluice_set(s, "ChannelWindow", "64K"), 0);
+	cr_assert_eq(sluice_set(s, "ChannelMaxPacket", "1000"), 0);
+	login(l, s);
+	c = session(s, "give 300000");
+	while (sluice_channel_info(c, &info) == 0 && info.window_in > 0)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_eq(info.waiting, 65536u);
+	cr_assert_eq(info.packet_in, 1000u);
+	cr_assert_eq(sluice_channel_window_set(c, 128 * 1024), 0);
+	while ((n = sluice_channel_read(c, false, buf, sizeof(buf))) > 0)
+		got += (size_t)n;
+	cr_assert_eq(got, 300000u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+static void on_ready(void *arg, struct sluice_channel *c, size_t credit)
+{
+	size_t *ready = arg;
+
+	(void)c;
+	*ready = credit;
+}
+
+Test(client_channel, who_may_not_wait_is_told_when_there_is_room)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_channel_ready = on_ready};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+	size_t sent = 0, ready = 0, size = 1 << 20;
+	uint8_t *buf = calloc(1, size);
+	ssize_t n;
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &ready), 0);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	n = sluice_channel_send(c, buf, size);
+	cr_assert_gt(n, 0);
+	cr_assert_lt((size_t)n, size);
+	for (sent = (size_t)n; sent < size; sent += (size_t)n) {
+		while (ready == 0) {
+			struct pollfd p = {sluice_fd(s), sluice_events(s), 0};
+
+			cr_assert_geq(sluice_dispatch(s, 0), 0);
+			if (ready == 0)
+				(void)poll(&p, 1, sluice_timeout_ms(s));
+		}
+		ready = 0;
+		n = sluice_channel_send(c, buf, size - sent);
+		cr_assert_gt(n, 0);
+	}
+	sluice_free(s);
+	lab_free(l);
+	free(buf);
+}
+
+/* --- threads ------------------------------------------------------------------------------------
+ */
+
+struct worker {
+	struct sluice *s;
+	pthread_t thread;
+	unsigned int n;
+	bool ok;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct sluice_channel *c = NULL;
+	uint8_t out[20000], in[20000];
+	size_t got = 0;
+	ssize_t n;
+
+	memset(out, (int)('a' + w->n), sizeof(out));
+	if (sluice_channel_open(w->s, "session", NULL, 0, &c) < 0 ||
+	    sluice_channel_start(c, "exec", "cat") < 0)
+		return NULL;
+	for (unsigned int i = 0; i < 5; i++) {
+		if (sluice_channel_send(c, out, sizeof(out)) != (ssize_t)sizeof(out))
+			return NULL;
+		for (got = 0; got < sizeof(in); got += (size_t)n) {
+			n = sluice_channel_read(c, false, in + got, sizeof(in) - got);
+			if (n <= 0)
+				return NULL;
+		}
+		if (memcmp(in, out, sizeof(in)) != 0)
+			return NULL;
+	}
+	w->ok = sluice_channel_close(c) == 0;
+	sluice_channel_free(c);
+	return NULL;
+}
+
+Test(client_channel, many_threads_use_one_connection)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct worker w[8];
+
+	for (unsigned int i = 0; i < 8; i++) {
+		w[i] = (struct worker){.s = s, .n = i};
+		cr_assert_eq(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+	}
+	for (unsigned int i = 0; i < 8; i++) {
+		pthread_join(w[i].thread, NULL);
+		cr_assert(w[i].ok, "%u", i);
+	}
+	cr_assert_eq(sluice_channel_next(s, NULL), NULL);
+	sluice_free(s);
+	lab_free(l);
+}

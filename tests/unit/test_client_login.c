@@ -1,0 +1,331 @@
+/* How libsluice logs in: methods, several of them, prompts, keys, messages of the program's own. */
+#include "crypto/cert.h"
+#include "tests/unit/client_lab.h"
+
+TestSuite(client_login, .timeout = 60);
+
+static struct sluice_key *fresh_key(struct key **ret)
+{
+	struct sluice_key *k = NULL;
+	struct key *made = NULL;
+	char pem[4096];
+	size_t len = sizeof(pem);
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &made), 0);
+	cr_assert_eq(key_private_build(made, "", pem, &len), 0);
+	cr_assert_eq(sluice_key_parse(pem, len, NULL, &k), 0);
+	if (ret != NULL)
+		*ret = made;
+	else
+		key_free(made);
+	return k;
+}
+
+static int logon(struct lab *l, struct sluice *s)
+{
+	int r = sluice_connect_fd(s, lab_start(l));
+
+	return r == 0 ? sluice_logon(s, NULL, 0) : r;
+}
+
+static void add_key(struct sluice *s)
+{
+	struct sluice_key *k = fresh_key(NULL);
+
+	cr_assert_eq(sluice_identity_add(s, k), 0);
+	sluice_key_free(k);
+}
+
+static void settings(struct sluice *s, const char *const (*kv)[2], unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		cr_assert_eq(sluice_set(s, kv[i][0], kv[i][1]), 0, "%s", kv[i][0]);
+}
+
+#define SET(s, ...)                                                                                \
+	do {                                                                                       \
+		static const char *const kv_[][2] = {__VA_ARGS__};                                 \
+		settings(s, kv_, sizeof(kv_) / sizeof(kv_[0]));                                    \
+	} while (0)
+
+struct heard {
+	unsigned int rounds, passwords, customs, outcomes[3];
+	char methods[256];
+};
+
+static void on_auth(void *arg, struct sluice *s, const char *method, int outcome)
+{
+	struct heard *h = arg;
+	size_t n = strlen(h->methods);
+
+	(void)s;
+	h->outcomes[outcome]++;
+	snprintf(h->methods + n, sizeof(h->methods) - n, "%s=%d ", method, outcome);
+}
+
+static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *instruction,
+		     struct sluice_prompt *prompt, unsigned int n)
+{
+	struct heard *h = arg;
+
+	(void)s;
+	h->rounds++;
+	if (n == 0)
+		return 0;
+	cr_assert_str_eq(name, "lab");
+	cr_assert_str_eq(instruction, "say it");
+	cr_assert_str_eq(prompt[0].text, "Password: ");
+	cr_assert_not(prompt[0].echo);
+	memcpy(prompt[0].answer, "secret", 6);
+	prompt[0].answer_len = 6;
+	return 0;
+}
+
+static ssize_t on_password(void *arg, struct sluice *s, unsigned int attempt, char *buf,
+			   size_t size)
+{
+	struct heard *h = arg;
+
+	(void)s;
+	cr_assert_eq(size, (size_t)SLUICE_ANSWER_MAX);
+	h->passwords++;
+	cr_assert_eq(attempt, h->passwords);
+	memcpy(buf, attempt == 2 ? "secret" : "guess!", 6);
+	return 6;
+}
+
+static struct sluice *client(struct heard *h)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_auth = on_auth};
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_ops_set(s, &ops, h), 0);
+	return s;
+}
+
+Test(client_login, prompts_are_answered_by_the_program)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_auth = on_auth, .on_kbdint = on_kbdint};
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	SET(s, {"AuthMode", "keyboard-interactive"});
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_eq(h.rounds, 1u);
+	cr_assert_str_eq(h.methods, "keyboard-interactive=1 ");
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_login, a_prompt_that_matches_the_pattern_is_answered_by_the_password)
+{
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = client(&h);
+
+	SET(s, {"AuthMode", "keyboard-interactive"}, {"PasswordPromptPattern", "[P,p]assword*"});
+	cr_assert_eq(logon(l, s), 0);
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	s = client(&h);
+	SET(s, {"AuthMode", "keyboard-interactive"}, {"PasswordPromptPattern", "Token*"});
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_login, a_password_is_asked_for_as_often_as_the_setting_says)
+{
+	struct sluice_ops ops = {
+		.size = sizeof(ops), .on_auth = on_auth, .on_password = on_password};
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_password_set(s, NULL, 0), 0);
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_eq(h.passwords, 2u);
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	l->password = "another";
+	s = lab_client();
+	h = (struct heard){0};
+	cr_assert_eq(sluice_password_set(s, NULL, 0), 0);
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	SET(s, {"NumberOfPasswordPrompts", "2"});
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	cr_assert_eq(h.passwords, 2u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_login, several_methods_one_after_the_other)
+{
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = client(&h);
+
+	l->partial_of = SSH_AUTH_PUBLICKEY;
+	l->partial_want = SSH_AUTH_PASSWORD;
+	add_key(s);
+	SET(s, {"AuthMode", "multifactor"});
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_str_eq(h.methods, "none=0 publickey=2 password=1 ");
+	sluice_free(s);
+	lab_free(l);
+
+	/* One method is one method. */
+	l = lab_new();
+	l->partial_of = SSH_AUTH_PUBLICKEY;
+	l->partial_want = SSH_AUTH_PASSWORD;
+	s = client(&h);
+	add_key(s);
+	SET(s, {"AuthMode", "publickey"});
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_login, a_refused_step_ends_it_and_all_available_ones_do_not)
+{
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = client(&h);
+
+	l->conf.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY;
+	l->password = "another";
+	SET(s, {"AuthMode", "password"}, {"TryAllAuthMethods", "yes"});
+	add_key(s);
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_str_eq(h.methods, "password=0 publickey=1 ");
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	l->password = "another";
+	s = client(&h);
+	SET(s, {"AuthMode", "multifactor"}, {"PreferredAuthentications", "password,publickey"});
+	add_key(s);
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* The private half is here, but the library does not know. */
+static int sign(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+		size_t len, uint8_t *sig, size_t *sig_len)
+{
+	(void)pub;
+	return key_sign(arg, alg, data, len, sig, sig_len);
+}
+
+Test(client_login, a_key_that_signs_elsewhere)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_key *k = NULL;
+	struct key *made = NULL;
+	char line[256];
+
+	k = fresh_key(&made);
+	cr_assert_gt(sluice_key_info(k, SLUICE_KEY_LINE, line, sizeof(line)), 0);
+	sluice_key_free(k);
+	cr_assert_eq(sluice_key_public(line, &k), 0);
+	cr_assert_eq(sluice_identity_add(s, k), -EINVAL);
+	cr_assert_eq(sluice_identity_add_signer(s, k, sign, made), 0);
+	sluice_key_free(k);
+	SET(s, {"AuthMode", "publickey"});
+	cr_assert_eq(logon(l, s), 0);
+	sluice_free(s);
+	lab_free(l);
+	key_free(made);
+}
+
+/* A password, said by hand: first with a wrong one, then with the right one. */
+static ssize_t on_custom(void *arg, struct sluice *s, const void *in, size_t len, void *out,
+			 size_t size)
+{
+	struct sluice_payload p = {0};
+	struct heard *h = arg;
+	const uint8_t *got = in;
+	size_t n;
+
+	(void)s;
+	h->customs++;
+	if (h->customs == 1)
+		cr_assert_eq(len, 0u);
+	else
+		cr_assert_eq(got[0], 51);
+	if (h->customs == 3)
+		return -1;
+	cr_assert_eq(sluice_payload_put(&p, "b", "50"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "s", "demo"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "s", "ssh-connection"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "s", "password"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "f", "False"), 0);
+	cr_assert_eq(sluice_payload_put(&p, "s", h->customs == 2 ? "secret" : "guess"), 0);
+	n = p.len;
+	cr_assert_leq(n, size);
+	memcpy(out, p.p, n);
+	sluice_payload_free(&p);
+	return (ssize_t)n;
+}
+
+Test(client_login, the_program_exchanges_the_messages_itself)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_custom_auth = on_custom};
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	SET(s, {"AuthMode", "custom"});
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_eq(h.customs, 2u);
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	l->password = "another";
+	s = lab_client();
+	h = (struct heard){0};
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	SET(s, {"AuthMode", "custom"});
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	cr_assert_eq(h.customs, 3u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* No word of the log, at any level, holds the password. */
+static void on_log(void *arg, struct sluice *s, enum sluice_log_level level, const char *text)
+{
+	unsigned int *n = arg;
+
+	(void)s;
+	(void)level;
+	cr_assert_eq(strstr(text, "secret"), NULL, "%s", text);
+	++*n;
+}
+
+Test(client_login, secrets_stand_in_no_log)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_log = on_log};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	unsigned int n = 0;
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &n), 0);
+	SET(s, {"LogLevel", "DEBUG3"});
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_gt(n, 5u);
+	sluice_free(s);
+	lab_free(l);
+}
