@@ -82,13 +82,13 @@ static void on_signal(int sig)
 }
 
 /* The terminal gets its echo back before a signal does what it does. */
-static int tty_read(int fd, const char *prompt, char *buf, size_t size)
+static int tty_read(int fd, const char *prompt, bool shown, char *buf, size_t size)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 	const struct sigaction catch = {.sa_handler = on_signal};
 	struct sigaction old[sizeof(signals) / sizeof(signals[0])];
 	struct termios was, quiet;
-	bool echo = tcgetattr(fd, &was) == 0;
+	bool echo = !shown && tcgetattr(fd, &was) == 0;
 	int n;
 
 	caught = 0;
@@ -112,7 +112,7 @@ static int tty_read(int fd, const char *prompt, char *buf, size_t size)
 	return n;
 }
 
-int ask_secret(const char *prompt, char *buf, size_t size)
+static int ask(const char *prompt, bool shown, char *buf, size_t size)
 {
 	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), n;
 	const char *program = askpass_wanted(fd >= 0);
@@ -120,12 +120,22 @@ int ask_secret(const char *prompt, char *buf, size_t size)
 	if (program != NULL)
 		n = askpass(program, prompt, buf, size);
 	else if (fd >= 0)
-		n = tty_read(fd, prompt, buf, size);
+		n = tty_read(fd, prompt, shown, buf, size);
 	else
 		n = line_read(STDIN_FILENO, buf, size);
 	if (fd >= 0)
 		close(fd);
 	return n;
+}
+
+int ask_secret(const char *prompt, char *buf, size_t size)
+{
+	return ask(prompt, false, buf, size);
+}
+
+int ask_shown(const char *prompt, char *buf, size_t size)
+{
+	return ask(prompt, true, buf, size);
 }
 
 int ask_line(const char *prompt, const char *def, char *buf, size_t size)

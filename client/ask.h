@@ -16,7 +16,9 @@
  * off; -E2BIG. The buffer is the caller's to wipe.
  */
 int ask_secret(const char *prompt, char *buf, size_t size) __attribute__((warn_unused_result));
-/* An answer that may be seen; def when it is empty. */
+/* The same with its echo on. */
+int ask_shown(const char *prompt, char *buf, size_t size) __attribute__((warn_unused_result));
+/* An answer on standard output and input; def when it is empty. */
 int ask_line(const char *prompt, const char *def, char *buf, size_t size)
 	__attribute__((warn_unused_result));
 bool ask_yes(const char *prompt);

@@ -9,7 +9,11 @@ static const struct {
 	command_run *run;
 	const char *what;
 } commands[] = {
+	{"exec", exec_main, "run a command at one host or many"},
+	{"forward", forward_main, "forward connections, and nothing else"},
 	{"keygen", keygen_main, "make, show and convert keys"},
+	{"scan", scan_main, "collect host keys"},
+	{"ssh", ssh_main, "a session, as ssh has one"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -121,6 +121,18 @@ int config_option(struct config *c, const char *text)
 	return c->no_memory ? -ENOMEM : c->errors.len > had ? -EINVAL : 0;
 }
 
+int config_set(struct config *c, enum config_id id, const char *value)
+{
+	const struct config_place at = {.user = true, .active = true};
+	const char *word = arena_strdup(&c->arena, value);
+	size_t had = c->errors.len;
+
+	if (word == NULL)
+		return -ENOMEM;
+	config_keyword(c, &config_kws[id], &at, &word, 1);
+	return c->no_memory ? -ENOMEM : c->errors.len > had ? -EINVAL : 0;
+}
+
 /* --- passes --------------------------------------------------------------------------------------
  */
 

@@ -105,6 +105,9 @@ const struct conf_algs *config_algs(void);
  * any line: no effect where the keyword has a value.
  */
 int config_option(struct config *c, const char *text) __attribute__((warn_unused_result));
+/* The same with the one argument of the line as it is, blanks, quotes and all. */
+int config_set(struct config *c, enum config_id id, const char *value)
+	__attribute__((warn_unused_result));
 /*
  * Reads file, or NULL: the user's and the system's, or "none", about this host, and settles
  * defaults. 0; -EINVAL; -ENOMEM.

@@ -85,7 +85,7 @@ static bool list_has(const struct conf_strs *list, const char *word)
 	return false;
 }
 
-static void keyword(struct config *c, const struct config_kw *kw, const struct config_place *at,
+void config_keyword(struct config *c, const struct config_kw *kw, const struct config_place *at,
 		    const char *const *argv, unsigned int argc)
 {
 	size_t id = (size_t)(kw - config_kws);
@@ -164,7 +164,7 @@ void config_line(struct config *c, char *text, struct config_place *at)
 	} else if (strcasecmp(text, "Include") == 0) {
 		include(c, at, args, (unsigned int)n);
 	} else if (kw != NULL) {
-		keyword(c, kw, at, args, (unsigned int)n);
+		config_keyword(c, kw, at, args, (unsigned int)n);
 	} else {
 		other(c, text, at, n > 0 ? args[0] : "");
 	}

@@ -112,5 +112,7 @@ void config_file(struct config *c, const char *path, const struct config_place *
 		 bool check, bool must);
 void config_lines(struct config *c, char *text, size_t len, struct config_place *at);
 void config_line(struct config *c, char *text, struct config_place *at);
+void config_keyword(struct config *c, const struct config_kw *kw, const struct config_place *at,
+		    const char *const *argv, unsigned int argc);
 
 #endif

@@ -121,7 +121,7 @@ struct login {
 	bool asked_none;
 	unsigned int methods_done; /* SSH_AUTH_* that did, and were not enough */
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
-	unsigned int next_key, passwords, rounds, gss_tried;
+	unsigned int next_key, passwords, kbdints, rounds, gss_tried;
 	bool cert_shown;          /* of the key before next_key; it comes by itself next */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
 	const struct identity *identity;

@@ -114,9 +114,15 @@ static int try_publickey(struct sluice *s, uint32_t id)
 static int try_kbdint(struct sluice *s, uint32_t id)
 {
 	bool by_password = s->password != NULL && *s->set.prompt_pattern != '\0';
+	struct login *l = &s->login;
 
-	if ((s->ops.on_kbdint == NULL && !by_password) || s->login.rounds > 0)
+	/* As often as a password; who was refused without a prompt will be again. */
+	if ((s->ops.on_kbdint == NULL && !by_password) ||
+	    l->kbdints >= (by_password ? 1 : s->set.password_prompts) ||
+	    (l->kbdints > 0 && l->rounds == 0))
 		return -ENOENT;
+	l->kbdints++;
+	l->rounds = 0;
 	return ssh_brain_login_kbdint(s->brain, id, "");
 }
 
@@ -205,7 +211,8 @@ static bool judge(struct sluice *s, bool *ret_same)
 	if (partial) {
 		l->methods_done |= was;
 		if (s->set.repeat_methods)
-			l->tried = l->next_key = l->passwords = l->rounds = l->gss_tried = 0;
+			l->tried = l->next_key = l->passwords = l->rounds = l->kbdints = 0;
+			l->gss_tried = 0;
 		return s->set.auth_mode == AUTH_MULTIFACTOR || s->set.try_all;
 	}
 	/* Another key, or password, may do. */

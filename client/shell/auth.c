@@ -1,0 +1,175 @@
+/* client/shell/auth.c - what a server asks on the way in, and who answers: a person, or nobody. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/ask.h"
+#include "client/shell/conn.h"
+#include "client/shell/say.h"
+#include "crypto/secret.h"
+
+static void on_log(void *arg, struct sluice *s, enum sluice_log_level level, const char *text)
+{
+	(void)arg;
+	(void)s;
+	say(level == SLUICE_LOG_INFO      ? SAY_DEBUG
+	    : level == SLUICE_LOG_VERBOSE ? SAY_DEBUG2
+					  : SAY_DEBUG3,
+	    "%s", text);
+}
+
+static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *k)
+{
+	(void)s;
+	return conn_hostkey(arg, k);
+}
+
+static void on_banner(void *arg, struct sluice *s, const char *text, size_t len)
+{
+	(void)arg;
+	(void)s;
+	say_foreign(SAY_INFO, text, len);
+}
+
+/* Is there somebody to ask, and may it be this server who has the answer? */
+static bool may_ask(const struct conn *c)
+{
+	return !config_yes(c->config, CONFIG_BATCH_MODE) && !c->untrusted &&
+	       config_number(c->config, CONFIG_NUMBER_OF_PASSWORD_PROMPTS) > 0;
+}
+
+static ssize_t on_password(void *arg, struct sluice *s, unsigned int attempt, char *buf,
+			   size_t size)
+{
+	const struct conn *c = arg;
+	char prompt[1400], answer[SLUICE_ANSWER_MAX + 2];
+	int n;
+
+	(void)s;
+	if (!may_ask(c))
+		return -1;
+	if (attempt > 1)
+		say(SAY_ERROR, "Permission denied, please try again.");
+	snprintf(prompt, sizeof(prompt),
+		 "%.255s@%.1023s's password: ", config_text(c->config, CONFIG_USER),
+		 config_host_given(c->config));
+	n = ask_secret(prompt, answer, sizeof(answer));
+	if (n > (int)size)
+		n = -1;
+	if (n >= 0)
+		memcpy(buf, answer, (size_t)n);
+	secret_wipe(answer, sizeof(answer));
+	return n;
+}
+
+/* A stranger's text becomes a prompt: without what would steer the terminal. */
+static void prompt_text(const struct conn *c, const char *text, char *buf, size_t size)
+{
+	size_t n =
+		(size_t)snprintf(buf, size, "(%.255s@%.512s) ", config_text(c->config, CONFIG_USER),
+				 config_host_given(c->config));
+
+	for (; *text != '\0' && n + 1 < size; text++)
+		if ((unsigned char)*text >= ' ' && *text != 0x7f)
+			buf[n++] = *text;
+	buf[n] = '\0';
+}
+
+static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *instruction,
+		     struct sluice_prompt *prompts, unsigned int n)
+{
+	const struct conn *c = arg;
+
+	(void)s;
+	if (!may_ask(c))
+		return -1;
+	if (*name != '\0') {
+		say_foreign(SAY_INFO, name, strlen(name));
+		say_foreign(SAY_INFO, "\n", 1);
+	}
+	if (*instruction != '\0') {
+		say_foreign(SAY_INFO, instruction, strlen(instruction));
+		say_foreign(SAY_INFO, "\n", 1);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		char text[2048];
+		int r;
+
+		prompt_text(c, prompts[i].text, text, sizeof(text));
+		r = prompts[i].echo ? ask_shown(text, prompts[i].answer, SLUICE_ANSWER_MAX)
+				    : ask_secret(text, prompts[i].answer, SLUICE_ANSWER_MAX);
+		if (r < 0)
+			return r;
+		prompts[i].answer_len = (size_t)r;
+	}
+	return 0;
+}
+
+static void on_auth(void *arg, struct sluice *s, const char *method, int outcome)
+{
+	struct conn *c = arg;
+
+	/* What a refusal is said with, later. */
+	if (sluice_info(s, SLUICE_INFO_AUTH_METHODS, c->methods, sizeof(c->methods)) < 0)
+		*c->methods = '\0';
+	if (outcome == 1)
+		say(SAY_VERBOSE, "Authenticated to %s using \"%s\".", c->host, method);
+	else if (outcome == 2)
+		say(SAY_VERBOSE, "Authenticated using \"%s\" with partial success.", method);
+}
+
+/* --- channels: those of a jump host are ours, others their user's -------------------------------
+ */
+
+static void on_channel_opened(void *arg, struct sluice_channel *ch, int err, const char *text)
+{
+	struct conn *c = arg;
+
+	if (c->ops != NULL) {
+		c->ops->on_channel_opened(c->arg, ch, err, text);
+		return;
+	}
+	struct conn *to = sluice_channel_arg(ch);
+
+	if (to == NULL)
+		return;
+	to->pump.opened = err == 0;
+	to->pump.over = err < 0;
+	if (err < 0)
+		snprintf(to->why, sizeof(to->why), "jump host %.100s: %s: %.250s", c->host,
+			 sluice_strerror(err), text);
+}
+
+static void on_channel_closed(void *arg, struct sluice_channel *ch)
+{
+	struct conn *c = arg, *to;
+
+	if (c->ops != NULL) {
+		c->ops->on_channel_closed(c->arg, ch);
+		return;
+	}
+	to = sluice_channel_arg(ch);
+	if (to != NULL)
+		to->pump.closed = true;
+}
+
+static void on_channel_requested(void *arg, struct sluice_channel *ch, const char *type, int err)
+{
+	struct conn *c = arg;
+
+	if (c->ops != NULL && c->ops->on_channel_requested != NULL)
+		c->ops->on_channel_requested(c->arg, ch, type, err);
+}
+
+void conn_ops_fill(struct sluice_ops *ops)
+{
+	ops->on_log = on_log;
+	ops->on_hostkey = on_hostkey;
+	ops->on_banner = on_banner;
+	ops->on_password = on_password;
+	ops->on_kbdint = on_kbdint;
+	ops->on_auth = on_auth;
+	ops->on_channel_opened = on_channel_opened;
+	ops->on_channel_closed = on_channel_closed;
+	ops->on_channel_requested = on_channel_requested;
+}

@@ -1,0 +1,455 @@
+/* client/shell/conn.c - see conn.h. */
+#include "client/shell/conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/config/forward.h"
+#include "client/reach/command.h"
+#include "client/shell/say.h"
+
+#define DISPATCH_MAX 16 /* in a turn: others want one, too */
+
+/* --- settings ------------------------------------------------------------------------------------
+ */
+
+/* Keywords that mean the same to the library. */
+static const struct {
+	enum config_id id;
+	const char *name;
+} same[] = {
+	{CONFIG_USER, "User"},
+	{CONFIG_HOSTNAME, "Hostname"},
+	{CONFIG_PORT, "Port"},
+	{CONFIG_CIPHERS, "Ciphers"},
+	{CONFIG_MACS, "MACs"},
+	{CONFIG_KEX_ALGORITHMS, "KexAlgorithms"},
+	{CONFIG_HOST_KEY_ALGORITHMS, "HostKeyAlgorithms"},
+	{CONFIG_PUBKEY_ACCEPTED_ALGORITHMS, "PubkeyAcceptedAlgorithms"},
+	{CONFIG_COMPRESSION, "Compression"},
+	{CONFIG_SERVER_ALIVE_INTERVAL, "ServerAliveInterval"},
+	{CONFIG_SERVER_ALIVE_COUNT_MAX, "ServerAliveCountMax"},
+};
+
+static int set(struct conn *c, const char *keyword, const char *value)
+{
+	int r = sluice_set(c->s, keyword, value);
+
+	if (r < 0)
+		say(SAY_ERROR, "%s %s: %s", keyword, value, sluice_strerror(r));
+	return r;
+}
+
+/* The methods that are wanted, in their order, of those the library has. */
+static int set_methods(struct conn *c)
+{
+	const char *list = config_text(c->config, CONFIG_PREFERRED_AUTHENTICATIONS);
+	char out[256] = "";
+
+	if (list == NULL)
+		list = "publickey,keyboard-interactive,password";
+	while (*list != '\0') {
+		size_t n = strcspn(list, ",");
+		bool wanted = (n == 9 && strncmp(list, "publickey", n) == 0 &&
+			       !config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no")) ||
+			      (n == 8 && strncmp(list, "password", n) == 0 &&
+			       config_yes(c->config, CONFIG_PASSWORD_AUTHENTICATION)) ||
+			      (n == 20 && strncmp(list, "keyboard-interactive", n) == 0 &&
+			       config_yes(c->config, CONFIG_KBD_INTERACTIVE_AUTHENTICATION));
+
+		if (wanted && strlen(out) + n + 2 < sizeof(out))
+			snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%.*s",
+				 *out != '\0' ? "," : "", (int)n, list);
+		list += n + (list[n] == ',');
+	}
+	return set(c, "PreferredAuthentications", *out != '\0' ? out : "none");
+}
+
+static int set_rekey(struct conn *c)
+{
+	const struct conf_strs *v = config_list(c->config, CONFIG_REKEY_LIMIT);
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s %s", strcmp(v->v[0], "0") == 0 ? "default" : v->v[0],
+		 strcmp(v->v[1], "0") == 0 ? "none" : v->v[1]);
+	return set(c, "RekeyLimit", text);
+}
+
+static const char *log_level(void)
+{
+	switch (say_level()) {
+	case SAY_DEBUG:
+		return "INFO";
+	case SAY_DEBUG2:
+		return "DEBUG2";
+	case SAY_DEBUG3:
+		return "DEBUG3";
+	default:
+		return "QUIET";
+	}
+}
+
+static int set_all(struct conn *c)
+{
+	const char *timeout = config_text(c->config, CONFIG_CONNECT_TIMEOUT);
+	char prompts[16];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(same) / sizeof(same[0]); i++)
+		r = set(c, same[i].name, config_text(c->config, same[i].id));
+	if (r == 0)
+		r = set_rekey(c);
+	if (r == 0)
+		r = set_methods(c);
+	snprintf(prompts, sizeof(prompts), "%llu",
+		 (unsigned long long)config_number(c->config, CONFIG_NUMBER_OF_PASSWORD_PROMPTS));
+	if (r == 0 && strcmp(prompts, "0") != 0)
+		r = set(c, "NumberOfPasswordPrompts", prompts);
+	if (r == 0)
+		r = set(c, "ConnectTimeout", strcmp(timeout, "none") == 0 ? "none" : timeout);
+	if (r == 0)
+		r = set(c, "AuthMode", "multifactor");
+	if (r == 0)
+		r = set(c, "TryAllAuthMethods", "yes");
+	if (r == 0)
+		r = set(c, "LogLevel", log_level());
+	/* Nothing waits; what is slow is a turn of the loop. */
+	if (r == 0)
+		r = set(c, "OperationTimeout", "0");
+	return r < 0 ? -EINVAL : 0;
+}
+
+/* --- jump hosts
+ * ------------------------------------------------------------------------------------- */
+
+/* The last host of the list, which is the one next to us; what is before it is the way to that one.
+ */
+static int jump_new(struct conn *c, const char *list)
+{
+	const char *comma = strrchr(list, ',');
+	const char *last = comma != NULL ? comma + 1 : list;
+	struct config *config = config_new(config_algs());
+	struct destination d;
+	char port[8], before[CONFIG_TEXT_MAX];
+	int r = config == NULL ? -ENOMEM : destination_parse(last, true, &d);
+
+	snprintf(before, sizeof(before), "%.*s", comma != NULL ? (int)(comma - list) : 0, list);
+	snprintf(port, sizeof(port), "%u", r == 0 ? d.port : 0);
+	if (r == 0 && *d.user != '\0')
+		r = config_set(config, CONFIG_USER, d.user);
+	if (r == 0 && d.port > 0)
+		r = config_set(config, CONFIG_PORT, port);
+	if (r == 0 && comma != NULL)
+		r = config_set(config, CONFIG_PROXY_JUMP, before);
+	if (r == 0)
+		r = config_set(config, CONFIG_CLEAR_ALL_FORWARDINGS, "yes");
+	if (r == 0)
+		r = config_load(config, d.host, c->config_file);
+	if (r < 0) {
+		say(SAY_ERROR, "jump host %s: %s", last,
+		    config != NULL ? config_errors(config) : "out of memory");
+		config_free(config);
+		return r;
+	}
+	r = conn_new(config, c->config_file, NULL, NULL, &c->via);
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	c->via->own_config = true;
+	return 0;
+}
+
+static unsigned int jumps(const struct conn *c)
+{
+	unsigned int n = 0;
+
+	for (; c->via != NULL; c = c->via)
+		n++;
+	return n;
+}
+
+static int jump_set(struct conn *c)
+{
+	const char *jump = config_text(c->config, CONFIG_PROXY_JUMP);
+	char list[CONFIG_TEXT_MAX];
+	static unsigned int depth;
+	int r;
+
+	if (jump == NULL || strcmp(jump, "none") == 0)
+		return 0;
+	if (config_expanded(c->config, CONFIG_PROXY_JUMP, 0, list, sizeof(list)) < 0)
+		return -EINVAL;
+	/* A host that is reached by way of itself has no end. */
+	if (depth >= CONN_JUMPS_MAX) {
+		say(SAY_ERROR, "more than %d jump hosts", CONN_JUMPS_MAX);
+		return -ELOOP;
+	}
+	depth++;
+	r = jump_new(c, list);
+	depth--;
+	if (r == 0)
+		say(SAY_DEBUG, "%u jump hosts to %s", jumps(c), c->host);
+	return r;
+}
+
+/* --- life
+ * -------------------------------------------------------------------------------------------- */
+
+int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
+	     void *arg, struct conn **ret)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	struct sluice_ops all = {.size = sizeof(all)};
+	int r;
+
+	if (c == NULL)
+		return -ENOMEM;
+	*c = (struct conn){.config = config, .config_file = config_file, .ops = ops, .arg = arg};
+	c->port = (uint16_t)config_number(config, CONFIG_PORT);
+	snprintf(c->host, sizeof(c->host), "%s", config_text(config, CONFIG_HOSTNAME));
+	r = sluice_new(&c->s);
+	if (r == 0)
+		r = set_all(c);
+	if (r == 0) {
+		conn_ops_fill(&all);
+		r = sluice_ops_set(c->s, &all, c);
+	}
+	if (r == 0)
+		r = jump_set(c);
+	if (r < 0) {
+		conn_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void conn_free(struct conn *c)
+{
+	struct conn *via;
+
+	for (; c != NULL; c = via) {
+		via = c->via;
+		sluice_free(c->s);
+		reach_free(c->reach);
+		if (c->command_pid > 0)
+			(void)command_end(c->command_pid);
+		if (c->pump_used)
+			pump_fini(&c->pump);
+		if (c->own_config)
+			config_free(c->config);
+		free(c);
+	}
+}
+
+static void over(struct conn *c, int err)
+{
+	c->state = CONN_OVER;
+	c->err = err;
+	if (*c->why == '\0' && sluice_error_last(c->s, c->why, sizeof(c->why)) == 0)
+		snprintf(c->why, sizeof(c->why), "%s", sluice_strerror(err));
+}
+
+/* --- on the way
+ * ------------------------------------------------------------------------------------- */
+
+/* A stream is there: from now on it is the library's. */
+static int meet(struct conn *c, int fd)
+{
+	int r = sluice_connect_fd(c->s, fd);
+
+	if (r == 0 || pump_waits(r))
+		r = sluice_logon(c->s, NULL, 0);
+	return pump_waits(r) ? 0 : r;
+}
+
+static const char *text_or_null(const char *text)
+{
+	return text != NULL && *text != '\0' && strcasecmp(text, "none") != 0 ? text : NULL;
+}
+
+/* IPQoS: its first value is for sessions with a terminal, the second for all others. */
+static int tos_of(const struct conn *c)
+{
+	const struct conf_strs *v = config_list(c->config, CONFIG_IPQOS);
+	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	const char *text = v->v[terminal || v->n < 2 ? 0 : 1];
+
+	return strcmp(text, "none") == 0 ? 0 : (int)strtol(text, NULL, 0);
+}
+
+static int begin_reach(struct conn *c)
+{
+	const struct config *g = c->config;
+	struct reach_conf conf = {
+		.host = c->host,
+		.port = c->port,
+		.family = config_is(g, CONFIG_ADDRESS_FAMILY, "inet")    ? AF_INET
+			  : config_is(g, CONFIG_ADDRESS_FAMILY, "inet6") ? AF_INET6
+									 : AF_UNSPEC,
+		.timeout_ms = (unsigned int)config_number(g, CONFIG_CONNECT_TIMEOUT) * 1000,
+		.bind = {.addr = text_or_null(config_text(g, CONFIG_BIND_ADDRESS)),
+			 .interface = text_or_null(config_text(g, CONFIG_BIND_INTERFACE))},
+		.tcp = {.keepalive = config_yes(g, CONFIG_TCP_KEEP_ALIVE), .tos = tos_of(c)},
+		.command_err_fd = -1,
+	};
+
+	if (text_or_null(config_text(g, CONFIG_PROXY_COMMAND)) != NULL) {
+		if (config_expanded(c->config, CONFIG_PROXY_COMMAND, 0, c->command,
+				    sizeof(c->command)) < 0) {
+			snprintf(c->why, sizeof(c->why), "%s", config_errors(c->config));
+			return -EINVAL;
+		}
+		conf.command = c->command;
+		say(SAY_DEBUG, "Executing proxy command: %s", c->command);
+	}
+	return reach_new(&conf, &c->reach);
+}
+
+/* 0: it goes on, or is there. */
+static int step_reach(struct conn *c)
+{
+	struct reach_link link = {.fd = -1};
+	int r = reach_step(c->reach, &link);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		snprintf(c->why, sizeof(c->why), "%s", reach_why(c->reach));
+	reach_free(c->reach);
+	c->reach = NULL;
+	if (r < 0)
+		return r;
+	say(SAY_DEBUG, "Connection established.");
+	c->command_pid = link.command;
+	return meet(c, link.fd);
+}
+
+/* The jump host is there: a channel of it is our stream. */
+static int begin_via(struct conn *c)
+{
+	struct conn *via = c->via;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	r = pump_init(&c->pump, NULL, pair[0], pair[0], -1);
+	if (r < 0) {
+		close(pair[0]);
+		close(pair[1]);
+		return r;
+	}
+	c->pump.own = c->pump_used = true;
+	r = sluice_channel_open_tcp(via->s, c->host, c->port, "127.0.0.1", 0, &c->pump.c);
+	if (c->pump.c != NULL)
+		sluice_channel_arg_set(c->pump.c, c);
+	c->pump.opened = r == 0;
+	if (r < 0 && !pump_waits(r)) {
+		close(pair[1]);
+		return r;
+	}
+	return meet(c, pair[1]);
+}
+
+int conn_begin(struct conn *c)
+{
+	int r;
+
+	if (c->begun)
+		return 0;
+	if (c->via != NULL && c->via->state != CONN_UP) {
+		r = conn_begin(c->via);
+		if (r < 0) {
+			snprintf(c->why, sizeof(c->why), "jump host %.150s: %.300s", c->via->host,
+				 c->via->why);
+			over(c, r);
+		}
+		return r;
+	}
+	c->begun = true;
+	c->state = CONN_WAY;
+	conn_identities(c);
+	conn_hostkey_order(c);
+	say(SAY_DEBUG, "Connecting to %s port %u.", c->host, c->port);
+	r = c->via != NULL ? begin_via(c) : begin_reach(c);
+	if (r < 0)
+		over(c, r);
+	return r;
+}
+
+void conn_prepare(struct conn *c, struct turn *t)
+{
+	if (c->via != NULL)
+		conn_prepare(c->via, t);
+	if (c->pump_used)
+		pump_prepare(&c->pump, t);
+	c->place = TURN_NONE;
+	if (!c->begun || c->state == CONN_OVER)
+		return;
+	if (c->reach != NULL) {
+		c->place = turn_add(t, reach_fd(c->reach), POLLIN);
+		return;
+	}
+	c->place = turn_add(t, sluice_fd(c->s), sluice_events(c->s));
+	turn_within(t, c->more ? 0 : sluice_timeout_ms(c->s));
+}
+
+static void run_via(struct conn *c, const struct turn *t)
+{
+	conn_run(c->via, t);
+	if (c->via->state == CONN_OVER && c->state != CONN_OVER) {
+		snprintf(c->why, sizeof(c->why), "jump host %.150s: %.300s", c->via->host,
+			 c->via->why);
+		over(c, c->via->err);
+	} else if (c->via->state == CONN_UP && !c->begun) {
+		conn_begin(c);
+	}
+	if (!c->pump_used)
+		return;
+	pump_run(&c->pump, t);
+	if (!pump_over(&c->pump))
+		return;
+	/* Our end of the pair is closed: the library sees the end of its stream. */
+	pump_fini(&c->pump);
+	c->pump_used = false;
+	if (c->state == CONN_WAY && *c->why == '\0')
+		snprintf(c->why, sizeof(c->why), "jump host %.200s has no way to %.200s",
+			 c->via->host, c->host);
+	if (c->state == CONN_WAY)
+		over(c, -SLUICE_E_CONNECT);
+}
+
+void conn_run(struct conn *c, const struct turn *t)
+{
+	int r = 0;
+
+	if (c->via != NULL)
+		run_via(c, t);
+	if (!c->begun || c->state == CONN_OVER)
+		return;
+	if (c->reach != NULL) {
+		r = step_reach(c);
+		if (r < 0)
+			over(c, r);
+		if (c->reach != NULL || r < 0)
+			return;
+	}
+	for (int i = 0; i < DISPATCH_MAX && (r = sluice_dispatch(c->s, 0)) > 0; i++)
+		;
+	c->more = r > 0;
+	if (c->state == CONN_WAY) {
+		int st = sluice_status(c->s);
+
+		if (st == 0)
+			c->state = CONN_UP;
+		else if (!pump_waits(st))
+			over(c, st);
+	} else if (r < 0 && !pump_waits(r)) {
+		over(c, r);
+	}
+}

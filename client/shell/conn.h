@@ -1,0 +1,67 @@
+/*
+ * client/shell/conn.h - a connection of the command's: settings from its configuration, who the
+ * server is, who we are, and the jump hosts on the way.
+ *
+ * Nothing waits: conn_begin() starts, and turns of the loop (conn_prepare(), conn_run()) go on with
+ * it and with the jump hosts before it.
+ */
+#ifndef SLUICE_CLIENT_SHELL_CONN_H
+#define SLUICE_CLIENT_SHELL_CONN_H
+
+#include <sys/types.h>
+
+#include "client/config/config.h"
+#include "client/reach/reach.h"
+#include "client/shell/pump.h"
+#include "client/shell/turn.h"
+#include "client/sluice.h"
+
+#define CONN_JUMPS_MAX 16 /* hosts on the way */
+
+struct conn {
+	struct sluice *s;
+	struct config *config;
+	const char *config_file;
+	bool own_config;  /* of a jump host: freed with it */
+	struct conn *via; /* the jump host; NULL: none */
+	struct pump pump; /* of its channel to us */
+	bool pump_used, begun;
+	struct reach *reach;           /* while the way there is looked for */
+	char command[CONFIG_TEXT_MAX]; /* ProxyCommand */
+	pid_t command_pid;
+	bool more;       /* the library had not come to an end of its turn */
+	bool met;        /* it spoke to us: its host key was seen */
+	char host[1024]; /* that is connected to */
+	uint16_t port;
+	enum { CONN_NEW, CONN_WAY, CONN_UP, CONN_OVER } state;
+	int err;
+	bool untrusted; /* its key changed and that was let pass: no passwords, no agent */
+	bool quiet;     /* a program reads what went wrong: nothing is said */
+	char why[512], methods[256];
+	size_t place;
+	/* The user of this connection hears of its channels by these. */
+	const struct sluice_ops *ops;
+	void *arg;
+};
+
+/*
+ * config is borrowed, and loaded. ops: what is heard of channels and requests; conn sees to the
+ * rest. 0 or -errno; -EINVAL: said what is wrong.
+ */
+int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
+	     void *arg, struct conn **ret);
+/* 0, or it is CONN_OVER. */
+int conn_begin(struct conn *c);
+void conn_prepare(struct conn *c, struct turn *t);
+void conn_run(struct conn *c, const struct turn *t);
+void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
+
+/* auth.c: answers to what the server asks, and what is known of it. */
+void conn_ops_fill(struct sluice_ops *ops);
+/* keys.c: the identities. */
+void conn_identities(struct conn *c);
+/* hostkey.c: 1: it is the server. */
+int conn_hostkey(struct conn *c, const struct sluice_hostkey *k);
+void conn_hostkey_order(struct conn *c);
+
+#endif

@@ -1,0 +1,299 @@
+/* client/shell/exec.c - sluice exec: a command at one host or many, for programs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "client/command.h"
+#include "client/shell/run.h"
+#include "client/shell/say.h"
+#include "crypto/base64.h"
+
+#define HOSTS_MAX   1024
+#define AT_ONCE_MAX 64 /* connections */
+
+static const char usage[] =
+	"sluice exec [--json] [OPTION ...] DESTINATION[,DESTINATION ...] COMMAND [ARGUMENT ...]\n"
+	"options are those of sluice ssh\n";
+
+/* One host's part. */
+struct part {
+	char *host;
+	struct options o;
+	struct run run;
+	bool begun, over;
+	int status, out, err; /* what it said lies in memory */
+	char signal[65], why[1024];
+};
+
+/* --- what it said
+ * ------------------------------------------------------------------------------------- */
+
+static char *text_of(int fd, size_t *ret_len)
+{
+	off_t n = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	char *p = malloc((size_t)n + 1);
+	ssize_t got = p != NULL && n > 0 ? pread(fd, p, (size_t)n, 0) : 0;
+
+	*ret_len = got > 0 ? (size_t)got : 0;
+	return p;
+}
+
+/* As text when it is UTF-8, else in base64, by another name. */
+static void json_bytes(json_t *o, const char *name, int fd)
+{
+	size_t len;
+	char *text = text_of(fd, &len), other[32], *code;
+	json_t *s = text != NULL ? json_stringn(text, len) : NULL;
+
+	if (s != NULL || text == NULL) {
+		json_object_set_new(o, name, s);
+		free(text);
+		return;
+	}
+	code = malloc(base64_len(len));
+	if (code != NULL) {
+		base64_encode((const uint8_t *)text, len, code);
+		snprintf(other, sizeof(other), "%s_base64", name);
+		json_object_set_new(o, other, json_stringn(code, base64_len(len)));
+	}
+	free(code);
+	free(text);
+}
+
+static void part_json(const struct part *p)
+{
+	json_t *o = json_pack("{s:s}", "host", p->host);
+
+	if (*p->why != '\0')
+		json_object_set_new(o, "error", json_string(p->why));
+	else if (*p->signal != '\0')
+		json_object_set_new(o, "signal", json_string(p->signal));
+	else
+		json_object_set_new(o, "status", json_integer(p->status));
+	json_bytes(o, "stdout", p->out);
+	json_bytes(o, "stderr", p->err);
+	json_dumpf(o, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(o);
+}
+
+/* Every line with its host. */
+static void lines(FILE *f, const char *host, int fd)
+{
+	size_t len;
+	char *text = text_of(fd, &len), *p = text;
+
+	while (text != NULL && len > 0) {
+		char *eol = memchr(p, '\n', len);
+		size_t n = eol != NULL ? (size_t)(eol - p) + 1 : len;
+
+		fprintf(f, "%s: ", host);
+		fwrite(p, 1, n, f);
+		if (eol == NULL)
+			fputc('\n', f);
+		p += n;
+		len -= n;
+	}
+	free(text);
+}
+
+static void part_tell(const struct part *p, bool json)
+{
+	if (json) {
+		part_json(p);
+	} else {
+		lines(stdout, p->host, p->out);
+		lines(stderr, p->host, p->err);
+		if (*p->why != '\0')
+			fprintf(stderr, "%s: %s\n", p->host, p->why);
+		else if (*p->signal != '\0')
+			fprintf(stderr, "%s: ended by signal %s\n", p->host, p->signal);
+		else if (p->status != 0)
+			fprintf(stderr, "%s: exited with status %d\n", p->host, p->status);
+	}
+	fflush(stdout);
+}
+
+/* --- one host
+ * ------------------------------------------------------------------------------------------- */
+
+static void part_over(struct part *p)
+{
+	p->over = true;
+	if (*p->why != '\0')
+		return;
+	if (p->run.session.used && session_over(&p->run.session)) {
+		p->status = session_status(&p->run.session, p->signal);
+		if (p->run.session.failed)
+			snprintf(p->why, sizeof(p->why), "the command was not run");
+	} else {
+		run_failed_text(&p->run, p->why, sizeof(p->why));
+	}
+}
+
+static void part_begin(struct part *p, int argc, char **argv)
+{
+	p->begun = true;
+	p->status = options_parse(argc, argv, usage, p->host, &p->o);
+	if (p->status == 0)
+		p->status = options_load(&p->o);
+	p->out = memfd_create("stdout", MFD_CLOEXEC);
+	p->err = memfd_create("stderr", MFD_CLOEXEC);
+	if (p->status == 0)
+		p->status = p->out < 0 || p->err < 0 ? EXIT_ERROR : run_new(&p->run, &p->o);
+	if (p->status != 0) {
+		snprintf(p->why, sizeof(p->why), "not begun");
+		p->over = true;
+	}
+}
+
+static void part_session(struct part *p, const char *command)
+{
+	p->run.session = (struct session){
+		.conn = p->run.conn, .command = command, .escape = {.character = -1}};
+	if (session_open(&p->run.session, -1, p->out, p->err) < 0)
+		p->run.session.failed = true;
+	p->run.session.pump.in_over = true; /* nothing is said to many */
+}
+
+static void part_go(struct part *p, const struct turn *t, const char *command)
+{
+	run_go(&p->run, t);
+	if (p->run.conn->state == CONN_UP && !p->run.session.used)
+		part_session(p, command);
+	if (p->run.conn->state == CONN_OVER && p->run.session.used)
+		p->run.session.pump.closed = true;
+	if ((p->run.session.used && session_over(&p->run.session)) ||
+	    (p->run.conn->state == CONN_OVER && !p->run.session.used))
+		part_over(p);
+}
+
+static void part_end(struct part *p)
+{
+	run_end(&p->run);
+	options_fini(&p->o);
+	if (p->out >= 0)
+		close(p->out);
+	if (p->err >= 0)
+		close(p->err);
+	p->out = p->err = -1;
+}
+
+/* --- many
+ * ---------------------------------------------------------------------------------------------- */
+
+struct many {
+	struct part *part;
+	size_t n, next, busy;
+	int status; /* of the first that was not 0 */
+};
+
+static void settle(struct many *m, struct part *p, bool json)
+{
+	part_tell(p, json);
+	if (m->status == 0)
+		m->status = *p->why != '\0' || *p->signal != '\0' ? EXIT_ERROR : p->status;
+	part_end(p);
+	m->busy--;
+}
+
+static void loop(struct many *m, int argc, char **argv, const char *command, bool json)
+{
+	struct turn t = {0};
+
+	while (m->next < m->n || m->busy > 0) {
+		while (m->next < m->n && m->busy < AT_ONCE_MAX) {
+			struct part *p = &m->part[m->next++];
+
+			m->busy++;
+			part_begin(p, argc, argv);
+			if (p->over)
+				settle(m, p, json);
+		}
+		turn_begin(&t);
+		for (size_t i = 0; i < m->next; i++)
+			if (!m->part[i].over)
+				run_prepare(&m->part[i].run, &t);
+		if (m->busy == 0 || turn_wait(&t) < 0)
+			continue;
+		for (size_t i = 0; i < m->next; i++) {
+			struct part *p = &m->part[i];
+
+			if (p->over)
+				continue;
+			part_go(p, &t, command);
+			if (p->over)
+				settle(m, p, json);
+		}
+	}
+	turn_fini(&t);
+}
+
+static int exec_many(const struct options *o, int argc, char **argv, const char *command)
+{
+	struct many m = {0};
+	char *list = strdup(o->destination), *rest = list;
+
+	m.part = calloc(HOSTS_MAX, sizeof(*m.part));
+	for (char *h; list != NULL && m.part != NULL && (h = strsep(&rest, ",")) != NULL;) {
+		if (m.n == HOSTS_MAX) {
+			fprintf(stderr, "%s: more than %d hosts\n", o->name, HOSTS_MAX);
+			m.status = EXIT_ERROR;
+			break;
+		}
+		m.part[m.n++] =
+			(struct part){.host = h, .out = -1, .err = -1, .run = {.signals = -1}};
+	}
+	if (m.status == 0)
+		loop(&m, argc, argv, command, o->json);
+	free(m.part);
+	free(list);
+	return m.status;
+}
+
+/* --- one, with our own descriptors
+ * ------------------------------------------------------------------------ */
+
+static int exec_one(int argc, char **argv)
+{
+	/* A session without a terminal, whatever a file says. */
+	char *all[CONF_ARGS_MAX + 2];
+	int n = 0;
+
+	if (argc > CONF_ARGS_MAX)
+		return EXIT_ERROR;
+	all[n++] = argv[0];
+	all[n++] = (char *)"-T";
+	for (int i = 1; i < argc; i++)
+		all[n++] = argv[i];
+	all[n] = NULL;
+	return ssh_main(n, all);
+}
+
+int exec_main(int argc, char **argv)
+{
+	struct options o;
+	char *command = NULL;
+	int status = options_parse(argc, argv, usage, "list", &o);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (status == 0)
+		command = options_command(&o);
+	if (status == 0 && command == NULL) {
+		fprintf(stderr, "%s: which command?\nusage: %s", o.name, usage);
+		status = EXIT_ERROR;
+	}
+	if (status == 0)
+		status = o.json || strchr(o.destination, ',') != NULL
+				 ? exec_many(&o, argc, argv, command)
+				 : exec_one(argc, argv);
+	free(command);
+	options_fini(&o);
+	return status < 0 ? 0 : status;
+}

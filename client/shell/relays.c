@@ -1,0 +1,240 @@
+/* client/shell/relays.c - see relays.h. */
+#include "client/shell/relays.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/shell/say.h"
+
+int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
+		  uint16_t *ret_port)
+{
+	struct listener *list = reallocarray(r->listeners, r->n_listeners + 1, sizeof(*list));
+	size_t *places;
+	int e;
+
+	if (list == NULL)
+		return -ENOMEM;
+	r->listeners = list;
+	places = reallocarray(r->places, (r->n_listeners + 1) * LISTEN_FDS_MAX, sizeof(*places));
+	if (places == NULL)
+		return -ENOMEM;
+	r->places = places;
+	for (size_t i = 0; i < LISTEN_FDS_MAX; i++)
+		places[r->n_listeners * LISTEN_FDS_MAX + i] = TURN_NONE;
+	e = listener_open(&list[r->n_listeners], f, conf);
+	if (e < 0)
+		return e;
+	*ret_port = list[r->n_listeners++].port;
+	return 0;
+}
+
+/* --- one connection -----------------------------------------------------------------------------
+ */
+
+static void relay_free(struct relay *y)
+{
+	pump_fini(&y->pump);
+	free(y);
+}
+
+/* It is refused: who asked by SOCKS is told. */
+static void reply(struct relay *y)
+{
+	if (y->socks.reply_len > 0 &&
+	    send(y->pump.in, y->socks.reply, y->socks.reply_len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+		    (ssize_t)y->socks.reply_len)
+		y->bad = true;
+	y->socks.reply_len = 0;
+}
+
+/* Where a connection of ours came from, for the server's log. */
+static void origin(int fd, char *host, size_t size, uint16_t *port)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t len = sizeof(ss);
+	char service[8] = "0";
+
+	snprintf(host, size, "127.0.0.1");
+	*port = 0;
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0 || ss.ss_family == AF_UNIX)
+		return;
+	if (getnameinfo((struct sockaddr *)&ss, len, host, (socklen_t)size, service,
+			sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		snprintf(host, size, "127.0.0.1");
+	*port = (uint16_t)atoi(service);
+}
+
+static void relay_to(struct relays *r, struct relay *y, const char *host, uint16_t port, bool path)
+{
+	char from[NI_MAXHOST];
+	uint16_t from_port;
+	int e;
+
+	snprintf(y->what, sizeof(y->what), path ? "%s" : "%s:%u", host, port);
+	origin(y->pump.in, from, sizeof(from), &from_port);
+	y->state = RELAY_OPENING;
+	if (path)
+		e = sluice_channel_open_unix(r->s, host, &y->pump.c);
+	else
+		e = sluice_channel_open_tcp(r->s, host, port, from, from_port, &y->pump.c);
+	if (y->pump.c != NULL)
+		sluice_channel_arg_set(y->pump.c, y);
+	if (e == 0)
+		relay_opened(y, 0, "");
+	else if (!pump_waits(e))
+		relay_opened(y, e, "");
+}
+
+void relay_opened(struct relay *y, int err, const char *text)
+{
+	if (err < 0) {
+		say(SAY_ERROR, "channel to %s: open failed: %s%s%s", y->what, sluice_strerror(err),
+		    *text != '\0' ? ": " : "", text);
+		y->bad = true;
+	} else {
+		y->state = RELAY_OPEN;
+		y->pump.opened = true;
+	}
+	if (y->asked) {
+		socks_answer(&y->socks, err == 0);
+		reply(y);
+	}
+}
+
+void relay_closed(struct relay *y)
+{
+	y->pump.closed = true;
+}
+
+/* What a client of SOCKS has said so far lies in the pump's buffer. */
+static void hello(struct relays *r, struct relay *y, const struct turn *t)
+{
+	struct pump_buf *b = &y->pump.up;
+	enum socks_step step;
+	size_t used;
+	ssize_t n;
+
+	if (turn_ready(t, y->pump.place_in) == 0)
+		return;
+	n = recv(y->pump.in, b->p + b->n, SOCKS_HELLO_MAX - b->n, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		y->bad = true;
+		return;
+	}
+	b->n += (size_t)n;
+	do {
+		step = socks_input(&y->socks, b->p + b->at, b->n - b->at, &used);
+		b->at += used;
+		reply(y);
+	} while (step == SOCKS_MORE && used > 0);
+	if (step == SOCKS_BAD || (step == SOCKS_MORE && b->n >= SOCKS_HELLO_MAX))
+		y->bad = true;
+	if (step != SOCKS_TARGET || y->bad)
+		return;
+	b->n -= b->at; /* what came behind it is data */
+	y->asked = true;
+	say(SAY_DEBUG, "dynamic request: socks%u host %s port %u", y->socks.version, y->socks.host,
+	    y->socks.port);
+	relay_to(r, y, y->socks.host, y->socks.port, false);
+}
+
+static void accept_one(struct relays *r, const struct listener *l, int fd)
+{
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), one = 1;
+	const struct forward_end *to = &l->f.target;
+	struct relay *y;
+
+	if (s < 0)
+		return;
+	y = calloc(1, sizeof(*y));
+	if (y == NULL || pump_init(&y->pump, NULL, s, s, -1) < 0) {
+		free(y);
+		close(s);
+		return;
+	}
+	setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	y->pump.own = true;
+	y->state = RELAY_HELLO;
+	y->next = r->list;
+	r->list = y;
+	r->n++;
+	r->served++;
+	if (!l->f.socks)
+		relay_to(r, y, to->host, to->port, to->path);
+}
+
+/* --- all -----------------------------------------------------------------------------------------
+ */
+
+void relays_prepare(struct relays *r, struct turn *t)
+{
+	for (size_t i = 0; i < r->n_listeners; i++)
+		for (unsigned int j = 0; j < r->listeners[i].n; j++)
+			r->places[i * LISTEN_FDS_MAX + j] = turn_add(
+				t, r->closed || r->n >= RELAYS_MAX ? -1 : r->listeners[i].fd[j],
+				POLLIN);
+	for (struct relay *y = r->list; y != NULL; y = y->next) {
+		if (y->state == RELAY_HELLO)
+			y->pump.place_in = turn_add(t, y->pump.in, POLLIN);
+		else
+			pump_prepare(&y->pump, t);
+	}
+}
+
+void relays_run(struct relays *r, const struct turn *t)
+{
+	for (size_t i = 0; i < r->n_listeners; i++)
+		for (unsigned int j = 0; j < r->listeners[i].n; j++)
+			if (turn_ready(t, r->places[i * LISTEN_FDS_MAX + j]) != 0)
+				accept_one(r, &r->listeners[i], r->listeners[i].fd[j]);
+	for (struct relay **p = &r->list; *p != NULL;) {
+		struct relay *y = *p;
+
+		if (y->state == RELAY_HELLO)
+			hello(r, y, t);
+		else
+			pump_run(&y->pump, t);
+		if (y->bad || pump_over(&y->pump)) {
+			*p = y->next;
+			r->n--;
+			relay_free(y);
+		} else {
+			p = &y->next;
+		}
+	}
+}
+
+void relays_show(const struct relays *r)
+{
+	unsigned int i = 0;
+
+	for (const struct relay *y = r->list; y != NULL; y = y->next)
+		say(SAY_QUIET, "  #%u %s (%llu bytes to it, %llu from it)", i++,
+		    y->state == RELAY_HELLO ? "dynamic-tcpip" : y->what,
+		    (unsigned long long)y->pump.bytes_up, (unsigned long long)y->pump.bytes_down);
+}
+
+void relays_fini(struct relays *r)
+{
+	while (r->list != NULL) {
+		struct relay *y = r->list;
+
+		r->list = y->next;
+		relay_free(y);
+	}
+	for (size_t i = 0; i < r->n_listeners; i++)
+		listener_close(&r->listeners[i]);
+	free(r->listeners);
+	free(r->places);
+	*r = (struct relays){0};
+}

@@ -1,0 +1,49 @@
+/*
+ * client/shell/relays.h - forwarded connections: those that come to our listeners, and those that the
+ * server brings from its own.
+ */
+#ifndef SLUICE_CLIENT_SHELL_RELAYS_H
+#define SLUICE_CLIENT_SHELL_RELAYS_H
+
+#include "client/shell/listen.h"
+#include "client/shell/pump.h"
+#include "client/shell/socks.h"
+#include "client/shell/turn.h"
+
+#define RELAYS_MAX 4096 /* connections at once; more wait to be accepted */
+
+struct relay {
+	struct pump pump;
+	enum { RELAY_HELLO = 1, RELAY_OPENING, RELAY_OPEN } state;
+	bool asked; /* by SOCKS: wants to be told */
+	bool bad;
+	struct socks socks;
+	char what[FORWARD_HOST_MAX + 16]; /* for people */
+	struct relay *next;
+};
+
+struct relays {
+	struct sluice *s;
+	struct listener *listeners;
+	size_t n_listeners;
+	size_t *places; /* of listeners' descriptors in this turn */
+	struct relay *list;
+	size_t n;
+	uint64_t served;
+	bool closed; /* nothing more is accepted */
+};
+
+/* 0 or -errno, said; *ret_port is the one it listens at. */
+int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
+		  uint16_t *ret_port);
+void relays_prepare(struct relays *r, struct turn *t);
+void relays_run(struct relays *r, const struct turn *t);
+/* To be called by on_channel_opened and on_channel_closed with a channel whose argument is a relay.
+ */
+void relay_opened(struct relay *y, int err, const char *text);
+void relay_closed(struct relay *y);
+/* One line for each, as ~# shows them. */
+void relays_show(const struct relays *r);
+void relays_fini(struct relays *r);
+
+#endif

@@ -1,0 +1,317 @@
+/* client/shell/run.c - see run.h. */
+#include "client/shell/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/shell/say.h"
+#include "client/shell/tty.h"
+
+/* --- what is heard of channels -----------------------------------------------------------------
+ */
+
+/* A channel's argument is the session, the stream of -W, or a relay. */
+static void on_channel_opened(void *arg, struct sluice_channel *ch, int err, const char *text)
+{
+	struct run *r = arg;
+	void *who = sluice_channel_arg(ch);
+
+	if (who == &r->session)
+		session_opened(&r->session, err, text);
+	else if (who != &r->stdio && who != NULL)
+		relay_opened(who, err, text);
+	else if (who == NULL)
+		return;
+	else if (err == 0)
+		r->stdio.opened = true;
+	else {
+		say(SAY_ERROR, "channel 0: open failed: %s: %s", sluice_strerror(err), text);
+		say(SAY_ERROR, "stdio forwarding failed");
+		r->stdio_failed = true;
+	}
+}
+
+static void on_channel_closed(void *arg, struct sluice_channel *ch)
+{
+	struct run *r = arg;
+	void *who = sluice_channel_arg(ch);
+
+	if (who == &r->session)
+		r->session.pump.closed = true;
+	else if (who == &r->stdio)
+		r->stdio.closed = true;
+	else if (who != NULL)
+		relay_closed(who);
+}
+
+static void on_channel_requested(void *arg, struct sluice_channel *ch, const char *type, int err)
+{
+	struct run *r = arg;
+
+	if (sluice_channel_arg(ch) == &r->session)
+		session_requested(&r->session, type, err);
+}
+
+static const struct sluice_ops run_ops = {
+	.size = sizeof(run_ops),
+	.on_channel_opened = on_channel_opened,
+	.on_channel_closed = on_channel_closed,
+	.on_channel_requested = on_channel_requested,
+};
+
+/* --- signals
+ * --------------------------------------------------------------------------------------- */
+
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT};
+
+void run_signals(struct run *r)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		sigaddset(&set, caught[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
+		r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void take_signals(struct run *r)
+{
+	struct signalfd_siginfo info;
+
+	while (r->signals >= 0 && read(r->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGWINCH || info.ssi_signo == SIGCONT)
+			session_resized(&r->session);
+		else
+			r->killed = (int)info.ssi_signo;
+	}
+}
+
+/* --- the loop
+ * ------------------------------------------------------------------------------------------ */
+
+void run_prepare(struct run *r, struct turn *t)
+{
+	conn_prepare(r->conn, t);
+	if (r->session.used)
+		pump_prepare(&r->session.pump, t);
+	if (r->stdio_used)
+		pump_prepare(&r->stdio, t);
+	relays_prepare(&r->relays, t);
+	r->place = turn_add(t, r->signals, POLLIN);
+}
+
+void run_go(struct run *r, const struct turn *t)
+{
+	if (turn_ready(t, r->place) != 0)
+		take_signals(r);
+	conn_run(r->conn, t);
+	if (r->session.used)
+		pump_run(&r->session.pump, t);
+	if (r->stdio_used)
+		pump_run(&r->stdio, t);
+	relays_run(&r->relays, t);
+}
+
+static void turn(struct run *r)
+{
+	turn_begin(&r->turn);
+	run_prepare(r, &r->turn);
+	if (turn_wait(&r->turn) < 0)
+		r->killed = SIGABRT;
+	run_go(r, &r->turn);
+}
+
+void run_until(struct run *r, bool (*over)(struct run *r))
+{
+	while (!over(r) && r->conn->state != CONN_OVER && r->killed == 0 && !r->leave)
+		turn(r);
+	/* What the server said last may still be under way to our own output. */
+	while (r->conn->state == CONN_OVER && !over(r) && r->session.used &&
+	       r->session.pump.opened && !r->session.pump.out_over && r->killed == 0) {
+		r->session.pump.closed = true;
+		turn(r);
+	}
+}
+
+int run_why(struct run *r)
+{
+	if (r->leave)
+		return EXIT_ERROR;
+	if (r->killed != 0) {
+		say(SAY_INFO, "Killed by signal %d.", r->killed);
+		return EXIT_ERROR;
+	}
+	if (r->conn->state != CONN_OVER)
+		return 0;
+	if (r->conn->err == -SLUICE_E_KEEPALIVE)
+		say(SAY_INFO, "Timeout, server %s not responding.", r->conn->host);
+	else
+		say(SAY_INFO, "Connection to %s closed: %s", r->conn->host, r->conn->why);
+	return EXIT_ERROR;
+}
+
+static bool is_up(struct run *r)
+{
+	return r->conn->state == CONN_UP;
+}
+
+/* The reasons that ssh has words of its own for. */
+void run_failed_text(const struct run *r, char *buf, size_t size)
+{
+	const struct conn *c = r->conn;
+	const char *methods = c->methods;
+
+	if (c->err == -SLUICE_E_AUTH) {
+		snprintf(buf, size, "%s@%s: Permission denied%s%s%s.",
+			 config_text(c->config, CONFIG_USER), c->host, *methods != '\0' ? " (" : "",
+			 methods, *methods != '\0' ? ")" : "");
+	} else if (c->err == -SLUICE_E_HOSTKEY_REJECTED) {
+		snprintf(buf, size, "Host key verification failed.");
+	} else {
+		snprintf(buf, size, "%s: connect to host %s port %u: %s", r->o->name, c->host,
+			 c->port, c->why);
+	}
+}
+
+int run_new(struct run *r, struct options *o)
+{
+	int e;
+
+	*r = (struct run){.o = o, .signals = -1};
+	e = conn_new(o->config, o->config_file, &run_ops, r, &r->conn);
+	if (e < 0) {
+		if (e != -EINVAL)
+			say(SAY_FATAL, "%s: %s", o->name, sluice_strerror(e));
+		return EXIT_ERROR;
+	}
+	r->relays.s = r->conn->s;
+	conn_begin(r->conn);
+	return 0;
+}
+
+int run_begin(struct run *r, struct options *o)
+{
+	uint64_t tries = config_number(o->config, CONFIG_CONNECTION_ATTEMPTS);
+	char why[1024];
+
+	do {
+		if (run_new(r, o) != 0)
+			return EXIT_ERROR;
+		run_until(r, is_up);
+		if (r->conn->state == CONN_UP)
+			return 0;
+		run_failed_text(r, why, sizeof(why));
+		say(SAY_FATAL, "%s", why);
+		/* Another try is for a server that is not there, not for one that says no. */
+	} while (--tries > 0 && !r->conn->met && (run_end(r), sleep(1)) == 0);
+	return EXIT_ERROR;
+}
+
+void run_end(struct run *r)
+{
+	tty_restore();
+	session_fini(&r->session);
+	if (r->stdio_used)
+		pump_fini(&r->stdio);
+	relays_fini(&r->relays);
+	if (r->conn != NULL && r->conn->state == CONN_UP)
+		(void)sluice_logoff(r->conn->s);
+	conn_free(r->conn);
+	turn_fini(&r->turn);
+	if (r->signals >= 0)
+		close(r->signals);
+	r->conn = NULL;
+}
+
+/* --- forwards
+ * ------------------------------------------------------------------------------------------ */
+
+static int family(const struct config *c)
+{
+	return config_is(c, CONFIG_ADDRESS_FAMILY, "inet")    ? AF_INET
+	       : config_is(c, CONFIG_ADDRESS_FAMILY, "inet6") ? AF_INET6
+							      : AF_UNSPEC;
+}
+
+int run_forward(struct run *r, const struct forward *f)
+{
+	const struct config *c = r->o->config;
+	const struct listen_conf conf = {
+		.any = config_yes(c, CONFIG_GATEWAY_PORTS),
+		.family = family(c),
+		.mask = (mode_t)config_number(c, CONFIG_STREAM_LOCAL_BIND_MASK),
+		.unlink = config_yes(c, CONFIG_STREAM_LOCAL_BIND_UNLINK),
+	};
+	char text[2 * FORWARD_HOST_MAX + 32];
+	uint16_t port = 0;
+	int e = relays_listen(&r->relays, f, &conf, &port);
+
+	if (e < 0) {
+		say(SAY_ERROR, "Could not request local forwarding.");
+		return e;
+	}
+	say(SAY_DEBUG, "Local forwarding listening: %s", forward_text(f, text, sizeof(text)));
+	if (r->told != NULL)
+		r->told(f, port, r->o->json);
+	else if (!f->listen.path && f->listen.port == 0)
+		say(SAY_INFO, "Allocated port %u for local forward %s", port, text);
+	return 0;
+}
+
+static int forwards_of(struct run *r, enum config_id id, enum forward_kind kind)
+{
+	const struct conf_strs *list = config_list(r->o->config, id);
+	int e = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		struct forward f;
+
+		if (forward_parse(kind, list->v[i], &f) < 0 || run_forward(r, &f) < 0)
+			e = EXIT_ERROR;
+	}
+	return e;
+}
+
+int run_forwards(struct run *r)
+{
+	int e = forwards_of(r, CONFIG_LOCAL_FORWARD, FORWARD_LOCAL);
+
+	if (forwards_of(r, CONFIG_DYNAMIC_FORWARD, FORWARD_DYNAMIC) != 0)
+		e = EXIT_ERROR;
+	if (e == 0 || !config_yes(r->o->config, CONFIG_EXIT_ON_FORWARD_FAILURE))
+		return 0;
+	say(SAY_FATAL,
+	    "Error: forwarding is not as it was asked for, and ExitOnForwardFailure is set");
+	return e;
+}
+
+void run_background(struct run *r)
+{
+	pid_t pid = fork();
+	int null;
+
+	if (pid < 0) {
+		say(SAY_ERROR, "fork: %s", strerror(errno));
+		return;
+	}
+	if (pid > 0)
+		_exit(0);
+	setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		close(null);
+	}
+	if (r->signals >= 0) { /* a signalfd tells of its maker's */
+		close(r->signals);
+		run_signals(r);
+	}
+}

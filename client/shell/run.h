@@ -1,0 +1,51 @@
+/*
+ * client/shell/run.h - one connection at work: its session, its forwards, and the signals we get.
+ */
+#ifndef SLUICE_CLIENT_SHELL_RUN_H
+#define SLUICE_CLIENT_SHELL_RUN_H
+
+#include "client/shell/conn.h"
+#include "client/shell/options.h"
+#include "client/shell/relays.h"
+#include "client/shell/session.h"
+
+struct run {
+	struct options *o;
+	struct conn *conn;
+	struct session session;
+	struct pump stdio; /* -W */
+	bool stdio_used, stdio_failed;
+	struct relays relays;
+	struct turn turn;
+	int signals; /* signalfd(2); -1: none yet */
+	int killed;  /* by this signal */
+	size_t place;
+	bool leave; /* ~. */
+	/* A forward listens: where. NULL: it is said. */
+	void (*told)(const struct forward *f, uint16_t port, bool json);
+};
+
+/* On its way. 0, or EXIT_ERROR, said. */
+int run_new(struct run *r, struct options *o);
+/* Connects and logs on. 0, or EXIT_ERROR, said. */
+int run_begin(struct run *r, struct options *o);
+/* What it waits for, and what it does then: for a loop of the caller's. */
+void run_prepare(struct run *r, struct turn *t);
+void run_go(struct run *r, const struct turn *t);
+/* Why it did not get in, as ssh words it. */
+void run_failed_text(const struct run *r, char *buf, size_t size);
+/* Forwards as the configuration says. 0, or EXIT_ERROR when that ends it (ExitOnForwardFailure). */
+int run_forwards(struct run *r);
+/* One forward more. 0 or an error that was said. */
+int run_forward(struct run *r, const struct forward *f);
+/* From now on signals come by the loop: after the last question. */
+void run_signals(struct run *r);
+/* Turns until over() says so, or the connection or we are. */
+void run_until(struct run *r, bool (*over)(struct run *r));
+/* Says what ended it, when that was not over(). 0: that was. */
+int run_why(struct run *r);
+void run_end(struct run *r);
+/* Goes on in a child; the parent is gone. */
+void run_background(struct run *r);
+
+#endif

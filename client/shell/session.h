@@ -1,0 +1,39 @@
+/*
+ * client/shell/session.h - a session at the server: its terminal, its environment, its program, and
+ * what became of that.
+ */
+#ifndef SLUICE_CLIENT_SHELL_SESSION_H
+#define SLUICE_CLIENT_SHELL_SESSION_H
+
+#include "client/shell/conn.h"
+#include "client/shell/escape.h"
+#include "client/shell/pump.h"
+
+struct session {
+	struct conn *conn;
+	struct pump pump;
+	struct escape escape;
+	bool used, tty, subsystem;
+	bool failed;         /* it did not begin */
+	const char *command; /* NULL: a shell; or the subsystem */
+	/* What is typed behind the escape character. False: this session ends. */
+	bool (*act)(void *arg, int act);
+	void *arg;
+};
+
+/*
+ * Asks for it. in, out, err: the descriptors, -1: none; they stay the caller's. 0, or an error that
+ * was said.
+ */
+int session_open(struct session *s, int in, int out, int err);
+/* For on_channel_opened, _closed and _requested of its channel. */
+void session_opened(struct session *s, int err, const char *text);
+void session_requested(struct session *s, const char *type, int err);
+/* The window has another size. */
+void session_resized(struct session *s);
+bool session_over(const struct session *s);
+/* The program's status; 255 when there is none, with *ret_signal "" or what ended it. */
+int session_status(struct session *s, char ret_signal[65]);
+void session_fini(struct session *s);
+
+#endif

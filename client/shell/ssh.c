@@ -1,0 +1,390 @@
+/* client/shell/ssh.c - sluice ssh: a session as ssh(1) has one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client/ask.h"
+#include "client/command.h"
+#include "client/shell/run.h"
+#include "client/shell/say.h"
+#include "client/shell/tty.h"
+
+static const char usage[] =
+	"sluice ssh [-46AaCfGgNnqsTtVvx] [-B INTERFACE] [-b ADDRESS] [-c CIPHERS]\n"
+	"                  [-D [ADDRESS:]PORT] [-E FILE] [-e CHARACTER] [-F CONFIG] [-i IDENTITY]\n"
+	"                  [-J HOST,...] [-L FORWARD] [-l USER] [-m MACS] [-o OPTION] [-p PORT]\n"
+	"                  [-Q LIST] [-R FORWARD] [-W HOST:PORT] DESTINATION [COMMAND ...]\n";
+
+/* --- escapes
+ * ------------------------------------------------------------------------------------------ */
+
+static void help(const struct run *r)
+{
+	static const char *const lines[] = {
+		".   - terminate connection (and any multiplexed sessions)",
+		"B   - send a BREAK to the remote system",
+		"C   - open a command line",
+		"R   - request rekey",
+		"V/v - decrease/increase verbosity (LogLevel)",
+		"^Z  - suspend sluice",
+		"#   - list forwarded connections",
+		"&   - background sluice (when waiting for connections to terminate)",
+		"?   - this message",
+	};
+	int c = r->session.escape.character;
+
+	say(SAY_QUIET, "%c?\nSupported escape sequences:", c);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		say(SAY_QUIET, " %c%s", c, lines[i]);
+	say(SAY_QUIET, " %c%c  - send the escape character by typing it twice", c, c);
+	say(SAY_QUIET, "(Note that escapes are only recognized immediately after newline.)");
+}
+
+static void suspend(struct run *r)
+{
+	say(SAY_QUIET, "^Z [suspend sluice]");
+	tty_restore();
+	kill(getpid(), SIGSTOP);
+	tty_raw(STDIN_FILENO);
+	session_resized(&r->session);
+}
+
+/* The user's shell, with the terminal as it was. */
+static void shell(const char *command)
+{
+	const char *path = getenv("SHELL");
+	sigset_t none;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		if (path == NULL || *path == '\0')
+			path = "/bin/sh";
+		execl(path, path, *command != '\0' ? "-c" : NULL, command, (char *)NULL);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* ~C: -L and -D, and !command where PermitLocalCommand says so. */
+static void command_line(struct run *r)
+{
+	char line[FORWARD_HOST_MAX] = "";
+	const char *p = line;
+	struct forward f;
+	int e = -EINVAL;
+
+	if (!config_yes(r->o->config, CONFIG_ENABLE_ESCAPE_COMMANDLINE)) {
+		say(SAY_QUIET, "commandline disabled");
+		return;
+	}
+	tty_restore();
+	if (ask_shown("\nssh> ", line, sizeof(line)) <= 0)
+		goto out;
+	p += strspn(p, " \t");
+	if (*p == '!' && config_yes(r->o->config, CONFIG_PERMIT_LOCAL_COMMAND)) {
+		shell(p + 1);
+		goto out;
+	}
+	if (p[0] == '-' && (p[1] == 'L' || p[1] == 'D'))
+		e = forward_parse(p[1] == 'L' ? FORWARD_LOCAL : FORWARD_DYNAMIC,
+				  p + 2 + strspn(p + 2, " \t"), &f);
+	if (e < 0)
+		say(SAY_QUIET,
+		    "Commands:\n      -L[bind_address:]port:host:hostport    Request local "
+		    "forward\n      -D[bind_address:]port                  Request dynamic "
+		    "forward\n      !args                                  Execute local "
+		    "command");
+	else if (run_forward(r, &f) == 0)
+		say(SAY_QUIET, "Forwarding port.");
+out:
+	tty_raw(STDIN_FILENO);
+}
+
+static void louder(int by)
+{
+	int level = (int)say_level() + by;
+
+	if (level >= SAY_QUIET && level <= SAY_DEBUG3)
+		say_level_set((enum say_level)level);
+	say(SAY_QUIET, "[LogLevel %d]", (int)say_level());
+}
+
+/* The terminal is given back, and what is forwarded goes on by itself. */
+static void background(struct run *r)
+{
+	say(SAY_QUIET, "%c& [backgrounded]", r->session.escape.character);
+	tty_restore();
+	run_background(r);
+	r->relays.closed = true;
+	r->session.pump.in_over = true;
+}
+
+static bool act(void *arg, int what)
+{
+	static const uint8_t no_length[4];
+	struct run *r = arg;
+
+	switch ((enum escape_act)what) {
+	case ESCAPE_DISCONNECT:
+		say(SAY_QUIET, "%c.", r->session.escape.character);
+		r->leave = true;
+		return false;
+	case ESCAPE_BREAK:
+		(void)sluice_channel_request(r->session.pump.c, "break", false, no_length,
+					     sizeof(no_length));
+		break;
+	case ESCAPE_COMMAND:
+		command_line(r);
+		break;
+	case ESCAPE_REKEY:
+		(void)sluice_rekey(r->conn->s);
+		break;
+	case ESCAPE_LESS:
+		louder(-1);
+		break;
+	case ESCAPE_MORE:
+		louder(1);
+		break;
+	case ESCAPE_SUSPEND:
+		suspend(r);
+		break;
+	case ESCAPE_LIST:
+		say(SAY_QUIET,
+		    "%c#\nThe following connections are open:", r->session.escape.character);
+		relays_show(&r->relays);
+		break;
+	case ESCAPE_BACKGROUND:
+		background(r);
+		break;
+	case ESCAPE_HELP:
+		help(r);
+		break;
+	}
+	return true;
+}
+
+/* --- what is run
+ * ---------------------------------------------------------------------------------------- */
+
+static bool wants_tty(const struct options *o, const char *command)
+{
+	const struct config *c = o->config;
+	bool wanted = config_is(c, CONFIG_REQUEST_TTY, "auto")
+			      ? command == NULL && config_is(c, CONFIG_SESSION_TYPE, "default")
+			      : !config_is(c, CONFIG_REQUEST_TTY, "no");
+
+	if (!wanted || config_is(c, CONFIG_REQUEST_TTY, "force"))
+		return wanted;
+	if (isatty(STDIN_FILENO))
+		return true;
+	say(SAY_INFO, "Pseudo-terminal will not be allocated because stdin is not a terminal.");
+	return false;
+}
+
+/* The command line's, or RemoteCommand. 0; EXIT_ERROR: both, or a subsystem without a name. */
+static int command_choose(struct options *o, char **ret)
+{
+	static char remote[CONFIG_TEXT_MAX];
+	const char *said = config_text(o->config, CONFIG_REMOTE_COMMAND);
+	bool subsystem = config_is(o->config, CONFIG_SESSION_TYPE, "subsystem");
+	char *command = options_command(o);
+
+	if (said != NULL && strcasecmp(said, "none") == 0)
+		said = NULL;
+	if (said != NULL && (command != NULL || o->stdio)) {
+		fprintf(stderr, "Cannot execute command-line and remote command.\n");
+		free(command);
+		return EXIT_ERROR;
+	}
+	if (said != NULL) {
+		if (config_expanded(o->config, CONFIG_REMOTE_COMMAND, 0, remote, sizeof(remote)) <
+		    0) {
+			fputs(config_errors(o->config), stderr);
+			return EXIT_ERROR;
+		}
+		command = strdup(remote);
+	}
+	if (subsystem && command == NULL) {
+		fprintf(stderr, "You must specify a subsystem to invoke.\n");
+		return EXIT_ERROR;
+	}
+	*ret = command;
+	return 0;
+}
+
+static void local_command(const struct options *o)
+{
+	char line[CONFIG_TEXT_MAX];
+
+	if (!config_yes(o->config, CONFIG_PERMIT_LOCAL_COMMAND) ||
+	    config_text(o->config, CONFIG_LOCAL_COMMAND) == NULL)
+		return;
+	if (config_expanded(o->config, CONFIG_LOCAL_COMMAND, 0, line, sizeof(line)) > 0)
+		shell(line);
+}
+
+static bool session_done(struct run *r)
+{
+	/* Connections that were forwarded meanwhile are waited for. */
+	if (!session_over(&r->session))
+		return false;
+	r->relays.closed = true;
+	tty_restore();
+	return r->relays.list == NULL;
+}
+
+static bool stdio_done(struct run *r)
+{
+	return r->stdio_failed || pump_over(&r->stdio);
+}
+
+static bool never(struct run *r)
+{
+	(void)r;
+	return false;
+}
+
+/* Our three descriptors, none of which is made non-blocking for others. */
+struct ends {
+	int in, out, err;
+	bool small;
+};
+
+static void ends_open(struct ends *e, const struct options *o)
+{
+	bool in_small = false; /* a read that may block is waited for */
+
+	*e = (struct ends){-1, -1, -1, false};
+	e->in = config_yes(o->config, CONFIG_STDIN_NULL)
+			? open("/dev/null", O_RDONLY | O_CLOEXEC)
+			: pump_open(STDIN_FILENO, O_RDONLY, &in_small);
+	e->out = pump_open(STDOUT_FILENO, O_WRONLY, &e->small);
+	e->err = pump_open(STDERR_FILENO, O_WRONLY, &e->small);
+}
+
+static void ends_close(struct ends *e)
+{
+	close(e->in);
+	close(e->out);
+	close(e->err);
+}
+
+static int session(struct run *r, char *command)
+{
+	struct ends e;
+	char signal[65];
+	int status = EXIT_ERROR;
+	bool tty = wants_tty(r->o, command);
+
+	ends_open(&e, r->o);
+	r->session = (struct session){
+		.conn = r->conn,
+		.escape = {.character =
+				   escape_character(config_text(r->o->config, CONFIG_ESCAPE_CHAR))},
+		.tty = tty,
+		.subsystem = config_is(r->o->config, CONFIG_SESSION_TYPE, "subsystem"),
+		.command = command,
+		.act = act,
+		.arg = r,
+	};
+	if (session_open(&r->session, e.in, e.out, e.err) < 0) {
+		say(SAY_ERROR, "%s: no session: out of memory", r->o->name);
+		goto out;
+	}
+	r->session.pump.small = e.small;
+	run_until(r, session_done);
+	tty_restore();
+	if (session_over(&r->session) && r->killed == 0 && !r->leave) {
+		status = session_status(&r->session, signal);
+		if (*signal != '\0')
+			say(SAY_VERBOSE, "ended by signal %s", signal);
+		if (status == EXIT_ERROR && r->conn->state == CONN_OVER)
+			status = run_why(r);
+		else if (tty)
+			say(SAY_INFO, "Connection to %s closed.", config_host_given(r->o->config));
+	} else {
+		status = run_why(r);
+	}
+out:
+	ends_close(&e);
+	return status;
+}
+
+static int stdio(struct run *r)
+{
+	const struct forward_end *to = &r->o->target;
+	struct ends e;
+	int x;
+
+	ends_open(&e, r->o);
+	x = pump_init(&r->stdio, NULL, e.in, e.out, -1);
+	r->stdio_used = x == 0;
+	if (x == 0)
+		x = to->path ? sluice_channel_open_unix(r->conn->s, to->host, &r->stdio.c)
+			     : sluice_channel_open_tcp(r->conn->s, to->host, to->port, NULL, 0,
+						       &r->stdio.c);
+	if (r->stdio.c != NULL)
+		sluice_channel_arg_set(r->stdio.c, &r->stdio);
+	r->stdio.opened = x == 0;
+	r->stdio.small = e.small;
+	r->stdio_failed = x < 0 && !pump_waits(x);
+	run_until(r, stdio_done);
+	ends_close(&e);
+	return r->stdio_failed ? EXIT_ERROR : run_why(r);
+}
+
+static int work(struct run *r, char *command)
+{
+	int e = run_forwards(r);
+
+	if (e != 0)
+		return e;
+	local_command(r->o);
+	if (config_yes(r->o->config, CONFIG_FORK_AFTER_AUTHENTICATION))
+		run_background(r);
+	run_signals(r);
+	if (r->o->stdio)
+		return stdio(r);
+	if (config_is(r->o->config, CONFIG_SESSION_TYPE, "none")) {
+		run_until(r, never);
+		return run_why(r);
+	}
+	return session(r, command);
+}
+
+int ssh_main(int argc, char **argv)
+{
+	struct options o;
+	struct run r;
+	char *command = NULL;
+	int status = options_parse(argc, argv, usage, NULL, &o);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (status == 0)
+		status = options_load(&o);
+	if (status == 0 && o.dump) {
+		printf("host %s\n", config_host_given(o.config));
+		config_dump(o.config, stdout);
+		status = -1;
+	}
+	if (status == 0)
+		status = command_choose(&o, &command);
+	if (status == 0) {
+		status = run_begin(&r, &o);
+		if (status == 0)
+			status = work(&r, command);
+		run_end(&r);
+	}
+	free(command);
+	options_fini(&o);
+	return status < 0 ? 0 : status;
+}

@@ -1,0 +1,232 @@
+#!/bin/bash
+# The command sluice - ssh, exec, forward, scan - against OpenSSH's sshd, Dropbear and a gateway of Sluice: a
+# program's three streams and its end, a terminal with escapes, jump hosts, forwards of every kind, SOCKS, host
+# keys that are new, known and changed, what is said when it fails.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+top=$PWD
+: "${SLUICE_BUILD:=$top/build}"
+[ "$(id -u)" = 0 ] || { echo "namespaces need root"; exit 77; }
+[ -n "${SLUICE_TEST_NETNS:-}" ] || SLUICE_TEST_NETNS=yes exec unshare -n -m "$0" "$@"
+for tool in sshd dropbear dropbearkey ssh-keygen curl python3; do
+	command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || { echo "no $tool"; exit 77; }
+done
+ip link set lo up
+. tests/interop/soft.sh
+cd "$dir" || exit 1
+export LC_ALL=C
+sluice=$SLUICE_BUILD/client/sluice
+user=$(id -un)
+
+# --- three servers, each on a port of this namespace ------------------------------------------
+for k in host rsa id; do ssh-keygen -q -t "$([ $k = rsa ] && echo rsa || echo ed25519)" -N '' -f $k; done
+mkdir -p run keys /run/sshd ~/.ssh
+mount -t tmpfs -o mode=700 none ~/.ssh # where Dropbear looks for keys; of this namespace alone
+cp id.pub ~/.ssh/authorized_keys
+cp id.pub keys/tester
+cp id.pub keys/"$user"
+cat >sshd_config <<CONF
+Port 2201
+ListenAddress 127.0.0.1
+HostKey $dir/host
+HostKey $dir/rsa
+AuthorizedKeysFile $dir/id.pub
+StrictModes no
+PidFile none
+UsePAM no
+PermitRootLogin yes
+AcceptEnv X*
+MaxStartups 100
+Subsystem echo /bin/cat
+CONF
+$(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
+dropbearkey -t ed25519 -f dbkey >/dev/null 2>&1
+dropbear -F -E -r dbkey -p 127.0.0.1:2202 -s 2>dropbear.log & pids+=($!)
+cat >sluice.conf <<CONF
+ListenAddress 127.0.0.1:2203
+HostKey $dir/host
+AuthorizedKeysFile $dir/keys/%u
+StrictModes no
+PermitOpen 127.0.0.1:*
+PerSourcePenalties no
+CONF
+export SLUICE_RUN=$dir/run
+"$SLUICE_BUILD/dataplane/sluice-dataplane" -f sluice.conf >dataplane.log 2>&1 & pids+=($!)
+"$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 & pids+=($!)
+head -c 3000000 /dev/urandom >data
+python3 -c '
+import http.server, functools, sys
+h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 2204), h)
+print("serving", flush=True)
+s.serve_forever()' "$dir" >http.log 2>&1 & pids+=($!)
+cat >config <<CONF
+Host *
+	UserKnownHostsFile $dir/known
+	GlobalKnownHostsFile none
+	IdentityFile $dir/id
+	User $user
+	BatchMode yes
+	StrictHostKeyChecking accept-new
+	Hostname 127.0.0.1
+Host sshd jumped
+	Port 2201
+Host dropbear
+	Port 2202
+Host gate
+	Port 2203
+	User tester
+Host jumped
+	ProxyJump gate,sshd
+Host command
+	Port 2201
+	ProxyCommand $sluice ssh -F $dir/config -W %h:%p gate
+CONF
+s() { timeout 60 "$sluice" "$1" -F config "${@:2}"; }
+wait_for 'Server listening' sshd.log
+wait_for 'Server listening' control.log
+wait_for 'Not backgrounding' dropbear.log
+wait_for serving http.log
+
+# --- programs: their streams, their ends ---------------------------------------------------------
+status() { # wanted, command…
+	local want=$1 got
+	shift
+	"$@"
+	got=$?
+	[ "$got" = "$want" ] || { echo "status $got instead of $want"; return 1; }
+}
+says() { # wanted, command…: on standard output
+	local want=$1 got
+	shift
+	got=$("$@" 2>err </dev/null)
+	[ "$got" = "$want" ] || { echo "\"$got\" instead of \"$want\""; cat err; return 1; }
+}
+apart() { # host
+	s ssh "$1" 'echo out; echo err >&2; exit 7' >o 2>e </dev/null
+	[ $? = 7 ] && [ "$(cat o)" = out ] && [ "$(grep -v Warning e)" = err ]
+}
+through() { s exec "$1" 'cat; exit 3' <data >back; [ $? = 3 ] && cmp data back; }
+for host in sshd dropbear; do
+	check "$host: output, errors and status apart" apart $host
+	check "$host: a file there and back" through $host
+	check "$host: a program that a signal ends" status 255 s ssh $host 'kill -9 $$'
+done
+check "sshd: variables that are sent" says 'bar a b' env XFOO=bar timeout 60 "$sluice" ssh -F config \
+	-o SendEnv='X*' -o 'SetEnv=XBAR="a b"' sshd 'echo $XFOO $XBAR'
+check "sshd: a subsystem" says hi bash -c "echo hi | $sluice ssh -F config -s sshd echo"
+check "sshd: RemoteCommand" says "at $user" s ssh -o 'RemoteCommand=echo at %r' sshd
+check "sshd: a command that is not found" status 127 s ssh sshd no-such-command
+for cipher in aes256-gcm@openssh.com chacha20-poly1305@openssh.com aes128-ctr; do
+	check "sshd: by $cipher, keys exchanged on the way" says "$(md5sum <data)" \
+		bash -c "$sluice exec -F config -c $cipher -C -o RekeyLimit=1M sshd md5sum <data"
+done
+
+# --- ways there -----------------------------------------------------------------------------------
+check "by two jump hosts, one of them ours" says jumped s ssh jumped echo jumped
+check "by a ProxyCommand that is sluice -W" says proxied s ssh command echo proxied
+check "a jump host that has no way there" status 255 s ssh -J gate -p 1 sshd true
+
+# --- many hosts, and for programs -------------------------------------------------------------------
+check "many: each line with its host" says $'dropbear: hi\nsshd: hi' bash -c "$sluice exec -F config sshd,dropbear 'echo hi' | sort"
+check "many: one that is not there" status 255 s exec sshd,none.invalid true
+check "json" says '{"host":"sshd","status":5,"stdout":"o\n","stderr_base64":"/w=="}' \
+	bash -c "$sluice exec --json -F config sshd 'echo o; printf \"\\377\" >&2; exit 5'"
+
+# --- forwards ---------------------------------------------------------------------------------------
+cat >read.py <<'PY'
+import json, sys, time
+for _ in range(600):
+    l = [json.loads(x) for x in open('forward.out')]
+    if len(l) == 5: break
+    time.sleep(0.05)
+print(*[x.get('port', '') for x in l])
+PY
+"$sluice" forward --json -F config -L 0:127.0.0.1:2204 -L "$dir/l.sock:127.0.0.1:2204" -L 127.0.0.1:0:127.0.0.1:1 \
+	-D 0 -L '[::1]:0:127.0.0.1:2204' gate >forward.out 2>forward.log & pids+=($!)
+forward=$!
+read -r local _ dead six socks <<<"$(python3 read.py | sed 's/  / - /')"
+get() { curl -sS --max-time 30 "$@" -o got && cmp data got; }
+check "forward: a port that was chosen" get "http://127.0.0.1:$local/data"
+check "forward: of the other family" get "http://[::1]:$six/data"
+check "forward: a UNIX socket" get --unix-socket l.sock http://x/data
+for kind in socks4 socks4a socks5 socks5h; do
+	check "forward: $kind" get -x "$kind://127.0.0.1:$socks" http://127.0.0.1:2204/data
+done
+check "forward: a target that is not there" refused get "http://127.0.0.1:$dead/"
+wait_for 'open failed' forward.log
+check "forward: a name for it that is taken" status 255 s forward -L "$local:127.0.0.1:1" sshd
+kill $forward
+wait $forward
+check "forward: the socket's file is gone" refused test -e l.sock
+check "forward: a user that must not" refused s ssh -W 127.0.0.2:2204 gate
+
+# --- host keys ---------------------------------------------------------------------------------------
+check "scan: what ssh-keyscan finds" says "$(ssh-keyscan -p 2201 127.0.0.1 2>/dev/null | sort)" \
+	bash -c "$sluice scan -p 2201 127.0.0.1 | sort"
+check "scan: nobody there" status 1 "$sluice" scan -T 5 -p 1 127.0.0.1
+hashed() { "$sluice" scan -H -t ed25519 -p 2201 127.0.0.1 >hashed && grep -q '^|1|' hashed &&
+	s ssh -o UserKnownHostsFile="$dir/hashed" -o StrictHostKeyChecking=yes sshd true; }
+check "scan: names that are hidden are found" hashed
+check "strict: a host nobody knows" status 255 s ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes sshd true
+sed "s/$(cut -d' ' -f2 host.pub | sed 's/[/+]/./g')/$(cut -d' ' -f2 id.pub | sed 's/[/&]/\\&/g')/" known >changed
+changed() {
+	s ssh -o UserKnownHostsFile="$dir/changed" -o HostKeyAlgorithms=ssh-ed25519 sshd true 2>said
+	[ $? = 255 ] && grep -q 'THE HOST KEY OF .* HAS CHANGED' said &&
+		grep -q 'Host key verification failed' said || { cat said changed; return 1; }
+}
+check "a key that changed" changed
+denied() { s ssh -o IdentityFile=none -i "$dir/rsa" -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 127.0.0.1 true 2>said
+	[ $? = 255 ] && grep -q 'Permission denied (publickey' said || { cat said; return 1; }; }
+check "a key that is not let in" denied
+absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Connection refused' said; }
+check "a server that is not there" absent
+check "an option that does not exist" status 255 s ssh -o Foo=1 sshd true
+
+# --- a terminal --------------------------------------------------------------------------------------
+cat >terminal.py <<'PY'
+import fcntl, os, pty, select, struct, sys, termios, time
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 99, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+def until(what):
+    global seen
+    end = time.monotonic() + 40
+    while what not in seen:
+        if time.monotonic() > end or not select.select([fd], [], [], 40)[0]:
+            sys.exit('no %r in %r' % (what, seen[-400:]))
+        seen += os.read(fd, 4096)
+    seen = seen[seen.index(what) + len(what):]
+def write(text): os.write(fd, text)
+until(b'continue connecting (yes/no/[fingerprint])? ')
+write(b'perhaps\n')
+until(b"Please type 'yes', 'no' or the fingerprint: ")
+write(b'yes\n')
+until(b'Permanently added')
+until(b'begin')
+write(b'one\r')
+until(b'33 99 got one')
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 88, 0, 0))
+write(b'two\r')
+until(b'44 88 got two')
+write(b'\r~?')
+until(b'Supported escape sequences')
+write(b'\r~R')
+write(b'over\r')
+until(b'got over')
+write(b'\r~~x\r')
+until(b'got ~x')
+write(b'\r~.')
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+sys.exit(0 if code == 255 else 'status %d' % code)
+PY
+cat >there.sh <<'SH'
+echo begin
+while read -r line; do echo "$(stty size) got $line"; done
+SH
+check "a terminal: the question, its size and that of later, escapes" python3 terminal.py "$sluice" ssh -F config -tt \
+	-o BatchMode=no -o StrictHostKeyChecking=ask -o UserKnownHostsFile="$dir/asked" sshd "bash $dir/there.sh"
+echo "$((failures)) failed"
+[ "$failures" = 0 ]

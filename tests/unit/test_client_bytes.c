@@ -1,0 +1,170 @@
+/* client/ssh: what needs no connection - the escapes of a terminal, SOCKS as its server. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/shell/escape.h"
+#include "client/shell/socks.h"
+
+TestSuite(client_bytes, .timeout = 60);
+
+/* --- escapes ------------------------------------------------------------------------------ */
+
+/* What goes on, with <N> where something is to be done. */
+static void typed(const char *in, size_t piece, const char *want)
+{
+	struct escape e = {.character = '~'};
+	char got[256] = "";
+	size_t len = strlen(in);
+
+	for (size_t at = 0; at < len;) {
+		uint8_t out[512];
+		size_t n = len - at < piece ? len - at : piece, to, used;
+		int act = escape_feed(&e, (const uint8_t *)in + at, n, out, &to, &used);
+
+		cr_assert_gt(used, 0);
+		cr_assert_leq(to, 2 * n);
+		strncat(got, (char *)out, to);
+		if (act != 0)
+			sprintf(got + strlen(got), "<%d>", act);
+		at += used;
+	}
+	cr_expect_str_eq(got, want, "%s by %zu: %s", in, piece, got);
+}
+
+Test(client_bytes, escapes_stand_at_the_begin_of_a_line)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{"abc", "abc"},
+		{"~.", "<1>"},
+		{"x~.", "x~."},
+		{"x\r~.", "x\r<1>"},
+		{"x\n~.", "x\n<1>"},
+		{"~~.", "~."},
+		{"~~~.", "~~."},
+		{"~x~.", "~x~."},
+		{"~B~R~#~?x", "<2><4><8><10>x"},
+		{"~V~v~C~&", "<5><6><3><9>"},
+		{"~\x1a", "<7>"},
+		{"ls\r~~\r~.", "ls\r~\r<1>"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t piece = 1; piece < 4; piece++)
+			typed(cases[i].in, piece, cases[i].out);
+}
+
+Test(client_bytes, escape_characters)
+{
+	static const uint8_t dot[] = "~.";
+	struct escape none = {.character = escape_character("none")};
+	uint8_t out[8];
+	size_t to, used;
+
+	cr_expect_eq(escape_character("~"), '~');
+	cr_expect_eq(escape_character("^]"), 0x1d);
+	cr_expect_eq(escape_character("^?"), 0x7f);
+	cr_expect_eq(escape_character("^"), '^');
+	cr_expect_eq(none.character, -1);
+	cr_expect_eq(escape_feed(&none, dot, 2, out, &to, &used), 0);
+	cr_expect_eq(to, 2);
+}
+
+/* --- SOCKS ---------------------------------------------------------------------------------- */
+
+/* Bytes in any pieces lead to the same. */
+static enum socks_step say(struct socks *s, const void *bytes, size_t len, size_t piece,
+			   uint8_t *reply, size_t *reply_len)
+{
+	const uint8_t *p = bytes;
+	enum socks_step step = SOCKS_MORE;
+	size_t at = 0, have = 0, used;
+
+	*s = (struct socks){0};
+	*reply_len = 0;
+	while (have < len && step == SOCKS_MORE) {
+		have += len - have < piece ? len - have : piece;
+		do {
+			step = socks_input(s, p + at, have - at, &used);
+			cr_assert_leq(used, have - at);
+			at += used;
+			memcpy(reply + *reply_len, s->reply, s->reply_len);
+			*reply_len += s->reply_len;
+		} while (step == SOCKS_MORE && used > 0);
+	}
+	return step;
+}
+
+static const struct {
+	const char *bytes;
+	size_t len;
+	enum socks_step step;
+	const char *host;
+	uint16_t port;
+	const char *reply;
+	size_t reply_len;
+} hellos[] = {
+	{"\4\1\0\x50\300\0\2\1u\0", 10, SOCKS_TARGET, "192.0.2.1", 80, "", 0},
+	{"\4\1\1\xbb\0\0\0\1\0a.example\0", 19, SOCKS_TARGET, "a.example", 443, "", 0},
+	{"\4\2\0\x50\300\0\2\1u\0", 10, SOCKS_BAD, NULL, 0, "\0\x5b\0\0\0\0\0\0", 8},
+	{"\4\1\1\xbb\0\0\0\1\0\0", 10, SOCKS_BAD, NULL, 0, "\0\x5b\0\0\0\0\0\0", 8},
+	{"\4\1\0\x50\300\0\2\1user", 12, SOCKS_MORE, NULL, 0, "", 0},
+	{"\5\1\0\5\1\0\1\300\0\2\1\0\x50", 13, SOCKS_TARGET, "192.0.2.1", 80, "\5\0", 2},
+	{"\5\2\2\0\5\1\0\3\1h\0\x16", 12, SOCKS_TARGET, "h", 22, "\5\0", 2},
+	{"\5\1\0\5\1\0\4\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\x50", 25, SOCKS_TARGET,
+	 "2001:db8::1", 80, "\5\0", 2},
+	{"\5\1\2", 3, SOCKS_BAD, NULL, 0, "\5\xff", 2},
+	{"\5\0", 2, SOCKS_BAD, NULL, 0, "\5\xff", 2},
+	{"\5\1\0\5\2\0\1\300\0\2\1\0\x50", 13, SOCKS_BAD, NULL, 0, "\5\0\5\7\0\1\0\0\0\0\0\0", 12},
+	{"\5\1\0\5\1\0\2\300\0\2\1\0\x50", 13, SOCKS_BAD, NULL, 0, "\5\0\5\10\0\1\0\0\0\0\0\0", 12},
+	{"\5\1\0\5\1\0\3\0\0\x16", 10, SOCKS_BAD, NULL, 0, "\5\0\5\1\0\1\0\0\0\0\0\0", 12},
+	{"\5\1\0\5\1\0\3\2h\0\0\x16", 12, SOCKS_BAD, NULL, 0, "\5\0\5\1\0\1\0\0\0\0\0\0", 12},
+	{"\5\1\0\4\1\0\1\300\0\2\1\0\x50", 13, SOCKS_BAD, NULL, 0, "\5\0\5\1\0\1\0\0\0\0\0\0", 12},
+	{"GET / HTTP/1.0\r\n\r\n", 18, SOCKS_BAD, NULL, 0, "", 0},
+};
+
+Test(client_bytes, who_connects_by_socks_says_where_to)
+{
+	for (size_t i = 0; i < sizeof(hellos) / sizeof(hellos[0]); i++)
+		for (size_t piece = 1; piece <= hellos[i].len; piece++) {
+			uint8_t reply[64];
+			struct socks s;
+			size_t n;
+
+			cr_assert_eq(say(&s, hellos[i].bytes, hellos[i].len, piece, reply, &n),
+				     hellos[i].step, "%zu by %zu", i, piece);
+			cr_assert_eq(n, hellos[i].reply_len, "%zu by %zu: %zu", i, piece, n);
+			cr_expect_arr_eq(reply, hellos[i].reply, n);
+			if (hellos[i].host == NULL)
+				continue;
+			cr_expect_str_eq(s.host, hellos[i].host);
+			cr_expect_eq(s.port, hellos[i].port);
+		}
+}
+
+Test(client_bytes, a_hello_without_end_is_refused)
+{
+	uint8_t hello[SOCKS_HELLO_MAX] = {4, 1, 0, 80, 192, 0, 2, 1};
+	struct socks s = {0};
+	size_t used;
+
+	memset(hello + 8, 'u', sizeof(hello) - 8);
+	cr_expect_eq(socks_input(&s, hello, sizeof(hello) - 1, &used), SOCKS_MORE);
+	cr_expect_eq(socks_input(&s, hello, sizeof(hello), &used), SOCKS_BAD);
+}
+
+Test(client_bytes, socks_answers)
+{
+	struct socks s = {.version = 4};
+
+	socks_answer(&s, true);
+	cr_expect_arr_eq(s.reply, "\0\x5a\0\0\0\0\0\0", 8);
+	cr_expect_eq(s.reply_len, 8);
+	s.version = 5;
+	socks_answer(&s, true);
+	cr_expect_arr_eq(s.reply, "\5\0\0\1\0\0\0\0\0\0", 10);
+	socks_answer(&s, false);
+	cr_expect_arr_eq(s.reply, "\5\1\0\1\0\0\0\0\0\0", 10);
+}
