@@ -193,6 +193,8 @@ static void on_done(void *arg, const struct helper_done *d)
 	struct session *s = p->session;
 
 	hang_up(p, true);
+	if (d->result == HELPER_CRASHED && program_ask_again(p))
+		return;
 	if (d->text.len > 0 || d->result != HELPER_OK)
 		session_log(s, LOG_L_INFO, "session of %.100s: %.*s", session_user(s),
 			    (int)d->text.len, (const char *)d->text.p);
@@ -200,13 +202,18 @@ static void on_done(void *arg, const struct helper_done *d)
 		not_started(p);
 		return;
 	}
+	program_over(p);
+}
+
+void program_over(struct program *p)
+{
 	p->exited = true;
 	replies_give_up(&p->replies);
 	if (!awaken(p))
 		return;
 	replies_say(&p->replies, p->open);
 	finish(p);
-	session_pump(s);
+	session_pump(p->session);
 }
 
 /* --- the start ----------------------------------------------------------------------------------
@@ -602,23 +609,6 @@ void program_confirm(struct open *o)
 }
 
 /* How it ends the helper tells who comes again; without it nobody knows that. */
-void program_kept(struct session *s, struct open *o)
-{
-	struct helper *helper = s->table->env->helper;
-	struct program *p = calloc(1, sizeof(*p));
-
-	if (p == NULL)
-		return;
-	p->session = s;
-	p->open = o;
-	p->state = PROGRAM_RUNS;
-	p->kept = true;
-	p->tty = true; /* where it is none its size is nothing */
-	o->program = p;
-	p->exited =
-		helper == NULL || service_resume(helper, o->token, &program_ops, p, &p->call) < 0;
-}
-
 void program_drained(struct open *o)
 {
 	o->program->drained = true;
@@ -630,6 +620,7 @@ void program_free(struct program *p)
 {
 	if (p == NULL)
 		return;
+	timer_cancel(p->session->table->env->timers, &p->again);
 	hang_up(p, p->exited);
 	free(p->given);
 	for (int i = 0; i < 2; i++)

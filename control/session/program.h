@@ -27,6 +27,8 @@ struct program {
 	bool told;              /* how has been said; else nobody knows how it ended */
 	bool resized;           /* while it was being started */
 	bool kept;              /* it runs since before this control */
+	uint8_t tries;          /* to hear of one that is kept, */
+	struct timer again;     /* and the next */
 	uint32_t idle_ms;       /* ChannelTimeout of what runs */
 	unsigned int owed;      /* refusals behind the answer to the start */
 	struct replies replies; /* once it runs */
@@ -43,6 +45,11 @@ struct program {
 
 /* program.c: what becomes of it, whoever runs it */
 extern const struct service_ops program_ops;
+/* Nothing more is heard of it. */
+void program_over(struct program *p);
+
+/* program_kept.c: of one that runs since before this control; false: it is not asked any more */
+bool program_ask_again(struct program *p);
 
 /* program_handler.c */
 bool program_handled(const struct session *s); /* may any session be a handler's? */

@@ -1,8 +1,14 @@
 /* control/session/rest.c: who says nothing costs next to nothing, and goes on where it was. */
+#include <errno.h>
 #include <malloc.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "control/session/forward.h"
 #include "control/session/internal.h"
+#include "control/session/program.h"
 #include "control/session/report.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
@@ -694,6 +700,121 @@ Test(control_kept, its_channels_and_listeners_count)
 	cr_expect_eq(t.env.stats.channels, 0);
 	fini(&c);
 	cr_expect_eq(t.env.n_listeners, 0);
+}
+
+/* --- a helper whose queue is full -------------------------------------------------------------- */
+
+static char helper_dir[] = "/tmp/sluice-rest.XXXXXX";
+static struct helper helper;
+static int helper_listener, in_queue[2];
+
+static void helper_busy(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+	cr_assert_not_null(mkdtemp(helper_dir));
+	snprintf(helper.path, sizeof(helper.path), "%s/helper.sock", helper_dir);
+	strcpy(sun.sun_path, helper.path);
+	helper_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(helper_listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(helper_listener, 0), 0);
+	for (int i = 0; i < 2; i++) {
+		in_queue[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (connect(in_queue[i], (struct sockaddr *)&sun, sizeof(sun)) < 0)
+			cr_assert_eq(errno, EAGAIN);
+	}
+	helper.loop = &t.loop;
+	t.env.helper = &helper;
+}
+
+static void helper_end(void)
+{
+	close(helper_listener);
+	unlink(helper.path);
+	cr_expect_eq(rmdir(helper_dir), 0);
+}
+
+/* Nobody waits in its queue any more but who asks next. */
+static int helper_takes(void)
+{
+	int fd = accept4(helper_listener, NULL, NULL, SOCK_CLOEXEC);
+
+	for (int i = 0; i < 2; i++)
+		close(in_queue[i]);
+	close(fd);
+	pass(150);
+	return accept4(helper_listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static struct program *program_runs(struct client *c)
+{
+	const struct link_chan_kept ch = {
+		.token = 7, .local_channel = 3, .name_len = 4, .up = 1, .program = 1};
+
+	restart();
+	cr_assert_eq(kept(c, &bench_blob), 0);
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
+	return session_at(1)->opens->program;
+}
+
+Test(control_kept, a_helper_whose_queue_is_full_is_asked_again)
+{
+	const struct helper_exit how = {.number = 3};
+	struct client c = client_in(1, 1);
+	struct ssh_str body;
+	enum helper_msg type;
+	struct program *p;
+	uint8_t buf[256];
+	uint64_t id = 0;
+	size_t used;
+	ssize_t n;
+	int fd;
+
+	helper_busy();
+	p = program_runs(&c);
+	cr_expect_not(p->exited);
+	fd = helper_takes();
+	cr_assert_geq(fd, 0);
+	n = recv(fd, buf, sizeof(buf), 0);
+	cr_assert_eq(helper_frame_parse(buf, (size_t)n, &type, &body, &used), 0);
+	cr_expect_eq(type, HELPER_RESUME);
+	cr_assert_eq(helper_resume_parse(body, &id), 0);
+	cr_expect_eq(id, 7);
+	n = (ssize_t)helper_exit_build(buf, &how);
+	cr_assert_eq(send(fd, buf, (size_t)n, 0), n);
+	for (int i = 0; i < 1000 && !p->exited; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect(p->told);
+	cr_expect_eq(p->how.number, 3);
+	close(fd);
+	fini(&c);
+	helper_end();
+}
+
+Test(control_kept, a_helper_that_is_gone_took_its_programs_along)
+{
+	struct client c = client_in(1, 1);
+	struct program *p;
+
+	helper_busy();
+	p = program_runs(&c);
+	close(helper_listener);
+	pass(150);
+	cr_expect(p->exited);
+	cr_expect_not(p->told);
+	fini(&c);
+	helper_end();
+}
+
+Test(control_kept, who_leaves_does_not_ask_again)
+{
+	struct client c = client_in(1, 1);
+
+	helper_busy();
+	(void)program_runs(&c);
+	fini(&c);
+	pass(150);
+	helper_end();
 }
 
 /* Whose they are nobody knows any more; without a program they are nobody's. */

@@ -1,0 +1,60 @@
+/*
+ * control/session/program_kept.c - programs that run since before this control: sluice-helper is
+ * asked to tell it how they end.
+ *
+ * After a restart it is asked for all of them at once, and its queue is short: who finds it full
+ * asks again. Where it does not answer at all a program is over, as it does not outlive its helper.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "control/service/call.h"
+#include "control/session/internal.h"
+#include "control/session/program.h"
+
+#define AGAIN_MS  100
+#define TRIES_MAX 100
+
+/* False: nobody will tell. */
+static bool ask(struct program *p)
+{
+	struct session_env *env = p->session->table->env;
+	int r = -ENOENT;
+
+	if (env->helper != NULL)
+		r = service_resume(env->helper, p->open->token, &program_ops, p, &p->call);
+	return r == 0 || (r == -EAGAIN && program_ask_again(p));
+}
+
+static void on_again(struct timer *t)
+{
+	struct program *p = (struct program *)(void *)((char *)t - offsetof(struct program, again));
+
+	if (!ask(p))
+		program_over(p);
+}
+
+bool program_ask_again(struct program *p)
+{
+	struct session_env *env = p->session->table->env;
+
+	return p->kept && !p->exited && p->tries++ < TRIES_MAX &&
+	       timer_set(env->timers, &p->again, env->now_ms() + AGAIN_MS) == 0;
+}
+
+void program_kept(struct session *s, struct open *o)
+{
+	struct program *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return;
+	p->session = s;
+	p->open = o;
+	p->state = PROGRAM_RUNS;
+	p->kept = true;
+	p->tty = true; /* where it is none its size is nothing */
+	p->again.fire = on_again;
+	o->program = p;
+	p->exited = !ask(p);
+}
