@@ -11,6 +11,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -913,6 +914,28 @@ Test(host, who_finds_the_table_full_is_closed)
 	all_leave();
 	for (int i = 0; i < 10; i++)
 		close(fd[i]);
+}
+
+/* F-11: nothing tells when there is one: who waits is found by the next look. */
+Test(host, who_finds_no_descriptor_waits_at_the_door)
+{
+	int lowest = dup(STDERR_FILENO), fd;
+	struct rlimit was, none;
+	struct sockaddr_in at;
+
+	close(lowest);
+	door_open(&at);
+	fd = knock(&at);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){(rlim_t)lowest, was.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	settle();
+	cr_expect_eq(n_came, 0);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	settle();
+	cr_expect_eq(n_came, 1);
+	all_leave();
+	close(fd);
 }
 
 Test(host, what_does_not_listen_is_no_door)
