@@ -151,6 +151,7 @@ struct conf_dataplane {
 };
 
 #define CONF_NO_LIMIT UINT32_MAX
+#define CONF_SHARE_MAX 100
 
 /* --- what control uses for all connections ------------------------------------------ */
 
@@ -287,6 +288,12 @@ struct conf_role_rate {
 	struct conf_rate rate;
 };
 
+/* The same of what is not enough for all: their part of it together. */
+struct conf_role_share {
+	const char *name; /* NULL: no role */
+	uint32_t share;
+};
+
 struct conf_session {
 	struct conf *conf;            /* the reference that keeps what is below alive */
 	uint32_t login_grace_time_ms; /* 0: none */
@@ -338,6 +345,9 @@ struct conf_session {
 	uint32_t rekey_ms;            /* 0: none */
 	struct conf_rate channel_rate, connection_rate, user_rate;
 	struct conf_role_rate role_rate;
+	uint32_t connection_share, user_share; /* user_share 0: none */
+	struct conf_role_share role_share;
+	struct conf_strs channel_shares;                           /* conf_channel_share() */
 	uint32_t client_alive_interval_ms, client_alive_count_max; /* 0: none; 0: never ends it */
 	uint32_t channel_window;                                   /* bytes, "auto" resolved */
 	bool channel_window_auto;
@@ -452,6 +462,8 @@ int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
  * session type is "session:shell", "session:command" or "session:subsystem:NAME".
  */
 uint32_t conf_channel_timeout(const struct conf_session *s, const char *type);
+/* ChannelShare, likewise; 1 where nothing is said. */
+uint8_t conf_channel_share(const struct conf_session *s, const char *type);
 /* What Subsystem says of this name: a command line; NULL: nothing. */
 #define CONF_SUBSYSTEM_MAX 255 /* bytes of a name */
 const char *conf_subsystem(const struct conf_session *s, const char *name);

@@ -105,6 +105,10 @@ extern const struct value_type type_channel_timeouts, type_line, type_chroot, ty
 /* NAME and command of a Subsystem; false: one is missing. */
 bool conf_subsystem_split(const char *line, size_t *ret_name, const char **ret_command);
 
+/* Of TYPE=VALUE…, what the first says that fits, as sshd has it; NULL: none does. */
+#define CHANNEL_TYPE_MAX 300 /* bytes of a pattern of types, with its end */
+const char *channel_entry(const struct conf_strs *entries, const char *type);
+
 /* rule.c */
 extern const struct value_type type_rule, type_listen_rule;
 
@@ -113,6 +117,9 @@ extern const struct value_type type_pubkey_options;
 
 /* value_rate.c */
 extern const struct value_type type_rate, type_role_rate;
+
+/* value_share.c */
+extern const struct value_type type_share_none, type_role_share, type_channel_shares;
 
 /* limits.c */
 extern const struct value_type type_source_max, type_net_block, type_penalties, type_addr_list;

@@ -7,8 +7,6 @@
 #include "conf/internal.h"
 #include "conf/match.h"
 
-#define CHANNEL_TYPE_MAX 300 /* bytes of a pattern of types, with its end */
-
 /* --- ForceCommand: the rest of the line, which a shell reads; none --------------------------- */
 
 static bool parse_line(struct value *v, const struct kw *kw, void *field)
@@ -219,22 +217,32 @@ static bool parse_channel_timeouts(struct value *v, const struct kw *kw, void *f
 const struct value_type type_channel_timeouts = {
 	1, CONF_ARGS_MAX, false, parse_channel_timeouts, value_print_words, NULL};
 
-/* The first that fits, as in sshd; what is for all together is meant by no pattern. */
-uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
+/* What is for all together is meant by no pattern. */
+const char *channel_entry(const struct conf_strs *entries, const char *type)
 {
-	for (size_t i = 0; i < s->channel_timeouts.n; i++) {
-		char pattern[CHANNEL_TYPE_MAX];
-		bool all, wants_all = strcmp(type, "global") == 0;
-		uint32_t ms;
-		size_t len;
+	bool wants_all = strcmp(type, "global") == 0;
 
-		if (!timeout_split(s->channel_timeouts.v[i], &len, &ms))
+	for (size_t i = 0; i < entries->n; i++) {
+		const char *equals = strchr(entries->v[i], '=');
+		size_t len = equals != NULL ? (size_t)(equals - entries->v[i]) : 0;
+		char pattern[CHANNEL_TYPE_MAX];
+		bool all;
+
+		if (len == 0 || len >= sizeof(pattern))
 			continue;
-		memcpy(pattern, s->channel_timeouts.v[i], len);
+		memcpy(pattern, entries->v[i], len);
 		pattern[len] = '\0';
 		all = strcmp(pattern, "global") == 0;
 		if (all == wants_all && (all || match_pattern(type, pattern)))
-			return ms;
+			return equals + 1;
 	}
-	return 0;
+	return NULL;
+}
+
+uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
+{
+	const char *text = channel_entry(&s->channel_timeouts, type);
+	uint32_t ms;
+
+	return text != NULL && time_read(text, &ms) ? ms : 0;
 }

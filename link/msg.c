@@ -236,6 +236,19 @@ static bool listen_result_ok(const void *body)
 	return ((const struct link_listen_result *)body)->err <= 0;
 }
 
+static bool share_ok(uint64_t key, uint16_t share)
+{
+	return key == 0 ? share == 0 : share >= 1 && share <= LINK_SHARE_MAX;
+}
+
+static bool shares_ok(const void *body)
+{
+	const struct link_shares *m = body;
+
+	return m->own >= 1 && m->own <= LINK_SHARE_MAX && share_ok(m->user_key, m->user) &&
+	       share_ok(m->role_key, m->role);
+}
+
 /* clang-format off */
 #define CONN(type, ...)	     {sizeof(struct type), true, 0, 0, __VA_ARGS__}
 #define ALONE(type, ...)     {sizeof(struct type), false, 0, 0, __VA_ARGS__}
@@ -280,6 +293,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
 	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
 	[LINK_IT_CAPS] = CONN(link_caps, NULL),
+	[LINK_IT_SHARES] = CONN(link_shares, shares_ok),
 	[LINK_IT_UNFORWARD] = CONN(link_forward_ref, NULL),
 
 	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),

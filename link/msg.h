@@ -89,6 +89,7 @@ enum link_type {
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
 	LINK_IT_CHAN_OPEN,    /* link_chan_open: ask the client for a channel */
+	LINK_IT_SHARES,       /* link_shares: its part where there is not enough, from here on */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
@@ -176,12 +177,20 @@ struct link_group {
 	uint64_t key; /* the same for all of them; 0: there is none */
 	struct link_rate rate[LINK_WAYS];
 };
-#define LINK_CAP_GROUPS 2 /* of its user, of its role */
+enum link_cap_group { LINK_CAP_USER, LINK_CAP_ROLE, LINK_CAP_GROUPS };
 
 struct link_caps {
 	struct link_rate channel[LINK_WAYS]; /* each of its channels */
 	struct link_rate conn[LINK_WAYS];    /* all of them together */
 	struct link_group group[LINK_CAP_GROUPS];
+};
+
+/* Of 1 each, all have equal parts. */
+#define LINK_SHARE_MAX 100
+struct link_shares {
+	uint64_t user_key, role_key; /* the same for all of a user of a role, of a role; 0: none */
+	uint16_t own, user, role;    /* 1 to LINK_SHARE_MAX; of no key: 0 */
+	uint16_t pad;
 };
 
 struct link_chan_connect {
@@ -195,7 +204,8 @@ struct link_chan_connect {
 	struct link_addr addr[LINK_ADDRS_MAX];
 	struct link_name name;
 	uint8_t proxy; /* a header of the PROXY protocol goes first: its version; 0: none */
-	uint8_t pad[3];
+	uint8_t share; /* among the channels of its connection; 0: as 1 */
+	uint8_t pad[2];
 };
 
 struct link_chan_ref {
@@ -220,7 +230,8 @@ struct link_chan_host {
 	struct link_name name;
 	uint8_t program; /* 1: its end is control's to say: DRAINED, then FINISH */
 	uint8_t eow;     /* 1: of a program, whose peer takes eow@openssh.com */
-	uint8_t pad[2];
+	uint8_t share;   /* as of link_chan_connect */
+	uint8_t pad;
 	uint32_t idle_ms; /* as of link_chan_connect */
 };
 
@@ -229,7 +240,9 @@ struct link_chan_fds {
 	uint64_t token; /* of the channel */
 	uint64_t fds;
 	uint32_t wait_ms;
-	uint32_t idle_ms; /* in place of that before */
+	uint32_t idle_ms; /* in place of that before, */
+	uint8_t share;    /* likewise */
+	uint8_t pad[7];
 };
 
 /*
@@ -390,6 +403,8 @@ struct link_grant {
 	uint32_t idle_ms; /* of its channels, as of link_chan_connect */
 	struct link_addr addr[LINK_ADDRS_MAX];
 	uint8_t host[LINK_HOST_MAX + 1];
+	uint8_t share; /* likewise */
+	uint8_t pad[7];
 };
 
 /* What a channel is that comes of a listener. */
@@ -425,7 +440,8 @@ struct link_forward {
 	uint8_t pad;
 	struct link_addr at[LINK_AT_MAX];
 	uint32_t idle_ms; /* of its channels, as of link_chan_connect */
-	uint32_t reserved;
+	uint8_t share;    /* likewise */
+	uint8_t pad2[3];
 };
 
 struct link_forward_ref {

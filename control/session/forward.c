@@ -142,8 +142,8 @@ static void on_timer(struct timer *t)
 	session_pump(s);
 }
 
-/* ChannelTimeout of what comes in. */
-static uint32_t idle_ms(const struct session *s, enum link_opens opens)
+/* What comes in, as ChannelTimeout and ChannelShare name it. */
+static const char *type_of(const struct listener *l)
 {
 	static const char *const type[LINK_OPENS_COUNT] = {
 		[LINK_OPENS_TCPIP] = "forwarded-tcpip",
@@ -152,11 +152,12 @@ static uint32_t idle_ms(const struct session *s, enum link_opens opens)
 		[LINK_OPENS_X11] = "x11-connection",
 	};
 
-	return s->awake != NULL ? conf_channel_timeout(&s->awake->conf, type[opens]) : 0;
+	return type[l->opens];
 }
 
 void forward_listens(struct listener *l, struct link_forward *m)
 {
+	const struct awake *a = l->session->awake;
 	size_t len = strlen(l->host);
 
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any address a client may write");
@@ -167,7 +168,10 @@ void forward_listens(struct listener *l, struct link_forward *m)
 	memcpy(m->host, l->host, len);
 	m->n_at = l->at.kernel ? l->at.n : 0;
 	memcpy(m->at, l->at.addr, m->n_at * sizeof(m->at[0]));
-	m->idle_ms = idle_ms(l->session, (enum link_opens)l->opens);
+	if (a != NULL) {
+		m->idle_ms = conf_channel_timeout(&a->conf, type_of(l));
+		m->share = conf_channel_share(&a->conf, type_of(l));
+	}
 	item_body(l->session, LINK_IT_FORWARD, m, sizeof(*m));
 }
 

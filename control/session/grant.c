@@ -123,8 +123,8 @@ void grant_consider(struct session *s, const char *host, uint16_t port,
 			       .n_addrs = (uint16_t)n,
 			       .kind = 1,
 			       .host_len = (uint16_t)strlen(host),
-			       .idle_ms = conf_channel_timeout(&s->awake->conf,
-							       "direct-tcpip")};
+			       .idle_ms = conf_channel_timeout(&s->awake->conf, "direct-tcpip"),
+			       .share = conf_channel_share(&s->awake->conf, "direct-tcpip")};
 	struct given *g;
 
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any host a client may name");

@@ -268,7 +268,7 @@ struct session {
 	bool reported : 1; /* the audit log has its beginning, or has counted it, and not its end */
 	bool hushed : 1;   /* it was counted */
 	bool kept : 1;     /* it began under a control before this one */
-	bool has_rates : 1; /* rates.c: its shard has been told of a cap */
+	bool has_rates : 1; /* rates.c: its shard has been told of rates or shares */
 
 	/* login.c */
 	struct policy_grant grant;

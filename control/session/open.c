@@ -132,6 +132,7 @@ static void connect_send(struct session *s, struct open *o, const struct link_ad
 		.n_addrs = (uint16_t)n,
 		.kind = 1,
 		.idle_ms = conf_channel_timeout(&s->awake->conf, "direct-tcpip"),
+		.share = conf_channel_share(&s->awake->conf, "direct-tcpip"),
 		.proxy = (uint8_t)conf_proxy_version(&s->awake->conf, o->host, o->port),
 		.token = o->token,
 		.name = item_name(o->host, o->port),

@@ -54,6 +54,7 @@ static void hand_over(struct session *s, struct open *o, int fd, const struct li
 		return;
 	}
 	m.idle_ms = conf_channel_timeout(&s->awake->conf, type);
+	m.share = conf_channel_share(&s->awake->conf, type);
 	o->state = OPEN_CONNECTING;
 	item_body(s, LINK_IT_CHAN_HOST, &m, sizeof(m));
 }

@@ -150,8 +150,10 @@ static void on_started(void *arg, const struct helper_started *started, const in
 {
 	struct program *p = arg;
 	struct session *s = p->session;
-	struct link_chan_fds m = {.token = p->open->token, .wait_ms = PROGRAM_FDS_MS,
-				  .idle_ms = p->idle_ms};
+	struct link_chan_fds m = {.token = p->open->token,
+				  .wait_ms = PROGRAM_FDS_MS,
+				  .idle_ms = p->idle_ms,
+				  .share = p->share};
 	int r = item_fds(s, fds, started->n, &m.fds);
 
 	if (r == 0 && !awaken(p))
@@ -252,9 +254,10 @@ static void log_start(const struct program *p, enum helper_run kind, struct ssh_
 		    session_peer_text(s, from), s->peer.port, p->open->local_channel);
 }
 
-/* sshd's names of what runs in a session. */
-static uint32_t idle_ms(const struct program *p, enum helper_run kind, struct ssh_str what)
+/* By sshd's names of what runs in a session. */
+static void type_known(struct program *p, enum helper_run kind, struct ssh_str what)
 {
+	const struct conf_session *c = &p->session->awake->conf;
 	char type[sizeof("session:subsystem:") + CONF_SUBSYSTEM_MAX] = "session:shell";
 
 	if (kind == HELPER_RUN_EXEC)
@@ -262,7 +265,8 @@ static uint32_t idle_ms(const struct program *p, enum helper_run kind, struct ss
 	else if (kind == HELPER_RUN_SUBSYSTEM)
 		snprintf(type, sizeof(type), "session:subsystem:%.*s", (int)what.len,
 			 (const char *)what.p);
-	return conf_channel_timeout(&p->session->awake->conf, type);
+	p->idle_ms = conf_channel_timeout(c, type);
+	p->share = conf_channel_share(c, type);
 }
 
 /* What its key gives its sessions, in lines: POLICY_ENVIRONMENT_MAX bytes at most. */
@@ -319,7 +323,7 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 		return r;
 	}
 	log_start(p, kind, what);
-	p->idle_ms = idle_ms(p, kind, what);
+	type_known(p, kind, what);
 	p->state = PROGRAM_STARTING;
 	return 0;
 }

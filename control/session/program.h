@@ -30,6 +30,7 @@ struct program {
 	uint8_t tries;          /* to hear of one that is kept, */
 	struct timer again;     /* and the next */
 	uint32_t idle_ms;       /* ChannelTimeout of what runs */
+	uint8_t share;          /* ChannelShare */
 	unsigned int owed;      /* refusals behind the answer to the start */
 	struct replies replies; /* once it runs */
 	struct helper_exit how; /* once exited and told */

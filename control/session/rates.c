@@ -1,6 +1,7 @@
 /*
- * control/session/rates.c - what a connection may move in a second, as its shard is told: at its
- * login, and again when another configuration says otherwise.
+ * control/session/rates.c - what a connection may move in a second, and its part where there is
+ * not enough, as its shard is told: at its login, and again when another configuration says
+ * otherwise.
  */
 #include "control/session/rates.h"
 
@@ -21,15 +22,20 @@ static bool has_rate(const struct conf_rate *r)
 	return r->in != 0 || r->out != 0;
 }
 
-/* Nobody finds another name that has it: names are hashed with a secret of ours. */
-static uint64_t group_key(const struct session *s, const char *kind, const char *name)
+/*
+ * Nobody finds another name that has it: names, one within another, are hashed with a secret of
+ * ours. 0: there is none to be had.
+ */
+static uint64_t group_key(const struct session *s, const char *kind, const char *in,
+			  const char *name)
 {
 	uint8_t digest[HASH_LEN_MAX], secret[BLOB_KEY_LEN];
-	const struct hash_piece piece[] = {{secret, sizeof(secret)}, {name, strlen(name)}};
+	const struct hash_piece piece[] = {
+		{secret, sizeof(secret)}, {in, strlen(in) + 1}, {name, strlen(name)}};
 	uint64_t key = 0;
 
 	if (blob_key_derive(s->table->env->blob_key, kind, secret) == 0 &&
-	    hash_digest(HASH_SHA256, piece, 2, digest) == 0)
+	    hash_digest(HASH_SHA256, piece, 3, digest) == 0)
 		memcpy(&key, digest, sizeof(key));
 	secret_wipe(secret, sizeof(secret));
 	return key;
@@ -42,7 +48,7 @@ static void group_of(const struct session *s, const char *kind, const char *name
 	if (name == NULL || !has_rate(r))
 		return;
 	rate_of(r, ret->rate);
-	ret->key = group_key(s, kind, name);
+	ret->key = group_key(s, kind, "", name);
 	if (ret->key == 0)
 		ret->key = s->uid;
 }
@@ -59,22 +65,49 @@ static bool caps_of(const struct session *s, const struct conf_session *c, struc
 	       ret->group[0].key != 0 || ret->group[1].key != 0;
 }
 
+/* False: it is one among all, as anybody. */
+static bool shares_of(const struct session *s, const struct conf_session *c,
+		      struct link_shares *ret)
+{
+	const char *role = c->role_share.name, *user = session_user(s);
+
+	*ret = (struct link_shares){.own = (uint16_t)c->connection_share};
+	if (role != NULL)
+		ret->role_key = group_key(s, "role share", "", role);
+	if (c->user_share != 0 && user != NULL)
+		ret->user_key = group_key(s, "user share", role != NULL ? role : "", user);
+	if (ret->role_key != 0)
+		ret->role = (uint16_t)c->role_share.share;
+	if (ret->user_key != 0)
+		ret->user = (uint16_t)c->user_share;
+	return ret->own != 1 || ret->role_key != 0 || ret->user_key != 0;
+}
+
 void rates_send(struct session *s, const struct conf_session *c)
 {
-	struct link_caps m;
-	bool any = caps_of(s, c, &m);
+	bool capped, shared, had = s->has_rates;
+	struct link_shares shares;
+	struct link_caps caps;
 
-	if (any || s->has_rates)
-		item_body(s, LINK_IT_CAPS, &m, sizeof(m));
-	s->has_rates = any;
+	capped = caps_of(s, c, &caps);
+	shared = shares_of(s, c, &shares);
+	if (capped || had)
+		item_body(s, LINK_IT_CAPS, &caps, sizeof(caps));
+	if (shared || had)
+		item_body(s, LINK_IT_SHARES, &shares, sizeof(shares));
+	s->has_rates = capped || shared;
 }
 
 bool rates_differ(const struct session *s, const struct conf_session *a,
 		  const struct conf_session *b)
 {
-	struct link_caps was, is;
+	struct link_shares shares[2];
+	struct link_caps caps[2];
 
-	(void)caps_of(s, a, &was);
-	(void)caps_of(s, b, &is);
-	return memcmp(&was, &is, sizeof(was)) != 0;
+	(void)caps_of(s, a, &caps[0]);
+	(void)caps_of(s, b, &caps[1]);
+	(void)shares_of(s, a, &shares[0]);
+	(void)shares_of(s, b, &shares[1]);
+	return memcmp(&caps[0], &caps[1], sizeof(caps[0])) != 0 ||
+	       memcmp(&shares[0], &shares[1], sizeof(shares[0])) != 0;
 }

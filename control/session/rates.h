@@ -1,5 +1,6 @@
 /*
- * control/session/rates.h - ChannelRate, ConnectionRate, UserRate, RoleRate of one connection.
+ * control/session/rates.h - ChannelRate, ConnectionRate, UserRate, RoleRate of one connection;
+ * ConnectionShare, UserShare, RoleShare.
  */
 #ifndef SLUICE_CONTROL_SESSION_RATES_H
 #define SLUICE_CONTROL_SESSION_RATES_H
@@ -12,7 +13,7 @@ struct session;
 
 /*
  * To its shard: what c says of it, from here on. What it has already stays as it is, level and
- * all. Nothing is sent where there is no cap and was none.
+ * all. Nothing is sent where there is nothing and was nothing.
  */
 void rates_send(struct session *s, const struct conf_session *c);
 /* Would it have others by b than by a? */

@@ -32,6 +32,7 @@ struct chan_cap {
 	struct pkt_chain held; /* from the client, for the target */
 	bool queued;           /* stands in the list of its connection */
 	bool sparse;           /* and before those that hold much */
+	int32_t deficit;       /* bytes it may still pass in this round */
 	TAILQ_ENTRY(chan_cap) link;
 };
 
@@ -201,10 +202,9 @@ static void group_ask(struct group_cap *g, enum link_way way, uint32_t n, uint64
 }
 
 /* Does it have so many bytes of the budget? Else *ret_us says when, which is asked for once. */
-static bool group_has(struct group_cap *g, enum link_way way, uint32_t need, bool sparse,
-		      uint64_t now, uint64_t *ret_us)
+static bool group_has(struct group_cap *g, enum link_way way, uint32_t need, uint32_t chunk,
+		      bool sparse, uint64_t now, uint64_t *ret_us)
 {
-	uint32_t chunk = budget_chunk(g->budget, way);
 	uint64_t ahead = sparse ? budget_burst_us(g->budget, way) : 0;
 
 	while (g->has[way] < need) {
@@ -220,22 +220,34 @@ static bool group_has(struct group_cap *g, enum link_way way, uint32_t need, boo
 	return true;
 }
 
-/* Of the budgets: the least that it has, at most *room; false: *due says when to look again. */
-static bool groups_room(struct conn_cap *k, enum link_way way, uint32_t want, bool sparse,
-			uint64_t now, int64_t *room, uint64_t *due)
+/* What it asks for of one at once; 0: this way it has no cap. */
+static uint32_t group_chunk(const struct conn *c, unsigned int i, enum link_way way)
 {
+	const struct budget *b = of_conn(c)->group[i].budget;
+	uint32_t chunk = b != NULL ? budget_chunk(b, way) : 0;
+
+	if (chunk == 0 || likely(c->relay->weights.told == 0))
+		return chunk;
+	return weight_chunk(c, way, i == LINK_CAP_USER, chunk);
+}
+
+/* Of the budgets: the least that it has, at most *room; false: *due says when to look again. */
+static bool groups_room(struct conn *c, enum link_way way, uint32_t want, bool sparse,
+			int64_t *room, uint64_t *due)
+{
+	uint64_t now = c->relay->now_us;
 	bool all = true;
 
 	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++) {
-		struct group_cap *g = &k->group[i];
-		uint32_t chunk = g->budget != NULL ? budget_chunk(g->budget, way) : 0, need = want;
+		struct group_cap *g = &of_conn(c)->group[i];
+		uint32_t chunk = group_chunk(c, i, way), need = want;
 		uint64_t at;
 
 		if (chunk == 0)
 			continue;
 		if (!sparse)
 			need = RTE_MIN(want, chunk);
-		if (group_has(g, way, need, sparse, now, &at)) {
+		if (group_has(g, way, need, chunk, sparse, now, &at)) {
 			*room = RTE_MIN(*room, (int64_t)g->has[way]);
 		} else {
 			*due = RTE_MAX(*due, at);
@@ -265,7 +277,7 @@ static uint32_t room(struct chan *ch, enum link_way way, uint32_t want, bool spa
 		if (has < need)
 			due = RTE_MAX(due, meter_ready_us(m[i], need));
 	}
-	if (due == 0 && groups_room(k, way, (uint32_t)least, sparse, now, &least, &due))
+	if (due == 0 && groups_room(c, way, (uint32_t)least, sparse, &least, &due))
 		return (uint32_t)least;
 	k->due_us = timer_min(k->due_us, due);
 	relay_count(c->relay, RELAY_C_CAPPED);
@@ -277,9 +289,11 @@ static uint32_t room(struct chan *ch, enum link_way way, uint32_t want, bool spa
  * next. The next chunk is asked for while there are bytes of this one, so that who wants less than
  * its part does not wait for others' in between.
  */
-static void group_spent(struct group_cap *g, enum link_way way, uint32_t n, uint64_t now)
+static void group_spent(struct conn *c, unsigned int i, enum link_way way, uint32_t n)
 {
-	uint32_t chunk = budget_chunk(g->budget, way), had = RTE_MIN(n, g->has[way]);
+	struct group_cap *g = &of_conn(c)->group[i];
+	uint32_t chunk = group_chunk(c, i, way), had = RTE_MIN(n, g->has[way]);
+	uint64_t now = c->relay->now_us;
 
 	if (chunk == 0)
 		return;
@@ -297,8 +311,7 @@ static void spent(struct chan *ch, enum link_way way, uint32_t n)
 	meter_take(&of_chan(ch)->m[way], n);
 	meter_take(&k->m[way], n);
 	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++)
-		if (k->group[i].budget != NULL)
-			group_spent(&k->group[i], way, n, ch->conn->relay->now_us);
+		group_spent(ch->conn, i, way, n);
 }
 
 bool cap_stops(const struct chan *ch, enum link_way way)
@@ -358,6 +371,7 @@ static void leave(struct conn_cap *c, struct chan_cap *k)
 	if (k->queued)
 		TAILQ_REMOVE(&c->held, k, link);
 	k->queued = false;
+	k->deficit = 0;
 }
 
 void cap_hold(struct chan *ch, struct pkt_chain *payload)
@@ -400,7 +414,8 @@ static bool pass(struct chan_cap *k)
 
 	if (n == 0)
 		return false;
-	n = RTE_MIN(n, (uint32_t)SSH_SWIN_PACKET_CAP);
+	if (!k->sparse)
+		n = RTE_MIN(n, (uint32_t)k->deficit);
 	n = RTE_MIN(n, k->held.len);
 	if (pkt_chain_split(&k->held, n, &part, ch->conn->relay->conf.pools->data) < 0) {
 		conn_short(ch->conn, -ENOMEM);
@@ -410,28 +425,39 @@ static bool pass(struct chan_cap *k)
 	return true;
 }
 
-/* In turns, a message's worth each. */
+/* In turns, by their shares (deficit round robin). */
 unsigned int cap_run(struct conn *c)
 {
 	struct conn_cap *all = of_conn(c);
 	struct chan_cap *k, *next;
 	unsigned int work = 0;
+	uint32_t had;
 
 	all->due_us = 0;
 	for (k = TAILQ_FIRST(&all->held); k != NULL; k = next) {
 		next = TAILQ_NEXT(k, link);
+		if (k->deficit <= 0 && !k->sparse) {
+			k->deficit += (int32_t)(METER_CHUNK_MAX * chan_weight(k->chan));
+			enter(all, k, false);
+			next = next != NULL ? next : k;
+			continue;
+		}
+		had = k->held.len;
 		if (!pass(k))
 			continue;
 		work++;
+		k->deficit -= (int32_t)(had - k->held.len);
 		if (k->held.len > 0) {
-			enter(all, k, false);
-			next = next != NULL ? next : k;
+			k->sparse = false;
+			next = k;
 			continue;
 		}
 		leave(all, k);
 		if (k->chan->fsm.eof_received)
 			k->chan->target->ops->shutdown(k->chan->target);
 	}
+	if (unlikely(c->relay->weights.told > 0))
+		weight_waits(c, LINK_IN, !TAILQ_EMPTY(&all->held));
 	return work;
 }
 

@@ -149,6 +149,8 @@ void conn_free(struct conn *c)
 	record_q_free(&c->hold);
 	if (unlikely(c->capped))
 		cap_over(c);
+	if (unlikely(c->weighed))
+		weight_over(c);
 	comp_drop(c);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
@@ -318,10 +320,10 @@ static unsigned int may_open(const struct conn *c)
  * A key exchange holds back what came behind it, more than a turn's share; its connection goes on
  * with as much in a turn as any other, so that nobody waits longer for it than before.
  */
-static unsigned int conn_gather(struct conn *c)
+static unsigned int conn_gather(struct conn *c, uint32_t came)
 {
 	struct record_batch *b = c->relay->opening;
-	uint32_t quantum = c->relay->quantum.bytes, had = c->rx.in.len;
+	uint32_t quantum = RTE_MAX(c->relay->quantum.bytes, came), had = c->rx.in.len;
 	unsigned int max = may_open(c), n = 0;
 
 	while (n < max && had - c->rx.in.len < quantum) {
@@ -350,39 +352,40 @@ static unsigned int conn_gather(struct conn *c)
  * budget, its window opens again with every segment, and a record larger than that budget
  * comes to its end. That is why no stream is asked for a floor of its window. Nothing but
  * records behind it can fill what it needs: what is opened leaves in before more is taken.
- * True: some came.
+ * How many came.
  */
-static bool conn_pull(struct conn *c)
+static uint32_t conn_pull(struct conn *c)
 {
 	struct turn *turn = &c->relay->rx_turn;
 	uint32_t room = record_rx_room(&c->rx), n;
 
 	if (c->rx.q.records > 0 || c->rx_wait_keys || c->over > RELAY_OVER_MAX || room == 0)
-		return false;
+		return 0;
 	if (c->stream->ops->rx_len(c->stream) == 0) {
 		c->rx_much = false;
-		return false;
+		turn_spent(c, turn, 0, false);
+		return 0;
 	}
 	room = RTE_MIN(room, mem_room(c));
 	if (room > 0)
 		room = RTE_MIN(room, turn_share(c, turn, c->rx_much));
 	n = room > 0 ? c->stream->ops->rx_take(c->stream, room, &c->rx.in) : 0;
 	if (n == 0)
-		return false;
-	turn_spent(turn, n);
+		return 0;
 	c->rx_much = c->stream->ops->rx_len(c->stream) > 0;
+	turn_spent(c, turn, n, c->rx_much && n == room);
 	/* A record that comes in crumbs must not hold a buffer for each. */
 	if (c->rx.in.segs > 64 && pkt_chain_cost(&c->rx.in) > 8 * (uint64_t)c->rx.in.len)
 		record_rx_compact(&c->rx, c->relay->conf.pools->data);
 	if (c->rx_much)
 		c->more = true;
-	return true;
+	return n;
 }
 
 unsigned int conn_input(struct conn *c)
 {
 	unsigned int n;
-	bool came;
+	uint32_t came;
 	uint8_t ev;
 
 	c->fresh = false;
@@ -400,18 +403,19 @@ unsigned int conn_input(struct conn *c)
 		return 0;
 	came = conn_pull(c);
 	if (c->proxy_wait && !proxy_read(c))
-		return came;
+		return came > 0;
 	if (!c->ident_done)
 		conn_ident(c);
 	if (c->state != CONN_OPEN)
 		return 1;
-	n = conn_gather(c);
+	n = conn_gather(c, came);
 	if (n > 0) {
 		c->last_rx_us = c->relay->now_us;
 		c->alive_missed = 0;
 		c->keys_idle = false;
 	}
-	return n + came; /* a part of a record is work, too: its rest may wait in the stream */
+	return n +
+	       (came > 0); /* a part of a record is work, too: its rest may wait in the stream */
 }
 
 /* All that came before the end of the stream was carried out. */

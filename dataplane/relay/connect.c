@@ -175,6 +175,7 @@ int connect_begin(struct conn *c, const struct link_chan_connect *m, bool grante
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
 	ch->idle_ms = m->idle_ms;
+	ch->share = m->share;
 	ch->granted = ch->grant_connecting = granted;
 	c->n_grant_connecting += granted;
 	ch->n_addrs = m->n_addrs;

@@ -36,6 +36,7 @@ struct forward {
 	int err;
 	uint32_t idle_ms; /* of its channels */
 	uint8_t opens;    /* enum link_opens */
+	uint8_t share;    /* of its channels */
 	bool kernel;   /* it listens, not we */
 	bool once;     /* until somebody has come in */
 	bool bound;    /* or being so */
@@ -242,6 +243,7 @@ int forward_begin(struct conn *c, const struct link_forward *m)
 	f->settled = !asks_reply(c);
 	f->opens = m->opens;
 	f->idle_ms = m->idle_ms;
+	f->share = m->share;
 	f->kernel = m->kind == STREAM_HOST;
 	f->once = m->once;
 	f->host_len = m->host_len;
@@ -387,6 +389,7 @@ bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct 
 		return false;
 	ch->forward = f;
 	ch->idle_ms = f->idle_ms;
+	ch->share = f->share;
 	f->n_chans++;
 	chan_name(ch, f->host, f->host_len, f->addr.port);
 	ch->ours = ch->unanswered = ch->granted = true;

@@ -33,6 +33,7 @@ struct grant {
 	struct grant *next; /* of its connection, or free */
 	uint32_t connect_timeout_ms, idle_ms;
 	uint16_t port, n_addrs, host_len;
+	uint8_t share;
 	uint8_t host[LINK_HOST_MAX];
 	struct link_addr addr[LINK_ADDRS_MAX];
 };
@@ -148,6 +149,7 @@ void grant_take(struct conn *c, const struct link_grant *m)
 		.connect_timeout_ms = m->connect_timeout_ms,
 		.port = m->port,
 		.idle_ms = m->idle_ms,
+		.share = m->share,
 		.n_addrs = m->n_addrs,
 		.host_len = m->host_len,
 	};
@@ -224,6 +226,7 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 	ret->kind = STREAM_TCP;
 	ret->proxy = 0; /* a target that wants a header is never granted */
 	ret->idle_ms = g->idle_ms;
+	ret->share = g->share;
 	ret->token = g->token;
 	ret->name.port = g->port;
 	ret->name.len = g->host_len;

@@ -107,6 +107,7 @@ int host_begin(struct conn *c, const struct link_chan_host *m)
 	ch->target_addr = m->target;
 	chan_name(ch, m->name.bytes, m->name.len, m->name.port);
 	ch->idle_ms = m->idle_ms;
+	ch->share = m->share;
 	r = ssh_chan_limits_check(m->peer_packet_max);
 	if (r < 0) {
 		connect_fail(ch, r, SSH_OPEN_RESOURCE_SHORTAGE);
@@ -143,6 +144,7 @@ int host_fds(struct conn *c, const struct link_chan_fds *m)
 	    (ch->fsm.state != SSH_CHAN_OPEN && ch->fsm.state != SSH_CHAN_OPENING))
 		return 0; /* what was sent for it is closed when nobody claims it */
 	ch->idle_ms = m->idle_ms;
+	ch->share = m->share;
 	if (ch->open_us != 0)
 		timer_chan_open(ch);
 	await(ch, m->fds, m->wait_ms);

@@ -15,6 +15,7 @@
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
  * cap.c      bytes a second, by meter.c and budget.c
+ * weight.c   whose share is how large
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -30,6 +31,7 @@
 #include "dataplane/relay/cap.h"
 #include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
+#include "dataplane/relay/weight.h"
 #include "ssh/chan.h"
 #include "ssh/err.h"
 #include "ssh/msg.h"
@@ -153,6 +155,7 @@ struct chan {
 	uint32_t generation;
 	uint32_t replies_due; /* requests of control's that want a reply */
 	uint32_t idle_ms;     /* ChannelTimeout; 0: none */
+	uint8_t share;        /* among the channels of its connection; 0: as 1 */
 	int cause;
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
@@ -219,6 +222,7 @@ struct conn {
 	bool alone : 1;         /* programs of a control that is gone */
 	uint8_t kept : 3;       /* enum kept */
 	bool capped : 1;        /* cap.c has to be asked */
+	bool weighed : 1;       /* weight.c knows of it */
 	bool tx_capped : 1;     /* nothing but that stopped what there is to send */
 	bool comp_promised : 1; /* memory to decompress waits for it */
 	bool proxy_wait : 1;    /* whose it is a header of the PROXY protocol will say */
@@ -359,6 +363,7 @@ struct relay {
 	uint64_t windows, windows_max; /* the sum of all windows, and its bound */
 	struct relay_mem mem;
 	struct caps caps;
+	struct weights weights;
 	struct budgets *budgets, *own_budgets; /* own: made for this shard alone */
 	bool draining;
 	uint32_t retry_after_s; /* what who is told to go is told */
@@ -481,7 +486,13 @@ struct share {
 	uint32_t space; /* bytes it has room for */
 	uint32_t ahead; /* bytes beyond it, for channels that send little */
 	uint32_t quantum;
+	bool cut; /* by the turn, not by the stream */
 };
+/* ChannelShare. */
+static inline uint32_t chan_weight(const struct chan *ch)
+{
+	return ch->share > 1 ? ch->share : 1;
+}
 /* There is something to do for it: it gets its turn. */
 void chan_ready(struct chan *ch);
 /* Serves what is ready, in turns. Number of things done. */
@@ -549,10 +560,8 @@ unsigned int turn_visit(struct relay *r, struct turn *t, turn_visit_fn *visit,
 turn_fetch_fn turn_fetch_input, turn_fetch_target;
 /* Bytes of this direction for the connection now; 0: it waits for the next turn. */
 uint32_t turn_share(struct conn *c, struct turn *t, bool much);
-static inline void turn_spent(struct turn *t, uint32_t n)
-{
-	t->left -= RTE_MIN(n, t->left);
-}
+/* It moved n of them; more: and wanted more. */
+void turn_spent(struct conn *c, struct turn *t, uint32_t n, bool more);
 /* It leaves the active list. */
 void turn_leave(struct conn *c);
 

@@ -37,7 +37,7 @@ static int tables_new(struct relay *r)
 		return -ENOMEM;
 	if (forwards_init(&r->forwards, RELAY_FORWARDS_MAX) < 0)
 		return -ENOMEM;
-	if (caps_init(r) < 0)
+	if (caps_init(r) < 0 || weights_init(r) < 0)
 		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
@@ -105,6 +105,7 @@ void relay_free(struct relay *r)
 	record_batch_free(r->sealing);
 	zpool_free(r->zpool);
 	caps_fini(r);
+	weights_fini(r);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);
 	forwards_fini(&r->forwards);

@@ -200,6 +200,7 @@ void relay_uses(const struct relay *r, struct relay_uses *ret);
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \
 	X(COMP_STORED, "payloads stored, not compressed: no memory for it")                        \
 	X(BUDGETS_FULL, "caps of users or roles not kept: table full")                             \
+	X(SHARES_FULL, "shares of users or roles not kept: table full")                            \
 	X(CAPPED, "times that bytes waited for a cap")                                             \
 	X(DRAINING, "connections refused: the dataplane is to stop")                               \
 	X(PARTED, "connections told to go because the dataplane stops")                            \

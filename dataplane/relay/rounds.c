@@ -83,8 +83,8 @@ static uint32_t conn_space(const struct conn *c)
 
 static struct share conn_share(struct conn *c)
 {
-	uint32_t turn = turn_share(c, &c->relay->tx_turn, c->tx_much);
-	struct share s = {.space = RTE_MIN(conn_space(c), turn)};
+	uint32_t turn = turn_share(c, &c->relay->tx_turn, c->tx_much), space = conn_space(c);
+	struct share s = {.space = RTE_MIN(space, turn), .cut = turn <= space};
 	uint32_t over = c->over + c->tx.q.bytes;
 
 	if (!c->relay->mem.is_short && over < RELAY_AHEAD_MAX)
@@ -151,7 +151,7 @@ static unsigned int run_bulk(struct conn *c, struct share *s)
 		if (ch->deficit <= 0) {
 			next = TAILQ_NEXT(ch, ready_link);
 			next = next != NULL ? next : ch;
-			ch->deficit += (int32_t)s->quantum;
+			ch->deficit += (int32_t)(s->quantum * chan_weight(ch));
 			rounds_leave(ch);
 			enter(ch, CHAN_Q_BULK);
 			continue;
@@ -177,6 +177,7 @@ unsigned int chan_run(struct conn *c)
 
 	if (TAILQ_EMPTY(&c->sparse) && TAILQ_EMPTY(&c->bulk)) {
 		c->tx_much = false;
+		turn_spent(c, &c->relay->tx_turn, 0, false);
 		return 0;
 	}
 	s = conn_share(c);
@@ -185,7 +186,10 @@ unsigned int chan_run(struct conn *c)
 	n = run_sparse(c, &s);
 	n += run_bulk(c, &s);
 	c->tx_capped = c->capped && s.space >= RELAY_SPACE_MIN;
-	turn_spent(&c->relay->tx_turn, space - s.space);
 	c->tx_much = !TAILQ_EMPTY(&c->bulk);
+	turn_spent(c, &c->relay->tx_turn, space - s.space,
+		   s.cut && c->tx_much && s.space < RELAY_SPACE_MIN);
+	if (unlikely(c->capped) && c->relay->weights.told > 0)
+		weight_waits(c, LINK_OUT, c->tx_capped);
 	return n;
 }

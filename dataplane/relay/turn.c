@@ -9,6 +9,9 @@
  *
  * A connection that moved less than its quantum the last time is not held up: for it there are
  * always some bytes.
+ *
+ * Where somebody has a share of his own (weight.h) the quanta of those who want more are what their
+ * shares are; what is left of one goes on in the next turn, which begins with it.
  */
 #include "dataplane/relay/internal.h"
 
@@ -69,18 +72,43 @@ unsigned int turn_visit(struct relay *r, struct turn *t, turn_visit_fn *visit, t
 	return work;
 }
 
+static enum link_way way_of(const struct relay *r, const struct turn *t)
+{
+	return t == &r->rx_turn ? LINK_IN : LINK_OUT;
+}
+
+static uint32_t weighed(struct conn *c, struct turn *t, uint32_t quantum)
+{
+	uint32_t n = weight_part(c, way_of(c->relay, t), quantum);
+	uint32_t most = RTE_MAX(t->left, (uint32_t)QUANTUM_BYTES_MIN);
+
+	if (n == 0)
+		c->more = true;
+	if (n > most && t->from == NULL)
+		t->from = c;
+	return RTE_MIN(n, most);
+}
+
 uint32_t turn_share(struct conn *c, struct turn *t, bool much)
 {
-	uint32_t quantum = c->relay->quantum.bytes;
+	struct relay *r = c->relay;
+	uint32_t quantum = r->quantum.bytes;
 
 	if (t->left > 0)
-		return quantum;
+		return likely(r->weights.told == 0) ? quantum : weighed(c, t, quantum);
 	if (t->from == NULL)
 		t->from = c;
 	if (!much)
 		return RTE_MIN(quantum, (uint32_t)QUANTUM_SPARSE);
 	c->more = true;
 	return 0;
+}
+
+void turn_spent(struct conn *c, struct turn *t, uint32_t n, bool more)
+{
+	t->left -= RTE_MIN(n, t->left);
+	if (unlikely(c->relay->weights.told > 0))
+		weight_spent(c, way_of(c->relay, t), n, more);
 }
 
 void turn_leave(struct conn *c)

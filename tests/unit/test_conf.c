@@ -176,6 +176,14 @@ static const struct {
 	{"RoleRate 8m", "RoleRate: no rate"},
 	{"RoleRate a/b 8m", "RoleRate: bad name 'a/b'"},
 	{"RoleRate a fast", "RoleRate: invalid rate 'fast'"},
+	{"UserShare 0", "UserShare: share '0' not between 1 and 100"},
+	{"UserShare 101", "UserShare: share '101' not between 1 and 100"},
+	{"UserShare 7x", "UserShare: share '7x' not between 1 and 100"},
+	{"RoleShare 8", "RoleShare: no share"},
+	{"RoleShare a/b 8", "RoleShare: bad name 'a/b'"},
+	{"RoleShare a much", "RoleShare: share 'much' not between 1 and 100"},
+	{"ChannelShare x11=0", "ChannelShare: share 'x11=0' not between 1 and 100"},
+	{"ChannelShare x11", "ChannelShare: share 'x11' not between 1 and 100"},
 	{"TCPCongestionControl reno", "unsupported option \"reno\" for TCPCongestionControl"},
 	{"TCPECN 2", "unsupported option \"2\" for TCPECN"},
 	{"TCPPacing 1", "unsupported option \"1\" for TCPPacing"},
@@ -676,6 +684,42 @@ Test(conf, a_role_has_a_name_and_a_rate)
 	cr_assert_eq(conf_dump(conf, &x, f), 0);
 	fclose(f);
 	cr_expect_neq(strstr(dump, "\nrolerate few 1000000 none 65536\n"), NULL);
+	free(dump);
+	conf_put(conf);
+}
+
+Test(conf, shares)
+{
+	static const char text[] = "Match User x\nConnectionShare 3\nUserShare 4\nRoleShare few 5\n"
+				   "ChannelShare session:*=7 direct-*=2\n";
+	struct conf *conf = parse(text);
+	struct conf_match_ctx x = {.user = "x"};
+	struct conf_session s;
+	char *dump = NULL;
+	size_t n;
+	FILE *f;
+
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+	cr_expect_eq(s.connection_share, 1);
+	cr_expect_eq(s.user_share, 0);
+	cr_expect_null(s.role_share.name);
+	cr_expect_eq(conf_channel_share(&s, "session"), 1);
+	conf_session_fini(&s);
+	cr_assert_eq(conf_session_for(conf, &x, &s), 0);
+	cr_expect_eq(s.connection_share, 3);
+	cr_expect_eq(s.user_share, 4);
+	cr_expect_str_eq(s.role_share.name, "few");
+	cr_expect_eq(s.role_share.share, 5);
+	cr_expect_eq(conf_channel_share(&s, "session:shell"), 7);
+	cr_expect_eq(conf_channel_share(&s, "session"), 1);
+	cr_expect_eq(conf_channel_share(&s, "direct-tcpip"), 2);
+	conf_session_fini(&s);
+	f = open_memstream(&dump, &n);
+	cr_assert_eq(conf_dump(conf, &x, f), 0);
+	fclose(f);
+	cr_expect_neq(strstr(dump, "\nconnectionshare 3\nusershare 4\nroleshare few 5\n"
+				   "channelshare session:*=7 direct-*=2\n"),
+		      NULL);
 	free(dump);
 	conf_put(conf);
 }

@@ -455,6 +455,53 @@ Test(control_limits, users_and_roles_have_rates)
 	cr_expect_eq(m[0].group[1].rate[LINK_OUT].burst, 65536);
 }
 
+/* A user of a role is another one than without it; nobody is told of what is as ever. */
+Test(control_limits, users_and_roles_have_shares)
+{
+	static const char *const user[] = {"demo", "demo", "alice", "limited"};
+	struct link_shares m[4];
+	struct client c;
+
+	start("Match User limited\nConnectionShare 9\n"
+	      "Match User alice\nRoleShare some 3\nUserShare 2\nPasswordAuthentication yes\n"
+	      "Match User demo\nUserShare 4\n");
+	for (unsigned int i = 0; i < 4; i++) {
+		client_start(&c, user[i]);
+		cr_assert(i == 2 ? try_password(&c, "secret", 6) : try_key(&c, t.key[0]));
+		cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+		m[i] = softplane_shares(t.plane);
+		client_free(&c);
+	}
+	cr_expect_neq(m[0].user_key, 0);
+	cr_expect_eq(m[0].user_key, m[1].user_key);
+	cr_expect(m[0].own == 1 && m[0].user == 4 && m[0].role_key == 0 && m[0].role == 0);
+	cr_expect_neq(m[2].user_key, m[0].user_key);
+	cr_expect_neq(m[2].role_key, 0);
+	cr_expect(m[2].user == 2 && m[2].role == 3);
+	cr_expect(m[3].own == 9 && m[3].user_key == 0 && m[3].role_key == 0);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_SHARES), 4);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CAPS), 0);
+}
+
+Test(control_limits, channels_have_shares)
+{
+	struct link_chan_connect m;
+	struct client c;
+
+	start("ChannelShare direct-*=7\nPermitOpen any\n"
+	      "Match User open\nChannelShare session:*=3\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(open_direct(&c, "192.0.2.1", 80), 0);
+	cr_assert(softplane_last_connect(t.plane, &m));
+	cr_expect_eq(m.share, 7);
+	client_free(&c);
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "192.0.2.1", 81), 0);
+	cr_assert(softplane_last_connect(t.plane, &m));
+	cr_expect_eq(m.share, 1);
+	client_free(&c);
+}
+
 Test(control_limits, the_slow_path_has_a_rate)
 {
 	struct client c;

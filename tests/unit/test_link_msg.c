@@ -57,6 +57,7 @@ static const struct {
 	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
 	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
 	{LINK_IT_CAPS, sizeof(struct link_caps), 0, true},
+	{LINK_IT_SHARES, sizeof(struct link_shares), 0, true},
 	{LINK_IT_UNFORWARD, sizeof(struct link_forward_ref), 0, true},
 	{LINK_CMD_LISTEN, sizeof(struct link_listen), 0, false},
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},
@@ -123,6 +124,9 @@ static void good_body(uint16_t type, uint32_t tail)
 						   .opens = LINK_OPENS_TCPIP,
 						   .kind = 1,
 						   .host_len = (uint16_t)tail};
+		break;
+	case LINK_IT_SHARES:
+		((struct link_shares *)body())->own = 1;
 		break;
 	case LINK_EV_KEX_KEPT:
 		((struct link_kex_kept *)body())->len = tail;

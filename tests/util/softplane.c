@@ -78,6 +78,7 @@ struct softplane {
 	uint64_t audit_id;
 	struct link_authenticated limits;
 	struct link_caps caps;
+	struct link_shares shares;
 	atomic_uint seen[TYPES], attached;
 	pthread_mutex_t lock; /* guards what follows */
 	struct link_chan_connect last_connect;
@@ -599,6 +600,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 	case LINK_IT_CAPS:
 		sp->caps = *(const struct link_caps *)body;
 		break;
+	case LINK_IT_SHARES:
+		sp->shares = *(const struct link_shares *)body;
+		break;
 	case LINK_IT_AUTHENTICATED:
 		sp->limits = *(const struct link_authenticated *)body;
 		c->flat.rx.packet_max = SSH_PACKET_MAX;
@@ -896,6 +900,11 @@ unsigned int softplane_seen(const struct softplane *sp, enum link_type type)
 struct link_caps softplane_caps(const struct softplane *sp)
 {
 	return sp->caps;
+}
+
+struct link_shares softplane_shares(const struct softplane *sp)
+{
+	return sp->shares;
 }
 
 struct link_authenticated softplane_limits(const struct softplane *sp)
