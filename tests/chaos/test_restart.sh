@@ -11,6 +11,11 @@
 LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" \
 	"MaxListenersPerUser 4096" "MaxListenersPerSource 4096")
 . "$(dirname "$0")/../interop/lib.sh"
+# How long anything takes is told by the optimized build, where there is one.
+if [ -n "${SLUICE_LONG:-}" ] && [ -x "$top/build/control/sluice-helper" ] && [ -x "$top/build/perf/pump" ]; then
+	SLUICE_BUILD=$top/build
+	echo "the programs are those of $SLUICE_BUILD"
+fi
 LAB_CONF="$LAB_CONF
 AuditLog $LAB_DIR/audit.json"
 start_lab
