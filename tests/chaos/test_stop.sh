@@ -105,17 +105,31 @@ moved() { wait "$curl_pid" && cmp -n 4000000 "$LAB_DIR/moves" "$LAB_DIR/www/slow
 check "what moved meanwhile lost nothing" moved
 
 ctl() { SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluicectl" "$@"; }
-nobody() { # comes in
-	local opts
+nobody() { # comes in, once the shards have heard of it
+	local opts i
 	mapfile -t opts < <(lab_ssh_opts)
-	! lab_in client timeout 20 ssh "${opts[@]}" -o ConnectTimeout=10 -N "$LAB_USER@$LAB_GW_OUTSIDE" 2>"$LAB_DIR/login.log" &&
-		grep -q 'Connection refused' "$LAB_DIR/login.log"
+	for ((i = 0; i < 50; i++)); do
+		lab_in client timeout 20 ssh "${opts[@]}" -N "$LAB_USER@$LAB_GW_OUTSIDE" 2>"$LAB_DIR/login.log"
+		[ $? = 255 ] || return 1
+		grep -q 'Connection refused' "$LAB_DIR/login.log" && return
+	done
+	return 1
 }
 goes_on() { lab_in client curl -sf -m 20 -r 0-9999 "http://127.0.0.1:$1/slow" | cmp -s -n 10000 - "$LAB_DIR/www/slow"; }
 check "the gateway drains" ctl drain
 check "nobody comes in" nobody
 check "who is in goes on" goes_on 18006
-check "it drains no more" ctl undrain
+undrains() {
+	local n=$(lines 'Server listening' "$LAB_DIR/control.log") i
+	ctl undrain || return 1
+	for ((i = 0; i < 400; i++)); do
+		[ "$(lines 'Server listening' "$LAB_DIR/control.log")" -gt "$n" ] && return
+		sleep 0.05
+	done
+	return 1
+}
+check "it drains no more" undrains
+: >"$LAB_DIR/ssh.log"
 check "who comes then is let in" lab_forward 18007 "$LAB_TARGET_ADDR:8080"
 
 told() { # of each of those that are there
