@@ -161,6 +161,26 @@ static void on_channel_requested(void *arg, struct sluice_channel *ch, const cha
 		c->ops->on_channel_requested(c->arg, ch, type, err);
 }
 
+static void on_requested(void *arg, struct sluice *s, const char *type, int err, const void *data,
+			 size_t len)
+{
+	struct conn *c = arg;
+
+	if (c->ops != NULL && c->ops->on_requested != NULL)
+		c->ops->on_requested(c->arg, s, type, err, data, len);
+}
+
+/* A jump host has nothing to bring. */
+static int on_channel_open_request(void *arg, struct sluice_channel *ch,
+				   const struct sluice_open *open)
+{
+	struct conn *c = arg;
+
+	if (c->ops == NULL || c->ops->on_channel_open_request == NULL)
+		return 0;
+	return c->ops->on_channel_open_request(c->arg, ch, open);
+}
+
 void conn_ops_fill(struct sluice_ops *ops)
 {
 	ops->on_log = on_log;
@@ -169,6 +189,8 @@ void conn_ops_fill(struct sluice_ops *ops)
 	ops->on_password = on_password;
 	ops->on_kbdint = on_kbdint;
 	ops->on_auth = on_auth;
+	ops->on_requested = on_requested;
+	ops->on_channel_open_request = on_channel_open_request;
 	ops->on_channel_opened = on_channel_opened;
 	ops->on_channel_closed = on_channel_closed;
 	ops->on_channel_requested = on_channel_requested;

@@ -237,6 +237,7 @@ void conn_free(struct conn *c)
 		via = c->via;
 		sluice_free(c->s);
 		reach_free(c->reach);
+		conn_identities_free(c);
 		if (c->command_pid > 0)
 			(void)command_end(c->command_pid);
 		if (c->pump_used)

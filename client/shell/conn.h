@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include "client/agent/agent.h"
 #include "client/config/config.h"
 #include "client/reach/reach.h"
 #include "client/shell/pump.h"
@@ -29,9 +30,12 @@ struct conn {
 	struct reach *reach;           /* while the way there is looked for */
 	char command[CONFIG_TEXT_MAX]; /* ProxyCommand */
 	pid_t command_pid;
-	bool more;       /* the library had not come to an end of its turn */
-	bool met;        /* it spoke to us: its host key was seen */
-	char host[1024]; /* that is connected to */
+	struct agent *agent;
+	struct agent_keys agent_keys;
+	struct agent_identity *agent_identity; /* one a key */
+	bool more;                             /* the library had not come to an end of its turn */
+	bool met;                              /* it spoke to us: its host key was seen */
+	char host[1024];                       /* that is connected to */
 	uint16_t port;
 	enum { CONN_NEW, CONN_WAY, CONN_UP, CONN_OVER } state;
 	int err;
@@ -60,6 +64,9 @@ void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
 void conn_ops_fill(struct sluice_ops *ops);
 /* keys.c: the identities. */
 void conn_identities(struct conn *c);
+/* IdentityAgent's socket, or the usual one; false: none. */
+bool conn_agent_path(struct conn *c, char *buf, size_t size);
+void conn_identities_free(struct conn *c);
 /* hostkey.c: 1: it is the server. */
 int conn_hostkey(struct conn *c, const struct sluice_hostkey *k);
 void conn_hostkey_order(struct conn *c);

@@ -1,6 +1,6 @@
 /*
- * client/shell/escape.h - the escape character of a terminal: what is typed behind it at the begin of
- * a line steers sluice and does not go on. Source ssh(1), ESCAPE CHARACTERS.
+ * client/shell/escape.h - the escape character of a terminal: what is typed behind it at the begin
+ * of a line steers sluice and does not go on. Source ssh(1), ESCAPE CHARACTERS.
  */
 #ifndef SLUICE_CLIENT_SHELL_ESCAPE_H
 #define SLUICE_CLIENT_SHELL_ESCAPE_H

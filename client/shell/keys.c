@@ -1,13 +1,31 @@
 /* client/shell/keys.c - the identities of a connection: files, tokens, and their passphrases. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client/ask.h"
 #include "client/shell/conn.h"
 #include "client/shell/say.h"
-#include "crypto/secret.h"
+#include "crypto/base64.h"
+#include "crypto/key.h"
+
+#define AGENT_MS     5000                      /* for an agent to say what it has */
+#define KEY_LINE_MAX (2 * KEY_BLOB_MAX + 1024) /* of a public file */
+
+/* The first line of a public file. False: there is none. */
+static bool first_line(const char *path, char *buf, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	bool got = f != NULL && fgets(buf, (int)size, f) != NULL;
+
+	if (f != NULL)
+		fclose(f);
+	if (got)
+		buf[strcspn(buf, "\r\n")] = '\0';
+	return got;
+}
 
 struct asking {
 	const struct conn *c;
@@ -40,16 +58,191 @@ static int load(const struct conn *c, const char *path, struct sluice_key **ret)
 	return r;
 }
 
+/* --- an agent's
+ * ----------------------------------------------------------------------------------- */
+
+struct agent_identity {
+	struct conn *c;
+	const struct key *key;
+	char *line; /* "type base64" */
+};
+
+bool conn_agent_path(struct conn *c, char *buf, size_t size)
+{
+	const char *said = config_text(c->config, CONFIG_IDENTITY_AGENT), *env;
+
+	if (said == NULL || strcmp(said, "SSH_AUTH_SOCK") == 0)
+		env = getenv("SSH_AUTH_SOCK");
+	else if (*said == '$' && said[1] != '{')
+		env = getenv(said + 1);
+	else
+		return strcmp(said, "none") != 0 &&
+		       config_expanded(c->config, CONFIG_IDENTITY_AGENT, 0, buf, size) > 0;
+	return env != NULL && *env != '\0' && snprintf(buf, size, "%s", env) < (int)size;
+}
+
+static int agent_signs(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+		       size_t len, uint8_t *sig, size_t *sig_len)
+{
+	const struct agent_identity *i = arg;
+	uint8_t buf[KEY_SIG_MAX];
+	size_t n = 0;
+	int r = agent_sign(i->c->agent, i->key, alg, (struct ssh_str){data, (uint32_t)len}, -1, buf,
+			   &n);
+
+	(void)pub;
+	if (r < 0)
+		return r;
+	if (n > *sig_len)
+		return -E2BIG;
+	memcpy(sig, buf, n);
+	*sig_len = n;
+	return 0;
+}
+
+/* "type base64" of what an agent has, to be freed. */
+static char *line_of(const struct key *k)
+{
+	const char *type = key_type(k);
+	size_t len, n = strlen(type);
+	const uint8_t *blob = key_blob(k, &len);
+	char *line = malloc(n + 1 + base64_len(len) + 1);
+
+	if (line == NULL)
+		return NULL;
+	memcpy(line, type, n);
+	line[n] = ' ';
+	base64_encode(blob, len, line + n + 1);
+	line[n + 1 + base64_len(len)] = '\0';
+	return line;
+}
+
+/* The path of an IdentityFile; false: it is none. */
+static bool identity_path(struct conn *c, size_t i, char *buf, size_t size)
+{
+	const char *word = config_list(c->config, CONFIG_IDENTITY_FILE)->v[i];
+
+	if (strcmp(word, "none") == 0)
+		return false;
+	if (strncmp(word, "pkcs11:", 7) == 0) /* it has a '%' of its own */
+		return snprintf(buf, size, "%s", word) < (int)size;
+	return config_expanded(c->config, CONFIG_IDENTITY_FILE, i, buf, size) > 0;
+}
+
+/* Does an IdentityFile's public half say this key? */
+static bool file_names(struct conn *c, const char *of)
+{
+	char path[CONFIG_TEXT_MAX], pub[CONFIG_TEXT_MAX + 8], line[KEY_LINE_MAX];
+
+	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++) {
+		if (!identity_path(c, i, path, sizeof(path)))
+			continue;
+		snprintf(pub, sizeof(pub), "%s.pub", path);
+		if ((first_line(pub, line, sizeof(line)) || first_line(path, line, sizeof(line))) &&
+		    strncmp(line, of, strlen(of)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void agent_key_add(struct conn *c, const struct agent_key *k, struct agent_identity *i)
+{
+	struct sluice_key *pub = NULL;
+
+	*i = (struct agent_identity){.c = c, .key = k->key, .line = line_of(k->key)};
+	if (i->line == NULL ||
+	    (config_yes(c->config, CONFIG_IDENTITIES_ONLY) && !file_names(c, i->line)) ||
+	    sluice_key_public(i->line, &pub) < 0)
+		return;
+	say(SAY_DEBUG, "agent key: %s %s", key_type(k->key), k->comment);
+	if (sluice_identity_add_signer(c->s, pub, agent_signs, i) < 0)
+		say(SAY_ERROR, "agent key %s: not used", k->comment);
+	sluice_key_free(pub);
+}
+
+static void agent_ask_keys(struct conn *c)
+{
+	char path[CONFIG_TEXT_MAX];
+	int r;
+
+	if (!conn_agent_path(c, path, sizeof(path)))
+		return;
+	r = agent_open(path, &c->agent);
+	if (r == 0)
+		r = agent_list(c->agent, AGENT_MS, &c->agent_keys);
+	if (r == 0)
+		c->agent_identity = calloc(c->agent_keys.n + 1, sizeof(*c->agent_identity));
+	if (r < 0 || c->agent_identity == NULL) {
+		say(SAY_DEBUG, "agent %s: %s", path, strerror(r < 0 ? -r : ENOMEM));
+		conn_identities_free(c);
+		return;
+	}
+	for (unsigned int i = 0; i < c->agent_keys.n; i++)
+		agent_key_add(c, &c->agent_keys.v[i], &c->agent_identity[i]);
+}
+
+void conn_identities_free(struct conn *c)
+{
+	for (unsigned int i = 0; c->agent_identity != NULL && i < c->agent_keys.n; i++)
+		free(c->agent_identity[i].line);
+	agent_keys_free(&c->agent_keys);
+	agent_close(c->agent);
+	free(c->agent_identity);
+	c->agent_keys = (struct agent_keys){0};
+	c->agent = NULL;
+	c->agent_identity = NULL;
+}
+
+static bool agent_has(const struct conn *c, const char *line)
+{
+	for (unsigned int i = 0; i < c->agent_keys.n; i++)
+		if (c->agent_identity[i].line != NULL &&
+		    strncmp(c->agent_identity[i].line, line, strlen(c->agent_identity[i].line)) ==
+			    0)
+			return true;
+	return false;
+}
+
+/* --- files
+ * ------------------------------------------------------------------------------------------- */
+
+/* The certificate beside a key: FILE-cert.pub, or one CertificateFile names. */
+static void certificate_try(struct sluice_key *k, const char *path)
+{
+	char line[KEY_LINE_MAX];
+
+	if (first_line(path, line, sizeof(line)) && sluice_key_certificate(k, line) == 0)
+		say(SAY_DEBUG, "certificate %s", path);
+}
+
+static void certificate(struct conn *c, struct sluice_key *k, const char *path)
+{
+	const struct conf_strs *list = config_list(c->config, CONFIG_CERTIFICATE_FILE);
+	char other[CONFIG_TEXT_MAX];
+
+	for (size_t i = 0; i < list->n; i++)
+		if (config_expanded(c->config, CONFIG_CERTIFICATE_FILE, i, other, sizeof(other)) >
+		    0)
+			certificate_try(k, other);
+	if (list->n == 0 &&
+	    snprintf(other, sizeof(other), "%s-cert.pub", path) < (int)sizeof(other))
+		certificate_try(k, other);
+}
+
 static void identity(struct conn *c, const char *path)
 {
+	char line[KEY_LINE_MAX], pub[CONFIG_TEXT_MAX + 8];
 	struct sluice_key *k = NULL;
-	char line[128];
 	int r;
 
 	if (strncmp(path, "pkcs11:", 7) != 0 && access(path, F_OK) < 0) {
 		say(SAY_DEBUG, "identity file %s: %s", path, strerror(errno));
 		return;
 	}
+	/* One that the agent has needs no passphrase. */
+	snprintf(pub, sizeof(pub), "%s.pub", path);
+	if (first_line(pub, line, sizeof(line)) && agent_has(c, line))
+		return;
 	r = load(c, path, &k);
 	if (r == -EACCES)
 		say(SAY_ERROR, "Load key \"%s\": bad permissions: others may read it", path);
@@ -59,6 +252,7 @@ static void identity(struct conn *c, const char *path)
 		return;
 	if (sluice_key_info(k, SLUICE_KEY_SHA256, line, sizeof(line)) > 0)
 		say(SAY_DEBUG, "identity file %s: %s", path, line);
+	certificate(c, k, path);
 	if (sluice_identity_add(c->s, k) < 0)
 		say(SAY_ERROR, "identity file %s: not used", path);
 	sluice_key_free(k);
@@ -66,18 +260,12 @@ static void identity(struct conn *c, const char *path)
 
 void conn_identities(struct conn *c)
 {
-	const struct conf_strs *list = config_list(c->config, CONFIG_IDENTITY_FILE);
 	char path[CONFIG_TEXT_MAX];
 
 	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no"))
 		return;
-	for (size_t i = 0; i < list->n; i++) {
-		if (strcmp(list->v[i], "none") == 0)
-			continue;
-		if (strncmp(list->v[i], "pkcs11:", 7) == 0)
-			identity(c, list->v[i]);
-		else if (config_expanded(c->config, CONFIG_IDENTITY_FILE, i, path, sizeof(path)) >
-			 0)
+	agent_ask_keys(c);
+	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++)
+		if (identity_path(c, i, path, sizeof(path)))
 			identity(c, path);
-	}
 }

@@ -280,10 +280,6 @@ static void warn(const struct options *o)
 		enum config_id id;
 		const char *name;
 	} later[] = {
-		{CONFIG_CERTIFICATE_FILE, "CertificateFile"},
-		{CONFIG_FORWARD_AGENT, "ForwardAgent"},
-		{CONFIG_PERMIT_REMOTE_OPEN, "PermitRemoteOpen"},
-		{CONFIG_REMOTE_FORWARD, "RemoteForward"},
 		{CONFIG_UPDATE_HOST_KEYS, "UpdateHostKeys"},
 	};
 

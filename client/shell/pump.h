@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/sluice.h"
 #include "client/shell/turn.h"
+#include "client/sluice.h"
 
 #define PUMP_BUFFER (128 * 1024) /* bytes under way, each way */
 

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/shell/say.h"
+#include "conf/match.h"
 
 int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
 		  uint16_t *ret_port)
@@ -41,17 +43,23 @@ int relays_listen(struct relays *r, const struct forward *f, const struct listen
 
 static void relay_free(struct relay *y)
 {
+	reach_free(y->reach);
 	pump_fini(&y->pump);
 	free(y);
 }
 
-/* It is refused: who asked by SOCKS is told. */
+/* Who asked by SOCKS is told, here or through the server. */
 static void reply(struct relay *y)
 {
-	if (y->socks.reply_len > 0 &&
-	    send(y->pump.in, y->socks.reply, y->socks.reply_len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
-		    (ssize_t)y->socks.reply_len)
-		y->bad = true;
+	ssize_t n = (ssize_t)y->socks.reply_len;
+
+	if (n == 0)
+		return;
+	if (y->permit != NULL)
+		y->bad |= sluice_channel_send(y->pump.c, y->socks.reply, (size_t)n) != n;
+	else
+		y->bad |= send(y->pump.in, y->socks.reply, (size_t)n,
+			       MSG_NOSIGNAL | MSG_DONTWAIT) != n;
 	y->socks.reply_len = 0;
 }
 
@@ -95,6 +103,8 @@ static void relay_to(struct relays *r, struct relay *y, const char *host, uint16
 
 void relay_opened(struct relay *y, int err, const char *text)
 {
+	if (y->state != RELAY_OPENING) /* the server's own, which we took */
+		return;
 	if (err < 0) {
 		say(SAY_ERROR, "channel to %s: open failed: %s%s%s", y->what, sluice_strerror(err),
 		    *text != '\0' ? ": " : "", text);
@@ -114,12 +124,31 @@ void relay_closed(struct relay *y)
 	y->pump.closed = true;
 }
 
-/* What a client of SOCKS has said so far lies in the pump's buffer. */
+/* n bytes more of a hello lie in b. True: it is known where to. */
+static bool talk(struct relay *y, struct pump_buf *b, size_t n)
+{
+	enum socks_step step;
+	size_t used;
+
+	b->n += n;
+	do {
+		step = socks_input(&y->socks, b->p + b->at, b->n - b->at, &used);
+		b->at += used;
+		reply(y);
+	} while (step == SOCKS_MORE && used > 0);
+	y->bad |= step == SOCKS_BAD || (step == SOCKS_MORE && b->n >= SOCKS_HELLO_MAX);
+	if (step != SOCKS_TARGET || y->bad)
+		return false;
+	b->n -= b->at; /* what came behind it is data */
+	y->asked = true;
+	say(SAY_DEBUG, "dynamic request: socks%u host %s port %u", y->socks.version, y->socks.host,
+	    y->socks.port);
+	return true;
+}
+
 static void hello(struct relays *r, struct relay *y, const struct turn *t)
 {
 	struct pump_buf *b = &y->pump.up;
-	enum socks_step step;
-	size_t used;
 	ssize_t n;
 
 	if (turn_ready(t, y->pump.place_in) == 0)
@@ -127,26 +156,173 @@ static void hello(struct relays *r, struct relay *y, const struct turn *t)
 	n = recv(y->pump.in, b->p + b->n, SOCKS_HELLO_MAX - b->n, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n <= 0)
+		y->bad = true;
+	else if (talk(y, b, (size_t)n))
+		relay_to(r, y, y->socks.host, y->socks.port, false);
+}
+
+/* --- connections the server brings ---------------------------------------------------------------
+ */
+
+/* A socket of ours is there. */
+static void attach(struct relay *y, int fd)
+{
+	y->pump.in = y->pump.out = fd;
+	y->pump.own = y->pump.opened = true;
+	y->state = RELAY_OPEN;
+}
+
+static int path_connect(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(un.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0) {
+		int e = -errno;
+
+		close(fd);
+		return e;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int reach_begin(struct relay *y, const char *host, uint16_t port)
+{
+	const struct reach_conf conf = {.host = host, .port = port};
+
+	snprintf(y->what, sizeof(y->what), "%s:%u", host, port);
+	y->state = RELAY_REACHING;
+	return reach_new(&conf, &y->reach);
+}
+
+/* It cannot be had: said here, and to who asked. */
+static void failed(struct relay *y, const char *why)
+{
+	say(SAY_ERROR, "connect to %s: %s", y->what, why);
+	y->bad = true;
+	if (y->asked) {
+		socks_answer(&y->socks, false);
+		reply(y);
+	} else {
+		(void)sluice_channel_refuse(y->pump.c, 0, why);
+		y->pump.c = NULL;
+	}
+}
+
+static void reaching(struct relay *y)
+{
+	struct reach_link link;
+	int e = reach_step(y->reach, &link), one = 1;
+
+	if (e == -EAGAIN)
+		return;
+	if (e < 0) {
+		failed(y, reach_why(y->reach));
+		return;
+	}
+	reach_free(y->reach);
+	y->reach = NULL;
+	setsockopt(link.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	attach(y, link.fd);
+	if (!y->asked) {
+		y->bad |= sluice_channel_accept(y->pump.c) < 0;
+	} else {
+		socks_answer(&y->socks, true);
+		reply(y);
+	}
+}
+
+static void asking(struct relay *y)
+{
+	struct pump_buf *b = &y->pump.down;
+	ssize_t n = sluice_channel_read(y->pump.c, false, b->p + b->n, SOCKS_HELLO_MAX - b->n);
+
+	if (pump_waits(n))
+		return;
 	if (n <= 0) {
 		y->bad = true;
 		return;
 	}
-	b->n += (size_t)n;
-	do {
-		step = socks_input(&y->socks, b->p + b->at, b->n - b->at, &used);
-		b->at += used;
-		reply(y);
-	} while (step == SOCKS_MORE && used > 0);
-	if (step == SOCKS_BAD || (step == SOCKS_MORE && b->n >= SOCKS_HELLO_MAX))
-		y->bad = true;
-	if (step != SOCKS_TARGET || y->bad)
+	if (!talk(y, b, (size_t)n))
 		return;
-	b->n -= b->at; /* what came behind it is data */
-	y->asked = true;
-	say(SAY_DEBUG, "dynamic request: socks%u host %s port %u", y->socks.version, y->socks.host,
-	    y->socks.port);
-	relay_to(r, y, y->socks.host, y->socks.port, false);
+	snprintf(y->what, sizeof(y->what), "%s:%u", y->socks.host, y->socks.port);
+	if (!match_permitopen(y->permit, y->socks.host, y->socks.port))
+		failed(y, "not permitted by PermitRemoteOpen");
+	else if (reach_begin(y, y->socks.host, y->socks.port) < 0)
+		failed(y, "no such host");
 }
+
+static struct relay *taken(struct relays *r, struct sluice_channel *c)
+{
+	struct relay *y = r->n < RELAYS_MAX ? calloc(1, sizeof(*y)) : NULL;
+
+	if (y == NULL || pump_init(&y->pump, c, -1, -1, -1) < 0) {
+		free(y);
+		return NULL;
+	}
+	sluice_channel_arg_set(c, y);
+	y->next = r->list;
+	r->list = y;
+	r->n++;
+	r->served++;
+	return y;
+}
+
+/* It was refused before it began: the channel is the library's to end. */
+static int untaken(struct relays *r, struct relay *y)
+{
+	r->list = y->next;
+	r->n--;
+	y->pump.c = NULL;
+	relay_free(y);
+	return 0;
+}
+
+int relay_take_fd(struct relays *r, struct sluice_channel *c, int fd, const char *what)
+{
+	struct relay *y = taken(r, c);
+
+	if (y == NULL) {
+		close(fd);
+		return 0;
+	}
+	snprintf(y->what, sizeof(y->what), "%s", what);
+	attach(y, fd);
+	return 1;
+}
+
+int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_end *target,
+	       const struct conf_strs *permit)
+{
+	struct relay *y;
+	int e;
+
+	if (target != NULL && target->path) {
+		e = path_connect(target->host);
+		if (e >= 0)
+			return relay_take_fd(r, c, e, target->host);
+		say(SAY_ERROR, "connect to %s: %s", target->host, strerror(-e));
+		return 0;
+	}
+	y = taken(r, c);
+	if (y == NULL)
+		return 0;
+	if (target == NULL) {
+		y->permit = permit;
+		y->state = RELAY_ASKING;
+		return 1;
+	}
+	e = reach_begin(y, target->host, target->port);
+	return e < 0 ? untaken(r, y) : 2;
+}
+
+/* --- connections of ours
+ * --------------------------------------------------------------------------- */
 
 static void accept_one(struct relays *r, const struct listener *l, int fd)
 {
@@ -186,7 +362,9 @@ void relays_prepare(struct relays *r, struct turn *t)
 	for (struct relay *y = r->list; y != NULL; y = y->next) {
 		if (y->state == RELAY_HELLO)
 			y->pump.place_in = turn_add(t, y->pump.in, POLLIN);
-		else
+		else if (y->state == RELAY_REACHING)
+			(void)turn_add(t, reach_fd(y->reach), POLLIN);
+		else if (y->state != RELAY_ASKING)
 			pump_prepare(&y->pump, t);
 	}
 }
@@ -202,6 +380,10 @@ void relays_run(struct relays *r, const struct turn *t)
 
 		if (y->state == RELAY_HELLO)
 			hello(r, y, t);
+		else if (y->state == RELAY_ASKING)
+			asking(y);
+		else if (y->state == RELAY_REACHING)
+			reaching(y);
 		else
 			pump_run(&y->pump, t);
 		if (y->bad || pump_over(&y->pump)) {
@@ -220,7 +402,7 @@ void relays_show(const struct relays *r)
 
 	for (const struct relay *y = r->list; y != NULL; y = y->next)
 		say(SAY_QUIET, "  #%u %s (%llu bytes to it, %llu from it)", i++,
-		    y->state == RELAY_HELLO ? "dynamic-tcpip" : y->what,
+		    *y->what == '\0' ? "dynamic-tcpip" : y->what,
 		    (unsigned long long)y->pump.bytes_up, (unsigned long long)y->pump.bytes_down);
 }
 

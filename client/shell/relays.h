@@ -1,21 +1,31 @@
 /*
- * client/shell/relays.h - forwarded connections: those that come to our listeners, and those that the
- * server brings from its own.
+ * client/shell/relays.h - forwarded connections: those that come to our listeners, and those that
+ * the server brings from its own.
  */
 #ifndef SLUICE_CLIENT_SHELL_RELAYS_H
 #define SLUICE_CLIENT_SHELL_RELAYS_H
 
+#include "client/reach/reach.h"
 #include "client/shell/listen.h"
 #include "client/shell/pump.h"
 #include "client/shell/socks.h"
 #include "client/shell/turn.h"
+#include "conf/conf.h"
 
 #define RELAYS_MAX 4096 /* connections at once; more wait to be accepted */
 
 struct relay {
 	struct pump pump;
-	enum { RELAY_HELLO = 1, RELAY_OPENING, RELAY_OPEN } state;
-	bool asked; /* by SOCKS: wants to be told */
+	enum {
+		RELAY_HELLO = 1, /* who connected says where to, by SOCKS */
+		RELAY_ASKING,    /* the same, through a channel of the server's */
+		RELAY_OPENING,   /* the server is asked for a channel */
+		RELAY_REACHING,  /* a target here is connected to */
+		RELAY_OPEN
+	} state;
+	struct reach *reach;
+	const struct conf_strs *permit; /* where SOCKS through the server may lead */
+	bool asked;                     /* by SOCKS: wants to be told */
 	bool bad;
 	struct socks socks;
 	char what[FORWARD_HOST_MAX + 16]; /* for people */
@@ -42,6 +52,14 @@ void relays_run(struct relays *r, const struct turn *t);
  */
 void relay_opened(struct relay *y, int err, const char *text);
 void relay_closed(struct relay *y);
+/*
+ * A channel the server opens: to a target here, or, target NULL, where it says by SOCKS. As
+ * on_channel_open_request answers.
+ */
+int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_end *target,
+	       const struct conf_strs *permit);
+/* The same to a socket that is there already. */
+int relay_take_fd(struct relays *r, struct sluice_channel *c, int fd, const char *what);
 /* One line for each, as ~# shows them. */
 void relays_show(const struct relays *r);
 void relays_fini(struct relays *r);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client/agent/agent.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
 
@@ -59,11 +60,32 @@ static void on_channel_requested(void *arg, struct sluice_channel *ch, const cha
 		session_requested(&r->session, type, err);
 }
 
+static void on_requested(void *arg, struct sluice *s, const char *type, int err, const void *data,
+			 size_t len)
+{
+	struct run *r = arg;
+
+	(void)s;
+	remotes_answered(&r->remotes, type, err, data, len);
+}
+
+static int on_channel_open_request(void *arg, struct sluice_channel *c,
+				   const struct sluice_open *open)
+{
+	struct run *r = arg;
+
+	if (strcmp(open->type, "auth-agent@openssh.com") == 0)
+		return run_agent(r, c);
+	return remotes_opened(&r->remotes, c, open);
+}
+
 static const struct sluice_ops run_ops = {
 	.size = sizeof(run_ops),
 	.on_channel_opened = on_channel_opened,
 	.on_channel_closed = on_channel_closed,
 	.on_channel_requested = on_channel_requested,
+	.on_requested = on_requested,
+	.on_channel_open_request = on_channel_open_request,
 };
 
 /* --- signals
@@ -241,6 +263,36 @@ static int family(const struct config *c)
 							      : AF_UNSPEC;
 }
 
+/* What the server said of a forward of its own. */
+static void remote_told(void *arg, const struct remote *m)
+{
+	const struct forward_end *l = &m->f.listen;
+	char text[2 * FORWARD_HOST_MAX + 32];
+	struct run *r = arg;
+
+	forward_text(&m->f, text, sizeof(text));
+	if (!m->ok) {
+		r->remote_failed = true;
+		if (l->path)
+			say(SAY_ERROR, "Warning: remote port forwarding failed for listen path %s",
+			    l->host);
+		else
+			say(SAY_ERROR, "Warning: remote port forwarding failed for listen port %u",
+			    l->port);
+		return;
+	}
+	say(SAY_DEBUG, "remote forward success for: %s", text);
+	if (r->told != NULL)
+		r->told(&m->f, m->port, r->o->json);
+	else if (!l->path && l->port == 0)
+		say(SAY_INFO, "Allocated port %u for remote forward %s", m->port, text);
+}
+
+static bool remotes_done(struct run *r)
+{
+	return r->remotes.answered == r->remotes.n;
+}
+
 int run_forward(struct run *r, const struct forward *f)
 {
 	const struct config *c = r->o->config;
@@ -252,8 +304,11 @@ int run_forward(struct run *r, const struct forward *f)
 	};
 	char text[2 * FORWARD_HOST_MAX + 32];
 	uint16_t port = 0;
-	int e = relays_listen(&r->relays, f, &conf, &port);
+	int e;
 
+	if (f->kind == FORWARD_REMOTE) /* what came of it is heard of later */
+		return remotes_ask(&r->remotes, f);
+	e = relays_listen(&r->relays, f, &conf, &port);
 	if (e < 0) {
 		say(SAY_ERROR, "Could not request local forwarding.");
 		return e;
@@ -286,11 +341,53 @@ int run_forwards(struct run *r)
 
 	if (forwards_of(r, CONFIG_DYNAMIC_FORWARD, FORWARD_DYNAMIC) != 0)
 		e = EXIT_ERROR;
+	r->remotes.relays = &r->relays;
+	r->remotes.permit = config_list(r->o->config, CONFIG_PERMIT_REMOTE_OPEN);
+	r->remotes.told = remote_told;
+	r->remotes.arg = r;
+	if (forwards_of(r, CONFIG_REMOTE_FORWARD, FORWARD_REMOTE) != 0)
+		e = EXIT_ERROR;
+	run_until(r, remotes_done);
+	if (r->remote_failed || !remotes_done(r))
+		e = EXIT_ERROR;
 	if (e == 0 || !config_yes(r->o->config, CONFIG_EXIT_ON_FORWARD_FAILURE))
 		return 0;
 	say(SAY_FATAL,
 	    "Error: forwarding is not as it was asked for, and ExitOnForwardFailure is set");
 	return e;
+}
+
+/* --- the agent, for who is at the server
+ * ------------------------------------------------------------ */
+
+/* The socket to forward to; false: none. */
+bool run_agent_path(struct run *r, char *buf, size_t size)
+{
+	const char *say_so = config_text(r->o->config, CONFIG_FORWARD_AGENT), *env;
+
+	if (strcmp(say_so, "no") == 0 || r->conn->untrusted)
+		return false;
+	if (strcmp(say_so, "yes") == 0)
+		return conn_agent_path(r->conn, buf, size);
+	if (*say_so == '$') {
+		env = getenv(say_so + 1);
+		return env != NULL && snprintf(buf, size, "%s", env) < (int)size;
+	}
+	return config_expanded(r->o->config, CONFIG_FORWARD_AGENT, 0, buf, size) > 0;
+}
+
+int run_agent(struct run *r, struct sluice_channel *c)
+{
+	char path[CONFIG_TEXT_MAX];
+	struct agent *a;
+	int fd;
+
+	if (!run_agent_path(r, path, sizeof(path)))
+		return 0;
+	if (agent_open(path, &a) < 0)
+		return 0;
+	fd = agent_fd_take(a);
+	return fd < 0 ? 0 : relay_take_fd(&r->relays, c, fd, "the agent");
 }
 
 void run_background(struct run *r)

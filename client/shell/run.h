@@ -6,7 +6,7 @@
 
 #include "client/shell/conn.h"
 #include "client/shell/options.h"
-#include "client/shell/relays.h"
+#include "client/shell/remote.h"
 #include "client/shell/session.h"
 
 struct run {
@@ -16,6 +16,8 @@ struct run {
 	struct pump stdio; /* -W */
 	bool stdio_used, stdio_failed;
 	struct relays relays;
+	struct remotes remotes;
+	bool remote_failed;
 	struct turn turn;
 	int signals; /* signalfd(2); -1: none yet */
 	int killed;  /* by this signal */
@@ -45,6 +47,10 @@ void run_until(struct run *r, bool (*over)(struct run *r));
 /* Says what ended it, when that was not over(). 0: that was. */
 int run_why(struct run *r);
 void run_end(struct run *r);
+/* Where ForwardAgent leads; false: nowhere. */
+bool run_agent_path(struct run *r, char *buf, size_t size);
+/* The server brings somebody for the agent. As on_channel_open_request answers. */
+int run_agent(struct run *r, struct sluice_channel *c);
 /* Goes on in a child; the parent is gone. */
 void run_background(struct run *r);
 

@@ -124,6 +124,9 @@ void session_opened(struct session *s, int err, const char *text)
 		s->failed = true;
 		return;
 	}
+	if (s->agent)
+		(void)sluice_channel_request(s->pump.c, "auth-agent-req@openssh.com", false, NULL,
+					     0);
 	if (s->tty)
 		ask_terminal(s);
 	send_environment(s);

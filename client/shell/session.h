@@ -14,6 +14,7 @@ struct session {
 	struct pump pump;
 	struct escape escape;
 	bool used, tty, subsystem;
+	bool agent;          /* our agent is offered to it */
 	bool failed;         /* it did not begin */
 	const char *command; /* NULL: a shell; or the subsystem */
 	/* What is typed behind the escape character. False: this session ends. */

@@ -74,7 +74,7 @@ static void shell(const char *command)
 		;
 }
 
-/* ~C: -L and -D, and !command where PermitLocalCommand says so. */
+/* ~C: -L, -R and -D, and !command where PermitLocalCommand says so. */
 static void command_line(struct run *r)
 {
 	char line[FORWARD_HOST_MAX] = "";
@@ -94,8 +94,10 @@ static void command_line(struct run *r)
 		shell(p + 1);
 		goto out;
 	}
-	if (p[0] == '-' && (p[1] == 'L' || p[1] == 'D'))
-		e = forward_parse(p[1] == 'L' ? FORWARD_LOCAL : FORWARD_DYNAMIC,
+	if (p[0] == '-' && p[1] != '\0' && strchr("LRD", p[1]) != NULL)
+		e = forward_parse(p[1] == 'L'   ? FORWARD_LOCAL
+				  : p[1] == 'R' ? FORWARD_REMOTE
+						: FORWARD_DYNAMIC,
 				  p + 2 + strspn(p + 2, " \t"), &f);
 	if (e < 0)
 		say(SAY_QUIET,
@@ -284,6 +286,7 @@ static int session(struct run *r, char *command)
 	char signal[65];
 	int status = EXIT_ERROR;
 	bool tty = wants_tty(r->o, command);
+	char agent[CONFIG_TEXT_MAX];
 
 	ends_open(&e, r->o);
 	r->session = (struct session){
@@ -291,6 +294,7 @@ static int session(struct run *r, char *command)
 		.escape = {.character =
 				   escape_character(config_text(r->o->config, CONFIG_ESCAPE_CHAR))},
 		.tty = tty,
+		.agent = run_agent_path(r, agent, sizeof(agent)),
 		.subsystem = config_is(r->o->config, CONFIG_SESSION_TYPE, "subsystem"),
 		.command = command,
 		.act = act,

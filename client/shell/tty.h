@@ -1,5 +1,6 @@
 /*
- * client/shell/tty.h - the terminal we stand at: raw while a session runs, and as it was after that.
+ * client/shell/tty.h - the terminal we stand at: raw while a session runs, and as it was after
+ * that.
  */
 #ifndef SLUICE_CLIENT_SHELL_TTY_H
 #define SLUICE_CLIENT_SHELL_TTY_H

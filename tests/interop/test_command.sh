@@ -137,15 +137,15 @@ check "json" says '{"host":"sshd","status":5,"stdout":"o\n","stderr_base64":"/w=
 cat >read.py <<'PY'
 import json, sys, time
 for _ in range(600):
-    l = [json.loads(x) for x in open('forward.out')]
-    if len(l) == 5: break
+    l = [json.loads(x) for x in open(sys.argv[1])]
+    if len(l) == int(sys.argv[2]): break
     time.sleep(0.05)
 print(*[x.get('port', '') for x in l])
 PY
 "$sluice" forward --json -F config -L 0:127.0.0.1:2204 -L "$dir/l.sock:127.0.0.1:2204" -L 127.0.0.1:0:127.0.0.1:1 \
 	-D 0 -L '[::1]:0:127.0.0.1:2204' gate >forward.out 2>forward.log & pids+=($!)
 forward=$!
-read -r local _ dead six socks <<<"$(python3 read.py | sed 's/  / - /')"
+read -r local _ dead six socks <<<"$(python3 read.py forward.out 5 | sed 's/  / - /')"
 get() { curl -sS --max-time 30 "$@" -o got && cmp data got; }
 check "forward: a port that was chosen" get "http://127.0.0.1:$local/data"
 check "forward: of the other family" get "http://[::1]:$six/data"
@@ -161,6 +161,43 @@ wait $forward
 check "forward: the socket's file is gone" refused test -e l.sock
 check "forward: a user that must not" refused s ssh -W 127.0.0.2:2204 gate
 
+# What the server listens at: a port it chose, a path, and SOCKS for who is there.
+"$sluice" forward --json -F config -o PermitRemoteOpen=127.0.0.1:2204 -R 0:127.0.0.1:2204 -R "$dir/r.sock:127.0.0.1:2204" \
+	-R 127.0.0.1:0 -R 0:127.0.0.1:1 sshd >remote.out 2>remote.log & pids+=($!)
+read -r there _ dynamic nowhere <<<"$(python3 read.py remote.out 4 | sed 's/  / - /')"
+check "remote: a port that was chosen" get "http://127.0.0.1:$there/data"
+check "remote: a UNIX socket" get --unix-socket r.sock http://x/data
+check "remote: socks4a" get -x "socks4a://127.0.0.1:$dynamic" http://127.0.0.1:2204/data
+check "remote: socks5" get -x "socks5h://127.0.0.1:$dynamic" http://127.0.0.1:2204/data
+check "remote: socks to where it must not" refused get -x "socks5h://127.0.0.1:$dynamic" http://127.0.0.1:2202/
+wait_for PermitRemoteOpen remote.log
+check "remote: a target that is not there" refused get "http://127.0.0.1:$nowhere/"
+check "remote: a path the server cannot listen at" status 255 s forward -R /none/such:127.0.0.1:2203 sshd
+
+# --- an agent's keys, certificates, and the agent for who is at the server --------------------------
+eval "$(ssh-agent -a "$dir/agent")" >/dev/null
+pids+=("$SSH_AGENT_PID")
+ssh-keygen -q -t ed25519 -N '' -C kept -f kept
+cat kept.pub >>id.pub
+cp kept.pub kept_only.pub
+ssh-add -q kept
+rm kept
+bare() { timeout 60 "$sluice" ssh -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 "$@"; }
+check "agent: a key" says in bare -o IdentityFile=none 127.0.0.1 echo in
+check "agent: it alone, by its public half" says in bare -o IdentitiesOnly=yes -i kept 127.0.0.1 echo in
+check "agent: not asked" status 255 bare -o IdentityAgent=none -o IdentityFile=none 127.0.0.1 true
+check "agent: for who is at the server" says 1 bare -A 127.0.0.1 'ssh-add -l | grep -c kept'
+check "agent: nobody else" says 0 bare -a 127.0.0.1 'ssh-add -l 2>/dev/null | grep -c kept'
+ssh-keygen -q -t ed25519 -N '' -f ca
+ssh-keygen -q -t ed25519 -N '' -f signed
+ssh-keygen -q -s ca -I it -n "$user" signed.pub
+echo "cert-authority $(cat ca.pub)" >>id.pub
+check "a certificate beside its key" says in bare -o IdentityAgent=none -i signed 127.0.0.1 echo in
+mv signed-cert.pub other
+check "CertificateFile" says in bare -o IdentityAgent=none -i signed -o CertificateFile="$dir/other" 127.0.0.1 echo in
+
+unset SSH_AUTH_SOCK
+
 # --- host keys ---------------------------------------------------------------------------------------
 check "scan: what ssh-keyscan finds" says "$(ssh-keyscan -p 2201 127.0.0.1 2>/dev/null | sort)" \
 	bash -c "$sluice scan -p 2201 127.0.0.1 | sort"
@@ -169,7 +206,7 @@ hashed() { "$sluice" scan -H -t ed25519 -p 2201 127.0.0.1 >hashed && grep -q '^|
 	s ssh -o UserKnownHostsFile="$dir/hashed" -o StrictHostKeyChecking=yes sshd true; }
 check "scan: names that are hidden are found" hashed
 check "strict: a host nobody knows" status 255 s ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes sshd true
-sed "s/$(cut -d' ' -f2 host.pub | sed 's/[/+]/./g')/$(cut -d' ' -f2 id.pub | sed 's/[/&]/\\&/g')/" known >changed
+sed "s/$(cut -d' ' -f2 host.pub | sed 's/[/+]/./g')/$(head -n 1 id.pub | cut -d' ' -f2 | sed 's/[/&]/\\&/g')/" known >changed
 changed() {
 	s ssh -o UserKnownHostsFile="$dir/changed" -o HostKeyAlgorithms=ssh-ed25519 sshd true 2>said
 	[ $? = 255 ] && grep -q 'THE HOST KEY OF .* HAS CHANGED' said &&

@@ -1,0 +1,84 @@
+/* client/shell/remote.c - see remote.h. */
+#include "client/shell/remote.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/shell/say.h"
+
+/* Nothing said is loopback, as with ssh; "*" and nothing at all mean every address. */
+static const char *address(const struct forward *f)
+{
+	if (f->listen.any_host)
+		return "";
+	return *f->listen.host != '\0' ? f->listen.host : "localhost";
+}
+
+static void settle(struct remotes *m, struct remote *r, bool ok)
+{
+	r->answered = true;
+	r->ok = ok;
+	m->answered++;
+	m->told(m->arg, r);
+}
+
+int remotes_ask(struct remotes *m, const struct forward *f)
+{
+	struct remote *r;
+	int e;
+
+	if (m->n == CONFIG_FORWARDS_MAX)
+		return -ENOSPC;
+	r = &m->v[m->n++];
+	*r = (struct remote){.f = *f, .port = f->listen.port};
+	if (f->listen.path)
+		e = sluice_forward_request_unix(m->relays->s, f->listen.host);
+	else
+		e = sluice_forward_request(m->relays->s, address(f), f->listen.port, NULL);
+	if (e == 0 || pump_waits(e))
+		return 0;
+	settle(m, r, false);
+	return e;
+}
+
+/* Answers come in the order of requests. */
+void remotes_answered(struct remotes *m, const char *type, int err, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	size_t i = 0;
+
+	if (strcmp(type, "tcpip-forward") != 0 &&
+	    strcmp(type, "streamlocal-forward@openssh.com") != 0)
+		return;
+	while (i < m->n && m->v[i].answered)
+		i++;
+	if (i == m->n)
+		return;
+	if (err == 0 && !m->v[i].f.listen.path && m->v[i].port == 0 && len >= 4)
+		m->v[i].port = (uint16_t)(p[2] << 8 | p[3]);
+	settle(m, &m->v[i], err == 0);
+}
+
+static const struct remote *find(const struct remotes *m, const struct sluice_open *open)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct remote *r = &m->v[i];
+
+		if (!r->ok)
+			continue;
+		if (r->f.listen.path ? strcmp(r->f.listen.host, open->path) == 0
+				     : *open->path == '\0' && r->port == open->port)
+			return r;
+	}
+	return NULL;
+}
+
+int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct sluice_open *open)
+{
+	const struct remote *r = strncmp(open->type, "forwarded-", 10) == 0 ? find(m, open) : NULL;
+
+	if (r == NULL)
+		return 0;
+	say(SAY_DEBUG, "%s: from %s port %u", open->type, open->origin, open->origin_port);
+	return relay_take(m->relays, c, r->f.socks ? NULL : &r->f.target, m->permit);
+}

@@ -1,0 +1,33 @@
+/*
+ * client/shell/remote.h - what the server listens at for us (-R), and where who connects there
+ * goes: to one target, or, by SOCKS, to where he wants, as PermitRemoteOpen lets him.
+ */
+#ifndef SLUICE_CLIENT_SHELL_REMOTE_H
+#define SLUICE_CLIENT_SHELL_REMOTE_H
+
+#include "client/config/config.h"
+#include "client/shell/relays.h"
+
+struct remote {
+	struct forward f;
+	uint16_t port; /* it listens at */
+	bool answered, ok;
+};
+
+struct remotes {
+	struct remote v[CONFIG_FORWARDS_MAX];
+	size_t n, answered;
+	const struct conf_strs *permit;
+	struct relays *relays;
+	/* A listener is there; or, ok false, is not. */
+	void (*told)(void *arg, const struct remote *m);
+	void *arg;
+};
+
+/* Asks for it; told() says what came of it. 0, or an error, said. */
+int remotes_ask(struct remotes *m, const struct forward *f);
+/* For on_requested and on_channel_open_request. */
+void remotes_answered(struct remotes *m, const char *type, int err, const void *data, size_t len);
+int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct sluice_open *open);
+
+#endif
