@@ -113,8 +113,10 @@ def document(gate, ours, theirs, got, size):
             f"No packaged server here has: {lonely(gate, got, 'server')}. Where the column of pyssh says yes it is the tests' own "
             "(`tests/interop/pyssh_server.py`).", "",
             *(f"Without a second key exchange: {name} {why}." for name, why in NO_REKEY.items()), *table(gate, theirs, got, "server"), ""]
+    with open(f"{TOP}/docs/interop.md") as f:  # the channels are test_sessions.sh's
+        channels = f.read().partition("## Channels")
     with open(f"{TOP}/docs/interop.md", "w") as f:
-        f.write("\n".join(text))
+        f.write("\n".join(text) + "".join(channels[1:]))
 
 
 def arguments():

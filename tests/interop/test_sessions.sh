@@ -223,6 +223,25 @@ if /usr/bin/python3 -W ignore -c 'import paramiko, asyncssh' 2>/dev/null; then
 	check "paramiko and asyncssh" lab_in client timeout 60 /usr/bin/python3 -W ignore "$top/tests/interop/sessions_peer.py" \
 		$LAB_GW_OUTSIDE "$LAB_PORT" "$LAB_DIR/id_ed25519"
 fi
+# Every type of channel, by each of them that has it.
+types() {
+	local rc
+	mkdir "$LAB_DIR/types"
+	eval "$(ssh-agent -s -a "$LAB_DIR/types/agent")" >/dev/null
+	ssh-add -q "$LAB_DIR/id_ed25519"
+	lab_in client timeout 120 /usr/bin/python3 -W ignore "$here/channel_types.py" --host $LAB_GW_OUTSIDE --port "$LAB_PORT" \
+		--key "$LAB_DIR/id_ed25519" --dbkey "$LAB_DIR/db" --home "$LAB_DIR/home/demo" --target $LAB_TARGET_ADDR:8080 \
+		--agent "$SSH_AUTH_SOCK" --display ":$(cat "$LAB_DIR/xvfb.log")" --cookies "$LAB_DIR/cookies" --tmp "$LAB_DIR/types" "$@"
+	rc=$?
+	kill "$SSH_AGENT_PID"
+	unset SSH_AUTH_SOCK
+	return $rc
+}
+if command -v dbclient Xvfb xauth xdpyinfo >/dev/null && /usr/bin/python3 -W ignore -c 'import paramiko, asyncssh' 2>/dev/null; then
+	save=()
+	[ "${1:-}" != --save ] || save=(--save "$top/docs/interop.md")
+	check "every type of channel, by four clients" types "${save[@]}"
+fi
 # F-01: a command goes on when control is killed under it, and the next one says how it ended.
 : >"$LAB_DIR/began"
 chown demo "$LAB_DIR/began"
