@@ -5,6 +5,7 @@
 
 #include "conf/internal.h"
 #include "conf/match.h"
+#include "conf/rule.h"
 
 enum criterion_kind {
 	BY_ALL,
@@ -18,6 +19,7 @@ enum criterion_kind {
 	BY_VERSION,        /* of this program */
 	BY_CLIENT_VERSION, /* the identification of the peer */
 	BY_DEST,           /* where a channel leads */
+	BY_ROLE,           /* as an operator's program has named it */
 	NOT_SUPPORTED
 };
 
@@ -36,6 +38,7 @@ static const struct {
 	{"client-version", BY_CLIENT_VERSION},
 	{"invalid-user", BY_INVALID_USER},
 	{"dest", BY_DEST},
+	{"role", BY_ROLE},
 	{"rdomain", NOT_SUPPORTED},
 };
 
@@ -89,6 +92,9 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 		return ctx->lport == c->port;
 	case BY_DEST:
 		return ctx->dest != NULL && dest_matches(&c->targets, ctx->dest);
+	case BY_ROLE:
+		return ctx->marks != NULL &&
+		       match_marks(ctx->marks, CONF_MARK_ROLE, c->list) == MATCH_YES;
 	case NOT_SUPPORTED:
 		break;
 	}
@@ -114,6 +120,7 @@ bool block_about(const struct block *b, enum conf_match_about about)
 		[CONF_ABOUT_INVALID_USER] = BY_INVALID_USER,
 		[CONF_ABOUT_CLIENT_VERSION] = BY_CLIENT_VERSION,
 		[CONF_ABOUT_DEST] = BY_DEST,
+		[CONF_ABOUT_ROLE] = BY_ROLE,
 	};
 
 	for (; b != NULL; b = b->parent) {

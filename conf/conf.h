@@ -391,6 +391,7 @@ struct conf_match_ctx {
 	const char *client_version;     /* its identification string */
 	const struct conf_strs *groups; /* of the user */
 	bool invalid_user;
+	const char *marks;            /* as in struct conf_who: roles of them; NULL: none */
 	const struct conf_dest *dest; /* of the channel that is decided */
 };
 
@@ -402,6 +403,7 @@ enum conf_match_about {
 	CONF_ABOUT_INVALID_USER,
 	CONF_ABOUT_CLIENT_VERSION,
 	CONF_ABOUT_DEST,
+	CONF_ABOUT_ROLE,
 	CONF_ABOUTS
 };
 bool conf_matches_about(const struct conf *conf, enum conf_match_about about);

@@ -133,7 +133,7 @@ const struct kw conf_kws[] = {
 	      "reads these files here; globs; relative to the folder of this file"),
 	 .special = KW_INCLUDE, .type = &type_topology},
 	{INFO("Match", NULL, B, true, true, "CRITERIA…",
-	      "what follows holds for connections that meet all criteria: User, Group, Address, Host, LocalAddress, LocalPort, Version, Client-Version, Invalid-User, Dest, or All"),
+	      "what follows holds for connections that meet all criteria: User, Group, Address, Host, LocalAddress, LocalPort, Version, Client-Version, Invalid-User, Dest, Role, or All"),
 	 .special = KW_MATCH, .type = &type_topology},
 
 	/* the dataplane */

@@ -369,3 +369,20 @@ bool match_permitlisten(const struct conf_strs *list, const char *host, uint16_t
 {
 	return listed(&listens, list, host, port);
 }
+
+enum match_result match_marks(const char *marks, char kind, const char *list)
+{
+	enum match_result r = MATCH_NO;
+
+	for (; *marks != '\0'; marks += strlen(marks) + 1) {
+		enum match_result one = MATCH_NO;
+
+		if (*marks == kind)
+			one = match_list(marks + 1, list, false);
+		if (one == MATCH_NEGATED)
+			return one;
+		if (one == MATCH_YES)
+			r = one;
+	}
+	return r;
+}

@@ -77,4 +77,10 @@ bool match_permitlisten(const struct conf_strs *list, const char *host, uint16_t
 bool match_permitlisten_meet(const char *a, const char *b, char *buf, size_t size);
 bool match_permitlisten_valid(const char *entry);
 
+/*
+ * Of marks (conf/rule.h), a letter and a text each up to its NUL and an empty one behind the last,
+ * those of this kind.
+ */
+enum match_result match_marks(const char *marks, char kind, const char *list);
+
 #endif

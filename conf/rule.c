@@ -219,23 +219,6 @@ bool conf_rule_grouped(const struct conf_rule *r)
 	return r->list[GROUP] != NULL;
 }
 
-static enum match_result marks_hit(const char *marks, char kind, const char *list)
-{
-	enum match_result r = MATCH_NO;
-
-	for (; *marks != '\0'; marks += strlen(marks) + 1) {
-		enum match_result one = MATCH_NO;
-
-		if (*marks == kind)
-			one = match_list(marks + 1, list, false);
-		if (one == MATCH_NEGATED)
-			return one;
-		if (one == MATCH_YES)
-			r = one;
-	}
-	return r;
-}
-
 /* What is not known is as bad as it may be. */
 static bool who_hit(const struct conf_rule *r, enum about about, const struct conf_who *who)
 {
@@ -256,7 +239,7 @@ static bool who_hit(const struct conf_rule *r, enum about about, const struct co
 	case GROUP:
 		return who->groups != NULL ? match_any(who->groups, list) == MATCH_YES : unknown;
 	default:
-		return who->marks != NULL ? marks_hit(who->marks, kind[about], list) == MATCH_YES
+		return who->marks != NULL ? match_marks(who->marks, kind[about], list) == MATCH_YES
 					  : unknown;
 	}
 }

@@ -26,6 +26,8 @@
 #define CONF_MARK_KEY       'k' /* fingerprint of a key that signed */
 #define CONF_MARK_KEY_ID    'i' /* of a certificate, */
 #define CONF_MARK_PRINCIPAL 'p' /* and each of those it has */
+#define CONF_MARK_ROLE      'r' /* that a program of the operator's has named */
+#define CONF_ROLE_MAX       64
 
 struct conf_strs;
 struct conf_who {

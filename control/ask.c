@@ -29,6 +29,7 @@ static bool mark_add(struct ask *a, char kind, const char *text)
 		return false;
 	a->marks[a->marks_len] = kind;
 	strcpy(a->marks + a->marks_len + 1, text);
+	a->match.marks = a->marks;
 	a->marks_len += len;
 	return true;
 }
@@ -62,7 +63,8 @@ static bool word_read(struct ask *a, const char *name, const char *value)
 		char kind;
 	} marks[] = {{"key", CONF_MARK_KEY},
 		     {"principal", CONF_MARK_PRINCIPAL},
-		     {"keyid", CONF_MARK_KEY_ID}};
+		     {"keyid", CONF_MARK_KEY_ID},
+		     {"role", CONF_MARK_ROLE}};
 	unsigned int minute;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

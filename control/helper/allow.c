@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/rule.h"
 #include "control/auth/user.h"
 
 static void text_copy(char *to, size_t size, struct ssh_str s)
@@ -41,7 +42,7 @@ int allow_find_dest(struct conf *conf, const struct helper_job *job, const struc
 		    struct allow *ret)
 {
 	char peer[HELPER_ADDR_MAX + 1], local[HELPER_ADDR_MAX + 1], version[HELPER_TEXT_MAX];
-	char host[SSH_HOST_MAX + 1];
+	char host[SSH_HOST_MAX + 1], role[1 + CONF_ROLE_MAX + 2] = {CONF_MARK_ROLE};
 	struct user_lookup l = {0};
 	struct conf_strs groups;
 	struct conf_match_ctx ctx = {.user = ret->user,
@@ -59,8 +60,11 @@ int allow_find_dest(struct conf *conf, const struct helper_job *job, const struc
 	text_copy(local, sizeof(local), job->local);
 	text_copy(version, sizeof(version), job->version);
 	text_copy(host, sizeof(host), job->host);
+	text_copy(role + 1, CONF_ROLE_MAX + 1, job->role);
 	if (host[0] != '\0')
 		ctx.host = host;
+	if (role[1] != '\0')
+		ctx.marks = role; /* one, and an empty one behind it */
 	if (version[0] != '\0')
 		ctx.client_version = version;
 	ret->name_ok = user_name_ok(job->user.p, job->user.len);

@@ -71,6 +71,7 @@ struct helper_job {
 	uint16_t peer_port, local_port;
 	struct ssh_str version; /* the peer's identification; "": not known */
 	struct ssh_str host;    /* the name of its address; "": it has none */
+	struct ssh_str role;    /* as an operator's program has named it; "": none has */
 	bool invalid_user;
 	uint32_t time_ms;
 	/*

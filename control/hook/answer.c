@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conf/rule.h"
 #include "ssh/brain.h"
 
 #define SOCKET_MAX 107 /* sun_path, without its end */
@@ -120,6 +121,16 @@ static bool read_asked(const json_t *o, struct hook_answer *a)
 	return true;
 }
 
+/* A word of which Match makes no pattern. */
+static bool read_role(const json_t *o, struct hook_answer *a)
+{
+	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@-";
+
+	if (!read_text(o, "role", CONF_ROLE_MAX, &a->role))
+		return false;
+	return a->role == NULL || (*a->role != '\0' && a->role[strspn(a->role, word)] == '\0');
+}
+
 static bool read_target(const json_t *o, struct hook_answer *a)
 {
 	uint64_t port = 0, code = 0;
@@ -152,7 +163,7 @@ static bool read_all(const json_t *o, struct hook_answer *a)
 	return read_text(o, "reason", HOOK_REASON_MAX, &a->reason) &&
 	       read_methods(o, &a->methods) &&
 	       read_text(o, "banner", HOOK_BANNER_MAX, &a->banner) && read_asked(o, a) &&
-	       read_target(o, a);
+	       read_role(o, a) && read_target(o, a);
 }
 
 int hook_answer_parse(const char *line, size_t len, struct hook_answer *ret)

@@ -32,6 +32,7 @@ struct hook_answer {
 	const char *banner;
 	bool asks; /* prompts are there, if only none */
 	struct ssh_prompts prompts;
+	const char *role; /* for Match */
 	/* channel-open, channel-request */
 	uint32_t code;       /* RFC 4254 section 5.1 */
 	const char *handler; /* path of a socket */

@@ -10,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "conf/hook.h"
+#include "conf/rule.h"
 #include "control/auth/chain.h"
 #include "control/auth/source.h"
 #include "control/auth/user.h"
@@ -111,6 +112,7 @@ struct login {
 	bool hook_talks;   /* it has asked questions, whose answers are its */
 	bool hook_said;    /* its last word */
 	unsigned int more; /* methods it wants besides */
+	char role[CONF_ROLE_MAX + 1]; /* it has named; "": none */
 
 	/* keyboard-interactive: what it goes through, and how far. */
 	const struct auth_source *plan[SOURCE_PLAN_MAX];
@@ -526,6 +528,8 @@ struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *
 				   const struct conf_strs *groups);
 /* What was found out about the user, or the peer, changes them. */
 int rules_change(struct session *s, bool invalid_user) __attribute__((warn_unused_result));
+/* It is in, with the role a program of the operator's has named, if one has. */
+int rules_role_known(struct session *s) __attribute__((warn_unused_result));
 int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 	__attribute__((warn_unused_result));
 /* Whether there is such a user who may log in at all; said once in the log. */

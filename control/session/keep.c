@@ -241,7 +241,8 @@ static int rules_find(struct session *s, const struct keep *k, struct lapse **re
 				     .laddr = addr_text(&s->local, local),
 				     .lport = s->local.port,
 				     .client_version = version,
-				     .groups = k->has_groups ? &groups : NULL};
+				     .groups = k->has_groups ? &groups : NULL,
+				     .marks = k->marks.len > 0 ? (const char *)k->marks.p : NULL};
 	struct conf_session c;
 	int r = user != NULL && name != NULL && version != NULL ? 0 : -ENOMEM;
 

@@ -168,8 +168,10 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->awake->identity = forward_identity(s->table->env, auth);
 	s->awake->marks = s->awake->earned.marks;
 	s->awake->earned.marks = NULL; /* handed over */
-	if (lapse_begin(s) < 0)
+	if (rules_role_known(s) < 0 || lapse_begin(s) < 0)
 		session_end(s, -SSH_E_MEMORY, NULL);
+	else if (s->awake->conf.refuse_connection) /* who has this role */
+		session_end(s, -SSH_E_REFUSED, NULL);
 	login_fini(s);
 	door_leave(s, 0);
 	rates_send(s, &s->awake->conf); /* before it is in: nothing passes without */

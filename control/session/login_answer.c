@@ -157,6 +157,8 @@ static int earn(struct session *s)
 	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0 ||
 	     marks_keep(e, l->auth.key) < 0))
 		return -EIO;
+	if (l->role[0] != '\0' && mark_add(e, CONF_MARK_ROLE, l->role) < 0)
+		return -ENOMEM;
 	if (blob_keep(s) < 0)
 		return -ENOMEM;
 	if (!e->any || l->expires < e->expires)

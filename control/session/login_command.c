@@ -61,6 +61,16 @@ static void on_done(void *arg, const struct helper_done *d, const char *data, si
 
 /* --- the call --------------------------------------------------------------------------------- */
 
+/* The first, where steps of one login have named several. */
+static const char *session_role(const struct awake *a)
+{
+	const char *m = a->marks != NULL ? a->marks : "";
+
+	while (*m != '\0' && *m != CONF_MARK_ROLE)
+		m += strlen(m) + 1;
+	return *m != '\0' ? m + 1 : "";
+}
+
 struct helper_job login_about(const struct session *s, uint32_t time_ms)
 {
 	const struct awake *a = s->awake;
@@ -72,6 +82,7 @@ struct helper_job login_about(const struct session *s, uint32_t time_ms)
 				   .local_port = s->local.port,
 				   .version = ssh_str_c(a->version != NULL ? a->version : ""),
 				   .host = ssh_str_c(a->peer_name != NULL ? a->peer_name : ""),
+				   .role = ssh_str_c(session_role(a)),
 				   .invalid_user = a->invalid_user,
 				   .time_ms = time_ms,
 				   .mark = conf_mark(a->conf.conf)};

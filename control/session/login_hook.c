@@ -111,6 +111,8 @@ static void yes(struct session *s, const struct hook_answer *a)
 {
 	struct login *l = &s->awake->login;
 
+	if (a != NULL && a->role != NULL)
+		strcpy(l->role, a->role); /* read_role(): it fits */
 	l->more = a != NULL && a->partial ? a->methods & ~(unsigned int)SSH_AUTH_NONE : 0;
 	if (a != NULL && a->partial && l->more == 0)
 		login_reject(s); /* nothing could follow */

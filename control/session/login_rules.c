@@ -24,6 +24,7 @@ struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *
 				       .lport = s->local.port,
 				       .client_version = a->version,
 				       .groups = groups,
+				       .marks = a->marks,
 				       .invalid_user = a->invalid_user};
 }
 
@@ -61,6 +62,25 @@ int rules_change(struct session *s, bool invalid_user)
 				    "methods");
 	}
 	return r < 0 ? r : session_grace_begin(s);
+}
+
+int rules_role_known(struct session *s)
+{
+	struct awake *a = s->awake;
+	struct conf_strs groups;
+	struct conf_match_ctx ctx = rules_ctx(s, &groups);
+	struct conf_session c;
+	int r;
+
+	if (a->marks == NULL || !conf_matches_about(session_conf(s), CONF_ABOUT_ROLE))
+		return 0;
+	r = conf_session_for(session_conf(s), &ctx, &c);
+	if (r < 0)
+		return r;
+	conf_session_fini(&a->conf);
+	a->conf = c;
+	s->log_level = (uint8_t)c.log_level;
+	return 0;
 }
 
 int rules_user_known(struct session *s, struct ssh_str user)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/rule.h"
 #include "control/hook/answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -16,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > HOOK_LINE_MAX || a.id > INT64_MAX || a.prompts.n > HOOK_PROMPTS_MAX ||
 	    strlen(a.reason) > HOOK_REASON_MAX || (a.handler != NULL && a.handler[0] != '/') ||
 	    (a.host != NULL && *a.host == '\0') ||
+	    (a.role != NULL && (*a.role == '\0' || strlen(a.role) > CONF_ROLE_MAX ||
+				strpbrk(a.role, "*?!,") != NULL)) ||
 	    (a.banner != NULL && strlen(a.banner) > HOOK_BANNER_MAX))
 		abort();
 	for (unsigned int i = 0; i < a.prompts.n; i++)

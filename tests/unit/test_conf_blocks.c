@@ -248,6 +248,10 @@ Test(conf_blocks, match_looks_at_what_is_known_of_user_and_client)
 		{"Version OpenSSH_*", {0}, false},
 		{"Client-Version *PuTTY*", {.client_version = "SSH-2.0-PuTTY_1"}, true},
 		{"Client-Version *PuTTY*", {0}, false},
+		{"Role a,night*", {.marks = "kSHA256:a\0rnightly\0"}, true},
+		{"Role a", {.marks = "ka\0ia\0pa\0rb\0"}, false},
+		{"Role *,!b", {.marks = "ra\0rb\0"}, false},
+		{"Role *", {.user = "a"}, false},
 		{"Invalid-User", {.invalid_user = true}, true},
 		{"Invalid-User", {.user = "a"}, false},
 		{"User a Invalid-User", {.user = "a", .invalid_user = true}, true},
@@ -264,6 +268,8 @@ Test(conf_blocks, match_looks_at_what_is_known_of_user_and_client)
 			     c[i].match);
 		cr_expect_eq(conf_matches_about(conf, CONF_ABOUT_GROUP),
 			     strstr(c[i].match, "Group") != NULL);
+		cr_expect_eq(conf_matches_about(conf, CONF_ABOUT_ROLE),
+			     strstr(c[i].match, "Role") != NULL);
 		conf_put(conf);
 	}
 }

@@ -8,6 +8,7 @@
 
 #include "control/session/forward.h"
 #include "control/session/internal.h"
+#include "control/session/keep.h"
 #include "control/session/program.h"
 #include "control/session/report.h"
 #include "tests/util/rnd.h"
@@ -521,6 +522,30 @@ Test(control_kept, channels_are_of_the_type_they_were_opened_with)
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
 		cr_expect_str_eq(report_type(session_at(1), row[i].token), row[i].type);
 	fini(&c);
+}
+
+/* What a program of the operator's has called it another control goes by, too. */
+Test(control_kept, its_role_is_what_it_was)
+{
+	static const char text[] = "ListenAddress 127.0.0.1:22\nMatch Role night*\n"
+				   "MaxChannelsPerConnection 7\n";
+	static const char marks[] = "rnightly\0"; /* and an empty one */
+	struct client c = client_in(1, 1);
+	struct conf *was = t.env.conf;
+	struct session *s = session_at(1);
+
+	s->awake->marks = malloc(sizeof(marks));
+	memcpy(s->awake->marks, marks, sizeof(marks));
+	keep_send(s);
+	restart();
+	t.env.conf = control_conf(text, sizeof(text) - 1);
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	s = session_at(1);
+	cr_assert_eq(session_wake(s), 0);
+	cr_expect_eq(s->awake->conf.max_channels_per_connection, 7);
+	session_tire(s);
+	fini(&c);
+	conf_put(was);
 }
 
 /* Nobody is left who could say more of it than its bytes do. */

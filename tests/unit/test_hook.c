@@ -37,6 +37,11 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"methods\":\"passwort\"}",
 	"{\"id\":1,\"accept\":true,\"methods\":\"password,\"}",
 	"{\"id\":1,\"accept\":true,\"methods\":[7]}",
+	"{\"id\":1,\"accept\":true,\"role\":\"\"}",
+	"{\"id\":1,\"accept\":true,\"role\":\"a,b\"}",
+	"{\"id\":1,\"accept\":true,\"role\":\"*\"}",
+	"{\"id\":1,\"accept\":true,\"role\":\"!a\"}",
+	"{\"id\":1,\"accept\":true,\"role\":7}",
 	"{\"id\":1,\"accept\":true,\"prompts\":\"Code: \"}",
 	"{\"id\":1,\"accept\":true,\"prompts\":[\"Code: \"]}",
 	"{\"id\":1,\"accept\":true,\"prompts\":[{}]}",
@@ -1119,6 +1124,39 @@ Test(hook_asked, half_of_a_login_is_not_enough)
 	cr_expect(!try_key(&c, t.key[0]));
 	cr_expect_str_eq(c.methods, "password,keyboard-interactive");
 	cr_expect(try_password(&c, "secret", 6));
+	client_free(&c);
+}
+
+/* What Match Role says holds from the login on: rates, limits, where one may go. */
+Test(hook_asked, a_role_is_what_the_file_says_of_it)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth\nMatch Role night*\nPermitOpen none\nChannelRate 1000\n"
+	      "IdleTimeout 60\nMatch Role nobody\nRefuseConnection yes",
+	      {"\"user\":\"alice\"", "{\"id\":@,\"accept\":true,\"role\":\"nightly\"}"},
+	      {"\"user\":\"empty\"", "{\"id\":@,\"accept\":true,\"role\":\"nobody\"}"},
+	      {"\"user\":\"open\"", "{\"id\":@,\"accept\":true}"});
+	client_start(&c, "alice");
+	cr_assert(try_password(&c, "secret", 6));
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 9), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	cr_expect_eq(softplane_caps(t.plane).channel[LINK_IN].rate, 1000);
+	cr_expect_eq(softplane_limits(t.plane).idle_timeout_ms, 60000);
+	client_free(&c);
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(softplane_limits(t.plane).idle_timeout_ms, 0, "no role");
+	client_free(&c);
+}
+
+Test(hook_asked, a_role_that_is_refused_is_not_let_in)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth\nMatch Role nobody\nRefuseConnection yes",
+	      {"\"user\":\"open\"", "{\"id\":@,\"accept\":true,\"role\":\"nobody\"}"});
+	if (login(&c, "open", t.key[0])) /* it may read that it was in */
+		client_run(&c);
+	cr_expect(c.ended);
 	client_free(&c);
 }
 
