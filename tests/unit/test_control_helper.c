@@ -528,6 +528,7 @@ Test(control_helper, only_the_last_ones_are_kept_beside)
 	unsigned int last = HELPER_BEFORE + 1;
 
 	mark[0] = mark_of_file();
+	cr_assert_eq(pam_by(mark[0], "ok"), HELPER_OK, "it takes signals once it serves");
 	for (unsigned int i = 1; i <= last; i++) {
 		char text[32];
 
