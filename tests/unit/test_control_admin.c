@@ -2,236 +2,10 @@
  * control/admin/: the socket of the operator, on the loop of the test. Logins and channels are told
  * of in test_control_login.c, where there are some; credentials in test_link_sock.c.
  */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <jansson.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-#include <uv.h>
-
-#include "control/admin/admin.h"
-#include "control/admin/fields.h"
-#include "control/admin/http.h"
-#include "control/admin/request.h"
-#include "control/admin/web.h"
-#include "control/clock.h"
 #include "control/count.h"
-#include "control/errors.h"
-#include "control/log.h"
-#include "control/session/look.h"
-#include "link/sock.h"
-#include "ssh/brain.h"
-#include "ssh/kexinit.h"
-
-#define N(a)      (sizeof(a) / sizeof((a)[0]))
-#define MAX_CONNS 20000
-
-static struct {
-	uv_loop_t loop;
-	struct clock *clock;
-	struct session_env env;
-	struct session_table *table;
-	struct linkpeer *peer;
-	struct admin_env admin_env;
-	struct admin *admin;
-	char dir[64], path[96], log[4096];
-	uint64_t skipped_ms; /* how far our clock is ahead */
-	struct link_look look; /* the latest, of looks */
-	unsigned int looks;
-	struct link_chan_ref closed; /* the latest channel that was to be closed */
-} t = {.dir = "/tmp/sluice-admin-XXXXXX"};
-
-static void sink(void *arg, enum log_level level, const char *line)
-{
-	size_t n = strlen(t.log);
-
-	(void)arg;
-	(void)level;
-	snprintf(t.log + n, sizeof(t.log) - n, "%s\n", line);
-}
-
-/* The shard hears of connections and says nothing; what it is asked to show is kept. */
-static void items_drop(void *arg, const void *head, size_t head_len, const void *body,
-		       size_t body_len)
-{
-	const struct link_hdr *h = head;
-
-	(void)arg;
-	(void)head_len;
-	if (h->type == LINK_CMD_LOOK && body_len == sizeof(t.look))
-		memcpy(&t.look, body, sizeof(t.look));
-	t.looks += h->type == LINK_CMD_LOOK;
-	if (h->type == LINK_CMD_CHAN_CLOSE)
-		memcpy(&t.closed, body, sizeof(t.closed));
-}
-
-static uint64_t now_ms(void)
-{
-	return clock_now_ms() + t.skipped_ms;
-}
-
-static void skip(uint64_t ms)
-{
-	t.skipped_ms += ms;
-	timers_poll(t.env.timers, now_ms());
-}
-
-static void setup(void)
-{
-	static const char text[] = "ListenAddress 127.0.0.1:22\nListenAddress 192.0.2.1:2222\n";
-	const struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
-		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-	};
-	const struct session_link link = {.send = items_drop, .start_id = 1};
-	struct session_env *e = &t.env;
-	struct key *host = NULL;
-	char *errors = NULL, path[128];
-
-	cr_assert_not_null(mkdtemp(t.dir));
-	snprintf(t.path, sizeof(t.path), "%s/control.sock", t.dir);
-	snprintf(path, sizeof(path), "%s/link.sock", t.dir); /* where nobody is */
-	log_sink_set(sink, NULL);
-	cr_assert_eq(conf_parse("test", text, strlen(text), &algs, &e->conf, &errors), 0, "%s",
-		     errors);
-	uv_loop_init(&t.loop);
-	e->startups.limit = (struct startups_limit){MAX_CONNS, 30, MAX_CONNS};
-	e->ident = "SSH-2.0-Sluice_test";
-	e->now_ms = now_ms;
-	cr_assert_eq(timers_new(&e->timers), 0);
-	cr_assert_eq(clock_new(&t.loop, e->timers, &t.clock), 0);
-	cr_assert_eq(pool_new(&t.loop, e->timers, 1, 64, &e->compute), 0);
-	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
-	cr_assert_eq(key_generate("ssh-ed25519", 0, &host), 0);
-	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
-	cr_assert_eq(session_table_new(e, &link, 0, 0, MAX_CONNS, &t.table), 0);
-	cr_assert_eq(linkpeer_new(&t.loop, e, path, &t.peer), 0);
-	t.admin_env = (struct admin_env){.sessions = e,
-					 .peers = &t.peer,
-					 .n_peers = 1,
-					 .conf_path = "/etc/\xff\n\"sluice.conf",
-					 .began_ms = clock_now_ms() - 5500};
-	cr_assert_eq(admin_new(&t.loop, &t.admin_env, t.path, &t.admin), 0);
-}
-
-static void teardown(void)
-{
-	admin_close(t.admin);
-	cr_expect_neq(access(t.path, F_OK), 0, "the file is gone");
-	session_table_free(t.table);
-	cr_expect_eq(t.env.stats.connections, 0);
-	linkpeer_close(t.peer);
-	pool_close(t.env.compute);
-	clock_close(t.clock);
-	uv_run(&t.loop, UV_RUN_DEFAULT);
-	cr_expect_eq(uv_loop_close(&t.loop), 0, "nothing is left on the loop");
-	cr_expect_eq(timers_next_ms(t.env.timers), UINT64_MAX, "no timer is left");
-	keysets_fini(&t.env.keys);
-	timers_free(t.env.timers);
-	conf_put(t.env.conf);
-	cr_expect_eq(rmdir(t.dir), 0);
-}
+#include "tests/util/admin_bench.h"
 
 TestSuite(control_admin, .init = setup, .fini = teardown, .timeout = 60);
-
-/* --- connections and callers ---------------------------------------------------------------------
- */
-
-static void conn_begin(uint32_t index)
-{
-	struct {
-		struct link_hdr hdr;
-		struct link_conn_new body;
-	} m = {.hdr = {.len = sizeof(m),
-		       .type = LINK_EV_CONN_NEW,
-		       .conn = {.index = index, .generation = 1}},
-	       .body = {.local = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}},
-			.peer = {.family = 4,
-				 .port = (uint16_t)(1024 + index),
-				 .addr = {192, 0, 2, 9}},
-			.uid_low = index,
-			.uid_high = 1}};
-
-	cr_assert_eq(session_table_event(t.table, &m), 0);
-}
-
-static int call(void)
-{
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	strcpy(sa.sun_path, t.path);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
-}
-
-static void say(int fd, const char *text)
-{
-	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-/* 1: a byte; 0: the end. Turns the loop until there is either. */
-static int hear_byte(int fd, char *ret)
-{
-	for (;;) {
-		ssize_t n = recv(fd, ret, 1, 0);
-
-		if (n >= 0)
-			return (int)n;
-		cr_assert_eq(errno, EAGAIN);
-		uv_run(&t.loop, UV_RUN_NOWAIT);
-	}
-}
-
-static bool closed(int fd)
-{
-	char c;
-
-	return hear_byte(fd, &c) == 0;
-}
-
-/* The next line, as JSON with the version it should have. The caller lets it go. */
-static json_t *hear(int fd)
-{
-	static char line[4u << 20];
-	size_t n = 0;
-	json_error_t e;
-	json_t *v;
-
-	while (n < sizeof(line) && hear_byte(fd, &line[n]) == 1 && line[n] != '\n')
-		n++;
-	cr_assert_lt(n, sizeof(line));
-	v = json_loadb(line, n, JSON_REJECT_DUPLICATES, &e);
-	cr_assert_not_null(v, "%s in %.*s", e.text, (int)(n < 200 ? n : 200), line);
-	cr_assert_eq(json_integer_value(json_object_get(v, "v")), 1);
-	return v;
-}
-
-static void expect_error(int fd, const char *text)
-{
-	json_t *v = hear(fd);
-
-	cr_expect_str_eq(json_string_value(json_object_get(v, "error")), text);
-	cr_expect_geq(json_array_size(json_object_get(v, "known")), 10);
-	json_decref(v);
-}
-
-static void turns(unsigned int n)
-{
-	while (n-- > 0)
-		uv_run(&t.loop, UV_RUN_NOWAIT);
-}
 
 /* --- answers
  * ---------------------------------------------------------------------------------------- */
@@ -718,6 +492,9 @@ Test(control_admin, what_cannot_be_done)
 		{"disconnect reason=x all", which},
 		{"disconnect 7", none},
 		{"disconnect user=nobody", none},
+		{"open 7 x", "open CONN TYPE SOCKET [raw=BASE64]"},
+		{"open 7 x /s", none},
+		{"open all x /s", "a connection is a number"},
 		{"rekey", "rekey NUMBER|FILTER...|all"},
 		{"rekey x", which},
 		{"rekey all", none},
@@ -743,6 +520,20 @@ Test(control_admin, what_cannot_be_done)
 		expect_refused(fd, bad[i].request, bad[i].error);
 	memset(longest + strlen(longest), 'x', LINK_TEXT_MAX + 1);
 	expect_refused(fd, longest, "a reason has 255 bytes at most");
+	close(fd);
+}
+
+Test(control_admin, channels_are_opened_to_who_is_in)
+{
+	static const char form[] = "a type, the path of a socket, raw=BASE64";
+	int fd = call();
+
+	conn_begin(1);
+	expect_refused(fd, "open 4294967297 x /s raw=AQI=", "it is not logged in, or over");
+	expect_refused(fd, "open 4294967297 x /s raw=?", form);
+	expect_refused(fd, "open 4294967297 x /s AQI=", form);
+	expect_refused(fd, "open 4294967297 x s", form);
+	expect_refused(fd, "open 4294967297 x,y /s", form);
 	close(fd);
 }
 
@@ -834,166 +625,8 @@ Test(control_admin, a_shutdown_drains)
 	close(fd);
 }
 
-/* --- pages over HTTP
- * --------------------------------------------------------------------------------- */
-
-#define H " HTTP/1.1\r\n"
-
-Test(control_admin, http_heads)
-{
-	static const struct {
-		const char *head;
-		int r;
-	} of[] = {
-		{"GET /metrics" H "\r\n", 0},
-		{"GET /metrics HTTP/1.0\n\n", 0},
-		{"HEAD /healthz?x=y z HTTP/1.1\r\n\r\n", -EBADMSG},
-		{"HEAD /healthz?x=y" H "Host: a\r\nAccept: */*\r\n\r\n", 0},
-		{"", -EAGAIN},
-		{"GET", -EAGAIN},
-		{"GET /" H, -EAGAIN},
-		{"GET /" H "Host: a\r\n", -EAGAIN},
-		{"GET /" H "Host: a\r\n\r", -EAGAIN},
-		{"POST /metrics" H "\r\n", -EOPNOTSUPP},
-		{"get /metrics" H "\r\n", -EOPNOTSUPP},
-		{"GETX /metrics" H "\r\n", -EOPNOTSUPP},
-		{"GET /metrics HTTP/2.0\r\n\r\n", -EPROTONOSUPPORT},
-		{"GET /metrics HTTP/1.12\r\n\r\n", -EBADMSG},
-		{"GET metrics" H "\r\n", -EBADMSG},
-		{"GET  /metrics" H "\r\n", -EBADMSG},
-		{"GET /metrics\r\n\r\n", -EBADMSG},
-		{"GET\r\n\r\n", -EBADMSG},
-		{"\r\n\r\n", -EBADMSG},
-		{"GET /\x01" H "\r\n", -EBADMSG},
-		{"GET /\xff" H "\r\n", -EBADMSG},
-		{"SSH-2.0-OpenSSH_9.2\r\n\r\n", -EBADMSG},
-	};
-	static const char wants[] = "HEAD /a?b" H "ACCEPT: text/plain, "
-				    "Application/OpenMetrics-text;q=1\r\n\r\n";
-	static const char other[] = "GET /" H "X: application/openmetrics-text\r\n\r\n";
-	static char big[HTTP_HEAD_MAX];
-	struct http_request q;
-
-	for (size_t i = 0; i < N(of); i++)
-		cr_expect_eq(http_parse(of[i].head, strlen(of[i].head), &q), of[i].r, "%s",
-			     of[i].head);
-	memset(big, 'a', sizeof(big));
-	cr_expect_eq(http_parse(big, sizeof(big) - 1, &q), -EAGAIN);
-	cr_expect_eq(http_parse(big, sizeof(big), &q), -E2BIG);
-	cr_assert_eq(http_parse(wants, strlen(wants), &q), 0);
-	cr_expect(q.head && q.open_metrics && http_asks_for(&q, "/a"));
-	cr_expect_not(http_asks_for(&q, "/"));
-	cr_expect_not(http_asks_for(&q, "/ab"));
-	cr_assert_eq(http_parse(other, strlen(other), &q), 0);
-	cr_expect_not(q.open_metrics, "another field");
-}
-
-/* The answer of the page, until its end. */
-static char *page(const char *request)
-{
-	static char buf[1u << 18];
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	size_t n = 0;
-
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/metrics.sock", t.dir);
-	cr_assert_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	for (const char *p = request; *p != '\0'; p++) { /* as it may come */
-		cr_assert_eq(send(fd, p, 1, MSG_NOSIGNAL), 1);
-		uv_run(&t.loop, UV_RUN_NOWAIT);
-	}
-	while (n + 1 < sizeof(buf) && hear_byte(fd, &buf[n]) == 1)
-		n++;
-	buf[n] = '\0';
-	close(fd);
-	return buf;
-}
-
-static struct web *web_start(void)
-{
-	char path[128];
-	const char *where[] = {path}, *fault;
-	const struct conf_strs all = {where, 1};
-	struct web *w = NULL;
-
-	snprintf(path, sizeof(path), "%s/metrics.sock", t.dir);
-	cr_assert_eq(web_new(&t.loop, &t.admin_env, &all, &w, &fault), 0, "%s", fault);
-	return w;
-}
-
-Test(control_admin, web_pages)
-{
-	struct web *w = web_start();
-	const char *p;
-
-	conn_begin(1);
-	control_count(CONTROL_C_STARTUPS);
-	p = page("GET /metrics" H "\r\n");
-	cr_expect_not_null(strstr(p, "HTTP/1.1 200 OK\r\n"));
-	cr_expect_not_null(strstr(p, "text/plain; version=0.0.4"));
-	cr_expect_not_null(strstr(p, "\nsluice_connections 1\n"));
-	cr_expect_not_null(strstr(p, "# TYPE sluice_limit_refused_total counter\n"));
-	cr_expect_not_null(strstr(p, "\nsluice_limit_refused_total{limit=\"MaxStartups\","
-				     "scope=\"control\"} 1\n"));
-	cr_expect_null(strstr(p, "# EOF"));
-	p = page("GET /metrics" H "Accept: application/openmetrics-text\r\n\r\n");
-	cr_expect_not_null(strstr(p, "application/openmetrics-text; version=1.0.0"));
-	cr_expect_not_null(strstr(p, "# TYPE sluice_limit_refused counter\n"));
-	cr_expect_str_eq(p + strlen(p) - 6, "# EOF\n");
-	cr_expect_not_null(strstr(page("GET /healthz" H "\r\n"), "\r\n\r\nok\n"));
-	p = page("GET /readyz" H "\r\n");
-	cr_expect_not_null(strstr(p, "HTTP/1.1 503 "));
-	cr_expect_not_null(strstr(p, "no dataplane answers\n"));
-	p = page("HEAD /readyz" H "\r\n");
-	cr_expect_not_null(strstr(p, "HTTP/1.1 503 "));
-	cr_expect_str_eq(p + strlen(p) - 4, "\r\n\r\n", "a head alone");
-	cr_expect_not_null(strstr(page("GET /" H "\r\n"), "HTTP/1.1 404 "));
-	cr_expect_not_null(strstr(page("PUT /metrics" H "\r\n"), "HTTP/1.1 405 "));
-	cr_expect_not_null(strstr(page("SSH-2.0-x\r\n\r\n"), "HTTP/1.1 400 "));
-	cr_expect_not_null(strstr(page("GET / HTTP/3.0\r\n\r\n"), "HTTP/1.1 505 "));
-	web_close(w);
-	turns(3);
-}
-
-Test(control_admin, web_callers_are_bounded)
-{
-	struct web *w = web_start();
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	int fd[WEB_CLIENTS_MAX + 1];
-
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/metrics.sock", t.dir);
-	for (size_t i = 0; i < N(fd); i++) {
-		fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		cr_assert_eq(connect(fd[i], (struct sockaddr *)&sa, sizeof(sa)), 0);
-		turns(5);
-	}
-	cr_expect(closed(fd[WEB_CLIENTS_MAX]), "one too many");
-	cr_expect_eq(control_counted(CONTROL_C_WEB_CLIENTS), 1);
-	cr_assert_eq(send(fd[0], "GET /healthz HT", 15, MSG_NOSIGNAL), 15);
-	turns(5);
-	skip(WEB_MS);
-	for (size_t i = 0; i < WEB_CLIENTS_MAX; i++)
-		cr_expect(closed(fd[i]), "who asks too slowly");
-	for (size_t i = 0; i < N(fd); i++)
-		close(fd[i]);
-	cr_expect_not_null(strstr(page("GET /healthz" H "\r\n"), "200 OK"), "others are served");
-	web_close(w);
-	turns(3);
-}
-
-Test(control_admin, web_says_where_it_cannot_listen)
-{
-	const char *where[] = {"/nowhere/at/all", "nonsense"}, *fault;
-	struct web *w = NULL;
-
-	for (size_t i = 0; i < N(where); i++) {
-		const struct conf_strs one = {&where[i], 1};
-
-		cr_expect_lt(web_new(&t.loop, &t.admin_env, &one, &w, &fault), 0);
-		cr_expect_str_eq(fault, where[i]);
-	}
-	turns(3);
-}
+/* --- requests
+ * ---------------------------------------------------------------------------------------- */
 
 /* Words with escapes: what was shown can be asked for. */
 Test(control_admin, words_of_a_request)
