@@ -15,6 +15,7 @@
 
 #define ALIVE        "keepalive@openssh.com"
 #define KEX_LIST_MAX 4096
+#define BANNERS_MAX  64
 
 /* --- beginning and end --------------------------------------------------------------------------
  */
@@ -381,6 +382,10 @@ static void on_global_reply(struct sluice *s, const struct ssh_act *a)
 
 static void on_banner(struct sluice *s, const struct ssh_act *a)
 {
+	if (++s->login.banners > BANNERS_MAX) {
+		connection_over(s, -SLUICE_E_AUTH, "the server shows banners for ever");
+		return;
+	}
 	CALL(s, on_banner, s, (const char *)a->bytes.p, a->bytes.len);
 }
 

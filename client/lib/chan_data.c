@@ -72,21 +72,35 @@ static void taken(struct sluice_channel *c, size_t n)
 		chan_flush(c);
 }
 
-/* What waits for the end of its record is bounded by the record: it counts as taken. */
+void chan_took(struct sluice_channel *c, size_t n)
+{
+	size_t granted = n < c->in_granted ? n : c->in_granted;
+
+	c->in_granted -= granted;
+	if (n > granted)
+		taken(c, n - granted);
+}
+
+/*
+ * What waits for the end of its record is bounded by the record, which may be larger than the
+ * window: it counts as taken.
+ */
 static int hand_over(struct sluice_channel *c, bool err, struct ssh_str data)
 {
-	int r = 0;
+	int r;
 
 	if (err || (c->in.len == 0 && c->frame.max == 0 && c->frame.record == 0)) {
 		CALL(c->s, on_channel_data, c, data.p, data.len,
 		     SLUICE_DATA_RECORD | (err ? SLUICE_DATA_STDERR : 0));
 	} else {
 		r = inbox_put(&c->in, data);
-		if (r == 0)
-			frame_give(c, false);
+		if (r < 0)
+			return r;
+		c->in_granted += data.len;
+		frame_give(c, false);
 	}
 	taken(c, data.len);
-	return r;
+	return 0;
 }
 
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
@@ -147,7 +161,10 @@ ssize_t sluice_channel_read(struct sluice_channel *c, bool err, void *buf, size_
 		n = wait_for(s, readable, &reading, s->set.operation_timeout);
 	if (n == 0 && reading.from->len > 0) {
 		n = (ssize_t)inbox_get(reading.from, buf, size);
-		taken(c, (size_t)n);
+		if (err)
+			taken(c, (size_t)n);
+		else
+			chan_took(c, (size_t)n);
 		flush(s);
 	} else if (n == 0 && !c->fsm.eof_received && !c->close_received) {
 		n = connection_gone(s);

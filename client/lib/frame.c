@@ -27,9 +27,9 @@ static size_t piece(const struct sluice_channel *c, bool *ret_whole)
 	return c->in.len >= f->max ? f->max : 0;
 }
 
-size_t frame_give(struct sluice_channel *c, bool all)
+void frame_give(struct sluice_channel *c, bool all)
 {
-	size_t n, sum = 0;
+	size_t n;
 	bool whole;
 
 	/* A callback may end the channel, or change what a record is. */
@@ -44,11 +44,10 @@ size_t frame_give(struct sluice_channel *c, bool all)
 		give(c, c->in.p + c->in.off, n, whole);
 		c->in.off += n;
 		c->in.len -= n;
-		sum += n;
+		chan_took(c, n);
 	}
 	if (c->in.len == 0)
 		inbox_fini(&c->in);
-	return sum;
 }
 
 static int frame_set(struct sluice_channel *c, const struct frame *f)

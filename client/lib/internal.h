@@ -72,6 +72,7 @@ struct sluice_channel {
 	bool starved; /* a send took less than it was given */
 	int err;      /* why it could not be opened */
 	struct inbox in, in_err;
+	size_t in_granted; /* of in: bytes that count as taken already */
 	struct frame frame;
 	struct requests requests; /* unanswered, in order */
 	uint32_t adjust;          /* a WINDOW_ADJUST that waits likewise */
@@ -121,7 +122,7 @@ struct login {
 	bool asked_none;
 	unsigned int methods_done; /* SSH_AUTH_* that did, and were not enough */
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
-	unsigned int next_key, passwords, kbdints, rounds, gss_tried;
+	unsigned int next_key, passwords, kbdints, rounds, gss_tried, tries, banners;
 	bool cert_shown;          /* of the key before next_key; it comes by itself next */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
 	const struct identity *identity;
@@ -274,7 +275,7 @@ int chan_open_in(struct sluice *s, const struct ssh_chan_open *m);
 
 /* frame.c: hands records to the program, what is no whole one as well when all is set. The bytes.
  */
-size_t frame_give(struct sluice_channel *c, bool all);
+void frame_give(struct sluice_channel *c, bool all);
 
 /* forward.c */
 bool forward_asked(struct sluice *s, const char *path, uint16_t port);
@@ -284,6 +285,8 @@ void forwards_fini(struct sluice *s);
 /* chan_data.c */
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r);
 void inbox_fini(struct inbox *b);
+/* n bytes have left c->in. */
+void chan_took(struct sluice_channel *c, size_t n);
 
 /* chan_request.c */
 int chan_request_in(struct sluice *s, const struct ssh_act *a);

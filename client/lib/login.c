@@ -14,6 +14,7 @@
 #include "ssh/kexinit.h"
 
 #define CUSTOM_MAX 32768
+#define TRIES_MAX  500 /* of all methods together: a server that wants more for ever */
 #define ROUNDS_MAX 100 /* of keyboard-interactive: a server that asks for ever */
 
 static const struct {
@@ -153,6 +154,8 @@ static int try_method(struct sluice *s, enum ssh_auth_method m, uint32_t id)
 {
 	int r = -ENOENT;
 
+	if (++s->login.tries > TRIES_MAX)
+		return -ENOENT;
 	if (m == SSH_AUTH_PASSWORD)
 		r = try_password(s, id);
 	else if (m == SSH_AUTH_PUBLICKEY)
@@ -243,7 +246,7 @@ static int custom(struct sluice *s, const struct ssh_act *a)
 	ssize_t n = -1;
 	int r = -ENOENT;
 
-	if (s->ops.on_custom_auth != NULL) {
+	if (s->ops.on_custom_auth != NULL && ++s->login.tries <= TRIES_MAX) {
 		s->callbacks++;
 		n = s->ops.on_custom_auth(s->arg, s, a->bytes.p, a->bytes.len, out, sizeof(out));
 		s->callbacks--;

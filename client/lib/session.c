@@ -394,13 +394,13 @@ int sluice_logoff(struct sluice *s)
 	flush(s);
 	if (s->state == STATE_UP && s->set.wait_close)
 		(void)wait_for(s, all_closed, NULL, s->set.operation_timeout);
-	if (s->brain != NULL && s->set.wait_server && may_wait(s)) {
-		(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
-	} else if (s->brain != NULL) {
+	if (s->brain != NULL) {
+		s->leaving = true; /* until the last bytes are on their way */
 		ssh_brain_end(s->brain, -SSH_E_SHUTDOWN, "logged off");
-		s->leaving = true; /* once the last bytes are on their way */
 		step(s);
-		if (may_wait(s) && s->set.linger > 0)
+		if (may_wait(s) && s->set.wait_server)
+			(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
+		else if (may_wait(s) && s->set.linger > 0)
 			(void)wait_for(s, all_written, NULL, s->set.linger);
 	}
 	connection_over(s, 0, "logged off");

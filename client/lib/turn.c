@@ -233,7 +233,9 @@ bool turn(struct sluice *s)
 	did |= step(s);
 	chans_go_on(s);
 	flush(s);
-	if (s->pump_made && s->eof_in && !s->cut)
+	if (s->pump_made && s->eof_in && !s->cut && s->leaving)
+		connection_over(s, 0, "logged off");
+	else if (s->pump_made && s->eof_in && !s->cut)
 		connection_over(s, -SLUICE_E_DROPPED, "the server closed the connection");
 	settle(s);
 	if (did)

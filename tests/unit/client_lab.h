@@ -51,8 +51,18 @@ struct lab {
 	unsigned int partial_want; /* what has to follow */
 	uint16_t forward_open;     /* the port that opens say; 0: the one that was asked for */
 	const char *open_type;     /* opened once somebody is in; NULL: nothing */
-	bool silent;               /* answers nothing of the connection protocol */
-	const char *prompts;       /* keyboard-interactive: the answer that is right */
+	unsigned int open_times;   /* as often; 0: once */
+	/* Payloads of a test's own, sealed past the brain: when somebody wants in, is in, and asks
+	 * for "exec raw". */
+	struct lab_raw {
+		const void *p;
+		size_t len;
+		unsigned int times;
+	} raw_auth, raw_up, raw_exec;
+	bool mute;           /* says nothing at all */
+	bool ask_for_ever;   /* keyboard-interactive: round after round */
+	bool silent;         /* answers nothing of the connection protocol */
+	const char *prompts; /* keyboard-interactive: the answer that is right */
 
 	struct key *host;
 	struct cipher_engine *engine;
@@ -62,6 +72,7 @@ struct lab {
 	int fd, client_fd, stop[2];
 	bool over, up, joined;
 	unsigned int n_refused, n_confirmed; /* opens of ours */
+	bool by_certificate;
 	unsigned int n_auth, n_kexes, n_alives;
 	int end;
 	uint32_t peer_reason;
@@ -74,6 +85,12 @@ static void lab_send(struct lab *l, struct ssh_wr *w)
 {
 	cr_assert_neq(ssh_wr_done(w), 0);
 	(void)ssh_brain_send(l->b, w->start, ssh_wr_done(w));
+}
+
+static void lab_raw(struct lab *l, const struct lab_raw *raw)
+{
+	for (unsigned int i = 0; i < raw->times; i++)
+		cr_assert_eq(ssh_flat_send(&l->p.flat, raw->p, raw->len), 0);
 }
 
 static void lab_simple(struct lab *l, struct lab_chan *c, uint8_t msg)
@@ -214,7 +231,7 @@ static bool lab_run(struct lab *l, struct lab_chan *c)
 	else if (sscanf(l->exec, "give %llu", &n) == 1)
 		c->to_give = n;
 	else if (strcmp(l->exec, "hold") != 0 && strncmp(l->exec, "exit ", 5) != 0 &&
-		 strcmp(l->exec, "signal") != 0)
+		 strcmp(l->exec, "signal") != 0 && strcmp(l->exec, "raw") != 0)
 		return false;
 	return true;
 }
@@ -263,7 +280,9 @@ static void lab_request(struct lab *l, const struct ssh_chan_request *m)
 	}
 	if (m->want_reply)
 		lab_simple(l, c, ok ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE);
-	if (strncmp(l->exec, "exit ", 5) == 0)
+	if (strcmp(l->exec, "raw") == 0)
+		lab_raw(l, &l->raw_exec);
+	else if (strncmp(l->exec, "exit ", 5) == 0)
 		lab_exit_status(l, c, (uint32_t)atoi(l->exec + 5));
 	else if (strcmp(l->exec, "signal") == 0)
 		lab_exit_signal(l, c);
@@ -392,11 +411,13 @@ static void lab_auth(struct lab *l, const struct ssh_act *a)
 				.prompt = {{ssh_str_c("Password: "), false}}};
 
 	l->n_auth++;
+	l->by_certificate = a->auth.key != NULL && key_plain(a->auth.key) != a->auth.key;
+	lab_raw(l, &l->raw_auth);
 	lab_copy(l->method, sizeof(l->method), a->auth.method_name);
 	if (a->auth.method == SSH_AUTH_PASSWORD &&
 	    (l->password == NULL || !ssh_str_eq(a->auth.password, l->password)))
 		d.verdict = SSH_AUTH_REFUSE;
-	if (a->auth.method == SSH_AUTH_KBDINT && a->auth.round == 0) {
+	if (a->auth.method == SSH_AUTH_KBDINT && (a->auth.round == 0 || l->ask_for_ever)) {
 		d.verdict = SSH_AUTH_PROMPT;
 		d.prompts = &p;
 	} else if (a->auth.method == SSH_AUTH_KBDINT &&
@@ -431,7 +452,8 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 		break;
 	case SSH_ACT_AUTHENTICATED:
 		l->up = true;
-		if (l->open_type != NULL)
+		lab_raw(l, &l->raw_up);
+		for (unsigned int i = 0; l->open_type != NULL && (i == 0 || i < l->open_times); i++)
 			lab_open_theirs(l, l->open_type, "", 0);
 		break;
 	case SSH_ACT_CHANNEL_OPEN:
@@ -496,7 +518,8 @@ static void *lab_main(void *arg)
 {
 	struct lab *l = arg;
 
-	lab_turn(l, 0);
+	if (!l->mute)
+		lab_turn(l, 0);
 	while (!l->over) {
 		struct pollfd p[2] = {{l->fd, POLLIN, 0}, {l->stop[0], POLLIN, 0}};
 		size_t len;
@@ -507,6 +530,11 @@ static void *lab_main(void *arg)
 		(void)poll(p, 2, -1);
 		if (p[1].revents != 0)
 			break;
+		if (l->mute) {
+			p[0].events = 0;
+			(void)poll(p, 2, -1);
+			break;
+		}
 		lab_turn(l, p[0].revents);
 	}
 	close(l->fd);

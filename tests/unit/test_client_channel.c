@@ -549,3 +549,149 @@ Test(client_channel, many_threads_use_one_connection)
 	sluice_free(s);
 	lab_free(l);
 }
+
+/* --- what was agreed, and how long it may take -------------------------------------------------
+ */
+
+Test(client_channel, algorithms_are_those_of_the_settings)
+{
+	static const struct {
+		const char *keyword, *value;
+		enum sluice_info what;
+	} cases[] = {
+		{"KexAlgorithms", "ecdh-sha2-nistp256", SLUICE_INFO_KEX},
+		{"HostKeyAlgorithms", "ssh-ed25519", SLUICE_INFO_HOSTKEY_ALG},
+		{"Ciphers", "aes256-ctr", SLUICE_INFO_CIPHER_OUT},
+		{"Ciphers", "aes256-ctr", SLUICE_INFO_CIPHER_IN},
+		{"MACs", "hmac-sha2-512-etm@openssh.com", SLUICE_INFO_MAC_OUT},
+		{"MACs", "hmac-sha2-512-etm@openssh.com", SLUICE_INFO_MAC_IN},
+		{"CompressionAlgorithms", "zlib@openssh.com", SLUICE_INFO_COMP_OUT},
+		{"CompressionAlgorithms", "zlib@openssh.com", SLUICE_INFO_COMP_IN},
+	};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char text[128], back[4];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_eq(sluice_set(s, cases[i].keyword, cases[i].value), 0);
+	login(l, s);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_assert_gt(sluice_info(s, cases[i].what, text, sizeof(text)), 0);
+		cr_assert_str_eq(text, cases[i].value);
+	}
+	cr_assert_eq(sluice_info(s, SLUICE_INFO_SESSION_ID, text, sizeof(text)), 64);
+	read_all(({
+			 struct sluice_channel *c = session(s, "cat");
+			 cr_assert_eq(sluice_channel_send(c, "zzzz", 4), 4);
+			 c;
+		 }),
+		 back, 4);
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	s = lab_client();
+	l->conf.ciphers = "aes128-ctr";
+	cr_assert_eq(sluice_set(s, "Ciphers", "aes256-ctr"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_NEGOTIATE);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, strict_key_exchange_may_be_required)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	l->conf.strict = SSH_STRICT_OFF;
+	cr_assert_eq(sluice_set(s, "StrictKex", "require"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_NEGOTIATE);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, a_server_that_says_nothing_is_given_up)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	l->mute = true;
+	cr_assert_eq(sluice_set(s, "ConnectTimeout", "50ms"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_TIMEOUT);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_TIMEOUT);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* Keep-alives that are answered move bytes for ever; the operation ends all the same. */
+Test(client_channel, a_time_out_is_total_where_that_is_wanted)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "hold");
+	char byte;
+
+	cr_assert_eq(sluice_set(s, "ServerAliveInterval", "10ms"), 0);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "200ms"), 0);
+	cr_assert_eq(sluice_set(s, "AbsoluteTimeout", "yes"), 0);
+	cr_assert_eq(sluice_channel_read(c, false, &byte, 1), -SLUICE_E_TIMEOUT);
+	cr_assert_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, closing_waits_or_does_not)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	struct sluice_channel *c = session(s, "hold");
+
+	cr_assert_eq(sluice_channel_close(c), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert(info.closed_in && info.closed_out);
+	c = session(s, "hold");
+	cr_assert_eq(sluice_set(s, "WaitForChannelClose", "no"), 0);
+	cr_assert_eq(sluice_channel_close(c), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert(info.closed_out);
+	/* The server is told to go, and goes: what it says as it closes is no error. */
+	cr_assert_eq(sluice_set(s, "WaitForServerDisconnect", "yes"), 0);
+	cr_assert_eq(sluice_logoff(s), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->peer_reason, 11u);
+	lab_free(l);
+}
+
+static int on_request(void *arg, struct sluice_channel *c, const char *type, bool want_reply,
+		      const void *data, size_t len)
+{
+	char *seen = arg;
+
+	(void)c;
+	cr_assert(want_reply);
+	snprintf(seen, 64, "%s %.*s", type, (int)len, (const char *)data);
+	return 1;
+}
+
+Test(client_channel, requests_of_the_server_are_the_programs_to_answer)
+{
+	static const uint8_t request[] = "\x62\0\0\0\0\0\0\0\x07own@lab\x01hello";
+	struct sluice_ops ops = {.size = sizeof(ops), .on_channel_request = on_request};
+	struct lab *l = lab_new();
+	struct sluice *s;
+	struct sluice_channel *c;
+	char seen[64] = "";
+
+	l->raw_exec = (struct lab_raw){request, sizeof(request) - 1, 1};
+	s = lab_login(l);
+	cr_assert_eq(sluice_ops_set(s, &ops, seen), 0);
+	c = session(s, "raw");
+	while (*seen == '\0')
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_str_eq(seen, "own@lab hello");
+	sluice_channel_free(c);
+	sluice_free(s);
+	lab_free(l);
+}

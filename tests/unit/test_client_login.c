@@ -1,4 +1,5 @@
 /* How libsluice logs in: methods, several of them, prompts, keys, messages of the program's own. */
+#include "crypto/base64.h"
 #include "crypto/cert.h"
 #include "tests/unit/client_lab.h"
 
@@ -326,6 +327,163 @@ Test(client_login, secrets_stand_in_no_log)
 	SET(s, {"LogLevel", "DEBUG3"});
 	cr_assert_eq(logon(l, s), 0);
 	cr_assert_gt(n, 5u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- who the server is --------------------------------------------------------------------------
+ */
+
+static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *k)
+{
+	struct sluice_hostkey *seen = arg;
+
+	(void)s;
+	*seen = *k;
+	seen->line = strdup(k->line);
+	seen->md5 = strdup(k->md5);
+	seen->sha1 = strdup(k->sha1);
+	seen->sha256 = strdup(k->sha256);
+	cr_assert_str_eq(k->algorithm, "ssh-ed25519");
+	cr_assert_gt(k->blob_len, 32u);
+	return k->accepted;
+}
+
+/* Another connection, which believes what accept says. */
+static int connect_believing(const struct lab *like, const char *keyword, const char *value,
+			     const char *line)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_key *k = NULL;
+	int r;
+
+	key_free(l->host);
+	l->host = (struct key *)like->host; /* borrowed */
+	SET(s, {"AcceptAnyHostKey", "no"});
+	if (keyword != NULL)
+		cr_assert_eq(sluice_set(s, keyword, value), 0);
+	if (line != NULL) {
+		cr_assert_eq(sluice_key_public(line, &k), 0);
+		cr_assert_eq(sluice_hostkey_accept(s, k), 0);
+		sluice_key_free(k);
+	}
+	r = sluice_connect_fd(s, lab_start(l));
+	sluice_free(s);
+	lab_join(l);
+	l->host = NULL;
+	lab_free(l);
+	return r;
+}
+
+Test(client_login, a_host_key_is_accepted_by_itself_and_by_each_fingerprint)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_hostkey = on_hostkey};
+	struct sluice_hostkey seen = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char both[256];
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &seen), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert(seen.accepted);
+	cr_assert_eq(connect_believing(l, NULL, NULL, seen.line), 0);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", seen.sha256, NULL), 0);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", seen.sha1, NULL), 0);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", seen.md5, NULL), 0);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", seen.md5 + 4, NULL), 0);
+	snprintf(both, sizeof(both), "SHA256:other,%s", seen.sha1);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", both, NULL), 0);
+	cr_assert_eq(connect_believing(l, "AcceptHostKeyFingerprint", "SHA256:other", NULL),
+		     -SLUICE_E_HOSTKEY_REJECTED);
+	lab_free(l);
+	free((void *)seen.line);
+	free((void *)seen.md5);
+	free((void *)seen.sha1);
+	free((void *)seen.sha256);
+}
+
+/* --- keys
+ * ----------------------------------------------------------------------------------------- */
+
+Test(client_login, a_key_whose_algorithms_are_not_accepted_is_not_tried)
+{
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = client(&h);
+
+	add_key(s);
+	SET(s, {"AuthMode", "publickey"}, {"PubkeyAcceptedAlgorithms", "rsa-sha2-512"});
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	cr_assert_eq(l->n_auth, 0u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_login, a_method_is_repeated_only_where_that_is_wanted)
+{
+	static const char *const repeat[] = {"no", "yes"};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct heard h = {0};
+		struct lab *l = lab_new();
+		struct sluice *s = client(&h);
+
+		/* Never enough: with repeats it is tried as often as there is patience. */
+		l->partial_of = l->partial_want = SSH_AUTH_PASSWORD;
+		SET(s, {"AuthMode", "multifactor"});
+		cr_assert_eq(sluice_set(s, "RepeatAuthMethods", repeat[i]), 0);
+		cr_assert_lt(logon(l, s), 0);
+		cr_assert_eq(h.outcomes[2] > 1, i == 1, "%u", h.outcomes[2]);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
+/* The line of a certificate for a key, by the lab's host key. */
+static void certificate(const struct lab *l, const struct key *k, char *line, size_t size)
+{
+	static const char *const names[] = {"demo"};
+	const struct cert_spec spec = {.role = CERT_USER,
+				       .key_id = "me",
+				       .principals = names,
+				       .n_principals = 1,
+				       .valid_before = UINT64_MAX};
+	struct key *cert = NULL;
+	size_t len;
+	int n;
+
+	cr_assert_eq(cert_build(k, &spec, l->host, NULL, &cert), 0);
+	n = snprintf(line, size, "%s ", key_type(cert));
+	(void)key_blob(cert, &len);
+	cr_assert_lt(base64_len(len) + (size_t)n, size);
+	base64_encode(key_blob(cert, &len), len, line + n);
+	line[(size_t)n + base64_len(len)] = '\0';
+	key_free(cert);
+}
+
+Test(client_login, a_certificate_goes_before_its_key)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_key *k = NULL;
+	struct key *made = NULL;
+	char line[4096];
+
+	k = fresh_key(&made);
+	certificate(l, l->host, line, sizeof(line));
+	cr_assert_eq(sluice_key_certificate(k, line), -EINVAL);
+	cr_assert_lt(sluice_key_certificate(k, "ssh-ed25519 AAAA"), 0);
+	certificate(l, made, line, sizeof(line));
+	key_free(made);
+	cr_assert_eq(sluice_key_certificate(k, line), 0);
+	cr_assert_eq(sluice_identity_add(s, k), 0);
+	sluice_key_free(k);
+	SET(s, {"AuthMode", "publickey"});
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert(l->by_certificate);
 	sluice_free(s);
 	lab_free(l);
 }

@@ -1,0 +1,219 @@
+/* Servers that break the rules: the program hears of it, and nothing else happens to it. */
+#include "tests/unit/client_lab.h"
+
+TestSuite(client_hostile, .timeout = 60);
+
+/* A payload as a string literal, which may hold NUL. */
+#define RAW(text, n) ((struct lab_raw){text, sizeof(text) - 1, n})
+
+static int logon(struct lab *l, struct sluice *s)
+{
+	int r = sluice_connect_fd(s, lab_start(l));
+
+	return r == 0 ? sluice_logon(s, NULL, 0) : r;
+}
+
+/* What it says to somebody who is in, in answer to "exec raw" on channel 0. */
+static int after_exec(struct lab_raw raw)
+{
+	struct lab *l = lab_new();
+	struct sluice *s;
+	struct sluice_channel *c = NULL;
+	char buf[256];
+	ssize_t n;
+	int r;
+
+	l->raw_exec = raw;
+	s = lab_login(l);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	(void)sluice_channel_start(c, "exec", "raw");
+	cr_assert_eq(sluice_request(s, "yes@lab", false, NULL, 0, NULL, 0, NULL) == 0,
+		     sluice_status(s) == 0);
+	while ((n = sluice_channel_read(c, false, buf, sizeof(buf))) > 0)
+		;
+	cr_assert_neq(n, -SLUICE_E_TIMEOUT);
+	r = sluice_status(s);
+	cr_assert_eq(sluice_channel_send(c, "x", 1) < 0, r < 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_neq(l->peer_reason, 0u); /* and the server is told why */
+	lab_free(l);
+	return r;
+}
+
+Test(client_hostile, messages_of_channels_that_are_none_or_are_not_allowed)
+{
+	cr_assert_eq(after_exec(RAW("\x5e\0\0\0\x09\0\0\0\x01x", 1)), -SLUICE_E_CHANNEL_ID);
+	/* confirmed twice, refused when it is open */
+	cr_assert_eq(after_exec(RAW("\x5b\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\x10\0", 1)),
+		     -SLUICE_E_CHANNEL_ID);
+	cr_assert_eq(after_exec(RAW("\x5c\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0", 1)),
+		     -SLUICE_E_CHANNEL_ID);
+	/* a window beyond what 32 bits hold */
+	cr_assert_eq(after_exec(RAW("\x5d\0\0\0\0\xff\xff\xff\xff", 1)), -SLUICE_E_CHANNEL_MSG);
+}
+
+Test(client_hostile, messages_out_of_phase_or_malformed)
+{
+	cr_assert_eq(after_exec(RAW("\x34", 1)),
+		     -SLUICE_E_MSG_UNSUPPORTED); /* authenticated again */
+	cr_assert_eq(after_exec(RAW("\x06\0\0\0\x0cssh-userauth", 1)), -SLUICE_E_MSG_UNSUPPORTED);
+	cr_assert_eq(after_exec(RAW("\x15", 1)), -SLUICE_E_MSG_UNSUPPORTED); /* keys nobody made */
+	cr_assert_eq(after_exec(RAW("\x1f", 1)), -SLUICE_E_MSG_UNSUPPORTED);
+	cr_assert_eq(after_exec(RAW("\x5e\0\0\0\0\0\0\0\xffx", 1)), -SLUICE_E_MSG_UNSUPPORTED);
+	cr_assert_eq(after_exec(RAW("\x62\0\0\0\0\0\0\xff\xff", 1)), -SLUICE_E_MSG_UNSUPPORTED);
+	cr_assert_eq(after_exec(RAW("\x5a\0\0\0\x07session", 1)), -SLUICE_E_MSG_UNSUPPORTED);
+}
+
+Test(client_hostile, more_data_than_the_window_or_than_a_packet)
+{
+	static uint8_t much[9 + 40000] = {94, 0, 0, 0, 0, 0, 0, 40000 >> 8, 40000 & 255};
+	static uint8_t some[9 + 32000] = {94, 0, 0, 0, 0, 0, 0, 32000 >> 8, 32000 & 255};
+
+	cr_assert_eq(after_exec((struct lab_raw){much, sizeof(much), 1}), -SLUICE_E_CHANNEL_DATA);
+	cr_assert_eq(after_exec((struct lab_raw){some, sizeof(some), 200}), -SLUICE_E_CHANNEL_DATA);
+}
+
+Test(client_hostile, data_behind_its_end)
+{
+	static const uint8_t eof[] = {96, 0, 0, 0, 0}, data[] = {94, 0, 0, 0, 0, 0, 0, 0, 1, 'x'};
+	struct lab *l = lab_new();
+	struct sluice *s;
+	struct sluice_channel *c = NULL;
+	char byte;
+
+	l->raw_exec = (struct lab_raw){eof, sizeof(eof), 2};
+	s = lab_login(l);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "raw"), 0);
+	cr_assert_eq(sluice_channel_read(c, false, &byte, 1), 0);
+	l->raw_exec = (struct lab_raw){data, sizeof(data), 1};
+	(void)sluice_channel_start(c, "exec", "raw");
+	while (sluice_dispatch(s, -1) >= 0)
+		;
+	cr_assert_eq(sluice_status(s), -SLUICE_E_CHANNEL_MSG);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* Each is refused; the connection goes on, and the program hears of none. */
+static int on_open_request(void *arg, struct sluice_channel *c, const struct sluice_open *o)
+{
+	(void)c;
+	(void)o;
+	++*(unsigned int *)arg;
+	return 1;
+}
+
+Test(client_hostile, channels_that_nobody_asked_for)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_channel_open_request = on_open_request};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_channel *c = NULL;
+	unsigned int heard = 0;
+
+	l->open_type = "session";
+	l->open_times = 50;
+	cr_assert_eq(sluice_ops_set(s, &ops, &heard), 0);
+	cr_assert_eq(logon(l, s), 0);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "exit 0"), 0);
+	cr_assert_eq(sluice_channel_wait(c), 0);
+	cr_assert_eq(heard, 0u);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->n_refused, 50u);
+	lab_free(l);
+}
+
+/* Global requests and replies nobody asked for, pings, unknown numbers: nothing comes of them. */
+Test(client_hostile, what_means_nothing_is_passed_over)
+{
+	static const struct lab_raw raw[] = {
+		{"\x50\0\0\0\x07own@lab\x01", 13, 500},
+		{"\x51", 1, 500},
+		{"\x52", 1, 500},
+		{"\xc8hello", 6, 500},
+		{"\x02\0\0\0\x01x", 6, 500},
+		{"\xc0\0\0\0\x01x", 6, 500},
+	};
+
+	for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s;
+
+		l->raw_up = raw[i];
+		s = lab_login(l);
+		cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+		cr_assert_eq(sluice_logoff(s), 0);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
+Test(client_hostile, banners_without_end)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	l->raw_auth = RAW("\x35\0\0\0\x05hello\0\0\0\0", 1000);
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	sluice_free(s);
+	lab_free(l);
+}
+
+static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *instruction,
+		     struct sluice_prompt *prompt, unsigned int n)
+{
+	(void)s;
+	(void)name;
+	(void)instruction;
+	(void)prompt;
+	(void)n;
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+Test(client_hostile, questions_without_end)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_kbdint = on_kbdint};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	unsigned int rounds = 0;
+
+	l->ask_for_ever = true;
+	cr_assert_eq(sluice_ops_set(s, &ops, &rounds), 0);
+	cr_assert_eq(sluice_set(s, "AuthMode", "keyboard-interactive"), 0);
+	cr_assert_eq(logon(l, s), -SLUICE_E_AUTH);
+	cr_assert_leq(rounds, 100u);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* Bytes that are no SSH, and a server that goes in the middle of anything. */
+Test(client_hostile, what_is_no_server_at_all)
+{
+	static const char *const says[] = {
+		"HTTP/1.1 400 Bad Request\r\n\r\n",
+		"SSH-1.5-old\r\n",
+		"SSH-2.0-x\r\n\xff\xff\xff\xff",
+		"SSH-2.0-x\r\n",
+		"",
+	};
+
+	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		struct sluice *s = lab_client();
+		int fd[2];
+		char text[256] = "";
+
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+		cr_assert_eq(send(fd[0], says[i], strlen(says[i]), 0), (ssize_t)strlen(says[i]));
+		shutdown(fd[0], SHUT_WR);
+		cr_assert_lt(sluice_connect_fd(s, fd[1]), 0);
+		cr_assert_lt(sluice_status(s), 0);
+		cr_assert_gt(sluice_error_last(s, text, sizeof(text)), 0u);
+		close(fd[0]);
+		sluice_free(s);
+	}
+}
