@@ -32,6 +32,8 @@ struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len)
 	if (c == NULL)
 		return NULL;
 	c->s = s;
+	while (chan_find(s, s->next_channel) != NULL) /* they wrap; old channels live on (S-55) */
+		s->next_channel++;
 	c->id = s->next_channel++;
 	c->fsm.state = SSH_CHAN_OPENING;
 	c->packet_in = s->set.packet_max;

@@ -196,6 +196,18 @@ static void drain(int fd)
 		;
 }
 
+/* An engine takes longer to make than most inputs take: they are made once. */
+static void keep_engines(void)
+{
+	static bool kept;
+	struct engine *e;
+
+	for (unsigned int i = 0; !kept && i < ENGINES_MAX; i++)
+		if (engine_get(&e) < 0)
+			abort();
+	kept = true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sluice *s;
@@ -204,6 +216,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
+	keep_engines();
 	how = data[0];
 	over = in = false;
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)

@@ -50,6 +50,17 @@ check "gssapi-keyex" keyex $LAB_USER
 check "it was by gssapi-keyex" by gssapi-keyex
 check "the log names both" grep -q "Accepted gssapi-keyex for $LAB_USER" "$LAB_DIR/control.log"
 not() { ! "$@"; }
+# libsluice with the same ticket.
+library() { # pattern of what was agreed, settings…
+	local pattern=$1
+	shift
+	lab_in client timeout 20 "$SLUICE_BUILD/tests/interop/client_settings" Hostname=$LAB_GW_OUTSIDE Port=$LAB_PORT User=$LAB_USER \
+		AcceptHostKeyFingerprint="$(ssh-keygen -lf "$LAB_DIR/host_ed25519.pub" | cut -d' ' -f2)" "$@" 2>"$LAB_DIR/peer.log" | grep -q "$pattern"
+}
+check "libsluice: gssapi-with-mic" library '^mlkem768x25519-sha256' AuthMode=gssapi-with-mic
+check "libsluice: gssapi-keyex" library '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes
+check "libsluice: any that do" library '^mlkem768x25519-sha256' AuthMode=multifactor TryAllAuthMethods=yes GSSAPIAuthentication=yes \
+	GSSAPIServerIdentity=$LAB_GW_OUTSIDE GSSAPIDelegateCredentials=yes
 check "another's ticket" ticket stranger
 check "another's ticket is refused with gssapi-with-mic" not with_mic $LAB_USER
 check "another's ticket is refused with gssapi-keyex" not keyex $LAB_USER

@@ -59,10 +59,12 @@ struct lab {
 		size_t len;
 		unsigned int times;
 	} raw_auth, raw_up, raw_exec;
-	bool mute;           /* says nothing at all */
-	bool ask_for_ever;   /* keyboard-interactive: round after round */
-	bool silent;         /* answers nothing of the connection protocol */
-	const char *prompts; /* keyboard-interactive: the answer that is right */
+	bool mute;                   /* says nothing at all */
+	uint32_t packet_max, window; /* of confirmations */
+	bool has_limits;             /* which of them are said */
+	bool ask_for_ever;           /* keyboard-interactive: round after round */
+	bool silent;                 /* answers nothing of the connection protocol */
+	const char *prompts;         /* keyboard-interactive: the answer that is right */
 
 	struct key *host;
 	struct cipher_engine *engine;
@@ -112,6 +114,10 @@ static void lab_open(struct lab *l, const struct ssh_chan_open *o)
 	uint8_t buf[64];
 	struct ssh_wr w;
 
+	if (l->has_limits) {
+		m.window_size = l->window;
+		m.packet_max = l->packet_max;
+	}
 	for (uint32_t i = 0; i < LAB_CHANNELS; i++) {
 		struct lab_chan *c = &l->chan[i];
 

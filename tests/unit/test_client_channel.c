@@ -1,4 +1,7 @@
 /* Channels of libsluice: terminals, records, forwards, what the server opens, rekeys, threads. */
+#include <sys/mman.h>
+
+#include "client/lib/internal.h"
 #include "tests/unit/client_lab.h"
 
 TestSuite(client_channel, .timeout = 60);
@@ -694,4 +697,55 @@ Test(client_channel, requests_of_the_server_are_the_programs_to_answer)
 	sluice_channel_free(c);
 	sluice_free(s);
 	lab_free(l);
+}
+
+/* Numbers of channels go round, and one that lives long keeps its own (S-55). */
+Test(client_channel, s55_numbers_wrap_around_those_that_live)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *first = session(s, "cat"), *c;
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	char back[2];
+
+	s->next_channel = UINT32_MAX - 1;
+	for (unsigned int i = 0; i < 4; i++) {
+		c = session(s, "cat");
+		cr_assert_eq(sluice_channel_info(c, &info), 0);
+		cr_assert_neq(info.id, 0u); /* the first one's */
+		cr_assert_eq(sluice_channel_send(c, "ab", 2), 2);
+		read_all(c, back, 2);
+		cr_assert_eq(sluice_channel_close(c), 0);
+		sluice_channel_free(c);
+	}
+	cr_assert_eq(sluice_channel_send(first, "cd", 2), 2);
+	read_all(first, back, 2);
+	cr_assert_eq(memcmp(back, "cd", 2), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* One write of 2^31, 2^32, 2^32 + 1 bytes and what fits into the short run (S-56). */
+Test(client_channel, s56_a_write_of_any_size_completes, .timeout = 1200)
+{
+	static const size_t sizes[] = {(1u << 23) + 1, (size_t)1 << 31, (size_t)1 << 32,
+				       ((size_t)1 << 32) + 1};
+	unsigned int n = getenv("SLUICE_LONG") != NULL ? 4 : 1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_login(l);
+		struct sluice_channel_info info = {.size = sizeof(info)};
+		struct sluice_channel *c = session(s, "hold");
+		void *p = mmap(NULL, sizes[i], PROT_READ,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		cr_assert_neq(p, MAP_FAILED);
+		cr_assert_eq(sluice_channel_send(c, p, sizes[i]), (ssize_t)sizes[i]);
+		cr_assert_eq(sluice_channel_info(c, &info), 0);
+		cr_assert_eq(info.bytes_out, sizes[i]);
+		munmap(p, sizes[i]);
+		sluice_free(s);
+		lab_free(l);
+	}
 }

@@ -217,3 +217,93 @@ Test(client_hostile, what_is_no_server_at_all)
 		sluice_free(s);
 	}
 }
+
+/* --- what a program says of its end, and limits it names ----------------------------------------
+ */
+
+/* exit-status of no number, exit-signal with a length of 2^32-1: no end was said, and all goes on.
+ */
+Test(client_hostile, s64_an_end_that_is_malformed_is_none)
+{
+	static const struct lab_raw raw[] = {
+		{"\x62\0\0\0\0\0\0\0\x0b"
+		 "exit-status\0",
+		 21, 1},
+		{"\x62\0\0\0\0\0\0\0\x0b"
+		 "exit-status\0\1\2\3",
+		 24, 1},
+		{"\x62\0\0\0\0\0\0\0\x0b"
+		 "exit-status\0\0\0\0\1\0",
+		 26, 1},
+		{"\x62\0\0\0\0\0\0\0\x0b"
+		 "exit-signal\0\xff\xff\xff\xff",
+		 25, 1},
+		{"\x62\0\0\0\0\0\0\0\x0b"
+		 "exit-signal\0\0\0\0\4TERM\1\xff\xff\xff\xff",
+		 34, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice_channel_info info = {.size = sizeof(info)};
+		struct sluice_channel *c = NULL;
+		struct sluice *s;
+
+		l->raw_exec = raw[i];
+		s = lab_login(l);
+		cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+		cr_assert_eq(sluice_channel_start(c, "exec", "raw"), 0);
+		cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+		cr_assert_eq(sluice_channel_info(c, &info), 0);
+		cr_assert_not(info.has_exit_status);
+		cr_assert_not(info.has_exit_signal);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
+/* A client of ours resumes nothing: unknown requests are refused, and nothing of ours is said. */
+Test(client_hostile, s68_requests_it_does_not_know_are_refused)
+{
+	static const char resume[] = "\x50\0\0\0\x12roaming@appgate.ch\x01\0\0\xff\xff";
+	struct lab *l = lab_new();
+	struct sluice *s;
+
+	l->raw_up = (struct lab_raw){resume, sizeof(resume) - 1, 3};
+	s = lab_login(l);
+	cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* What we say of a channel: the smallest packets, or none, and windows of any size. */
+Test(client_hostile, s50_limits_of_packets_and_windows)
+{
+	static const uint32_t packets[] = {0, 1, 255, 256, UINT32_MAX};
+	static const uint32_t windows[] = {0, 1, UINT32_MAX};
+
+	for (unsigned int p = 0; p < 5; p++) {
+		for (unsigned int w = 0; w < 3; w++) {
+			struct lab *l = lab_new();
+			struct sluice *s;
+			struct sluice_channel *c = NULL;
+			int r;
+
+			l->packet_max = packets[p];
+			l->window = windows[w];
+			l->has_limits = true;
+			s = lab_login(l);
+			r = sluice_channel_open(s, "session", NULL, 0, &c);
+			cr_assert_eq(r, packets[p] < 256 ? -SLUICE_E_CHANNEL_OPEN : 0);
+			cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+			if (r == 0)
+				cr_assert_eq(sluice_channel_send(c, "ab", 2),
+					     windows[w] == 0   ? -SLUICE_E_WOULD_BLOCK
+					     : windows[w] == 1 ? 1
+							       : 2);
+			sluice_free(s);
+			lab_free(l);
+		}
+	}
+}
