@@ -213,9 +213,10 @@ static bool judge(struct sluice *s, bool *ret_same)
 	     partial ? "did, and more is wanted" : "refused");
 	if (partial) {
 		l->methods_done |= was;
-		if (s->set.repeat_methods)
+		if (s->set.repeat_methods) {
 			l->tried = l->next_key = l->passwords = l->rounds = l->kbdints = 0;
 			l->gss_tried = 0;
+		}
 		return s->set.auth_mode == AUTH_MULTIFACTOR || s->set.try_all;
 	}
 	/* Another key, or password, may do. */

@@ -197,15 +197,22 @@ static void drain(int fd)
 }
 
 /* An engine takes longer to make than most inputs take: they are made once. */
+static struct engine *kept[ENGINES_MAX];
+
+static void give_engines(void)
+{
+	for (unsigned int i = 0; i < ENGINES_MAX; i++)
+		engine_put(kept[i]);
+}
+
 static void keep_engines(void)
 {
-	static bool kept;
-	struct engine *e;
-
-	for (unsigned int i = 0; !kept && i < ENGINES_MAX; i++)
-		if (engine_get(&e) < 0)
+	if (kept[0] != NULL)
+		return;
+	for (unsigned int i = 0; i < ENGINES_MAX; i++)
+		if (engine_get(&kept[i]) < 0)
 			abort();
-	kept = true;
+	(void)atexit(give_engines);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
