@@ -98,7 +98,7 @@ struct ssh_brain_conf {
 	} gex;
 	const struct moduli *moduli;
 	/*
-	 * GSS-API: a client's server, as Kerberos knows it (host@…), and whether it is given our
+	 * GSS-API: a client's server, by the name Kerberos knows it by, and whether it is given our
 	 * tickets; a server's: only with the key of its own name (GSSAPIStrictAcceptorCheck).
 	 */
 	const char *gss_server;

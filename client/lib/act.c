@@ -36,7 +36,8 @@ static void kex_list(const struct sluice *s, char to[KEX_LIST_MAX])
 
 static int brain_make(struct sluice *s)
 {
-	char gss_name[SSH_HOST_MAX + 8], kex[KEX_LIST_MAX];
+	const char *gss_host = *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname;
+	char kex[KEX_LIST_MAX];
 	struct ssh_brain_conf c = {
 		.role = SSH_CLIENT,
 		.ident = s->set.version,
@@ -51,13 +52,11 @@ static int brain_make(struct sluice *s)
 		.server_sig_algs = s->set.sig_algs,
 		.user = s->set.user,
 		.open_types = s->set.open_types,
-		.gss_server = login_by_gss(s) || s->set.gss_kex ? gss_name : NULL,
+		.gss_server = login_by_gss(s) || s->set.gss_kex ? gss_host : NULL,
 		.gss_delegate = s->set.gss_delegate,
 	};
 	int r;
 
-	snprintf(gss_name, sizeof(gss_name), "host@%s",
-		 *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname);
 	kex_list(s, kex);
 	r = ssh_brain_new(&c, &s->brain);
 	if (r < 0)
