@@ -307,3 +307,33 @@ Test(client_hostile, s50_limits_of_packets_and_windows)
 		}
 	}
 }
+
+Test(client_hostile, a_server_that_disconnects_says_why_and_one_that_goes_does_not)
+{
+	static const char bye[] = "\1\0\0\0\x0b\0\0\0\3bye\0\0\0\0";
+	struct lab *l = lab_new();
+	struct sluice *s;
+	struct sluice_channel *c = NULL;
+	char text[256];
+
+	l->raw_exec = (struct lab_raw){bye, sizeof(bye) - 1, 1};
+	s = lab_login(l);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	(void)sluice_channel_start(c, "exec", "raw");
+	while (sluice_dispatch(s, -1) >= 0)
+		;
+	cr_assert_eq(sluice_status(s), -SLUICE_E_DISCONNECTED);
+	cr_assert_gt(sluice_error_last(s, text, sizeof(text)), 0u);
+	cr_assert_str_eq(text, "the server disconnects: bye (reason 11)");
+	sluice_free(s);
+	lab_free(l);
+
+	l = lab_new();
+	s = lab_login(l);
+	cr_assert_eq(write(l->stop[1], "", 1), 1);
+	while (sluice_dispatch(s, -1) >= 0)
+		;
+	cr_assert_eq(sluice_status(s), -SLUICE_E_DROPPED);
+	sluice_free(s);
+	lab_free(l);
+}

@@ -122,6 +122,58 @@ Test(client_payload, opens_and_global_requests)
 	sluice_payload_free(&p);
 }
 
+/* Each request with what it carries, and what that reads as. */
+Test(client_payload, requests_have_their_fields)
+{
+	static const struct {
+		const char *type;
+		const char *const values[6][2]; /* type and value */
+		const char *field, *text;
+	} cases[] = {
+		{"pty-req",
+		 {{"s", "vt100"},
+		  {"i", "80"},
+		  {"i", "24"},
+		  {"i", "640"},
+		  {"i", "480"},
+		  {"sb", "00"}},
+		 "TerminalHeightPixels",
+		 "480"},
+		{"pty-req",
+		 {{"s", "vt100"}, {"i", "80"}, {"i", "24"}, {"i", "0"}, {"i", "0"}, {"sb", "3500"}},
+		 "TerminalModes",
+		 "3500"},
+		{"window-change",
+		 {{"i", "80"}, {"i", "24"}, {"i", "1"}, {"i", "2"}},
+		 "TerminalHeightRows",
+		 "24"},
+		{"env", {{"s", "LANG"}, {"s", "C"}}, "VariableValue", "C"},
+		{"exec", {{"s", "ls -l"}}, "Command", "ls -l"},
+		{"subsystem", {{"s", "sftp"}}, "Subsystem", "sftp"},
+		{"xon-xoff", {{"f", "True"}}, "ClientCanDo", "True"},
+		{"signal", {{"s", "TERM"}}, "SignalName", "TERM"},
+		{"exit-status", {{"i", "7"}}, "ExitStatus", "7"},
+		{"exit-signal",
+		 {{"s", "KILL"}, {"f", "True"}, {"s", "x"}, {"s", ""}},
+		 "CoreDumped",
+		 "True"},
+		{"break", {{"i", "500"}}, "BreakLength", "500"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sluice_payload p = {0};
+
+		put(&p, "b", "98");
+		put(&p, "i", "1");
+		put(&p, "s", cases[i].type);
+		put(&p, "f", "False");
+		for (unsigned int v = 0; v < 6 && cases[i].values[v][0] != NULL; v++)
+			put(&p, cases[i].values[v][0], cases[i].values[v][1]);
+		cr_assert_str_eq(field(&p, cases[i].field), cases[i].text, "%s", cases[i].type);
+		sluice_payload_free(&p);
+	}
+}
+
 Test(client_payload, hexadecimal)
 {
 	uint8_t bytes[4];

@@ -311,3 +311,28 @@ Test(client_session, a_version_that_no_pattern_matches_is_refused)
 	cr_assert_eq(l->peer_reason, 8u);
 	lab_free(l);
 }
+
+Test(client_session, what_cannot_be_done_says_why)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct sluice_channel *c = NULL;
+	struct sluice_key *k = NULL;
+
+	cr_assert_eq(sluice_connect(s), -SLUICE_E_ADDRESS);
+	cr_assert_eq(sluice_logoff(s), -SLUICE_E_NOT_CONNECTED);
+	cr_assert_eq(sluice_disconnect(s), -SLUICE_E_NOT_CONNECTED);
+	cr_assert_eq(sluice_rekey(s), -SLUICE_E_STATE);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), -SLUICE_E_NOT_CONNECTED);
+	cr_assert_eq(sluice_key_load("/nonexistent/key", NULL, &k), -ENOENT);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), -SLUICE_E_STATE);
+	cr_assert_eq(sluice_connect(s), -SLUICE_E_ALREADY);
+	cr_assert_eq(sluice_logon(s, "elsewhere", 0), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_set(s, "Port", "23"), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_reset(s), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_ALREADY);
+	sluice_free(s);
+	lab_free(l);
+}
