@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "control/alive.h"
+#include "control/helper/agents.h"
 #include "control/helper/allow.h"
 #include "control/helper/server.h"
 #include "control/log.h"
@@ -97,6 +98,7 @@ static int rules_read(struct conf **ret)
 static int serve(struct helper_rules *rules)
 {
 	struct sockaddr_un sun = {0};
+	unsigned int left;
 	const char *dir;
 	uid_t uid;
 	gid_t gid;
@@ -115,6 +117,9 @@ static int serve(struct helper_rules *rules)
 	if (geteuid() != 0)
 		log_line(LOG_L_INFO, "not root: users' files and programs are out of reach");
 	log_line(LOG_L_INFO, "sluice-helper listens on %s", sun.sun_path);
+	left = agents_clean(dir);
+	if (left > 0)
+		log_line(LOG_L_INFO, "%u folders of agents that were left behind are gone", left);
 	r = helper_serve(fd, uid, rules);
 	(void)unlink(sun.sun_path);
 	return r == 0 ? 0 : EXIT_BAD;

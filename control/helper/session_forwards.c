@@ -19,16 +19,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/helper/agents.h"
 #include "control/helper/session.h"
 #include "control/listen.h"
 #include "control/log.h"
+#include "control/setup.h"
 #include "crypto/secret.h"
 
 #define X11_PORT     6000
 #define X11_DISPLAYS 1000 /* that are tried, from X11DisplayOffset on; sshd's */
 #define AGENT_TRIES  4
-#define AGENT_NAME   "agent"
-#define NAME_LETTERS 10
 
 static void without(const struct run *r, const char *what, const char *why)
 {
@@ -59,20 +59,40 @@ static bool agent_remove(struct run *r)
 	return unlink(r->agent_path) == 0 && rmdir(r->agent_dir) == 0;
 }
 
+/* Should we be killed, another helper finds it by this. */
+static void agent_mark(const struct run *r, bool on)
+{
+	const char *name = r->agent_dir + sizeof(AGENTS_TMP), *run;
+
+	if (setup_run_dir(&run) < 0)
+		return;
+	if (!on)
+		agents_unmark(run, name);
+	else if (!agents_mark(run, name))
+		log_line(LOG_L_ERROR, "%s/agents is not ours: agents' folders may be left behind",
+			 run);
+}
+
+static void agent_take_away(struct run *r)
+{
+	if (session_as_user(r, agent_remove))
+		agent_mark(r, false);
+}
+
 /* A name nobody can have made before us; and if he has, it is not used. */
 static bool agent_name(struct run *r)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef";
-	uint8_t random[NAME_LETTERS];
-	char name[NAME_LETTERS + 1];
+	static const char letters[] = AGENTS_LETTERS;
+	uint8_t random[AGENTS_RANDOM];
+	char name[AGENTS_RANDOM + 1];
 
 	if (crypto_random(random, sizeof(random)) < 0)
 		return false;
-	for (size_t i = 0; i < NAME_LETTERS; i++)
+	for (size_t i = 0; i < AGENTS_RANDOM; i++)
 		name[i] = letters[random[i] % 32];
-	name[NAME_LETTERS] = '\0';
-	snprintf(r->agent_dir, sizeof(r->agent_dir), "/tmp/ssh-%s", name);
-	snprintf(r->agent_path, sizeof(r->agent_path), "%s/" AGENT_NAME, r->agent_dir);
+	name[AGENTS_RANDOM] = '\0';
+	snprintf(r->agent_dir, sizeof(r->agent_dir), AGENTS_TMP "/" AGENTS_PREFIX "%s", name);
+	snprintf(r->agent_path, sizeof(r->agent_path), "%s/" AGENTS_SOCKET, r->agent_dir);
 	return true;
 }
 
@@ -81,13 +101,17 @@ static void agent_open(struct run *r)
 	bool made = false;
 
 	r->agent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	for (int i = 0; r->agent >= 0 && !made && i < AGENT_TRIES && agent_name(r); i++)
+	for (int i = 0; r->agent >= 0 && !made && i < AGENT_TRIES && agent_name(r); i++) {
+		agent_mark(r, true);
 		made = session_as_user(r, agent_make);
+		if (!made)
+			agent_mark(r, false);
+	}
 	if (made && env_set(&r->env, "SSH_AUTH_SOCK", r->agent_path) == 0)
 		return;
 	without(r, "an agent", "no socket for it");
 	if (made)
-		(void)session_as_user(r, agent_remove);
+		agent_take_away(r);
 	r->agent_dir[0] = '\0';
 	if (r->agent >= 0)
 		close(r->agent);
@@ -216,6 +240,6 @@ void session_forwards_open(struct run *r)
 void session_forwards_close(struct run *r)
 {
 	if (r->agent_dir[0] != '\0')
-		(void)session_as_user(r, agent_remove);
+		agent_take_away(r);
 	r->agent_dir[0] = '\0';
 }

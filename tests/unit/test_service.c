@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "control/helper/agents.h"
 #include "control/service/child.h"
 #include "control/service/env.h"
 #include "control/service/tty.h"
@@ -249,4 +252,102 @@ Test(service, a_root_belongs_to_root_all_the_way)
 	snprintf(path, sizeof(path), "%s/x", dir);
 	cr_assert_not(child_chroot_safe(path, why, sizeof(why)));
 	cr_assert_eq(rmdir(dir), 0);
+}
+
+/* --- agents' folders that were left behind ---------------------------------------------------- */
+
+static void socket_at(const char *path)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(sun.sun_path, path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0, "%s", path);
+	close(fd);
+}
+
+/* A folder below /tmp with a socket in it, marked or not. */
+static void folder(const char *run, const char *name, const char *in, bool marked)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/%s", name);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "/tmp/%s/%s", name, in);
+	socket_at(path);
+	if (marked)
+		cr_assert(agents_mark(run, name));
+}
+
+static bool is_there(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/%s", name);
+	return access(path, F_OK) == 0;
+}
+
+static void folder_away(const char *name, const char *in)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/%s/%s", name, in);
+	cr_assert_eq(unlink(path), 0);
+	snprintf(path, sizeof(path), "/tmp/%s", name);
+	cr_assert_eq(rmdir(path), 0);
+}
+
+/* Eight letters of this process's own number, that tests beside this one do not have. */
+static void name_own(char buf[16], char first)
+{
+	unsigned int n = (unsigned int)getpid();
+
+	strcpy(buf, "ssh-");
+	buf[4] = first;
+	buf[5] = 'a';
+	for (int i = 6; i < 14; i++, n >>= 4)
+		buf[i] = (char)('A' + n % 16);
+	buf[14] = '\0';
+}
+
+Test(service, agents_folders_that_were_left_behind_go)
+{
+	char run[] = "/tmp/sluice-agents-XXXXXX", marked[16], other[16], full[16], marks[64];
+
+	cr_assert_not_null(mkdtemp(run));
+	name_own(marked, 'M');
+	name_own(other, 'N');
+	name_own(full, 'O');
+	folder(run, marked, "agent", true);
+	folder(run, other, "agent", false);
+	folder(run, full, "agent.17", true);
+	cr_expect_eq(agents_clean(run), 1);
+	cr_expect_not(is_there(marked));
+	cr_expect(is_there(other), "nobody said that it is ours");
+	cr_expect(is_there(full), "there is something else in it");
+	cr_expect_eq(agents_clean(run), 0);
+	folder_away(other, "agent");
+	folder_away(full, "agent.17");
+	snprintf(marks, sizeof(marks), "%s/agents", run);
+	cr_expect_eq(rmdir(marks), 0, "no mark is left");
+	cr_expect_eq(rmdir(run), 0);
+}
+
+/* Control may write to the folder above: it cannot have another's folders removed. */
+Test(service, marks_that_others_may_write_are_not_believed)
+{
+	char run[] = "/tmp/sluice-agents-XXXXXX", name[16], marks[64];
+
+	cr_assert_not_null(mkdtemp(run));
+	name_own(name, 'P');
+	folder(run, name, "agent", true);
+	snprintf(marks, sizeof(marks), "%s/agents", run);
+	cr_assert_eq(chmod(marks, 0770), 0);
+	cr_expect_eq(agents_clean(run), 0);
+	cr_expect(is_there(name));
+	cr_assert_eq(chmod(marks, 0700), 0);
+	cr_expect_eq(agents_clean(run), 1);
+	cr_expect_not(agents_mark("/nonexistent", name));
+	cr_expect_eq(rmdir(marks), 0);
+	cr_expect_eq(rmdir(run), 0);
 }
