@@ -152,6 +152,7 @@ int answer_begin(struct answer *a, const struct admin_env *env, const char *line
 	for (size_t i = 0; i < N_SHOWS && strcmp(request_word(&a->request, 0), "show") == 0; i++)
 		if (strcmp(request_word(&a->request, 1), shows[i].name) == 0)
 			return show(a, i, env, out);
+	a->caller.audit = env->sessions->audit;
 	for (size_t i = 0; (steer = steer_at(i)) != NULL; i++)
 		if (strcmp(request_word(&a->request, 0), steer->name) == 0)
 			return a->request.n >= steer->least && a->request.n <= steer->most

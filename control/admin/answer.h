@@ -56,6 +56,7 @@ struct answer {
 	struct {
 		uid_t uid;
 		pid_t pid;
+		struct audit *audit; /* that is told of what he does; NULL */
 	} caller;
 	const char *reason; /* for who is disconnected; of the request */
 	bool (*act)(struct answer *a, const struct session_view *v);

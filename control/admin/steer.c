@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/audit/audit.h"
 #include "control/log.h"
 #include "control/reload.h"
 #include "control/session/review.h"
@@ -14,6 +15,32 @@
 #define GRACE_MAX_S (7 * 86400)
 #define TOUCHED_SHOWN 1000 /* connections that a reload would change; the others are counted */
 #define REASON_MAX  LINK_TEXT_MAX
+
+/* All of its words: what was to be done, to whom. */
+static void asked(const struct answer *a, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	*buf = '\0';
+	for (unsigned int i = 0; i < a->request.n && n < size; i++)
+		n += (size_t)snprintf(buf + n, size - n, "%s%s", i > 0 ? " " : "",
+				      request_word(&a->request, i));
+}
+
+static void record(const struct answer *a, const char *text)
+{
+	char request[REQUEST_LINE_MAX];
+	struct audit_record *r;
+
+	if (a->caller.audit == NULL)
+		return;
+	asked(a, request, sizeof(request));
+	r = audit_record(a->caller.audit, AUDIT_OPERATOR, NULL);
+	audit_num(r, AUDIT_F_OPERATOR, a->caller.uid);
+	audit_text(r, AUDIT_F_REQUEST, request);
+	audit_text(r, AUDIT_F_TEXT, text);
+	audit_put(a->caller.audit, r);
+}
 
 __attribute__((format(printf, 2, 3))) static void said(const struct answer *a, const char *fmt, ...)
 {
@@ -25,6 +52,7 @@ __attribute__((format(printf, 2, 3))) static void said(const struct answer *a, c
 	va_end(ap);
 	log_line(LOG_L_INFO, "operator uid %u pid %d: %s: %s", (unsigned int)a->caller.uid,
 		 (int)a->caller.pid, request_word(&a->request, 0), text);
+	record(a, text);
 }
 
 /* Of one that waits. */

@@ -67,7 +67,8 @@
 	X(N, "n")                                                                                  \
 	X(BYTES, "bytes")                                                                          \
 	X(CUT, "cut")                                                                              \
-	X(KIND, "kind")
+	X(KIND, "kind")                                                                            \
+	X(OPERATOR, "operator")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -122,7 +123,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a program was asked for in a session")                                                  \
 	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL),                       \
 	  "the program of a session has ended")                                                    \
-	X(HOOK, "hook.decision", AF_WHO | AF(KIND) | AF(OUTCOME) | AF(REASON),                      \
+	X(HOOK, "hook.decision", AF_WHO | AF(KIND) | AF(OUTCOME) | AF(REASON),                     \
 	  "a program of the operator's was asked, by PolicyHook")                                  \
 	X(LISTENER_REFUSED, "listen.refused", AF_WHO | AF(HOST) | AF(PORT) | AF(REASON),           \
 	  "a listener was asked for, and there is none")                                           \
@@ -130,6 +131,8 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "the gateway listens for a client")                                                      \
 	X(LISTENER_CLOSE, "listen.close", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER),             \
 	  "it does so no more")                                                                    \
+	X(OPERATOR, "operator.request", AF(OPERATOR) | AF(REQUEST) | AF(TEXT),                     \
+	  "somebody has steered the gateway, by sluicectl")                                        \
 	X(SUPPRESSED, "log.suppressed", AF(FROM) | AF(N) | AF(BYTES),                              \
 	  "records about strangers of one network that were left out: AuditSourceRate")            \
 	X(GAP, "log.gap", AF(N) | AF(BYTES), "records that were lost here: AuditSpool was full")

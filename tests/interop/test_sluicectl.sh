@@ -23,6 +23,7 @@ s = [socket.socket() for _ in range(5)]
 print(*[x.getsockname()[1] for x in s])')"
 cat >sluice.conf <<CONF
 ListenAddress 127.0.0.1:$port
+AuditLog $dir/audit.log
 HostKey $dir/host
 AuthorizedKeysFile $dir/keys/%u
 StrictModes no
@@ -201,5 +202,6 @@ wait_for ':11: the house is on fire' ssh.log
 check "shutdown" "$ctl" shutdown --grace 1s
 ended() { for _ in $(seq 100); do [ -S run/control.sock ] || return 0; sleep 0.05; done; return 1; }
 check "it ends" ended
+check "and in the audit log" grep -q "\"operator.request\".*\"operator\":$(id -u),\"request\":\"disconnect 1 reason=the house is on fire\",\"text\":\"1 connections\"" audit.log
 check "who asked is in the log" grep -q "operator uid $(id -u) pid [0-9]*: disconnect: 1 connections" control.log
 exit $((failures > 0))
