@@ -127,6 +127,36 @@ many() {
 	return $rc
 }
 check "forty channels at once" many
+
+# Forty of a ControlMaster, to a target that speaks before it is spoken to and goes: no early byte is lost.
+lab_random_file "$LAB_DIR/early" 100000
+lab_spawn target "$LAB_DIR/early.log" python3 -c '
+import socketserver, sys
+class Speaker(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(data)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address, request_queue_size = True, 64
+data = open(sys.argv[1], "rb").read()
+with Server(("0.0.0.0", 9100), Speaker) as s:
+    print("serving", flush=True)
+    s.serve_forever()' "$LAB_DIR/early"
+early_pid=$lab_pid
+lab_wait_log "$lab_pid" "$LAB_DIR/early.log" serving 20
+early() {
+	local i pids=() rc=0
+	lab_in client ssh "${opts[@]}" -M -S "$LAB_DIR/master" -f -N "$gw" || return 1
+	for i in $(seq 40); do
+		lab_in client ssh -S "$LAB_DIR/master" -W "$LAB_TARGET_ADDR:9100" "${opts[@]}" "$gw" </dev/null >"$LAB_DIR/early.$i" 2>>"$LAB_DIR/ssh.log" &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do wait "$i" || rc=1; done
+	for i in $(seq 40); do same_file "$LAB_DIR/early.$i" "$LAB_DIR/early" || rc=1; done
+	lab_in client ssh -S "$LAB_DIR/master" -O exit "${opts[@]}" "$gw" 2>>"$LAB_DIR/ssh.log"
+	return $rc
+}
+check "forty of one master, to who speaks first" early
+lab_stop_pid $early_pid
 check "log: accepted publickey" grep -qE "Accepted publickey for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2: (ED25519|RSA|ECDSA) SHA256:" "$LAB_DIR/control.log"
 check "log: accepted password" grep -qE "Accepted password for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2" "$LAB_DIR/control.log"
 check "log: failed password" grep -qE "Failed password for $LAB_USER from" "$LAB_DIR/control.log"
