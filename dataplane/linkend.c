@@ -13,6 +13,9 @@
 #include "link/msg.h"
 #include "link/ring.h"
 
+/* Who looks more seldom stood still himself, perhaps with the whole machine. */
+#define WATCH_US 1000000
+
 struct fds_set {
 	uint64_t token;
 	unsigned int n;
@@ -30,6 +33,7 @@ struct linkend {
 	uint64_t patience_us;      /* for one that takes nothing; 0: for ever */
 	uint64_t still_us;         /* since when it has not; 0: nothing waits */
 	uint32_t still_tail;       /* where it was then */
+	uint64_t watched_us;       /* when that was looked at last */
 	int epoll, wake, hub_bell;
 
 	/* The hub writes. */
@@ -227,15 +231,17 @@ static int give_up(struct linkend *l, enum linkend_fault why)
 
 void linkend_watch(struct linkend *l, uint64_t now_us)
 {
+	const bool stood = now_us - l->watched_us > WATCH_US;
 	uint32_t waits, tail;
 
+	l->watched_us = now_us;
 	if (is_alone(l) || l->patience_us == 0)
 		return;
 	waits = LINK_RING_SLOTS - link_tx_space(&l->tx);
 	tail = l->tx.head - waits;
 	if (waits == 0)
 		l->still_us = 0;
-	else if (l->still_us == 0 || tail != l->still_tail)
+	else if (l->still_us == 0 || tail != l->still_tail || stood)
 		l->still_us = now_us;
 	else if (now_us >= l->still_us + l->patience_us)
 		(void)give_up(l, LINKEND_STILL);

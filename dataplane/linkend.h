@@ -31,7 +31,8 @@ bool linkend_leaves(const struct linkend *l);
 enum linkend_news linkend_poll(struct linkend *l);
 /*
  * Has control taken anything of what waits for it? One that has not for as long as the hub allows
- * is stopped, or hangs, and is sent away as if it had gone.
+ * is stopped, or hangs, and is sent away as if it had gone. Each second at least: otherwise the
+ * shard, too, was stopped, and the time begins anew.
  */
 void linkend_watch(struct linkend *l, uint64_t now_us);
 /* Since when the one that was detached last had taken nothing; 0: it did not stand still. */

@@ -389,10 +389,15 @@ static void attach_watched(struct control_end *c)
 	attach(c);
 }
 
+/* Looked at as often as a shard does. */
 static enum linkend_news after(uint64_t us)
 {
-	now += us;
-	linkend_watch(l, now);
+	const uint64_t end = now + us;
+
+	while (now < end) {
+		now = end - now > 100000 ? now + 100000 : end;
+		linkend_watch(l, now);
+	}
 	return poll_link();
 }
 
@@ -419,6 +424,21 @@ Test(linkend, f04_a_control_that_takes_nothing_is_sent_away)
 	control_end_close(&c);
 	cr_expect_eq(poll_link(), LINKEND_DETACHED);
 	cr_expect_eq(linkend_still_us(l), 0, "it went by itself");
+}
+
+/* A machine that was stopped, or a shard: control could not, or nobody looked. */
+Test(linkend, f04_who_stood_still_himself_begins_anew)
+{
+	struct control_end c;
+
+	attach_watched(&c);
+	cr_expect_eq(send_up(), 0);
+	cr_expect_eq(after(patience / 2), LINKEND_NONE);
+	now += 10 * patience;
+	cr_expect_eq(after(100000), LINKEND_NONE);
+	cr_expect_eq(after(patience - 1), LINKEND_NONE);
+	cr_expect_eq(after(1), LINKEND_DETACHED);
+	control_end_close(&c);
 }
 
 Test(linkend, who_takes_one_at_a_time_does_not_stand_still)
