@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client/agent/agent.h"
@@ -119,6 +120,14 @@ static void take_signals(struct run *r)
 /* --- the loop
  * ------------------------------------------------------------------------------------------ */
 
+uint64_t run_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 void run_prepare(struct run *r, struct turn *t)
 {
 	conn_prepare(r->conn, t);
@@ -128,6 +137,8 @@ void run_prepare(struct run *r, struct turn *t)
 		pump_prepare(&r->stdio, t);
 	relays_prepare(&r->relays, t);
 	r->place = turn_add(t, r->signals, POLLIN);
+	if (r->progress.on && !r->progress.ended)
+		turn_within(t, PROGRESS_MS);
 }
 
 void run_go(struct run *r, const struct turn *t)
@@ -137,6 +148,8 @@ void run_go(struct run *r, const struct turn *t)
 	conn_run(r->conn, t);
 	if (r->session.used)
 		pump_run(&r->session.pump, t);
+	if (r->progress.on)
+		progress_at(&r->progress, r->session.pump.bytes_up, run_now_ms());
 	if (r->stdio_used)
 		pump_run(&r->stdio, t);
 	relays_run(&r->relays, t);

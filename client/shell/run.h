@@ -6,6 +6,7 @@
 
 #include "client/shell/conn.h"
 #include "client/shell/options.h"
+#include "client/shell/progress.h"
 #include "client/shell/remote.h"
 #include "client/shell/session.h"
 
@@ -18,6 +19,7 @@ struct run {
 	struct relays relays;
 	struct remotes remotes;
 	bool remote_failed;
+	struct progress progress; /* of a file on standard input */
 	struct turn turn;
 	int signals; /* signalfd(2); -1: none yet */
 	int killed;  /* by this signal */
@@ -42,6 +44,7 @@ int run_forwards(struct run *r);
 int run_forward(struct run *r, const struct forward *f);
 /* From now on signals come by the loop: after the last question. */
 void run_signals(struct run *r);
+uint64_t run_now_ms(void);
 /* Turns until over() says so, or the connection or we are. */
 void run_until(struct run *r, bool (*over)(struct run *r));
 /* Says what ended it, when that was not over(). 0: that was. */

@@ -266,7 +266,8 @@ static void ends_open(struct ends *e, const struct options *o)
 	bool in_small = false; /* a read that may block is waited for */
 
 	*e = (struct ends){-1, -1, -1, false};
-	e->in = config_yes(o->config, CONFIG_STDIN_NULL)
+	e->in = config_yes(o->config, CONFIG_STDIN_NULL) ||
+				config_yes(o->config, CONFIG_FORK_AFTER_AUTHENTICATION)
 			? open("/dev/null", O_RDONLY | O_CLOEXEC)
 			: pump_open(STDIN_FILENO, O_RDONLY, &in_small);
 	e->out = pump_open(STDOUT_FILENO, O_WRONLY, &e->small);
@@ -305,6 +306,8 @@ static int session(struct run *r, char *command)
 		goto out;
 	}
 	r->session.pump.small = e.small;
+	if (!tty && say_level() >= SAY_INFO)
+		progress_begin(&r->progress, e.in, STDERR_FILENO, run_now_ms());
 	run_until(r, session_done);
 	tty_restore();
 	if (session_over(&r->session) && r->killed == 0 && !r->leave) {

@@ -220,6 +220,13 @@ absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Conne
 check "a server that is not there" absent
 check "an option that does not exist" status 255 s ssh -o Foo=1 sshd true
 
+# --- how far a file has come, on a terminal ---------------------------------------------------------
+shown() {
+	python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' bash -c \
+		"$sluice exec -F config sshd 'cat >/dev/null' <data" >said </dev/null && grep -q '100%' said
+}
+check "progress of a file on a terminal" shown
+
 # --- a terminal --------------------------------------------------------------------------------------
 cat >terminal.py <<'PY'
 import fcntl, os, pty, select, struct, sys, termios, time

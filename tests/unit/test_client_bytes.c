@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/shell/escape.h"
+#include "client/shell/progress.h"
 #include "client/shell/socks.h"
 
 TestSuite(client_bytes, .timeout = 60);
@@ -167,4 +168,27 @@ Test(client_bytes, socks_answers)
 	cr_expect_arr_eq(s.reply, "\5\0\0\1\0\0\0\0\0\0", 10);
 	socks_answer(&s, false);
 	cr_expect_arr_eq(s.reply, "\5\1\0\1\0\0\0\0\0\0", 10);
+}
+
+/* --- progress ------------------------------------------------------------------------------- */
+
+Test(client_bytes, how_far_a_file_has_come)
+{
+	static const struct {
+		uint64_t bytes, total, ms;
+		const char *text;
+	} cases[] = {
+		{0, 4 << 20, 0, "  0%       0B       0B/s   0:00 left"},
+		{1 << 20, 4 << 20, 1000, " 25%     1.0M     1.0M/s   0:03 left"},
+		{1, 1 << 20, 1000, "  0%       1B       1B/s 17476:15 left"},
+		{4 << 20, 4 << 20, 2000, "100%     4.0M     2.0M/s   0:00 left"},
+		{5 << 20, 4 << 20, 0, "100%     4.0M       0B/s   0:00 left"},
+		{0, 0, 0, "100%       0B       0B/s   0:00 left"},
+		{UINT64_MAX, UINT64_MAX, 1, "100% 16777216T 16777216000T/s   0:00 left"},
+	};
+	char buf[PROGRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect_str_eq(progress_text(cases[i].bytes, cases[i].total, cases[i].ms, buf),
+				 cases[i].text);
 }
