@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "crypto/base64.h"
 #include "crypto/secret.h"
 #include "ssh/chan.h"
-#include "ssh/session_msg.h"
 
 #define NAME_BYTES 16 /* of a channel's, random */
 
@@ -160,80 +157,46 @@ static void on_timer(struct timer *t)
 
 /* --- what it says ----------------------------------------------------------------------------- */
 
-static void taken(struct handler_call *c, const json_t *o)
+static void taken(struct handler_call *c, const struct handler_line *l)
 {
-	const char *reason = json_string_value(json_object_get(o, "reason"));
-
-	if (!json_is_true(json_object_get(o, "accept"))) {
-		over(c, HELPER_DENIED, reason != NULL ? reason : "it does not take the channel");
-		return;
-	}
 	c->taken = true;
-	c->has_err = json_is_true(json_object_get(o, "stderr"));
+	c->has_err = l->yes;
 	streams_open(c);
 }
 
-static void exited(struct handler_call *c, const json_t *o)
+static void line_heard(struct handler_call *c, const struct handler_line *l)
 {
-	const json_t *number = json_object_get(o, "exit");
-	const char *signal = json_string_value(json_object_get(o, "signal"));
-	struct helper_exit how = {.core = json_is_true(json_object_get(o, "core"))};
-
-	if (json_is_integer(number)) {
-		how.number = (uint32_t)json_integer_value(number);
-	} else {
-		how.signalled = true;
-		how.number = signal != NULL ? (uint32_t)ssh_signal_number(ssh_str_c(signal)) : 0;
+	switch (l->word) {
+	case HANDLER_TAKES:
+		taken(c, l);
+		break;
+	case HANDLER_DECLINES:
+		over(c, HELPER_DENIED,
+		     l->reason != NULL ? l->reason : "it does not take the channel");
+		break;
+	case HANDLER_EXITED:
+		c->ops->service->exited(c->arg, &l->how);
+		break;
+	case HANDLER_REQUESTS:
+		c->ops->request(c->arg, l->type, l->want_reply, l->rest);
+		break;
+	case HANDLER_REPLIES:
+		c->ops->reply(c->arg, l->yes);
+		break;
 	}
-	if (how.signalled && how.number == 0)
-		failed(c, "what it said means nothing");
-	else
-		c->ops->service->exited(c->arg, &how);
-}
-
-/* {"request":"x@y","raw":"…","want_reply":true} */
-static void requested(struct handler_call *c, const json_t *o)
-{
-	const json_t *type = json_object_get(o, "request"), *raw = json_object_get(o, "raw");
-	uint8_t rest[HANDLER_LINE_MAX];
-	size_t len = 0;
-
-	if (!json_is_string(type) || json_string_length(type) == 0 ||
-	    json_string_length(type) > SSH_TYPE_MAX ||
-	    (raw != NULL &&
-	     (!json_is_string(raw) || base64_decode(json_string_value(raw), json_string_length(raw),
-						    rest, sizeof(rest), &len) < 0))) {
-		failed(c, "what it said means nothing");
-		return;
-	}
-	c->ops->request(c->arg, ssh_str_c(json_string_value(type)),
-			json_is_true(json_object_get(o, "want_reply")),
-			(struct ssh_str){rest, (uint32_t)len});
-}
-
-static void said(struct handler_call *c, const json_t *o)
-{
-	const json_t *reply = json_object_get(o, "reply");
-
-	if (json_is_boolean(reply))
-		c->ops->reply(c->arg, json_is_true(reply));
-	else if (json_object_get(o, "request") != NULL)
-		requested(c, o);
-	else
-		exited(c, o);
 }
 
 static void line_came(struct handler_call *c, const char *text, size_t len)
 {
-	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	struct handler_line l;
 
-	if (!json_is_object(o))
+	if (handler_line_parse(text, len, !c->taken, &l) < 0) {
 		failed(c, "what it said means nothing");
-	else if (!c->taken)
-		taken(c, o);
-	else if (c->running)
-		said(c, o);
-	json_decref(o);
+		return;
+	}
+	if (!c->taken || c->running) /* else too early to mean anything */
+		line_heard(c, &l);
+	handler_line_free(&l);
 }
 
 static void lines_came(struct handler_call *c)

@@ -17,11 +17,11 @@
 #include <uv.h>
 
 #include "conf/hook.h"
+#include "control/hook/handler_line.h"
 #include "control/hook/request.h"
 #include "control/service/call.h"
 #include "control/timers.h"
 
-#define HANDLER_LINE_MAX  4096        /* of what it says */
 #define HANDLER_QUEUE_MAX (64 * 1024) /* of what it is told and does not read */
 #define HANDLER_START_MS  10000       /* it has to take a channel */
 #define HANDLER_AGAIN_MS  20          /* a socket whose queue is full is asked again after */
