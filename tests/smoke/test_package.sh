@@ -19,7 +19,8 @@ while read -r f; do
 		while read -r where; do
 			where=${where#usr/}
 			where=${where/#lib\/systemd/lib/systemd}
-			[[ $f == "$where"/* ]] && n=$((n + 1))
+			# shellcheck disable=SC2053 # some are patterns
+			[[ $f == $where || $f == $where/* ]] && n=$((n + 1))
 		done <"$list"
 	done
 	[ $n = 1 ] || fail "$f is in $n packages"
@@ -48,7 +49,7 @@ echo "$samples samples, accepted"
 
 # --- the packages, where nothing else is ---
 "$top/scripts/package" -o "$dir/deb" >"$dir/log" 2>&1 || { tail -30 "$dir/log"; fail "scripts/package"; }
-lintian --fail-on error,warning "$dir"/deb/sluice_*.deb "$dir"/deb/sluice-client_*.deb || fail lintian
+lintian --fail-on error,warning "$dir"/deb/{sluice,sluice-client,libsluice0,libsluice-dev}_*.deb || fail lintian
 [ "$(id -u)" = 0 ] || { echo "packages built; a Debian of its own needs root"; exit 0; }
 debootstrap --variant=minbase bookworm "$root" >"$dir/log" 2>&1 || { tail "$dir/log"; fail debootstrap; }
 mount -t proc proc "$root/proc" && mount -t sysfs -o ro sysfs "$root/sys" || fail mount
@@ -60,7 +61,7 @@ cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 in_root() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive HOME=/root "$@"; }
 in_root apt-get -qq update >"$dir/log" 2>&1
-in_root sh -c 'apt-get -qq -y --no-install-recommends install /root/sluice_*.deb /root/sluice-client_*.deb systemd python3-minimal util-linux openssh-client' \
+in_root sh -c 'apt-get -qq -y --no-install-recommends install /root/sluice_*.deb /root/sluice-client_*.deb /root/libsluice0_*.deb systemd python3-minimal util-linux openssh-client' \
 	>>"$dir/log" 2>&1 || { tail -30 "$dir/log"; fail "apt-get install"; }
 in_root getent passwd sluice || fail "no user sluice"
 [ -d "$root/etc/sluice" ] || fail "no /etc/sluice"
@@ -72,7 +73,7 @@ in_root ln -s /usr/sbin /b/control
 in_root ln -s /usr/sbin /b/dataplane
 in_root apt-get -qq -y install python3 >>"$dir/log" 2>&1 || fail "python3"
 in_root python3 /root/notify_peer.py /b || fail "the programs of the package do not serve"
-in_root apt-get -qq -y purge sluice sluice-client >>"$dir/log" 2>&1 || { tail "$dir/log"; fail purge; }
+in_root apt-get -qq -y purge sluice sluice-client libsluice0 >>"$dir/log" 2>&1 || { tail "$dir/log"; fail purge; }
 left=$(find "$root/usr" "$root/lib/systemd/system" "$root/etc" -name '*sluice*' -not -path '*/systemd/system/multi-user*' | grep -v -e /passwd -e /group)
 [ -z "$left" ] || fail "purge leaves $left"
 echo "installed, served and purged in a Debian of its own"
