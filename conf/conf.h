@@ -263,6 +263,9 @@ enum conf_forwarding { /* bits: which of the two ways */
 		       CONF_FORWARDING_YES = CONF_FORWARDING_LOCAL | CONF_FORWARDING_REMOTE,
 };
 
+/* no: none; console: nothing but the built-in one. */
+enum conf_sessions { CONF_SESSIONS_NO, CONF_SESSIONS_YES, CONF_SESSIONS_CONSOLE };
+
 enum conf_gateway_ports { CONF_GATEWAY_NO, CONF_GATEWAY_YES, CONF_GATEWAY_CLIENT };
 
 enum conf_log_level {
@@ -364,7 +367,9 @@ struct conf_session {
 	struct conf_strs allow_users, deny_users;   /* conf_user_allowed() */
 	struct conf_strs allow_groups, deny_groups; /* conf_groups_allowed() */
 	/* session channels */
-	bool permit_session;
+	enum conf_sessions permit_session;
+	struct conf_strs
+		console_shells; /* patterns of login shells, in whose place the console is */
 	uint32_t max_sessions; /* 0: none may be opened */
 	bool permit_tty;
 	bool agent_forwarding, x11_forwarding, x11_use_localhost;

@@ -89,6 +89,13 @@ static const struct choice forwarding[] = {
 	{NULL, 0},
 };
 
+static const struct choice sessions[] = {
+	{"no", CONF_SESSIONS_NO},
+	{"yes", CONF_SESSIONS_YES},
+	{"console", CONF_SESSIONS_CONSOLE},
+	{NULL, 0},
+};
+
 static const struct choice gateway_ports[] = {
 	{"no", CONF_GATEWAY_NO},
 	{"yes", CONF_GATEWAY_YES},
@@ -576,9 +583,12 @@ const struct kw conf_kws[] = {
 	 SESSION(open_grant_ms), .type = &type_time},
 
 	/* sessions */
-	{INFO("PermitSession", "no", C, true, false, "yes|no",
-	      "session channels: a shell, commands, subsystems, run by sluice-helper"),
-	 SESSION(permit_session), .type = &type_yesno},
+	{INFO("PermitSession", "no", C, true, false, "yes|no|console",
+	      "session channels: a shell, commands, subsystems, run by sluice-helper; console: sluice-console(1) alone"),
+	 SESSION(permit_session), .type = &type_choice, .choices = sessions},
+	{INFO("ConsoleShells", NULL, C, true, true, "PATTERN…",
+	      "login shells whose users have sluice-console(1) in their place"),
+	 SESSION(console_shells), .type = &type_env_patterns},
 	{INFO("MaxSessions", "10", C, true, false, "N", "session channels of a connection open at once; 0: none"),
 	 SESSION(max_sessions), .type = &type_uint, .max = 65536},
 	{INFO("PermitTTY", "yes", C, true, false, "yes|no", "a session may have a terminal"),

@@ -1,6 +1,7 @@
 #include "conf/rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/internal.h"
@@ -13,7 +14,7 @@ enum about { USER, GROUP, KEY, PRINCIPAL, KEY_ID, FROM, ABOUTS };
 
 struct conf_rule {
 	bool allow;
-	const char *text;
+	const char *text, *named; /* all of it; its targets */
 	struct conf_targets targets;
 	const char *list[ABOUTS]; /* NULL: whoever it is */
 	const struct week_span *spans;
@@ -89,13 +90,24 @@ static bool list_read(struct value *v, const char *word, const char *value, stru
 	return value_bad(v, "unknown or twice: '%.100s'", word);
 }
 
+/* Behind the others, and a blank. */
+static void named_add(char *named, const char *word)
+{
+	size_t n = strlen(named);
+
+	snprintf(named + n, strlen(word) + 2, "%s%s", n > 0 ? " " : "", word);
+}
+
 static bool words_read(struct value *v, const char *const *argv, size_t n, struct conf_rule *r)
 {
 	struct conf_target *targets = arena_alloc(v->arena, n * sizeof(*targets));
+	char *texts = arena_alloc(v->arena, strlen(r->text) + n + 1);
 	size_t n_targets = 0, named = 0;
 
-	if (targets == NULL)
+	if (targets == NULL || texts == NULL)
 		return value_bad(v, "out of memory");
+	*texts = '\0';
+	r->named = texts;
 	for (size_t i = 0; i < n; i++) {
 		/* The name of a socket may have one, too. */
 		const char *value =
@@ -107,6 +119,7 @@ static bool words_read(struct value *v, const char *const *argv, size_t n, struc
 				return false;
 			continue;
 		}
+		named_add(texts, argv[i]);
 		why = conf_target_parse(v->arena, argv[i], &targets[n_targets]);
 		if (why != NULL)
 			return value_bad(v, "'%.100s': %s", argv[i], why);
@@ -244,16 +257,25 @@ static bool who_hit(const struct conf_rule *r, enum about about, const struct co
 	}
 }
 
-enum conf_hit conf_rule_hit(const struct conf_rule *r, const struct conf_who *who,
-			    const struct conf_dest *d)
+bool conf_rule_about(const struct conf_rule *r, const struct conf_who *who)
 {
 	for (enum about a = 0; a < ABOUTS; a++)
 		if (!who_hit(r, a, who))
-			return CONF_HIT_NO;
-	if (r->n_spans > 0 && who->minute < 0 && r->allow)
-		return CONF_HIT_NO;
-	if (r->n_spans > 0 && who->minute >= 0 &&
-	    !week_has(r->spans, r->n_spans, (unsigned int)who->minute))
+			return false;
+	if (r->n_spans > 0 && who->minute < 0)
+		return !r->allow;
+	return r->n_spans == 0 || week_has(r->spans, r->n_spans, (unsigned int)who->minute);
+}
+
+const char *conf_rule_targets(const struct conf_rule *r)
+{
+	return r->named;
+}
+
+enum conf_hit conf_rule_hit(const struct conf_rule *r, const struct conf_who *who,
+			    const struct conf_dest *d)
+{
+	if (!conf_rule_about(r, who))
 		return CONF_HIT_NO;
 	return conf_targets_hit(&r->targets, d, r->allow);
 }

@@ -55,6 +55,10 @@ enum conf_hit conf_rule_reaches(const struct conf_rule *r, const struct conf_des
 bool conf_rule_timed(const struct conf_rule *r);
 bool conf_rule_grouped(const struct conf_rule *r);
 
+/* Is it about this one at all, wherever he goes? */
+bool conf_rule_about(const struct conf_rule *r, const struct conf_who *who);
+const char *conf_rule_targets(const struct conf_rule *r); /* them alone, as they are written */
+
 /* MAYBE: it depends on the addresses that will be found. */
 enum conf_hit conf_rule_hit(const struct conf_rule *r, const struct conf_who *who,
 			    const struct conf_dest *d);

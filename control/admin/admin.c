@@ -6,26 +6,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/admin/answer.h"
+#include "control/admin/console.h"
+#include "control/admin/talk.h"
 #include "control/count.h"
 #include "control/log.h"
 #include "link/sock.h"
 
 #define ACCEPT_RETRY_MS 1000 /* after accept() failed for want of something */
 
-/* One caller. What it sends is read only while nothing is on its way to it. */
+/* One caller. */
 struct client {
-	uv_poll_t poll;
+	struct talk talk;
 	struct admin *admin; /* whose place `place` it has */
 	unsigned int place;
-	int fd;
 	struct timer idle;
-	char in[ADMIN_LINE_MAX];
-	size_t in_len;
-	bool last; /* closed once its answer is sent */
-	struct answer answer;
-	struct answer_text out;
-	size_t sent; /* of out */
 };
 
 struct admin {
@@ -35,24 +29,26 @@ struct admin {
 	int fd;
 	struct timer retry;
 	struct client *client[ADMIN_CLIENTS_MAX];
+	struct consoles consoles;
 };
 
 /* --- clients --------------------------------------------------------------------- */
 
-static void on_client_closed(uv_handle_t *h)
+static struct client *client_of(struct talk *t)
 {
-	free(h->data);
+	return (struct client *)(void *)((char *)t - offsetof(struct client, talk));
+}
+
+static void on_client_closed(struct talk *t)
+{
+	free(client_of(t));
 }
 
 static void client_end(struct client *c)
 {
 	c->admin->client[c->place] = NULL;
 	timer_cancel(c->admin->env->sessions->timers, &c->idle);
-	answer_over(&c->answer);
-	answer_text_free(&c->out);
-	uv_poll_stop(&c->poll);
-	uv_close((uv_handle_t *)&c->poll, on_client_closed);
-	close(c->fd);
+	talk_end(&c->talk, on_client_closed);
 }
 
 static void on_idle(struct timer *t)
@@ -60,121 +56,25 @@ static void on_idle(struct timer *t)
 	client_end((struct client *)(void *)((char *)t - offsetof(struct client, idle)));
 }
 
-/* It has asked or taken something: from here on it may be silent again. */
-static int alive(struct client *c)
+/* From here on it may be silent again. */
+static int alive(struct talk *t)
 {
-	const struct session_env *e = c->admin->env->sessions;
+	const struct session_env *e = t->env->sessions;
 
-	return timer_set(e->timers, &c->idle, e->now_ms() + ADMIN_IDLE_MS);
+	return timer_set(e->timers, &client_of(t)->idle, e->now_ms() + ADMIN_IDLE_MS);
 }
 
-/* 1: all of it is on its way; 0: the socket is full. */
-static int client_flush(struct client *c)
+static int ask(struct talk *t, const char *line, size_t len)
 {
-	while (c->sent < c->out.len) {
-		ssize_t n = send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
-		int r;
-
-		if (n < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-		c->sent += (size_t)n;
-		r = alive(c);
-		if (r < 0)
-			return r;
-	}
-	c->sent = c->out.len = 0;
-	return 1;
+	return answer_begin(&t->answer, t->env, line, len, &t->out);
 }
 
-/* The bytes of the first line, its end included; 0: there is none as yet. */
-static size_t line_len(const struct client *c)
+static void over(struct talk *t)
 {
-	const char *end = memchr(c->in, '\n', c->in_len);
-
-	return end != NULL ? (size_t)(end - c->in) + 1 : 0;
+	client_end(client_of(t));
 }
 
-static int client_ask(struct client *c, size_t n)
-{
-	size_t len = n - 1;
-	int r;
-
-	if (len > 0 && c->in[len - 1] == '\r')
-		len--;
-	r = answer_begin(&c->answer, c->admin->env, c->in, len, &c->out);
-	c->in_len -= n;
-	memmove(c->in, c->in + n, c->in_len);
-	return r < 0 ? r : alive(c);
-}
-
-static int client_read(struct client *c)
-{
-	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
-
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (n == 0)
-		return -EPIPE; /* what was asked before is answered */
-	c->in_len += (size_t)n;
-	if (c->in_len < sizeof(c->in) || line_len(c) > 0)
-		return 0;
-	c->last = true; /* where the next line begins nobody knows */
-	return answer_error("the line is too long", &c->out);
-}
-
-/* One thing a turn, so that no client takes the loop for longer than a piece of an answer. */
-static int client_step(struct client *c)
-{
-	int r = client_flush(c);
-	size_t n;
-
-	if (r <= 0)
-		return r;
-	if (c->last)
-		return -EPIPE;
-	if (c->answer.waits)
-		return 0;
-	if (c->answer.more != NULL)
-		return answer_more(&c->answer, c->admin->env, &c->out);
-	n = line_len(c);
-	return n > 0 ? client_ask(c, n) : client_read(c);
-}
-
-static void on_client(uv_poll_t *poll, int status, int events);
-
-/*
- * Either there is something to do for it, as soon as it takes bytes, or it is to speak. While its
- * answer waits for others, which is never long, it is not looked at: that it has no more to say is
- * not its end.
- */
-static int client_watch(struct client *c)
-{
-	bool busy = c->last || c->answer.more != NULL || line_len(c) > 0;
-
-	if (c->out.len > 0 || (busy && !c->answer.waits))
-		return uv_poll_start(&c->poll, UV_WRITABLE, on_client);
-	if (c->answer.waits)
-		return uv_poll_stop(&c->poll);
-	return uv_poll_start(&c->poll, UV_READABLE, on_client);
-}
-
-/* What its answer waited for came. */
-static void on_answer(struct answer *a)
-{
-	struct client *c = (struct client *)(void *)((char *)a - offsetof(struct client, answer));
-
-	if (a->failed < 0 || client_watch(c) < 0)
-		client_end(c);
-}
-
-static void on_client(uv_poll_t *poll, int status, int events)
-{
-	struct client *c = poll->data;
-
-	(void)events;
-	if (status < 0 || client_step(c) < 0 || client_watch(c) < 0)
-		client_end(c);
-}
+static const struct talk_ops client_ops = {ask, alive, over};
 
 /* --- the listener ---------------------------------------------------------------- */
 
@@ -225,21 +125,17 @@ static void client_new(struct admin *a, int fd)
 		return;
 	}
 	c = calloc(1, sizeof(*c));
-	if (c == NULL || uv_poll_init(a->poll.loop, &c->poll, fd) < 0) {
+	if (c == NULL || talk_begin(&c->talk, a->poll.loop, a->env, &client_ops, fd) < 0) {
 		free(c);
 		close(fd);
 		return;
 	}
-	c->poll.data = c;
 	c->admin = a;
 	c->place = place;
-	c->fd = fd;
 	c->idle.fire = on_idle;
-	c->answer.out = &c->out;
-	(void)caller_of(fd, &c->answer);
-	c->answer.wake = on_answer;
+	(void)caller_of(fd, &c->talk.answer);
 	a->client[place] = c;
-	if (alive(c) < 0 || client_watch(c) < 0)
+	if (alive(&c->talk) < 0 || talk_hear(&c->talk) < 0)
 		client_end(c);
 }
 
@@ -318,6 +214,7 @@ int admin_new(uv_loop_t *loop, const struct admin_env *env, const char *path, st
 		admin_close(a);
 		return r;
 	}
+	consoles_begin(&a->consoles, loop, env);
 	*ret = a;
 	return 0;
 out:
@@ -333,6 +230,8 @@ void admin_close(struct admin *a)
 	for (unsigned int i = 0; i < ADMIN_CLIENTS_MAX; i++)
 		if (a->client[i] != NULL)
 			client_end(a->client[i]);
+	if (a->consoles.env != NULL)
+		consoles_end(&a->consoles);
 	timer_cancel(a->env->sessions->timers, &a->retry);
 	/* In this order: while we listen, the file at path is nobody's but ours. */
 	unlink(a->path);

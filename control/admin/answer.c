@@ -136,17 +136,35 @@ static int show(struct answer *a, size_t which, const struct admin_env *env,
 	return answer_list_begin(shows[which].list, out);
 }
 
-int answer_begin(struct answer *a, const struct admin_env *env, const char *line, size_t len,
-		 struct answer_text *out)
+static void begin(struct answer *a)
 {
-	const struct steer_request *steer;
-
 	answer_over(a);
 	a->any = a->last_shard = false;
 	a->failed = 0;
 	a->at = (struct session_cursor){0};
 	a->peer = a->shard = 0;
 	a->next = 0;
+}
+
+int answer_show(struct answer *a, const char *name, const struct request_filter *filter,
+		struct answer_text *out)
+{
+	size_t i = 0;
+
+	begin(a);
+	while (strcmp(shows[i].name, name) != 0)
+		i++;
+	a->filter = *filter;
+	a->more = shows[i].more;
+	return answer_list_begin(shows[i].list, out);
+}
+
+int answer_begin(struct answer *a, const struct admin_env *env, const char *line, size_t len,
+		 struct answer_text *out)
+{
+	const struct steer_request *steer;
+
+	begin(a);
 	if (request_parse(line, len, &a->request) < 0)
 		return answer_error("unknown request", out);
 	for (size_t i = 0; i < N_SHOWS && strcmp(request_word(&a->request, 0), "show") == 0; i++)

@@ -75,6 +75,10 @@ static inline int answer_more(struct answer *a, const struct admin_env *env,
 {
 	return a->more != NULL ? a->more(a, env, out) : 0;
 }
+/* The same of a list that `show NAME` has, of those the filter lets through; what it names lives as
+ * long. */
+int answer_show(struct answer *a, const char *name, const struct request_filter *filter,
+		struct answer_text *out) __attribute__((warn_unused_result));
 /* What it holds is given back, whether it is at its end or not. */
 void answer_over(struct answer *a);
 /* {"v":1,"error":text,"known":[…]} */
@@ -101,6 +105,9 @@ int answer_next_session(struct answer *a, const struct admin_env *env, unsigned 
  * a->each() before the answer goes on. -ENOENT: there are no more.
  */
 int look_more(struct answer *a, const struct admin_env *env) __attribute__((warn_unused_result));
+
+/* show_sessions.c: one of show_connections(); NULL: no memory. */
+json_t *show_connection(const struct session_view *v, const struct admin_env *env);
 
 /* show_*.c */
 int show_info(struct answer *a, const struct admin_env *env, struct answer_text *out);

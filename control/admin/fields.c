@@ -24,6 +24,7 @@ static const struct admin_field connections[] = {
 	UNIT("since", ADMIN_UNIX, "AGE", "when it came"),
 	COUNT("channels", "CHANNELS", "channels that are open"),
 	COUNT("listeners", "LISTENERS", "listeners of the client"),
+	MAYBE("key", NULL, "SHA256 fingerprint of the key that let in; null: none did, or it was not kept"),
 	MAYBE("client", "CLIENT", "identification of the client's program; null until it was said"),
 	YES("strict_kex", NULL, "strict key exchange is in force"),
 };

@@ -31,18 +31,18 @@ static const char *state(const struct session_view *v)
 }
 
 /* json_pack() takes what stands for an "o", also when it fails because one of them is NULL. */
-static json_t *connection(const struct session_view *v, const struct admin_env *env)
+json_t *show_connection(const struct session_view *v, const struct admin_env *env)
 {
 	char local[ADDR_TEXT_MAX];
 
-	return json_pack("{s:I, s:o, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:o, s:b}", "uid",
-			 (json_int_t)v->uid, "user", text_or_null(v->user), "source", v->source,
-			 "port", (int)v->port, "local", addr_text(v->local_addr, local),
+	return json_pack("{s:I, s:o, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:b}",
+			 "uid", (json_int_t)v->uid, "user", text_or_null(v->user), "source",
+			 v->source, "port", (int)v->port, "local", addr_text(v->local_addr, local),
 			 "local_port", (int)v->local_addr->port, "shard", (int)v->shard, "state",
 			 state(v), "since", since(env, v->began_ms), "channels",
 			 (json_int_t)v->channels, "listeners",
-			 (json_int_t)session_listeners(v->session), "client",
-			 text_or_null(v->client), "strict_kex", (int)v->strict_kex);
+			 (json_int_t)session_listeners(v->session), "key", text_or_null(v->key),
+			 "client", text_or_null(v->client), "strict_kex", (int)v->strict_kex);
 }
 
 int show_connections(struct answer *a, const struct admin_env *env, struct answer_text *out)
@@ -52,7 +52,7 @@ int show_connections(struct answer *a, const struct admin_env *env, struct answe
 	int r;
 
 	while ((r = answer_next_session(a, env, &looked, &v)) == 0) {
-		r = answer_list_add(a, connection(&v, env), out);
+		r = answer_list_add(a, show_connection(&v, env), out);
 		if (r < 0)
 			return r;
 	}

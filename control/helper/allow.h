@@ -11,8 +11,9 @@
  *             written, tokens filled in here (tokens.h), as the …CommandUser of the same block
  *   SESSION   only where PermitSession holds, for an account that AllowUsers and the others let in,
  *             root as PermitRootLogin has it; what runs is ForceCommand, else what the key is for,
- *             else what was asked for or Subsystem says. That he has logged in control alone knows:
- *             one that was taken over can run what this leaves to any such user.
+ *             else what was asked for or Subsystem says; with PermitSession console, and in place
+ * of ConsoleShells, the built-in console. That he has logged in control alone knows: one that was
+ * taken over can run what this leaves to any such user.
  *             ~/.ssh/rc where PermitUserRC, a key's variables and ~/.ssh/environment where
  *             PermitUserEnvironment holds.
  *             The client's agent where AllowAgentForwarding, his display where X11Forwarding holds.
@@ -67,6 +68,7 @@ struct allow_session {
 	bool forced;
 	char *original; /* what was asked for in place of a forced one; NULL */
 	char *chroot;   /* NULL: none */
+	bool console;   /* the built-in one, and command is its; NULL: it asks for commands */
 	bool agent, x11, user_rc;
 };
 /* -EPERM with why; -ENOMEM. */

@@ -5,13 +5,17 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/match.h"
 #include "control/auth/user.h"
 #include "control/helper/allow.h"
+#include "control/service/env.h"
 
+#define CONSOLE       "internal-console"
 #define SFTP_INTERNAL "internal-sftp"
 #define SFTP_SERVER   "/usr/lib/openssh/sftp-server"
 
@@ -61,7 +65,7 @@ static const char *refusal(const struct allow *a, const struct helper_session *m
 {
 	const char *no;
 
-	if (!a->conf.permit_session)
+	if (a->conf.permit_session == CONF_SESSIONS_NO)
 		return "PermitSession does not allow it";
 	no = allow_login(a, &m->job, m->forced);
 	if (no != NULL)
@@ -71,15 +75,33 @@ static const char *refusal(const struct allow *a, const struct helper_session *m
 	return NULL;
 }
 
-/* One that sshd has inside is the packaged program here. */
-static char *sftp_named(const char *line)
+/* Does a line name this built-in service? Then what stands behind the name, or "". */
+static const char *builtin_rest(const char *line, const char *name)
 {
-	size_t n = strlen(SFTP_INTERNAL);
-	char *text;
+	size_t n = strlen(name);
 
-	if (strncmp(line, SFTP_INTERNAL, n) != 0 || (line[n] != '\0' && line[n] != ' '))
-		return strdup(line);
-	return asprintf(&text, SFTP_SERVER "%s", line + n) < 0 ? NULL : text;
+	if (strncmp(line, name, n) != 0 || (line[n] != '\0' && line[n] != ' '))
+		return NULL;
+	return line + n + strspn(line + n, " ");
+}
+
+/* What the operator or a key names: services that are built in are programs of their own here. */
+static int named(const char *line, struct allow_session *s)
+{
+	const char *rest;
+
+	if ((rest = builtin_rest(line, CONSOLE)) != NULL) {
+		s->console = true;
+		if (*rest == '\0')
+			return 0;
+		s->command = strdup(rest);
+	} else if ((rest = builtin_rest(line, SFTP_INTERNAL)) != NULL) {
+		if (asprintf(&s->command, SFTP_SERVER "%s%s", *rest != '\0' ? " " : "", rest) < 0)
+			s->command = NULL;
+	} else {
+		s->command = strdup(line);
+	}
+	return s->command != NULL ? 0 : -ENOMEM;
 }
 
 /* What was asked for, as a command line; NULL: a shell. -EPERM: there is no such subsystem. */
@@ -104,6 +126,36 @@ static int asked_find(const struct allow *a, const struct helper_session *m, cha
 	return text != NULL || m->kind == HELPER_RUN_SHELL ? 0 : -ENOMEM;
 }
 
+/* Who has no shell to speak of, by his account. */
+static bool shell_is_console(const struct allow *a)
+{
+	const struct conf_strs *shells = &a->conf.console_shells;
+	const struct passwd *pw = shells->n > 0 ? getpwnam(a->user) : NULL;
+
+	for (size_t i = 0; pw != NULL && i < shells->n; i++)
+		if (match_pattern(env_shell(pw), shells->v[i]))
+			return true;
+	return false;
+}
+
+/* In place of a shell; of one that was forced to something the console asks for nothing. */
+static int console_find(const struct allow *a, const struct helper_session *m,
+			struct allow_session *s)
+{
+	bool alone = a->conf.permit_session == CONF_SESSIONS_CONSOLE;
+
+	if (s->console && s->forced && s->command == NULL) {
+		s->command = s->original;
+		s->original = NULL;
+	}
+	if (s->console || (!alone && !shell_is_console(a)))
+		return 0;
+	if (s->forced || m->kind == HELPER_RUN_SUBSYSTEM)
+		return alone ? -EACCES : 0;
+	s->console = true;
+	return 0;
+}
+
 /* ForceCommand goes before the key's, and either before what was asked for. */
 static int command_find(const struct allow *a, const struct helper_session *m,
 			struct allow_session *s)
@@ -123,13 +175,13 @@ static int command_find(const struct allow *a, const struct helper_session *m,
 		line = asked;
 	else if (line == NULL)
 		line = key = text_of(m->forced_command);
-	s->command = line != NULL ? sftp_named(line) : NULL;
+	r = line != NULL ? named(line, s) : -ENOMEM;
 	free(key);
 	if (s->forced)
 		s->original = asked;
 	else
 		free(asked);
-	return s->command != NULL ? 0 : -ENOMEM;
+	return r;
 }
 
 static int chroot_find(const struct allow *a, struct allow_session *s)
@@ -157,14 +209,18 @@ int allow_session(const struct allow *a, const struct helper_session *m, struct 
 		no = "there is no such subsystem";
 	}
 	if (r == 0) {
+		r = console_find(a, m, &s);
+		no = "PermitSession allows the console alone";
+	}
+	if (r == 0) {
 		r = chroot_find(a, &s);
 		no = "ChrootDirectory cannot be told";
 	}
 	s.agent = m->agent && a->conf.agent_forwarding && !a->conf.disable_forwarding;
 	s.x11 = m->x11 && a->conf.x11_forwarding && !a->conf.disable_forwarding;
 	/* As with sshd neither a subsystem nor what the operator forces has it. */
-	s.user_rc = m->user_rc && a->conf.permit_user_rc && a->conf.force_command == NULL &&
-		    m->kind != HELPER_RUN_SUBSYSTEM;
+	s.user_rc = m->user_rc && !s.console && a->conf.permit_user_rc &&
+		    a->conf.force_command == NULL && m->kind != HELPER_RUN_SUBSYSTEM;
 	if (r < 0) {
 		snprintf(why, size, "%s", r == -ENOMEM ? "no memory" : no);
 		allow_session_fini(&s);

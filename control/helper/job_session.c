@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,8 @@ static int descriptors_open(struct run *r)
 {
 	int e;
 
+	if (r->may.console && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, r->console) < 0)
+		return -errno;
 	if (!r->m->tty)
 		return pipes_open(r);
 	e = tty_open(&r->pw, &r->m->pty, &r->tty);
@@ -61,8 +64,10 @@ static int descriptors_open(struct run *r)
 /* STARTED, and with it the ends that are the client's, and what listens for it. */
 static bool descriptors_send(struct run *r)
 {
-	const struct helper_started started = {
-		.n = r->m->tty ? 1 : 3, .agent = r->agent >= 0, .x11 = (uint8_t)r->n_x11};
+	const struct helper_started started = {.n = r->m->tty ? 1 : 3,
+					       .agent = r->agent >= 0,
+					       .x11 = (uint8_t)r->n_x11,
+					       .console = r->console[0] >= 0};
 	const int *fds = r->m->tty ? &r->tty.master : r->ours;
 	int all[HELPER_FDS_MAX];
 	unsigned int n = started.n;
@@ -72,11 +77,19 @@ static bool descriptors_send(struct run *r)
 		all[n++] = r->agent;
 	memcpy(all + n, r->x11, r->n_x11 * sizeof(int));
 	n += r->n_x11;
+	if (r->console[0] >= 0)
+		all[n++] = r->console[0];
 	return job_send_fds(r->job, helper_started_build(r->job->out, &started), all, n);
 }
 
-static void listeners_close(struct run *r)
+/* Those that are not the program's own, once control has them. */
+static void others_close(struct run *r)
 {
+	for (int i = 0; i < 2; i++) {
+		if (r->console[i] >= 0)
+			close(r->console[i]);
+		r->console[i] = -1;
+	}
 	if (r->agent >= 0)
 		close(r->agent);
 	r->agent = -1;
@@ -138,6 +151,39 @@ static void fail(struct run *r, const char *what, int err)
 	job_done(r->job, HELPER_CRASHED, text);
 }
 
+const char *session_console_path;
+
+/* It has no use for a home, a root or variables of its user's, and none of them for it. */
+static void console_child(struct run *r) __attribute__((noreturn));
+static void console_child(struct run *r)
+{
+	char path[PATH_MAX] = "";
+	char *argv[] = {(char *)"sluice-console", NULL, NULL, NULL};
+	char *env[] = {NULL};
+	struct child c = {.pw = &r->pw,
+			  .program = path,
+			  .argv = argv,
+			  .env = env,
+			  .in = r->theirs[0],
+			  .out = r->theirs[1],
+			  .err = r->theirs[2],
+			  .control = r->console[1],
+			  .tty = r->m->tty,
+			  .has_groups = r->pam != NULL,
+			  .nologin = !r->allow.conf.use_pam,
+			  .welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
+
+	if (session_console_path != NULL)
+		snprintf(path, sizeof(path), "%s", session_console_path);
+	else if (readlink("/proc/self/exe", path, sizeof(path) - 1) > 0)
+		snprintf(strrchr(path, '/') + 1, 16, "sluice-console");
+	if (r->may.command != NULL) {
+		argv[1] = (char *)"-c";
+		argv[2] = r->may.command;
+	}
+	child_run(&c);
+}
+
 static void run_child(struct run *r) __attribute__((noreturn));
 static void run_child(struct run *r)
 {
@@ -150,6 +196,7 @@ static void run_child(struct run *r)
 				.in = r->theirs[0],
 				.out = r->theirs[1],
 				.err = r->theirs[2],
+				.control = -1,
 				.tty = r->m->tty,
 				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
@@ -186,8 +233,11 @@ static void prepare(struct run *r)
 
 void job_session(struct job *j, const struct helper_session *m)
 {
-	static struct run r = {
-		.tty = {-1, -1, ""}, .ours = {-1, -1, -1}, .theirs = {-1, -1, -1}, .agent = -1};
+	static struct run r = {.tty = {-1, -1, ""},
+			       .ours = {-1, -1, -1},
+			       .theirs = {-1, -1, -1},
+			       .agent = -1,
+			       .console = {-1, -1}};
 
 	int e;
 
@@ -210,6 +260,8 @@ void job_session(struct job *j, const struct helper_session *m)
 	r.pid = fork();
 	if (r.pid < 0)
 		fail(&r, "fork", -errno);
+	if (r.pid == 0 && r.may.console)
+		console_child(&r);
 	if (r.pid == 0)
 		run_child(&r);
 	if (r.m->tty)
@@ -220,7 +272,7 @@ void job_session(struct job *j, const struct helper_session *m)
 	ends_close(r.ours);
 	if (r.m->tty)
 		close(r.tty.master);
-	listeners_close(&r);
+	others_close(&r);
 	alarm(0);
 	session_watch(&r);
 }

@@ -317,10 +317,10 @@ int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 {
 	struct helper_started m;
 
-	if (body.len != 3)
+	if (body.len != 4)
 		return -EBADMSG;
-	m = (struct helper_started){body.p[0], body.p[1], body.p[2]};
-	if ((m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2)
+	m = (struct helper_started){body.p[0], body.p[1], body.p[2], body.p[3]};
+	if ((m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2 || m.console > 1)
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -527,6 +527,7 @@ size_t helper_started_build(uint8_t *buf, const struct helper_started *m)
 	ssh_wr_u8(&w, m->n);
 	ssh_wr_u8(&w, m->agent);
 	ssh_wr_u8(&w, m->x11);
+	ssh_wr_u8(&w, m->console);
 	return helper_frame_end(&w);
 }
 

@@ -148,11 +148,12 @@ struct helper_socket {
 
 /*
  * What came with STARTED, in this order: a terminal or what is connected (1), or in, out and err
- * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2).
+ * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2); of the
+ * console the socket it asks control at (0 or 1).
  */
-#define HELPER_FDS_MAX 6
+#define HELPER_FDS_MAX 7
 struct helper_started {
-	uint8_t n, agent, x11;
+	uint8_t n, agent, x11, console;
 };
 
 /* How a program ended: by a signal of this number, or with this status. */

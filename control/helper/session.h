@@ -42,6 +42,7 @@ struct run {
 	/* What listens, and is the shard's from STARTED on. -1; x11: n_x11 of them. */
 	int agent, x11[2];
 	unsigned int n_x11;
+	int console[2]; /* control's end of what the console asks by, and its own; -1 */
 	char agent_dir[32], agent_path[48]; /* "": there is none */
 	void *pam;                          /* pam_handle_t *; NULL */
 	char welcome[SESSION_WELCOME_MAX];
@@ -51,6 +52,9 @@ struct run {
 	int signals;          /* a signalfd */
 	unsigned int hung_up; /* how often it was told to end */
 };
+
+/* Where the console is; NULL: beside this program. A test's. */
+extern const char *session_console_path;
 
 /* session_pam.c. False: it may not, with why; nothing stays open. */
 bool session_pam_open(struct run *r, char *why, size_t size);

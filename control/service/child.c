@@ -131,16 +131,20 @@ static void nologin(const struct child *c)
 /* Three descriptors, and no other; the terminal, if it has one, is its own. */
 static void descriptors(const struct child *c)
 {
-	int in = c->in, out = c->out, err = c->err;
+	int in = c->in, out = c->out, err = c->err, control = c->control;
 
 	/* None of them stands where another one goes. */
-	in = fcntl(in, F_DUPFD, 3);
-	out = fcntl(out, F_DUPFD, 3);
-	err = fcntl(err, F_DUPFD, 3);
+	in = fcntl(in, F_DUPFD, CHILD_CONTROL + 1);
+	out = fcntl(out, F_DUPFD, CHILD_CONTROL + 1);
+	err = fcntl(err, F_DUPFD, CHILD_CONTROL + 1);
+	if (control >= 0)
+		control = fcntl(control, F_DUPFD, CHILD_CONTROL + 1);
+	if (c->control >= 0 && dup2(control, CHILD_CONTROL) < 0)
+		_exit(1);
 	if (in < 0 || out < 0 || err < 0 || dup2(in, STDIN_FILENO) < 0 ||
 	    dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
 		_exit(1);
-	close_range(3, ~0U, 0);
+	close_range(c->control >= 0 ? CHILD_CONTROL + 1 : CHILD_CONTROL, ~0U, 0);
 	if (c->tty && ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
 		fail("TIOCSCTTY", errno);
 }
@@ -178,6 +182,15 @@ static void start(const struct child *c)
 	fail(shell, errno);
 }
 
+/* Ours looks at no file, so that where it would find one does not matter. */
+static void start_ours(const struct child *c) __attribute__((noreturn));
+static void start_ours(const struct child *c)
+{
+	if (chdir("/") == 0)
+		execve(c->program, c->argv, c->env);
+	fail(c->program, errno);
+}
+
 void child_run(const struct child *c)
 {
 	const struct rc rc = {.user = c->user_rc,
@@ -192,9 +205,12 @@ void child_run(const struct child *c)
 	descriptors(c);
 	nologin(c);
 	become(c);
-	home_go(c);
+	if (c->program == NULL)
+		home_go(c);
 	if (*c->welcome != '\0')
 		(void)!write(STDOUT_FILENO, c->welcome, strlen(c->welcome));
+	if (c->program != NULL)
+		start_ours(c);
 	rc_run(&rc);
 	start(c);
 }

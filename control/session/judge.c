@@ -207,3 +207,86 @@ bool judge_listen(const struct session *s, const char *host, uint16_t port,
 	judge_end(&j);
 	return may;
 }
+
+/* --- all of it, for who wants to know
+ * -------------------------------------------------------------
+ */
+
+struct telling {
+	void (*each)(void *arg, const struct session_target *t);
+	void *arg;
+};
+
+static void tell(const struct telling *to, const char *by, bool allows, const char *text)
+{
+	const struct session_target t = {.by = by, .text = text, .allows = allows};
+
+	to->each(to->arg, &t);
+}
+
+static void tell_list(const struct telling *to, const char *by, const struct conf_strs *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		tell(to, by, strcmp(list->v[i], "none") != 0, list->v[i]);
+}
+
+/* Rules about others are nobody's business. True: what none of them is about is refused. */
+static bool tell_rules(const struct telling *to, const struct judge *j)
+{
+	const struct conf_rules *rules = &j->rules.target_rules;
+	bool about_hosts = false;
+
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct conf_rule *r = rules->v[i];
+
+		about_hosts |= conf_rule_hosts(r);
+		if (conf_rule_about(r, &j->rules.who))
+			tell(to, "TargetRule", conf_rule_allows(r), conf_rule_targets(r));
+	}
+	return about_hosts;
+}
+
+static const char *shut(const struct session *s, const struct judge *j)
+{
+	if (j->rules.disable_forwarding)
+		return "DisableForwarding";
+	if ((j->rules.allow_tcp_forwarding & CONF_FORWARDING_LOCAL) == 0)
+		return "AllowTcpForwarding";
+	return s->grant.port_forwarding ? NULL : "key";
+}
+
+static void targets_tell(const struct telling *to, const struct session *s, const struct judge *j)
+{
+	const struct conf_strs keys = {(const char *const *)s->grant.permitopen,
+				       s->grant.n_permitopen};
+	const char *by = shut(s, j);
+
+	if (by != NULL) {
+		tell(to, by, false, "*");
+		return;
+	}
+	tell_list(to, "key", &keys);
+	if (!tell_rules(to, j))
+		tell_list(to, "PermitOpen", &j->rules.permit_open);
+	if (j->conf->permit_streamlocal.n != 1 ||
+	    strcmp(j->conf->permit_streamlocal.v[0], "none") != 0)
+		tell_list(to, "PermitStreamLocal", &j->conf->permit_streamlocal);
+}
+
+int session_targets(struct session *s, void (*each)(void *arg, const struct session_target *t),
+		    void *arg)
+{
+	const struct telling to = {each, arg};
+	struct judge j;
+	int r;
+
+	if (!session_awaken(s))
+		return -ECONNRESET;
+	r = judge_begin(&j, s, NULL);
+	if (r == 0) {
+		targets_tell(&to, s, &j);
+		judge_end(&j);
+	}
+	session_tire(s);
+	return r;
+}

@@ -146,6 +146,16 @@ static void listeners_pass(struct program *p, const struct helper_started *m, co
 			forward_session_open(s, LINK_OPENS_X11, p->x11_single, fds, m->x11);
 }
 
+/* The last of them is by what the console asks. */
+static void console_pass(const struct session *s, const struct helper_started *m, const int *fds)
+{
+	const struct session_env *env = s->table->env;
+	const struct session_login login = {.ref = s->ref, .uid = s->uid};
+
+	if (m->console > 0 && env->console != NULL)
+		env->console(env->console_arg, &login, session_user(s), fds[service_fds(m) - 1]);
+}
+
 static void on_started(void *arg, const struct helper_started *started, const int *fds)
 {
 	struct program *p = arg;
@@ -160,6 +170,8 @@ static void on_started(void *arg, const struct helper_started *started, const in
 		r = -ECONNRESET;
 	if (r == 0)
 		listeners_pass(p, started, fds);
+	if (r == 0)
+		console_pass(s, started, fds);
 	for (unsigned int i = 0; i < service_fds(started); i++)
 		close(fds[i]);
 	if (r < 0) {

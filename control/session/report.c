@@ -259,18 +259,20 @@ void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_
 						 [WORDS_ACCEPTED] = AUDIT_AUTH_OK};
 	struct audit_record *r;
 
+	/* Who may have a console may ask there by which key he came. */
+	if (verdict == WORDS_ACCEPTED &&
+	    (audit_of(s) != NULL || s->awake->conf.permit_session != CONF_SESSIONS_NO))
+		key_keep(s, auth->key);
 	/* A first "none" only asks what there is. */
 	if (audit_of(s) == NULL || (auth->method == SSH_AUTH_NONE && verdict == WORDS_FAILED))
 		return;
 	r = auth_record(s, event[verdict], auth);
 	if (verdict == WORDS_FAILED)
 		audit_text(r, AUDIT_F_REASON, why_failed(s, auth));
-	if (verdict == WORDS_ACCEPTED) {
+	if (verdict == WORDS_ACCEPTED)
 		audit_put(audit_of(s), r);
-		key_keep(s, auth->key);
-	} else {
+	else
 		put(s, r);
-	}
 }
 
 void report_signature(struct session *s, const struct ssh_act_auth *auth, bool good)

@@ -172,11 +172,15 @@ struct lapse *session_lapse(const struct session *s)
 
 const char *session_key_print(const struct session *s)
 {
+	const char *text;
+
 	if (s->awake != NULL)
 		return s->awake->key_print;
 	if (s->past == NULL || !s->past->has_print)
 		return NULL;
-	return past_user(s->past) + strlen(past_user(s->past)) + 1;
+	text = past_user(s->past);
+	text += strlen(text) + 1;
+	return s->past->has_ident ? text + strlen(text) + 1 : text;
 }
 
 /* Groups from one NUL to the next, up to an empty one. */

@@ -40,6 +40,12 @@ struct lapses;
 struct look;
 struct review;
 
+/* Whose it is who asks: a connection, which has let somebody in. */
+struct session_login {
+	struct conn_ref ref;
+	uint64_t uid;
+};
+
 /* Of all tables, those of dataplanes that are gone included. */
 struct session_stats {
 	uint64_t accepted, logins, failed_tries;       /* since control started */
@@ -87,6 +93,9 @@ struct session_env {
 	struct look *looks;    /* that wait for a shard's answer */
 	uint32_t last_look;
 	bool draining; /* nobody new comes in */
+	/* Takes up what the built-in console asks by; fd stays the caller's. NULL: nobody does. */
+	void (*console)(void *arg, const struct session_login *login, const char *user, int fd);
+	void *console_arg;
 };
 
 /* How items leave: always taken, in order; head begins with a struct link_hdr. */
@@ -157,6 +166,7 @@ struct session_view {
 	uint16_t port;
 	const struct link_addr *source_addr, *local_addr;
 	const char *user; /* bytes of a stranger's, NULL while nobody is authenticated */
+	const char *key;  /* fingerprint; NULL: none let in, or it was not kept */
 	uint64_t began_ms;
 	uint32_t channels;
 	bool ended;                      /* only its end is awaited */
@@ -191,6 +201,19 @@ struct tunnel_view {
 void session_tunnels(const struct session *s, void (*each)(void *arg, const struct tunnel_view *t),
 		     void *arg);
 uint32_t session_listeners(const struct session *s);
+
+/* One voice about where a login may go, in the order in which they decide. */
+struct session_target {
+	const char *by;   /* keyword, or "key" */
+	const char *text; /* targets, as they are written there */
+	bool allows;
+};
+/* -ENOMEM; -ECONNRESET: it is over. */
+int session_targets(struct session *s, void (*each)(void *arg, const struct session_target *t),
+		    void *arg) __attribute__((warn_unused_result));
+
+/* A login, for who comes back to it. NULL: it is over. */
+struct session *session_of_login(struct session_env *env, const struct session_login *login);
 
 /*
  * steer.c: what an operator does. -ENOENT: it is over already, or not in yet where it has to be.

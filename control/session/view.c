@@ -55,6 +55,7 @@ void session_view(struct session *s, struct session_view *ret)
 	ret->source = session_peer_text(s, ret->text);
 	ret->port = s->peer.port;
 	ret->user = s->authenticated ? session_user(s) : NULL;
+	ret->key = s->authenticated ? session_key_print(s) : NULL;
 	ret->began_ms = s->began_ms;
 	ret->channels = s->n_up;
 	ret->strict_kex = strict_kex(s);
@@ -63,6 +64,18 @@ void session_view(struct session *s, struct session_view *ret)
 	ret->ended = s->ended;
 	ret->session = s;
 	client_fill(s, ret->client);
+}
+
+struct session *session_of_login(struct session_env *env, const struct session_login *login)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next) {
+		struct session *s = session_table_find(t, &login->ref.conn);
+
+		if (s != NULL && s->ref.serial == login->ref.serial && s->uid == login->uid &&
+		    s->authenticated && !s->ended)
+			return s;
+	}
+	return NULL;
 }
 
 /* --- what it forwards --------------------------------------------------------------------------

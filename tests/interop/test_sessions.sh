@@ -17,7 +17,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64990 barred:64989; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -25,6 +25,7 @@ for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991; 
 	mkdir "$LAB_DIR/home/$name"
 	chown "$n:$n" "$LAB_DIR/home/$name"
 done
+sed -i '/^b[ao][rx]/s|/bin/bash|/usr/sbin/nologin|' /etc/passwd
 LAB_CONF="LogLevel VERBOSE
 MaxSessions 3
 Subsystem sftp internal-sftp
@@ -32,6 +33,11 @@ AcceptEnv LC_*
 SetEnv COLOUR=blue
 PermitStreamLocal $LAB_DIR/home/*
 PermitStreamLocalListen $LAB_DIR/home/demo/* $LAB_DIR/log/*
+Match User boxed
+	PermitSession console
+Match User barred
+	PermitSession yes
+	ConsoleShells */nologin
 Match User rcs
 	PermitUserEnvironment FILE*,KEY*,COLOUR
 Match User demo,forced,jailed,keyed,rcs
@@ -42,7 +48,7 @@ Match User forced
 Match User jailed
 	ChrootDirectory $LAB_DIR/jail"
 start_lab
-for u in forced only jailed rcs; do
+for u in forced only jailed rcs boxed barred; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -127,6 +133,40 @@ printf 'FILE=f\n' >"$LAB_DIR/home/demo/.env"
 mkdir "$LAB_DIR/home/demo/.ssh" && mv "$LAB_DIR/home/demo/.env" "$LAB_DIR/home/demo/.ssh/environment"
 check "none where they are not permitted" is "" in_ssh "$gw" 'echo $FILE'
 rm -r "$LAB_DIR/home/demo/.ssh"
+
+# --- the console
+box=boxed@$LAB_GW_OUTSIDE
+has() { # pattern, command…: in its output
+	local want=$1
+	shift
+	"$@" >"$LAB_DIR/has" </dev/null || return
+	grep -qE "$want" "$LAB_DIR/has" || { cat "$LAB_DIR/has"; return 1; }
+}
+check "a console: who" has '^user +boxed' in_ssh "$box" status
+check "by which key" has "^key +$(ssh-keygen -lf "$LAB_DIR/id_ed25519.pub" | cut -d' ' -f2 | sed 's/+/[+]/g')" in_ssh "$box" status
+check "where to" has '^allow +.* Permit|^allow +.* TargetRule|^SAYS' in_ssh "$box" targets
+check "nothing else" status 2 in_ssh "$box" sh
+check "no sftp" status 255 in_ssh -s "$box" sftp
+tunnels() { # his own, with its bytes
+	in_ssh -M -S "$LAB_DIR/boxed" -f -N "$box" || return 1
+	in_ssh -S "$LAB_DIR/boxed" -W "$LAB_TARGET_ADDR:8080" "$box" >"$LAB_DIR/has.www" < <(printf 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n'; exec cat "$LAB_DIR/hold") &
+	for _ in $(seq 200); do [ -s "$LAB_DIR/has.www" ] && break; sleep 0.05; done
+	has "direct-tcpip +$LAB_TARGET_ADDR +8080 +28 " in_ssh -S "$LAB_DIR/boxed" "$box" tunnels && ! has "$LAB_TARGET_ADDR" in_ssh "barred@$LAB_GW_OUTSIDE" tunnels
+}
+mkfifo "$LAB_DIR/hold"
+check "what is open, to himself alone" tunnels
+: >"$LAB_DIR/hold"
+in_ssh -S "$LAB_DIR/boxed" -O exit "$box"
+prompted() { # how often
+	for _ in $(seq 400); do [ "$(grep -c 'sluice>' "$LAB_DIR/talk")" -ge "$1" ] && return; sleep 0.05; done
+}
+talk() { # on a terminal, a line edited and one interrupted; on pipes
+	: >"$LAB_DIR/talk"
+	{ prompted 1; printf 'xx\003'; prompted 2; printf 'statuss\177\nhelp\nquit\n'; } | in_ssh -tt "$box" >"$LAB_DIR/talk"
+	grep -q '^user *boxed' "$LAB_DIR/talk" && grep -q '^tunnels ' "$LAB_DIR/talk" && ! grep -q 'No such' "$LAB_DIR/talk" &&
+		printf 'status\nhelp' | in_ssh "barred@$LAB_GW_OUTSIDE" | grep -q '^user *barred'
+}
+check "and talked to" talk
 
 # --- sftp
 moved() {

@@ -76,12 +76,13 @@ Test(control_admin, show_connections)
 	list = json_object_get(v, "connections");
 	cr_assert_eq(json_array_size(list), 2);
 	cr_assert_eq(json_unpack(json_array_get(list, 0),
-				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:I, s:s, s:o, s:i "
-				 "!}",
+				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:I, s:s, s:o, s:i, "
+				 "s:n !}",
 				 "uid", &uid, "shard", &shard, "source", &source, "port", &port,
 				 "user", &user, "since", &since, "channels", &channels,
 				 "strict_kex", &strict, "local", &local, "local_port", &local_port,
-				 "state", &state, "client", &client, "listeners", &listeners),
+				 "state", &state, "client", &client, "listeners", &listeners,
+				 "key"),
 		     0);
 	cr_expect_str_eq(local, "192.0.2.1");
 	cr_expect_eq(local_port, 22);

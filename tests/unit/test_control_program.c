@@ -41,7 +41,7 @@ static void started(int fd, const struct helper_started *with)
 		struct cmsghdr align;
 	} c = {.room = {0}};
 	unsigned int n = service_fds(with);
-	int fds[] = {0, 1, 2, 0, 1, 2};
+	int fds[] = {0, 1, 2, 0, 1, 2, 0};
 	struct iovec iov = {buf, helper_started_build(buf, with)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
@@ -77,8 +77,10 @@ static void play(int fd, const struct helper_session *m)
 		say(fd, buf, helper_started_build(buf, &(struct helper_started){.n = 3}));
 		return;
 	}
-	started(fd, &(struct helper_started){
-			    .n = m->tty ? 1 : 3, .agent = m->agent, .x11 = m->x11 ? 2 : 0});
+	started(fd, &(struct helper_started){.n = m->tty ? 1 : 3,
+					     .agent = m->agent,
+					     .x11 = m->x11 ? 2 : 0,
+					     .console = strcmp(command, "console") == 0});
 	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0)
 		return;
 	how.signalled = command[0] == 'k';
@@ -364,6 +366,45 @@ Test(control_program, the_signal_it_died_of)
 	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
 	cr_expect(ssh_str_eq(sig.signal, "SEGV"));
 	fini(&c);
+}
+
+static struct {
+	struct session_login login;
+	char user[16];
+	unsigned int n;
+} consoles;
+
+static void console_came(void *arg, const struct session_login *login, const char *user, int fd)
+{
+	cr_expect_eq(arg, &consoles);
+	cr_expect_geq(fcntl(fd, F_GETFD), 0);
+	consoles.login = *login;
+	snprintf(consoles.user, sizeof(consoles.user), "%s", user);
+	consoles.n++;
+}
+
+/* Whose it is who asks there the session says, and nobody later. */
+Test(control_program, a_console_is_answered_for_its_login)
+{
+	struct client c = client_in(1, 1);
+
+	t.env.console = console_came;
+	t.env.console_arg = &consoles;
+	cr_assert_neq(opened(&c, 0), 0);
+	ask_text(&c, 0, "exec", "runs");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	cr_expect_eq(consoles.n, 0);
+	cr_assert_neq(opened(&c, 1), 0);
+	ask_text(&c, 1, "exec", "console");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	cr_expect_eq(consoles.n, 1);
+	cr_expect_eq(h.n_fds, 3, "the shard has its stream alone");
+	cr_expect_str_eq(consoles.user, "demo");
+	cr_expect_eq(session_of_login(&t.env, &consoles.login), t.table->by_index[1]);
+	fini(&c);
+	cr_expect_null(session_of_login(&t.env, &consoles.login));
 }
 
 /* RFC 4335: as sshd has it, of a terminal's program alone. */

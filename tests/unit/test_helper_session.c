@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
+#include "control/helper/session.h"
 #include "tests/util/helper_bench.h"
 
 /* A shell that is not the first one reads no file of its user's, which could take its time. */
@@ -30,6 +31,13 @@ static const char conf[] =
 	"Match client-version no-agent\n" HOLDS "AllowAgentForwarding no\n"
 	"Match client-version x11\n" HOLDS "X11Forwarding yes\nX11DisplayOffset 200\n"
 	"Match client-version no-forwarding\n" HOLDS "X11Forwarding yes\nDisableForwarding yes\n"
+	"Match client-version console\nPermitSession console\n"
+	"Subsystem greet /bin/echo hello\nSubsystem console internal-console\n"
+	"Match client-version console-forced\n" HOLDS "ForceCommand internal-console\n"
+	"Match client-version console-status\n" HOLDS "ForceCommand internal-console status\n"
+	"Match client-version console-shells\n" HOLDS "ConsoleShells /no/such *sh /none\n"
+	"Subsystem greet /bin/echo hello\n"
+	"Match client-version console-other\n" HOLDS "ConsoleShells */nologin */false\n"
 	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
 	"Match client-version socket-remote\nPermitStreamLocal " SOCKETS "*\n"
@@ -108,7 +116,7 @@ static void begin(struct prog *g, const struct helper_session *m)
 	say(&g->p, helper_session_build(t.buf, m));
 	cr_assert_eq(first(g, &body), HELPER_STARTED);
 	cr_assert_eq(helper_started_parse(body, &n), 0);
-	cr_assert_eq(n.n + n.agent + n.x11, g->n);
+	cr_assert_eq(n.n + n.agent + n.x11 + n.console, g->n);
 	cr_assert_eq(n.n, m->tty ? 1 : 3);
 	g->with = n;
 }
@@ -275,6 +283,77 @@ Test(helper_session, what_control_goes_by_holds_or_nothing_runs)
 	cr_expect_eq(output(&m, (char[16]){0}, 16), 0);
 	m.job.mark++;
 	cr_expect_eq(refusal(&m), HELPER_DENIED);
+}
+
+/* --- the console ---------------------------------------------------------------------------------
+ */
+
+static void with_console(void)
+{
+	session_console_path = "/bin/echo"; /* of what it is told */
+	with_sessions();
+}
+
+TestSuite(helper_console, .init = with_console, .fini = teardown, .timeout = 60);
+
+/* Its output, "-c" and the command; whether there is one is told apart by the socket. */
+static void console_says(const char *version, enum helper_run kind, const char *command,
+			 bool console, const char *want)
+{
+	struct helper_session m = ask(version, command);
+	struct helper_exit how;
+	struct prog g;
+	char buf[256];
+
+	m.kind = kind;
+	begin(&g, &m);
+	cr_expect_eq(g.with.console, console, "%s: %s", version, command);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	how = over(&g);
+	cr_expect_eq(how.number, 0);
+	cr_expect_str_eq(buf, want, "%s: %s", version, command);
+}
+
+Test(helper_console, it_runs_where_it_is_configured)
+{
+	console_says("console", HELPER_RUN_EXEC, "status", true, "-c status\n");
+	console_says("console", HELPER_RUN_SHELL, "", true, "\n");
+	console_says("console", HELPER_RUN_SUBSYSTEM, "console", true, "\n");
+	console_says("console-forced", HELPER_RUN_EXEC, "rm -rf x", true, "-c rm -rf x\n");
+	console_says("console-forced", HELPER_RUN_SHELL, "", true, "\n");
+	console_says("console-status", HELPER_RUN_EXEC, "tunnels", true, "-c status\n");
+	console_says("console-shells", HELPER_RUN_EXEC, "status", true, "-c status\n");
+	console_says("console-shells", HELPER_RUN_SUBSYSTEM, "greet", false, "hello\n");
+	console_says("console-other", HELPER_RUN_EXEC, "echo shell", false, "shell\n");
+	console_says("run", HELPER_RUN_EXEC, "echo internal-console", false, "internal-console\n");
+}
+
+Test(helper_console, nothing_else_runs_where_it_is_alone)
+{
+	struct helper_session m = ask("console", "greet");
+
+	m.kind = HELPER_RUN_SUBSYSTEM;
+	cr_expect_eq(refusal(&m), HELPER_DENIED);
+	m = ask("console", "true");
+	m.forced = true;
+	m.forced_command = ssh_str_c("echo key");
+	cr_expect_eq(refusal(&m), HELPER_DENIED);
+	m.forced_command = ssh_str_c("internal-console");
+	cr_expect_eq(output(&m, (char[64]){0}, 64), 0);
+}
+
+static void with_env(void)
+{
+	session_console_path = "/usr/bin/env";
+	with_sessions();
+}
+
+TestSuite(helper_console_env, .init = with_env, .fini = teardown, .timeout = 60);
+
+/* LD_PRELOAD would be somebody else's code. */
+Test(helper_console_env, it_has_no_variables)
+{
+	console_says("console", HELPER_RUN_SHELL, "", true, "");
 }
 
 /* --- how it runs --------------------------------------------------------------------------------
