@@ -176,8 +176,7 @@ bool destination_host_ok(const char *host)
 	return true;
 }
 
-/* A command that %r stands in must not get more than a word. */
-static bool user_ok(const char *user)
+bool destination_user_ok(const char *user)
 {
 	if (*user == '-')
 		return false;
@@ -239,7 +238,7 @@ int destination_parse(const char *text, bool port_too, struct destination *ret)
 			copy[strcspn(copy, ";")] = '\0'; /* connection parameters: none is taken */
 		if (uri && !decode(copy))
 			return -EINVAL;
-		if (*copy == '\0' || strlen(copy) >= sizeof(d.user) || !user_ok(copy))
+		if (*copy == '\0' || strlen(copy) >= sizeof(d.user) || !destination_user_ok(copy))
 			return -EINVAL;
 		strcpy(d.user, copy);
 	}

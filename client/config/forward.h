@@ -49,6 +49,8 @@ int destination_parse(const char *text, bool port_too, struct destination *ret)
 	__attribute__((warn_unused_result));
 /* Is it a name or an address: nothing a shell or an option parser makes something of? */
 bool destination_host_ok(const char *host);
+/* Of a user: nothing a command that %r stands in would make more of than a word. */
+bool destination_user_ok(const char *user);
 /* A number or the name of a service. False: none. */
 bool port_parse(const char *text, bool zero, uint16_t *ret);
 

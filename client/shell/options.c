@@ -151,6 +151,11 @@ static int one(struct options *o, int opt, struct seen *seen)
 	if (r != 0)
 		return seen->status = r;
 	switch (opt) {
+	case 'l':
+		if (destination_user_ok(optarg))
+			return 0;
+		fprintf(stderr, "remote username contains invalid characters\n");
+		return seen->status = EXIT_ERROR;
 	case 'E':
 		r = say_file(optarg);
 		if (r < 0)

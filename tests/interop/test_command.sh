@@ -198,6 +198,52 @@ check "CertificateFile" says in bare -o IdentityAgent=none -i signed -o Certific
 
 unset SSH_AUTH_SOCK
 
+# --- passwords and prompts, by an askpass program that is wrong at first -----------------------------
+cat >asks.py <<'PY'
+import paramiko, socket, sys, threading, time
+class Server(paramiko.ServerInterface):
+    def get_allowed_auths(self, user): return 'password' if user == 'word' else 'keyboard-interactive'
+    def check_auth_password(self, user, word): return paramiko.AUTH_SUCCESSFUL if word == 'secret' else paramiko.AUTH_FAILED
+    def check_auth_interactive(self, user, methods):
+        return paramiko.InteractiveQuery('Title', 'Do \x1b[2J it', ('Word:', False), ('Name: ', True))
+    def check_auth_interactive_response(self, answers):
+        return paramiko.AUTH_SUCCESSFUL if answers == ['secret', 'bob'] else paramiko.AUTH_FAILED
+    def check_channel_request(self, kind, chan): return paramiko.OPEN_SUCCEEDED
+    def check_channel_exec_request(self, chan, command):
+        threading.Thread(target=lambda: (chan.send(b'in\n'), chan.send_exit_status(4), chan.close())).start()
+        return True
+s = socket.socket()
+s.bind(('127.0.0.1', 2205))
+s.listen(5)
+print('serving', flush=True)
+while True:
+    t = paramiko.Transport(s.accept()[0])
+    t.add_server_key(paramiko.RSAKey(filename=sys.argv[1]))
+    t.start_server(server=Server())
+PY
+cat >askpass <<'SH'
+#!/bin/sh
+echo "$1" >>asked
+case $1 in
+*Name*) echo bob ;;
+*) [ "$(grep -c -e password -e Word asked)" -gt 1 ] && echo secret || echo wrong ;;
+esac
+SH
+chmod +x askpass
+asked() { # user, the prompts
+	rm -f asked
+	SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F none -o IdentityFile=none \
+		-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$dir/known" -p 2205 "$1@127.0.0.1" x >o 2>said </dev/null
+	[ $? = 4 ] && [ "$(cat o)" = in ] && [ "$(sort -u asked | tr '\n' '|')" = "$2" ] && ! grep -q $'\033' said ||
+		{ cat asked said; return 1; }
+}
+if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
+	/usr/bin/python3 asks.py rsa >asks.log 2>&1 & pids+=($!)
+	wait_for serving asks.log
+	check "a password, the second time" asked word "word@127.0.0.1's password: |"
+	check "prompts of a stranger's, the second time" asked prompts '(prompts@127.0.0.1) Name: |(prompts@127.0.0.1) Word:|'
+fi
+
 # --- host keys ---------------------------------------------------------------------------------------
 check "scan: what ssh-keyscan finds" says "$(ssh-keyscan -p 2201 127.0.0.1 2>/dev/null | sort)" \
 	bash -c "$sluice scan -p 2201 127.0.0.1 | sort"

@@ -144,3 +144,28 @@ Test(client_forward, destinations)
 	cr_expect_str_eq(d.host, "jump");
 	cr_expect_eq(d.port, 2222);
 }
+
+/* They stand in ProxyCommand, LocalCommand and Match exec. */
+Test(client_forward, s72_what_a_shell_would_make_more_of_is_no_host_and_no_user)
+{
+	static const char bad[] = "'`\"\\;&<>|(){}\n\r\033\x7f";
+	struct destination d;
+	char text[64];
+
+	for (const char *p = bad; *p != '\0'; p++) {
+		snprintf(text, sizeof(text), "ho%cst", *p);
+		cr_expect_not(destination_host_ok(text), "%d", *p);
+		cr_expect_lt(destination_parse(text, false, &d), 0, "%d", *p);
+		snprintf(text, sizeof(text), "ssh://h%%%02xo", (unsigned char)*p);
+		cr_expect_lt(destination_parse(text, false, &d), 0, "%s", text);
+		if (*p == '\\') /* a domain's user has one */
+			continue;
+		snprintf(text, sizeof(text), "us%cer", *p);
+		cr_expect_not(destination_user_ok(text), "%d", *p);
+		snprintf(text, sizeof(text), "ssh://u%%%02xr@host", (unsigned char)*p);
+		cr_expect_lt(destination_parse(text, false, &d), 0, "%s", text);
+	}
+	cr_expect_not(destination_user_ok("-oProxyCommand=x"));
+	cr_expect_lt(destination_parse("ssh://a%00b@host", false, &d), 0);
+	cr_expect(destination_user_ok("DOMAIN\\user"));
+}
