@@ -236,11 +236,12 @@ def table():
 
 def save(path):
     with open(path, encoding="utf-8") as f:
-        text = f.read().split(MARK)[0].rstrip()
+        text, _, behind = f.read().partition(MARK)
+    text, by_hand = text.rstrip(), "".join(behind.partition("\n## ")[1:])  # what is measured by hand stays
     with open(path, "w", encoding="utf-8") as f:
         f.write(f"{text}\n\n{MARK}\n\nMade by `tests/interop/test_sessions.sh --save`: bytes through a channel of each "
                 "type the client has, a real agent and a real display among what they lead to. Empty: the client "
-                f"has no such channel.\n\n{table()}")
+                f"has no such channel.\n\n{table()}{by_hand}")
 
 
 has = {"ssh": (by_ssh, set(TYPES)),
