@@ -380,6 +380,11 @@ static int all_written(struct sluice *s, void *arg)
 	return len == 0 ? 0 : -EAGAIN;
 }
 
+static uint32_t linger_ms(const struct sluice *s)
+{
+	return s->set.linger == TIME_NONE ? s->set.operation_timeout : s->set.linger;
+}
+
 int sluice_logoff(struct sluice *s)
 {
 	struct sluice_channel *c;
@@ -401,7 +406,7 @@ int sluice_logoff(struct sluice *s)
 		if (may_wait(s) && s->set.wait_server)
 			(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
 		else if (may_wait(s) && s->set.linger > 0)
-			(void)wait_for(s, all_written, NULL, s->set.linger);
+			(void)wait_for(s, all_written, NULL, linger_ms(s));
 	}
 	connection_over(s, 0, "logged off");
 	leave(s);

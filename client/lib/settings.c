@@ -147,7 +147,7 @@ static void window_get(const struct settings *set, FILE *f)
 		fprintf(f, "%" PRIu64, set->window);
 }
 
-/* yes: as long as it takes; no; a time. */
+/* yes: as long as an operation may take; no; a time. */
 static bool linger_set(struct settings *set, const char *value)
 {
 	uint32_t ms = 0;

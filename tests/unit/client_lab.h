@@ -60,6 +60,7 @@ struct lab {
 		unsigned int times;
 	} raw_auth, raw_up, raw_exec;
 	bool mute;                   /* says nothing at all */
+	bool deaf;                   /* reads no more; may be set at any time */
 	uint32_t packet_max, window; /* of confirmations */
 	bool has_limits;             /* which of them are said */
 	bool ask_for_ever;           /* keyboard-interactive: round after round */
@@ -533,6 +534,8 @@ static void *lab_main(void *arg)
 		(void)ssh_pump_out(&l->p, &len);
 		if (len > 0)
 			p[0].events |= POLLOUT;
+		if (__atomic_load_n(&l->deaf, __ATOMIC_RELAXED))
+			p[0].fd = -1;
 		(void)poll(p, 2, -1);
 		if (p[1].revents != 0)
 			break;

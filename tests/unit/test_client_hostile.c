@@ -337,3 +337,26 @@ Test(client_hostile, a_server_that_disconnects_says_why_and_one_that_goes_does_n
 	sluice_free(s);
 	lab_free(l);
 }
+
+/* It reads nothing more, with more under way than a socket holds: we go all the same. */
+Test(client_hostile, who_reads_no_more_holds_nobody)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	uint8_t *data = calloc(1, LAB_WINDOW);
+
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "100ms"), 0);
+	__atomic_store_n(&l->deaf, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < 4; i++) {
+		struct sluice_channel *c = NULL;
+
+		if (sluice_channel_open(s, "session", NULL, 0, &c) < 0 ||
+		    sluice_channel_send(c, data, LAB_WINDOW) < 0)
+			break;
+	}
+	cr_assert_eq(sluice_logoff(s), 0);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_NOT_CONNECTED);
+	sluice_free(s);
+	lab_free(l);
+	free(data);
+}
