@@ -297,6 +297,11 @@ struct conf_role_share {
 	uint32_t share;
 };
 
+/* Octets of the IP header; CONF_QOS_NONE (qos.h): nothing is set. */
+struct conf_qos {
+	uint16_t interactive, bulk;
+};
+
 struct conf_session {
 	struct conf *conf;            /* the reference that keeps what is below alive */
 	uint32_t login_grace_time_ms; /* 0: none */
@@ -344,6 +349,7 @@ struct conf_session {
 	struct conf_strs permit_listen; /* "any", "none" or [host:]port…: match_permitlisten() */
 	struct conf_rules target_rules, listen_rules;
 	uint32_t max_listeners_per_connection, max_listeners_per_user, max_listeners_per_source;
+	uint32_t max_channels_per_user, max_channels_per_source; /* CONF_NO_LIMIT: none */
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
 	uint32_t rekey_ms;            /* 0: none */
 	struct conf_rate channel_rate, connection_rate, user_rate;
@@ -351,6 +357,7 @@ struct conf_session {
 	uint32_t connection_share, user_share; /* user_share 0: none */
 	struct conf_role_share role_share;
 	struct conf_strs channel_shares;                           /* conf_channel_share() */
+	struct conf_qos qos;
 	uint32_t client_alive_interval_ms, client_alive_count_max; /* 0: none; 0: never ends it */
 	uint32_t channel_window;                                   /* bytes, "auto" resolved */
 	bool channel_window_auto;

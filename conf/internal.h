@@ -118,6 +118,9 @@ extern const struct value_type type_pubkey_options;
 /* value_rate.c */
 extern const struct value_type type_rate, type_role_rate;
 
+/* value_qos.c */
+extern const struct value_type type_qos;
+
 /* value_share.c */
 extern const struct value_type type_share_none, type_role_share, type_channel_shares;
 

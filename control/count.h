@@ -29,6 +29,10 @@
 	  "connections ended: the rules of now do not let them in")                                \
 	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
 	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
+	X(CHANNELS_USER, "open", "MaxChannelsPerUser",                                             \
+	  "opens refused: the user has enough channels")                                           \
+	X(CHANNELS_SOURCE, "open", "MaxChannelsPerSource",                                         \
+	  "opens refused: connections from that address have enough channels")                     \
 	X(SESSIONS, "open", "MaxSessions", "opens refused: enough sessions are open")              \
 	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \
 	  "opens refused: enough of the user's are not connected yet")                             \
@@ -72,7 +76,8 @@
 	  "what was refused, whatever fail= says, as nobody could be asked")                       \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
-	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX", "requests for metrics refused: enough are there") \
+	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX",                                                 \
+	  "requests for metrics refused: enough are there")                                        \
 	X(ADMIN_CLIENTS, "admin", "ADMIN_CLIENTS_MAX", "operators refused: enough are there")
 
 enum control_counter {

@@ -169,6 +169,7 @@ unsigned int shard_accept(struct shard *s);
 void shard_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 uint32_t shard_stream_rtt_us(const struct stream *s);
 void shard_stream_nodelay(struct stream *s, bool on);
+void shard_stream_qos(struct stream *s, uint8_t qos);
 void shard_stream_asker(struct stream *s, uint16_t asker);
 /* Once a turn: what is ready, and what control has sent. Returns work done. */
 unsigned int shard_host_turn(struct shard *s);

@@ -102,6 +102,14 @@ void shard_stream_nodelay(struct stream *s, bool on)
 		tcp_stream_nodelay(s, on);
 }
 
+void shard_stream_qos(struct stream *s, uint8_t qos)
+{
+	if (s->kind == STREAM_HOST)
+		host_stream_qos(s, qos);
+	else
+		tcp_stream_qos(s, qos);
+}
+
 void shard_stream_asker(struct stream *s, uint16_t asker)
 {
 	if (s->kind != STREAM_HOST)

@@ -250,6 +250,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.stream_rtt_us = shard_stream_rtt_us,
 		.stream_congested = tcp_stream_congested,
 		.stream_nodelay = shard_stream_nodelay,
+		.stream_qos = shard_stream_qos,
 		.stream_asker = shard_stream_asker,
 		.host_claim = shard_host_claim,
 		.host_size = host_stream_size,

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     12
+#define LINK_VERSION     13
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -152,7 +152,8 @@ struct link_authenticated {
 	uint32_t kex_timeout_ms; /* LoginGraceTime: a rekey not finished by then ends it */
 	uint8_t nagle;           /* 1: small segments wait (TCPNoDelay no) */
 	uint8_t window_auto;     /* 1: window_size is what a window may grow to */
-	uint8_t pad[2];
+	/* IPQoS: octets of the IP header, without ECN; while a program has a terminal, and else */
+	uint8_t qos_tty, qos_bulk;
 	uint32_t chans_idle_ms; /* of all channels together, without a byte */
 	uint32_t unused_ms;     /* without a channel */
 };
@@ -242,7 +243,8 @@ struct link_chan_fds {
 	uint32_t wait_ms;
 	uint32_t idle_ms; /* in place of that before, */
 	uint8_t share;    /* likewise */
-	uint8_t pad[7];
+	uint8_t tty;      /* 1: it is a terminal */
+	uint8_t pad[6];
 };
 
 /*

@@ -1,6 +1,5 @@
 /* client/config/value.c - the arguments of a line, checked, as the words they are kept as. */
 #include <errno.h>
-#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -12,6 +11,7 @@
 #include "client/config/forward.h"
 #include "client/config/internal.h"
 #include "conf/match.h"
+#include "conf/qos.h"
 
 #define REKEY_MIN 16 /* bytes; less is a mistake */
 
@@ -263,41 +263,16 @@ static bool value_rekey(const struct check *k)
 	return keepf(k, "%llu", (unsigned long long)bytes) && keepf(k, "%u", ms / 1000);
 }
 
-static const struct {
-	const char *name;
-	uint8_t tos;
-} classes[] = {
-	{"af11", 0x28},        {"af12", 0x30}, {"af13", 0x38},     {"af21", 0x48},
-	{"af22", 0x50},        {"af23", 0x58}, {"af31", 0x68},     {"af32", 0x70},
-	{"af33", 0x78},        {"af41", 0x88}, {"af42", 0x90},     {"af43", 0x98},
-	{"cs0", 0x00},         {"cs1", 0x20},  {"cs2", 0x40},      {"cs3", 0x60},
-	{"cs4", 0x80},         {"cs5", 0xa0},  {"cs6", 0xc0},      {"cs7", 0xe0},
-	{"ef", 0xb8},          {"le", 0x04},   {"lowdelay", 0x10}, {"throughput", 0x08},
-	{"reliability", 0x04},
-};
-
 /* As a number, which setsockopt() takes; none stays none. */
 static bool value_qos(const struct check *k)
 {
 	for (unsigned int i = 0; i < k->argc; i++) {
-		const char *t = k->argv[i];
-		unsigned long n = ULONG_MAX;
-		char *end;
+		uint16_t qos;
 
-		for (size_t j = 0; j < sizeof(classes) / sizeof(classes[0]); j++)
-			if (strcasecmp(t, classes[j].name) == 0)
-				n = classes[j].tos;
-		if (n == ULONG_MAX && *t >= '0' && *t <= '9') {
-			n = strtoul(t, &end, 0);
-			if (*end != '\0' || n > 255)
-				n = ULONG_MAX;
-		}
-		if (strcasecmp(t, "none") == 0) {
-			if (!keep(k, "none"))
-				return false;
-		} else if (n == ULONG_MAX || !keepf(k, "0x%02lx", n)) {
-			return n == ULONG_MAX ? bad(k, "no class of service") : false;
-		}
+		if (!conf_qos_read(k->argv[i], &qos))
+			return bad(k, "no class of service");
+		if (qos == CONF_QOS_NONE ? !keep(k, "none") : !keepf(k, "0x%02x", qos))
+			return false;
 	}
 	return k->argc > 1 || keep(k, k->ret->v[0]);
 }

@@ -95,6 +95,12 @@ static void of_session(enum control_counter c, struct limit_view *v, struct conf
 	case CONTROL_C_CHANNELS:
 		max(v, s.max_channels_per_connection);
 		break;
+	case CONTROL_C_CHANNELS_USER:
+		max(v, s.max_channels_per_user);
+		break;
+	case CONTROL_C_CHANNELS_SOURCE:
+		max(v, s.max_channels_per_source);
+		break;
 	case CONTROL_C_SESSIONS:
 		max(v, s.max_sessions);
 		break;

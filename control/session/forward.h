@@ -10,6 +10,7 @@
 #include "control/listen.h"
 #include "control/service/call.h"
 #include "control/session/internal.h"
+#include "control/session/tally.h"
 
 enum listener_state {
 	LISTENER_ASKING = 1, /* the one who has the port is asked whether he lives */
@@ -27,10 +28,6 @@ struct listener_at {
 	bool kernel;      /* the gateway's own kernel does, and the shard accepts there */
 	const char *path; /* of a UNIX socket, and no address; NULL: it is none */
 };
-
-/* What listeners are counted by. */
-enum tally_of { TALLY_CONNECTION, TALLY_USER, TALLY_SOURCE };
-#define TALLIES 3
 
 struct listener {
 	struct listener *prev, *next; /* of its connection */

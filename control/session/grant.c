@@ -130,7 +130,7 @@ void grant_consider(struct session *s, const char *host, uint16_t port,
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any host a client may name");
 	if (timed && m.lifetime_ms > until_minute_ms(s->table->env))
 		m.lifetime_ms = until_minute_ms(s->table->env);
-	if (m.lifetime_ms == 0 || seen(s, host, port) < TIMES)
+	if (m.lifetime_ms == 0 || channels_are_limited(s) || seen(s, host, port) < TIMES)
 		return;
 	reap(s);
 	g = given_for(s, host, port);

@@ -47,6 +47,7 @@ struct program;
 struct hook_open;
 struct service_call;
 struct service_ops;
+struct tally;
 struct open {
 	struct open *next;
 	struct session *session;
@@ -59,6 +60,7 @@ struct open {
 	size_t first_len;
 	struct hook_open *asked;            /* a program of the operator's; NULL: none is */
 	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
+	struct tally *tally[2];             /* of its user, of its source; NULL: not counted */
 	struct service_call *call;          /* that opens its UNIX socket; NULL: none */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
@@ -540,6 +542,15 @@ void rules_invalid_user(struct session *s);
 bool rules_allow(const struct session *s, enum ssh_auth_method method, bool forced_command);
 
 /* open.c */
+/*
+ * channels.c: one more of its connection, user and source. NULL, or why not, which was counted.
+ */
+const char *channel_enter(struct session *s, struct open *o) __attribute__((warn_unused_result));
+/* The same of one that was opened already. */
+void channel_kept(struct session *s, struct open *o);
+void channel_leave(struct session *s, struct open *o);
+/* Has it a limit of which its shard does not know? */
+bool channels_are_limited(const struct session *s);
 struct open *open_find(const struct session *s, uint64_t token);
 /* Counted in all limits, and of the opens that wait; NULL: it was refused. */
 struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,

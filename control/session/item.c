@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "conf/qos.h"
 #include "control/session/internal.h"
 #include "crypto/secret.h"
 #include "ssh/wire.h"
@@ -74,6 +75,12 @@ void item_keys(struct session *s, enum link_type type, const struct ssh_act_keys
 	secret_wipe(&m, sizeof(m));
 }
 
+/* Without what the packet's path says of congestion; none is what a packet has by itself. */
+static uint8_t qos_of(uint16_t qos)
+{
+	return qos == CONF_QOS_NONE ? 0 : qos & 0xfc;
+}
+
 void item_authenticated(struct session *s)
 {
 	const struct conf_session *c = &s->awake->conf;
@@ -87,6 +94,8 @@ void item_authenticated(struct session *s)
 		.idle_timeout_ms = c->idle_timeout_ms,
 		.kex_timeout_ms = c->login_grace_time_ms,
 		.nagle = !c->tcp_nodelay,
+		.qos_tty = qos_of(c->qos.interactive),
+		.qos_bulk = qos_of(c->qos.bulk),
 		.chans_idle_ms = conf_channel_timeout(c, "global"),
 		.unused_ms = c->unused_connection_timeout_ms != CONF_TIME_NONE
 				     ? c->unused_connection_timeout_ms

@@ -3,8 +3,7 @@
  * counted by connection, user and source.
  *
  * A hub has tens of thousands of them, and asks with each request how many somebody has and who
- * has a port; none of that walks over all. A source is the network PerSourceNetBlockSize made of
- * the address when the listener was asked for.
+ * has a port; none of that walks over all.
  */
 #include "control/session/listeners.h"
 
@@ -12,16 +11,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How many somebody has. */
-struct tally {
-	struct index_node node;
-	uint32_t n;
-	uint8_t of;             /* enum tally_of */
-	struct listener *first; /* TALLY_CONNECTION: its listeners, the newest first */
-	size_t len;
-	uint8_t name[]; /* whose it is */
-};
 
 static struct listener *by_token(struct index_node *n)
 {
@@ -35,113 +24,14 @@ static struct listener *by_port(struct index_node *n)
 			 : NULL;
 }
 
-/* --- tallies ----------------------------------------------------------------------------------
- */
-
-/* Bytes that name whose it is. */
-struct tally_name {
-	const void *p;
-	size_t len;
-	uint64_t key;
-};
-
-/* Names of users are those of people who are in, and a chain is never longer than MaxListeners. */
-static uint64_t key_of(unsigned int of, const void *p, size_t len)
-{
-	uint64_t h = UINT64_C(14695981039346656037) + of; /* FNV-1a */
-
-	for (const uint8_t *b = p, *end = b + len; b != end; b++)
-		h = (h ^ *b) * UINT64_C(1099511628211);
-	return h;
-}
-
-static struct tally *tally_find(const struct session_env *env, enum tally_of of,
-				const struct tally_name *name)
-{
-	struct index_node *i = index_first(&env->listens.tallies, name->key);
-
-	for (; i != NULL; i = index_next(i)) {
-		struct tally *t = (struct tally *)(void *)i; /* its first member */
-
-		if (t->of == of && t->len == name->len && memcmp(t->name, name->p, t->len) == 0)
-			return t;
-	}
-	return NULL;
-}
-_Static_assert(offsetof(struct tally, node) == 0, "a node is its tally");
-
-/* What names s; *keep holds what is not its own. */
-static struct tally_name name_of(const struct session *s, enum tally_of of, struct source *keep,
-				 const struct session **keep_s)
-{
-	struct tally_name name;
-
-	if (of == TALLY_USER) {
-		name = (struct tally_name){.p = session_user(s), .len = strlen(session_user(s))};
-	} else if (of == TALLY_SOURCE) {
-		const struct source from = session_source(s);
-
-		memset(keep, 0, sizeof(*keep)); /* all its bytes are compared */
-		memcpy(keep->word, from.word, sizeof(keep->word));
-		keep->family = from.family;
-		name = (struct tally_name){.p = keep, .len = sizeof(*keep)};
-	} else {
-		*keep_s = s;
-		name = (struct tally_name){.p = keep_s, .len = sizeof(*keep_s)};
-	}
-	name.key = key_of(of, name.p, name.len);
-	return name;
-}
-
-static struct tally *tally_of(const struct session *s, enum tally_of of)
-{
-	const struct session *keep_s;
-	struct source keep;
-	struct tally_name name = name_of(s, of, &keep, &keep_s);
-
-	return tally_find(s->table->env, of, &name);
-}
-
-/* One more; NULL: no memory. */
-static struct tally *tally_add(const struct session *s, enum tally_of of)
-{
-	struct index *all = &s->table->env->listens.tallies;
-	const struct session *keep_s;
-	struct source keep;
-	struct tally_name name = name_of(s, of, &keep, &keep_s);
-	struct tally *t = tally_find(s->table->env, of, &name);
-
-	if (t == NULL) {
-		t = calloc(1, sizeof(*t) + name.len);
-		if (t == NULL)
-			return NULL;
-		t->of = (uint8_t)of;
-		t->len = name.len;
-		memcpy(t->name, name.p, name.len);
-		index_put(all, &t->node, name.key);
-	}
-	t->n++;
-	return t;
-}
-
-static void tally_sub(struct session_env *env, struct tally *t)
-{
-	if (t == NULL || --t->n > 0)
-		return;
-	index_del(&env->listens.tallies, &t->node);
-	free(t);
-}
-
 uint32_t listeners_of(const struct session *s, enum tally_of of)
 {
-	const struct tally *t = tally_of(s, of);
-
-	return t != NULL ? t->n : 0;
+	return tally_n(s, of);
 }
 
 bool listener_counts_for(const struct listener *l, const struct session *s, enum tally_of of)
 {
-	return l->tally[of] == tally_of(s, of);
+	return l->tally[of] == tally_find(s, of);
 }
 
 /* --- all of them ------------------------------------------------------------------------------
@@ -193,7 +83,7 @@ static uint64_t key_at(const struct listener_at *at, uint16_t port)
 {
 	if (at->path == NULL)
 		return port;
-	return key_of(TALLIES, at->path, strlen(at->path)) | UINT64_C(1) << 63;
+	return tally_key(TALLY_KINDS, at->path, strlen(at->path)) | UINT64_C(1) << 63;
 }
 
 void listener_port(struct listener *l, uint16_t port)
@@ -246,6 +136,6 @@ struct listener *forward_next(const struct session *s, struct listener *at)
 
 	if (at != NULL)
 		return at->next;
-	own = s->has_listeners ? tally_of(s, TALLY_CONNECTION) : NULL;
+	own = s->has_listeners ? tally_find(s, TALLY_CONNECTION) : NULL;
 	return own != NULL ? own->first : NULL;
 }

@@ -35,6 +35,7 @@ static void open_unlink(struct session *s, struct open *o)
 		at = &(*at)->next;
 	*at = o->next;
 	connecting_over(s, o);
+	channel_leave(s, o);
 	s->n_opens--;
 	if (o->state == OPEN_UP) {
 		s->n_up--;
@@ -253,20 +254,22 @@ void open_decide(struct session *s, struct open *o)
 }
 
 /* A place for one more, counted in all limits; NULL: it is refused, and counted where. */
-static struct open *place_new(struct session *s, size_t host_len)
+static struct open *place_new(struct session *s, size_t host_len, const char **ret_why)
 {
 	const struct conf_session *conf = &s->awake->conf;
 	struct session_env *env = s->table->env;
 	struct open *o;
 	int r;
 
-	if (s->n_opens >= conf->max_channels_per_connection) {
-		control_count(CONTROL_C_CHANNELS);
-		return NULL;
-	}
+	*ret_why = "no memory";
 	o = calloc(1, sizeof(*o) + host_len + 1);
 	if (o == NULL)
 		return NULL;
+	*ret_why = channel_enter(s, o);
+	if (*ret_why != NULL) {
+		free(o);
+		return NULL;
+	}
 	r = connecting_enter(&env->connecting, session_user(s), conf->max_connecting_per_user,
 			     conf_global(env->conf)->max_connecting, &o->connecting);
 	if (r == 0)
@@ -275,6 +278,8 @@ static struct open *place_new(struct session *s, size_t host_len)
 		control_count(CONTROL_C_CONNECTING_USER);
 	else if (r == -EBUSY)
 		control_count(CONTROL_C_CONNECTING);
+	*ret_why = "too many channels that are not connected yet";
+	channel_leave(s, o);
 	free(o);
 	return NULL;
 }
@@ -283,15 +288,16 @@ struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct s
 		      uint16_t port)
 {
 	struct session_env *env = s->table->env;
+	const char *why;
 	struct open *o;
 
 	if (ssh_chan_limits_check(m->packet_max) < 0) { /* S-50 */
 		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, "maximum packet size too small");
 		return NULL;
 	}
-	o = place_new(s, host.len);
+	o = place_new(s, host.len, &why);
 	if (o == NULL) {
-		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, "too many channels");
+		refuse(s, m, SSH_OPEN_RESOURCE_SHORTAGE, why);
 		return NULL;
 	}
 	o->session = s;
@@ -332,10 +338,14 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 	struct program *p = program_open(s, m, &reason, &why);
 	struct open *o = p != NULL ? calloc(1, sizeof(*o) + sizeof("session")) : NULL;
 
-	if (o == NULL) {
+	if (p != NULL) {
+		reason = SSH_OPEN_RESOURCE_SHORTAGE;
+		why = o != NULL ? channel_enter(s, o) : "no memory";
+	}
+	if (o == NULL || why != NULL) {
 		program_free(p);
-		refuse(s, m, p != NULL ? SSH_OPEN_RESOURCE_SHORTAGE : reason,
-		       p != NULL ? "no memory" : why);
+		free(o);
+		refuse(s, m, reason, why);
 		return;
 	}
 	o->session = s;

@@ -163,7 +163,8 @@ static void on_started(void *arg, const struct helper_started *started, const in
 	struct link_chan_fds m = {.token = p->open->token,
 				  .wait_ms = PROGRAM_FDS_MS,
 				  .idle_ms = p->idle_ms,
-				  .share = p->share};
+				  .share = p->share,
+				  .tty = p->tty};
 	int r = item_fds(s, fds, started->n, &m.fds);
 
 	if (r == 0 && !awaken(p))
@@ -563,7 +564,7 @@ static const char *refusal(struct session *s, const struct ssh_chan_open *m, uin
 	*ret_reason = SSH_OPEN_RESOURCE_SHORTAGE;
 	if (ssh_chan_limits_check(m->packet_max) < 0) /* S-50 */
 		return "maximum packet size too small";
-	if (sessions_of(s) >= c->max_sessions || s->n_opens >= c->max_channels_per_connection) {
+	if (sessions_of(s) >= c->max_sessions) {
 		control_count(CONTROL_C_SESSIONS);
 		return "too many sessions";
 	}

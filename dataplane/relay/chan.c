@@ -151,6 +151,7 @@ void chan_free(struct chan *ch)
 	forward_answered(ch);
 	forward_left(ch);
 	window_fini(ch);
+	conn_ttys(c, -ch->tty);
 	note_drop(c->relay, &ch->name);
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);

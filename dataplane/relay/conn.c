@@ -454,6 +454,19 @@ unsigned int conn_run(struct conn *c)
 	return work;
 }
 
+void conn_ttys(struct conn *c, int more)
+{
+	uint8_t qos;
+
+	c->n_ttys = (uint16_t)(c->n_ttys + more);
+	qos = c->n_ttys > 0 ? c->auth.qos_tty : c->auth.qos_bulk;
+	if (qos == c->qos || c->stream == NULL)
+		return;
+	c->qos = qos;
+	if (c->relay->conf.stream_qos != NULL)
+		c->relay->conf.stream_qos(c->stream, qos);
+}
+
 /* ClientAlive: a peer from which nothing was heard is asked, and given up in the end. */
 void conn_alive_poll(struct conn *c)
 {

@@ -145,6 +145,8 @@ int host_fds(struct conn *c, const struct link_chan_fds *m)
 		return 0; /* what was sent for it is closed when nobody claims it */
 	ch->idle_ms = m->idle_ms;
 	ch->share = m->share;
+	ch->tty = m->tty;
+	conn_ttys(c, ch->tty);
 	if (ch->open_us != 0)
 		timer_chan_open(ch);
 	await(ch, m->fds, m->wait_ms);

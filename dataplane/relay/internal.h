@@ -71,6 +71,8 @@
 #define RELAY_SPACE_MIN 4096
 /* A channel that was idle goes first with so much (rounds.c). */
 #define RELAY_SPARSE 8192
+/* The same of a terminal: whole screens. */
+#define RELAY_INTERACTIVE 65536
 /* Such bytes beyond the room of the client's stream, at most. */
 #define RELAY_AHEAD_MAX (16 * 1024)
 /* Granted and unconsumed, at most: OpenSSH stalls at 16 MiB. */
@@ -156,6 +158,7 @@ struct chan {
 	uint32_t replies_due; /* requests of control's that want a reply */
 	uint32_t idle_ms;     /* ChannelTimeout; 0: none */
 	uint8_t share;        /* among the channels of its connection; 0: as 1 */
+	bool tty;             /* somebody sits at it: counted in n_ttys */
 	int cause;
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
@@ -229,6 +232,8 @@ struct conn {
 	bool rx_comp_later : 1, tx_comp_later : 1; /* compressed once authenticated */
 	uint8_t n_globals;                         /* unanswered global requests of ours */
 	uint8_t n_grant_connecting;
+	uint8_t qos;     /* of its packets */
+	uint16_t n_ttys; /* channels that are terminals */
 	struct record_rx rx;
 	struct record_tx tx;
 	struct record_q up;   /* payloads for control */
@@ -403,6 +408,8 @@ struct link_handle conn_handle(const struct conn *c);
 struct conn *conn_find(struct relay *r, const struct link_handle *h);
 unsigned int conn_input(struct conn *c);
 unsigned int conn_run(struct conn *c);
+/* One more or less of its channels is a terminal; once it is in: its packets have their class. */
+void conn_ttys(struct conn *c, int more);
 /* Ends it for err: DISCONNECT where the error has a reason and the peer can read it. */
 void conn_fail(struct conn *c, int err);
 /* Ends it without a word of ours: what is queued goes out within linger_ms. */

@@ -151,6 +151,7 @@ static int it_authenticated(struct conn *c, const struct link_authenticated *m)
 	timer_unused(c);
 	if (c->stream != NULL && c->relay->conf.stream_nodelay != NULL)
 		c->relay->conf.stream_nodelay(c->stream, m->nagle == 0);
+	conn_ttys(c, 0);
 	if (m->alive_interval_ms != 0)
 		c->alive_us = c->relay->now_us + (uint64_t)m->alive_interval_ms * 1000;
 	return comp_authenticated(c);

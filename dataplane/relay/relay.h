@@ -106,6 +106,8 @@ struct relay_conf {
 	/* Is it the network that holds its bytes back, and not who takes them? NULL: not known. */
 	bool (*stream_congested)(const struct stream *s);
 	void (*stream_nodelay)(struct stream *s, bool on);
+	void (*stream_qos)(struct stream *s,
+			   uint8_t qos); /* IPQoS; as of struct link_authenticated */
 	void (*stream_asker)(struct stream *s, uint16_t asker); /* whose target it is; NULL: none */
 };
 

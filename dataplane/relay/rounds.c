@@ -3,10 +3,11 @@
  * (Shreedhar and Varghese 1995), in which who was idle goes first (DRR++, MacGregor and Shi 2000).
  *
  * A channel with something to do stands in one of two lists. One that had nothing to do before
- * stands in sparse, and is served before all others with RELAY_SPARSE bytes: a keystroke, a
- * screen, a request. What sends more goes behind those in bulk, which have a quantum of bytes
- * each in a round, whatever the size of their messages. A channel that was served from sparse and
- * is empty stays in bulk for the rest of the round: nobody is first twice in one.
+ * stands in sparse, and is served before all others with RELAY_SPARSE bytes, a terminal with
+ * RELAY_INTERACTIVE: a keystroke, a screen, a request. What sends more goes behind those in bulk,
+ * which have a quantum of bytes each in a round, whatever the size of their messages. A channel
+ * that was served from sparse and is empty stays in bulk for the rest of the round: nobody is first
+ * twice in one.
  *
  * The quantum is what the client's stream has room for, a message at most: on a slow path rounds
  * are short, on a fast one records are large.
@@ -44,7 +45,7 @@ void chan_ready(struct chan *ch)
 {
 	if (ch->queued != CHAN_Q_NONE)
 		return;
-	ch->deficit = RELAY_SPARSE;
+	ch->deficit = ch->tty ? RELAY_INTERACTIVE : RELAY_SPARSE;
 	enter(ch, CHAN_Q_SPARSE);
 }
 

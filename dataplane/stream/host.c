@@ -586,6 +586,18 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 }
 
 /* Asked by every byte that is taken, and answered by a system call now and then. */
+void host_stream_qos(struct stream *s, uint8_t qos)
+{
+	const struct host_stream *st = host_of(s);
+	int fd = st->in >= 0 ? st->in : st->out.fd, value = qos;
+
+	if (fd < 0 || !st->socket)
+		return;
+	/* Of IPv6 the first is for addresses of IPv4, of IPv4 the second fails. */
+	(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof(value));
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
+}
+
 uint32_t host_stream_rtt_us(const struct stream *s)
 {
 	struct host_stream *st = host_of(s);

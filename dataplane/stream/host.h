@@ -98,6 +98,8 @@ uint32_t host_streams_max(const struct host *h);
 void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 /* Of TCP, as the kernel measured it lately; others: 0, not known. */
 uint32_t host_stream_rtt_us(const struct stream *s);
+/* The octet of its packets' IP headers, without ECN; of what is no socket of IP nothing. */
+void host_stream_qos(struct stream *s, uint8_t qos);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 		      uint16_t height);

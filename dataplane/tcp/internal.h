@@ -316,6 +316,7 @@ struct tcp_conn {
 	uint16_t mss;     /* payload of a full segment, options taken off */
 	uint8_t dupacks_due;
 	uint8_t persist_shift;
+	uint8_t qos; /* of its packets, beside ECN */
 
 	uint32_t tx_seq;  /* of the first byte in the send queue */
 	uint32_t snd_sml; /* end of the last segment that was not full: Minshall's form of Nagle */

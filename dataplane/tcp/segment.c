@@ -315,7 +315,7 @@ bool tcp_emit_segs(struct tcp_conn *c, uint32_t seq, uint8_t flags, struct tcp_c
 		tcp_count(t, TCP_C_DROP_NO_MBUF);
 		return false;
 	}
-	if (unlikely(!conn_transmit(c, m, ecn, now_us)))
+	if (unlikely(!conn_transmit(c, m, c->qos | ecn, now_us)))
 		return false;
 	t->counters[TCP_C_OUT_SEGS] += segs;
 	t->counters[TCP_C_OUT_BYTES] += len;

@@ -523,6 +523,11 @@ void tcp_stream_nodelay(struct stream *s, bool on)
 		tcp_output_want(c); /* what was held back goes */
 }
 
+void tcp_stream_qos(struct stream *s, uint8_t qos)
+{
+	tcp_of(s)->qos = qos;
+}
+
 void tcp_stream_asker(struct stream *s, uint16_t asker)
 {
 	tcp_of(s)->asker = asker;

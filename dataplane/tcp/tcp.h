@@ -207,6 +207,8 @@ void tcp_link_up(struct tcp *t, unsigned int iface);
 void tcp_stream_keepalive(struct stream *s, bool on);
 /* On, as a new stream is: small writes go out at once. Off: Nagle (RFC 9293 section 3.7.4). */
 void tcp_stream_nodelay(struct stream *s, bool on);
+/* The octet of its packets' IP headers from here on, without ECN, which is TCP's own (RFC 2474). */
+void tcp_stream_qos(struct stream *s, uint8_t qos);
 /*
  * Whose wish a connect is, before the turn it is made in ends: a number of the user's, not 0. Who
  * makes us look for many hosts of a link that are not there is refused further ones for a while.

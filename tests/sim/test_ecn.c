@@ -173,6 +173,29 @@ static void accept_ecn(struct raw *r)
 	cr_assert(raw_conn(r)->ecn_ok);
 }
 
+/* The class of a stream stands beside what is ECN's, which stays TCP's own. */
+Test(ecn, a_class_of_service_stands_beside_it)
+{
+	struct raw r;
+
+	accept_ecn(&r);
+	tcp_stream_qos(r.app.s, 0xb8);
+	raw_write(&r, 5000);
+	cr_expect_gt(r.out_n, 0);
+	for (unsigned int i = 0; i < r.out_n; i++) {
+		cr_expect_eq(r.out[i].qos, 0xb8, "%u", i);
+		cr_expect_eq(r.out[i].ecn, r.out[i].len > 0 ? VNET_ECT0 : VNET_NOT_ECT, "%u", i);
+	}
+	raw_clear(&r);
+	tcp_stream_qos(r.app.s, 0);
+	raw_send(&r, ACK, 100);
+	raw_run(&r, 900 * TCP_MS);
+	cr_expect_gt(r.out_n, 0);
+	for (unsigned int i = 0; i < r.out_n; i++)
+		cr_expect_eq(r.out[i].qos, 0, "%u", i);
+	cr_expect(raw_fini(&r));
+}
+
 Test(ecn, mark_is_echoed_until_the_peer_slowed_down)
 {
 	struct raw r;

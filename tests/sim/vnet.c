@@ -229,6 +229,7 @@ int net_output(struct net *n, struct rte_mbuf *m, const struct net_addr *src,
 			   .src = *src,
 			   .dst = *dst,
 			   .ecn = tos & 3,
+			   .qos = tos & 0xfc,
 			   .len = m->pkt_len};
 	for (const struct rte_mbuf *s = m; s != NULL; s = s->next, segs++) {
 		if (off + s->data_len > p->len)

@@ -61,7 +61,7 @@ struct vpkt {
 	uint64_t at_us, order;
 	unsigned int from, to;
 	struct net_addr src, dst;
-	uint8_t ecn;
+	uint8_t ecn, qos;
 	uint16_t too_big; /* not 0: the router's word about this packet, on its way back */
 	bool late, gone;  /* waits to be overtaken; was, and is on the wire once more */
 	bool damaged;
@@ -79,7 +79,7 @@ struct vseg {
 	uint32_t n;      /* which packet of its sender this is, from 0 */
 	uint32_t n_data; /* which packet with data, from 0; UINT32_MAX: has none */
 	struct tcp_opts opts;
-	uint8_t ecn; /* of the IP header */
+	uint8_t ecn, qos; /* of the IP header: its two low bits, and the others */
 };
 
 enum vnet_fate { VNET_PASS, VNET_DROP, VNET_TWICE, VNET_LATE };

@@ -156,7 +156,8 @@ struct vseg vseg_parse(const struct vpkt *p)
 			 .flags = h->tcp_flags,
 			 .wnd = rte_be_to_cpu_16(h->rx_win),
 			 .n_data = UINT32_MAX,
-			 .ecn = p->ecn};
+			 .ecn = p->ecn,
+			 .qos = p->qos};
 
 	tcp_opts_parse(p->b + sizeof(*h), (size_t)(h->data_off >> 4) * 4 - sizeof(*h), &s.opts);
 	return s;

@@ -1,4 +1,5 @@
 /* conf: the configuration file: its grammar, keywords and their values. */
+#include "conf/qos.h"
 #include "conf_bench.h"
 
 /* --- grammar ------------------------------------------------------------------------ */
@@ -176,6 +177,8 @@ static const struct {
 	{"RoleRate 8m", "RoleRate: no rate"},
 	{"RoleRate a/b 8m", "RoleRate: bad name 'a/b'"},
 	{"RoleRate a fast", "RoleRate: invalid rate 'fast'"},
+	{"IPQoS fast", "Bad IPQoS value: fast"},
+	{"IPQoS ef 256", "Bad IPQoS value: 256"},
 	{"UserShare 0", "UserShare: share '0' not between 1 and 100"},
 	{"UserShare 101", "UserShare: share '101' not between 1 and 100"},
 	{"UserShare 7x", "UserShare: share '7x' not between 1 and 100"},
@@ -686,6 +689,40 @@ Test(conf, a_role_has_a_name_and_a_rate)
 	cr_expect_neq(strstr(dump, "\nrolerate few 1000000 none 65536\n"), NULL);
 	free(dump);
 	conf_put(conf);
+}
+
+Test(conf, classes_of_service)
+{
+	static const struct {
+		const char *text, *dump;
+		uint16_t interactive, bulk;
+	} cases[] = {
+		{"", "ef none", 0xb8, CONF_QOS_NONE},
+		{"IPQoS af21 cs1", "af21 cs1", 0x48, 0x20},
+		{"IPQoS LE", "le le", 0x04, 0x04},
+		{"IPQoS 0x10 17", "lowdelay 0x11", 0x10, 0x11},
+		{"IPQoS none throughput", "none throughput", CONF_QOS_NONE, 0x08},
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct conf *conf = parse(cases[i].text);
+		char *dump = NULL, want[64];
+		struct conf_session s;
+		size_t n;
+		FILE *f;
+
+		cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
+		cr_expect_eq(s.qos.interactive, cases[i].interactive, "%zu", i);
+		cr_expect_eq(s.qos.bulk, cases[i].bulk, "%zu", i);
+		conf_session_fini(&s);
+		f = open_memstream(&dump, &n);
+		cr_assert_eq(conf_dump(conf, NULL, f), 0);
+		fclose(f);
+		snprintf(want, sizeof(want), "\nipqos %s\n", cases[i].dump);
+		cr_expect_neq(strstr(dump, want), NULL, "%zu", i);
+		free(dump);
+		conf_put(conf);
+	}
 }
 
 Test(conf, shares)

@@ -100,6 +100,8 @@ Test(control_count, each_limit_is_counted)
 		"RefuseConnection",
 		"SlowPathRate",
 		"MaxChannelsPerConnection",
+		"MaxChannelsPerUser",
+		"MaxChannelsPerSource",
 		"MaxConnectingPerUser",
 		"MaxConnecting",
 		"HELPER_JOBS_MAX",

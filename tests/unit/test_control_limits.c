@@ -406,6 +406,23 @@ Test(control_limits, match_user_switches_nagle_on)
 	client_free(&c);
 }
 
+Test(control_limits, match_user_has_classes_of_service)
+{
+	struct client c;
+
+	start("Match User limited\nIPQoS af21 0x23\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).qos_tty, 0xb8);
+	cr_expect_eq(softplane_limits(t.plane).qos_bulk, 0);
+	client_free(&c);
+	cr_assert(login(&c, "limited", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).qos_tty, 0x48);
+	cr_expect_eq(softplane_limits(t.plane).qos_bulk, 0x20, "ECN is nobody's to set");
+	client_free(&c);
+}
+
 /* Nobody is told of a cap that there is not. */
 Test(control_limits, match_user_has_rates)
 {

@@ -305,3 +305,74 @@ Test(control_black_holes, s58_names_that_are_looked_up_count)
 	leaves(&c); /* and the names with it */
 	cr_expect_eq(t.env.connecting.n, 0);
 }
+
+/* --- how many are open at once ------------------------------------------------------------------
+ */
+
+static void begin_channels(void)
+{
+	start("LogLevel QUIET\nSlowPathRate 0\nMaxChannelsPerConnection 3\nMaxChannelsPerUser 5\n"
+	      "MaxChannelsPerSource 7\nPermitOpen any\nMatch User other\nMaxChannelsPerUser 1");
+}
+
+TestSuite(control_channels, .init = begin_channels, .fini = teardown, .timeout = 60);
+
+/* Those that are open count as those that are not connected yet; what ends gives its place back. */
+Test(control_channels, a_connection_a_user_and_a_source_have_limits)
+{
+	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("third", 3)};
+	const uint64_t before[] = {control_counted(CONTROL_C_CHANNELS),
+				   control_counted(CONTROL_C_CHANNELS_USER),
+				   control_counted(CONTROL_C_CHANNELS_SOURCE)};
+	uint64_t first = black_hole(&c[0], 1), last;
+
+	answers(&c[0], first);
+	cr_expect_neq(black_hole(&c[0], 2), 0);
+	cr_expect_neq(black_hole(&c[0], 3), 0);
+	cr_expect_eq(black_hole(&c[0], 4), 0, "the connection has 3");
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS) - before[0], 1);
+	cr_expect_neq(black_hole(&c[1], 5), 0);
+	last = black_hole(&c[1], 6);
+	cr_expect_neq(last, 0);
+	cr_expect_eq(black_hole(&c[1], 7), 0, "the user has 5");
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_USER) - before[1], 1);
+	cr_expect_neq(black_hole(&c[2], 8), 0);
+	cr_expect_neq(black_hole(&c[2], 9), 0);
+	cr_expect_eq(black_hole(&c[2], 10), 0, "the source has 7");
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_SOURCE) - before[2], 1);
+	times_out(&c[1], last);
+	cr_expect_neq(black_hole(&c[2], 11), 0, "one has ended");
+	leaves(&c[0]);
+	for (uint32_t i = 0; i < 2; i++)
+		cr_expect_neq(black_hole(&c[1], 12 + i), 0, "of a connection that went: %u", i);
+	cr_expect_eq(black_hole(&c[1], 14), 0);
+	for (uint32_t i = 1; i < 3; i++)
+		leaves(&c[i]);
+}
+
+Test(control_channels, match_user_sets_them)
+{
+	struct client c = user_in("other", 1), d = user_in("demo", 2);
+
+	cr_expect_neq(black_hole(&c, 1), 0);
+	cr_expect_eq(black_hole(&c, 2), 0);
+	cr_expect_neq(black_hole(&d, 3), 0);
+	cr_expect_neq(black_hole(&d, 4), 0);
+	leaves(&c);
+	leaves(&d);
+}
+
+/* A shard that opened without asking would not know of it. */
+Test(control_channels, nothing_is_granted_where_it_would_not_be_counted)
+{
+	struct client c = user_in("demo", 1);
+
+	for (uint32_t i = 0; i < 3; i++) {
+		uint64_t token = black_hole(&c, i);
+
+		cr_assert_neq(token, 0);
+		answers(&c, token);
+		cr_expect_null(item_of(LINK_CMD_GRANT));
+	}
+	leaves(&c);
+}

@@ -526,6 +526,28 @@ Test(host, a_reset_is_an_error)
 	close(listener);
 }
 
+Test(host, a_socket_has_the_class_it_is_given)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(sa), size = sizeof(int);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0), fd;
+	struct stream *s;
+	int qos = 0;
+
+	cr_assert_eq(bind(listener, (void *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(listen(listener, 1), 0);
+	cr_assert_eq(getsockname(listener, (void *)&sa, &len), 0);
+	cr_assert_eq(connect(other, (void *)&sa, sizeof(sa)), 0);
+	fd = accept(listener, NULL, NULL);
+	cr_assert_eq(host_open_socket(h, fd, &s), 0);
+	host_stream_qos(s, 0xb8);
+	cr_assert_eq(getsockopt(fd, IPPROTO_IP, IP_TOS, &qos, &size), 0);
+	cr_expect_eq(qos, 0xb8);
+	s->ops->abort(s);
+	close(other);
+	close(listener);
+}
+
 Test(host, abort_resets_tcp)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};

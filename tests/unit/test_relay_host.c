@@ -289,6 +289,38 @@ Test(relay_host, a_session_is_confirmed_with_no_window_and_gets_it_with_its_prog
 	client_free(&c);
 }
 
+/* While somebody sits at a terminal the packets of his connection are of their own class. */
+Test(relay_host, a_terminal_has_a_class_of_service)
+{
+	struct link_chan_fds m = {.token = 99, .fds = 7, .wait_ms = 1000, .tty = 1};
+	struct link_authenticated a = bench_auth;
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	struct bench_chan ch;
+	struct program p;
+
+	a.qos_tty = 0xb8;
+	a.qos_bulk = 0x20;
+	client_ident(&c);
+	client_kex(&c);
+	cr_expect_eq(c.f->qos, 0, "before the login nobody has said one");
+	client_auth(&c, &a);
+	cr_expect_eq(c.f->qos, 0x20);
+	open_host(&c, 0, true);
+	ch = client_confirmed(&c);
+	p = park_program(7);
+	cr_expect_eq(c.f->qos, 0x20);
+	down(LINK_IT_CHAN_FDS, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	cr_expect_eq(c.f->qos, 0xb8);
+	program_exit(&p);
+	run();
+	finish(&c);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	bench_settle();
+	cr_expect_eq(c.f->qos, 0x20, "the terminal is gone");
+	client_free(&c);
+}
+
 Test(relay_host, nothing_may_be_sent_before_the_window_is_granted)
 {
 	struct client c = client_login();

@@ -40,6 +40,7 @@ struct fake {
 	uint32_t budget;
 	uint16_t port; /* a target's */
 	int nodelay;   /* 1 on, -1 off, 0: never said */
+	uint8_t qos;
 	uint16_t asker;
 };
 
@@ -243,6 +244,11 @@ static uint32_t fake_rtt(const struct stream *s)
 static void fake_nodelay(struct stream *s, bool on)
 {
 	fake_of(s)->nodelay = on ? 1 : -1;
+}
+
+static void fake_qos(struct stream *s, uint8_t qos)
+{
+	fake_of(s)->qos = qos;
 }
 
 static void fake_asker(struct stream *s, uint16_t asker)
@@ -772,6 +778,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.tcp = {.connect = fake_connect},
 		.stream_totals = fake_totals,
 		.stream_nodelay = fake_nodelay,
+		.stream_qos = fake_qos,
 		.stream_asker = fake_asker,
 		.stream_rtt_us = fake_rtt,
 		.host_claim = bench_claim,
