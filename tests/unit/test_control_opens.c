@@ -312,7 +312,7 @@ Test(control_black_holes, s58_names_that_are_looked_up_count)
 static void begin_channels(void)
 {
 	start("LogLevel QUIET\nSlowPathRate 0\nMaxChannelsPerConnection 3\nMaxChannelsPerUser 5\n"
-	      "MaxChannelsPerSource 7\nPermitOpen any\nMatch User other\nMaxChannelsPerUser 1");
+	      "MaxChannelsPerSource 7\nPermitOpen any\nMatch User other\nMaxChannelsPerUser 3");
 }
 
 TestSuite(control_channels, .init = begin_channels, .fini = teardown, .timeout = 60);
@@ -320,7 +320,7 @@ TestSuite(control_channels, .init = begin_channels, .fini = teardown, .timeout =
 /* Those that are open count as those that are not connected yet; what ends gives its place back. */
 Test(control_channels, a_connection_a_user_and_a_source_have_limits)
 {
-	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("third", 3)};
+	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("other", 3)};
 	const uint64_t before[] = {control_counted(CONTROL_C_CHANNELS),
 				   control_counted(CONTROL_C_CHANNELS_USER),
 				   control_counted(CONTROL_C_CHANNELS_SOURCE)};
@@ -352,14 +352,19 @@ Test(control_channels, a_connection_a_user_and_a_source_have_limits)
 
 Test(control_channels, match_user_sets_them)
 {
-	struct client c = user_in("other", 1), d = user_in("demo", 2);
+	struct client c = user_in("other", 1), d = user_in("other", 2), e = user_in("demo", 3);
+	uint64_t before = control_counted(CONTROL_C_CHANNELS_USER);
 
-	cr_expect_neq(black_hole(&c, 1), 0);
-	cr_expect_eq(black_hole(&c, 2), 0);
-	cr_expect_neq(black_hole(&d, 3), 0);
-	cr_expect_neq(black_hole(&d, 4), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		cr_expect_neq(black_hole(&c, i), 0);
+	cr_expect_neq(black_hole(&d, 2), 0);
+	cr_expect_eq(black_hole(&d, 3), 0);
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_USER) - before, 1);
+	for (uint32_t i = 4; i < 7; i++)
+		cr_expect_neq(black_hole(&e, i), 0);
 	leaves(&c);
 	leaves(&d);
+	leaves(&e);
 }
 
 /* A shard that opened without asking would not know of it. */
