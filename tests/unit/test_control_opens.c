@@ -315,10 +315,9 @@ static void begin_channels(void)
 	      "MaxChannelsPerSource 7\nPermitOpen any\nMatch User other\nMaxChannelsPerUser 3");
 }
 
-TestSuite(control_channels, .init = begin_channels, .fini = teardown, .timeout = 60);
-
 /* Those that are open count as those that are not connected yet; what ends gives its place back. */
-Test(control_channels, a_connection_a_user_and_a_source_have_limits)
+Test(control_channels, a_connection_a_user_and_a_source_have_limits, .init = begin_channels,
+     .fini = teardown)
 {
 	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("other", 3)};
 	const uint64_t before[] = {control_counted(CONTROL_C_CHANNELS),
@@ -350,7 +349,7 @@ Test(control_channels, a_connection_a_user_and_a_source_have_limits)
 		leaves(&c[i]);
 }
 
-Test(control_channels, match_user_sets_them)
+Test(control_channels, match_user_sets_them, .init = begin_channels, .fini = teardown)
 {
 	struct client c = user_in("other", 1), d = user_in("other", 2), e = user_in("demo", 3);
 	uint64_t before = control_counted(CONTROL_C_CHANNELS_USER);
@@ -368,7 +367,8 @@ Test(control_channels, match_user_sets_them)
 }
 
 /* A shard that opened without asking would not know of it. */
-Test(control_channels, nothing_is_granted_where_it_would_not_be_counted)
+Test(control_channels, nothing_is_granted_where_it_would_not_be_counted, .init = begin_channels,
+     .fini = teardown)
 {
 	struct client c = user_in("demo", 1);
 
