@@ -309,6 +309,8 @@ enum sluice_info {
 	SLUICE_INFO_BYTES_IN, /* of the socket, decimal */
 	SLUICE_INFO_BYTES_OUT,
 	SLUICE_INFO_REKEYS, /* key exchanges after the first, decimal */
+	/* Seconds the server wants us to stay away when this is over, decimal; 0: it did not say. */
+	SLUICE_INFO_RETRY_AFTER,
 };
 /* As text, cut to size; its length, or -SLUICE_E_NOT_CONNECTED while it is not known. */
 ssize_t sluice_info(struct sluice *s, enum sluice_info what, char *buf, size_t size);

@@ -521,6 +521,11 @@ bool ssh_brain_partial(const struct ssh_brain *b)
 	return !brain_is_server(b) && b->cli.partial;
 }
 
+uint32_t ssh_brain_retry_after(const struct ssh_brain *b)
+{
+	return brain_is_server(b) ? 0 : b->retry_after;
+}
+
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b)
 {
 	return brain_is_server(b) ? NULL : b->cli.server_sig_algs;

@@ -535,6 +535,8 @@ static int input_disconnect(struct ssh_brain *b, const uint8_t *p, size_t len)
 	if (act == NULL)
 		return -SSH_E_MEMORY;
 	act->reason = m.reason;
+	if (!brain_is_server(b))
+		(void)ssh_retry_after_parse(m.text, &b->retry_after);
 	ssh_brain_end(b, -SSH_E_PEER_DISCONNECT, NULL);
 	return 0;
 }
@@ -560,6 +562,7 @@ static int input_ext_info(struct ssh_brain *b, const uint8_t *p, size_t len)
 		return 0;
 	}
 	b->cli.hostbound |= m.hostbound;
+	b->retry_after = m.retry_after;
 	return m.has_server_sig_algs ? auth_client_ext_info(b, m.server_sig_algs) : 0;
 }
 

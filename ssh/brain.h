@@ -404,6 +404,8 @@ const struct ssh_phase *ssh_brain_phase(const struct ssh_brain *b);
 bool ssh_brain_authenticated(const struct ssh_brain *b);
 /* Client: server-sig-algs as EXT_INFO named them; NULL: none came. */
 const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
+/* Client: seconds the server wants us away once the connection is over; 0: it did not say. */
+uint32_t ssh_brain_retry_after(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
 const char *ssh_brain_ident_own(const struct ssh_brain *b); /* our line, without its end */
 const char *ssh_brain_ident_peer(const struct ssh_brain *b); /* theirs; NULL: not come yet */

@@ -145,7 +145,7 @@ struct ssh_brain {
 	const struct moduli *moduli;
 	struct ssh_rekey_limit rekey;
 	unsigned int auth_methods, max_auth_tries;
-	uint32_t retry_after;
+	uint32_t retry_after; /* server: what it says; client: what it was told */
 	struct brain_lists lists;
 	uint8_t owner[SSH_JOB_OWNER_LEN];
 	uint8_t session_id[SSH_SESSION_ID_MAX];

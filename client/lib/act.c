@@ -94,6 +94,8 @@ static void pump_drop(struct sluice *s)
 		engine_unlock(s->engine);
 		s->pump_made = false;
 	}
+	if (s->brain != NULL)
+		s->retry_after = ssh_brain_retry_after(s->brain);
 	ssh_brain_free(s->brain);
 	s->brain = NULL;
 	engine_put(s->engine);

@@ -177,6 +177,7 @@ struct sluice {
 	uint8_t session_id[SSH_SESSION_ID_MAX];
 	uint32_t session_id_len;
 	unsigned int kexes;
+	uint32_t retry_after; /* seconds, as the server of the last connection said */
 	char hostkey_sha256[64], peer_ident[SSH_IDENT_MAX + 1];
 	uint64_t begun_ms, heard_ms, moved_ms; /* of the connection, their last byte, any byte */
 	uint64_t keyed_ms;                     /* the last key exchange */

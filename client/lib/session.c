@@ -229,6 +229,7 @@ static void begin(struct sluice *s)
 	s->kex = (struct ssh_act_kex){0};
 	s->session_id_len = s->kexes = s->alives = 0;
 	s->bytes_in = s->bytes_out = 0;
+	s->retry_after = 0;
 	s->hostkey_sha256[0] = s->peer_ident[0] = '\0';
 	s->next_channel = 0;
 	s->begun_ms = s->moved_ms = s->heard_ms = now_ms();
@@ -558,6 +559,10 @@ static ssize_t info(const struct sluice *s, enum sluice_info what, char *buf, si
 		return put_number(buf, size, s->bytes_out);
 	case SLUICE_INFO_REKEYS:
 		return put_number(buf, size, s->kexes > 0 ? s->kexes - 1 : 0);
+	case SLUICE_INFO_RETRY_AFTER:
+		return put_number(buf, size,
+				  s->brain != NULL ? ssh_brain_retry_after(s->brain)
+						   : s->retry_after);
 	}
 	return -EINVAL;
 }

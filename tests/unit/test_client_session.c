@@ -93,6 +93,38 @@ Test(client_session, a_wrong_password_is_told_with_what_can_continue)
 	lab_free(l);
 }
 
+/* PROTOCOL.md: the extension, and what a DISCONNECT says, which goes before it. */
+Test(client_session, a_server_says_how_long_to_stay_away)
+{
+	static const uint8_t bye[] = "\x01\0\0\0\x0b\0\0\0\x12" "bye retry-after=90\0\0\0";
+	char text[16];
+
+	for (int i = 0; i < 3; i++) {
+		struct lab *l = lab_new();
+		struct sluice *s;
+
+		l->conf.retry_after = i == 0 ? 0 : 7;
+		if (i == 2)
+			l->raw_exec = (struct lab_raw){bye, sizeof(bye), 1};
+		s = lab_login(l);
+		if (i == 2) {
+			struct sluice_channel *c;
+
+			cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+			(void)sluice_channel_start(c, "exec", "raw");
+			while (sluice_dispatch(s, -1) >= 0)
+				;
+		} else {
+			cr_assert_eq(sluice_disconnect(s), 0);
+		}
+		cr_assert_not(sluice_connected(s));
+		cr_assert_gt(sluice_info(s, SLUICE_INFO_RETRY_AFTER, text, sizeof(text)), 0);
+		cr_assert_str_eq(text, i == 0 ? "0" : i == 1 ? "7" : "90");
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
 Test(client_session, a_key_lets_in)
 {
 	struct lab *l = lab_new();

@@ -1,0 +1,87 @@
+/* client/tunnel/stay.c - see stay.h. */
+#include "client/tunnel/stay.h"
+
+#include <limits.h>
+
+/* xorshift64*: spreads agents, keeps no secret. */
+static uint64_t draw(struct stay *s, uint64_t below)
+{
+	s->random ^= s->random >> 12;
+	s->random ^= s->random << 25;
+	s->random ^= s->random >> 27;
+	return (s->random * 0x2545f4914f6cdd1d >> 16) % below;
+}
+
+void stay_init(struct stay *s, const struct stay_conf *conf, uint64_t seed, uint64_t now_ms)
+{
+	*s = (struct stay){.conf = *conf, .state = STAY_WAITING, .at_ms = now_ms};
+	s->random = (seed ^ 0x9e3779b97f4a7c15) | 1;
+}
+
+enum stay_do stay_step(struct stay *s, uint64_t now_ms)
+{
+	if ((s->state != STAY_WAITING && s->state != STAY_TRYING) || now_ms < s->at_ms)
+		return STAY_DO_NOTHING;
+	if (s->state == STAY_TRYING)
+		return STAY_DO_GIVE_UP;
+	s->state = STAY_TRYING;
+	s->at_ms = now_ms + s->conf.try_ms;
+	return STAY_DO_TRY;
+}
+
+int stay_timeout_ms(const struct stay *s, uint64_t now_ms)
+{
+	if (s->state != STAY_WAITING && s->state != STAY_TRYING)
+		return -1;
+	if (s->at_ms <= now_ms)
+		return 0;
+	return s->at_ms - now_ms < INT_MAX ? (int)(s->at_ms - now_ms) : INT_MAX;
+}
+
+void stay_up(struct stay *s, uint64_t now_ms)
+{
+	s->state = STAY_UP;
+	s->was_up = true;
+	s->since_ms = now_ms;
+}
+
+/* The one the next try falls into. */
+static uint64_t interval(const struct stay *s)
+{
+	uint64_t ms = s->conf.interval_ms;
+
+	for (uint32_t i = 1; i < s->tries && ms < s->conf.interval_max_ms; i++)
+		ms *= 2;
+	return ms < s->conf.interval_max_ms ? ms : s->conf.interval_max_ms;
+}
+
+bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
+{
+	const struct stay_conf *c = &s->conf;
+	uint64_t ms, least;
+
+	if (s->state == STAY_UP && now_ms - s->since_ms >= c->interval_ms)
+		s->tries = 0;
+	if (s->state == STAY_OVER || c->mode == STAY_NEVER ||
+	    (c->mode == STAY_BREAK && !s->was_up) ||
+	    (c->tries_max > 0 && s->tries >= c->tries_max)) {
+		s->state = STAY_OVER;
+		return false;
+	}
+	s->tries += s->tries < UINT32_MAX;
+	if (hint_s > STAY_HINT_MAX_S)
+		hint_s = STAY_HINT_MAX_S;
+	ret->count = s->tries;
+	ret->remaining = c->tries_max > 0 ? c->tries_max - s->tries : UINT32_MAX;
+	ms = interval(s);
+	least = s->tries > 1 ? ms / 2 : 0;
+	ret->wait_ms = (uint64_t)hint_s * 1000 + 1 + least + draw(s, ms - least);
+	s->state = STAY_WAITING;
+	s->at_ms = now_ms + ret->wait_ms;
+	return true;
+}
+
+void stay_cancel(struct stay *s)
+{
+	s->state = STAY_OVER;
+}

@@ -1,0 +1,236 @@
+/* Staying up: when a tunnel is tried again, in virtual time. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "client/tunnel/stay.h"
+
+#define AGENTS 10000
+#define DAY_MS (24 * 3600 * 1000ULL)
+
+static const struct stay_conf usual = {.mode = STAY_ALWAYS,
+				       .interval_ms = 10000,
+				       .interval_max_ms = 60000,
+				       .try_ms = 60000};
+
+static struct stay fresh(enum stay_mode mode, uint32_t tries_max)
+{
+	struct stay_conf c = usual;
+	struct stay s;
+
+	c.mode = mode;
+	c.tries_max = tries_max;
+	stay_init(&s, &c, 7, 1000);
+	cr_assert_eq(stay_step(&s, 1000), STAY_DO_TRY);
+	return s;
+}
+
+Test(stay, modes_say_what_is_tried_again)
+{
+	static const struct {
+		enum stay_mode mode;
+		bool at_first, after_a_break;
+	} table[] = {
+		{STAY_NEVER, false, false},
+		{STAY_BREAK, false, true},
+		{STAY_ALWAYS, true, true},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct stay s = fresh(table[i].mode, 0);
+		struct stay_attempt a;
+
+		cr_assert_eq(stay_down(&s, 0, 1000, &a), table[i].at_first, "%zu", i);
+		s = fresh(table[i].mode, 0);
+		stay_up(&s, 1000);
+		cr_assert_eq(stay_down(&s, 0, 99000, &a), table[i].after_a_break, "%zu", i);
+	}
+}
+
+Test(stay, tries_are_counted_and_come_to_an_end)
+{
+	struct stay s = fresh(STAY_ALWAYS, 3);
+	struct stay_attempt a;
+
+	for (uint32_t i = 1; i <= 3; i++) {
+		cr_assert(stay_down(&s, 0, s.at_ms, &a));
+		cr_assert_eq(a.count, i);
+		cr_assert_eq(a.remaining, 3 - i);
+		cr_assert_eq(stay_step(&s, s.at_ms - 1), STAY_DO_NOTHING);
+		cr_assert_eq(stay_timeout_ms(&s, s.at_ms - 1), 1);
+		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
+	}
+	cr_assert_not(stay_down(&s, 0, s.at_ms, &a));
+	cr_assert_eq(s.state, STAY_OVER);
+	cr_assert_eq(stay_timeout_ms(&s, 0), -1);
+	cr_assert_eq(stay_step(&s, UINT64_MAX), STAY_DO_NOTHING);
+}
+
+Test(stay, the_count_begins_anew_when_it_was_up_for_an_interval)
+{
+	struct stay s = fresh(STAY_ALWAYS, 2);
+	struct stay_attempt a;
+
+	cr_assert(stay_down(&s, 0, 1000, &a));
+	stay_up(&s, 2000);
+	cr_assert(stay_down(&s, 0, 2001, &a), "at once down again: another try that failed");
+	cr_assert_eq(a.count, 2);
+	stay_up(&s, 5000);
+	cr_assert(stay_down(&s, 0, 15000, &a));
+	cr_assert_eq(a.count, 1);
+	cr_assert_eq(a.remaining, 1);
+}
+
+Test(stay, a_try_that_takes_too_long_is_given_up)
+{
+	struct stay s = fresh(STAY_ALWAYS, 0);
+	struct stay_attempt a;
+
+	cr_assert_eq(stay_step(&s, 60999), STAY_DO_NOTHING);
+	cr_assert_eq(stay_step(&s, 61000), STAY_DO_GIVE_UP);
+	cr_assert(stay_down(&s, 0, 61000, &a));
+	cr_assert_eq(s.state, STAY_WAITING);
+}
+
+Test(stay, a_server_says_how_long_to_stay_away_and_not_for_ever)
+{
+	static const struct {
+		uint32_t hint_s, from_s;
+	} table[] = {{30, 30}, {STAY_HINT_MAX_S, STAY_HINT_MAX_S}, {UINT32_MAX, STAY_HINT_MAX_S}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct stay s = fresh(STAY_ALWAYS, 0);
+		struct stay_attempt a;
+
+		stay_up(&s, 1000);
+		cr_assert(stay_down(&s, table[i].hint_s, 50000, &a));
+		cr_assert_gt(a.wait_ms, table[i].from_s * 1000ULL);
+		cr_assert_leq(a.wait_ms, table[i].from_s * 1000ULL + usual.interval_ms);
+	}
+}
+
+Test(stay, cancelled_it_is_not_tried_again)
+{
+	struct stay s = fresh(STAY_ALWAYS, 0);
+	struct stay_attempt a;
+
+	cr_assert(stay_down(&s, 0, 1000, &a));
+	stay_cancel(&s);
+	cr_assert_eq(stay_step(&s, UINT64_MAX), STAY_DO_NOTHING);
+	cr_assert_not(stay_down(&s, 0, 2000, &a));
+}
+
+Test(stay, waits_grow_to_the_longest_and_no_further)
+{
+	struct stay s = fresh(STAY_ALWAYS, 0);
+	struct stay_attempt a;
+	uint64_t longest = 0;
+
+	for (uint32_t i = 1; i < 100000; i++) {
+		uint64_t top = i < 4 ? usual.interval_ms << (i - 1) : usual.interval_max_ms;
+
+		cr_assert(stay_down(&s, 0, s.at_ms, &a));
+		cr_assert(a.wait_ms > (i > 1 ? top / 2 : 0) && a.wait_ms <= top);
+		longest = a.wait_ms > longest ? a.wait_ms : longest;
+		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
+	}
+	cr_assert_gt(longest, usual.interval_max_ms * 9 / 10);
+}
+
+/* A day of a path that is cut at random, for a moment or for minutes. */
+static void day(unsigned int seed)
+{
+	uint64_t now = 0, cut, back = 0, broken = 0;
+	struct stay_attempt a = {0};
+	struct stay s;
+
+	srand(seed);
+	stay_init(&s, &usual, seed, 0);
+	cut = 1 + (uint64_t)rand() % 1200000;
+	while (now < DAY_MS) {
+		/* The next of what can happen: the path breaks, or a try is due. */
+		if (s.state == STAY_UP) {
+			bool steady = cut - s.since_ms >= usual.interval_ms;
+
+			now = broken = cut;
+			back = now + (rand() % 2 == 0 ? 0 : (uint64_t)rand() % 400000);
+			cut = back + 1 + (uint64_t)rand() % 1200000;
+			cr_assert(stay_down(&s, 0, now, &a));
+			cr_assert(!steady || a.count == 1);
+		}
+		now = s.at_ms;
+		cr_assert_eq(stay_step(&s, now), STAY_DO_TRY);
+		if (now < back) {
+			cr_assert(stay_down(&s, 0, now, &a));
+			continue;
+		}
+		while (cut <= now)
+			cut += 1 + (uint64_t)rand() % 1200000;
+		stay_up(&s, now);
+		cr_assert_leq(now - back, a.count <= 1 ? usual.interval_ms : usual.interval_max_ms,
+			      "seed %u: cut at %llu", seed, (unsigned long long)broken);
+	}
+}
+
+Test(stay, a_day_of_random_cuts_and_back_within_one_interval_of_each)
+{
+	for (unsigned int seed = 1; seed <= 50; seed++)
+		day(seed);
+}
+
+/* How many come in the busiest second when all are cut at once and cannot come in for a while. */
+static unsigned int busiest(uint64_t down_ms, uint32_t hint_s, uint64_t *ret_last)
+{
+	static unsigned int seconds[1200];
+	unsigned int most = 0;
+
+	*ret_last = 0;
+	for (unsigned int i = 0; i < AGENTS; i++) {
+		struct stay_attempt a;
+		struct stay s;
+
+		stay_init(&s, &usual, i, 0);
+		stay_up(&s, 0);
+		cr_assert(stay_down(&s, hint_s, 100000, &a));
+		for (;;) {
+			uint64_t now = s.at_ms;
+
+			cr_assert_eq(stay_step(&s, now), STAY_DO_TRY);
+			now -= 100000; /* since all were cut */
+			cr_assert_lt(now / 1000, 1200);
+			seconds[now / 1000]++;
+			*ret_last = now > *ret_last ? now : *ret_last;
+			if (now >= down_ms)
+				break;
+			cr_assert(stay_down(&s, 0, now + 100000, &a));
+		}
+	}
+	for (unsigned int i = 0; i < 1200; i++)
+		most = seconds[i] > most ? seconds[i] : most;
+	return most;
+}
+
+Test(stay, ten_thousand_cut_at_once_do_not_come_at_once)
+{
+	uint64_t last;
+
+	/* A tenth of them in each second of the interval, and what chance adds. */
+	cr_assert_lt(busiest(0, 0, &last), AGENTS / 10 + AGENTS / 50);
+	cr_assert_leq(last, usual.interval_ms);
+}
+
+Test(stay, nor_do_they_while_the_gateway_is_away)
+{
+	uint64_t last;
+
+	/* Second and third tries fall among the first of others. */
+	cr_assert_lt(busiest(300000, 0, &last), AGENTS / 10 * 3 / 2);
+	cr_assert_leq(last, 300000 + usual.interval_max_ms);
+}
+
+Test(stay, nor_when_it_said_when_to_come)
+{
+	uint64_t last;
+
+	cr_assert_lt(busiest(0, 20, &last), AGENTS / 10 + AGENTS / 50);
+	cr_assert_leq(last, 20000 + usual.interval_ms);
+}
