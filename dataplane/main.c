@@ -97,7 +97,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 static int load(const char *file, struct conf **ret)
 {
 	char *errors = NULL, all[1024];
-	const struct conf_algs algs = {.ciphers = {SSH_DEFAULT_CIPHERS, all}};
+	const struct conf_algs algs = {.ciphers = {.dflt = SSH_DEFAULT_CIPHERS, .all = all}};
 	int r;
 
 	ssh_names_join(cipher_name_at, all, sizeof(all));

@@ -11,11 +11,11 @@
 
 #include "ssh/session_msg.h"
 
-#define TTY_NAME_MAX 64
+#define TTY_NAME_ROOM 64
 
 struct tty {
 	int master, slave; /* -1: not open */
-	char name[TTY_NAME_MAX];
+	char name[TTY_NAME_ROOM];
 };
 
 /* Of this user, as wide as asked, with its modes. -errno. */

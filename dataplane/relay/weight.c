@@ -231,5 +231,6 @@ uint32_t weight_chunk(const struct conn *c, enum link_way way, bool of_user, uin
 
 	if (!of_user && k->group != NULL && k->group->user)
 		n = n * k->group->weight / RTE_MAX(k->group->sum[WEIGHT_CAP][way], own(k));
-	return (uint32_t)RTE_MIN(RTE_MAX(n, least), (uint64_t)UINT32_MAX);
+	n = RTE_MAX(n, least);
+	return (uint32_t)RTE_MIN(n, (uint64_t)UINT32_MAX);
 }

@@ -20,13 +20,13 @@
 	"InterfaceAddress in 198.19.0.2/24\n"
 
 static const struct conf_algs algs = {
-	.ciphers = {"aes256-gcm,chacha20,aes128-ctr", "aes256-gcm,chacha20,aes128-ctr,3des-cbc"},
-	.macs = {"hmac-sha2-256", "hmac-sha2-256,hmac-sha2-512"},
-	.kex = {"curve25519", "curve25519"},
-	.hostkey = {"ssh-ed25519,rsa-sha2-512", "ssh-ed25519,rsa-sha2-512"},
-	.pubkey_accepted = {"ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
-	.hostbased_accepted = {"ssh-ed25519", "ssh-ed25519,rsa-sha2-256"},
-	.ca_signature = {"ssh-ed25519,rsa-sha2-512", "ssh-ed25519,rsa-sha2-512"},
+	.ciphers = {.dflt = "aes256-gcm,chacha20,aes128-ctr", .all = "aes256-gcm,chacha20,aes128-ctr,3des-cbc"},
+	.macs = {.dflt = "hmac-sha2-256", .all = "hmac-sha2-256,hmac-sha2-512"},
+	.kex = {.dflt = "curve25519", .all = "curve25519"},
+	.hostkey = {.dflt = "ssh-ed25519,rsa-sha2-512", .all = "ssh-ed25519,rsa-sha2-512"},
+	.pubkey_accepted = {.dflt = "ssh-ed25519", .all = "ssh-ed25519,rsa-sha2-256"},
+	.hostbased_accepted = {.dflt = "ssh-ed25519", .all = "ssh-ed25519,rsa-sha2-256"},
+	.ca_signature = {.dflt = "ssh-ed25519,rsa-sha2-512", .all = "ssh-ed25519,rsa-sha2-512"},
 };
 
 /* Must load. */

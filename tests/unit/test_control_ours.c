@@ -1,6 +1,6 @@
 /*
- * control/session/ours.c: channels that we open towards a client for a program of the operator's: who
- * is asked, who is told, and what either has to say. The program is played by the test.
+ * control/session/ours.c: channels that we open towards a client for a program of the operator's:
+ * who is asked, who is told, and what either has to say. The program is played by the test.
  */
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -319,8 +319,8 @@ static uint64_t session_opened(struct client *c)
 /* What is known at once waits behind what the program thinks about. */
 Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 {
-	static const uint8_t shell[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, LOCAL, 0, 0, 0, 5, 's',
-					'h', 'e', 'l', 'l', 1};
+	static const uint8_t shell[] = {
+		SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, LOCAL, 0, 0, 0, 5, 's', 'h', 'e', 'l', 'l', 1};
 	struct client c = client_in(1, 1);
 	struct program p;
 
@@ -361,13 +361,13 @@ Test(control_ours, who_never_answers_has_its_client_stopped)
 
 Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
 {
-	static const char *const lines[] = {"{\"request\":\"\"}\n", "{\"request\":7}\n",
-					    "{\"request\":\"x\",\"raw\":\"?\"}\n", "{}\n",
-					    "{\"reply\":1}\n"};
+	static const char *const said[] = {"{\"request\":\"\"}\n", "{\"request\":7}\n",
+					   "{\"request\":\"x\",\"raw\":\"?\"}\n", "{}\n",
+					   "{\"reply\":1}\n"};
 	const struct link_chan_end gone = {.audit_id = 1, .told = 1};
 	struct client c = client_in(1, 1);
 
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
 		struct link_chan_end ev = gone;
 		uint64_t token;
 		struct program p;
@@ -377,10 +377,10 @@ Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
 		h.sent = 0;
 		token = began(&c);
 		p = program_runs(&c, token);
-		say(p.channel, lines[i]);
+		say(p.channel, said[i]);
 		for (int n = 0; n < 100000 && recv(p.channel, &byte, 1, 0) != 0; n++)
 			uv_run(&t.loop, UV_RUN_NOWAIT);
-		cr_expect_eq(recv(p.channel, &byte, 1, 0), 0, "%s", lines[i]);
+		cr_expect_eq(recv(p.channel, &byte, 1, 0), 0, "%s", said[i]);
 		program_over(&p);
 		ev.token = token;
 		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);

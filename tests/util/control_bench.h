@@ -33,13 +33,13 @@ static inline struct conf *control_conf(const char *text, int len)
 {
 	static char kex[2048], sigs[4096];
 	const struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
-		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, kex},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs},
-		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, sigs},
-		.ca_signature = {SSH_DEFAULT_CA_SIG, SSH_DEFAULT_CA_SIG},
+		.ciphers = {.dflt = SSH_DEFAULT_CIPHERS, .all = SSH_DEFAULT_CIPHERS},
+		.macs = {.dflt = SSH_DEFAULT_MACS, .all = SSH_DEFAULT_MACS},
+		.kex = {.dflt = SSH_DEFAULT_KEX, .all = kex},
+		.hostkey = {.dflt = SSH_DEFAULT_HOSTKEY, .all = sigs},
+		.hostbased_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = sigs},
+		.pubkey_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = sigs},
+		.ca_signature = {.dflt = SSH_DEFAULT_CA_SIG, .all = SSH_DEFAULT_CA_SIG},
 	};
 	struct conf *conf = NULL;
 	char *errors = NULL;
