@@ -10,6 +10,9 @@
 /* Of a chunk, the least that is worth asking for. */
 #define CHUNK_PART 16
 #define CHUNK_MIN  64
+/* Parts are kept in 65536ths of a byte: where many are in a group of a small share, one has less
+ * than a byte of a round. */
+#define PART_SHIFT 16
 
 struct weight_group {
 	uint64_t key;                /* 0: of nobody yet */
@@ -21,7 +24,7 @@ struct weight_group {
 
 struct conn_weight {
 	struct weight_group *group; /* the nearest; NULL: none */
-	uint32_t left[LINK_WAYS];   /* of its part of the round */
+	uint64_t left[LINK_WAYS];   /* of its part of the round, in 65536ths of a byte */
 	uint16_t own;               /* 0: nobody has said one: 1 */
 	bool wants[WEIGHT_KINDS][LINK_WAYS];
 };
@@ -178,7 +181,7 @@ void weight_over(struct conn *c)
 
 /* --- parts of a turn ------------------------------------------------------------------------- */
 
-/* Of so many bytes for all who want more; at least one of them has to be it. */
+/* Of so much for all who want more; at least one of them has to be it. */
 static uint64_t part_of(const struct conn *c, enum weight_kind kind, enum link_way way,
 			uint64_t bytes)
 {
@@ -196,21 +199,24 @@ uint32_t weight_part(struct conn *c, enum link_way way, uint32_t quantum)
 {
 	struct conn_weight *k = of_conn(c);
 	uint64_t round = (uint64_t)quantum * c->relay->weights.n[way];
+	const uint64_t least = (uint64_t)QUANTUM_BYTES_MIN << PART_SHIFT;
 
 	if (!k->wants[WEIGHT_TURN][way])
 		return quantum;
-	if (k->left[way] < QUANTUM_BYTES_MIN)
-		k->left[way] += (uint32_t)part_of(c, WEIGHT_TURN, way,
-						  RTE_MIN(round, (uint64_t)WEIGHT_ROUND_BYTES));
-	return k->left[way] >= QUANTUM_BYTES_MIN ? k->left[way] : 0;
+	round = RTE_MIN(round, (uint64_t)WEIGHT_ROUND_BYTES);
+	if (k->left[way] < least)
+		k->left[way] += part_of(c, WEIGHT_TURN, way, round << PART_SHIFT);
+	return k->left[way] >= least ? (uint32_t)(k->left[way] >> PART_SHIFT) : 0;
 }
 
 void weight_spent(struct conn *c, enum link_way way, uint32_t n, bool more)
 {
 	struct conn_weight *k = of_conn(c);
 
+	uint64_t spent = (uint64_t)n << PART_SHIFT;
+
 	want(c, WEIGHT_TURN, way, more);
-	k->left[way] = more ? k->left[way] - RTE_MIN(n, k->left[way]) : 0;
+	k->left[way] = more ? k->left[way] - RTE_MIN(spent, k->left[way]) : 0;
 }
 
 /* --- parts of a cap -------------------------------------------------------------------------- */

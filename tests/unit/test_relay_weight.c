@@ -171,6 +171,36 @@ Test(relay_weight, roles_have_their_shares_of_a_turn)
 	expect_part(got[4], all, 1, 4);
 }
 
+/* Rounds until it may move something. */
+static unsigned int rounds_of(unsigned int i, enum link_way way)
+{
+	struct conn *c = flow[i].inside->conn;
+	unsigned int n = 1;
+
+	for (; n < 100000 && weight_part(c, way, QUANTUM) == 0; n++)
+		continue;
+	return n;
+}
+
+/* A part of a part of a part is less than a byte of a round, and still comes. */
+Test(relay_weight, who_has_the_least_of_all_waits_and_is_served)
+{
+	struct link_shares m[] = {of_user(77, 1), of_user(77, 1), of_user(78, 100), own(1)};
+	unsigned int n;
+	double exact = QUANTUM_BYTES_MIN * 101.0 * 101 * 101 / (RTE_DIM(m) * QUANTUM);
+
+	m[1].own = 100;
+	m[0].role_key = m[1].role_key = m[2].role_key = 88;
+	m[0].role = m[1].role = m[2].role = 1;
+	m[3].role_key = 89;
+	m[3].role = 100;
+	for (unsigned int i = 0; i < RTE_DIM(m); i++)
+		begin(&m[i], NULL, false);
+	turns(100);
+	n = rounds_of(0, LINK_OUT);
+	cr_expect(n > exact * 0.98 && n < exact * 1.02, "after %u rounds, not %.0f", n, exact);
+}
+
 /* What one does not take is there for the others, by their shares. */
 Test(relay_weight, a_reader_that_is_stuck_slows_nobody)
 {
