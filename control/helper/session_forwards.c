@@ -73,10 +73,11 @@ static void agent_mark(const struct run *r, bool on)
 			 run);
 }
 
+/* What its user has made of it is his: the mark goes, or his sessions would fill our folder. */
 static void agent_take_away(struct run *r)
 {
-	if (session_as_user(r, agent_remove))
-		agent_mark(r, false);
+	(void)session_as_user(r, agent_remove);
+	agent_mark(r, false);
 }
 
 /* A name nobody can have made before us; and if he has, it is not used. */

@@ -50,12 +50,26 @@ static const char conf[] =
 	"Match client-version socket-rule\n"
 	"TargetRule allow " SOCKETS "s key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
 
+static char run_dir[] = "/tmp/sluice-run-XXXXXX";
+
 static void with_sessions(void)
 {
+	cr_assert_not_null(mkdtemp(run_dir));
+	cr_assert_eq(setenv("SLUICE_RUN", run_dir, 1), 0);
 	setup_with(conf);
 }
 
-TestSuite(helper_session, .init = with_sessions, .fini = teardown, .timeout = 60);
+static void without_sessions(void)
+{
+	char marks[64];
+
+	teardown();
+	snprintf(marks, sizeof(marks), "%s/agents", run_dir);
+	(void)rmdir(marks);
+	(void)rmdir(run_dir);
+}
+
+TestSuite(helper_session, .init = with_sessions, .fini = without_sessions, .timeout = 60);
 
 /* --- a client ----------------------------------------------------------------------------------
  */
@@ -659,6 +673,42 @@ Test(helper_session, an_agent_is_its_users_alone_and_goes_with_the_session)
 	cr_expect_eq(access(path, F_OK), -1);
 	*strrchr(path, '/') = '\0';
 	cr_expect_eq(access(path, F_OK), -1, "nor its folder");
+}
+
+static bool is_marked(const char *folder)
+{
+	char mark[128];
+
+	snprintf(mark, sizeof(mark), "%s/agents%s", run_dir, strrchr(folder, '/'));
+	return access(mark, F_OK) == 0;
+}
+
+/* Whatever he has made of it: marks do not become more with his sessions. */
+Test(helper_session, a_folder_of_an_agent_that_its_user_took_away_leaves_no_mark)
+{
+	static const char *const does[] = {"rm -r $d", "touch $d/x"};
+	char command[256], buf[256], path[64];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct helper_session m;
+		struct prog g;
+
+		snprintf(command, sizeof(command), "d=${SSH_AUTH_SOCK%%/*}; echo $d; read x; %s",
+			 does[i]);
+		m = ask("run", command);
+		m.agent = true;
+		begin(&g, &m);
+		cr_assert_gt(read(g.fd[1], buf, sizeof(buf)), 0);
+		cr_assert_eq(sscanf(buf, "%63s", path), 1);
+		cr_expect(is_marked(path), "while it runs");
+		cr_assert_eq(write(g.fd[0], "\n", 1), 1);
+		cr_expect_eq(over(&g).number, 0);
+		cr_expect_not(is_marked(path), "%s", does[i]);
+		strcat(path, "/x");
+		(void)unlink(path);
+		*strrchr(path, '/') = '\0';
+		(void)rmdir(path);
+	}
 }
 
 static struct helper_session ask_x11(const char *version, const char *command)
