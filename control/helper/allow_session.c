@@ -216,8 +216,9 @@ int allow_session(const struct allow *a, const struct helper_session *m, struct 
 		r = chroot_find(a, &s);
 		no = "ChrootDirectory cannot be told";
 	}
-	s.agent = m->agent && a->conf.agent_forwarding && !a->conf.disable_forwarding;
-	s.x11 = m->x11 && a->conf.x11_forwarding && !a->conf.disable_forwarding;
+	/* The console starts nothing that would use them, and what they start would be the user's. */
+	s.agent = m->agent && !s.console && a->conf.agent_forwarding && !a->conf.disable_forwarding;
+	s.x11 = m->x11 && !s.console && a->conf.x11_forwarding && !a->conf.disable_forwarding;
 	/* As with sshd neither a subsystem nor what the operator forces has it. */
 	s.user_rc = m->user_rc && !s.console && a->conf.permit_user_rc &&
 		    a->conf.force_command == NULL && m->kind != HELPER_RUN_SUBSYSTEM;

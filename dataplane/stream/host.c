@@ -585,7 +585,6 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 	*ret_out = host_of(s)->bytes_out;
 }
 
-/* Asked by every byte that is taken, and answered by a system call now and then. */
 void host_stream_qos(struct stream *s, uint8_t qos)
 {
 	const struct host_stream *st = host_of(s);
@@ -598,6 +597,7 @@ void host_stream_qos(struct stream *s, uint8_t qos)
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
 }
 
+/* Asked by every byte that is taken, and answered by a system call now and then. */
 uint32_t host_stream_rtt_us(const struct stream *s)
 {
 	struct host_stream *st = host_of(s);

@@ -33,6 +33,8 @@ static const char conf[] =
 	"Match client-version no-forwarding\n" HOLDS "X11Forwarding yes\nDisableForwarding yes\n"
 	"Match client-version console\nPermitSession console\n"
 	"Subsystem greet /bin/echo hello\nSubsystem console internal-console\n"
+	"Match client-version console-x11\nPermitSession console\n"
+	"X11Forwarding yes\nX11DisplayOffset 200\n"
 	"Match client-version console-forced\n" HOLDS "ForceCommand internal-console\n"
 	"Match client-version console-status\n" HOLDS "ForceCommand internal-console status\n"
 	"Match client-version console-shells\n" HOLDS "ConsoleShells /no/such *sh /none\n"
@@ -308,7 +310,7 @@ static void with_console(void)
 	with_sessions();
 }
 
-TestSuite(helper_console, .init = with_console, .fini = teardown, .timeout = 60);
+TestSuite(helper_console, .init = with_console, .fini = without_sessions, .timeout = 60);
 
 /* Its output, "-c" and the command; whether there is one is told apart by the socket. */
 static void console_says(const char *version, enum helper_run kind, const char *command,
@@ -356,13 +358,33 @@ Test(helper_console, nothing_else_runs_where_it_is_alone)
 	cr_expect_eq(output(&m, (char[64]){0}, 64), 0);
 }
 
+/* xauth is a program as well, and would have variables that are the client's. */
+Test(helper_console, nothing_is_listened_for_beside_it)
+{
+	struct helper_session m = ask("console-x11", "status");
+	struct prog g;
+	char path[128];
+
+	put("xauth", "#!/bin/sh\n: >${0%/*}/ran\n", 0755);
+	m.agent = m.x11 = true;
+	m.display = (struct ssh_x11_req){.protocol = ssh_str_c("MIT-MAGIC-COOKIE-1"),
+					 .cookie = ssh_str_c("0123456789abcdef")};
+	begin(&g, &m);
+	cr_expect(g.with.console);
+	cr_expect_eq(g.with.agent, 0);
+	cr_expect_eq(g.with.x11, 0);
+	cr_expect_eq(over(&g).number, 0);
+	snprintf(path, sizeof(path), "%s/ran", t.dir);
+	cr_expect_eq(access(path, F_OK), -1, "xauth was run");
+}
+
 static void with_env(void)
 {
 	session_console_path = "/usr/bin/env";
 	with_sessions();
 }
 
-TestSuite(helper_console_env, .init = with_env, .fini = teardown, .timeout = 60);
+TestSuite(helper_console_env, .init = with_env, .fini = without_sessions, .timeout = 60);
 
 /* LD_PRELOAD would be somebody else's code. */
 Test(helper_console_env, it_has_no_variables)
