@@ -135,7 +135,10 @@ static bool chan_open_ok(const void *body)
 
 static bool chan_fds_ok(const void *body)
 {
-	return ((const struct link_chan_fds *)body)->fds != 0;
+	const struct link_chan_fds *b = body;
+
+	return b->fds != 0 && b->fds != b->tee && b->tee_how <= LINK_TEE_ALL &&
+	       (b->tee != 0 || b->tee_how == 0);
 }
 
 static bool chan_failed_ok(const void *body)
@@ -155,7 +158,7 @@ static bool chan_end_ok(const void *body)
 {
 	const struct link_chan_end *b = body;
 
-	return b->cause <= 0 && b->told <= 1 && known_ok(&b->target);
+	return b->cause <= 0 && b->told <= 1 && b->tee <= 1 && known_ok(&b->target);
 }
 
 static bool conn_end_ok(const void *body)

@@ -244,7 +244,19 @@ struct link_chan_fds {
 	uint32_t idle_ms; /* in place of that before, */
 	uint8_t share;    /* likewise */
 	uint8_t tty;      /* 1: it is a terminal */
-	uint8_t pad[6];
+	uint8_t tee_how;  /* bits: enum link_tee */
+	uint8_t pad[5];
+	/*
+	 * Another one, sent before them: what the program says is copied there, as frames of
+	 * link/tee.h. 0: none. It ends with the channel.
+	 */
+	uint64_t tee;
+};
+
+enum link_tee {
+	LINK_TEE_IN = 1,     /* what it is told, too */
+	LINK_TEE_STRICT = 2, /* what cannot be copied is not moved: the channel waits, or ends */
+	LINK_TEE_ALL = 3,
 };
 
 /*
@@ -283,8 +295,10 @@ struct link_chan_end {
 	struct link_addr target;    /* that answered, or who came in */
 	uint16_t port, name_len;    /* what was asked for; struct link_name */
 	uint32_t uid_low, uid_high; /* of its connection */
-	uint8_t told;               /* 1: CHAN_OPENED was said of it */
-	uint8_t pad[7];
+	uint64_t tee_copied, tee_lost; /* bytes that its tee was given, and was not */
+	uint8_t told;                  /* 1: CHAN_OPENED was said of it */
+	uint8_t tee;                   /* 1: it had one */
+	uint8_t pad[6];
 	/* uint8_t name[name_len] */
 };
 

@@ -48,6 +48,7 @@
 	X(REVOKED, 11, "revoked", "the key that let you in was revoked")                           \
 	X(OPERATOR, 11, "operator", "disconnected by the operator")                                \
 	X(DENIED, 11, "denied", "you are not let in any more")                                     \
+	X(RECORDING, 11, "recording", "the session cannot be recorded any more")                   \
 	X(INTERNAL, 11, "internal", "internal error")                                              \
 	X(MEMORY, 12, "memory", "out of memory")                                                   \
 	X(UNAVAILABLE, 11, "unavailable", "not available now")                                     \

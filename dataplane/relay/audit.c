@@ -75,6 +75,9 @@ void audit_chan_end(struct chan *ch)
 		.port = ch->asked_port,
 		.name_len = (uint16_t)ch->name.len,
 		.told = !(ch->pend & CHAN_EV_OPENED),
+		.tee = ch->tee != NULL,
+		.tee_copied = ch->tee != NULL ? ch->tee->tee.copied : 0,
+		.tee_lost = ch->tee != NULL ? ch->tee->tee.lost : 0,
 		.uid_low = (uint32_t)ch->conn->uid,
 		.uid_high = (uint32_t)(ch->conn->uid >> 32),
 	};

@@ -147,6 +147,7 @@ void chan_free(struct chan *ch)
 	struct conn *c = ch->conn;
 
 	target_let_go(ch, false);
+	chan_tee_end(ch);
 	connect_over(ch);
 	forward_answered(ch);
 	forward_left(ch);
@@ -250,6 +251,10 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 		return 0;
 	}
 	pkt_chain_trim_head(payload, head_len);
+	if (unlikely(ch->tee != NULL) && !chan_tee_copy(ch, TEE_IN, payload)) {
+		pkt_chain_free(payload);
+		return 0;
+	}
 	if (unlikely(ch->conn->capped)) {
 		cap_hold(ch, payload);
 		ch->in_target += n;
@@ -362,7 +367,7 @@ static void chan_settle(struct chan *ch)
 
 	if (unlikely(ch->conn->capped))
 		queued += cap_held(ch);
-	if (queued >= ch->in_target)
+	if (queued >= ch->in_target || chan_tee_full(ch))
 		return;
 	chan_consume(ch, ch->in_target - queued);
 	ch->conn->in_targets -= ch->in_target - queued;
@@ -486,8 +491,8 @@ static enum visit send_from(struct chan *ch, struct share *share, uint32_t want,
 	struct ssh_wr w;
 
 	n = ssh_swin_take(&ch->swin, want);
-	if (n == 0)
-		return VISIT_DONE; /* nothing there, or WINDOW_ADJUST brings it back */
+	if (n == 0 || chan_tee_full(ch))
+		return VISIT_DONE; /* nothing there, or WINDOW_ADJUST or the tee brings it back */
 	if (space < n && space < RELAY_SPACE_MIN)
 		return VISIT_BLOCKED;
 	n = RTE_MIN(n, space);
@@ -499,6 +504,10 @@ static enum visit send_from(struct chan *ch, struct share *share, uint32_t want,
 	n = err ? t->ops->err_take(t, n, &chain) : t->ops->rx_take(t, n, &chain);
 	if (n == 0)
 		return VISIT_DONE;
+	if (unlikely(ch->tee != NULL) && !chan_tee_copy(ch, err ? TEE_ERR : TEE_OUT, &chain)) {
+		pkt_chain_free(&chain);
+		return VISIT_MORE;
+	}
 
 	ssh_wr_init(&w, head, sizeof(head));
 	if (err)
@@ -613,6 +622,8 @@ static void chan_events(struct chan *ch)
 			connect_step(ch, ev);
 		return;
 	}
+	if (unlikely(ch->tee != NULL))
+		chan_tee_hear(ch);
 	if (ev & STREAM_EV_EOF)
 		ch->target_eof = true;
 	if (ev & STREAM_EV_ERROR)

@@ -52,8 +52,11 @@ static void claim(struct chan *ch)
 	if (err == -EAGAIN)
 		return;
 	host_over(ch);
-	if (err < 0) {
+	if (err < 0)
 		ch->target = NULL;
+	else if (ch->tee_fds != 0)
+		err = chan_tee_begin(ch, ch->tee_fds, ch->tee_how);
+	if (err < 0) {
 		claim_failed(ch, err);
 	} else {
 		relay_count(r, RELAY_C_HOST);
@@ -147,6 +150,8 @@ int host_fds(struct conn *c, const struct link_chan_fds *m)
 	ch->share = m->share;
 	ch->tty = m->tty;
 	conn_ttys(c, ch->tty);
+	ch->tee_fds = m->tee;
+	ch->tee_how = m->tee_how;
 	if (ch->open_us != 0)
 		timer_chan_open(ch);
 	await(ch, m->fds, m->wait_ms);
@@ -170,8 +175,10 @@ int host_size(struct conn *c, const struct link_chan_size *m)
 	struct chan *ch = host_find(c, m->token);
 
 	/* Another's target has no terminal, and may be of a kind that host_size() does not know. */
-	if (ch != NULL && ch->program && ch->target != NULL && conf->host_size != NULL)
-		conf->host_size(ch->target, m->columns, m->rows, m->width, m->height);
+	if (ch == NULL || !ch->program || ch->target == NULL || conf->host_size == NULL)
+		return 0;
+	conf->host_size(ch->target, m->columns, m->rows, m->width, m->height);
+	chan_tee_size(ch, m->columns, m->rows);
 	return 0;
 }
 

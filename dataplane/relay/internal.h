@@ -12,6 +12,7 @@
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
  * forward.c  listeners of connections, and channels that we open
  * note.c     bytes that are kept for another control  comp.c   when directions are compressed
+ * tee.c      channels of which somebody has a copy
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
  * cap.c      bytes a second, by meter.c and budget.c
@@ -32,6 +33,7 @@
 #include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
 #include "dataplane/relay/weight.h"
+#include "dataplane/stream/tee.h"
 #include "ssh/chan.h"
 #include "ssh/err.h"
 #include "ssh/msg.h"
@@ -54,6 +56,8 @@
 #define RELAY_ASK_MAX 4096
 /* Items of a control that goes which are carried out still. */
 #define RELAY_ITEMS_LAST 65536
+/* Channels with a tee. */
+#define RELAY_TEES_MAX 4096
 /* Targets one connection may open without asking. */
 #define RELAY_GRANTS_CONN 32
 /* Of a connection, such targets that have not answered yet; beyond that control is asked, who
@@ -120,10 +124,24 @@ enum chan_pend { /* bits: what is to be said about a channel */
 		 CHAN_EV_KEPT = 1 << 7,
 };
 
+/* A channel's tee. Its stream ends with the channel. */
+struct chan_tee {
+	struct tee tee;
+	bool in; /* what comes of the client, too */
+	struct chan_tee *next_free;
+};
+
+struct tees {
+	struct chan_tee *tee; /* [RELAY_TEES_MAX] */
+	struct chan_tee *free;
+	uint32_t fresh; /* never used from fresh on */
+};
+
 struct chan {
 	/* Every record. */
 	struct conn *conn; /* NULL: free */
 	struct stream *target;
+	struct chan_tee *tee; /* NULL: nobody has a copy */
 	uint32_t local, peer; /* numbers: ours, the peer's */
 	struct ssh_chan_fsm fsm;
 	uint8_t pend;
@@ -162,6 +180,8 @@ struct chan {
 	int cause;
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
+	uint64_t tee_fds; /* that of its tee; 0: it shall have none */
+	uint8_t tee_how;  /* enum link_tee */
 	TAILQ_ENTRY(chan) fds_link;
 	uint64_t deadline_us, attempt_us; /* for all addresses, for this one */
 	uint32_t reason;
@@ -378,6 +398,7 @@ struct relay {
 	struct forwards forwards;
 	struct notes notes;
 	struct asks asks;
+	struct tees tees;
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
 	uint8_t *payload; /* LINK_PAYLOAD_MAX: a payload gathered for the link */
@@ -648,6 +669,22 @@ void host_over(struct chan *ch);
 void host_control_gone(struct conn *c);
 void host_patience_over(struct conn *c);
 void host_control_came(struct conn *c);
+
+/* tee.c */
+int tees_init(struct tees *all);
+void tees_fini(struct tees *all);
+/* The descriptor with this token. 0, also where it may do without; or what the channel ends by. */
+int chan_tee_begin(struct chan *ch, uint64_t fds, uint8_t how);
+void chan_tee_end(struct chan *ch);
+void chan_tee_hear(struct chan *ch);
+/* False: they may not go on, and the channel is over. */
+bool chan_tee_copy(struct chan *ch, enum tee_kind kind, const struct pkt_chain *data);
+void chan_tee_size(struct chan *ch, uint16_t columns, uint16_t rows);
+/* Does it wait for the one who has the copy? */
+static inline bool chan_tee_full(const struct chan *ch)
+{
+	return unlikely(ch->tee != NULL) && tee_full(&ch->tee->tee);
+}
 
 /* up.c */
 /* Is there room for one more payload of len bytes with control? */

@@ -1,8 +1,7 @@
 /*
  * dataplane/stream/stream.h - the one contract of ordered bytes in and out.
  *
- * Kinds: tcp (dataplane/tcp), host (stream/host.h); handler and tee join later behind the same
- * table.
+ * Kinds: tcp (dataplane/tcp), host (stream/host.h).
  * Lcore   the shard's.
  * Memory  a stream is its kind's; the user holds a pointer from connect or accept until it
  *         calls stream_close() or stream_abort(); after either it may not touch it again.
@@ -19,7 +18,7 @@
 
 #include "dataplane/pkt.h"
 
-enum stream_kind { STREAM_TCP = 1, STREAM_HOST, STREAM_HANDLER, STREAM_TEE };
+enum stream_kind { STREAM_TCP = 1, STREAM_HOST };
 
 /* Bits. */
 enum stream_event {

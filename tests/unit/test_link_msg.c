@@ -415,6 +415,21 @@ Test(link_msg, a_channel_over_descriptors_has_some_or_is_a_programs)
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 }
 
+Test(link_msg, tees_of_channels)
+{
+	struct link_chan_fds *b = body();
+	size_t len = good_of(LINK_IT_CHAN_FDS);
+
+	b->tee_how = LINK_TEE_STRICT;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "of none");
+	b->tee = b->fds;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "a token names descriptors once");
+	b->tee = b->fds + 1;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->tee_how = LINK_TEE_ALL + 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}
+
 Test(link_msg, listeners_of_clients)
 {
 	struct link_forward *f = body();
