@@ -110,6 +110,8 @@ enum conf_ecn {
 };
 
 enum conf_audit_failure { CONF_AUDIT_COUNT, CONF_AUDIT_REFUSE };
+enum conf_record { CONF_RECORD_NO, CONF_RECORD_YES, CONF_RECORD_INPUT };
+enum conf_record_failure { CONF_RECORD_REFUSE, CONF_RECORD_CONTINUE };
 
 struct conf_dataplane {
 	const char *name;
@@ -383,6 +385,9 @@ struct conf_session {
 	uint32_t x11_display_offset;
 	const char *force_command;    /* NULL: none */
 	const char *chroot_directory; /* conf_path_expand(); NULL: none */
+	enum conf_record record_session;
+	const char *record_directory;
+	enum conf_record_failure record_failure;
 	struct conf_strs accept_env;  /* patterns */
 	struct conf_strs set_env;     /* NAME=VALUE */
 	const char *permit_user_environment; /* list of patterns of names; NULL: none */

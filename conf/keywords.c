@@ -68,6 +68,19 @@ static const struct choice audit_failures[] = {
 	{NULL, 0},
 };
 
+static const struct choice records[] = {
+	{"no", CONF_RECORD_NO},
+	{"yes", CONF_RECORD_YES},
+	{"input", CONF_RECORD_INPUT},
+	{NULL, 0},
+};
+
+static const struct choice record_failures[] = {
+	{"refuse", CONF_RECORD_REFUSE},
+	{"continue", CONF_RECORD_CONTINUE},
+	{NULL, 0},
+};
+
 static const struct choice strict_kex[] = {
 	{"off", CONF_STRICT_KEX_OFF},
 	{"on", CONF_STRICT_KEX_ON},
@@ -608,6 +621,15 @@ const struct kw conf_kws[] = {
 	{INFO("ChrootDirectory", "none", C, true, false, "PATH|none",
 	      "root of a session's program; root's, and written by nobody else; %u, %h, %%"),
 	 SESSION(chroot_directory), .type = &type_chroot},
+	{INFO("RecordSession", "no", C, true, false, "no|yes|input",
+	      "what a shell or a command writes is kept as asciicast; input: what is typed, too"),
+	 SESSION(record_session), .type = &type_choice, .choices = records},
+	{INFO("RecordDirectory", "/var/log/sluice-sessions", C, true, false, "PATH",
+	      "where recordings are; root's, and written by nobody else"),
+	 SESSION(record_directory), .type = &type_path},
+	{INFO("RecordFailure", "refuse", C, true, false, "refuse|continue",
+	      "what cannot be recorded does not run, and ends; or the gap is counted"),
+	 SESSION(record_failure), .type = &type_choice, .choices = record_failures},
 	{INFO("AcceptEnv", NULL, C, true, true, "PATTERN…", "variables a client may give its sessions"),
 	 SESSION(accept_env), .type = &type_env_patterns},
 	{INFO("SetEnv", NULL, C, true, false, "NAME=VALUE…", "variables of sessions"),

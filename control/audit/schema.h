@@ -68,7 +68,10 @@
 	X(BYTES, "bytes")                                                                          \
 	X(CUT, "cut")                                                                              \
 	X(KIND, "kind")                                                                            \
-	X(OPERATOR, "operator")
+	X(OPERATOR, "operator")                                                                    \
+	X(FILE, "file")                                                                            \
+	X(RECORDED, "recorded")                                                                    \
+	X(RECORD_LOST, "record_lost")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -116,11 +119,14 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  AF_WHO | AF_TARGET | AF_RESULT | AF(CHANNEL) | AF(LISTENER) | AF(LATE),                  \
 	  "a channel was opened")                                                                  \
 	X(CHAN_CLOSE, "chan.close",                                                                \
-	  AF_WHO | AF_TARGET | AF_RESULT | AF_TRAFFIC | AF(CHANNEL) | AF(LISTENER) | AF(LATE),     \
+	  AF_WHO | AF_TARGET | AF_RESULT | AF_TRAFFIC | AF(CHANNEL) | AF(LISTENER) | AF(LATE) |    \
+		  AF(RECORDED) | AF(RECORD_LOST),                                                  \
 	  "a channel is over")                                                                     \
 	X(REQUEST, "chan.request",                                                                 \
 	  AF_WHO | AF(CHANNEL) | AF(REQUEST) | AF(COMMAND) | AF(TTY) | AF(OUTCOME),                \
 	  "a program was asked for in a session")                                                  \
+	X(RECORDING, "chan.recording", AF_WHO | AF(CHANNEL) | AF(FILE),                            \
+	  "what a session says is kept in a file")                                                 \
 	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL),                       \
 	  "the program of a session has ended")                                                    \
 	X(HOOK, "hook.decision", AF_WHO | AF(KIND) | AF(OUTCOME) | AF(REASON),                     \

@@ -22,6 +22,8 @@
 #include "control/service/child.h"
 #include "crypto/confine.h"
 
+#define NO_RECORDING "This session has to be recorded, and cannot be.\r\n"
+
 /* --- descriptors ------------------------------------------------------------------------------ */
 
 static void ends_close(int fd[3])
@@ -67,7 +69,10 @@ static bool descriptors_send(struct run *r)
 	const struct helper_started started = {.n = r->m->tty ? 1 : 3,
 					       .agent = r->agent >= 0,
 					       .x11 = (uint8_t)r->n_x11,
-					       .console = r->console[0] >= 0};
+					       .console = r->console[0] >= 0,
+					       .tee = r->tee >= 0,
+					       .tee_how = r->tee >= 0 ? session_record_how(r) : 0,
+					       .recording = ssh_str_c(r->recording)};
 	const int *fds = r->m->tty ? &r->tty.master : r->ours;
 	int all[HELPER_FDS_MAX];
 	unsigned int n = started.n;
@@ -77,6 +82,8 @@ static bool descriptors_send(struct run *r)
 		all[n++] = r->agent;
 	memcpy(all + n, r->x11, r->n_x11 * sizeof(int));
 	n += r->n_x11;
+	if (r->tee >= 0)
+		all[n++] = r->tee;
 	if (r->console[0] >= 0)
 		all[n++] = r->console[0];
 	return job_send_fds(r->job, helper_started_build(r->job->out, &started), all, n);
@@ -95,6 +102,9 @@ static void others_close(struct run *r)
 	r->agent = -1;
 	while (r->n_x11 > 0)
 		close(r->x11[--r->n_x11]);
+	if (r->tee >= 0)
+		close(r->tee);
+	r->tee = -1;
 }
 
 /* --- the start -------------------------------------------------------------------------------- */
@@ -200,6 +210,7 @@ static void run_child(struct run *r)
 				.tty = r->m->tty,
 				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
+				.refusal = r->unrecorded ? NO_RECORDING : NULL,
 				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : "",
 				.user_rc = r->may.user_rc,
 				.display = display};
@@ -229,6 +240,7 @@ static void prepare(struct run *r)
 	if (e < 0)
 		fail(r, "environment", e);
 	session_forwards_open(r);
+	r->unrecorded = !session_record_open(r);
 }
 
 void job_session(struct job *j, const struct helper_session *m)
@@ -237,7 +249,8 @@ void job_session(struct job *j, const struct helper_session *m)
 			       .ours = {-1, -1, -1},
 			       .theirs = {-1, -1, -1},
 			       .agent = -1,
-			       .console = {-1, -1}};
+			       .console = {-1, -1},
+			       .tee = -1};
 
 	int e;
 

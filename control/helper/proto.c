@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/rule.h"
+#include "link/msg.h"
 #include "ssh/chan.h"
 #include "ssh/ident.h"
 
@@ -226,6 +227,18 @@ bool helper_env_next(struct ssh_rd *r, struct ssh_str *ret_name, struct ssh_str 
 	return true;
 }
 
+/* It becomes part of a file's name. */
+static struct ssh_str conn_read(struct ssh_rd *r)
+{
+	struct ssh_str s = ssh_rd_str(r);
+
+	if (s.len > HELPER_CONN_MAX)
+		r->bad = true;
+	for (uint32_t i = 0; !r->bad && i < s.len; i++)
+		r->bad = memchr("0123456789abcdef-", s.p[i], 17) == NULL;
+	return s;
+}
+
 static struct ssh_str env_read(struct ssh_rd *r)
 {
 	struct ssh_str env = ssh_rd_str(r), name, value;
@@ -274,6 +287,8 @@ int helper_session_parse(struct ssh_str body, struct helper_session *ret)
 	m.agent = ssh_rd_bool(&r);
 	m.x11 = ssh_rd_bool(&r);
 	m.display = display_read(&r, m.x11);
+	m.conn = conn_read(&r);
+	m.channel = ssh_rd_u32(&r);
 	if (!ssh_rd_done(&r) || kind == 0 || kind >= HELPER_RUNS)
 		return -EBADMSG;
 	*ret = m;
@@ -316,11 +331,18 @@ int helper_socket_parse(struct ssh_str body, struct helper_socket *ret)
 int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 {
 	struct helper_started m;
+	struct ssh_rd r;
 
-	if (body.len != 4)
-		return -EBADMSG;
-	m = (struct helper_started){body.p[0], body.p[1], body.p[2], body.p[3]};
-	if ((m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2 || m.console > 1)
+	ssh_rd_init(&r, body.p, body.len);
+	m.n = ssh_rd_u8(&r);
+	m.agent = ssh_rd_u8(&r);
+	m.x11 = ssh_rd_u8(&r);
+	m.console = ssh_rd_u8(&r);
+	m.tee = ssh_rd_u8(&r);
+	m.tee_how = ssh_rd_u8(&r);
+	m.recording = text(&r);
+	if (!ssh_rd_done(&r) || (m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2 ||
+	    m.console > 1 || m.tee > 1 || m.tee_how > LINK_TEE_ALL)
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -479,6 +501,8 @@ size_t helper_session_build(uint8_t *buf, const struct helper_session *m)
 	ssh_wr_bool(&w, m->agent);
 	ssh_wr_bool(&w, m->x11);
 	ssh_wr_str(&w, (struct ssh_str){x11, m->x11 ? (uint32_t)ssh_wr_done(&x) : 0});
+	ssh_wr_str(&w, m->conn);
+	ssh_wr_u32(&w, m->channel);
 	return ssh_wr_done(&p) > 0 && ssh_wr_done(&x) > 0 ? helper_frame_end(&w) : 0;
 }
 
@@ -528,6 +552,9 @@ size_t helper_started_build(uint8_t *buf, const struct helper_started *m)
 	ssh_wr_u8(&w, m->agent);
 	ssh_wr_u8(&w, m->x11);
 	ssh_wr_u8(&w, m->console);
+	ssh_wr_u8(&w, m->tee);
+	ssh_wr_u8(&w, m->tee_how);
+	ssh_wr_str(&w, m->recording);
 	return helper_frame_end(&w);
 }
 

@@ -29,6 +29,7 @@
 #define HELPER_ADDR_MAX  64          /* of an address as text */
 #define HELPER_TIME_MAX  120000      /* ms a job may ask for; of a session until it runs */
 #define HELPER_ENV_MAX   (24 * 1024) /* of a client's variables, as they are encoded */
+#define HELPER_CONN_MAX  40          /* of a connection's name */
 
 enum helper_msg {
 	/* of control */
@@ -137,6 +138,9 @@ struct helper_session {
 	struct ssh_str key_env; /* and gives it these, lines of NAME=VALUE */
 	bool agent, x11;    /* its client's are wanted; a display by */
 	struct ssh_x11_req display;
+	/* As the audit log names it; for the name of a recording. */
+	struct ssh_str conn;
+	uint32_t channel;
 };
 
 /* A client wants a channel from or to this socket. Whether it may the configuration says. */
@@ -148,12 +152,16 @@ struct helper_socket {
 
 /*
  * What came with STARTED, in this order: a terminal or what is connected (1), or in, out and err
- * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2); of the
- * console the socket it asks control at (0 or 1).
+ * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2), where its
+ * copy goes (link/tee.h), if it is recorded, and of the console the socket it asks control at (0 or
+ * 1).
  */
-#define HELPER_FDS_MAX 7
+#define HELPER_FDS_MAX 8
 struct helper_started {
 	uint8_t n, agent, x11, console;
+	uint8_t tee;              /* 0 or 1 */
+	uint8_t tee_how;          /* enum link_tee, of that */
+	struct ssh_str recording; /* its path, at most HELPER_TEXT_MAX; "": none */
 };
 
 /* How a program ended: by a signal of this number, or with this status. */

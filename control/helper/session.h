@@ -6,6 +6,7 @@
  *   session_env.c   its environment
  *   session_pam.c   PAM's account and session, around it
  *   session_forwards.c what listens for the client's agent and display
+ *   session_record.c who writes its recording
  *   session_watch.c signals of the client's, the end
  *
  * Descriptors go to control, which passes them on to the shard: bytes pass by both. When control
@@ -44,6 +45,9 @@ struct run {
 	unsigned int n_x11;
 	int console[2]; /* control's end of what the console asks by, and its own; -1 */
 	char agent_dir[32], agent_path[48]; /* "": there is none */
+	int tee;                            /* to its recorder, the shard's from STARTED on; -1 */
+	char recording[HELPER_TEXT_MAX];    /* "": there is none */
+	bool unrecorded;                    /* but there had to be one */
 	void *pam;                          /* pam_handle_t *; NULL */
 	char welcome[SESSION_WELCOME_MAX];
 	size_t welcome_len;
@@ -77,6 +81,11 @@ bool session_as_user(struct run *r, bool (*f)(struct run *r));
  */
 int session_env_login(struct run *r) __attribute__((warn_unused_result));
 int session_env_rest(struct run *r) __attribute__((warn_unused_result));
+
+/* session_record.c. False: it cannot be recorded, and may not run without that. */
+bool session_record_open(struct run *r);
+/* enum link_tee, of what is recorded. */
+uint8_t session_record_how(const struct run *r);
 
 /*
  * session_watch.c. Before its program is: its end, and ours, are held back until we look (signals).

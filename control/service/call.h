@@ -39,7 +39,7 @@ void service_call_end(struct service_call *c);
 /* The number of all of them. */
 static inline unsigned int service_fds(const struct helper_started *m)
 {
-	return (unsigned int)m->n + m->agent + m->x11 + m->console;
+	return (unsigned int)m->n + m->agent + m->x11 + m->tee + m->console;
 }
 
 #endif

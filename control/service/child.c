@@ -17,6 +17,7 @@
 
 #define NOLOGIN_PATH   "/etc/nologin"
 #define NOLOGIN_STATUS 254 /* sshd's */
+#define REFUSED_STATUS 254
 
 static void fail(const char *what, int err) __attribute__((noreturn));
 static void fail(const char *what, int err)
@@ -204,6 +205,10 @@ void child_run(const struct child *c)
 		_exit(1);
 	descriptors(c);
 	nologin(c);
+	if (c->refusal != NULL) {
+		(void)!write(STDERR_FILENO, c->refusal, strlen(c->refusal));
+		_exit(REFUSED_STATUS);
+	}
 	become(c);
 	if (c->program == NULL)
 		home_go(c);

@@ -156,6 +156,16 @@ static void console_pass(const struct session *s, const struct helper_started *m
 		env->console(env->console_arg, &login, session_user(s), fds[service_fds(m) - 1]);
 }
 
+/* The copy's goes first: it is there when the program's are claimed. */
+static int tee_pass(struct program *p, const struct helper_started *m, const int *fds,
+		    struct link_chan_fds *ret)
+{
+	if (m->tee == 0)
+		return 0;
+	ret->tee_how = m->tee_how;
+	return item_fds(p->session, fds + m->n + m->agent + m->x11, 1, &ret->tee);
+}
+
 static void on_started(void *arg, const struct helper_started *started, const int *fds)
 {
 	struct program *p = arg;
@@ -165,10 +175,14 @@ static void on_started(void *arg, const struct helper_started *started, const in
 				  .idle_ms = p->idle_ms,
 				  .share = p->share,
 				  .tty = p->tty};
-	int r = item_fds(s, fds, started->n, &m.fds);
+	int r = tee_pass(p, started, fds, &m);
 
+	if (r == 0)
+		r = item_fds(s, fds, started->n, &m.fds);
 	if (r == 0 && !awaken(p))
 		r = -ECONNRESET;
+	if (r == 0 && started->tee > 0)
+		report_recording(s, p->open, started->recording);
 	if (r == 0)
 		listeners_pass(p, started, fds);
 	if (r == 0)
@@ -313,8 +327,13 @@ static int start(struct program *p, enum helper_run kind, struct ssh_str what)
 		.user_rc = s->grant.user_rc,
 		.key_env = ssh_str_c(key_env(s, lines)),
 		.agent = p->agent,
+		.channel = p->open->local_channel,
 	};
+	char conn[REPORT_CONN_MAX];
 	int r;
+
+	report_conn(s, conn);
+	m.conn = ssh_str_c(conn);
 
 	m.x11 = p->x11 != NULL &&
 		ssh_x11_req_parse((struct ssh_str){p->x11, p->x11_len}, &m.display) == 0;

@@ -15,7 +15,6 @@
 #include "crypto/key.h"
 #include "ssh/forward.h"
 
-#define CONN_ID_MAX 40
 #define CLOSE_LEN   512 /* of a stranger's conn.close */
 
 static struct audit *audit_of(const struct session *s)
@@ -35,9 +34,14 @@ bool report_works(struct session_env *env)
  */
 
 /* start_id is random, and a dataplane numbers its connections. */
-static void conn_id(const struct session_table *t, uint64_t uid, char id[CONN_ID_MAX])
+static void conn_id(const struct session_table *t, uint64_t uid, char id[REPORT_CONN_MAX])
 {
-	snprintf(id, CONN_ID_MAX, "%016" PRIx64 "-%" PRIx64, t->link.start_id, uid);
+	snprintf(id, REPORT_CONN_MAX, "%016" PRIx64 "-%" PRIx64, t->link.start_id, uid);
+}
+
+void report_conn(const struct session *s, char ret[REPORT_CONN_MAX])
+{
+	conn_id(s->table, s->uid, ret);
 }
 
 static void zoned(struct audit_record *r, enum audit_field f, enum audit_field port,
@@ -58,7 +62,7 @@ static void sockets(struct audit_record *r, const struct conf *conf, const struc
 
 static void who(struct audit_record *r, const struct session *s)
 {
-	char id[CONN_ID_MAX], from[CONF_ZONE_TEXT];
+	char id[REPORT_CONN_MAX], from[CONF_ZONE_TEXT];
 
 	conn_id(s->table, s->uid, id);
 	audit_text(r, AUDIT_F_CONN, id);
@@ -95,7 +99,7 @@ void report_refused(const struct session_table *t, const struct link_conn_new *e
 	const struct source_bits bits = {g->source_bits4, g->source_bits6};
 	const struct source from = source_of(&ev->peer, &bits);
 	struct audit_record *r;
-	char id[CONN_ID_MAX];
+	char id[REPORT_CONN_MAX];
 
 	if (env->audit == NULL)
 		return;
@@ -110,7 +114,7 @@ void report_refused(const struct session_table *t, const struct link_conn_new *e
 static struct audit_record *opened(const struct session_table *t, uint64_t uid,
 				   const struct link_addr *peer, const struct link_addr *local)
 {
-	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 2];
+	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 2];
 	struct audit_record *r;
 
 	conn_id(t, uid, conn);
@@ -174,7 +178,7 @@ static void of_whom(struct audit_record *r, const struct session_table *t, const
 void report_closed(const struct session_table *t, struct session *s, const struct link_conn_end *ev,
 		   bool ours)
 {
-	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 2];
+	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 2];
 	struct audit_record *r;
 
 	if (t->env->audit == NULL || (s == NULL ? ours : !s->reported))
@@ -418,7 +422,7 @@ void report_chan_failed(const struct session *s, const struct link_chan_failed *
 
 void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
 {
-	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 24];
+	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 24];
 	struct audit_record *r;
 
 	if (audit_of(s) == NULL)
@@ -441,7 +445,7 @@ void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
 static void chan_opened_before(const struct session_table *t, const char *conn,
 			       const struct link_chan_end *ev)
 {
-	char id[CONN_ID_MAX + 24];
+	char id[REPORT_CONN_MAX + 24];
 	struct audit_record *r;
 
 	snprintf(id, sizeof(id), "%s-b%" PRIx32, conn, ev->local_channel);
@@ -464,7 +468,7 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 			const struct link_chan_end *ev)
 {
 	uint64_t uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
-	char conn[CONN_ID_MAX], id[CONN_ID_MAX + 24];
+	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 24];
 	struct audit_record *r;
 
 	if (t->env->audit == NULL)
@@ -496,6 +500,10 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
 	traffic(r, ev->bytes_from_peer, ev->bytes_to_peer, ev->open_us, ev->first_us, ev->last_us,
 		ev->cause);
+	if (ev->tee != 0) {
+		audit_num(r, AUDIT_F_RECORDED, ev->tee_copied);
+		audit_num(r, AUDIT_F_RECORD_LOST, ev->tee_lost);
+	}
 	if (s == NULL)
 		audit_true(r, AUDIT_F_LATE);
 	audit_put(t->env->audit, r);
@@ -526,6 +534,18 @@ void report_request(const struct session *s, const struct open *o, struct ssh_st
 	if (tty)
 		audit_true(r, AUDIT_F_TTY);
 	audit_text(r, AUDIT_F_OUTCOME, started ? "started" : "refused");
+	audit_put(audit_of(s), r);
+}
+
+void report_recording(const struct session *s, const struct open *o, struct ssh_str path)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = record(s, AUDIT_RECORDING);
+	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
+	audit_str(r, AUDIT_F_FILE, path);
 	audit_put(audit_of(s), r);
 }
 

@@ -15,6 +15,9 @@ struct listener;
 /* What a program of the operator's said of it, or what that it said nothing comes to. */
 void report_hook(const struct session *s, enum conf_hook_kind kind, const char *outcome,
 		 const char *why);
+/* Its name in the log. */
+#define REPORT_CONN_MAX 40
+void report_conn(const struct session *s, char ret[REPORT_CONN_MAX]);
 
 /* May anything new be begun? False: AuditFailure refuse, and it is counted. */
 bool report_works(struct session_env *env);
@@ -45,6 +48,8 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 
 void report_request(const struct session *s, const struct open *o, struct ssh_str request,
 		    struct ssh_str what, bool tty, bool started);
+/* path: of the file that what it says is kept in. */
+void report_recording(const struct session *s, const struct open *o, struct ssh_str path);
 void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how);
 
 void report_listener(const struct listener *l, bool open);

@@ -17,7 +17,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64990 barred:64989; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -40,15 +40,29 @@ Match User barred
 	ConsoleShells */nologin
 Match User rcs
 	PermitUserEnvironment FILE*,KEY*,COLOUR
-Match User demo,forced,jailed,keyed,rcs
+Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape
 	PermitSession yes
 	X11Forwarding yes
 Match User forced
 	ForceCommand echo forced:\$SSH_ORIGINAL_COMMAND
 Match User jailed
-	ChrootDirectory $LAB_DIR/jail"
+	ChrootDirectory $LAB_DIR/jail
+Match User typed
+	RecordSession input
+Match User full
+	RecordDirectory $LAB_DIR/small
+Match User gaps
+	RecordDirectory $LAB_DIR/small2
+	RecordFailure continue
+Match User notape
+	RecordDirectory $LAB_DIR/none
+Match User taped,typed,full,gaps,notape
+	RecordSession yes
+	RecordDirectory $LAB_DIR/tapes"
+mkdir -m 700 "$LAB_DIR/tapes" "$LAB_DIR/small" "$LAB_DIR/small2"
+for d in small small2; do mount -t tmpfs -o size=64k,mode=700 tmpfs "$LAB_DIR/$d" || { echo "no tmpfs"; exit 77; }; done
 start_lab
-for u in forced only jailed rcs boxed barred; do
+for u in forced only jailed rcs boxed barred taped typed full gaps notape; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -252,6 +266,8 @@ gone() {
 }
 check "a client that goes hangs them up" gone
 
+. "$here/sessions_record.sh"
+
 # --- others
 if command -v dbclient >/dev/null; then
 	dropbearkey -t ed25519 -f "$LAB_DIR/db" >"$LAB_DIR/db.log" 2>&1
@@ -284,8 +300,8 @@ if command -v dbclient Xvfb xauth xdpyinfo >/dev/null && /usr/bin/python3 -W ign
 fi
 # F-01: a command goes on when control is killed under it, and the next one says how it ended.
 : >"$LAB_DIR/began"
-chown demo "$LAB_DIR/began"
-in_ssh "$gw" "echo here >$LAB_DIR/began; read x; echo on \$x; exit 9" >"$LAB_DIR/went" < <(
+chown taped "$LAB_DIR/began"
+in_ssh "taped@$LAB_GW_OUTSIDE" "echo here >$LAB_DIR/began; read x; echo on \$x; exit 9" >"$LAB_DIR/went" < <(
 	for _ in $(seq 200); do [ -s "$LAB_DIR/killed" ] && break; sleep 0.05; done
 	echo goes
 ) &
@@ -302,4 +318,5 @@ echo now >"$LAB_DIR/killed"
 outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
 check "a command outlives its control, and its status is told" outlives
 check "nothing is left running" gone
+check "and its recording" recorded 'on goes' taped
 [ "$failures" = 0 ]

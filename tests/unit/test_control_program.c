@@ -41,7 +41,7 @@ static void started(int fd, const struct helper_started *with)
 		struct cmsghdr align;
 	} c = {.room = {0}};
 	unsigned int n = service_fds(with);
-	int fds[] = {0, 1, 2, 0, 1, 2, 0};
+	int fds[HELPER_FDS_MAX] = {0, 1, 2, 0, 1, 2, 0, 1};
 	struct iovec iov = {buf, helper_started_build(buf, with)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
@@ -59,7 +59,7 @@ static void started(int fd, const struct helper_started *with)
 
 /*
  * "no": it is denied; "by N": so it is by another configuration than that of mark N; "lie": a
- * STARTED without descriptors; "exit N", "kill N"; else it runs.
+ * STARTED without descriptors; "exit N", "kill N"; "taped": it is recorded; else it runs.
  */
 static void play(int fd, const struct helper_session *m)
 {
@@ -80,7 +80,10 @@ static void play(int fd, const struct helper_session *m)
 	started(fd, &(struct helper_started){.n = m->tty ? 1 : 3,
 					     .agent = m->agent,
 					     .x11 = m->x11 ? 2 : 0,
-					     .console = strcmp(command, "console") == 0});
+					     .console = strcmp(command, "console") == 0,
+					     .tee = strcmp(command, "taped") == 0,
+					     .tee_how = LINK_TEE_STRICT,
+					     .recording = ssh_str_c("/tapes/x.cast")});
 	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0)
 		return;
 	how.signalled = command[0] == 'k';
@@ -313,6 +316,27 @@ static void fini(struct client *c)
 
 /* --- tests ---------------------------------------------------------------------------------------
  */
+
+/* Its copy's descriptor is there before the program's. */
+Test(control_program, a_recorded_one_has_a_tee)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_fds *m;
+	struct item *i;
+
+	(void)opened(&c, 0);
+	h.sent = 0;
+	ask_text(&c, 0, "exec", "taped");
+	YES(c);
+	i = comes(LINK_IT_CHAN_FDS);
+	m = link_msg_body(i->msg);
+	cr_expect_eq(h.sent, 2);
+	cr_expect_eq(m->tee_how, LINK_TEE_STRICT);
+	cr_expect_neq(m->tee, 0);
+	cr_expect_lt(m->tee, m->fds);
+	free(i);
+	fini(&c);
+}
 
 /* SUCCESS goes before the stream, exit-status before the end. */
 Test(control_program, a_command_from_its_start_to_its_end)

@@ -2,12 +2,16 @@
  * sluice-helper's sessions: what is configured runs, as who it is for, with the descriptors and the
  * environment that it should have, and nothing else of ours; and how it ends is told.
  */
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "control/helper/session.h"
+#include "link/msg.h"
+#include "link/tee.h"
 #include "tests/util/helper_bench.h"
 
 /* A shell that is not the first one reads no file of its user's, which could take its time. */
@@ -15,6 +19,8 @@
 
 /* Folders of tests: ours is Sluice's own, where no client's socket is. */
 #define SOCKETS "/tmp/sluice-helper-*/"
+
+#define TAPES "/tmp/sluice-tapes" /* made by the test that has one */
 
 static const char conf[] =
 	"Match client-version run\n" HOLDS "AcceptEnv LC_*\n"
@@ -40,6 +46,13 @@ static const char conf[] =
 	"Match client-version console-shells\n" HOLDS "ConsoleShells /no/such *sh /none\n"
 	"Subsystem greet /bin/echo hello\n"
 	"Match client-version console-other\n" HOLDS "ConsoleShells */nologin */false\n"
+	"Match client-version taped\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES "\n"
+	"Subsystem greet /bin/echo hello\n"
+	"Match client-version tapeless\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
+	"-none\n"
+	"Match client-version taped-loose\n" HOLDS "RecordSession input\nRecordDirectory " TAPES
+	"-none\nRecordFailure continue\n"
+	"Match client-version taped-open\n" HOLDS "RecordSession yes\nRecordDirectory /tmp\n"
 	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
 	"Match client-version socket-remote\nPermitStreamLocal " SOCKETS "*\n"
@@ -132,7 +145,7 @@ static void begin(struct prog *g, const struct helper_session *m)
 	say(&g->p, helper_session_build(t.buf, m));
 	cr_assert_eq(first(g, &body), HELPER_STARTED);
 	cr_assert_eq(helper_started_parse(body, &n), 0);
-	cr_assert_eq(n.n + n.agent + n.x11 + n.console, g->n);
+	cr_assert_eq(n.n + n.agent + n.x11 + n.tee + n.console, g->n);
 	cr_assert_eq(n.n, m->tty ? 1 : 3);
 	g->with = n;
 }
@@ -1141,4 +1154,90 @@ Test(helper_session, one_that_was_hung_up_waits_for_nobody)
 		close(g.fd[i]);
 	while (resume(57, &other) == HELPER_OK) /* until it is waited for */
 		close(other.fd);
+}
+
+/* --- recordings --------------------------------------------------------------------------------
+ */
+
+static bool tapes_made;
+
+static void tapes_drop(void)
+{
+	if (tapes_made)
+		cr_expect_eq(system("rm -rf " TAPES), 0);
+}
+
+/* The one file there is, as it says. */
+static void tape_read(char *path, size_t size, char *buf, size_t buf_size)
+{
+	DIR *d = opendir(TAPES);
+	struct dirent *e;
+	unsigned int n = 0;
+
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.') {
+			snprintf(path, size, TAPES "/%s", e->d_name);
+			n++;
+		}
+	closedir(d);
+	cr_assert_eq(n, 1);
+	(void)read_all(open(path, O_RDONLY | O_CLOEXEC), buf, buf_size);
+}
+
+/* What the shard would say of it comes from here. */
+Test(helper_session, a_recording_is_its_own_file, .fini = tapes_drop)
+{
+	static const struct tee_head head = {.at_us = 500000, .len = 2, .kind = TEE_OUT};
+	static const struct tee_head last = {.len = sizeof(struct tee_end), .kind = TEE_END};
+	static const struct tee_end none = {0};
+	struct helper_session m = ask("taped", "true");
+	char path[256], buf[1024] = "";
+	struct stat st;
+	struct prog g;
+
+	cr_assert_eq(mkdir(TAPES, 0700), 0);
+	tapes_made = true;
+	m.conn = ssh_str_c("5f-1");
+	m.channel = 3;
+	begin(&g, &m);
+	cr_assert_eq(g.with.tee, 1);
+	cr_expect_eq(g.with.tee_how, LINK_TEE_STRICT);
+	cr_expect_eq(write(g.fd[3], &head, sizeof(head)), (ssize_t)sizeof(head));
+	cr_expect_eq(write(g.fd[3], "hi", 2), 2);
+	cr_expect_eq(write(g.fd[3], &last, sizeof(last)), (ssize_t)sizeof(last));
+	cr_expect_eq(write(g.fd[3], &none, sizeof(none)), (ssize_t)sizeof(none));
+	shutdown(g.fd[3], SHUT_WR);
+	(void)read_all(g.fd[3], buf, sizeof(buf)); /* until its recorder is gone */
+	(void)over(&g);
+	tape_read(path, sizeof(path), buf, sizeof(buf));
+	cr_expect_not_null(strstr(path, "-5f-1-3-"), "%s", path);
+	cr_expect_not_null(strstr(buf, "\"version\":2"), "%s", buf);
+	cr_expect_not_null(strstr(buf, "\n[0.5,\"o\",\"hi\"]\n"), "%s", buf);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 0600);
+	m.kind = HELPER_RUN_SUBSYSTEM;
+	m.command = ssh_str_c("greet");
+	begin(&g, &m);
+	cr_expect_eq(g.with.tee, 0, "a subsystem is not");
+	(void)over(&g);
+}
+
+Test(helper_session, where_nothing_can_be_recorded_nothing_runs)
+{
+	struct helper_session m = ask("tapeless", "echo it runs");
+	char buf[256];
+	struct prog g;
+
+	begin(&g, &m);
+	cr_expect_eq(g.with.tee, 0);
+	(void)read_all(g.fd[2], buf, sizeof(buf));
+	cr_expect_not_null(strstr(buf, "cannot be"), "%s", buf);
+	cr_expect_eq(read_all(g.fd[1], buf, sizeof(buf)), 0);
+	cr_expect_eq(over(&g).number, 254);
+	m = ask("taped-open", "echo it runs");
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 254, "a folder that others write");
+	cr_expect_str_eq(buf, "");
+	m = ask("taped-loose", "echo it runs");
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "it runs\n");
 }

@@ -273,6 +273,9 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 				    .last_us = 170,
 				    .local_channel = 4,
 				    .told = 1,
+				    .tee = 1,
+				    .tee_copied = 20,
+				    .tee_lost = 2,
 				    .target = opened.target};
 	json_t *o;
 
@@ -297,6 +300,8 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	cr_assert_eq(count("chan.close"), 1);
 	o = nth("chan.close", 0);
 	cr_expect_eq(num_of(o, "channel"), 4);
+	cr_expect_eq(num_of(o, "recorded"), 20);
+	cr_expect_eq(num_of(o, "record_lost"), 2);
 	cr_expect_eq(num_of(o, "bytes_in"), 11);
 	cr_expect_eq(num_of(o, "bytes_out"), 22);
 	cr_expect_eq(num_of(o, "first_us"), 50);

@@ -1,0 +1,30 @@
+/*
+ * control/service/recorder.h - a recorder: what comes by a tee is written to a file, until it ends.
+ *
+ * A process of its own for each recorded session, with two descriptors and nothing else: control
+ * and the helper may be started again meanwhile.
+ */
+#ifndef SLUICE_CONTROL_SERVICE_RECORDER_H
+#define SLUICE_CONTROL_SERVICE_RECORDER_H
+
+#include <stdbool.h>
+
+#include "control/service/cast.h"
+
+struct recorder {
+	int tee;  /* link/tee.h; read until its end */
+	int file; /* empty, and nobody else writes it */
+	/* What cannot be written ends it, and so the tee: the session, if that is strict. Else it
+	 * is left out, and a marker says so. */
+	bool strict;
+	struct cast_about about;
+	/* how it went */
+	uint64_t bytes; /* of the file */
+	uint64_t lost;  /* of the session, here or before */
+	bool whole;     /* the tee has said its end */
+};
+
+/* 0: the tee is at its end; or -errno why a strict one ends before; -EBADMSG. */
+int recorder_run(struct recorder *r) __attribute__((warn_unused_result));
+
+#endif
