@@ -7,18 +7,18 @@ _sluicectl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd= i words=
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		-s | --socket | --grace | --interval | --sort) ((i++)) ;;
+		-s | --socket | --grace | --interval | --sort | --for | --messages | --pcapng) ((i++)) ;;
 		-*) ;;
 		*) cmd=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	case $prev in
-	-s | --socket) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	-s | --socket | --pcapng) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	--sort) words='rate in out age user waits' ;;
 	esac
 	if [ -z "$words" ]; then
 		case $cmd in
-		'') words='show top disconnect close open rekey drain undrain shutdown reload schema --json --tsv --no-header --socket --help --version' ;;
+		'') words='show top disconnect close open rekey drain undrain shutdown reload trace schema --json --tsv --no-header --socket --help --version' ;;
 		show)
 			if [ $((COMP_CWORD - i)) = 1 ]; then
 				words='info connections channels tunnels listeners users penalties limits ports lcores config errors counters'
@@ -35,6 +35,7 @@ _sluicectl() {
 		close) words=$(_sluicectl_column channels 1) ;;
 		shutdown) words='--grace' ;;
 		reload) words='--dry-run' ;;
+		trace) words="$(_sluicectl_column connections 1) --for --messages --pcapng" ;;
 		top) words='--once --interval --sort' ;;
 		esac
 	fi

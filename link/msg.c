@@ -252,6 +252,14 @@ static bool shares_ok(const void *body)
 	       share_ok(m->role_key, m->role);
 }
 
+static bool trace_ok(const void *body)
+{
+	const struct link_trace *b = body;
+
+	return b->fds != 0 && b->messages > 0 && b->messages <= LINK_TRACE_MESSAGES_MAX &&
+	       b->time_ms > 0 && b->time_ms <= LINK_TRACE_MS_MAX;
+}
+
 /* clang-format off */
 #define CONN(type, ...)	     {sizeof(struct type), true, 0, 0, __VA_ARGS__}
 #define ALONE(type, ...)     {sizeof(struct type), false, 0, 0, __VA_ARGS__}
@@ -305,6 +313,7 @@ static const struct shape shapes[] = {
 	[LINK_CMD_GRANT] = CONN(link_grant, grant_ok),
 	[LINK_CMD_REVOKE] = ALONE(link_revoke, NULL),
 	[LINK_CMD_LOOK] = ALONE(link_look, NULL),
+	[LINK_CMD_TRACE] = CONN(link_trace, trace_ok),
 };
 /* clang-format on */
 

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     13
+#define LINK_VERSION     14
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -98,6 +98,7 @@ enum link_type {
 	LINK_CMD_GRANT,        /* link_grant: the shard opens such flows without asking */
 	LINK_CMD_REVOKE,       /* link_revoke; generation 0: whoever's grants they are */
 	LINK_CMD_LOOK,         /* link_look: channels as they are now, for those who look */
+	LINK_CMD_TRACE,        /* link_trace: messages of a connection, for an operator */
 };
 
 struct link_hdr {
@@ -483,6 +484,19 @@ struct link_look {
 	uint32_t id; /* comes back */
 	uint32_t from;
 };
+
+/*
+ * Each message of the connection, as far as it may be seen (ssh/show.h), as frames of link/tee.h to
+ * the descriptor with this token, until so many were said or so long. A shard has one such trace:
+ * the next takes its place.
+ */
+struct link_trace {
+	uint64_t fds;
+	uint32_t messages;
+	uint32_t time_ms;
+};
+#define LINK_TRACE_MESSAGES_MAX 1000000
+#define LINK_TRACE_MS_MAX       3600000
 
 /* What holds a direction of a channel up: name, and for whom looks. */
 #define LINK_SLOW(X)                                                                               \

@@ -15,6 +15,9 @@ static bool length_ok(const struct tee_head *h)
 		return h->len == sizeof(struct tee_gap);
 	case TEE_END:
 		return h->len == sizeof(struct tee_end);
+	case TEE_MSG_IN:
+	case TEE_MSG_OUT:
+		return h->len >= sizeof(struct tee_msg) && h->len <= TEE_BODY_MAX;
 	default:
 		return h->kind != 0 && h->kind < TEE_KINDS && h->len <= TEE_BODY_MAX;
 	}

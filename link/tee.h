@@ -23,6 +23,8 @@ enum tee_kind {
 	TEE_SIZE,   /* struct tee_size: of the terminal, from here on */
 	TEE_GAP,    /* struct tee_gap */
 	TEE_END,    /* struct tee_end */
+	TEE_MSG_IN, /* a message of the client's: struct tee_msg, and what may be seen of it */
+	TEE_MSG_OUT,
 	TEE_KINDS,
 };
 
@@ -40,6 +42,10 @@ struct tee_size {
 
 struct tee_gap {
 	uint64_t bytes; /* of bodies, lost between the frame before this and the one behind it */
+};
+
+struct tee_msg {
+	uint32_t len; /* of all of it */
 };
 
 struct tee_end {

@@ -53,6 +53,7 @@ struct answer {
 		n_cuts_unknown; /* all; those whose groups would have to be asked */
 
 	/* steer.c */
+	int pass; /* a descriptor that goes with the line, plus 1: whoever sends it closes it; 0 */
 	struct {
 		uid_t uid;
 		pid_t pid;

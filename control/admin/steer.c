@@ -42,7 +42,7 @@ static void record(const struct answer *a, const char *text)
 	audit_put(a->caller.audit, r);
 }
 
-__attribute__((format(printf, 2, 3))) static void said(const struct answer *a, const char *fmt, ...)
+void steer_said(const struct answer *a, const char *fmt, ...)
 {
 	char text[LOG_LINE_MAX];
 	va_list ap;
@@ -114,7 +114,7 @@ static int count_tell(struct answer *a, struct answer_text *out)
 	a->more = NULL;
 	if (n == 0)
 		return answer_error("there is no such connection", out);
-	said(a, "%llu connections", (unsigned long long)n);
+	steer_said(a, "%llu connections", (unsigned long long)n);
 	return answer_text_line(out, json_pack("{s:i, s:s, s:o}", "v", ANSWER_VERSION, "did", name,
 					       "connections", admin_count(n)));
 }
@@ -166,7 +166,7 @@ static int closed_tell(struct answer *a, struct answer_text *out, const char *wh
 	answer_over(a);
 	if (n == 0)
 		return answer_error("there is no such channel or listener", out);
-	said(a, "%s %s", what, request_word(&a->request, 1));
+	steer_said(a, "%s %s", what, request_word(&a->request, 1));
 	return answer_text_line(out, json_pack("{s:i, s:s, s:o}", "v", ANSWER_VERSION, "did",
 					       "close", what, admin_count(n)));
 }
@@ -231,7 +231,7 @@ static void open_over(struct ours_ask *o, int err, uint32_t number)
 
 	snprintf(text, sizeof(text), "the client refused it, with reason %u", number);
 	if (err == 0) {
-		said(a, "channel %llu.%u", (unsigned long long)uid, number);
+		steer_said(a, "channel %llu.%u", (unsigned long long)uid, number);
 		a->failed = answer_text_line(
 			a->out, json_pack("{s:i, s:s, s:o}", "v", ANSWER_VERSION, "did", "open",
 					  "channel",
@@ -334,7 +334,7 @@ static int drain(struct answer *a, const struct admin_env *env, struct answer_te
 	env->sessions->draining = on;
 	for (unsigned int i = 0; i < env->n_peers; i++)
 		linkpeer_drain(env->peers[i], on);
-	said(a, "%u connections live", env->sessions->stats.connections);
+	steer_said(a, "%u connections live", env->sessions->stats.connections);
 	return state_tell(a, env, out);
 }
 
@@ -384,7 +384,8 @@ static int reload_tell(struct answer *a, bool dry, struct answer_text *out)
 {
 	int r;
 
-	said(a, "%zu keywords differ%s", json_array_size(a->sums), dry ? ", nothing was changed" : "");
+	steer_said(a, "%zu keywords differ%s", json_array_size(a->sums),
+		   dry ? ", nothing was changed" : "");
 	r = answer_text_line(out, json_pack("{s:i, s:s, s:b, s:O, s:O, s:o, s:o, s:O, s:o}", "v",
 					    ANSWER_VERSION, "did", "reload", "dry_run", (int)dry,
 					    "differs", a->sums, "cuts", a->cuts, "cuts_all",
@@ -482,6 +483,7 @@ static const struct steer_request requests[] = {
 	{"close", "close CONN.NUMBER|CONN:PORT", 2, 2, close_begin},
 	{"open", "open CONN TYPE SOCKET [raw=BASE64]", 4, 5, open_begin},
 	{"rekey", "rekey NUMBER|FILTER...|all", 2, 5, rekey},
+	{"trace", "trace NUMBER SECONDS MESSAGES", 4, 4, steer_trace},
 	{"drain", "drain", 1, 1, drain},
 	{"undrain", "undrain", 1, 1, drain},
 	{"shutdown", "shutdown [SECONDS]", 1, 2, shut_down},

@@ -16,6 +16,11 @@ struct steer_request {
 	steer_fn *begin;
 };
 
+/* For the log: who asked, for what, and this. */
+void steer_said(const struct answer *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* steer_trace.c */
+steer_fn steer_trace;
+
 /* NULL behind the last. */
 const struct steer_request *steer_at(size_t i);
 

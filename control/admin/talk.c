@@ -6,11 +6,47 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static void pass_end(struct talk *t)
+{
+	if (t->answer.pass > 0)
+		close(t->answer.pass - 1);
+	t->answer.pass = 0;
+}
+
+/* Where a descriptor goes with the line, with its first bytes. */
+static ssize_t send_some(struct talk *t)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {.room = {0}};
+	struct iovec iov = {t->out.p + t->sent, t->out.len - t->sent};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fd = t->answer.pass - 1;
+	ssize_t n;
+
+	if (fd >= 0) {
+		struct cmsghdr *h;
+
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+		h = CMSG_FIRSTHDR(&msg);
+		h->cmsg_level = SOL_SOCKET;
+		h->cmsg_type = SCM_RIGHTS;
+		h->cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	}
+	n = sendmsg(t->fd, &msg, MSG_NOSIGNAL);
+	if (n > 0)
+		pass_end(t);
+	return n;
+}
+
 /* 1: all of it is on its way; 0: the socket is full. */
 static int flush(struct talk *t)
 {
 	while (t->sent < t->out.len) {
-		ssize_t n = send(t->fd, t->out.p + t->sent, t->out.len - t->sent, MSG_NOSIGNAL);
+		ssize_t n = send_some(t);
 		int r;
 
 		if (n < 0)
@@ -141,6 +177,7 @@ static void on_closed(uv_handle_t *h)
 void talk_end(struct talk *t, void (*closed)(struct talk *t))
 {
 	answer_over(&t->answer);
+	pass_end(t);
 	answer_text_free(&t->out);
 	t->closed = closed;
 	uv_poll_stop(&t->poll);

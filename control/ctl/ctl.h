@@ -6,6 +6,7 @@
  * table.c  answers as tables, and as lines with tabs
  * value.c  numbers and times for people
  * top.c    what goes on, as it goes on
+ * trace.c  messages of a connection; pcapng.h: as a file
  * schema.c what answers are made of, as a JSON schema
  */
 #ifndef SLUICE_CONTROL_CTL_CTL_H
@@ -33,7 +34,8 @@ struct ctl {
 	bool bare; /* no line of titles */
 	bool all, dry_run, once;
 	const char *interval, *sort; /* NULL: none was given */
-	const char *grace; /* NULL: none was given */
+	const char *grace;           /* NULL: none was given */
+	const char *pcapng, *lasting, *messages; /* of a trace; NULL: none was given */
 };
 
 /* --- ask.c --- */
@@ -72,6 +74,13 @@ const char *ctl_value(const struct admin_field *field, const json_t *v, char buf
 const char *ctl_plain(const json_t *v, char buf[CTL_VALUE_MAX]);
 const char *ctl_bytes(double n, char buf[CTL_VALUE_MAX]);
 const char *ctl_age(double seconds, char buf[CTL_VALUE_MAX]);
+
+/* 90, 90s, 15m, 2h, 1d as seconds; NULL: it is no time. */
+const char *ctl_seconds(const char *text, char buf[32]);
+
+/* --- trace.c --- */
+
+int ctl_trace(const struct ctl *c, const char *conn);
 
 /* --- top.c --- */
 

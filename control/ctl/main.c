@@ -92,33 +92,13 @@ static int disconnect(const struct ctl *c, char **word, int n)
 	return steer(c, words, k);
 }
 
-/* 90, 90s, 15m, 2h, 1d as seconds; NULL: it is no time. */
-static const char *seconds(const char *text, char buf[32])
-{
-	static const struct {
-		char unit;
-		unsigned long long of;
-	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end;
-	unsigned long long n = strtoull(text, &end, 10);
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && end != text && n < 1000000;
-	     i++) {
-		if (*end != units[i].unit || (*end != '\0' && end[1] != '\0'))
-			continue;
-		snprintf(buf, 32, "%llu", n * units[i].of);
-		return buf;
-	}
-	return NULL;
-}
-
 static int shut_down(const struct ctl *c, char **word, int n)
 {
 	char buf[32], *words[] = {word[0], buf};
 
 	if (c->grace == NULL)
 		return steer(c, word, n);
-	if (seconds(c->grace, buf) != NULL)
+	if (ctl_seconds(c->grace, buf) != NULL)
 		return steer(c, words, 2);
 	fprintf(stderr, "sluicectl: a grace is a number with s, m, h or d\n");
 	return CTL_USAGE;
@@ -188,6 +168,12 @@ static int rekey(const struct ctl *c, char **word, int n)
 	return CTL_USAGE;
 }
 
+static int trace(const struct ctl *c, char **word, int n)
+{
+	(void)n;
+	return ctl_trace(c, word[1]);
+}
+
 static int top(const struct ctl *c, char **word, int n)
 {
 	(void)word;
@@ -226,6 +212,8 @@ static const struct command commands[] = {
 	{"reload", "[--dry-run]", "read the configuration again; show what differs", 0, 0, reload},
 	{"top", "[--once] [--interval S] [--sort BY]", "cores and channels as they work", 0, 0,
 	 top},
+	{"trace", "CONN [--pcapng FILE] [--for TIME] [--messages N]",
+	 "each message of a connection: its name and fields", 1, 1, trace},
 	{"schema", "", "what --json prints, as a JSON schema", 0, 0, schema},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -280,6 +268,9 @@ int main(int argc, char **argv)
 						{"once", no_argument, NULL, 'O'},
 						{"interval", required_argument, NULL, 'I'},
 						{"sort", required_argument, NULL, 'S'},
+						{"pcapng", required_argument, NULL, 'P'},
+						{"for", required_argument, NULL, 'F'},
+						{"messages", required_argument, NULL, 'M'},
 						{"help", no_argument, NULL, 'h'},
 						{"version", no_argument, NULL, 'V'},
 						{0}};
@@ -317,6 +308,15 @@ int main(int argc, char **argv)
 			break;
 		case 'S':
 			c.sort = optarg;
+			break;
+		case 'P':
+			c.pcapng = optarg;
+			break;
+		case 'F':
+			c.lasting = optarg;
+			break;
+		case 'M':
+			c.messages = optarg;
 			break;
 		case 'A':
 			c.all = true;

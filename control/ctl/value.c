@@ -1,5 +1,6 @@
 /* control/ctl/value.c - numbers and times for people. */
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -103,4 +104,23 @@ const char *ctl_value(const struct admin_field *field, const json_t *v, char buf
 	default:
 		return ctl_plain(v, buf);
 	}
+}
+
+const char *ctl_seconds(const char *text, char buf[32])
+{
+	static const struct {
+		char unit;
+		unsigned long long of;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	unsigned long long n = strtoull(text, &end, 10);
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && end != text && n < 1000000;
+	     i++) {
+		if (*end != units[i].unit || (*end != '\0' && end[1] != '\0'))
+			continue;
+		snprintf(buf, 32, "%llu", n * units[i].of);
+		return buf;
+	}
+	return NULL;
 }

@@ -122,8 +122,10 @@ static int frame(struct work *w, const struct tee_head *h, const uint8_t *body)
 		w->gap += gap.bytes;
 		w->r->lost += gap.bytes;
 		return 0;
-	default:
+	case TEE_END:
 		w->r->whole = true;
+		return 0;
+	default:
 		return 0;
 	}
 }

@@ -222,6 +222,9 @@ struct session *session_of_login(struct session_env *env, const struct session_l
 int session_disconnect(struct session *s, const char *reason) __attribute__((warn_unused_result));
 int session_rekey(struct session *s) __attribute__((warn_unused_result));
 void session_close_channel(struct session *s, uint64_t token, uint32_t local_channel);
+/* Its messages, so many or for so long, to this descriptor, which stays the caller's. */
+int session_trace(struct session *s, int fd, uint32_t messages, uint32_t time_ms)
+	__attribute__((warn_unused_result));
 /* Those at this port; their channels live on. How many there were. */
 unsigned int session_close_listeners(struct session *s, uint16_t port);
 

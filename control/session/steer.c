@@ -38,6 +38,22 @@ void session_close_channel(struct session *s, uint64_t token, uint32_t local_cha
 		item_body(s, LINK_CMD_CHAN_CLOSE, &m, sizeof(m));
 }
 
+/* The shard has it end by itself. */
+int session_trace(struct session *s, int fd, uint32_t messages, uint32_t time_ms)
+{
+	const struct session_link *link = &s->table->link;
+	const struct link_trace m = {
+		.fds = ++s->table->env->last_token, .messages = messages, .time_ms = time_ms};
+	int r;
+
+	if (s->ended)
+		return -ENOENT;
+	r = link->send_fds != NULL ? link->send_fds(link->arg, m.fds, &fd, 1) : -EOPNOTSUPP;
+	if (r == 0)
+		item_body(s, LINK_CMD_TRACE, &m, sizeof(m));
+	return r;
+}
+
 unsigned int session_close_listeners(struct session *s, uint16_t port)
 {
 	struct listener *l = forward_next(s, NULL), *next;

@@ -514,6 +514,8 @@ static enum visit send_from(struct chan *ch, struct share *share, uint32_t want,
 		ssh_chan_extended_head_build(&w, ch->peer, SSH_EXTENDED_DATA_STDERR, n);
 	else
 		ssh_chan_data_head_build(&w, ch->peer, n);
+	if (traced(ch->conn))
+		trace_sent(ch->conn, head, (uint32_t)ssh_wr_done(&w), n);
 	record_tx_push(&ch->conn->tx, &chain, head, (uint32_t)ssh_wr_done(&w));
 	ssh_swin_sent(&ch->swin, n);
 	if (unlikely(ch->conn->capped))

@@ -143,6 +143,7 @@ void conn_free(struct conn *c)
 {
 	struct relay *r = c->relay;
 
+	trace_conn_over(c);
 	timer_drop(c);
 	r->n_unknown -= (c->pend & CONN_EV_NEW) != 0;
 	record_q_free(&c->up);
@@ -241,6 +242,8 @@ int conn_send_chain(struct conn *c, struct pkt_chain *payload, uint8_t msg)
 	if (!c->tx_newkeys && ssh_phase_tx(c->tx_kex, msg) &&
 	    !(msg == SSH_MSG_KEXINIT && c->tx_kex)) {
 		kex_sealed(c, msg);
+		if (traced(c))
+			trace_chain(c, TEE_MSG_OUT, payload);
 		record_tx_push(&c->tx, payload, NULL, 0);
 		return 0;
 	}
@@ -254,6 +257,8 @@ int conn_send_chain(struct conn *c, struct pkt_chain *payload, uint8_t msg)
 		pkt_chain_free(payload);
 		return -SSH_E_KEX_FLOOD;
 	}
+	if (traced(c))
+		trace_chain(c, TEE_MSG_OUT, payload);
 	record_q_push(&c->hold, payload, NULL, 0);
 	return 0;
 }

@@ -400,6 +400,8 @@ unsigned int dispatch_run(struct conn *c)
 			m.head_len = RTE_MIN(m.chain->len, (uint32_t)sizeof(m.head));
 			pkt_chain_read(m.chain, 0, m.head, m.head_len);
 			m.type = m.head[0];
+			if (traced(c))
+				trace_received(c, m.chain, m.seqnr);
 			r = dispatch(c, &m);
 		}
 		if (r == -EINPROGRESS)

@@ -90,6 +90,7 @@ void relay_fds_came(struct relay *r, uint64_t token, uint64_t now_us)
 	struct chan *ch = TAILQ_FIRST(&r->fds_awaited);
 
 	r->now_us = now_us;
+	trace_fds_came(r, token);
 	while (ch != NULL && ch->fds != token)
 		ch = TAILQ_NEXT(ch, fds_link);
 	if (ch != NULL) /* a token is one channel's */

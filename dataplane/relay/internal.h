@@ -12,7 +12,7 @@
  * mem.c      while buffers are short                  turn.c    which connections a turn serves
  * forward.c  listeners of connections, and channels that we open
  * note.c     bytes that are kept for another control  comp.c   when directions are compressed
- * tee.c      channels of which somebody has a copy
+ * tee.c      channels of which somebody has a copy   trace.c   what an operator sees of messages
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
  * cap.c      bytes a second, by meter.c and budget.c
@@ -135,6 +135,18 @@ struct tees {
 	struct chan_tee *tee; /* [RELAY_TEES_MAX] */
 	struct chan_tee *free;
 	uint32_t fresh; /* never used from fresh on */
+};
+
+/* What an operator sees of one connection; zeroed: there is none. */
+struct trace {
+	struct conn *conn;
+	struct tee tee;
+	uint64_t fds; /* token of its descriptor, which did not come yet; 0 */
+	uint64_t until_us;
+	uint32_t left;  /* messages */
+	uint32_t seqnr; /* of the client's latest */
+	bool seen;
+	bool heard; /* of its stream there is news */
 };
 
 struct chan {
@@ -399,6 +411,7 @@ struct relay {
 	struct notes notes;
 	struct asks asks;
 	struct tees tees;
+	struct trace trace;
 	uint8_t *msg;     /* LINK_MSG_MAX: the item that is carried out */
 	size_t msg_len;   /* > 0: it could not be carried out yet */
 	uint8_t *payload; /* LINK_PAYLOAD_MAX: a payload gathered for the link */
@@ -684,6 +697,21 @@ void chan_tee_size(struct chan *ch, uint16_t columns, uint16_t rows);
 static inline bool chan_tee_full(const struct chan *ch)
 {
 	return unlikely(ch->tee != NULL) && tee_full(&ch->tee->tee);
+}
+
+/* trace.c */
+void trace_begin(struct conn *c, const struct link_trace *m);
+void trace_end(struct relay *r);
+void trace_conn_over(struct conn *c);
+void trace_fds_came(struct relay *r, uint64_t token);
+unsigned int trace_run(struct relay *r); /* is it at its end? */
+/* Messages, where it is this connection's: traced(). */
+void trace_received(struct conn *c, const struct pkt_chain *payload, uint32_t seqnr);
+void trace_chain(struct conn *c, enum tee_kind kind, const struct pkt_chain *payload);
+void trace_sent(struct conn *c, const uint8_t *head, uint32_t head_len, uint32_t data_len);
+static inline bool traced(const struct conn *c)
+{
+	return unlikely(c->relay->trace.conn == c);
 }
 
 /* up.c */

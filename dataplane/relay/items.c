@@ -266,6 +266,9 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return 0;
 	case LINK_CMD_CHAN_CLOSE:
 		return cmd_chan_close(c, m);
+	case LINK_CMD_TRACE:
+		trace_begin(c, m);
+		return 0;
 	case LINK_CMD_GRANT:
 		return cmd_grant(c, m);
 	default:

@@ -161,6 +161,7 @@ unsigned int relay_run(struct relay *r, uint64_t now_us)
 
 	r->now_us = now_us;
 	work = items_run(r);
+	work += trace_run(r);
 	work += audit_run(r); /* before a connection that was born in the place of an ended one */
 	return work + turn_visit(r, &r->tx_turn, conn_run, turn_fetch_target);
 }

@@ -191,6 +191,7 @@ void relay_uses(const struct relay *r, struct relay_uses *ret);
 	X(HOST, "channels opened over descriptors")                                                \
 	X(TEES, "channels of which somebody has a copy: recordings")                               \
 	X(TEE_FAILED, "of these, whose copy could not be made, or not any more")                   \
+	X(TRACES, "connections that an operator looked at, message by message")                    \
 	X(HOST_LATE, "channels ended: their descriptors did not come in time")                     \
 	X(FORWARDS, "listeners made for clients")                                                  \
 	X(FORWARD_TABLE_FULL, "listeners refused: table full")                                     \

@@ -206,5 +206,7 @@ uint64_t relay_next_timer_us(const struct relay *r)
 {
 	uint64_t t = deadlines_next_us(&r->due);
 
+	if (r->trace.conn != NULL)
+		t = RTE_MIN(t, r->trace.until_us);
 	return r->retry ? RTE_MIN(t, r->now_us + RELAY_RETRY_US) : t;
 }

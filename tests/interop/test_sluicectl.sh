@@ -147,6 +147,39 @@ check "nobody there" is 3 "$ctl" -s "$dir/nowhere" show info
 check "a key exchange" "$ctl" rekey 1
 twice() { for _ in $(seq 200); do [ "$(grep -c 'SSH2_MSG_NEWKEYS received' ssh.log)" = 2 ] && return; sleep 0.05; done; return 1; }
 check "it is made" twice
+# Its messages, while it changes its keys: names and fields, and a file of packets.
+traced() {
+	"$ctl" trace 1 --for 60 --messages 6 >trace.txt 2>trace.err & local pid=$!
+	for _ in $(seq 200); do grep -q 'trace: connection 1' control.log && break; sleep 0.05; done
+	"$ctl" rekey 1 && wait $pid && grep -qE '^[0-9.]+ +out KEXINIT len=[0-9]+ kex=.*curve25519' trace.txt &&
+		grep -qE '^[0-9.]+ +in +KEXINIT ' trace.txt && [ "$(wc -l <trace.txt)" = 6 ] && grep -q '^6 messages' trace.err
+}
+check "a key exchange, message by message" traced
+captured() {
+	"$ctl" trace 1 --pcapng trace.pcapng --messages 6 >/dev/null 2>&1 & local pid=$!
+	for _ in $(seq 200); do [ "$(grep -c 'trace: connection 1' control.log)" -ge 2 ] && break; sleep 0.05; done
+	"$ctl" rekey 1 && wait $pid && python3 - trace.pcapng <<'PY'
+import struct, sys
+b, at, packets = open(sys.argv[1], 'rb').read(), 0, []
+while at < len(b):
+    kind, n = struct.unpack_from('<II', b, at)
+    assert n % 4 == 0 and struct.unpack_from('<I', b, at + n - 4)[0] == n
+    if kind == 1: assert struct.unpack_from('<H', b, at + 8)[0] == 147
+    if kind == 6:
+        high, low, caught, length = struct.unpack_from('<IIII', b, at + 12)
+        flags = struct.unpack_from('<HHI', b, at + 28 + (caught + 3) // 4 * 4)
+        assert caught <= length and flags[:2] == (2, 4) and flags[2] in (1, 2)
+        packets.append((b[at + 28], flags[2]))
+    at += n
+assert len(packets) == 6 and (20, 1) in packets and (20, 2) in packets, packets
+PY
+}
+check "the same as packets" captured
+if command -v tshark >/dev/null; then
+	check "tshark reads them" [ "$(tshark -r trace.pcapng 2>/dev/null | wc -l)" = 6 ]
+fi
+no_trace() { ! "$ctl" trace 4711 2>err.txt && grep -q 'no such connection' err.txt; }
+check "of a connection there is not" no_trace
 check "drain" "$ctl" drain
 check "nobody new comes in" refused timeout 10 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -i id -p "$port" tester@127.0.0.1 -N
 check "not ready" [ "$(says "http://127.0.0.1:$metrics/readyz")" = 'it drains' ]

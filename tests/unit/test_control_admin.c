@@ -282,7 +282,7 @@ Test(control_admin, who_leaves_while_a_shard_is_asked)
 	session_table_free(t.table); /* the shard goes, too */
 	json_decref(hear(fd));
 	close(fd);
-	cr_assert_eq(session_table_new(&t.env, &(struct session_link){.send = items_drop}, 0, 0, 16,
+	cr_assert_eq(session_table_new(&t.env, &(struct session_link){.send = items_drop, .send_fds = fds_keep}, 0, 0, 16,
 				       &t.table),
 		     0);
 }
@@ -480,6 +480,8 @@ Test(control_admin, what_cannot_be_done)
 	static const char which[] = "which: a number, all, user=NAME, address=ADDRESS[/BITS], "
 				    "conn=NUMBER";
 	static const char none[] = "there is no such connection";
+	static const char limits[] =
+		"a trace is of one connection, 1 to 3600 seconds, 1 to 1000000 messages";
 	static const char forms[] = "a channel is CONN.NUMBER, a listener CONN:PORT";
 	static const struct {
 		const char *request, *error;
@@ -507,6 +509,13 @@ Test(control_admin, what_cannot_be_done)
 		{"close 1:65536", forms},
 		{"close 1.4294967296", forms},
 		{"close 1:22", "there is no such channel or listener"},
+		{"trace 1", "trace NUMBER SECONDS MESSAGES"},
+		{"trace x 1 1", limits},
+		{"trace 1 0 1", limits},
+		{"trace 1 3601 1", limits},
+		{"trace 1 1 0", limits},
+		{"trace 1 1 1000001", limits},
+		{"trace 1 1 1", "there is no such connection, or it cannot be looked at"},
 		{"drain now", "drain"},
 		{"shutdown", "it cannot be shut down from here"},
 		{"shutdown -1", "a grace is seconds, a week at most"},
@@ -564,6 +573,53 @@ Test(control_admin, connections_are_ended_once)
 	expect_refused(fd, "disconnect all", "there is no such connection");
 	cr_expect_not_null(strstr(t.log, ": disconnect: 8 connections"));
 	cr_expect_not_null(strstr(t.log, "operator uid "));
+	close(fd);
+}
+
+/* The line, and the descriptor that comes with it. */
+static int passed(int fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	char line[512];
+	struct iovec iov = {line, sizeof(line)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = c.room,
+			     .msg_controllen = sizeof(c.room)};
+	ssize_t n;
+	int got;
+
+	while ((n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC)) < 0) {
+		cr_assert_eq(errno, EAGAIN);
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+	cr_assert(n > 0 && line[n - 1] == '\n');
+	cr_assert_not_null(CMSG_FIRSTHDR(&msg));
+	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(got));
+	return got;
+}
+
+/* What the shard says comes to who asked. */
+Test(control_admin, a_trace_is_one_sockets_two_ends)
+{
+	int fd = call(), mine;
+	char c;
+
+	conn_begin(3);
+	say(fd, "trace 4294967299 60 1000\n");
+	mine = passed(fd);
+	cr_expect_eq(t.trace.fds, t.fds);
+	cr_expect_eq(t.trace.time_ms, 60000);
+	cr_expect_eq(t.trace.messages, 1000);
+	cr_assert_eq(write(t.fd, "x", 1), 1);
+	close(t.fd);
+	cr_expect_eq(read(mine, &c, 1), 1);
+	cr_expect_eq(read(mine, &c, 1), 0, "nobody else has it");
+	cr_expect_not_null(strstr(t.log, ": trace: connection 4294967299, 60 s, 1000 messages"));
+	close(mine);
 	close(fd);
 }
 

@@ -65,6 +65,7 @@ static const struct {
 	{LINK_CMD_GRANT, sizeof(struct link_grant), 0, true},
 	{LINK_CMD_REVOKE, sizeof(struct link_revoke), 0, false},
 	{LINK_CMD_LOOK, sizeof(struct link_look), 0, false},
+	{LINK_CMD_TRACE, sizeof(struct link_trace), 0, true},
 };
 
 static void *body(void)
@@ -152,6 +153,9 @@ static void good_body(uint16_t type, uint32_t tail)
 		break;
 	case LINK_IT_CHAN_HOST:
 		*(struct link_chan_host *)body() = (struct link_chan_host){.fds = 1};
+		break;
+	case LINK_CMD_TRACE:
+		*(struct link_trace *)body() = (struct link_trace){1, 1, 1};
 		break;
 	case LINK_IT_CHAN_FDS:
 		((struct link_chan_fds *)body())->fds = 1;
@@ -412,6 +416,25 @@ Test(link_msg, a_channel_over_descriptors_has_some_or_is_a_programs)
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 	len = good_of(LINK_IT_CHAN_FDS);
 	((struct link_chan_fds *)body())->fds = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}
+
+Test(link_msg, traces_have_an_end)
+{
+	struct link_trace *b = body();
+	size_t len = good_of(LINK_CMD_TRACE);
+
+	*b = (struct link_trace){1, LINK_TRACE_MESSAGES_MAX, LINK_TRACE_MS_MAX};
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	*b = (struct link_trace){0, 1, 1};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	*b = (struct link_trace){1, 0, 1};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	*b = (struct link_trace){1, 1, 0};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	*b = (struct link_trace){1, LINK_TRACE_MESSAGES_MAX + 1, 1};
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	*b = (struct link_trace){1, 1, LINK_TRACE_MS_MAX + 1};
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 }
 

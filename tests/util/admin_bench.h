@@ -46,6 +46,9 @@ static struct {
 	struct link_look look; /* the latest, of looks */
 	unsigned int looks;
 	struct link_chan_ref closed; /* the latest channel that was to be closed */
+	struct link_trace trace;     /* the latest that was to be begun, */
+	uint64_t fds;                /* and the descriptor that was sent: its token, */
+	int fd;                      /* and it; 0 */
 } t = {.dir = "/tmp/sluice-admin-XXXXXX"};
 
 static inline void sink(void *arg, enum log_level level, const char *line)
@@ -68,8 +71,19 @@ static inline void items_drop(void *arg, const void *head, size_t head_len, cons
 	if (h->type == LINK_CMD_LOOK && body_len == sizeof(t.look))
 		memcpy(&t.look, body, sizeof(t.look));
 	t.looks += h->type == LINK_CMD_LOOK;
+	if (h->type == LINK_CMD_TRACE)
+		memcpy(&t.trace, body, sizeof(t.trace));
 	if (h->type == LINK_CMD_CHAN_CLOSE)
 		memcpy(&t.closed, body, sizeof(t.closed));
+}
+
+static inline int fds_keep(void *arg, uint64_t token, const int *fds, unsigned int n)
+{
+	(void)arg;
+	cr_assert_eq(n, 1);
+	t.fds = token;
+	t.fd = dup(fds[0]);
+	return 0;
 }
 
 static inline uint64_t now_ms(void)
@@ -94,7 +108,7 @@ static inline void setup(void)
 		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
 	};
-	const struct session_link link = {.send = items_drop, .start_id = 1};
+	const struct session_link link = {.send = items_drop, .send_fds = fds_keep, .start_id = 1};
 	struct session_env *e = &t.env;
 	struct key *host = NULL;
 	char *errors = NULL, path[128];
