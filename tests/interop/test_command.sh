@@ -127,6 +127,20 @@ check "by two jump hosts, one of them ours" says jumped s ssh jumped echo jumped
 check "by a ProxyCommand that is sluice -W" says proxied s ssh command echo proxied
 check "a jump host that has no way there" status 255 s ssh -J gate -p 1 sshd true
 
+# S-75: a key is that of the name, address and port it was shown for; a jump host's is never its target's.
+sed "s#$dir/known\$#$dir/s75#" config >s75.config
+by_gate() { timeout 60 "$sluice" ssh -F s75.config -J gate "$@" dropbear true; }
+key_of() { ssh-keygen -F "[127.0.0.1]:$1" -f s75 | awk '!/^#/ { print $3 }'; }
+db=$(dropbearkey -y -f dbkey | awk '/^ssh-/ { print $2 }') gate=$(cut -d' ' -f2 host.pub)
+each_its_own() { by_gate && [ "$(wc -l <s75)" = 2 ] && [ "$(key_of 2202)" = "$db" ] && [ "$(key_of 2203)" = "$gate" ]; }
+check "S-75: a jump host and its target are known by a key each" each_its_own
+sed -i /:2202/d s75
+gates_alone() { status 255 by_gate -o StrictHostKeyChecking=yes && [ "$(wc -l <s75)" = 1 ]; }
+check "S-75: who knows the jump host does not know its target" gates_alone
+echo "[127.0.0.1]:2202 ssh-ed25519 $gate" >>s75
+gates_key() { status 255 by_gate && grep -q 'THE HOST KEY OF .* HAS CHANGED' "$dir/out" && [ "$(key_of 2202)" = "$gate" ]; }
+check "S-75: a target is not believed for the jump host's key" gates_key
+
 # --- many hosts, and for programs -------------------------------------------------------------------
 check "many: each line with its host" says $'dropbear: hi\nsshd: hi' bash -c "$sluice exec -F config sshd,dropbear 'echo hi' | sort"
 check "many: one that is not there" status 255 s exec sshd,none.invalid true
