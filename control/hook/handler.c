@@ -249,12 +249,14 @@ static void on_written(uv_write_t *req, int status)
 	free((struct line *)(void *)req);
 }
 
-static void line_send(struct handler_call *c, struct line *l, size_t len)
+static bool line_send(struct handler_call *c, struct line *l, size_t len)
 {
 	uv_buf_t buf = uv_buf_init(l->text, (unsigned int)len);
+	int r = uv_write(&l->req, (uv_stream_t *)&c->pipe, &buf, 1, on_written);
 
-	if (uv_write(&l->req, (uv_stream_t *)&c->pipe, &buf, 1, on_written) < 0)
+	if (r < 0)
 		free(l);
+	return r == 0;
 }
 
 /* Ends r. */
@@ -270,21 +272,28 @@ static int line_new(struct hook_req *r, struct line **ret, size_t *ret_len)
 	return e;
 }
 
-void handler_tell(struct handler_call *c, struct hook_req *what)
+/* False: it reads too little, or too much would have to be told. */
+static bool tell(struct handler_call *c, struct hook_req *what)
 {
 	struct line *l = NULL;
 	size_t len;
 
 	if (line_new(what, &l, &len) < 0)
-		return;
+		return false;
 	if (c->ops == NULL || c->first != NULL ||
-	    uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > HANDLER_QUEUE_MAX)
+	    uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > HANDLER_QUEUE_MAX) {
 		free(l);
-	else
-		line_send(c, l, len);
+		return false;
+	}
+	return line_send(c, l, len);
 }
 
-void handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m)
+void handler_tell(struct handler_call *c, struct hook_req *what)
+{
+	(void)tell(c, what);
+}
+
+bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m)
 {
 	struct hook_req r;
 
@@ -292,7 +301,7 @@ void handler_tell_request(struct handler_call *c, const struct ssh_chan_request 
 	hook_req_text(&r, "request", m->type);
 	hook_req_bool(&r, "want_reply", m->want_reply);
 	hook_req_bytes(&r, "raw", m->rest.p, m->rest.len);
-	handler_tell(c, &r);
+	return tell(c, &r);
 }
 
 void handler_tell_reply(struct handler_call *c, bool ok)
@@ -318,7 +327,7 @@ static void on_connected(uv_connect_t *req, int status)
 		return;
 	}
 	c->first = NULL;
-	line_send(c, first, c->first_len);
+	(void)line_send(c, first, c->first_len);
 }
 
 static int name_make(struct handler_call *c)

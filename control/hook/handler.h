@@ -49,8 +49,9 @@ struct handler_env {
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
 		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
 	__attribute__((warn_unused_result));
-/* What its client asks for, as it stands; what it was answered. As handler_tell(). */
-void handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m);
+/* What its client asks for, as it stands; false: it is not told, and will not answer that. */
+bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m);
+/* What its client answered. As handler_tell(). */
 void handler_tell_reply(struct handler_call *c, bool ok);
 /* Best effort, as service_signal(). Takes what. */
 void handler_tell(struct handler_call *c, struct hook_req *what);

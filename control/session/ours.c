@@ -214,12 +214,9 @@ void ours_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
 	struct ours *u = o->ours;
 
-	may &= u->handler != NULL;
-	if (m->want_reply && !replies_add(&u->replies, o, may ? REPLY_WAITS : REPLY_NO))
-		return;
-	if (may)
-		handler_tell_request(u->handler, m);
-	replies_say(&u->replies, o);
+	may = may && u->handler != NULL && handler_tell_request(u->handler, m);
+	if (m->want_reply && replies_add(&u->replies, o, may ? REPLY_WAITS : REPLY_NO))
+		replies_say(&u->replies, o);
 }
 
 void ours_reply(struct open *o, bool ok)

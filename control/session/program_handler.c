@@ -125,11 +125,14 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m)
 {
+	bool told;
+
 	if (p->handler == NULL || p->state != PROGRAM_RUNS ||
 	    ssh_session_request_find(m->type) != 0)
 		return false;
-	if (!m->want_reply || replies_add(&p->replies, p->open, REPLY_WAITS))
-		handler_tell_request(p->handler, m);
+	told = handler_tell_request(p->handler, m);
+	if (m->want_reply && replies_add(&p->replies, p->open, told ? REPLY_WAITS : REPLY_NO))
+		replies_say(&p->replies, p->open);
 	return true;
 }
 

@@ -205,19 +205,25 @@ static void program_over(struct program *p)
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
-/* A request of the client's. */
-static void client_asks(struct client *c, const char *type)
+/* A request of the client's, with so many bytes of its own. */
+static void client_asks_much(struct client *c, const char *type, uint32_t len)
 {
+	static const uint8_t bytes[50000] = {3};
 	const struct ssh_chan_request m = {.recipient_channel = LOCAL,
 					   .type = ssh_str_c(type),
 					   .want_reply = true,
-					   .rest = {(const uint8_t *)"\3", 1}};
-	uint8_t buf[128];
+					   .rest = {bytes, len}};
+	static uint8_t buf[sizeof(bytes) + 128];
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_request_build(&w, &m);
 	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+static void client_asks(struct client *c, const char *type)
+{
+	client_asks_much(c, type, 1);
 }
 
 /* What the client is told: a message and the channel it is of. */
@@ -295,6 +301,22 @@ Test(control_ours, requests_go_both_ways_and_replies_in_their_order)
 	over(&c);
 }
 
+/* Its answers are to what it was told. */
+Test(control_ours, what_is_too_much_to_tell_is_refused_in_its_place)
+{
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+
+	client_asks_much(&c, "much@test", 50000);
+	client_asks(&c, "two@test");
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"two@test\""));
+	say(p.channel, "{\"reply\":true}\n");
+	expect_reply(false);
+	expect_reply(true);
+	program_over(&p);
+	over(&c);
+}
+
 static uint64_t session_opened(struct client *c)
 {
 	const struct ssh_chan_open m = {.type = ssh_str_c("session"),
@@ -335,9 +357,11 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	(void)comes(LINK_IT_CHAN_FDS);
 	client_asks(&c, "x-one@test");
 	client_asks(&c, "pty-req"); /* too late, and refused for it */
+	client_asks_much(&c, "x-much@test", 50000);
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"x-one@test\""));
 	say(p.channel, "{\"reply\":true}\n");
 	expect_reply(true);
+	expect_reply(false);
 	expect_reply(false);
 	say(p.channel, "{\"request\":\"x-two@test\"}\n");
 	(void)told(SSH_MSG_CHANNEL_REQUEST);
