@@ -177,8 +177,10 @@ unsigned int chan_run(struct conn *c)
 	uint32_t space;
 
 	if (TAILQ_EMPTY(&c->sparse) && TAILQ_EMPTY(&c->bulk)) {
-		c->tx_much = false;
+		c->tx_much = c->tx_capped = false;
 		turn_spent(c, &c->relay->tx_turn, 0, false);
+		if (unlikely(c->capped) && c->relay->weights.told > 0)
+			weight_waits(c, LINK_OUT, false);
 		return 0;
 	}
 	s = conn_share(c);

@@ -316,6 +316,33 @@ Test(relay_weight, users_have_their_shares_of_a_roles_rate)
 	expect_part(got[3], all, 2, 3);
 }
 
+/* Who waited and closed his channel wants nothing of his user's part. */
+Test(relay_weight, who_closes_what_waited_waits_no_more)
+{
+	struct link_caps caps = rate_of(LINK_CAP_ROLE, 8 * MBIT);
+	struct link_shares a = of_user(77, 1), b = of_user(78, 1);
+	uint64_t got[MANY], all;
+
+	begin(&a, &caps, false);
+	begin(&a, &caps, false);
+	begin(&b, &caps, false);
+	pass(flow, 3, S);
+	for (unsigned int i = 0; i < 1000 && !flow[0].inside->conn->tx_capped; i++)
+		pass(flow, 3, 1000);
+	cr_assert(flow[0].inside->conn->tx_capped);
+	client_simple(&client[0], SSH_MSG_CHANNEL_CLOSE, flow[0].ch.local);
+	bench_turn();
+	client_pull(&client[0]);
+	for (unsigned int i = 1; i < 3; i++)
+		got[i] = moved(&flow[i], LINK_OUT);
+	pass(flow + 1, 2, 4 * S);
+	for (unsigned int i = 1; i < 3; i++)
+		got[i] = moved(&flow[i], LINK_OUT) - got[i];
+	all = sum(got, 1, 2);
+	expect_part(got[1], all, 1, 2);
+	expect_part(got[2], all, 1, 2);
+}
+
 Test(relay_weight, channels_have_their_shares_of_a_connections_rate)
 {
 	static const uint8_t share[] = {1, 4, 0};
