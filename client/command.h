@@ -12,6 +12,6 @@
 
 typedef int command_run(int argc, char **argv);
 
-command_run exec_main, forward_main, keygen_main, scan_main, ssh_main;
+command_run exec_main, forward_main, keygen_main, scan_main, ssh_main, tunnel_main;
 
 #endif

@@ -14,6 +14,7 @@ static const struct {
 	{"keygen", keygen_main, "make, show and convert keys"},
 	{"scan", scan_main, "collect host keys"},
 	{"ssh", ssh_main, "a session, as ssh has one"},
+	{"tunnel", tunnel_main, "forwards of many hosts, kept up"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

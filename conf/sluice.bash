@@ -12,7 +12,7 @@ _sluice_hosts() {
 _sluice() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} words=
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'exec forward keygen scan ssh -h -V' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'exec forward keygen scan ssh tunnel -h -V' -- "$cur")
 		return
 	fi
 	case $cmd:$prev in

@@ -302,6 +302,11 @@ bool config_given(const struct config *c, enum config_id id)
 	return c->set[id];
 }
 
+const struct conf_strs *config_hosts(const struct config *c)
+{
+	return &c->hosts;
+}
+
 const char *config_host_given(const struct config *c)
 {
 	return c->given;
@@ -342,6 +347,8 @@ void config_dump(struct config *c, FILE *f)
 	for (size_t id = 0; id < CONFIG_IDS; id++) {
 		bool lines = adds_lines(config_kws[id].type);
 
+		if (id >= CONFIG_OWN && !c->set[id])
+			continue;
 		for (size_t i = 0; i < c->value[id].n; i++) {
 			if (i == 0 || lines)
 				for (const char *p = config_kws[id].name; *p != '\0'; p++)

@@ -84,6 +84,11 @@ enum config_id {
 	CONFIG_UPDATE_HOST_KEYS,
 	CONFIG_USER_KNOWN_HOSTS_FILE,
 	CONFIG_VISUAL_HOST_KEY,
+	CONFIG_OWN, /* those ssh does not have; dumped when they are given */
+	CONFIG_RECONNECT = CONFIG_OWN,
+	CONFIG_RECONNECT_INTERVAL,
+	CONFIG_RECONNECT_INTERVAL_MAX,
+	CONFIG_RECONNECT_TRIES,
 	CONFIG_IDS
 };
 
@@ -138,6 +143,8 @@ bool config_given(const struct config *c, enum config_id id); /* is it more than
  */
 int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)
 	__attribute__((warn_unused_result));
+/* Names on Host lines of the files read that are no patterns, each once. */
+const struct conf_strs *config_hosts(const struct config *c);
 const char *config_host_given(const struct config *c); /* as the user named it */
 
 /* "keyword value" lines, keywords in small letters: what is in force. */

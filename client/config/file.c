@@ -127,6 +127,15 @@ static void other(struct config *c, const char *name, const struct config_place 
 			   "%s is not supported by sluice and has no effect", o->name);
 }
 
+static void names_add(struct config *c, const struct config_place *at, const char *const *argv,
+		      unsigned int argc)
+{
+	for (unsigned int i = 0; i < argc; i++)
+		if (*argv[i] != '!' && strpbrk(argv[i], "*?") == NULL &&
+		    !list_has(&c->hosts, argv[i]) && !config_add(c, &c->hosts, &argv[i], 1))
+			config_say(c, &c->errors, at, "Host: too many");
+}
+
 void config_line(struct config *c, char *text, struct config_place *at)
 {
 	const char *args[CONF_ARGS_MAX];
@@ -154,6 +163,8 @@ void config_line(struct config *c, char *text, struct config_place *at)
 	if (n < 0)
 		return;
 	host = strcasecmp(text, "Host") == 0;
+	if (host)
+		names_add(c, at, args, (unsigned int)n);
 	if (host || strcasecmp(text, "Match") == 0) {
 		int r = at->file == NULL
 				? (config_say(c, &c->errors, at, "%s is no option", text), -1)

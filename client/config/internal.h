@@ -70,6 +70,7 @@ struct config {
 	const struct conf_algs *algs;
 	struct conf_strs value[CONFIG_IDS];
 	bool set[CONFIG_IDS]; /* by an option or a line */
+	struct conf_strs hosts; /* names on Host lines */
 	const char *given, *host;
 	const char *localuser, *home;
 	bool final, wants_final, no_memory, from_memory;

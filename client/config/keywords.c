@@ -21,6 +21,8 @@ static const struct config_choice ttys[] = {{"yes", "yes"},  {"true", "yes"},   
 					    {NULL, NULL}};
 static const struct config_choice session_types[] = {
 	{"none", "none"}, {"subsystem", "subsystem"}, {"default", "default"}, {NULL, NULL}};
+static const struct config_choice reconnects[] = {
+	{"never", "never"}, {"break", "break"}, {"always", "always"}, {NULL, NULL}};
 static const struct config_choice strict[] = {{"yes", "yes"},
 					      {"true", "yes"},
 					      {"no", "no"},
@@ -163,6 +165,14 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 					  .dflt = "~/.ssh/known_hosts ~/.ssh/known_hosts2",
 					  .expand = ALL_EXPAND},
 	[CONFIG_VISUAL_HOST_KEY] = YESNO("VisualHostKey", "no"),
+	[CONFIG_RECONNECT] = CHOICE("Reconnect", "always", reconnects),
+	[CONFIG_RECONNECT_INTERVAL] = {.name = "ReconnectInterval",
+				       .type = TYPE_TIME,
+				       .dflt = "10"},
+	[CONFIG_RECONNECT_INTERVAL_MAX] = {.name = "ReconnectIntervalMax",
+					   .type = TYPE_TIME,
+					   .dflt = "60"},
+	[CONFIG_RECONNECT_TRIES] = NUMBER("ReconnectTries", "0", 0, INT32_MAX),
 };
 
 static const struct config_other others[] = {

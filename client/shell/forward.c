@@ -1,10 +1,10 @@
 /* client/shell/forward.c - sluice forward: forwards and no session. */
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "client/command.h"
+#include "client/shell/listening.h"
 #include "client/shell/run.h"
 #include "client/shell/say.h"
 
@@ -13,34 +13,20 @@ static const char usage[] =
 	"DESTINATION\n"
 	"options are those of sluice ssh; the ports in use are said on standard output\n";
 
-static const char *kind_name(enum forward_kind kind)
+static void told(struct run *r, const struct forward *f, uint16_t port)
 {
-	return kind == FORWARD_LOCAL ? "local" : kind == FORWARD_REMOTE ? "remote" : "dynamic";
-}
+	const char *kind = forward_kind_name(f->kind);
 
-static void told(const struct forward *f, uint16_t port, bool json)
-{
-	const struct forward_end *l = &f->listen, *t = &f->target;
+	if (r->o->json) {
+		json_t *o = listening_json(f, port);
 
-	if (json) {
-		json_t *o =
-			json_pack("{s:s, s:s}", "event", "listening", "kind", kind_name(f->kind));
-
-		if (l->path)
-			json_object_set_new(o, "path", json_string(l->host));
-		else
-			json_object_set_new(o, "port", json_integer(port));
-		if (!f->socks)
-			json_object_set_new(o, "target", json_string(t->host));
-		if (!f->socks && !t->path)
-			json_object_set_new(o, "target_port", json_integer(t->port));
-		json_dumpf(o, stdout, JSON_COMPACT);
-		putchar('\n');
+		json_object_set_new(o, "event", json_string("listening"));
+		json_line(o);
 		json_decref(o);
-	} else if (l->path) {
-		printf("%s %s\n", kind_name(f->kind), l->host);
+	} else if (f->listen.path) {
+		printf("%s %s\n", kind, f->listen.host);
 	} else {
-		printf("%s %u\n", kind_name(f->kind), port);
+		printf("%s %u\n", kind, port);
 	}
 	fflush(stdout);
 }
@@ -64,13 +50,6 @@ static int work(struct run *r)
 	return run_why(r);
 }
 
-static bool has_forwards(const struct config *c)
-{
-	return config_list(c, CONFIG_LOCAL_FORWARD)->n + config_list(c, CONFIG_REMOTE_FORWARD)->n +
-		       config_list(c, CONFIG_DYNAMIC_FORWARD)->n >
-	       0;
-}
-
 int forward_main(int argc, char **argv)
 {
 	struct options o;
@@ -89,7 +68,7 @@ int forward_main(int argc, char **argv)
 				 : 0;
 	if (status == 0)
 		status = options_load(&o);
-	if (status == 0 && !has_forwards(o.config)) {
+	if (status == 0 && !run_has_forwards(o.config)) {
 		fprintf(stderr, "%s: there is nothing to forward: -L, -R or -D\n", o.name);
 		status = EXIT_ERROR;
 	}

@@ -259,6 +259,8 @@ int options_parse(int argc, char **argv, const char *usage, const char *as, stru
 			break;
 		}
 	}
+	if (r == 0 && !seen.done && o.host == NULL && as != NULL)
+		r = destination_take(&o, as);
 	if (r == 0 && !seen.done && o.host == NULL) {
 		fprintf(stderr, "usage: %s", usage);
 		r = EXIT_ERROR;

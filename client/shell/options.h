@@ -27,7 +27,7 @@ struct options {
 /*
  * 0; -1: what was asked for was shown; else the exit status, and what is wrong was said. The
  * configuration is not read yet. usage: without "usage: ". as: in the place of the destination,
- * which is then what o->destination says; NULL: as it stands.
+ * which is then what o->destination says (NULL: there is none); NULL: as it stands.
  */
 int options_parse(int argc, char **argv, const char *usage, const char *as, struct options *ret);
 void options_fini(struct options *o);

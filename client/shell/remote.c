@@ -22,15 +22,11 @@ static void settle(struct remotes *m, struct remote *r, bool ok)
 	m->told(m->arg, r);
 }
 
-int remotes_ask(struct remotes *m, const struct forward *f)
+static int request(struct remotes *m, struct remote *r)
 {
-	struct remote *r;
+	const struct forward *f = &r->f;
 	int e;
 
-	if (m->n == CONFIG_FORWARDS_MAX)
-		return -ENOSPC;
-	r = &m->v[m->n++];
-	*r = (struct remote){.f = *f, .port = f->listen.port};
 	if (f->listen.path)
 		e = sluice_forward_request_unix(m->relays->s, f->listen.host);
 	else
@@ -39,6 +35,41 @@ int remotes_ask(struct remotes *m, const struct forward *f)
 		return 0;
 	settle(m, r, false);
 	return e;
+}
+
+int remotes_ask(struct remotes *m, const struct forward *f)
+{
+	struct remote *r;
+
+	if (m->n == CONFIG_FORWARDS_MAX)
+		return -ENOSPC;
+	r = &m->v[m->n++];
+	*r = (struct remote){.f = *f, .port = f->listen.port};
+	return request(m, r);
+}
+
+bool remotes_done(const struct remotes *m)
+{
+	return m->answered == m->n;
+}
+
+size_t remotes_refused(const struct remotes *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		n += m->v[i].answered && !m->v[i].ok;
+	return n;
+}
+
+void remotes_again(struct remotes *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i].answered && !m->v[i].ok) {
+			m->v[i].answered = false;
+			m->answered--;
+			(void)request(m, &m->v[i]);
+		}
 }
 
 /* Answers come in the order of requests. */

@@ -24,6 +24,12 @@ struct remotes {
 	void *arg;
 };
 
+/* Was each answered? */
+bool remotes_done(const struct remotes *m);
+/* That are not there, of those answered. */
+size_t remotes_refused(const struct remotes *m);
+/* Asks for those again. */
+void remotes_again(struct remotes *m);
 /* Asks for it; told() says what came of it. 0, or an error, said. */
 int remotes_ask(struct remotes *m, const struct forward *f);
 /* For on_requested and on_channel_open_request. */

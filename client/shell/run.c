@@ -296,14 +296,14 @@ static void remote_told(void *arg, const struct remote *m)
 	}
 	say(SAY_DEBUG, "remote forward success for: %s", text);
 	if (r->told != NULL)
-		r->told(&m->f, m->port, r->o->json);
+		r->told(r, &m->f, m->port);
 	else if (!l->path && l->port == 0)
 		say(SAY_INFO, "Allocated port %u for remote forward %s", m->port, text);
 }
 
-static bool remotes_done(struct run *r)
+static bool all_answered(struct run *r)
 {
-	return r->remotes.answered == r->remotes.n;
+	return remotes_done(&r->remotes);
 }
 
 int run_forward(struct run *r, const struct forward *f)
@@ -328,7 +328,7 @@ int run_forward(struct run *r, const struct forward *f)
 	}
 	say(SAY_DEBUG, "Local forwarding listening: %s", forward_text(f, text, sizeof(text)));
 	if (r->told != NULL)
-		r->told(f, port, r->o->json);
+		r->told(r, f, port);
 	else if (!f->listen.path && f->listen.port == 0)
 		say(SAY_INFO, "Allocated port %u for local forward %s", port, text);
 	return 0;
@@ -348,7 +348,14 @@ static int forwards_of(struct run *r, enum config_id id, enum forward_kind kind)
 	return e;
 }
 
-int run_forwards(struct run *r)
+bool run_has_forwards(const struct config *c)
+{
+	return config_list(c, CONFIG_LOCAL_FORWARD)->n + config_list(c, CONFIG_REMOTE_FORWARD)->n +
+		       config_list(c, CONFIG_DYNAMIC_FORWARD)->n >
+	       0;
+}
+
+int run_forwards_ask(struct run *r)
 {
 	int e = forwards_of(r, CONFIG_LOCAL_FORWARD, FORWARD_LOCAL);
 
@@ -360,8 +367,15 @@ int run_forwards(struct run *r)
 	r->remotes.arg = r;
 	if (forwards_of(r, CONFIG_REMOTE_FORWARD, FORWARD_REMOTE) != 0)
 		e = EXIT_ERROR;
-	run_until(r, remotes_done);
-	if (r->remote_failed || !remotes_done(r))
+	return e;
+}
+
+int run_forwards(struct run *r)
+{
+	int e = run_forwards_ask(r);
+
+	run_until(r, all_answered);
+	if (r->remote_failed || !remotes_done(&r->remotes))
 		e = EXIT_ERROR;
 	if (e == 0 || !config_yes(r->o->config, CONFIG_EXIT_ON_FORWARD_FAILURE))
 		return 0;
@@ -403,7 +417,7 @@ int run_agent(struct run *r, struct sluice_channel *c)
 	return fd < 0 ? 0 : relay_take_fd(&r->relays, c, fd, "the agent");
 }
 
-void run_background(struct run *r)
+void go_background(void)
 {
 	pid_t pid = fork();
 	int null;
@@ -420,6 +434,11 @@ void run_background(struct run *r)
 		dup2(null, STDIN_FILENO);
 		close(null);
 	}
+}
+
+void run_background(struct run *r)
+{
+	go_background();
 	if (r->signals >= 0) { /* a signalfd tells of its maker's */
 		close(r->signals);
 		run_signals(r);

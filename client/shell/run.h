@@ -26,7 +26,8 @@ struct run {
 	size_t place;
 	bool leave; /* ~. */
 	/* A forward listens: where. NULL: it is said. */
-	void (*told)(const struct forward *f, uint16_t port, bool json);
+	void (*told)(struct run *r, const struct forward *f, uint16_t port);
+	void *arg; /* of who is told */
 };
 
 /* On its way. 0, or EXIT_ERROR, said. */
@@ -40,6 +41,9 @@ void run_go(struct run *r, const struct turn *t);
 void run_failed_text(const struct run *r, char *buf, size_t size);
 /* Forwards as the configuration says. 0, or EXIT_ERROR when that ends it (ExitOnForwardFailure). */
 int run_forwards(struct run *r);
+/* The same without waiting for what the server says (r->remotes). EXIT_ERROR: one cannot be had. */
+int run_forwards_ask(struct run *r);
+bool run_has_forwards(const struct config *c);
 /* One forward more. 0 or an error that was said. */
 int run_forward(struct run *r, const struct forward *f);
 /* From now on signals come by the loop: after the last question. */
@@ -55,6 +59,7 @@ bool run_agent_path(struct run *r, char *buf, size_t size);
 /* The server brings somebody for the agent. As on_channel_open_request answers. */
 int run_agent(struct run *r, struct sluice_channel *c);
 /* Goes on in a child; the parent is gone. */
+void go_background(void);
 void run_background(struct run *r);
 
 #endif

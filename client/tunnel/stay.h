@@ -3,10 +3,10 @@
  *
  * The first try comes at once. After a break the wait is a random part of an interval, which
  * doubles with each try that fails, and then is waited for by half at least: those who were cut off
- * together do not come back together, and a server that is not there is not hammered. What was up for less than an interval counts as a try
- * that failed. Seconds a server asked for come before the random part.
- * Clock   the caller's, monotonic, in ms; nothing here waits.
- * Memory  embedded, nothing to free.
+ * together do not come back together, and a server that is not there is not hammered. What was up
+ * for less than an interval counts as a try that failed. Seconds a server asked for come before the
+ * random part. Clock   the caller's, monotonic, in ms; nothing here waits. Memory  embedded,
+ * nothing to free.
  */
 #ifndef SLUICE_CLIENT_TUNNEL_STAY_H
 #define SLUICE_CLIENT_TUNNEL_STAY_H
@@ -24,9 +24,9 @@ enum stay_mode {
 
 struct stay_conf {
 	enum stay_mode mode;
-	uint32_t tries_max; /* after a break; 0: no end */
+	uint32_t tries_max;                    /* after a break; 0: no end */
 	uint64_t interval_ms, interval_max_ms; /* of 2 ms and more */
-	uint64_t try_ms; /* one that takes longer has failed */
+	uint64_t try_ms;                       /* one that takes longer has failed */
 };
 
 struct stay {

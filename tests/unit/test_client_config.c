@@ -452,3 +452,31 @@ Test(client_config, says_what_ssh_says, .init = files_begin, .fini = files_end)
 		config_free(c);
 	}
 }
+
+Test(client_config, names_of_hosts_are_no_patterns_and_come_once)
+{
+	static const char text[] = "Host a b *.c !d\nPort 1\nHost a ? e\nMatch host f\n";
+	struct config *c = config_new(NULL);
+	const struct conf_strs *hosts;
+
+	cr_assert_eq(config_parse(c, "x", text, sizeof(text) - 1), 0, "%s", config_errors(c));
+	hosts = config_hosts(c);
+	cr_assert_eq(hosts->n, 3);
+	cr_assert_str_eq(hosts->v[0], "a");
+	cr_assert_str_eq(hosts->v[1], "b");
+	cr_assert_str_eq(hosts->v[2], "e");
+	config_free(c);
+}
+
+Test(client_config, how_a_tunnel_is_tried_again)
+{
+	static const char text[] = "Reconnect break\nReconnectInterval 2m\nReconnectTries 5\n";
+	struct config *c = config_new(NULL);
+
+	cr_assert_eq(config_parse(c, "x", text, sizeof(text) - 1), 0, "%s", config_errors(c));
+	cr_assert(config_is(c, CONFIG_RECONNECT, "break"));
+	cr_assert_eq(config_number(c, CONFIG_RECONNECT_INTERVAL), 120);
+	cr_assert_eq(config_number(c, CONFIG_RECONNECT_INTERVAL_MAX), 60);
+	cr_assert_eq(config_number(c, CONFIG_RECONNECT_TRIES), 5);
+	config_free(c);
+}

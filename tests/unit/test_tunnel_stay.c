@@ -7,10 +7,8 @@
 #define AGENTS 10000
 #define DAY_MS (24 * 3600 * 1000ULL)
 
-static const struct stay_conf usual = {.mode = STAY_ALWAYS,
-				       .interval_ms = 10000,
-				       .interval_max_ms = 60000,
-				       .try_ms = 60000};
+static const struct stay_conf usual = {
+	.mode = STAY_ALWAYS, .interval_ms = 10000, .interval_max_ms = 60000, .try_ms = 60000};
 
 static struct stay fresh(enum stay_mode mode, uint32_t tries_max)
 {

@@ -1,0 +1,188 @@
+/* client/tunnel/main.c - sluice tunnel: every host's tunnels, kept up. */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "client/command.h"
+#include "client/shell/say.h"
+#include "client/tunnel/tunnel.h"
+#include "conf/notify.h"
+
+static const char usage[] = "sluice tunnel [-f] [--json] [-F FILE] [OPTION ...] [HOST ...]\n"
+			    "every Host of the file that has forwards, or those named; other "
+			    "options are those of sluice "
+			    "ssh\n";
+
+struct agents {
+	struct tunnel **v;
+	size_t n;
+	struct notify notify;
+	uint64_t beat_ms; /* the next one */
+	size_t told_up;   /* SIZE_MAX: nothing was told yet */
+	int signals;
+	size_t place;
+	bool stop;
+};
+
+/* --- which ---------------------------------------------------------------------------------------
+ */
+
+/* named: on the command line, so that it is wrong when there is nothing to forward. */
+static int add(struct agents *a, int argc, char **argv, const char *host, bool named)
+{
+	struct options o;
+	struct tunnel *t;
+	int e = options_parse(argc, argv, usage, host, &o);
+
+	if (e == 0 && config_set(o.config, CONFIG_BATCH_MODE, "yes") < 0)
+		e = EXIT_ERROR;
+	if (e == 0)
+		e = options_load(&o);
+	if (e != 0 || !run_has_forwards(o.config)) {
+		options_fini(&o);
+		if (e == 0 && named)
+			fprintf(stderr, "sluice tunnel: %s has nothing to forward\n", host);
+		return e != 0 || named ? EXIT_ERROR : 0;
+	}
+	t = calloc(1, sizeof(*t));
+	e = t != NULL ? tunnel_init(t, host, &o) : EXIT_ERROR;
+	if (e != 0) {
+		free(t);
+		options_fini(&o);
+		return e;
+	}
+	a->v[a->n++] = t;
+	return 0;
+}
+
+/* first: read about no host in particular. */
+static int add_all(struct agents *a, const struct options *first, int argc, char **argv)
+{
+	const struct conf_strs *hosts = config_hosts(first->config);
+	size_t named = first->destination != NULL ? 1 + (size_t)first->argc : 0;
+	int e = 0;
+
+	a->v = calloc((named > hosts->n ? named : hosts->n) + 1, sizeof(struct tunnel *));
+	if (a->v == NULL)
+		return EXIT_ERROR;
+	if (named > 0)
+		e = add(a, argc, argv, first->destination, true);
+	for (int i = 0; e == 0 && named > 0 && i < first->argc; i++)
+		e = add(a, argc, argv, first->argv[i], true);
+	for (size_t i = 0; e == 0 && named == 0 && i < hosts->n; i++)
+		e = add(a, argc, argv, hosts->v[i], false);
+	if (e == 0 && a->n == 0) {
+		fprintf(stderr, "sluice tunnel: no host of the file has anything to forward\n");
+		e = EXIT_ERROR;
+	}
+	return e;
+}
+
+/* --- the loop ------------------------------------------------------------------------------------
+ */
+
+static int signals_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* To who watches us: how many are up, and that we turn. */
+static void tell(struct agents *a, struct turn *turn)
+{
+	uint64_t now = run_now_ms();
+	size_t up = 0;
+	char text[64];
+
+	for (size_t i = 0; i < a->n; i++)
+		up += a->v[i]->whole;
+	if (up != a->told_up) {
+		snprintf(text, sizeof(text), "%zu of %zu hosts are up", up, a->n);
+		notify_ready(&a->notify, text);
+		a->told_up = up;
+	}
+	if (a->notify.watchdog_ms == 0)
+		return;
+	if (now >= a->beat_ms) {
+		notify_beat(&a->notify);
+		a->beat_ms = now + a->notify.watchdog_ms / 3;
+	}
+	turn_within(turn, (int)(a->beat_ms - now));
+}
+
+static bool all_over(const struct agents *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (!tunnel_over(a->v[i]))
+			return false;
+	return true;
+}
+
+static void loop(struct agents *a)
+{
+	struct turn turn = {0};
+
+	while (!a->stop && !all_over(a)) {
+		turn_begin(&turn);
+		a->place = turn_add(&turn, a->signals, POLLIN);
+		for (size_t i = 0; i < a->n; i++)
+			tunnel_prepare(a->v[i], &turn);
+		tell(a, &turn);
+		if (turn_wait(&turn) < 0)
+			break;
+		a->stop = turn_ready(&turn, a->place) != 0;
+		for (size_t i = 0; i < a->n; i++)
+			tunnel_go(a->v[i], &turn);
+	}
+	turn_fini(&turn);
+}
+
+static int serve(struct agents *a, bool background)
+{
+	if (background)
+		go_background();
+	notify_open(&a->notify);
+	a->signals = signals_open();
+	a->told_up = SIZE_MAX;
+	loop(a);
+	notify_stopping(&a->notify);
+	for (size_t i = 0; i < a->n; i++)
+		tunnel_cancel(a->v[i]);
+	notify_close(&a->notify);
+	close(a->signals);
+	return a->stop ? 0 : EXIT_ERROR;
+}
+
+int tunnel_main(int argc, char **argv)
+{
+	struct agents a = {0};
+	struct options first;
+	/* Something stands in the place of a host while the file is read for its hosts. */
+	int status = options_parse(argc, argv, usage, "localhost", &first);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (status == 0 && config_load(first.config, "localhost", first.config_file) < 0) {
+		fputs(config_errors(first.config), stderr);
+		status = EXIT_ERROR;
+	}
+	if (status == 0)
+		status = add_all(&a, &first, argc, argv);
+	if (status == 0)
+		status = serve(&a, config_yes(first.config, CONFIG_FORK_AFTER_AUTHENTICATION));
+	for (size_t i = 0; i < a.n; i++) {
+		tunnel_fini(a.v[i]);
+		free(a.v[i]);
+	}
+	free(a.v);
+	options_fini(&first);
+	return status < 0 ? 0 : status;
+}

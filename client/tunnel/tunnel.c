@@ -1,0 +1,263 @@
+/* client/tunnel/tunnel.c - see tunnel.h. */
+#include "client/tunnel/tunnel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "client/command.h"
+#include "client/shell/say.h"
+#include "client/tunnel/event.h"
+#include "ssh/forward.h"
+
+#define LOGIN_S     30 /* a login may take so long once it is connected */
+#define STARTS_BITS 20 /* of an epoch: connections of one agent */
+
+/* --- settings ------------------------------------------------------------------------------------
+ */
+
+/* What an unattended agent wants where nothing is said. */
+static const struct {
+	enum config_id id;
+	const char *value;
+} defaults[] = {
+	{CONFIG_SERVER_ALIVE_INTERVAL, "30"},
+	{CONFIG_SERVER_ALIVE_COUNT_MAX, "1"},
+	{CONFIG_CONNECT_TIMEOUT, "30"},
+};
+
+static uint64_t seconds(const struct config *c, enum config_id id, uint64_t least)
+{
+	uint64_t s = config_number(c, id);
+
+	return s > least ? s : least;
+}
+
+static struct stay_conf stay_conf(const struct config *c)
+{
+	return (struct stay_conf){
+		.mode = config_is(c, CONFIG_RECONNECT, "never")   ? STAY_NEVER
+			: config_is(c, CONFIG_RECONNECT, "break") ? STAY_BREAK
+								  : STAY_ALWAYS,
+		.tries_max = (uint32_t)config_number(c, CONFIG_RECONNECT_TRIES),
+		.interval_ms = seconds(c, CONFIG_RECONNECT_INTERVAL, 1) * 1000,
+		.interval_max_ms = seconds(c, CONFIG_RECONNECT_INTERVAL_MAX,
+					   seconds(c, CONFIG_RECONNECT_INTERVAL, 1)) *
+				   1000,
+		.try_ms = (config_number(c, CONFIG_CONNECT_TIMEOUT) + LOGIN_S) * 1000,
+	};
+}
+
+static uint64_t seed(void)
+{
+	uint64_t s = 0;
+
+	/* Without it the time will do: others started at another. */
+	if (getrandom(&s, sizeof(s), 0) != sizeof(s))
+		s = run_now_ms();
+	return s;
+}
+
+int tunnel_init(struct tunnel *t, const char *name, const struct options *o)
+{
+	struct stay_conf conf;
+
+	*t = (struct tunnel){.name = name, .o = *o, .started_s = (uint64_t)time(NULL)};
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		if (!config_given(o->config, defaults[i].id) &&
+		    config_set(o->config, defaults[i].id, defaults[i].value) < 0)
+			return EXIT_ERROR;
+	conf = stay_conf(o->config);
+	stay_init(&t->conn, &conf, seed(), run_now_ms());
+	return 0;
+}
+
+static void drop(struct tunnel *t)
+{
+	if (t->running)
+		run_end(&t->run);
+	t->running = t->whole = false;
+}
+
+void tunnel_fini(struct tunnel *t)
+{
+	drop(t);
+	options_fini(&t->o);
+}
+
+bool tunnel_over(const struct tunnel *t)
+{
+	return t->conn.state == STAY_OVER;
+}
+
+void tunnel_cancel(struct tunnel *t)
+{
+	stay_cancel(&t->conn);
+	drop(t);
+}
+
+/* --- ends ----------------------------------------------------------------------------------------
+ */
+
+/* How long the server wants us away. */
+static uint32_t hint(const struct tunnel *t)
+{
+	char text[16];
+
+	if (!t->running ||
+	    sluice_info(t->run.conn->s, SLUICE_INFO_RETRY_AFTER, text, sizeof(text)) <= 0)
+		return 0;
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+/* It broke, or did not come up: what is under way ends here, and it is said what comes next. */
+static void down(struct tunnel *t, enum event_kind kind, const char *why)
+{
+	struct stay_attempt a;
+	uint32_t stay_away = hint(t);
+	size_t channels = t->running ? t->run.relays.n : 0;
+	bool again;
+
+	drop(t);
+	again = stay_down(&t->conn, stay_away, run_now_ms(), &a);
+	event_down(t, why, channels);
+	if (again)
+		event_attempt(t, kind, &a);
+	else
+		event_over(t);
+}
+
+static void failed(struct tunnel *t)
+{
+	const struct conn *c = t->run.conn;
+	char why[1024];
+
+	if (c->err == -SLUICE_E_KEEPALIVE)
+		snprintf(why, sizeof(why), "the server does not answer");
+	else if (t->conn.state == STAY_UP)
+		snprintf(why, sizeof(why), "%s", c->why);
+	else
+		run_failed_text(&t->run, why, sizeof(why));
+	down(t, EVENT_CONNECTION, why);
+}
+
+/* --- the connection ------------------------------------------------------------------------------
+ */
+
+static void told(struct run *r, const struct forward *f, uint16_t port)
+{
+	const struct tunnel *t = r->arg;
+
+	event_listening(t, f, port);
+}
+
+static void begin(struct tunnel *t)
+{
+	if (run_new(&t->run, &t->o) != 0) {
+		down(t, EVENT_CONNECTION, "no connection can be made");
+		return;
+	}
+	t->run.told = told;
+	t->run.arg = t;
+	t->running = true;
+}
+
+/*
+ * Our own listener of a connection that is dead in truth and not yet for the server: one with a
+ * higher epoch takes its port over (PROTOCOL.md). An agent that started later has the higher one,
+ * and keeps it however often the other comes back.
+ */
+static void send_epoch(struct tunnel *t)
+{
+	uint64_t epoch =
+		t->started_s << STARTS_BITS | (++t->connections & ((1u << STARTS_BITS) - 1));
+	uint8_t p[8];
+
+	for (int i = 0; i < 8; i++)
+		p[i] = (uint8_t)(epoch >> (56 - 8 * i));
+	(void)sluice_request(t->run.conn->s, SSH_REQUEST_EPOCH, false, p, sizeof(p), NULL, 0, NULL);
+}
+
+static void came_up(struct tunnel *t)
+{
+	stay_up(&t->conn, run_now_ms());
+	event_connected(t);
+	stay_init(&t->forwards, &t->conn.conf, seed(), run_now_ms());
+	t->forwards.was_up = t->ever;
+	(void)stay_step(&t->forwards, run_now_ms());
+	send_epoch(t);
+	if (run_forwards_ask(&t->run) != 0)
+		down(t, EVENT_TUNNEL, "a forward cannot be had");
+}
+
+/* --- its forwards --------------------------------------------------------------------------------
+ */
+
+/* The server has said something of each. */
+static void answered(struct tunnel *t)
+{
+	size_t refused = remotes_refused(&t->run.remotes);
+	struct stay_attempt a;
+	char why[128];
+
+	if (refused == 0) {
+		stay_up(&t->forwards, run_now_ms());
+		t->whole = t->ever = true;
+		event_up(t);
+		return;
+	}
+	if (stay_down(&t->forwards, 0, run_now_ms(), &a)) {
+		event_attempt(t, EVENT_TUNNEL, &a);
+		return;
+	}
+	snprintf(why, sizeof(why), "%zu remote forwards are refused", refused);
+	stay_cancel(&t->conn);
+	down(t, EVENT_TUNNEL, why);
+}
+
+static void step_forwards(struct tunnel *t)
+{
+	switch (stay_step(&t->forwards, run_now_ms())) {
+	case STAY_DO_TRY:
+		remotes_again(&t->run.remotes);
+		break;
+	case STAY_DO_GIVE_UP:
+		down(t, EVENT_TUNNEL, "the server does not say whether it forwards");
+		return;
+	case STAY_DO_NOTHING:
+		break;
+	}
+	if (t->forwards.state == STAY_TRYING && remotes_done(&t->run.remotes))
+		answered(t);
+}
+
+/* --- turns ---------------------------------------------------------------------------------------
+ */
+
+void tunnel_prepare(struct tunnel *t, struct turn *turn)
+{
+	if (t->running)
+		run_prepare(&t->run, turn);
+	turn_within(turn, stay_timeout_ms(&t->conn, run_now_ms()));
+	if (t->conn.state == STAY_UP)
+		turn_within(turn, stay_timeout_ms(&t->forwards, run_now_ms()));
+}
+
+void tunnel_go(struct tunnel *t, const struct turn *turn)
+{
+	enum stay_do due = stay_step(&t->conn, run_now_ms());
+
+	if (t->running)
+		run_go(&t->run, turn);
+	if (due == STAY_DO_TRY)
+		begin(t);
+	else if (t->running && t->run.conn->state == CONN_OVER)
+		failed(t);
+	else if (due == STAY_DO_GIVE_UP)
+		down(t, EVENT_CONNECTION, "nothing came of it in time");
+	else if (t->conn.state == STAY_TRYING && t->run.conn->state == CONN_UP)
+		came_up(t);
+	if (t->conn.state == STAY_UP)
+		step_forwards(t);
+}

@@ -1,0 +1,34 @@
+/*
+ * client/tunnel/tunnel.h - one host's tunnels, kept up: its connection (stay.h says when it is
+ * tried again), and on it the forwards, those of the server's asked for until it has them all.
+ */
+#ifndef SLUICE_CLIENT_TUNNEL_TUNNEL_H
+#define SLUICE_CLIENT_TUNNEL_TUNNEL_H
+
+#include "client/shell/run.h"
+#include "client/tunnel/stay.h"
+
+struct tunnel {
+	const char *name; /* as its Host line has it */
+	struct options o; /* loaded */
+	struct run run;
+	struct stay conn, forwards;
+	bool running; /* run holds a connection */
+	bool whole;   /* all forwards are there */
+	bool ever;    /* and were, before */
+	uint64_t started_s;
+	uint32_t connections;
+};
+
+/* o is the tunnel's from now on. 0; EXIT_ERROR: said what is missing. */
+int tunnel_init(struct tunnel *t, const char *name, const struct options *o);
+void tunnel_fini(struct tunnel *t);
+/* One turn of it: before the loop waits, and after. */
+void tunnel_prepare(struct tunnel *t, struct turn *turn);
+void tunnel_go(struct tunnel *t, const struct turn *turn);
+/* It is not tried again. */
+bool tunnel_over(const struct tunnel *t);
+/* Ends it; what is under way ends with it. */
+void tunnel_cancel(struct tunnel *t);
+
+#endif

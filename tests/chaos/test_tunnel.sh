@@ -1,0 +1,177 @@
+#!/bin/bash
+# sluice tunnel against OpenSSH's sshd and a gateway of Sluice: connections cut with and without a FIN, an old
+# listener that still stands, the gateway restarted, a second agent that takes over. After each the tunnel is back
+# and carries bytes.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+top=$PWD
+: "${SLUICE_BUILD:=$top/build}"
+[ "$(id -u)" = 0 ] || { echo "namespaces need root"; exit 77; }
+[ -n "${SLUICE_TEST_NETNS:-}" ] || SLUICE_TEST_NETNS=yes exec unshare -n -m "$0" "$@"
+for tool in sshd ssh-keygen curl python3; do
+	command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || { echo "no $tool"; exit 77; }
+done
+ip link set lo up
+. tests/interop/soft.sh
+cd "$dir" || exit 1
+sluice=$SLUICE_BUILD/client/sluice
+user=$(id -un)
+
+for k in host id; do ssh-keygen -q -t ed25519 -N '' -f $k; done
+mkdir -p run keys /run/sshd
+cp id.pub keys/tester
+cat >sshd_config <<CONF
+Port 2201
+ListenAddress 127.0.0.1
+HostKey $dir/host
+AuthorizedKeysFile $dir/id.pub
+StrictModes no
+PidFile none
+UsePAM no
+PermitRootLogin yes
+CONF
+cat >sluice.conf <<CONF
+ListenAddress 127.0.0.1:2203
+HostKey $dir/host
+AuthorizedKeysFile $dir/keys/%u
+StrictModes no
+PerSourcePenalties no
+RetryAfter 1
+CONF
+export SLUICE_RUN=$dir/run
+gateway() { # which start it is
+	"$SLUICE_BUILD/dataplane/sluice-dataplane" -f sluice.conf >"dataplane.$1.log" 2>&1 & dataplane=$!
+	"$SLUICE_BUILD/control/sluice-control" -f sluice.conf >"control.$1.log" 2>&1 & control=$!
+	pids+=($dataplane $control)
+}
+$(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
+gateway 1
+echo hello >data
+python3 -c '
+import http.server, functools, sys
+h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 2204), h)
+print("serving", flush=True)
+s.serve_forever()' "$dir" >http.log 2>&1 & pids+=($!)
+cat >config <<CONF
+Host *
+	UserKnownHostsFile $dir/known
+	GlobalKnownHostsFile none
+	IdentityFile $dir/id
+	IdentityAgent none
+	StrictHostKeyChecking accept-new
+	Hostname 127.0.0.1
+	ServerAliveInterval 1
+	ReconnectInterval 1
+	ReconnectIntervalMax 1
+Host sshd
+	Port 2201
+	User $user
+	RemoteForward 127.0.0.1:2301 127.0.0.1:2204
+	RemoteForward 127.0.0.1:0 127.0.0.1:2204
+	LocalForward 127.0.0.1:2302 127.0.0.1:2204
+Host gate
+	Port 2203
+	User tester
+	RemoteForward 127.0.0.1:2303 127.0.0.1:2204
+Host nothing-here
+	Port 1
+Host nobody
+	Port 1
+	ReconnectTries 2
+	LocalForward 127.0.0.1:2309 127.0.0.1:2204
+CONF
+
+# --- events ------------------------------------------------------------------------------------
+cat >events.py <<'PY'
+import json, sys, time
+# FILE HOST EVENT COUNT [KEY]: waits for so many of this host's; the last one's value of KEY.
+for _ in range(1200):
+    l = [json.loads(x) for x in open(sys.argv[1]) if x.endswith('\n')]
+    l = [x for x in l if x['host'] == sys.argv[2] and x['event'] == sys.argv[3]]
+    if len(l) >= int(sys.argv[4]):
+        print(*[x.get(k) for x in l[-1:] for k in sys.argv[5:]])
+        sys.exit(0)
+    time.sleep(0.05)
+sys.exit('no %s %s' % (sys.argv[2], sys.argv[3]))
+PY
+event() { python3 events.py agent.out "$@"; }
+n_of() { grep -c "\"event\":\"$2\",\"host\":\"$1\"" agent.out; }
+back() { event "$1" up $(($2 + 1)); } # host, how often it was up before
+get() { [ "$(curl -sS --max-time 30 "http://127.0.0.1:$1/data")" = hello ]; }
+session_of() { # the process of sshd's that serves our connection
+	ss -tnpH state established "( sport = :2201 )" | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -n | tail -1
+}
+wait_for 'Server listening' sshd.log
+wait_for 'Server listening' control.1.log
+wait_for serving http.log
+
+cp config config.nobody
+"$sluice" tunnel --json -F config.nobody nobody >nobody.out 2>nobody.log & nobody=$!
+pids+=($nobody)
+check "a host without forwards" refused "$sluice" tunnel -F config nothing-here
+
+sed -i '/^Host nobody/,$d' config
+"$sluice" tunnel --json -F config >agent.out 2>agent.log & agent=$!
+pids+=($agent)
+check "sshd: up" event sshd up 1
+check "gateway: up" event gate up 1
+port=$(event sshd listening 3 port)
+for p in 2301 2302 2303 "$port"; do check "bytes by port $p" get "$p"; done
+
+# --- cut with a FIN ------------------------------------------------------------------------------
+kill -9 "$(session_of)"
+check "sshd, cut: back" back sshd 1
+check "sshd, cut: bytes" get 2301
+check "sshd, cut: bytes of ours" get 2302
+
+# --- gone without a word, and its listener stands when we are back; the gateway is restarted -----
+session=$(session_of)
+kill -STOP "$session"
+ups=$(n_of gate up)
+kill -9 $control $dataplane
+wait $control $dataplane 2>/dev/null
+gateway 2
+check "sshd, silent: noticed" test "$(event sshd down 2 reason)" = "the server does not answer"
+wait_for '"kind":"tunnel".*"host":"sshd"' agent.out # its port is not given yet
+kill -9 "$session"
+check "sshd, silent: back" back sshd 2
+check "sshd, silent: bytes" get 2301
+check "gateway, killed: noticed" event gate down 1
+check "gateway, killed: back" back gate "$ups"
+check "gateway, killed: bytes" get 2303
+
+# --- an agent that hangs, and its port taken over by one that started later ----------------------
+kill -STOP $agent
+python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("bound", flush=True)
+while True: print(s.recv(4096).decode(), flush=True)' "$dir/notify" >notify.log & pids+=($!)
+wait_for bound notify.log
+NOTIFY_SOCKET=$dir/notify WATCHDOG_USEC=900000 "$sluice" tunnel --json -F config gate >second.out 2>second.log & second=$!
+pids+=($second)
+check "gateway: taken over" python3 events.py second.out gate up 1
+check "gateway: bytes of the second" get 2303
+for word in READY=1 'STATUS=0 of 1 hosts are up' 'STATUS=1 of 1 hosts are up' WATCHDOG=1; do wait_for "$word" notify.log; done
+kill -CONT $agent
+
+# --- and the end ---------------------------------------------------------------------------------
+wait $nobody
+check "tries come to an end" test $? = 255
+last=$(python3 events.py nobody.out nobody attempt 2 kind count remaining)
+check "and are counted" test "$last $(grep -c '"event":"over"' nobody.out)" = "connection 2 0 1"
+for p in $second $agent; do
+	kill "$p"
+	wait "$p"
+	[ $? = 0 ] || { echo "FAILED: SIGTERM ends it with 0"; failures=$((failures + 1)); }
+done
+for log in agent second nobody control.1 control.2; do
+	grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $log.log || continue
+	echo "FAILED: $log.log"
+	cat $log.log
+	failures=$((failures + 1))
+done
+[ "$failures" = 0 ] || tail -n 30 agent.log agent.out sshd.log control.2.log
+exit $((failures > 0))
