@@ -1,9 +1,9 @@
 /*
  * client/sluice.h - libsluice: an SSH client for programs.
  *
- * Objects  A struct sluice is one connection and its settings, a struct sluice_channel one channel
- * of it. Both are made by the library and known by pointer alone. A channel belongs to its
- *          connection: sluice_free() ends and frees all of them.
+ * Objects  A struct sluice is one connection and its settings, a struct sluice_channel one
+ *          channel of it. Both are made by the library and known by pointer alone. A channel
+ *          belongs to its connection: sluice_free() ends and frees all of them.
  * Errors   int: 0 or more, or a negative error: -errno of the system, or -SLUICE_E_*. Outputs come
  *          last and are written on success alone, unless it says otherwise. sluice_strerror()
  *          has a text for each; sluice_error_last() says what happened to this connection.
@@ -17,11 +17,11 @@
  *          for sluice_events() or sluice_timeout_ms() are over, and calls sluice_dispatch(s, 0). It
  *          asks for all three again after each call into the library.
  * Threads  Connections have nothing in common: each may be used by another thread. Several threads
- *          may use one connection: calls exclude each other but while they wait. Channel handles
- * and the connection are freed when no other call uses them. Callbacks run in the thread that
- * called, inside that call, and may call everything but sluice_free(); a call that would wait
- * returns -SLUICE_E_WOULD_BLOCK there. Secrets  Passwords and keys are copied, wiped when they are
- * done with, and stand in no log.
+ *          may use one connection: calls exclude each other but while they wait. Channel
+ *          handles and the connection are freed when no other call uses them. Callbacks run in
+ *          the thread that called, inside that call, and may call everything but sluice_free();
+ *          a call that would wait returns -SLUICE_E_WOULD_BLOCK there.
+ * Secrets  Passwords and keys are copied, wiped when they are done with, and stand in no log.
  *
  * Strings are UTF-8 and end in NUL; bytes come with a length and may hold NUL.
  */
@@ -275,7 +275,10 @@ int sluice_connect_fd(struct sluice *s, int fd);
  * them.
  */
 int sluice_logon(struct sluice *s, const char *host, uint16_t port);
-/* Closes all channels (WaitForChannelClose), says good-bye and disconnects. */
+/*
+ * Closes all channels (WaitForChannelClose), says good-bye and disconnects. Linger says how long it
+ * waits for its last bytes, whatever OperationTimeout is.
+ */
 int sluice_logoff(struct sluice *s);
 /* Cuts the connection. */
 int sluice_disconnect(struct sluice *s);

@@ -6,9 +6,9 @@
  *         neighbours; PROTOCOL.certkeys.
  * Errors  whatever fails on the way - memory, a file that cannot be read - is a negative number and
  *         never an acceptance (S-67). A file that does not exist is an empty one.
- * Names   a host is looked for as "host", or as "[host]:port" where the port is not 22, and then,
- * if nothing is known of that, as "host". HostKeyAlias stands alone. Thread  any; nothing is kept
- * between calls.
+ * Names   a host is looked for as "host", or as "[host]:port" where the port is not 22, and
+ *         then, if nothing is known of that, as "host". HostKeyAlias stands alone.
+ * Thread  any; nothing is kept between calls.
  */
 #ifndef SLUICE_CLIENT_KNOWN_KNOWN_H
 #define SLUICE_CLIENT_KNOWN_KNOWN_H

@@ -109,7 +109,7 @@ static int confirm(struct sluice_channel *c)
 static void refuse(struct sluice_channel *c, uint32_t reason, const char *why)
 {
 	c->undecided = false;
-	if (c->s->brain != NULL)
+	if (c->s->brain != NULL && c->fsm.state != SSH_CHAN_CLOSED) /* of this connection */
 		(void)ssh_brain_open_refuse(c->s->brain, c->peer_id, reason, why);
 	c->fsm.state = SSH_CHAN_CLOSED;
 	c->given_up = true;

@@ -9,45 +9,47 @@ static void give(struct sluice_channel *c, const uint8_t *p, size_t len, bool wh
 	CALL(c->s, on_channel_data, c, p, len, whole ? SLUICE_DATA_RECORD : 0);
 }
 
-/* Bytes of the next piece of what waits; 0: there is none yet. */
-static size_t piece(const struct sluice_channel *c, bool *ret_whole)
+/* Bytes of the next piece of b; 0: there is none yet. */
+static size_t piece(const struct frame *f, const struct inbox *b, bool *ret_whole)
 {
-	const struct frame *f = &c->frame;
-	const uint8_t *p = c->in.p + c->in.off, *at;
+	const uint8_t *p = b->p + b->off, *at;
 
 	*ret_whole = true;
 	if (f->record > 0)
-		return c->in.len >= f->record ? f->record : 0;
+		return b->len >= f->record ? f->record : 0;
 	if (f->max == 0) /* as it comes */
-		return c->in.len;
-	at = c->in.len > 0 ? memmem(p, c->in.len, f->eol, f->eol_len) : NULL;
+		return b->len;
+	at = b->len > 0 ? memmem(p, b->len, f->eol, f->eol_len) : NULL;
 	if (at != NULL && (size_t)(at - p) + f->eol_len <= f->max)
 		return (size_t)(at - p) + f->eol_len;
 	*ret_whole = false;
-	return c->in.len >= f->max ? f->max : 0;
+	return b->len >= f->max ? f->max : 0;
 }
 
 void frame_give(struct sluice_channel *c, bool all)
 {
+	struct inbox b = c->in; /* nobody reads meanwhile what is being given */
 	size_t n;
 	bool whole;
 
+	c->in = (struct inbox){0};
 	/* A callback may end the channel, or change what a record is. */
-	while (c->in.len > 0 && !c->given_up) {
-		n = piece(c, &whole);
+	while (b.len > 0 && !c->given_up) {
+		n = piece(&c->frame, &b, &whole);
 		if (n == 0 && !all)
 			break;
 		if (n == 0) {
-			n = c->in.len;
+			n = b.len;
 			whole = false;
 		}
-		give(c, c->in.p + c->in.off, n, whole);
-		c->in.off += n;
-		c->in.len -= n;
+		give(c, b.p + b.off, n, whole);
+		b.off += n;
+		b.len -= n;
 		chan_took(c, n);
 	}
-	if (c->in.len == 0)
-		inbox_fini(&c->in);
+	if (b.len == 0)
+		inbox_fini(&b);
+	c->in = b;
 }
 
 static int frame_set(struct sluice_channel *c, const struct frame *f)

@@ -272,10 +272,12 @@ static int is_up(struct sluice *s, void *arg)
 static int reach(struct sluice *s, wait_test test)
 {
 	uint32_t ms = s->set.operation_timeout;
-	int r;
+	int r = 0;
 
-	/* ConnectTimeout is a timer of its own. */
-	r = wait_for(s, test, NULL, ms == 0 || s->state == STATE_MET ? ms : TIME_NONE);
+	if (ms != 0 && s->state < STATE_MET) /* ConnectTimeout is a timer of its own */
+		r = wait_for(s, is_met, NULL, TIME_NONE);
+	if (r == 0)
+		r = wait_for(s, test, NULL, ms);
 	if (r == -SLUICE_E_TIMEOUT)
 		connection_over(s, r, "timed out");
 	return r;

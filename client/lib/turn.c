@@ -132,7 +132,8 @@ void flush(struct sluice *s)
 			break;
 		ssh_pump_sent(&s->pump, (size_t)n);
 		s->bytes_out += (uint64_t)n;
-		s->tokens -= (double)n;
+		if (s->set.transfer_rate > 0) /* what went without one is no debt */
+			s->tokens -= (double)n;
 		s->moved_ms = now_ms();
 	}
 	/* What is wrong with the socket is found by who reads it. */

@@ -65,6 +65,7 @@ struct lab {
 	bool has_limits;             /* which of them are said */
 	bool ask_for_ever;           /* keyboard-interactive: round after round */
 	bool silent;                 /* answers nothing of the connection protocol */
+	bool undecided;              /* never says what becomes of a login */
 	const char *prompts;         /* keyboard-interactive: the answer that is right */
 
 	struct key *host;
@@ -421,6 +422,8 @@ static void lab_auth(struct lab *l, const struct ssh_act *a)
 	l->by_certificate = a->auth.key != NULL && key_plain(a->auth.key) != a->auth.key;
 	lab_raw(l, &l->raw_auth);
 	lab_copy(l->method, sizeof(l->method), a->auth.method_name);
+	if (l->undecided)
+		return;
 	if (a->auth.method == SSH_AUTH_PASSWORD &&
 	    (l->password == NULL || !ssh_str_eq(a->auth.password, l->password)))
 		d.verdict = SSH_AUTH_REFUSE;

@@ -197,6 +197,30 @@ Test(client_channel, a_rate_is_kept)
 	lab_free(l);
 }
 
+/* What goes while there is no rate is nothing to be made up for later. */
+Test(client_channel, a_rate_counts_from_when_it_is_set)
+{
+	static uint8_t much[2 << 20];
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "hold");
+	struct timespec a, b;
+
+	cr_assert_eq(sluice_set(s, "TransferRate", "100000"), 0);
+	cr_assert_eq(sluice_channel_send(c, much, 1), 1);
+	cr_assert_eq(sluice_set(s, "TransferRate", "0"), 0);
+	cr_assert_eq(sluice_channel_send(c, much, sizeof(much)), (ssize_t)sizeof(much));
+	cr_assert_eq(sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(sluice_set(s, "TransferRate", "100000"), 0);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	cr_assert_eq(sluice_channel_send(c, much, 10000), 10000);
+	cr_assert_eq(sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	cr_assert_lt(b.tv_sec - a.tv_sec, 10); /* 20 s are what two megabytes would owe */
+	sluice_free(s);
+	lab_free(l);
+}
+
 /* --- what the server opens -------------------------------------------------------------------- */
 
 struct opens {
@@ -411,6 +435,39 @@ Test(client_channel, records_of_one_length)
 	records(&r, NULL, 0, 4, "0123456789");
 	cr_assert_str_eq(r.all, "0123|4567|89|");
 	cr_assert_eq(r.whole, 2u);
+}
+
+/* What is being given is nobody's to read. */
+static void on_record_reads(void *arg, struct sluice_channel *c, const void *p, size_t len,
+			    unsigned int flags)
+{
+	struct records *r = arg;
+	char other[64];
+
+	cr_assert_eq(sluice_channel_read(c, false, other, sizeof(other)), -SLUICE_E_WOULD_BLOCK);
+	snprintf(r->all + strlen(r->all), sizeof(r->all) - strlen(r->all), "%.*s|", (int)len,
+		 (const char *)p);
+	r->n++;
+	r->whole += (flags & SLUICE_DATA_RECORD) != 0;
+}
+
+Test(client_channel, who_is_given_a_record_cannot_read_it_again)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_channel_data = on_record_reads};
+	struct records r = {0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &r), 0);
+	cr_assert_eq(sluice_channel_record_set(c, 4), 0);
+	cr_assert_eq(sluice_channel_send(c, "0123456789ab", 12), 12);
+	while (r.n < 3)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_str_eq(r.all, "0123|4567|89ab|");
+	cr_assert_eq(r.whole, 3u);
+	sluice_free(s);
+	lab_free(l);
 }
 
 Test(client_channel, records_need_an_end_and_a_length)

@@ -127,6 +127,94 @@ Test(client_hostile, channels_that_nobody_asked_for)
 	lab_free(l);
 }
 
+/* --- what it opens, and the program has not decided about --------------------------------------
+ */
+
+static int on_open_later(void *arg, struct sluice_channel *c, const struct sluice_open *o)
+{
+	(void)o;
+	*(struct sluice_channel **)arg = c;
+	return 2;
+}
+
+/* In, and a channel of the server's waits for the program. */
+static struct sluice *open_waits(struct lab *l, struct sluice_channel **theirs)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_channel_open_request = on_open_later};
+	struct sluice *s = lab_client();
+
+	l->open_type = "own@lab";
+	cr_assert_eq(sluice_set(s, "AcceptChannelTypes", "own@lab"), 0);
+	cr_assert_eq(sluice_ops_set(s, &ops, theirs), 0);
+	cr_assert_eq(logon(l, s), 0);
+	while (*theirs == NULL)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	return s;
+}
+
+Test(client_hostile, a_server_does_not_answer_its_own_opens)
+{
+	static const char confirm[] = "\x5b\0\0\0\0\0\0\0\0\0\0\x10\0\0\0\x10",
+			  refuse[] = "\x5c\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0";
+	const struct lab_raw raw[] = {{confirm, sizeof(confirm), 1}, {refuse, sizeof(refuse), 1}};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct lab *l = lab_new();
+		struct sluice_channel *theirs = NULL, *c = NULL;
+		struct sluice_channel_info info = {.size = sizeof(info)};
+		struct sluice *s;
+
+		l->raw_exec = raw[i];
+		s = open_waits(l, &theirs);
+		cr_assert_eq(sluice_channel_info(theirs, &info), 0);
+		cr_assert_eq(info.id, 0u);
+		cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+		(void)sluice_channel_start(c, "exec", "raw");
+		while (sluice_dispatch(s, 1000) > 0)
+			;
+		cr_assert_eq(sluice_status(s), -SLUICE_E_CHANNEL_ID);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
+/* What is refused late is of the connection that it was opened on, and of no other. */
+Test(client_hostile, an_open_of_a_connection_that_is_over_is_answered_to_nobody)
+{
+	struct lab *l = lab_new(), *next = lab_new();
+	struct sluice_channel *theirs = NULL, *kept;
+	struct sluice *s = open_waits(l, &theirs);
+
+	cr_assert_eq(sluice_disconnect(s), 0);
+	lab_free(l);
+	kept = theirs;
+	cr_assert_eq(logon(next, s), 0);
+	cr_assert_eq(sluice_channel_refuse(kept, 0, "too late"), 0);
+	cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	sluice_free(s);
+	lab_join(next);
+	cr_assert_eq(next->n_refused, 0u);
+	lab_free(next);
+}
+
+/* Keys are exchanged, and no login is ever answered: OperationTimeout holds for it, too. */
+Test(client_hostile, a_login_that_is_never_decided_is_given_up)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	l->undecided = true;
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_not(sluice_connected(s));
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "1"), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_TIMEOUT);
+	cr_assert_eq(sluice_status(s), -SLUICE_E_TIMEOUT);
+	cr_assert_eq(l->n_auth, 1u);
+	sluice_free(s);
+	lab_free(l);
+}
+
 /* Global requests and replies nobody asked for, pings, unknown numbers: nothing comes of them. */
 Test(client_hostile, what_means_nothing_is_passed_over)
 {
