@@ -134,7 +134,7 @@ void connection_over(struct sluice *s, int err, const char *text)
 	s->cut = false;
 	chans_over(s);
 	note(s, SLUICE_LOG_INFO, "disconnected: %s", copy);
-	pthread_cond_broadcast(&s->turned);
+	turned(s);
 	if (was < STATE_MET)
 		CALL(s, on_connected, s, err != 0 ? err : -SLUICE_E_NOT_CONNECTED, copy);
 	else if (was == STATE_LOGIN)

@@ -212,6 +212,8 @@ int wait_for(struct sluice *s, wait_test test, void *arg, uint32_t timeout_ms);
 bool may_wait(const struct sluice *s);
 /* Reads, steps and writes what there is. True: something was done. */
 bool turn(struct sluice *s);
+/* What others wait for may have come: those that wait for a turn, and the one at the socket. */
+void turned(struct sluice *s);
 /* Does what the brain wants, until it needs bytes or an answer. */
 bool step(struct sluice *s);
 /* Writes what there is to be written; wakes who waits for the socket when some is left. */

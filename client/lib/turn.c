@@ -173,6 +173,13 @@ static bool read_in(struct sluice *s)
 	return all > 0;
 }
 
+void turned(struct sluice *s)
+{
+	pthread_cond_broadcast(&s->turned);
+	if (s->polling)
+		(void)!write(s->wake, &(uint64_t){1}, sizeof(uint64_t));
+}
+
 bool step(struct sluice *s)
 {
 	bool did = false;
@@ -194,6 +201,8 @@ bool step(struct sluice *s)
 		s->stepping = false;
 	}
 	s->queued = 0;
+	if (did)
+		turned(s);
 	return did;
 }
 
@@ -240,7 +249,7 @@ bool turn(struct sluice *s)
 		connection_over(s, -SLUICE_E_DROPPED, "the server closed the connection");
 	settle(s);
 	if (did)
-		pthread_cond_broadcast(&s->turned);
+		turned(s);
 	return did;
 }
 

@@ -5,6 +5,7 @@
 
 #include "client/ask.h"
 #include "client/shell/conn.h"
+#include "client/shell/plain.h"
 #include "client/shell/say.h"
 #include "crypto/secret.h"
 
@@ -69,9 +70,16 @@ static void prompt_text(const struct conn *c, const char *text, char *buf, size_
 		(size_t)snprintf(buf, size, "(%.255s@%.512s) ", config_text(c->config, CONFIG_USER),
 				 config_host_given(c->config));
 
-	for (; *text != '\0' && n + 1 < size; text++)
-		if ((unsigned char)*text >= ' ' && *text != 0x7f)
-			buf[n++] = *text;
+	while (*text != '\0') {
+		size_t one = plain_char(text, strlen(text));
+
+		if (n + one >= size)
+			break;
+		if (*text != '\n' && *text != '\t')
+			memcpy(buf + n, text, one);
+		n += *text != '\n' && *text != '\t' ? one : 0;
+		text += one + (one == 0);
+	}
 	buf[n] = '\0';
 }
 

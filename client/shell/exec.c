@@ -111,9 +111,9 @@ static void part_tell(const struct part *p, bool json)
 		lines(stdout, p->host, p->out);
 		lines(stderr, p->host, p->err);
 		if (*p->why != '\0')
-			fprintf(stderr, "%s: %s\n", p->host, p->why);
+			say(SAY_QUIET, "%s: %s", p->host, p->why);
 		else if (*p->signal != '\0')
-			fprintf(stderr, "%s: ended by signal %s\n", p->host, p->signal);
+			say(SAY_QUIET, "%s: ended by signal %s", p->host, p->signal);
 		else if (p->status != 0)
 			fprintf(stderr, "%s: exited with status %d\n", p->host, p->status);
 	}

@@ -20,20 +20,40 @@ struct files {
 	unsigned int n;
 };
 
-/* One file of a list; those that are none are left out. */
-static void file_add(struct files *f, struct config *config, enum config_id id, size_t i)
+/* A file's name; *ret NULL: it is none. What cannot be told is no file that does not exist (S-67).
+ */
+static int file_name(struct config *config, enum config_id id, size_t i, char **ret)
 {
 	char path[CONFIG_TEXT_MAX];
+	int n;
 
-	if (strcasecmp(config_list(config, id)->v[i], "none") == 0 || f->n == KNOWN_FILES_MAX ||
-	    config_expanded(config, id, i, path, sizeof(path)) <= 0)
-		return;
-	f->copy[f->n] = strdup(path);
-	f->file[f->n] = f->copy[f->n];
-	f->n += f->copy[f->n] != NULL;
+	*ret = NULL;
+	if (strcasecmp(config_list(config, id)->v[i], "none") == 0)
+		return 0;
+	n = config_expanded(config, id, i, path, sizeof(path));
+	if (n < 0)
+		say(SAY_ERROR, "%s", config_errors(config));
+	if (n <= 0)
+		return n;
+	*ret = strdup(path);
+	return *ret != NULL ? 0 : -ENOMEM;
 }
 
-static void files_init(struct files *f, const struct conn *c)
+static int files_add(struct files *f, struct config *config, enum config_id id)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config_list(config, id)->n && f->n < KNOWN_FILES_MAX;
+	     i++) {
+		r = file_name(config, id, i, &f->copy[f->n]);
+		f->file[f->n] = f->copy[f->n];
+		f->n += f->copy[f->n] != NULL;
+	}
+	return r;
+}
+
+/* Whatever it says, files_fini(). */
+static int files_init(struct files *f, const struct conn *c)
 {
 	static const struct {
 		const char *name;
@@ -42,14 +62,13 @@ static void files_init(struct files *f, const struct conn *c)
 		      {"accept-new", KNOWN_ACCEPT_NEW},
 		      {"yes", KNOWN_STRICT},
 		      {"no", KNOWN_LAX}};
-	char path[CONFIG_TEXT_MAX];
+	int r;
 
 	*f = (struct files){.conf = {.file = f->file}};
-	for (size_t i = 0; i < config_list(c->config, CONFIG_USER_KNOWN_HOSTS_FILE)->n; i++)
-		file_add(f, c->config, CONFIG_USER_KNOWN_HOSTS_FILE, i);
+	r = files_add(f, c->config, CONFIG_USER_KNOWN_HOSTS_FILE);
 	f->conf.n_user_files = f->n;
-	for (size_t i = 0; i < config_list(c->config, CONFIG_GLOBAL_KNOWN_HOSTS_FILE)->n; i++)
-		file_add(f, c->config, CONFIG_GLOBAL_KNOWN_HOSTS_FILE, i);
+	if (r == 0)
+		r = files_add(f, c->config, CONFIG_GLOBAL_KNOWN_HOSTS_FILE);
 	f->conf.n_files = f->n;
 	f->conf.alias = config_text(c->config, CONFIG_HOST_KEY_ALIAS);
 	f->conf.hash = config_yes(c->config, CONFIG_HASH_KNOWN_HOSTS);
@@ -57,9 +76,10 @@ static void files_init(struct files *f, const struct conn *c)
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		if (config_is(c->config, CONFIG_STRICT_HOST_KEY_CHECKING, levels[i].name))
 			f->conf.strict = levels[i].strict;
-	if (config_text(c->config, CONFIG_REVOKED_HOST_KEYS) != NULL &&
-	    config_expanded(c->config, CONFIG_REVOKED_HOST_KEYS, 0, path, sizeof(path)) > 0)
-		f->conf.revoked = f->copy[KNOWN_FILES_MAX] = strdup(path);
+	if (r == 0 && config_text(c->config, CONFIG_REVOKED_HOST_KEYS) != NULL)
+		r = file_name(c->config, CONFIG_REVOKED_HOST_KEYS, 0, &f->copy[KNOWN_FILES_MAX]);
+	f->conf.revoked = f->copy[KNOWN_FILES_MAX];
+	return r;
 }
 
 static void files_fini(struct files *f)
@@ -168,8 +188,9 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 	struct files f;
 	int r;
 
-	files_init(&f, c);
-	r = known_look(&f.conf, &h, key, &found, &file);
+	r = files_init(&f, c);
+	if (r == 0)
+		r = known_look(&f.conf, &h, key, &found, &file);
 	if (r < 0) {
 		say(SAY_ERROR, "host keys%s%s: %s", file != NULL ? ": " : "",
 		    file != NULL ? file : "", strerror(-r));
@@ -232,8 +253,8 @@ void conn_hostkey_order(struct conn *c)
 
 	if (config_given(c->config, CONFIG_HOST_KEY_ALGORITHMS))
 		return;
-	files_init(&f, c);
-	if (known_order(&f.conf, &h, config_text(c->config, CONFIG_HOST_KEY_ALGORITHMS), algs,
+	if (files_init(&f, c) == 0 &&
+	    known_order(&f.conf, &h, config_text(c->config, CONFIG_HOST_KEY_ALGORITHMS), algs,
 			sizeof(algs)) >= 0)
 		(void)sluice_set(c->s, "HostKeyAlgorithms", algs);
 	files_fini(&f);

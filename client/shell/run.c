@@ -319,6 +319,10 @@ int run_forward(struct run *r, const struct forward *f)
 	uint16_t port = 0;
 	int e;
 
+	if (r->conn->untrusted) {
+		say(SAY_ERROR, "Port forwarding is disabled to avoid man-in-the-middle attacks.");
+		return -EPERM;
+	}
 	if (f->kind == FORWARD_REMOTE) /* what came of it is heard of later */
 		return remotes_ask(&r->remotes, f);
 	e = relays_listen(&r->relays, f, &conf, &port);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "client/shell/plain.h"
+
 static enum say_level level_now = SAY_INFO;
 static FILE *file; /* NULL: standard error */
 static bool raw_now;
@@ -68,9 +70,13 @@ void say(enum say_level level, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	/* Names and texts of others may be in it. */
-	for (char *p = line; *p != '\0'; p++)
-		if (((unsigned char)*p < ' ' && *p != '\n' && *p != '\t') || *p == 0x7f)
+	for (char *p = line; *p != '\0';) {
+		size_t n = plain_char(p, strlen(p));
+
+		if (n == 0)
 			*p = '?';
+		p += n + (n == 0);
+	}
 	if (level >= SAY_DEBUG)
 		fprintf(to(), "debug%d: ", level - SAY_DEBUG + 1);
 	fprintf(to(), "%s%s\n", line, raw_now && file == NULL ? "\r" : "");
@@ -80,15 +86,16 @@ void say_foreign(enum say_level level, const char *text, unsigned long len)
 {
 	if (level > level_now)
 		return;
-	for (unsigned long i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	for (unsigned long i = 0; i < len;) {
+		size_t n = plain_char(text + i, len - i);
 
-		if (c == '\n' && raw_now && file == NULL)
+		if (text[i] == '\n' && raw_now && file == NULL)
 			fputc('\r', to());
-		if ((c >= ' ' && c != 0x7f) || c == '\n' || c == '\t')
-			fputc(c, to());
-		else if (c != '\r')
+		if (n > 0)
+			fwrite(text + i, 1, n, to());
+		else if (text[i] != '\r')
 			fputc('?', to());
+		i += n + (n == 0);
 	}
 	fflush(to());
 }

@@ -219,7 +219,7 @@ class Server(paramiko.ServerInterface):
     def get_allowed_auths(self, user): return 'password' if user == 'word' else 'keyboard-interactive'
     def check_auth_password(self, user, word): return paramiko.AUTH_SUCCESSFUL if word == 'secret' else paramiko.AUTH_FAILED
     def check_auth_interactive(self, user, methods):
-        return paramiko.InteractiveQuery('Title', 'Do \x1b[2J it', ('Word:', False), ('Name: ', True))
+        return paramiko.InteractiveQuery('Title', 'Do \x1b[2J \x9b2J it', ('Word:', False), ('Name: ', True))
     def check_auth_interactive_response(self, answers):
         return paramiko.AUTH_SUCCESSFUL if answers == ['secret', 'bob'] else paramiko.AUTH_FAILED
     def check_channel_request(self, kind, chan): return paramiko.OPEN_SUCCEEDED
@@ -248,7 +248,7 @@ asked() { # user, the prompts
 	rm -f asked
 	SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F none -o IdentityFile=none \
 		-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$dir/known" -p 2205 "$1@127.0.0.1" x >o 2>said </dev/null
-	[ $? = 4 ] && [ "$(cat o)" = in ] && [ "$(sort -u asked | tr '\n' '|')" = "$2" ] && ! grep -q $'\033' said ||
+	[ $? = 4 ] && [ "$(cat o)" = in ] && [ "$(sort -u asked | tr '\n' '|')" = "$2" ] && ! grep -q -e $'\033' -e $'\302\233' said ||
 		{ cat asked said; return 1; }
 }
 if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
@@ -273,6 +273,18 @@ changed() {
 		grep -q 'Host key verification failed' said || { cat said changed; return 1; }
 }
 check "a key that changed" changed
+untrusted() {
+	s ssh -o UserKnownHostsFile="$dir/changed" -o HostKeyAlgorithms=ssh-ed25519 -o StrictHostKeyChecking=no \
+		"$@" -L 0:127.0.0.1:2204 -R 0:127.0.0.1:2204 -D 0 sshd echo in >o 2>said
+}
+check "a key that changed and is let pass: in, and nothing is forwarded" untrusted
+check "it is said" grep -q 'Port forwarding is disabled' said
+check "no port is had" refused grep -q 'Allocated port' said
+check "who needs the forwards is not in" status 255 untrusted -o ExitOnForwardFailure=yes
+check "a list of revoked keys that cannot be named lets nobody pass" status 255 \
+	s ssh -o 'RevokedHostKeys=${NO_SUCH_VARIABLE}/list' sshd true
+check "a list of revoked keys that does not exist, likewise" status 255 s ssh -o RevokedHostKeys="$dir/none" sshd true
+check "no list of revoked keys" s ssh -o RevokedHostKeys=none sshd true
 denied() { s ssh -o IdentityFile=none -i "$dir/rsa" -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 127.0.0.1 true 2>said
 	[ $? = 255 ] && grep -q 'Permission denied (publickey' said || { cat said; return 1; }; }
 check "a key that is not let in" denied

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/shell/escape.h"
+#include "client/shell/plain.h"
 #include "client/shell/progress.h"
 #include "client/shell/socks.h"
 
@@ -191,4 +192,47 @@ Test(client_bytes, how_far_a_file_has_come)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		cr_expect_str_eq(progress_text(cases[i].bytes, cases[i].total, cases[i].ms, buf),
 				 cases[i].text);
+}
+
+/* --- what a stranger says --------------------------------------------------------------------- */
+
+Test(client_bytes, only_whole_characters_that_steer_no_terminal_are_plain)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} cases[] = {
+		{"a", 1},
+		{"\n", 1},
+		{"\t", 1},
+		{"\033[2J", 0},
+		{"\x7f", 0},
+		{"\r", 0},
+		{"\x9b"
+		 "2J",
+		 0}, /* CSI of eight bits */
+		{"\xc2\x9b"
+		 "2J",
+		 0}, /* and as UTF-8 */
+		{"\xc2\x80", 0},
+		{"\xc2\xa0", 2},
+		{"\xc3\xa9", 2},
+		{"\xe2\x82\xac", 3},
+		{"\xf0\x9f\x98\x80", 4},
+		{"\xc3", 0}, /* cut off */
+		{"\xe2\x82"
+		 "a",
+		 0},
+		{"\xc0\x9b", 0}, /* longer than it need be */
+		{"\xe0\x82\x9b", 0},
+		{"\xf0\x80\x82\x9b", 0},
+		{"\xed\xa0\x80", 0},     /* half of a pair */
+		{"\xf4\x90\x80\x80", 0}, /* beyond the last */
+		{"\xff", 0},
+		{"", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect_eq(plain_char(cases[i].text, strlen(cases[i].text)), cases[i].n, "%zu",
+			     i);
 }

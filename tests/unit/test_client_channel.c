@@ -613,6 +613,77 @@ Test(client_channel, many_threads_use_one_connection)
 /* --- what was agreed, and how long it may take -------------------------------------------------
  */
 
+/* poll(2) of this program: it may be late. */
+static _Thread_local unsigned int late_us;
+
+int poll(struct pollfd *p, nfds_t n, int ms)
+{
+	const struct timespec ts = {ms / 1000, ms % 1000 * 1000000L};
+
+	if (late_us > 0)
+		(void)usleep(late_us);
+	return ppoll(p, n, ms < 0 ? NULL : &ts, NULL);
+}
+
+static void *asks_late(void *arg)
+{
+	late_us = 400000;
+	return (void *)(intptr_t)sluice_request(arg, "yes@lab", true, NULL, 0, NULL, 0, NULL);
+}
+
+/* Another thread reads the answer just before the one that waits for it looks at the socket. */
+Test(client_channel, an_answer_that_another_thread_reads_is_not_waited_for)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct timespec a, b;
+	pthread_t thread;
+	void *r;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	cr_assert_eq(pthread_create(&thread, NULL, asks_late, s), 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		(void)usleep(1000);
+		cr_assert_geq(sluice_dispatch(s, 0), 0);
+	}
+	cr_assert_eq(pthread_join(thread, &r), 0);
+	cr_assert_eq((int)(intptr_t)r, 0);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	cr_assert_lt(b.tv_sec - a.tv_sec, 30); /* its OperationTimeout is 60 s */
+	sluice_free(s);
+	lab_free(l);
+}
+
+static void *reads(void *arg)
+{
+	char byte;
+
+	return (void *)(intptr_t)sluice_channel_read(arg, false, &byte, 1);
+}
+
+/* Who waits for the socket hears of what another thread does. */
+Test(client_channel, a_connection_that_is_cut_ends_the_waits_of_all_threads)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "hold");
+	pthread_t thread[2];
+
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "none"), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, reads, c), 0);
+	(void)poll(NULL, 0, 300);
+	cr_assert_eq(sluice_disconnect(s), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		void *r;
+
+		cr_assert_eq(pthread_join(thread[i], &r), 0);
+		cr_assert_eq((int)(intptr_t)r, -SLUICE_E_NOT_CONNECTED);
+	}
+	sluice_free(s);
+	lab_free(l);
+}
+
 Test(client_channel, algorithms_are_those_of_the_settings)
 {
 	static const struct {
