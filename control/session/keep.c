@@ -63,10 +63,15 @@ static void texts_build(struct ssh_wr *w, char *const *v, size_t n)
 		ssh_wr_cstr(w, v[i]);
 }
 
-/* A list that is too long is left out, and with it what it limits: never more than it had. */
-static void grant_build(struct ssh_wr *w, const struct policy_grant *g, bool with_lists)
+/* What is too long is left out, the last of these first. */
+enum lists { NO_LISTS, PERMITS, ALL_LISTS };
+
+/* With lists that limit goes what they limit: never more than it had. Variables limit nothing. */
+static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lists lists)
 {
-	ssh_wr_bool(w, g->port_forwarding && with_lists);
+	const bool permits = lists >= PERMITS;
+
+	ssh_wr_bool(w, g->port_forwarding && permits);
 	ssh_wr_bool(w, g->session);
 	ssh_wr_bool(w, g->pty);
 	ssh_wr_bool(w, g->agent);
@@ -74,12 +79,12 @@ static void grant_build(struct ssh_wr *w, const struct policy_grant *g, bool wit
 	ssh_wr_bool(w, g->user_rc);
 	ssh_wr_bool(w, g->command != NULL);
 	ssh_wr_cstr(w, g->command != NULL ? g->command : "");
-	texts_build(w, g->permitopen, with_lists ? g->n_permitopen : 0);
-	texts_build(w, policy_permitlisten(g), with_lists ? g->n_permitlisten : 0);
-	texts_build(w, policy_environment(g), with_lists ? g->n_environment : 0);
+	texts_build(w, g->permitopen, permits ? g->n_permitopen : 0);
+	texts_build(w, policy_permitlisten(g), permits ? g->n_permitlisten : 0);
+	texts_build(w, policy_environment(g), lists == ALL_LISTS ? g->n_environment : 0);
 }
 
-static size_t build(const struct keep *k, const struct policy_grant *g, bool with_lists,
+static size_t build(const struct keep *k, const struct policy_grant *g, enum lists lists,
 		    uint8_t *buf, size_t size)
 {
 	struct ssh_wr w;
@@ -104,7 +109,7 @@ static size_t build(const struct keep *k, const struct policy_grant *g, bool wit
 		ssh_wr_str(&w, k->group[i]);
 	ssh_wr_u64(&w, k->expires);
 	ssh_wr_str(&w, k->keys);
-	grant_build(&w, g, with_lists);
+	grant_build(&w, g, lists);
 	return ssh_wr_done(&w);
 }
 
@@ -115,10 +120,9 @@ void keep_send(struct session *s)
 	size_t len = 0, sealed_len;
 	struct keep k;
 
-	if (keep_of(s, &k) == 0)
-		len = build(&k, &s->grant, true, plain, sizeof(plain));
-	if (len == 0 && keep_of(s, &k) == 0)
-		len = build(&k, &s->grant, false, plain, sizeof(plain));
+	for (int lists = ALL_LISTS; len == 0 && lists >= NO_LISTS; lists--)
+		if (keep_of(s, &k) == 0)
+			len = build(&k, &s->grant, (enum lists)lists, plain, sizeof(plain));
 	if (len > 0 &&
 	    blob_seal(s->table->env->blob_key, &to, plain, len, sealed, &sealed_len) == 0)
 		item_bytes(s, LINK_IT_BLOB, sealed, sealed_len);

@@ -478,6 +478,37 @@ Test(control_kept, what_it_may_it_still_may)
 	fini(&c);
 }
 
+/* There is room for 4 KiB. Variables go first: without them nothing is forbidden. */
+Test(control_kept, what_is_too_much_to_keep)
+{
+	struct client c = client_in(1, 1);
+	struct policy_grant *g = &session_at(1)->grant;
+	char variable[4001] = "A=";
+
+	memset(variable + 2, 'x', sizeof(variable) - 3);
+	cr_assert_eq(policy_grant_permit(g, "a.test:80"), 0);
+	cr_assert_eq(policy_grant_variable(g, variable), 0);
+	keep_send(session_at(1));
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	g = &session_at(1)->grant;
+	cr_expect(g->port_forwarding);
+	cr_expect_eq(g->n_permitopen, 1);
+	cr_expect_eq(g->n_environment, 0);
+	cr_assert_eq(session_wake(session_at(1)), 0);
+	for (unsigned int i = 0; i < 300; i++) {
+		snprintf(variable, sizeof(variable), "host-%u.of.many.test:80", i);
+		cr_assert_eq(policy_grant_permit(g, variable), 0);
+	}
+	keep_send(session_at(1));
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	g = &session_at(1)->grant;
+	cr_expect_not(g->port_forwarding, "more than it had");
+	cr_expect_eq(g->n_permitopen, 0);
+	fini(&c);
+}
+
 static void kept_listener(const struct client *c, enum link_opens opens, uint64_t token)
 {
 	const struct link_forward_kept ev = {
