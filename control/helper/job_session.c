@@ -181,6 +181,7 @@ static void console_child(struct run *r)
 			  .tty = r->m->tty,
 			  .has_groups = r->pam != NULL,
 			  .nologin = !r->allow.conf.use_pam,
+			  .refusal = r->unrecorded ? NO_RECORDING : NULL,
 			  .welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
 
 	if (session_console_path != NULL)

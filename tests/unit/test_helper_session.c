@@ -50,6 +50,8 @@ static const char conf[] =
 	"Subsystem greet /bin/echo hello\n"
 	"Match client-version tapeless\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
 	"-none\n"
+	"Match client-version console-tapeless\nPermitSession console\nRecordSession yes\n"
+	"RecordDirectory " TAPES "-none\n"
 	"Match client-version taped-loose\n" HOLDS "RecordSession input\nRecordDirectory " TAPES
 	"-none\nRecordFailure continue\n"
 	"Match client-version taped-open\n" HOLDS "RecordSession yes\nRecordDirectory /tmp\n"
@@ -389,6 +391,19 @@ Test(helper_console, nothing_is_listened_for_beside_it)
 	cr_expect_eq(over(&g).number, 0);
 	snprintf(path, sizeof(path), "%s/ran", t.dir);
 	cr_expect_eq(access(path, F_OK), -1, "xauth was run");
+}
+
+Test(helper_console, it_does_not_run_where_it_cannot_be_recorded)
+{
+	struct helper_session m = ask("console-tapeless", "status");
+	char buf[256];
+	struct prog g;
+
+	begin(&g, &m);
+	(void)read_all(g.fd[2], buf, sizeof(buf));
+	cr_expect_not_null(strstr(buf, "cannot be"), "%s", buf);
+	cr_expect_eq(read_all(g.fd[1], buf, sizeof(buf)), 0);
+	cr_expect_eq(over(&g).number, 254);
 }
 
 static void with_env(void)
