@@ -20,9 +20,11 @@
 /* Folders of tests: ours is Sluice's own, where no client's socket is. */
 #define SOCKETS "/tmp/sluice-helper-*/"
 
-#define TAPES "/tmp/sluice-tapes" /* made by the test that has one */
+/* In the configuration: a folder of this process's, made by the test that has one. */
+#define TAPES "/tmp/sluice-tapes-XXXXXX"
+static char tapes[] = TAPES;
 
-static const char conf[] =
+static char conf[] =
 	"Match client-version run\n" HOLDS "AcceptEnv LC_*\n"
 	"Subsystem greet /bin/echo hello\n"
 	"Match client-version forced\n" HOLDS ""
@@ -73,6 +75,10 @@ static void with_sessions(void)
 {
 	cr_assert_not_null(mkdtemp(run_dir));
 	cr_assert_eq(setenv("SLUICE_RUN", run_dir, 1), 0);
+	/* Whoever has the one name has the other. */
+	memcpy(strrchr(tapes, '-'), strrchr(run_dir, '-'), sizeof("-XXXXXX") - 1);
+	for (char *at = conf; (at = strstr(at, TAPES)) != NULL; at++)
+		memcpy(at, tapes, sizeof(tapes) - 1);
 	setup_with(conf);
 }
 
@@ -1178,20 +1184,23 @@ static bool tapes_made;
 
 static void tapes_drop(void)
 {
+	char cmd[64];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", tapes);
 	if (tapes_made)
-		cr_expect_eq(system("rm -rf " TAPES), 0);
+		cr_expect_eq(system(cmd), 0);
 }
 
 /* The one file there is, as it says. */
 static void tape_read(char *path, size_t size, char *buf, size_t buf_size)
 {
-	DIR *d = opendir(TAPES);
+	DIR *d = opendir(tapes);
 	struct dirent *e;
 	unsigned int n = 0;
 
 	while ((e = readdir(d)) != NULL)
 		if (e->d_name[0] != '.') {
-			snprintf(path, size, TAPES "/%s", e->d_name);
+			snprintf(path, size, "%s/%s", tapes, e->d_name);
 			n++;
 		}
 	closedir(d);
@@ -1210,7 +1219,7 @@ Test(helper_session, a_recording_is_its_own_file, .fini = tapes_drop)
 	struct stat st;
 	struct prog g;
 
-	cr_assert_eq(mkdir(TAPES, 0700), 0);
+	cr_assert_eq(mkdir(tapes, 0700), 0);
 	tapes_made = true;
 	m.conn = ssh_str_c("5f-1");
 	m.channel = 3;
