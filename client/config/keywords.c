@@ -168,7 +168,7 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 	[CONFIG_RECONNECT] = CHOICE("Reconnect", "always", reconnects),
 	[CONFIG_RECONNECT_INTERVAL] = {.name = "ReconnectInterval",
 				       .type = TYPE_TIME,
-				       .dflt = "10"},
+				       .dflt = "5"},
 	[CONFIG_RECONNECT_INTERVAL_MAX] = {.name = "ReconnectIntervalMax",
 					   .type = TYPE_TIME,
 					   .dflt = "60"},

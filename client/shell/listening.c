@@ -26,7 +26,7 @@ json_t *listening_json(const struct forward *f, uint16_t port)
 
 void json_line(const json_t *o)
 {
-	json_dumpf(o, stdout, JSON_COMPACT);
+	json_dumpf(o, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	fflush(stdout);
 }

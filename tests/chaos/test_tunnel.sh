@@ -138,6 +138,8 @@ kill -9 "$session"
 check "sshd, silent: back" back sshd 2
 check "sshd, silent: bytes" get 2301
 check "gateway, killed: noticed" event gate down 1
+first=$(grep -m1 '"event":"attempt","host":"gate"' agent.out | sed 's/.*"seconds":\([0-9]*\).*/\1/')
+check "gateway, killed: stayed away from as it asked" test "$first" -ge 1
 check "gateway, killed: back" back gate "$ups"
 check "gateway, killed: bytes" get 2303
 
