@@ -532,6 +532,8 @@ struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *
 int rules_change(struct session *s, bool invalid_user) __attribute__((warn_unused_result));
 /* It is in, with the role a program of the operator's has named, if one has. */
 int rules_role_known(struct session *s) __attribute__((warn_unused_result));
+/* RefuseConnection, AllowUsers, DenyUsers, as they are by that role. */
+bool rules_role_lets_in(const struct session *s);
 int rules_version_known(struct session *s, const uint8_t *line, size_t len)
 	__attribute__((warn_unused_result));
 /* Whether there is such a user who may log in at all; said once in the log. */

@@ -170,7 +170,7 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	s->awake->earned.marks = NULL; /* handed over */
 	if (rules_role_known(s) < 0 || lapse_begin(s) < 0)
 		session_end(s, -SSH_E_MEMORY, NULL);
-	else if (s->awake->conf.refuse_connection) /* who has this role */
+	else if (!rules_role_lets_in(s))
 		session_end(s, -SSH_E_REFUSED, NULL);
 	login_fini(s);
 	door_leave(s, 0);

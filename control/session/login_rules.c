@@ -83,6 +83,15 @@ int rules_role_known(struct session *s)
 	return 0;
 }
 
+bool rules_role_lets_in(const struct session *s)
+{
+	const struct awake *a = s->awake;
+
+	return !a->conf.refuse_connection &&
+	       (!conf_matches_about(session_conf(s), CONF_ABOUT_ROLE) ||
+		conf_user_allowed(&a->conf, session_user(s), a->peer_name, a->peer_addr));
+}
+
 int rules_user_known(struct session *s, struct ssh_str user)
 {
 	int r;

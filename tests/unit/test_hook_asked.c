@@ -583,6 +583,25 @@ Test(hook_asked, a_role_that_is_refused_is_not_let_in)
 	client_free(&c);
 }
 
+/* As with RefuseConnection: another configuration, or another control, would end it, too. */
+Test(hook_asked, whom_a_role_denies_is_not_let_in)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth\nMatch Role nobody\nDenyUsers op*",
+	      {"\"user\":\"open\"", "{\"id\":@,\"accept\":true,\"role\":\"nobody\"}"},
+	      {"\"user\":\"alice\"", "{\"id\":@,\"accept\":true,\"role\":\"nobody\"}"});
+	if (login(&c, "open", t.key[0]))
+		client_run(&c);
+	cr_expect(c.ended);
+	client_free(&c);
+	client_start(&c, "alice");
+	cr_assert(try_password(&c, "secret", 6));
+	(void)open_direct(&c, "127.0.0.1", 9);
+	cr_expect_not(c.ended);
+	client_free(&c);
+}
+
 Test(hook_asked, a_banner_and_what_may_be_tried)
 {
 	struct client c;
