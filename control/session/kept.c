@@ -73,7 +73,8 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 	o->next = s->opens;
 	s->opens = o;
 	s->n_opens++;
-	channel_kept(s, o);
+	if (!ev->ours) /* of clients' alone there are limits */
+		channel_kept(s, o);
 	if (ev->up)
 		count_up(s);
 	else if (!ev->program)
