@@ -181,7 +181,7 @@ struct sluice_ops {
 	 */
 	ssize_t (*on_password)(void *arg, struct sluice *s, unsigned int attempt, char *buf,
 			       size_t size);
-	/* Answers all prompts of a round; negative: gives this method up. */
+	/* Answers all prompts of a round; negative: the login ends, and the connection with it. */
 	int (*on_kbdint)(void *arg, struct sluice *s, const char *name, const char *instruction,
 			 struct sluice_prompt *prompts, unsigned int n);
 	/* A method did (1), did and others have to follow (2), or was refused (0). */
@@ -277,7 +277,7 @@ int sluice_connect_fd(struct sluice *s, int fd);
 int sluice_logon(struct sluice *s, const char *host, uint16_t port);
 /*
  * Closes all channels (WaitForChannelClose), says good-bye and disconnects. Linger says how long it
- * waits for its last bytes, whatever OperationTimeout is.
+ * waits for its last bytes; with "yes" that is OperationTimeout.
  */
 int sluice_logoff(struct sluice *s);
 /* Cuts the connection. */

@@ -126,10 +126,16 @@ static void forward_free(struct forward *f)
 
 static int forward_add(struct sluice *s, const char *path, uint16_t port)
 {
-	struct forward *f = calloc(1, sizeof(*f));
+	struct forward *f = forward_find(s, path, port);
 
+	if (f != NULL) {
+		f->n++;
+		return 0;
+	}
+	f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		return -ENOMEM;
+	f->n = 1;
 	f->port = port;
 	f->path = path != NULL ? strdup(path) : NULL;
 	if (path != NULL && f->path == NULL) {
@@ -144,7 +150,7 @@ static void forward_drop(struct sluice *s, const char *path, uint16_t port)
 {
 	struct forward *f = forward_find(s, path, port);
 
-	if (f == NULL)
+	if (f == NULL || --f->n > 0)
 		return;
 	STAILQ_REMOVE(&s->forwards, f, forward, next);
 	forward_free(f);
@@ -192,17 +198,16 @@ int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, ui
 	struct request *q = NULL;
 	struct ssh_rd rd;
 	uint16_t chosen = port;
-	bool fresh;
 	int r = 0;
 
 	enter(s);
-	fresh = port != 0 && !forward_asked(s, NULL, port);
-	if (fresh) /* connections may come before the answer is looked at */
+	if (port != 0) /* connections may come before the answer is looked at */
 		r = forward_add(s, NULL, port);
-	if (r == 0)
+	if (r == 0) {
 		r = tcpip_request(s, SSH_REQUEST_FORWARD, addr, port, &q);
-	if (r < 0 && r != -SLUICE_E_WOULD_BLOCK && fresh)
-		forward_drop(s, NULL, port);
+		if (r < 0 && r != -SLUICE_E_WOULD_BLOCK && port != 0)
+			forward_drop(s, NULL, port);
+	}
 	if (q != NULL) {
 		ssh_rd_init(&rd, q->len > 0 ? q->data : (const uint8_t *)"", q->len);
 		if (port == 0 && ssh_forward_port_parse(&rd, &chosen) < 0)
@@ -249,17 +254,15 @@ static int streamlocal_request(struct sluice *s, const char *type, const char *p
 
 int sluice_forward_request_unix(struct sluice *s, const char *path)
 {
-	bool fresh;
-	int r = 0;
+	int r;
 
 	enter(s);
-	fresh = !forward_asked(s, path, 0);
-	if (fresh)
-		r = forward_add(s, path, 0);
-	if (r == 0)
+	r = forward_add(s, path, 0);
+	if (r == 0) {
 		r = streamlocal_request(s, SSH_REQUEST_STREAMLOCAL, path);
-	if (r < 0 && r != -SLUICE_E_WOULD_BLOCK && fresh)
-		forward_drop(s, path, 0);
+		if (r < 0 && r != -SLUICE_E_WOULD_BLOCK)
+			forward_drop(s, path, 0);
+	}
 	leave(s);
 	return r;
 }

@@ -112,6 +112,7 @@ struct forward {
 	STAILQ_ENTRY(forward) next;
 	char *path; /* NULL: a port */
 	uint16_t port;
+	unsigned int n; /* requests of it: a port at several addresses */
 };
 STAILQ_HEAD(forwards, forward);
 

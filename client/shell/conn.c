@@ -48,6 +48,8 @@ static int set(struct conn *c, const char *keyword, const char *value)
 static int set_methods(struct conn *c)
 {
 	const char *list = config_text(c->config, CONFIG_PREFERRED_AUTHENTICATIONS);
+	bool asks =
+		!config_yes(c->config, CONFIG_BATCH_MODE); /* as ssh: who asks nobody has none */
 	char out[256] = "";
 
 	if (list == NULL)
@@ -56,9 +58,9 @@ static int set_methods(struct conn *c)
 		size_t n = strcspn(list, ",");
 		bool wanted = (n == 9 && strncmp(list, "publickey", n) == 0 &&
 			       !config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no")) ||
-			      (n == 8 && strncmp(list, "password", n) == 0 &&
+			      (n == 8 && asks && strncmp(list, "password", n) == 0 &&
 			       config_yes(c->config, CONFIG_PASSWORD_AUTHENTICATION)) ||
-			      (n == 20 && strncmp(list, "keyboard-interactive", n) == 0 &&
+			      (n == 20 && asks && strncmp(list, "keyboard-interactive", n) == 0 &&
 			       config_yes(c->config, CONFIG_KBD_INTERACTIVE_AUTHENTICATION));
 
 		if (wanted && strlen(out) + n + 2 < sizeof(out))

@@ -216,7 +216,8 @@ unset SSH_AUTH_SOCK
 cat >asks.py <<'PY'
 import paramiko, socket, sys, threading, time
 class Server(paramiko.ServerInterface):
-    def get_allowed_auths(self, user): return 'password' if user == 'word' else 'keyboard-interactive'
+    def get_allowed_auths(self, user): return {'word': 'password', 'both': 'keyboard-interactive,publickey'}.get(user, 'keyboard-interactive')
+    def check_auth_publickey(self, user, key): return paramiko.AUTH_SUCCESSFUL if user == 'both' else paramiko.AUTH_FAILED
     def check_auth_password(self, user, word): return paramiko.AUTH_SUCCESSFUL if word == 'secret' else paramiko.AUTH_FAILED
     def check_auth_interactive(self, user, methods):
         return paramiko.InteractiveQuery('Title', 'Do \x1b[2J \x9b2J it', ('Word:', False), ('Name: ', True))
@@ -255,6 +256,8 @@ if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
 	/usr/bin/python3 asks.py rsa >asks.log 2>&1 & pids+=($!)
 	wait_for serving asks.log
 	check "a password, the second time" asked word "word@127.0.0.1's password: |"
+	check "who asks nobody has no prompts, and goes on with a key" status 4 \
+		s ssh -o PreferredAuthentications=keyboard-interactive,publickey -o UserKnownHostsFile="$dir/known" -p 2205 both@127.0.0.1 x
 	check "prompts of a stranger's, the second time" asked prompts '(prompts@127.0.0.1) Name: |(prompts@127.0.0.1) Word:|'
 fi
 

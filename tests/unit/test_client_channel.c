@@ -296,6 +296,31 @@ Test(client_channel, the_server_listens_for_us_and_says_on_which_port)
 	lab_free(l);
 }
 
+/* Who gives up one address of a port is still told of the other. */
+Test(client_channel, a_port_at_two_addresses_is_cancelled_twice)
+{
+	struct opens h = {.answer = 1};
+	struct lab *l = lab_new();
+	struct sluice *s = opens_client(&h);
+
+	l->forward_open = 2222;
+	login(l, s);
+	cr_assert_eq(sluice_forward_request(s, "127.0.0.1", 2222, NULL), 0);
+	cr_assert_eq(sluice_forward_request(s, "::1", 2222, NULL), 0);
+	cr_assert_eq(sluice_forward_cancel(s, "127.0.0.1", 2222), 0);
+	cr_assert_eq(sluice_forward_request(s, "::1", 3333, NULL), 0);
+	cr_assert_eq(sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(h.asked, 3u);
+	cr_assert_eq(sluice_forward_cancel(s, "::1", 2222), 0);
+	cr_assert_eq(sluice_forward_request(s, "::1", 4444, NULL), 0);
+	cr_assert_eq(sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(h.asked, 3u);
+	cr_assert_eq(l->n_refused, 1u);
+	lab_free(l);
+}
+
 /* Whatever else it opens in the name of a forward, the program never hears of it (S-19). */
 Test(client_channel, what_was_not_asked_for_is_refused)
 {
