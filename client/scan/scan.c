@@ -14,8 +14,9 @@
 #include "client/command.h"
 #include "client/config/forward.h"
 #include "client/reach/reach.h"
-#include "client/sluice.h"
+#include "client/shell/say.h"
 #include "client/shell/turn.h"
+#include "client/sluice.h"
 #include "crypto/knownname.h"
 
 #define AT_ONCE_MAX 256 /* connections */
@@ -96,7 +97,7 @@ static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *
 	name_of(p, name, sizeof(name));
 	if (sluice_info(s, SLUICE_INFO_PEER_VERSION, version, sizeof(version)) > 0 &&
 	    !p->scan->json)
-		fprintf(stderr, "# %s:%s %s\n", p->host, p->scan->port, version);
+		say(SAY_QUIET, "# %s:%s %s", p->host, p->scan->port, version);
 	if (p->scan->json) {
 		tell_json(p, k);
 	} else if (p->scan->hashed) {
@@ -124,7 +125,7 @@ static void probe_over(struct scan *m, struct probe *p, int err)
 			snprintf(why, sizeof(why), "%s", reach_why(p->reach));
 		else if (sluice_error_last(p->s, why, sizeof(why)) == 0)
 			snprintf(why, sizeof(why), "%s", sluice_strerror(err));
-		fprintf(stderr, "# %s:%s %s: %s\n", p->host, m->port, types[p->type].name, why);
+		say(SAY_QUIET, "# %s:%s %s: %s", p->host, m->port, types[p->type].name, why);
 	}
 	sluice_free(p->s);
 	reach_free(p->reach);

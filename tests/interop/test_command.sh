@@ -265,6 +265,28 @@ fi
 check "scan: what ssh-keyscan finds" says "$(ssh-keyscan -p 2201 127.0.0.1 2>/dev/null | sort)" \
 	bash -c "$sluice scan -p 2201 127.0.0.1 | sort"
 check "scan: nobody there" status 1 "$sluice" scan -T 5 -p 1 127.0.0.1
+# A server that goes at once, with words that would clear the screen: by "sluice scan", and "exec" at several.
+cat >goes.py <<'PY'
+import socket, struct
+text = b'bye \x1b[2J\x9b2J'
+m = b'\x01' + struct.pack('>II', 11, len(text)) + text + struct.pack('>I', 0)
+pad = 8 - (5 + len(m)) % 8 + 8
+s = socket.create_server(('127.0.0.1', 2206))
+print('serving', flush=True)
+while True:
+    c = s.accept()[0]
+    c.sendall(b'SSH-2.0-goes\r\n' + struct.pack('>IB', len(m) + pad + 1, pad) + m + bytes(pad))
+    c.shutdown(socket.SHUT_WR)
+    c.recv(65536)
+PY
+python3 goes.py >goes.log 2>&1 & pids+=($!)
+wait_for serving goes.log
+quietly() { # command…: says why it went, and nothing that steers a terminal
+	"$@" >said 2>&1
+	grep -q 'bye ?\[2J?2J' said && ! LC_ALL=C grep -q -e $'\033' -e $'\233' said || { cat -v said; return 1; }
+}
+check "scan: what a server says does nothing to a terminal" quietly "$sluice" scan -v -p 2206 127.0.0.1
+check "many: likewise" quietly timeout 60 "$sluice" exec -F config -p 2206 sshd,dropbear true
 hashed() { "$sluice" scan -H -t ed25519 -p 2201 127.0.0.1 >hashed && grep -q '^|1|' hashed &&
 	s ssh -o UserKnownHostsFile="$dir/hashed" -o StrictHostKeyChecking=yes sshd true; }
 check "scan: names that are hidden are found" hashed
