@@ -113,6 +113,13 @@ const char *sluice_version(void);
 
 enum sluice_log_level { SLUICE_LOG_NONE, SLUICE_LOG_INFO, SLUICE_LOG_VERBOSE, SLUICE_LOG_DEBUG };
 
+enum sluice_known {
+	SLUICE_KNOWN = 1,
+	SLUICE_KNOWN_NEW,     /* nobody knows the host */
+	SLUICE_KNOWN_CHANGED, /* another key of it is known */
+	SLUICE_KNOWN_REVOKED,
+};
+
 /* Who the server says it is. Texts and bytes are good until the callback returns. */
 struct sluice_hostkey {
 	const char *host; /* as it was asked for */
@@ -125,6 +132,13 @@ struct sluice_hostkey {
 	const char *md5, *sha1, *sha256; /* fingerprints: "MD5:…", "SHA1:…", "SHA256:…" */
 	bool certificate; /* of an authority: line and fingerprints are those of the key in it */
 	bool accepted;    /* what the settings say; the answer when there is no callback */
+	/*
+	 * What files of known hosts and settings know of it: SLUICE_KNOWN_*, 0: they could not be
+	 * read; and in words. One that is new is added to the first UserKnownHostsFile when it is
+	 * accepted, but with StrictHostKeyChecking yes; one that was revoked never is accepted.
+	 */
+	int known;
+	const char *known_text;
 };
 
 #define SLUICE_ANSWER_MAX 1024 /* bytes of a password, and of a prompt's answer */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/lib/internal.h"
+#include "client/reach/command.h"
 #include "conf/match.h"
 #include "crypto/gss.h"
 #include "crypto/secret.h"
@@ -37,12 +38,12 @@ static void kex_list(const struct sluice *s, char to[KEX_LIST_MAX])
 static int brain_make(struct sluice *s)
 {
 	const char *gss_host = *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname;
-	char kex[KEX_LIST_MAX];
+	char kex[KEX_LIST_MAX], hostkeys[HOSTKEY_ALGS_MAX];
 	struct ssh_brain_conf c = {
 		.role = SSH_CLIENT,
 		.ident = s->set.version,
 		.kex_algs = kex,
-		.hostkey_algs = s->set.hostkey_algs,
+		.hostkey_algs = hostkey_algs(s, hostkeys),
 		.ciphers = s->set.ciphers,
 		.macs = s->set.macs,
 		.comp_algs = s->set.comp_algs,
@@ -107,6 +108,18 @@ int connection_gone(const struct sluice *s)
 	return s->err != 0 ? s->err : -SLUICE_E_NOT_CONNECTED;
 }
 
+/* Of a ProxyCommand whose stream is closed. */
+static void command_drop(struct sluice *s)
+{
+	char how[64];
+
+	if (s->command <= 0)
+		return;
+	command_status_text(command_end(s->command), how, sizeof(how));
+	note(s, SLUICE_LOG_VERBOSE, "ProxyCommand %s", how);
+	s->command = 0;
+}
+
 void connection_over(struct sluice *s, int err, const char *text)
 {
 	enum state was = s->state;
@@ -130,6 +143,8 @@ void connection_over(struct sluice *s, int err, const char *text)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+	command_drop(s);
+	hostkeys_forget(s);
 	s->login_id = 0;
 	s->cut = false;
 	chans_over(s);
@@ -257,74 +272,6 @@ void ident_check(struct sluice *s)
 		ssh_brain_end(s->brain, -SSH_E_VERSION, NULL);
 }
 
-/* --- who the server is
- * -------------------------------------------------------------------------------- */
-
-static bool fingerprint_listed(const struct sluice *s, const struct sluice_hostkey *k)
-{
-	struct ssh_str list = ssh_str_c(s->set.accept_fingerprints), name;
-
-	while (ssh_names_next(&list, &name)) {
-		char one[256];
-
-		if (name.len >= sizeof(one))
-			continue;
-		memcpy(one, name.p, name.len);
-		one[name.len] = '\0';
-		if (strcmp(one, k->sha256) == 0 || strcasecmp(one, k->md5) == 0 ||
-		    strcmp(one, k->sha1) == 0 || strcasecmp(one, k->md5 + strlen("MD5:")) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool hostkey_accepted(struct sluice *s, const struct key *k, const struct sluice_hostkey *h)
-{
-	for (unsigned int i = 0; i < s->n_accepted; i++)
-		if (key_equal(s->accepted[i]->key, k))
-			return true;
-	if (fingerprint_listed(s, h))
-		return true;
-	if (s->set.accept_any)
-		note(s, SLUICE_LOG_INFO, "AcceptAnyHostKey: whoever it is, %s is accepted",
-		     h->sha256);
-	return s->set.accept_any;
-}
-
-static void on_hostkey(struct sluice *s, const struct ssh_act *a)
-{
-	const struct key *k = key_plain(a->hostkey);
-	char md5[128] = "MD5:", sha1[64] = "", sha256[64] = "", *line = key_line(k);
-	struct sluice_hostkey h = {
-		.host = s->set.hostname,
-		.port = (uint16_t)s->set.port,
-		.algorithm = (const char *)a->bytes.p,
-		.type = key_type(k),
-		.line = line,
-		.md5 = md5,
-		.sha1 = sha1,
-		.sha256 = sha256,
-		.certificate = k != a->hostkey,
-	};
-
-	h.blob = key_blob(a->hostkey, &h.blob_len);
-	(void)!key_fingerprint_as(k, HASH_MD5, md5, sizeof(md5));
-	(void)!key_fingerprint_as(k, HASH_SHA1, sha1, sizeof(sha1));
-	(void)!key_fingerprint_as(k, HASH_SHA256, sha256, sizeof(sha256));
-	memcpy(s->hostkey_sha256, sha256, sizeof(sha256));
-	if (line != NULL) {
-		h.accepted = hostkey_accepted(s, k, &h);
-		note(s, SLUICE_LOG_INFO, "host key %s %s", h.type, h.sha256);
-		if (s->ops.on_hostkey != NULL) {
-			s->callbacks++;
-			h.accepted = s->ops.on_hostkey(s->arg, s, &h) == 1;
-			s->callbacks--;
-		}
-	}
-	free(line);
-	(void)ssh_brain_hostkey_answer(s->brain, a->id, h.accepted);
-}
-
 /* --- news
  * --------------------------------------------------------------------------------------------- */
 
@@ -359,6 +306,8 @@ static void on_end(struct sluice *s, const struct ssh_act *a)
 
 static void on_global(struct sluice *s, const struct ssh_act *a)
 {
+	if (hostkeys_told(s, a->request.type, a->request.rest))
+		return;
 	note(s, SLUICE_LOG_VERBOSE, "global request %.*s", (int)a->request.type.len,
 	     (const char *)a->request.type.p);
 	if (a->request.want_reply)
@@ -374,6 +323,7 @@ static void on_global_reply(struct sluice *s, const struct ssh_act *a)
 	if (q == NULL)
 		return;
 	memcpy(type, q->type, sizeof(type));
+	hostkeys_proved(s, type, ok, (struct ssh_str){a->bytes.p + 1, a->bytes.len - 1});
 	forward_answered(s, type, ok, a->bytes.p + 1, a->bytes.len - 1);
 	request_answer(&s->globals, ok, a->bytes.p + 1, a->bytes.len - 1);
 	if (strcmp(type, ALIVE) != 0)
@@ -403,7 +353,7 @@ void act_run(struct sluice *s, const struct ssh_act *a)
 		login_sign(s, a);
 		break;
 	case SSH_ACT_HOSTKEY:
-		on_hostkey(s, a);
+		hostkey_judge(s, a);
 		break;
 	case SSH_ACT_PROMPT:
 		login_prompt(s, a);

@@ -2,90 +2,185 @@
 #include "client/lib/dial.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <poll.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/reach/env.h"
+#include "client/reach/reach.h"
 #include "client/sluice.h"
+#include "crypto/secret.h"
+
+#define HEADERS_MAX 32
 
 struct dial {
-	struct addrinfo *all, *next;
-	int fd, err;
+	struct reach *reach;
+	char password[PROXY_WORD_MAX + 2];
+	char *headers; /* cut into lines */
+	const char *header[HEADERS_MAX];
+	unsigned int n_headers;
 };
 
-static void dial_next(struct dial *d)
+/* The first line of a file that nobody else can read. */
+static int password_read(const char *path, char *buf, size_t size)
 {
-	while (d->next != NULL) {
-		const struct addrinfo *a = d->next;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	ssize_t n;
+	int r = 0;
 
-		d->next = a->ai_next;
-		d->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (d->fd >= 0 &&
-		    (connect(d->fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS))
-			return;
-		d->err = -errno;
-		if (d->fd >= 0)
-			close(d->fd);
-		d->fd = -1;
-	}
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if ((st.st_mode & 077) != 0)
+		r = -EACCES;
+	n = r == 0 ? read(fd, buf, size - 1) : 0;
+	if (n < 0)
+		r = -errno;
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	return r;
 }
 
-int dial_new(const char *host, uint16_t port, struct dial **ret)
+static int headers_cut(struct dial *d, const char *lines)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-	struct dial *d = calloc(1, sizeof(*d));
-	char service[8];
+	char *at, *line;
 
-	if (d == NULL)
+	d->headers = at = strdup(lines);
+	if (at == NULL)
 		return -ENOMEM;
-	snprintf(service, sizeof(service), "%u", port);
-	if (getaddrinfo(host, service, &hints, &d->all) != 0) {
-		free(d);
-		return -SLUICE_E_RESOLVE;
+	while ((line = strsep(&at, "\n")) != NULL) {
+		if (*line == '\0')
+			continue;
+		if (d->n_headers == HEADERS_MAX)
+			return -E2BIG;
+		d->header[d->n_headers++] = line;
 	}
-	d->next = d->all;
-	d->fd = -1;
-	dial_next(d);
-	*ret = d;
 	return 0;
 }
 
-int dial_step(struct dial *d, int *ret_fd)
+/* Which proxy, and who we are to it. */
+static int proxy_choose(struct dial *d, const struct settings *set, struct reach_conf *c,
+			const char **ret_why)
 {
-	while (d->fd >= 0) {
-		struct pollfd p = {d->fd, POLLOUT, 0};
-		socklen_t len = sizeof(int);
-		int err = 0;
+	int r;
 
-		if (poll(&p, 1, 0) <= 0)
-			return -EAGAIN;
-		if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0) {
-			*ret_fd = d->fd;
-			d->fd = -1;
-			return 0;
-		}
-		d->err = -err;
-		close(d->fd);
-		d->fd = -1;
-		dial_next(d);
+	if (proxy_addr_parse(set->proxy, &c->proxy) < 0) {
+		*ret_why = "Proxy: scheme://[user@]host[:port] with a scheme of http, socks4, "
+			   "socks4a, socks5, socks5h";
+		return -SLUICE_E_VALUE;
 	}
-	return d->err < 0 ? d->err : -SLUICE_E_RESOLVE;
+	if (c->proxy.kind == PROXY_NONE && set->proxy_detect)
+		proxy_from_env(set->hostname, &c->proxy, d->password);
+	if (c->proxy.kind == PROXY_NONE || proxy_exempt(set->proxy_exceptions, set->hostname)) {
+		c->proxy.kind = PROXY_NONE;
+		return 0;
+	}
+	*ret_why = "ProxyPasswordFile: cannot be read by us, or can be by others";
+	if (*set->proxy_password_file != '\0') {
+		r = password_read(set->proxy_password_file, d->password, sizeof(d->password));
+		if (r < 0)
+			return r;
+	}
+	if (*c->proxy.user != '\0')
+		c->proxy_password = d->password;
+	*ret_why = "ProxyHeader: too many";
+	c->proxy_header = d->header;
+	r = headers_cut(d, set->proxy_headers);
+	c->n_proxy_headers = d->n_headers;
+	return r;
+}
+
+static const char *text_or_null(const char *s)
+{
+	return *s != '\0' ? s : NULL;
+}
+
+static int conf_fill(struct dial *d, const struct settings *set, struct reach_conf *c,
+		     const char **ret_why)
+{
+	*c = (struct reach_conf){
+		.host = set->hostname,
+		.port = (uint16_t)set->port,
+		.family = set->family == 4   ? AF_INET
+			  : set->family == 6 ? AF_INET6
+					     : AF_UNSPEC,
+		.bind = {text_or_null(set->bind_address), text_or_null(set->bind_interface),
+			 (uint16_t)set->bind_port},
+		.tcp = {.delay = !set->tcp_nodelay,
+			.keepalive = set->tcp_keepalive,
+			.keep_idle_s = (int)((set->tcp_keep_idle + 999) / 1000),
+			.keep_interval_s = (int)((set->tcp_keep_interval + 999) / 1000),
+			.keep_count = (int)set->tcp_keep_count,
+			.rcvbuf = (int)set->rcvbuf,
+			.sndbuf = (int)set->sndbuf},
+		.command = text_or_null(set->proxy_command),
+		.command_err_fd = -1,
+	};
+	if (c->command != NULL && strcasecmp(c->command, "none") == 0)
+		c->command = NULL;
+	return c->command != NULL ? 0 : proxy_choose(d, set, c, ret_why);
+}
+
+int dial_new(const struct settings *set, struct dial **ret, const char **ret_why)
+{
+	struct dial *d = calloc(1, sizeof(*d));
+	struct reach_conf c;
+	int r;
+
+	*ret_why = "out of memory";
+	if (d == NULL)
+		return -ENOMEM;
+	r = conf_fill(d, set, &c, ret_why);
+	if (r == 0) {
+		r = reach_new(&c, &d->reach);
+		*ret_why = r == -EINVAL   ? "no host's name, or no address to bind to"
+			   : r == -ENODEV ? "BindInterface: there is no such interface"
+					  : sluice_strerror(r);
+		r = r == -EINVAL ? -SLUICE_E_ADDRESS : r;
+	}
+	if (r < 0)
+		dial_free(d);
+	else
+		*ret = d;
+	return r;
+}
+
+int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command)
+{
+	struct reach_link link;
+	int r = reach_step(d->reach, &link);
+
+	if (r == 0) {
+		*ret_fd = link.fd;
+		*ret_command = link.command;
+	}
+	if (r < 0 && r != -EAGAIN && reach_stage(d->reach) == REACH_NAME && r != -ETIMEDOUT)
+		return -SLUICE_E_RESOLVE;
+	return r;
 }
 
 int dial_fd(const struct dial *d)
 {
-	return d->fd;
+	return reach_fd(d->reach);
+}
+
+const char *dial_why(const struct dial *d)
+{
+	return reach_why(d->reach);
 }
 
 void dial_free(struct dial *d)
 {
 	if (d == NULL)
 		return;
-	if (d->fd >= 0)
-		close(d->fd);
-	freeaddrinfo(d->all);
+	reach_free(d->reach);
+	free(d->headers);
+	secret_wipe(d, sizeof(*d));
 	free(d);
 }

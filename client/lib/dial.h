@@ -1,18 +1,27 @@
 /*
- * client/lib/dial.h - a TCP connection to a host, one address after the other, without waiting.
+ * client/lib/dial.h - the way to a server that the settings say (client/reach/reach.h), without
+ * waiting. ConnectTimeout is the connection's own.
  */
 #ifndef SLUICE_CLIENT_LIB_DIAL_H
 #define SLUICE_CLIENT_LIB_DIAL_H
 
-#include <stdint.h>
+#include <sys/types.h>
+
+#include "client/lib/settings.h"
 
 struct dial;
 
-/* -SLUICE_E_RESOLVE, -ENOMEM, or what connect(2) said of the last address. */
-int dial_new(const char *host, uint16_t port, struct dial **ret);
-/* 0 with *ret_fd, which is the caller's; -EAGAIN: wait until dial_fd() can be written; an error. */
-int dial_step(struct dial *d, int *ret_fd);
+/*
+ * The settings are borrowed until it is freed. -SLUICE_E_VALUE and others with *ret_why; -ENOMEM.
+ */
+int dial_new(const struct settings *set, struct dial **ret, const char **ret_why);
+/*
+ * 0 with *ret_fd, which is the caller's, and the process of a ProxyCommand, else 0; -EAGAIN: wait
+ * until dial_fd() can be read; -SLUICE_E_RESOLVE, -SLUICE_E_TIMEOUT, -errno.
+ */
+int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command);
 int dial_fd(const struct dial *d);
-void dial_free(struct dial *d);
+const char *dial_why(const struct dial *d); /* after an error */
+void dial_free(struct dial *d);             /* wipes; NULL is fine */
 
 #endif

@@ -159,6 +159,7 @@ struct sluice {
 	int err;        /* why it is over; 0: it is not, or the program ended it */
 	char text[256]; /* of the last error */
 	int fd;
+	pid_t command; /* ProxyCommand's; 0: none */
 	struct dial *dial; /* while CONNECTING */
 	struct engine *engine;
 	struct ssh_brain *brain;
@@ -178,6 +179,10 @@ struct sluice {
 	uint8_t session_id[SSH_SESSION_ID_MAX];
 	uint32_t session_id_len;
 	unsigned int kexes;
+	uint8_t *hostkey_blob; /* what was shown */
+	size_t hostkey_len;
+	bool distrusted; /* it changed, and that was let pass: it may be anybody */
+	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	uint32_t retry_after; /* seconds, as the server of the last connection said */
 	char hostkey_sha256[64], peer_ident[SSH_IDENT_MAX + 1];
 	uint64_t begun_ms, heard_ms, moved_ms; /* of the connection, their last byte, any byte */
@@ -249,6 +254,17 @@ int send_message(struct sluice *s, const void *p, size_t len);
 int send_data(struct sluice *s, const void *p, size_t len);
 /* Bytes that may be queued now. */
 size_t send_room(const struct sluice *s);
+
+/* hostkey.c */
+#define HOSTKEY_ALGS_MAX 4096
+void hostkey_judge(struct sluice *s, const struct ssh_act *a);
+/* HostKeyAlgorithms, maybe in buf. */
+const char *hostkey_algs(const struct sluice *s, char buf[HOSTKEY_ALGS_MAX]);
+/* A global request of the server's; false: it is not about host keys. */
+bool hostkeys_told(struct sluice *s, struct ssh_str type, struct ssh_str data);
+/* The answer to a global request of ours. */
+void hostkeys_proved(struct sluice *s, const char *type, bool ok, struct ssh_str data);
+void hostkeys_forget(struct sluice *s);
 
 /* login.c */
 void login_next(struct sluice *s, const struct ssh_act *a);

@@ -156,7 +156,9 @@ static int try_method(struct sluice *s, enum ssh_auth_method m, uint32_t id)
 
 	if (++s->login.tries > TRIES_MAX)
 		return -ENOENT;
-	if (m == SSH_AUTH_PASSWORD)
+	if (s->distrusted && (m == SSH_AUTH_PASSWORD || m == SSH_AUTH_KBDINT))
+		note(s, SLUICE_LOG_INFO, "no password for a host whose key has changed");
+	else if (m == SSH_AUTH_PASSWORD)
 		r = try_password(s, id);
 	else if (m == SSH_AUTH_PUBLICKEY)
 		r = try_publickey(s, id);

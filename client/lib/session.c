@@ -238,6 +238,7 @@ static void begin(struct sluice *s)
 
 static int connect_begin(struct sluice *s)
 {
+	const char *why;
 	int r;
 
 	if (s->state != STATE_NONE)
@@ -246,9 +247,9 @@ static int connect_begin(struct sluice *s)
 		return fail(s, -SLUICE_E_ADDRESS, "no Hostname");
 	begin(s);
 	note(s, SLUICE_LOG_INFO, "connecting to %s port %u", s->set.hostname, s->set.port);
-	r = dial_new(s->set.hostname, (uint16_t)s->set.port, &s->dial);
+	r = dial_new(&s->set, &s->dial, &why);
 	if (r < 0)
-		connection_over(s, r, sluice_strerror(r));
+		connection_over(s, r, why);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/known/known.h"
 #include "client/sluice.h"
 #include "conf/words.h"
 #include "crypto/cipher.h"
@@ -235,6 +236,14 @@ static const char *gss_kex_name_at(unsigned int i)
 	return name;
 }
 
+static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
+static const struct choice checkings[] = {{"ask", KNOWN_ASK},
+					  {"accept-new", KNOWN_ACCEPT_NEW},
+					  {"yes", KNOWN_STRICT},
+					  {"no", KNOWN_LAX},
+					  {"off", KNOWN_LAX},
+					  {NULL, 0}};
+
 #define KW(name_, kind_, field, dflt_, ...)                                                        \
 	{                                                                                          \
 		.name = name_, .kind = kind_, .at = offsetof(struct settings, field),              \
@@ -244,9 +253,15 @@ static const char *gss_kex_name_at(unsigned int i)
 static const struct keyword keywords[] = {
 	KW("AbsoluteTimeout", KIND_BOOL, absolute_timeout, "no"),
 	KW("AcceptAnyHostKey", KIND_BOOL, accept_any, "no"),
+	KW("AcceptHostCA", KIND_TEXT, accept_ca, ""),
+	KW("AcceptHostKey", KIND_TEXT, accept_keys, ""),
 	KW("AcceptHostKeyFingerprint", KIND_TEXT, accept_fingerprints, ""),
 	KW("AcceptChannelTypes", KIND_TEXT, open_types, "", .frozen = true),
+	KW("AddressFamily", KIND_CHOICE, family, "any", .frozen = true, .choices = families),
 	KW("AuthMode", KIND_CHOICE, auth_mode, "password", .choices = auth_modes),
+	KW("BindAddress", KIND_TEXT, bind_address, "", .frozen = true),
+	KW("BindInterface", KIND_TEXT, bind_interface, "", .frozen = true),
+	KW("BindPort", KIND_UINT, bind_port, "0", .frozen = true, .max = UINT16_MAX),
 	KW("ChannelMaxPacket", KIND_UINT, packet_max, "32768", .min = SSH_CHAN_PACKET_MIN,
 	   .max = 1 << 17),
 	{.name = "ChannelWindow",
@@ -271,14 +286,18 @@ static const struct keyword keywords[] = {
 	 .frozen = true,
 	 .set = gex_set,
 	 .get = gex_get},
+	KW("GlobalKnownHostsFile", KIND_TEXT, global_files,
+	   "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 	KW("GSSAPIAuthentication", KIND_BOOL, gss, "no", .frozen = true),
 	KW("GSSAPIDelegateCredentials", KIND_BOOL, gss_delegate, "no", .frozen = true),
 	KW("GSSAPIKexAlgorithms", KIND_ALGS, gss_kex_algs, SSH_DEFAULT_GSS_KEX, .frozen = true,
 	   .name_at = gss_kex_name_at),
 	KW("GSSAPIKeyExchange", KIND_BOOL, gss_kex, "no", .frozen = true),
 	KW("GSSAPIServerIdentity", KIND_TEXT, gss_identity, "", .frozen = true),
+	KW("HashKnownHosts", KIND_BOOL, hash_hosts, "no"),
 	KW("HostKeyAlgorithms", KIND_ALGS, hostkey_algs, SSH_DEFAULT_HOSTKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
+	KW("HostKeyAlias", KIND_TEXT, host_alias, ""),
 	KW("Hostname", KIND_TEXT, hostname, "", .frozen = true),
 	KW("KexAlgorithms", KIND_ALGS, kex_algs, SSH_DEFAULT_KEX_CLIENT, .frozen = true,
 	   .name_at = kex_method_name_at),
@@ -292,8 +311,15 @@ static const struct keyword keywords[] = {
 	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX),
 	KW("PreferredAuthentications", KIND_TEXT, preferred,
 	   "gssapi-keyex,gssapi-with-mic,publickey,keyboard-interactive,password"),
+	KW("Proxy", KIND_TEXT, proxy, "none", .frozen = true),
+	KW("ProxyAutoDetect", KIND_BOOL, proxy_detect, "no", .frozen = true),
+	KW("ProxyCommand", KIND_TEXT, proxy_command, "", .frozen = true),
+	KW("ProxyExceptions", KIND_TEXT, proxy_exceptions, "", .frozen = true),
+	KW("ProxyHeader", KIND_TEXT, proxy_headers, "", .frozen = true),
+	KW("ProxyPasswordFile", KIND_TEXT, proxy_password_file, "", .frozen = true),
 	KW("PubkeyAcceptedAlgorithms", KIND_ALGS, sig_algs, SSH_DEFAULT_PUBKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
+	KW("ReceiveBuffer", KIND_SIZE, rcvbuf, "0", .frozen = true, .max = 1 << 30),
 	{.name = "RekeyLimit",
 	 .kind = KIND_OWN,
 	 .dflt = "default none",
@@ -301,14 +327,25 @@ static const struct keyword keywords[] = {
 	 .set = rekey_set,
 	 .get = rekey_get},
 	KW("RepeatAuthMethods", KIND_BOOL, repeat_methods, "no"),
+	KW("RevokedHostKeys", KIND_TEXT, revoked_keys, ""),
+	KW("SendBuffer", KIND_SIZE, sndbuf, "0", .frozen = true, .max = 1 << 30),
 	KW("ServerAliveCountMax", KIND_UINT, alive_count, "3", .max = 1000000),
 	KW("ServerAliveInterval", KIND_TIME, alive_interval, "0", .max = TIME_NONE - 1),
+	KW("StrictHostKeyChecking", KIND_CHOICE, strict_hostkey, "ask", .choices = checkings),
 	KW("StrictKex", KIND_CHOICE, strict, "on", .frozen = true, .choices = strict_levels),
 	KW("TCPKeepAlive", KIND_BOOL, tcp_keepalive, "yes", .frozen = true),
+	KW("TCPKeepAliveCount", KIND_UINT, tcp_keep_count, "0", .frozen = true,
+	   .max = 127),
+	KW("TCPKeepAliveInterval", KIND_TIME, tcp_keep_interval, "0", .frozen = true,
+	   .max = 32767000),
+	KW("TCPKeepAliveTime", KIND_TIME, tcp_keep_idle, "0", .frozen = true,
+	   .max = 32767000),
 	KW("TCPNoDelay", KIND_BOOL, tcp_nodelay, "yes", .frozen = true),
 	KW("TransferRate", KIND_SIZE, transfer_rate, "0", .max = UINT64_MAX),
 	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),
+	KW("UpdateHostKeys", KIND_BOOL, update_hostkeys, "no"),
 	KW("User", KIND_TEXT, user, "", .frozen = true),
+	KW("UserKnownHostsFile", KIND_TEXT, user_files, "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
 	KW("VersionPattern", KIND_TEXT, version_pattern, "*SSH-1.99-*,*SSH-2.0-*", .frozen = true),
 	{.name = "VersionString",
 	 .kind = KIND_OWN,

@@ -43,8 +43,11 @@ struct settings {
 	bool try_all, repeat_methods;
 	char *preferred;
 	uint32_t password_prompts;
-	char *accept_fingerprints;
-	bool accept_any;
+	/* who the server is: client/known/known.h */
+	char *accept_fingerprints, *accept_keys, *accept_ca;
+	char *user_files, *global_files, *host_alias, *revoked_keys;
+	uint32_t strict_hostkey; /* enum known_strict */
+	bool accept_any, hash_hosts, update_hostkeys;
 	uint32_t log_level;
 	uint64_t window;
 	bool window_auto;
@@ -56,7 +59,15 @@ struct settings {
 	uint64_t transfer_rate; /* bytes a second, 0: no limit */
 	uint32_t packet_max;
 	bool wait_close, wait_server;
+	/* the way there: client/reach/reach.h */
+	uint32_t family; /* 0, 4: IPv4, 6: IPv6 */
+	char *bind_address, *bind_interface;
+	uint32_t bind_port;
+	char *proxy, *proxy_password_file, *proxy_headers, *proxy_exceptions, *proxy_command;
+	bool proxy_detect;
 	bool tcp_nodelay, tcp_keepalive;
+	uint32_t tcp_keep_idle, tcp_keep_interval, tcp_keep_count; /* ms, ms; 0: the system's */
+	uint64_t rcvbuf, sndbuf;                                   /* 0: the system's */
 };
 
 int settings_init(struct settings *set); /* 0 or -ENOMEM */

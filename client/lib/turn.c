@@ -208,10 +208,13 @@ bool step(struct sluice *s)
 
 static bool dial_turn(struct sluice *s)
 {
-	int fd, r = dial_step(s->dial, &fd);
+	int fd, r = dial_step(s->dial, &fd, &s->command);
+	char why[sizeof(s->text)] = "";
 
 	if (r == -EAGAIN)
 		return false;
+	if (r < 0)
+		snprintf(why, sizeof(why), "%s", dial_why(s->dial));
 	dial_free(s->dial);
 	s->dial = NULL;
 	if (r == 0) {
@@ -223,7 +226,7 @@ static bool dial_turn(struct sluice *s)
 		r = connection_begin(s);
 	}
 	if (r < 0)
-		connection_over(s, r, sluice_strerror(r));
+		connection_over(s, r, *why != '\0' ? why : sluice_strerror(r));
 	return true;
 }
 
@@ -266,7 +269,7 @@ short wanted_events(struct sluice *s)
 	short events = 0;
 
 	if (s->dial != NULL)
-		return POLLOUT;
+		return POLLIN;
 	if (!s->pump_made)
 		return 0;
 	if (!in_is_full(s))

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "client/reach/command.h"
+#include "client/reach/env.h"
 #include "client/reach/reach.h"
 
 /* --- a resolver ------------------------------------------------------------------------- */
@@ -420,4 +421,49 @@ Test(reach, a_command_that_stays)
 	command_status_text(command_end(l.command), buf, sizeof(buf));
 	cr_expect_str_eq(buf, "was ended by signal 9");
 	close(l.fd);
+}
+
+/* --- the system's settings -------------------------------------------------------------- */
+
+Test(reach, a_proxy_by_the_environment)
+{
+	char password[PROXY_WORD_MAX + 1] = "";
+	struct proxy_addr a;
+
+	proxy_from_env("far.test", &a, password);
+	cr_expect_eq(a.kind, PROXY_NONE);
+	setenv("https_proxy", "p.test:3128", 1);
+	proxy_from_env("far.test", &a, password);
+	cr_expect_eq(a.kind, PROXY_HTTP);
+	cr_expect_str_eq(a.host, "p.test");
+	cr_expect_eq(a.port, 3128);
+	setenv("ALL_PROXY", "socks5h://me:secret@p.test", 1);
+	proxy_from_env("far.test", &a, password);
+	cr_expect_eq(a.kind, PROXY_SOCKS5H);
+	cr_expect_str_eq(a.user, "me");
+	cr_expect_str_eq(password, "secret");
+	setenv("NO_PROXY", "localhost,.test", 1);
+	proxy_from_env("far.test", &a, password);
+	cr_expect_eq(a.kind, PROXY_NONE);
+	setenv("NO_PROXY", "", 1);
+	setenv("ALL_PROXY", "quic://p.test", 1);
+	proxy_from_env("far.test", &a, password);
+	cr_expect_eq(a.kind, PROXY_NONE);
+}
+
+Test(reach, hosts_without_a_proxy)
+{
+	static const char list[] = "*.lab; 10.*,corp.example .org\tBox";
+
+	cr_expect(proxy_exempt(list, "a.lab"));
+	cr_expect(proxy_exempt(list, "10.1.2.3"));
+	cr_expect(proxy_exempt(list, "corp.example"));
+	cr_expect(proxy_exempt(list, "a.CORP.example"));
+	cr_expect(proxy_exempt(list, "*x.org"));
+	cr_expect(proxy_exempt(list, "org"));
+	cr_expect(proxy_exempt(list, "box"));
+	cr_expect_not(proxy_exempt(list, "xcorp.example"));
+	cr_expect_not(proxy_exempt(list, "lab"));
+	cr_expect_not(proxy_exempt(list, "boxes"));
+	cr_expect_not(proxy_exempt("", "a"));
 }
