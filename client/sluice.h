@@ -134,8 +134,7 @@ struct sluice_hostkey {
 	bool accepted;    /* what the settings say; the answer when there is no callback */
 	/*
 	 * What files of known hosts and settings know of it: SLUICE_KNOWN_*, 0: they could not be
-	 * read; and in words. One that is new is added to the first UserKnownHostsFile when it is
-	 * accepted, but with StrictHostKeyChecking yes; one that was revoked never is accepted.
+	 * read; and in words. One that was revoked never is accepted.
 	 */
 	int known;
 	const char *known_text;
@@ -185,7 +184,11 @@ struct sluice_ops {
 	void (*on_disconnected)(void *arg, struct sluice *s, int err, const char *text);
 	/* level is never above LogLevel. */
 	void (*on_log)(void *arg, struct sluice *s, enum sluice_log_level level, const char *text);
-	/* Is this the server? 1: yes; 0: no. */
+	/*
+	 * Is this the server? 0: no; 1: yes; 2: yes, and a key of a host nobody knows is added to
+	 * the first UserKnownHostsFile, which StrictHostKeyChecking accept-new and no do by
+	 * themselves.
+	 */
 	int (*on_hostkey)(void *arg, struct sluice *s, const struct sluice_hostkey *k);
 	/* A server's text before authentication: may hold anything but NUL. */
 	void (*on_banner)(void *arg, struct sluice *s, const char *text, size_t len);

@@ -412,6 +412,7 @@ void ssh_brain_free(struct ssh_brain *b)
 	free(b->gss_server);
 	free(b->open_types);
 	key_free(b->server_key);
+	free(b->server_sig);
 	if (brain_is_server(b))
 		auth_server_fini(b);
 	else
@@ -793,6 +794,17 @@ const char *ssh_brain_ident_peer(const struct ssh_brain *b)
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b)
 {
 	return (struct ssh_str){b->session_id, b->session_id_len};
+}
+
+const struct key *ssh_brain_server_key(const struct ssh_brain *b)
+{
+	return b->server_sig != NULL ? b->server_key : NULL;
+}
+
+struct ssh_str ssh_brain_server_signature(const struct ssh_brain *b)
+{
+	return b->server_sig != NULL ? (struct ssh_str){b->server_sig, b->server_sig_len}
+				     : ssh_str_c("");
 }
 
 uint64_t ssh_brain_drops(const struct ssh_brain *b)

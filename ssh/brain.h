@@ -407,6 +407,12 @@ const char *ssh_brain_server_sig_algs(const struct ssh_brain *b);
 /* Client: seconds the server wants us away once the connection is over; 0: it did not say. */
 uint32_t ssh_brain_retry_after(const struct ssh_brain *b);
 struct ssh_str ssh_brain_session_id(const struct ssh_brain *b);
+/*
+ * Client: the server's key, and its signature of the session id by the first key exchange, which
+ * proves to others where this connection leads. NULL, "": not yet, or by GSS-API.
+ */
+const struct key *ssh_brain_server_key(const struct ssh_brain *b);
+struct ssh_str ssh_brain_server_signature(const struct ssh_brain *b);
 const char *ssh_brain_ident_own(const struct ssh_brain *b); /* our line, without its end */
 const char *ssh_brain_ident_peer(const struct ssh_brain *b); /* theirs; NULL: not come yet */
 /* Messages dropped without effect: unsolicited replies, late authentication requests (S-16). */

@@ -4,6 +4,7 @@
  *
  * Source  RFC 4253 sections 7.1 and 8.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ssh/internal.h"
@@ -81,6 +82,20 @@ int kex_hostkey_check(const struct ssh_brain *b, const struct key *host)
 	return 0;
 }
 
+/* What job has verified; b takes it on as its proof to others. */
+static int signature_keep(struct ssh_brain *b, struct ssh_str sig)
+{
+	uint8_t *copy = malloc(sig.len + 1);
+
+	if (copy == NULL)
+		return -SSH_E_MEMORY;
+	memcpy(copy, sig.p, sig.len);
+	free(b->server_sig);
+	b->server_sig = copy;
+	b->server_sig_len = sig.len;
+	return 0;
+}
+
 int kex_hostkey_ask(struct ssh_brain *b, struct ssh_job *job)
 {
 	struct kex *k = b->kex;
@@ -89,6 +104,8 @@ int kex_hostkey_ask(struct ssh_brain *b, struct ssh_job *job)
 	kex_take_result(b, job);
 	if (b->server_key != NULL) /* the same key as before: input_ecdh_reply() compared */
 		return kex_hostkey_accepted(b);
+	if (signature_keep(b, job->signature) < 0)
+		return -SSH_E_MEMORY;
 	k->peer_host = job->key;
 	job->key = NULL;
 	act = act_push(b, SSH_ACT_HOSTKEY, 0);

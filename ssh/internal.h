@@ -161,6 +161,8 @@ struct ssh_brain {
 	uint32_t first_seqnr;         /* strict first exchange: the next number it must be */
 	struct kex *kex;              /* NULL: none runs */
 	struct key *server_key;       /* client: accepted in the first exchange */
+	uint8_t *server_sig;          /* client: of the session id, by that key; NULL: none */
+	uint32_t server_sig_len;
 	const struct key *first_host; /* server: what it showed there; borrowed */
 	union {
 		struct auth_server srv;

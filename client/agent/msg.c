@@ -51,7 +51,7 @@ int agent_sign_build(const struct key *k, const char *sig_alg, struct ssh_str da
 	struct ssh_wr w;
 	size_t len;
 
-	if (plain == NULL || !key_signs_as(k, sig_alg))
+	if (plain == NULL || (!key_signs_as(k, sig_alg) && !key_signs_as(key_plain(k), sig_alg)))
 		return -EINVAL;
 	ssh_wr_init(&w, buf, size);
 	ssh_wr_u8(&w, MSG_SIGN);

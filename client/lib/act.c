@@ -145,6 +145,7 @@ void connection_over(struct sluice *s, int err, const char *text)
 	s->fd = -1;
 	command_drop(s);
 	hostkeys_forget(s);
+	agent_drop(s);
 	s->login_id = 0;
 	s->cut = false;
 	chans_over(s);

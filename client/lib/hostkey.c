@@ -152,27 +152,20 @@ static bool settle(struct sluice *s, const struct hosts *h, const struct key *k,
 {
 	bool revoked = act > 0 && f->verdict == KNOWN_VERDICT_REVOKED;
 	bool yes = act == KNOWN_ACCEPT || act == KNOWN_ADD || act == KNOWN_DISTRUST;
+	int answer = 0;
 
 	told->accepted = yes;
 	told->known = act < 0 ? 0 : (int)f->verdict;
 	if (s->ops.on_hostkey != NULL) {
 		s->callbacks++;
-		yes = s->ops.on_hostkey(s->arg, s, told) == 1 && !revoked;
+		answer = s->ops.on_hostkey(s->arg, s, told);
 		s->callbacks--;
+		yes = !revoked && (answer == 1 || answer == 2);
 	}
 	s->distrusted = yes && act == KNOWN_DISTRUST;
-	if (yes && (act == KNOWN_ADD || act == KNOWN_QUESTION))
+	if (yes && (act == KNOWN_ADD || (act == KNOWN_QUESTION && answer == 2)))
 		add(s, h, k);
 	return yes;
-}
-
-static void keep_blob(struct sluice *s, const struct sluice_hostkey *k)
-{
-	free(s->hostkey_blob);
-	s->hostkey_blob = malloc(k->blob_len);
-	s->hostkey_len = s->hostkey_blob != NULL ? k->blob_len : 0;
-	if (s->hostkey_blob != NULL)
-		memcpy(s->hostkey_blob, k->blob, k->blob_len);
 }
 
 void hostkey_judge(struct sluice *s, const struct ssh_act *a)
@@ -198,7 +191,6 @@ void hostkey_judge(struct sluice *s, const struct ssh_act *a)
 	int r = hosts_init(s, &h);
 
 	told.blob = key_blob(a->hostkey, &told.blob_len);
-	keep_blob(s, &told);
 	(void)!key_fingerprint_as(k, HASH_MD5, md5, sizeof(md5));
 	(void)!key_fingerprint_as(k, HASH_SHA1, sha1, sizeof(sha1));
 	(void)!key_fingerprint_as(k, HASH_SHA256, sha256, sizeof(sha256));
@@ -242,9 +234,6 @@ void hostkeys_forget(struct sluice *s)
 		free(s->learning);
 	}
 	s->learning = NULL;
-	free(s->hostkey_blob);
-	s->hostkey_blob = NULL;
-	s->hostkey_len = 0;
 }
 
 static void learned(struct sluice *s)
@@ -262,15 +251,12 @@ static void learned(struct sluice *s)
 static int learn(struct sluice *s, struct ssh_str data)
 {
 	struct learning *l = s->learning;
-	struct key *server = NULL;
+	const struct key *server = ssh_brain_server_key(s->brain);
 	int r = hosts_init(s, &l->hosts);
 
 	if (r == 0)
-		r = key_blob_parse(s->hostkey_blob, s->hostkey_len, &server);
-	if (r == 0)
 		r = known_update_new(&l->hosts.conf, &l->hosts.host, server, s->set.hostkey_algs,
 				     data, &l->update);
-	key_free(server);
 	return r;
 }
 
@@ -292,7 +278,8 @@ bool hostkeys_told(struct sluice *s, struct ssh_str type, struct ssh_str data)
 {
 	if (!ssh_str_eq(type, TOLD))
 		return false;
-	if (!s->set.update_hostkeys || s->learning != NULL || s->hostkey_len == 0)
+	if (!s->set.update_hostkeys || s->learning != NULL ||
+	    ssh_brain_server_key(s->brain) == NULL)
 		return true; /* once is enough */
 	s->learning = calloc(1, sizeof(*s->learning));
 	if (s->learning == NULL || learn(s, data) < 0)

@@ -124,6 +124,7 @@ struct login {
 	unsigned int methods_done; /* SSH_AUTH_* that did, and were not enough */
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
 	unsigned int next_key, passwords, kbdints, rounds, gss_tried, tries, banners;
+	bool agent_asked;         /* for its keys */
 	bool cert_shown;          /* of the key before next_key; it comes by itself next */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
 	const struct identity *identity;
@@ -179,9 +180,8 @@ struct sluice {
 	uint8_t session_id[SSH_SESSION_ID_MAX];
 	uint32_t session_id_len;
 	unsigned int kexes;
-	uint8_t *hostkey_blob; /* what was shown */
-	size_t hostkey_len;
 	bool distrusted; /* it changed, and that was let pass: it may be anybody */
+	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
 	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	uint32_t retry_after; /* seconds, as the server of the last connection said */
 	char hostkey_sha256[64], peer_ident[SSH_IDENT_MAX + 1];
@@ -265,6 +265,11 @@ bool hostkeys_told(struct sluice *s, struct ssh_str type, struct ssh_str data);
 /* The answer to a global request of ours. */
 void hostkeys_proved(struct sluice *s, const char *type, bool ok, struct ssh_str data);
 void hostkeys_forget(struct sluice *s);
+
+/* agent.c */
+/* Its keys come behind ours, once. Negative: there have to be some (AgentAuth require). */
+int agent_identities(struct sluice *s);
+void agent_drop(struct sluice *s);
 
 /* login.c */
 void login_next(struct sluice *s, const struct ssh_act *a);

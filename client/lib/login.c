@@ -96,6 +96,8 @@ static int try_password(struct sluice *s, uint32_t id)
 /* A key's certificate, then the key alone. */
 static int try_publickey(struct sluice *s, uint32_t id)
 {
+	if (agent_identities(s) < 0)
+		return -ENOENT;
 	while (s->login.next_key < s->n_identities) {
 		const struct identity *i = &s->identity[s->login.next_key];
 		bool with_cert = i->key->cert != NULL && !s->login.cert_shown;

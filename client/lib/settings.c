@@ -236,6 +236,8 @@ static const char *gss_kex_name_at(unsigned int i)
 	return name;
 }
 
+static const struct choice agent_auths[] = {
+	{"no", AGENT_NO}, {"yes", AGENT_YES}, {"require", AGENT_REQUIRE}, {NULL, 0}};
 static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
 static const struct choice checkings[] = {{"ask", KNOWN_ASK},
 					  {"accept-new", KNOWN_ACCEPT_NEW},
@@ -258,6 +260,7 @@ static const struct keyword keywords[] = {
 	KW("AcceptHostKeyFingerprint", KIND_TEXT, accept_fingerprints, ""),
 	KW("AcceptChannelTypes", KIND_TEXT, open_types, "", .frozen = true),
 	KW("AddressFamily", KIND_CHOICE, family, "any", .frozen = true, .choices = families),
+	KW("AgentAuth", KIND_CHOICE, agent_auth, "no", .choices = agent_auths),
 	KW("AuthMode", KIND_CHOICE, auth_mode, "password", .choices = auth_modes),
 	KW("BindAddress", KIND_TEXT, bind_address, "", .frozen = true),
 	KW("BindInterface", KIND_TEXT, bind_interface, "", .frozen = true),
@@ -299,6 +302,7 @@ static const struct keyword keywords[] = {
 	   .name_at = key_sig_alg_at),
 	KW("HostKeyAlias", KIND_TEXT, host_alias, ""),
 	KW("Hostname", KIND_TEXT, hostname, "", .frozen = true),
+	KW("IdentityAgent", KIND_TEXT, identity_agent, ""),
 	KW("KexAlgorithms", KIND_ALGS, kex_algs, SSH_DEFAULT_KEX_CLIENT, .frozen = true,
 	   .name_at = kex_method_name_at),
 	{.name = "Linger", .kind = KIND_OWN, .dflt = "yes", .set = linger_set, .get = linger_get},

@@ -27,6 +27,8 @@ enum auth_mode {
 	AUTH_CUSTOM,
 };
 
+enum agent_auth { AGENT_NO, AGENT_YES, AGENT_REQUIRE };
+
 struct settings {
 	char *hostname, *user;
 	uint32_t port;
@@ -41,6 +43,8 @@ struct settings {
 	uint32_t alive_interval, alive_count;
 	uint32_t auth_mode; /* enum auth_mode */
 	bool try_all, repeat_methods;
+	uint32_t agent_auth; /* enum agent_auth */
+	char *identity_agent;
 	char *preferred;
 	uint32_t password_prompts;
 	/* who the server is: client/known/known.h */

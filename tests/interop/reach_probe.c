@@ -1,7 +1,7 @@
 /*
  * tests/interop/reach_probe.c - connects by libsluice as settings say (Keyword=value), up to the
- * host key, or with "learn" all the way and until the server's other keys are settled, and says
- * what came of it.
+ * host key, or with "logon" all the way, or with "learn" until the server's other keys are settled,
+ * and says what came of it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 		.size = sizeof(ops), .on_hostkey = on_hostkey, .on_log = on_log};
 	struct sluice_key *key = NULL;
 	struct sluice *s;
-	bool learn = false;
+	bool logon = false, learn = false;
 	char text[512];
 	int r = sluice_new(&s);
 
@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 		char *value = strchr(argv[i], '=');
 
 		if (value == NULL) {
-			learn = true;
+			logon = true;
+			learn |= strcmp(argv[i], "learn") == 0;
 			continue;
 		}
 		*value++ = '\0';
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = sluice_ops_set(s, &ops, NULL);
 	if (r == 0)
-		r = learn ? sluice_logon(s, NULL, 0) : sluice_connect(s);
+		r = logon ? sluice_logon(s, NULL, 0) : sluice_connect(s);
 	if (sluice_error_last(s, text, sizeof(text)) == 0)
 		*text = '\0';
 	printf("%s%s%s\n", r == 0 ? "connected" : sluice_strerror(r), *text != '\0' ? ": " : "",

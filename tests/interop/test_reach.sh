@@ -169,4 +169,24 @@ else
 	failures=$((failures + 1))
 fi
 
+echo "192.0.2.9 $(cut -d' ' -f1,2 "$dir/user.pub")" >"$dir/authority_other"
+# --- keys of an agent, one of which is for this host alone ----------------------------------------
+spawn agent ssh-agent -D -a "$dir/agent"
+for _ in $(seq 2000); do
+	[ ! -S "$dir/agent" ] || break
+	sleep 0.01
+done
+export SSH_AUTH_SOCK=$dir/agent
+agent=(Hostname=127.0.0.1 UserKnownHostsFile="$dir/learn" User=root AuthMode=publickey AgentAuth=require logon)
+check 'an agent without keys' 'authentication failed' "${agent[@]}"
+ssh-add -q "$dir/user"
+check 'a key of the agent' ^connected "${agent[@]}"
+check 'an agent that is not there' 'authentication failed' "${agent[@]}" IdentityAgent="$dir/none"
+ssh-add -q -D
+ssh-add -q -H "$dir/learn" -h 127.0.0.1 "$dir/user"
+check 'a key for this host alone' ^connected "${agent[@]}"
+ssh-add -q -D
+ssh-add -q -H "$dir/authority_other" -h 192.0.2.9 "$dir/user"
+check 'and one for another' 'authentication failed' "${agent[@]}"
+
 [ $failures = 0 ] || exit 1
