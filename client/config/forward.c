@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "client/reach/name.h"
+
 #define FIELDS_MAX 4
 
 /* --- fields ---------------------------------------------------------------------------------- */
@@ -167,23 +169,12 @@ const char *forward_text(const struct forward *f, char *buf, size_t size)
 
 bool destination_host_ok(const char *host)
 {
-	if (*host == '\0' || *host == '-')
-		return false;
-	for (const char *p = host; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f ||
-		    strchr("'`\"$\\;&<>|(){},", *p) != NULL)
-			return false;
-	return true;
+	return reach_host_valid(host);
 }
 
 bool destination_user_ok(const char *user)
 {
-	if (*user == '-')
-		return false;
-	for (const char *p = user; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f || strchr("'`\";&<>|(){}", *p) != NULL)
-			return false;
-	return true;
+	return reach_user_valid(user);
 }
 
 static int hex(char c)

@@ -17,7 +17,8 @@
 
 #include "client/command.h"
 #include "client/keygen/keygen.h"
-#include "conf/match.h"
+#include "client/known/file.h"
+#include "client/known/known.h"
 #include "crypto/knownline.h"
 #include "crypto/knownname.h"
 
@@ -42,11 +43,6 @@ static bool is_key(const struct known_line *l)
 
 	key_free(k);
 	return r == 0 || r == -ENOTSUP;
-}
-
-static bool in_list(const char *host, const char *list)
-{
-	return match_list(host, list, true) == MATCH_YES;
 }
 
 static void lower(char *p)
@@ -146,7 +142,7 @@ static int line_do(struct pass *p, const char *line)
 			fprintf(stderr, "%s:%lu: invalid line\n", p->path, p->line);
 	}
 	if (ok && p->host != NULL) {
-		r = known_line_names(&l, p->host, in_list);
+		r = known_line_names(&l, p->host, known_in_list);
 		if (r < 0)
 			return -1;
 		ours = r > 0;
@@ -229,7 +225,7 @@ static int replace(const struct pass *p, const char *text, size_t len)
 	return 0;
 }
 
-static int change(struct pass *p)
+static int change_locked(struct pass *p)
 {
 	char *text = NULL;
 	size_t len;
@@ -249,6 +245,18 @@ static int change(struct pass *p)
 		r = replace(p, text, len);
 	free(text);
 	return r == 0 ? 0 : EXIT_FAILED;
+}
+
+/* What a client of ours adds meanwhile waits. */
+static int change(struct pass *p)
+{
+	int fd, r = known_file_lock(p->path, false, &fd);
+
+	if (r < 0)
+		return keygen_fail("cannot change %s: %s", p->path, strerror(-r));
+	r = change_locked(p);
+	close(fd);
+	return r;
 }
 
 int keygen_known(const struct keygen *g)

@@ -69,13 +69,15 @@ static int folder_make(const char *path)
 
 static int open_it(const char *path, bool make)
 {
-	int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY | (make ? O_CREAT : 0), 0600);
+	/* What is replaced need not be written to. */
+	int flags = (make ? O_RDWR | O_CREAT | O_APPEND : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, flags, 0600);
 
 	if (fd >= 0 || errno != ENOENT || !make)
 		return fd < 0 ? -errno : fd;
 	if (folder_make(path) < 0)
 		return -ENOENT;
-	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOCTTY | O_CREAT, 0600);
+	fd = open(path, flags, 0600);
 	return fd < 0 ? -errno : fd;
 }
 

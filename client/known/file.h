@@ -20,7 +20,7 @@ int known_file_read(const char *path, char **ret, size_t *ret_len)
 	__attribute__((warn_unused_result));
 
 /*
- * Locked until it is closed; made (0600, its folder 0700) where there is none and make says so.
+ * Locked until it is closed. make: to add lines; made (0600, its folder 0700) where there is none.
  * -EBUSY: others are not done.
  */
 int known_file_lock(const char *path, bool make, int *ret_fd) __attribute__((warn_unused_result));

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/reach/command.h"
 #include "client/reach/env.h"
 #include "client/reach/reach.h"
 #include "client/sluice.h"
@@ -20,6 +21,7 @@ struct dial {
 	struct reach *reach;
 	char password[PROXY_WORD_MAX + 2];
 	char *headers; /* cut into lines */
+	char *command;
 	const char *header[HEADERS_MAX];
 	unsigned int n_headers;
 };
@@ -104,6 +106,8 @@ static const char *text_or_null(const char *s)
 static int conf_fill(struct dial *d, const struct settings *set, struct reach_conf *c,
 		     const char **ret_why)
 {
+	int r;
+
 	*c = (struct reach_conf){
 		.host = set->hostname,
 		.port = (uint16_t)set->port,
@@ -122,9 +126,14 @@ static int conf_fill(struct dial *d, const struct settings *set, struct reach_co
 		.command = text_or_null(set->proxy_command),
 		.command_err_fd = -1,
 	};
-	if (c->command != NULL && strcasecmp(c->command, "none") == 0)
+	if (c->command == NULL || strcasecmp(c->command, "none") == 0) {
 		c->command = NULL;
-	return c->command != NULL ? 0 : proxy_choose(d, set, c, ret_why);
+		return proxy_choose(d, set, c, ret_why);
+	}
+	*ret_why = "ProxyCommand: a token there is not, or a name a shell would act on";
+	r = command_expand(c->command, set->hostname, (uint16_t)set->port, set->user, &d->command);
+	c->command = d->command;
+	return r == -EINVAL ? -SLUICE_E_VALUE : r;
 }
 
 int dial_new(const struct settings *set, struct dial **ret, const char **ret_why)
@@ -181,6 +190,7 @@ void dial_free(struct dial *d)
 		return;
 	reach_free(d->reach);
 	free(d->headers);
+	free(d->command);
 	secret_wipe(d, sizeof(*d));
 	free(d);
 }

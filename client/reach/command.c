@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,48 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "client/reach/name.h"
+
+/* --- tokens ----------------------------------------------------------------------------- */
+
+static bool token_put(FILE *f, char token, const char *host, uint16_t port, const char *user)
+{
+	switch (token) {
+	case '%':
+		return fputc('%', f) != EOF;
+	case 'h':
+		return reach_host_valid(host) && fputs(host, f) != EOF;
+	case 'p':
+		return fprintf(f, "%u", port) > 0;
+	case 'r':
+		return reach_user_valid(user) && fputs(user, f) != EOF;
+	default:
+		return false;
+	}
+}
+
+int command_expand(const char *command, const char *host, uint16_t port, const char *user,
+		   char **ret)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool ok = true;
+
+	if (f == NULL)
+		return -ENOMEM;
+	for (const char *p = command; ok && *p != '\0'; p++)
+		ok = *p == '%' ? token_put(f, *++p, host, port, user) : fputc(*p, f) != EOF;
+	if (fclose(f) != 0 || !ok) {
+		free(text);
+		return ok ? -ENOMEM : -EINVAL;
+	}
+	*ret = text;
+	return 0;
+}
+
+/* --- its life --------------------------------------------------------------------------- */
 
 static int spawn(const char *line, int fd, int err_fd, pid_t *ret)
 {

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define OF_A_SHELL "'`\"$;&<>|(){}"
+#define OF_A_SHELL "'`\";&<>|(){}"
 
 bool reach_host_valid(const char *host)
 {
@@ -12,7 +12,7 @@ bool reach_host_valid(const char *host)
 	if (n == 0 || n > REACH_HOST_MAX || *host == '-')
 		return false;
 	for (const char *p = host; *p != '\0'; p++)
-		if (!isgraph((unsigned char)*p) || strchr(OF_A_SHELL "\\,*?!#@/", *p) != NULL)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr(OF_A_SHELL "$\\,", *p) != NULL)
 			return false;
 	return true;
 }
@@ -26,8 +26,10 @@ bool reach_user_valid(const char *user)
 	for (const char *p = user; *p != '\0'; p++) {
 		if (iscntrl((unsigned char)*p) || strchr(OF_A_SHELL, *p) != NULL)
 			return false;
+		if (*p == '$' && p[1] != '\0') /* at the end it is that of a machine */
+			return false;
 		/* "a -b" would be an option of a command that forgets its quotes. */
-		if (p > user && isspace((unsigned char)p[-1]) && *p == '-')
+		if (p > user && *p == '-' && isspace((unsigned char)p[-1]))
 			return false;
 	}
 	return true;

@@ -140,6 +140,7 @@ static void probe_begin(struct scan *m, struct probe *p)
 		{"Hostname", p->host},          {"Port", m->port},
 		{"ConnectTimeout", m->timeout}, {"HostKeyAlgorithms", types[p->type].algs},
 		{"OperationTimeout", "0"},      {"LogLevel", "QUIET"},
+		{"UserKnownHostsFile", "none"}, {"GlobalKnownHostsFile", "none"},
 	};
 	const struct reach_conf conf = {.host = p->host,
 					.port = m->number,

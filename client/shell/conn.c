@@ -95,6 +95,21 @@ static const char *log_level(void)
 	}
 }
 
+/* The agent's keys come behind those of files; "$NAME" is what a variable says. */
+static int set_agent(struct conn *c)
+{
+	const char *agent = config_text(c->config, CONFIG_IDENTITY_AGENT);
+
+	if (agent != NULL && *agent == '$')
+		agent = getenv(agent + 1);
+	else if (agent == NULL || strcmp(agent, "SSH_AUTH_SOCK") == 0)
+		agent = getenv("SSH_AUTH_SOCK");
+	if (agent == NULL || *agent == '\0' || strcasecmp(agent, "none") == 0 ||
+	    config_yes(c->config, CONFIG_IDENTITIES_ONLY))
+		return 0;
+	return set(c, "IdentityAgent", agent) < 0 ? -EINVAL : set(c, "AgentAuth", "yes");
+}
+
 static int set_all(struct conn *c)
 {
 	const char *timeout = config_text(c->config, CONFIG_CONNECT_TIMEOUT);
@@ -117,6 +132,13 @@ static int set_all(struct conn *c)
 		r = set(c, "AuthMode", "multifactor");
 	if (r == 0)
 		r = set(c, "TryAllAuthMethods", "yes");
+	if (r == 0)
+		r = set_agent(c);
+	/* conn_hostkey() looks itself, and asks as ssh does. */
+	if (r == 0)
+		r = set(c, "UserKnownHostsFile", "none");
+	if (r == 0)
+		r = set(c, "GlobalKnownHostsFile", "none");
 	if (r == 0)
 		r = set(c, "LogLevel", log_level());
 	/* Nothing waits; what is slow is a turn of the loop. */

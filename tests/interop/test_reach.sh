@@ -120,7 +120,7 @@ ALL_PROXY=socks5h://127.0.0.1:99 check 'a proxy by the environment' 'port 99' "$
 ALL_PROXY=socks5h://127.0.0.1:99 NO_PROXY=127.0.0.1 check 'and none for this one' ^connected \
 	"${any[@]}" ProxyAutoDetect=yes
 check 'a command' ^connected "${any[@]}" "ProxyCommand=ssh -F none -i $dir/user -o \
-StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -W 127.0.0.1:22 root@127.0.0.1"
+StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -W %h:%p root@127.0.0.1"
 check 'a command that dies' '(closed|dropped)' "${any[@]}" 'ProxyCommand=exit 3'
 
 # --- who it is -----------------------------------------------------------------------------------

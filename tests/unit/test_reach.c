@@ -407,6 +407,22 @@ Test(reach, a_command_that_dies_and_what_it_says)
 	cr_expect_str_eq(buf, "exited with 3");
 }
 
+Test(reach, s72_what_a_command_is_told)
+{
+	static const char *const bad[] = {"nc %h %x", "nc %", "nc %h%"};
+	char *text;
+
+	cr_assert_eq(command_expand("nc -X %% %h %p # %r", "a.test", 2222, "me", &text), 0);
+	cr_expect_str_eq(text, "nc -X % a.test 2222 # me");
+	free(text);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_eq(command_expand(bad[i], "a.test", 22, "me", &text), -EINVAL, "%s",
+			     bad[i]);
+	cr_expect_eq(command_expand("nc %h", "a;reboot", 22, "me", &text), -EINVAL);
+	cr_expect_eq(command_expand("nc %r", "a", 22, "$(reboot)", &text), -EINVAL);
+	cr_expect_eq(command_expand("nc %r", "a", 22, "", &text), -EINVAL);
+}
+
 /* One that does not hear is killed, and not waited for longer than that. */
 Test(reach, a_command_that_stays)
 {

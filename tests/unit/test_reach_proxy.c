@@ -325,17 +325,16 @@ Test(reach_proxy, s72_names_that_are_none)
 					    "a|b",      "a&b",
 					    "a'b",      "a\"b",
 					    "a\\b",     "a,b",
-					    "*.a",      "!a",
-					    "a\x7f",    "a\xff",
-					    "{a,b}",    "a#b"};
-	static const char *const users[] = {"",     "-l",        "a\nb",  "a;b",   "$(a)",
-					    "`a`",  "a'b",       "a\"b",  "a|b",   "a\\",
-					    "a -b", "a\x1b]0;x", "a\x7f", "{a,b}", "a>b"};
-	static const char *const good_hosts[] = {"a",           "a.example.",   "192.0.2.1",
-						 "2001:db8::1", "fe80::1%eth0", "[::1]",
-						 "_srv.a_b-c"};
-	static const char *const good_users[] = {"a",   "a.b", "DOMAIN\\name",
-						 "a b", "a@b", "m\xc3\xbc"};
+					    "a\x7f",    "{a,b}",
+					    "a>b"};
+	static const char *const users[] = {"",      "-l",    "a\nb", "a;b",  "$(a)", "`a`",
+					    "a'b",   "a\"b",  "a|b",  "a\\",  "a -b", "a\x1b]0;x",
+					    "a\x7f", "{a,b}", "a>b",  "$HOME"};
+	static const char *const good_hosts[] = {"a",           "a.example.",       "192.0.2.1",
+						 "2001:db8::1", "fe80::1%eth0",     "[::1]",
+						 "_srv.a_b-c",  "m\xc3\xbc.example"};
+	static const char *const good_users[] = {"a",   "a.b",       "DOMAIN\\name", "a b",
+						 "a@b", "m\xc3\xbc", "BOX$"};
 
 	for (size_t i = 0; i < N(hosts); i++)
 		cr_expect_not(reach_host_valid(hosts[i]), "%s", hosts[i]);
