@@ -160,7 +160,10 @@ struct sluice {
 	int err;        /* why it is over; 0: it is not, or the program ended it */
 	char text[256]; /* of the last error */
 	int fd;
-	pid_t command; /* ProxyCommand's; 0: none */
+	pid_t command;             /* ProxyCommand's; 0: none */
+	bool distrusted;           /* its key changed, and that was let pass: it may be anybody */
+	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
+	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	struct dial *dial; /* while CONNECTING */
 	struct engine *engine;
 	struct ssh_brain *brain;
@@ -180,9 +183,6 @@ struct sluice {
 	uint8_t session_id[SSH_SESSION_ID_MAX];
 	uint32_t session_id_len;
 	unsigned int kexes;
-	bool distrusted; /* it changed, and that was let pass: it may be anybody */
-	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
-	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	uint32_t retry_after; /* seconds, as the server of the last connection said */
 	char hostkey_sha256[64], peer_ident[SSH_IDENT_MAX + 1];
 	uint64_t begun_ms, heard_ms, moved_ms; /* of the connection, their last byte, any byte */
