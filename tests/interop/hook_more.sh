@@ -1,9 +1,9 @@
 # tests/interop/hook_more.sh - what test_hook.sh does with the gateway of scripts/unprivileged, which sources this.
 start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --deny-port "$forward" --log "$dir/asked"
 hook_pid=$pid
-for _ in $(seq 200); do [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
 run tee -a "$dir/sluice.conf" >/dev/null <<CONF
-PolicyHook $dir/hook.sock timeout=5
+PolicyHook $dir/hook.sock timeout=20
 CONF
 kill -HUP "$control_pid"
 wait_for "configuration was read again" "$dir/control.log" "$control_pid"
@@ -23,14 +23,14 @@ echo "hook: asked, and obeyed"
 # Gone, it lets nobody in; back, it is asked again.
 kill "$hook_pid"
 wait "$hook_pid" 2>/dev/null
-sed -i 's/timeout=5/timeout=1/' "$dir/sluice.conf"
+sed -i 's/timeout=20/timeout=1/' "$dir/sluice.conf"
 kill -HUP "$control_pid"
-for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 2 ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 2 ] && break; sleep 0.02; done
 timeout 20 ssh "${opts[@]}" -W "localhost:$http" 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "let in by nobody"
 wait_for "PolicyHook refused connection of anybody" "$dir/control.log" "$control_pid"
 sed -i '/^PolicyHook/d' "$dir/sluice.conf"
 kill -HUP "$control_pid"
-for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 3 ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 3 ] && break; sleep 0.02; done
 printf 'HEAD /file HTTP/1.0\r\n\r\n' | timeout 20 ssh "${opts[@]}" -W "localhost:$http" 127.0.0.1 | grep -q 'HTTP/1.0 200' ||
 	fail "not as before"
 echo "hook: gone, nobody was let in; without it all is as before"
@@ -39,16 +39,16 @@ echo "hook: gone, nobody was let in; without it all is as before"
 start handler python3 "$top/docs/examples/handler.py" "$dir/handler.sock"
 handler_pid=$pid
 start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --log "$dir/asked.more"
-for _ in $(seq 200); do [ -S "$dir/handler.sock" ] && [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ -S "$dir/handler.sock" ] && [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
 sed -i 's/^PermitOpen .*/& echo.internal:7/' "$dir/sluice.conf" # a tunnel like any other
 run tee -a "$dir/sluice.conf" >/dev/null <<CONF
 ChannelHandler session/subsystem:greet $dir/handler.sock
 ChannelHandler direct-tcpip/echo.internal:7 $dir/handler.sock
 ChannelHandler session/shell $dir/nobody.sock
-PolicyHook $dir/hook.sock kinds=channel-request timeout=2
+PolicyHook $dir/hook.sock kinds=channel-request timeout=20
 CONF
 kill -HUP "$control_pid"
-for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 4 ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 4 ] && break; sleep 0.02; done
 shown=$(printf 'one\n\ntwo\n' | timeout 20 ssh "${opts[@]}" -s 127.0.0.1 greet 2>"$dir/errors"; echo "status $?")
 [ "$shown" = "Hello tester
 ONE
@@ -63,7 +63,7 @@ timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nob
 timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"
 
 # One that never reads stops its own channel and no other; one that dies takes its channel along.
-head -c 4000000 /dev/zero | tr '\0' '\n' | timeout 20 ssh "${opts[@]}" -s 127.0.0.1 greet >/dev/null 2>&1 &
+head -c 4000000 /dev/zero | tr '\0' '\n' | timeout 60 ssh "${opts[@]}" -s 127.0.0.1 greet >/dev/null 2>&1 &
 pids+=($!)
 stuck=$!
 shown=$(printf 'five\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
@@ -129,7 +129,7 @@ wait_port "$told"
 run sed -i "s/^PermitOpen .*/& localhost:$told/; /^PolicyHook/d" "$dir/sluice.conf"
 echo "SendProxyProtocol v2 localhost:$told" | run tee -a "$dir/sluice.conf" >/dev/null
 kill -HUP "$control_pid"
-for _ in $(seq 200); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 5 ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 5 ] && break; sleep 0.02; done
 known=(-o HostKeyAlias=gateway -o UserKnownHostsFile="$dir/mine/known_gateway")
 sed "s/^[^ ]*/gateway/" "$dir/mine/known_hosts" >"$dir/mine/known_gateway"
 for by in "$by_v1 127.0.0.3" "$by_v2 127.0.0.4"; do

@@ -105,7 +105,14 @@ through() { in_ssh "$gw" cat <"$LAB_DIR/file" | cmp -s - "$LAB_DIR/file"; }
 check "$mib MiB each way" through
 check "the end of input ends it" is "5" in_ssh "$gw" 'wc -c' < <(printf hello)
 deaf() { # without eow it would go on reading
-	in_ssh -vv "$gw" 'exec 0<&-; exec sleep 1' < <(yes) && grep -q 'rcvd eow' "$LAB_DIR/ssh.log"
+	local rc teller told=$LAB_DIR/home/demo/told
+	(for _ in $(seq 400); do grep -q 'rcvd eow' "$LAB_DIR/ssh.log" && break; sleep 0.05; done; : >"$told") &
+	teller=$!
+	in_ssh -vv "$gw" 'exec 0<&-; until [ -e told ]; do sleep 0.1; done' < <(yes) && grep -q 'rcvd eow' "$LAB_DIR/ssh.log"
+	rc=$?
+	wait $teller
+	rm -f "$told"
+	return $rc
 }
 check "input nobody takes is told" deaf
 check "a shell without a terminal" is "-bash" in_ssh "$gw" < <(echo 'echo $0')
@@ -164,7 +171,7 @@ check "no sftp" status 255 in_ssh -s "$box" sftp
 tunnels() { # his own, with its bytes
 	in_ssh -M -S "$LAB_DIR/boxed" -f -N "$box" || return 1
 	in_ssh -S "$LAB_DIR/boxed" -W "$LAB_TARGET_ADDR:8080" "$box" >"$LAB_DIR/has.www" < <(printf 'HEAD / HTTP/1.1\r\nHost: x\r\n\r\n'; exec cat "$LAB_DIR/hold") &
-	for _ in $(seq 200); do [ -s "$LAB_DIR/has.www" ] && break; sleep 0.05; done
+	for _ in $(seq 400); do [ -s "$LAB_DIR/has.www" ] && break; sleep 0.05; done
 	has "direct-tcpip +$LAB_TARGET_ADDR +8080 +28 " in_ssh -S "$LAB_DIR/boxed" "$box" tunnels && ! has "$LAB_TARGET_ADDR" in_ssh "barred@$LAB_GW_OUTSIDE" tunnels
 }
 mkfifo "$LAB_DIR/hold"
@@ -223,8 +230,8 @@ sockets() {
 	lab_spawn gw "$LAB_DIR/sock.log" python3 "$here/host_peer.py" serve "$LAB_DIR/home/demo/root"
 	lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailure=yes -L "$LAB_DIR/l:$LAB_DIR/home/demo/t" \
 		-L "$LAB_DIR/lroot:$LAB_DIR/home/demo/root" -R "$LAB_DIR/home/demo/r:$LAB_DIR/l" "$gw"
-	for _ in $(seq 100); do [ -S "$LAB_DIR/home/demo/t" ] && [ -S "$LAB_DIR/home/demo/root" ] && break; sleep 0.05; done
-	chown demo "$LAB_DIR/home/demo/t" && lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'remote forward success' 10
+	for _ in $(seq 400); do [ -S "$LAB_DIR/home/demo/t" ] && [ -S "$LAB_DIR/home/demo/root" ] && break; sleep 0.05; done
+	chown demo "$LAB_DIR/home/demo/t" && lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" 'remote forward success' 30
 }
 through_sockets() { is "5 $(printf hello | sha256sum | cut -d' ' -f1)" python3 "$here/host_peer.py" say "$1"; }
 check "sockets are listened at and led to" sockets
@@ -237,7 +244,7 @@ check "none that no rule names" not_at "$LAB_DIR/home/other"
 check "none in a folder that is not its user's" not_at "$LAB_DIR/log/r"
 again() {
 	lab_spawn client "$LAB_DIR/again.log" ssh "${opts[@]}" -v -N -R "$LAB_DIR/home/demo/r:$LAB_DIR/l" "$gw"
-	lab_wait_log "$lab_pid" "$LAB_DIR/again.log" 'remote forward success' 10
+	lab_wait_log "$lab_pid" "$LAB_DIR/again.log" 'remote forward success' 30
 	kill "$lab_pid"
 }
 check "one that nobody listens at any more gives way" again
@@ -250,15 +257,15 @@ mux() {
 		is "$n" in_ssh -S "$LAB_DIR/mux" "$gw" "echo $n" </dev/null || return 1
 	done
 	for n in 1 2; do
-		lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -S "$LAB_DIR/mux" "$gw" 'echo sleeps; exec sleep 30'
+		lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -S "$LAB_DIR/mux" "$gw" 'echo sleeps; exec sleep 120'
 	done
-	lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" sleeps 10 && is 3 in_ssh -S "$LAB_DIR/mux" "$gw" 'echo 3' </dev/null
+	lab_wait_log "$lab_pid" "$LAB_DIR/ssh.log" sleeps 30 && is 3 in_ssh -S "$LAB_DIR/mux" "$gw" 'echo 3' </dev/null
 }
 check "one connection has several, one after another and at once" mux
 check "they run" pgrep -u demo sleep >"$LAB_DIR/slept"
 in_ssh -S "$LAB_DIR/mux" -O exit "$gw"
 gone() {
-	local n=100
+	local n=400
 	while pgrep -u demo sleep >/dev/null; do
 		[ $((n -= 1)) -gt 0 ] || return 1
 		sleep 0.05
@@ -302,11 +309,11 @@ fi
 : >"$LAB_DIR/began"
 chown taped "$LAB_DIR/began"
 in_ssh "taped@$LAB_GW_OUTSIDE" "echo here >$LAB_DIR/began; read x; echo on \$x; exit 9" >"$LAB_DIR/went" < <(
-	for _ in $(seq 200); do [ -s "$LAB_DIR/killed" ] && break; sleep 0.05; done
+	for _ in $(seq 1200); do [ -s "$LAB_DIR/killed" ] && break; sleep 0.05; done
 	echo goes
 ) &
 ssh_pid=$!
-for _ in $(seq 200); do [ -s "$LAB_DIR/began" ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -s "$LAB_DIR/began" ] && break; sleep 0.05; done
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
 : >"$LAB_DIR/control.log"

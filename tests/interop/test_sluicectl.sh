@@ -71,7 +71,7 @@ login ssh.log -L "$forward:127.0.0.1:$target" & pids+=($!)
 wait_for 'Local forwarding listening' ssh.log
 python3 peer.py "$target" "$forward" 70 >peer.log 2>&1 & pids+=($!)
 wait_for connected peer.log
-all_open() { for _ in $(seq 100); do [ "$("$ctl" -n -t show channels | grep -c direct-tcpip)" = 70 ] && return; sleep 0.05; done; return 1; }
+all_open() { for _ in $(seq 400); do [ "$("$ctl" -n -t show channels | grep -c direct-tcpip)" = 70 ] && return; sleep 0.05; done; return 1; }
 shows() { "$ctl" show "${@:2}" | grep -qE "$1"; }
 field() { "$ctl" -j show "$1" | python3 -c "import json,sys; print($2)"; }
 check "seventy channels, asked for in pieces" all_open
@@ -138,14 +138,14 @@ PY
 
 one=$("$ctl" -n -t show channels | head -1 | cut -f1)
 check "a channel is closed" "$ctl" close "$one"
-ends() { for _ in $(seq 100); do "$ctl" -n -t show channels | cut -f1,10 | grep -qx "$one.open" || return 0; sleep 0.05; done; return 1; }
+ends() { for _ in $(seq 400); do "$ctl" -n -t show channels | cut -f1,10 | grep -qx "$one.open" || return 0; sleep 0.05; done; return 1; }
 check "and ends, as soon as its client has read" ends
 is() { local want=$1; shift; "$@" >/dev/null 2>&1; [ $? = "$want" ]; }
 check "there is no such channel" is 1 "$ctl" close 1.7
 check "no such command" is 2 "$ctl" fly
 check "nobody there" is 3 "$ctl" -s "$dir/nowhere" show info
 check "a key exchange" "$ctl" rekey 1
-twice() { for _ in $(seq 200); do [ "$(grep -c 'SSH2_MSG_NEWKEYS received' ssh.log)" = 2 ] && return; sleep 0.05; done; return 1; }
+twice() { for _ in $(seq 400); do [ "$(grep -c 'SSH2_MSG_NEWKEYS received' ssh.log)" = 2 ] && return; sleep 0.05; done; return 1; }
 check "it is made" twice
 # Its messages, while it changes its keys: names and fields, and a file of packets.
 traced() {
@@ -233,7 +233,7 @@ fi
 check "the client is told why" "$ctl" disconnect 1 the house is on fire
 wait_for ':11: the house is on fire' ssh.log
 check "shutdown" "$ctl" shutdown --grace 1s
-ended() { for _ in $(seq 100); do [ -S run/control.sock ] || return 0; sleep 0.05; done; return 1; }
+ended() { for _ in $(seq 400); do [ -S run/control.sock ] || return 0; sleep 0.05; done; return 1; }
 check "it ends" ended
 check "and in the audit log" grep -q "\"operator.request\".*\"operator\":$(id -u),\"request\":\"disconnect 1 reason=the house is on fire\",\"text\":\"1 connections\"" audit.log
 check "who asked is in the log" grep -q "operator uid $(id -u) pid [0-9]*: disconnect: 1 connections" control.log

@@ -59,6 +59,7 @@ struct lab {
 		size_t len;
 		unsigned int times;
 	} raw_auth, raw_up, raw_exec;
+	struct lab_raw ask_up;       /* global requests of the brain's, when somebody is in */
 	bool mute;                   /* says nothing at all */
 	bool deaf;                   /* reads no more; may be set at any time */
 	uint32_t packet_max, window; /* of confirmations */
@@ -78,6 +79,7 @@ struct lab {
 	unsigned int n_refused, n_confirmed; /* opens of ours */
 	bool by_certificate;
 	unsigned int n_auth, n_kexes, n_alives;
+	unsigned int n_refusals; /* of ask_up, without a byte more */
 	int end;
 	uint32_t peer_reason;
 	char exec[256], term[64], env[64], signal[64], method[64];
@@ -463,6 +465,8 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 	case SSH_ACT_AUTHENTICATED:
 		l->up = true;
 		lab_raw(l, &l->raw_up);
+		for (unsigned int i = 0; i < l->ask_up.times; i++)
+			cr_assert_eq(ssh_brain_send(l->b, l->ask_up.p, l->ask_up.len), 0);
 		for (unsigned int i = 0; l->open_type != NULL && (i == 0 || i < l->open_times); i++)
 			lab_open_theirs(l, l->open_type, "", 0);
 		break;
@@ -479,6 +483,9 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 		break;
 	case SSH_ACT_GLOBAL_REQUEST:
 		lab_global(l, a);
+		break;
+	case SSH_ACT_GLOBAL_REPLY:
+		l->n_refusals += a->bytes.len == 1 && a->bytes.p[0] == SSH_MSG_REQUEST_FAILURE;
 		break;
 	case SSH_ACT_KEX_DONE:
 		l->n_kexes++;

@@ -357,11 +357,14 @@ Test(client_hostile, s68_requests_it_does_not_know_are_refused)
 	struct lab *l = lab_new();
 	struct sluice *s;
 
-	l->raw_up = (struct lab_raw){resume, sizeof(resume) - 1, 3};
+	l->ask_up = (struct lab_raw){resume, sizeof(resume) - 1, 3};
 	s = lab_login(l);
-	cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	for (int i = 0; i < 2; i++) /* the second one is said behind our answers */
+		cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
 	cr_assert_eq(sluice_status(s), 0);
 	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->n_refusals, 3u);
 	lab_free(l);
 }
 

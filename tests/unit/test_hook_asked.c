@@ -640,7 +640,7 @@ Test(hook_asked, signatures_are_news)
 	BEGIN("ReportSignatureStatus yes\nPolicyHook %s kinds=auth-sig", {"none", NULL});
 	cr_expect(login(&c, "demo", t.key[0]));
 	client_free(&c);
-	for (int i = 0; i < 1000 && !heard("\"sigstatus\",\"valid\":true"); i++)
+	for (int i = 0; i < 6000 && !heard("\"sigstatus\",\"valid\":true"); i++)
 		usleep(5000);
 	cr_expect(heard("\"sigstatus\",\"valid\":true"));
 }
