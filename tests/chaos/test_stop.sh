@@ -4,9 +4,9 @@
 # that. A control that stands still longer than ControlWait is sent away: data goes on, opens are refused, and it
 # comes back. At last the gateway drains, and stops. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
 # SLUICE_LONG: 10 and 60 seconds; of the signer 8, as who changes keys waits for it ten seconds and no more.
-stops=0.7 signer_stops=0.7 patience=3
+stops=0.7 signer_stops=0.7 patience=20
 [ -z "${SLUICE_LONG:-}" ] || stops="10 60" signer_stops=8 patience=70
-LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 3" "ControlWait $patience")
+LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 20" "ControlWait $patience")
 . "$(dirname "$0")/../interop/lib.sh"
 start_lab
 
@@ -24,7 +24,7 @@ head -c 6000000 /dev/urandom >"$LAB_DIR/www/slow"
 lab_forward 18004 "$LAB_TARGET_ADDR:8080" -o RekeyLimit=64K
 lab_in client curl -sf -m 900 --limit-rate 1M -o "$LAB_DIR/slow" http://127.0.0.1:18004/slow 7>&- &
 curl_pid=$!
-for _ in $(seq 100); do [ -s "$LAB_DIR/slow" ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -s "$LAB_DIR/slow" ] && break; sleep 0.05; done
 
 stands_still() { # pid, seconds…
 	local s
@@ -54,7 +54,7 @@ signer_dies() {
 	mapfile -t opts < <(lab_ssh_opts)
 	lab_in client curl -sf -m 60 -o "$LAB_DIR/again" http://127.0.0.1:18004/slow 7>&- &
 	again_pid=$!
-	for _ in $(seq 200); do [ -s "$LAB_DIR/again" ] && break; sleep 0.02; done
+	for _ in $(seq 1000); do [ -s "$LAB_DIR/again" ] && break; sleep 0.02; done
 	kill -9 "$lab_signer_pid"
 	wait "$lab_signer_pid" 2>/dev/null
 	lab_spawn client "$LAB_DIR/login.log" ssh "${opts[@]}" -v -N "$LAB_USER@$LAB_GW_OUTSIDE" 7>&-
@@ -63,7 +63,7 @@ signer_dies() {
 	changes_keys || { echo "keys are not being changed"; return 1; }
 	kill -0 "$login" && ! grep -q 'SSH2_MSG_NEWKEYS' "$LAB_DIR/login.log" || return 1
 	signer_starts &&
-		lab_wait_log "$login" "$LAB_DIR/login.log" 'Entering interactive session|pledge: ' 12 &&
+		lab_wait_log "$login" "$LAB_DIR/login.log" 'Entering interactive session|pledge: ' 30 &&
 		lab_stop_pid "$login"
 }
 again() { wait "$again_pid" && cmp "$LAB_DIR/again" "$LAB_DIR/www/slow"; }
@@ -84,7 +84,7 @@ check "new logins work" works
 check "one more comes in" lab_forward 18006 "$LAB_TARGET_ADDR:8080"
 lab_in client curl -sf -m 900 --limit-rate 1M -r 0-3999999 -o "$LAB_DIR/moves" http://127.0.0.1:18006/slow 7>&- &
 curl_pid=$!
-for _ in $(seq 100); do [ -s "$LAB_DIR/moves" ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -s "$LAB_DIR/moves" ] && break; sleep 0.05; done
 still() {
 	kill -STOP "$lab_control_pid"
 	# Something is to be asked of it: this open is refused when its time is over.
@@ -139,15 +139,15 @@ stops() {
 	local pid
 	lab_in client curl -sf -m 60 --limit-rate 1M -r 0-399999 -o "$LAB_DIR/last" http://127.0.0.1:18006/slow &
 	pid=$!
-	for _ in $(seq 200); do [ -s "$LAB_DIR/last" ] && break; sleep 0.02; done
+	for _ in $(seq 1000); do [ -s "$LAB_DIR/last" ] && break; sleep 0.02; done
 	kill -TERM "$lab_dataplane_pid"
-	lab_wait_log "$lab_dataplane_pid" "$LAB_DIR/dataplane.log" '3 connections have 3000 ms to end' 20 || return 1
+	lab_wait_log "$lab_dataplane_pid" "$LAB_DIR/dataplane.log" '3 connections have 20000 ms to end' 20 || return 1
 	nobody || return 1
 	wait "$pid" && cmp -n 400000 "$LAB_DIR/last" "$LAB_DIR/www/slow" || return 1
 	wait "$lab_dataplane_pid"
 }
 check "the dataplane stops: nobody comes in, what moves has DrainTime to end" stops
-all() { for _ in $(seq 200); do told 3 && return; sleep 0.05; done; return 1; }
+all() { for _ in $(seq 400); do told 3 && return; sleep 0.05; done; return 1; }
 check "each is told to go" all
 kill -0 "$lab_control_pid" && lab_stop_pid "$lab_control_pid"
 lab_control_pid=''
