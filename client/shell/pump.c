@@ -216,6 +216,10 @@ static void up(struct pump *p, const struct turn *t)
 			   : !p->own)
 			break;
 		up_read(p);
+		if (p->up.n == 0 && !p->in_over)
+			break; /* there is no more */
+		/* Who was not asked has nothing to wake us for. */
+		p->more |= i == TURN_PIECES - 1;
 	}
 	if (p->in_over && p->up.n == 0 && !p->eof_sent) {
 		int r = sluice_channel_eof(p->c);
