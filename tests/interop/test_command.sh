@@ -313,6 +313,42 @@ check "no list of revoked keys" s ssh -o RevokedHostKeys=none sshd true
 denied() { s ssh -o IdentityFile=none -i "$dir/rsa" -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 127.0.0.1 true 2>said
 	[ $? = 255 ] && grep -q 'Permission denied (publickey' said || { cat said; return 1; }; }
 check "a key that is not let in" denied
+cat host.pub rsa.pub >revoked
+revoked() { status 255 s ssh -o RevokedHostKeys="$dir/$1" sshd true; }
+check "a key that was revoked" revoked revoked
+check "no list of revoked keys where there should be one" revoked none
+first_word() { rm -f new; s ssh -o UserKnownHostsFile="$dir/new" -o "$1" sshd true && grep -q "^$2" new; }
+check "HostKeyAlias" first_word HostKeyAlias=other 'other '
+check "HashKnownHosts" first_word HashKnownHosts=yes '|1|'
+
+# --- what is set ----------------------------------------------------------------------------------------
+check "PubkeyAuthentication no" status 255 s ssh -o PubkeyAuthentication=no sshd true
+check "PreferredAuthentications" status 255 s ssh -o PreferredAuthentications=password sshd true
+check "BindAddress" says 127.0.0.5 s ssh -o BindAddress=127.0.0.5 sshd 'echo ${SSH_CLIENT%% *}'
+agents() { # options of one who names another key
+	timeout 60 ssh-agent bash -c 'ssh-add -q id && timeout 60 "$@"' - "$sluice" ssh -F none -i "$dir/rsa" \
+		-o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 "$@" 127.0.0.1 true
+}
+check "a key of an agent" agents
+check "IdentitiesOnly" status 255 agents -o IdentitiesOnly=yes
+local_command() { s ssh "$@" -o "LocalCommand=touch $dir/touched" sshd true && [ -e touched ]; }
+check "LocalCommand where it is not permitted" refused local_command
+check "LocalCommand where it is" local_command -o PermitLocalCommand=yes
+masked() {
+	"$sluice" forward --json -F config -o StreamLocalBindMask=0111 -L "$dir/m.sock:127.0.0.1:2204" sshd >masked.out & pids+=($!)
+	wait_for listening masked.out
+	[ "$(stat -c %a m.sock)" = 666 ]
+}
+check "StreamLocalBindMask" masked
+check "a socket that is there stays" status 255 s forward -L "$dir/m.sock:127.0.0.1:2204" sshd
+check "StdinNull" says 0 s ssh -o StdinNull=yes sshd 'wc -c'
+python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 2299))
+print("silent", flush=True)
+time.sleep(600)' >silent.log 2>&1 & pids+=($!)
+wait_for silent silent.log
+check "ConnectTimeout: a server that says nothing" status 255 s ssh -o ConnectTimeout=1 -p 2299 sshd true
+
 absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Connection refused' said; }
 check "a server that is not there" absent
 check "an option that does not exist" status 255 s ssh -o Foo=1 sshd true
