@@ -19,6 +19,8 @@
 
 #define READ_MAX (256 * 1024)  /* of the socket in a turn */
 #define HELD_MAX (1024 * 1024) /* bytes that came and are not looked at */
+#define ANSWERS_MAX                                                                                \
+	(OUT_MAX + 1024 * 1024) /* unwritten bytes: data ends at OUT_MAX, answers do not */
 
 uint64_t now_ms(void)
 {
@@ -83,9 +85,10 @@ size_t send_room(const struct sluice *s)
 	return out < OUT_MAX ? OUT_MAX - out : 0;
 }
 
+/* Nor is a server read that asks on and on and takes no answer. */
 static bool in_is_full(const struct sluice *s)
 {
-	return s->pump.flat.in_len - s->pump.flat.in_off > HELD_MAX;
+	return s->pump.flat.in_len - s->pump.flat.in_off > HELD_MAX || out_len(s) > ANSWERS_MAX;
 }
 
 /* Bytes of len that TransferRate lets go now. */

@@ -62,6 +62,7 @@ struct lab {
 	struct lab_raw ask_up;       /* global requests of the brain's, when somebody is in */
 	bool mute;                   /* says nothing at all */
 	bool deaf;                   /* reads no more; may be set at any time */
+	bool deaf_up;                /* from when somebody is in */
 	uint32_t packet_max, window; /* of confirmations */
 	bool has_limits;             /* which of them are said */
 	bool ask_for_ever;           /* keyboard-interactive: round after round */
@@ -464,6 +465,8 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 		break;
 	case SSH_ACT_AUTHENTICATED:
 		l->up = true;
+		if (l->deaf_up)
+			__atomic_store_n(&l->deaf, true, __ATOMIC_RELAXED);
 		lab_raw(l, &l->raw_up);
 		for (unsigned int i = 0; i < l->ask_up.times; i++)
 			cr_assert_eq(ssh_brain_send(l->b, l->ask_up.p, l->ask_up.len), 0);
@@ -545,7 +548,7 @@ static void *lab_main(void *arg)
 		if (len > 0)
 			p[0].events |= POLLOUT;
 		if (__atomic_load_n(&l->deaf, __ATOMIC_RELAXED))
-			p[0].fd = -1;
+			p[0].events &= ~POLLIN;
 		(void)poll(p, 2, -1);
 		if (p[1].revents != 0)
 			break;

@@ -429,6 +429,28 @@ Test(client_hostile, a_server_that_disconnects_says_why_and_one_that_goes_does_n
 	lab_free(l);
 }
 
+/* It asks without end and reads no answer: from there on we read nothing of it either. */
+Test(client_hostile, who_reads_no_answers_is_not_read)
+{
+	enum { TIMES = 200000 };
+	static const char ask[] = "\x50\0\0\0\7"
+				  "ask@lab\1";
+	struct lab *l = lab_new();
+	struct sluice *s;
+	char said[32];
+
+	l->raw_up = (struct lab_raw){ask, sizeof(ask) - 1, TIMES};
+	l->deaf_up = true;
+	s = lab_login(l);
+	while (sluice_dispatch(s, 200) > 0)
+		;
+	cr_assert_gt(sluice_info(s, SLUICE_INFO_BYTES_IN, said, sizeof(said)), 0);
+	cr_assert_lt(strtoul(said, NULL, 10), TIMES * sizeof(ask));
+	cr_assert_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
 /* It reads nothing more, with more under way than a socket holds: we go all the same. */
 Test(client_hostile, who_reads_no_more_holds_nobody)
 {
