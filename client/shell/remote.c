@@ -90,18 +90,27 @@ void remotes_answered(struct remotes *m, const char *type, int err, const void *
 	settle(m, &m->v[i], err == 0);
 }
 
+/* Of several at one port it is the one that was asked for at that address: RFC 4254 section 7.2. */
 static const struct remote *find(const struct remotes *m, const struct sluice_open *open)
 {
+	const struct remote *at_port = NULL;
+	bool several = false;
+
 	for (size_t i = 0; i < m->n; i++) {
 		const struct remote *r = &m->v[i];
 
-		if (!r->ok)
+		if (!r->ok || r->f.listen.path != (*open->path != '\0'))
 			continue;
-		if (r->f.listen.path ? strcmp(r->f.listen.host, open->path) == 0
-				     : *open->path == '\0' && r->port == open->port)
+		if (r->f.listen.path && strcmp(r->f.listen.host, open->path) == 0)
 			return r;
+		if (r->f.listen.path || r->port != open->port)
+			continue;
+		if (strcmp(address(&r->f), open->host) == 0)
+			return r;
+		several = at_port != NULL;
+		at_port = r;
 	}
-	return NULL;
+	return several ? NULL : at_port; /* some servers name an address of their own */
 }
 
 int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct sluice_open *open)

@@ -37,6 +37,7 @@ UsePAM no
 PermitRootLogin yes
 AcceptEnv X*
 MaxStartups 100
+GatewayPorts clientspecified
 Subsystem echo /bin/cat
 CONF
 $(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
@@ -186,6 +187,9 @@ check "remote: socks5" get -x "socks5h://127.0.0.1:$dynamic" http://127.0.0.1:22
 check "remote: socks to where it must not" refused get -x "socks5h://127.0.0.1:$dynamic" http://127.0.0.1:2202/
 wait_for PermitRemoteOpen remote.log
 check "remote: a target that is not there" refused get "http://127.0.0.1:$nowhere/"
+"$sluice" forward --json -F config -R 127.0.0.1:2210:127.0.0.1:1 -R 127.0.0.2:2210:127.0.0.1:2204 sshd >two.out 2>two.log & pids+=($!)
+read -r _ second <<<"$(python3 read.py two.out 2)"
+check "remote: one port at two addresses" get "http://127.0.0.2:$second/data"
 check "remote: a path the server cannot listen at" status 255 s forward -R /none/such:127.0.0.1:2203 sshd
 
 # --- an agent's keys, certificates, and the agent for who is at the server --------------------------
