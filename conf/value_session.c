@@ -197,17 +197,22 @@ static bool timeout_split(const char *entry, size_t *ret_len, uint32_t *ret_ms)
 	return *ret_len > 0 && *ret_len < CHANNEL_TYPE_MAX && time_read(equals + 1, ret_ms);
 }
 
-static bool parse_channel_timeouts(struct value *v, const struct kw *kw, void *field)
+bool channel_timeout_valid(const char *entry)
 {
 	uint32_t ms;
 	size_t len;
 
+	return timeout_split(entry, &len, &ms);
+}
+
+static bool parse_channel_timeouts(struct value *v, const struct kw *kw, void *field)
+{
 	if (v->argc == 1 && strcasecmp(v->argv[0], "none") == 0) {
 		*(struct conf_strs *)field = (struct conf_strs){NULL, 0};
 		return true;
 	}
 	for (unsigned int i = 0; i < v->argc; i++)
-		if (!timeout_split(v->argv[i], &len, &ms))
+		if (!channel_timeout_valid(v->argv[i]))
 			return value_bad(v, "Invalid %s argument: %.100s", kw->info.name,
 					 v->argv[i]);
 	value_strs_borrow(v, field);
@@ -239,10 +244,15 @@ const char *channel_entry(const struct conf_strs *entries, const char *type)
 	return NULL;
 }
 
-uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
+uint32_t channel_timeout(const struct conf_strs *entries, const char *type)
 {
-	const char *text = channel_entry(&s->channel_timeouts, type);
+	const char *text = channel_entry(entries, type);
 	uint32_t ms;
 
 	return text != NULL && time_read(text, &ms) ? ms : 0;
+}
+
+uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
+{
+	return channel_timeout(&s->channel_timeouts, type);
 }

@@ -50,6 +50,10 @@ bool digits(const char **text, uint64_t max, uint64_t *ret);
 bool size_read(const char *text, uint64_t *ret);
 /* Milliseconds; CONF_TIME_NONE is not among them. */
 bool time_read(const char *text, uint32_t *ret);
+/* An entry of ChannelTimeout: TYPE=TIME, TYPE with * and ? or "global". */
+bool channel_timeout_valid(const char *entry);
+/* As conf_channel_timeout() finds it among entries. */
+uint32_t channel_timeout(const struct conf_strs *entries, const char *type);
 /*
  * A list of algorithms, or what +, - or ^ in front make of the default: -EINVAL: a name that is
  * none of ours; -ENOKEY: nothing is left of it by names->only; -ENOMEM.

@@ -297,6 +297,11 @@ uint64_t config_number(const struct config *c, enum config_id id)
 	return text != NULL ? strtoull(text, NULL, config_kws[id].type == TYPE_OCTAL ? 8 : 10) : 0;
 }
 
+uint32_t config_channel_timeout(const struct config *c, const char *type)
+{
+	return channel_timeout(&c->value[CONFIG_CHANNEL_TIMEOUT], type);
+}
+
 bool config_given(const struct config *c, enum config_id id)
 {
 	return c->set[id];

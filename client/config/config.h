@@ -84,8 +84,10 @@ enum config_id {
 	CONFIG_UPDATE_HOST_KEYS,
 	CONFIG_USER_KNOWN_HOSTS_FILE,
 	CONFIG_VISUAL_HOST_KEY,
-	CONFIG_OWN, /* those ssh does not have; dumped when they are given */
-	CONFIG_RECONNECT = CONFIG_OWN,
+	CONFIG_OWN, /* those ssh need not have; dumped when they are given */
+	CONFIG_CHANNEL_TIMEOUT = CONFIG_OWN,
+	CONFIG_FORWARD_BIND_ADDRESS,
+	CONFIG_RECONNECT,
 	CONFIG_RECONNECT_INTERVAL,
 	CONFIG_RECONNECT_INTERVAL_MAX,
 	CONFIG_RECONNECT_TRIES,
@@ -135,6 +137,8 @@ const char *config_text(const struct config *c, enum config_id id); /* the first
 bool config_yes(const struct config *c, enum config_id id);         /* is the value "yes"? */
 bool config_is(const struct config *c, enum config_id id, const char *value);
 uint64_t config_number(const struct config *c, enum config_id id); /* 0: none */
+/* ChannelTimeout of a channel of this type: ms; 0: none. */
+uint32_t config_channel_timeout(const struct config *c, const char *type);
 bool config_given(const struct config *c, enum config_id id); /* is it more than the default? */
 
 /*

@@ -11,7 +11,8 @@ enum config_type {
 	TYPE_NUMBER,
 	TYPE_PORT,
 	TYPE_OCTAL,
-	TYPE_TIME,   /* seconds, or none */
+	TYPE_TIME, /* seconds, or none */
+	TYPE_ADDRESS,
 	TYPE_TEXT,   /* one word */
 	TYPE_REST,   /* the rest of the line */
 	TYPE_WORDS,  /* all words of one line */
@@ -25,6 +26,7 @@ enum config_type {
 	TYPE_JUMP,
 	TYPE_FORWARD, /* LocalForward, RemoteForward, DynamicForward */
 	TYPE_OPENS,   /* host:port …, any, none */
+	TYPE_IDLE,    /* TYPE=TIME …, none */
 };
 
 /* What config_expanded() replaces. */
@@ -69,7 +71,7 @@ struct config {
 	struct arena arena;
 	const struct conf_algs *algs;
 	struct conf_strs value[CONFIG_IDS];
-	bool set[CONFIG_IDS]; /* by an option or a line */
+	bool set[CONFIG_IDS];   /* by an option or a line */
 	struct conf_strs hosts; /* names on Host lines */
 	const char *given, *host;
 	const char *localuser, *home;

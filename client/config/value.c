@@ -153,6 +153,17 @@ static bool value_time(const struct check *k)
 	return keepf(k, "%u", ms / 1000);
 }
 
+static bool value_address(const struct check *k)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST};
+	struct addrinfo *list;
+
+	if (getaddrinfo(k->argv[0], NULL, &hints, &list) != 0)
+		return bad(k, "no address");
+	freeaddrinfo(list);
+	return keep(k, k->argv[0]);
+}
+
 static bool value_escape(const struct check *k)
 {
 	const char *t = k->argv[0];
@@ -304,6 +315,17 @@ static bool value_opens(const struct check *k)
 	return value_words(k);
 }
 
+/* ChannelTimeout; of all channels together the gateway has one, not we. */
+static bool value_idle(const struct check *k)
+{
+	if (k->argc == 1 && strcasecmp(k->argv[0], "none") == 0)
+		return keep(k, "none");
+	for (unsigned int i = 0; i < k->argc; i++)
+		if (!channel_timeout_valid(k->argv[i]) || strncmp(k->argv[i], "global=", 7) == 0)
+			return bad(k, "no TYPE=TIME");
+	return value_words(k);
+}
+
 /* --- all ------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -316,6 +338,7 @@ static const struct {
 	[TYPE_PORT] = {value_port, 1},
 	[TYPE_OCTAL] = {value_octal, 1},
 	[TYPE_TIME] = {value_time, 1},
+	[TYPE_ADDRESS] = {value_address, 1},
 	[TYPE_TEXT] = {value_words, 1},
 	[TYPE_REST] = {value_words, 1},
 	[TYPE_WORDS] = {value_words, CONF_ARGS_MAX},
@@ -329,6 +352,7 @@ static const struct {
 	[TYPE_JUMP] = {value_jump, 1},
 	[TYPE_FORWARD] = {value_forward, 2},
 	[TYPE_OPENS] = {value_opens, CONF_ARGS_MAX},
+	[TYPE_IDLE] = {value_idle, CONF_ARGS_MAX},
 };
 
 bool config_value(struct config *c, const struct config_kw *kw, const struct config_place *at,

@@ -80,6 +80,10 @@ void pump_prepare(struct pump *p, struct turn *t)
 	p->place_err = turn_add(t, p->down_err.n > 0 ? p->err : -1, POLLOUT);
 	if (p->more)
 		turn_within(t, 0);
+	if (p->idle_ms > 0 && p->moved_ms > 0)
+		turn_within(t, p->moved_ms + p->idle_ms > t->now_ms
+				       ? (int)(p->moved_ms + p->idle_ms - t->now_ms)
+				       : 0);
 }
 
 /* --- from the channel
@@ -228,6 +232,19 @@ static void up(struct pump *p, const struct turn *t)
 	}
 }
 
+/* Bytes that wait for either side are no traffic. */
+static void idle_look(struct pump *p, uint64_t now_ms)
+{
+	uint64_t bytes = p->bytes_up + p->bytes_down;
+
+	if (p->moved_ms == 0 || bytes != p->moved) {
+		p->moved = bytes;
+		p->moved_ms = now_ms;
+	} else if (p->idle_ms > 0 && now_ms - p->moved_ms >= p->idle_ms) {
+		p->idle = p->over = true;
+	}
+}
+
 void pump_run(struct pump *p, const struct turn *t)
 {
 	p->more = false;
@@ -235,6 +252,7 @@ void pump_run(struct pump *p, const struct turn *t)
 		return;
 	down(p, t);
 	up(p, t);
+	idle_look(p, t->now_ms);
 }
 
 bool pump_over(const struct pump *p)

@@ -42,6 +42,9 @@ struct pump {
 	bool opened, closed; /* told by callbacks */
 	size_t place_in, place_out, place_err;
 	uint64_t bytes_up, bytes_down;
+	uint32_t idle_ms;         /* it ends when nothing moved for so long; 0: it does not */
+	bool idle;                /* and did */
+	uint64_t moved, moved_ms; /* bytes both ways, and when they became so many */
 	struct pump *next;
 };
 

@@ -80,6 +80,11 @@ static void origin(int fd, char *host, size_t size, uint16_t *port)
 	*port = (uint16_t)atoi(service);
 }
 
+uint32_t relay_idle_ms(const struct config *c, bool path)
+{
+	return config_channel_timeout(c, path ? "direct-streamlocal@openssh.com" : "direct-tcpip");
+}
+
 static void relay_to(struct relays *r, struct relay *y, const char *host, uint16_t port, bool path)
 {
 	char from[NI_MAXHOST];
@@ -87,6 +92,7 @@ static void relay_to(struct relays *r, struct relay *y, const char *host, uint16
 	int e;
 
 	snprintf(y->what, sizeof(y->what), path ? "%s" : "%s:%u", host, port);
+	y->pump.idle_ms = relay_idle_ms(r->config, path);
 	origin(y->pump.in, from, sizeof(from), &from_port);
 	y->state = RELAY_OPENING;
 	if (path)
@@ -191,9 +197,10 @@ static int path_connect(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int reach_begin(struct relay *y, const char *host, uint16_t port)
+static int reach_begin(const struct relays *r, struct relay *y, const char *host, uint16_t port)
 {
-	const struct reach_conf conf = {.host = host, .port = port};
+	const char *bind = config_text(r->config, CONFIG_FORWARD_BIND_ADDRESS);
+	const struct reach_conf conf = {.host = host, .port = port, .bind.addr = bind};
 
 	snprintf(y->what, sizeof(y->what), "%s:%u", host, port);
 	y->state = RELAY_REACHING;
@@ -237,7 +244,7 @@ static void reaching(struct relay *y)
 	}
 }
 
-static void asking(struct relay *y)
+static void asking(const struct relays *r, struct relay *y)
 {
 	struct pump_buf *b = &y->pump.down;
 	ssize_t n = sluice_channel_read(y->pump.c, false, b->p + b->n, SOCKS_HELLO_MAX - b->n);
@@ -253,11 +260,11 @@ static void asking(struct relay *y)
 	snprintf(y->what, sizeof(y->what), "%s:%u", y->socks.host, y->socks.port);
 	if (!match_permitopen(y->permit, y->socks.host, y->socks.port))
 		failed(y, "not permitted by PermitRemoteOpen");
-	else if (reach_begin(y, y->socks.host, y->socks.port) < 0)
+	else if (reach_begin(r, y, y->socks.host, y->socks.port) < 0)
 		failed(y, "no such host");
 }
 
-static struct relay *taken(struct relays *r, struct sluice_channel *c)
+static struct relay *taken(struct relays *r, struct sluice_channel *c, const char *type)
 {
 	struct relay *y = r->n < RELAYS_MAX ? calloc(1, sizeof(*y)) : NULL;
 
@@ -265,6 +272,7 @@ static struct relay *taken(struct relays *r, struct sluice_channel *c)
 		free(y);
 		return NULL;
 	}
+	y->pump.idle_ms = config_channel_timeout(r->config, type);
 	sluice_channel_arg_set(c, y);
 	y->next = r->list;
 	r->list = y;
@@ -283,9 +291,10 @@ static int untaken(struct relays *r, struct relay *y)
 	return 0;
 }
 
-int relay_take_fd(struct relays *r, struct sluice_channel *c, int fd, const char *what)
+int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
+		  const char *what)
 {
-	struct relay *y = taken(r, c);
+	struct relay *y = taken(r, c, type);
 
 	if (y == NULL) {
 		close(fd);
@@ -296,8 +305,8 @@ int relay_take_fd(struct relays *r, struct sluice_channel *c, int fd, const char
 	return 1;
 }
 
-int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_end *target,
-	       const struct conf_strs *permit)
+int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+	       const struct forward_end *target, const struct conf_strs *permit)
 {
 	struct relay *y;
 	int e;
@@ -305,11 +314,11 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_
 	if (target != NULL && target->path) {
 		e = path_connect(target->host);
 		if (e >= 0)
-			return relay_take_fd(r, c, e, target->host);
+			return relay_take_fd(r, c, type, e, target->host);
 		say(SAY_ERROR, "connect to %s: %s", target->host, strerror(-e));
 		return 0;
 	}
-	y = taken(r, c);
+	y = taken(r, c, type);
 	if (y == NULL)
 		return 0;
 	if (target == NULL) {
@@ -317,7 +326,7 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_
 		y->state = RELAY_ASKING;
 		return 1;
 	}
-	e = reach_begin(y, target->host, target->port);
+	e = reach_begin(r, y, target->host, target->port);
 	return e < 0 ? untaken(r, y) : 2;
 }
 
@@ -381,11 +390,13 @@ void relays_run(struct relays *r, const struct turn *t)
 		if (y->state == RELAY_HELLO)
 			hello(r, y, t);
 		else if (y->state == RELAY_ASKING)
-			asking(y);
+			asking(r, y);
 		else if (y->state == RELAY_REACHING)
 			reaching(y);
 		else
 			pump_run(&y->pump, t);
+		if (y->pump.idle)
+			say(SAY_INFO, "channel to %s: closed: %s", y->what, RELAY_IDLE);
 		if (y->bad || pump_over(&y->pump)) {
 			*p = y->next;
 			r->n--;

@@ -5,6 +5,7 @@
 #ifndef SLUICE_CLIENT_SHELL_RELAYS_H
 #define SLUICE_CLIENT_SHELL_RELAYS_H
 
+#include "client/config/config.h"
 #include "client/reach/reach.h"
 #include "client/shell/listen.h"
 #include "client/shell/pump.h"
@@ -32,6 +33,9 @@ struct relay {
 	struct relay *next;
 };
 
+/* Why one ended before its two ends did. */
+#define RELAY_IDLE "idle for too long"
+
 struct relays {
 	struct sluice *s;
 	struct listener *listeners;
@@ -40,12 +44,15 @@ struct relays {
 	struct relay *list;
 	size_t n;
 	uint64_t served;
-	bool closed; /* nothing more is accepted */
+	bool closed;                 /* nothing more is accepted */
+	const struct config *config; /* ChannelTimeout, ForwardBindAddress */
 };
 
 /* 0 or -errno, said; *ret_port is the one it listens at. */
 int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
 		  uint16_t *ret_port);
+/* ChannelTimeout of a channel of ours to a path, or to a host. */
+uint32_t relay_idle_ms(const struct config *c, bool path);
 void relays_prepare(struct relays *r, struct turn *t);
 void relays_run(struct relays *r, const struct turn *t);
 /* To be called by on_channel_opened and on_channel_closed with a channel whose argument is a relay.
@@ -56,10 +63,11 @@ void relay_closed(struct relay *y);
  * A channel the server opens: to a target here, or, target NULL, where it says by SOCKS. As
  * on_channel_open_request answers.
  */
-int relay_take(struct relays *r, struct sluice_channel *c, const struct forward_end *target,
-	       const struct conf_strs *permit);
-/* The same to a socket that is there already. */
-int relay_take_fd(struct relays *r, struct sluice_channel *c, int fd, const char *what);
+int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+	       const struct forward_end *target, const struct conf_strs *permit);
+/* The same to a socket that is there already; type: of the channel, as ChannelTimeout has it. */
+int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
+		  const char *what);
 /* One line for each, as ~# shows them. */
 void relays_show(const struct relays *r);
 void relays_fini(struct relays *r);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "client/agent/agent.h"
@@ -120,14 +119,6 @@ static void take_signals(struct run *r)
 /* --- the loop
  * ------------------------------------------------------------------------------------------ */
 
-uint64_t run_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 void run_prepare(struct run *r, struct turn *t)
 {
 	conn_prepare(r->conn, t);
@@ -141,17 +132,26 @@ void run_prepare(struct run *r, struct turn *t)
 		turn_within(t, PROGRESS_MS);
 }
 
+static void own_run(struct pump *p, const struct turn *t)
+{
+	bool was = p->idle;
+
+	pump_run(p, t);
+	if (p->idle && !was)
+		say(SAY_INFO, "channel 0: closed: " RELAY_IDLE);
+}
+
 void run_go(struct run *r, const struct turn *t)
 {
 	if (turn_ready(t, r->place) != 0)
 		take_signals(r);
 	conn_run(r->conn, t);
 	if (r->session.used)
-		pump_run(&r->session.pump, t);
+		own_run(&r->session.pump, t);
 	if (r->progress.on)
-		progress_at(&r->progress, r->session.pump.bytes_up, run_now_ms());
+		progress_at(&r->progress, r->session.pump.bytes_up, turn_now_ms());
 	if (r->stdio_used)
-		pump_run(&r->stdio, t);
+		own_run(&r->stdio, t);
 	relays_run(&r->relays, t);
 }
 
@@ -228,6 +228,7 @@ int run_new(struct run *r, struct options *o)
 		return EXIT_ERROR;
 	}
 	r->relays.s = r->conn->s;
+	r->relays.config = o->config;
 	conn_begin(r->conn);
 	return 0;
 }
@@ -418,7 +419,7 @@ int run_agent(struct run *r, struct sluice_channel *c)
 	if (agent_open(path, &a) < 0)
 		return 0;
 	fd = agent_fd_take(a);
-	return fd < 0 ? 0 : relay_take_fd(&r->relays, c, fd, "the agent");
+	return fd < 0 ? 0 : relay_take_fd(&r->relays, c, "agent-connection", fd, "the agent");
 }
 
 void go_background(void)

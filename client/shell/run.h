@@ -48,7 +48,6 @@ bool run_has_forwards(const struct config *c);
 int run_forward(struct run *r, const struct forward *f);
 /* From now on signals come by the loop: after the last question. */
 void run_signals(struct run *r);
-uint64_t run_now_ms(void);
 /* Turns until over() says so, or the connection or we are. */
 void run_until(struct run *r, bool (*over)(struct run *r));
 /* Says what ended it, when that was not over(). 0: that was. */

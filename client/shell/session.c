@@ -2,6 +2,7 @@
 #include "client/shell/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,6 +38,16 @@ static ssize_t filter(void *arg, const uint8_t *in, size_t n, uint8_t *out)
 	return (ssize_t)total;
 }
 
+/* As ChannelTimeout names them. */
+static uint32_t idle_ms(const struct session *s)
+{
+	const char *what = s->command == NULL ? "shell" : s->subsystem ? s->command : "command";
+	char type[256];
+
+	snprintf(type, sizeof(type), "session:%s%s", s->subsystem ? "subsystem:" : "", what);
+	return config_channel_timeout(s->conn->config, type);
+}
+
 int session_open(struct session *s, int in, int out, int err)
 {
 	int r = pump_init(&s->pump, NULL, in, out, err);
@@ -44,6 +55,7 @@ int session_open(struct session *s, int in, int out, int err)
 	if (r < 0)
 		return r;
 	s->used = true;
+	s->pump.idle_ms = idle_ms(s);
 	if (s->tty && s->act != NULL && s->escape.character >= 0) {
 		s->pump.filter = filter;
 		s->pump.arg = s;

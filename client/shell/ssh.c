@@ -307,7 +307,7 @@ static int session(struct run *r, char *command)
 	}
 	r->session.pump.small = e.small;
 	if (!tty && say_level() >= SAY_INFO)
-		progress_begin(&r->progress, e.in, STDERR_FILENO, run_now_ms());
+		progress_begin(&r->progress, e.in, STDERR_FILENO, turn_now_ms());
 	run_until(r, session_done);
 	tty_restore();
 	if (session_over(&r->session) && r->killed == 0 && !r->leave) {
@@ -342,6 +342,7 @@ static int stdio(struct run *r)
 	if (r->stdio.c != NULL)
 		sluice_channel_arg_set(r->stdio.c, &r->stdio);
 	r->stdio.opened = x == 0;
+	r->stdio.idle_ms = relay_idle_ms(r->o->config, to->path);
 	r->stdio.small = e.small;
 	r->stdio_failed = x < 0 && !pump_waits(x);
 	run_until(r, stdio_done);

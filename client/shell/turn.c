@@ -3,11 +3,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
+
+uint64_t turn_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
 
 void turn_begin(struct turn *t)
 {
 	t->n = 0;
 	t->timeout_ms = -1;
+	t->now_ms = turn_now_ms();
 }
 
 size_t turn_add(struct turn *t, int fd, short events)
@@ -37,9 +47,13 @@ void turn_within(struct turn *t, int ms)
 
 int turn_wait(struct turn *t)
 {
+	int n;
+
 	if (t->no_memory)
 		return -ENOMEM;
-	if (poll(t->v, t->n, t->timeout_ms) >= 0)
+	n = poll(t->v, t->n, t->timeout_ms);
+	t->now_ms = turn_now_ms();
+	if (n >= 0)
 		return 0;
 	for (size_t i = 0; i < t->n; i++)
 		t->v[i].revents = 0;

@@ -11,11 +11,13 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct turn {
 	struct pollfd *v;
 	size_t n, room;
-	int timeout_ms; /* -1: none */
+	int timeout_ms;  /* -1: none */
+	uint64_t now_ms; /* when it began, and again when it had waited; monotonic */
 	bool no_memory;
 };
 
@@ -24,6 +26,7 @@ struct turn {
 void turn_begin(struct turn *t);
 /* Waits for events of fd, too. Its place, for turn_ready(). fd below 0 or no events: TURN_NONE. */
 size_t turn_add(struct turn *t, int fd, short events);
+uint64_t turn_now_ms(void); /* what now_ms is taken from */
 /* No longer than this; below 0: no matter. */
 void turn_within(struct turn *t, int ms);
 /* 0, or -errno; -EINTR is 0. */

@@ -99,7 +99,7 @@ static int signals_open(void)
 /* To who watches us: how many are up, and that we turn. */
 static void tell(struct agents *a, struct turn *turn)
 {
-	uint64_t now = run_now_ms();
+	uint64_t now = turn_now_ms();
 	size_t up = 0;
 	char text[64];
 

@@ -55,7 +55,7 @@ static uint64_t seed(void)
 
 	/* Without it the time will do: others started at another. */
 	if (getrandom(&s, sizeof(s), 0) != sizeof(s))
-		s = run_now_ms();
+		s = turn_now_ms();
 	return s;
 }
 
@@ -69,7 +69,7 @@ int tunnel_init(struct tunnel *t, const char *name, const struct options *o)
 		    config_set(o->config, defaults[i].id, defaults[i].value) < 0)
 			return EXIT_ERROR;
 	conf = stay_conf(o->config);
-	stay_init(&t->conn, &conf, seed(), run_now_ms());
+	stay_init(&t->conn, &conf, seed(), turn_now_ms());
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static void down(struct tunnel *t, enum event_kind kind, const char *why)
 	bool again;
 
 	drop(t);
-	again = stay_down(&t->conn, stay_away, run_now_ms(), &a);
+	again = stay_down(&t->conn, stay_away, turn_now_ms(), &a);
 	event_down(t, why, channels);
 	if (again)
 		event_attempt(t, kind, &a);
@@ -181,11 +181,11 @@ static void send_epoch(struct tunnel *t)
 
 static void came_up(struct tunnel *t)
 {
-	stay_up(&t->conn, run_now_ms());
+	stay_up(&t->conn, turn_now_ms());
 	event_connected(t);
-	stay_init(&t->forwards, &t->conn.conf, seed(), run_now_ms());
+	stay_init(&t->forwards, &t->conn.conf, seed(), turn_now_ms());
 	t->forwards.was_up = t->ever;
-	(void)stay_step(&t->forwards, run_now_ms());
+	(void)stay_step(&t->forwards, turn_now_ms());
 	send_epoch(t);
 	if (run_forwards_ask(&t->run) != 0)
 		down(t, EVENT_TUNNEL, "a forward cannot be had");
@@ -202,12 +202,12 @@ static void answered(struct tunnel *t)
 	char why[128];
 
 	if (refused == 0) {
-		stay_up(&t->forwards, run_now_ms());
+		stay_up(&t->forwards, turn_now_ms());
 		t->whole = t->ever = true;
 		event_up(t);
 		return;
 	}
-	if (stay_down(&t->forwards, 0, run_now_ms(), &a)) {
+	if (stay_down(&t->forwards, 0, turn_now_ms(), &a)) {
 		event_attempt(t, EVENT_TUNNEL, &a);
 		return;
 	}
@@ -218,7 +218,7 @@ static void answered(struct tunnel *t)
 
 static void step_forwards(struct tunnel *t)
 {
-	switch (stay_step(&t->forwards, run_now_ms())) {
+	switch (stay_step(&t->forwards, turn_now_ms())) {
 	case STAY_DO_TRY:
 		remotes_again(&t->run.remotes);
 		break;
@@ -239,14 +239,14 @@ void tunnel_prepare(struct tunnel *t, struct turn *turn)
 {
 	if (t->running)
 		run_prepare(&t->run, turn);
-	turn_within(turn, stay_timeout_ms(&t->conn, run_now_ms()));
+	turn_within(turn, stay_timeout_ms(&t->conn, turn_now_ms()));
 	if (t->conn.state == STAY_UP)
-		turn_within(turn, stay_timeout_ms(&t->forwards, run_now_ms()));
+		turn_within(turn, stay_timeout_ms(&t->forwards, turn_now_ms()));
 }
 
 void tunnel_go(struct tunnel *t, const struct turn *turn)
 {
-	enum stay_do due = stay_step(&t->conn, run_now_ms());
+	enum stay_do due = stay_step(&t->conn, turn_now_ms());
 
 	if (t->running)
 		run_go(&t->run, turn);

@@ -74,6 +74,8 @@ Host gate
 	Port 2203
 	User tester
 	RemoteForward 127.0.0.1:2303 127.0.0.1:2204
+	ForwardBindAddress 127.0.0.3
+	ChannelTimeout forwarded-tcpip=1
 Host nothing-here
 	Port 1
 Host nobody
@@ -118,6 +120,16 @@ check "sshd: up" event sshd up 1
 check "gateway: up" event gate up 1
 port=$(event sshd listening 3 port)
 for p in 2301 2302 2303 "$port"; do check "bytes by port $p" get "$p"; done
+
+check "from the address that is wanted" grep -q '^127.0.0.3 .*GET' http.log
+idle=$(python3 -c '
+import socket
+s = socket.create_connection(("127.0.0.1", 2303))
+s.settimeout(60)
+try: print(len(s.recv(1)))
+except ConnectionResetError: print(0)')
+check "idle channels are closed" test "$idle" = 0
+wait_for 'closed: idle for too long' agent.log
 
 # --- cut with a FIN ------------------------------------------------------------------------------
 kill -9 "$(session_of)"

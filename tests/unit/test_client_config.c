@@ -468,6 +468,28 @@ Test(client_config, names_of_hosts_are_no_patterns_and_come_once)
 	config_free(c);
 }
 
+Test(client_config, idle_channels_have_their_times)
+{
+	static const char text[] = "ChannelTimeout forwarded-*=90 direct-tcpip=2m\n"
+				   "ForwardBindAddress 127.0.0.2\n";
+	static const char *const bad[] = {"ChannelTimeout x\n", "ChannelTimeout x=\n",
+					  "ChannelTimeout global=5\n", "ChannelTimeout none x=1\n",
+					  "ForwardBindAddress here\n"};
+	struct config *c = config_new(NULL);
+
+	cr_assert_eq(config_parse(c, "x", text, sizeof(text) - 1), 0, "%s", config_errors(c));
+	cr_assert_eq(config_channel_timeout(c, "forwarded-tcpip"), 90000);
+	cr_assert_eq(config_channel_timeout(c, "direct-tcpip"), 120000);
+	cr_assert_eq(config_channel_timeout(c, "session:shell"), 0);
+	cr_assert(config_is(c, CONFIG_FORWARD_BIND_ADDRESS, "127.0.0.2"));
+	config_free(c);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		c = config_new(NULL);
+		cr_assert_eq(config_parse(c, "x", bad[i], strlen(bad[i])), -EINVAL, "%s", bad[i]);
+		config_free(c);
+	}
+}
+
 Test(client_config, how_a_tunnel_is_tried_again)
 {
 	static const char text[] = "Reconnect break\nReconnectInterval 2m\nReconnectTries 5\n";

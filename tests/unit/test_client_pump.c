@@ -1,4 +1,5 @@
-/* client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for. */
+/* client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@ static struct {
 	unsigned int late;  /* so many after the first find nothing, again and again */
 } t = {.fd = -1};
 
-/* --- a channel that takes all and says nothing -------------------------------------------------- */
+/* --- a channel that takes all and says nothing --------------------------------------------------
+ */
 
 ssize_t sluice_channel_send(struct sluice_channel *c, const void *buf, size_t len)
 {
@@ -93,6 +95,37 @@ static void all_is_sent(unsigned int late)
 	}
 	cr_expect_eq(t.sent, sizeof(bytes));
 	t.fd = -1;
+	turn_fini(&turn);
+	pump_fini(&p);
+	close(fd[1]);
+}
+
+Test(client_pump, what_is_idle_for_its_time_ends)
+{
+	struct turn turn = {.now_ms = 5000};
+	struct pump p;
+	int fd[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	cr_assert_eq(pump_init(&p, NULL, fd[0], fd[0], -1), 0);
+	p.c = (struct sluice_channel *)&p; /* looked at by nobody */
+	p.own = p.opened = true;
+	p.idle_ms = 1000;
+	pump_run(&p, &turn);
+	turn.now_ms += 999;
+	turn.timeout_ms = -1;
+	pump_prepare(&p, &turn);
+	cr_expect_eq(turn.timeout_ms, 1);
+	cr_assert_eq(write(fd[1], "x", 1), 1);
+	turn.v[p.place_in].revents = POLLIN;
+	pump_run(&p, &turn);
+	turn.v[p.place_in].revents = 0;
+	turn.now_ms += 999;
+	pump_run(&p, &turn);
+	cr_expect_not(p.idle, "a byte went through 999 ms ago");
+	turn.now_ms += 1;
+	pump_run(&p, &turn);
+	cr_expect(p.idle && pump_over(&p));
 	turn_fini(&turn);
 	pump_fini(&p);
 	close(fd[1]);
