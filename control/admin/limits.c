@@ -1,8 +1,9 @@
 /*
  * control/admin/limits.c - see limits.h.
  *
- * What refused is what control counts (count.h); what is used and what may be is looked up for each
- * where there is one number of it: a limit for each user, source or connection has none.
+ * What refused is what control counts (count.h); what is used and what may be is looked up for
+ * each. Of a limit for each user, source or connection it is what the one has that has most
+ * (most.h).
  */
 #include "control/admin/limits.h"
 
@@ -21,6 +22,14 @@ static void used(struct limit_view *v, uint64_t n)
 	v->used = n;
 }
 
+static void used_most(struct limit_view *v, const struct most *m)
+{
+	uint32_t n;
+
+	if (most_known(m, &n))
+		used(v, n);
+}
+
 static void max(struct limit_view *v, uint64_t n)
 {
 	v->has_max = n != CONF_NO_LIMIT;
@@ -34,6 +43,26 @@ static void of_penalties(struct limit_view *v, const struct session_env *e,
 
 	used(v, p != NULL ? (uint64_t)penalties_count(p, 4) + penalties_count(p, 6) : 0);
 	max(v, (uint64_t)g->penalties.max_sources4 + g->penalties.max_sources6);
+}
+
+static void of_sources(struct limit_view *v, const struct session_env *e,
+		       const struct conf_global *g)
+{
+	uint32_t n;
+
+	max(v, g->per_source_startups);
+	if (e->door != NULL && door_most(e->door, &n))
+		used(v, n);
+}
+
+static void of_keysets(struct limit_view *v, const struct keysets *k)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < KEYSETS_MAX; i++)
+		n += k->set[i].signer != NULL;
+	used(v, n);
+	max(v, KEYSETS_MAX);
 }
 
 /* Those that hold for the gateway as a whole. */
@@ -51,7 +80,7 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 		max(v, g->startups_full);
 		break;
 	case CONTROL_C_SOURCE_STARTUPS:
-		max(v, g->per_source_startups);
+		of_sources(v, e, g);
 		break;
 	case CONTROL_C_SLOW_PATH:
 		max(v, g->slow_path_rate);
@@ -65,7 +94,7 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 		max(v, g->max_listeners);
 		break;
 	case CONTROL_C_KEYSETS:
-		max(v, KEYSETS_MAX);
+		of_keysets(v, &e->keys);
 		break;
 	case CONTROL_C_SIGNER_ASKED:
 		max(v, SIGNER_ASKED_MAX);
@@ -82,11 +111,11 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 }
 
 /* Those that a Match may change: as they are outside of every one. */
-static void of_session(enum control_counter c, struct limit_view *v, struct conf *conf)
+static void of_session(enum control_counter c, struct limit_view *v, const struct session_env *e)
 {
 	struct conf_session s = {0};
 
-	if (conf_session_for(conf, NULL, &s) < 0)
+	if (conf_session_for(e->conf, NULL, &s) < 0)
 		return;
 	switch (c) {
 	case CONTROL_C_TRIES:
@@ -94,27 +123,34 @@ static void of_session(enum control_counter c, struct limit_view *v, struct conf
 		break;
 	case CONTROL_C_CHANNELS:
 		max(v, s.max_channels_per_connection);
+		used_most(v, &e->most_channels);
 		break;
 	case CONTROL_C_CHANNELS_USER:
 		max(v, s.max_channels_per_user);
+		used_most(v, &e->most[TALLY_USER_CHANNELS]);
 		break;
 	case CONTROL_C_CHANNELS_SOURCE:
 		max(v, s.max_channels_per_source);
+		used_most(v, &e->most[TALLY_SOURCE_CHANNELS]);
 		break;
 	case CONTROL_C_SESSIONS:
 		max(v, s.max_sessions);
 		break;
 	case CONTROL_C_CONNECTING_USER:
 		max(v, s.max_connecting_per_user);
+		used_most(v, &e->connecting.of_user);
 		break;
 	case CONTROL_C_LISTENERS_CONNECTION:
 		max(v, s.max_listeners_per_connection);
+		used_most(v, &e->most[TALLY_CONNECTION]);
 		break;
 	case CONTROL_C_LISTENERS_USER:
 		max(v, s.max_listeners_per_user);
+		used_most(v, &e->most[TALLY_USER]);
 		break;
 	case CONTROL_C_LISTENERS_SOURCE:
 		max(v, s.max_listeners_per_source);
+		used_most(v, &e->most[TALLY_SOURCE]);
 		break;
 	default:
 		break;
@@ -137,7 +173,7 @@ bool limits_of_control(const struct admin_env *env, unsigned int *at, struct lim
 				   .text = info.text,
 				   .refused = control_counted((enum control_counter) * at)};
 	of_gateway((enum control_counter) * at, ret, env);
-	of_session((enum control_counter) * at, ret, env->sessions->conf);
+	of_session((enum control_counter) * at, ret, env->sessions);
 	(*at)++;
 	return true;
 }

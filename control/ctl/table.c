@@ -8,7 +8,7 @@
 #include "control/ctl/ctl.h"
 
 #define COLUMNS_MAX 32
-#define CELL_MAX    40 /* columns of one that is not the last, at a terminal */
+#define CELL_MAX    40 /* columns of one that is not the last: more go on in lines below */
 
 unsigned int ctl_width(FILE *f)
 {
@@ -53,6 +53,30 @@ static bool is_number(const struct admin_field *f)
 	return f->type == ADMIN_INTEGER || f->type == ADMIN_NUMBER;
 }
 
+/* Of text that stands in several lines, what the first one has: it ends at a blank. */
+static size_t line_of(const char *text)
+{
+	size_t len = strlen(text), n = len < CELL_MAX ? len : CELL_MAX;
+
+	if (n == len)
+		return n;
+	while (n > 0 && text[n] != ' ')
+		n--;
+	return n > 0 ? n : strcspn(text, " ");
+}
+
+/* Of its lines, the longest. */
+static size_t width_of(const char *text)
+{
+	size_t most = 0, n;
+
+	for (; *text != '\0'; text += n, text += strspn(text, " ")) {
+		n = line_of(text);
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
 static unsigned int columns(const struct admin_subject *s, const json_t *rows, size_t width,
 			    struct column ret[COLUMNS_MAX])
 {
@@ -68,7 +92,7 @@ static unsigned int columns(const struct admin_subject *s, const json_t *rows, s
 		for (size_t i = 0; i < json_array_size(rows); i++) {
 			const json_t *row = json_array_get(rows, i);
 			size_t len =
-				strlen(ctl_value(field, json_object_get(row, field->name), buf));
+				width_of(ctl_value(field, json_object_get(row, field->name), buf));
 
 			if (len > ret[n].width)
 				ret[n].width = len;
@@ -81,15 +105,16 @@ static unsigned int columns(const struct admin_subject *s, const json_t *rows, s
 	return n;
 }
 
-/* Left of it is taken already; a line never goes beyond the terminal. */
-static size_t cell(const struct column *col, const char *text, bool last, size_t used, size_t width,
-		   FILE *f)
+/* n of text. Left of it is taken already; a line never goes beyond the terminal. */
+static size_t cell(const struct column *col, const char *text, size_t n_text, bool last,
+		   size_t used, size_t width, FILE *f)
 {
 	size_t room = width > used ? width - used : 0;
-	size_t want = last && !is_number(col->field) ? strlen(text) : col->width;
+	size_t want = last && !is_number(col->field) ? n_text : col->width;
 	char line[CTL_VALUE_MAX + 64];
 	int cut = (int)(want < CTL_VALUE_MAX ? want : CTL_VALUE_MAX - 1);
-	int n = snprintf(line, sizeof(line), is_number(col->field) ? "%*.*s" : "%-*.*s", cut, cut,
+	int take = (int)n_text < cut ? (int)n_text : cut;
+	int n = snprintf(line, sizeof(line), is_number(col->field) ? "%*.*s" : "%-*.*s", cut, take,
 			 text);
 
 	if (n < 0)
@@ -104,21 +129,39 @@ static size_t cell(const struct column *col, const char *text, bool last, size_t
 	return used + 2;
 }
 
-static void row_print(const struct column *col, unsigned int n, const json_t *row, size_t width,
-		      FILE *f)
+/* The line from at[] on, which says what of each column is printed. True: there are more. */
+static bool line_print(const struct column *col, unsigned int n, const json_t *row, size_t *at,
+		       size_t width, FILE *f)
 {
 	char buf[CTL_VALUE_MAX];
 	size_t used = 0;
+	bool more = false;
 
 	for (unsigned int k = 0; k < n; k++) {
 		const struct admin_field *field = col[k].field;
+		bool last = k + 1 == n;
 		const char *text =
 			row != NULL ? ctl_value(field, json_object_get(row, field->name), buf)
 				    : field->title;
+		size_t len;
 
-		used = cell(&col[k], text, k + 1 == n, used, width, f);
+		text += at[k];
+		len = last ? strlen(text) : line_of(text);
+		used = cell(&col[k], text, len, last, used, width, f);
+		at[k] += len + strspn(text + len, " ");
+		more = more || text[len] != '\0';
 	}
 	fputc('\n', f);
+	return more;
+}
+
+static void row_print(const struct column *col, unsigned int n, const json_t *row, size_t width,
+		      FILE *f)
+{
+	size_t at[COLUMNS_MAX] = {0};
+
+	while (line_print(col, n, row, at, width, f))
+		continue;
 }
 
 void ctl_rows(const struct ctl *c, const struct admin_subject *s, const json_t *rows, FILE *f)

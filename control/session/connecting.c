@@ -51,7 +51,7 @@ int connecting_enter(struct connecting *c, const char *user, uint32_t per_user, 
 		u = user_new(c, user, chain);
 	if (u == NULL)
 		return -ENOMEM;
-	u->n++;
+	most_up(&c->of_user, ++u->n);
 	c->n++;
 	*ret = u;
 	return 0;
@@ -62,7 +62,8 @@ void connecting_leave(struct connecting *c, struct connecting_user *u)
 	struct connecting_user **at = &c->chain[u->chain];
 
 	c->n--;
-	if (--u->n > 0)
+	most_down(&c->of_user, --u->n);
+	if (u->n > 0)
 		return;
 	while (*at != u)
 		at = &(*at)->next;

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "control/most.h"
+
 #define CONNECTING_CHAINS 1024
 
 struct connecting_user;
@@ -20,6 +22,7 @@ struct connecting_user;
 /* Zeroed at its beginning; nothing is left of it when nothing is under way. */
 struct connecting {
 	uint32_t n;
+	struct most of_user;
 	struct connecting_user *chain[CONNECTING_CHAINS];
 };
 

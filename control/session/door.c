@@ -23,6 +23,7 @@ struct door {
 	uint32_t per_source; /* CONF_NO_LIMIT: none */
 	/* Unauthenticated connections by source, only while there is a limit. */
 	struct sources *waiting;
+	struct most most; /* of a source */
 	/* What may be written about the refused. */
 	uint64_t lines_milli, lines_at_ms;
 	uint64_t unsaid, unsaid_since_ms;
@@ -57,24 +58,29 @@ void door_free(struct door *d)
 		return;
 	penalties_free(d->penalties);
 	sources_free(d->waiting);
+	most_fini(&d->most);
 	free(d);
 }
 
 /* Everybody who holds a place, by where he comes from. Who does not fit in is not counted. */
-static void recount(struct session_env *env, const struct door *d, struct sources *waiting)
+static void recount(struct session_env *env, struct door *d, struct sources *waiting)
 {
 	for (const struct session_table *t = env->tables; t != NULL; t = t->next)
 		for (uint32_t i = 0; i < t->max; i++) {
 			const struct session *s = t->by_index[i];
 			struct source from;
+			uint64_t *n;
 			uint32_t at;
 
 			if (s == NULL || !s->holds_place)
 				continue;
 			from = source_of(&s->peer, &d->bits);
 			at = sources_find(waiting, &from);
-			if (at != SOURCES_NONE || sources_add(waiting, &from, &at) == 0)
-				++*(uint64_t *)sources_value(waiting, at);
+			if (at == SOURCES_NONE && sources_add(waiting, &from, &at) < 0)
+				continue;
+			n = sources_value(waiting, at);
+			++*n;
+			most_up(&d->most, (uint32_t)*n);
 		}
 }
 
@@ -95,6 +101,7 @@ int door_renew(struct session_env *env, const struct conf_global *g)
 	}
 	d->bits = (struct source_bits){g->source_bits4, g->source_bits6};
 	d->per_source = g->per_source_startups;
+	most_fini(&d->most);
 	if (d->per_source != CONF_NO_LIMIT)
 		recount(env, d, waiting);
 	sources_free(d->waiting);
@@ -110,6 +117,11 @@ struct penalties *door_penalties(struct door *d)
 }
 
 /* --- how many of one source ------------------------------------------------------------------- */
+
+bool door_most(const struct door *d, uint32_t *ret)
+{
+	return d->per_source != CONF_NO_LIMIT && most_known(&d->most, ret);
+}
 
 static bool source_enter(struct door *d, const struct link_addr *peer)
 {
@@ -127,6 +139,7 @@ static bool source_enter(struct door *d, const struct link_addr *peer)
 	if (*n >= d->per_source)
 		return false;
 	++*n;
+	most_up(&d->most, (uint32_t)*n);
 	return true;
 }
 
@@ -141,7 +154,11 @@ static void source_leave(struct door *d, const struct link_addr *peer)
 	from = source_of(peer, &d->bits);
 	at = sources_find(d->waiting, &from);
 	n = sources_value(d->waiting, at);
-	if (n != NULL && --*n == 0)
+	if (n == NULL)
+		return;
+	--*n;
+	most_down(&d->most, (uint32_t)*n);
+	if (*n == 0)
 		sources_remove(d->waiting, at);
 }
 

@@ -554,6 +554,8 @@ void channel_leave(struct session *s, struct open *o);
 /* Has it a limit of which its shard does not know? */
 bool channels_are_limited(const struct session *s);
 struct open *open_find(const struct session *s, uint64_t token);
+/* A new one, whose places in the limits are taken. */
+void open_link(struct session *s, struct open *o);
 /* Counted in all limits, and of the opens that wait; NULL: it was refused. */
 struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,
 		      uint16_t port);

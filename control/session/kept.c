@@ -70,9 +70,7 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 	o->port = ev->port;
 	memcpy(o->host, ev + 1, ev->name_len);
 	o->own_type = ev->port == 0 && o->host[0] != '/';
-	o->next = s->opens;
-	s->opens = o;
-	s->n_opens++;
+	open_link(s, o);
 	if (!ev->ours) /* of clients' alone there are limits */
 		channel_kept(s, o);
 	if (ev->up)

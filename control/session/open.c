@@ -27,6 +27,13 @@ static void connecting_over(struct session *s, struct open *o)
 	o->connecting = NULL;
 }
 
+void open_link(struct session *s, struct open *o)
+{
+	o->next = s->opens;
+	s->opens = o;
+	most_up(&s->table->env->most_channels, (uint32_t)++s->n_opens);
+}
+
 static void open_unlink(struct session *s, struct open *o)
 {
 	struct open **at = &s->opens;
@@ -36,7 +43,7 @@ static void open_unlink(struct session *s, struct open *o)
 	*at = o->next;
 	connecting_over(s, o);
 	channel_leave(s, o);
-	s->n_opens--;
+	most_down(&s->table->env->most_channels, (uint32_t)--s->n_opens);
 	if (o->state == OPEN_UP) {
 		s->n_up--;
 		s->table->env->stats.channels--;
@@ -309,9 +316,7 @@ struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct s
 	o->port = port;
 	o->deadline_ms = env->now_ms() + s->awake->conf.operation_timeout_ms;
 	memcpy(o->host, host.p, host.len);
-	o->next = s->opens;
-	s->opens = o;
-	s->n_opens++;
+	open_link(s, o);
 	return o;
 }
 
@@ -356,9 +361,7 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 	o->state = OPEN_CONNECTING;
 	o->program = p;
 	strcpy(o->host, "session");
-	o->next = s->opens;
-	s->opens = o;
-	s->n_opens++;
+	open_link(s, o);
 	program_confirm(o);
 }
 

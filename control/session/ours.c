@@ -310,9 +310,7 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 	o->own_type = true;
 	o->idle_ms = conf_channel_timeout(&s->awake->conf, type);
 	strcpy(o->host, type);
-	o->next = s->opens;
-	s->opens = o;
-	s->n_opens++;
+	open_link(s, o);
 	ask_shard(s, o);
 	session_pump(s);
 	o = open_find(s, token);

@@ -17,11 +17,13 @@
 #include "control/auth/source.h"
 #include "control/blob.h"
 #include "control/index.h"
+#include "control/most.h"
 #include "control/pool.h"
 #include "control/ref.h"
 #include "control/resolve.h"
 #include "control/session/connecting.h"
 #include "control/session/keyset.h"
+#include "control/session/tally.h"
 #include "control/signer.h"
 #include "control/startups.h"
 #include "control/timers.h"
@@ -84,7 +86,9 @@ struct session_env {
 	struct connecting connecting;
 	struct {
 		struct index tokens, ports, tallies;
-	} listens;            /* listeners.c */
+	} listens;                      /* listeners.c */
+	struct most most[TALLY_KINDS];  /* that one has, of what tally.h counts */
+	struct most most_channels;      /* of a connection */
 	uint32_t n_listeners; /* those that are over and have channels included */
 	struct turns turns;   /* first key exchanges that wait */
 	unsigned int kex_running;
@@ -124,6 +128,8 @@ void door_free(struct door *d); /* NULL is nothing */
 int door_renew(struct session_env *env, const struct conf_global *g)
 	__attribute__((warn_unused_result));
 struct penalties *door_penalties(struct door *d);
+/* Of unauthenticated connections that one source has: the most. False: they are not counted. */
+bool door_most(const struct door *d, uint32_t *ret);
 
 int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
 		      uint16_t shard, uint32_t max_conns, struct session_table **ret)

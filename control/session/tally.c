@@ -88,13 +88,16 @@ struct tally *tally_add(const struct session *s, enum tally_of of)
 		memcpy(t->name, name.p, name.len);
 		index_put(all, &t->node, name.key);
 	}
-	t->n++;
+	most_up(&s->table->env->most[of], ++t->n);
 	return t;
 }
 
 void tally_sub(struct session_env *env, struct tally *t)
 {
-	if (t == NULL || --t->n > 0)
+	if (t == NULL)
+		return;
+	most_down(&env->most[t->of], --t->n);
+	if (t->n > 0)
 		return;
 	index_del(&env->listens.tallies, &t->node);
 	free(t);

@@ -82,6 +82,9 @@ check "where it listens" shows "^gateway +127.0.0.1 +$port +up" listeners
 slow() { for _ in $(seq 400); do [ "$("$ctl" -n -t show channels | cut -f14 | sort | uniq -c | awk '$2 == "window" { print $1 }')" = 70 ] && return; sleep 0.05; done; return 1; }
 check "each waits for the client's window" slow
 check "limits of shards" shows '^MaxChannels +shard 0 +70 +65536 +0 ' limits
+check "limits of each user: what has most" shows '^MaxChannelsPerConnection +control +70 +[0-9]+ +0 ' limits
+narrow() { "$ctl" show limits | awk '$1 == "LIMIT" && index($0, "SCOPE") > 45 { exit 1 }'; }
+check "a table whose first column is no wider than it has to be" narrow
 check "cores" [ "$(field lcores 'json.load(sys.stdin)["lcores"][0]["channels"]')" = 70 ]
 check "filters" [ "$("$ctl" -n show channels user=nobody)" = "" ]
 check "a schema" python3 -c 'import json,subprocess,sys

@@ -11,6 +11,7 @@
 #include "control/helper/server.h"
 #include "control/hook/answer.h"
 #include "control/hook/hook.h"
+#include "control/most.h"
 #include "control/session/internal.h"
 #include "control/signer/remote.h"
 
@@ -133,4 +134,35 @@ Test(control_count, counts_one_at_a_time)
 	}
 	for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++)
 		cr_expect_eq(control_counted(i), (uint64_t)i + 1);
+}
+
+#define COUNTS 16
+
+/* Counts that go up and down in a fixed disorder, beside a look at all of them. */
+Test(control_count, the_largest_is_known_at_any_time)
+{
+	uint32_t count[COUNTS] = {0}, state = 1, most, has;
+	struct most m = {0};
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		unsigned int k;
+
+		state = state * 1664525 + 1013904223;
+		k = state >> 28;
+		/* More up than down, then the other way round, to the end. */
+		if ((state >> 8) % 8 < (i < 10000 ? 5 : 3))
+			most_up(&m, ++count[k]);
+		else if (count[k] > 0)
+			most_down(&m, --count[k]);
+		has = 0;
+		for (k = 0; k < COUNTS; k++)
+			has = count[k] > has ? count[k] : has;
+		cr_assert(most_known(&m, &most));
+		cr_assert_eq(most, has, "after %u", i);
+	}
+	for (unsigned int k = 0; k < COUNTS; k++)
+		while (count[k] > 0)
+			most_down(&m, --count[k]);
+	cr_expect(most_known(&m, &most) && most == 0);
+	cr_expect_null(m.at, "nothing is kept for none");
 }

@@ -4,6 +4,7 @@
  */
 #include <malloc.h>
 
+#include "control/admin/limits.h"
 #include "control/count.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
@@ -315,6 +316,18 @@ static void begin_channels(void)
 	      "MaxChannelsPerSource 7\nPermitOpen any\nMatch User other\nMaxChannelsPerUser 3");
 }
 
+/* What is said to be used of a limit. */
+static uint64_t used_of(const char *name)
+{
+	const struct admin_env env = {.sessions = &t.env};
+	struct limit_view v = {.name = ""};
+
+	for (unsigned int at = 0; strcmp(v.name, name) != 0;)
+		cr_assert(limits_of_control(&env, &at, &v), "%s", name);
+	cr_expect(v.has_used, "%s", name);
+	return v.used;
+}
+
 /* Those that are open count as those that are not connected yet; what ends gives its place back. */
 Test(control_channels, a_connection_a_user_and_a_source_have_limits, .init = begin_channels,
      .fini = teardown)
@@ -339,6 +352,10 @@ Test(control_channels, a_connection_a_user_and_a_source_have_limits, .init = beg
 	cr_expect_neq(black_hole(&c[2], 9), 0);
 	cr_expect_eq(black_hole(&c[2], 10), 0, "the source has 7");
 	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_SOURCE) - before[2], 1);
+	cr_expect_eq(used_of("MaxChannelsPerConnection"), 3);
+	cr_expect_eq(used_of("MaxChannelsPerUser"), 5);
+	cr_expect_eq(used_of("MaxChannelsPerSource"), 7);
+	cr_expect_eq(used_of("MaxConnectingPerUser"), 4, "the first one is connected");
 	times_out(&c[1], last);
 	cr_expect_neq(black_hole(&c[2], 11), 0, "one has ended");
 	leaves(&c[0]);
@@ -347,6 +364,9 @@ Test(control_channels, a_connection_a_user_and_a_source_have_limits, .init = beg
 	cr_expect_eq(black_hole(&c[1], 14), 0);
 	for (uint32_t i = 1; i < 3; i++)
 		leaves(&c[i]);
+	cr_expect_eq(used_of("MaxChannelsPerConnection"), 0);
+	cr_expect_eq(used_of("MaxChannelsPerUser"), 0);
+	cr_expect_eq(used_of("MaxConnectingPerUser"), 0);
 }
 
 Test(control_channels, match_user_sets_them, .init = begin_channels, .fini = teardown)
