@@ -158,7 +158,13 @@ static bool chan_end_ok(const void *body)
 {
 	const struct link_chan_end *b = body;
 
-	return b->cause <= 0 && b->told <= 1 && b->tee <= 1 && known_ok(&b->target);
+	return b->cause <= 0 && b->told <= 1 && b->tee <= 1 && known_ok(&b->target) &&
+	       b->eof[LINK_EOF_IN] <= LINK_EOF_UNTOLD && b->eof[LINK_EOF_OUT] <= LINK_EOF_UNTOLD;
+}
+
+static bool chan_eof_ok(const void *body)
+{
+	return ((const struct link_chan_eof *)body)->way <= LINK_EOF_OUT;
 }
 
 static bool conn_end_ok(const void *body)
@@ -274,6 +280,7 @@ static const struct shape shapes[] = {
 	[LINK_EV_REKEY_DUE] = CONN(link_conn_ref, NULL),
 	[LINK_EV_CHAN_OPENED] = CONN(link_chan_ref, chan_opened_ok),
 	[LINK_EV_CHAN_FAILED] = CONN(link_chan_failed, chan_failed_ok),
+	[LINK_EV_CHAN_EOF] = CONN(link_chan_eof, chan_eof_ok),
 	[LINK_EV_CHAN_END] = NAMED(link_chan_end, LINK_HOST_MAX, chan_end_ok),
 	[LINK_EV_CONN_END] = CONN(link_conn_end, conn_end_ok),
 	[LINK_EV_SHARD_READY] = ALONE(link_ready, ready_ok),

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     14
+#define LINK_VERSION     15
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -56,6 +56,7 @@ enum link_type {
 	LINK_EV_REKEY_DUE,     /* link_conn_ref: a limit of the keys was passed */
 	LINK_EV_CHAN_OPENED,   /* link_chan_ref: connected, CONFIRMATION is sealed */
 	LINK_EV_CHAN_FAILED,   /* link_chan_failed: no address answered, FAILURE is sealed */
+	LINK_EV_CHAN_EOF,      /* link_chan_eof: it may go unsaid, then CHAN_END says it */
 	LINK_EV_CHAN_END,      /* link_chan_end: audit; kept until LINK_CMD_AUDIT_ACK */
 	LINK_EV_CONN_END,      /* link_conn_end: audit; kept until LINK_CMD_AUDIT_ACK */
 	LINK_EV_SHARD_READY,   /* link_ready: the shard runs; then its listeners are wanted */
@@ -299,8 +300,21 @@ struct link_chan_end {
 	uint64_t tee_copied, tee_lost; /* bytes that its tee was given, and was not */
 	uint8_t told;                  /* 1: CHAN_OPENED was said of it */
 	uint8_t tee;                   /* 1: it had one */
-	uint8_t pad[6];
+	uint8_t eof[2];                /* enum link_eof, of LINK_EOF_IN and _OUT */
+	uint8_t pad[4];
 	/* uint8_t name[name_len] */
+};
+
+/* Which way: the client has said EOF, we have. */
+enum { LINK_EOF_IN, LINK_EOF_OUT };
+/* Whether, and whether CHAN_EOF was said of it. */
+enum link_eof { LINK_EOF_NONE, LINK_EOF_TOLD, LINK_EOF_UNTOLD };
+
+struct link_chan_eof {
+	uint64_t token;
+	uint64_t bytes; /* that went this way: there will be no more */
+	uint32_t local_channel;
+	uint32_t way; /* LINK_EOF_IN, LINK_EOF_OUT */
 };
 
 struct link_conn_end {

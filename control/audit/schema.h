@@ -71,7 +71,8 @@
 	X(OPERATOR, "operator")                                                                    \
 	X(FILE, "file")                                                                            \
 	X(RECORDED, "recorded")                                                                    \
-	X(RECORD_LOST, "record_lost")
+	X(RECORD_LOST, "record_lost")                                                              \
+	X(DIRECTION, "direction")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -106,11 +107,16 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  AF_WHO | AF(METHOD) | AF(HOST_KEY) | AF(CIPHER_IN) | AF(CIPHER_OUT) | AF(MAC_IN) |       \
 		  AF(MAC_OUT) | AF(STRICT) | AF(FIRST),                                            \
 	  "keys were exchanged")                                                                   \
+	X(SERVICE, "service", AF_WHO | AF(REQUEST) | AF(OUTCOME), "a service was asked for")       \
+	X(AUTH_TRY, "auth.try", AF_AUTH | AF(OUTCOME),                                             \
+	  "a request to log in, or whether a key would do, and how it was answered")               \
 	X(AUTH_OK, "auth.ok", AF_AUTH, "somebody is in")                                           \
 	X(AUTH_PARTIAL, "auth.partial", AF_AUTH,                                                   \
 	  "that was right, and more methods have to follow")                                       \
 	X(AUTH_FAIL, "auth.fail", AF_AUTH | AF(REASON), "somebody tried to log in, and is not in") \
 	X(AUTH_SIG, "auth.sig", AF_AUTH | AF(OUTCOME), "ReportSignatureStatus: was it good?")      \
+	X(ERROR, "error", AF_WHO | AF(CAUSE) | AF(CODE) | AF(TEXT),                                \
+	  "a connection is ended for what went wrong with it")                                     \
 	X(DISCONNECT, "conn.disconnect", AF_WHO | AF(CODE) | AF(TEXT),                             \
 	  "the client said why it goes")                                                           \
 	X(CHAN_REFUSED, "chan.refused", AF_WHO | AF_TARGET | AF(REASON) | AF(CODE),                \
@@ -118,6 +124,9 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	X(CHAN_OPEN, "chan.open",                                                                  \
 	  AF_WHO | AF_TARGET | AF_RESULT | AF(CHANNEL) | AF(LISTENER) | AF(LATE),                  \
 	  "a channel was opened")                                                                  \
+	X(CHAN_EOF, "chan.eof",                                                                    \
+	  AF_WHO | AF(CHANNEL) | AF(DIRECTION) | AF(BYTES_IN) | AF(BYTES_OUT) | AF(LATE),          \
+	  "one direction of a channel is at its end")                                              \
 	X(CHAN_CLOSE, "chan.close",                                                                \
 	  AF_WHO | AF_TARGET | AF_RESULT | AF_TRAFFIC | AF(CHANNEL) | AF(LISTENER) | AF(LATE) |    \
 		  AF(RECORDED) | AF(RECORD_LOST),                                                  \

@@ -6,6 +6,7 @@
 
 #include "control/session/keep.h"
 #include "control/session/report.h"
+#include "ssh/auth_msg.h"
 #include "ssh/kexinit.h"
 #include "ssh/trans_msg.h"
 
@@ -161,6 +162,23 @@ static void act(struct session *s, const struct ssh_act *a)
 	}
 }
 
+/* What the brain has answered itself, or ended the connection for. */
+static void service_told(const struct session *s, int err, const uint8_t *payload, size_t len)
+{
+	struct ssh_userauth_request m;
+	struct ssh_str name;
+	struct ssh_rd r;
+
+	if (len == 0)
+		return;
+	ssh_rd_init(&r, payload + 1, len - 1);
+	if (payload[0] == SSH_MSG_SERVICE_REQUEST && ssh_service_parse(&r, &name) == 0)
+		report_service(s, name, err == 0);
+	else if (payload[0] == SSH_MSG_USERAUTH_REQUEST && err == -SSH_E_SERVICE &&
+		 ssh_userauth_request_parse(&r, &m) == 0)
+		report_service(s, m.service, false);
+}
+
 static void acts(struct session *s)
 {
 	struct ssh_act a;
@@ -187,6 +205,7 @@ void session_pump(struct session *s)
 			acts(s); /* it may end instead */
 		if (r == -EAGAIN)
 			break;
+		service_told(s, r, i->payload, i->len);
 		if (r < 0)
 			words_no_match(s, r, i->payload, i->len);
 		session_inbox_pop(s);

@@ -241,6 +241,9 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 		report_chan_failed(s, body);
 		open_failed(s, body);
 		break;
+	case LINK_EV_CHAN_EOF:
+		report_chan_eof(s, body);
+		return 0;
 	case LINK_EV_CHAN_DRAINED:
 		open_drained(s, body);
 		break;

@@ -142,6 +142,7 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		login_hook_signature(s, auth, false);
 	}
 	words_auth(s, auth, WORDS_FAILED);
+	report_try(s, auth, "refused");
 	report_auth(s, auth, WORDS_FAILED);
 	if (auth->tries > 0) /* a first "none" only asks what there is */
 		s->table->env->stats.failed_tries++;
@@ -153,12 +154,15 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 void login_partial(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_PARTIAL);
+	report_try(s, auth, "partial");
 	report_auth(s, auth, WORDS_PARTIAL);
 }
 
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_ACCEPTED);
+	report_service(s, auth->service, true);
+	report_try(s, auth, "accepted");
 	report_auth(s, auth, WORDS_ACCEPTED);
 	s->authenticated = true;
 	s->table->env->stats.authenticated++;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "control/session/report.h"
 #include "crypto/hash.h"
 
 #define DELAY_MIN_MS 5 /* sshd's: 5 ms, and up to 4.2 more by the name */
@@ -205,6 +206,7 @@ static void let_in(struct session *s)
 	enum chain_result step;
 
 	if (l->auth.query) {
+		report_try(s, &l->auth, "acceptable");
 		login_decide(s, &d);
 		return;
 	}

@@ -137,18 +137,21 @@ void report_opened(struct session *s)
 	s->reported = true;
 }
 
+static const char *cause_name(int cause)
+{
+	return cause > -SSH_E_BASE ? strerrorname_np(-cause) : ssh_err_counter(cause);
+}
+
 static void traffic(struct audit_record *r, uint64_t in, uint64_t out, uint64_t open_us,
 		    uint64_t first_us, uint64_t last_us, int cause)
 {
-	const char *name = cause > -SSH_E_BASE ? strerrorname_np(-cause) : ssh_err_counter(cause);
-
 	audit_num(r, AUDIT_F_BYTES_IN, in);
 	audit_num(r, AUDIT_F_BYTES_OUT, out);
 	if (first_us > 0)
 		audit_num(r, AUDIT_F_FIRST_US, first_us > open_us ? first_us - open_us : 0);
 	if (last_us > 0)
 		audit_num(r, AUDIT_F_LAST_US, last_us > open_us ? last_us - open_us : 0);
-	audit_text(r, AUDIT_F_CAUSE, cause == 0 ? "closed" : name);
+	audit_text(r, AUDIT_F_CAUSE, cause == 0 ? "closed" : cause_name(cause));
 	if (cause != 0)
 		audit_int(r, AUDIT_F_CODE, -(int64_t)cause);
 }
@@ -279,6 +282,17 @@ void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_
 		put(s, r);
 }
 
+void report_try(struct session *s, const struct ssh_act_auth *auth, const char *outcome)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = auth_record(s, AUDIT_AUTH_TRY, auth);
+	audit_text(r, AUDIT_F_OUTCOME, outcome);
+	put(s, r);
+}
+
 void report_signature(struct session *s, const struct ssh_act_auth *auth, bool good)
 {
 	struct audit_record *r;
@@ -287,6 +301,19 @@ void report_signature(struct session *s, const struct ssh_act_auth *auth, bool g
 		return;
 	r = auth_record(s, AUDIT_AUTH_SIG, auth);
 	audit_text(r, AUDIT_F_OUTCOME, good ? "good" : "bad");
+	put(s, r);
+}
+
+void report_service(const struct session *s, struct ssh_str name, bool accepted)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_SERVICE, NULL);
+	who_and_key(r, s);
+	audit_str(r, AUDIT_F_REQUEST, name);
+	audit_text(r, AUDIT_F_OUTCOME, accepted ? "accepted" : "refused");
 	put(s, r);
 }
 
@@ -308,6 +335,20 @@ void report_kex(const struct session *s, const struct ssh_act_kex *k)
 		audit_true(r, AUDIT_F_STRICT);
 	if (k->first)
 		audit_true(r, AUDIT_F_FIRST);
+	put(s, r);
+}
+
+void report_error(const struct session *s, int err)
+{
+	struct audit_record *r;
+
+	if (audit_of(s) == NULL)
+		return;
+	r = audit_record(audit_of(s), AUDIT_ERROR, NULL);
+	who_and_key(r, s);
+	audit_text(r, AUDIT_F_CAUSE, cause_name(err));
+	audit_int(r, AUDIT_F_CODE, -(int64_t)err);
+	audit_text(r, AUDIT_F_TEXT, ssh_err_text(err));
 	put(s, r);
 }
 
@@ -464,11 +505,63 @@ static void chan_opened_before(const struct session_table *t, const char *conn,
 	audit_put(t->env->audit, r);
 }
 
+/* s: NULL: a control before this one knew it. */
+static void eof_put(const struct session_table *t, const struct session *s, const char *conn,
+		    const struct link_chan_eof *ev, bool late)
+{
+	static const struct {
+		const char *name;
+		enum audit_field bytes;
+	} way[] = {[LINK_EOF_IN] = {"in", AUDIT_F_BYTES_IN},
+		   [LINK_EOF_OUT] = {"out", AUDIT_F_BYTES_OUT}};
+	char id[REPORT_CONN_MAX + 24];
+	struct audit_record *r;
+
+	snprintf(id, sizeof(id), "%s-%s%" PRIx32, conn, way[ev->way].name, ev->local_channel);
+	r = audit_record(t->env->audit, AUDIT_CHAN_EOF, id);
+	if (s != NULL)
+		who_and_key(r, s);
+	else
+		audit_text(r, AUDIT_F_CONN, conn);
+	audit_num(r, AUDIT_F_CHANNEL, ev->local_channel);
+	audit_text(r, AUDIT_F_DIRECTION, way[ev->way].name);
+	audit_num(r, way[ev->way].bytes, ev->bytes);
+	if (late)
+		audit_true(r, AUDIT_F_LATE);
+	audit_put(t->env->audit, r);
+}
+
+void report_chan_eof(const struct session *s, const struct link_chan_eof *ev)
+{
+	char conn[REPORT_CONN_MAX];
+
+	if (audit_of(s) == NULL)
+		return;
+	conn_id(s->table, s->uid, conn);
+	eof_put(s->table, s, conn, ev, false);
+}
+
+/* Those that were not said, or to a control that perhaps did not write them. */
+static void eofs_left(const struct session_table *t, const struct session *s, const char *conn,
+		      const struct link_chan_end *end, bool again)
+{
+	for (uint32_t way = LINK_EOF_IN; way <= LINK_EOF_OUT; way++) {
+		const struct link_chan_eof ev = {.bytes = way == LINK_EOF_IN ? end->bytes_from_peer
+									     : end->bytes_to_peer,
+						 .local_channel = end->local_channel,
+						 .way = way};
+
+		if (end->eof[way] == LINK_EOF_UNTOLD || (again && end->eof[way] == LINK_EOF_TOLD))
+			eof_put(t, s, conn, &ev, s == NULL);
+	}
+}
+
 void report_chan_closed(const struct session_table *t, const struct session *s,
 			const struct link_chan_end *ev)
 {
 	uint64_t uid = (uint64_t)ev->uid_high << 32 | ev->uid_low;
 	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 24];
+	bool before = s == NULL || (s->kept && open_find(s, ev->token) == NULL);
 	struct audit_record *r;
 
 	if (t->env->audit == NULL)
@@ -480,10 +573,11 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 	 */
 	if (s == NULL)
 		chan_opened_before(t, conn, ev);
-	else if (ev->told == 0 || (s->kept && open_find(s, ev->token) == NULL))
+	else if (ev->told == 0 || before)
 		report_chan_opened(s, &(struct link_chan_ref){.token = ev->token,
 							      .local_channel = ev->local_channel,
 							      .target = ev->target});
+	eofs_left(t, s, conn, ev, before);
 	snprintf(id, sizeof(id), "%s-e%" PRIu64, conn, ev->audit_id);
 	r = audit_record(t->env->audit, AUDIT_CHAN_CLOSE, id);
 	if (s != NULL)

@@ -31,9 +31,15 @@ void report_opened(struct session *s);
 void report_closed(const struct session_table *t, struct session *s, const struct link_conn_end *ev,
 		   bool ours);
 void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_verdict verdict);
+/* outcome: how one request was answered: accepted, partial, acceptable (a key), refused. */
+void report_try(struct session *s, const struct ssh_act_auth *auth, const char *outcome);
 void report_signature(struct session *s, const struct ssh_act_auth *auth, bool good);
 /* An exchange of keys is done, the first or another. */
 void report_kex(const struct session *s, const struct ssh_act_kex *k);
+/* name: of the service, as its client wrote it. */
+void report_service(const struct session *s, struct ssh_str name, bool accepted);
+/* For what it is ended: -SSH_E_*. */
+void report_error(const struct session *s, int err);
 void report_disconnect(const struct session *s, uint32_t reason, struct ssh_str text);
 
 /* Of the channel with this token, as clients write it. */
@@ -43,6 +49,7 @@ void report_chan_refused(const struct session *s, struct ssh_str type, const cha
 			 uint16_t port, uint32_t reason, const char *why);
 void report_chan_failed(const struct session *s, const struct link_chan_failed *ev);
 void report_chan_opened(const struct session *s, const struct link_chan_ref *ev);
+void report_chan_eof(const struct session *s, const struct link_chan_eof *ev);
 void report_chan_closed(const struct session_table *t, const struct session *s,
 			const struct link_chan_end *ev);
 

@@ -128,6 +128,13 @@ void words_peer_disconnect(struct session *s, uint32_t reason, struct ssh_str te
 	s->end_logged = true;
 }
 
+/* Nothing was wrong: it was at its end, or somebody ended it. */
+static bool plain_end(int err)
+{
+	return err == 0 || err == -SSH_E_CLOSED || err == -SSH_E_PEER_DISCONNECT ||
+	       err == -SSH_E_RESET || err == -SSH_E_OPERATOR;
+}
+
 void words_end(struct session *s, int err)
 {
 	char from[CONF_ZONE_TEXT];
@@ -136,6 +143,8 @@ void words_end(struct session *s, int err)
 	if (s->end_logged)
 		return;
 	s->end_logged = true;
+	if (!plain_end(err))
+		report_error(s, err);
 	switch (-err) {
 	case 0:
 	case SSH_E_CLOSED:
@@ -217,6 +226,7 @@ void words_no_match(struct session *s, int err, const uint8_t *payload, size_t l
 	if (offer.len > 512) /* a line is bounded, whatever is offered (S-43) */
 		offer.len = 512;
 	s->end_logged = true;
+	report_error(s, err);
 	session_log(s, LOG_L_ERROR, "Unable to negotiate with %s: %s. Their offer: %.*s%s",
 		    who(s, buf), ssh_err_text(err), (int)offer.len, (const char *)offer.p,
 		    stage(s));

@@ -54,6 +54,15 @@ static struct audit_entry *audit_add(struct conn *c, uint16_t type, uint64_t *re
 	return e;
 }
 
+static enum link_eof eof_of(const struct chan *ch, unsigned int way)
+{
+	bool said = way == LINK_EOF_IN ? ch->fsm.eof_received : ch->fsm.eof_sent;
+
+	if (!said)
+		return LINK_EOF_NONE;
+	return ch->eof_due >> way & 1 ? LINK_EOF_UNTOLD : LINK_EOF_TOLD;
+}
+
 void audit_chan_end(struct chan *ch)
 {
 	uint64_t id;
@@ -75,6 +84,7 @@ void audit_chan_end(struct chan *ch)
 		.port = ch->asked_port,
 		.name_len = (uint16_t)ch->name.len,
 		.told = !(ch->pend & CHAN_EV_OPENED),
+		.eof = {eof_of(ch, LINK_EOF_IN), eof_of(ch, LINK_EOF_OUT)},
 		.tee = ch->tee != NULL,
 		.tee_copied = ch->tee != NULL ? ch->tee->tee.copied : 0,
 		.tee_lost = ch->tee != NULL ? ch->tee->tee.lost : 0,

@@ -161,6 +161,17 @@ void chan_free(struct chan *ch)
 	chan_put(c->relay, ch);
 }
 
+/* Nothing waits for this: where it does not go, and of a channel that closes, its end says it. */
+static void tell_eof(struct chan *ch)
+{
+	if ((ch->conn->pend & CONN_EV_KEPT) || (ch->pend & CHAN_EV_OPENED) ||
+	    ch->fsm.state != SSH_CHAN_OPEN)
+		return;
+	for (uint32_t way = LINK_EOF_IN; way <= LINK_EOF_OUT; way++)
+		if ((ch->eof_due >> way & 1) && up_chan_eof(ch, way) == 0)
+			ch->eof_due &= (uint8_t)~(1u << way);
+}
+
 /* Events about it to control. -EAGAIN, -ENOTCONN: it must wait. */
 static int chan_tell(struct chan *ch)
 {
@@ -284,9 +295,12 @@ int chan_adjust(struct chan *ch, uint32_t n)
 
 int chan_peer_eof(struct chan *ch)
 {
+	bool again = ch->fsm.eof_received;
 	enum ssh_chan_act act;
 	int r = ssh_chan_step(&ch->fsm, SSH_CHAN_EV_PEER_EOF, &act);
 
+	if (ch->fsm.eof_received && !again)
+		ch->eof_due |= 1u << LINK_EOF_IN;
 	if (r < 0 || act != SSH_CHAN_ACT_DELIVER)
 		return r;
 	/* What a cap holds goes before it. */
@@ -552,6 +566,7 @@ static enum visit say_eof(struct chan *ch)
 		return VISIT_BLOCKED;
 	}
 	ch->fsm.eof_sent = true;
+	ch->eof_due |= 1u << LINK_EOF_OUT;
 	return VISIT_DONE;
 }
 
@@ -670,6 +685,8 @@ enum visit chan_visit(struct chan *ch, struct share *share)
 	}
 	if (ch->fsm.state == SSH_CHAN_OPEN)
 		v = chan_serve(ch, share);
+	if (unlikely(ch->eof_due != 0))
+		tell_eof(ch);
 	if (ch->pend & CHAN_SAY_CLOSE) {
 		r = chan_say(ch, SSH_MSG_CHANNEL_CLOSE);
 		if (r < 0) {

@@ -189,6 +189,7 @@ struct chan {
 	uint32_t idle_ms;     /* ChannelTimeout; 0: none */
 	uint8_t share;        /* among the channels of its connection; 0: as 1 */
 	bool tty;             /* somebody sits at it: counted in n_ttys */
+	uint8_t eof_due;      /* bits, 1 << LINK_EOF_*: control has not heard of it */
 	int cause;
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
@@ -724,6 +725,7 @@ int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const v
 int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
 int up_chan_opened(struct chan *ch);
 int up_chan_drained(struct chan *ch);
+int up_chan_eof(struct chan *ch, uint32_t way) __attribute__((warn_unused_result));
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
 int up_forward(struct conn *c, uint64_t token, int err, uint16_t port);
 

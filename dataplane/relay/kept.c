@@ -126,7 +126,7 @@ int kept_tell(struct conn *c)
 	c->pend &= (uint8_t)~CONN_EV_KEPT;
 	TAILQ_FOREACH(ch, &c->chans, link)
 	{
-		if (ch->pend != 0)
+		if (ch->pend != 0 || ch->eof_due != 0)
 			chan_ready(ch);
 	}
 	c->more = true; /* what waited for this */

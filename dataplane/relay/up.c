@@ -65,6 +65,18 @@ int up_chan_drained(struct chan *ch)
 	return up_conn(ch->conn, LINK_EV_CHAN_DRAINED, &body, sizeof(body));
 }
 
+int up_chan_eof(struct chan *ch, uint32_t way)
+{
+	struct link_chan_eof body = {
+		.token = ch->token,
+		.bytes = way == LINK_EOF_IN ? ch->bytes_from_peer : ch->bytes_to_peer,
+		.local_channel = ch->local,
+		.way = way,
+	};
+
+	return up_conn(ch->conn, LINK_EV_CHAN_EOF, &body, sizeof(body));
+}
+
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason)
 {
 	struct link_chan_failed body = {.token = token, .err = err, .reason = reason};

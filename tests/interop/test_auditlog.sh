@@ -91,6 +91,18 @@ closed = sorted((r["bytes_in"], r["bytes_out"]) for r in of["chan.close"])
 assert closed == carried, (closed, carried)
 assert len(of["chan.open"]) == len(carried)
 assert all(r["address"] and r["address_port"] == 8080 for r in of["chan.open"])
+tries = collections.Counter((r["conn"], r["method"], r["outcome"]) for r in of["auth.try"])
+for r in accepted:  # OpenSSH asks what there is, asks about its key, and signs
+    for method, outcome in ("none", "refused"), ("publickey", "acceptable"), ("publickey", "accepted"):
+        assert tries[r["conn"], method, outcome] == 1, tries
+services = collections.Counter((r["conn"], r["request"]) for r in of["service"])
+assert set(services.values()) == {1} and len(services) == 2 * len(begun), services
+ends = {(r["conn"], r["channel"]): r for r in of["chan.close"]}
+eofs = collections.Counter((r["conn"], r["channel"], r["direction"]) for r in of["chan.eof"])
+assert len(eofs) >= len(ends) and set(eofs.values()) == {1}, eofs
+for r in of["chan.eof"]:
+    way = "bytes_" + r["direction"]
+    assert r[way] == ends[r["conn"], r["channel"]][way], r
 assert not of["log.gap"] and not of["log.suppressed"]
 wire = collections.Counter()
 for r in of["chan.close"]:

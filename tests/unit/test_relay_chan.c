@@ -229,12 +229,20 @@ Test(relay_chan, half_close_both_ways)
 	struct client c = client_login();
 	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
 	const struct link_chan_end *end;
+	const struct link_chan_eof *eof;
 	const uint8_t *p;
 	char got[4];
 
+	client_data(&c, ch.local, "hello", 5);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
 	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
 	bench_settle();
 	cr_expect(ch.target->shut);
+	eof = up_expect(LINK_EV_CHAN_EOF, NULL);
+	cr_expect_eq(eof->way, LINK_EOF_IN);
+	cr_expect_eq(eof->bytes, 5);
+	cr_expect_eq(eof->local_channel, ch.local);
+	cr_expect_null(up_next(), "it is said once, however often he says it");
 	fake_give(ch.target, "tail", 4);
 	cr_expect_eq(next_data(&c, &ch, &p), 4);
 	fake_eof(ch.target);
@@ -246,7 +254,9 @@ Test(relay_chan, half_close_both_ways)
 	end = up_expect(LINK_EV_CHAN_END, NULL);
 	cr_expect_eq(end->cause, 0);
 	cr_expect_eq(end->bytes_to_peer, 4);
-	cr_expect_eq(end->bytes_from_peer, 0);
+	cr_expect_eq(end->bytes_from_peer, 5);
+	cr_expect_eq(end->eof[LINK_EOF_IN], LINK_EOF_TOLD);
+	cr_expect_eq(end->eof[LINK_EOF_OUT], LINK_EOF_UNTOLD, "that says its end");
 	(void)got;
 	client_free(&c);
 }
@@ -265,6 +275,8 @@ Test(relay_chan, target_eof_leaves_the_other_way_open)
 	bench_settle();
 	cr_expect_not(ch.target->shut);
 	fake_drain(ch.target, got, 5);
+	cr_expect_eq(((const struct link_chan_eof *)up_expect(LINK_EV_CHAN_EOF, NULL))->way,
+		     LINK_EOF_OUT);
 	client_free(&c);
 }
 

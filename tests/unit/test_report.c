@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "control/audit/audit.h"
+#include "control/session/forward.h"
 #include "control/session/internal.h"
+#include "control/session/report.h"
 #include "tests/util/session_bench.h"
 
 static char path[128];
@@ -146,6 +148,16 @@ Test(report, a_connection_from_its_beginning_to_its_end)
 	cr_expect_str_eq(text_of(o, "version"), "SSH-2.0-test");
 	o = nth("auth.ok", 0);
 	cr_expect_str_eq(text_of(o, "user"), "demo");
+	cr_expect_eq(count("service"), 2, "one before the login, one by it");
+	o = nth("service", 0);
+	cr_expect_str_eq(text_of(o, "request"), "ssh-userauth");
+	cr_expect_str_eq(text_of(o, "outcome"), "accepted");
+	cr_expect_str_eq(text_of(nth("service", 1), "request"), "ssh-connection");
+	cr_expect_eq(count("auth.try"), 2);
+	cr_expect_str_eq(text_of(nth("auth.try", 0), "outcome"), "refused");
+	cr_expect_str_eq(text_of(nth("auth.try", 1), "method"), "password");
+	cr_expect_str_eq(text_of(nth("auth.try", 1), "outcome"), "accepted");
+	cr_expect_eq(count("error"), 0);
 	o = nth("conn.close", 0);
 	cr_expect_str_eq(text_of(o, "user"), "demo");
 	cr_expect_eq(num_of(o, "bytes_in"), 4000);
@@ -191,6 +203,33 @@ Test(report, the_last_words_of_a_client_are_one_line)
 	cr_assert_eq(count("conn.disconnect"), 1);
 	cr_expect_eq(num_of(nth("conn.disconnect", 0), "code"), SSH_DISCONNECT_BY_APPLICATION);
 	cr_expect_str_eq(text_of(nth("conn.disconnect", 0), "text_hex"), hex);
+}
+
+/* What the gateway ends a connection for, in a word and a sentence. */
+Test(report, a_connection_that_is_ended_for_an_error)
+{
+	struct client c = client_in(1, 1);
+	uint8_t buf[64];
+	struct ssh_wr w;
+	struct ssh_str p = {.p = buf};
+	json_t *o;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_service_build(&w, SSH_MSG_SERVICE_REQUEST, "ssh-userauth");
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(&c, &p);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	cr_assert_eq(count("error"), 1);
+	o = nth("error", 0);
+	cr_expect_str_eq(text_of(o, "user"), "demo");
+	cr_expect_str_neq(text_of(o, "cause"), "");
+	cr_expect_str_neq(text_of(o, "text"), "");
+	cr_expect_gt(num_of(o, "code"), 0);
+	cr_assert_eq(count("service"), 3, "who is in has all the services there are");
+	cr_expect_str_eq(text_of(nth("service", 2), "outcome"), "refused");
 }
 
 /* Whatever nobody will hear the end of has one in the log. */
@@ -329,6 +368,45 @@ Test(report, a_channel_that_ended_before_it_was_told_of)
 	cr_expect_eq(count("chan.close"), 1);
 }
 
+/* Told when it came, or by the end of the channel, or by both with one id. */
+Test(report, a_direction_has_one_end)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_connect *m;
+	struct link_chan_eof in = {.bytes = 11, .local_channel = 4, .way = LINK_EOF_IN};
+	struct link_chan_end end = {.audit_id = 1,
+				    .bytes_from_peer = 11,
+				    .bytes_to_peer = 22,
+				    .local_channel = 4,
+				    .told = 1,
+				    .eof = {LINK_EOF_TOLD, LINK_EOF_UNTOLD}};
+
+	ask(&c, "198.51.100.7", 80);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	cr_assert_not_null(m);
+	in.token = end.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_EOF, &in, sizeof(in), NULL, 0), 0);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+	over(&c.conn, 2, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	/* Of a connection whose control may have been killed before it wrote. */
+	end.audit_id = 3;
+	end.eof[LINK_EOF_OUT] = LINK_EOF_NONE;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+	records();
+	cr_assert_eq(count("chan.eof"), 3);
+	cr_expect_str_eq(text_of(nth("chan.eof", 0), "direction"), "in");
+	cr_expect_eq(num_of(nth("chan.eof", 0), "bytes_in"), 11);
+	cr_expect_eq(num_of(nth("chan.eof", 0), "channel"), 4);
+	cr_expect_str_eq(text_of(nth("chan.eof", 0), "user"), "demo");
+	cr_expect_str_eq(text_of(nth("chan.eof", 1), "direction"), "out");
+	cr_expect_eq(num_of(nth("chan.eof", 1), "bytes_out"), 22);
+	cr_expect_str_neq(text_of(nth("chan.eof", 0), "id"), text_of(nth("chan.eof", 1), "id"));
+	cr_expect(json_is_true(json_object_get(nth("chan.eof", 2), "late")));
+	cr_expect_str_eq(text_of(nth("chan.eof", 2), "direction"), "in");
+}
+
 /* Both ended between two controls; the first may not have written that it began. */
 Test(report, a_channel_of_a_control_before_this_one_has_its_beginning)
 {
@@ -371,6 +449,69 @@ Test(report, a_channel_that_is_refused)
 	cr_expect_str_eq(text_of(o, "host"), "127.0.0.1");
 	cr_expect_eq(num_of(o, "code"), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	cr_expect_str_neq(text_of(o, "reason"), "");
+}
+
+/* --- what real connections rarely have all of ----------------------------------------------------
+ */
+
+Test(report, steps_signatures_and_keys_that_would_do)
+{
+	const struct ssh_act_auth auth = {.method_name = ssh_str_c("publickey"), .key = t.key};
+	struct client c = client_in(1, 1);
+	struct session *s = session_table_find(t.table, &c.conn);
+	char print[96];
+	json_t *o;
+
+	cr_assert_eq(key_fingerprint(t.key, print, sizeof(print)), 0);
+	cr_assert(session_awaken(s));
+	report_try(s, &auth, "acceptable");
+	report_signature(s, &auth, true);
+	report_auth(s, &auth, WORDS_PARTIAL);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	o = nth("auth.try", count("auth.try") - 1);
+	cr_expect_str_eq(text_of(o, "outcome"), "acceptable");
+	cr_expect_str_eq(text_of(o, "key"), print);
+	cr_expect_str_eq(text_of(nth("auth.sig", 0), "outcome"), "good");
+	cr_expect_str_eq(text_of(nth("auth.sig", 0), "key"), print);
+	cr_expect_str_eq(text_of(nth("auth.partial", 0), "key"), print);
+	cr_expect_str_eq(text_of(nth("auth.partial", 0), "method"), "publickey");
+}
+
+Test(report, listeners_and_the_requests_of_a_session)
+{
+	struct client c = client_in(1, 1);
+	struct session *s = session_table_find(t.table, &c.conn);
+	struct listener *l = calloc(1, sizeof(*l) + sizeof("127.0.0.1"));
+	const struct open o = {.local_channel = 3};
+	static const char *const event[] = {"listen.open", "listen.close", "listen.refused"};
+
+	cr_assert_not_null(l);
+	l->session = s;
+	strcpy(l->host, "127.0.0.1");
+	l->port = 8080;
+	l->token = 7;
+	report_listener(l, true);
+	report_listener(l, false);
+	free(l);
+	report_listener_refused(s, "127.0.0.1", 8080, "taken");
+	report_request(s, &o, ssh_str_c("exec"), ssh_str_c("true"), false, true);
+	over(&c.conn, 1, 0, 0);
+	ssh_brain_free(c.brain);
+	items_drop();
+	records();
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(count(event[i]), 1, "%s", event[i]);
+		cr_expect_str_eq(text_of(nth(event[i], 0), "host"), "127.0.0.1");
+		cr_expect_eq(num_of(nth(event[i], 0), "port"), 8080);
+		cr_expect_str_eq(text_of(nth(event[i], 0), "user"), "demo");
+	}
+	cr_expect_str_eq(text_of(nth("listen.refused", 0), "reason"), "taken");
+	cr_expect_eq(num_of(nth("listen.close", 0), "listener"), 7);
+	cr_expect_str_eq(text_of(nth("chan.request", 0), "command"), "true");
+	cr_expect_str_eq(text_of(nth("chan.request", 0), "outcome"), "started");
 }
 
 /* --- every record is what its event may be ------------------------------------------------------
@@ -540,4 +681,38 @@ Test(report, a_flood_of_strangers_writes_no_more_than_its_share)
 	o = nth("log.suppressed", 0);
 	cr_assert_not_null(o);
 	cr_expect_eq((unsigned int)num_of(o, "n") + count("conn.open"), 200);
+}
+
+/* One who tries on and on: what he tries is as bounded as that he came. */
+Test(report, tries_of_a_stranger_write_no_more_than_his_share)
+{
+	const struct ssh_act_auth auth = {.method_name = ssh_str_c("password")};
+	const struct link_handle conn = {.index = 1, .generation = 1};
+	const uint32_t rate = 500;
+	struct session *s;
+	FILE *f;
+
+	audit_finish(t.env.audit, 1000);
+	cr_assert_eq(truncate(path, 0), 0);
+	audit_begin_at(path, false, rate);
+	conn_begin(&conn);
+	s = session_table_find(t.table, &conn);
+	for (uint32_t i = 0; i < 500; i++) {
+		report_try(s, &auth, "refused");
+		report_service(s, ssh_str_c("ssh-userauth"), true);
+		report_error(s, -SSH_E_PROTO);
+	}
+	over(&conn, 1, 0, 0);
+	items_drop();
+	audit_finish(t.env.audit, 1000);
+	t.env.audit = NULL;
+	audit_begin_at("/dev/null", false, 0);
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	cr_assert_eq(fseek(f, 0, SEEK_END), 0);
+	cr_expect_leq(ftell(f), rate * (AUDIT_BURST_S + 2));
+	fclose(f);
+	records();
+	cr_expect_gt(count("auth.try"), 0);
+	cr_expect_gt(num_of(nth("log.suppressed", 0), "n"), 1000);
 }
