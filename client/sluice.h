@@ -150,6 +150,16 @@ struct sluice_prompt {
 	size_t answer_len;
 };
 
+/* What a connection has come to, of two ends: a proxy where there is one, and the server. */
+enum sluice_status_event {
+	SLUICE_STATUS_PROXY_CONNECTED = 1,
+	SLUICE_STATUS_HOST_CONNECTED, /* its stream leads to the server, maybe through the proxy */
+	SLUICE_STATUS_SECURED,        /* keys and host key are settled */
+	SLUICE_STATUS_SECURITY_ENDED,
+	SLUICE_STATUS_HOST_DISCONNECTED,
+	SLUICE_STATUS_PROXY_DISCONNECTED,
+};
+
 /* Of data that came in. */
 enum {
 	SLUICE_DATA_STDERR = 1 << 0,
@@ -198,7 +208,7 @@ struct sluice_ops {
 	 */
 	ssize_t (*on_password)(void *arg, struct sluice *s, unsigned int attempt, char *buf,
 			       size_t size);
-	/* Answers all prompts of a round; negative: the login ends, and the connection with it. */
+	/* Answers all prompts of a round; negative: the method ends, as one that was refused. */
 	int (*on_kbdint)(void *arg, struct sluice *s, const char *name, const char *instruction,
 			 struct sluice_prompt *prompts, unsigned int n);
 	/* A method did (1), did and others have to follow (2), or was refused (0). */
@@ -245,6 +255,10 @@ struct sluice_ops {
 	/* A request of ours was answered: 0 or -SLUICE_E_CHANNEL_REQUEST. */
 	void (*on_channel_requested)(void *arg, struct sluice_channel *c, const char *type,
 				     int err);
+	/* Each that begins ends, the last one first; err and text: why it ends, 0 and "OK" before.
+	 */
+	void (*on_connection_status)(void *arg, struct sluice *s, enum sluice_status_event event,
+				     int err, const char *text);
 };
 
 /* --- the connection -------------------------------------------------------------------------- */
@@ -445,6 +459,12 @@ struct sluice_channel_info {
 	uint32_t exit_status;
 	char exit_signal[65]; /* without "SIG" */
 	bool core_dumped;
+	/* Of one the server opened for who connected: where, and who; else "" and 0. */
+	char listen_addr[256], origin_addr[256]; /* of a UNIX socket: its path, and nobody */
+	uint16_t listen_port, origin_port;
+	/* Where one of ours leads: the host and port, or the path, it was asked for. */
+	char target[1024];
+	uint16_t target_port;
 };
 /* Fills in ret->size bytes. -EINVAL: a size no version had. */
 int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *ret);

@@ -22,18 +22,22 @@ struct gss_ctx {
 /* Kerberos alone: the name of the method says so. */
 static gss_OID_desc krb5_oid = {GSS_KRB5_OID_LEN - 2, (void *)(GSS_KRB5_OID + 2)};
 
-/* "host@name" as a name of the library's. */
-static int host_name(const char *host, gss_name_t *ret)
+/* "host@name" as a name of the library's; or a principal, with the realm that it names. */
+static int server_name(const char *host, gss_name_t *ret)
 {
-	char text[HOST_NAME_MAX + 8];
+	bool whole = strchr(host, '/') != NULL;
+	char text[GSS_NAME_MAX + 8];
 	gss_buffer_desc buf = {0, text};
 	OM_uint32 minor;
-	int n = snprintf(text, sizeof(text), "host@%s", host);
+	int n = snprintf(text, sizeof(text), whole ? "%s" : "host@%s", host);
 
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -EINVAL;
 	buf.length = (size_t)n;
-	return gss_import_name(&minor, &buf, GSS_C_NT_HOSTBASED_SERVICE, ret) == GSS_S_COMPLETE
+	return gss_import_name(&minor, &buf,
+			       whole ? (gss_OID)GSS_KRB5_NT_PRINCIPAL_NAME
+				     : GSS_C_NT_HOSTBASED_SERVICE,
+			       ret) == GSS_S_COMPLETE
 		       ? 0
 		       : -EIO;
 }
@@ -50,7 +54,7 @@ static int acquire(struct gss_ctx *g, bool strict)
 		if (gethostname(host, sizeof(host)) < 0)
 			return -errno;
 		host[sizeof(host) - 1] = '\0';
-		r = host_name(host, &self);
+		r = server_name(host, &self);
 	}
 	if (r == 0 && gss_acquire_cred(&minor, self, GSS_C_INDEFINITE, &mechs, GSS_C_ACCEPT,
 				       &g->cred, NULL, NULL) != GSS_S_COMPLETE)
@@ -85,7 +89,7 @@ int gss_initiator_new(const char *server, bool delegate, struct gss_ctx **ret)
 	if (g == NULL)
 		return -ENOMEM;
 	g->delegate = delegate;
-	r = host_name(server, &g->name);
+	r = server_name(server, &g->name);
 	if (r < 0) {
 		gss_free(g);
 		return r;

@@ -140,17 +140,12 @@ int auth_kbdint_request(struct ssh_brain *b, const uint8_t *p, size_t len)
 	return 0;
 }
 
-int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
-			    const struct ssh_str *response)
+static int response_send(struct ssh_brain *b, unsigned int n, const struct ssh_str *response)
 {
 	size_t len = 1 + 4;
 	struct ssh_wr w;
 	int r;
 
-	if (b->auth_ask.kind != SSH_ACT_PROMPT || b->auth_ask.id != id)
-		return -ENOENT;
-	if (n != b->cli.info->prompts.n)
-		return -EINVAL;
 	for (unsigned int i = 0; i < n; i++) {
 		if (response[i].len > RESPONSE_MAX - 4 || len > RESPONSE_MAX)
 			return -EINVAL;
@@ -163,4 +158,25 @@ int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
 		r = auth_client_sent(b, &w, SSH_AUTH_KBDINT);
 	}
 	return auth_client_finish(b, r);
+}
+
+int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
+			    const struct ssh_str *response)
+{
+	if (b->auth_ask.kind != SSH_ACT_PROMPT || b->auth_ask.id != id)
+		return -ENOENT;
+	return n == b->cli.info->prompts.n ? response_send(b, n, response) : -EINVAL;
+}
+
+/*
+ * Section 3.4: "If the num-responses field does not match the num-prompts field in the request
+ * message, the server MUST send a failure message."
+ */
+int ssh_brain_prompt_refuse(struct ssh_brain *b, uint32_t id)
+{
+	const struct ssh_str none = {(const uint8_t *)"", 0};
+
+	if (b->auth_ask.kind != SSH_ACT_PROMPT || b->auth_ask.id != id)
+		return -ENOENT;
+	return response_send(b, b->cli.info->prompts.n == 0, &none);
 }

@@ -385,6 +385,8 @@ int ssh_brain_login_kbdint(struct ssh_brain *b, uint32_t id, const char *submeth
 /* -EINVAL: not as many answers as questions; the ask stays open. */
 int ssh_brain_prompt_answer(struct ssh_brain *b, uint32_t id, unsigned int n,
 			    const struct ssh_str *response);
+/* Nobody answers them: the server refuses the method, and the next one may be tried. */
+int ssh_brain_prompt_refuse(struct ssh_brain *b, uint32_t id);
 /*
  * The answer to a LOGIN whose bytes are the text of a PASSWD_CHANGEREQ; -EINVAL: to another one.
  */

@@ -35,10 +35,21 @@ static void kex_list(const struct sluice *s, char to[KEX_LIST_MAX])
 		snprintf(to + n, KEX_LIST_MAX - n, "%s", s->set.kex_algs);
 }
 
+/* The server's principal, without a realm as Kerberos finds it. */
+static void gss_principal(const struct sluice *s, char to[GSS_NAME_MAX])
+{
+	const char *host = *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname;
+
+	if (*s->set.gss_realm == '\0')
+		snprintf(to, GSS_NAME_MAX, "%s", host);
+	else
+		snprintf(to, GSS_NAME_MAX, "host/%s@%s", host, s->set.gss_realm);
+}
+
 static int brain_make(struct sluice *s)
 {
-	const char *gss_host = *s->set.gss_identity != '\0' ? s->set.gss_identity : s->set.hostname;
-	char kex[KEX_LIST_MAX], hostkeys[HOSTKEY_ALGS_MAX];
+	char kex[KEX_LIST_MAX], hostkeys[HOSTKEY_ALGS_MAX], gss_host[GSS_NAME_MAX];
+	struct fips_lists left;
 	struct ssh_brain_conf c = {
 		.role = SSH_CLIENT,
 		.ident = s->set.version,
@@ -59,6 +70,10 @@ static int brain_make(struct sluice *s)
 	int r;
 
 	kex_list(s, kex);
+	gss_principal(s, gss_host);
+	r = fips_lists_cut(s, &c, &left);
+	if (r < 0)
+		return r;
 	r = ssh_brain_new(&c, &s->brain);
 	if (r < 0)
 		return r;
@@ -81,9 +96,12 @@ int connection_begin(struct sluice *s)
 		return -errno;
 	r = brain_make(s);
 	if (r < 0)
-		return error_of(r);
+		return *s->text == '\0' ? fail(s, error_of(r), "%s", sluice_strerror(error_of(r)))
+					: r;
 	s->state = STATE_KEX;
+	s->at_host = true;
 	note(s, SLUICE_LOG_INFO, "connected");
+	status_tell(s, SLUICE_STATUS_HOST_CONNECTED, 0, "OK");
 	return 0;
 }
 
@@ -120,6 +138,23 @@ static void command_drop(struct sluice *s)
 	s->command = 0;
 }
 
+void status_tell(struct sluice *s, enum sluice_status_event event, int err, const char *text)
+{
+	CALL(s, on_connection_status, s, event, err, text);
+}
+
+/* The last that began ends first. */
+static void status_ended(struct sluice *s, int err, const char *text)
+{
+	if (s->met)
+		status_tell(s, SLUICE_STATUS_SECURITY_ENDED, err, text);
+	if (s->at_host)
+		status_tell(s, SLUICE_STATUS_HOST_DISCONNECTED, err, text);
+	if (s->at_proxy)
+		status_tell(s, SLUICE_STATUS_PROXY_DISCONNECTED, err, text);
+	s->at_host = s->at_proxy = false;
+}
+
 void connection_over(struct sluice *s, int err, const char *text)
 {
 	enum state was = s->state;
@@ -151,6 +186,7 @@ void connection_over(struct sluice *s, int err, const char *text)
 	chans_over(s);
 	note(s, SLUICE_LOG_INFO, "disconnected: %s", copy);
 	turned(s);
+	status_ended(s, err, copy);
 	if (was < STATE_MET)
 		CALL(s, on_connected, s, err != 0 ? err : -SLUICE_E_NOT_CONNECTED, copy);
 	else if (was == STATE_LOGIN)

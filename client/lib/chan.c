@@ -114,6 +114,24 @@ static int open_send(struct sluice_channel *c, const void *extra, size_t len)
 	return send_message(c->s, buf, ssh_wr_done(&w));
 }
 
+/* Where it leads, by what its OPEN says; of a type that says nothing of it: nowhere. */
+static void target_note(struct sluice_channel *c, const void *extra, size_t len)
+{
+	struct ssh_direct_tcpip tcp;
+	struct ssh_str path, to = {0};
+	struct ssh_rd rd;
+
+	ssh_rd_init(&rd, extra != NULL ? extra : "", len);
+	if (strcmp(c->type, "direct-tcpip") == 0 && ssh_direct_tcpip_parse(&rd, &tcp) == 0) {
+		to = tcp.host;
+		c->target_port = tcp.port;
+	} else if (strcmp(c->type, "direct-streamlocal@openssh.com") == 0 &&
+		   ssh_direct_streamlocal_parse(&rd, &path) == 0) {
+		to = path;
+	}
+	snprintf(c->target, sizeof(c->target), "%.*s", (int)to.len, (const char *)to.p);
+}
+
 /* The handle is the program's once the OPEN is on its way. */
 static int open_begin(struct sluice *s, const char *type, const void *extra, size_t len,
 		      struct sluice_channel **ret)
@@ -130,6 +148,7 @@ static int open_begin(struct sluice *s, const char *type, const void *extra, siz
 	if (c == NULL)
 		return s->n_channels == CHANNELS_MAX ? -EMFILE : -ENOMEM;
 	c->ours = true;
+	target_note(c, extra, len);
 	r = open_send(c, extra, len);
 	if (r < 0) {
 		chan_release(c);
@@ -530,6 +549,12 @@ int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *re
 	i.has_exit_signal = c->has_exit_signal;
 	memcpy(i.exit_signal, c->exit_signal, sizeof(i.exit_signal));
 	i.core_dumped = c->core_dumped;
+	memcpy(i.listen_addr, c->listen, sizeof(i.listen_addr));
+	memcpy(i.origin_addr, c->origin, sizeof(i.origin_addr));
+	memcpy(i.target, c->target, sizeof(i.target));
+	i.listen_port = c->listen_port;
+	i.origin_port = c->origin_port;
+	i.target_port = c->target_port;
 	leave(c->s);
 	memcpy(ret, &i, ret->size);
 	return 0;

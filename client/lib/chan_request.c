@@ -27,7 +27,7 @@ static int request_send(struct sluice_channel *c, const char *type, bool want_re
 	ssh_wr_init(&w, buf, len + 128);
 	ssh_chan_request_build(&w, &m);
 	r = send_message(c->s, buf, ssh_wr_done(&w));
-	secret_wipe(buf, len);
+	secret_wipe(buf, len + 128);
 	free(buf);
 	return r;
 }

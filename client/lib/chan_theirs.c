@@ -146,6 +146,10 @@ int chan_open_in(struct sluice *s, const struct ssh_chan_open *m)
 	c->peer_id = m->sender_channel;
 	c->undecided = true;
 	ssh_swin_init(&c->swin, m->window_size, m->packet_max);
+	memcpy(c->listen, *d.path != '\0' ? d.path : d.host, sizeof(c->listen));
+	memcpy(c->origin, d.origin, sizeof(c->origin));
+	c->listen_port = d.open.port;
+	c->origin_port = d.open.origin_port;
 	note(s, SLUICE_LOG_VERBOSE, "channel %u: the server opens %s", c->id, c->type);
 	r = ask_program(c, &d.open);
 	if (!c->undecided) /* it said so itself */

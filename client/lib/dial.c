@@ -179,6 +179,11 @@ int dial_fd(const struct dial *d)
 	return reach_fd(d->reach);
 }
 
+bool dial_at_proxy(const struct dial *d)
+{
+	return reach_at_proxy(d->reach);
+}
+
 const char *dial_why(const struct dial *d)
 {
 	return reach_why(d->reach);

@@ -21,6 +21,8 @@ int dial_new(const struct settings *set, struct dial **ret, const char **ret_why
  */
 int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command);
 int dial_fd(const struct dial *d);
+/* Is it at a proxy, or through one? */
+bool dial_at_proxy(const struct dial *d);
 const char *dial_why(const struct dial *d); /* after an error */
 void dial_free(struct dial *d);             /* wipes; NULL is fine */
 

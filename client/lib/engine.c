@@ -1,7 +1,9 @@
 /* client/lib/engine.c - see engine.h. */
 #include "client/lib/engine.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 #include "ssh/record.h"
 
@@ -42,6 +44,24 @@ int engine_get(struct engine **ret)
 	}
 	pthread_mutex_unlock(&engines_lock);
 	return best != NULL ? 0 : r;
+}
+
+int engines_fips(char why[FIPS_WHY_MAX])
+{
+	unsigned int users = 0;
+	int r;
+
+	pthread_mutex_lock(&engines_lock);
+	for (unsigned int i = 0; i < ENGINES_MAX; i++)
+		users += engines[i].users;
+	if (users > 0 && !fips_on()) {
+		snprintf(why, FIPS_WHY_MAX, "other connections are open already");
+		r = -EBUSY;
+	} else {
+		r = fips_begin(why);
+	}
+	pthread_mutex_unlock(&engines_lock);
+	return r;
 }
 
 void engine_put(struct engine *e)

@@ -8,6 +8,7 @@
 #define SLUICE_CLIENT_LIB_ENGINE_H
 
 #include "crypto/cipher.h"
+#include "crypto/fips.h"
 
 #define ENGINES_MAX 4
 
@@ -15,6 +16,8 @@ struct engine;
 
 /* 0, or what cipher_engine_new() said. */
 int engine_get(struct engine **ret);
+/* FIPSMode, for the process. -EBUSY: connections compute without it; or as fips_begin() says. */
+int engines_fips(char why[FIPS_WHY_MAX]);
 /* The last one frees it. */
 void engine_put(struct engine *e);
 struct cipher_engine *engine_lock(struct engine *e);

@@ -80,6 +80,9 @@ struct sluice_channel {
 	bool has_exit_status, has_exit_signal, core_dumped;
 	uint32_t exit_status;
 	char exit_signal[SSH_SIGNAL_MAX + 1];
+	/* As sluice_channel_info() says; "" where it has none. */
+	char listen[SSH_HOST_MAX + 1], origin[SSH_HOST_MAX + 1], target[SSH_SOCKET_PATH_MAX + 1];
+	uint16_t listen_port, origin_port, target_port;
 	void *arg;
 };
 TAILQ_HEAD(channels, sluice_channel);
@@ -170,6 +173,7 @@ struct sluice {
 	struct ssh_pump pump;
 	bool pump_made;
 	bool met;      /* on_connected was told of success */
+	bool at_proxy, at_host; /* so was on_connection_status */
 	bool eof_in;   /* the socket's end was read */
 	bool cut;      /* to be ended once no callback runs */
 	bool swept;    /* handles were given up meanwhile */
@@ -236,6 +240,15 @@ int wanted_fd(const struct sluice *s);
 /* Asks a global request, payload whole; *ret NULL: nobody waits. */
 int global_ask(struct sluice *s, const char *type, const void *payload, size_t len,
 	       struct request **ret);
+
+/* fips.c: FIPSMode, once it is asked for, is for all connections of the process. */
+#define FIPS_LISTS    5
+#define FIPS_LIST_MAX 4096
+struct fips_lists {
+	char list[FIPS_LISTS][FIPS_LIST_MAX];
+};
+/* What it leaves of the lists, in to; it is begun where this connection wants it. */
+int fips_lists_cut(struct sluice *s, struct ssh_brain_conf *c, struct fips_lists *to);
 
 /* act.c */
 /* Is the server's line one we speak with? */
@@ -328,6 +341,9 @@ void request_leave(struct request *q);
 /* error.c */
 int error_of(int r); /* of ssh/, crypto/: as the program knows it */
 __attribute__((format(printf, 3, 4))) int fail(struct sluice *s, int err, const char *fmt, ...);
+
+/* act.c: on_connection_status */
+void status_tell(struct sluice *s, enum sluice_status_event event, int err, const char *text);
 
 /* log.c */
 __attribute__((format(printf, 3, 4))) void note(struct sluice *s, enum sluice_log_level level,

@@ -6,6 +6,7 @@
  * the next method; without it it is the end.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define CUSTOM_MAX 32768
 #define TRIES_MAX  500 /* of all methods together: a server that wants more for ever */
 #define ROUNDS_MAX 100 /* of keyboard-interactive: a server that asks for ever */
+#define KBDINTS_NO_MORE UINT_MAX /* who did not answer is not asked again */
 
 static const struct {
 	enum ssh_auth_method method;
@@ -269,6 +271,7 @@ void login_next(struct sluice *s, const struct ssh_act *a)
 	if (s->state == STATE_KEX) {
 		s->state = STATE_MET;
 		s->met = true;
+		status_tell(s, SLUICE_STATUS_SECURED, 0, "OK");
 		CALL(s, on_connected, s, 0, "OK");
 		if (s->cut)
 			return;
@@ -400,7 +403,11 @@ void login_prompt(struct sluice *s, const struct ssh_act *a)
 		r = ssh_brain_prompt_answer(s->brain, a->id, m->n, response);
 	}
 	secret_free(answer, room);
-	if (r < 0)
+	if (r >= 0)
+		return;
+	note(s, SLUICE_LOG_INFO, "prompts were not answered");
+	s->login.kbdints = KBDINTS_NO_MORE;
+	if (!s->cut && ssh_brain_prompt_refuse(s->brain, a->id) < 0)
 		connection_over(s, -SLUICE_E_AUTH, "prompts were not answered");
 }
 

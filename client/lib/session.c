@@ -309,7 +309,7 @@ int sluice_connect_fd(struct sluice *s, int fd)
 		s->fd = fd;
 		r = connection_begin(s);
 		if (r < 0)
-			connection_over(s, r, sluice_strerror(r));
+			connection_over(s, r, s->text);
 		else
 			r = reach(s, is_met);
 	}

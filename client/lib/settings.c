@@ -66,7 +66,7 @@ static bool rekey_set(struct settings *set, const char *value)
 	if (strcasecmp(seconds, "none") != 0 && !time_read(seconds, &ms))
 		return false;
 	set->rekey.bytes = n;
-	set->rekey.seconds = ms / 1000;
+	set->rekey.seconds = ms / 1000 + (ms % 1000 > 0);
 	return true;
 }
 
@@ -289,6 +289,7 @@ static const struct keyword keywords[] = {
 	 .frozen = true,
 	 .set = gex_set,
 	 .get = gex_get},
+	KW("FIPSMode", KIND_BOOL, fips, "no", .frozen = true),
 	KW("GlobalKnownHostsFile", KIND_TEXT, global_files,
 	   "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 	KW("GSSAPIAuthentication", KIND_BOOL, gss, "no", .frozen = true),
@@ -296,6 +297,7 @@ static const struct keyword keywords[] = {
 	KW("GSSAPIKexAlgorithms", KIND_ALGS, gss_kex_algs, SSH_DEFAULT_GSS_KEX, .frozen = true,
 	   .name_at = gss_kex_name_at),
 	KW("GSSAPIKeyExchange", KIND_BOOL, gss_kex, "no", .frozen = true),
+	KW("GSSAPIRealm", KIND_TEXT, gss_realm, "", .frozen = true),
 	KW("GSSAPIServerIdentity", KIND_TEXT, gss_identity, "", .frozen = true),
 	KW("HashKnownHosts", KIND_BOOL, hash_hosts, "no"),
 	KW("HostKeyAlgorithms", KIND_ALGS, hostkey_algs, SSH_DEFAULT_HOSTKEY, .frozen = true,
@@ -338,12 +340,10 @@ static const struct keyword keywords[] = {
 	KW("StrictHostKeyChecking", KIND_CHOICE, strict_hostkey, "ask", .choices = checkings),
 	KW("StrictKex", KIND_CHOICE, strict, "on", .frozen = true, .choices = strict_levels),
 	KW("TCPKeepAlive", KIND_BOOL, tcp_keepalive, "yes", .frozen = true),
-	KW("TCPKeepAliveCount", KIND_UINT, tcp_keep_count, "0", .frozen = true,
-	   .max = 127),
+	KW("TCPKeepAliveCount", KIND_UINT, tcp_keep_count, "0", .frozen = true, .max = 127),
 	KW("TCPKeepAliveInterval", KIND_TIME, tcp_keep_interval, "0", .frozen = true,
 	   .max = 32767000),
-	KW("TCPKeepAliveTime", KIND_TIME, tcp_keep_idle, "0", .frozen = true,
-	   .max = 32767000),
+	KW("TCPKeepAliveTime", KIND_TIME, tcp_keep_idle, "0", .frozen = true, .max = 32767000),
 	KW("TCPNoDelay", KIND_BOOL, tcp_nodelay, "yes", .frozen = true),
 	KW("TransferRate", KIND_SIZE, transfer_rate, "0", .max = UINT64_MAX),
 	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),

@@ -58,7 +58,8 @@ struct settings {
 	char *open_types;
 	char *prompt_pattern;
 	bool gss, gss_kex, gss_delegate;
-	char *gss_kex_algs, *gss_identity;
+	char *gss_kex_algs, *gss_identity, *gss_realm;
+	bool fips;
 	uint32_t linger;        /* ms */
 	uint64_t transfer_rate; /* bytes a second, 0: no limit */
 	uint32_t packet_max;

@@ -212,12 +212,16 @@ bool step(struct sluice *s)
 static bool dial_turn(struct sluice *s)
 {
 	int fd, r = dial_step(s->dial, &fd, &s->command);
-	char why[sizeof(s->text)] = "";
 
+	if (!s->at_proxy && dial_at_proxy(s->dial)) {
+		s->at_proxy = true;
+		status_tell(s, SLUICE_STATUS_PROXY_CONNECTED, 0, "OK");
+	}
 	if (r == -EAGAIN)
 		return false;
 	if (r < 0)
-		snprintf(why, sizeof(why), "%s", dial_why(s->dial));
+		fail(s, r, "%s",
+		     *dial_why(s->dial) != '\0' ? dial_why(s->dial) : sluice_strerror(r));
 	dial_free(s->dial);
 	s->dial = NULL;
 	if (r == 0) {
@@ -229,7 +233,7 @@ static bool dial_turn(struct sluice *s)
 		r = connection_begin(s);
 	}
 	if (r < 0)
-		connection_over(s, r, *why != '\0' ? why : sluice_strerror(r));
+		connection_over(s, r, s->text);
 	return true;
 }
 

@@ -537,6 +537,11 @@ int reach_gai(const struct reach *r)
 	return r->stage == REACH_NAME ? r->gai : 0;
 }
 
+bool reach_at_proxy(const struct reach *r)
+{
+	return r->kind != PROXY_NONE && r->phase >= PHASE_TALK;
+}
+
 const char *reach_why(const struct reach *r)
 {
 	return r->why;

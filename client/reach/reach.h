@@ -78,6 +78,8 @@ int reach_wait(struct reach *r, struct reach_link *ret) __attribute__((warn_unus
 enum reach_stage reach_stage(const struct reach *r);
 int reach_gai(const struct reach *r);
 const char *reach_why(const struct reach *r);
+/* Is it connected to a proxy, or through one? */
+bool reach_at_proxy(const struct reach *r);
 void reach_free(struct reach *r); /* ends what is under way; NULL is fine */
 
 #endif

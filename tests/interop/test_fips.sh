@@ -84,4 +84,20 @@ refused() { # options of ssh
 check "no key of Ed25519" refused
 check "no curve25519" refused -i "$LAB_DIR/id_ecdsa" -o KexAlgorithms=curve25519-sha256
 check "no chacha20-poly1305" refused -i "$LAB_DIR/id_ecdsa" -o Ciphers=chacha20-poly1305@openssh.com
+# libsluice: the same of a process of its own.
+library() { # pattern of what was agreed, settings…
+	local pattern=$1
+	shift
+	# shellcheck disable=SC2086
+	lab_in client $LAB_WRAP SSH_AUTH_SOCK="$LAB_DIR/agent" timeout 20 "$SLUICE_BUILD/tests/interop/client_settings" Hostname=$LAB_GW_OUTSIDE \
+		Port=$LAB_PORT User=$LAB_USER AuthMode=publickey AgentAuth=require FIPSMode=yes \
+		AcceptHostKeyFingerprint="$(ssh-keygen -lf "$LAB_DIR/host_ecdsa.pub" | cut -d' ' -f2)" "$@" >"$LAB_DIR/library" 2>&1
+	grep -q "$pattern" "$LAB_DIR/library"
+}
+lab_spawn client "$LAB_DIR/agent.log" ssh-agent -D -a "$LAB_DIR/agent"
+lab_wait_log "$lab_pid" "$LAB_DIR/agent.log" SSH_AUTH_SOCK 20
+SSH_AUTH_SOCK=$LAB_DIR/agent ssh-add -q "$LAB_DIR/id_ecdsa" 2>/dev/null
+check "libsluice" library '^ecdh-sha2-nistp384, aes128-gcm@openssh.com$'
+check "libsluice: a list of which nothing is left" library 'FIPSMode leaves nothing of Ciphers' Ciphers=chacha20-poly1305@openssh.com
+check "libsluice: Kerberos" library 'FIPSMode: Kerberos' GSSAPIAuthentication=yes
 check "the gateway is alive" gateway_alive

@@ -61,6 +61,9 @@ check "libsluice: gssapi-with-mic" library '^mlkem768x25519-sha256' AuthMode=gss
 check "libsluice: gssapi-keyex" library '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes
 check "libsluice: any that do" library '^mlkem768x25519-sha256' AuthMode=multifactor TryAllAuthMethods=yes GSSAPIAuthentication=yes \
 	GSSAPIServerIdentity=$LAB_GW_OUTSIDE GSSAPIDelegateCredentials=yes
+check "libsluice: the realm by its name" library '^mlkem768x25519-sha256' AuthMode=gssapi-with-mic GSSAPIRealm=SLUICE.TEST
+check "libsluice: the realm by its name, in the key exchange" library '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes GSSAPIRealm=SLUICE.TEST
+check "libsluice: a realm that has no tickets for us" not library . AuthMode=gssapi-with-mic GSSAPIRealm=OTHER.TEST
 check "another's ticket" ticket stranger
 check "another's ticket is refused with gssapi-with-mic" not with_mic $LAB_USER
 check "another's ticket is refused with gssapi-keyex" not keyex $LAB_USER

@@ -34,7 +34,7 @@
 #define LAB_WINDOW   (256 * 1024)
 
 struct lab_chan {
-	bool used, cat, eof, closed;
+	bool used, cat, gives, eof, closed;
 	uint32_t peer;
 	struct ssh_rwin rwin;
 	struct ssh_swin swin;
@@ -237,10 +237,11 @@ static bool lab_run(struct lab *l, struct lab_chan *c)
 {
 	unsigned long long n;
 
-	if (strcmp(l->exec, "cat") == 0)
-		c->cat = true;
-	else if (sscanf(l->exec, "give %llu", &n) == 1)
+	c->gives = sscanf(l->exec, "give %llu", &n) == 1;
+	if (c->gives)
 		c->to_give = n;
+	else if (strcmp(l->exec, "cat") == 0)
+		c->cat = true;
 	else if (strcmp(l->exec, "hold") != 0 && strncmp(l->exec, "exit ", 5) != 0 &&
 		 strcmp(l->exec, "signal") != 0 && strcmp(l->exec, "raw") != 0)
 		return false;
@@ -407,8 +408,7 @@ static void lab_chans(struct lab *l)
 			;
 		if (!c->used || c->closed || c->back_len > 0 || c->to_give > 0)
 			continue;
-		if ((c->cat && c->eof && c->swin.packet_max > 0) ||
-		    strncmp(l->exec, "give ", 5) == 0)
+		if ((c->cat && c->eof && c->swin.packet_max > 0) || c->gives)
 			lab_exit_status(l, c, 0);
 	}
 }

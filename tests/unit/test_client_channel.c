@@ -101,11 +101,19 @@ Test(client_channel, a_channel_to_a_host_and_to_a_socket)
 {
 	struct lab *l = lab_new();
 	struct sluice *s = lab_login(l);
+	struct sluice_channel_info info = {.size = sizeof(info)};
 	struct sluice_channel *c = NULL, *u = NULL;
 	char back[4];
 
 	cr_assert_eq(sluice_channel_open_tcp(s, "db.example", 5432, "192.0.2.9", 1234, &c), 0);
 	cr_assert_eq(sluice_channel_open_unix(s, "/run/x.sock", &u), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert_str_eq(info.target, "db.example");
+	cr_assert_eq(info.target_port, 5432);
+	cr_assert_str_empty(info.listen_addr);
+	cr_assert_eq(sluice_channel_info(u, &info), 0);
+	cr_assert_str_eq(info.target, "/run/x.sock");
+	cr_assert_eq(info.target_port, 0);
 	cr_assert_eq(sluice_channel_send(c, "tcp", 3), 3);
 	cr_assert_eq(sluice_channel_send(u, "unix", 4), 4);
 	read_all(c, back, 3);
@@ -150,6 +158,70 @@ Test(client_channel, keys_are_exchanged_by_volume_and_on_request_under_data)
 	cr_assert_eq(memcmp(in, out, size), 0);
 	cr_assert_geq(number_of(s, SLUICE_INFO_REKEYS), 3u);
 	cr_assert_eq(sluice_set(s, "RekeyLimit", "1G"), -SLUICE_E_FROZEN);
+	sluice_free(s);
+	lab_free(l);
+	free(out);
+	free(in);
+}
+
+Test(client_channel, keys_are_exchanged_by_time)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char text[32];
+
+	cr_assert_eq(sluice_set(s, "RekeyLimit", "default 1ms"), 0);
+	cr_assert_gt(sluice_get(s, "RekeyLimit", text, sizeof(text)), 0);
+	cr_assert_str_eq(text, "default 1");
+	cr_assert_eq(sluice_set(s, "RekeyLimit", "default 1h"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	for (unsigned int i = 1; i <= 3; i++) {
+		cr_assert_eq(number_of(s, SLUICE_INFO_REKEYS), i - 1);
+		cr_assert_gt(sluice_timeout_ms(s), 3000000);
+		s->keyed_ms -= 3600 * 1000; /* an hour is over */
+		cr_assert_eq(sluice_timeout_ms(s), 0);
+		while (number_of(s, SLUICE_INFO_REKEYS) < i)
+			cr_assert_geq(sluice_dispatch(s, -1), 0);
+	}
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* Each time while bytes are under way both ways, of a channel that is sent to and one that is read.
+ */
+Test(client_channel, a_rekey_that_is_asked_for_again_and_again_loses_nothing)
+{
+	size_t size = 2 << 20, part = size / 64, given = 0, back = 0;
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *give = session(s, "give 2097152"), *cat = session(s, "cat");
+	uint8_t *out = malloc(size), *in = malloc(size);
+	char text[65536];
+	ssize_t n;
+
+	for (size_t i = 0; i < size; i++)
+		out[i] = (uint8_t)(i * 2654435761u >> 11);
+	for (size_t at = 0; at < size; at += part) {
+		cr_assert_eq(sluice_rekey(s), 0);
+		n = sluice_channel_send(cat, out + at, part);
+		cr_assert_eq(n, (ssize_t)part, "%s", sluice_strerror((int)n));
+		n = sluice_channel_read(give, false, text, part);
+		cr_assert_gt(n, 0);
+		given += (size_t)n;
+		n = sluice_channel_read(cat, false, in + back, size - back);
+		cr_assert_gt(n, 0);
+		back += (size_t)n;
+	}
+	read_all(cat, in + back, size - back);
+	while (given < size) {
+		n = sluice_channel_read(give, false, text, sizeof(text));
+		cr_assert_gt(n, 0);
+		given += (size_t)n;
+	}
+	cr_assert_eq(given, size);
+	cr_assert_eq(memcmp(in, out, size), 0);
+	cr_assert_geq(number_of(s, SLUICE_INFO_REKEYS), 16u);
 	sluice_free(s);
 	lab_free(l);
 	free(out);
@@ -275,6 +347,7 @@ Test(client_channel, the_server_listens_for_us_and_says_on_which_port)
 	struct opens h = {.answer = 1};
 	struct lab *l = lab_new();
 	struct sluice *s = opens_client(&h);
+	struct sluice_channel_info info = {.size = sizeof(info)};
 	uint16_t port = 0;
 	char back[5];
 
@@ -286,6 +359,12 @@ Test(client_channel, the_server_listens_for_us_and_says_on_which_port)
 	cr_assert_str_eq(h.host, "localhost");
 	cr_assert_str_eq(h.origin, "192.0.2.7");
 	cr_assert_eq(h.port, 4022);
+	cr_assert_eq(sluice_channel_info(h.c, &info), 0);
+	cr_assert_str_eq(info.listen_addr, "localhost");
+	cr_assert_eq(info.listen_port, 4022);
+	cr_assert_str_eq(info.origin_addr, "192.0.2.7");
+	cr_assert_eq(info.origin_port, 4711);
+	cr_assert_str_empty(info.target);
 	cr_assert_eq(sluice_channel_send(h.c, "hello", 5), 5);
 	read_all(h.c, back, 5);
 	cr_assert_eq(memcmp(back, "hello", 5), 0);

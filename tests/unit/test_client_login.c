@@ -120,6 +120,43 @@ Test(client_login, prompts_are_answered_by_the_program)
 	lab_free(l);
 }
 
+static int on_kbdint_none(void *arg, struct sluice *s, const char *name, const char *instruction,
+			  struct sluice_prompt *prompt, unsigned int n)
+{
+	struct heard *h = arg;
+
+	(void)s;
+	(void)name;
+	(void)instruction;
+	(void)prompt;
+	(void)n;
+	h->rounds++;
+	return -1;
+}
+
+/* Nobody is asked twice; the next method is tried, or it is over as after a refusal. */
+Test(client_login, who_does_not_answer_prompts_is_in_by_the_next_method_or_not)
+{
+	struct sluice_ops ops = {
+		.size = sizeof(ops), .on_auth = on_auth, .on_kbdint = on_kbdint_none};
+
+	for (int others = 0; others < 2; others++) {
+		struct heard h = {0};
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+		SET(s, {"AuthMode", "keyboard-interactive"});
+		cr_assert_eq(sluice_set(s, "TryAllAuthMethods", others == 1 ? "yes" : "no"), 0);
+		cr_assert_eq(logon(l, s), others == 1 ? 0 : -SLUICE_E_AUTH);
+		cr_assert_eq(h.rounds, 1u);
+		cr_assert_str_eq(h.methods, others == 1 ? "keyboard-interactive=0 password=1 "
+							: "keyboard-interactive=0 ");
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
 Test(client_login, a_prompt_that_matches_the_pattern_is_answered_by_the_password)
 {
 	struct heard h = {0};

@@ -1,4 +1,8 @@
 /* A connection of libsluice from beginning to end, over our own server brain. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "tests/unit/client_lab.h"
 
 TestSuite(client_session, .timeout = 60);
@@ -280,6 +284,151 @@ Test(client_session, a_loop_of_the_programs_own)
 	cr_assert_eq(e.eof, 1);
 	cr_assert_eq(e.closed, 1);
 	cr_assert_eq(e.disconnected, 1);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- what it has come to -------------------------------------------------------------- */
+
+struct stages {
+	char text[64]; /* a digit each */
+	int err;
+};
+
+static void on_status(void *arg, struct sluice *s, enum sluice_status_event event, int err,
+		      const char *text)
+{
+	struct stages *h = arg;
+	size_t n = strlen(h->text);
+
+	(void)s;
+	cr_assert_not_null(text);
+	cr_assert_eq(event < SLUICE_STATUS_SECURITY_ENDED ? err : 0, 0);
+	h->err = err;
+	snprintf(h->text + n, sizeof(h->text) - n, "%d", event);
+}
+
+Test(client_session, what_begins_is_told_and_ends_the_last_one_first)
+{
+	static const struct sluice_ops ops = {.size = sizeof(ops),
+					      .on_connection_status = on_status};
+	struct stages h = {.err = 0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_str_eq(h.text, "23");
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	cr_assert_eq(sluice_logoff(s), 0);
+	cr_assert_str_eq(h.text, "2345");
+	cr_assert_eq(h.err, 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* A listener of our own, which is a proxy as far as it is wanted. */
+static int listener(char ret_port[8])
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sa, len), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	snprintf(ret_port, 8, "%u", ntohs(sa.sin_port));
+	return fd;
+}
+
+static void turns_until(struct sluice *s, const struct stages *h, const char *text)
+{
+	while (strcmp(h->text, text) != 0) {
+		struct pollfd p = {sluice_fd(s), sluice_events(s), 0};
+
+		cr_assert_geq(sluice_dispatch(s, 0), 0, "%s", h->text);
+		if (strcmp(h->text, text) != 0)
+			cr_assert_neq(poll(&p, 1, 100), -1);
+	}
+}
+
+static int option(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t len = sizeof(v);
+
+	cr_assert_eq(getsockopt(fd, level, name, &v, &len), 0);
+	return v;
+}
+
+Test(client_session, a_proxy_comes_first_and_the_socket_is_as_it_was_set)
+{
+	static const struct sluice_ops ops = {.size = sizeof(ops),
+					      .on_connection_status = on_status};
+	struct stages h = {.err = 0};
+	struct sluice *s = lab_client();
+	char port[8], url[64];
+	int fd = listener(port), peer;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%s", port);
+	cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+	cr_assert_eq(sluice_set(s, "Hostname", "192.0.2.1"), 0);
+	cr_assert_eq(sluice_set(s, "Proxy", url), 0);
+	cr_assert_eq(sluice_set(s, "TCPNoDelay", "no"), 0);
+	cr_assert_eq(sluice_set(s, "ReceiveBuffer", "20000"), 0);
+	cr_assert_eq(sluice_set(s, "SendBuffer", "30000"), 0);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_connect(s), -SLUICE_E_WOULD_BLOCK);
+	turns_until(s, &h, "1");
+	peer = accept(fd, NULL, NULL);
+	cr_assert_geq(peer, 0);
+	cr_assert_eq(write(peer, "HTTP/1.1 200 OK\r\n\r\n", 19), 19);
+	turns_until(s, &h, "12");
+	cr_assert_eq(option(sluice_fd(s), IPPROTO_TCP, TCP_NODELAY), 0);
+	cr_assert_eq(option(sluice_fd(s), SOL_SOCKET, SO_RCVBUF), 2 * 20000);
+	cr_assert_eq(option(sluice_fd(s), SOL_SOCKET, SO_SNDBUF), 2 * 30000);
+	close(peer);
+	while (sluice_dispatch(s, -1) >= 0)
+		;
+	cr_assert_str_eq(h.text, "1256");
+	cr_assert_eq(h.err, -SLUICE_E_DROPPED);
+	sluice_free(s);
+	close(fd);
+}
+
+Test(client_session, an_address_of_the_other_family_is_none)
+{
+	struct sluice *s = lab_client();
+	char port[8], text[256];
+	int fd = listener(port);
+
+	cr_assert_eq(sluice_set(s, "AddressFamily", "inet6"), 0);
+	cr_assert_eq(sluice_set(s, "Hostname", "127.0.0.1"), 0);
+	cr_assert_eq(sluice_set(s, "Port", port), 0);
+	cr_assert_lt(sluice_connect(s), 0);
+	cr_assert_gt(sluice_error_last(s, text, sizeof(text)), 0);
+	cr_assert_eq(sluice_set(s, "AddressFamily", "inet"), 0);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_connect(s), -SLUICE_E_WOULD_BLOCK);
+	while (sluice_info(s, SLUICE_INFO_PEER_ADDR, text, sizeof(text)) < 0)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_eq(strncmp(text, "127.0.0.1 port ", 15), 0);
+	sluice_free(s);
+	close(fd);
+}
+
+/* With a module: interop/fips. */
+Test(client_session, fips_without_a_module_connects_nowhere)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char text[256];
+
+	cr_assert_eq(setenv("OPENSSL_MODULES", "/nonexistent", 1), 0);
+	cr_assert_eq(sluice_set(s, "FIPSMode", "yes"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_ALG_UNSUPPORTED);
+	sluice_error_last(s, text, sizeof(text));
+	cr_assert_not_null(strstr(text, "provider \"fips\" cannot be loaded"), "%s", text);
 	sluice_free(s);
 	lab_free(l);
 }
