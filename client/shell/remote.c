@@ -14,8 +14,11 @@ static const char *address(const struct forward *f)
 	return *f->listen.host != '\0' ? f->listen.host : "localhost";
 }
 
+/* An answer that comes while it is asked for is told twice: by the callback and by the call. */
 static void settle(struct remotes *m, struct remote *r, bool ok)
 {
+	if (r->answered)
+		return;
 	r->answered = true;
 	r->ok = ok;
 	m->answered++;

@@ -1,4 +1,6 @@
-/* client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for.
+/*
+ * client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for; and
+ * remote.c over requests that are answered when the test says so.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -7,6 +9,8 @@
 #include <unistd.h>
 
 #include "client/shell/pump.h"
+#include "client/shell/remote.h"
+#include "client/shell/say.h"
 
 #define BYTES 150000
 
@@ -46,6 +50,56 @@ int sluice_channel_eof(struct sluice_channel *c)
 void sluice_channel_free(struct sluice_channel *c)
 {
 	(void)c;
+}
+
+/* --- requests that are answered before they are said to be under way --------------------------- */
+
+static struct {
+	struct remotes m;
+	int at_once; /* 1: answered by the callback; 2: and the call knows, too */
+	int err;
+	unsigned int told;
+} asked;
+
+int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, uint16_t *ret_port)
+{
+	(void)s;
+	(void)addr;
+	(void)port;
+	(void)ret_port;
+	if (asked.at_once > 0)
+		remotes_answered(&asked.m, "tcpip-forward", asked.err, "", 0);
+	return asked.at_once == 2 ? asked.err : -SLUICE_E_WOULD_BLOCK;
+}
+
+int sluice_forward_request_unix(struct sluice *s, const char *path)
+{
+	(void)path;
+	return sluice_forward_request(s, "", 0, NULL);
+}
+
+int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+	       const struct forward_end *target, const struct conf_strs *permit)
+{
+	(void)r;
+	(void)c;
+	(void)type;
+	(void)target;
+	(void)permit;
+	return 0;
+}
+
+void say(enum say_level level, const char *fmt, ...)
+{
+	(void)level;
+	(void)fmt;
+}
+
+static void told(void *arg, const struct remote *m)
+{
+	(void)arg;
+	cr_expect(m->answered);
+	asked.told++;
 }
 
 ssize_t __real_read(int fd, void *buf, size_t n);
@@ -135,4 +189,37 @@ Test(client_pump, what_was_read_at_the_end_of_a_turn_is_sent_in_the_next)
 {
 	for (unsigned int late = 0; late < 40; late++)
 		all_is_sent(late);
+}
+
+/* Asked for, refused twice, then given. */
+static void ask_again(int at_once)
+{
+	static struct relays relays;
+	const struct forward f = {.listen = {.host = "", .port = 2222}};
+
+	asked.m = (struct remotes){.relays = &relays, .told = told};
+	asked.at_once = at_once;
+	asked.err = -SLUICE_E_REQUEST;
+	asked.told = 0;
+	(void)remotes_ask(&asked.m, &f);
+	for (unsigned int i = 1; i <= 2; i++) {
+		if (at_once == 0)
+			remotes_answered(&asked.m, "tcpip-forward", asked.err, "", 0);
+		cr_expect(remotes_done(&asked.m), "no end of question %u", i);
+		cr_expect_eq(remotes_refused(&asked.m), 1);
+		cr_expect_eq(asked.told, i);
+		asked.err = i == 2 ? 0 : -SLUICE_E_REQUEST;
+		remotes_again(&asked.m);
+	}
+	if (at_once == 0)
+		remotes_answered(&asked.m, "tcpip-forward", 0, "", 0);
+	cr_expect(remotes_done(&asked.m));
+	cr_expect_eq(remotes_refused(&asked.m), 0);
+	cr_expect_eq(asked.told, 3);
+}
+
+Test(client_pump, a_listener_that_is_refused_or_given_at_once_is_so_once)
+{
+	for (int at_once = 0; at_once <= 2; at_once++)
+		ask_again(at_once);
 }
