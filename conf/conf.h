@@ -236,6 +236,7 @@ struct conf_global {
 	bool listen_exclusive;
 	struct conf_strs metrics_listen; /* ADDRESS:PORT of loopback, or /PATH */
 	enum conf_family address_family; /* already in the listeners */
+	int syslog_facility;             /* LOG_AUTH and the like (syslog(3)), CONF_NO_SYSLOG */
 };
 
 /* --- what control uses for one connection: global, then Match ------------------------ */
@@ -269,6 +270,8 @@ enum conf_forwarding { /* bits: which of the two ways */
 enum conf_sessions { CONF_SESSIONS_NO, CONF_SESSIONS_YES, CONF_SESSIONS_CONSOLE };
 
 enum conf_gateway_ports { CONF_GATEWAY_NO, CONF_GATEWAY_YES, CONF_GATEWAY_CLIENT };
+
+#define CONF_NO_SYSLOG (-1)
 
 enum conf_log_level {
 	CONF_LOG_QUIET,
@@ -397,6 +400,7 @@ struct conf_session {
 	struct conf_strs send_proxy;          /* conf/proxy.h */
 	struct conf_strs policy_hooks;        /* conf/hook.h */
 	enum conf_log_level log_level;
+	struct conf_strs log_verbose; /* lists of patterns: control/log.h */
 };
 
 /* What Match looks at. NULL or 0: not known yet, and then a criterion about it does not match. */

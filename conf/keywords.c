@@ -3,6 +3,7 @@
  * the same parser.
  */
 #include <string.h>
+#include <syslog.h>
 
 #include "conf/internal.h"
 
@@ -138,6 +139,16 @@ static const struct choice log_levels[] = {
 	{"VERBOSE", CONF_LOG_VERBOSE}, {"DEBUG", CONF_LOG_DEBUG1},
 	{"DEBUG1", CONF_LOG_DEBUG1},   {"DEBUG2", CONF_LOG_DEBUG2},
 	{"DEBUG3", CONF_LOG_DEBUG3},   {NULL, 0},
+};
+
+static const struct choice syslog_facilities[] = {
+	{"none", CONF_NO_SYSLOG},   {"DAEMON", LOG_DAEMON},
+	{"USER", LOG_USER},         {"AUTH", LOG_AUTH},
+	{"AUTHPRIV", LOG_AUTHPRIV}, {"LOCAL0", LOG_LOCAL0},
+	{"LOCAL1", LOG_LOCAL1},     {"LOCAL2", LOG_LOCAL2},
+	{"LOCAL3", LOG_LOCAL3},     {"LOCAL4", LOG_LOCAL4},
+	{"LOCAL5", LOG_LOCAL5},     {"LOCAL6", LOG_LOCAL6},
+	{"LOCAL7", LOG_LOCAL7},     {NULL, 0},
 };
 
 /* name, default, owner, allowed in Match, repeatable, value, help */
@@ -663,6 +674,12 @@ const struct kw conf_kws[] = {
 	/* control and its dataplanes */
 	{INFO("LogLevel", "INFO", C, true, false, "LEVEL", "QUIET FATAL ERROR INFO VERBOSE DEBUG1 DEBUG2 DEBUG3"),
 	 SESSION(log_level), .type = &type_choice, .choices = log_levels},
+	{INFO("LogVerbose", NULL, C, true, true, "PATTERN…",
+	      "lines that are written whatever LogLevel says, by FILE:FUNCTION():LINE"),
+	 SESSION(log_verbose), .type = &type_env_patterns},
+	{INFO("SyslogFacility", "none", C, false, false, "none|DAEMON|USER|AUTH|AUTHPRIV|LOCAL0…LOCAL7",
+	      "to the system's log as this, instead of standard error"),
+	 GLOBAL(syslog_facility), .type = &type_choice, .choices = syslog_facilities},
 	{INFO("SlowPathRate", "1000", C, false, false, "N",
 	      "payloads a second a connection may give control; 0: no limit"),
 	 GLOBAL(slow_path_rate), .type = &type_uint, .max = 10000000},
@@ -693,7 +710,6 @@ static const char *const unsupported[] = {
 	"KerberosTicketCleanup",
 	"KeyRegenerationInterval",
 	"LogMaskSecrets",
-	"LogVerbose",
 	"PAMAuthenticationViaKbdInt",
 	"PermitTunnel",
 	"PidFile",
@@ -709,7 +725,6 @@ static const char *const unsupported[] = {
 	"ServerKeyBits",
 	"SshdAuthPath",
 	"SshdSessionPath",
-	"SyslogFacility",
 	"UseLogin",
 	"UsePrivilegeSeparation",
 	"VerifyReverseMapping",

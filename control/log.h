@@ -10,7 +10,10 @@
 #define SLUICE_CONTROL_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "conf/conf.h"
 
 #define LOG_LINE_MAX 1024 /* before escaping; what is longer is cut */
 
@@ -29,12 +32,30 @@ enum log_level {
 void log_threshold_set(enum log_level threshold);
 enum log_level log_threshold(void);
 
-void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Where in the source a line is written: LogVerbose knows it by that, "FILE:FUNCTION():LINE". */
+struct log_from {
+	const char *file, *func;
+	int line;
+};
+#define LOG_FROM (&(const struct log_from){__FILE__, __func__, __LINE__})
+
+/* LogVerbose for what belongs to no connection; a copy is taken. */
+void log_verbose_set(const struct conf_strs *patterns);
+/* Is it to be written whatever its level? patterns: of a connection; NULL: those that were set. */
+bool log_forced(const struct log_from *from, const struct conf_strs *patterns);
+
+#define log_line(level, ...) log_line_from(LOG_FROM, level, __VA_ARGS__)
+void log_line_from(const struct log_from *from, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Without a threshold: the caller has looked. forced: it says where it comes from. */
+void log_put(const struct log_from *from, bool forced, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* A text of several lines, each as one. */
 void log_lines(enum log_level level, const char *text);
 /* With the threshold of a connection (LogLevel may stand in a Match block). */
-void log_line_at(enum log_level threshold, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define log_line_at(threshold, level, ...) log_line_at_from(LOG_FROM, threshold, level, __VA_ARGS__)
+void log_line_at_from(const struct log_from *from, enum log_level threshold, enum log_level level,
+		      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Where lines go instead of stderr; NULL: stderr again. Lines come without their end. */
 typedef void log_sink_fn(void *arg, enum log_level level, const char *line);

@@ -24,6 +24,7 @@
 #include "control/linkpeer.h"
 #include "control/log.h"
 #include "control/log_out.h"
+#include "control/log_syslog.h"
 #include "control/query.h"
 #include "control/reload.h"
 #include "control/rlimits.h"
@@ -44,7 +45,7 @@
 
 struct options {
 	const char *conf_path;
-	bool test, dump;
+	bool test, dump, to_stderr;
 	unsigned int debug;
 	struct ask ask;
 };
@@ -105,9 +106,12 @@ static int options_parse(int argc, char **argv, struct options *o)
 			break;
 		case 'd':
 			o->debug++;
+			o->to_stderr = true;
 			break;
 		case 'D': /* always in the foreground */
-		case 'e': /* always to stderr */
+			break;
+		case 'e':
+			o->to_stderr = true;
 			break;
 		case 'Q':
 			if (query_print(optarg, stdout) < 0) {
@@ -449,6 +453,8 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 				    .ident = c->ident,
 				    .ident_size = sizeof(c->ident),
 				    .debug = o->debug,
+				    .log = c->log,
+				    .to_stderr = o->to_stderr,
 				    .manager = &c->alive.to};
 	reload_init(&c->reload);
 	if (r == 0)
@@ -492,12 +498,12 @@ static void stop(struct control *c)
 }
 
 /* While it may still open what stderr is: once root is dropped it may not. */
-static int start_log(struct control *c)
+static int start_log(struct control *c, const struct conf *conf, const struct options *o)
 {
 	int r = log_out_new(STDERR_FILENO, &c->log);
 
 	if (r == 0)
-		log_out_use(c->log);
+		log_where(conf, c->log, "sluice-control", o->to_stderr);
 	return r;
 }
 
@@ -513,7 +519,7 @@ static int serve(struct conf *conf, const struct options *o, struct host_keys *k
 	if (keys->n > 0)
 		host_certs_load(conf, keys, &keyset_now(&c.env.keys)->certs);
 	notify_open(&c.alive.to);
-	r = start_log(&c);
+	r = start_log(&c, conf, o);
 	if (r == 0)
 		r = uv_loop_init(&c.loop);
 	if (r == 0)

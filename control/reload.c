@@ -10,6 +10,7 @@
 #include "control/helper/client.h"
 #include "control/hook/hook.h"
 #include "control/log.h"
+#include "control/log_syslog.h"
 #include "control/session/review.h"
 #include "control/setup.h"
 
@@ -100,8 +101,10 @@ void reload_log_level(struct conf *conf, unsigned int debug)
 {
 	struct conf_session s = {0};
 
-	if (conf_session_for(conf, NULL, &s) == 0)
+	if (conf_session_for(conf, NULL, &s) == 0) {
 		log_threshold_set((enum log_level)s.log_level);
+		log_verbose_set(&s.log_verbose);
+	}
 	conf_session_fini(&s);
 	if (debug > 0)
 		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
@@ -127,6 +130,8 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	/* What shards may repeat was said by rules that may be others now. */
 	session_tables_revoke(env);
 	reload_log_level(env->conf, r->debug);
+	if (r->log != NULL)
+		log_where(env->conf, r->log, "sluice-control", r->to_stderr);
 	accounts_forget();
 	review_begin(env);
 	if (env->helper != NULL)

@@ -17,6 +17,7 @@
 #include <stddef.h>
 
 #include "conf/notify.h"
+#include "control/log_out.h"
 #include "control/session/session.h"
 
 #define RELOAD_MS 30000 /* to read the files; what takes longer is given up */
@@ -42,6 +43,8 @@ struct reload {
 	char *ident; /* env's, of this size */
 	size_t ident_size;
 	unsigned int debug; /* -d: goes before LogLevel */
+	struct log_out *log; /* standard error; NULL: lines stay where they go */
+	bool to_stderr;      /* -e, -d: they go there, whatever SyslogFacility says */
 	const struct notify *manager; /* is told; NULL: there is none */
 	struct conf *base;  /* held; what this process began with */
 	struct reload_job *job;

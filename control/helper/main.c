@@ -22,16 +22,19 @@
 #include "control/helper/server.h"
 #include "control/log.h"
 #include "control/log_out.h"
+#include "control/log_syslog.h"
 #include "control/setup.h"
 
 #define EXIT_BAD 255
 #define BACKLOG  64
 
 static const char *conf_path = CONF_PATH_DEFAULT;
+static struct log_out *out; /* once it serves */
+static bool to_stderr;
 
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: sluice-helper [-htV] [-f FILE]\n");
+	fprintf(f, "usage: sluice-helper [-ehtV] [-f FILE]\n");
 	return status;
 }
 
@@ -91,6 +94,8 @@ static int rules_read(struct conf **ret)
 
 	if (r < 0)
 		log_lines(LOG_L_ERROR, errors != NULL ? errors : "no memory");
+	else if (out != NULL)
+		log_where(*ret, out, "sluice-helper", to_stderr);
 	free(errors);
 	return r;
 }
@@ -104,7 +109,8 @@ static int serve(struct helper_rules *rules)
 	gid_t gid;
 	int fd, r;
 
-	log_out_use(rules->log);
+	out = rules->log;
+	log_where(rules->conf, out, "sluice-helper", to_stderr);
 	if (setup_run_dir(&dir) < 0)
 		return EXIT_BAD;
 	uid = client_uid(&gid);
@@ -132,8 +138,11 @@ int main(int argc, char **argv)
 	bool test = false;
 	int c, r = 0;
 
-	while ((c = getopt(argc, argv, "f:htV")) != -1) {
+	while ((c = getopt(argc, argv, "ef:htV")) != -1) {
 		switch (c) {
+		case 'e':
+			to_stderr = true;
+			break;
 		case 'f':
 			conf_path = optarg;
 			break;

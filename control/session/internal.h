@@ -359,8 +359,9 @@ int session_grace_begin(struct session *s) __attribute__((warn_unused_result));
 struct source session_source(const struct session *s);
 /* Seconds since 1970. */
 uint64_t session_wall(struct session_env *env);
-void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+#define session_log(s, level, ...) session_log_from(LOG_FROM, s, level, __VA_ARGS__)
+void session_log_from(const struct log_from *from, const struct session *s, enum log_level level,
+		      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* For people and rules; "" as long as nobody was named. */
 const char *session_user(const struct session *s);

@@ -12,17 +12,19 @@
 #include "control/setup.h"
 #include "ssh/kexinit.h"
 
-void session_log(const struct session *s, enum log_level level, const char *fmt, ...)
+void session_log_from(const struct log_from *from, const struct session *s, enum log_level level,
+		      const char *fmt, ...)
 {
+	bool forced = log_forced(from, s->awake != NULL ? &s->awake->conf.log_verbose : NULL);
 	char text[LOG_LINE_MAX];
 	va_list ap;
 
-	if (level > s->log_level)
+	if (level > s->log_level && !forced)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_line_at(s->log_level, level, "%s", text);
+	log_put(from, forced, level, "%s", text);
 }
 
 struct source session_source(const struct session *s)

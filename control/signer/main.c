@@ -17,6 +17,7 @@
 #include "control/clock.h"
 #include "control/log.h"
 #include "control/log_out.h"
+#include "control/log_syslog.h"
 #include "control/setup.h"
 #include "control/signer/server.h"
 
@@ -38,7 +39,7 @@ struct program {
 
 static int usage(FILE *f, int status)
 {
-	fprintf(f, "usage: sluice-signer [-hrtV] [-f FILE]\n");
+	fprintf(f, "usage: sluice-signer [-ehrtV] [-f FILE]\n");
 	return status;
 }
 
@@ -122,7 +123,7 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	return r;
 }
 
-static int serve(struct host_keys *keys, bool replace)
+static int serve(const struct conf *conf, struct host_keys *keys, bool replace, bool to_stderr)
 {
 	static struct program p;
 	const char *dir;
@@ -133,7 +134,7 @@ static int serve(struct host_keys *keys, bool replace)
 	r = log_out_new(STDERR_FILENO, &p.log);
 	if (r < 0)
 		return EXIT_BAD;
-	log_out_use(p.log);
+	log_where(conf, p.log, "sluice-signer", to_stderr);
 	r = setup_run_dir(&dir);
 	if (r == 0)
 		r = setup_drop_root();
@@ -157,11 +158,14 @@ int main(int argc, char **argv)
 	struct host_keys keys = {.n = 0};
 	const char *conf_path = CONF_PATH_DEFAULT;
 	struct conf *conf;
-	bool test = false, replace = false;
+	bool test = false, replace = false, to_stderr = false;
 	int c, r;
 
-	while ((c = getopt(argc, argv, "f:hrtV")) != -1) {
+	while ((c = getopt(argc, argv, "ef:hrtV")) != -1) {
 		switch (c) {
+		case 'e':
+			to_stderr = true;
+			break;
 		case 'f':
 			conf_path = optarg;
 			break;
@@ -189,12 +193,10 @@ int main(int argc, char **argv)
 		r = setup_fips(conf);
 	if (r == 0)
 		r = setup_host_keys(conf, true, &keys);
-	conf_put(conf);
-	if (r < 0)
-		return EXIT_BAD;
-	if (test) {
+	if (r == 0 && !test)
+		r = serve(conf, &keys, replace, to_stderr);
+	else if (test)
 		host_keys_free(&keys);
-		return 0;
-	}
-	return serve(&keys, replace);
+	conf_put(conf);
+	return r < 0 ? EXIT_BAD : r;
 }

@@ -56,6 +56,7 @@ Match User quiet
 	LogLevel QUIET
 Match User slow
 	OperationTimeout 1
+	LogVerbose none words.c:words_auth():*
 Match User patient
 	OperationTimeout none
 Match Address 198.18.0.0/24 LocalAddress $gw LocalPort 22 User here
@@ -225,6 +226,7 @@ check "PubkeyAuthentication no" refuses 'Permission denied \(password\)' nopubke
 check "StrictModes yes" refuses 'Permission denied' loose true
 check "log: StrictModes" in_log 'Authentication refused: bad ownership or modes for file .*/loose'
 check "Ciphers" refuses 'no matching cipher' "$LAB_USER" -c aes128-gcm@openssh.com true
+check "LogVerbose of Match User" in_log 'words.c:words_auth\(\):[0-9]+ \(pid=[0-9]+\): Accepted publickey for slow'
 check "LogLevel QUIET carries" reaches quiet $target
 check "LogLevel QUIET says nothing" not grep -q 'quiet' "$LAB_DIR/control.log"
 
