@@ -297,6 +297,14 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 /* A host key to be accepted, beside what files of known hosts say. */
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k);
 
+/*
+ * The way there is a channel of another connection, a jump host, which may have one itself. It is
+ * s's from now on, and freed with it: who logs on to s logs on to it first, by its own settings,
+ * keys and callbacks, to its own Hostname; and it ends with s. hop NULL: none. -EINVAL: somebody
+ * has it, or there are more than eight; -SLUICE_E_FROZEN. Settings of the way (Proxy, BindAddress
+ * and the like) count for the first of them alone.
+ */
+int sluice_jump_set(struct sluice *s, struct sluice *hop);
 /* TCP, key exchange, host key, and no authentication: to Hostname and Port. */
 int sluice_connect(struct sluice *s);
 /* The same over a stream that is connected already; fd is taken, and closed on failure as well. */

@@ -90,9 +90,9 @@ static int brain_make(struct sluice *s)
 
 int connection_begin(struct sluice *s)
 {
-	int flags = fcntl(s->fd, F_GETFL), r;
+	int flags = s->way == NULL ? fcntl(s->fd, F_GETFL) : 0, r;
 
-	if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 || (s->way == NULL && fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) < 0))
 		return -errno;
 	r = brain_make(s);
 	if (r < 0)
@@ -178,6 +178,8 @@ void connection_over(struct sluice *s, int err, const char *text)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
+	if (s->hop != NULL)
+		hop_end(s);
 	command_drop(s);
 	hostkeys_forget(s);
 	agent_drop(s);
@@ -262,6 +264,9 @@ uint64_t due_ms(const struct sluice *s)
 	if (other < due)
 		due = other;
 	other = rate_due(s);
+	if (other < due)
+		due = other;
+	other = s->hop != NULL && s->state != STATE_NONE ? hop_due(s, !in_is_full(s)) : UINT64_MAX;
 	return other < due ? other : due;
 }
 

@@ -66,7 +66,8 @@ void chan_closed(struct sluice_channel *c)
 		return;
 	}
 	note(c->s, SLUICE_LOG_VERBOSE, "channel %u: closed", c->id);
-	CALL(c->s, on_channel_closed, c);
+	if (chan_is_told(c))
+		CALL(c->s, on_channel_closed, c);
 }
 
 void chans_over(struct sluice *s)
@@ -158,12 +159,9 @@ static int open_begin(struct sluice *s, const char *type, const void *extra, siz
 	return 0;
 }
 
-static int open_channel(struct sluice *s, const char *type, const void *extra, size_t len,
-			struct sluice_channel **ret)
+/* Waits for the answer to an open that was begun with r. */
+static int open_wait(struct sluice *s, int r, struct sluice_channel *c, struct sluice_channel **ret)
 {
-	struct sluice_channel *c = NULL;
-	int r = open_begin(s, type, extra, len, &c);
-
 	if (r < 0)
 		return r;
 	flush(s);
@@ -183,16 +181,17 @@ static int open_channel(struct sluice *s, const char *type, const void *extra, s
 int sluice_channel_open(struct sluice *s, const char *type, const void *extra, size_t len,
 			struct sluice_channel **ret)
 {
+	struct sluice_channel *c = NULL;
 	int r;
 
 	enter(s);
-	r = open_channel(s, type, extra, len, ret);
+	r = open_wait(s, open_begin(s, type, extra, len, &c), c, ret);
 	leave(s);
 	return r;
 }
 
-int sluice_channel_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
-			    uint16_t sport, struct sluice_channel **ret)
+int chan_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
+		  uint16_t sport, struct sluice_channel **ret)
 {
 	struct ssh_direct_tcpip m = {ssh_str_c(dst), dport,
 				     ssh_str_c(src != NULL ? src : "127.0.0.1"), sport};
@@ -203,7 +202,20 @@ int sluice_channel_open_tcp(struct sluice *s, const char *dst, uint16_t dport, c
 	ssh_direct_tcpip_build(&w, &m);
 	if (ssh_wr_done(&w) == 0 || *dst == '\0')
 		return -EINVAL;
-	return sluice_channel_open(s, "direct-tcpip", buf, ssh_wr_done(&w), ret);
+	return open_begin(s, "direct-tcpip", buf, ssh_wr_done(&w), ret);
+}
+
+int sluice_channel_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
+			    uint16_t sport, struct sluice_channel **ret)
+{
+	struct sluice_channel *c = NULL;
+	int r;
+
+	enter(s);
+	r = chan_open_tcp(s, dst, dport, src, sport, &c);
+	r = open_wait(s, r, c, ret);
+	leave(s);
+	return r;
 }
 
 int sluice_channel_open_unix(struct sluice *s, const char *path, struct sluice_channel **ret)
@@ -238,7 +250,7 @@ static int confirmed(struct sluice_channel *c, struct ssh_rd *r)
 		c->err = fail(c->s, -SLUICE_E_CHANNEL_OPEN, "the server takes too small packets");
 		chan_close_begin(c);
 	}
-	if (c->given_up)
+	if (!chan_is_told(c))
 		return 0;
 	note(c->s, SLUICE_LOG_VERBOSE, "channel %u: %s is open", c->id, c->type);
 	CALL(c->s, on_channel_opened, c, c->err, c->err == 0 ? "OK" : c->s->text);
@@ -257,7 +269,7 @@ static int refused(struct sluice_channel *c, struct ssh_rd *r)
 		return e;
 	c->err = fail(c->s, -SLUICE_E_CHANNEL_OPEN, "%.*s (reason %u)", (int)m.description.len,
 		      (const char *)m.description.p, m.reason);
-	if (!c->given_up) {
+	if (chan_is_told(c)) {
 		note(c->s, SLUICE_LOG_VERBOSE, "channel %u: %s refused: %s", c->id, c->type,
 		     c->s->text);
 		CALL(c->s, on_channel_opened, c, c->err, c->s->text);
@@ -328,7 +340,7 @@ static int close_in(struct sluice_channel *c, struct ssh_rd *r)
 		e = ssh_chan_step(&c->fsm, SSH_CHAN_EV_PEER_CLOSE, &act);
 	if (e < 0)
 		return e;
-	if (c->s->ops.on_channel_data != NULL && !c->given_up)
+	if (c->s->ops.on_channel_data != NULL && chan_is_told(c))
 		frame_give(c, true);
 	c->close_received = c->close_asked = true;
 	c->fsm.state = SSH_CHAN_CLOSE_SENT;
@@ -349,7 +361,7 @@ static int eof_in(struct sluice_channel *c, struct ssh_rd *r)
 		e = ssh_chan_step(&c->fsm, SSH_CHAN_EV_PEER_EOF, &act);
 	if (e < 0)
 		return e;
-	if (act != SSH_CHAN_ACT_DELIVER || c->given_up)
+	if (act != SSH_CHAN_ACT_DELIVER || !chan_is_told(c))
 		return 0;
 	if (c->s->ops.on_channel_data != NULL)
 		frame_give(c, true);
@@ -490,7 +502,7 @@ struct sluice_channel *sluice_channel_next(struct sluice *s, struct sluice_chann
 
 	enter(s);
 	c = prev == NULL ? TAILQ_FIRST(&s->channels) : TAILQ_NEXT(prev, link);
-	while (c != NULL && c->given_up)
+	while (c != NULL && !chan_is_told(c))
 		c = TAILQ_NEXT(c, link);
 	leave(s);
 	return c;

@@ -32,7 +32,7 @@ static int inbox_put(struct inbox *b, struct ssh_str data)
 	return 0;
 }
 
-static size_t inbox_get(struct inbox *b, void *buf, size_t size)
+size_t inbox_get(struct inbox *b, void *buf, size_t size)
 {
 	size_t n = b->len < size ? b->len : size;
 
@@ -125,10 +125,10 @@ int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
 		return 0;
 	}
 	c->bytes_in += m.data.len;
-	if (s->ops.on_channel_data != NULL)
+	if (s->ops.on_channel_data != NULL && !c->carries)
 		return hand_over(c, err, m.data);
 	e = inbox_put(err ? &c->in_err : &c->in, m.data);
-	if (e == 0)
+	if (e == 0 && !c->carries)
 		CALL(s, on_channel_readable, c);
 	return e;
 }
@@ -176,8 +176,7 @@ ssize_t sluice_channel_read(struct sluice_channel *c, bool err, void *buf, size_
 /* --- out
  * -------------------------------------------------------------------------------------------- */
 
-/* One message of data, as much of it as may go now; 0: none. */
-static ssize_t send_some(struct sluice_channel *c, const uint8_t *p, size_t len)
+ssize_t chan_send_some(struct sluice_channel *c, const uint8_t *p, size_t len)
 {
 	uint8_t buf[SSH_CHAN_DATA_HEAD + SSH_SWIN_PACKET_CAP];
 	uint32_t n;
@@ -214,7 +213,7 @@ static int sent_all(struct sluice *s, void *arg)
 	struct sending *o = arg;
 
 	while (o->sent < o->len) {
-		ssize_t n = send_some(o->c, o->p + o->sent, o->len - o->sent);
+		ssize_t n = chan_send_some(o->c, o->p + o->sent, o->len - o->sent);
 
 		if (n < 0)
 			return (int)n;

@@ -196,7 +196,7 @@ void chan_answer(struct sluice_channel *c, bool ok)
 		return;
 	memcpy(type, q->type, sizeof(type));
 	request_answer(&c->requests, ok, NULL, 0);
-	if (!c->given_up)
+	if (chan_is_told(c))
 		CALL(c->s, on_channel_requested, c, type, ok ? 0 : -SLUICE_E_CHANNEL_REQUEST);
 }
 
@@ -236,7 +236,7 @@ static bool ask_program(struct sluice_channel *c, const struct ssh_chan_request 
 	char type[SSH_TYPE_MAX + 1];
 	bool ok;
 
-	if (s->ops.on_channel_request == NULL || c->given_up)
+	if (s->ops.on_channel_request == NULL || !chan_is_told(c))
 		return false;
 	memcpy(type, m->type.p, m->type.len); /* no longer than it may be */
 	type[m->type.len] = '\0';

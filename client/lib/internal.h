@@ -26,6 +26,7 @@
 #define LOG_TEXT_MAX   1024
 #define CHANNELS_MAX   1024 /* of a connection */
 #define IDENTITIES_MAX 64
+#define HOPS_MAX       8 /* jump hosts of a chain */
 
 /* --- an answer that somebody may wait for ----------------------------------------------------- */
 
@@ -67,6 +68,7 @@ struct sluice_channel {
 	bool ours;
 	bool undecided; /* theirs: the program has not said yes or no */
 	bool given_up;  /* no handle of the program's: freed when closed */
+	bool carries;   /* another connection, whose stream it is (hop.c): nobody is told of it */
 	bool eof_asked; /* EOF, CLOSE wait for the end of a rekey */
 	bool close_asked, close_sent, close_received;
 	bool starved; /* a send took less than it was given */
@@ -168,6 +170,9 @@ struct sluice {
 	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
 	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	struct dial *dial; /* while CONNECTING */
+	struct sluice *hop;         /* a jump host, which is ours; NULL: none */
+	struct sluice_channel *way; /* of the hop: our stream, once it is asked for */
+	bool is_hop;                /* somebody's */
 	struct engine *engine;
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
@@ -226,6 +231,8 @@ bool turn(struct sluice *s);
 void turned(struct sluice *s);
 /* Does what the brain wants, until it needs bytes or an answer. */
 bool step(struct sluice *s);
+/* Is as much read as may lie here? */
+bool in_is_full(const struct sluice *s);
 /* Writes what there is to be written; wakes who waits for the socket when some is left. */
 void flush(struct sluice *s);
 uint64_t now_ms(void);
@@ -295,7 +302,31 @@ bool login_by_gss(const struct sluice *s);
 /* prompt.c: does a prompt match the pattern that the password answers? */
 bool prompt_matches(const char *pattern, const char *text);
 
+/* hop.c: jump hosts. */
+int hop_begin(struct sluice *s);
+bool hop_turn(struct sluice *s); /* and the way through it, while CONNECTING */
+void hop_end(struct sluice *s);
+/* The stream through it has ended. */
+void hop_dropped(struct sluice *s);
+int hop_fd(const struct sluice *s);
+short hop_events(const struct sluice *s);
+uint64_t hop_due(const struct sluice *s, bool may_read);
+/* recv(2) and send(2) of the connection's stream, whatever that is. */
+ssize_t stream_recv(struct sluice *s, void *buf, size_t size);
+ssize_t stream_send(struct sluice *s, const void *p, size_t len);
+
+/* session.c: as sluice_logon(), without waiting. -SLUICE_E_ALREADY. */
+int logon_begin(struct sluice *s);
+
 /* chan.c */
+/* direct-tcpip, without waiting. */
+int chan_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
+		  uint16_t sport, struct sluice_channel **ret);
+/* Is the program to be told of what happens to it? */
+static inline bool chan_is_told(const struct sluice_channel *c)
+{
+	return !c->given_up && !c->carries;
+}
 struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len);
 struct sluice_channel *chan_find(struct sluice *s, uint32_t id);
 void chan_release(struct sluice_channel *c);
@@ -323,6 +354,9 @@ void forwards_fini(struct sluice *s);
 /* chan_data.c */
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r);
 void inbox_fini(struct inbox *b);
+size_t inbox_get(struct inbox *b, void *buf, size_t size);
+/* One message of data, as much of it as may go now; 0: none. */
+ssize_t chan_send_some(struct sluice_channel *c, const uint8_t *p, size_t len);
 /* n bytes have left c->in. */
 void chan_took(struct sluice_channel *c, size_t n);
 

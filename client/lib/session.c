@@ -81,6 +81,7 @@ void sluice_free(struct sluice *s)
 	while (!TAILQ_EMPTY(&s->channels))
 		chan_release(TAILQ_FIRST(&s->channels));
 	forwards_fini(s);
+	sluice_free(s->hop);
 	credentials_drop(s);
 	settings_fini(&s->set);
 	pthread_cond_destroy(&s->turned);
@@ -136,6 +137,7 @@ ssize_t sluice_get(struct sluice *s, const char *keyword, char *buf, size_t size
 int sluice_reset(struct sluice *s)
 {
 	struct settings fresh;
+	struct sluice *hop = NULL;
 	int r;
 
 	enter(s);
@@ -144,8 +146,11 @@ int sluice_reset(struct sluice *s)
 		settings_fini(&s->set);
 		s->set = fresh;
 		credentials_drop(s);
+		hop = s->hop;
+		s->hop = NULL;
 	}
 	leave(s);
+	sluice_free(hop);
 	return r;
 }
 
@@ -238,7 +243,7 @@ static void begin(struct sluice *s)
 
 static int connect_begin(struct sluice *s)
 {
-	const char *why;
+	const char *why = s->text;
 	int r;
 
 	if (s->state != STATE_NONE)
@@ -247,7 +252,10 @@ static int connect_begin(struct sluice *s)
 		return fail(s, -SLUICE_E_ADDRESS, "no Hostname");
 	begin(s);
 	note(s, SLUICE_LOG_INFO, "connecting to %s port %u", s->set.hostname, s->set.port);
-	r = dial_new(&s->set, &s->dial, &why);
+	if (s->hop == NULL)
+		r = dial_new(&s->set, &s->dial, &why);
+	else if ((r = hop_begin(s)) < 0)
+		(void)fail(s, r, "jump host: %.200s", s->hop->text);
 	if (r < 0)
 		connection_over(s, r, why);
 	return r;
@@ -301,9 +309,9 @@ int sluice_connect_fd(struct sluice *s, int fd)
 	int r;
 
 	enter(s);
-	if (s->state != STATE_NONE) {
+	if (s->state != STATE_NONE || s->hop != NULL) {
 		close(fd);
-		r = -SLUICE_E_ALREADY;
+		r = s->hop != NULL ? -SLUICE_E_STATE : -SLUICE_E_ALREADY;
 	} else {
 		begin(s);
 		s->fd = fd;
@@ -334,24 +342,34 @@ static int place_set(struct sluice *s, const char *host, uint16_t port)
 	return r;
 }
 
-int sluice_logon(struct sluice *s, const char *host, uint16_t port)
+int logon_begin(struct sluice *s)
 {
 	struct ssh_act act = {.kind = SSH_ACT_LOGIN};
+	int r = 0;
+
+	if (s->state == STATE_NONE)
+		r = connect_begin(s);
+	else if (s->state == STATE_LOGIN || s->state == STATE_UP || s->wants_in)
+		r = -SLUICE_E_ALREADY;
+	if (r < 0)
+		return r;
+	s->wants_in = true;
+	act.id = s->login_id;
+	if (s->state == STATE_MET)
+		login_next(s, &act);
+	return 0;
+}
+
+int sluice_logon(struct sluice *s, const char *host, uint16_t port)
+{
 	int r;
 
 	enter(s);
 	r = place_set(s, host, port);
-	if (r == 0 && (s->state == STATE_LOGIN || s->state == STATE_UP || s->wants_in))
-		r = -SLUICE_E_ALREADY;
-	if (r == 0 && s->state == STATE_NONE)
-		r = connect_begin(s);
-	if (r == 0) {
-		s->wants_in = true;
-		act.id = s->login_id;
-		if (s->state == STATE_MET)
-			login_next(s, &act);
+	if (r == 0)
+		r = logon_begin(s);
+	if (r == 0)
 		r = reach(s, is_up);
-	}
 	leave(s);
 	return r;
 }
@@ -381,7 +399,9 @@ static int all_written(struct sluice *s, void *arg)
 	if (!s->pump_made || s->eof_in)
 		return 0;
 	(void)ssh_pump_out(&s->pump, &len);
-	return len == 0 ? 0 : -EAGAIN;
+	if (len > 0)
+		return -EAGAIN;
+	return s->hop != NULL ? all_written(s->hop, NULL) : 0;
 }
 
 static uint32_t linger_ms(const struct sluice *s)

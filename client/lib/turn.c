@@ -86,7 +86,7 @@ size_t send_room(const struct sluice *s)
 }
 
 /* Nor is a server read that asks on and on and takes no answer. */
-static bool in_is_full(const struct sluice *s)
+bool in_is_full(const struct sluice *s)
 {
 	return s->pump.flat.in_len - s->pump.flat.in_off > HELD_MAX || out_len(s) > ANSWERS_MAX;
 }
@@ -121,14 +121,16 @@ void flush(struct sluice *s)
 	const uint8_t *p;
 	ssize_t n;
 
-	while (s->pump_made && s->fd >= 0) {
+	while (s->pump_made && (s->fd >= 0 || s->way != NULL)) {
 		p = ssh_pump_out(&s->pump, &len);
-		if (len == 0)
+		if (len == 0 && s->way == NULL)
 			return;
+		if (len == 0)
+			break; /* some of it may wait in the hop */
 		len = rate_take(s, len);
 		if (len == 0)
 			break;
-		n = send(s->fd, p, len, MSG_NOSIGNAL);
+		n = stream_send(s, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -150,7 +152,7 @@ static bool read_in(struct sluice *s)
 	size_t all = 0;
 
 	while (all < READ_MAX && !s->eof_in && !in_is_full(s)) {
-		ssize_t n = recv(s->fd, buf, sizeof(buf), 0);
+		ssize_t n = stream_recv(s, buf, sizeof(buf));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -248,13 +250,17 @@ bool turn(struct sluice *s)
 	timers_run(s, now_ms());
 	if (s->dial != NULL)
 		did |= dial_turn(s);
-	if (s->fd >= 0 && s->pump_made)
+	if (s->hop != NULL && s->state != STATE_NONE)
+		did |= hop_turn(s);
+	if (s->pump_made)
 		did |= read_in(s);
 	did |= step(s);
 	chans_go_on(s);
 	flush(s);
 	if (s->pump_made && s->eof_in && !s->cut && s->leaving)
 		connection_over(s, 0, "logged off");
+	else if (s->pump_made && s->eof_in && !s->cut && s->way != NULL)
+		hop_dropped(s);
 	else if (s->pump_made && s->eof_in && !s->cut)
 		connection_over(s, -SLUICE_E_DROPPED, "the server closed the connection");
 	settle(s);
@@ -268,6 +274,8 @@ bool turn(struct sluice *s)
 
 int wanted_fd(const struct sluice *s)
 {
+	if (s->hop != NULL && s->state != STATE_NONE && s->fd < 0)
+		return hop_fd(s);
 	return s->dial != NULL ? dial_fd(s->dial) : s->fd;
 }
 
@@ -275,6 +283,8 @@ short wanted_events(struct sluice *s)
 {
 	short events = 0;
 
+	if (s->hop != NULL && s->state != STATE_NONE && s->fd < 0)
+		return hop_events(s);
 	if (s->dial != NULL)
 		return POLLIN;
 	if (!s->pump_made)

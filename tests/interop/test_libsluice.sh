@@ -84,6 +84,14 @@ tunnel() { # port, server
 check 'sshd: a command and its status' exec_is "$sshd" 'echo out; echo err >&2; exit 3' 3 out
 check 'sshd: its error output is its own' grep -qx err "$LAB_DIR/peer.log"
 check 'sshd: another host key is refused' exec_is "${sshd% *} SHA256:nothing" true 255 ''
+hop=root@127.0.0.1:2201=${sshd##* }
+through() { # hosts: bytes come whole
+	lab_in client "$bin/client_jump" "$LAB_DIR/id_ed25519" "cat $LAB_DIR/www/file" "$@" >"$LAB_DIR/got" 2>"$LAB_DIR/peer.log" &&
+		same_file "$LAB_DIR/got" "$LAB_DIR/www/file"
+}
+check 'sshd: three times through itself, with its rekeys' through "$hop" "$hop" "$hop"
+other_in_between() { ! through "$hop" "${hop%:*}:nothing" "$hop" && grep -q '^log on: .* jump host 127.0.0.1: ' "$LAB_DIR/peer.log"; }
+check 'sshd: another host key in between is refused' other_in_between
 check 'sshd: an upload, with its rekeys' upload "$sshd"
 check 'sshd: many commands by a loop' loop "$sshd"
 check 'sshd: a shell on a terminal, by password' shell "127.0.0.1 2201 root ${sshd##* }"

@@ -4,7 +4,7 @@
  * It is our own server brain over ssh/pump.h with programs of its own: exec "cat" sends everything
  * back, "exit N" ends with N, "signal" by a signal, "give N" sends N bytes, "hold" nothing, and all
  * else is refused. The password is "secret"; any key is let in. A test may change that, and send
- * payloads of its own (lab_raw()).
+ * payloads of its own (lab_raw()). A direct-tcpip channel sends all back, or leads to the next lab.
  */
 #ifndef SLUICE_TESTS_CLIENT_LAB_H
 #define SLUICE_TESTS_CLIENT_LAB_H
@@ -34,7 +34,7 @@
 #define LAB_WINDOW   (256 * 1024)
 
 struct lab_chan {
-	bool used, cat, gives, eof, closed;
+	bool used, cat, gives, piped, eof, closed;
 	uint32_t peer;
 	struct ssh_rwin rwin;
 	struct ssh_swin swin;
@@ -69,13 +69,14 @@ struct lab {
 	bool silent;                 /* answers nothing of the connection protocol */
 	bool undecided;              /* never says what becomes of a login */
 	const char *prompts;         /* keyboard-interactive: the answer that is right */
+	struct lab *next;            /* where direct-tcpip leads: started then; NULL: back */
 
 	struct key *host;
 	struct cipher_engine *engine;
 	struct ssh_brain *b;
 	struct ssh_pump p;
 	pthread_t thread;
-	int fd, client_fd, stop[2];
+	int fd, pipe, stop[2];
 	bool over, up, joined;
 	unsigned int n_refused, n_confirmed; /* opens of ours */
 	bool by_certificate;
@@ -110,6 +111,8 @@ static void lab_simple(struct lab *l, struct lab_chan *c, uint8_t msg)
 	lab_send(l, &w);
 }
 
+static int lab_start(struct lab *l);
+
 static void lab_open(struct lab *l, const struct ssh_chan_open *o)
 {
 	struct ssh_chan_confirm m = {.recipient_channel = o->sender_channel,
@@ -132,6 +135,9 @@ static void lab_open(struct lab *l, const struct ssh_chan_open *o)
 		c->used = true;
 		c->peer = o->sender_channel;
 		c->cat = !ssh_str_eq(o->type, "session");
+		c->piped = ssh_str_eq(o->type, "direct-tcpip") && l->next != NULL;
+		if (c->piped)
+			l->pipe = lab_start(l->next);
 		ssh_rwin_init(&c->rwin, LAB_WINDOW);
 		ssh_swin_init(&c->swin, o->window_size, o->packet_max);
 		m.sender_channel = i;
@@ -300,6 +306,35 @@ static void lab_request(struct lab *l, const struct ssh_chan_request *m)
 		lab_exit_signal(l, c);
 }
 
+static void lab_back(struct lab_chan *c, const void *p, size_t len)
+{
+	if (c->back_len + len > c->back_size) {
+		c->back_size = 2 * (c->back_len + len);
+		c->back = realloc(c->back, c->back_size);
+	}
+	memcpy(c->back + c->back_len, p, len);
+	c->back_len += len;
+}
+
+/* What the next lab says. */
+static void lab_pipe_read(struct lab *l)
+{
+	char buf[32768];
+	ssize_t n = recv(l->pipe, buf, sizeof(buf), MSG_DONTWAIT);
+
+	for (unsigned int i = 0; i < LAB_CHANNELS; i++) {
+		if (!l->chan[i].piped)
+			continue;
+		if (n > 0)
+			lab_back(&l->chan[i], buf, (size_t)n);
+		l->chan[i].eof |= n == 0;
+	}
+	if (n == 0) {
+		close(l->pipe);
+		l->pipe = -1;
+	}
+}
+
 static void lab_data(struct lab *l, struct lab_chan *c, struct ssh_rd *r)
 {
 	struct ssh_chan_data m;
@@ -309,14 +344,10 @@ static void lab_data(struct lab *l, struct lab_chan *c, struct ssh_rd *r)
 
 	cr_assert_eq(ssh_chan_data_parse(r, SSH_MSG_CHANNEL_DATA, &m), 0);
 	cr_assert_eq(ssh_rwin_recv(&c->rwin, m.data.len), 0);
-	if (c->cat) {
-		if (c->back_len + m.data.len > c->back_size) {
-			c->back_size = 2 * (c->back_len + m.data.len);
-			c->back = realloc(c->back, c->back_size);
-		}
-		memcpy(c->back + c->back_len, m.data.p, m.data.len);
-		c->back_len += m.data.len;
-	}
+	if (c->piped)
+		(void)!send(l->pipe, m.data.p, m.data.len, MSG_NOSIGNAL);
+	else if (c->cat)
+		lab_back(c, m.data.p, m.data.len);
 	add = ssh_rwin_consume(&c->rwin, m.data.len);
 	if (add == 0)
 		return;
@@ -362,6 +393,10 @@ static void lab_channel(struct lab *l, const struct ssh_act *a)
 	case SSH_MSG_CHANNEL_CLOSE:
 		if (!c->closed)
 			lab_simple(l, c, SSH_MSG_CHANNEL_CLOSE);
+		if (c->piped && l->pipe >= 0) {
+			close(l->pipe);
+			l->pipe = -1;
+		}
 		free(c->back);
 		memset(c, 0, sizeof(*c));
 		break;
@@ -541,7 +576,8 @@ static void *lab_main(void *arg)
 	if (!l->mute)
 		lab_turn(l, 0);
 	while (!l->over) {
-		struct pollfd p[2] = {{l->fd, POLLIN, 0}, {l->stop[0], POLLIN, 0}};
+		struct pollfd p[3] = {
+			{l->fd, POLLIN, 0}, {l->stop[0], POLLIN, 0}, {l->pipe, POLLIN, 0}};
 		size_t len;
 
 		(void)ssh_pump_out(&l->p, &len);
@@ -549,9 +585,11 @@ static void *lab_main(void *arg)
 			p[0].events |= POLLOUT;
 		if (__atomic_load_n(&l->deaf, __ATOMIC_RELAXED))
 			p[0].events &= ~POLLIN;
-		(void)poll(p, 2, -1);
+		(void)poll(p, 3, -1);
 		if (p[1].revents != 0)
 			break;
+		if (p[2].revents != 0)
+			lab_pipe_read(l);
 		if (l->mute) {
 			p[0].events = 0;
 			(void)poll(p, 2, -1);
@@ -560,6 +598,8 @@ static void *lab_main(void *arg)
 		lab_turn(l, p[0].revents);
 	}
 	close(l->fd);
+	if (l->pipe >= 0)
+		close(l->pipe);
 	l->fd = -1;
 	return NULL;
 }
@@ -576,6 +616,7 @@ static struct lab *lab_new(void)
 		.auth_methods = SSH_AUTH_PASSWORD | SSH_AUTH_PUBLICKEY | SSH_AUTH_KBDINT,
 		.max_auth_tries = 6,
 	};
+	l->pipe = -1;
 	l->password = "secret";
 	l->prompts = "secret";
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &l->host), 0);

@@ -417,6 +417,186 @@ Test(client_session, an_address_of_the_other_family_is_none)
 	close(fd);
 }
 
+/* --- jump hosts ----------------------------------------------------------------------- */
+
+#define HOPS 3
+
+/* Three servers, each of which leads to the next; and a client through the first two. */
+struct chain {
+	struct lab *l[HOPS];
+	struct sluice *s[HOPS];
+	char seen[HOPS][64]; /* by whose name its host key was judged */
+};
+
+static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *k)
+{
+	struct chain *h = arg;
+
+	for (int i = 0; i < HOPS; i++)
+		if (h->s[i] == s)
+			snprintf(h->seen[i], sizeof(h->seen[i]), "%s %u", k->host, k->port);
+	return 1;
+}
+
+static void chain_up(struct chain *h)
+{
+	static const struct sluice_ops ops = {.size = sizeof(ops), .on_hostkey = on_hostkey};
+	static const char *const names[] = {"one", "two", "three"};
+
+	for (int i = HOPS - 1; i >= 0; i--) {
+		h->l[i] = lab_new();
+		h->l[i]->password = names[i];
+		h->l[i]->next = i + 1 < HOPS ? h->l[i + 1] : NULL;
+		h->s[i] = lab_client();
+		cr_assert_eq(sluice_ops_set(h->s[i], &ops, h), 0);
+		cr_assert_eq(sluice_set(h->s[i], "Hostname", names[i]), 0);
+		cr_assert_eq(sluice_set(h->s[i], "Port", i == 1 ? "2222" : "22"), 0);
+		cr_assert_eq(sluice_set(h->s[i], "RekeyLimit", "128K"), 0);
+		cr_assert_eq(sluice_password_set(h->s[i], names[i], strlen(names[i])), 0);
+	}
+	cr_assert_eq(sluice_connect_fd(h->s[0], lab_start(h->l[0])), 0);
+	cr_assert_eq(sluice_jump_set(h->s[1], h->s[0]), 0);
+	cr_assert_eq(sluice_jump_set(h->s[2], h->s[1]), 0);
+}
+
+static void chain_down(struct chain *h)
+{
+	sluice_free(h->s[HOPS - 1]); /* and with it those it came by */
+	for (int i = 0; i < HOPS; i++)
+		lab_free(h->l[i]);
+}
+
+Test(client_session, through_two_jump_hosts_each_known_and_logged_on_to_by_itself)
+{
+	static uint8_t out[1 << 20], in[1 << 20];
+	struct sluice_channel *c = NULL;
+	struct chain h = {0};
+	struct sluice *s;
+	size_t got = 0;
+	ssize_t n;
+
+	chain_up(&h);
+	s = h.s[2];
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	cr_assert_str_eq(h.seen[0], "one 22");
+	cr_assert_str_eq(h.seen[1], "two 2222");
+	cr_assert_str_eq(h.seen[2], "three 22");
+	for (size_t i = 0; i < sizeof(out); i++)
+		out[i] = (uint8_t)(i * 2654435761u >> 11);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "cat"), 0);
+	cr_assert_eq(sluice_channel_send(c, out, sizeof(out)), (ssize_t)sizeof(out));
+	cr_assert_eq(sluice_channel_eof(c), 0);
+	while ((n = sluice_channel_read(c, false, in + got, sizeof(in) - got)) > 0)
+		got += (size_t)n;
+	cr_assert_eq(got, sizeof(out));
+	cr_assert_eq(memcmp(in, out, sizeof(out)), 0);
+	cr_assert_eq(sluice_channel_next(h.s[1], NULL), NULL); /* their channels are nobody's */
+	cr_assert_eq(sluice_jump_set(s, NULL), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_logoff(s), 0);
+	cr_assert_eq(sluice_status(h.s[0]), -SLUICE_E_NOT_CONNECTED);
+	for (int i = 0; i < HOPS; i++)
+		lab_join(h.l[i]);
+	for (int i = 0; i < HOPS; i++)
+		cr_assert_eq(h.l[i]->peer_reason, 11u, "%d", i);
+	chain_down(&h);
+}
+
+Test(client_session, jump_hosts_in_a_loop_of_the_programs_own)
+{
+	struct sluice_channel *c = NULL;
+	struct chain h = {0};
+	char text[64];
+	ssize_t n;
+
+	chain_up(&h);
+	cr_assert_eq(sluice_set(h.s[2], "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_logon(h.s[2], NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	for (;;) {
+		struct pollfd p;
+
+		cr_assert_geq(sluice_dispatch(h.s[2], 0), 0);
+		if (sluice_status(h.s[2]) == 0 && c == NULL) {
+			int r = sluice_channel_open_tcp(h.s[2], "back", 7, NULL, 0, &c);
+
+			cr_assert(r == 0 || r == -SLUICE_E_WOULD_BLOCK);
+		}
+		if (c != NULL && sluice_channel_send(c, "hello", 5) == 5)
+			break;
+		p = (struct pollfd){sluice_fd(h.s[2]), sluice_events(h.s[2]), 0};
+		cr_assert_neq(poll(&p, 1, sluice_timeout_ms(h.s[2])), -1);
+	}
+	while ((n = sluice_channel_read(c, false, text, sizeof(text))) == -SLUICE_E_WOULD_BLOCK) {
+		struct pollfd p = {sluice_fd(h.s[2]), sluice_events(h.s[2]), 0};
+
+		cr_assert_neq(poll(&p, 1, sluice_timeout_ms(h.s[2])), -1);
+		cr_assert_geq(sluice_dispatch(h.s[2], 0), 0);
+	}
+	cr_assert_eq(n, 5);
+	cr_assert_eq(memcmp(text, "hello", 5), 0);
+	chain_down(&h);
+}
+
+Test(client_session, a_jump_host_that_fails_is_named)
+{
+	struct chain h = {0};
+	char text[256];
+
+	chain_up(&h);
+	h.l[1]->password = "another";
+	cr_assert_eq(sluice_logon(h.s[2], NULL, 0), -SLUICE_E_AUTH);
+	sluice_error_last(h.s[2], text, sizeof(text));
+	cr_assert_eq(strncmp(text, "jump host two: authentication failed", 36), 0, "%s", text);
+	cr_assert_eq(sluice_connect_fd(h.s[2], -1), -SLUICE_E_STATE);
+	h.l[1]->next = NULL; /* nobody got as far */
+	(void)lab_start(h.l[2]);
+	chain_down(&h);
+}
+
+/* It goes while the connection through it waits for something. */
+static void *cut(void *arg)
+{
+	struct lab *l = arg;
+
+	(void)!write(l->stop[1], "", 1);
+	return NULL;
+}
+
+Test(client_session, a_jump_host_that_goes_ends_what_it_led_to)
+{
+	struct sluice_channel *c = NULL;
+	struct chain h = {0};
+	pthread_t t;
+	char text[256];
+
+	chain_up(&h);
+	cr_assert_eq(sluice_logon(h.s[2], NULL, 0), 0);
+	cr_assert_eq(sluice_channel_open(h.s[2], "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "hold"), 0);
+	cr_assert_eq(pthread_create(&t, NULL, cut, h.l[0]), 0);
+	cr_assert_eq(sluice_channel_read(c, false, text, sizeof(text)), -SLUICE_E_DROPPED);
+	pthread_join(t, NULL);
+	sluice_error_last(h.s[2], text, sizeof(text));
+	cr_assert_eq(strncmp(text, "jump host two: jump host one: ", 30), 0, "%s", text);
+	chain_down(&h);
+}
+
+Test(client_session, a_jump_host_is_one_connections_and_no_circle)
+{
+	struct sluice *s[10], *t = lab_client();
+
+	for (int i = 0; i < 10; i++) {
+		s[i] = lab_client();
+		cr_assert_eq(sluice_jump_set(s[i], i > 0 ? s[i - 1] : NULL), i > 8 ? -EINVAL : 0);
+	}
+	cr_assert_eq(sluice_jump_set(t, s[3]), -EINVAL);
+	cr_assert_eq(sluice_jump_set(s[0], s[8]), -EINVAL);
+	cr_assert_eq(sluice_jump_set(t, t), -EINVAL);
+	sluice_free(t);
+	sluice_free(s[9]);
+	sluice_free(s[8]);
+}
+
 /* With a module: interop/fips. */
 Test(client_session, fips_without_a_module_connects_nowhere)
 {
