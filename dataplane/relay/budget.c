@@ -7,20 +7,19 @@
 #include <rte_common.h>
 #include <rte_spinlock.h>
 
+#include "dataplane/relay/keyed.h"
 #include "dataplane/relay/meter.h"
 #include "dataplane/table.h"
 
 /* Times are in parts of a microsecond: a byte at the highest rate is nearly one of them. */
 #define UNIT_SHIFT 12
 #define UNITS_SEC  (UINT64_C(1000000) << UNIT_SHIFT)
-#define PROBES     64
 
 struct budget {
+	struct keyed of;
 	uint64_t passed[LINK_WAYS]; /* when all that was asked for will have passed; in units */
 	uint64_t rate[LINK_WAYS];
 	uint32_t burst[LINK_WAYS], chunk[LINK_WAYS];
-	uint64_t key; /* 0: of nobody yet */
-	uint32_t refs;
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct budget) == RTE_CACHE_LINE_SIZE, "who shares one shares a line");
 
@@ -51,24 +50,6 @@ void budgets_free(struct budgets *all)
 		return;
 	table_free(all->budget, BUDGETS_MAX, sizeof(*all->budget));
 	free(all);
-}
-
-/* Its own place, or one that nobody uses; NULL: there is none where it would be looked for. */
-static struct budget *place(struct budgets *all, uint64_t key)
-{
-	struct budget *unused = NULL;
-
-	for (uint64_t i = 0; i < PROBES; i++) {
-		struct budget *b = &all->budget[(key + i) % BUDGETS_MAX];
-
-		if (b->key == key)
-			return b;
-		if (b->refs == 0 && (unused == NULL || b->key == 0))
-			unused = b;
-		if (b->key == 0)
-			break;
-	}
-	return unused;
 }
 
 static uint64_t units(uint64_t bytes, uint64_t rate)
@@ -109,16 +90,16 @@ struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64
 	struct budget *b;
 
 	rte_spinlock_lock(&all->lock);
-	b = place(all, g->key);
-	if (b != NULL && b->key != g->key) {
-		b->key = g->key;
+	b = keyed_place(all->budget, BUDGETS_MAX, sizeof(*b), g->key);
+	if (b != NULL && b->of.key != g->key) {
+		b->of.key = g->key;
 		for (unsigned int way = 0; way < LINK_WAYS; way++) {
 			b->passed[way] = now_us << UNIT_SHIFT;
 			b->rate[way] = 0;
 		}
 	}
 	if (b != NULL) {
-		b->refs++;
+		b->of.refs++;
 		for (unsigned int way = 0; way < LINK_WAYS; way++)
 			rate_set(b, way, &g->rate[way], now_us << UNIT_SHIFT);
 	}
@@ -129,7 +110,7 @@ struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64
 void budget_leave(struct budgets *all, struct budget *b)
 {
 	rte_spinlock_lock(&all->lock);
-	b->refs--;
+	b->of.refs--;
 	rte_spinlock_unlock(&all->lock);
 }
 

@@ -4,9 +4,9 @@
 #include <errno.h>
 
 #include "dataplane/relay/internal.h"
+#include "dataplane/relay/keyed.h"
 #include "dataplane/table.h"
 
-#define PROBES 64
 /* Of a chunk, the least that is worth asking for. */
 #define CHUNK_PART 16
 #define CHUNK_MIN  64
@@ -15,9 +15,9 @@
 #define PART_SHIFT 16
 
 struct weight_group {
-	uint64_t key;                /* 0: of nobody yet */
+	struct keyed of;
 	struct weight_group *parent; /* NULL: all others */
-	uint32_t weight, refs;
+	uint32_t weight;
 	uint32_t sum[WEIGHT_KINDS][LINK_WAYS]; /* of those in it that want more */
 	bool user;
 };
@@ -95,23 +95,6 @@ static void want_nothing(struct conn *c)
 
 /* --- groups ---------------------------------------------------------------------------------- */
 
-static struct weight_group *place(struct weights *all, uint64_t key)
-{
-	struct weight_group *unused = NULL;
-
-	for (uint64_t i = 0; i < PROBES; i++) {
-		struct weight_group *g = &all->group[(key + i) % WEIGHT_GROUPS_MAX];
-
-		if (g->key == key)
-			return g;
-		if (g->refs == 0 && (unused == NULL || g->key == 0))
-			unused = g;
-		if (g->key == 0)
-			break;
-	}
-	return unused;
-}
-
 /* With this weight for all that are in it. NULL: there is none, or no room for it. */
 static struct weight_group *group_get(struct relay *r, uint64_t key, uint32_t weight,
 				      struct weight_group *parent, bool user)
@@ -121,15 +104,15 @@ static struct weight_group *group_get(struct relay *r, uint64_t key, uint32_t we
 
 	if (key == 0)
 		return NULL;
-	g = place(all, key);
+	g = keyed_place(all->group, WEIGHT_GROUPS_MAX, sizeof(*g), key);
 	if (g == NULL) {
 		relay_count(r, RELAY_C_SHARES_FULL);
 		return NULL;
 	}
-	if (g->refs == 0)
-		*g = (struct weight_group){.key = key, .parent = parent, .user = user};
-	if (g->refs++ == 0 && parent != NULL)
-		parent->refs++;
+	if (g->of.refs == 0)
+		*g = (struct weight_group){.of.key = key, .parent = parent, .user = user};
+	if (g->of.refs++ == 0 && parent != NULL)
+		parent->of.refs++;
 	for (unsigned int kind = 0; kind < WEIGHT_KINDS; kind++)
 		for (unsigned int way = 0; way < LINK_WAYS; way++)
 			if (g->sum[kind][way] != 0)
@@ -138,10 +121,9 @@ static struct weight_group *group_get(struct relay *r, uint64_t key, uint32_t we
 	return g;
 }
 
-/* Its place stays its own until it is wanted: others may lie behind it. */
 static void group_put(struct weight_group *g)
 {
-	for (; g != NULL && --g->refs == 0; g = g->parent)
+	for (; g != NULL && --g->of.refs == 0; g = g->parent)
 		continue;
 }
 
