@@ -355,6 +355,8 @@ struct conf_session {
 	struct conf_rules target_rules, listen_rules;
 	uint32_t max_listeners_per_connection, max_listeners_per_user, max_listeners_per_source;
 	uint32_t max_channels_per_user, max_channels_per_source; /* CONF_NO_LIMIT: none */
+	/* bytes; 0: none */
+	uint64_t max_flight_per_connection, max_flight_per_user, max_flight_per_source;
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */
 	uint32_t rekey_ms;            /* 0: none */
 	struct conf_rate channel_rate, connection_rate, user_rate;

@@ -329,28 +329,53 @@ static bool parse_size(struct value *v, const struct kw *kw, void *field)
 
 const struct value_type type_size = {1, 1, false, parse_size, print_uint, NULL};
 
-static bool parse_size_auto(struct value *v, const struct kw *kw, void *field)
+/* --- a size, or a word for 0 ------------------------------------------------------------------ */
+
+static bool size_or(struct value *v, const struct kw *kw, const char *word, void *field)
 {
 	uint64_t n = 0;
 
-	if (strcasecmp(v->argv[0], "auto") != 0 && !size_in_range(v, kw, &n))
+	if (strcasecmp(v->argv[0], word) != 0 && !size_in_range(v, kw, &n))
 		return false;
 	*(uint64_t *)field = n;
 	return true;
 }
 
-static void print_size_auto(const struct kw *kw, const void *field, FILE *f)
+static void print_size_or(const void *field, const char *word, FILE *f)
 {
 	uint64_t n = *(const uint64_t *)field;
 
-	(void)kw;
 	if (n == 0)
-		fputs("auto", f);
+		fputs(word, f);
 	else
 		fprintf(f, "%" PRIu64, n);
 }
 
+static bool parse_size_auto(struct value *v, const struct kw *kw, void *field)
+{
+	return size_or(v, kw, "auto", field);
+}
+
+static void print_size_auto(const struct kw *kw, const void *field, FILE *f)
+{
+	(void)kw;
+	print_size_or(field, "auto", f);
+}
+
 const struct value_type type_size_auto = {1, 1, false, parse_size_auto, print_size_auto, NULL};
+
+static bool parse_size_none(struct value *v, const struct kw *kw, void *field)
+{
+	return size_or(v, kw, "none", field);
+}
+
+static void print_size_none(const struct kw *kw, const void *field, FILE *f)
+{
+	(void)kw;
+	print_size_or(field, "none", f);
+}
+
+const struct value_type type_size_none = {1, 1, false, parse_size_none, print_size_none, NULL};
 
 /* "5m" is a size; a time says so with a unit that is none of sizes. */
 static bool parse_quantum(struct value *v, const struct kw *kw, void *field)

@@ -51,6 +51,11 @@ static void of_relay(struct shard *s)
 	set(s, SHARD_LIMIT_COMPRESSION, u.compression.now, u.compression.max,
 	    c[RELAY_C_COMP_NONE] + c[RELAY_C_COMP_STORED]);
 	set(s, SHARD_LIMIT_WINDOWS, u.windows.now, u.windows.max, c[RELAY_C_WINDOWS_FULL]);
+	set(s, SHARD_LIMIT_FLIGHT_CONN, none, none, c[RELAY_C_FLIGHT_CONN]);
+	set(s, SHARD_LIMIT_FLIGHT_USER, u.flight_user.now, u.flight_user.max,
+	    c[RELAY_C_FLIGHT_USER]);
+	set(s, SHARD_LIMIT_FLIGHT_SOURCE, u.flight_source.now, u.flight_source.max,
+	    c[RELAY_C_FLIGHT_SOURCE]);
 	set(s, SHARD_LIMIT_SLOW_PATH, none, none, c[RELAY_C_SLOW_PATH_STOPPED]);
 	set(s, SHARD_LIMIT_GRANTS, none, RELAY_GRANTS_MAX, c[RELAY_C_GRANT_TABLE_FULL]);
 	set(s, SHARD_LIMIT_FORWARDS, none, RELAY_FORWARDS_MAX, c[RELAY_C_FORWARD_TABLE_FULL]);

@@ -24,6 +24,9 @@
 	X(COMPRESSION, "CompressionMemory")                                                        \
 	X(BUFFERS, "Memory")                                                                       \
 	X(WINDOWS, "channel windows")                                                              \
+	X(FLIGHT_CONN, "MaxBytesInFlightPerConnection")                                            \
+	X(FLIGHT_USER, "MaxBytesInFlightPerUser")                                                  \
+	X(FLIGHT_SOURCE, "MaxBytesInFlightPerSource")                                              \
 	X(TCP, "TCP connections")                                                                  \
 	X(HALF_OPEN, "TcpHalfOpen")                                                                \
 	X(SOURCE_HALF_OPEN, "TcpSourceHalfOpen")                                                   \

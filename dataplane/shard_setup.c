@@ -242,6 +242,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.read_quantum = c->read_quantum.bytes,
 		.read_quantum_us = c->read_quantum.ms * 1000,
 		.budgets = team_budgets(s->team),
+		.flights = team_flights(s->team),
 		.pools = &s->pools,
 		.link = {.send = linkend_send, .recv = linkend_recv, .arg = s->link},
 		.command = shard_command,

@@ -18,6 +18,7 @@
 #include "dataplane/log.h"
 #include "dataplane/port/share.h"
 #include "dataplane/relay/budget.h"
+#include "dataplane/relay/flight.h"
 #include "dataplane/table.h"
 #include "link/sock.h"
 
@@ -64,6 +65,7 @@ struct team {
 	struct pkt_pools pools;
 	struct spread spread;
 	struct budgets *budgets; /* of users and roles */
+	struct flights *flights; /* of users and sources */
 	struct team_port port[NET_IFACES_MAX];
 	uint16_t port_of[NET_IFACES_MAX], iface_of[NET_IFACES_MAX];
 	/* From the first shard to the i-th, and from it to the first. */
@@ -337,7 +339,7 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	r = spread_init(&t->spread, tc->shards, NULL);
 	if (r < 0)
 		start_fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
-	if (r == 0 && budgets_new(&t->budgets) < 0)
+	if (r == 0 && (budgets_new(&t->budgets) < 0 || flights_new(&t->flights) < 0))
 		r = start_fail(err, err_size, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);
@@ -373,6 +375,7 @@ void team_free(struct team *t)
 	}
 	pkt_pools_free(&t->pools);
 	budgets_free(t->budgets);
+	flights_free(t->flights);
 	free(t);
 }
 
@@ -384,6 +387,11 @@ unsigned int team_shards(const struct team *t)
 struct budgets *team_budgets(const struct team *t)
 {
 	return t->budgets;
+}
+
+struct flights *team_flights(const struct team *t)
+{
+	return t->flights;
 }
 
 struct pkt_pools team_pools(const struct team *t)

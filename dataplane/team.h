@@ -46,6 +46,7 @@ void team_free(struct team *t);
 unsigned int team_shards(const struct team *t);
 /* Rates that connections of all of them have in common. */
 struct budgets *team_budgets(const struct team *t);
+struct flights *team_flights(const struct team *t);
 struct pkt_pools team_pools(const struct team *t);
 const struct spread *team_spread(const struct team *t);
 /* Which listeners belong to one shard alone: the copy of the shard in this place. */

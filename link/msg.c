@@ -258,6 +258,16 @@ static bool shares_ok(const void *body)
 	       share_ok(m->role_key, m->role);
 }
 
+static bool flight_ok(const void *body)
+{
+	const struct link_flight *m = body;
+
+	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++)
+		if ((m->group[i].key == 0) != (m->group[i].max == 0))
+			return false;
+	return true;
+}
+
 static bool trace_ok(const void *body)
 {
 	const struct link_trace *b = body;
@@ -312,6 +322,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
 	[LINK_IT_CAPS] = CONN(link_caps, NULL),
 	[LINK_IT_SHARES] = CONN(link_shares, shares_ok),
+	[LINK_IT_FLIGHT] = CONN(link_flight, flight_ok),
 	[LINK_IT_UNFORWARD] = CONN(link_forward_ref, NULL),
 
 	[LINK_CMD_LISTEN] = ALONE(link_listen, listen_ok),

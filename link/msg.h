@@ -91,6 +91,7 @@ enum link_type {
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
 	LINK_IT_CHAN_OPEN,    /* link_chan_open: ask the client for a channel */
 	LINK_IT_SHARES,       /* link_shares: its part where there is not enough, from here on */
+	LINK_IT_FLIGHT,       /* link_flight: bytes it may have in flight, from here on */
 
 	/* down: commands */
 	LINK_CMD_LISTEN = 128, /* link_listen */
@@ -194,6 +195,18 @@ struct link_shares {
 	uint64_t user_key, role_key; /* the same for all of a user of a role, of a role; 0: none */
 	uint16_t own, user, role;    /* 1 to LINK_SHARE_MAX; of no key: 0 */
 	uint16_t pad;
+};
+
+/* How much connections of whichever shard may have together. */
+struct link_bound {
+	uint64_t key; /* the same for all of them; 0: there is none, and max is 0 */
+	uint64_t max;
+};
+enum link_flight_group { LINK_FLIGHT_USER, LINK_FLIGHT_SOURCE, LINK_FLIGHT_GROUPS };
+
+struct link_flight {
+	uint64_t max; /* of the connection's own; 0: there is no bound */
+	struct link_bound group[LINK_FLIGHT_GROUPS];
 };
 
 struct link_chan_connect {

@@ -1,7 +1,7 @@
 /*
- * control/session/rates.c - what a connection may move in a second, and its part where there is
- * not enough, as its shard is told: at its login, and again when another configuration says
- * otherwise.
+ * control/session/rates.c - what a connection may move in a second, its part where there is not
+ * enough, and what it may have in flight, as its shard is told: at its login, and again when
+ * another configuration says otherwise.
  */
 #include "control/session/rates.h"
 
@@ -83,31 +83,69 @@ static bool shares_of(const struct session *s, const struct conf_session *c,
 	return ret->own != 1 || ret->role_key != 0 || ret->user_key != 0;
 }
 
+/* Without a key each connection has the bound for itself. */
+static struct link_bound bound_of(const struct session *s, const char *kind, const char *name,
+				  uint64_t max)
+{
+	struct link_bound b = {.max = max};
+
+	if (name == NULL || max == 0)
+		return (struct link_bound){0};
+	b.key = group_key(s, kind, "", name);
+	if (b.key == 0)
+		b.key = s->uid;
+	return b;
+}
+
+/* False: there is no bound. */
+static bool flight_of(const struct session *s, const struct conf_session *c,
+		      struct link_flight *ret)
+{
+	const struct source from = session_source(s);
+	char source[SOURCE_TEXT_MAX];
+
+	*ret = (struct link_flight){.max = c->max_flight_per_connection};
+	ret->group[LINK_FLIGHT_USER] =
+		bound_of(s, "user flight", session_user(s), c->max_flight_per_user);
+	ret->group[LINK_FLIGHT_SOURCE] =
+		bound_of(s, "source flight", source_text(&from, source), c->max_flight_per_source);
+	return ret->max != 0 || ret->group[LINK_FLIGHT_USER].key != 0 ||
+	       ret->group[LINK_FLIGHT_SOURCE].key != 0;
+}
+
 void rates_send(struct session *s, const struct conf_session *c)
 {
-	bool capped, shared, had = s->has_rates;
+	bool capped, shared, bounded, had = s->has_rates;
 	struct link_shares shares;
+	struct link_flight flight;
 	struct link_caps caps;
 
 	capped = caps_of(s, c, &caps);
 	shared = shares_of(s, c, &shares);
+	bounded = flight_of(s, c, &flight);
 	if (capped || had)
 		item_body(s, LINK_IT_CAPS, &caps, sizeof(caps));
 	if (shared || had)
 		item_body(s, LINK_IT_SHARES, &shares, sizeof(shares));
-	s->has_rates = capped || shared;
+	if (bounded || had)
+		item_body(s, LINK_IT_FLIGHT, &flight, sizeof(flight));
+	s->has_rates = capped || shared || bounded;
 }
 
 bool rates_differ(const struct session *s, const struct conf_session *a,
 		  const struct conf_session *b)
 {
 	struct link_shares shares[2];
+	struct link_flight flight[2];
 	struct link_caps caps[2];
 
+	(void)flight_of(s, a, &flight[0]);
+	(void)flight_of(s, b, &flight[1]);
 	(void)caps_of(s, a, &caps[0]);
 	(void)caps_of(s, b, &caps[1]);
 	(void)shares_of(s, a, &shares[0]);
 	(void)shares_of(s, b, &shares[1]);
 	return memcmp(&caps[0], &caps[1], sizeof(caps[0])) != 0 ||
-	       memcmp(&shares[0], &shares[1], sizeof(shares[0])) != 0;
+	       memcmp(&shares[0], &shares[1], sizeof(shares[0])) != 0 ||
+	       memcmp(&flight[0], &flight[1], sizeof(flight[0])) != 0;
 }

@@ -1,6 +1,6 @@
 /*
  * control/session/rates.h - ChannelRate, ConnectionRate, UserRate, RoleRate of one connection;
- * ConnectionShare, UserShare, RoleShare.
+ * ConnectionShare, UserShare, RoleShare; MaxBytesInFlightPerConnection, ...PerUser, ...PerSource.
  */
 #ifndef SLUICE_CONTROL_SESSION_RATES_H
 #define SLUICE_CONTROL_SESSION_RATES_H

@@ -152,6 +152,8 @@ void conn_free(struct conn *c)
 		cap_over(c);
 	if (unlikely(c->weighed))
 		weight_over(c);
+	if (unlikely(c->indebted))
+		debt_over(c);
 	comp_drop(c);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);

@@ -16,7 +16,7 @@
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
  * cap.c      bytes a second, by meter.c and budget.c
- * weight.c   whose share is how large
+ * weight.c   whose share is how large               debt.c     bytes in flight, by flight.c
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -30,6 +30,7 @@
 #include "dataplane/deadlines.h"
 #include "dataplane/record/record.h"
 #include "dataplane/relay/cap.h"
+#include "dataplane/relay/flight.h"
 #include "dataplane/relay/quantum.h"
 #include "dataplane/relay/relay.h"
 #include "dataplane/relay/weight.h"
@@ -177,6 +178,7 @@ struct chan {
 	uint32_t adjust;              /* granted, to be said */
 	uint32_t in_target;           /* bytes given to the target and not known to have arrived */
 	uint32_t window_start;        /* what rwin began with */
+	uint32_t debt_max;            /* bounds of bytes in flight let it have, at the last look */
 	uint32_t taken, taken_before; /* by the target since taken_at_us; in the round before */
 	uint64_t taken_at_us;
 	TAILQ_ENTRY(chan) ready_link;
@@ -259,6 +261,7 @@ struct conn {
 	uint8_t kept : 3;       /* enum kept */
 	bool capped : 1;        /* cap.c has to be asked */
 	bool weighed : 1;       /* weight.c knows of it */
+	bool indebted : 1;      /* debt.c has to be asked */
 	bool tx_capped : 1;     /* nothing but that stopped what there is to send */
 	bool comp_promised : 1; /* memory to decompress waits for it */
 	bool proxy_wait : 1;    /* whose it is a header of the PROXY protocol will say */
@@ -375,6 +378,13 @@ struct asks {
 	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
 };
 
+/* debt.c: bounds of bytes in flight. */
+struct debts {
+	struct conn_debt *conn;        /* by place in conns */
+	struct flights *flights, *own; /* own: made for this shard alone */
+	struct flight_look look[LINK_FLIGHT_GROUPS];
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
@@ -402,6 +412,7 @@ struct relay {
 	struct relay_mem mem;
 	struct caps caps;
 	struct weights weights;
+	struct debts debts;
 	struct budgets *budgets, *own_budgets; /* own: made for this shard alone */
 	bool draining;
 	uint32_t retry_after_s; /* what who is told to go is told */
@@ -555,6 +566,18 @@ uint32_t window_begin(struct chan *ch, enum stream_kind kind);
 void window_fini(struct chan *ch);
 /* So many bytes need no room any more. Returns "bytes to add" to be said to the peer. */
 uint32_t window_taken(struct chan *ch, uint32_t n);
+
+/* debt.c: only for connections with c->indebted. */
+int debts_init(struct relay *r);
+void debts_fini(struct relay *r);
+/* Control has said what it may have in flight. */
+void debt_told(struct conn *c, const struct link_flight *m);
+void debt_over(struct conn *c); /* the connection goes */
+/* Of a first window of size bytes: so many, which are taken; 0: there is not even a packet. */
+uint32_t debt_first(struct conn *c, uint32_t size);
+/* Its window is to grow to this size: to which it may, for which more is taken. */
+uint32_t debt_grow(struct chan *ch, uint32_t size);
+void debt_give(struct conn *c, uint32_t n);
 
 /* grant.c */
 int grants_init(struct grants *g, uint32_t size);

@@ -238,6 +238,9 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 	case LINK_IT_SHARES:
 		weight_take(c, m);
 		return 0;
+	case LINK_IT_FLIGHT:
+		debt_told(c, m);
+		return 0;
 	case LINK_IT_BLOB:
 		return it_blob(c, m);
 	case LINK_IT_RX_SEALED:

@@ -156,7 +156,15 @@ int look_tell(struct relay *r, const struct link_hdr *ask)
 		       body.n * sizeof(struct link_look_chan));
 }
 
-void relay_uses(const struct relay *r, struct relay_uses *ret)
+static struct relay_use flight_use(struct relay *r, enum link_flight_group kind)
+{
+	struct flight_look *l = &r->debts.look[kind];
+
+	flights_look(r->debts.flights, kind, l);
+	return (struct relay_use){l->used, l->max};
+}
+
+void relay_uses(struct relay *r, struct relay_uses *ret)
 {
 	*ret = (struct relay_uses){
 		.conns = {r->n_conns, r->conf.conns_max},
@@ -165,5 +173,7 @@ void relay_uses(const struct relay *r, struct relay_uses *ret)
 		.audit = {r->audit.next - r->audit.acked, r->audit.size},
 		.windows = {r->windows, r->windows_max},
 		.compression = {zpool_used(r->zpool), r->conf.compression_memory},
+		.flight_user = flight_use(r, LINK_FLIGHT_USER),
+		.flight_source = flight_use(r, LINK_FLIGHT_SOURCE),
 	};
 }

@@ -37,7 +37,8 @@ static int tables_new(struct relay *r)
 		return -ENOMEM;
 	if (forwards_init(&r->forwards, RELAY_FORWARDS_MAX) < 0)
 		return -ENOMEM;
-	if (caps_init(r) < 0 || weights_init(r) < 0 || tees_init(&r->tees) < 0)
+	if (caps_init(r) < 0 || weights_init(r) < 0 || debts_init(r) < 0 ||
+	    tees_init(&r->tees) < 0)
 		return -ENOMEM;
 	return audit_init(&r->audit, conf->audit_backlog);
 }
@@ -106,6 +107,7 @@ void relay_free(struct relay *r)
 	zpool_free(r->zpool);
 	caps_fini(r);
 	weights_fini(r);
+	debts_fini(r);
 	tees_fini(&r->tees);
 	audit_fini(&r->audit);
 	grants_fini(&r->grants);

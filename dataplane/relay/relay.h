@@ -23,6 +23,7 @@
 #include "link/msg.h"
 
 struct budgets;
+struct flights;
 struct relay;
 
 /*
@@ -74,6 +75,7 @@ struct relay_conf {
 	unsigned int grants_max;      /* of all connections; 0: RELAY_GRANTS_MAX */
 	struct relay_listens listens; /* begin NULL: nobody does */
 	struct budgets *budgets;      /* of all shards, borrowed; NULL: this one's own */
+	struct flights *flights;      /* likewise */
 	/* Does who comes from there say first for whom he speaks (ProxyProtocolFrom)? NULL: nobody. */
 	bool (*proxied)(void *arg, const struct link_addr *peer);
 	void *proxied_arg;
@@ -159,8 +161,10 @@ struct relay_use {
 };
 struct relay_uses {
 	struct relay_use conns, chans, backlog, audit, windows, compression;
+	/* Of bytes in flight: what the user, the source has that has most. */
+	struct relay_use flight_user, flight_source;
 };
-void relay_uses(const struct relay *r, struct relay_uses *ret);
+void relay_uses(struct relay *r, struct relay_uses *ret);
 
 /* Counters: per SSH error, and of the relay; names for an operator. */
 #define RELAY_COUNTERS(X)                                                                          \
@@ -181,6 +185,10 @@ void relay_uses(const struct relay *r, struct relay_uses *ret);
 	X(BACKLOG_FULL, "connections refused: enough wait for control")                            \
 	X(CHAN_TABLE_FULL, "channels refused: table full")                                         \
 	X(WINDOWS_FULL, "of these, because more windows may not be granted")                       \
+	X(FLIGHT_CONN, "windows kept smaller or refused: their connection has enough in flight")   \
+	X(FLIGHT_USER, "windows kept smaller or refused: their user has enough in flight")         \
+	X(FLIGHT_SOURCE, "windows kept smaller or refused: their source has enough in flight")     \
+	X(FLIGHTS_FULL, "bounds of users or sources not kept: table full")                         \
 	X(MEM_STOPPED, "connections not read for a while: they hold too much of short buffers")    \
 	X(MEM_CUT, "connections ended: an unfinished record in short buffers for too long")        \
 	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \

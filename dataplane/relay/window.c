@@ -13,9 +13,10 @@
  * buffers. A channel may have half of what the others left, and gives back what is more than that
  * when others come. The first window of one is smaller when half is promised, so that there is
  * something for all channels there may be, or when little is left, and where there is not
- * even a packet it is refused. That more was granted than there are buffers is answered for by
- * mem.c: while they are short nothing grows, and what a large window would get back is kept, until
- * it is as small as it was.
+ * even a packet it is refused. The same debt is bounded for each connection, user and source that
+ * control has named a bound for (debt.c). That more was granted than there are buffers is answered
+ * for by mem.c: while they are short nothing grows, and what a large window would get back is kept,
+ * until it is as small as it was.
  */
 #include "dataplane/relay/internal.h"
 
@@ -67,8 +68,13 @@ bool window_init(struct chan *ch, enum stream_kind kind)
 	if (unlikely(ch->conn->capped))
 		size = RTE_MIN(size, cap_window(ch->conn));
 	size = (uint32_t)RTE_MIN((uint64_t)size, part);
+	if (unlikely(ch->conn->indebted))
+		size = debt_first(ch->conn, size);
+	if (size == 0)
+		return false;
 	ssh_rwin_init(&ch->rwin, size);
 	ch->window_start = size;
+	ch->debt_max = UINT32_MAX;
 	ch->taken_at_us = r->now_us;
 	size_changed(ch, 0);
 	return true;
@@ -78,6 +84,8 @@ void window_none(struct chan *ch)
 {
 	uint32_t was = ch->rwin.initial_window_size;
 
+	if (unlikely(ch->conn->indebted))
+		debt_give(ch->conn, was);
 	ssh_rwin_init(&ch->rwin, 0);
 	ch->window_start = 0;
 	size_changed(ch, was);
@@ -91,6 +99,8 @@ uint32_t window_begin(struct chan *ch, enum stream_kind kind)
 void window_fini(struct chan *ch)
 {
 	ch->conn->relay->windows -= ch->rwin.initial_window_size;
+	if (unlikely(ch->conn->indebted))
+		debt_give(ch->conn, ch->rwin.initial_window_size);
 }
 
 /* From the grant to the target's acknowledgement; 0: not known. */
@@ -126,22 +136,51 @@ static uint32_t size_wanted(const struct chan *ch, uint32_t limit)
 	return (uint32_t)RTE_MIN(want, (uint64_t)limit);
 }
 
+/* What bounds of bytes in flight leave of it. */
+static uint32_t debt_limit(const struct chan *ch, uint32_t limit)
+{
+	uint32_t most = RTE_MAX(ch->debt_max, ch->window_start);
+
+	return RTE_MIN(limit, most);
+}
+
+/* Back to the limit, as far as what was taken goes. */
+static uint32_t lower(struct chan *ch, uint32_t limit, uint32_t n)
+{
+	uint32_t was = ch->rwin.initial_window_size;
+	uint32_t adjust = ssh_rwin_lower(&ch->rwin, limit, n);
+
+	if (unlikely(ch->conn->indebted))
+		debt_give(ch->conn, was - ch->rwin.initial_window_size);
+	return adjust;
+}
+
+static uint32_t grow(struct chan *ch, uint32_t limit)
+{
+	uint32_t size = size_wanted(ch, limit);
+
+	if (unlikely(ch->conn->indebted))
+		size = debt_grow(ch, size);
+	return ssh_rwin_raise(&ch->rwin, size);
+}
+
 uint32_t window_taken(struct chan *ch, uint32_t n)
 {
 	struct relay *r = ch->conn->relay;
-	uint32_t was = ch->rwin.initial_window_size, limit = size_limit(ch), adjust;
+	uint32_t was = ch->rwin.initial_window_size, limit = size_limit(ch), keep, adjust;
 	uint64_t rtt;
 
 	if (unlikely(r->mem.is_short))
 		limit = ch->window_start;
-	if (unlikely(was > limit))
-		adjust = ssh_rwin_lower(&ch->rwin, limit, n);
+	keep = debt_limit(ch, limit);
+	if (unlikely(was > keep))
+		adjust = lower(ch, keep, n);
 	else
 		adjust = ssh_rwin_consume(&ch->rwin, n);
 	ch->taken += n;
 	rtt = ch->conn->auth.window_auto ? round_trip_us(ch) : 0;
 	if (rtt != 0 && r->now_us - ch->taken_at_us >= rtt) {
-		adjust += ssh_rwin_raise(&ch->rwin, size_wanted(ch, limit));
+		adjust += grow(ch, limit);
 		ch->taken_before = ch->taken;
 		ch->taken = 0;
 		ch->taken_at_us = r->now_us;

@@ -500,6 +500,34 @@ Test(control_limits, users_and_roles_have_shares)
 	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CAPS), 0);
 }
 
+/* One bound for a user and one for a network, each whatever the other is. */
+Test(control_limits, users_and_sources_have_bytes_in_flight)
+{
+	static const char *const user[] = {"demo", "demo", "limited"};
+	struct link_flight m[3];
+	struct client c;
+
+	start("MaxBytesInFlightPerSource 64M\nMaxBytesInFlightPerUser 8M\n"
+	      "Match User limited\nMaxBytesInFlightPerConnection 1M\n"
+	      "MaxBytesInFlightPerUser none\n");
+	for (unsigned int i = 0; i < 3; i++) {
+		cr_assert(login(&c, user[i], t.key[0]));
+		cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+		cr_expect_eq(softplane_seen(t.plane, LINK_IT_FLIGHT), i + 1);
+		m[i] = softplane_flight(t.plane);
+		client_free(&c);
+	}
+	cr_expect_eq(m[0].max, 0);
+	cr_expect_neq(m[0].group[LINK_FLIGHT_USER].key, 0);
+	cr_expect_eq(m[0].group[LINK_FLIGHT_USER].key, m[1].group[LINK_FLIGHT_USER].key);
+	cr_expect_eq(m[0].group[LINK_FLIGHT_USER].max, 8 << 20);
+	cr_expect_eq(m[2].max, 1 << 20);
+	cr_expect_eq(m[2].group[LINK_FLIGHT_USER].max, 0);
+	cr_expect_eq(m[2].group[LINK_FLIGHT_SOURCE].max, 64 << 20);
+	cr_expect_eq(m[0].group[LINK_FLIGHT_SOURCE].key, m[2].group[LINK_FLIGHT_SOURCE].key);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_CAPS), 0);
+}
+
 Test(control_limits, channels_have_shares)
 {
 	struct link_chan_connect m;

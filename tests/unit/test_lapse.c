@@ -612,6 +612,7 @@ Test(lapse, what_a_reload_would_do_is_known)
 		{"Match User other\nConnectionRate 2M\nMatch User *\nConnectionRate 1M", 0,
 		 REVIEW_NOTHING},
 		{"ConnectionRate 2M\nDenyUsers demo", 0, REVIEW_GOES},
+		{"ConnectionRate 1M\nMaxBytesInFlightPerUser 1M", 0, REVIEW_RATES},
 		{"Match Group a\nConnectionRate 2M", -EAGAIN, REVIEW_RATES},
 	};
 	struct client c;

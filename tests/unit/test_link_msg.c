@@ -59,6 +59,7 @@ static const struct {
 	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
 	{LINK_IT_CAPS, sizeof(struct link_caps), 0, true},
 	{LINK_IT_SHARES, sizeof(struct link_shares), 0, true},
+	{LINK_IT_FLIGHT, sizeof(struct link_flight), 0, true},
 	{LINK_IT_UNFORWARD, sizeof(struct link_forward_ref), 0, true},
 	{LINK_CMD_LISTEN, sizeof(struct link_listen), 0, false},
 	{LINK_CMD_AUDIT_ACK, sizeof(struct link_audit_ack), 0, false},

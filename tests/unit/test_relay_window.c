@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "dataplane/relay/internal.h"
-#include "tests/util/relay_bench.h"
+#include "tests/util/relay_flow.h"
 
 #define MIB   (1024u * 1024)
 #define START RELAY_WINDOW_START
@@ -44,7 +44,7 @@ static uint32_t granted(struct client *c)
 }
 
 /* The peer sends n bytes and the target takes them; returns what is granted for it. */
-static uint32_t pass(struct client *c, const struct bench_chan *ch, uint32_t n)
+static uint32_t taken(struct client *c, const struct bench_chan *ch, uint32_t n)
 {
 	static const uint8_t buf[BENCH_PACKET];
 	uint32_t back = 0;
@@ -69,7 +69,7 @@ static uint32_t fill(struct client *c, const struct bench_chan *ch, uint32_t roo
 		uint32_t n = RTE_MIN(room, max);
 
 		bench_now += RTT + 1;
-		room += pass(c, ch, n) - n;
+		room += taken(c, ch, n) - n;
 	}
 	return room;
 }
@@ -183,8 +183,8 @@ Test(relay_window, while_buffers_are_short_nothing_grows_and_large_ones_shrink)
 	cr_assert_eq(rte_pktmbuf_alloc_bulk(bench_pools.data, held, n), 0);
 	cr_expect_leq(fill(&c, &b, b.window, 6, UINT32_MAX), (uint32_t)START);
 	for (used = room; used > START; used -= RTE_MIN(used, (uint32_t)BENCH_PACKET))
-		cr_assert_eq(pass(&c, &a, BENCH_PACKET), 0, "what it gives back is kept");
-	cr_expect_gt(pass(&c, &a, BENCH_PACKET) + pass(&c, &a, BENCH_PACKET), 0, "down to that");
+		cr_assert_eq(taken(&c, &a, BENCH_PACKET), 0, "what it gives back is kept");
+	cr_expect_gt(taken(&c, &a, BENCH_PACKET) + taken(&c, &a, BENCH_PACKET), 0, "down to that");
 	cr_expect_eq(bench->windows, 2 * START);
 	rte_pktmbuf_free_bulk(held, n);
 	client_free(&c);
@@ -272,7 +272,7 @@ Test(relay_window, a_large_window_shrinks_when_others_come)
 	cr_assert_gt(room, 2 * MIB);
 	bench->windows_max = 2 * MIB;
 	for (uint32_t used = 0; used < had; used += BENCH_PACKET)
-		room += pass(&c, &ch, BENCH_PACKET) - BENCH_PACKET;
+		room += taken(&c, &ch, BENCH_PACKET) - BENCH_PACKET;
 	cr_expect_leq(room, 1 * MIB, "half of it: %u", room);
 	cr_expect_leq(bench->windows, 1 * MIB);
 	cr_expect_gt(room, START);
@@ -292,6 +292,176 @@ Test(relay_window, a_session_begins_with_less)
 	cr_expect_leq(ch.rwin.window_size, 2 * MIB);
 	window_fini(&ch);
 	cr_expect_eq(bench->windows, 0);
+}
+
+/* --- bytes in flight (debt.c) ------------------------------------------------------------------
+ */
+
+static void bound(const struct client *c, uint64_t max, uint64_t user, uint64_t user_max)
+{
+	struct link_flight m = {.max = max, .group[LINK_FLIGHT_USER] = {user, user_max}};
+
+	down(LINK_IT_FLIGHT, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+}
+
+static struct relay_use of_users(void)
+{
+	struct relay_uses u;
+
+	relay_uses(bench, &u);
+	return u.flight_user;
+}
+
+Test(relay_window, a_connection_has_no_more_in_flight_than_it_may)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan a, b;
+
+	bound(&c, 1 * MIB, 0, 0);
+	a = client_channel(&c, 1, 1 << 20);
+	cr_expect_eq(a.window, (uint32_t)START);
+	cr_expect_leq(fill(&c, &a, a.window, 9, 4 * MIB), 512 * 1024, "half of it");
+	cr_expect_gt(bench->windows, START);
+	b = client_channel(&c, 2, 1 << 20);
+	cr_expect_leq(fill(&c, &b, b.window, 9, 4 * MIB), 512 * 1024);
+	(void)fill(&c, &a, 0, 1, 0);
+	cr_expect_leq(bench->windows, 1 * MIB);
+	cr_expect_gt(bench_count(RELAY_C_FLIGHT_CONN), 0);
+	bound(&c, 0, 0, 0);
+	cr_expect_gt(fill(&c, &b, START, 9, 4 * MIB), 1 * MIB, "there is no bound any more");
+	client_free(&c);
+}
+
+/* Those of a user share it, also with one that came before there was one; nobody else does. */
+Test(relay_window, connections_of_a_user_have_so_much_in_flight_together)
+{
+	struct client c[3];
+	struct bench_chan ch[3];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		c[i] = login(15 * MIB, true);
+		if (i == 0)
+			ch[i] = client_channel(&c[i], i, 1 << 20);
+		bound(&c[i], 0, i < 2 ? 77 : 78, 1 * MIB);
+		if (i != 0)
+			ch[i] = client_channel(&c[i], i, 1 << 20);
+	}
+	cr_expect(of_users().now == 2 * START && of_users().max == 1 * MIB);
+	(void)fill(&c[0], &ch[0], ch[0].window, 9, 4 * MIB);
+	(void)fill(&c[1], &ch[1], ch[1].window, 9, 4 * MIB);
+	cr_expect_leq(of_users().now, 1 * MIB);
+	cr_expect_gt(of_users().now, 2 * START + START / 2);
+	cr_expect_leq(fill(&c[2], &ch[2], ch[2].window, 9, 4 * MIB), 512 * 1024);
+	cr_expect_gt(bench_count(RELAY_C_FLIGHT_USER), 0);
+	cr_expect_eq(bench_count(RELAY_C_FLIGHT_CONN), 0);
+	go(&c[0]);
+	go(&c[1]);
+	cr_expect_leq(of_users().now, 512 * 1024, "the other's");
+	go(&c[2]);
+	cr_expect(of_users().now == 0 && of_users().max == 0);
+}
+
+/* A smaller bound is met as what is there is taken, and a channel is refused until then. */
+Test(relay_window, a_bound_that_becomes_smaller_takes_back)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch;
+	const uint8_t *p;
+	uint32_t room;
+	size_t len;
+
+	bound(&c, 0, 77, 8 * MIB);
+	ch = client_channel(&c, 1, 1 << 20);
+	room = fill(&c, &ch, ch.window, 9, 4 * MIB);
+	cr_assert_gt(room, 2 * MIB);
+	bound(&c, 0, 77, 512 * 1024);
+	client_open(&c, 2, 1 << 20, 32768, 1);
+	cr_expect_eq(client_next(&c, &p, &len), SSH_MSG_CHANNEL_OPEN_FAILURE);
+	cr_expect_eq(p[8], SSH_OPEN_RESOURCE_SHORTAGE);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+	(void)fill(&c, &ch, room, 30, MIB / 2);
+	cr_expect_leq(of_users().now, 512 * 1024);
+	client_channel(&c, 3, 1 << 20);
+	cr_expect_leq(of_users().now, 512 * 1024);
+	client_free(&c);
+}
+
+/*
+ * A's target reads nothing: A holds what he may, and B has what he had. When it reads A goes on,
+ * and all that was sent arrives.
+ */
+Test(relay_window, a_reader_that_never_reads_costs_nobody_else)
+{
+	struct client c[2];
+	struct flow f[2];
+	uint64_t at, alone, beside;
+
+	bench_rtt_us = 1000;
+	for (uint32_t i = 0; i < 2; i++) {
+		c[i] = client_with(NULL);
+		bound(&c[i], 0, 77 + i, 1 * MIB);
+		f[i] = flow_on(&c[i], i + 1, 16384, true, false);
+	}
+	f[0].in = false;
+	pass(f, 2, S / 100);
+	at = moved(&f[1], LINK_IN);
+	pass(f, 2, S / 50);
+	alone = moved(&f[1], LINK_IN) - at;
+	f[0].in = true;
+	pass(f, 1, S / 100); /* he has grown as far as he may */
+	f[0].stuck = true;
+	pass(f, 2, S / 100);
+	at = moved(&f[1], LINK_IN);
+	pass(f, 2, S / 50);
+	beside = moved(&f[1], LINK_IN) - at;
+	cr_expect_geq(beside * 100, alone * 95, "%llu of %llu", (unsigned long long)beside,
+		      (unsigned long long)alone);
+	cr_expect_geq(f[0].ch.target->tx.len, (uint32_t)START, "he has filled his window");
+	cr_expect_leq(f[0].ch.target->tx.len, 1 * MIB);
+	at = moved(&f[0], LINK_IN);
+	f[0].stuck = false;
+	pass(f, 2, S / 50);
+	cr_expect_geq(moved(&f[0], LINK_IN) - at, alone / 2);
+	f[0].in = false;
+	pass(f, 2, S / 200);
+	cr_expect_eq(moved(&f[0], LINK_IN), f[0].sent, "no byte is lost");
+	cr_expect_eq(f[0].ch.target->tx.len, 0);
+	for (uint32_t i = 0; i < 2; i++)
+		client_free(&c[i]);
+}
+
+/* Whoever of the shards is fastest: never a byte too much, and none too little. */
+Test(relay_window, what_shards_take_of_a_bound_is_exact)
+{
+	struct link_bound to = {.key = 5, .max = 100};
+	struct flight_look l = {0};
+	struct flight *f, *other;
+	struct flights *all;
+
+	cr_assert_eq(flights_new(&all), 0);
+	f = flight_of(all, LINK_FLIGHT_USER, &to);
+	cr_assert_eq(flight_of(all, LINK_FLIGHT_USER, &to), f);
+	to.key = 6;
+	other = flight_of(all, LINK_FLIGHT_USER, &to);
+	cr_expect_neq(f, other);
+	cr_expect(flight_take(f, 60) && !flight_take(f, 41) && flight_take(f, 40));
+	cr_expect(flight_left(f) == 0 && flight_left(other) == 100);
+	flights_look(all, LINK_FLIGHT_USER, &l);
+	cr_expect(l.used == 100 && l.max == 100);
+	flights_look(all, LINK_FLIGHT_SOURCE, &l);
+	cr_expect(l.used == 0 && l.max == 0, "of another kind there is none");
+	flight_give(f, 100);
+	flight_leave(all, LINK_FLIGHT_USER, f);
+	flight_leave(all, LINK_FLIGHT_USER, f);
+	flight_add(other, 130);
+	cr_expect(flight_left(other) == 0 && !flight_take(other, 1), "what was there before");
+	flights_look(all, LINK_FLIGHT_USER, &l);
+	cr_expect_eq(l.used, 130);
+	flight_leave(all, LINK_FLIGHT_USER, other);
+	flights_look(all, LINK_FLIGHT_USER, &l);
+	cr_expect_eq(l.used, 0);
+	flights_free(all);
 }
 
 /* --- what is told to those who look -------------------------------------------------------------

@@ -22,6 +22,7 @@ struct flow {
 	struct chan *inside;
 	uint32_t size; /* of its messages, and of the target's segments */
 	bool in, out;
+	bool stuck; /* its target reads nothing */
 	uint64_t sent;
 };
 
@@ -77,7 +78,7 @@ static inline void feed(struct flow *f)
 		client_data(f->c, f->ch.local, data, f->size);
 		f->sent += f->size;
 	}
-	if (t->tx.len > 0)
+	if (t->tx.len > 0 && !f->stuck)
 		fake_drain(t, NULL, t->tx.len);
 	if (f->c->f->tx.len > 0)
 		fake_drain(f->c->f, NULL, f->c->f->tx.len);

@@ -79,6 +79,7 @@ struct softplane {
 	struct link_authenticated limits;
 	struct link_caps caps;
 	struct link_shares shares;
+	struct link_flight flight;
 	atomic_uint seen[TYPES], attached;
 	pthread_mutex_t lock; /* guards what follows */
 	struct link_chan_connect last_connect;
@@ -603,6 +604,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 	case LINK_IT_SHARES:
 		sp->shares = *(const struct link_shares *)body;
 		break;
+	case LINK_IT_FLIGHT:
+		sp->flight = *(const struct link_flight *)body;
+		break;
 	case LINK_IT_AUTHENTICATED:
 		sp->limits = *(const struct link_authenticated *)body;
 		c->flat.rx.packet_max = SSH_PACKET_MAX;
@@ -905,6 +909,11 @@ struct link_caps softplane_caps(const struct softplane *sp)
 struct link_shares softplane_shares(const struct softplane *sp)
 {
 	return sp->shares;
+}
+
+struct link_flight softplane_flight(const struct softplane *sp)
+{
+	return sp->flight;
 }
 
 struct link_authenticated softplane_limits(const struct softplane *sp)

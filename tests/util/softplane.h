@@ -33,6 +33,7 @@ bool softplane_last_connect(const struct softplane *sp, struct link_chan_connect
 struct link_authenticated softplane_limits(const struct softplane *sp);
 struct link_caps softplane_caps(const struct softplane *sp); /* likewise */
 struct link_shares softplane_shares(const struct softplane *sp);
+struct link_flight softplane_flight(const struct softplane *sp);
 /* The next event up is this message, whatever it is; copied. Any thread. */
 void softplane_inject(struct softplane *sp, const void *msg, size_t len);
 /* Times control was attached. */
