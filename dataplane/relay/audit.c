@@ -121,9 +121,11 @@ bool audit_conn_end(struct conn *c)
 /* A control that does not know its connection hears who that is first. */
 static int audit_send(struct relay *r, const struct audit_entry *e)
 {
-	const struct conn *c = conn_find(r, &e->conn);
+	struct conn *c = conn_find(r, &e->conn);
 
-	if (c != NULL && (c->pend & CONN_EV_KEPT)) {
+	if (c != NULL && c->links != r->links)
+		conn_activate(c);
+	if (c != NULL && (c->links != r->links || (c->pend & CONN_EV_KEPT))) {
 		r->retry = true;
 		return -EAGAIN;
 	}

@@ -117,6 +117,7 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 		.unimplemented = RELAY_UNIMPLEMENTED_BURST,
 		.unimplemented_us = now_us,
 		.listener = listener,
+		.links = r->links,
 		.uid = (uint64_t)r->conf.shard << RELAY_UID_BITS | ++r->uid,
 		.local = *local,
 		.peer = *peer,
@@ -188,6 +189,7 @@ void conn_end(struct conn *c, int cause, uint32_t linger_ms)
 {
 	int e = -cause - SSH_E_BASE - 1;
 
+	conn_note_links(c);
 	if (c->state != CONN_OPEN)
 		return;
 	if (e >= 0 && e < SSH_E_COUNT)
@@ -397,6 +399,7 @@ unsigned int conn_input(struct conn *c)
 
 	c->fresh = false;
 	c->more = false;
+	conn_note_links(c);
 	if (c->stream == NULL)
 		return 0;
 	ev = stream_events(c->stream);
@@ -438,6 +441,7 @@ unsigned int conn_run(struct conn *c)
 {
 	unsigned int work = 0;
 
+	conn_note_links(c);
 	if (c->pend & CONN_EV_KEPT) {
 		int err = kept_tell(c);
 

@@ -15,6 +15,7 @@
  * tee.c      channels of which somebody has a copy   trace.c   what an operator sees of messages
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
+ * handover.c a control goes, another one comes
  * cap.c      bytes a second, by meter.c and budget.c
  * weight.c   whose share is how large               debt.c     bytes in flight, by flight.c
  *
@@ -72,6 +73,8 @@
 #define RELAY_OPEN_TURN  CIPHER_BURST
 #define RELAY_ITEMS_TURN 256
 #define RELAY_AUDIT_TURN 64
+/* Connections that are awakened because control has gone or come. */
+#define RELAY_HANDOVER_TURN 256
 /* Room in the client's stream below which data waits, unless the stream is empty. */
 #define RELAY_SPACE_MIN 4096
 /* A channel that was idle goes first with so much (rounds.c). */
@@ -310,6 +313,7 @@ struct conn {
 	struct link_addr local, peer;
 	uint16_t forwards; /* the first of them: index + 1 */
 	uint16_t untold;   /* that have something to tell: they are among the first */
+	uint32_t links;    /* those of relay that it has taken note of */
 	uint64_t timer_us; /* as in relay.due; 0: not there */
 };
 TAILQ_HEAD(conn_list, conn);
@@ -404,6 +408,9 @@ struct relay {
 	uint32_t generation;
 	uint64_t uid;
 	bool attached;
+	uint32_t links;         /* how often control has gone or come */
+	uint32_t handover_hand; /* the place that is looked at next for who has not taken note, */
+	uint32_t handover_left; /* and so many are */
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
 	uint32_t n_conns;
@@ -416,7 +423,8 @@ struct relay {
 	struct budgets *budgets, *own_budgets; /* own: made for this shard alone */
 	bool draining;
 	uint32_t retry_after_s; /* what who is told to go is told */
-	bool retry; /* in this turn something was short that brings no news */
+	bool retry;     /* in this turn something was short that brings no news; */
+	bool link_full; /* in it, or the one before: it was the link */
 	struct audit audit;
 	struct grants grants;
 	struct forwards forwards;
@@ -761,6 +769,16 @@ bool conn_orphaned(const struct conn *c);
 /* Refuses or ends what has waited long enough. Number of things done. */
 unsigned int wait_run(struct conn *c);
 uint64_t wait_deadline(const struct conn *c); /* 0: none */
+
+/* handover.c */
+unsigned int handover_turn(struct relay *r);
+/* Control has gone or come since it did anything: that is first, and may be its end. */
+void conn_take_note(struct conn *c);
+static inline void conn_note_links(struct conn *c)
+{
+	if (unlikely(c->links != c->relay->links))
+		conn_take_note(c);
+}
 
 /* audit.c */
 int audit_init(struct audit *a, uint32_t size);

@@ -306,6 +306,8 @@ static int item(struct relay *r, const struct link_hdr *hdr)
 		break;
 	}
 	c = conn_find(r, &hdr->conn);
+	if (c != NULL)
+		conn_note_links(c);
 	if (c == NULL || c->state != CONN_OPEN) {
 		relay_count(r, RELAY_C_ITEMS_STALE);
 		return 0;

@@ -136,9 +136,10 @@ unsigned int relay_open(struct relay *r, uint64_t now_us)
 	r->quantum.begin_tsc = rte_rdtsc();
 	r->quantum.begin_counted = bytes_moved(r);
 	r->retry = false;
+	work = handover_turn(r);
 	if (!r->attached && r->gone_us == 0)
 		r->gone_us = now_us + (uint64_t)r->conf.control_wait_ms * 1000;
-	work = mem_turn(r);
+	work += mem_turn(r);
 	work += turn_visit(r, &r->rx_turn, conn_input, turn_fetch_input);
 	r->counters[RELAY_C_RECORDS_OPENED] += record_open(r->opening);
 	r->counters[RELAY_C_RECORD_BYTES_OPENED] = record_batch_bytes(r->opening);
@@ -213,51 +214,6 @@ unsigned int relay_seal(struct relay *r, uint64_t now_us)
 	quantum_learn(&r->quantum, rte_rdtsc() - r->quantum.begin_tsc,
 		      bytes_moved(r) - r->quantum.begin_counted);
 	return work + sealed;
-}
-
-void relay_link_attached(struct relay *r)
-{
-	r->attached = true;
-	r->gone_us = 0;
-	audit_resend(&r->audit);
-	for (unsigned int i = 0; i < r->fresh_conns; i++) {
-		struct conn *c = &r->conns[i];
-
-		if (c->state == 0)
-			continue;
-		kept_begin(c);
-		if (conn_orphaned(c))
-			conn_fail(c, -SSH_E_UNAVAILABLE);
-		else if (c->rekey_asked && !c->tx_kex && !c->kex_tx_done)
-			c->pend |= CONN_EV_REKEY_DUE; /* who was asked did not begin it */
-		c->rekey_wait_us = 0;
-		c->unanswered = c->up.records + c->n_asks;
-		c->unanswered_bytes = c->up.bytes;
-		host_control_came(c);
-		conn_activate(c);
-	}
-}
-
-void relay_link_detached(struct relay *r)
-{
-	r->attached = false;
-	secret_wipe(r->msg, r->msg_len);
-	r->msg_len = 0;
-	for (unsigned int i = 0; i < r->fresh_conns; i++) {
-		struct conn *c = &r->conns[i];
-
-		if (c->state == 0)
-			continue;
-		forwards_lost(c);
-		asks_lost(c);
-		host_control_gone(c);
-		conn_activate(c); /* a turn finds out what waits, and until when */
-	}
-}
-
-void relay_link_still(struct relay *r, uint64_t since_us)
-{
-	r->gone_us = since_us + (uint64_t)r->conf.control_wait_ms * 1000;
 }
 
 void relay_drain(struct relay *r)

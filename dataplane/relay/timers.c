@@ -186,8 +186,10 @@ unsigned int relay_timers(struct relay *r, uint64_t now_us)
 	deadlines_advance(&r->due, now_us);
 	while ((first = deadlines_due(&r->due, now_us)) != 0) {
 		struct conn *c = &r->conns[first - 1];
-		uint64_t next = next_deadline(c);
+		uint64_t next;
 
+		conn_note_links(c);
+		next = next_deadline(c);
 		/* It moved away meanwhile. Without control what has passed is no deadline any more.
 		 */
 		if (r->attached && next > now_us) {

@@ -24,7 +24,7 @@ int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const v
 	memcpy(head + sizeof(hdr), body, body_len);
 	err = r->conf.link.send(r->conf.link.arg, head, sizeof(hdr) + body_len, tail, tail_len);
 	if (err == -EAGAIN)
-		r->retry = true; /* a ring that drains rings no bell */
+		r->retry = r->link_full = true; /* a ring that drains rings no bell */
 	return err;
 }
 

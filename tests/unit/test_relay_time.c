@@ -272,8 +272,8 @@ Test(relay_time, without_control_data_goes_on)
 	bench_link_gone = false;
 	relay_link_attached(bench);
 	bench_settle();
-	up_expect(LINK_EV_PAYLOAD, NULL);
 	up_expect(LINK_EV_CONN_NEW, NULL);
+	up_expect(LINK_EV_PAYLOAD, NULL);
 	cr_expect_null(up_next());
 	client_free(&c);
 }

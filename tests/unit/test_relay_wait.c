@@ -1,4 +1,13 @@
 /* dataplane/relay: what waits for a control that is away, for how long, and how it ends. */
+#include "dataplane/relay/internal.h"
+
+#include <time.h>
+
+#define MANY          100000
+#define BENCH_CONNS   (test_long() ? MANY : 1200)
+#define BENCH_STREAMS (MANY + 64)
+#define BENCH_MSGS    (8 * MANY)
+#define BENCH_TABLE   64
 #include "tests/util/relay_bench.h"
 
 #define WAIT_US 10000000 /* the bench's ControlWait */
@@ -622,4 +631,271 @@ Test(relay_wait, it_comes_first)
 	up_payload_expect(&c, SSH_MSG_CHANNEL_OPEN);
 	cr_expect_null(up_next());
 	client_free(&c);
+}
+
+/* --- of many --------------------------------------------------------------------------------- */
+
+static struct link_handle many[MANY];
+
+/* One that was let in, and rests: of its keys and messages these tests want nothing. */
+static void let_in(unsigned int i)
+{
+	static const struct link_addr any = {.family = 4, .port = 22};
+	struct fake *f = &fake[i];
+
+	*f = (struct fake){
+		.s = {.ops = &fake_ops, .kind = STREAM_TCP}, .used = true, .budget = 1 << 20};
+	cr_assert(relay_accept(bench, &f->s, 7, &any, &any, bench_now));
+	bench_settle();
+	up_expect(LINK_EV_CONN_NEW, &many[i]);
+	down(LINK_IT_AUTHENTICATED, many[i], &bench_auth, sizeof(bench_auth), NULL, 0);
+	down_bytes(LINK_IT_BLOB, many[i], "blob", 4);
+	bench_settle();
+}
+
+static uint64_t wall_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Turns until all have been visited; no turn visits more than its part of them. */
+static void all_take_note(const char *what, unsigned int all)
+{
+	uint64_t begin = wall_us(), longest = 0;
+	unsigned int turns = 0, before;
+
+	do {
+		uint64_t at = wall_us();
+
+		before = bench->handover_left;
+		bench_turn();
+		longest = RTE_MAX(longest, wall_us() - at);
+		cr_assert_leq(before - bench->handover_left, RELAY_HANDOVER_TURN);
+		turns++;
+	} while (bench->handover_left > 0);
+	cr_expect_geq(turns, all / RELAY_HANDOVER_TURN);
+	printf("%u connections, %s: %u turns, the longest %llu us, all %llu us\n", all, what, turns,
+	       (unsigned long long)longest, (unsigned long long)(wall_us() - begin));
+}
+
+Test(relay_wait, f01_of_many_some_take_note_in_a_turn)
+{
+	unsigned int n = (unsigned int)BENCH_CONNS;
+	struct link_handle h;
+
+	for (unsigned int i = 0; i < n; i++)
+		let_in(i);
+	bench_kept = true;
+	for (int i = 0; i < 2; i++) {
+		bench_link_gone = true;
+		relay_link_detached(bench);
+		all_take_note("control goes", n);
+		bench_settle();
+		cr_expect_null(up_next());
+		bench_link_gone = false;
+		relay_link_attached(bench);
+		all_take_note("control comes", n);
+		bench_settle();
+		for (unsigned int k = 0; k < n; k++) {
+			up_expect(LINK_EV_CONN_KEPT, &h);
+			cr_assert_eq(h.index, many[k].index, "each once");
+		}
+		cr_expect_null(up_next());
+	}
+}
+
+/* --- who comes, goes and moves while a control is told ----------------------------------------
+ */
+
+#define CROWD   900
+#define MOVERS  6
+#define BACKLOG 4096
+
+static void crowd_start(void)
+{
+	bench_start_with(BACKLOG);
+}
+
+TestSuite(relay_crowd, .init = crowd_start, .fini = bench_end);
+
+static struct crowd {
+	struct rnd r;
+	/* What the control that is there knows, by the place of a connection in the relay. */
+	uint32_t told[MANY], ended[MANY]; /* generations; 0: none */
+	struct client mover[MOVERS];
+	struct bench_chan chan[MOVERS];
+	uint32_t given[MOVERS]; /* bytes to its target, which are kept there */
+	unsigned int present, opens, refused;
+} crowd;
+
+static void is_new(const struct link_hdr *h)
+{
+	down(LINK_IT_AUTHENTICATED, h->conn, &bench_auth, sizeof(bench_auth), NULL, 0);
+	down_bytes(LINK_IT_BLOB, h->conn, "blob", 4);
+}
+
+static void asks_for_a_channel(const struct link_hdr *h)
+{
+	static const uint8_t failure[18] = {SSH_MSG_CHANNEL_OPEN_FAILURE, 0, 0, 0, 9, 0, 0, 0, 1};
+	const struct link_payload *m = link_msg_body(h);
+
+	down_bytes(LINK_IT_PAYLOAD, h->conn, failure, 17);
+	down_answered(h->conn, 1, m->len);
+}
+
+/* Of each connection first who it is, once; of each end that it is, once. */
+static void control_hears(void)
+{
+	const struct link_hdr *h;
+
+	while ((h = up_next()) != NULL) {
+		uint32_t *told = &crowd.told[h->conn.index];
+		bool first = h->type == LINK_EV_CONN_NEW || h->type == LINK_EV_CONN_KEPT;
+		const struct link_conn_end *end =
+			h->type == LINK_EV_CONN_END ? link_msg_body(h) : NULL;
+
+		if (end == NULL || end->authenticated)
+			cr_assert_neq(first, *told == h->conn.generation, "event %u of %u", h->type,
+				      h->conn.index);
+		*told = h->conn.generation;
+		if (h->type == LINK_EV_CONN_NEW)
+			is_new(h);
+		else if (h->type == LINK_EV_PAYLOAD)
+			asks_for_a_channel(h);
+		if (end == NULL)
+			continue;
+		cr_assert_neq(crowd.ended[h->conn.index], h->conn.generation);
+		crowd.ended[h->conn.index] = h->conn.generation;
+	}
+	while (up_put > 0)
+		free(bench_up[--up_put].p);
+	up_got = 0;
+	if (down_got == down_put)
+		down_got = down_put = 0;
+}
+
+static void goes_or_comes(void)
+{
+	if (bench_link_gone) {
+		memset(crowd.told, 0, sizeof(crowd.told));
+		memset(crowd.ended, 0, sizeof(crowd.ended));
+		bench_link_gone = false;
+		relay_link_attached(bench);
+		return;
+	}
+	control_hears();
+	relay_last_items(bench, bench_now);
+	control_hears();
+	bench_link_gone = true;
+	relay_link_detached(bench);
+}
+
+static void somebody_comes_or_leaves(void)
+{
+	static const struct link_addr any = {.family = 4, .port = 22};
+	struct fake *f = &fake[BENCH_STREAMS - 1 - rnd_below(&crowd.r, CROWD)];
+
+	if (f->used && !f->aborted && !f->closed) {
+		if (f->s.err != 0)
+			return;
+		fake_fail(f, -ECONNRESET);
+		crowd.present--;
+		return;
+	}
+	pkt_chain_free(&f->tx);
+	*f = (struct fake){
+		.s = {.ops = &fake_ops, .kind = STREAM_TCP}, .used = true, .budget = 1 << 20};
+	if (relay_accept(bench, &f->s, 7, &any, &any, bench_now))
+		crowd.present++;
+	else
+		f->closed = true;
+}
+
+static void somebody_moves(void)
+{
+	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 0, 0, 0, 1, 'x', 0, 0, 0, 9};
+	unsigned int i = rnd_below(&crowd.r, MOVERS);
+
+	if (rnd_below(&crowd.r, 8) == 0) {
+		client_send(&crowd.mover[i], open, sizeof(open));
+		crowd.opens++;
+		return;
+	}
+	client_data(&crowd.mover[i], crowd.chan[i].local, "0123456789", 10);
+	crowd.given[i] += 10;
+}
+
+static void crowd_gathers(void)
+{
+	for (unsigned int i = 0; i < MOVERS; i++) {
+		crowd.mover[i] = login();
+		crowd.chan[i] = client_channel(&crowd.mover[i], 1, 1 << 20);
+		crowd.told[crowd.mover[i].h.index] = crowd.mover[i].h.generation;
+	}
+	bench_kept = true;
+	crowd.present = MOVERS;
+	while (crowd.present < CROWD / 3)
+		somebody_comes_or_leaves();
+	bench_settle();
+	control_hears();
+	bench_settle();
+}
+
+static void all_is_as_it_was(void)
+{
+	unsigned int known = 0, refused = 0;
+	const uint8_t *p;
+	size_t n;
+
+	for (unsigned int i = 0; i < bench->fresh_conns; i++)
+		known += bench->conns[i].state == CONN_OPEN &&
+			 crowd.told[i] == bench->conns[i].generation;
+	cr_expect_eq(known, crowd.present, "control knows %u of %u", known, crowd.present);
+	cr_expect_eq(bench->n_conns, crowd.present, "an end was lost");
+	cr_expect_eq(bench_count(RELAY_C_AUDIT_LOST), 0);
+	for (unsigned int i = 0; i < MOVERS; i++) {
+		cr_expect_eq(crowd.chan[i].target->tx.len, crowd.given[i]);
+		while (client_next(&crowd.mover[i], &p, &n) == SSH_MSG_CHANNEL_OPEN_FAILURE)
+			refused++;
+	}
+	cr_expect_eq(refused, crowd.opens, "%u of %u opens were answered", refused, crowd.opens);
+}
+
+Test(relay_crowd, f01_each_is_told_once_whoever_comes_goes_or_moves)
+{
+	unsigned int steps = test_long() ? 60000 : 6000;
+
+	crowd.r = rnd_new(rnd_seed());
+	crowd_gathers();
+	for (unsigned int i = 0; i < steps; i++) {
+		uint32_t what = rnd_below(&crowd.r, 1000);
+
+		if (what < 8)
+			goes_or_comes();
+		else if (what < 40)
+			bench_link_full = !bench_link_full;
+		else if (what < 500)
+			somebody_comes_or_leaves();
+		else if (what < 550)
+			somebody_moves();
+		else
+			bench_now += rnd_below(&crowd.r, 500), bench_turn();
+		if (what % 3 == 0)
+			control_hears();
+	}
+	bench_link_full = false;
+	for (int i = 0; i < 2 || bench_link_gone; i++)
+		goes_or_comes();
+	for (int i = 0; i < 3; i++) {
+		bench_pass(1000);
+		control_hears();
+	}
+	bench_settle();
+	control_hears();
+	all_is_as_it_was();
+	for (unsigned int i = 0; i < MOVERS; i++)
+		client_free(&crowd.mover[i]);
 }
