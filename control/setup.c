@@ -43,17 +43,6 @@ static const char *plain_sig_alg_at(unsigned int n)
 	return NULL;
 }
 
-/* As GSSAPIKexAlgorithms has them: without the mechanism, which is Kerberos. */
-static void gss_kex_names(char buf[NAMES_MAX])
-{
-	const char *name;
-	size_t used = 0;
-
-	for (unsigned int i = 0; (name = kex_gss_name_at(i)) != NULL && used < NAMES_MAX; i++)
-		used += (size_t)snprintf(buf + used, NAMES_MAX - used, "%s%.*s", i > 0 ? "," : "",
-					 (int)(strlen(name) - strlen(GSS_KRB5_SUFFIX)), name);
-}
-
 int setup_kex_list(const struct conf *conf, char **ret)
 {
 	const struct conf_global *g = conf_global(conf);
@@ -173,7 +162,7 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
 	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
-	gss_kex_names(gss);
+	ssh_names_join(kex_gss_bare_at, gss, sizeof(gss));
 	ssh_names_join(ssh_comp_name_at, comps, sizeof(comps));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));

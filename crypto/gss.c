@@ -13,7 +13,7 @@
 
 struct gss_ctx {
 	gss_ctx_id_t ctx;
-	gss_cred_id_t cred; /* acceptor */
+	gss_cred_id_t cred; /* initiator: NULL: the default's */
 	gss_name_t name;    /* of the server (initiator), of the client (acceptor) */
 	bool acceptor, established, delegate;
 	OM_uint32 flags; /* of the context; before that what is asked for */
@@ -42,9 +42,19 @@ static int server_name(const char *host, gss_name_t *ret)
 		       : -EIO;
 }
 
-static int acquire(struct gss_ctx *g, bool strict)
+static int credentials(struct gss_ctx *g, gss_name_t whose, gss_cred_usage_t usage)
 {
 	gss_OID_set_desc mechs = {1, &krb5_oid};
+	OM_uint32 minor;
+
+	return gss_acquire_cred(&minor, whose, GSS_C_INDEFINITE, &mechs, usage, &g->cred, NULL,
+				NULL) == GSS_S_COMPLETE
+		       ? 0
+		       : -EACCES;
+}
+
+static int acquire(struct gss_ctx *g, bool strict)
+{
 	gss_name_t self = GSS_C_NO_NAME;
 	char host[HOST_NAME_MAX + 1];
 	OM_uint32 minor;
@@ -56,9 +66,8 @@ static int acquire(struct gss_ctx *g, bool strict)
 		host[sizeof(host) - 1] = '\0';
 		r = server_name(host, &self);
 	}
-	if (r == 0 && gss_acquire_cred(&minor, self, GSS_C_INDEFINITE, &mechs, GSS_C_ACCEPT,
-				       &g->cred, NULL, NULL) != GSS_S_COMPLETE)
-		r = -EACCES;
+	if (r == 0)
+		r = credentials(g, self, GSS_C_ACCEPT);
 	if (self != GSS_C_NO_NAME)
 		(void)gss_release_name(&minor, &self);
 	return r;
@@ -81,7 +90,22 @@ int gss_acceptor_new(bool strict, struct gss_ctx **ret)
 	return 0;
 }
 
-int gss_initiator_new(const char *server, bool delegate, struct gss_ctx **ret)
+/* The tickets of somebody by name. */
+static int acquire_of(struct gss_ctx *g, const char *client)
+{
+	gss_buffer_desc buf = {strlen(client), (void *)client};
+	gss_name_t name;
+	OM_uint32 minor;
+	int r;
+
+	if (gss_import_name(&minor, &buf, GSS_C_NT_USER_NAME, &name) != GSS_S_COMPLETE)
+		return -EACCES;
+	r = credentials(g, name, GSS_C_INITIATE);
+	(void)gss_release_name(&minor, &name);
+	return r;
+}
+
+int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
 {
 	struct gss_ctx *g = calloc(1, sizeof(*g));
 	int r;
@@ -90,6 +114,8 @@ int gss_initiator_new(const char *server, bool delegate, struct gss_ctx **ret)
 		return -ENOMEM;
 	g->delegate = delegate;
 	r = server_name(server, &g->name);
+	if (r == 0 && client != NULL)
+		r = acquire_of(g, client);
 	if (r < 0) {
 		gss_free(g);
 		return r;
@@ -125,8 +151,8 @@ static OM_uint32 init_step(struct gss_ctx *g, gss_buffer_t in, gss_buffer_t out)
 
 	if (g->delegate)
 		want |= GSS_C_DELEG_FLAG;
-	return gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &g->ctx, g->name, &krb5_oid, want,
-				    0, GSS_C_NO_CHANNEL_BINDINGS, in, NULL, out, &g->flags, NULL);
+	return gss_init_sec_context(&minor, g->cred, &g->ctx, g->name, &krb5_oid, want, 0,
+				    GSS_C_NO_CHANNEL_BINDINGS, in, NULL, out, &g->flags, NULL);
 }
 
 int gss_step(struct gss_ctx *g, const uint8_t *token, size_t len, uint8_t **ret, size_t *ret_len)

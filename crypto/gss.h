@@ -31,9 +31,12 @@ struct gss_ctx;
 
 /* Acceptor. strict: only with the key of host@OUR-NAME, else with any of the keytab's. */
 int gss_acceptor_new(bool strict, struct gss_ctx **ret) __attribute__((warn_unused_result));
-/* Initiator, to host@server, or a principal ("host/server@REALM"); delegate: hand it our tickets,
- * where it may be trusted with them. */
-int gss_initiator_new(const char *server, bool delegate, struct gss_ctx **ret)
+/*
+ * Initiator, to host@server, or a principal ("host/server@REALM"); client: whose tickets
+ * ("user@REALM"), NULL: those that are ours by default; delegate: hand it our tickets, where it may
+ * be trusted with them. -EACCES: that client has none.
+ */
+int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
 	__attribute__((warn_unused_result));
 void gss_free(struct gss_ctx *g); /* NULL is fine */
 

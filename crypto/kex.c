@@ -2,6 +2,7 @@
 #include "crypto/kex.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/fips.h"
@@ -91,6 +92,17 @@ const char *kex_method_name_at(unsigned int i)
 const char *kex_gss_name_at(unsigned int i)
 {
 	return i < N_GSS ? gss_methods[i].name : NULL;
+}
+
+const char *kex_gss_bare_at(unsigned int i)
+{
+	static _Thread_local char name[64];
+	const char *whole = kex_gss_name_at(i);
+
+	if (whole == NULL)
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)(strlen(whole) - strlen(GSS_KRB5_SUFFIX)), whole);
+	return name;
 }
 
 bool kex_method_is_legacy(const char *name)

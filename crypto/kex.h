@@ -40,6 +40,8 @@ const struct kex_method *kex_method_find(const char *name);
 /* In our order of preference; NULL behind the last. Those of GSS-API have a list of their own. */
 const char *kex_method_name_at(unsigned int i);
 const char *kex_gss_name_at(unsigned int i);
+/* Without the mechanism at its end, as files have them; good until the next call in this thread. */
+const char *kex_gss_bare_at(unsigned int i);
 /* By SHA-1: in no default list, and worth a warning where it is used. */
 bool kex_method_is_legacy(const char *name);
 

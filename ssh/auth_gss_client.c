@@ -82,14 +82,23 @@ int ssh_brain_login_gssapi(struct ssh_brain *b, uint32_t id, bool keyex)
 	return auth_client_finish(b, keyex ? begin_keyex(b) : begin_with_mic(b));
 }
 
-static int ask_step(struct ssh_brain *b, enum ssh_job_kind kind, struct ssh_str data)
+static int ask_first(struct ssh_brain *b)
 {
-	struct ssh_job *job = ssh_job_new(kind, data.len);
+	struct ssh_job *job = ssh_job_new(SSH_JOB_GSS_OPEN, gss_names_len(b));
 
 	if (job == NULL)
 		return -SSH_E_MEMORY;
-	job->data = ssh_job_keep(job, data);
-	job->gss_delegate = b->gss_delegate;
+	gss_names_keep(b, job);
+	return ask_job(b, &b->auth_ask, job);
+}
+
+static int ask_step(struct ssh_brain *b, struct ssh_str token)
+{
+	struct ssh_job *job = ssh_job_new(SSH_JOB_GSS_STEP, token.len);
+
+	if (job == NULL)
+		return -SSH_E_MEMORY;
+	job->data = ssh_job_keep(job, token);
 	job->gss = b->cli.gss;
 	b->cli.gss = NULL;
 	return ask_job(b, &b->auth_ask, job);
@@ -97,12 +106,10 @@ static int ask_step(struct ssh_brain *b, enum ssh_job_kind kind, struct ssh_str 
 
 static int input_response(struct ssh_brain *b, struct ssh_str oid)
 {
-	struct ssh_str server = {(uint8_t *)b->gss_server, (uint32_t)strlen(b->gss_server) + 1};
-
 	if (oid.len != GSS_KRB5_OID_LEN || memcmp(oid.p, GSS_KRB5_OID, oid.len) != 0)
 		return -SSH_E_PROTO;
 	b->cli.gss_step = AUTH_GSS_TOKENS;
-	return ask_step(b, SSH_JOB_GSS_OPEN, server);
+	return ask_first(b);
 }
 
 /* ERROR and ERRTOK say why a FAILURE follows; there is nobody here to tell. */
@@ -125,7 +132,7 @@ int auth_gss_client_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body,
 	if (msg != SSH_MSG_USERAUTH_GSSAPI_TOKEN || a->gss_step != AUTH_GSS_TOKENS || s.len == 0 ||
 	    s.len > GSS_TOKEN_MAX || gss_established(a->gss))
 		return -SSH_E_PROTO;
-	return ask_step(b, SSH_JOB_GSS_STEP, s);
+	return ask_step(b, s);
 }
 
 static int send_string(struct ssh_brain *b, uint8_t msg, const uint8_t *p, size_t len)

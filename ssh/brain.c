@@ -358,6 +358,11 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 		if (b->gss_server == NULL)
 			return -ENOMEM;
 	}
+	if (conf->gss_client != NULL) {
+		b->gss_client = strdup(conf->gss_client);
+		if (b->gss_client == NULL)
+			return -ENOMEM;
+	}
 	b->rekey = conf->rekey;
 	b->auth_methods = conf->auth_methods;
 	b->max_auth_tries = conf->max_auth_tries;
@@ -410,6 +415,7 @@ void ssh_brain_free(struct ssh_brain *b)
 	kex_free(b->kex);
 	gss_free(b->gss);
 	free(b->gss_server);
+	free(b->gss_client);
 	free(b->open_types);
 	key_free(b->server_key);
 	free(b->server_sig);

@@ -98,10 +98,11 @@ struct ssh_brain_conf {
 	} gex;
 	const struct moduli *moduli;
 	/*
-	 * GSS-API: a client's server, by the name Kerberos knows it by, and whether it is given our
-	 * tickets; a server's: only with the key of its own name (GSSAPIStrictAcceptorCheck).
+	 * GSS-API: a client's server, by the name Kerberos knows it by, whose tickets are shown
+	 * (NULL: the default's), and whether it is given them; a server's: only with the key of its
+	 * own name (GSSAPIStrictAcceptorCheck).
 	 */
-	const char *gss_server;
+	const char *gss_server, *gss_client;
 	bool gss_delegate, gss_strict;
 	struct ssh_rekey_limit
 		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */

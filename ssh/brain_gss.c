@@ -130,6 +130,26 @@ static int accepted(struct ssh_brain *b, struct ssh_job *job)
 
 /* Client ---------------------------------------------------------------------------- */
 
+/* Whose server it is and whose tickets are meant, for a job. */
+static struct ssh_str name_of(const char *name)
+{
+	return (struct ssh_str){(const uint8_t *)name,
+				name != NULL ? (uint32_t)strlen(name) + 1 : 0};
+}
+
+size_t gss_names_len(const struct ssh_brain *b)
+{
+	return name_of(b->gss_server).len + name_of(b->gss_client).len;
+}
+
+void gss_names_keep(const struct ssh_brain *b, struct ssh_job *job)
+{
+	job->data = ssh_job_keep(job, name_of(b->gss_server));
+	if (b->gss_client != NULL)
+		job->gss_client = ssh_job_keep(job, name_of(b->gss_client));
+	job->gss_delegate = b->gss_delegate;
+}
+
 int gss_begin(struct ssh_brain *b)
 {
 	struct ssh_job *job;
@@ -137,12 +157,10 @@ int gss_begin(struct ssh_brain *b)
 	if (b->gss_server == NULL)
 		return -SSH_E_KEX;
 	b->phase.step = SSH_STEP_GSS_INIT;
-	job = kex_init_job(b, SSH_JOB_GSS_INIT, strlen(b->gss_server) + 1);
+	job = kex_init_job(b, SSH_JOB_GSS_INIT, gss_names_len(b));
 	if (job == NULL)
 		return -SSH_E_MEMORY;
-	job->data = ssh_job_keep(job, (struct ssh_str){(uint8_t *)b->gss_server,
-						       (uint32_t)strlen(b->gss_server) + 1});
-	job->gss_delegate = b->gss_delegate;
+	gss_names_keep(b, job);
 	return ask_job(b, &b->kex_ask, job);
 }
 

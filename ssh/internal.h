@@ -140,7 +140,7 @@ struct ssh_brain {
 	enum ssh_strict strict;
 	struct ssh_gex_bits gex;
 	struct gss_ctx *gss; /* of the last exchange by GSS-API, until somebody is authenticated */
-	char *gss_server;    /* client */
+	char *gss_server, *gss_client; /* client */
 	bool gss_strict, gss_delegate;
 	const struct moduli *moduli;
 	struct ssh_rekey_limit rekey;
@@ -242,6 +242,9 @@ int kex_send_newkeys(struct ssh_brain *b);
 
 /* brain_gss.c */
 int gss_begin(struct ssh_brain *b); /* client */
+/* The names a client's job is given, and the room they take. */
+size_t gss_names_len(const struct ssh_brain *b);
+void gss_names_keep(const struct ssh_brain *b, struct ssh_job *job);
 int gss_input(struct ssh_brain *b, uint8_t msg, const uint8_t *body, size_t len);
 int gss_job_done(struct ssh_brain *b, struct ssh_job *job);
 

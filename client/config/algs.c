@@ -33,10 +33,12 @@ static const char *ciphers_default(void)
 const struct conf_algs *config_algs(void)
 {
 	static char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX];
+	static char gss[NAMES_MAX];
 	static struct conf_algs algs = {
 		.ciphers = {NULL, ciphers, NULL},
 		.macs = {SSH_DEFAULT_MACS, macs, NULL},
 		.kex = {SSH_DEFAULT_KEX, kex, NULL},
+		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss, NULL},
 		.hostkey = {SSH_DEFAULT_HOSTKEY, sigs, NULL},
 		.pubkey_accepted = {SSH_DEFAULT_PUBKEY, sigs, NULL},
 		.ca_signature = {SSH_DEFAULT_CA_SIG, sigs, NULL},
@@ -47,6 +49,7 @@ const struct conf_algs *config_algs(void)
 		ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
 		ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 		ssh_names_join(kex_method_name_at, kex, sizeof(kex));
+		ssh_names_join(kex_gss_bare_at, gss, sizeof(gss));
 		ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	}
 	return &algs;

@@ -65,6 +65,7 @@ static int brain_make(struct sluice *s)
 		.user = s->set.user,
 		.open_types = s->set.open_types,
 		.gss_server = login_by_gss(s) || s->set.gss_kex ? gss_host : NULL,
+		.gss_client = *s->set.gss_client != '\0' ? s->set.gss_client : NULL,
 		.gss_delegate = s->set.gss_delegate,
 	};
 	int r;

@@ -140,7 +140,9 @@ bool login_by_gss(const struct sluice *s)
 /* Once: a ticket that was refused is refused again. */
 static int try_gssapi(struct sluice *s, enum ssh_auth_method m, uint32_t id)
 {
-	if (!login_by_gss(s) || (s->login.gss_tried & m) != 0)
+	bool wanted = login_by_gss(s) || (m == SSH_AUTH_GSSAPI_KEYEX && s->set.gss_kex);
+
+	if (!wanted || (s->login.gss_tried & m) != 0)
 		return -ENOENT;
 	s->login.gss_tried |= m;
 	return ssh_brain_login_gssapi(s->brain, id, m == SSH_AUTH_GSSAPI_KEYEX);

@@ -224,18 +224,6 @@ static const struct choice log_levels[] = {
 	{"DEBUG3", SLUICE_LOG_DEBUG}, {"0", SLUICE_LOG_NONE},    {"1", SLUICE_LOG_INFO},
 	{"2", SLUICE_LOG_VERBOSE},    {"3", SLUICE_LOG_DEBUG},   {NULL, 0}};
 
-/* Without the mechanism, as files have them; good until the next call in this thread. */
-static const char *gss_kex_name_at(unsigned int i)
-{
-	static _Thread_local char name[SSH_NAME_MAX + 1];
-	const char *whole = kex_gss_name_at(i);
-
-	if (whole == NULL)
-		return NULL;
-	snprintf(name, sizeof(name), "%.*s", (int)(strlen(whole) - strlen(GSS_KRB5_SUFFIX)), whole);
-	return name;
-}
-
 static const struct choice agent_auths[] = {
 	{"no", AGENT_NO}, {"yes", AGENT_YES}, {"require", AGENT_REQUIRE}, {NULL, 0}};
 static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
@@ -293,9 +281,10 @@ static const struct keyword keywords[] = {
 	KW("GlobalKnownHostsFile", KIND_TEXT, global_files,
 	   "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 	KW("GSSAPIAuthentication", KIND_BOOL, gss, "no", .frozen = true),
+	KW("GSSAPIClientIdentity", KIND_TEXT, gss_client, "", .frozen = true),
 	KW("GSSAPIDelegateCredentials", KIND_BOOL, gss_delegate, "no", .frozen = true),
 	KW("GSSAPIKexAlgorithms", KIND_ALGS, gss_kex_algs, SSH_DEFAULT_GSS_KEX, .frozen = true,
-	   .name_at = gss_kex_name_at),
+	   .name_at = kex_gss_bare_at),
 	KW("GSSAPIKeyExchange", KIND_BOOL, gss_kex, "no", .frozen = true),
 	KW("GSSAPIRealm", KIND_TEXT, gss_realm, "", .frozen = true),
 	KW("GSSAPIServerIdentity", KIND_TEXT, gss_identity, "", .frozen = true),

@@ -58,7 +58,7 @@ struct settings {
 	char *open_types;
 	char *prompt_pattern;
 	bool gss, gss_kex, gss_delegate;
-	char *gss_kex_algs, *gss_identity, *gss_realm;
+	char *gss_kex_algs, *gss_identity, *gss_realm, *gss_client;
 	bool fips;
 	uint32_t linger;        /* ms */
 	uint64_t transfer_rate; /* bytes a second, 0: no limit */

@@ -31,39 +31,59 @@ static const struct {
 	{CONFIG_HOST_KEY_ALGORITHMS, "HostKeyAlgorithms"},
 	{CONFIG_PUBKEY_ACCEPTED_ALGORITHMS, "PubkeyAcceptedAlgorithms"},
 	{CONFIG_COMPRESSION, "Compression"},
+	{CONFIG_GSSAPI_AUTHENTICATION, "GSSAPIAuthentication"},
+	{CONFIG_GSSAPI_CLIENT_IDENTITY, "GSSAPIClientIdentity"},
+	{CONFIG_GSSAPI_DELEGATE_CREDENTIALS, "GSSAPIDelegateCredentials"},
+	{CONFIG_GSSAPI_KEX_ALGORITHMS, "GSSAPIKexAlgorithms"},
+	{CONFIG_GSSAPI_KEY_EXCHANGE, "GSSAPIKeyExchange"},
+	{CONFIG_GSSAPI_SERVER_IDENTITY, "GSSAPIServerIdentity"},
 	{CONFIG_SERVER_ALIVE_INTERVAL, "ServerAliveInterval"},
 	{CONFIG_SERVER_ALIVE_COUNT_MAX, "ServerAliveCountMax"},
 };
 
 static int set(struct conn *c, const char *keyword, const char *value)
 {
-	int r = sluice_set(c->s, keyword, value);
+	int r = value != NULL ? sluice_set(c->s, keyword, value) : 0;
 
 	if (r < 0)
 		say(SAY_ERROR, "%s %s: %s", keyword, value, sluice_strerror(r));
 	return r;
 }
 
+/* Methods, and the keyword that says "no" to each. */
+static const struct {
+	const char *name;
+	enum config_id id;
+	bool asks; /* a person; as with ssh, who asks nobody has none of these */
+} methods[] = {
+	{"gssapi-keyex", CONFIG_GSSAPI_KEY_EXCHANGE, false},
+	{"gssapi-with-mic", CONFIG_GSSAPI_AUTHENTICATION, false},
+	{"publickey", CONFIG_PUBKEY_AUTHENTICATION, false},
+	{"keyboard-interactive", CONFIG_KBD_INTERACTIVE_AUTHENTICATION, true},
+	{"password", CONFIG_PASSWORD_AUTHENTICATION, true},
+};
+
+static bool method_wanted(const struct conn *c, const char *name, size_t n)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (strlen(methods[i].name) == n && strncmp(methods[i].name, name, n) == 0)
+			return !config_is(c->config, methods[i].id, "no") &&
+			       !(methods[i].asks && config_yes(c->config, CONFIG_BATCH_MODE));
+	return false;
+}
+
 /* The methods that are wanted, in their order, of those the library has. */
 static int set_methods(struct conn *c)
 {
 	const char *list = config_text(c->config, CONFIG_PREFERRED_AUTHENTICATIONS);
-	bool asks =
-		!config_yes(c->config, CONFIG_BATCH_MODE); /* as ssh: who asks nobody has none */
 	char out[256] = "";
 
 	if (list == NULL)
-		list = "publickey,keyboard-interactive,password";
+		list = "gssapi-keyex,gssapi-with-mic,publickey,keyboard-interactive,password";
 	while (*list != '\0') {
 		size_t n = strcspn(list, ",");
-		bool wanted = (n == 9 && strncmp(list, "publickey", n) == 0 &&
-			       !config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no")) ||
-			      (n == 8 && asks && strncmp(list, "password", n) == 0 &&
-			       config_yes(c->config, CONFIG_PASSWORD_AUTHENTICATION)) ||
-			      (n == 20 && asks && strncmp(list, "keyboard-interactive", n) == 0 &&
-			       config_yes(c->config, CONFIG_KBD_INTERACTIVE_AUTHENTICATION));
 
-		if (wanted && strlen(out) + n + 2 < sizeof(out))
+		if (method_wanted(c, list, n) && strlen(out) + n + 2 < sizeof(out))
 			snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%.*s",
 				 *out != '\0' ? "," : "", (int)n, list);
 		list += n + (list[n] == ',');

@@ -10,10 +10,10 @@
 
 #include "client/shell/say.h"
 
-enum { OPT_JSON = 256, OPT_HELP };
+enum { OPT_JSON = 256 };
 
 static const struct option longs[] = {
-	{"json", no_argument, NULL, OPT_JSON}, {"help", no_argument, NULL, OPT_HELP}, {0}};
+	{"json", no_argument, NULL, OPT_JSON}, {"help", no_argument, NULL, 'h'}, {0}};
 
 /* What stands for a keyword and its value; NULL: the option's argument. */
 static const struct {
@@ -36,6 +36,9 @@ static const struct {
 	{'g', CONFIG_GATEWAY_PORTS, "yes"},
 	{'i', CONFIG_IDENTITY_FILE, NULL},
 	{'J', CONFIG_PROXY_JUMP, NULL},
+	{'K', CONFIG_GSSAPI_AUTHENTICATION, "yes"},
+	{'K', CONFIG_GSSAPI_DELEGATE_CREDENTIALS, "yes"},
+	{'k', CONFIG_GSSAPI_DELEGATE_CREDENTIALS, "no"},
 	{'L', CONFIG_LOCAL_FORWARD, NULL},
 	{'l', CONFIG_USER, NULL},
 	{'m', CONFIG_MACS, NULL},
@@ -51,6 +54,10 @@ static const struct {
 	{'W', CONFIG_EXIT_ON_FORWARD_FAILURE, "yes"},
 	{'W', CONFIG_SESSION_TYPE, "none"},
 	{'W', CONFIG_REQUEST_TTY, "no"},
+	{'X', CONFIG_FORWARD_X11, "yes"},
+	{'x', CONFIG_FORWARD_X11, "no"},
+	{'Y', CONFIG_FORWARD_X11, "yes"},
+	{'Y', CONFIG_FORWARD_X11_TRUSTED, "yes"},
 };
 
 /* Options of ssh's that say something this one cannot do. */
@@ -60,15 +67,11 @@ static const struct {
 	bool refuse; /* what was asked for would not happen */
 } unsupported[] = {
 	{'I', "a module is named as an identity: -i pkcs11:module-path=FILE", true},
-	{'K', "GSSAPI", false},
-	{'k', "GSSAPI", false},
 	{'M', "sharing a connection", true},
 	{'O', "sharing a connection", true},
 	{'S', "sharing a connection", false},
 	{'P', "a tag", true},
 	{'w', "tunnel devices", true},
-	{'X', "X11 forwarding", false},
-	{'Y', "X11 forwarding", false},
 	{'y', "the system's log", false},
 };
 
@@ -233,7 +236,7 @@ static int finish(struct options *o, const struct seen *seen)
 	return r;
 }
 
-#define LETTERS "+46AaB:b:Cc:D:E:e:F:fGgI:i:J:KkL:l:Mm:NnO:o:P:p:Q:qR:S:sTtVvW:w:XxYy"
+#define LETTERS "+46AaB:b:Cc:D:E:e:F:fGghI:i:J:KkL:l:Mm:NnO:o:P:p:Q:qR:S:sTtVvW:w:XxYy"
 
 int options_parse(int argc, char **argv, const char *usage, const char *as, struct options *ret)
 {
@@ -246,7 +249,7 @@ int options_parse(int argc, char **argv, const char *usage, const char *as, stru
 	 */
 	while (r == 0 && !seen.done) {
 		opt = getopt_long(argc, argv, LETTERS, longs, NULL);
-		if (opt == '?' || opt == OPT_HELP) {
+		if (opt == '?' || opt == 'h') {
 			fprintf(opt == '?' ? stderr : stdout, "usage: %s", usage);
 			seen.status = opt == '?' ? EXIT_ERROR : 0;
 			seen.done = true;

@@ -175,8 +175,9 @@ static void hello(struct relays *r, struct relay *y, const struct turn *t)
 static void attach(struct relay *y, int fd)
 {
 	y->pump.in = y->pump.out = fd;
-	y->pump.own = y->pump.opened = true;
-	y->state = RELAY_OPEN;
+	y->pump.own = true;
+	y->pump.opened = y->cookie == NULL;
+	y->state = y->cookie == NULL ? RELAY_OPEN : RELAY_COOKIE;
 }
 
 static int path_connect(const char *path)
@@ -264,6 +265,30 @@ static void asking(const struct relays *r, struct relay *y)
 		failed(y, "no such host");
 }
 
+/* What a program of X11 says first goes on with the display's own cookie in it. */
+static void showing(struct relay *y)
+{
+	struct pump_buf *b = &y->pump.down;
+	ssize_t n = sluice_channel_read(y->pump.c, false, b->p + b->n, DISPLAY_HELLO_MAX - b->n);
+	enum display_step step;
+
+	if (pump_waits(n))
+		return;
+	if (n <= 0) {
+		y->bad = true;
+		return;
+	}
+	b->n += (size_t)n;
+	step = display_hello(y->cookie, b->p, b->n);
+	if (step == DISPLAY_BAD) {
+		say(SAY_ERROR, "X11 connection rejected because of wrong authentication.");
+		y->bad = true;
+	} else if (step == DISPLAY_OK) {
+		y->state = RELAY_OPEN;
+		y->pump.opened = true;
+	}
+}
+
 static struct relay *taken(struct relays *r, struct sluice_channel *c, const char *type)
 {
 	struct relay *y = r->n < RELAYS_MAX ? calloc(1, sizeof(*y)) : NULL;
@@ -291,8 +316,8 @@ static int untaken(struct relays *r, struct relay *y)
 	return 0;
 }
 
-int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
-		  const char *what)
+static int take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
+		   const char *what, const struct cookie *cookie)
 {
 	struct relay *y = taken(r, c, type);
 
@@ -301,33 +326,57 @@ int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, 
 		return 0;
 	}
 	snprintf(y->what, sizeof(y->what), "%s", what);
+	y->cookie = cookie;
 	attach(y, fd);
 	return 1;
+}
+
+int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
+		  const char *what)
+{
+	return take_fd(r, c, type, fd, what, NULL);
+}
+
+static int take_end(struct relays *r, struct sluice_channel *c, const char *type,
+		    const struct forward_end *end, const struct cookie *cookie)
+{
+	struct relay *y;
+	int e;
+
+	if (end->path) {
+		e = path_connect(end->host);
+		if (e >= 0)
+			return take_fd(r, c, type, e, end->host, cookie);
+		say(SAY_ERROR, "connect to %s: %s", end->host, strerror(-e));
+		return 0;
+	}
+	y = taken(r, c, type);
+	if (y == NULL)
+		return 0;
+	y->cookie = cookie;
+	e = reach_begin(r, y, end->host, end->port);
+	return e < 0 ? untaken(r, y) : 2;
+}
+
+int relay_take_display(struct relays *r, struct sluice_channel *c, const char *type,
+		       const struct forward_end *display, const struct cookie *cookie)
+{
+	return take_end(r, c, type, display, cookie);
 }
 
 int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
 	       const struct forward_end *target, const struct conf_strs *permit)
 {
 	struct relay *y;
-	int e;
 
-	if (target != NULL && target->path) {
-		e = path_connect(target->host);
-		if (e >= 0)
-			return relay_take_fd(r, c, type, e, target->host);
-		say(SAY_ERROR, "connect to %s: %s", target->host, strerror(-e));
-		return 0;
-	}
+	if (target != NULL)
+		return take_end(r, c, type, target, NULL);
 	y = taken(r, c, type);
 	if (y == NULL)
 		return 0;
-	if (target == NULL) {
-		y->permit = permit;
-		y->state = RELAY_ASKING;
-		return 1;
-	}
-	e = reach_begin(r, y, target->host, target->port);
-	return e < 0 ? untaken(r, y) : 2;
+	y->permit = permit;
+	y->state = RELAY_ASKING;
+	return 1;
 }
 
 /* --- connections of ours
@@ -373,7 +422,7 @@ void relays_prepare(struct relays *r, struct turn *t)
 			y->pump.place_in = turn_add(t, y->pump.in, POLLIN);
 		else if (y->state == RELAY_REACHING)
 			(void)turn_add(t, reach_fd(y->reach), POLLIN);
-		else if (y->state != RELAY_ASKING)
+		else if (y->state != RELAY_ASKING && y->state != RELAY_COOKIE)
 			pump_prepare(&y->pump, t);
 	}
 }
@@ -393,6 +442,8 @@ void relays_run(struct relays *r, const struct turn *t)
 			asking(r, y);
 		else if (y->state == RELAY_REACHING)
 			reaching(y);
+		else if (y->state == RELAY_COOKIE)
+			showing(y);
 		else
 			pump_run(&y->pump, t);
 		if (y->pump.idle)

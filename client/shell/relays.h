@@ -7,6 +7,7 @@
 
 #include "client/config/config.h"
 #include "client/reach/reach.h"
+#include "client/shell/display.h"
 #include "client/shell/listen.h"
 #include "client/shell/pump.h"
 #include "client/shell/socks.h"
@@ -22,10 +23,12 @@ struct relay {
 		RELAY_ASKING,    /* the same, through a channel of the server's */
 		RELAY_OPENING,   /* the server is asked for a channel */
 		RELAY_REACHING,  /* a target here is connected to */
+		RELAY_COOKIE,    /* a program of X11 says that it may come in */
 		RELAY_OPEN
 	} state;
 	struct reach *reach;
 	const struct conf_strs *permit; /* where SOCKS through the server may lead */
+	const struct cookie *cookie;    /* of a display; NULL: it leads to none */
 	bool asked;                     /* by SOCKS: wants to be told */
 	bool bad;
 	struct socks socks;
@@ -65,6 +68,9 @@ void relay_closed(struct relay *y);
  */
 int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
 	       const struct forward_end *target, const struct conf_strs *permit);
+/* To a display, once the cookie that was made up for it is shown. */
+int relay_take_display(struct relays *r, struct sluice_channel *c, const char *type,
+		       const struct forward_end *display, const struct cookie *cookie);
 /* The same to a socket that is there already; type: of the channel, as ChannelTimeout has it. */
 int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
 		  const char *what);

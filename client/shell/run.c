@@ -76,6 +76,8 @@ static int on_channel_open_request(void *arg, struct sluice_channel *c,
 
 	if (strcmp(open->type, "auth-agent@openssh.com") == 0)
 		return run_agent(r, c);
+	if (strcmp(open->type, "x11") == 0)
+		return x11_open(&r->x11, &r->relays, c, open, turn_now_ms());
 	return remotes_opened(&r->remotes, c, open);
 }
 
@@ -258,6 +260,7 @@ void run_end(struct run *r)
 	if (r->stdio_used)
 		pump_fini(&r->stdio);
 	relays_fini(&r->relays);
+	x11_end(&r->x11);
 	if (r->conn != NULL && r->conn->state == CONN_UP)
 		(void)sluice_logoff(r->conn->s);
 	conn_free(r->conn);

@@ -18,6 +18,7 @@ struct run {
 	bool stdio_used, stdio_failed;
 	struct relays relays;
 	struct remotes remotes;
+	struct x11 x11;
 	bool remote_failed;
 	struct progress progress; /* of a file on standard input */
 	struct turn turn;

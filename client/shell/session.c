@@ -136,6 +136,8 @@ void session_opened(struct session *s, int err, const char *text)
 		s->failed = true;
 		return;
 	}
+	if (s->x11 != NULL && !sent(x11_request(s->x11, s->pump.c)))
+		say(SAY_ERROR, "X11 forwarding request failed");
 	if (s->agent)
 		(void)sluice_channel_request(s->pump.c, "auth-agent-req@openssh.com", false, NULL,
 					     0);
@@ -162,6 +164,8 @@ void session_requested(struct session *s, const char *type, int err)
 	if (strcmp(type, "pty-req") == 0) {
 		say(SAY_ERROR, "PTY allocation request failed on channel 0");
 		tty_restore();
+	} else if (strcmp(type, "x11-req") == 0) {
+		say(SAY_ERROR, "X11 forwarding request failed on channel 0");
 	} else if (strcmp(type, service(s)) == 0) {
 		say(SAY_ERROR, "%s request failed on channel 0", type);
 		s->failed = true;

@@ -8,15 +8,17 @@
 #include "client/shell/conn.h"
 #include "client/shell/escape.h"
 #include "client/shell/pump.h"
+#include "client/shell/x11.h"
 
 struct session {
 	struct conn *conn;
 	struct pump pump;
 	struct escape escape;
 	bool used, tty, subsystem;
-	bool agent;          /* our agent is offered to it */
-	bool failed;         /* it did not begin */
-	const char *command; /* NULL: a shell; or the subsystem */
+	bool agent;            /* our agent is offered to it */
+	const struct x11 *x11; /* our display is; NULL: it is not */
+	bool failed;           /* it did not begin */
+	const char *command;   /* NULL: a shell; or the subsystem */
 	/* What is typed behind the escape character. False: this session ends. */
 	bool (*act)(void *arg, int act);
 	void *arg;

@@ -15,7 +15,7 @@
 #include "client/shell/tty.h"
 
 static const char usage[] =
-	"sluice ssh [-46AaCfGgNnqsTtVvx] [-B INTERFACE] [-b ADDRESS] [-c CIPHERS]\n"
+	"sluice ssh [-46AaCfGghKkNnqsTtVvXxY] [-B INTERFACE] [-b ADDRESS] [-c CIPHERS]\n"
 	"                  [-D [ADDRESS:]PORT] [-E FILE] [-e CHARACTER] [-F CONFIG] [-i IDENTITY]\n"
 	"                  [-J HOST,...] [-L FORWARD] [-l USER] [-m MACS] [-o OPTION] [-p PORT]\n"
 	"                  [-Q LIST] [-R FORWARD] [-W HOST:PORT] DESTINATION [COMMAND ...]\n";
@@ -290,12 +290,15 @@ static int session(struct run *r, char *command)
 	char agent[CONFIG_TEXT_MAX];
 
 	ends_open(&e, r->o);
+	if (!r->conn->untrusted)
+		x11_begin(&r->x11, r->o->config, turn_now_ms());
 	r->session = (struct session){
 		.conn = r->conn,
 		.escape = {.character =
 				   escape_character(config_text(r->o->config, CONFIG_ESCAPE_CHAR))},
 		.tty = tty,
 		.agent = run_agent_path(r, agent, sizeof(agent)),
+		.x11 = r->x11.on ? &r->x11 : NULL,
 		.subsystem = config_is(r->o->config, CONFIG_SESSION_TYPE, "subsystem"),
 		.command = command,
 		.act = act,

@@ -23,9 +23,10 @@ int gss_acceptor_new(bool strict, struct gss_ctx **ret)
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
-int gss_initiator_new(const char *server, bool delegate, struct gss_ctx **ret)
+int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
 {
 	(void)server;
+	(void)client;
 	return gss_acceptor_new(delegate, ret);
 }
 

@@ -38,6 +38,8 @@ PermitRootLogin yes
 AcceptEnv X*
 MaxStartups 100
 GatewayPorts clientspecified
+X11Forwarding yes
+SetEnv XAUTHORITY=$dir/there
 Subsystem echo /bin/cat
 CONF
 $(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
@@ -356,6 +358,9 @@ check "ConnectTimeout: a server that says nothing" status 255 s ssh -o ConnectTi
 absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Connection refused' said; }
 check "a server that is not there" absent
 check "an option that does not exist" status 255 s ssh -o Foo=1 sshd true
+usage() { "$sluice" "$@" 2>said | grep -q "^usage: sluice $1" && [ ! -s said ] && "$sluice" "$@" >/dev/null; }
+for c in ssh exec forward; do check "sluice $c -h" usage $c -h; done
+check "sluice ssh --help" usage ssh --help
 
 # --- how far a file has come, on a terminal ---------------------------------------------------------
 shown() {
@@ -363,6 +368,73 @@ shown() {
 		"$sluice exec -F config sshd 'cat >/dev/null' <data" >said </dev/null && grep -q '100%' said
 }
 check "progress of a file on a terminal" shown
+
+# --- a display, for programs at the server ------------------------------------------------------------
+cat >display.py <<'PY'
+# An X11 server of one cookie, as far as who may come in.
+import os, socket, struct, sys
+path, cookie = sys.argv[1], bytes.fromhex(sys.argv[2])
+s = socket.socket(socket.AF_UNIX)
+if os.path.exists(path): os.unlink(path)
+s.bind(path)
+s.listen(5)
+print('serving', flush=True)
+while True:
+    c = s.accept()[0]
+    head = c.recv(12, socket.MSG_WAITALL)
+    if len(head) < 12: continue
+    name, data = struct.unpack('<HH', head[6:10])
+    rest = c.recv(((name + 3) & ~3) + data, socket.MSG_WAITALL)
+    c.sendall(b'let in\n' if rest[-data:] == cookie else b'refused\n')
+    c.close()
+PY
+cat >xclient.py <<'PY'
+# A program of X11, as far as its first words: with the cookie that is given, or another one.
+import socket, struct, sys
+host, port = sys.argv[1].rsplit(':', 1)
+data = bytes.fromhex(sys.argv[2])
+c = socket.create_connection(('127.0.0.1', 6000 + int(port.split('.')[0])))
+c.sendall(b'l\0' + struct.pack('<HHHH', 11, 0, 18, len(data)) + b'\0\0MIT-MAGIC-COOKIE-1\0\0' + data)
+try: print(c.recv(100).decode().strip() or 'nothing')
+except ConnectionResetError: print('nothing')
+PY
+# xauth with "generate", for which there has to be a display of the right kind.
+cat >xauth.sh <<'SH'
+#!/bin/sh
+echo "$*" >>"$0.log"
+case "$*" in
+*generate*) [ ! -e "$0.none" ] && exec xauth -q -f "$2" add "$4" . "$(cat "$0.cookie")" ;;
+*) exec xauth -q "$@" ;;
+esac
+SH
+chmod +x xauth.sh
+x11() { # wanted, what is run with $1 the display's cookie as it is known there, options…
+	local want=$1 run=$2
+	shift 2
+	DISPLAY=:${screen}.0 XAUTHORITY=$dir/cookies says "$want" timeout 60 "$sluice" ssh -F config -o XAuthLocation="$dir/xauth.sh" "$@" sshd \
+		"set -- \$(xauth -q list \$DISPLAY); $run"
+}
+if command -v xauth >/dev/null; then
+	screen=$((100 + $$ % 50000)) cookie=$(openssl rand -hex 16) untrusted=$(openssl rand -hex 16)
+	mkdir -p /tmp/.X11-unix
+	mount -t tmpfs none /tmp/.X11-unix # of this namespace alone
+	python3 display.py /tmp/.X11-unix/X$screen "$cookie" >display.log 2>&1 & pids+=($!)
+	wait_for serving display.log
+	xauth -q -f cookies add ":$screen" . "$cookie" 2>/dev/null
+	echo "$untrusted" >xauth.sh.cookie
+	come="python3 $dir/xclient.py \$DISPLAY"
+	check "a display: who has the cookie of the server's is let in" x11 "let in" "$come \$3" -X
+	check "a display: that cookie is not the display's" x11 no "[ \$3 = $cookie ] && echo yes || echo no" -Y
+	check "a display: another cookie is not let through" x11 nothing "$come $cookie" -X
+	check "it is said" grep -q 'rejected because of wrong authentication' err
+	check "no display where it is not asked for" x11 '' 'echo $DISPLAY' -x -o ForwardX11=yes
+	check "a display: for who is not trusted the cookie is another" x11 refused "$come \$3" -X -o ForwardX11Trusted=no
+	check "it is made for a time" grep -q 'generate .* untrusted timeout 1260' xauth.sh.log
+	check "a display: too late" x11 $'refused\nnothing' "$come \$3; sleep 1.1; $come \$3" -X -o ForwardX11Trusted=no -o ForwardX11Timeout=1
+	touch xauth.sh.none
+	check "a display that makes no such cookie" x11 '' 'echo $DISPLAY' -X -o ForwardX11Trusted=no
+	check "a display: who is trusted needs none" x11 "let in" "$come \$3" -o ForwardX11=yes
+fi
 
 # --- a terminal --------------------------------------------------------------------------------------
 cat >terminal.py <<'PY'

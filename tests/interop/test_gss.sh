@@ -64,6 +64,22 @@ check "libsluice: any that do" library '^mlkem768x25519-sha256' AuthMode=multifa
 check "libsluice: the realm by its name" library '^mlkem768x25519-sha256' AuthMode=gssapi-with-mic GSSAPIRealm=SLUICE.TEST
 check "libsluice: the realm by its name, in the key exchange" library '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes GSSAPIRealm=SLUICE.TEST
 check "libsluice: a realm that has no tickets for us" not library . AuthMode=gssapi-with-mic GSSAPIRealm=OTHER.TEST
+# The command, by the same words as ssh.
+command_by() { # method, options…
+	local method=$1
+	shift
+	lab_in client timeout 60 "$SLUICE_BUILD/perf/pump" get 100000 -- "$SLUICE_BUILD/client/sluice" ssh -v -F none \
+		-o BatchMode=yes -o IdentityFile=none -o StrictHostKeyChecking=no -o UserKnownHostsFile="$LAB_DIR/sluice_known" \
+		-p "$LAB_PORT" "$@" -W $LAB_TARGET_ADDR:9000 $LAB_USER@$LAB_GW_OUTSIDE 2>"$LAB_DIR/ssh.log" >/dev/null && by "$method"
+}
+check "sluice ssh: -K" command_by gssapi-with-mic -K
+check "sluice ssh: gssapi-keyex" command_by gssapi-keyex -o GSSAPIKeyExchange=yes -k
+check "sluice ssh: a name for the server, a method, whose ticket" command_by gssapi-keyex -o GSSAPIKeyExchange=yes \
+	-o GSSAPIServerIdentity=$LAB_GW_OUTSIDE -o GSSAPIKexAlgorithms=gss-nistp256-sha256- -o GSSAPIClientIdentity=$LAB_USER
+check "it was by that method" grep -q gss-nistp256-sha256 "$LAB_DIR/ssh.log"
+check "sluice ssh: another name for the server" not command_by gssapi-with-mic -K -o GSSAPIServerIdentity=nobody.example
+check "sluice ssh: somebody who has no ticket" not command_by gssapi-with-mic -K -o GSSAPIClientIdentity=stranger
+check "sluice ssh: none where it is not asked for" not command_by gssapi-with-mic
 check "another's ticket" ticket stranger
 check "another's ticket is refused with gssapi-with-mic" not with_mic $LAB_USER
 check "another's ticket is refused with gssapi-keyex" not keyex $LAB_USER

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/shell/display.h"
 #include "client/shell/escape.h"
 #include "client/shell/plain.h"
 #include "client/shell/progress.h"
@@ -72,6 +73,79 @@ Test(client_bytes, escape_characters)
 	cr_expect_eq(none.character, -1);
 	cr_expect_eq(escape_feed(&none, dot, 2, out, &to, &used), 0);
 	cr_expect_eq(to, 2);
+}
+
+/* --- displays ------------------------------------------------------------------------------- */
+
+Test(client_bytes, displays_have_names)
+{
+	static const struct {
+		const char *text, *end, *xauth;
+		unsigned int port, screen;
+	} good[] = {
+		{":0", "/tmp/.X11-unix/X0", ":0", 0, 0},
+		{":12.3", "/tmp/.X11-unix/X12", ":12.3", 0, 3},
+		{"unix:1", "/tmp/.X11-unix/X1", "unix:1", 0, 0},
+		{"localhost:10.0", "localhost", "unix:10.0", 6010, 0},
+		{"x.example:1", "x.example", "x.example:1", 6001, 0},
+	};
+	static const char *const bad[] = {"", "0", ":", ":x", ":1.", ":1.x", ":1 2", "-f:0",
+					  "a;b:0", ":99999", ":59536", "h:0.256", "$x:0"};
+	struct display d;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_assert(display_parse(good[i].text, &d), "%s", good[i].text);
+		cr_expect_str_eq(d.end.host, good[i].end);
+		cr_expect_str_eq(d.xauth, good[i].xauth);
+		cr_expect_eq(d.end.port, good[i].port);
+		cr_expect_eq(d.end.path, good[i].port == 0);
+		cr_expect_eq(d.screen, good[i].screen);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_not(display_parse(bad[i], &d), "%s", bad[i]);
+}
+
+Test(client_bytes, cookies_are_what_xauth_says)
+{
+	static const char *const bad[] = {"", "h/unix:0", "h/unix:0  PROTO", "h PROTO xyz",
+					  "h PROTO abc", "\n"};
+	struct cookie k;
+
+	cr_assert(cookie_parse("h/unix:0  " DISPLAY_COOKIE "  00ff1a\nmore\n", &k));
+	cr_expect_str_eq(k.proto, DISPLAY_COOKIE);
+	cr_assert_eq(k.len, 3);
+	cr_expect(memcmp(k.real, "\x00\xff\x1a", 3) == 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_not(cookie_parse(bad[i], &k), "%s", bad[i]);
+}
+
+Test(client_bytes, who_shows_our_cookie_goes_on_with_the_displays)
+{
+	static const char *const hellos[] = {
+		"B\0\0\13\0\0\0\5\0\4\0\0PROTO\0\0\0fakemore",
+		"l\0\13\0\0\0\5\0\4\0\0\0PROTO\0\0\0fakemore",
+	};
+	const struct cookie k = {.proto = "PROTO", .real = "real", .fake = "fake", .len = 4};
+	const size_t whole = 12 + 8 + 4;
+	uint8_t p[64];
+
+	for (size_t i = 0; i < 2; i++) {
+		for (size_t n = 0; n < whole; n++) {
+			memcpy(p, hellos[i], whole + 4);
+			cr_expect_eq(display_hello(&k, p, n), DISPLAY_MORE, "%zu", n);
+		}
+		cr_assert_eq(display_hello(&k, p, whole + 4), DISPLAY_OK);
+		cr_expect(memcmp(p + 12, "PROTO\0\0\0realmore", 16) == 0);
+		cr_expect_eq(display_hello(&k, p, whole), DISPLAY_BAD, "the real one is none");
+		for (size_t at = 0; at < whole; at++) {
+			/* What is unused or only fills up is not looked at. */
+			if ((at >= 1 && at < 6) || at == 10 || at == 11 || (at >= 17 && at < 20))
+				continue;
+			memcpy(p, hellos[i], whole);
+			p[at] ^= 1;
+			cr_expect_eq(display_hello(&k, p, whole), DISPLAY_BAD, "%zu", at);
+		}
+	}
 }
 
 /* --- SOCKS ---------------------------------------------------------------------------------- */

@@ -185,13 +185,13 @@ Test(client_config, unknown_ones_may_be_ignored)
 Test(client_config, what_is_not_supported_is_said_when_it_matters)
 {
 	struct config *c = read_text("a",
-				     "ForwardX11 no\nTunnel yes\nGSSAPIAuthentication yes\n"
+				     "ControlMaster no\nTunnel yes\nControlMaster yes\n"
 				     "Host b\nKnownHostsCommand x\n",
 				     0);
 
 	cr_expect_str_eq(config_warnings(c, false),
 			 "text line 2: Tunnel is not supported by sluice and has no effect\n");
-	cr_expect(strstr(config_warnings(c, true), "GSSAPIAuthentication") != NULL);
+	cr_expect(strstr(config_warnings(c, true), "ControlMaster") != NULL);
 	config_free(c);
 }
 
@@ -359,6 +359,9 @@ static const char *const beside[] = {
 	"@h\nUser me\nMatch user me,you\nPort 11\nMatch user !me,*\nPort 12\n",
 	"@h\nIgnoreUnknown a*\nabc x\nPort 5\n",
 	"@h\nPort=6\nUser = \"u v\"\nBindAddress 'q'\n",
+	"@h\nGSSAPIAuthentication yes\nGSSAPIKeyExchange yes\nGSSAPIDelegateCredentials yes\n"
+	"GSSAPIServerIdentity s\nGSSAPIClientIdentity me@R\n",
+	"@h\nForwardX11 yes\nForwardX11Trusted no\nForwardX11Timeout 5m\nXAuthLocation /x\n",
 	"@h\nEscapeChar none\n",
 	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
 };
@@ -387,6 +390,7 @@ static bool left_out(const char *line)
 {
 	static const char *const out[] = {"ciphers",
 					  "macs",
+					  "gssapikexalgorithms",
 					  "kexalgorithms",
 					  "hostkeyalgorithms",
 					  "pubkeyacceptedalgorithms",

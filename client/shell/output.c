@@ -1,0 +1,97 @@
+/* client/shell/output.c - see output.h. */
+#include "client/shell/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int spawn(char *const argv[], int out, bool quiet, pid_t *ret)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, usual;
+	int r;
+
+	if (posix_spawn_file_actions_init(&files) != 0)
+		return -ENOMEM;
+	if (posix_spawnattr_init(&attr) != 0) {
+		posix_spawn_file_actions_destroy(&files);
+		return -ENOMEM;
+	}
+	sigemptyset(&none);
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGPIPE);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &usual);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	if (r == 0 && quiet)
+		r = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY,
+						     0);
+	if (r == 0)
+		r = posix_spawnp(ret, argv[0], &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+/* All of it. */
+static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
+{
+	char *p = malloc(max + 1);
+	size_t n = 0;
+	ssize_t got = 1;
+
+	if (p == NULL)
+		return -ENOMEM;
+	while (got > 0 && n <= max) {
+		got = read(fd, p + n, max + 1 - n);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got > 0)
+			n += (size_t)got;
+	}
+	if (got < 0 || n > max) {
+		free(p);
+		return got < 0 ? -errno : -E2BIG;
+	}
+	p[n] = '\0';
+	*ret = p;
+	*ret_len = n;
+	return 0;
+}
+
+int output_of(char *const argv[], size_t max, bool quiet, char **ret, size_t *ret_len)
+{
+	int fd[2], r, status = 0;
+	char *text = NULL;
+	pid_t pid;
+
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		return -errno;
+	r = spawn(argv, fd[1], quiet, &pid);
+	close(fd[1]);
+	if (r < 0) {
+		close(fd[0]);
+		return r;
+	}
+	r = read_all(fd[0], max, &text, ret_len);
+	close(fd[0]); /* who says too much is ended by it */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r == 0 && status != 0)
+		r = -EIO;
+	if (r < 0)
+		free(text);
+	else
+		*ret = text;
+	return r;
+}
