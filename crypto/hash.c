@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -72,6 +73,17 @@ int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int 
 	    EVP_DigestFinal_ex(ctx, out, &len) == 1 && len == hash_len(alg))
 		r = 0;
 	EVP_MD_CTX_free(ctx);
+	return r;
+}
+
+int hash_pairs(enum hash_alg alg, const void *p, size_t len, char ret[HASH_PAIRS_MAX])
+{
+	struct hash_piece piece = {p, len};
+	uint8_t digest[HASH_LEN_MAX];
+	int r = hash_digest(alg, &piece, 1, digest);
+
+	for (size_t i = 0; r == 0 && i < hash_len(alg); i++)
+		ret += sprintf(ret, "%s%02x", i > 0 ? ":" : "", digest[i]);
 	return r;
 }
 

@@ -31,6 +31,10 @@ size_t hash_len(enum hash_alg alg);
 /* One digest over n pieces; out has hash_len(alg) bytes. */
 int hash_digest(enum hash_alg alg, const struct hash_piece *piece, unsigned int n, uint8_t *out)
 	__attribute__((warn_unused_result));
+/* The digest of one piece as RFC 4716 section 4 writes it: "aa:bb:…". */
+#define HASH_PAIRS_MAX (3 * HASH_LEN_MAX)
+int hash_pairs(enum hash_alg alg, const void *p, size_t len, char ret[HASH_PAIRS_MAX])
+	__attribute__((warn_unused_result));
 /* RFC 2104; out has hash_len(alg) bytes. */
 int hash_hmac(enum hash_alg alg, const void *key, size_t key_len, const void *p, size_t len,
 	      uint8_t *out) __attribute__((warn_unused_result));

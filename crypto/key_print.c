@@ -1,17 +1,9 @@
 /* crypto/key_print.c - fingerprints, as OpenSSH prints them. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "crypto/base64.h"
 #include "crypto/key_internal.h"
-
-/* RFC 4716 section 4: pairs with colons between them. */
-static void hex_pairs(const uint8_t *digest, size_t len, char *out)
-{
-	for (size_t i = 0; i < len; i++)
-		out += sprintf(out, "%s%02x", i > 0 ? ":" : "", digest[i]);
-}
 
 /* Without its padding. */
 static void base64_bare(const uint8_t *digest, size_t len, char *out)
@@ -33,17 +25,16 @@ int key_fingerprint_as(const struct key *k, enum hash_alg alg, char *buf, size_t
 	const struct key *plain = key_plain(k);
 	struct hash_piece piece = {plain->blob, plain->blob_len};
 	uint8_t digest[HASH_LEN_MAX];
-	char text[3 * HASH_LEN_MAX];
+	char text[HASH_PAIRS_MAX];
 	int r;
 
 	if ((size_t)alg >= sizeof(prefix) / sizeof(prefix[0]) || prefix[alg] == NULL)
 		return -ENOTSUP;
-	r = hash_digest(alg, &piece, 1, digest);
+	r = alg == HASH_MD5 ? hash_pairs(alg, plain->blob, plain->blob_len, text)
+			    : hash_digest(alg, &piece, 1, digest);
 	if (r < 0)
 		return r;
-	if (alg == HASH_MD5)
-		hex_pairs(digest, hash_len(alg), text);
-	else
+	if (alg != HASH_MD5)
 		base64_bare(digest, hash_len(alg), text);
 	if (strlen(prefix[alg]) + strlen(text) >= size)
 		return -ENOBUFS;

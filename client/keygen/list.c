@@ -9,8 +9,7 @@
 
 #include "client/command.h"
 #include "client/keygen/keygen.h"
-#include "client/keygen/x509.h"
-#include "crypto/base64.h"
+#include "crypto/certinfo.h"
 #include "crypto/hash.h"
 
 #define LINE_LEN_MAX (64 * 1024)
@@ -32,55 +31,33 @@ static int hash_of(const char *name)
 	return -1;
 }
 
-static size_t digest_of(const uint8_t *p, size_t len, enum hash_alg alg, uint8_t *ret)
-{
-	struct hash_piece piece = {p, len};
-
-	return hash_digest(alg, &piece, 1, ret) == 0 ? hash_len(alg) : 0;
-}
-
 /* A certificate's is that of the key in it. */
 static size_t key_digest(const struct key *k, const char *hash, uint8_t *ret)
 {
-	size_t len;
-	const uint8_t *blob = key_blob(key_plain(k), &len);
+	enum hash_alg alg = hashes[hash_of(hash)].alg;
+	struct hash_piece piece;
 
-	return digest_of(blob, len, hashes[hash_of(hash)].alg, ret);
+	piece.p = key_blob(key_plain(k), &piece.len);
+	return hash_digest(alg, &piece, 1, ret) == 0 ? hash_len(alg) : 0;
 }
 
-static void colons(const uint8_t *p, size_t len, char *ret)
+/* Room for "SHA512:" and its base64. */
+static void fingerprint(const struct key *k, const char *hash, char ret[KEYGEN_FINGERPRINT_MAX])
 {
-	for (size_t i = 0; i < len; i++)
-		ret += sprintf(ret, "%s%02x", i > 0 ? ":" : "", p[i]);
-}
-
-static void fingerprint(const struct key *k, const char *hash, char *ret)
-{
-	uint8_t digest[HASH_LEN_MAX];
-	size_t n = key_digest(k, hash, digest);
-
-	ret += sprintf(ret, "%s:", hashes[hash_of(hash)].label);
-	if (hashes[hash_of(hash)].alg == HASH_MD5) {
-		colons(digest, n, ret);
-		return;
-	}
-	base64_encode(digest, n, ret);
-	ret[base64_len(n)] = '\0';
-	ret[strcspn(ret, "=")] = '\0';
+	if (key_fingerprint_as(k, hashes[hash_of(hash)].alg, ret, KEYGEN_FINGERPRINT_MAX) < 0)
+		*ret = '\0';
 }
 
 void keygen_fingerprint(const struct keygen *g, const struct key *k,
 			char buf[KEYGEN_FINGERPRINT_MAX])
 {
-	_Static_assert(4 * HASH_LEN_MAX <= KEYGEN_FINGERPRINT_MAX, "colons");
-
 	fingerprint(k, g->hash != NULL && hash_of(g->hash) >= 0 ? g->hash : "sha256", buf);
 }
 
 void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const char *comment)
 {
 	const char *hash = g->hash != NULL ? g->hash : "sha256";
-	char text[4 * HASH_LEN_MAX];
+	char text[KEYGEN_FINGERPRINT_MAX];
 
 	fingerprint(k, hash, text);
 	printf("%u %s %s (%s)\n", key_bits(k), text, *comment != '\0' ? comment : "no comment",
@@ -163,11 +140,30 @@ static void text_set(json_t *o, const struct keyfile *kf, const char *name,
 	keyfile_bytes_free(&b);
 }
 
+static void cert_set(json_t *o, const struct keyfile *kf)
+{
+	struct certinfo c;
+	int r = certinfo_key(kf->key, &c);
+
+	if (r == -ENOENT && kf->n_certs > 0)
+		r = certinfo_x509(kf->cert[0].der, kf->cert[0].len, &c);
+	if (r < 0)
+		return;
+	for (int i = 0; i < CERTINFO_FIELDS; i++)
+		if (c.text[i] != NULL)
+			json_object_set_new(o, certinfo_name(i),
+					    i == CERTINFO_KEY_USAGE_BITS
+						    ? json_integer(atol(c.text[i]))
+						    : json_string(c.text[i]));
+	certinfo_fini(&c);
+}
+
 static json_t *json_of(const struct keyfile *kf)
 {
 	json_t *o = json_object();
-	uint8_t digest[HASH_LEN_MAX];
-	char text[4 * HASH_LEN_MAX];
+	char text[KEYGEN_FINGERPRINT_MAX];
+	size_t len;
+	const uint8_t *blob = key_blob(key_plain(kf->key), &len);
 
 	json_object_set_new(o, "type", json_string(key_type(kf->key)));
 	json_object_set_new(o, "bits", json_integer(key_bits(kf->key)));
@@ -176,16 +172,15 @@ static json_t *json_of(const struct keyfile *kf)
 	json_object_set_new(o, "encrypted", json_boolean(kf->encrypted));
 	json_object_set_new(o, "comment", json_string(kf->comment));
 	for (int i = 0; i < 3; i++) {
-		colons(digest, key_digest(kf->key, hashes[i].name, digest), text);
-		json_object_set_new(o, hashes[i].name, json_string(text));
+		if (hash_pairs(hashes[i].alg, blob, len, text) == 0)
+			json_object_set_new(o, hashes[i].name, json_string(text));
 	}
 	fingerprint(kf->key, "sha256", text);
 	json_object_set_new(o, "sha256_b64", json_string(text));
 	text_set(o, kf, "openssh", KEYFILE_OPENSSH);
 	text_set(o, kf, "rfc4716", KEYFILE_RFC4716);
 	text_set(o, kf, "pem", KEYFILE_PKCS8);
-	if (kf->n_certs > 0)
-		x509_describe(&kf->cert[0], o);
+	cert_set(o, kf);
 	return o;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/cert.h"
+#include "crypto/certinfo.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,6 +27,20 @@ static void look(const struct key *k, const struct cert *c)
 			abort();
 }
 
+/* What it says of itself is text. */
+static void said(const struct key *k)
+{
+	struct certinfo c;
+
+	if (certinfo_key(k, &c) < 0)
+		return;
+	for (int i = 0; i < CERTINFO_FIELDS; i++)
+		for (const char *p = c.text[i]; p != NULL && *p != '\0'; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				abort();
+	certinfo_fini(&c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct key *k = NULL;
@@ -39,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (key_cert(k) != NULL)
 		look(k, key_cert(k));
+	said(k);
 	key_free(k);
 	return 0;
 }

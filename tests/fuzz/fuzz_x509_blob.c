@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/certinfo.h"
 #include "crypto/x509key.h"
 #include "tests/unit/x509_fixtures.h"
 
@@ -52,6 +53,20 @@ static void look(const struct key *k, const struct x509key *x)
 		abort();
 }
 
+/* What it says of itself is text. */
+static void said(const struct key *k)
+{
+	struct certinfo c;
+
+	if (certinfo_key(k, &c) < 0)
+		return;
+	for (int i = 0; i < CERTINFO_FIELDS; i++)
+		for (const char *p = c.text[i]; p != NULL && *p != '\0'; p++)
+			if ((unsigned char)*p < 0x20 || *p == 0x7f)
+				abort();
+	certinfo_fini(&c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct key *k = NULL;
@@ -67,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (key_x509(k) != NULL)
 		look(k, key_x509(k));
+	said(k);
 	key_free(k);
 	return 0;
 }
