@@ -268,6 +268,8 @@ static void host_key_load(const struct conf_host_key *c, struct host_agent *agen
 
 	if (c->format != NULL)
 		r = keyfile_format_find(c->format, &o.format);
+	if (r == -EMEDIUMTYPE)
+		snprintf(why, sizeof(why), "%s", keyfile_format_instead(c->format));
 	if (c->passphrase_file != NULL) {
 		o.passphrase = passphrase_read;
 		o.passphrase_arg = (void *)(uintptr_t)c->passphrase_file;

@@ -47,9 +47,13 @@ enum keyfile_format {
 	KEYFILE_FORMATS,
 };
 
-/* "auto", "openssh", "pem", …, or the number the format has in parity's table. -EINVAL. */
+/*
+ * "auto", "openssh", "pem", …, or the number the format has in parity's table. -EINVAL;
+ * -EMEDIUMTYPE: a number of what is not taken, keyfile_format_instead() says what to do.
+ */
 int keyfile_format_find(const char *name, enum keyfile_format *ret)
 	__attribute__((warn_unused_result));
+const char *keyfile_format_instead(const char *name); /* NULL: it is taken, or is none */
 const char *keyfile_format_name(enum keyfile_format f);
 
 struct keyfile_opts {
@@ -59,7 +63,9 @@ struct keyfile_opts {
 	 * their number, or an error, which is then the load's. NULL: -ENOKEY. what is the file.
 	 */
 	int (*passphrase)(void *arg, const char *what, char *buf, size_t size);
-	void *passphrase_arg;
+	/* The same of the keys in a PKCS#12 file, where it is not the file's own; NULL: it is. */
+	int (*key_passphrase)(void *arg, const char *what, char *buf, size_t size);
+	void *passphrase_arg; /* of both */
 	/*
 	 * Which of several: an exact name ("CN=a, O=b"), else the first that contains the text;
 	 * a JWK's kid; NULL or "*": the first.
@@ -118,6 +124,9 @@ int keyfile_load(const char *path, const struct keyfile_opts *o, struct keyfile 
 void keyfile_free(struct keyfile *kf); /* NULL is fine */
 /* Takes the key out of it; the caller's from now on. */
 struct key *keyfile_take(struct keyfile *kf);
+/* The certificates of from instead of its own. -ESRCH: none of them is the key's. */
+int keyfile_certs_take(struct keyfile *kf, struct keyfile *from)
+	__attribute__((warn_unused_result));
 /* A file of a key that is not in one yet: takes k on success. */
 int keyfile_new(struct key *k, const char *comment, struct keyfile **ret)
 	__attribute__((warn_unused_result));

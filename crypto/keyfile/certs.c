@@ -98,8 +98,11 @@ bool certs_asked(const struct kf_ctx *c)
 	return wants(c->o->subject) || wants(c->o->thumbprint);
 }
 
-/* "CN=a, O=b": the most particular first, or as it stands in the certificate. */
-static char *name_text(const X509 *x, unsigned long order)
+/*
+ * "CN=a, O=b": the most particular first, or as it stands in the certificate; a comma in a value
+ * behind a backslash, or all of it in quotes.
+ */
+static char *name_text(const X509 *x, unsigned long writing)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *p, *copy = NULL;
@@ -107,7 +110,7 @@ static char *name_text(const X509 *x, unsigned long order)
 
 	if (bio != NULL && X509_NAME_print_ex(bio, X509_get_subject_name(x), 0,
 					      ASN1_STRFLGS_RFC2253 | XN_FLAG_SEP_CPLUS_SPC |
-						      XN_FLAG_FN_SN | order) >= 0) {
+						      XN_FLAG_FN_SN | writing) >= 0) {
 		len = BIO_get_mem_data(bio, &p);
 		if (len >= 0 && len <= NAME_MAX_LEN)
 			copy = strndup(p, (size_t)len);
@@ -129,9 +132,9 @@ static void squeeze(char *s)
 
 enum match { MATCH_NONE, MATCH_PART, MATCH_WHOLE };
 
-static enum match name_match(const X509 *x, unsigned long order, const char *subject)
+static enum match name_match(const X509 *x, unsigned long writing, const char *subject)
 {
-	char *have = name_text(x, order), *want = strdup(subject);
+	char *have = name_text(x, writing), *want = strdup(subject);
 	enum match m = MATCH_NONE;
 
 	if (have != NULL && want != NULL) {
@@ -149,10 +152,16 @@ static enum match name_match(const X509 *x, unsigned long order, const char *sub
 
 static enum match subject_match(const X509 *x, const char *subject)
 {
-	enum match a = name_match(x, 0, subject);
-	enum match b = name_match(x, XN_FLAG_DN_REV, subject);
+	static const unsigned long writings[] = {0, XN_FLAG_DN_REV, ASN1_STRFLGS_ESC_QUOTE,
+						 XN_FLAG_DN_REV | ASN1_STRFLGS_ESC_QUOTE};
+	enum match best = MATCH_NONE;
 
-	return a > b ? a : b;
+	for (size_t i = 0; i < sizeof(writings) / sizeof(writings[0]); i++) {
+		enum match m = name_match(x, writings[i], subject);
+
+		best = m > best ? m : best;
+	}
+	return best;
 }
 
 static bool thumbprint_is(const struct keyfile_cert *cert, const char *text)
@@ -224,16 +233,16 @@ int certs_key(const struct keyfile_cert *cert, struct key **ret)
 	return r;
 }
 
-/* The certificate of the key that is there already. */
-static int own_cert(struct kf_ctx *c)
+/* The certificate of this key. */
+static int own_cert(const struct keyfile *kf, const struct key *of)
 {
-	for (unsigned int i = 0; i < c->kf->n_certs; i++) {
+	for (unsigned int i = 0; i < kf->n_certs; i++) {
 		struct key *k = NULL;
 		bool same;
 
-		if (certs_key(&c->kf->cert[i], &k) < 0)
+		if (certs_key(&kf->cert[i], &k) < 0)
 			continue;
-		same = key_equal(k, c->kf->key);
+		same = key_equal(k, of);
 		key_free(k);
 		if (same)
 			return (int)i;
@@ -263,10 +272,25 @@ int certs_settle(struct kf_ctx *c)
 		to_front(kf, (unsigned int)at);
 		return certs_key(&kf->cert[0], &kf->key);
 	}
-	own = own_cert(c);
+	own = own_cert(kf, kf->key);
 	if (own >= 0)
 		to_front(kf, (unsigned int)own);
 	if (!certs_asked(c))
 		return 0;
 	return own >= 0 && cert_match(c, &kf->cert[0]) != MATCH_NONE ? 0 : -ESRCH;
+}
+
+int keyfile_certs_take(struct keyfile *kf, struct keyfile *from)
+{
+	int own = own_cert(from, kf->key);
+
+	if (own < 0)
+		return own;
+	to_front(from, (unsigned int)own);
+	for (unsigned int i = 0; i < kf->n_certs; i++)
+		free(kf->cert[i].der);
+	memcpy(kf->cert, from->cert, sizeof(kf->cert));
+	kf->n_certs = from->n_certs;
+	from->n_certs = 0;
+	return 0;
 }

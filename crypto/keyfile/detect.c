@@ -80,9 +80,7 @@ static bool is_jks(struct blob_str s)
 static int jks_parse(struct kf_ctx *c, struct blob_str s)
 {
 	(void)s;
-	return kf_fail(c, -EMEDIUMTYPE,
-		       "a Java key store: convert it to PKCS#12 (keytool -importkeystore "
-		       "-deststoretype PKCS12)");
+	return kf_fail(c, -EMEDIUMTYPE, KF_JKS_INSTEAD);
 }
 
 static bool is_ssh2_private(struct blob_str s)

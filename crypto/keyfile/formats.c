@@ -34,9 +34,42 @@ static const struct {
 	{99, 99, KEYFILE_AUTO},
 };
 
-int keyfile_format_find(const char *name, enum keyfile_format *ret)
+static const struct {
+	unsigned char number;
+	const char *instead;
+} foreign[] = {
+	{0, "a store of Windows: name a file, a token or an agent"},
+	{1, "a store of Windows: name a file, a token or an agent"},
+	{4, KF_JKS_INSTEAD},
+	{5, KF_JKS_INSTEAD},
+	{21, "a key store of Bouncy Castle: convert it to PKCS#12"},
+	{22, "a key store of Bouncy Castle: convert it to PKCS#12"},
+};
+
+static bool number_read(const char *name, unsigned long *ret)
 {
 	char *end;
+
+	if (name[0] < '0' || name[0] > '9')
+		return false;
+	*ret = strtoul(name, &end, 10);
+	return *end == '\0';
+}
+
+const char *keyfile_format_instead(const char *name)
+{
+	unsigned long number;
+
+	if (!number_read(name, &number))
+		return NULL;
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (number == foreign[i].number)
+			return foreign[i].instead;
+	return NULL;
+}
+
+int keyfile_format_find(const char *name, enum keyfile_format *ret)
+{
 	unsigned long number;
 
 	for (int i = 0; i < KEYFILE_FORMATS; i++)
@@ -44,15 +77,14 @@ int keyfile_format_find(const char *name, enum keyfile_format *ret)
 			*ret = (enum keyfile_format)i;
 			return 0;
 		}
-	if (name[0] < '0' || name[0] > '9')
+	if (!number_read(name, &number))
 		return -EINVAL;
-	number = strtoul(name, &end, 10);
-	for (size_t i = 0; *end == '\0' && i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (number == numbers[i].file || number == numbers[i].blob) {
 			*ret = numbers[i].format;
 			return 0;
 		}
-	return -EINVAL;
+	return keyfile_format_instead(name) != NULL ? -EMEDIUMTYPE : -EINVAL;
 }
 
 const char *keyfile_format_name(enum keyfile_format f)

@@ -25,9 +25,16 @@ struct kf_ctx {
 	const char *what; /* the path; "" for memory */
 	bool too_open;    /* private keys are refused: others may reach the file */
 	struct keyfile *kf;
-	char *pass; /* secret memory, asked for once */
-	size_t pass_len;
+	bool within; /* a key in the file, which may have a passphrase of its own, is opened */
+	/* The file's passphrase and that of keys in it, each asked for once. */
+	struct kf_pass {
+		char *p; /* secret memory */
+		size_t len;
+	} pass[2];
 };
+
+#define KF_JKS_INSTEAD                                                                             \
+	"a Java key store: convert it to PKCS#12 (keytool -importkeystore -deststoretype PKCS12)"
 
 /* Sets why and returns r. */
 int kf_fail(struct kf_ctx *c, int r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -26,28 +26,41 @@ int kf_fail(struct kf_ctx *c, int r, const char *fmt, ...)
 	return r;
 }
 
+static int pass_ask(const struct kf_ctx *c, bool within, struct kf_pass *pass)
+{
+	const struct keyfile_opts *o = c->o;
+	int n;
+
+	pass->p = secret_new(KEYFILE_PASSPHRASE_MAX + 1);
+	if (pass->p == NULL)
+		return -ENOMEM;
+	n = (within ? o->key_passphrase : o->passphrase)(o->passphrase_arg, c->what, pass->p,
+							 KEYFILE_PASSPHRASE_MAX);
+	if (n > KEYFILE_PASSPHRASE_MAX)
+		return -EINVAL;
+	if (n < 0)
+		return n;
+	pass->len = (size_t)n;
+	pass->p[n] = '\0';
+	return 0;
+}
+
 int kf_passphrase(struct kf_ctx *c, const char **ret, size_t *ret_len)
 {
-	int n;
+	bool within = c->within && c->o->key_passphrase != NULL;
+	struct kf_pass *pass = &c->pass[within];
+	int r;
 
 	c->kf->encrypted = true;
 	if (c->too_open) /* not even asked for */
 		return -EACCES;
-	if (c->pass == NULL) {
-		if (c->o->passphrase == NULL)
-			return -ENOKEY;
-		c->pass = secret_new(KEYFILE_PASSPHRASE_MAX + 1);
-		if (c->pass == NULL)
-			return -ENOMEM;
-		n = c->o->passphrase(c->o->passphrase_arg, c->what, c->pass,
-				     KEYFILE_PASSPHRASE_MAX);
-		if (n < 0)
-			return n;
-		c->pass_len = (size_t)n;
-		c->pass[n] = '\0';
-	}
-	*ret = c->pass;
-	*ret_len = c->pass_len;
+	if (!within && c->o->passphrase == NULL)
+		return -ENOKEY;
+	r = pass->p == NULL ? pass_ask(c, within, pass) : 0;
+	if (r < 0)
+		return r;
+	*ret = pass->p;
+	*ret_len = pass->len;
 	return 0;
 }
 
@@ -111,8 +124,9 @@ static int context_parse(struct kf_ctx *c, struct blob_str s, struct keyfile **r
 	    (c->kf->key->is_private || c->kf->sk != NULL))
 		r = -EACCES;
 	ERR_clear_error();
-	if (c->pass != NULL)
-		secret_free(c->pass, KEYFILE_PASSPHRASE_MAX + 1);
+	for (int i = 0; i < 2; i++)
+		if (c->pass[i].p != NULL)
+			secret_free(c->pass[i].p, KEYFILE_PASSPHRASE_MAX + 1);
 	if (r < 0) {
 		keyfile_free(c->kf);
 		return r;

@@ -1,5 +1,6 @@
 /*
- * crypto/keyfile/pfx.c - PKCS#12 (RFC 7292): keys and certificates under one password.
+ * crypto/keyfile/pfx.c - PKCS#12 (RFC 7292): keys and certificates under one password, the keys
+ * under another one where they have it.
  *
  * The MAC is checked before anything is opened. Every derivation's rounds are looked at before
  * it is made, which PKCS12_parse() would not do; so the bags are walked here.
@@ -64,10 +65,12 @@ static int sealed_key(struct kf_ctx *c, struct bag_keys *keys, const PKCS12_SAFE
 	int r;
 
 	X509_SIG_get0(PKCS12_SAFEBAG_get0_pkcs8(bag), &alg, &sealed);
+	c->within = true;
 	r = pbe_open(c, alg,
 		     (struct blob_str){ASN1_STRING_get0_data(sealed),
 				       (size_t)ASN1_STRING_length(sealed)},
 		     &plain, &len);
+	c->within = false;
 	if (r < 0)
 		return r;
 	r = key_keep(keys, (struct blob_str){plain, len});

@@ -204,8 +204,8 @@ static int op_pfx_parse(const void *arg)
 	r = disarm(kf_pfx_parse(&c, (struct blob_str){form->text.p, form->text.len}));
 	if (r < 0)
 		cr_expect_null(c.kf->key);
-	if (c.pass != NULL)
-		secret_free(c.pass, KEYFILE_PASSPHRASE_MAX + 1);
+	if (c.pass[0].p != NULL)
+		secret_free(c.pass[0].p, KEYFILE_PASSPHRASE_MAX + 1);
 	keyfile_free(c.kf);
 	return r;
 }

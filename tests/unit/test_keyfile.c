@@ -361,7 +361,8 @@ Test(keyfile, formats_have_names_and_numbers)
 		{"3", KEYFILE_PFX},     {"15", KEYFILE_PPK},  {"20", KEYFILE_PKCS11},
 		{"23", KEYFILE_PKCS11}, {"99", KEYFILE_AUTO}, {"rfc4716", KEYFILE_RFC4716},
 	};
-	static const char *const bad[] = {"", "jks", "0", "1", "4", "5", "21", "22", "2x", "-2"};
+	static const char *const bad[] = {"", "jks", "24", "2x", "-2"};
+	static const char *const foreign[] = {"0", "1", "4", "5", "21", "22"};
 	enum keyfile_format f;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -370,4 +371,8 @@ Test(keyfile, formats_have_names_and_numbers)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		cr_expect_eq(keyfile_format_find(bad[i], &f), -EINVAL, "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		cr_expect_eq(keyfile_format_find(foreign[i], &f), -EMEDIUMTYPE, "%s", foreign[i]);
+		cr_expect_not_null(keyfile_format_instead(foreign[i]), "%s", foreign[i]);
+	}
 }
