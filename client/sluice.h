@@ -294,7 +294,10 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 					   const void *data, size_t len, uint8_t *sig,
 					   size_t *sig_len),
 			       void *arg);
-/* A host key to be accepted, beside what files of known hosts say. */
+/*
+ * A host key to be accepted, beside what files of known hosts say; of a certificate its key.
+ * -EKEYEXPIRED: its time is over.
+ */
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k);
 
 /*
@@ -351,7 +354,8 @@ enum sluice_info {
 	SLUICE_INFO_BYTES_IN, /* of the socket, decimal */
 	SLUICE_INFO_BYTES_OUT,
 	SLUICE_INFO_REKEYS, /* key exchanges after the first, decimal */
-	/* Seconds the server wants us to stay away when this is over, decimal; 0: it did not say. */
+	/* Seconds the server wants us to stay away when this is over, decimal; 0: it did not say.
+	 */
 	SLUICE_INFO_RETRY_AFTER,
 };
 /* As text, cut to size; its length, or -SLUICE_E_NOT_CONNECTED while it is not known. */
@@ -527,28 +531,42 @@ ssize_t sluice_hex_decode(const char *hex, void *buf, size_t size);
 /* --- keys ------------------------------------------------------------------------------------ */
 
 struct sluice_key_opts {
-	size_t size;        /* sizeof(struct sluice_key_opts) */
-	const char *format; /* "auto" (NULL), "openssh", "pem", "pkcs8", "pfx", "ppk", "jwk", … */
+	size_t size; /* sizeof(struct sluice_key_opts) */
+	/* "auto" (NULL), "openssh", "pem", "pkcs8", "pfx", "ppk", "jwk", …, or a number others
+	 * know it by: sluice_key(3). */
+	const char *format;
 	const char *passphrase; /* NULL: ask */
 	/* Writes at most size bytes, returns their number or a negative number. */
 	ssize_t (*ask)(void *arg, const char *what, char *buf, size_t size);
 	void *arg;
 	const char *subject, *thumbprint; /* which of several */
+	/* Of the keys in a PKCS#12 file, where it is not the file's own. */
+	const char *key_passphrase;
+	/* The public half will do: a public key, a certificate, a file nobody has to open. */
+	bool public_half;
+	/* What is wrong, for people; may be NULL. */
+	char *why;
+	size_t why_size;
 };
 /*
  * A private key of a file in any format, or of a token ("pkcs11:…"). opts may be NULL. -ENOKEY: it
- * wants a passphrase; -EKEYREJECTED: a wrong one; -EACCES: others may read the file; -EBADMSG,
- * -ENOTSUP: not a key, or none of ours.
+ * wants a passphrase; -EKEYREJECTED: a wrong one; -EACCES: others may read the file; -ESRCH: no
+ * key of that subject or thumbprint; -EMEDIUMTYPE: a format to be converted, why says how;
+ * -EBADMSG, -ENOTSUP: not a key, or none of ours.
  */
 int sluice_key_load(const char *path, const struct sluice_key_opts *opts, struct sluice_key **ret);
 /* The same of text in memory. */
 int sluice_key_parse(const void *text, size_t len, const struct sluice_key_opts *opts,
 		     struct sluice_key **ret);
 /*
- * A certificate for the key: the line of a *-cert.pub. A login shows it before the bare key. Before
- * the key is added to a connection. -EINVAL: not of this key.
+ * A certificate for the key, which a login shows before the bare key while its time lasts: the line
+ * of a *-cert.pub; or X.509 certificates, its own among those above it (PEM, PKCS#7, base64), which
+ * are shown where PubkeyAcceptedAlgorithms names an x509v3- algorithm, as those that lay in the
+ * key's file are. Before the key is added to a connection. -EINVAL: not of this key.
  */
-int sluice_key_certificate(struct sluice_key *k, const char *line);
+int sluice_key_certificate(struct sluice_key *k, const char *text);
+/* The same of bytes, which may be DER. */
+int sluice_key_certificate_parse(struct sluice_key *k, const void *p, size_t len);
 /* A public key, or certificate: "type base64 comment". */
 int sluice_key_public(const char *line, struct sluice_key **ret);
 void sluice_key_free(struct sluice_key *k); /* wipes; NULL is fine */
@@ -561,11 +579,50 @@ enum sluice_key_field {
 	SLUICE_KEY_SHA1,
 	SLUICE_KEY_SHA256,
 	SLUICE_KEY_COMMENT,
-	SLUICE_KEY_PRIVATE, /* "yes" or "no" */
+	SLUICE_KEY_PRIVATE, /* "yes" or "no": whether it signs. No field has what it signs with. */
+
+	SLUICE_KEY_ALGORITHM, /* "RSA", "ECDSA", "ED25519", … */
+	SLUICE_KEY_FORMAT,    /* what it was read from: "pfx", … */
+	SLUICE_KEY_MD5_PAIRS, /* fingerprints as "aa:bb:…" */
+	SLUICE_KEY_SHA1_PAIRS,
+	SLUICE_KEY_SHA256_PAIRS,
+
+	/* What its certificate says, X.509's or OpenSSH's; "": nothing, or there is none. */
+	SLUICE_KEY_SUBJECT,    /* "CN=a, O=b"; OpenSSH's: the key id */
+	SLUICE_KEY_ISSUER,     /* the same; OpenSSH's: the authority's fingerprint */
+	SLUICE_KEY_SERIAL,     /* hexadecimal, two digits a byte */
+	SLUICE_KEY_VERSION,    /* "V3" */
+	SLUICE_KEY_NOT_BEFORE, /* "2000-01-23T14:00:00Z" */
+	SLUICE_KEY_NOT_AFTER,
+	SLUICE_KEY_EFFECTIVE, /* the same in local time: "23-Jan-2000 15:00:00" */
+	SLUICE_KEY_EXPIRATION,
+	SLUICE_KEY_SIG_ALGORITHM, /* by which it was signed */
+	SLUICE_KEY_SAN,           /* comma lists: other names; OpenSSH's: principals */
+	SLUICE_KEY_USAGE,         /* "Digital Signature,…" */
+	SLUICE_KEY_EXT_USAGE,     /* OIDs */
+	SLUICE_KEY_USAGE_BITS,    /* 0x80 Digital Signature, and so on down; decimal */
+	SLUICE_KEY_CERT_MD5,      /* of the certificate, "aa:bb:…" */
+	SLUICE_KEY_CERT_SHA1,
+	SLUICE_KEY_CERT_SHA256,
 };
 /* As text, cut to size; its length. */
 ssize_t sluice_key_info(const struct sluice_key *k, enum sluice_key_field f, char *buf,
 			size_t size);
+
+struct sluice_key_out {
+	size_t size;            /* sizeof(struct sluice_key_out) */
+	const char *format;     /* "openssh" (NULL), "pem", "pkcs8", "pfx", "ppk", "jwk", … */
+	bool private_half;      /* else the public one alone */
+	const char *passphrase; /* NULL: in clear */
+};
+/*
+ * The key as a file of a format; out NULL: the line of its public half. Returns the length, behind
+ * which a NUL stands; with size 0 the length alone. What is private is the caller's to wipe.
+ * -EINVAL: it has no private half, or there is no such format; -ENOTSUP: it never leaves its token,
+ * or the format cannot hold it; -ENOBUFS: size.
+ */
+ssize_t sluice_key_export(const struct sluice_key *k, const struct sluice_key_out *out, char *buf,
+			  size_t size);
 
 #ifdef __cplusplus
 }

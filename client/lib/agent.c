@@ -47,17 +47,17 @@ static void tell_where(struct sluice *s)
 /* Takes the key out of the list. */
 static int identity_take(struct sluice *s, struct agent_key *from)
 {
-	struct sluice_key *k = calloc(1, sizeof(*k));
+	struct keyfile *file = NULL;
+	struct sluice_key *k = NULL;
+	int r = keyfile_new(from->key, from->comment, &file);
 
-	if (k == NULL)
-		return -ENOMEM;
-	k->refs = 1;
-	k->key = from->key;
-	k->comment = from->comment;
+	if (r < 0)
+		return r;
 	from->key = NULL;
-	from->comment = NULL;
-	s->identity[s->n_identities++] = (struct identity){k, sign_by_agent, s};
-	return 0;
+	r = key_wrap(file, &k);
+	if (r == 0)
+		s->identity[s->n_identities++] = (struct identity){k, sign_by_agent, s};
+	return r;
 }
 
 static int agent_meet(struct sluice *s)

@@ -110,7 +110,7 @@ static int hosts_init(const struct sluice *s, struct hosts *h)
 static bool given(const struct sluice *s, const struct key *k)
 {
 	for (unsigned int i = 0; i < s->n_accepted; i++)
-		if (key_equal(s->accepted[i]->key, k))
+		if (key_equal(key_plain(s->accepted[i]->key), k))
 			return true;
 	return false;
 }

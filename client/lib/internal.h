@@ -16,7 +16,9 @@
 #include "client/lib/engine.h"
 #include "client/lib/settings.h"
 #include "client/sluice.h"
+#include "crypto/certinfo.h"
 #include "crypto/key.h"
+#include "crypto/keyfile.h"
 #include "ssh/ident.h"
 #include "ssh/pump.h"
 #include "ssh/session_msg.h"
@@ -92,11 +94,13 @@ TAILQ_HEAD(channels, sluice_channel);
 /* --- keys ---------------------------------------------------------------------------------------
  */
 
+#define KEY_CERTS_MAX 4 /* OpenSSH's, and the forms RSA has with X.509 */
 struct sluice_key {
 	unsigned int refs; /* atomic */
-	struct key *key;
-	struct key *cert; /* for it; NULL: none */
-	char *comment;
+	struct keyfile *file;
+	struct key *key; /* of the file */
+	struct key *cert[KEY_CERTS_MAX]; /* for it, in the order they are shown */
+	unsigned int n_certs;
 };
 
 typedef int (*sign_fn)(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
@@ -108,6 +112,11 @@ struct identity {
 	void *arg;
 };
 const struct sluice_key *key_get(const struct sluice_key *k);
+/* Takes file. */
+int key_wrap(struct keyfile *file, struct sluice_key **ret);
+/* What the key's certificate says; -ENOENT: it has none. */
+int key_cert_info(const struct sluice_key *k, struct certinfo *ret);
+bool key_cert_over(const struct key *cert); /* its time, or not begun yet */
 char *key_line(const struct key *k); /* "type base64"; the caller's to free() */
 
 /* --- what the server listens on for us -----------------------------------------------------------
@@ -130,7 +139,7 @@ struct login {
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
 	unsigned int next_key, passwords, kbdints, rounds, gss_tried, tries, banners;
 	bool agent_asked;         /* for its keys */
-	bool cert_shown;          /* of the key before next_key; it comes by itself next */
+	unsigned int certs_shown; /* of the key at next_key, which comes by itself behind them */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
 	const struct identity *identity;
 };

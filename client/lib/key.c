@@ -1,14 +1,13 @@
-/* client/lib/key.c - keys as programs hold them. */
+/* client/lib/key.c - keys as programs hold them: reading them, and what certifies them. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/lib/internal.h"
-#include "crypto/base64.h"
 #include "crypto/cert.h"
-#include "crypto/keyfile.h"
-#include "crypto/secret.h"
+#include "crypto/x509key.h"
 
 const struct sluice_key *key_get(const struct sluice_key *k)
 {
@@ -16,197 +15,245 @@ const struct sluice_key *key_get(const struct sluice_key *k)
 	return k;
 }
 
+static void certs_drop(struct sluice_key *k)
+{
+	while (k->n_certs > 0)
+		key_free(k->cert[--k->n_certs]);
+}
+
 void sluice_key_free(struct sluice_key *k)
 {
 	if (k == NULL || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	key_free(k->key);
-	key_free(k->cert);
-	free(k->comment);
+	certs_drop(k);
+	keyfile_free(k->file);
 	free(k);
 }
 
-/* Takes k. */
-static int key_wrap(struct key *k, const char *comment, struct sluice_key **ret)
-{
-	struct sluice_key *w = calloc(1, sizeof(*w));
-	char *copy = strdup(comment);
+/* --- certificates ---------------------------------------------------------------------------- */
 
-	if (w == NULL || copy == NULL) {
-		key_free(k);
-		free(copy);
-		free(w);
+/* Those of the file as each form of RFC 6187 has them, in the order of key_sig_alg_at(). */
+static int x509_forms(struct sluice_key *k)
+{
+	const struct keyfile *f = k->file;
+	const char *name, *last = "";
+	int r;
+
+	for (unsigned int i = 0; (name = key_sig_alg_at(i)) != NULL; i++) {
+		if (strncmp(name, "x509v3-", 7) != 0 || strcmp(name, last) == 0 ||
+		    k->n_certs == KEY_CERTS_MAX)
+			continue;
+		r = x509key_make(name, k->key, f->cert, f->n_certs, &k->cert[k->n_certs]);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0) /* not of such a key, or more than fits */
+			continue;
+		k->n_certs++;
+		last = name;
+	}
+	return 0;
+}
+
+int key_wrap(struct keyfile *file, struct sluice_key **ret)
+{
+	struct sluice_key *k = calloc(1, sizeof(*k));
+	int r = 0;
+
+	if (k == NULL) {
+		keyfile_free(file);
 		return -ENOMEM;
 	}
-	w->refs = 1;
-	w->key = k;
-	w->comment = copy;
-	*ret = w;
-	return 0;
+	*k = (struct sluice_key){.refs = 1, .file = file, .key = file->key};
+	if (file->n_certs > 0 && key_is_private(k->key))
+		r = x509_forms(k);
+	if (r < 0)
+		sluice_key_free(k);
+	else
+		*ret = k;
+	return r;
+}
+
+/* One of OpenSSH's, or none, which it takes; then those of the file. */
+static int certs_set(struct sluice_key *k, struct key *openssh)
+{
+	certs_drop(k);
+	if (openssh != NULL)
+		k->cert[k->n_certs++] = openssh;
+	return x509_forms(k);
+}
+
+/* The one of OpenSSH's, which is the caller's then; NULL: there is none. */
+static struct key *openssh_take(struct sluice_key *k)
+{
+	struct key *first = k->n_certs > 0 ? k->cert[0] : NULL;
+
+	if (first == NULL || key_cert(first) == NULL)
+		return NULL;
+	k->cert[0] = NULL;
+	return first;
+}
+
+int sluice_key_certificate_parse(struct sluice_key *k, const void *p, size_t len)
+{
+	const struct keyfile_opts o = {.public_half = true};
+	struct keyfile *kf = NULL;
+	int r = keyfile_parse(p, len, &o, &kf);
+
+	if (r < 0)
+		return r;
+	if (key_cert(kf->key) != NULL && key_equal(key_plain(kf->key), k->key))
+		r = certs_set(k, keyfile_take(kf));
+	else if (kf->n_certs > 0 && keyfile_certs_take(k->file, kf) == 0)
+		r = certs_set(k, openssh_take(k));
+	else
+		r = -EINVAL;
+	keyfile_free(kf);
+	return r;
+}
+
+int sluice_key_certificate(struct sluice_key *k, const char *text)
+{
+	return sluice_key_certificate_parse(k, text, strlen(text));
+}
+
+int key_cert_info(const struct sluice_key *k, struct certinfo *ret)
+{
+	const struct keyfile *f = k->file;
+	int r;
+
+	if (k->n_certs > 0)
+		return certinfo_key(k->cert[0], ret);
+	r = certinfo_key(k->key, ret);
+	if (r == -ENOENT && f->n_certs > 0)
+		r = certinfo_x509(f->cert[0].der, f->cert[0].len, ret);
+	return r;
+}
+
+bool key_cert_over(const struct key *cert)
+{
+	int64_t now = (int64_t)time(NULL);
+	struct certinfo info;
+	int r = certinfo_key(cert, &info);
+	bool over;
+
+	if (r < 0)
+		return r != -ENOENT;
+	over = now < info.not_before || now > info.not_after;
+	certinfo_fini(&info);
+	return over;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+static int say(const char *passphrase, char *buf, size_t size)
+{
+	size_t n = strlen(passphrase);
+
+	if (n > size)
+		return -EKEYREJECTED;
+	memcpy(buf, passphrase, n);
+	return (int)n;
 }
 
 static int ask(void *arg, const char *what, char *buf, size_t size)
 {
 	const struct sluice_key_opts *o = arg;
 
-	if (o->passphrase != NULL) {
-		size_t n = strlen(o->passphrase);
-
-		if (n > size)
-			return -EKEYREJECTED;
-		memcpy(buf, o->passphrase, n);
-		return (int)n;
-	}
+	if (o->passphrase != NULL)
+		return say(o->passphrase, buf, size);
 	if (o->ask == NULL)
 		return -ENOKEY;
 	return (int)o->ask(o->arg, what, buf, size);
 }
 
-/* The program's options as crypto/ takes them; of an older program what it knew. */
-static int opts_of(const struct sluice_key_opts *o, struct sluice_key_opts *known,
-		   struct keyfile_opts *ret)
+static int say_within(void *arg, const char *what, char *buf, size_t size)
 {
-	memset(known, 0, sizeof(*known));
-	memset(ret, 0, sizeof(*ret));
-	if (o == NULL)
-		return 0;
-	if (o->size < offsetof(struct sluice_key_opts, subject) || o->size > sizeof(*known))
-		return -EINVAL;
-	memcpy(known, o, o->size);
-	*ret = (struct keyfile_opts){.subject = known->subject, .thumbprint = known->thumbprint};
-	if (known->passphrase != NULL || known->ask != NULL) {
-		ret->passphrase = ask;
-		ret->passphrase_arg = known;
-	}
-	return known->format != NULL ? keyfile_format_find(known->format, &ret->format) : 0;
+	const struct sluice_key_opts *o = arg;
+
+	(void)what;
+	return say(o->key_passphrase, buf, size);
 }
 
-static int key_take(struct keyfile *kf, struct sluice_key **ret)
-{
-	int r = -EBADMSG;
+/* The program's options as crypto/ takes them; of an older program what it knew. */
+struct reading {
+	struct sluice_key_opts known;
+	struct keyfile_opts o;
+	char why[KEYFILE_WHY_MAX];
+};
 
-	if (key_is_private(kf->key))
-		r = key_wrap(keyfile_take(kf), kf->comment, ret);
+static int reading_init(struct reading *r, const struct sluice_key_opts *o)
+{
+	const struct sluice_key_opts *known = &r->known;
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	r->o.why = r->why;
+	if (o == NULL)
+		return 0;
+	if (o->size < offsetof(struct sluice_key_opts, subject) || o->size > sizeof(r->known))
+		return -EINVAL;
+	memcpy(&r->known, o, o->size);
+	r->o.subject = known->subject;
+	r->o.thumbprint = known->thumbprint;
+	r->o.public_half = known->public_half;
+	r->o.passphrase_arg = &r->known;
+	if (known->passphrase != NULL || known->ask != NULL)
+		r->o.passphrase = ask;
+	if (known->key_passphrase != NULL)
+		r->o.key_passphrase = say_within;
+	err = known->format != NULL ? keyfile_format_find(known->format, &r->o.format) : 0;
+	if (err == -EMEDIUMTYPE)
+		snprintf(r->why, sizeof(r->why), "%s", keyfile_format_instead(known->format));
+	return err;
+}
+
+/* What was read, or why it was not. */
+static int reading_end(const struct reading *rd, int r, struct keyfile *kf, struct sluice_key **ret)
+{
+	const struct sluice_key_opts *o = &rd->known;
+	const char *why = r < 0 ? rd->why : "";
+
+	if (r == 0 && !o->public_half && !key_is_private(kf->key)) {
+		why = "it has no private key";
+		r = -EBADMSG;
+	}
+	if (r < 0 && *why == '\0')
+		why = r == -ENOENT ? strerror(ENOENT) : keyfile_error(r);
+	if (o->why != NULL && o->why_size > 0)
+		snprintf(o->why, o->why_size, "%s", why);
+	if (r == 0)
+		return key_wrap(kf, ret);
 	keyfile_free(kf);
 	return r;
 }
 
 int sluice_key_load(const char *path, const struct sluice_key_opts *opts, struct sluice_key **ret)
 {
-	struct sluice_key_opts known;
-	struct keyfile_opts o;
 	struct keyfile *kf = NULL;
-	int r = opts_of(opts, &known, &o);
+	struct reading rd;
+	int r = reading_init(&rd, opts);
 
 	if (r == 0)
-		r = keyfile_load(path, &o, &kf);
-	return r < 0 ? r : key_take(kf, ret);
+		r = keyfile_load(path, &rd.o, &kf);
+	return reading_end(&rd, r, kf, ret);
 }
 
 int sluice_key_parse(const void *text, size_t len, const struct sluice_key_opts *opts,
 		     struct sluice_key **ret)
 {
-	struct sluice_key_opts known;
-	struct keyfile_opts o;
 	struct keyfile *kf = NULL;
-	int r = opts_of(opts, &known, &o);
+	struct reading rd;
+	int r = reading_init(&rd, opts);
 
 	if (r == 0)
-		r = keyfile_parse(text, len, &o, &kf);
-	return r < 0 ? r : key_take(kf, ret);
-}
-
-int sluice_key_certificate(struct sluice_key *k, const char *line)
-{
-	struct key *cert = NULL;
-	int r = cert_line_parse(line, strcspn(line, "\r\n"), &cert);
-
-	if (r == 0 && !key_equal(key_plain(cert), k->key))
-		r = -EINVAL;
-	if (r < 0) {
-		key_free(cert);
-		return r;
-	}
-	key_free(k->cert);
-	k->cert = cert;
-	return 0;
+		r = keyfile_parse(text, len, &rd.o, &kf);
+	return reading_end(&rd, r, kf, ret);
 }
 
 int sluice_key_public(const char *line, struct sluice_key **ret)
 {
-	size_t len = strcspn(line, "\r\n");
-	struct key *k = NULL;
-	const char *comment;
-	int r = cert_line_parse(line, len, &k);
+	const struct sluice_key_opts o = {
+		.size = sizeof(o), .format = "openssh", .public_half = true};
 
-	if (r == -ENOTSUP)
-		r = key_public_line_parse(line, len, &k);
-	if (r < 0)
-		return r;
-	comment = strchr(line, ' ');
-	comment = comment != NULL ? strchr(comment + 1, ' ') : NULL;
-	return key_wrap(k, comment != NULL ? comment + 1 : "", ret);
-}
-
-/* "type base64", malloc()ed. */
-char *key_line(const struct key *k)
-{
-	size_t len, room;
-	const uint8_t *blob = key_blob(k, &len);
-	char *line;
-	int n;
-
-	room = strlen(key_type(k)) + 1 + base64_len(len) + 1;
-	line = malloc(room);
-	if (line == NULL)
-		return NULL;
-	n = snprintf(line, room, "%s ", key_type(k));
-	base64_encode(blob, len, line + n);
-	line[room - 1] = '\0';
-	return line;
-}
-
-static ssize_t put(char *buf, size_t size, const char *text)
-{
-	if (size > 0)
-		snprintf(buf, size, "%s", text);
-	return (ssize_t)strlen(text);
-}
-
-static ssize_t put_fingerprint(const struct key *k, enum hash_alg alg, char *buf, size_t size)
-{
-	char text[256];
-	int r = key_fingerprint_as(k, alg, text, sizeof(text));
-
-	return r < 0 ? r : put(buf, size, text);
-}
-
-ssize_t sluice_key_info(const struct sluice_key *k, enum sluice_key_field f, char *buf, size_t size)
-{
-	char number[16], *line;
-	ssize_t r;
-
-	switch (f) {
-	case SLUICE_KEY_TYPE:
-		return put(buf, size, key_type(k->key));
-	case SLUICE_KEY_BITS:
-		snprintf(number, sizeof(number), "%u", key_bits(k->key));
-		return put(buf, size, number);
-	case SLUICE_KEY_LINE:
-		line = key_line(k->key);
-		r = line != NULL ? put(buf, size, line) : -ENOMEM;
-		free(line);
-		return r;
-	case SLUICE_KEY_MD5:
-		return put_fingerprint(k->key, HASH_MD5, buf, size);
-	case SLUICE_KEY_SHA1:
-		return put_fingerprint(k->key, HASH_SHA1, buf, size);
-	case SLUICE_KEY_SHA256:
-		return put_fingerprint(k->key, HASH_SHA256, buf, size);
-	case SLUICE_KEY_COMMENT:
-		return put(buf, size, k->comment);
-	case SLUICE_KEY_PRIVATE:
-		return put(buf, size, key_is_private(k->key) ? "yes" : "no");
-	}
-	return -EINVAL;
+	return sluice_key_parse(line, strcspn(line, "\r\n"), &o, ret);
 }

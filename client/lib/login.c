@@ -95,23 +95,37 @@ static int try_password(struct sluice *s, uint32_t id)
 	return r;
 }
 
-/* A key's certificate, then the key alone. */
+/* The next to be shown: a key's certificates, then the key alone. NULL: that was the last. */
+static const struct key *next_key(struct sluice *s)
+{
+	struct login *l = &s->login;
+	const struct sluice_key *k;
+
+	if (l->next_key == s->n_identities)
+		return NULL;
+	l->identity = &s->identity[l->next_key];
+	k = l->identity->key;
+	if (l->certs_shown < k->n_certs)
+		return k->cert[l->certs_shown++];
+	l->certs_shown = 0;
+	l->next_key++;
+	return k->key;
+}
+
 static int try_publickey(struct sluice *s, uint32_t id)
 {
+	const struct key *k;
+
 	if (agent_identities(s) < 0)
 		return -ENOENT;
-	while (s->login.next_key < s->n_identities) {
-		const struct identity *i = &s->identity[s->login.next_key];
-		bool with_cert = i->key->cert != NULL && !s->login.cert_shown;
-
-		s->login.cert_shown = with_cert;
-		s->login.next_key += !with_cert;
-		s->login.identity = i;
-		if (ssh_brain_login_publickey(s->brain, id, with_cert ? i->key->cert : i->key->key,
-					      NULL) == 0)
+	while ((k = next_key(s)) != NULL) {
+		if (key_cert_over(k)) {
+			note(s, SLUICE_LOG_INFO, "%s: not shown, it is not its time", key_type(k));
+			continue;
+		}
+		if (ssh_brain_login_publickey(s->brain, id, k, NULL) == 0)
 			return 0;
-		note(s, SLUICE_LOG_INFO, "no signature algorithm in common for %s",
-		     key_type(with_cert ? i->key->cert : i->key->key));
+		note(s, SLUICE_LOG_INFO, "no signature algorithm in common for %s", key_type(k));
 	}
 	return -ENOENT;
 }
@@ -222,7 +236,8 @@ static bool judge(struct sluice *s, bool *ret_same)
 	if (partial) {
 		l->methods_done |= was;
 		if (s->set.repeat_methods) {
-			l->tried = l->next_key = l->passwords = l->rounds = l->kbdints = 0;
+			l->tried = l->next_key = l->certs_shown = l->passwords = 0;
+			l->rounds = l->kbdints = 0;
 			l->gss_tried = 0;
 		}
 		return s->set.auth_mode == AUTH_MULTIFACTOR || s->set.try_all;

@@ -210,8 +210,19 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k)
 {
-	int r = 0;
+	struct certinfo info;
+	bool over = false;
+	int r = key_cert_info(k, &info);
 
+	if (r == 0) {
+		over = info.not_after < (int64_t)time(NULL);
+		certinfo_fini(&info);
+	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (over)
+		return -EKEYEXPIRED;
+	r = 0;
 	enter(s);
 	if (s->n_accepted == IDENTITIES_MAX)
 		r = -EMFILE;

@@ -112,6 +112,16 @@ check 'the gateway: a tunnel, used twice' tunnel 18301 "$gate"
 check 'the gateway: a password by hand' by_hand "$LAB_GW_OUTSIDE $LAB_PORT $LAB_USER ${gate##* }"
 check 'the gateway: a command it does not allow' exec_is "$gate" true 255 ''
 
+cert_known() { # what client_key says of a certificate in a store, by its subject
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$LAB_DIR/k.pem" -out "$LAB_DIR/c.pem" -subj '/O=Lab/CN=me' -days 3 2>/dev/null &&
+		openssl pkcs12 -export -inkey "$LAB_DIR/k.pem" -in "$LAB_DIR/c.pem" -passout pass:store -out "$LAB_DIR/me.p12" &&
+		chmod 600 "$LAB_DIR/me.p12" &&
+		PASSPHRASE=store "$bin/client_key" "$LAB_DIR/me.p12" 'CN=me, O=Lab' >"$LAB_DIR/key.log" &&
+		grep -qx 'subject: CN=me, O=Lab' "$LAB_DIR/key.log" && grep -qx 'bits: 2048' "$LAB_DIR/key.log" &&
+		grep -qix "thumbprint: $(openssl x509 -in "$LAB_DIR/c.pem" -noout -fingerprint -sha256 | cut -d= -f2)" "$LAB_DIR/key.log"
+}
+check 'a key in a store, by its subject' cert_known
+
 only_ours() { ! nm -D --defined-only "$SLUICE_BUILD/client/libsluice.so" | grep -vE ' (sluice_[a-z0-9_]+|SLUICE_0)(@@SLUICE_0)?$|asan|ubsan|sancov'; }
 check 'nothing but sluice_* is exported' only_ours
 check 'pkg-config knows it' env PKG_CONFIG_PATH="$SLUICE_BUILD/meson-private" pkg-config --exists libsluice
