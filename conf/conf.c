@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/bounds.h"
 #include "conf/internal.h"
 #include "conf/match.h"
+#include "conf/rule.h"
 
 #define DEFAULT_ARGS_MAX 8
 #define MARK_BEGIN       0xcbf29ce484222325 /* FNV-1a, 64 bits */
@@ -345,6 +347,16 @@ const struct conf_global *conf_global(const struct conf *conf)
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
+/* What a program of the operator's has said of it holds beside the file. */
+static void bounds_of_marks(const char *marks, struct conf_session *s)
+{
+	struct conf_bounds b;
+
+	for (; *marks != '\0'; marks += strlen(marks) + 1)
+		if (*marks == CONF_MARK_BOUNDS && conf_bounds_read(marks + 1, &b))
+			conf_bounds_apply(&b, s);
+}
+
 int conf_session_for(struct conf *conf, const struct conf_match_ctx *ctx, struct conf_session *ret)
 {
 	struct conf_session s = {.conf = conf_get(conf)};
@@ -354,6 +366,8 @@ int conf_session_for(struct conf *conf, const struct conf_match_ctx *ctx, struct
 		conf_session_fini(&s);
 		return r;
 	}
+	if (ctx != NULL && ctx->marks != NULL)
+		bounds_of_marks(ctx->marks, &s);
 	*ret = s;
 	return 0;
 }

@@ -491,6 +491,11 @@ int ssh_brain_resume(struct ssh_brain *b, const struct ssh_brain_past *past)
 	return 0;
 }
 
+static bool waits_for_init(const struct ssh_brain *b)
+{
+	return brain_is_server(b) && b->strict == SSH_STRICT_SAFE;
+}
+
 static int ident_take(struct ssh_brain *b, const uint8_t *line, size_t len)
 {
 	int r;
@@ -511,7 +516,7 @@ static int ident_take(struct ssh_brain *b, const uint8_t *line, size_t len)
 	 * Both sides send KEXINIT without waiting for each other. A server that gives some
 	 * ciphers only to strict peers has to see first whether this is one.
 	 */
-	if (brain_is_server(b) && b->strict == SSH_STRICT_SAFE)
+	if (b->held || waits_for_init(b))
 		return 0;
 	return kex_send_init(b);
 }
@@ -521,6 +526,32 @@ int ssh_brain_ident(struct ssh_brain *b, const uint8_t *line, size_t len)
 	if (b->ended)
 		return -SSH_E_CLOSED;
 	return settle(b, ident_take(b, line, len));
+}
+
+void ssh_brain_hold(struct ssh_brain *b)
+{
+	b->held = b->peer_ident == NULL;
+}
+
+int ssh_brain_offer(struct ssh_brain *b, bool (*keep)(const struct key *k, const void *arg),
+		    const void *arg)
+{
+	const struct key *kept[SSH_HOSTKEYS_MAX];
+	unsigned int n = 0;
+
+	if (b->ended || !b->held)
+		return 0;
+	for (unsigned int i = 0; i < b->n_hostkeys; i++)
+		if (keep == NULL || keep(b->hostkey[i], arg))
+			kept[n++] = b->hostkey[i];
+	if (n == 0)
+		return -ENOENT;
+	memcpy(b->hostkey, kept, n * sizeof(kept[0]));
+	b->n_hostkeys = n;
+	b->held = false;
+	if (b->peer_ident == NULL || waits_for_init(b))
+		return 0;
+	return settle(b, kex_send_init(b));
 }
 
 /* Messages -------------------------------------------------------------------------- */

@@ -263,6 +263,14 @@ void ssh_brain_free(struct ssh_brain *b); /* wipes; NULL is fine */
  * at least one before start. For a certificate the bare key is asked to sign (SSH_ACT_SIGN).
  */
 int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
+/*
+ * Server, before the peer's line: its KEXINIT waits for ssh_brain_offer(), which may leave host
+ * keys out: with keep, all for which that is false. -ENOENT: that would be all, and nothing is
+ * changed.
+ */
+void ssh_brain_hold(struct ssh_brain *b);
+int ssh_brain_offer(struct ssh_brain *b, bool (*keep)(const struct key *k, const void *arg),
+		    const void *arg) __attribute__((warn_unused_result));
 
 /* Is anything asked that was not answered? Then it is not the peer's turn. */
 bool ssh_brain_asks(const struct ssh_brain *b);

@@ -151,6 +151,7 @@ struct ssh_brain {
 	uint8_t session_id[SSH_SESSION_ID_MAX];
 	char *ident, *peer_ident;
 	const struct key *hostkey[SSH_HOSTKEYS_MAX];
+	bool held; /* KEXINIT waits until it is known which of them are offered */
 	unsigned int n_hostkeys;
 
 	uint32_t next_id;

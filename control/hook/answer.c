@@ -131,6 +131,47 @@ static bool read_role(const json_t *o, struct hook_answer *a)
 	return a->role == NULL || (*a->role != '\0' && a->role[strspn(a->role, word)] == '\0');
 }
 
+/* ["SHA256:…", …] */
+static bool read_hostkeys(const json_t *o, struct hook_answer *a)
+{
+	const json_t *v = json_object_get(o, "hostkeys"), *e;
+	size_t i;
+
+	if (v == NULL)
+		return true;
+	if (!json_is_array(v) || json_array_size(v) == 0 || json_array_size(v) > HOOK_HOSTKEYS_MAX)
+		return false;
+	json_array_foreach(v, i, e)
+	{
+		if (!json_is_string(e) || json_string_length(e) == 0 ||
+		    json_string_length(e) > HOOK_PRINT_MAX)
+			return false;
+		a->hostkeys[a->n_hostkeys++] = json_string_value(e);
+	}
+	return true;
+}
+
+/* {"max_channels": 4, …} */
+static bool read_limits(const json_t *o, struct hook_answer *a)
+{
+	const json_t *v = json_object_get(o, "limits");
+
+	if (v == NULL)
+		return true;
+	if (!json_is_object(v))
+		return false;
+	for (unsigned int i = 0; i < CONF_BOUND_COUNT; i++) {
+		enum conf_bound b = (enum conf_bound)i;
+		uint64_t limit;
+		bool there;
+
+		if (!read_number(v, conf_bound_name(b), UINT32_MAX, &there, &limit) ||
+		    (there && !conf_bound_set(&a->bounds, b, limit)))
+			return false;
+	}
+	return true;
+}
+
 static bool read_target(const json_t *o, struct hook_answer *a)
 {
 	uint64_t port = 0, code = 0;
@@ -163,7 +204,7 @@ static bool read_all(const json_t *o, struct hook_answer *a)
 	return read_text(o, "reason", HOOK_REASON_MAX, &a->reason) &&
 	       read_methods(o, &a->methods) &&
 	       read_text(o, "banner", HOOK_BANNER_MAX, &a->banner) && read_asked(o, a) &&
-	       read_role(o, a) && read_target(o, a);
+	       read_role(o, a) && read_hostkeys(o, a) && read_limits(o, a) && read_target(o, a);
 }
 
 int hook_answer_parse(const char *line, size_t len, struct hook_answer *ret)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/bounds.h"
 #include "ssh/auth_msg.h"
 
 #define HOOK_VERSION     1
@@ -21,6 +22,8 @@
 #define HOOK_REASON_MAX  255
 #define HOOK_PROMPTS_MAX 16
 #define HOOK_BANNER_MAX  16384
+#define HOOK_HOSTKEYS_MAX 8
+#define HOOK_PRINT_MAX    95 /* of a fingerprint */
 
 struct hook_answer {
 	uint64_t id;
@@ -33,6 +36,11 @@ struct hook_answer {
 	bool asks; /* prompts are there, if only none */
 	struct ssh_prompts prompts;
 	const char *role; /* for Match */
+	/* established */
+	unsigned int n_hostkeys;                 /* 0: nothing is said of them */
+	const char *hostkeys[HOOK_HOSTKEYS_MAX]; /* fingerprints */
+	/* established, auth */
+	struct conf_bounds bounds;
 	/* channel-open, channel-request */
 	uint32_t code;       /* RFC 4254 section 5.1 */
 	const char *handler; /* path of a socket */

@@ -207,9 +207,12 @@ static void ident(struct session *s, const uint8_t *line, size_t len)
 	int r;
 
 	s->awake->heard_ms = s->table->env->now_ms();
+	ssh_brain_hold(s->awake->brain); /* which host keys it is offered may be said */
 	if (ssh_brain_ident(s->awake->brain, line, len) < 0)
 		return;
 	r = rules_version_known(s, line, len);
+	if (r < 0 || s->awake->conf.refuse_connection)
+		gate_offer(s);
 	if (r < 0)
 		session_end(s, r, NULL);
 	else if (s->awake->conf.refuse_connection)

@@ -62,6 +62,14 @@ const struct hook_answer *hook_unasked(int err)
 	return err == -ENXIO ? NULL : &crowded;
 }
 
+void hook_bounds(struct session *s, const struct conf_bounds *b)
+{
+	if (!conf_bounds_any(b))
+		return;
+	conf_bounds_meet(&s->awake->bounds, b);
+	conf_bounds_apply(b, &s->awake->conf);
+}
+
 static enum control_counter refusal(const struct hook_answer *a)
 {
 	if (a == &crowded)

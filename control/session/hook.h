@@ -35,6 +35,8 @@ int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req
  * flood of strangers can bring about must open nothing.
  */
 const struct hook_answer *hook_unasked(int err);
+/* Limits that an answer has named hold from here on, beside those before. */
+void hook_bounds(struct session *s, const struct conf_bounds *b);
 /* Said in the audit log; in the log and counted, where it is a refusal. a NULL: there is no answer.
  */
 enum hook_word hook_word(const struct session *s, enum conf_hook_kind kind, bool fail_open,

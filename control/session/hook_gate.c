@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "control/session/hook.h"
+#include "control/signer.h"
+#include "ssh/auth_msg.h"
 #include "ssh/chan.h"
 #include "ssh/session_msg.h"
 #include "ssh/trans_msg.h"
@@ -75,6 +77,11 @@ static void turn_away(struct session *s)
 	session_over(s, -SSH_E_REFUSED);
 }
 
+void gate_offer(struct session *s)
+{
+	(void)!ssh_brain_offer(s->awake->brain, NULL, NULL);
+}
+
 static void refused(struct session *s)
 {
 	struct gate *g = &s->awake->gate;
@@ -89,6 +96,7 @@ static void refused(struct session *s)
 		break;
 	case CONF_HOOK_ESTABLISHED:
 	case CONF_HOOK_SERVICE:
+		gate_offer(s);
 		s->end_logged = true;
 		session_end(s, g->kind == CONF_HOOK_SERVICE ? -SSH_E_SERVICE : -SSH_E_REFUSED,
 			    *text != '\0' ? text : NULL);
@@ -107,9 +115,31 @@ static void passed(struct session *s)
 	if (kind != CONF_HOOK_CONNECTION && kind != CONF_HOOK_ESTABLISHED)
 		return;
 	gate_reset(g);
+	if (kind == CONF_HOOK_ESTABLISHED)
+		gate_offer(s);
 	/* Its line may have come meanwhile. */
 	if (kind == CONF_HOOK_CONNECTION && s->awake->version != NULL)
 		gate_established(s);
+}
+
+static bool offered(const struct key *k, const void *arg)
+{
+	return hostkeys_offered(arg, k);
+}
+
+/* Of our host keys those that were named, with their certificates. False: there is none of them. */
+static bool offer_named(struct session *s, const struct hook_answer *a)
+{
+	struct awake *w = s->awake;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < a->n_hostkeys; i++)
+		r = login_mark(&w->earned, CONF_MARK_HOST_KEY, a->hostkeys[i]);
+	if (r == 0 && a->n_hostkeys > 0)
+		r = ssh_brain_offer(w->brain, offered, w->earned.marks);
+	if (r == -ENOENT)
+		session_log(s, LOG_L_ERROR, "PolicyHook named host keys that are not ours");
+	return r == 0;
 }
 
 /* a NULL: none. */
@@ -123,6 +153,10 @@ static void answered(struct session *s, const struct hook_answer *a)
 		g->reason = strdup(a->reason);
 		g->handler = a->handler != NULL ? strdup(a->handler) : NULL;
 		yes &= a->handler == NULL || g->handler != NULL;
+	}
+	if (yes && a != NULL && g->kind == CONF_HOOK_ESTABLISHED) {
+		hook_bounds(s, &a->bounds);
+		yes = offer_named(s, a);
 	}
 	if (yes)
 		passed(s);
@@ -174,14 +208,35 @@ void gate_connection(struct session *s)
 	ask(s, CONF_HOOK_CONNECTION, &h, &r);
 }
 
+static json_t *own_keys(const struct session *s)
+{
+	const struct signer *signer = hostkeys_signer(s);
+	json_t *all = json_array();
+
+	for (unsigned int i = 0; all != NULL && i < signer_count(signer); i++) {
+		const struct key *k = signer_public(signer, i);
+		char print[96] = "";
+
+		(void)!key_fingerprint(k, print, sizeof(print));
+		(void)!json_array_append_new(
+			all, json_pack("{s:s, s:s}", "key", print, "type", key_log_type(k)));
+	}
+	return all;
+}
+
 void gate_established(struct session *s)
 {
 	struct conf_hook h;
 	struct hook_req r;
 
-	if (s->awake->gate.state == GATE_ASKED || !hook_for(s, CONF_HOOK_ESTABLISHED, &h))
+	if (s->awake->gate.state == GATE_ASKED)
 		return;
+	if (!hook_for(s, CONF_HOOK_ESTABLISHED, &h)) {
+		gate_offer(s);
+		return;
+	}
 	hook_begin(s, CONF_HOOK_ESTABLISHED, &r);
+	hook_req_json(&r, "hostkeys", own_keys(s));
 	ask(s, CONF_HOOK_ESTABLISHED, &h, &r);
 }
 
@@ -261,11 +316,12 @@ static json_t *params_of_request(const struct ssh_chan_request *m)
 }
 
 /* What is no such message the brain sees to. */
-static bool put_service(struct hook_req *q, const struct inbox_item *i)
+static bool put_service(struct session *s, struct hook_req *q, const struct inbox_item *i)
 {
 	struct ssh_str name;
 	struct ssh_rd r;
 
+	(void)s;
 	ssh_rd_init(&r, i->payload + 1, i->len - 1);
 	if (ssh_service_parse(&r, &name) < 0)
 		return false;
@@ -273,11 +329,27 @@ static bool put_service(struct hook_req *q, const struct inbox_item *i)
 	return true;
 }
 
-static bool put_open(struct hook_req *q, const struct inbox_item *i)
+/* The one that a login is for, once. */
+static bool put_login_service(struct session *s, struct hook_req *q, const struct inbox_item *i)
+{
+	struct ssh_userauth_request m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, i->payload + 1, i->len - 1);
+	if (s->awake->service_asked || ssh_userauth_request_parse(&r, &m) < 0)
+		return false;
+	s->awake->service_asked = true;
+	hook_req_text(q, "service", m.service);
+	hook_req_text(q, "user", m.user);
+	return true;
+}
+
+static bool put_open(struct session *s, struct hook_req *q, const struct inbox_item *i)
 {
 	struct ssh_chan_open m;
 	struct ssh_rd r;
 
+	(void)s;
 	ssh_rd_init(&r, i->payload + 1, i->len - 1);
 	if (ssh_chan_open_parse(&r, &m) < 0)
 		return false;
@@ -288,11 +360,12 @@ static bool put_open(struct hook_req *q, const struct inbox_item *i)
 	return true;
 }
 
-static bool put_request(struct hook_req *q, const struct inbox_item *i)
+static bool put_request(struct session *s, struct hook_req *q, const struct inbox_item *i)
 {
 	struct ssh_chan_request m;
 	struct ssh_rd r;
 
+	(void)s;
 	ssh_rd_init(&r, i->payload + 1, i->len - 1);
 	if (ssh_chan_request_parse(&r, &m) < 0)
 		return false;
@@ -308,9 +381,10 @@ static const struct {
 	uint8_t msg;
 	bool inside; /* it is authenticated */
 	enum conf_hook_kind kind;
-	bool (*put)(struct hook_req *q, const struct inbox_item *i);
+	bool (*put)(struct session *s, struct hook_req *q, const struct inbox_item *i);
 } gated[] = {
 	{SSH_MSG_SERVICE_REQUEST, false, CONF_HOOK_SERVICE, put_service},
+	{SSH_MSG_USERAUTH_REQUEST, false, CONF_HOOK_SERVICE, put_login_service},
 	{SSH_MSG_CHANNEL_OPEN, true, CONF_HOOK_CHANNEL_OPEN, put_open},
 	{SSH_MSG_CHANNEL_REQUEST, true, CONF_HOOK_CHANNEL_REQUEST, put_request},
 };
@@ -326,7 +400,7 @@ static bool held_back(struct session *s, const struct inbox_item *i)
 		    gated[k].inside != s->authenticated || !hook_for(s, gated[k].kind, &h))
 			continue;
 		hook_begin(s, gated[k].kind, &r);
-		if (!gated[k].put(&r, i)) {
+		if (!gated[k].put(s, &r, i)) {
 			hook_req_end(&r);
 			return false;
 		}

@@ -19,6 +19,24 @@ struct signer *hostkeys_signer(const struct session *s)
 	return s->table->env->keys.set[s->keyset].signer;
 }
 
+bool hostkeys_offered(const char *marks, const struct key *k)
+{
+	char print[96] = "";
+	bool named = false;
+
+	if (marks == NULL)
+		return true;
+	(void)!key_fingerprint(key_plain(k), print, sizeof(print));
+	for (; *marks != '\0'; marks += strlen(marks) + 1) {
+		if (*marks != CONF_MARK_HOST_KEY)
+			continue;
+		named = true;
+		if (strcmp(marks + 1, print) == 0)
+			return true;
+	}
+	return !named;
+}
+
 /*
  * Once: a second announcement, of keys that came while it lives, would end it, as OpenSSH's client
  * takes it for a mistake of ours. It learns them by its next connection, as long as the key it
@@ -45,6 +63,8 @@ void hostkeys_announce(struct session *s)
 	for (unsigned int i = 0; i < signer_count(signer); i++) {
 		struct ssh_str blob;
 
+		if (!hostkeys_offered(s->awake->marks, signer_public(signer, i)))
+			continue;
 		blob.p = key_blob(signer_public(signer, i), &len);
 		blob.len = (uint32_t)len;
 		ssh_wr_str(&w, blob);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/bounds.h"
 #include "conf/conf.h"
 #include "conf/hook.h"
 #include "conf/rule.h"
@@ -216,6 +217,8 @@ struct awake {
 	char *key_print; /* report.c: of the key it came in by; NULL: none, or nobody records it */
 
 	struct gate gate;
+	struct conf_bounds bounds; /* a program of the operator's has named */
+	bool service_asked;        /* the one that a login is for */
 
 	/* forward.c */
 	struct listener *forwarding; /* whose answer is awaited: nothing else is heard */
@@ -388,6 +391,7 @@ void door_leave(struct session *s, int err);
 /* hook_gate.c: what is held back until a program of the operator's has answered */
 /* It has begun; its version is known. They may be over, or asked about, behind this. */
 void gate_connection(struct session *s);
+void gate_offer(struct session *s); /* all host keys there are, and the exchange begins */
 void gate_established(struct session *s);
 bool gate_holds(const struct session *s); /* nothing of it moves */
 bool gate_waits(const struct session *s); /* nothing more is heard */
@@ -480,6 +484,8 @@ void login_decide(struct session *s, const struct ssh_auth_decision *d);
 void login_finish(struct session *s, bool right); /* if all else was, too */
 void login_reject(struct session *s);
 /* Has this login signed with it already, or with a certificate of it? */
+/* Behind the others it has, a kind of conf/rule.h and a text. */
+int login_mark(struct earned *e, char kind, const char *text) __attribute__((warn_unused_result));
 bool login_key_used(const struct session *s, const struct key *k);
 void login_delay_over(struct session *s);
 
@@ -651,6 +657,8 @@ void forward_alive(struct session *s);
 /* hostkeys.c */
 /* The signer whose keys it was shown. */
 struct signer *hostkeys_signer(const struct session *s);
+/* By these marks of its login (conf/rule.h), which may be NULL: is it shown to this client? */
+bool hostkeys_offered(const char *marks, const struct key *k);
 void hostkeys_announce(struct session *s);
 void hostkeys_prove(struct session *s, const struct ssh_chan_request *m);
 bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing else is heard */

@@ -158,6 +158,17 @@ void login_partial(struct session *s, const struct ssh_act_auth *auth)
 	report_auth(s, auth, WORDS_PARTIAL);
 }
 
+/* With what is found out about it from now on. */
+static int bounds_keep(struct awake *a)
+{
+	char text[CONF_BOUNDS_TEXT];
+
+	if (!conf_bounds_any(&a->bounds))
+		return 0;
+	conf_bounds_print(&a->bounds, text);
+	return login_mark(&a->earned, CONF_MARK_BOUNDS, text);
+}
+
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_ACCEPTED);
@@ -170,6 +181,8 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	timer_cancel(s->table->env->timers, &s->awake->grace);
 	timer_cancel(s->table->env->timers, &s->awake->silence);
 	s->awake->identity = forward_identity(s->table->env, auth);
+	if (bounds_keep(s->awake) < 0)
+		session_end(s, -SSH_E_MEMORY, NULL);
 	s->awake->marks = s->awake->earned.marks;
 	s->awake->earned.marks = NULL; /* handed over */
 	if (rules_role_known(s) < 0 || lapse_begin(s) < 0)

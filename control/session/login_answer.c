@@ -112,8 +112,8 @@ static int blob_keep(struct session *s)
 	return 0;
 }
 
-/* kind and text behind the others, and an end behind that. */
-static int mark_add(struct earned *e, char kind, const char *text)
+/* With an end behind it. */
+int login_mark(struct earned *e, char kind, const char *text)
 {
 	size_t len = strlen(text) + 2;
 	char *more = realloc(e->marks, e->marks_len + len + 1);
@@ -136,13 +136,13 @@ static int marks_keep(struct earned *e, const struct key *k)
 	int r = key_fingerprint(key_plain(k), text, sizeof(text));
 
 	if (r == 0)
-		r = mark_add(e, CONF_MARK_KEY, text);
+		r = login_mark(e, CONF_MARK_KEY, text);
 	if (c == NULL)
 		return r;
 	if (r == 0)
-		r = mark_add(e, CONF_MARK_KEY_ID, c->key_id);
+		r = login_mark(e, CONF_MARK_KEY_ID, c->key_id);
 	for (unsigned int i = 0; r == 0 && i < c->n_principals; i++)
-		r = mark_add(e, CONF_MARK_PRINCIPAL, c->principals[i]);
+		r = login_mark(e, CONF_MARK_PRINCIPAL, c->principals[i]);
 	return r;
 }
 
@@ -158,7 +158,7 @@ static int earn(struct session *s)
 	    (e->n_keys == LOGIN_KEYS_MAX || key_digest(l->auth.key, e->key[e->n_keys++]) < 0 ||
 	     marks_keep(e, l->auth.key) < 0))
 		return -EIO;
-	if (l->role[0] != '\0' && mark_add(e, CONF_MARK_ROLE, l->role) < 0)
+	if (l->role[0] != '\0' && login_mark(e, CONF_MARK_ROLE, l->role) < 0)
 		return -ENOMEM;
 	if (blob_keep(s) < 0)
 		return -ENOMEM;

@@ -113,6 +113,8 @@ static void yes(struct session *s, const struct hook_answer *a)
 
 	if (a != NULL && a->role != NULL)
 		strcpy(l->role, a->role); /* read_role(): it fits */
+	if (a != NULL)
+		hook_bounds(s, &a->bounds);
 	l->more = a != NULL && a->partial ? a->methods & ~(unsigned int)SSH_AUTH_NONE : 0;
 	if (a != NULL && a->partial && l->more == 0)
 		login_reject(s); /* nothing could follow */

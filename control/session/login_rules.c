@@ -45,6 +45,7 @@ int rules_change(struct session *s, bool invalid_user)
 	r = conf_session_for(session_conf(s), &ctx, &c);
 	if (r < 0)
 		return r;
+	conf_bounds_apply(&a->bounds, &c);
 	conf_session_fini(&a->conf);
 	a->conf = c;
 	a->invalid_user = invalid_user;

@@ -143,6 +143,29 @@ static int made_of(const struct session *s, struct made *ret)
 	return ret->kex != NULL ? 0 : -ENOMEM;
 }
 
+/* Those of now may have none that was named under other ones: then all are as good. */
+static bool any_offered(const struct awake *a, const struct keyset *keys)
+{
+	for (unsigned int i = 0; i < signer_count(keys->signer); i++)
+		if (hostkeys_offered(a->marks, signer_public(keys->signer, i)))
+			return true;
+	return false;
+}
+
+static int hostkeys_add(struct awake *a, const struct keyset *keys)
+{
+	const char *marks = any_offered(a, keys) ? a->marks : NULL;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < signer_count(keys->signer); i++)
+		if (hostkeys_offered(marks, signer_public(keys->signer, i)))
+			r = ssh_brain_hostkey_add(a->brain, signer_public(keys->signer, i));
+	for (unsigned int i = 0; r == 0 && i < keys->certs.n; i++)
+		if (hostkeys_offered(marks, keys->certs.cert[i]))
+			r = ssh_brain_hostkey_add(a->brain, keys->certs.cert[i]);
+	return r;
+}
+
 int session_brain_new(struct session *s)
 {
 	struct session_env *env = s->table->env;
@@ -185,11 +208,7 @@ int session_brain_new(struct session *s)
 	if (r == 0)
 		s->awake->moduli = moduli_get(env->moduli);
 	free(made.kex);
-	for (unsigned int i = 0; r == 0 && i < signer_count(keys->signer); i++)
-		r = ssh_brain_hostkey_add(s->awake->brain, signer_public(keys->signer, i));
-	for (unsigned int i = 0; r == 0 && i < keys->certs.n; i++)
-		r = ssh_brain_hostkey_add(s->awake->brain, keys->certs.cert[i]);
-	return r;
+	return r == 0 ? hostkeys_add(s->awake, keys) : r;
 }
 
 const char *zoned_text(const struct conf *conf, const struct link_addr *a, char buf[CONF_ZONE_TEXT])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A program for PolicyHook: it greets, keeps people out of a port, and writes down what it was asked.
 
-    hook.py SOCKET [--deny-port N] [--log FILE]
+    hook.py SOCKET [--deny-port N] [--host-key-type TYPE] [--max-channels N] [--log FILE]
 
 See sluice-hook(5). One thread is enough: nothing here takes time. Who has to ask somebody else should
 answer the other requests meanwhile (asyncio, or a thread for each request): answers may come in any order.
@@ -15,6 +15,13 @@ import socketserver
 def decide(request, options):
     """The answer to one request, without its id."""
     kind = request["kind"]
+    if kind == "established":  # which of our host keys this client is shown, and what it may have
+        answer = {"accept": True}
+        if options.host_key_type:
+            answer["hostkeys"] = [k["key"] for k in request["hostkeys"] if k["type"] == options.host_key_type]
+        if options.max_channels is not None:
+            answer["limits"] = {"max_channels": options.max_channels}
+        return answer
     if kind == "auth" and request["method"] == "none":
         # A client asks what there is: the moment for a banner. It is not let in by this.
         return {"accept": False, "banner": f"Hello {request.get('user', '?')}, you are being watched.\n"}
@@ -46,6 +53,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("socket")
     parser.add_argument("--deny-port", type=int, default=0)
+    parser.add_argument("--host-key-type", help="show clients this one: ED25519, ECDSA, RSA")
+    parser.add_argument("--max-channels", type=int, help="of a connection, at once")
     parser.add_argument("--log", type=argparse.FileType("a"))
     options = parser.parse_args()
     if os.path.exists(options.socket):

@@ -1,5 +1,6 @@
 # tests/interop/hook_more.sh - what test_hook.sh does with the gateway of scripts/unprivileged, which sources this.
-start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --deny-port "$forward" --log "$dir/asked"
+start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --deny-port "$forward" \
+	--host-key-type ED25519 --max-channels 1 --log "$dir/asked"
 hook_pid=$pid
 for _ in $(seq 1000); do [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
 run tee -a "$dir/sluice.conf" >/dev/null <<CONF
@@ -18,6 +19,25 @@ for kind in connection established service auth channel-open forward; do
 	grep -q "\"kind\":\"$kind\"" "$dir/asked" || fail "never asked about $kind"
 done
 if grep -q password "$dir/asked"; then fail "it was told what it should not be"; fi
+read -r first <<<"$(free_ports 1)"
+ssh "${opts[@]}" -N -L "127.0.0.1:$first:localhost:$http" 127.0.0.1 >/dev/null 2>&1 &
+pids+=($!)
+limited=$!
+wait_port "$first"
+gets() { curl -s -o /dev/null -m 20 "http://127.0.0.1:$first/file"; }
+one_at_a_time() { # who only connects holds the one channel there may be, if none was there before; without him it is another's
+	local held=no
+	for _ in $(seq 400); do
+		exec 5<>"/dev/tcp/127.0.0.1/$first"
+		[ $held = yes ] || gets || held=yes
+		exec 5>&-
+		[ $held = yes ] && gets && return
+		sleep 0.05
+	done
+	return 1
+}
+one_at_a_time || fail "its limit does not hold"
+kill "$limited"
 echo "hook: asked, and obeyed"
 
 # Gone, it lets nobody in; back, it is asked again.

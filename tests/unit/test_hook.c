@@ -54,7 +54,73 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"handler\":\"\"}",
 	"{\"id\":1,\"accept\":true,\"reason\":\"a\\u0000b\"}",
 	"{\"id\":1,\"accept\":true,\"reason\":\"\xff\"}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":\"SHA256:a\"}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[\"\"]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[7]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\","
+	"\"9\"]}",
+	"{\"id\":1,\"accept\":true,\"limits\":7}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":\"4\"}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":-1}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":4294967296}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"idle_timeout\":0}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"idle_timeout\":4294968}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"channel_rate\":0}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"max_auth_tries\":0}}",
 };
+
+/* Limits beside those of the file: the lesser holds, whoever said it first, and they come back. */
+Test(hook, limits_only_lower)
+{
+	static const char line[] =
+		"{\"id\":1,\"accept\":true,\"hostkeys\":[\"SHA256:a\",\"SHA256:b\"],\"limits\":{"
+		"\"max_channels\":7,\"max_sessions\":0,\"idle_timeout\":60,\"channel_rate\":500,"
+		"\"later\":true}}";
+	struct conf_session s = {.max_channels_per_connection = 50,
+				 .max_sessions = 10,
+				 .max_listeners_per_connection = 5,
+				 .idle_timeout_ms = 0,
+				 .channel_rate = {.in = 400, .out = 0}};
+	struct conf_bounds other = {0}, back;
+	struct hook_answer a;
+	char text[CONF_BOUNDS_TEXT];
+
+	cr_assert_eq(hook_answer_parse(line, strlen(line), &a), 0);
+	cr_expect_eq(a.n_hostkeys, 2);
+	cr_expect_str_eq(a.hostkeys[1], "SHA256:b");
+	cr_assert(conf_bound_set(&other, CONF_BOUND_MAX_CHANNELS, 9));
+	cr_assert(conf_bound_set(&other, CONF_BOUND_MAX_LISTENERS, 6));
+	conf_bounds_meet(&a.bounds, &other);
+	conf_bounds_print(&a.bounds, text);
+	cr_assert(conf_bounds_read(text, &back), "%s", text);
+	cr_expect_eq(memcmp(&back, &a.bounds, sizeof(back)), 0);
+	conf_bounds_apply(&back, &s);
+	cr_expect_eq(s.max_channels_per_connection, 7);
+	cr_expect_eq(s.max_sessions, 0);
+	cr_expect_eq(s.max_listeners_per_connection, 5, "more is not given");
+	cr_expect_eq(s.idle_timeout_ms, 60000, "where there was none");
+	cr_expect_eq(s.channel_rate.in, 400);
+	cr_expect_eq(s.channel_rate.out, 500);
+	hook_answer_free(&a);
+}
+
+Test(hook, limits_that_are_none_of_ours_are_not_read)
+{
+	static const char *const bad[] = {"",
+					  "1",
+					  "1 2 3 4 5 6",
+					  "1 2 3 4 5 6 7 8",
+					  "1 2 3 4 5 6 x",
+					  "1 2 3 4 1 6 7",
+					  "1 2 3 4 5 6 4294967297"};
+	struct conf_bounds b;
+
+	for (size_t i = 0; i < N(bad); i++)
+		cr_expect_not(conf_bounds_read(bad[i], &b), "%s", bad[i]);
+	cr_expect(conf_bounds_read("0 0 0 0 0 0 0", &b));
+	cr_expect_not(conf_bounds_any(&b));
+}
 
 Test(hook, what_is_no_answer)
 {

@@ -13,7 +13,8 @@
 
 /* Answers to requests by what stands in them: the first that fits; NULL: it says nothing. */
 struct says {
-	const char *about, *answer; /* @ in it is the id; behind a ~: once the rules have turned */
+	const char *about, *answer; /* @ in it is the id, # a host key; behind a ~: once the rules
+				       have turned */
 };
 
 static struct {
@@ -35,16 +36,29 @@ static bool heard(const char *text)
 	return yes;
 }
 
+/* Of the host keys that a request tells of. */
+static const char *last_key(const char *line)
+{
+	const char *at = "", *next = line;
+
+	while ((next = strstr(next, "SHA256:")) != NULL)
+		at = next++;
+	return at;
+}
+
 static void say(int fd, const char *answer, const char *line)
 {
 	const char *id = strstr(line, "\"id\":");
 	char out[2048], *to = out;
 
 	for (const char *a = answer; *a != '\0'; a++) {
-		if (*a != '@')
-			*to++ = *a;
-		else
+		if (*a == '@')
 			to += sprintf(to, "%ld", id != NULL ? atol(id + 5) : 0);
+		else if (*a == '#')
+			to += sprintf(to, "%.*s", (int)strcspn(last_key(line), "\""),
+				      last_key(line));
+		else
+			*to++ = *a;
 	}
 	*to++ = '\n';
 	(void)!send(fd, out, (size_t)(to - out), MSG_NOSIGNAL);
@@ -157,6 +171,8 @@ Test(hook_asked, it_is_told_who_asks_for_what)
 	cr_expect(heard("\"preaccept\":true"));
 	cr_expect(heard("\"client_version\":\"SSH-2.0-test\""));
 	cr_expect(heard("\"service\":\"ssh-userauth\""));
+	cr_expect(heard("\"service\":\"ssh-connection\""));
+	cr_expect(heard("\"hostkeys\":[{\"key\":\"SHA256:"));
 	cr_expect(heard("\"user\":\"open\""));
 	cr_expect(heard("\"type\":\"direct-tcpip\""));
 	cr_expect(heard("\"host\":\"127.0.0.1\",\"port\":9"));
@@ -191,6 +207,66 @@ Test(hook_asked, a_version_and_a_service_can_be_refused)
 	cr_expect_eq(c.login_id, 0);
 	client_free(&c);
 	expect_logged("PolicyHook refused service of anybody");
+}
+
+/* The service that a login is for is asked about with the first of its requests, once. */
+Test(hook_asked, what_a_login_is_for_can_be_refused)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=service",
+	      {"ssh-connection", "{\"id\":@,\"accept\":false,\"reason\":\"closed\"}"});
+	cr_expect_not(login(&c, "open", t.key[0]));
+	cr_expect(c.ended);
+	client_free(&c);
+	expect_logged("PolicyHook refused service of ");
+	expect_logged(": closed");
+}
+
+/* Which host key it is shown, and limits: the lesser of the file's and of each answer's. */
+Test(hook_asked, host_keys_and_limits_are_named)
+{
+	struct client c;
+
+	control_host_more = "ecdsa-sha2-nistp256";
+	BEGIN("PolicyHook %s kinds=established,auth\nIdleTimeout 90\nMaxChannelsPerConnection 50\n"
+	      "Match User open\nMaxChannelsPerConnection 40",
+	      {"established", "{\"id\":@,\"accept\":true,\"hostkeys\":[\"#\"],\"limits\":{\"max_"
+			      "channels\":7,\"connection_rate\":5000}}"},
+	      {"\"kind\":\"auth\"", "{\"id\":@,\"accept\":true,\"limits\":{\"idle_timeout\":60,"
+				    "\"max_channels\":9}}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_str_eq(c.host_key, "ECDSA");
+	(void)open_direct(&c, "127.0.0.1", 9);
+	cr_expect_eq(softplane_limits(t.plane).max_channels, 7);
+	cr_expect_eq(softplane_limits(t.plane).idle_timeout_ms, 60000);
+	cr_expect_eq(softplane_caps(t.plane).conn[LINK_OUT].rate, 5000);
+	client_free(&c);
+}
+
+Test(hook_asked, who_is_told_nothing_of_host_keys_is_shown_the_first)
+{
+	struct client c;
+
+	control_host_more = "ecdsa-sha2-nistp256";
+	BEGIN("PolicyHook %s kinds=established", {"established", "{\"id\":@,\"accept\":true}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_str_eq(c.host_key, "ED25519");
+	client_free(&c);
+}
+
+Test(hook_asked, a_host_key_that_is_not_ours_lets_nobody_in)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=established",
+	      {"established", "{\"id\":@,\"accept\":true,\"hostkeys\":[\"SHA256:nobody\"]}"});
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+	expect_logged("PolicyHook named host keys that are not ours");
 }
 
 Test(hook_asked, a_channel_is_refused_with_the_code_that_was_said)

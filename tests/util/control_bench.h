@@ -66,6 +66,7 @@ static inline void control_dir_remove(const char *dir)
 
 /* Of its host key; of RSA 2048 bits. */
 static const char *control_host_type = "ssh-ed25519";
+static const char *control_host_more; /* one more; NULL: none */
 
 /* The clock, threads, a resolver, a host key. The configuration is there already. */
 static inline void control_env_open(struct session_env *e, uv_loop_t *loop, struct clock **clock,
@@ -87,6 +88,10 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 				  strcmp(control_host_type, "ssh-rsa") == 0 ? 2048 : 0, &host),
 		     0);
 	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
+	if (control_host_more != NULL) {
+		cr_assert_eq(key_generate(control_host_more, 0, &host), 0);
+		cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
+	}
 	cr_assert_eq(blob_key_new(&e->blob_key), 0);
 }
 

@@ -265,6 +265,7 @@ struct client {
 	char banner[256];
 	bool in, ended;
 	char methods[128];
+	const char *host_key; /* its type */
 	uint8_t reply[1024]; /* the last of 81, 82, 91, 92 */
 	size_t reply_len;
 };
@@ -326,6 +327,7 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		cr_assert_eq(ssh_brain_job_done(c->brain, a->id, a->job), 0);
 		break;
 	case SSH_ACT_HOSTKEY:
+		c->host_key = key_log_type(a->hostkey);
 		cr_assert_eq(ssh_brain_hostkey_answer(c->brain, a->id, true), 0);
 		break;
 	case SSH_ACT_LOGIN:
