@@ -206,7 +206,8 @@ static bool look_chan_ok(const struct link_look_chan *c)
 {
 	return c->conn.generation != 0 && target_ok(&c->target) && c->state >= LINK_CHAN_OPENING &&
 	       c->state <= LINK_CHAN_ENDING && c->slow_in < LINK_SLOW_COUNT &&
-	       c->slow_out < LINK_SLOW_COUNT && c->ours <= 1;
+	       c->slow_out < LINK_SLOW_COUNT && c->ours <= 1 &&
+	       c->capped[LINK_IN] < LINK_CAPPED_COUNT && c->capped[LINK_OUT] < LINK_CAPPED_COUNT;
 }
 
 /* As many follow as it says: that was looked at before. */

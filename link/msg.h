@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     15
+#define LINK_VERSION     16
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -547,12 +547,28 @@ enum link_slow {
 
 enum link_chan_state { LINK_CHAN_OPENING = 1, LINK_CHAN_OPEN, LINK_CHAN_ENDING };
 
+/* Whose rate holds a channel back: name, keyword. */
+#define LINK_CAPPED(X)                                                                             \
+	X(NOT, "-", "")                                                                            \
+	X(CHANNEL, "channel", "ChannelRate")                                                       \
+	X(CONNECTION, "connection", "ConnectionRate")                                              \
+	X(USER, "user", "UserRate")                                                                \
+	X(ROLE, "role", "RoleRate")
+
+enum link_capped {
+#define X(name, key, keyword) LINK_CAPPED_##name,
+	LINK_CAPPED(X)
+#undef X
+		LINK_CAPPED_COUNT
+};
+
 /* In: from the client. */
 struct link_look_chan {
 	struct link_handle conn;
 	uint64_t token;
 	uint64_t bytes_in, bytes_out;
 	uint64_t age_us, idle_us; /* since it was opened; without a byte */
+	uint64_t capped_us[LINK_WAYS], capped_bytes[LINK_WAYS]; /* it waited for rates; that did */
 	uint32_t local_channel;
 	uint32_t window_in, window_in_max; /* what is left of ours; what it is kept at */
 	uint32_t window_out;               /* what is left of the client's */
@@ -563,6 +579,8 @@ struct link_look_chan {
 	uint8_t state;                         /* enum link_chan_state */
 	uint8_t slow_in, slow_out;             /* enum link_slow */
 	uint8_t ours;                          /* 1: we opened it towards the client */
+	uint8_t capped[LINK_WAYS];             /* enum link_capped: what it waited for last */
+	uint8_t pad[6];
 };
 
 struct link_look_result {

@@ -51,6 +51,12 @@ static const struct admin_field channels[] = {
 	UNIT("window_out", ADMIN_BYTES, NULL, "what the client takes"),
 	UNIT("held_in", ADMIN_BYTES, NULL, "bytes given to the target that it has not taken"),
 	UNIT("held_out", ADMIN_BYTES, NULL, "bytes of the target that wait"),
+	TEXT("cap_in", NULL, "whose rate held bytes of the client back, the last time: channel, connection, user, role; -: none did"),
+	TEXT("cap_out", NULL, "the same of bytes to the client"),
+	UNIT("capped_in", ADMIN_BYTES, NULL, "bytes of the client that had to wait for a rate"),
+	UNIT("capped_out", ADMIN_BYTES, NULL, "bytes to the client that had to"),
+	UNIT("capped_time_in", ADMIN_MICROSECONDS, NULL, "how long bytes of the client waited for rates"),
+	UNIT("capped_time_out", ADMIN_MICROSECONDS, NULL, "how long bytes to the client did"),
 	UNIT_MAYBE("client_rtt", ADMIN_MICROSECONDS, NULL, "round trip to the client; null: not known"),
 	UNIT_MAYBE("target_rtt", ADMIN_MICROSECONDS, NULL, "round trip to the target; null: not known"),
 };

@@ -15,6 +15,12 @@ static const char *const slow_key[] = {
 #undef X
 };
 
+static const char *const capped_key[] = {
+#define X(name, key, keyword) key,
+	LINK_CAPPED(X)
+#undef X
+};
+
 static const char *const state_key[] = {
 	[LINK_CHAN_OPENING] = "opening", [LINK_CHAN_OPEN] = "open", [LINK_CHAN_ENDING] = "ending"};
 
@@ -58,6 +64,10 @@ static int set_moved(json_t *o, const struct link_look_chan *c)
 		{"window_out", c->window_out},
 		{"held_in", c->held_in},
 		{"held_out", c->held_out},
+		{"capped_in", c->capped_bytes[LINK_IN]},
+		{"capped_out", c->capped_bytes[LINK_OUT]},
+		{"capped_time_in", c->capped_us[LINK_IN]},
+		{"capped_time_out", c->capped_us[LINK_OUT]},
 	};
 
 	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++)
@@ -70,13 +80,15 @@ static json_t *channel(const struct look_view *v, const struct link_look_chan *c
 {
 	bool known = v->conn.session != NULL;
 	json_t *o = json_pack(
-		"{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "channel",
+		"{s:o, s:o, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o}",
+		"channel",
 		name_of(v, c), "uid", number_or_null(known, v->conn.uid), "user",
 		text_or_null(v->conn.user), "source", text_or_null(v->conn.source), "shard",
 		(int)c->conn.shard, "type", text_or_null(v->type), "host", text_or_null(v->host),
 		"port", number_or_null(v->host != NULL && v->port != 0, v->port), "address",
 		address(&c->target), "state", state_key[c->state], "slow_in", slow_key[c->slow_in],
-		"slow_out", slow_key[c->slow_out], "client_rtt",
+		"slow_out", slow_key[c->slow_out], "cap_in", capped_key[c->capped[LINK_IN]],
+		"cap_out", capped_key[c->capped[LINK_OUT]], "client_rtt",
 		number_or_null(c->client_rtt_us != 0, c->client_rtt_us), "target_rtt",
 		number_or_null(c->target_rtt_us != 0, c->target_rtt_us));
 

@@ -229,10 +229,17 @@ static void cores(struct top *t, const struct look *l, const struct look *before
 static const char *why_slow(const json_t *o, char buf[64])
 {
 	bool out = number(o, "held_out") > 0;
+	const char *way, *why, *cap;
 
 	if (!out && number(o, "held_in") <= 0)
 		return "-";
-	snprintf(buf, 64, "%s: %s", out ? "out" : "in", text(o, out ? "slow_out" : "slow_in"));
+	way = out ? "out" : "in";
+	why = text(o, out ? "slow_out" : "slow_in");
+	cap = text(o, out ? "cap_out" : "cap_in");
+	if (strcmp(why, "cap") == 0)
+		snprintf(buf, 64, "%s: cap (%s)", way, cap);
+	else
+		snprintf(buf, 64, "%s: %s", way, why);
 	return buf;
 }
 

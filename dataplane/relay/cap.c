@@ -14,6 +14,9 @@
  *
  * What a channel holds when its client closes it goes to the target at once, and is owed likewise.
  *
+ * Time is counted, for the channel and for the kind of cap that is in the way longest, from when
+ * bytes were there and could not go until some did; and the bytes that then go.
+ *
  * Memory  tables by the places of connections and channels, of which nobody touches a byte for
  *         those that have no cap: they cost a bit that is looked at.
  */
@@ -28,6 +31,7 @@
 
 struct chan_cap {
 	struct meter m[LINK_WAYS];
+	struct cap_wait wait[LINK_WAYS];
 	struct chan *chan;
 	struct pkt_chain held; /* from the client, for the target */
 	bool queued;           /* stands in the list of its connection */
@@ -163,6 +167,63 @@ void cap_take(struct conn *c, const struct link_caps *m)
 	c->capped = true;
 }
 
+/* --- what waited -------------------------------------------------------------------------------
+ */
+
+/* When there is enough for a message, and what is in the way till then; due_us 0: nothing. */
+struct stop {
+	uint64_t due_us;
+	enum link_capped by;
+};
+
+static void stop_by(struct stop *s, uint64_t due_us, enum link_capped by)
+{
+	if (due_us > s->due_us)
+		*s = (struct stop){due_us, by};
+}
+
+static void count_time(struct chan *ch, struct cap_wait *w)
+{
+	struct relay *r = ch->conn->relay;
+	uint64_t us = w->since_us != 0 ? r->now_us - w->since_us : 0;
+
+	w->us += us;
+	w->since_us = 0;
+	if (us > 0)
+		r->counters[RELAY_C_CAP_CHANNEL_TIME + w->by - LINK_CAPPED_CHANNEL] += us;
+}
+
+static void wait_begin(struct chan *ch, enum link_way way, enum link_capped by)
+{
+	struct cap_wait *w = &of_chan(ch)->wait[way];
+
+	count_time(ch, w);
+	w->since_us = ch->conn->relay->now_us;
+	w->by = (uint8_t)by;
+	w->late = true;
+}
+
+static void wait_over(struct chan *ch, enum link_way way, uint32_t n)
+{
+	struct cap_wait *w = &of_chan(ch)->wait[way];
+
+	if (!w->late)
+		return;
+	count_time(ch, w);
+	w->late = false;
+	w->bytes += n;
+	ch->conn->relay->counters[RELAY_C_CAP_CHANNEL_BYTES + w->by - LINK_CAPPED_CHANNEL] += n;
+}
+
+struct cap_wait cap_waited(const struct chan *ch, enum link_way way)
+{
+	struct cap_wait w = of_chan(ch)->wait[way];
+
+	if (w.since_us != 0)
+		w.us += ch->conn->relay->now_us - w.since_us;
+	return w;
+}
+
 /* --- whether bytes may pass --------------------------------------------------------------------
  */
 
@@ -231,12 +292,11 @@ static uint32_t group_chunk(const struct conn *c, unsigned int i, enum link_way 
 	return weight_chunk(c, way, i == LINK_CAP_USER, chunk);
 }
 
-/* Of the budgets: the least that it has, at most *room; false: *due says when to look again. */
-static bool groups_room(struct conn *c, enum link_way way, uint32_t want, bool sparse,
-			int64_t *room, uint64_t *due)
+/* Of the budgets: the least that it has, at most *room; or *stop says when to look again. */
+static void groups_room(struct conn *c, enum link_way way, uint32_t want, bool sparse,
+			int64_t *room, struct stop *stop)
 {
 	uint64_t now = c->relay->now_us;
-	bool all = true;
 
 	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++) {
 		struct group_cap *g = &of_conn(c)->group[i];
@@ -247,21 +307,19 @@ static bool groups_room(struct conn *c, enum link_way way, uint32_t want, bool s
 			continue;
 		if (!sparse)
 			need = RTE_MIN(want, chunk);
-		if (group_has(g, way, need, chunk, sparse, now, &at)) {
+		if (group_has(g, way, need, chunk, sparse, now, &at))
 			*room = RTE_MIN(*room, (int64_t)g->has[way]);
-		} else {
-			*due = RTE_MAX(*due, at);
-			all = false;
-		}
+		else
+			stop_by(stop, at, LINK_CAPPED_USER + i);
 	}
-	return all;
 }
 
 static uint32_t room(struct chan *ch, enum link_way way, uint32_t want, bool sparse)
 {
 	struct conn *c = ch->conn;
 	struct conn_cap *k = of_conn(c);
-	uint64_t now = c->relay->now_us, due = 0;
+	uint64_t now = c->relay->now_us;
+	struct stop stop = {0};
 	struct meter *m[LEVELS];
 	unsigned int n = levels(ch, way, m);
 	uint32_t need = worth(m, n, want);
@@ -275,12 +333,16 @@ static uint32_t room(struct chan *ch, enum link_way way, uint32_t want, bool spa
 			continue;
 		least = RTE_MIN(least, has);
 		if (has < need)
-			due = RTE_MAX(due, meter_ready_us(m[i], need));
+			stop_by(&stop, meter_ready_us(m[i], need),
+				m[i] == &k->m[way] ? LINK_CAPPED_CONNECTION : LINK_CAPPED_CHANNEL);
 	}
-	if (due == 0 && groups_room(c, way, (uint32_t)least, sparse, &least, &due))
+	if (stop.due_us == 0)
+		groups_room(c, way, (uint32_t)least, sparse, &least, &stop);
+	if (stop.due_us == 0)
 		return (uint32_t)least;
-	k->due_us = timer_min(k->due_us, due);
+	k->due_us = timer_min(k->due_us, stop.due_us);
 	relay_count(c->relay, RELAY_C_CAPPED);
+	wait_begin(ch, way, stop.by);
 	return 0;
 }
 
@@ -308,6 +370,7 @@ static void spent(struct chan *ch, enum link_way way, uint32_t n)
 {
 	struct conn_cap *k = of_conn(ch->conn);
 
+	wait_over(ch, way, n);
 	meter_take(&of_chan(ch)->m[way], n);
 	meter_take(&k->m[way], n);
 	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++)
@@ -476,5 +539,7 @@ void cap_drop(struct chan *ch)
 	struct chan_cap *k = of_chan(ch);
 
 	leave(of_conn(ch->conn), k);
+	for (unsigned int way = 0; way < LINK_WAYS; way++)
+		count_time(ch, &k->wait[way]);
 	pkt_chain_free(&k->held);
 }

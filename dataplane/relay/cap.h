@@ -33,6 +33,14 @@ void cap_take(struct conn *c, const struct link_caps *m);
 void cap_chan_new(struct chan *ch);
 void cap_over(struct conn *c);                            /* the connection goes */
 bool cap_stops(const struct chan *ch, enum link_way way); /* for who looks */
+/* What of a channel waited for rates, until now. */
+struct cap_wait {
+	uint64_t us, bytes;
+	uint64_t since_us; /* what waits now does so since then; 0: nothing does */
+	uint8_t by;        /* enum link_capped: the last one; */
+	bool late;         /* and what goes next has waited for it */
+};
+struct cap_wait cap_waited(const struct chan *ch, enum link_way way);
 /* When it looks again for bytes; 0: nobody waits. */
 uint64_t cap_deadline(const struct conn *c);
 /* What is granted to a channel at first: not what takes minutes to pass. */

@@ -102,8 +102,7 @@ static uint64_t since(const struct relay *r, uint64_t us)
 static struct link_look_chan look_at(const struct chan *ch)
 {
 	const struct relay *r = ch->conn->relay;
-
-	return (struct link_look_chan){
+	struct link_look_chan l = {
 		.conn = conn_handle(ch->conn),
 		.token = ch->token,
 		.bytes_in = ch->bytes_from_peer,
@@ -124,6 +123,15 @@ static struct link_look_chan look_at(const struct chan *ch)
 		.slow_out = slow_out(ch),
 		.ours = ch->ours,
 	};
+
+	for (unsigned int way = 0; ch->conn->capped && way < LINK_WAYS; way++) {
+		struct cap_wait w = cap_waited(ch, way);
+
+		l.capped_us[way] = w.us;
+		l.capped_bytes[way] = w.bytes;
+		l.capped[way] = w.by;
+	}
+	return l;
 }
 
 /* conn NULL: of whichever. Returns where to go on. */

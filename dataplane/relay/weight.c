@@ -188,7 +188,10 @@ uint32_t weight_part(struct conn *c, enum link_way way, uint32_t quantum)
 	round = RTE_MIN(round, (uint64_t)WEIGHT_ROUND_BYTES);
 	if (k->left[way] < least)
 		k->left[way] += part_of(c, WEIGHT_TURN, way, round << PART_SHIFT);
-	return k->left[way] >= least ? (uint32_t)(k->left[way] >> PART_SHIFT) : 0;
+	if (k->left[way] >= least)
+		return (uint32_t)(k->left[way] >> PART_SHIFT);
+	relay_count(c->relay, RELAY_C_SHARED);
+	return 0;
 }
 
 void weight_spent(struct conn *c, enum link_way way, uint32_t n, bool more)

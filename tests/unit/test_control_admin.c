@@ -189,7 +189,10 @@ static void answer_look(uint32_t n, uint32_t next)
 						 .target = {.family = 4, .port = 80, .addr = {10, 0, 0, 1}},
 						 .state = LINK_CHAN_OPEN,
 						 .slow_in = LINK_SLOW_CLIENT,
-						 .slow_out = LINK_SLOW_WINDOW};
+						 .slow_out = LINK_SLOW_WINDOW,
+						 .capped = {LINK_CAPPED_NOT, LINK_CAPPED_USER},
+						 .capped_bytes = {0, 300},
+						 .capped_us = {0, 4000}};
 	cr_assert_eq(link_msg_check(&m, m.hdr.len), 0);
 	cr_assert_eq(session_table_event(t.table, &m), 0);
 }
@@ -197,6 +200,7 @@ static void answer_look(uint32_t n, uint32_t next)
 Test(control_admin, channels_are_asked_for_piece_by_piece)
 {
 	const char *name, *address, *in, *out;
+	json_int_t bytes, us;
 	int fd = call();
 	json_t *v, *list;
 
@@ -215,6 +219,12 @@ Test(control_admin, channels_are_asked_for_piece_by_piece)
 	cr_expect_str_eq(address, "10.0.0.1");
 	cr_expect_str_eq(in, "client");
 	cr_expect_str_eq(out, "window");
+	cr_assert_eq(json_unpack(json_array_get(list, 1), "{s:s, s:s, s:I, s:I}", "cap_in", &in,
+				 "cap_out", &out, "capped_out", &bytes, "capped_time_out", &us),
+		     0);
+	cr_expect_str_eq(in, "-");
+	cr_expect_str_eq(out, "user");
+	cr_expect(bytes == 300 && us == 4000);
 	cr_expect(json_is_null(json_object_get(json_array_get(list, 2), "channel")),
 		  "its connection is not known here");
 	json_decref(v);

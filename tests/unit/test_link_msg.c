@@ -525,6 +525,9 @@ Test(link_msg, what_looks_is_told)
 	c[1].slow_out = LINK_SLOW_COUNT;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no reason");
 	len = good_of(LINK_EV_LOOK);
+	c[1].capped[LINK_OUT] = LINK_CAPPED_COUNT;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "nobody's rate");
+	len = good_of(LINK_EV_LOOK);
 	c[0].state = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no state");
 	len = good_of(LINK_EV_LOOK);

@@ -515,26 +515,73 @@ Test(relay_cap, a_keystroke_does_not_wait_for_other_connections)
 	client_free(&typist);
 }
 
+static struct link_look_chan look_one(void)
+{
+	const struct link_look_result *res;
+	struct link_look ask = {.id = 1};
+	struct link_handle none = {0};
+
+	down(LINK_CMD_LOOK, none, &ask, sizeof(ask), NULL, 0);
+	bench_turn();
+	res = up_expect(LINK_EV_LOOK, NULL);
+	cr_assert_eq(res->n, 1);
+	return *(const struct link_look_chan *)(res + 1);
+}
+
 /* Who looks sees what a channel waits for. */
 Test(relay_cap, who_looks_sees_the_cap)
 {
 	struct link_caps m = group_caps(1, 88, 64 * KBIT);
 	struct client c = client_with(&m);
 	struct flow f = flow_on(&c, 1, 1448, true, true);
-	const struct link_look_result *res;
-	const struct link_look_chan *ch;
-	struct link_look ask = {.id = 1};
-	struct link_handle none = {0};
+	struct link_look_chan ch;
 
 	pass(&f, 1, 30000);
-	down(LINK_CMD_LOOK, none, &ask, sizeof(ask), NULL, 0);
-	bench_turn();
-	res = up_expect(LINK_EV_LOOK, NULL);
-	cr_assert_eq(res->n, 1);
-	ch = (const void *)(res + 1);
-	cr_expect_eq(ch->slow_in, LINK_SLOW_CAP);
-	cr_expect_eq(ch->slow_out, LINK_SLOW_CAP);
+	ch = look_one();
+	cr_expect_eq(ch.slow_in, LINK_SLOW_CAP);
+	cr_expect_eq(ch.slow_out, LINK_SLOW_CAP);
 	client_free(&c);
+}
+
+/* For which of them, for how long, and how much: nearly all the time, and nearly all of it. */
+Test(relay_cap, what_waits_for_a_cap_is_counted)
+{
+	for (enum link_capped by = LINK_CAPPED_CHANNEL; by < LINK_CAPPED_COUNT; by++) {
+		const enum relay_counter us = RELAY_C_CAP_CHANNEL_TIME + by - LINK_CAPPED_CHANNEL,
+					 bytes = RELAY_C_CAP_CHANNEL_BYTES + by -
+						 LINK_CAPPED_CHANNEL;
+		struct link_caps m = caps_of(LINK_OUT, true, 80 * MBIT);
+		struct link_look_chan ch;
+		struct client c;
+		struct flow f;
+
+		/* Another one is wider, and never in the way. */
+		if (by == LINK_CAPPED_CHANNEL)
+			m = caps_of(LINK_OUT, true, 8 * MBIT);
+		else if (by == LINK_CAPPED_CONNECTION)
+			m.conn[LINK_OUT].rate = 8 * MBIT;
+		else
+			m.group[by - LINK_CAPPED_USER] =
+				group_caps(by - LINK_CAPPED_USER, 70 + by, 8 * MBIT)
+					.group[by - LINK_CAPPED_USER];
+		c = client_with(&m);
+		f = flow_on(&c, 1, 1448, false, true);
+		pass(&f, 1, S / 5);
+		ch = look_one();
+		cr_expect_eq(ch.capped[LINK_OUT], by);
+		cr_expect(ch.capped_us[LINK_OUT] > S / 5 * 80 / 100 &&
+				  ch.capped_us[LINK_OUT] <= S / 5,
+			  "%u: %llu us", by, (unsigned long long)ch.capped_us[LINK_OUT]);
+		cr_expect(ch.capped_bytes[LINK_OUT] > MBIT && ch.capped_bytes[LINK_OUT] <= 2 * MBIT,
+			  "%u: %llu bytes", by, (unsigned long long)ch.capped_bytes[LINK_OUT]);
+		cr_expect_eq(ch.capped[LINK_IN], LINK_CAPPED_NOT);
+		cr_expect_eq(ch.capped_us[LINK_IN] + ch.capped_bytes[LINK_IN], 0);
+		cr_expect_geq(bench_count(bytes), ch.capped_bytes[LINK_OUT]);
+		go(&c);
+		cr_expect_geq(bench_count(us), ch.capped_us[LINK_OUT],
+			      "with its last, once it is gone");
+	}
+	cr_expect_leq(bench_count(RELAY_C_CAP_CHANNEL_TIME), S / 5);
 }
 
 /* --- of several shards: each looks when it looks, one of them at every chance, one seldom -------
