@@ -6,6 +6,7 @@
 LAB_CONF="PasswordAuthentication yes
 PasswordHashFile $LAB_DIR/passwd
 LoginGraceTime 30
+MetricsListen 127.0.0.1:9180
 HostKey $LAB_DIR/host_ecdsa
 HostKey $LAB_DIR/host_rsa"
 ssh-keygen -q -t ecdsa -b 256 -N '' -f "$LAB_DIR/host_ecdsa"
@@ -157,6 +158,9 @@ early() {
 }
 check "forty of one master, to who speaks first" early
 lab_stop_pid $early_pid
+if [ -n "${SLUICE_LONG:-}" ] && command -v prometheus >/dev/null; then
+	. "$top/tests/interop/dashboard_more.sh"
+fi
 check "log: accepted publickey" grep -qE "Accepted publickey for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2: (ED25519|RSA|ECDSA) SHA256:" "$LAB_DIR/control.log"
 check "log: accepted password" grep -qE "Accepted password for $LAB_USER from $LAB_CLIENT_ADDR port [0-9]+ ssh2" "$LAB_DIR/control.log"
 check "log: failed password" grep -qE "Failed password for $LAB_USER from" "$LAB_DIR/control.log"
