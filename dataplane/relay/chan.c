@@ -138,6 +138,8 @@ static void target_let_go(struct chan *ch, bool graceful)
 	else
 		ch->target->ops->abort(ch->target);
 	ch->target = NULL;
+	if (unlikely(ch->conn->indebted))
+		debt_target_over(ch);
 	ch->conn->in_targets -= ch->in_target;
 	ch->in_target = 0;
 }
@@ -213,7 +215,14 @@ static void target_ready(struct stream *s)
 	conn_activate(ch->conn);
 }
 
-const struct stream_user chan_target_user = {.ready = target_ready};
+static uint32_t target_keep(struct stream *s, uint32_t was, uint32_t size)
+{
+	struct chan *ch = s->user_ptr;
+
+	return unlikely(ch->conn->indebted) ? debt_target(ch, was, size) : size;
+}
+
+const struct stream_user chan_target_user = {.ready = target_ready, .keep = target_keep};
 
 static void count_bytes(struct chan *ch, uint64_t *counter, uint32_t n)
 {

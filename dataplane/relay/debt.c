@@ -9,6 +9,9 @@
  * channel may have half; where there is not even a packet it is refused. One that does not read
  * keeps what it was granted from the others of its group, and from nobody else.
  *
+ * Towards the client the same holds of what windows of targets grow by, which are asked for in the
+ * same way (stream.h), at the same budgets: where there is nothing left they stay as they are.
+ *
  * Memory  a table by the places of connections, of which nobody touches a byte for those that have
  *         no bound.
  */
@@ -63,7 +66,7 @@ static uint64_t sum_of(const struct conn *c)
 
 	TAILQ_FOREACH(ch, &c->chans, link)
 	{
-		sum += ch->rwin.initial_window_size;
+		sum += ch->rwin.initial_window_size + ch->debt_target;
 	}
 	return sum;
 }
@@ -195,4 +198,30 @@ uint32_t debt_grow(struct chan *ch, uint32_t size)
 		held_back(ch->conn->relay, who);
 	size = (uint32_t)RTE_MIN((uint64_t)size, half);
 	return size > was && take(ch->conn, size - was) ? size : was;
+}
+
+uint32_t debt_target(struct chan *ch, uint32_t was, uint32_t size)
+{
+	enum debtor who;
+	uint32_t more;
+
+	if (size <= was) {
+		more = RTE_MIN(was - size, ch->debt_target);
+		ch->debt_target -= more;
+		debt_give(ch->conn, more);
+		return size;
+	}
+	more = (uint32_t)RTE_MIN((uint64_t)(size - was), left_of(ch->conn, &who) / 2);
+	if (more < size - was)
+		held_back(ch->conn->relay, who);
+	if (!take(ch->conn, more))
+		return was;
+	ch->debt_target += more;
+	return was + more;
+}
+
+void debt_target_over(struct chan *ch)
+{
+	debt_give(ch->conn, ch->debt_target);
+	ch->debt_target = 0;
 }

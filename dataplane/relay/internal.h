@@ -182,6 +182,7 @@ struct chan {
 	uint32_t in_target;           /* bytes given to the target and not known to have arrived */
 	uint32_t window_start;        /* what rwin began with */
 	uint32_t debt_max;            /* bounds of bytes in flight let it have, at the last look */
+	uint32_t debt_target;         /* bytes its target's window has grown by, of those */
 	uint32_t taken, taken_before; /* by the target since taken_at_us; in the round before */
 	uint64_t taken_at_us;
 	TAILQ_ENTRY(chan) ready_link;
@@ -586,6 +587,9 @@ uint32_t debt_first(struct conn *c, uint32_t size);
 /* Its window is to grow to this size: to which it may, for which more is taken. */
 uint32_t debt_grow(struct chan *ch, uint32_t size);
 void debt_give(struct conn *c, uint32_t n);
+/* Its target's window is to be of this size, which was another: that which it may be. */
+uint32_t debt_target(struct chan *ch, uint32_t was, uint32_t size);
+void debt_target_over(struct chan *ch);
 
 /* grant.c */
 int grants_init(struct grants *g, uint32_t size);

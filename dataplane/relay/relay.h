@@ -215,10 +215,10 @@ void relay_uses(struct relay *r, struct relay_uses *ret);
 	X(BUDGETS_FULL, "caps of users or roles not kept: table full")                             \
 	X(SHARES_FULL, "shares of users or roles not kept: table full")                            \
 	X(CAPPED, "times that bytes waited for a cap")                                             \
-	X(CAP_CHANNEL_TIME, "microseconds that channels waited for ChannelRate")                     \
-	X(CAP_CONNECTION_TIME, "microseconds that channels waited for ConnectionRate")               \
-	X(CAP_USER_TIME, "microseconds that channels waited for UserRate")                           \
-	X(CAP_ROLE_TIME, "microseconds that channels waited for RoleRate")                           \
+	X(CAP_CHANNEL_TIME, "microseconds that channels waited for ChannelRate")                   \
+	X(CAP_CONNECTION_TIME, "microseconds that channels waited for ConnectionRate")             \
+	X(CAP_USER_TIME, "microseconds that channels waited for UserRate")                         \
+	X(CAP_ROLE_TIME, "microseconds that channels waited for RoleRate")                         \
 	X(CAP_CHANNEL_BYTES, "bytes that had waited for ChannelRate")                              \
 	X(CAP_CONNECTION_BYTES, "bytes that had waited for ConnectionRate")                        \
 	X(CAP_USER_BYTES, "bytes that had waited for UserRate")                                    \

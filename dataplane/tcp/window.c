@@ -15,6 +15,8 @@
  * counted any more; what it was promised stays promised, which is the over-commitment that mem.c
  * answers for.
  *
+ * The user of a stream is asked before its window grows, and told when it is smaller (stream.h).
+ *
  * While the core has no time left (near.h) what a round trip carries says how long packets waited
  * for us: a window follows the shortest round trip then, and that of a near peer becomes smaller
  * than it was at first.
@@ -28,8 +30,11 @@
 
 static void window_set(struct tcp_conn *c, uint32_t w)
 {
+	const struct stream_user *user = c->s.user;
 	uint64_t initial = c->t->rx_initial;
 
+	if (user != NULL && user->keep != NULL)
+		w = user->keep(&c->s, c->rx_window, w);
 	c->t->mem.rx_grown += max_u64(w, initial) - max_u64(c->rx_window, initial);
 	c->rx_window = w;
 }

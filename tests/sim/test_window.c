@@ -361,6 +361,39 @@ Test(window, all_together_stay_within_the_shards)
 }
 
 /* Those that were fast and read no more hold what they hold; half of the rest is for the next. */
+static uint32_t stingy_most;
+
+static uint32_t stingy(struct stream *s, uint32_t was, uint32_t size)
+{
+	uint32_t most = RTE_MAX(was, stingy_most);
+
+	cr_expect_eq(was, tcp_of(s)->rx_window);
+	return RTE_MIN(size, most);
+}
+
+static bool accepted(void *arg)
+{
+	return ((struct world *)arg)->server[0].s != NULL;
+}
+
+/* Who reads is asked, and has less than the path would carry. */
+Test(window, it_grows_as_far_as_its_user_lets_it)
+{
+	static struct world w;
+	struct stream_user user;
+
+	stingy_most = 256 * 1024;
+	world_init(&w, 1, 32 * MIB, (struct vnet_link){.delay_us = 10000}, roomy);
+	vnet_run(&w.v, TCP_SEC, accepted, &w);
+	user = *w.server[0].s->user;
+	user.keep = stingy;
+	w.server[0].s->user = &user;
+	vnet_run(&w.v, 60 * TCP_SEC, all_here, &w);
+	cr_expect_eq(conn(&w, 0)->rx_window, 256 * 1024);
+	cr_expect_leq(w.grown_most, 256 * 1024 - INITIAL);
+	world_end(&w);
+}
+
 Test(window, readers_that_stop_leave_something_for_the_next)
 {
 	static struct world w;

@@ -431,6 +431,34 @@ Test(relay_window, a_reader_that_never_reads_costs_nobody_else)
 		client_free(&c[i]);
 }
 
+/* What a target's window grows by is of the same bytes, and given back with it. */
+Test(relay_window, windows_of_targets_are_bytes_in_flight)
+{
+	struct client c = login(15 * MIB, true);
+	uint64_t left = 1 * MIB - START;
+	struct bench_chan ch;
+	struct stream *t;
+	uint32_t first;
+
+	bound(&c, 0, 77, 1 * MIB);
+	ch = client_channel(&c, 1, 1 << 20);
+	t = &ch.target->s;
+	cr_expect_eq(t->user->keep(t, 65536, 131072), 131072);
+	left -= 65536;
+	cr_expect_eq(of_users().now, 1 * MIB - left);
+	first = t->user->keep(t, 131072, 8 * MIB);
+	cr_expect_eq(first, 131072 + left / 2, "half of what is left");
+	cr_expect_eq(bench_count(RELAY_C_FLIGHT_USER), 1);
+	cr_expect_leq(fill(&c, &ch, ch.window, 9, 4 * MIB), START + (uint32_t)left / 2);
+	cr_expect_eq(t->user->keep(t, first, 4096), 4096, "less than it began with");
+	cr_expect_leq(of_users().now, START + (uint32_t)left);
+	(void)t->user->keep(t, 65536, 8 * MIB);
+	fake_eof(c.f);
+	bench_settle();
+	cr_expect_eq(of_users().now, 0);
+	client_free(&c);
+}
+
 /* Whoever of the shards is fastest: never a byte too much, and none too little. */
 Test(relay_window, what_shards_take_of_a_bound_is_exact)
 {
