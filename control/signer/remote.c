@@ -14,7 +14,7 @@
 #include "control/log.h"
 #include "crypto/hash.h"
 
-#define START_MS 5000 /* to learn its keys */
+#define START_MS 20000 /* to learn its keys */
 
 struct asked {
 	struct asked *next;

@@ -14,7 +14,7 @@
 #include "control/signer/proto.h"
 
 #define BACKLOG    8
-#define REPLACE_MS 5000 /* to make room */
+#define REPLACE_MS 20000 /* to make room */
 
 struct peer {
 	uv_pipe_t pipe;
@@ -171,6 +171,16 @@ static void word(struct peer *p, enum signer_msg kind)
 
 static void on_closed(uv_handle_t *h);
 
+/* It has waited long enough: nobody would come to where room is made. */
+static bool gave_up(const struct peer *p)
+{
+	uv_os_fd_t fd;
+	uint8_t b;
+
+	return uv_fileno((const uv_handle_t *)&p->pipe, &fd) == 0 &&
+	       recv(fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Those who ask find out; the one that said so sees by its end that there is room. */
 static void retire(struct peer *by)
 {
@@ -200,7 +210,10 @@ static void frame(struct peer *p, enum helper_msg type, struct ssh_str body)
 	if ((enum signer_msg)type == SIGNER_KEYS && body.len == 0) {
 		have(p);
 	} else if ((enum signer_msg)type == SIGNER_RETIRE && body.len == 0) {
-		retire(p);
+		if (gave_up(p))
+			peer_close(p);
+		else
+			retire(p);
 	} else if (signer_request_parse((enum signer_msg)type, body, &m) < 0) {
 		peer_close(p);
 	} else {

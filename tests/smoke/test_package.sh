@@ -65,7 +65,7 @@ in_root sh -c 'apt-get -qq -y --no-install-recommends install /root/sluice_*.deb
 	>>"$dir/log" 2>&1 || { tail -30 "$dir/log"; fail "apt-get install"; }
 in_root getent passwd sluice || fail "no user sluice"
 [ -d "$root/etc/sluice" ] || fail "no /etc/sluice"
-in_root systemd-analyze verify --man=no /lib/systemd/system/sluice-{control,dataplane,helper,signer}.service 2>&1 |
+in_root systemd-analyze verify --man=no /lib/systemd/system/sluice-{control,dataplane,helper,signer,tunnel}.service 2>&1 |
 	grep -F sluice && fail "systemd-analyze verify"
 in_root sluice keygen -t ed25519 -N '' -f /root/key || fail "sluice keygen"
 mkdir -p "$root/b"

@@ -17,6 +17,7 @@
 #include "control/clock.h"
 #include "control/count.h"
 #include "control/log.h"
+#include "control/signer/proto.h"
 #include "control/signer/remote.h"
 #include "control/signer/server.h"
 #include "tests/util/nomem.h"
@@ -731,6 +732,31 @@ Test(control_signer, one_that_is_replaced_stays_for_who_asks)
 	kill(old, SIGTERM); /* serve() of the test has no end of its own */
 	waitpid(old, &status, 0);
 	other_close();
+}
+
+/* It stood still for longer than the other one waits: it goes on, as nobody takes its place. */
+Test(control_signer, who_gave_up_takes_no_place)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	uint8_t hash[32] = {1}, word[16];
+	size_t len = signer_word_build(word, sizeof(word), SIGNER_RETIRE);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), status;
+
+	signer_remote_watch(t.remote, on_renewed, &other);
+	kill(t.pid, SIGSTOP);
+	cr_assert_eq(waitpid(t.pid, &status, WUNTRACED), t.pid);
+	strcpy(sun.sun_path, t.path);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(send(fd, word, len, 0), (ssize_t)len);
+	close(fd);
+	kill(t.pid, SIGCONT);
+	for (unsigned int i = 1; i <= 3; i++) {
+		cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 20000), 0);
+		run_until(i);
+		cr_expect_eq(t.err, 0);
+		cr_expect(listens());
+	}
+	cr_expect_eq(other.n, 0);
 }
 
 /* Restarted with other keys: what was asked for the old ones is answered by nobody. */
