@@ -27,7 +27,7 @@ bool ssh_names_next(struct ssh_str *list, struct ssh_str *ret_name)
 	comma = memchr(list->p, ',', list->len);
 	n = comma != NULL ? (uint32_t)(comma - list->p) : list->len;
 	*ret_name = (struct ssh_str){list->p, n};
-	/* A comma at the very end is followed by nothing: list_ok() has refused it. */
+	/* A comma at the very end is followed by nothing. */
 	n += comma != NULL;
 	list->p += n;
 	list->len -= n;
@@ -68,16 +68,15 @@ bool ssh_names_have(struct ssh_str list, const char *name)
 	return names_have(list, ssh_str_c(name));
 }
 
-/* An empty list is fine (languages); an empty name is not. */
+/*
+ * An empty list is fine (languages); an empty name is not, RFC 4251 section 5, but for one at the
+ * end of the list: libssh's server (0.10) ends its ciphers with a comma.
+ */
 static bool list_ok(struct ssh_str list)
 {
 	struct ssh_str name;
 	unsigned int n = 0;
 
-	if (list.len == 0)
-		return true;
-	if (list.p[list.len - 1] == ',')
-		return false;
 	while (ssh_names_next(&list, &name))
 		if (!name_ok(name) || ++n > SSH_NAMES_MAX)
 			return false;

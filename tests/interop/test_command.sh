@@ -1,7 +1,7 @@
 #!/bin/bash
-# The command sluice - ssh, exec, forward, scan - against OpenSSH's sshd, Dropbear and a gateway of Sluice: a
-# program's three streams and its end, a terminal with escapes, jump hosts, forwards of every kind, SOCKS, host
-# keys that are new, known and changed, what is said when it fails.
+# The command sluice - ssh, exec, forward, scan - against OpenSSH's sshd, Dropbear, servers of libssh and paramiko, and
+# a gateway of Sluice: a program's three streams and its end, a terminal with escapes, jump hosts, forwards of every
+# kind, SOCKS, host keys that are new, known and changed, what is said when it fails.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
@@ -79,6 +79,10 @@ Host dropbear
 Host gate
 	Port 2203
 	User tester
+Host libssh
+	Port 2207
+Host paramiko
+	Port 2208
 Host jumped
 	ProxyJump gate,sshd
 Host command
@@ -111,7 +115,6 @@ apart() { # host
 }
 through() { s exec "$1" 'cat; exit 3' <data >back; [ $? = 3 ] && cmp data back; }
 for host in sshd dropbear; do
-	check "$host: output, errors and status apart" apart $host
 	check "$host: a file there and back" through $host
 	check "$host: a program that a signal ends" status 255 s ssh $host 'kill -9 $$'
 done
@@ -124,6 +127,52 @@ for cipher in aes256-gcm@openssh.com chacha20-poly1305@openssh.com aes128-ctr; d
 	check "sshd: by $cipher, keys exchanged on the way" says "$(md5sum <data)" \
 		bash -c "$sluice exec -F config -c $cipher -C -o RekeyLimit=1M sshd md5sum <data"
 done
+
+# --- servers of libraries: all that they are able to ----------------------------------------------
+others=(sshd dropbear)
+if [ -x "$SLUICE_BUILD/tests/interop/libssh_server" ]; then
+	"$SLUICE_BUILD/tests/interop/libssh_server" 2207 host id.pub >libssh.log 2>&1 & pids+=($!)
+	wait_for listening libssh.log
+	others+=(libssh)
+fi
+if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
+	/usr/bin/python3 -W ignore "$top/tests/interop/paramiko_server.py" 2208 host id.pub >paramiko.log 2>&1 & pids+=($!)
+	wait_for listening paramiko.log
+	others+=(paramiko)
+fi
+cat >read.py <<'PY'
+import json, sys, time
+for _ in range(600):
+    l = [json.loads(x) for x in open(sys.argv[1])]
+    if len(l) == int(sys.argv[2]): break
+    time.sleep(0.05)
+print(*[x.get('port', '') for x in l])
+PY
+get() { curl -sS --max-time 30 "$@" -o got && cmp data got; }
+rekeyed() { s exec -o RekeyLimit=1M "$1" 'cat; exit 3' <data >back; [ $? = 3 ] && cmp data back; }
+in_terminal() { # host
+	printf 'stty size; echo $((6 * 7)); exit 4\n' | s ssh -tt "$1" >o 2>e
+	[ "${PIPESTATUS[1]}" = 4 ] && grep -q 42 o || { cat o e; return 1; }
+}
+forwards() { # host: its three kinds, at once
+	local pid here there socks r
+	"$sluice" forward --json -F config -L 0:127.0.0.1:2204 -D 0 -R 0:127.0.0.1:2204 "$1" >"$1.out" 2>"$1.err" & pid=$!
+	read -r here socks there <<<"$(python3 read.py "$1.out" 3)"
+	get "http://127.0.0.1:$here/data" && get "http://127.0.0.1:$there/data" &&
+		get -x "socks5h://127.0.0.1:$socks" http://127.0.0.1:2204/data
+	r=$?
+	kill $pid
+	wait $pid
+	[ $r = 0 ] || cat "$1.out" "$1.err"
+	return $r
+}
+for host in "${others[@]}"; do
+	check "$host: output, errors and status apart" apart $host
+	check "$host: a file there and back, keys exchanged on the way" rekeyed $host
+	check "$host: a shell in a terminal" in_terminal $host
+	check "$host: forwards of each kind" forwards $host
+done
+check "gate: forwards of each kind" forwards gate
 
 # --- ways there -----------------------------------------------------------------------------------
 check "by two jump hosts, one of them ours" says jumped s ssh jumped echo jumped
@@ -151,19 +200,10 @@ check "json" says '{"host":"sshd","status":5,"stdout":"o\n","stderr_base64":"/w=
 	bash -c "$sluice exec --json -F config sshd 'echo o; printf \"\\377\" >&2; exit 5'"
 
 # --- forwards ---------------------------------------------------------------------------------------
-cat >read.py <<'PY'
-import json, sys, time
-for _ in range(600):
-    l = [json.loads(x) for x in open(sys.argv[1])]
-    if len(l) == int(sys.argv[2]): break
-    time.sleep(0.05)
-print(*[x.get('port', '') for x in l])
-PY
 "$sluice" forward --json -F config -L 0:127.0.0.1:2204 -L "$dir/l.sock:127.0.0.1:2204" -L 127.0.0.1:0:127.0.0.1:1 \
 	-D 0 -L '[::1]:0:127.0.0.1:2204' gate >forward.out 2>forward.log & pids+=($!)
 forward=$!
 read -r local _ dead six socks <<<"$(python3 read.py forward.out 5 | sed 's/  / - /')"
-get() { curl -sS --max-time 30 "$@" -o got && cmp data got; }
 check "forward: a port that was chosen" get "http://127.0.0.1:$local/data"
 check "forward: of the other family" get "http://[::1]:$six/data"
 check "forward: a UNIX socket" get --unix-socket l.sock http://x/data

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Session channels: shells, commands and sftp run by sluice-helper as their users, for OpenSSH, Dropbear, paramiko
-# and asyncssh; how they end, signals, terminals, what is refused; agents, displays and UNIX sockets, which are their
+# Session channels: shells, commands and sftp run by sluice-helper as their users, for OpenSSH, Dropbear, paramiko,
+# asyncssh and our own command; how they end, signals, terminals, what is refused; agents, displays and UNIX sockets, which are their
 # users'; and what is left on the machine. The users are of a mount namespace of this test's own.
 top=$(cd "$(dirname "$0")/../.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "another user needs root"; exit 77; }
@@ -103,6 +103,18 @@ lab_random_file "$LAB_DIR/file" $((mib << 20))
 chmod 644 "$LAB_DIR/file"
 through() { in_ssh "$gw" cat <"$LAB_DIR/file" | cmp -s - "$LAB_DIR/file"; }
 check "$mib MiB each way" through
+ours() { # exec or ssh, options
+	lab_in client timeout $patience "$SLUICE_BUILD/client/sluice" "$1" "${opts[@]}" "${@:2}" 2>>"$LAB_DIR/ssh.log"
+}
+ours_through() { ours exec -o RekeyLimit=1M "$gw" cat <"$LAB_DIR/file" | cmp -s - "$LAB_DIR/file"; }
+check "our own command: the same, keys exchanged on the way" ours_through
+ours_in_terminal() {
+	local rc said
+	said=$(printf 'echo $((6 * 7)); exit 4\n' | ours ssh -tt "$gw")
+	rc=$?
+	[ $rc = 4 ] && [[ $said = *42* ]] || { echo "status $rc: $said"; return 1; }
+}
+check "our own command: a shell in a terminal" ours_in_terminal
 check "the end of input ends it" is "5" in_ssh "$gw" 'wc -c' < <(printf hello)
 deaf() { # without eow it would go on reading
 	local rc teller told=$LAB_DIR/home/demo/told

@@ -95,8 +95,8 @@ Test(kexinit, refuses_names_the_rfc_does_not_allow)
 {
 	static const char *const bad[] = {
 		",",
-		"a,",
 		",a",
+		"a,,",
 		"a,,b",
 		"a b",
 		"a\tb",
@@ -113,6 +113,22 @@ Test(kexinit, refuses_names_the_rfc_does_not_allow)
 			cr_assert_eq(parse_sample(&m), -SSH_E_FORMAT, "list %d: %s", list, bad[i]);
 		}
 	}
+}
+
+/* As libssh's server ends its ciphers. */
+Test(kexinit, a_comma_at_the_end_of_a_list_is_passed_over)
+{
+	static uint8_t buf[BUF];
+	struct ssh_kexinit m = sample(), got;
+	struct ssh_str name;
+
+	m.list[SSH_PROP_CIPHER_SC] = ssh_str_c("aes256-ctr,aes128-ctr,");
+	cr_assert_eq(ssh_kexinit_parse(buf, build(&m, buf), &got), 0);
+	cr_expect(ssh_names_have(got.list[SSH_PROP_CIPHER_SC], "aes128-ctr"));
+	cr_expect_not(ssh_names_have(got.list[SSH_PROP_CIPHER_SC], ""));
+	cr_assert(ssh_names_next(&got.list[SSH_PROP_CIPHER_SC], &name));
+	cr_assert(ssh_names_next(&got.list[SSH_PROP_CIPHER_SC], &name));
+	cr_expect_not(ssh_names_next(&got.list[SSH_PROP_CIPHER_SC], &name));
 }
 
 Test(kexinit, refuses_a_nul_in_a_name)
