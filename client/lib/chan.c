@@ -37,7 +37,7 @@ struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len)
 	c->id = s->next_channel++;
 	c->fsm.state = SSH_CHAN_OPENING;
 	c->packet_in = s->set.packet_max;
-	ssh_rwin_init(&c->rwin, (uint32_t)s->set.window);
+	window_init(c);
 	STAILQ_INIT(&c->requests);
 	memcpy(c->type, type, len);
 	s->n_channels++;
@@ -52,6 +52,7 @@ void chan_release(struct sluice_channel *c)
 	requests_fail(&c->requests);
 	TAILQ_REMOVE(&s->channels, c, link);
 	s->n_channels--;
+	window_fini(c);
 	inbox_fini(&c->in);
 	inbox_fini(&c->in_err);
 	free(c);
@@ -526,7 +527,7 @@ struct sluice *sluice_channel_connection(struct sluice_channel *c)
 int sluice_channel_window_set(struct sluice_channel *c, uint32_t bytes)
 {
 	enter(c->s);
-	c->adjust += ssh_rwin_raise(&c->rwin, bytes);
+	window_raise(c, bytes);
 	chan_flush(c);
 	flush(c->s);
 	leave(c->s);

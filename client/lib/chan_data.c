@@ -6,12 +6,11 @@
 #include "client/lib/internal.h"
 #include "ssh/err.h"
 
-#define WINDOW_AUTO_MAX (64u * 1024 * 1024)
-
 /* --- what came and was not read
  * ------------------------------------------------------------------- */
 
-static int inbox_put(struct inbox *b, struct ssh_str data)
+/* most: what it can come to, mostly. */
+static int inbox_put(struct inbox *b, struct ssh_str data, size_t most)
 {
 	if (data.len > b->size - b->off - b->len) {
 		if (b->off > 0)
@@ -19,9 +18,12 @@ static int inbox_put(struct inbox *b, struct ssh_str data)
 		b->off = 0;
 	}
 	if (data.len > b->size - b->len) {
-		size_t size = b->size * 2 > b->len + data.len ? b->size * 2 : b->len + data.len;
-		uint8_t *p = realloc(b->p, size);
+		size_t size = b->size * 2 < most ? b->size * 2 : most;
+		uint8_t *p;
 
+		if (size < b->len + data.len)
+			size = b->len + data.len;
+		p = realloc(b->p, size);
 		if (p == NULL)
 			return -SSH_E_MEMORY;
 		b->p = p;
@@ -53,32 +55,13 @@ void inbox_fini(struct inbox *b)
 /* --- in
  * --------------------------------------------------------------------------------------------- */
 
-/* A peer that fills the window as fast as it is granted again gets a larger one. */
-static void window_grow(struct sluice_channel *c)
-{
-	uint32_t size = c->rwin.initial_window_size;
-
-	if (!c->s->set.window_auto || size >= WINDOW_AUTO_MAX || c->rwin.window_size > size / 4 ||
-	    ssh_rwin_held(&c->rwin) > size / 8)
-		return;
-	c->adjust += ssh_rwin_raise(&c->rwin, 2 * size);
-}
-
-static void taken(struct sluice_channel *c, size_t n)
-{
-	window_grow(c);
-	c->adjust += ssh_rwin_consume(&c->rwin, (uint32_t)n);
-	if (c->adjust > 0)
-		chan_flush(c);
-}
-
 void chan_took(struct sluice_channel *c, size_t n)
 {
 	size_t granted = n < c->in_granted ? n : c->in_granted;
 
 	c->in_granted -= granted;
 	if (n > granted)
-		taken(c, n - granted);
+		window_taken(c, (uint32_t)(n - granted));
 }
 
 /*
@@ -93,13 +76,13 @@ static int hand_over(struct sluice_channel *c, bool err, struct ssh_str data)
 		CALL(c->s, on_channel_data, c, data.p, data.len,
 		     SLUICE_DATA_RECORD | (err ? SLUICE_DATA_STDERR : 0));
 	} else {
-		r = inbox_put(&c->in, data);
+		r = inbox_put(&c->in, data, c->rwin.initial_window_size);
 		if (r < 0)
 			return r;
 		c->in_granted += data.len;
 		frame_give(c, false);
 	}
-	taken(c, data.len);
+	window_taken(c, data.len);
 	return 0;
 }
 
@@ -116,18 +99,18 @@ int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
 	if (e == 0 && m.data.len > c->packet_in)
 		e = -SSH_E_PACKET_SIZE;
 	if (e == 0)
-		e = ssh_rwin_recv(&c->rwin, m.data.len);
+		e = window_received(c, m.data.len);
 	if (e < 0)
 		return e;
 	err = m.data_type == SSH_EXTENDED_DATA_STDERR;
 	if (act != SSH_CHAN_ACT_DELIVER || c->given_up || (m.data_type != 0 && !err)) {
-		taken(c, m.data.len);
+		window_taken(c, m.data.len);
 		return 0;
 	}
 	c->bytes_in += m.data.len;
 	if (s->ops.on_channel_data != NULL && !c->carries)
 		return hand_over(c, err, m.data);
-	e = inbox_put(err ? &c->in_err : &c->in, m.data);
+	e = inbox_put(err ? &c->in_err : &c->in, m.data, c->rwin.initial_window_size);
 	if (e == 0 && !c->carries)
 		CALL(s, on_channel_readable, c);
 	return e;
@@ -162,7 +145,7 @@ ssize_t sluice_channel_read(struct sluice_channel *c, bool err, void *buf, size_
 	if (n == 0 && reading.from->len > 0) {
 		n = (ssize_t)inbox_get(reading.from, buf, size);
 		if (err)
-			taken(c, (size_t)n);
+			window_taken(c, (uint32_t)n);
 		else
 			chan_took(c, (size_t)n);
 		flush(s);

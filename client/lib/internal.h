@@ -14,6 +14,7 @@
 
 #include "client/lib/dial.h"
 #include "client/lib/engine.h"
+#include "client/lib/grow.h"
 #include "client/lib/settings.h"
 #include "client/sluice.h"
 #include "crypto/certinfo.h"
@@ -24,7 +25,9 @@
 #include "ssh/session_msg.h"
 #include "ssh/window.h"
 
-#define OUT_MAX        (256 * 1024) /* unwritten bytes at which channels' data waits */
+#define OUT_MAX        (256 * 1024)       /* unwritten bytes at which channels' data waits */
+#define WINDOWS_MAX    (64 * 1024 * 1024) /* of a connection's channels, where they grow; */
+#define WINDOW_LEAST   (64 * 1024)        /* when that is used up each begins with it */
 #define LOG_TEXT_MAX   1024
 #define CHANNELS_MAX   1024 /* of a connection */
 #define IDENTITIES_MAX 64
@@ -65,6 +68,7 @@ struct sluice_channel {
 	char type[SSH_TYPE_MAX + 1];
 	struct ssh_chan_fsm fsm;
 	struct ssh_rwin rwin;
+	struct grow grow;
 	struct ssh_swin swin;
 	uint32_t packet_in;
 	bool ours;
@@ -210,6 +214,7 @@ struct sluice {
 
 	struct channels channels;
 	unsigned int n_channels;
+	uint64_t windows; /* of all channels */
 	uint32_t next_channel;
 	struct requests globals; /* unanswered, in order */
 
@@ -359,6 +364,15 @@ void frame_give(struct sluice_channel *c, bool all);
 bool forward_asked(struct sluice *s, const char *path, uint16_t port);
 void forward_answered(struct sluice *s, const char *type, bool ok, const uint8_t *data, size_t len);
 void forwards_fini(struct sluice *s);
+
+/* window.c */
+void window_init(struct sluice_channel *c);
+void window_fini(struct sluice_channel *c);
+void window_raise(struct sluice_channel *c, uint32_t size);
+/* n bytes came: 0 or -SSH_E_WINDOW. */
+int window_received(struct sluice_channel *c, uint32_t n);
+/* n of them were taken: what is worth granting again is. */
+void window_taken(struct sluice_channel *c, uint32_t n);
 
 /* chan_data.c */
 int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r);

@@ -617,6 +617,97 @@ Test(client_channel, who_does_not_read_is_sent_no_more_than_the_window)
 	lab_free(l);
 }
 
+/* However many channels nobody reads: windows that grow share a bound. */
+Test(client_channel, windows_of_many_channels_share_a_bound)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c[LAB_CHANNELS];
+	struct sluice_channel_info info = {.size = sizeof(info)};
+	uint64_t windows = 0;
+
+	for (size_t i = 0; i < LAB_CHANNELS; i++) {
+		c[i] = session(s, "hold");
+		cr_assert_eq(sluice_channel_info(c[i], &info), 0);
+		cr_expect_geq(info.window_in, (uint32_t)WINDOW_LEAST);
+		cr_expect(i != 0 || info.window_in == 2u << 20);
+		windows += info.window_in;
+	}
+	cr_expect_leq(windows, (uint64_t)WINDOWS_MAX);
+	cr_expect_eq(s->windows, windows);
+	for (size_t i = 0; i < LAB_CHANNELS; i++)
+		window_raise(c[i], WINDOWS_MAX); /* a program's own wish is one */
+	cr_expect_eq(s->windows, LAB_CHANNELS * (uint64_t)WINDOWS_MAX);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* --- how a window follows the path: in virtual time ---------------------------------------------
+ */
+
+#define TICK_US 100
+#define TICKS   500 /* half of the longest round trip */
+
+/* What a window that may come to most is after some seconds of a path. */
+static uint32_t settled(uint32_t rtt_us, uint64_t bytes_s, uint32_t reader_bytes_s, uint32_t most)
+{
+	uint32_t way = rtt_us / 2 / TICK_US, line = (uint32_t)(bytes_s * TICK_US / 1000000);
+	uint32_t read = reader_bytes_s / (1000000 / TICK_US);
+	static uint32_t to_us[TICKS + 1], to_peer[TICKS + 1];
+	uint32_t credit = 2 << 20, held = 0, adjust = 0;
+	struct grow g = {0};
+	struct ssh_rwin w;
+
+	cr_assert_leq(way, (uint32_t)TICKS);
+	memset(to_us, 0, sizeof(to_us));
+	memset(to_peer, 0, sizeof(to_peer));
+	ssh_rwin_init(&w, credit);
+	for (uint64_t t = 1; t < 6000000 / TICK_US; t++) {
+		uint32_t *in = &to_us[t % (way + 1)], *out = &to_peer[t % (way + 1)], n;
+
+		cr_assert_eq(ssh_rwin_recv(&w, *in), 0);
+		grow_received(&g, *in, t * TICK_US);
+		held += *in;
+		n = read != 0 && held > read ? read : held;
+		held -= n;
+		adjust = ssh_rwin_consume(&w, n);
+		if (w.initial_window_size < most &&
+		    ssh_rwin_held(&w) <= w.initial_window_size / 8 && grow_worth(&g))
+			adjust += ssh_rwin_raise(&w, 2 * w.initial_window_size);
+		if (adjust > 0)
+			grow_granted(&g, w.window_size, t * TICK_US);
+		credit += *out;
+		*out = adjust;
+		*in = credit < line ? credit : line;
+		credit -= *in;
+	}
+	return w.initial_window_size;
+}
+
+Test(client_channel, a_window_follows_the_path)
+{
+	const uint32_t most = 64u << 20;
+	static const struct {
+		uint32_t rtt_us;
+		uint64_t bytes_s;
+	} path[] = {{100000, 50000000},  {100000, 125000000}, {20000, 250000000},
+		    {100000, 250000000}, {200, 1000000000},   {100000, 100000}};
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		uint64_t bdp = path[i].bytes_s * path[i].rtt_us / 1000000;
+		uint32_t size = settled(path[i].rtt_us, path[i].bytes_s, 0, most);
+
+		cr_expect_geq(size, bdp, "path %zu: %u of %lu", i, size, (unsigned long)bdp);
+		cr_expect_leq(size, 4 * bdp > 4u << 20 ? 4 * bdp : 4u << 20, "path %zu: %u", i,
+			      size);
+	}
+}
+
+Test(client_channel, a_window_does_not_grow_for_a_reader_who_is_slow)
+{
+	cr_expect_eq(settled(100000, 125000000, 1000000, 64u << 20), 2u << 20);
+}
+
 static void on_ready(void *arg, struct sluice_channel *c, size_t credit)
 {
 	size_t *ready = arg;
@@ -867,7 +958,8 @@ Test(client_channel, a_time_out_is_total_where_that_is_wanted)
 	char byte;
 
 	cr_assert_eq(sluice_set(s, "ServerAliveInterval", "10ms"), 0);
-	cr_assert_eq(sluice_set(s, "ServerAliveCountMax", "10000"), 0); /* who answers may be late */
+	cr_assert_eq(sluice_set(s, "ServerAliveCountMax", "10000"),
+		     0); /* who answers may be late */
 	cr_assert_eq(sluice_set(s, "OperationTimeout", "200ms"), 0);
 	cr_assert_eq(sluice_set(s, "AbsoluteTimeout", "yes"), 0);
 	cr_assert_eq(sluice_channel_read(c, false, &byte, 1), -SLUICE_E_TIMEOUT);
