@@ -393,6 +393,9 @@ struct conf_session {
 	enum conf_record record_session;
 	const char *record_directory;
 	enum conf_record_failure record_failure;
+	uint64_t record_max_size;     /* bytes of one recording; 0: no limit */
+	uint32_t record_reserve;      /* percent of the file system that stay free */
+	const char *record_notice;    /* to who is recorded; "none": nothing */
 	struct conf_strs accept_env;  /* patterns */
 	struct conf_strs set_env;     /* NAME=VALUE */
 	const char *permit_user_environment; /* list of patterns of names; NULL: none */

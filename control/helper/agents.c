@@ -3,11 +3,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MARKS "agents"
+#include "control/helper/bounded.h"
+
+#define MARKS       "agents"
+#define CLEANED_MAX 255 /* what a status can say */
 
 /* Control owns the folder above: one that is not ours alone is believed nothing. -1. */
 static int marks_open(const char *run)
@@ -77,8 +81,9 @@ static bool folder_remove(int tmp, const char *name)
 	return unlinkat(tmp, name, AT_REMOVEDIR) == 0;
 }
 
-unsigned int agents_clean(const char *run)
+static int clean(void *arg)
 {
+	const char *run = arg;
 	int tmp = open(AGENTS_TMP, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = marks_open(run);
 	DIR *marks = fd >= 0 ? fdopendir(fd) : NULL;
 	const struct dirent *e;
@@ -96,5 +101,11 @@ unsigned int agents_clean(const char *run)
 		close(fd);
 	if (tmp >= 0)
 		close(tmp);
-	return n;
+	return n < CLEANED_MAX ? (int)n : CLEANED_MAX;
+}
+
+/* What a user has mounted on one of them may never answer. */
+int agents_clean(const char *run)
+{
+	return bounded_run(clean, (void *)(uintptr_t)run, NULL, AGENTS_CLEAN_MS);
 }

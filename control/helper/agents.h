@@ -16,11 +16,15 @@
 #define AGENTS_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
 #define AGENTS_RANDOM  10 /* letters behind the prefix */
 #define AGENTS_SOCKET  "agent"
+#define AGENTS_CLEAN_MS 5000
 
 /* Before the folder is made, and when it is gone. run: where run-time files are. False: no mark. */
 bool agents_mark(const char *run, const char *name);
 void agents_unmark(const char *run, const char *name);
-/* At the start, when no session of ours is there. How many folders went. */
-unsigned int agents_clean(const char *run);
+/*
+ * At the start, when no session of ours is there. How many folders went, as far as they can be
+ * counted; negative: they could not be looked at, or not in AGENTS_CLEAN_MS.
+ */
+int agents_clean(const char *run) __attribute__((warn_unused_result));
 
 #endif

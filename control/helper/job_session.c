@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control/helper/bounded.h"
 #include "control/helper/session.h"
 #include "control/log.h"
 #include "control/service/child.h"
@@ -109,19 +110,29 @@ static void others_close(struct run *r)
 
 /* --- the start -------------------------------------------------------------------------------- */
 
-bool session_as_user(struct run *r, bool (*f)(struct run *r))
-{
-	int status = 0;
-	pid_t pid = fork();
+struct session_times session_times = {SESSION_AS_USER_MS, SESSION_LEFT_MS};
 
-	if (pid == 0)
-		_exit(job_become(&r->pw) == 0 && f(r) ? 0 : 1);
-	if (pid < 0)
-		return false;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return false;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+struct as_user {
+	struct run *r;
+	bool (*f)(struct run *r);
+};
+
+static int become_and_do(void *arg)
+{
+	const struct as_user *a = arg;
+
+	return job_become(&a->r->pw) == 0 && a->f(a->r) ? 0 : 1;
+}
+
+bool session_as_user(struct run *r, bool (*f)(struct run *r), int *keep)
+{
+	struct as_user a = {r, f};
+	int e = bounded_run(become_and_do, &a, keep, session_times.as_user_ms);
+
+	if (e == -ETIMEDOUT)
+		log_line(LOG_L_ERROR, "what is done as %.100s for a session took too long",
+			 r->pw.pw_name);
+	return e == 0;
 }
 
 static void text_copy(char *to, size_t size, struct ssh_str s)
@@ -182,6 +193,7 @@ static void console_child(struct run *r)
 			  .has_groups = r->pam != NULL,
 			  .nologin = !r->allow.conf.use_pam,
 			  .refusal = r->unrecorded ? NO_RECORDING : NULL,
+			  .notice = session_record_notice(r),
 			  .welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
 
 	if (session_console_path != NULL)
@@ -212,6 +224,7 @@ static void run_child(struct run *r)
 				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
 				.refusal = r->unrecorded ? NO_RECORDING : NULL,
+				.notice = session_record_notice(r),
 				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : "",
 				.user_rc = r->may.user_rc,
 				.display = display};

@@ -103,7 +103,7 @@ static int rules_read(struct conf **ret)
 static int serve(struct helper_rules *rules)
 {
 	struct sockaddr_un sun = {0};
-	unsigned int left;
+	int left;
 	const char *dir;
 	uid_t uid;
 	gid_t gid;
@@ -125,7 +125,10 @@ static int serve(struct helper_rules *rules)
 	log_line(LOG_L_INFO, "sluice-helper listens on %s", sun.sun_path);
 	left = agents_clean(dir);
 	if (left > 0)
-		log_line(LOG_L_INFO, "%u folders of agents that were left behind are gone", left);
+		log_line(LOG_L_INFO, "%d folders of agents that were left behind are gone", left);
+	if (left < 0)
+		log_line(LOG_L_ERROR, "folders of agents may have been left behind: %s",
+			 strerror(-left));
 	r = helper_serve(fd, uid, rules);
 	(void)unlink(sun.sun_path);
 	return r == 0 ? 0 : EXIT_BAD;

@@ -28,6 +28,9 @@
 #define SESSION_AGAIN_MS    1000  /* a hang-up, once more */
 #define SESSION_UNTOLD_MS   20000 /* an end waits for a control that asks for it */
 #define SESSION_ENDING_MS   2000  /* between the hang-up and the kill, when the helper ends */
+#define SESSION_AS_USER_MS  5000  /* for what is done as the user around his program */
+#define SESSION_LEFT_MS     10000 /* a program that was hung up; then it goes on by itself */
+#define SESSION_CLOSE_S     30    /* for PAM's modules and the rest of an end */
 
 struct run {
 	struct job *job;
@@ -72,8 +75,15 @@ void session_forwards_open(struct run *r);
 /* The agent's folder goes. */
 void session_forwards_close(struct run *r);
 
-/* Does f in a process of its own that has become the user. False: it could not. */
-bool session_as_user(struct run *r, bool (*f)(struct run *r));
+/*
+ * Does f in a process of its own that has become the user, and within a time: he may stop it, or
+ * have it look at what does not answer. keep: as in bounded.h. False: it could not.
+ */
+bool session_as_user(struct run *r, bool (*f)(struct run *r), int *keep);
+/* A test's are shorter. */
+extern struct session_times {
+	unsigned int as_user_ms, left_ms;
+} session_times;
 
 /*
  * session_env.c. All of its environment but what stands for who listens for it, in two halves:
@@ -84,6 +94,8 @@ int session_env_rest(struct run *r) __attribute__((warn_unused_result));
 
 /* session_record.c. False: it cannot be recorded, and may not run without that. */
 bool session_record_open(struct run *r);
+/* What its user reads of that before anything else; "": nothing. */
+const char *session_record_notice(const struct run *r);
 /* enum link_tee, of what is recorded. */
 uint8_t session_record_how(const struct run *r);
 

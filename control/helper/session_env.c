@@ -63,7 +63,7 @@ static int of_file(struct run *r, const char *patterns)
 	int e = 0;
 
 	file_copy = memfd_create("environment", MFD_CLOEXEC);
-	if (text != NULL && file_copy >= 0 && session_as_user(r, file_read))
+	if (text != NULL && file_copy >= 0 && session_as_user(r, file_read, &file_copy))
 		n = pread(file_copy, text, FILE_BYTES, 0);
 	if (n > 0)
 		e = env_lines(&r->env, text, (size_t)n, patterns, &bad);

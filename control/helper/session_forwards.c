@@ -76,7 +76,7 @@ static void agent_mark(const struct run *r, bool on)
 /* What its user has made of it is his: the mark goes, or his sessions would fill our folder. */
 static void agent_take_away(struct run *r)
 {
-	(void)session_as_user(r, agent_remove);
+	(void)session_as_user(r, agent_remove, NULL);
 	agent_mark(r, false);
 }
 
@@ -104,7 +104,7 @@ static void agent_open(struct run *r)
 	r->agent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	for (int i = 0; r->agent >= 0 && !made && i < AGENT_TRIES && agent_name(r); i++) {
 		agent_mark(r, true);
-		made = session_as_user(r, agent_make);
+		made = session_as_user(r, agent_make, &r->agent);
 		if (!made)
 			agent_mark(r, false);
 	}
@@ -202,7 +202,7 @@ static bool xauth_tell(struct run *r, const struct display *d)
 	if (path == NULL || !allow_path_safe(path))
 		return false;
 	xauth_words = memfd_create("xauth", MFD_CLOEXEC);
-	ok = xauth_words >= 0 && words_write(r, d) && session_as_user(r, xauth_run);
+	ok = xauth_words >= 0 && words_write(r, d) && session_as_user(r, xauth_run, &xauth_words);
 	if (xauth_words >= 0)
 		close(xauth_words);
 	return ok;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,7 +25,8 @@
 #include "crypto/confine.h"
 #include "link/msg.h"
 
-#define NOBODY        65534 /* its rights are those of its two descriptors */
+#define RECORD_USER   "sluice-record" /* where there is one, */
+#define NOBODY        65534           /* or else: its rights are those of its two descriptors */
 #define PLAIN_COLUMNS 80    /* of a session without a terminal, or one of no known size */
 #define PLAIN_ROWS    24
 
@@ -88,7 +90,9 @@ static int file_open(struct run *r, time_t now)
 
 	if (dir < 0)
 		return dir;
-	fd = name_make(r, now, name, sizeof(name));
+	fd = recorder_room(dir, r->allow.conf.record_reserve);
+	if (fd == 0)
+		fd = name_make(r, now, name, sizeof(name));
 	if (fd == 0) {
 		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		e = errno;
@@ -108,6 +112,9 @@ static int file_open(struct run *r, time_t now)
 static int confine(struct recorder *rec)
 {
 	int tee = fcntl(rec->tee, F_DUPFD, 3), file = fcntl(rec->file, F_DUPFD, 3);
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(RECORD_USER) : NULL;
+	const uid_t uid = pw != NULL ? pw->pw_uid : NOBODY;
+	const gid_t gid = pw != NULL ? pw->pw_gid : NOBODY;
 
 	/* To where nothing else of ours lies. */
 	if (tee < 0 || file < 0 || dup2(tee, 64) < 0 || dup2(file, 65) < 0)
@@ -118,8 +125,8 @@ static int confine(struct recorder *rec)
 	close_range(66, ~0U, 0);
 	rec->tee = 64;
 	rec->file = 65;
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+			       setresuid(uid, uid, uid) < 0))
 		return -errno;
 	if (confine_dumps() < 0)
 		return -EPERM;
@@ -160,6 +167,8 @@ static int recorder_start(struct run *r, int file, time_t now)
 	struct recorder rec = {
 		.file = file,
 		.strict = r->allow.conf.record_failure == CONF_RECORD_REFUSE,
+		.max_bytes = r->allow.conf.record_max_size,
+		.reserve = r->allow.conf.record_reserve,
 		.about = {.columns = PLAIN_COLUMNS,
 			  .rows = PLAIN_ROWS,
 			  .timestamp = now,
@@ -205,6 +214,13 @@ static bool wanted(const struct run *r)
 {
 	return r->allow.conf.record_session != CONF_RECORD_NO &&
 	       (r->m->kind != HELPER_RUN_SUBSYSTEM || r->may.forced);
+}
+
+const char *session_record_notice(const struct run *r)
+{
+	const char *text = r->allow.conf.record_notice;
+
+	return r->tee >= 0 && strcasecmp(text, "none") != 0 ? text : "";
 }
 
 uint8_t session_record_how(const struct run *r)

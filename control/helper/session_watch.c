@@ -167,8 +167,31 @@ static bool signals(struct run *r, int fd, bool *ending, int *status)
 	return over;
 }
 
+/* Milliseconds until it has to be asked again, ended, or left to itself; -1: for ever. */
+static int patience(const struct run *r, bool ending, uint64_t left_ms)
+{
+	uint64_t now = now_ms();
+
+	if (r->hung_up == 1)
+		return SESSION_AGAIN_MS;
+	if (ending)
+		return SESSION_ENDING_MS;
+	if (left_ms == 0)
+		return -1;
+	return left_ms > now ? (int)(left_ms - now) : 0;
+}
+
+/* As sshd: who does not mind that his client is gone (nohup) goes on, and takes no place. */
+static void leave(struct run *r)
+{
+	log_line(LOG_L_INFO, "process %d of %.100s goes on without its session", (int)r->pid,
+		 r->pw.pw_name);
+	r->control_gone = true;
+}
+
 static int wait_over(struct run *r, int fd, bool *ending)
 {
+	uint64_t left_ms = 0; /* when it is left to itself */
 	size_t have = 0;
 	int status = 0;
 
@@ -181,12 +204,20 @@ static int wait_over(struct run *r, int fd, bool *ending)
 				     {r->job->line, POLLIN, 0}};
 		/* A shell may lose a signal while it becomes its command. */
 		bool again = r->hung_up == 1;
-		int n = poll(p, 3, again ? SESSION_AGAIN_MS : *ending ? SESSION_ENDING_MS : -1);
+		int n;
 
-		if (n == 0 && again)
+		if (r->hung_up > 0 && left_ms == 0)
+			left_ms = now_ms() + session_times.left_ms;
+		n = poll(p, 3, patience(r, *ending, left_ms));
+
+		if (n == 0 && again) {
 			hang_up(r);
-		else if (n == 0)
+		} else if (n == 0 && *ending) {
 			(void)kill(-r->pid, SIGKILL);
+		} else if (n == 0) {
+			leave(r);
+			return 0;
+		}
 		if (n <= 0)
 			continue;
 		if (p[0].revents != 0 && signals(r, fd, ending, &status))
@@ -260,8 +291,11 @@ void session_watch(struct run *r)
 	how.core = how.signalled && WCOREDUMP(status);
 	if (r->tty.name[0] != '\0')
 		record_logout(r->pid, r->tty.name);
+	/* What of this a user or a module of PAM's holds up takes the place of nobody for long. */
+	alarm(SESSION_CLOSE_S);
 	session_forwards_close(r);
 	session_pam_close(r);
+	alarm(0);
 	if (!somebody(r, fd))
 		_exit(0);
 	tell(r, helper_exit_build(r->job->out, &how));

@@ -209,6 +209,8 @@ void child_run(const struct child *c)
 		(void)!write(STDERR_FILENO, c->refusal, strlen(c->refusal));
 		_exit(REFUSED_STATUS);
 	}
+	if (c->notice != NULL && *c->notice != '\0')
+		dprintf(STDERR_FILENO, "%s\n", c->notice);
 	become(c);
 	if (c->program == NULL)
 		home_go(c);

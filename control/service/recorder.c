@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "link/tee.h"
+
+#define LOOK_BYTES (64 * 1024) /* between two looks at how full the disk is */
 
 struct work {
 	struct recorder *r;
@@ -18,11 +21,39 @@ struct work {
 	uint8_t in[sizeof(struct tee_head) + TEE_BODY_MAX];
 };
 
+int recorder_room(int fd, unsigned int reserve)
+{
+	struct statvfs fs;
+
+	if (reserve == 0)
+		return 0;
+	if (fstatvfs(fd, &fs) < 0)
+		return -errno;
+	return (double)fs.f_bavail * 100 < (double)fs.f_blocks * reserve ? -ENOSPC : 0;
+}
+
+/* RecordMaxSize, RecordReserve: whoever writes without end fills no disk. */
+static int may_grow(struct recorder *r, size_t len)
+{
+	int err = 0;
+
+	if (r->max_bytes > 0 && r->bytes + len > r->max_bytes)
+		return -EFBIG;
+	if (r->bytes >= r->looked) {
+		err = recorder_room(r->file, r->reserve);
+		r->looked = err == 0 ? r->bytes + LOOK_BYTES : r->bytes;
+	}
+	return err;
+}
+
 /* All of it or nothing: half a line is none of JSON. */
 static int append(struct recorder *r, const char *text)
 {
 	size_t len = strlen(text), done = 0;
+	int may = may_grow(r, len);
 
+	if (may < 0)
+		return may;
 	while (done < len) {
 		ssize_t n = pwrite(r->file, text + done, len - done, (off_t)(r->bytes + done));
 		int err = n < 0 ? errno : ENOSPC;
@@ -169,6 +200,9 @@ static int finish(struct work *w)
 {
 	int err = 0;
 
+	/* The last words have room. */
+	w->r->max_bytes = 0;
+	w->r->reserve = 0;
 	for (int way = 0; way < CAST_WAYS && err == 0; way++)
 		err = text(w, (enum cast_way)way, w->in, 0, true);
 	if (err == 0 && !w->r->whole)

@@ -17,13 +17,18 @@ struct recorder {
 	/* What cannot be written ends it, and so the tee: the session, if that is strict. Else it
 	 * is left out, and a marker says so. */
 	bool strict;
+	uint64_t max_bytes;   /* of the file; 0: no limit */
+	unsigned int reserve; /* percent of its file system that stay free */
 	struct cast_about about;
 	/* how it went */
 	uint64_t bytes; /* of the file */
+	uint64_t looked; /* up to where it may grow before the disk is looked at again */
 	uint64_t lost;  /* of the session, here or before */
 	bool whole;     /* the tee has said its end */
 };
 
+/* Is there so much room in the file system of a descriptor? 0; -ENOSPC; -errno. */
+int recorder_room(int fd, unsigned int reserve) __attribute__((warn_unused_result));
 /* 0: the tee is at its end; or -errno why a strict one ends before; -EBADMSG. */
 int recorder_run(struct recorder *r) __attribute__((warn_unused_result));
 

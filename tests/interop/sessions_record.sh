@@ -27,12 +27,27 @@ recorded() { # pattern, user: his latest recording has it
 utf8() { /usr/bin/python3 -c 'import sys; sys.stdout.buffer.write("".join("zeile %d \u00e4\u20ac\U0001f600\r\n" % i for i in range(12000)).encode())'; }
 utf8 >"$LAB_DIR/utf8"
 chmod 644 "$LAB_DIR/utf8"
-taped() { # the same bytes at the client and in the recording
+taped() { # the same bytes at the client and in the recording, behind what he is told
 	in_ssh "taped@$LAB_GW_OUTSIDE" "cat $LAB_DIR/utf8; cat >/dev/null" <<<"never told" >"$LAB_DIR/seen" &&
 		cmp -s "$LAB_DIR/seen" "$LAB_DIR/utf8" && replay o "$(tape taped)" >"$LAB_DIR/replayed" &&
-		cmp -s "$LAB_DIR/replayed" "$LAB_DIR/utf8" && ! grep -q 'never told' "$(tape taped)"
+		cmp -s "$LAB_DIR/replayed" <(echo "This session is recorded."; cat "$LAB_DIR/utf8") && ! grep -q 'never told' "$(tape taped)"
 }
 check "a recorded command replays to the same bytes" taped
+check "and its user read so first" grep -q '^This session is recorded.' "$LAB_DIR/ssh.log"
+writer() { # of a session that runs: a process of a user's who has nothing else
+	local n=400 pid
+	mkfifo "$LAB_DIR/recorded-hold"
+	in_ssh "taped@$LAB_GW_OUTSIDE" "read x" <"$LAB_DIR/recorded-hold" & pid=$!
+	exec 7>"$LAB_DIR/recorded-hold"
+	until find /proc -maxdepth 1 -name '[0-9]*' -user sluice-record 2>/dev/null | grep -q .; do
+		[ $((n -= 1)) -gt 0 ] || return 1
+		sleep 0.05
+	done
+	exec 7>&-
+	wait $pid
+	return 0
+}
+check "its recorder is nobody else" writer
 check "it is root's alone" is "root:600" stat -c %U:%a "$(tape taped)"
 terminal() {
 	in_ssh -tt "typed@$LAB_GW_OUTSIDE" < <(printf 'echo h\303\251llo\nexit\n') >/dev/null

@@ -59,6 +59,7 @@ Match User notape
 Match User taped,typed,full,gaps,notape
 	RecordSession yes
 	RecordDirectory $LAB_DIR/tapes"
+echo "sluice-record:x:64999:64999::/:/usr/sbin/nologin" >>/etc/passwd
 mkdir -m 700 "$LAB_DIR/tapes" "$LAB_DIR/small" "$LAB_DIR/small2"
 for d in small small2; do mount -t tmpfs -o size=64k,mode=700 tmpfs "$LAB_DIR/$d" || { echo "no tmpfs"; exit 77; }; done
 start_lab

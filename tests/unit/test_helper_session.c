@@ -49,13 +49,15 @@ static char conf[] =
 	"Subsystem greet /bin/echo hello\n"
 	"Match client-version console-other\n" HOLDS "ConsoleShells */nologin */false\n"
 	"Match client-version taped\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES "\n"
-	"Subsystem greet /bin/echo hello\n"
+	"RecordReserve 0\nSubsystem greet /bin/echo hello\n"
 	"Match client-version tapeless\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
 	"-none\n"
 	"Match client-version console-tapeless\nPermitSession console\nRecordSession yes\n"
 	"RecordDirectory " TAPES "-none\n"
 	"Match client-version taped-loose\n" HOLDS "RecordSession input\nRecordDirectory " TAPES
 	"-none\nRecordFailure continue\n"
+	"Match client-version taped-hushed\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
+	"\nRecordReserve 0\nRecordNotice none\n"
 	"Match client-version taped-open\n" HOLDS "RecordSession yes\nRecordDirectory /tmp\n"
 	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
@@ -93,6 +95,14 @@ static void without_sessions(void)
 }
 
 TestSuite(helper_session, .init = with_sessions, .fini = without_sessions, .timeout = 60);
+
+static void with_short_times(void)
+{
+	session_times = (struct session_times){200, 50};
+	with_sessions();
+}
+
+TestSuite(helper_session_times, .init = with_short_times, .fini = without_sessions, .timeout = 60);
 
 /* --- a client ----------------------------------------------------------------------------------
  */
@@ -852,6 +862,47 @@ Test(helper_session, without_xauth_there_is_no_display)
 	chmod(t.dir, 0755);
 }
 
+/* What a user does to a process that has become him holds up nobody. */
+Test(helper_session_times, an_xauth_that_its_user_stops_is_not_waited_for)
+{
+	struct helper_session m = ask_x11("x11", "echo \$DISPLAY.");
+	char buf[64], path[128];
+	struct prog g;
+
+	xauth_put("echo $$ >$0.pid; kill -STOP $$");
+	begin(&g, &m);
+	cr_expect_eq(g.with.x11, 0);
+	(void)read_all(g.fd[1], buf, sizeof(buf)); /* nobody else has the other end */
+	cr_expect_str_eq(buf, ".\n");
+	(void)over(&g);
+	snprintf(path, sizeof(path), "%s/xauth.pid", t.dir);
+	(void)read_all(open(path, O_RDONLY), buf, sizeof(buf));
+	if (atoi(buf) > 0)
+		cr_expect(kill(atoi(buf), 0) < 0, "it is gone");
+}
+
+/* As with sshd: nohup. Its place is another's, and its end is nobody's news. */
+Test(helper_session_times, who_does_not_mind_the_hang_up_goes_on_by_himself)
+{
+	struct helper_session m = ask("run", "trap '' HUP; echo $$; read x");
+	struct prog g;
+	char buf[64];
+	int pid;
+
+	begin(&g, &m);
+	cr_assert_gt(read(g.fd[1], buf, sizeof(buf)), 0);
+	pid = atoi(buf);
+	say(&g.p, helper_hangup_build(t.buf));
+	say(&g.p, helper_hangup_build(t.buf));
+	while (read(g.p.fd, buf, sizeof(buf)) > 0) /* until its job is over */
+		;
+	cr_expect_eq(kill(pid, 0), 0, "it runs");
+	close(g.fd[0]);
+	cr_expect_eq(read_all(g.fd[1], buf, sizeof(buf)), 0, "until it has read its end");
+	close(g.fd[1]);
+	close(g.fd[2]);
+}
+
 Test(helper_session, words_that_are_more_than_words_are_refused)
 {
 	struct helper_session m = ask_x11("x11", "true");
@@ -1264,4 +1315,25 @@ Test(helper_session, where_nothing_can_be_recorded_nothing_runs)
 	m = ask("taped-loose", "echo it runs");
 	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
 	cr_expect_str_eq(buf, "it runs\n");
+}
+
+Test(helper_session, who_is_recorded_reads_so_first, .fini = tapes_drop)
+{
+	static const char *const version[] = {"taped", "taped-hushed"};
+	static const char *const want[] = {"This session is recorded.\nbeside\n", "beside\n"};
+	char buf[256];
+
+	cr_assert_eq(mkdir(tapes, 0700), 0);
+	tapes_made = true;
+	for (size_t i = 0; i < 2; i++) {
+		struct helper_session m = ask(version[i], "echo beside >&2");
+		struct prog g;
+
+		begin(&g, &m);
+		(void)read_all(g.fd[2], buf, sizeof(buf));
+		cr_expect_str_eq(buf, want[i]);
+		shutdown(g.fd[3], SHUT_WR);
+		(void)read_all(g.fd[3], buf, sizeof(buf));
+		(void)over(&g);
+	}
 }

@@ -273,3 +273,47 @@ Test(recorder, what_is_no_frame_ends_it)
 	cr_assert_eq(write(t.tee[1], &bad[1], sizeof(bad[1])), (ssize_t)sizeof(bad[1]));
 	cr_expect_eq(record(), -EBADMSG);
 }
+
+/* RecordMaxSize: a strict one ends there, at a line. */
+Test(recorder, it_has_so_many_bytes_and_no_more)
+{
+	t.r.max_bytes = 1000;
+	for (int i = 0; i < 100; i++)
+		text(TEE_OUT, "0123456789");
+	end();
+	cr_expect_eq(record(), -EFBIG);
+	cr_expect_leq(t.r.bytes, 1000);
+	cr_expect_gt(t.r.bytes, 900);
+}
+
+/* Any other leaves out the rest, and says how much that is. */
+Test(recorder, it_says_what_was_too_much)
+{
+	char want[64];
+	size_t n;
+
+	t.r.strict = false;
+	t.r.max_bytes = 1000;
+	for (int i = 0; i < 100; i++)
+		text(TEE_OUT, "0123456789");
+	end();
+	cr_expect_eq(record(), 0);
+	cr_expect_gt(t.r.lost, 500);
+	n = json_array_size(t.lines);
+	snprintf(want, sizeof(want), "%llu bytes are missing here", (unsigned long long)t.r.lost);
+	is(n - 2, "m", want);
+	is(n - 1, "m", "end");
+	cr_expect_leq(t.r.bytes, 1000 + 200, "its last words");
+}
+
+/* RecordReserve: no disk has more free than all of it. */
+Test(recorder, what_is_to_stay_free_does)
+{
+	t.r.reserve = 101;
+	text(TEE_OUT, "0123456789");
+	end();
+	cr_expect_eq(recorder_room(t.r.file, 101), -ENOSPC);
+	cr_expect_eq(recorder_room(t.r.file, 0), 0);
+	cr_expect_eq(record(), -ENOSPC);
+	cr_expect_eq(t.r.bytes, 0);
+}

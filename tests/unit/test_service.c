@@ -1,6 +1,8 @@
 /* control/service: the environment of a session's program, and its terminal. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "control/helper/agents.h"
+#include "control/helper/bounded.h"
 #include "control/service/child.h"
 #include "control/service/env.h"
 #include "control/service/tty.h"
@@ -350,4 +353,60 @@ Test(service, marks_that_others_may_write_are_not_believed)
 	cr_expect_not(agents_mark("/nonexistent", name));
 	cr_expect_eq(rmdir(marks), 0);
 	cr_expect_eq(rmdir(run), 0);
+}
+
+/* --- bounded.h ----------------------------------------------------------------------------------
+ */
+
+static int says(void *arg)
+{
+	return *(int *)arg;
+}
+
+static int stops(void *arg)
+{
+	int pid = (int)getpid();
+
+	(void)!write(*(int *)arg, &pid, sizeof(pid));
+	return raise(SIGSTOP);
+}
+
+static int crashes(void *arg)
+{
+	(void)arg;
+	return raise(SIGKILL);
+}
+
+/* All that it has of ours is what goes along. */
+static int counts(void *arg)
+{
+	int n = 0;
+
+	for (int fd = 3; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return *(int *)arg == 3 ? n : 99;
+}
+
+Test(service, what_is_done_elsewhere_says_how_it_ended)
+{
+	int seven = 7, fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	cr_expect_eq(bounded_run(says, &seven, NULL, 60000), 7);
+	cr_expect_eq(bounded_run(crashes, NULL, NULL, 60000), -ECHILD);
+	cr_expect_eq(bounded_run(counts, &fd, &fd, 60000), 1);
+	cr_expect_gt(fd, 2, "here it is what it was");
+	close(fd);
+}
+
+/* One that is stopped does not hold us up, and is gone for good. */
+Test(service, what_is_stopped_elsewhere_has_its_time)
+{
+	int p[2], pid = 0;
+
+	cr_assert_eq(pipe2(p, O_CLOEXEC), 0);
+	cr_expect_eq(bounded_run(stops, &p[1], &p[1], 100), -ETIMEDOUT);
+	close(p[1]);
+	if (read(p[0], &pid, sizeof(pid)) == sizeof(pid)) /* else it had not begun */
+		cr_expect(kill(pid, 0) < 0 && errno == ESRCH);
+	close(p[0]);
 }
