@@ -75,8 +75,6 @@ struct sluice_key;
 	X(REQUEST, 6098, 1098, "the global request failed")                                        \
 	X(WOULD_BLOCK, 11, 1130, "the operation would block")                                      \
 	X(WOULD_BLOCK_REKEY, 6133, 1133, "the operation would block: keys are exchanged")          \
-	X(FORWARD_OPEN, 6201, 1201, "the connection could not be forwarded")                       \
-	X(FORWARD_DATA, 6202, 1202, "data could not be forwarded")                                 \
 	X(TUNNEL_RETRIES, 6057, 10057, "the tunnel was tried again as often as allowed")           \
 	X(FROZEN, 6100, 100, "this cannot change while connected")                                 \
 	X(ADDRESS, 6102, 102, "this is no address to connect to")                                  \
@@ -87,7 +85,10 @@ struct sluice_key;
 	X(NOT_CONNECTED, 6212, 212, "not connected")                                               \
 	X(UTF8, 6434, 434, "the text is not UTF-8")                                                \
 	X(DROPPED, 104, 1120, "the connection was dropped by the server")                          \
-	X(RESOLVE, 6301, 11001, "the name could not be resolved")                                  \
+	X(RESOLVE, 6301, 11001, "there is no such name")                                           \
+	X(RESOLVE_AGAIN, 6305, 11002, "the name cannot be looked up now")                          \
+	X(RESOLVE_FAILED, 6306, 11003, "the name cannot be looked up")                             \
+	X(RESOLVE_NO_ADDRESS, 6307, 11004, "the name has no address")                              \
 	X(KEYWORD, 6302, 0, "there is no such setting")                                            \
 	X(VALUE, 6303, 0, "the setting cannot have this value")                                    \
 	X(INTERNAL, 6304, 0, "an error of the library")
@@ -272,8 +273,9 @@ int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg);
 
 /*
  * Settings, by the keywords of ssh_config(5) and some of our own: libsluice(3) has them all.
- * -SLUICE_E_KEYWORD; -SLUICE_E_VALUE, and sluice_error_last() says why; -SLUICE_E_FROZEN while
- * connected, for what cannot change then.
+ * -SLUICE_E_KEYWORD; -SLUICE_E_VALUE, and sluice_error_last() says why; -SLUICE_E_PORT,
+ * -SLUICE_E_UTF8: a port or user that cannot be; -SLUICE_E_FROZEN while connected, for what cannot
+ * change then.
  */
 int sluice_set(struct sluice *s, const char *keyword, const char *value);
 /* The value as text, cut to size; its length, or -SLUICE_E_KEYWORD. */
@@ -428,6 +430,8 @@ int sluice_channel_request(struct sluice_channel *c, const char *type, bool want
  * when to go on. Returns the bytes taken. -SLUICE_E_STATE: after EOF or CLOSE.
  */
 ssize_t sluice_channel_send(struct sluice_channel *c, const void *buf, size_t len);
+/* The same of text. -SLUICE_E_UTF8: it is none, and nothing was sent. */
+ssize_t sluice_channel_send_text(struct sluice_channel *c, const char *text);
 /*
  * Data that came: at least one byte, or 0 at its end. err: of stderr instead. Waits
  * as the others do; -SLUICE_E_WOULD_BLOCK.

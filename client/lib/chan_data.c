@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/lib/internal.h"
+#include "client/lib/utf8.h"
 #include "ssh/err.h"
 
 /* --- what came and was not read
@@ -227,6 +228,11 @@ ssize_t sluice_channel_send(struct sluice_channel *c, const void *buf, size_t le
 	}
 	leave(s);
 	return o.sent > 0 || r == 0 ? (ssize_t)o.sent : r;
+}
+
+ssize_t sluice_channel_send_text(struct sluice_channel *c, const char *text)
+{
+	return utf8_valid(text) ? sluice_channel_send(c, text, strlen(text)) : -SLUICE_E_UTF8;
 }
 
 int sluice_channel_eof(struct sluice_channel *c)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -160,6 +161,23 @@ int dial_new(const struct settings *set, struct dial **ret, const char **ret_why
 	return r;
 }
 
+/* What getaddrinfo(3) said, as programs know it. */
+static int resolve_error(int gai)
+{
+	switch (gai) {
+	case EAI_AGAIN:
+		return -SLUICE_E_RESOLVE_AGAIN;
+	case EAI_NONAME:
+		return -SLUICE_E_RESOLVE;
+	case 0: /* it has some, and none of the family that is wanted */
+	case EAI_NODATA:
+	case EAI_ADDRFAMILY:
+		return -SLUICE_E_RESOLVE_NO_ADDRESS;
+	default:
+		return -SLUICE_E_RESOLVE_FAILED;
+	}
+}
+
 int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command)
 {
 	struct reach_link link;
@@ -170,7 +188,7 @@ int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command)
 		*ret_command = link.command;
 	}
 	if (r < 0 && r != -EAGAIN && reach_stage(d->reach) == REACH_NAME && r != -ETIMEDOUT)
-		return -SLUICE_E_RESOLVE;
+		return resolve_error(reach_gai(d->reach));
 	return r;
 }
 

@@ -17,7 +17,7 @@ struct dial;
 int dial_new(const struct settings *set, struct dial **ret, const char **ret_why);
 /*
  * 0 with *ret_fd, which is the caller's, and the process of a ProxyCommand, else 0; -EAGAIN: wait
- * until dial_fd() can be read; -SLUICE_E_RESOLVE, -SLUICE_E_TIMEOUT, -errno.
+ * until dial_fd() can be read; -SLUICE_E_RESOLVE*, -SLUICE_E_TIMEOUT, -errno.
  */
 int dial_step(struct dial *d, int *ret_fd, pid_t *ret_command);
 int dial_fd(const struct dial *d);

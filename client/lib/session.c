@@ -118,6 +118,10 @@ int sluice_set(struct sluice *s, const char *keyword, const char *value)
 		r = fail(s, -SLUICE_E_KEYWORD, "%s: there is no such setting", keyword);
 	else if (r == -EBUSY)
 		r = fail(s, -SLUICE_E_FROZEN, "%s cannot change while connected", keyword);
+	else if (r == -EDOM)
+		r = fail(s, -SLUICE_E_PORT, "%s: no port to connect to", keyword);
+	else if (r == -EILSEQ)
+		r = fail(s, -SLUICE_E_UTF8, "%s: not UTF-8", keyword);
 	else if (r == -EINVAL)
 		r = fail(s, -SLUICE_E_VALUE, "%s: %s", keyword, why);
 	leave(s);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/known/known.h"
+#include "client/lib/utf8.h"
 #include "client/sluice.h"
 #include "conf/words.h"
 #include "crypto/cipher.h"
@@ -41,6 +42,8 @@ struct keyword {
 	size_t at;
 	const char *dflt;
 	bool frozen; /* while connected */
+	bool utf8;
+	int bad; /* the error where it cannot have the value; 0: EINVAL */
 	uint64_t min, max;
 	const struct choice *choices;
 	const char *(*name_at)(unsigned int i); /* of algorithms: those there are */
@@ -303,7 +306,8 @@ static const struct keyword keywords[] = {
 	KW("NumberOfPasswordPrompts", KIND_UINT, password_prompts, "3", .min = 1, .max = 1000),
 	KW("OperationTimeout", KIND_TIME, operation_timeout, "60", .max = TIME_NONE),
 	KW("PasswordPromptPattern", KIND_TEXT, prompt_pattern, ""),
-	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX),
+	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX,
+	   .bad = EDOM),
 	KW("PreferredAuthentications", KIND_TEXT, preferred,
 	   "gssapi-keyex,gssapi-with-mic,publickey,keyboard-interactive,password"),
 	KW("Proxy", KIND_TEXT, proxy, "none", .frozen = true),
@@ -337,7 +341,7 @@ static const struct keyword keywords[] = {
 	KW("TransferRate", KIND_SIZE, transfer_rate, "0", .max = UINT64_MAX),
 	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),
 	KW("UpdateHostKeys", KIND_BOOL, update_hostkeys, "no"),
-	KW("User", KIND_TEXT, user, "", .frozen = true),
+	KW("User", KIND_TEXT, user, "", .frozen = true, .utf8 = true),
 	KW("UserKnownHostsFile", KIND_TEXT, user_files, "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
 	KW("VersionPattern", KIND_TEXT, version_pattern, "*SSH-1.99-*,*SSH-2.0-*", .frozen = true),
 	{.name = "VersionString",
@@ -524,10 +528,12 @@ int settings_set(struct settings *set, const char *keyword, const char *value, b
 		return -ENOENT;
 	if (k->frozen && connected)
 		return -EBUSY;
+	if (k->utf8 && !utf8_valid(value))
+		return -EILSEQ;
 	if (!put(set, k, value)) {
 		*ret_why =
 			k->kind == KIND_ALGS ? "an algorithm that is not known" : "not its value";
-		return -EINVAL;
+		return k->bad != 0 ? -k->bad : -EINVAL;
 	}
 	return 0;
 }

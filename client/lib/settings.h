@@ -78,7 +78,8 @@ struct settings {
 int settings_init(struct settings *set); /* 0 or -ENOMEM */
 void settings_fini(struct settings *set);
 /*
- * -ENOENT: no such keyword; -EINVAL with *ret_why; -EBUSY: it is frozen while connected; -ENOMEM.
+ * -ENOENT: no such keyword; -EINVAL with *ret_why; -EDOM: no port; -EILSEQ: no UTF-8 where it has to
+ * be; -EBUSY: it is frozen while connected; -ENOMEM.
  */
 int settings_set(struct settings *set, const char *keyword, const char *value, bool connected,
 		 const char **ret_why);

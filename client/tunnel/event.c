@@ -86,6 +86,13 @@ void event_attempt(const struct tunnel *t, enum event_kind kind, const struct st
 
 void event_over(const struct tunnel *t)
 {
-	say(SAY_ERROR, "%s: not tried again", t->name);
-	print(t, "over", json_object());
+	int err = stay_spent(&t->forwards) ? -SLUICE_E_TUNNEL_RETRIES
+		  : stay_spent(&t->conn)   ? -SLUICE_E_RECONNECT_LIMIT
+					   : 0;
+	const char *why = err < 0 ? sluice_strerror(err) : "";
+
+	say(SAY_ERROR, "%s: not tried again%s%s", t->name, err < 0 ? ": " : "", why);
+	print(t, "over",
+	      err < 0 ? json_pack("{s:i, s:s}", "code", sluice_error_ref(err), "text", why)
+		      : json_object());
 }

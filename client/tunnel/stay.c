@@ -55,6 +55,16 @@ static uint64_t interval(const struct stay *s)
 	return ms < s->conf.interval_max_ms ? ms : s->conf.interval_max_ms;
 }
 
+static bool tried_out(const struct stay *s)
+{
+	return s->conf.tries_max > 0 && s->tries >= s->conf.tries_max;
+}
+
+bool stay_spent(const struct stay *s)
+{
+	return s->state == STAY_OVER && tried_out(s);
+}
+
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
 {
 	const struct stay_conf *c = &s->conf;
@@ -63,8 +73,7 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 	if (s->state == STAY_UP && now_ms - s->since_ms >= c->interval_ms)
 		s->tries = 0;
 	if (s->state == STAY_OVER || c->mode == STAY_NEVER ||
-	    (c->mode == STAY_BREAK && !s->was_up) ||
-	    (c->tries_max > 0 && s->tries >= c->tries_max)) {
+	    (c->mode == STAY_BREAK && !s->was_up) || tried_out(s)) {
 		s->state = STAY_OVER;
 		return false;
 	}

@@ -63,6 +63,8 @@ void stay_up(struct stay *s, uint64_t now_ms);
  * and *ret: there will be another; false: it is over.
  */
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret);
+/* It is over, and was tried as often as it may be. */
+bool stay_spent(const struct stay *s);
 /* No more tries. */
 void stay_cancel(struct stay *s);
 

@@ -82,6 +82,11 @@ Host nobody
 	Port 1
 	ReconnectTries 2
 	LocalForward 127.0.0.1:2309 127.0.0.1:2204
+Host taken
+	Port 2201
+	User $user
+	ReconnectTries 1
+	RemoteForward 127.0.0.1:2204 127.0.0.1:2204
 CONF
 
 # --- events ------------------------------------------------------------------------------------
@@ -109,7 +114,7 @@ wait_for 'Server listening' control.1.log
 wait_for serving http.log
 
 cp config config.nobody
-"$sluice" tunnel --json -F config.nobody nobody >nobody.out 2>nobody.log & nobody=$!
+"$sluice" tunnel --json -F config.nobody nobody taken >nobody.out 2>nobody.log & nobody=$!
 pids+=($nobody)
 check "a host without forwards" refused "$sluice" tunnel -F config nothing-here
 
@@ -175,7 +180,9 @@ kill -CONT $agent
 wait $nobody
 check "tries come to an end" test $? = 255
 last=$(python3 events.py nobody.out nobody attempt 2 kind count remaining)
-check "and are counted" test "$last $(grep -c '"event":"over"' nobody.out)" = "connection 2 0 1"
+check "and are counted" test "$last $(python3 events.py nobody.out nobody over 1 code)" = "connection 2 0 1037"
+last=$(python3 events.py nobody.out taken attempt 1 kind count remaining)
+check "those of a tunnel as well" test "$last $(python3 events.py nobody.out taken over 1 code)" = "tunnel 1 0 10057"
 for p in $second $agent; do
 	kill "$p"
 	wait "$p"

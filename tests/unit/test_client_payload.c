@@ -1,6 +1,7 @@
 /* Messages field by field, patterns of prompts, texts of errors. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netdb.h>
 
 #include "client/lib/internal.h"
 #include "ssh/err.h"
@@ -248,4 +249,43 @@ Test(client_payload, every_error_has_a_text_and_the_number_it_is_known_by)
 	/* Whatever the protocol says of a peer has a meaning of the library's. */
 	for (int e = SSH_E_BASE + 1; e < SSH_E_END; e++)
 		cr_assert_str_neq(sluice_strerror(error_of(-e)), "unknown error", "%d", e);
+}
+
+/* --- names that are not found ---------------------------------------------------------------- */
+
+static int told; /* what the resolver says of every name */
+
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **ret);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+		       struct addrinfo **ret)
+{
+	(void)host;
+	(void)service;
+	(void)ret;
+	return (hints->ai_flags & AI_NUMERICHOST) != 0 ? EAI_NONAME : told;
+}
+
+Test(client_payload, a_name_that_leads_nowhere_says_why, .timeout = 60)
+{
+	static const struct {
+		int told, err, ref;
+	} cases[] = {
+		{EAI_NONAME, -SLUICE_E_RESOLVE, 11001},
+		{EAI_AGAIN, -SLUICE_E_RESOLVE_AGAIN, 11002},
+		{EAI_FAIL, -SLUICE_E_RESOLVE_FAILED, 11003},
+		{EAI_NODATA, -SLUICE_E_RESOLVE_NO_ADDRESS, 11004},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sluice *s = NULL;
+		int r;
+
+		told = cases[i].told;
+		cr_assert_eq(sluice_new(&s), 0);
+		r = sluice_logon(s, "somewhere.test", 22);
+		cr_expect_eq(r, cases[i].err, "%s: %s", gai_strerror(told), sluice_strerror(r));
+		cr_expect_eq(sluice_error_ref(r), cases[i].ref);
+		sluice_free(s);
+	}
 }

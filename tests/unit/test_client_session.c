@@ -613,14 +613,36 @@ Test(client_session, fips_without_a_module_connects_nowhere)
 	lab_free(l);
 }
 
+Test(client_session, text_that_is_none_is_not_sent)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = NULL;
+	char back[16];
+
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "cat"), 0);
+	cr_expect_eq(sluice_channel_send_text(c, "\xff"), -SLUICE_E_UTF8);
+	cr_expect_eq(sluice_error_ref(-SLUICE_E_UTF8), 434);
+	cr_expect_eq(sluice_channel_send_text(c, "na\xc3\xafve"), 6);
+	cr_assert_eq(sluice_channel_read(c, false, back, sizeof(back)), 6);
+	cr_expect_eq(memcmp(back, "na\xc3\xafve", 6), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
 Test(client_session, settings_have_names_kinds_and_bounds)
 {
 	struct sluice *s = lab_client();
 	char text[512];
 
 	cr_assert_eq(sluice_set(s, "nothing", "1"), -SLUICE_E_KEYWORD);
-	cr_assert_eq(sluice_set(s, "Port", "0"), -SLUICE_E_VALUE);
-	cr_assert_eq(sluice_set(s, "Port", "65536"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_set(s, "Port", "0"), -SLUICE_E_PORT);
+	cr_assert_eq(sluice_set(s, "Port", "65536"), -SLUICE_E_PORT);
+	cr_assert_eq(sluice_set(s, "User", "caf\xe9"), -SLUICE_E_UTF8);
+	cr_assert_eq(sluice_set(s, "User", "\xed\xa0\x80"), -SLUICE_E_UTF8);
+	cr_assert_eq(sluice_set(s, "User", "caf\xc3\xa9 \xf0\x9f\x8c\x8a"), 0);
+	cr_assert_eq(sluice_set(s, "User", "caf\xc3"), -SLUICE_E_UTF8);
 	cr_assert_eq(sluice_set(s, "port", "2222"), 0);
 	cr_assert_eq(sluice_get(s, "PORT", text, sizeof(text)), 4);
 	cr_assert_str_eq(text, "2222");

@@ -57,8 +57,10 @@ Test(stay, tries_are_counted_and_come_to_an_end)
 		cr_assert_eq(stay_timeout_ms(&s, s.at_ms - 1), 1);
 		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
 	}
+	cr_assert_not(stay_spent(&s));
 	cr_assert_not(stay_down(&s, 0, s.at_ms, &a));
 	cr_assert_eq(s.state, STAY_OVER);
+	cr_assert(stay_spent(&s));
 	cr_assert_eq(stay_timeout_ms(&s, 0), -1);
 	cr_assert_eq(stay_step(&s, UINT64_MAX), STAY_DO_NOTHING);
 }
