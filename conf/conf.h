@@ -44,8 +44,11 @@ struct conf_strs {
 
 /* One HostKey; what is not said is NULL. The words are the configuration's. */
 struct conf_host_key {
-	const char *path, *format, *passphrase_file, *subject, *thumbprint;
+	const char *path, *format, *passphrase_file, *key_passphrase_file, *subject, *thumbprint;
 };
+bool conf_host_key_option(const char *word); /* is it one, and no path? */
+/* The words of one: the path, then options. False: why not, for people. */
+bool conf_host_key_check(const char *const *v, size_t n, char *ret_why, size_t size);
 /* The next of host_keys; *at begins at 0. False behind the last. */
 bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_host_key *ret);
 

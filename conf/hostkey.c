@@ -1,4 +1,5 @@
 /* conf/hostkey.c - HostKey: a path and what is to be known about the file. */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,7 @@ static const struct {
 } options[] = {
 	{"format=", offsetof(struct conf_host_key, format)},
 	{"passphrase-file=", offsetof(struct conf_host_key, passphrase_file)},
+	{"key-passphrase-file=", offsetof(struct conf_host_key, key_passphrase_file)},
 	{"subject=", offsetof(struct conf_host_key, subject)},
 	{"thumbprint=", offsetof(struct conf_host_key, thumbprint)},
 };
@@ -38,27 +40,45 @@ static bool format_ok(const char *name)
 	return false;
 }
 
-static bool parse_host_key(struct value *v, const struct kw *kw, void *field)
+bool conf_host_key_option(const char *word)
+{
+	return option_of(word) >= 0;
+}
+
+bool conf_host_key_check(const char *const *v, size_t n, char *ret_why, size_t size)
 {
 	unsigned int seen = 0;
 
-	if (option_of(v->argv[0]) >= 0)
-		return value_bad(v, "%s: '%.100s' stands before the path", kw->info.name,
-				 v->argv[0]);
-	for (unsigned int i = 1; i < v->argc; i++) {
-		int o = option_of(v->argv[i]);
-		const char *value = o < 0 ? "" : v->argv[i] + strlen(options[o].name);
+	if (option_of(v[0]) >= 0) {
+		snprintf(ret_why, size, "'%.100s' stands before the path", v[0]);
+		return false;
+	}
+	for (size_t i = 1; i < n; i++) {
+		int o = option_of(v[i]);
+		const char *value = o < 0 ? "" : v[i] + strlen(options[o].name);
 
 		if (o < 0)
-			return value_bad(v, "%s: unknown option '%.100s'", kw->info.name,
-					 v->argv[i]);
-		if (*value == '\0' || (seen & 1u << o) != 0)
-			return value_bad(v, "%s: '%.100s' is empty or there twice", kw->info.name,
-					 v->argv[i]);
-		if (options[o].at == offsetof(struct conf_host_key, format) && !format_ok(value))
-			return value_bad(v, "%s: unknown format '%.100s'", kw->info.name, value);
-		seen |= 1u << o;
+			snprintf(ret_why, size, "unknown option '%.100s'", v[i]);
+		else if (*value == '\0' || (seen & 1u << o) != 0)
+			snprintf(ret_why, size, "'%.100s' is empty or there twice", v[i]);
+		else if (options[o].at == offsetof(struct conf_host_key, format) &&
+			 !format_ok(value))
+			snprintf(ret_why, size, "unknown format '%.100s'", value);
+		else {
+			seen |= 1u << o;
+			continue;
+		}
+		return false;
 	}
+	return true;
+}
+
+static bool parse_host_key(struct value *v, const struct kw *kw, void *field)
+{
+	char why[160];
+
+	if (!conf_host_key_check(v->argv, v->argc, why, sizeof(why)))
+		return value_bad(v, "%s: %s", kw->info.name, why);
 	*(struct conf_strs *)field = (struct conf_strs){v->argv, v->argc};
 	return true;
 }

@@ -287,7 +287,7 @@ const struct kw conf_kws[] = {
 	      "where metrics are to be had: addresses of loopback, UNIX sockets"),
 	 GLOBAL(metrics_listen), .type = &type_metrics},
 	{INFO("HostKey", NULL, C, false, true,
-	      "PATH [format=NAME] [passphrase-file=PATH] [subject=NAME] [thumbprint=HEX]",
+	      "PATH [format=NAME] [passphrase-file=PATH] [key-passphrase-file=PATH] [subject=NAME] [thumbprint=HEX]",
 	      "private host key"),
 	 GLOBAL(host_keys), .type = &type_host_keys},
 	{INFO("HostCertificate", NULL, C, false, true, "PATH",

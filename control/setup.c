@@ -194,17 +194,15 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 }
 
 /* The first line of a file that is its owner's alone, as the key's is. */
-static int passphrase_read(void *path, const char *what, char *buf, size_t size)
+static int first_line_read(const char *path, char *buf, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), n = -ENOKEY;
 	struct stat st;
 
-	(void)what;
 	if (fd < 0 || fstat(fd, &st) < 0)
-		fprintf(stderr, "passphrase-file \"%s\": %s\n", (const char *)path,
-			strerror(errno));
+		fprintf(stderr, "passphrase-file \"%s\": %s\n", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		fprintf(stderr, "passphrase-file \"%s\": bad permissions\n", (const char *)path);
+		fprintf(stderr, "passphrase-file \"%s\": bad permissions\n", path);
 	else
 		n = (int)read(fd, buf, size);
 	if (fd >= 0)
@@ -213,6 +211,22 @@ static int passphrase_read(void *path, const char *what, char *buf, size_t size)
 		if (buf[i] == '\n' || buf[i] == '\r')
 			return i;
 	return n < 0 ? -ENOKEY : n;
+}
+
+static int passphrase_read(void *arg, const char *what, char *buf, size_t size)
+{
+	const struct conf_host_key *c = arg;
+
+	(void)what;
+	return first_line_read(c->passphrase_file, buf, size);
+}
+
+static int key_passphrase_read(void *arg, const char *what, char *buf, size_t size)
+{
+	const struct conf_host_key *c = arg;
+
+	(void)what;
+	return first_line_read(c->key_passphrase_file, buf, size);
 }
 
 /* What of X.509 lay with the key is offered with it. */
@@ -262,7 +276,10 @@ static void host_key_load(const struct conf_host_key *c, struct host_agent *agen
 			  struct host_keys *ret)
 {
 	char why[KEYFILE_WHY_MAX] = "", text[KEYFILE_TEXT_MAX];
-	struct keyfile_opts o = {.subject = c->subject, .thumbprint = c->thumbprint, .why = why};
+	struct keyfile_opts o = {.subject = c->subject,
+				 .thumbprint = c->thumbprint,
+				 .passphrase_arg = (void *)(uintptr_t)c,
+				 .why = why};
 	struct keyfile *kf = NULL;
 	int r = 0;
 
@@ -270,10 +287,10 @@ static void host_key_load(const struct conf_host_key *c, struct host_agent *agen
 		r = keyfile_format_find(c->format, &o.format);
 	if (r == -EMEDIUMTYPE)
 		snprintf(why, sizeof(why), "%s", keyfile_format_instead(c->format));
-	if (c->passphrase_file != NULL) {
+	if (c->passphrase_file != NULL)
 		o.passphrase = passphrase_read;
-		o.passphrase_arg = (void *)(uintptr_t)c->passphrase_file;
-	}
+	if (c->key_passphrase_file != NULL)
+		o.key_passphrase = key_passphrase_read;
 	if (r == 0)
 		r = keyfile_load(c->path, &o, &kf);
 	if (agent != NULL && (r == -ENOKEY || r == -ENOENT))

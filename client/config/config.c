@@ -338,13 +338,17 @@ static void word_dump(struct config *c, size_t id, size_t i, FILE *f)
 	else if (id == CONFIG_USER_KNOWN_HOSTS_FILE &&
 		 config_expand(c, word, EXPAND_TILDE, buf, sizeof(buf)) >= 0)
 		word = buf;
-	fputs(word, f);
+	if (id == CONFIG_IDENTITY_FILE)
+		config_identity_print(word, f);
+	else
+		fputs(word, f);
 }
 
 /* Is each word a line of its own? */
 static bool adds_lines(enum config_type type)
 {
-	return type == TYPE_ADD || type == TYPE_ENV || type == TYPE_FORWARD || type == TYPE_SETENV;
+	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD ||
+	       type == TYPE_SETENV;
 }
 
 void config_dump(struct config *c, FILE *f)

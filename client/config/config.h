@@ -157,6 +157,17 @@ bool config_given(const struct config *c, enum config_id id); /* is it more than
  */
 int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)
 	__attribute__((warn_unused_result));
+/*
+ * The i-th IdentityFile: its path and what is said of it, replaced as config_expanded() does. False:
+ * it is none.
+ */
+struct config_identity {
+	struct conf_host_key key; /* views of text */
+	char text[2 * CONFIG_TEXT_MAX];
+	size_t used;
+};
+bool config_identity(struct config *c, size_t i, struct config_identity *ret)
+	__attribute__((warn_unused_result));
 /* Names on Host lines of the files read that are no patterns, each once. */
 const struct conf_strs *config_hosts(const struct config *c);
 const char *config_host_given(const struct config *c); /* as the user named it */

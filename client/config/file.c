@@ -66,7 +66,7 @@ static void include(struct config *c, struct config_place *at, const char *const
 
 static bool adds_up(enum config_type type)
 {
-	return type == TYPE_ADD || type == TYPE_ENV || type == TYPE_FORWARD;
+	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD;
 }
 
 /* A ProxyCommand and a ProxyJump are one thing said in two ways. */
@@ -97,7 +97,7 @@ void config_keyword(struct config *c, const struct config_kw *kw, const struct c
 	if (!config_value(c, kw, at, argv, argc, &scratch) || !at->active || taken(c, id))
 		return;
 	c->set[id] = true;
-	if (kw->type != TYPE_ADD && kw->type != TYPE_FORWARD) {
+	if (!adds_up(kw->type) || kw->type == TYPE_ENV) {
 		*list = scratch;
 		return;
 	}

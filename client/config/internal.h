@@ -27,6 +27,7 @@ enum config_type {
 	TYPE_FORWARD, /* LocalForward, RemoteForward, DynamicForward */
 	TYPE_OPENS,   /* host:port …, any, none */
 	TYPE_IDLE,    /* TYPE=TIME …, none */
+	TYPE_KEYS,    /* TYPE_ADD, of paths with options */
 };
 
 /* What config_expanded() replaces. */
@@ -104,6 +105,11 @@ int config_host_line(struct config *c, const struct config_place *at, const char
 		     unsigned int argc);
 int config_match_line(struct config *c, const struct config_place *at, const char *const *argv,
 		      unsigned int argc);
+
+/* identity.c. A path of v from *at on, with its options, as one word. False: why not, for people. */
+bool config_identity_join(const char *const *v, size_t n, size_t *at, char *buf, size_t size,
+			  char *ret_why, size_t why_size);
+void config_identity_print(const char *word, FILE *f);
 
 /* expand.c: of any text; how: EXPAND_…. As config_expanded(). */
 int config_expand(struct config *c, const char *text, unsigned int how, char *buf, size_t size);

@@ -104,7 +104,7 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 				   .type = TYPE_TEXT,
 				   .expand = ALL_EXPAND},
 	[CONFIG_IDENTITY_FILE] = {.name = "IdentityFile",
-				  .type = TYPE_ADD,
+				  .type = TYPE_KEYS,
 				  .dflt = "~/.ssh/id_rsa ~/.ssh/id_ecdsa ~/.ssh/id_ecdsa_sk "
 					  "~/.ssh/id_ed25519 ~/.ssh/id_ed25519_sk ~/.ssh/id_dsa",
 				  .expand = ALL_EXPAND},

@@ -326,6 +326,20 @@ static bool value_idle(const struct check *k)
 	return value_words(k);
 }
 
+static bool value_keys(const struct check *k)
+{
+	char word[CONFIG_TEXT_MAX], why[160];
+
+	for (size_t at = 0; at < k->argc;) {
+		if (!config_identity_join(k->argv, k->argc, &at, word, sizeof(word), why,
+					  sizeof(why)))
+			return bad(k, why);
+		if (!keep(k, word))
+			return false;
+	}
+	return true;
+}
+
 /* --- all ------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -343,6 +357,7 @@ static const struct {
 	[TYPE_REST] = {value_words, 1},
 	[TYPE_WORDS] = {value_words, CONF_ARGS_MAX},
 	[TYPE_ADD] = {value_words, CONF_ARGS_MAX},
+	[TYPE_KEYS] = {value_keys, CONF_ARGS_MAX},
 	[TYPE_ENV] = {value_env, CONF_ARGS_MAX},
 	[TYPE_SETENV] = {value_setenv, CONF_ARGS_MAX},
 	[TYPE_ALGS] = {value_algs, 1},

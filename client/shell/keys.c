@@ -1,8 +1,10 @@
 /* client/shell/keys.c - the identities of a connection: files, tokens, and their passphrases. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/ask.h"
@@ -10,9 +12,11 @@
 #include "client/shell/say.h"
 #include "crypto/base64.h"
 #include "crypto/key.h"
+#include "crypto/secret.h"
 
-#define AGENT_MS     5000                      /* for an agent to say what it has */
-#define KEY_LINE_MAX (2 * KEY_BLOB_MAX + 1024) /* of a public file */
+#define AGENT_MS      5000                      /* for an agent to say what it has */
+#define KEY_LINE_MAX  (2 * KEY_BLOB_MAX + 1024) /* of a public file */
+#define CERT_FILE_MAX (128 * 1024)
 
 /* The first line of a public file. False: there is none. */
 static bool first_line(const char *path, char *buf, size_t size)
@@ -44,17 +48,72 @@ static ssize_t ask_passphrase(void *arg, const char *what, char *buf, size_t siz
 	return ask_secret(prompt, buf, size);
 }
 
+/* The first line of a file that nobody else may read; by no buffer but the caller's. */
+static int secret_line(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool ours = false;
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		ours = (st.st_mode & 077) == 0;
+		n = ours ? read(fd, buf, size - 1) : 0;
+	}
+	if (n < 0)
+		say(SAY_ERROR, "passphrase file %s: %s", path, strerror(errno));
+	else if (!ours)
+		say(SAY_ERROR, "passphrase file %s: bad permissions: others may read it", path);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0 || !ours)
+		return -ENOKEY;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	return 0;
+}
+
 /* A passphrase may be mistyped as often as a password. */
-static int load(const struct conn *c, const char *path, struct sluice_key **ret)
+static int load_asking(const struct conn *c, const char *path, struct sluice_key_opts *opts,
+		       struct sluice_key **ret)
 {
 	uint64_t tries = config_number(c->config, CONFIG_NUMBER_OF_PASSWORD_PROMPTS);
-	struct asking a = {c, path};
-	struct sluice_key_opts opts = {.size = sizeof(opts), .ask = ask_passphrase, .arg = &a};
 	int r;
 
 	do {
-		r = sluice_key_load(path, &opts, ret);
-	} while (r == -EKEYREJECTED && tries-- > 1 && !config_yes(c->config, CONFIG_BATCH_MODE));
+		r = sluice_key_load(path, opts, ret);
+	} while (r == -EKEYREJECTED && opts->passphrase == NULL && tries-- > 1 &&
+		 !config_yes(c->config, CONFIG_BATCH_MODE));
+	return r;
+}
+
+static int load(const struct conn *c, const struct conf_host_key *f, char *why, size_t why_size,
+		struct sluice_key **ret)
+{
+	struct asking a = {c, f->path};
+	char pass[2][SLUICE_ANSWER_MAX];
+	struct sluice_key_opts opts = {.size = sizeof(opts),
+				       .ask = ask_passphrase,
+				       .arg = &a,
+				       .format = f->format,
+				       .subject = f->subject,
+				       .thumbprint = f->thumbprint,
+				       .why = why,
+				       .why_size = why_size};
+	int r = 0;
+
+	snprintf(why, why_size, "no passphrase");
+	if (f->passphrase_file != NULL) {
+		r = secret_line(f->passphrase_file, pass[0], sizeof(pass[0]));
+		opts.passphrase = pass[0];
+	}
+	if (r == 0 && f->key_passphrase_file != NULL) {
+		r = secret_line(f->key_passphrase_file, pass[1], sizeof(pass[1]));
+		opts.key_passphrase = pass[1];
+	}
+	if (r == 0)
+		r = load_asking(c, f->path, &opts, ret);
+	secret_wipe(pass, sizeof(pass));
 	return r;
 }
 
@@ -117,28 +176,18 @@ static char *line_of(const struct key *k)
 	return line;
 }
 
-/* The path of an IdentityFile; false: it is none. */
-static bool identity_path(struct conn *c, size_t i, char *buf, size_t size)
-{
-	const char *word = config_list(c->config, CONFIG_IDENTITY_FILE)->v[i];
-
-	if (strcmp(word, "none") == 0)
-		return false;
-	if (strncmp(word, "pkcs11:", 7) == 0) /* it has a '%' of its own */
-		return snprintf(buf, size, "%s", word) < (int)size;
-	return config_expanded(c->config, CONFIG_IDENTITY_FILE, i, buf, size) > 0;
-}
-
 /* Does an IdentityFile's public half say this key? */
 static bool file_names(struct conn *c, const char *of)
 {
-	char path[CONFIG_TEXT_MAX], pub[CONFIG_TEXT_MAX + 8], line[KEY_LINE_MAX];
+	char pub[CONFIG_TEXT_MAX + 8], line[KEY_LINE_MAX];
+	struct config_identity id;
 
 	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++) {
-		if (!identity_path(c, i, path, sizeof(path)))
+		if (!config_identity(c->config, i, &id))
 			continue;
-		snprintf(pub, sizeof(pub), "%s.pub", path);
-		if ((first_line(pub, line, sizeof(line)) || first_line(path, line, sizeof(line))) &&
+		snprintf(pub, sizeof(pub), "%s.pub", id.key.path);
+		if ((first_line(pub, line, sizeof(line)) ||
+		     first_line(id.key.path, line, sizeof(line))) &&
 		    strncmp(line, of, strlen(of)) == 0)
 			return true;
 	}
@@ -206,13 +255,17 @@ static bool agent_has(const struct conn *c, const char *line)
 /* --- files
  * ------------------------------------------------------------------------------------------- */
 
-/* The certificate beside a key: FILE-cert.pub, or one CertificateFile names. */
+/* The certificate beside a key: FILE-cert.pub, or one CertificateFile names, of X.509 as well. */
 static void certificate_try(struct sluice_key *k, const char *path)
 {
-	char line[KEY_LINE_MAX];
+	char text[CERT_FILE_MAX];
+	FILE *f = fopen(path, "re");
+	size_t n = f != NULL ? fread(text, 1, sizeof(text), f) : 0;
 
-	if (first_line(path, line, sizeof(line)) && sluice_key_certificate(k, line) == 0)
+	if (n > 0 && n < sizeof(text) && sluice_key_certificate_parse(k, text, n) == 0)
 		say(SAY_DEBUG, "certificate %s", path);
+	if (f != NULL)
+		fclose(f);
 }
 
 static void certificate(struct conn *c, struct sluice_key *k, const char *path)
@@ -229,9 +282,10 @@ static void certificate(struct conn *c, struct sluice_key *k, const char *path)
 		certificate_try(k, other);
 }
 
-static void identity(struct conn *c, const char *path)
+static void identity(struct conn *c, const struct conf_host_key *f)
 {
-	char line[KEY_LINE_MAX], pub[CONFIG_TEXT_MAX + 8];
+	char line[KEY_LINE_MAX], pub[CONFIG_TEXT_MAX + 8], why[256];
+	const char *path = f->path;
 	struct sluice_key *k = NULL;
 	int r;
 
@@ -243,11 +297,11 @@ static void identity(struct conn *c, const char *path)
 	snprintf(pub, sizeof(pub), "%s.pub", path);
 	if (first_line(pub, line, sizeof(line)) && agent_has(c, line))
 		return;
-	r = load(c, path, &k);
+	r = load(c, f, why, sizeof(why), &k);
 	if (r == -EACCES)
 		say(SAY_ERROR, "Load key \"%s\": bad permissions: others may read it", path);
 	else if (r < 0)
-		say(SAY_ERROR, "Load key \"%s\": %s", path, sluice_strerror(r));
+		say(SAY_ERROR, "Load key \"%s\": %s", path, why);
 	if (r < 0)
 		return;
 	if (sluice_key_info(k, SLUICE_KEY_SHA256, line, sizeof(line)) > 0)
@@ -260,12 +314,12 @@ static void identity(struct conn *c, const char *path)
 
 void conn_identities(struct conn *c)
 {
-	char path[CONFIG_TEXT_MAX];
+	struct config_identity id;
 
 	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no"))
 		return;
 	agent_ask_keys(c);
 	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++)
-		if (identity_path(c, i, path, sizeof(path)))
-			identity(c, path);
+		if (config_identity(c->config, i, &id))
+			identity(c, &id.key);
 }

@@ -256,6 +256,16 @@ check "a certificate beside its key" says in bare -o IdentityAgent=none -i signe
 mv signed-cert.pub other
 check "CertificateFile" says in bare -o IdentityAgent=none -i signed -o CertificateFile="$dir/other" 127.0.0.1 echo in
 
+openssl req -x509 -newkey rsa:2048 -nodes -keyout p12.key -out p12.crt -subj /O=Lab/CN=me -days 3 2>/dev/null
+openssl pkcs12 -export -inkey p12.key -in p12.crt -passout pass:store -out store.p12
+(umask 077; echo store >store.pass; echo wrong >wrong.pass)
+chmod 600 p12.key store.p12
+"$sluice" keygen -y -f p12.key >>id.pub
+stored() { bare -o IdentityAgent=none -o "IdentityFile=$dir/store.p12 format=pfx $1" 127.0.0.1 echo in; }
+check "a key in a store, by its subject" says in stored "passphrase-file=$dir/store.pass subject=CN=me"
+check "not by another's" status 255 stored "passphrase-file=$dir/store.pass subject=CN=you"
+check "nor by another passphrase" status 255 stored "passphrase-file=$dir/wrong.pass"
+
 unset SSH_AUTH_SOCK
 
 # --- passwords and prompts, by an askpass program that is wrong at first -----------------------------

@@ -103,6 +103,41 @@ Test(client_config, lists_add_up_or_do_not)
 	config_free(c);
 }
 
+Test(client_config, identities_have_options)
+{
+	struct config *c = read_text("a",
+				     "IdentityFile /%h.p12 format=pfx passphrase-file=/p%% "
+				     "key-passphrase-file=~/k \"subject=CN=me, O=Lab\" /bare\n"
+				     "IdentityFile pkcs11:id=%01 thumbprint=aa:bb\n"
+				     "IdentityFile /bare\nIdentityFile none\n",
+				     0);
+	char dump[8192] = "", home[512];
+	struct config_identity i;
+	FILE *f = fmemopen(dump, sizeof(dump), "w");
+
+	cr_assert_eq(config_list(c, CONFIG_IDENTITY_FILE)->n, 4);
+	cr_assert(config_identity(c, 0, &i));
+	cr_expect_str_eq(i.key.path, "/a.p12");
+	cr_expect_str_eq(i.key.format, "pfx");
+	cr_expect_str_eq(i.key.passphrase_file, "/p%");
+	snprintf(home, sizeof(home), "%s/k", getpwuid(getuid())->pw_dir);
+	cr_expect_str_eq(i.key.key_passphrase_file, home);
+	cr_expect_str_eq(i.key.subject, "CN=me, O=Lab");
+	cr_expect_null(i.key.thumbprint);
+	cr_assert(config_identity(c, 1, &i));
+	cr_expect_str_eq(i.key.path, "/bare");
+	cr_expect_null(i.key.format);
+	cr_assert(config_identity(c, 2, &i));
+	cr_expect_str_eq(i.key.path, "pkcs11:id=%01");
+	cr_expect_str_eq(i.key.thumbprint, "aa:bb");
+	cr_expect_not(config_identity(c, 3, &i), "none is none");
+	config_dump(c, f);
+	fclose(f);
+	cr_expect_not_null(strstr(dump, "\nidentityfile pkcs11:id=%01 thumbprint=aa:bb\n"), "%s",
+			   dump);
+	config_free(c);
+}
+
 Test(client_config, forwardings_are_cleared)
 {
 	struct config *c = read_text(
@@ -132,6 +167,9 @@ static const struct {
 	{"KexAlgorithms -*", "names unknown here"},
 	{"EscapeChar ab", "no escape character"},
 	{"RekeyLimit 1", "invalid size"},
+	{"IdentityFile format=pfx", "'format=pfx' stands before the path"},
+	{"IdentityFile a format=der", "unknown format 'der'"},
+	{"IdentityFile a subject=x subject=y", "is empty or there twice"},
 	{"RekeyLimit 1G x", "invalid time value"},
 	{"IPQoS fast", "no class of service"},
 	{"LocalForward 1", "Bad forwarding specification"},

@@ -40,7 +40,7 @@ Test(conf, quotes_keep_blanks_and_escapes)
 Test(conf, host_keys_have_options)
 {
 	struct conf *conf = parse("HostKey /a format=PFX subject=\"CN=a, O=b\" thumbprint=aa:bb\n"
-				  "HostKey ./format=pem Passphrase-File=/p\nHostKey /c\n");
+				  "HostKey ./format=pem Passphrase-File=/p key-passphrase-file=/q\nHostKey /c\n");
 	const struct conf_strs *words = &conf_global(conf)->host_keys;
 	struct conf_host_key k;
 	size_t at = 0;
@@ -54,6 +54,7 @@ Test(conf, host_keys_have_options)
 	cr_assert(conf_host_key_next(words, &at, &k));
 	cr_expect_str_eq(k.path, "./format=pem");
 	cr_expect_str_eq(k.passphrase_file, "/p");
+	cr_expect_str_eq(k.key_passphrase_file, "/q");
 	cr_expect_null(k.format);
 	cr_assert(conf_host_key_next(words, &at, &k));
 	cr_expect_str_eq(k.path, "/c");
