@@ -1,5 +1,5 @@
 #!/bin/bash
-# X.509 keys of users (RFC 6187, and the older names) by the tests' own client: every algorithm logs in and takes bytes
+# X.509 keys of users (RFC 6187, and the older names) by the tests' own client and by sluice ssh: every algorithm logs in and takes bytes
 # with a key exchange in the middle; a browser's security key, too; and who must not get in.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -55,6 +55,20 @@ check "rsa, the older way" by demo user_rsa-root.pem x509v3-sign-rsa
 check "dsa" by demo user_dsa.pem x509v3-ssh-dss
 check "dsa, the older way" by demo user_dsa-root.pem x509v3-sign-dss
 check "a browser's security key" by demo token.pem webauthn-sk-ecdsa-sha2-nistp256@openssh.com
+# Our client shows what lies with its key, or beside it, where it is to.
+chmod 600 ./*.pem
+openssl pkey -in user_ecdsa384.pem -out bare.key
+chmod 600 bare.key
+ours() { # option…
+	timeout 60 "$SLUICE_BUILD/client/sluice" ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=none \
+		-o IdentityAgent=none "$@" -p "$port" -W "127.0.0.1:$pump" demo@127.0.0.1 </dev/null
+}
+check "sluice ssh: ecdsa" ours -i user_ecdsa256.pem -o PubkeyAcceptedAlgorithms=+x509v3-ecdsa-sha2-nistp256
+check "sluice ssh: rsa" ours -i user_rsa.pem -o PubkeyAcceptedAlgorithms=+x509v3-rsa2048-sha256
+check "sluice ssh: the key alone is nobody's" refused ours -i user_ecdsa256.pem
+sed -n '/BEGIN CERTIFICATE/,$p' user_ecdsa384.pem >chain.pem
+check "sluice ssh: certificates beside it" ours -i bare.key -o CertificateFile="$dir/chain.pem" \
+	-o PubkeyAcceptedAlgorithms=+x509v3-ecdsa-sha2-nistp384
 check "not another user" refused by other user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
 check "not after its time" refused by demo old.pem x509v3-ecdsa-sha2-nistp256
 check "not below another root" refused by demo other/user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
