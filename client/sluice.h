@@ -297,6 +297,13 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 					   size_t *sig_len),
 			       void *arg);
 /*
+ * For a channel "auth-agent@openssh.com" of the server's: a connection to the agent at path (NULL:
+ * IdentityAgent) that knows for whom it asks, so that keys for some hosts alone serve as they
+ * should; non-blocking, and the caller's. Waits two seconds at most, in callbacks too. -ENOENT: no
+ * agent; -SLUICE_E_STATE: not logged on; -ETIMEDOUT, -errno.
+ */
+int sluice_agent_open(struct sluice *s, const char *path, int *ret_fd);
+/*
  * A host key to be accepted, beside what files of known hosts say; of a certificate its key.
  * -EKEYEXPIRED: its time is over.
  */

@@ -267,6 +267,8 @@ uint64_t due_ms(const struct sluice *s)
 	other = rate_due(s);
 	if (other < due)
 		due = other;
+	if (s->agent_doing != AGENT_NOTHING && s->agent_due < due)
+		due = s->agent_due;
 	other = s->hop != NULL && s->state != STATE_NONE ? hop_due(s, !in_is_full(s)) : UINT64_MAX;
 	return other < due ? other : due;
 }

@@ -21,6 +21,7 @@
 #include "crypto/key.h"
 #include "crypto/keyfile.h"
 #include "ssh/ident.h"
+#include "ssh/kexinit.h"
 #include "ssh/pump.h"
 #include "ssh/session_msg.h"
 #include "ssh/window.h"
@@ -112,8 +113,9 @@ typedef int (*sign_fn)(void *arg, const struct sluice_key *pub, const char *alg,
 /* A key to log in with. */
 struct identity {
 	const struct sluice_key *key;
-	sign_fn sign; /* NULL: the key does */
+	sign_fn sign; /* NULL: the key does, or an agent */
 	void *arg;
+	bool agents;
 };
 const struct sluice_key *key_get(const struct sluice_key *k);
 /* Takes file. */
@@ -151,6 +153,9 @@ struct login {
 /* --- the connection ------------------------------------------------------------------------------
  */
 
+/* What an agent is being asked. */
+enum agent_doing { AGENT_NOTHING, AGENT_BINDS, AGENT_LISTS, AGENT_SIGNS };
+
 enum state {
 	STATE_NONE = 1,   /* not begun, or over */
 	STATE_CONNECTING, /* TCP */
@@ -181,6 +186,10 @@ struct sluice {
 	pid_t command;             /* ProxyCommand's; 0: none */
 	bool distrusted;           /* its key changed, and that was let pass: it may be anybody */
 	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
+	enum agent_doing agent_doing;
+	uint64_t agent_due; /* ms: until when it may answer */
+	uint32_t agent_id;  /* of the LOGIN or the signature that waits for it */
+	char agent_alg[SSH_NAME_MAX + 1];
 	struct learning *learning; /* of its other keys; NULL: it did not tell of them */
 	struct dial *dial; /* while CONNECTING */
 	struct sluice *hop;         /* a jump host, which is ours; NULL: none */
@@ -301,13 +310,17 @@ void hostkeys_proved(struct sluice *s, const char *type, bool ok, struct ssh_str
 void hostkeys_forget(struct sluice *s);
 
 /* agent.c */
-/* Its keys come behind ours, once. Negative: there have to be some (AgentAuth require). */
-int agent_identities(struct sluice *s);
+/* Its keys come behind ours, once. True: it is being asked, and LOGIN id goes on behind that. */
+bool agent_identities(struct sluice *s, uint32_t id);
+/* It is asked for a signature; negative: it is not. */
+int agent_signs(struct sluice *s, const struct key *k, const struct ssh_act *a);
+bool agent_turn(struct sluice *s);
 void agent_drop(struct sluice *s);
 
 /* login.c */
 void login_next(struct sluice *s, const struct ssh_act *a);
 void login_sign(struct sluice *s, const struct ssh_act *a);
+void login_signed(struct sluice *s, uint32_t id, int r, const uint8_t *sig, size_t len);
 void login_prompt(struct sluice *s, const struct ssh_act *a);
 void login_done(struct sluice *s);
 /* May GSS-API be what lets us in? */

@@ -116,8 +116,6 @@ static int try_publickey(struct sluice *s, uint32_t id)
 {
 	const struct key *k;
 
-	if (agent_identities(s) < 0)
-		return -ENOENT;
 	while ((k = next_key(s)) != NULL) {
 		if (key_cert_over(k)) {
 			note(s, SLUICE_LOG_INFO, "%s: not shown, it is not its time", key_type(k));
@@ -299,6 +297,8 @@ void login_next(struct sluice *s, const struct ssh_act *a)
 	}
 	s->state = STATE_LOGIN;
 	s->login_id = 0;
+	if (agent_identities(s, a->id))
+		return;
 	r = s->set.auth_mode == AUTH_CUSTOM ? custom(s, a) : choose(s, a->id);
 	if (r == 0 || s->cut)
 		return;
@@ -310,6 +310,13 @@ void login_next(struct sluice *s, const struct ssh_act *a)
 /* --- what a request needs
  * ------------------------------------------------------------------------- */
 
+void login_signed(struct sluice *s, uint32_t id, int r, const uint8_t *sig, size_t len)
+{
+	if (r < 0)
+		note(s, SLUICE_LOG_INFO, "the key does not sign: %s", sluice_strerror(r));
+	(void)ssh_brain_sign_answer(s->brain, id, r, sig, len);
+}
+
 void login_sign(struct sluice *s, const struct ssh_act *a)
 {
 	uint8_t sig[KEY_SIG_MAX];
@@ -317,7 +324,11 @@ void login_sign(struct sluice *s, const struct ssh_act *a)
 	const struct identity *i = s->login.identity;
 	int r;
 
-	if (i->sign == NULL) {
+	if (i->agents) {
+		r = agent_signs(s, i->key->key, a);
+		if (r == 0)
+			return; /* it will say so */
+	} else if (i->sign == NULL) {
 		r = key_sign(i->key->key, a->sign.sig_alg, a->sign.data.p, a->sign.data.len, sig,
 			     &len);
 	} else {
@@ -328,9 +339,7 @@ void login_sign(struct sluice *s, const struct ssh_act *a)
 		if (r == 0 && len > sizeof(sig))
 			r = -EINVAL;
 	}
-	if (r < 0)
-		note(s, SLUICE_LOG_INFO, "the key does not sign: %s", sluice_strerror(r));
-	(void)ssh_brain_sign_answer(s->brain, a->id, r, sig, len);
+	login_signed(s, a->id, r, sig, len);
 	secret_wipe(sig, sizeof(sig));
 }
 

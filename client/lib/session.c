@@ -207,7 +207,7 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 					   size_t *sig_len),
 			       void *arg)
 {
-	const struct identity i = {pub, sign, arg};
+	const struct identity i = {.key = pub, .sign = sign, .arg = arg};
 
 	return sign != NULL ? identity_add(s, &i) : -EINVAL;
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "client/agent/agent.h"
 #include "client/lib/internal.h"
 #include "ssh/err.h"
 
@@ -254,6 +255,7 @@ bool turn(struct sluice *s)
 		did |= hop_turn(s);
 	if (s->pump_made)
 		did |= read_in(s);
+	did |= agent_turn(s);
 	did |= step(s);
 	chans_go_on(s);
 	flush(s);
@@ -274,6 +276,8 @@ bool turn(struct sluice *s)
 
 int wanted_fd(const struct sluice *s)
 {
+	if (s->agent_doing != AGENT_NOTHING) /* the server waits, too */
+		return agent_fd(s->agent);
 	if (s->hop != NULL && s->state != STATE_NONE && s->fd < 0)
 		return hop_fd(s);
 	return s->dial != NULL ? dial_fd(s->dial) : s->fd;
@@ -283,6 +287,8 @@ short wanted_events(struct sluice *s)
 {
 	short events = 0;
 
+	if (s->agent_doing != AGENT_NOTHING)
+		return agent_events(s->agent);
 	if (s->hop != NULL && s->state != STATE_NONE && s->fd < 0)
 		return hop_events(s);
 	if (s->dial != NULL)
@@ -360,6 +366,8 @@ int wait_for(struct sluice *s, wait_test test, void *arg, uint32_t timeout_ms)
 		now = now_ms();
 		due = due_ms(s);
 		if (timeout_ms != TIME_NONE) {
+			if (s->agent_doing != AGENT_NOTHING) /* which has a time of its own */
+				s->moved_ms = now;
 			end = !s->set.absolute_timeout && s->moved_ms > start ? s->moved_ms : start;
 			end += timeout_ms;
 			if (now >= end)

@@ -115,19 +115,15 @@ static const char *log_level(void)
 	}
 }
 
-/* The agent's keys come behind those of files; "$NAME" is what a variable says. */
+/* The agent's keys come behind those of files. */
 static int set_agent(struct conn *c)
 {
-	const char *agent = config_text(c->config, CONFIG_IDENTITY_AGENT);
+	char path[CONFIG_TEXT_MAX];
 
-	if (agent != NULL && *agent == '$')
-		agent = getenv(agent + 1);
-	else if (agent == NULL || strcmp(agent, "SSH_AUTH_SOCK") == 0)
-		agent = getenv("SSH_AUTH_SOCK");
-	if (agent == NULL || *agent == '\0' || strcasecmp(agent, "none") == 0 ||
-	    config_yes(c->config, CONFIG_IDENTITIES_ONLY))
+	if (config_yes(c->config, CONFIG_IDENTITIES_ONLY) ||
+	    !conn_agent_path(c, path, sizeof(path)))
 		return 0;
-	return set(c, "IdentityAgent", agent) < 0 ? -EINVAL : set(c, "AgentAuth", "yes");
+	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "yes");
 }
 
 static int set_all(struct conn *c)

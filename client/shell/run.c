@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/agent/agent.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
 
@@ -414,15 +413,13 @@ bool run_agent_path(struct run *r, char *buf, size_t size)
 int run_agent(struct run *r, struct sluice_channel *c)
 {
 	char path[CONFIG_TEXT_MAX];
-	struct agent *a;
 	int fd;
 
 	if (!run_agent_path(r, path, sizeof(path)))
 		return 0;
-	if (agent_open(path, &a) < 0)
+	if (sluice_agent_open(r->conn->s, path, &fd) < 0)
 		return 0;
-	fd = agent_fd_take(a);
-	return fd < 0 ? 0 : relay_take_fd(&r->relays, c, "agent-connection", fd, "the agent");
+	return relay_take_fd(&r->relays, c, "agent-connection", fd, "the agent");
 }
 
 void go_background(void)

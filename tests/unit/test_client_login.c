@@ -1,4 +1,7 @@
 /* How libsluice logs in: methods, several of them, prompts, keys, messages of the program's own. */
+#include <sys/un.h>
+
+#include "client/lib/internal.h"
 #include "crypto/base64.h"
 #include "crypto/cert.h"
 #include "tests/unit/client_lab.h"
@@ -262,6 +265,119 @@ static int sign(void *arg, const struct sluice_key *pub, const char *alg, const 
 {
 	(void)pub;
 	return key_sign(arg, alg, data, len, sig, sig_len);
+}
+
+/* --- an agent that is stuck ------------------------------------------------------------ */
+
+/* A socket that is listened at; nobody answers there but the test. */
+static int agent_listen(char path[64])
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(path, 64, "/tmp/sluice_agent.%d", getpid());
+	unlink(path);
+	strcpy(sa.sun_path, path);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(listen(fd, 8), 0);
+	return fd;
+}
+
+static struct sluice *client_with_agent(struct heard *h, const char *path)
+{
+	struct sluice *s = client(h);
+
+	SET(s, {"AuthMode", "publickey"}, {"AgentAuth", "yes"}, {"OperationTimeout", "0"});
+	cr_assert_eq(sluice_set(s, "IdentityAgent", path), 0);
+	add_key(s);
+	return s;
+}
+
+/* A turn of a loop, until the agent is spoken to. */
+static int agent_met(struct sluice *s, int fd)
+{
+	struct pollfd p[2] = {{.fd = -1}, {fd, POLLIN, 0}};
+
+	while (p[1].revents == 0) {
+		p[0] = (struct pollfd){sluice_fd(s), sluice_events(s), 0};
+		cr_assert_neq(poll(p, 2, sluice_timeout_ms(s)), -1);
+		cr_assert_geq(sluice_dispatch(s, 0), 0);
+	}
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void until_in(struct sluice *s)
+{
+	while (sluice_status(s) == -SLUICE_E_WOULD_BLOCK)
+		(void)sluice_dispatch(s, -1);
+	cr_assert_eq(sluice_status(s), 0);
+}
+
+Test(client_login, an_agent_that_never_answers_is_left_in_time)
+{
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	char path[64];
+	int fd = agent_listen(path), agent;
+	struct sluice *s = client_with_agent(&h, path);
+
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	agent = agent_met(s, fd);
+	cr_assert_geq(sluice_timeout_ms(s), 20000);
+	s->agent_due = 0; /* a minute is over */
+	cr_assert_eq(sluice_timeout_ms(s), 0);
+	until_in(s);
+	cr_assert_str_eq(h.methods, "publickey=1 ");
+	sluice_free(s);
+	lab_free(l);
+	close(agent);
+	close(fd);
+	unlink(path);
+}
+
+static void agent_expect(int fd, uint8_t type)
+{
+	uint8_t head[5], rest[4096];
+	size_t len;
+
+	cr_assert_eq(recv(fd, head, 5, MSG_WAITALL), 5);
+	cr_assert_eq(head[4], type);
+	len = (size_t)head[2] << 8 | head[3];
+	if (len > 1)
+		cr_assert_eq(recv(fd, rest, len - 1, MSG_WAITALL), (ssize_t)len - 1);
+}
+
+/* Whoever has a loop goes on with it: here he is the agent. */
+Test(client_login, an_agent_that_is_slow_holds_no_loop)
+{
+	static const uint8_t no[] = {0, 0, 0, 1, 5}; /* FAILURE */
+	struct heard h = {0};
+	struct lab *l = lab_new();
+	char path[64];
+	int fd = agent_listen(path), agent;
+	struct sluice *s = client_with_agent(&h, path);
+
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	agent = agent_met(s, fd);
+	while (sluice_dispatch(s, 0) > 0)
+		;
+	agent_expect(agent, 27); /* where it leads */
+	cr_assert_eq(write(agent, no, sizeof(no)), (ssize_t)sizeof(no));
+	while (sluice_dispatch(s, 0) == 0)
+		;
+	while (sluice_dispatch(s, 0) > 0)
+		;
+	agent_expect(agent, 11); /* its keys */
+	cr_assert_eq(write(agent, no, sizeof(no)), (ssize_t)sizeof(no));
+	until_in(s);
+	cr_assert_str_eq(h.methods, "publickey=1 ");
+	sluice_free(s);
+	lab_free(l);
+	close(agent);
+	close(fd);
+	unlink(path);
 }
 
 Test(client_login, a_key_that_signs_elsewhere)
