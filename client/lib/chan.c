@@ -186,7 +186,7 @@ int sluice_channel_open(struct sluice *s, const char *type, const void *extra, s
 	int r;
 
 	enter(s);
-	r = open_begin(s, type, extra, len, &c);
+	r = open_begin(s, type, extra, len, &c); /* before c is looked at */
 	r = open_wait(s, r, c, ret);
 	leave(s);
 	return r;
