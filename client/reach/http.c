@@ -1,4 +1,4 @@
-/* client/reach/http.c - CONNECT of an HTTP proxy (RFC 9110 section 9.3.6, RFC 7617). */
+/* client/reach/http.c - CONNECT of an HTTP proxy (RFC 9110 section 9.3.6). */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -6,8 +6,9 @@
 
 #include "client/reach/proxy_internal.h"
 #include "conf/addr.h"
-#include "crypto/base64.h"
 #include "crypto/secret.h"
+
+#define ANSWERS_MAX 3
 
 static int put_text(struct proxy_talk *t, const char *s)
 {
@@ -27,51 +28,64 @@ static bool is_header(const char *s)
 	return true;
 }
 
-/* RFC 7617 section 2: a colon ends the user. */
-static int put_basic(struct proxy_talk *t)
+void http_authority(const struct proxy_talk *t, char *buf, size_t size)
 {
-	char plain[2 * PROXY_WORD_MAX + 2], text[sizeof(plain) / 3 * 4 + 8];
-	size_t n;
+	bool v6 = strchr(t->host, ':') != NULL;
+
+	snprintf(buf, size, v6 ? "[%s]:%u" : "%s:%u", t->host, t->ask.port);
+}
+
+/* c NULL: it has not asked who we are. */
+static int request_put(struct proxy_talk *t, const struct http_challenge *c)
+{
 	int r;
 
-	if (*t->user == '\0')
-		return 0;
-	if (strchr(t->user, ':') != NULL)
-		return -EINVAL;
-	n = (size_t)snprintf(plain, sizeof(plain), "%s:%s", t->user, t->password);
-	base64_encode((const uint8_t *)plain, n, text);
-	r = put_text(t, "Proxy-Authorization: Basic ");
-	if (r == 0)
-		r = talk_put(t, text, base64_len(n));
-	if (r == 0)
-		r = put_text(t, "\r\n");
-	secret_wipe(plain, sizeof(plain));
-	secret_wipe(text, sizeof(text));
-	secret_wipe(t->password, sizeof(t->password));
-	return r;
+	secret_wipe(t->out, t->out_len); /* it answered before it was told all of it */
+	t->out_at = t->out_len = 0;
+	r = talk_put(t, t->request, t->request_len);
+	if (r == 0 && c != NULL)
+		r = http_answer_put(t, c);
+	return r < 0 ? r : put_text(t, "\r\n");
 }
 
 int http_begin(struct proxy_talk *t)
 {
-	bool v6 = strchr(t->host, ':') != NULL;
-	char line[2 * PROXY_WORD_MAX + 64];
+	char line[2 * PROXY_WORD_MAX + 96], authority[PROXY_WORD_MAX + 16];
 	int r;
 
-	if (strpbrk(t->host, " /?#@[]\"<>\\") != NULL || (*t->user == '\0' && *t->password != '\0'))
+	if (strpbrk(t->host, " /?#@[]\"<>\\") != NULL || strchr(t->user, ':') != NULL ||
+	    (*t->user == '\0' && *t->password != '\0'))
 		return -EINVAL;
-	snprintf(line, sizeof(line),
-		 v6 ? "CONNECT [%s]:%u HTTP/1.1\r\nHost: [%s]:%u\r\n"
-		    : "CONNECT %s:%u HTTP/1.1\r\nHost: %s:%u\r\n",
-		 t->host, t->ask.port, t->host, t->ask.port);
+	http_authority(t, authority, sizeof(authority));
+	snprintf(line, sizeof(line), "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", authority, authority);
 	r = put_text(t, line);
-	if (r == 0)
-		r = put_basic(t);
 	for (unsigned int i = 0; r == 0 && i < t->ask.n_headers; i++) {
 		r = is_header(t->ask.header[i]) ? put_text(t, t->ask.header[i]) : -EINVAL;
 		if (r == 0)
 			r = put_text(t, "\r\n");
 	}
-	return r < 0 ? r : put_text(t, "\r\n");
+	if (r < 0)
+		return r;
+	memcpy(t->request, t->out, t->out_len);
+	t->request_len = t->out_len;
+	return request_put(t, NULL);
+}
+
+/* It wants to know who we are: told once, and again where that came too late. */
+static int asked(struct proxy_talk *t, const char *head, int text)
+{
+	struct http_challenge c;
+
+	http_challenge_find(head, &c);
+	if (*t->user == '\0' || c.rank == HTTP_NOTHING || t->answers == ANSWERS_MAX ||
+	    (t->answers > 0 && !c.stale))
+		return talk_fail(t, -EACCES, "%.*s", text, head);
+	if (request_put(t, &c) < 0)
+		return talk_fail(t, -EACCES, "%.*s; what it asks cannot be answered", text, head);
+	t->answers++;
+	t->in_len = 0;
+	t->step = 0;
+	return PROXY_ANEW;
 }
 
 /* "HTTP/1.1 200 …"; its three digits, or -1. */
@@ -102,8 +116,9 @@ int http_step(struct proxy_talk *t)
 	if (status >= 200 && status < 300)
 		return 0;
 	switch (status) {
-	case 401:
 	case 407:
+		return asked(t, head, text);
+	case 401:
 		return talk_fail(t, -EACCES, "%.*s", text, head);
 	case 403:
 	case 405:

@@ -226,7 +226,7 @@ int proxy_talk_input(struct proxy_talk *t, const uint8_t *p, size_t len, size_t 
 		at += take(t, p + at, len - at);
 		r = step(t);
 	}
-	if (r != -EAGAIN)
+	if (r != -EAGAIN && r != PROXY_ANEW)
 		t->err = r == 0 ? 1 : r;
 	*ret_used = at;
 	return r;

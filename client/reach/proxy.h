@@ -2,11 +2,12 @@
  * client/reach/proxy.h - what is said to a proxy before a connection through it is ours.
  *
  * Source  SOCKS4 and SOCKS4A (Ying-Da Lee), RFC 1928 (SOCKS5), RFC 1929 (its passwords), RFC 9110
- *         section 9.3.6 (CONNECT), RFC 7617 (Basic).
+ *         sections 9.3.6 and 11 (CONNECT, who asks), RFC 7616 (Digest), RFC 7617 (Basic).
  *
  * Bytes in, bytes out: no I/O, no clock. What a proxy answers is taken up to its last byte and no
- * further: what follows is the server's. All it says is untrusted and bounded by PROXY_REPLY_MAX.
- * Memory  proxy_talk_new/_free; the request, with its password, is wiped.
+ * further: what follows is the server's. A proxy of HTTP is told who we are when it asks, and no
+ * password but where it takes nothing better. All it says is untrusted and bounded by
+ * PROXY_REPLY_MAX. Memory  proxy_talk_new/_free; the request, with its password, is wiped.
  */
 #ifndef SLUICE_CLIENT_REACH_PROXY_H
 #define SLUICE_CLIENT_REACH_PROXY_H
@@ -67,11 +68,14 @@ void proxy_talk_free(struct proxy_talk *t); /* wipes; NULL is fine */
 /* What is to be sent now, and that n bytes of it were. */
 const uint8_t *proxy_talk_out(const struct proxy_talk *t, size_t *ret_len);
 void proxy_talk_sent(struct proxy_talk *t, size_t n);
+/* Of proxy_talk_input(): to be connected to anew, where the rest is said. */
+#define PROXY_ANEW 1
 /*
  * What came. 0: it is through, and the bytes behind *ret_used are the server's; -EAGAIN: all were
- * taken, and there is more to come or to be sent. -EACCES: the proxy does not let us in, -EPERM: it
- * does not let us go there; -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT: what it met
- * with; -EPROTO: it is no such proxy; -EMSGSIZE: an answer without end. Errors are final.
+ * taken, and there is more to come or to be sent; PROXY_ANEW. -EACCES: the proxy does not let us
+ * in, -EPERM: it does not let us go there; -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT:
+ * what it met with; -EPROTO: it is no such proxy; -EMSGSIZE: an answer without end. Errors are
+ * final.
  */
 int proxy_talk_input(struct proxy_talk *t, const uint8_t *p, size_t len, size_t *ret_used)
 	__attribute__((warn_unused_result));

@@ -14,6 +14,9 @@ struct proxy_talk {
 	size_t in_len;
 	uint8_t out[PROXY_REQUEST_MAX];
 	size_t out_len, out_at;
+	char request[PROXY_REQUEST_MAX]; /* of HTTP, but who we are and its end */
+	size_t request_len;
+	unsigned int answers; /* to what it wanted to know of us */
 	char why[PROXY_WHY_MAX];
 };
 
@@ -22,6 +25,30 @@ int talk_put(struct proxy_talk *t, const void *p, size_t n);
 /* printf's into why; returns err. */
 int talk_fail(struct proxy_talk *t, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* --- HTTP: who we are ------------------------------------------------------------------- */
+
+#define HTTP_WORD_MAX 512  /* of a challenge's realm, nonce, opaque */
+#define HTTP_LINE_MAX 4096 /* of a header with challenges; a longer one is passed over */
+
+struct http_challenge {
+	enum {
+		HTTP_NOTHING = 0,
+		HTTP_BASIC,
+		HTTP_MD5,
+		HTTP_SHA256
+	} rank; /* the better, the higher */
+	char realm[HTTP_WORD_MAX], nonce[HTTP_WORD_MAX], opaque[HTTP_WORD_MAX];
+	bool auth;  /* qop */
+	bool stale; /* its nonce alone was too old */
+};
+
+/* The best of those in a head that we can answer. */
+void http_challenge_find(const char *head, struct http_challenge *ret);
+/* The header that answers it. 0 or an error. */
+int http_answer_put(struct proxy_talk *t, const struct http_challenge *c);
+/* "host:port" as CONNECT has it. */
+void http_authority(const struct proxy_talk *t, char *buf, size_t size);
 
 /* What is said first. 0 or -EINVAL. */
 int socks_begin(struct proxy_talk *t);

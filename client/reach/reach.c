@@ -304,7 +304,7 @@ static int talk_begin(struct reach *r)
 		.header = c->proxy_header,
 		.n_headers = c->n_proxy_headers,
 	};
-	int e = proxy_talk_new(&ask, &r->talk);
+	int e = r->talk == NULL ? proxy_talk_new(&ask, &r->talk) : 0;
 
 	if (e < 0)
 		return fail(r, REACH_PROXY, e, "proxy %s: cannot be asked for %s port %u",
@@ -338,7 +338,8 @@ static int talk_send(struct reach *r)
 	return 0;
 }
 
-#define TALK_ON 1
+#define TALK_ON   1
+#define TALK_ANEW 2
 
 /* What the proxy said is taken out of the socket, and nothing of what follows. */
 static int talk_receive(struct reach *r)
@@ -355,7 +356,7 @@ static int talk_receive(struct reach *r)
 	e = proxy_talk_input(r->talk, buf, (size_t)n, &used);
 	if (used > 0 && recv(r->link.fd, buf, used, 0) != (ssize_t)used)
 		return -EIO;
-	return e == -EAGAIN ? TALK_ON : e;
+	return e == -EAGAIN ? TALK_ON : e == PROXY_ANEW ? TALK_ANEW : e;
 }
 
 static int talk_run(struct reach *r)
@@ -374,7 +375,15 @@ static int talk_run(struct reach *r)
 
 		return w < 0 ? w : e;
 	}
-	return e < 0 ? talk_failed(r, e) : 0;
+	return e < 0 ? talk_failed(r, e) : e;
+}
+
+/* To the proxy again, which now is told who we are. */
+static void talk_hang_up(struct reach *r)
+{
+	(void)epoll_ctl(r->ep, EPOLL_CTL_DEL, r->link.fd, NULL);
+	close(r->link.fd);
+	r->link.fd = -1;
 }
 
 /* --- all of it -------------------------------------------------------------------------- */
@@ -480,6 +489,10 @@ static int phase_run(struct reach *r)
 		return e == 0 ? phase_enter(r, r->kind != PROXY_NONE ? PHASE_TALK : PHASE_OVER) : e;
 	case PHASE_TALK:
 		e = talk_run(r);
+		if (e == TALK_ANEW) {
+			talk_hang_up(r);
+			return phase_enter(r, PHASE_RACE);
+		}
 		return e == 0 ? phase_enter(r, PHASE_OVER) : e;
 	case PHASE_OVER:
 		break;

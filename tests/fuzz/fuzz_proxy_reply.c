@@ -26,7 +26,7 @@ static int talk(uint8_t how, size_t piece, const uint8_t *p, size_t len, size_t 
 	}
 	if (proxy_talk_new(&ask, &t) < 0)
 		abort();
-	while (at < len && r == -EAGAIN) {
+	while (at < len && (r == -EAGAIN || r == PROXY_ANEW)) {
 		size_t n = len - at < piece ? len - at : piece;
 
 		(void)proxy_talk_out(t, &left);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # libsluice to OpenSSH's sshd, straight and through real proxies: ssh -D (SOCKS4, 4A and 5),
-# tinyproxy (CONNECT, with a password and without), a ProxyCommand; by files of known hosts that ssh
+# tinyproxy (CONNECT, with a password and without), one that wants Digest, a ProxyCommand; by files of known hosts that ssh
 # reads, too, and sshd's keys learned. All in a network of its own.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -70,7 +70,11 @@ spawn tiny_auth tinyproxy -d -c "$dir/tiny3129"
 listens 22
 spawn socks ssh -F none -N -D 127.0.0.1:1080 -i "$dir/user" -o StrictHostKeyChecking=no \
 	-o UserKnownHostsFile=/dev/null root@127.0.0.1
-for p in 23 2222 3128 3129 1080; do listens $p; done
+sha256='Digest realm="a, b", nonce="NONCE", qop="auth-int,auth", algorithm=SHA-256, opaque="o="'
+md5='Digest realm="a, b", nonce="NONCE", qop="auth", algorithm=MD5'
+spawn digest_sha "$top/tests/interop/digest_proxy.py" 3130 "$sha256" "$md5" 'Basic realm="a"'
+spawn digest_md5 "$top/tests/interop/digest_proxy.py" 3131 "Negotiate" "$md5" stale
+for p in 23 2222 3128 3129 3130 3131 1080; do listens $p; done
 echo secret >"$dir/password"
 echo wrong >"$dir/wrong"
 chmod 600 "$dir/password" "$dir/wrong"
@@ -111,6 +115,14 @@ check 'CONNECT with a password' ^connected "${any[@]}" Proxy=http://me@127.0.0.1
 check 'CONNECT with a wrong one' '40[17]' "${any[@]}" Proxy=http://me@127.0.0.1:3129 \
 	ProxyPasswordFile="$dir/wrong"
 check 'CONNECT without' 40[17] "${any[@]}" Proxy=http://127.0.0.1:3129
+check 'Digest by SHA-256' ^connected "${any[@]}" Proxy=http://me@127.0.0.1:3130 ProxyPasswordFile="$dir/password"
+check 'Digest by MD5, and a nonce that is too old' ^connected "${any[@]}" Hostname=2001:db8::1 Port=2222 \
+	Proxy=http://me@127.0.0.1:3131 ProxyPasswordFile="$dir/password"
+check 'Digest with a wrong password' 407 "${any[@]}" Proxy=http://me@127.0.0.1:3130 ProxyPasswordFile="$dir/wrong"
+if [ -s "$dir/digest_sha.log" ]; then
+	echo 'FAILED: a proxy that wants a digest was told the password'
+	failures=$((failures + 1))
+fi
 check 'CONNECT to a port it does not like' 403 "${any[@]}" Hostname=2001:db8::1 Port=2222 \
 	Proxy=http://me@127.0.0.1:3129 ProxyPasswordFile="$dir/password"
 check 'a proxy that speaks something else' 'not an HTTP proxy|reset by peer' "${any[@]}" Proxy=http://127.0.0.1:22

@@ -244,6 +244,7 @@ Test(reach, a_name_that_takes_too_long)
 struct proxy_part {
 	const char *want, *answer;
 	size_t want_len, answer_len;
+	bool anew; /* on another connection */
 };
 struct proxy {
 	int fd;
@@ -261,6 +262,10 @@ static void *proxy_play(void *arg)
 	for (unsigned int i = 0; i < 4 && p->part[i].want != NULL; i++) {
 		const struct proxy_part *a = &p->part[i];
 
+		if (a->anew) {
+			close(fd);
+			fd = accept(p->fd, NULL, NULL);
+		}
 		p->ok = p->ok && recv(fd, buf, a->want_len, MSG_WAITALL) == (ssize_t)a->want_len &&
 			memcmp(buf, a->want, a->want_len) == 0 &&
 			send(fd, a->answer, a->answer_len, 0) == (ssize_t)a->answer_len;
@@ -271,7 +276,11 @@ static void *proxy_play(void *arg)
 
 #define PART(w, a)                                                                                 \
 	{                                                                                          \
-		w, a, sizeof(w) - 1, sizeof(a) - 1                                                 \
+		w, a, sizeof(w) - 1, sizeof(a) - 1, false                                          \
+	}
+#define ANEW(w, a)                                                                                 \
+	{                                                                                          \
+		w, a, sizeof(w) - 1, sizeof(a) - 1, true                                           \
 	}
 
 static int through(struct proxy *p, struct reach_conf *c, char *why, struct reach_link *ret)
@@ -300,9 +309,13 @@ static void banner_expect(int fd)
 
 Test(reach, proxies)
 {
-	struct proxy http = {.part = {PART("CONNECT far.test:22 HTTP/1.1\r\nHost: far.test:22\r\n"
-					   "Proxy-Authorization: Basic bWU6cHc=\r\n\r\n",
-					   "HTTP/1.1 200 OK\r\n\r\nSSH-2.0")}};
+	struct proxy http = {
+		.part = {PART("CONNECT far.test:22 HTTP/1.1\r\nHost: far.test:22\r\n\r\n",
+			      "HTTP/1.1 407 Who\r\n"
+			      "Proxy-Authenticate: Basic realm=x\r\n\r\nwho?"),
+			 ANEW("CONNECT far.test:22 HTTP/1.1\r\nHost: far.test:22\r\n"
+			      "Proxy-Authorization: Basic bWU6cHc=\r\n\r\n",
+			      "HTTP/1.1 200 OK\r\n\r\nSSH-2.0")}};
 	struct proxy socks5h = {
 		.part = {PART("\5\1\0", "\5\0"), PART("\5\1\0\3\x08"
 						      "far.test\0\x16",

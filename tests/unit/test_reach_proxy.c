@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "client/reach/name.h"
-#include "client/reach/proxy.h"
+#include "client/reach/proxy_internal.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define B(s) s, sizeof(s) - 1
@@ -103,8 +103,11 @@ static const struct talk {
 	  .header = header,
 	  .n_headers = 2},
 	 {{B("CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: [2001:db8::1]:22\r\n"
-	     "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"
 	     "X-Tenant: a b\r\nVia:\tx\r\n\r\n"),
+	   B("HTTP/1.0 407 Who\nproxy-authenticate:Negotiate, Basic realm=\"x, y\"\n\n")},
+	  {B("CONNECT [2001:db8::1]:22 HTTP/1.1\r\nHost: [2001:db8::1]:22\r\n"
+	     "X-Tenant: a b\r\nVia:\tx\r\n"
+	     "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"),
 	   B("HTTP/1.0 200 OK\n\n")}},
 	 0,
 	 ""},
@@ -120,6 +123,14 @@ static const struct talk {
 	   B("HTTP/1.1 407 Who\x1b[2J are you\r\n\r\n")}},
 	 -EACCES,
 	 "HTTP/1.1 407 Who?[2J are you"},
+	{"CONNECT with a password that is refused",
+	 {.kind = PROXY_HTTP, .host = "a", .port = 22, .user = "me", .password = "no"},
+	 {{B("CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\n\r\n"),
+	   B("HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=x\r\n\r\n")},
+	  {B("CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\nProxy-Authorization: Basic bWU6bm8=\r\n\r\n"),
+	   B("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\n\r\n")}},
+	 -EACCES,
+	 "HTTP/1.1 407 No"},
 	{"CONNECT to where nobody may",
 	 {.kind = PROXY_HTTP, .host = "a", .port = 22},
 	 {{B("CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\n\r\n"), B("HTTP/1.1 403 No\r\n\r\n")}},
@@ -142,7 +153,8 @@ static void talk(const struct talk *c, size_t n)
 		size_t len, used = 0, at = 0;
 		const uint8_t *out = proxy_talk_out(t, &len);
 
-		cr_assert_eq(r, -EAGAIN);
+		cr_assert(r == -EAGAIN || r == PROXY_ANEW);
+		r = -EAGAIN;
 		cr_assert_eq(len, p->out_len, "%s: part %u: %zu", c->what, i, len);
 		cr_assert_arr_eq(out, p->out, len, "%s: part %u", c->what, i);
 		proxy_talk_sent(t, 1);
@@ -166,6 +178,133 @@ Test(reach_proxy, whole_talks)
 	for (size_t i = 0; i < N(talks); i++)
 		for (size_t n = 1; n <= 512; n += n < 8 ? 1 : 504)
 			talk(&talks[i], n);
+}
+
+/* --- who we are ------------------------------------------------------------------------- */
+
+#define ASKS(s) "HTTP/1.1 407 Who\r\nServer: x\r\n" s "\r\nContent-Length: 0\r\n\r\n"
+
+static const struct {
+	const char *head;
+	int rank;
+	const char *realm, *nonce, *opaque;
+	bool stale;
+} asks[] = {
+	{ASKS("Via: Digest realm=\"a\", nonce=\"b\", qop=\"auth\""), HTTP_NOTHING, "", "", "",
+	 false},
+	{ASKS("Proxy-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth\""), HTTP_MD5, "a",
+	 "b", "", false},
+	{ASKS("Proxy-Authenticate: Digest realm=\"a, b=c\",qop=\"auth-int , AUTH\",nonce=b/=="
+	      ",algorithm=sha-256 , opaque=\"o\", charset=UTF-8,userhash=true,stale=TRUE"),
+	 HTTP_SHA256, "a, b=c", "b/==", "o", true},
+	{ASKS("Proxy-Authenticate: Basic realm=\"z\", Digest realm=\"a\", nonce=\"1\", qop=auth, "
+	      "algorithm=MD5, Digest realm=\"b\", nonce=\"2\", qop=auth, algorithm=SHA-256"),
+	 HTTP_SHA256, "b", "2", "", false},
+	{ASKS("PROXY-AUTHENTICATE: Digest realm=\"b\", nonce=\"2\", qop=auth, algorithm=SHA-256\r\n"
+	      "proxy-authenticate: Digest realm=\"a\", nonce=\"1\", qop=auth\r\n"
+	      "Proxy-Authenticate: Basic realm=\"z\""),
+	 HTTP_SHA256, "b", "2", "", false},
+	/* What it cannot be told is passed over for what it can. */
+	{ASKS("Proxy-Authenticate: Digest realm=\"a\", nonce=\"b\", Basic realm=\"z\""), HTTP_BASIC,
+	 "z", "", "", false},
+	{ASKS("Proxy-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth-int\""),
+	 HTTP_NOTHING, "", "", "", false},
+	{ASKS("Proxy-Authenticate: Digest realm=\"a\", qop=\"auth\", Basic"), HTTP_BASIC, "", "",
+	 "", false},
+	{ASKS("Proxy-Authenticate: Digest nonce=b, qop=auth, algorithm=SHA-512-256, Negotiate"),
+	 HTTP_NOTHING, "", "", "", false},
+	{ASKS("Proxy-Authenticate: Basic, Digest realm=\"\\\"\", nonce=b, qop=auth"), HTTP_BASIC,
+	 "", "", "", false},
+	{ASKS("Proxy-Authenticate: Digest realm=\"no end, nonce=b, qop=auth"), HTTP_NOTHING, "", "",
+	 "", false},
+	{ASKS("Proxy-Authenticate: ,;, Basic"), HTTP_NOTHING, "", "", "", false},
+};
+
+Test(reach_proxy, the_best_of_what_it_asks)
+{
+	for (size_t i = 0; i < N(asks); i++) {
+		struct http_challenge c;
+
+		http_challenge_find(asks[i].head, &c);
+		cr_expect_eq((int)c.rank, asks[i].rank, "%s: %d", asks[i].head, (int)c.rank);
+		cr_expect_str_eq(c.realm, asks[i].realm, "%s", asks[i].head);
+		cr_expect_str_eq(c.nonce, asks[i].nonce, "%s", asks[i].head);
+		cr_expect_str_eq(c.opaque, asks[i].opaque, "%s", asks[i].head);
+		cr_expect_eq(c.stale, asks[i].stale, "%s", asks[i].head);
+	}
+}
+
+/* Of what was said: the text between name=" and ". */
+static void said(const char *head, const char *name, char to[128])
+{
+	const char *at = strstr(head, name);
+
+	cr_assert_not_null(at, "%s in %s", name, head);
+	at += strlen(name);
+	snprintf(to, 128, "%.*s", (int)strcspn(at, "\","), at);
+}
+
+/* Is it told by digest, with its newest nonce, and another cnonce each time? */
+static void digest_expect(struct proxy_talk *t, const char *nonce, char cnonce[128])
+{
+	char head[4096], text[128];
+	size_t len;
+	const uint8_t *out = proxy_talk_out(t, &len);
+
+	snprintf(head, sizeof(head), "%.*s", (int)len, (const char *)out);
+	cr_expect_eq(strncmp(head, "CONNECT a:22 HTTP/1.1\r\nHost: a:22\r\n", 35), 0, "%s", head);
+	cr_expect_not_null(strstr(head, "Authorization: Digest username=\"m\\\"e\", realm=\"r\","));
+	cr_expect_not_null(strstr(head, "algorithm=SHA-256, qop=auth, nc=00000001\r\n\r\n"), "%s",
+			   head);
+	cr_expect_null(strstr(head, "secret"));
+	said(head, " nonce=\"", text);
+	cr_expect_str_eq(text, nonce);
+	said(head, " uri=\"", text);
+	cr_expect_str_eq(text, "a:22");
+	said(head, " response=\"", text);
+	cr_expect_eq(strlen(text), 64u);
+	said(head, " cnonce=\"", text);
+	cr_expect_eq(strlen(text), 32u);
+	cr_expect_str_neq(text, cnonce);
+	strcpy(cnonce, text);
+	proxy_talk_sent(t, len);
+}
+
+static int hears(struct proxy_talk *t, const char *head)
+{
+	size_t used;
+
+	return proxy_talk_input(t, (const uint8_t *)head, strlen(head), &used);
+}
+
+/* That the sums are right a proxy says: interop/reach. */
+Test(reach_proxy, a_digest_and_a_nonce_that_was_too_old)
+{
+	static const char wants[] = ASKS("Proxy-Authenticate: Digest realm=\"r\", nonce=\"%s\", "
+					 "qop=\"auth\", algorithm=SHA-256, stale=%s");
+	const struct proxy_ask ask = {
+		.kind = PROXY_HTTP, .host = "a", .port = 22, .user = "m\"e", .password = "secret"};
+	struct proxy_talk *t;
+	char cnonce[128] = "";
+	char head[512];
+
+	cr_assert_eq(proxy_talk_new(&ask, &t), 0);
+	for (unsigned int n = 1; n <= 4; n++) {
+		char nonce[16];
+
+		snprintf(nonce, sizeof(nonce), "%u", n);
+		snprintf(head, sizeof(head), wants, nonce, "true");
+		cr_assert_eq(hears(t, head), n <= 3 ? PROXY_ANEW : -EACCES); /* not for ever */
+		if (n <= 3)
+			digest_expect(t, nonce, cnonce);
+	}
+	proxy_talk_free(t);
+	cr_assert_eq(proxy_talk_new(&ask, &t), 0);
+	snprintf(head, sizeof(head), wants, "1", "false");
+	cr_assert_eq(hears(t, head), PROXY_ANEW);
+	cr_expect_eq(hears(t, head), -EACCES); /* the password is wrong */
+	cr_expect_str_eq(proxy_talk_why(t), "HTTP/1.1 407 Who");
+	proxy_talk_free(t);
 }
 
 /* --- answers that are none -------------------------------------------------------------- */
