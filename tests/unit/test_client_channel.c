@@ -786,23 +786,114 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void all_work(struct sluice *s, struct worker *w, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		w[i] = (struct worker){.s = s, .n = i};
+		cr_assert_eq(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+	}
+}
+
+static void all_done(struct worker *w, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		pthread_join(w[i].thread, NULL);
+		cr_assert(w[i].ok, "%u", i);
+	}
+}
+
 Test(client_channel, many_threads_use_one_connection)
 {
 	struct lab *l = lab_new();
 	struct sluice *s = lab_login(l);
 	struct worker w[8];
 
-	for (unsigned int i = 0; i < 8; i++) {
-		w[i] = (struct worker){.s = s, .n = i};
-		cr_assert_eq(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
-	}
-	for (unsigned int i = 0; i < 8; i++) {
-		pthread_join(w[i].thread, NULL);
-		cr_assert(w[i].ok, "%u", i);
-	}
+	all_work(s, w, 8);
+	all_done(w, 8);
 	cr_assert_eq(sluice_channel_next(s, NULL), NULL);
 	sluice_free(s);
 	lab_free(l);
+}
+
+static void *work_alone(void *arg)
+{
+	struct worker *w = arg;
+	struct lab *l = lab_new();
+
+	w->s = lab_login(l);
+	(void)work(w);
+	w->ok = w->ok && sluice_logoff(w->s) == 0;
+	sluice_free(w->s);
+	lab_free(l);
+	return NULL;
+}
+
+/* They take engines by turns, of which there are fewer. */
+Test(client_channel, threads_with_a_connection_each)
+{
+	struct worker w[6];
+
+	for (unsigned int i = 0; i < 6; i++) {
+		w[i] = (struct worker){.n = i};
+		cr_assert_eq(pthread_create(&w[i].thread, NULL, work_alone, &w[i]), 0);
+	}
+	all_done(w, 6);
+}
+
+static void *work_at_it(void *arg)
+{
+	struct sluice *s = arg;
+	char text[256];
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < 20; i++) {
+		r = sluice_rekey(s);
+		if (r == 0)
+			r = sluice_request(s, "yes@lab", true, NULL, 0, NULL, 0, NULL);
+		if (r == 0)
+			r = sluice_set(s, "ServerAliveInterval", i % 2 == 0 ? "20ms" : "0");
+		if (r == 0)
+			r = sluice_status(s);
+		(void)sluice_info(s, SLUICE_INFO_BYTES_OUT, text, sizeof(text));
+		(void)sluice_get(s, "Ciphers", text, sizeof(text));
+		(void)sluice_dispatch(s, 0);
+	}
+	return (void *)(intptr_t)r;
+}
+
+Test(client_channel, threads_that_rekey_ask_and_set_beside_those_that_send)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct worker w[4];
+	pthread_t t;
+	void *r;
+
+	all_work(s, w, 4);
+	cr_assert_eq(pthread_create(&t, NULL, work_at_it, s), 0);
+	all_done(w, 4);
+	pthread_join(t, &r);
+	cr_assert_eq((int)(intptr_t)r, 0, "%s", sluice_strerror((int)(intptr_t)r));
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_channel, threads_behind_a_jump_host)
+{
+	struct lab *l = lab_new(), *far = lab_new();
+	struct sluice *hop = lab_client(), *s = lab_client();
+	struct worker w[4];
+
+	l->next = far;
+	cr_assert_eq(sluice_connect_fd(hop, lab_start(l)), 0);
+	cr_assert_eq(sluice_set(s, "Hostname", "far"), 0);
+	cr_assert_eq(sluice_jump_set(s, hop), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	all_work(s, w, 4);
+	all_done(w, 4);
+	sluice_free(s);
+	lab_free(l);
+	lab_free(far);
 }
 
 /* --- what was agreed, and how long it may take -------------------------------------------------
