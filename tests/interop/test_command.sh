@@ -241,30 +241,12 @@ ssh-keygen -q -t ed25519 -N '' -C kept -f kept
 cat kept.pub >>id.pub
 cp kept.pub kept_only.pub
 ssh-add -q kept
-mv kept kept_private # by a name that no option says
-ssh-keygen -q -t ed25519 -N '' -f behind
-ssh-keygen -q -t ed25519 -N '' -f other
-cat behind.pub >>id.pub
-sed "s/^Port .*/Port 2226/; s|^HostKey .*/host|HostKey $dir/other|; /HostKey .*rsa/d" sshd_config >sshd_other
-$(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_other -E sshd_other.log & pids+=($!)
-wait_for 'Server listening' sshd_other.log
+rm kept
 bare() { timeout 60 "$sluice" ssh -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -p 2201 "$@"; }
 check "agent: a key" says in bare -o IdentityFile=none 127.0.0.1 echo in
 check "agent: it alone, by its public half" says in bare -o IdentitiesOnly=yes -i kept 127.0.0.1 echo in
 check "agent: not asked" status 255 bare -o IdentityAgent=none -o IdentityFile=none 127.0.0.1 true
 check "agent: for who is at the server" says 1 bare -A 127.0.0.1 'ssh-add -l | grep -c kept'
-# Constraints of a key hold behind the server, as it is told whose channel that is.
-printf '%s %s\n' 127.0.0.1 "$(cut -d' ' -f1,2 host.pub)" '[127.0.0.1]:2226' "$(cut -d' ' -f1,2 other.pub)" '[127.0.0.1]:2201' "$(cut -d' ' -f1,2 host.pub)" >constraints
-constrained() { # constraints…: may it go on from the server to the other one?
-	ssh-add -q -D
-	ssh-add -q -H constraints "$@" behind || return 1
-	bare -A -i id -o IdentitiesOnly=yes 127.0.0.1 "ssh -F none -p 2226 -o BatchMode=yes -o IdentityFile=none -o StrictHostKeyChecking=no \
-		-o UserKnownHostsFile=/dev/null 127.0.0.1 echo behind" 2>constrained.log
-}
-check "agent: a key for who comes by way of the server" says behind constrained -h '[127.0.0.1]:2201' -h '[127.0.0.1]:2201>[127.0.0.1]:2226'
-check "agent: a key for who is here alone" says '' constrained -h '[127.0.0.1]:2226'
-ssh-add -q -D
-ssh-add -q kept_private
 check "agent: nobody else" says 0 bare -a 127.0.0.1 'ssh-add -l 2>/dev/null | grep -c kept'
 ssh-keygen -q -t ed25519 -N '' -f ca
 ssh-keygen -q -t ed25519 -N '' -f signed

@@ -201,4 +201,30 @@ ssh-add -q -D
 ssh-add -q -H "$dir/authority_other" -h 192.0.2.9 "$dir/user"
 check 'and one for another' 'authentication failed' "${agent[@]}"
 
+# --- for who is at the server: constraints hold behind it, as the agent is told whose channel that is -------
+ssh-keygen -q -t ed25519 -N '' -f "$dir/behind"
+ssh-keygen -q -t ed25519 -N '' -f "$dir/other"
+sed "s/:22$/:24/; /2001/d; /ecdsa/d; s|^HostKey .*|HostKey $dir/other|; s|user.pub|behind.pub|" "$dir/sshd_config" >"$dir/sshd_other_config"
+spawn sshd_other "$sshd" -D -e -f "$dir/sshd_other_config"
+listens 24
+printf '%s %s\n' 127.0.0.1 "$(cut -d' ' -f1,2 "$dir/host_ed25519.pub")" '[127.0.0.1]:24' "$(cut -d' ' -f1,2 "$dir/other.pub")" >"$dir/constraints"
+onward() { # what, output, constraints…: from the server to the other one, with the agent that came along
+	local what=$1 want=$2 out
+	shift 2
+	ssh-add -q -D
+	ssh-add -q -H "$dir/constraints" "$@" "$dir/behind"
+	out=$(timeout 60 "$SLUICE_BUILD/client/sluice" ssh -F none -A -i "$dir/user" -o IdentitiesOnly=yes -o UserKnownHostsFile="$dir/constraints" \
+		-o BatchMode=yes root@127.0.0.1 "ssh -F none -p 24 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null 127.0.0.1 echo behind" \
+		2>"$dir/onward.log")
+	if [ "$out" = "$want" ]; then
+		echo "ok: $what"
+	else
+		echo "FAILED: $what: $out"
+		cat "$dir/onward.log"
+		failures=$((failures + 1))
+	fi
+}
+onward 'a key for who comes by way of the server' behind -h 127.0.0.1 -h '127.0.0.1>[127.0.0.1]:24'
+onward 'a key for who is here alone' '' -h '[127.0.0.1]:24'
+
 [ $failures = 0 ] || exit 1
