@@ -15,25 +15,24 @@ static bool is_loopback(const struct conf_addr *a)
 	return a->family == 4 ? a->addr[0] == 127 : memcmp(a->addr, one, sizeof(one)) == 0;
 }
 
-static bool place_ok(struct value *v, const struct kw *kw, const char *text)
+const char *metrics_place_wrong(const char *text)
 {
 	struct conf_addr a;
 
 	if (text[0] == '/')
-		return strlen(text) < sizeof(((struct sockaddr_un *)0)->sun_path) ||
-		       value_bad(v, "%s: too long: '%.100s'", kw->info.name, text);
+		return strlen(text) < sizeof(((struct sockaddr_un *)0)->sun_path) ? NULL
+										  : "too long";
 	if (conf_endpoint_parse(text, &a) < 0 || a.port == 0)
-		return value_bad(v, "%s: no ADDRESS:PORT and no path: '%.100s'", kw->info.name,
-				 text);
-	return is_loopback(&a) ||
-	       value_bad(v, "%s: no address of loopback: '%.100s'", kw->info.name, text);
+		return "no ADDRESS:PORT and no path";
+	return is_loopback(&a) ? NULL : "no address of loopback";
 }
 
 static bool parse_metrics(struct value *v, const struct kw *kw, void *field)
 {
 	for (unsigned int i = 0; i < v->argc; i++)
-		if (!place_ok(v, kw, v->argv[i]))
-			return false;
+		if (metrics_place_wrong(v->argv[i]) != NULL)
+			return value_bad(v, "%s: %s: '%.100s'", kw->info.name,
+					 metrics_place_wrong(v->argv[i]), v->argv[i]);
 	value_strs_borrow(v, field);
 	return true;
 }

@@ -50,6 +50,8 @@ bool digits(const char **text, uint64_t max, uint64_t *ret);
 bool size_read(const char *text, uint64_t *ret);
 /* Milliseconds; CONF_TIME_NONE is not among them. */
 bool time_read(const char *text, uint32_t *ret);
+/* A place of MetricsListen: what is wrong with it; NULL: nothing. */
+const char *metrics_place_wrong(const char *text);
 /* An entry of ChannelTimeout: TYPE=TIME, TYPE with * and ? or "global". */
 bool channel_timeout_valid(const char *entry);
 /* As conf_channel_timeout() finds it among entries. */

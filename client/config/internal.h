@@ -26,6 +26,7 @@ enum config_type {
 	TYPE_JUMP,
 	TYPE_FORWARD, /* LocalForward, RemoteForward, DynamicForward */
 	TYPE_OPENS,   /* host:port …, any, none */
+	TYPE_PLACE,   /* of MetricsListen */
 	TYPE_IDLE,    /* TYPE=TIME …, none */
 	TYPE_KEYS,    /* TYPE_ADD, of paths with options */
 };

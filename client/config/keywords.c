@@ -181,12 +181,16 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 				   .dflt = "/usr/bin/xauth"},
 	[CONFIG_CHANNEL_TIMEOUT] = {.name = "ChannelTimeout", .type = TYPE_IDLE},
 	[CONFIG_FORWARD_BIND_ADDRESS] = {.name = "ForwardBindAddress", .type = TYPE_ADDRESS},
+	[CONFIG_METRICS_LISTEN] = {.name = "MetricsListen", .type = TYPE_PLACE},
 	[CONFIG_RECONNECT] = CHOICE("Reconnect", "always", reconnects),
 	[CONFIG_RECONNECT_INTERVAL] = {.name = "ReconnectInterval", .type = TYPE_TIME, .dflt = "5"},
 	[CONFIG_RECONNECT_INTERVAL_MAX] = {.name = "ReconnectIntervalMax",
 					   .type = TYPE_TIME,
 					   .dflt = "60"},
 	[CONFIG_RECONNECT_TRIES] = NUMBER("ReconnectTries", "0", 0, INT32_MAX),
+	[CONFIG_STATUS_SOCKET] = {.name = "StatusSocket",
+				  .type = TYPE_TEXT,
+				  .expand = EXPAND_TILDE | EXPAND_ENV},
 };
 
 static const struct config_other others[] = {

@@ -164,6 +164,13 @@ static bool value_address(const struct check *k)
 	return keep(k, k->argv[0]);
 }
 
+static bool value_place(const struct check *k)
+{
+	const char *wrong = metrics_place_wrong(k->argv[0]);
+
+	return wrong != NULL ? bad(k, wrong) : keep(k, k->argv[0]);
+}
+
 static bool value_escape(const struct check *k)
 {
 	const char *t = k->argv[0];
@@ -367,6 +374,7 @@ static const struct {
 	[TYPE_JUMP] = {value_jump, 1},
 	[TYPE_FORWARD] = {value_forward, 2},
 	[TYPE_OPENS] = {value_opens, CONF_ARGS_MAX},
+	[TYPE_PLACE] = {value_place, 1},
 	[TYPE_IDLE] = {value_idle, CONF_ARGS_MAX},
 };
 

@@ -41,8 +41,14 @@ int relays_listen(struct relays *r, const struct forward *f, const struct listen
 /* --- one connection -----------------------------------------------------------------------------
  */
 
-static void relay_free(struct relay *y)
+static void relay_free(struct relays *r, struct relay *y)
 {
+	const struct linger reset = {.l_onoff = 1};
+
+	if (y->lost && y->pump.own && !y->pump.out_over)
+		(void)setsockopt(y->pump.in, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	r->bytes_up += y->pump.bytes_up;
+	r->bytes_down += y->pump.bytes_down;
 	reach_free(y->reach);
 	pump_fini(&y->pump);
 	free(y);
@@ -63,21 +69,32 @@ static void reply(struct relay *y)
 	y->socks.reply_len = 0;
 }
 
+static void end_set(struct relay_end *e, const char *host, uint16_t port)
+{
+	snprintf(e->host, sizeof(e->host), "%s", host);
+	e->port = port;
+}
+
+const char *relay_what(const struct relay *y, char buf[RELAY_WHAT_MAX])
+{
+	snprintf(buf, RELAY_WHAT_MAX, y->to.port > 0 ? "%s:%u" : "%s", y->to.host, y->to.port);
+	return buf;
+}
+
 /* Where a connection of ours came from, for the server's log. */
-static void origin(int fd, char *host, size_t size, uint16_t *port)
+static void origin(int fd, struct relay_end *ret)
 {
 	struct sockaddr_storage ss = {0};
 	socklen_t len = sizeof(ss);
 	char service[8] = "0";
 
-	snprintf(host, size, "127.0.0.1");
-	*port = 0;
+	end_set(ret, "127.0.0.1", 0);
 	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0 || ss.ss_family == AF_UNIX)
 		return;
-	if (getnameinfo((struct sockaddr *)&ss, len, host, (socklen_t)size, service,
+	if (getnameinfo((struct sockaddr *)&ss, len, ret->host, sizeof(ret->host), service,
 			sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		snprintf(host, size, "127.0.0.1");
-	*port = (uint16_t)atoi(service);
+		end_set(ret, "127.0.0.1", 0);
+	ret->port = (uint16_t)atoi(service);
 }
 
 uint32_t relay_idle_ms(const struct config *c, bool path)
@@ -87,18 +104,16 @@ uint32_t relay_idle_ms(const struct config *c, bool path)
 
 static void relay_to(struct relays *r, struct relay *y, const char *host, uint16_t port, bool path)
 {
-	char from[NI_MAXHOST];
-	uint16_t from_port;
 	int e;
 
-	snprintf(y->what, sizeof(y->what), path ? "%s" : "%s:%u", host, port);
+	end_set(&y->to, host, path ? 0 : port);
 	y->pump.idle_ms = relay_idle_ms(r->config, path);
-	origin(y->pump.in, from, sizeof(from), &from_port);
 	y->state = RELAY_OPENING;
 	if (path)
 		e = sluice_channel_open_unix(r->s, host, &y->pump.c);
 	else
-		e = sluice_channel_open_tcp(r->s, host, port, from, from_port, &y->pump.c);
+		e = sluice_channel_open_tcp(r->s, host, port, y->from.host, y->from.port,
+					    &y->pump.c);
 	if (y->pump.c != NULL)
 		sluice_channel_arg_set(y->pump.c, y);
 	if (e == 0)
@@ -109,11 +124,13 @@ static void relay_to(struct relays *r, struct relay *y, const char *host, uint16
 
 void relay_opened(struct relay *y, int err, const char *text)
 {
+	char what[RELAY_WHAT_MAX];
+
 	if (y->state != RELAY_OPENING) /* the server's own, which we took */
 		return;
 	if (err < 0) {
-		say(SAY_ERROR, "channel to %s: open failed: %s%s%s", y->what, sluice_strerror(err),
-		    *text != '\0' ? ": " : "", text);
+		say(SAY_ERROR, "channel to %s: open failed: %s%s%s", relay_what(y, what),
+		    sluice_strerror(err), *text != '\0' ? ": " : "", text);
 		y->bad = true;
 	} else {
 		y->state = RELAY_OPEN;
@@ -127,7 +144,11 @@ void relay_opened(struct relay *y, int err, const char *text)
 
 void relay_closed(struct relay *y)
 {
+	struct sluice_channel_info info = {.size = sizeof(info)};
+
 	y->pump.closed = true;
+	y->lost = y->pump.c != NULL && sluice_channel_info(y->pump.c, &info) == 0 && !info.eof_in &&
+		  !info.closed_in && !info.closed_out;
 }
 
 /* n bytes more of a hello lie in b. True: it is known where to. */
@@ -203,7 +224,7 @@ static int reach_begin(const struct relays *r, struct relay *y, const char *host
 	const char *bind = config_text(r->config, CONFIG_FORWARD_BIND_ADDRESS);
 	const struct reach_conf conf = {.host = host, .port = port, .bind.addr = bind};
 
-	snprintf(y->what, sizeof(y->what), "%s:%u", host, port);
+	end_set(&y->to, host, port);
 	y->state = RELAY_REACHING;
 	return reach_new(&conf, &y->reach);
 }
@@ -211,7 +232,9 @@ static int reach_begin(const struct relays *r, struct relay *y, const char *host
 /* It cannot be had: said here, and to who asked. */
 static void failed(struct relay *y, const char *why)
 {
-	say(SAY_ERROR, "connect to %s: %s", y->what, why);
+	char what[RELAY_WHAT_MAX];
+
+	say(SAY_ERROR, "connect to %s: %s", relay_what(y, what), why);
 	y->bad = true;
 	if (y->asked) {
 		socks_answer(&y->socks, false);
@@ -258,7 +281,7 @@ static void asking(const struct relays *r, struct relay *y)
 	}
 	if (!talk(y, b, (size_t)n))
 		return;
-	snprintf(y->what, sizeof(y->what), "%s:%u", y->socks.host, y->socks.port);
+	end_set(&y->to, y->socks.host, y->socks.port);
 	if (!match_permitopen(y->permit, y->socks.host, y->socks.port))
 		failed(y, "not permitted by PermitRemoteOpen");
 	else if (reach_begin(r, y, y->socks.host, y->socks.port) < 0)
@@ -289,7 +312,8 @@ static void showing(struct relay *y)
 	}
 }
 
-static struct relay *taken(struct relays *r, struct sluice_channel *c, const char *type)
+static struct relay *taken(struct relays *r, struct sluice_channel *c,
+			   const struct sluice_open *open)
 {
 	struct relay *y = r->n < RELAYS_MAX ? calloc(1, sizeof(*y)) : NULL;
 
@@ -297,7 +321,9 @@ static struct relay *taken(struct relays *r, struct sluice_channel *c, const cha
 		free(y);
 		return NULL;
 	}
-	y->pump.idle_ms = config_channel_timeout(r->config, type);
+	y->pump.idle_ms = config_channel_timeout(r->config, open->type);
+	end_set(&y->from, open->origin, open->origin_port);
+	end_set(&y->at, *open->path != '\0' ? open->path : open->host, open->port);
 	sluice_channel_arg_set(c, y);
 	y->next = r->list;
 	r->list = y;
@@ -312,32 +338,32 @@ static int untaken(struct relays *r, struct relay *y)
 	r->list = y->next;
 	r->n--;
 	y->pump.c = NULL;
-	relay_free(y);
+	relay_free(r, y);
 	return 0;
 }
 
-static int take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
-		   const char *what, const struct cookie *cookie)
+static int take_fd(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
+		   int fd, const char *what, const struct cookie *cookie)
 {
-	struct relay *y = taken(r, c, type);
+	struct relay *y = taken(r, c, open);
 
 	if (y == NULL) {
 		close(fd);
 		return 0;
 	}
-	snprintf(y->what, sizeof(y->what), "%s", what);
+	end_set(&y->to, what, 0);
 	y->cookie = cookie;
 	attach(y, fd);
 	return 1;
 }
 
-int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
-		  const char *what)
+int relay_take_fd(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
+		  int fd, const char *what)
 {
-	return take_fd(r, c, type, fd, what, NULL);
+	return take_fd(r, c, open, fd, what, NULL);
 }
 
-static int take_end(struct relays *r, struct sluice_channel *c, const char *type,
+static int take_end(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 		    const struct forward_end *end, const struct cookie *cookie)
 {
 	struct relay *y;
@@ -346,11 +372,11 @@ static int take_end(struct relays *r, struct sluice_channel *c, const char *type
 	if (end->path) {
 		e = path_connect(end->host);
 		if (e >= 0)
-			return take_fd(r, c, type, e, end->host, cookie);
+			return take_fd(r, c, open, e, end->host, cookie);
 		say(SAY_ERROR, "connect to %s: %s", end->host, strerror(-e));
 		return 0;
 	}
-	y = taken(r, c, type);
+	y = taken(r, c, open);
 	if (y == NULL)
 		return 0;
 	y->cookie = cookie;
@@ -358,20 +384,20 @@ static int take_end(struct relays *r, struct sluice_channel *c, const char *type
 	return e < 0 ? untaken(r, y) : 2;
 }
 
-int relay_take_display(struct relays *r, struct sluice_channel *c, const char *type,
+int relay_take_display(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 		       const struct forward_end *display, const struct cookie *cookie)
 {
-	return take_end(r, c, type, display, cookie);
+	return take_end(r, c, open, display, cookie);
 }
 
-int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 	       const struct forward_end *target, const struct conf_strs *permit)
 {
 	struct relay *y;
 
 	if (target != NULL)
-		return take_end(r, c, type, target, NULL);
-	y = taken(r, c, type);
+		return take_end(r, c, open, target, NULL);
+	y = taken(r, c, open);
 	if (y == NULL)
 		return 0;
 	y->permit = permit;
@@ -399,6 +425,8 @@ static void accept_one(struct relays *r, const struct listener *l, int fd)
 	setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	y->pump.own = true;
 	y->state = RELAY_HELLO;
+	origin(s, &y->from);
+	end_set(&y->at, l->f.listen.host, l->port);
 	y->next = r->list;
 	r->list = y;
 	r->n++;
@@ -418,6 +446,8 @@ void relays_prepare(struct relays *r, struct turn *t)
 				t, r->closed || r->n >= RELAYS_MAX ? -1 : r->listeners[i].fd[j],
 				POLLIN);
 	for (struct relay *y = r->list; y != NULL; y = y->next) {
+		if (y->lost)
+			continue;
 		if (y->state == RELAY_HELLO)
 			y->pump.place_in = turn_add(t, y->pump.in, POLLIN);
 		else if (y->state == RELAY_REACHING)
@@ -425,6 +455,15 @@ void relays_prepare(struct relays *r, struct turn *t)
 		else if (y->state != RELAY_ASKING && y->state != RELAY_COOKIE)
 			pump_prepare(&y->pump, t);
 	}
+}
+
+static void cut(const struct relays *r, const struct relay *y, const char *why)
+{
+	char what[RELAY_WHAT_MAX];
+
+	say(SAY_INFO, "channel to %s: closed: %s", relay_what(y, what), why);
+	if (r->cut != NULL)
+		r->cut(r->arg, y, why);
 }
 
 void relays_run(struct relays *r, const struct turn *t)
@@ -436,6 +475,10 @@ void relays_run(struct relays *r, const struct turn *t)
 	for (struct relay **p = &r->list; *p != NULL;) {
 		struct relay *y = *p;
 
+		if (y->lost) {
+			p = &y->next;
+			continue;
+		}
 		if (y->state == RELAY_HELLO)
 			hello(r, y, t);
 		else if (y->state == RELAY_ASKING)
@@ -447,11 +490,11 @@ void relays_run(struct relays *r, const struct turn *t)
 		else
 			pump_run(&y->pump, t);
 		if (y->pump.idle)
-			say(SAY_INFO, "channel to %s: closed: %s", y->what, RELAY_IDLE);
+			cut(r, y, RELAY_IDLE);
 		if (y->bad || pump_over(&y->pump)) {
 			*p = y->next;
 			r->n--;
-			relay_free(y);
+			relay_free(r, y);
 		} else {
 			p = &y->next;
 		}
@@ -460,12 +503,21 @@ void relays_run(struct relays *r, const struct turn *t)
 
 void relays_show(const struct relays *r)
 {
+	char what[RELAY_WHAT_MAX];
 	unsigned int i = 0;
 
 	for (const struct relay *y = r->list; y != NULL; y = y->next)
 		say(SAY_QUIET, "  #%u %s (%llu bytes to it, %llu from it)", i++,
-		    *y->what == '\0' ? "dynamic-tcpip" : y->what,
+		    *y->to.host == '\0' ? "dynamic-tcpip" : relay_what(y, what),
 		    (unsigned long long)y->pump.bytes_up, (unsigned long long)y->pump.bytes_down);
+}
+
+void relays_cut(struct relays *r, const char *why)
+{
+	for (struct relay *y = r->list; y != NULL; y = y->next) {
+		cut(r, y, why);
+		y->lost = true;
+	}
 }
 
 void relays_fini(struct relays *r)
@@ -474,7 +526,7 @@ void relays_fini(struct relays *r)
 		struct relay *y = r->list;
 
 		r->list = y->next;
-		relay_free(y);
+		relay_free(r, y);
 	}
 	for (size_t i = 0; i < r->n_listeners; i++)
 		listener_close(&r->listeners[i]);

@@ -16,6 +16,12 @@
 
 #define RELAYS_MAX 4096 /* connections at once; more wait to be accepted */
 
+/* An end of one: who connected, or what to. */
+struct relay_end {
+	char host[FORWARD_HOST_MAX]; /* or the path of a socket, whose port is 0 */
+	uint16_t port;
+};
+
 struct relay {
 	struct pump pump;
 	enum {
@@ -31,13 +37,19 @@ struct relay {
 	const struct cookie *cookie;    /* of a display; NULL: it leads to none */
 	bool asked;                     /* by SOCKS: wants to be told */
 	bool bad;
+	bool lost; /* with its connection, in the midst of it; it stays for relays_cut() */
 	struct socks socks;
-	char what[FORWARD_HOST_MAX + 16]; /* for people */
+	struct relay_end from; /* who connected */
+	struct relay_end at;   /* what he connected to: a listener, here or the server's */
+	struct relay_end to;   /* where it leads; host "": not known yet */
 	struct relay *next;
 };
 
 /* Why one ended before its two ends did. */
 #define RELAY_IDLE "idle for too long"
+
+/* What of a relay's is said in words: host:port, or a path. */
+#define RELAY_WHAT_MAX (FORWARD_HOST_MAX + 16)
 
 struct relays {
 	struct sluice *s;
@@ -47,10 +59,16 @@ struct relays {
 	struct relay *list;
 	size_t n;
 	uint64_t served;
-	bool closed;                 /* nothing more is accepted */
-	const struct config *config; /* ChannelTimeout, ForwardBindAddress */
+	uint64_t bytes_up, bytes_down; /* of those that are over */
+	bool closed;                   /* nothing more is accepted */
+	const struct config *config;   /* ChannelTimeout, ForwardBindAddress */
+	/* One ends while its two ends still speak; may be NULL. */
+	void (*cut)(void *arg, const struct relay *y, const char *why);
+	void *arg;
 };
 
+/* Where it leads, in words. Returns buf. */
+const char *relay_what(const struct relay *y, char buf[RELAY_WHAT_MAX]);
 /* 0 or -errno, said; *ret_port is the one it listens at. */
 int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
 		  uint16_t *ret_port);
@@ -66,14 +84,19 @@ void relay_closed(struct relay *y);
  * A channel the server opens: to a target here, or, target NULL, where it says by SOCKS. As
  * on_channel_open_request answers.
  */
-int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 	       const struct forward_end *target, const struct conf_strs *permit);
 /* To a display, once the cookie that was made up for it is shown. */
-int relay_take_display(struct relays *r, struct sluice_channel *c, const char *type,
+int relay_take_display(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 		       const struct forward_end *display, const struct cookie *cookie);
-/* The same to a socket that is there already; type: of the channel, as ChannelTimeout has it. */
-int relay_take_fd(struct relays *r, struct sluice_channel *c, const char *type, int fd,
-		  const char *what);
+/* The same to a socket that is there already, which is taken. */
+int relay_take_fd(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
+		  int fd, const char *what);
+/*
+ * The connection is gone, and why. Who waits for the rest of something is told by a reset, that he
+ * does not take what he has for all of it; what had come to its end stays so.
+ */
+void relays_cut(struct relays *r, const char *why);
 /* One line for each, as ~# shows them. */
 void relays_show(const struct relays *r);
 void relays_fini(struct relays *r);

@@ -123,5 +123,5 @@ int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct slu
 	if (r == NULL)
 		return 0;
 	say(SAY_DEBUG, "%s: from %s port %u", open->type, open->origin, open->origin_port);
-	return relay_take(m->relays, c, open->type, r->f.socks ? NULL : &r->f.target, m->permit);
+	return relay_take(m->relays, c, open, r->f.socks ? NULL : &r->f.target, m->permit);
 }

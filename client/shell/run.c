@@ -412,6 +412,8 @@ bool run_agent_path(struct run *r, char *buf, size_t size)
 
 int run_agent(struct run *r, struct sluice_channel *c)
 {
+	const struct sluice_open open = {
+		.type = "agent-connection", .host = "", .path = "", .origin = ""};
 	char path[CONFIG_TEXT_MAX];
 	int fd;
 
@@ -419,7 +421,7 @@ int run_agent(struct run *r, struct sluice_channel *c)
 		return 0;
 	if (sluice_agent_open(r->conn->s, path, &fd) < 0)
 		return 0;
-	return relay_take_fd(&r->relays, c, "agent-connection", fd, "the agent");
+	return relay_take_fd(&r->relays, c, &open, fd, "the agent");
 }
 
 void go_background(void)

@@ -142,7 +142,7 @@ int x11_open(const struct x11 *x, struct relays *r, struct sluice_channel *c,
 		return 0;
 	}
 	say(SAY_DEBUG, "x11: from %s port %u", open->origin, open->origin_port);
-	return relay_take_display(r, c, open->type, &x->display.end, &x->cookie);
+	return relay_take_display(r, c, open, &x->display.end, &x->cookie);
 }
 
 void x11_end(struct x11 *x)

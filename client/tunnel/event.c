@@ -5,31 +5,18 @@
 
 #include "client/shell/listening.h"
 #include "client/shell/say.h"
+#include "client/tunnel/show.h"
 #include "client/tunnel/tunnel.h"
-
-/* What a server said need not be UTF-8. */
-static json_t *text(const char *said)
-{
-	json_t *o = json_string(said);
-	char plain[1024];
-
-	if (o != NULL)
-		return o;
-	snprintf(plain, sizeof(plain), "%s", said);
-	for (char *p = plain; *p != '\0'; p++)
-		if ((unsigned char)*p >= 0x7f)
-			*p = '?';
-	return json_string(plain);
-}
 
 /* o is taken; for people nothing is printed. */
 static void print(const struct tunnel *t, const char *event, json_t *o)
 {
-	if (t->o.json) {
-		json_object_set_new(o, "event", json_string(event));
-		json_object_set_new(o, "host", text(t->name));
+	json_object_set_new(o, "event", json_string(event));
+	json_object_set_new(o, "host", show_text(t->name));
+	if (t->o.json)
 		json_line(o);
-	}
+	if (t->heard != NULL)
+		t->heard(t->arg, o);
 	json_decref(o);
 }
 
@@ -60,12 +47,20 @@ void event_up(const struct tunnel *t)
 	print(t, "up", json_object());
 }
 
+void event_channel(const struct tunnel *t, const struct relay *y, const char *why)
+{
+	json_t *o = show_channel(y);
+
+	json_object_set_new(o, "reason", show_text(why));
+	print(t, "channel", o);
+}
+
 void event_down(const struct tunnel *t, const char *why, size_t channels)
 {
 	say(SAY_ERROR, "%s: down: %s%s", t->name, why,
 	    channels > 0 ? "; what was under way is ended" : "");
 	print(t, "down",
-	      json_pack("{s:o, s:I}", "reason", text(why), "channels", (json_int_t)channels));
+	      json_pack("{s:o, s:I}", "reason", show_text(why), "channels", (json_int_t)channels));
 }
 
 void event_attempt(const struct tunnel *t, enum event_kind kind, const struct stay_attempt *a)

@@ -1,6 +1,7 @@
 /*
  * client/tunnel/event.h - what becomes of tunnels, for people (a line of the log) and for programs
- * (--json: an object a line on standard output; sluice-tunnel(1) has their fields).
+ * (an object a line: with --json on standard output, and to who follows on the status socket;
+ * sluice-tunnel(1) has their fields).
  */
 #ifndef SLUICE_CLIENT_TUNNEL_EVENT_H
 #define SLUICE_CLIENT_TUNNEL_EVENT_H
@@ -10,8 +11,9 @@
 
 #include "client/config/forward.h"
 
-struct tunnel;
+struct relay;
 struct stay_attempt;
+struct tunnel;
 
 enum event_kind { EVENT_CONNECTION = 1, EVENT_TUNNEL };
 
@@ -19,6 +21,8 @@ void event_connected(const struct tunnel *t);
 void event_listening(const struct tunnel *t, const struct forward *f, uint16_t port);
 /* All forwards are there. */
 void event_up(const struct tunnel *t);
+/* A channel ends before its two ends did. */
+void event_channel(const struct tunnel *t, const struct relay *y, const char *why);
 /* channels: that ended with it. */
 void event_down(const struct tunnel *t, const char *why, size_t channels);
 /* It will be tried again: the whole connection, or its tunnels alone. */

@@ -8,13 +8,15 @@
 
 #include "client/command.h"
 #include "client/shell/say.h"
+#include "client/tunnel/ask.h"
+#include "client/tunnel/status.h"
 #include "client/tunnel/tunnel.h"
 #include "conf/notify.h"
 
 static const char usage[] = "sluice tunnel [-f] [--json] [-F FILE] [OPTION ...] [HOST ...]\n"
 			    "every Host of the file that has forwards, or those named; other "
 			    "options are those of sluice "
-			    "ssh\n";
+			    "ssh\n" ASK_USAGE;
 
 struct agents {
 	struct tunnel **v;
@@ -25,6 +27,7 @@ struct agents {
 	int signals;
 	size_t place;
 	bool stop;
+	struct status status;
 };
 
 /* --- which ---------------------------------------------------------------------------------------
@@ -119,10 +122,11 @@ static void tell(struct agents *a, struct turn *turn)
 	turn_within(turn, (int)(a->beat_ms - now));
 }
 
+/* Who stopped a host may want it again. */
 static bool all_over(const struct agents *a)
 {
 	for (size_t i = 0; i < a->n; i++)
-		if (!tunnel_over(a->v[i]))
+		if (!tunnel_over(a->v[i]) || a->v[i]->stopped)
 			return false;
 	return true;
 }
@@ -136,14 +140,44 @@ static void loop(struct agents *a)
 		a->place = turn_add(&turn, a->signals, POLLIN);
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_prepare(a->v[i], &turn);
+		status_prepare(&a->status, &turn);
 		tell(a, &turn);
 		if (turn_wait(&turn) < 0)
 			break;
 		a->stop = turn_ready(&turn, a->place) != 0;
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_go(a->v[i], &turn);
+		status_go(&a->status, &turn);
 	}
 	turn_fini(&turn);
+}
+
+static void heard(void *arg, json_t *event)
+{
+	status_event(arg, event);
+}
+
+/* Before the background: who starts us is told that there is no such place. */
+static int status_begin(struct agents *a, struct config *c)
+{
+	char path[CONFIG_TEXT_MAX];
+	bool asked = config_given(c, CONFIG_STATUS_SOCKET);
+
+	if (asked && config_expanded(c, CONFIG_STATUS_SOCKET, 0, path, sizeof(path)) < 0) {
+		fputs(config_errors(c), stderr);
+		return EXIT_ERROR;
+	}
+	a->status.v = a->v;
+	a->status.n = a->n;
+	for (size_t i = 0; i < a->n; i++) {
+		a->v[i]->heard = heard;
+		a->v[i]->arg = &a->status;
+	}
+	if (status_open(&a->status, asked ? path : NULL, config_text(c, CONFIG_METRICS_LISTEN)) ==
+	    0)
+		return 0;
+	status_close(&a->status);
+	return EXIT_ERROR;
 }
 
 static int serve(struct agents *a, bool background)
@@ -155,6 +189,7 @@ static int serve(struct agents *a, bool background)
 	a->told_up = SIZE_MAX;
 	loop(a);
 	notify_stopping(&a->notify);
+	status_close(&a->status);
 	for (size_t i = 0; i < a->n; i++)
 		tunnel_cancel(a->v[i]);
 	notify_close(&a->notify);
@@ -167,15 +202,20 @@ int tunnel_main(int argc, char **argv)
 	struct agents a = {0};
 	struct options first;
 	/* Something stands in the place of a host while the file is read for its hosts. */
-	int status = options_parse(argc, argv, usage, "localhost", &first);
+	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && ask_knows(argv[1]))
+		return ask_main(argc - 1, argv + 1);
+	status = options_parse(argc, argv, usage, "localhost", &first);
 	if (status == 0 && config_load(first.config, "localhost", first.config_file) < 0) {
 		fputs(config_errors(first.config), stderr);
 		status = EXIT_ERROR;
 	}
 	if (status == 0)
 		status = add_all(&a, &first, argc, argv);
+	if (status == 0)
+		status = status_begin(&a, first.config);
 	if (status == 0)
 		status = serve(&a, config_yes(first.config, CONFIG_FORK_AFTER_AUTHENTICATION));
 	for (size_t i = 0; i < a.n; i++) {

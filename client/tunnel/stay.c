@@ -90,6 +90,16 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 	return true;
 }
 
+void stay_again(struct stay *s, uint64_t now_ms, struct stay_attempt *ret)
+{
+	s->state = STAY_WAITING;
+	s->at_ms = now_ms;
+	s->tries = 1;
+	*ret = (struct stay_attempt){.count = 1,
+				     .remaining = s->conf.tries_max > 0 ? s->conf.tries_max - 1
+									: UINT32_MAX};
+}
+
 void stay_cancel(struct stay *s)
 {
 	s->state = STAY_OVER;

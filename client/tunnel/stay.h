@@ -65,6 +65,8 @@ void stay_up(struct stay *s, uint64_t now_ms);
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret);
 /* It is over, and was tried as often as it may be. */
 bool stay_spent(const struct stay *s);
+/* Somebody wants a try at once, also of what is over: the first of a new count. */
+void stay_again(struct stay *s, uint64_t now_ms, struct stay_attempt *ret);
 /* No more tries. */
 void stay_cancel(struct stay *s);
 

@@ -73,8 +73,27 @@ int tunnel_init(struct tunnel *t, const char *name, const struct options *o)
 	return 0;
 }
 
+struct tunnel_past tunnel_past(const struct tunnel *t)
+{
+	const struct relays *r = &t->run.relays;
+	struct tunnel_past p = t->past;
+
+	if (!t->running)
+		return p;
+	p.channels += r->served;
+	p.bytes_up += r->bytes_up;
+	p.bytes_down += r->bytes_down;
+	for (const struct relay *y = r->list; y != NULL; y = y->next) {
+		p.bytes_up += y->pump.bytes_up;
+		p.bytes_down += y->pump.bytes_down;
+	}
+	return p;
+}
+
 static void drop(struct tunnel *t)
 {
+	t->past = tunnel_past(t);
+	t->past.up_ms = 0;
 	if (t->running)
 		run_end(&t->run);
 	t->running = t->whole = false;
@@ -97,6 +116,21 @@ void tunnel_cancel(struct tunnel *t)
 	drop(t);
 }
 
+const char *tunnel_state(const struct tunnel *t)
+{
+	switch (t->conn.state) {
+	case STAY_WAITING:
+		return "waiting";
+	case STAY_TRYING:
+		return "connecting";
+	case STAY_UP:
+		return t->whole ? "up" : "connected";
+	case STAY_OVER:
+		break;
+	}
+	return t->stopped ? "stopped" : "over";
+}
+
 /* --- ends ----------------------------------------------------------------------------------------
  */
 
@@ -111,21 +145,57 @@ static uint32_t hint(const struct tunnel *t)
 	return (uint32_t)strtoul(text, NULL, 10);
 }
 
-/* It broke, or did not come up: what is under way ends here, and it is said what comes next. */
+/* What is under way ends here. */
+static void cut(struct tunnel *t, const char *why)
+{
+	size_t channels = t->running ? t->run.relays.n : 0;
+
+	if (t->running)
+		relays_cut(&t->run.relays, why);
+	drop(t);
+	t->past.downs++;
+	snprintf(t->past.why, sizeof(t->past.why), "%s", why);
+	event_down(t, why, channels);
+}
+
+static void attempt(struct tunnel *t, enum event_kind kind, const struct stay_attempt *a)
+{
+	t->past.tries++;
+	event_attempt(t, kind, a);
+}
+
+/* It broke, or did not come up: it is said what comes next. */
 static void down(struct tunnel *t, enum event_kind kind, const char *why)
 {
 	struct stay_attempt a;
-	uint32_t stay_away = hint(t);
-	size_t channels = t->running ? t->run.relays.n : 0;
-	bool again;
+	bool again = stay_down(&t->conn, hint(t), turn_now_ms(), &a);
 
-	drop(t);
-	again = stay_down(&t->conn, stay_away, turn_now_ms(), &a);
-	event_down(t, why, channels);
+	cut(t, why);
 	if (again)
-		event_attempt(t, kind, &a);
+		attempt(t, kind, &a);
 	else
 		event_over(t);
+}
+
+void tunnel_reconnect(struct tunnel *t)
+{
+	struct stay_attempt a;
+
+	t->stopped = false;
+	if (t->running)
+		cut(t, "somebody wants it to connect again");
+	stay_again(&t->conn, turn_now_ms(), &a);
+	attempt(t, EVENT_CONNECTION, &a);
+}
+
+void tunnel_stop(struct tunnel *t)
+{
+	if (t->conn.state == STAY_OVER && t->stopped)
+		return;
+	t->stopped = true;
+	stay_cancel(&t->conn);
+	cut(t, "somebody stopped it");
+	event_over(t);
 }
 
 static void failed(struct tunnel *t)
@@ -152,6 +222,13 @@ static void told(struct run *r, const struct forward *f, uint16_t port)
 	event_listening(t, f, port);
 }
 
+static void channel_cut(void *arg, const struct relay *y, const char *why)
+{
+	const struct tunnel *t = ((struct run *)arg)->arg;
+
+	event_channel(t, y, why);
+}
+
 static void begin(struct tunnel *t)
 {
 	if (run_new(&t->run, &t->o) != 0) {
@@ -160,6 +237,8 @@ static void begin(struct tunnel *t)
 	}
 	t->run.told = told;
 	t->run.arg = t;
+	t->run.relays.cut = channel_cut;
+	t->run.relays.arg = &t->run;
 	t->running = true;
 }
 
@@ -182,6 +261,8 @@ static void send_epoch(struct tunnel *t)
 static void came_up(struct tunnel *t)
 {
 	stay_up(&t->conn, turn_now_ms());
+	t->past.ups++;
+	t->past.up_ms = turn_now_ms();
 	event_connected(t);
 	stay_init(&t->forwards, &t->conn.conf, seed(), turn_now_ms());
 	t->forwards.was_up = t->ever;
@@ -208,7 +289,7 @@ static void answered(struct tunnel *t)
 		return;
 	}
 	if (stay_down(&t->forwards, 0, turn_now_ms(), &a)) {
-		event_attempt(t, EVENT_TUNNEL, &a);
+		attempt(t, EVENT_TUNNEL, &a);
 		return;
 	}
 	snprintf(why, sizeof(why), "%zu remote forwards are refused", refused);

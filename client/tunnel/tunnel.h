@@ -5,6 +5,8 @@
 #ifndef SLUICE_CLIENT_TUNNEL_TUNNEL_H
 #define SLUICE_CLIENT_TUNNEL_TUNNEL_H
 
+#include <jansson.h>
+
 #include "client/shell/run.h"
 #include "client/tunnel/stay.h"
 
@@ -16,8 +18,18 @@ struct tunnel {
 	bool running; /* run holds a connection */
 	bool whole;   /* all forwards are there */
 	bool ever;    /* and were, before */
+	bool stopped; /* by somebody, until he wants it again */
 	uint64_t started_s;
 	uint32_t connections;
+	/* What is told of it. */
+	struct tunnel_past {
+		uint64_t up_ms; /* when its connection came up; 0: it is not */
+		uint64_t ups, downs, tries, channels, bytes_up, bytes_down;
+		char why[512]; /* of the last end; "": there was none */
+	} past;
+	/* Events, as objects that are borrowed; NULL: nobody listens. */
+	void (*heard)(void *arg, json_t *event);
+	void *arg;
 };
 
 /* o is the tunnel's from now on. 0; EXIT_ERROR: said what is missing. */
@@ -26,6 +38,14 @@ void tunnel_fini(struct tunnel *t);
 /* One turn of it: before the loop waits, and after. */
 void tunnel_prepare(struct tunnel *t, struct turn *turn);
 void tunnel_go(struct tunnel *t, const struct turn *turn);
+/* What all its connections carried, and how many channels they had. */
+struct tunnel_past tunnel_past(const struct tunnel *t);
+/* One word: waiting, connecting, connected (forwards are missing), up, over, stopped. */
+const char *tunnel_state(const struct tunnel *t);
+/* A try now: of a connection that stands, too. */
+void tunnel_reconnect(struct tunnel *t);
+/* No more tries until tunnel_reconnect(). */
+void tunnel_stop(struct tunnel *t);
 /* It is not tried again. */
 bool tunnel_over(const struct tunnel *t);
 /* Ends it; what is under way ends with it. */

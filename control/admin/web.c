@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "conf/addr.h"
-#include "control/admin/http.h"
+#include "conf/http.h"
 #include "control/admin/metrics.h"
 #include "control/count.h"
 #include "link/sock.h"
@@ -47,7 +47,8 @@ struct web {
 	struct client *client[WEB_CLIENTS_MAX];
 };
 
-/* --- clients ----------------------------------------------------------------------------------- */
+/* --- clients -----------------------------------------------------------------------------------
+ */
 
 static void on_client_closed(uv_handle_t *h)
 {
@@ -73,13 +74,8 @@ static void on_late(struct timer *t)
 static int respond(struct client *c, const char *status, const char *type, const char *page,
 		   size_t len, bool head)
 {
-	char text[512];
-	int n = snprintf(text, sizeof(text),
-			 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-			 "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
-			 "Connection: close\r\n\r\n",
-			 status, type, len);
-	int r = answer_text_add(&c->out, text, (size_t)n);
+	char text[HTTP_ANSWER_MAX];
+	int r = answer_text_add(&c->out, text, http_head(text, status, type, len));
 
 	return r < 0 || head ? r : answer_text_add(&c->out, page, len);
 }
@@ -98,11 +94,8 @@ static int respond_metrics(struct client *c, const struct http_request *q)
 	int r = metrics_text(c->web->env, q->open_metrics, &page);
 
 	if (r == 0)
-		r = respond(c, "200 OK",
-			    q->open_metrics
-				    ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-				    : "text/plain; version=0.0.4; charset=utf-8",
-			    page.p, page.len, q->head);
+		r = respond(c, "200 OK", http_metrics_type(q->open_metrics), page.p, page.len,
+			    q->head);
 	answer_text_free(&page);
 	return r;
 }
@@ -124,16 +117,9 @@ static int answer(struct client *c, const struct http_request *q)
 
 static int refuse(struct client *c, int err)
 {
-	switch (err) {
-	case -EOPNOTSUPP:
-		return respond_text(c, "405 Method Not Allowed", "GET or HEAD", false);
-	case -EPROTONOSUPPORT:
-		return respond_text(c, "505 HTTP Version Not Supported", "HTTP/1.1", false);
-	case -E2BIG:
-		return respond_text(c, "431 Request Header Fields Too Large", "too long", false);
-	default:
-		return respond_text(c, "400 Bad Request", "no request", false);
-	}
+	const char *text, *status = http_refusal(err, &text);
+
+	return respond_text(c, status, text, false);
 }
 
 /* 0, or it is over. */
@@ -198,7 +184,8 @@ static void client_new(struct door *d, unsigned int place, int fd)
 		client_end(c);
 }
 
-/* --- doors ---------------------------------------------------------------------------------------- */
+/* --- doors
+ * ---------------------------------------------------------------------------------------- */
 
 static int door_watch(struct door *d);
 
@@ -297,7 +284,8 @@ static int listen_at(const char *where)
 	return conf_endpoint_parse(where, &a) == 0 ? listen_loopback(&a) : -EINVAL;
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
 
 static void on_door_closed(uv_handle_t *h)
 {

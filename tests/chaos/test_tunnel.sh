@@ -119,7 +119,12 @@ pids+=($nobody)
 check "a host without forwards" refused "$sluice" tunnel -F config nothing-here
 
 sed -i '/^Host nobody/,$d' config
-"$sluice" tunnel --json -F config >agent.out 2>agent.log & agent=$!
+cat >config.agent <<CONF
+StatusSocket $dir/status
+MetricsListen 127.0.0.1:2205
+Include $dir/config
+CONF
+"$sluice" tunnel --json -F config.agent >agent.out 2>agent.log & agent=$!
 pids+=($agent)
 check "sshd: up" event sshd up 1
 check "gateway: up" event gate up 1
@@ -136,9 +141,67 @@ except ConnectionResetError: print(0)')
 check "idle channels are closed" test "$idle" = 0
 wait_for 'closed: idle for too long' agent.log
 
+# --- what it is asked ----------------------------------------------------------------------------
+cat >status.py <<'PY'
+import json, subprocess, sys, time
+# SLUICE WORD HOST EXPRESSION: of what it says of the host, once that holds.
+for _ in range(1200):
+    r = subprocess.run([sys.argv[1], 'tunnel', sys.argv[2], '--json', '-F', 'config.agent', sys.argv[3]],
+                       capture_output=True, text=True)
+    h = json.loads(r.stdout.splitlines()[0]) if r.returncode == 0 else None
+    if h is not None and eval(sys.argv[4]): sys.exit(0)
+    time.sleep(0.05)
+sys.exit('%s %s: %s %s' % (sys.argv[2], sys.argv[3], r.stdout, r.stderr))
+PY
+status() { python3 status.py "$sluice" "$@"; }
+asked() { "$sluice" tunnel "$@" -F config.agent; }
+check "the socket is its owner's" test "$(stat -c %a status)" = 600
+check "status" status status sshd "h['state'] == 'up' and h['bytes_in'] > 0 and h['channels_total'] >= 3 and [f['port'] for f in h['forwards']] == [2302, 2301, $port]"
+check "status of a host" status status gate "h['state'] == 'up' and h['ups'] == 1 and 'seconds' not in h"
+check "status for people" eval "asked status | grep -q '^gate  *up .*remote 2303'"
+check "no such host" refused asked status nobody
+check "no such request" refused asked stop
+# By both formats; a label is a host of the file.
+check "metrics" eval "curl -sS http://127.0.0.1:2205/metrics | grep -qx 'sluice_tunnel_up{host=\"gate\"} 1'"
+check "OpenMetrics" eval "curl -sS -H 'Accept: application/openmetrics-text' http://127.0.0.1:2205/metrics | tail -1 | grep -qx '# EOF'"
+check "no other page" eval "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:2205/ | grep -qx 404"
+cat >crowd.py <<'PY'
+import socket, sys
+def ask(line):
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(60)
+    s.connect('status')
+    s.sendall(line)
+    return s
+assert ask(b'x' * 2000).recv(1) == b''  # a line without end
+s = ask(b'status\nfollow me\n' * 20)   # as many as lie there, each answered
+f = s.makefile()
+for _ in range(20):
+    assert [len(f.readline()) > 2 for _ in range(3)] and 'no such request' in f.readline()
+f.close(); s.close()
+full = [ask(b'follow\n') for _ in range(8)]
+assert all(x.recv(1) for x in full) and ask(b'').recv(1) == b''  # and no more
+PY
+check "a crowd at the socket" python3 crowd.py
+asked follow >follow.out 2>follow.log & pids+=($!)
+python3 -c '
+import socket
+s = socket.create_connection(("127.0.0.1", 2302))
+print("connected", s.getsockname()[1], flush=True)
+try: s.recv(1); print("end", flush=True)
+except ConnectionResetError: print("reset", flush=True)' >held.log & held=$!
+wait_for connected held.log
+check "channels" status channels sshd "[(c['state'], c['origin_port'], c['connected_port'], c['target'], c['target_port'])
+	for c in h['channels']] == [('open', $(sed -n 's/^connected //p' held.log), 2302, '127.0.0.1', 2204)]"
+check "channels for people" eval "asked channels | grep -q '^sshd .* at .*:2302 to 127.0.0.1:2204'"
+
 # --- cut with a FIN ------------------------------------------------------------------------------
 kill -9 "$(session_of)"
 check "sshd, cut: back" back sshd 1
+check "sshd, cut: its channel is told of" test "$(event sshd channel 1 target_port)" = 2204
+wait $held
+wait_for reset held.log
+wait_for '"event":"channel","host":"sshd"' follow.out
 check "sshd, cut: bytes" get 2301
 check "sshd, cut: bytes of ours" get 2302
 
@@ -159,6 +222,18 @@ first=$(grep -m1 '"event":"attempt","host":"gate"' agent.out | sed 's/.*"seconds
 check "gateway, killed: stayed away from as it asked" test "$first" -ge 1
 check "gateway, killed: back" back gate "$ups"
 check "gateway, killed: bytes" get 2303
+
+# --- stopped, and wanted again -------------------------------------------------------------------
+check "stop" asked stop gate
+check "stopped" status status gate "h['state'] == 'stopped' and h['last_error'] == 'somebody stopped it'"
+ups=$(n_of gate up)
+check "reconnect" asked reconnect gate
+check "reconnect: back" back gate "$ups"
+check "reconnect: bytes" get 2303
+ups=$(n_of gate up)
+check "reconnect, of one that is up" asked reconnect gate
+check "reconnect, of one that is up: back" back gate "$ups"
+check "followed" python3 events.py follow.out gate up 2
 
 # --- an agent that hangs, and its port taken over by one that started later ----------------------
 kill -STOP $agent
@@ -188,7 +263,7 @@ for p in $second $agent; do
 	wait "$p"
 	[ $? = 0 ] || { echo "FAILED: SIGTERM ends it with 0"; failures=$((failures + 1)); }
 done
-for log in agent second nobody control.1 control.2; do
+for log in agent second nobody follow control.1 control.2; do
 	grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $log.log || continue
 	echo "FAILED: $log.log"
 	cat $log.log

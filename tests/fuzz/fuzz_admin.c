@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/admin/http.h"
+#include "conf/http.h"
 #include "control/admin/request.h"
 
 #define check(ok)                                                                                  \

@@ -516,7 +516,8 @@ Test(client_config, idle_channels_have_their_times)
 				   "ForwardBindAddress 127.0.0.2\n";
 	static const char *const bad[] = {"ChannelTimeout x\n", "ChannelTimeout x=\n",
 					  "ChannelTimeout global=5\n", "ChannelTimeout none x=1\n",
-					  "ForwardBindAddress here\n"};
+					  "ForwardBindAddress here\n",
+					  "MetricsListen 10.0.0.1:9\n", "MetricsListen 9\n"};
 	struct config *c = config_new(NULL);
 
 	cr_assert_eq(config_parse(c, "x", text, sizeof(text) - 1), 0, "%s", config_errors(c));

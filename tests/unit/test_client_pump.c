@@ -78,12 +78,12 @@ int sluice_forward_request_unix(struct sluice *s, const char *path)
 	return sluice_forward_request(s, "", 0, NULL);
 }
 
-int relay_take(struct relays *r, struct sluice_channel *c, const char *type,
+int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 	       const struct forward_end *target, const struct conf_strs *permit)
 {
 	(void)r;
 	(void)c;
-	(void)type;
+	(void)open;
 	(void)target;
 	(void)permit;
 	return 0;

@@ -1,5 +1,5 @@
 /* control/admin/: pages over HTTP, beside the operator's socket. */
-#include "control/admin/http.h"
+#include "conf/http.h"
 #include "control/admin/web.h"
 #include "control/count.h"
 #include "tests/util/admin_bench.h"

@@ -1,7 +1,10 @@
 /* Staying up: when a tunnel is tried again, in virtual time. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "client/tunnel/request.h"
 #include "client/tunnel/stay.h"
 
 #define AGENTS 10000
@@ -42,6 +45,53 @@ Test(stay, modes_say_what_is_tried_again)
 		stay_up(&s, 1000);
 		cr_assert_eq(stay_down(&s, 0, 99000, &a), table[i].after_a_break, "%zu", i);
 	}
+}
+
+Test(stay, somebody_wants_it_again_whatever_became_of_it)
+{
+	struct stay s = fresh(STAY_BREAK, 3);
+	struct stay_attempt a;
+
+	cr_assert_not(stay_down(&s, 0, 1000, &a));
+	stay_again(&s, 5000, &a);
+	cr_assert_eq(a.count, 1);
+	cr_assert_eq(a.remaining, 2);
+	cr_assert_eq(stay_timeout_ms(&s, 5000), 0);
+	cr_assert_eq(stay_step(&s, 5000), STAY_DO_TRY);
+	stay_up(&s, 5001);
+	stay_again(&s, 6000, &a);
+	cr_assert_eq(stay_step(&s, 6000), STAY_DO_TRY);
+}
+
+Test(stay, what_may_be_asked_of_an_agent)
+{
+	static const char *const bad[] = {"",      "stat",   "status ", "follow x", "stop",
+					  "stop ", "Status", " status", "reconnect"};
+	static const struct {
+		const char *line;
+		enum request_what what;
+		const char *host;
+	} good[] = {{"status", REQUEST_STATUS, ""},
+		    {"status gate", REQUEST_STATUS, "gate"},
+		    {"channels", REQUEST_CHANNELS, ""},
+		    {"follow", REQUEST_FOLLOW, ""},
+		    {"reconnect gate", REQUEST_RECONNECT, "gate"},
+		    {"stop a b", REQUEST_STOP, "a b"}};
+	char long_line[REQUEST_LINE_MAX + 8];
+	struct request r;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_eq(request_parse(bad[i], strlen(bad[i]), &r), -EINVAL, "%s", bad[i]);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		cr_assert_eq(request_parse(good[i].line, strlen(good[i].line), &r), 0);
+		cr_expect_eq(r.what, good[i].what);
+		cr_expect_str_eq(r.host, good[i].host);
+	}
+	cr_expect_eq(request_parse("status g\0te", 11, &r), -EINVAL);
+	memset(long_line, 'x', sizeof(long_line));
+	memcpy(long_line, "stop ", 5);
+	cr_expect_eq(request_parse(long_line, REQUEST_LINE_MAX, &r), -EINVAL);
+	cr_expect_eq(request_parse(long_line, REQUEST_LINE_MAX - 1, &r), 0);
 }
 
 Test(stay, tries_are_counted_and_come_to_an_end)

@@ -1,7 +1,8 @@
-/* control/admin/http.c - see http.h. */
-#include "control/admin/http.h"
+/* conf/http.c - see http.h. */
+#include "conf/http.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -94,4 +95,33 @@ int http_parse(const char *p, size_t len, struct http_request *ret)
 		field(line, n, &r);
 	*ret = r;
 	return 0;
+}
+
+size_t http_head(char *buf, const char *status, const char *type, size_t len)
+{
+	int n = snprintf(buf, HTTP_ANSWER_MAX,
+			 "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+			 "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+			 "Connection: close\r\n\r\n",
+			 status, type, len);
+
+	return n < HTTP_ANSWER_MAX ? (size_t)n : HTTP_ANSWER_MAX - 1;
+}
+
+const char *http_refusal(int err, const char **ret_text)
+{
+	switch (err) {
+	case -EOPNOTSUPP:
+		*ret_text = "GET or HEAD";
+		return "405 Method Not Allowed";
+	case -EPROTONOSUPPORT:
+		*ret_text = "HTTP/1.1";
+		return "505 HTTP Version Not Supported";
+	case -E2BIG:
+		*ret_text = "too long";
+		return "431 Request Header Fields Too Large";
+	default:
+		*ret_text = "no request";
+		return "400 Bad Request";
+	}
 }

@@ -1,0 +1,124 @@
+/* client/tunnel/metrics.c - see metrics.h. */
+#include "client/tunnel/metrics.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/tunnel/tunnel.h"
+
+/* One family, of each host; direction NULL: it has one value. */
+struct family {
+	const char *name, *help;
+	bool counter;
+	const char *direction;
+	uint64_t (*value)(const struct tunnel *t);
+};
+
+static uint64_t connected(const struct tunnel *t)
+{
+	return t->conn.state == STAY_UP;
+}
+
+static uint64_t up(const struct tunnel *t)
+{
+	return t->whole;
+}
+
+static uint64_t ups(const struct tunnel *t)
+{
+	return t->past.ups;
+}
+
+static uint64_t downs(const struct tunnel *t)
+{
+	return t->past.downs;
+}
+
+static uint64_t tries(const struct tunnel *t)
+{
+	return t->past.tries;
+}
+
+static uint64_t channels(const struct tunnel *t)
+{
+	return t->running ? t->run.relays.n : 0;
+}
+
+static uint64_t channels_all(const struct tunnel *t)
+{
+	return tunnel_past(t).channels;
+}
+
+static uint64_t bytes_in(const struct tunnel *t)
+{
+	return tunnel_past(t).bytes_down;
+}
+
+static uint64_t bytes_out(const struct tunnel *t)
+{
+	return tunnel_past(t).bytes_up;
+}
+
+static const struct family families[] = {
+	{"connected", "the host is logged on to", false, NULL, connected},
+	{"up", "and all its forwards are there", false, NULL, up},
+	{"connections", "connections that came up", true, NULL, ups},
+	{"failures", "connections that broke, and tries of one that failed", true, NULL, downs},
+	{"attempts", "tries after the first, of connections and of forwards", true, NULL, tries},
+	{"open_channels", "forwarded connections that are open", false, NULL, channels},
+	{"channels", "forwarded connections there were", true, NULL, channels_all},
+	{"bytes", "bytes of forwarded connections, from the server and to it", true, "in",
+	 bytes_in},
+	{"bytes", NULL, true, "out", bytes_out},
+};
+
+/* Within quotes. */
+static void label(FILE *f, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text >= ' ' && *text <= '~' && *text != '"' && *text != '\\')
+			fputc(*text, f);
+}
+
+static void sample(FILE *f, const struct family *m, const struct tunnel *t)
+{
+	fprintf(f, "sluice_tunnel_%s%s{host=\"", m->name, m->counter ? "_total" : "");
+	label(f, t->name);
+	if (m->direction != NULL)
+		fprintf(f, "\",direction=\"%s", m->direction);
+	fprintf(f, "\"} %llu\n", (unsigned long long)m->value(t));
+}
+
+int metrics_page(struct tunnel *const *v, size_t n, bool open_metrics, char **ret, size_t *ret_len)
+{
+	char *page = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&page, &len);
+
+	if (f == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		const struct family *m = &families[i];
+		/* In the older format a counter's own name has its ending already. */
+		const char *ending = m->counter && !open_metrics ? "_total" : "";
+
+		if (m->help != NULL)
+			fprintf(f, "# HELP sluice_tunnel_%s%s %s\n# TYPE sluice_tunnel_%s%s %s\n",
+				m->name, ending, m->help, m->name, ending,
+				m->counter ? "counter" : "gauge");
+		for (size_t j = 0; j < n; j++)
+			sample(f, m, v[j]);
+	}
+	if (open_metrics)
+		fputs("# EOF\n", f);
+	if (fclose(f) != 0) {
+		free(page);
+		return -ENOMEM;
+	}
+	*ret = page;
+	*ret_len = len;
+	return 0;
+}

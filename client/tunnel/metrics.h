@@ -1,0 +1,17 @@
+/*
+ * client/tunnel/metrics.h - what a tunnel agent counts, as OpenMetrics 1.0 or the older text format
+ * of Prometheus. Labels are the names of hosts in its file, and nothing a peer says.
+ */
+#ifndef SLUICE_CLIENT_TUNNEL_METRICS_H
+#define SLUICE_CLIENT_TUNNEL_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tunnel;
+
+/* 0, and *ret is the caller's to free(); -ENOMEM. */
+int metrics_page(struct tunnel *const *v, size_t n, bool open_metrics, char **ret, size_t *ret_len)
+	__attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * client/tunnel/status.h - where an agent is asked how it stands and told what to do: a UNIX socket
+ * (StatusSocket), for its own user and root; and its numbers (MetricsListen), over HTTP.
+ *
+ * On the socket a request is a line (request.h), and so is each object of the answer: first one
+ * with "v", and "hosts", how many follow. Nobody is waited for: an answer is made host by host as
+ * it is taken; of events, what a follower does not take is left out and counted.
+ * Limits  STATUS_CLIENTS_MAX at once, half of them for each, STATUS_OUT_MAX bytes that wait for one
+ * of them, STATUS_IDLE_MS for who neither asks nor takes; who follows may be silent.
+ */
+#ifndef SLUICE_CLIENT_TUNNEL_STATUS_H
+#define SLUICE_CLIENT_TUNNEL_STATUS_H
+
+#include <jansson.h>
+
+#include "client/shell/listen.h"
+#include "client/shell/turn.h"
+
+#define STATUS_VERSION     1 /* "v": raised when a field changes its meaning or goes */
+#define STATUS_CLIENTS_MAX 16
+#define STATUS_OUT_MAX     (256 * 1024)
+#define STATUS_IDLE_MS     60000
+
+struct status_client;
+struct tunnel;
+
+struct status {
+	struct tunnel *const *v; /* borrowed */
+	size_t n;
+	uint64_t began_ms;
+	uint64_t refused; /* who found no place, or is somebody else */
+	struct status_door {
+		struct listener l;
+		size_t place;
+		uint64_t rests_ms; /* until then nobody is taken in */
+	} socket, web;             /* l.n 0: there is none */
+	struct status_client *client[STATUS_CLIENTS_MAX];
+};
+
+/* Listens; NULL: not there. 0, or -errno, and what went wrong was said. */
+int status_open(struct status *s, const char *socket, const char *metrics)
+	__attribute__((warn_unused_result));
+void status_prepare(struct status *s, struct turn *t);
+void status_go(struct status *s, const struct turn *t);
+/* An event, for who follows. Borrowed. */
+void status_event(struct status *s, json_t *event);
+void status_close(struct status *s);
+
+#endif
