@@ -2,6 +2,7 @@
 #include "client/shell/remote.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/shell/say.h"
@@ -42,10 +43,14 @@ static int request(struct remotes *m, struct remote *r)
 
 int remotes_ask(struct remotes *m, const struct forward *f)
 {
-	struct remote *r;
+	struct remote *r, *v;
 
 	if (m->n == CONFIG_FORWARDS_MAX)
 		return -ENOSPC;
+	v = reallocarray(m->v, m->n + 1, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	m->v = v;
 	r = &m->v[m->n++];
 	*r = (struct remote){.f = *f, .port = f->listen.port};
 	return request(m, r);
@@ -124,4 +129,10 @@ int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct slu
 		return 0;
 	say(SAY_DEBUG, "%s: from %s port %u", open->type, open->origin, open->origin_port);
 	return relay_take(m->relays, c, open, r->f.socks ? NULL : &r->f.target, m->permit);
+}
+
+void remotes_fini(struct remotes *m)
+{
+	free(m->v);
+	*m = (struct remotes){0};
 }

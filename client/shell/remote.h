@@ -15,7 +15,7 @@ struct remote {
 };
 
 struct remotes {
-	struct remote v[CONFIG_FORWARDS_MAX];
+	struct remote *v; /* CONFIG_FORWARDS_MAX at most */
 	size_t n, answered;
 	const struct conf_strs *permit;
 	struct relays *relays;
@@ -34,6 +34,7 @@ void remotes_again(struct remotes *m);
 int remotes_ask(struct remotes *m, const struct forward *f);
 /* For on_requested and on_channel_open_request. */
 void remotes_answered(struct remotes *m, const char *type, int err, const void *data, size_t len);
+void remotes_fini(struct remotes *m);
 int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct sluice_open *open);
 
 #endif

@@ -260,6 +260,7 @@ void run_end(struct run *r)
 		pump_fini(&r->stdio);
 	relays_fini(&r->relays);
 	x11_end(&r->x11);
+	remotes_fini(&r->remotes);
 	if (r->conn != NULL && r->conn->state == CONN_UP)
 		(void)sluice_logoff(r->conn->s);
 	conn_free(r->conn);

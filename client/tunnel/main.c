@@ -8,6 +8,7 @@
 
 #include "client/command.h"
 #include "client/shell/say.h"
+#include "client/tunnel/address.h"
 #include "client/tunnel/ask.h"
 #include "client/tunnel/status.h"
 #include "client/tunnel/tunnel.h"
@@ -18,6 +19,9 @@ static const char usage[] = "sluice tunnel [-f] [--json] [-F FILE] [OPTION ...] 
 			    "options are those of sluice "
 			    "ssh\n" ASK_USAGE;
 
+/* Between the first tries of two hosts: many may be of one gateway (MaxStartups). */
+#define APART_MS 20
+
 struct agents {
 	struct tunnel **v;
 	size_t n;
@@ -25,7 +29,8 @@ struct agents {
 	uint64_t beat_ms; /* the next one */
 	size_t told_up;   /* SIZE_MAX: nothing was told yet */
 	int signals;
-	size_t place;
+	int addresses;
+	size_t place, place_addresses;
 	bool stop;
 	struct status status;
 };
@@ -51,7 +56,7 @@ static int add(struct agents *a, int argc, char **argv, const char *host, bool n
 		return e != 0 || named ? EXIT_ERROR : 0;
 	}
 	t = calloc(1, sizeof(*t));
-	e = t != NULL ? tunnel_init(t, host, &o) : EXIT_ERROR;
+	e = t != NULL ? tunnel_init(t, host, &o, a->n * APART_MS) : EXIT_ERROR;
 	if (e != 0) {
 		free(t);
 		options_fini(&o);
@@ -131,6 +136,14 @@ static bool all_over(const struct agents *a)
 	return true;
 }
 
+static void moved(struct agents *a)
+{
+	unsigned int news = addresses_read(a->addresses);
+
+	for (size_t i = 0; news != 0 && i < a->n; i++)
+		tunnel_moved(a->v[i], (news & ADDRESS_CAME) != 0);
+}
+
 static void loop(struct agents *a)
 {
 	struct turn turn = {0};
@@ -138,6 +151,7 @@ static void loop(struct agents *a)
 	while (!a->stop && !all_over(a)) {
 		turn_begin(&turn);
 		a->place = turn_add(&turn, a->signals, POLLIN);
+		a->place_addresses = turn_add(&turn, a->addresses, POLLIN);
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_prepare(a->v[i], &turn);
 		status_prepare(&a->status, &turn);
@@ -147,6 +161,8 @@ static void loop(struct agents *a)
 		a->stop = turn_ready(&turn, a->place) != 0;
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_go(a->v[i], &turn);
+		if (turn_ready(&turn, a->place_addresses) != 0)
+			moved(a);
 		status_go(&a->status, &turn);
 	}
 	turn_fini(&turn);
@@ -165,6 +181,10 @@ static int status_begin(struct agents *a, struct config *c)
 
 	if (asked && config_expanded(c, CONFIG_STATUS_SOCKET, 0, path, sizeof(path)) < 0) {
 		fputs(config_errors(c), stderr);
+		return EXIT_ERROR;
+	}
+	if (asked && *path != '/') {
+		fprintf(stderr, "StatusSocket: no path from the root: %s\n", path);
 		return EXIT_ERROR;
 	}
 	a->status.v = a->v;
@@ -186,6 +206,7 @@ static int serve(struct agents *a, bool background)
 		go_background();
 	notify_open(&a->notify);
 	a->signals = signals_open();
+	a->addresses = addresses_open();
 	a->told_up = SIZE_MAX;
 	loop(a);
 	notify_stopping(&a->notify);
@@ -194,6 +215,8 @@ static int serve(struct agents *a, bool background)
 		tunnel_cancel(a->v[i]);
 	notify_close(&a->notify);
 	close(a->signals);
+	if (a->addresses >= 0)
+		close(a->addresses);
 	return a->stop ? 0 : EXIT_ERROR;
 }
 

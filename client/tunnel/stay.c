@@ -80,6 +80,7 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 	s->tries += s->tries < UINT32_MAX;
 	if (hint_s > STAY_HINT_MAX_S)
 		hint_s = STAY_HINT_MAX_S;
+	s->away_ms = now_ms + (uint64_t)hint_s * 1000;
 	ret->count = s->tries;
 	ret->remaining = c->tries_max > 0 ? c->tries_max - s->tries : UINT32_MAX;
 	ms = interval(s);
@@ -88,6 +89,15 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 	s->state = STAY_WAITING;
 	s->at_ms = now_ms + ret->wait_ms;
 	return true;
+}
+
+void stay_soon(struct stay *s, uint64_t now_ms)
+{
+	uint64_t from = s->away_ms > now_ms ? s->away_ms : now_ms;
+	uint64_t at = from + 1 + draw(s, s->conf.interval_ms);
+
+	if (s->state == STAY_WAITING && at < s->at_ms)
+		s->at_ms = at;
 }
 
 void stay_again(struct stay *s, uint64_t now_ms, struct stay_attempt *ret)

@@ -36,6 +36,7 @@ struct stay {
 	bool was_up;
 	uint64_t at_ms;    /* waiting: of the next try; trying: of its end */
 	uint64_t since_ms; /* up */
+	uint64_t away_ms;  /* the server does not want us before */
 	uint64_t random;
 };
 
@@ -65,6 +66,11 @@ void stay_up(struct stay *s, uint64_t now_ms);
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret);
 /* It is over, and was tried as often as it may be. */
 bool stay_spent(const struct stay *s);
+/*
+ * There is a way again, perhaps: who waits for longer waits for a random part of one interval, but
+ * not for less than the server asked for.
+ */
+void stay_soon(struct stay *s, uint64_t now_ms);
 /* Somebody wants a try at once, also of what is over: the first of a new count. */
 void stay_again(struct stay *s, uint64_t now_ms, struct stay_attempt *ret);
 /* No more tries. */

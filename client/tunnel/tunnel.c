@@ -3,11 +3,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "client/command.h"
 #include "client/shell/say.h"
+#include "client/tunnel/address.h"
 #include "client/tunnel/event.h"
 #include "ssh/forward.h"
 
@@ -59,7 +61,7 @@ static uint64_t seed(void)
 	return s;
 }
 
-int tunnel_init(struct tunnel *t, const char *name, const struct options *o)
+int tunnel_init(struct tunnel *t, const char *name, const struct options *o, uint64_t after_ms)
 {
 	struct stay_conf conf;
 
@@ -69,7 +71,7 @@ int tunnel_init(struct tunnel *t, const char *name, const struct options *o)
 		    config_set(o->config, defaults[i].id, defaults[i].value) < 0)
 			return EXIT_ERROR;
 	conf = stay_conf(o->config);
-	stay_init(&t->conn, &conf, seed(), turn_now_ms());
+	stay_init(&t->conn, &conf, seed(), turn_now_ms() + after_ms);
 	return 0;
 }
 
@@ -270,6 +272,24 @@ static void came_up(struct tunnel *t)
 	send_epoch(t);
 	if (run_forwards_ask(&t->run) != 0)
 		down(t, EVENT_TUNNEL, "a forward cannot be had");
+}
+
+void tunnel_moved(struct tunnel *t, bool came)
+{
+	const struct conn *c = t->running ? t->run.conn : NULL;
+	char local[128];
+
+	if (came)
+		stay_soon(&t->conn, turn_now_ms());
+	if (c == NULL || t->conn.state != STAY_UP)
+		return;
+	while (c->via != NULL) /* the one that is ours alone */
+		c = c->via;
+	if (sluice_info(c->s, SLUICE_INFO_LOCAL_ADDR, local, sizeof(local)) <= 0)
+		return;
+	local[strcspn(local, " ")] = '\0';
+	if (address_is_gone(local))
+		down(t, EVENT_CONNECTION, "our address is gone");
 }
 
 /* --- its forwards --------------------------------------------------------------------------------

@@ -32,8 +32,11 @@ struct tunnel {
 	void *arg;
 };
 
-/* o is the tunnel's from now on. 0; EXIT_ERROR: said what is missing. */
-int tunnel_init(struct tunnel *t, const char *name, const struct options *o);
+/*
+ * o is the tunnel's from now on; its first try comes after so long. 0; EXIT_ERROR: said what is
+ * missing.
+ */
+int tunnel_init(struct tunnel *t, const char *name, const struct options *o, uint64_t after_ms);
 void tunnel_fini(struct tunnel *t);
 /* One turn of it: before the loop waits, and after. */
 void tunnel_prepare(struct tunnel *t, struct turn *turn);
@@ -44,6 +47,11 @@ struct tunnel_past tunnel_past(const struct tunnel *t);
 const char *tunnel_state(const struct tunnel *t);
 /* A try now: of a connection that stands, too. */
 void tunnel_reconnect(struct tunnel *t);
+/*
+ * Addresses of this machine came or went: a connection whose own is gone ends now, not when the
+ * server fails to answer, and who waits for long tries again soon.
+ */
+void tunnel_moved(struct tunnel *t, bool came);
 /* No more tries until tunnel_reconnect(). */
 void tunnel_stop(struct tunnel *t);
 /* It is not tried again. */

@@ -1,14 +1,16 @@
 #!/bin/bash
 # sluice tunnel against OpenSSH's sshd and a gateway of Sluice: connections cut with and without a FIN, an old
-# listener that still stands, the gateway restarted, a second agent that takes over. After each the tunnel is back
-# and carries bytes.
+# listener that still stands, the gateway restarted under one agent and under many, a NAT that forgets, an address
+# that changes, a second agent that takes over. After each the tunnel is back and carries bytes.
+# With SLUICE_LONG thousands of agents, or SLUICE_AGENTS.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 : "${SLUICE_BUILD:=$top/build}"
 [ "$(id -u)" = 0 ] || { echo "namespaces need root"; exit 77; }
 [ -n "${SLUICE_TEST_NETNS:-}" ] || SLUICE_TEST_NETNS=yes exec unshare -n -m "$0" "$@"
-for tool in sshd ssh-keygen curl python3; do
+agents=${SLUICE_AGENTS:-${SLUICE_LONG:+2000}}
+for tool in sshd ssh-keygen curl python3 nsenter; do
 	command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || { echo "no $tool"; exit 77; }
 done
 ip link set lo up
@@ -31,12 +33,17 @@ UsePAM no
 PermitRootLogin yes
 CONF
 cat >sluice.conf <<CONF
-ListenAddress 127.0.0.1:2203
+ListenAddress 0.0.0.0:2203
 HostKey $dir/host
 AuthorizedKeysFile $dir/keys/%u
 StrictModes no
 PerSourcePenalties no
 RetryAfter 1
+TargetRule allow 127.0.0.1/32:2204
+${agents:+MaxStartups 200:30:2000}
+MaxListeners 60000
+MaxListenersPerUser 60000
+MaxListenersPerSource 60000
 CONF
 export SLUICE_RUN=$dir/run
 gateway() { # which start it is
@@ -61,11 +68,11 @@ Host *
 	IdentityAgent none
 	StrictHostKeyChecking accept-new
 	Hostname 127.0.0.1
-	ServerAliveInterval 1
 	ReconnectInterval 1
 	ReconnectIntervalMax 1
 Host sshd
 	Port 2201
+	ServerAliveInterval 2
 	User $user
 	RemoteForward 127.0.0.1:2301 127.0.0.1:2204
 	RemoteForward 127.0.0.1:0 127.0.0.1:2204
@@ -126,8 +133,26 @@ Include $dir/config
 CONF
 "$sluice" tunnel --json -F config.agent >agent.out 2>agent.log & agent=$!
 pids+=($agent)
+
+# --- many, of which more is heard when the gateway is restarted -----------------------------------
+cat >herd.conf <<CONF
+UserKnownHostsFile $dir/known
+GlobalKnownHostsFile none
+IdentityFile $dir/id
+IdentityAgent none
+Hostname 127.0.0.1
+Port 2203
+User tester
+Host herd*
+	RemoteForward 127.0.0.1:0 127.0.0.1:2204
+	ReconnectInterval $([ -n "$agents" ] && echo 5 || echo 1)
+CONF
+python3 "$top/tests/chaos/tunnel_herd.py" "$sluice" "${agents:-30}" herd.conf >herd.log 2>&1 & herd=$!
+pids+=($herd)
+
 check "sshd: up" event sshd up 1
 check "gateway: up" event gate up 1
+wait_for '^up: ' herd.log
 port=$(event sshd listening 3 port)
 for p in 2301 2302 2303 "$port"; do check "bytes by port $p" get "$p"; done
 
@@ -157,7 +182,7 @@ status() { python3 status.py "$sluice" "$@"; }
 asked() { "$sluice" tunnel "$@" -F config.agent; }
 check "the socket is its owner's" test "$(stat -c %a status)" = 600
 check "status" status status sshd "h['state'] == 'up' and h['bytes_in'] > 0 and h['channels_total'] >= 3 and [f['port'] for f in h['forwards']] == [2302, 2301, $port]"
-check "status of a host" status status gate "h['state'] == 'up' and h['ups'] == 1 and 'seconds' not in h"
+check "status of a host" status status gate "h['state'] == 'up' and h['ups'] >= 1 and 'seconds' not in h"
 check "status for people" eval "asked status | grep -q '^gate  *up .*remote 2303'"
 check "no such host" refused asked status nobody
 check "no such request" refused asked stop
@@ -171,16 +196,20 @@ def ask(line):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(60)
     s.connect('status')
-    s.sendall(line)
+    try: s.sendall(line)
+    except OSError: pass
     return s
-assert ask(b'x' * 2000).recv(1) == b''  # a line without end
+def turned_away(s):
+    try: return s.recv(1) == b''
+    except ConnectionResetError: return True
+assert turned_away(ask(b'x' * 2000))  # a line without end
 s = ask(b'status\nfollow me\n' * 20)   # as many as lie there, each answered
 f = s.makefile()
 for _ in range(20):
     assert [len(f.readline()) > 2 for _ in range(3)] and 'no such request' in f.readline()
 f.close(); s.close()
 full = [ask(b'follow\n') for _ in range(8)]
-assert all(x.recv(1) for x in full) and ask(b'').recv(1) == b''  # and no more
+assert all(x.recv(1) for x in full) and turned_away(ask(b''))  # and no more
 PY
 check "a crowd at the socket" python3 crowd.py
 asked follow >follow.out 2>follow.log & pids+=($!)
@@ -212,7 +241,7 @@ ups=$(n_of gate up)
 kill -9 $control $dataplane
 wait $control $dataplane 2>/dev/null
 gateway 2
-check "sshd, silent: noticed" test "$(event sshd down 2 reason)" = "the server does not answer"
+wait_for '"reason":"the server does not answer".*"host":"sshd"' agent.out
 wait_for '"kind":"tunnel".*"host":"sshd"' agent.out # its port is not given yet
 kill -9 "$session"
 check "sshd, silent: back" back sshd 2
@@ -234,6 +263,48 @@ ups=$(n_of gate up)
 check "reconnect, of one that is up" asked reconnect gate
 check "reconnect, of one that is up: back" back gate "$ups"
 check "followed" python3 events.py follow.out gate up 2
+
+# --- F-18: a NAT that forgets, and an address that changes ---------------------------------------
+if [ -c /dev/net/tun ]; then
+	unshare -n sleep 600 & there=$!
+	pids+=($there)
+	inside() { nsenter -t $there -n "$@"; }
+	python3 "$top/tests/chaos/tunnel_nat.py" $there "$dir/answer" >nat.log 2>&1 & nat=$!
+	pids+=($nat)
+	wait_for serving nat.log
+	sed '/^Host sshd/,$d; s/127.0.0.1/10.9.1.1/' config >config.roams
+	cat >>config.roams <<CONF
+Host roams
+	Port 2203
+	ServerAliveInterval 2
+	User tester
+	RemoteForward 127.0.0.1:2306 $dir/answer
+CONF
+	nsenter -t $there -n "$sluice" tunnel --json -F config.roams >roams.out 2>roams.log & roams=$!
+	pids+=($roams)
+	one_owner() {
+		"$SLUICE_BUILD/control/sluicectl" -t show listeners >listeners
+		[ "$(grep -c $'\t2306\t' listeners)" = 1 ] || { cat listeners; false; }
+	}
+	roams() { python3 events.py roams.out roams "$@"; }
+	check "behind a NAT: up" roams up 1
+	check "behind a NAT: bytes" get 2306
+	ups=$(grep -c '"event":"up"' roams.out)
+	kill -USR1 $nat
+	check "a NAT that forgets: back" roams up $((ups + 1))
+	check "a NAT that forgets: one owner" one_owner
+	check "a NAT that forgets: bytes" get 2306
+	ups=$(grep -c '"event":"up"' roams.out)
+	inside ip addr del 10.9.0.2/24 dev inside
+	wait_for '"reason":"our address is gone"' roams.out
+	inside ip addr add 10.9.0.3/24 dev inside
+	inside ip route replace default dev inside
+	check "another address: back" roams up $((ups + 1))
+	check "another address: one owner" one_owner
+	check "another address: bytes" get 2306
+else
+	echo "skipped: no /dev/net/tun for a NAT"
+fi
 
 # --- an agent that hangs, and its port taken over by one that started later ----------------------
 kill -STOP $agent
@@ -258,13 +329,16 @@ last=$(python3 events.py nobody.out nobody attempt 2 kind count remaining)
 check "and are counted" test "$last $(python3 events.py nobody.out nobody over 1 code)" = "connection 2 0 1037"
 last=$(python3 events.py nobody.out taken attempt 1 kind count remaining)
 check "those of a tunnel as well" test "$last $(python3 events.py nobody.out taken over 1 code)" = "tunnel 1 0 10057"
-for p in $second $agent; do
+check "many: back" wait $herd
+wait_for '^back: ' herd.log
+cat herd.log
+for p in $second $agent ${roams:-}; do
 	kill "$p"
 	wait "$p"
 	[ $? = 0 ] || { echo "FAILED: SIGTERM ends it with 0"; failures=$((failures + 1)); }
 done
-for log in agent second nobody follow control.1 control.2; do
-	grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $log.log || continue
+for log in agent second nobody follow roams herd.0 control.1 control.2; do
+	[ -f $log.log ] && grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $log.log || continue
 	echo "FAILED: $log.log"
 	cat $log.log
 	failures=$((failures + 1))

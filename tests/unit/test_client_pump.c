@@ -216,6 +216,7 @@ static void ask_again(int at_once)
 	cr_expect(remotes_done(&asked.m));
 	cr_expect_eq(remotes_refused(&asked.m), 0);
 	cr_expect_eq(asked.told, 3);
+	remotes_fini(&asked.m);
 }
 
 Test(client_pump, a_listener_that_is_refused_or_given_at_once_is_so_once)

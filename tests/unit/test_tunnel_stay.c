@@ -63,6 +63,29 @@ Test(stay, somebody_wants_it_again_whatever_became_of_it)
 	cr_assert_eq(stay_step(&s, 6000), STAY_DO_TRY);
 }
 
+Test(stay, a_way_that_is_back_is_tried_within_an_interval)
+{
+	struct stay s = fresh(STAY_ALWAYS, 0);
+	struct stay_attempt a;
+	uint64_t at;
+
+	for (int i = 0; i < 8; i++) {
+		cr_assert(stay_down(&s, 0, s.at_ms, &a));
+		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
+	}
+	cr_assert(stay_down(&s, 0, 500000, &a));
+	cr_assert_geq(s.at_ms, 530000);
+	stay_soon(&s, 500000);
+	cr_assert(s.at_ms > 500000 && s.at_ms <= 500000 + usual.interval_ms);
+	at = s.at_ms;
+	stay_soon(&s, 490000 + usual.interval_ms);
+	cr_assert_leq(s.at_ms, at, "never later");
+	cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
+	cr_assert(stay_down(&s, 100, 600000, &a));
+	stay_soon(&s, 600000);
+	cr_assert_gt(s.at_ms, 700000, "the server said so");
+}
+
 Test(stay, what_may_be_asked_of_an_agent)
 {
 	static const char *const bad[] = {"",      "stat",   "status ", "follow x", "stop",
