@@ -260,6 +260,12 @@ struct sluice_ops {
 	 */
 	void (*on_connection_status)(void *arg, struct sluice *s, enum sluice_status_event event,
 				     int err, const char *text);
+	/*
+	 * Of UpdateHostKeys ask: the server has proved n other keys of its own, and gone of those
+	 * that are known it has no more. 1: the files are changed; 0: not, as without this entry.
+	 */
+	int (*on_hostkeys)(void *arg, struct sluice *s, const struct sluice_hostkey *keys,
+			   unsigned int n, unsigned int gone);
 };
 
 /* --- the connection -------------------------------------------------------------------------- */

@@ -61,6 +61,7 @@ enum config_id {
 	CONFIG_IPQOS,
 	CONFIG_KBD_INTERACTIVE_AUTHENTICATION,
 	CONFIG_KEX_ALGORITHMS,
+	CONFIG_KNOWN_HOSTS_COMMAND,
 	CONFIG_LOCAL_COMMAND,
 	CONFIG_LOCAL_FORWARD,
 	CONFIG_LOG_LEVEL,
@@ -170,6 +171,17 @@ struct config_identity {
 };
 bool config_identity(struct config *c, size_t i, struct config_identity *ret)
 	__attribute__((warn_unused_result));
+/* A token of one keyword's own. */
+struct config_token {
+	char name;
+	const char *value;
+};
+/*
+ * The words of a command that is run without a shell, with tokens replaced, extra's too; NULL
+ * behind the last, all good as long as the config. 0; -EINVAL with why in config_errors().
+ */
+int config_command(struct config *c, enum config_id id, const struct config_token *extra, size_t n,
+		   const char *argv[CONF_ARGS_MAX + 1]) __attribute__((warn_unused_result));
 /* Names on Host lines of the files read that are no patterns, each once. */
 const struct conf_strs *config_hosts(const struct config *c);
 const char *config_host_given(const struct config *c); /* as the user named it */

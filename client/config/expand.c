@@ -186,7 +186,22 @@ static const char *tilde(const struct config *c, const char *p, struct out *o)
 	return p + n;
 }
 
-int config_expand(struct config *c, const char *text, unsigned int how, char *buf, size_t size)
+/* More tokens, for one text. */
+struct extra {
+	const struct config_token *v;
+	size_t n;
+};
+
+static const char *extra_token(const struct extra *extra, char which)
+{
+	for (size_t i = 0; extra != NULL && i < extra->n; i++)
+		if (extra->v[i].name == which)
+			return extra->v[i].value;
+	return NULL;
+}
+
+static int expand(struct config *c, const char *text, unsigned int how, const struct extra *extra,
+		  char *buf, size_t size)
 {
 	struct out o = {buf, 0, size, false};
 	const char *p = text;
@@ -204,8 +219,11 @@ int config_expand(struct config *c, const char *text, unsigned int how, char *bu
 				goto unknown;
 			continue;
 		}
-		if (*p == '%' && (how & (EXPAND_TOKENS | EXPAND_PROXY)) != 0)
-			value = token(c, *++p, how, tmp, sizeof(tmp));
+		if (*p == '%' && (how & (EXPAND_TOKENS | EXPAND_PROXY)) != 0) {
+			value = extra_token(extra, *++p);
+			if (value == NULL)
+				value = token(c, *p, how, tmp, sizeof(tmp));
+		}
 		if (value == NULL)
 			goto unknown;
 		put(&o, value);
@@ -214,6 +232,39 @@ int config_expand(struct config *c, const char *text, unsigned int how, char *bu
 unknown:
 	config_say(c, &c->errors, NULL, "no such token, variable or user in \"%.200s\"", text);
 	return -EINVAL;
+}
+
+int config_expand(struct config *c, const char *text, unsigned int how, char *buf, size_t size)
+{
+	return expand(c, text, how, NULL, buf, size);
+}
+
+int config_command(struct config *c, enum config_id id, const struct config_token *extra, size_t n,
+		   const char *argv[CONF_ARGS_MAX + 1])
+{
+	const struct extra more = {extra, n};
+	char buf[CONFIG_TEXT_MAX];
+	int words = args_split(&c->arena, config_text(c, id), argv, CONF_ARGS_MAX);
+
+	if (words <= 0)
+		config_say(c, &c->errors, NULL, "%s: no command", config_kws[id].name);
+	for (int i = 0; i < words; i++) {
+		int r = expand(c, argv[i], config_kws[id].expand, &more, buf, sizeof(buf));
+
+		if (r < 0)
+			return r;
+		argv[i] = arena_strdup(&c->arena, buf);
+		if (argv[i] == NULL)
+			return -ENOMEM;
+	}
+	if (words > 0 && *argv[0] != '/') {
+		config_say(c, &c->errors, NULL, "%s: %.200s: not from the root",
+			   config_kws[id].name, argv[0]);
+		return -EINVAL;
+	}
+	if (words > 0)
+		argv[words] = NULL;
+	return words > 0 ? 0 : words < 0 ? words : -EINVAL;
 }
 
 int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)

@@ -105,6 +105,37 @@ static int hosts_init(const struct sluice *s, struct hosts *h)
 	return r;
 }
 
+/* A key as the program is told of it, with its texts. */
+struct told {
+	struct sluice_hostkey k;
+	char md5[128], sha1[64], sha256[64], *line;
+};
+
+/* whole: with its certificate. False: no memory. */
+static bool told_init(struct told *t, const struct sluice *s, const struct key *whole)
+{
+	const struct key *k = key_plain(whole);
+
+	*t = (struct told){.line = key_line(k)};
+	(void)!key_fingerprint_as(k, HASH_MD5, t->md5, sizeof(t->md5));
+	(void)!key_fingerprint_as(k, HASH_SHA1, t->sha1, sizeof(t->sha1));
+	(void)!key_fingerprint_as(k, HASH_SHA256, t->sha256, sizeof(t->sha256));
+	t->k = (struct sluice_hostkey){
+		.host = s->set.hostname,
+		.port = (uint16_t)s->set.port,
+		.algorithm = "",
+		.type = key_type(k),
+		.line = t->line,
+		.md5 = t->md5,
+		.sha1 = t->sha1,
+		.sha256 = t->sha256,
+		.certificate = k != whole,
+		.known_text = "",
+	};
+	t->k.blob = key_blob(whole, &t->k.blob_len);
+	return t->line != NULL;
+}
+
 /* --- the key it shows ------------------------------------------------------------------------ */
 
 static bool given(const struct sluice *s, const struct key *k)
@@ -170,38 +201,25 @@ static bool settle(struct sluice *s, const struct hosts *h, const struct key *k,
 
 void hostkey_judge(struct sluice *s, const struct ssh_act *a)
 {
-	const struct key *k = key_plain(a->hostkey);
-	char md5[128] = "MD5:", sha1[64] = "", sha256[64] = "", text[KNOWN_TEXT_MAX] = "";
-	char *line = key_line(k);
-	struct sluice_hostkey told = {
-		.host = s->set.hostname,
-		.port = (uint16_t)s->set.port,
-		.algorithm = (const char *)a->bytes.p,
-		.type = key_type(k),
-		.line = line,
-		.md5 = md5,
-		.sha1 = sha1,
-		.sha256 = sha256,
-		.certificate = k != a->hostkey,
-		.known_text = text,
-	};
+	char text[KNOWN_TEXT_MAX] = "";
 	struct known_found f = {0};
+	struct told t;
 	struct hosts h;
 	bool yes = false;
 	int r = hosts_init(s, &h);
 
-	told.blob = key_blob(a->hostkey, &told.blob_len);
-	(void)!key_fingerprint_as(k, HASH_MD5, md5, sizeof(md5));
-	(void)!key_fingerprint_as(k, HASH_SHA1, sha1, sizeof(sha1));
-	(void)!key_fingerprint_as(k, HASH_SHA256, sha256, sizeof(sha256));
-	memcpy(s->hostkey_sha256, sha256, sizeof(sha256));
-	if (r == 0 && line != NULL) {
+	if (!told_init(&t, s, a->hostkey))
+		r = -ENOMEM;
+	t.k.algorithm = (const char *)a->bytes.p;
+	t.k.known_text = text;
+	memcpy(s->hostkey_sha256, t.sha256, sizeof(t.sha256));
+	if (r == 0) {
 		r = judge(s, &h, a->hostkey, &f, text);
-		note(s, SLUICE_LOG_INFO, "host key %s %s: %s", told.type, sha256, text);
-		yes = settle(s, &h, a->hostkey, r, &f, &told);
+		note(s, SLUICE_LOG_INFO, "host key %s %s: %s", t.k.type, t.sha256, text);
+		yes = settle(s, &h, a->hostkey, r, &f, &t.k);
 	}
 	hosts_fini(&h);
-	free(line);
+	free(t.line);
 	(void)ssh_brain_hostkey_answer(s->brain, a->id, yes);
 }
 
@@ -236,12 +254,41 @@ void hostkeys_forget(struct sluice *s)
 	s->learning = NULL;
 }
 
+/* The program is asked, where the settings say so. */
+static bool wanted(struct sluice *s, const struct known_update *u)
+{
+	struct sluice_hostkey list[KNOWN_KEYS_MAX];
+	unsigned int n = known_update_new_keys(u), made = 0;
+	struct told *t;
+	bool yes = false;
+
+	if (s->set.update_hostkeys != UPDATE_ASK)
+		return true;
+	t = calloc(n + 1, sizeof(*t));
+	while (t != NULL && made < n && told_init(&t[made], s, known_update_key(u, made))) {
+		list[made] = t[made].k;
+		made++;
+	}
+	if (t != NULL && made == n && s->ops.on_hostkeys != NULL) {
+		s->callbacks++;
+		yes = s->ops.on_hostkeys(s->arg, s, list, n, known_update_old_keys(u)) == 1;
+		s->callbacks--;
+	}
+	while (made > 0)
+		free(t[--made].line);
+	free(t);
+	return yes;
+}
+
 static void learned(struct sluice *s)
 {
 	struct known_update *u = s->learning->update;
 	unsigned int new = known_update_new_keys(u), old = known_update_old_keys(u);
-	int r = known_update_apply(u);
+	int r;
 
+	if (!wanted(s, u))
+		return;
+	r = known_update_apply(u);
 	if (r < 0)
 		note(s, SLUICE_LOG_INFO, "UpdateHostKeys: %s", sluice_strerror(r));
 	else

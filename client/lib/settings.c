@@ -230,12 +230,12 @@ static const struct choice log_levels[] = {
 static const struct choice agent_auths[] = {
 	{"no", AGENT_NO}, {"yes", AGENT_YES}, {"require", AGENT_REQUIRE}, {NULL, 0}};
 static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
-static const struct choice checkings[] = {{"ask", KNOWN_ASK},
-					  {"accept-new", KNOWN_ACCEPT_NEW},
-					  {"yes", KNOWN_STRICT},
-					  {"no", KNOWN_LAX},
-					  {"off", KNOWN_LAX},
-					  {NULL, 0}};
+static const struct choice updates[] = {{"no", UPDATE_NO},    {"yes", UPDATE_YES},
+					{"ask", UPDATE_ASK},  {"true", UPDATE_YES},
+					{"false", UPDATE_NO}, {NULL, 0}};
+static const struct choice checkings[] = {{"ask", KNOWN_ASK},    {"accept-new", KNOWN_ACCEPT_NEW},
+					  {"yes", KNOWN_STRICT}, {"no", KNOWN_LAX},
+					  {"off", KNOWN_LAX},    {NULL, 0}};
 
 #define KW(name_, kind_, field, dflt_, ...)                                                        \
 	{                                                                                          \
@@ -340,7 +340,7 @@ static const struct keyword keywords[] = {
 	KW("TCPNoDelay", KIND_BOOL, tcp_nodelay, "yes", .frozen = true),
 	KW("TransferRate", KIND_SIZE, transfer_rate, "0", .max = UINT64_MAX),
 	KW("TryAllAuthMethods", KIND_BOOL, try_all, "no"),
-	KW("UpdateHostKeys", KIND_BOOL, update_hostkeys, "no"),
+	KW("UpdateHostKeys", KIND_CHOICE, update_hostkeys, "no", .choices = updates),
 	KW("User", KIND_TEXT, user, "", .frozen = true, .utf8 = true),
 	KW("UserKnownHostsFile", KIND_TEXT, user_files, "~/.ssh/known_hosts ~/.ssh/known_hosts2"),
 	KW("VersionPattern", KIND_TEXT, version_pattern, "*SSH-1.99-*,*SSH-2.0-*", .frozen = true),

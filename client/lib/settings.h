@@ -27,6 +27,7 @@ enum auth_mode {
 	AUTH_CUSTOM,
 };
 
+enum update_hostkeys { UPDATE_NO, UPDATE_YES, UPDATE_ASK };
 enum agent_auth { AGENT_NO, AGENT_YES, AGENT_REQUIRE };
 
 struct settings {
@@ -51,7 +52,8 @@ struct settings {
 	char *accept_fingerprints, *accept_keys, *accept_ca;
 	char *user_files, *global_files, *host_alias, *revoked_keys;
 	uint32_t strict_hostkey; /* enum known_strict */
-	bool accept_any, hash_hosts, update_hostkeys;
+	uint32_t update_hostkeys; /* enum update_hostkeys */
+	bool accept_any, hash_hosts;
 	uint32_t log_level;
 	uint64_t window;
 	bool window_auto;

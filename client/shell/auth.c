@@ -25,6 +25,13 @@ static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *
 	return conn_hostkey(arg, k);
 }
 
+static int on_hostkeys(void *arg, struct sluice *s, const struct sluice_hostkey *keys,
+		       unsigned int n, unsigned int gone)
+{
+	(void)s;
+	return conn_hostkeys(arg, keys, n, gone);
+}
+
 static void on_banner(void *arg, struct sluice *s, const char *text, size_t len)
 {
 	(void)arg;
@@ -193,6 +200,7 @@ void conn_ops_fill(struct sluice_ops *ops)
 {
 	ops->on_log = on_log;
 	ops->on_hostkey = on_hostkey;
+	ops->on_hostkeys = on_hostkeys;
 	ops->on_banner = on_banner;
 	ops->on_password = on_password;
 	ops->on_kbdint = on_kbdint;

@@ -415,7 +415,11 @@ int conn_begin(struct conn *c)
 	c->begun = true;
 	c->state = CONN_WAY;
 	conn_identities(c);
-	conn_hostkey_order(c);
+	r = conn_hostkey_order(c);
+	if (r < 0) {
+		over(c, -SLUICE_E_HOSTKEY_REJECTED);
+		return r;
+	}
 	say(SAY_DEBUG, "Connecting to %s port %u.", c->host, c->port);
 	r = c->via != NULL ? begin_via(c) : begin_reach(c);
 	if (r < 0)

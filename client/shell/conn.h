@@ -69,6 +69,10 @@ bool conn_agent_path(struct conn *c, char *buf, size_t size);
 void conn_identities_free(struct conn *c);
 /* hostkey.c: 1: it is the server. */
 int conn_hostkey(struct conn *c, const struct sluice_hostkey *k);
-void conn_hostkey_order(struct conn *c);
+/* Negative, said: what is known cannot be told. */
+int conn_hostkey_order(struct conn *c);
+/* It has proved other keys of its own: 1: they are learned. */
+int conn_hostkeys(struct conn *c, const struct sluice_hostkey *keys, unsigned int n,
+		  unsigned int gone);
 
 #endif

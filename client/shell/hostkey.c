@@ -5,93 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "client/ask.h"
-#include "client/known/known.h"
-#include "client/shell/conn.h"
+#include "client/shell/hostfiles.h"
 #include "client/shell/say.h"
-
-/* What known_look() is told, with the texts it points to. */
-struct files {
-	struct known_conf conf;
-	const char *file[KNOWN_FILES_MAX];
-	char *copy[KNOWN_FILES_MAX + 1];
-	unsigned int n;
-};
-
-/* A file's name; *ret NULL: it is none. What cannot be told is no file that does not exist (S-67).
- */
-static int file_name(struct config *config, enum config_id id, size_t i, char **ret)
-{
-	char path[CONFIG_TEXT_MAX];
-	int n;
-
-	*ret = NULL;
-	if (strcasecmp(config_list(config, id)->v[i], "none") == 0)
-		return 0;
-	n = config_expanded(config, id, i, path, sizeof(path));
-	if (n < 0)
-		say(SAY_ERROR, "%s", config_errors(config));
-	if (n <= 0)
-		return n;
-	*ret = strdup(path);
-	return *ret != NULL ? 0 : -ENOMEM;
-}
-
-static int files_add(struct files *f, struct config *config, enum config_id id)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < config_list(config, id)->n && f->n < KNOWN_FILES_MAX;
-	     i++) {
-		r = file_name(config, id, i, &f->copy[f->n]);
-		f->file[f->n] = f->copy[f->n];
-		f->n += f->copy[f->n] != NULL;
-	}
-	return r;
-}
-
-/* Whatever it says, files_fini(). */
-static int files_init(struct files *f, const struct conn *c)
-{
-	static const struct {
-		const char *name;
-		enum known_strict strict;
-	} levels[] = {{"ask", KNOWN_ASK},
-		      {"accept-new", KNOWN_ACCEPT_NEW},
-		      {"yes", KNOWN_STRICT},
-		      {"no", KNOWN_LAX}};
-	int r;
-
-	*f = (struct files){.conf = {.file = f->file}};
-	r = files_add(f, c->config, CONFIG_USER_KNOWN_HOSTS_FILE);
-	f->conf.n_user_files = f->n;
-	if (r == 0)
-		r = files_add(f, c->config, CONFIG_GLOBAL_KNOWN_HOSTS_FILE);
-	f->conf.n_files = f->n;
-	f->conf.alias = config_text(c->config, CONFIG_HOST_KEY_ALIAS);
-	f->conf.hash = config_yes(c->config, CONFIG_HASH_KNOWN_HOSTS);
-	f->conf.ca_algs = config_text(c->config, CONFIG_CA_SIGNATURE_ALGORITHMS);
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (config_is(c->config, CONFIG_STRICT_HOST_KEY_CHECKING, levels[i].name))
-			f->conf.strict = levels[i].strict;
-	if (r == 0 && config_text(c->config, CONFIG_REVOKED_HOST_KEYS) != NULL)
-		r = file_name(c->config, CONFIG_REVOKED_HOST_KEYS, 0, &f->copy[KNOWN_FILES_MAX]);
-	f->conf.revoked = f->copy[KNOWN_FILES_MAX];
-	return r;
-}
-
-static void files_fini(struct files *f)
-{
-	for (size_t i = 0; i <= KNOWN_FILES_MAX; i++)
-		free(f->copy[i]);
-}
-
-static struct known_host host_of(const struct conn *c)
-{
-	return (struct known_host){.host = c->host, .port = c->port, .now = (uint64_t)time(NULL)};
-}
+#include "client/shell/tty.h"
 
 /* "192.0.2.1 port 22" without its port; "" where there is none, as behind a jump host. */
 static void address(const struct conn *c, char *buf, size_t size)
@@ -113,13 +32,6 @@ static bool is_loopback(const struct conn *c)
 	return inet_pton(AF_INET6, addr, &a6) == 1 && IN6_IS_ADDR_LOOPBACK(&a6);
 }
 
-static const char *fingerprint(const struct conn *c, const struct sluice_hostkey *k)
-{
-	return config_is(c->config, CONFIG_FINGERPRINT_HASH, "MD5")    ? k->md5
-	       : config_is(c->config, CONFIG_FINGERPRINT_HASH, "SHA1") ? k->sha1
-								       : k->sha256;
-}
-
 /* yes, no, or the fingerprint, which is better than yes. */
 static bool question(const struct conn *c, const struct sluice_hostkey *k)
 {
@@ -136,22 +48,23 @@ static bool question(const struct conn *c, const struct sluice_hostkey *k)
 	address(c, addr, sizeof(addr));
 	say(SAY_QUIET, "The authenticity of host '%s%s%s%s' can't be established.", c->host,
 	    *addr != '\0' ? " (" : "", addr, *addr != '\0' ? ")" : "");
-	say(SAY_QUIET, "%s key fingerprint is %s.", k->type, fingerprint(c, k));
+	say(SAY_QUIET, "%s key fingerprint is %s.", k->type, hostkey_fingerprint(c, k));
 	for (;;) {
 		int n = ask_shown(prompt, answer, sizeof(answer));
 
 		if (n < 0 || strcasecmp(answer, "no") == 0)
 			return false;
-		if (strcasecmp(answer, "yes") == 0 || strcmp(answer, fingerprint(c, k)) == 0)
+		if (strcasecmp(answer, "yes") == 0 ||
+		    strcmp(answer, hostkey_fingerprint(c, k)) == 0)
 			return true;
 		prompt = "Please type 'yes', 'no' or the fingerprint: ";
 	}
 }
 
-static void add(const struct conn *c, const struct files *f, const struct known_host *h,
-		const struct key *key, const struct sluice_hostkey *k)
+static void add(const struct conn *c, const struct hostfiles *f, const struct key *key,
+		const struct sluice_hostkey *k)
 {
-	int r = known_add(&f->conf, h, key);
+	int r = known_add(&f->conf, &f->host, key);
 
 	if (r == 0)
 		say(SAY_INFO, "Warning: Permanently added '%s' (%s) to the list of known hosts.",
@@ -182,34 +95,33 @@ static void tell(const struct conn *c, const struct known_found *found, const st
 
 static int judge(struct conn *c, const struct sluice_hostkey *k, const struct key *key)
 {
-	struct known_host h = host_of(c);
 	struct known_found found = {0};
 	const char *file = NULL;
-	struct files f;
+	struct hostfiles f;
 	int r;
 
-	r = files_init(&f, c);
+	r = hostfiles_init(&f, c, k);
 	if (r == 0)
-		r = known_look(&f.conf, &h, key, &found, &file);
+		r = known_look(&f.conf, &f.host, key, &found, &file);
 	if (r < 0) {
 		say(SAY_ERROR, "host keys%s%s: %s", file != NULL ? ": " : "",
 		    file != NULL ? file : "", strerror(-r));
-		files_fini(&f);
+		hostfiles_fini(&f);
 		return 0;
 	}
-	tell(c, &found, &h, key);
+	tell(c, &found, &f.host, key);
 	switch (known_act(&f.conf, &found)) {
 	case KNOWN_ACCEPT:
 		r = 1;
 		break;
 	case KNOWN_ADD:
-		add(c, &f, &h, key, k);
+		add(c, &f, key, k);
 		r = 1;
 		break;
 	case KNOWN_QUESTION:
 		r = question(c, k);
 		if (r == 1)
-			add(c, &f, &h, key, k);
+			add(c, &f, key, k);
 		break;
 	case KNOWN_DISTRUST:
 		say(SAY_ERROR, "Password authentication, agent and port forwarding are disabled to "
@@ -220,7 +132,9 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 	case KNOWN_REFUSE:
 		r = 0;
 	}
-	files_fini(&f);
+	if (r == 1 && !c->untrusted)
+		hostfiles_learn(&f, c);
+	hostfiles_fini(&f);
 	return r;
 }
 
@@ -232,7 +146,7 @@ int conn_hostkey(struct conn *c, const struct sluice_hostkey *k)
 	c->met = true;
 	say(SAY_DEBUG, "Server host key: %s %s", k->type, k->sha256);
 	if (config_yes(c->config, CONFIG_VISUAL_HOST_KEY))
-		say(SAY_INFO, "Host key fingerprint is %s", fingerprint(c, k));
+		say(SAY_INFO, "Host key fingerprint is %s", hostkey_fingerprint(c, k));
 	if (config_yes(c->config, CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST) && is_loopback(c)) {
 		say(SAY_DEBUG, "Forcing accepting of host key for loopback/localhost.");
 		return 1;
@@ -245,17 +159,55 @@ int conn_hostkey(struct conn *c, const struct sluice_hostkey *k)
 }
 
 /* Algorithms by which the host shows a key that is known go first, unless they were said. */
-void conn_hostkey_order(struct conn *c)
+int conn_hostkey_order(struct conn *c)
 {
-	struct known_host h = host_of(c);
 	char algs[CONFIG_TEXT_MAX];
-	struct files f;
+	struct hostfiles f;
+	int r;
 
 	if (config_given(c->config, CONFIG_HOST_KEY_ALGORITHMS))
-		return;
-	if (files_init(&f, c) == 0 &&
-	    known_order(&f.conf, &h, config_text(c->config, CONFIG_HOST_KEY_ALGORITHMS), algs,
+		return 0;
+	r = hostfiles_init(&f, c, NULL);
+	if (r == 0 &&
+	    known_order(&f.conf, &f.host, config_text(c->config, CONFIG_HOST_KEY_ALGORITHMS), algs,
 			sizeof(algs)) >= 0)
 		(void)sluice_set(c->s, "HostKeyAlgorithms", algs);
-	files_fini(&f);
+	hostfiles_fini(&f);
+	return r;
+}
+
+/* --- other keys of the server's -------------------------------------------------------------- */
+
+static bool update_ask(void)
+{
+	char answer[16];
+
+	for (int tries = 0; tries < 3; tries++) {
+		if (ask_shown("Accept updated hostkeys? (yes/no): ", answer, sizeof(answer)) < 0 ||
+		    strcasecmp(answer, "no") == 0)
+			return false;
+		if (strcasecmp(answer, "yes") == 0)
+			return true;
+	}
+	return false;
+}
+
+int conn_hostkeys(struct conn *c, const struct sluice_hostkey *keys, unsigned int n,
+		  unsigned int gone)
+{
+	bool raw = tty_is_raw(), yes;
+
+	if (config_yes(c->config, CONFIG_BATCH_MODE))
+		return 0;
+	tty_restore();
+	say(SAY_INFO,
+	    "The server has updated its host keys; the key it is known by vouches for that.");
+	for (unsigned int i = 0; i < n; i++)
+		say(SAY_INFO, "New hostkey: %s %s", keys[i].type, hostkey_fingerprint(c, &keys[i]));
+	if (gone > 0)
+		say(SAY_INFO, "Obsolete hostkeys: %u", gone);
+	yes = update_ask();
+	if (raw)
+		tty_raw(STDIN_FILENO);
+	return yes;
 }

@@ -283,24 +283,6 @@ void options_fini(struct options *o)
 	*o = (struct options){0};
 }
 
-/* What a file may ask for and this version does not do is not left out in silence. */
-static void warn(const struct options *o)
-{
-	static const struct {
-		enum config_id id;
-		const char *name;
-	} later[] = {
-		{CONFIG_UPDATE_HOST_KEYS, "UpdateHostKeys"},
-	};
-
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (config_given(o->config, later[i].id) &&
-		    !config_is(o->config, later[i].id, "no"))
-			fprintf(stderr, "%s is not supported by sluice and has no effect\n",
-				later[i].name);
-	fputs(config_warnings(o->config, false), stderr);
-}
-
 int options_load(struct options *o)
 {
 	enum say_level level = SAY_INFO;
@@ -315,7 +297,7 @@ int options_load(struct options *o)
 	say_level_find(config_text(o->config, CONFIG_LOG_LEVEL), &level);
 	say_level_set(level);
 	if (level >= SAY_ERROR && level != SAY_QUIET)
-		warn(o);
+		fputs(config_warnings(o->config, false), stderr);
 	if (level >= SAY_DEBUG)
 		fputs(config_warnings(o->config, true), stderr);
 	return 0;

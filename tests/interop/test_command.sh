@@ -377,6 +377,57 @@ first_word() { rm -f new; s ssh -o UserKnownHostsFile="$dir/new" -o "$1" sshd tr
 check "HostKeyAlias" first_word HostKeyAlias=other 'other '
 check "HashKnownHosts" first_word HashKnownHosts=yes '|1|'
 
+# Other keys of a server's, once it has proved them; those it has no more.
+ed=$(cut -d' ' -f1,2 host.pub) rsa=$(cut -d' ' -f1,2 rsa.pub) old=$(cut -d' ' -f1,2 id.pub)
+updates() { # lines of known hosts before, keys there behind, options…
+	local want=$2
+	printf '%s\n' "$1" >updated
+	shift 2
+	s ssh -o UserKnownHostsFile="$dir/updated" -o HostKeyAlgorithms=ssh-ed25519,rsa-sha2-512 "$@" sshd true 2>said &&
+		[ "$(awk '{ print $2, $3 }' updated | sort)" = "$(printf '%s\n' "$want" | sort)" ] || { cat updated said; return 1; }
+}
+mine='[127.0.0.1]:2201'
+check "UpdateHostKeys yes: another key of the server's is learned" updates "$mine $ed" "$ed"$'\n'"$rsa" -o UpdateHostKeys=yes
+check "the key of before is among them, once" [ "$(grep -c ed25519 updated)" = 1 ]
+check "UpdateHostKeys yes: one it has no more goes" updates "$mine $ed"$'\n'"$mine $rsa"$'\n'"$mine $old" \
+	"$ed"$'\n'"$rsa" -o UpdateHostKeys=yes
+check "files of one's own: nothing is learned unless it is said" updates "$mine $ed" "$ed"
+hidden() { echo "$mine $ed" >hidden; ssh-keygen -q -Hf hidden >/dev/null 2>&1; cat hidden; }
+check "a host that is hidden stays hidden" updates "$(hidden)" "$ed"$'\n'"$rsa" \
+	-o UpdateHostKeys=yes -o HashKnownHosts=yes
+check "both lines are hidden" [ "$(grep -c '^|1|' updated)" = 2 ]
+yes_or_no() { # answer
+	printf '#!/bin/sh\necho "$1" >>%s/asked\necho %s\n' "$dir" "$1" >answers
+	chmod +x answers
+	rm -f asked
+}
+asked_about() { # answer, keys there behind
+	yes_or_no "$1"
+	SSH_ASKPASS=$dir/answers SSH_ASKPASS_REQUIRE=force updates "$mine $ed" "$2" -o UpdateHostKeys=ask -o BatchMode=no &&
+		grep -q 'Accept updated hostkeys' asked && grep -q "New hostkey: ssh-rsa SHA256:" said
+}
+check "UpdateHostKeys ask: yes" asked_about yes "$ed"$'\n'"$rsa"
+check "UpdateHostKeys ask: no" asked_about no "$ed"
+
+# What a command says is known.
+cat >knows <<SH
+#!/bin/sh
+echo "\$@" >>$dir/knows.log
+[ ! -e $dir/knows.fails ] || exit 3
+echo "$mine $ed"
+SH
+chmod +x knows
+known_by() { s ssh -o UserKnownHostsFile=none -o StrictHostKeyChecking=yes -o "KnownHostsCommand=$1" "${@:2}" sshd true; }
+check "KnownHostsCommand: a key it says" known_by "$dir/knows %I %H %t %n '%f' %K"
+check "it was asked for the order, and for the key" [ "$(cat knows.log)" = "ORDER $mine NONE sshd NONE NONE
+HOSTNAME $mine ssh-ed25519 sshd $(ssh-keygen -lf host.pub | cut -d' ' -f2) ${ed#* }" ]
+check "KnownHostsCommand: a token that does not exist" status 255 known_by "$dir/knows %Q"
+check "KnownHostsCommand: no path" status 255 known_by "sh $dir/knows"
+check "KnownHostsCommand: another key" status 255 known_by "/bin/echo $mine $old"
+check "KnownHostsCommand none" status 255 known_by none
+touch knows.fails
+check "KnownHostsCommand: one that fails lets nobody pass" status 255 s ssh -o KnownHostsCommand="$dir/knows" sshd true
+
 # --- what is set ----------------------------------------------------------------------------------------
 check "PubkeyAuthentication no" status 255 s ssh -o PubkeyAuthentication=no sshd true
 check "PreferredAuthentications" status 255 s ssh -o PreferredAuthentications=password sshd true

@@ -224,7 +224,7 @@ Test(client_config, what_is_not_supported_is_said_when_it_matters)
 {
 	struct config *c = read_text("a",
 				     "ControlMaster no\nTunnel yes\nControlMaster yes\n"
-				     "Host b\nKnownHostsCommand x\n",
+				     "Host b\nVerifyHostKeyDNS yes\n",
 				     0);
 
 	cr_expect_str_eq(config_warnings(c, false),
@@ -267,6 +267,27 @@ Test(client_config, tokens)
 	cr_expect_eq(config_expanded(c, CONFIG_PROXY_COMMAND, 0, buf, sizeof(buf)), -EINVAL);
 	cr_assert_gt(config_expanded(c, CONFIG_REMOTE_COMMAND, 0, buf, sizeof(buf)), 0);
 	cr_expect_str_eq(buf, "echo u");
+	config_free(c);
+}
+
+Test(client_config, commands_without_a_shell)
+{
+	static const char text[] = "KnownHostsCommand /bin/x '%H a' %n%% \"%h\" # no word\n";
+	const struct config_token own[] = {{'H', "own"}, {'h', "mine"}};
+	const char *argv[CONF_ARGS_MAX + 1];
+	struct config *c = read_text("given", text, 0);
+
+	cr_assert_eq(config_command(c, CONFIG_KNOWN_HOSTS_COMMAND, own, 2, argv), 0);
+	cr_expect_str_eq(argv[0], "/bin/x");
+	cr_expect_str_eq(argv[1], "own a");
+	cr_expect_str_eq(argv[2], "given%");
+	cr_expect_str_eq(argv[3], "mine");
+	cr_expect_null(argv[4]);
+	cr_expect_eq(config_command(c, CONFIG_KNOWN_HOSTS_COMMAND, own, 0, argv), -EINVAL);
+	cr_expect(strstr(config_errors(c), "no such token") != NULL);
+	config_free(c);
+	c = read_text("given", "KnownHostsCommand x y\n", 0);
+	cr_expect_eq(config_command(c, CONFIG_KNOWN_HOSTS_COMMAND, NULL, 0, argv), -EINVAL);
 	config_free(c);
 }
 
@@ -400,6 +421,7 @@ static const char *const beside[] = {
 	"@h\nGSSAPIAuthentication yes\nGSSAPIKeyExchange yes\nGSSAPIDelegateCredentials yes\n"
 	"GSSAPIServerIdentity s\nGSSAPIClientIdentity me@R\n",
 	"@h\nForwardX11 yes\nForwardX11Trusted no\nForwardX11Timeout 5m\nXAuthLocation /x\n",
+	"@h\nKnownHostsCommand /bin/k %H \"%t\"\n",
 	"@h\nEscapeChar none\n",
 	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
 };
