@@ -158,6 +158,12 @@ static void default_set(struct config *c, size_t id)
 		c->no_memory = true;
 }
 
+static bool canonicalizes(const struct config *c)
+{
+	return !c->from_memory && config_text(c, CONFIG_CANONICALIZE_HOSTNAME) != NULL &&
+	       !config_is(c, CONFIG_CANONICALIZE_HOSTNAME, "no");
+}
+
 static void forwards_clear(struct config *c)
 {
 	static const enum config_id ids[] = {CONFIG_LOCAL_FORWARD, CONFIG_REMOTE_FORWARD,
@@ -186,20 +192,11 @@ static void settle(struct config *c)
 	forwards_clear(c);
 }
 
-/* The name that is in force takes the place of Hostname and its %h. */
-static void host_settle(struct config *c, bool lower)
+/* This name is in force. */
+static void host_put(struct config *c, const char *name)
 {
-	char real[1024];
-	const char *host;
+	const char *host = arena_strdup(&c->arena, name);
 
-	if (!config_real_host(c, real, sizeof(real)) || !destination_host_ok(real)) {
-		config_say(c, &c->errors, NULL, "hostname contains invalid characters");
-		return;
-	}
-	for (char *p = real; lower && *p != '\0'; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p |= 0x20;
-	host = arena_strdup(&c->arena, real);
 	if (host == NULL) {
 		c->no_memory = true;
 		return;
@@ -209,6 +206,39 @@ static void host_settle(struct config *c, bool lower)
 	if (!config_add(c, &c->value[CONFIG_HOSTNAME], &host, 1))
 		c->no_memory = true;
 	c->set[CONFIG_HOSTNAME] = true;
+}
+
+/* What Hostname and its %h come to, in small letters. */
+static void host_settle(struct config *c)
+{
+	char real[1024];
+
+	if (!config_real_host(c, real, sizeof(real)) || !destination_host_ok(real)) {
+		config_say(c, &c->errors, NULL, "hostname contains invalid characters");
+		return;
+	}
+	for (char *p = real; *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p |= 0x20;
+	host_put(c, real);
+}
+
+/* The host's whole name, with which files are read again. */
+static void canonicalize(struct config *c)
+{
+	static const enum config_id with[] = {CONFIG_CANONICALIZE_FALLBACK_LOCAL,
+					      CONFIG_CANONICALIZE_MAX_DOTS};
+	char name[CONFIG_HOST_MAX];
+
+	c->wants_final = true;
+	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++)
+		default_set(c, with[i]);
+	if (!config_canonicalize(c, name))
+		return;
+	if (destination_host_ok(name))
+		host_put(c, name);
+	else
+		config_say(c, &c->errors, NULL, "hostname contains invalid characters");
 }
 
 static void read_files(struct config *c, const char *file)
@@ -231,13 +261,16 @@ static int begin(struct config *c, const char *host)
 	return c->given != NULL ? 0 : -ENOMEM;
 }
 
-/* Match final has all files read again, with the name that is in force. */
+/* CanonicalizeHostname and Match final have all files read again, with the name that is in force.
+ */
 int config_load(struct config *c, const char *host, const char *file)
 {
 	if (begin(c, host) < 0)
 		return -ENOMEM;
 	read_files(c, file);
-	host_settle(c, true);
+	host_settle(c);
+	if (canonicalizes(c) && outcome(c) == 0)
+		canonicalize(c);
 	if (c->wants_final && outcome(c) == 0) {
 		c->final = true;
 		read_files(c, file);
@@ -260,7 +293,7 @@ int config_parse(struct config *c, const char *host, const char *text, size_t le
 		memcpy(copy, text, len);
 	config_lines(c, copy, len, &at);
 	free(copy);
-	host_settle(c, true);
+	host_settle(c);
 	settle(c);
 	return outcome(c);
 }

@@ -27,6 +27,7 @@ enum config_type {
 	TYPE_FORWARD, /* LocalForward, RemoteForward, DynamicForward */
 	TYPE_OPENS,   /* host:port …, any, none */
 	TYPE_PLACE,   /* of MetricsListen */
+	TYPE_CNAMES,  /* patterns:patterns …, none */
 	TYPE_IDLE,    /* TYPE=TIME …, none */
 	TYPE_KEYS,    /* TYPE_ADD, of paths with options */
 };
@@ -116,6 +117,13 @@ void config_identity_print(const char *word, FILE *f);
 int config_expand(struct config *c, const char *text, unsigned int how, char *buf, size_t size);
 /* The host as it stands: Hostname with its %h, or the given name. False: too long. */
 bool config_real_host(const struct config *c, char *buf, size_t size);
+
+/*
+ * canon.c: asks for the whole name of the host, as CanonicalizeHostname and its neighbours say,
+ * which have their values. True: that is another one, or the same; false: it stays as it is.
+ */
+#define CONFIG_HOST_MAX 1025
+bool config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX]);
 
 /* file.c */
 void config_file(struct config *c, const char *path, const struct config_place *from, bool user,

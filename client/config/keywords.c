@@ -4,6 +4,9 @@
 
 #include "client/config/internal.h"
 
+static const struct config_choice canonicalize[] = {{"yes", "yes"},       {"true", "yes"},
+						    {"no", "no"},         {"false", "no"},
+						    {"always", "always"}, {NULL, NULL}};
 static const struct config_choice families[] = {
 	{"any", "any"}, {"inet", "inet"}, {"inet6", "inet6"}, {NULL, NULL}};
 static const struct config_choice hashes[] = {
@@ -61,6 +64,12 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 	[CONFIG_BIND_ADDRESS] = {.name = "BindAddress", .type = TYPE_TEXT},
 	[CONFIG_BIND_INTERFACE] = {.name = "BindInterface", .type = TYPE_TEXT},
 	[CONFIG_CA_SIGNATURE_ALGORITHMS] = ALGS("CASignatureAlgorithms", ca_signature),
+	[CONFIG_CANONICAL_DOMAINS] = {.name = "CanonicalDomains", .type = TYPE_WORDS},
+	[CONFIG_CANONICALIZE_FALLBACK_LOCAL] = YESNO("CanonicalizeFallbackLocal", "yes"),
+	[CONFIG_CANONICALIZE_HOSTNAME] = CHOICE("CanonicalizeHostname", "no", canonicalize),
+	[CONFIG_CANONICALIZE_MAX_DOTS] = NUMBER("CanonicalizeMaxDots", "1", 0, INT32_MAX),
+	[CONFIG_CANONICALIZE_PERMITTED_CNAMES] = {.name = "CanonicalizePermittedCNAMEs",
+						  .type = TYPE_CNAMES},
 	[CONFIG_CERTIFICATE_FILE] = {.name = "CertificateFile",
 				     .type = TYPE_ADD,
 				     .expand = ALL_EXPAND},
@@ -198,11 +207,6 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 
 static const struct config_other others[] = {
 	{"AddKeysToAgent", "no,false", true},
-	{"CanonicalDomains", NULL, true},
-	{"CanonicalizeFallbackLocal", NULL, true},
-	{"CanonicalizeHostname", "no,false,none", false},
-	{"CanonicalizeMaxDots", NULL, true},
-	{"CanonicalizePermittedCNAMEs", "none", true},
 	{"CheckHostIP", "no,false", false},
 	{"ControlMaster", "no,false", true},
 	{"ControlPath", "none", true},

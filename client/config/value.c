@@ -347,6 +347,20 @@ static bool value_keys(const struct check *k)
 	return true;
 }
 
+/* none is an empty list. */
+static bool value_cnames(const struct check *k)
+{
+	if (k->argc == 1 && strcasecmp(k->argv[0], "none") == 0)
+		return true;
+	for (unsigned int i = 0; i < k->argc; i++) {
+		const char *colon = strchr(k->argv[i], ':');
+
+		if (colon == NULL || colon == k->argv[i] || colon[1] == '\0')
+			return bad(k, "no names:names");
+	}
+	return value_words(k);
+}
+
 /* --- all ------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -375,6 +389,7 @@ static const struct {
 	[TYPE_FORWARD] = {value_forward, 2},
 	[TYPE_OPENS] = {value_opens, CONF_ARGS_MAX},
 	[TYPE_PLACE] = {value_place, 1},
+	[TYPE_CNAMES] = {value_cnames, CONF_ARGS_MAX},
 	[TYPE_IDLE] = {value_idle, CONF_ARGS_MAX},
 };
 

@@ -428,6 +428,46 @@ check "KnownHostsCommand none" status 255 known_by none
 touch knows.fails
 check "KnownHostsCommand: one that fails lets nobody pass" status 255 s ssh -o KnownHostsCommand="$dir/knows" sshd true
 
+# --- whole names of hosts, beside ssh -G ----------------------------------------------------------------
+cat >hosts <<'HOSTS'
+127.0.0.1 localhost
+127.0.0.1 box.corp.example. box.corp.example
+127.0.0.1 real.corp.example alias.lab.example. plain.lab.example
+HOSTS
+mount --bind hosts /etc/hosts # of this namespace alone
+cat >canon.config <<'CONF'
+CanonicalDomains none.example lab.example corp.example
+CanonicalizePermittedCNAMEs *.lab.example:*.corp.example
+Host box.corp.example
+	Port 2301
+Match canonical host real.*
+	Port 2302
+CONF
+canon() { # host the port says, status, options and host
+	local want=$1 status=$2 ours theirs
+	shift 2
+	ours=$("$sluice" ssh -G -F canon.config "$@" 2>err) || ours=$?
+	theirs=$(ssh -G -F canon.config "$@" 2>/dev/null) || theirs=$?
+	[ "$status" = 0 ] || { [ "$ours" = 255 ] && [ "$theirs" = 255 ]; return; }
+	ours=$(grep -E '^(hostname|port) ' <<<"$ours" | sort) theirs=$(grep -E '^(hostname|port) ' <<<"$theirs" | sort)
+	[ "$ours" = "$theirs" ] && [ "$(tr '\n' ' ' <<<"$ours")" = "hostname ${want% *} port ${want#* } " ] || { echo "$ours"; echo "$theirs"; cat err; return 1; }
+}
+yes='-o CanonicalizeHostname=yes'
+check "a whole name: not looked for" canon 'box 22' 0 box
+check "a whole name: the first domain that has it, and its block" canon 'box.corp.example 2301' 0 $yes box
+check "a whole name: by Hostname" canon 'box.corp.example 2301' 0 $yes -o Hostname=box other
+check "a whole name: with a dot at its end" canon 'box.corp.example 2301' 0 $yes box.corp.example.
+check "a whole name: none, and it stays" canon 'nowhere 22' 0 $yes nowhere
+check "a whole name: none, and it may not stay" canon '' 255 $yes -o CanonicalizeFallbackLocal=no nowhere
+check "a whole name: too many dots" canon 'box.corp.example 2301' 0 $yes -o CanonicalizeFallbackLocal=no -o CanonicalizeMaxDots=1 box.corp.example
+check "a whole name: an address is one" canon '127.0.0.1 22' 0 $yes -o CanonicalizeFallbackLocal=no 127.0.0.1
+check "a whole name: another's that is permitted" canon 'real.corp.example 2302' 0 $yes alias
+check "a whole name: without being searched for" canon 'real.corp.example 2302' 0 $yes -o CanonicalizeMaxDots=0 plain.lab.example
+check "a whole name: another's that is not permitted" canon 'alias.lab.example 22' 0 $yes -o CanonicalizePermittedCNAMEs=none alias
+check "a whole name: a proxy's to know" canon 'box 22' 0 $yes -o ProxyCommand=x box
+check "a whole name: even so" canon 'box.corp.example 2301' 0 -o CanonicalizeHostname=always -o ProxyJump=x box
+umount /etc/hosts
+
 # --- what is set ----------------------------------------------------------------------------------------
 check "PubkeyAuthentication no" status 255 s ssh -o PubkeyAuthentication=no sshd true
 check "PreferredAuthentications" status 255 s ssh -o PreferredAuthentications=password sshd true

@@ -178,6 +178,8 @@ static const struct {
 	{"SendEnv A=b", "Invalid environment name"},
 	{"SetEnv A", "Invalid environment"},
 	{"PermitRemoteOpen a", "no host:port"},
+	{"CanonicalizePermittedCNAMEs a", "no names:names"},
+	{"CanonicalizeMaxDots -1", "no such number"},
 	{"Host", "Host: missing argument"},
 	{"Match", "Match: missing argument"},
 	{"Match colour red", "Unsupported attribute colour"},
@@ -422,6 +424,8 @@ static const char *const beside[] = {
 	"GSSAPIServerIdentity s\nGSSAPIClientIdentity me@R\n",
 	"@h\nForwardX11 yes\nForwardX11Trusted no\nForwardX11Timeout 5m\nXAuthLocation /x\n",
 	"@h\nKnownHostsCommand /bin/k %H \"%t\"\n",
+	"@h\nCanonicalizeHostname no\nCanonicalDomains a.example b.example\nCanonicalizeMaxDots 3\n"
+	"CanonicalizeFallbackLocal no\nCanonicalizePermittedCNAMEs *.a:*.b,*.c d:e\n",
 	"@h\nEscapeChar none\n",
 	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
 };
