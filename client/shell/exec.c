@@ -1,15 +1,12 @@
 /* client/shell/exec.c - sluice exec: a command at one host or many, for programs. */
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "client/command.h"
+#include "client/shell/outlet.h"
 #include "client/shell/run.h"
 #include "client/shell/say.h"
 #include "crypto/base64.h"
@@ -27,43 +24,31 @@ struct part {
 	struct options o;
 	struct run run;
 	bool begun, over;
-	int status, out, err; /* what it said lies in memory */
+	int status;
+	struct outlet out, err;
 	char signal[65], why[1024];
 };
 
 /* --- what it said
  * ------------------------------------------------------------------------------------- */
 
-static char *text_of(int fd, size_t *ret_len)
-{
-	off_t n = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
-	char *p = malloc((size_t)n + 1);
-	ssize_t got = p != NULL && n > 0 ? pread(fd, p, (size_t)n, 0) : 0;
-
-	*ret_len = got > 0 ? (size_t)got : 0;
-	return p;
-}
-
 /* As text when it is UTF-8, else in base64, by another name. */
-static void json_bytes(json_t *o, const char *name, int fd)
+static void json_bytes(json_t *o, const char *name, const struct outlet *said)
 {
-	size_t len;
-	char *text = text_of(fd, &len), other[32], *code;
-	json_t *s = text != NULL ? json_stringn(text, len) : NULL;
+	json_t *s = json_stringn(said->n > 0 ? said->p : "", said->n);
+	char other[32], *code;
 
-	if (s != NULL || text == NULL) {
+	if (s != NULL) {
 		json_object_set_new(o, name, s);
-		free(text);
 		return;
 	}
-	code = malloc(base64_len(len));
+	code = malloc(base64_len(said->n));
 	if (code != NULL) {
-		base64_encode((const uint8_t *)text, len, code);
+		base64_encode((const uint8_t *)said->p, said->n, code);
 		snprintf(other, sizeof(other), "%s_base64", name);
-		json_object_set_new(o, other, json_stringn(code, base64_len(len)));
+		json_object_set_new(o, other, json_stringn(code, base64_len(said->n)));
 	}
 	free(code);
-	free(text);
 }
 
 static void part_json(const struct part *p)
@@ -76,31 +61,27 @@ static void part_json(const struct part *p)
 		json_object_set_new(o, "signal", json_string(p->signal));
 	else
 		json_object_set_new(o, "status", json_integer(p->status));
-	json_bytes(o, "stdout", p->out);
-	json_bytes(o, "stderr", p->err);
+	json_bytes(o, "stdout", &p->out);
+	json_bytes(o, "stderr", &p->err);
+	if (p->out.dropped + p->err.dropped > 0)
+		json_object_set_new(o, "dropped",
+				    json_integer((json_int_t)(p->out.dropped + p->err.dropped)));
 	json_dumpf(o, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(o);
 }
 
-/* Every line with its host. */
-static void lines(FILE *f, const char *host, int fd)
+/* What came in this turn. */
+static void part_hear(struct part *p, bool json)
 {
-	size_t len;
-	char *text = text_of(fd, &len), *p = text;
-
-	while (text != NULL && len > 0) {
-		char *eol = memchr(p, '\n', len);
-		size_t n = eol != NULL ? (size_t)(eol - p) + 1 : len;
-
-		fprintf(f, "%s: ", host);
-		fwrite(p, 1, n, f);
-		if (eol == NULL)
-			fputc('\n', f);
-		p += n;
-		len -= n;
+	if (json) {
+		outlet_keep(&p->out);
+		outlet_keep(&p->err);
+		return;
 	}
-	free(text);
+	outlet_lines(&p->out, stdout, p->host, p->over);
+	outlet_lines(&p->err, stderr, p->host, p->over);
+	fflush(stdout);
 }
 
 static void part_tell(const struct part *p, bool json)
@@ -108,8 +89,6 @@ static void part_tell(const struct part *p, bool json)
 	if (json) {
 		part_json(p);
 	} else {
-		lines(stdout, p->host, p->out);
-		lines(stderr, p->host, p->err);
 		if (*p->why != '\0')
 			say(SAY_QUIET, "%s: %s", p->host, p->why);
 		else if (*p->signal != '\0')
@@ -143,10 +122,10 @@ static void part_begin(struct part *p, int argc, char **argv)
 	p->status = options_parse(argc, argv, usage, p->host, &p->o);
 	if (p->status == 0)
 		p->status = options_load(&p->o);
-	p->out = memfd_create("stdout", MFD_CLOEXEC);
-	p->err = memfd_create("stderr", MFD_CLOEXEC);
 	if (p->status == 0)
-		p->status = p->out < 0 || p->err < 0 ? EXIT_ERROR : run_new(&p->run, &p->o);
+		p->status = outlet_init(&p->out) < 0 || outlet_init(&p->err) < 0
+				    ? EXIT_ERROR
+				    : run_new(&p->run, &p->o);
 	if (p->status != 0) {
 		snprintf(p->why, sizeof(p->why), "not begun");
 		p->over = true;
@@ -157,12 +136,12 @@ static void part_session(struct part *p, const char *command)
 {
 	p->run.session = (struct session){
 		.conn = p->run.conn, .command = command, .escape = {.character = -1}};
-	if (session_open(&p->run.session, -1, p->out, p->err) < 0)
+	if (session_open(&p->run.session, -1, p->out.to, p->err.to) < 0)
 		p->run.session.failed = true;
 	p->run.session.pump.in_over = true; /* nothing is said to many */
 }
 
-static void part_go(struct part *p, const struct turn *t, const char *command)
+static void part_go(struct part *p, const struct turn *t, const char *command, bool json)
 {
 	run_go(&p->run, t);
 	if (p->run.conn->state == CONN_UP && !p->run.session.used)
@@ -172,17 +151,15 @@ static void part_go(struct part *p, const struct turn *t, const char *command)
 	if ((p->run.session.used && session_over(&p->run.session)) ||
 	    (p->run.conn->state == CONN_OVER && !p->run.session.used))
 		part_over(p);
+	part_hear(p, json);
 }
 
 static void part_end(struct part *p)
 {
 	run_end(&p->run);
 	options_fini(&p->o);
-	if (p->out >= 0)
-		close(p->out);
-	if (p->err >= 0)
-		close(p->err);
-	p->out = p->err = -1;
+	outlet_fini(&p->out);
+	outlet_fini(&p->err);
 }
 
 /* --- many
@@ -227,7 +204,7 @@ static void loop(struct many *m, int argc, char **argv, const char *command, boo
 
 			if (p->over)
 				continue;
-			part_go(p, &t, command);
+			part_go(p, &t, command, json);
 			if (p->over)
 				settle(m, p, json);
 		}
@@ -237,6 +214,7 @@ static void loop(struct many *m, int argc, char **argv, const char *command, boo
 
 static int exec_many(const struct options *o, int argc, char **argv, const char *command)
 {
+	const struct outlet none = {.from = -1, .to = -1};
 	struct many m = {0};
 	char *list = strdup(o->destination), *rest = list;
 
@@ -248,7 +226,7 @@ static int exec_many(const struct options *o, int argc, char **argv, const char 
 			break;
 		}
 		m.part[m.n++] =
-			(struct part){.host = h, .out = -1, .err = -1, .run = {.signals = -1}};
+			(struct part){.host = h, .out = none, .err = none, .run = {.signals = -1}};
 	}
 	if (m.status == 0)
 		loop(&m, argc, argv, command, o->json);

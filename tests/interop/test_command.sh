@@ -39,6 +39,7 @@ AcceptEnv X*
 MaxStartups 100
 GatewayPorts clientspecified
 X11Forwarding yes
+LogLevel DEBUG1
 SetEnv XAUTHORITY=$dir/there
 Subsystem echo /bin/cat
 CONF
@@ -195,6 +196,15 @@ check "S-75: a target is not believed for the jump host's key" gates_key
 
 # --- many hosts, and for programs -------------------------------------------------------------------
 check "many: each line with its host" says $'dropbear: hi\nsshd: hi' bash -c "$sluice exec -F config sshd,dropbear 'echo hi' | sort"
+check "many: a line is said when it is whole" says 'sshd: one' timeout 60 python3 -c '
+import subprocess, sys
+p = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+print(p.stdout.readline().decode().strip())
+p.kill()' "$sluice" exec -F config sshd,sshd 'echo one; sleep 600'
+check "many: much of each, whole" says "$(yes 'sshd: a line of some length' | head -n 100000 | md5sum)" bash -c \
+	"$sluice exec -F config sshd,none.invalid 'yes a line of some length | head -n 100000' 2>/dev/null | md5sum"
+check "json: of more than is kept the number" says '5805696 4194304' bash -c "$sluice exec --json -F config sshd 'head -c 10000000 /dev/zero | tr \\\\000 x' |
+	python3 -c 'import json, sys; o = json.loads(sys.stdin.read()); print(o[\"dropped\"], len(o[\"stdout\"]))'"
 check "many: one that is not there" status 255 s exec sshd,none.invalid true
 check "json" says '{"host":"sshd","status":5,"stdout":"o\n","stderr_base64":"/w=="}' \
 	bash -c "$sluice exec --json -F config sshd 'echo o; printf \"\\377\" >&2; exit 5'"
@@ -579,20 +589,20 @@ fi
 
 # --- a terminal --------------------------------------------------------------------------------------
 cat >terminal.py <<'PY'
-import fcntl, os, pty, select, struct, sys, termios, time
+import fcntl, os, pty, select, signal, socket, struct, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 99, 0, 0))
-    os.execv(sys.argv[1], sys.argv[1:])
-seen = b''
+    os.execv(sys.argv[2], sys.argv[2:])
+seen = before = b''
 def until(what):
-    global seen
+    global seen, before
     end = time.monotonic() + 40
     while what not in seen:
         if time.monotonic() > end or not select.select([fd], [], [], 40)[0]:
             sys.exit('no %r in %r' % (what, seen[-400:]))
         seen += os.read(fd, 4096)
-    seen = seen[seen.index(what) + len(what):]
+    before, seen = seen[:seen.index(what)], seen[seen.index(what) + len(what):]
 def write(text): os.write(fd, text)
 until(b'continue connecting (yes/no/[fingerprint])? ')
 write(b'perhaps\n')
@@ -612,6 +622,37 @@ write(b'over\r')
 until(b'got over')
 write(b'\r~~x\r')
 until(b'got ~x')
+write(b'\r~v')
+until(b'[LogLevel 4]')
+write(b'\r~V')
+until(b'[LogLevel 3]')
+write(b'\r~B')
+write(b'\r~C')
+until(b'ssh> ')
+write(b'-L 0:127.0.0.1:2201\n')
+until(b'Allocated port ')
+until(b' for local forward')
+port = int(before)
+until(b'Forwarding port.')
+relay = socket.create_connection(('127.0.0.1', port))
+banner = relay.recv(8)
+write(b'\r~#')
+until(b'The following connections are open:')
+until(b'127.0.0.1:2201 (')
+write(b'\r~\x1a')
+until(b'[suspend sluice]')
+if not os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]): sys.exit('not stopped')
+os.kill(pid, signal.SIGCONT)
+write(b'three\r')
+until(b'44 88 got three')
+if sys.argv[1] == '&': # goes on for the connection that is forwarded, and leaves us
+    write(b'\r~&')
+    until(b'[backgrounded]')
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    relay.sendall(b'no client of SSH\r\n')
+    relay.settimeout(40)
+    there = relay.makefile('rb').read() # until it is closed at its other end
+    sys.exit(0 if code == 0 and banner == b'SSH-2.0-' and b'Invalid' in there else 'status %d, %r' % (code, there))
 write(b'\r~.')
 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.exit(0 if code == 255 else 'status %d' % code)
@@ -620,7 +661,13 @@ cat >there.sh <<'SH'
 echo begin
 while read -r line; do echo "$(stty size) got $line"; done
 SH
-check "a terminal: the question, its size and that of later, escapes" python3 terminal.py "$sluice" ssh -F config -tt \
-	-o BatchMode=no -o StrictHostKeyChecking=ask -o UserKnownHostsFile="$dir/asked" sshd "bash $dir/there.sh"
+at_terminal() { # the last escape
+	rm -f asked
+	python3 terminal.py "$1" "$sluice" ssh -F config -tt -o BatchMode=no -o StrictHostKeyChecking=ask \
+		-o UserKnownHostsFile="$dir/asked" -o EnableEscapeCommandline=yes sshd "bash $dir/there.sh"
+}
+check "a terminal: the question, its size and that of later, escapes" at_terminal .
+check "~B is a break for the server" grep -q 'request break' sshd.log
+check "a terminal that is left alone, what is forwarded goes on" at_terminal '&'
 echo "$((failures)) failed"
 [ "$failures" = 0 ]

@@ -1,10 +1,13 @@
 /* client/ssh: what needs no connection - the escapes of a terminal, SOCKS as its server. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/shell/display.h"
 #include "client/shell/escape.h"
+#include "client/shell/outlet.h"
 #include "client/shell/plain.h"
 #include "client/shell/progress.h"
 #include "client/shell/socks.h"
@@ -73,6 +76,79 @@ Test(client_bytes, escape_characters)
 	cr_expect_eq(none.character, -1);
 	cr_expect_eq(escape_feed(&none, dot, 2, out, &to, &used), 0);
 	cr_expect_eq(to, 2);
+}
+
+/* --- what many programs say ------------------------------------------------------------------ */
+
+/* Pieces go in; what is said by then. */
+static void expect_lines(const char *const *pieces, const char *const *said, size_t n)
+{
+	struct outlet o;
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	cr_assert_eq(outlet_init(&o), 0);
+	for (size_t i = 0; i < n; i++) {
+		cr_assert_eq(write(o.to, pieces[i], strlen(pieces[i])), strlen(pieces[i]));
+		outlet_lines(&o, f, "h", i + 1 == n);
+		fflush(f);
+		cr_expect_str_eq(text, said[i]);
+	}
+	outlet_fini(&o);
+	fclose(f);
+	free(text);
+}
+
+Test(client_bytes, lines_of_many_come_whole_with_their_host)
+{
+	static const char *const pieces[] = {"a", "b\nc\n\nd", "e"};
+	static const char *const said[] = {"", "h: ab\nh: c\nh: \n", "h: ab\nh: c\nh: \nh: de\n"};
+
+	expect_lines(pieces, said, 3);
+}
+
+/* n bytes 'x' by pieces a pipe takes. */
+static size_t fill(struct outlet *o, size_t n, void (*take)(struct outlet *o, FILE *f), FILE *f)
+{
+	static char block[4096];
+	size_t held = 0;
+
+	memset(block, 'x', sizeof(block));
+	for (size_t at = 0; at < n; at += sizeof(block)) {
+		cr_assert_eq(write(o->to, block, sizeof(block)), sizeof(block));
+		take(o, f);
+		held = o->size > held ? o->size : held;
+	}
+	return held;
+}
+
+static void take_lines(struct outlet *o, FILE *f)
+{
+	outlet_lines(o, f, "h", false);
+}
+
+static void take_all(struct outlet *o, FILE *f)
+{
+	(void)f;
+	outlet_keep(o);
+}
+
+Test(client_bytes, what_is_kept_of_them_is_bounded)
+{
+	FILE *f = fopen("/dev/null", "w");
+	struct outlet o;
+
+	cr_assert_eq(outlet_init(&o), 0);
+	cr_expect_leq(fill(&o, 1 << 20, take_lines, f), OUTLET_LINE_MAX, "a line without an end");
+	cr_expect_gt(ftell(f), 1 << 19);
+	outlet_fini(&o);
+	cr_assert_eq(outlet_init(&o), 0);
+	cr_expect_leq(fill(&o, OUTLET_KEPT_MAX + (1 << 20), take_all, f), OUTLET_KEPT_MAX);
+	cr_expect_eq(o.n, OUTLET_KEPT_MAX);
+	cr_expect_eq(o.dropped, 1 << 20);
+	outlet_fini(&o);
+	fclose(f);
 }
 
 /* --- displays ------------------------------------------------------------------------------- */
