@@ -149,6 +149,13 @@ static int end_text(const struct forward_end *e, bool listen, char *buf, size_t 
 	return snprintf(buf, size, "[%s]:%u", e->host, e->port);
 }
 
+bool forward_same(const struct forward *a, const struct forward *b)
+{
+	return a->kind == b->kind && a->listen.path == b->listen.path &&
+	       a->listen.any_host == b->listen.any_host && a->listen.port == b->listen.port &&
+	       strcmp(a->listen.host, b->listen.host) == 0;
+}
+
 const char *forward_text(const struct forward *f, char *buf, size_t size)
 {
 	int n = end_text(&f->listen, true, buf, size);

@@ -39,6 +39,9 @@ int forward_target_parse(const char *spec, struct forward_end *ret)
 /* The two words of LocalForward, as ssh -G writes them. Returns buf. */
 const char *forward_text(const struct forward *f, char *buf, size_t size);
 
+/* Are they asked for by the same words, as far as where it listens? */
+bool forward_same(const struct forward *a, const struct forward *b);
+
 struct destination {
 	char user[256]; /* "": not said */
 	char host[FORWARD_HOST_MAX];

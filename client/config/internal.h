@@ -13,12 +13,13 @@ enum config_type {
 	TYPE_OCTAL,
 	TYPE_TIME, /* seconds, or none */
 	TYPE_ADDRESS,
-	TYPE_TEXT,   /* one word */
-	TYPE_REST,   /* the rest of the line */
-	TYPE_WORDS,  /* all words of one line */
-	TYPE_ADD,    /* words that add up over lines */
-	TYPE_ENV,    /* the same, where -NAME takes away */
-	TYPE_SETENV, /* NAME=VALUE … */
+	TYPE_PERSIST, /* yes, no, or seconds */
+	TYPE_TEXT,    /* one word */
+	TYPE_REST,    /* the rest of the line */
+	TYPE_WORDS,   /* all words of one line */
+	TYPE_ADD,     /* words that add up over lines */
+	TYPE_ENV,     /* the same, where -NAME takes away */
+	TYPE_SETENV,  /* NAME=VALUE … */
 	TYPE_ALGS,
 	TYPE_REKEY,
 	TYPE_QOS,

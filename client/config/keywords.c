@@ -15,6 +15,9 @@ static const struct config_choice levels[] = {
 	{"quiet", "QUIET"},     {"fatal", "FATAL"}, {"error", "ERROR"},  {"info", "INFO"},
 	{"verbose", "VERBOSE"}, {"debug", "DEBUG"}, {"debug1", "DEBUG"}, {"debug2", "DEBUG2"},
 	{"debug3", "DEBUG3"},   {NULL, NULL}};
+static const struct config_choice masters[] = {
+	{"yes", "yes"}, {"true", "yes"},  {"no", "no"},           {"false", "no"},
+	{"ask", "ask"}, {"auto", "auto"}, {"autoask", "autoask"}, {NULL, NULL}};
 static const struct config_choice pubkeys[] = {
 	{"yes", "yes"},  {"true", "yes"},        {"no", "no"},
 	{"false", "no"}, {"unbound", "unbound"}, {"host-bound", "host-bound"},
@@ -78,6 +81,9 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 	[CONFIG_COMPRESSION] = YESNO("Compression", "no"),
 	[CONFIG_CONNECTION_ATTEMPTS] = NUMBER("ConnectionAttempts", "1", 1, INT32_MAX),
 	[CONFIG_CONNECT_TIMEOUT] = {.name = "ConnectTimeout", .type = TYPE_TIME, .dflt = "none"},
+	[CONFIG_CONTROL_MASTER] = CHOICE("ControlMaster", "no", masters),
+	[CONFIG_CONTROL_PATH] = {.name = "ControlPath", .type = TYPE_TEXT, .expand = ALL_EXPAND},
+	[CONFIG_CONTROL_PERSIST] = {.name = "ControlPersist", .type = TYPE_PERSIST, .dflt = "no"},
 	[CONFIG_DYNAMIC_FORWARD] = {.name = "DynamicForward", .type = TYPE_FORWARD},
 	[CONFIG_ENABLE_ESCAPE_COMMANDLINE] = YESNO("EnableEscapeCommandline", "no"),
 	[CONFIG_ESCAPE_CHAR] = {.name = "EscapeChar", .type = TYPE_ESCAPE, .dflt = "~"},
@@ -208,9 +214,6 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 static const struct config_other others[] = {
 	{"AddKeysToAgent", "no,false", true},
 	{"CheckHostIP", "no,false", false},
-	{"ControlMaster", "no,false", true},
-	{"ControlPath", "none", true},
-	{"ControlPersist", "no,false", true},
 	{"EnableSSHKeysign", "no,false", true},
 	{"GSSAPIRenewalForcesRekey", "no,false", true},
 	{"GSSAPITrustDns", "no,false", true},

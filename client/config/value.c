@@ -171,6 +171,20 @@ static bool value_place(const struct check *k)
 	return wrong != NULL ? bad(k, wrong) : keep(k, k->argv[0]);
 }
 
+/* 0 is no end, as yes is. */
+static bool value_persist(const struct check *k)
+{
+	uint32_t ms;
+
+	if (strcasecmp(k->argv[0], "yes") == 0 || strcasecmp(k->argv[0], "true") == 0)
+		return keep(k, "yes");
+	if (strcasecmp(k->argv[0], "no") == 0 || strcasecmp(k->argv[0], "false") == 0)
+		return keep(k, "no");
+	if (!time_read(k->argv[0], &ms))
+		return bad(k, "invalid time value");
+	return ms < 1000 ? keep(k, "yes") : keepf(k, "%u", ms / 1000);
+}
+
 static bool value_escape(const struct check *k)
 {
 	const char *t = k->argv[0];
@@ -374,6 +388,7 @@ static const struct {
 	[TYPE_OCTAL] = {value_octal, 1},
 	[TYPE_TIME] = {value_time, 1},
 	[TYPE_ADDRESS] = {value_address, 1},
+	[TYPE_PERSIST] = {value_persist, 1},
 	[TYPE_TEXT] = {value_words, 1},
 	[TYPE_REST] = {value_words, 1},
 	[TYPE_WORDS] = {value_words, CONF_ARGS_MAX},

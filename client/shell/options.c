@@ -48,6 +48,7 @@ static const struct {
 	{'p', CONFIG_PORT, NULL},
 	{'q', CONFIG_LOG_LEVEL, "QUIET"},
 	{'R', CONFIG_REMOTE_FORWARD, NULL},
+	{'S', CONFIG_CONTROL_PATH, NULL},
 	{'s', CONFIG_SESSION_TYPE, "subsystem"},
 	{'T', CONFIG_REQUEST_TTY, "no"},
 	{'W', CONFIG_CLEAR_ALL_FORWARDINGS, "yes"},
@@ -67,9 +68,6 @@ static const struct {
 	bool refuse; /* what was asked for would not happen */
 } unsupported[] = {
 	{'I', "a module is named as an identity: -i pkcs11:module-path=FILE", true},
-	{'M', "sharing a connection", true},
-	{'O', "sharing a connection", true},
-	{'S', "sharing a connection", false},
 	{'P', "a tag", true},
 	{'w', "tunnel devices", true},
 	{'y', "the system's log", false},
@@ -136,8 +134,19 @@ static void identity_look(const char *path)
 			strerror(errno));
 }
 
+/* What a master can be told; NULL: there is no such one. */
+static const char *control_command(const char *name)
+{
+	static const char *const names[] = {"check", "exit", "stop", "forward", "cancel"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return names[i];
+	return NULL;
+}
+
 struct seen {
-	unsigned int ttys;
+	unsigned int ttys, masters;
 	bool done;
 	int status;
 };
@@ -181,6 +190,15 @@ static int one(struct options *o, int opt, struct seen *seen)
 	case 'Q':
 		seen->status = query(optarg);
 		return seen->done = true;
+	case 'M':
+		seen->masters++;
+		return 0;
+	case 'O':
+		o->control = control_command(optarg);
+		if (o->control != NULL)
+			return 0;
+		fprintf(stderr, "Invalid multiplex command.\n");
+		return seen->status = EXIT_ERROR;
 	case 't':
 		seen->ttys++;
 		return 0;
@@ -231,6 +249,8 @@ static int finish(struct options *o, const struct seen *seen)
 
 	if (seen->ttys > 0)
 		r = set(o, CONFIG_REQUEST_TTY, seen->ttys > 1 ? "force" : "yes");
+	if (r == 0 && seen->masters > 0)
+		r = set(o, CONFIG_CONTROL_MASTER, seen->masters > 1 ? "ask" : "yes");
 	if (r == 0 && o->verbose > 0)
 		r = set(o, CONFIG_LOG_LEVEL, levels[o->verbose]);
 	return r;

@@ -17,6 +17,7 @@ struct options {
 	struct config *config;
 	bool dump;                 /* -G */
 	bool json;                 /* --json */
+	const char *control;       /* -O; NULL: not said */
 	bool stdio;                /* -W */
 	struct forward_end target; /* of it */
 	unsigned int verbose;

@@ -38,6 +38,30 @@ int relays_listen(struct relays *r, const struct forward *f, const struct listen
 	return 0;
 }
 
+const struct listener *relays_find(const struct relays *r, const struct forward *f)
+{
+	for (size_t i = 0; i < r->n_listeners; i++)
+		if (forward_same(&r->listeners[i].f, f))
+			return &r->listeners[i];
+	return NULL;
+}
+
+bool relays_cancel(struct relays *r, const struct forward *f)
+{
+	const struct listener *found = relays_find(r, f);
+	size_t i = found != NULL ? (size_t)(found - r->listeners) : 0;
+
+	if (found == NULL)
+		return false;
+	listener_close(&r->listeners[i]);
+	r->n_listeners--;
+	memmove(&r->listeners[i], &r->listeners[i + 1],
+		(r->n_listeners - i) * sizeof(*r->listeners));
+	for (i = 0; i < r->n_listeners * LISTEN_FDS_MAX; i++)
+		r->places[i] = TURN_NONE; /* of another one now */
+	return true;
+}
+
 /* --- one connection -----------------------------------------------------------------------------
  */
 

@@ -74,6 +74,10 @@ int relays_listen(struct relays *r, const struct forward *f, const struct listen
 		  uint16_t *ret_port);
 /* ChannelTimeout of a channel of ours to a path, or to a host. */
 uint32_t relay_idle_ms(const struct config *c, bool path);
+/* One that is asked for by the same words; NULL: there is none. */
+const struct listener *relays_find(const struct relays *r, const struct forward *f);
+/* Listens there no more; connections stay. False: it did not. */
+bool relays_cancel(struct relays *r, const struct forward *f);
 void relays_prepare(struct relays *r, struct turn *t);
 void relays_run(struct relays *r, const struct turn *t);
 /* To be called by on_channel_opened and on_channel_closed with a channel whose argument is a relay.

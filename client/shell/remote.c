@@ -66,7 +66,7 @@ size_t remotes_refused(const struct remotes *m)
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n; i++)
-		n += m->v[i].answered && !m->v[i].ok;
+		n += m->v[i].answered && !m->v[i].ok && !m->v[i].cancelled;
 	return n;
 }
 
@@ -78,6 +78,35 @@ void remotes_again(struct remotes *m)
 			m->answered--;
 			(void)request(m, &m->v[i]);
 		}
+}
+
+const struct remote *remotes_find(const struct remotes *m, const struct forward *f)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if ((m->v[i].ok || !m->v[i].answered) && forward_same(&m->v[i].f, f))
+			return &m->v[i];
+	return NULL;
+}
+
+bool remotes_cancel(struct remotes *m, const struct forward *f)
+{
+	const struct remote *found = remotes_find(m, f);
+	struct remote *r = found != NULL ? &m->v[found - m->v] : NULL;
+
+	if (r == NULL || !r->ok)
+		return false;
+	if (f->listen.path)
+		(void)sluice_forward_cancel_unix(m->relays->s, f->listen.host);
+	else
+		(void)sluice_forward_cancel(m->relays->s, address(f), r->port);
+	r->ok = false;
+	r->cancelled = true;
+	/* Places at the end are free again; those before them are known by their place. */
+	while (m->n > 0 && m->v[m->n - 1].cancelled) {
+		m->n--;
+		m->answered--;
+	}
+	return true;
 }
 
 /* Answers come in the order of requests. */

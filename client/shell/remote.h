@@ -11,7 +11,7 @@
 struct remote {
 	struct forward f;
 	uint16_t port; /* it listens at */
-	bool answered, ok;
+	bool answered, ok, cancelled;
 };
 
 struct remotes {
@@ -32,6 +32,10 @@ size_t remotes_refused(const struct remotes *m);
 void remotes_again(struct remotes *m);
 /* Asks for it; told() says what came of it. 0, or an error, said. */
 int remotes_ask(struct remotes *m, const struct forward *f);
+/* One that is asked for by the same words, and not refused; NULL: there is none. */
+const struct remote *remotes_find(const struct remotes *m, const struct forward *f);
+/* The server listens there no more. False: it did not. */
+bool remotes_cancel(struct remotes *m, const struct forward *f);
 /* For on_requested and on_channel_open_request. */
 void remotes_answered(struct remotes *m, const char *type, int err, const void *data, size_t len);
 void remotes_fini(struct remotes *m);

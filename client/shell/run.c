@@ -11,20 +11,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client/shell/mux.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
 
 /* --- what is heard of channels -----------------------------------------------------------------
  */
 
-/* A channel's argument is the session, the stream of -W, or a relay. */
+/* Ours, or a guest's. */
+static struct session *session_of(struct run *r, const void *arg)
+{
+	return arg == &r->session ? &r->session : mux_session(r->mux, arg);
+}
+
+/* A channel's argument is a session, the stream of -W, or a relay. */
 static void on_channel_opened(void *arg, struct sluice_channel *ch, int err, const char *text)
 {
 	struct run *r = arg;
 	void *who = sluice_channel_arg(ch);
+	struct session *session = session_of(r, who);
 
-	if (who == &r->session)
-		session_opened(&r->session, err, text);
+	if (session != NULL)
+		session_opened(session, err, text);
 	else if (who != &r->stdio && who != NULL)
 		relay_opened(who, err, text);
 	else if (who == NULL)
@@ -42,9 +50,10 @@ static void on_channel_closed(void *arg, struct sluice_channel *ch)
 {
 	struct run *r = arg;
 	void *who = sluice_channel_arg(ch);
+	struct session *session = session_of(r, who);
 
-	if (who == &r->session)
-		r->session.pump.closed = true;
+	if (session != NULL)
+		session->pump.closed = true;
 	else if (who == &r->stdio)
 		r->stdio.closed = true;
 	else if (who != NULL)
@@ -55,8 +64,10 @@ static void on_channel_requested(void *arg, struct sluice_channel *ch, const cha
 {
 	struct run *r = arg;
 
-	if (sluice_channel_arg(ch) == &r->session)
-		session_requested(&r->session, type, err);
+	struct session *session = session_of(r, sluice_channel_arg(ch));
+
+	if (session != NULL)
+		session_requested(session, type, err);
 }
 
 static void on_requested(void *arg, struct sluice *s, const char *type, int err, const void *data,
@@ -128,6 +139,7 @@ void run_prepare(struct run *r, struct turn *t)
 	if (r->stdio_used)
 		pump_prepare(&r->stdio, t);
 	relays_prepare(&r->relays, t);
+	mux_prepare(r->mux, t);
 	r->place = turn_add(t, r->signals, POLLIN);
 	if (r->progress.on && !r->progress.ended)
 		turn_within(t, PROGRESS_MS);
@@ -154,6 +166,7 @@ void run_go(struct run *r, const struct turn *t)
 	if (r->stdio_used)
 		own_run(&r->stdio, t);
 	relays_run(&r->relays, t);
+	mux_go(r->mux, t);
 }
 
 static void turn(struct run *r)
@@ -255,6 +268,8 @@ int run_begin(struct run *r, struct options *o)
 void run_end(struct run *r)
 {
 	tty_restore();
+	mux_free(r->mux);
+	r->mux = NULL;
 	session_fini(&r->session);
 	if (r->stdio_used)
 		pump_fini(&r->stdio);
@@ -310,7 +325,7 @@ static bool all_answered(struct run *r)
 	return remotes_done(&r->remotes);
 }
 
-int run_forward(struct run *r, const struct forward *f)
+int run_forward_at(struct run *r, const struct forward *f, uint16_t *port)
 {
 	const struct config *c = r->o->config;
 	const struct listen_conf conf = {
@@ -320,7 +335,6 @@ int run_forward(struct run *r, const struct forward *f)
 		.unlink = config_yes(c, CONFIG_STREAM_LOCAL_BIND_UNLINK),
 	};
 	char text[2 * FORWARD_HOST_MAX + 32];
-	uint16_t port = 0;
 	int e;
 
 	if (r->conn->untrusted) {
@@ -329,17 +343,24 @@ int run_forward(struct run *r, const struct forward *f)
 	}
 	if (f->kind == FORWARD_REMOTE) /* what came of it is heard of later */
 		return remotes_ask(&r->remotes, f);
-	e = relays_listen(&r->relays, f, &conf, &port);
+	e = relays_listen(&r->relays, f, &conf, port);
 	if (e < 0) {
 		say(SAY_ERROR, "Could not request local forwarding.");
 		return e;
 	}
 	say(SAY_DEBUG, "Local forwarding listening: %s", forward_text(f, text, sizeof(text)));
 	if (r->told != NULL)
-		r->told(r, f, port);
+		r->told(r, f, *port);
 	else if (!f->listen.path && f->listen.port == 0)
-		say(SAY_INFO, "Allocated port %u for local forward %s", port, text);
+		say(SAY_INFO, "Allocated port %u for local forward %s", *port, text);
 	return 0;
+}
+
+int run_forward(struct run *r, const struct forward *f)
+{
+	uint16_t port = 0;
+
+	return run_forward_at(r, f, &port);
 }
 
 static int forwards_of(struct run *r, enum config_id id, enum forward_kind kind)
@@ -442,6 +463,20 @@ void go_background(void)
 		dup2(null, STDIN_FILENO);
 		close(null);
 	}
+}
+
+void go_detached(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (say_level() < SAY_DEBUG)
+		dup2(null, STDERR_FILENO);
+	close(null);
 }
 
 void run_background(struct run *r)

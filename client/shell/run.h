@@ -10,6 +10,8 @@
 #include "client/shell/remote.h"
 #include "client/shell/session.h"
 
+struct mux;
+
 struct run {
 	struct options *o;
 	struct conn *conn;
@@ -19,6 +21,7 @@ struct run {
 	struct relays relays;
 	struct remotes remotes;
 	struct x11 x11;
+	struct mux *mux; /* others use this connection; NULL: nobody */
 	bool remote_failed;
 	struct progress progress; /* of a file on standard input */
 	struct turn turn;
@@ -47,6 +50,8 @@ int run_forwards_ask(struct run *r);
 bool run_has_forwards(const struct config *c);
 /* One forward more. 0 or an error that was said. */
 int run_forward(struct run *r, const struct forward *f);
+/* The same; *port is the one a listener here got. */
+int run_forward_at(struct run *r, const struct forward *f, uint16_t *port);
 /* From now on signals come by the loop: after the last question. */
 void run_signals(struct run *r);
 /* Turns until over() says so, or the connection or we are. */
@@ -60,6 +65,8 @@ bool run_agent_path(struct run *r, char *buf, size_t size);
 int run_agent(struct run *r, struct sluice_channel *c);
 /* Goes on in a child; the parent is gone. */
 void go_background(void);
+/* A child goes on by itself: without a terminal, saying nothing unless it is asked to. */
+void go_detached(void);
 void run_background(struct run *r);
 
 #endif

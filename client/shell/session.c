@@ -71,17 +71,34 @@ int session_open(struct session *s, int in, int out, int err)
 /* --- what goes before the program
  * ------------------------------------------------------------------ */
 
+/* Said here, or to who it is for. */
+__attribute__((format(printf, 2, 3))) static void complain(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->why, sizeof(s->why), fmt, ap);
+	va_end(ap);
+	if (!s->guest)
+		say(SAY_ERROR, "%s", s->why);
+}
+
+static int terminal(const struct session *s)
+{
+	return s->guest ? s->terminal : STDIN_FILENO;
+}
+
 static void ask_terminal(struct session *s)
 {
-	const char *term = getenv("TERM");
+	const char *term = s->guest ? s->term : getenv("TERM");
 	uint8_t modes[TTY_MODES_MAX];
 	struct tty_size size;
-	size_t len = tty_modes(STDIN_FILENO, modes);
+	size_t len = tty_modes(terminal(s), modes);
 
-	tty_size(STDIN_FILENO, &size);
+	tty_size(terminal(s), &size);
 	if (!sent(sluice_channel_pty(s->pump.c, term != NULL ? term : "", size.columns, size.rows,
 				     false, modes, len)))
-		say(SAY_ERROR, "PTY allocation request failed");
+		complain(s, "PTY allocation request failed");
 }
 
 static void send_env(struct session *s, const char *entry)
@@ -98,27 +115,51 @@ static void send_env(struct session *s, const char *entry)
 }
 
 /* SendEnv: ours whose names are wanted; SetEnv: what is said. */
-static void send_environment(struct session *s)
+const char **session_environment(const struct config *c)
 {
-	const struct conf_strs *patterns = config_list(s->conn->config, CONFIG_SEND_ENV);
-	const struct conf_strs *said = config_list(s->conn->config, CONFIG_SET_ENV);
+	const struct conf_strs *patterns = config_list(c, CONFIG_SEND_ENV);
+	const struct conf_strs *said = config_list(c, CONFIG_SET_ENV);
+	const char **list;
+	size_t n = 0;
 
-	for (char **e = environ; patterns->n > 0 && *e != NULL; e++) {
+	for (char **e = environ; *e != NULL; e++)
+		n++;
+	list = calloc(n + said->n + 1, sizeof(*list));
+	n = 0;
+	for (char **e = environ; list != NULL && patterns->n > 0 && *e != NULL; e++) {
 		char name[256];
-		size_t n = strcspn(*e, "=");
+		size_t len = strcspn(*e, "=");
 
-		if (n >= sizeof(name))
+		if (len >= sizeof(name))
 			continue;
-		memcpy(name, *e, n);
-		name[n] = '\0';
+		memcpy(name, *e, len);
+		name[len] = '\0';
 		for (size_t i = 0; i < patterns->n; i++)
 			if (match_pattern(name, patterns->v[i])) {
-				send_env(s, *e);
+				list[n++] = *e;
 				break;
 			}
 	}
-	for (size_t i = 0; i < said->n; i++)
-		send_env(s, said->v[i]);
+	for (size_t i = 0; list != NULL && i < said->n; i++)
+		list[n++] = said->v[i];
+	return list;
+}
+
+static void send_environment(struct session *s)
+{
+	const char **own = s->env == NULL ? session_environment(s->conn->config) : NULL;
+	const char *const *env = s->env != NULL ? s->env : own;
+
+	for (; env != NULL && *env != NULL; env++)
+		send_env(s, *env);
+	free(own);
+}
+
+void session_break(struct session *s)
+{
+	static const uint8_t no_length[4];
+
+	(void)sluice_channel_request(s->pump.c, "break", false, no_length, sizeof(no_length));
 }
 
 static const char *service(const struct session *s)
@@ -131,8 +172,8 @@ void session_opened(struct session *s, int err, const char *text)
 	int r;
 
 	if (err < 0) {
-		say(SAY_ERROR, "channel 0: open failed: %s%s%s", sluice_strerror(err),
-		    *text != '\0' ? ": " : "", text);
+		complain(s, "channel 0: open failed: %s%s%.150s", sluice_strerror(err),
+			 *text != '\0' ? ": " : "", text);
 		s->failed = true;
 		return;
 	}
@@ -153,7 +194,7 @@ void session_opened(struct session *s, int err, const char *text)
 		return;
 	}
 	s->pump.opened = true;
-	if (s->tty)
+	if (s->tty && !s->guest)
 		tty_raw(STDIN_FILENO);
 }
 
@@ -162,12 +203,13 @@ void session_requested(struct session *s, const char *type, int err)
 	if (err == 0)
 		return;
 	if (strcmp(type, "pty-req") == 0) {
-		say(SAY_ERROR, "PTY allocation request failed on channel 0");
-		tty_restore();
+		complain(s, "PTY allocation request failed on channel 0");
+		if (!s->guest)
+			tty_restore();
 	} else if (strcmp(type, "x11-req") == 0) {
-		say(SAY_ERROR, "X11 forwarding request failed on channel 0");
+		complain(s, "X11 forwarding request failed on channel 0");
 	} else if (strcmp(type, service(s)) == 0) {
-		say(SAY_ERROR, "%s request failed on channel 0", type);
+		complain(s, "%s request failed on channel 0", type);
 		s->failed = true;
 	}
 }
@@ -178,7 +220,7 @@ void session_resized(struct session *s)
 
 	if (!s->tty || !s->pump.opened)
 		return;
-	tty_size(STDIN_FILENO, &size);
+	tty_size(terminal(s), &size);
 	(void)sluice_channel_window_change(s->pump.c, size.columns, size.rows, size.width,
 					   size.height);
 }

@@ -10,15 +10,18 @@
 
 #include "client/ask.h"
 #include "client/command.h"
+#include "client/shell/mux.h"
 #include "client/shell/run.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
 
 static const char usage[] =
-	"sluice ssh [-46AaCfGghKkNnqsTtVvXxY] [-B INTERFACE] [-b ADDRESS] [-c CIPHERS]\n"
+	"sluice ssh [-46AaCfGghKkMNnqsTtVvXxY] [-B INTERFACE] [-b ADDRESS] [-c CIPHERS]\n"
 	"                  [-D [ADDRESS:]PORT] [-E FILE] [-e CHARACTER] [-F CONFIG] [-i IDENTITY]\n"
-	"                  [-J HOST,...] [-L FORWARD] [-l USER] [-m MACS] [-o OPTION] [-p PORT]\n"
-	"                  [-Q LIST] [-R FORWARD] [-W HOST:PORT] DESTINATION [COMMAND ...]\n";
+	"                  [-J HOST,...] [-L FORWARD] [-l USER] [-m MACS] [-O COMMAND] [-o "
+	"OPTION]\n"
+	"                  [-p PORT] [-Q LIST] [-R FORWARD] [-S PATH] [-W HOST:PORT]\n"
+	"                  DESTINATION [COMMAND ...]\n";
 
 /* --- escapes
  * ------------------------------------------------------------------------------------------ */
@@ -132,7 +135,6 @@ static void background(struct run *r)
 
 static bool act(void *arg, int what)
 {
-	static const uint8_t no_length[4];
 	struct run *r = arg;
 
 	switch ((enum escape_act)what) {
@@ -141,8 +143,7 @@ static bool act(void *arg, int what)
 		r->leave = true;
 		return false;
 	case ESCAPE_BREAK:
-		(void)sluice_channel_request(r->session.pump.c, "break", false, no_length,
-					     sizeof(no_length));
+		session_break(&r->session);
 		break;
 	case ESCAPE_COMMAND:
 		command_line(r);
@@ -184,6 +185,8 @@ static bool wants_tty(const struct options *o, const char *command)
 			      ? command == NULL && config_is(c, CONFIG_SESSION_TYPE, "default")
 			      : !config_is(c, CONFIG_REQUEST_TTY, "no");
 
+	if (o->stdio || o->control != NULL || config_is(c, CONFIG_SESSION_TYPE, "none"))
+		return false;
 	if (!wanted || config_is(c, CONFIG_REQUEST_TTY, "force"))
 		return wanted;
 	if (isatty(STDIN_FILENO))
@@ -241,7 +244,7 @@ static bool session_done(struct run *r)
 		return false;
 	r->relays.closed = true;
 	tty_restore();
-	return r->relays.list == NULL;
+	return r->relays.list == NULL && !mux_busy(r->mux);
 }
 
 static bool stdio_done(struct run *r)
@@ -249,10 +252,10 @@ static bool stdio_done(struct run *r)
 	return r->stdio_failed || pump_over(&r->stdio);
 }
 
-static bool never(struct run *r)
+/* Without a session of our own, until a master has no more to do. */
+static bool master_over(struct run *r)
 {
-	(void)r;
-	return false;
+	return mux_over(r->mux, turn_now_ms());
 }
 
 /* Our three descriptors, none of which is made non-blocking for others. */
@@ -281,12 +284,11 @@ static void ends_close(struct ends *e)
 	close(e->err);
 }
 
-static int session(struct run *r, char *command)
+static int session(struct run *r, char *command, bool tty)
 {
 	struct ends e;
 	char signal[65];
 	int status = EXIT_ERROR;
-	bool tty = wants_tty(r->o, command);
 	char agent[CONFIG_TEXT_MAX];
 
 	ends_open(&e, r->o);
@@ -353,23 +355,54 @@ static int stdio(struct run *r)
 	return r->stdio_failed ? EXIT_ERROR : run_why(r);
 }
 
-static int work(struct run *r, char *command)
+/*
+ * ControlPersist: a master that goes on by itself. Who asked for it is its first guest, and leaves
+ * with what that came to; the connection is the other one's now.
+ */
+static int persist(struct run *r, const char *command, bool tty)
+{
+	int status;
+	pid_t pid;
+
+	if (config_is(r->o->config, CONFIG_SESSION_TYPE, "none")) {
+		run_background(r);
+	} else {
+		pid = fork();
+		if (pid < 0)
+			return EXIT_ERROR;
+		if (pid > 0) {
+			status = mux_first_guest(r->o, command, tty);
+			fflush(NULL);
+			_exit(status);
+		}
+		go_detached();
+	}
+	run_signals(r);
+	run_until(r, master_over);
+	return run_why(r);
+}
+
+static int work(struct run *r, char *command, bool tty)
 {
 	int e = run_forwards(r);
 
 	if (e != 0)
 		return e;
 	local_command(r->o);
+	if (!r->o->stdio)
+		mux_listen(r);
+	if (r->mux != NULL && !config_is(r->o->config, CONFIG_CONTROL_PERSIST, "no"))
+		return persist(r, command, tty);
 	if (config_yes(r->o->config, CONFIG_FORK_AFTER_AUTHENTICATION))
 		run_background(r);
 	run_signals(r);
 	if (r->o->stdio)
 		return stdio(r);
 	if (config_is(r->o->config, CONFIG_SESSION_TYPE, "none")) {
-		run_until(r, never);
+		run_until(r, master_over);
 		return run_why(r);
 	}
-	return session(r, command);
+	return session(r, command, tty);
 }
 
 int ssh_main(int argc, char **argv)
@@ -377,6 +410,7 @@ int ssh_main(int argc, char **argv)
 	struct options o;
 	struct run r;
 	char *command = NULL;
+	bool tty = false;
 	int status = options_parse(argc, argv, usage, NULL, &o);
 
 	signal(SIGPIPE, SIG_IGN);
@@ -389,10 +423,12 @@ int ssh_main(int argc, char **argv)
 	}
 	if (status == 0)
 		status = command_choose(&o, &command);
-	if (status == 0) {
+	if (status == 0)
+		tty = wants_tty(&o, command);
+	if (status == 0 && !mux_guest(&o, command, tty, &status)) {
 		status = run_begin(&r, &o);
 		if (status == 0)
-			status = work(&r, command);
+			status = work(&r, command, tty);
 		run_end(&r);
 	}
 	free(command);

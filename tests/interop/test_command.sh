@@ -520,6 +520,112 @@ shown() {
 }
 check "progress of a file on a terminal" shown
 
+# --- one connection for many -------------------------------------------------------------------------
+"$sluice" ssh -F config -M -S "$dir/ctl" -N sshd 2>master.log & pids+=($!)
+master=$!
+for _ in $(seq 1000); do [ -S ctl ] && break; sleep 0.02; done
+m() { timeout 60 "$sluice" ssh -F config -S "$dir/ctl" "$@"; }
+logins() { grep -c 'Accepted publickey' sshd.log; }
+sorted() { "$@" 2>&1 | sort; }
+check "a master's socket is its user's alone" [ "$(stat -c %a ctl)" = 600 ]
+check "-O check" says "Master running (pid=$master)" sorted m -O check sshd
+before=$(logins)
+guest_apart() {
+	m sshd 'echo out; echo err >&2; exit 7' >o 2>e </dev/null
+	[ $? = 7 ] && [ "$(cat o)" = out ] && [ "$(cat e)" = err ]
+}
+check "a guest: output, errors and status apart" guest_apart
+guest_through() { m sshd 'cat; exit 3' <data >back; [ $? = 3 ] && cmp data back; }
+check "a guest: a file there and back" guest_through
+check "a guest: a subsystem" says hi bash -c "echo hi | $sluice ssh -F config -S $dir/ctl -s sshd echo"
+check "a guest: variables" says 'bar a b' env XFOO=bar timeout 60 "$sluice" ssh -F config -S "$dir/ctl" -o SendEnv='X*' \
+	-o 'SetEnv=XBAR="a b"' sshd 'echo $XFOO $XBAR'
+check "a guest: a program that a signal ends" status 255 m sshd 'kill -9 $$'
+check "a guest: a subsystem that does not exist" status 255 m -s sshd none
+check "none of them has logged on" [ "$(logins)" = "$before" ]
+cat >guest.py <<'PY'
+import fcntl, os, pty, select, struct, sys, termios, time
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 99, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b''
+def until(what):
+    global seen
+    end = time.monotonic() + 40
+    while what not in seen:
+        if time.monotonic() > end or not select.select([fd], [], [], 40)[0]: sys.exit('no %r in %r' % (what, seen[-400:]))
+        seen += os.read(fd, 4096)
+    seen = seen[seen.index(what) + len(what):]
+until(b'begin')
+os.write(fd, b'one\r')
+until(b'33 99 got one')
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 88, 0, 0))
+os.write(fd, b'\r~?')
+until(b'Supported escape sequences')
+os.write(fd, b'\r~C')
+until(b'not available to multiplexed sessions')
+os.write(fd, b'two\r')
+until(b'44 88 got two')
+os.write(fd, b'\r~.')
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+sys.exit(0 if code == 255 else 'status %d' % code)
+PY
+cat >there.sh <<'SH'
+echo begin
+while read -r line; do echo "$(stty size) got $line"; done
+SH
+check "a guest: a terminal, its size and that of later, escapes" timeout 90 python3 guest.py "$sluice" ssh -F config -S "$dir/ctl" -tt \
+	sshd "bash $dir/there.sh"
+check "the master is there" status 0 m -O check sshd
+shared=$(m -O forward -L 0:127.0.0.1:2204 sshd)
+check "-O forward: a port here" get "http://127.0.0.1:$shared/data"
+shared=$(m -O forward -R 0:127.0.0.1:2204 sshd)
+check "-O forward: a port there" get "http://127.0.0.1:$shared/data"
+check "a guest's forward is its master's" m -L "$dir/shared.sock:127.0.0.1:2204" sshd true
+check "it stays" get --unix-socket shared.sock http://x/data
+check "-O forward: it is there already" m -O forward -L "$dir/shared.sock:127.0.0.1:2204" sshd
+check "-O cancel" m -O cancel -L "$dir/shared.sock:127.0.0.1:2204" sshd
+check "it is gone" refused test -e shared.sock
+check "-O cancel: one there" m -O cancel -R 0:127.0.0.1:2204 sshd
+check "it is gone there" refused get "http://127.0.0.1:$shared/data"
+check "-O cancel: one that is not there" status 255 m -O cancel -L 1:127.0.0.1:2204 sshd
+check "-O forward: one that cannot be" status 255 m -O forward -L "2201:127.0.0.1:1" sshd
+check "-O nonsense" status 255 m -O nonsense sshd
+check "-O without a path" status 255 s ssh -O check sshd
+also() { s ssh -M -S "$dir/ctl" sshd true 2>said && grep -q 'already exists, disabling multiplexing' said; }
+check "a second master at one path goes on by itself" also
+check "-O stop" says 'Stop listening request sent.' sorted m -O stop sshd
+wait $master
+check "its socket is gone" refused test -e ctl
+check "-O check: nobody" status 255 m -O check sshd
+kept() { timeout 60 "$sluice" ssh -F config -o ControlMaster=auto -o ControlPath="$dir/p-%C" "$@"; }
+before=$(logins)
+check "ControlPersist: the first has its own program" says first kept -o ControlPersist=1 sshd 'echo first; echo err >&2'
+check "ControlPersist: the next is a guest" says second kept sshd echo second
+check "both by one login" [ "$(logins)" = $((before + 1)) ]
+left() { for _ in $(seq 1000); do [ -z "$(compgen -G 'p-*')" ] && return; sleep 0.02; done; return 1; }
+check "ControlPersist: it leaves when nobody came for so long" left
+check "ControlPersist: its status" status 9 kept -o ControlPersist=yes sshd exit 9
+check "-O exit" says 'Exit request sent.' sorted kept -O exit sshd
+check "it has left" left
+python3 - "$dir/theirs" <<'PY' &
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+os.setuid(65534)
+s.listen(1)
+time.sleep(600)
+PY
+pids+=($!)
+for _ in $(seq 1000); do [ -S theirs ] && break; sleep 0.02; done
+theirs() { status 255 m -S "$dir/theirs" -O check sshd 2>said; refused grep -q 'Master running' said; }
+check "somebody else's socket is not spoken to" theirs
+python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[1]); s.listen(1)' "$dir/stale"
+check "one whose master has died is replaced" says new timeout 60 "$sluice" ssh -F config -o ControlMaster=auto -S "$dir/stale" sshd echo new
+check "and goes with the new one" refused test -e stale
+
 # --- a display, for programs at the server ------------------------------------------------------------
 cat >display.py <<'PY'
 # An X11 server of one cookie, as far as who may come in.
@@ -657,10 +763,6 @@ write(b'\r~.')
 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.exit(0 if code == 255 else 'status %d' % code)
 PY
-cat >there.sh <<'SH'
-echo begin
-while read -r line; do echo "$(stty size) got $line"; done
-SH
 at_terminal() { # the last escape
 	rm -f asked
 	python3 terminal.py "$1" "$sluice" ssh -F config -tt -o BatchMode=no -o StrictHostKeyChecking=ask \

@@ -165,8 +165,9 @@ Test(client_bytes, displays_have_names)
 		{"localhost:10.0", "localhost", "unix:10.0", 6010, 0},
 		{"x.example:1", "x.example", "x.example:1", 6001, 0},
 	};
-	static const char *const bad[] = {"", "0", ":", ":x", ":1.", ":1.x", ":1 2", "-f:0",
-					  "a;b:0", ":99999", ":59536", "h:0.256", "$x:0"};
+	static const char *const bad[] = {"",       "0",       ":",    ":x",    ":1.",
+					  ":1.x",   ":1 2",    "-f:0", "a;b:0", ":99999",
+					  ":59536", "h:0.256", "$x:0"};
 	struct display d;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -183,8 +184,8 @@ Test(client_bytes, displays_have_names)
 
 Test(client_bytes, cookies_are_what_xauth_says)
 {
-	static const char *const bad[] = {"", "h/unix:0", "h/unix:0  PROTO", "h PROTO xyz",
-					  "h PROTO abc", "\n"};
+	static const char *const bad[] = {
+		"", "h/unix:0", "h/unix:0  PROTO", "h PROTO xyz", "h PROTO abc", "\n"};
 	struct cookie k;
 
 	cr_assert(cookie_parse("h/unix:0  " DISPLAY_COOKIE "  00ff1a\nmore\n", &k));

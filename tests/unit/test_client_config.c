@@ -225,13 +225,13 @@ Test(client_config, unknown_ones_may_be_ignored)
 Test(client_config, what_is_not_supported_is_said_when_it_matters)
 {
 	struct config *c = read_text("a",
-				     "ControlMaster no\nTunnel yes\nControlMaster yes\n"
+				     "EnableSSHKeysign no\nTunnel yes\nEnableSSHKeysign yes\n"
 				     "Host b\nVerifyHostKeyDNS yes\n",
 				     0);
 
 	cr_expect_str_eq(config_warnings(c, false),
 			 "text line 2: Tunnel is not supported by sluice and has no effect\n");
-	cr_expect(strstr(config_warnings(c, true), "ControlMaster") != NULL);
+	cr_expect(strstr(config_warnings(c, true), "EnableSSHKeysign") != NULL);
 	config_free(c);
 }
 
@@ -426,6 +426,8 @@ static const char *const beside[] = {
 	"@h\nKnownHostsCommand /bin/k %H \"%t\"\n",
 	"@h\nCanonicalizeHostname no\nCanonicalDomains a.example b.example\nCanonicalizeMaxDots 3\n"
 	"CanonicalizeFallbackLocal no\nCanonicalizePermittedCNAMEs *.a:*.b,*.c d:e\n",
+	"@h\nControlMaster auto\nControlPath /run/x-y\nControlPersist 10m\n",
+	"@h\nControlMaster ask\nControlPath none\nControlPersist yes\n",
 	"@h\nEscapeChar none\n",
 	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
 };

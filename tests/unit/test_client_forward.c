@@ -1,9 +1,13 @@
 /* client/config/forward.c: forwards and destinations as ssh(1) has them. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "client/config/forward.h"
+#include "client/shell/mux_msg.h"
 
 TestSuite(client_forward, .timeout = 60);
 
@@ -168,4 +172,80 @@ Test(client_forward, s72_what_a_shell_would_make_more_of_is_no_host_and_no_user)
 	cr_expect_not(destination_user_ok("-oProxyCommand=x"));
 	cr_expect_lt(destination_parse("ssh://a%00b@host", false, &d), 0);
 	cr_expect(destination_user_ok("DOMAIN\\user"));
+}
+
+/* --- what a master is asked ---------------------------------------------------------------- */
+
+static int ask(const char *text, struct mux_request *q)
+{
+	return mux_request_read(text, strlen(text), q);
+}
+
+Test(client_forward, a_master_is_asked_for_sessions_and_forwards)
+{
+	struct mux_request q;
+
+	cr_assert_eq(ask("{\"do\":\"check\"}", &q), 0);
+	cr_expect_eq(q.what, MUX_CHECK);
+	mux_request_fini(&q);
+	cr_assert_eq(ask("{\"do\":\"forward\",\"kind\":\"remote\",\"spec\":\"0:h:2\"}", &q), 0);
+	cr_expect_eq(q.forward.kind, FORWARD_REMOTE);
+	cr_expect_str_eq(q.forward.target.host, "h");
+	mux_request_fini(&q);
+	cr_assert_eq(ask("{\"do\":\"session\",\"command\":\"ls\",\"tty\":true,\"escape\":126,"
+			 "\"env\":[\"A=b\",\"C=d\"]}",
+			 &q),
+		     0);
+	cr_expect_str_eq(q.command, "ls");
+	cr_expect_str_eq(q.term, "");
+	cr_expect_str_eq(q.env[1], "C=d");
+	cr_expect_null(q.env[2]);
+	cr_expect(q.tty && !q.subsystem && q.escape == '~');
+	mux_request_fini(&q);
+}
+
+Test(client_forward, what_a_master_cannot_be_asked)
+{
+	static const char *const bad[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"do\":1}",
+		"{\"do\":\"x\"}",
+		"{\"do\":\"check\"} more",
+		"{\"do\":\"forward\"}",
+		"{\"do\":\"forward\",\"kind\":\"up\",\"spec\":\"1:h:2\"}",
+		"{\"do\":\"cancel\",\"kind\":\"local\",\"spec\":\"1\"}",
+		"{\"do\":\"session\",\"subsystem\":true}",
+		"{\"do\":\"session\",\"command\":7}",
+		"{\"do\":\"session\",\"escape\":256}",
+		"{\"do\":\"session\",\"env\":[7]}",
+		"{\"do\":\"session\",\"env\":\"A=b\",\"env\":[]}",
+	};
+	struct mux_request q;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_lt(ask(bad[i], &q), 0, "%s", bad[i]);
+}
+
+Test(client_forward, messages_go_whole_with_their_descriptors)
+{
+	static char buf[MUX_MESSAGE_MAX + 1], long_text[MUX_MESSAGE_MAX];
+	int pair[2], fds[MUX_FDS];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	cr_expect(mux_peer_ok(pair[0]));
+	cr_assert_eq(mux_send(pair[0], json_pack("{s:i}", "a", 1), (const int[]){0, 1, 2}), 0);
+	cr_assert_eq(mux_receive(pair[1], buf, fds), 7);
+	cr_expect_str_eq(buf, "{\"a\":1}");
+	for (size_t i = 0; i < MUX_FDS; i++)
+		cr_expect_gt(fds[i], 2);
+	mux_fds_close(fds);
+	cr_expect_eq(fds[0], -1);
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	cr_expect_eq(mux_send(pair[0], json_pack("{s:s}", "a", long_text), NULL), -EMSGSIZE);
+	close(pair[0]);
+	cr_expect_eq(mux_receive(pair[1], buf, fds), 0);
+	cr_expect_eq(fds[0], -1);
+	close(pair[1]);
 }
