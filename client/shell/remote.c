@@ -73,7 +73,7 @@ size_t remotes_refused(const struct remotes *m)
 void remotes_again(struct remotes *m)
 {
 	for (size_t i = 0; i < m->n; i++)
-		if (m->v[i].answered && !m->v[i].ok) {
+		if (m->v[i].answered && !m->v[i].ok && !m->v[i].cancelled) {
 			m->v[i].answered = false;
 			m->answered--;
 			(void)request(m, &m->v[i]);

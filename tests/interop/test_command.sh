@@ -43,7 +43,7 @@ LogLevel DEBUG1
 SetEnv XAUTHORITY=$dir/there
 Subsystem echo /bin/cat
 CONF
-$(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
+$(command -v sshd || echo /usr/sbin/sshd) -D -f "$dir/sshd_config" -E "$dir/sshd.log" & pids+=($!)
 dropbearkey -t ed25519 -f dbkey >/dev/null 2>&1
 dropbear -F -E -r dbkey -p 127.0.0.1:2202 -s 2>dropbear.log & pids+=($!)
 cat >sluice.conf <<CONF
@@ -388,7 +388,7 @@ check "HostKeyAlias" first_word HostKeyAlias=other 'other '
 check "HashKnownHosts" first_word HashKnownHosts=yes '|1|'
 
 # Other keys of a server's, once it has proved them; those it has no more.
-ed=$(cut -d' ' -f1,2 host.pub) rsa=$(cut -d' ' -f1,2 rsa.pub) old=$(cut -d' ' -f1,2 id.pub)
+ed=$(cut -d' ' -f1,2 host.pub) rsa=$(cut -d' ' -f1,2 rsa.pub) old=$(head -n 1 id.pub | cut -d' ' -f1,2)
 updates() { # lines of known hosts before, keys there behind, options…
 	local want=$2
 	printf '%s\n' "$1" >updated
@@ -463,11 +463,11 @@ canon() { # host the port says, status, options and host
 	[ "$ours" = "$theirs" ] && [ "$(tr '\n' ' ' <<<"$ours")" = "hostname ${want% *} port ${want#* } " ] || { echo "$ours"; echo "$theirs"; cat err; return 1; }
 }
 yes='-o CanonicalizeHostname=yes'
-check "a whole name: not looked for" canon 'box 22' 0 box
+check "a whole name: not looked for" canon 'box 22' 0 -o CanonicalizePermittedCNAMEs=none box
 check "a whole name: the first domain that has it, and its block" canon 'box.corp.example 2301' 0 $yes box
 check "a whole name: by Hostname" canon 'box.corp.example 2301' 0 $yes -o Hostname=box other
 check "a whole name: with a dot at its end" canon 'box.corp.example 2301' 0 $yes box.corp.example.
-check "a whole name: none, and it stays" canon 'nowhere 22' 0 $yes nowhere
+check "a whole name: none, and it stays" canon 'nowhere 22' 0 $yes -o CanonicalizePermittedCNAMEs=none nowhere
 check "a whole name: none, and it may not stay" canon '' 255 $yes -o CanonicalizeFallbackLocal=no nowhere
 check "a whole name: too many dots" canon 'box.corp.example 2301' 0 $yes -o CanonicalizeFallbackLocal=no -o CanonicalizeMaxDots=1 box.corp.example
 check "a whole name: an address is one" canon '127.0.0.1 22' 0 $yes -o CanonicalizeFallbackLocal=no 127.0.0.1
@@ -505,6 +505,85 @@ print("silent", flush=True)
 time.sleep(600)' >silent.log 2>&1 & pids+=($!)
 wait_for silent silent.log
 check "ConnectTimeout: a server that says nothing" status 255 s ssh -o ConnectTimeout=1 -p 2299 sshd true
+
+agreed() { # what the server's log says, options…
+	s ssh "${@:2}" sshd true && tail -n 200 sshd.log | grep -q "$1"
+}
+check "KexAlgorithms" agreed 'kex: algorithm: ecdh-sha2-nistp384' -o KexAlgorithms=ecdh-sha2-nistp384
+check "MACs" agreed 'cipher: aes192-ctr MAC: hmac-sha2-512-etm@openssh.com' -c aes192-ctr -o MACs=hmac-sha2-512-etm@openssh.com
+check "PubkeyAcceptedAlgorithms" status 255 s ssh -o PubkeyAcceptedAlgorithms=rsa-sha2-512 sshd true
+check "AddressFamily inet" s ssh -o AddressFamily=inet -o Hostname=localhost sshd true
+check "AddressFamily inet6" status 255 s ssh -o AddressFamily=inet6 -o Hostname=localhost sshd true
+check "BindInterface" s ssh -o BindInterface=lo sshd true
+check "BindInterface: none such" status 255 s ssh -o BindInterface=none0 sshd true
+attempts() { s ssh -o ConnectionAttempts=2 -p 1 sshd true 2>said; [ "$(grep -c 'Connection refused' said)" = 2 ]; }
+check "ConnectionAttempts" attempts
+level() { s ssh -o LogLevel="$1" -p 1 sshd true 2>said; }
+level QUIET
+check "LogLevel QUIET" refused test -s said
+level DEBUG
+check "LogLevel DEBUG" grep -q 'Connecting to 127.0.0.1 port 1' said
+check "NoHostAuthenticationForLocalhost" s ssh -o NoHostAuthenticationForLocalhost=yes -o UserKnownHostsFile="$dir/changed" \
+	-o HostKeyAlgorithms=ssh-ed25519 sshd true
+question_by() { # FingerprintHash, what it is said by
+	yes_or_no no
+	SSH_ASKPASS=$dir/answers SSH_ASKPASS_REQUIRE=force s ssh -o FingerprintHash="$1" -o BatchMode=no -o StrictHostKeyChecking=ask \
+		-o UserKnownHostsFile=/dev/null sshd true 2>said
+	grep -q "key fingerprint is $2:" said
+}
+check "FingerprintHash md5" question_by md5 MD5
+check "FingerprintHash sha256" question_by sha256 SHA256
+s ssh -o VisualHostKey=yes sshd true 2>said
+check "VisualHostKey" grep -q "Host key fingerprint is $(ssh-keygen -lf host.pub | cut -d' ' -f2)" said
+forks() {
+	mkfifo fork && timeout 60 "$sluice" ssh -F config -o ForkAfterAuthentication=yes sshd "cat $dir/fork >$dir/forked" >/dev/null &&
+		[ ! -s forked ] && echo gone >fork && wait_for gone forked
+}
+check "ForkAfterAuthentication" forks
+gateway_ports() { # yes or no: is the forward there at another address?
+	"$sluice" forward --json -F config -o GatewayPorts="$1" -L 0:127.0.0.1:2204 sshd >"gp.$1" & pids+=($!)
+	wait_for listening "gp.$1"
+	curl -sS --max-time 30 -o got "http://127.0.0.3:$(python3 read.py "gp.$1" 1)/data"
+}
+check "GatewayPorts yes" gateway_ports yes
+check "GatewayPorts no" refused gateway_ports no
+python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1])' "$dir/taken.sock"
+unlinks() {
+	"$sluice" forward --json -F config -o StreamLocalBindUnlink=yes -L "$dir/taken.sock:127.0.0.1:2204" sshd >taken.out & pids+=($!)
+	wait_for listening taken.out
+	get --unix-socket taken.sock http://x/data
+}
+check "StreamLocalBindUnlink" unlinks
+socket_of() { # options…: what the kernel says of the connection's socket
+	timeout 60 "$sluice" ssh -F config "$@" -o BindAddress=127.0.0.77 -o ForkAfterAuthentication=yes sshd "cat $dir/hold" >/dev/null 2>&1
+	ss -tnoH --tos 'src 127.0.0.77 and dport = :2201' >socket
+	echo >hold
+	cat socket
+}
+mkfifo hold
+says_socket() { local what=$1; shift; socket_of "$@" | grep -q "$what"; }
+check "IPQoS" says_socket 'tos:0x48' -o IPQoS=af21
+check "TCPKeepAlive yes" says_socket 'timer:(keepalive' -o TCPKeepAlive=yes
+check "TCPKeepAlive no" refused says_socket 'timer:(keepalive' -o TCPKeepAlive=no
+silent() { # the server of this connection stands still
+	s ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 sshd 'echo $PPID; kill -STOP $PPID; sleep 600' >stopped 2>said
+	[ $? = 255 ] && grep -q 'Timeout, server 127.0.0.1 not responding' said
+	local r=$?
+	kill -9 "$(cat stopped)"
+	return $r
+}
+check "ServerAliveInterval, ServerAliveCountMax" silent
+if [ -e asks.log ]; then
+	one_prompt() { # prompts that there may be, user, options…
+		rm -f asked
+		SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F none -o IdentityFile=none -o UserKnownHostsFile="$dir/known" \
+			-p 2205 "${@:3}" "$2@127.0.0.1" x >o 2>said </dev/null
+		[ $? = 255 ] && [ "$(cat asked 2>/dev/null | wc -l)" = "$1" ]
+	}
+	check "NumberOfPasswordPrompts" one_prompt 1 word -o NumberOfPasswordPrompts=1
+	check "PasswordAuthentication" one_prompt 0 word -o PasswordAuthentication=no
+	check "KbdInteractiveAuthentication" one_prompt 0 prompts -o KbdInteractiveAuthentication=no
+fi
 
 absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Connection refused' said; }
 check "a server that is not there" absent
@@ -601,14 +680,14 @@ check "its socket is gone" refused test -e ctl
 check "-O check: nobody" status 255 m -O check sshd
 kept() { timeout 60 "$sluice" ssh -F config -o ControlMaster=auto -o ControlPath="$dir/p-%C" "$@"; }
 before=$(logins)
-check "ControlPersist: the first has its own program" says first kept -o ControlPersist=1 sshd 'echo first; echo err >&2'
+check "ControlPersist: the first has its own program" says first kept -o ControlPersist=yes sshd 'echo first; echo err >&2'
 check "ControlPersist: the next is a guest" says second kept sshd echo second
 check "both by one login" [ "$(logins)" = $((before + 1)) ]
 left() { for _ in $(seq 1000); do [ -z "$(compgen -G 'p-*')" ] && return; sleep 0.02; done; return 1; }
-check "ControlPersist: it leaves when nobody came for so long" left
-check "ControlPersist: its status" status 9 kept -o ControlPersist=yes sshd exit 9
 check "-O exit" says 'Exit request sent.' sorted kept -O exit sshd
 check "it has left" left
+check "ControlPersist: its status" status 9 kept -o ControlPersist=1 sshd exit 9
+check "ControlPersist: it leaves when nobody came for so long" left
 python3 - "$dir/theirs" <<'PY' &
 import os, socket, sys, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -740,8 +819,8 @@ until(b'Allocated port ')
 until(b' for local forward')
 port = int(before)
 until(b'Forwarding port.')
-relay = socket.create_connection(('127.0.0.1', port))
-banner = relay.recv(8)
+relay = socket.create_connection(('127.0.0.1', port)).makefile('rwb', 0)
+banner = relay.readline()
 write(b'\r~#')
 until(b'The following connections are open:')
 until(b'127.0.0.1:2201 (')
@@ -755,10 +834,9 @@ if sys.argv[1] == '&': # goes on for the connection that is forwarded, and leave
     write(b'\r~&')
     until(b'[backgrounded]')
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    relay.sendall(b'no client of SSH\r\n')
-    relay.settimeout(40)
-    there = relay.makefile('rb').read() # until it is closed at its other end
-    sys.exit(0 if code == 0 and banner == b'SSH-2.0-' and b'Invalid' in there else 'status %d, %r' % (code, there))
+    relay.write(b'SSH-2.0-x\r\n')
+    there = relay.read(200) # of the server's KEXINIT
+    sys.exit(0 if code == 0 and banner.startswith(b'SSH-2.0-') and len(there) > 5 else 'status %d, %r' % (code, there))
 write(b'\r~.')
 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 sys.exit(0 if code == 255 else 'status %d' % code)

@@ -424,10 +424,11 @@ static const char *const beside[] = {
 	"GSSAPIServerIdentity s\nGSSAPIClientIdentity me@R\n",
 	"@h\nForwardX11 yes\nForwardX11Trusted no\nForwardX11Timeout 5m\nXAuthLocation /x\n",
 	"@h\nKnownHostsCommand /bin/k %H \"%t\"\n",
-	"@h\nCanonicalizeHostname no\nCanonicalDomains a.example b.example\nCanonicalizeMaxDots 3\n"
+	"@h\nProxyCommand x\nCanonicalizeHostname no\nCanonicalDomains a.example "
+	"b.example\nCanonicalizeMaxDots 3\n"
 	"CanonicalizeFallbackLocal no\nCanonicalizePermittedCNAMEs *.a:*.b,*.c d:e\n",
 	"@h\nControlMaster auto\nControlPath /run/x-y\nControlPersist 10m\n",
-	"@h\nControlMaster ask\nControlPath none\nControlPersist yes\n",
+	"@h\nControlMaster ask\nControlPersist yes\n",
 	"@h\nEscapeChar none\n",
 	"@h\nLocalForward 1 a:1\nDynamicForward 2\nClearAllForwardings yes\n",
 };

@@ -1,6 +1,6 @@
 /*
- * client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for; and
- * remote.c over requests that are answered when the test says so.
+ * client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for;
+ * and remote.c over requests that are answered when the test says so.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -52,13 +52,15 @@ void sluice_channel_free(struct sluice_channel *c)
 	(void)c;
 }
 
-/* --- requests that are answered before they are said to be under way --------------------------- */
+/* --- requests that are answered before they are said to be under way ---------------------------
+ */
 
 static struct {
 	struct remotes m;
 	int at_once; /* 1: answered by the callback; 2: and the call knows, too */
 	int err;
 	unsigned int told;
+	uint16_t cancelled; /* a port */
 } asked;
 
 int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, uint16_t *ret_port)
@@ -76,6 +78,20 @@ int sluice_forward_request_unix(struct sluice *s, const char *path)
 {
 	(void)path;
 	return sluice_forward_request(s, "", 0, NULL);
+}
+
+int sluice_forward_cancel(struct sluice *s, const char *addr, uint16_t port)
+{
+	(void)s;
+	cr_expect_str_eq(addr, "localhost");
+	asked.cancelled = port;
+	return 0;
+}
+
+int sluice_forward_cancel_unix(struct sluice *s, const char *path)
+{
+	(void)path;
+	return sluice_forward_cancel(s, "localhost", 0);
 }
 
 int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
@@ -223,4 +239,27 @@ Test(client_pump, a_listener_that_is_refused_or_given_at_once_is_so_once)
 {
 	for (int at_once = 0; at_once <= 2; at_once++)
 		ask_again(at_once);
+}
+
+Test(client_pump, a_listener_that_is_cancelled_is_there_no_more)
+{
+	struct forward one = {.kind = FORWARD_REMOTE, .listen = {.port = 7}}, other = one;
+	struct relays relays = {0};
+
+	other.listen.port = 8;
+	asked.m = (struct remotes){.relays = &relays, .told = told};
+	asked.at_once = 1;
+	cr_assert_eq(remotes_ask(&asked.m, &one), 0);
+	cr_assert_eq(remotes_ask(&asked.m, &other), 0);
+	cr_expect_not_null(remotes_find(&asked.m, &one));
+	cr_assert(remotes_cancel(&asked.m, &one));
+	cr_expect_eq(asked.cancelled, 7);
+	cr_expect_null(remotes_find(&asked.m, &one));
+	cr_expect_not(remotes_cancel(&asked.m, &one));
+	cr_expect_eq(remotes_refused(&asked.m), 0);
+	cr_assert(remotes_cancel(&asked.m, &other));
+	cr_expect_eq(asked.m.n, 0, "the places are free");
+	cr_expect(remotes_done(&asked.m));
+	remotes_again(&asked.m);
+	cr_expect_eq(asked.told, 2);
 }
