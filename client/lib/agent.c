@@ -73,6 +73,29 @@ static int ask_list(struct sluice *s)
 
 /* --- its keys --------------------------------------------------------------------------------- */
 
+/* The key, or a certificate for it. */
+static bool is_of(const struct sluice_key *own, const struct key *k)
+{
+	for (unsigned int i = 0; i < own->n_certs; i++)
+		if (key_equal(own->cert[i], k))
+			return true;
+	return key_equal(own->key, k);
+}
+
+/* A key that is ours already: the agent, who is told where this leads, signs for it. False: none is. */
+static bool identity_lend(struct sluice *s, const struct key *k)
+{
+	for (unsigned int i = 0; i < s->n_identities; i++) {
+		struct identity *own = &s->identity[i];
+
+		if (own->sign == NULL || own->agents || !is_of(own->key, k))
+			continue;
+		own->lent = own->agents = true;
+		return true;
+	}
+	return false;
+}
+
 /* Takes the key out of the list. */
 static int identity_take(struct sluice *s, struct agent_key *from)
 {
@@ -95,7 +118,8 @@ static int listed(struct sluice *s, struct ssh_str reply)
 	int r = agent_list_parse(reply, &keys);
 
 	for (unsigned int i = 0; r == 0 && i < keys.n && s->n_identities < IDENTITIES_MAX; i++)
-		r = identity_take(s, &keys.v[i]);
+		if (!identity_lend(s, keys.v[i].key) && s->set.agent_auth != AGENT_ONLY)
+			r = identity_take(s, &keys.v[i]);
 	if (r == 0)
 		note(s, SLUICE_LOG_VERBOSE, "the agent has %u keys", keys.n);
 	agent_keys_free(&keys);
@@ -213,10 +237,14 @@ void agent_drop(struct sluice *s)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < s->n_identities; i++) {
-		if (s->identity[i].agents)
-			sluice_key_free((struct sluice_key *)s->identity[i].key);
+		struct identity *own = &s->identity[i];
+
+		if (own->lent)
+			own->lent = own->agents = false;
+		if (own->agents)
+			sluice_key_free((struct sluice_key *)own->key);
 		else
-			s->identity[n++] = s->identity[i];
+			s->identity[n++] = *own;
 	}
 	s->n_identities = n;
 	s->agent_doing = AGENT_NOTHING;

@@ -115,7 +115,8 @@ struct identity {
 	const struct sluice_key *key;
 	sign_fn sign; /* NULL: the key does, or an agent */
 	void *arg;
-	bool agents;
+	bool agents; /* one signs */
+	bool lent;   /* in place of sign, until the connection is over */
 };
 const struct sluice_key *key_get(const struct sluice_key *k);
 /* Takes file. */

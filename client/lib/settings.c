@@ -227,8 +227,11 @@ static const struct choice log_levels[] = {
 	{"DEBUG3", SLUICE_LOG_DEBUG}, {"0", SLUICE_LOG_NONE},    {"1", SLUICE_LOG_INFO},
 	{"2", SLUICE_LOG_VERBOSE},    {"3", SLUICE_LOG_DEBUG},   {NULL, 0}};
 
-static const struct choice agent_auths[] = {
-	{"no", AGENT_NO}, {"yes", AGENT_YES}, {"require", AGENT_REQUIRE}, {NULL, 0}};
+static const struct choice agent_auths[] = {{"no", AGENT_NO},
+					    {"yes", AGENT_YES},
+					    {"require", AGENT_REQUIRE},
+					    {"only", AGENT_ONLY},
+					    {NULL, 0}};
 static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
 static const struct choice updates[] = {{"no", UPDATE_NO},    {"yes", UPDATE_YES},
 					{"ask", UPDATE_ASK},  {"true", UPDATE_YES},

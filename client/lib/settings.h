@@ -28,7 +28,7 @@ enum auth_mode {
 };
 
 enum update_hostkeys { UPDATE_NO, UPDATE_YES, UPDATE_ASK };
-enum agent_auth { AGENT_NO, AGENT_YES, AGENT_REQUIRE };
+enum agent_auth { AGENT_NO, AGENT_YES, AGENT_REQUIRE, AGENT_ONLY };
 
 struct settings {
 	char *hostname, *user;
@@ -51,7 +51,7 @@ struct settings {
 	/* who the server is: client/known/known.h */
 	char *accept_fingerprints, *accept_keys, *accept_ca;
 	char *user_files, *global_files, *host_alias, *revoked_keys;
-	uint32_t strict_hostkey; /* enum known_strict */
+	uint32_t strict_hostkey;  /* enum known_strict */
 	uint32_t update_hostkeys; /* enum update_hostkeys */
 	bool accept_any, hash_hosts;
 	uint32_t log_level;

@@ -115,15 +115,14 @@ static const char *log_level(void)
 	}
 }
 
-/* The agent's keys come behind those of files. */
+/* It signs for keys of its that conn_identities() chose, and is told where the connection leads. */
 static int set_agent(struct conn *c)
 {
 	char path[CONFIG_TEXT_MAX];
 
-	if (config_yes(c->config, CONFIG_IDENTITIES_ONLY) ||
-	    !conn_agent_path(c, path, sizeof(path)))
+	if (!conn_agent_path(c, path, sizeof(path)))
 		return 0;
-	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "yes");
+	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "only");
 }
 
 static int set_all(struct conn *c)

@@ -199,9 +199,9 @@ static void agent_key_add(struct conn *c, const struct agent_key *k, struct agen
 	struct sluice_key *pub = NULL;
 
 	*i = (struct agent_identity){.c = c, .key = k->key, .line = line_of(k->key)};
-	/* Without IdentitiesOnly the library has all of them (AgentAuth). */
-	if (i->line == NULL || !config_yes(c->config, CONFIG_IDENTITIES_ONLY) ||
-	    !file_names(c, i->line) || sluice_key_public(i->line, &pub) < 0)
+	if (i->line == NULL ||
+	    (config_yes(c->config, CONFIG_IDENTITIES_ONLY) && !file_names(c, i->line)) ||
+	    sluice_key_public(i->line, &pub) < 0)
 		return;
 	say(SAY_DEBUG, "agent key: %s %s", key_type(k->key), k->comment);
 	if (sluice_identity_add_signer(c->s, pub, agent_signs, i) < 0)

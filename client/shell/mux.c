@@ -42,12 +42,14 @@ struct mux {
 /* Made by another name first: it is there with its mode, or is not. */
 static int socket_at(const char *path)
 {
-	char temp[sizeof(((struct sockaddr_un *)0)->sun_path) + 16];
+	char temp[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct sockaddr_un un;
 	mode_t was;
 	int fd, r = 0;
 
-	snprintf(temp, sizeof(temp), "%s.%d", path, (int)getpid());
+	if (strlen(path) + sizeof(".2147483647") > sizeof(temp))
+		return -ENAMETOOLONG;
+	snprintf(temp, sizeof(temp), "%.*s.%d", (int)sizeof(temp) - 12, path, (int)getpid());
 	if (!mux_address(temp, &un))
 		return -ENAMETOOLONG;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

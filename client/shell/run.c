@@ -448,16 +448,25 @@ int run_agent(struct run *r, struct sluice_channel *c)
 
 void go_background(void)
 {
-	pid_t pid = fork();
-	int null;
+	int null, ready[2] = {-1, -1};
+	pid_t pid = pipe2(ready, O_CLOEXEC) == 0 ? fork() : -1;
+	char end;
 
+	if (pid != 0)
+		close(ready[1]);
 	if (pid < 0) {
 		say(SAY_ERROR, "fork: %s", strerror(errno));
+		close(ready[0]);
 		return;
 	}
-	if (pid > 0)
+	/* The end of who leads the terminal's session hangs up all that are still of it. */
+	if (pid > 0) {
+		(void)!read(ready[0], &end, 1);
 		_exit(0);
+	}
 	setsid();
+	close(ready[0]);
+	close(ready[1]);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		dup2(null, STDIN_FILENO);

@@ -258,6 +258,21 @@ check "agent: it alone, by its public half" says in bare -o IdentitiesOnly=yes -
 check "agent: not asked" status 255 bare -o IdentityAgent=none -o IdentityFile=none 127.0.0.1 true
 check "agent: for who is at the server" says 1 bare -A 127.0.0.1 'ssh-add -l | grep -c kept'
 check "agent: nobody else" says 0 bare -a 127.0.0.1 'ssh-add -l 2>/dev/null | grep -c kept'
+ssh-keygen -q -t ed25519 -N '' -f bound
+cp bound.pub bound_only.pub
+cat bound.pub >>id.pub
+check "agent: one for this host alone is taken" ssh-add -q -H "$dir/known" -h '[127.0.0.1]:2201' bound
+rm bound
+check "agent: a key for this host alone" says in bare -o IdentitiesOnly=yes -i bound_only 127.0.0.1 echo in
+ssh-keygen -q -t ed25519 -N '' -f stray
+tried() { # a key that is not let in is shown once
+	local before
+	before=$(grep -c 'method publickey' sshd.log)
+	ssh-agent bash -c 'ssh-add -q stray && timeout 60 "$@"' - "$sluice" ssh -F none -o UserKnownHostsFile="$dir/known" \
+		-o BatchMode=yes -o IdentityFile=none -p 2201 127.0.0.1 true
+	[ "$(grep -c 'method publickey' sshd.log)" = $((before + 1)) ]
+}
+check "agent: a key is tried once" tried
 ssh-keygen -q -t ed25519 -N '' -f ca
 ssh-keygen -q -t ed25519 -N '' -f signed
 ssh-keygen -q -s ca -I it -n "$user" signed.pub
