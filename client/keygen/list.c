@@ -9,18 +9,18 @@
 
 #include "client/command.h"
 #include "client/keygen/keygen.h"
+#include "client/known/art.h"
 #include "crypto/certinfo.h"
 #include "crypto/hash.h"
 
 #define LINE_LEN_MAX (64 * 1024)
 
 static const struct {
-	const char *name, *label;
+	const char *name;
 	enum hash_alg alg;
 } hashes[] = {
-	{"md5", "MD5", HASH_MD5},          {"sha1", "SHA1", HASH_SHA1},
-	{"sha256", "SHA256", HASH_SHA256}, {"sha384", "SHA384", HASH_SHA384},
-	{"sha512", "SHA512", HASH_SHA512},
+	{"md5", HASH_MD5},       {"sha1", HASH_SHA1},     {"sha256", HASH_SHA256},
+	{"sha384", HASH_SHA384}, {"sha512", HASH_SHA512},
 };
 
 static int hash_of(const char *name)
@@ -29,16 +29,6 @@ static int hash_of(const char *name)
 		if (strcasecmp(hashes[i].name, name) == 0)
 			return (int)i;
 	return -1;
-}
-
-/* A certificate's is that of the key in it. */
-static size_t key_digest(const struct key *k, const char *hash, uint8_t *ret)
-{
-	enum hash_alg alg = hashes[hash_of(hash)].alg;
-	struct hash_piece piece;
-
-	piece.p = key_blob(key_plain(k), &piece.len);
-	return hash_digest(alg, &piece, 1, ret) == 0 ? hash_len(alg) : 0;
 }
 
 /* Room for "SHA512:" and its base64. */
@@ -66,62 +56,11 @@ void keygen_fingerprint_print(const struct keygen *g, const struct key *k, const
 		keygen_art_print(k, hash);
 }
 
-/* --- the picture ------------------------------------------------------------------------ */
-
-#define ART_W 17
-#define ART_H 9
-
-static void art_border(const char *text)
-{
-	char label[ART_W + 3];
-	int len = snprintf(label, sizeof(label), "[%.*s]", ART_W - 2, text);
-	int left = (ART_W - len) / 2;
-
-	putchar('+');
-	for (int i = 0; i < ART_W - (len - 1); i++) {
-		if (i == left) {
-			fputs(label, stdout);
-		} else {
-			putchar('-');
-		}
-	}
-	puts("+");
-}
-
-/*
- * The "drunken bishop": two bits a step move a piece over a board diagonally, walls are slid
- * along, and each square shows how often it was visited; S where it began, E where it stands.
- */
 void keygen_art_print(const struct key *k, const char *hash)
 {
-	static const char marks[] = " .o+=*BOX@%&#/^SE";
-	const uint8_t most = sizeof(marks) - 4; /* of the marks for visits */
-	uint8_t digest[HASH_LEN_MAX], board[ART_H][ART_W] = {{0}};
-	int x = ART_W / 2, y = ART_H / 2;
-	size_t n = key_digest(k, hash, digest);
-	char head[32];
+	char art[KNOWN_ART_MAX];
 
-	for (size_t i = 0; i < n * 4; i++) {
-		unsigned int move = digest[i / 4] >> 2 * (i % 4) & 3;
-
-		x += (move & 1) != 0 ? 1 : -1;
-		y += (move & 2) != 0 ? 1 : -1;
-		x = x < 0 ? 0 : x >= ART_W ? ART_W - 1 : x;
-		y = y < 0 ? 0 : y >= ART_H ? ART_H - 1 : y;
-		if (board[y][x] < most)
-			board[y][x]++;
-	}
-	board[ART_H / 2][ART_W / 2] = most + 1;
-	board[y][x] = most + 2;
-	snprintf(head, sizeof(head), "%s %u", key_log_type(k), key_bits(k));
-	art_border(head);
-	for (int row = 0; row < ART_H; row++) {
-		putchar('|');
-		for (int col = 0; col < ART_W; col++)
-			putchar(marks[board[row][col]]);
-		puts("|");
-	}
-	art_border(hashes[hash_of(hash)].label);
+	fputs(known_art(k, hashes[hash_of(hash)].alg, art), stdout);
 }
 
 /* --- as JSON ---------------------------------------------------------------------------- */

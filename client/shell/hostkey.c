@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "client/ask.h"
+#include "client/known/art.h"
 #include "client/shell/hostfiles.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
@@ -138,6 +139,17 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 	return r;
 }
 
+static void picture(const struct conn *c, const struct sluice_hostkey *k, const struct key *key)
+{
+	enum hash_alg alg = config_is(c->config, CONFIG_FINGERPRINT_HASH, "MD5")    ? HASH_MD5
+			    : config_is(c->config, CONFIG_FINGERPRINT_HASH, "SHA1") ? HASH_SHA1
+										    : HASH_SHA256;
+	char art[KNOWN_ART_MAX];
+
+	say(SAY_INFO, "Host key fingerprint is %s", hostkey_fingerprint(c, k));
+	say_foreign(SAY_INFO, art, strlen(known_art(key, alg, art)));
+}
+
 int conn_hostkey(struct conn *c, const struct sluice_hostkey *k)
 {
 	struct key *key;
@@ -145,14 +157,14 @@ int conn_hostkey(struct conn *c, const struct sluice_hostkey *k)
 
 	c->met = true;
 	say(SAY_DEBUG, "Server host key: %s %s", k->type, k->sha256);
-	if (config_yes(c->config, CONFIG_VISUAL_HOST_KEY))
-		say(SAY_INFO, "Host key fingerprint is %s", hostkey_fingerprint(c, k));
 	if (config_yes(c->config, CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST) && is_loopback(c)) {
 		say(SAY_DEBUG, "Forcing accepting of host key for loopback/localhost.");
 		return 1;
 	}
 	if (key_blob_parse_any(k->blob, k->blob_len, &key) < 0)
 		return 0;
+	if (config_yes(c->config, CONFIG_VISUAL_HOST_KEY))
+		picture(c, k, key);
 	r = judge(c, k, key);
 	key_free(key);
 	return r;

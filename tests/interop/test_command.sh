@@ -549,7 +549,8 @@ question_by() { # FingerprintHash, what it is said by
 check "FingerprintHash md5" question_by md5 MD5
 check "FingerprintHash sha256" question_by sha256 SHA256
 s ssh -o VisualHostKey=yes sshd true 2>said
-check "VisualHostKey" grep -q "Host key fingerprint is $(ssh-keygen -lf host.pub | cut -d' ' -f2)" said
+check "VisualHostKey" [ "$(cat said)" = "Host key fingerprint is $(ssh-keygen -lvf host.pub | sed '1s/^[^ ]* \([^ ]*\) .*/\1/')" ]
+check "sluice keygen -lv draws it as well" [ "$("$sluice" keygen -lvf rsa.pub | tail -n +2)" = "$(ssh-keygen -lvf rsa.pub | tail -n +2)" ]
 forks() {
 	mkfifo fork && timeout 60 "$sluice" ssh -F config -o ForkAfterAuthentication=yes sshd "cat $dir/fork >$dir/forked" >/dev/null &&
 		[ ! -s forked ] && echo gone >fork && wait_for gone forked
