@@ -130,6 +130,8 @@ static void background(struct run *r)
 	tty_restore();
 	run_background(r);
 	r->relays.closed = true;
+	/* What is read from a terminal there has an end by this alone. */
+	(void)sluice_channel_send(r->session.pump.c, "\004", 1);
 	r->session.pump.in_over = true;
 }
 

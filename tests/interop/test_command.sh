@@ -200,7 +200,7 @@ check "many: a line is said when it is whole" says 'sshd: one' timeout 60 python
 import subprocess, sys
 p = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
 print(p.stdout.readline().decode().strip())
-p.kill()' "$sluice" exec -F config sshd,sshd 'echo one; sleep 600'
+p.kill()' "$sluice" exec -F config sshd,sshd 'echo one; sleep 5'
 check "many: much of each, whole" says "$(yes 'sshd: a line of some length' | head -n 100000 | md5sum)" bash -c \
 	"$sluice exec -F config sshd,none.invalid 'yes a line of some length | head -n 100000' 2>/dev/null | md5sum"
 check "json: of more than is kept the number" says '5805696 4194304' bash -c "$sluice exec --json -F config sshd 'head -c 10000000 /dev/zero | tr \\\\000 x' |
@@ -582,10 +582,10 @@ check "IPQoS" says_socket 'tos:0x48' -o IPQoS=af21
 check "TCPKeepAlive yes" says_socket 'timer:(keepalive' -o TCPKeepAlive=yes
 check "TCPKeepAlive no" refused says_socket 'timer:(keepalive' -o TCPKeepAlive=no
 silent() { # the server of this connection stands still
-	s ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 sshd 'echo $PPID; kill -STOP $PPID; sleep 600' >stopped 2>said
+	s ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 sshd "echo \$PPID \$\$ >$dir/stopped; kill -STOP \$PPID; exec sleep 600" 2>said
 	[ $? = 255 ] && grep -q 'Timeout, server 127.0.0.1 not responding' said
 	local r=$?
-	kill -9 "$(cat stopped)"
+	kill -9 $(cat stopped)
 	return $r
 }
 check "ServerAliveInterval, ServerAliveCountMax" silent
