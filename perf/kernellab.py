@@ -52,6 +52,11 @@ def ssh_command(files, cipher, gateway, *args):
     return ("ssh", *SSH, "-i", files.path("id"), "-c", cipher, *args, f"root@{gateway}")
 
 
+def sluice_command(files, cipher, gateway, *args):
+    """The same by our own."""
+    return (os.path.join(lab.BUILD, "client/sluice"), *ssh_command(files, cipher, gateway, *args))
+
+
 def sshd_command(files, name, address):
     os.makedirs("/run/sshd", exist_ok=True)
     conf = files.path(f"{name}.sshd")
