@@ -424,7 +424,7 @@ def crossing():
 
     def after():
         cut.set()
-        writer.join(PATIENCE_S)
+        writer.join(PATIENCE_S + CUT_S)  # TCP asks ever more seldom
         reader.join(PATIENCE_S)
         if p.wait(PATIENCE_S) != 0 or got != [half * 2]:
             raise Wrong("a transfer across the cut is not whole")
