@@ -404,7 +404,7 @@ def command(*args, **how):
 def crossing():
     """A transfer across the cut: half before it, half while it lasts. TCP repeats what is lost."""
     half = hashlib.shake_128(b"half").digest(1 << 20)
-    p = command("-o", "ServerAliveInterval=0", "cut-sshd", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    p = command("-o", "ServerAliveInterval=0", "-p", "23", "cut-sshd", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     got = []
     reader = threading.Thread(target=lambda: got.append(p.stdout.read()))
 

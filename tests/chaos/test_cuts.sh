@@ -43,8 +43,9 @@ for k in host id; do ssh-keygen -q -t ed25519 -N '' -f $k; done
 mkdir -p keys /run/sshd run.still run.struck
 cp id.pub keys/tester
 # What is left of who moved or is gone is soon noticed by one of them.
-for n in 0 1 2 7 8 9 10; do echo "ListenAddress 10.66.$n.1"; done >patient.sshd
-for n in 3 6; do echo "ListenAddress 10.66.$n.1"; done >quick.sshd
+for n in 0 2 7 8 9 10; do echo "ListenAddress 10.66.$n.1"; done >patient.sshd
+echo "ListenAddress 10.66.1.1:23" >>patient.sshd # a transfer across the cut
+for n in 1 3 6; do echo "ListenAddress 10.66.$n.1"; done >quick.sshd
 printf "ClientAliveInterval 1\nClientAliveCountMax 2\n" >>quick.sshd
 for which in patient quick; do
 	cat >>$which.sshd <<CONF
