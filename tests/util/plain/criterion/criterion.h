@@ -54,6 +54,11 @@ static struct plain_test *plain_tests;
 #define cr_assert_str_empty(a, ...)    cr_assert(*(a) == '\0')
 #define cr_assert_arr_eq(a, b, n, ...) cr_assert(memcmp(a, b, n) == 0)
 #define cr_skip_test(...)              return
+/* These end the test as well. */
+#define cr_expect(yes, ...)      cr_assert(yes)
+#define cr_expect_eq(a, b, ...)  cr_assert_eq(a, b)
+#define cr_expect_leq(a, b, ...) cr_assert_leq(a, b)
+#define cr_expect_geq(a, b, ...) cr_assert_geq(a, b)
 
 int main(int argc, char **argv)
 {
