@@ -570,17 +570,24 @@ unlinks() {
 	get --unix-socket taken.sock http://x/data
 }
 check "StreamLocalBindUnlink" unlinks
-socket_of() { # options…: what the kernel says of the connection's socket
+socket_of() { # what, options…: what the kernel says of the connection's socket, in the end
+	local what=$1
+	shift
 	timeout 60 "$sluice" ssh -F config "$@" -o BindAddress=127.0.0.77 -o ForkAfterAuthentication=yes sshd "cat $dir/hold" >/dev/null 2>&1
-	ss -tnoH --tos 'src 127.0.0.77 and dport = :2201' >socket
+	for _ in $(seq 50); do
+		ss -tnoH --tos 'src 127.0.0.77 and dport = :2201' >socket
+		grep -q "$what" socket && break
+		sleep 0.1
+	done
 	echo >hold
 	cat socket
 }
 mkfifo hold
-says_socket() { local what=$1; shift; socket_of "$@" | grep -q "$what"; }
+says_socket() { socket_of "$@" | grep -q "$1"; }
 check "IPQoS" says_socket 'tos:0x48' -o IPQoS=af21
 check "TCPKeepAlive yes" says_socket 'timer:(keepalive' -o TCPKeepAlive=yes
-check "TCPKeepAlive no" refused says_socket 'timer:(keepalive' -o TCPKeepAlive=no
+no_timer() { ! socket_of 'ESTAB *0 *0 ' "$@" | grep -q timer:; }
+check "TCPKeepAlive no" no_timer -o TCPKeepAlive=no
 silent() { # the server of this connection stands still
 	s ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 sshd "echo \$PPID \$\$ >$dir/stopped; kill -STOP \$PPID; exec sleep 600" 2>said
 	[ $? = 255 ] && grep -q 'Timeout, server 127.0.0.1 not responding' said
