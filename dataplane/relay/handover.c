@@ -14,7 +14,7 @@
 static void handover_begin(struct relay *r)
 {
 	r->links++;
-	r->handover_left = r->fresh_conns;
+	r->handover_places = r->handover_left = r->fresh_conns;
 }
 
 void relay_link_attached(struct relay *r)
@@ -67,7 +67,10 @@ void conn_take_note(struct conn *c)
 		control_came(c);
 }
 
-/* The hand goes on where it was, whatever comes in between: everybody's turn comes. */
+/*
+ * The hand goes on where it was, whatever comes in between: everybody's turn comes. Its round is of
+ * the places there were when it began: who takes one that is beyond them has nothing to note.
+ */
 unsigned int handover_turn(struct relay *r)
 {
 	unsigned int places = 0, woken = 0;
@@ -81,8 +84,11 @@ unsigned int handover_turn(struct relay *r)
 		return 0;
 	}
 	while (r->handover_left > 0 && places < HANDOVER_PLACES && woken < RELAY_HANDOVER_TURN) {
-		struct conn *c = &r->conns[r->handover_hand++ % r->fresh_conns];
+		struct conn *c;
 
+		if (r->handover_hand >= r->handover_places)
+			r->handover_hand = 0;
+		c = &r->conns[r->handover_hand++];
 		r->handover_left--;
 		places++;
 		if (c->state == 0 || c->links == r->links)

@@ -409,9 +409,10 @@ struct relay {
 	uint32_t generation;
 	uint64_t uid;
 	bool attached;
-	uint32_t links;         /* how often control has gone or come */
-	uint32_t handover_hand; /* the place that is looked at next for who has not taken note, */
-	uint32_t handover_left; /* and so many are */
+	uint32_t links;           /* how often control has gone or come */
+	uint32_t handover_hand;   /* the place that is looked at next for who has not taken note, */
+	uint32_t handover_left;   /* and so many are, */
+	uint32_t handover_places; /* of as many */
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
 	uint32_t n_conns;

@@ -637,8 +637,7 @@ Test(relay_wait, it_comes_first)
 
 static struct link_handle many[MANY];
 
-/* One that was let in, and rests: of its keys and messages these tests want nothing. */
-static void let_in(unsigned int i)
+static void comes(unsigned int i)
 {
 	static const struct link_addr any = {.family = 4, .port = 22};
 	struct fake *f = &fake[i];
@@ -646,6 +645,12 @@ static void let_in(unsigned int i)
 	*f = (struct fake){
 		.s = {.ops = &fake_ops, .kind = STREAM_TCP}, .used = true, .budget = 1 << 20};
 	cr_assert(relay_accept(bench, &f->s, 7, &any, &any, bench_now));
+}
+
+/* One that was let in, and rests: of its keys and messages these tests want nothing. */
+static void let_in(unsigned int i)
+{
+	comes(i);
 	bench_settle();
 	up_expect(LINK_EV_CONN_NEW, &many[i]);
 	down(LINK_IT_AUTHENTICATED, many[i], &bench_auth, sizeof(bench_auth), NULL, 0);
@@ -705,6 +710,29 @@ Test(relay_wait, f01_of_many_some_take_note_in_a_turn)
 		}
 		cr_expect_null(up_next());
 	}
+}
+
+/* One that comes in a place that nobody had yet, while they take note, is passed over by none. */
+Test(relay_wait, f01_who_comes_meanwhile_hides_nobody)
+{
+	const unsigned int n = RELAY_HANDOVER_TURN + 44;
+	const struct link_hdr *h;
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		let_in(i);
+	bench_kept = bench_link_gone = true;
+	relay_link_detached(bench);
+	bench_settle();
+	bench_link_gone = false;
+	relay_link_attached(bench);
+	bench_turn();
+	cr_assert_gt(bench->handover_left, 0);
+	comes(n);
+	bench_settle();
+	while ((h = up_next()) != NULL)
+		kept += h->type == LINK_EV_CONN_KEPT;
+	cr_expect_eq(kept, n, "%u of %u are told of", kept, n);
 }
 
 /* --- who comes, goes and moves while a control is told ----------------------------------------
