@@ -24,6 +24,9 @@ void kept_begin(struct conn *c)
 			ch->pend |= CHAN_EV_KEPT;
 		if (ch->drained && !ch->finish)
 			ch->pend |= CHAN_EV_DRAINED;
+		/* Who heard of them may not have got to write of them. */
+		ch->eof_due |= (uint8_t)(ch->fsm.eof_received << LINK_EOF_IN |
+					 ch->fsm.eof_sent << LINK_EOF_OUT);
 	}
 }
 

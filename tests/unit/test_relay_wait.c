@@ -525,6 +525,31 @@ Test(relay_wait, whose_connections_and_channels_there_are)
 	client_free(&d);
 }
 
+/* Who heard that a direction is at its end may have been killed before that was written. */
+Test(relay_wait, ends_of_directions_are_said_to_the_next_one_too)
+{
+	struct client c = login();
+	struct bench_chan ch;
+	const struct link_chan_eof *eof;
+
+	down_bytes(LINK_IT_BLOB, c.h, "blob", 4);
+	ch = named_channel(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	client_data(&c, ch.local, "hello", 5);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	bench_settle();
+	up_expect(LINK_EV_CHAN_EOF, NULL);
+	leaves_and_comes();
+	up_expect(LINK_EV_CONN_KEPT, NULL);
+	up_expect(LINK_EV_CHAN_KEPT, NULL);
+	eof = up_expect(LINK_EV_CHAN_EOF, NULL);
+	cr_expect_eq(eof->way, LINK_EOF_IN);
+	cr_expect_eq(eof->bytes, 5);
+	cr_expect_eq(eof->local_channel, ch.local);
+	cr_expect_null(up_next());
+	client_free(&c);
+}
+
 /* An end is told with who it was of, and to whom, whoever hears it; and the place waits for that.
  */
 Test(relay_wait, what_ended_meanwhile_is_told_whole)
