@@ -36,7 +36,8 @@ struct stream_user {
 	void (*ready)(struct stream *s); /* events went from none to some */
 	/*
 	 * So many bytes may wait to be taken, beyond what it began with, where was might until now:
-	 * returns how many, from was to size; where size is less, size. NULL: as the kind likes.
+	 * returns how many, from was to size; where size is less, size. Neither is less than what it
+	 * began with. NULL: as the kind likes.
 	 */
 	uint32_t (*keep)(struct stream *s, uint32_t was, uint32_t size);
 };

@@ -28,13 +28,25 @@
 /* A round trip that takes as much longer than the shortest while the core is full waits for us. */
 #define OWN_QUEUE 2
 
-static void window_set(struct tcp_conn *c, uint32_t w)
+/* Of what is beyond its first window its user says how much. */
+static uint32_t window_kept(struct tcp_conn *c, uint32_t w)
 {
 	const struct stream_user *user = c->s.user;
+	uint32_t initial = c->t->rx_initial, was = max_u64(c->rx_window, initial);
+
+	if (user == NULL || user->keep == NULL || max_u64(w, initial) == was)
+		return w;
+	if (w > initial)
+		return user->keep(&c->s, was, w);
+	(void)user->keep(&c->s, was, initial);
+	return w;
+}
+
+static void window_set(struct tcp_conn *c, uint32_t w)
+{
 	uint64_t initial = c->t->rx_initial;
 
-	if (user != NULL && user->keep != NULL)
-		w = user->keep(&c->s, c->rx_window, w);
+	w = window_kept(c, w);
 	c->t->mem.rx_grown += max_u64(w, initial) - max_u64(c->rx_window, initial);
 	c->rx_window = w;
 }

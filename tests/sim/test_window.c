@@ -360,7 +360,6 @@ Test(window, all_together_stay_within_the_shards)
 	world_end(&w);
 }
 
-/* Those that were fast and read no more hold what they hold; half of the rest is for the next. */
 static uint32_t stingy_most;
 
 static uint32_t stingy(struct stream *s, uint32_t was, uint32_t size)
@@ -394,6 +393,47 @@ Test(window, it_grows_as_far_as_its_user_lets_it)
 	world_end(&w);
 }
 
+static struct {
+	uint32_t held;
+	bool below;
+} counting;
+
+static uint32_t counted(struct stream *s, uint32_t was, uint32_t size)
+{
+	(void)s;
+	counting.below |= was < INITIAL || size < INITIAL;
+	if (size > was)
+		counting.held += size - was;
+	else
+		counting.held -= RTE_MIN(was - size, counting.held);
+	return size;
+}
+
+/* What a core without time left takes of the first window nobody is asked for. */
+Test(window, its_user_is_asked_for_what_is_beyond_the_first)
+{
+	static struct world w;
+	struct stream_user user;
+
+	core_is_full = true;
+	world_init(&w, 1, 12 * MIB,
+		   (struct vnet_link){.delay_us = 450, .bits_per_s = 8000000000, .queue_us = 20000},
+		   roomy);
+	w.v.filter = watch_turns;
+	vnet_run(&w.v, TCP_SEC, accepted, &w);
+	user = *w.server[0].s->user;
+	user.keep = counted;
+	w.server[0].s->user = &user;
+	cr_assert(vnet_run(&w.v, 60 * TCP_SEC, all_here, &w));
+	cr_expect_eq(conn(&w, 0)->rx_window, NEAR_LEAST);
+	vnet_run(&w.v, 10 * TCP_SEC, NULL, NULL);
+	cr_expect_eq(conn(&w, 0)->rx_window, INITIAL);
+	cr_expect_not(counting.below);
+	cr_expect_eq(counting.held, 0, "%u", counting.held);
+	world_end(&w);
+}
+
+/* Those that were fast and read no more hold what they hold; half of the rest is for the next. */
 Test(window, readers_that_stop_leave_something_for_the_next)
 {
 	static struct world w;
