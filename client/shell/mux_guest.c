@@ -145,8 +145,12 @@ static json_t *session_request(const struct talk *t, const char *command, bool t
 		      tty ? escape_character(config_text(c, CONFIG_ESCAPE_CHAR)) : -1, "agent",
 		      !config_is(c, CONFIG_FORWARD_AGENT, "no"), "x11",
 		      config_yes(c, CONFIG_FORWARD_X11));
-	if (o != NULL && command != NULL)
-		json_object_set_new(o, "command", json_string(command));
+	/* Without its command it would be a shell, which took our input for commands. */
+	if (o != NULL && command != NULL &&
+	    json_object_set_new(o, "command", json_string(command)) < 0) {
+		json_decref(o);
+		return NULL;
+	}
 	return o;
 }
 
@@ -187,12 +191,17 @@ static bool session_heard(struct talk *t, bool tty, int *ret_status)
 static int session(struct talk *t, const char *command, bool tty)
 {
 	int in = STDIN_FILENO, status = EXIT_ERROR, signals;
+	json_t *request = session_request(t, command, tty);
 	struct signalfd_siginfo info;
 
+	if (request == NULL) {
+		say(SAY_ERROR,
+		    "mux: a command, or TERM, that is not UTF-8 cannot be told to a master");
+		return EXIT_ERROR;
+	}
 	if (config_yes(t->o->config, CONFIG_STDIN_NULL))
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	status = mux_send(t->fd, session_request(t, command, tty),
-			  (const int[MUX_FDS]){in, STDOUT_FILENO, STDERR_FILENO});
+	status = mux_send(t->fd, request, (const int[MUX_FDS]){in, STDOUT_FILENO, STDERR_FILENO});
 	if (status < 0) {
 		say(SAY_ERROR, "mux: %s", strerror(-status));
 		return EXIT_ERROR;
