@@ -247,6 +247,12 @@ Test(known, what_is_accepted_beside_files)
 	cr_assert_eq(known_look(&c, &box, expired, &f, &at), 0);
 	cr_expect_eq(f.verdict, CHANGED);
 	cr_expect_not_null(f.why);
+	c.ca_algs = "rsa-sha2-512";
+	cr_assert_eq(known_look(&c, &box, cert, &f, &at), 0);
+	cr_expect_eq(f.verdict, CHANGED, "an authority that does not sign so");
+	c.ca_algs = "rsa-sha2-512,ecdsa-sha2-nistp256";
+	cr_assert_eq(known_look(&c, &box, cert, &f, &at), 0);
+	cr_expect_eq(f.by, KNOWN_BY_CA);
 	c.n_accept_ca = 0;
 	cr_assert_eq(key_fingerprint_as(A, HASH_MD5, md5, sizeof(md5)), 0);
 	cr_assert_eq(key_fingerprint_as(A, HASH_SHA1, sha1, sizeof(sha1)), 0);
