@@ -268,6 +268,7 @@ check "followed" python3 events.py follow.out gate up 2
 if [ -c /dev/net/tun ]; then
 	unshare -n sleep 600 & there=$!
 	pids+=($there)
+	until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
 	inside() { nsenter -t $there -n "$@"; }
 	python3 "$top/tests/chaos/tunnel_nat.py" $there "$dir/answer" >nat.log 2>&1 & nat=$!
 	pids+=($nat)
