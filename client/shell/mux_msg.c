@@ -143,7 +143,8 @@ ssize_t mux_receive(int fd, char buf[MUX_MESSAGE_MAX + 1], int fds[MUX_FDS])
 	struct msghdr m = {.msg_iov = &iov,
 			   .msg_iovlen = 1,
 			   .msg_control = control.buf,
-			   .msg_controllen = sizeof(control.buf)};
+			   /* Not CMSG_SPACE(): what that rounds up is room for one more. */
+			   .msg_controllen = CMSG_LEN(MUX_FDS * sizeof(int))};
 	struct cmsghdr *c;
 	ssize_t n;
 

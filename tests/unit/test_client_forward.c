@@ -249,3 +249,39 @@ Test(client_forward, messages_go_whole_with_their_descriptors)
 	cr_expect_eq(fds[0], -1);
 	close(pair[1]);
 }
+
+/* More than there is room for are not taken, nor is one of them kept. */
+Test(client_forward, more_descriptors_than_three_are_none)
+{
+	static char buf[MUX_MESSAGE_MAX + 1];
+	int pair[2], many[MUX_FDS + 1] = {0, 1, 2, 0}, next;
+	struct {
+		int fds[MUX_FDS], behind;
+	} got = {.behind = 4711};
+	union {
+		char buf[CMSG_SPACE(sizeof(many))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {"{}", 2};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.buf,
+			   .msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(many));
+	memcpy(CMSG_DATA(c), many, sizeof(many));
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	next = dup(0);
+	close(next);
+	cr_assert_eq(sendmsg(pair[0], &m, 0), 2);
+	cr_expect_eq(mux_receive(pair[1], buf, got.fds), -EMSGSIZE);
+	cr_expect_eq(got.behind, 4711);
+	cr_expect_eq(got.fds[0], -1);
+	cr_assert_eq(dup(0), next, "one was kept");
+	close(next);
+	close(pair[0]);
+	close(pair[1]);
+}
