@@ -351,10 +351,9 @@ static void on_end(struct sluice *s, const struct ssh_act *a)
 
 static void on_global(struct sluice *s, const struct ssh_act *a)
 {
-	if (hostkeys_told(s, a->request.type, a->request.rest))
-		return;
-	note(s, SLUICE_LOG_VERBOSE, "global request %.*s", (int)a->request.type.len,
-	     (const char *)a->request.type.p);
+	if (!hostkeys_told(s, a->request.type, a->request.rest))
+		note(s, SLUICE_LOG_VERBOSE, "global request %.*s", (int)a->request.type.len,
+		     (const char *)a->request.type.p);
 	if (a->request.want_reply)
 		(void)ssh_brain_global_answer(s->brain, false, NULL, 0);
 }

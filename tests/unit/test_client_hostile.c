@@ -368,6 +368,24 @@ Test(client_hostile, s68_requests_it_does_not_know_are_refused)
 	lab_free(l);
 }
 
+/* One that is about host keys has its answer, too, that the next answer is not taken for it. */
+Test(client_hostile, s68_what_it_says_of_its_keys_is_answered_where_it_asks)
+{
+	static const char keys[] = "\x50\0\0\0\x17hostkeys-00@openssh.com\x01";
+	struct lab *l = lab_new();
+	struct sluice *s;
+
+	l->ask_up = (struct lab_raw){keys, sizeof(keys) - 1, 3};
+	s = lab_login(l);
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+	cr_assert_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_join(l);
+	cr_assert_eq(l->n_refusals, 3u);
+	lab_free(l);
+}
+
 /* What we say of a channel: the smallest packets, or none, and windows of any size. */
 Test(client_hostile, s50_limits_of_packets_and_windows)
 {
