@@ -177,6 +177,13 @@ static void add(struct sluice *s, const struct hosts *h, const struct key *k)
 		     sluice_strerror(r));
 }
 
+/* Is the program alone to know? Then it is not said that nobody does. */
+static bool is_for_program(const struct sluice *s, const struct hosts *h,
+			   const struct known_found *f)
+{
+	return s->ops.on_hostkey != NULL && h->conf.n_files == 0 && f->verdict == KNOWN_VERDICT_NEW;
+}
+
 /* The program has the last word, but of a key that was revoked. */
 static bool settle(struct sluice *s, const struct hosts *h, const struct key *k, int act,
 		   const struct known_found *f, struct sluice_hostkey *told)
@@ -215,7 +222,8 @@ void hostkey_judge(struct sluice *s, const struct ssh_act *a)
 	memcpy(s->hostkey_sha256, t.sha256, sizeof(t.sha256));
 	if (r == 0) {
 		r = judge(s, &h, a->hostkey, &f, text);
-		note(s, SLUICE_LOG_INFO, "host key %s %s: %s", t.k.type, t.sha256, text);
+		note(s, SLUICE_LOG_INFO, "host key %s %s: %s", t.k.type, t.sha256,
+		     is_for_program(s, &h, &f) ? "the program is asked" : text);
 		yes = settle(s, &h, a->hostkey, r, &f, &t.k);
 	}
 	hosts_fini(&h);

@@ -9,6 +9,7 @@
 
 #include "client/ask.h"
 #include "client/known/art.h"
+#include "client/known/scan.h"
 #include "client/shell/hostfiles.h"
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
@@ -33,22 +34,33 @@ static bool is_loopback(const struct conn *c)
 	return inet_pton(AF_INET6, addr, &a6) == 1 && IN6_IS_ADDR_LOOPBACK(&a6);
 }
 
-/* yes, no, or the fingerprint, which is better than yes. */
-static bool question(const struct conn *c, const struct sluice_hostkey *k)
+/* As files have it: "[host]:port" where that is not 22. Returns buf. */
+static const char *name_of(const struct hostfiles *f, char buf[KNOWN_NAME_MAX])
 {
-	char addr[128], answer[256];
+	if (known_conf_name(&f->conf, &f->host, buf) < 0)
+		snprintf(buf, KNOWN_NAME_MAX, "%s", f->host.host);
+	return buf;
+}
+
+/* yes, no, or the fingerprint, which is better than yes. */
+static bool question(const struct conn *c, const struct hostfiles *f,
+		     const struct sluice_hostkey *k)
+{
+	char name[KNOWN_NAME_MAX], addr[128], at[KNOWN_NAME_MAX] = "", answer[256];
 	const char *prompt =
 		"Are you sure you want to continue connecting (yes/no/[fingerprint])? ";
 
 	if (config_yes(c->config, CONFIG_BATCH_MODE)) {
 		say(SAY_ERROR,
 		    "No %s host key is known for %s and you have requested strict checking.",
-		    k->type, c->host);
+		    k->type, name_of(f, name));
 		return false;
 	}
 	address(c, addr, sizeof(addr));
-	say(SAY_QUIET, "The authenticity of host '%s%s%s%s' can't be established.", c->host,
-	    *addr != '\0' ? " (" : "", addr, *addr != '\0' ? ")" : "");
+	if (*addr != '\0' && known_name(addr, c->port, at) < 0)
+		*at = '\0';
+	say(SAY_QUIET, "The authenticity of host '%s%s%s%s' can't be established.",
+	    name_of(f, name), *at != '\0' ? " (" : "", at, *at != '\0' ? ")" : "");
 	say(SAY_QUIET, "%s key fingerprint is %s.", k->type, hostkey_fingerprint(c, k));
 	for (;;) {
 		int n = ask_shown(prompt, answer, sizeof(answer));
@@ -62,14 +74,14 @@ static bool question(const struct conn *c, const struct sluice_hostkey *k)
 	}
 }
 
-static void add(const struct conn *c, const struct hostfiles *f, const struct key *key,
-		const struct sluice_hostkey *k)
+static void add(const struct hostfiles *f, const struct key *key, const struct sluice_hostkey *k)
 {
 	int r = known_add(&f->conf, &f->host, key);
+	char name[KNOWN_NAME_MAX];
 
 	if (r == 0)
 		say(SAY_INFO, "Warning: Permanently added '%s' (%s) to the list of known hosts.",
-		    f->conf.alias != NULL ? f->conf.alias : c->host, k->type);
+		    name_of(f, name), k->type);
 	else if (r != -EEXIST && r != -ENOENT)
 		say(SAY_ERROR, "Failed to add the host to the list of known hosts (%s): %s",
 		    f->n > 0 ? f->file[0] : "", strerror(-r));
@@ -116,13 +128,13 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 		r = 1;
 		break;
 	case KNOWN_ADD:
-		add(c, &f, key, k);
+		add(&f, key, k);
 		r = 1;
 		break;
 	case KNOWN_QUESTION:
-		r = question(c, k);
+		r = question(c, &f, k);
 		if (r == 1)
-			add(c, &f, key, k);
+			add(&f, key, k);
 		break;
 	case KNOWN_DISTRUST:
 		say(SAY_ERROR, "Password authentication, agent and port forwarding are disabled to "

@@ -373,6 +373,8 @@ check "many: likewise" quietly timeout 60 "$sluice" exec -F config -p 2206 sshd,
 hashed() { "$sluice" scan -H -t ed25519 -p 2201 127.0.0.1 >hashed && grep -q '^|1|' hashed &&
 	s ssh -o UserKnownHostsFile="$dir/hashed" -o StrictHostKeyChecking=yes sshd true; }
 check "scan: names that are hidden are found" hashed
+found() { s ssh -v sshd true 2>said && grep -q 'Found key in' said && ! grep -q 'nobody knows' said; }
+check "of a key that is found it is not said that nobody knows it" found
 check "strict: a host nobody knows" status 255 s ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes sshd true
 sed "s/$(cut -d' ' -f2 host.pub | sed 's/[/+]/./g')/$(head -n 1 id.pub | cut -d' ' -f2 | sed 's/[/&]/\\&/g')/" known >changed
 changed() {
@@ -816,11 +818,12 @@ def until(what):
         seen += os.read(fd, 4096)
     before, seen = seen[:seen.index(what)], seen[seen.index(what) + len(what):]
 def write(text): os.write(fd, text)
+until(b"The authenticity of host '[127.0.0.1]:2201 ([127.0.0.1]:2201)' can't be established.")
 until(b'continue connecting (yes/no/[fingerprint])? ')
 write(b'perhaps\n')
 until(b"Please type 'yes', 'no' or the fingerprint: ")
 write(b'yes\n')
-until(b'Permanently added')
+until(b"Permanently added '[127.0.0.1]:2201' (")
 until(b'begin')
 write(b'one\r')
 until(b'33 99 got one')
