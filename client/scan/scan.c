@@ -301,7 +301,7 @@ static int seconds_read(struct scan *m, const char *text)
 	return 0;
 }
 
-/* 0, or the exit status. */
+/* 0, or the exit status; -1: it is over, and all is well. */
 static int options(struct scan *m, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -326,6 +326,8 @@ static int options(struct scan *m, int argc, char **argv)
 			m->verbose = true;
 		else if (opt == '4' || opt == '6')
 			m->family = opt == '4' ? AF_INET : AF_INET6;
+		else if (opt == 'h')
+			return fputs(usage, stdout) < 0 ? EXIT_FAILED : -1;
 		else
 			r = -EINVAL;
 	}
@@ -359,5 +361,5 @@ int scan_main(int argc, char **argv)
 		free(m.hosts[i]);
 	free(m.hosts);
 	free(m.probes);
-	return status;
+	return status < 0 ? 0 : status;
 }

@@ -616,7 +616,9 @@ absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Conne
 check "a server that is not there" absent
 check "an option that does not exist" status 255 s ssh -o Foo=1 sshd true
 usage() { "$sluice" "$@" 2>said | grep -q "^usage: sluice $1" && [ ! -s said ] && "$sluice" "$@" >/dev/null; }
-for c in ssh exec forward; do check "sluice $c -h" usage $c -h; done
+for c in ssh exec forward scan; do check "sluice $c -h" usage $c -h; done
+helped() { "$sluice" help 2>said | grep -q '^usage: sluice COMMAND' && [ ! -s said ] && "$sluice" help >/dev/null; }
+check "sluice help" helped
 check "sluice ssh --help" usage ssh --help
 
 # --- how far a file has come, on a terminal ---------------------------------------------------------
