@@ -186,6 +186,13 @@ static bool ends_take(struct guest *g, int fds[MUX_FDS], bool *small)
 	return ok;
 }
 
+/* And it goes: what it brought is not kept for another try. */
+static void send_away(struct guest *g, const char *why)
+{
+	refuse(g, why);
+	g->over = true;
+}
+
 static void session_begin(struct guest *g, struct mux_request *q, int fds[MUX_FDS])
 {
 	struct run *r = g->mux->run;
@@ -196,7 +203,7 @@ static void session_begin(struct guest *g, struct mux_request *q, int fds[MUX_FD
 		return;
 	}
 	if (!ends_take(g, fds, &small)) {
-		refuse(g, "no descriptors");
+		send_away(g, "no descriptors");
 		return;
 	}
 	g->asked = *q;
@@ -216,7 +223,7 @@ static void session_begin(struct guest *g, struct mux_request *q, int fds[MUX_FD
 				      .arg = g};
 	if (session_open(&g->session, g->ends[0], g->ends[1], g->ends[2]) < 0) {
 		g->session.used = false;
-		refuse(g, "no session");
+		send_away(g, "no session");
 		return;
 	}
 	g->session.pump.small = small;

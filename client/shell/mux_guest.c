@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client/shell/mux.h"
@@ -232,6 +233,14 @@ static int session(struct talk *t, const char *command, bool tty)
 
 /* --- all ----------------------------------------------------------------------------------- */
 
+/* What nobody listens at any more; a file that is none of ours is nobody's to remove. */
+static bool is_stale(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* A master's socket, or -errno. */
 static int reach_master(const struct options *o, const char *path)
 {
@@ -249,7 +258,7 @@ static int reach_master(const struct options *o, const char *path)
 	if (fd >= 0)
 		close(fd);
 	if (o->control == NULL && r == -ECONNREFUSED &&
-	    !config_is(o->config, CONFIG_CONTROL_MASTER, "no")) {
+	    !config_is(o->config, CONFIG_CONTROL_MASTER, "no") && is_stale(path)) {
 		say(SAY_DEBUG, "Stale control socket %s, unlinking", path);
 		unlink(path);
 	} else if (o->control != NULL || r != -ENOENT) {

@@ -687,6 +687,17 @@ while read -r line; do echo "$(stty size) got $line"; done
 SH
 check "a guest: a terminal, its size and that of later, escapes" timeout 90 python3 guest.py "$sluice" ssh -F config -S "$dir/ctl" -tt \
 	sshd "bash $dir/there.sh"
+cat >beggar.py <<'PY'
+# A guest with one descriptor where three are wanted.
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+s.settimeout(40)
+end = os.pipe()[1]
+s.sendmsg([b'{"do":"session"}'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [end]))])
+sys.exit(0 if s.recv(1000) == b'{"error":"no descriptors"}' and s.recv(1000) == b'' else 'it is kept')
+PY
+check "a guest without all of its descriptors is sent away" python3 beggar.py ctl
 check "the master is there" status 0 m -O check sshd
 shared=$(m -O forward -L 0:127.0.0.1:2204 sshd)
 check "-O forward: a port here" get "http://127.0.0.1:$shared/data"
@@ -733,6 +744,9 @@ for _ in $(seq 1000); do [ -S theirs ] && break; sleep 0.02; done
 theirs() { status 255 s ssh -S "$dir/theirs" -O check sshd 2>said && grep -q 'Operation not permitted' said; }
 check "somebody else's socket is not spoken to" theirs
 python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind(sys.argv[1]); s.listen(1)' "$dir/stale"
+echo precious >file
+kept_file() { s ssh -o ControlMaster=auto -S "$dir/file" sshd true; [ "$(cat file)" = precious ]; }
+check "what is no socket stays, whoever calls it one" kept_file
 check "one whose master has died is replaced" says new timeout 60 "$sluice" ssh -F config -o ControlMaster=auto -S "$dir/stale" sshd echo new
 check "and goes with the new one" refused test -e stale
 
