@@ -294,8 +294,6 @@ static int session(struct run *r, char *command, bool tty)
 	char agent[CONFIG_TEXT_MAX];
 
 	ends_open(&e, r->o);
-	if (!r->conn->untrusted)
-		x11_begin(&r->x11, r->o->config, turn_now_ms());
 	r->session = (struct session){
 		.conn = r->conn,
 		.escape = {.character =
@@ -393,6 +391,10 @@ static int work(struct run *r, char *command, bool tty)
 	local_command(r->o);
 	if (!r->o->stdio)
 		mux_listen(r);
+	/* Of our own session, and of a master's guests. */
+	if (!r->conn->untrusted &&
+	    (r->mux != NULL || !config_is(r->o->config, CONFIG_SESSION_TYPE, "none")))
+		x11_begin(&r->x11, r->o->config, turn_now_ms());
 	if (r->mux != NULL && !config_is(r->o->config, CONFIG_CONTROL_PERSIST, "no"))
 		return persist(r, command, tty);
 	if (config_yes(r->o->config, CONFIG_FORK_AFTER_AUTHENTICATION))

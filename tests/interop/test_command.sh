@@ -806,6 +806,10 @@ if command -v xauth >/dev/null; then
 	come="python3 $dir/xclient.py \$DISPLAY"
 	check "a display: who has the cookie of the server's is let in" x11 "let in" "$come \$3" -X
 	check "a display: that cookie is not the display's" x11 no "[ \$3 = $cookie ] && echo yes || echo no" -Y
+	shared=(-o ControlMaster=auto -o ControlPath="$dir/x-%C" -o ControlPersist=yes)
+	check "a display: through a master that goes on" x11 "let in" "$come \$3" -X "${shared[@]}"
+	check "a display: likewise, its next guest" x11 "let in" "$come \$3" -X "${shared[@]}"
+	check "that master leaves" status 0 s ssh "${shared[@]}" -O exit sshd
 	check "a display: another cookie is not let through" x11 nothing "$come $cookie" -X
 	check "it is said" grep -q 'rejected because of wrong authentication' err
 	check "no display where it is not asked for" x11 '' 'echo $DISPLAY' -x -o ForwardX11=yes
