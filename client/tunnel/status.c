@@ -46,6 +46,11 @@ static void put(struct status_client *c, const void *p, size_t n)
 {
 	if (c->out_at == c->out_len)
 		c->out_at = c->out_len = 0;
+	if (n > c->out_room - c->out_len && c->out_at > 0) { /* what was taken makes room */
+		c->out_len -= c->out_at;
+		memmove(c->out, c->out + c->out_at, c->out_len);
+		c->out_at = 0;
+	}
 	if (n > c->out_room - c->out_len) {
 		size_t room = c->out_len + n + 4096;
 		char *out = realloc(c->out, room);
