@@ -15,6 +15,8 @@
 #include "client/shell/say.h"
 #include "conf/match.h"
 
+#define REST_MS 1000 /* of listeners, when there are no descriptors, say */
+
 int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
 		  uint16_t *ret_port)
 {
@@ -432,14 +434,17 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_o
 /* --- connections of ours
  * --------------------------------------------------------------------------- */
 
-static void accept_one(struct relays *r, const struct listener *l, int fd)
+static void accept_one(struct relays *r, const struct listener *l, int fd, uint64_t now_ms)
 {
 	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), one = 1;
 	const struct forward_end *to = &l->f.target;
 	struct relay *y;
 
-	if (s < 0)
+	if (s < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED)
+			r->rests_ms = now_ms + REST_MS;
 		return;
+	}
 	y = calloc(1, sizeof(*y));
 	if (y == NULL || pump_init(&y->pump, NULL, s, s, -1) < 0) {
 		free(y);
@@ -464,11 +469,15 @@ static void accept_one(struct relays *r, const struct listener *l, int fd)
 
 void relays_prepare(struct relays *r, struct turn *t)
 {
+	bool rests = t->now_ms < r->rests_ms;
+	bool none = r->closed || rests || r->n >= RELAYS_MAX;
+
 	for (size_t i = 0; i < r->n_listeners; i++)
 		for (unsigned int j = 0; j < r->listeners[i].n; j++)
-			r->places[i * LISTEN_FDS_MAX + j] = turn_add(
-				t, r->closed || r->n >= RELAYS_MAX ? -1 : r->listeners[i].fd[j],
-				POLLIN);
+			r->places[i * LISTEN_FDS_MAX + j] =
+				turn_add(t, none ? -1 : r->listeners[i].fd[j], POLLIN);
+	if (rests)
+		turn_within(t, REST_MS);
 	for (struct relay *y = r->list; y != NULL; y = y->next) {
 		if (y->lost)
 			continue;
@@ -495,7 +504,7 @@ void relays_run(struct relays *r, const struct turn *t)
 	for (size_t i = 0; i < r->n_listeners; i++)
 		for (unsigned int j = 0; j < r->listeners[i].n; j++)
 			if (turn_ready(t, r->places[i * LISTEN_FDS_MAX + j]) != 0)
-				accept_one(r, &r->listeners[i], r->listeners[i].fd[j]);
+				accept_one(r, &r->listeners[i], r->listeners[i].fd[j], t->now_ms);
 	for (struct relay **p = &r->list; *p != NULL;) {
 		struct relay *y = *p;
 

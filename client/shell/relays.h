@@ -61,6 +61,7 @@ struct relays {
 	uint64_t served;
 	uint64_t bytes_up, bytes_down; /* of those that are over */
 	bool closed;                   /* nothing more is accepted */
+	uint64_t rests_ms;             /* nor is anything until then */
 	const struct config *config;   /* ChannelTimeout, ForwardBindAddress */
 	/* One ends while its two ends still speak; may be NULL. */
 	void (*cut)(void *arg, const struct relay *y, const char *why);
