@@ -191,7 +191,8 @@ static bool session_heard(struct talk *t, bool tty, int *ret_status)
 
 static int session(struct talk *t, const char *command, bool tty)
 {
-	int in = STDIN_FILENO, status = EXIT_ERROR, signals;
+	int in = STDIN_FILENO, status = EXIT_ERROR;
+	int signals = signals_open(); /* first: what changes from now on is told of */
 	json_t *request = session_request(t, command, tty);
 	struct signalfd_siginfo info;
 
@@ -207,7 +208,6 @@ static int session(struct talk *t, const char *command, bool tty)
 		say(SAY_ERROR, "mux: %s", strerror(-status));
 		return EXIT_ERROR;
 	}
-	signals = signals_open();
 	for (;;) {
 		struct pollfd p[2] = {{t->fd, POLLIN, 0}, {signals, POLLIN, 0}};
 
