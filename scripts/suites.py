@@ -269,6 +269,8 @@ def explore(count, args):
     folder = f"{FUZZ if args.long else ASAN}/tests/fuzz"
     names = sorted(f for f in os.listdir(folder)
                    if f.startswith("fuzz_") and os.access(f"{folder}/{f}", os.X_OK) and os.path.isfile(f"{folder}/{f}"))
+    if not names:
+        raise BuildFailed(f"{folder} has no targets to explore")
     names = [n for n in names if args.only in (None, n, n[len("fuzz_"):])]
     share = max(1, FUZZ_SECONDS * CORES // max(1, len(names)))
     programs = []
@@ -293,10 +295,11 @@ def run_scripts(count, suites, args):
 
 
 def run_programs(count, suites, args):
+    wanted = [s for s in ("unit", "sim", "fuzz") if s in suites]
+    if wanted:
+        build(ASAN, of_suite(*wanted))
     # An explorer begins with its corpus: in a short run nobody else replays it.
-    here = [s for s in ("unit", "sim", "fuzz") if s in suites and (s != "fuzz" or args.long)]
-    if here:
-        build(ASAN, of_suite(*here))
+    here = [s for s in wanted if s != "fuzz" or args.long]
     programs = meson_programs("unit", PLAIN, args) if "unit" in suites else []
     for s in here:
         programs += meson_programs(s, ASAN, args)
