@@ -102,6 +102,14 @@ static int digests_set(struct certinfo *c, const uint8_t *p, size_t len)
 	return r;
 }
 
+/* Names may hold what a terminal would act on, or what ends a line of a log. */
+static void tame(char *s)
+{
+	for (; s != NULL && *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			*s = '?';
+}
+
 /* --- X.509 ----------------------------------------------------------------------------------- */
 
 /* Takes what was written, and leaves bio empty. */
@@ -111,6 +119,7 @@ static int bio_set(struct certinfo *c, enum certinfo_field f, BIO *bio)
 	long len = BIO_get_mem_data(bio, &p);
 	int r = text_set(c, f, p, len > 0 ? (size_t)len : 0);
 
+	tame(c->text[f]); /* OpenSSL leaves the line ends of alternative names as they are */
 	(void)BIO_reset(bio);
 	return r;
 }
@@ -270,14 +279,6 @@ static int principals_set(struct certinfo *c, const struct cert *cert)
 	}
 	c->text[CERTINFO_SAN] = list;
 	return 0;
-}
-
-/* Its names may hold what a terminal would act on; in X.509's it is escaped already. */
-static void tame(char *s)
-{
-	for (; s != NULL && *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
 }
 
 static int64_t clamp(uint64_t at)

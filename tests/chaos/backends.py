@@ -146,7 +146,7 @@ class Drive:
         while piece := ch.recv(100):
             got += piece
             times.append(time.monotonic())
-        return bytes(got) == want and len(times) >= TICKS * 2 // 3 and ch.eof_received
+        return bytes(got) == want and len(times) >= TICKS // 4 and ch.eof_received
 
     def half(self):
         """It has said all; what we say goes on, and the other way round."""
