@@ -23,12 +23,20 @@ int ssh_rwin_recv(struct ssh_rwin *w, uint32_t n)
 	return 0;
 }
 
+/* An eighth, and of a window of which that is less than two packets a quarter, or two packets. */
+static uint32_t worth(uint32_t size)
+{
+	uint32_t least = size / 4 < SSH_RWIN_WORTH ? size / 4 : SSH_RWIN_WORTH;
+
+	return size / 8 > least ? size / 8 : least;
+}
+
 /* While something is held its taking will ask again: an adjust can wait to be worth it. */
 static bool adjust_worth(const struct ssh_rwin *w)
 {
 	if (w->consumed == 0)
 		return false;
-	if (w->consumed >= w->initial_window_size / 8)
+	if (w->consumed >= worth(w->initial_window_size))
 		return true;
 	return ssh_rwin_held(w) == 0 && w->window_size < SSH_RWIN_LOW;
 }

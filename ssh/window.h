@@ -23,7 +23,8 @@ struct ssh_rwin {
 	uint32_t consumed;            /* taken by us, not yet granted again */
 };
 
-#define SSH_RWIN_LOW 32768 /* one whole packet of the usual size */
+#define SSH_RWIN_LOW   32768 /* one whole packet of the usual size */
+#define SSH_RWIN_WORTH 65536 /* a record of our own and the peer's answer are worth two of them */
 
 void ssh_rwin_init(struct ssh_rwin *w, uint32_t initial_window_size);
 /*
@@ -34,7 +35,7 @@ int ssh_rwin_recv(struct ssh_rwin *w, uint32_t n);
 /*
  * Account n bytes our side took. Returns the "bytes to add" of a WINDOW_ADJUST worth
  * sending now, else 0: they count as granted, so send them. Worth it is an eighth of the
- * initial size; or anything, once nothing is held and the window is below
+ * initial size, of a small one a quarter up to SSH_RWIN_WORTH; or anything, once nothing is held and the window is below
  * SSH_RWIN_LOW, so that a peer which sends whole packets only never stalls (S-53). Taking
  * more than was received is our bug: asserted.
  */

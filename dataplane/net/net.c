@@ -202,6 +202,8 @@ static bool is_ours(const struct rte_mbuf *m)
 {
 	if (!pkt_writable(m))
 		return false;
+	if (likely(m->nb_segs == 1)) /* next lies in the second line, which nobody needs yet */
+		return true;
 	while ((m = m->next) != NULL && (pkt_writable(m) || !RTE_MBUF_DIRECT(m)))
 		;
 	return m == NULL;

@@ -102,8 +102,9 @@
 /* A connection that ends by an error: time to get our DISCONNECT out. */
 #define RELAY_LINGER_MS 2000
 #define RELAY_PROXY_MS  5000 /* a load balancer has to say whose its connection is */
-/* Without a record for so long a connection keeps raw keys only. */
-#define RELAY_KEYS_IDLE_US 1000000
+/* Without a record for so long, in which thousands of busy ones have had their turns, a connection
+ * keeps raw keys only. */
+#define RELAY_KEYS_IDLE_US 5000000
 /* When something waits that brings no news of its own: a full ring, an empty pool. */
 #define RELAY_RETRY_US 1000
 
@@ -316,9 +317,9 @@ struct conn {
 	uint16_t untold;   /* that have something to tell: they are among the first */
 	uint32_t links;    /* those of relay that it has taken note of */
 	uint64_t timer_us; /* as in relay.due; 0: not there */
-};
+} __rte_cache_aligned;
 TAILQ_HEAD(conn_list, conn);
-_Static_assert(sizeof(struct conn) <= 1008, "bytes of an idle connection");
+_Static_assert(sizeof(struct conn) <= 1024, "bytes of an idle connection");
 _Static_assert(RELAY_FORWARDS_MAX <= UINT16_MAX, "an index + 1 in 16 bits");
 
 struct audit_entry {

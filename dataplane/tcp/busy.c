@@ -6,8 +6,7 @@
  * those that were ever used together take memory.
  *
  * A connection gets its place with the first segment after it was idle, either way, and gives it
- * back when it was quiet for long enough that RFC 5681 section 4.1 would let the congestion window
- * begin anew. Until then c->busy is a place of zeroes that nobody may write.
+ * back when it was quiet for TCP_QUIET_US, or for an RTO that is longer. Until then c->busy is a place of zeroes that nobody may write.
  */
 #include "dataplane/tcp/internal.h"
 

@@ -115,15 +115,27 @@ void tcp_cc_undo(struct tcp_conn *c)
 }
 
 /*
- * RFC 5681 section 4.1: after an idle RTO the old window says nothing, so it begins anew; what was
- * known of the path is kept as the end of slow start (RFC 7661 section 4.4.3).
+ * How long a window that is not used says something: an RTO. On a path on which all of it is not
+ * longer than a burst (pace.h) beginning anew protects nobody, and each record of somebody who
+ * speaks now and then would take two round trips: there it is RFC 7661's five minutes.
+ */
+static uint64_t window_holds_us(const struct tcp_conn *c)
+{
+	bool near = c->min_rtt_us != 0 && c->min_rtt_us <= TCP_PACE_RTT_MIN_US;
+
+	return near ? TCP_NVP_US : tcp_rto(c);
+}
+
+/*
+ * RFC 5681 section 4.1: after that it begins anew; what was known of the path is kept as the end of
+ * slow start (RFC 7661 section 4.4.3).
  */
 void tcp_cc_idle(struct tcp_conn *c, uint64_t now_us)
 {
 	uint32_t restart = initial_window(c);
 
 	if (c->cwnd <= restart || c->t->conf.no_idle_restart ||
-	    tcp_since_us(c->last_tx, now_us) <= tcp_rto(c))
+	    tcp_since_us(c->last_tx, now_us) <= window_holds_us(c))
 		return;
 	c->ssthresh = max_u64(c->ssthresh, c->cwnd / 4 * 3);
 	c->cwnd = restart;

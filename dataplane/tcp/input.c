@@ -553,18 +553,29 @@ static uint64_t hash_in_burst(const struct tcp *t, const struct tcp_seg *seg, un
 
 /*
  * With thousands of connections at work nothing of one is in a cache when its segments come, and
- * what is loaded in turn is waited for in turn. So each step is made for all of the burst before
- * the next: the keys that decide, the lines each segment reads, and what these point to.
+ * what is loaded in turn is waited for in turn. So each step of finding it is made for all of the
+ * burst before the next: the keys that decide, the lines each segment reads, and what these point
+ * to. Between two steps a part of the burst is summed, and what the one fetched is there for the
+ * other.
  */
-static void burst_lookup(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
-			 unsigned int k)
+typedef void burst_step_fn(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
+			   unsigned int k);
+
+static void fetch_keys(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
+		       unsigned int k)
 {
+	(void)conn;
 	for (unsigned int i = 0; i < k; i++) {
 		uint32_t at = t->buckets[seg[i].hash & t->bucket_mask];
 
 		if (at != 0 && (i == 0 || seg[i].hash != seg[i - 1].hash))
 			rte_prefetch0(&t->conns[at - 1].key);
 	}
+}
+
+static void find_conns(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
+		       unsigned int k)
+{
 	for (unsigned int i = 0; i < k; i++) {
 		if (i > 0 && conn[i - 1] != NULL && seg[i].hash == seg[i - 1].hash &&
 		    tcp_key_eq(&seg[i].key, &seg[i - 1].key)) {
@@ -576,6 +587,12 @@ static void burst_lookup(const struct tcp *t, const struct tcp_seg *seg, struct 
 			for (size_t at = 0; at < offsetof(struct tcp_conn, key); at += 64)
 				rte_prefetch0((const uint8_t *)conn[i] + at);
 	}
+}
+
+static void fetch_users(const struct tcp *t, const struct tcp_seg *seg, struct tcp_conn **conn,
+			unsigned int k)
+{
+	(void)t, (void)seg;
 	for (unsigned int i = 0; i < k; i++) {
 		if (conn[i] == NULL || (i > 0 && conn[i] == conn[i - 1]))
 			continue;
@@ -584,6 +601,8 @@ static void burst_lookup(const struct tcp *t, const struct tcp_seg *seg, struct 
 			rte_prefetch0((const uint8_t *)conn[i]->busy + at);
 	}
 }
+
+static burst_step_fn *const burst_steps[] = {fetch_keys, find_conns, fetch_users};
 
 static unsigned int burst_parse(struct tcp *t, struct rte_mbuf **m, unsigned int n,
 				struct tcp_seg *seg)
@@ -612,43 +631,65 @@ static inline void text_prefetch(const struct rte_mbuf *m)
 		rte_prefetch1(p + at);
 }
 
-/* Those whose checksum is right move to the front. */
-static unsigned int burst_verify(struct tcp *t, struct tcp_seg *seg, struct tcp_conn **conn,
-				 unsigned int n)
+/* Those from..to of the burst; one whose checksum is wrong is freed, and has no mbuf any more. */
+static unsigned int verify(struct tcp *t, struct tcp_seg *seg, unsigned int from, unsigned int to,
+			   unsigned int n)
+{
+	unsigned int wrong = 0;
+
+	for (unsigned int i = from; i < to; i++) {
+		if (i + FETCH_AHEAD < n && !checksum_known(seg[i + FETCH_AHEAD].m))
+			text_prefetch(seg[i + FETCH_AHEAD].m);
+		if (unlikely(!seg_verify(t, seg[i].m))) {
+			rte_pktmbuf_free(seg[i].m);
+			seg[i].m = NULL;
+			wrong++;
+			continue;
+		}
+		t->counters[TCP_C_IN_BYTES] += seg[i].len;
+	}
+	return wrong;
+}
+
+/* Those that are left move to the front. */
+static unsigned int burst_pack(struct tcp_seg *seg, struct tcp_conn **conn, unsigned int n)
 {
 	unsigned int k = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct rte_mbuf *m = seg[i].m;
-
-		if (i + FETCH_AHEAD < n && !checksum_known(seg[i + FETCH_AHEAD].m))
-			text_prefetch(seg[i + FETCH_AHEAD].m);
-		if (unlikely(!seg_verify(t, m))) {
-			rte_pktmbuf_free(m);
+		if (seg[i].m == NULL)
 			continue;
-		}
-		t->counters[TCP_C_IN_BYTES] += seg[i].len;
-		if (unlikely(k != i)) {
-			seg[k] = seg[i];
-			conn[k] = conn[i];
-		}
-		k++;
+		seg[k] = seg[i];
+		conn[k++] = conn[i];
 	}
 	return k;
 }
 
-/*
- * Whose a segment is, is looked for before its checksum is computed: what that finds comes to the
- * cache meanwhile, and nothing is changed by it.
- */
+/* Looks all up and sums all, by turns: nothing is changed by what is found for a wrong one. */
+static unsigned int burst_find(struct tcp *t, struct tcp_seg *seg, struct tcp_conn **conn,
+			       unsigned int k)
+{
+	const unsigned int parts = RTE_DIM(burst_steps) + 1;
+	unsigned int wrong = 0, from = 0;
+
+	for (unsigned int i = 0; i < parts; i++) {
+		unsigned int to = k * (i + 1) / parts;
+
+		wrong += verify(t, seg, from, to, k);
+		from = to;
+		if (i < RTE_DIM(burst_steps))
+			burst_steps[i](t, seg, conn, k);
+	}
+	return unlikely(wrong > 0) ? burst_pack(seg, conn, k) : k;
+}
+
 static void burst_input(struct tcp *t, struct rte_mbuf **m, unsigned int n, uint64_t now_us)
 {
 	struct tcp_seg seg[TCP_BURST];
 	struct tcp_conn *conn[TCP_BURST];
 	unsigned int k = burst_parse(t, m, n, seg);
 
-	burst_lookup(t, seg, conn, k);
-	k = burst_verify(t, seg, conn, k);
+	k = burst_find(t, seg, conn, k);
 	for (unsigned int i = 0, as_one; i < k; i += as_one) {
 		struct tcp_conn *c = conn[i];
 

@@ -98,10 +98,12 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b)
 #define TCP_CHALLENGE_US   (5 * TCP_SEC)  /* RFC 5961 section 7 */
 #define TCP_FIN_WAIT_2_US  (60 * TCP_SEC) /* of a connection that was let go */
 #define TCP_SWEEP_US       (100 * TCP_MS) /* between two looks for half-open ones of no listener */
-#define TCP_QUIET_US       (1 * TCP_SEC)  /* of rest, then a connection is idle */
-#define TCP_TW_REUSE_US    (1 * TCP_SEC)  /* of rest before our connect takes a tuple over */
-#define TCP_RST_BURST_US   (200 * TCP_MS) /* resets saved up for this long */
-#define TCP_PAWS_IDLE_US   (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
+#define TCP_QUIET_US                                                                               \
+	(5 * TCP_SEC) /* of rest, then a connection is idle: thousands that take turns are not */
+#define TCP_NVP_US       (300 * TCP_SEC)        /* RFC 7661 section 4.2, "nonvalidated period" */
+#define TCP_TW_REUSE_US  (1 * TCP_SEC)          /* of rest before our connect takes a tuple over */
+#define TCP_RST_BURST_US (200 * TCP_MS)         /* resets saved up for this long */
+#define TCP_PAWS_IDLE_US (24 * 86400 * TCP_SEC) /* RFC 7323 section 5.5 */
 
 #define TCP_FLAGS (RTE_TCP_FIN_FLAG | RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG)
 
@@ -216,8 +218,8 @@ enum tcp_list_kind {
 
 /*
  * What a connection has only while something moves or lies in its queues (busy.c): zeroes, and
- * what tcp_cc_resume() sets, when it begins to. What need not outlive a second's rest is here, and
- * what an idle connection must keep in struct tcp_conn.
+ * what tcp_cc_resume() sets, when it begins to. What need not outlive TCP_QUIET_US of rest is here,
+ * and what an idle connection must keep in struct tcp_conn.
  */
 struct tcp_busy {
 	/* Send queue: bytes from tx_seq on; tx_off of its first mbuf are acknowledged. */
@@ -262,7 +264,7 @@ struct tcp_busy {
 	struct tcp_sack dsack; /* a duplicate to be told of (RFC 2883); empty: none */
 
 	struct tcp_busy *next_free;
-};
+} __rte_cache_aligned;
 
 /*
  * A connection. An idle one costs this and its places in the tables, so a field is as small as
@@ -352,12 +354,12 @@ struct tcp_conn {
 	uint16_t listener; /* index + 1 while half-open, else 0 */
 	struct tcp_link link[TCP_LISTS];
 	uint64_t total_in, total_out;
-};
+} __rte_cache_aligned;
 _Static_assert(offsetof(struct tcp_conn, s) == 0, "a stream of kind tcp is its connection");
 _Static_assert(offsetof(struct tcp_conn, rcv_fin_seq) <= 3 * 64,
 	       "what each segment reads, together");
 /* With its places in the tables an idle one may cost 512 (tests/sim/test_idle.c). */
-_Static_assert(sizeof(struct tcp_conn) <= 424, "bytes of an idle connection");
+_Static_assert(sizeof(struct tcp_conn) <= 448, "bytes of an idle connection");
 
 static inline struct net_addr tcp_addr(uint32_t family, const uint64_t words[2])
 {

@@ -41,6 +41,26 @@ Test(ssh_window, an_adjust_waits_until_an_eighth_is_taken)
 	cr_expect_eq(w.consumed, 0);
 }
 
+/* An eighth of a small window is less than an adjust and its answer cost. */
+Test(ssh_window, of_a_small_window_it_waits_for_a_quarter_or_two_packets)
+{
+	static const struct {
+		uint32_t size, worth;
+	} c[] = {
+		{64 << 10, 16 << 10},  {128 << 10, 32 << 10}, {256 << 10, 64 << 10},
+		{512 << 10, 64 << 10}, {1 << 20, 128 << 10},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct ssh_rwin w;
+
+		ssh_rwin_init(&w, c[i].size);
+		cr_assert_eq(ssh_rwin_recv(&w, c[i].size), 0);
+		cr_expect_eq(ssh_rwin_consume(&w, c[i].worth - 1), 0, "%zu", i);
+		cr_expect_eq(ssh_rwin_consume(&w, 1), c[i].worth, "%zu", i);
+	}
+}
+
 Test(ssh_window, taking_nothing_grants_nothing)
 {
 	struct ssh_rwin w;
@@ -71,7 +91,7 @@ Test(ssh_window, raising_grants_the_difference_and_lowering_nothing)
 	cr_expect_eq(ssh_rwin_held(&w), 64 << 10);
 	cr_expect_eq(ssh_rwin_raise(&w, 1), 0);
 	cr_expect_eq(w.initial_window_size, 128 << 10);
-	/* Less than an eighth waits, and is not lost. */
+	/* Less than a quarter waits, and is not lost. */
 	cr_expect_eq(ssh_rwin_raise(&w, (128 << 10) + 1), 0);
 	cr_expect_eq(ssh_rwin_consume(&w, 64 << 10), (64 << 10) + 1);
 	cr_expect_eq(w.window_size, (128 << 10) + 1);
@@ -82,12 +102,12 @@ Test(ssh_window, a_lowered_window_keeps_what_it_would_get_back)
 	struct ssh_rwin w;
 
 	ssh_rwin_init(&w, 256 << 10);
-	cr_assert_eq(ssh_rwin_recv(&w, 200 << 10), 0);
+	cr_assert_eq(ssh_rwin_recv(&w, 216 << 10), 0);
 	cr_expect_eq(ssh_rwin_lower(&w, 64 << 10, 100 << 10), 0);
 	cr_expect_eq(w.initial_window_size, 156 << 10);
-	cr_expect_eq(ssh_rwin_held(&w), 100 << 10);
+	cr_expect_eq(ssh_rwin_held(&w), 116 << 10);
 	/* 92 KiB of these are kept, the rest is granted: the window is as small as it was to be. */
-	cr_expect_eq(ssh_rwin_lower(&w, 64 << 10, 100 << 10), 8 << 10);
+	cr_expect_eq(ssh_rwin_lower(&w, 64 << 10, 116 << 10), 24 << 10);
 	cr_expect_eq(w.initial_window_size, 64 << 10);
 	cr_expect_eq(w.window_size, 64 << 10);
 	cr_expect_eq(ssh_rwin_lower(&w, 128 << 10, 0), 0, "it does not raise");
@@ -113,7 +133,7 @@ Test(ssh_window, s53_a_peer_that_sends_whole_packets_only_never_stalls)
 	}
 }
 
-/* When nothing is held any more, the window is seven eighths open or 32 KiB, or whole. */
+/* When nothing is held any more, the window has 32 KiB, or is whole. */
 Test(ssh_window, s53_a_reader_that_has_taken_all_leaves_no_peer_waiting)
 {
 	uint64_t seed = rnd_seed();

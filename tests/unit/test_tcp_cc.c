@@ -577,6 +577,31 @@ Test(tcp_cc, idle_restart)
 	cr_expect_eq(p.c.cwnd, 400 * MSS, "not asked for");
 }
 
+/* RFC 7661 section 4.2: where a window is no longer than a burst it is kept for five minutes. */
+Test(tcp_cc, idle_near)
+{
+	static const struct {
+		uint32_t min_rtt_us;
+		uint64_t idle_us;
+		uint32_t segs;
+	} c[] = {
+		{1000, 2 * TCP_RTO_INIT_US, 400}, {1000, 299 * TCP_SEC, 400},
+		{1000, 301 * TCP_SEC, 10},        {1001, 2 * TCP_RTO_INIT_US, 10},
+		{0, 2 * TCP_RTO_INIT_US, 10}, /* not known */
+	};
+
+	for (size_t i = 0; i < RTE_DIM(c); i++) {
+		struct path p;
+
+		path_init(&p, &tcp_cc_cubic, c[i].min_rtt_us);
+		p.c.min_rtt_us = c[i].min_rtt_us;
+		p.c.cwnd = 400 * MSS;
+		p.c.last_tx = tcp_tick(p.now_us);
+		tcp_cc_idle(&p.c, p.now_us + c[i].idle_us);
+		cr_expect_eq(p.c.cwnd / MSS, c[i].segs, "%zu", i);
+	}
+}
+
 Test(tcp_cc, algorithms_by_name)
 {
 	cr_expect_eq(tcp_cc_find("cubic"), &tcp_cc_cubic);
