@@ -122,6 +122,23 @@ static int open_tcp(struct listener *l, const struct listen_conf *conf)
 	return r;
 }
 
+bool listen_rests(const struct listen_rest *r, struct turn *t)
+{
+	if (t->now_ms >= r->until_ms)
+		return false;
+	turn_within(t, (int)(r->until_ms - t->now_ms));
+	return true;
+}
+
+int listen_accept(struct listen_rest *r, int fd, uint64_t now_ms)
+{
+	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (s < 0 && errno != EAGAIN && errno != ECONNABORTED)
+		r->until_ms = now_ms + LISTEN_REST_MS;
+	return s;
+}
+
 int listener_open(struct listener *l, const struct forward *f, const struct listen_conf *conf)
 {
 	*l = (struct listener){.f = *f};

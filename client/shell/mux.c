@@ -28,6 +28,7 @@ struct guest {
 struct mux {
 	struct run *run;
 	int listener; /* -1: it was stopped */
+	struct listen_rest rest;
 	size_t place;
 	char *path;
 	bool ask;
@@ -358,9 +359,9 @@ static void guest_free(struct guest *g)
 	free(g);
 }
 
-static void guest_accept(struct mux *m)
+static void guest_accept(struct mux *m, uint64_t now_ms)
 {
-	int fd = accept4(m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = listen_accept(&m->rest, m->listener, now_ms);
 	struct guest *g = fd >= 0 && mux_peer_ok(fd) ? calloc(1, sizeof(*g)) : NULL;
 
 	if (g == NULL) {
@@ -375,9 +376,12 @@ static void guest_accept(struct mux *m)
 
 void mux_prepare(struct mux *m, struct turn *t)
 {
+	bool open;
+
 	if (m == NULL)
 		return;
-	m->place = turn_add(t, m->n < GUESTS_MAX ? m->listener : -1, POLLIN);
+	open = m->n < GUESTS_MAX && !listen_rests(&m->rest, t);
+	m->place = turn_add(t, open ? m->listener : -1, POLLIN);
 	for (struct guest *g = m->list; g != NULL; g = g->next) {
 		g->place = turn_add(t, g->fd, POLLIN);
 		if (g->session.used)
@@ -392,7 +396,7 @@ void mux_go(struct mux *m, const struct turn *t)
 	if (m == NULL)
 		return;
 	if (turn_ready(t, m->place) != 0)
-		guest_accept(m);
+		guest_accept(m, t->now_ms);
 	for (struct guest **p = &m->list; *p != NULL;) {
 		struct guest *g = *p;
 

@@ -15,8 +15,6 @@
 #include "client/shell/say.h"
 #include "conf/match.h"
 
-#define REST_MS 1000 /* of listeners, when there are no descriptors, say */
-
 int relays_listen(struct relays *r, const struct forward *f, const struct listen_conf *conf,
 		  uint16_t *ret_port)
 {
@@ -436,15 +434,12 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_o
 
 static void accept_one(struct relays *r, const struct listener *l, int fd, uint64_t now_ms)
 {
-	int s = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), one = 1;
+	int s = listen_accept(&r->rest, fd, now_ms), one = 1;
 	const struct forward_end *to = &l->f.target;
 	struct relay *y;
 
-	if (s < 0) {
-		if (errno != EAGAIN && errno != ECONNABORTED)
-			r->rests_ms = now_ms + REST_MS;
+	if (s < 0)
 		return;
-	}
 	y = calloc(1, sizeof(*y));
 	if (y == NULL || pump_init(&y->pump, NULL, s, s, -1) < 0) {
 		free(y);
@@ -469,15 +464,12 @@ static void accept_one(struct relays *r, const struct listener *l, int fd, uint6
 
 void relays_prepare(struct relays *r, struct turn *t)
 {
-	bool rests = t->now_ms < r->rests_ms;
-	bool none = r->closed || rests || r->n >= RELAYS_MAX;
+	bool none = r->closed || r->n >= RELAYS_MAX || listen_rests(&r->rest, t);
 
 	for (size_t i = 0; i < r->n_listeners; i++)
 		for (unsigned int j = 0; j < r->listeners[i].n; j++)
 			r->places[i * LISTEN_FDS_MAX + j] =
 				turn_add(t, none ? -1 : r->listeners[i].fd[j], POLLIN);
-	if (rests)
-		turn_within(t, REST_MS);
 	for (struct relay *y = r->list; y != NULL; y = y->next) {
 		if (y->lost)
 			continue;

@@ -61,8 +61,8 @@ struct relays {
 	uint64_t served;
 	uint64_t bytes_up, bytes_down; /* of those that are over */
 	bool closed;                   /* nothing more is accepted */
-	uint64_t rests_ms;             /* nor is anything until then */
-	const struct config *config;   /* ChannelTimeout, ForwardBindAddress */
+	struct listen_rest rest;
+	const struct config *config; /* ChannelTimeout, ForwardBindAddress */
 	/* One ends while its two ends still speak; may be NULL. */
 	void (*cut)(void *arg, const struct relay *y, const char *why);
 	void *arg;

@@ -19,7 +19,6 @@
 #include "conf/http.h"
 
 #define ANSWER_AHEAD (32 * 1024) /* bytes of a list that are made before they are taken */
-#define REST_MS      1000        /* of a door, when there are no descriptors, say */
 
 struct status_client {
 	int fd;
@@ -250,15 +249,13 @@ static bool is_ours(int fd)
 
 static void take(struct status *s, struct status_door *d, bool web, uint64_t now_ms)
 {
-	int fd = accept4(d->l.fd[0], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = listen_accept(&d->rest, d->l.fd[0], now_ms);
 	struct status_client *c = NULL;
 	/* Who asks for numbers keeps nobody from steering. */
 	size_t i = web ? STATUS_CLIENTS_MAX / 2 : 0, end = i + STATUS_CLIENTS_MAX / 2;
 
-	if (fd < 0) {
-		d->rests_ms = errno == EAGAIN || errno == ECONNABORTED ? 0 : now_ms + REST_MS;
+	if (fd < 0)
 		return;
-	}
 	while (i < end && s->client[i] != NULL)
 		i++;
 	if (i < end && (web || is_ours(fd)))
@@ -340,11 +337,9 @@ void status_event(struct status *s, json_t *event)
 
 static void door_prepare(struct status_door *d, struct turn *t)
 {
-	bool rests = t->now_ms < d->rests_ms;
+	bool open = d->l.n > 0 && !listen_rests(&d->rest, t);
 
-	d->place = turn_add(t, d->l.n > 0 && !rests ? d->l.fd[0] : -1, POLLIN);
-	if (rests)
-		turn_within(t, REST_MS);
+	d->place = turn_add(t, open ? d->l.fd[0] : -1, POLLIN);
 }
 
 void status_prepare(struct status *s, struct turn *t)

@@ -32,8 +32,8 @@ struct status {
 	struct status_door {
 		struct listener l;
 		size_t place;
-		uint64_t rests_ms; /* until then nobody is taken in */
-	} socket, web;             /* l.n 0: there is none */
+		struct listen_rest rest;
+	} socket, web; /* l.n 0: there is none */
 	struct status_client *client[STATUS_CLIENTS_MAX];
 };
 

@@ -574,31 +574,6 @@ unlinks() {
 	get --unix-socket taken.sock http://x/data
 }
 check "StreamLocalBindUnlink" unlinks
-cat >crowd.py <<'PY'
-# More connections than there are descriptors: who waits for one does not turn meanwhile. pid, port.
-import os, socket, sys, time
-def spent(): return sum(map(int, open(f'/proc/{sys.argv[1]}/stat').read().rsplit(')', 1)[1].split()[11:13])) / os.sysconf('SC_CLK_TCK')
-all = [socket.create_connection(('127.0.0.1', int(sys.argv[2]))) for _ in range(80)]
-end = time.monotonic() + 40
-while len(os.listdir(f'/proc/{sys.argv[1]}/fd')) < 60:
-    if time.monotonic() > end: sys.exit('not so many')
-    time.sleep(0.05)
-time.sleep(1)
-before = spent()
-time.sleep(4)
-used = spent() - before
-for c in all: c.close()
-c = socket.create_connection(('127.0.0.1', int(sys.argv[2])))
-c.settimeout(40)
-c.sendall(b'GET /host.pub HTTP/1.0\r\n\r\n')
-sys.exit(0 if used < 1 and c.recv(4) == b'HTTP' else f'{used} s in 4')
-PY
-crowd() {
-	(ulimit -n 60; exec "$sluice" forward --json -F config -L 0:127.0.0.1:2204 sshd) >crowd.out 2>/dev/null & pids+=($!)
-	wait_for listening crowd.out
-	timeout 120 python3 crowd.py $! "$(python3 read.py crowd.out 1)"
-}
-check "a forward without descriptors rests" crowd
 socket_of() { # what, options…: what the kernel says of the connection's socket, in the end
 	local what=$1
 	shift

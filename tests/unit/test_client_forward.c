@@ -1,13 +1,21 @@
-/* client/config/forward.c: forwards and destinations as ssh(1) has them. */
+/*
+ * client/config/forward.c: forwards and destinations as ssh(1) has them; what a master is asked;
+ * who comes to a listener when there are no descriptors.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/config/forward.h"
+#include "client/shell/mux.h"
 #include "client/shell/mux_msg.h"
+#include "client/shell/run.h"
+#include "tests/util/nofile.h"
 
 TestSuite(client_forward, .timeout = 60);
 
@@ -284,4 +292,121 @@ Test(client_forward, more_descriptors_than_three_are_none)
 	close(next);
 	close(pair[0]);
 	close(pair[1]);
+}
+
+/* --- where there are no descriptors --------------------------------------------------------------
+ */
+
+#define NOW_MS 5000
+
+static struct {
+	char dir[32], path[64];
+	struct run r;
+	struct options o;
+	struct turn turn;
+} t;
+
+static int knock(int type)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(un.sun_path, t.path);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	return fd;
+}
+
+static void prepare(uint64_t now_ms)
+{
+	t.turn.n = 0;
+	t.turn.timeout_ms = -1;
+	t.turn.now_ms = now_ms;
+	relays_prepare(&t.r.relays, &t.turn);
+	mux_prepare(t.r.mux, &t.turn);
+}
+
+/* The one descriptor that is waited for is ready. */
+static void go(void)
+{
+	cr_assert_eq(t.turn.n, 1);
+	t.turn.v[0].revents = POLLIN;
+	relays_run(&t.r.relays, &t.turn);
+	mux_go(t.r.mux, &t.turn);
+}
+
+static bool taken_in(void)
+{
+	return t.r.relays.n > 0 || mux_busy(t.r.mux);
+}
+
+/* Who waits does not have it turn until there is a descriptor for him: it asks once in a rest. */
+static void rests(int type)
+{
+	struct rlimit was;
+	uint64_t now_ms = NOW_MS;
+	int fd;
+
+	prepare(now_ms);
+	go(); /* nobody had come: that is no reason */
+	fd = knock(type);
+	nofile_begin(&was);
+	for (int i = 0; i < 3; i++) {
+		prepare(now_ms);
+		go();
+		cr_expect_not(taken_in());
+		prepare(now_ms + 1);
+		cr_expect_eq(t.turn.n, 0, "it is waited for, and is there at once");
+		cr_expect_eq(t.turn.timeout_ms, LISTEN_REST_MS - 1);
+		now_ms += LISTEN_REST_MS;
+		prepare(now_ms - 1);
+		cr_expect_eq(t.turn.n, 0);
+		cr_expect_eq(t.turn.timeout_ms, 1);
+	}
+	nofile_over(&was);
+	prepare(now_ms);
+	go();
+	cr_expect(taken_in());
+	prepare(now_ms);
+	cr_expect_eq(t.turn.n, 2, "it goes on, and is heard");
+	close(fd);
+}
+
+static void setup(void)
+{
+	strcpy(t.dir, "/tmp/sluice-listen-XXXXXX");
+	cr_assert_not_null(mkdtemp(t.dir));
+	snprintf(t.path, sizeof(t.path), "%s/s", t.dir);
+	t.o.config = config_new(NULL);
+	cr_assert_not_null(t.o.config);
+	t.r.o = &t.o;
+}
+
+static void teardown(void)
+{
+	mux_free(t.r.mux);
+	relays_fini(&t.r.relays);
+	config_free(t.o.config);
+	turn_fini(&t.turn);
+	cr_expect_eq(rmdir(t.dir), 0);
+}
+
+Test(client_forward, a_listener_without_descriptors_rests, .init = setup, .fini = teardown)
+{
+	const struct listen_conf conf = {.mask = 0177};
+	struct forward f = {.socks = true, .listen = {.path = true}};
+	uint16_t port;
+
+	strcpy(f.listen.host, t.path);
+	cr_assert_eq(relays_listen(&t.r.relays, &f, &conf, &port), 0);
+	rests(SOCK_STREAM);
+}
+
+Test(client_forward, a_master_without_descriptors_rests, .init = setup, .fini = teardown)
+{
+	cr_assert_eq(config_set(t.o.config, CONFIG_CONTROL_MASTER, "yes"), 0);
+	cr_assert_eq(config_set(t.o.config, CONFIG_CONTROL_PATH, t.path), 0);
+	cr_assert_eq(config_parse(t.o.config, "host", "", 0), 0);
+	mux_listen(&t.r);
+	cr_assert_not_null(t.r.mux);
+	rests(SOCK_SEQPACKET);
 }

@@ -13,6 +13,7 @@
 #include "client/tunnel/show.h"
 #include "client/tunnel/status.h"
 #include "client/tunnel/tunnel.h"
+#include "tests/util/nofile.h"
 
 TestSuite(tunnel_status, .timeout = 60);
 
@@ -113,6 +114,51 @@ Test(tunnel_status, who_follows_from_far_behind_has_no_more_kept_than_may_wait)
 	cr_expect_gt(most, STATUS_OUT_MAX / 4, "it was never behind");
 	cr_expect_leq(most, STATUS_OUT_MAX + 64 * 1024, "%zu", most);
 	json_decref(event);
+	close(fd);
+	status_close(&s);
+	turn_fini(&turn);
+	rmdir(dir);
+}
+
+static void prepare(struct status *s, struct turn *t, uint64_t now_ms)
+{
+	t->n = 0;
+	t->timeout_ms = -1;
+	t->now_ms = now_ms;
+	status_prepare(s, t);
+}
+
+/* The one descriptor that is waited for is ready. */
+static void go(struct status *s, struct turn *t)
+{
+	cr_assert_eq(t->n, 1);
+	t->v[0].revents = POLLIN;
+	status_go(s, t);
+}
+
+Test(tunnel_status, a_door_without_descriptors_rests)
+{
+	char dir[] = "/tmp/sluice-status-XXXXXX", path[64];
+	struct status s = {0};
+	struct turn turn = {0};
+	struct rlimit was;
+	int fd;
+
+	cr_assert_not_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/status", dir);
+	cr_assert_eq(status_open(&s, path, NULL), 0);
+	fd = reach(path);
+	nofile_begin(&was);
+	prepare(&s, &turn, 5000);
+	go(&s, &turn);
+	prepare(&s, &turn, 5000 + LISTEN_REST_MS - 1);
+	cr_expect_eq(turn.n, 0);
+	cr_expect_eq(turn.timeout_ms, 1);
+	nofile_over(&was);
+	prepare(&s, &turn, 5000 + LISTEN_REST_MS);
+	go(&s, &turn);
+	prepare(&s, &turn, 5000 + LISTEN_REST_MS);
+	cr_expect_eq(turn.n, 2, "its door, and who came");
 	close(fd);
 	status_close(&s);
 	turn_fini(&turn);
