@@ -380,11 +380,14 @@ ssize_t sluice_info(struct sluice *s, enum sluice_info what, char *buf, size_t s
  * call. */
 int sluice_fd(struct sluice *s);
 short sluice_events(struct sluice *s);
-/* Until something is due, whatever the descriptor says; -1: nothing is. */
+/*
+ * Until something is due, whatever the descriptor says; -1: nothing is. 0, too, where a call that
+ * does not wait has read what may be for another channel.
+ */
 int sluice_timeout_ms(struct sluice *s);
 /*
  * Does what is due; waits for it up to timeout_ms first (0: not at all, -1: for ever). 1: something
- * was done; 0: nothing was; an error: the connection is over.
+ * was done, now or by a call that does not wait; 0: nothing was; an error: the connection is over.
  */
 int sluice_dispatch(struct sluice *s, int timeout_ms);
 

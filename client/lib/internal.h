@@ -174,6 +174,7 @@ struct sluice {
 	bool stepping;          /* an action of the brain's is carried out */
 	size_t queued;          /* bytes given to the brain since */
 	bool polling;           /* a thread waits for the socket; others for turned */
+	bool untold; /* a call that does not wait had a turn: a loop has not heard of it */
 	int wake;               /* eventfd that ends that wait */
 
 	struct settings set;

@@ -357,6 +357,7 @@ int wait_for(struct sluice *s, wait_test test, void *arg, uint32_t timeout_ms)
 		bool did = turn(s);
 		int r = test(s, arg);
 
+		s->untold |= did && timeout_ms == 0;
 		if (r != -EAGAIN)
 			return r;
 		if (!may_wait(s) || timeout_ms == 0)
@@ -406,7 +407,7 @@ int sluice_timeout_ms(struct sluice *s)
 	int ms;
 
 	enter(s);
-	ms = until_ms(due_ms(s), now_ms());
+	ms = s->untold ? 0 : until_ms(due_ms(s), now_ms());
 	leave(s);
 	return ms;
 }
@@ -417,7 +418,8 @@ int sluice_dispatch(struct sluice *s, int timeout_ms)
 	int r;
 
 	enter(s);
-	did = turn(s);
+	did = turn(s) || s->untold;
+	s->untold = false;
 	if (!did && timeout_ms != 0 && may_wait(s) && s->state != STATE_NONE) {
 		uint64_t now = now_ms(), due = due_ms(s);
 

@@ -898,6 +898,33 @@ Test(client_channel, threads_behind_a_jump_host)
 	lab_free(far);
 }
 
+/* A loop that has looked at one channel and then asks another one would wait for what is there. */
+Test(client_channel, what_a_call_for_one_channel_brings_another_ends_the_loops_wait)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *cat = session(s, "cat"), *quiet = session(s, "hold");
+	char byte;
+
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	while (sluice_dispatch(s, 0) > 0)
+		;
+	cr_expect(sluice_timeout_ms(s) != 0);
+	cr_assert_eq(sluice_channel_send(cat, "x", 1), 1);
+	while (cat->in.len == 0) {
+		struct pollfd p = {sluice_fd(s), POLLIN, 0};
+
+		cr_assert_eq(poll(&p, 1, -1), 1);
+		cr_assert_eq(sluice_channel_read(quiet, false, &byte, 1), -SLUICE_E_WOULD_BLOCK);
+	}
+	cr_expect_eq(sluice_timeout_ms(s), 0, "it is not told of");
+	cr_expect_eq(sluice_dispatch(s, 0), 1);
+	cr_expect(sluice_timeout_ms(s) != 0, "it is told of for ever");
+	cr_expect_eq(sluice_channel_read(cat, false, &byte, 1), 1);
+	sluice_free(s);
+	lab_free(l);
+}
+
 /* --- what was agreed, and how long it may take -------------------------------------------------
  */
 
