@@ -20,7 +20,7 @@ struct gss_ctx {
 };
 
 /* Kerberos alone: the name of the method says so. */
-static gss_OID_desc krb5_oid = {GSS_KRB5_OID_LEN - 2, (void *)(GSS_KRB5_OID + 2)};
+static gss_OID_desc krb5_oid = {GSS_KRB5_OID_LEN - 2, (void *)&GSS_KRB5_OID[2]};
 
 /* "host@name" as a name of the library's; or a principal, with the realm that it names. */
 static int server_name(const char *host, gss_name_t *ret)

@@ -359,11 +359,11 @@ static void on_tick(uv_timer_t *t)
 static void control_begin(uint32_t n)
 {
 	const struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
-		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.ciphers = {.dflt = SSH_DEFAULT_CIPHERS, .all = SSH_DEFAULT_CIPHERS},
+		.macs = {.dflt = SSH_DEFAULT_MACS, .all = SSH_DEFAULT_MACS},
+		.kex = {.dflt = SSH_DEFAULT_KEX, .all = SSH_DEFAULT_KEX},
+		.hostkey = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
+		.pubkey_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
 	};
 	const struct session_link link = {.send = link_down, .start_id = 1};
 	struct session_env *e = &w.env;
@@ -521,7 +521,7 @@ static void the_end(struct pipe_end *ends)
 
 static size_t resident(void)
 {
-	unsigned long size, pages;
+	unsigned long size, pages = 0;
 	FILE *f = fopen("/proc/self/statm", "r");
 
 	if (f == NULL || fscanf(f, "%lu %lu", &size, &pages) != 2)

@@ -163,7 +163,7 @@ static void record(struct recorder *rec, const char *path)
 
 static int recorder_start(struct run *r, int file, time_t now)
 {
-	char title[320];
+	char title[sizeof(r->allow.user) + sizeof(" from ") + sizeof(r->peer)];
 	struct recorder rec = {
 		.file = file,
 		.strict = r->allow.conf.record_failure == CONF_RECORD_REFUSE,

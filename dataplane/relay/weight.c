@@ -9,7 +9,7 @@
 
 /* Of a chunk, the least that is worth asking for. */
 #define CHUNK_PART 16
-#define CHUNK_MIN  64
+#define CHUNK_MIN  64u
 /* Parts are kept in 65536ths of a byte: where many are in a group of a small share, one has less
  * than a byte of a round. */
 #define PART_SHIFT 16

@@ -21,7 +21,7 @@ static int run_cmp(const struct tcp_run *a, const struct tcp_run *b)
 	return (int)(a->seq - b->seq); /* all of one window */
 }
 
-RB_GENERATE_INTERNAL(tcp_runs, tcp_run, rb, run_cmp, static inline)
+RB_GENERATE_INTERNAL(tcp_runs, tcp_run, rb, run_cmp, static inline __attribute__((unused)))
 
 static uint32_t run_end(const struct tcp_run *r)
 {

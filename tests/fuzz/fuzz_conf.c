@@ -10,11 +10,11 @@
 #include "conf/conf.h"
 
 static const struct conf_algs algs = {
-	.ciphers = {"aes256-gcm,chacha20", "aes256-gcm,chacha20,3des-cbc"},
-	.macs = {"hmac-sha2-256", "hmac-sha2-256,hmac-sha2-512"},
-	.kex = {"curve25519", "curve25519"},
-	.hostkey = {"ssh-ed25519", "ssh-ed25519"},
-	.pubkey_accepted = {"ssh-ed25519", "ssh-ed25519"},
+	.ciphers = {.dflt = "aes256-gcm,chacha20", .all = "aes256-gcm,chacha20,3des-cbc"},
+	.macs = {.dflt = "hmac-sha2-256", .all = "hmac-sha2-256,hmac-sha2-512"},
+	.kex = {.dflt = "curve25519", .all = "curve25519"},
+	.hostkey = {.dflt = "ssh-ed25519", .all = "ssh-ed25519"},
+	.pubkey_accepted = {.dflt = "ssh-ed25519", .all = "ssh-ed25519"},
 };
 
 static char *dump(struct conf *conf, const struct conf_match_ctx *ctx, size_t *ret_len)

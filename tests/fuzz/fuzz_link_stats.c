@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sink += strlen(c.room) + strlen(c.object) + strlen(c.name) +
 				strlen(c.text) + c.value;
 		}
+		(void)sink;
 	}
 	free(file);
 	return 0;

@@ -387,7 +387,7 @@ Test(brain_auth, s27_a_changed_user_or_service_disconnects)
 {
 	struct lab l;
 
-	for (int promise = 0; promise < 2; promise++) {
+	for (unsigned int promise = 0; promise < 2; promise++) {
 		for (int service = 0; service < 2; service++) {
 			start(&l, 6);
 			send_req(&l, promise ? req_query("ssh-ed25519", l.c.key) : req_none());

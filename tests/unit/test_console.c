@@ -95,7 +95,7 @@ Test(console, a_login_is_told_of_itself)
 	cr_assert_eq(json_array_size(rows), 1);
 	cr_expect_str_eq(text(json_array_get(rows, 0), "user"), "demo");
 	cr_expect_eq(json_integer_value(json_object_get(json_array_get(rows, 0), "uid")),
-		     t.table->by_index[2]->uid);
+		     (json_int_t)t.table->by_index[2]->uid);
 	json_decref(v);
 	ssh_brain_free(a.brain);
 	ssh_brain_free(b.brain);

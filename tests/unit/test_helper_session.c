@@ -865,7 +865,7 @@ Test(helper_session, without_xauth_there_is_no_display)
 /* What a user does to a process that has become him holds up nobody. */
 Test(helper_session_times, an_xauth_that_its_user_stops_is_not_waited_for)
 {
-	struct helper_session m = ask_x11("x11", "echo \$DISPLAY.");
+	struct helper_session m = ask_x11("x11", "echo $DISPLAY.");
 	char buf[64], path[128];
 	struct prog g;
 

@@ -58,8 +58,8 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"hostkeys\":[]}",
 	"{\"id\":1,\"accept\":true,\"hostkeys\":[\"\"]}",
 	"{\"id\":1,\"accept\":true,\"hostkeys\":[7]}",
-	"{\"id\":1,\"accept\":true,\"hostkeys\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\","
-	"\"9\"]}",
+	("{\"id\":1,\"accept\":true,\"hostkeys\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\","
+	 "\"9\"]}"),
 	"{\"id\":1,\"accept\":true,\"limits\":7}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":\"4\"}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":-1}}",

@@ -102,8 +102,8 @@ Test(kexinit, refuses_names_the_rfc_does_not_allow)
 		"a\tb",
 		"a\x7f",
 		"a\xff",
-		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		"aaaaaaa"};
+		("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		 "aaaaaaa")};
 	struct ssh_kexinit m = sample();
 
 	for (int list = 0; list < SSH_PROPS; list++) {

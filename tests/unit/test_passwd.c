@@ -10,8 +10,8 @@
 /* All of "password"; made by crypt(3) of libxcrypt 4.4 and mkpasswd. */
 static const char *const hashes[] = {
 	"$1$abcdefgh$G//4keteveJp0qb8z2DxG/",
-	"$6$x$.7KcIn5.ZfkbYAJ0eR5aiXX.9cAoOEk."
-	"kCx3w6xY1EaxFjgMWuH6WyPufoidBlBiQ9OVWpzaDWwKtTA8cs5FF.",
+	("$6$x$.7KcIn5.ZfkbYAJ0eR5aiXX.9cAoOEk."
+	 "kCx3w6xY1EaxFjgMWuH6WyPufoidBlBiQ9OVWpzaDWwKtTA8cs5FF."),
 	"$5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC.",
 	"$2b$05$abcdefghijklmnopqrstuuWG29KuyeAicPCJODk1zjyGvyQUU2awu",
 	"$y$j9T$ll1JSC3LEP4lYDbwbWuq1/$2k1pePi7Q3fjQr.ULu7vdpQl/4Q7Qcrsc.ghByHUd38",

@@ -662,7 +662,7 @@ Test(shard, buffers_are_cached_as_the_file_says)
 
 Test(shard, fragments_are_reassembled_unless_told_otherwise)
 {
-	for (int no = 0; no < 2; no++) {
+	for (unsigned int no = 0; no < 2; no++) {
 		struct rte_mbuf *m, *ret;
 		struct fixture f;
 

@@ -101,12 +101,12 @@ static inline void setup(void)
 {
 	static const char text[] = "ListenAddress 127.0.0.1:22\nListenAddress 192.0.2.1:2222\n";
 	const struct conf_algs algs = {
-		.ciphers = {SSH_DEFAULT_CIPHERS, SSH_DEFAULT_CIPHERS},
-		.macs = {SSH_DEFAULT_MACS, SSH_DEFAULT_MACS},
-		.kex = {SSH_DEFAULT_KEX, SSH_DEFAULT_KEX},
-		.hostkey = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.hostbased_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
-		.pubkey_accepted = {SSH_DEFAULT_HOSTKEY, SSH_DEFAULT_HOSTKEY},
+		.ciphers = {.dflt = SSH_DEFAULT_CIPHERS, .all = SSH_DEFAULT_CIPHERS},
+		.macs = {.dflt = SSH_DEFAULT_MACS, .all = SSH_DEFAULT_MACS},
+		.kex = {.dflt = SSH_DEFAULT_KEX, .all = SSH_DEFAULT_KEX},
+		.hostkey = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
+		.hostbased_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
+		.pubkey_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
 	};
 	const struct session_link link = {.send = items_drop, .send_fds = fds_keep, .start_id = 1};
 	struct session_env *e = &t.env;
