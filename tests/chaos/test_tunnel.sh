@@ -54,12 +54,7 @@ gateway() { # which start it is
 $(command -v sshd || echo /usr/sbin/sshd) -D -f sshd_config -E sshd.log & pids+=($!)
 gateway 1
 echo hello >data
-python3 -c '
-import http.server, functools, sys
-h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
-s = http.server.ThreadingHTTPServer(("127.0.0.1", 2204), h)
-print("serving", flush=True)
-s.serve_forever()' "$dir" >http.log 2>&1 & pids+=($!)
+serve_files 2204
 cat >config <<CONF
 Host *
 	UserKnownHostsFile $dir/known

@@ -2,7 +2,7 @@
 # the tests (softplane) on a port of loopback; to be sourced. lib.sh is for those with namespaces.
 #
 # Gives: $dir, a folder that goes at the end, as do the processes in pids; check(), refused(), wait_for(),
-# port_of().
+# port_of(), serve_files().
 set -u
 export SLUICE_KEYS_IN_CONTROL=yes # where a test runs no sluice-signer
 dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test.XXXXXX")
@@ -38,4 +38,13 @@ wait_for() { # pattern, file
 port_of() { # the log of softplane or of an echo, whose port it says first
 	wait_for '^port ' "$1" >&2
 	sed -n 's/^port //p' "$1"
+}
+
+serve_files() { # port: the folder by HTTP on loopback, from the word "serving" in http.log on
+	python3 -c '
+import http.server, functools, sys
+h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), h)
+print("serving", flush=True)
+s.serve_forever()' "$dir" "$1" >"$dir/http.log" 2>&1 & pids+=($!)
 }

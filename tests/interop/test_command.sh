@@ -58,12 +58,7 @@ export SLUICE_RUN=$dir/run
 "$SLUICE_BUILD/dataplane/sluice-dataplane" -f sluice.conf >dataplane.log 2>&1 & pids+=($!)
 "$SLUICE_BUILD/control/sluice-control" -f sluice.conf >control.log 2>&1 & pids+=($!)
 head -c 3000000 /dev/urandom >data
-python3 -c '
-import http.server, functools, sys
-h = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
-s = http.server.ThreadingHTTPServer(("127.0.0.1", 2204), h)
-print("serving", flush=True)
-s.serve_forever()' "$dir" >http.log 2>&1 & pids+=($!)
+serve_files 2204
 cat >config <<CONF
 Host *
 	UserKnownHostsFile $dir/known

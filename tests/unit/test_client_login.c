@@ -313,27 +313,47 @@ static void until_in(struct sluice *s)
 	cr_assert_eq(sluice_status(s), 0);
 }
 
+/* A client that waits for its agent, which is the test. */
+struct waiting {
+	struct heard h;
+	struct lab *l;
+	struct sluice *s;
+	char path[64];
+	int fd, agent;
+};
+
+static void waiting_begin(struct waiting *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->l = lab_new();
+	w->fd = agent_listen(w->path);
+	w->s = client_with_agent(&w->h, w->path);
+	cr_assert_eq(sluice_connect_fd(w->s, lab_start(w->l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_logon(w->s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	w->agent = agent_met(w->s, w->fd);
+}
+
+/* It is in, by its key. */
+static void waiting_end(struct waiting *w)
+{
+	until_in(w->s);
+	cr_assert_str_eq(w->h.methods, "publickey=1 ");
+	sluice_free(w->s);
+	lab_free(w->l);
+	close(w->agent);
+	close(w->fd);
+	unlink(w->path);
+}
+
 Test(client_login, an_agent_that_never_answers_is_left_in_time)
 {
-	struct heard h = {0};
-	struct lab *l = lab_new();
-	char path[64];
-	int fd = agent_listen(path), agent;
-	struct sluice *s = client_with_agent(&h, path);
+	struct waiting w;
 
-	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
-	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
-	agent = agent_met(s, fd);
-	cr_assert_geq(sluice_timeout_ms(s), 20000);
-	s->agent_due = 0; /* a minute is over */
-	cr_assert_eq(sluice_timeout_ms(s), 0);
-	until_in(s);
-	cr_assert_str_eq(h.methods, "publickey=1 ");
-	sluice_free(s);
-	lab_free(l);
-	close(agent);
-	close(fd);
-	unlink(path);
+	waiting_begin(&w);
+	cr_assert_geq(sluice_timeout_ms(w.s), 20000);
+	w.s->agent_due = 0; /* a minute is over */
+	cr_assert_eq(sluice_timeout_ms(w.s), 0);
+	waiting_end(&w);
 }
 
 static void agent_expect(int fd, uint8_t type)
@@ -352,32 +372,20 @@ static void agent_expect(int fd, uint8_t type)
 Test(client_login, an_agent_that_is_slow_holds_no_loop)
 {
 	static const uint8_t no[] = {0, 0, 0, 1, 5}; /* FAILURE */
-	struct heard h = {0};
-	struct lab *l = lab_new();
-	char path[64];
-	int fd = agent_listen(path), agent;
-	struct sluice *s = client_with_agent(&h, path);
+	struct waiting w;
 
-	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
-	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
-	agent = agent_met(s, fd);
-	while (sluice_dispatch(s, 0) > 0)
+	waiting_begin(&w);
+	while (sluice_dispatch(w.s, 0) > 0)
 		;
-	agent_expect(agent, 27); /* where it leads */
-	cr_assert_eq(write(agent, no, sizeof(no)), (ssize_t)sizeof(no));
-	while (sluice_dispatch(s, 0) == 0)
+	agent_expect(w.agent, 27); /* where it leads */
+	cr_assert_eq(write(w.agent, no, sizeof(no)), (ssize_t)sizeof(no));
+	while (sluice_dispatch(w.s, 0) == 0)
 		;
-	while (sluice_dispatch(s, 0) > 0)
+	while (sluice_dispatch(w.s, 0) > 0)
 		;
-	agent_expect(agent, 11); /* its keys */
-	cr_assert_eq(write(agent, no, sizeof(no)), (ssize_t)sizeof(no));
-	until_in(s);
-	cr_assert_str_eq(h.methods, "publickey=1 ");
-	sluice_free(s);
-	lab_free(l);
-	close(agent);
-	close(fd);
-	unlink(path);
+	agent_expect(w.agent, 11); /* its keys */
+	cr_assert_eq(write(w.agent, no, sizeof(no)), (ssize_t)sizeof(no));
+	waiting_end(&w);
 }
 
 Test(client_login, a_key_that_signs_elsewhere)

@@ -118,6 +118,15 @@ static void over(const struct link_handle *conn, uint64_t id, uint64_t in, uint6
 	cr_assert_eq(event(conn, LINK_EV_CONN_END, &ev, sizeof(ev), NULL, 0), 0);
 }
 
+/* Over, of nothing that moved, and what was written of it is read. */
+static void client_gone(struct client *c, uint64_t id)
+{
+	over(&c->conn, id, 0, 0);
+	ssh_brain_free(c->brain);
+	items_drop();
+	records();
+}
+
 /* --- connections and logins ---------------------------------------------------------------------
  */
 
@@ -196,10 +205,7 @@ Test(report, the_last_words_of_a_client_are_one_line)
 	ssh_disconnect_build(&w, SSH_DISCONNECT_BY_APPLICATION, text);
 	p.len = (uint32_t)ssh_wr_done(&w);
 	client_payload(&c, &p);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	cr_assert_eq(count("conn.disconnect"), 1);
 	cr_expect_eq(num_of(nth("conn.disconnect", 0), "code"), SSH_DISCONNECT_BY_APPLICATION);
 	cr_expect_str_eq(text_of(nth("conn.disconnect", 0), "text_hex"), hex);
@@ -218,10 +224,7 @@ Test(report, a_connection_that_is_ended_for_an_error)
 	ssh_service_build(&w, SSH_MSG_SERVICE_REQUEST, "ssh-userauth");
 	p.len = (uint32_t)ssh_wr_done(&w);
 	client_payload(&c, &p);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	cr_assert_eq(count("error"), 1);
 	o = nth("error", 0);
 	cr_expect_str_eq(text_of(o, "user"), "demo");
@@ -324,10 +327,7 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	opened.token = end.token = m->token;
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
-	over(&c.conn, 2, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 2);
 	cr_assert_eq(count("chan.open"), 1);
 	o = nth("chan.open", 0);
 	cr_expect_str_eq(text_of(o, "user"), "demo");
@@ -360,10 +360,7 @@ Test(report, a_channel_that_ended_before_it_was_told_of)
 	m = item_of(LINK_IT_CHAN_CONNECT);
 	end.token = m->token;
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
-	over(&c.conn, 2, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 2);
 	cr_expect_eq(count("chan.open"), 1);
 	cr_expect_eq(count("chan.close"), 1);
 }
@@ -439,10 +436,7 @@ Test(report, a_channel_that_is_refused)
 	json_t *o;
 
 	ask(&c, "127.0.0.1", 80);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	cr_expect_eq(count("chan.open"), 0);
 	o = nth("chan.refused", 0);
 	cr_assert_not_null(o);
@@ -467,10 +461,7 @@ Test(report, steps_signatures_and_keys_that_would_do)
 	report_try(s, &auth, "acceptable");
 	report_signature(s, &auth, true);
 	report_auth(s, &auth, WORDS_PARTIAL);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	o = nth("auth.try", count("auth.try") - 1);
 	cr_expect_str_eq(text_of(o, "outcome"), "acceptable");
 	cr_expect_str_eq(text_of(o, "key"), print);
@@ -498,10 +489,7 @@ Test(report, listeners_and_the_requests_of_a_session)
 	free(l);
 	report_listener_refused(s, "127.0.0.1", 8080, "taken");
 	report_request(s, &o, ssh_str_c("exec"), ssh_str_c("true"), false, true);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(count(event[i]), 1, "%s", event[i]);
 		cr_expect_str_eq(text_of(nth(event[i], 0), "host"), "127.0.0.1");
@@ -537,10 +525,7 @@ Test(report, no_record_has_a_field_that_is_not_its_events)
 	json_t *value;
 
 	ask(&c, "127.0.0.1", 80);
-	over(&c.conn, 1, 0, 0);
-	ssh_brain_free(c.brain);
-	items_drop();
-	records();
+	client_gone(&c, 1);
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		json_t *o = json_array_get(all, i);
 
