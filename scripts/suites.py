@@ -20,12 +20,15 @@ import time
 
 SUITES = ("rooms", "unit", "sim", "interop", "fuzz", "chaos", "smoke")
 PLAIN, ASAN, FUZZ = "build", "build-clang", "build-fuzz"
-# -O1 and line tables alone take a third off the compile time and are what stack traces need.
+PLAIN_SUITES = {"unit", "interop", "smoke"}
+# -O1 and line tables alone take a third off the compile time and are what stack traces need. DPDK's headers are parsed
+# once for all, in the plain build as well; that every file includes what it uses is shown by any other build, by that
+# of --long, and by scripts/rooms.
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dc_args=-g1", "-Db_pch=true")
 CLANG = os.environ | {"CC": "clang"}  # has libFuzzer
 CORES = os.cpu_count() or 1
 SKIP = 77
-FUZZ_RUNS = 10000  # of each target in a short run, which is the same every time; or a second
+FUZZ_RUNS = 50000  # of each target in a short run, which is the same every time; or two seconds
 SYNTHESIS = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
 FAILED_TEST = re.compile(r"\[(?:FAIL|CRASH)\] (\S+?):")
 FAULT = re.compile(r"Sanitizer|runtime error:|\[CRASH\]")  # that is no deadline of a busy machine
@@ -275,7 +278,8 @@ def explore(count, args):
     programs = []
     for n in names:
         seed = args.seed if args.seed is not None else 1
-        limit = ["-runs=10000000"] if args.long else [f"-runs={FUZZ_RUNS}", "-max_total_time=1"]
+        # To weigh the inputs takes longer than to run them, and is of use in a long run alone.
+        limit = ["-runs=10000000"] if args.long else [f"-runs={FUZZ_RUNS}", "-max_total_time=2", "-entropic=0"]
         # The corpus in the tree is read, not grown: new inputs go to a folder of the build.
         os.makedirs(f"{FUZZ}/corpus/{n}", exist_ok=True)
         cmd = [f"{folder}/{n}", *limit, f"-seed={seed}", "-timeout=10", "-rss_limit_mb=4096", "-error_exitcode=1",
@@ -307,17 +311,25 @@ def run_programs(count, suites, args):
         explore(count, args)
 
 
+def set_up(suites, args):
+    if PLAIN_SUITES & set(suites):
+        setup(PLAIN, "-Dtests=true", "-Dc_args=-g1", f"-Db_pch={'false' if args.long else 'true'}")
+    setup(ASAN, "-Dtests=true", "-Dfuzz=lean", *SANITIZE, env=CLANG)
+
+
 def run_suites(count, suites, args):
-    if "rooms" in suites:
-        check_rooms(count, args)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:  # each is alone on its core for a while
+        before = [pool.submit(set_up, suites, args)] if set(suites) - {"rooms"} else []
+        if "rooms" in suites:
+            before.append(pool.submit(check_rooms, count, args))
+        for side in before:
+            side.result()
     if not set(suites) - {"rooms"}:
         return
     tests = of_suite("unit", "sim", "fuzz")
-    if {"unit", "interop", "smoke"} & set(suites):
-        setup(PLAIN, "-Dtests=true", "-Dc_args=-g1")
+    if PLAIN_SUITES & set(suites):
         plain = plain_programs(args) if "unit" in suites else set()
         build(PLAIN, lambda t: not tests(t) or plain.intersection(t["filename"]))
-    setup(ASAN, "-Dtests=true", "-Dfuzz=lean", *SANITIZE, env=CLANG)
     build(ASAN, lambda t: not tests(t))
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         sides = [pool.submit(run_scripts, count, suites, args)]
