@@ -141,6 +141,8 @@ static void stream_free(struct host_stream *st)
 {
 	struct host *h = st->h;
 
+	if (st->life != HOST_HELD)
+		stream_left(&st->s, 0);
 	fds_end(st);
 	chains_free(st);
 	if (st->listed)
@@ -177,10 +179,12 @@ void host_deaf(struct host_stream *st)
 	if (st->in != st->out.fd)
 		host_fd_end(st, &st->in);
 	st->in = -1;
-	if (st->life == HOST_HELD)
+	if (st->life == HOST_HELD) {
 		stream_notify(&st->s, STREAM_EV_DEAF | STREAM_EV_WRITABLE);
-	else
+	} else {
+		stream_left(&st->s, 0);
 		host_ready(st);
+	}
 }
 
 /* --- the contract -------------------------------------------------------------------------- */
@@ -268,10 +272,12 @@ static void op_close(struct stream *s)
 	struct host_stream *st = host_of(s);
 	struct host *h = st->h;
 
-	s->user = NULL;
+	stream_closed(s);
+	st->starved = false;
 	pkt_chain_free(&st->out.rx);
 	pkt_chain_free(&st->err.rx);
 	if (s->err != 0) {
+		stream_left(s, 0);
 		stream_free(st);
 		return;
 	}
@@ -528,6 +534,7 @@ static unsigned int cut_late(struct host *h, struct host_list *list)
 
 	while ((st = TAILQ_FIRST(list)) != NULL && h->now_us >= st->until_us) {
 		host_count(h, HOST_C_LINGERED);
+		stream_left(&st->s, 0);
 		if (st->life == HOST_FLUSHING)
 			op_abort(&st->s);
 		else
@@ -657,9 +664,11 @@ void host_free(struct host *h)
 {
 	if (h == NULL)
 		return;
-	for (uint32_t i = 0; i < h->fresh; i++)
+	for (uint32_t i = 0; i < h->fresh; i++) {
+		h->stream[i].s.user = NULL;
 		if (h->stream[i].h != NULL)
 			stream_free(&h->stream[i]);
+	}
 	for (uint32_t i = 0; i < h->conf.doors_max && h->n_doors > 0; i++)
 		host_door_close(h, i);
 	spare_free(h);

@@ -148,6 +148,8 @@ uint32_t host_write(struct host_stream *st)
 	st->bytes_out += (uint64_t)put;
 	if (st->life == HOST_HELD)
 		stream_notify(&st->s, STREAM_EV_WRITABLE);
+	else
+		stream_left(&st->s, st->tx.len);
 	return (uint32_t)put;
 }
 

@@ -4,7 +4,7 @@
  * Kinds: tcp (dataplane/tcp), host (stream/host.h).
  * Lcore   the shard's.
  * Memory  a stream is its kind's; the user holds a pointer from connect or accept until it
- *         calls stream_close() or stream_abort(); after either it may not touch it again.
+ *         calls close() or abort(); after either it may not touch it again, but in left().
  *
  * News is collected as event bits and the user's ready() is called when bits are added to
  * none; ready() only notes the stream (it runs deep inside the kind): work is done
@@ -40,6 +40,12 @@ struct stream_user {
 	 * began with. NULL: as the kind likes.
 	 */
 	uint32_t (*keep)(struct stream *s, uint32_t was, uint32_t size);
+	/*
+	 * Of one that was closed: so many bytes are still queued, no more than the last time. 0 is
+	 * said once, whether they have arrived or are dropped; but nothing once its kind ends as a
+	 * whole. May be called within close(). NULL: nobody asks.
+	 */
+	void (*left)(struct stream *s, uint32_t queued);
 };
 
 struct stream_ops {
@@ -91,6 +97,24 @@ static inline void stream_notify(struct stream *s, uint8_t ev)
 	s->events = old | ev;
 	if (old == 0 && s->user != NULL)
 		s->user->ready(s);
+}
+
+/* For kinds: it is closed. Its user hears what is left, and nothing else. */
+static inline void stream_closed(struct stream *s)
+{
+	if (s->user != NULL && s->user->left == NULL)
+		s->user = NULL;
+}
+
+static inline void stream_left(struct stream *s, uint32_t queued)
+{
+	const struct stream_user *user = s->user;
+
+	if (user == NULL || user->left == NULL)
+		return;
+	if (queued == 0)
+		s->user = NULL;
+	user->left(s, queued);
 }
 
 /* How a user gets an outgoing stream without knowing the kind. */

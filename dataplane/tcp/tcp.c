@@ -268,8 +268,10 @@ void tcp_conn_established(struct tcp_conn *c, uint64_t now_us)
 
 void tcp_notify(struct tcp_conn *c, uint8_t ev)
 {
-	if (!c->detached)
+	if (likely(!c->detached))
 		stream_notify(&c->s, ev);
+	else
+		stream_left(&c->s, tcp_tx_bytes(c));
 }
 
 /* To be freed at the end of the turn: pointers of this burst still lead here. */
@@ -277,6 +279,7 @@ static void conn_dead(struct tcp_conn *c)
 {
 	if (c->on_dead)
 		return;
+	stream_left(&c->s, 0);
 	tcp_mem_gone(c);
 	c->on_dead = true;
 	c->next = c->t->dead_list;
@@ -412,7 +415,7 @@ static void op_close(struct stream *s)
 	struct tcp_conn *c = tcp_of(s);
 
 	c->detached = true;
-	c->s.user = NULL;
+	stream_closed(&c->s);
 	tcp_rxq_free(c);
 	tcp_mem_orphan(c);
 	if (c->state == TCP_CLOSED) {

@@ -136,6 +136,79 @@ Test(closing, the_client_waits)
 	all_of(FOLLOW);
 }
 
+/* --- what is queued when it is closed ------------------------------------------------------- */
+
+/* What becomes of it, with a peer that does not read until then. */
+enum fate { IS_READ, IS_RESET, IS_LOST, IS_CUT, IS_FREED, FATES };
+
+static uint32_t left, left_ends;
+
+static void on_left(struct stream *s, uint32_t queued)
+{
+	cr_expect_leq(queued, left);
+	cr_expect_eq(queued, s->ops->tx_queued(s));
+	left = queued;
+	left_ends += queued == 0;
+}
+
+static enum vnet_fate lost(void *arg, unsigned int from, const struct vseg *s)
+{
+	(void)arg, (void)from, (void)s;
+	return VNET_DROP;
+}
+
+static bool any_port(void *arg, uint16_t port)
+{
+	(void)arg, (void)port;
+	return true;
+}
+
+static void come_to(struct scene *w, enum fate fate)
+{
+	if (fate == IS_READ)
+		w->server.paused = false;
+	else if (fate == IS_RESET)
+		app_abort(&w->server);
+	else if (fate == IS_LOST)
+		w->v.filter = lost;
+	else if (fate == IS_CUT)
+		tcp_orphans_cut(w->v.host[0].tcp, any_port, NULL);
+	if (fate != IS_FREED)
+		vnet_run(&w->v, 3000 * TCP_SEC, NULL, NULL);
+}
+
+/* Whoever closed hears of every byte of it, and once that there is none. */
+Test(closing, what_is_left_is_told_until_it_is_gone)
+{
+	static const struct stream_user leaving = {.left = on_left};
+
+	for (enum fate fate = 0; fate < FATES; fate++) {
+		struct scene w = {0};
+
+		vnet_init(&w.v, 1, 1023, 1023);
+		vnet_stack(&w.v, 0, (struct tcp_conf){.conns_max = 4});
+		vnet_stack(&w.v, 1, (struct tcp_conf){.conns_max = 4, .rx_budget = 32768});
+		vnet_app(&w.v, 0, &w.cs, &w.client, 1, 2, 150000);
+		vnet_app(&w.v, 1, &w.ss, &w.server, 2, 1, 0);
+		w.client.no_shutdown = w.server.paused = true;
+		app_listen(&w.server, 22, 4);
+		vnet_connect(&w.client, 1, 22);
+		vnet_run(&w.v, 10 * TCP_SEC, NULL, NULL);
+		left = w.client.s->ops->tx_queued(w.client.s);
+		left_ends = 0;
+		cr_assert_gt(left, 10000);
+		w.client.s->user = &leaving;
+		app_close(&w.client);
+		vnet_run(&w.v, 10 * TCP_SEC, NULL, NULL);
+		cr_expect(left > 10000 && left_ends == 0, "%d: it waits", fate);
+		come_to(&w, fate);
+		cr_expect_eq(left == 0, fate != IS_FREED, "%d: %u", fate, left);
+		cr_expect_eq(left_ends, fate != IS_FREED, "%d", fate);
+		cr_expect(fate != IS_READ || w.server.rx_total == w.client.tx_done);
+		cr_expect_eq(vnet_fini(&w.v), true, "%d", fate);
+	}
+}
+
 /* --- both open at once ------------------------------------------------------------------- */
 
 static uint16_t port_only(struct tcp *t)

@@ -500,6 +500,80 @@ Test(host, one_that_reads_nothing_does_not_keep_a_closed_stream)
 	close(other);
 }
 
+/* What its last user hears: how much of it is queued, down to nothing, once. */
+static uint32_t left, left_ends;
+
+static void on_left(struct stream *s, uint32_t queued)
+{
+	(void)s;
+	cr_expect_leq(queued, left);
+	left = queued;
+	left_ends += queued == 0;
+}
+
+static void close_heard(struct stream *s)
+{
+	static const struct stream_user leaving = {.left = on_left};
+
+	left = s->ops->tx_queued(s);
+	left_ends = 0;
+	cr_assert_gt(left, 0);
+	s->user = &leaving;
+	s->ops->close(s);
+	settle();
+	cr_expect(left > 0 && left_ends == 0);
+}
+
+Test(host, what_a_close_left_is_told_until_it_is_gone)
+{
+	enum { IT_READS, IT_GOES, NOBODY_COMES, ALL_ENDS, ENDS };
+
+	for (int how = 0; how < ENDS; how++) {
+		int other;
+		struct stream *s = socket_stream(&other);
+		uint32_t got = 0, before;
+
+		cr_assert_eq(give(s, 0, 400000), 0);
+		settle();
+		close_heard(s);
+		before = left;
+		while (how == IT_READS && got < 400000) {
+			got += read_all(other, got);
+			settle();
+			cr_expect(left < before || left == 0);
+			before = left;
+		}
+		if (how == IT_GOES)
+			close(other);
+		settle();
+		if (how == NOBODY_COMES)
+			pass(HOST_LINGER_US);
+		if (how == ALL_ENDS) {
+			host_free(h);
+			host_start(8, 0);
+		}
+		cr_expect_eq(left_ends, how != ALL_ENDS, "%d", how);
+		cr_expect_eq(left == 0, how != ALL_ENDS);
+		if (how != IT_GOES)
+			close(other);
+		settle();
+	}
+}
+
+/* Of a pipe whose reader has gone nobody but the write tells. */
+Test(host, what_a_close_left_in_a_pipe_goes_with_its_reader)
+{
+	struct program p = program_stream();
+
+	cr_assert_eq(give(p.s, 0, 400000), 0);
+	settle();
+	close_heard(p.s);
+	program_close(&p);
+	settle();
+	cr_expect(left == 0 && left_ends == 1);
+	cr_expect_eq(host_streams(h), 0);
+}
+
 Test(host, a_reset_is_an_error)
 {
 	const struct linger at_once = {1, 0};
