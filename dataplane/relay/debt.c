@@ -37,7 +37,7 @@ int debts_init(struct relay *r)
 
 	d->flights = r->conf.flights;
 	if (d->flights == NULL)
-		err = flights_new(&d->own);
+		err = flights_new(r->conf.conns_max, &d->own);
 	if (err < 0)
 		return err;
 	if (d->flights == NULL)
@@ -90,10 +90,9 @@ static void group_join(struct conn *c, enum link_flight_group i, const struct li
 
 	if (to->key != 0) {
 		f = flight_of(c->relay->debts.flights, i, to);
-		if (f == NULL)
+		if (flight_is_shared(f))
 			relay_count(c->relay, RELAY_C_FLIGHTS_FULL);
-		else
-			flight_add(f, k->sum);
+		flight_add(f, k->sum);
 	}
 	group_leave(c, i);
 	k->group[i] = f;

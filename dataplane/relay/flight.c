@@ -11,6 +11,8 @@
 #include "dataplane/table.h"
 
 #define LOOK_TURN 256 /* that one look sees */
+/* A table half full has no rows of KEYED_PROBES places in use. */
+#define PLACES_PER_CONN 2
 
 struct flight {
 	struct keyed of;
@@ -19,28 +21,30 @@ struct flight {
 } __rte_cache_aligned;
 
 struct kind {
-	struct flight *flight; /* [FLIGHTS_MAX] */
+	struct flight *flight; /* [size], by key, and one for who finds no place */
 	uint32_t *in_use;      /* places in flight, of which there are n */
 	uint32_t n;
 };
 
 struct flights {
 	struct kind kind[LINK_FLIGHT_GROUPS];
+	uint32_t size; /* a power of two */
 	rte_spinlock_t lock;
 };
 
-int flights_new(struct flights **ret)
+int flights_new(uint32_t conns, struct flights **ret)
 {
 	struct flights *all = calloc(1, sizeof(*all));
 
 	if (all == NULL)
 		return -ENOMEM;
 	rte_spinlock_init(&all->lock);
+	all->size = rte_align32pow2(PLACES_PER_CONN * conns);
 	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
 		struct kind *k = &all->kind[i];
 
-		k->flight = table_new(FLIGHTS_MAX, sizeof(*k->flight));
-		k->in_use = table_new(FLIGHTS_MAX, sizeof(*k->in_use));
+		k->flight = table_new(all->size + 1, sizeof(*k->flight));
+		k->in_use = table_new(all->size + 1, sizeof(*k->in_use));
 		if (k->flight == NULL || k->in_use == NULL) {
 			flights_free(all);
 			return -ENOMEM;
@@ -55,8 +59,8 @@ void flights_free(struct flights *all)
 	if (all == NULL)
 		return;
 	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
-		table_free(all->kind[i].flight, FLIGHTS_MAX, sizeof(*all->kind[i].flight));
-		table_free(all->kind[i].in_use, FLIGHTS_MAX, sizeof(*all->kind[i].in_use));
+		table_free(all->kind[i].flight, all->size + 1, sizeof(*all->kind[i].flight));
+		table_free(all->kind[i].in_use, all->size + 1, sizeof(*all->kind[i].in_use));
 	}
 	free(all);
 }
@@ -82,18 +86,34 @@ struct flight *flight_of(struct flights *all, enum link_flight_group kind,
 			 const struct link_bound *to)
 {
 	struct kind *k = &all->kind[kind];
+	uint64_t max = to->max;
 	struct flight *f;
 
 	rte_spinlock_lock(&all->lock);
-	f = keyed_place(k->flight, FLIGHTS_MAX, sizeof(*f), to->key);
-	if (f != NULL) {
+	f = keyed_place(k->flight, all->size, sizeof(*f), to->key);
+	if (f != NULL)
 		f->of.key = to->key;
-		__atomic_store_n(&f->max, to->max, __ATOMIC_RELAXED);
-		if (f->of.refs++ == 0)
-			list_add(k, f);
-	}
+	else
+		f = &k->flight[all->size];
+	if (flight_is_shared(f) && f->of.refs > 0)
+		max = RTE_MIN(max, f->max);
+	__atomic_store_n(&f->max, max, __ATOMIC_RELAXED);
+	if (f->of.refs++ == 0)
+		list_add(k, f);
 	rte_spinlock_unlock(&all->lock);
 	return f;
+}
+
+bool flight_is_shared(const struct flight *f)
+{
+	return f->of.key == 0;
+}
+
+void flight_hold(struct flights *all, struct flight *f)
+{
+	rte_spinlock_lock(&all->lock);
+	f->of.refs++;
+	rte_spinlock_unlock(&all->lock);
 }
 
 void flight_leave(struct flights *all, enum link_flight_group kind, struct flight *f)

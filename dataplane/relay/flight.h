@@ -18,18 +18,23 @@
 
 #include "link/msg.h"
 
-#define FLIGHTS_MAX 65536 /* of users, and as many of sources; a power of two */
-
 struct flight;
 struct flights;
 
-int flights_new(struct flights **ret);
+/* With room for the users and the sources of so many connections. */
+int flights_new(uint32_t conns, struct flights **ret);
 void flights_free(struct flights *all); /* NULL is nothing */
 
-/* That of the key, from now on with this bound; NULL: too many are in use. To be left, with
- * nothing taken. */
+/*
+ * That of the key, from now on with this bound. Those for whom there is no place, because others
+ * outlive their connections, have one together, at the least bound of any of them: nobody has more
+ * for it than in a place and in that one. To be left, with nothing taken.
+ */
 struct flight *flight_of(struct flights *all, enum link_flight_group kind,
 			 const struct link_bound *to);
+bool flight_is_shared(const struct flight *f); /* it is that one */
+/* One more, who leaves it by himself. */
+void flight_hold(struct flights *all, struct flight *f);
 void flight_leave(struct flights *all, enum link_flight_group kind, struct flight *f);
 
 uint64_t flight_left(const struct flight *f);

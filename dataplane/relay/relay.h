@@ -188,7 +188,7 @@ void relay_uses(struct relay *r, struct relay_uses *ret);
 	X(FLIGHT_CONN, "windows kept smaller or refused: their connection has enough in flight")   \
 	X(FLIGHT_USER, "windows kept smaller or refused: their user has enough in flight")         \
 	X(FLIGHT_SOURCE, "windows kept smaller or refused: their source has enough in flight")     \
-	X(FLIGHTS_FULL, "bounds of users or sources not kept: table full")                         \
+	X(FLIGHTS_FULL, "bounds of users or sources that others keep with them: table full")       \
 	X(MEM_STOPPED, "connections not read for a while: they hold too much of short buffers")    \
 	X(MEM_CUT, "connections ended: an unfinished record in short buffers for too long")        \
 	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \

@@ -467,7 +467,7 @@ Test(relay_window, what_shards_take_of_a_bound_is_exact)
 	struct flight *f, *other;
 	struct flights *all;
 
-	cr_assert_eq(flights_new(&all), 0);
+	cr_assert_eq(flights_new(2, &all), 0);
 	f = flight_of(all, LINK_FLIGHT_USER, &to);
 	cr_assert_eq(flight_of(all, LINK_FLIGHT_USER, &to), f);
 	to.key = 6;
@@ -488,6 +488,48 @@ Test(relay_window, what_shards_take_of_a_bound_is_exact)
 	cr_expect_eq(l.used, 130);
 	flight_leave(all, LINK_FLIGHT_USER, other);
 	flights_look(all, LINK_FLIGHT_USER, &l);
+	cr_expect_eq(l.used, 0);
+	flights_free(all);
+}
+
+/* More users than places: those without one are bounded by the least of what any of them may have. */
+Test(relay_window, more_than_the_table_holds_are_bounded_together)
+{
+	struct link_bound to = {.key = 1, .max = 100};
+	struct flight_look l = {0};
+	struct flight *f[512], *shared;
+	struct flights *all;
+	uint32_t n = 0;
+
+	cr_assert_eq(flights_new(64, &all), 0);
+	for (; n < RTE_DIM(f) && (n == 0 || !flight_is_shared(f[n - 1])); n++, to.key++) {
+		f[n] = flight_of(all, LINK_FLIGHT_SOURCE, &to);
+		cr_expect_eq(flight_left(f[n]), 100);
+	}
+	cr_assert_eq(n, 128 + 1, "each of a connection, twice over, has its own: %u", n);
+	shared = f[n - 1];
+	to.max = 60;
+	cr_expect_eq(flight_of(all, LINK_FLIGHT_SOURCE, &to), shared);
+	to.max = 1000;
+	cr_expect_eq(flight_of(all, LINK_FLIGHT_SOURCE, &to), shared);
+	cr_expect(flight_take(shared, 60) && !flight_take(shared, 1));
+	cr_expect(flight_take(f[0], 100), "nobody else is");
+	flight_give(f[0], 100);
+	flights_look(all, LINK_FLIGHT_SOURCE, &l);
+	cr_expect(l.used == 60 && l.max == 60);
+	flight_give(shared, 60);
+	for (unsigned int i = 0; i < 2; i++)
+		flight_leave(all, LINK_FLIGHT_SOURCE, shared);
+	to.key = 7; /* it has its place still */
+	cr_expect_eq(flight_of(all, LINK_FLIGHT_SOURCE, &to), f[6]);
+	flight_leave(all, LINK_FLIGHT_SOURCE, f[6]);
+	while (n-- > 0)
+		flight_leave(all, LINK_FLIGHT_SOURCE, f[n]);
+	to.key = 9999; /* places are free again, and the one of all begins anew */
+	f[0] = flight_of(all, LINK_FLIGHT_SOURCE, &to);
+	cr_expect_not(flight_is_shared(f[0]));
+	flight_leave(all, LINK_FLIGHT_SOURCE, f[0]);
+	flights_look(all, LINK_FLIGHT_SOURCE, &l);
 	cr_expect_eq(l.used, 0);
 	flights_free(all);
 }
