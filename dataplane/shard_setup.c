@@ -232,6 +232,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.shard = s->index,
 		.conns_max = shard_max_conns(s),
 		.chans_max = part(s, c->max_channels),
+		.streams_max = tcp_conns_max(s->tcp) + host_streams_max(s->host),
 		.audit_backlog = part(s, c->audit_backlog),
 		.audit_refuse = c->audit_failure == CONF_AUDIT_REFUSE,
 		.pool_shards = s->team_size,

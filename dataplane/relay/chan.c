@@ -133,6 +133,10 @@ static void target_let_go(struct chan *ch, bool graceful)
 		cap_flush(ch);
 	if (unlikely(ch->conn->capped))
 		cap_drop(ch);
+	if (unlikely(ch->conn->indebted) && graceful && !debt_leave(ch)) {
+		relay_count(ch->conn->relay, RELAY_C_LEFT_FULL);
+		graceful = false;
+	}
 	if (graceful)
 		ch->target->ops->close(ch->target);
 	else

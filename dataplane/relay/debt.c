@@ -12,8 +12,12 @@
  * Towards the client the same holds of what windows of targets grow by, which are asked for in the
  * same way (stream.h), at the same budgets: where there is nothing left they stay as they are.
  *
- * Memory  a table by the places of connections, of which nobody touches a byte for those that have
- *         no bound.
+ * A channel that is closed has no window, but may have left bytes for its target. Those count on,
+ * for the connection while it lives, its user and its source, until the stream says that they have
+ * arrived or are dropped; or to open, send and close would be a way around all bounds.
+ *
+ * Memory  tables by the places of connections and of streams, of which nobody touches a byte for
+ *         those that have no bound.
  */
 #include <errno.h>
 
@@ -22,7 +26,19 @@
 
 struct conn_debt {
 	uint64_t sum, max;                        /* of its windows */
+	uint64_t left;                            /* by channels that are closed */
 	struct flight *group[LINK_FLIGHT_GROUPS]; /* NULL: it is bounded by none */
+	uint32_t generation;                      /* of the connection */
+};
+
+/* What is queued in a stream whose channel is closed. */
+struct debt_left {
+	struct relay *relay;
+	struct conn_debt *of;
+	struct flight *group[LINK_FLIGHT_GROUPS];
+	uint32_t generation; /* of is its connection's while it has this one, too */
+	uint32_t bytes;
+	uint32_t next_free; /* index + 1 */
 };
 
 /* Who is in the way, as it is counted; DEBTORS: nobody. */
@@ -43,13 +59,16 @@ int debts_init(struct relay *r)
 	if (d->flights == NULL)
 		d->flights = d->own;
 	d->conn = table_new(r->conf.conns_max, sizeof(*d->conn));
-	return d->conn != NULL ? 0 : -ENOMEM;
+	d->left_size = r->conf.streams_max != 0 ? r->conf.streams_max : r->conf.chans_max;
+	d->left = table_new(d->left_size, sizeof(*d->left));
+	return d->conn != NULL && d->left != NULL ? 0 : -ENOMEM;
 }
 
 void debts_fini(struct relay *r)
 {
 	flights_free(r->debts.own);
 	table_free(r->debts.conn, r->conf.conns_max, sizeof(*r->debts.conn));
+	table_free(r->debts.left, r->debts.left_size, sizeof(*r->debts.left));
 }
 
 static struct conn_debt *of_conn(const struct conn *c)
@@ -105,16 +124,36 @@ void debt_over(struct conn *c)
 	c->indebted = false;
 }
 
+/* Nothing is asked of it any more. */
+static void debt_forgiven(struct conn *c)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		ch->debt_target = 0;
+		ch->debt_max = UINT32_MAX;
+	}
+	c->indebted = false;
+}
+
 void debt_told(struct conn *c, const struct link_flight *m)
 {
 	struct conn_debt *k = of_conn(c);
+	bool bounded = m->max != 0;
 
+	if (k->generation != c->generation)
+		*k = (struct conn_debt){.generation = c->generation};
 	if (!c->indebted)
-		*k = (struct conn_debt){.sum = sum_of(c)};
+		k->sum = sum_of(c);
 	c->indebted = true;
 	k->max = m->max != 0 ? m->max : UINT64_MAX;
-	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++)
+	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
 		group_join(c, i, &m->group[i]);
+		bounded = bounded || k->group[i] != NULL;
+	}
+	if (!bounded)
+		debt_forgiven(c);
 }
 
 /* --- how much it may have -------------------------------------------------------------------- */
@@ -123,7 +162,7 @@ void debt_told(struct conn *c, const struct link_flight *m)
 static uint64_t left_of(const struct conn *c, enum debtor *who)
 {
 	const struct conn_debt *k = of_conn(c);
-	uint64_t left = k->max > k->sum ? k->max - k->sum : 0;
+	uint64_t used = k->sum + k->left, left = k->max > used ? k->max - used : 0;
 
 	*who = DEBTOR_CONN;
 	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
@@ -223,4 +262,73 @@ void debt_target_over(struct chan *ch)
 {
 	debt_give(ch->conn, ch->debt_target);
 	ch->debt_target = 0;
+}
+
+/* --- what closed channels left ---------------------------------------------------------------- */
+
+static struct debt_left *left_get(struct debts *d)
+{
+	struct debt_left *l = NULL;
+
+	if (d->left_free != 0) {
+		l = &d->left[d->left_free - 1];
+		d->left_free = l->next_free;
+	} else if (d->left_fresh < d->left_size) {
+		l = &d->left[d->left_fresh++];
+	}
+	return l;
+}
+
+static void left_put(struct debt_left *l)
+{
+	struct debts *d = &l->relay->debts;
+
+	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++)
+		if (l->group[i] != NULL)
+			flight_leave(d->flights, i, l->group[i]);
+	l->next_free = d->left_free;
+	d->left_free = (uint32_t)(l - d->left) + 1;
+}
+
+static void left_is(struct stream *s, uint32_t queued)
+{
+	struct debt_left *l = s->user_ptr;
+	uint32_t less = l->bytes - queued;
+
+	l->bytes = queued;
+	if (l->of->generation == l->generation)
+		l->of->left -= less;
+	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++)
+		if (l->group[i] != NULL)
+			flight_give(l->group[i], less);
+	if (queued == 0)
+		left_put(l);
+}
+
+bool debt_leave(struct chan *ch)
+{
+	static const struct stream_user user = {.left = left_is};
+	struct debts *d = &ch->conn->relay->debts;
+	struct conn_debt *k = of_conn(ch->conn);
+	uint32_t n = ch->target->ops->tx_queued(ch->target);
+	struct debt_left *l;
+
+	if (n == 0)
+		return true;
+	l = left_get(d);
+	if (l == NULL)
+		return false;
+	*l = (struct debt_left){
+		.relay = ch->conn->relay, .of = k, .generation = k->generation, .bytes = n};
+	k->left += n;
+	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
+		l->group[i] = k->group[i];
+		if (l->group[i] == NULL)
+			continue;
+		flight_hold(d->flights, l->group[i]);
+		flight_add(l->group[i], n);
+	}
+	ch->target->user = &user;
+	ch->target->user_ptr = l;
+	return true;
 }

@@ -387,6 +387,8 @@ struct asks {
 /* debt.c: bounds of bytes in flight. */
 struct debts {
 	struct conn_debt *conn;        /* by place in conns */
+	struct debt_left *left;        /* [left_size], of closed channels */
+	uint32_t left_size, left_fresh, left_free; /* never used from fresh on; index + 1 */
 	struct flights *flights, *own; /* own: made for this shard alone */
 	struct flight_look look[LINK_FLIGHT_GROUPS];
 };
@@ -592,6 +594,11 @@ void debt_give(struct conn *c, uint32_t n);
 /* Its target's window is to be of this size, which was another: that which it may be. */
 uint32_t debt_target(struct chan *ch, uint32_t was, uint32_t size);
 void debt_target_over(struct chan *ch);
+/*
+ * Its target is closed next: what is queued there counts until it has arrived or is dropped. False:
+ * there is no place to count it.
+ */
+bool debt_leave(struct chan *ch);
 
 /* grant.c */
 int grants_init(struct grants *g, uint32_t size);

@@ -70,6 +70,7 @@ struct relay_listens {
 struct relay_conf {
 	uint16_t dataplane, shard;
 	unsigned int conns_max, chans_max;
+	unsigned int streams_max; /* targets there may be, closed ones included; 0: chans_max */
 	unsigned int audit_backlog;
 	bool audit_refuse;            /* nothing new while half of that waits for control */
 	unsigned int grants_max;      /* of all connections; 0: RELAY_GRANTS_MAX */
@@ -189,6 +190,7 @@ void relay_uses(struct relay *r, struct relay_uses *ret);
 	X(FLIGHT_USER, "windows kept smaller or refused: their user has enough in flight")         \
 	X(FLIGHT_SOURCE, "windows kept smaller or refused: their source has enough in flight")     \
 	X(FLIGHTS_FULL, "bounds of users or sources that others keep with them: table full")       \
+	X(LEFT_FULL, "targets of closed channels reset: no place to count what is left for them")  \
 	X(MEM_STOPPED, "connections not read for a while: they hold too much of short buffers")    \
 	X(MEM_CUT, "connections ended: an unfinished record in short buffers for too long")        \
 	X(CONTROL_AWAY, "opens and requests refused: no control to ask")                           \

@@ -459,6 +459,162 @@ Test(relay_window, windows_of_targets_are_bytes_in_flight)
 	client_free(&c);
 }
 
+/* Opens, and sends all it may, of which the target takes nothing. */
+static struct bench_chan unread(struct client *c, uint32_t number)
+{
+	static const uint8_t buf[BENCH_PACKET];
+	struct bench_chan ch = client_channel(c, number, 1 << 20);
+
+	for (uint32_t n = ch.window, k; n > 0; n -= k) {
+		k = RTE_MIN(n, (uint32_t)sizeof(buf));
+		client_data(c, ch.local, buf, k);
+	}
+	bench_settle();
+	return ch;
+}
+
+static struct bench_chan closed_unread(struct client *c, uint32_t number)
+{
+	struct bench_chan ch = unread(c, number);
+
+	client_simple(c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	client_expect(c, SSH_MSG_CHANNEL_CLOSE);
+	up_expect(LINK_EV_CHAN_END, NULL);
+	cr_assert(ch.target->closed);
+	return ch;
+}
+
+static void expect_refused(struct client *c, uint32_t number)
+{
+	const uint8_t *p;
+	size_t len;
+
+	client_open(c, number, 1 << 20, 32768, 1);
+	cr_assert_eq(client_next(c, &p, &len), SSH_MSG_CHANNEL_OPEN_FAILURE);
+	cr_expect_eq(p[8], SSH_OPEN_RESOURCE_SHORTAGE);
+	up_expect(LINK_EV_CHAN_FAILED, NULL);
+}
+
+/* To open, send and close again and again is no way to have more than one may. */
+static void open_send_close(uint64_t max, uint64_t user_max, enum relay_counter counter)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch[32];
+	uint32_t n = 0, left = 0;
+
+	bound(&c, max, 77, user_max);
+	for (; 1 * MIB - left >= RELAY_WINDOW_LEAST; n++) {
+		cr_assert_lt(n, RTE_DIM(ch));
+		ch[n] = closed_unread(&c, n);
+		left += ch[n].window;
+		cr_expect_eq(of_users().now, left);
+	}
+	cr_expect_gt(left, 1 * MIB - RELAY_WINDOW_LEAST);
+	cr_expect_leq(left, 1 * MIB);
+	expect_refused(&c, 99);
+	cr_expect_gt(bench_count(counter), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		fake_drain(ch[i].target, NULL, 1000);
+		cr_expect_eq(of_users().now, left -= 1000);
+		fake_drain(ch[i].target, NULL, ch[i].window - 1000);
+		cr_expect_eq(of_users().now, left -= ch[i].window - 1000);
+	}
+	cr_expect_eq(left, 0);
+	cr_expect_eq(client_channel(&c, 100, 1 << 20).window, (uint32_t)START, "as ever");
+	client_free(&c);
+}
+
+Test(relay_window, what_closed_channels_left_is_in_flight_of_their_user)
+{
+	open_send_close(0, 1 * MIB, RELAY_C_FLIGHT_USER);
+}
+
+Test(relay_window, what_closed_channels_left_is_in_flight_of_their_connection)
+{
+	open_send_close(1 * MIB, 64 * MIB, RELAY_C_FLIGHT_CONN);
+}
+
+/* Whoever ends first, and however: nothing stays counted, and nothing is given back twice. */
+Test(relay_window, what_closed_channels_left_is_given_back_at_every_end)
+{
+	struct client c = login(15 * MIB, true), d;
+	struct bench_chan ch[4];
+
+	bound(&c, 2 * MIB, 77, 2 * MIB);
+	ch[0] = closed_unread(&c, 0);
+	ch[1] = closed_unread(&c, 1);
+	ch[2] = unread(&c, 2); /* by its connection's end, without a word: is reset */
+	ch[3] = unread(&c, 3); /* and after an EOF */
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch[3].local);
+	bench_settle();
+	fake_drop(ch[0].target);
+	cr_expect_eq(of_users().now, ch[1].window + ch[2].window + ch[3].window);
+	go(&c);
+	cr_expect(ch[2].target->aborted && ch[3].target->closed);
+	cr_expect_eq(of_users().now, ch[1].window + ch[3].window);
+
+	d = login(15 * MIB, true); /* in the same place */
+	bound(&d, START, 77, 2 * MIB);
+	ch[0] = client_channel(&d, 0, 1 << 20);
+	cr_expect_eq(ch[0].window, (uint32_t)START / 2, "what is left of others is not its own");
+	fake_drain(ch[1].target, NULL, ch[1].window);
+	fake_drop(ch[3].target);
+	cr_expect_eq(of_users().now, ch[0].window);
+	ch[1] = client_channel(&d, 1, 1 << 20);
+	cr_expect_eq(ch[1].window, (uint32_t)START / 4);
+	go(&d);
+	cr_expect(of_users().now == 0 && of_users().max == 0);
+}
+
+/* Where there is no place to count it nothing is left: it is reset. */
+Test(relay_window, what_cannot_be_counted_is_not_left)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan ch[BENCH_TABLE];
+
+	bound(&c, 0, 77, 1 * MIB);
+	bench->debts.left_size = 2;
+	for (uint32_t i = 0; i < 2; i++)
+		ch[i] = closed_unread(&c, i);
+	ch[2] = unread(&c, 2);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch[2].local);
+	bench_settle();
+	cr_expect(ch[2].target->aborted);
+	cr_expect_eq(bench_count(RELAY_C_LEFT_FULL), 1);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	up_expect(LINK_EV_CHAN_END, NULL);
+	fake_drop(ch[0].target);
+	ch[2] = closed_unread(&c, 3);
+	cr_expect_eq(of_users().now, ch[1].window + ch[2].window);
+	bench->debts.left_size = BENCH_TABLE;
+	client_free(&c);
+}
+
+/* Who has no bound any more is asked nothing, and has one again with what he holds then. */
+Test(relay_window, a_bound_that_is_none_leaves_nothing)
+{
+	struct client c = login(15 * MIB, true);
+	struct bench_chan left, ch;
+	struct stream *t;
+
+	bound(&c, 0, 77, 1 * MIB);
+	left = closed_unread(&c, 0);
+	ch = client_channel(&c, 1, 1 << 20);
+	t = &ch.target->s;
+	cr_expect_eq(t->user->keep(t, 65536, 131072), 131072);
+	bound(&c, 0, 0, 0);
+	cr_expect_not(bench->conns[c.h.index].indebted);
+	cr_expect_eq(of_users().now, left.window, "by whoever counts it");
+	cr_expect_eq(t->user->keep(t, 131072, 8 * MIB), 8 * MIB);
+	bound(&c, 0, 77, 1 * MIB);
+	cr_expect_eq(of_users().now, left.window + ch.window);
+	cr_expect_eq(t->user->keep(t, 8 * MIB, 65536), 65536);
+	fake_drop(left.target);
+	cr_expect_eq(of_users().now, ch.window);
+	go(&c);
+	cr_expect_eq(of_users().now, 0);
+}
+
 /* Whoever of the shards is fastest: never a byte too much, and none too little. */
 Test(relay_window, what_shards_take_of_a_bound_is_exact)
 {

@@ -129,6 +129,7 @@ static void fake_shutdown(struct stream *s)
 static void fake_close(struct stream *s)
 {
 	fake_of(s)->closed = true;
+	stream_closed(s);
 }
 
 static void fake_abort(struct stream *s)
@@ -196,8 +197,18 @@ static inline void fake_drain(struct fake *f, void *buf, uint32_t n)
 		pkt_chain_free(&junk);
 		n -= k;
 	}
-	if (!f->closed && !f->aborted)
+	if (f->closed)
+		stream_left(&f->s, f->tx.len);
+	else if (!f->aborted)
 		stream_notify(&f->s, STREAM_EV_WRITABLE);
+}
+
+/* One that was let go is given up with what it still has. */
+static inline void fake_drop(struct fake *f)
+{
+	cr_assert(f->closed);
+	pkt_chain_free(&f->tx);
+	stream_left(&f->s, 0);
 }
 
 static int fake_connect(void *arg, const struct net_addr *addr, uint16_t port,
