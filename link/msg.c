@@ -178,7 +178,7 @@ static bool conn_kept_ok(const void *body)
 {
 	const struct link_conn_kept *b = body;
 
-	return addr_ok(&b->local) && addr_ok(&b->peer) && b->no_comp <= 1;
+	return addr_ok(&b->local) && addr_ok(&b->peer) && b->no_comp <= 1 && b->rated <= 1;
 }
 
 static bool chan_kept_ok(const void *body)

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     16
+#define LINK_VERSION     17
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -350,7 +350,8 @@ struct link_conn_kept {
 	struct link_addr local, peer;
 	uint64_t uid;
 	uint64_t age_us; /* since it was accepted */
-	uint32_t no_comp;
+	uint16_t no_comp;
+	uint16_t rated; /* 1: of CAPS, SHARES, FLIGHT it was told any that is not nothing */
 	uint32_t len; /* of the blob; 0: there is none */
 		      /* uint8_t blob[len] */
 };

@@ -284,7 +284,7 @@ static void known(struct session *s, const struct link_conn_kept *ev, const stru
 	s->no_more_sessions = k->no_more_sessions;
 	s->user_known = s->user_judged = s->user_valid = s->authenticated = true;
 	s->reported = s->kept = true;
-	s->has_rates = true; /* as far as anybody knows */
+	s->has_rates = ev->rated != 0;
 	env->stats.authenticated++;
 	env->stats.accepted--; /* not by this control */
 }

@@ -140,7 +140,37 @@ void cap_over(struct conn *c)
 
 	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++)
 		group_set(c, &k->group[i], &none);
-	c->capped = false;
+	c->capped = c->tx_capped = false;
+}
+
+static bool is_none(const struct link_caps *m)
+{
+	uint64_t any = 0;
+
+	for (unsigned int way = 0; way < LINK_WAYS; way++)
+		any |= m->channel[way].rate | m->conn[way].rate;
+	for (unsigned int i = 0; i < LINK_CAP_GROUPS; i++)
+		any |= m->group[i].key;
+	return any == 0;
+}
+
+/* What was held goes, and no packet asks any more. */
+static void cap_lifted(struct conn *c)
+{
+	struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		bool held = cap_held(ch) > 0;
+
+		cap_flush(ch);
+		cap_drop(ch);
+		if (held && ch->fsm.eof_received)
+			ch->target->ops->shutdown(ch->target);
+	}
+	for (unsigned int way = 0; c->weighed && way < LINK_WAYS; way++)
+		weight_waits(c, way, false);
+	cap_over(c);
 }
 
 void cap_take(struct conn *c, const struct link_caps *m)
@@ -149,6 +179,11 @@ void cap_take(struct conn *c, const struct link_caps *m)
 	uint64_t now = c->relay->now_us;
 	struct chan *ch;
 
+	if (is_none(m)) {
+		if (c->capped)
+			cap_lifted(c);
+		return;
+	}
 	if (!c->capped) {
 		*k = (struct conn_cap){0};
 		TAILQ_INIT(&k->held);

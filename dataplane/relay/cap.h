@@ -28,7 +28,8 @@ struct caps {
 int caps_init(struct relay *r);
 void caps_fini(struct relay *r);
 
-/* Control has said what it may move. Its channels have it at once. */
+/* Control has said what it may move. Its channels have it at once; where it is anything, nothing of
+ * it is held any more. */
 void cap_take(struct conn *c, const struct link_caps *m);
 void cap_chan_new(struct chan *ch);
 void cap_over(struct conn *c);                            /* the connection goes */

@@ -40,6 +40,7 @@ static int tell_conn(struct conn *c)
 		.uid = c->uid,
 		.age_us = r->now_us - c->open_us,
 		.no_comp = !c->comp_promised,
+		.rated = c->capped || c->indebted || weight_told(c),
 		.len = c->blob.len,
 	};
 

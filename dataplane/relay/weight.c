@@ -150,6 +150,11 @@ void weight_take(struct conn *c, const struct link_shares *m)
 	c->weighed = true;
 }
 
+bool weight_told(const struct conn *c)
+{
+	return of_conn(c)->own != 0;
+}
+
 void weight_over(struct conn *c)
 {
 	struct conn_weight *k = of_conn(c);

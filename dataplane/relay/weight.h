@@ -46,6 +46,7 @@ void weights_fini(struct relay *r);
 
 /* Control has said what its share is. */
 void weight_take(struct conn *c, const struct link_shares *m);
+bool weight_told(const struct conn *c); /* one that is not anybody's */
 void weight_over(struct conn *c); /* the connection goes */
 
 /* Bytes of a turn for it, where one that does not want more has quantum; 0: in a later turn. */

@@ -583,6 +583,35 @@ Test(lapse, who_is_in_has_the_rates_of_now)
 		fini(&c[i]);
 }
 
+/* Whether one before this control has told him of any his shard says: else he hears of none. */
+Test(lapse, who_was_kept_has_the_rates_of_now)
+{
+	struct link_conn_kept ev = {.local = {.family = 4, .port = 22},
+				    .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}}};
+	struct link_caps m = {0};
+	struct client c;
+
+	begin_by_password(&c, 1);
+	for (; ev.rated <= 1; ev.rated++) {
+		session_table_free(t.table);
+		table_new();
+		items_drop();
+		ev.len = bench_blob.len;
+		cr_assert_eq(event(&c.conn, LINK_EV_CONN_KEPT, &ev, sizeof(ev), bench_blob.p,
+				   bench_blob.len),
+			     0);
+		reload_with("");
+		expect_caps(&m, 1, ev.rated);
+		reload_with("Match User demo\nChannelRate 1M");
+		expect_caps(&m, 1, 1);
+		cr_expect_eq(m.channel[LINK_IN].rate, 1 << 20);
+		reload_with("");
+		expect_caps(&m, 1, 1);
+		cr_expect_eq(m.channel[LINK_IN].rate, 0);
+	}
+	fini(&c);
+}
+
 /* By his groups of now. */
 Test(lapse, a_group_has_the_rates_of_now)
 {

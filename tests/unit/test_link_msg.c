@@ -351,6 +351,7 @@ static const struct {
 	{"no end of name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 32, 'a'},
 	{"line in name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 1, '\n'},
 	{"positive error", LINK_EV_LISTEN_RESULT, offsetof(struct link_listen_result, err), 4, 1},
+	{"neither rated nor not", LINK_EV_CONN_KEPT, offsetof(struct link_conn_kept, rated), 1, 2},
 	{"no cipher", LINK_IT_TX_KEYS, offsetof(struct link_keys, cipher), 40, 0},
 	{"no end of cipher", LINK_IT_TX_KEYS, offsetof(struct link_keys, cipher), 40, 'a'},
 	{"no end of mac", LINK_IT_RX_KEYS, offsetof(struct link_keys, mac), 40, 'a'},

@@ -596,6 +596,35 @@ Test(relay, blobs_are_kept_and_returned)
 	client_free(&b);
 }
 
+/* Whether it is held to anything: if not, nobody has to tell it that again. */
+Test(relay, another_control_hears_whether_it_has_rates)
+{
+	static const struct link_caps caps[2] = {{.conn[LINK_IN].rate = 1 << 20}};
+	static const struct link_shares shares[2] = {{.own = 3}, {.own = 1}};
+	static const struct link_flight flight[2] = {{.max = 1 << 20}};
+	static const struct {
+		uint16_t type;
+		const void *any, *none;
+		size_t len;
+	} kind[] = {
+		{LINK_IT_CAPS, &caps[0], &caps[1], sizeof(caps[0])},
+		{LINK_IT_SHARES, &shares[0], &shares[1], sizeof(shares[0])},
+		{LINK_IT_FLIGHT, &flight[0], &flight[1], sizeof(flight[0])},
+	};
+	struct client c = client_login();
+
+	cr_expect_eq(kept_of(&c)->rated, 0);
+	for (size_t i = 0; i < sizeof(kind) / sizeof(kind[0]); i++) {
+		down(kind[i].type, c.h, kind[i].any, kind[i].len, NULL, 0);
+		bench_settle();
+		cr_expect_eq(kept_of(&c)->rated, 1, "%zu", i);
+		down(kind[i].type, c.h, kind[i].none, kind[i].len, NULL, 0);
+		bench_settle();
+		cr_expect_eq(kept_of(&c)->rated, 0, "%zu", i);
+	}
+	client_free(&c);
+}
+
 /* Of any length, one after the other, and after others that were longer. */
 Test(relay, blobs_of_any_length)
 {

@@ -340,6 +340,39 @@ Test(relay_cap, a_cap_may_change_while_it_holds)
 	client_free(&c);
 }
 
+/* What it held goes, with the end behind it, and no packet is asked about; nobody waits who did. */
+Test(relay_cap, a_cap_that_is_lifted_leaves_nothing)
+{
+	struct link_caps m = caps_of(LINK_IN, false, 64 * KBIT), none = {0};
+	struct client c = client_with(&m);
+	const struct conn *conn = &bench->conns[c.h.index];
+	struct bench_chan a = client_channel(&c, 1, 1 << 20), b = client_channel(&c, 2, 1 << 20);
+	static const uint8_t buf[BENCH_PACKET];
+
+	m.group[LINK_CAP_USER] = (struct link_group){.key = 77, .rate = {{.rate = 1 * MBIT}}};
+	down(LINK_IT_CAPS, c.h, &m, sizeof(m), NULL, 0);
+	client_data(&c, a.local, buf, sizeof(buf));
+	client_data(&c, b.local, buf, 20000);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, a.local);
+	bench_settle();
+	cr_assert(a.target->tx.len < sizeof(buf) && b.target->tx.len < 20000 && !a.target->shut);
+	cr_assert_neq(cap_deadline(conn), 0);
+	down(LINK_IT_CAPS, c.h, &none, sizeof(none), NULL, 0);
+	bench_settle();
+	cr_expect_not(conn->capped);
+	cr_expect_eq(a.target->tx.len, sizeof(buf));
+	cr_expect_eq(b.target->tx.len, 20000);
+	cr_expect(a.target->shut && !b.target->shut);
+	down(LINK_IT_CAPS, c.h, &none, sizeof(none), NULL, 0);
+	bench_settle();
+	cr_expect_not(conn->capped, "who had none is not asked for what there is none of");
+	down(LINK_IT_CAPS, c.h, &m, sizeof(m), NULL, 0);
+	client_data(&c, b.local, buf, sizeof(buf));
+	bench_settle();
+	cr_expect_lt(b.target->tx.len, 20000 + sizeof(buf), "as before");
+	client_free(&c);
+}
+
 /* What is said again changes nothing: nobody has a burst of it. */
 Test(relay_cap, the_same_again_gives_no_more)
 {
