@@ -612,6 +612,27 @@ Test(lapse, who_was_kept_has_the_rates_of_now)
 	fini(&c);
 }
 
+/* It is no rate: who is in has his until he goes, whatever it is by now. */
+Test(lapse, a_window_is_that_of_the_login)
+{
+	struct client c[2];
+	struct link_caps m;
+
+	begin_by_password(c, 1);
+	cr_expect(session_at(&c[0])->awake->conf.channel_window_auto);
+	reload_with("UserRate 8mbit");
+	expect_caps(&m, 1, 1);
+	reload_with("ChannelWindow 64K");
+	looked();
+	cr_assert_not_null(item_of(LINK_IT_CAPS), "he was looked at,");
+	cr_expect_null(item_of(LINK_IT_AUTHENTICATED), "and is told nothing else");
+	c[1] = client_by(NULL, 1);
+	cr_expect_not(session_at(&c[1])->awake->conf.channel_window_auto);
+	cr_expect_eq(session_at(&c[1])->awake->conf.channel_window, 65536);
+	for (int i = 0; i < 2; i++)
+		fini(&c[i]);
+}
+
 /* By his groups of now. */
 Test(lapse, a_group_has_the_rates_of_now)
 {
