@@ -37,10 +37,16 @@ static void set(struct shard *s, enum shard_limit l, uint64_t used, uint64_t max
 	s->limit[l][SHARD_LIMIT_REFUSED] = refused;
 }
 
+/* Of bytes in flight: who has most has its own bound. */
+static void set_flight(struct shard *s, enum shard_limit l, const struct relay_use *u,
+		       uint64_t refused)
+{
+	set(s, l, u->now, u->max != 0 ? u->max : SHARD_LIMIT_NONE, refused);
+}
+
 static void of_relay(struct shard *s)
 {
 	const uint64_t *c = relay_counters(s->relay);
-	const uint64_t none = SHARD_LIMIT_NONE;
 	struct relay_uses u;
 
 	relay_uses(s->relay, &u);
@@ -51,15 +57,14 @@ static void of_relay(struct shard *s)
 	set(s, SHARD_LIMIT_COMPRESSION, u.compression.now, u.compression.max,
 	    c[RELAY_C_COMP_NONE] + c[RELAY_C_COMP_STORED]);
 	set(s, SHARD_LIMIT_WINDOWS, u.windows.now, u.windows.max, c[RELAY_C_WINDOWS_FULL]);
-	set(s, SHARD_LIMIT_FLIGHT_CONN, none, none, c[RELAY_C_FLIGHT_CONN]);
-	set(s, SHARD_LIMIT_FLIGHT_USER, u.flight_user.now, u.flight_user.max,
-	    c[RELAY_C_FLIGHT_USER]);
-	set(s, SHARD_LIMIT_FLIGHT_SOURCE, u.flight_source.now, u.flight_source.max,
-	    c[RELAY_C_FLIGHT_SOURCE]);
-	set(s, SHARD_LIMIT_SLOW_PATH, none, none, c[RELAY_C_SLOW_PATH_STOPPED]);
-	set(s, SHARD_LIMIT_GRANTS, none, RELAY_GRANTS_MAX, c[RELAY_C_GRANT_TABLE_FULL]);
-	set(s, SHARD_LIMIT_FORWARDS, none, RELAY_FORWARDS_MAX, c[RELAY_C_FORWARD_TABLE_FULL]);
-	set(s, SHARD_LIMIT_OPENING, none, RELAY_OPENING_MAX, c[RELAY_C_FORWARD_OPENING]);
+	set_flight(s, SHARD_LIMIT_FLIGHT_CONN, &u.flight_conn, c[RELAY_C_FLIGHT_CONN]);
+	set_flight(s, SHARD_LIMIT_FLIGHT_USER, &u.flight_user, c[RELAY_C_FLIGHT_USER]);
+	set_flight(s, SHARD_LIMIT_FLIGHT_SOURCE, &u.flight_source, c[RELAY_C_FLIGHT_SOURCE]);
+	set(s, SHARD_LIMIT_SLOW_PATH, u.unanswered.now, u.unanswered.max,
+	    c[RELAY_C_SLOW_PATH_STOPPED]);
+	set(s, SHARD_LIMIT_GRANTS, u.grants.now, u.grants.max, c[RELAY_C_GRANT_TABLE_FULL]);
+	set(s, SHARD_LIMIT_FORWARDS, u.forwards.now, u.forwards.max, c[RELAY_C_FORWARD_TABLE_FULL]);
+	set(s, SHARD_LIMIT_OPENING, u.opening.now, u.opening.max, c[RELAY_C_FORWARD_OPENING]);
 }
 
 static void of_tcp(struct shard *s)
@@ -67,15 +72,18 @@ static void of_tcp(struct shard *s)
 	const struct conf_dataplane *conf = s->conf;
 	const uint64_t *c = tcp_counters(s->tcp);
 	const uint64_t none = SHARD_LIMIT_NONE;
+	struct tcp_uses u;
 
+	tcp_uses(s->tcp, &u);
 	set(s, SHARD_LIMIT_TCP, tcp_conns(s->tcp), tcp_conns_max(s->tcp), c[TCP_C_DROP_TABLE]);
-	set(s, SHARD_LIMIT_HALF_OPEN, none, conf->tcp_half_open, c[TCP_C_COOKIE_SENT]);
-	set(s, SHARD_LIMIT_SOURCE_HALF_OPEN, none, conf->tcp_source_half_open,
+	set(s, SHARD_LIMIT_HALF_OPEN, u.half_open, conf->tcp_half_open, c[TCP_C_COOKIE_SENT]);
+	set(s, SHARD_LIMIT_SOURCE_HALF_OPEN, u.source_half_open, conf->tcp_source_half_open,
 	    c[TCP_C_SOURCE_HALF_OPEN]);
-	set(s, SHARD_LIMIT_SOURCE_CONNS, none,
+	set(s, SHARD_LIMIT_SOURCE_CONNS, u.source_conns,
 	    conf->tcp_source_connections > 0 ? conf->tcp_source_connections : none,
 	    c[TCP_C_DROP_SOURCE_CONNS]);
-	set(s, SHARD_LIMIT_SYN_RATE, none, conf->tcp_source_syn_rate, c[TCP_C_DROP_SOURCE_RATE]);
+	set(s, SHARD_LIMIT_SYN_RATE, u.source_syns, conf->tcp_source_syn_rate,
+	    c[TCP_C_DROP_SOURCE_RATE]);
 	set(s, SHARD_LIMIT_RESETS, none, conf->tcp_reset_rate, c[TCP_C_RST_LIMITED]);
 }
 

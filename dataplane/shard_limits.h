@@ -11,7 +11,7 @@
 
 #define SHARD_LIMITS_US 100000
 
-/* A number there is none of: it is counted for each source or connection, or there is no bound. */
+/* A number there is none of: it is a rate, or there is no bound. */
 #define SHARD_LIMIT_NONE UINT64_MAX
 
 /* A keyword, or what it is called. */

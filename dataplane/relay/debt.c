@@ -137,6 +137,12 @@ static void debt_forgiven(struct conn *c)
 	c->indebted = false;
 }
 
+uint64_t debt_of(const struct conn *c, uint64_t *ret_max)
+{
+	*ret_max = of_conn(c)->max;
+	return of_conn(c)->sum;
+}
+
 void debt_told(struct conn *c, const struct link_flight *m)
 {
 	struct conn_debt *k = of_conn(c);

@@ -136,6 +136,7 @@ static struct forward *forward_new(struct conn *c, uint64_t token)
 	f = forward_at(c, i);
 	if (i == all->free)
 		all->free = f->next;
+	all->n++;
 	*f = (struct forward){.conn = c, .token = token};
 	forward_link(f);
 	return f;
@@ -178,6 +179,7 @@ static void forward_free(struct forward *f)
 	f->conn = NULL;
 	f->next = (uint16_t)all->free;
 	all->free = i;
+	all->n--;
 }
 
 void forwards_drop(struct conn *c)

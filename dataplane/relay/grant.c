@@ -58,6 +58,7 @@ static void grant_drop(struct grants *all, struct grant **at)
 
 	*at = g->next;
 	g->conn->n_grants--;
+	all->n--;
 	g->token = 0;
 	g->conn = NULL;
 	g->next = all->free;
@@ -157,6 +158,7 @@ void grant_take(struct conn *c, const struct link_grant *m)
 	memcpy(g->addr, m->addr, sizeof(g->addr));
 	c->grants = g;
 	c->n_grants++;
+	r->grants.n++;
 }
 
 void grants_revoke(struct relay *r, struct conn *c, uint64_t token)

@@ -347,6 +347,7 @@ struct grants {
 	struct grant *grant; /* [size] */
 	struct grant *free;
 	uint32_t size, fresh; /* never used from fresh on */
+	uint32_t n;           /* that are in use */
 	uint32_t hand;        /* looks here next for one that is over */
 };
 
@@ -356,6 +357,7 @@ struct forwards {
 	struct forward *forward;    /* [size] */
 	uint32_t *chain;            /* [FORWARD_CHAINS] by token: index + 1 */
 	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
+	uint32_t n;                 /* that are in use */
 };
 
 /* mem.c: what may be held while buffers are short. */
@@ -393,6 +395,15 @@ struct debts {
 	struct flight_look look[LINK_FLIGHT_GROUPS];
 };
 
+/* look.c: what the connection has that has most, as struct flight_look has it. */
+struct conn_look {
+	uint32_t next;
+	struct conn_uses {
+		uint64_t flight, flight_max;
+		uint32_t opening, unanswered;
+	} most, now;
+};
+
 struct relay {
 	struct relay_conf conf;
 	uint64_t now_us;
@@ -425,6 +436,7 @@ struct relay {
 	struct caps caps;
 	struct weights weights;
 	struct debts debts;
+	struct conn_look conn_look;
 	struct budgets *budgets, *own_budgets; /* own: made for this shard alone */
 	bool draining;
 	uint32_t retry_after_s; /* what who is told to go is told */
@@ -586,6 +598,7 @@ void debts_fini(struct relay *r);
 /* Control has said what it may have in flight. */
 void debt_told(struct conn *c, const struct link_flight *m);
 void debt_over(struct conn *c); /* the connection goes */
+uint64_t debt_of(const struct conn *c, uint64_t *ret_max); /* UINT64_MAX: its user or source has a bound */
 /* Of a first window of size bytes: so many, which are taken; 0: there is not even a packet. */
 uint32_t debt_first(struct conn *c, uint32_t size);
 /* Its window is to grow to this size: to which it may, for which more is taken. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #define LOOK_PLACES 2048 /* of the table, in one answer */
+#define LOOK_CONNS  512  /* that one look at all of them sees */
 
 _Static_assert(LINK_LOOK_MAX * sizeof(struct link_look_chan) <= LINK_PAYLOAD_MAX,
 	       "an answer is put together where payloads are");
@@ -164,6 +165,37 @@ int look_tell(struct relay *r, const struct link_hdr *ask)
 		       body.n * sizeof(struct link_look_chan));
 }
 
+static struct conn_uses uses_of(const struct conn *c)
+{
+	struct conn_uses u = {.opening = c->n_opening, .unanswered = c->unanswered};
+
+	if (c->indebted)
+		u.flight = debt_of(c, &u.flight_max);
+	return u;
+}
+
+static const struct conn_uses *look_at_conns(struct relay *r)
+{
+	struct conn_look *l = &r->conn_look;
+	uint32_t end = l->next + LOOK_CONNS;
+
+	for (; l->next < end && l->next < r->fresh_conns; l->next++) {
+		struct conn_uses u = {0};
+
+		if (r->conns[l->next].state != 0)
+			u = uses_of(&r->conns[l->next]);
+		if (u.flight_max != 0 && (l->now.flight_max == 0 || u.flight > l->now.flight)) {
+			l->now.flight = u.flight;
+			l->now.flight_max = u.flight_max;
+		}
+		l->now.opening = RTE_MAX(l->now.opening, u.opening);
+		l->now.unanswered = RTE_MAX(l->now.unanswered, u.unanswered);
+	}
+	if (l->next >= r->fresh_conns)
+		*l = (struct conn_look){.most = l->now};
+	return &l->most;
+}
+
 static struct relay_use flight_use(struct relay *r, enum link_flight_group kind)
 {
 	struct flight_look *l = &r->debts.look[kind];
@@ -174,6 +206,8 @@ static struct relay_use flight_use(struct relay *r, enum link_flight_group kind)
 
 void relay_uses(struct relay *r, struct relay_uses *ret)
 {
+	const struct conn_uses *one = look_at_conns(r);
+
 	*ret = (struct relay_uses){
 		.conns = {r->n_conns, r->conf.conns_max},
 		.chans = {r->fresh_chans - r->n_free_chans, r->conf.chans_max},
@@ -181,7 +215,12 @@ void relay_uses(struct relay *r, struct relay_uses *ret)
 		.audit = {r->audit.next - r->audit.acked, r->audit.size},
 		.windows = {r->windows, r->windows_max},
 		.compression = {zpool_used(r->zpool), r->conf.compression_memory},
+		.grants = {r->grants.n, r->grants.size},
+		.forwards = {r->forwards.n, r->forwards.size},
+		.flight_conn = {one->flight, one->flight_max},
 		.flight_user = flight_use(r, LINK_FLIGHT_USER),
 		.flight_source = flight_use(r, LINK_FLIGHT_SOURCE),
+		.opening = {one->opening, RELAY_OPENING_MAX},
+		.unanswered = {one->unanswered, RELAY_UNANSWERED_MAX},
 	};
 }

@@ -162,8 +162,12 @@ struct relay_use {
 };
 struct relay_uses {
 	struct relay_use conns, chans, backlog, audit, windows, compression;
-	/* Of bytes in flight: what the user, the source has that has most. */
-	struct relay_use flight_user, flight_source;
+	struct relay_use grants, forwards;
+	/*
+	 * What the connection, the user, the source has that has most; some of all are seen at a
+	 * time. Of bytes in flight max is its own, 0: nobody has a bound.
+	 */
+	struct relay_use flight_conn, flight_user, flight_source, opening, unanswered;
 };
 void relay_uses(struct relay *r, struct relay_uses *ret);
 

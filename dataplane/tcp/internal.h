@@ -492,6 +492,10 @@ struct tcp {
 	uint32_t *port_users;
 	struct tcp_cookies cookies;
 	struct tcp_sources sources;
+	struct tcp_source_look source_look;
+	struct {
+		uint32_t next, most, now; /* as struct tcp_source_look has them */
+	} listener_look;
 	struct overload overload;
 	struct near near;
 	uint64_t rst_paid_us; /* resets are paid for up to here; see tcp_reply_rst() */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define LOOK_TURN 1024 /* listeners that one look sees */
+
 /* Any address, or with a family any of that family: 0.0.0.0 and ::. */
 static bool is_any(const struct net_addr *a)
 {
@@ -188,6 +190,35 @@ int tcp_listen_close(struct tcp *t, uint32_t listener)
 	t->listeners_over++;
 	(void)tcp_listen_sweep(t);
 	return 0;
+}
+
+static void look_at_listeners(struct tcp *t)
+{
+	uint32_t end = t->listener_look.next + LOOK_TURN;
+
+	for (; t->listener_look.next < end && t->listener_look.next < t->listeners_end;
+	     t->listener_look.next++) {
+		const struct tcp_listener *l = &t->listener[t->listener_look.next];
+
+		if (l->used)
+			t->listener_look.now = RTE_MAX(t->listener_look.now, l->half_open);
+	}
+	if (t->listener_look.next < t->listeners_end)
+		return;
+	t->listener_look.most = t->listener_look.now;
+	t->listener_look.next = t->listener_look.now = 0;
+}
+
+void tcp_uses(struct tcp *t, struct tcp_uses *ret)
+{
+	tcp_source_look(&t->sources, &t->source_look);
+	look_at_listeners(t);
+	*ret = (struct tcp_uses){
+		.source_conns = t->source_look.conns,
+		.source_half_open = t->source_look.half_open,
+		.source_syns = tcp_source_rate_most(&t->sources, t->now_us),
+		.half_open = t->listener_look.most,
+	};
 }
 
 uint32_t tcp_port_users(const struct tcp *t, uint16_t port)

@@ -107,13 +107,25 @@ static uint32_t cell_add(struct tcp_source_cell *c, uint16_t second)
 	return c->n;
 }
 
+/* 0 is what a cell never had. */
+static uint16_t second_of(uint64_t now_us)
+{
+	return (uint16_t)(now_us / 1000000 % UINT16_MAX + 1);
+}
+
+static bool follows(uint16_t second, uint16_t before)
+{
+	return second == before % UINT16_MAX + 1;
+}
+
 bool tcp_source_rate(struct tcp_sources *s, uint64_t id, uint32_t per_second, uint64_t now_us)
 {
-	/* 0 is what a cell never had. */
-	uint16_t second = (uint16_t)(now_us / 1000000 % UINT16_MAX + 1);
+	uint16_t second = second_of(now_us);
 	uint32_t a, b, noise;
 
 	if (s->second != second) {
+		s->before = follows(second, s->second) ? s->most : 0;
+		s->most = 0;
 		s->second = second;
 		s->in_second = 0;
 	}
@@ -122,5 +134,31 @@ bool tcp_source_rate(struct tcp_sources *s, uint64_t id, uint32_t per_second, ui
 	b = cell_add(&s->cell[1][(id >> 32) % TCP_SOURCE_CELLS], second);
 	noise = s->in_second / TCP_SOURCE_CELLS;
 	a = RTE_MIN(a, b);
-	return a <= noise || a - noise <= per_second;
+	a = a > noise ? a - noise : 0;
+	s->most = RTE_MAX(s->most, a);
+	return a <= per_second;
+}
+
+uint32_t tcp_source_rate_most(const struct tcp_sources *s, uint64_t now_us)
+{
+	uint16_t second = second_of(now_us);
+
+	if (s->second == second)
+		return RTE_MAX(s->most, s->before);
+	return s->second != 0 && follows(second, s->second) ? s->most : 0;
+}
+
+void tcp_source_look(const struct tcp_sources *s, struct tcp_source_look *l)
+{
+	uint64_t end = RTE_MIN((uint64_t)l->next + TCP_SOURCE_TURN, (uint64_t)s->mask + 1);
+
+	for (; l->next < end; l->next++) {
+		const struct tcp_source *e = &s->entry[l->next];
+
+		l->now_conns = RTE_MAX(l->now_conns, e->conns);
+		l->now_half_open = RTE_MAX(l->now_half_open, e->half_open);
+	}
+	if (l->next <= s->mask)
+		return;
+	*l = (struct tcp_source_look){.conns = l->now_conns, .half_open = l->now_half_open};
 }

@@ -18,6 +18,7 @@
 #include "dataplane/pkt.h"
 
 #define TCP_SOURCE_CELLS 4096 /* of a row: 32 KiB in all, in a cache */
+#define TCP_SOURCE_TURN  4096 /* places that one look sees: 64 KiB, one after the other */
 
 struct tcp_source {
 	uint64_t id; /* 0: free */
@@ -35,7 +36,8 @@ struct tcp_sources {
 	struct tcp_source *entry;
 	uint32_t mask;
 	uint16_t second;
-	uint32_t in_second; /* counted by all */
+	uint32_t in_second;   /* counted by all */
+	uint32_t most, before; /* of one source in this second, in the one before it */
 	struct tcp_source_cell cell[2][TCP_SOURCE_CELLS];
 };
 
@@ -56,5 +58,15 @@ void tcp_source_established(struct tcp_sources *s, uint64_t id);
 
 /* Counts one request of the source; false when it is above per_second in this one. */
 bool tcp_source_rate(struct tcp_sources *s, uint64_t id, uint32_t per_second, uint64_t now_us);
+/* What one source has asked for in a whole second, or in this one so far: the most. */
+uint32_t tcp_source_rate_most(const struct tcp_sources *s, uint64_t now_us);
+
+/* A look at all sources, some at a time: what the one has that has most. */
+struct tcp_source_look {
+	uint32_t next;
+	uint32_t conns, half_open;         /* as of the last time that all were seen */
+	uint32_t now_conns, now_half_open; /* of those seen since */
+};
+void tcp_source_look(const struct tcp_sources *s, struct tcp_source_look *l);
 
 #endif

@@ -222,6 +222,14 @@ void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_o
 
 unsigned int tcp_conns(const struct tcp *t);
 unsigned int tcp_conns_max(const struct tcp *t);
+/*
+ * What the source, of half-open ones the listener, has that has most; of SYNs within a second. Some
+ * of all are seen at a time: of many, it is as of a few calls ago.
+ */
+struct tcp_uses {
+	uint32_t source_conns, source_half_open, source_syns, half_open;
+};
+void tcp_uses(struct tcp *t, struct tcp_uses *ret);
 const uint64_t *tcp_counters(const struct tcp *t);
 const char *tcp_counter_name(enum tcp_counter c);
 const char *tcp_counter_text(enum tcp_counter c);

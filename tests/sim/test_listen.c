@@ -371,6 +371,14 @@ Test(listen, a_core_without_a_rest_answers_fewer_and_each_drop_has_its_reason)
 
 /* --- what a source may have (T-16) ------------------------------------------------------- */
 
+static struct tcp_uses uses(struct raw *r)
+{
+	struct tcp_uses u;
+
+	tcp_uses(r->v.host[RAW_STACK].tcp, &u);
+	return u;
+}
+
 Test(listen, a_source_with_its_share_gets_cookies_and_others_places)
 {
 	struct net_addr greedy = stranger(1), other = stranger(2);
@@ -385,8 +393,13 @@ Test(listen, a_source_with_its_share_gets_cookies_and_others_places)
 	cr_expect_eq(raw_count(&r, TCP_C_COOKIE_SENT), 17);
 	syn_from(&r, &other, 5000);
 	cr_expect_eq(conns(&r), 4, "the other has a place");
+	cr_expect_eq(uses(&r).source_half_open, 3, "who has most");
+	cr_expect_eq(uses(&r).half_open, 4, "of one listener");
+	cr_expect_eq(uses(&r).source_syns, 20);
 	raw_run(&r, 100 * TCP_SEC);
 	cr_expect_eq(conns(&r), 0, "they expire");
+	cr_expect(uses(&r).source_half_open == 0 && uses(&r).half_open == 0);
+	cr_expect_eq(uses(&r).source_syns, 0, "nor has anybody asked lately");
 	syn_from(&r, &greedy, 6000);
 	cr_expect_eq(conns(&r), 1, "and are not counted any more");
 	cr_expect(raw_fini(&r));
@@ -405,6 +418,7 @@ Test(listen, a_source_has_only_so_many_connections)
 	cr_expect_eq(raw_count(&r, TCP_C_DROP_SOURCE_CONNS), 3);
 	syn_from(&r, &other, 5000);
 	cr_expect_eq(conns(&r), 3);
+	cr_expect_eq(uses(&r).source_conns, 2);
 	cr_expect(raw_fini(&r));
 }
 

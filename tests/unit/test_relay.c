@@ -410,6 +410,7 @@ Test(relay, requests_of_one_who_does_not_read_are_bounded)
 Test(relay, control_is_not_flooded)
 {
 	struct client c = client_login();
+	struct relay_uses u;
 	unsigned int n = 0;
 
 	for (int i = 0; i < 50; i++)
@@ -419,6 +420,8 @@ Test(relay, control_is_not_flooded)
 		n++;
 	cr_expect_eq(n, 16);
 	cr_expect_eq(bench_count(RELAY_C_SLOW_PATH_STOPPED), 1);
+	relay_uses(bench, &u);
+	cr_expect(u.unanswered.now == 16 && u.unanswered.max == 16);
 	down_answered(c.h, 10, 10);
 	bench_settle();
 	for (n = 0; up_next() != NULL; n++)

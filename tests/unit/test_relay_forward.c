@@ -403,6 +403,7 @@ Test(relay_forward, a_client_that_does_not_answer_is_given_up)
 Test(relay_forward, so_many_may_be_unanswered)
 {
 	struct client c = listening();
+	struct relay_uses u;
 	uint32_t first = 0;
 
 	for (unsigned int i = 0; i < RELAY_OPENING_MAX; i++) {
@@ -414,6 +415,9 @@ Test(relay_forward, so_many_may_be_unanswered)
 	}
 	cr_expect_null(come());
 	cr_expect_eq(bench_count(RELAY_C_FORWARD_OPENING), 1);
+	relay_uses(bench, &u);
+	cr_expect(u.opening.now == RELAY_OPENING_MAX && u.opening.max == RELAY_OPENING_MAX);
+	cr_expect(u.forwards.now == 1 && u.forwards.max == RELAY_FORWARDS_MAX);
 	refuse(&c, first, 2);
 	cr_expect_not_null(come(), "one was answered");
 }

@@ -368,6 +368,7 @@ Test(relay_grant, the_same_target_again_takes_its_place)
 Test(relay_grant, a_connection_has_so_many)
 {
 	struct client c = client_login();
+	struct relay_uses u;
 
 	for (unsigned int i = 0; i < 33; i++) {
 		struct link_grant g = grant_of(100 + i);
@@ -382,6 +383,12 @@ Test(relay_grant, a_connection_has_so_many)
 	cr_expect_eq(bench_targets, 1);
 	ask(&c, "direct-tcpip", "db", 1031, 2);
 	cr_expect_eq(bench_targets, 2);
+	relay_uses(bench, &u);
+	cr_expect(u.grants.now == 32 && u.grants.max == RELAY_GRANTS_MAX);
+	fake_eof(c.f);
+	bench_settle();
+	relay_uses(bench, &u);
+	cr_expect_eq(u.grants.now, 0);
 	client_free(&c);
 }
 

@@ -305,6 +305,15 @@ static void bound(const struct client *c, uint64_t max, uint64_t user, uint64_t 
 	bench_settle();
 }
 
+/* Of bytes in flight, what the connection that has most has. */
+static struct relay_use of_conns(void)
+{
+	struct relay_uses u;
+
+	relay_uses(bench, &u);
+	return u.flight_conn;
+}
+
 static struct relay_use of_users(void)
 {
 	struct relay_uses u;
@@ -318,8 +327,10 @@ Test(relay_window, a_connection_has_no_more_in_flight_than_it_may)
 	struct client c = login(15 * MIB, true);
 	struct bench_chan a, b;
 
+	cr_expect(of_conns().now == 0 && of_conns().max == 0, "nobody has a bound");
 	bound(&c, 1 * MIB, 0, 0);
 	a = client_channel(&c, 1, 1 << 20);
+	cr_expect(of_conns().now == START && of_conns().max == 1 * MIB);
 	cr_expect_eq(a.window, (uint32_t)START);
 	cr_expect_leq(fill(&c, &a, a.window, 9, 4 * MIB), 512 * 1024, "half of it");
 	cr_expect_gt(bench->windows, START);
@@ -328,8 +339,13 @@ Test(relay_window, a_connection_has_no_more_in_flight_than_it_may)
 	(void)fill(&c, &a, 0, 1, 0);
 	cr_expect_leq(bench->windows, 1 * MIB);
 	cr_expect_gt(bench_count(RELAY_C_FLIGHT_CONN), 0);
+	cr_expect_eq(of_conns().now, bench->windows);
 	bound(&c, 0, 0, 0);
+	cr_expect_eq(of_conns().max, UINT64_MAX);
 	cr_expect_gt(fill(&c, &b, START, 9, 4 * MIB), 1 * MIB, "there is no bound any more");
+	fake_eof(c.f);
+	bench_settle();
+	cr_expect_eq(of_conns().now, 0, "it is gone");
 	client_free(&c);
 }
 

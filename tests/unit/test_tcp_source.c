@@ -121,6 +121,49 @@ Test(tcp_source, it_is_exact_when_the_table_is_full)
 	tcp_sources_fini(s);
 }
 
+/* Wherever its place is, and however many looks that takes. */
+Test(tcp_source, who_has_most_is_seen)
+{
+	struct tcp_sources *s = sources(4 * TCP_SOURCE_TURN);
+	struct tcp_source_look l = {0};
+	const uint64_t ids[] = {1, 3 * TCP_SOURCE_TURN, s->mask};
+
+	for (uint64_t i = 0; i < 3; i++)
+		for (uint64_t n = 0; n <= i; n++)
+			tcp_source_add(s, ids[i], n == 0 || i < 2);
+	tcp_source_look(s, &l);
+	cr_expect(l.conns == 0 && l.now_conns == 1, "not all was seen");
+	for (uint32_t i = TCP_SOURCE_TURN; i <= s->mask; i += TCP_SOURCE_TURN)
+		tcp_source_look(s, &l);
+	cr_expect(l.conns == 3 && l.half_open == 2);
+	for (int i = 0; i < 3; i++)
+		tcp_source_drop(s, ids[2], i == 0);
+	for (uint32_t i = 0; i <= s->mask; i += TCP_SOURCE_TURN)
+		tcp_source_look(s, &l);
+	cr_expect(l.conns == 2 && l.half_open == 2);
+	tcp_sources_fini(s);
+}
+
+Test(tcp_source, the_highest_rate_is_of_a_whole_second_or_of_this_one)
+{
+	struct tcp_sources *s = sources(4);
+	const uint64_t one = 1000000;
+
+	cr_expect_eq(tcp_source_rate_most(s, one), 0);
+	for (int i = 0; i < 7; i++)
+		(void)tcp_source_rate(s, 42, 5, one);
+	(void)tcp_source_rate(s, 0xabcdef12345678, 5, one);
+	cr_expect_eq(tcp_source_rate_most(s, one), 7, "those above it included");
+	cr_expect_eq(tcp_source_rate_most(s, 2 * one), 7);
+	(void)tcp_source_rate(s, 42, 5, 2 * one);
+	cr_expect_eq(tcp_source_rate_most(s, 2 * one), 7);
+	cr_expect_eq(tcp_source_rate_most(s, 3 * one), 1);
+	cr_expect_eq(tcp_source_rate_most(s, 4 * one), 0, "nobody asks any more");
+	(void)tcp_source_rate(s, 42, 5, 9 * one);
+	cr_expect_eq(tcp_source_rate_most(s, 9 * one), 1, "what was long ago is over");
+	tcp_sources_fini(s);
+}
+
 Test(tcp_source, a_rate_is_of_one_second)
 {
 	struct tcp_sources *s = sources(4);
