@@ -47,10 +47,17 @@
 	X(RESOLVE_LATE, "open", "RESOLVE_MS", "names that were not found in time")                 \
 	X(POOL_FULL, "pool", "class_max", "jobs refused: too many of their kind wait")             \
 	X(POOL_LATE, "pool", "deadline_ms", "jobs that were not done in time")                     \
-	X(HELPER_BUSY, "helper",                                                                   \
-	  "HELPER_JOBS_MAX, HELPER_USER_JOBS_MAX, HELPER_SESSIONS_MAX, "                           \
-	  "HELPER_USER_SESSIONS_MAX, PerSourceMaxHelperJobs",                                      \
-	  "jobs and sessions refused: too many run at once, of all, a user or a source")           \
+	X(HELPER_JOBS, "helper", "HELPER_JOBS_MAX", "jobs refused: enough run at once")            \
+	X(HELPER_TALKS, "helper", "HELPER_TALKS_MAX",                                              \
+	  "conversations with PAM refused: enough run at once")                                    \
+	X(HELPER_USER_JOBS, "helper", "HELPER_USER_JOBS_MAX",                                      \
+	  "conversations with PAM refused: the user has enough from that source")                  \
+	X(HELPER_SOURCE_JOBS, "helper", "PerSourceMaxHelperJobs",                                  \
+	  "jobs refused: enough run for that source")                                              \
+	X(HELPER_SESSIONS, "helper", "HELPER_SESSIONS_MAX", "sessions refused: enough run")        \
+	X(HELPER_USER_SESSIONS, "helper", "HELPER_USER_SESSIONS_MAX",                              \
+	  "sessions refused: the user has enough")                                                 \
+	X(HELPER_BUSY, "helper", "", "jobs refused: no more descriptors or processes")             \
 	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
 	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
@@ -72,7 +79,7 @@
 	X(HOOK_STRAY, "hook", "", "answers to nothing, or too late")                               \
 	X(HOOK_DENIED, "hook", "PolicyHook", "what a program has refused")                         \
 	X(HOOK_UNANSWERED, "hook", "PolicyHook fail=closed", "what was refused without an answer") \
-	X(HOOK_CROWDED, "hook", "HOOK_ASKED_MAX, HOOK_QUEUE_MAX, HOOK_REQUEST_MAX",                \
+	X(HOOK_CROWDED, "hook", "",                                                                \
 	  "what was refused, whatever fail= says, as nobody could be asked")                       \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \

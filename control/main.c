@@ -372,6 +372,8 @@ static int start_admin(struct control *c, const char *conf_path, const char *run
 	if (r < 0)
 		fprintf(stderr, "sluice-control: %s: %s\n", path,
 			r == -EADDRINUSE ? "another sluice-control is running" : strerror(-r));
+	else
+		c->admin_env.admin = c->admin;
 	return r;
 }
 
@@ -384,6 +386,8 @@ static int start_web(struct control *c)
 
 	if (r < 0)
 		fprintf(stderr, "sluice-control: MetricsListen %s: %s\n", where, strerror(-r));
+	else
+		c->admin_env.web = c->web;
 	return r;
 }
 

@@ -447,6 +447,19 @@ static int auth_push(struct pool *p, struct pool_job *job)
 	return turns_add(&p->auth, &job->from, &job->turn);
 }
 
+void pool_waiting(struct pool *p, unsigned int *ret, unsigned int *ret_max)
+{
+	unsigned int most;
+
+	pthread_mutex_lock(&p->lock);
+	most = p->auth.waiting;
+	for (unsigned int i = 0; i < POOL_CLASSES; i++)
+		most = p->queue[i].count > most ? p->queue[i].count : most;
+	pthread_mutex_unlock(&p->lock);
+	*ret = most;
+	*ret_max = p->class_max;
+}
+
 int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
 {
 	int r = 0;

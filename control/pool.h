@@ -77,6 +77,8 @@ void pool_close(struct pool *p);
  */
 int pool_submit(struct pool *p, struct pool_job *job, enum pool_class class, uint64_t deadline_ms)
 	__attribute__((warn_unused_result));
+/* Jobs that wait in the class that has most of them, and may at most. */
+void pool_waiting(struct pool *p, unsigned int *ret, unsigned int *ret_max);
 /*
  * The caller of a submitted job whose done() was not called yet is gone: it will not be called,
  * and the job is not begun if it still waits.

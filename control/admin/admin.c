@@ -89,6 +89,15 @@ static bool place_find(const struct admin *a, unsigned int *ret)
 	return false;
 }
 
+unsigned int admin_clients(const struct admin *a)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < ADMIN_CLIENTS_MAX; i++)
+		n += a->client[i] != NULL;
+	return n;
+}
+
 /* A socket that is new takes a line without waiting; if not, it goes without. */
 static void turn_away(int fd)
 {

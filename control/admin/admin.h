@@ -32,10 +32,14 @@ struct admin_env {
 	/* Ends it all when nobody is left, or after so long; NULL: not from here. */
 	void (*shut_down)(void *owner, uint64_t grace_ms);
 	void *owner;
+	/* Whose clients are counted, once they are there. */
+	const struct admin *admin;
+	const struct web *web;
 };
 
 struct admin;
 struct reload;
+struct web;
 
 /*
  * Listens at path, which is copied. -EADDRINUSE: a living process does; -EEXIST: what is there
@@ -45,5 +49,6 @@ int admin_new(uv_loop_t *loop, const struct admin_env *env, const char *path, st
 	__attribute__((warn_unused_result));
 /* Removes the file and closes every client; freed when the loop has let go of its handles. */
 void admin_close(struct admin *a);
+unsigned int admin_clients(const struct admin *a);
 
 #endif

@@ -99,7 +99,7 @@ static const struct admin_field penalties[] = {
 static const struct admin_field limits[] = {
 	TEXT("limit", "LIMIT", "a keyword of sluice.conf(5), or a bound that no keyword sets"),
 	TEXT("scope", "SCOPE", "control, or a shard"),
-	COUNT_MAYBE("used", "USED", "now; of a limit for each user, source or connection what the one has that has most; null: not counted"),
+	COUNT_MAYBE("used", "USED", "now; of a limit for each user, source or connection what the one has that has most; null: a time, a size, a rate or a rule, of which nothing is"),
 	COUNT_MAYBE("max", "MAX", "the most; null: none"),
 	COUNT("refused", "REFUSED", "how often it held somebody off"),
 	TEXT("text", "MEANING", "what is counted as refused"),

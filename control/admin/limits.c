@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "control/admin/web.h"
+#include "control/audit/audit.h"
 #include "control/count.h"
-#include "control/helper/client.h"
+#include "control/helper/server.h"
+#include "control/helper/uses.h"
 #include "control/penalties.h"
 #include "control/session/internal.h"
 #include "control/signer/remote.h"
@@ -65,6 +67,116 @@ static void of_keysets(struct limit_view *v, const struct keysets *k)
 	max(v, KEYSETS_MAX);
 }
 
+/* Of each signer: of those whose keys are in use. */
+static void of_signers(struct limit_view *v, const struct keysets *k)
+{
+	unsigned int n, most = 0;
+
+	for (unsigned int i = 0; i < KEYSETS_MAX; i++) {
+		n = k->set[i].remote != NULL ? signer_remote_asked(k->set[i].remote) : 0;
+		most = n > most ? n : most;
+	}
+	used(v, most);
+	max(v, SIGNER_ASKED_MAX);
+}
+
+/* Of the two pools the one in which more wait. */
+static void of_pools(struct limit_view *v, const struct session_env *e)
+{
+	struct pool *const pool[] = {e->compute, e->files};
+	unsigned int n, most;
+
+	for (unsigned int i = 0; i < sizeof(pool) / sizeof(pool[0]); i++) {
+		if (pool[i] == NULL)
+			continue;
+		pool_waiting(pool[i], &n, &most);
+		if (!v->has_used || n > v->used)
+			used(v, n);
+		max(v, most);
+	}
+}
+
+static void of_spool(struct limit_view *v, struct audit *audit)
+{
+	struct audit_status st;
+
+	if (audit == NULL)
+		return;
+	st = audit_status(audit);
+	used(v, st.used);
+	max(v, st.size);
+}
+
+/* Those of who is asked, and of who asks. */
+static void of_programs(enum control_counter c, struct limit_view *v, const struct admin_env *env)
+{
+	const struct session_env *e = env->sessions;
+
+	switch (c) {
+	case CONTROL_C_KEYSETS:
+		of_keysets(v, &e->keys);
+		break;
+	case CONTROL_C_SIGNER_ASKED:
+		of_signers(v, &e->keys);
+		break;
+	case CONTROL_C_POOL_FULL:
+		of_pools(v, e);
+		break;
+	case CONTROL_C_AUDIT_LOST:
+		of_spool(v, e->audit);
+		break;
+	case CONTROL_C_HOOK_FULL:
+		used(v, e->hooks != NULL ? hooks_asked(e->hooks) : 0);
+		max(v, HOOK_ASKED_MAX);
+		break;
+	case CONTROL_C_WEB_CLIENTS:
+		used(v, env->web != NULL ? web_clients(env->web) : 0);
+		max(v, WEB_CLIENTS_MAX);
+		break;
+	case CONTROL_C_ADMIN_CLIENTS:
+		used(v, env->admin != NULL ? admin_clients(env->admin) : 0);
+		max(v, ADMIN_CLIENTS_MAX);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Jobs of sluice-helper, which bounds them. */
+static void of_helper(enum control_counter c, struct limit_view *v, const struct conf_global *g)
+{
+	const struct source_bits bits = {g->source_bits4, g->source_bits6};
+	struct helper_uses u;
+	uint64_t n, most;
+
+	if (helper_uses(&bits, &u) < 0)
+		return;
+	switch (c) {
+	case CONTROL_C_HELPER_JOBS:
+		n = u.jobs, most = HELPER_JOBS_MAX;
+		break;
+	case CONTROL_C_HELPER_TALKS:
+		n = u.talks, most = HELPER_TALKS_MAX;
+		break;
+	case CONTROL_C_HELPER_USER_JOBS:
+		n = u.user_talks, most = HELPER_USER_JOBS_MAX;
+		break;
+	case CONTROL_C_HELPER_SOURCE_JOBS:
+		n = u.source_jobs, most = g->per_source_helper_jobs;
+		break;
+	case CONTROL_C_HELPER_SESSIONS:
+		n = u.sessions, most = HELPER_SESSIONS_MAX;
+		break;
+	case CONTROL_C_HELPER_USER_SESSIONS:
+		n = u.user_sessions, most = HELPER_USER_SESSIONS_MAX;
+		break;
+	default:
+		return;
+	}
+	used(v, n);
+	max(v, most);
+}
+
 /* Those that hold for the gateway as a whole. */
 static void of_gateway(enum control_counter c, struct limit_view *v, const struct admin_env *env)
 {
@@ -93,18 +205,6 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 		used(v, e->n_listeners);
 		max(v, g->max_listeners);
 		break;
-	case CONTROL_C_KEYSETS:
-		of_keysets(v, &e->keys);
-		break;
-	case CONTROL_C_SIGNER_ASKED:
-		max(v, SIGNER_ASKED_MAX);
-		break;
-	case CONTROL_C_WEB_CLIENTS:
-		max(v, WEB_CLIENTS_MAX);
-		break;
-	case CONTROL_C_ADMIN_CLIENTS:
-		max(v, ADMIN_CLIENTS_MAX);
-		break;
 	default:
 		break;
 	}
@@ -120,6 +220,7 @@ static void of_session(enum control_counter c, struct limit_view *v, const struc
 	switch (c) {
 	case CONTROL_C_TRIES:
 		max(v, s.max_auth_tries);
+		used_most(v, &e->most_tries);
 		break;
 	case CONTROL_C_CHANNELS:
 		max(v, s.max_channels_per_connection);
@@ -135,6 +236,7 @@ static void of_session(enum control_counter c, struct limit_view *v, const struc
 		break;
 	case CONTROL_C_SESSIONS:
 		max(v, s.max_sessions);
+		used_most(v, &e->most_sessions);
 		break;
 	case CONTROL_C_CONNECTING_USER:
 		max(v, s.max_connecting_per_user);
@@ -161,19 +263,24 @@ static void of_session(enum control_counter c, struct limit_view *v, const struc
 bool limits_of_control(const struct admin_env *env, unsigned int *at, struct limit_view *ret)
 {
 	struct control_counter_info info;
+	enum control_counter c;
 
 	while (*at < CONTROL_C_COUNT &&
 	       control_counter_info((enum control_counter) * at).limit[0] == '\0')
 		(*at)++;
 	if (*at >= CONTROL_C_COUNT)
 		return false;
-	info = control_counter_info((enum control_counter) * at);
+	c = (enum control_counter) * at;
+	info = control_counter_info(c);
 	*ret = (struct limit_view){.name = info.limit,
 				   .scope = "control",
 				   .text = info.text,
-				   .refused = control_counted((enum control_counter) * at)};
-	of_gateway((enum control_counter) * at, ret, env);
-	of_session((enum control_counter) * at, ret, env->sessions);
+				   .refused = control_counted(c)};
+	of_gateway(c, ret, env);
+	of_programs(c, ret, env);
+	if (strcmp(info.room, "helper") == 0)
+		of_helper(c, ret, conf_global(env->sessions->conf));
+	of_session(c, ret, env->sessions);
 	(*at)++;
 	return true;
 }

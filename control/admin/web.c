@@ -204,6 +204,15 @@ static void on_retry(struct timer *t)
 	(void)!door_watch((struct door *)(void *)((char *)t - offsetof(struct door, retry)));
 }
 
+unsigned int web_clients(const struct web *w)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < WEB_CLIENTS_MAX; i++)
+		n += w->client[i] != NULL;
+	return n;
+}
+
 static void on_caller(uv_poll_t *poll, int status, int events)
 {
 	struct door *d = poll->data;

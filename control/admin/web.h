@@ -25,5 +25,6 @@ int web_new(uv_loop_t *loop, const struct admin_env *env, const struct conf_strs
 	    struct web **ret, const char **ret_where) __attribute__((warn_unused_result));
 /* NULL is nothing. Freed when the loop has let go of its handles. */
 void web_close(struct web *w);
+unsigned int web_clients(const struct web *w);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "control/count.h"
+#include "control/helper/uses.h"
 #include "control/log.h"
 #include "crypto/secret.h"
 
@@ -32,6 +33,7 @@ struct helper_call {
 	size_t have;
 	char *data;
 	size_t data_len;
+	struct helper_use use;
 };
 
 /* --- the end of a call ---------------------------------------------------------------------- */
@@ -56,18 +58,28 @@ void helper_call_end(struct helper_call *c)
 	if (c == NULL)
 		return;
 	c->ops = NULL;
+	helper_use_end(&c->use);
 	if (!uv_is_closing((uv_handle_t *)&c->pipe))
 		uv_close((uv_handle_t *)&c->pipe, on_closed);
 }
 
-/* What became of a job that is no answer to what was asked. */
-static void count(enum helper_result result)
+void helper_count(const struct helper_done *d)
 {
-	if (result == HELPER_BUSY)
-		control_count(CONTROL_C_HELPER_BUSY);
-	else if (result == HELPER_LATE)
+	static const enum control_counter full[] = {
+		[HELPER_LIMIT_JOBS] = CONTROL_C_HELPER_JOBS,
+		[HELPER_LIMIT_TALKS] = CONTROL_C_HELPER_TALKS,
+		[HELPER_LIMIT_USER_JOBS] = CONTROL_C_HELPER_USER_JOBS,
+		[HELPER_LIMIT_SOURCE_JOBS] = CONTROL_C_HELPER_SOURCE_JOBS,
+		[HELPER_LIMIT_SESSIONS] = CONTROL_C_HELPER_SESSIONS,
+		[HELPER_LIMIT_USER_SESSIONS] = CONTROL_C_HELPER_USER_SESSIONS,
+		[HELPER_LIMIT_COUNT] = CONTROL_C_HELPER_BUSY,
+	};
+
+	if (d->result == HELPER_BUSY)
+		control_count(full[helper_limit_of(d->text)]);
+	else if (d->result == HELPER_LATE)
 		control_count(CONTROL_C_HELPER_LATE);
-	else if (result == HELPER_CRASHED)
+	else if (d->result == HELPER_CRASHED)
 		control_count(CONTROL_C_HELPER_LOST);
 }
 
@@ -78,7 +90,8 @@ static void over(struct helper_call *c, const struct helper_done *d)
 	if (ops == NULL)
 		return;
 	c->ops = NULL;
-	count(d->result);
+	helper_use_end(&c->use);
+	helper_count(d);
 	ops->done(c->arg, d, c->data != NULL ? c->data : "", c->data_len);
 }
 
@@ -252,6 +265,7 @@ int helper_call(struct helper *h, const uint8_t *frame_, size_t len, const struc
 	c->pipe.data = c->connect.data = c;
 	c->ops = ops;
 	c->arg = arg;
+	helper_use_begin(&c->use, frame_, len);
 	uv_pipe_connect(&c->connect, &c->pipe, h->path, on_connected);
 	*ret = c;
 	return 0;
@@ -313,6 +327,7 @@ void helper_read_end(struct helper *h)
 struct waiting {
 	int fd;
 	uint64_t until_ms;
+	struct helper_use use;
 	uint8_t buf[HELPER_FRAME_MAX + 4];
 	size_t have;
 };
@@ -332,7 +347,7 @@ static int wait_more(struct waiting *w)
 	ssize_t n;
 
 	if (now >= w->until_ms || poll(&fd, 1, (int)(w->until_ms - now)) == 0) {
-		count(HELPER_LATE);
+		control_count(CONTROL_C_HELPER_LATE);
 		return -ETIMEDOUT;
 	}
 	n = recv(w->fd, w->buf + w->have, sizeof(w->buf) - w->have, MSG_DONTWAIT);
@@ -346,7 +361,7 @@ static int wait_more(struct waiting *w)
 
 static int result_error(const struct helper_done *d, char *why, size_t why_size)
 {
-	count(d->result);
+	helper_count(d);
 	if (d->result == HELPER_OK)
 		return 0;
 	if (d->result == HELPER_NONE)
@@ -398,7 +413,7 @@ static int dial(const char *path, uint32_t time_ms)
 		int r = errno == EAGAIN ? -ETIMEDOUT : -errno;
 
 		if (r == -ETIMEDOUT)
-			count(HELPER_LATE);
+			control_count(CONTROL_C_HELPER_LATE);
 		close(fd);
 		return r;
 	}
@@ -418,6 +433,7 @@ int helper_read_file(const char *socket_path, const struct helper_file *file, ch
 	w->until_ms = now_ms() + file->job.time_ms;
 	w->fd = dial(socket_path, file->job.time_ms);
 	n = helper_file_build(w->buf, file);
+	helper_use_begin(&w->use, w->buf, n);
 	if (w->fd < 0)
 		r = w->fd;
 	else if (n == 0)
@@ -430,6 +446,7 @@ int helper_read_file(const char *socket_path, const struct helper_file *file, ch
 		r = data_add(&data, &len, (struct ssh_str){(const uint8_t *)"", 0}) ? 0 : -ENOMEM;
 	if (w->fd >= 0)
 		close(w->fd);
+	helper_use_end(&w->use);
 	secret_wipe(w, sizeof(*w));
 	free(w);
 	if (r < 0) {

@@ -23,6 +23,9 @@ struct helper {
 
 struct helper_call;
 
+/* Counts what became of a job that is no answer to what was asked. */
+void helper_count(const struct helper_done *d);
+
 /*
  * We have read the configuration: so should it, that both go by the same. Nobody waits for it; what
  * went wrong is said in the log. helper_read_end() gives it up.

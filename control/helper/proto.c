@@ -81,6 +81,26 @@ const char *helper_hostbased_name(uint32_t index)
 	return index < HELPER_HOSTBASED_FILES ? names[index] : NULL;
 }
 
+const char *helper_limit_name(enum helper_limit l)
+{
+	static const char *const name[] = {
+#define X(id, name) name,
+		HELPER_LIMITS(X)
+#undef X
+	};
+
+	return name[l];
+}
+
+enum helper_limit helper_limit_of(struct ssh_str name)
+{
+	enum helper_limit l = 0;
+
+	while (l < HELPER_LIMIT_COUNT && !ssh_str_eq(name, helper_limit_name(l)))
+		l++;
+	return l;
+}
+
 static struct helper_job job_read(struct ssh_rd *r)
 {
 	struct helper_job j;

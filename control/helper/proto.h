@@ -51,12 +51,30 @@ enum helper_msg {
 	HELPER_EXIT,
 };
 
+/* What a refusal for HELPER_BUSY names as its reason. */
+#define HELPER_LIMITS(X)                                                                           \
+	X(JOBS, "HELPER_JOBS_MAX")                                                                 \
+	X(TALKS, "HELPER_TALKS_MAX")                                                               \
+	X(USER_JOBS, "HELPER_USER_JOBS_MAX")                                                       \
+	X(SOURCE_JOBS, "PerSourceMaxHelperJobs")                                                   \
+	X(SESSIONS, "HELPER_SESSIONS_MAX")                                                         \
+	X(USER_SESSIONS, "HELPER_USER_SESSIONS_MAX")
+
+enum helper_limit {
+#define X(id, name) HELPER_LIMIT_##id,
+	HELPER_LIMITS(X)
+#undef X
+		HELPER_LIMIT_COUNT /* none of them */
+};
+const char *helper_limit_name(enum helper_limit l);
+enum helper_limit helper_limit_of(struct ssh_str name);
+
 enum helper_result {
 	HELPER_OK = 1,
 	HELPER_NO,      /* said no; a program that failed; a file that may not be believed */
 	HELPER_EXPIRED, /* PAM: right, but the password has to be changed */
 	HELPER_NONE,    /* no such file, no such user */
-	HELPER_BUSY,    /* too many run for this user or source */
+	HELPER_BUSY,    /* too many run, of all, of this user or source */
 	HELPER_LATE,    /* not done by its deadline, and killed */
 	HELPER_CRASHED,
 	HELPER_DENIED, /* for who asks nothing of the kind is configured */

@@ -182,7 +182,8 @@ static bool same_source(const struct source *a, const struct source *b)
 	return a->family == b->family && memcmp(a->word, b->word, sizeof(a->word)) == 0;
 }
 
-static bool room_for(const struct conn *c)
+/* The limit that is reached; HELPER_LIMIT_COUNT: there is room. */
+static enum helper_limit room_for(const struct conn *c)
 {
 	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0, sessions = 0, his = 0;
 
@@ -202,12 +203,17 @@ static bool room_for(const struct conn *c)
 		of_source += near;
 		of_user += o->talks && near && strcmp(o->user, c->user) == 0;
 	}
+	if (c->session && his >= HELPER_USER_SESSIONS_MAX)
+		return HELPER_LIMIT_USER_SESSIONS;
 	if (c->session)
-		return sessions < HELPER_SESSIONS_MAX && his < HELPER_USER_SESSIONS_MAX;
-	if (c->talks && (talks >= HELPER_TALKS_MAX || of_user >= HELPER_USER_JOBS_MAX))
-		return false;
-	return all < HELPER_JOBS_MAX &&
-	       of_source < conf_global(s.rules->conf)->per_source_helper_jobs;
+		return sessions < HELPER_SESSIONS_MAX ? HELPER_LIMIT_COUNT : HELPER_LIMIT_SESSIONS;
+	if (c->talks && of_user >= HELPER_USER_JOBS_MAX)
+		return HELPER_LIMIT_USER_JOBS;
+	if (of_source >= conf_global(s.rules->conf)->per_source_helper_jobs)
+		return HELPER_LIMIT_SOURCE_JOBS;
+	if (c->talks && talks >= HELPER_TALKS_MAX)
+		return HELPER_LIMIT_TALKS;
+	return all < HELPER_JOBS_MAX ? HELPER_LIMIT_COUNT : HELPER_LIMIT_JOBS;
 }
 
 static bool address(struct ssh_str text, struct link_addr *ret)
@@ -285,6 +291,7 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		      const struct helper_job *job)
 {
 	struct conf *conf = rules_of(job->mark);
+	enum helper_limit full;
 	int line[2] = {-1, -1};
 
 	if (conf == NULL) {
@@ -298,10 +305,11 @@ static void job_start(struct conn *c, enum helper_msg type, struct ssh_str body,
 		refuse(c, HELPER_BAD, "bad address");
 		return;
 	}
-	if (!room_for(c)) {
-		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.*s", c->user,
-			 (int)job->peer.len, (const char *)job->peer.p);
-		refuse(c, HELPER_BUSY, "too many at once");
+	full = room_for(c);
+	if (full != HELPER_LIMIT_COUNT) {
+		log_line(LOG_L_INFO, "too many jobs at once for %.100s from %.*s: %s", c->user,
+			 (int)job->peer.len, (const char *)job->peer.p, helper_limit_name(full));
+		refuse(c, HELPER_BUSY, helper_limit_name(full));
 		return;
 	}
 	if (c->session && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) < 0) {

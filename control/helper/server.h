@@ -9,7 +9,8 @@
  * before the newest are kept for a while, for logins that began under them; one that is
  * not known may be one that is not read yet, and the file is looked at again.
  *
- * Limits  of one source PerSourceMaxHelperJobs run at once, of all HELPER_JOBS_MAX. A user is
+ * Limits  of one source PerSourceMaxHelperJobs run at once, of all HELPER_JOBS_MAX; who is refused
+ * hears which one it was (proto.h). A user is
  * counted by where he comes from, too: who knows a name keeps nobody else out by it.
  */
 #ifndef SLUICE_CONTROL_HELPER_SERVER_H

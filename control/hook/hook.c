@@ -61,6 +61,15 @@ struct hooks {
 	struct hook *first;
 };
 
+unsigned int hooks_asked(const struct hooks *h)
+{
+	unsigned int most = 0;
+
+	for (const struct hook *one = h->first; one != NULL; one = one->next)
+		most = one->n_asked > most ? one->n_asked : most;
+	return most;
+}
+
 /* --- lines that go out ------------------------------------------------------------------------ */
 
 static void line_free(struct line *l)

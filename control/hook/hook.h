@@ -47,6 +47,8 @@ void hooks_close(struct hooks *h);
 struct handler_env hooks_env(const struct hooks *h);
 /* Another configuration is in force: connections of which nothing is awaited are closed. */
 void hooks_renew(struct hooks *h);
+/* Requests that wait for the program that has most of them. */
+unsigned int hooks_asked(const struct hooks *h);
 
 /*
  * Asks the program of conf. An id is added to the request, which is ended in any case. 0, -ENOMEM,

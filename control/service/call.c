@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control/count.h"
+#include "control/helper/uses.h"
 
 #define FDS_MAX HELPER_FDS_MAX
 
@@ -21,6 +21,7 @@ struct service_call {
 	int fd;
 	int fds[FDS_MAX]; /* that came with STARTED */
 	unsigned int n_fds;
+	struct helper_use use;
 	size_t have;
 	uint8_t in[4096]; /* every frame of a session's is short */
 };
@@ -44,6 +45,7 @@ void service_call_end(struct service_call *c)
 	if (c == NULL)
 		return;
 	c->ops = NULL;
+	helper_use_end(&c->use);
 	fds_close(c);
 	if (!uv_is_closing((uv_handle_t *)&c->poll))
 		uv_close((uv_handle_t *)&c->poll, on_closed);
@@ -55,10 +57,8 @@ static void over(struct service_call *c, const struct helper_done *d)
 
 	c->ops = NULL;
 	(void)uv_poll_stop(&c->poll);
-	if (d->result == HELPER_BUSY)
-		control_count(CONTROL_C_HELPER_BUSY);
-	else if (d->result == HELPER_CRASHED)
-		control_count(CONTROL_C_HELPER_LOST);
+	helper_use_end(&c->use);
+	helper_count(d);
 	ops->done(c->arg, d);
 }
 
@@ -232,16 +232,20 @@ int service_call(struct helper *h, const uint8_t *frame_, size_t len, const stru
 		service_call_end(c);
 		return r;
 	}
+	helper_use_begin(&c->use, frame_, len);
 	*ret = c;
 	return 0;
 }
 
-int service_resume(struct helper *h, uint64_t id, const struct service_ops *ops, void *arg,
-		   struct service_call **ret)
+int service_resume(struct helper *h, uint64_t id, const char *user, const struct service_ops *ops,
+		   void *arg, struct service_call **ret)
 {
 	uint8_t buf[32];
+	int r = service_call(h, buf, helper_resume_build(buf, id), ops, arg, ret);
 
-	return service_call(h, buf, helper_resume_build(buf, id), ops, arg, ret);
+	if (r == 0)
+		helper_use_resume(&(*ret)->use, user);
+	return r;
 }
 
 static void say(const struct service_call *c, const uint8_t *frame_, size_t len)

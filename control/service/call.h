@@ -26,9 +26,9 @@ struct service_ops {
  * says nothing more. */
 int service_call(struct helper *h, const uint8_t *frame, size_t len, const struct service_ops *ops,
 		 void *arg, struct service_call **ret) __attribute__((warn_unused_result));
-/* The same of a session that runs since before this control: its end is heard of. */
-int service_resume(struct helper *h, uint64_t id, const struct service_ops *ops, void *arg,
-		   struct service_call **ret) __attribute__((warn_unused_result));
+/* The same of a session of this user that runs since before this control: its end is heard of. */
+int service_resume(struct helper *h, uint64_t id, const char *user, const struct service_ops *ops,
+		   void *arg, struct service_call **ret) __attribute__((warn_unused_result));
 /* Best effort: who is not there any more has no use for it. */
 void service_signal(struct service_call *c, struct ssh_str name);
 /* Its client is gone: the program is hung up, and nobody is told anything more. NULL: nothing. */

@@ -181,6 +181,7 @@ struct awake {
 	struct timer rest;
 	struct timer silence; /* HandshakeTimeout */
 	uint64_t heard_ms;    /* of the peer, before it is in */
+	uint32_t tries;       /* that have failed, as most_tries has counted them */
 	char *ident;          /* ours, of a control before this one; NULL: the configuration's */
 	char *version;        /* its identification; NULL: not yet */
 	char *peer_name;      /* of its address; NULL: it has none, or nobody asked */
@@ -612,6 +613,8 @@ void open_fini(struct session *s);
 /* NULL: it may not, with why. */
 struct program *program_open(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason,
 			     const char **ret_why);
+/* Its channel stands among its connection's, of whose sessions it is one until it is finished. */
+void program_enter(struct program *p);
 void program_confirm(struct open *o); /* its channel is counted: the shard says CONFIRMATION */
 /* may: nobody has refused it. */
 void program_request(struct open *o, const struct ssh_chan_request *m, bool may);

@@ -36,6 +36,8 @@ void login_fini(struct session *s)
 	struct awake *a = s->awake;
 
 	login_clear(s);
+	while (a->tries > 0)
+		most_down(&s->table->env->most_tries, --a->tries);
 	policy_grant_fini(&a->earned.grant);
 	free(a->earned.blobs);
 	free(a->earned.marks);
@@ -126,6 +128,8 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 {
 	if (!ssh_str_eq(auth->method_name, "none"))
 		s->awake->attempted = true;
+	while (s->awake->tries < auth->tries)
+		most_up(&s->table->env->most_tries, ++s->awake->tries);
 	login_clear(s); /* of a conversation that was given up */
 	if (!s->user_known && rules_user_known(s, auth->user) < 0)
 		return;

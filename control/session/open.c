@@ -362,6 +362,7 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 	o->program = p;
 	strcpy(o->host, "session");
 	open_link(s, o);
+	program_enter(p);
 	program_confirm(o);
 }
 

@@ -76,6 +76,33 @@ static void exit_say(struct program *p)
 			   (struct ssh_str){rest, (uint32_t)ssh_wr_done(&w)});
 }
 
+/*
+ * One that is told to close is over for its client before the shard says so: an open may come right
+ * behind its CLOSE.
+ */
+static uint32_t sessions_of(const struct session *s)
+{
+	uint32_t n = 0;
+
+	for (const struct open *o = s->opens; o != NULL; o = o->next)
+		n += o->program != NULL && o->program->counted;
+	return n;
+}
+
+void program_enter(struct program *p)
+{
+	p->counted = true;
+	most_up(&p->session->table->env->most_sessions, sessions_of(p->session));
+}
+
+static void leave(struct program *p)
+{
+	if (!p->counted)
+		return;
+	p->counted = false;
+	most_down(&p->session->table->env->most_sessions, sessions_of(p->session));
+}
+
 /* All it wrote is sealed and it is over: the shard closes behind what is said here. */
 static void finish(struct program *p)
 {
@@ -85,6 +112,7 @@ static void finish(struct program *p)
 	if (!p->exited || !p->drained || p->finished || s->ended)
 		return;
 	p->finished = true;
+	leave(p);
 	if (p->told) {
 		report_exit(s, p->open, &p->how);
 		exit_say(p);
@@ -556,19 +584,6 @@ void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 /* --- its channel --------------------------------------------------------------------------------
  */
 
-/*
- * One that is told to close is over for its client before the shard says so: an open may come right
- * behind its CLOSE.
- */
-static unsigned int sessions_of(const struct session *s)
-{
-	unsigned int n = 0;
-
-	for (const struct open *o = s->opens; o != NULL; o = o->next)
-		n += o->program != NULL && !o->program->finished;
-	return n;
-}
-
 static const char *refusal(struct session *s, const struct ssh_chan_open *m, uint32_t *ret_reason)
 {
 	const struct conf_session *c = &s->awake->conf;
@@ -656,6 +671,7 @@ void program_free(struct program *p)
 {
 	if (p == NULL)
 		return;
+	leave(p);
 	timer_cancel(p->session->table->env->timers, &p->again);
 	hang_up(p, p->exited);
 	free(p->given);

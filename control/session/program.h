@@ -24,6 +24,7 @@ struct program {
 	enum program_state state;
 	bool tty, start_reply;
 	bool exited, drained, finished;
+	bool counted;           /* of MaxSessions */
 	bool told;              /* how has been said; else nobody knows how it ended */
 	bool resized;           /* while it was being started */
 	bool kept;              /* it runs since before this control */

@@ -23,7 +23,8 @@ static bool ask(struct program *p)
 	int r = -ENOENT;
 
 	if (env->helper != NULL)
-		r = service_resume(env->helper, p->open->token, &program_ops, p, &p->call);
+		r = service_resume(env->helper, p->open->token, session_user(p->session),
+				   &program_ops, p, &p->call);
 	return r == 0 || (r == -EAGAIN && program_ask_again(p));
 }
 
@@ -56,5 +57,6 @@ void program_kept(struct session *s, struct open *o)
 	p->tty = true; /* where it is none its size is nothing */
 	p->again.fire = on_again;
 	o->program = p;
+	program_enter(p);
 	p->exited = !ask(p);
 }

@@ -504,6 +504,11 @@ static int asked_new(struct signer_remote *r, struct signer_request *m, struct a
 	return 0;
 }
 
+unsigned int signer_remote_asked(const struct signer_remote *r)
+{
+	return r->n_asked;
+}
+
 /* Where nobody is known to have the keys it is asked once somebody has. */
 int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
 		       const struct signer_caller *caller, signer_done *done)

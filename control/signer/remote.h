@@ -51,4 +51,7 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 		       const struct signer_caller *caller, signer_done *done)
 	__attribute__((warn_unused_result));
 
+/* Calls that are not answered. */
+unsigned int signer_remote_asked(const struct signer_remote *r);
+
 #endif

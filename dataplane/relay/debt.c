@@ -140,7 +140,7 @@ static void debt_forgiven(struct conn *c)
 uint64_t debt_of(const struct conn *c, uint64_t *ret_max)
 {
 	*ret_max = of_conn(c)->max;
-	return of_conn(c)->sum;
+	return of_conn(c)->sum + of_conn(c)->left;
 }
 
 void debt_told(struct conn *c, const struct link_flight *m)

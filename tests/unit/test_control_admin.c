@@ -386,10 +386,42 @@ static json_t *row_of(json_t *v, const char *list, const char *name, const char 
 	return NULL;
 }
 
+/* As sluicectl(8) names those of which nothing is. */
+static bool is_used(const char *limit)
+{
+	static const char *const unused[] = {
+		"PerSourcePenalties",
+		"RefuseConnection",
+		"LoginGraceTime",
+		"HandshakeTimeout",
+		"EndExpiredSessions",
+		"EndRevokedSessions",
+		"SlowPathRate",
+		"RESOLVE_MS",
+		"deadline_ms",
+		"HELPER_TIME_MAX",
+		"HELPER_ALL_MAX",
+		"AuditSourceRate",
+		"AuditFailure",
+		"PolicyHook timeout",
+		"HOOK_LINE_MAX",
+		"PolicyHook",
+		"PolicyHook fail=closed",
+		"AuditSpool",           /* none is kept here, */
+		"PerSourceMaxStartups", /* and of this there is none */
+	};
+
+	for (size_t i = 0; i < N(unused); i++)
+		if (strcmp(limit, unused[i]) == 0)
+			return false;
+	return true;
+}
+
 Test(control_admin, limits_are_used_and_refuse)
 {
 	int fd = call();
 	json_t *v, *row;
+	size_t i;
 
 	t.env.startups.unauthenticated = 7;
 	control_count(CONTROL_C_STARTUPS);
@@ -403,8 +435,18 @@ Test(control_admin, limits_are_used_and_refuse)
 	cr_expect_eq(json_integer_value(json_object_get(row, "refused")), 2);
 	row = row_of(v, "limits", "limit", "MaxSessions");
 	cr_assert_not_null(row);
-	cr_expect(json_is_null(json_object_get(row, "used")), "there is one of each connection");
+	cr_expect_eq(json_integer_value(json_object_get(row, "used")), 0, "of no connection");
 	cr_expect_eq(json_integer_value(json_object_get(row, "max")), 10);
+	row = row_of(v, "limits", "limit", "ADMIN_CLIENTS_MAX");
+	cr_assert_not_null(row);
+	cr_expect_eq(json_integer_value(json_object_get(row, "used")), 1, "who asks");
+	json_array_foreach(json_object_get(v, "limits"), i, row)
+	{
+		const char *name = json_string_value(json_object_get(row, "limit"));
+
+		cr_expect_neq(json_is_null(json_object_get(row, "used")), is_used(name), "%s",
+			      name);
+	}
 	json_decref(v);
 	t.env.startups.unauthenticated = 0;
 	close(fd);

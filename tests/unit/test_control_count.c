@@ -21,6 +21,7 @@ static const struct {
 	uint64_t value;
 } fixed[] = {
 	{"HELPER_JOBS_MAX", HELPER_JOBS_MAX},
+	{"HELPER_TALKS_MAX", HELPER_TALKS_MAX},
 	{"HELPER_USER_JOBS_MAX", HELPER_USER_JOBS_MAX},
 	{"HELPER_SESSIONS_MAX", HELPER_SESSIONS_MAX},
 	{"HELPER_USER_SESSIONS_MAX", HELPER_USER_SESSIONS_MAX},
@@ -55,7 +56,7 @@ static bool is_fixed(const char *name, size_t len)
 	return false;
 }
 
-static const char *const no_limit[] = {"HELPER_LOST", "POOL_FULL", "POOL_LATE"};
+static const char *const no_limit[] = {"POOL_FULL", "POOL_LATE"};
 
 static bool has_none(const char *name)
 {
@@ -86,6 +87,18 @@ Test(control_count, each_names_a_limit_with_a_default)
 				  "%s: %.*s", c.name, (int)len, p);
 		}
 	}
+}
+
+/* Samples of a metric are told apart by it. */
+Test(control_count, no_two_have_one_limit)
+{
+	for (enum control_counter i = 0; i < CONTROL_C_COUNT; i++)
+		for (enum control_counter k = 0; k < i; k++) {
+			const char *a = control_counter_info(i).limit;
+
+			cr_expect(a[0] == '\0' || strcmp(a, control_counter_info(k).limit) != 0,
+				  "%s", a);
+		}
 }
 
 /* What bounds the door, the login, opens and compression is counted somewhere. */

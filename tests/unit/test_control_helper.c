@@ -189,6 +189,7 @@ Test(control_helper, so_many_conversations_at_once_for_one_user_from_one_source)
 	for (size_t i = 0; i < N(p); i++)
 		talk(&p[i], t.me, "192.0.2.1");
 	cr_expect_eq(pam(&ok), HELPER_BUSY);
+	cr_expect_eq(t.full, HELPER_LIMIT_USER_JOBS);
 	cr_expect_eq(login_of("somebody-else", "192.0.2.1"), HELPER_OK);
 	/* Who goes takes his jobs along. */
 	for (size_t i = 0; i < N(p); i++)
@@ -222,9 +223,54 @@ Test(control_helper, so_many_at_once_from_one_source_whoever_is_named)
 		talk(&p[i], user, "192.0.2.66");
 	}
 	cr_expect_eq(login_of("another", "192.0.2.66"), HELPER_BUSY);
+	cr_expect_eq(t.full, HELPER_LIMIT_SOURCE_JOBS);
 	cr_expect_eq(login_of("another", "192.0.2.67"), HELPER_OK);
 	for (size_t i = 0; i < N(p); i++)
 		close(p[i].fd);
+}
+
+static void use(struct helper_use *u, const char *user, const char *from, bool session)
+{
+	struct helper_session m = {.job = job_of("", 1000), .kind = HELPER_RUN_SHELL};
+	struct helper_pam p = pam_of("ok", "right");
+
+	m.job.user = p.job.user = ssh_str_c(user);
+	m.job.peer = p.job.peer = ssh_str_c(from);
+	helper_use_begin(u, t.buf,
+			 session ? helper_session_build(t.buf, &m) : helper_pam_build(t.buf, &p));
+}
+
+/* Of what runs, and of what each user and network has, as control counts it. */
+Test(control_helper, what_is_used_is_known)
+{
+	const struct source_bits bits = {.v4 = 24, .v6 = 64};
+	struct helper_use u[8] = {{0}};
+	struct helper_uses now;
+
+	cr_assert_eq(helper_uses(&bits, &now), 0);
+	cr_expect(now.jobs == 0 && now.sessions == 0 && now.source_jobs == 0);
+	use(&u[0], "eve", "192.0.2.1", false);
+	use(&u[1], "eve", "192.0.2.9", false);
+	use(&u[2], "bob", "192.0.2.9", false);
+	use(&u[3], "eve", "198.51.100.1", false);
+	use(&u[4], "eve", "192.0.2.1", true);
+	use(&u[5], "bob", "192.0.2.1", true);
+	helper_use_resume(&u[6], "bob");
+	helper_use_begin(&u[7], t.buf, helper_read_build(t.buf)); /* no job */
+	cr_assert_eq(helper_uses(&bits, &now), 0);
+	cr_expect(now.jobs == 4 && now.talks == 4 && now.sessions == 3);
+	cr_expect_eq(now.source_jobs, 3);
+	cr_expect_eq(now.user_talks, 2, "one user from one source");
+	cr_expect_eq(now.user_sessions, 2);
+	for (size_t i = 0; i < N(u); i += 2)
+		helper_use_end(&u[i]);
+	helper_use_end(&u[0]);
+	cr_assert_eq(helper_uses(&bits, &now), 0);
+	cr_expect(now.jobs == 2 && now.source_jobs == 1 && now.sessions == 1);
+	for (size_t i = 1; i < N(u); i += 2)
+		helper_use_end(&u[i]);
+	cr_assert_eq(helper_uses(&bits, &now), 0);
+	cr_expect(now.jobs == 0 && now.sessions == 0);
 }
 
 static uint64_t mark_of_file(void)
@@ -278,6 +324,7 @@ Test(control_helper, so_many_conversations_in_all)
 		talk(&p[i], "one", from);
 	}
 	cr_expect_eq(login_of("another", "192.0.2.1"), HELPER_BUSY);
+	cr_expect_eq(t.full, HELPER_LIMIT_TALKS);
 	dial(&other);
 	say(&other, helper_command_build(t.buf, &m));
 	cr_expect_eq(result(&other, NULL, 0), HELPER_OK);

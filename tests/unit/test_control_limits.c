@@ -377,6 +377,35 @@ Test(control_limits, match_user_gives_and_takes_tries)
 	cr_expect_eq(control_counted(CONTROL_C_TRIES), 3);
 }
 
+/* Of who is not in, the one who has failed most often; by the time he is told, it is counted. */
+static uint32_t most_tries(void)
+{
+	uint32_t n = UINT32_MAX;
+
+	cr_expect(most_known(&t.env.most_tries, &n));
+	return n;
+}
+
+Test(control_limits, tries_of_one_connection_are_shown)
+{
+	struct client a, b;
+
+	start("");
+	client_start(&a, "demo");
+	client_start(&b, "demo");
+	cr_expect_eq(most_tries(), 0);
+	for (int i = 0; i < 3; i++)
+		cr_expect(!try_key(&a, t.key[2]));
+	cr_expect(!try_key(&b, t.key[2]));
+	cr_expect_eq(most_tries(), 3);
+	cr_expect(try_key(&a, t.key[0]));
+	cr_expect_eq(most_tries(), 1, "who is in has no more");
+	cr_expect(try_key(&b, t.key[0]));
+	cr_expect_eq(most_tries(), 0);
+	client_free(&a);
+	client_free(&b);
+}
+
 Test(control_limits, match_user_changes_the_grace)
 {
 	struct client c;

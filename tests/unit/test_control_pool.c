@@ -187,6 +187,8 @@ Test(control_pool, hashes_leave_a_thread)
 
 Test(control_pool, a_class_that_is_full_refuses)
 {
+	unsigned int n, most;
+
 	pthread_mutex_lock(&gates[0]);
 	cr_assert_eq(submit(0, POOL_KEX, 0, LONG_MS), 0);
 	cr_assert_eq(submit(0, POOL_KEX, 0, LONG_MS), 0);
@@ -195,6 +197,8 @@ Test(control_pool, a_class_that_is_full_refuses)
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(submit(1, POOL_KEX, -1, LONG_MS), 0);
 	cr_expect_eq(submit(1, POOL_KEX, -1, LONG_MS), -EBUSY);
+	pool_waiting(pool, &n, &most);
+	cr_expect(n == 4 && most == 4);
 	cr_expect_eq(submit(1, POOL_REKEY, -1, LONG_MS), 0, "rekeys have room of their own");
 	pthread_mutex_unlock(&gates[0]);
 	run_until(8);

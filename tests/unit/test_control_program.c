@@ -606,6 +606,15 @@ Test(control_program, without_a_helper_nothing_starts)
 	fini(&c);
 }
 
+/* What the connection has that has most. */
+static uint32_t most_sessions(void)
+{
+	uint32_t n = UINT32_MAX;
+
+	cr_expect(most_known(&t.env.most_sessions, &n));
+	return n;
+}
+
 Test(control_program, more_than_max_sessions_are_refused)
 {
 	struct client c = client_in(1, 1);
@@ -616,8 +625,11 @@ Test(control_program, more_than_max_sessions_are_refused)
 	cr_assert_neq(opened(&c, 1), 0);
 	cr_expect_eq(opened(&c, 2), 0);
 	cr_expect_eq(opened(&c, 3), 0);
+	cr_expect_eq(most_sessions(), 2);
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect_eq(most_sessions(), 1);
 	cr_expect_neq(opened(&c, 4), 0);
+	cr_expect_eq(most_sessions(), 2);
 	fini(&c);
 }
 
@@ -634,6 +646,7 @@ Test(control_program, one_that_was_told_to_close_is_not_counted)
 	drained(&c, first);
 	cr_assert_eq(said(NULL), SSH_MSG_CHANNEL_REQUEST);
 	free(comes(LINK_IT_CHAN_FINISH));
+	cr_expect_eq(most_sessions(), 1);
 	cr_expect_neq(opened(&c, 2), 0);
 	cr_expect_eq(opened(&c, 3), 0);
 	fini(&c);

@@ -374,6 +374,7 @@ Test(control_signer, so_many_calls_at_once_and_no_more)
 	cr_expect_eq(control_counted(CONTROL_C_SIGNER_ASKED), 0);
 	cr_expect_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), -EBUSY);
 	cr_expect_eq(control_counted(CONTROL_C_SIGNER_ASKED), 1);
+	cr_expect_eq(signer_remote_asked(t.remote), SIGNER_ASKED_MAX);
 	signer_kill();
 	for (uint64_t until = clock_now_ms() + 50; clock_now_ms() < until;)
 		uv_run(&t.loop, UV_RUN_NOWAIT); /* it hears of the end */
@@ -387,6 +388,7 @@ Test(control_signer, so_many_calls_at_once_and_no_more)
 	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
 	run_until(SIGNER_ASKED_MAX + 1);
 	cr_expect_eq(t.err, 0);
+	cr_expect_eq(signer_remote_asked(t.remote), 0);
 }
 
 /* F-02: who waits for a signature when it is killed has it from the one that is started again. */

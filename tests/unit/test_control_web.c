@@ -138,11 +138,13 @@ Test(control_web, web_callers_are_bounded)
 	}
 	cr_expect(closed(fd[WEB_CLIENTS_MAX]), "one too many");
 	cr_expect_eq(control_counted(CONTROL_C_WEB_CLIENTS), 1);
+	cr_expect_eq(web_clients(w), WEB_CLIENTS_MAX);
 	cr_assert_eq(send(fd[0], "GET /healthz HT", 15, MSG_NOSIGNAL), 15);
 	turns(5);
 	skip(WEB_MS);
 	for (size_t i = 0; i < WEB_CLIENTS_MAX; i++)
 		cr_expect(closed(fd[i]), "who asks too slowly");
+	cr_expect_eq(web_clients(w), 0);
 	for (size_t i = 0; i < N(fd); i++)
 		close(fd[i]);
 	cr_expect_not_null(strstr(page("GET /healthz" H "\r\n"), "200 OK"), "others are served");

@@ -234,6 +234,7 @@ Test(helper_session, a_user_has_so_many_at_once)
 	for (size_t i = 0; i < N(g); i++)
 		begin(&g[i], &m);
 	cr_expect_eq(refusal(&m), HELPER_BUSY);
+	cr_expect_eq(t.full, HELPER_LIMIT_USER_SESSIONS);
 	m.job.user = ssh_str_c("no-such-user-here");
 	cr_expect_eq(refusal(&m), HELPER_DENIED, "of another it is looked at");
 	for (size_t i = 0; i < N(g); i++) {

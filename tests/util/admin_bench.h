@@ -137,6 +137,7 @@ static inline void setup(void)
 					 .conf_path = "/etc/\xff\n\"sluice.conf",
 					 .began_ms = clock_now_ms() - 5500};
 	cr_assert_eq(admin_new(&t.loop, &t.admin_env, t.path, &t.admin), 0);
+	t.admin_env.admin = t.admin;
 }
 
 static inline void teardown(void)

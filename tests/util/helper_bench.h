@@ -23,6 +23,7 @@
 #include "control/helper/client.h"
 #include "control/helper/job.h"
 #include "control/helper/server.h"
+#include "control/helper/uses.h"
 #include "control/log.h"
 #include "crypto/cert.h"
 
@@ -33,6 +34,7 @@ static struct {
 	char dir[64], path[HELPER_PATH_MAX], conf_path[128], me[64];
 	pid_t pid;
 	struct key *key, *cert;
+	enum helper_limit full; /* what the last result() named */
 	uint8_t buf[HELPER_FRAME_MAX + 4];
 } t = {.dir = "/tmp/sluice-helper-XXXXXX"};
 
@@ -292,6 +294,7 @@ static inline enum helper_result result(struct peer *p, char *data, size_t size)
 	if (type != 0) {
 		cr_assert_eq(type, HELPER_DONE);
 		cr_assert_eq(helper_done_parse(body, &d), 0);
+		t.full = helper_limit_of(d.text);
 	}
 	close(p->fd);
 	return d.result;
