@@ -25,9 +25,10 @@ static bool possible(enum conf_bound which, uint64_t limit)
 	case CONF_BOUND_IDLE_TIMEOUT:
 		return limit > 0 && limit <= IDLE_MAX_S;
 	case CONF_BOUND_MAX_AUTH_TRIES:
+		return limit > 0 && limit <= BOUND_MAX;
 	case CONF_BOUND_CONNECTION_RATE:
 	case CONF_BOUND_CHANNEL_RATE:
-		return limit > 0 && limit <= BOUND_MAX;
+		return conf_rate_ok(limit);
 	default:
 		return limit <= BOUND_MAX;
 	}
@@ -89,7 +90,7 @@ void conf_bounds_print(const struct conf_bounds *b, char ret[CONF_BOUNDS_TEXT])
 {
 	size_t len = 0;
 
-	_Static_assert(CONF_BOUND_COUNT * 11 < CONF_BOUNDS_TEXT, "each has up to ten digits");
+	_Static_assert(CONF_BOUND_COUNT * 13 < CONF_BOUNDS_TEXT, "each has up to twelve digits");
 	for (unsigned int i = 0; i < CONF_BOUND_COUNT; i++)
 		len += (size_t)snprintf(ret + len, CONF_BOUNDS_TEXT - len, "%s%" PRIu64,
 					i > 0 ? " " : "", b->v[i]);

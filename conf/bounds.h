@@ -39,7 +39,7 @@ struct conf_bounds {
 };
 
 const char *conf_bound_name(enum conf_bound b);
-/* False: no such limit can be (a time or a rate of 0, a number too large); *b is as it was. */
+/* False: no such limit can be (a time of 0, a rate that the file may not name either, a number too large); *b is as it was. */
 bool conf_bound_set(struct conf_bounds *b, enum conf_bound which, uint64_t limit);
 bool conf_bounds_any(const struct conf_bounds *b);
 /* The lesser of each. */

@@ -287,6 +287,15 @@ enum conf_log_level {
 	CONF_LOG_DEBUG3,
 };
 
+#define CONF_RATE_MIN 1000                   /* bytes a second: 8 kbit/s */
+#define CONF_RATE_MAX UINT64_C(125000000000) /* 1 Tbit/s */
+
+/* Whoever names it, the file or a program of the operator's. */
+static inline bool conf_rate_ok(uint64_t bytes_per_second)
+{
+	return bytes_per_second >= CONF_RATE_MIN && bytes_per_second <= CONF_RATE_MAX;
+}
+
 /* Bytes a second, from the client and to it, 0: as many as there are; at once, 0: the usual. */
 struct conf_rate {
 	uint64_t in, out;

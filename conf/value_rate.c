@@ -7,8 +7,6 @@
 
 #include "conf/internal.h"
 
-#define RATE_MIN  1000                   /* 8 kbit/s */
-#define RATE_MAX  UINT64_C(125000000000) /* 1 Tbit/s */
 #define BURST_MAX (UINT64_C(1) << 30)
 
 /* Bits, as links are sold: thousands, not 1024s. */
@@ -20,12 +18,12 @@ static bool bits_read(const char *text, uint64_t *ret)
 	} units[] = {{"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}};
 	uint64_t n;
 
-	if (!digits(&text, RATE_MAX * 8, &n))
+	if (!digits(&text, CONF_RATE_MAX * 8, &n))
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcasecmp(text, units[i].name) != 0)
 			continue;
-		if (n > RATE_MAX * 8 / units[i].bits)
+		if (n > CONF_RATE_MAX * 8 / units[i].bits)
 			return false;
 		*ret = n * units[i].bits / 8;
 		return true;
@@ -41,7 +39,7 @@ static bool rate_read(struct value *v, const struct kw *kw, const char *text, ui
 	}
 	if (!bits_read(text, ret) && !size_read(text, ret))
 		return value_bad(v, "%s: invalid rate '%.100s'", kw->info.name, text);
-	if (*ret < RATE_MIN || *ret > RATE_MAX)
+	if (!conf_rate_ok(*ret))
 		return value_bad(v, "%s: rate not between 8kbit and 1000gbit", kw->info.name);
 	return true;
 }

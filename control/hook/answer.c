@@ -165,7 +165,7 @@ static bool read_limits(const json_t *o, struct hook_answer *a)
 		uint64_t limit;
 		bool there;
 
-		if (!read_number(v, conf_bound_name(b), UINT32_MAX, &there, &limit) ||
+		if (!read_number(v, conf_bound_name(b), UINT64_MAX, &there, &limit) ||
 		    (there && !conf_bound_set(&a->bounds, b, limit)))
 			return false;
 	}
