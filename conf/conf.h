@@ -64,6 +64,7 @@ struct conf_alg_names {
 struct conf_algs {
 	struct conf_alg_names ciphers, macs, kex, gss_kex, hostkey, pubkey_accepted,
 		hostbased_accepted, ca_signature, comp;
+	struct conf_alg_names audit_events; /* of these there is but all: of AuditEvents */
 };
 
 /* --- what the dataplane uses ------------------------------------------------------ */
@@ -206,6 +207,7 @@ struct conf_global {
 	const char *audit_log;              /* PATH or unix:PATH; NULL: none */
 	uint64_t audit_spool;
 	uint64_t audit_source_rate;         /* bytes a second; 0: no limit */
+	const char *audit_events;           /* comma list of patterns of their names */
 	const char *version_pattern;        /* comma list of globs: of a client's identification */
 	uint32_t handshake_timeout_ms;      /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */

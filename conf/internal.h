@@ -93,6 +93,9 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
 	type_command, type_cert_command, type_file_name;
 
+/* value_events.c */
+extern const struct value_type type_events;
+
 /* proxy.c */
 extern const struct value_type type_prefixes, type_send_proxy;
 

@@ -310,6 +310,9 @@ const struct kw conf_kws[] = {
 	{INFO("AuditSourceRate", "64K", C, false, false, "SIZE",
 	      "records a second about strangers of one network; 0: no limit"),
 	 GLOBAL(audit_source_rate), .type = &type_size, .max = GIB},
+	{INFO("AuditEvents", "*", C, false, false, "PATTERN,…",
+	      "of the audit log: which events are written, beside those about the log itself"),
+	 GLOBAL(audit_events), .type = &type_events},
 	{INFO("VersionAddendum", "none", C, false, false, "TEXT|none", "appended to VersionString"),
 	 GLOBAL(version_addendum), .type = &type_addendum},
 

@@ -349,9 +349,11 @@ static int start_audit(struct control *c)
 	if (g->audit_log == NULL)
 		return 0;
 	r = audit_new(&c->loop, &conf, &c->env.audit);
-	if (r == 0)
-		audit_watch(c->env.audit, on_safe, &c->env);
-	return r;
+	if (r < 0)
+		return r;
+	audit_choose(c->env.audit, g->audit_events);
+	audit_watch(c->env.audit, on_safe, &c->env);
+	return 0;
 }
 
 /* Before the dataplane is touched: a second control here must not disturb the first. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/audit/audit.h"
 #include "control/auth/account.h"
 #include "control/count.h"
 #include "control/helper/client.h"
@@ -132,6 +133,8 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	reload_log_level(env->conf, r->debug);
 	if (r->log != NULL)
 		log_where(env->conf, r->log, "sluice-control", r->to_stderr);
+	if (env->audit != NULL)
+		audit_choose(env->audit, conf_global(env->conf)->audit_events);
 	accounts_forget();
 	review_begin(env);
 	if (env->helper != NULL)

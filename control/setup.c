@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/audit/schema.h"
 #include "control/log.h"
 #include "control/rlimits.h"
 #include "control/signer/agent.h"
@@ -141,7 +142,7 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 		    char **ret_errors)
 {
 	char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX], ca[NAMES_MAX];
-	char gss[NAMES_MAX];
+	char gss[NAMES_MAX], events[NAMES_MAX];
 	char comps[128];
 	struct cut_names cut[N_CUT];
 	struct conf *conf;
@@ -157,12 +158,14 @@ int setup_conf_read(const char *path, bool (*trusted)(const char *path), struct 
 		.pubkey_accepted = {.dflt = SSH_DEFAULT_PUBKEY, .all = sigs},
 		.hostbased_accepted = {.dflt = SSH_DEFAULT_PUBKEY, .all = sigs},
 		.ca_signature = {.dflt = SSH_DEFAULT_CA_SIG, .all = ca},
+		.audit_events = {.all = events},
 	};
 
 	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
 	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
 	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
 	ssh_names_join(kex_gss_bare_at, gss, sizeof(gss));
+	ssh_names_join(audit_event_name_at, events, sizeof(events));
 	ssh_names_join(ssh_comp_name_at, comps, sizeof(comps));
 	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
 	ssh_names_join(plain_sig_alg_at, ca, sizeof(ca));

@@ -1,3 +1,4 @@
+#include "conf/match.h"
 #include "control/audit/audit.h"
 
 #include <errno.h>
@@ -48,6 +49,7 @@ struct audit {
 	struct strangers *strangers; /* NULL: no limit */
 	void (*safe)(void *arg);
 	void *arg;
+	uint64_t events; /* that are written, a set */
 	bool refuse, losing;
 	int said; /* the error that was logged */
 	uint64_t boot, last_id;
@@ -320,8 +322,25 @@ static void close_gap(struct audit *a)
 	a->lost_now = a->lost_bytes = 0;
 }
 
+void audit_choose(struct audit *a, const char *events)
+{
+	const char *name;
+
+	a->events = 0;
+	for (unsigned int i = 0; (name = audit_event_name_at(i)) != NULL; i++)
+		if (strncmp(name, "log.", 4) == 0 || match_list(name, events, false) == MATCH_YES)
+			a->events |= UINT64_C(1) << i;
+}
+
+bool audit_wants(const struct audit *a, enum audit_event e)
+{
+	return (a->events >> e & 1) != 0;
+}
+
 void audit_put(struct audit *a, struct audit_record *r)
 {
+	if (!audit_wants(a, r->event))
+		return;
 	audit_end(r);
 	close_gap(a);
 	take(a, r);
@@ -334,7 +353,9 @@ static uint64_t mono_ms(void)
 
 bool audit_put_for(struct audit *a, struct audit_record *r, const struct source *from, size_t more)
 {
-	if (a->strangers != NULL && !strangers_may(a->strangers, from, r->len + more, mono_ms())) {
+	const size_t len = (audit_wants(a, r->event) ? r->len : 0) + more;
+
+	if (len > 0 && a->strangers != NULL && !strangers_may(a->strangers, from, len, mono_ms())) {
 		a->suppressed++;
 		control_count(CONTROL_C_AUDIT_SUPPRESSED);
 		return false;
@@ -496,6 +517,7 @@ int audit_new(uv_loop_t *loop, const struct audit_conf *conf, struct audit **ret
 	if (a == NULL)
 		return -ENOMEM;
 	a->refuse = conf->refuse;
+	audit_choose(a, "*");
 	err = crypto_random(&a->boot, sizeof(a->boot));
 	if (err == 0 && conf->rate > 0)
 		err = strangers_new(conf->rate, &a->strangers);

@@ -42,6 +42,12 @@ struct audit_conf {
 /* The thread runs; the first record says so. -errno. */
 int audit_new(uv_loop_t *loop, const struct audit_conf *conf, struct audit **ret)
 	__attribute__((warn_unused_result));
+/*
+ * From here on, of which events there are records: a list of AuditEvents. Those about the log
+ * itself (log.*) there always are. Of the others what is put is passed over. At first: all.
+ */
+void audit_choose(struct audit *a, const char *events);
+bool audit_wants(const struct audit *a, enum audit_event e);
 /* safe() is called on the loop whenever more records are safe. */
 void audit_watch(struct audit *a, void (*safe)(void *arg), void *arg);
 /*

@@ -22,6 +22,11 @@ struct audit_event_info audit_event_info(enum audit_event e)
 	return of[e];
 }
 
+const char *audit_event_name_at(unsigned int i)
+{
+	return i < AUDIT_EVENT_COUNT ? audit_event_info((enum audit_event)i).name : NULL;
+}
+
 const char *audit_field_name(enum audit_field f)
 {
 	static const char *const of[] = {

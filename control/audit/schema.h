@@ -158,6 +158,7 @@ enum audit_event {
 #undef X
 		AUDIT_EVENT_COUNT
 };
+_Static_assert(AUDIT_EVENT_COUNT <= 64, "sets of them are 64 bits");
 
 struct audit_event_info {
 	const char *name, *what;
@@ -165,6 +166,7 @@ struct audit_event_info {
 };
 
 struct audit_event_info audit_event_info(enum audit_event e);
+const char *audit_event_name_at(unsigned int i); /* NULL: there are no more */
 const char *audit_field_name(enum audit_field f);
 
 #endif

@@ -128,12 +128,14 @@ static struct audit_record *opened(const struct session_table *t, uint64_t uid,
 void report_opened(struct session *s)
 {
 	struct source from;
+	size_t more;
 
 	if (audit_of(s) == NULL)
 		return;
 	from = session_source(s);
+	more = audit_wants(audit_of(s), AUDIT_CONN_CLOSE) ? CLOSE_LEN : 0;
 	s->hushed = !audit_put_for(audit_of(s), opened(s->table, s->uid, &s->peer, &s->local),
-				   &from, CLOSE_LEN);
+				   &from, more);
 	s->reported = true;
 }
 

@@ -27,6 +27,7 @@ static const struct conf_algs algs = {
 	.pubkey_accepted = {.dflt = "ssh-ed25519", .all = "ssh-ed25519,rsa-sha2-256"},
 	.hostbased_accepted = {.dflt = "ssh-ed25519", .all = "ssh-ed25519,rsa-sha2-256"},
 	.ca_signature = {.dflt = "ssh-ed25519,rsa-sha2-512", .all = "ssh-ed25519,rsa-sha2-512"},
+	.audit_events = {.all = "auth.ok,auth.fail,kex.done"},
 };
 
 /* Must load. */

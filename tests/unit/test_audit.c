@@ -714,6 +714,36 @@ static struct source network(uint32_t i)
 	return source_of(&a, &bits);
 }
 
+/* Nor do they take anything of what their network has. */
+Test(audit, events_that_are_not_wanted_are_not_written)
+{
+	struct source a = network(1);
+	json_t *all;
+
+	begin_with(path, 1 << 20, false, 100);
+	audit_choose(log_of, "auth.*,!auth.try");
+	for (unsigned int i = 0; i < 100; i++)
+		cr_assert(audit_put_for(log_of, audit_record(log_of, AUDIT_CONN_OPEN, NULL), &a, 0));
+	audit_put(log_of, audit_record(log_of, AUDIT_AUTH_TRY, NULL));
+	audit_put(log_of, audit_record(log_of, AUDIT_CHAN_CLOSE, "its"));
+	cr_expect(audit_put_for(log_of, audit_record(log_of, AUDIT_AUTH_OK, NULL), &a, 0));
+	cr_expect_eq(audit_status(log_of).suppressed, 0);
+	audit_choose(log_of, "kex.done");
+	put("nobody");
+	audit_put(log_of, audit_record(log_of, AUDIT_KEX, NULL));
+	audit_finish(log_of, 20000);
+	all = lines_of(path, NULL);
+	cr_assert_eq(json_array_size(all), 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const want[] = {"log.start", "auth.ok", "kex.done", "log.stop"};
+
+		cr_expect_str_eq(json_string_value(json_object_get(json_array_get(all, i),
+								   "event")),
+				 want[i]);
+	}
+	json_decref(all);
+}
+
 Test(audit, a_network_has_so_many_bytes_and_no_more)
 {
 	struct source a = network(1), b = network(2);

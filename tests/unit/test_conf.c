@@ -268,6 +268,11 @@ static const struct {
 	{"KbdInteractivePrompt \"a\tb\" echo", "KbdInteractivePrompt: control characters"},
 	{"PermitRootLogin maybe", "unsupported option \"maybe\" for PermitRootLogin"},
 	{"TOTPWindow 11", "TOTPWindow: integer value too large"},
+	{"AuditEvents auth.*,,kex.done", "AuditEvents: an empty pattern"},
+	{"AuditEvents auth.no", "AuditEvents: no event is called \"auth.no\""},
+	{"AuditEvents *,!chan.*", "AuditEvents: no event is called \"chan.*\""},
+	{"AuditEvents auth.*,!auth.*", "AuditEvents: none is left"},
+	{"AuditEvents !auth.ok", "AuditEvents: none is left"},
 	{"VersionPattern a,,b", "VersionPattern: an empty pattern"},
 	{"AllowGroups \"\"", "AllowGroups missing argument."},
 	{"DenyUsers @host", "invalid DenyUsers pattern: \"@host\""},
@@ -786,6 +791,17 @@ Test(conf, algorithm_edits)
 		cr_expect_str_eq(conf_global(conf)->ciphers, cases[i].want, "%s", cases[i].spec);
 		conf_put(conf);
 	}
+}
+
+Test(conf, events_have_names)
+{
+	struct conf *conf = parse("");
+
+	cr_expect_str_eq(conf_global(conf)->audit_events, "*");
+	conf_put(conf);
+	conf = parse("AuditEvents *,!auth.f*");
+	cr_expect_str_eq(conf_global(conf)->audit_events, "*,!auth.f*");
+	conf_put(conf);
 }
 
 Test(conf, a_program_without_algorithms_does_not_judge_them)

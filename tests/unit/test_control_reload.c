@@ -2,6 +2,7 @@
  * control/reload.c: another configuration while connections live: who is in goes on by his own, who
  * comes next by the new one, and one with an error is nobody's.
  */
+#include "control/audit/audit.h"
 #include "control/count.h"
 #include "control/penalties.h"
 #include "control/reload.h"
@@ -250,6 +251,28 @@ Test(control_reload, one_with_an_error_is_nobodys)
 	wait_for_it();
 	cr_expect_eq(t.env.conf, was);
 	cr_expect(logged("No such file or directory"));
+}
+
+Test(control_reload, other_events_are_written_from_then_on)
+{
+	char log[128];
+	const struct audit_conf c = {.where = log, .spool = AUDIT_SPOOL_MIN, .who = "test"};
+
+	snprintf(log, sizeof(log), "%s/audit.log", t.dir);
+	cr_assert_eq(audit_new(&t.loop, &c, &t.env.audit), 0);
+	cr_expect(audit_wants(t.env.audit, AUDIT_CHAN_OPEN));
+	load("AuditEvents auth.*,kex.done");
+	cr_expect(logged("from now on others: AuditEvents"));
+	cr_expect(audit_wants(t.env.audit, AUDIT_AUTH_OK) && audit_wants(t.env.audit, AUDIT_KEX));
+	cr_expect(audit_wants(t.env.audit, AUDIT_GAP), "that of the log itself is");
+	cr_expect_not(audit_wants(t.env.audit, AUDIT_CHAN_OPEN));
+	load("AuditEvents auth.*,chan.opened");
+	cr_expect(logged("AuditEvents: no event is called \"chan.opened\""));
+	cr_expect_not(audit_wants(t.env.audit, AUDIT_CHAN_OPEN));
+	load("");
+	cr_expect(audit_wants(t.env.audit, AUDIT_CHAN_OPEN));
+	audit_finish(t.env.audit, 20000);
+	t.env.audit = NULL;
 }
 
 Test(control_reload, what_programs_take_at_their_start_stays)
