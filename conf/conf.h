@@ -409,6 +409,8 @@ struct conf_session {
 	enum conf_record_failure record_failure;
 	uint64_t record_max_size;     /* bytes of one recording; 0: no limit */
 	uint32_t record_reserve;      /* percent of the file system that stay free */
+	uint64_t record_directory_size; /* bytes in the folder, 0: no limit; so its files */
+	uint32_t record_directory_files;
 	const char *record_notice;    /* to who is recorded; "none": nothing */
 	struct conf_strs accept_env;  /* patterns */
 	struct conf_strs set_env;     /* NAME=VALUE */

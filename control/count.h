@@ -63,6 +63,9 @@
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
 	X(SIGNER_ASKED, "signer", "SIGNER_ASKED_MAX",                                              \
 	  "signatures refused: too many are not made yet")                                         \
+	X(RECORDINGS, "session",                                                                   \
+	  "RecordDirectorySize, RecordDirectoryFiles, RecordReserve",                              \
+	  "sessions refused, or not recorded: there is no room in RecordDirectory")                \
 	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \
 	  "other host keys not taken: connections live of so many sets")                           \
 	X(AUDIT_LOST, "audit", "AuditSpool", "audit records lost: the spool was full")             \

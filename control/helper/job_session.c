@@ -73,6 +73,7 @@ static bool descriptors_send(struct run *r)
 					       .console = r->console[0] >= 0,
 					       .tee = r->tee >= 0,
 					       .tee_how = r->tee >= 0 ? session_record_how(r) : 0,
+					       .record_full = r->record_full,
 					       .recording = ssh_str_c(r->recording)};
 	const int *fds = r->m->tty ? &r->tty.master : r->ours;
 	int all[HELPER_FDS_MAX];

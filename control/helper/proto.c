@@ -360,6 +360,7 @@ int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 	m.console = ssh_rd_u8(&r);
 	m.tee = ssh_rd_u8(&r);
 	m.tee_how = ssh_rd_u8(&r);
+	m.record_full = ssh_rd_bool(&r);
 	m.recording = text(&r);
 	if (!ssh_rd_done(&r) || (m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2 ||
 	    m.console > 1 || m.tee > 1 || m.tee_how > LINK_TEE_ALL)
@@ -574,6 +575,7 @@ size_t helper_started_build(uint8_t *buf, const struct helper_started *m)
 	ssh_wr_u8(&w, m->console);
 	ssh_wr_u8(&w, m->tee);
 	ssh_wr_u8(&w, m->tee_how);
+	ssh_wr_bool(&w, m->record_full);
 	ssh_wr_str(&w, m->recording);
 	return helper_frame_end(&w);
 }

@@ -179,6 +179,7 @@ struct helper_started {
 	uint8_t n, agent, x11, console;
 	uint8_t tee;              /* 0 or 1 */
 	uint8_t tee_how;          /* enum link_tee, of that */
+	bool record_full;         /* it is not recorded: RecordDirectory has no room */
 	struct ssh_str recording; /* its path, at most HELPER_TEXT_MAX; "": none */
 };
 

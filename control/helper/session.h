@@ -51,6 +51,7 @@ struct run {
 	int tee;                            /* to its recorder, the shard's from STARTED on; -1 */
 	char recording[HELPER_TEXT_MAX];    /* "": there is none */
 	bool unrecorded;                    /* but there had to be one */
+	bool record_full;                   /* there is no room for one */
 	void *pam;                          /* pam_handle_t *; NULL */
 	char welcome[SESSION_WELCOME_MAX];
 	size_t welcome_len;

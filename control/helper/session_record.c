@@ -92,6 +92,10 @@ static int file_open(struct run *r, time_t now)
 		return dir;
 	fd = recorder_room(dir, r->allow.conf.record_reserve);
 	if (fd == 0)
+		fd = recorder_folder_room(dir, r->allow.conf.record_directory_size,
+					  r->allow.conf.record_directory_files);
+	r->record_full = fd == -ENOSPC || fd == -EDQUOT;
+	if (fd == 0)
 		fd = name_make(r, now, name, sizeof(name));
 	if (fd == 0) {
 		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -1,10 +1,14 @@
 /* control/service/recorder.c - see recorder.h. */
 #include "control/service/recorder.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -30,6 +34,50 @@ int recorder_room(int fd, unsigned int reserve)
 	if (fstatvfs(fd, &fs) < 0)
 		return -errno;
 	return (double)fs.f_bavail * 100 < (double)fs.f_blocks * reserve ? -ENOSPC : 0;
+}
+
+/* What lies there may be much: no more is looked at than it takes. */
+static int folder_look(DIR *d, uint64_t bytes, uint32_t files)
+{
+	const struct dirent *e;
+	uint64_t sum = 0, n = 0;
+	struct stat st;
+
+	while ((bytes == 0 || sum < bytes) && (files == 0 || n < files)) {
+		errno = 0;
+		e = readdir(d);
+		if (e == NULL)
+			return -errno;
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode))
+			continue; /* gone meanwhile, or no recording */
+		sum += (uint64_t)st.st_size;
+		n++;
+	}
+	return -EDQUOT;
+}
+
+int recorder_folder_room(int dir, uint64_t bytes, uint32_t files)
+{
+	int fd, r;
+	DIR *d;
+
+	if (bytes == 0 && files == 0)
+		return 0;
+	/* Who begins one next sees the file of the one before. */
+	if (flock(dir, LOCK_EX) < 0)
+		return -errno;
+	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	d = fdopendir(fd);
+	if (d == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r = folder_look(d, bytes, files);
+	closedir(d);
+	return r;
 }
 
 /* RecordMaxSize, RecordReserve: whoever writes without end fills no disk. */

@@ -29,6 +29,12 @@ struct recorder {
 
 /* Is there so much room in the file system of a descriptor? 0; -ENOSPC; -errno. */
 int recorder_room(int fd, unsigned int reserve) __attribute__((warn_unused_result));
+/*
+ * Does the folder hold less than so many bytes and so many files, 0: whatever it holds? Until the
+ * descriptor is closed nobody else is told so. 0; -EDQUOT; -errno.
+ */
+int recorder_folder_room(int dir, uint64_t bytes, uint32_t files)
+	__attribute__((warn_unused_result));
 /* 0: the tee is at its end; or -errno why a strict one ends before; -EBADMSG. */
 int recorder_run(struct recorder *r) __attribute__((warn_unused_result));
 

@@ -205,6 +205,8 @@ static void on_started(void *arg, const struct helper_started *started, const in
 				  .tty = p->tty};
 	int r = tee_pass(p, started, fds, &m);
 
+	if (started->record_full)
+		control_count(CONTROL_C_RECORDINGS);
 	if (r == 0)
 		r = item_fds(s, fds, started->n, &m.fds);
 	if (r == 0 && !awaken(p))

@@ -409,6 +409,7 @@ static bool is_used(const char *limit)
 		"PolicyHook fail=closed",
 		"AuditSpool",           /* none is kept here, */
 		"PerSourceMaxStartups", /* and of this there is none */
+		"RecordDirectorySize, RecordDirectoryFiles, RecordReserve", /* a folder of root's */
 	};
 
 	for (size_t i = 0; i < N(unused); i++)

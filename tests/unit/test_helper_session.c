@@ -58,6 +58,8 @@ static char conf[] =
 	"-none\nRecordFailure continue\n"
 	"Match client-version taped-hushed\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
 	"\nRecordReserve 0\nRecordNotice none\n"
+	"Match client-version taped-once\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
+	"\nRecordReserve 0\nRecordDirectoryFiles 1\nRecordNotice none\nRecordFailure continue\n"
 	"Match client-version taped-open\n" HOLDS "RecordSession yes\nRecordDirectory /tmp\n"
 	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
@@ -1316,6 +1318,28 @@ Test(helper_session, where_nothing_can_be_recorded_nothing_runs)
 	m = ask("taped-loose", "echo it runs");
 	cr_expect_eq(output(&m, buf, sizeof(buf)), 0);
 	cr_expect_str_eq(buf, "it runs\n");
+}
+
+/* There is one, and no room for another, which control hears. */
+Test(helper_session, a_folder_of_recordings_is_full, .fini = tapes_drop)
+{
+	struct helper_session m = ask("taped-once", "echo it runs");
+	char buf[256];
+	struct prog g;
+
+	cr_assert_eq(mkdir(tapes, 0700), 0);
+	tapes_made = true;
+	begin(&g, &m);
+	cr_expect(g.with.tee == 1 && !g.with.record_full);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	shutdown(g.fd[3], SHUT_WR);
+	(void)read_all(g.fd[3], buf, sizeof(buf));
+	(void)over(&g);
+	begin(&g, &m);
+	cr_expect(g.with.tee == 0 && g.with.record_full);
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	cr_expect_str_eq(buf, "it runs\n", "RecordFailure continue");
+	(void)over(&g);
 }
 
 Test(helper_session, who_is_recorded_reads_so_first, .fini = tapes_drop)

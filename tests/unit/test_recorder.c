@@ -307,6 +307,37 @@ Test(recorder, it_says_what_was_too_much)
 }
 
 /* RecordReserve: no disk has more free than all of it. */
+/* RecordDirectorySize, RecordDirectoryFiles: what is there counts, whoever made it. */
+Test(recorder, a_folder_holds_so_much_and_no_more)
+{
+	static const struct {
+		uint64_t bytes;
+		uint32_t files;
+		int want;
+	} c[] = {{0, 0, 0},     {0, 3, 0},        {0, 2, -EDQUOT},  {0, 1, -EDQUOT}, {201, 0, 0},
+		 {201, 3, 0},   {200, 0, -EDQUOT}, {200, 3, -EDQUOT}, {201, 2, -EDQUOT}};
+	char folder[] = "/tmp/sluice-recordings-XXXXXX";
+	int dir, fd;
+
+	cr_assert_not_null(mkdtemp(folder));
+	dir = open(folder, O_RDONLY | O_DIRECTORY);
+	cr_assert_eq(mkdirat(dir, "no-file", 0700), 0);
+	for (int i = 0; i < 2; i++) {
+		fd = openat(dir, i == 0 ? "a.cast" : "b.cast", O_CREAT | O_WRONLY, 0600);
+		cr_assert_eq(ftruncate(fd, 100), 0);
+		close(fd);
+	}
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+		cr_expect_eq(recorder_folder_room(dir, c[i].bytes, c[i].files), c[i].want, "%zu",
+			     i);
+	cr_assert_eq(unlinkat(dir, "a.cast", 0), 0);
+	cr_expect_eq(recorder_folder_room(dir, 0, 2), 0, "one was taken away");
+	cr_assert_eq(unlinkat(dir, "b.cast", 0), 0);
+	cr_assert_eq(unlinkat(dir, "no-file", AT_REMOVEDIR), 0);
+	close(dir);
+	cr_assert_eq(rmdir(folder), 0);
+}
+
 Test(recorder, what_is_to_stay_free_does)
 {
 	t.r.reserve = 101;
