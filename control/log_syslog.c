@@ -16,7 +16,7 @@ static struct {
 	time_t tried;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int facility;
-	struct log_out *o;
+	struct log_out *o; /* NULL: this is not where lines go */
 	const char *name;
 } to = {.fd = -1};
 
@@ -114,5 +114,16 @@ void log_where(const struct conf *conf, struct log_out *o, const char *name, boo
 		return;
 	}
 	let_go();
+	to.o = NULL;
 	log_out_use(o);
+}
+
+void log_where_forked(struct log_out *o)
+{
+	to.fd = -1; /* another's by now, or nobody's */
+	to.tried = 0;
+	if (to.o == NULL || o == NULL)
+		log_out_use(o);
+	else
+		to.o = o;
 }

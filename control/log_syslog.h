@@ -27,6 +27,11 @@
  * configuration.
  */
 void log_where(const struct conf *conf, struct log_out *o, const char *name, bool to_stderr);
+/*
+ * In a child that has closed what its parent had open: lines go where the parent's went, by
+ * descriptors of its own, to the log of the system or to o; o NULL: to standard error.
+ */
+void log_where_forked(struct log_out *o);
 /* The same to another socket; facility: LOG_AUTH and the like. */
 void log_syslog_use(const char *path, int facility, struct log_out *o, const char *name);
 

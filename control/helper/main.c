@@ -116,8 +116,8 @@ static int serve(struct helper_rules *rules)
 	uid = client_uid(&gid);
 	fd = open_listener(dir, &sun, uid, gid);
 	if (fd < 0) {
-		fprintf(stderr, "sluice-helper: %s/helper.sock: %s\n", dir,
-			fd == -EADDRINUSE ? "another sluice-helper is running" : strerror(-fd));
+		log_line(LOG_L_FATAL, "sluice-helper: %s/helper.sock: %s", dir,
+			 fd == -EADDRINUSE ? "another sluice-helper is running" : strerror(-fd));
 		return EXIT_BAD;
 	}
 	if (geteuid() != 0)

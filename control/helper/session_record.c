@@ -21,6 +21,7 @@
 
 #include "control/helper/session.h"
 #include "control/log.h"
+#include "control/log_syslog.h"
 #include "control/service/recorder.h"
 #include "crypto/confine.h"
 #include "link/msg.h"
@@ -112,7 +113,10 @@ static int file_open(struct run *r, time_t now)
 /* --- the recorder ------------------------------------------------------------------------------
  */
 
-/* Two descriptors and its standard error are all it has, and all it can do is write there. */
+/*
+ * Two descriptors and its standard error are all it has, and all it can do is write there, and say
+ * how that went where the helper's log goes.
+ */
 static int confine(struct recorder *rec)
 {
 	int tee = fcntl(rec->tee, F_DUPFD, 3), file = fcntl(rec->file, F_DUPFD, 3);
@@ -140,6 +144,7 @@ static int confine(struct recorder *rec)
 static void record(struct recorder *rec, const char *path) __attribute__((noreturn));
 static void record(struct recorder *rec, const char *path)
 {
+	struct log_out *out;
 	sigset_t none;
 	int e;
 
@@ -152,8 +157,8 @@ static void record(struct recorder *rec, const char *path)
 	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	log_sink_set(NULL, NULL); /* to standard error: the parent's own ways are closed here */
 	e = confine(rec);
+	log_where_forked(log_out_new(STDERR_FILENO, &out) == 0 ? out : NULL);
 	if (e == 0)
 		e = recorder_run(rec);
 	if (e < 0)

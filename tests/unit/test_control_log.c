@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -304,4 +305,59 @@ Test(log_syslog, a_daemon_that_comes_back_is_found)
 	log_line(LOG_L_INFO, "second");
 	cr_expect_not_null(strstr(heard(again), "second"));
 	close(again);
+}
+
+/* Who has closed all but standard error, as a recorder has, says it where its parent does. */
+Test(log_syslog, a_child_without_descriptors_goes_by_its_own)
+{
+	int fd = syslogd(path), status = -1;
+	pid_t pid;
+
+	log_syslog_use(path, LOG_AUTH, out, "sluice-test");
+	log_line(LOG_L_INFO, "of the parent");
+	cr_expect_not_null(strstr(heard(fd), "of the parent"));
+	pid = fork();
+	if (pid == 0) {
+		struct log_out *own;
+
+		close_range(3, ~0U, 0);
+		if (log_out_new(STDERR_FILENO, &own) < 0)
+			_exit(1);
+		log_where_forked(own);
+		log_line(LOG_L_ERROR, "of the child");
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
+	cr_expect_not_null(strstr(heard(fd), "error: of the child"));
+	log_line(LOG_L_INFO, "of the parent again");
+	cr_expect_not_null(strstr(heard(fd), "of the parent again"));
+	close(fd);
+}
+
+/* Where it was standard error it is. */
+Test(log_syslog, a_child_of_one_that_writes_to_standard_error_does_so)
+{
+	char text[64] = "";
+	int status = -1;
+	pid_t pid;
+
+	log_out_use(out);
+	pid = fork();
+	if (pid == 0) {
+		struct log_out *own;
+
+		if (dup2(err[1], STDERR_FILENO) < 0)
+			_exit(1);
+		close_range(3, ~0U, 0);
+		if (log_out_new(STDERR_FILENO, &own) < 0)
+			_exit(1);
+		log_where_forked(own);
+		log_line(LOG_L_ERROR, "of the child");
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
+	cr_expect_gt(read(err[0], text, sizeof(text) - 1), 0);
+	cr_expect_not_null(strstr(text, "of the child"));
 }
