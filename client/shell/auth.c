@@ -133,39 +133,23 @@ static void on_auth(void *arg, struct sluice *s, const char *method, int outcome
 		say(SAY_VERBOSE, "Authenticated using \"%s\" with partial success.", method);
 }
 
-/* --- channels: those of a jump host are ours, others their user's -------------------------------
+/* --- for the connection's user; a jump host has none --------------------------------------------
  */
 
 static void on_channel_opened(void *arg, struct sluice_channel *ch, int err, const char *text)
 {
 	struct conn *c = arg;
 
-	if (c->ops != NULL) {
+	if (c->ops != NULL)
 		c->ops->on_channel_opened(c->arg, ch, err, text);
-		return;
-	}
-	struct conn *to = sluice_channel_arg(ch);
-
-	if (to == NULL)
-		return;
-	to->pump.opened = err == 0;
-	to->pump.over = err < 0;
-	if (err < 0)
-		snprintf(to->why, sizeof(to->why), "jump host %.100s: %s: %.250s", c->host,
-			 sluice_strerror(err), text);
 }
 
 static void on_channel_closed(void *arg, struct sluice_channel *ch)
 {
-	struct conn *c = arg, *to;
+	struct conn *c = arg;
 
-	if (c->ops != NULL) {
+	if (c->ops != NULL)
 		c->ops->on_channel_closed(c->arg, ch);
-		return;
-	}
-	to = sluice_channel_arg(ch);
-	if (to != NULL)
-		to->pump.closed = true;
 }
 
 static void on_channel_requested(void *arg, struct sluice_channel *ch, const char *type, int err)

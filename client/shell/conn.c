@@ -200,7 +200,9 @@ static int jump_new(struct conn *c, const char *list)
 		return r;
 	}
 	c->via->own_config = true;
-	return 0;
+	r = sluice_jump_set(c->s, c->via->s);
+	c->via->lent = r == 0;
+	return r;
 }
 
 static unsigned int jumps(const struct conn *c)
@@ -274,13 +276,12 @@ void conn_free(struct conn *c)
 
 	for (; c != NULL; c = via) {
 		via = c->via;
-		sluice_free(c->s);
+		if (!c->lent)
+			sluice_free(c->s);
 		reach_free(c->reach);
 		conn_identities_free(c);
 		if (c->command_pid > 0)
 			(void)command_end(c->command_pid);
-		if (c->pump_used)
-			pump_fini(&c->pump);
 		if (c->own_config)
 			config_free(c->config);
 		free(c);
@@ -298,14 +299,20 @@ static void over(struct conn *c, int err)
 /* --- on the way
  * ------------------------------------------------------------------------------------- */
 
+/* By a stream that is there, or the jump host's. */
+static int logon(struct conn *c)
+{
+	int r = sluice_logon(c->s, NULL, 0);
+
+	return pump_waits(r) ? 0 : r;
+}
+
 /* A stream is there: from now on it is the library's. */
 static int meet(struct conn *c, int fd)
 {
 	int r = sluice_connect_fd(c->s, fd);
 
-	if (r == 0 || pump_waits(r))
-		r = sluice_logon(c->s, NULL, 0);
-	return pump_waits(r) ? 0 : r;
+	return r == 0 || pump_waits(r) ? logon(c) : r;
 }
 
 static const char *text_or_null(const char *text)
@@ -370,30 +377,10 @@ static int step_reach(struct conn *c)
 	return meet(c, link.fd);
 }
 
-/* The jump host is there: a channel of it is our stream. */
-static int begin_via(struct conn *c)
+static void via_over(struct conn *c)
 {
-	struct conn *via = c->via;
-	int pair[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return -errno;
-	r = pump_init(&c->pump, NULL, pair[0], pair[0], -1);
-	if (r < 0) {
-		close(pair[0]);
-		close(pair[1]);
-		return r;
-	}
-	c->pump.own = c->pump_used = true;
-	r = sluice_channel_open_tcp(via->s, c->host, c->port, "127.0.0.1", 0, &c->pump.c);
-	if (c->pump.c != NULL)
-		sluice_channel_arg_set(c->pump.c, c);
-	c->pump.opened = r == 0;
-	if (r < 0 && !pump_waits(r)) {
-		close(pair[1]);
-		return r;
-	}
-	return meet(c, pair[1]);
+	snprintf(c->why, sizeof(c->why), "jump host %.150s: %.300s", c->via->host, c->via->why);
+	over(c, c->via->err);
 }
 
 int conn_begin(struct conn *c)
@@ -404,11 +391,8 @@ int conn_begin(struct conn *c)
 		return 0;
 	if (c->via != NULL && c->via->state != CONN_UP) {
 		r = conn_begin(c->via);
-		if (r < 0) {
-			snprintf(c->why, sizeof(c->why), "jump host %.150s: %.300s", c->via->host,
-				 c->via->why);
-			over(c, r);
-		}
+		if (r < 0)
+			via_over(c);
 		return r;
 	}
 	c->begun = true;
@@ -420,7 +404,7 @@ int conn_begin(struct conn *c)
 		return r;
 	}
 	say(SAY_DEBUG, "Connecting to %s port %u.", c->host, c->port);
-	r = c->via != NULL ? begin_via(c) : begin_reach(c);
+	r = c->via != NULL ? logon(c) : begin_reach(c);
 	if (r < 0)
 		over(c, r);
 	return r;
@@ -428,11 +412,9 @@ int conn_begin(struct conn *c)
 
 void conn_prepare(struct conn *c, struct turn *t)
 {
-	if (c->via != NULL)
-		conn_prepare(c->via, t);
-	if (c->pump_used)
-		pump_prepare(&c->pump, t);
 	c->place = TURN_NONE;
+	if (c->via != NULL && !c->begun)
+		conn_prepare(c->via, t);
 	if (!c->begun || c->state == CONN_OVER)
 		return;
 	if (c->reach != NULL) {
@@ -443,36 +425,21 @@ void conn_prepare(struct conn *c, struct turn *t)
 	turn_within(t, c->more ? 0 : sluice_timeout_ms(c->s));
 }
 
+/* Up to its login; then the library has its turns with ours. */
 static void run_via(struct conn *c, const struct turn *t)
 {
 	conn_run(c->via, t);
-	if (c->via->state == CONN_OVER && c->state != CONN_OVER) {
-		snprintf(c->why, sizeof(c->why), "jump host %.150s: %.300s", c->via->host,
-			 c->via->why);
-		over(c, c->via->err);
-	} else if (c->via->state == CONN_UP && !c->begun) {
+	if (c->via->state == CONN_OVER && c->state != CONN_OVER)
+		via_over(c);
+	else if (c->via->state == CONN_UP)
 		conn_begin(c);
-	}
-	if (!c->pump_used)
-		return;
-	pump_run(&c->pump, t);
-	if (!pump_over(&c->pump))
-		return;
-	/* Our end of the pair is closed: the library sees the end of its stream. */
-	pump_fini(&c->pump);
-	c->pump_used = false;
-	if (c->state == CONN_WAY && *c->why == '\0')
-		snprintf(c->why, sizeof(c->why), "jump host %.200s has no way to %.200s",
-			 c->via->host, c->host);
-	if (c->state == CONN_WAY)
-		over(c, -SLUICE_E_CONNECT);
 }
 
 void conn_run(struct conn *c, const struct turn *t)
 {
 	int r = 0;
 
-	if (c->via != NULL)
+	if (c->via != NULL && !c->begun)
 		run_via(c, t);
 	if (!c->begun || c->state == CONN_OVER)
 		return;

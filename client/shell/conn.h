@@ -17,7 +17,7 @@
 #include "client/shell/turn.h"
 #include "client/sluice.h"
 
-#define CONN_JUMPS_MAX 16 /* hosts on the way */
+#define CONN_JUMPS_MAX 8 /* hosts on the way: as many as sluice_jump_set() takes */
 
 struct conn {
 	struct sluice *s;
@@ -25,8 +25,8 @@ struct conn {
 	const char *config_file;
 	bool own_config;  /* of a jump host: freed with it */
 	struct conn *via; /* the jump host; NULL: none */
-	struct pump pump; /* of its channel to us */
-	bool pump_used, begun;
+	bool lent;        /* it is one, and s freed with the connection it leads to */
+	bool begun;
 	struct reach *reach;           /* while the way there is looked for */
 	char command[CONFIG_TEXT_MAX]; /* ProxyCommand */
 	pid_t command_pid;

@@ -17,7 +17,7 @@
 /* "192.0.2.1 port 22" without its port; "" where there is none, as behind a jump host. */
 static void address(const struct conn *c, char *buf, size_t size)
 {
-	if (c->via != NULL || sluice_info(c->s, SLUICE_INFO_PEER_ADDR, buf, size) <= 0)
+	if (sluice_info(c->s, SLUICE_INFO_PEER_ADDR, buf, size) <= 0)
 		*buf = '\0';
 	buf[strcspn(buf, " ")] = '\0';
 }

@@ -216,8 +216,11 @@ static bool is_up(struct run *r)
 void run_failed_text(const struct run *r, char *buf, size_t size)
 {
 	const struct conn *c = r->conn;
-	const char *methods = c->methods;
+	const char *methods;
 
+	while (c->via != NULL && !c->begun) /* it is about the jump host that was not passed */
+		c = c->via;
+	methods = c->methods;
 	if (c->err == -SLUICE_E_AUTH) {
 		snprintf(buf, size, "%s@%s: Permission denied%s%s%s.",
 			 config_text(c->config, CONFIG_USER), c->host, *methods != '\0' ? " (" : "",

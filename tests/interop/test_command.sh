@@ -175,6 +175,27 @@ check "gate: forwards of each kind" forwards gate
 check "by two jump hosts, one of them ours" says jumped s ssh jumped echo jumped
 check "by a ProxyCommand that is sluice -W" says proxied s ssh command echo proxied
 check "a jump host that has no way there" status 255 s ssh -J gate -p 1 sshd true
+# A jump host has a configuration of its own, and what is asked or wrong on the way is said by its name.
+cat >hop.config <<CONF
+Host gate
+	UserKnownHostsFile $dir/gate.known
+	IdentityFile $dir/hop
+	BatchMode no
+	StrictHostKeyChecking ask
+CONF
+sed /IdentityFile/d config >>hop.config
+cp id hop
+hop() { SSH_ASKPASS=$dir/hopask SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F hop.config -i "$dir/id" -J "$1" sshd echo in 2>said </dev/null; }
+printf '#!/bin/sh\necho yes\n' >hopask
+chmod +x hopask
+hops_own() { says in hop gate && grep -q "authenticity of host '\[127.0.0.1\]:2203" said && [ "$(wc -l <gate.known)" = 1 ]; }
+check "a jump host: its own known hosts and question" hops_own
+hop_denied() { ! hop nobody@gate && grep -q '^nobody@127.0.0.1: Permission denied (' said; }
+check "a jump host that lets nobody in says so by its name" hop_denied
+hop_gone() { ! hop gate:1 && grep -q '127.0.0.1 port 1: ' said; }
+check "a jump host that is not there, likewise" hop_gone
+ssh-keygen -q -t ed25519 -N '' -f hop <<<y >/dev/null
+check "a jump host: its own identity" refused hop gate
 
 # S-75: a key is that of the name, address and port it was shown for; a jump host's is never its target's.
 sed "s#$dir/known\$#$dir/s75#" config >s75.config
