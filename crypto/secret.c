@@ -2,11 +2,14 @@
 #include "crypto/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -21,6 +24,28 @@ void secret_wipe(void *p, size_t len)
 {
 	if (len > 0)
 		OPENSSL_cleanse(p, len);
+}
+
+int secret_line(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r = 0;
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if ((st.st_mode & 077) != 0)
+		r = -EPERM;
+	else if ((n = read(fd, buf, size - 1)) < 0)
+		r = -errno;
+	close(fd);
+	if (r < 0)
+		return r;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\r\n")] = '\0';
+	return 0;
 }
 
 /* --- pages that are kept ---------------------------------------------------------------- */

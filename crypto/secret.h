@@ -25,6 +25,11 @@ bool secret_trim(void);
  */
 void *secret_table_new(size_t len);
 void secret_table_free(void *p, size_t len, size_t used);
+/*
+ * The first line of a file that nobody but its owner may read, by no buffer but the caller's. 0 with
+ * a NUL behind it; -EPERM: others may read it; -errno.
+ */
+int secret_line(const char *path, char *buf, size_t size) __attribute__((warn_unused_result));
 /* Constant time in len. */
 bool secret_equal(const void *a, const void *b, size_t len);
 

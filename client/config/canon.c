@@ -115,17 +115,30 @@ static void follow(struct canon *k)
 	}
 }
 
+/* Is nobody asked on the way who may know the name better? */
+static bool is_direct(const struct config *c)
+{
+	static const enum config_id ways[] = {CONFIG_PROXY_COMMAND, CONFIG_PROXY_JUMP,
+					      CONFIG_PROXY};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const char *way = config_text(c, ways[i]);
+
+		if (way != NULL && strcasecmp(way, "none") != 0)
+			return false;
+	}
+	return true;
+}
+
 bool config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX])
 {
-	const char *proxy = config_text(c, CONFIG_PROXY_COMMAND);
-	const char *jump = config_text(c, CONFIG_PROXY_JUMP);
-	struct canon k = {.c = c, .always = config_is(c, CONFIG_CANONICALIZE_HOSTNAME, "always")};
+	struct canon k = {.c = c,
+			  .direct = is_direct(c),
+			  .always = config_is(c, CONFIG_CANONICALIZE_HOSTNAME, "always")};
 	char numeric[NI_MAXHOST];
 
 	if (*c->host == '\0' || look_up(c, c->host, AI_NUMERICHOST, numeric))
 		return false;
-	k.direct = (proxy == NULL || strcasecmp(proxy, "none") == 0) &&
-		   (jump == NULL || strcasecmp(jump, "none") == 0);
 	if (!search(&k)) {
 		config_say(c, &c->errors, NULL, "Could not resolve host \"%.200s\"", c->host);
 		return false;

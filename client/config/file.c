@@ -69,11 +69,12 @@ static bool adds_up(enum config_type type)
 	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD;
 }
 
-/* A ProxyCommand and a ProxyJump are one thing said in two ways. */
+/* A ProxyCommand, a ProxyJump and a Proxy are one thing said in three ways. */
 static bool taken(const struct config *c, size_t id)
 {
-	if (id == CONFIG_PROXY_JUMP || id == CONFIG_PROXY_COMMAND)
-		return c->set[CONFIG_PROXY_JUMP] || c->set[CONFIG_PROXY_COMMAND];
+	if (id == CONFIG_PROXY_JUMP || id == CONFIG_PROXY_COMMAND || id == CONFIG_PROXY)
+		return c->set[CONFIG_PROXY_JUMP] || c->set[CONFIG_PROXY_COMMAND] ||
+		       c->set[CONFIG_PROXY];
 	return c->set[id] && !adds_up(config_kws[id].type);
 }
 

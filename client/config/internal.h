@@ -25,6 +25,7 @@ enum config_type {
 	TYPE_QOS,
 	TYPE_ESCAPE,
 	TYPE_JUMP,
+	TYPE_PROXY, /* none, or client/reach/proxy.h, without a password */
 	TYPE_FORWARD, /* LocalForward, RemoteForward, DynamicForward */
 	TYPE_OPENS,   /* host:port …, any, none */
 	TYPE_PLACE,   /* of MetricsListen */

@@ -10,6 +10,7 @@
 
 #include "client/config/forward.h"
 #include "client/config/internal.h"
+#include "client/reach/proxy.h"
 #include "conf/match.h"
 #include "conf/qos.h"
 
@@ -235,6 +236,22 @@ static bool value_jump(const struct check *k)
 	}
 }
 
+static bool value_proxy(const struct check *k)
+{
+	struct check quiet = *k;
+	struct proxy_addr a;
+
+	if (strcasecmp(k->argv[0], "none") == 0)
+		return keep(k, "none");
+	if (proxy_addr_parse(k->argv[0], &a) < 0)
+		return bad(k, "no scheme://[user@]host[:port] with http, socks4, socks4a, socks5, "
+			      "socks5h");
+	quiet.argc = 0;
+	if (strchr(a.user, ':') != NULL)
+		return bad(&quiet, "a password does not stand here: ProxyPasswordFile");
+	return keep(k, k->argv[0]);
+}
+
 /* --- several words -------------------------------------------------------------------------- */
 
 static bool value_words(const struct check *k)
@@ -401,6 +418,7 @@ static const struct {
 	[TYPE_QOS] = {value_qos, 2},
 	[TYPE_ESCAPE] = {value_escape, 1},
 	[TYPE_JUMP] = {value_jump, 1},
+	[TYPE_PROXY] = {value_proxy, 1},
 	[TYPE_FORWARD] = {value_forward, 2},
 	[TYPE_OPENS] = {value_opens, CONF_ARGS_MAX},
 	[TYPE_PLACE] = {value_place, 1},

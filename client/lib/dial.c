@@ -2,13 +2,10 @@
 #include "client/lib/dial.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "client/reach/command.h"
 #include "client/reach/env.h"
@@ -26,29 +23,6 @@ struct dial {
 	const char *header[HEADERS_MAX];
 	unsigned int n_headers;
 };
-
-/* The first line of a file that nobody else can read. */
-static int password_read(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat st;
-	ssize_t n;
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0)
-		r = -errno;
-	else if ((st.st_mode & 077) != 0)
-		r = -EACCES;
-	n = r == 0 ? read(fd, buf, size - 1) : 0;
-	if (n < 0)
-		r = -errno;
-	close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\r\n")] = '\0';
-	return r;
-}
 
 static int headers_cut(struct dial *d, const char *lines)
 {
@@ -86,9 +60,9 @@ static int proxy_choose(struct dial *d, const struct settings *set, struct reach
 	}
 	*ret_why = "ProxyPasswordFile: cannot be read by us, or can be by others";
 	if (*set->proxy_password_file != '\0') {
-		r = password_read(set->proxy_password_file, d->password, sizeof(d->password));
+		r = secret_line(set->proxy_password_file, d->password, sizeof(d->password));
 		if (r < 0)
-			return r;
+			return r == -EPERM ? -EACCES : r;
 	}
 	if (*c->proxy.user != '\0')
 		c->proxy_password = d->password;

@@ -11,6 +11,7 @@
 #include "client/config/forward.h"
 #include "client/reach/command.h"
 #include "client/shell/say.h"
+#include "crypto/secret.h"
 
 #define DISPATCH_MAX 16 /* in a turn: others want one, too */
 
@@ -284,6 +285,7 @@ void conn_free(struct conn *c)
 			(void)command_end(c->command_pid);
 		if (c->own_config)
 			config_free(c->config);
+		secret_wipe(c->proxy_password, sizeof(c->proxy_password));
 		free(c);
 	}
 }
@@ -346,6 +348,10 @@ static int begin_reach(struct conn *c)
 		.command_err_fd = -1,
 	};
 
+	int r = conn_proxy(c, &conf);
+
+	if (r < 0)
+		return r;
 	if (text_or_null(config_text(g, CONFIG_PROXY_COMMAND)) != NULL) {
 		if (config_expanded(c->config, CONFIG_PROXY_COMMAND, 0, c->command,
 				    sizeof(c->command)) < 0) {
@@ -370,6 +376,7 @@ static int step_reach(struct conn *c)
 		snprintf(c->why, sizeof(c->why), "%s", reach_why(c->reach));
 	reach_free(c->reach);
 	c->reach = NULL;
+	secret_wipe(c->proxy_password, sizeof(c->proxy_password));
 	if (r < 0)
 		return r;
 	say(SAY_DEBUG, "Connection established.");

@@ -29,6 +29,8 @@ struct conn {
 	bool begun;
 	struct reach *reach;           /* while the way there is looked for */
 	char command[CONFIG_TEXT_MAX]; /* ProxyCommand */
+	bool proxied;                  /* who is at the other end of the socket is a proxy */
+	char proxy_password[PROXY_WORD_MAX + 2];
 	pid_t command_pid;
 	struct agent *agent;
 	struct agent_keys agent_keys;
@@ -62,6 +64,8 @@ void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
 
 /* auth.c: answers to what the server asks, and what is known of it. */
 void conn_ops_fill(struct sluice_ops *ops);
+/* proxy.c: Proxy. 0, or an error with c->why. */
+int conn_proxy(struct conn *c, struct reach_conf *conf);
 /* keys.c: the identities. */
 void conn_identities(struct conn *c);
 /* IdentityAgent's socket, or the usual one; false: none. */

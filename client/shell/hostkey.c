@@ -14,10 +14,10 @@
 #include "client/shell/say.h"
 #include "client/shell/tty.h"
 
-/* "192.0.2.1 port 22" without its port; "" where there is none, as behind a jump host. */
+/* The server's, without its port; "" where it is not known, as behind a jump host or a proxy. */
 static void address(const struct conn *c, char *buf, size_t size)
 {
-	if (sluice_info(c->s, SLUICE_INFO_PEER_ADDR, buf, size) <= 0)
+	if (c->proxied || sluice_info(c->s, SLUICE_INFO_PEER_ADDR, buf, size) <= 0)
 		*buf = '\0';
 	buf[strcspn(buf, " ")] = '\0';
 }

@@ -48,29 +48,14 @@ static ssize_t ask_passphrase(void *arg, const char *what, char *buf, size_t siz
 	return ask_secret(prompt, buf, size);
 }
 
-/* The first line of a file that nobody else may read; by no buffer but the caller's. */
-static int secret_line(const char *path, char *buf, size_t size)
+static int passphrase_read(const char *path, char *buf, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	bool ours = false;
-	struct stat st;
-	ssize_t n = -1;
+	int r = secret_line(path, buf, size);
 
-	if (fd >= 0 && fstat(fd, &st) == 0) {
-		ours = (st.st_mode & 077) == 0;
-		n = ours ? read(fd, buf, size - 1) : 0;
-	}
-	if (n < 0)
-		say(SAY_ERROR, "passphrase file %s: %s", path, strerror(errno));
-	else if (!ours)
-		say(SAY_ERROR, "passphrase file %s: bad permissions: others may read it", path);
-	if (fd >= 0)
-		close(fd);
-	if (n < 0 || !ours)
-		return -ENOKEY;
-	buf[n] = '\0';
-	buf[strcspn(buf, "\r\n")] = '\0';
-	return 0;
+	if (r < 0)
+		say(SAY_ERROR, "passphrase file %s: %s", path,
+		    r == -EPERM ? "bad permissions: others may read it" : strerror(-r));
+	return r < 0 ? -ENOKEY : 0;
 }
 
 /* A passphrase may be mistyped as often as a password. */
@@ -104,11 +89,11 @@ static int load(const struct conn *c, const struct conf_host_key *f, char *why, 
 
 	snprintf(why, why_size, "no passphrase");
 	if (f->passphrase_file != NULL) {
-		r = secret_line(f->passphrase_file, pass[0], sizeof(pass[0]));
+		r = passphrase_read(f->passphrase_file, pass[0], sizeof(pass[0]));
 		opts.passphrase = pass[0];
 	}
 	if (r == 0 && f->key_passphrase_file != NULL) {
-		r = secret_line(f->key_passphrase_file, pass[1], sizeof(pass[1]));
+		r = passphrase_read(f->key_passphrase_file, pass[1], sizeof(pass[1]));
 		opts.key_passphrase = pass[1];
 	}
 	if (r == 0)

@@ -190,12 +190,54 @@ printf '#!/bin/sh\necho yes\n' >hopask
 chmod +x hopask
 hops_own() { says in hop gate && grep -q "authenticity of host '\[127.0.0.1\]:2203" said && [ "$(wc -l <gate.known)" = 1 ]; }
 check "a jump host: its own known hosts and question" hops_own
-hop_denied() { ! hop nobody@gate && grep -q '^nobody@127.0.0.1: Permission denied (' said; }
-check "a jump host that lets nobody in says so by its name" hop_denied
 hop_gone() { ! hop gate:1 && grep -q '127.0.0.1 port 1: ' said; }
 check "a jump host that is not there, likewise" hop_gone
 ssh-keygen -q -t ed25519 -N '' -f hop <<<y >/dev/null
-check "a jump host: its own identity" refused hop gate
+hop_denied() { ! hop gate && grep -q '^tester@127.0.0.1: Permission denied (' said; }
+check "a jump host: its own identity alone, and it is said who was not let in" hop_denied
+
+# By a proxy: SOCKS by sluice itself, one of HTTP that wants a digest.
+"$sluice" forward --json -F config -D 0 sshd >by_socks.out 2>&1 & pids+=($!)
+python3 "$top/tests/interop/digest_proxy.py" 2211 'Digest realm="a", algorithm=SHA-256, nonce="NONCE", qop="auth"' >digest.log 2>&1 & pids+=($!)
+wait_for listening by_socks.out
+for _ in $(seq 600); do (: </dev/tcp/127.0.0.1/2211) 2>/dev/null && break; sleep 0.05; done
+by_socks=127.0.0.1:$(python3 read.py by_socks.out 1)
+(umask 077; echo secret >proxy.pass)
+cp proxy.pass proxy.open
+chmod 644 proxy.open
+by_http() { says in s ssh -o Proxy=http://me@127.0.0.1:2211 "$@" sshd echo in; }
+check "Proxy" says in s ssh -o Proxy=socks5h://$by_socks -o ProxyCommand=/bin/false sshd echo in
+check "Proxy: what is set first counts" says in s ssh -o ProxyCommand=none -o Proxy=http://127.0.0.1:1 sshd echo in
+(echo "Host gate"; echo "Proxy socks5://$by_socks"; cat config) >hop.config
+check "Proxy: a jump host by its own" says in s ssh -F hop.config -J gate sshd echo in
+check "ProxyPasswordFile" by_http -o ProxyPasswordFile="$dir/proxy.pass"
+check "ProxyPasswordFile: one that others may read" refused by_http -o ProxyPasswordFile="$dir/proxy.open"
+check "it is said" grep -q 'others may read it' err
+check "who asks nobody has no password for a proxy" refused by_http
+printf '#!/bin/sh\necho "$1" >>%s/asked\necho secret\n' "$dir" >proxyask
+chmod +x proxyask
+proxy_asked() {
+	rm -f asked
+	SSH_ASKPASS=$dir/proxyask SSH_ASKPASS_REQUIRE=force by_http -o BatchMode=no &&
+		[ "$(cat asked)" = "me@127.0.0.1 port 2211, proxy's password: " ]
+}
+check "a proxy's password is asked for" proxy_asked
+never_there() { status 255 s ssh -o Proxy=http://me:secret@127.0.0.1 sshd true && ! grep -q secret "$dir/out"; }
+check "no password on a command line" never_there
+cat - config >by_proxy.config <<CONF
+Host tunnelled
+	Port 2201
+	Proxy http://me@127.0.0.1:2211
+	ProxyPasswordFile $dir/proxy.pass
+	LocalForward $dir/by_proxy.sock 127.0.0.1:2204
+CONF
+"$sluice" tunnel --json -F by_proxy.config tunnelled >by_proxy.out 2>&1 & pids+=($!)
+wait_for '"up"' by_proxy.out
+check "a tunnel by a proxy" curl -sS --max-time 30 --unix-socket by_proxy.sock -o got http://x/host.pub
+# The proxy is at loopback, and the server nobody knows is not.
+proxys_own() { status 255 s ssh -o Proxy="socks5://$by_socks" -o NoHostAuthenticationForLocalhost=yes -o UserKnownHostsFile=/dev/null \
+	-o StrictHostKeyChecking=yes sshd true; }
+check "a proxy at loopback does not make its servers local" proxys_own
 
 # S-75: a key is that of the name, address and port it was shown for; a jump host's is never its target's.
 sed "s#$dir/known\$#$dir/s75#" config >s75.config

@@ -45,6 +45,10 @@ Test(client_config, the_first_value_counts)
 	expect("a", "", CONFIG_PORT, "22");
 	expect("a", "ProxyJump j\nProxyCommand c\n", CONFIG_PROXY_COMMAND, NULL);
 	expect("a", "ProxyCommand c # no comment\n", CONFIG_PROXY_COMMAND, "c # no comment");
+	expect("a", "Proxy socks5://u@h:1\nProxyCommand c\n", CONFIG_PROXY_COMMAND, NULL);
+	expect("a", "Proxy NONE\nProxyJump c\n", CONFIG_PROXY_JUMP, NULL);
+	expect("a", "ProxyJump c\nProxy http://h\n", CONFIG_PROXY, NULL);
+	expect("a", "Proxy http://u@h\nProxy none\n", CONFIG_PROXY, "http://u@h");
 }
 
 Test(client_config, an_option_goes_before_a_file)
@@ -175,6 +179,8 @@ static const struct {
 	{"LocalForward 1", "Bad forwarding specification"},
 	{"ProxyJump -oX", "Invalid ProxyJump"},
 	{"ProxyJump a,,b", "Invalid ProxyJump"},
+	{"Proxy h:1", "Proxy: no scheme://[user@]host[:port] with http, socks4, socks4a, socks5, socks5h: h:1"},
+	{"Proxy socks5://u:word@h", "Proxy: a password does not stand here: ProxyPasswordFile\n"},
 	{"SendEnv A=b", "Invalid environment name"},
 	{"SetEnv A", "Invalid environment"},
 	{"PermitRemoteOpen a", "no host:port"},

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -222,4 +224,22 @@ Test(secret, random_is_not_the_same_twice)
 	cr_assert_eq(crypto_random(b, sizeof(b)), 0);
 	cr_expect_arr_neq(a, b, sizeof(a));
 	cr_expect_arr_neq(a + 980, b + 980, 20); /* filled to the end */
+}
+
+Test(secret, the_first_line_of_a_file_that_is_its_owners_alone)
+{
+	char path[] = "/tmp/sluice-secret.XXXXXX", buf[8];
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, "word\r\nmore\n", 11), 11);
+	cr_expect_eq(secret_line(path, buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf, "word");
+	cr_expect_eq(secret_line(path, buf, 4), 0);
+	cr_expect_str_eq(buf, "wor");
+	cr_assert_eq(fchmod(fd, 0640), 0);
+	cr_expect_eq(secret_line(path, buf, sizeof(buf)), -EPERM);
+	close(fd);
+	unlink(path);
+	cr_expect_eq(secret_line(path, buf, sizeof(buf)), -ENOENT);
 }
