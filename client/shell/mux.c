@@ -17,6 +17,7 @@
 
 struct guest {
 	struct session session; /* used: it has one */
+	struct stdio stdio;     /* or this */
 	struct mux *mux;
 	struct mux_request asked; /* for the session: whose texts it uses */
 	int fd, ends[MUX_FDS];    /* -1 */
@@ -194,19 +195,36 @@ static void send_away(struct guest *g, const char *why)
 	g->over = true;
 }
 
+/* May it have its session, or connection, and are its descriptors there? */
+static bool guest_begin(struct guest *g, int fds[MUX_FDS], bool *small)
+{
+	if (g->session.used || g->stdio.used || !allowed(g->mux)) {
+		refuse(g, "Permission denied");
+		return false;
+	}
+	if (ends_take(g, fds, small))
+		return true;
+	send_away(g, "no descriptors");
+	return false;
+}
+
+/* The master's display, as of the first who asks for it; NULL: it has none to give. */
+static const struct x11 *display(struct run *r)
+{
+	if (r->conn->untrusted)
+		return NULL;
+	if (!r->x11.on)
+		x11_begin(&r->x11, r->o->config, turn_now_ms());
+	return r->x11.on ? &r->x11 : NULL;
+}
+
 static void session_begin(struct guest *g, struct mux_request *q, int fds[MUX_FDS])
 {
 	struct run *r = g->mux->run;
 	bool small = false;
 
-	if (g->session.used || !allowed(g->mux)) {
-		refuse(g, "Permission denied");
+	if (!guest_begin(g, fds, &small))
 		return;
-	}
-	if (!ends_take(g, fds, &small)) {
-		send_away(g, "no descriptors");
-		return;
-	}
 	g->asked = *q;
 	q->o = NULL;
 	g->session = (struct session){.conn = r->conn,
@@ -219,7 +237,7 @@ static void session_begin(struct guest *g, struct mux_request *q, int fds[MUX_FD
 				      .term = g->asked.term,
 				      .env = g->asked.env,
 				      .agent = g->asked.agent,
-				      .x11 = g->asked.x11 && r->x11.on ? &r->x11 : NULL,
+				      .x11 = g->asked.x11 ? display(r) : NULL,
 				      .act = act,
 				      .arg = g};
 	if (session_open(&g->session, g->ends[0], g->ends[1], g->ends[2]) < 0) {
@@ -250,6 +268,36 @@ static void session_tell(struct guest *g)
 		answer(g, json_pack("{s:s}", "signal", signal));
 	else
 		answer(g, json_pack("{s:i}", "status", status));
+	g->over = true;
+}
+
+/* --- connections (-W) ----------------------------------------------------------------------- */
+
+static void stdio_begin(struct guest *g, const struct forward_end *to, int fds[MUX_FDS])
+{
+	bool small = false;
+
+	if (!guest_begin(g, fds, &small))
+		return;
+	if (stdio_open(&g->stdio, g->mux->run->conn, to, g->ends[0], g->ends[1]) < 0)
+		send_away(g, g->stdio.why);
+	g->stdio.pump.small = small;
+}
+
+static void stdio_tell(struct guest *g)
+{
+	const struct stdio *s = &g->stdio;
+
+	if (s->pump.opened && !g->told) {
+		g->told = true;
+		answer(g, json_pack("{s:b}", "opened", 1));
+	}
+	if (!stdio_over(s))
+		return;
+	if (s->failed)
+		refuse(g, s->why);
+	else
+		answer(g, json_pack("{s:i}", "status", 0));
 	g->over = true;
 }
 
@@ -328,6 +376,9 @@ static void request(struct guest *g, struct mux_request *q, int fds[MUX_FDS])
 	case MUX_SESSION:
 		session_begin(g, q, fds);
 		break;
+	case MUX_STDIO:
+		stdio_begin(g, &q->forward.target, fds);
+		break;
 	}
 }
 
@@ -353,6 +404,7 @@ static void hear(struct guest *g)
 static void guest_free(struct guest *g)
 {
 	session_fini(&g->session);
+	stdio_fini(&g->stdio);
 	mux_request_fini(&g->asked);
 	mux_fds_close(g->ends);
 	close(g->fd);
@@ -386,6 +438,8 @@ void mux_prepare(struct mux *m, struct turn *t)
 		g->place = turn_add(t, g->fd, POLLIN);
 		if (g->session.used)
 			pump_prepare(&g->session.pump, t);
+		if (g->stdio.used)
+			pump_prepare(&g->stdio.pump, t);
 	}
 	if (m->idle_since > 0 && m->persist_ms > 0)
 		turn_within(t, m->persist_ms > INT32_MAX ? INT32_MAX : (int)m->persist_ms);
@@ -406,6 +460,10 @@ void mux_go(struct mux *m, const struct turn *t)
 			pump_run(&g->session.pump, t);
 			session_tell(g);
 		}
+		if (g->stdio.used && !g->over) {
+			pump_run(&g->stdio.pump, t);
+			stdio_tell(g);
+		}
 		if (g->remote > 0)
 			remote_tell(g);
 		if (g->over) {
@@ -423,6 +481,14 @@ struct session *mux_session(const struct mux *m, const void *arg)
 	for (struct guest *g = m != NULL ? m->list : NULL; g != NULL; g = g->next)
 		if (arg == &g->session)
 			return &g->session;
+	return NULL;
+}
+
+struct stdio *mux_stdio(const struct mux *m, const void *arg)
+{
+	for (struct guest *g = m != NULL ? m->list : NULL; g != NULL; g = g->next)
+		if (arg == &g->stdio)
+			return &g->stdio;
 	return NULL;
 }
 

@@ -17,6 +17,8 @@ void mux_prepare(struct mux *m, struct turn *t);
 void mux_go(struct mux *m, const struct turn *t);
 /* The session of a guest that a channel's argument is; NULL: it is none. */
 struct session *mux_session(const struct mux *m, const void *arg);
+/* Its connection (-W), likewise. */
+struct stdio *mux_stdio(const struct mux *m, const void *arg);
 /* Are guests there? */
 bool mux_busy(const struct mux *m);
 /* Nobody is served any more: -O stop, or the time of ControlPersist. */

@@ -138,17 +138,17 @@ static json_t *session_request(const struct talk *t, const char *command, bool t
 	json_t *list = json_array(), *o;
 
 	for (size_t i = 0; env != NULL && env[i] != NULL && i < MUX_ENV_MAX; i++)
-		json_array_append_new(list, json_string(env[i]));
+		json_array_append_new(list, mux_text(env[i]));
 	free(env);
-	o = json_pack("{s:s, s:b, s:b, s:s, s:o, s:i, s:b, s:b}", "do", "session", "subsystem",
+	o = json_pack("{s:s, s:b, s:b, s:o, s:o, s:i, s:b, s:b}", "do", "session", "subsystem",
 		      config_is(c, CONFIG_SESSION_TYPE, "subsystem"), "tty", tty, "term",
-		      term != NULL ? term : "", "env", list, "escape",
+		      mux_text(term != NULL ? term : ""), "env", list, "escape",
 		      tty ? escape_character(config_text(c, CONFIG_ESCAPE_CHAR)) : -1, "agent",
 		      !config_is(c, CONFIG_FORWARD_AGENT, "no"), "x11",
 		      config_yes(c, CONFIG_FORWARD_X11));
 	/* Without its command it would be a shell, which took our input for commands. */
 	if (o != NULL && command != NULL &&
-	    json_object_set_new(o, "command", json_string(command)) < 0) {
+	    json_object_set_new(o, "command", mux_text(command)) < 0) {
 		json_decref(o);
 		return NULL;
 	}
@@ -185,22 +185,22 @@ static bool session_heard(struct talk *t, bool tty, int *ret_status)
 		say(SAY_ERROR, "the master is gone");
 	else if (why != NULL)
 		say(SAY_ERROR, "%s", why);
+	if (why != NULL && t->o->stdio != NULL)
+		say(SAY_ERROR, "stdio forwarding failed");
 	json_decref(m);
 	return over;
 }
 
+/* Or a connection (-W). */
 static int session(struct talk *t, const char *command, bool tty)
 {
 	int in = STDIN_FILENO, status = EXIT_ERROR;
 	int signals = signals_open(); /* first: what changes from now on is told of */
-	json_t *request = session_request(t, command, tty);
+	json_t *request = t->o->stdio != NULL ? json_pack("{s:s, s:o}", "do", "stdio", "target",
+							  mux_text(t->o->stdio))
+					      : session_request(t, command, tty);
 	struct signalfd_siginfo info;
 
-	if (request == NULL) {
-		say(SAY_ERROR,
-		    "mux: a command, or TERM, that is not UTF-8 cannot be told to a master");
-		return EXIT_ERROR;
-	}
 	if (config_yes(t->o->config, CONFIG_STDIN_NULL))
 		in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	status = mux_send(t->fd, request, (const int[MUX_FDS]){in, STDOUT_FILENO, STDERR_FILENO});
@@ -276,7 +276,7 @@ static int guest(struct talk *t, const char *command, bool tty)
 		return control(t);
 	if (forwards(t, "forward") < 0 && config_yes(c, CONFIG_EXIT_ON_FORWARD_FAILURE))
 		return EXIT_ERROR;
-	if (!config_is(c, CONFIG_SESSION_TYPE, "none"))
+	if (t->o->stdio != NULL || !config_is(c, CONFIG_SESSION_TYPE, "none"))
 		return session(t, command, tty);
 	if (config_yes(c, CONFIG_FORK_AFTER_AUTHENTICATION))
 		go_background();
@@ -317,7 +317,7 @@ bool mux_guest(struct options *o, const char *command, bool tty, int *ret_status
 	if (!mux_path(o->config, path, sizeof(path))) {
 		if (o->control != NULL)
 			say(SAY_ERROR, "No ControlPath specified for \"-O\" command");
-	} else if (o->control != NULL || (!makes_one && !o->stdio)) { /* -W moves its own bytes */
+	} else if (o->control != NULL || !makes_one) {
 		there = attach(o, path, command, tty, guest, &status);
 	}
 	if (there || o->control != NULL)

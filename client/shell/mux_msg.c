@@ -7,19 +7,54 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "crypto/base64.h"
+
 static const struct {
 	const char *name;
 	enum mux_do what;
 } kinds[] = {
 	{"check", MUX_CHECK},     {"exit", MUX_EXIT},       {"stop", MUX_STOP},
 	{"resize", MUX_RESIZE},   {"forward", MUX_FORWARD}, {"cancel", MUX_CANCEL},
-	{"session", MUX_SESSION},
+	{"session", MUX_SESSION}, {"stdio", MUX_STDIO},
 };
 
 static const struct {
 	const char *name;
 	enum forward_kind kind;
 } forwards[] = {{"local", FORWARD_LOCAL}, {"remote", FORWARD_REMOTE}, {"dynamic", FORWARD_DYNAMIC}};
+
+/* --- texts --------------------------------------------------------------------------------- */
+
+json_t *mux_text(const char *text)
+{
+	json_t *o = json_string(text);
+	size_t n = strlen(text);
+	char *code = o == NULL ? malloc(base64_len(n)) : NULL;
+
+	if (code != NULL) {
+		base64_encode((const uint8_t *)text, n, code);
+		o = json_pack("{s:s#}", "base64", code, (int)base64_len(n));
+	}
+	free(code);
+	return o;
+}
+
+/* As long as o. NULL: it is none. */
+static const char *text_read(json_t *o)
+{
+	const char *code = json_string_value(json_object_get(o, "base64"));
+	size_t n = code != NULL ? strlen(code) : 0, len;
+	uint8_t *bytes = code != NULL ? malloc(n + 1) : NULL;
+	json_t *text = NULL;
+
+	if (bytes != NULL && base64_decode(code, n, bytes, n, &len) == 0 &&
+	    memchr(bytes, '\0', len) == NULL)
+		text = json_stringn_nocheck((const char *)bytes, len);
+	free(bytes);
+	if (text != NULL && json_object_set_new(o, "text", text) < 0)
+		text = NULL;
+	return json_string_value(code != NULL ? text : o);
+}
 
 /* --- a request ----------------------------------------------------------------------------- */
 
@@ -38,14 +73,17 @@ static bool forward_read(struct mux_request *q)
 static bool session_read(struct mux_request *q)
 {
 	int subsystem = 0, tty = 0, agent = 0, x11 = 0;
-	json_t *env = NULL, *entry;
+	json_t *env = NULL, *command = NULL, *term = NULL, *entry;
 	size_t i;
 
 	q->term = "";
 	q->escape = -1;
-	if (json_unpack(q->o, "{s?s, s?s, s?o, s?i, s?b, s?b, s?b, s?b}", "command", &q->command,
-			"term", &q->term, "env", &env, "escape", &q->escape, "subsystem",
-			&subsystem, "tty", &tty, "agent", &agent, "x11", &x11) < 0)
+	if (json_unpack(q->o, "{s?o, s?o, s?o, s?i, s?b, s?b, s?b, s?b}", "command", &command,
+			"term", &term, "env", &env, "escape", &q->escape, "subsystem", &subsystem,
+			"tty", &tty, "agent", &agent, "x11", &x11) < 0)
+		return false;
+	if ((command != NULL && (q->command = text_read(command)) == NULL) ||
+	    (term != NULL && (q->term = text_read(term)) == NULL))
 		return false;
 	q->subsystem = subsystem;
 	q->tty = tty;
@@ -56,11 +94,18 @@ static bool session_read(struct mux_request *q)
 		return false;
 	json_array_foreach(env, i, entry)
 	{
-		q->env[i] = json_string_value(entry);
+		q->env[i] = text_read(entry);
 		if (q->env[i] == NULL)
 			return false;
 	}
 	return true;
+}
+
+static bool stdio_read(struct mux_request *q)
+{
+	const char *target = text_read(json_object_get(q->o, "target"));
+
+	return target != NULL && forward_target_parse(target, &q->forward.target) == 0;
 }
 
 int mux_request_read(const char *text, size_t len, struct mux_request *ret)
@@ -76,6 +121,8 @@ int mux_request_read(const char *text, size_t len, struct mux_request *ret)
 		ok = forward_read(&q);
 	else if (q.what == MUX_SESSION)
 		ok = session_read(&q);
+	else if (q.what == MUX_STDIO)
+		ok = stdio_read(&q);
 	if (!ok || q.what == 0) {
 		json_decref(q.o);
 		return -EBADMSG;

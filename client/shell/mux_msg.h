@@ -7,8 +7,11 @@
  * …}
  *                    {"do": "session", "command", "subsystem", "tty", "term", "env", "escape",
  *                     "agent", "x11"}, with standard input, output and error
- *   from the master  {"ok": true, "pid" | "port"}, {"error": …}; of a session {"opened": true}, at
- *                    its end {"status": …} or {"signal": …}
+ *                    {"do": "stdio", "target": "host:port" | path} (-W), with the same three
+ *   from the master  {"ok": true, "pid" | "port"}, {"error": …}; of a session or a connection
+ *                    {"opened": true}, at its end {"status": …} or {"signal": …}
+ *
+ * Commands, variables, terminals and targets that are not UTF-8 are {"base64": …}.
  */
 #ifndef SLUICE_CLIENT_SHELL_MUX_MSG_H
 #define SLUICE_CLIENT_SHELL_MUX_MSG_H
@@ -25,13 +28,22 @@
 #define MUX_ENV_MAX     1024
 #define MUX_FDS         3
 
-enum mux_do { MUX_CHECK = 1, MUX_EXIT, MUX_STOP, MUX_RESIZE, MUX_FORWARD, MUX_CANCEL, MUX_SESSION };
+enum mux_do {
+	MUX_CHECK = 1,
+	MUX_EXIT,
+	MUX_STOP,
+	MUX_RESIZE,
+	MUX_FORWARD,
+	MUX_CANCEL,
+	MUX_SESSION,
+	MUX_STDIO,
+};
 
 /* Texts are those of o. */
 struct mux_request {
 	enum mux_do what;
 	json_t *o;
-	struct forward forward; /* FORWARD, CANCEL */
+	struct forward forward; /* FORWARD, CANCEL; of STDIO its target */
 	const char *command;    /* SESSION; NULL: a shell */
 	const char *term;
 	const char *env[MUX_ENV_MAX + 1];
@@ -43,6 +55,8 @@ struct mux_request {
 int mux_request_read(const char *text, size_t len, struct mux_request *ret)
 	__attribute__((warn_unused_result));
 void mux_request_fini(struct mux_request *q);
+/* A text of a request, whatever bytes it has. NULL: no memory. */
+json_t *mux_text(const char *text);
 
 /* Takes o, NULL: no memory. fds: MUX_FDS of them, or NULL. 0 or -errno; -EMSGSIZE: too long. */
 int mux_send(int fd, json_t *o, const int *fds);

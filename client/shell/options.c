@@ -209,7 +209,7 @@ static int one(struct options *o, int opt, struct seen *seen)
 		o->verbose += o->verbose < 3;
 		return 0;
 	case 'W':
-		o->stdio = true;
+		o->stdio = optarg;
 		if (forward_target_parse(optarg, &o->target) == 0)
 			return 0;
 		fprintf(stderr, "Bad stdio forwarding specification '%s'\n", optarg);

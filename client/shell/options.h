@@ -18,7 +18,7 @@ struct options {
 	bool dump;                 /* -G */
 	bool json;                 /* --json */
 	const char *control;       /* -O; NULL: not said */
-	bool stdio;                /* -W */
+	const char *stdio;         /* -W; NULL: not said */
 	struct forward_end target; /* of it */
 	unsigned int verbose;
 	char **argv; /* what stands behind the destination */

@@ -24,26 +24,25 @@ static struct session *session_of(struct run *r, const void *arg)
 	return arg == &r->session ? &r->session : mux_session(r->mux, arg);
 }
 
+static struct stdio *stdio_of(struct run *r, const void *arg)
+{
+	return arg == &r->stdio ? &r->stdio : mux_stdio(r->mux, arg);
+}
+
 /* A channel's argument is a session, the stream of -W, or a relay. */
 static void on_channel_opened(void *arg, struct sluice_channel *ch, int err, const char *text)
 {
 	struct run *r = arg;
 	void *who = sluice_channel_arg(ch);
 	struct session *session = session_of(r, who);
+	struct stdio *stdio = stdio_of(r, who);
 
 	if (session != NULL)
 		session_opened(session, err, text);
-	else if (who != &r->stdio && who != NULL)
+	else if (stdio != NULL)
+		stdio_opened(stdio, err, text);
+	else if (who != NULL)
 		relay_opened(who, err, text);
-	else if (who == NULL)
-		return;
-	else if (err == 0)
-		r->stdio.opened = true;
-	else {
-		say(SAY_ERROR, "channel 0: open failed: %s: %s", sluice_strerror(err), text);
-		say(SAY_ERROR, "stdio forwarding failed");
-		r->stdio_failed = true;
-	}
 }
 
 static void on_channel_closed(void *arg, struct sluice_channel *ch)
@@ -51,11 +50,12 @@ static void on_channel_closed(void *arg, struct sluice_channel *ch)
 	struct run *r = arg;
 	void *who = sluice_channel_arg(ch);
 	struct session *session = session_of(r, who);
+	struct stdio *stdio = stdio_of(r, who);
 
 	if (session != NULL)
 		session->pump.closed = true;
-	else if (who == &r->stdio)
-		r->stdio.closed = true;
+	else if (stdio != NULL)
+		stdio->pump.closed = true;
 	else if (who != NULL)
 		relay_closed(who);
 }
@@ -136,8 +136,8 @@ void run_prepare(struct run *r, struct turn *t)
 	conn_prepare(r->conn, t);
 	if (r->session.used)
 		pump_prepare(&r->session.pump, t);
-	if (r->stdio_used)
-		pump_prepare(&r->stdio, t);
+	if (r->stdio.used)
+		pump_prepare(&r->stdio.pump, t);
 	relays_prepare(&r->relays, t);
 	mux_prepare(r->mux, t);
 	r->place = turn_add(t, r->signals, POLLIN);
@@ -163,8 +163,8 @@ void run_go(struct run *r, const struct turn *t)
 		own_run(&r->session.pump, t);
 	if (r->progress.on)
 		progress_at(&r->progress, r->session.pump.bytes_up, turn_now_ms());
-	if (r->stdio_used)
-		own_run(&r->stdio, t);
+	if (r->stdio.used)
+		own_run(&r->stdio.pump, t);
 	relays_run(&r->relays, t);
 	mux_go(r->mux, t);
 }
@@ -274,8 +274,7 @@ void run_end(struct run *r)
 	mux_free(r->mux);
 	r->mux = NULL;
 	session_fini(&r->session);
-	if (r->stdio_used)
-		pump_fini(&r->stdio);
+	stdio_fini(&r->stdio);
 	relays_fini(&r->relays);
 	x11_end(&r->x11);
 	remotes_fini(&r->remotes);

@@ -9,6 +9,7 @@
 #include "client/shell/progress.h"
 #include "client/shell/remote.h"
 #include "client/shell/session.h"
+#include "client/shell/stdio.h"
 
 struct mux;
 
@@ -16,8 +17,7 @@ struct run {
 	struct options *o;
 	struct conn *conn;
 	struct session session;
-	struct pump stdio; /* -W */
-	bool stdio_used, stdio_failed;
+	struct stdio stdio; /* -W */
 	struct relays relays;
 	struct remotes remotes;
 	struct x11 x11;

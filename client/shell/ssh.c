@@ -251,7 +251,7 @@ static bool session_done(struct run *r)
 
 static bool stdio_done(struct run *r)
 {
-	return r->stdio_failed || pump_over(&r->stdio);
+	return stdio_over(&r->stdio) && !mux_busy(r->mux);
 }
 
 /* Without a session of our own, until a master has no more to do. */
@@ -333,26 +333,18 @@ out:
 
 static int stdio(struct run *r)
 {
-	const struct forward_end *to = &r->o->target;
 	struct ends e;
-	int x;
 
 	ends_open(&e, r->o);
-	x = pump_init(&r->stdio, NULL, e.in, e.out, -1);
-	r->stdio_used = x == 0;
-	if (x == 0)
-		x = to->path ? sluice_channel_open_unix(r->conn->s, to->host, &r->stdio.c)
-			     : sluice_channel_open_tcp(r->conn->s, to->host, to->port, NULL, 0,
-						       &r->stdio.c);
-	if (r->stdio.c != NULL)
-		sluice_channel_arg_set(r->stdio.c, &r->stdio);
-	r->stdio.opened = x == 0;
-	r->stdio.idle_ms = relay_idle_ms(r->o->config, to->path);
-	r->stdio.small = e.small;
-	r->stdio_failed = x < 0 && !pump_waits(x);
+	(void)stdio_open(&r->stdio, r->conn, &r->o->target, e.in, e.out);
+	r->stdio.pump.small = e.small;
 	run_until(r, stdio_done);
 	ends_close(&e);
-	return r->stdio_failed ? EXIT_ERROR : run_why(r);
+	if (!r->stdio.failed)
+		return run_why(r);
+	say(SAY_ERROR, "%s", r->stdio.why);
+	say(SAY_ERROR, "stdio forwarding failed");
+	return EXIT_ERROR;
 }
 
 /*
@@ -364,7 +356,7 @@ static int persist(struct run *r, const char *command, bool tty)
 	int status;
 	pid_t pid;
 
-	if (config_is(r->o->config, CONFIG_SESSION_TYPE, "none")) {
+	if (config_is(r->o->config, CONFIG_SESSION_TYPE, "none") && r->o->stdio == NULL) {
 		run_background(r);
 	} else {
 		pid = fork();
@@ -389,11 +381,9 @@ static int work(struct run *r, char *command, bool tty)
 	if (e != 0)
 		return e;
 	local_command(r->o);
-	if (!r->o->stdio)
-		mux_listen(r);
-	/* Of our own session, and of a master's guests. */
-	if (!r->conn->untrusted &&
-	    (r->mux != NULL || !config_is(r->o->config, CONFIG_SESSION_TYPE, "none")))
+	mux_listen(r);
+	if (!r->conn->untrusted && config_yes(r->o->config, CONFIG_FORWARD_X11) &&
+	    !config_is(r->o->config, CONFIG_SESSION_TYPE, "none"))
 		x11_begin(&r->x11, r->o->config, turn_now_ms());
 	if (r->mux != NULL && !config_is(r->o->config, CONFIG_CONTROL_PERSIST, "no"))
 		return persist(r, command, tty);

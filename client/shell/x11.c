@@ -91,8 +91,6 @@ void x11_begin(struct x11 *x, const struct config *c, uint64_t now_ms)
 	const char *display = getenv("DISPLAY");
 	uint64_t seconds = config_number(c, CONFIG_FORWARD_X11_TIMEOUT);
 
-	if (!config_yes(c, CONFIG_FORWARD_X11))
-		return;
 	if (display == NULL || *display == '\0') {
 		say(SAY_DEBUG, "X11 forwarding requested but DISPLAY not set");
 		return;

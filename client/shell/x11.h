@@ -19,7 +19,7 @@ struct x11 {
 	uint64_t until_ms; /* who comes later is refused; 0: nobody is */
 };
 
-/* As the configuration says; what is in the way is said. *x is off without it. */
+/* Who asks for it is here; what is in the way is said, and *x is off then. */
 void x11_begin(struct x11 *x, const struct config *c, uint64_t now_ms);
 /* Offers it to the session's programs. 0 or an error. */
 int x11_request(const struct x11 *x, struct sluice_channel *c);

@@ -180,6 +180,8 @@ cat >hop.config <<CONF
 Host gate
 	UserKnownHostsFile $dir/gate.known
 	IdentityFile $dir/hop
+	User tester
+	PasswordAuthentication no
 	BatchMode no
 	StrictHostKeyChecking ask
 CONF
@@ -707,8 +709,12 @@ check "a guest: a subsystem" says hi bash -c "echo hi | $sluice ssh -F config -S
 check "a guest: variables" says 'bar a b' env XFOO=bar timeout 60 "$sluice" ssh -F config -S "$dir/ctl" -o SendEnv='X*' \
 	-o 'SetEnv=XBAR="a b"' sshd 'echo $XFOO $XBAR'
 check "a guest: a program that a signal ends" status 255 m sshd 'kill -9 $$'
-no_text() { echo "echo a shell" | m sshd $'true \xff' >o 2>e; [ $? = 255 ] && [ ! -s o ] && grep -q 'not UTF-8' e; }
-check "a guest: a command that cannot be told is not run as a shell" no_text
+bytes() { XFOO=$'\xfe' m -o SendEnv='X*' sshd $'echo \xff $XFOO' >o 2>e; [ $? = 0 ] && [ "$(od -An -tx1 o)" = " ff 20 fe 0a" ]; }
+check "a guest: a command and a variable that are not UTF-8" bytes
+ask_for() { printf 'GET /host.pub HTTP/1.0\r\n\r\n' | "$@" >o 2>e && grep -q "^$(cat host.pub)" o; }
+check "a guest: -W" ask_for m -W 127.0.0.1:2204 sshd
+no_way() { status 255 m -W 127.0.0.1:1 sshd && grep -q 'open failed' "$dir/out" && grep -q 'stdio forwarding failed' "$dir/out"; }
+check "a guest: -W to where nobody is" no_way
 check "a guest: a subsystem that does not exist" status 255 m -s sshd none
 check "none of them has logged on" [ "$(logins)" = "$before" ]
 cat >guest.py <<'PY'
@@ -791,6 +797,9 @@ check "both by one login" [ "$(logins)" = $((before + 1)) ]
 left() { for _ in $(seq 1000); do [ -z "$(compgen -G 'p-*')" ] && return; sleep 0.02; done; return 1; }
 check "-O exit" says 'Exit request sent.' sorted kept -O exit sshd
 check "it has left" left
+check "ControlPersist: the first by -W" ask_for kept -o ControlPersist=yes -W 127.0.0.1:2204 sshd
+check "its master goes on" status 0 kept -O exit sshd
+check "it has left, too" left
 check "ControlPersist: its status" status 9 kept -o ControlPersist=1 sshd exit 9
 check "ControlPersist: it leaves when nobody came for so long" left
 python3 - "$dir/theirs" <<'PY' &
@@ -873,6 +882,10 @@ if command -v xauth >/dev/null; then
 	check "a display: through a master that goes on" x11 "let in" "$come \$3" -X "${shared[@]}"
 	check "a display: likewise, its next guest" x11 "let in" "$come \$3" -X "${shared[@]}"
 	check "that master leaves" status 0 s ssh "${shared[@]}" -O exit sshd
+	later=(-o ControlMaster=auto -o ControlPath="$dir/y-%C" -o ControlPersist=yes)
+	check "a display: a master that was not asked for it" x11 '' 'echo $DISPLAY' "${later[@]}"
+	check "a display: its next guest asks" x11 "let in" "$come \$3" -X "${later[@]}"
+	check "that one leaves" status 0 s ssh "${later[@]}" -O exit sshd
 	check "a display: another cookie is not let through" x11 nothing "$come $cookie" -X
 	check "it is said" grep -q 'rejected because of wrong authentication' err
 	check "no display where it is not asked for" x11 '' 'echo $DISPLAY' -x -o ForwardX11=yes

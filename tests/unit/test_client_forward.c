@@ -210,6 +210,31 @@ Test(client_forward, a_master_is_asked_for_sessions_and_forwards)
 	cr_expect_null(q.env[2]);
 	cr_expect(q.tty && !q.subsystem && q.escape == '~');
 	mux_request_fini(&q);
+	cr_assert_eq(ask("{\"do\":\"stdio\",\"target\":\"h:22\"}", &q), 0);
+	cr_expect_str_eq(q.forward.target.host, "h");
+	cr_expect_eq(q.forward.target.port, 22);
+	mux_request_fini(&q);
+}
+
+Test(client_forward, a_text_for_a_master_has_any_bytes)
+{
+	static const char *const texts[] = {"", "ls", "\xff", "a\xc3\xa9\xe9 b"};
+	struct mux_request q;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		json_t *o = json_pack("{s:s, s:o, s:o, s:[o]}", "do", "session", "command",
+				      mux_text(texts[i]), "term", mux_text(texts[i]), "env",
+				      mux_text(texts[i]));
+		char *text = json_dumps(o, JSON_COMPACT);
+
+		cr_assert_eq(ask(text, &q), 0, "%s", text);
+		cr_expect_str_eq(q.command, texts[i]);
+		cr_expect_str_eq(q.term, texts[i]);
+		cr_expect_str_eq(q.env[0], texts[i]);
+		mux_request_fini(&q);
+		json_decref(o);
+		free(text);
+	}
 }
 
 Test(client_forward, what_a_master_cannot_be_asked)
@@ -228,6 +253,11 @@ Test(client_forward, what_a_master_cannot_be_asked)
 		"{\"do\":\"session\",\"command\":7}",
 		"{\"do\":\"session\",\"escape\":256}",
 		"{\"do\":\"session\",\"env\":[7]}",
+		"{\"do\":\"session\",\"command\":{\"base64\":\"?\"}}",
+		"{\"do\":\"session\",\"command\":{\"base64\":\"AA==\"}}",
+		"{\"do\":\"session\",\"command\":{\"text\":\"ls\"}}",
+		"{\"do\":\"stdio\"}",
+		"{\"do\":\"stdio\",\"target\":\"h\"}",
 		"{\"do\":\"session\",\"env\":\"A=b\",\"env\":[]}",
 	};
 	struct mux_request q;
