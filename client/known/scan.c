@@ -46,7 +46,7 @@ static int line_scan(const char *name, struct known_entry *e, known_each *each, 
 
 	if (known_line_cut(e->text, e->len, &line) < 0)
 		return 0;
-	r = known_line_names(&line, name, known_in_list);
+	r = name != NULL ? known_line_names(&line, name, known_in_list) : 1;
 	if (r <= 0)
 		return r;
 	r = key_public_line_parse(line.key, line.key_len, &key);

@@ -19,7 +19,7 @@ struct known_entry {
 typedef int known_each(void *arg, const struct known_entry *e);
 
 /*
- * Each line about a name, in lower case, whose key this build knows. 0, what each returned when it
+ * Each line about a name, in lower case (NULL: any), whose key this build knows. 0, what each returned when it
  * was not 0, -ENOMEM.
  */
 int known_scan_text(const char *text, size_t len, const char *name, const struct known_entry *of,

@@ -1,5 +1,6 @@
 #include "client/known/update.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,20 @@ struct known_update {
 	char name[KNOWN_NAME_MAX];
 	struct key *key[KNOWN_KEYS_MAX]; /* what the server has */
 	bool known[KNOWN_KEYS_MAX];      /* in a user file */
+	struct key *gone[KNOWN_KEYS_MAX]; /* what it has no more, of those there */
 	unsigned int n, old;
 	bool proved;
 };
+
+static struct ssh_str blob_of(const struct key *k)
+{
+	struct ssh_str s;
+	size_t len;
+
+	s.p = key_blob(k, &len);
+	s.len = (uint32_t)len;
+	return s;
+}
 
 /* --- what it says ----------------------------------------------------------------------- */
 
@@ -93,28 +105,80 @@ static int find(const struct known_update *u, const struct key *k)
 
 /* --- what is known ---------------------------------------------------------------------- */
 
-/* One name and no pattern: a line that is about this host alone. */
-static bool is_plain(const struct known_line *l)
+/* "192.0.2.1", or "[192.0.2.1]:2222". */
+static bool is_address(const char *p, size_t n)
 {
-	for (size_t i = 0; i < l->names_len; i++)
-		if (strchr("*?!,", l->names[i]) != NULL)
-			return false;
-	return l->marker == KNOWN_KEY;
+	char text[INET6_ADDRSTRLEN] = "";
+	struct in6_addr a;
+	const char *end;
+
+	if (n > 0 && *p == '[') {
+		end = memchr(p, ']', n);
+		n = end != NULL ? (size_t)(end - p) - 1 : 0;
+		p++;
+	}
+	if (n == 0 || n >= sizeof(text))
+		return false;
+	memcpy(text, p, n);
+	return inet_pton(AF_INET, text, &a) == 1 || inet_pton(AF_INET6, text, &a) == 1;
 }
 
+/*
+ * One name, or one and its address, as ssh with CheckHostIP wrote them, and no pattern: a line that
+ * is about this host alone.
+ */
+static bool is_plain(const struct known_line *l)
+{
+	const char *comma = memchr(l->names, ',', l->names_len);
+
+	for (size_t i = 0; i < l->names_len; i++)
+		if (strchr("*?!", l->names[i]) != NULL)
+			return false;
+	return l->marker == KNOWN_KEY &&
+	       (comma == NULL ||
+		is_address(comma + 1, l->names_len - (size_t)(comma + 1 - l->names)));
+}
+
+static int gone_add(struct known_update *u, const struct key *k)
+{
+	struct ssh_str blob = blob_of(k);
+	int r = u->old < KNOWN_KEYS_MAX ? key_blob_parse(blob.p, blob.len, &u->gone[u->old])
+					: -ENODATA;
+
+	u->old += r == 0;
+	return r;
+}
+
+/* A key that other names have, too, is let be: they would come apart. */
 static int compare_each(void *arg, const struct known_entry *e)
 {
 	struct known_update *u = arg;
-	int i = find(u, e->key);
+	int i = find(u, e->key), about = known_line_names(e->line, u->name, known_in_list);
 
-	if (e->line->marker == KNOWN_REVOKED)
-		return i >= 0 ? -ENODATA : 0; /* it has not heard of that */
-	if (!e->user_file || !is_plain(e->line))
+	if (about < 0)
+		return about;
+	if (!e->user_file) /* of the system's, what it says is revoked alone */
+		return about && e->line->marker == KNOWN_REVOKED && i >= 0 ? -ENODATA : 0;
+	if (!about)
+		return i >= 0 ? -ENODATA : 0;
+	if (!is_plain(e->line))
 		return -ENODATA;
-	if (i >= 0)
-		u->known[i] = true;
-	else
-		u->old++;
+	if (i < 0)
+		return gone_add(u, e->key);
+	u->known[i] = true;
+	return 0;
+}
+
+static int gone_each(void *arg, const struct known_entry *e)
+{
+	const struct known_update *u = arg;
+	int about = known_line_names(e->line, u->name, known_in_list);
+
+	if (about != 0 || !e->user_file)
+		return about < 0 ? about : 0;
+	for (unsigned int i = 0; i < u->old; i++)
+		if (key_equal(u->gone[i], e->key))
+			return -ENODATA;
 	return 0;
 }
 
@@ -155,7 +219,9 @@ int known_update_new(const struct known_conf *c, const struct known_host *h,
 	if (r == 0)
 		r = keys_take(u, data, algs);
 	if (r == 0)
-		r = known_scan(c, u->name, compare_each, u, &file);
+		r = known_scan(c, NULL, compare_each, u, &file);
+	if (r == 0 && u->old > 0)
+		r = known_scan(c, NULL, gone_each, u, &file);
 	i = find(u, server);
 	if (r == 0 && (i < 0 || !u->known[i] || (known_update_new_keys(u) == 0 && u->old == 0)))
 		r = -ENODATA;
@@ -167,16 +233,6 @@ int known_update_new(const struct known_conf *c, const struct known_host *h,
 }
 
 /* --- proofs ----------------------------------------------------------------------------- */
-
-static struct ssh_str blob_of(const struct key *k)
-{
-	struct ssh_str s;
-	size_t len;
-
-	s.p = key_blob(k, &len);
-	s.len = (uint32_t)len;
-	return s;
-}
 
 size_t known_update_request(const struct known_update *u, uint8_t *buf, size_t size)
 {
@@ -340,5 +396,7 @@ void known_update_free(struct known_update *u)
 		return;
 	for (unsigned int i = 0; i < u->n; i++)
 		key_free(u->key[i]);
+	for (unsigned int i = 0; i < u->old; i++)
+		key_free(u->gone[i]);
 	free(u);
 }

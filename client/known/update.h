@@ -4,8 +4,9 @@
  *
  * Source  OpenSSH PROTOCOL section 2.5: hostkeys-00@openssh.com, hostkeys-prove-00@openssh.com.
  *
- * Only where the server was known by a line of its own in a user file, of that name alone: not by
- * an authority, a pattern, or a file of the system's. All that it says is untrusted; KNOWN_KEYS_MAX
+ * As ssh has it: only where the server was known by a line of its own in a user file, of that name
+ * and perhaps an address; where no such line is a pattern, an authority's or a revocation; and where
+ * no key that the server has, or has no more, is known by another name, too. All that it says is untrusted; KNOWN_KEYS_MAX
  * keys are looked at. No I/O but of the files.
  */
 #ifndef SLUICE_CLIENT_KNOWN_UPDATE_H

@@ -201,6 +201,7 @@ static bool settle(struct sluice *s, const struct hosts *h, const struct key *k,
 		yes = !revoked && (answer == 1 || answer == 2);
 	}
 	s->distrusted = yes && act == KNOWN_DISTRUST;
+	s->vouched = yes && act != KNOWN_DISTRUST && act != KNOWN_ADD;
 	if (yes && (act == KNOWN_ADD || (act == KNOWN_QUESTION && answer == 2)))
 		add(s, h, k);
 	return yes;
@@ -333,7 +334,7 @@ bool hostkeys_told(struct sluice *s, struct ssh_str type, struct ssh_str data)
 {
 	if (!ssh_str_eq(type, TOLD))
 		return false;
-	if (!s->set.update_hostkeys || s->learning != NULL ||
+	if (!s->set.update_hostkeys || !s->vouched || s->learning != NULL ||
 	    ssh_brain_server_key(s->brain) == NULL)
 		return true; /* once is enough */
 	s->learning = calloc(1, sizeof(*s->learning));

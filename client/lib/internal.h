@@ -187,6 +187,7 @@ struct sluice {
 	int fd;
 	pid_t command;             /* ProxyCommand's; 0: none */
 	bool distrusted;           /* its key changed, and that was let pass: it may be anybody */
+	bool vouched;              /* its key was known, or somebody said yes: it may tell of others */
 	struct agent *agent;       /* whose identities are among ours; NULL: nobody's */
 	enum agent_doing agent_doing;
 	uint64_t agent_due; /* ms: until when it may answer */

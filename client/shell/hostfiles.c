@@ -180,6 +180,10 @@ void hostfiles_learn(const struct hostfiles *f, struct conn *c)
 
 	if (strcmp(how, "no") == 0)
 		return;
+	if (strcmp(how, "ask") == 0 && !config_is(c->config, CONFIG_CONTROL_PERSIST, "no")) {
+		say(SAY_DEBUG, "UpdateHostKeys: a master that goes on asks nobody");
+		return;
+	}
 	if (!joined(f, 0, f->conf.n_user_files, user, sizeof(user)) ||
 	    !joined(f, f->conf.n_user_files, f->n - (f->said >= 0), global, sizeof(global))) {
 		say(SAY_DEBUG, "UpdateHostKeys: not with these names of files");

@@ -110,6 +110,7 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 {
 	struct known_found found = {0};
 	const char *file = NULL;
+	bool vouched = true; /* by the files, or a person */
 	struct hostfiles f;
 	int r;
 
@@ -129,6 +130,7 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 		break;
 	case KNOWN_ADD:
 		add(&f, key, k);
+		vouched = false;
 		r = 1;
 		break;
 	case KNOWN_QUESTION:
@@ -140,12 +142,13 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 		say(SAY_ERROR, "Password authentication, agent and port forwarding are disabled to "
 			       "avoid man-in-the-middle attacks.");
 		c->untrusted = true;
+		vouched = false;
 		r = 1;
 		break;
 	case KNOWN_REFUSE:
 		r = 0;
 	}
-	if (r == 1 && !c->untrusted)
+	if (r == 1 && vouched)
 		hostfiles_learn(&f, c);
 	hostfiles_fini(&f);
 	return r;

@@ -480,6 +480,9 @@ check "UpdateHostKeys yes: another key of the server's is learned" updates "$min
 check "the key of before is among them, once" [ "$(grep -c ed25519 updated)" = 1 ]
 check "UpdateHostKeys yes: one it has no more goes" updates "$mine $ed"$'\n'"$mine $rsa"$'\n'"$mine $old" \
 	"$ed"$'\n'"$rsa" -o UpdateHostKeys=yes
+check "UpdateHostKeys yes: nothing where another name has such a key, too" updates "$mine $ed"$'\n'"$mine $old"$'\n'"alpha $old" \
+	"$ed"$'\n'"$old"$'\n'"$old" -o UpdateHostKeys=yes
+check "UpdateHostKeys yes: nothing of a server nobody vouched for" updates "alpha $old" "$ed"$'\n'"$old" -o UpdateHostKeys=yes
 check "files of one's own: nothing is learned unless it is said" updates "$mine $ed" "$ed"
 hidden() { echo "$mine $ed" >hidden; ssh-keygen -q -Hf hidden >/dev/null 2>&1; cat hidden; }
 check "a host that is hidden stays hidden" updates "$(hidden)" "$ed"$'\n'"$rsa" \
@@ -496,6 +499,8 @@ asked_about() { # answer, keys there behind
 		grep -q 'Accept updated hostkeys' asked && grep -q "New hostkey: ssh-rsa SHA256:" said
 }
 check "UpdateHostKeys ask: yes" asked_about yes "$ed"$'\n'"$rsa"
+nobody_asked() { updates "$mine $ed" "$ed" -o UpdateHostKeys=ask -o BatchMode=no -o ControlPersist=yes -v && grep -q 'asks nobody' said; }
+check "UpdateHostKeys ask: a master that goes on asks nobody" nobody_asked
 check "UpdateHostKeys ask: no" asked_about no "$ed"
 
 # What a command says is known.

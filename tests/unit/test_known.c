@@ -569,7 +569,8 @@ Test(known, new_keys_are_learned_and_old_ones_forgotten)
 	static uint8_t buf[KNOWN_REQUEST_MAX];
 	struct ssh_rd rd;
 
-	write_file(user, "# mine\nbox.example $A mine\nother $B\nbox.example $B\n@revoked x $B");
+	write_file(user, "# mine\nbox.example $A mine\nother no key\n"
+			 "box.example,192.0.2.1 $B\n@revoked x no key");
 	u = update(has, 2);
 	cr_expect_eq(known_update_new_keys(u), 1);
 	cr_expect_eq(known_update_old_keys(u), 1);
@@ -585,7 +586,8 @@ Test(known, new_keys_are_learned_and_old_ones_forgotten)
 	cr_assert_eq(known_update_proved(u, session, proof(has + 1, 1, session)), 0);
 	cr_assert_eq(known_update_apply(u), 0);
 	known_update_free(u);
-	file_expect("# mine\nbox.example $A mine\nother $B\n@revoked x $B\nbox.example $C\n");
+	file_expect("# mine\nbox.example $A mine\nother no key\n@revoked x no key\n"
+		    "box.example $C\n");
 	u = NULL;
 	cr_expect_eq(known_update_new(&both, &box, A, ALGS, keys(has, 2), &u), -ENODATA);
 	/* Old ones alone need no proof: it is this server that does not have them. */
@@ -593,7 +595,28 @@ Test(known, new_keys_are_learned_and_old_ones_forgotten)
 	cr_expect_eq(known_update_request(u, buf, sizeof(buf)), 0);
 	cr_assert_eq(known_update_apply(u), 0);
 	known_update_free(u);
-	file_expect("# mine\nbox.example $A mine\nother $B\n@revoked x $B\n");
+	file_expect("# mine\nbox.example $A mine\nother no key\n@revoked x no key\n");
+}
+
+/* Nor is what the system's files have, and what its own line says of its address, in the way. */
+Test(known, where_it_is_learned_all_the_same)
+{
+	static const char *const text[] = {"box.example,192.0.2.1 $A\n",
+					   "box.example,[2001:db8::1]:22 $A\n",
+					   "box.example $A\nother $B\n"};
+	struct key *has[] = {A, C};
+
+	for (size_t i = 0; i < N(text); i++) {
+		struct known_update *u;
+
+		write_file(user, text[i]);
+		write_file(sys, "* $B\nbox.example $C\nother $A\n@cert-authority * $B\n");
+		u = update(has, 2);
+		cr_expect_eq(known_update_new_keys(u), 1, "%zu", i);
+		cr_expect_eq(known_update_old_keys(u), 0, "%zu", i);
+		known_update_free(u);
+	}
+	unlink(sys);
 }
 
 Test(known, proofs_that_are_none)
@@ -628,7 +651,14 @@ Test(known, where_nothing_is_learned)
 					   "@cert-authority * $C\nbox.example $A\n",
 					   "box.example $B\n",
 					   "box.example $A\n@revoked * $C\n",
-					   "box.example $A\nbox.* $A\n"};
+					   "box.example $A\nbox.* $A\n",
+					   "box.example $A\nother $A\n",
+					   "box.example $A\nother $C\n",
+					   "other $B\nbox.example $A\nbox.example $B\n",
+					   "box.example $A\nbox.example $B\n@revoked x $B\n",
+					   "box.example $A\n@revoked box.example $B\n",
+					   "box.example,[192.0.2.1 $A\n",
+					   "box.example,192.0.2.1,192.0.2.2 $A\n"};
 	struct key *has[] = {A, C}, *twice[] = {A, C, C}, *without[] = {C};
 	struct known_update *u = NULL;
 	struct ssh_str k = keys(has, 2);
