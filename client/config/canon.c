@@ -1,16 +1,21 @@
 /* client/config/canon.c - whole names of hosts. Source ssh_config(5), CanonicalizeHostname. */
+#include <errno.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 
 #include "client/config/internal.h"
+#include "client/reach/lookup.h"
 #include "conf/match.h"
 
 struct canon {
-	struct config *c;
 	bool direct, always; /* no proxy is asked; even where one is */
+	bool searched, also; /* in CanonicalDomains; the name as it is was asked for, too */
+	size_t next;         /* of the domains */
+	struct lookup *lookup;
 	bool found;
 	char name[NI_MAXHOST], cname[NI_MAXHOST];
 };
@@ -22,40 +27,15 @@ static int family(const struct config *c)
 							      : AF_UNSPEC;
 }
 
-/* Is there such a host? cname then says what it is called, in small letters. */
-static bool look_up(const struct config *c, const char *host, int flags, char cname[NI_MAXHOST])
+static bool is_address(const struct config *c)
 {
-	const struct addrinfo hints = {.ai_family = family(c),
-				       .ai_socktype = SOCK_STREAM,
-				       .ai_flags = AI_CANONNAME | flags};
+	const struct addrinfo hints = {
+		.ai_family = family(c), .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
 	struct addrinfo *list;
-	size_t n;
 
-	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+	if (getaddrinfo(c->host, NULL, &hints, &list) != 0)
 		return false;
-	*cname = '\0';
-	if (list->ai_canonname != NULL && strlen(list->ai_canonname) < NI_MAXHOST)
-		strcpy(cname, list->ai_canonname);
 	freeaddrinfo(list);
-	for (char *p = cname; *p != '\0'; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p |= 0x20;
-	n = strlen(cname);
-	if (n > 0 && cname[n - 1] == '.')
-		cname[n - 1] = '\0';
-	return true;
-}
-
-/* A name with its dot at the end, which goes. */
-static bool try_name(struct canon *k, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n == 0 || n >= sizeof(k->name) || !look_up(k->c, name, 0, k->cname))
-		return false;
-	memcpy(k->name, name, n);
-	k->name[n - (name[n - 1] == '.')] = '\0';
-	k->found = true;
 	return true;
 }
 
@@ -68,36 +48,68 @@ static unsigned int dots(const char *name)
 	return n;
 }
 
-/* In each of CanonicalDomains. False: this one may not stay as short as it is. */
-static bool search(struct canon *k)
+static bool is_whole(const struct config *c)
 {
-	const struct conf_strs *domains = config_list(k->c, CONFIG_CANONICAL_DOMAINS);
-	const char *host = k->c->host;
-	bool whole = host[strlen(host) - 1] == '.';
-	char name[NI_MAXHOST];
+	return c->host[strlen(c->host) - 1] == '.';
+}
 
-	if (!whole && dots(host) > config_number(k->c, CONFIG_CANONICALIZE_MAX_DOTS))
-		return true;
-	if (!k->direct && !k->always)
-		return true;
-	if (whole && try_name(k, host))
-		return true;
-	for (size_t i = 0; !whole && i < domains->n; i++) {
-		const char *d = domains->v[i] + (domains->v[i][0] == '.');
+static bool is_searched(const struct canon *k, const struct config *c)
+{
+	return (k->direct || k->always) &&
+	       (is_whole(c) || dots(c->host) <= config_number(c, CONFIG_CANONICALIZE_MAX_DOTS));
+}
 
-		if ((size_t)snprintf(name, sizeof(name), "%s.%s.", host, d) < sizeof(name) &&
-		    try_name(k, name))
+static bool may_stay(const struct canon *k, const struct config *c)
+{
+	return !k->searched || config_yes(c, CONFIG_CANONICALIZE_FALLBACK_LOCAL);
+}
+
+/* The host as it is, once. */
+static bool itself(struct canon *k, const struct config *c)
+{
+	bool first = !k->also;
+
+	k->also = true;
+	return first && (size_t)snprintf(k->name, sizeof(k->name), "%s", c->host) < sizeof(k->name);
+}
+
+/* The next name that there may be, in k->name. False: there is no other one. */
+static bool candidate(struct canon *k, const struct config *c)
+{
+	const struct conf_strs *domains = config_list(c, CONFIG_CANONICAL_DOMAINS);
+
+	if (k->searched && is_whole(c))
+		return itself(k, c);
+	while (k->searched && k->next < domains->n) {
+		const char *d = domains->v[k->next++];
+
+		if ((size_t)snprintf(k->name, sizeof(k->name), "%s.%s.", c->host,
+				     d + (*d == '.')) < sizeof(k->name))
 			return true;
 	}
-	return config_yes(k->c, CONFIG_CANONICALIZE_FALLBACK_LOCAL);
+	/* One that was not looked for may have another name all the same. */
+	return may_stay(k, c) && (k->direct || k->always) &&
+	       config_list(c, CONFIG_CANONICALIZE_PERMITTED_CNAMES)->n > 0 && itself(k, c);
+}
+
+/* Small letters, and no dot at the end. */
+static void tidy(char *name)
+{
+	size_t n = strlen(name);
+
+	for (char *p = name; *p != '\0'; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p |= 0x20;
+	if (n > 0 && name[n - 1] == '.')
+		name[n - 1] = '\0';
 }
 
 /* Another name of it counts where CanonicalizePermittedCNAMEs has it. */
-static void follow(struct canon *k)
+static void follow(struct canon *k, const struct config *c)
 {
-	const struct conf_strs *rules = config_list(k->c, CONFIG_CANONICALIZE_PERMITTED_CNAMES);
+	const struct conf_strs *rules = config_list(c, CONFIG_CANONICALIZE_PERMITTED_CNAMES);
 
-	if ((!k->direct && !k->always) || *k->cname == '\0')
+	if (*k->cname == '\0')
 		return;
 	for (size_t i = 0; i < rules->n; i++) {
 		char from[1024];
@@ -130,26 +142,79 @@ static bool is_direct(const struct config *c)
 	return true;
 }
 
-bool config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX])
+static struct canon *canon_new(const struct config *c)
 {
-	struct canon k = {.c = c,
-			  .direct = is_direct(c),
-			  .always = config_is(c, CONFIG_CANONICALIZE_HOSTNAME, "always")};
-	char numeric[NI_MAXHOST];
+	struct canon *k = calloc(1, sizeof(*k));
 
-	if (*c->host == '\0' || look_up(c, c->host, AI_NUMERICHOST, numeric))
-		return false;
-	if (!search(&k)) {
-		config_say(c, &c->errors, NULL, "Could not resolve host \"%.200s\"", c->host);
-		return false;
+	if (k == NULL)
+		return NULL;
+	k->direct = is_direct(c);
+	k->always = config_is(c, CONFIG_CANONICALIZE_HOSTNAME, "always");
+	k->searched = is_searched(k, c);
+	return k;
+}
+
+int canon_fd(const struct canon *k)
+{
+	return lookup_fd(k->lookup);
+}
+
+void canon_free(struct canon *k)
+{
+	if (k != NULL)
+		lookup_free(k->lookup);
+	free(k);
+}
+
+/* -EAGAIN: the question that is asked has no answer yet. */
+static int ask(struct canon *k, struct config *c)
+{
+	struct race_addr none[RACE_ADDRS_MAX];
+	unsigned int n;
+	int r;
+
+	do {
+		if (k->lookup == NULL && (!k->found && candidate(k, c)) &&
+		    lookup_name_new(k->name, family(c), &k->lookup) < 0)
+			continue;
+		if (k->lookup == NULL)
+			return 0;
+		r = lookup_result(k->lookup, none, &n);
+		if (r == LOOKUP_WAIT)
+			return -EAGAIN;
+		k->found = r == 0;
+		if (k->found)
+			strcpy(k->cname, lookup_name(k->lookup));
+		lookup_free(k->lookup);
+		k->lookup = NULL;
+	} while (!k->found);
+	return 0;
+}
+
+int config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX])
+{
+	struct canon *k = c->canon;
+
+	*ret = '\0';
+	if (k == NULL && (*c->host == '\0' || is_address(c)))
+		return 0;
+	if (k == NULL)
+		k = c->canon = canon_new(c);
+	if (k == NULL) {
+		c->no_memory = true;
+		return 0;
 	}
-	/* One that was not looked for may have another name all the same. */
-	if (!k.found && (k.direct || k.always) &&
-	    config_list(c, CONFIG_CANONICALIZE_PERMITTED_CNAMES)->n > 0)
-		(void)try_name(&k, c->host);
-	if (!k.found)
-		return false;
-	follow(&k);
-	snprintf(ret, CONFIG_HOST_MAX, "%s", k.name);
-	return true;
+	if (ask(k, c) < 0)
+		return -EAGAIN;
+	if (k->found) {
+		k->name[strlen(k->name) - (k->name[strlen(k->name) - 1] == '.')] = '\0';
+		tidy(k->cname);
+		follow(k, c);
+		snprintf(ret, CONFIG_HOST_MAX, "%s", k->name);
+	} else if (!may_stay(k, c)) {
+		config_say(c, &c->errors, NULL, "Could not resolve host \"%.200s\"", c->host);
+	}
+	canon_free(k);
+	c->canon = NULL;
+	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ void config_free(struct config *c)
 {
 	if (c == NULL)
 		return;
+	canon_free(c->canon);
 	arena_fini(&c->arena);
 	free(c->errors.p);
 	free(c->warnings.p);
@@ -223,8 +225,8 @@ static void host_settle(struct config *c)
 	host_put(c, real);
 }
 
-/* The host's whole name, with which files are read again. */
-static void canonicalize(struct config *c)
+/* The host's whole name, with which files are read again. 0 or -EAGAIN. */
+static int canonicalize(struct config *c)
 {
 	static const enum config_id with[] = {CONFIG_CANONICALIZE_FALLBACK_LOCAL,
 					      CONFIG_CANONICALIZE_MAX_DOTS};
@@ -233,12 +235,15 @@ static void canonicalize(struct config *c)
 	c->wants_final = true;
 	for (size_t i = 0; i < sizeof(with) / sizeof(with[0]); i++)
 		default_set(c, with[i]);
-	if (!config_canonicalize(c, name))
-		return;
+	if (config_canonicalize(c, name) < 0)
+		return -EAGAIN;
+	if (*name == '\0')
+		return 0;
 	if (destination_host_ok(name))
 		host_put(c, name);
 	else
 		config_say(c, &c->errors, NULL, "hostname contains invalid characters");
+	return 0;
 }
 
 static void read_files(struct config *c, const char *file)
@@ -261,22 +266,48 @@ static int begin(struct config *c, const char *host)
 	return c->given != NULL ? 0 : -ENOMEM;
 }
 
-/* CanonicalizeHostname and Match final have all files read again, with the name that is in force.
- */
-int config_load(struct config *c, const char *host, const char *file)
+int config_load_begin(struct config *c, const char *host, const char *file)
 {
 	if (begin(c, host) < 0)
 		return -ENOMEM;
-	read_files(c, file);
+	if (file != NULL && (c->file = arena_strdup(&c->arena, file)) == NULL)
+		return -ENOMEM;
+	read_files(c, c->file);
 	host_settle(c);
-	if (canonicalizes(c) && outcome(c) == 0)
-		canonicalize(c);
+	return config_load_step(c);
+}
+
+/* CanonicalizeHostname and Match final have all files read again, with the name that is in force.
+ */
+int config_load_step(struct config *c)
+{
+	if (!c->named && canonicalizes(c) && outcome(c) == 0 && canonicalize(c) < 0)
+		return -EAGAIN;
+	c->named = true;
 	if (c->wants_final && outcome(c) == 0) {
 		c->final = true;
-		read_files(c, file);
+		read_files(c, c->file);
 	}
 	settle(c);
 	return outcome(c);
+}
+
+int config_fd(const struct config *c)
+{
+	return c->canon != NULL ? canon_fd(c->canon) : -1;
+}
+
+int config_load(struct config *c, const char *host, const char *file)
+{
+	int r = config_load_begin(c, host, file);
+
+	while (r == -EAGAIN) {
+		struct pollfd p = {config_fd(c), POLLIN, 0};
+
+		(void)poll(&p, 1, -1);
+		r = config_load_step(c);
+	}
+	return r;
 }
 
 int config_parse(struct config *c, const char *host, const char *text, size_t len)

@@ -144,6 +144,14 @@ int config_set(struct config *c, enum config_id id, const char *value)
  */
 int config_load(struct config *c, const char *host, const char *file)
 	__attribute__((warn_unused_result));
+/*
+ * The same without waiting for the names that CanonicalizeHostname asks for: -EAGAIN:
+ * config_load_step() once config_fd() is readable.
+ */
+int config_load_begin(struct config *c, const char *host, const char *file)
+	__attribute__((warn_unused_result));
+int config_load_step(struct config *c) __attribute__((warn_unused_result));
+int config_fd(const struct config *c);
 /* The same with the file's text in memory, where no Include and no Match exec is possible. */
 int config_parse(struct config *c, const char *host, const char *text, size_t len)
 	__attribute__((warn_unused_result));

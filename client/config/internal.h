@@ -78,9 +78,10 @@ struct config {
 	struct conf_strs value[CONFIG_IDS];
 	bool set[CONFIG_IDS];   /* by an option or a line */
 	struct conf_strs hosts; /* names on Host lines */
-	const char *given, *host;
+	const char *given, *host, *file;
+	struct canon *canon; /* a name is asked for; NULL: none is */
 	const char *localuser, *home;
-	bool final, wants_final, no_memory, from_memory;
+	bool named, final, wants_final, no_memory, from_memory;
 	unsigned int files, execs;
 	struct text errors, warnings, notes;
 };
@@ -122,10 +123,14 @@ bool config_real_host(const struct config *c, char *buf, size_t size);
 
 /*
  * canon.c: asks for the whole name of the host, as CanonicalizeHostname and its neighbours say,
- * which have their values. True: that is another one, or the same; false: it stays as it is.
+ * which have their values. -EAGAIN: once more when canon_fd() is readable. 0: here it is; "": it
+ * stays as it is.
  */
 #define CONFIG_HOST_MAX 1025
-bool config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX]);
+int config_canonicalize(struct config *c, char ret[CONFIG_HOST_MAX])
+	__attribute__((warn_unused_result));
+int canon_fd(const struct canon *k);
+void canon_free(struct canon *k); /* NULL is fine */
 
 /* file.c */
 void config_file(struct config *c, const char *path, const struct config_place *from, bool user,

@@ -21,6 +21,8 @@ struct lookup {
 	int gai;
 	unsigned int n;
 	struct race_addr addr[RACE_ADDRS_MAX];
+	bool named; /* what it is called is asked for, and not where it is */
+	char name[NI_MAXHOST];
 	char host[];
 };
 
@@ -75,12 +77,28 @@ int lookup_numeric(const char *host, int family, uint16_t port, struct race_addr
 	return 0;
 }
 
+static int ask_name(const char *host, int family, char ret[NI_MAXHOST])
+{
+	const struct addrinfo hints = {
+		.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_CANONNAME};
+	struct addrinfo *list = NULL;
+	int r = getaddrinfo(host, NULL, &hints, &list);
+
+	if (r != 0)
+		return r;
+	if (list->ai_canonname != NULL && strlen(list->ai_canonname) < NI_MAXHOST)
+		strcpy(ret, list->ai_canonname);
+	freeaddrinfo(list);
+	return 0;
+}
+
 static void *run(void *arg)
 {
 	const uint64_t one = 1;
 	struct lookup *l = arg;
 
-	l->gai = ask(l->host, l->family, 0, l->port, l->addr, &l->n);
+	l->gai = l->named ? ask_name(l->host, l->family, l->name)
+			  : ask(l->host, l->family, 0, l->port, l->addr, &l->n);
 	atomic_store(&l->done, true);
 	if (write(l->fd, &one, sizeof(one)) < 0) {
 		/* A counter of one write cannot be full. */
@@ -111,7 +129,7 @@ static int run_aside(struct lookup *l)
 	return -r;
 }
 
-int lookup_new(const char *host, int family, uint16_t port, struct lookup **ret)
+static int begin(const char *host, int family, uint16_t port, bool named, struct lookup **ret)
 {
 	struct lookup *l = calloc(1, sizeof(*l) + strlen(host) + 1);
 	int r;
@@ -121,6 +139,7 @@ int lookup_new(const char *host, int family, uint16_t port, struct lookup **ret)
 	l->refs = 1;
 	l->family = family;
 	l->port = port;
+	l->named = named;
 	strcpy(l->host, host);
 	l->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (l->fd < 0) {
@@ -134,6 +153,21 @@ int lookup_new(const char *host, int family, uint16_t port, struct lookup **ret)
 	else
 		*ret = l;
 	return r;
+}
+
+int lookup_new(const char *host, int family, uint16_t port, struct lookup **ret)
+{
+	return begin(host, family, port, false, ret);
+}
+
+int lookup_name_new(const char *host, int family, struct lookup **ret)
+{
+	return begin(host, family, 0, true, ret);
+}
+
+const char *lookup_name(const struct lookup *l)
+{
+	return l->name;
 }
 
 int lookup_fd(const struct lookup *l)

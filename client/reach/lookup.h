@@ -20,6 +20,11 @@ int lookup_numeric(const char *host, int family, uint16_t port, struct race_addr
 /* family: AF_INET or AF_INET6. -errno of what a thread needs. */
 int lookup_new(const char *host, int family, uint16_t port, struct lookup **ret)
 	__attribute__((warn_unused_result));
+/* Is there such a host, of this family or (AF_UNSPEC) any, and what is it called? No addresses. */
+int lookup_name_new(const char *host, int family, struct lookup **ret)
+	__attribute__((warn_unused_result));
+/* After a result of 0: as AI_CANONNAME has it; "": the resolver does not say. */
+const char *lookup_name(const struct lookup *l);
 /* Readable once there is an answer. */
 int lookup_fd(const struct lookup *l);
 /*

@@ -166,36 +166,22 @@ static int set_all(struct conn *c)
 /* --- jump hosts
  * ------------------------------------------------------------------------------------- */
 
-/* The last host of the list, which is the one next to us; what is before it is the way to that one.
- */
-static int jump_new(struct conn *c, const char *list)
-{
-	const char *comma = strrchr(list, ',');
-	const char *last = comma != NULL ? comma + 1 : list;
-	struct config *config = config_new(config_algs());
-	struct destination d;
-	char port[8], before[CONFIG_TEXT_MAX];
-	int r = config == NULL ? -ENOMEM : destination_parse(last, true, &d);
+static int conn_make(struct config *config, const char *config_file, const struct sluice_ops *ops,
+		     void *arg, unsigned int leads, struct conn **ret);
 
-	snprintf(before, sizeof(before), "%.*s", comma != NULL ? (int)(comma - list) : 0, list);
-	snprintf(port, sizeof(port), "%u", r == 0 ? d.port : 0);
-	if (r == 0 && *d.user != '\0')
-		r = config_set(config, CONFIG_USER, d.user);
-	if (r == 0 && d.port > 0)
-		r = config_set(config, CONFIG_PORT, port);
-	if (r == 0 && comma != NULL)
-		r = config_set(config, CONFIG_PROXY_JUMP, before);
-	if (r == 0)
-		r = config_set(config, CONFIG_CLEAR_ALL_FORWARDINGS, "yes");
-	if (r == 0)
-		r = config_load(config, d.host, c->config_file);
+/* Its configuration is read, with r. Takes c->via_config. */
+static int jump_made(struct conn *c, int r)
+{
+	struct config *config = c->via_config;
+
+	c->via_config = NULL;
 	if (r < 0) {
-		say(SAY_ERROR, "jump host %s: %s", last,
-		    config != NULL ? config_errors(config) : "out of memory");
-		config_free(config);
-		return r;
+		snprintf(c->why, sizeof(c->why), "jump host %.100s: %.380s",
+			 config_host_given(config), config_errors(config));
+		c->why[strcspn(c->why, "\n")] = '\0';
+	} else {
+		r = conn_make(config, c->config_file, NULL, NULL, c->leads + 1, &c->via);
 	}
-	r = conn_new(config, c->config_file, NULL, NULL, &c->via);
 	if (r < 0) {
 		config_free(config);
 		return r;
@@ -206,44 +192,75 @@ static int jump_new(struct conn *c, const char *list)
 	return r;
 }
 
-static unsigned int jumps(const struct conn *c)
+/* The last host of the list, which is the one next to us; what is before it is the way to that one.
+ */
+static int jump_config(struct config *config, const char *list, struct destination *d)
 {
-	unsigned int n = 0;
+	const char *comma = strrchr(list, ',');
+	const char *last = comma != NULL ? comma + 1 : list;
+	char port[8], before[CONFIG_TEXT_MAX];
+	int r = destination_parse(last, true, d);
 
-	for (; c->via != NULL; c = c->via)
-		n++;
-	return n;
+	snprintf(before, sizeof(before), "%.*s", comma != NULL ? (int)(comma - list) : 0, list);
+	snprintf(port, sizeof(port), "%u", r == 0 ? d->port : 0);
+	if (r == 0 && *d->user != '\0')
+		r = config_set(config, CONFIG_USER, d->user);
+	if (r == 0 && d->port > 0)
+		r = config_set(config, CONFIG_PORT, port);
+	if (r == 0 && comma != NULL)
+		r = config_set(config, CONFIG_PROXY_JUMP, before);
+	if (r == 0)
+		r = config_set(config, CONFIG_CLEAR_ALL_FORWARDINGS, "yes");
+	return r;
+}
+
+static int jump_new(struct conn *c, const char *list)
+{
+	struct config *config = config_new(config_algs());
+	struct destination d;
+	int r;
+
+	if (config == NULL)
+		return -ENOMEM;
+	r = jump_config(config, list, &d);
+	if (r < 0) {
+		say(SAY_ERROR, "jump host %s: %s", list, config_errors(config));
+		config_free(config);
+		return r;
+	}
+	c->via_config = config;
+	r = config_load_begin(config, d.host, c->config_file);
+	if (r == -EAGAIN)
+		return 0;
+	r = jump_made(c, r);
+	if (r < 0 && *c->why != '\0')
+		say(SAY_ERROR, "%s", c->why);
+	return r;
 }
 
 static int jump_set(struct conn *c)
 {
 	const char *jump = config_text(c->config, CONFIG_PROXY_JUMP);
 	char list[CONFIG_TEXT_MAX];
-	static unsigned int depth;
-	int r;
 
 	if (jump == NULL || strcmp(jump, "none") == 0)
 		return 0;
 	if (config_expanded(c->config, CONFIG_PROXY_JUMP, 0, list, sizeof(list)) < 0)
 		return -EINVAL;
 	/* A host that is reached by way of itself has no end. */
-	if (depth >= CONN_JUMPS_MAX) {
+	if (c->leads >= CONN_JUMPS_MAX) {
 		say(SAY_ERROR, "more than %d jump hosts", CONN_JUMPS_MAX);
 		return -ELOOP;
 	}
-	depth++;
-	r = jump_new(c, list);
-	depth--;
-	if (r == 0)
-		say(SAY_DEBUG, "%u jump hosts to %s", jumps(c), c->host);
-	return r;
+	say(SAY_DEBUG, "To %s by %s", c->host, list);
+	return jump_new(c, list);
 }
 
 /* --- life
  * -------------------------------------------------------------------------------------------- */
 
-int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
-	     void *arg, struct conn **ret)
+static int conn_make(struct config *config, const char *config_file, const struct sluice_ops *ops,
+		     void *arg, unsigned int leads, struct conn **ret)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	struct sluice_ops all = {.size = sizeof(all)};
@@ -251,7 +268,11 @@ int conn_new(struct config *config, const char *config_file, const struct sluice
 
 	if (c == NULL)
 		return -ENOMEM;
-	*c = (struct conn){.config = config, .config_file = config_file, .ops = ops, .arg = arg};
+	*c = (struct conn){.config = config,
+			   .config_file = config_file,
+			   .leads = leads,
+			   .ops = ops,
+			   .arg = arg};
 	c->port = (uint16_t)config_number(config, CONFIG_PORT);
 	snprintf(c->host, sizeof(c->host), "%s", config_text(config, CONFIG_HOSTNAME));
 	r = sluice_new(&c->s);
@@ -271,6 +292,12 @@ int conn_new(struct config *config, const char *config_file, const struct sluice
 	return 0;
 }
 
+int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
+	     void *arg, struct conn **ret)
+{
+	return conn_make(config, config_file, ops, arg, 0, ret);
+}
+
 void conn_free(struct conn *c)
 {
 	struct conn *via;
@@ -285,6 +312,7 @@ void conn_free(struct conn *c)
 			(void)command_end(c->command_pid);
 		if (c->own_config)
 			config_free(c->config);
+		config_free(c->via_config);
 		secret_wipe(c->proxy_password, sizeof(c->proxy_password));
 		free(c);
 	}
@@ -394,7 +422,7 @@ int conn_begin(struct conn *c)
 {
 	int r;
 
-	if (c->begun)
+	if (c->begun || c->via_config != NULL)
 		return 0;
 	if (c->via != NULL && c->via->state != CONN_UP) {
 		r = conn_begin(c->via);
@@ -420,6 +448,8 @@ int conn_begin(struct conn *c)
 void conn_prepare(struct conn *c, struct turn *t)
 {
 	c->place = TURN_NONE;
+	if (c->via_config != NULL)
+		c->place = turn_add(t, config_fd(c->via_config), POLLIN);
 	if (c->via != NULL && !c->begun)
 		conn_prepare(c->via, t);
 	if (!c->begun || c->state == CONN_OVER)
@@ -430,6 +460,20 @@ void conn_prepare(struct conn *c, struct turn *t)
 	}
 	c->place = turn_add(t, sluice_fd(c->s), sluice_events(c->s));
 	turn_within(t, c->more ? 0 : sluice_timeout_ms(c->s));
+}
+
+/* The jump host's name has an answer, maybe. */
+static void run_via_config(struct conn *c, const struct turn *t)
+{
+	int r = turn_ready(t, c->place) != 0 ? config_load_step(c->via_config) : -EAGAIN;
+
+	if (r == -EAGAIN)
+		return;
+	r = jump_made(c, r);
+	if (r < 0)
+		over(c, r);
+	else
+		conn_begin(c);
 }
 
 /* Up to its login; then the library has its turns with ours. */
@@ -446,7 +490,9 @@ void conn_run(struct conn *c, const struct turn *t)
 {
 	int r = 0;
 
-	if (c->via != NULL && !c->begun)
+	if (c->via_config != NULL && c->state != CONN_OVER)
+		run_via_config(c, t);
+	else if (c->via != NULL && !c->begun)
 		run_via(c, t);
 	if (!c->begun || c->state == CONN_OVER)
 		return;

@@ -25,6 +25,8 @@ struct conn {
 	const char *config_file;
 	bool own_config;  /* of a jump host: freed with it */
 	struct conn *via; /* the jump host; NULL: none */
+	struct config *via_config; /* of one whose whole name is still asked for */
+	unsigned int leads;        /* to so many connections, as a jump host */
 	bool lent;        /* it is one, and s freed with the connection it leads to */
 	bool begun;
 	struct reach *reach;           /* while the way there is looked for */

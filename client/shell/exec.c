@@ -1,4 +1,5 @@
 /* client/shell/exec.c - sluice exec: a command at one host or many, for programs. */
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ struct part {
 	char *host;
 	struct options o;
 	struct run run;
-	bool begun, over;
+	bool loading, over; /* its configuration waits for a name */
+	size_t place;
 	int status;
 	struct outlet out, err;
 	char signal[65], why[1024];
@@ -116,12 +118,12 @@ static void part_over(struct part *p)
 	}
 }
 
-static void part_begin(struct part *p, int argc, char **argv)
+/* Its configuration was read, with p->status. */
+static void part_loaded(struct part *p)
 {
-	p->begun = true;
-	p->status = options_parse(argc, argv, usage, p->host, &p->o);
-	if (p->status == 0)
-		p->status = options_load(&p->o);
+	p->loading = p->status == -EAGAIN;
+	if (p->loading)
+		return;
 	if (p->status == 0)
 		p->status = outlet_init(&p->out) < 0 || outlet_init(&p->err) < 0
 				    ? EXIT_ERROR
@@ -130,6 +132,30 @@ static void part_begin(struct part *p, int argc, char **argv)
 		snprintf(p->why, sizeof(p->why), "not begun");
 		p->over = true;
 	}
+}
+
+static void part_begin(struct part *p, int argc, char **argv)
+{
+	p->status = options_parse(argc, argv, usage, p->host, &p->o);
+	if (p->status == 0)
+		p->status = options_load_begin(&p->o);
+	part_loaded(p);
+}
+
+static void part_prepare(struct part *p, struct turn *t)
+{
+	if (p->loading)
+		p->place = turn_add(t, config_fd(p->o.config), POLLIN);
+	else
+		run_prepare(&p->run, t);
+}
+
+static void part_load(struct part *p, const struct turn *t)
+{
+	if (turn_ready(t, p->place) == 0)
+		return;
+	p->status = options_load_step(&p->o);
+	part_loaded(p);
 }
 
 static void part_session(struct part *p, const char *command)
@@ -196,7 +222,7 @@ static void loop(struct many *m, int argc, char **argv, const char *command, boo
 		turn_begin(&t);
 		for (size_t i = 0; i < m->next; i++)
 			if (!m->part[i].over)
-				run_prepare(&m->part[i].run, &t);
+				part_prepare(&m->part[i], &t);
 		if (m->busy == 0 || turn_wait(&t) < 0)
 			continue;
 		for (size_t i = 0; i < m->next; i++) {
@@ -204,7 +230,10 @@ static void loop(struct many *m, int argc, char **argv, const char *command, boo
 
 			if (p->over)
 				continue;
-			part_go(p, &t, command, json);
+			if (p->loading)
+				part_load(p, &t);
+			else
+				part_go(p, &t, command, json);
 			if (p->over)
 				settle(m, p, json);
 		}

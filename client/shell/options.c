@@ -303,11 +303,13 @@ void options_fini(struct options *o)
 	*o = (struct options){0};
 }
 
-int options_load(struct options *o)
+/* r: of config_load(). */
+static int loaded(const struct options *o, int r)
 {
 	enum say_level level = SAY_INFO;
-	int r = config_load(o->config, o->host, o->config_file);
 
+	if (r == -EAGAIN)
+		return r;
 	if (r == -ENOMEM)
 		fprintf(stderr, "%s: out of memory\n", o->name);
 	if (r < 0) {
@@ -321,6 +323,21 @@ int options_load(struct options *o)
 	if (level >= SAY_DEBUG)
 		fputs(config_warnings(o->config, true), stderr);
 	return 0;
+}
+
+int options_load(struct options *o)
+{
+	return loaded(o, config_load(o->config, o->host, o->config_file));
+}
+
+int options_load_begin(struct options *o)
+{
+	return loaded(o, config_load_begin(o->config, o->host, o->config_file));
+}
+
+int options_load_step(struct options *o)
+{
+	return loaded(o, config_load_step(o->config));
 }
 
 char *options_command(const struct options *o)

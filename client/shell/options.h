@@ -37,6 +37,9 @@ void options_fini(struct options *o);
  * 0, or EXIT_ERROR, said.
  */
 int options_load(struct options *o);
+/* The same without waiting: -EAGAIN: options_load_step() once config_fd() is readable. */
+int options_load_begin(struct options *o);
+int options_load_step(struct options *o);
 /* The words behind the destination with blanks between them, to be freed; NULL: none. */
 char *options_command(const struct options *o);
 

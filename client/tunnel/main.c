@@ -1,4 +1,5 @@
 /* client/tunnel/main.c - sluice tunnel: every host's tunnels, kept up. */
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,28 +39,65 @@ struct agents {
 /* --- which ---------------------------------------------------------------------------------------
  */
 
-/* named: on the command line, so that it is wrong when there is nothing to forward. */
-static int add(struct agents *a, int argc, char **argv, const char *host, bool named)
-{
+/* A host whose configuration is read. */
+struct host {
+	const char *name;
 	struct options o;
-	struct tunnel *t;
-	int e = options_parse(argc, argv, usage, host, &o);
+	int status; /* -EAGAIN: it waits for a name */
+	size_t place;
+};
 
-	if (e == 0 && config_set(o.config, CONFIG_BATCH_MODE, "yes") < 0)
-		e = EXIT_ERROR;
-	if (e == 0)
-		e = options_load(&o);
-	if (e != 0 || !run_has_forwards(o.config)) {
-		options_fini(&o);
+static void host_begin(struct host *h, int argc, char **argv)
+{
+	h->status = options_parse(argc, argv, usage, h->name, &h->o);
+	if (h->status == 0 && config_set(h->o.config, CONFIG_BATCH_MODE, "yes") < 0)
+		h->status = EXIT_ERROR;
+	if (h->status == 0)
+		h->status = options_load_begin(&h->o);
+}
+
+/* All of them ask for their names at once. */
+static void hosts_wait(struct host *h, size_t n)
+{
+	struct turn t = {0};
+	bool more;
+
+	do {
+		turn_begin(&t);
+		more = false;
+		for (size_t i = 0; i < n; i++) {
+			h[i].place = TURN_NONE;
+			if (h[i].status != -EAGAIN)
+				continue;
+			more = true;
+			h[i].place = turn_add(&t, config_fd(h[i].o.config), POLLIN);
+		}
+		if (more && turn_wait(&t) < 0)
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (turn_ready(&t, h[i].place) != 0)
+				h[i].status = options_load_step(&h[i].o);
+	} while (more);
+	turn_fini(&t);
+}
+
+/* named: on the command line, so that it is wrong when there is nothing to forward. Takes h->o. */
+static int add(struct agents *a, struct host *h, bool named)
+{
+	struct tunnel *t;
+	int e = h->status;
+
+	if (e != 0 || !run_has_forwards(h->o.config)) {
+		options_fini(&h->o);
 		if (e == 0 && named)
-			fprintf(stderr, "sluice tunnel: %s has nothing to forward\n", host);
+			fprintf(stderr, "sluice tunnel: %s has nothing to forward\n", h->name);
 		return e != 0 || named ? EXIT_ERROR : 0;
 	}
 	t = calloc(1, sizeof(*t));
-	e = t != NULL ? tunnel_init(t, host, &o, a->n * APART_MS) : EXIT_ERROR;
+	e = t != NULL ? tunnel_init(t, h->name, &h->o, a->n * APART_MS) : EXIT_ERROR;
 	if (e != 0) {
 		free(t);
-		options_fini(&o);
+		options_fini(&h->o);
 		return e;
 	}
 	a->v[a->n++] = t;
@@ -71,17 +109,30 @@ static int add_all(struct agents *a, const struct options *first, int argc, char
 {
 	const struct conf_strs *hosts = config_hosts(first->config);
 	size_t named = first->destination != NULL ? 1 + (size_t)first->argc : 0;
+	size_t n = named > 0 ? named : hosts->n;
+	struct host *h = calloc(n + 1, sizeof(*h));
 	int e = 0;
 
-	a->v = calloc((named > hosts->n ? named : hosts->n) + 1, sizeof(struct tunnel *));
-	if (a->v == NULL)
+	a->v = calloc(n + 1, sizeof(struct tunnel *));
+	if (a->v == NULL || h == NULL) {
+		free(h);
 		return EXIT_ERROR;
-	if (named > 0)
-		e = add(a, argc, argv, first->destination, true);
-	for (int i = 0; e == 0 && named > 0 && i < first->argc; i++)
-		e = add(a, argc, argv, first->argv[i], true);
-	for (size_t i = 0; e == 0 && named == 0 && i < hosts->n; i++)
-		e = add(a, argc, argv, hosts->v[i], false);
+	}
+	for (size_t i = 0; i < n; i++) {
+		h[i].name = named == 0 ? hosts->v[i]
+			    : i == 0   ? first->destination
+				       : first->argv[i - 1];
+		host_begin(&h[i], argc, argv);
+		if (h[i].status != 0 && h[i].status != -EAGAIN)
+			n = i + 1;
+	}
+	hosts_wait(h, n);
+	for (size_t i = 0; i < n; i++)
+		if (e == 0)
+			e = add(a, &h[i], named > 0);
+		else
+			options_fini(&h[i].o);
+	free(h);
 	if (e == 0 && a->n == 0) {
 		fprintf(stderr, "sluice tunnel: no host of the file has anything to forward\n");
 		e = EXIT_ERROR;

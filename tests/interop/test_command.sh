@@ -561,6 +561,43 @@ check "a whole name: another's that is not permitted" canon 'alias.lab.example 2
 check "a whole name: a proxy's to know" canon 'box 22' 0 $yes -o ProxyCommand=x box
 check "a whole name: even so" canon 'box.corp.example 2301' 0 -o CanonicalizeHostname=always -o ProxyJump=x box
 umount /etc/hosts
+# A resolver that has no answer until a file is there: who needs none does not wait for it.
+cat >held.py <<'PY'
+import os, socket, struct, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('127.0.0.9', 53))
+print('serving', flush=True)
+while True:
+    q, who = s.recvfrom(4096)
+    open('asked.dns', 'ab').write(q)
+    while not os.path.exists('answer.dns'): time.sleep(0.02)
+    end = q.index(b'\0', 12) + 5
+    a = q[end - 4:end] == b'\0\1\0\1'
+    s.sendto(q[:2] + struct.pack('>HHHHH', 0x8180, 1, a, 0, 0) + q[12:end] +
+             (b'\xc0\x0c\0\1\0\1' + struct.pack('>IH', 60, 4) + bytes([127, 0, 0, 1])) * a, who)
+PY
+echo 'hosts: files dns' >nss
+printf 'nameserver 127.0.0.9\noptions timeout:30 attempts:1\n' >resolv
+python3 held.py >held.log 2>&1 & pids+=($!)
+wait_for serving held.log
+grep -v Hostname config >held.config # of its own name
+sed -i '1i Host sshd\n\tHostname 127.0.0.1\nHost held via\n\tCanonicalizeHostname yes\n\tCanonicalDomains dns.example\n\tPort 2201\nHost by\n\tHostname 127.0.0.1\n\tPort 2201\n\tProxyJump via' held.config
+without_answer() { # hosts, what is there before the resolver has said a word
+	rm -f asked.dns answer.dns held.out
+	timeout 90 "$sluice" exec -F held.config "$1" 'echo hi' >held.out 2>held.err & local pid=$!
+	for _ in $(seq 1500); do [ -s asked.dns ] && grep -q "$2" held.out && break; sleep 0.02; done
+	echo "$(sort held.out | tr '\n' ' ')"
+	touch answer.dns
+	wait $pid && echo "$(sort held.out | tr '\n' ' ')" || cat held.err
+}
+names_held() {
+	mount --bind nss /etc/nsswitch.conf && mount --bind resolv /etc/resolv.conf || return 1
+	local one two
+	one=$(without_answer held,sshd sshd) two=$(without_answer by,sshd sshd)
+	umount /etc/nsswitch.conf /etc/resolv.conf
+	[ "$one" = $'sshd: hi \nheld: hi sshd: hi ' ] && [ "$two" = $'sshd: hi \nby: hi sshd: hi ' ] || { echo "$one"; echo "$two"; return 1; }
+}
+check "a whole name that is waited for holds nobody else" names_held
 
 # --- what is set ----------------------------------------------------------------------------------------
 check "PubkeyAuthentication no" status 255 s ssh -o PubkeyAuthentication=no sshd true
