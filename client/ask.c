@@ -112,11 +112,22 @@ static int tty_read(int fd, const char *prompt, bool shown, char *buf, size_t si
 	return n;
 }
 
+static bool nobody;
+
+void ask_nobody(void)
+{
+	nobody = true;
+}
+
 static int ask(const char *prompt, bool shown, char *buf, size_t size)
 {
-	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY), n;
-	const char *program = askpass_wanted(fd >= 0);
+	const char *program;
+	int fd, n;
 
+	if (nobody)
+		return -ENOKEY;
+	fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	program = askpass_wanted(fd >= 0);
 	if (program != NULL)
 		n = askpass(program, prompt, buf, size);
 	else if (fd >= 0)

@@ -22,5 +22,7 @@ int ask_shown(const char *prompt, char *buf, size_t size) __attribute__((warn_un
 int ask_line(const char *prompt, const char *def, char *buf, size_t size)
 	__attribute__((warn_unused_result));
 bool ask_yes(const char *prompt);
+/* From now on passphrases and ask_shown() have no answer: there is nobody. */
+void ask_nobody(void);
 
 #endif

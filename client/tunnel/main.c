@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "client/ask.h"
 #include "client/command.h"
 #include "client/shell/say.h"
 #include "client/tunnel/address.h"
@@ -281,6 +282,7 @@ int tunnel_main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && ask_knows(argv[1]))
 		return ask_main(argc - 1, argv + 1);
+	ask_nobody(); /* nor for a jump host, which BatchMode of its destination says nothing of */
 	status = options_parse(argc, argv, usage, "localhost", &first);
 	if (status == 0 && config_load(first.config, "localhost", first.config_file) < 0) {
 		fputs(config_errors(first.config), stderr);

@@ -236,6 +236,23 @@ CONF
 "$sluice" tunnel --json -F by_proxy.config tunnelled >by_proxy.out 2>&1 & pids+=($!)
 wait_for '"up"' by_proxy.out
 check "a tunnel by a proxy" curl -sS --max-time 30 --unix-socket by_proxy.sock -o got http://x/host.pub
+cat - config >asks.config <<CONF
+Host asks
+	Port 2201
+	ProxyJump gate
+	LocalForward $dir/asks.sock 127.0.0.1:2204
+	Reconnect never
+Host gate
+	UserKnownHostsFile /dev/null
+	StrictHostKeyChecking ask
+	BatchMode no
+CONF
+unattended() { # nor does it wait for an answer that nobody gives
+	rm -f asked
+	SSH_ASKPASS=$dir/proxyask SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" tunnel -F asks.config asks 2>said
+	[ $? = 255 ] && [ ! -e asked ] && grep -q 'Host key verification failed' said || { cat said; return 1; }
+}
+check "a tunnel asks nobody, not for its jump host either" unattended
 # The proxy is at loopback, and the server nobody knows is not.
 proxys_own() { status 255 s ssh -o Proxy="socks5://$by_socks" -o NoHostAuthenticationForLocalhost=yes -o UserKnownHostsFile=/dev/null \
 	-o StrictHostKeyChecking=yes sshd true; }
