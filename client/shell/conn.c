@@ -375,9 +375,9 @@ static int begin_reach(struct conn *c)
 		.tcp = {.keepalive = config_yes(g, CONFIG_TCP_KEEP_ALIVE), .tos = tos_of(c)},
 		.command_err_fd = -1,
 	};
+	int r;
 
-	int r = conn_proxy(c, &conf);
-
+	r = conn_proxy(c, &conf);
 	if (r < 0)
 		return r;
 	if (text_or_null(config_text(g, CONFIG_PROXY_COMMAND)) != NULL) {
