@@ -296,14 +296,14 @@ int ask_main(int argc, char **argv)
 	struct options o;
 	FILE *f;
 	/* Something stands in the place of a host: the file is read for its socket. */
-	int status = options_parse(argc, argv, usage, "localhost", &o);
+	int status = options_parse(argc, argv, usage, TUNNEL_NOBODY, &o);
 
 	if (status == 0 && ((steers && o.destination == NULL) || (!steers && o.argc > 0) ||
 			    (what == REQUEST_FOLLOW && o.destination != NULL))) {
 		fprintf(stderr, "usage: %s", usage);
 		status = EXIT_USAGE;
 	}
-	if (status == 0 && config_load(o.config, "localhost", o.config_file) < 0) {
+	if (status == 0 && config_load(o.config, TUNNEL_NOBODY, o.config_file) < 0) {
 		fputs(config_errors(o.config), stderr);
 		status = EXIT_FAILED;
 	}

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+/* In the place of a host while a file is read for what holds for all: no name to be asked for. */
+#define TUNNEL_NOBODY "127.0.0.1"
 #define ASK_USAGE                                                                                  \
 	"       sluice tunnel status|channels [--json] [-F FILE] [HOST]\n"                         \
 	"       sluice tunnel follow [-F FILE]\n"                                                  \

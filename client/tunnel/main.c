@@ -24,9 +24,20 @@ static const char usage[] = "sluice tunnel [-f] [--json] [-F FILE] [OPTION ...] 
 /* Between the first tries of two hosts: many may be of one gateway (MaxStartups). */
 #define APART_MS 20
 
+/* A host whose configuration is read. */
+struct host {
+	const char *name;
+	struct options o;
+	int status; /* -EAGAIN: it waits for its whole name (CanonicalizeHostname) */
+	size_t place;
+};
+
 struct agents {
 	struct tunnel **v;
 	size_t n;
+	struct host *host;
+	size_t hosts, waiting;
+	bool named; /* on the command line: it is wrong when one has nothing to forward */
 	struct notify notify;
 	uint64_t beat_ms; /* the next one */
 	size_t told_up;   /* SIZE_MAX: nothing was told yet */
@@ -40,14 +51,6 @@ struct agents {
 /* --- which ---------------------------------------------------------------------------------------
  */
 
-/* A host whose configuration is read. */
-struct host {
-	const char *name;
-	struct options o;
-	int status; /* -EAGAIN: it waits for a name */
-	size_t place;
-};
-
 static void host_begin(struct host *h, int argc, char **argv)
 {
 	h->status = options_parse(argc, argv, usage, h->name, &h->o);
@@ -57,52 +60,88 @@ static void host_begin(struct host *h, int argc, char **argv)
 		h->status = options_load_begin(&h->o);
 }
 
-/* All of them ask for their names at once. */
-static void hosts_wait(struct host *h, size_t n)
+static void heard(void *arg, json_t *event)
 {
-	struct turn t = {0};
-	bool more;
-
-	do {
-		turn_begin(&t);
-		more = false;
-		for (size_t i = 0; i < n; i++) {
-			h[i].place = TURN_NONE;
-			if (h[i].status != -EAGAIN)
-				continue;
-			more = true;
-			h[i].place = turn_add(&t, config_fd(h[i].o.config), POLLIN);
-		}
-		if (more && turn_wait(&t) < 0)
-			break;
-		for (size_t i = 0; i < n; i++)
-			if (turn_ready(&t, h[i].place) != 0)
-				h[i].status = options_load_step(&h[i].o);
-	} while (more);
-	turn_fini(&t);
+	status_event(arg, event);
 }
 
-/* named: on the command line, so that it is wrong when there is nothing to forward. Takes h->o. */
-static int add(struct agents *a, struct host *h, bool named)
+/* It has its configuration. */
+static int add(struct agents *a, struct host *h)
 {
 	struct tunnel *t;
-	int e = h->status;
 
-	if (e != 0 || !run_has_forwards(h->o.config)) {
-		options_fini(&h->o);
-		if (e == 0 && named)
+	if (h->status != 0)
+		return EXIT_ERROR;
+	if (!run_has_forwards(h->o.config)) {
+		if (a->named)
 			fprintf(stderr, "sluice tunnel: %s has nothing to forward\n", h->name);
-		return e != 0 || named ? EXIT_ERROR : 0;
+		return a->named ? EXIT_ERROR : 0;
 	}
 	t = calloc(1, sizeof(*t));
-	e = t != NULL ? tunnel_init(t, h->name, &h->o, a->n * APART_MS) : EXIT_ERROR;
-	if (e != 0) {
+	if (t == NULL || tunnel_init(t, h->name, &h->o, a->n * APART_MS) != 0) {
 		free(t);
-		options_fini(&h->o);
-		return e;
+		return EXIT_ERROR;
 	}
+	h->o = (struct options){0}; /* the tunnel's */
+	t->heard = heard;
+	t->arg = &a->status;
 	a->v[a->n++] = t;
+	a->status.v = a->v;
+	a->status.n = a->n;
 	return 0;
+}
+
+static int any(const struct agents *a)
+{
+	if (a->n > 0 || a->waiting > 0)
+		return 0;
+	fprintf(stderr, "sluice tunnel: no host of the file has anything to forward\n");
+	return EXIT_ERROR;
+}
+
+static void hosts_prepare(struct agents *a, struct turn *t)
+{
+	for (size_t i = 0; i < a->hosts && a->waiting > 0; i++)
+		a->host[i].place = a->host[i].status == -EAGAIN
+					   ? turn_add(t, config_fd(a->host[i].o.config), POLLIN)
+					   : TURN_NONE;
+}
+
+/* Those that have their names now begin, beside the others. */
+static int hosts_go(struct agents *a, const struct turn *t)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < a->hosts && a->waiting > 0; i++) {
+		struct host *h = &a->host[i];
+
+		if (turn_ready(t, h->place) == 0)
+			continue;
+		h->status = options_load_step(&h->o);
+		if (h->status == -EAGAIN)
+			continue;
+		h->place = TURN_NONE;
+		a->waiting--;
+		a->told_up = SIZE_MAX;
+		if (add(a, h) != 0 || any(a) != 0)
+			e = EXIT_ERROR;
+	}
+	return e;
+}
+
+/* Who goes to the background takes no question along: a thread of it asks. */
+static int hosts_wait(struct agents *a)
+{
+	struct turn t = {0};
+	int e = 0;
+
+	while (e == 0 && a->waiting > 0) {
+		turn_begin(&t);
+		hosts_prepare(a, &t);
+		e = turn_wait(&t) < 0 ? EXIT_ERROR : hosts_go(a, &t);
+	}
+	turn_fini(&t);
+	return e;
 }
 
 /* first: read about no host in particular. */
@@ -110,35 +149,28 @@ static int add_all(struct agents *a, const struct options *first, int argc, char
 {
 	const struct conf_strs *hosts = config_hosts(first->config);
 	size_t named = first->destination != NULL ? 1 + (size_t)first->argc : 0;
-	size_t n = named > 0 ? named : hosts->n;
-	struct host *h = calloc(n + 1, sizeof(*h));
 	int e = 0;
 
-	a->v = calloc(n + 1, sizeof(struct tunnel *));
-	if (a->v == NULL || h == NULL) {
-		free(h);
+	a->named = named > 0;
+	a->hosts = named > 0 ? named : hosts->n;
+	a->v = calloc(a->hosts + 1, sizeof(struct tunnel *));
+	a->host = calloc(a->hosts + 1, sizeof(*a->host));
+	if (a->v == NULL || a->host == NULL)
 		return EXIT_ERROR;
-	}
-	for (size_t i = 0; i < n; i++) {
-		h[i].name = named == 0 ? hosts->v[i]
-			    : i == 0   ? first->destination
-				       : first->argv[i - 1];
-		host_begin(&h[i], argc, argv);
-		if (h[i].status != 0 && h[i].status != -EAGAIN)
-			n = i + 1;
-	}
-	hosts_wait(h, n);
-	for (size_t i = 0; i < n; i++)
-		if (e == 0)
-			e = add(a, &h[i], named > 0);
+	for (size_t i = 0; e == 0 && i < a->hosts; i++) {
+		struct host *h = &a->host[i];
+
+		h->name = named == 0 ? hosts->v[i] : i == 0 ? first->destination : first->argv[i - 1];
+		h->place = TURN_NONE;
+		host_begin(h, argc, argv);
+		if (h->status == -EAGAIN)
+			a->waiting++;
 		else
-			options_fini(&h[i].o);
-	free(h);
-	if (e == 0 && a->n == 0) {
-		fprintf(stderr, "sluice tunnel: no host of the file has anything to forward\n");
-		e = EXIT_ERROR;
+			e = add(a, h);
 	}
-	return e;
+	if (e == 0 && config_yes(first->config, CONFIG_FORK_AFTER_AUTHENTICATION))
+		e = hosts_wait(a);
+	return e == 0 ? any(a) : e;
 }
 
 /* --- the loop ------------------------------------------------------------------------------------
@@ -166,7 +198,7 @@ static void tell(struct agents *a, struct turn *turn)
 	for (size_t i = 0; i < a->n; i++)
 		up += a->v[i]->whole;
 	if (up != a->told_up) {
-		snprintf(text, sizeof(text), "%zu of %zu hosts are up", up, a->n);
+		snprintf(text, sizeof(text), "%zu of %zu hosts are up", up, a->n + a->waiting);
 		notify_ready(&a->notify, text);
 		a->told_up = up;
 	}
@@ -185,7 +217,7 @@ static bool all_over(const struct agents *a)
 	for (size_t i = 0; i < a->n; i++)
 		if (!tunnel_over(a->v[i]) || a->v[i]->stopped)
 			return false;
-	return true;
+	return a->waiting == 0;
 }
 
 static void moved(struct agents *a)
@@ -206,6 +238,7 @@ static void loop(struct agents *a)
 		a->place_addresses = turn_add(&turn, a->addresses, POLLIN);
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_prepare(a->v[i], &turn);
+		hosts_prepare(a, &turn);
 		status_prepare(&a->status, &turn);
 		tell(a, &turn);
 		if (turn_wait(&turn) < 0)
@@ -213,16 +246,12 @@ static void loop(struct agents *a)
 		a->stop = turn_ready(&turn, a->place) != 0;
 		for (size_t i = 0; i < a->n; i++)
 			tunnel_go(a->v[i], &turn);
+		(void)hosts_go(a, &turn); /* it was said what is wrong; others go on */
 		if (turn_ready(&turn, a->place_addresses) != 0)
 			moved(a);
 		status_go(&a->status, &turn);
 	}
 	turn_fini(&turn);
-}
-
-static void heard(void *arg, json_t *event)
-{
-	status_event(arg, event);
 }
 
 /* Before the background: who starts us is told that there is no such place. */
@@ -238,12 +267,6 @@ static int status_begin(struct agents *a, struct config *c)
 	if (asked && *path != '/') {
 		fprintf(stderr, "StatusSocket: no path from the root: %s\n", path);
 		return EXIT_ERROR;
-	}
-	a->status.v = a->v;
-	a->status.n = a->n;
-	for (size_t i = 0; i < a->n; i++) {
-		a->v[i]->heard = heard;
-		a->v[i]->arg = &a->status;
 	}
 	if (status_open(&a->status, asked ? path : NULL, config_text(c, CONFIG_METRICS_LISTEN)) ==
 	    0)
@@ -276,15 +299,14 @@ int tunnel_main(int argc, char **argv)
 {
 	struct agents a = {0};
 	struct options first;
-	/* Something stands in the place of a host while the file is read for its hosts. */
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && ask_knows(argv[1]))
 		return ask_main(argc - 1, argv + 1);
 	ask_nobody(); /* nor for a jump host, which BatchMode of its destination says nothing of */
-	status = options_parse(argc, argv, usage, "localhost", &first);
-	if (status == 0 && config_load(first.config, "localhost", first.config_file) < 0) {
+	status = options_parse(argc, argv, usage, TUNNEL_NOBODY, &first);
+	if (status == 0 && config_load(first.config, TUNNEL_NOBODY, first.config_file) < 0) {
 		fputs(config_errors(first.config), stderr);
 		status = EXIT_ERROR;
 	}
@@ -299,6 +321,9 @@ int tunnel_main(int argc, char **argv)
 		free(a.v[i]);
 	}
 	free(a.v);
+	for (size_t i = 0; i < a.hosts && a.host != NULL; i++)
+		options_fini(&a.host[i].o);
+	free(a.host);
 	options_fini(&first);
 	return status < 0 ? 0 : status;
 }

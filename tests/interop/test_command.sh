@@ -607,12 +607,24 @@ without_answer() { # hosts, what is there before the resolver has said a word
 	touch answer.dns
 	wait $pid && echo "$(sort held.out | tr '\n' ' ')" || cat held.err
 }
+tunnel_without_answer() { # who is up before it, and in the end
+	rm -f asked.dns answer.dns held.out
+	timeout 90 "$sluice" tunnel --json -F held.config -L 0:127.0.0.1:2204 held sshd >held.out 2>held.err & local pid=$!
+	for _ in $(seq 1500); do [ -s asked.dns ] && grep -q '"up"' held.out && break; sleep 0.02; done
+	grep -o '"up","host":"[a-z]*"' held.out
+	touch answer.dns
+	for _ in $(seq 1500); do grep -q '"up","host":"held"' held.out && break; sleep 0.02; done
+	grep -o '"up","host":"[a-z]*"' held.out
+	kill $pid
+	wait $pid || cat held.err
+}
 names_held() {
 	mount --bind nss /etc/nsswitch.conf && mount --bind resolv /etc/resolv.conf || return 1
-	local one two
-	one=$(without_answer held,sshd sshd) two=$(without_answer by,sshd sshd)
+	local one two three
+	one=$(without_answer held,sshd sshd) two=$(without_answer by,sshd sshd) three=$(tunnel_without_answer)
 	umount /etc/nsswitch.conf /etc/resolv.conf
-	[ "$one" = $'sshd: hi \nheld: hi sshd: hi ' ] && [ "$two" = $'sshd: hi \nby: hi sshd: hi ' ] || { echo "$one"; echo "$two"; return 1; }
+	[ "$one" = $'sshd: hi \nheld: hi sshd: hi ' ] && [ "$two" = $'sshd: hi \nby: hi sshd: hi ' ] &&
+		[ "$(tr -d '\n' <<<"$three" | sed 's/"up","host"//g')" = ':"sshd":"sshd":"held"' ] || { echo "$one"; echo "$two"; echo "$three"; return 1; }
 }
 check "a whole name that is waited for holds nobody else" names_held
 
