@@ -310,6 +310,11 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
  */
 int sluice_agent_open(struct sluice *s, const char *path, int *ret_fd);
 /*
+ * The same without waiting, for who has a loop. 1: what comes first by *ret_fd, a length of four
+ * bytes and as many, is the agent's answer to us, and not for the channel; 0: nothing is.
+ */
+int sluice_agent_begin(struct sluice *s, const char *path, int *ret_fd);
+/*
  * A host key to be accepted, beside what files of known hosts say; of a certificate its key.
  * -EKEYEXPIRED: its time is over.
  */

@@ -141,6 +141,17 @@ static int write_some(struct agent *a)
 	return 0;
 }
 
+int agent_tell(struct agent *a, const uint8_t *msg, size_t len)
+{
+	int r = agent_ask(a, msg, len);
+
+	if (r == 0)
+		r = write_some(a);
+	if (r == 0)
+		a->asked = false;
+	return r;
+}
+
 static int read_into(struct agent *a, uint8_t *p, size_t len)
 {
 	ssize_t n = recv(a->fd, p, len, 0);

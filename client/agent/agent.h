@@ -35,6 +35,9 @@ int agent_sign(struct agent *a, const struct key *k, const char *sig_alg, struct
 int agent_bind(struct agent *a, const struct agent_bind *b, int timeout_ms)
 	__attribute__((warn_unused_result));
 
+/* Says it at once, and leaves the answer to who reads next. -EAGAIN: it does not take it now. */
+int agent_tell(struct agent *a, const uint8_t *msg, size_t len) __attribute__((warn_unused_result));
+
 /* Copied. -EBUSY, -EMSGSIZE, -ENOMEM. */
 int agent_ask(struct agent *a, const uint8_t *msg, size_t len) __attribute__((warn_unused_result));
 /* 0: *ret is the answer, until the next question; -EAGAIN; -EPIPE: it has hung up; -EMSGSIZE. */

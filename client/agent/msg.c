@@ -187,6 +187,31 @@ int agent_done_parse(struct ssh_str reply)
 	return r < 0 ? r : ssh_rd_done(&rd) ? 0 : -EBADMSG;
 }
 
+ssize_t agent_skip(struct agent_skip *k, const uint8_t *in, size_t n, uint8_t *out)
+{
+	size_t at = 0, left;
+	struct ssh_rd rd;
+	uint32_t len;
+
+	while (!k->over && at < n) {
+		if (k->seen < sizeof(k->head)) {
+			k->head[k->seen++] = in[at++];
+			continue;
+		}
+		ssh_rd_init(&rd, k->head, sizeof(k->head));
+		len = ssh_rd_u32(&rd);
+		if (len == 0 || len > AGENT_MSG_MAX)
+			return -EMSGSIZE;
+		left = sizeof(k->head) + len - k->seen;
+		left = left < n - at ? left : n - at;
+		at += left;
+		k->seen += left;
+		k->over = k->seen == sizeof(k->head) + len;
+	}
+	memcpy(out, in + at, n - at);
+	return (ssize_t)(n - at);
+}
+
 void agent_keys_free(struct agent_keys *k)
 {
 	for (unsigned int i = 0; i < k->n; i++) {

@@ -10,6 +10,7 @@
 #define SLUICE_CLIENT_AGENT_MSG_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "crypto/key.h"
 #include "ssh/wire.h"
@@ -52,5 +53,18 @@ int agent_list_parse(struct ssh_str reply, struct agent_keys *ret)
 int agent_sign_parse(struct ssh_str reply, const char *sig_alg, uint8_t *ret, size_t *ret_len)
 	__attribute__((warn_unused_result));
 int agent_done_parse(struct ssh_str reply) __attribute__((warn_unused_result));
+
+/* What an agent says to somebody else, behind one answer that is ours. Zeroed at first. */
+struct agent_skip {
+	uint8_t head[4]; /* of the answer: its length */
+	size_t seen;     /* of it, head included */
+	bool over;
+};
+/*
+ * n bytes more of it: those behind the answer are written to out, which has room for n; how many.
+ * -EMSGSIZE: no answer is of that length.
+ */
+ssize_t agent_skip(struct agent_skip *k, const uint8_t *in, size_t n, uint8_t *out)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -51,15 +51,26 @@ static struct agent_bind where(const struct sluice *s, bool forwarding)
 	};
 }
 
-static int ask_bind(struct sluice *s, const struct agent_bind *b)
+/* Of the message, which is the caller's to free(). */
+static int bind_build(const struct agent_bind *b, uint8_t **ret, size_t *ret_len)
 {
 	size_t size = KEY_BLOB_MAX + KEY_SIG_MAX + b->session_id.len + 128;
-	uint8_t *msg = malloc(size);
-	int r;
 
-	if (msg == NULL)
+	*ret = malloc(size);
+	if (*ret == NULL)
 		return -ENOMEM;
-	r = ask(s, AGENT_BINDS, msg, agent_bind_build(b, msg, size));
+	*ret_len = agent_bind_build(b, *ret, size);
+	return 0;
+}
+
+static int ask_bind(struct sluice *s, const struct agent_bind *b)
+{
+	uint8_t *msg;
+	size_t len;
+	int r = bind_build(b, &msg, &len);
+
+	if (r == 0)
+		r = ask(s, AGENT_BINDS, msg, len);
 	free(msg);
 	return r;
 }
@@ -274,14 +285,51 @@ static int forwarded(struct sluice *s, const char *path, int *ret_fd)
 	return 0;
 }
 
-int sluice_agent_open(struct sluice *s, const char *path, int *ret_fd)
+/* The same without waiting: what the agent makes of it is left to be read. */
+static int forwarded_soon(struct sluice *s, const char *path, int *ret_fd)
+{
+	const struct agent_bind b = where(s, true);
+	uint8_t *msg = NULL;
+	struct agent *a;
+	size_t len;
+	int r = agent_open(path, &a), fd;
+
+	if (r < 0)
+		return r;
+	if (b.host != NULL)
+		r = bind_build(&b, &msg, &len);
+	if (msg != NULL)
+		r = agent_tell(a, msg, len);
+	free(msg);
+	fd = r == 0 ? agent_fd_take(a) : r;
+	if (fd < 0) {
+		agent_close(a);
+		return fd;
+	}
+	*ret_fd = fd;
+	return b.host != NULL;
+}
+
+typedef int (*forward_fn)(struct sluice *s, const char *path, int *ret_fd);
+
+static int forward(struct sluice *s, forward_fn how, const char *path, int *ret_fd)
 {
 	int r;
 
 	enter(s);
 	if (path == NULL && *s->set.identity_agent != '\0')
 		path = s->set.identity_agent;
-	r = s->state != STATE_UP ? -SLUICE_E_STATE : forwarded(s, path, ret_fd);
+	r = s->state != STATE_UP ? -SLUICE_E_STATE : how(s, path, ret_fd);
 	leave(s);
 	return r;
+}
+
+int sluice_agent_open(struct sluice *s, const char *path, int *ret_fd)
+{
+	return forward(s, forwarded, path, ret_fd);
+}
+
+int sluice_agent_begin(struct sluice *s, const char *path, int *ret_fd)
+{
+	return forward(s, forwarded_soon, path, ret_fd);
 }

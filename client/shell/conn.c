@@ -121,7 +121,8 @@ static int set_agent(struct conn *c)
 {
 	char path[CONFIG_TEXT_MAX];
 
-	if (!conn_agent_path(c, path, sizeof(path)))
+	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no") ||
+	    !conn_agent_path(c, path, sizeof(path)))
 		return 0;
 	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "only");
 }
@@ -418,6 +419,25 @@ static void via_over(struct conn *c)
 	over(c, c->via->err);
 }
 
+/* As soon as it is known who we are. */
+static int set_out(struct conn *c, uint64_t now_ms)
+{
+	int r;
+
+	if (!conn_identities(c, now_ms))
+		return 0;
+	r = conn_hostkey_order(c);
+	if (r < 0) {
+		over(c, -SLUICE_E_HOSTKEY_REJECTED);
+		return r;
+	}
+	say(SAY_DEBUG, "Connecting to %s port %u.", c->host, c->port);
+	r = c->via != NULL ? logon(c) : begin_reach(c);
+	if (r < 0)
+		over(c, r);
+	return r;
+}
+
 int conn_begin(struct conn *c)
 {
 	int r;
@@ -432,17 +452,7 @@ int conn_begin(struct conn *c)
 	}
 	c->begun = true;
 	c->state = CONN_WAY;
-	conn_identities(c);
-	r = conn_hostkey_order(c);
-	if (r < 0) {
-		over(c, -SLUICE_E_HOSTKEY_REJECTED);
-		return r;
-	}
-	say(SAY_DEBUG, "Connecting to %s port %u.", c->host, c->port);
-	r = c->via != NULL ? logon(c) : begin_reach(c);
-	if (r < 0)
-		over(c, r);
-	return r;
+	return set_out(c, turn_now_ms());
 }
 
 void conn_prepare(struct conn *c, struct turn *t)
@@ -450,10 +460,16 @@ void conn_prepare(struct conn *c, struct turn *t)
 	c->place = TURN_NONE;
 	if (c->via_config != NULL)
 		c->place = turn_add(t, config_fd(c->via_config), POLLIN);
-	if (c->via != NULL && !c->begun)
+	if (c->via != NULL && (!c->begun || c->agent != NULL))
 		conn_prepare(c->via, t);
 	if (!c->begun || c->state == CONN_OVER)
 		return;
+	if (c->agent != NULL) {
+		c->place = turn_add(t, agent_fd(c->agent), agent_events(c->agent));
+		turn_within(t,
+			    c->agent_due_ms > t->now_ms ? (int)(c->agent_due_ms - t->now_ms) : 0);
+		return;
+	}
 	if (c->reach != NULL) {
 		c->place = turn_add(t, reach_fd(c->reach), POLLIN);
 		return;
@@ -476,7 +492,7 @@ static void run_via_config(struct conn *c, const struct turn *t)
 		conn_begin(c);
 }
 
-/* Up to its login; then the library has its turns with ours. */
+/* Up to its login, and until we know who we are; then the library has its turns with ours. */
 static void run_via(struct conn *c, const struct turn *t)
 {
 	conn_run(c->via, t);
@@ -492,10 +508,14 @@ void conn_run(struct conn *c, const struct turn *t)
 
 	if (c->via_config != NULL && c->state != CONN_OVER)
 		run_via_config(c, t);
-	else if (c->via != NULL && !c->begun)
+	else if (c->via != NULL && (!c->begun || c->agent != NULL))
 		run_via(c, t);
 	if (!c->begun || c->state == CONN_OVER)
 		return;
+	if (c->agent != NULL) {
+		(void)set_out(c, t->now_ms);
+		return;
+	}
 	if (c->reach != NULL) {
 		r = step_reach(c);
 		if (r < 0)

@@ -17,7 +17,8 @@
 #include "client/shell/turn.h"
 #include "client/sluice.h"
 
-#define CONN_JUMPS_MAX 8 /* hosts on the way: as many as sluice_jump_set() takes */
+#define CONN_JUMPS_MAX 8    /* hosts on the way: as many as sluice_jump_set() takes */
+#define CONN_AGENT_MS  5000 /* for an agent to say what it has */
 
 struct conn {
 	struct sluice *s;
@@ -34,9 +35,8 @@ struct conn {
 	bool proxied;                  /* who is at the other end of the socket is a proxy */
 	char proxy_password[PROXY_WORD_MAX + 2];
 	pid_t command_pid;
-	struct agent *agent;
-	struct agent_keys agent_keys;
-	struct agent_identity *agent_identity; /* one a key */
+	struct agent *agent; /* while it is asked what it has */
+	uint64_t agent_due_ms;
 	bool more;                             /* the library had not come to an end of its turn */
 	bool met;                              /* it spoke to us: its host key was seen */
 	char host[1024];                       /* that is connected to */
@@ -68,8 +68,11 @@ void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
 void conn_ops_fill(struct sluice_ops *ops);
 /* proxy.c: Proxy. 0, or an error with c->why. */
 int conn_proxy(struct conn *c, struct reach_conf *conf);
-/* keys.c: the identities. */
-void conn_identities(struct conn *c);
+/*
+ * keys.c: the identities. False: the agent is being asked for its own, until c->agent is ready or
+ * agent_due_ms is there; then again.
+ */
+bool conn_identities(struct conn *c, uint64_t now_ms);
 /* IdentityAgent's socket, or the usual one; false: none. */
 bool conn_agent_path(struct conn *c, char *buf, size_t size);
 void conn_identities_free(struct conn *c);

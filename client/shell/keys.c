@@ -14,7 +14,6 @@
 #include "crypto/key.h"
 #include "crypto/secret.h"
 
-#define AGENT_MS      5000                      /* for an agent to say what it has */
 #define KEY_LINE_MAX  (2 * KEY_BLOB_MAX + 1024) /* of a public file */
 #define CERT_FILE_MAX (128 * 1024)
 
@@ -105,12 +104,6 @@ static int load(const struct conn *c, const struct conf_host_key *f, char *why, 
 /* --- an agent's
  * ----------------------------------------------------------------------------------- */
 
-struct agent_identity {
-	struct conn *c;
-	const struct key *key;
-	char *line; /* "type base64" */
-};
-
 bool conn_agent_path(struct conn *c, char *buf, size_t size)
 {
 	const char *said = config_text(c->config, CONFIG_IDENTITY_AGENT), *env;
@@ -125,23 +118,12 @@ bool conn_agent_path(struct conn *c, char *buf, size_t size)
 	return env != NULL && *env != '\0' && snprintf(buf, size, "%s", env) < (int)size;
 }
 
-static int agent_signs(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
-		       size_t len, uint8_t *sig, size_t *sig_len)
+/* The library asks the agent by turns, and this is what it does not have any more. */
+static int agent_lost(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+		      size_t len, uint8_t *sig, size_t *sig_len)
 {
-	const struct agent_identity *i = arg;
-	uint8_t buf[KEY_SIG_MAX];
-	size_t n = 0;
-	int r = agent_sign(i->c->agent, i->key, alg, (struct ssh_str){data, (uint32_t)len}, -1, buf,
-			   &n);
-
-	(void)pub;
-	if (r < 0)
-		return r;
-	if (n > *sig_len)
-		return -E2BIG;
-	memcpy(sig, buf, n);
-	*sig_len = n;
-	return 0;
+	(void)arg, (void)pub, (void)alg, (void)data, (void)len, (void)sig, (void)sig_len;
+	return -ENOKEY;
 }
 
 /* "type base64" of what an agent has, to be freed. */
@@ -179,62 +161,72 @@ static bool file_names(struct conn *c, const char *of)
 	return false;
 }
 
-static void agent_key_add(struct conn *c, const struct agent_key *k, struct agent_identity *i)
+static void agent_key_add(struct conn *c, const struct agent_key *k)
 {
 	struct sluice_key *pub = NULL;
+	char *line = line_of(k->key);
 
-	*i = (struct agent_identity){.c = c, .key = k->key, .line = line_of(k->key)};
-	if (i->line == NULL ||
-	    (config_yes(c->config, CONFIG_IDENTITIES_ONLY) && !file_names(c, i->line)) ||
-	    sluice_key_public(i->line, &pub) < 0)
-		return;
-	say(SAY_DEBUG, "agent key: %s %s", key_type(k->key), k->comment);
-	if (sluice_identity_add_signer(c->s, pub, agent_signs, i) < 0)
-		say(SAY_ERROR, "agent key %s: not used", k->comment);
+	if (line != NULL &&
+	    (!config_yes(c->config, CONFIG_IDENTITIES_ONLY) || file_names(c, line)) &&
+	    sluice_key_public(line, &pub) == 0) {
+		say(SAY_DEBUG, "agent key: %s %s", key_type(k->key), k->comment);
+		if (sluice_identity_add_signer(c->s, pub, agent_lost, NULL) < 0)
+			say(SAY_ERROR, "agent key %s: not used", k->comment);
+	}
 	sluice_key_free(pub);
+	free(line);
 }
 
-static void agent_ask_keys(struct conn *c)
+/* 0: it is being asked for what it has. */
+static int agent_ask_keys(struct conn *c, uint64_t now_ms)
 {
 	char path[CONFIG_TEXT_MAX];
+	uint8_t msg[8];
 	int r;
 
 	if (!conn_agent_path(c, path, sizeof(path)))
-		return;
+		return -ENOENT;
 	r = agent_open(path, &c->agent);
 	if (r == 0)
-		r = agent_list(c->agent, AGENT_MS, &c->agent_keys);
+		r = agent_ask(c->agent, msg, agent_list_build(msg, sizeof(msg)));
+	if (r < 0)
+		say(SAY_DEBUG, "agent %s: %s", path, strerror(-r));
+	c->agent_due_ms = now_ms + CONN_AGENT_MS;
+	return r;
+}
+
+/* -EAGAIN: it has not said yet, and has time. */
+static int agent_hear_keys(struct conn *c, uint64_t now_ms, struct agent_keys *ret)
+{
+	struct ssh_str reply;
+	int r = agent_step(c->agent, &reply);
+
+	if (r == -EAGAIN && now_ms < c->agent_due_ms)
+		return r;
 	if (r == 0)
-		c->agent_identity = calloc(c->agent_keys.n + 1, sizeof(*c->agent_identity));
-	if (r < 0 || c->agent_identity == NULL) {
-		say(SAY_DEBUG, "agent %s: %s", path, strerror(r < 0 ? -r : ENOMEM));
-		conn_identities_free(c);
-		return;
-	}
-	for (unsigned int i = 0; i < c->agent_keys.n; i++)
-		agent_key_add(c, &c->agent_keys.v[i], &c->agent_identity[i]);
+		r = agent_list_parse(reply, ret);
+	if (r < 0)
+		say(SAY_DEBUG, "agent: %s", strerror(r == -EAGAIN ? ETIMEDOUT : -r));
+	return r == -EAGAIN ? -ETIMEDOUT : r;
 }
 
 void conn_identities_free(struct conn *c)
 {
-	for (unsigned int i = 0; c->agent_identity != NULL && i < c->agent_keys.n; i++)
-		free(c->agent_identity[i].line);
-	agent_keys_free(&c->agent_keys);
 	agent_close(c->agent);
-	free(c->agent_identity);
-	c->agent_keys = (struct agent_keys){0};
 	c->agent = NULL;
-	c->agent_identity = NULL;
 }
 
-static bool agent_has(const struct conn *c, const char *line)
+static bool agent_has(const struct agent_keys *keys, const char *line)
 {
-	for (unsigned int i = 0; i < c->agent_keys.n; i++)
-		if (c->agent_identity[i].line != NULL &&
-		    strncmp(c->agent_identity[i].line, line, strlen(c->agent_identity[i].line)) ==
-			    0)
-			return true;
-	return false;
+	bool has = false;
+
+	for (unsigned int i = 0; !has && i < keys->n; i++) {
+		char *its = line_of(keys->v[i].key);
+
+		has = its != NULL && strncmp(its, line, strlen(its)) == 0;
+		free(its);
+	}
+	return has;
 }
 
 /* --- files
@@ -267,7 +259,7 @@ static void certificate(struct conn *c, struct sluice_key *k, const char *path)
 		certificate_try(k, other);
 }
 
-static void identity(struct conn *c, const struct conf_host_key *f)
+static void identity(struct conn *c, const struct agent_keys *keys, const struct conf_host_key *f)
 {
 	char line[KEY_LINE_MAX], pub[CONFIG_TEXT_MAX + 8], why[256];
 	const char *path = f->path;
@@ -280,7 +272,7 @@ static void identity(struct conn *c, const struct conf_host_key *f)
 	}
 	/* One that the agent has needs no passphrase. */
 	snprintf(pub, sizeof(pub), "%s.pub", path);
-	if (first_line(pub, line, sizeof(line)) && agent_has(c, line))
+	if (first_line(pub, line, sizeof(line)) && agent_has(keys, line))
 		return;
 	r = load(c, f, why, sizeof(why), &k);
 	if (r == -EACCES)
@@ -297,14 +289,33 @@ static void identity(struct conn *c, const struct conf_host_key *f)
 	sluice_key_free(k);
 }
 
-void conn_identities(struct conn *c)
+/* The agent's first. One that did not say what it has is not asked for a signature, too. */
+static void identities_add(struct conn *c, const struct agent_keys *keys)
 {
 	struct config_identity id;
 
-	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no"))
-		return;
-	agent_ask_keys(c);
+	for (unsigned int i = 0; i < keys->n; i++)
+		agent_key_add(c, &keys->v[i]);
+	if (keys->n == 0)
+		(void)sluice_set(c->s, "AgentAuth", "no");
 	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++)
 		if (config_identity(c->config, i, &id))
-			identity(c, &id.key);
+			identity(c, keys, &id.key);
+}
+
+bool conn_identities(struct conn *c, uint64_t now_ms)
+{
+	struct agent_keys keys = {0};
+	int r = 0;
+
+	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no"))
+		return true;
+	if (c->agent == NULL)
+		r = agent_ask_keys(c, now_ms);
+	if (r == 0 && agent_hear_keys(c, now_ms, &keys) == -EAGAIN)
+		return false;
+	conn_identities_free(c);
+	identities_add(c, &keys);
+	agent_keys_free(&keys);
+	return true;
 }

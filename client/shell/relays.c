@@ -381,10 +381,21 @@ static int take_fd(struct relays *r, struct sluice_channel *c, const struct slui
 	return 1;
 }
 
-int relay_take_fd(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
-		  int fd, const char *what)
+static ssize_t skip(void *arg, const uint8_t *in, size_t n, uint8_t *out)
 {
-	return take_fd(r, c, open, fd, what, NULL);
+	return agent_skip(arg, in, n, out);
+}
+
+int relay_take_agent(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
+		     int fd, bool told)
+{
+	int e = take_fd(r, c, open, fd, "the agent", NULL);
+
+	if (e > 0 && told) {
+		r->list->pump.filter = skip;
+		r->list->pump.arg = &r->list->skip;
+	}
+	return e;
 }
 
 static int take_end(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,

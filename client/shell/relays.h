@@ -5,6 +5,7 @@
 #ifndef SLUICE_CLIENT_SHELL_RELAYS_H
 #define SLUICE_CLIENT_SHELL_RELAYS_H
 
+#include "client/agent/msg.h"
 #include "client/config/config.h"
 #include "client/reach/reach.h"
 #include "client/shell/display.h"
@@ -39,6 +40,7 @@ struct relay {
 	bool bad;
 	bool lost; /* with its connection, in the midst of it; it stays for relays_cut() */
 	struct socks socks;
+	struct agent_skip skip; /* of an agent that was told something */
 	struct relay_end from; /* who connected */
 	struct relay_end at;   /* what he connected to: a listener, here or the server's */
 	struct relay_end to;   /* where it leads; host "": not known yet */
@@ -94,9 +96,9 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_o
 /* To a display, once the cookie that was made up for it is shown. */
 int relay_take_display(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
 		       const struct forward_end *display, const struct cookie *cookie);
-/* The same to a socket that is there already, which is taken. */
-int relay_take_fd(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
-		  int fd, const char *what);
+/* To an agent, by its socket, which is taken. told: its first answer is to that, and dropped. */
+int relay_take_agent(struct relays *r, struct sluice_channel *c, const struct sluice_open *open,
+		     int fd, bool told);
 /*
  * The connection is gone, and why. Who waits for the rest of something is told by a reset, that he
  * does not take what he has for all of it; what had come to its end stays so.

@@ -439,13 +439,12 @@ int run_agent(struct run *r, struct sluice_channel *c)
 	const struct sluice_open open = {
 		.type = "agent-connection", .host = "", .path = "", .origin = ""};
 	char path[CONFIG_TEXT_MAX];
-	int fd;
+	int fd, e;
 
 	if (!run_agent_path(r, path, sizeof(path)))
 		return 0;
-	if (sluice_agent_open(r->conn->s, path, &fd) < 0)
-		return 0;
-	return relay_take_fd(&r->relays, c, &open, fd, "the agent");
+	e = sluice_agent_begin(r->conn->s, path, &fd);
+	return e < 0 ? 0 : relay_take_agent(&r->relays, c, &open, fd, e > 0);
 }
 
 void go_background(void)

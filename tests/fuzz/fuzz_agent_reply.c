@@ -24,11 +24,31 @@ static void signature(struct ssh_str reply, const char *alg)
 		abort();
 }
 
+/* In two pieces or at once: the same is behind the first answer. */
+static void skipped(const uint8_t *data, size_t size)
+{
+	uint8_t *whole = malloc(size + 1), *cut = malloc(size + 1);
+	struct agent_skip a = {0}, b = {0};
+	ssize_t n = agent_skip(&a, data, size, whole), first, rest = 0;
+
+	first = agent_skip(&b, data, size / 2, cut);
+	if (first >= 0)
+		rest = agent_skip(&b, data + size / 2, size - size / 2, cut + first);
+	if ((n < 0) != (first < 0 || rest < 0))
+		abort();
+	if (n >= 0 && (n != first + rest || memcmp(whole, cut, (size_t)n) != 0 ||
+		       memcmp(whole, data + size - n, (size_t)n) != 0))
+		abort();
+	free(whole);
+	free(cut);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ssh_str reply = {data, (uint32_t)size};
 	struct agent_keys keys;
 
+	skipped(data, size);
 	signature(reply, "rsa-sha2-512");
 	signature(reply, "sk-ssh-ed25519@openssh.com");
 	if (agent_done_parse(reply) == 0 && size != 1)

@@ -287,6 +287,62 @@ Test(agent, one_that_does_not_answer, .init = played_dir, .fini = played_end)
 	cr_expect_eq(agent_open(NULL, &a), -ENOENT);
 }
 
+/* What is told leaves its answer to who has the connection, who drops it, however it comes. */
+Test(agent, an_answer_that_is_skipped, .fini = agent_stop)
+{
+	uint8_t buf[64], out[64];
+	struct agent_skip skip = {0};
+	struct agent *a;
+	ssize_t n = 0;
+	int fd;
+
+	agent_start();
+	cr_assert_eq(agent_open(sock, &a), 0);
+	cr_assert_eq(agent_tell(a, (const uint8_t *)"\xff", 1), 0);
+	fd = agent_fd_take(a);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(send(fd, "\0\0\0\1\xff", 5, 0), 5);
+	while (n < 5) {
+		ssize_t got;
+
+		cr_assert_eq(poll(&(struct pollfd){fd, POLLIN, 0}, 1, WAIT_MS), 1);
+		got = recv(fd, buf, 1, 0);
+		cr_assert_eq(got, 1);
+		got = agent_skip(&skip, buf, 1, out);
+		cr_assert_geq(got, 0);
+		cr_assert_leq(n += got, 5);
+	}
+	cr_expect_eq(recv(fd, buf, sizeof(buf), MSG_DONTWAIT), -1, "one is skipped, one is not");
+	close(fd);
+}
+
+Test(agent, what_is_skipped_is_an_answer)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+		int want;
+	} c[] = {
+		{B("\0\0\0\1\6"), 0},
+		{B("\0\0\0\1\6rest"), 4},
+		{B("\0\0\0\5\0\0\0\0\0\0\0\0\1\6"), 5},
+		{B("\0\0\0"), 0},
+		{B("\0\0\0\2\6"), 0},
+		{B("\0\0\0\0x"), -EMSGSIZE},
+		{B("\0\4\0\1x"), -EMSGSIZE},
+		{B("\xff\xff\xff\xffx"), -EMSGSIZE},
+	};
+
+	for (size_t i = 0; i < N(c); i++) {
+		struct agent_skip skip = {0};
+		uint8_t out[32];
+		ssize_t n = agent_skip(&skip, (const uint8_t *)c[i].in, c[i].len, out);
+
+		cr_expect_eq(n, c[i].want, "%zu: %zd", i, n);
+		cr_expect(n <= 0 || memcmp(out, c[i].in + c[i].len - n, (size_t)n) == 0);
+	}
+}
+
 /* --- signatures ------------------------------------------------------------------------- */
 
 Test(agent, a_signature_by_another_algorithm_is_none)

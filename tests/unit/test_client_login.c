@@ -2,6 +2,7 @@
 #include <sys/un.h>
 
 #include "client/lib/internal.h"
+#include "client/shell/conn.h"
 #include "crypto/base64.h"
 #include "crypto/cert.h"
 #include "tests/unit/client_lab.h"
@@ -386,6 +387,113 @@ Test(client_login, an_agent_that_is_slow_holds_no_loop)
 	agent_expect(w.agent, 11); /* its keys */
 	cr_assert_eq(write(w.agent, no, sizeof(no)), (ssize_t)sizeof(no));
 	waiting_end(&w);
+}
+
+/* --- the command's: what an agent has, asked in turns, at times of the test's own -------- */
+
+/* One key. */
+static const char listed[] =
+	"\0\0\0\x41\x0c\0\0\0\1\0\0\0\x33\0\0\0\x0bssh-ed25519\0\0\0\x20"
+	"\xd7\x5a\x98\x01\x82\xb1\x0a\xb7\xd5\x4b\xfe\xd3\xc9\x64\x07\x3a"
+	"\x0e\xe1\x72\xf3\xda\xa6\x23\x25\xaf\x02\x1a\x68\xf7\x07\x51\x1a\0\0\0\1c";
+
+/* At time 1000 it is asked, and has not answered. */
+static int conn_with_agent(struct conn *c, char path[64], int *ret_listens)
+{
+	int agent;
+
+	*ret_listens = agent_listen(path);
+	*c = (struct conn){.config = config_new(config_algs())};
+	cr_assert_eq(config_set(c->config, CONFIG_IDENTITY_AGENT, path), 0);
+	cr_assert_eq(config_set(c->config, CONFIG_IDENTITY_FILE, "none"), 0);
+	cr_assert_eq(config_load(c->config, "lab", "none"), 0);
+	cr_assert_eq(sluice_new(&c->s), 0);
+	cr_assert_eq(sluice_set(c->s, "AgentAuth", "only"), 0);
+	cr_assert_not(conn_identities(c, 1000));
+	agent = accept4(*ret_listens, NULL, NULL, SOCK_CLOEXEC);
+	agent_expect(agent, 11);
+	return agent;
+}
+
+static void conn_done(struct conn *c, const char *path, int agent, int listens)
+{
+	cr_expect_null(c->agent, "nobody waits for it any more");
+	sluice_free(c->s);
+	config_free(c->config);
+	close(agent);
+	close(listens);
+	unlink(path);
+}
+
+static void expect_agent_auth(struct conn *c, const char *want)
+{
+	char is[16];
+
+	cr_assert_gt(sluice_get(c->s, "AgentAuth", is, sizeof(is)), 0);
+	cr_expect_str_eq(is, want);
+}
+
+Test(client_login, the_command_leaves_an_agent_that_never_answers_in_time)
+{
+	struct conn c;
+	char path[64];
+	int listens, agent = conn_with_agent(&c, path, &listens);
+
+	cr_assert_not(conn_identities(&c, 1000 + CONN_AGENT_MS - 1));
+	cr_assert(conn_identities(&c, 1000 + CONN_AGENT_MS));
+	expect_agent_auth(&c, "no"); /* nor is it waited for again */
+	conn_done(&c, path, agent, listens);
+}
+
+Test(client_login, the_command_takes_an_agents_keys_a_byte_at_a_time)
+{
+	const size_t len = sizeof(listed) - 1;
+	struct conn c;
+	char path[64];
+	int listens, agent = conn_with_agent(&c, path, &listens);
+
+	for (size_t i = 0; i < len; i++) {
+		cr_assert_not(conn_identities(&c, 1000 + i), "%zu", i);
+		cr_assert_eq(write(agent, listed + i, 1), 1);
+	}
+	cr_assert(conn_identities(&c, 2000));
+	cr_expect_eq(c.s->n_identities, 1);
+	expect_agent_auth(&c, "only");
+	conn_done(&c, path, agent, listens);
+
+	/* Bytes that come now and then are no more time. */
+	agent = conn_with_agent(&c, path, &listens);
+	cr_assert_eq(write(agent, listed, 1), 1);
+	cr_assert_not(conn_identities(&c, 1000 + CONN_AGENT_MS - 1));
+	cr_assert_eq(write(agent, listed + 1, 1), 1);
+	cr_assert(conn_identities(&c, 1000 + CONN_AGENT_MS));
+	cr_expect_eq(c.s->n_identities, 0);
+	conn_done(&c, path, agent, listens);
+}
+
+Test(client_login, the_command_takes_no_answer_of_an_agent_that_is_none)
+{
+	static const struct {
+		const char *p;
+		size_t len;
+	} bad[] = {{"\0\4\0\1", 4},
+		   {"\xff\xff\xff\xff", 4},
+		   {"\0\0\0\0", 4},
+		   {"\0\0\0\1\5", 5},
+		   {"", 0}};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct conn c;
+		char path[64];
+		int listens, agent = conn_with_agent(&c, path, &listens);
+
+		cr_assert_eq(write(agent, bad[i].p, bad[i].len), (ssize_t)bad[i].len);
+		shutdown(agent, SHUT_WR);
+		cr_assert(conn_identities(&c, 1001), "%zu", i);
+		cr_expect_eq(c.s->n_identities, 0);
+		expect_agent_auth(&c, "no");
+		conn_done(&c, path, agent, listens);
+	}
 }
 
 Test(client_login, a_key_that_signs_elsewhere)
