@@ -242,35 +242,6 @@ static int call(struct agent *a, const uint8_t *msg, size_t len, int timeout_ms,
 	return r;
 }
 
-int agent_list(struct agent *a, int timeout_ms, struct agent_keys *ret)
-{
-	uint8_t msg[8];
-	struct ssh_str reply;
-	int r = call(a, msg, agent_list_build(msg, sizeof(msg)), timeout_ms, &reply);
-
-	return r < 0 ? r : agent_list_parse(reply, ret);
-}
-
-int agent_sign(struct agent *a, const struct key *k, const char *sig_alg, struct ssh_str data,
-	       int timeout_ms, uint8_t *ret_sig, size_t *ret_len)
-{
-	size_t size = KEY_BLOB_MAX + data.len + 64, len = 0;
-	uint8_t *msg = malloc(size);
-	struct ssh_str reply;
-	int r;
-
-	if (msg == NULL)
-		return -ENOMEM;
-	r = agent_sign_build(k, sig_alg, data, msg, size, &len);
-	if (r == 0)
-		r = call(a, msg, len, timeout_ms, &reply);
-	if (r == 0)
-		r = agent_sign_parse(reply, sig_alg, ret_sig, ret_len);
-	secret_wipe(msg, size);
-	free(msg);
-	return r;
-}
-
 int agent_bind(struct agent *a, const struct agent_bind *b, int timeout_ms)
 {
 	size_t size = KEY_BLOB_MAX + KEY_SIG_MAX + b->session_id.len + 128;

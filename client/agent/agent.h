@@ -1,9 +1,9 @@
 /*
  * client/agent/agent.h - an agent of keys: one connection to it, by waiting or in an event loop.
  *
- * Waiting: agent_list(), agent_sign(), agent_bind() with a time. In a loop: agent_ask() with a
- * message of msg.h, then agent_step() whenever agent_fd() is ready for agent_events(). One question
- * at a time. A signature may take as long as somebody needs to touch a key.
+ * In a loop: agent_ask() with a message of msg.h, then agent_step() whenever agent_fd() is ready
+ * for agent_events(). Waiting: agent_bind(). One question at a time. A signature may take as long
+ * as somebody needs to touch a key.
  * Errors  -errno; after one of the connection itself it is of no more use.
  */
 #ifndef SLUICE_CLIENT_AGENT_AGENT_H
@@ -25,13 +25,10 @@ void agent_close(struct agent *a); /* NULL is fine */
  */
 int agent_fd_take(struct agent *a) __attribute__((warn_unused_result));
 
-/* timeout_ms -1: as long as it takes; -ETIMEDOUT. Other errors as in msg.h. */
-int agent_list(struct agent *a, int timeout_ms, struct agent_keys *ret)
-	__attribute__((warn_unused_result));
-int agent_sign(struct agent *a, const struct key *k, const char *sig_alg, struct ssh_str data,
-	       int timeout_ms, uint8_t *ret_sig, size_t *ret_len)
-	__attribute__((warn_unused_result));
-/* An agent that does not know of it is no worse for it: -ENOTSUP, -EACCES. */
+/*
+ * Waits up to timeout_ms: -ETIMEDOUT. An agent that does not know of it is no worse for it:
+ * -ENOTSUP, -EACCES.
+ */
 int agent_bind(struct agent *a, const struct agent_bind *b, int timeout_ms)
 	__attribute__((warn_unused_result));
 

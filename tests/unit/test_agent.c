@@ -79,6 +79,45 @@ static void agent_stop(void)
 	cr_expect_eq(system(cmd), 0);
 }
 
+/* --- as a loop asks it ------------------------------------------------------------------ */
+
+static int ask(struct agent *a, const uint8_t *msg, size_t len, int timeout_ms, struct ssh_str *ret)
+{
+	int r = agent_ask(a, msg, len);
+
+	while (r == 0) {
+		r = agent_step(a, ret);
+		if (r != -EAGAIN)
+			return r;
+		r = poll(&(struct pollfd){agent_fd(a), agent_events(a), 0}, 1, timeout_ms) == 0
+			    ? -ETIMEDOUT
+			    : 0;
+	}
+	return r;
+}
+
+static int list(struct agent *a, int timeout_ms, struct agent_keys *ret)
+{
+	uint8_t msg[8];
+	struct ssh_str reply;
+	int r = ask(a, msg, agent_list_build(msg, sizeof(msg)), timeout_ms, &reply);
+
+	return r < 0 ? r : agent_list_parse(reply, ret);
+}
+
+static int sign(struct agent *a, const struct key *k, const char *alg, struct ssh_str data,
+		uint8_t *sig, size_t *ret_len)
+{
+	uint8_t msg[KEY_BLOB_MAX + 256];
+	struct ssh_str reply;
+	size_t len = 0;
+	int r = agent_sign_build(k, alg, data, msg, sizeof(msg), &len);
+
+	if (r == 0)
+		r = ask(a, msg, len, WAIT_MS, &reply);
+	return r < 0 ? r : agent_sign_parse(reply, alg, sig, ret_len);
+}
+
 static void sign_with(struct agent *a, const struct key *k, const char *alg)
 {
 	static const struct ssh_str data = {(const uint8_t *)"to be signed", 12};
@@ -86,7 +125,7 @@ static void sign_with(struct agent *a, const struct key *k, const char *alg)
 	uint8_t sig[KEY_SIG_MAX];
 	size_t len;
 
-	cr_assert_eq(agent_sign(a, k, alg, data, WAIT_MS, sig, &len), 0, "%s", alg);
+	cr_assert_eq(sign(a, k, alg, data, sig, &len), 0, "%s", alg);
 	cr_expect_eq(key_verify(plain, key_sig_alg_plain(alg), sig, len, data.p, data.len), 0, "%s",
 		     alg);
 }
@@ -101,7 +140,7 @@ Test(agent, keys_and_certificates_of_a_real_one, .fini = agent_stop)
 
 	agent_start();
 	cr_assert_eq(agent_open(NULL, &a), 0);
-	cr_assert_eq(agent_list(a, WAIT_MS, &keys), 0);
+	cr_assert_eq(list(a, WAIT_MS, &keys), 0);
 	cr_assert_eq(keys.n, 3);
 	cr_expect_str_eq(keys.v[0].comment, "one key");
 	cr_expect_null(key_cert(keys.v[0].key));
@@ -110,16 +149,14 @@ Test(agent, keys_and_certificates_of_a_real_one, .fini = agent_stop)
 	sign_with(a, keys.v[1].key, "ssh-ed25519-cert-v01@openssh.com");
 	sign_with(a, keys.v[2].key, "rsa-sha2-256");
 	sign_with(a, keys.v[2].key, "rsa-sha2-512");
-	cr_expect_eq(agent_sign(a, keys.v[2].key, "ssh-ed25519", (struct ssh_str){sig, 1}, WAIT_MS,
-				sig, &len),
+	cr_expect_eq(sign(a, keys.v[2].key, "ssh-ed25519", (struct ssh_str){sig, 1}, sig, &len),
 		     -EINVAL);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &other), 0);
-	cr_expect_eq(
-		agent_sign(a, other, "ssh-ed25519", (struct ssh_str){sig, 1}, WAIT_MS, sig, &len),
-		-EACCES, "one it does not have");
+	cr_expect_eq(sign(a, other, "ssh-ed25519", (struct ssh_str){sig, 1}, sig, &len), -EACCES,
+		     "one it does not have");
 	run("ssh-add -q -D");
 	agent_keys_free(&keys);
-	cr_assert_eq(agent_list(a, WAIT_MS, &keys), 0);
+	cr_assert_eq(list(a, WAIT_MS, &keys), 0);
 	cr_expect_eq(keys.n, 0);
 	agent_keys_free(&keys);
 	agent_close(a);
@@ -145,7 +182,7 @@ Test(agent, where_a_connection_leads, .fini = agent_stop)
 	b.forwarding = true;
 	cr_assert_eq(agent_open("SSH_AUTH_SOCK", &a), 0);
 	cr_expect_eq(agent_bind(a, &b, WAIT_MS), 0);
-	cr_assert_eq(agent_list(a, WAIT_MS, &keys), 0);
+	cr_assert_eq(list(a, WAIT_MS, &keys), 0);
 	agent_keys_free(&keys);
 	fd = agent_fd_take(a);
 	cr_assert_geq(fd, 0);
@@ -210,7 +247,7 @@ static int list_from(const char *answer, size_t len, size_t piece, unsigned int 
 	cr_assert_eq(listen(p.fd, 1), 0);
 	cr_assert_eq(pthread_create(&thread, NULL, play, &p), 0);
 	cr_assert_eq(agent_open(sock, &a), 0);
-	r = agent_list(a, WAIT_MS, &keys);
+	r = list(a, WAIT_MS, &keys);
 	agent_close(a);
 	pthread_join(thread, NULL);
 	close(p.fd);
@@ -276,8 +313,8 @@ Test(agent, one_that_does_not_answer, .init = played_dir, .fini = played_end)
 	cr_assert_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	cr_assert_eq(listen(fd, 1), 0);
 	cr_assert_eq(agent_open(sock, &a), 0);
-	cr_expect_eq(agent_list(a, 10, &keys), -ETIMEDOUT);
-	cr_expect_eq(agent_list(a, 10, &keys), -EBUSY);
+	cr_expect_eq(list(a, 10, &keys), -ETIMEDOUT);
+	cr_expect_eq(list(a, 10, &keys), -EBUSY);
 	cr_expect_eq(agent_fd_take(a), -EBUSY);
 	agent_close(a);
 	close(fd);
