@@ -147,7 +147,7 @@ static uint32_t hint(const struct tunnel *t)
 	return (uint32_t)strtoul(text, NULL, 10);
 }
 
-/* What is under way ends here. */
+/* What is under way ends here: a failure, or what somebody asked for. */
 static void cut(struct tunnel *t, const char *why)
 {
 	size_t channels = t->running ? t->run.relays.n : 0;
@@ -155,7 +155,6 @@ static void cut(struct tunnel *t, const char *why)
 	if (t->running)
 		relays_cut(&t->run.relays, why);
 	drop(t);
-	t->past.downs++;
 	snprintf(t->past.why, sizeof(t->past.why), "%s", why);
 	event_down(t, why, channels);
 }
@@ -172,6 +171,7 @@ static void down(struct tunnel *t, enum event_kind kind, const char *why)
 	struct stay_attempt a;
 	bool again = stay_down(&t->conn, hint(t), turn_now_ms(), &a);
 
+	t->past.downs++;
 	cut(t, why);
 	if (again)
 		attempt(t, kind, &a);

@@ -250,6 +250,8 @@ check "gateway, killed: bytes" get 2303
 # --- stopped, and wanted again -------------------------------------------------------------------
 check "stop" asked stop gate
 check "stopped" status status gate "h['state'] == 'stopped' and h['last_error'] == 'somebody stopped it'"
+failed=$(grep '"event":"down","host":"gate"' agent.out | grep -vc somebody)
+check "stopped: no failure" status status gate "h['downs'] == $failed"
 ups=$(n_of gate up)
 check "reconnect" asked reconnect gate
 check "reconnect: back" back gate "$ups"
