@@ -92,31 +92,64 @@ static void sample(FILE *f, const struct family *m, const struct tunnel *t)
 	fprintf(f, "\"} %llu\n", (unsigned long long)m->value(t));
 }
 
-int metrics_page(struct tunnel *const *v, size_t n, bool open_metrics, char **ret, size_t *ret_len)
+/* In the older format a counter's own name has its ending already. */
+static void family_begin(FILE *f, const char *name, const char *help, bool counter,
+			 bool open_metrics)
+{
+	const char *ending = counter && !open_metrics ? "_total" : "";
+
+	fprintf(f, "# HELP sluice_tunnel_%s%s %s\n# TYPE sluice_tunnel_%s%s %s\n", name, ending,
+		help, name, ending, counter ? "counter" : "gauge");
+}
+
+/* Of the agent itself. */
+static void own(FILE *f, const char *name, const char *help, uint64_t value, bool open_metrics)
+{
+	family_begin(f, name, help, true, open_metrics);
+	fprintf(f, "sluice_tunnel_%s_total %llu\n", name, (unsigned long long)value);
+}
+
+/* False: it is more than max. */
+static bool hosts(FILE *f, const struct metrics_of *of, bool open_metrics, long max)
+{
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		const struct family *m = &families[i];
+
+		if (m->help != NULL)
+			family_begin(f, m->name, m->help, m->counter, open_metrics);
+		for (size_t j = 0; j < of->n; j++) {
+			if (ftell(f) > max)
+				return false;
+			sample(f, m, of->v[j]);
+		}
+	}
+	return true;
+}
+
+int metrics_page(const struct metrics_of *of, bool open_metrics, size_t max, char **ret,
+		 size_t *ret_len)
 {
 	char *page = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&page, &len);
+	bool fits;
 
 	if (f == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-		const struct family *m = &families[i];
-		/* In the older format a counter's own name has its ending already. */
-		const char *ending = m->counter && !open_metrics ? "_total" : "";
-
-		if (m->help != NULL)
-			fprintf(f, "# HELP sluice_tunnel_%s%s %s\n# TYPE sluice_tunnel_%s%s %s\n",
-				m->name, ending, m->help, m->name, ending,
-				m->counter ? "counter" : "gauge");
-		for (size_t j = 0; j < n; j++)
-			sample(f, m, v[j]);
-	}
+	own(f, "clients_refused", "who asked for this and was turned away", of->refused,
+	    open_metrics);
+	own(f, "clients_late", "who asked, or took his answer, for too long", of->late,
+	    open_metrics);
+	fits = hosts(f, of, open_metrics, (long)max);
 	if (open_metrics)
 		fputs("# EOF\n", f);
 	if (fclose(f) != 0) {
 		free(page);
 		return -ENOMEM;
+	}
+	if (!fits || len > max) {
+		free(page);
+		return -EFBIG;
 	}
 	*ret = page;
 	*ret_len = len;

@@ -7,11 +7,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct tunnel;
 
-/* 0, and *ret is the caller's to free(); -ENOMEM. */
-int metrics_page(struct tunnel *const *v, size_t n, bool open_metrics, char **ret, size_t *ret_len)
-	__attribute__((warn_unused_result));
+struct metrics_of {
+	struct tunnel *const *v;
+	size_t n;
+	uint64_t refused, late; /* of who asks */
+};
+
+/* 0, and *ret is the caller's to free(); -EFBIG: it is more than max bytes; -ENOMEM. */
+int metrics_page(const struct metrics_of *of, bool open_metrics, size_t max, char **ret,
+		 size_t *ret_len) __attribute__((warn_unused_result));
 
 #endif

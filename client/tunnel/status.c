@@ -32,9 +32,17 @@ struct status_client {
 	/* The list that is being answered. */
 	struct request listed;
 	size_t next; /* host; SIZE_MAX: no list is */
-	uint64_t lost, at_ms;
+	uint64_t lost;
+	enum doing { DOES_NOTHING, ASKS, TAKES, FOLLOWS } doing;
+	uint64_t since_ms; /* it does that */
 	size_t place;
 };
+
+#define NO_LIMIT UINT64_MAX
+static const uint64_t limit_ms[] = {[DOES_NOTHING] = STATUS_IDLE_MS,
+				    [ASKS] = STATUS_REQUEST_MS,
+				    [TAKES] = STATUS_ANSWER_MS,
+				    [FOLLOWS] = NO_LIMIT};
 
 _Static_assert(REQUEST_LINE_MAX <= HTTP_HEAD_MAX, "a line has room where a head has");
 
@@ -97,7 +105,8 @@ static void flush(struct status_client *c, uint64_t now_ms)
 			return;
 		}
 		c->out_at += (size_t)n;
-		c->at_ms = now_ms;
+		if (c->follows)
+			c->since_ms = now_ms;
 	}
 	c->gone |= c->over && c->next == SIZE_MAX;
 }
@@ -125,10 +134,11 @@ static void list_begin(const struct status *s, struct status_client *c, const st
 
 	for (size_t i = 0; i < s->n; i++)
 		up += s->v[i]->whole;
-	put_json(c, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "v", STATUS_VERSION, "hosts",
+	put_json(c, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "v", STATUS_VERSION, "hosts",
 			      (json_int_t)count(s, q), "up", (json_int_t)up, "seconds",
 			      (json_int_t)((turn_now_ms() - s->began_ms) / 1000), "pid",
-			      (json_int_t)getpid(), "refused", (json_int_t)s->refused));
+			      (json_int_t)getpid(), "refused", (json_int_t)s->refused, "late",
+			      (json_int_t)s->late));
 	c->listed = *q;
 	c->next = 0;
 }
@@ -188,6 +198,8 @@ static void lines(struct status *s, struct status_client *c)
 
 	while (c->next == SIZE_MAX && waiting(c) < STATUS_OUT_MAX &&
 	       (end = memchr(c->in, '\n', c->in_len)) != NULL) {
+		if (c->doing == ASKS) /* what is behind it is another one */
+			c->doing = DOES_NOTHING;
 		answer(s, c, c->in, (size_t)(end - c->in));
 		c->in_len -= (size_t)(end + 1 - c->in);
 		memmove(c->in, end + 1, c->in_len);
@@ -198,6 +210,8 @@ static void lines(struct status *s, struct status_client *c)
 
 /* --- metrics -------------------------------------------------------------------------------------
  */
+
+static const char plain[] = "text/plain; charset=utf-8";
 
 static void respond(struct status_client *c, const char *status, const char *type, const char *page,
 		    size_t len, bool head)
@@ -210,13 +224,40 @@ static void respond(struct status_client *c, const char *status, const char *typ
 	c->over = true;
 }
 
-static void page(const struct status *s, struct status_client *c)
+/* What waits for all who asked for pages leaves so much. */
+static size_t pages_room(const struct status *s)
 {
-	static const char plain[] = "text/plain; charset=utf-8";
-	const char *words, *status;
-	struct http_request q;
+	size_t all = 0;
+
+	for (size_t i = 0; i < STATUS_CLIENTS_MAX; i++)
+		if (s->client[i] != NULL && s->client[i]->web)
+			all += s->client[i]->out_room;
+	return all < STATUS_PAGES_MAX ? STATUS_PAGES_MAX - all : 0;
+}
+
+static void metrics(struct status *s, struct status_client *c, const struct http_request *q)
+{
+	const struct metrics_of of = {.v = s->v, .n = s->n, .refused = s->refused, .late = s->late};
+	static const char busy[] = "too much is under way\n";
 	char *text = NULL;
 	size_t len;
+	int r = metrics_page(&of, q->open_metrics, pages_room(s), &text, &len);
+
+	if (r == 0) {
+		respond(c, "200 OK", http_metrics_type(q->open_metrics), text, len, q->head);
+	} else if (r == -EFBIG) {
+		s->refused++;
+		respond(c, "503 Service Unavailable", plain, busy, strlen(busy), q->head);
+	} else {
+		c->gone = true;
+	}
+	free(text);
+}
+
+static void page(struct status *s, struct status_client *c)
+{
+	const char *words, *status;
+	struct http_request q;
 	int r = http_parse(c->in, c->in_len, &q);
 
 	if (r == -EAGAIN)
@@ -226,11 +267,8 @@ static void page(const struct status *s, struct status_client *c)
 		respond(c, status, plain, words, strlen(words), false);
 	} else if (!http_asks_for(&q, "/metrics")) {
 		respond(c, "404 Not Found", plain, "/metrics\n", 9, q.head);
-	} else if (metrics_page(s->v, s->n, q.open_metrics, &text, &len) < 0) {
-		c->gone = true;
 	} else {
-		respond(c, "200 OK", http_metrics_type(q.open_metrics), text, len, q.head);
-		free(text);
+		metrics(s, c, &q);
 	}
 	c->in_len = 0;
 }
@@ -265,8 +303,12 @@ static void take(struct status *s, struct status_door *d, bool web, uint64_t now
 		close(fd);
 		return;
 	}
-	*c = (struct status_client){
-		.fd = fd, .web = web, .next = SIZE_MAX, .at_ms = now_ms, .place = TURN_NONE};
+	*c = (struct status_client){.fd = fd,
+				    .web = web,
+				    .next = SIZE_MAX,
+				    .doing = web ? ASKS : DOES_NOTHING,
+				    .since_ms = now_ms,
+				    .place = TURN_NONE};
 	s->client[i] = c;
 }
 
@@ -284,7 +326,7 @@ static bool wants_in(const struct status_client *c)
 	return !c->over && c->in_len < sizeof(c->in) && c->next == SIZE_MAX;
 }
 
-static void read_more(struct status *s, struct status_client *c, uint64_t now_ms)
+static void read_more(struct status *s, struct status_client *c)
 {
 	ssize_t n = recv(c->fd, c->in + c->in_len, sizeof(c->in) - c->in_len, 0);
 
@@ -293,16 +335,35 @@ static void read_more(struct status *s, struct status_client *c, uint64_t now_ms
 		c->gone |= n < 0 && errno != EAGAIN && errno != EINTR;
 		return;
 	}
-	c->at_ms = now_ms;
 	c->in_len += (size_t)n;
 	if (c->web)
 		page(s, c);
 }
 
+static enum doing doing(const struct status_client *c)
+{
+	if (waiting(c) > 0 || c->next != SIZE_MAX)
+		return TAKES;
+	if (c->web || c->in_len > 0)
+		return ASKS;
+	return c->follows ? FOLLOWS : DOES_NOTHING;
+}
+
+static bool time_is_over(struct status_client *c, uint64_t now_ms)
+{
+	enum doing now = doing(c);
+
+	if (now != c->doing) {
+		c->doing = now;
+		c->since_ms = now_ms;
+	}
+	return now_ms - c->since_ms >= limit_ms[now];
+}
+
 static void client_go(struct status *s, struct status_client *c, const struct turn *t)
 {
 	if ((turn_ready(t, c->place) & ~POLLOUT) != 0 && wants_in(c))
-		read_more(s, c, t->now_ms);
+		read_more(s, c);
 	do {
 		if (!c->web) {
 			list_more(s, c);
@@ -314,7 +375,10 @@ static void client_go(struct status *s, struct status_client *c, const struct tu
 		put_json(c, json_pack("{s:s, s:I}", "event", "lost", "count", (json_int_t)c->lost));
 		c->lost = 0;
 	}
-	c->gone |= (!c->follows || waiting(c) > 0) && t->now_ms - c->at_ms >= STATUS_IDLE_MS;
+	if (!c->gone && time_is_over(c, t->now_ms)) {
+		s->late++;
+		c->gone = true;
+	}
 }
 
 void status_event(struct status *s, json_t *event)
@@ -342,6 +406,18 @@ static void door_prepare(struct status_door *d, struct turn *t)
 	d->place = turn_add(t, open ? d->l.fd[0] : -1, POLLIN);
 }
 
+/* -1: he has all the time there is. */
+static int left_ms(const struct status_client *c, uint64_t now_ms)
+{
+	uint64_t due = c->since_ms + limit_ms[c->doing];
+
+	if (doing(c) != c->doing) /* since now, which is looked at in a turn */
+		return 0;
+	if (limit_ms[c->doing] == NO_LIMIT)
+		return -1;
+	return due > now_ms ? (int)(due - now_ms) : 0;
+}
+
 void status_prepare(struct status *s, struct turn *t)
 {
 	door_prepare(&s->socket, t);
@@ -354,8 +430,7 @@ void status_prepare(struct status *s, struct turn *t)
 		c->place = turn_add(t, c->fd,
 				    (short)((wants_in(c) ? POLLIN : 0) |
 					    (waiting(c) > 0 || c->next != SIZE_MAX ? POLLOUT : 0)));
-		if (!c->follows || waiting(c) > 0)
-			turn_within(t, STATUS_IDLE_MS);
+		turn_within(t, left_ms(c, t->now_ms));
 	}
 }
 
