@@ -272,7 +272,11 @@ struct sluice_ops {
 
 /* 0 or -ENOMEM. */
 int sluice_new(struct sluice **ret);
-/* Ends the connection at once, frees all channels, wipes. NULL is fine; not in a callback. */
+/*
+ * Ends the connection at once and those it came by, frees all channels, wipes. From its beginning
+ * on nothing of the program's is called, no callback and no signer, of jump hosts neither: what
+ * their arguments lead to may be gone before. NULL is fine; not in a callback.
+ */
 void sluice_free(struct sluice *s);
 /* Copied. -EINVAL: a size that no version had. */
 int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg);
@@ -323,7 +327,8 @@ int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k);
 /*
  * The way there is a channel of another connection, a jump host, which may have one itself. It is
  * s's from now on, and freed with it: who logs on to s logs on to it first, by its own settings,
- * keys and callbacks, to its own Hostname; and it ends with s. hop NULL: none. -EINVAL: somebody
+ * keys and callbacks, to its own Hostname; and it ends with s, of which its callbacks are told
+ * first (but by sluice_free()). hop NULL: none. -EINVAL: somebody
  * has it, or there are more than eight; -SLUICE_E_FROZEN. Settings of the way (Proxy, BindAddress
  * and the like) count for the first of them alone.
  */

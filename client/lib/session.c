@@ -72,11 +72,31 @@ static void credentials_drop(struct sluice *s)
 	s->password = NULL;
 }
 
+static int signs_no_more(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+			 size_t len, uint8_t *sig, size_t *sig_len)
+{
+	(void)arg, (void)pub, (void)alg, (void)data, (void)len, (void)sig, (void)sig_len;
+	return -ENOKEY;
+}
+
+/* From now on nothing of the program's is called, of its jump hosts neither. */
+static void hush(struct sluice *s)
+{
+	for (; s != NULL; s = s->hop) {
+		enter(s);
+		memset(&s->ops, 0, sizeof(s->ops));
+		for (unsigned int i = 0; i < s->n_identities; i++)
+			if (s->identity[i].sign != NULL)
+				s->identity[i].sign = signs_no_more;
+		leave(s);
+	}
+}
+
 void sluice_free(struct sluice *s)
 {
 	if (s == NULL)
 		return;
-	memset(&s->ops, 0, sizeof(s->ops)); /* nobody is told of what it did itself */
+	hush(s);
 	connection_over(s, 0, "freed");
 	while (!TAILQ_EMPTY(&s->channels))
 		chan_release(TAILQ_FIRST(&s->channels));

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "client/lib/internal.h"
 #include "tests/unit/client_lab.h"
 
 TestSuite(client_session, .timeout = 60);
@@ -438,7 +439,7 @@ static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *
 	return 1;
 }
 
-static void chain_up(struct chain *h)
+static void chain_make(struct chain *h)
 {
 	static const struct sluice_ops ops = {.size = sizeof(ops), .on_hostkey = on_hostkey};
 	static const char *const names[] = {"one", "two", "three"};
@@ -454,9 +455,21 @@ static void chain_up(struct chain *h)
 		cr_assert_eq(sluice_set(h->s[i], "RekeyLimit", "128K"), 0);
 		cr_assert_eq(sluice_password_set(h->s[i], names[i], strlen(names[i])), 0);
 	}
-	cr_assert_eq(sluice_connect_fd(h->s[0], lab_start(h->l[0])), 0);
+}
+
+static void chain_connect(struct chain *h)
+{
+	int r = sluice_connect_fd(h->s[0], lab_start(h->l[0]));
+
+	cr_assert(r == 0 || r == -SLUICE_E_WOULD_BLOCK);
 	cr_assert_eq(sluice_jump_set(h->s[1], h->s[0]), 0);
 	cr_assert_eq(sluice_jump_set(h->s[2], h->s[1]), 0);
+}
+
+static void chain_up(struct chain *h)
+{
+	chain_make(h);
+	chain_connect(h);
 }
 
 static void chain_down(struct chain *h)
@@ -579,6 +592,112 @@ Test(client_session, a_jump_host_that_goes_ends_what_it_led_to)
 	sluice_error_last(h.s[2], text, sizeof(text));
 	cr_assert_eq(strncmp(text, "jump host two: jump host one: ", 30), 0, "%s", text);
 	chain_down(&h);
+}
+
+/* --- what is called once it is freed: nothing ---------------------------------------------- */
+
+static bool freed;
+static unsigned int late; /* calls since */
+
+static void late_connected(void *arg, struct sluice *s, int err, const char *text)
+{
+	(void)arg, (void)s, (void)err, (void)text;
+	late += freed;
+}
+
+static void late_log(void *arg, struct sluice *s, enum sluice_log_level level, const char *text)
+{
+	(void)arg, (void)s, (void)level, (void)text;
+	late += freed;
+}
+
+static void late_status(void *arg, struct sluice *s, enum sluice_status_event event, int err,
+			const char *text)
+{
+	(void)arg, (void)s, (void)event, (void)err, (void)text;
+	late += freed;
+}
+
+static void late_closed(void *arg, struct sluice_channel *c)
+{
+	(void)arg, (void)c;
+	late += freed;
+}
+
+static int late_sign(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
+		     size_t len, uint8_t *sig, size_t *sig_len)
+{
+	(void)pub;
+	late += freed;
+	return key_sign(arg, alg, data, len, sig, sig_len);
+}
+
+static void late_set(struct sluice *s, struct key *k)
+{
+	static const struct sluice_ops ops = {.size = sizeof(ops),
+					      .on_connected = late_connected,
+					      .on_logon = late_connected,
+					      .on_disconnected = late_connected,
+					      .on_log = late_log,
+					      .on_channel_closed = late_closed,
+					      .on_connection_status = late_status};
+	char *line = key_line(k);
+	struct sluice_key *pub;
+
+	cr_assert_eq(sluice_ops_set(s, &ops, NULL), 0);
+	cr_assert_eq(sluice_set(s, "AcceptAnyHostKey", "yes"), 0);
+	cr_assert_eq(sluice_set(s, "AuthMode", "publickey"), 0);
+	cr_assert_eq(sluice_set(s, "LogLevel", "DEBUG2"), 0);
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	cr_assert_eq(sluice_key_public(line, &pub), 0);
+	cr_assert_eq(sluice_identity_add_signer(s, pub, late_sign, k), 0);
+	sluice_key_free(pub);
+	free(line);
+}
+
+/* After so many turns: on the way to each of the jump hosts, at their logins, and behind them. */
+static bool freed_after(unsigned int turns, struct key *k)
+{
+	struct sluice_channel *c = NULL;
+	struct chain h = {0};
+	bool up;
+
+	freed = false;
+	chain_make(&h);
+	for (int i = 0; i < HOPS; i++)
+		late_set(h.s[i], k);
+	chain_connect(&h);
+	cr_assert_eq(sluice_logon(h.s[2], NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	for (unsigned int i = 0; i < turns && sluice_status(h.s[2]) != 0; i++) {
+		struct pollfd p = {sluice_fd(h.s[2]), sluice_events(h.s[2]), 0};
+
+		cr_assert_neq(poll(&p, 1, sluice_timeout_ms(h.s[2])), -1);
+		cr_assert_geq(sluice_dispatch(h.s[2], 0), 0);
+		if (c == NULL && sluice_status(h.s[0]) == 0)
+			(void)sluice_channel_open(h.s[0], "session", NULL, 0, &c);
+	}
+	up = sluice_status(h.s[2]) == 0;
+	freed = true;
+	sluice_free(h.s[2]);
+	for (int i = 0; i < HOPS; i++) {
+		if (h.l[i]->engine == NULL) /* nobody got as far */
+			close(lab_start(h.l[i]));
+		lab_free(h.l[i]);
+	}
+	return up;
+}
+
+Test(client_session, nothing_is_called_once_it_is_freed)
+{
+	struct key *k;
+	unsigned int turns = 0;
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &k), 0);
+	do {
+		turns = turns * 3 / 2 + 1;
+	} while (!freed_after(turns, k));
+	cr_expect_eq(late, 0);
+	key_free(k);
 }
 
 Test(client_session, a_jump_host_is_one_connections_and_no_circle)
