@@ -33,6 +33,7 @@
 #define CONF_LISTS_MAX     1024               /* entries a repeatable keyword may have in all */
 #define CONF_TIME_NONE     UINT32_MAX         /* "none" where 0 means something else */
 #define CONF_WINDOW_AUTO   (15 * 1024 * 1024) /* grown to, not begun with */
+#define CONF_WINDOW_OURS   (64 * 1024 * 1024) /* the same of a client that takes any */
 
 struct conf;
 

@@ -572,7 +572,7 @@ const struct kw conf_kws[] = {
 	{INFO("MaxConnecting", "8192", C, false, false, "N",
 	      "opens of all users whose target has not answered yet"),
 	 GLOBAL(max_connecting), .type = &type_uint, .min = 1, .max = 10000000},
-	{INFO("ChannelWindow", "auto", C, true, false, "SIZE|auto", "window granted per channel; auto grows with the path, to 15M at most"),
+	{INFO("ChannelWindow", "auto", C, true, false, "SIZE|auto", "window granted per channel; auto grows with the path, to 15M at most, of clients of Sluice to 64M"),
 	 SESSION(channel_window), .type = &type_window, .min = 32 * KIB, .max = 15 * MIB},
 	{INFO("ChannelMaxPacket", "32K", C, true, false, "SIZE", "largest data message the peer may send"),
 	 SESSION(channel_max_packet), .type = &type_size, .min = 1 * KIB, .max = 128 * KIB},

@@ -81,12 +81,24 @@ static uint8_t qos_of(uint16_t qos)
 	return qos == CONF_QOS_NONE ? 0 : qos & 0xfc;
 }
 
+/* OpenSSH stalls at 16 MiB, others are not known; libsluice takes what it is granted. */
+static uint32_t window_of(const struct session *s)
+{
+	static const char ours[] = "SSH-2.0-Sluice_";
+	const char *v = s->awake->version;
+
+	if (!s->awake->conf.channel_window_auto || v == NULL ||
+	    strncmp(v, ours, sizeof(ours) - 1) != 0)
+		return s->awake->conf.channel_window;
+	return CONF_WINDOW_OURS;
+}
+
 void item_authenticated(struct session *s)
 {
 	const struct conf_session *c = &s->awake->conf;
 	struct link_authenticated m = {
 		.max_channels = c->max_channels_per_connection,
-		.window_size = c->channel_window,
+		.window_size = window_of(s),
 		.window_auto = c->channel_window_auto,
 		.packet_max = c->channel_max_packet,
 		.alive_interval_ms = c->client_alive_interval_ms,

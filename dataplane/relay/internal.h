@@ -83,8 +83,8 @@
 #define RELAY_INTERACTIVE 65536
 /* Such bytes beyond the room of the client's stream, at most. */
 #define RELAY_AHEAD_MAX (16 * 1024)
-/* Granted and unconsumed, at most: OpenSSH stalls at 16 MiB. */
-#define RELAY_WINDOW_MAX (15 * 1024 * 1024)
+/* Granted and unconsumed, at most; control says less of peers not known to take it. */
+#define RELAY_WINDOW_MAX (64 * 1024 * 1024)
 /* A channel's first window, where it may grow. */
 #define RELAY_WINDOW_START (256 * 1024)
 /* That of one towards a program. */

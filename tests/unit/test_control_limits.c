@@ -435,6 +435,32 @@ Test(control_limits, match_user_switches_nagle_on)
 	client_free(&c);
 }
 
+/* A size that was set is everybody's. */
+Test(control_limits, who_is_known_to_take_more_is_granted_more)
+{
+	static const struct {
+		const char *version;
+		uint32_t demo, limited; /* MiB */
+	} c[] = {{"SSH-2.0-Sluice_0.1", 64, 1},
+		 {"SSH-2.0-OpenSSH_9.9", 15, 1},
+		 {"SSH-2.0-NotSluice_0.1", 15, 1}};
+
+	start("Match User limited\nChannelWindow 1M\n");
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		struct client cl;
+
+		client_version = c[i].version;
+		for (int limited = 0; limited < 2; limited++) {
+			cr_assert(login(&cl, limited ? "limited" : "demo", t.key[0]));
+			cr_expect_eq(global(&cl, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+			cr_expect_eq(softplane_limits(t.plane).window_size,
+				     (limited ? c[i].limited : c[i].demo) << 20, "%s",
+				     c[i].version);
+			client_free(&cl);
+		}
+	}
+}
+
 Test(control_limits, match_user_has_classes_of_service)
 {
 	struct client c;

@@ -106,6 +106,19 @@ Test(relay_window, never_more_than_control_allows)
 	client_free(&c);
 }
 
+/* A path of 20 MiB, and a peer that is known to take more than OpenSSH does. */
+Test(relay_window, who_takes_more_is_granted_what_the_path_carries)
+{
+	struct client c = login(UINT32_MAX, true);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	uint32_t room;
+
+	room = fill(&c, &ch, ch.window, 8, 20 * MIB);
+	cr_expect_gt(room, 20 * MIB, "%u", room);
+	cr_expect_leq(room, (uint32_t)RELAY_WINDOW_MAX, "%u", room);
+	client_free(&c);
+}
+
 Test(relay_window, a_size_that_was_set_is_kept)
 {
 	struct client c = login(128 * 1024, false);

@@ -272,6 +272,7 @@ struct client {
 
 /* Where clients come from: an address of the loopback network. */
 static in_addr_t client_source = INADDR_LOOPBACK;
+static const char *client_version = "SSH-2.0-test";
 
 static inline void client_new(struct client *c, const char *user)
 {
@@ -281,7 +282,7 @@ static inline void client_new(struct client *c, const char *user)
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	const struct timeval tv = {PATIENCE_MS / 1000, 0};
 	struct ssh_brain_conf conf = {
-		.role = SSH_CLIENT, .ident = "SSH-2.0-test", .strict = SSH_STRICT_ON, .user = user};
+		.role = SSH_CLIENT, .ident = client_version, .strict = SSH_STRICT_ON, .user = user};
 
 	*c = (struct client){.fd = socket(AF_INET, SOCK_STREAM, 0)};
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
