@@ -74,8 +74,8 @@ static int time_set(struct certinfo *c, enum certinfo_field f, int64_t at)
 	if (OPENSSL_gmtime(&t, &tm) == NULL)
 		return 0;
 	return text_set(c, f, text,
-			(size_t)snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ",
-					 tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+			(size_t)snprintf(text, sizeof(text), "%04ld-%02d-%02dT%02d:%02d:%02dZ",
+					 tm.tm_year + 1900L, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
 					 tm.tm_min, tm.tm_sec));
 }
 

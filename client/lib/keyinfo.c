@@ -71,8 +71,8 @@ static ssize_t put_local_time(int64_t at, char *buf, size_t size)
 	struct tm tm;
 
 	if (at != CERTINFO_ALWAYS && at != CERTINFO_EVER && localtime_r(&t, &tm) != NULL)
-		snprintf(text, sizeof(text), "%02d-%s-%04d %02d:%02d:%02d", tm.tm_mday,
-			 months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		snprintf(text, sizeof(text), "%02d-%s-%04ld %02d:%02d:%02d", tm.tm_mday,
+			 months[tm.tm_mon], tm.tm_year + 1900L, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	return put(buf, size, text);
 }
 

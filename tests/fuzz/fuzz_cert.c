@@ -1,10 +1,12 @@
 /*
  * tests/fuzz/fuzz_cert.c - OpenSSH certificates. What is accepted is kept as it was, has the
- * bare key in it, was not made by a certificate, and is believed by nobody it does not name.
+ * bare key in it, was not made by a certificate, and is believed by nobody it does not name; what
+ * libsluice says of it is text that fits.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/lib/internal.h"
 #include "crypto/cert.h"
 #include "crypto/certinfo.h"
 
@@ -41,6 +43,29 @@ static void said(const struct key *k)
 	certinfo_fini(&c);
 }
 
+/* The same by libsluice: as much as there is, and no more than there is room for. */
+static void told(const struct key *k)
+{
+	struct sluice_key *pub = NULL;
+	char *line = key_line(k), text[4096], cut[8];
+
+	if (line == NULL || sluice_key_public(line, &pub) < 0)
+		abort();
+	for (enum sluice_key_field f = SLUICE_KEY_TYPE; f <= SLUICE_KEY_CERT_SHA256; f++) {
+		ssize_t n = sluice_key_info(pub, f, text, sizeof(text));
+
+		if (sluice_key_info(pub, f, cut, sizeof(cut)) != n ||
+		    sluice_key_info(pub, f, NULL, 0) != n)
+			abort();
+		if (n >= 0 &&
+		    (strlen(text) != ((size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1) ||
+		     strncmp(text, cut, sizeof(cut) - 1) != 0))
+			abort();
+	}
+	sluice_key_free(pub);
+	free(line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct key *k = NULL;
@@ -55,6 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (key_cert(k) != NULL)
 		look(k, key_cert(k));
 	said(k);
+	told(k);
 	key_free(k);
 	return 0;
 }

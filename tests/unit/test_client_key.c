@@ -203,6 +203,23 @@ static void openssh_line(const struct sluice_key *k, uint64_t from, uint64_t to,
 	key_free(ca);
 }
 
+/* The last second whose year has room in a struct tm; and one that has no date. */
+Test(client_key, a_certificate_whose_time_is_far_away)
+{
+	char line[TEXT_MAX], ca[128];
+	struct sluice_key *k = fresh("ssh-ed25519", 0), *pub = NULL;
+
+	setenv("TZ", "UTC", 1);
+	openssh_line(k, 67768036191676799, 67768036191676800, line, ca);
+	cr_assert_eq(sluice_key_public(line, &pub), 0);
+	IS(pub, NOT_BEFORE, "2147485547-12-31T23:59:59Z");
+	IS(pub, EFFECTIVE, "31-Dec-2147485547 23:59:59");
+	IS(pub, NOT_AFTER, "");
+	IS(pub, EXPIRATION, "");
+	sluice_key_free(pub);
+	sluice_key_free(k);
+}
+
 Test(client_key, a_certificate_of_openssh_says_what_it_has)
 {
 	char line[TEXT_MAX], ca[128];
