@@ -2,10 +2,11 @@
  * A whole client: libsluice is told what a server says, opened already, in any order. Byte 0: bit 0
  * whether it is in (else it logs in), bit 1 whether data goes to a callback (else it waits to be
  * read), bit 2 whether prompts are answered, bit 3 whether opens are taken, bit 4 by what it logs
- * in. Then messages: a byte of what the program does first, a length of two bytes, a payload.
+ * in, bit 5 whether it is the jump host of another connection, whose stream is a channel of it.
+ * Then messages: a byte of what the program does first, a length of two bytes, a payload.
  *
  * Must hold: the program is told of an end once, of nothing behind it, and of no channel before it
- * is in; and it may ask for anything at any time.
+ * is in; it may ask for anything at any time; and what may be sent to it is bounded.
  */
 #include <poll.h>
 #include <stdint.h>
@@ -17,7 +18,7 @@
 #include "client/lib/internal.h"
 #include "ssh/internal.h"
 
-enum { IS_IN = 1, BY_CALLBACK = 2, ANSWERS = 4, TAKES_OPENS = 8, BY_PROMPTS = 16 };
+enum { IS_IN = 1, BY_CALLBACK = 2, ANSWERS = 4, TAKES_OPENS = 8, BY_PROMPTS = 16, JUMPS = 32 };
 enum {
 	DO_OPEN = 1,
 	DO_REQUEST = 2,
@@ -188,6 +189,34 @@ static struct sluice *client(int fd)
 	return s;
 }
 
+/* What comes by the jump host; no other is believed, so that it is no further than its keys. */
+static struct sluice *beyond(struct sluice *hop)
+{
+	struct sluice *s;
+
+	if (sluice_new(&s) < 0 || sluice_set(s, "OperationTimeout", "0") < 0 ||
+	    sluice_set(s, "Hostname", "beyond") < 0 || sluice_jump_set(s, hop) < 0 ||
+	    sluice_logon(s, NULL, 0) != -SLUICE_E_WOULD_BLOCK)
+		abort();
+	return s;
+}
+
+/* However a server uses up and is granted: it may send what the connection says, and no more. */
+static void windows(const struct sluice *s)
+{
+	const struct sluice_channel *c;
+	uint64_t all = 0;
+
+	TAILQ_FOREACH(c, &s->channels, link)
+	{
+		all += c->rwin.initial_window_size;
+		if (c->rwin.window_size > c->rwin.initial_window_size)
+			abort();
+	}
+	if (all != s->windows || all > WINDOWS_MAX + (uint64_t)s->n_channels * WINDOW_LEAST)
+		abort();
+}
+
 static void drain(int fd)
 {
 	uint8_t buf[65536];
@@ -217,7 +246,7 @@ static void keep_engines(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sluice *s;
+	struct sluice *s, *all;
 	uint32_t seqnr = 0;
 	int fd[2];
 
@@ -229,6 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)
 		abort();
 	s = client(fd[0]);
+	all = how & JUMPS ? beyond(s) : s;
 	for (size_t at = 1; size - at >= 3 && s->brain != NULL;) {
 		size_t len = (size_t)data[at + 1] << 8 | data[at + 2];
 
@@ -238,11 +268,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			len = size - at;
 		if (s->brain != NULL && len > 0)
 			(void)ssh_brain_input(s->brain, seqnr++, data + at, len);
-		(void)sluice_dispatch(s, 0);
+		(void)sluice_dispatch(all, 0);
+		windows(s);
 		drain(fd[1]);
 		at += len;
 	}
-	sluice_free(s);
+	over = true; /* nothing is told of behind this */
+	sluice_free(all);
 	close(fd[1]);
 	return 0;
 }
