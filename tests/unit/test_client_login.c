@@ -389,6 +389,145 @@ Test(client_login, an_agent_that_is_slow_holds_no_loop)
 	waiting_end(&w);
 }
 
+/* Messages of an agent's, whole. */
+static size_t said_keys(const struct key *k, uint8_t *buf, size_t size)
+{
+	struct ssh_str blob;
+	struct ssh_wr w;
+	size_t len;
+
+	blob.p = key_blob(k, &len);
+	blob.len = (uint32_t)len;
+	ssh_wr_init(&w, buf, size);
+	ssh_wr_u32(&w, (uint32_t)(1 + 4 + 4 + len + 4));
+	ssh_wr_u8(&w, 12);
+	ssh_wr_u32(&w, 1);
+	ssh_wr_str(&w, blob);
+	ssh_wr_cstr(&w, "");
+	return ssh_wr_done(&w);
+}
+
+/* By what it is asked to sign. */
+static size_t said_signature(const struct key *k, int fd, uint8_t *buf, size_t size)
+{
+	uint8_t ask[4096], sig[KEY_SIG_MAX];
+	size_t len = sizeof(sig);
+	struct ssh_str data;
+	struct ssh_rd r;
+	struct ssh_wr w;
+	int n;
+
+	cr_assert_eq(recv(fd, ask, 4, MSG_WAITALL), 4);
+	n = ask[2] << 8 | ask[3];
+	cr_assert_eq(recv(fd, ask, (size_t)n, MSG_WAITALL), n);
+	ssh_rd_init(&r, ask, sizeof(ask));
+	cr_assert_eq(ssh_rd_u8(&r), 13);
+	(void)ssh_rd_str(&r);
+	data = ssh_rd_str(&r);
+	cr_assert_eq(key_sign(k, "ssh-ed25519", data.p, data.len, sig, &len), 0);
+	ssh_wr_init(&w, buf, size);
+	ssh_wr_u32(&w, (uint32_t)(1 + 4 + len));
+	ssh_wr_u8(&w, 14);
+	ssh_wr_str(&w, (struct ssh_str){sig, (uint32_t)len});
+	return ssh_wr_done(&w);
+}
+
+/* Until the agent is asked for something more. */
+static void until_asked(struct sluice *s, int agent)
+{
+	struct pollfd p[2] = {{-1, 0, 0}, {agent, POLLIN, 0}};
+
+	while (p[1].revents == 0) {
+		while (sluice_dispatch(s, 0) > 0)
+			;
+		p[0] = (struct pollfd){sluice_fd(s), sluice_events(s), 0};
+		cr_assert_neq(poll(p, 2, sluice_timeout_ms(s)), -1);
+	}
+}
+
+/* Its one key is all there is: up to where it is to sign with it. */
+static int until_signs(struct sluice *s, struct lab *l, int fd, const struct key *k)
+{
+	static const uint8_t no[] = {0, 0, 0, 1, 5};
+	uint8_t buf[1024];
+	size_t len = said_keys(k, buf, sizeof(buf));
+	int agent;
+
+	SET(s, {"AgentAuth", "require"});
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_WOULD_BLOCK);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	agent = agent_met(s, fd);
+	until_asked(s, agent);
+	agent_expect(agent, 27);
+	cr_assert_eq(write(agent, no, sizeof(no)), (ssize_t)sizeof(no));
+	until_asked(s, agent);
+	agent_expect(agent, 11);
+	cr_assert_eq(write(agent, buf, len), (ssize_t)len);
+	until_asked(s, agent);
+	return agent;
+}
+
+Test(client_login, an_agent_signs_a_byte_at_a_time_or_never)
+{
+	struct key *k;
+
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &k), 0);
+	for (int never = 0; never < 2; never++) {
+		struct heard h = {0};
+		struct lab *l = lab_new();
+		char path[64];
+		int fd = agent_listen(path), agent;
+		struct sluice *s = client_with_agent(&h, path);
+		uint8_t buf[1024];
+		size_t len;
+
+		agent = until_signs(s, l, fd, k);
+		len = never ? 0 : said_signature(k, agent, buf, sizeof(buf));
+		for (size_t i = 0; i < len; i++) {
+			cr_assert_eq(sluice_dispatch(s, 0), 0, "%zu", i);
+			cr_assert_eq(write(agent, buf + i, 1), 1);
+		}
+		if (never) {
+			cr_assert_eq(sluice_dispatch(s, 0), 0);
+			s->agent_due = 0; /* a minute is over */
+		}
+		while (sluice_status(s) == -SLUICE_E_WOULD_BLOCK)
+			(void)sluice_dispatch(s, -1);
+		cr_expect_eq(sluice_status(s), never ? -SLUICE_E_AUTH : 0);
+		sluice_free(s);
+		lab_free(l);
+		close(agent);
+		close(fd);
+		unlink(path);
+	}
+	key_free(k);
+}
+
+/* A channel to it is not held up by what it makes of where that leads. */
+Test(client_login, an_agent_that_is_told_and_not_waited_for)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	char path[64], none[] = "/tmp/sluice_agent.none";
+	int fd = agent_listen(path), agent, mine = -1;
+
+	cr_assert_eq(sluice_agent_begin(s, path, &mine), 1);
+	agent = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	agent_expect(agent, 27);
+	cr_assert_eq(write(mine, "x", 1), 1, "it is the program's now");
+	cr_assert_eq(recv(agent, path, 1, 0), 1);
+	close(mine);
+	mine = -1;
+	cr_expect_eq(sluice_agent_begin(s, none, &mine), -ENOENT);
+	cr_expect_eq(mine, -1);
+	sluice_free(s);
+	lab_free(l);
+	close(agent);
+	close(fd);
+	snprintf(path, sizeof(path), "/tmp/sluice_agent.%d", getpid());
+	unlink(path);
+}
+
 /* --- the command's: what an agent has, asked in turns, at times of the test's own -------- */
 
 /* One key. */
