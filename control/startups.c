@@ -15,6 +15,11 @@ unsigned int startups_percent(const struct startups_limit *l, uint32_t n)
 	       (unsigned int)((uint64_t)(100 - l->rate) * (n - l->start) / (l->full - l->start));
 }
 
+uint32_t startups_unattended(const struct startups_limit *l)
+{
+	return l->start > 1 ? l->start / 2 : 1;
+}
+
 /* Uniform in 0..99; without randomness the answer is the strictest. */
 static unsigned int dice(void)
 {

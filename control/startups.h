@@ -28,6 +28,9 @@ struct startups {
 /* How many of a hundred are refused while n hold a place. */
 unsigned int startups_percent(const struct startups_limit *l, uint32_t n);
 
+/* Of the places before any is refused agents may have half (control/crowd.h), one at least. */
+uint32_t startups_unattended(const struct startups_limit *l);
+
 #define STARTUPS_LOG_MS (5 * 60 * 1000) /* how often a throttling that lasts says so */
 
 /*

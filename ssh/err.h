@@ -52,6 +52,7 @@
 	X(INTERNAL, 11, "internal", "internal error")                                              \
 	X(MEMORY, 12, "memory", "out of memory")                                                   \
 	X(UNAVAILABLE, 11, "unavailable", "not available now")                                     \
+	X(CROWDED, 12, "crowded", "too many at once, come again later")                            \
 	X(SHUTDOWN, 11, "shutdown", "shutting down")                                               \
 	X(PEER_DISCONNECT, 0, "peer_disconnect", "disconnected by the peer")                       \
 	X(CLOSED, 0, "closed", "connection closed by the peer")                                    \

@@ -104,3 +104,14 @@ bool ssh_ident_asks_again(const uint8_t *line, size_t len)
 {
 	return starts(line, len, "SSH-2.0-paramiko_");
 }
+
+bool ssh_ident_unattended(const uint8_t *line, size_t len)
+{
+	const size_t n = strlen(SSH_IDENT_UNATTENDED);
+
+	for (size_t i = 1; i + n <= len; i++)
+		if (line[i - 1] == ' ' && memcmp(line + i, SSH_IDENT_UNATTENDED, n) == 0 &&
+		    (i + n == len || line[i + n] == ' '))
+			return true;
+	return false;
+}

@@ -41,4 +41,11 @@ int ssh_ident_check(enum ssh_role we_are, const uint8_t *line, size_t len);
  */
 bool ssh_ident_asks_again(const uint8_t *line, size_t len);
 
+/*
+ * Whether a client's comments have the word that says that nobody waits for it: it may be told to
+ * come later (PROTOCOL.md).
+ */
+#define SSH_IDENT_UNATTENDED "unattended"
+bool ssh_ident_unattended(const uint8_t *line, size_t len);
+
 #endif

@@ -191,6 +191,10 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 		used(v, e->startups.unauthenticated);
 		max(v, g->startups_full);
 		break;
+	case CONTROL_C_UNATTENDED:
+		used(v, e->crowd.inside);
+		max(v, startups_unattended(&e->startups.limit));
+		break;
 	case CONTROL_C_SOURCE_STARTUPS:
 		of_sources(v, e, g);
 		break;

@@ -6,12 +6,15 @@
  * writes LINES_PER_S of them and how many it did not.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control/count.h"
 #include "control/penalties.h"
 #include "control/session/internal.h"
 #include "control/session/report.h"
+#include "ssh/forward.h"
+#include "ssh/ident.h"
 
 #define LINES_PER_S 5
 #define LINES_SAVED 50 /* that may be written at once */
@@ -179,15 +182,13 @@ static bool may_say(struct door *d, uint64_t now_ms)
 	return true;
 }
 
-static void say(const struct session_table *t, const struct link_conn_new *ev, const char *why,
-		enum log_level level)
+static void say_of(const struct session_env *env, const struct link_addr *from,
+		   const struct link_addr *to, const char *why, enum log_level level)
 {
-	const struct session_env *env = t->env;
 	struct door *d = env->door;
 	char peer[CONF_ZONE_TEXT], local[CONF_ZONE_TEXT];
 	uint64_t now = env->now_ms();
 
-	report_refused(t, ev, why);
 	if (level > log_threshold())
 		return;
 	if (d != NULL && !may_say(d, now))
@@ -199,8 +200,15 @@ static void say(const struct session_table *t, const struct link_conn_new *ev, c
 		d->unsaid = 0;
 	}
 	log_line(level, "drop connection #%u from [%s]:%u on [%s]:%u %s",
-		 env->startups.unauthenticated, zoned_text(env->conf, &ev->peer, peer),
-		 ev->peer.port, zoned_text(env->conf, &ev->local, local), ev->local.port, why);
+		 env->startups.unauthenticated, zoned_text(env->conf, from, peer), from->port,
+		 zoned_text(env->conf, to, local), to->port, why);
+}
+
+static void say(const struct session_table *t, const struct link_conn_new *ev, const char *why,
+		enum log_level level)
+{
+	report_refused(t, ev, why);
+	say_of(t->env, &ev->peer, &ev->local, why, level);
 }
 
 /* --- the door --------------------------------------------------------------------------------- */
@@ -241,6 +249,31 @@ bool door_enter(const struct session_table *t, const struct link_conn_new *ev)
 	return false;
 }
 
+/* It has cost us no key exchange yet. */
+bool door_ident(struct session *s, const uint8_t *line, size_t len)
+{
+	struct session_env *env = s->table->env;
+	uint32_t away_s;
+	char text[64];
+
+	if (!ssh_ident_unattended(line, len))
+		return true;
+	if (crowd_enter(&env->crowd, startups_unattended(&env->startups.limit), env->turns.waiting,
+			env->now_ms(), &away_s)) {
+		s->awake->crowded = true;
+		return true;
+	}
+	control_count(CONTROL_C_UNATTENDED);
+	snprintf(text, sizeof(text), "%s " SSH_RETRY_AFTER "=%u", ssh_err_text(-SSH_E_CROWDED),
+		 away_s);
+	say_of(env, &s->peer, &s->local, "told to come later", LOG_L_VERBOSE);
+	report_error(s, -SSH_E_CROWDED);
+	s->end_logged = true;
+	gate_offer(s);
+	session_end(s, -SSH_E_CROWDED, text);
+	return false;
+}
+
 void door_give_back(struct session_env *env, const struct link_addr *peer)
 {
 	startups_leave(&env->startups, env->now_ms());
@@ -255,6 +288,7 @@ static enum penalty offence(const struct session *s, int err)
 	case 0:
 	case SSH_E_SHUTDOWN:
 	case SSH_E_UNAVAILABLE:
+	case SSH_E_CROWDED:
 	case SSH_E_MEMORY:
 	case SSH_E_KEX_TIMEOUT:
 		return PENALTY_NONE;
@@ -279,6 +313,10 @@ void door_leave(struct session *s, int err)
 	if (!s->holds_place)
 		return;
 	s->holds_place = false;
+	if (s->awake != NULL && s->awake->crowded) {
+		s->awake->crowded = false;
+		crowd_leave(&env->crowd, s->authenticated, env->now_ms());
+	}
 	if (err == -SSH_E_AUTH_TRIES)
 		control_count(CONTROL_C_TRIES);
 	else if (err == -SSH_E_REFUSED)

@@ -217,7 +217,7 @@ static void ident(struct session *s, const uint8_t *line, size_t len)
 		session_end(s, r, NULL);
 	else if (s->awake->conf.refuse_connection)
 		login_refuse(s);
-	else
+	else if (door_ident(s, line, len))
 		gate_established(s);
 }
 

@@ -191,6 +191,7 @@ struct awake {
 	size_t n_groups;
 	char *marks;    /* of its keys and certificates, as struct conf_who has them; NULL: none */
 	bool attempted; /* it has tried to log in by something */
+	bool crowded;   /* it has one of the places for agents */
 	bool kex_done;
 
 	struct inbox_item *inbox, **inbox_last;
@@ -384,6 +385,8 @@ bool clients_refuse_named(const struct session *s);
 /* door.c */
 /* Is there a place for it? What is said of one who is refused is said. */
 bool door_enter(const struct session_table *t, const struct link_conn_new *ev);
+/* Who it says it is has a place, too; false: it is told when to come, and ends. */
+bool door_ident(struct session *s, const uint8_t *line, size_t len);
 /* It needs none after all. */
 void door_give_back(struct session_env *env, const struct link_addr *peer);
 /* It holds no place any more: it is in, or it ends for err; 0: for nothing it has done. */

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "control/auth/source.h"
 #include "control/blob.h"
+#include "control/crowd.h"
 #include "control/index.h"
 #include "control/most.h"
 #include "control/pool.h"
@@ -69,6 +70,7 @@ struct session_env {
 	struct blob_key *blob_key;
 	struct conf *conf;
 	struct startups startups;
+	struct crowd crowd; /* of those who say that nobody waits for them */
 	struct door *door;           /* NULL: MaxStartups alone */
 	struct audit *audit;         /* NULL: none is kept */
 	struct helper *helper;       /* NULL: what needs it lets nobody in */

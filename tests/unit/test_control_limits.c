@@ -54,6 +54,33 @@ Test(control_limits, max_startups_turns_away)
 		client_free(&c[i]);
 }
 
+/* Half of the places are for agents; F-33. */
+Test(control_limits, an_agent_is_told_when_to_come_where_a_person_is_let_in)
+{
+	struct client agent[2], person;
+
+	start("MaxStartups 3:100:3\nLogLevel VERBOSE");
+	client_version = "SSH-2.0-Sluice_1 unattended";
+	client_start(&agent[0], "demo");
+	client_new(&agent[1], "demo");
+	client_run(&agent[1]);
+	cr_expect(agent[1].ended);
+	cr_expect_geq(ssh_brain_retry_after(agent[1].brain), 1);
+	client_free(&agent[1]);
+	expect_logged(" told to come later\n");
+	cr_expect_eq(control_counted(CONTROL_C_UNATTENDED), 1);
+	client_version = "SSH-2.0-Sluice_1";
+	client_start(&person, "demo");
+	cr_expect(try_key(&person, t.key[0]));
+	/* Who is in holds no place any more. */
+	cr_expect(try_key(&agent[0], t.key[0]));
+	client_version = "SSH-2.0-Sluice_1 unattended";
+	client_start(&agent[1], "demo");
+	client_free(&agent[1]);
+	client_free(&agent[0]);
+	client_free(&person);
+}
+
 /* What a client that is refused reads before the connection closes. */
 static void expect_refused(void)
 {

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "control/crowd.h"
 #include "control/log.h"
 #include "control/startups.h"
 #include "control/timers.h"
@@ -131,4 +132,76 @@ Test(control_startups, a_share_is_refused_between_start_and_full)
 	}
 	/* 30 of a hundred: ten standard deviations to either side. */
 	cr_expect(refused > 910 && refused < 1490, "%u of 4000", refused);
+}
+
+Test(control_crowd, agents_have_so_many_places_and_those_come_back)
+{
+	struct crowd c = {0};
+	uint32_t away_s = 0;
+
+	cr_expect(crowd_enter(&c, 2, 0, 1000, &away_s));
+	cr_expect(crowd_enter(&c, 2, 0, 1000, &away_s));
+	cr_expect(!crowd_enter(&c, 2, 0, 1000, &away_s));
+	cr_expect_eq(away_s, 1);
+	crowd_leave(&c, false, 1001);
+	cr_expect(crowd_enter(&c, 2, 0, 1001, &away_s));
+	cr_expect(!crowd_enter(&c, 1, 0, 1001, &away_s), "there are fewer now");
+}
+
+Test(control_crowd, who_would_wait_behind_others_is_told_to_come_later)
+{
+	static const uint32_t most = CROWD_PER_S * CROWD_BACKLOG_MS / 1000;
+	struct crowd c = {0};
+	uint32_t away_s;
+
+	cr_expect(crowd_enter(&c, 100, most, 1000, &away_s));
+	cr_expect(!crowd_enter(&c, 100, most + 1, 1000, &away_s));
+	cr_expect(!crowd_enter(&c, 100, UINT32_MAX, 1000, &away_s));
+}
+
+Test(control_crowd, each_second_is_given_to_as_many_as_are_let_in)
+{
+	static const uint32_t all = (CROWD_AHEAD_S - 1) * CROWD_PER_S;
+	struct crowd c = {0};
+	uint32_t away_s = 0;
+
+	for (uint32_t i = 0; i < all; i++) {
+		cr_assert(!crowd_enter(&c, 0, 0, 1000, &away_s));
+		cr_assert_eq(away_s, 1 + i / CROWD_PER_S);
+	}
+	cr_assert(!crowd_enter(&c, 0, 0, 1000, &away_s));
+	cr_assert_eq(away_s, CROWD_AHEAD_S, "behind all of them");
+	/* A second that is over gives way to another one. */
+	c.done = CROWD_PER_S;
+	cr_assert(!crowd_enter(&c, 0, 0, 2000, &away_s));
+	cr_assert_eq(away_s, CROWD_AHEAD_S - 1);
+	/* And after a rest there is nothing left of all that. */
+	cr_assert(!crowd_enter(&c, 0, 0, 10000000, &away_s));
+	cr_assert_eq(away_s, 1);
+}
+
+Test(control_crowd, how_many_are_let_in_is_what_a_second_that_was_full_has_seen)
+{
+	struct crowd c = {0};
+	uint64_t now = 1000;
+	uint32_t away_s;
+
+	for (int s = 0; s < 3; s++, now += 1000)
+		for (uint32_t i = 0; i < 300; i++) {
+			cr_assert(crowd_enter(&c, 1, 0, now + i, &away_s));
+			cr_assert(!crowd_enter(&c, 1, 0, now + i, &away_s));
+			crowd_leave(&c, true, now + i);
+		}
+	cr_expect_eq(c.per_s, 300);
+	for (int s = 0; s < 100; s++, now += 1000) { /* nobody was sent away: nothing is known */
+		cr_assert(crowd_enter(&c, 1, 0, now, &away_s));
+		crowd_leave(&c, true, now);
+	}
+	cr_expect_eq(c.per_s, 300);
+	cr_assert(!crowd_enter(&c, 0, 0, now, &away_s));
+	cr_assert(!crowd_enter(&c, 0, 0, now + 5000, &away_s));
+	cr_expect_eq(c.per_s, 300 - 300 / 8, "one that stood still counts little");
+	for (int s = 0; s < 1000; s++, now += 1000)
+		cr_assert(!crowd_enter(&c, 0, 0, now + 6000, &away_s));
+	cr_expect_eq(c.per_s, CROWD_PER_S_MIN);
 }

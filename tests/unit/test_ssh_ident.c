@@ -201,3 +201,18 @@ Test(ssh_ident, what_only_looks_like_ssh_is_refused)
 	cr_expect_eq(check(SSH_SERVER, "ssh-2.0-x"), -SSH_E_IDENT);
 	cr_expect_eq(check(SSH_SERVER, " SSH-2.0-x"), -SSH_E_IDENT);
 }
+
+Test(ssh_ident, a_word_of_the_comments_says_that_nobody_waits)
+{
+	static const char *const yes[] = {"SSH-2.0-x unattended", "SSH-2.0-x a unattended b",
+					  "SSH-2.0-x  unattended "};
+	static const char *const no[] = {"SSH-2.0-unattended", "SSH-2.0-x unattende",
+					 "SSH-2.0-x unattendeds", "SSH-2.0-x not-unattended",
+					 "unattended", ""};
+
+	for (size_t i = 0; i < N(yes); i++)
+		cr_expect(ssh_ident_unattended((const uint8_t *)yes[i], strlen(yes[i])), "%zu", i);
+	for (size_t i = 0; i < N(no); i++)
+		cr_expect(!ssh_ident_unattended((const uint8_t *)no[i], strlen(no[i])), "%zu", i);
+	cr_expect(!ssh_ident_unattended((const uint8_t *)yes[0], strlen(yes[0]) - 1), "cut off");
+}
