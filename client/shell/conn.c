@@ -12,6 +12,7 @@
 #include "client/reach/command.h"
 #include "client/shell/say.h"
 #include "crypto/secret.h"
+#include "ssh/ident.h"
 
 #define DISPATCH_MAX 16 /* in a turn: others want one, too */
 
@@ -317,6 +318,15 @@ void conn_free(struct conn *c)
 		secret_wipe(c->proxy_password, sizeof(c->proxy_password));
 		free(c);
 	}
+}
+
+int conn_unattended(struct conn *c)
+{
+	for (; c != NULL; c = c->via)
+		if (set(c, "VersionString",
+			"SSH-2.0-Sluice_" SLUICE_VERSION " " SSH_IDENT_UNATTENDED) < 0)
+			return -EINVAL;
+	return 0;
 }
 
 static void over(struct conn *c, int err)

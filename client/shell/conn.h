@@ -58,6 +58,11 @@ struct conn {
  */
 int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
 	     void *arg, struct conn **ret);
+/*
+ * Says so to the server and to those on the way to it (PROTOCOL.md); before it is begun. 0 or
+ * -EINVAL, said.
+ */
+int conn_unattended(struct conn *c);
 /* 0, or it is CONN_OVER. */
 int conn_begin(struct conn *c);
 void conn_prepare(struct conn *c, struct turn *t);

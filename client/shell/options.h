@@ -17,6 +17,7 @@ struct options {
 	struct config *config;
 	bool dump;                 /* -G */
 	bool json;                 /* --json */
+	bool unattended;           /* nobody waits: a server that is busy may send it away */
 	const char *control;       /* -O; NULL: not said */
 	const char *stdio;         /* -W; NULL: not said */
 	struct forward_end target; /* of it */

@@ -65,30 +65,54 @@ bool stay_spent(const struct stay *s)
 	return s->state == STAY_OVER && tried_out(s);
 }
 
-bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
+/* It is tried at all, if not too often. */
+static bool wanted(const struct stay *s)
+{
+	return s->state != STAY_OVER && s->conf.mode != STAY_NEVER &&
+	       (s->conf.mode != STAY_BREAK || s->was_up);
+}
+
+/* The next one: once the server wants us, at least so long behind that, and within so long. */
+static bool again(struct stay *s, uint32_t hint_s, uint64_t least_ms, uint64_t within_ms,
+		  uint64_t now_ms, struct stay_attempt *ret)
 {
 	const struct stay_conf *c = &s->conf;
-	uint64_t ms, least;
+	uint64_t away_ms = (hint_s < STAY_HINT_MAX_S ? hint_s : STAY_HINT_MAX_S) * UINT64_C(1000);
 
-	if (s->state == STAY_UP && now_ms - s->since_ms >= c->interval_ms)
-		s->tries = 0;
-	if (s->state == STAY_OVER || c->mode == STAY_NEVER ||
-	    (c->mode == STAY_BREAK && !s->was_up) || tried_out(s)) {
-		s->state = STAY_OVER;
-		return false;
-	}
-	s->tries += s->tries < UINT32_MAX;
-	if (hint_s > STAY_HINT_MAX_S)
-		hint_s = STAY_HINT_MAX_S;
-	s->away_ms = now_ms + (uint64_t)hint_s * 1000;
+	s->away_ms = now_ms + away_ms;
 	ret->count = s->tries;
 	ret->remaining = c->tries_max > 0 ? c->tries_max - s->tries : UINT32_MAX;
-	ms = interval(s);
-	least = s->tries > 1 ? ms / 2 : 0;
-	ret->wait_ms = (uint64_t)hint_s * 1000 + 1 + least + draw(s, ms - least);
+	ret->wait_ms = away_ms + 1 + least_ms + draw(s, within_ms - least_ms);
 	s->state = STAY_WAITING;
 	s->at_ms = now_ms + ret->wait_ms;
 	return true;
+}
+
+static bool over(struct stay *s)
+{
+	s->state = STAY_OVER;
+	return false;
+}
+
+bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
+{
+	uint64_t ms;
+
+	if (s->state == STAY_UP && now_ms - s->since_ms >= s->conf.interval_ms)
+		s->tries = 0;
+	if (!wanted(s) || tried_out(s))
+		return over(s);
+	s->tries += s->tries < UINT32_MAX;
+	ms = interval(s);
+	return again(s, hint_s, s->tries > 1 ? ms / 2 : 0, ms, now_ms, ret);
+}
+
+bool stay_later(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
+{
+	if (!wanted(s))
+		return over(s);
+	s->tries += s->tries == 0;
+	return again(s, hint_s, 0, STAY_LATER_MS, now_ms, ret);
 }
 
 void stay_soon(struct stay *s, uint64_t now_ms)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define STAY_HINT_MAX_S 3600 /* no server sends us away for longer */
+#define STAY_LATER_MS   1000 /* it names a second, not a moment */
 
 enum stay_mode {
 	STAY_NEVER = 1,
@@ -64,6 +65,11 @@ void stay_up(struct stay *s, uint64_t now_ms);
  * and *ret: there will be another; false: it is over.
  */
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret);
+/*
+ * The server was there, has no time for us now and says when it will: no try that failed. The next
+ * one comes hint_s later, within STAY_LATER_MS; as stay_down() otherwise.
+ */
+bool stay_later(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret);
 /* It is over, and was tried as often as it may be. */
 bool stay_spent(const struct stay *s);
 /*

@@ -66,6 +66,7 @@ int tunnel_init(struct tunnel *t, const char *name, const struct options *o, uin
 	struct stay_conf conf;
 
 	*t = (struct tunnel){.name = name, .o = *o, .started_s = (uint64_t)time(NULL)};
+	t->o.unattended = true;
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		if (!config_given(o->config, defaults[i].id) &&
 		    config_set(o->config, defaults[i].id, defaults[i].value) < 0)
@@ -165,11 +166,22 @@ static void attempt(struct tunnel *t, enum event_kind kind, const struct stay_at
 	event_attempt(t, kind, a);
 }
 
+/* Before any key was exchanged. */
+static bool turned_away(const struct tunnel *t)
+{
+	char text[128];
+
+	return t->conn.state == STAY_TRYING && t->running &&
+	       sluice_info(t->run.conn->s, SLUICE_INFO_HOSTKEY_SHA256, text, sizeof(text)) <= 0;
+}
+
 /* It broke, or did not come up: it is said what comes next. */
 static void down(struct tunnel *t, enum event_kind kind, const char *why)
 {
 	struct stay_attempt a;
-	bool again = stay_down(&t->conn, hint(t), turn_now_ms(), &a);
+	uint32_t away_s = hint(t);
+	bool again = away_s > 0 && turned_away(t) ? stay_later(&t->conn, away_s, turn_now_ms(), &a)
+						  : stay_down(&t->conn, away_s, turn_now_ms(), &a);
 
 	t->past.downs++;
 	cut(t, why);

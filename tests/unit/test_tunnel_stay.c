@@ -6,6 +6,7 @@
 
 #include "client/tunnel/request.h"
 #include "client/tunnel/stay.h"
+#include "control/crowd.h"
 
 #define AGENTS 10000
 #define DAY_MS (24 * 3600 * 1000ULL)
@@ -181,6 +182,29 @@ Test(stay, a_server_says_how_long_to_stay_away_and_not_for_ever)
 	}
 }
 
+Test(stay, who_is_told_to_come_later_has_not_failed)
+{
+	struct stay s = fresh(STAY_ALWAYS, 2);
+	struct stay_attempt a;
+
+	cr_assert(stay_down(&s, 0, 1000, &a));
+	for (int i = 0; i < 10; i++) {
+		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
+		cr_assert(stay_later(&s, 7, 10000, &a));
+		cr_assert_eq(a.count, 1);
+		cr_assert(a.wait_ms > 7000 && a.wait_ms <= 7000 + STAY_LATER_MS, "nothing grows");
+	}
+	cr_assert(stay_down(&s, 0, 20000, &a), "one of two is left");
+	cr_assert(stay_later(&s, UINT32_MAX, 20000, &a));
+	cr_assert_leq(a.wait_ms, STAY_HINT_MAX_S * 1000ULL + STAY_LATER_MS);
+	cr_assert_not(stay_down(&s, 0, 20000, &a));
+	cr_assert_not(stay_later(&s, 1, 20000, &a), "it is over");
+	s = fresh(STAY_BREAK, 0);
+	cr_assert_not(stay_later(&s, 1, 1000, &a), "it never was up");
+	s = fresh(STAY_NEVER, 0);
+	cr_assert_not(stay_later(&s, 1, 1000, &a));
+}
+
 Test(stay, cancelled_it_is_not_tried_again)
 {
 	struct stay s = fresh(STAY_ALWAYS, 0);
@@ -306,4 +330,152 @@ Test(stay, nor_when_it_said_when_to_come)
 
 	cr_assert_lt(busiest(0, 20, &last), AGENTS / 10 + AGENTS / 50);
 	cr_assert_leq(last, 20000 + usual.interval_ms);
+}
+
+/*
+ * F-33 as a whole: agents, their gateway's door and the one thread that its key exchanges have,
+ * people beside. A gateway manages a few hundred logins a second.
+ */
+#define HERD_MS    120000
+#define RESTART_MS 2000
+#define RTT_MS     100
+#define PEOPLE     2000 /* one in 30 ms */
+#define ALL        (AGENTS + PEOPLE)
+#define START      1000 /* MaxStartups, as conf/samples/reverse-hub.conf has it */
+#define REFUSAL_US 200
+
+enum stage { COMES = 1, SAYS_WHO, EXCHANGES, IS_IN };
+
+struct herd {
+	uint64_t login_us, busy_us; /* the thread: until then */
+	struct crowd crowd;
+	struct stay stay[AGENTS];
+	uint32_t head[HERD_MS], next[ALL]; /* by when they do something; from 1 */
+	enum stage stage[ALL];
+	uint64_t waits[PEOPLE];
+	uint32_t in, refused, places, most_places;
+	uint64_t last_ms;
+};
+
+static struct herd h;
+
+static void at(uint32_t i, uint64_t ms, enum stage stage)
+{
+	cr_assert_lt(ms, HERD_MS, "%u is not in", i);
+	h.stage[i] = stage;
+	h.next[i] = h.head[ms];
+	h.head[ms] = i + 1;
+}
+
+static bool is_person(uint32_t i)
+{
+	return i >= AGENTS;
+}
+
+static void comes(uint32_t i, uint64_t now)
+{
+	struct stay_attempt a;
+
+	if (!is_person(i)) {
+		cr_assert_eq(stay_step(&h.stay[i], now), STAY_DO_TRY);
+		if (now < RESTART_MS) {
+			cr_assert(stay_down(&h.stay[i], 0, now, &a));
+			at(i, h.stay[i].at_ms, COMES);
+			return;
+		}
+	}
+	if (++h.places > h.most_places)
+		h.most_places = h.places;
+	at(i, now + RTT_MS, SAYS_WHO);
+}
+
+static void says_who(uint32_t i, uint64_t now)
+{
+	uint64_t backlog = h.busy_us > now * 1000 ? (h.busy_us - now * 1000) / h.login_us : 0;
+	struct stay_attempt a;
+	uint32_t away_s;
+
+	if (is_person(i) || crowd_enter(&h.crowd, START / 2, (uint32_t)backlog, now, &away_s)) {
+		at(i, now + RTT_MS, EXCHANGES);
+		return;
+	}
+	h.busy_us += REFUSAL_US;
+	h.places--;
+	h.refused++;
+	cr_assert(stay_later(&h.stay[i], away_s, now, &a));
+	at(i, h.stay[i].at_ms, COMES);
+}
+
+static void exchanges(uint32_t i, uint64_t now)
+{
+	h.busy_us = (h.busy_us > now * 1000 ? h.busy_us : now * 1000) + h.login_us;
+	at(i, h.busy_us / 1000 + 3 * RTT_MS, IS_IN);
+}
+
+static void is_in(uint32_t i, uint64_t now)
+{
+	h.places--;
+	if (is_person(i)) {
+		h.waits[i - AGENTS] = now - RESTART_MS - (i - AGENTS) * 30;
+		return;
+	}
+	crowd_leave(&h.crowd, true, now);
+	stay_up(&h.stay[i], now);
+	h.in++;
+	h.last_ms = now;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void herd(uint64_t login_us, unsigned int seed)
+{
+	static const struct stay_conf by_default = {.mode = STAY_ALWAYS,
+						    .interval_ms = 5000,
+						    .interval_max_ms = 60000,
+						    .try_ms = 60000};
+	static void (*const step[])(uint32_t i, uint64_t now) = {
+		[COMES] = comes, [SAYS_WHO] = says_who, [EXCHANGES] = exchanges, [IS_IN] = is_in};
+	struct stay_attempt a;
+
+	memset(&h, 0, sizeof(h));
+	h.login_us = login_us;
+	for (uint32_t i = 0; i < AGENTS; i++) {
+		stay_init(&h.stay[i], &by_default, seed * AGENTS + i, 0);
+		stay_up(&h.stay[i], 0);
+		cr_assert(stay_down(&h.stay[i], 0, 0, &a));
+		at(i, h.stay[i].at_ms, COMES);
+	}
+	for (uint32_t i = 0; i < PEOPLE; i++)
+		at(AGENTS + i, RESTART_MS + i * 30, COMES);
+	for (uint64_t now = 0; now < HERD_MS; now++)
+		while (h.head[now] != 0) {
+			uint32_t i = h.head[now] - 1;
+
+			h.head[now] = h.next[i];
+			step[h.stage[i]](i, now);
+		}
+	qsort(h.waits, PEOPLE, sizeof(h.waits[0]), by_size);
+}
+
+Test(stay, f33_ten_thousand_are_back_within_a_minute_and_people_do_not_wait_for_them)
+{
+	static const uint64_t costs_us[] = {1000, 2000, 3000, 4000};
+
+	for (unsigned int i = 0; i < 4; i++) {
+		herd(costs_us[i], i + 1);
+		cr_expect_eq(h.in, AGENTS);
+		cr_expect_leq(h.last_ms, 60000, "logins of %llu us: %llu ms",
+			      (unsigned long long)costs_us[i], (unsigned long long)h.last_ms);
+		cr_expect_leq(h.waits[PEOPLE * 99 / 100], 2000, "logins of %llu us: %llu ms",
+			      (unsigned long long)costs_us[i],
+			      (unsigned long long)h.waits[PEOPLE * 99 / 100]);
+		/* Nobody was refused who cannot be told when to come. */
+		cr_expect_lt(h.most_places, START);
+		cr_expect_lt(h.refused, 3 * AGENTS);
+	}
 }
