@@ -4,10 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-void race_init(struct race *r)
+void race_init(struct race *r, uint64_t again_ms)
 {
 	memset(r, 0, sizeof(*r));
 	r->last = -1;
+	r->again_ms = again_ms;
 }
 
 void race_ask(struct race *r, enum race_family f)
@@ -32,6 +33,11 @@ void race_failed(struct race *r, int err)
 	r->under_way--;
 	if (r->err == 0)
 		r->err = err;
+}
+
+void race_dropped(struct race *r)
+{
+	r->under_way--;
 }
 
 static bool has_more(const struct race_list *l)
@@ -59,13 +65,24 @@ static uint64_t due_of(const struct race *r, int turn)
 	return r->under_way > 0 ? r->start_ms + RACE_STEP_MS : 0;
 }
 
+/* All have been tried, and some have neither failed nor answered. */
+static bool waits(const struct race *r)
+{
+	return r->under_way > 0 && turn_of(r) < 0 && r->list[RACE_V6].state != RACE_ASKED &&
+	       r->list[RACE_V4].state != RACE_ASKED;
+}
+
 int race_step(struct race *r, uint64_t now_ms, const struct race_addr **ret, uint64_t *ret_due_ms)
 {
-	int turn = turn_of(r);
+	bool again = r->again_ms > 0 && waits(r);
 	uint64_t due;
+	int turn;
 
+	if (again && now_ms >= r->start_ms + r->again_ms)
+		r->list[RACE_V6].next = r->list[RACE_V4].next = 0;
+	turn = turn_of(r);
 	if (turn < 0) {
-		*ret_due_ms = UINT64_MAX;
+		*ret_due_ms = again ? r->start_ms + r->again_ms : UINT64_MAX;
 		if (r->under_way > 0 || r->list[RACE_V6].state == RACE_ASKED ||
 		    r->list[RACE_V4].state == RACE_ASKED)
 			return -EAGAIN;

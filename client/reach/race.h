@@ -5,7 +5,9 @@
  *
  * The names of both families are asked for apart. IPv6 goes first: an answer of IPv4 alone waits
  * RACE_NAME_MS for the other. Then addresses of the families by turns, each RACE_STEP_MS after the
- * one before it, or at once when that one failed; all go on until one is there.
+ * one before it, or at once when that one failed; all go on until one is there. Who wants it has
+ * them begun with again, again_ms after the last one: what was sent while there was no way is
+ * repeated ever more seldom, by TCP, and may not be for a long time once there is one.
  * No clock, no sockets: now comes in, what is to be done comes out.
  */
 #ifndef SLUICE_CLIENT_REACH_RACE_H
@@ -37,10 +39,11 @@ struct race {
 	unsigned int under_way;
 	int last;          /* family of the latest attempt; -1: none was */
 	uint64_t start_ms; /* of it */
+	uint64_t again_ms; /* 0: each address is tried once */
 	int err;           /* why the first that failed did */
 };
 
-void race_init(struct race *r);
+void race_init(struct race *r, uint64_t again_ms);
 /* A family's name is being looked up. One that never is takes no part. */
 void race_ask(struct race *r, enum race_family f);
 /* What came of it: n addresses, none when there are none. */
@@ -48,6 +51,8 @@ void race_answer(struct race *r, enum race_family f, const struct race_addr *v, 
 		 uint64_t now_ms);
 /* An attempt has come to nothing, with -errno. */
 void race_failed(struct race *r, int err);
+/* Nobody waits for an attempt any more: there is a later one of its address. */
+void race_dropped(struct race *r);
 
 /*
  * The next address to be tried now: 0, with *ret valid as long as r. -EAGAIN: not now; look again

@@ -19,7 +19,13 @@
 #include "client/reach/name.h"
 #include "client/reach/socket.h"
 
-#define TRIES_MAX (RACE_FAMILIES * RACE_ADDRS_MAX)
+/*
+ * Of one address at once: enough for an answer that takes two intervals. A server that could not
+ * answer for a while does so to all of them, and thinks ill of who then lets many go without a
+ * word.
+ */
+#define AGAIN_MAX 3
+#define TRIES_MAX (RACE_FAMILIES * RACE_ADDRS_MAX * AGAIN_MAX)
 
 /* Whose addresses are being looked for. */
 enum phase {
@@ -34,6 +40,7 @@ struct
 try {
 	int fd;
 	struct race_addr to;
+	uint64_t since_ms;
 };
 
 struct reach {
@@ -152,7 +159,7 @@ static int names_ask(struct reach *r)
 	struct race_addr a;
 	int e = 0;
 
-	race_init(&r->race);
+	race_init(&r->race, r->conf.again_ms);
 	r->gai = 0;
 	for (int f = 0; e == 0 && f < RACE_FAMILIES; f++)
 		if (!numeric || lookup_numeric(name_of(r), family[f], 0, &a) == 0)
@@ -233,6 +240,23 @@ static bool tries_look(struct reach *r)
 	return false;
 }
 
+/* Makes room for one more of this address: the oldest had its time. */
+static void tries_thin(struct reach *r, const struct race_addr *to)
+{
+	unsigned int n = 0, oldest = 0;
+
+	for (unsigned int i = 0; i < r->n_tries; i++) {
+		if (r->try[i].to.len != to->len || memcmp(&r->try[i].to.sa, &to->sa, to->len) != 0)
+			continue;
+		if (n++ == 0 || r->try[i].since_ms < r->try[oldest].since_ms)
+			oldest = i;
+	}
+	if (n < AGAIN_MAX)
+		return;
+	try_drop(r, oldest);
+	race_dropped(&r->race);
+}
+
 /* True: it is there already. */
 static bool try_begin(struct reach *r, const struct race_addr *to)
 {
@@ -248,7 +272,8 @@ static bool try_begin(struct reach *r, const struct race_addr *to)
 		race_failed(&r->race, e);
 		return false;
 	}
-	r->try[r->n_tries++] = (struct try){fd, *to};
+	tries_thin(r, to);
+	r->try[r->n_tries++] = (struct try){fd, *to, now_ms()};
 	if (there)
 		won(r, r->n_tries - 1);
 	return there;

@@ -41,6 +41,7 @@ struct reach_conf {
 	uint16_t port;
 	int family;              /* AF_UNSPEC: both */
 	unsigned int timeout_ms; /* of all of it; 0: as long as it takes */
+	unsigned int again_ms;   /* race.h */
 	struct reach_bind bind;
 	struct reach_tcp tcp;
 	struct proxy_addr proxy;    /* PROXY_NONE: none */

@@ -320,12 +320,14 @@ void conn_free(struct conn *c)
 	}
 }
 
-int conn_unattended(struct conn *c)
+int conn_unattended(struct conn *c, unsigned int again_ms)
 {
-	for (; c != NULL; c = c->via)
+	for (; c != NULL; c = c->via) {
+		c->again_ms = again_ms;
 		if (set(c, "VersionString",
 			"SSH-2.0-Sluice_" SLUICE_VERSION " " SSH_IDENT_UNATTENDED) < 0)
 			return -EINVAL;
+	}
 	return 0;
 }
 
@@ -381,6 +383,7 @@ static int begin_reach(struct conn *c)
 			  : config_is(g, CONFIG_ADDRESS_FAMILY, "inet6") ? AF_INET6
 									 : AF_UNSPEC,
 		.timeout_ms = (unsigned int)config_number(g, CONFIG_CONNECT_TIMEOUT) * 1000,
+		.again_ms = c->again_ms,
 		.bind = {.addr = text_or_null(config_text(g, CONFIG_BIND_ADDRESS)),
 			 .interface = text_or_null(config_text(g, CONFIG_BIND_INTERFACE))},
 		.tcp = {.keepalive = config_yes(g, CONFIG_TCP_KEEP_ALIVE), .tos = tos_of(c)},

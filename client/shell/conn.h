@@ -38,6 +38,7 @@ struct conn {
 	struct agent *agent; /* while it is asked what it has */
 	uint64_t agent_due_ms;
 	bool more;                             /* the library had not come to an end of its turn */
+	unsigned int again_ms;                 /* client/reach/race.h */
 	bool met;                              /* it spoke to us: its host key was seen */
 	char host[1024];                       /* that is connected to */
 	uint16_t port;
@@ -59,10 +60,10 @@ struct conn {
 int conn_new(struct config *config, const char *config_file, const struct sluice_ops *ops,
 	     void *arg, struct conn **ret);
 /*
- * Says so to the server and to those on the way to it (PROTOCOL.md); before it is begun. 0 or
- * -EINVAL, said.
+ * Says so to the server and to those on the way to it (PROTOCOL.md), and connects to who does not
+ * answer again after so long; before it is begun. 0 or -EINVAL, said.
  */
-int conn_unattended(struct conn *c);
+int conn_unattended(struct conn *c, unsigned int again_ms);
 /* 0, or it is CONN_OVER. */
 int conn_begin(struct conn *c);
 void conn_prepare(struct conn *c, struct turn *t);

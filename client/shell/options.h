@@ -18,6 +18,7 @@ struct options {
 	bool dump;                 /* -G */
 	bool json;                 /* --json */
 	bool unattended;           /* nobody waits: a server that is busy may send it away */
+	unsigned int again_ms;     /* conn.h */
 	const char *control;       /* -O; NULL: not said */
 	const char *stdio;         /* -W; NULL: not said */
 	struct forward_end target; /* of it */

@@ -240,7 +240,7 @@ int run_new(struct run *r, struct options *o)
 	*r = (struct run){.o = o, .signals = -1};
 	e = conn_new(o->config, o->config_file, &run_ops, r, &r->conn);
 	if (e == 0 && o->unattended)
-		e = conn_unattended(r->conn);
+		e = conn_unattended(r->conn, o->again_ms);
 	if (e < 0) {
 		if (e != -EINVAL)
 			say(SAY_FATAL, "%s: %s", o->name, sluice_strerror(e));

@@ -45,8 +45,7 @@ void stay_up(struct stay *s, uint64_t now_ms)
 	s->since_ms = now_ms;
 }
 
-/* The one the next try falls into. */
-static uint64_t interval(const struct stay *s)
+uint64_t stay_interval_ms(const struct stay *s)
 {
 	uint64_t ms = s->conf.interval_ms;
 
@@ -103,7 +102,7 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 	if (!wanted(s) || tried_out(s))
 		return over(s);
 	s->tries += s->tries < UINT32_MAX;
-	ms = interval(s);
+	ms = stay_interval_ms(s);
 	return again(s, hint_s, s->tries > 1 ? ms / 2 : 0, ms, now_ms, ret);
 }
 

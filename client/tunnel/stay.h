@@ -59,6 +59,8 @@ void stay_init(struct stay *s, const struct stay_conf *conf, uint64_t seed, uint
 enum stay_do stay_step(struct stay *s, uint64_t now_ms);
 /* Until something is due; -1: nothing will be. */
 int stay_timeout_ms(const struct stay *s, uint64_t now_ms);
+/* The one that the latest try was waited for in. */
+uint64_t stay_interval_ms(const struct stay *s);
 void stay_up(struct stay *s, uint64_t now_ms);
 /*
  * It broke, or the try failed. hint_s: how long the server wants us away, 0: it did not say. True,

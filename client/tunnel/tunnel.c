@@ -245,6 +245,8 @@ static void channel_cut(void *arg, const struct relay *y, const char *why)
 
 static void begin(struct tunnel *t)
 {
+	/* A way that is there again is found within the interval, whatever TCP has come to. */
+	t->o.again_ms = (unsigned int)stay_interval_ms(&t->conn);
 	if (run_new(&t->run, &t->o) != 0) {
 		down(t, EVENT_CONNECTION, "no connection can be made");
 		return;

@@ -4,6 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -185,6 +186,53 @@ Test(reach, a_family_that_does_not_answer_holds_nobody_up)
 	close(l.fd);
 	close(fd);
 	close(gate[1]);
+}
+
+static unsigned int descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	cr_assert_not_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A listener whose queue is full says nothing, as a way that is cut. */
+Test(reach, what_did_not_answer_is_begun_with_again_and_never_by_many_at_once)
+{
+	struct reach_conf c = {.host = "127.0.0.1", .again_ms = 40, .timeout_ms = 60000};
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct pollfd p = {.events = POLLIN};
+	unsigned int before, most = 0;
+	struct reach_link l;
+	struct reach *r;
+	int fd, full, e;
+
+	c.port = listener("127.0.0.1", &fd);
+	cr_assert_eq(listen(fd, 0), 0);
+	sa.sin_port = htons(c.port);
+	full = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert_eq(connect(full, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	cr_assert_eq(reach_new(&c, &r), 0);
+	before = descriptors();
+	p.fd = reach_fd(r);
+	for (int i = 0; i < 8; i++) {
+		cr_assert_eq(poll(&p, 1, 60000), 1, "asleep for ever");
+		cr_assert_eq(reach_step(r, &l), -EAGAIN);
+		most = descriptors() - before > most ? descriptors() - before : most;
+	}
+	cr_expect_eq(most, 3);
+	close(accept(fd, NULL, NULL));
+	while ((e = reach_step(r, &l)) == -EAGAIN)
+		cr_assert_eq(poll(&p, 1, 60000), 1, "asleep for ever");
+	cr_expect_eq(e, 0);
+	reach_free(r);
+	close(l.fd);
+	close(full);
+	close(fd);
 }
 
 Test(reach, what_cannot_be_reached_is_said)

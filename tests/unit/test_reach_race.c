@@ -34,7 +34,7 @@ static int next(uint64_t now)
 
 static void both_asked(void)
 {
-	race_init(&race);
+	race_init(&race, 0);
 	race_ask(&race, RACE_V6);
 	race_ask(&race, RACE_V4);
 }
@@ -54,6 +54,30 @@ Test(reach_race, families_by_turns_a_quarter_of_a_second_apart)
 		cr_expect_eq(due, i < 4 ? 10 + (i + 1) * RACE_STEP_MS : UINT64_MAX);
 	}
 	cr_expect_eq(next(100000), 0, "all are under way still");
+}
+
+Test(reach_race, what_does_not_answer_is_begun_with_again_where_that_is_wanted)
+{
+	race_init(&race, 5000);
+	race_ask(&race, RACE_V6);
+	race_ask(&race, RACE_V4);
+	answer(RACE_V6, 1, 0);
+	cr_expect_eq(next(0), 601);
+	cr_expect_eq(next(6000), 0, "a name is looked up still");
+	answer(RACE_V4, 1, 6000);
+	cr_expect_eq(next(6000), 401);
+	for (uint64_t now = 11000; now < 60000; now += 5000 + RACE_STEP_MS) {
+		cr_expect_eq(next(now - 1), 0);
+		cr_expect_eq(due, now);
+		cr_expect_eq(next(now), 601);
+		cr_expect_eq(next(now), 0);
+		cr_expect_eq(due, now + RACE_STEP_MS);
+		race_failed(&race, -ENETUNREACH);
+		cr_expect_eq(next(now + RACE_STEP_MS), 401);
+	}
+	while (race.under_way > 0)
+		race_failed(&race, -ETIMEDOUT);
+	cr_expect_eq(next(100000), -ENETUNREACH, "nothing is under way: it is over");
 }
 
 Test(reach_race, one_that_failed_makes_room_at_once)
@@ -102,13 +126,13 @@ Test(reach_race, a_name_without_an_address)
 	cr_expect_eq(next(0), 0);
 	answer(RACE_V4, 0, 0);
 	cr_expect_eq(next(0), -ENOENT);
-	race_init(&race);
+	race_init(&race, 0);
 	cr_expect_eq(next(0), -ENOENT, "nobody was asked");
 }
 
 Test(reach_race, one_family_alone)
 {
-	race_init(&race);
+	race_init(&race, 0);
 	race_ask(&race, RACE_V4);
 	answer(RACE_V4, 2 * RACE_ADDRS_MAX, 0);
 	for (int i = 1; i <= RACE_ADDRS_MAX; i++)

@@ -227,6 +227,7 @@ Test(stay, waits_grow_to_the_longest_and_no_further)
 
 		cr_assert(stay_down(&s, 0, s.at_ms, &a));
 		cr_assert(a.wait_ms > (i > 1 ? top / 2 : 0) && a.wait_ms <= top);
+		cr_assert_eq(stay_interval_ms(&s), top);
 		longest = a.wait_ms > longest ? a.wait_ms : longest;
 		cr_assert_eq(stay_step(&s, s.at_ms), STAY_DO_TRY);
 	}
