@@ -4,9 +4,9 @@
 #include <assert.h>
 
 /*
- * A second in which nobody was sent away has seen what was asked for, not what we manage. To think
- * that we manage less lets us idle, more only sends some away once more: a slow second counts
- * little.
+ * A second in which few were sent away has seen what was asked for, not what we manage. To think
+ * that we manage less lets us idle, as no more come than are told to; to think that it is more
+ * sends some away once more: a slow second counts little.
  */
 static void reckon(struct crowd *c, uint64_t took_ms)
 {
@@ -14,12 +14,11 @@ static void reckon(struct crowd *c, uint64_t took_ms)
 
 	if (per_s > c->per_s)
 		c->per_s = (uint32_t)per_s;
-	else if (c->full)
+	else if (c->away * 2 > c->done)
 		c->per_s -= (uint32_t)(c->per_s - per_s) / 8;
 	if (c->per_s < CROWD_PER_S_MIN)
 		c->per_s = CROWD_PER_S_MIN;
-	c->done = 0;
-	c->full = false;
+	c->done = c->away = 0;
 }
 
 static void clock_to(struct crowd *c, uint64_t now_ms)
@@ -58,7 +57,7 @@ bool crowd_enter(struct crowd *c, uint32_t places, uint32_t backlog, uint64_t no
 		c->inside++;
 		return true;
 	}
-	c->full = true;
+	c->away++;
 	*ret_s = give(c);
 	return false;
 }

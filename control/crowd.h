@@ -17,14 +17,14 @@
 
 #define CROWD_BACKLOG_MS 250
 #define CROWD_AHEAD_S    60  /* who finds all of them given away is told to come behind them */
-#define CROWD_PER_S      100 /* logins in a second, until it is known */
+#define CROWD_PER_S      300 /* logins in a second, until it is known */
 #define CROWD_PER_S_MIN  10
 
 struct crowd {
 	uint32_t inside; /* on their way in */
 	uint32_t per_s;  /* logins we manage; 0: CROWD_PER_S */
 	uint32_t done;   /* of this second */
-	bool full;       /* somebody was sent away in it */
+	uint32_t away;   /* and how many were sent away in it */
 	uint64_t second; /* since when we count */
 	uint64_t began_ms;
 	uint32_t given[CROWD_AHEAD_S]; /* who come in a second, by its number */

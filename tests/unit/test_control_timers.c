@@ -187,20 +187,24 @@ Test(control_crowd, how_many_are_let_in_is_what_a_second_that_was_full_has_seen)
 	uint32_t away_s;
 
 	for (int s = 0; s < 3; s++, now += 1000)
-		for (uint32_t i = 0; i < 300; i++) {
+		for (uint32_t i = 0; i < 400; i++) {
 			cr_assert(crowd_enter(&c, 1, 0, now + i, &away_s));
 			cr_assert(!crowd_enter(&c, 1, 0, now + i, &away_s));
 			crowd_leave(&c, true, now + i);
 		}
-	cr_expect_eq(c.per_s, 300);
-	for (int s = 0; s < 100; s++, now += 1000) { /* nobody was sent away: nothing is known */
-		cr_assert(crowd_enter(&c, 1, 0, now, &away_s));
-		crowd_leave(&c, true, now);
+	cr_expect_eq(c.per_s, 400);
+	for (int s = 0; s < 100; s++, now += 1000) { /* few were sent away: nothing is known */
+		for (int i = 0; i < 4; i++) {
+			cr_assert(crowd_enter(&c, 1, 0, now, &away_s));
+			cr_assert(i > 1 || !crowd_enter(&c, 1, 0, now, &away_s));
+			crowd_leave(&c, true, now);
+		}
 	}
-	cr_expect_eq(c.per_s, 300);
+	cr_expect_eq(c.per_s, 400);
+	now += 1000;
 	cr_assert(!crowd_enter(&c, 0, 0, now, &away_s));
 	cr_assert(!crowd_enter(&c, 0, 0, now + 5000, &away_s));
-	cr_expect_eq(c.per_s, 300 - 300 / 8, "one that stood still counts little");
+	cr_expect_eq(c.per_s, 400 - 400 / 8, "one that stood still counts little");
 	for (int s = 0; s < 1000; s++, now += 1000)
 		cr_assert(!crowd_enter(&c, 0, 0, now + 6000, &away_s));
 	cr_expect_eq(c.per_s, CROWD_PER_S_MIN);
