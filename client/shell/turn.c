@@ -65,6 +65,14 @@ short turn_ready(const struct turn *t, size_t place)
 	return place < t->n ? t->v[place].revents : 0;
 }
 
+bool turn_any(const struct turn *t, size_t first, size_t last)
+{
+	for (size_t i = first; i < last; i++)
+		if (turn_ready(t, i) != 0)
+			return true;
+	return false;
+}
+
 void turn_fini(struct turn *t)
 {
 	free(t->v);

@@ -32,6 +32,8 @@ void turn_within(struct turn *t, int ms);
 /* 0, or -errno; -EINTR is 0. */
 int turn_wait(struct turn *t);
 short turn_ready(const struct turn *t, size_t place);
+/* Is any of these places ready, from the first to before the last? */
+bool turn_any(const struct turn *t, size_t first, size_t last);
 void turn_fini(struct turn *t);
 
 #endif

@@ -352,17 +352,28 @@ static void step_forwards(struct tunnel *t)
 
 void tunnel_prepare(struct tunnel *t, struct turn *turn)
 {
+	int others_ms = turn->timeout_ms;
+
+	t->places = turn->n;
+	turn->timeout_ms = -1;
 	if (t->running)
 		run_prepare(&t->run, turn);
 	turn_within(turn, stay_timeout_ms(&t->conn, turn_now_ms()));
 	if (t->conn.state == STAY_UP)
 		turn_within(turn, stay_timeout_ms(&t->forwards, turn_now_ms()));
+	t->places_end = turn->n;
+	t->due_ms = turn->timeout_ms >= 0 ? turn->now_ms + (uint64_t)turn->timeout_ms : UINT64_MAX;
+	turn_within(turn, others_ms);
 }
 
+/* Most of many hosts have nothing to do in a turn, which is not to cost them anything. */
 void tunnel_go(struct tunnel *t, const struct turn *turn)
 {
-	enum stay_do due = stay_step(&t->conn, turn_now_ms());
+	enum stay_do due;
 
+	if (turn->now_ms < t->due_ms && !turn_any(turn, t->places, t->places_end))
+		return;
+	due = stay_step(&t->conn, turn_now_ms());
 	if (t->running)
 		run_go(&t->run, turn);
 	if (due == STAY_DO_TRY)

@@ -19,6 +19,9 @@ struct tunnel {
 	bool whole;   /* all forwards are there */
 	bool ever;    /* and were, before */
 	bool stopped; /* by somebody, until he wants it again */
+	/* What it waits for in this turn: what stands there, or the time. */
+	size_t places, places_end;
+	uint64_t due_ms;
 	uint64_t started_s;
 	uint32_t connections;
 	/* What is told of it. */
