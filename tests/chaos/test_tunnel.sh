@@ -2,7 +2,7 @@
 # sluice tunnel against OpenSSH's sshd and a gateway of Sluice: connections cut with and without a FIN, an old
 # listener that still stands, the gateway restarted under one agent and under many, a NAT that forgets, an address
 # that changes, a second agent that takes over. After each the tunnel is back and carries bytes.
-# With SLUICE_LONG thousands of agents, or SLUICE_AGENTS.
+# With SLUICE_LONG thousands of agents, or SLUICE_AGENTS; herd.sh has ten thousand.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
