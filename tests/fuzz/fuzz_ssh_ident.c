@@ -44,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	same_again(we_are, data, len);
 
+	if (ssh_ident_unattended(data, len) &&
+	    memmem(data, len, " " SSH_IDENT_UNATTENDED, sizeof(SSH_IDENT_UNATTENDED)) == NULL)
+		abort();
 	r = ssh_ident_check(we_are, data, len);
 	if (r == 0 && (len > SSH_IDENT_MAX || memcmp(data, "SSH-", 4) != 0))
 		abort();
