@@ -49,15 +49,17 @@ scenario() { # name, KiB, options of the path…
 	path "$@"
 	check "F-14 $name" both "$kib" "$limit"
 }
+carried() { lab_in client awk '$1 == "eth0:" { print int(($2 + $10) / 1024) }' /proc/net/dev; } # KiB, both ways
 # What arrives altered with a right checksum, in the middle of a transfer, ends the connection. Altered is the way of
 # the data alone: the other end would not understand why it ends, either.
 mac_fails() { # get|put, what ssh says
-	local pid way=ab
+	local pid way=ab before
 	[ "$1" = get ] && way=ba
 	path --mbit 20 --queue 64000
-	moved "$1" 8192 60 &
+	before=$(carried)
+	moved "$1" 65536 60 &
 	pid=$!
-	sleep 0.5
+	while kill -0 $pid 2>/dev/null && [ "$(carried)" -lt $((before + 1024)) ]; do sleep 0.02; done
 	path --way $way --mbit 20 --queue 64000 --corrupt 5 --right 1
 	if wait $pid; then echo "nothing ended the connection"; return 1; fi
 	grep -qiE -- "$2" "$LAB_DIR/pump.out" || { cat "$LAB_DIR/pump.out"; return 1; }

@@ -112,7 +112,7 @@ fetch_begins() { # file
 	rm -f "$LAB_DIR/$1"
 	lab_in client curl -sf -m 900 --limit-rate 1M -o "$LAB_DIR/$1" "http://127.0.0.1:18004/$1" 7>&- &
 	curl_pid=$!
-	for _ in $(seq 100); do [ -s "$LAB_DIR/$1" ] && break; sleep 0.05; done
+	for _ in $(seq 400); do [ -s "$LAB_DIR/$1" ] && break; sleep 0.05; done
 }
 whole() { wait $curl_pid && cmp "$LAB_DIR/$1" "$LAB_DIR/www/$1"; }
 more() { lab_in client curl -sf -m 20 http://127.0.0.1:18004/hello | grep -qx hello; }

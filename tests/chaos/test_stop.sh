@@ -59,7 +59,8 @@ signer_dies() {
 	wait "$lab_signer_pid" 2>/dev/null
 	lab_spawn client "$LAB_DIR/login.log" ssh "${opts[@]}" -v -N "$LAB_USER@$LAB_GW_OUTSIDE" 7>&-
 	login=$lab_pid
-	sleep 1
+	lab_wait_log "$login" "$LAB_DIR/login.log" 'expecting SSH2_MSG_KEX_ECDH_REPLY' 30 || return 1
+	for _ in $(seq 1000); do changes_keys && break; sleep 0.02; done
 	changes_keys || { echo "keys are not being changed"; return 1; }
 	kill -0 "$login" && ! grep -q 'SSH2_MSG_NEWKEYS' "$LAB_DIR/login.log" || return 1
 	signer_starts &&

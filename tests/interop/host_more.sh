@@ -2,7 +2,7 @@
 
 run mkdir -m 0755 "$dir/sock"
 start socket python3 "$top/tests/interop/host_peer.py" serve "$dir/sock/s"
-for _ in $(seq 200); do [ -S "$dir/sock/s" ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -S "$dir/sock/s" ] && break; sleep 0.05; done
 fds() { ls "/proc/$1/fd" | wc -l; }
 
 python3 "$top/tests/interop/host_peer.py" halves "$forward_unix" "$dir/www/file" || return 1
@@ -30,7 +30,7 @@ done
 echo "targets no rule names: refused"
 python3 "$top/tests/interop/host_peer.py" refused "${opts[*]}" "$dir/mine" "$dir/run/control.sock" || return 1
 
-for _ in $(seq 100); do
+for _ in $(seq 400); do
 	[ "$(fds "$dataplane_pid")" -le "$before_dp" ] && [ "$(fds "$control_pid")" -le "$before_control" ] && break
 	sleep 0.05
 done

@@ -255,7 +255,7 @@ class Kerberos:
         self.kdc = subprocess.Popen(["krb5kdc", "-n"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for user, cache in ((USER, None), ("root", f"FILE:{DIR}/krb5/cc_root")):
             env = dict(ENV, **({"KRB5CCNAME": cache} if cache else {}))
-            for _ in range(50):
+            for _ in range(200):
                 if subprocess.run(["kinit", user], input=b"secret\n", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   env=env).returncode == 0:
                     break
@@ -322,7 +322,7 @@ class Gateway:
             p = subprocess.Popen(
                 ["ip", "netns", "exec", f"{LAB}-gw", "env", f"SLUICE_RUN={DIR}/run", f"{BUILD}/control/{program}", "-f", conf],
                 stdin=subprocess.DEVNULL, stdout=f, stderr=f)
-        for _ in range(400):
+        for _ in range(800):
             with open(log, errors="replace") as f:
                 f.seek(seen)
                 said = f.read()

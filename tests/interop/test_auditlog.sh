@@ -120,7 +120,7 @@ fails() {
 		lab_in client timeout 10 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
 			-o IdentitiesOnly=yes -i "$LAB_DIR/wrong" -p "$LAB_PORT" -l $user "$LAB_GW_OUTSIDE" true 2>/dev/null
 	done
-	for _ in $(seq 100); do
+	for _ in $(seq 400); do
 		[ "$(cat "$log"* | grep -c '"event":"auth.fail"')" -ge 2 ] && return
 		sleep 0.05
 	done

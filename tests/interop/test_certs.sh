@@ -143,7 +143,7 @@ echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 host_ed25519.pub)" >known_update
 "${ssh_base[@]}" -i good -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=known_update \
 	-o StrictHostKeyChecking=yes -o UpdateHostKeys=yes -o LogLevel=VERBOSE \
 	-N demo@127.0.0.1 </dev/null >>ssh.log 2>&1 & pid=$!
-for _ in $(seq 100); do [ "$(grep -c . known_update)" = 3 ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ "$(grep -c . known_update)" = 3 ] && break; sleep 0.05; done
 kill $pid 2>/dev/null; wait $pid 2>/dev/null
 learned() { for k in p521 rsa; do grep -qF "$(cut -d' ' -f2 host_$k.pub)" known_update || return 1; done; }
 check "all host keys are announced and proved" learned

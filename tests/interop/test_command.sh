@@ -709,7 +709,7 @@ socket_of() { # what, options…: what the kernel says of the connection's socke
 	local what=$1
 	shift
 	timeout 60 "$sluice" ssh -F config "$@" -o BindAddress=127.0.0.77 -o ForkAfterAuthentication=yes sshd "cat $dir/hold" >/dev/null 2>&1
-	for _ in $(seq 50); do
+	for _ in $(seq 200); do
 		ss -tnoH --tos 'src 127.0.0.77 and dport = :2201' >socket
 		grep -q "$what" socket && break
 		sleep 0.1

@@ -8,7 +8,7 @@ mkdir -p "$LAB_DIR/home/.ssh"
 dropbearkey -t ed25519 -f "$LAB_DIR/db_key" 2>/dev/null | grep '^ssh-ed25519' >>"$LAB_DIR/authorized_keys/$LAB_USER"
 
 forward_by() { # port, further options…
-	local port=$1 rc=0 n=100
+	local port=$1 rc=0 n=200
 	shift
 	HOME=$LAB_DIR/home lab_spawn client "$LAB_DIR/peer.log" dbclient -y -y -N -i "$LAB_DIR/db_key" "$@" \
 		-L "127.0.0.1:$port:$LAB_TARGET_ADDR:8080" -p $LAB_PORT $LAB_USER@$LAB_GW_OUTSIDE

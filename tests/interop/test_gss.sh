@@ -18,7 +18,7 @@ start_pump || exit 1
 lab_spawn client "$LAB_DIR/peer.log" krb5kdc -n -P "$LAB_DIR/krb5/pid"
 mapfile -t opts < <(lab_ssh_opts)
 ticket() { # principal
-	local n=50
+	local n=200
 	until echo secret | lab_in client kinit "$1" >/dev/null 2>&1; do
 		[ $((n -= 1)) -gt 0 ] || return 1
 		sleep 0.1

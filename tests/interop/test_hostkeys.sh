@@ -130,7 +130,7 @@ mkdir closed && cp host_ed25519 closed/agent_ed25519 && cp host_ed25519.pub agen
 agent_start() {
 	ssh-agent -D -a "$dir/agent.sock" >agent.log 2>&1 & agent=$!
 	pids+=($agent)
-	for _ in $(seq 200); do [ -S agent.sock ] && break; sleep 0.02; done
+	for _ in $(seq 1000); do [ -S agent.sock ] && break; sleep 0.02; done
 	printf 'echo word\n' >ask && chmod 700 ask
 	SSH_AUTH_SOCK=$dir/agent.sock SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force ssh-add -q closed/agent_ed25519 agent_rsa
 }
@@ -164,7 +164,7 @@ check "and by its RSA key" shows rsa-sha2-512
 kill $agent; wait $agent 2>/dev/null; rm -f agent.sock
 check "not without the agent" refused shows ssh-ed25519
 agent_start
-again() { for _ in $(seq 20); do shows ssh-ed25519 && return; sleep 0.2; done; return 1; }
+again() { for _ in $(seq 100); do shows ssh-ed25519 && return; sleep 0.2; done; return 1; }
 check "again when it is back" again
 SSH_AUTH_SOCK=$dir/agent.sock SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force ssh-add -q -x 2>/dev/null </dev/null
 check "a locked agent signs nothing" refused shows rsa-sha2-256

@@ -116,7 +116,7 @@ refuses() { # pattern of ssh's words, user, ssh arguments…
 }
 not() { ! "$@"; }
 in_log() { # pattern: soon
-	local n=40
+	local n=400
 	until grep -qE -- "$1" "$LAB_DIR/control.log"; do
 		[ $((n -= 1)) -gt 0 ] || { echo "no /$1/ in the log"; return 1; }
 		sleep 0.05
@@ -168,14 +168,14 @@ idle() {
 }
 alive() { # a client that does not answer
 	go alive -N 2>/dev/null &
-	local wrapper=$! pid='' n=100
+	local wrapper=$! pid='' n=400
 	in_log 'Accepted publickey for alive' || return 1
 	until pid=$(pgrep -f "ssh .* alive@$gw" | tail -n 1) && [ -n "$pid" ]; do
 		[ $((n -= 1)) -gt 0 ] || return 1
 		sleep 0.05
 	done
 	kill -STOP "$pid"
-	n=120
+	n=400
 	until grep -q 'Timeout, client not responding from user alive' "$LAB_DIR/control.log"; do
 		[ $((n -= 1)) -gt 0 ] || break
 		sleep 0.05
@@ -361,7 +361,7 @@ keepalive() { # a client that is gone without a word
 	lab_forward 18405 $target || return 1
 	sleep 0.3 # until nothing of ours waits for its acknowledgement
 	ip -n "$LAB-client" route add blackhole $gw
-	local n=160
+	local n=400
 	until grep -qE "Connection from user $LAB_USER .* timed out" "$LAB_DIR/control.log"; do
 		[ $((n -= 1)) -gt 0 ] || break
 		sleep 0.05

@@ -53,9 +53,9 @@ with urllib.request.urlopen("http://127.0.0.1:18080/file", timeout=60) as r, ope
         f.write(b)
         time.sleep(0.05)' "$LAB_DIR/file" &
 reader_pid=$!
-for _ in $(seq 100); do [ -s "$LAB_DIR/file" ] && break; sleep 0.05; done
+for _ in $(seq 400); do [ -s "$LAB_DIR/file" ] && break; sleep 0.05; done
 said() { [ "$(grep -c "interface outside: link $1" "$LAB_DIR/dataplane.log")" -ge "$2" ]; }
-until_said() { local i; for ((i = 0; i < 100; i++)); do said "$@" && return; sleep 0.05; done; }
+until_said() { local i; for ((i = 0; i < 400; i++)); do said "$@" && return; sleep 0.05; done; }
 link() { ip -n "$LAB-gw" link set sltap "$1"; }
 link down # shorter than what looks for it
 sleep 0.02

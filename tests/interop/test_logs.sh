@@ -54,7 +54,7 @@ login() {
 		-o IdentitiesOnly=yes -i id -p "$port" -o ExitOnForwardFailure=no "$(id -un)@127.0.0.1" -v \
 		-o PermitLocalCommand=yes -o LocalCommand='kill $PPID' 2>&1 | grep 'Authenticated to'
 }
-up() { for _ in $(seq 200); do login >/dev/null && return; sleep 0.05; done; return 1; }
+up() { for _ in $(seq 400); do login >/dev/null && return; sleep 0.05; done; return 1; }
 check "a login by a program's key, with nobody to read three logs" up
 kill -HUP "$helper"
 for i in 1 2 3 4; do check "login $i" login; done
@@ -73,7 +73,7 @@ before=$(grep -c 'Received signal' all.log)
 check "no end yet" [ "$before" = 0 ]
 kill "$signer" "$control"
 wait "$signer" "$control"
-ends() { for _ in $(seq 100); do [ "$(grep -c 'Received signal' all.log)" = 2 ] && return; sleep 0.02; done; return 1; }
+ends() { for _ in $(seq 1000); do [ "$(grep -c 'Received signal' all.log)" = 2 ] && return; sleep 0.02; done; return 1; }
 check "last words" ends
 [ $failures = 0 ] || exit 1
 echo "logs: all good"

@@ -61,7 +61,7 @@ reload() { # pattern of its line
 	local n
 	n=$(grep -c "$1" control.log)
 	kill -HUP "$control"
-	for _ in $(seq 200); do [ "$(grep -c "$1" control.log)" -gt "$n" ] && return; sleep 0.02; done
+	for _ in $(seq 1000); do [ "$(grep -c "$1" control.log)" -gt "$n" ] && return; sleep 0.02; done
 	return 1
 }
 says() { grep -q "$1" "$2"; }
@@ -69,7 +69,7 @@ says() { grep -q "$1" "$2"; }
 check "a login" login
 ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o IdentitiesOnly=yes -i id \
 	-p "$port" -o ControlMaster=yes -S "$dir/master" "$me@127.0.0.1" -N >master.log 2>&1 & pids+=($!)
-for _ in $(seq 200); do [ -S master ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ -S master ] && break; sleep 0.02; done
 alive() { ssh -S "$dir/master" -O check x 2>/dev/null; }
 check "a connection that stays" alive
 

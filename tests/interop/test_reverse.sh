@@ -75,7 +75,7 @@ if [ -n "$(command -v dbclient)" ]; then
 	mkdir -p "$LAB_DIR/home"
 	HOME=$LAB_DIR/home lab_spawn client "$LAB_DIR/dropbear.log" dbclient -y -y -N -i "$LAB_DIR/db_key" \
 		-R $LAB_GW_INSIDE:18599:$to -p $LAB_PORT $LAB_USER@$LAB_GW_OUTSIDE
-	up() { local n=200; until talk 18599 1000; do [ $((n -= 1)) -gt 0 ] || return 1; sleep 0.05; done; }
+	up() { local n=400; until talk 18599 1000; do [ $((n -= 1)) -gt 0 ] || return 1; sleep 0.05; done; }
 	check "dropbear's listener carries" up
 fi
 want=18500

@@ -72,7 +72,7 @@ wait_for 'listens on' helper.log
 signer_start() {
 	"$SLUICE_BUILD/control/sluice-signer" -f sluice.conf >>signer.log 2>&1 & pids+=($!)
 	signer=$!
-	for _ in $(seq 200); do [ "$(grep -c 'has 1 host keys' signer.log)" = "$1" ] && return; sleep 0.05; done
+	for _ in $(seq 400); do [ "$(grep -c 'has 1 host keys' signer.log)" = "$1" ] && return; sleep 0.05; done
 	return 1
 }
 waits() { kill -0 $control && [ ! -e run/control.sock ] && ! grep -q 'Server listening' control.log; }
@@ -134,8 +134,10 @@ sys.exit(0 if c.login("demo", pyssh.Signer("ssh-ed25519", k, blob)) else 1)' "$p
 kill -STOP $signer
 before=$(grep -c '^Connection from' control.log)
 knock >knock.log 2>&1 & waiter=$!
-for _ in $(seq 200); do [ "$(grep -c '^Connection from' control.log)" = "$before" ] || break; sleep 0.02; done
-sleep 0.2 # its key exchange waits for the signature
+for _ in $(seq 1000); do [ "$(grep -c '^Connection from' control.log)" = "$before" ] || break; sleep 0.02; done
+asked() { ss -xpH | awk -v pid="pid=$signer," 'index($0, pid) && $3 > 0 { n++ } END { exit !n }'; }
+for _ in $(seq 1000); do asked && break; sleep 0.02; done
+check "the signature is asked for" asked
 kill -KILL $signer
 wait $waiter
 check "who waited for it is told" [ $? != 0 ]

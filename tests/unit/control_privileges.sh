@@ -21,7 +21,7 @@ finish() {
 trap finish EXIT
 fail() { echo "FAIL: $*"; tail -n 20 "$dir"/*.log; exit 1; }
 wait_for() { # pattern, file
-	for _ in $(seq 200); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
+	for _ in $(seq 400); do grep -q -- "$1" "$2" 2>/dev/null && return; sleep 0.05; done
 	fail "no \"$1\" in $2"
 }
 status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$control_pid/status"; }
