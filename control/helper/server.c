@@ -186,28 +186,33 @@ static bool same_source(const struct source *a, const struct source *b)
 static enum helper_limit room_for(const struct conn *c)
 {
 	unsigned int all = 0, talks = 0, of_user = 0, of_source = 0, sessions = 0, his = 0;
+	unsigned int stuck = 0;
 
 	for (size_t i = 0; i < HELPER_CONNS_MAX; i++) {
 		const struct conn *o = &s.conn[i];
-		bool near;
+		bool near, same;
 
 		if (o->fd < 0 || o->pid == 0)
 			continue;
+		same = strcmp(o->user, c->user) == 0;
 		sessions += o->session;
-		his += o->session && strcmp(o->user, c->user) == 0;
+		his += o->session && same;
 		if (o->session)
 			continue;
 		near = same_source(&o->source, &c->source);
 		all++;
 		talks += o->talks;
 		of_source += near;
-		of_user += o->talks && near && strcmp(o->user, c->user) == 0;
+		of_user += o->talks && near && same;
+		stuck += (o->late || o->gone) && same;
 	}
 	if (c->session && his >= HELPER_USER_SESSIONS_MAX)
 		return HELPER_LIMIT_USER_SESSIONS;
 	if (c->session)
 		return sessions < HELPER_SESSIONS_MAX ? HELPER_LIMIT_COUNT : HELPER_LIMIT_SESSIONS;
 	if (c->talks && of_user >= HELPER_USER_JOBS_MAX)
+		return HELPER_LIMIT_USER_JOBS;
+	if (stuck >= HELPER_USER_STUCK_MAX)
 		return HELPER_LIMIT_USER_JOBS;
 	if (of_source >= conf_global(s.rules->conf)->per_source_helper_jobs)
 		return HELPER_LIMIT_SOURCE_JOBS;

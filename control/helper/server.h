@@ -10,8 +10,9 @@
  * not known may be one that is not read yet, and the file is looked at again.
  *
  * Limits  of one source PerSourceMaxHelperJobs run at once, of all HELPER_JOBS_MAX; who is refused
- * hears which one it was (proto.h). A user is
- * counted by where he comes from, too: who knows a name keeps nobody else out by it.
+ * hears which one it was (proto.h). A user is counted by where he comes from, too: who knows a name
+ * keeps nobody else out by it. But for jobs that cannot even be killed: they are those of whom the
+ * files are.
  */
 #ifndef SLUICE_CONTROL_HELPER_SERVER_H
 #define SLUICE_CONTROL_HELPER_SERVER_H
@@ -32,6 +33,8 @@
 #define HELPER_JOBS_MAX          64 /* that run at once */
 #define HELPER_TALKS_MAX         48 /* of them conversations with PAM, which last: others pass by */
 #define HELPER_USER_JOBS_MAX     4  /* of these for one user from one source */
+/* Of one user that were killed and sleep in the kernel, on files that do not answer. */
+#define HELPER_USER_STUCK_MAX    16
 #define HELPER_REQUEST_MS        5000
 /* How often control has the configuration read, a second, and so often at once. */
 #define HELPER_READS_PER_S 10

@@ -2,6 +2,11 @@
  * sluice-helper as control sees it: jobs that say yes and no, ask, crash, sleep and are given up;
  * what is not configured; and strangers' bytes. The helper is a process of this test's.
  */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sched.h>
+#include <sys/mount.h>
+
 #include "tests/util/helper_bench.h"
 
 #define FROM_JOBS 8 /* PerSourceMaxHelperJobs by default */
@@ -536,6 +541,149 @@ Test(control_helper, one_that_takes_nobody_is_late)
 	while (n > 0)
 		close(fd[--n]);
 	close(listener);
+}
+
+/* --- folders that never answer ---------------------------------------------------------------- */
+
+/* Their file system is the test, which takes what it is asked and says nothing. */
+static int fuse = -1;
+static bool apart; /* mounts are ours alone */
+
+static void hung_setup(void)
+{
+	apart = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	setup();
+}
+
+/* What the kernel asks next. */
+static struct fuse_in_header asked(void)
+{
+	static union {
+		struct fuse_in_header head;
+		uint8_t room[FUSE_MIN_READ_BUFFER];
+	} in;
+	struct pollfd p = {fuse, POLLIN, 0};
+
+	cr_assert_eq(poll(&p, 1, 20000), 1, "it is not asked");
+	cr_assert_geq(read(fuse, &in, sizeof(in)), (ssize_t)sizeof(in.head));
+	return in.head;
+}
+
+/* False: there is no such thing here. */
+static bool hang(void)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_init_out init;
+	} out = {.init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096}};
+	char how[96], path[128];
+	struct fuse_in_header in;
+
+	if (apart)
+		fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	snprintf(how, sizeof(how), "fd=%d,rootmode=40755,user_id=0,group_id=0,allow_other", fuse);
+	snprintf(path, sizeof(path), "%s/files", t.dir);
+	if (fuse < 0 || mount("hangs", path, "fuse", MS_NOSUID | MS_NODEV, how) < 0)
+		return false;
+	in = asked();
+	cr_assert_eq(in.opcode, FUSE_INIT);
+	out.head = (struct fuse_out_header){.len = sizeof(out), .unique = in.unique};
+	cr_assert_eq(write(fuse, &out, sizeof(out)), (ssize_t)sizeof(out));
+	return true;
+}
+
+/* Then whoever waits hears that it is gone. */
+static void let_go(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/files", t.dir);
+	if (fuse < 0)
+		return;
+	close(fuse);
+	fuse = -1;
+	(void)umount2(path, MNT_DETACH);
+}
+
+static void hung_teardown(void)
+{
+	let_go();
+	teardown();
+}
+
+/* Does every child of the helper sleep in the kernel? */
+static bool all_asleep(void)
+{
+	char path[64], children[4096] = "", *p = children, *end;
+	bool all = true;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", t.pid, t.pid);
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	(void)!fgets(children, sizeof(children), f);
+	fclose(f);
+	for (long pid = strtol(p, &end, 10); end != p; pid = strtol(p, &end, 10)) {
+		char state = 0;
+
+		p = end;
+		snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+		f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		all &= fscanf(f, "%*d (%*[^)]) %c", &state) == 1 && state == 'D';
+		fclose(f);
+	}
+	return all;
+}
+
+/* A job for a file of mine from this source, which nobody waits for once it hangs. Or it is busy.
+ */
+static bool file_is_busy(struct helper_file *m, unsigned int source)
+{
+	struct pollfd answer = {.events = POLLIN};
+	char from[32];
+	struct peer p;
+
+	snprintf(from, sizeof(from), "192.0.2.%u", 2 + source % 250);
+	m->job.peer = ssh_str_c(from);
+	dial(&p);
+	say(&p, helper_file_build(t.buf, m));
+	if (source == 0)
+		(void)asked(); /* the others wait for what this one asked, which is not answered */
+	answer.fd = p.fd;
+	for (unsigned int i = 0; i < 20000 && poll(&answer, 1, 1) == 0; i++)
+		if (source == 0 || all_asleep())
+			break;
+	if (answer.revents != 0)
+		return result(&p, NULL, 0) == HELPER_BUSY;
+	close(p.fd);
+	return false;
+}
+
+TestSuite(control_helper_hung, .init = hung_setup, .fini = hung_teardown, .timeout = 60);
+
+/* Not even killed is he gone who waits there: he has a part of the places, and nobody waits. */
+Test(control_helper_hung, a_folder_that_never_answers_is_its_users_alone)
+{
+	struct helper_file m = {.job = job_of("", 60000), .entry = HELPER_AUTHORIZED_KEYS};
+	struct helper_file other = {.job = job_of("", 20000),
+				    .entry = HELPER_AUTHORIZED_PRINCIPALS};
+	char why[128], *text = NULL;
+	unsigned int n = 0;
+	size_t len;
+
+	if (!hang())
+		cr_skip_test("no such file system here");
+	cr_expect_eq(pam_by(0, "ok"), HELPER_OK);
+	put("principals/nobody", "role\n", 0644);
+	other.job.user = ssh_str_c("nobody");
+	while (!file_is_busy(&m, n) && n < 20000)
+		n++;
+	cr_expect_geq(n, HELPER_USER_STUCK_MAX, "%u", n);
+	cr_assert_eq(helper_read_file(t.path, &other, &text, &len, why, sizeof(why)), 0, "%s", why);
+	cr_expect_str_eq(text, "role\n");
+	free(text);
 }
 
 /* --- one configuration of two programs ------------------------------------------------------- */
