@@ -215,11 +215,23 @@ static bool look_ok(const void *body)
 {
 	const struct link_look_result *b = body;
 	const struct link_look_chan *c = (const void *)(b + 1);
+	const struct link_look_conn *k = (const void *)(b + 1);
 
 	for (uint32_t i = 0; i < b->n; i++)
-		if (!look_chan_ok(&c[i]))
+		if (b->what == LINK_LOOK_CHANS ? !look_chan_ok(&c[i]) : k[i].conn.generation == 0)
 			return false;
-	return true;
+	return b->what <= LINK_LOOK_CAPPED;
+}
+
+static bool look_ask_ok(const void *body)
+{
+	return ((const struct link_look *)body)->what <= LINK_LOOK_CAPPED;
+}
+
+static uint64_t look_len(const struct link_look_result *b)
+{
+	return (uint64_t)b->n * (b->what == LINK_LOOK_CHANS ? sizeof(struct link_look_chan)
+							    : sizeof(struct link_look_conn));
 }
 
 static bool end_ok(const void *body)
@@ -331,7 +343,7 @@ static const struct shape shapes[] = {
 	[LINK_CMD_CHAN_CLOSE] = CONN(link_chan_ref, NULL),
 	[LINK_CMD_GRANT] = CONN(link_grant, grant_ok),
 	[LINK_CMD_REVOKE] = ALONE(link_revoke, NULL),
-	[LINK_CMD_LOOK] = ALONE(link_look, NULL),
+	[LINK_CMD_LOOK] = ALONE(link_look, look_ask_ok),
 	[LINK_CMD_TRACE] = CONN(link_trace, trace_ok),
 };
 /* clang-format on */
@@ -347,8 +359,7 @@ static uint64_t tail_len(uint16_t type, const void *body)
 	case LINK_EV_PAYLOAD:
 		return ((const struct link_payload *)body)->len;
 	case LINK_EV_LOOK:
-		return ((const struct link_look_result *)body)->n *
-		       (uint64_t)sizeof(struct link_look_chan);
+		return look_len(body);
 	case LINK_EV_CHAN_END:
 		return ((const struct link_chan_end *)body)->name_len;
 	case LINK_EV_CONN_KEPT:

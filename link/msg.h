@@ -509,9 +509,12 @@ struct link_revoke {
 
 /* Channels from the place `from` of the shard's table on; of a connection, where one is named. */
 struct link_look {
-	uint32_t id; /* comes back */
+	uint32_t id; /* comes back, */
+	uint32_t what; /* and this: enum link_look_what */
 	uint32_t from;
+	uint32_t pad;
 };
+enum link_look_what { LINK_LOOK_CHANS, LINK_LOOK_CAPPED };
 
 /*
  * Each message of the connection, as far as it may be seen (ssh/show.h), as frames of link/tee.h to
@@ -584,13 +587,20 @@ struct link_look_chan {
 	uint8_t pad[6];
 };
 
+/* A connection of which bytes waited for rates: of all its channels, those that are over, too. */
+struct link_look_conn {
+	struct link_handle conn;
+	uint64_t capped_us[LINK_WAYS], capped_bytes[LINK_WAYS];
+};
+
 struct link_look_result {
 	uint32_t id;
 	uint32_t next; /* where to go on; 0: those were the last */
 	uint32_t n;
-	uint32_t pad;
-	/* struct link_look_chan [n] */
+	uint32_t what;
+	/* struct link_look_chan, or of LINK_LOOK_CAPPED struct link_look_conn, [n] */
 };
+_Static_assert(sizeof(struct link_look_conn) <= sizeof(struct link_look_chan), "as many fit");
 _Static_assert(sizeof(struct link_look_result) % 8 == 0, "what follows holds 64-bit fields");
 
 /*

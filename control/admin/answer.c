@@ -115,7 +115,9 @@ void answer_over(struct answer *a)
 	json_decref(a->rates);
 	a->cuts = a->rates = NULL;
 	json_decref(a->sums);
-	a->sums = NULL;
+	json_decref(a->capped);
+	a->sums = a->capped = NULL;
+	a->capped_asked = a->capped_unknown = false;
 }
 
 static int show(struct answer *a, size_t which, const struct admin_env *env,
@@ -142,6 +144,7 @@ static void begin(struct answer *a)
 	a->any = a->last_shard = false;
 	a->failed = 0;
 	a->at = (struct session_cursor){0};
+	a->look.what = LINK_LOOK_CHANS;
 	a->peer = a->shard = 0;
 	a->next = 0;
 }

@@ -37,6 +37,8 @@ struct answer {
 	unsigned int peer, shard; /* the next one's counters */
 	uint64_t next;            /* the next of whatever is counted through */
 	json_t *sums;             /* by user */
+	json_t *capped;           /* by number of a connection, once shards were asked */
+	bool capped_asked, capped_unknown; /* all were; one did not answer */
 
 	/* Of one that waits. */
 	struct answer_text *out;        /* its client's */
@@ -107,8 +109,21 @@ int answer_next_session(struct answer *a, const struct admin_env *env, unsigned 
  */
 int look_more(struct answer *a, const struct admin_env *env) __attribute__((warn_unused_result));
 
-/* show_sessions.c: one of show_connections(); NULL: no memory. */
-json_t *show_connection(const struct session_view *v, const struct admin_env *env);
+/*
+ * show_capped.c: asks the next shard what waited for rates. 0: the answer waits; 1: all were
+ * asked; or negative. What came; what of it is this connection's added to its object, or its
+ * user's: nulls where it is not known, or a is NULL.
+ */
+int capped_look(struct answer *a, const struct admin_env *env)
+	__attribute__((warn_unused_result));
+int capped_came(struct answer *a, const struct link_look_result *r)
+	__attribute__((warn_unused_result));
+int capped_add(const struct answer *a, uint64_t uid, json_t *to)
+	__attribute__((warn_unused_result));
+
+/* show_sessions.c: one of show_connections(), by a or NULL; NULL: no memory. */
+json_t *show_connection(const struct answer *a, const struct session_view *v,
+			const struct admin_env *env);
 
 /* show_*.c */
 int show_info(struct answer *a, const struct admin_env *env, struct answer_text *out);

@@ -51,7 +51,7 @@ static int status(struct console *c, struct session *s)
 	c->talk.answer.any = false;
 	r = answer_list_begin("connections", out);
 	if (r == 0)
-		r = answer_list_add(&c->talk.answer, show_connection(&v, c->talk.env), out);
+		r = answer_list_add(&c->talk.answer, show_connection(NULL, &v, c->talk.env), out);
 	return r == 0 ? answer_list_end(&c->talk.answer, out) : r;
 }
 

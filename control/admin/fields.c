@@ -12,6 +12,15 @@
 #define UNIT_MAYBE(name, unit, title, text) {name, ADMIN_INTEGER, unit, true, title, text}
 #define YES(name, title, text)        {name, ADMIN_BOOLEAN, ADMIN_PLAIN, false, title, text}
 
+/* Of the client, and to it. */
+#define CAPPED(whose)                                                                              \
+	UNIT_MAYBE("capped_in", ADMIN_BYTES, NULL,                                                 \
+		   "bytes of the client on " whose " that had to wait for a rate; null: a shard did not answer, or was not asked"), \
+	UNIT_MAYBE("capped_out", ADMIN_BYTES, NULL, "the same of bytes to the client"),            \
+	UNIT_MAYBE("capped_time_in", ADMIN_MICROSECONDS, NULL,                                     \
+		   "how long bytes of the client waited for rates, all channels added up; null as above"), \
+	UNIT_MAYBE("capped_time_out", ADMIN_MICROSECONDS, NULL, "the same of bytes to the client")
+
 static const struct admin_field connections[] = {
 	COUNT("uid", "CONN", "number of the connection; since the start of the dataplane no other had it"),
 	MAYBE("user", "USER", "who is in; null before the login"),
@@ -27,6 +36,7 @@ static const struct admin_field connections[] = {
 	MAYBE("key", NULL, "SHA256 fingerprint of the key that let in; null: none did, or it was not kept"),
 	MAYBE("client", "CLIENT", "identification of the client's program; null until it was said"),
 	YES("strict_kex", NULL, "strict key exchange is in force"),
+	CAPPED("its channels, those that are over, too,"),
 };
 
 static const struct admin_field channels[] = {
@@ -87,6 +97,7 @@ static const struct admin_field users[] = {
 	COUNT("channels", "CHANNELS", "their channels"),
 	COUNT("listeners", "LISTENERS", "their listeners"),
 	UNIT("since", ADMIN_UNIX, "AGE", "when the oldest of them came"),
+	CAPPED("those connections"),
 };
 
 static const struct admin_field penalties[] = {

@@ -132,7 +132,10 @@ static void came(struct look *l, const struct link_look_result *r)
 {
 	struct answer *a = (struct answer *)(void *)((char *)l - offsetof(struct answer, look));
 
-	a->failed = r != NULL ? add_all(a, r) : 0;
+	if (r == NULL)
+		a->capped_unknown = true;
+	else
+		a->failed = r->what == LINK_LOOK_CHANS ? add_all(a, r) : capped_came(a, r);
 	a->next = r != NULL ? r->next : 0;
 	if (a->next == 0) /* behind the last of this shard */
 		a->last_shard = !session_cursor_next_table(&a->at);

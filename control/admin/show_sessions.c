@@ -31,11 +31,11 @@ static const char *state(const struct session_view *v)
 }
 
 /* json_pack() takes what stands for an "o", also when it fails because one of them is NULL. */
-json_t *show_connection(const struct session_view *v, const struct admin_env *env)
+json_t *show_connection(const struct answer *a, const struct session_view *v,
+			const struct admin_env *env)
 {
 	char local[ADDR_TEXT_MAX];
-
-	return json_pack("{s:I, s:o, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:b}",
+	json_t *o = json_pack("{s:I, s:o, s:s, s:i, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:o, s:o, s:b}",
 			 "uid", (json_int_t)v->uid, "user", text_or_null(v->user), "source",
 			 v->source, "port", (int)v->port, "local", addr_text(v->local_addr, local),
 			 "local_port", (int)v->local_addr->port, "shard", (int)v->shard, "state",
@@ -43,16 +43,23 @@ json_t *show_connection(const struct session_view *v, const struct admin_env *en
 			 (json_int_t)v->channels, "listeners",
 			 (json_int_t)session_listeners(v->session), "key", text_or_null(v->key),
 			 "client", text_or_null(v->client), "strict_kex", (int)v->strict_kex);
+
+	if (o == NULL || capped_add(a, v->uid, o) == 0)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 int show_connections(struct answer *a, const struct admin_env *env, struct answer_text *out)
 {
 	unsigned int looked = 0;
 	struct session_view v;
-	int r;
+	int r = capped_look(a, env);
 
+	if (r <= 0)
+		return r;
 	while ((r = answer_next_session(a, env, &looked, &v)) == 0) {
-		r = answer_list_add(a, show_connection(&v, env), out);
+		r = answer_list_add(a, show_connection(a, &v, env), out);
 		if (r < 0)
 			return r;
 	}
@@ -209,13 +216,14 @@ static json_t *sum_of(json_t *sums, const struct session_view *v, json_int_t beg
 	return sum;
 }
 
-static int count_user(json_t *sums, const struct session_view *v, json_int_t began)
+static int count_user(const struct answer *a, const struct session_view *v, json_int_t began)
 {
-	json_t *sum = sum_of(sums, v, began);
+	json_t *sum = sum_of(a->sums, v, began);
 
 	if (sum == NULL || add_to(sum, "connections", 1) < 0 ||
 	    add_to(sum, "channels", (json_int_t)v->channels) < 0 ||
-	    add_to(sum, "listeners", (json_int_t)session_listeners(v->session)) < 0)
+	    add_to(sum, "listeners", (json_int_t)session_listeners(v->session)) < 0 ||
+	    capped_add(a, v->uid, sum) < 0)
 		return -ENOMEM;
 	if (json_integer_value(json_object_get(sum, "since")) <= began)
 		return 0;
@@ -241,15 +249,17 @@ int show_users(struct answer *a, const struct admin_env *env, struct answer_text
 {
 	unsigned int looked = 0;
 	struct session_view v;
-	int r;
+	int r = capped_look(a, env);
 
+	if (r <= 0)
+		return r;
 	if (a->sums == NULL)
 		a->sums = json_object();
 	if (a->sums == NULL)
 		return -ENOMEM;
 	while ((r = answer_next_session(a, env, &looked, &v)) == 0) {
 		if (v.user != NULL)
-			r = count_user(a->sums, &v, since(env, v.began_ms));
+			r = count_user(a, &v, since(env, v.began_ms));
 		if (r < 0)
 			return r;
 	}

@@ -1,5 +1,6 @@
 /* control/session/keep.c - see keep.h. RFC 4251's data types, behind a version. */
 #include "control/session/keep.h"
+#include "control/session/rates.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -284,7 +285,7 @@ static void known(struct session *s, const struct link_conn_kept *ev, const stru
 	s->no_more_sessions = k->no_more_sessions;
 	s->user_known = s->user_judged = s->user_valid = s->authenticated = true;
 	s->reported = s->kept = true;
-	s->has_rates = ev->rated != 0;
+	rates_known(s, ev->rated != 0);
 	env->stats.authenticated++;
 	env->stats.accepted--; /* not by this control */
 }

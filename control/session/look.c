@@ -19,9 +19,9 @@ static void on_late(struct timer *t)
 	done((struct look *)(void *)((char *)t - offsetof(struct look, late)), NULL);
 }
 
-static void ask(struct session_table *t, uint32_t id, uint32_t from)
+static void ask(struct session_table *t, const struct look *l, uint32_t from)
 {
-	const struct link_look m = {.id = id, .from = from};
+	const struct link_look m = {.id = l->id, .what = l->what, .from = from};
 	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(m),
 			       .type = LINK_CMD_LOOK,
 			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
@@ -48,7 +48,7 @@ int look_ask(struct session_env *env, struct look *l, struct session_cursor *at,
 	l->id = ++env->last_look;
 	l->next = env->looks;
 	env->looks = l;
-	ask(t, l->id, from);
+	ask(t, l, from);
 	return 0;
 }
 
@@ -73,7 +73,7 @@ void look_came(struct session_table *t, const struct link_look_result *r)
 	while (l != NULL && (l->table != t || l->id != r->id))
 		l = l->next;
 	if (l != NULL)
-		done(l, r);
+		done(l, r->what == l->what ? r : NULL);
 }
 
 void look_gone(struct session_table *t)
@@ -103,6 +103,16 @@ static bool has_no_target(const struct session *s, uint64_t token)
 	const struct open *o = open_find(s, token);
 
 	return o != NULL && (o->program != NULL || o->own_type);
+}
+
+bool look_uid(const struct look *l, const struct link_look_conn *c, uint64_t *ret)
+{
+	const struct session *s = session_table_find(l->table, &c->conn);
+
+	if (s == NULL)
+		return false;
+	*ret = s->uid;
+	return true;
 }
 
 void look_view(const struct look *l, const struct link_look_chan *c, struct look_view *ret)

@@ -14,7 +14,7 @@
 
 struct look;
 /*
- * r->n channels, which lie behind r; r NULL: the shard is gone, or did not answer. Nothing is under
+ * r->n channels, or connections, which lie behind r; r NULL: the shard is gone, or did not answer. Nothing is under
  * way any more: it may ask again.
  */
 typedef void look_came_fn(struct look *l, const struct link_look_result *r);
@@ -26,7 +26,7 @@ struct look {
 	struct look *next;
 	struct session_table *table; /* that is asked */
 	struct timer late;
-	uint32_t id;
+	uint32_t id, what; /* enum link_look_what, set by him, too */
 };
 
 /*
@@ -45,6 +45,9 @@ struct look_view {
 	uint16_t port;
 };
 void look_view(const struct look *l, const struct link_look_chan *c, struct look_view *ret);
+
+/* Of LINK_LOOK_CAPPED: the number of a connection; false: it is not known here. */
+bool look_uid(const struct look *l, const struct link_look_conn *c, uint64_t *ret);
 
 /* session/event.c: an answer came; session/table.c: the shard is gone. */
 void look_came(struct session_table *t, const struct link_look_result *r);

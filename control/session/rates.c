@@ -129,7 +129,15 @@ void rates_send(struct session *s, const struct conf_session *c)
 		item_body(s, LINK_IT_SHARES, &shares, sizeof(shares));
 	if (bounded || had)
 		item_body(s, LINK_IT_FLIGHT, &flight, sizeof(flight));
-	s->has_rates = capped || shared || bounded;
+	rates_known(s, capped || shared || bounded);
+}
+
+void rates_known(struct session *s, bool has)
+{
+	struct session_env *env = s->table->env;
+
+	env->n_rated = env->n_rated - s->has_rates + has;
+	s->has_rates = has;
 }
 
 bool rates_differ(const struct session *s, const struct conf_session *a,

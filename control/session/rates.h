@@ -16,6 +16,8 @@ struct session;
  * all. Nothing is sent where there is nothing and was nothing.
  */
 void rates_send(struct session *s, const struct conf_session *c);
+/* Its shard has been told of some, or of none: counted in env->n_rated. */
+void rates_known(struct session *s, bool has);
 /* Would it have others by b than by a? */
 bool rates_differ(const struct session *s, const struct conf_session *a,
 		  const struct conf_session *b);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/session/internal.h"
+#include "control/session/rates.h"
 #include "control/session/report.h"
 #include "control/setup.h"
 #include "ssh/kexinit.h"
@@ -74,6 +75,7 @@ void session_free(struct session *s)
 	policy_grant_fini(&s->grant);
 	open_fini(s);
 	grant_fini(s);
+	rates_known(s, false);
 	keyset_release(&env->keys, s->keyset); /* behind its brain, which borrows them */
 	s->table->by_index[s->ref.conn.index] = NULL;
 	s->table->count--;

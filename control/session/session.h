@@ -92,6 +92,7 @@ struct session_env {
 	struct most most[TALLY_KINDS];  /* that one has, of what tally.h counts */
 	struct most most_channels;      /* of a connection */
 	struct most most_sessions, most_tries; /* of it; that have failed of one that is not in */
+	uint32_t n_rated;     /* connections whose shard was told of rates, shares or bounds */
 	uint32_t n_listeners; /* those that are over and have channels included */
 	struct turns turns;   /* first key exchanges that wait */
 	unsigned int kex_running;

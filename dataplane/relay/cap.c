@@ -53,6 +53,7 @@ struct conn_cap {
 	struct link_rate channel[LINK_WAYS]; /* of each of its channels */
 	struct group_cap group[LINK_CAP_GROUPS];
 	TAILQ_HEAD(, chan_cap) held;
+	struct cap_sum waited; /* but for what waits now */
 	uint64_t due_us; /* who waits for bytes looks again then; 0: nobody */
 };
 
@@ -217,12 +218,13 @@ static void stop_by(struct stop *s, uint64_t due_us, enum link_capped by)
 		*s = (struct stop){due_us, by};
 }
 
-static void count_time(struct chan *ch, struct cap_wait *w)
+static void count_time(struct chan *ch, enum link_way way, struct cap_wait *w)
 {
 	struct relay *r = ch->conn->relay;
 	uint64_t us = w->since_us != 0 ? r->now_us - w->since_us : 0;
 
 	w->us += us;
+	of_conn(ch->conn)->waited.us[way] += us;
 	w->since_us = 0;
 	if (us > 0)
 		r->counters[RELAY_C_CAP_CHANNEL_TIME + w->by - LINK_CAPPED_CHANNEL] += us;
@@ -232,7 +234,7 @@ static void wait_begin(struct chan *ch, enum link_way way, enum link_capped by)
 {
 	struct cap_wait *w = &of_chan(ch)->wait[way];
 
-	count_time(ch, w);
+	count_time(ch, way, w);
 	w->since_us = ch->conn->relay->now_us;
 	w->by = (uint8_t)by;
 	w->late = true;
@@ -244,9 +246,10 @@ static void wait_over(struct chan *ch, enum link_way way, uint32_t n)
 
 	if (!w->late)
 		return;
-	count_time(ch, w);
+	count_time(ch, way, w);
 	w->late = false;
 	w->bytes += n;
+	of_conn(ch->conn)->waited.bytes[way] += n;
 	ch->conn->relay->counters[RELAY_C_CAP_CHANNEL_BYTES + w->by - LINK_CAPPED_CHANNEL] += n;
 }
 
@@ -257,6 +260,23 @@ struct cap_wait cap_waited(const struct chan *ch, enum link_way way)
 	if (w.since_us != 0)
 		w.us += ch->conn->relay->now_us - w.since_us;
 	return w;
+}
+
+struct cap_sum cap_sum(const struct conn *c)
+{
+	struct cap_sum sum = of_conn(c)->waited;
+	const struct chan *ch;
+
+	TAILQ_FOREACH(ch, &c->chans, link)
+	{
+		for (unsigned int way = 0; way < LINK_WAYS; way++) {
+			uint64_t since_us = of_chan(ch)->wait[way].since_us;
+
+			if (since_us != 0)
+				sum.us[way] += c->relay->now_us - since_us;
+		}
+	}
+	return sum;
 }
 
 /* --- whether bytes may pass --------------------------------------------------------------------
@@ -575,6 +595,6 @@ void cap_drop(struct chan *ch)
 
 	leave(of_conn(ch->conn), k);
 	for (unsigned int way = 0; way < LINK_WAYS; way++)
-		count_time(ch, &k->wait[way]);
+		count_time(ch, (enum link_way)way, &k->wait[way]);
 	pkt_chain_free(&k->held);
 }

@@ -42,6 +42,11 @@ struct cap_wait {
 	bool late;         /* and what goes next has waited for it */
 };
 struct cap_wait cap_waited(const struct chan *ch, enum link_way way);
+/* Of all channels that a connection has had since it was first told of a rate. */
+struct cap_sum {
+	uint64_t us[LINK_WAYS], bytes[LINK_WAYS];
+};
+struct cap_sum cap_sum(const struct conn *c);
 /* When it looks again for bytes; 0: nobody waits. */
 uint64_t cap_deadline(const struct conn *c);
 /* What is granted to a channel at first: not what takes minutes to pass. */

@@ -151,11 +151,45 @@ static uint32_t look(struct relay *r, const struct conn *conn, uint32_t from,
 	return i < r->fresh_chans ? i : 0;
 }
 
+/* Of which bytes waited for rates. */
+static uint32_t look_capped(struct relay *r, uint32_t from, struct link_look_result *ret)
+{
+	struct link_look_conn *to = (void *)r->payload;
+	uint32_t i = from;
+
+	for (; i < r->fresh_conns && i - from < LOOK_CONNS && ret->n < LINK_LOOK_MAX; i++) {
+		const struct conn *c = &r->conns[i];
+		struct cap_sum sum;
+
+		if (c->state == 0 || !c->capped)
+			continue;
+		sum = cap_sum(c);
+		if (sum.us[LINK_IN] == 0 && sum.us[LINK_OUT] == 0)
+			continue;
+		to[ret->n].conn = conn_handle(c);
+		memcpy(to[ret->n].capped_us, sum.us, sizeof(sum.us));
+		memcpy(to[ret->n++].capped_bytes, sum.bytes, sizeof(sum.bytes));
+	}
+	return i < r->fresh_conns ? i : 0;
+}
+
+static int look_capped_tell(struct relay *r, const struct link_look *m)
+{
+	struct link_look_result body = {.id = m->id, .what = m->what};
+
+	body.next = look_capped(r, m->from, &body);
+	return up_send(r, LINK_EV_LOOK, NULL, &body, sizeof(body), r->payload,
+		       body.n * sizeof(struct link_look_conn));
+}
+
 int look_tell(struct relay *r, const struct link_hdr *ask)
 {
 	const struct link_look *m = link_msg_body(ask);
 	struct link_look_result body = {.id = m->id};
 	const struct conn *conn = NULL;
+
+	if (m->what == LINK_LOOK_CAPPED)
+		return look_capped_tell(r, m);
 
 	if (ask->conn.generation != 0)
 		conn = conn_find(r, &ask->conn);

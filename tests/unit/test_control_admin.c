@@ -3,6 +3,8 @@
  * of in test_control_login.c, where there are some; credentials in test_link_sock.c.
  */
 #include "control/count.h"
+#include "control/session/internal.h"
+#include "control/session/rates.h"
 #include "tests/util/admin_bench.h"
 
 TestSuite(control_admin, .init = setup, .fini = teardown, .timeout = 60);
@@ -65,7 +67,7 @@ Test(control_admin, show_connections)
 {
 	json_int_t uid, shard, port, since, channels, local_port;
 	const char *source, *local, *state;
-	int strict, listeners;
+	int strict, listeners, capped[4];
 	int fd = call();
 	json_t *v, *list, *user, *client;
 
@@ -77,18 +79,21 @@ Test(control_admin, show_connections)
 	cr_assert_eq(json_array_size(list), 2);
 	cr_assert_eq(json_unpack(json_array_get(list, 0),
 				 "{s:I, s:I, s:s, s:I, s:o, s:I, s:I, s:b, s:s, s:I, s:s, s:o, s:i, "
-				 "s:n !}",
+				 "s:n, s:i, s:i, s:i, s:i !}",
 				 "uid", &uid, "shard", &shard, "source", &source, "port", &port,
 				 "user", &user, "since", &since, "channels", &channels,
 				 "strict_kex", &strict, "local", &local, "local_port", &local_port,
 				 "state", &state, "client", &client, "listeners", &listeners,
-				 "key"),
+				 "key", "capped_in", &capped[0], "capped_out", &capped[1],
+				 "capped_time_in", &capped[2], "capped_time_out", &capped[3]),
 		     0);
 	cr_expect_str_eq(local, "192.0.2.1");
 	cr_expect_eq(local_port, 22);
 	cr_expect_str_eq(state, "login");
 	cr_expect(json_is_null(client));
 	cr_expect_eq(listeners, 0);
+	for (size_t i = 0; i < N(capped); i++)
+		cr_expect_eq(capped[i], 0);
 	cr_expect_eq(uid, (1ll << 32) + 7);
 	cr_expect_eq(shard, 0);
 	cr_expect_str_eq(source, "192.0.2.9");
@@ -249,6 +254,95 @@ Test(control_admin, channels_are_filtered)
 	answer_look(3, 0);
 	v = hear(fd);
 	cr_expect_eq(json_array_size(json_object_get(v, "channels")), 0, "of clients, that is");
+	json_decref(v);
+	close(fd);
+}
+
+/* Of connection 3 and of one that is not known here. */
+static void answer_capped(void)
+{
+	struct {
+		struct link_hdr hdr;
+		struct link_look_result r;
+		struct link_look_conn c[2];
+	} m = {.hdr = {.len = sizeof(m), .type = LINK_EV_LOOK}};
+
+	await_look();
+	cr_assert_eq(t.look.what, LINK_LOOK_CAPPED);
+	m.r = (struct link_look_result){.id = t.look.id, .n = 2, .what = LINK_LOOK_CAPPED};
+	for (uint32_t i = 0; i < 2; i++)
+		m.c[i] = (struct link_look_conn){.conn = {.index = 3 + i, .generation = 1},
+						 .capped_us = {7, 8000},
+						 .capped_bytes = {9, 10000}};
+	cr_assert_eq(link_msg_check(&m, m.hdr.len), 0);
+	cr_assert_eq(session_table_event(t.table, &m), 0);
+}
+
+static json_int_t of_row(json_t *row, const char *name)
+{
+	cr_assert(json_is_integer(json_object_get(row, name)), "%s", name);
+	return json_integer_value(json_object_get(row, name));
+}
+
+/* Shards are asked where there are rates, and nobody waits for one that does not answer. */
+Test(control_admin, connections_say_what_waited_for_rates)
+{
+	struct session *s;
+	int fd = call();
+	json_t *v, *row;
+
+	conn_begin(3);
+	s = t.table->by_index[3];
+	say(fd, "show connections\n");
+	v = hear(fd);
+	row = json_array_get(json_object_get(v, "connections"), 0);
+	cr_expect_eq(of_row(row, "capped_time_out"), 0, "nobody has a rate, and none is asked");
+	json_decref(v);
+	rates_known(s, true);
+	say(fd, "show connections\n");
+	answer_capped();
+	v = hear(fd);
+	cr_assert_eq(json_array_size(json_object_get(v, "connections")), 1);
+	row = json_array_get(json_object_get(v, "connections"), 0);
+	cr_expect(of_row(row, "capped_in") == 9 && of_row(row, "capped_out") == 10000);
+	cr_expect(of_row(row, "capped_time_in") == 7 && of_row(row, "capped_time_out") == 8000);
+	json_decref(v);
+	say(fd, "show connections\n");
+	await_look();
+	skip(LOOK_MS);
+	v = hear(fd);
+	row = json_array_get(json_object_get(v, "connections"), 0);
+	cr_expect(json_is_null(json_object_get(row, "capped_out")), "its shard did not answer");
+	json_decref(v);
+	rates_known(s, false);
+	cr_expect_eq(t.env.n_rated, 0);
+	close(fd);
+}
+
+/* Of a user it is what all of his connections have. */
+Test(control_admin, users_say_what_waited_for_rates)
+{
+	int fd = call();
+	json_t *v, *row;
+
+	for (uint32_t i = 3; i < 5; i++) {
+		struct session *s;
+
+		conn_begin(i);
+		s = t.table->by_index[i];
+		s->user = strdup("eve");
+		s->user_known = s->authenticated = true;
+		t.env.stats.authenticated++;
+		rates_known(s, true);
+	}
+	say(fd, "show users\n");
+	answer_capped();
+	v = hear(fd);
+	cr_assert_eq(json_array_size(json_object_get(v, "users")), 1);
+	row = json_array_get(json_object_get(v, "users"), 0);
+	cr_expect_eq(of_row(row, "connections"), 2);
+	cr_expect(of_row(row, "capped_in") == 18 && of_row(row, "capped_out") == 20000);
+	cr_expect(of_row(row, "capped_time_in") == 14 && of_row(row, "capped_time_out") == 16000);
 	json_decref(v);
 	close(fd);
 }

@@ -535,3 +535,29 @@ Test(link_msg, what_looks_is_told)
 	c[0].target.family = 5;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "no address");
 }
+
+/* The same message about connections, of which each takes less. */
+Test(link_msg, what_looks_at_connections_is_told)
+{
+	size_t len = good_of(LINK_EV_LOOK);
+	struct link_look_result *r = body();
+	struct link_look_conn *k = (void *)(r + 1);
+
+	r->what = LINK_LOOK_CAPPED;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "channels are longer");
+	memset(k, 0, 2 * sizeof(*k));
+	k[0].conn.generation = k[1].conn.generation = 1;
+	len -= 2 * (sizeof(struct link_look_chan) - sizeof(*k));
+	msg.hdr.len = (uint32_t)len;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	k[1].conn.generation = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "of no connection");
+	k[1].conn.generation = 1;
+	r->what = LINK_LOOK_CAPPED + 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "nobody knows what of");
+	len = good_of(LINK_CMD_LOOK);
+	((struct link_look *)body())->what = LINK_LOOK_CAPPED;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	((struct link_look *)body())->what = LINK_LOOK_CAPPED + 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}

@@ -561,6 +561,49 @@ static struct link_look_chan look_one(void)
 	return *(const struct link_look_chan *)(res + 1);
 }
 
+/* Connections of which bytes waited for rates, n of them. */
+static const struct link_look_conn *look_capped(uint32_t n)
+{
+	const struct link_look ask = {.id = 2, .what = LINK_LOOK_CAPPED};
+	const struct link_look_result *res;
+	struct link_handle none = {0};
+
+	down(LINK_CMD_LOOK, none, &ask, sizeof(ask), NULL, 0);
+	bench_turn();
+	res = up_expect(LINK_EV_LOOK, NULL);
+	cr_assert(res->what == LINK_LOOK_CAPPED && res->n == n && res->next == 0);
+	return (const void *)(res + 1);
+}
+
+/* The sum of all its channels', those that are over included. */
+Test(relay_cap, what_a_connection_waited_is_summed)
+{
+	struct link_caps m = caps_of(LINK_OUT, true, 8 * MBIT);
+	struct client c = client_with(&m), other = client_with(&m);
+	struct flow f = flow_on(&c, 1, 1448, false, true), g = flow_on(&c, 2, 1448, false, true);
+	struct link_look_conn one;
+	uint64_t us, bytes;
+
+	(void)look_capped(0);
+	pass(&f, 1, S / 20);
+	pass(&g, 1, S / 20);
+	one = look_capped(1)[0];
+	us = one.capped_us[LINK_OUT];
+	bytes = one.capped_bytes[LINK_OUT];
+	cr_expect_eq(one.conn.index, c.h.index);
+	cr_expect(us >= S / 10 * 8 / 10 && us <= 2 * S / 10, "%lu us", us);
+	cr_expect_eq(one.capped_us[LINK_IN] + one.capped_bytes[LINK_IN], 0);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, f.ch.local);
+	bench_settle();
+	while (up_next() != NULL)
+		; /* its end */
+	one = look_capped(1)[0];
+	cr_expect_geq(one.capped_us[LINK_OUT], us, "what is over stays");
+	cr_expect_geq(one.capped_bytes[LINK_OUT], bytes);
+	client_free(&other);
+	client_free(&c);
+}
+
 /* Who looks sees what a channel waits for. */
 Test(relay_cap, who_looks_sees_the_cap)
 {
