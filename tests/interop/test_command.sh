@@ -209,7 +209,6 @@ cp proxy.pass proxy.open
 chmod 644 proxy.open
 by_http() { says in s ssh -o Proxy=http://me@127.0.0.1:2211 "$@" sshd echo in; }
 check "Proxy" says in s ssh -o Proxy=socks5h://$by_socks -o ProxyCommand=/bin/false sshd echo in
-check "Proxy: what is set first counts" says in s ssh -o ProxyCommand=none -o Proxy=http://127.0.0.1:1 sshd echo in
 (echo "Host gate"; echo "Proxy socks5://$by_socks"; cat config) >hop.config
 check "Proxy: a jump host by its own" says in s ssh -F hop.config -J gate sshd echo in
 check "ProxyPasswordFile" by_http -o ProxyPasswordFile="$dir/proxy.pass"
@@ -620,11 +619,11 @@ tunnel_without_answer() { # who is up before it, and in the end
 }
 names_held() {
 	mount --bind nss /etc/nsswitch.conf && mount --bind resolv /etc/resolv.conf || return 1
-	local one two three
-	one=$(without_answer held,sshd sshd) two=$(without_answer by,sshd sshd) three=$(tunnel_without_answer)
+	local many tunnels
+	many=$(without_answer held,by,sshd sshd) tunnels=$(tunnel_without_answer)
 	umount /etc/nsswitch.conf /etc/resolv.conf
-	[ "$one" = $'sshd: hi \nheld: hi sshd: hi ' ] && [ "$two" = $'sshd: hi \nby: hi sshd: hi ' ] &&
-		[ "$(tr -d '\n' <<<"$three" | sed 's/"up","host"//g')" = ':"sshd":"sshd":"held"' ] || { echo "$one"; echo "$two"; echo "$three"; return 1; }
+	[ "$many" = $'sshd: hi \nby: hi held: hi sshd: hi ' ] && [ "$(tr -d '\n' <<<"$tunnels" | sed 's/"up","host"//g')" = ':"sshd":"sshd":"held"' ] ||
+		{ echo "$many"; echo "$tunnels"; return 1; }
 }
 check "a whole name that is waited for holds nobody else" names_held
 
