@@ -20,7 +20,7 @@
 	X(SOURCE_STARTUPS, "door", "PerSourceMaxStartups",                                         \
 	  "connections refused: enough of their source are not logged in")                         \
 	X(STARTUPS, "door", "MaxStartups", "connections refused: enough are not logged in")        \
-	X(UNATTENDED, "door", "MaxStartups",                                                       \
+	X(UNATTENDED, "door", "MaxStartups unattended",                                            \
 	  "connections of agents that were told when to come: enough are not logged in")           \
 	X(REFUSED, "door", "RefuseConnection", "connections ended before anything was tried")      \
 	X(GRACE, "login", "LoginGraceTime", "connections ended: not logged in in time")            \

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -55,21 +54,6 @@ int access(const char *path, int mode)
 		return -1;
 	}
 	return faccessat(AT_FDCWD, path, mode, 0);
-}
-
-/* It compares two clocks for a tenth of a second: a hundredth is enough. */
-int nanosleep(const struct timespec *time, struct timespec *ret_left)
-{
-	struct timespec t = *time;
-	int r;
-
-	if (starting && t.tv_sec == 0)
-		t.tv_nsec /= 10;
-	r = clock_nanosleep(CLOCK_REALTIME, 0, &t, ret_left);
-	if (r == 0)
-		return 0;
-	errno = r;
-	return -1;
 }
 
 /* Without a file its memory is the process's own, whose pages cost less. */
