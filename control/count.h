@@ -53,13 +53,14 @@
 	X(HELPER_TALKS, "helper", "HELPER_TALKS_MAX",                                              \
 	  "conversations with PAM refused: enough run at once")                                    \
 	X(HELPER_USER_JOBS, "helper", "HELPER_USER_JOBS_MAX",                                      \
-	  "conversations with PAM refused: the user has enough from that source")                  \
+	  "conversations refused: the user has enough from that source; jobs: enough of his hang") \
 	X(HELPER_SOURCE_JOBS, "helper", "PerSourceMaxHelperJobs",                                  \
 	  "jobs refused: enough run for that source")                                              \
 	X(HELPER_SESSIONS, "helper", "HELPER_SESSIONS_MAX", "sessions refused: enough run")        \
 	X(HELPER_USER_SESSIONS, "helper", "HELPER_USER_SESSIONS_MAX",                              \
 	  "sessions refused: the user has enough")                                                 \
-	X(HELPER_BUSY, "helper", "", "jobs refused: no more descriptors or processes")             \
+	X(HELPER_BUSY, "helper", "",                                                               \
+	  "jobs refused: no more descriptors or processes, or the file was read just now")         \
 	X(HELPER_LATE, "helper", "HELPER_TIME_MAX", "jobs that were not done in time, and killed") \
 	X(HELPER_DATA, "helper", "HELPER_ALL_MAX", "jobs that said too much")                      \
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \

@@ -1,8 +1,6 @@
 /* control/crowd.c - see crowd.h. */
 #include "control/crowd.h"
 
-#include <assert.h>
-
 /*
  * A second in which few were sent away has seen what was asked for, not what we manage. To think
  * that we manage less lets us idle, as no more come than are told to; to think that it is more
@@ -31,9 +29,21 @@ static void clock_to(struct crowd *c, uint64_t now_ms)
 		reckon(c, now_ms - c->began_ms);
 		c->began_ms = now_ms;
 	}
-	for (unsigned int n = 0; c->second < second && n < CROWD_AHEAD_S; n++)
+	for (unsigned int n = 0; c->second < second && n < CROWD_AHEAD_S; n++) {
 		c->given[c->second++ % CROWD_AHEAD_S] = 0;
+		c->inside[c->second % CROWD_HOLD_S] = 0;
+	}
 	c->second = second;
+}
+
+uint32_t crowd_inside(struct crowd *c, uint64_t now_ms)
+{
+	uint32_t n = 0;
+
+	clock_to(c, now_ms);
+	for (unsigned int i = 0; i < CROWD_HOLD_S; i++)
+		n += c->inside[i];
+	return n;
 }
 
 /* The next second but this one that has room, in seconds from now. */
@@ -51,10 +61,9 @@ static uint32_t give(struct crowd *c)
 bool crowd_enter(struct crowd *c, uint32_t places, uint32_t backlog, uint64_t now_ms,
 		 uint32_t *ret_s)
 {
-	clock_to(c, now_ms);
-	if (c->inside < places &&
+	if (crowd_inside(c, now_ms) < places &&
 	    (uint64_t)backlog * 1000 <= (uint64_t)c->per_s * CROWD_BACKLOG_MS) {
-		c->inside++;
+		c->inside[c->second % CROWD_HOLD_S]++;
 		return true;
 	}
 	c->away++;
@@ -62,10 +71,12 @@ bool crowd_enter(struct crowd *c, uint32_t places, uint32_t backlog, uint64_t no
 	return false;
 }
 
-void crowd_leave(struct crowd *c, bool in, uint64_t now_ms)
+void crowd_leave(struct crowd *c, uint64_t enter_ms, bool in, uint64_t now_ms)
 {
-	assert(c->inside > 0);
+	uint64_t second = enter_ms / 1000;
+
 	clock_to(c, now_ms);
-	c->inside--;
+	if (c->second - second < CROWD_HOLD_S)
+		c->inside[second % CROWD_HOLD_S]--;
 	c->done += in;
 }

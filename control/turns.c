@@ -139,3 +139,12 @@ unsigned int turns_waiting(struct turns *t, const struct source *from)
 {
 	return t->drawn ? queue_of(t, from)->waiting : 0;
 }
+
+unsigned int turns_ahead(struct turns *t, const struct source *from)
+{
+	unsigned int own = turns_waiting(t, from), n = 0;
+
+	for (const struct turns_queue *q = t->first; q != NULL; q = q->next)
+		n += q->waiting <= own ? q->waiting : own + 1;
+	return n;
+}

@@ -53,5 +53,7 @@ struct turn *turns_take_if(struct turns *t, bool (*may)(const struct turn *turn,
 bool turns_remove(struct turns *t, const struct source *from, struct turn *turn);
 /* How many of this source wait, and of those it shares a queue with. */
 unsigned int turns_waiting(struct turns *t, const struct source *from);
+/* How many go before one of this source that comes now. */
+unsigned int turns_ahead(struct turns *t, const struct source *from);
 
 #endif

@@ -15,7 +15,7 @@
 
 static void begin(struct shard *s)
 {
-	struct relay_uses uses;
+	unsigned int conns;
 
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++)
 		if (s->listener[i].open)
@@ -24,10 +24,10 @@ static void begin(struct shard *s)
 	if (s->place == 0 && s->stopping != NULL)
 		s->stopping(s->stopping_arg);
 	relay_drain(s->relay);
-	relay_uses(s->relay, &uses);
-	if (uses.conns.now > 0)
-		dp_log("shard %u: %llu connections have %u ms to end", s->index,
-		       (unsigned long long)uses.conns.now, s->conf->drain_ms);
+	conns = relay_conns(s->relay);
+	if (conns > 0)
+		dp_log("shard %u: %u connections have %u ms to end", s->index, conns,
+		       s->conf->drain_ms);
 	s->drain = SHARD_DRAINING;
 	s->drain_us = s->now_us + (uint64_t)s->conf->drain_ms * 1000;
 }
@@ -56,14 +56,12 @@ static bool all_ended(const struct shard *s)
 
 bool shard_drain(struct shard *s)
 {
-	struct relay_uses uses;
-
 	if (s->drain == SHARD_SERVING)
 		begin(s);
 	if (s->drain == SHARD_ENDED)
 		return all_ended(s);
-	relay_uses(s->relay, &uses);
-	if (uses.conns.now == 0 || (s->drain == SHARD_PARTING && s->now_us >= s->drain_us))
+	if (relay_conns(s->relay) == 0 ||
+	    (s->drain == SHARD_PARTING && s->now_us >= s->drain_us))
 		ended(s);
 	else if (s->drain == SHARD_DRAINING && s->now_us >= s->drain_us)
 		part(s);

@@ -76,13 +76,12 @@ static void of_tcp(struct shard *s)
 
 	tcp_uses(s->tcp, &u);
 	set(s, SHARD_LIMIT_TCP, tcp_conns(s->tcp), tcp_conns_max(s->tcp), c[TCP_C_DROP_TABLE]);
-	set(s, SHARD_LIMIT_HALF_OPEN, u.half_open, conf->tcp_half_open, c[TCP_C_COOKIE_SENT]);
-	set(s, SHARD_LIMIT_SOURCE_HALF_OPEN, u.source_half_open, conf->tcp_source_half_open,
+	set(s, SHARD_LIMIT_HALF_OPEN, u.half_open, u.half_open_max, c[TCP_C_COOKIE_SENT]);
+	set(s, SHARD_LIMIT_SOURCE_HALF_OPEN, u.source_half_open, u.source_half_open_max,
 	    c[TCP_C_SOURCE_HALF_OPEN]);
 	set(s, SHARD_LIMIT_SOURCE_CONNS, u.source_conns,
-	    conf->tcp_source_connections > 0 ? conf->tcp_source_connections : none,
-	    c[TCP_C_DROP_SOURCE_CONNS]);
-	set(s, SHARD_LIMIT_SYN_RATE, u.source_syns, conf->tcp_source_syn_rate,
+	    u.source_conns_max != TCP_NO_LIMIT ? u.source_conns_max : none, c[TCP_C_DROP_SOURCE_CONNS]);
+	set(s, SHARD_LIMIT_SYN_RATE, u.source_syns, u.source_syns_max,
 	    c[TCP_C_DROP_SOURCE_RATE]);
 	set(s, SHARD_LIMIT_RESETS, none, conf->tcp_reset_rate, c[TCP_C_RST_LIMITED]);
 }

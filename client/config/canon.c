@@ -174,9 +174,11 @@ static int ask(struct canon *k, struct config *c)
 	int r;
 
 	do {
-		if (k->lookup == NULL && (!k->found && candidate(k, c)) &&
-		    lookup_name_new(k->name, family(c), &k->lookup) < 0)
-			continue;
+		if (k->lookup == NULL && candidate(k, c)) {
+			r = lookup_name_new(k->name, family(c), &k->lookup);
+			if (r < 0) /* that nobody can be asked is no answer */
+				config_say(c, &c->errors, NULL, "%.200s: %s", k->name, strerror(-r));
+		}
 		if (k->lookup == NULL)
 			return 0;
 		r = lookup_result(k->lookup, none, &n);

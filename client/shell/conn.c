@@ -191,6 +191,8 @@ static int jump_made(struct conn *c, int r)
 	c->via->own_config = true;
 	r = sluice_jump_set(c->s, c->via->s);
 	c->via->lent = r == 0;
+	if (r == 0 && c->unattended)
+		r = conn_unattended(c->via, c->again_ms);
 	return r;
 }
 
@@ -324,6 +326,7 @@ int conn_unattended(struct conn *c, unsigned int again_ms)
 {
 	for (; c != NULL; c = c->via) {
 		c->again_ms = again_ms;
+		c->unattended = true; /* and so is a jump host whose name is still asked for */
 		if (set(c, "VersionString",
 			"SSH-2.0-Sluice_" SLUICE_VERSION " " SSH_IDENT_UNATTENDED) < 0)
 			return -EINVAL;

@@ -39,6 +39,7 @@ struct conn {
 	uint64_t agent_due_ms;
 	bool more;                             /* the library had not come to an end of its turn */
 	unsigned int again_ms;                 /* client/reach/race.h */
+	bool unattended;                       /* conn_unattended() */
 	bool met;                              /* it spoke to us: its host key was seen */
 	char host[1024];                       /* that is connected to */
 	uint16_t port;

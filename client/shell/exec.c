@@ -148,6 +148,8 @@ static void part_prepare(struct part *p, struct turn *t)
 		p->place = turn_add(t, config_fd(p->o.config), POLLIN);
 	else
 		run_prepare(&p->run, t);
+	if (!p->loading && p->run.conn->state == CONN_OVER && !p->run.session.used)
+		turn_within(t, 0); /* it was over as it was begun: nothing tells of it */
 }
 
 static void part_load(struct part *p, const struct turn *t)

@@ -200,7 +200,7 @@ int run_why(struct run *r)
 	}
 	if (r->conn->state != CONN_OVER)
 		return 0;
-	if (r->conn->err == -SLUICE_E_KEEPALIVE)
+	if (r->conn->err == -SLUICE_E_KEEPALIVE && strncmp(r->conn->why, "jump host ", 10) != 0)
 		say(SAY_INFO, "Timeout, server %s not responding.", r->conn->host);
 	else
 		say(SAY_INFO, "Connection to %s closed: %s", r->conn->host, r->conn->why);

@@ -32,6 +32,7 @@ struct status_client {
 	/* The list that is being answered. */
 	struct request listed;
 	size_t next; /* host; SIZE_MAX: no list is */
+	size_t end;  /* as many as it said: more may have their names meanwhile */
 	uint64_t lost;
 	enum doing { DOES_NOTHING, ASKS, TAKES, FOLLOWS } doing;
 	uint64_t since_ms; /* it does that */
@@ -141,12 +142,13 @@ static void list_begin(const struct status *s, struct status_client *c, const st
 			      (json_int_t)s->late));
 	c->listed = *q;
 	c->next = 0;
+	c->end = s->n;
 }
 
 /* As much more of a list as may wait. */
 static void list_more(const struct status *s, struct status_client *c)
 {
-	for (; c->next < s->n && waiting(c) < ANSWER_AHEAD; c->next++) {
+	for (; c->next < c->end && waiting(c) < ANSWER_AHEAD; c->next++) {
 		const struct tunnel *t = s->v[c->next];
 
 		if (meant(&c->listed, t))
@@ -154,7 +156,7 @@ static void list_more(const struct status *s, struct status_client *c)
 					    ? show_channels(t)
 					    : show_tunnel(t, turn_now_ms()));
 	}
-	if (c->next != SIZE_MAX && c->next >= s->n)
+	if (c->next != SIZE_MAX && c->next >= c->end)
 		c->next = SIZE_MAX;
 }
 

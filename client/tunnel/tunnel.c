@@ -137,15 +137,17 @@ const char *tunnel_state(const struct tunnel *t)
 /* --- ends ----------------------------------------------------------------------------------------
  */
 
-/* How long the server wants us away. */
+/* How long the server, or a jump host, wants us away. */
 static uint32_t hint(const struct tunnel *t)
 {
+	uint32_t most = 0;
 	char text[16];
 
-	if (!t->running ||
-	    sluice_info(t->run.conn->s, SLUICE_INFO_RETRY_AFTER, text, sizeof(text)) <= 0)
-		return 0;
-	return (uint32_t)strtoul(text, NULL, 10);
+	for (const struct conn *c = t->running ? t->run.conn : NULL; c != NULL; c = c->via)
+		if (sluice_info(c->s, SLUICE_INFO_RETRY_AFTER, text, sizeof(text)) > 0 &&
+		    strtoul(text, NULL, 10) > most)
+			most = (uint32_t)strtoul(text, NULL, 10);
+	return most;
 }
 
 /* What is under way ends here: a failure, or what somebody asked for. */
@@ -166,13 +168,16 @@ static void attempt(struct tunnel *t, enum event_kind kind, const struct stay_at
 	event_attempt(t, kind, a);
 }
 
-/* Before any key was exchanged. */
+/* Before any key was exchanged, with the server or the jump host that was come to. */
 static bool turned_away(const struct tunnel *t)
 {
+	const struct conn *c = t->running ? t->run.conn : NULL;
 	char text[128];
 
-	return t->conn.state == STAY_TRYING && t->running &&
-	       sluice_info(t->run.conn->s, SLUICE_INFO_HOSTKEY_SHA256, text, sizeof(text)) <= 0;
+	while (c != NULL && c->via != NULL && !c->begun)
+		c = c->via;
+	return t->conn.state == STAY_TRYING && c != NULL &&
+	       sluice_info(c->s, SLUICE_INFO_HOSTKEY_SHA256, text, sizeof(text)) <= 0;
 }
 
 /* It broke, or did not come up: it is said what comes next. */
@@ -180,10 +185,11 @@ static void down(struct tunnel *t, enum event_kind kind, const char *why)
 {
 	struct stay_attempt a;
 	uint32_t away_s = hint(t);
-	bool again = away_s > 0 && turned_away(t) ? stay_later(&t->conn, away_s, turn_now_ms(), &a)
-						  : stay_down(&t->conn, away_s, turn_now_ms(), &a);
+	bool later = away_s > 0 && turned_away(t);
+	bool again = later ? stay_later(&t->conn, away_s, turn_now_ms(), &a)
+			   : stay_down(&t->conn, away_s, turn_now_ms(), &a);
 
-	t->past.downs++;
+	t->past.downs += !later;
 	cut(t, why);
 	if (again)
 		attempt(t, kind, &a);
@@ -217,7 +223,7 @@ static void failed(struct tunnel *t)
 	const struct conn *c = t->run.conn;
 	char why[1024];
 
-	if (c->err == -SLUICE_E_KEEPALIVE)
+	if (c->err == -SLUICE_E_KEEPALIVE && strncmp(c->why, "jump host ", 10) != 0)
 		snprintf(why, sizeof(why), "the server does not answer");
 	else if (t->conn.state == STAY_UP)
 		snprintf(why, sizeof(why), "%s", c->why);
@@ -358,6 +364,8 @@ void tunnel_prepare(struct tunnel *t, struct turn *turn)
 	turn->timeout_ms = -1;
 	if (t->running)
 		run_prepare(&t->run, turn);
+	if (t->running && t->run.conn->state == CONN_OVER) /* as it was begun: nothing tells of it */
+		turn_within(turn, 0);
 	turn_within(turn, stay_timeout_ms(&t->conn, turn_now_ms()));
 	if (t->conn.state == STAY_UP)
 		turn_within(turn, stay_timeout_ms(&t->forwards, turn_now_ms()));

@@ -15,7 +15,7 @@
 /* Of the client, and to it. */
 #define CAPPED(whose)                                                                              \
 	UNIT_MAYBE("capped_in", ADMIN_BYTES, NULL,                                                 \
-		   "bytes of the client on " whose " that had to wait for a rate; null: a shard did not answer, or was not asked"), \
+		   "bytes of the client on " whose " that had to wait since it has a rate, 0 while it has none; null: a shard did not answer, or at a console"), \
 	UNIT_MAYBE("capped_out", ADMIN_BYTES, NULL, "the same of bytes to the client"),            \
 	UNIT_MAYBE("capped_time_in", ADMIN_MICROSECONDS, NULL,                                     \
 		   "how long bytes of the client waited for rates, all channels added up; null as above"), \

@@ -192,7 +192,7 @@ static void of_gateway(enum control_counter c, struct limit_view *v, const struc
 		max(v, g->startups_full);
 		break;
 	case CONTROL_C_UNATTENDED:
-		used(v, e->crowd.inside);
+		used(v, crowd_inside(&env->sessions->crowd, e->now_ms()));
 		max(v, startups_unattended(&e->startups.limit));
 		break;
 	case CONTROL_C_SOURCE_STARTUPS:

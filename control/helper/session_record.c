@@ -95,7 +95,6 @@ static int file_open(struct run *r, time_t now)
 	if (fd == 0)
 		fd = recorder_folder_room(dir, r->allow.conf.record_directory_size,
 					  r->allow.conf.record_directory_files);
-	r->record_full = fd == -ENOSPC || fd == -EDQUOT;
 	if (fd == 0)
 		fd = name_make(r, now, name, sizeof(name));
 	if (fd == 0) {
@@ -104,6 +103,7 @@ static int file_open(struct run *r, time_t now)
 		if (fd < 0)
 			fd = -e;
 	}
+	r->record_full = fd == -ENOSPC || fd == -EDQUOT;
 	close(dir);
 	if (fd >= 0)
 		snprintf(r->recording, sizeof(r->recording), "%s/%s", folder, name);
@@ -259,6 +259,8 @@ bool session_record_open(struct run *r)
 	log_line(LOG_L_ERROR, "a session of %.100s from %s %s: no recording in %s: %s",
 		 r->allow.user, r->peer, strict ? "is refused" : "is not recorded",
 		 r->allow.conf.record_directory, strerror(-e));
+	if (file >= 0)
+		(void)unlink(r->recording); /* nobody writes it */
 	r->recording[0] = '\0';
 	return !strict;
 }

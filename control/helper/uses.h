@@ -2,7 +2,8 @@
  * control/helper/uses.h - what control has sluice-helper do now, for those who look at limits.
  *
  * The helper bounds its jobs; control, which asks for all of them, knows how many there are, also
- * those that were asked for and have not begun.
+ * those that were asked for and have not begun; not those it has given up, of which one that cannot
+ * be killed keeps its place.
  * Thread  any. Memory  within each call.
  */
 #ifndef SLUICE_CONTROL_HELPER_USES_H

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,9 @@
 
 #include "link/tee.h"
 
-#define LOOK_BYTES (64 * 1024) /* between two looks at how full the disk is */
+#define LOOK_BYTES   (64 * 1024) /* between two looks at how full the disk is */
+#define LOCK_LOOKS   200         /* at a folder that somebody else has locked, */
+#define LOCK_LOOK_MS 10          /* one so long after the other */
 
 struct work {
 	struct recorder *r;
@@ -64,9 +67,12 @@ int recorder_folder_room(int dir, uint64_t bytes, uint32_t files)
 
 	if (bytes == 0 && files == 0)
 		return 0;
-	/* Who begins one next sees the file of the one before. */
-	if (flock(dir, LOCK_EX) < 0)
-		return -errno;
+	/* Who begins one next sees the file of the one before. Who may read it may lock it, too. */
+	for (unsigned int i = 0; i < LOCK_LOOKS && flock(dir, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break; /* a file system without locks */
+		(void)poll(NULL, 0, LOCK_LOOK_MS);
+	}
 	fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

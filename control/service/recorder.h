@@ -31,7 +31,7 @@ struct recorder {
 int recorder_room(int fd, unsigned int reserve) __attribute__((warn_unused_result));
 /*
  * Does the folder hold less than so many bytes and so many files, 0: whatever it holds? Until the
- * descriptor is closed nobody else is told so. 0; -EDQUOT; -errno.
+ * descriptor is closed nobody else is told so, for two seconds. 0; -EDQUOT; -errno.
  */
 int recorder_folder_room(int dir, uint64_t bytes, uint32_t files)
 	__attribute__((warn_unused_result));

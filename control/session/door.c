@@ -253,14 +253,17 @@ bool door_enter(const struct session_table *t, const struct link_conn_new *ev)
 bool door_ident(struct session *s, const uint8_t *line, size_t len)
 {
 	struct session_env *env = s->table->env;
+	const struct source from = session_source(s);
+	uint64_t now = env->now_ms();
 	uint32_t away_s;
 	char text[64];
 
 	if (!ssh_ident_unattended(line, len))
 		return true;
-	if (crowd_enter(&env->crowd, startups_unattended(&env->startups.limit), env->turns.waiting,
-			env->now_ms(), &away_s)) {
-		s->awake->crowded = true;
+	/* Who sends many from elsewhere is not before it (turns.h). */
+	if (crowd_enter(&env->crowd, startups_unattended(&env->startups.limit),
+			turns_ahead(&env->turns, &from), now, &away_s)) {
+		s->awake->crowded_ms = now;
 		return true;
 	}
 	control_count(CONTROL_C_UNATTENDED);
@@ -313,9 +316,9 @@ void door_leave(struct session *s, int err)
 	if (!s->holds_place)
 		return;
 	s->holds_place = false;
-	if (s->awake != NULL && s->awake->crowded) {
-		s->awake->crowded = false;
-		crowd_leave(&env->crowd, s->authenticated, env->now_ms());
+	if (s->awake != NULL && s->awake->crowded_ms != 0) {
+		crowd_leave(&env->crowd, s->awake->crowded_ms, s->authenticated, env->now_ms());
+		s->awake->crowded_ms = 0;
 	}
 	if (err == -SSH_E_AUTH_TRIES)
 		control_count(CONTROL_C_TRIES);

@@ -191,7 +191,7 @@ struct awake {
 	size_t n_groups;
 	char *marks;    /* of its keys and certificates, as struct conf_who has them; NULL: none */
 	bool attempted; /* it has tried to log in by something */
-	bool crowded;   /* it has one of the places for agents */
+	uint64_t crowded_ms; /* since when it has one of the places for agents; 0: it has none */
 	bool kex_done;
 
 	struct inbox_item *inbox, **inbox_last;

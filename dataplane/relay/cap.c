@@ -54,6 +54,7 @@ struct conn_cap {
 	struct group_cap group[LINK_CAP_GROUPS];
 	TAILQ_HEAD(, chan_cap) held;
 	struct cap_sum waited; /* but for what waits now */
+	uint32_t generation;   /* of the connection; what it waited outlives a rate that is lifted */
 	uint64_t due_us; /* who waits for bytes looks again then; 0: nobody */
 };
 
@@ -186,7 +187,11 @@ void cap_take(struct conn *c, const struct link_caps *m)
 		return;
 	}
 	if (!c->capped) {
-		*k = (struct conn_cap){0};
+		*k = (struct conn_cap){
+			.generation = c->generation,
+			.waited = k->generation == c->generation ? k->waited
+								 : (struct cap_sum){0},
+		};
 		TAILQ_INIT(&k->held);
 	}
 	memcpy(k->channel, m->channel, sizeof(k->channel));

@@ -280,7 +280,7 @@ struct conn {
 	struct record_q up;   /* payloads for control */
 	struct record_q hold; /* payloads that wait for the end of the key exchange */
 	uint32_t unanswered, unanswered_bytes; /* those in up included */
-	uint32_t in_targets;                   /* the sum of its channels' in_target */
+	uint64_t in_targets;                   /* the sum of its channels' in_target */
 	uint32_t over;                         /* bytes sealed while the stream had no room */
 	struct chan_list chans;
 	struct chan_list sparse, bulk; /* channels with something to do; see rounds.c */

@@ -155,14 +155,16 @@ static uint32_t look(struct relay *r, const struct conn *conn, uint32_t from,
 static uint32_t look_capped(struct relay *r, uint32_t from, struct link_look_result *ret)
 {
 	struct link_look_conn *to = (void *)r->payload;
-	uint32_t i = from;
+	uint32_t i = from, seen = 0;
 
-	for (; i < r->fresh_conns && i - from < LOOK_CONNS && ret->n < LINK_LOOK_MAX; i++) {
+	for (; i < r->fresh_conns && seen < LOOK_PLACES && ret->n < LINK_LOOK_MAX; i++) {
 		const struct conn *c = &r->conns[i];
 		struct cap_sum sum;
 
+		seen += LOOK_PLACES / LOOK_CONNS;
 		if (c->state == 0 || !c->capped)
 			continue;
+		seen += c->n_chans; /* each is looked at for the sum */
 		sum = cap_sum(c);
 		if (sum.us[LINK_IN] == 0 && sum.us[LINK_OUT] == 0)
 			continue;
@@ -236,6 +238,11 @@ static struct relay_use flight_use(struct relay *r, enum link_flight_group kind)
 
 	flights_look(r->debts.flights, kind, l);
 	return (struct relay_use){l->used, l->max};
+}
+
+unsigned int relay_conns(const struct relay *r)
+{
+	return r->n_conns;
 }
 
 void relay_uses(struct relay *r, struct relay_uses *ret)

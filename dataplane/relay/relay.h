@@ -170,6 +170,7 @@ struct relay_uses {
 	struct relay_use flight_conn, flight_user, flight_source, opening, unanswered;
 };
 void relay_uses(struct relay *r, struct relay_uses *ret);
+unsigned int relay_conns(const struct relay *r); /* the first of them alone, for who asks each turn */
 
 /* Counters: per SSH error, and of the relay; names for an operator. */
 #define RELAY_COUNTERS(X)                                                                          \

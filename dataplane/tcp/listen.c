@@ -218,6 +218,10 @@ void tcp_uses(struct tcp *t, struct tcp_uses *ret)
 		.source_half_open = t->source_look.half_open,
 		.source_syns = tcp_source_rate_most(&t->sources, t->now_us),
 		.half_open = t->listener_look.most,
+		.source_conns_max = t->conf.source_conns,
+		.source_half_open_max = t->conf.source_half_open,
+		.source_syns_max = t->conf.source_syn_rate,
+		.half_open_max = t->conf.half_open_max,
 	};
 }
 

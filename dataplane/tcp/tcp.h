@@ -228,6 +228,8 @@ unsigned int tcp_conns_max(const struct tcp *t);
  */
 struct tcp_uses {
 	uint32_t source_conns, source_half_open, source_syns, half_open;
+	/* And what it may have here, where others are not full; source_conns_max may be TCP_NO_LIMIT. */
+	uint32_t source_conns_max, source_half_open_max, source_syns_max, half_open_max;
 };
 void tcp_uses(struct tcp *t, struct tcp_uses *ret);
 const uint64_t *tcp_counters(const struct tcp *t);

@@ -143,9 +143,27 @@ Test(control_crowd, agents_have_so_many_places_and_those_come_back)
 	cr_expect(crowd_enter(&c, 2, 0, 1000, &away_s));
 	cr_expect(!crowd_enter(&c, 2, 0, 1000, &away_s));
 	cr_expect_eq(away_s, 1);
-	crowd_leave(&c, false, 1001);
+	crowd_leave(&c, 1000, false, 1001);
 	cr_expect(crowd_enter(&c, 2, 0, 1001, &away_s));
 	cr_expect(!crowd_enter(&c, 1, 0, 1001, &away_s), "there are fewer now");
+}
+
+/* Who takes all places and never says another word holds them for seconds. */
+Test(control_crowd, a_place_is_held_for_seconds_at_most)
+{
+	struct crowd c = {0};
+	uint32_t away_s;
+
+	cr_expect(crowd_enter(&c, 2, 0, 1500, &away_s));
+	cr_expect(crowd_enter(&c, 2, 0, 2500, &away_s));
+	cr_expect(!crowd_enter(&c, 2, 0, 3999, &away_s));
+	cr_expect(crowd_enter(&c, 2, 0, 4000, &away_s));
+	cr_expect_eq(crowd_inside(&c, 4000), 2);
+	crowd_leave(&c, 1500, false, 4000); /* it had none any more */
+	cr_expect_eq(crowd_inside(&c, 4000), 2);
+	crowd_leave(&c, 2500, true, 4000);
+	cr_expect_eq(crowd_inside(&c, 4000), 1);
+	cr_expect_eq(crowd_inside(&c, 7000), 0);
 }
 
 Test(control_crowd, who_would_wait_behind_others_is_told_to_come_later)
@@ -190,14 +208,14 @@ Test(control_crowd, how_many_are_let_in_is_what_a_second_that_was_full_has_seen)
 		for (uint32_t i = 0; i < 400; i++) {
 			cr_assert(crowd_enter(&c, 1, 0, now + i, &away_s));
 			cr_assert(!crowd_enter(&c, 1, 0, now + i, &away_s));
-			crowd_leave(&c, true, now + i);
+			crowd_leave(&c, now + i, true, now + i);
 		}
 	cr_expect_eq(c.per_s, 400);
 	for (int s = 0; s < 100; s++, now += 1000) { /* few were sent away: nothing is known */
 		for (int i = 0; i < 4; i++) {
 			cr_assert(crowd_enter(&c, 1, 0, now, &away_s));
 			cr_assert(i > 1 || !crowd_enter(&c, 1, 0, now, &away_s));
-			crowd_leave(&c, true, now);
+			crowd_leave(&c, now, true, now);
 		}
 	}
 	cr_expect_eq(c.per_s, 400);

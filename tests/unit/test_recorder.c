@@ -307,7 +307,6 @@ Test(recorder, it_says_what_was_too_much)
 	cr_expect_leq(t.r.bytes, 1000 + 200, "its last words");
 }
 
-/* RecordReserve: no disk has more free than all of it. */
 /* RecordDirectorySize, RecordDirectoryFiles: what is there counts, whoever made it. */
 Test(recorder, a_folder_holds_so_much_and_no_more)
 {
@@ -339,6 +338,7 @@ Test(recorder, a_folder_holds_so_much_and_no_more)
 	cr_assert_eq(rmdir(folder), 0);
 }
 
+/* RecordReserve: no disk has more free than all of it. */
 Test(recorder, what_is_to_stay_free_does)
 {
 	t.r.reserve = 101;

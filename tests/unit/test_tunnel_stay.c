@@ -353,7 +353,7 @@ struct herd {
 	struct stay stay[AGENTS];
 	uint32_t head[HERD_MS], next[ALL]; /* by when they do something; from 1 */
 	enum stage stage[ALL];
-	uint64_t waits[PEOPLE];
+	uint64_t waits[PEOPLE], entered_ms[ALL];
 	uint32_t in, refused, places, most_places;
 	uint64_t last_ms;
 };
@@ -397,6 +397,7 @@ static void says_who(uint32_t i, uint64_t now)
 	uint32_t away_s;
 
 	if (is_person(i) || crowd_enter(&h.crowd, START / 2, (uint32_t)backlog, now, &away_s)) {
+		h.entered_ms[i] = now;
 		at(i, now + RTT_MS, EXCHANGES);
 		return;
 	}
@@ -420,7 +421,7 @@ static void is_in(uint32_t i, uint64_t now)
 		h.waits[i - AGENTS] = now - RESTART_MS - (i - AGENTS) * 30;
 		return;
 	}
-	crowd_leave(&h.crowd, true, now);
+	crowd_leave(&h.crowd, h.entered_ms[i], true, now);
 	stay_up(&h.stay[i], now);
 	h.in++;
 	h.last_ms = now;
