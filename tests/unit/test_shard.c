@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "dataplane/internal.h"
 #include "dataplane/tcp/internal.h"
+#include "dataplane/tcp/internal.h"
 #include "tests/util/control_end.h"
 #include "tests/util/eal.h"
 #include "tests/util/frame.h"
@@ -796,7 +797,7 @@ static const struct stream_ops mute_ops = {
 	.close = go,
 	.abort = go,
 };
-static struct stream mute = {.ops = &mute_ops, .kind = STREAM_TCP};
+static struct tcp_conn mute = {.s = {.ops = &mute_ops, .kind = STREAM_TCP}};
 
 static void told(void *arg)
 {
@@ -829,7 +830,7 @@ Test(shard, a_stop_waits_for_connections)
 	good.conf.drain_ms = 5000;
 	cr_assert_eq(make(&good), 0, "%s", err);
 	attach();
-	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	cr_assert(relay_accept(s->relay, &mute.s, 1, &addr, &addr, s->now_us));
 	cr_expect(!shard_drain(s));
 	s->now_us += 4999000;
 	cr_expect(!shard_drain(s));
@@ -849,7 +850,7 @@ Test(shard, a_stop_has_an_end)
 	static const struct link_addr addr = {.family = 4, .port = 22};
 
 	make_good();
-	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	cr_assert(relay_accept(s->relay, &mute.s, 1, &addr, &addr, s->now_us));
 	cr_expect(!shard_drain(s));
 	cr_expect(!shard_drain(s));
 	cr_expect_eq(s->drain, SHARD_PARTING);
@@ -881,7 +882,7 @@ Test(shard, a_second_signal_ends_at_once)
 	volatile sig_atomic_t stop = 2, report = 0;
 
 	make_good();
-	cr_assert(relay_accept(s->relay, &mute, 1, &addr, &addr, s->now_us));
+	cr_assert(relay_accept(s->relay, &mute.s, 1, &addr, &addr, s->now_us));
 	shard_run(s, &stop, &report);
 	cr_expect_eq(let_go, 0);
 	detach();
