@@ -162,7 +162,10 @@ int shard_kernel_fd(const struct shard *s, const struct link_addr *addr);
  * again, and its address with it.
  */
 void shard_kernel_stop(int fd);
-int shard_kernel_listen(int fd);
+/* Also of one that listens, which has another backlog then. */
+int shard_kernel_listen(int fd, uint32_t backlog);
+/* TCPKeepAlive and its times for who comes in by this socket. */
+void shard_kernel_keepalive(const struct shard *s, int fd);
 /* Takes connections of the kernel's listeners that are open. Makes system calls. */
 unsigned int shard_accept(struct shard *s);
 /* For struct relay_conf: of a stream of whichever kind. */

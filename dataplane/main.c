@@ -157,6 +157,8 @@ struct dataplane {
 	const struct conf_dataplane *conf;
 	const struct conf_listen *listens;
 	size_t n_listens; /* 0 where there are interfaces */
+	uint32_t listen_backlog;
+	bool listen_exclusive;
 	bool legacy_ciphers;
 	const char *run_dir;
 	struct privs privs;
@@ -227,6 +229,8 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 		.link = d->link,
 		.listens = d->listens,
 		.n_listens = d->n_listens,
+		.listen_backlog = (d->listen_backlog + tc.shards - 1) / tc.shards,
+		.listen_exclusive = d->listen_exclusive,
 		.retry_after_s = d->retry_after_s,
 		.shards_ended = &d->ended,
 		.stopping = tell_stopping,
@@ -327,6 +331,8 @@ static int run(const struct conf *conf)
 	if (d->conf->n_interfaces == 0) {
 		d->listens = conf_global(conf)->listens;
 		d->n_listens = conf_global(conf)->n_listens;
+		d->listen_backlog = conf_global(conf)->listen_backlog;
+		d->listen_exclusive = conf_global(conf)->listen_exclusive;
 	}
 	d->retry_after_s = conf_global(conf)->retry_after_ms / 1000;
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;

@@ -81,7 +81,9 @@ struct shard_conf {
 	/* Where the kernel listens for a gateway without interfaces of its own. */
 	const struct conf_listen *listens;
 	size_t n_listens;
-	uint32_t retry_after_s; /* what who is told to go is told; 0: nothing */
+	uint32_t listen_backlog; /* of each, until control says its own */
+	bool listen_exclusive;   /* an address that somebody has is refused */
+	uint32_t retry_after_s;  /* what who is told to go is told; 0: nothing */
 	/* Shards that came to their end, of all that run beside it; NULL: there is none. */
 	unsigned int *shards_ended;
 	void (*stopping)(void *arg); /* it was told to stop; NULL: nobody wants to know */

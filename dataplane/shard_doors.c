@@ -51,6 +51,9 @@ static int doors_open(struct shard *s, uint32_t id, struct host_fds *fds)
 
 	fds->in = fds->out = -1;
 	host_fds_close(fds);
+	shard_kernel_keepalive(s, first);
+	if (second >= 0)
+		shard_kernel_keepalive(s, second);
 	r = host_door_open(s->host, id * DOORS, first, came, s);
 	if (second >= 0) {
 		int r2 = host_door_open(s->host, id * DOORS + 1, second, came, s);

@@ -29,6 +29,8 @@ int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, siz
 	uint32_t streams = (max + s->team_size - 1) / s->team_size;
 	struct host_conf hc = {.pools = &s->pools,
 			       .streams_max = streams,
+			       .rcvbuf = s->conf->receive_buffer,
+			       .sndbuf = s->conf->send_buffer,
 			       .doors_max = RELAY_FORWARDS_MAX * SHARD_DOORS_OF};
 	int r;
 
@@ -95,10 +97,11 @@ uint32_t shard_stream_rtt_us(const struct stream *s)
 	return s->kind == STREAM_HOST ? host_stream_rtt_us(s) : tcp_stream_rtt_us(s);
 }
 
-/* The kernel's are opened without delay. */
 void shard_stream_nodelay(struct stream *s, bool on)
 {
-	if (s->kind != STREAM_HOST)
+	if (s->kind == STREAM_HOST)
+		host_stream_nodelay(s, on);
+	else
 		tcp_stream_nodelay(s, on);
 }
 

@@ -161,13 +161,14 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 				return -EADDRINUSE;
 			l->number = c->listener;
 			l->attach = s->attach;
-			return l->fd >= 0 ? 0 : tcp_listen_backlog(s->tcp, i, c->backlog);
+			return l->fd >= 0 ? shard_kernel_listen(l->fd, c->backlog)
+					  : tcp_listen_backlog(s->tcp, i, c->backlog);
 		}
 	}
 	if (slot == SHARD_LISTENERS_MAX)
 		return -ENOBUFS;
 	fd = shard_kernel_fd(s, &c->addr);
-	r = fd >= 0 ? shard_kernel_listen(fd)
+	r = fd >= 0 ? shard_kernel_listen(fd, c->backlog)
 		    : tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
 	if (r < 0)
 		return r;

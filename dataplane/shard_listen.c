@@ -5,6 +5,7 @@
  * Several shards have a socket each for an address: the kernel spreads connections over them.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -16,8 +17,10 @@
 #include "dataplane/fail.h"
 #include "dataplane/internal.h"
 
-#define BACKLOG     4096 /* the kernel's own bound holds, too */
-#define ACCEPT_TURN 64   /* of one listener */
+#define ACCEPT_TURN 64 /* of one listener */
+/* Linux: MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL, and MAX_TCP_KEEPCNT. */
+#define KEEP_S_MAX     32767
+#define KEEP_COUNT_MAX 127
 
 union sockaddr_any {
 	struct sockaddr sa;
@@ -57,7 +60,8 @@ static struct link_addr addr_from(const union sockaddr_any *sa)
 
 /* --- at start -------------------------------------------------------------------------------- */
 
-static int listen_socket(const struct link_addr *a, bool shared)
+/* SO_REUSEADDR lets nobody in beside who listens: it is for what is left of those before. */
+static int bound_socket(const struct link_addr *a, bool shared)
 {
 	const int on = 1;
 	union sockaddr_any sa;
@@ -69,8 +73,64 @@ static int listen_socket(const struct link_addr *a, bool shared)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
 	    (a->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
-	    bind(fd, &sa.sa, len) < 0 || listen(fd, BACKLOG) < 0) {
+	    bind(fd, &sa.sa, len) < 0) {
 		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/*
+ * What several shards have in common by SO_REUSEPORT they would have with any other process of
+ * the same user, unseen: a socket without it is refused where somebody listens already.
+ */
+static int nobody_listens(const struct link_addr *a)
+{
+	int fd = bound_socket(a, false);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static int keep_s(uint32_t ms)
+{
+	const uint32_t s = ms / 1000 + (ms % 1000 != 0);
+
+	return s == 0 ? 1 : (int)RTE_MIN(s, (uint32_t)KEEP_S_MAX);
+}
+
+void shard_kernel_keepalive(const struct shard *s, int fd)
+{
+	const struct conf_dataplane *c = s->conf;
+	const int on = c->tcp_keepalive, time = keep_s(c->tcp_keepalive_time_ms);
+	const int interval = keep_s(c->tcp_keepalive_interval_ms);
+	const int count = (int)RTE_MIN(c->tcp_keepalive_count, (uint32_t)KEEP_COUNT_MAX);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &time, sizeof(time));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+/*
+ * All but the address is inherited by who is accepted. The buffers have to be there before a SYN is
+ * answered, as the window's scale follows them.
+ */
+static int listen_socket(const struct shard *s, const struct link_addr *a, uint32_t backlog)
+{
+	const int on = 1;
+	int fd = bound_socket(a, shard_is_teamed(s)), r;
+
+	if (fd < 0)
+		return fd;
+	host_socket_buffers(fd, s->conf->receive_buffer, s->conf->send_buffer);
+	shard_kernel_keepalive(s, fd);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	r = shard_kernel_listen(fd, backlog);
+	if (r < 0) {
 		close(fd);
 		return r;
 	}
@@ -93,7 +153,10 @@ int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t
 
 		k->addr = (struct link_addr){.family = a->family, .port = a->port};
 		memcpy(k->addr.addr, a->addr, sizeof(k->addr.addr));
-		r = listen_socket(&k->addr, shard_is_teamed(s));
+		if (sc->listen_exclusive && shard_is_teamed(s) && s->place == 0)
+			r = nobody_listens(&k->addr);
+		if (r >= 0)
+			r = listen_socket(s, &k->addr, sc->listen_backlog);
 		if (r < 0)
 			return start_fail(err, err_size, r, "Bind to port %u on %s failed: %s",
 					  a->port, conf_addr_text(a, text), strerror(-r));
@@ -112,9 +175,10 @@ int shard_kernel_fd(const struct shard *s, const struct link_addr *addr)
 	return -1;
 }
 
-int shard_kernel_listen(int fd)
+/* The kernel's own bound (net.core.somaxconn) holds, too. */
+int shard_kernel_listen(int fd, uint32_t backlog)
 {
-	return listen(fd, BACKLOG) < 0 ? -errno : 0;
+	return listen(fd, (int)RTE_MIN(backlog, (uint32_t)INT_MAX)) < 0 ? -errno : 0;
 }
 
 void shard_kernel_stop(int fd)
@@ -135,7 +199,6 @@ void shard_listen_free(struct shard *s)
 static void take(struct shard *s, const struct shard_listener *l, int fd,
 		 const union sockaddr_any *from)
 {
-	const int on = 1, keepalive = s->conf->tcp_keepalive;
 	struct link_addr local, peer = addr_from(from);
 	union sockaddr_any sa;
 	socklen_t len = sizeof(sa);
@@ -146,8 +209,6 @@ static void take(struct shard *s, const struct shard_listener *l, int fd,
 		return;
 	}
 	local = addr_from(&sa);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof(keepalive));
 	if (host_open_socket(s->host, fd, &stream) < 0)
 		return;
 	if (!relay_accept(s->relay, stream, l->number, &local, &peer, s->now_us))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -331,6 +332,27 @@ static bool is_socket(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
+static bool is_tcp(int fd)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+	       protocol == IPPROTO_TCP;
+}
+
+/* What the kernel's bounds (net.core.rmem_max, wmem_max) leave of it. */
+void host_socket_buffers(int fd, uint64_t rcvbuf, uint64_t sndbuf)
+{
+	const int rcv = (int)RTE_MIN(rcvbuf, (uint64_t)INT_MAX);
+	const int snd = (int)RTE_MIN(sndbuf, (uint64_t)INT_MAX);
+
+	if (rcv > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv));
+	if (snd > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
+}
+
 static bool fd_is_bad(int fd)
 {
 	return fd >= 0 && fcntl(fd, F_GETFD) < 0;
@@ -368,6 +390,8 @@ int host_open(struct host *h, const struct host_fds *given, const struct stream_
 	};
 	h->n++;
 	host_count(h, HOST_C_OPENED);
+	if ((h->conf.rcvbuf != 0 || h->conf.sndbuf != 0) && st->socket && is_tcp(st->in))
+		host_socket_buffers(st->in, h->conf.rcvbuf, h->conf.sndbuf);
 	r = watch_all(st);
 	if (r < 0) {
 		host_count(h, HOST_C_REFUSED);
@@ -602,6 +626,18 @@ void host_stream_qos(struct stream *s, uint8_t qos)
 	/* Of IPv6 the first is for addresses of IPv4, of IPv4 the second fails. */
 	(void)setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof(value));
 	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof(value));
+}
+
+void host_stream_nodelay(struct stream *s, bool on)
+{
+	struct host_stream *st = host_of(s);
+	const int value = on;
+
+	if (st->in < 0 || !st->socket || st->nagle == !on)
+		return;
+	/* Of what is not TCP it fails. */
+	(void)setsockopt(st->in, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
+	st->nagle = !on;
 }
 
 /* Asked by every byte that is taken, and answered by a system call now and then. */

@@ -45,6 +45,7 @@ struct host_conf {
 	uint32_t streams_max;
 	uint32_t doors_max;      /* sockets that listen */
 	uint32_t rx_max, tx_max; /* 0: HOST_RX_MAX, HOST_TX_MAX */
+	uint64_t rcvbuf, sndbuf; /* of the kernel's, for a socket of TCP; 0: as the kernel has it */
 };
 
 /* -1: there is none. */
@@ -72,6 +73,8 @@ static inline int host_open_socket(struct host *h, int fd, struct stream **ret)
 
 	return host_open(h, &fds, NULL, NULL, ret);
 }
+/* SO_RCVBUF and SO_SNDBUF; what is 0 stays. Of a socket that will listen: of who comes in, too. */
+void host_socket_buffers(int fd, uint64_t rcvbuf, uint64_t sndbuf);
 /* Closes those that are there; for who cannot give them to a stream. */
 void host_fds_close(struct host_fds *fds);
 
@@ -100,6 +103,8 @@ void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 uint32_t host_stream_rtt_us(const struct stream *s);
 /* The octet of its packets' IP headers, without ECN; of what is no socket of IP nothing. */
 void host_stream_qos(struct stream *s, uint8_t qos);
+/* Small segments go at once, as of a new one; no: Nagle's algorithm. Of what is not TCP nothing. */
+void host_stream_nodelay(struct stream *s, bool on);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 		      uint16_t height);

@@ -41,6 +41,7 @@ struct host_stream {
 	uint8_t life;
 	bool listed;    /* stands in h->ready */
 	bool socket;    /* in is a socket: its half can be shut down */
+	bool nagle;     /* of TCP: small segments wait */
 	bool in_ready;  /* as host_source.ready */
 	bool shut;      /* our end follows what is queued, */
 	bool shut_done; /* and was said */

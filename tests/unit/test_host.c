@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -620,6 +621,46 @@ Test(host, a_socket_has_the_class_it_is_given)
 	s->ops->abort(s);
 	close(other);
 	close(listener);
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Linux counts its own part of a buffer, and doubles what is asked for. */
+Test(host, sockets_of_tcp_have_the_buffers_and_the_delay_they_are_given)
+{
+	const struct host_conf conf = {
+		.pools = &pools, .streams_max = 2, .rcvbuf = 65536, .sndbuf = 32768};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), pair[2], before;
+	struct stream *s;
+
+	host_free(h);
+	cr_assert_eq(host_new(&conf, &h), 0);
+	cr_assert_eq(host_open_socket(h, fd, &s), 0);
+	cr_expect_eq(option(fd, SOL_SOCKET, SO_RCVBUF), 2 * 65536);
+	cr_expect_eq(option(fd, SOL_SOCKET, SO_SNDBUF), 2 * 32768);
+	cr_assert_eq(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
+	host_stream_nodelay(s, true);
+	cr_expect_neq(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+	host_stream_nodelay(s, false);
+	cr_expect_eq(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+	host_stream_nodelay(s, true);
+	cr_expect_neq(option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+	s->ops->abort(s);
+	/* Others are as they were made. */
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	before = option(pair[0], SOL_SOCKET, SO_RCVBUF);
+	cr_assert_eq(host_open_socket(h, pair[0], &s), 0);
+	host_stream_nodelay(s, false);
+	cr_expect_eq(option(pair[0], SOL_SOCKET, SO_RCVBUF), before);
+	s->ops->abort(s);
+	close(pair[1]);
 }
 
 Test(host, abort_resets_tcp)

@@ -1,8 +1,13 @@
 /* dataplane/shard: what it refuses to start with, its listeners, what a turn counts. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <linux/tcp.h> /* the other one has more names of ours */
+#undef TCP_MSS_DEFAULT
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_ethdev.h>
 
@@ -290,7 +295,23 @@ Test(shard, new_control_takes_listeners_over_and_the_rest_is_closed)
 
 static struct sockaddr_in kernel_at;
 
-static void make_kernel(void)
+/* Of loopback, and no longer than its caller wants it; kernel_at says which. */
+static int kernel_bound(bool shared)
+{
+	const int on = shared;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(kernel_at);
+
+	kernel_at = (struct sockaddr_in){.sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)), 0);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&kernel_at, len), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&kernel_at, &len), 0);
+	return fd;
+}
+
+/* At kernel_at, as good.conf says. */
+static int new_kernel(struct team *team, bool exclusive)
 {
 	static struct conf_listen where = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
 	struct shard_conf sc = {.conf = &good.conf,
@@ -298,20 +319,27 @@ static void make_kernel(void)
 				.start_id = 42,
 				.stats_path = stats,
 				.listens = &where,
-				.n_listens = 1};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	socklen_t len = sizeof(kernel_at);
+				.n_listens = 1,
+				.listen_backlog = 9,
+				.listen_exclusive = exclusive,
+				.team = team};
 
-	kernel_at = (struct sockaddr_in){.sin_family = AF_INET,
-					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	cr_assert_eq(bind(fd, (struct sockaddr *)&kernel_at, len), 0);
-	cr_assert_eq(getsockname(fd, (struct sockaddr *)&kernel_at, &len), 0);
-	close(fd);
 	where.addr.port = ntohs(kernel_at.sin_port);
+	return shard_new(&sc, &s, err, sizeof(err));
+}
+
+static void kernel_conf(void)
+{
 	fixture(&good);
 	good.conf.n_interfaces = good.conf.n_ifaddrs = good.conf.n_routes = 0;
 	good.conf.max_host_streams = 16;
-	cr_assert_eq(shard_new(&sc, &s, err, sizeof(err)), 0, "%s", err);
+}
+
+static void make_kernel(void)
+{
+	kernel_conf();
+	close(kernel_bound(false));
+	cr_assert_eq(new_kernel(NULL, true), 0, "%s", err);
 	attach();
 }
 
@@ -367,6 +395,109 @@ Test(shard, an_address_of_the_kernels_that_nobody_wants_refuses)
 	cr_expect_eq(kernel_listen(9, false), 0);
 	cr_expect_eq(kernel_connect(), 0);
 	detach();
+}
+
+/* What the kernel says of a socket that listens. */
+static unsigned int kernel_backlog(void)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	cr_assert_eq(getsockopt(s->kernel[0].fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_sacked;
+}
+
+Test(shard, the_kernels_backlog_is_what_control_says)
+{
+	make_kernel();
+	cr_expect_eq(kernel_backlog(), 9, "as the file has it");
+	cr_expect_eq(kernel_listen(1, false), 0);
+	cr_expect_eq(kernel_backlog(), 16);
+	detach();
+	cr_expect_eq(shard_kernel_listen(s->kernel[0].fd, 3), 0);
+	attach();
+	cr_expect_eq(kernel_listen(2, false), 0, "another control");
+	cr_expect_eq(kernel_backlog(), 16);
+	detach();
+}
+
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	cr_assert_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Ours of the connection whose other end is this. */
+static int accepted_from(int fd)
+{
+	struct sockaddr_in at, peer;
+	socklen_t len = sizeof(at);
+
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	for (int i = 3; i < 1024; i++) {
+		len = sizeof(peer);
+		if (getpeername(i, (struct sockaddr *)&peer, &len) == 0 &&
+		    peer.sin_family == AF_INET && peer.sin_port == at.sin_port)
+			return i;
+	}
+	cr_assert_fail("it was not accepted");
+	return -1;
+}
+
+/* Linux counts its own part of a buffer, and doubles what is asked for. */
+Test(shard, who_comes_in_by_the_kernel_has_the_sockets_of_the_file)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), ours;
+
+	kernel_conf();
+	good.conf.receive_buffer = 65536;
+	good.conf.send_buffer = 32768;
+	good.conf.tcp_keepalive = true;
+	good.conf.tcp_keepalive_time_ms = 61001;
+	good.conf.tcp_keepalive_interval_ms = 250;
+	good.conf.tcp_keepalive_count = 255;
+	close(kernel_bound(false));
+	cr_assert_eq(new_kernel(NULL, true), 0, "%s", err);
+	attach();
+	cr_expect_eq(kernel_listen(1, false), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&kernel_at, sizeof(kernel_at)), 0);
+	run_turns();
+	ours = accepted_from(fd);
+	cr_expect_eq(option(ours, SOL_SOCKET, SO_RCVBUF), 2 * 65536);
+	cr_expect_eq(option(ours, SOL_SOCKET, SO_SNDBUF), 2 * 32768);
+	cr_expect_eq(option(ours, SOL_SOCKET, SO_KEEPALIVE), 1);
+	cr_expect_eq(option(ours, IPPROTO_TCP, TCP_KEEPIDLE), 62);
+	cr_expect_eq(option(ours, IPPROTO_TCP, TCP_KEEPINTVL), 1, "a second at least");
+	cr_expect_eq(option(ours, IPPROTO_TCP, TCP_KEEPCNT), 127, "the kernel's most");
+	cr_expect_eq(option(ours, IPPROTO_TCP, TCP_NODELAY), 1);
+	close(fd);
+	run_turns();
+	detach();
+}
+
+/* By SO_REUSEPORT shards share an address, and would with anybody of their user. */
+Test(shard, an_address_of_the_kernels_is_nobody_elses)
+{
+	const struct team_conf tc = {.conf = &good.conf, .shards = 2, .name = "two"};
+	struct team *team;
+	int other;
+
+	kernel_conf();
+	cr_assert_eq(team_new(&tc, &team, err, sizeof(err)), 0, "%s", err);
+	other = kernel_bound(true);
+	cr_assert_eq(listen(other, 1), 0);
+	cr_expect_eq(new_kernel(team, true), -EADDRINUSE);
+	cr_expect_neq(strstr(err, "Bind to port"), NULL, "%s", err);
+	cr_expect_eq(new_kernel(team, false), 0, "ListenExclusive no: %s", err);
+	shard_free(s);
+	close(other);
+	cr_expect_eq(new_kernel(team, true), 0, "%s", err);
+	shard_free(s);
+	s = NULL;
+	team_free(team);
 }
 
 Test(shard, new_control_may_want_another_backlog)
