@@ -240,6 +240,7 @@ struct conf_global {
 	uint32_t slow_path_rate; /* payloads per second and connection; 0: no limit */
 	uint32_t listen_backlog;
 	bool listen_exclusive;
+	bool log_mask_secrets; /* asked for; they are masked in any case */
 	struct conf_strs metrics_listen; /* ADDRESS:PORT of loopback, or /PATH */
 	enum conf_family address_family; /* already in the listeners */
 	int syslog_facility;             /* LOG_AUTH and the like (syslog(3)), CONF_NO_SYSLOG */

@@ -508,9 +508,11 @@ static int start_log(struct control *c, const struct conf *conf, const struct op
 {
 	int r = log_out_new(STDERR_FILENO, &c->log);
 
-	if (r == 0)
-		log_where(conf, c->log, "sluice-control", o->to_stderr);
-	return r;
+	if (r < 0)
+		return r;
+	log_where(conf, c->log, "sluice-control", o->to_stderr);
+	reload_say_masked(conf);
+	return 0;
 }
 
 static int serve(struct conf *conf, const struct options *o, struct host_keys *keys)

@@ -111,6 +111,12 @@ void reload_log_level(struct conf *conf, unsigned int debug)
 		log_threshold_set(LOG_L_DEBUG1 + (debug > 3 ? 3 : debug) - 1);
 }
 
+void reload_say_masked(const struct conf *conf)
+{
+	if (!conf_global(conf)->log_mask_secrets)
+		log_line(LOG_L_ERROR, "LogMaskSecrets no: secrets are masked in any case");
+}
+
 /* --- in force --------------------------------------------------------------------------------- */
 
 static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
@@ -133,6 +139,7 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	reload_log_level(env->conf, r->debug);
 	if (r->log != NULL)
 		log_where(env->conf, r->log, "sluice-control", r->to_stderr);
+	reload_say_masked(env->conf);
 	if (env->audit != NULL)
 		audit_choose(env->audit, conf_global(env->conf)->audit_events);
 	accounts_forget();

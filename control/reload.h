@@ -65,5 +65,7 @@ void reload_fini(struct reload *r);
 
 /* The threshold for what belongs to no connection: LogLevel, or as many -d. */
 void reload_log_level(struct conf *conf, unsigned int debug);
+/* LogMaskSecrets no is told, once there is a log, that it changes nothing. */
+void reload_say_masked(const struct conf *conf);
 
 #endif

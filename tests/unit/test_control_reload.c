@@ -296,6 +296,16 @@ Test(control_reload, what_programs_take_at_their_start_stays)
 	cr_expect(logged("the configuration was read again"));
 }
 
+Test(control_reload, secrets_are_masked_whatever_the_file_says)
+{
+	cr_expect(conf_global(t.env.conf)->log_mask_secrets);
+	load("LogMaskSecrets no");
+	cr_expect(logged("LogMaskSecrets no: secrets are masked in any case"));
+	load("LogMaskSecrets yes");
+	cr_expect(logged("from now on others: LogMaskSecrets"));
+	cr_expect_not(logged("masked"));
+}
+
 Test(control_reload, nothing_new)
 {
 	struct client c = client_in(1, 1);
