@@ -84,6 +84,7 @@ Test(conf_topology, topology_refusals)
 		"Route default via 198.18.0.1\nRoute 0.0.0.0/0 via 198.18.0.3",
 		"ListenAddress 192.0.2.1",
 		"ListenAddress 198.18.0.1",
+		"ListenAddress 198.18.0.2:0",
 		"ListenAddress 198.18.0.2\nListenAddress 198.18.0.2",
 		"ListenAddress 198.18.0.2:7\nListenExclusive yes\nListenAddress 0.0.0.0:7",
 		"AddressFamily inet6\nListenAddress 198.18.0.2",
