@@ -1,7 +1,7 @@
 /* control/session/login_name.c: UseDNS: a name counts that leads back to its address, and no other.
  */
 #include "control/session/internal.h"
-#include "tests/util/session_bench.h"
+#include "tests/util/hook_program.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -322,6 +322,23 @@ Test(control_name, of_clients_that_are_wanted)
 		memset(&t, 0, sizeof(t));
 		strcpy(t.dir, "/tmp/sluice-session-XXXXXX");
 	}
+}
+
+/* The lists were overruled as it came: they are not asked once more when there is a name. */
+Test(control_name, whom_a_program_has_let_in_they_refuse_no_more)
+{
+	struct client who;
+	char text[256] = "";
+
+	program_begin("connection", text, sizeof(text));
+	strcat(text, "UseDNS yes\nDenyClients 192.0.2.9\nAllowClients 203.0.113.0/24");
+	start_later(text);
+	dns.name = "box.example.org";
+	dns.back = "192.0.2.9";
+	cr_expect(comes_in(&who));
+	cr_expect_eq(dns.asked, 1);
+	over(&who);
+	program_end();
 }
 
 /* --- names of targets ---------------------------------------------------------------------------

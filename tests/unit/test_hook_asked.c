@@ -194,6 +194,47 @@ Test(hook_asked, a_connection_that_is_refused_reads_no_version)
 	expect_logged(": not you");
 }
 
+/* By their address, in each of the lists, and the other way. */
+Test(hook_asked, whom_lists_of_clients_turn_away_a_yes_lets_in)
+{
+	struct client c;
+
+	BEGIN("DenyClients 127.0.0.2\nAllowClients 127.0.0.1,127.0.0.2\n"
+	      "PolicyHook %s kinds=connection",
+	      {"\"preaccept\":false", "{\"id\":@,\"accept\":true}"},
+	      {"\"preaccept\":true", "{\"id\":@,\"accept\":false}"});
+	for (unsigned int i = 1; i <= 2; i++) { /* which is denied, and which is not allowed */
+		client_source = INADDR_LOOPBACK + i;
+		cr_expect(login(&c, "open", t.key[0]), "127.0.0.%u", i + 1);
+		client_free(&c);
+	}
+	client_source = INADDR_LOOPBACK;
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+}
+
+/* fail=open is for those the configuration lets in. */
+Test(hook_asked, whom_lists_of_clients_turn_away_silence_does_not_let_in)
+{
+	struct client c;
+
+	BEGIN("DenyClients 127.0.0.2\nPolicyHook %s kinds=connection fail=open",
+	      {"connection", "hang up"});
+	cr_expect(login(&c, "open", t.key[0]));
+	client_free(&c);
+	cr_expect(heard("\"preaccept\":true"));
+	client_source = INADDR_LOOPBACK + 1;
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+	cr_expect(heard("\"preaccept\":false"));
+}
+
 Test(hook_asked, a_version_and_a_service_can_be_refused)
 {
 	struct client c;
