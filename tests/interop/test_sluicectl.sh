@@ -211,6 +211,18 @@ check "completion of what is there" [ "$(completes disconnect 1)" = 1 ]
 
 check "the client is told why" "$ctl" disconnect 1 the house is on fire
 wait_for ':11: the house is on fire' ssh.log
+# A user who is revoked: who is in goes, and what listened for him with him.
+cp was.conf sluice.conf
+login back.log -R "0:127.0.0.1:$target" & pids+=($!)
+wait_for 'Allocated port' back.log
+back=$(sed -n 's/^Allocated port \([0-9]*\) for remote forward.*/\1/p' back.log)
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$back") 2>/dev/null; }
+check "ssh -R listens" listens
+echo 'DenyUsers tester' >>sluice.conf
+check "a reload that denies its user" "$ctl" reload
+wait_for ':11: you are not let in any more' back.log
+closed() { for _ in $(seq 400); do listens || return 0; sleep 0.05; done; return 1; }
+check "its port refuses" closed
 check "shutdown" "$ctl" shutdown --grace 1s
 ended() { for _ in $(seq 400); do [ -S run/control.sock ] || return 0; sleep 0.05; done; return 1; }
 check "it ends" ended

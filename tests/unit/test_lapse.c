@@ -3,8 +3,8 @@
 #include "control/session/review.h"
 #include "crypto/base64.h"
 #include "crypto/cert.h"
+#include "tests/util/hook_program.h"
 #include "tests/util/rnd.h"
-#include "tests/util/session_bench.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define NOW  1900000000 /* 2030-03-17T17:46:40Z */
@@ -473,6 +473,34 @@ Test(lapse, other_rules_that_end_sessions)
 		fini(&c);
 		reload_with("");
 	}
+}
+
+/* Those who have it go, at rest or not, and nobody else. */
+Test(lapse, a_role_that_is_refused_goes)
+{
+	static const char *const roles[] = {"night", "night", "day"};
+	struct client c[3];
+	char hook[128];
+
+	begin_by_password(c, 0);
+	program_begin("auth", hook, sizeof(hook));
+	reload_with(hook);
+	for (unsigned int i = 0; i < 3; i++) {
+		program.role = roles[i];
+		c[i] = client_by(NULL, i);
+		if (i == 0)
+			pass(REST_MS + 1);
+	}
+	cr_expect_null(session_at(&c[0])->awake, "at rest by now");
+	reload_with("Match Role night\nRefuseConnection yes");
+	printf("%u ms\n", (unsigned int)gone_within(c, 2, 20000));
+	cr_expect(logged("you are not let in any more"));
+	expect_told(-SSH_E_DENIED);
+	looked();
+	cr_expect(!gone(&c[2]), "of another role");
+	for (int i = 0; i < 3; i++)
+		fini(&c[i]);
+	program_end();
 }
 
 Test(lapse, rules_that_end_nobody)
