@@ -1,6 +1,6 @@
 #!/bin/bash
 # Stock OpenSSH against the gateway: the usual ciphers and MACs, user key types, password,
-# rekeys by volume, many channels at once, half-close both ways, refusals.
+# rekeys by volume, many channels at once, half-close both ways, -D and -J, refusals.
 . "$(dirname "$0")/lib.sh"
 
 LAB_CONF="PasswordAuthentication yes
@@ -82,6 +82,63 @@ pump_w() { # get|put: checked bytes over stdin and stdout of ssh -W
 }
 check "ssh -W from the target" pump_w get
 check "ssh -W to the target" pump_w put
+
+# -D: names and addresses are the gateway's to find, and to refuse.
+dynamic() {
+	local rc=0 pid by
+	port=$((port + 1))
+	: >"$LAB_DIR/ssh.log"
+	lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailure=yes -D 127.0.0.1:$port "$gw"
+	pid=$lab_pid
+	lab_wait_log "$pid" "$LAB_DIR/ssh.log" 'Entering interactive session|pledge: ' 30 || return 1
+	by=(lab_in client curl -sf -m 120 --socks5-hostname 127.0.0.1:$port)
+	"${by[@]}" -o "$LAB_DIR/got" "http://$LAB_TARGET_ADDR:8080/file" && same_file "$LAB_DIR/got" "$LAB_DIR/www/file" || rc=1
+	! "${by[@]}" http://localhost:22/ 2>/dev/null || rc=1
+	grep -q 'open failed: administratively prohibited' "$LAB_DIR/ssh.log" || rc=1
+	lab_stop_pid "$pid"
+	rm -f "$LAB_DIR/got"
+	return $rc
+}
+check "ssh -D" dynamic
+
+# -J: on to an sshd behind the gateway, whose keys and accounts the gateway has no part in.
+jump() {
+	local sshd rc=0 pid
+	sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || { echo "no sshd: not tried"; return; }
+	mkdir -p /run/sshd
+	ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/inner"
+	cp "$LAB_DIR/id_ed25519.pub" "$LAB_DIR/inner_keys"
+	printf '%s\n' "ListenAddress $LAB_TARGET_ADDR:2222" "HostKey $LAB_DIR/inner" "AuthorizedKeysFile $LAB_DIR/inner_keys" \
+		'StrictModes no' 'UsePAM no' 'PermitRootLogin prohibit-password' 'PidFile none' >"$LAB_DIR/inner.conf"
+	echo "[$LAB_TARGET_ADDR]:2222 $(cut -d' ' -f1,2 "$LAB_DIR/inner.pub")" >>"$LAB_DIR/known_hosts"
+	cat >"$LAB_DIR/jump.conf" <<-CONF
+		Host gate
+			HostName $LAB_GW_OUTSIDE
+			Port $LAB_PORT
+			User $LAB_USER
+		Host inner
+			HostName $LAB_TARGET_ADDR
+			Port 2222
+			User $(id -un)
+		Host *
+			IdentityFile $LAB_DIR/id_ed25519
+			IdentitiesOnly yes
+			IdentityAgent none
+			UserKnownHostsFile $LAB_DIR/known_hosts
+			GlobalKnownHostsFile /dev/null
+			StrictHostKeyChecking yes
+			BatchMode yes
+	CONF
+	lab_spawn target "$LAB_DIR/inner.log" "$sshd" -D -e -f "$LAB_DIR/inner.conf"
+	pid=$lab_pid
+	lab_wait_log "$pid" "$LAB_DIR/inner.log" 'Server listening' 20 &&
+		lab_in client timeout 60 ssh -n -F "$LAB_DIR/jump.conf" -J gate inner cat "$LAB_DIR/www/file" 2>>"$LAB_DIR/ssh.log" |
+		cmp -s - "$LAB_DIR/www/file" || rc=1
+	grep -q "from $LAB_GW_INSIDE port" "$LAB_DIR/inner.log" || rc=1
+	lab_stop_pid "$pid"
+	return $rc
+}
+check "ssh -J" jump
 
 # Password, right and wrong, through an askpass of the test's own.
 askpass() { # password
