@@ -6,6 +6,8 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -568,6 +570,60 @@ int __wrap_fdatasync(int fd)
 		return __real_fdatasync(fd);
 	errno = EIO;
 	return -1;
+}
+
+/* A file system that an error has made read-only: what is open is not written, nor opened again. */
+static atomic_bool read_only;
+static atomic_uint opens_refused, writes_refused;
+
+int __real_open64(const char *name, int flags, ...);
+int __wrap_open64(const char *name, int flags, ...);
+ssize_t __real_writev(int fd, const struct iovec *iov, int n);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n);
+
+int __wrap_open64(const char *name, int flags, ...)
+{
+	va_list more;
+	mode_t mode;
+
+	va_start(more, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(more, mode_t) : 0;
+	va_end(more);
+	if (!read_only || (flags & O_ACCMODE) == O_RDONLY)
+		return __real_open64(name, flags, mode);
+	opens_refused++;
+	errno = EROFS;
+	return -1;
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int n)
+{
+	if (!read_only)
+		return __real_writev(fd, iov, n);
+	writes_refused++;
+	errno = EROFS;
+	return -1;
+}
+
+Test(audit, a_disk_that_is_read_only_is_written_when_it_is_not)
+{
+	begin_with(path, 0, true, 0);
+	cr_expect(all_safe());
+	read_only = true;
+	put_n(0, 20);
+	for (int i = 0; i < 20000 && opens_refused == 0; i++)
+		usleep(1000);
+	cr_expect_gt(writes_refused, 0);
+	cr_expect_gt(opens_refused, 0);
+	cr_expect(failing(-EROFS));
+	cr_expect(audit_refuses(log_of), "AuditFailure refuse");
+	cr_expect(was_said("Read-only file system"));
+	put_n(20, 20);
+	read_only = false;
+	cr_expect(all_safe());
+	cr_expect_not(audit_refuses(log_of));
+	cr_expect(was_said("is written again"));
+	end_and_expect(path, 40);
 }
 
 Test(audit, a_slow_disk_holds_up_nobody)
