@@ -84,27 +84,66 @@ static bool read_methods(const json_t *o, unsigned int *ret)
 	return true;
 }
 
-/* [{"text": "Code: ", "echo": true}, …]; RFC 4256 section 3.2: a prompt is not empty. */
+/* RFC 4256 section 3.2: a prompt is not empty. */
+static bool prompt_add(struct ssh_prompts *to, const char *text, size_t len, bool echo)
+{
+	_Static_assert(HOOK_PROMPTS_MAX <= SSH_PROMPTS_MAX, "one round takes them");
+	if (len == 0 || len > HOOK_REASON_MAX || to->n == HOOK_PROMPTS_MAX)
+		return false;
+	to->prompt[to->n++] = (struct ssh_prompt){{(const uint8_t *)text, (uint32_t)len}, echo};
+	return true;
+}
+
+/* Takes this off the end of [p, p + *len). */
+static bool ends_with(const char *p, size_t *len, const char *end)
+{
+	size_t n = strlen(end);
+
+	if (*len < n || memcmp(p + *len - n, end, n) != 0)
+		return false;
+	*len -= n;
+	return true;
+}
+
+/* "Code: ,echo=true;PIN: ,echo=false"; a text may have commas, and no ';'. */
+static bool read_prompts_line(const char *p, struct ssh_prompts *to)
+{
+	for (;;) {
+		size_t n = strcspn(p, ";"), len = n;
+		bool echo = ends_with(p, &len, ",echo=true");
+
+		if (!echo && !ends_with(p, &len, ",echo=false"))
+			return false;
+		if (!prompt_add(to, p, len, echo))
+			return false;
+		if (p[n] == '\0')
+			return true;
+		p += n + 1;
+	}
+}
+
+/* [{"text": "Code: ", "echo": true}, …], or a line. */
 static bool read_prompts(const json_t *o, struct hook_answer *a)
 {
 	const json_t *v = json_object_get(o, "prompts"), *e;
 	size_t i;
 
-	_Static_assert(HOOK_PROMPTS_MAX <= SSH_PROMPTS_MAX, "one round takes them");
 	if (v == NULL)
 		return true;
-	if (!json_is_array(v) || json_array_size(v) > HOOK_PROMPTS_MAX)
-		return false;
 	a->asks = true;
+	if (json_is_string(v))
+		return read_prompts_line(json_string_value(v), &a->prompts);
+	if (!json_is_array(v))
+		return false;
 	json_array_foreach(v, i, e)
 	{
 		const char *text = "";
+		bool echo = false;
 
 		if (!json_is_object(e) || !read_text(e, "text", HOOK_REASON_MAX, &text) ||
-		    *text == '\0' || !read_bool(e, "echo", &a->prompts.prompt[i].echo))
+		    !read_bool(e, "echo", &echo) ||
+		    !prompt_add(&a->prompts, text, strlen(text), echo))
 			return false;
-		a->prompts.prompt[i].text = ssh_str_c(text);
-		a->prompts.n++;
 	}
 	return true;
 }

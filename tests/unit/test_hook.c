@@ -41,6 +41,15 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"role\":\"!a\"}",
 	"{\"id\":1,\"accept\":true,\"role\":7}",
 	"{\"id\":1,\"accept\":true,\"prompts\":\"Code: \"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\",echo=true\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"a,echo=yes\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"a,echo=\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"a,echo=true;\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\";a,echo=true\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"a;b,echo=true\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":\"a,echo=true;,echo=true\"}",
+	"{\"id\":1,\"accept\":true,\"prompts\":7}",
 	"{\"id\":1,\"accept\":true,\"prompts\":[\"Code: \"]}",
 	"{\"id\":1,\"accept\":true,\"prompts\":[{}]}",
 	"{\"id\":1,\"accept\":true,\"prompts\":[{\"text\":\"\"}]}",
@@ -175,6 +184,62 @@ Test(hook, an_answer_says_what_it_says)
 	cr_expect_str_eq(a.host, "h");
 	cr_expect(a.has_port && a.port == 0);
 	hook_answer_free(&a);
+}
+
+Test(hook, prompts_in_a_line_are_those_of_a_list)
+{
+	static const char line[] =
+		"{\"id\":1,\"accept\":false,\"prompts\":"
+		"\"PIN, or code: ,echo=true;a,echo=false,echo=false;b=,echo=true\"}";
+	static const struct ssh_prompt want[] = {{{(const uint8_t *)"PIN, or code: ", 14}, true},
+						 {{(const uint8_t *)"a,echo=false", 12}, false},
+						 {{(const uint8_t *)"b=", 2}, true}};
+	struct hook_answer a;
+
+	cr_assert_eq(hook_answer_parse(line, strlen(line), &a), 0);
+	cr_expect(a.asks);
+	cr_assert_eq(a.prompts.n, N(want));
+	for (size_t i = 0; i < N(want); i++) {
+		const struct ssh_prompt *p = &a.prompts.prompt[i];
+
+		cr_expect(ssh_str_eq(p->text, (const char *)want[i].text.p), "%zu", i);
+		cr_expect_eq(p->echo, want[i].echo, "%zu", i);
+	}
+	hook_answer_free(&a);
+}
+
+/* As many as a list may have, and as long. */
+Test(hook, prompts_in_a_line_are_bounded)
+{
+	char line[1024], text[300];
+	struct hook_answer a;
+
+	for (int n = HOOK_PROMPTS_MAX; n <= HOOK_PROMPTS_MAX + 1; n++) {
+		int len = snprintf(line, sizeof(line), "{\"id\":1,\"accept\":true,\"prompts\":\"");
+
+		for (int i = 0; i < n; i++)
+			len += snprintf(line + len, sizeof(line) - (size_t)len, "%sa,echo=true",
+					i > 0 ? ";" : "");
+		len += snprintf(line + len, sizeof(line) - (size_t)len, "\"}");
+		if (n > HOOK_PROMPTS_MAX) {
+			cr_expect_eq(hook_answer_parse(line, (size_t)len, &a), -EBADMSG);
+			continue;
+		}
+		cr_assert_eq(hook_answer_parse(line, (size_t)len, &a), 0);
+		cr_expect_eq(a.prompts.n, HOOK_PROMPTS_MAX);
+		hook_answer_free(&a);
+	}
+	for (int n = HOOK_REASON_MAX; n <= HOOK_REASON_MAX + 1; n++) {
+		int len, r;
+
+		memset(text, 'a', sizeof(text));
+		len = snprintf(line, sizeof(line),
+			       "{\"id\":1,\"accept\":true,\"prompts\":\"%.*s,echo=true\"}", n, text);
+		r = hook_answer_parse(line, (size_t)len, &a);
+		cr_assert_eq(r, n == HOOK_REASON_MAX ? 0 : -EBADMSG);
+		if (r == 0)
+			hook_answer_free(&a);
+	}
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
