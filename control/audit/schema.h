@@ -144,7 +144,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a listener was asked for, and there is none")                                           \
 	X(LISTENER_OPEN, "listen.open", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER),               \
 	  "the gateway listens for a client")                                                      \
-	X(LISTENER_CLOSE, "listen.close", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER),             \
+	X(LISTENER_CLOSE, "listen.close", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER) | AF(CAUSE), \
 	  "it does so no more")                                                                    \
 	X(OPERATOR, "operator.request", AF(OPERATOR) | AF(REQUEST) | AF(TEXT),                     \
 	  "somebody has steered the gateway, by sluicectl")                                        \

@@ -35,21 +35,20 @@ const char *forward_state_text(const struct listener *l)
 	return text[l->state];
 }
 
-static void words_listener(const struct listener *l, bool open)
+static void words_listener(const struct listener *l, const char *what)
 {
 	const struct session *s = l->session;
 	char from[CONF_ZONE_TEXT];
 
-	session_log(s, LOG_L_VERBOSE, "listener %s: user %.100s from %s port %u: [%.100s]:%u",
-		    open ? "open" : "end", session_user(s), session_peer_text(s, from),
-		    s->peer.port, l->host, l->port);
-	report_listener(l, open);
+	session_log(s, LOG_L_VERBOSE, "listener %s: user %.100s from %s port %u: [%.100s]:%u", what,
+		    session_user(s), session_peer_text(s, from), s->peer.port, l->host, l->port);
 }
 
 void forward_up(struct listener *l)
 {
 	l->state = LISTENER_UP;
-	words_listener(l, true);
+	words_listener(l, "open");
+	report_listener_opened(l);
 }
 
 static void listener_free(struct listener *l)
@@ -68,11 +67,18 @@ static void listener_free(struct listener *l)
 	free(l);
 }
 
-/* Its channels may live on: they are of this listener until the last has ended. */
-static void listener_over(struct listener *l)
+static void end_say(const struct listener *l, enum listener_end why)
 {
-	if (l->state == LISTENER_UP)
-		words_listener(l, false);
+	if (l->state != LISTENER_UP)
+		return;
+	words_listener(l, "end");
+	report_listener_closed(l, why);
+}
+
+/* Its channels may live on: they are of this listener until the last has ended. */
+static void listener_over(struct listener *l, enum listener_end why)
+{
+	end_say(l, why);
 	l->state = LISTENER_OVER;
 	listener_port_over(l);
 	if (l->n_up == 0)
@@ -84,8 +90,7 @@ void forward_fini(struct session *s)
 	struct listener *l;
 
 	while ((l = forward_next(s, NULL)) != NULL) {
-		if (l->state == LISTENER_UP)
-			words_listener(l, false);
+		end_say(l, LISTENER_CONNECTION_OVER);
 		listener_free(l);
 	}
 }
@@ -197,12 +202,12 @@ void forward_bind(struct listener *l)
 		forward_listens(l, &m);
 }
 
-void forward_unbind(struct listener *l, bool cut)
+void forward_unbind(struct listener *l, enum listener_end why)
 {
-	const struct link_forward_ref m = {.token = l->token, .cut = cut};
+	const struct link_forward_ref m = {.token = l->token, .cut = why == LISTENER_TAKEN};
 
 	item_body(l->session, LINK_IT_UNFORWARD, &m, sizeof(m));
-	listener_over(l);
+	listener_over(l, why);
 }
 
 void forward_result(struct session *s, const struct link_forward_result *ev)
@@ -413,7 +418,7 @@ static void cancel(struct session *s, const struct ssh_tcpip_forward *m, bool wa
 	struct listener *l = cancelled(s, m);
 
 	if (l != NULL)
-		forward_unbind(l, false);
+		forward_unbind(l, LISTENER_CANCELLED);
 	forward_answer(s, want_reply, l != NULL, 0);
 }
 

@@ -21,6 +21,15 @@ enum listener_state {
 	LISTENER_HELD, /* a program of the operator's is asked about it */
 };
 
+/* Why it listens no more. State 0 is illegal. */
+enum listener_end {
+	LISTENER_CANCELLED = 1, /* by its client */
+	LISTENER_TAKEN,   /* by another connection of the same identity: its channels end, too */
+	LISTENER_STOPPED, /* by an operator */
+	LISTENER_SESSION_OVER, /* the one whose agent or display it is */
+	LISTENER_CONNECTION_OVER,
+};
+
 /* What it listens at; addr of family 0: any. In the kernel "any" is one of each family. */
 struct listener_at {
 	struct link_addr addr[LISTEN_MAX];
@@ -63,8 +72,8 @@ void forward_listens(struct listener *l, struct link_forward *m);
 void forward_up(struct listener *l); /* and listens */
 /* The shard is asked for it, or the kernel is and the shard has what comes of that. */
 void forward_bind(struct listener *l);
-/* It ends; cut: and its channels. */
-void forward_unbind(struct listener *l, bool cut);
+/* It ends. */
+void forward_unbind(struct listener *l, enum listener_end why);
 /* By the rules of now: a program of the operator's may have taken long to answer. */
 bool forward_may_still(const struct listener *l);
 /* A program of the operator's has chosen the port its client left to us. */

@@ -49,7 +49,7 @@ void forward_session_close(struct session *s, uint64_t token)
 	struct listener *l = forward_find(s, token);
 
 	if (l != NULL && l->state != LISTENER_OVER)
-		forward_unbind(l, false);
+		forward_unbind(l, LISTENER_SESSION_OVER);
 }
 
 static bool has_kept_program(const struct session *s)
@@ -81,6 +81,6 @@ void forward_session_tidy(struct session *s)
 		next = forward_next(s, l);
 		if (l->opens >= LINK_OPENS_AGENT && l->state != LISTENER_OVER &&
 		    !is_programs(s, l->token))
-			forward_unbind(l, false);
+			forward_unbind(l, LISTENER_SESSION_OVER);
 	}
 }

@@ -95,7 +95,7 @@ static void cancel(struct session *s, struct ssh_str path, bool want_reply)
 	       (l->state != LISTENER_UP || l->at.path == NULL || !ssh_str_eq(path, l->at.path)))
 		l = forward_next(s, l);
 	if (l != NULL)
-		forward_unbind(l, false);
+		forward_unbind(l, LISTENER_CANCELLED);
 	forward_answer(s, want_reply, l != NULL, 0);
 }
 

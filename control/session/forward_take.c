@@ -187,7 +187,7 @@ static void take(struct listener *l)
 			    "from %s port %u",
 			    o->host, o->port, session_user(o->session),
 			    session_peer_text(o->session, from), o->session->peer.port);
-		forward_unbind(o, true);
+		forward_unbind(o, LISTENER_TAKEN);
 	}
 	l->until_ms = l->session->table->env->now_ms() + UNTIL_MS;
 	forward_bind(l);

@@ -10,7 +10,6 @@
 
 #include "control/audit/audit.h"
 #include "control/count.h"
-#include "control/session/forward.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "ssh/forward.h"
@@ -660,18 +659,39 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 	audit_put(audit_of(s), r);
 }
 
-void report_listener(const struct listener *l, bool open)
+static struct audit_record *about_listener(const struct listener *l, enum audit_event e)
 {
-	const struct session *s = l->session;
-	struct audit_record *r;
+	struct audit_record *r = record(l->session, e);
 
-	if (audit_of(s) == NULL)
-		return;
-	r = record(s, open ? AUDIT_LISTENER_OPEN : AUDIT_LISTENER_CLOSE);
 	audit_text(r, AUDIT_F_HOST, l->host);
 	audit_num(r, AUDIT_F_PORT, l->port);
 	audit_num(r, AUDIT_F_LISTENER, l->token);
-	audit_put(audit_of(s), r);
+	return r;
+}
+
+void report_listener_opened(const struct listener *l)
+{
+	struct audit *a = audit_of(l->session);
+
+	if (a != NULL)
+		audit_put(a, about_listener(l, AUDIT_LISTENER_OPEN));
+}
+
+void report_listener_closed(const struct listener *l, enum listener_end why)
+{
+	static const char *const cause[] = {[LISTENER_CANCELLED] = "cancelled",
+					    [LISTENER_TAKEN] = "taken",
+					    [LISTENER_STOPPED] = "operator",
+					    [LISTENER_SESSION_OVER] = "session",
+					    [LISTENER_CONNECTION_OVER] = "connection"};
+	struct audit *a = audit_of(l->session);
+	struct audit_record *r;
+
+	if (a == NULL)
+		return;
+	r = about_listener(l, AUDIT_LISTENER_CLOSE);
+	audit_text(r, AUDIT_F_CAUSE, cause[why]);
+	audit_put(a, r);
 }
 
 void report_listener_refused(const struct session *s, const char *host, uint16_t port,

@@ -8,9 +8,7 @@
 #ifndef SLUICE_CONTROL_SESSION_REPORT_H
 #define SLUICE_CONTROL_SESSION_REPORT_H
 
-#include "control/session/internal.h"
-
-struct listener;
+#include "control/session/forward.h"
 
 /* What a program of the operator's said of it, or what that it said nothing comes to. */
 void report_hook(const struct session *s, enum conf_hook_kind kind, const char *outcome,
@@ -59,7 +57,8 @@ void report_request(const struct session *s, const struct open *o, struct ssh_st
 void report_recording(const struct session *s, const struct open *o, struct ssh_str path);
 void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how);
 
-void report_listener(const struct listener *l, bool open);
+void report_listener_opened(const struct listener *l);
+void report_listener_closed(const struct listener *l, enum listener_end why);
 void report_listener_refused(const struct session *s, const char *host, uint16_t port,
 			     const char *why);
 

@@ -63,7 +63,7 @@ unsigned int session_close_listeners(struct session *s, uint16_t port)
 		next = forward_next(s, l);
 		if (l->state != LISTENER_UP || l->port != port)
 			continue;
-		forward_unbind(l, false);
+		forward_unbind(l, LISTENER_STOPPED);
 		n++;
 	}
 	return n;

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "control/audit/audit.h"
-#include "control/session/forward.h"
 #include "control/session/internal.h"
 #include "control/session/report.h"
 #include "tests/util/session_bench.h"
@@ -477,27 +476,35 @@ Test(report, listeners_and_the_requests_of_a_session)
 	struct session *s = session_table_find(t.table, &c.conn);
 	struct listener *l = calloc(1, sizeof(*l) + sizeof("127.0.0.1"));
 	const struct open o = {.local_channel = 3};
-	static const char *const event[] = {"listen.open", "listen.close", "listen.refused"};
+	static const struct {
+		const char *event;
+		unsigned int n;
+	} of[] = {{"listen.open", 1}, {"listen.close", 5}, {"listen.refused", 1}};
+	static const char *const cause[] = {"cancelled", "taken", "operator", "session",
+					    "connection"};
 
 	cr_assert_not_null(l);
 	l->session = s;
 	strcpy(l->host, "127.0.0.1");
 	l->port = 8080;
 	l->token = 7;
-	report_listener(l, true);
-	report_listener(l, false);
+	report_listener_opened(l);
+	for (enum listener_end why = LISTENER_CANCELLED; why <= LISTENER_CONNECTION_OVER; why++)
+		report_listener_closed(l, why);
 	free(l);
 	report_listener_refused(s, "127.0.0.1", 8080, "taken");
 	report_request(s, &o, ssh_str_c("exec"), ssh_str_c("true"), false, true);
 	client_gone(&c, 1);
 	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(count(event[i]), 1, "%s", event[i]);
-		cr_expect_str_eq(text_of(nth(event[i], 0), "host"), "127.0.0.1");
-		cr_expect_eq(num_of(nth(event[i], 0), "port"), 8080);
-		cr_expect_str_eq(text_of(nth(event[i], 0), "user"), "demo");
+		cr_assert_eq(count(of[i].event), of[i].n, "%s", of[i].event);
+		cr_expect_str_eq(text_of(nth(of[i].event, 0), "host"), "127.0.0.1");
+		cr_expect_eq(num_of(nth(of[i].event, 0), "port"), 8080);
+		cr_expect_str_eq(text_of(nth(of[i].event, 0), "user"), "demo");
 	}
 	cr_expect_str_eq(text_of(nth("listen.refused", 0), "reason"), "taken");
 	cr_expect_eq(num_of(nth("listen.close", 0), "listener"), 7);
+	for (unsigned int i = 0; i < of[1].n; i++)
+		cr_expect_str_eq(text_of(nth("listen.close", i), "cause"), cause[i]);
 	cr_expect_str_eq(text_of(nth("chan.request", 0), "command"), "true");
 	cr_expect_str_eq(text_of(nth("chan.request", 0), "outcome"), "started");
 }
