@@ -72,7 +72,8 @@
 	X(FILE, "file")                                                                            \
 	X(RECORDED, "recorded")                                                                    \
 	X(RECORD_LOST, "record_lost")                                                              \
-	X(DIRECTION, "direction")
+	X(DIRECTION, "direction")                                                                  \
+	X(RULE, "rule")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -122,7 +123,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	X(CHAN_REFUSED, "chan.refused", AF_WHO | AF_TARGET | AF(REASON) | AF(CODE),                \
 	  "a channel was asked for, and there is none")                                            \
 	X(CHAN_OPEN, "chan.open",                                                                  \
-	  AF_WHO | AF_TARGET | AF_RESULT | AF(CHANNEL) | AF(LISTENER) | AF(LATE),                  \
+	  AF_WHO | AF_TARGET | AF_RESULT | AF(CHANNEL) | AF(LISTENER) | AF(LATE) | AF(RULE),       \
 	  "a channel was opened")                                                                  \
 	X(CHAN_EOF, "chan.eof",                                                                    \
 	  AF_WHO | AF(CHANNEL) | AF(DIRECTION) | AF(BYTES_IN) | AF(BYTES_OUT) | AF(LATE),          \

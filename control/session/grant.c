@@ -24,6 +24,7 @@ struct given {
 	uint64_t token;
 	uint64_t until_ms; /* no channel is begun or connects under it any more */
 	uint32_t n_up;
+	char *rule; /* as in struct open */
 	uint16_t port;
 	char host[];
 };
@@ -36,6 +37,7 @@ static void given_free(struct session *s, struct given **at)
 	s->n_up -= g->n_up;
 	s->table->env->stats.channels -= g->n_up;
 	s->n_given--;
+	free(g->rule);
 	free(g);
 }
 
@@ -113,16 +115,23 @@ static uint32_t until_minute_ms(struct session_env *env)
 	return (uint32_t)(60 - session_wall(env) % 60) * 1000;
 }
 
-void grant_consider(struct session *s, const char *host, uint16_t port,
-		    const struct link_addr *addr, size_t n, bool timed)
+/* It was allowed anew, perhaps by another one. */
+static void rule_keep(struct given *g, const char *rule)
+{
+	free(g->rule);
+	g->rule = rule != NULL ? strdup(rule) : NULL;
+}
+
+void grant_consider(struct session *s, const struct open *o, const struct link_addr *addr, size_t n,
+		    bool timed)
 {
 	uint32_t timeout = s->awake->conf.operation_timeout_ms;
 	struct link_grant m = {.lifetime_ms = s->awake->conf.open_grant_ms,
 			       .connect_timeout_ms = timeout > 0 ? timeout : 1,
-			       .port = port,
+			       .port = o->port,
 			       .n_addrs = (uint16_t)n,
 			       .kind = 1,
-			       .host_len = (uint16_t)strlen(host),
+			       .host_len = (uint16_t)strlen(o->host),
 			       .idle_ms = conf_channel_timeout(&s->awake->conf, "direct-tcpip"),
 			       .share = conf_channel_share(&s->awake->conf, "direct-tcpip")};
 	struct given *g;
@@ -130,16 +139,17 @@ void grant_consider(struct session *s, const char *host, uint16_t port,
 	_Static_assert(LINK_HOST_MAX >= SSH_HOST_MAX, "any host a client may name");
 	if (timed && m.lifetime_ms > until_minute_ms(s->table->env))
 		m.lifetime_ms = until_minute_ms(s->table->env);
-	if (m.lifetime_ms == 0 || channels_are_limited(s) || seen(s, host, port) < TIMES)
+	if (m.lifetime_ms == 0 || channels_are_limited(s) || seen(s, o->host, o->port) < TIMES)
 		return;
 	reap(s);
-	g = given_for(s, host, port);
+	g = given_for(s, o->host, o->port);
 	if (g == NULL) /* it goes on asking */
 		return;
 	g->until_ms = s->table->env->now_ms() + m.lifetime_ms + CONNECT_MORE +
 		      (timeout < CONNECT_MAX ? timeout : CONNECT_MAX);
+	rule_keep(g, o->rule);
 	m.token = g->token;
-	memcpy(m.host, host, m.host_len);
+	memcpy(m.host, o->host, m.host_len);
 	memcpy(m.addr, addr, n * sizeof(*addr));
 	item_body(s, LINK_CMD_GRANT, &m, sizeof(m));
 }
@@ -181,6 +191,13 @@ bool grant_target(const struct session *s, uint64_t token, struct open_target *r
 	if (g != NULL)
 		*ret = (struct open_target){g->host, g->port};
 	return g != NULL;
+}
+
+const char *grant_rule(const struct session *s, uint64_t token)
+{
+	const struct given *g = find(s, token);
+
+	return g != NULL ? g->rule : NULL;
 }
 
 struct given *grant_next(const struct session *s, struct given *at, struct tunnel_view *ret)

@@ -63,6 +63,7 @@ struct open {
 	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
 	struct tally *tally[2];             /* of its user, of its source; NULL: not counted */
 	struct service_call *call;          /* that opens its UNIX socket; NULL: none */
+	char *rule;                         /* that allowed it; NULL: nobody records it */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
 	uint16_t port;
 	bool judged;   /* such a program has answered */
@@ -570,6 +571,8 @@ void open_link(struct session *s, struct open *o);
 /* Counted in all limits, and of the opens that wait; NULL: it was refused. */
 struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct ssh_str host,
 		      uint16_t port);
+/* What allowed it, for its record in the audit log; without memory that has none. */
+void open_allowed(struct open *o, const char *rule);
 /* FAILURE, said in the log with the place of the rule that decided, or ""; it is gone. */
 void open_deny(struct session *s, struct open *o, const char *place, const char *text);
 /* FAILURE, and it is gone. */
@@ -672,10 +675,12 @@ void hostkeys_clear(struct session *s);
 
 /* grant.c */
 /* This target, at these addresses, is about to be connected to; timed: a minute may change that. */
-void grant_consider(struct session *s, const char *host, uint16_t port,
-		    const struct link_addr *addr, size_t n, bool timed);
+void grant_consider(struct session *s, const struct open *o, const struct link_addr *addr, size_t n,
+		    bool timed);
 /* The same three for channels a shard opened without asking; tokens of others change nothing. */
 bool grant_target(const struct session *s, uint64_t token, struct open_target *ret);
+/* What allowed it; NULL: not known. */
+const char *grant_rule(const struct session *s, uint64_t token);
 void grant_opened(struct session *s, uint64_t token);
 void grant_ended(struct session *s, const struct link_chan_end *ev);
 /* One that was opened under a grant of a control before this one, or by a listener that is over. */

@@ -84,16 +84,18 @@ static int judge_begin(struct judge *j, const struct session *s, const struct co
 	return 0;
 }
 
-static void words_place(const struct judge *j, const struct policy_why *why,
+static void words_place(const struct judge *j, const struct policy_why *why, const char *permit,
 			struct judge_words *words)
 {
 	unsigned int line;
 	const char *file;
 
-	if (why->rule == NULL)
+	snprintf(words->rule, sizeof(words->rule), "%s", permit);
+	if (why->voice != POLICY_BY_RULE || why->rule == NULL)
 		return;
 	file = conf_rule_place(j->now, why->rule, &line);
-	snprintf(words->place, sizeof(words->place), " (%.200s line %u)", file, line);
+	snprintf(words->rule, sizeof(words->rule), "%.200s line %u", file, line);
+	snprintf(words->place, sizeof(words->place), " (%s)", words->rule);
 }
 
 /* --- channels ---------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ bool judge_name(const struct session *s, const char *host, uint16_t port, struct
 	if (judge_begin(&j, s, &d) < 0)
 		return false;
 	may = may_ask(s, &j, &d, &why);
-	words_place(&j, &why, words);
+	words_place(&j, &why, "PermitOpen", words);
 	judge_end(&j);
 	return may;
 }
@@ -141,7 +143,7 @@ bool judge_addr(const struct session *s, const char *host, const struct link_add
 		return false;
 	may = policy_may_ask(&j.rules, &s->grant, host, port, &why) &&
 	      policy_may_connect(&j.rules, host, addr, port, &why);
-	words_place(&j, &why, words);
+	words_place(&j, &why, "PermitOpen", words);
 	words->timed |= policy_timed(&j.rules.target_rules);
 	judge_end(&j);
 	return may;
@@ -158,7 +160,7 @@ bool judge_socket(const struct session *s, const char *path, struct judge_words 
 	if (judge_begin(&j, s, &d) < 0)
 		return false;
 	may = policy_may_open_socket(j.conf, &j.rules, &s->grant, path, &why);
-	words_place(&j, &why, words);
+	words_place(&j, &why, "PermitStreamLocal", words);
 	judge_end(&j);
 	return may;
 }
@@ -203,7 +205,7 @@ bool judge_listen(const struct session *s, const char *host, uint16_t port,
 	      (*ret_where == POLICY_NOWHERE ||
 	       policy_may_bind(&j.rules, *ret_where, ret, port, &why)) &&
 	      may_bind_low(s, &j, host, port, &why);
-	words_place(&j, &why, words);
+	words_place(&j, &why, "PermitListen", words);
 	judge_end(&j);
 	return may;
 }

@@ -10,9 +10,13 @@
 
 #include "control/session/internal.h"
 
+#define JUDGE_RULE_MAX 224
+
 struct judge_words {
 	char place[256]; /* " (FILE line N)" of the rule that decided; "" without one */
-	bool timed;      /* a minute may change the answer; set by judge_addr(), never cleared */
+	/* "FILE line N" of that, or the keyword that decides where no rule is about it. */
+	char rule[JUDGE_RULE_MAX];
+	bool timed; /* a minute may change the answer; set by judge_addr(), never cleared */
 };
 
 /* Before the name is looked up: false where no address it may have could be allowed. */

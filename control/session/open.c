@@ -6,6 +6,7 @@
  * seals CONFIRMATION or FAILURE itself.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ static void open_unlink(struct session *s, struct open *o)
 	program_free(o->program);
 	ours_free(o->ours);
 	free(o->first);
+	free(o->rule);
 	service_call_end(o->call);
 	free(o);
 }
@@ -126,6 +128,12 @@ void open_refuse(struct session *s, struct open *o, uint32_t reason, const char 
 	open_unlink(s, o);
 }
 
+void open_allowed(struct open *o, const char *rule)
+{
+	free(o->rule);
+	o->rule = o->session->table->env->audit != NULL ? strdup(rule) : NULL;
+}
+
 /* --- addresses are known: filter, sort, connect -------------------------------------- */
 
 static void connect_send(struct session *s, struct open *o, const struct link_addr *addr, size_t n)
@@ -151,21 +159,36 @@ static void connect_send(struct session *s, struct open *o, const struct link_ad
 	item_body(s, LINK_IT_CHAN_CONNECT, &m, sizeof(m));
 }
 
+/* One more that allowed an address, unless it is one of them; of too many some are left out. */
+static void rules_add(char *rules, size_t size, const char *rule)
+{
+	size_t len = strlen(rules), n = strlen(rule);
+
+	for (const char *p = rules; (p = strstr(p, rule)) != NULL; p++)
+		if ((p == rules || p[-1] == ' ') && (p[n] == '\0' || p[n] == ','))
+			return;
+	snprintf(rules + len, size - len, "%s%s", len > 0 ? ", " : "", rule);
+}
+
 /* Those it may have a tunnel to. 0: none, and it is refused. */
 static size_t allowed_of(struct session *s, struct open *o, const struct link_addr *found,
 			 size_t n_found, struct link_addr *ret, bool *ret_timed)
 {
 	struct judge_words words = {0};
+	char rules[2 * JUDGE_RULE_MAX] = "";
 	size_t n = 0;
 
 	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++) {
 		if (!judge_addr(s, o->host, &found[i], o->port, &words))
 			continue;
+		rules_add(rules, sizeof(rules), words.rule);
 		ret[n] = found[i];
 		ret[n++].port = o->port;
 	}
 	if (n == 0)
 		open_deny(s, o, words.place, "this gateway does not connect to that address");
+	else
+		open_allowed(o, rules);
 	*ret_timed = words.timed;
 	return n;
 }
@@ -199,7 +222,7 @@ void open_go(struct session *s, struct open *o, struct link_addr *addr, size_t n
 	connect_send(s, o, addr, n);
 	/* What is asked about each time nobody opens without asking; a grant says nothing of clients. */
 	if (!hook_forwards(s) && conf_proxy_version(&s->awake->conf, o->host, o->port) == 0)
-		grant_consider(s, o->host, o->port, addr, n, timed);
+		grant_consider(s, o, addr, n, timed);
 }
 
 static void open_resolved(const struct resolve_caller *caller, int err,

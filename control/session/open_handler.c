@@ -68,15 +68,20 @@ static bool may_have_own(const struct session *s)
 }
 
 /* A tunnel has to be one the login may ask for, wherever it ends. */
-static bool may(const struct session *s, const struct target *t, const struct open *o)
+static bool may(const struct session *s, const struct target *t, struct open *o)
 {
-	struct judge_words words;
+	struct judge_words words = {.rule = "ChannelHandler"};
+	bool ok;
 
 	if (t->socket)
-		return judge_socket(s, o->host, &words);
-	if (t->name[0] != '\0')
-		return judge_name(s, o->host, t->port, &words);
-	return may_have_own(s);
+		ok = judge_socket(s, o->host, &words);
+	else if (t->name[0] != '\0')
+		ok = judge_name(s, o->host, t->port, &words);
+	else
+		ok = may_have_own(s);
+	if (ok)
+		open_allowed(o, words.rule);
+	return ok;
 }
 
 static char *first_line(const struct session *s, const struct ssh_chan_open *m,

@@ -183,6 +183,7 @@ void open_socket_connect(struct session *s, struct open *o)
 		open_deny(s, o, words.place, "forwarding to this socket is not permitted");
 		return;
 	}
+	open_allowed(o, words.rule);
 	if (!hook_open(s, o, NULL, 0))
 		open_socket_go(s, o);
 }

@@ -428,6 +428,16 @@ static void target(struct audit_record *r, const struct session *s, uint64_t tok
 		audit_num(r, AUDIT_F_PORT, to.port);
 }
 
+/* What allowed it; nothing of a session, nor of one that came in by a listener. */
+static void rule_of(struct audit_record *r, const struct session *s, uint64_t token)
+{
+	const struct open *o = open_find(s, token);
+	const char *rule = o != NULL ? o->rule : grant_rule(s, token);
+
+	if (rule != NULL)
+		audit_text(r, AUDIT_F_RULE, rule);
+}
+
 static void listener_of(struct audit_record *r, const struct session *s, uint64_t token)
 {
 	if (forward_find(s, token) != NULL)
@@ -478,6 +488,7 @@ void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
 	audit_addr(r, AUDIT_F_ADDRESS, &ev->target);
 	if (ev->target.family != 0)
 		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
+	rule_of(r, s, ev->token);
 	listener_of(r, s, ev->token);
 	audit_put(audit_of(s), r);
 }

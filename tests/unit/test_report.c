@@ -33,6 +33,14 @@ static void setup_report(void)
 	audit_begin_at(path, false, 0);
 }
 
+static void setup_rules(void)
+{
+	start_later("TargetRule deny 198.51.100.9:*\nTargetRule allow 198.51.100.0/24:80\n"
+		    "TargetRule allow 198.51.100.0/24:443");
+	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
+	audit_begin_at(path, false, 0);
+}
+
 static void teardown_report(void)
 {
 	audit_finish(t.env.audit, 1000);
@@ -335,6 +343,7 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	cr_expect_eq(num_of(o, "port"), 80);
 	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
 	cr_expect_eq(num_of(o, "address_port"), 80);
+	cr_expect_str_eq(text_of(o, "rule"), "PermitOpen");
 	cr_assert_eq(count("chan.close"), 1);
 	o = nth("chan.close", 0);
 	cr_expect_eq(num_of(o, "channel"), 4);
@@ -347,6 +356,42 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	cr_expect_str_eq(text_of(o, "cause"), "closed");
 	cr_expect_str_eq(text_of(o, "host"), "198.51.100.7");
 	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
+}
+
+/* Of a channel that its shard opened without asking it is that of the grant. */
+Test(report_rules, the_rule_that_allowed_a_channel, .init = setup_rules, .fini = teardown_report,
+     .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	struct link_chan_ref opened = {
+		.target = {.family = 4, .port = 80, .addr = {198, 51, 100, 7}}};
+	const struct link_chan_connect *m;
+	const struct link_grant *g;
+	char said[2][256];
+
+	ask(&c, "198.51.100.7", 443);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	cr_assert_not_null(m);
+	opened.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
+	items_drop();
+	ask(&c, "198.51.100.7", 80);
+	cr_assert_not_null(item_of(LINK_IT_CHAN_CONNECT));
+	items_drop();
+	ask(&c, "198.51.100.7", 80);
+	g = item_of(LINK_CMD_GRANT);
+	cr_assert_not_null(g);
+	opened.token = g->token;
+	opened.local_channel = 1;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
+	client_gone(&c, 1);
+	cr_assert_eq(count("chan.open"), 2);
+	for (unsigned int i = 0; i < 2; i++)
+		snprintf(said[i], sizeof(said[i]), "%s", text_of(nth("chan.open", i), "rule"));
+	cr_expect_not_null(strstr(said[0], " line "), "%s", said[0]);
+	cr_expect_not_null(strstr(said[1], " line "), "%s", said[1]);
+	cr_expect_eq(atoi(strrchr(said[0], ' ')), atoi(strrchr(said[1], ' ')) + 1, "%s, %s",
+		     said[0], said[1]);
 }
 
 Test(report, a_channel_that_ended_before_it_was_told_of)
