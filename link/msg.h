@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     17
+#define LINK_VERSION     18
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -333,12 +333,13 @@ struct link_chan_eof {
 struct link_conn_end {
 	uint64_t audit_id;
 	uint64_t bytes_in, bytes_out; /* of the TCP stream */
-	uint64_t open_us, last_us;
+	uint64_t open_us, last_us, end_us; /* monotonic */
 	struct link_addr local, peer;
 	uint32_t uid_low, uid_high;
+	uint32_t channels; /* that were opened */
 	int32_t cause;
 	uint8_t authenticated;
-	uint8_t pad[3];
+	uint8_t pad[7];
 };
 
 /*

@@ -73,7 +73,10 @@
 	X(RECORDED, "recorded")                                                                    \
 	X(RECORD_LOST, "record_lost")                                                              \
 	X(DIRECTION, "direction")                                                                  \
-	X(RULE, "rule")
+	X(RULE, "rule")                                                                            \
+	X(CHANNELS, "channels")                                                                    \
+	X(BY, "by")                                                                                \
+	X(END_US, "end_us")
 
 enum audit_field {
 #define X(name, text) AUDIT_F_##name,
@@ -103,7 +106,9 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	X(CONN_REFUSED, "conn.refused", AF_SOCKET | AF(REASON),                                    \
 	  "a connection that nothing was asked of was turned away")                                \
 	X(CONN_OPEN, "conn.open", AF_SOCKET | AF(LATE), "a connection was accepted")               \
-	X(CONN_CLOSE, "conn.close", AF_WHO | AF_TRAFFIC | AF(LATE), "a connection is over")        \
+	X(CONN_CLOSE, "conn.close",                                                                \
+	  AF_WHO | AF_TRAFFIC | AF(CHANNELS) | AF(BY) | AF(END_US) | AF(LATE),                     \
+	  "a connection is over")                                                                  \
 	X(KEX, "kex.done",                                                                         \
 	  AF_WHO | AF(METHOD) | AF(HOST_KEY) | AF(CIPHER_IN) | AF(CIPHER_OUT) | AF(MAC_IN) |       \
 		  AF(MAC_OUT) | AF(STRICT) | AF(FIRST),                                            \

@@ -157,6 +157,24 @@ static void traffic(struct audit_record *r, uint64_t in, uint64_t out, uint64_t 
 		audit_int(r, AUDIT_F_CODE, -(int64_t)cause);
 }
 
+/* Whose decision it was; NULL: nobody's, its path has failed. */
+static const char *by_whom(int cause)
+{
+	switch (-cause) {
+	case 0:
+	case SSH_E_PEER_DISCONNECT:
+	case SSH_E_CLOSED:
+	case SSH_E_RESET:
+		return "client";
+	case SSH_E_OPERATOR:
+		return "operator";
+	case SSH_E_TIMEOUT:
+		return NULL;
+	default:
+		return -cause > SSH_E_BASE ? "gateway" : NULL;
+	}
+}
+
 /* It began under a control before this one, which may have been killed before it could say so. */
 static void opened_before(const struct session_table *t, const struct link_conn_end *ev)
 {
@@ -193,10 +211,15 @@ void report_closed(const struct session_table *t, struct session *s, const struc
 		opened_before(t, ev);
 	r = audit_record(t->env->audit, AUDIT_CONN_CLOSE, id);
 	of_whom(r, t, s, conn, ev);
-	if (ev != NULL)
+	if (ev != NULL) {
 		traffic(r, ev->bytes_in, ev->bytes_out, ev->open_us, 0, ev->last_us, ev->cause);
-	else
+		audit_num(r, AUDIT_F_END_US,
+			  ev->end_us > ev->open_us ? ev->end_us - ev->open_us : 0);
+		audit_num(r, AUDIT_F_CHANNELS, ev->channels);
+		audit_text(r, AUDIT_F_BY, by_whom(ev->cause));
+	} else {
 		audit_text(r, AUDIT_F_CAUSE, "unheard");
+	}
 	if (s == NULL || !s->hushed || s->authenticated)
 		audit_put(t->env->audit, r);
 	if (s != NULL)

@@ -108,6 +108,8 @@ bool audit_conn_end(struct conn *c)
 		.bytes_out = c->bytes_out,
 		.open_us = c->open_us,
 		.last_us = RTE_MAX(c->last_rx_us, c->last_data_us),
+		.end_us = c->relay->now_us,
+		.channels = c->n_opened,
 		.cause = c->cause,
 		.authenticated = c->phase.svc == SSH_SVC_OPEN,
 		.uid_low = (uint32_t)c->uid,

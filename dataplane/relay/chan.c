@@ -472,6 +472,7 @@ static int say_confirm(struct chan *ch)
 	(void)ssh_chan_step(&ch->fsm, SSH_CHAN_EV_CONFIRMED, &act);
 	ch->pend &= (uint8_t)~CHAN_SAY_CONFIRM;
 	ch->pend |= CHAN_EV_OPENED;
+	ch->conn->n_opened++;
 	ch->open_us = ch->conn->relay->now_us;
 	timer_chan_open(ch);
 	relay_count(ch->conn->relay, RELAY_C_CHANS);

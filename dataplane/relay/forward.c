@@ -522,6 +522,7 @@ int forward_confirmed(struct conn *c, const struct ssh_chan_confirm *m)
 		ch->open_us = c->relay->now_us;
 		timer_chan_open(ch);
 		ch->pend |= CHAN_EV_OPENED;
+		c->n_opened++;
 		relay_count(c->relay, RELAY_C_CHANS);
 		if (ssh_chan_limits_check(m->packet_max) < 0) /* S-50 */
 			chan_close(ch, -SSH_E_PACKET_SIZE);

@@ -300,6 +300,7 @@ struct conn {
 	struct note kex_own;       /* our KEXINIT, as long as its exchange is under way */
 	struct note kex_sealed_rx; /* what control left of that */
 	uint32_t unimplemented;    /* tokens left */
+	uint32_t n_opened;         /* channels, as long as it lives */
 	uint64_t rekey_wait_us;    /* until then control may be away; 0: no rekey waits for it */
 	uint64_t globals;          /* a bit for each, the oldest lowest: it was control's */
 	uint64_t unimplemented_us;

@@ -537,6 +537,7 @@ Test(relay_chan, a_lost_connection_resets_its_targets)
 	struct client c = client_login();
 	struct bench_chan a = client_channel(&c, 1, 1 << 20), b = client_channel(&c, 2, 1 << 20);
 	const struct link_chan_end *end;
+	const struct link_conn_end *over;
 
 	client_simple(&c, SSH_MSG_CHANNEL_EOF, b.local);
 	bench_settle();
@@ -547,7 +548,9 @@ Test(relay_chan, a_lost_connection_resets_its_targets)
 	end = up_expect(LINK_EV_CHAN_END, NULL);
 	cr_expect_eq(end->cause, -SSH_E_RESET);
 	up_expect(LINK_EV_CHAN_END, NULL);
-	up_expect(LINK_EV_CONN_END, NULL);
+	over = up_expect(LINK_EV_CONN_END, NULL);
+	cr_expect_eq(over->channels, 2);
+	cr_expect_geq(over->end_us, over->open_us);
 	client_free(&c);
 }
 

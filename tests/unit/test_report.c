@@ -2,6 +2,7 @@
  * control/session/report.c: what becomes of a connection stands in the audit log, once, and its
  * shard is told so when it does.
  */
+#include <errno.h>
 #include <jansson.h>
 #include <unistd.h>
 
@@ -120,6 +121,8 @@ static void over(const struct link_handle *conn, uint64_t id, uint64_t in, uint6
 					 .bytes_out = out,
 					 .open_us = 1000,
 					 .last_us = 5000,
+					 .end_us = 8000,
+					 .channels = 3,
 					 .cause = -SSH_E_CLOSED};
 
 	cr_assert_eq(event(conn, LINK_EV_CONN_END, &ev, sizeof(ev), NULL, 0), 0);
@@ -179,7 +182,10 @@ Test(report, a_connection_from_its_beginning_to_its_end)
 	cr_expect_eq(num_of(o, "bytes_in"), 4000);
 	cr_expect_eq(num_of(o, "bytes_out"), 5000);
 	cr_expect_eq(num_of(o, "last_us"), 4000);
+	cr_expect_eq(num_of(o, "end_us"), 7000);
+	cr_expect_eq(num_of(o, "channels"), 3);
 	cr_expect_str_eq(text_of(o, "cause"), "closed");
+	cr_expect_str_eq(text_of(o, "by"), "client");
 }
 
 Test(report, a_user_that_is_not_there)
@@ -253,6 +259,34 @@ Test(report, connections_of_a_dataplane_that_is_gone)
 	cr_expect_eq(count("conn.close"), 1);
 	cr_expect_str_eq(text_of(nth("conn.close", 0), "cause"), "unheard");
 	table_new();
+}
+
+Test(report, who_has_ended_a_connection)
+{
+	static const struct {
+		int cause;
+		const char *by;
+	} of[] = {{-SSH_E_PEER_DISCONNECT, "client"},
+		  {-SSH_E_RESET, "client"},
+		  {-SSH_E_OPERATOR, "operator"},
+		  {-SSH_E_IDLE, "gateway"},
+		  {-SSH_E_MAC, "gateway"},
+		  {-SSH_E_TIMEOUT, ""},
+		  {-EHOSTUNREACH, ""}};
+	const size_t n = sizeof(of) / sizeof(of[0]);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct link_handle conn = {.index = 1, .generation = i + 1};
+		const struct link_conn_end end = {.audit_id = i + 1, .cause = of[i].cause};
+
+		conn_begin(&conn);
+		cr_assert_eq(event(&conn, LINK_EV_CONN_END, &end, sizeof(end), NULL, 0), 0);
+		items_drop();
+	}
+	records();
+	cr_assert_eq(count("conn.close"), n);
+	for (unsigned int i = 0; i < n; i++)
+		cr_expect_str_eq(text_of(nth("conn.close", i), "by"), of[i].by, "%u", i);
 }
 
 /* S-83, kill -9: of one that began under a control before this one both its ends are here. */
