@@ -142,7 +142,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a program was asked for in a session")                                                  \
 	X(RECORDING, "chan.recording", AF_WHO | AF(CHANNEL) | AF(FILE),                            \
 	  "what a session says is kept in a file")                                                 \
-	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL),                       \
+	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL) | AF(TEXT),            \
 	  "the program of a session has ended")                                                    \
 	X(HOOK, "hook.decision", AF_WHO | AF(KIND) | AF(OUTCOME) | AF(REASON),                     \
 	  "a program of the operator's was asked, by PolicyHook")                                  \

@@ -378,6 +378,7 @@ int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
 	m.signalled = ssh_rd_bool(&r);
 	m.number = ssh_rd_u32(&r);
 	m.core = ssh_rd_bool(&r);
+	m.ending = ssh_rd_bool(&r);
 	if (!ssh_rd_done(&r))
 		return -EBADMSG;
 	*ret = m;
@@ -588,6 +589,7 @@ size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m)
 	ssh_wr_bool(&w, m->signalled);
 	ssh_wr_u32(&w, m->number);
 	ssh_wr_bool(&w, m->core);
+	ssh_wr_bool(&w, m->ending);
 	return helper_frame_end(&w);
 }
 

@@ -186,6 +186,7 @@ struct helper_started {
 /* How a program ended: by a signal of this number, or with this status. */
 struct helper_exit {
 	bool signalled, core;
+	bool ending; /* it was hung up on: sluice-helper ends */
 	uint32_t number;
 };
 

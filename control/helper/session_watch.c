@@ -154,17 +154,17 @@ static void hear(struct run *r, size_t *have)
 static bool signals(struct run *r, int fd, bool *ending, int *status)
 {
 	struct signalfd_siginfo info;
-	bool over = false;
 
+	/* What has ended by itself was not hung up on. */
+	if (waitpid(r->pid, status, WNOHANG) == r->pid)
+		return true;
 	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGTERM && !*ending) {
 			*ending = true;
 			hang_up(r);
 		}
 	}
-	while (waitpid(r->pid, status, WNOHANG) == r->pid)
-		over = true;
-	return over;
+	return waitpid(r->pid, status, WNOHANG) == r->pid;
 }
 
 /* Milliseconds until it has to be asked again, ended, or left to itself; -1: for ever. */
@@ -289,6 +289,7 @@ void session_watch(struct run *r)
 	how.signalled = WIFSIGNALED(status);
 	how.number = how.signalled ? (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);
 	how.core = how.signalled && WCOREDUMP(status);
+	how.ending = ending;
 	if (r->tty.name[0] != '\0')
 		record_logout(r->pid, r->tty.name);
 	/* What of this a user or a module of PAM's holds up takes the place of nobody for long. */

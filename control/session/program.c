@@ -9,6 +9,7 @@
  * (section 5.4). How the program ended is said when the shard has sealed all it wrote.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,27 +48,38 @@ static void start_answer(struct program *p, bool ok)
 		reply_say(p->open, false);
 }
 
+/*
+ * What a program that was hung up on says of it (exit 1, exit 0) is not how it would have ended:
+ * its client hears that it was, and why.
+ */
+static bool by_signal(const struct helper_exit *how)
+{
+	return how->signalled || how->ending;
+}
+
 /* Section 6.10. A signal without a name there has one of ours. */
 static void exit_build(struct ssh_wr *w, const struct helper_exit *how)
 {
-	const char *name = ssh_signal_name((int)how->number);
+	const int number = how->signalled ? (int)how->number : SIGHUP;
+	const char *name = ssh_signal_name(number);
 	char other[32];
-	struct ssh_exit_signal m = {
-		.core_dumped = how->core, .message = ssh_str_c(""), .language = ssh_str_c("")};
+	struct ssh_exit_signal m = {.core_dumped = how->core,
+				    .message = ssh_str_c(how->ending ? "sluice-helper ends" : ""),
+				    .language = ssh_str_c("")};
 
-	if (!how->signalled) {
+	if (!by_signal(how)) {
 		ssh_wr_u32(w, how->number);
 		return;
 	}
-	snprintf(other, sizeof(other), "SIG%u@openssh.com", how->number);
+	snprintf(other, sizeof(other), "SIG%d@openssh.com", number);
 	m.signal = ssh_str_c(name != NULL ? name : other);
 	ssh_exit_signal_build(w, &m);
 }
 
 static void exit_say(struct program *p)
 {
-	const char *type = p->how.signalled ? "exit-signal" : "exit-status";
-	uint8_t rest[64];
+	const char *type = by_signal(&p->how) ? "exit-signal" : "exit-status";
+	uint8_t rest[96];
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, rest, sizeof(rest));

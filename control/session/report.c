@@ -690,6 +690,8 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
 	else
 		audit_num(r, AUDIT_F_STATUS, how->number);
+	if (how->ending)
+		audit_text(r, AUDIT_F_TEXT, "sluice-helper ends");
 	audit_put(audit_of(s), r);
 }
 

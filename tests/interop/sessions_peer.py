@@ -70,5 +70,16 @@ async def by_asyncssh():
             assert (await p.wait()).exit_status == 0
 
 
-by_paramiko()
-asyncio.run(by_asyncssh())
+async def held():
+    """A program that is hung up on as sluice-helper ends: why its client is told."""
+    async with asyncssh.connect(host, port, username="demo", client_keys=[key], known_hosts=None, config=[]) as c:
+        p = await c.create_process("trap 'exit 0' HUP; echo here; while :; do sleep 0.1; done")
+        print((await p.stdout.readline()).strip(), flush=True)
+        print(*(await p.wait()).exit_signal[:3])
+
+
+if sys.argv[4:] == ["held"]:
+    asyncio.run(held())
+else:
+    by_paramiko()
+    asyncio.run(by_asyncssh())

@@ -339,4 +339,26 @@ outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
 check "a command outlives its control, and its status is told" outlives
 check "nothing is left running" gone
 check "and its recording" recorded 'on goes' taped
+
+# sluice-helper is stopped: what it runs ends, whatever that says itself, and its clients hear why.
+in_held() { for _ in $(seq 400); do grep -qx here "$1" && return; sleep 0.05; done; echo "it does not run"; return 1; }
+held() {
+	local ssh peer='' rc
+	: >"$LAB_DIR/ssh.log"
+	in_ssh -v "$gw" "trap 'exit 0' HUP; echo here; while :; do sleep 0.1; done" </dev/null >"$LAB_DIR/held" &
+	ssh=$!
+	in_held "$LAB_DIR/held" || return 1
+	if /usr/bin/python3 -W ignore -c 'import paramiko, asyncssh' 2>/dev/null; then
+		lab_in client timeout 60 /usr/bin/python3 -W ignore "$top/tests/interop/sessions_peer.py" \
+			$LAB_GW_OUTSIDE "$LAB_PORT" "$LAB_DIR/id_ed25519" held >"$LAB_DIR/held.peer" &
+		peer=$!
+		in_held "$LAB_DIR/held.peer" || return 1
+	fi
+	kill -TERM "$lab_helper_pid"
+	wait $ssh
+	rc=$?
+	[ $rc = 255 ] && grep -q 'rtype exit-signal' "$LAB_DIR/ssh.log" || { echo "status $rc"; return 1; }
+	[ -z "$peer" ] || { wait $peer && is 'HUP False sluice-helper ends' tail -1 "$LAB_DIR/held.peer"; }
+}
+check "a helper that ends is the reason its clients are given" held
 [ "$failures" = 0 ]

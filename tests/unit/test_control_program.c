@@ -59,7 +59,8 @@ static void started(int fd, const struct helper_started *with)
 
 /*
  * "no": it is denied; "by N": so it is by another configuration than that of mark N; "lie": a
- * STARTED without descriptors; "exit N", "kill N"; "taped": it is recorded; else it runs.
+ * STARTED without descriptors; "exit N", "kill N"; "ends N": with N, as the helper ends; "taped":
+ * it is recorded; else it runs.
  */
 static void play(int fd, const struct helper_session *m)
 {
@@ -84,9 +85,11 @@ static void play(int fd, const struct helper_session *m)
 					     .tee = strcmp(command, "taped") == 0,
 					     .tee_how = LINK_TEE_STRICT,
 					     .recording = ssh_str_c("/tapes/x.cast")});
-	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0)
+	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0 &&
+	    strncmp(command, "ends ", 5) != 0)
 		return;
 	how.signalled = command[0] == 'k';
+	how.ending = command[1] == 'n';
 	how.number = (uint32_t)atoi(command + 5);
 	say(fd, buf, helper_exit_build(buf, &how));
 	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
@@ -389,6 +392,30 @@ Test(control_program, the_signal_it_died_of)
 	cr_expect(ssh_str_eq(q.type, "exit-signal"));
 	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
 	cr_expect(ssh_str_eq(sig.signal, "SEGV"));
+	fini(&c);
+}
+
+/* Whatever it says itself, its client hears why it was hung up on. */
+Test(control_program, a_helper_that_ends_is_the_reason)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = opened(&c, 0);
+	struct ssh_exit_signal sig;
+	struct ssh_chan_request q;
+	struct ssh_str p;
+	struct ssh_rd r;
+
+	ask_text(&c, 0, "exec", "ends 1");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	drained(&c, token);
+	cr_assert_eq(said(&p), SSH_MSG_CHANNEL_REQUEST);
+	ssh_rd_init(&r, p.p + 1, p.len - 1);
+	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
+	cr_expect(ssh_str_eq(q.type, "exit-signal"));
+	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
+	cr_expect(ssh_str_eq(sig.signal, "HUP"));
+	cr_expect(ssh_str_eq(sig.message, "sluice-helper ends"));
 	fini(&c);
 }
 

@@ -544,6 +544,7 @@ Test(helper_session, how_it_ended_is_told)
 		how = over(&g);
 		cr_expect_eq(how.signalled, c[i].signalled, "%s", c[i].command);
 		cr_expect_eq(how.number, c[i].number, "%s", c[i].command);
+		cr_expect_not(how.ending, "%s", c[i].command);
 	}
 }
 
@@ -679,6 +680,7 @@ Test(helper_session, a_helper_that_ends_hangs_all_up)
 {
 	struct helper_session m =
 		ask("run", "trap 'echo bye; exit 1' HUP; echo ready; while :; do sleep 0.05; done");
+	struct helper_exit how;
 	struct prog g;
 	char buf[64];
 
@@ -687,6 +689,8 @@ Test(helper_session, a_helper_that_ends_hangs_all_up)
 	cr_assert_eq(kill(t.pid, SIGTERM), 0);
 	(void)read_all(g.fd[1], buf, sizeof(buf));
 	cr_expect_str_eq(buf, "bye\n");
+	how = over(&g);
+	cr_expect(how.ending && !how.signalled && how.number == 1, "its word, and why");
 	waitpid(t.pid, NULL, 0);
 	unlink(t.path);
 	helper_start(); /* whom teardown() ends */
