@@ -2,12 +2,14 @@
 # F-04: each program of the gateway stands still for a while (SIGSTOP, then SIGCONT) under tunnels of all
 # kinds, one of which changes its keys all the time; F-02: sluice-signer is killed and started again beneath
 # that. A control that stands still longer than ControlWait is sent away: data goes on, opens are refused, and it
-# comes back. At last the gateway drains, and stops. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
+# comes back. At last the gateway drains, and stops. The audit log has all of it once, and its end. No byte is lost, no tunnel ends, what waited goes on, and nobody comes in without a signature.
 # SLUICE_LONG: 10 and 60 seconds; of the signer 8, as who changes keys waits for it ten seconds and no more.
 stops=0.7 signer_stops=0.7 patience=20
 [ -z "${SLUICE_LONG:-}" ] || stops="10 60" signer_stops=8 patience=70
 LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 20" "ControlWait $patience")
 . "$(dirname "$0")/../interop/lib.sh"
+LAB_CONF="$LAB_CONF
+AuditLog $LAB_DIR/audit.json"
 start_lab
 
 peer=$top/tests/chaos/restart_peer.py
@@ -150,5 +152,7 @@ stops() {
 check "the dataplane stops: nobody comes in, what moves has DrainTime to end" stops
 all() { for _ in $(seq 400); do told 3 && return; sleep 0.05; done; return 1; }
 check "each is told to go" all
+audit_whole() { /usr/bin/python3 "$top/tests/chaos/audit_whole.py" "$LAB_DIR/audit.json" 60; }
+check "the audit log has each connection and channel once, and its end" audit_whole
 kill -0 "$lab_control_pid" && lab_stop_pid "$lab_control_pid"
 lab_control_pid=''
