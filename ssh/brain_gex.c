@@ -63,14 +63,14 @@ int gex_input_request(struct ssh_brain *b, uint8_t msg, const uint8_t *body, siz
 	if (e < 0)
 		return e;
 	if (m.min > m.n || m.n > m.max || m.min > b->gex.max || m.max < b->gex.min)
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_DH;
 	k->group = malloc(sizeof(*k->group));
 	if (k->group == NULL)
 		return -SSH_E_MEMORY;
 	e = moduli_choose(b->moduli, bounded(m.min, &b->gex), bounded(m.n, &b->gex),
 			  bounded(m.max, &b->gex), k->group);
 	if (e < 0)
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_DH;
 	memcpy(k->gex_request, body, len);
 	k->gex_request_len = (uint32_t)len;
 	b->phase.step = k->agreed.kex->gss ? SSH_STEP_GSS_INIT : SSH_STEP_GEX_INIT;
@@ -106,7 +106,7 @@ int gex_input_group(struct ssh_brain *b, const uint8_t *body, size_t len)
 	if (e < 0)
 		return e;
 	if (m.p.len > KEX_GROUP_MAX || m.g.len > KEX_GROUP_MAX)
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_DH;
 	k->group = calloc(1, sizeof(*k->group));
 	k->gex_group = malloc(len);
 	if (k->group == NULL || k->gex_group == NULL)
@@ -118,7 +118,7 @@ int gex_input_group(struct ssh_brain *b, const uint8_t *body, size_t len)
 	memcpy(k->gex_group, body, len);
 	k->gex_group_len = (uint32_t)len;
 	if (kex_group_check(k->group, b->gex.min, b->gex.max) < 0)
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_DH;
 	if (k->agreed.kex->gss)
 		return gss_begin(b);
 	b->phase.step = SSH_STEP_GEX_INIT;

@@ -73,9 +73,10 @@ static int server_init(struct ssh_brain *b, struct ssh_rd *r)
 
 	if (!ssh_rd_done(r))
 		return -SSH_E_FORMAT;
-	if (token.len == 0 || token.len > GSS_TOKEN_MAX ||
-	    kex_public_check(k->agreed.kex, k->group, true, q.p, q.len) < 0)
+	if (token.len == 0 || token.len > GSS_TOKEN_MAX)
 		return -SSH_E_KEX;
+	if (kex_public_check(k->agreed.kex, k->group, true, q.p, q.len) < 0)
+		return ssh_exchange_failed(k->agreed.kex);
 	memcpy(k->gss_q, q.p, q.len);
 	k->gss_q_len = q.len;
 	return ask_accept(b, token);
@@ -237,9 +238,11 @@ static int client_complete(struct ssh_brain *b, struct ssh_rd *r)
 	if (!ssh_rd_done(r))
 		return -SSH_E_FORMAT;
 	/* A last token for a context that waits for none, or none for one that does. */
-	if (mic.len == 0 || mic.len > GSS_MIC_MAX || token.len > GSS_TOKEN_MAX ||
-	    has_token == gss_established(k->gss) ||
-	    kex_public_check(k->agreed.kex, k->group, false, q.p, q.len) < 0)
+	if (kex_public_check(k->agreed.kex, k->group, false, q.p, q.len) < 0)
+		return ssh_exchange_failed(k->agreed.kex);
+	if (mic.len == 0 || mic.len > GSS_MIC_MAX)
+		return -SSH_E_KEX_PROOF;
+	if (token.len > GSS_TOKEN_MAX || has_token == gss_established(k->gss))
 		return -SSH_E_KEX;
 	x.k_s = (struct ssh_str){k->gss_host_key, k->gss_host_key_len};
 	x.q_c = (struct ssh_str){k->pub, (uint32_t)k->pub_len};

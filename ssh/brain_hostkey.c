@@ -76,7 +76,7 @@ int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
 int kex_hostkey_check(const struct ssh_brain *b, const struct key *host)
 {
 	if (!key_sig_alg_fits(host, b->kex->agreed.hostkey))
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_PROOF;
 	if (b->server_key != NULL && !key_equal(b->server_key, host))
 		return -SSH_E_HOSTKEY;
 	return 0;

@@ -148,7 +148,7 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 		return e;
 	/* Before it costs a job (S-44). */
 	if (kex_public_check(b->kex->agreed.kex, b->kex->group, true, x.q_c.p, x.q_c.len) < 0)
-		return -SSH_E_KEX;
+		return ssh_exchange_failed(b->kex->agreed.kex);
 	x.k_s.p = key_blob(b->kex->host, &blob_len);
 	x.k_s.len = (uint32_t)blob_len;
 	job = kex_exchange_job(b, SSH_JOB_KEX_RESPOND, &x, (struct ssh_str){0},
@@ -168,10 +168,11 @@ static int input_ecdh_reply(struct ssh_brain *b, struct ssh_rd *r)
 	e = kex_is_number(k) ? ssh_dh_reply_parse(r, &m) : ssh_ecdh_reply_parse(r, &m);
 	if (e < 0)
 		return e;
-	if (kex_public_check(k->agreed.kex, k->group, false, m.q_s.p, m.q_s.len) < 0 ||
-	    m.k_s.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
+	if (kex_public_check(k->agreed.kex, k->group, false, m.q_s.p, m.q_s.len) < 0)
+		return ssh_exchange_failed(k->agreed.kex);
+	if (m.k_s.len > KEY_BLOB_MAX || m.signature.len > KEY_SIG_MAX ||
 	    key_blob_parse_for(b->kex->agreed.hostkey, m.k_s.p, m.k_s.len, &host) < 0)
-		return -SSH_E_KEX;
+		return -SSH_E_KEX_PROOF;
 	e = kex_hostkey_check(b, host);
 	x.k_s = m.k_s;
 	x.q_c = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
@@ -230,6 +231,8 @@ void kex_take_result(struct ssh_brain *b, struct ssh_job *job)
 
 int kex_job_done(struct ssh_brain *b, struct ssh_job *job)
 {
+	if (job->err < -SSH_E_BASE) /* which part of it failed */
+		return job->err;
 	if (job->err < 0)
 		return -SSH_E_KEX;
 	if (job->kind == SSH_JOB_KEX_INIT)

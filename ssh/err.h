@@ -27,8 +27,13 @@
 	X(NO_COMP, 3, "no_compression", "no matching compression found")                           \
 	X(COMP, 6, "compression", "bad compressed data")                                           \
 	X(KEX, 3, "kex", "key exchange failed")                                                    \
+	X(KEX_DH, 3, "kex_dh", "Diffie-Hellman key exchange failed")                               \
+	X(KEX_ECDH, 3, "kex_ecdh", "elliptic-curve key exchange failed")                           \
+	X(KEX_PROOF, 3, "kex_proof", "nothing proves that the exchanged keys are the server's")    \
 	X(KEX_TIMEOUT, 3, "kex_timeout", "key exchange not finished in time")                      \
 	X(KEX_FLOOD, 2, "kex_flood", "too much queued during key exchange")                        \
+	X(SEAL, 0, "seal", "a packet cannot be encrypted")                                         \
+	X(UNIMPLEMENTED, 2, "unimplemented", "the peer does not implement what has to be answered") \
 	X(HOSTKEY, 9, "hostkey", "host key not accepted")                                          \
 	X(SERVICE, 7, "service", "service not available")                                          \
 	X(AUTH_TRIES, 2, "auth_tries", "Too many authentication failures")                         \

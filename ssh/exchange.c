@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/secret.h"
+#include "ssh/err.h"
 
 size_t ssh_exchange_k(const struct kex_method *m, const uint8_t *secret, size_t len,
 		      uint8_t ret_k[SSH_K_MAX])
@@ -19,6 +20,12 @@ size_t ssh_exchange_k(const struct kex_method *m, const uint8_t *secret, size_t 
 	else
 		ssh_wr_mpint(&w, secret, len);
 	return ssh_wr_done(&w);
+}
+
+/* Public values of DH, and of nothing else, are numbers; a hybrid has a curve in it. */
+int ssh_exchange_failed(const struct kex_method *m)
+{
+	return m->q_form == KEX_MPINT ? -SSH_E_KEX_DH : -SSH_E_KEX_ECDH;
 }
 
 /* A part with its length in front; a number without leading zeros and with a sign byte. */

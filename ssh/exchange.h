@@ -47,6 +47,9 @@ struct ssh_keys {
 size_t ssh_exchange_k(const struct kex_method *m, const uint8_t *secret, size_t len,
 		      uint8_t ret_k[SSH_K_MAX]);
 
+/* The error of a value or of a computation of this method: -SSH_E_KEX_DH or -SSH_E_KEX_ECDH. */
+int ssh_exchange_failed(const struct kex_method *m);
+
 /* H, of hash_len(m->hash) bytes. */
 int ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x, const uint8_t *k,
 		      size_t k_len, uint8_t *ret_h) __attribute__((warn_unused_result));

@@ -228,7 +228,7 @@ int ssh_flat_send(struct ssh_flat *f, const void *data, size_t len)
 	cipher_seal_burst(f->engine, jobs, 1);
 	if (job.result < 0) {
 		secret_wipe(record, l.total);
-		return -SSH_E_INTERNAL;
+		return -SSH_E_SEAL;
 	}
 
 	f->out_len += l.total;

@@ -8,6 +8,7 @@
 
 #include "crypto/secret.h"
 #include "ssh/brain.h"
+#include "ssh/err.h"
 
 struct ssh_job *ssh_job_new(enum ssh_job_kind kind, size_t store)
 {
@@ -63,6 +64,18 @@ uint32_t ssh_job_id(const struct ssh_job *job)
 	return job->id;
 }
 
+/* What failed in the method itself, for whatever reason, is the method's error. */
+static int of_method(const struct ssh_job *job, int r)
+{
+	return r < 0 ? ssh_exchange_failed(job->method) : 0;
+}
+
+/* And what would prove it, and does not, is nobody's we know. */
+static int of_proof(int r)
+{
+	return r < 0 ? -SSH_E_KEX_PROOF : 0;
+}
+
 /* H and the keys from the secret, which is gone afterwards. */
 static int derive(struct ssh_job *job, const uint8_t *secret, size_t secret_len)
 {
@@ -92,8 +105,8 @@ static int run_respond(struct ssh_job *job)
 	size_t len = 0;
 	int r;
 
-	r = kex_respond(job->method, job->group, job->x.q_c.p, job->x.q_c.len, job->pub,
-			&job->pub_len, secret, &len);
+	r = of_method(job, kex_respond(job->method, job->group, job->x.q_c.p, job->x.q_c.len,
+				       job->pub, &job->pub_len, secret, &len));
 	if (r == 0) {
 		job->x.q_s = (struct ssh_str){job->pub, (uint32_t)job->pub_len};
 		r = derive(job, secret, len);
@@ -109,12 +122,13 @@ static int run_finish(struct ssh_job *job)
 	size_t len = 0;
 	int r;
 
-	r = kex_finish(job->method, job->ephemeral, job->x.q_s.p, job->x.q_s.len, secret, &len);
+	r = of_method(job, kex_finish(job->method, job->ephemeral, job->x.q_s.p, job->x.q_s.len,
+				      secret, &len));
 	if (r == 0)
 		r = derive(job, secret, len);
 	if (r == 0)
-		r = key_verify(job->key, job->sig_alg, job->signature.p, job->signature.len, job->h,
-			       hash_len(job->method->hash));
+		r = of_proof(key_verify(job->key, job->sig_alg, job->signature.p,
+					job->signature.len, job->h, hash_len(job->method->hash)));
 	secret_wipe(secret, sizeof(secret));
 	return r;
 }
@@ -165,9 +179,15 @@ static int run_gss_open(struct ssh_job *job)
 	return r == 0 && job->token_len == 0 ? -EIO : r;
 }
 
+static int run_kex_init(struct ssh_job *job)
+{
+	return of_method(job, kex_init(job->method, job->group, &job->ephemeral, job->pub,
+				       &job->pub_len));
+}
+
 static int run_gss_init(struct ssh_job *job)
 {
-	int r = kex_init(job->method, job->group, &job->ephemeral, job->pub, &job->pub_len);
+	int r = run_kex_init(job);
 
 	return r == 0 ? run_gss_open(job) : r;
 }
@@ -183,13 +203,13 @@ static int run_gss_finish(struct ssh_job *job)
 	if (r == 0 && (!gss_binds(job->gss) || job->token_len > 0))
 		r = -EBADMSG;
 	if (r == 0)
-		r = kex_finish(job->method, job->ephemeral, job->x.q_s.p, job->x.q_s.len, secret,
-			       &len);
+		r = of_method(job, kex_finish(job->method, job->ephemeral, job->x.q_s.p,
+					      job->x.q_s.len, secret, &len));
 	if (r == 0)
 		r = derive(job, secret, len);
 	if (r == 0)
-		r = gss_mic_verify(job->gss, job->h, hash_len(job->method->hash), job->signature.p,
-				   job->signature.len);
+		r = of_proof(gss_mic_verify(job->gss, job->h, hash_len(job->method->hash),
+					    job->signature.p, job->signature.len));
 	secret_wipe(secret, sizeof(secret));
 	return r;
 }
@@ -198,8 +218,7 @@ void ssh_job_run(struct ssh_job *job)
 {
 	switch (job->kind) {
 	case SSH_JOB_KEX_INIT:
-		job->err =
-			kex_init(job->method, job->group, &job->ephemeral, job->pub, &job->pub_len);
+		job->err = run_kex_init(job);
 		break;
 	case SSH_JOB_KEX_RESPOND:
 		job->err = run_respond(job);

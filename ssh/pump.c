@@ -85,12 +85,35 @@ static int hold(struct ssh_pump *p, struct ssh_str payload)
 	return 0;
 }
 
+/* Nothing goes on before these are answered, and by no UNIMPLEMENTED. */
+static bool has_to_be_answered(uint8_t msg)
+{
+	return msg == SSH_MSG_SERVICE_REQUEST || msg == SSH_MSG_USERAUTH_REQUEST ||
+	       msg == SSH_MSG_KEXINIT || msg == SSH_MSG_KEX_ECDH_INIT;
+}
+
+/* RFC 4253 section 11.4: who does not know a message says so, and nobody waits for him. */
+static bool is_unimplemented(const struct ssh_pump *p, const uint8_t *payload, size_t len)
+{
+	struct ssh_rd r;
+
+	if (!p->awaits || len != 5 || payload[0] != SSH_MSG_UNIMPLEMENTED)
+		return false;
+	ssh_rd_init(&r, payload + 1, len - 1);
+	return ssh_rd_u32(&r) == p->awaits_seqnr;
+}
+
 static int seal(struct ssh_pump *p, struct ssh_str payload)
 {
+	uint32_t seqnr = p->flat.tx.seqnr;
 	int r = ssh_flat_send(&p->flat, payload.p, payload.len);
 
 	if (r < 0)
 		return r;
+	if (has_to_be_answered(payload.p[0])) {
+		p->awaits = true;
+		p->awaits_seqnr = seqnr;
+	}
 	if (payload.p[0] == SSH_MSG_KEXINIT)
 		p->in_kex = true;
 	else if (payload.p[0] == SSH_MSG_NEWKEYS)
@@ -222,6 +245,7 @@ static int input_payload(struct ssh_pump *p)
 	const uint8_t *payload = p->in;
 	size_t len = p->in_len;
 	uint32_t seqnr = p->in_seqnr;
+	bool unimplemented;
 	uint8_t msg;
 	int r;
 
@@ -231,12 +255,13 @@ static int input_payload(struct ssh_pump *p)
 			return r;
 	}
 	msg = payload[0];
+	unimplemented = is_unimplemented(p, payload, len);
 	r = ssh_brain_input(p->brain, seqnr, payload, len);
 	if (r == -EAGAIN)
 		return p->in != NULL ? r : input_keep(p, seqnr, payload, len);
 	in_drop(p);
 	p->await_keys = r == 0 && msg == SSH_MSG_NEWKEYS;
-	return r;
+	return r == 0 && unimplemented ? -SSH_E_UNIMPLEMENTED : r;
 }
 
 static int input(struct ssh_pump *p)

@@ -29,6 +29,8 @@ struct ssh_pump {
 	uint8_t *in; /* a payload the brain did not take yet */
 	size_t in_len;
 	uint32_t in_seqnr;
+	bool awaits; /* of our messages that number is the last that has to be answered */
+	uint32_t awaits_seqnr;
 };
 
 int ssh_pump_init(struct ssh_pump *p, struct cipher_engine *engine, struct ssh_brain *brain);

@@ -342,7 +342,7 @@ static void on_end(struct sluice *s, const struct ssh_act *a)
 	if (a->err == -SSH_E_PEER_DISCONNECT)
 		connection_over(s, -SLUICE_E_DISCONNECTED, s->text);
 	else if (a->err == -SSH_E_AUTH_NONE_LEFT)
-		connection_over(s, -SLUICE_E_AUTH, s->text);
+		connection_over(s, login_error(s), s->text);
 	else if (a->err == -SSH_E_SHUTDOWN && s->leaving)
 		return; /* who logs off waits until it is written */
 	else

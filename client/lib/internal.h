@@ -146,6 +146,7 @@ struct login {
 	unsigned int tried;        /* SSH_AUTH_* that have nothing more to try */
 	unsigned int next_key, passwords, kbdints, rounds, gss_tried, tries, banners;
 	bool agent_asked;         /* for its keys */
+	bool unsigned_by_key;     /* what was tried last: a key that did not sign */
 	unsigned int certs_shown; /* of the key at next_key, which comes by itself behind them */
 	enum ssh_auth_method now; /* of the request that was sent; 0: none */
 	const struct identity *identity;
@@ -323,6 +324,8 @@ void agent_drop(struct sluice *s);
 /* login.c */
 void login_next(struct sluice *s, const struct ssh_act *a);
 void login_sign(struct sluice *s, const struct ssh_act *a);
+/* Why nothing is left that would let us in. */
+int login_error(const struct sluice *s);
 void login_signed(struct sluice *s, uint32_t id, int r, const uint8_t *sig, size_t len);
 void login_prompt(struct sluice *s, const struct ssh_act *a);
 void login_done(struct sluice *s);

@@ -300,15 +300,23 @@ void login_next(struct sluice *s, const struct ssh_act *a)
 	if (agent_identities(s, a->id))
 		return;
 	r = s->set.auth_mode == AUTH_CUSTOM ? custom(s, a) : choose(s, a->id);
+	if (r == 0)
+		s->login.unsigned_by_key = false;
 	if (r == 0 || s->cut)
 		return;
-	fail(s, -SLUICE_E_AUTH, "authentication failed; methods that can continue: %s",
+	fail(s, login_error(s), "%s; methods that can continue: %s",
+	     s->login.unsigned_by_key ? "the key does not sign" : "authentication failed",
 	     ssh_brain_methods(s->brain));
 	(void)ssh_brain_login_give_up(s->brain, a->id);
 }
 
 /* --- what a request needs
  * ------------------------------------------------------------------------- */
+
+int login_error(const struct sluice *s)
+{
+	return s->login.unsigned_by_key ? -SLUICE_E_SIGN : -SLUICE_E_AUTH;
+}
 
 void login_signed(struct sluice *s, uint32_t id, int r, const uint8_t *sig, size_t len)
 {
@@ -339,6 +347,7 @@ void login_sign(struct sluice *s, const struct ssh_act *a)
 		if (r == 0 && len > sizeof(sig))
 			r = -EINVAL;
 	}
+	s->login.unsigned_by_key = r < 0 && !i->agents;
 	login_signed(s, a->id, r, sig, len);
 	secret_wipe(sig, sizeof(sig));
 }

@@ -221,7 +221,7 @@ void run_failed_text(const struct run *r, char *buf, size_t size)
 	while (c->via != NULL && !c->begun) /* it is about the jump host that was not passed */
 		c = c->via;
 	methods = c->methods;
-	if (c->err == -SLUICE_E_AUTH) {
+	if (c->err == -SLUICE_E_AUTH || c->err == -SLUICE_E_SIGN) {
 		snprintf(buf, size, "%s@%s: Permission denied%s%s%s.",
 			 config_text(c->config, CONFIG_USER), c->host, *methods != '\0' ? " (" : "",
 			 methods, *methods != '\0' ? ")" : "");

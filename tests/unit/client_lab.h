@@ -23,8 +23,10 @@
 #include "client/sluice.h"
 #include "ssh/brain.h"
 #include "ssh/forward.h"
+#include "ssh/job.h"
 #include "ssh/pump.h"
 #include "ssh/session_msg.h"
+#include "ssh/trans_msg.h"
 #include "ssh/window.h"
 
 /* A test uses of it what it needs. */
@@ -68,6 +70,8 @@ struct lab {
 	bool ask_for_ever;           /* keyboard-interactive: round after round */
 	bool silent;                 /* answers nothing of the connection protocol */
 	bool undecided;              /* never says what becomes of a login */
+	bool unimplemented;          /* but that it knows no such message */
+	bool spoil_value, spoil_signature; /* of its key exchange */
 	const char *prompts;         /* keyboard-interactive: the answer that is right */
 	struct lab *next;            /* where direct-tcpip leads: started then; NULL: back */
 
@@ -448,6 +452,17 @@ static void lab_chans(struct lab *l)
 	}
 }
 
+/* The message that came last. */
+static void lab_unimplemented(struct lab *l)
+{
+	uint8_t buf[8];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_unimplemented_build(&w, l->p.flat.rx.seqnr - 1);
+	cr_assert_eq(ssh_flat_send(&l->p.flat, buf, ssh_wr_done(&w)), 0);
+}
+
 static void lab_auth(struct lab *l, const struct ssh_act *a)
 {
 	struct ssh_auth_decision d = {.verdict = SSH_AUTH_ACCEPT};
@@ -460,7 +475,9 @@ static void lab_auth(struct lab *l, const struct ssh_act *a)
 	l->by_certificate = a->auth.key != NULL && key_plain(a->auth.key) != a->auth.key;
 	lab_raw(l, &l->raw_auth);
 	lab_copy(l->method, sizeof(l->method), a->auth.method_name);
-	if (l->undecided)
+	if (l->unimplemented)
+		lab_unimplemented(l);
+	if (l->undecided || l->unimplemented)
 		return;
 	if (a->auth.method == SSH_AUTH_PASSWORD &&
 	    (l->password == NULL || !ssh_str_eq(a->auth.password, l->password)))
@@ -487,12 +504,15 @@ static void lab_act(struct lab *l, const struct ssh_act *a)
 	switch (a->kind) {
 	case SSH_ACT_JOB:
 		ssh_job_run(a->job);
+		if (l->spoil_value)
+			memset(a->job->pub, 0, a->job->pub_len);
 		cr_assert_eq(ssh_brain_job_done(l->b, a->id, a->job), 0);
 		break;
 	case SSH_ACT_SIGN:
 		cr_assert_eq(key_sign(l->host, a->sign.sig_alg, a->sign.data.p, a->sign.data.len,
 				      sig, &len),
 			     0);
+		sig[len - 1] ^= l->spoil_signature;
 		cr_assert_eq(ssh_brain_sign_answer(l->b, a->id, 0, sig, len), 0);
 		break;
 	case SSH_ACT_AUTH:

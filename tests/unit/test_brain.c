@@ -801,7 +801,7 @@ Test(brain, s21_a_wrong_host_signature_ends_before_any_question)
 	lab_init(&l, NULL, NULL);
 	l.s.spoil_signature = true;
 	lab_run(&l);
-	cr_assert_eq(l.c.end, -SSH_E_KEX);
+	cr_assert_eq(l.c.end, -SSH_E_KEX_PROOF);
 	cr_assert_eq(l.c.n[SSH_ACT_HOSTKEY], 0);
 	cr_assert_eq(l.c.n[SSH_ACT_LOGIN], 0);
 	cr_assert_eq(l.s.peer_reason, SSH_DISCONNECT_KEY_EXCHANGE_FAILED);

@@ -109,7 +109,7 @@ static const uint8_t *await(struct lab_side *me, uint8_t msg, size_t *ret_len)
 
 static void expect_kex_failed(const struct lab_side *me)
 {
-	cr_expect_eq(me->end, -SSH_E_KEX, "%s", ssh_err_text(me->end));
+	cr_expect_eq(me->end, -SSH_E_KEX_DH, "%s", ssh_err_text(me->end));
 	cr_expect_eq(me->n[SSH_ACT_JOB], 0, "nothing is computed");
 	cr_expect_eq(me->n[SSH_ACT_SIGN], 0);
 }
@@ -439,7 +439,7 @@ Test(brain_gex, s44_a_servers_number_out_of_range_disconnects)
 			&w, SSH_MSG_KEX_ECDH_REPLY,
 			&(struct ssh_ecdh_reply){{blob, (uint32_t)blob_len}, f, ssh_str_c("x")});
 		lab_raw(&l, raw, buf, ssh_wr_done(&w));
-		cr_expect_eq(l.c.end, -SSH_E_KEX);
+		cr_expect_eq(l.c.end, -SSH_E_KEX_DH);
 		cr_expect_eq(l.c.n[SSH_ACT_JOB], 1, "the first is its own number");
 		cr_expect_eq(l.c.n[SSH_ACT_HOSTKEY], 0);
 		lab_fini(&l);

@@ -1,5 +1,8 @@
 /* Servers that break the rules: the program hears of it, and nothing else happens to it. */
+#include "client/lib/internal.h"
+#include "ssh/err.h"
 #include "tests/unit/client_lab.h"
+#include "tests/util/rnd.h"
 
 TestSuite(client_hostile, .timeout = 60);
 
@@ -490,4 +493,88 @@ Test(client_hostile, who_reads_no_more_holds_nobody)
 	sluice_free(s);
 	lab_free(l);
 	free(data);
+}
+
+/* --- errors that have numbers of their own ----------------------------------------------------- */
+
+/* In the client's thread alone: the server's is another. */
+static _Thread_local enum { NOTHING, HASH, SEAL, SIGN } broken;
+
+void __real_cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *jobs, unsigned int n);
+void __wrap_cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *jobs, unsigned int n);
+void __wrap_cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *jobs, unsigned int n)
+{
+	__real_cipher_seal_burst(e, jobs, n);
+	for (unsigned int i = 0; broken == SEAL && i < n; i++)
+		jobs[i]->result = -EIO;
+}
+
+int __real_key_sign(const struct key *k, const char *alg, const uint8_t *data, size_t len,
+		    uint8_t *sig, size_t *sig_len);
+int __wrap_key_sign(const struct key *k, const char *alg, const uint8_t *data, size_t len,
+		    uint8_t *sig, size_t *sig_len);
+int __wrap_key_sign(const struct key *k, const char *alg, const uint8_t *data, size_t len,
+		    uint8_t *sig, size_t *sig_len)
+{
+	return broken == SIGN ? -EIO : __real_key_sign(k, alg, data, len, sig, sig_len);
+}
+
+int __real_ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x,
+			     const uint8_t *k, size_t k_len, uint8_t *ret_h);
+int __wrap_ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x,
+			     const uint8_t *k, size_t k_len, uint8_t *ret_h);
+int __wrap_ssh_exchange_hash(const struct kex_method *m, const struct ssh_exchange *x,
+			     const uint8_t *k, size_t k_len, uint8_t *ret_h)
+{
+	return broken == HASH ? -EIO : __real_ssh_exchange_hash(m, x, k, k_len, ret_h);
+}
+
+Test(client_hostile, what_fails_on_the_way_in_has_its_number)
+{
+	static const char curve[] = "curve25519-sha256", dh[] = "diffie-hellman-group14-sha256",
+			  hybrid[] = "mlkem768x25519-sha256";
+	static const struct {
+		const char *kex;
+		bool value, signature, unimplemented;
+		int broken, err, ref;
+	} t[] = {
+		{.kex = dh, .value = true, .err = SLUICE_E_DH, .ref = 1034},
+		{.kex = curve, .value = true, .err = SLUICE_E_ECDH, .ref = 1038},
+		{.kex = "ecdh-sha2-nistp256", .value = true, .err = SLUICE_E_ECDH, .ref = 1038},
+		{.kex = hybrid, .value = true, .err = SLUICE_E_ECDH, .ref = 1038},
+		{.kex = curve, .signature = true, .err = SLUICE_E_HOSTKEY_VERIFY, .ref = 1031},
+		{.kex = dh, .signature = true, .err = SLUICE_E_HOSTKEY_VERIFY, .ref = 1031},
+		{.kex = curve, .broken = HASH, .err = SLUICE_E_EXCHANGE_HASH, .ref = 1011},
+		{.kex = curve, .broken = SEAL, .err = SLUICE_E_ENCRYPT, .ref = 1014},
+		{.kex = curve, .broken = SIGN, .err = SLUICE_E_SIGN, .ref = 1013},
+		{.kex = curve, .unimplemented = true, .err = SLUICE_E_UNIMPLEMENTED, .ref = 1024},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+		struct sluice_key *k = NULL;
+		char pem[4096];
+		size_t len = sizeof(pem);
+
+		l->conf.kex_algs = t[i].kex;
+		l->spoil_value = t[i].value;
+		l->spoil_signature = t[i].signature;
+		l->unimplemented = t[i].unimplemented;
+		cr_assert_eq(key_private_build(l->host, "", pem, &len), 0);
+		cr_assert_eq(sluice_key_parse(pem, len, NULL, &k), 0);
+		cr_assert_eq(sluice_identity_add(s, k), 0);
+		cr_assert_eq(sluice_set(s, "KexAlgorithms", t[i].kex), 0);
+		cr_assert_eq(sluice_set(s, "AuthMode", "publickey"), 0);
+		broken = t[i].broken;
+		cr_expect_eq(logon(l, s), -t[i].err, "%zu: %s", i,
+			     sluice_strerror(sluice_status(s)));
+		cr_expect_eq(sluice_status(s), -t[i].err);
+		cr_expect_eq(sluice_error_ref(sluice_status(s)), t[i].ref);
+		broken = NOTHING;
+		sluice_key_free(k);
+		sluice_free(s);
+		lab_free(l);
+	}
+	cr_expect_eq(error_of(-SSH_E_KEX_FLOOD), -SLUICE_E_CHANNEL_MSG, "later it is no better");
 }

@@ -193,7 +193,7 @@ Test(x509host, a_chain_is_no_proof_without_the_signature_of_its_key)
 	l.s.spoil_signature = true;
 	lab_run(&l);
 	cr_expect_eq(l.c.n[SSH_ACT_HOSTKEY], 0, "nobody is asked about what was not proved");
-	cr_expect_eq(l.c.end, -SSH_E_KEX);
+	cr_expect_eq(l.c.end, -SSH_E_KEX_PROOF);
 	lab_fini(&l);
 	key_free(shown);
 	keyfile_free(kf);
