@@ -28,7 +28,8 @@ static const struct config_choice ttys[] = {{"yes", "yes"},  {"true", "yes"},   
 static const struct config_choice session_types[] = {
 	{"none", "none"}, {"subsystem", "subsystem"}, {"default", "default"}, {NULL, NULL}};
 static const struct config_choice reconnects[] = {
-	{"never", "never"}, {"break", "break"}, {"always", "always"}, {NULL, NULL}};
+	{"never", "never"}, {"break", "break"},   {"always", "always"}, {"0", "never"},
+	{"1", "break"},     {"broken", "break"}, {"2", "always"},      {NULL, NULL}};
 static const struct config_choice strict[] = {{"yes", "yes"},
 					      {"true", "yes"},
 					      {"no", "no"},
@@ -207,9 +208,14 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 	[CONFIG_RECONNECT] = CHOICE("Reconnect", "always", reconnects),
 	[CONFIG_RECONNECT_INTERVAL] = {.name = "ReconnectInterval", .type = TYPE_TIME, .dflt = "5"},
 	[CONFIG_RECONNECT_INTERVAL_MAX] = {.name = "ReconnectIntervalMax",
+					   .alias = "ReconnectMaxInterval",
 					   .type = TYPE_TIME,
 					   .dflt = "60"},
-	[CONFIG_RECONNECT_TRIES] = NUMBER("ReconnectTries", "0", 0, INT32_MAX),
+	[CONFIG_RECONNECT_TRIES] = {.name = "ReconnectTries",
+				    .alias = "ReconnectMax",
+				    .type = TYPE_NUMBER,
+				    .dflt = "0",
+				    .max = INT32_MAX},
 	[CONFIG_STATUS_SOCKET] = {.name = "StatusSocket",
 				  .type = TYPE_TEXT,
 				  .expand = EXPAND_TILDE | EXPAND_ENV},
