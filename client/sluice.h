@@ -344,7 +344,8 @@ int sluice_connect_fd(struct sluice *s, int fd);
 int sluice_logon(struct sluice *s, const char *host, uint16_t port);
 /*
  * Closes all channels (WaitForChannelClose), says good-bye and disconnects. Linger says how long it
- * waits for its last bytes; with "yes" that is OperationTimeout.
+ * waits for its last bytes; with "yes" that is OperationTimeout. With "no", or when that is over,
+ * the server sees a reset.
  */
 int sluice_logoff(struct sluice *s);
 /* Cuts the connection. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/lib/internal.h"
@@ -158,6 +159,7 @@ static void status_ended(struct sluice *s, int err, const char *text)
 
 void connection_over(struct sluice *s, int err, const char *text)
 {
+	const struct linger at_once = {.l_onoff = 1};
 	enum state was = s->state;
 	char copy[sizeof(s->text)];
 
@@ -176,6 +178,8 @@ void connection_over(struct sluice *s, int err, const char *text)
 	dial_free(s->dial);
 	s->dial = NULL;
 	pump_drop(s);
+	if (s->fd >= 0 && s->reset) /* RFC 9293 section 3.10.4: ABORT */
+		(void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;

@@ -210,6 +210,7 @@ struct sluice {
 	bool swept;    /* handles were given up meanwhile */
 	bool wants_in; /* sluice_logon() was called */
 	bool leaving;  /* sluice_logoff() */
+	bool reset;    /* what is not written by now is nobody's: TCP says so to the server */
 	double tokens; /* of TransferRate: bytes that may go now */
 	uint64_t tokens_ms;
 	struct login login;

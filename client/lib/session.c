@@ -263,7 +263,7 @@ static void begin(struct sluice *s)
 {
 	s->err = 0;
 	s->text[0] = '\0';
-	s->eof_in = s->cut = s->wants_in = s->met = s->leaving = false;
+	s->eof_in = s->cut = s->wants_in = s->met = s->leaving = s->reset = false;
 	forwards_fini(s);
 	s->login = (struct login){0};
 	s->kex = (struct ssh_act_kex){0};
@@ -444,6 +444,15 @@ static uint32_t linger_ms(const struct sluice *s)
 	return s->set.linger == TIME_NONE ? s->set.operation_timeout : s->set.linger;
 }
 
+/* The last bytes have their time; what is unwritten when that is over is cut off. */
+static void linger(struct sluice *s)
+{
+	if (s->set.linger == 0)
+		s->reset = true;
+	else if (may_wait(s))
+		s->reset = wait_for(s, all_written, NULL, linger_ms(s)) == -SLUICE_E_TIMEOUT;
+}
+
 int sluice_logoff(struct sluice *s)
 {
 	struct sluice_channel *c;
@@ -464,8 +473,8 @@ int sluice_logoff(struct sluice *s)
 		step(s);
 		if (may_wait(s) && s->set.wait_server)
 			(void)wait_for(s, is_over, NULL, s->set.operation_timeout);
-		else if (may_wait(s) && s->set.linger > 0)
-			(void)wait_for(s, all_written, NULL, linger_ms(s));
+		else
+			linger(s);
 	}
 	connection_over(s, 0, "logged off");
 	leave(s);

@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ struct lab {
 	bool has_limits;             /* which of them are said */
 	bool ask_for_ever;           /* keyboard-interactive: round after round */
 	bool silent;                 /* answers nothing of the connection protocol */
+	bool tcp;                    /* over TCP, with little room on either side */
 	bool undecided;              /* never says what becomes of a login */
 	bool unimplemented;          /* but that it knows no such message */
 	bool spoil_value, spoil_signature; /* of its key exchange */
@@ -643,6 +645,24 @@ static struct lab *lab_new(void)
 	return l;
 }
 
+static void lab_tcp(int fd[2])
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int at = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), little = 4096;
+	socklen_t len = sizeof(a);
+
+	(void)setsockopt(at, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
+	cr_assert_eq(bind(at, (struct sockaddr *)&a, sizeof(a)), 0);
+	cr_assert_eq(listen(at, 1), 0);
+	cr_assert_eq(getsockname(at, (struct sockaddr *)&a, &len), 0);
+	fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof(little));
+	cr_assert_eq(connect(fd[1], (struct sockaddr *)&a, sizeof(a)), 0);
+	fd[0] = accept4(at, NULL, NULL, SOCK_CLOEXEC);
+	cr_assert_geq(fd[0], 0);
+	close(at);
+}
+
 /* The descriptor for sluice_connect_fd(). */
 static int lab_start(struct lab *l)
 {
@@ -653,7 +673,10 @@ static int lab_start(struct lab *l)
 	cr_assert_eq(ssh_brain_hostkey_add(l->b, l->host), 0);
 	cr_assert_eq(ssh_pump_init(&l->p, l->engine, l->b), 0);
 	cr_assert_eq(ssh_brain_start(l->b), 0);
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	if (l->tcp)
+		lab_tcp(fd);
+	else
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
 	cr_assert_eq(pipe2(l->stop, O_CLOEXEC), 0);
 	l->fd = fd[0];
 	fcntl(l->fd, F_SETFL, O_NONBLOCK);

@@ -838,3 +838,80 @@ Test(client_session, what_cannot_be_done_says_why)
 	sluice_free(s);
 	lab_free(l);
 }
+
+/* --- Linger ------------------------------------------------------------------------------------- */
+
+struct reader {
+	int fd, err;
+	uint64_t n;
+};
+
+/* To its end, or what came instead of it. */
+static void *read_to_end(void *arg)
+{
+	struct reader *r = arg;
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = recv(r->fd, buf, sizeof(buf), 0)) > 0)
+		r->n += (uint64_t)n;
+	r->err = n < 0 ? errno : 0;
+	return NULL;
+}
+
+static uint64_t bytes_out(struct sluice *s)
+{
+	char text[32];
+
+	cr_assert_gt(sluice_info(s, SLUICE_INFO_BYTES_OUT, text, sizeof(text)), 0);
+	return strtoull(text, NULL, 10);
+}
+
+Test(client_session, the_last_bytes_have_the_time_of_linger)
+{
+	static const struct {
+		const char *linger;
+		bool reads; /* while we log off; else afterwards */
+	} t[] = {{"yes", true}, {"60", true}, {"no", false}, {"20ms", false}};
+	static uint8_t much[200000];
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+		struct sluice_channel *c = NULL;
+		struct reader r = {0};
+		pthread_t thread;
+		uint64_t before;
+
+		l->tcp = true;
+		cr_assert_eq(sluice_set(s, "Linger", t[i].linger), 0);
+		cr_assert_eq(sluice_set(s, "WaitForChannelClose", "no"), 0);
+		cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+		cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+		cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+		cr_assert_eq(sluice_channel_start(c, "exec", "hold"), 0);
+		/* From here on the server's end is ours. */
+		r.fd = dup(l->fd);
+		cr_assert_eq(fcntl(r.fd, F_SETFL, 0), 0);
+		cr_assert_eq(write(l->stop[1], "", 1), 1);
+		lab_join(l);
+		before = bytes_out(s);
+		cr_assert_eq(sluice_channel_send(c, much, sizeof(much)), (ssize_t)sizeof(much));
+		if (t[i].reads)
+			cr_assert_eq(pthread_create(&thread, NULL, read_to_end, &r), 0);
+		cr_assert_eq(sluice_logoff(s), 0);
+		if (t[i].reads)
+			pthread_join(thread, NULL);
+		else
+			read_to_end(&r);
+		cr_expect_eq(r.err, t[i].reads ? 0 : ECONNRESET, "%s: %s", t[i].linger,
+			     strerror(r.err));
+		if (t[i].reads) {
+			cr_expect_geq(r.n, sizeof(much), "%s", t[i].linger);
+			cr_expect_eq(r.n, bytes_out(s) - before, "%s", t[i].linger);
+		}
+		close(r.fd);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
