@@ -15,6 +15,7 @@
 #include "client/shell/mux.h"
 #include "client/shell/mux_msg.h"
 #include "client/shell/run.h"
+#include "client/tunnel/tunnel.h"
 #include "tests/util/nofile.h"
 
 TestSuite(client_forward, .timeout = 60);
@@ -439,4 +440,25 @@ Test(client_forward, a_master_without_descriptors_rests, .init = setup, .fini = 
 	mux_listen(&t.r);
 	cr_assert_not_null(t.r.mux);
 	rests(SOCK_SEQPACKET);
+}
+
+/* --- tunnels ------------------------------------------------------------------------------------ */
+
+/* A server that is gone is noticed within twice the interval: one question, and its time. */
+Test(client_forward, a_tunnel_asks_every_half_minute_and_once_where_nothing_is_said)
+{
+	static const char text[] = "ServerAliveInterval 7\nServerAliveCountMax 5\n";
+
+	for (int said = 0; said < 2; said++) {
+		struct options o = {.config = config_new(NULL)};
+		struct tunnel t;
+
+		cr_assert_eq(config_parse(o.config, "x", text, said ? sizeof(text) - 1 : 0), 0);
+		cr_assert_eq(tunnel_init(&t, "gate", &o, 0), 0);
+		cr_expect_eq(config_number(t.o.config, CONFIG_SERVER_ALIVE_INTERVAL),
+			     said ? 7 : 30);
+		cr_expect_eq(config_number(t.o.config, CONFIG_SERVER_ALIVE_COUNT_MAX),
+			     said ? 5 : 1);
+		tunnel_fini(&t);
+	}
 }

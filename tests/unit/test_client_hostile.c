@@ -243,6 +243,43 @@ Test(client_hostile, what_means_nothing_is_passed_over)
 	}
 }
 
+/* Answers on an open channel that asked for nothing (S-16): that one and another move on. */
+Test(client_hostile, s16_replies_nobody_asked_for_stop_no_channel)
+{
+	static const uint8_t success[] = {99, 0, 0, 0, 0}, failure[] = {100, 0, 0, 0, 0};
+	static const uint8_t *const reply[] = {success, failure};
+
+	for (int i = 0; i < 2; i++) {
+		struct lab *l = lab_new();
+		struct sluice_channel *c[2] = {NULL};
+		struct sluice *s;
+		char back[4] = "";
+
+		l->raw_exec = (struct lab_raw){reply[i], 5, test_long() ? 1000000 : 500};
+		s = lab_login(l);
+		for (int k = 0; k < 2; k++)
+			cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c[k]), 0);
+		cr_assert_eq(sluice_channel_start(c[1], "exec", "cat"), 0);
+		/* They have no numbers: the first is taken for the answer to this. */
+		cr_assert_eq(sluice_channel_start(c[0], "exec", "raw"),
+			     i == 0 ? 0 : -SLUICE_E_CHANNEL_REQUEST);
+		for (int k = 0; k < 3; k++) {
+			cr_assert_eq(sluice_channel_send(c[1], "on", 2), 2);
+			for (ssize_t n = 0, all = 0; all < 2; all += n) {
+				n = sluice_channel_read(c[1], false, back, sizeof(back));
+				cr_assert_gt(n, 0, "%s", sluice_strerror((int)n));
+			}
+		}
+		/* What is asked now has its own answer. */
+		cr_assert_eq(sluice_channel_start(c[0], "exec", "nothing of the lab's"),
+			     -SLUICE_E_CHANNEL_REQUEST);
+		cr_assert_eq(sluice_request(s, "sync@lab", true, NULL, 0, NULL, 0, NULL), 0);
+		cr_assert_eq(sluice_status(s), 0);
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
 Test(client_hostile, banners_without_end)
 {
 	struct lab *l = lab_new();
