@@ -148,8 +148,7 @@ static void record(struct recorder *rec, const char *path)
 	sigset_t none;
 	int e;
 
-	/* Of a group of its own: the job's ends with the job. */
-	(void)setsid();
+	(void)setpgid(0, 0);
 	for (int n = 1; n < NSIG; n++)
 		(void)signal(n, SIG_DFL);
 	signal(SIGTERM, SIG_IGN);
@@ -210,6 +209,8 @@ static int recorder_start(struct run *r, int file, time_t now)
 		rec.tee = pair[0];
 		record(&rec, r->recording);
 	}
+	/* Of a group of its own, by whoever comes first: the job's is killed with the job. */
+	(void)setpgid(pid, pid);
 	close(pair[0]);
 	r->tee = pair[1];
 	return 0;
