@@ -307,19 +307,17 @@ Test(log_syslog, a_daemon_that_comes_back_is_found)
 	close(again);
 }
 
-/* Who has closed all but standard error, as a recorder has, says it where its parent does. */
-Test(log_syslog, a_child_without_descriptors_goes_by_its_own)
+/* A child that has nothing of its parent's but that, as standard error, says a line. */
+static void child_says(int standard_error)
 {
-	int fd = syslogd(path), status = -1;
-	pid_t pid;
+	int status = -1;
+	pid_t pid = fork();
 
-	log_syslog_use(path, LOG_AUTH, out, "sluice-test");
-	log_line(LOG_L_INFO, "of the parent");
-	cr_expect_not_null(strstr(heard(fd), "of the parent"));
-	pid = fork();
 	if (pid == 0) {
 		struct log_out *own;
 
+		if (dup2(standard_error, STDERR_FILENO) < 0)
+			_exit(1);
 		close_range(3, ~0U, 0);
 		if (log_out_new(STDERR_FILENO, &own) < 0)
 			_exit(1);
@@ -329,6 +327,17 @@ Test(log_syslog, a_child_without_descriptors_goes_by_its_own)
 	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect_eq(status, 0);
+}
+
+/* Who has closed all but standard error, as a recorder has, says it where its parent does. */
+Test(log_syslog, a_child_without_descriptors_goes_by_its_own)
+{
+	int fd = syslogd(path);
+
+	log_syslog_use(path, LOG_AUTH, out, "sluice-test");
+	log_line(LOG_L_INFO, "of the parent");
+	cr_expect_not_null(strstr(heard(fd), "of the parent"));
+	child_says(STDERR_FILENO);
 	cr_expect_not_null(strstr(heard(fd), "error: of the child"));
 	log_line(LOG_L_INFO, "of the parent again");
 	cr_expect_not_null(strstr(heard(fd), "of the parent again"));
@@ -339,25 +348,9 @@ Test(log_syslog, a_child_without_descriptors_goes_by_its_own)
 Test(log_syslog, a_child_of_one_that_writes_to_standard_error_does_so)
 {
 	char text[64] = "";
-	int status = -1;
-	pid_t pid;
 
 	log_out_use(out);
-	pid = fork();
-	if (pid == 0) {
-		struct log_out *own;
-
-		if (dup2(err[1], STDERR_FILENO) < 0)
-			_exit(1);
-		close_range(3, ~0U, 0);
-		if (log_out_new(STDERR_FILENO, &own) < 0)
-			_exit(1);
-		log_where_forked(own);
-		log_line(LOG_L_ERROR, "of the child");
-		_exit(0);
-	}
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_expect_eq(status, 0);
+	child_says(err[1]);
 	cr_expect_gt(read(err[0], text, sizeof(text) - 1), 0);
 	cr_expect_not_null(strstr(text, "of the child"));
 }

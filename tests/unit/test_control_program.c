@@ -373,24 +373,32 @@ Test(control_program, a_command_from_its_start_to_its_end)
 	fini(&c);
 }
 
-Test(control_program, the_signal_it_died_of)
+static struct ssh_exit_signal exit_signal(void)
 {
-	struct client c = client_in(1, 1);
-	uint64_t token = opened(&c, 0);
 	struct ssh_exit_signal sig;
 	struct ssh_chan_request q;
 	struct ssh_str p;
 	struct ssh_rd r;
 
-	ask_text(&c, 0, "exec", "kill 11");
-	YES(c);
-	free(comes(LINK_IT_CHAN_FDS));
-	drained(&c, token);
 	cr_assert_eq(said(&p), SSH_MSG_CHANNEL_REQUEST);
 	ssh_rd_init(&r, p.p + 1, p.len - 1);
 	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
 	cr_expect(ssh_str_eq(q.type, "exit-signal"));
 	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
+	return sig;
+}
+
+Test(control_program, the_signal_it_died_of)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = opened(&c, 0);
+	struct ssh_exit_signal sig;
+
+	ask_text(&c, 0, "exec", "kill 11");
+	YES(c);
+	free(comes(LINK_IT_CHAN_FDS));
+	drained(&c, token);
+	sig = exit_signal();
 	cr_expect(ssh_str_eq(sig.signal, "SEGV"));
 	fini(&c);
 }
@@ -401,19 +409,12 @@ Test(control_program, a_helper_that_ends_is_the_reason)
 	struct client c = client_in(1, 1);
 	uint64_t token = opened(&c, 0);
 	struct ssh_exit_signal sig;
-	struct ssh_chan_request q;
-	struct ssh_str p;
-	struct ssh_rd r;
 
 	ask_text(&c, 0, "exec", "ends 1");
 	YES(c);
 	free(comes(LINK_IT_CHAN_FDS));
 	drained(&c, token);
-	cr_assert_eq(said(&p), SSH_MSG_CHANNEL_REQUEST);
-	ssh_rd_init(&r, p.p + 1, p.len - 1);
-	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
-	cr_expect(ssh_str_eq(q.type, "exit-signal"));
-	cr_assert_eq(ssh_exit_signal_parse(q.rest, &sig), 0);
+	sig = exit_signal();
 	cr_expect(ssh_str_eq(sig.signal, "HUP"));
 	cr_expect(ssh_str_eq(sig.message, "sluice-helper ends"));
 	fini(&c);
