@@ -46,13 +46,23 @@ static int number_parse(const char *text, uint32_t max, uint32_t *ret)
 	return 0;
 }
 
-int conf_port_parse(const char *text, uint16_t *ret)
+int conf_listen_port_parse(const char *text, uint16_t *ret)
 {
 	uint32_t n;
 
-	if (number_parse(text, UINT16_MAX, &n) < 0 || n == 0)
+	if (number_parse(text, UINT16_MAX, &n) < 0)
 		return -EINVAL;
 	*ret = (uint16_t)n;
+	return 0;
+}
+
+int conf_port_parse(const char *text, uint16_t *ret)
+{
+	uint16_t n;
+
+	if (conf_listen_port_parse(text, &n) < 0 || n == 0)
+		return -EINVAL;
+	*ret = n;
 	return 0;
 }
 
@@ -69,7 +79,7 @@ static int addr_parse_until(const char *text, const char *end, struct conf_addr 
 	return conf_addr_parse(buf, ret);
 }
 
-int conf_endpoint_parse(const char *text, struct conf_addr *ret)
+int conf_listen_parse(const char *text, struct conf_addr *ret, bool *ret_has_port)
 {
 	const char *end, *port = NULL;
 	bool brackets = *text == '[';
@@ -92,7 +102,19 @@ int conf_endpoint_parse(const char *text, struct conf_addr *ret)
 		return -EINVAL;
 	if (brackets && a.family != 6)
 		return -EINVAL;
-	if (port != NULL && conf_port_parse(port, &a.port) < 0)
+	if (port != NULL && conf_listen_port_parse(port, &a.port) < 0)
+		return -EINVAL;
+	*ret = a;
+	*ret_has_port = port != NULL;
+	return 0;
+}
+
+int conf_endpoint_parse(const char *text, struct conf_addr *ret)
+{
+	struct conf_addr a;
+	bool has_port;
+
+	if (conf_listen_parse(text, &a, &has_port) < 0 || (has_port && a.port == 0))
 		return -EINVAL;
 	*ret = a;
 	return 0;

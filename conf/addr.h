@@ -34,10 +34,14 @@ struct conf_prefixes {
 int conf_addr_parse(const char *text, struct conf_addr *ret);
 /* "a.b.c.d", "a.b.c.d:port", "v6", "[v6]", "[v6]:port"; without a port it is 0. */
 int conf_endpoint_parse(const char *text, struct conf_addr *ret);
+/* The same, and port 0 is one, too: any that is free. */
+int conf_listen_parse(const char *text, struct conf_addr *ret, bool *ret_has_port);
 /* ADDR/LEN, or ADDR alone: its full length. */
 int conf_prefix_parse(const char *text, struct conf_prefix *ret);
 /* Decimal 1 to 65535. */
 int conf_port_parse(const char *text, uint16_t *ret);
+/* The same, or 0. */
+int conf_listen_port_parse(const char *text, uint16_t *ret);
 
 /* An address without its port, as text, into buf of CONF_ADDR_TEXT; returns buf. */
 const char *conf_addr_text(const struct conf_addr *a, char *buf);

@@ -177,7 +177,7 @@ enum conf_strict_kex {
  * not supported in this version); without any the list holds what is written, interface -1.
  */
 struct conf_listen {
-	struct conf_addr addr; /* with port */
+	struct conf_addr addr; /* with port, 0: one that is free, the dataplane chooses */
 	int32_t interface;     /* index in conf_dataplane's interfaces */
 };
 
@@ -196,7 +196,7 @@ enum conf_family { CONF_FAMILY_ANY, CONF_FAMILY_INET, CONF_FAMILY_INET6 };
 enum conf_compression { CONF_COMPRESSION_NO, CONF_COMPRESSION_DELAYED };
 
 struct conf_global {
-	const uint16_t *ports; /* Port; already in the listeners */
+	const uint16_t *ports; /* Port, may be 0; already in the listeners */
 	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;

@@ -225,10 +225,10 @@ void keyword_dump(const struct conf *conf, const struct kw *kw, const void *part
 
 /* From all lines of the loader, errors into it. */
 /*
- * zone.c: an address, or one with a port, with %NAME where it is link-local. 0, -EINVAL, or
- * -ENOENT: there is no such Interface.
+ * zone.c: an address, with %NAME where it is link-local; where ret_has_port is not NULL it may have
+ * a port. 0, -EINVAL, or -ENOENT: there is no such Interface.
  */
-int zone_parse(const struct conf_dataplane *dp, const char *text, bool endpoint,
+int zone_parse(const struct conf_dataplane *dp, const char *text, bool *ret_has_port,
 	       struct conf_addr *ret);
 
 void topology_build(struct loader *l);

@@ -303,7 +303,7 @@ static bool route_parse(struct loader *l, const struct line *line, struct conf_r
 	if (!count_is(l, line, 3))
 		return false;
 	if (strcasecmp(line->argv[1], "via") != 0 ||
-	    zone_parse(dp, line->argv[2], false, &r.via) < 0) {
+	    zone_parse(dp, line->argv[2], NULL, &r.via) < 0) {
 		bad(l, line, "Route: not \"PREFIX via ADDR\", or a link-local one without %%NAME");
 		return false;
 	}
@@ -381,7 +381,7 @@ static void ports_build(struct loader *l, struct ports *ret)
 
 		if (line->kw->special != KW_PORT || !count_is(l, line, 1))
 			continue;
-		if (conf_port_parse(line->argv[0], &port) < 0)
+		if (conf_listen_port_parse(line->argv[0], &port) < 0)
 			bad(l, line, "Badly formatted port number.");
 		else
 			(void)port_add(ret, port); /* the same again is the same */
@@ -410,8 +410,10 @@ static bool listen_add(struct loader *l, struct listens *ls, const struct conf_a
 	for (size_t i = 0; i < ls->n; i++) {
 		if (ls->v[i].addr.port != addr->port)
 			continue;
-		ls->twice |= is_any6(&ls->v[i].addr) && addr->family == 6;
-		ls->twice |= is_any6(addr) && ls->v[i].addr.family == 6;
+		if (addr->port != 0) { /* of those that are free each has its own */
+			ls->twice |= is_any6(&ls->v[i].addr) && addr->family == 6;
+			ls->twice |= is_any6(addr) && ls->v[i].addr.family == 6;
+		}
 		if (conf_addr_equal(&ls->v[i].addr, addr)) {
 			ls->twice = true;
 			return true;
@@ -438,12 +440,10 @@ static bool listen_add(struct loader *l, struct listens *ls, const struct conf_a
 	return true;
 }
 
-/* One address with its own port, or with each Port. */
+/* One address with each of the ports. */
 static bool listen_ports(struct loader *l, struct listens *ls, struct conf_addr addr,
 			 int32_t interface, const struct ports *ports)
 {
-	if (addr.port != 0)
-		return listen_add(l, ls, &addr, interface);
 	for (size_t i = 0; i < ports->n; i++) {
 		addr.port = ports->v[i];
 		if (!listen_add(l, ls, &addr, interface))
@@ -469,18 +469,16 @@ static bool family_is_wanted(const struct conf *conf, uint8_t family)
  * Every InterfaceAddress of the family. Of IPv6 one listener on :: is all of them, with the
  * link-local addresses that no line names.
  */
-static bool listen_everywhere(struct loader *l, struct listens *ls, uint8_t family, uint16_t port,
+static bool listen_everywhere(struct loader *l, struct listens *ls, uint8_t family,
 			      const struct ports *ports)
 {
 	const struct conf_dataplane *dp = &l->conf->dataplane;
 
 	if (family == 6)
-		return listen_ports(l, ls, (struct conf_addr){.family = 6, .port = port}, -1,
-				    ports);
+		return listen_ports(l, ls, (struct conf_addr){.family = 6}, -1, ports);
 	for (size_t i = 0; i < dp->n_ifaddrs; i++) {
 		struct conf_addr a = ifaddr_addr(&dp->ifaddrs[i]);
 
-		a.port = port;
 		if (a.family == family &&
 		    !listen_ports(l, ls, a, (int32_t)dp->ifaddrs[i].interface, ports))
 			return false;
@@ -510,11 +508,12 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 	const struct conf_dataplane *dp = &l->conf->dataplane;
 	const struct conf_ifaddr *ia;
 	struct conf_addr a;
-	bool fits;
+	struct ports own = {&a.port, 1};
+	bool has_port, fits;
 
 	if (!count_is(l, line, 1))
 		return;
-	if (zone_parse(dp, line->argv[0], true, &a) < 0) {
+	if (zone_parse(dp, line->argv[0], &has_port, &a) < 0) {
 		bad(l, line, "bad address or port number in ListenAddress '%.100s'", line->argv[0]);
 		return;
 	}
@@ -522,6 +521,8 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 		bad(l, line, "ListenAddress %.100s: not of the AddressFamily", line->argv[0]);
 		return;
 	}
+	if (has_port)
+		ports = &own;
 	ls->twice = false;
 	ia = ifaddr_of(dp, &a);
 	if (ia != NULL) {
@@ -529,7 +530,7 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 	} else if (dp->n_interfaces == 0) {
 		fits = listen_ports(l, ls, a, -1, ports);
 	} else if (addr_is_any(&a) && family_is_here(dp, a.family)) {
-		fits = listen_everywhere(l, ls, a.family, a.port, ports);
+		fits = listen_everywhere(l, ls, a.family, ports);
 	} else {
 		bad(l, line,
 		    "ListenAddress %.100s: no Interface has it, and listeners of the kernel's "
@@ -562,7 +563,7 @@ static void listens_build(struct loader *l)
 	for (uint8_t family = 4; !any && family <= 6; family += 2) {
 		if (family_is_wanted(l->conf, family) &&
 		    family_is_here(&l->conf->dataplane, family) &&
-		    !listen_everywhere(l, &ls, family, 0, &ports) && !l->errors.no_memory)
+		    !listen_everywhere(l, &ls, family, &ports) && !l->errors.no_memory)
 			errors_add(&l->errors, l->conf->lines[0].file, 0, "too many listeners");
 	}
 	l->conf->global.ports = ports.v;

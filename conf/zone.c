@@ -25,16 +25,17 @@ static bool zone_cut(const char *text, char buf[CONF_ADDR_TEXT], char zone[CONF_
 	return true;
 }
 
-int zone_parse(const struct conf_dataplane *dp, const char *text, bool endpoint,
+int zone_parse(const struct conf_dataplane *dp, const char *text, bool *ret_has_port,
 	       struct conf_addr *ret)
 {
 	char buf[CONF_ADDR_TEXT], zone[CONF_ADDR_TEXT];
 	struct conf_addr a;
+	bool has_port = false;
 	int r;
 
 	if (!zone_cut(text, buf, zone))
 		return -EINVAL;
-	r = endpoint ? conf_endpoint_parse(buf, &a) : conf_addr_parse(buf, &a);
+	r = ret_has_port != NULL ? conf_listen_parse(buf, &a, &has_port) : conf_addr_parse(buf, &a);
 	if (r < 0)
 		return r;
 	/* One without is on every link, and so on none. */
@@ -47,6 +48,8 @@ int zone_parse(const struct conf_dataplane *dp, const char *text, bool endpoint,
 			a.scope = (uint8_t)(i + 1);
 	}
 	*ret = a;
+	if (ret_has_port != NULL)
+		*ret_has_port = has_port;
 	return 0;
 }
 

@@ -50,7 +50,8 @@ struct linkpeer {
 	struct shard *shards;
 	uint16_t *listening; /* per listener of the file: shards that do, */
 	uint16_t *closing;   /* that were told not to and have not answered, */
-	bool *refused;       /* and whether one could not */
+	bool *refused;       /* and whether one could not; */
+	uint16_t *ports;     /* 0: not told yet */
 	uint16_t n_mapped;
 	bool faulty; /* detached before the loop waits again, when nobody stands on it */
 	uv_prepare_t *turn;
@@ -216,10 +217,12 @@ static void detach(struct linkpeer *p)
 	free(p->listening);
 	free(p->refused);
 	free(p->closing);
+	free(p->ports);
 	p->shards = NULL;
 	p->listening = NULL;
 	p->refused = NULL;
 	p->closing = NULL;
+	p->ports = NULL;
 	p->n_mapped = 0;
 	poll_end(&p->poll);
 	if (p->fd >= 0)
@@ -311,7 +314,9 @@ static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 			 strerror(-ev->err));
 	/* A client may come to any of the shards. */
 	else if (++p->listening[ev->listener] == p->hello.shards)
-		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, a->port);
+		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, ev->port);
+	if (ev->err == 0)
+		p->ports[ev->listener] = ev->port;
 	return 0;
 }
 
@@ -456,7 +461,9 @@ static int hello_done(struct linkpeer *p)
 	p->listening = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->listening));
 	p->refused = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->refused));
 	p->closing = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->closing));
-	if (p->shards == NULL || p->listening == NULL || p->refused == NULL || p->closing == NULL)
+	p->ports = calloc(conf_global(p->env->conf)->n_listens + 1, sizeof(*p->ports));
+	if (p->shards == NULL || p->listening == NULL || p->refused == NULL || p->closing == NULL ||
+	    p->ports == NULL)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < p->hello.shards; i++)
 		p->shards[i] = (struct shard){.peer = p,
@@ -641,6 +648,13 @@ enum linkpeer_listening linkpeer_listening(const struct linkpeer *p, size_t list
 	if (p->refused[listen])
 		return LINKPEER_LISTEN_FAILED;
 	return p->listening[listen] == p->hello.shards ? LINKPEER_LISTENS : LINKPEER_LISTEN_ASKED;
+}
+
+uint16_t linkpeer_port(const struct linkpeer *p, size_t listen)
+{
+	if (p->state != PEER_UP || listen >= conf_global(p->env->conf)->n_listens)
+		return 0;
+	return p->ports[listen];
 }
 
 void linkpeer_shutdown(struct linkpeer *p)

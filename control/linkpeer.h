@@ -33,6 +33,8 @@ struct linkpeer_status {
 /* Where the gateway listens by the configuration's number of it: what the shards say. */
 enum linkpeer_listening { LINKPEER_LISTEN_ASKED, LINKPEER_LISTENS, LINKPEER_LISTEN_FAILED };
 enum linkpeer_listening linkpeer_listening(const struct linkpeer *p, size_t listen);
+/* Its port, also where the dataplane chose it; 0: it has said none yet. */
+uint16_t linkpeer_port(const struct linkpeer *p, size_t listen);
 
 /*
  * Nobody new comes in: the shards listen no more, until they are to again. Without interfaces they

@@ -91,6 +91,9 @@ struct shard {
 	struct relay *relay;
 	struct host *host;
 	struct park park;
+	const struct conf_listen *listens; /* of the start, and their ports */
+	const uint16_t *listen_ports;
+	size_t n_listens;
 	struct shard_kernel_listener *kernel; /* without interfaces: where the kernel listens */
 	size_t n_kernel;
 	struct linkend *link;
@@ -152,7 +155,10 @@ void shard_team_tell_link(struct shard *s, unsigned int port);
 int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
 void shard_host_free(struct shard *s);
 
-/* shard_listen.c: the kernel's listeners. */
+/* shard_listen.c: ports of ListenAddress that are chosen, where the kernel does not; its listeners. */
+int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size);
+/* Of an address that control names. 0: with port 0 there was none at the start. */
+uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a);
 int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
 void shard_listen_free(struct shard *s);
 /* The socket of this address; -1: there is none. */

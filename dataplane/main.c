@@ -156,7 +156,8 @@ static int make_run_dir(const char *dir, const struct privs *privs)
 struct dataplane {
 	const struct conf_dataplane *conf;
 	const struct conf_listen *listens;
-	size_t n_listens; /* 0 where there are interfaces */
+	size_t n_listens;
+	uint16_t *listen_ports; /* of each */
 	uint32_t listen_backlog;
 	bool listen_exclusive;
 	bool legacy_ciphers;
@@ -229,6 +230,7 @@ static int up_shards(struct dataplane *d, char *err, size_t err_size)
 		.link = d->link,
 		.listens = d->listens,
 		.n_listens = d->n_listens,
+		.listen_ports = d->listen_ports,
 		.listen_backlog = (d->listen_backlog + tc.shards - 1) / tc.shards,
 		.listen_exclusive = d->listen_exclusive,
 		.retry_after_s = d->retry_after_s,
@@ -317,6 +319,20 @@ static void run_shards(struct dataplane *d)
 	rte_eal_mp_wait_lcore();
 }
 
+static int listens_of(const struct conf_global *g, struct dataplane *d)
+{
+	d->listens = g->listens;
+	d->n_listens = g->n_listens;
+	d->listen_backlog = g->listen_backlog;
+	d->listen_exclusive = g->listen_exclusive;
+	d->listen_ports = calloc(g->n_listens + 1, sizeof(*d->listen_ports));
+	if (d->listen_ports == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->n_listens; i++)
+		d->listen_ports[i] = g->listens[i].addr.port;
+	return 0;
+}
+
 static int run(const struct conf *conf)
 {
 	struct dataplane *d = calloc(1, sizeof(*d));
@@ -324,16 +340,12 @@ static int run(const struct conf *conf)
 	char err[512] = "";
 	int r;
 
-	if (d == NULL)
+	if (d == NULL || listens_of(conf_global(conf), d) < 0) {
+		free(d);
 		return -ENOMEM;
+	}
 	d->conf = conf_dataplane(conf);
 	d->legacy_ciphers = needs_provider(ssh_str_c(conf_global(conf)->ciphers));
-	if (d->conf->n_interfaces == 0) {
-		d->listens = conf_global(conf)->listens;
-		d->n_listens = conf_global(conf)->n_listens;
-		d->listen_backlog = conf_global(conf)->listen_backlog;
-		d->listen_exclusive = conf_global(conf)->listen_exclusive;
-	}
 	d->retry_after_s = conf_global(conf)->retry_after_ms / 1000;
 	d->run_dir = dir != NULL && dir[0] != '\0' ? dir : RUN_DIR_DEFAULT;
 	notify_open(&d->manager);
@@ -362,6 +374,7 @@ static int run(const struct conf *conf)
 		dp_log("ends");
 	}
 	down(d);
+	free(d->listen_ports);
 	free(d);
 	return r;
 }

@@ -78,9 +78,11 @@ struct shard_conf {
 	const struct conf_dataplane *conf; /* lives as long as the shard */
 	bool legacy_ciphers;               /* some need OpenSSL's legacy provider */
 	struct linkhub *link;              /* likewise */
-	/* Where the kernel listens for a gateway without interfaces of its own. */
+	/* Where to listen; without interfaces the kernel does, from the start. */
 	const struct conf_listen *listens;
 	size_t n_listens;
+	/* The port of each, for all shards: the first one chooses where that is 0. */
+	uint16_t *listen_ports;
 	uint32_t listen_backlog; /* of each, until control says its own */
 	bool listen_exclusive;   /* an address that somebody has is refused */
 	uint32_t retry_after_s;  /* what who is told to go is told; 0: nothing */

@@ -35,7 +35,7 @@ int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, siz
 	int r;
 
 	/* Clients, too, come by descriptors then. */
-	if (sc->n_listens > 0)
+	if (sc->conf->n_interfaces == 0)
 		hc.streams_max += shard_max_conns(s);
 	files_raise(s, hc.streams_max);
 	r = host_new(&hc, &s->host);
@@ -43,7 +43,8 @@ int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, siz
 		r = idle_watch(&s->idle, host_fd(s->host));
 	if (r < 0)
 		return start_fail(err, err_size, r, "MaxHostStreams %u: %s", max, strerror(-r));
-	return shard_listen(s, sc, err, err_size);
+	return sc->conf->n_interfaces == 0 ? shard_listen(s, sc, err, err_size)
+					   : shard_listen_choose(sc, err, err_size);
 }
 
 void shard_host_free(struct shard *s)

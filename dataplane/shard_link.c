@@ -145,11 +145,14 @@ bool shard_same_addr(const struct link_addr *a, const struct link_addr *b)
 static int listen_on(struct shard *s, const struct link_listen *c)
 {
 	struct net_addr addr = {.family = c->addr.family, .scope = c->addr.scope};
+	const uint16_t port = shard_listen_port(s, &c->addr);
 	uint32_t slot = SHARD_LISTENERS_MAX;
 	int fd, r;
 
 	if (s->drain != SHARD_SERVING)
 		return -ECANCELED;
+	if (port == 0) /* none was asked for there when the dataplane started */
+		return -EADDRNOTAVAIL;
 	memcpy(addr.b, c->addr.addr, addr.family == 4 ? 4 : 16);
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++) {
 		struct shard_listener *l = &s->listener[i];
@@ -169,7 +172,7 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 		return -ENOBUFS;
 	fd = shard_kernel_fd(s, &c->addr);
 	r = fd >= 0 ? shard_kernel_listen(fd, c->backlog)
-		    : tcp_listen(s->tcp, &addr, c->addr.port, slot, c->backlog, accept_stream, s);
+		    : tcp_listen(s->tcp, &addr, port, slot, c->backlog, accept_stream, s);
 	if (r < 0)
 		return r;
 	s->listener[slot] = (struct shard_listener){.addr = c->addr,
@@ -207,6 +210,8 @@ void shard_command(void *arg, const struct link_hdr *msg)
 		return;
 	}
 	s->result[s->n_results++] =
-		(struct link_listen_result){.listener = c->listener, .err = err};
+		(struct link_listen_result){.listener = c->listener,
+					    .err = err,
+					    .port = shard_listen_port(s, &c->addr)};
 	send_results(s);
 }

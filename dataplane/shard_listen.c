@@ -1,6 +1,7 @@
 /*
- * dataplane/shard_listen.c - the kernel's listeners, of a gateway without interfaces of its own:
- * opened at start, since a dataplane that runs may open no socket, and used as control says.
+ * dataplane/shard_listen.c - the ports a gateway chooses itself, and the kernel's listeners, of one
+ * without interfaces of its own: opened at start, since a dataplane that runs may open no socket,
+ * and used as control says.
  *
  * Several shards have a socket each for an address: the kernel spreads connections over them.
  */
@@ -14,8 +15,10 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "crypto/secret.h"
 #include "dataplane/fail.h"
 #include "dataplane/internal.h"
+#include "dataplane/portmap.h"
 
 #define ACCEPT_TURN 64 /* of one listener */
 /* Linux: MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL, and MAX_TCP_KEEPCNT. */
@@ -56,6 +59,60 @@ static struct link_addr addr_from(const union sockaddr_any *sa)
 		memcpy(a.addr, &sa->in6.sin6_addr, 16);
 	}
 	return a;
+}
+
+/* --- ports that are chosen -------------------------------------------------------------------- */
+
+static struct link_addr addr_of(const struct conf_listen *l)
+{
+	struct link_addr a = {
+		.family = l->addr.family, .scope = l->addr.scope, .port = l->addr.port};
+
+	memcpy(a.addr, l->addr.addr, sizeof(a.addr));
+	return a;
+}
+
+/* Of whatever address: no port is then said twice. */
+static bool nobody_has(void *arg, const struct net_addr *addr, uint16_t port)
+{
+	const struct shard_conf *sc = arg;
+
+	(void)addr;
+	for (size_t i = 0; i < sc->n_listens; i++)
+		if (sc->listen_ports[i] == port)
+			return false;
+	return true;
+}
+
+int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size)
+{
+	uint32_t seek;
+	int r;
+
+	for (size_t i = 0; i < sc->n_listens; i++) {
+		if (sc->listen_ports[i] != 0)
+			continue;
+		r = crypto_random(&seek, sizeof(seek));
+		if (r < 0)
+			return start_fail(err, err_size, r, "no random numbers: %s", strerror(-r));
+		sc->listen_ports[i] = portmap_choose(&seek, nobody_has, (void *)sc, NULL);
+		if (sc->listen_ports[i] == 0)
+			return start_fail(err, err_size, -EADDRINUSE, "ListenAddress: no free port");
+	}
+	return 0;
+}
+
+uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a)
+{
+	if (a->port != 0)
+		return a->port;
+	for (size_t i = 0; i < s->n_listens; i++) {
+		struct link_addr is = addr_of(&s->listens[i]);
+
+		if (shard_same_addr(&is, a))
+			return s->listen_ports[i];
+	}
+	return 0;
 }
 
 /* --- at start -------------------------------------------------------------------------------- */
@@ -137,30 +194,55 @@ static int listen_socket(const struct shard *s, const struct link_addr *a, uint3
 	return fd;
 }
 
+/* Which port the kernel gave a socket: the shards behind this one have the same. */
+static int port_of(int fd, uint16_t *ret)
+{
+	union sockaddr_any sa;
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd, &sa.sa, &len) < 0)
+		return -errno;
+	*ret = addr_from(&sa).port;
+	return 0;
+}
+
+/* A descriptor or -errno. */
+static int listen_kernel(const struct shard *s, const struct shard_conf *sc, size_t i)
+{
+	struct link_addr at = addr_of(&sc->listens[i]);
+	int r = 0, fd;
+
+	at.port = sc->listen_ports[i];
+	if (sc->listen_exclusive && shard_is_teamed(s) && at.port != 0 && s->place == 0)
+		r = nobody_listens(&at);
+	if (r < 0)
+		return r;
+	fd = listen_socket(s, &at, sc->listen_backlog);
+	if (fd < 0)
+		return fd;
+	r = port_of(fd, &sc->listen_ports[i]);
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
+}
+
 int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
 {
 	char text[CONF_ADDR_TEXT];
 	int r = 0;
 
-	if (sc->n_listens == 0)
-		return 0;
-	s->kernel = calloc(sc->n_listens, sizeof(*s->kernel));
+	s->kernel = calloc(sc->n_listens + 1, sizeof(*s->kernel));
 	if (s->kernel == NULL)
 		return start_fail(err, err_size, -ENOMEM, "out of memory");
 	for (size_t i = 0; r >= 0 && i < sc->n_listens; i++) {
 		const struct conf_addr *a = &sc->listens[i].addr;
 		struct shard_kernel_listener *k = &s->kernel[i];
 
-		k->addr = (struct link_addr){.family = a->family, .port = a->port};
-		memcpy(k->addr.addr, a->addr, sizeof(k->addr.addr));
-		if (sc->listen_exclusive && shard_is_teamed(s) && s->place == 0)
-			r = nobody_listens(&k->addr);
-		if (r >= 0)
-			r = listen_socket(s, &k->addr, sc->listen_backlog);
+		r = listen_kernel(s, sc, i);
 		if (r < 0)
 			return start_fail(err, err_size, r, "Bind to port %u on %s failed: %s",
 					  a->port, conf_addr_text(a, text), strerror(-r));
-		k->fd = r;
+		*k = (struct shard_kernel_listener){.addr = addr_of(&sc->listens[i]), .fd = r};
 		s->n_kernel++;
 		r = idle_watch(&s->idle, k->fd);
 	}

@@ -312,6 +312,9 @@ int shard_new(const struct shard_conf *sc, struct shard **ret, char *err, size_t
 	s->dataplane = sc->dataplane;
 	s->index = sc->index;
 	s->start_id = sc->start_id;
+	s->listens = sc->listens;
+	s->listen_ports = sc->listen_ports;
+	s->n_listens = sc->n_listens;
 	s->retry_after_s = sc->retry_after_s;
 	s->shards_ended = sc->shards_ended;
 	s->stopping = sc->stopping;

@@ -34,7 +34,7 @@ static bool addr_ok(const struct link_addr *a)
 	return (a->family == 4 && a->scope == 0) || a->family == 6;
 }
 
-/* What is listened on or connected to also has a port. */
+/* What is connected to also has a port. */
 static bool endpoint_ok(const struct link_addr *a)
 {
 	return addr_ok(a) && a->port != 0;
@@ -250,12 +250,14 @@ static bool listen_ok(const void *body)
 {
 	const struct link_listen *b = body;
 
-	return endpoint_ok(&b->addr) && b->close <= 1;
+	return addr_ok(&b->addr) && b->close <= 1;
 }
 
 static bool listen_result_ok(const void *body)
 {
-	return ((const struct link_listen_result *)body)->err <= 0;
+	const struct link_listen_result *b = body;
+
+	return b->err < 0 || (b->err == 0 && b->port != 0);
 }
 
 static bool share_ok(uint64_t key, uint16_t share)

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     18
+#define LINK_VERSION     19
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -413,7 +413,7 @@ struct link_ready {
 };
 
 struct link_listen {
-	struct link_addr addr;
+	struct link_addr addr; /* port 0: the one its dataplane chose for this address */
 	uint32_t listener; /* control's number, comes back in CONN_NEW */
 	uint32_t backlog;
 	uint8_t close; /* 1: stop listening */
@@ -423,6 +423,8 @@ struct link_listen {
 struct link_listen_result {
 	uint32_t listener;
 	int32_t err;
+	uint16_t port; /* where it listens; 0 only with an error */
+	uint16_t pad;
 };
 
 struct link_audit_ack {

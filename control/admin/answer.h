@@ -126,6 +126,8 @@ json_t *show_connection(const struct answer *a, const struct session_view *v,
 			const struct admin_env *env);
 
 /* show_*.c */
+/* Where the gateway listens by the configuration's number of it; 0: one it has not chosen yet. */
+int own_port(const struct admin_env *env, size_t listen);
 int show_info(struct answer *a, const struct admin_env *env, struct answer_text *out);
 answer_more_fn show_connections, show_tunnels, show_listeners, show_users, show_penalties,
 	show_counters, show_limits, show_config, show_errors, show_channels, show_lcores,

@@ -33,8 +33,9 @@ static json_t *dataplanes(const struct admin_env *env)
 	return list;
 }
 
-static json_t *listeners(const struct conf *conf)
+static json_t *listeners(const struct admin_env *env)
 {
+	const struct conf *conf = env->sessions->conf;
 	const struct conf_global *g = conf_global(conf);
 	json_t *list = json_array();
 	int r = 0;
@@ -44,7 +45,7 @@ static json_t *listeners(const struct conf *conf)
 
 		conf_zone_text(conf_dataplane(conf), &g->listens[i].addr, text);
 		r = json_array_append_new(list, json_pack("{s:s, s:i}", "address", text, "port",
-							  (int)g->listens[i].addr.port));
+							  own_port(env, i)));
 	}
 	if (r < 0) {
 		json_decref(list);
@@ -69,7 +70,7 @@ int show_info(struct answer *a, const struct admin_env *env, struct answer_text 
 			"v", ANSWER_VERSION, "version", SLUICE_VERSION, "pid", (json_int_t)getpid(),
 			"uptime", (json_int_t)(up_ms / 1000), "configuration",
 			admin_text(env->conf_path), "draining", (int)e->draining, "dataplanes",
-			dataplanes(env), "listeners", listeners(e->conf), "now", "connections",
+			dataplanes(env), "listeners", listeners(env), "now", "connections",
 			(json_int_t)st->connections, "authenticated", (json_int_t)st->authenticated,
 			"channels", (json_int_t)st->channels, "total", "accepted",
 			(json_int_t)st->accepted, "logins", (json_int_t)st->logins, "failed_tries",

@@ -156,6 +156,15 @@ static const char *own_state(const struct admin_env *env, size_t i)
 	return state;
 }
 
+int own_port(const struct admin_env *env, size_t listen)
+{
+	int port = conf_global(env->sessions->conf)->listens[listen].addr.port;
+
+	for (unsigned int p = 0; port == 0 && p < env->n_peers; p++)
+		port = linkpeer_port(env->peers[p], listen);
+	return port;
+}
+
 static json_t *own(const struct admin_env *env, size_t i)
 {
 	struct conf *conf = env->sessions->conf;
@@ -164,7 +173,7 @@ static json_t *own(const struct admin_env *env, size_t i)
 
 	conf_zone_text(conf_dataplane(conf), at, text);
 	return json_pack("{s:s, s:s, s:i, s:s, s:n, s:n, s:i}", "kind", "gateway", "address", text,
-			 "port", (int)at->port, "state", own_state(env, i), "uid", "user",
+			 "port", own_port(env, i), "state", own_state(env, i), "uid", "user",
 			 "channels", 0);
 }
 

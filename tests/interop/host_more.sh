@@ -1,5 +1,18 @@
 # Sourced by scripts/unprivileged for test_host.sh: $dir, ${opts[@]}, ports and pids are its.
 
+# The port that was free is told, and another configuration or another control changes nothing about it.
+ctl() { run "$build/control/sluicectl" "$@"; }
+told() { ctl show listeners --json | grep -q "\"port\":$port,\"state\":\"up\"" && ctl show info --json | grep -q "\"port\":$port"; }
+[ "$port" -gt 0 ] && told || { echo "port $port is not in show listeners:"; ctl show listeners; return 1; }
+ctl reload >/dev/null && told || { echo "port $port is not there after a reload:"; ctl show listeners; return 1; }
+kill -9 "$control_pid"
+wait "$control_pid" 2>/dev/null
+start control2 "$build/control/sluice-control" -f "$dir/sluice.conf"
+control_pid=$pid
+wait_for "Server listening on 127.0.0.1 port $port\." "$dir/control2.log" "$pid"
+told || { echo "port $port is not another control's:"; ctl show listeners; return 1; }
+echo "ListenAddress 127.0.0.1:0: $port, also after a reload and for another control"
+
 run mkdir -m 0755 "$dir/sock"
 start socket python3 "$top/tests/interop/host_peer.py" serve "$dir/sock/s"
 for _ in $(seq 400); do [ -S "$dir/sock/s" ] && break; sleep 0.05; done

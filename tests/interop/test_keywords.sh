@@ -11,6 +11,7 @@ bytes=$((8 << 20))
 
 LAB_CONF="Port 2022
 ListenAddress $LAB_GW_INSIDE
+ListenAddress $gw:0
 Route 10.99.0.0/16 via $LAB_TARGET_ADDR
 LogLevel VERBOSE
 VersionAddendum of the house
@@ -151,6 +152,13 @@ named() { # host, what holds for it
 check "-T -C host= is what Match Host goes by" named box.example.org 3
 check "and another host's rules are others" named box.example.com 6
 check "Port and ListenAddress" in_log "Server listening on $LAB_GW_INSIDE port 2022"
+any_port() { # of ours: in the log, in show listeners, and where somebody comes in
+	local port=$(sed -n "s/.*Server listening on $gw port \([0-9]*\)\..*/\1/p" "$LAB_DIR/control.log" | grep -vx 22)
+	[ "$port" -ge 49152 ] && SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluicectl" show listeners --tsv |
+		grep -q "$gw.*$port.*up" || return 1
+	reaches permit $target -p "$port" -o HostKeyAlias="$gw"
+}
+check "ListenAddress with port 0" any_port
 check "Dataplane" in_log 'dataplane lab attached'
 check "Route" reaches "$LAB_USER" 10.99.0.1:9000
 check "Hugepages no" grep -q 'ordinary memory' "$LAB_DIR/dataplane.log"

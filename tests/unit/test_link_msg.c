@@ -175,6 +175,9 @@ static void good_body(uint16_t type, uint32_t tail)
 	case LINK_CMD_LISTEN:
 		((struct link_listen *)body())->addr = endpoint();
 		break;
+	case LINK_EV_LISTEN_RESULT:
+		((struct link_listen_result *)body())->port = 22;
+		break;
 	case LINK_CMD_GRANT:
 		*(struct link_grant *)body() = (struct link_grant){.token = 1,
 								   .port = 80,
@@ -370,7 +373,7 @@ static const struct {
 	{"no port", LINK_IT_CHAN_CONNECT, offsetof(struct link_chan_connect, addr[0].port), 2, 0},
 	{"positive cause", LINK_IT_END, offsetof(struct link_end, cause), 4, 1},
 	{"no address", LINK_CMD_LISTEN, offsetof(struct link_listen, addr.family), 1, 0},
-	{"no port", LINK_CMD_LISTEN, offsetof(struct link_listen, addr.port), 2, 0},
+	{"it listens at no port", LINK_EV_LISTEN_RESULT, offsetof(struct link_listen_result, port), 2, 0},
 	{"neither", LINK_CMD_LISTEN, offsetof(struct link_listen, close), 1, 2},
 	{"no token", LINK_CMD_GRANT, offsetof(struct link_grant, token), 8, 0},
 	{"no port", LINK_CMD_GRANT, offsetof(struct link_grant, port), 2, 0},

@@ -13,6 +13,7 @@
 
 #include "conf/conf.h"
 #include "dataplane/internal.h"
+#include "dataplane/portmap.h"
 #include "dataplane/tcp/internal.h"
 #include "dataplane/tcp/internal.h"
 #include "tests/util/control_end.h"
@@ -314,17 +315,19 @@ static int kernel_bound(bool shared)
 static int new_kernel(struct team *team, bool exclusive)
 {
 	static struct conf_listen where = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
+	static uint16_t port;
 	struct shard_conf sc = {.conf = &good.conf,
 				.link = l,
 				.start_id = 42,
 				.stats_path = stats,
 				.listens = &where,
 				.n_listens = 1,
+				.listen_ports = &port,
 				.listen_backlog = 9,
 				.listen_exclusive = exclusive,
 				.team = team};
 
-	where.addr.port = ntohs(kernel_at.sin_port);
+	where.addr.port = port = ntohs(kernel_at.sin_port);
 	return shard_new(&sc, &s, err, sizeof(err));
 }
 
@@ -498,6 +501,84 @@ Test(shard, an_address_of_the_kernels_is_nobody_elses)
 	shard_free(s);
 	s = NULL;
 	team_free(team);
+}
+
+/* Port 0: all shards have the one the kernel gave the first. */
+Test(shard, a_port_of_the_kernels_that_is_free_is_all_shards)
+{
+	static const struct conf_listen where = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
+	const struct team_conf tc = {.conf = &good.conf, .shards = 2, .name = "two"};
+	const struct link_addr asked = {.family = 4, .addr = {127, 0, 0, 1}}, other = {.family = 4};
+	uint16_t port = 0, first;
+	struct shard_conf sc = {.conf = &good.conf,
+				.listens = &where,
+				.n_listens = 1,
+				.listen_ports = &port,
+				.listen_backlog = 9,
+				.listen_exclusive = true};
+
+	kernel_conf();
+	linkhub_free(l);
+	cr_assert_eq(linkhub_new(&(struct linkhub_conf){path, 0, 2, 42, "dp", 0}, &l), 0);
+	sc.link = l;
+	cr_assert_eq(team_new(&tc, &sc.team, err, sizeof(err)), 0, "%s", err);
+	cr_assert_eq(shard_new(&sc, &s, err, sizeof(err)), 0, "%s", err);
+	first = port;
+	cr_expect_neq(first, 0);
+	for (sc.index = 0; sc.index < 2; sc.index++) {
+		struct shard *of = s;
+
+		if (sc.index == 1)
+			cr_assert_eq(shard_new(&sc, &of, err, sizeof(err)), 0, "%s", err);
+		cr_expect_eq(shard_listen_port(of, &asked), first);
+		cr_expect_eq(shard_listen_port(of, &other), 0, "nobody asked for it");
+		cr_expect_geq(shard_kernel_fd(of, &asked), 0);
+		if (of != s)
+			shard_free(of);
+	}
+	cr_expect_eq(port, first);
+	shard_free(s);
+	s = NULL;
+	team_free(sc.team);
+}
+
+/* Of a port of ours: chosen at the start, beside those that the file names; another control has it again. */
+Test(shard, a_port_of_ours_that_is_free_is_that_of_the_start)
+{
+	static const struct conf_listen where[] = {
+		{.addr = {.family = 4, .addr = {198, 18, 0, 2}}},
+		{.addr = {.family = 4, .port = 22, .addr = {198, 18, 0, 2}}},
+		{.addr = {.family = 6}},
+	};
+	const struct link_listen_result *res = link_msg_body(msg);
+	const struct link_addr any6 = {.family = 6}, any4 = {.family = 4};
+	uint16_t ports[3] = {0, 22, 0};
+	struct shard_conf sc = {.link = l,
+				.start_id = 42,
+				.stats_path = stats,
+				.listens = where,
+				.n_listens = 3};
+
+	fixture(&good);
+	sc.conf = &good.conf;
+	sc.listen_ports = ports;
+	cr_assert_eq(shard_new(&sc, &s, err, sizeof(err)), 0, "%s", err);
+	cr_expect_geq(ports[0], PORTMAP_DYNAMIC_MIN);
+	cr_expect_geq(ports[2], PORTMAP_DYNAMIC_MIN);
+	cr_expect_eq(ports[1], 22);
+	cr_expect_neq(ports[0], ports[2]);
+	for (unsigned int control = 0; control < 2; control++) {
+		attach();
+		cr_expect_eq(listen_at(2, 0, 1, false), 0);
+		cr_expect_eq(res->port, ports[0]);
+		cr_expect_eq(listen_at(2, 22, 2, false), 0);
+		cr_expect_eq(res->port, 22);
+		cr_expect_eq(listen_at_6(&any6, 3), 0);
+		cr_expect_eq(res->port, ports[2]);
+		cr_expect_eq(listen_at_6(&any4, 4), -EADDRNOTAVAIL, "none of the start's");
+		cr_expect_eq(s->tcp->listener[0].port, ports[0]);
+		detach();
+	}
 }
 
 Test(shard, new_control_may_want_another_backlog)

@@ -642,6 +642,7 @@ static void command(struct softplane *sp, const struct link_hdr *h)
 	if (h->type != LINK_CMD_LISTEN)
 		return;
 	res.listener = m->listener;
+	res.port = m->addr.port;
 	event(sp, NULL, LINK_EV_LISTEN_RESULT, &res, sizeof(res), NULL, 0);
 }
 
