@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -166,6 +168,24 @@ static void expect_users(const json_t *all, unsigned int n)
 		}
 	}
 	cr_expect_eq(next, n, "%u of %u", next, n);
+}
+
+/* How many there are or a gap stands for, each in its place. */
+static unsigned int users_and_gaps(const json_t *all, unsigned int *ret_gaps)
+{
+	unsigned int next = 0;
+
+	*ret_gaps = 0;
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		if (strcmp(at(all, i, "event"), "auth.fail") == 0) {
+			cr_assert_eq(strtoul(at(all, i, "user"), NULL, 10), next++);
+		} else if (strcmp(at(all, i, "event"), "log.gap") == 0) {
+			next += (unsigned int)json_integer_value(
+				json_object_get(json_array_get(all, i), "n"));
+			++*ret_gaps;
+		}
+	}
+	return next;
 }
 
 static void end_and_expect(const char *of, unsigned int n)
@@ -507,7 +527,7 @@ Test(audit, a_folder_that_is_missing_is_waited_for)
 /* A pipe that nobody reads: the loop goes on, what does not fit is a gap at its place. */
 Test(audit, a_pipe_that_nobody_reads_holds_up_nobody)
 {
-	unsigned int seen = 0, next = 0;
+	unsigned int seen = 0, gaps;
 	size_t lost = 0;
 	json_t *all;
 	char cmd[256];
@@ -539,14 +559,8 @@ Test(audit, a_pipe_that_nobody_reads_holds_up_nobody)
 		usleep(1000);
 	}
 	(void)!system(cmd);
-	for (size_t i = 0; i < json_array_size(all); i++) {
-		if (strcmp(at(all, i, "event"), "auth.fail") == 0)
-			cr_assert_eq(strtoul(at(all, i, "user"), NULL, 10), next++);
-		else if (strcmp(at(all, i, "event"), "log.gap") == 0)
-			next += (unsigned int)json_integer_value(
-				json_object_get(json_array_get(all, i), "n"));
-	}
-	cr_expect_eq(next, 3010, "each is there or told of, in its place");
+	cr_expect_eq(users_and_gaps(all, &gaps), 3010, "each is there or told of, in its place");
+	cr_expect_gt(gaps, 0);
 	cr_expect_gt(lost, 0);
 	json_decref(all);
 }
@@ -771,6 +785,170 @@ static struct source network(uint32_t i)
 }
 
 /* Nor do they take anything of what their network has. */
+/*
+ * A day in virtual time: whenever the log's thread would wait for its next try it comes to rest, the
+ * test puts what came meanwhile, and the clock is set to when the wait is over.
+ */
+static struct {
+	atomic_bool on;
+	pthread_t loop; /* whose waits are its own */
+	sem_t rests, goes;
+	atomic_ullong ahead_ns;
+	uint64_t until_ns;
+} virtual;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t);
+
+static uint64_t ns_of(const struct timespec *t)
+{
+	return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = __real_clock_gettime(clock, ret);
+
+	*ret = timespec_of(ns_of(ret) + virtual.ahead_ns);
+	return r;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *t)
+{
+	if (!virtual.on || pthread_equal(pthread_self(), virtual.loop)) {
+		const struct timespec until = timespec_of(ns_of(t) - virtual.ahead_ns);
+
+		return __real_pthread_cond_timedwait(c, m, &until);
+	}
+	virtual.until_ns = ns_of(t);
+	pthread_mutex_unlock(m);
+	sem_post(&virtual.rests);
+	sem_wait(&virtual.goes);
+	pthread_mutex_lock(m);
+	return ETIMEDOUT;
+}
+
+static uint64_t mono_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return ns_of(&t);
+}
+
+/* Records of every second, until the thread has slept for so long. */
+static unsigned int put_for(uint64_t ns, size_t spool)
+{
+	const uint64_t began = mono_ns();
+	unsigned int n = 0;
+
+	for (;;) {
+		uint64_t now = mono_ns();
+
+		sem_wait(&virtual.rests);
+		if (virtual.until_ns > now)
+			virtual.ahead_ns += virtual.until_ns - now;
+		now = mono_ns();
+		for (; n < (now - began) / 1000000000; n++)
+			put_n(n, 1);
+		uv_run(&loop, UV_RUN_NOWAIT);
+		cr_assert_leq(audit_status(log_of).used, spool);
+		if (now - began >= ns)
+			return n;
+		sem_post(&virtual.goes);
+	}
+}
+
+/* What the collector reads, until a line with this is whole; the loop runs meanwhile. */
+static bool collect_until(int fd, FILE *into, const char *text)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	static char got[2 * 65536 + 1];
+	size_t len = 0;
+
+	for (int idle = 0; idle < 20000;) {
+		ssize_t n;
+
+		uv_run(&loop, UV_RUN_NOWAIT);
+		if (poll(&p, 1, 1) <= 0) {
+			idle++;
+			continue;
+		}
+		if (len > 65536) { /* a line is shorter than what stays */
+			memmove(got, got + len - 65536, 65536);
+			len = 65536;
+		}
+		n = read(fd, got + len, sizeof(got) - 1 - len);
+		if (n <= 0)
+			return false;
+		fwrite(got + len, 1, (size_t)n, into);
+		len += (size_t)n;
+		got[len] = '\0';
+		if (got[len - 1] == '\n' && strstr(got, text) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* F-22: what fits is kept and what does not is told in its place, once the collector is back. */
+Test(audit, f22_a_collector_that_is_away_for_a_day)
+{
+	const uint64_t away_ns = (test_long() ? 24 * 3600 : 1800) * UINT64_C(1000000000);
+	const size_t spool = test_long() ? 4 << 20 : AUDIT_SPOOL_MIN;
+	char where[80], into[80], last[32];
+	unsigned int n, gaps;
+	uint64_t before = 0;
+	json_t *all;
+	FILE *f;
+	int fd, peer;
+
+	snprintf(where, sizeof(where), AUDIT_UNIX "%s", path);
+	snprintf(into, sizeof(into), "%s.got", path);
+	f = fopen(into, "w");
+	cr_assert_not_null(f);
+	virtual.loop = pthread_self();
+	sem_init(&virtual.rests, 0, 0);
+	sem_init(&virtual.goes, 0, 0);
+	virtual.on = true;
+	begin_with(where, spool, true, 0);
+	n = put_for(away_ns, spool);
+	cr_expect_geq(n, away_ns / 1000000000);
+	cr_expect_gt(audit_status(log_of).used, spool - 1000, "all of it is used");
+	cr_expect(audit_refuses(log_of));
+	fd = collector();
+	virtual.on = false;
+	sem_post(&virtual.goes);
+	peer = accept(fd, NULL, NULL);
+	cr_expect(collect_until(peer, f, "log.gap"));
+	cr_expect(all_safe());
+	cr_expect_not(audit_refuses(log_of));
+	put_n(n, 10);
+	snprintf(last, sizeof(last), "\"user\":\"%u\"", n + 9);
+	cr_expect(collect_until(peer, f, last));
+	fclose(f);
+	all = lines_of(into, NULL);
+	cr_expect_eq(users_and_gaps(all, &gaps), n + 10, "each is there or told of, in its place");
+	cr_expect_eq(gaps, 1);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		uint64_t us = (uint64_t)json_integer_value(
+			json_object_get(json_array_get(all, i), "mono_us"));
+
+		cr_assert_geq(us, before, "in the order of their time");
+		before = us;
+	}
+	json_decref(all);
+	close(peer);
+	close(fd);
+	audit_finish(log_of, 10);
+}
+
 Test(audit, events_that_are_not_wanted_are_not_written)
 {
 	struct source a = network(1);
