@@ -7,7 +7,8 @@
 # audit log has each connection and channel once, and its end. No tunnel stands still for long, nobody is kept out for long.
 # SLUICE_LONG: ten times with 100 tunnels, then 100 times with 1,000, with bounds for an optimized build whose
 # dataplane comes before others. "SLUICE_RESTARTS=CONNS TUNNELS KILLS" does that once, at its size.
-# F-06: a restart with a file that is wrong, or half of one, is refused aloud, and what moves goes on.
+# F-06: a restart with a file that is wrong, or half of one, is refused aloud, a reload of one keeps what there is, and
+# a control that is killed in a reload is followed by another one; what moves goes on.
 LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" \
 	"MaxListenersPerUser 4096" "MaxListenersPerSource 4096")
 . "$(dirname "$0")/../interop/lib.sh"
@@ -143,6 +144,27 @@ refused() {
 { cat "$LAB_DIR/sluice.conf"; echo "NoSuchKeyword yes"; } >"$LAB_DIR/wrong.conf"
 head -c $(($(stat -c %s "$LAB_DIR/sluice.conf") - 5)) "$LAB_DIR/sluice.conf" >"$LAB_DIR/half.conf"
 echo 'Match User' >>"$LAB_DIR/half.conf"
+cp "$LAB_DIR/sluice.conf" "$LAB_DIR/whole.conf"
+reads_again() { # control, until it says this
+	kill -HUP "$lab_control_pid"
+	lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" "$1" 20
+}
+# Killed as soon as it says that it reads, of what is whole and of what somebody is writing.
+reloads_cut() {
+	local i
+	for i in whole half; do
+		[ $i = whole ] || cp "$LAB_DIR/half.conf" "$LAB_DIR/sluice.conf"
+		[ $i = whole ] || { reads_again 'cannot be read again: .*stays as it was' && more; } || return 1
+		: >"$LAB_DIR/control.log"
+		reads_again 'Received SIGHUP' || return 1
+		control_killed
+		cp "$LAB_DIR/whole.conf" "$LAB_DIR/sluice.conf"
+		control_starts
+		serving || return 1
+	done
+}
+check "control is killed while it reads its file again, and of half a file goes by the old one" reloads_cut
+check "a channel more after that" more
 check "a wrong file is refused aloud" refused "$LAB_DIR/wrong.conf" NoSuchKeyword
 control_starts # for refused() to kill
 check "half a file is refused aloud" refused "$LAB_DIR/half.conf" half.conf
