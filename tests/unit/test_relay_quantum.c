@@ -147,6 +147,87 @@ Test(relay_quantum, a_turn_sends_no_more_than_the_quantum)
 	client_free(&c);
 }
 
+/* --- S-50: of one channel ------------------------------------------------------------------ */
+
+#define FILE_QUANTUM 65536 /* as ReadQuantum is by default */
+#define MUCH         (256 * 1024)
+#define CRUMBS       500 /* messages of one byte */
+/* Packets as small as they may be; EOFs, windows and the like besides. */
+#define SEALED_MAX (FILE_QUANTUM / SSH_CHAN_PACKET_MIN + 16)
+
+/* Turns until nothing moves any more; the longest in cycles. */
+static uint64_t turns_of_few_records(struct client *c)
+{
+	const uint64_t *n = relay_counters(bench);
+	uint64_t longest = 0, opened, sealed;
+
+	do {
+		uint64_t began = rte_rdtsc();
+
+		opened = n[RELAY_C_RECORDS_OPENED];
+		sealed = n[RELAY_C_RECORDS_SEALED];
+		bench_turn();
+		longest = RTE_MAX(longest, rte_rdtsc() - began);
+		opened = n[RELAY_C_RECORDS_OPENED] - opened;
+		sealed = n[RELAY_C_RECORDS_SEALED] - sealed;
+		cr_assert_leq(opened, (uint64_t)RELAY_OPEN_TURN);
+		cr_assert_leq(sealed, (uint64_t)SEALED_MAX);
+		client_pull(c);
+	} while (opened + sealed > 0);
+	return longest;
+}
+
+static void refused_or_moves(struct client *c, uint32_t number, uint32_t packet, uint32_t window)
+{
+	static uint8_t data[MUCH];
+	const uint64_t *moved = &relay_counters(bench)[RELAY_C_BYTES_TO_CLIENTS];
+	uint64_t before = *moved, longest;
+	struct bench_chan ch;
+	const uint8_t *p;
+	size_t n;
+
+	while (up_next() != NULL || client_next(c, &p, &n) != 0) /* of those before */
+		;
+	client_open(c, number, window, packet, 1);
+	if (packet < SSH_CHAN_PACKET_MIN) {
+		cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN_FAILURE);
+		return;
+	}
+	stream_notify(&fake_last()->s, STREAM_EV_CONNECTED);
+	ch = client_confirmed(c);
+	fake_give(ch.target, data, sizeof(data));
+	for (unsigned int i = 0; i < CRUMBS; i++)
+		client_data(c, ch.local, "x", 1);
+	longest = turns_of_few_records(c);
+	cr_expect_eq(*moved - before, RTE_MIN(window, (uint32_t)MUCH));
+	cr_expect_eq(ch.target->tx.len, CRUMBS);
+	client_adjust(c, ch.local, UINT32_MAX - window);
+	longest = RTE_MAX(longest, turns_of_few_records(c));
+	cr_expect_eq(*moved - before, MUCH, "packets of %u, window %u", packet, window);
+	printf("packets of %u, window %u: the longest turn %.1f us\n", packet, window,
+	       (double)longest * 1e6 / (double)rte_get_tsc_hz());
+}
+
+/*
+ * What a peer says of packets and windows is refused or moves, and no turn has more to do because of
+ * its channel than so many records: at 2 us each, which is ten times what one costs, that is less
+ * than a millisecond.
+ */
+Test(relay_quantum, s50_no_packet_or_window_makes_a_turn_long)
+{
+	static const uint32_t packet[] = {0, 1, SSH_CHAN_PACKET_MIN - 1, SSH_CHAN_PACKET_MIN,
+					  UINT32_MAX};
+	static const uint32_t window[] = {0, 1, UINT32_MAX};
+
+	struct client c = client_login();
+
+	cr_assert_leq((RELAY_OPEN_TURN + SEALED_MAX) * 2, 1000);
+	quantum_init(&bench->quantum, FILE_QUANTUM, 0, HZ);
+	for (uint32_t i = 0; i < 15; i++)
+		refused_or_moves(&c, i, packet[i / 3], window[i % 3]);
+	client_free(&c);
+}
+
 /* --- many of them ------------------------------------------------------------------------- */
 
 #define BULK  4
