@@ -375,16 +375,6 @@ static int signing_end(struct ssh_brain *b, struct ssh_wr *w)
 	return 0;
 }
 
-static struct ssh_str blob_of(const struct key *k)
-{
-	struct ssh_str blob;
-	size_t len;
-
-	blob.p = key_blob(k, &len);
-	blob.len = (uint32_t)len;
-	return blob;
-}
-
 static int sign_publickey(struct ssh_brain *b)
 {
 	struct auth_client *a = &b->cli;
@@ -392,13 +382,14 @@ static int sign_publickey(struct ssh_brain *b)
 	bool bound = a->hostbound && b->server_key != NULL;
 	struct ssh_userauth_request m =
 		auth_client_request(b, bound ? SSH_METHOD_HOSTBOUND : "publickey");
-	struct ssh_userauth_publickey p = {
-		.has_signature = true, .sig_alg = ssh_str_c(a->sig_alg), .blob = blob_of(a->key)};
+	struct ssh_userauth_publickey p = {.has_signature = true,
+					   .sig_alg = ssh_str_c(a->sig_alg),
+					   .blob = ssh_str_key(a->key)};
 	struct ssh_wr w;
 	int r;
 
 	if (bound)
-		p.host_key = blob_of(b->server_key);
+		p.host_key = ssh_str_key(b->server_key);
 	r = signing_begin(b, &w, &m, 1 + 4 + p.sig_alg.len + 4 + p.blob.len + 4 + p.host_key.len);
 	if (r < 0)
 		return r;
@@ -411,7 +402,7 @@ static int sign_hostbased(struct ssh_brain *b, const char *host, const char *use
 	struct auth_client *a = &b->cli;
 	struct ssh_userauth_request m = auth_client_request(b, "hostbased");
 	struct ssh_userauth_hostbased p = {.sig_alg = ssh_str_c(a->sig_alg),
-					   .blob = blob_of(a->key),
+					   .blob = ssh_str_key(a->key),
 					   .client_host = ssh_str_c(host),
 					   .client_user = ssh_str_c(user)};
 	struct ssh_wr w;

@@ -257,13 +257,11 @@ static int promise(struct ssh_brain *b)
 	struct auth_server *a = &b->srv;
 	struct ssh_userauth_pk_ok m;
 	struct ssh_wr w;
-	size_t blob_len;
 	int r;
 
 	m.sig_alg = ssh_str_c(a->act.sig_alg);
-	m.blob.p = key_blob(a->key, &blob_len);
-	m.blob.len = (uint32_t)blob_len;
-	r = send_begin(b, &w, 1 + 4 + m.sig_alg.len + 4 + blob_len);
+	m.blob = ssh_str_key(a->key);
+	r = send_begin(b, &w, 1 + 4 + m.sig_alg.len + 4 + m.blob.len);
 	if (r < 0)
 		return r;
 	ssh_userauth_pk_ok_build(&w, &m);

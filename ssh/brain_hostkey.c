@@ -48,14 +48,12 @@ int kex_signed(struct ssh_brain *b, const uint8_t *sig, size_t len)
 	struct kex *k = b->kex;
 	struct ssh_ecdh_reply m;
 	struct ssh_wr w;
-	size_t blob_len;
 	int r;
 
-	m.k_s.p = key_blob(k->host, &blob_len);
-	m.k_s.len = (uint32_t)blob_len;
+	m.k_s = ssh_str_key(k->host);
 	m.q_s = (struct ssh_str){k->pub, (uint32_t)k->pub_len};
 	m.signature = (struct ssh_str){sig, (uint32_t)len};
-	r = send_begin(b, &w, 1 + 3 * 4 + 1 + blob_len + k->pub_len + len);
+	r = send_begin(b, &w, 1 + 3 * 4 + 1 + m.k_s.len + k->pub_len + len);
 	if (r < 0)
 		return r;
 	if (kex_is_number(k))

@@ -140,7 +140,6 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 {
 	struct ssh_exchange x = kex_exchange(b);
 	struct ssh_job *job;
-	size_t blob_len;
 	int e;
 
 	e = kex_is_number(b->kex) ? ssh_dh_init_parse(r, &x.q_c) : ssh_ecdh_init_parse(r, &x.q_c);
@@ -149,8 +148,7 @@ static int input_ecdh_init(struct ssh_brain *b, struct ssh_rd *r)
 	/* Before it costs a job (S-44). */
 	if (kex_public_check(b->kex->agreed.kex, b->kex->group, true, x.q_c.p, x.q_c.len) < 0)
 		return ssh_exchange_failed(b->kex->agreed.kex);
-	x.k_s.p = key_blob(b->kex->host, &blob_len);
-	x.k_s.len = (uint32_t)blob_len;
+	x.k_s = ssh_str_key(b->kex->host);
 	job = kex_exchange_job(b, SSH_JOB_KEX_RESPOND, &x, (struct ssh_str){0},
 			       (struct ssh_str){0});
 	return job != NULL ? ask_job(b, &b->kex_ask, job) : -SSH_E_MEMORY;

@@ -1,6 +1,18 @@
 /* ssh/wire.c - the data types of RFC 4251 section 5. */
 #include "ssh/wire.h"
 
+#include "crypto/key.h"
+
+struct ssh_str ssh_str_key(const struct key *k)
+{
+	struct ssh_str blob;
+	size_t len;
+
+	blob.p = key_blob(k, &len);
+	blob.len = (uint32_t)len; /* at most KEY_BLOB_MAX */
+	return blob;
+}
+
 static uint32_t be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];

@@ -31,6 +31,11 @@ static inline bool ssh_str_eq(struct ssh_str a, const char *b)
 	return a.len == n && memcmp(a.p, b, n) == 0;
 }
 
+struct key;
+
+/* A public key as messages have it, with its certificate; borrowed from the key. */
+struct ssh_str ssh_str_key(const struct key *k);
+
 #define SSH_MPINT_MAX 2049 /* 16384 bits, the largest RSA modulus taken, and a sign byte */
 
 struct ssh_rd {

@@ -16,16 +16,6 @@
 #define FLAG_RSA_SHA2_256     2
 #define FLAG_RSA_SHA2_512     4
 
-static struct ssh_str blob_of(const struct key *k)
-{
-	struct ssh_str s;
-	size_t len;
-
-	s.p = key_blob(k, &len);
-	s.len = (uint32_t)len;
-	return s;
-}
-
 /* --- said ------------------------------------------------------------------------------- */
 
 size_t agent_list_build(uint8_t *buf, size_t size)
@@ -55,7 +45,7 @@ int agent_sign_build(const struct key *k, const char *sig_alg, struct ssh_str da
 		return -EINVAL;
 	ssh_wr_init(&w, buf, size);
 	ssh_wr_u8(&w, MSG_SIGN);
-	ssh_wr_str(&w, blob_of(k));
+	ssh_wr_str(&w, ssh_str_key(k));
 	ssh_wr_str(&w, data);
 	ssh_wr_u32(&w, flags_of(plain));
 	len = ssh_wr_done(&w);
@@ -72,7 +62,7 @@ size_t agent_bind_build(const struct agent_bind *b, uint8_t *buf, size_t size)
 	ssh_wr_init(&w, buf, size);
 	ssh_wr_u8(&w, MSG_EXTENSION);
 	ssh_wr_cstr(&w, "session-bind@openssh.com");
-	ssh_wr_str(&w, blob_of(key_plain(b->host)));
+	ssh_wr_str(&w, ssh_str_key(key_plain(b->host)));
 	ssh_wr_str(&w, b->session_id);
 	ssh_wr_str(&w, b->signature);
 	ssh_wr_bool(&w, b->forwarding);

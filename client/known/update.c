@@ -25,16 +25,6 @@ struct known_update {
 	bool proved;
 };
 
-static struct ssh_str blob_of(const struct key *k)
-{
-	struct ssh_str s;
-	size_t len;
-
-	s.p = key_blob(k, &len);
-	s.len = (uint32_t)len;
-	return s;
-}
-
 /* --- what it says ----------------------------------------------------------------------- */
 
 /* Of nothing, too, which may have no place. */
@@ -141,7 +131,7 @@ static bool is_plain(const struct known_line *l)
 
 static int gone_add(struct known_update *u, const struct key *k)
 {
-	struct ssh_str blob = blob_of(k);
+	struct ssh_str blob = ssh_str_key(k);
 	int r = u->old < KNOWN_KEYS_MAX ? key_blob_parse(blob.p, blob.len, &u->gone[u->old])
 					: -ENODATA;
 
@@ -246,7 +236,7 @@ size_t known_update_request(const struct known_update *u, uint8_t *buf, size_t s
 	ssh_wr_bool(&w, true);
 	for (unsigned int i = 0; i < u->n; i++)
 		if (!u->known[i])
-			ssh_wr_str(&w, blob_of(u->key[i]));
+			ssh_wr_str(&w, ssh_str_key(u->key[i]));
 	return ssh_wr_done(&w);
 }
 
@@ -271,7 +261,7 @@ static int proof_check(const struct key *k, struct ssh_str session_id, struct ss
 	ssh_wr_init(&w, data, sizeof(data));
 	ssh_wr_cstr(&w, PROVE);
 	ssh_wr_str(&w, session_id);
-	ssh_wr_str(&w, blob_of(k));
+	ssh_wr_str(&w, ssh_str_key(k));
 	len = ssh_wr_done(&w);
 	return len == 0 ? -EBADMSG : key_verify(k, name, sig.p, sig.len, data, len);
 }
