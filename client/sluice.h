@@ -139,6 +139,12 @@ struct sluice_hostkey {
 	 */
 	int known;
 	const char *known_text;
+	/*
+	 * Of a certificate, X.509's names ("CN=a, O=b") or OpenSSH's key id and the fingerprint of
+	 * its authority's key; else "". Whoever made it wrote them: known says whether he is
+	 * believed.
+	 */
+	const char *cert_subject, *cert_issuer;
 };
 
 #define SLUICE_ANSWER_MAX 1024 /* bytes of a password, and of a prompt's answer */

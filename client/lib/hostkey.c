@@ -109,14 +109,28 @@ static int hosts_init(const struct sluice *s, struct hosts *h)
 struct told {
 	struct sluice_hostkey k;
 	char md5[128], sha1[64], sha256[64], *line;
+	struct certinfo cert;
 };
 
-/* whole: with its certificate. False: no memory. */
+static void told_fini(struct told *t)
+{
+	certinfo_fini(&t->cert);
+	free(t->line);
+}
+
+static const char *cert_text(const struct told *t, enum certinfo_field f)
+{
+	return t->cert.text[f] != NULL ? t->cert.text[f] : "";
+}
+
+/* whole: with its certificate. False: no memory; told_fini() all the same. */
 static bool told_init(struct told *t, const struct sluice *s, const struct key *whole)
 {
 	const struct key *k = key_plain(whole);
+	int r;
 
 	*t = (struct told){.line = key_line(k)};
+	r = certinfo_key(whole, &t->cert);
 	(void)!key_fingerprint_as(k, HASH_MD5, t->md5, sizeof(t->md5));
 	(void)!key_fingerprint_as(k, HASH_SHA1, t->sha1, sizeof(t->sha1));
 	(void)!key_fingerprint_as(k, HASH_SHA256, t->sha256, sizeof(t->sha256));
@@ -131,9 +145,11 @@ static bool told_init(struct told *t, const struct sluice *s, const struct key *
 		.sha256 = t->sha256,
 		.certificate = k != whole,
 		.known_text = "",
+		.cert_subject = cert_text(t, CERTINFO_SUBJECT),
+		.cert_issuer = cert_text(t, CERTINFO_ISSUER),
 	};
 	t->k.blob = key_blob(whole, &t->k.blob_len);
-	return t->line != NULL;
+	return t->line != NULL && r != -ENOMEM;
 }
 
 /* --- the key it shows ------------------------------------------------------------------------ */
@@ -228,7 +244,7 @@ void hostkey_judge(struct sluice *s, const struct ssh_act *a)
 		yes = settle(s, &h, a->hostkey, r, &f, &t.k);
 	}
 	hosts_fini(&h);
-	free(t.line);
+	told_fini(&t);
 	(void)ssh_brain_hostkey_answer(s->brain, a->id, yes);
 }
 
@@ -269,22 +285,22 @@ static bool wanted(struct sluice *s, const struct known_update *u)
 	struct sluice_hostkey list[KNOWN_KEYS_MAX];
 	unsigned int n = known_update_new_keys(u), made = 0;
 	struct told *t;
-	bool yes = false;
+	bool yes = false, ok;
 
 	if (s->set.update_hostkeys != UPDATE_ASK)
 		return true;
 	t = calloc(n + 1, sizeof(*t));
-	while (t != NULL && made < n && told_init(&t[made], s, known_update_key(u, made))) {
+	for (ok = t != NULL; ok && made < n; made++) {
+		ok = told_init(&t[made], s, known_update_key(u, made));
 		list[made] = t[made].k;
-		made++;
 	}
-	if (t != NULL && made == n && s->ops.on_hostkeys != NULL) {
+	if (ok && s->ops.on_hostkeys != NULL) {
 		s->callbacks++;
 		yes = s->ops.on_hostkeys(s->arg, s, list, n, known_update_old_keys(u)) == 1;
 		s->callbacks--;
 	}
 	while (made > 0)
-		free(t[--made].line);
+		told_fini(&t[--made]);
 	free(t);
 	return yes;
 }

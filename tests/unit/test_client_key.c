@@ -10,6 +10,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/cert.h"
+#include "crypto/keyfile.h"
 #include "tests/unit/client_lab.h"
 #include "tests/unit/x509_lab.h"
 
@@ -513,6 +514,66 @@ Test(client_key, a_host_is_accepted_by_its_certificate_while_that_lasts)
 	certify_host(l, 3);
 	cr_expect_eq(meet(l, "host.key"), 0, "of a private key its public half");
 	lab_free(l);
+}
+
+static int note_names(void *arg, struct sluice *s, const struct sluice_hostkey *k)
+{
+	(void)s;
+	snprintf(arg, TEXT_MAX, "%d: %s: %s", k->certificate, k->cert_subject, k->cert_issuer);
+	return 1;
+}
+
+/* What the program is told of a host that shows this, and of the certificate's names. */
+static void told_of(struct lab *l, const struct key *shown, const char *alg, char told[TEXT_MAX])
+{
+	const struct sluice_ops ops = {.size = sizeof(ops), .on_hostkey = note_names};
+	struct sluice *s = lab_client();
+
+	l->shown = shown;
+	l->conf.hostkey_algs = alg;
+	cr_assert_eq(sluice_ops_set(s, &ops, told), 0);
+	cr_assert_eq(sluice_set(s, "HostKeyAlgorithms", alg), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
+Test(client_key, a_hosts_certificate_says_whose_it_is_and_who_made_it)
+{
+	const struct cert_spec spec = {
+		.role = CERT_HOST, .key_id = "host\x1b, 7", .valid_before = UINT64_MAX};
+	struct lab *l = lab_new();
+	char told[TEXT_MAX], want[TEXT_MAX], ca_print[128];
+	struct key *ca = NULL, *cert = NULL;
+	struct keyfile *kf = NULL;
+
+	told_of(l, NULL, "ssh-ed25519", told);
+	cr_expect_str_eq(told, "0: : ");
+
+	l = lab_new();
+	cr_assert_eq(key_generate("ecdsa-sha2-nistp256", 0, &ca), 0);
+	cr_assert_eq(cert_build(l->host, &spec, ca, NULL, &cert), 0);
+	cr_assert_eq(key_fingerprint(ca, ca_print, sizeof(ca_print)), 0);
+	told_of(l, cert, "ssh-ed25519-cert-v01@openssh.com", told);
+	snprintf(want, sizeof(want), "1: host?, 7: %s", ca_print);
+	cr_expect_str_eq(told, want);
+	key_free(cert);
+	key_free(ca);
+
+	sluice_key_free(certified());
+	l = lab_new();
+	key_free(l->host);
+	cr_assert_eq(keyfile_parse((uint8_t *)told, file_read("both.pem", told),
+				   &(struct keyfile_opts){.format = KEYFILE_AUTO}, &kf),
+		     0);
+	cr_assert_eq(
+		x509key_make("x509v3-ecdsa-sha2-nistp256", kf->key, kf->cert, kf->n_certs, &cert),
+		0);
+	l->host = keyfile_take(kf);
+	told_of(l, cert, "x509v3-ecdsa-sha2-nistp256", told);
+	cr_expect_str_eq(told, "1: CN=demo, O=Sluice: CN=Issuing");
+	key_free(cert);
+	keyfile_free(kf);
 }
 
 /* Logs in by the key of a file: 1 when the server saw a certificate. */
