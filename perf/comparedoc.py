@@ -68,7 +68,7 @@ def verdict(r, must, aim):
 
 
 def table(rows):
-    out = [BEGIN, ""]
+    out = []
     machine = next((r for r in rows if r["what"] == "machine"), None)
     if machine:
         out += [machine["note"] + ".", ""]
@@ -80,22 +80,31 @@ def table(rows):
         out.append(f"| {r['what']} | {cell(r['sluice'])} | {cell(r['peer'])} | {r['unit']} | "
                    f"{'' if r['ratio'] is None else format(r['ratio'], '.2f')} | {cell(must)} | {cell(aim)} | "
                    f"{verdict(r, must, aim)} |")
-    return "\n".join(out + ["", END])
+    return "\n".join(out)
+
+
+def put(begin, table, program, check):
+    """A table in its place of docs/performance.md; with check only looks whether it is there. 0, or 1: it is another."""
+    with open(DOC) as f:
+        text = f.read()
+    a = text.index(begin)
+    b = text.index(END, a)
+    new = text[:a] + f"{begin}\n\n{table}\n\n" + text[b:]
+    if check and new != text:
+        print(f"docs/performance.md: the table is not of perf/results; {program} --doc", file=sys.stderr)
+    if check:
+        return 0 if new == text else 1
+    with open(DOC, "w") as f:
+        f.write(new)
+    return 0
 
 
 def write(results, check=False):
     """The plot and the table again; with check only looks whether the table is of these results."""
     rows = merge(results, [])
-    with open(DOC) as f:
-        text = f.read()
-    a, b = text.index(BEGIN), text.index(END) + len(END)
-    new = text[:a] + table(rows) + text[b:]
+    r = put(BEGIN, table(rows), "perf/compare", check)
     if check:
-        if new != text:
-            print("docs/performance.md: the table is not of perf/results/compare.json; perf/compare --doc", file=sys.stderr)
-        return 0 if new == text else 1
-    with open(DOC, "w") as f:
-        f.write(new)
+        return r
     with open(os.path.splitext(results)[0] + ".svg", "w") as f:
         f.write(svg(rows))
     return 0

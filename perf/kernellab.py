@@ -57,13 +57,15 @@ def sluice_command(files, cipher, gateway, *args):
     return (os.path.join(lab.BUILD, "client/sluice"), *ssh_command(files, cipher, gateway, *args))
 
 
-def sshd_command(files, name, address):
+def sshd_command(files, name, address, *more):
+    """more: lines of its configuration."""
     os.makedirs("/run/sshd", exist_ok=True)
     conf = files.path(f"{name}.sshd")
     with open(conf, "w") as f:
         f.write(f"ListenAddress {address}\nPort 22\nHostKey {files.path('host')}\nPidFile none\n"
                 f"AuthorizedKeysFile {files.path('keys/root')}\nStrictModes no\nPermitRootLogin yes\n"
                 "UsePAM no\nMaxStartups 1000\nMaxSessions 100\n")
+        f.writelines(line + "\n" for line in more)
     return "/usr/sbin/sshd", "-D", "-e", "-f", conf
 
 
