@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/command.h"
+#include "client/sluice.h"
 
 static const struct {
 	const char *name;
@@ -36,7 +37,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0) {
-		printf("sluice %s\n", SLUICE_VERSION);
+		printf("sluice %s\n", sluice_version());
 		return 0;
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0 ||

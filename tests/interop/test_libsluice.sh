@@ -125,3 +125,5 @@ check 'a key in a store, by its subject' cert_known
 only_ours() { ! nm -D --defined-only "$SLUICE_BUILD/client/libsluice.so" | grep -vE ' (sluice_[a-z0-9_]+|SLUICE_0)(@@SLUICE_0)?$|asan|ubsan|sancov'; }
 check 'nothing but sluice_* is exported' only_ours
 check 'pkg-config knows it' env PKG_CONFIG_PATH="$SLUICE_BUILD/meson-private" pkg-config --exists libsluice
+one_version() { [ "$("$SLUICE_BUILD/client/sluice" -V)" = "sluice $(PKG_CONFIG_PATH=$SLUICE_BUILD/meson-private pkg-config --modversion libsluice)" ]; }
+check 'and both say which version it is' one_version

@@ -74,6 +74,7 @@ struct lab {
 	bool undecided;              /* never says what becomes of a login */
 	bool unimplemented;          /* but that it knows no such message */
 	bool spoil_value, spoil_signature; /* of its key exchange */
+	bool spoil_record;                 /* all it says once there are keys */
 	const char *prompts;         /* keyboard-interactive: the answer that is right */
 	struct lab *next;            /* where direct-tcpip leads: started then; NULL: back */
 
@@ -586,6 +587,11 @@ static void lab_turn(struct lab *l, short revents)
 		while (ssh_pump_step(&l->p, &act) == 0)
 			lab_act(l, &act);
 		out = ssh_pump_out(&l->p, &len);
+		if (l->spoil_record && l->n_kexes > 0 && len > 0 && len <= sizeof(buf)) {
+			memcpy(buf, out, len);
+			buf[len - 1] ^= 1;
+			out = buf;
+		}
 		n = len > 0 ? send(l->fd, out, len, MSG_NOSIGNAL) : 0;
 		if (n > 0)
 			ssh_pump_sent(&l->p, (size_t)n);

@@ -616,6 +616,7 @@ Test(client_channel, who_does_not_read_is_sent_no_more_than_the_window)
 	struct sluice_channel_info info = {.size = sizeof(info)};
 	struct sluice_channel *c;
 	char buf[65536];
+	uint32_t granted;
 	size_t got = 0;
 	ssize_t n;
 
@@ -628,6 +629,12 @@ Test(client_channel, who_does_not_read_is_sent_no_more_than_the_window)
 	cr_assert_eq(info.waiting, 65536u);
 	cr_assert_eq(info.packet_in, 1000u);
 	cr_assert_eq(sluice_channel_window_set(c, 128 * 1024), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	granted = info.window_in;
+	cr_assert_gt(granted, 0u);
+	cr_assert_eq(sluice_channel_window_set(c, 1024), 0);
+	cr_assert_eq(sluice_channel_info(c, &info), 0);
+	cr_assert_eq(info.window_in, granted, "what was granted is not taken back");
 	while ((n = sluice_channel_read(c, false, buf, sizeof(buf))) > 0)
 		got += (size_t)n;
 	cr_assert_eq(got, 300000u);
@@ -764,6 +771,26 @@ Test(client_channel, who_may_not_wait_is_told_when_there_is_room)
 	sluice_free(s);
 	lab_free(l);
 	free(buf);
+}
+
+/* A server that reads no more answers no key exchange: what may not wait says for what. */
+Test(client_channel, who_may_not_wait_is_told_that_keys_are_exchanged)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, "cat");
+	int r;
+
+	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
+	__atomic_store_n(&l->deaf, true, __ATOMIC_RELAXED);
+	r = sluice_rekey(s);
+	cr_assert(r == 0 || r == -SLUICE_E_WOULD_BLOCK, "%s", sluice_strerror(r));
+	r = (int)sluice_channel_send(c, "x", 1);
+	cr_expect_eq(r, -SLUICE_E_WOULD_BLOCK_REKEY, "%s", sluice_strerror(r));
+	cr_expect_eq(sluice_error_ref(r), 1133);
+	cr_expect_eq(sluice_status(s), 0);
+	sluice_free(s);
+	lab_free(l);
 }
 
 /* --- threads ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /* Servers that break the rules: the program hears of it, and nothing else happens to it. */
 #include "client/lib/internal.h"
+#include "ssh/comp.h"
 #include "ssh/err.h"
 #include "tests/unit/client_lab.h"
 #include "tests/util/rnd.h"
@@ -535,7 +536,22 @@ Test(client_hostile, who_reads_no_more_holds_nobody)
 /* --- errors that have numbers of their own ----------------------------------------------------- */
 
 /* In the client's thread alone: the server's is another. */
-static _Thread_local enum { NOTHING, HASH, SEAL, SIGN } broken;
+static _Thread_local enum { NOTHING, HASH, SEAL, SIGN, NO_STREAM } broken;
+static bool no_stream; /* the server's compressor says what is none */
+
+int __real_ssh_deflate_run(struct ssh_deflate *z, const uint8_t **in, size_t *n,
+			   enum ssh_deflate_how how, uint8_t *out, size_t room, size_t *ret_out);
+int __wrap_ssh_deflate_run(struct ssh_deflate *z, const uint8_t **in, size_t *n,
+			   enum ssh_deflate_how how, uint8_t *out, size_t room, size_t *ret_out);
+int __wrap_ssh_deflate_run(struct ssh_deflate *z, const uint8_t **in, size_t *n,
+			   enum ssh_deflate_how how, uint8_t *out, size_t room, size_t *ret_out)
+{
+	int r = __real_ssh_deflate_run(z, in, n, how, out, room, ret_out);
+
+	if (r == 0 && no_stream && broken != NO_STREAM)
+		memset(out, 0xff, *ret_out);
+	return r;
+}
 
 void __real_cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *jobs, unsigned int n);
 void __wrap_cipher_seal_burst(struct cipher_engine *e, struct cipher_job *const *jobs, unsigned int n);
@@ -572,7 +588,7 @@ Test(client_hostile, what_fails_on_the_way_in_has_its_number)
 			  hybrid[] = "mlkem768x25519-sha256";
 	static const struct {
 		const char *kex;
-		bool value, signature, unimplemented;
+		bool value, signature, unimplemented, record;
 		int broken, err, ref;
 	} t[] = {
 		{.kex = dh, .value = true, .err = SLUICE_E_DH, .ref = 1034},
@@ -585,6 +601,8 @@ Test(client_hostile, what_fails_on_the_way_in_has_its_number)
 		{.kex = curve, .broken = SEAL, .err = SLUICE_E_ENCRYPT, .ref = 1014},
 		{.kex = curve, .broken = SIGN, .err = SLUICE_E_SIGN, .ref = 1013},
 		{.kex = curve, .unimplemented = true, .err = SLUICE_E_UNIMPLEMENTED, .ref = 1024},
+		{.kex = curve, .record = true, .err = SLUICE_E_DECRYPT, .ref = 1015},
+		{.kex = curve, .broken = NO_STREAM, .err = SLUICE_E_DECOMPRESS, .ref = 1016},
 	};
 
 	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -598,6 +616,12 @@ Test(client_hostile, what_fails_on_the_way_in_has_its_number)
 		l->spoil_value = t[i].value;
 		l->spoil_signature = t[i].signature;
 		l->unimplemented = t[i].unimplemented;
+		l->spoil_record = t[i].record;
+		no_stream = t[i].broken == NO_STREAM;
+		if (no_stream) {
+			l->conf.comp_algs = "zlib";
+			cr_assert_eq(sluice_set(s, "CompressionAlgorithms", "zlib"), 0);
+		}
 		cr_assert_eq(key_private_build(l->host, "", pem, &len), 0);
 		cr_assert_eq(sluice_key_parse(pem, len, NULL, &k), 0);
 		cr_assert_eq(sluice_identity_add(s, k), 0);

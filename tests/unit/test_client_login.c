@@ -687,6 +687,56 @@ static ssize_t on_custom(void *arg, struct sluice *s, const void *in, size_t len
 	return (ssize_t)n;
 }
 
+/* Of another layer, or nothing at all. */
+static ssize_t on_custom_beyond(void *arg, struct sluice *s, const void *in, size_t len, void *out,
+				size_t size)
+{
+	static const uint8_t number[] = {49, 80, 90, 1, 50};
+	struct heard *h = arg;
+
+	(void)s;
+	(void)in;
+	(void)len;
+	*(uint8_t *)out = number[h->rounds];
+	return h->rounds < 4 ? 1 : (ssize_t)size + 1;
+}
+
+Test(client_login, what_a_program_says_itself_is_of_its_login_alone)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_custom_auth = on_custom_beyond};
+
+	for (unsigned int i = 0; i <= 4; i++) {
+		struct heard h = {.rounds = i};
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		cr_assert_eq(sluice_ops_set(s, &ops, &h), 0);
+		SET(s, {"AuthMode", "custom"});
+		cr_expect_eq(logon(l, s), -SLUICE_E_AUTH, "%u: %s", i,
+			     sluice_strerror(sluice_status(s)));
+		sluice_free(s);
+		lab_join(l);
+		cr_expect_eq(l->n_auth, 0u);
+		lab_free(l);
+	}
+}
+
+Test(client_login, nobody_is_in_where_that_is_enough)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		l->conf.auth_methods = SSH_AUTH_PASSWORD | (i == 0 ? 0 : SSH_AUTH_NONE);
+		SET(s, {"AuthMode", "none"});
+		cr_expect_eq(logon(l, s), i == 0 ? -SLUICE_E_AUTH : 0);
+		cr_expect_str_eq(l->method, i == 0 ? "" : "none");
+		cr_expect_eq(l->n_auth, i, "no password is tried");
+		sluice_free(s);
+		lab_free(l);
+	}
+}
+
 Test(client_login, the_program_exchanges_the_messages_itself)
 {
 	struct sluice_ops ops = {.size = sizeof(ops), .on_custom_auth = on_custom};

@@ -96,23 +96,47 @@ Test(client_payload, what_is_no_value_changes_nothing)
 	sluice_payload_free(&p);
 }
 
+#define FROM_TO                                                                                    \
+	{                                                                                          \
+		{"s", "localhost"}, {"i", "8080"}, {"s", "192.0.2.1"},                             \
+		{                                                                                  \
+			"i", "40000"                                                               \
+		}                                                                                  \
+	}
+
 Test(client_payload, opens_and_global_requests)
 {
+	static const struct {
+		const char *type;
+		const char *const values[4][2];
+		const char *field, *text;
+	} opens[] = {
+		{"forwarded-tcpip", FROM_TO, "Host", "localhost"},
+		{"forwarded-tcpip", FROM_TO, "Port", "8080"},
+		{"forwarded-tcpip", FROM_TO, "OriginAddress", "192.0.2.1"},
+		{"direct-tcpip", FROM_TO, "OriginPort", "40000"},
+		{"direct-tcpip", FROM_TO, "%s", "localhost"},
+		{"x11", {{"s", "::1"}, {"i", "6010"}}, "OriginAddress", "::1"},
+		{"x11", {{"s", "::1"}, {"i", "6010"}}, "OriginPort", "6010"},
+		{"direct-streamlocal@openssh.com",
+		 {{"s", "/a b"}, {"s", ""}, {"i", "0"}},
+		 "SocketPath",
+		 "/a b"},
+		{"forwarded-streamlocal@openssh.com", {{"s", "/c"}, {"s", ""}}, "SocketPath", "/c"},
+	};
 	struct sluice_payload p = {0};
 
-	put(&p, "b", "90");
-	put(&p, "s", "forwarded-tcpip");
-	put(&p, "i", "3");
-	put(&p, "i", "1000");
-	put(&p, "i", "2000");
-	put(&p, "s", "localhost");
-	put(&p, "i", "8080");
-	put(&p, "s", "192.0.2.1");
-	put(&p, "i", "40000");
-	cr_assert_str_eq(field(&p, "Host"), "localhost");
-	cr_assert_str_eq(field(&p, "OriginPort"), "40000");
-	cr_assert_str_eq(field(&p, "%s"), "localhost");
-	sluice_payload_free(&p);
+	for (size_t i = 0; i < sizeof(opens) / sizeof(opens[0]); i++) {
+		put(&p, "b", "90");
+		put(&p, "s", opens[i].type);
+		put(&p, "i", "3");
+		put(&p, "i", "1000");
+		put(&p, "i", "2000");
+		for (unsigned int v = 0; v < 4 && opens[i].values[v][0] != NULL; v++)
+			put(&p, opens[i].values[v][0], opens[i].values[v][1]);
+		cr_expect_str_eq(field(&p, opens[i].field), opens[i].text, "%s", opens[i].type);
+		sluice_payload_free(&p);
+	}
 	put(&p, "b", "80");
 	put(&p, "s", "tcpip-forward");
 	put(&p, "f", "True");
@@ -141,6 +165,18 @@ Test(client_payload, requests_have_their_fields)
 		 "TerminalHeightPixels",
 		 "480"},
 		{"pty-req",
+		 {{"s", "vt100"}, {"i", "80"}, {"i", "24"}, {"i", "640"}, {"i", "480"}, {"sb", ""}},
+		 "TerminalType",
+		 "vt100"},
+		{"pty-req",
+		 {{"s", "vt100"}, {"i", "80"}, {"i", "24"}, {"i", "640"}, {"i", "480"}, {"sb", ""}},
+		 "TerminalWidthCharacters",
+		 "80"},
+		{"pty-req",
+		 {{"s", "vt100"}, {"i", "80"}, {"i", "24"}, {"i", "640"}, {"i", "480"}, {"sb", ""}},
+		 "TerminalWidthPixels",
+		 "640"},
+		{"pty-req",
 		 {{"s", "vt100"}, {"i", "80"}, {"i", "24"}, {"i", "0"}, {"i", "0"}, {"sb", "3500"}},
 		 "TerminalModes",
 		 "3500"},
@@ -148,6 +184,7 @@ Test(client_payload, requests_have_their_fields)
 		 {{"i", "80"}, {"i", "24"}, {"i", "1"}, {"i", "2"}},
 		 "TerminalHeightRows",
 		 "24"},
+		{"env", {{"s", "LANG"}, {"s", "C"}}, "VariableName", "LANG"},
 		{"env", {{"s", "LANG"}, {"s", "C"}}, "VariableValue", "C"},
 		{"exec", {{"s", "ls -l"}}, "Command", "ls -l"},
 		{"subsystem", {{"s", "sftp"}}, "Subsystem", "sftp"},
@@ -158,6 +195,18 @@ Test(client_payload, requests_have_their_fields)
 		 {{"s", "KILL"}, {"f", "True"}, {"s", "x"}, {"s", ""}},
 		 "CoreDumped",
 		 "True"},
+		{"exit-signal",
+		 {{"s", "KILL"}, {"f", "False"}, {"s", "x"}, {"s", "en"}},
+		 "SignalName",
+		 "KILL"},
+		{"exit-signal",
+		 {{"s", "KILL"}, {"f", "False"}, {"s", "x"}, {"s", "en"}},
+		 "ErrorMessage",
+		 "x"},
+		{"exit-signal",
+		 {{"s", "KILL"}, {"f", "False"}, {"s", "x"}, {"s", "en"}},
+		 "LanguageTag",
+		 "en"},
 		{"break", {{"i", "500"}}, "BreakLength", "500"},
 	};
 

@@ -414,6 +414,10 @@ Test(client_session, an_address_of_the_other_family_is_none)
 	while (sluice_info(s, SLUICE_INFO_PEER_ADDR, text, sizeof(text)) < 0)
 		cr_assert_geq(sluice_dispatch(s, -1), 0);
 	cr_assert_eq(strncmp(text, "127.0.0.1 port ", 15), 0);
+	/* Where we are is the system's to choose, and then ours to read. */
+	cr_assert_gt(sluice_info(s, SLUICE_INFO_LOCAL_ADDR, text, sizeof(text)), 0);
+	cr_assert_eq(strncmp(text, "127.0.0.1 port ", 15), 0);
+	cr_assert_gt(atoi(text + 15), 0, "%s", text);
 	sluice_free(s);
 	close(fd);
 }
@@ -832,6 +836,9 @@ Test(client_session, what_cannot_be_done_says_why)
 	cr_assert_eq(sluice_connect(s), -SLUICE_E_ALREADY);
 	cr_assert_eq(sluice_logon(s, "elsewhere", 0), -SLUICE_E_FROZEN);
 	cr_assert_eq(sluice_set(s, "Port", "23"), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_set(s, "Hostname", "elsewhere"), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_set(s, "BindAddress", "127.0.0.2"), -SLUICE_E_FROZEN);
+	cr_assert_eq(sluice_set(s, "BindPort", "1023"), -SLUICE_E_FROZEN);
 	cr_assert_eq(sluice_reset(s), -SLUICE_E_FROZEN);
 	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
 	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_ALREADY);
