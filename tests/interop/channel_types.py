@@ -4,6 +4,7 @@ Prints the table of docs/interop.md; with --save FILE writes it there. What happ
 is done by a session of OpenSSH's."""
 import argparse
 import asyncio
+import datetime
 import os
 import socket
 import subprocess
@@ -239,7 +240,7 @@ def save(path):
         text, _, behind = f.read().partition(MARK)
     text, by_hand = text.rstrip(), "".join(behind.partition("\n## ")[1:])  # what is measured by hand stays
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{text}\n\n{MARK}\n\nMade by `tests/interop/test_sessions.sh --save`: bytes through a channel of each "
+        f.write(f"{text}\n\n{MARK}\n\nMade by `tests/interop/test_sessions.sh --save` on {datetime.date.today()}: bytes through a channel of each "
                 "type the client has, a real agent and a real display among what they lead to. Empty: the client "
                 f"has no such channel.\n\n{table()}{by_hand}")
 

@@ -7,12 +7,14 @@ cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 : "${SLUICE_BUILD:=$top/build}"
 [ "$(id -u)" = 0 ] || { echo "namespaces need root"; exit 77; }
+options=$* # --save writes what servers of others can do into docs/interop.md
 [ -n "${SLUICE_TEST_NETNS:-}" ] || SLUICE_TEST_NETNS=yes exec unshare -n -m "$0" "$@"
 for tool in sshd dropbear dropbearkey ssh-keygen curl python3; do
 	command -v $tool >/dev/null || [ -x /usr/sbin/$tool ] || { echo "no $tool"; exit 77; }
 done
 ip link set lo up
 . tests/interop/soft.sh
+. tests/interop/cells.sh
 cd "$dir" || exit 1
 export LC_ALL=C
 sluice=$SLUICE_BUILD/client/sluice
@@ -164,12 +166,15 @@ forwards() { # host: its three kinds, at once
 	return $r
 }
 for host in "${others[@]}"; do
-	check "$host: output, errors and status apart" apart $host
-	check "$host: a file there and back, keys exchanged on the way" rekeyed $host
-	check "$host: a shell in a terminal" in_terminal $host
-	check "$host: forwards of each kind" forwards $host
+	cell $host exec "$host: output, errors and status apart" apart $host
+	cell $host RekeyLimit "$host: a file there and back, keys exchanged on the way" rekeyed $host
+	cell $host terminal "$host: a shell in a terminal" in_terminal $host
+	cell $host -L,-R,-D "$host: forwards of each kind" forwards $host
 done
-check "gate: forwards of each kind" forwards gate
+cell Sluice -L,-R,-D "gate: forwards of each kind" forwards gate
+cells_save "$top" "$options" sshd="$(ssh -V 2>&1 | sed 's/OpenSSH_\([0-9.]*\).*/\1/')" dropbear="$(dropbear -V 2>&1 | sed 's/.*v//')" \
+	libssh="$(dpkg-query -W -f='${Version}' libssh-4 2>/dev/null | sed 's/-.*//')" \
+	paramiko="$(/usr/bin/python3 -W ignore -c 'import paramiko; print(paramiko.__version__)' 2>/dev/null)"
 
 # --- ways there -----------------------------------------------------------------------------------
 check "by two jump hosts, one of them ours" says jumped s ssh jumped echo jumped

@@ -10,6 +10,7 @@ if [ -z "${INSIDE:-}" ]; then
 fi
 . "$(dirname "$0")/lib.sh"
 here=$(dirname "$0")
+. "$here/cells.sh"
 
 # --- users, logs: an /etc and a /var/log of its own
 mkdir -p "$LAB_DIR/log" "$LAB_DIR/home" "$LAB_DIR/jail"
@@ -108,14 +109,20 @@ ours() { # exec or ssh, options
 	lab_in client timeout $patience "$SLUICE_BUILD/client/sluice" "$1" "${opts[@]}" "${@:2}" 2>>"$LAB_DIR/ssh.log"
 }
 ours_through() { ours exec -o RekeyLimit=1M "$gw" cat <"$LAB_DIR/file" | cmp -s - "$LAB_DIR/file"; }
-check "our own command: the same, keys exchanged on the way" ours_through
+cell Sluice RekeyLimit "our own command: the same, keys exchanged on the way" ours_through
+ours_apart() {
+	: >"$LAB_DIR/ssh.log"
+	[ "$(ours ssh "$gw" 'echo out; echo err >&2; exit 7' </dev/null; echo $?)" = $'out\n7' ] && grep -qx err "$LAB_DIR/ssh.log"
+}
+cell Sluice exec "our own command: output, errors and status apart" ours_apart
 ours_in_terminal() {
 	local rc said
 	said=$(printf 'echo $((6 * 7)); exit 4\n' | ours ssh -tt "$gw")
 	rc=$?
 	[ $rc = 4 ] && [[ $said = *42* ]] || { echo "status $rc: $said"; return 1; }
 }
-check "our own command: a shell in a terminal" ours_in_terminal
+cell Sluice terminal "our own command: a shell in a terminal" ours_in_terminal
+cells_save "$top" "$*"
 check "the end of input ends it" is "5" in_ssh "$gw" 'wc -c' < <(printf hello)
 deaf() { # without eow it would go on reading
 	local rc teller told=$LAB_DIR/home/demo/told
