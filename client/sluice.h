@@ -299,7 +299,12 @@ ssize_t sluice_get(struct sluice *s, const char *keyword, char *buf, size_t size
 /* All settings as they were at first, keys and password forgotten. -SLUICE_E_FROZEN: connected. */
 int sluice_reset(struct sluice *s);
 
-/* The password, copied; NULL: none. -EINVAL: longer than SLUICE_ANSWER_MAX. */
+/*
+ * The password, copied; NULL: none. -EINVAL: longer than SLUICE_ANSWER_MAX. With AuthMode
+ * gssapi-with-mic and gssapi-keyex it is the one of Kerberos, by which User, or
+ * GSSAPIClientIdentity, gets his tickets: to be set before it connects; without it those of the
+ * cache are shown.
+ */
 int sluice_password_set(struct sluice *s, const char *password, size_t len);
 /* A private key to log in with, tried in the order they came; the key stays the caller's. */
 int sluice_identity_add(struct sluice *s, const struct sluice_key *k);

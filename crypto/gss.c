@@ -90,22 +90,38 @@ int gss_acceptor_new(bool strict, struct gss_ctx **ret)
 	return 0;
 }
 
-/* The tickets of somebody by name. */
-static int acquire_of(struct gss_ctx *g, const char *client)
+/* Tickets of the KDC's, for this context alone. */
+static int fetch(struct gss_ctx *g, gss_name_t whose, const char *password)
 {
-	gss_buffer_desc buf = {strlen(client), (void *)client};
+	gss_buffer_desc buf = {strlen(password), (void *)password};
+	gss_OID_set_desc mechs = {1, &krb5_oid};
+	OM_uint32 minor;
+
+	return gss_acquire_cred_with_password(&minor, whose, &buf, GSS_C_INDEFINITE, &mechs,
+					      GSS_C_INITIATE, &g->cred, NULL,
+					      NULL) == GSS_S_COMPLETE
+		       ? 0
+		       : -EACCES;
+}
+
+/* The tickets of somebody by name. */
+static int acquire_of(struct gss_ctx *g, const struct gss_client *client)
+{
+	gss_buffer_desc buf = {strlen(client->name), (void *)client->name};
 	gss_name_t name;
 	OM_uint32 minor;
 	int r;
 
 	if (gss_import_name(&minor, &buf, GSS_C_NT_USER_NAME, &name) != GSS_S_COMPLETE)
 		return -EACCES;
-	r = credentials(g, name, GSS_C_INITIATE);
+	r = client->password != NULL ? fetch(g, name, client->password)
+				     : credentials(g, name, GSS_C_INITIATE);
 	(void)gss_release_name(&minor, &name);
 	return r;
 }
 
-int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
+int gss_initiator_new(const char *server, const struct gss_client *client, bool delegate,
+		      struct gss_ctx **ret)
 {
 	struct gss_ctx *g = calloc(1, sizeof(*g));
 	int r;
@@ -114,7 +130,7 @@ int gss_initiator_new(const char *server, const char *client, bool delegate, str
 		return -ENOMEM;
 	g->delegate = delegate;
 	r = server_name(server, &g->name);
-	if (r == 0 && client != NULL)
+	if (r == 0 && client->name != NULL)
 		r = acquire_of(g, client);
 	if (r < 0) {
 		gss_free(g);

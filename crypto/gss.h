@@ -32,12 +32,19 @@ struct gss_ctx;
 /* Acceptor. strict: only with the key of host@OUR-NAME, else with any of the keytab's. */
 int gss_acceptor_new(bool strict, struct gss_ctx **ret) __attribute__((warn_unused_result));
 /*
- * Initiator, to host@server, or a principal ("host/server@REALM"); client: whose tickets
- * ("user@REALM"), NULL: those that are ours by default; delegate: hand it our tickets, where it may
- * be trusted with them. -EACCES: that client has none.
+ * Whose tickets an initiator shows: "user@REALM" (NULL: those that are ours by default), which
+ * are there, or fetched by his password and kept by nobody else.
  */
-int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
-	__attribute__((warn_unused_result));
+struct gss_client {
+	const char *name, *password;
+};
+/*
+ * Initiator, to host@server, or a principal ("host/server@REALM"); delegate: hand it our tickets,
+ * where it may be trusted with them. -EACCES: that client has none; a password that is wrong may
+ * be found out by the first step alone, which says the same.
+ */
+int gss_initiator_new(const char *server, const struct gss_client *client, bool delegate,
+		      struct gss_ctx **ret) __attribute__((warn_unused_result));
 void gss_free(struct gss_ctx *g); /* NULL is fine */
 
 /*

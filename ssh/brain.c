@@ -363,6 +363,12 @@ static int brain_init(struct ssh_brain *b, const struct ssh_brain_conf *conf)
 		if (b->gss_client == NULL)
 			return -ENOMEM;
 	}
+	if (conf->gss_password != NULL) {
+		b->gss_password = secret_new(strlen(conf->gss_password) + 1);
+		if (b->gss_password == NULL)
+			return -ENOMEM;
+		memcpy(b->gss_password, conf->gss_password, strlen(conf->gss_password));
+	}
 	b->rekey = conf->rekey;
 	b->auth_methods = conf->auth_methods;
 	b->max_auth_tries = conf->max_auth_tries;
@@ -416,6 +422,8 @@ void ssh_brain_free(struct ssh_brain *b)
 	gss_free(b->gss);
 	free(b->gss_server);
 	free(b->gss_client);
+	if (b->gss_password != NULL)
+		secret_free(b->gss_password, strlen(b->gss_password) + 1);
 	free(b->open_types);
 	key_free(b->server_key);
 	free(b->server_sig);

@@ -99,10 +99,11 @@ struct ssh_brain_conf {
 	const struct moduli *moduli;
 	/*
 	 * GSS-API: a client's server, by the name Kerberos knows it by, whose tickets are shown
-	 * (NULL: the default's), and whether it is given them; a server's: only with the key of its
-	 * own name (GSSAPIStrictAcceptorCheck).
+	 * (NULL: the default's), by which password they are fetched (NULL: they are there), and
+	 * whether it is given them; a server's: only with the key of its own name
+	 * (GSSAPIStrictAcceptorCheck).
 	 */
-	const char *gss_server, *gss_client;
+	const char *gss_server, *gss_client, *gss_password;
 	bool gss_delegate, gss_strict;
 	struct ssh_rekey_limit
 		rekey; /* bytes and seconds as configured; the brain adds the cipher's own */

@@ -140,14 +140,19 @@ static struct ssh_str name_of(const char *name)
 
 size_t gss_names_len(const struct ssh_brain *b)
 {
-	return name_of(b->gss_server).len + name_of(b->gss_client).len;
+	return name_of(b->gss_server).len + name_of(b->gss_client).len +
+	       name_of(b->gss_password).len;
+}
+
+static const char *keep(struct ssh_job *job, const char *name)
+{
+	return name != NULL ? (const char *)ssh_job_keep(job, name_of(name)).p : NULL;
 }
 
 void gss_names_keep(const struct ssh_brain *b, struct ssh_job *job)
 {
 	job->data = ssh_job_keep(job, name_of(b->gss_server));
-	if (b->gss_client != NULL)
-		job->gss_client = ssh_job_keep(job, name_of(b->gss_client));
+	job->gss_client = (struct gss_client){keep(job, b->gss_client), keep(job, b->gss_password)};
 	job->gss_delegate = b->gss_delegate;
 }
 

@@ -141,6 +141,7 @@ struct ssh_brain {
 	struct ssh_gex_bits gex;
 	struct gss_ctx *gss; /* of the last exchange by GSS-API, until somebody is authenticated */
 	char *gss_server, *gss_client; /* client */
+	char *gss_password;            /* secret_new() */
 	bool gss_strict, gss_delegate;
 	const struct moduli *moduli;
 	struct ssh_rekey_limit rekey;

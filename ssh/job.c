@@ -171,8 +171,8 @@ static int run_gss_accept(struct ssh_job *job)
 
 static int run_gss_open(struct ssh_job *job)
 {
-	int r = gss_initiator_new((const char *)job->data.p, (const char *)job->gss_client.p,
-				  job->gss_delegate, &job->gss);
+	int r = gss_initiator_new((const char *)job->data.p, &job->gss_client, job->gss_delegate,
+				  &job->gss);
 
 	if (r == 0)
 		r = gss_step(job->gss, NULL, 0, &job->token, &job->token_len);

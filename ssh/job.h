@@ -64,7 +64,7 @@ struct ssh_job {
 	/* GSS-API: the context; data is the peer's token or the server's name, signature its MIC.
 	 */
 	struct gss_ctx *gss;
-	struct ssh_str gss_client; /* whose tickets; nothing: the default's */
+	struct gss_client gss_client; /* whose tickets */
 	bool gss_strict, gss_delegate;
 	uint8_t *token; /* ours, to be sent */
 	size_t token_len;

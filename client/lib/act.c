@@ -67,10 +67,13 @@ static int brain_make(struct sluice *s)
 		.open_types = s->set.open_types,
 		.gss_server = login_by_gss(s) || s->set.gss_kex ? gss_host : NULL,
 		.gss_client = *s->set.gss_client != '\0' ? s->set.gss_client : NULL,
+		.gss_password = login_by_tickets(s) ? s->password : NULL,
 		.gss_delegate = s->set.gss_delegate,
 	};
 	int r;
 
+	if (c.gss_password != NULL && c.gss_client == NULL)
+		c.gss_client = s->set.user;
 	kex_list(s, kex);
 	gss_principal(s, gss_host);
 	r = fips_lists_cut(s, &c, &left);

@@ -33,6 +33,7 @@
 #define CHANNELS_MAX   1024 /* of a connection */
 #define IDENTITIES_MAX 64
 #define HOPS_MAX       8 /* jump hosts of a chain */
+#define PASSWORD_ROOM  (SLUICE_ANSWER_MAX + 1)
 
 /* --- an answer that somebody may wait for ----------------------------------------------------- */
 
@@ -237,7 +238,7 @@ struct sluice {
 	unsigned int n_identities;
 	const struct sluice_key *accepted[IDENTITIES_MAX];
 	unsigned int n_accepted;
-	char *password; /* secret_new() */
+	char *password; /* secret_new(): PASSWORD_ROOM, and what is not used of it is NUL */
 	size_t password_len;
 };
 
@@ -330,6 +331,8 @@ int login_error(const struct sluice *s);
 void login_signed(struct sluice *s, uint32_t id, int r, const uint8_t *sig, size_t len);
 void login_prompt(struct sluice *s, const struct ssh_act *a);
 void login_done(struct sluice *s);
+/* Is it tickets alone that let us in? Then a password is whose who has them. */
+bool login_by_tickets(const struct sluice *s);
 /* May GSS-API be what lets us in? */
 bool login_by_gss(const struct sluice *s);
 

@@ -143,10 +143,14 @@ static int try_kbdint(struct sluice *s, uint32_t id)
 	return ssh_brain_login_kbdint(s->brain, id, "");
 }
 
+bool login_by_tickets(const struct sluice *s)
+{
+	return s->set.auth_mode == AUTH_GSSAPI_MIC || s->set.auth_mode == AUTH_GSSAPI_KEYEX;
+}
+
 bool login_by_gss(const struct sluice *s)
 {
-	return s->set.gss || s->set.auth_mode == AUTH_GSSAPI_MIC ||
-	       s->set.auth_mode == AUTH_GSSAPI_KEYEX;
+	return s->set.gss || login_by_tickets(s);
 }
 
 /* Once: a ticket that was refused is refused again. */

@@ -68,7 +68,7 @@ static void credentials_drop(struct sluice *s)
 		sluice_key_free((struct sluice_key *)s->identity[--s->n_identities].key);
 	while (s->n_accepted > 0)
 		sluice_key_free((struct sluice_key *)s->accepted[--s->n_accepted]);
-	secret_free(s->password, SLUICE_ANSWER_MAX);
+	secret_free(s->password, PASSWORD_ROOM);
 	s->password = NULL;
 }
 
@@ -185,10 +185,10 @@ int sluice_password_set(struct sluice *s, const char *password, size_t len)
 	if (len > SLUICE_ANSWER_MAX)
 		return -EINVAL;
 	enter(s);
-	secret_free(s->password, SLUICE_ANSWER_MAX);
+	secret_free(s->password, PASSWORD_ROOM);
 	s->password = NULL;
 	if (password != NULL) {
-		s->password = secret_new(SLUICE_ANSWER_MAX);
+		s->password = secret_new(PASSWORD_ROOM);
 		if (s->password != NULL)
 			memcpy(s->password, password, len);
 		else

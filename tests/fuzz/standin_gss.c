@@ -23,7 +23,8 @@ int gss_acceptor_new(bool strict, struct gss_ctx **ret)
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
-int gss_initiator_new(const char *server, const char *client, bool delegate, struct gss_ctx **ret)
+int gss_initiator_new(const char *server, const struct gss_client *client, bool delegate,
+		      struct gss_ctx **ret)
 {
 	(void)server;
 	(void)client;

@@ -63,6 +63,16 @@ check "libsluice: any that do" library '^mlkem768x25519-sha256' AuthMode=multifa
 	GSSAPIServerIdentity=$LAB_GW_OUTSIDE GSSAPIDelegateCredentials=yes
 check "libsluice: the realm by its name" library '^mlkem768x25519-sha256' AuthMode=gssapi-with-mic GSSAPIRealm=SLUICE.TEST
 check "libsluice: the realm by its name, in the key exchange" library '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes GSSAPIRealm=SLUICE.TEST
+# Who has no ticket gets one by user and password, and leaves none.
+no_cache() { KRB5CCNAME=FILE:$LAB_DIR/krb5/nothing "$@"; }
+check "libsluice: who has no ticket" not no_cache library . AuthMode=gssapi-with-mic
+by_password() { # password, how
+	PASSWORD=$1 KRB5CCNAME=FILE:$LAB_DIR/krb5/nothing library "${@:2}" && [ ! -e "$LAB_DIR/krb5/nothing" ]
+}
+check "libsluice: gssapi-with-mic, by user and password" by_password secret '^mlkem768x25519-sha256' AuthMode=gssapi-with-mic
+check "libsluice: gssapi-keyex, by user and password" by_password secret '^gss-' AuthMode=gssapi-keyex GSSAPIKeyExchange=yes
+check "libsluice: not by another password" not by_password guess . AuthMode=gssapi-with-mic
+check "libsluice: nor as somebody else" not by_password secret . AuthMode=gssapi-with-mic GSSAPIClientIdentity=stranger
 check "libsluice: a realm that has no tickets for us" not library . AuthMode=gssapi-with-mic GSSAPIRealm=OTHER.TEST
 # The command, by the same words as ssh.
 command_by() { # method, options…
