@@ -15,7 +15,7 @@
 #include "client/config/forward.h"
 #include "client/reach/reach.h"
 #include "client/shell/say.h"
-#include "client/shell/turn.h"
+#include "client/pump/turn.h"
 #include "client/sluice.h"
 #include "crypto/knownname.h"
 

@@ -13,8 +13,8 @@
 #include "client/agent/agent.h"
 #include "client/config/config.h"
 #include "client/reach/reach.h"
-#include "client/shell/pump.h"
-#include "client/shell/turn.h"
+#include "client/pump/pump.h"
+#include "client/pump/turn.h"
 #include "client/sluice.h"
 
 #define CONN_JUMPS_MAX 8    /* hosts on the way: as many as sluice_jump_set() takes */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "client/config/forward.h"
-#include "client/shell/turn.h"
+#include "client/pump/turn.h"
 
 #define LISTEN_FDS_MAX 8 /* addresses of one name */
 

@@ -10,9 +10,9 @@
 #include "client/reach/reach.h"
 #include "client/shell/display.h"
 #include "client/shell/listen.h"
-#include "client/shell/pump.h"
+#include "client/pump/pump.h"
 #include "client/shell/socks.h"
-#include "client/shell/turn.h"
+#include "client/pump/turn.h"
 #include "conf/conf.h"
 
 #define RELAYS_MAX 4096 /* connections at once; more wait to be accepted */

@@ -7,7 +7,7 @@
 
 #include "client/shell/conn.h"
 #include "client/shell/escape.h"
-#include "client/shell/pump.h"
+#include "client/pump/pump.h"
 #include "client/shell/x11.h"
 
 struct session {

@@ -4,7 +4,7 @@
 
 #include "client/config/forward.h"
 #include "client/shell/conn.h"
-#include "client/shell/pump.h"
+#include "client/pump/pump.h"
 
 struct stdio {
 	struct pump pump;

@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 #include "client/shell/listen.h"
-#include "client/shell/turn.h"
+#include "client/pump/turn.h"
 
 #define STATUS_VERSION     1 /* "v": raised when a field changes its meaning or goes */
 #define STATUS_CLIENTS_MAX 16

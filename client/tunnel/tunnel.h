@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "client/shell/run.h"
-#include "client/tunnel/stay.h"
+#include "client/lib/stay.h"
 
 struct tunnel {
 	const char *name; /* as its Host line has it */

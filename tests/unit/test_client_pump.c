@@ -1,5 +1,5 @@
 /*
- * client/shell/pump.c over a channel of this test's own: whatever was read is sent, or woken for;
+ * client/pump/pump.c over a channel of this test's own: whatever was read is sent, or woken for;
  * and remote.c over requests that are answered when the test says so.
  */
 #include <criterion/criterion.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/shell/pump.h"
+#include "client/pump/pump.h"
 #include "client/shell/remote.h"
 #include "client/shell/say.h"
 

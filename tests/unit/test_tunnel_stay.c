@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "client/tunnel/request.h"
-#include "client/tunnel/stay.h"
+#include "client/lib/stay.h"
 #include "control/crowd.h"
 
 #define AGENTS 10000

@@ -1,5 +1,5 @@
-/* client/shell/pump.c - see pump.h. */
-#include "client/shell/pump.h"
+/* client/pump/pump.c - see pump.h. */
+#include "client/pump/pump.h"
 
 #include <errno.h>
 #include <fcntl.h>

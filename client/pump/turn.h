@@ -1,12 +1,12 @@
 /*
- * client/shell/turn.h - one turn of the loop: what is waited for, by poll(2).
+ * client/pump/turn.h - one turn of the loop: what is waited for, by poll(2).
  *
  * Standard input may be a file, which epoll(7) does not take; and what is wanted changes with each
  * turn, so it is put together anew: each part of the program adds its descriptors and is then
  * asked to look at them.
  */
-#ifndef SLUICE_CLIENT_SHELL_TURN_H
-#define SLUICE_CLIENT_SHELL_TURN_H
+#ifndef SLUICE_CLIENT_PUMP_TURN_H
+#define SLUICE_CLIENT_PUMP_TURN_H
 
 #include <poll.h>
 #include <stdbool.h>

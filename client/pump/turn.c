@@ -1,5 +1,5 @@
-/* client/shell/turn.c - see turn.h. */
-#include "client/shell/turn.h"
+/* client/pump/turn.c - see turn.h. */
+#include "client/pump/turn.h"
 
 #include <errno.h>
 #include <stdlib.h>

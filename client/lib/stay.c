@@ -1,5 +1,5 @@
-/* client/tunnel/stay.c - see stay.h. */
-#include "client/tunnel/stay.h"
+/* client/lib/stay.c - see stay.h. */
+#include "client/lib/stay.h"
 
 #include <limits.h>
 

@@ -1,5 +1,5 @@
 /*
- * client/tunnel/stay.h - staying up: when to try again, how often, and when to let it be.
+ * client/lib/stay.h - staying up: when to try again, how often, and when to let it be.
  *
  * The first try comes at once. After a break the wait is a random part of an interval, which
  * doubles with each try that fails, and then is waited for by half at least: those who were cut off
@@ -8,8 +8,8 @@
  * random part. Clock   the caller's, monotonic, in ms; nothing here waits. Memory  embedded,
  * nothing to free.
  */
-#ifndef SLUICE_CLIENT_TUNNEL_STAY_H
-#define SLUICE_CLIENT_TUNNEL_STAY_H
+#ifndef SLUICE_CLIENT_LIB_STAY_H
+#define SLUICE_CLIENT_LIB_STAY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,17 +1,17 @@
 /*
- * client/shell/pump.h - bytes between a channel and descriptors of ours, with the limits of both.
+ * client/pump/pump.h - bytes between a channel and descriptors of ours, with the limits of both.
  *
  * Out of the channel go data to one descriptor and standard error to another; into it goes what is
  * read, by way of a filter where there is one (escapes of a terminal). What one side does
  * not take is not read from the other.
  */
-#ifndef SLUICE_CLIENT_SHELL_PUMP_H
-#define SLUICE_CLIENT_SHELL_PUMP_H
+#ifndef SLUICE_CLIENT_PUMP_PUMP_H
+#define SLUICE_CLIENT_PUMP_PUMP_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/shell/turn.h"
+#include "client/pump/turn.h"
 #include "client/sluice.h"
 
 #define PUMP_BUFFER (128 * 1024) /* bytes under way, each way */
