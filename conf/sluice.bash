@@ -25,7 +25,7 @@ _sluice() {
 	*:-o) mapfile -t COMPREPLY < <(compgen -S = -W "$(sluice ssh -G -F none x 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		compopt -o nospace; return ;;
 	*:-[bDeLlpRTW]) return ;;
-	tunnel:tunnel) words="status channels follow reconnect stop $(_sluice_hosts)" ;;
+	tunnel:tunnel) words="status channels follow reconnect stop cancel $(_sluice_hosts)" ;;
 	*) case $cur in
 		-*) [ "$cmd" = scan ] && words='-4 -6 -f -H --json -p -T -t -v' ||
 			words='-4 -6 -A -a -B -b -C -c -D -E -e -F -f -G -g -i -J -L -l -m -N -n -o -p -Q -q -R -s -T -t -V -v -W' ;;

@@ -88,13 +88,10 @@ const struct remote *remotes_find(const struct remotes *m, const struct forward 
 	return NULL;
 }
 
-bool remotes_cancel(struct remotes *m, const struct forward *f)
+static void cancel(struct remotes *m, struct remote *r)
 {
-	const struct remote *found = remotes_find(m, f);
-	struct remote *r = found != NULL ? &m->v[found - m->v] : NULL;
+	const struct forward *f = &r->f;
 
-	if (r == NULL || !r->ok)
-		return false;
 	if (f->listen.path)
 		(void)sluice_forward_cancel_unix(m->relays->s, f->listen.host);
 	else
@@ -106,7 +103,31 @@ bool remotes_cancel(struct remotes *m, const struct forward *f)
 		m->n--;
 		m->answered--;
 	}
+}
+
+bool remotes_cancel(struct remotes *m, const struct forward *f)
+{
+	const struct remote *found = remotes_find(m, f);
+
+	if (found == NULL || !found->ok)
+		return false;
+	cancel(m, &m->v[found - m->v]);
 	return true;
+}
+
+bool remotes_cancel_at(struct remotes *m, const struct forward_end *listen, struct forward *ret)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		const struct forward_end *e = &m->v[i].f.listen;
+
+		if (!m->v[i].ok || e->path != listen->path || e->any_host != listen->any_host ||
+		    m->v[i].port != listen->port || strcmp(e->host, listen->host) != 0)
+			continue;
+		*ret = m->v[i].f;
+		cancel(m, &m->v[i]);
+		return true;
+	}
+	return false;
 }
 
 /* Answers come in the order of requests. */

@@ -36,6 +36,11 @@ int remotes_ask(struct remotes *m, const struct forward *f);
 const struct remote *remotes_find(const struct remotes *m, const struct forward *f);
 /* The server listens there no more. False: it did not. */
 bool remotes_cancel(struct remotes *m, const struct forward *f);
+/*
+ * The same, named by where it listens in truth: a port that the server chose is one, too. *ret:
+ * what was asked for.
+ */
+bool remotes_cancel_at(struct remotes *m, const struct forward_end *listen, struct forward *ret);
 /* For on_requested and on_channel_open_request. */
 void remotes_answered(struct remotes *m, const char *type, int err, const void *data, size_t len);
 void remotes_fini(struct remotes *m);

@@ -375,7 +375,9 @@ static int forwards_of(struct run *r, enum config_id id, enum forward_kind kind)
 	for (size_t i = 0; i < list->n; i++) {
 		struct forward f;
 
-		if (forward_parse(kind, list->v[i], &f) < 0 || run_forward(r, &f) < 0)
+		if (forward_parse(kind, list->v[i], &f) < 0)
+			e = EXIT_ERROR;
+		else if ((r->wanted == NULL || r->wanted(r, &f)) && run_forward(r, &f) < 0)
 			e = EXIT_ERROR;
 	}
 	return e;

@@ -31,6 +31,8 @@ struct run {
 	bool leave; /* ~. */
 	/* A forward listens: where. NULL: it is said. */
 	void (*told)(struct run *r, const struct forward *f, uint16_t port);
+	/* Is a forward of the configuration to be had still? NULL: all are. */
+	bool (*wanted)(struct run *r, const struct forward *f);
 	void *arg; /* of who is told */
 };
 

@@ -80,24 +80,33 @@ static json_t *object(FILE *f)
 	return o;
 }
 
+/* The first object of the answer; NULL: said what is wrong. */
+static json_t *answer(FILE *f, enum request_what what, const char *host, const char *listen)
+{
+	const json_t *hosts;
+	json_t *o;
+
+	dprintf(fileno(f), "%s%s%s%s%s\n", request_word(what), host != NULL ? " " : "",
+		host != NULL ? host : "", listen != NULL ? " " : "", listen != NULL ? listen : "");
+	o = object(f);
+	hosts = json_object_get(o, "hosts");
+	if (!json_is_integer(hosts))
+		fprintf(stderr, "sluice tunnel: the agent does not understand\n");
+	else if (json_integer_value(hosts) == 0 && host != NULL)
+		fprintf(stderr, "sluice tunnel: it has no host %s\n", host);
+	else
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
 /* Asks, and how many hosts it is about; below 0: said what is wrong. */
 static json_int_t begin(FILE *f, enum request_what what, const char *host)
 {
-	json_int_t n = -1;
-	json_t *o;
+	json_t *o = answer(f, what, host, NULL);
+	json_int_t n = o != NULL ? json_integer_value(json_object_get(o, "hosts")) : -1;
 
-	dprintf(fileno(f), "%s%s%s\n", request_word(what), host != NULL ? " " : "",
-		host != NULL ? host : "");
-	o = object(f);
-	if (json_is_integer(json_object_get(o, "hosts")))
-		n = json_integer_value(json_object_get(o, "hosts"));
-	else
-		fprintf(stderr, "sluice tunnel: the agent does not understand\n");
 	json_decref(o);
-	if (n == 0 && host != NULL) {
-		fprintf(stderr, "sluice tunnel: it has no host %s\n", host);
-		n = -1;
-	}
 	return n;
 }
 
@@ -273,6 +282,18 @@ static int follow(FILE *f)
 	return 0;
 }
 
+/* One listener of one host's. */
+static int cancel(FILE *f, const char *host, const char *listen)
+{
+	json_t *o = answer(f, REQUEST_CANCEL, host, listen);
+	bool done = o != NULL && number(o, "cancelled") > 0;
+
+	if (o != NULL && !done)
+		fprintf(stderr, "sluice tunnel: no listener %s of %s\n", listen, host);
+	json_decref(o);
+	return done ? 0 : EXIT_FAILED;
+}
+
 static int ask(FILE *f, enum request_what what, const struct options *o)
 {
 	const char *first = o->destination;
@@ -282,6 +303,8 @@ static int ask(FILE *f, enum request_what what, const struct options *o)
 		return follow(f);
 	if (what == REQUEST_STATUS || what == REQUEST_CHANNELS)
 		return list(f, what, first, o->json);
+	if (what == REQUEST_CANCEL)
+		return cancel(f, first, o->argv[0]);
 	status = begin(f, what, first) < 0 ? EXIT_FAILED : 0;
 	for (int i = 0; i < o->argc; i++)
 		if (begin(f, what, o->argv[i]) < 0)
@@ -293,12 +316,14 @@ int ask_main(int argc, char **argv)
 {
 	enum request_what what = what_of(argv[0]);
 	bool steers = what == REQUEST_RECONNECT || what == REQUEST_STOP;
+	bool cancels = what == REQUEST_CANCEL;
 	struct options o;
 	FILE *f;
 	/* Something stands in the place of a host: the file is read for its socket. */
 	int status = options_parse(argc, argv, usage, TUNNEL_NOBODY, &o);
 
-	if (status == 0 && ((steers && o.destination == NULL) || (!steers && o.argc > 0) ||
+	if (status == 0 && ((steers && o.destination == NULL) || (cancels && o.argc != 1) ||
+			    (!steers && !cancels && o.argc > 0) ||
 			    (what == REQUEST_FOLLOW && o.destination != NULL))) {
 		fprintf(stderr, "usage: %s", usage);
 		status = EXIT_USAGE;

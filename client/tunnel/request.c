@@ -7,11 +7,11 @@
 
 static const struct {
 	const char *word;
-	enum { HOST_NONE, HOST_ONE, HOST_MAY } host;
+	enum { HOST_NONE, HOST_ONE, HOST_MAY, HOST_LISTEN } host;
 } words[] = {
 	[REQUEST_STATUS] = {"status", HOST_MAY},  [REQUEST_CHANNELS] = {"channels", HOST_MAY},
 	[REQUEST_FOLLOW] = {"follow", HOST_NONE}, [REQUEST_RECONNECT] = {"reconnect", HOST_ONE},
-	[REQUEST_STOP] = {"stop", HOST_ONE},
+	[REQUEST_STOP] = {"stop", HOST_ONE},      [REQUEST_CANCEL] = {"cancel", HOST_LISTEN},
 };
 
 #define N_WORDS (sizeof(words) / sizeof(words[0]))
@@ -19,6 +19,18 @@ static const struct {
 const char *request_word(enum request_what what)
 {
 	return what > 0 && what < N_WORDS ? words[what].word : NULL;
+}
+
+/* Its last word leaves the host; false: one of the two is not there. */
+static bool listen_take(struct request *q)
+{
+	char *blank = strrchr(q->host, ' ');
+
+	if (blank == NULL || blank == q->host || blank[1] == '\0')
+		return false;
+	*blank = '\0';
+	strcpy(q->listen, blank + 1);
+	return true;
 }
 
 int request_parse(const char *line, size_t len, struct request *ret)
@@ -34,12 +46,13 @@ int request_parse(const char *line, size_t len, struct request *ret)
 		if (strlen(words[i].word) != n || memcmp(words[i].word, line, n) != 0)
 			continue;
 		if (words[i].host == HOST_NONE ? host_len > 0
-					       : words[i].host == HOST_ONE && host_len == 0)
+					       : words[i].host != HOST_MAY && host_len == 0)
 			return -EINVAL;
 		ret->what = (enum request_what)i;
 		memcpy(ret->host, line + len - host_len, host_len);
 		ret->host[host_len] = '\0';
-		return 0;
+		ret->listen[0] = '\0';
+		return words[i].host != HOST_LISTEN || listen_take(ret) ? 0 : -EINVAL;
 	}
 	return -EINVAL;
 }

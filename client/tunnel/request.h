@@ -1,6 +1,6 @@
 /*
- * client/tunnel/request.h - what is asked of an agent on its socket: a line of a word, and for some
- * a host behind a blank.
+ * client/tunnel/request.h - what is asked of an agent on its socket: a line of a word, for some a
+ * host behind a blank, and for one a listener behind the last blank.
  */
 #ifndef SLUICE_CLIENT_TUNNEL_REQUEST_H
 #define SLUICE_CLIENT_TUNNEL_REQUEST_H
@@ -15,12 +15,14 @@ enum request_what {
 	REQUEST_CHANNELS,   /* the same with their channels */
 	REQUEST_FOLLOW,     /* events from now on */
 	REQUEST_RECONNECT,  /* a host, now, whatever it waits for */
-	REQUEST_STOP        /* a host, until REQUEST_RECONNECT */
+	REQUEST_STOP,       /* a host, until REQUEST_RECONNECT */
+	REQUEST_CANCEL      /* a listener of the server's, of a host, until REQUEST_RECONNECT */
 };
 
 struct request {
 	enum request_what what;
-	char host[REQUEST_LINE_MAX]; /* "": all */
+	char host[REQUEST_LINE_MAX];   /* "": all */
+	char listen[REQUEST_LINE_MAX]; /* of REQUEST_CANCEL: [ADDR:]PORT, or a path */
 };
 
 /* line of len bytes without its end. 0; -EINVAL: there is no such request. */

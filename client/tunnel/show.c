@@ -79,14 +79,26 @@ static json_t *forwards(const struct run *r)
 	}
 	for (size_t i = 0; i < r->remotes.n; i++) {
 		const struct remote *m = &r->remotes.v[i];
-		json_t *o = listening_json(&m->f, m->port);
+		json_t *o;
 
+		if (m->cancelled)
+			continue;
+		o = listening_json(&m->f, m->port);
 		json_object_set_new(o, "state",
 				    json_string(!m->answered ? "asked"
 						: m->ok      ? "listening"
 							     : "refused"));
 		json_array_append_new(list, o);
 	}
+	return list;
+}
+
+static json_t *cancelled(const struct tunnel *t)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < t->n_cancelled; i++)
+		json_array_append_new(list, show_text(t->cancelled[i]));
 	return list;
 }
 
@@ -121,6 +133,8 @@ json_t *show_tunnel(const struct tunnel *t, uint64_t now_ms)
 	if (p.up_ms > 0)
 		json_object_set_new(o, "up_seconds",
 				    json_integer((json_int_t)(now_ms - p.up_ms) / 1000));
+	if (t->n_cancelled > 0)
+		json_object_set_new(o, "cancelled", cancelled(t));
 	if (*p.why != '\0')
 		json_object_set_new(o, "last_error", show_text(p.why));
 	next_set(o, t, now_ms);

@@ -168,6 +168,16 @@ static void steer(struct status *s, struct status_client *c, const struct reques
 	put_json(c, json_pack("{s:i, s:I}", "v", STATUS_VERSION, "hosts", (json_int_t)count(s, q)));
 }
 
+static void cancel(const struct status *s, struct status_client *c, const struct request *q)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += meant(q, s->v[i]) && tunnel_forward_cancel(s->v[i], q->listen);
+	put_json(c, json_pack("{s:i, s:I, s:I}", "v", STATUS_VERSION, "hosts",
+			      (json_int_t)count(s, q), "cancelled", (json_int_t)n));
+}
+
 static void answer(struct status *s, struct status_client *c, const char *line, size_t len)
 {
 	struct request q;
@@ -189,6 +199,9 @@ static void answer(struct status *s, struct status_client *c, const char *line, 
 	case REQUEST_RECONNECT:
 	case REQUEST_STOP:
 		steer(s, c, &q);
+		break;
+	case REQUEST_CANCEL:
+		cancel(s, c, &q);
 		break;
 	}
 }

@@ -102,9 +102,18 @@ static void drop(struct tunnel *t)
 	t->running = t->whole = false;
 }
 
+static void cancelled_forget(struct tunnel *t)
+{
+	while (t->n_cancelled > 0)
+		free(t->cancelled[--t->n_cancelled]);
+	free(t->cancelled);
+	t->cancelled = NULL;
+}
+
 void tunnel_fini(struct tunnel *t)
 {
 	drop(t);
+	cancelled_forget(t);
 	options_fini(&t->o);
 }
 
@@ -202,6 +211,7 @@ void tunnel_reconnect(struct tunnel *t)
 	struct stay_attempt a;
 
 	t->stopped = false;
+	cancelled_forget(t);
 	if (t->running)
 		cut(t, "somebody wants it to connect again");
 	stay_again(&t->conn, turn_now_ms(), &a);
@@ -242,6 +252,38 @@ static void told(struct run *r, const struct forward *f, uint16_t port)
 	event_listening(t, f, port);
 }
 
+static bool wanted(struct run *r, const struct forward *f)
+{
+	const struct tunnel *t = r->arg;
+	char text[2 * FORWARD_HOST_MAX + 32];
+
+	if (f->kind != FORWARD_REMOTE)
+		return true;
+	forward_text(f, text, sizeof(text));
+	for (size_t i = 0; i < t->n_cancelled; i++)
+		if (strcmp(t->cancelled[i], text) == 0)
+			return false;
+	return true;
+}
+
+bool tunnel_forward_cancel(struct tunnel *t, const char *listen)
+{
+	char text[2 * FORWARD_HOST_MAX + 32];
+	struct forward f;
+	char **v, *copy;
+
+	if (!t->running || forward_parse(FORWARD_REMOTE, listen, &f) < 0 || !f.socks ||
+	    !remotes_cancel_at(&t->run.remotes, &f.listen, &f))
+		return false;
+	v = reallocarray(t->cancelled, t->n_cancelled + 1, sizeof(*v));
+	if (v != NULL)
+		t->cancelled = v;
+	copy = v != NULL ? strdup(forward_text(&f, text, sizeof(text))) : NULL;
+	if (copy != NULL) /* else it comes back with the next connection */
+		t->cancelled[t->n_cancelled++] = copy;
+	return true;
+}
+
 static void channel_cut(void *arg, const struct relay *y, const char *why)
 {
 	const struct tunnel *t = ((struct run *)arg)->arg;
@@ -258,6 +300,7 @@ static void begin(struct tunnel *t)
 		return;
 	}
 	t->run.told = told;
+	t->run.wanted = wanted;
 	t->run.arg = t;
 	t->run.relays.cut = channel_cut;
 	t->run.relays.arg = &t->run;

@@ -19,6 +19,8 @@ struct tunnel {
 	bool whole;   /* all forwards are there */
 	bool ever;    /* and were, before */
 	bool stopped; /* by somebody, until he wants it again */
+	char **cancelled; /* remote forwards, likewise, by forward_text() */
+	size_t n_cancelled;
 	/* What it waits for in this turn: what stands there, or the time. */
 	size_t places, places_end;
 	uint64_t due_ms;
@@ -57,6 +59,11 @@ void tunnel_reconnect(struct tunnel *t);
 void tunnel_moved(struct tunnel *t, bool came);
 /* No more tries until tunnel_reconnect(). */
 void tunnel_stop(struct tunnel *t);
+/*
+ * The server listens there ([ADDR:]PORT or a path) no more, until tunnel_reconnect(); what came in
+ * by it goes on. False: it did not.
+ */
+bool tunnel_forward_cancel(struct tunnel *t, const char *listen);
 /* It is not tried again. */
 bool tunnel_over(const struct tunnel *t);
 /* Ends it; what is under way ends with it. */

@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (request_parse((const char *)data, size, &r) < 0)
 		return 0;
-	n = snprintf(text, sizeof(text), "%s%s%s", request_word(r.what), *r.host != '\0' ? " " : "",
-		     r.host);
+	n = snprintf(text, sizeof(text), "%s%s%s%s%s", request_word(r.what),
+		     *r.host != '\0' ? " " : "", r.host, *r.listen != '\0' ? " " : "", r.listen);
 	if (n < 0 || (size_t)n != size || memcmp(text, data, size) != 0)
 		abort();
 	return 0;

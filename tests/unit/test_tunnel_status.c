@@ -46,6 +46,12 @@ void tunnel_reconnect(struct tunnel *t)
 	(void)t;
 }
 
+bool tunnel_forward_cancel(struct tunnel *t, const char *listen)
+{
+	(void)t, (void)listen;
+	return false;
+}
+
 /* --- what is kept for a client -----------------------------------------------------------------
  */
 

@@ -89,18 +89,22 @@ Test(stay, a_way_that_is_back_is_tried_within_an_interval)
 
 Test(stay, what_may_be_asked_of_an_agent)
 {
-	static const char *const bad[] = {"",      "stat",   "status ", "follow x", "stop",
-					  "stop ", "Status", " status", "reconnect"};
+	static const char *const bad[] = {"",          "stat",   "status ",     "follow x",
+					  "stop",      "stop ",  "Status",      " status",
+					  "reconnect", "cancel", "cancel gate", "cancel gate ",
+					  "cancel  22"};
 	static const struct {
 		const char *line;
 		enum request_what what;
-		const char *host;
+		const char *host, *listen;
 	} good[] = {{"status", REQUEST_STATUS, ""},
 		    {"status gate", REQUEST_STATUS, "gate"},
 		    {"channels", REQUEST_CHANNELS, ""},
 		    {"follow", REQUEST_FOLLOW, ""},
 		    {"reconnect gate", REQUEST_RECONNECT, "gate"},
-		    {"stop a b", REQUEST_STOP, "a b"}};
+		    {"stop a b", REQUEST_STOP, "a b"},
+		    {"cancel gate 2201", REQUEST_CANCEL, "gate", "2201"},
+		    {"cancel a b [::1]:22", REQUEST_CANCEL, "a b", "[::1]:22"}};
 	char long_line[REQUEST_LINE_MAX + 8];
 	struct request r;
 
@@ -110,6 +114,7 @@ Test(stay, what_may_be_asked_of_an_agent)
 		cr_assert_eq(request_parse(good[i].line, strlen(good[i].line), &r), 0);
 		cr_expect_eq(r.what, good[i].what);
 		cr_expect_str_eq(r.host, good[i].host);
+		cr_expect_str_eq(r.listen, good[i].listen != NULL ? good[i].listen : "");
 	}
 	cr_expect_eq(request_parse("status g\0te", 11, &r), -EINVAL);
 	memset(long_line, 'x', sizeof(long_line));
