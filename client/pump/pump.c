@@ -73,6 +73,18 @@ static bool wants_in(const struct pump *p)
 	return p->in >= 0 && !p->in_over && p->up.n == 0 && p->opened && !p->closed;
 }
 
+/* It is idle from the moment it opens, whether or not anything happens in the turn after that. */
+static void idle_wait(struct pump *p, struct turn *t)
+{
+	if (p->idle_ms == 0 || !p->opened)
+		return;
+	if (p->moved_ms == 0)
+		p->moved_ms = t->now_ms;
+	turn_within(t, p->moved_ms + p->idle_ms > t->now_ms
+			       ? (int)(p->moved_ms + p->idle_ms - t->now_ms)
+			       : 0);
+}
+
 void pump_prepare(struct pump *p, struct turn *t)
 {
 	p->place_in = turn_add(t, wants_in(p) ? p->in : -1, POLLIN);
@@ -80,10 +92,7 @@ void pump_prepare(struct pump *p, struct turn *t)
 	p->place_err = turn_add(t, p->down_err.n > 0 ? p->err : -1, POLLOUT);
 	if (p->more)
 		turn_within(t, 0);
-	if (p->idle_ms > 0 && p->moved_ms > 0)
-		turn_within(t, p->moved_ms + p->idle_ms > t->now_ms
-				       ? (int)(p->moved_ms + p->idle_ms - t->now_ms)
-				       : 0);
+	idle_wait(p, t);
 }
 
 /* --- from the channel

@@ -181,8 +181,11 @@ Test(client_pump, what_is_idle_for_its_time_ends)
 	p.c = (struct sluice_channel *)&p; /* looked at by nobody */
 	p.own = p.opened = true;
 	p.idle_ms = 1000;
-	pump_run(&p, &turn);
+	turn.timeout_ms = -1;
+	pump_prepare(&p, &turn);
+	cr_expect_eq(turn.timeout_ms, 1000, "from its opening");
 	turn.now_ms += 999;
+	turn.n = 0;
 	turn.timeout_ms = -1;
 	pump_prepare(&p, &turn);
 	cr_expect_eq(turn.timeout_ms, 1);
