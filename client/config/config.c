@@ -394,7 +394,7 @@ static enum forward_kind kind_of(size_t id)
 static void word_dump(struct config *c, size_t id, size_t i, FILE *f)
 {
 	const char *word = c->value[id].v[i];
-	char buf[2 * FORWARD_HOST_MAX + 32];
+	char buf[FORWARD_TEXT_MAX];
 	struct forward fwd;
 
 	if (config_kws[id].type == TYPE_FORWARD && forward_parse(kind_of(id), word, &fwd) == 0)

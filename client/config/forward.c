@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "client/reach/name.h"
+#include "conf/match.h"
 
 #define FIELDS_MAX 4
 
@@ -116,7 +117,7 @@ static unsigned int listener_take(const struct field *f, unsigned int n, struct 
 	return n == 2 && listener(&f[0], &f[1], end) == 0 ? 2 : 0;
 }
 
-int forward_parse(enum forward_kind kind, const char *spec, struct forward *ret)
+static int ends_parse(enum forward_kind kind, const char *spec, struct forward *ret)
 {
 	struct field f[FIELDS_MAX];
 	struct forward fwd = {.kind = kind};
@@ -137,6 +138,35 @@ int forward_parse(enum forward_kind kind, const char *spec, struct forward *ret)
 	else if (t == 2 && target(&f[n - 2], &f[n - 1], &fwd.target) < 0)
 		return -EINVAL;
 	*ret = fwd;
+	return 0;
+}
+
+/* Origins are addresses, and nothing is looked up: a name in the list would never be met. */
+static bool from_take(const char *from, struct forward *f)
+{
+	if (f->kind != FORWARD_REMOTE || f->listen.path || strlen(from) >= sizeof(f->from) ||
+	    !match_addr_list_valid(from) || match_list_names(from))
+		return false;
+	strcpy(f->from, from);
+	return true;
+}
+
+int forward_parse(enum forward_kind kind, const char *spec, struct forward *ret)
+{
+	const char *from = strchr(spec, FORWARD_FROM_MARK);
+	char ends[FIELDS_MAX * FORWARD_HOST_MAX];
+	size_t n = from != NULL ? (size_t)(from - spec) : 0;
+	struct forward f;
+
+	if (from == NULL)
+		return ends_parse(kind, spec, ret);
+	if (n >= sizeof(ends))
+		return -EINVAL;
+	memcpy(ends, spec, n);
+	ends[n] = '\0';
+	if (ends_parse(kind, ends, &f) < 0 || !from_take(from + 1, &f))
+		return -EINVAL;
+	*ret = f;
 	return 0;
 }
 
@@ -169,6 +199,9 @@ const char *forward_text(const struct forward *f, char *buf, size_t size)
 		snprintf(buf + n, size - (size_t)n, "[socks]:0");
 	else
 		end_text(&f->target, false, buf + n, size - (size_t)n);
+	n = (int)strlen(buf);
+	if (*f->from != '\0')
+		snprintf(buf + n, size - (size_t)n, " from=%s", f->from);
 	return buf;
 }
 

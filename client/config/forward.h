@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #define FORWARD_HOST_MAX 1024 /* bytes of a name or path, with its end */
+#define FORWARD_FROM_MAX 1024 /* bytes of a list of addresses, with its end */
+#define FORWARD_TEXT_MAX (2 * FORWARD_HOST_MAX + FORWARD_FROM_MAX + 64)
 
 enum forward_kind { FORWARD_LOCAL, FORWARD_REMOTE, FORWARD_DYNAMIC };
 
@@ -28,7 +30,12 @@ struct forward {
 	enum forward_kind kind;
 	bool socks; /* who connects says where to: -D, and -R without a target */
 	struct forward_end listen, target;
+	/* Of a remote one: whose connections are wanted, as match_addr_list() has it; "": all. */
+	char from[FORWARD_FROM_MAX];
 };
+
+/* In a specification before the list of "from=": what no line of a file has. */
+#define FORWARD_FROM_MARK '\n'
 
 /* 0; -EINVAL: it is none. */
 int forward_parse(enum forward_kind kind, const char *spec, struct forward *ret)
@@ -36,7 +43,7 @@ int forward_parse(enum forward_kind kind, const char *spec, struct forward *ret)
 /* "host:port" of -W, and of each host of -J without its user. */
 int forward_target_parse(const char *spec, struct forward_end *ret)
 	__attribute__((warn_unused_result));
-/* The two words of LocalForward, as ssh -G writes them. Returns buf. */
+/* The words of LocalForward, as ssh -G writes them, and "from=" behind. Returns buf. */
 const char *forward_text(const struct forward *f, char *buf, size_t size);
 
 /* Are they asked for by the same words, as far as where it listens? */

@@ -326,18 +326,22 @@ static bool value_qos(const struct check *k)
 	return k->argc > 1 || keep(k, k->ret->v[0]);
 }
 
-/* "listen target" or both joined by ':', as -L and the others have them. */
+/* "listen target" or both joined by ':', as -L and the others have them; then "from=LIST". */
 static bool value_forward(const struct check *k)
 {
 	enum forward_kind kind = k->kw == &config_kws[CONFIG_LOCAL_FORWARD]    ? FORWARD_LOCAL
 				 : k->kw == &config_kws[CONFIG_REMOTE_FORWARD] ? FORWARD_REMOTE
 									       : FORWARD_DYNAMIC;
-	char spec[2 * FORWARD_HOST_MAX];
+	const char *last = k->argv[k->argc - 1];
+	const char *from = k->argc > 1 && strncmp(last, "from=", 5) == 0 ? last + 5 : NULL;
+	unsigned int ends = k->argc - (from != NULL);
+	char spec[2 * FORWARD_HOST_MAX + FORWARD_FROM_MAX];
+	const char mark[2] = {from != NULL ? FORWARD_FROM_MARK : '\0'};
 	struct forward f;
-	int n = snprintf(spec, sizeof(spec), "%s%s%s", k->argv[0], k->argc > 1 ? ":" : "",
-			 k->argc > 1 ? k->argv[1] : "");
+	int n = snprintf(spec, sizeof(spec), "%s%s%s%s%s", k->argv[0], ends > 1 ? ":" : "",
+			 ends > 1 ? k->argv[1] : "", mark, from != NULL ? from : "");
 
-	if (n < 0 || (size_t)n >= sizeof(spec) || forward_parse(kind, spec, &f) < 0)
+	if (ends > 2 || n < 0 || (size_t)n >= sizeof(spec) || forward_parse(kind, spec, &f) < 0)
 		return bad(k, "Bad forwarding specification");
 	return keep(k, spec);
 }
@@ -419,7 +423,7 @@ static const struct {
 	[TYPE_ESCAPE] = {value_escape, 1},
 	[TYPE_JUMP] = {value_jump, 1},
 	[TYPE_PROXY] = {value_proxy, 1},
-	[TYPE_FORWARD] = {value_forward, 2},
+	[TYPE_FORWARD] = {value_forward, 3},
 	[TYPE_OPENS] = {value_opens, CONF_ARGS_MAX},
 	[TYPE_PLACE] = {value_place, 1},
 	[TYPE_CNAMES] = {value_cnames, CONF_ARGS_MAX},

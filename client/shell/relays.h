@@ -61,6 +61,7 @@ struct relays {
 	struct relay *list;
 	size_t n;
 	uint64_t served;
+	uint64_t refused; /* for where they came from */
 	uint64_t bytes_up, bytes_down; /* of those that are over */
 	bool closed;                   /* nothing more is accepted */
 	struct listen_rest rest;

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "client/shell/say.h"
+#include "conf/match.h"
+#include "ssh/msg.h"
 
 /* Nothing said is loopback, as with ssh; "*" and nothing at all mean every address. */
 static const char *address(const struct forward *f)
@@ -171,12 +173,30 @@ static const struct remote *find(const struct remotes *m, const struct sluice_op
 	return several ? NULL : at_port; /* some servers name an address of their own */
 }
 
+static bool wanted_from(const struct remote *r, const struct sluice_open *open)
+{
+	return *r->f.from == '\0' || match_addr_list(open->origin, r->f.from) == MATCH_YES;
+}
+
+static int unwanted(struct remotes *m, const struct remote *r, struct sluice_channel *c,
+		    const struct sluice_open *open)
+{
+	say(SAY_INFO, "%s: refused: from %s port %u at port %u, which has from=%s", open->type,
+	    open->origin, open->origin_port, r->port, r->f.from);
+	m->relays->refused++;
+	(void)sluice_channel_refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
+				    "not wanted from there");
+	return 0;
+}
+
 int remotes_opened(struct remotes *m, struct sluice_channel *c, const struct sluice_open *open)
 {
 	const struct remote *r = strncmp(open->type, "forwarded-", 10) == 0 ? find(m, open) : NULL;
 
 	if (r == NULL)
 		return 0;
+	if (!wanted_from(r, open))
+		return unwanted(m, r, c, open);
 	say(SAY_DEBUG, "%s: from %s port %u", open->type, open->origin, open->origin_port);
 	return relay_take(m->relays, c, open, r->f.socks ? NULL : &r->f.target, m->permit);
 }

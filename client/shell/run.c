@@ -303,7 +303,7 @@ static int family(const struct config *c)
 static void remote_told(void *arg, const struct remote *m)
 {
 	const struct forward_end *l = &m->f.listen;
-	char text[2 * FORWARD_HOST_MAX + 32];
+	char text[FORWARD_TEXT_MAX];
 	struct run *r = arg;
 
 	forward_text(&m->f, text, sizeof(text));
@@ -338,7 +338,7 @@ int run_forward_at(struct run *r, const struct forward *f, uint16_t *port)
 		.mask = (mode_t)config_number(c, CONFIG_STREAM_LOCAL_BIND_MASK),
 		.unlink = config_yes(c, CONFIG_STREAM_LOCAL_BIND_UNLINK),
 	};
-	char text[2 * FORWARD_HOST_MAX + 32];
+	char text[FORWARD_TEXT_MAX];
 	int e;
 
 	if (r->conn->untrusted) {

@@ -30,7 +30,7 @@ void event_connected(const struct tunnel *t)
 
 void event_listening(const struct tunnel *t, const struct forward *f, uint16_t port)
 {
-	char words[2 * FORWARD_HOST_MAX + 32];
+	char words[FORWARD_TEXT_MAX];
 
 	if (f->listen.path)
 		say(SAY_INFO, "%s: %s: %s", t->name, forward_kind_name(f->kind),

@@ -52,6 +52,11 @@ static uint64_t channels_all(const struct tunnel *t)
 	return tunnel_past(t).channels;
 }
 
+static uint64_t channels_refused(const struct tunnel *t)
+{
+	return tunnel_past(t).refused;
+}
+
 static uint64_t bytes_in(const struct tunnel *t)
 {
 	return tunnel_past(t).bytes_down;
@@ -70,6 +75,8 @@ static const struct family families[] = {
 	{"attempts", "tries after the first, of connections and of forwards", true, NULL, tries},
 	{"open_channels", "forwarded connections that are open", false, NULL, channels},
 	{"channels", "forwarded connections there were", true, NULL, channels_all},
+	{"channels_refused", "those that from= of their listener does not let in", true, NULL,
+	 channels_refused},
 	{"bytes", "bytes of forwarded connections, from the server and to it", true, "in",
 	 bytes_in},
 	{"bytes", NULL, true, "out", bytes_out},

@@ -9,7 +9,7 @@
 json_t *show_text(const char *said)
 {
 	json_t *o = json_string(said);
-	char plain[FORWARD_HOST_MAX];
+	char plain[FORWARD_TEXT_MAX];
 
 	if (o != NULL)
 		return o;
@@ -122,11 +122,12 @@ json_t *show_tunnel(const struct tunnel *t, uint64_t now_ms)
 {
 	const struct tunnel_past p = tunnel_past(t);
 	json_t *o = json_pack(
-		"{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "host", show_text(t->name),
+		"{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "host", show_text(t->name),
 		"state", tunnel_state(t), "ups", (json_int_t)p.ups, "downs", (json_int_t)p.downs,
 		"channels", (json_int_t)(t->running ? t->run.relays.n : 0), "channels_total",
-		(json_int_t)p.channels, "bytes_in", (json_int_t)p.bytes_down, "bytes_out",
-		(json_int_t)p.bytes_up, "forwards", t->running ? forwards(&t->run) : json_array());
+		(json_int_t)p.channels, "channels_refused", (json_int_t)p.refused, "bytes_in",
+		(json_int_t)p.bytes_down, "bytes_out", (json_int_t)p.bytes_up, "forwards",
+		t->running ? forwards(&t->run) : json_array());
 
 	if (o == NULL)
 		return NULL;

@@ -84,6 +84,7 @@ struct tunnel_past tunnel_past(const struct tunnel *t)
 	if (!t->running)
 		return p;
 	p.channels += r->served;
+	p.refused += r->refused;
 	p.bytes_up += r->bytes_up;
 	p.bytes_down += r->bytes_down;
 	for (const struct relay *y = r->list; y != NULL; y = y->next) {
@@ -255,7 +256,7 @@ static void told(struct run *r, const struct forward *f, uint16_t port)
 static bool wanted(struct run *r, const struct forward *f)
 {
 	const struct tunnel *t = r->arg;
-	char text[2 * FORWARD_HOST_MAX + 32];
+	char text[FORWARD_TEXT_MAX];
 
 	if (f->kind != FORWARD_REMOTE)
 		return true;
@@ -268,7 +269,7 @@ static bool wanted(struct run *r, const struct forward *f)
 
 bool tunnel_forward_cancel(struct tunnel *t, const char *listen)
 {
-	char text[2 * FORWARD_HOST_MAX + 32];
+	char text[FORWARD_TEXT_MAX];
 	struct forward f;
 	char **v, *copy;
 

@@ -30,6 +30,7 @@ struct tunnel {
 	struct tunnel_past {
 		uint64_t up_ms; /* when its connection came up; 0: it is not */
 		uint64_t ups, downs, tries, channels, bytes_up, bytes_down; /* downs: that failed */
+		uint64_t refused; /* channels, for where they came from */
 		char why[512]; /* of the last end; "": there was none */
 	} past;
 	/* Events, as objects that are borrowed; NULL: nobody listens. */

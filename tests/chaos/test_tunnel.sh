@@ -76,6 +76,7 @@ Host gate
 	Port 2203
 	User tester
 	RemoteForward 127.0.0.1:2303 127.0.0.1:2204
+	RemoteForward 127.0.0.1:2307 127.0.0.1:2204 from=127.0.0.0/8,!127.0.0.9
 	ForwardBindAddress 127.0.0.3
 	ChannelTimeout forwarded-tcpip=1
 Host nothing-here
@@ -168,6 +169,12 @@ except ConnectionResetError: print(0)')
 check "idle channels are closed" test "$idle" = 0
 wait_for 'closed: idle for too long' agent.log
 
+# --- from where it is wanted ---------------------------------------------------------------------
+from() { curl -sS --max-time 30 --interface "$1" http://127.0.0.1:2307/data; }
+check "from: wanted" eval '[ "$(from 127.0.0.8)" = hello ]'
+check "from: not wanted" refused from 127.0.0.9
+wait_for 'forwarded-tcpip: refused: from 127.0.0.9 port .* at port 2307' agent.log
+
 # --- what it is asked ----------------------------------------------------------------------------
 cat >status.py <<'PY'
 import json, subprocess, sys, time
@@ -191,6 +198,7 @@ check "no such request" refused asked stop
 # By both formats; a label is a host of the file.
 check "metrics" eval "curl -sS http://127.0.0.1:2205/metrics | grep -qx 'sluice_tunnel_up{host=\"gate\"} 1'"
 check "OpenMetrics" eval "curl -sS -H 'Accept: application/openmetrics-text' http://127.0.0.1:2205/metrics | tail -1 | grep -qx '# EOF'"
+check "metrics: who was not wanted" eval "curl -sS http://127.0.0.1:2205/metrics | grep -qx 'sluice_tunnel_channels_refused_total{host=\"gate\"} 1'"
 check "no other page" eval "curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:2205/ | grep -qx 404"
 cat >crowd.py <<'PY'
 import socket, sys

@@ -51,6 +51,24 @@ Test(client_config, the_first_value_counts)
 	expect("a", "Proxy http://u@h\nProxy none\n", CONFIG_PROXY, "http://u@h");
 }
 
+Test(client_config, a_remote_forward_says_from_where)
+{
+	struct config *c = read_text("a", "RemoteForward 9000 h:80 from=10.*,!10.1.1.1\n", 0);
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+
+	cr_expect_str_eq(config_text(c, CONFIG_REMOTE_FORWARD), "9000:h:80\n10.*,!10.1.1.1");
+	f = open_memstream(&text, &len);
+	cr_assert_not_null(f);
+	config_dump(c, f);
+	fclose(f);
+	cr_expect(strstr(text, "\nremoteforward 9000 [h]:80 from=10.*,!10.1.1.1\n") != NULL);
+	free(text);
+	config_free(c);
+	expect("a", "RemoteForward 9000 from=::1\n", CONFIG_REMOTE_FORWARD, "9000\n::1");
+}
+
 Test(client_config, an_option_goes_before_a_file)
 {
 	struct config *c = config_new(config_algs());
@@ -177,6 +195,10 @@ static const struct {
 	{"RekeyLimit 1G x", "invalid time value"},
 	{"IPQoS fast", "no class of service"},
 	{"LocalForward 1", "Bad forwarding specification"},
+	{"LocalForward 1 h:1 from=10.*", "Bad forwarding specification"},
+	{"RemoteForward 1 h:1 h:2", "Bad forwarding specification"},
+	{"RemoteForward 1 h:1 from=*.example", "Bad forwarding specification"},
+	{"RemoteForward 1 from=10.* from=10.*", "Bad forwarding specification"},
 	{"ProxyJump -oX", "Invalid ProxyJump"},
 	{"ProxyJump a,,b", "Invalid ProxyJump"},
 	{"Proxy h:1", "Proxy: no scheme://[user@]host[:port] with http, socks4, socks4a, socks5, socks5h: h:1"},

@@ -42,6 +42,9 @@ static const struct {
 	{FORWARD_REMOTE, "9000:host:80", "9000 [host]:80"},
 	{FORWARD_REMOTE, "9000:/run/x.sock", "9000 /run/x.sock"},
 	{FORWARD_REMOTE, "/run/x.sock:host:80", "/run/x.sock [host]:80"},
+	{FORWARD_REMOTE, "9000:host:80\n198.18.0.0/15,!198.18.3.4",
+	 "9000 [host]:80 from=198.18.0.0/15,!198.18.3.4"},
+	{FORWARD_REMOTE, "9000\n10.*,2001:db8::/32", "9000 [socks]:0 from=10.*,2001:db8::/32"},
 	{FORWARD_DYNAMIC, "1080", "1080"},
 	{FORWARD_DYNAMIC, "[::]:1080", "[::]:1080"},
 };
@@ -49,7 +52,7 @@ static const struct {
 Test(client_forward, all_forms_are_read)
 {
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-		char buf[2 * FORWARD_HOST_MAX + 32];
+		char buf[FORWARD_TEXT_MAX];
 		struct forward f;
 
 		cr_assert_eq(forward_parse(taken[i].kind, taken[i].spec, &f), 0, "%s",
@@ -79,6 +82,16 @@ static const struct {
 	{FORWARD_LOCAL, "8080:host:/80:x"},
 	{FORWARD_REMOTE, "host"},
 	{FORWARD_REMOTE, "9000:host:x"},
+	{FORWARD_REMOTE, "9000:host:80\n"},
+	{FORWARD_REMOTE, "9000:host:80\n10.0.0.0/8,"},
+	{FORWARD_REMOTE, "9000:host:80\n10.0.0.0/33"},
+	{FORWARD_REMOTE, "9000:host:80\n10.0.0.1/8"},
+	{FORWARD_REMOTE, "9000:host:80\n*.example"},
+	{FORWARD_REMOTE, "9000:host:80\n10.*\n10.*"},
+	{FORWARD_REMOTE, "/run/x.sock:host:80\n10.*"},
+	{FORWARD_REMOTE, "\n10.*"},
+	{FORWARD_LOCAL, "8080:host:80\n10.*"},
+	{FORWARD_DYNAMIC, "1080\n10.*"},
 	{FORWARD_DYNAMIC, "1080:host:80"},
 	{FORWARD_DYNAMIC, "host"},
 	{FORWARD_DYNAMIC, "/run/x:80"},
@@ -102,6 +115,11 @@ Test(client_forward, longer_than_there_is_room_for_is_refused)
 
 	memset(spec, 'a', sizeof(spec) - 1);
 	cr_expect_lt(forward_parse(FORWARD_LOCAL, spec, &f), 0);
+	memset(spec, '1', FORWARD_FROM_MAX + 5);
+	memcpy(spec, "9000\n", 5);
+	spec[FORWARD_FROM_MAX + 5] = '\0';
+	cr_expect_lt(forward_parse(FORWARD_REMOTE, spec, &f), 0);
+	memset(spec, 'a', sizeof(spec) - 1);
 	cr_expect_lt(destination_parse(spec, false, &d), 0);
 	cr_expect_lt(destination_parse(spec, true, &d), 0);
 	memcpy(spec + FORWARD_HOST_MAX, "@host", 6);

@@ -11,6 +11,7 @@
 #include "client/pump/pump.h"
 #include "client/shell/remote.h"
 #include "client/shell/say.h"
+#include "ssh/msg.h"
 
 #define BYTES 150000
 
@@ -102,6 +103,16 @@ int relay_take(struct relays *r, struct sluice_channel *c, const struct sluice_o
 	(void)open;
 	(void)target;
 	(void)permit;
+	return 1;
+}
+
+static uint32_t refused; /* the reason of the last one */
+
+int sluice_channel_refuse(struct sluice_channel *c, uint32_t reason, const char *text)
+{
+	(void)c;
+	(void)text;
+	refused = reason;
 	return 0;
 }
 
@@ -265,4 +276,54 @@ Test(client_pump, a_listener_that_is_cancelled_is_there_no_more)
 	cr_expect(remotes_done(&asked.m));
 	remotes_again(&asked.m);
 	cr_expect_eq(asked.told, 2);
+}
+
+/* Of one listener, by whom; ports as a server says them. */
+static int opened(struct remotes *m, const char *from)
+{
+	const struct sluice_open open = {.type = "forwarded-tcpip",
+					 .host = "localhost",
+					 .port = 2222,
+					 .path = "",
+					 .origin = from};
+
+	refused = 0;
+	return remotes_opened(m, NULL, &open);
+}
+
+Test(client_pump, who_comes_from_elsewhere_than_from_says_is_refused_and_counted)
+{
+	static const struct {
+		const char *from;
+		bool in;
+	} who[] = {{"198.18.0.1", true},
+		   {"198.19.255.255", true},
+		   {"198.18.3.4", false},
+		   {"198.20.0.1", false},
+		   {"10.1.2.3", true},
+		   {"2001:db8::7", true},
+		   {"::1", false},
+		   {"", false},
+		   {"198.18.0.1.example", false},
+		   {"a name", false}};
+	static struct relays relays;
+	struct remotes m = {.relays = &relays, .told = told};
+	uint64_t n = 0;
+	struct forward f;
+
+	asked.at_once = 0;
+	cr_assert_eq(forward_parse(FORWARD_REMOTE,
+				   "2222:h:1\n198.18.0.0/15,!198.18.3.4,10.1.*,2001:db8::/32", &f),
+		     0);
+	cr_assert_eq(remotes_ask(&m, &f), 0);
+	remotes_answered(&m, "tcpip-forward", 0, "", 0);
+	for (size_t i = 0; i < sizeof(who) / sizeof(who[0]); i++) {
+		cr_expect_eq(opened(&m, who[i].from), who[i].in, "%s", who[i].from);
+		cr_expect_eq(refused, who[i].in ? 0 : SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+		n += !who[i].in;
+		cr_expect_eq(relays.refused, n);
+	}
+	*m.v[0].f.from = '\0';
+	cr_expect_eq(opened(&m, "a name"), 1, "where nothing is said all are wanted");
+	remotes_fini(&m);
 }
