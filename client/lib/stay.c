@@ -79,7 +79,7 @@ static bool again(struct stay *s, uint32_t hint_s, uint64_t least_ms, uint64_t w
 	uint64_t away_ms = (hint_s < STAY_HINT_MAX_S ? hint_s : STAY_HINT_MAX_S) * UINT64_C(1000);
 
 	s->away_ms = now_ms + away_ms;
-	ret->count = s->tries;
+	ret->count = s->tries > 0 ? s->tries : 1; /* who is sent away at first has not failed */
 	ret->remaining = c->tries_max > 0 ? c->tries_max - s->tries : UINT32_MAX;
 	ret->wait_ms = away_ms + 1 + least_ms + draw(s, within_ms - least_ms);
 	s->state = STAY_WAITING;
@@ -110,7 +110,6 @@ bool stay_later(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_at
 {
 	if (!wanted(s))
 		return over(s);
-	s->tries += s->tries == 0;
 	return again(s, hint_s, 0, STAY_LATER_MS, now_ms, ret);
 }
 

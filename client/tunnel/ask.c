@@ -189,7 +189,9 @@ static void show_host(const json_t *o)
 		putchar('\n');
 	}
 	if (seconds != NULL) {
-		printf("    try %lld in %.1f s", number(o, "tries"), json_number_value(seconds));
+		json_int_t tries = number(o, "tries");
+
+		printf("    try %lld in %.1f s", tries > 0 ? tries : 1, json_number_value(seconds));
 		if (left != NULL)
 			printf(", %lld more", json_integer_value(left));
 		putchar('\n');

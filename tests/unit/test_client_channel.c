@@ -265,6 +265,59 @@ Test(client_channel, keep_alives_are_sent_and_one_that_nobody_answers_ends_it)
 	}
 }
 
+/* The clock of the library: 0: the machine's. */
+static _Atomic uint64_t clock_ms;
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	uint64_t ms = clock_ms;
+
+	if (ms == 0 || id != CLOCK_MONOTONIC)
+		return __real_clock_gettime(id, ts);
+	*ts = (struct timespec){(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+	return 0;
+}
+
+/* It comes to the time for which it was woken, and no earlier. */
+static int a_turn_after(struct sluice *s, int ms)
+{
+	cr_expect_eq(sluice_timeout_ms(s), ms);
+	clock_ms += (uint64_t)ms - 1;
+	cr_expect_eq(sluice_dispatch(s, 0), 0, "too early");
+	cr_expect_eq(sluice_timeout_ms(s), 1);
+	clock_ms += 1;
+	return sluice_dispatch(s, 0);
+}
+
+/* As sluice tunnel has it where nothing is said: within twice the interval behind the last byte. */
+Test(client_channel, a_dead_peer_is_noticed_after_twice_the_interval_and_not_a_millisecond_later)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	uint64_t heard;
+
+	clock_ms = 1000000;
+	l->silent = true;
+	cr_assert_eq(sluice_set(s, "ServerAliveInterval", "30"), 0);
+	cr_assert_eq(sluice_set(s, "ServerAliveCountMax", "1"), 0);
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	heard = clock_ms;
+	while (sluice_dispatch(s, 0) > 0)
+		;
+	cr_assert_geq(a_turn_after(s, 30000), 0, "it asks");
+	cr_expect_eq(sluice_status(s), 0);
+	cr_assert_lt(a_turn_after(s, 30000), 0);
+	cr_expect_eq(sluice_status(s), -SLUICE_E_KEEPALIVE);
+	cr_expect_eq(clock_ms - heard, 60000);
+	sluice_free(s);
+	lab_join(l);
+	cr_expect_eq(l->n_alives, 1);
+	lab_free(l);
+}
+
 Test(client_channel, a_rate_is_kept)
 {
 	struct lab *l = lab_new();

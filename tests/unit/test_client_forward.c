@@ -480,3 +480,33 @@ Test(client_forward, a_tunnel_asks_every_half_minute_and_once_where_nothing_is_s
 		tunnel_fini(&t);
 	}
 }
+
+/* What waits after a break, and after many failures once there is a way again. */
+Test(client_forward, f18_where_nothing_is_said_a_tunnel_is_back_within_5_s)
+{
+	struct options o = {.config = config_new(NULL)};
+	struct stay_attempt a;
+	uint64_t most = 0, now = 0;
+	struct tunnel gate;
+
+	cr_assert_eq(config_parse(o.config, "gate", "", 0), 0);
+	cr_assert_eq(tunnel_init(&gate, "gate", &o, 0), 0);
+	for (uint64_t seed = 0; seed < 10000; seed++) {
+		struct stay s;
+
+		stay_init(&s, &gate.conn.conf, seed * UINT64_C(0x9e3779b97f4a7c15), 0);
+		stay_up(&s, 0);
+		cr_assert(stay_down(&s, 0, 3600000, &a));
+		cr_assert_leq(a.wait_ms, 5000);
+		most = a.wait_ms > most ? a.wait_ms : most;
+		for (int i = 0; i < 10; i++) {
+			now = s.at_ms;
+			cr_assert_eq(stay_step(&s, now), STAY_DO_TRY);
+			cr_assert(stay_down(&s, 0, now, &a));
+		}
+		stay_soon(&s, now);
+		cr_assert_leq(s.at_ms, now + 5000);
+	}
+	cr_expect_gt(most, 4900, "it is not at once, either");
+	tunnel_fini(&gate);
+}

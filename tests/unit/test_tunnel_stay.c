@@ -97,12 +97,12 @@ Test(stay, what_may_be_asked_of_an_agent)
 		const char *line;
 		enum request_what what;
 		const char *host, *listen;
-	} good[] = {{"status", REQUEST_STATUS, ""},
-		    {"status gate", REQUEST_STATUS, "gate"},
-		    {"channels", REQUEST_CHANNELS, ""},
-		    {"follow", REQUEST_FOLLOW, ""},
-		    {"reconnect gate", REQUEST_RECONNECT, "gate"},
-		    {"stop a b", REQUEST_STOP, "a b"},
+	} good[] = {{"status", REQUEST_STATUS, "", ""},
+		    {"status gate", REQUEST_STATUS, "gate", ""},
+		    {"channels", REQUEST_CHANNELS, "", ""},
+		    {"follow", REQUEST_FOLLOW, "", ""},
+		    {"reconnect gate", REQUEST_RECONNECT, "gate", ""},
+		    {"stop a b", REQUEST_STOP, "a b", ""},
 		    {"cancel gate 2201", REQUEST_CANCEL, "gate", "2201"},
 		    {"cancel a b [::1]:22", REQUEST_CANCEL, "a b", "[::1]:22"}};
 	char long_line[REQUEST_LINE_MAX + 8];
@@ -114,7 +114,7 @@ Test(stay, what_may_be_asked_of_an_agent)
 		cr_assert_eq(request_parse(good[i].line, strlen(good[i].line), &r), 0);
 		cr_expect_eq(r.what, good[i].what);
 		cr_expect_str_eq(r.host, good[i].host);
-		cr_expect_str_eq(r.listen, good[i].listen != NULL ? good[i].listen : "");
+		cr_expect_str_eq(r.listen, good[i].listen);
 	}
 	cr_expect_eq(request_parse("status g\0te", 11, &r), -EINVAL);
 	memset(long_line, 'x', sizeof(long_line));
@@ -204,6 +204,15 @@ Test(stay, who_is_told_to_come_later_has_not_failed)
 	cr_assert_leq(a.wait_ms, STAY_HINT_MAX_S * 1000ULL + STAY_LATER_MS);
 	cr_assert_not(stay_down(&s, 0, 20000, &a));
 	cr_assert_not(stay_later(&s, 1, 20000, &a), "it is over");
+	s = fresh(STAY_ALWAYS, 1);
+	cr_assert(stay_later(&s, 1, 1000, &a), "at first");
+	cr_assert_eq(a.count, 1);
+	cr_assert_eq(a.remaining, 1);
+	cr_assert(stay_down(&s, 0, 9000, &a), "the one that it may have");
+	cr_assert_eq(a.count, 1);
+	cr_assert_eq(a.remaining, 0);
+	cr_assert_leq(a.wait_ms, usual.interval_ms, "nothing has grown");
+	cr_assert_not(stay_down(&s, 0, 30000, &a));
 	s = fresh(STAY_BREAK, 0);
 	cr_assert_not(stay_later(&s, 1, 1000, &a), "it never was up");
 	s = fresh(STAY_NEVER, 0);
