@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "client/shell/say.h"
 #include "client/tunnel/address.h"
 #include "client/tunnel/ask.h"
+#include "client/tunnel/request.h"
 #include "client/tunnel/status.h"
 #include "client/tunnel/tunnel.h"
 #include "conf/notify.h"
@@ -29,6 +31,7 @@ struct host {
 	const char *name;
 	struct options o;
 	int status; /* -EAGAIN: it waits for its whole name (CanonicalizeHostname) */
+	bool stopped; /* meanwhile */
 	size_t place;
 };
 
@@ -88,7 +91,25 @@ static int add(struct agents *a, struct host *h)
 	a->v[a->n++] = t;
 	a->status.v = a->v;
 	a->status.n = a->n;
+	if (h->stopped)
+		tunnel_stop(t);
 	return 0;
+}
+
+static size_t early(void *arg, const struct request *q)
+{
+	const struct agents *a = arg;
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->hosts && a->waiting > 0; i++) {
+		struct host *h = &a->host[i];
+
+		if (h->status != -EAGAIN || strcmp(q->host, h->name) != 0)
+			continue;
+		h->stopped = q->what == REQUEST_STOP;
+		n++;
+	}
+	return n;
 }
 
 static int any(const struct agents *a)
@@ -260,6 +281,8 @@ static int status_begin(struct agents *a, struct config *c)
 	char path[CONFIG_TEXT_MAX];
 	bool asked = config_given(c, CONFIG_STATUS_SOCKET);
 
+	a->status.early = early;
+	a->status.arg = a;
 	if (asked && config_expanded(c, CONFIG_STATUS_SOCKET, 0, path, sizeof(path)) < 0) {
 		fputs(config_errors(c), stderr);
 		return EXIT_ERROR;

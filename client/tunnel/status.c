@@ -162,10 +162,12 @@ static void list_more(const struct status *s, struct status_client *c)
 
 static void steer(struct status *s, struct status_client *c, const struct request *q)
 {
+	size_t n = count(s, q) + (s->early != NULL ? s->early(s->arg, q) : 0);
+
 	for (size_t i = 0; i < s->n; i++)
 		if (meant(q, s->v[i]))
 			(q->what == REQUEST_STOP ? tunnel_stop : tunnel_reconnect)(s->v[i]);
-	put_json(c, json_pack("{s:i, s:I}", "v", STATUS_VERSION, "hosts", (json_int_t)count(s, q)));
+	put_json(c, json_pack("{s:i, s:I}", "v", STATUS_VERSION, "hosts", (json_int_t)n));
 }
 
 static void cancel(const struct status *s, struct status_client *c, const struct request *q)

@@ -27,12 +27,16 @@
 #define STATUS_ANSWER_MS   60000
 #define STATUS_IDLE_MS     60000
 
+struct request;
 struct status_client;
 struct tunnel;
 
 struct status {
 	struct tunnel *const *v; /* borrowed */
 	size_t n;
+	/* Of hosts that are no tunnels yet: stops those that are meant, or wants them. How many. */
+	size_t (*early)(void *arg, const struct request *q);
+	void *arg;
 	uint64_t began_ms;
 	uint64_t refused; /* who found no place, or is somebody else; pages there is no room for */
 	uint64_t late;    /* who was cut off because his time was over */

@@ -81,6 +81,14 @@ Host gate
 	ChannelTimeout forwarded-tcpip=1
 Host nothing-here
 	Port 1
+Host spent
+	Port 1
+	ReconnectMax 1
+	LocalForward 127.0.0.1:2308 127.0.0.1:2204
+Host once
+	Port 1
+	Reconnect never
+	LocalForward 127.0.0.1:2308 127.0.0.1:2204
 Host nobody
 	Port 1
 	ReconnectTries 2
@@ -193,6 +201,9 @@ check "the socket is its owner's" test "$(stat -c %a status)" = 600
 check "status" status status sshd "h['state'] == 'up' and h['bytes_in'] > 0 and h['channels_total'] >= 3 and [f['port'] for f in h['forwards']] == [2302, 2301, $port]"
 check "status of a host" status status gate "h['state'] == 'up' and h['ups'] >= 1 and 'seconds' not in h"
 check "status for people" eval "asked status | grep -q '^gate  *up .*remote 2303'"
+check "tried as often as it may be" status status spent "(h['state'], h['tries'], h['remaining'], 'seconds' in h) == ('over', 1, 0, False)"
+check "not tried again" status status once "(h['state'], h['tries'], 'seconds' in h) == ('over', 0, False) and 'refused' in h['last_error']"
+check "and they say why" test "$(event spent over 1 code) $(event once over 1 code)" = "1037 None"
 check "no such host" refused asked status nobody
 check "no such request" refused asked stop
 # By both formats; a label is a host of the file.
@@ -216,7 +227,7 @@ assert turned_away(ask(b'x' * 2000))  # a line without end
 s = ask(b'status\nfollow me\n' * 20)   # as many as lie there, each answered
 f = s.makefile()
 for _ in range(20):
-    assert [len(f.readline()) > 2 for _ in range(3)] and 'no such request' in f.readline()
+    assert [len(f.readline()) > 2 for _ in range(1 + 4)] and 'no such request' in f.readline()
 f.close(); s.close()
 full = [ask(b'follow\n') for _ in range(8)]
 assert all(x.recv(1) for x in full) and turned_away(ask(b''))  # and no more
@@ -384,6 +395,8 @@ kill -CONT $agent
 # --- and the end ---------------------------------------------------------------------------------
 wait $nobody
 check "tries come to an end" test $? = 255
+"$sluice" tunnel -F config once 2>once.log
+check "as does the one of who is to have no other" test $? = 255
 last=$(python3 events.py nobody.out nobody attempt 2 kind count remaining)
 check "and are counted" test "$last $(python3 events.py nobody.out nobody over 1 code)" = "connection 2 0 1037"
 last=$(python3 events.py nobody.out taken attempt 1 kind count remaining)
@@ -396,7 +409,7 @@ for p in $second $agent ${roams:-}; do
 	wait "$p"
 	[ $? = 0 ] || { echo "FAILED: SIGTERM ends it with 0"; failures=$((failures + 1)); }
 done
-for log in agent second nobody follow roams herd.0 control.1 control.2; do
+for log in agent second nobody once follow roams herd.0 control.1 control.2; do
 	[ -f $log.log ] && grep -qE 'ERROR: (Address|Leak)Sanitizer|runtime error:' $log.log || continue
 	echo "FAILED: $log.log"
 	cat $log.log

@@ -622,15 +622,33 @@ tunnel_without_answer() { # who is up before it, and in the end
 	kill $pid
 	wait $pid || cat held.err
 }
+event_of() { # the events of held's so far, once one is there
+	for _ in $(seq 1500); do grep -q "\"$1\",\"host\":\"held\"" held.out && break; sleep 0.02; done
+	grep -o '"event":"[a-z]*","host":"held"' held.out | cut -d'"' -f4 | tr '\n' ' '
+}
+tunnel_stopped() { # before it, and wanted after it
+	rm -f asked.dns answer.dns held.out
+	printf 'StatusSocket %s\nInclude %s\n' "$dir/held.status" "$dir/held.config" >held.tunnel
+	timeout 90 "$sluice" tunnel --json -F held.tunnel -L 0:127.0.0.1:2204 held sshd >held.out 2>held.err & local pid=$!
+	for _ in $(seq 1500); do [ -s asked.dns ] && [ -S held.status ] && break; sleep 0.02; done
+	"$sluice" tunnel stop -F held.tunnel held || return
+	touch answer.dns
+	event_of over
+	"$sluice" tunnel reconnect -F held.tunnel held || return
+	event_of up
+	kill $pid
+	wait $pid || cat held.err
+}
 names_held() {
 	mount --bind nss /etc/nsswitch.conf && mount --bind resolv /etc/resolv.conf || return 1
-	local many tunnels
-	many=$(without_answer held,by,sshd sshd) tunnels=$(tunnel_without_answer)
+	local many tunnels stopped
+	many=$(without_answer held,by,sshd sshd) tunnels=$(tunnel_without_answer) stopped=$(tunnel_stopped)
 	umount /etc/nsswitch.conf /etc/resolv.conf
-	[ "$many" = $'sshd: hi \nby: hi held: hi sshd: hi ' ] && [ "$(tr -d '\n' <<<"$tunnels" | sed 's/"up","host"//g')" = ':"sshd":"sshd":"held"' ] ||
-		{ echo "$many"; echo "$tunnels"; return 1; }
+	[ "$many" = $'sshd: hi \nby: hi held: hi sshd: hi ' ] && [ "$(tr -d '\n' <<<"$tunnels" | sed 's/"up","host"//g')" = ':"sshd":"sshd":"held"' ] &&
+		[ "$stopped" = 'down over down over attempt connected listening up ' ] ||
+		{ echo "$many"; echo "$tunnels"; echo "$stopped"; return 1; }
 }
-check "a whole name that is waited for holds nobody else" names_held
+check "a whole name that is waited for holds nobody else, and who waits for it can be stopped" names_held
 
 # --- what is set ----------------------------------------------------------------------------------------
 check "PubkeyAuthentication no" status 255 s ssh -o PubkeyAuthentication=no sshd true
