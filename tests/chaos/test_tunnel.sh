@@ -415,5 +415,5 @@ for log in agent second nobody once follow roams herd.0 control.1 control.2; do
 	cat $log.log
 	failures=$((failures + 1))
 done
-[ "$failures" = 0 ] || tail -n 30 agent.log agent.out sshd.log control.2.log
+[ "$failures" = 0 ] || tail -n 30 agent.log agent.out nobody.out sshd.log control.2.log
 exit $((failures > 0))
