@@ -4,7 +4,6 @@
  *
  * Source  RFC 4251 section 5, RFC 4254. Types are the letters of sluice.h.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 
 #include "client/lib/internal.h"
 #include "crypto/secret.h"
+#include "ssh/field.h"
 
 #define PAYLOAD_MAX (256 * 1024)
 
@@ -34,14 +34,6 @@ ssize_t sluice_hex_encode(const void *p, size_t len, char *buf, size_t size)
 	return (ssize_t)(2 * len);
 }
 
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 ssize_t sluice_hex_decode(const char *hex, void *buf, size_t size)
 {
 	size_t len = strlen(hex) / 2;
@@ -52,7 +44,7 @@ ssize_t sluice_hex_decode(const char *hex, void *buf, size_t size)
 	if (len > size)
 		return -ENOBUFS;
 	for (size_t i = 0; i < len; i++) {
-		int high = nibble(hex[2 * i]), low = nibble(hex[2 * i + 1]);
+		int high = ssh_hex_digit(hex[2 * i]), low = ssh_hex_digit(hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EINVAL;
@@ -88,124 +80,22 @@ static int payload_append(struct sluice_payload *p, const void *bytes, size_t le
 	return 0;
 }
 
-/* A number of at most max, decimal or with 0x. */
-static int number_read(const char *text, uint64_t max, uint64_t *ret)
-{
-	char *end;
-	unsigned long long n;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	n = strtoull(text, &end, strncasecmp(text, "0x", 2) == 0 ? 16 : 10);
-	if (errno != 0 || *end != '\0' || n > max)
-		return -EINVAL;
-	*ret = n;
-	return 0;
-}
-
-static int put_string(struct sluice_payload *p, const void *bytes, size_t len)
-{
-	uint8_t head[4];
-	struct ssh_wr w;
-
-	if (len > PAYLOAD_MAX - p->len || PAYLOAD_MAX - p->len - len < sizeof(head))
-		return -EINVAL;
-	ssh_wr_init(&w, head, sizeof(head));
-	ssh_wr_u32(&w, (uint32_t)len);
-	if (payload_append(p, head, sizeof(head)) < 0)
-		return -ENOMEM;
-	if (payload_append(p, bytes, len) == 0)
-		return 0;
-	p->len -= sizeof(head);
-	return -ENOMEM;
-}
-
-/* The bytes of hexadecimal text; an odd first digit stands alone where it may. */
-static int put_hex(struct sluice_payload *p, const char *hex, bool number)
-{
-	size_t len = strlen(hex), n = (len + 1) / 2;
-	uint8_t *bytes;
-	struct ssh_wr w;
-	uint8_t *wire;
-	int r = -EINVAL;
-
-	if (len > 2 * SSH_MPINT_MAX && number)
-		return -EINVAL;
-	bytes = malloc(len + 2);
-	wire = malloc(n + 8);
-	if (bytes == NULL || wire == NULL) {
-		free(bytes);
-		free(wire);
-		return -ENOMEM;
-	}
-	if (number && len % 2 != 0) {
-		char *even = malloc(len + 2);
-
-		if (even != NULL) {
-			snprintf(even, len + 2, "0%s", hex);
-			r = sluice_hex_decode(even, bytes, n) < 0 ? -EINVAL : 0;
-			free(even);
-		}
-	} else {
-		r = sluice_hex_decode(hex, bytes, n) < 0 ? -EINVAL : 0;
-	}
-	ssh_wr_init(&w, wire, n + 8);
-	ssh_wr_mpint(&w, bytes, n);
-	if (r == 0)
-		r = number ? payload_append(p, wire, ssh_wr_done(&w)) : put_string(p, bytes, n);
-	secret_wipe(bytes, n);
-	secret_wipe(wire, n);
-	free(bytes);
-	free(wire);
-	return r;
-}
-
-static int put_number(struct sluice_payload *p, const char *value, size_t len)
-{
-	uint64_t n, max = len == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * len)) - 1;
-	uint8_t bytes[8];
-
-	if (number_read(value, max, &n) < 0)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)(n >> (8 * (len - 1 - i)));
-	return payload_append(p, bytes, len);
-}
-
-/* Decimal ones of 64 bits, larger ones in hexadecimal. */
-static int put_mpint(struct sluice_payload *p, const char *value)
-{
-	char hex[24];
-	uint64_t n;
-
-	if (strncasecmp(value, "0x", 2) == 0 && value[2] != '\0')
-		return put_hex(p, value + 2, true);
-	if (number_read(value, UINT64_MAX, &n) < 0)
-		return -EINVAL;
-	snprintf(hex, sizeof(hex), "%" PRIx64, n);
-	return put_hex(p, hex, true);
-}
-
 int sluice_payload_put(struct sluice_payload *p, const char *type, const char *value)
 {
-	if (strcmp(type, "s") == 0)
-		return put_string(p, value, strlen(value));
-	if (strcmp(type, "sb") == 0)
-		return put_hex(p, value, false);
-	if (strcmp(type, "m") == 0)
-		return put_mpint(p, value);
-	if (strcmp(type, "i") == 0)
-		return put_number(p, value, 4);
-	if (strcmp(type, "l") == 0)
-		return put_number(p, value, 8);
-	if (strcmp(type, "b") == 0)
-		return put_number(p, value, 1);
-	if (strcmp(type, "f") != 0)
-		return -EINVAL;
-	if (strcasecmp(value, "true") == 0)
-		return payload_append(p, "\1", 1);
-	return strcasecmp(value, "false") == 0 ? payload_append(p, "", 1) : -EINVAL;
+	size_t size = ssh_field_max(value);
+	uint8_t *buf = malloc(size);
+	struct ssh_wr w;
+	int r;
+
+	if (buf == NULL)
+		return -ENOMEM;
+	ssh_wr_init(&w, buf, size);
+	r = ssh_field_put(&w, type, value);
+	if (r == 0)
+		r = payload_append(p, buf, ssh_wr_done(&w));
+	secret_wipe(buf, size);
+	free(buf);
+	return r;
 }
 
 void sluice_payload_free(struct sluice_payload *p)
