@@ -13,7 +13,8 @@
 #include "crypto/secret.h"
 #include "ssh/chan.h"
 
-#define NAME_BYTES 16 /* of a channel's, random */
+#define NAME_BYTES 16   /* of a channel's, random */
+#define SECOND_MS  1000 /* of HANDLER_LINES_MAX */
 
 enum stream { STREAM_DATA, STREAM_ERR, STREAMS };
 
@@ -28,8 +29,12 @@ struct handler_call {
 	struct handler_env env;
 	const struct handler_ops *ops; /* NULL: it is over, or was ended */
 	void *arg;
-	struct timer timer; /* until its streams are there */
+	struct timer timer; /* until its streams are there; then until it is heard again */
 	uint64_t until_ms;
+	uint64_t lines_ms; /* since when so many lines were heard */
+	uint32_t lines;
+	bool held;                /* it has said too much in too short a time */
+	uint64_t asked, answered; /* requests of its client's that want a reply */
 	struct line *first; /* until it is connected */
 	size_t first_len;
 	bool taken, running;
@@ -144,12 +149,16 @@ static void streams_open(struct handler_call *c)
 	streams_hand_over(c);
 }
 
+static void hear_on(struct handler_call *c);
+
 static void on_timer(struct timer *t)
 {
 	struct handler_call *c =
 		(struct handler_call *)(void *)((char *)t - offsetof(struct handler_call, timer));
 
-	if (c->taken && c->env.now_ms() < c->until_ms)
+	if (c->held)
+		hear_on(c);
+	else if (c->taken && c->env.now_ms() < c->until_ms)
 		streams_open(c);
 	else
 		failed(c, "it did not take the channel in time");
@@ -177,11 +186,8 @@ static void line_heard(struct handler_call *c, const struct handler_line *l)
 	case HANDLER_EXITED:
 		c->ops->service->exited(c->arg, &l->how);
 		break;
-	case HANDLER_REQUESTS:
-		c->ops->request(c->arg, l->type, l->want_reply, l->rest);
-		break;
-	case HANDLER_REPLIES:
-		c->ops->reply(c->arg, l->yes);
+	default:
+		c->ops->says(c->arg, l);
 		break;
 	}
 }
@@ -199,12 +205,33 @@ static void line_came(struct handler_call *c, const char *text, size_t len)
 	handler_line_free(&l);
 }
 
+/* One that talks without end is heard as far as its client's connection is served for it. */
+static bool may_hear(struct handler_call *c)
+{
+	uint64_t now = c->env.now_ms();
+
+	if (!c->running)
+		return true;
+	if (now - c->lines_ms >= SECOND_MS) {
+		c->lines_ms = now;
+		c->lines = 0;
+	}
+	if (c->lines++ < HANDLER_LINES_MAX)
+		return true;
+	c->held = true;
+	uv_read_stop((uv_stream_t *)&c->pipe);
+	if (timer_set(c->env.timers, &c->timer, c->lines_ms + SECOND_MS) < 0)
+		failed(c, "no memory");
+	return false;
+}
+
 static void lines_came(struct handler_call *c)
 {
 	size_t at = 0;
 	const char *end;
 
-	while (c->ops != NULL && (end = memchr(c->in + at, '\n', c->have - at)) != NULL) {
+	while (c->ops != NULL && (end = memchr(c->in + at, '\n', c->have - at)) != NULL &&
+	       may_hear(c)) {
 		size_t len = (size_t)(end - c->in) - at;
 
 		line_came(c, c->in + at, len);
@@ -212,7 +239,7 @@ static void lines_came(struct handler_call *c)
 	}
 	memmove(c->in, c->in + at, c->have - at);
 	c->have -= at;
-	if (c->ops != NULL && c->have == sizeof(c->in))
+	if (c->ops != NULL && !c->held && c->have == sizeof(c->in))
 		failed(c, "a line of it is too long");
 }
 
@@ -239,6 +266,15 @@ static void on_read(uv_stream_t *st, ssize_t n, const uv_buf_t *buf)
 	} else {
 		failed(c, "it hung up");
 	}
+}
+
+static void hear_on(struct handler_call *c)
+{
+	c->held = false;
+	lines_came(c);
+	if (c->ops != NULL && !c->held &&
+	    uv_read_start((uv_stream_t *)&c->pipe, on_room, on_read) < 0)
+		failed(c, "it cannot be read");
 }
 
 /* --- what it is told -------------------------------------------------------------------------- */
@@ -293,15 +329,34 @@ void handler_tell(struct handler_call *c, struct hook_req *what)
 	(void)tell(c, what);
 }
 
-bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m)
+bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m, json_t *params)
 {
 	struct hook_req r;
+	bool told;
 
 	hook_req_begin(&r, "request");
 	hook_req_text(&r, "request", m->type);
 	hook_req_bool(&r, "want_reply", m->want_reply);
+	if (m->want_reply)
+		hook_req_int(&r, "n", c->asked + 1);
+	hook_req_json(&r, "params", params);
 	hook_req_bytes(&r, "raw", m->rest.p, m->rest.len);
-	return tell(c, &r);
+	told = tell(c, &r);
+	c->asked += told && m->want_reply;
+	return told;
+}
+
+void handler_tell_answered(struct handler_call *c, bool ok)
+{
+	struct hook_req r;
+
+	c->answered++;
+	if (!ok)
+		return;
+	hook_req_begin(&r, "request");
+	hook_req_int(&r, "n", c->answered);
+	hook_req_bool(&r, "accepted", true);
+	handler_tell(c, &r);
 }
 
 void handler_tell_reply(struct handler_call *c, bool ok)
@@ -328,6 +383,11 @@ static void on_connected(uv_connect_t *req, int status)
 	}
 	c->first = NULL;
 	(void)line_send(c, first, c->first_len);
+}
+
+const char *handler_path(const struct handler_call *c)
+{
+	return c->path;
 }
 
 static int name_make(struct handler_call *c)

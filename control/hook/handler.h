@@ -25,6 +25,7 @@
 #define HANDLER_QUEUE_MAX (64 * 1024) /* of what it is told and does not read */
 #define HANDLER_START_MS  10000       /* it has to take a channel */
 #define HANDLER_AGAIN_MS  20          /* a socket whose queue is full is asked again after */
+#define HANDLER_LINES_MAX 200         /* that are heard of it in a second: the next ones wait */
 
 struct handler_call;
 struct ssh_chan_request;
@@ -32,10 +33,8 @@ struct ssh_chan_request;
 /* What it says of its channel, beside what a program of a user's may. */
 struct handler_ops {
 	const struct service_ops *service;
-	/* It has its client asked for something (RFC 4254 section 5.4). */
-	void (*request)(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest);
-	/* To the oldest request of the client's that it was told of and has not answered. */
-	void (*reply)(void *arg, bool ok);
+	/* A line, and its word is none of the first four. */
+	void (*says)(void *arg, const struct handler_line *l);
 };
 
 /* What is used of the process. */
@@ -49,12 +48,19 @@ struct handler_env {
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
 		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
 	__attribute__((warn_unused_result));
-/* What its client asks for, as it stands; false: it is not told, and will not answer that. */
-bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m);
+/*
+ * What its client asks for, as it stands, and params, which are taken; false: it is not told, and
+ * will not answer that.
+ */
+bool handler_tell_request(struct handler_call *c, const struct ssh_chan_request *m, json_t *params);
+/* Its oldest request that waited has its answer: a yes it is told of, for that has gone out. */
+void handler_tell_answered(struct handler_call *c, bool ok);
 /* What its client answered. As handler_tell(). */
 void handler_tell_reply(struct handler_call *c, bool ok);
 /* Best effort, as service_signal(). Takes what. */
 void handler_tell(struct handler_call *c, struct hook_req *what);
+/* The socket it was called at. */
+const char *handler_path(const struct handler_call *c);
 /* Nothing more is to be said either way; it finds its connection closed. NULL is nothing. */
 void handler_call_end(struct handler_call *c);
 

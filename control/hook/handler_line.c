@@ -2,9 +2,11 @@
 #include "control/hook/handler_line.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "crypto/base64.h"
 #include "ssh/chan.h"
+#include "ssh/field.h"
 #include "ssh/session_msg.h"
 
 static void read_first(const json_t *o, struct handler_line *l)
@@ -16,23 +18,95 @@ static void read_first(const json_t *o, struct handler_line *l)
 	l->reason = json_string_value(json_object_get(o, "reason"));
 }
 
+/* One of "fields", as ssh/field.h has it: its letter, and its value, which may be a number or a
+ * boolean of JSON's. */
+static bool field_put(struct ssh_wr *w, const json_t *letter, const json_t *value)
+{
+	char number[24];
+	const char *text = json_string_value(value);
+
+	if (json_is_integer(value)) {
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(value));
+		text = number;
+	} else if (json_is_boolean(value)) {
+		text = json_is_true(value) ? "true" : "false";
+	}
+	return text != NULL && json_is_string(letter) &&
+	       ssh_field_put(w, json_string_value(letter), text) == 0;
+}
+
+/* ["s","text","i",7] */
+static bool read_fields(const json_t *list, struct handler_line *l)
+{
+	struct ssh_wr w;
+	size_t n = json_array_size(list);
+
+	if (!json_is_array(list) || n % 2 != 0)
+		return false;
+	ssh_wr_init(&w, l->raw, sizeof(l->raw));
+	for (size_t i = 0; i < n; i += 2)
+		if (!field_put(&w, json_array_get(list, i), json_array_get(list, i + 1)))
+			return false;
+	l->rest = (struct ssh_str){l->raw, (uint32_t)ssh_wr_done(&w)};
+	return true;
+}
+
+/* What is particular to a message: "raw", in base64, or "fields", or nothing. */
+static bool read_rest(const json_t *o, struct handler_line *l)
+{
+	const json_t *raw = json_object_get(o, "raw"), *fields = json_object_get(o, "fields");
+	size_t len = 0;
+
+	if (fields != NULL)
+		return raw == NULL && read_fields(fields, l);
+	if (raw != NULL &&
+	    (!json_is_string(raw) || base64_decode(json_string_value(raw), json_string_length(raw),
+						   l->raw, sizeof(l->raw), &len) < 0))
+		return false;
+	l->rest = (struct ssh_str){l->raw, (uint32_t)len};
+	return true;
+}
+
+static bool read_type(const json_t *type, struct handler_line *l)
+{
+	if (!json_is_string(type) || json_string_length(type) == 0 ||
+	    json_string_length(type) > SSH_TYPE_MAX)
+		return false;
+	l->type = ssh_str_c(json_string_value(type));
+	return true;
+}
+
 /* {"request":"x@y","raw":"…","want_reply":true} */
 static bool read_request(const json_t *o, struct handler_line *l)
 {
-	const json_t *type = json_object_get(o, "request"), *raw = json_object_get(o, "raw");
-	size_t len = 0;
-
 	l->word = HANDLER_REQUESTS;
 	l->want_reply = json_is_true(json_object_get(o, "want_reply"));
-	if (!json_is_string(type) || json_string_length(type) == 0 ||
-	    json_string_length(type) > SSH_TYPE_MAX || (raw != NULL && !json_is_string(raw)))
+	return read_type(json_object_get(o, "request"), l) && read_rest(o, l);
+}
+
+/* {"packet":98,"fields":["i",0,"s","x@y","f",false]} */
+static bool read_packet(const json_t *o, struct handler_line *l)
+{
+	json_int_t number = json_integer_value(json_object_get(o, "packet"));
+
+	l->word = HANDLER_SENDS;
+	if (number < SSH_MSG_GLOBAL_REQUEST || number > UINT8_MAX)
 		return false;
-	if (raw != NULL && base64_decode(json_string_value(raw), json_string_length(raw), l->raw,
-					 sizeof(l->raw), &len) < 0)
+	l->number = (uint8_t)number;
+	return read_rest(o, l);
+}
+
+/* {"open":"session","id":3} */
+static bool read_open(const json_t *o, struct handler_line *l)
+{
+	const json_t *id = json_object_get(o, "id");
+
+	l->word = HANDLER_OPENS;
+	if (id != NULL && (!json_is_integer(id) || json_integer_value(id) < 0))
 		return false;
-	l->type = ssh_str_c(json_string_value(type));
-	l->rest = (struct ssh_str){l->raw, (uint32_t)len};
-	return true;
+	l->id = (uint64_t)json_integer_value(id);
+	return read_type(json_object_get(o, "open"), l) && read_rest(o, l);
 }
 
 /* {"exit":7}, {"signal":"TERM","core":false} */
@@ -52,16 +126,36 @@ static bool read_exit(const json_t *o, struct handler_line *l)
 	return l->how.number != 0;
 }
 
-static bool read_later(const json_t *o, struct handler_line *l)
+/* {"reply":true} */
+static bool read_reply(const json_t *o, struct handler_line *l)
 {
 	const json_t *reply = json_object_get(o, "reply");
 
-	if (json_is_boolean(reply)) {
-		l->word = HANDLER_REPLIES;
-		l->yes = json_is_true(reply);
-		return true;
-	}
-	return json_object_get(o, "request") != NULL ? read_request(o, l) : read_exit(o, l);
+	l->word = HANDLER_REPLIES;
+	l->yes = json_is_true(reply);
+	return json_is_boolean(reply);
+}
+
+static bool read_close(const json_t *o, struct handler_line *l)
+{
+	l->word = HANDLER_CLOSES;
+	return json_is_true(json_object_get(o, "close"));
+}
+
+/* By the field that says what it is, the first that is there. */
+static bool read_later(const json_t *o, struct handler_line *l)
+{
+	static const struct {
+		const char *field;
+		bool (*read)(const json_t *o, struct handler_line *l);
+	} said[] = {{"reply", read_reply}, {"request", read_request}, {"packet", read_packet},
+		    {"open", read_open},   {"close", read_close},     {"exit", read_exit},
+		    {"signal", read_exit}};
+
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (json_object_get(o, said[i].field) != NULL)
+			return said[i].read(o, l);
+	return false;
 }
 
 int handler_line_parse(const char *line, size_t len, bool first, struct handler_line *ret)

@@ -22,8 +22,11 @@ enum handler_word {
 	HANDLER_TAKES = 1, /* the channel; of a first line one of these two */
 	HANDLER_DECLINES,
 	HANDLER_EXITED,
+	HANDLER_CLOSES,
 	HANDLER_REQUESTS, /* its client is to be asked */
 	HANDLER_REPLIES,  /* to its client */
+	HANDLER_SENDS,    /* a message it has built */
+	HANDLER_OPENS,    /* another channel of its connection */
 };
 
 struct handler_line {
@@ -31,8 +34,10 @@ struct handler_line {
 	bool yes;           /* REPLIES; TAKES: and it wants a stream for standard error */
 	const char *reason; /* DECLINES; NULL: none */
 	struct helper_exit how;
-	struct ssh_str type, rest; /* of a request */
+	struct ssh_str type, rest; /* of a request or an open; SENDS: rest, behind the number */
 	bool want_reply;
+	uint8_t number; /* SENDS: 80 and above */
+	uint64_t id;    /* OPENS: the program's name for it; 0: none */
 	json_t *root;
 	uint8_t raw[HANDLER_LINE_MAX];
 };

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "control/count.h"
+#include "control/session/handled.h"
 #include "control/session/hook.h"
-#include "control/session/replies.h"
 #include "control/session/report.h"
 #include "ssh/chan.h"
 
@@ -18,9 +18,9 @@
 
 struct ours {
 	struct open *open;
-	struct ours_ask *ask;         /* NULL: nobody waits */
-	struct handler_call *handler; /* NULL: not yet, or it has said its last word */
-	struct replies replies;
+	struct ours_ask *ask;   /* NULL: nobody waits */
+	struct handled handled; /* call NULL: not yet, or it has said its last word */
+	bool of_program;        /* a handler has asked for it */
 	bool runs, exited, drained, finished;
 	char path[CONF_SOCKET_MAX];
 	size_t raw_len;
@@ -50,7 +50,7 @@ void ours_free(struct ours *u)
 	if (u == NULL)
 		return;
 	answer(u, -ECONNRESET, 0);
-	handler_call_end(u->handler);
+	handled_fini(&u->handled);
 	free(u);
 }
 
@@ -71,12 +71,11 @@ static void finish(struct ours *u)
 
 static void handler_over(struct ours *u)
 {
-	handler_call_end(u->handler);
-	u->handler = NULL;
+	handled_fini(&u->handled);
 	u->exited = true;
-	replies_give_up(&u->replies);
-	if (u->replies.n > 0 && session_awaken(u->open->session)) {
-		replies_say(&u->replies, u->open);
+	replies_give_up(&u->handled.replies);
+	if (u->handled.replies.n > 0 && session_awaken(u->open->session)) {
+		replies_say(&u->handled.replies, u->open);
 		session_pump(u->open->session);
 	}
 }
@@ -133,31 +132,16 @@ static void on_done(void *arg, const struct helper_done *d)
 	finish(u);
 }
 
-static void on_request(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest)
+static void on_says(void *arg, const struct handler_line *l)
 {
 	struct ours *u = arg;
-	struct session *s = u->open->session;
 
-	if (s->ended || !session_awaken(s))
-		return;
-	(void)!request_say(u->open, type, want_reply, rest);
-	session_pump(s);
-}
-
-static void on_reply(void *arg, bool ok)
-{
-	struct ours *u = arg;
-	struct session *s = u->open->session;
-
-	replies_know(&u->replies, ok);
-	if (s->ended || !session_awaken(s))
-		return;
-	replies_say(&u->replies, u->open);
-	session_pump(s);
+	if (!u->finished)
+		handled_says(&u->handled, l);
 }
 
 static const struct service_ops service = {on_started, on_exited, on_done};
-static const struct handler_ops ops = {&service, on_request, on_reply};
+static const struct handler_ops ops = {&service, on_says};
 
 static int handler_begin(struct ours *u)
 {
@@ -172,8 +156,9 @@ static int handler_begin(struct ours *u)
 	hook_req_text(&r, "type", ssh_str_c(u->open->host));
 	hook_req_bool(&r, "ours", true);
 	hook_req_int(&r, "number", u->open->local_channel);
+	hook_req_int(&r, "peer", u->open->peer_channel);
 	hook_req_bytes(&r, "raw", u->raw, u->raw_len);
-	return handler_call(&env, u->path, &r, &ops, u, &u->handler);
+	return handler_call(&env, u->path, &r, &ops, u, &u->handled.call);
 }
 
 /* --- the client ----------------------------------------------------------------------------------
@@ -212,17 +197,13 @@ void ours_drained(struct open *o)
 
 void ours_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
-	struct ours *u = o->ours;
-
-	may = may && u->handler != NULL && handler_tell_request(u->handler, m);
-	if (m->want_reply && replies_add(&u->replies, o, may ? REPLY_WAITS : REPLY_NO))
-		replies_say(&u->replies, o);
+	handled_asked(&o->ours->handled, m, may);
 }
 
 void ours_reply(struct open *o, bool ok)
 {
-	if (o->ours->handler != NULL)
-		handler_tell_reply(o->ours->handler, ok);
+	if (o->ours->handled.call != NULL)
+		handler_tell_reply(o->ours->handled.call, ok);
 }
 
 void ours_kept(struct open *o)
@@ -230,7 +211,7 @@ void ours_kept(struct open *o)
 	o->ours = calloc(1, sizeof(*o->ours));
 	if (o->ours == NULL)
 		return; /* it ends with its client */
-	o->ours->open = o;
+	o->ours->open = o->ours->handled.open = o;
 	o->ours->runs = o->ours->exited = true;
 }
 
@@ -258,6 +239,16 @@ static struct ours *ours_new(const char *handler, struct ssh_str raw)
 	if (raw.len > 0)
 		memcpy(u->raw, raw.p, raw.len);
 	return u;
+}
+
+/* Those of handlers would otherwise open each other. */
+static uint32_t of_programs(const struct session *s)
+{
+	uint32_t n = 0;
+
+	for (const struct open *o = s->opens; o != NULL; o = o->next)
+		n += o->ours != NULL && o->ours->of_program;
+	return n;
 }
 
 static void ask_shard(struct session *s, const struct open *o)
@@ -294,6 +285,10 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 		control_count(CONTROL_C_CHANNELS);
 		return -EUSERS;
 	}
+	if (ask->of_program && of_programs(s) >= s->awake->conf.max_sessions) {
+		control_count(CONTROL_C_SESSIONS);
+		return -EUSERS;
+	}
 	token = ++s->table->env->last_token;
 	o = calloc(1, sizeof(*o) + strlen(type) + 1);
 	if (o == NULL)
@@ -303,7 +298,8 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 		free(o);
 		return -ENOMEM;
 	}
-	o->ours->open = o;
+	o->ours->open = o->ours->handled.open = o;
+	o->ours->of_program = ask->of_program;
 	o->session = s;
 	o->token = token;
 	o->state = OPEN_CONNECTING;

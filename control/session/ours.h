@@ -19,19 +19,21 @@ struct ours;
 struct open;
 struct ssh_chan_request;
 
-/* Of who asks; done is set by him, the rest is zeroed at its beginning. */
+/* Of who asks; done and of_program are set by him, the rest is zeroed at its beginning. */
 struct ours_ask {
 	/*
 	 * What became of it: err 0, and the number of the channel; -ECONNREFUSED: the client
 	 * refused, with its reason (RFC 4254 section 5.1); -errno, -SSH_E_*.
 	 */
 	void (*done)(struct ours_ask *a, int err, uint32_t number);
+	bool of_program;   /* a handler asks: such channels are no more than MaxSessions */
 	struct ours *ours; /* NULL: nothing is under way */
 };
 
 /*
  * type: of RFC 4250 section 4.6.1; handler: path of its program's socket; raw: what is particular to
- * the type. -ENOENT: it is over, or not in; -EUSERS: it has MaxChannelsPerConnection; -EINVAL;
+ * the type. -ENOENT: it is over, or not in; -EUSERS: it has MaxChannelsPerConnection,
+ * or a handler MaxSessions; -EINVAL;
  * -ENOMEM.
  */
 int ours_begin(struct session *s, const char *type, const char *handler, struct ssh_str raw,

@@ -32,9 +32,8 @@ static void hang_up(struct program *p, bool over)
 		service_call_end(p->call);
 	else
 		service_hang_up(p->call);
-	handler_call_end(p->handler);
+	handled_fini(&p->handled);
 	p->call = NULL;
-	p->handler = NULL;
 }
 
 /* --- what the client is told ----------------------------------------------------------------- */
@@ -149,7 +148,7 @@ static void size_send(struct program *p)
 	};
 
 	p->resized = false;
-	if (p->handler != NULL) {
+	if (p->handled.call != NULL) {
 		program_handler_size(p);
 		return;
 	}
@@ -244,6 +243,7 @@ static void on_started(void *arg, const struct helper_started *started, const in
 	if (s->ended)
 		return;
 	item_body(s, LINK_IT_CHAN_FDS, &m, sizeof(m));
+	program_handler_started(p);
 	if (p->resized)
 		size_send(p);
 }
@@ -279,10 +279,10 @@ static void on_done(void *arg, const struct helper_done *d)
 void program_over(struct program *p)
 {
 	p->exited = true;
-	replies_give_up(&p->replies);
+	replies_give_up(&p->handled.replies);
 	if (!awaken(p))
 		return;
-	replies_say(&p->replies, p->open);
+	replies_say(&p->handled.replies, p->open);
 	finish(p);
 	session_pump(p->session);
 }
@@ -528,9 +528,9 @@ static bool ask_signal(struct program *p, const struct ssh_chan_request *m)
 	struct ssh_str name;
 
 	if (ssh_signal_parse(m->rest, &name) < 0 || p->exited ||
-	    (p->call == NULL && p->handler == NULL))
+	    (p->call == NULL && p->handled.call == NULL))
 		return false;
-	if (p->handler != NULL)
+	if (p->handled.call != NULL)
 		program_handler_signal(p, name);
 	else
 		service_signal(p->call, name);
@@ -590,8 +590,8 @@ void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 		return;
 	if (starting) /* behind its answer; of what needs none (section 6.7) none is a yes */
 		p->owed++;
-	else if (replies_add(&p->replies, o, ok ? REPLY_YES : REPLY_NO))
-		replies_say(&p->replies, o); /* behind what its handler thinks about */
+	else if (replies_add(&p->handled.replies, o, ok ? REPLY_YES : REPLY_NO))
+		replies_say(&p->handled.replies, o); /* behind what its handler thinks about */
 }
 
 
@@ -669,7 +669,7 @@ void program_confirm(struct open *o)
 		.eow = takes_eow(p->session),
 		.idle_ms = conf_channel_timeout(&p->session->awake->conf, "session")};
 
-	p->open = o;
+	p->open = p->handled.open = o;
 	item_body(p->session, LINK_IT_CHAN_HOST, &m, sizeof(m));
 }
 

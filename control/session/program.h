@@ -7,10 +7,9 @@
 #ifndef SLUICE_CONTROL_SESSION_PROGRAM_H
 #define SLUICE_CONTROL_SESSION_PROGRAM_H
 
-#include "control/hook/handler.h"
 #include "control/service/call.h"
+#include "control/session/handled.h"
 #include "control/session/internal.h"
-#include "control/session/replies.h"
 #include "ssh/session_msg.h"
 
 enum program_state { PROGRAM_ASKED = 1, PROGRAM_STARTING, PROGRAM_RUNS };
@@ -19,9 +18,10 @@ struct program {
 	struct session *session;
 	struct open *open;
 	struct service_call *call;    /* NULL: none runs, or it has said its last word */
-	struct handler_call *handler; /* the same of one of the operator's, in its place */
+	struct handled handled;       /* the same of one of the operator's, in its place */
 	char *given;                  /* whose it is, as PolicyHook says; NULL: not said */
 	enum program_state state;
+	enum helper_run asked; /* of one of the operator's: what its client started */
 	bool tty, start_reply;
 	bool exited, drained, finished;
 	bool counted;           /* of MaxSessions */
@@ -33,7 +33,6 @@ struct program {
 	uint32_t idle_ms;       /* ChannelTimeout of what runs */
 	uint8_t share;          /* ChannelShare */
 	unsigned int owed;      /* refusals behind the answer to the start */
-	struct replies replies; /* once it runs */
 	struct helper_exit how; /* once exited and told */
 	struct ssh_tty_size size;
 	char *term;
@@ -62,6 +61,8 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 			  struct ssh_str what) __attribute__((warn_unused_result));
 /* A request whose meaning is between its client and its program. */
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m);
+/* The request that started it was answered: it may write. */
+void program_handler_started(struct program *p);
 void program_handler_signal(struct program *p, struct ssh_str name);
 void program_handler_size(struct program *p);
 

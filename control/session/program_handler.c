@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/session/hook.h"
+#include "control/session/params.h"
 #include "control/session/program.h"
 
 static const char *const request[] = {[HELPER_RUN_SHELL] = "shell",
@@ -41,14 +42,6 @@ bool program_handler_for(const struct program *p, enum helper_run kind, struct s
 	return conf_handler_for(&s->awake->conf, "session", name, ret);
 }
 
-static void put_size(struct hook_req *r, const struct ssh_tty_size *z)
-{
-	hook_req_int(r, "columns", z->columns);
-	hook_req_int(r, "rows", z->rows);
-	hook_req_int(r, "width", z->width);
-	hook_req_int(r, "height", z->height);
-}
-
 static json_t *env_list(const struct program *p)
 {
 	json_t *list = json_array();
@@ -72,30 +65,15 @@ static json_t *env_list(const struct program *p)
 	return list;
 }
 
-static void on_request(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest)
+static void on_says(void *arg, const struct handler_line *l)
 {
 	struct program *p = arg;
-	struct session *s = p->session;
 
-	if (s->ended || p->finished || !session_awaken(s))
-		return;
-	(void)!request_say(p->open, type, want_reply, rest);
-	session_pump(s);
+	if (!p->finished)
+		handled_says(&p->handled, l);
 }
 
-static void on_reply(void *arg, bool ok)
-{
-	struct program *p = arg;
-	struct session *s = p->session;
-
-	replies_know(&p->replies, ok);
-	if (s->ended || !session_awaken(s))
-		return;
-	replies_say(&p->replies, p->open);
-	session_pump(s);
-}
-
-static const struct handler_ops handler_ops = {&program_ops, on_request, on_reply};
+static const struct handler_ops handler_ops = {&program_ops, on_says};
 
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what)
@@ -106,9 +84,12 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 
 	if (s->table->env->hooks == NULL)
 		return -ENXIO;
+	p->asked = kind;
 	env = hooks_env(s->table->env->hooks);
 	hook_about(s, "channel", &r);
 	hook_req_text(&r, "type", ssh_str_c("session"));
+	hook_req_int(&r, "number", p->open->local_channel);
+	hook_req_int(&r, "peer", p->open->peer_channel);
 	hook_req_text(&r, "request", ssh_str_c(request[kind]));
 	if (kind == HELPER_RUN_EXEC)
 		hook_req_text(&r, "command", what);
@@ -116,30 +97,38 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		hook_req_text(&r, "name", what);
 	if (p->tty) {
 		hook_req_text(&r, "term", ssh_str_c(p->term));
-		put_size(&r, &p->size);
+		params_size(&r, &p->size);
 		hook_req_bytes(&r, "modes", p->modes, p->modes_len);
 	}
 	hook_req_json(&r, "env", env_list(p));
-	return handler_call(&env, path, &r, &handler_ops, p, &p->handler);
+	return handler_call(&env, path, &r, &handler_ops, p, &p->handled.call);
 }
 
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m)
 {
-	bool told;
-
-	if (p->handler == NULL || p->state != PROGRAM_RUNS ||
+	if (p->handled.call == NULL || p->state != PROGRAM_RUNS ||
 	    ssh_session_request_find(m->type) != 0)
 		return false;
-	told = handler_tell_request(p->handler, m);
-	if (m->want_reply && replies_add(&p->replies, p->open, told ? REPLY_WAITS : REPLY_NO))
-		replies_say(&p->replies, p->open);
+	handled_asked(&p->handled, m, true);
 	return true;
+}
+
+void program_handler_started(struct program *p)
+{
+	struct hook_req r;
+
+	if (p->handled.call == NULL)
+		return;
+	hook_req_begin(&r, "request");
+	hook_req_text(&r, "request", ssh_str_c(request[p->asked]));
+	hook_req_bool(&r, "accepted", true);
+	handler_tell(p->handled.call, &r);
 }
 
 void program_reply(struct open *o, bool ok)
 {
-	if (o->program->handler != NULL)
-		handler_tell_reply(o->program->handler, ok);
+	if (o->program->handled.call != NULL)
+		handler_tell_reply(o->program->handled.call, ok);
 }
 
 void program_handler_signal(struct program *p, struct ssh_str name)
@@ -149,7 +138,7 @@ void program_handler_signal(struct program *p, struct ssh_str name)
 	hook_req_begin(&r, "request");
 	hook_req_text(&r, "request", ssh_str_c("signal"));
 	hook_req_text(&r, "signal", name);
-	handler_tell(p->handler, &r);
+	handler_tell(p->handled.call, &r);
 }
 
 void program_handler_size(struct program *p)
@@ -158,6 +147,6 @@ void program_handler_size(struct program *p)
 
 	hook_req_begin(&r, "request");
 	hook_req_text(&r, "request", ssh_str_c("window-change"));
-	put_size(&r, &p->size);
-	handler_tell(p->handler, &r);
+	params_size(&r, &p->size);
+	handler_tell(p->handled.call, &r);
 }

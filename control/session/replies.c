@@ -17,14 +17,15 @@ bool replies_add(struct replies *r, const struct open *o, enum reply what)
 	return true;
 }
 
-void replies_know(struct replies *r, bool ok)
+bool replies_know(struct replies *r, bool ok)
 {
 	for (unsigned int i = 0; i < r->n; i++) {
 		if (r->what[i] != REPLY_WAITS)
 			continue;
 		r->what[i] = ok ? REPLY_YES : REPLY_NO;
-		return;
+		return true;
 	}
+	return false;
 }
 
 void replies_give_up(struct replies *r)

@@ -21,8 +21,8 @@ struct replies {
 
 /* To a request of o's client that wants one. False: REPLIES_MAX are there, and o is closed. */
 bool replies_add(struct replies *r, const struct open *o, enum reply what);
-/* What the oldest that waits comes to; without one nothing. */
-void replies_know(struct replies *r, bool ok);
+/* What the oldest that waits comes to; false: none waits. */
+bool replies_know(struct replies *r, bool ok);
 /* All that wait come to nothing. */
 void replies_give_up(struct replies *r);
 /* Says those that are known, as far as none before them waits. o's session is awake. */

@@ -25,6 +25,13 @@ static void line(const char *p, size_t len, bool first)
 	if (l.word == HANDLER_REQUESTS && (l.type.len == 0 || l.type.len > SSH_TYPE_MAX ||
 					   l.rest.p != l.raw || l.rest.len > sizeof(l.raw)))
 		abort();
+	if ((l.word == HANDLER_SENDS || l.word == HANDLER_OPENS) &&
+	    (l.rest.p != l.raw || l.rest.len > sizeof(l.raw)))
+		abort();
+	if (l.word == HANDLER_SENDS && l.number < SSH_MSG_GLOBAL_REQUEST)
+		abort();
+	if (l.word == HANDLER_OPENS && (l.type.len == 0 || l.type.len > SSH_TYPE_MAX))
+		abort();
 	if (l.word == HANDLER_EXITED && l.how.signalled &&
 	    ssh_signal_name((int)l.how.number) == NULL)
 		abort();

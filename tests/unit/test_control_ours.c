@@ -185,7 +185,7 @@ static struct program program_runs(struct client *c, uint64_t token)
 	first = line(p.channel);
 	cr_expect_not_null(strstr(first, "\"role\":\"channel\""));
 	cr_expect_not_null(strstr(first, "\"type\":\"x-news@test\""));
-	cr_expect_not_null(strstr(first, "\"ours\":true,\"number\":77"));
+	cr_expect_not_null(strstr(first, "\"ours\":true,\"number\":77,\"peer\":5"));
 	cr_expect_not_null(strstr(first, "\"raw\":\"AQI=\""));
 	say(p.channel, "{\"accept\":true}\n");
 	p.data = taken();
@@ -277,11 +277,13 @@ Test(control_ours, requests_go_both_ways_and_replies_in_their_order)
 	client_asks(&c, "one@test");
 	client_asks(&c, "two@test");
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"one@test\",\"want_reply\":true,"
-						   "\"raw\":\"Aw==\""));
+						   "\"n\":1,\"params\":{},\"raw\":\"Aw==\""));
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"two@test\""));
 	say(p.channel, "{\"reply\":false}\n{\"reply\":true}\n{\"reply\":true}\n");
 	expect_reply(false);
 	expect_reply(true);
+	/* It may begin with what its client has been told. */
+	cr_expect_not_null(strstr(line(p.channel), "\"n\":2,\"accepted\":true"));
 	say(p.channel, "{\"request\":\"tick@test\",\"want_reply\":true,\"raw\":\"AQID\"}\n");
 	r = told(SSH_MSG_CHANNEL_REQUEST);
 	cr_assert_eq(ssh_chan_request_parse(&r, &m), 0);
@@ -358,11 +360,13 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	client_asks(&c, "x-one@test");
 	client_asks(&c, "pty-req"); /* too late, and refused for it */
 	client_asks_much(&c, "x-much@test", 50000);
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"shell\",\"accepted\":true"));
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"x-one@test\""));
 	say(p.channel, "{\"reply\":true}\n");
 	expect_reply(true);
 	expect_reply(false);
 	expect_reply(false);
+	cr_expect_not_null(strstr(line(p.channel), "\"accepted\":true"));
 	say(p.channel, "{\"request\":\"x-two@test\"}\n");
 	(void)told(SSH_MSG_CHANNEL_REQUEST);
 	program_over(&p);
@@ -385,9 +389,22 @@ Test(control_ours, who_never_answers_has_its_client_stopped)
 
 Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
 {
-	static const char *const said[] = {"{\"request\":\"\"}\n", "{\"request\":7}\n",
-					   "{\"request\":\"x\",\"raw\":\"?\"}\n", "{}\n",
-					   "{\"reply\":1}\n"};
+	static const char *const said[] = {
+		"{\"request\":\"\"}\n",
+		"{\"request\":7}\n",
+		"{\"request\":\"x\",\"raw\":\"?\"}\n",
+		"{}\n",
+		"{\"reply\":1}\n",
+		"{\"request\":\"x\",\"fields\":[\"i\"]}\n",
+		"{\"request\":\"x\",\"fields\":[\"i\",\"x\"]}\n",
+		"{\"request\":\"x\",\"fields\":[\"z\",\"1\"]}\n",
+		"{\"request\":\"x\",\"fields\":[],\"raw\":\"\"}\n",
+		"{\"packet\":79,\"raw\":\"\"}\n",
+		"{\"packet\":256,\"raw\":\"\"}\n",
+		"{\"open\":\"\"}\n",
+		"{\"open\":\"x\",\"id\":-1}\n",
+		"{\"close\":false}\n",
+	};
 	const struct link_chan_end gone = {.audit_id = 1, .told = 1};
 	struct client c = client_in(1, 1);
 
@@ -409,6 +426,178 @@ Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
 		ev.token = token;
 		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
 	}
+	over(&c);
+}
+
+/* A message as it goes to the client, byte by byte. */
+static void expect_sent(const void *bytes, size_t len)
+{
+	const struct link_bytes *b = comes(LINK_IT_PAYLOAD);
+
+	cr_assert_eq(b->len, len);
+	cr_expect_eq(memcmp(b + 1, bytes, len), 0);
+}
+
+Test(control_ours, fields_are_those_of_the_library)
+{
+	static const uint8_t sent[] = {98, 0,  0,   0,	5, 0, 0, 0, 1,	'x', 0, 0,   0,	  0,
+				       2,  'a', 'b', 0,	0, 0, 1, 9, 0,	0,   0, 2,   0,	  255,
+				       0,  0,  0,   7,	0, 0, 0, 0, 0,	0,   0, 255, 200, 1};
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+
+	say(p.channel, "{\"request\":\"x\",\"fields\":[\"s\",\"ab\",\"sb\",\"09\",\"m\",\"0xff\","
+		       "\"i\",7,\"l\",\"0xff\",\"b\",200,\"f\",true]}\n");
+	expect_sent(sent, sizeof(sent));
+	program_over(&p);
+	over(&c);
+}
+
+/* What the gateway answers for, and what is another channel's, it does not send. */
+Test(control_ours, a_program_sends_messages_of_its_own_channel)
+{
+	static const uint8_t request[] = {98, 0, 0, 0, PEER, 0, 0, 0, 1, 'x', 1};
+	static const uint8_t local[] = {200, 0, 0, 0, PEER, 0xab};
+	static const struct {
+		unsigned int number, peer, code;
+	} row[] = {{98, 4, 1021},    {200, 6, 1021},  {80, PEER, 1023}, {90, PEER, 1023},
+		   {93, PEER, 1023}, {94, PEER, 1023}, {97, PEER, 1023}, {128, PEER, 1023},
+		   {191, PEER, 1023}};
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		snprintf(text, sizeof(text), "{\"packet\":%u,\"fields\":[\"i\",%u]}\n",
+			 row[i].number, row[i].peer);
+		say(p.channel, text);
+		snprintf(text, sizeof(text), "\"kind\":\"error\",\"code\":%u", row[i].code);
+		cr_expect_not_null(strstr(line(p.channel), text), "message %u", row[i].number);
+	}
+	say(p.channel, "{\"packet\":98,\"raw\":\"AAA=\"}\n"); /* too short for a channel */
+	cr_expect_not_null(strstr(line(p.channel), "\"code\":1021"));
+	say(p.channel, "{\"packet\":98,\"fields\":[\"i\",5,\"s\",\"x\",\"f\",\"true\"]}\n");
+	expect_sent(request, sizeof(request));
+	say(p.channel, "{\"packet\":200,\"fields\":[\"i\",5,\"b\",\"0xab\"]}\n");
+	expect_sent(local, sizeof(local));
+	client_asks(&c, "one@test");
+	(void)line(p.channel);
+	say(p.channel, "{\"packet\":99,\"fields\":[\"i\",5]}\n");
+	expect_reply(true);
+	cr_expect_not_null(strstr(line(p.channel), "\"n\":1,\"accepted\":true"));
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, a_program_closes_its_channel)
+{
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+	const struct link_chan_ref *m;
+
+	say(p.channel, "{\"close\":true}\n");
+	m = comes(LINK_CMD_CHAN_CLOSE);
+	cr_expect_eq(m->local_channel, LOCAL);
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, a_program_opens_channels_beside_its_own)
+{
+	static const char *const theirs[] = {"x11", "auth-agent@openssh.com", "forwarded-tcpip",
+					     "direct-tcpip"};
+	struct client c = client_in(1, 1);
+	struct conf_session *conf = &t.table->by_index[c.conn.index]->awake->conf;
+	struct link_chan_failed no = {.err = -ECONNREFUSED, .reason = 3};
+	struct link_chan_ref yes = {.local_channel = 78, .peer_channel = 6};
+	struct program p = program_runs(&c, began(&c));
+	const struct link_chan_open *m;
+	char text[128];
+	int other;
+
+	conf->max_channels_per_connection = 10;
+	conf->max_sessions = 1;
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		snprintf(text, sizeof(text), "{\"open\":\"%s\",\"id\":7}\n", theirs[i]);
+		say(p.channel, text);
+		cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"refused\",\"id\":7,"
+							   "\"code\":1020"));
+	}
+	say(p.channel, "{\"open\":\"session\",\"id\":8,\"fields\":[\"s\",\"x\"]}\n");
+	m = comes(LINK_IT_CHAN_OPEN);
+	cr_expect_eq(m->rest_len, 5);
+	no.token = m->token;
+	/* So many as there may be sessions, also before the client has answered. */
+	say(p.channel, "{\"open\":\"session\",\"id\":9}\n");
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"refused\",\"id\":9"));
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_FAILED, &no, sizeof(no), NULL, 0), 0);
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"refused\",\"id\":8,\"code\":1020,"
+						   "\"reason\":\"the client refused it\""));
+	say(p.channel, "{\"open\":\"session\",\"id\":10}\n");
+	m = comes(LINK_IT_CHAN_OPEN);
+	yes.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &yes, sizeof(yes), NULL, 0), 0);
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"opened\",\"id\":10,\"number\":78"));
+	other = taken();
+	cr_expect_not_null(strstr(line(other), "\"type\":\"session\",\"ours\":true,\"number\":78"));
+	close(other);
+	/* Who has asked may be gone when the answer comes. */
+	conf->max_sessions = 2;
+	say(p.channel, "{\"open\":\"session\",\"id\":11}\n");
+	(void)comes(LINK_CMD_CHAN_CLOSE); /* of the one whose program went */
+	m = comes(LINK_IT_CHAN_OPEN);
+	yes.token = m->token;
+	program_over(&p);
+	for (int i = 0; i < 1000; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &yes, sizeof(yes), NULL, 0), 0);
+	over(&c);
+}
+
+/* Time that stands still unless it is moved; the loop's own is far behind it. */
+static uint64_t still_ms;
+
+static uint64_t still(void)
+{
+	return still_ms;
+}
+
+/* So many requests of the program's have come, or none comes any more. */
+static unsigned int requests_heard(unsigned int n)
+{
+	unsigned int heard = 0;
+
+	for (unsigned int idle = 0; heard < n && idle < 10000; idle++) {
+		struct item *i;
+
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		while ((i = item_next()) != NULL) {
+			heard += item_type(i) == LINK_IT_PAYLOAD;
+			free(i);
+			idle = 0;
+		}
+	}
+	return heard;
+}
+
+/* Behind so many lines the next ones wait for the next second. */
+Test(control_ours, who_talks_without_end_is_heard_slowly)
+{
+	struct client c;
+	struct program p;
+
+	still_ms = clock_now_ms() + 1000000;
+	hooks_close(t.env.hooks);
+	cr_assert_eq(hooks_new(&t.loop, t.env.timers, still, &t.env.hooks), 0);
+	c = client_in(1, 1);
+	p = program_runs(&c, began(&c));
+	for (unsigned int i = 0; i < HANDLER_LINES_MAX + 50; i++)
+		say(p.channel, "{\"request\":\"x\"}\n");
+	cr_expect_eq(requests_heard(UINT32_MAX), HANDLER_LINES_MAX);
+	still_ms += 1000;
+	timers_poll(t.env.timers, still_ms);
+	cr_expect_eq(requests_heard(50), 50);
+	program_over(&p);
 	over(&c);
 }
 

@@ -563,6 +563,7 @@ static struct {
 
 static struct {
 	unsigned int n_fds;
+	unsigned int said; /* requests */
 	bool exited, done;
 	struct helper_exit how;
 	enum helper_result result;
@@ -592,18 +593,10 @@ static void on_done(void *arg, const struct helper_done *d)
 	snprintf(hr.why, sizeof(hr.why), "%.*s", (int)d->text.len, (const char *)d->text.p);
 }
 
-static void on_request(void *arg, struct ssh_str type, bool want_reply, struct ssh_str rest)
+static void on_says(void *arg, const struct handler_line *l)
 {
 	(void)arg;
-	(void)type;
-	(void)want_reply;
-	(void)rest;
-}
-
-static void on_reply(void *arg, bool ok)
-{
-	(void)arg;
-	(void)ok;
+	hr.said += l->word == HANDLER_REQUESTS;
 }
 
 /* Lines up to a "|", then as many streams as it is given, then the rest; and it hangs up. */
@@ -633,7 +626,7 @@ static void *handler_main(void *arg)
 static void handler_run(const char *says)
 {
 	static const struct service_ops service = {on_started, on_exited, on_done};
-	static const struct handler_ops ops = {&service, on_request, on_reply};
+	static const struct handler_ops ops = {&service, on_says};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
 	struct handler_env env = {.now_ms = clock_now_ms};
 	struct handler_call *call = NULL;
@@ -712,7 +705,8 @@ Test(hook, a_handler_whose_line_does_not_end)
 
 Test(hook, a_handler_is_told_and_says_how_it_ended)
 {
-	handler_run("{\"accept\":true,\"stderr\":true}\n|{\"exit\":7}\n");
+	handler_run("{\"accept\":true,\"stderr\":true}\n|{\"request\":\"x\"}\n{\"exit\":7}\n");
+	cr_expect_eq(hr.said, 1);
 	cr_expect_eq(hr.n_fds, 3);
 	cr_expect_eq(hd.streams, 2);
 	cr_expect_not_null(strstr(hd.first, "\"role\":\"channel\""));

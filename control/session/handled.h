@@ -1,0 +1,43 @@
+/*
+ * control/session/handled.h - what a program of the operator's that has a channel says of it, be it
+ * a session's or one that we have opened.
+ *
+ * Source  docs/sluice-handler.5.
+ *
+ * It is its own channel's: what it sends names that one, or is not sent, and of the messages of the
+ * protocol those that move windows, bytes and ends stay the gateway's.
+ */
+#ifndef SLUICE_CONTROL_SESSION_HANDLED_H
+#define SLUICE_CONTROL_SESSION_HANDLED_H
+
+#include "control/hook/handler.h"
+#include "control/session/internal.h"
+#include "control/session/replies.h"
+
+#define HANDLED_OPENS_MAX 8 /* that no client has answered, of one channel's program */
+
+/* What it is told of what cannot be, by the numbers of docs/parity.md, 4. */
+enum handled_error {
+	HANDLED_E_OPEN = 1020,    /* the client, or the gateway, opens no such channel */
+	HANDLED_E_CHANNEL = 1021, /* it is not its own */
+	HANDLED_E_MESSAGE = 1023, /* a message that is the gateway's to send, or none */
+};
+
+struct handled_open;
+
+struct handled {
+	struct open *open;
+	struct handler_call *call; /* NULL: it has said its last word */
+	struct replies replies;    /* to its client's requests */
+	struct handled_open *opens;
+	unsigned int n_opens;
+};
+
+/* A line of it; its session may be at rest, or over. */
+void handled_says(struct handled *h, const struct handler_line *l);
+/* A request of its client's, which it is told of, or none is (may); answered in its place. */
+void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may);
+/* Nothing more is said to it or heard of it. */
+void handled_fini(struct handled *h);
+
+#endif
