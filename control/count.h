@@ -87,6 +87,8 @@
 	X(HOOK_UNANSWERED, "hook", "PolicyHook fail=closed", "what was refused without an answer") \
 	X(HOOK_CROWDED, "hook", "",                                                                \
 	  "what was refused, whatever fail= says, as nobody could be asked")                       \
+	X(HANDLER_LINES, "hook", "HANDLER_LINES_MAX",                                              \
+	  "times a handler's lines waited: it said too many in a second")                          \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
 	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX",                                                 \

@@ -256,6 +256,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.stream_asker = shard_stream_asker,
 		.host_claim = shard_host_claim,
 		.host_size = host_stream_size,
+		.host_cut = host_stream_cut,
 		.host_arg = s,
 	};
 	int r;

@@ -141,6 +141,14 @@ static bool chan_fds_ok(const void *body)
 	       (b->tee != 0 || b->tee_how == 0);
 }
 
+static bool chan_cut_ok(const void *body)
+{
+	const struct link_chan_cut *b = body;
+
+	return b->token != 0 && b->max <= LINK_RECORD_MAX && b->eol_len <= LINK_EOL_MAX &&
+	       b->eol_len <= b->max;
+}
+
 static bool chan_failed_ok(const void *body)
 {
 	const struct link_chan_failed *b = body;
@@ -334,6 +342,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_FDS] = CONN(link_chan_fds, chan_fds_ok),
 	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
+	[LINK_IT_CHAN_CUT] = CONN(link_chan_cut, chan_cut_ok),
 	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
 	[LINK_IT_CAPS] = CONN(link_caps, NULL),
 	[LINK_IT_SHARES] = CONN(link_shares, shares_ok),

@@ -28,6 +28,8 @@
 #define LINK_HOST_MAX    255 /* of a target, as a client writes it */
 #define LINK_LOOK_MAX    64  /* channels in one LINK_EV_LOOK */
 #define LINK_REST_MAX    4096 /* of an OPEN of ours: what is particular to its type */
+#define LINK_RECORD_MAX  16384 /* of what a program is told in records */
+#define LINK_EOL_MAX     8     /* bytes that end one */
 
 /* Names an object of a shard, for ever: a generation is not used twice within a start. */
 struct link_handle {
@@ -86,6 +88,7 @@ enum link_type {
 	LINK_IT_CHAN_FDS,     /* link_chan_fds: descriptors for one that was opened without */
 	LINK_IT_CHAN_FINISH,  /* link_chan_ref: behind what was sealed for it EOF and CLOSE */
 	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
+	LINK_IT_CHAN_CUT,     /* link_chan_cut: its program is given frames; before CHAN_FDS, or again */
 	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
@@ -292,6 +295,15 @@ _Static_assert(sizeof(struct link_chan_open) % 8 == 0, "nothing between it and w
 struct link_chan_size {
 	uint64_t token;
 	uint16_t columns, rows, width, height;
+};
+
+/* What its client sends is cut into records, each a frame (dataplane/stream/host.h). */
+struct link_chan_cut {
+	uint64_t token;
+	uint8_t eol[LINK_EOL_MAX];
+	uint32_t max;    /* bytes of a record; 0: pieces as they come */
+	uint8_t eol_len; /* what it ends with before; 0: it has max bytes */
+	uint8_t pad[3];
 };
 
 struct link_chan_failed {

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/count.h"
 #include "crypto/secret.h"
 #include "ssh/chan.h"
 
@@ -38,7 +39,8 @@ struct handler_call {
 	struct line *first; /* until it is connected */
 	size_t first_len;
 	bool taken, running;
-	bool has_err;
+	bool has_err, framed;
+	struct link_chan_cut cut;
 	int fd[STREAMS];
 	char name[2 * NAME_BYTES + 1], path[CONF_SOCKET_MAX];
 	char in[HANDLER_LINE_MAX];
@@ -129,6 +131,8 @@ static void streams_hand_over(struct handler_call *c)
 		}
 	}
 	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1; /* handed over */
+	if (c->framed)
+		c->ops->framed(c->arg, &c->cut);
 	c->ops->service->started(c->arg, &started, fds);
 }
 
@@ -170,6 +174,8 @@ static void taken(struct handler_call *c, const struct handler_line *l)
 {
 	c->taken = true;
 	c->has_err = l->yes;
+	c->framed = l->framed;
+	c->cut = l->cut;
 	streams_open(c);
 }
 
@@ -219,6 +225,7 @@ static bool may_hear(struct handler_call *c)
 	if (c->lines++ < HANDLER_LINES_MAX)
 		return true;
 	c->held = true;
+	control_count(CONTROL_C_HANDLER_LINES);
 	uv_read_stop((uv_stream_t *)&c->pipe);
 	if (timer_set(c->env.timers, &c->timer, c->lines_ms + SECOND_MS) < 0)
 		failed(c, "no memory");

@@ -35,6 +35,8 @@ struct handler_ops {
 	const struct service_ops *service;
 	/* A line, and its word is none of the first four. */
 	void (*says)(void *arg, const struct handler_line *l);
+	/* What it is given shall be framed; its streams come next. */
+	void (*framed)(void *arg, const struct link_chan_cut *how);
 };
 
 /* What is used of the process. */

@@ -3,19 +3,65 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "crypto/base64.h"
 #include "ssh/chan.h"
 #include "ssh/field.h"
 #include "ssh/session_msg.h"
 
-static void read_first(const json_t *o, struct handler_line *l)
+/* "eol" is text, "eol_base64" any bytes. */
+static bool read_eol(const json_t *o, struct link_chan_cut *ret)
 {
-	bool takes = json_is_true(json_object_get(o, "accept"));
+	const json_t *text = json_object_get(o, "eol"), *bytes = json_object_get(o, "eol_base64");
+	const json_t *is = text != NULL ? text : bytes;
+	size_t len = json_string_length(is);
 
+	if (!json_is_string(is) || (text != NULL && bytes != NULL))
+		return false;
+	if (bytes != NULL && base64_decode(json_string_value(is), json_string_length(is), ret->eol,
+					   sizeof(ret->eol), &len) < 0)
+		return false;
+	if (len > sizeof(ret->eol))
+		return false;
+	if (text != NULL)
+		memcpy(ret->eol, json_string_value(is), len);
+	ret->eol_len = (uint8_t)len;
+	return true;
+}
+
+/* {"record":80}; {"eol":"\n","eol_max":4096}: both or neither, which nothing and 0 are as well. */
+static bool read_cut(const json_t *o, struct handler_line *l)
+{
+	const json_t *record = json_object_get(o, "record"), *max = json_object_get(o, "eol_max");
+	const json_t *is = record != NULL ? record : max;
+	json_int_t n = json_integer_value(is);
+
+	l->word = HANDLER_CUTS;
+	if (!json_is_integer(is) || n < 0 || n > LINK_RECORD_MAX ||
+	    (record != NULL && max != NULL))
+		return false;
+	l->cut.max = (uint32_t)n;
+	if (record != NULL)
+		return json_object_get(o, "eol") == NULL && json_object_get(o, "eol_base64") == NULL;
+	return read_eol(o, &l->cut) && l->cut.eol_len <= l->cut.max &&
+	       (l->cut.eol_len > 0) == (l->cut.max > 0);
+}
+
+static bool read_first(const json_t *o, struct handler_line *l)
+{
+	static const char *const cuts[] = {"record", "eol", "eol_base64", "eol_max"};
+	bool takes = json_is_true(json_object_get(o, "accept")), cut = false, ok = true;
+
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
+		cut |= json_object_get(o, cuts[i]) != NULL;
+	if (takes && cut)
+		ok = read_cut(o, l);
 	l->word = takes ? HANDLER_TAKES : HANDLER_DECLINES;
+	l->framed = cut || json_is_true(json_object_get(o, "framed"));
 	l->yes = json_is_true(json_object_get(o, "stderr"));
 	l->reason = json_string_value(json_object_get(o, "reason"));
+	return ok;
 }
 
 /* One of "fields", as ssh/field.h has it: its letter, and its value, which may be a number or a
@@ -149,8 +195,8 @@ static bool read_later(const json_t *o, struct handler_line *l)
 		const char *field;
 		bool (*read)(const json_t *o, struct handler_line *l);
 	} said[] = {{"reply", read_reply}, {"request", read_request}, {"packet", read_packet},
-		    {"open", read_open},   {"close", read_close},     {"exit", read_exit},
-		    {"signal", read_exit}};
+		    {"open", read_open},   {"close", read_close},     {"record", read_cut},
+		    {"eol_max", read_cut}, {"exit", read_exit},	      {"signal", read_exit}};
 
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
 		if (json_object_get(o, said[i].field) != NULL)
@@ -166,10 +212,8 @@ int handler_line_parse(const char *line, size_t len, bool first, struct handler_
 	/* Two fields of one name would be read as either by somebody. */
 	ret->root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	ok = json_is_object(ret->root);
-	if (ok && first)
-		read_first(ret->root, ret);
-	else if (ok)
-		ok = read_later(ret->root, ret);
+	if (ok)
+		ok = first ? read_first(ret->root, ret) : read_later(ret->root, ret);
 	if (!ok)
 		handler_line_free(ret);
 	return ok ? 0 : -EBADMSG;

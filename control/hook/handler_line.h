@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "control/helper/proto.h"
+#include "link/msg.h"
 #include "ssh/wire.h"
 
 #define HANDLER_LINE_MAX 4096
@@ -27,6 +28,7 @@ enum handler_word {
 	HANDLER_REPLIES,  /* to its client */
 	HANDLER_SENDS,    /* a message it has built */
 	HANDLER_OPENS,    /* another channel of its connection */
+	HANDLER_CUTS,     /* what it is given into records, from here on */
 };
 
 struct handler_line {
@@ -38,6 +40,8 @@ struct handler_line {
 	bool want_reply;
 	uint8_t number; /* SENDS: 80 and above */
 	uint64_t id;    /* OPENS: the program's name for it; 0: none */
+	bool framed;    /* TAKES: what it is given shall be framed, */
+	struct link_chan_cut cut; /* and how, of which the token is not its own; CUTS */
 	json_t *root;
 	uint8_t raw[HANDLER_LINE_MAX];
 };

@@ -192,6 +192,22 @@ static void open_new_one(struct handled *h, const struct handler_line *l)
 					  : "it cannot be opened now");
 }
 
+/* --- records ---------------------------------------------------------------------------------- */
+
+static void cut(const struct handled *h, const struct link_chan_cut *how)
+{
+	struct link_chan_cut m = *how;
+
+	m.token = h->open->token;
+	item_body(h->open->session, LINK_IT_CHAN_CUT, &m, sizeof(m));
+}
+
+void handled_framed(struct handled *h, const struct link_chan_cut *how)
+{
+	h->framed = true;
+	cut(h, how);
+}
+
 /* --- what it says ----------------------------------------------------------------------------- */
 
 void handled_says(struct handled *h, const struct handler_line *l)
@@ -212,6 +228,12 @@ void handled_says(struct handled *h, const struct handler_line *l)
 		break;
 	case HANDLER_OPENS:
 		open_new_one(h, l);
+		break;
+	case HANDLER_CUTS:
+		if (h->framed)
+			cut(h, &l->cut);
+		else
+			tell_error(h, "error", 0, HANDLED_E_MESSAGE, "its bytes are not framed");
 		break;
 	case HANDLER_CLOSES:
 		session_close_channel(s, h->open->token, h->open->local_channel);

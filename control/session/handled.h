@@ -28,6 +28,7 @@ struct handled_open;
 struct handled {
 	struct open *open;
 	struct handler_call *call; /* NULL: it has said its last word */
+	bool framed;               /* what it is given */
 	struct replies replies;    /* to its client's requests */
 	struct handled_open *opens;
 	unsigned int n_opens;
@@ -35,6 +36,8 @@ struct handled {
 
 /* A line of it; its session may be at rest, or over. */
 void handled_says(struct handled *h, const struct handler_line *l);
+/* What it is given is framed, and cut so, from its beginning. */
+void handled_framed(struct handled *h, const struct link_chan_cut *how);
 /* A request of its client's, which it is told of, or none is (may); answered in its place. */
 void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may);
 /* Nothing more is said to it or heard of it. */

@@ -141,7 +141,14 @@ static void on_says(void *arg, const struct handler_line *l)
 }
 
 static const struct service_ops service = {on_started, on_exited, on_done};
-static const struct handler_ops ops = {&service, on_says};
+static void on_framed(void *arg, const struct link_chan_cut *how)
+{
+	struct ours *u = arg;
+
+	handled_framed(&u->handled, how);
+}
+
+static const struct handler_ops ops = {&service, on_says, on_framed};
 
 static int handler_begin(struct ours *u)
 {

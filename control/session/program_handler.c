@@ -73,7 +73,14 @@ static void on_says(void *arg, const struct handler_line *l)
 		handled_says(&p->handled, l);
 }
 
-static const struct handler_ops handler_ops = {&program_ops, on_says};
+static void on_framed(void *arg, const struct link_chan_cut *how)
+{
+	struct program *p = arg;
+
+	handled_framed(&p->handled, how);
+}
+
+static const struct handler_ops handler_ops = {&program_ops, on_says, on_framed};
 
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what)

@@ -60,6 +60,8 @@ static void claim(struct chan *ch)
 		claim_failed(ch, err);
 	} else {
 		relay_count(r, RELAY_C_HOST);
+		if (ch->cut.token != 0)
+			r->conf.host_cut(ch->target, &ch->cut);
 		if (ch->fsm.state == SSH_CHAN_OPEN)
 			begin_open(ch);
 		chan_ready(ch);
@@ -180,6 +182,19 @@ int host_size(struct conn *c, const struct link_chan_size *m)
 		return 0;
 	conf->host_size(ch->target, m->columns, m->rows, m->width, m->height);
 	chan_tee_size(ch, m->columns, m->rows);
+	return 0;
+}
+
+int host_cut(struct conn *c, const struct link_chan_cut *m)
+{
+	const struct relay_conf *conf = &c->relay->conf;
+	struct chan *ch = host_find(c, m->token);
+
+	if (ch == NULL || !ch->program || conf->host_cut == NULL)
+		return 0;
+	ch->cut = *m;
+	if (ch->target != NULL)
+		conf->host_cut(ch->target, m);
 	return 0;
 }
 

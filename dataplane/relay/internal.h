@@ -202,6 +202,7 @@ struct chan {
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
 	uint64_t tee_fds; /* that of its tee; 0: it shall have none */
 	uint8_t tee_how;  /* enum link_tee */
+	struct link_chan_cut cut; /* what its target is given; token 0: bytes as they come */
 	TAILQ_ENTRY(chan) fds_link;
 	uint64_t deadline_us, attempt_us; /* for all addresses, for this one */
 	uint32_t reason;
@@ -733,6 +734,7 @@ int host_begin(struct conn *c, const struct link_chan_host *m);
 int host_fds(struct conn *c, const struct link_chan_fds *m);
 int host_finish(struct conn *c, const struct link_chan_ref *m);
 int host_size(struct conn *c, const struct link_chan_size *m);
+int host_cut(struct conn *c, const struct link_chan_cut *m);
 /* What it waited for did not come. */
 void host_late(struct chan *ch);
 /* It waits for none any more. */

@@ -262,6 +262,8 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return host_finish(c, m);
 	case LINK_IT_CHAN_SIZE:
 		return host_size(c, m);
+	case LINK_IT_CHAN_CUT:
+		return host_cut(c, m);
 	case LINK_IT_FORWARD:
 		return forward_begin(c, m);
 	case LINK_IT_UNFORWARD:

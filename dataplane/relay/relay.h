@@ -97,6 +97,7 @@ struct relay_conf {
 			  struct stream **ret);
 	void (*host_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			  uint16_t height); /* of a terminal */
+	void (*host_cut)(struct stream *s, const struct link_chan_cut *how);
 	void *host_arg;
 	/* Commands that are not about a connection (LISTEN) go to the shard; here their backlog. */
 	void (*command)(void *arg, const struct link_hdr *msg);

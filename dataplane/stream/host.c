@@ -136,6 +136,7 @@ static void chains_free(struct host_stream *st)
 	pkt_chain_free(&st->out.rx);
 	pkt_chain_free(&st->err.rx);
 	pkt_chain_free(&st->tx);
+	pkt_chain_free(&st->cut.held);
 }
 
 static void stream_free(struct host_stream *st)
@@ -166,6 +167,7 @@ void host_failed(struct host_stream *st, int err)
 	}
 	host_count(st->h, HOST_C_FAILED);
 	pkt_chain_free(&st->tx);
+	pkt_chain_free(&st->cut.held);
 	fds_end(st);
 	st->out.eof = st->err.eof = true;
 	st->s.err = err;
@@ -176,6 +178,7 @@ void host_deaf(struct host_stream *st)
 {
 	host_count(st->h, HOST_C_DEAF);
 	pkt_chain_free(&st->tx);
+	pkt_chain_free(&st->cut.held);
 	st->in_ready = false;
 	if (st->in != st->out.fd)
 		host_fd_end(st, &st->in);
@@ -227,6 +230,16 @@ static uint32_t op_err_len(const struct stream *s)
 	return host_of(s)->err.rx.len;
 }
 
+void host_tx_add(struct host_stream *st, struct pkt_chain *c)
+{
+	pkt_chain_join(&st->tx, c);
+	/* What is written in crumbs must not hold a buffer for each. */
+	if (st->tx.segs > HOST_PIECES && pkt_chain_cost(&st->tx) > 8 * (uint64_t)st->tx.len)
+		pkt_chain_compact(&st->tx, st->h->conf.pools->data);
+	if (st->in_ready)
+		host_ready(st);
+}
+
 static int op_tx(struct stream *s, struct pkt_chain *c)
 {
 	struct host_stream *st = host_of(s);
@@ -235,12 +248,7 @@ static int op_tx(struct stream *s, struct pkt_chain *c)
 		pkt_chain_free(c);
 		return -EPIPE;
 	}
-	pkt_chain_join(&st->tx, c);
-	/* What is written in crumbs must not hold a buffer for each. */
-	if (st->tx.segs > HOST_PIECES && pkt_chain_cost(&st->tx) > 8 * (uint64_t)st->tx.len)
-		pkt_chain_compact(&st->tx, st->h->conf.pools->data);
-	if (st->in_ready)
-		host_ready(st);
+	host_tx_add(st, c);
 	return 0;
 }
 
@@ -301,7 +309,7 @@ static void op_abort(struct stream *s)
 	stream_free(st);
 }
 
-static const struct stream_ops ops = {
+const struct stream_ops host_ops = {
 	.rx_take = op_rx_take,
 	.rx_len = op_rx_len,
 	.tx = op_tx,
@@ -309,6 +317,20 @@ static const struct stream_ops ops = {
 	.tx_queued = op_tx_queued,
 	.shutdown = op_shutdown,
 	.close = op_close,
+	.abort = op_abort,
+	.err_take = op_err_take,
+	.err_len = op_err_len,
+};
+
+/* Of one whose bytes are framed. */
+const struct stream_ops host_cut_ops = {
+	.rx_take = host_cut_take,
+	.rx_len = op_rx_len,
+	.tx = host_cut_tx,
+	.tx_space = op_tx_space,
+	.tx_queued = host_cut_queued,
+	.shutdown = host_cut_shutdown,
+	.close = host_cut_close,
 	.abort = op_abort,
 	.err_take = op_err_take,
 	.err_len = op_err_len,
@@ -380,7 +402,7 @@ int host_open(struct host *h, const struct host_fds *given, const struct stream_
 		return -ENOBUFS;
 	}
 	*st = (struct host_stream){
-		.s = {.ops = &ops, .user = user, .user_ptr = user_ptr, .kind = STREAM_HOST},
+		.s = {.ops = &host_ops, .user = user, .user_ptr = user_ptr, .kind = STREAM_HOST},
 		.h = h,
 		.life = HOST_HELD,
 		.in = fds.in,

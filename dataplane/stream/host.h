@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "dataplane/stream/stream.h"
+#include "link/msg.h"
 
 #define HOST_TURN_BYTES (64 * 1024) /* of one descriptor in one turn */
 #define HOST_LOOK_TURNS 64
@@ -108,6 +109,19 @@ void host_stream_nodelay(struct stream *s, bool on);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 		      uint16_t height);
+
+/*
+ * What it is given is framed from here on, and cut into records; one that is framed already is cut
+ * otherwise, from what was not whole yet on. A frame is four bytes, most significant first, of how
+ * many bytes it has, one of what they are, and those.
+ */
+enum host_frame {
+	HOST_FRAME_DATA = 1, /* a record, or with no records a piece as it came */
+	HOST_FRAME_PART,     /* as much of one as may be, without its end; the last, if it is short */
+	HOST_FRAME_READY,    /* a number of four bytes: so many are taken of it at once */
+};
+#define HOST_FRAME_HEAD 5
+void host_stream_cut(struct stream *s, const struct link_chan_cut *how);
 
 #define HOST_COUNTERS(X)                                                                           \
 	X(OPENED, "streams over descriptors begun")                                                \

@@ -149,7 +149,7 @@ uint32_t host_write(struct host_stream *st)
 	if (st->life == HOST_HELD)
 		stream_notify(&st->s, STREAM_EV_WRITABLE);
 	else
-		stream_left(&st->s, st->tx.len);
+		stream_left(&st->s, st->s.ops->tx_queued(&st->s));
 	return (uint32_t)put;
 }
 

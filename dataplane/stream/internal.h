@@ -28,6 +28,16 @@ struct host_source {
 	struct pkt_chain rx;
 };
 
+/* Of one whose bytes are framed. */
+struct host_cut {
+	struct link_chan_cut how;
+	uint64_t eol, mask;    /* the end of a record as a number, and the bits of that */
+	uint64_t seen;         /* the latest bytes of the record, likewise */
+	struct pkt_chain held; /* a record that is not whole, behind its head */
+	uint32_t queued;       /* of what is written next: bytes that were given, at most */
+	bool stopped;          /* it is waited for what it says, since it heard that it may */
+};
+
 enum host_life {
 	HOST_HELD = 1, /* it has a user */
 	HOST_FLUSHING, /* it was let go: what is queued is still written */
@@ -48,6 +58,7 @@ struct host_stream {
 	bool starved;   /* a take found no buffer for a cut */
 	struct host_source out, err;
 	struct pkt_chain tx;
+	struct host_cut cut;
 	uint64_t bytes_in, bytes_out;
 	uint64_t rtt_until_us;
 	uint32_t rtt_us;
@@ -88,17 +99,25 @@ static inline void host_count(struct host *h, enum host_counter c)
 	h->counters[c]++;
 }
 
-static inline bool host_source_wants(const struct host_stream *st, const struct host_source *src)
+/* What nobody has taken: an mbuf of it is a quarter full at least, or the last one. */
+static inline bool host_source_full(const struct host_stream *st, const struct host_source *src)
 {
 	uint32_t max = st->h->conf.rx_max;
 
-	/* An mbuf is a quarter full at least, or the last one. */
+	return src->rx.len >= max || src->rx.segs > max / (PKT_DATA_ROOM / 4);
+}
+
+static inline bool host_source_wants(const struct host_stream *st, const struct host_source *src)
+{
 	return src->ready && !src->eof &&
-	       (st->life == HOST_DRAINING || (st->life == HOST_HELD && src->rx.len < max &&
-					      src->rx.segs <= max / (PKT_DATA_ROOM / 4)));
+	       (st->life == HOST_DRAINING ||
+		(st->life == HOST_HELD && !host_source_full(st, src)));
 }
 
 /* host.c */
+extern const struct stream_ops host_ops, host_cut_ops;
+/* More to be written: c is taken. */
+void host_tx_add(struct host_stream *st, struct pkt_chain *c);
 /* It has something to do that needs no news. */
 void host_ready(struct host_stream *st);
 /* Nothing more moves: its user hears why. */
@@ -115,6 +134,13 @@ uint32_t host_read(struct host_stream *st, struct host_source *src);
 uint32_t host_write(struct host_stream *st);
 /* Says our end once nothing is queued before it. */
 void host_say_end(struct host_stream *st);
+
+/* host_cut.c */
+int host_cut_tx(struct stream *s, struct pkt_chain *c);
+uint32_t host_cut_queued(const struct stream *s);
+uint32_t host_cut_take(struct stream *s, uint32_t max, struct pkt_chain *ret);
+void host_cut_shutdown(struct stream *s);
+void host_cut_close(struct stream *s);
 
 /* host_door.c */
 _Static_assert(_Alignof(struct host_door) > HOST_ROLES, "bits of a pointer are free");

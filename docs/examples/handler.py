@@ -4,16 +4,31 @@
     handler.py SOCKET
 
 It greets who comes, gives back every line in capital letters, complains about empty ones on standard
-error, and ends with the number of lines as its exit status. See sluice-handler(5).
+error, and ends with the number of lines as its exit status. Lines come as frames, cut by the gateway.
+See sluice-handler(5).
 """
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 
+LINE_MAX = 4096
+READY = 3  # a frame that says how much is taken of us at once
+
 waiting = {}  # channel -> Channel, until its streams have come
 lock = threading.Lock()
+
+
+def frames(connection):
+    """What the client sends, a line each, or as much of one as LINE_MAX; then its end."""
+    stream = connection.makefile("rb")
+    while len(head := stream.read(5)) == 5:
+        length, kind = struct.unpack(">IB", head)
+        body = stream.read(length)
+        if kind != READY:  # sendall() waits by itself
+            yield body
 
 
 class Channel:
@@ -25,7 +40,7 @@ class Channel:
         data, errors = self.streams["data"], self.streams["stderr"]
         lines = 0
         data.sendall(f"Hello {self.about['user']}\n".encode())
-        for line in data.makefile("rb"):
+        for line in frames(data):
             lines += 1
             if line.strip():
                 data.sendall(line.upper())
@@ -44,7 +59,7 @@ def session(control, about):
     channel = Channel(control, about)
     with lock:
         waiting[about["channel"]] = channel
-    tell(control, accept=True, stderr=True)
+    tell(control, accept=True, stderr=True, eol="\n", eol_max=LINE_MAX)
     if channel.there.wait(10):
         status = channel.serve()
         for stream in channel.streams.values():

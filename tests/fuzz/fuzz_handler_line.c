@@ -32,6 +32,10 @@ static void line(const char *p, size_t len, bool first)
 		abort();
 	if (l.word == HANDLER_OPENS && (l.type.len == 0 || l.type.len > SSH_TYPE_MAX))
 		abort();
+	if ((l.word == HANDLER_CUTS || l.framed) &&
+	    (l.cut.max > LINK_RECORD_MAX || l.cut.eol_len > LINK_EOL_MAX ||
+	     l.cut.eol_len > l.cut.max))
+		abort();
 	if (l.word == HANDLER_EXITED && l.how.signalled &&
 	    ssh_signal_name((int)l.how.number) == NULL)
 		abort();

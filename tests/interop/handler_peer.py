@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A program that has one channel the gateway opened: handler_peer.py SOCKET. It says what it was told, asks the
-agent at the other end how many keys it has, sends it a request, and ends."""
+agent at the other end how many keys it has, in frames, sends it a request and a message, has a channel opened that
+no client knows and one that it may not, and ends."""
 import json
 import os
 import socket
@@ -28,6 +29,33 @@ def take(connection, n):
     return data
 
 
+def frames(connection):
+    """All data of the frames that come, as it comes; ready is said first."""
+    said = False
+    while True:
+        n, kind = struct.unpack(">IB", take(connection, 5))
+        body = take(connection, n)
+        if kind == 3:
+            print("ready", said, struct.unpack(">I", body)[0], flush=True)
+            said = True
+        else:
+            yield body
+
+
+def answer_of(control, connection):
+    """Its length is a record; what would wait for the end of another comes once there are none."""
+    pieces, answer = frames(connection), b""
+    length = struct.unpack(">I", next(pieces))[0]
+    say(control, record=0)
+    while len(answer) < length:
+        answer += next(pieces)
+    return answer
+
+
+def say(connection, **what):
+    connection.sendall(json.dumps(what).encode() + b"\n")
+
+
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(sys.argv[1])
     os.chmod(sys.argv[1], 0o660)
@@ -35,15 +63,25 @@ with socket.socket(socket.AF_UNIX) as listener:
     print("listening", flush=True)
     control, _ = listener.accept()
     about = line(control)
-    control.sendall(b'{"accept":true}\n')
+    say(control, accept=True, record=4)
     data, _ = listener.accept()
     line(data)
     print("channel", about["type"], about["ours"], about["user"], flush=True)
     data.sendall(struct.pack(">IB", 1, 11))  # SSH_AGENTC_REQUEST_IDENTITIES
-    answer = take(data, struct.unpack(">I", take(data, 4))[0])
+    answer = answer_of(control, data)
     print("agent", answer[0], "keys", struct.unpack(">I", answer[1:5])[0], flush=True)
     control.sendall(b'{"request":"x-hello@test","want_reply":true,"raw":"AAAAAA=="}\n')
     print("request", line(control)["reply"], flush=True)
+    say(control, packet=98, fields=["i", about["peer"], "s", "x-packet@test", "f", True])
+    print("packet", line(control)["reply"], flush=True)
+    say(control, packet=94, fields=["i", about["peer"], "s", "x"])
+    print("data", line(control)["code"], flush=True)
+    say(control, packet=200, fields=["i", about["peer"] + 1])
+    print("another's", line(control)["code"], flush=True)
+    for kind in "x-news@example.org", "x11":
+        say(control, open=kind, id=7)
+        told = line(control)
+        print("open", kind, told["kind"], told["id"], told["code"], told["reason"], flush=True)
     data.close()
     control.sendall(b'{"exit":0}\n')
     while control.recv(4096):

@@ -119,6 +119,13 @@ wait_for closed "$dir/opened.log" "$opened_pid"
 grep -q "^channel auth-agent@openssh.com True tester" "$dir/opened.log" || fail "told otherwise: $(cat "$dir/opened.log")"
 grep -q "^agent 12 keys 1" "$dir/opened.log" || fail "the agent said: $(cat "$dir/opened.log")"
 grep -q "^request False" "$dir/opened.log" || fail "the client said: $(cat "$dir/opened.log")"
+grep -q "^ready False 131072" "$dir/opened.log" || fail "not told how much is taken: $(cat "$dir/opened.log")"
+[ "$(sed -n '/^packet/,/^closed/p' "$dir/opened.log")" = "packet False
+data 1023
+another's 1021
+open x-news@example.org refused 7 1020 the client refused it
+open x11 refused 7 1020 a type that is the gateway's to open
+closed" ] || fail "its messages and opens: $(cat "$dir/opened.log")"
 kill -0 "$agent_client" || fail "its client is gone: $(cat "$dir/agent.log")"
 kill "$agent_client"
 echo "open: a client's agent for a program; what it does not know it refuses"

@@ -499,6 +499,7 @@ static bool is_used(const char *limit)
 		"AuditFailure",
 		"PolicyHook timeout",
 		"HOOK_LINE_MAX",
+		"HANDLER_LINES_MAX",
 		"PolicyHook",
 		"PolicyHook fail=closed",
 		"AuditSpool",           /* none is kept here, */

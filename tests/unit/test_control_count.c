@@ -10,6 +10,7 @@
 #include "control/helper/client.h"
 #include "control/helper/server.h"
 #include "control/hook/answer.h"
+#include "control/hook/handler.h"
 #include "control/hook/hook.h"
 #include "control/most.h"
 #include "control/session/internal.h"
@@ -32,6 +33,7 @@ static const struct {
 	{"HOOK_QUEUE_MAX", HOOK_QUEUE_MAX},
 	{"HOOK_REQUEST_MAX", HOOK_REQUEST_MAX},
 	{"HOOK_LINE_MAX", HOOK_LINE_MAX},
+	{"HANDLER_LINES_MAX", HANDLER_LINES_MAX},
 	{"WEB_CLIENTS_MAX", WEB_CLIENTS_MAX},
 	{"RESOLVE_MS", RESOLVE_MS},
 	{"SIGNER_ASKED_MAX", SIGNER_ASKED_MAX},

@@ -554,6 +554,44 @@ Test(control_ours, a_program_opens_channels_beside_its_own)
 	over(&c);
 }
 
+/* What it is given is cut before it is given any, and otherwise at any time. */
+Test(control_ours, a_program_has_records)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = began(&c);
+	const struct link_chan_cut *m;
+	struct program p;
+
+	agreed(&c, token);
+	p.channel = taken();
+	(void)line(p.channel);
+	say(p.channel, "{\"accept\":true,\"eol\":\"\\r\\n\",\"eol_max\":80}\n");
+	p.data = taken();
+	m = comes(LINK_IT_CHAN_CUT);
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->max, 80);
+	cr_expect_eq(m->eol_len, 2);
+	cr_expect_eq(memcmp(m->eol, "\r\n", 2), 0);
+	(void)comes(LINK_IT_CHAN_FDS);
+	say(p.channel, "{\"record\":4}\n");
+	m = comes(LINK_IT_CHAN_CUT);
+	cr_expect_eq(m->token, token);
+	cr_expect(m->max == 4 && m->eol_len == 0);
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, without_frames_there_are_no_records)
+{
+	struct client c = client_in(1, 1);
+	struct program p = program_runs(&c, began(&c));
+
+	say(p.channel, "{\"record\":4}\n");
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"code\":1023"));
+	program_over(&p);
+	over(&c);
+}
+
 /* Time that stands still unless it is moved; the loop's own is far behind it. */
 static uint64_t still_ms;
 

@@ -564,6 +564,8 @@ static struct {
 static struct {
 	unsigned int n_fds;
 	unsigned int said; /* requests */
+	bool framed;
+	struct link_chan_cut cut;
 	bool exited, done;
 	struct helper_exit how;
 	enum helper_result result;
@@ -599,6 +601,14 @@ static void on_says(void *arg, const struct handler_line *l)
 	hr.said += l->word == HANDLER_REQUESTS;
 }
 
+static void on_framed(void *arg, const struct link_chan_cut *how)
+{
+	(void)arg;
+	cr_expect_eq(hr.n_fds, 0, "before its streams");
+	hr.framed = true;
+	hr.cut = *how;
+}
+
 /* Lines up to a "|", then as many streams as it is given, then the rest; and it hangs up. */
 static void *handler_main(void *arg)
 {
@@ -626,7 +636,7 @@ static void *handler_main(void *arg)
 static void handler_run(const char *says)
 {
 	static const struct service_ops service = {on_started, on_exited, on_done};
-	static const struct handler_ops ops = {&service, on_says};
+	static const struct handler_ops ops = {&service, on_says, on_framed};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
 	struct handler_env env = {.now_ms = clock_now_ms};
 	struct handler_call *call = NULL;
@@ -722,4 +732,43 @@ Test(hook, a_handler_is_told_and_says_how_it_ended)
 	handler_run("{\"accept\":true}\n|");
 	cr_expect(!hr.exited);
 	cr_expect_eq(hr.result, HELPER_OK, "it went without a word");
+}
+
+Test(hook, a_handler_wants_records)
+{
+	static const struct {
+		const char *says;
+		bool framed;
+		uint32_t max;
+		const char *eol;
+	} row[] = {
+		{"{\"accept\":true}\n|", false, 0, ""},
+		{"{\"accept\":true,\"framed\":true}\n|", true, 0, ""},
+		{"{\"accept\":true,\"record\":16384}\n|", true, 16384, ""},
+		{"{\"accept\":true,\"eol\":\"\\r\\n\",\"eol_max\":2}\n|", true, 2, "\r\n"},
+		{"{\"accept\":true,\"eol_base64\":\"Cg==\",\"eol_max\":80}\n|", true, 80, "\n"},
+		{"{\"accept\":true,\"eol\":\"\",\"eol_max\":0}\n|", true, 0, ""},
+	};
+	static const char *const bad[] = {
+		"\"record\":16385",	     "\"record\":-1",
+		"\"record\":\"1\"",	     "\"record\":1,\"eol\":\"\\n\"",
+		"\"eol\":\"\\n\"",	     "\"eol_max\":80",
+		"\"eol\":\"\",\"eol_max\":1", "\"eol\":\"\\n\",\"eol_max\":0",
+		"\"eol\":\"ab\",\"eol_max\":1", "\"eol\":\"123456789\",\"eol_max\":80",
+		"\"eol\":7,\"eol_max\":80",   "\"eol_base64\":\"?\",\"eol_max\":80",
+	};
+	char text[128];
+
+	for (size_t i = 0; i < N(row); i++) {
+		handler_run(row[i].says);
+		cr_expect_eq(hr.framed, row[i].framed, "%s", row[i].says);
+		cr_expect_eq(hr.cut.max, row[i].max);
+		cr_expect_eq(hr.cut.eol_len, strlen(row[i].eol));
+		cr_expect_eq(memcmp(hr.cut.eol, row[i].eol, hr.cut.eol_len), 0);
+	}
+	for (size_t i = 0; i < N(bad); i++) {
+		snprintf(text, sizeof(text), "{\"accept\":true,%s}\n", bad[i]);
+		handler_run(text);
+		cr_expect_str_eq(hr.why, "what it said means nothing", "%s", bad[i]);
+	}
 }

@@ -1109,3 +1109,262 @@ Test(host, a_door_wakes_who_sleeps_on_the_set)
 	all_leave();
 	close(fd);
 }
+
+/* --- records ------------------------------------------------------------------------------------
+ */
+
+static void cut(struct stream *s, uint32_t max, const char *eol)
+{
+	struct link_chan_cut how = {.token = 1, .max = max, .eol_len = (uint8_t)strlen(eol)};
+
+	memcpy(how.eol, eol, strlen(eol));
+	host_stream_cut(s, &how);
+}
+
+static void give_text(struct stream *s, const char *text)
+{
+	struct pkt_chain c;
+
+	cr_assert_eq(pkt_chain_from(text, (uint32_t)strlen(text), pools.data, &c), 0);
+	cr_assert_eq(s->ops->tx(s, &c), 0);
+	settle();
+}
+
+/* The next frame is this one. */
+static void frame_is(int fd, enum host_frame kind, const void *bytes, uint32_t len)
+{
+	static uint8_t buf[HOST_FRAME_HEAD + LINK_RECORD_MAX];
+
+	cr_assert_eq(read(fd, buf, HOST_FRAME_HEAD), HOST_FRAME_HEAD);
+	cr_expect_eq(buf[4], kind, "kind %u", buf[4]);
+	cr_assert_eq((uint32_t)buf[0] << 24 | buf[1] << 16 | buf[2] << 8 | buf[3], len);
+	cr_assert_eq(read(fd, buf, len), (ssize_t)len);
+	cr_expect_eq(memcmp(buf, bytes, len), 0);
+}
+
+static void text_is(int fd, enum host_frame kind, const char *text)
+{
+	frame_is(fd, kind, text, (uint32_t)strlen(text));
+}
+
+static void nothing_is(int fd)
+{
+	uint8_t byte;
+
+	cr_expect_eq(read(fd, &byte, 1), -1);
+}
+
+static struct stream *cut_stream(int *ret_other, uint32_t max, const char *eol)
+{
+	static const uint8_t credit[] = {0, HOST_RX_MAX >> 16, 0, 0};
+	struct stream *s = socket_stream(ret_other);
+
+	cut(s, max, eol);
+	settle();
+	frame_is(*ret_other, HOST_FRAME_READY, credit, sizeof(credit));
+	cr_expect_eq(s->ops->tx_queued(s), 0, "no byte of its user's");
+	return s;
+}
+
+Test(host, records_of_so_many_bytes_and_a_rest)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 4, "");
+
+	give_text(s, "abcdefghij");
+	text_is(other, HOST_FRAME_DATA, "abcd");
+	text_is(other, HOST_FRAME_DATA, "efgh");
+	nothing_is(other);
+	cr_expect_eq(s->ops->tx_queued(s), 2, "what is held is not taken");
+	give_text(s, "kl");
+	text_is(other, HOST_FRAME_DATA, "ijkl");
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	give_text(s, "m");
+	s->ops->shutdown(s);
+	settle();
+	text_is(other, HOST_FRAME_PART, "m");
+	cr_expect_eq(read(other, pattern, 1), 0, "its end is behind it");
+	s->ops->abort(s);
+	close(other);
+}
+
+Test(host, records_with_an_end)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 6, "\r\n");
+
+	give_text(s, "a\r");
+	nothing_is(other);
+	give_text(s, "\nb\n\r\r\n\r\n12345678");
+	text_is(other, HOST_FRAME_DATA, "a\r\n");
+	text_is(other, HOST_FRAME_DATA, "b\n\r\r\n");
+	text_is(other, HOST_FRAME_DATA, "\r\n");
+	text_is(other, HOST_FRAME_PART, "123456");
+	nothing_is(other);
+	/* What ended another record is none of this one's. */
+	give_text(s, "1234\r");
+	text_is(other, HOST_FRAME_PART, "781234");
+	give_text(s, "\n!\r\n");
+	text_is(other, HOST_FRAME_DATA, "\r\n");
+	text_is(other, HOST_FRAME_DATA, "!\r\n");
+	give_text(s, "rest");
+	s->ops->close(s);
+	settle();
+	text_is(other, HOST_FRAME_PART, "rest");
+	close(other);
+	settle();
+}
+
+Test(host, records_may_be_others_at_any_time)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 0, "");
+
+	give_text(s, "as it comes");
+	text_is(other, HOST_FRAME_DATA, "as it comes");
+	cut(s, 100, "\n");
+	give_text(s, "12345");
+	nothing_is(other);
+	cut(s, 2, "");
+	settle();
+	text_is(other, HOST_FRAME_DATA, "12");
+	text_is(other, HOST_FRAME_DATA, "34");
+	nothing_is(other);
+	cut(s, 0, "");
+	settle();
+	text_is(other, HOST_FRAME_DATA, "5");
+	cut(s, 8, "12345678");
+	give_text(s, "12345678");
+	text_is(other, HOST_FRAME_DATA, "12345678");
+	s->ops->abort(s);
+	close(other);
+}
+
+/* A record of these bytes by the words of host.h: how long it is, 0: it has no end yet. */
+static uint32_t record_of(const struct link_chan_cut *how, const uint8_t *p, uint32_t n,
+			  enum host_frame *ret_kind)
+{
+	uint32_t most = RTE_MIN(n, how->max);
+
+	*ret_kind = HOST_FRAME_DATA;
+	for (uint32_t k = how->eol_len; how->eol_len > 0 && k <= most; k++)
+		if (memcmp(p + k - how->eol_len, how->eol, how->eol_len) == 0)
+			return k;
+	if (n < how->max)
+		return 0;
+	*ret_kind = how->eol_len > 0 ? HOST_FRAME_PART : HOST_FRAME_DATA;
+	return how->max;
+}
+
+/* Few letters, so that ends overlap and are cut through; pieces of any size, and other records. */
+Test(host, records_are_what_they_are_said_to_be)
+{
+	static uint8_t text[2000];
+	int other;
+	struct stream *s = cut_stream(&other, 1, "");
+	struct link_chan_cut how = {.token = 1, .max = 1};
+	uint32_t given = 0, had = 0;
+	enum host_frame kind;
+
+	srandom(1);
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)('a' + random() % 2);
+	while (given < sizeof(text)) {
+		uint32_t n = RTE_MIN((uint32_t)(random() % 30), (uint32_t)sizeof(text) - given);
+		struct pkt_chain c, more = {0};
+
+		if (random() % 8 == 0) {
+			how.eol_len = (uint8_t)(random() % (LINK_EOL_MAX / 2));
+			how.max = how.eol_len + 1 + (uint32_t)(random() % 40);
+			for (unsigned int i = 0; i < how.eol_len; i++)
+				how.eol[i] = (uint8_t)('a' + random() % 2);
+			host_stream_cut(s, &how);
+		}
+		for (uint32_t k; n > 0; n -= k, given += k) { /* an mbuf each */
+			k = 1 + (uint32_t)(random() % n);
+			cr_assert_eq(pkt_chain_from(text + given, k, pools.data, &c), 0);
+			pkt_chain_join(&more, &c);
+		}
+		cr_assert_eq(s->ops->tx(s, &more), 0);
+		settle();
+		for (uint32_t k; (k = record_of(&how, text + had, given - had, &kind)) > 0; had += k)
+			frame_is(other, kind, text + had, k);
+		nothing_is(other);
+		cr_expect_eq(s->ops->tx_queued(s), given - had);
+	}
+	s->ops->abort(s);
+	close(other);
+}
+
+/* A frame costs its bytes, and who reads none stops who sends, not the shard. */
+Test(host, records_of_a_byte_each_cost_no_buffer_each)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 1, "");
+	const uint32_t n = 16384;
+	uint32_t before = eal_out(pools.data), got = 0;
+	uint8_t frame[HOST_FRAME_HEAD + 1];
+
+	cr_assert_eq(give(s, 0, n), 0);
+	cr_expect_eq(s->ops->tx_queued(s), n);
+	cr_expect_leq(eal_out(pools.data) - before, (HOST_FRAME_HEAD + 1) * n / PKT_DATA_ROOM + 2);
+	settle();
+	cr_expect_leq(s->ops->tx_queued(s), n);
+	while (got < n) {
+		cr_assert_eq(read(other, frame, sizeof(frame)), (ssize_t)sizeof(frame));
+		cr_assert_eq(frame[3], 1);
+		cr_assert_eq(frame[5], pattern[got]);
+		got++;
+		settle();
+	}
+	nothing_is(other);
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	s->ops->abort(s);
+	close(other);
+}
+
+/* One that was waited for hears when it may go on, and how far. */
+Test(host, ready_is_said_again_to_one_that_was_stopped)
+{
+	static const uint8_t credit[] = {0, HOST_RX_MAX >> 16, 0, 0};
+	int other;
+	struct stream *s = cut_stream(&other, 0, "");
+	struct pkt_chain c = {0};
+	ssize_t n;
+
+	while ((n = write(other, pattern, 65536)) > 0)
+		settle();
+	cr_assert_geq(s->ops->rx_len(s), HOST_RX_MAX);
+	nothing_is(other);
+	while (s->ops->rx_take(s, UINT32_MAX, &c) > 0) {
+		pkt_chain_free(&c);
+		pkt_chain_init(&c);
+		settle();
+	}
+	frame_is(other, HOST_FRAME_READY, credit, sizeof(credit));
+	s->ops->abort(s);
+	close(other);
+}
+
+/* Without buffers it ends, and takes along what it held. */
+Test(host, records_without_buffers_end_the_stream)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 4, "");
+	struct rte_mbuf *all[MBUFS];
+	struct pkt_chain c;
+	unsigned int n = 0;
+
+	give_text(s, "ab");
+	cr_assert_eq(pkt_chain_from(pattern, 2000, pools.data, &c), 0);
+	while ((all[n] = rte_pktmbuf_alloc(pools.data)) != NULL)
+		n++;
+	cr_expect_eq(s->ops->tx(s, &c), -EPIPE);
+	cr_expect(s->events & STREAM_EV_ERROR);
+	cr_expect_eq(s->err, -ENOBUFS);
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	while (n > 0)
+		rte_pktmbuf_free(all[--n]);
+	s->ops->close(s);
+	close(other);
+}

@@ -56,6 +56,7 @@ static const struct {
 	{LINK_IT_CHAN_FDS, sizeof(struct link_chan_fds), 0, true},
 	{LINK_IT_CHAN_FINISH, sizeof(struct link_chan_ref), 0, true},
 	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
+	{LINK_IT_CHAN_CUT, sizeof(struct link_chan_cut), 0, true},
 	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
 	{LINK_IT_CAPS, sizeof(struct link_caps), 0, true},
 	{LINK_IT_SHARES, sizeof(struct link_shares), 0, true},
@@ -161,6 +162,9 @@ static void good_body(uint16_t type, uint32_t tail)
 		break;
 	case LINK_IT_CHAN_FDS:
 		((struct link_chan_fds *)body())->fds = 1;
+		break;
+	case LINK_IT_CHAN_CUT:
+		((struct link_chan_cut *)body())->token = 1;
 		break;
 	case LINK_EV_FORWARD:
 		((struct link_forward_result *)body())->port = 2222;
@@ -459,6 +463,26 @@ Test(link_msg, tees_of_channels)
 	b->tee = b->fds + 1;
 	cr_expect_eq(link_msg_check(&msg, len), 0);
 	b->tee_how = LINK_TEE_ALL + 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}
+
+Test(link_msg, records_of_channels)
+{
+	struct link_chan_cut *b = body();
+	size_t len = good_of(LINK_IT_CHAN_CUT);
+
+	b->max = LINK_RECORD_MAX;
+	b->eol_len = LINK_EOL_MAX;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->max++;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->max = LINK_EOL_MAX - 1;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "its end has no room in it");
+	b->max = LINK_RECORD_MAX;
+	b->eol_len++;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->eol_len = 0;
+	b->token = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 }
 

@@ -2,6 +2,7 @@
  * dataplane/relay/host: channels over descriptors: whichever comes first waits for the other, bytes
  * of a program's two ways out, its end, and that no descriptor is left behind.
  */
+#include "ssh/window.h"
 #include "tests/util/relay_host_bench.h"
 
 static void start(void)
@@ -368,6 +369,81 @@ Test(relay_host, only_a_program_has_a_size)
 	down(LINK_IT_CHAN_SIZE, c.h, &m, sizeof(m), NULL, 0);
 	bench_settle();
 	cr_expect_eq(sized, 1);
+	close(other);
+	client_free(&c);
+}
+
+static void cut(struct client *c, uint32_t max)
+{
+	const struct link_chan_cut m = {.token = 99, .max = max};
+
+	down(LINK_IT_CHAN_CUT, c->h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+}
+
+/* All that the client was granted since. */
+static uint32_t granted(struct client *c)
+{
+	uint32_t all = 0;
+	const uint8_t *p;
+	size_t n;
+
+	while (client_next(c, &p, &n) != 0) {
+		struct ssh_rd r;
+
+		cr_assert_eq(p[0], SSH_MSG_CHANNEL_WINDOW_ADJUST, "message %u", p[0]);
+		ssh_rd_init(&r, p + 5, n - 5);
+		all += ssh_rd_u32(&r);
+	}
+	return all;
+}
+
+/*
+ * It is cut before it is given anything. Whatever a record waits for can be sent, with the least
+ * window there is and crumbs of any size.
+ */
+Test(relay_host, a_program_is_given_records)
+{
+	static uint8_t said[997], buf[HOST_FRAME_HEAD + LINK_RECORD_MAX];
+	struct client c = client_login();
+	struct link_authenticated a = bench_auth;
+	struct bench_chan ch;
+	uint32_t window, sent = 0;
+	int other;
+
+	a.window_size = SSH_RWIN_LOW;
+	down(LINK_IT_AUTHENTICATED, c.h, &a, sizeof(a), NULL, 0);
+	open_host(&c, 0, true);
+	ch = client_confirmed(&c);
+	cut(&c, LINK_RECORD_MAX);
+	other = park_socket(7);
+	give_fds(&c, 7);
+	window = granted(&c);
+	cr_expect_eq(window, SSH_RWIN_LOW);
+	run();
+	cr_expect_eq(read(other, buf, sizeof(buf)), 9);
+	cr_expect_eq(buf[4], HOST_FRAME_READY);
+	for (uint32_t records = 0; records < 4;) {
+		uint32_t n = RTE_MIN(window, (uint32_t)sizeof(said));
+
+		cr_assert_gt(n, 0, "it may send nothing, and a record waits for it");
+		client_data(&c, ch.local, said, n);
+		run();
+		sent += n;
+		window += granted(&c) - n;
+		if (sent < (records + 1) * LINK_RECORD_MAX) {
+			cr_assert_eq(read(other, buf, sizeof(buf)), -1);
+			continue;
+		}
+		cr_assert_eq(read(other, buf, sizeof(buf)), sizeof(buf));
+		cr_assert_eq(buf[4], HOST_FRAME_DATA);
+		records++;
+	}
+	cut(&c, 0);
+	run();
+	cr_expect_eq(read(other, buf, sizeof(buf)), HOST_FRAME_HEAD + sent % LINK_RECORD_MAX);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
 	close(other);
 	client_free(&c);
 }

@@ -66,6 +66,7 @@ static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *use
 			  struct stream **ret);
 static void (*bench_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			  uint16_t height); /* relay_conf.host_size */
+static void (*bench_cut)(struct stream *s, const struct link_chan_cut *how); /* .host_cut */
 static struct {
 	uint8_t *p;
 	size_t len;
@@ -797,6 +798,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.stream_rtt_us = fake_rtt,
 		.host_claim = bench_claim,
 		.host_size = bench_size,
+		.host_cut = bench_cut,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);

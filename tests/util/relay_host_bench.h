@@ -58,6 +58,7 @@ static inline void start_with(uint32_t tx_max)
 	signal(SIGPIPE, SIG_IGN);
 	bench_claim = claim;
 	bench_size = size;
+	bench_cut = host_stream_cut;
 	bench_start();
 	fds_before = fds_open();
 	cr_assert_eq(host_new(&conf, &host), 0);
