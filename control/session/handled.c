@@ -214,7 +214,7 @@ void handled_says(struct handled *h, const struct handler_line *l)
 {
 	struct session *s = h->open->session;
 
-	if (s->ended || h->call == NULL || !session_awaken(s))
+	if (s->ended || h->closed || h->call == NULL || !session_awaken(s))
 		return;
 	switch (l->word) {
 	case HANDLER_REQUESTS:
@@ -236,6 +236,7 @@ void handled_says(struct handled *h, const struct handler_line *l)
 			tell_error(h, "error", 0, HANDLED_E_MESSAGE, "its bytes are not framed");
 		break;
 	case HANDLER_CLOSES:
+		h->closed = true;
 		session_close_channel(s, h->open->token, h->open->local_channel);
 		break;
 	default:

@@ -29,6 +29,7 @@ struct handled {
 	struct open *open;
 	struct handler_call *call; /* NULL: it has said its last word */
 	bool framed;               /* what it is given */
+	bool closed;               /* it has closed the channel: no word of it counts any more */
 	struct replies replies;    /* to its client's requests */
 	struct handled_open *opens;
 	unsigned int n_opens;

@@ -58,12 +58,12 @@ struct host_stream {
 	bool starved;   /* a take found no buffer for a cut */
 	struct host_source out, err;
 	struct pkt_chain tx;
-	struct host_cut cut;
 	uint64_t bytes_in, bytes_out;
 	uint64_t rtt_until_us;
 	uint32_t rtt_us;
 	uint64_t until_us; /* of one that was let go */
 	TAILQ_ENTRY(host_stream) ready_link, life_link;
+	struct host_cut cut; /* of few */
 };
 TAILQ_HEAD(host_list, host_stream);
 

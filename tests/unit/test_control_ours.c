@@ -495,9 +495,14 @@ Test(control_ours, a_program_closes_its_channel)
 	struct program p = program_runs(&c, began(&c));
 	const struct link_chan_ref *m;
 
-	say(p.channel, "{\"close\":true}\n");
+	say(p.channel, "{\"close\":true}\n{\"request\":\"x\"}\n"
+		       "{\"packet\":200,\"fields\":[\"i\",5]}\n{\"open\":\"x\"}\n");
 	m = comes(LINK_CMD_CHAN_CLOSE);
 	cr_expect_eq(m->local_channel, LOCAL);
+	/* No word of it counts any more. */
+	for (int i = 0; i < 1000; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect_null(item_next());
 	program_over(&p);
 	over(&c);
 }
@@ -543,8 +548,8 @@ Test(control_ours, a_program_opens_channels_beside_its_own)
 	close(other);
 	/* Who has asked may be gone when the answer comes. */
 	conf->max_sessions = 2;
-	say(p.channel, "{\"open\":\"session\",\"id\":11}\n");
 	(void)comes(LINK_CMD_CHAN_CLOSE); /* of the one whose program went */
+	say(p.channel, "{\"open\":\"session\",\"id\":11}\n");
 	m = comes(LINK_IT_CHAN_OPEN);
 	yes.token = m->token;
 	program_over(&p);
