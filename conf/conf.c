@@ -208,9 +208,13 @@ static bool line_about(const struct line *line, enum conf_match_about about)
 
 static void about_find(struct conf *conf)
 {
-	for (size_t i = 0; i < conf->n_lines; i++)
+	for (size_t i = 0; i < conf->n_lines; i++) {
+		const struct line *line = &conf->lines[i];
+
 		for (enum conf_match_about a = 0; a < CONF_ABOUTS; a++)
-			conf->about |= (unsigned int)line_about(&conf->lines[i], a) << a;
+			conf->about |= (unsigned int)line_about(line, a) << a;
+		conf->news |= line->kw->type == &type_hook && hook_line_news(line->argv[0]);
+	}
 }
 
 /* When all lines are read. -EINVAL: there were errors. */

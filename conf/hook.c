@@ -12,11 +12,24 @@ static const struct {
 	const char *name;
 	unsigned int kind;
 } kinds[] = {
-	{"connection", CONF_HOOK_CONNECTION},     {"established", CONF_HOOK_ESTABLISHED},
-	{"service", CONF_HOOK_SERVICE},           {"auth", CONF_HOOK_AUTH},
-	{"auth-secret", CONF_HOOK_AUTH_SECRET},   {"auth-sig", CONF_HOOK_AUTH_SIG},
-	{"channel-open", CONF_HOOK_CHANNEL_OPEN}, {"channel-request", CONF_HOOK_CHANNEL_REQUEST},
+	{"connection", CONF_HOOK_CONNECTION},
+	{"established", CONF_HOOK_ESTABLISHED},
+	{"service", CONF_HOOK_SERVICE},
+	{"auth", CONF_HOOK_AUTH},
+	{"auth-secret", CONF_HOOK_AUTH_SECRET},
+	{"auth-sig", CONF_HOOK_AUTH_SIG},
+	{"channel-open", CONF_HOOK_CHANNEL_OPEN},
+	{"channel-request", CONF_HOOK_CHANNEL_REQUEST},
 	{"forward", CONF_HOOK_FORWARD},
+	{"status", CONF_HOOK_STATUS},
+	{"auth-result", CONF_HOOK_AUTH_RESULT},
+	{"channel-opened", CONF_HOOK_CHANNEL_OPENED},
+	{"channel-eof", CONF_HOOK_CHANNEL_EOF},
+	{"channel-closed", CONF_HOOK_CHANNEL_CLOSED},
+	{"tunnel-closed", CONF_HOOK_TUNNEL_CLOSED},
+	{"error", CONF_HOOK_ERROR},
+	{"closed", CONF_HOOK_CLOSED},
+	{"news", CONF_HOOK_NEWS},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -174,6 +187,19 @@ bool conf_hook_for(const struct conf_session *s, enum conf_hook_kind kind, struc
 		    (ret->kinds & (unsigned int)kind) != 0)
 			return true;
 	return false;
+}
+
+bool conf_hook_news(const struct conf *conf)
+{
+	return conf->news;
+}
+
+bool hook_line_news(const char *line)
+{
+	char word[WORD_MAX];
+	struct conf_hook h;
+
+	return hook_read(line, &h, word) == NULL && (h.kinds & CONF_HOOK_NEWS) != 0;
 }
 
 /* --- ChannelHandler TYPE[/NAME] /socket ---------------------------------------------------------

@@ -28,6 +28,18 @@ enum conf_hook_kind {
 	CONF_HOOK_CHANNEL_OPEN = 1 << 6,
 	CONF_HOOK_CHANNEL_REQUEST = 1 << 7,
 	CONF_HOOK_FORWARD = 1 << 8,
+	/* What it is told, and not asked. */
+	CONF_HOOK_STATUS = 1 << 9,
+	CONF_HOOK_AUTH_RESULT = 1 << 10,
+	CONF_HOOK_CHANNEL_OPENED = 1 << 11,
+	CONF_HOOK_CHANNEL_EOF = 1 << 12,
+	CONF_HOOK_CHANNEL_CLOSED = 1 << 13,
+	CONF_HOOK_TUNNEL_CLOSED = 1 << 14,
+	CONF_HOOK_ERROR = 1 << 15,
+	CONF_HOOK_CLOSED = 1 << 16,
+	CONF_HOOK_NEWS = CONF_HOOK_STATUS | CONF_HOOK_AUTH_RESULT | CONF_HOOK_CHANNEL_OPENED |
+			 CONF_HOOK_CHANNEL_EOF | CONF_HOOK_CHANNEL_CLOSED |
+			 CONF_HOOK_TUNNEL_CLOSED | CONF_HOOK_ERROR | CONF_HOOK_CLOSED,
 };
 
 struct conf_hook {
@@ -40,6 +52,8 @@ struct conf_hook {
 
 /* The first PolicyHook that has this kind; false: none. */
 bool conf_hook_for(const struct conf_session *s, enum conf_hook_kind kind, struct conf_hook *ret);
+/* Is there, for anybody, one that has a kind of CONF_HOOK_NEWS? */
+bool conf_hook_news(const struct conf *conf);
 /* As requests name it. */
 const char *conf_hook_kind_name(enum conf_hook_kind kind);
 

@@ -101,6 +101,8 @@ extern const struct value_type type_prefixes, type_send_proxy;
 
 /* hook.c */
 extern const struct value_type type_hook, type_handler;
+/* Has this PolicyHook, which is well formed, a kind of CONF_HOOK_NEWS? */
+bool hook_line_news(const char *line);
 
 /* value_session.c */
 extern const struct value_type type_channel_timeouts, type_line, type_chroot, type_env_patterns,
@@ -170,6 +172,7 @@ struct conf {
 	struct conf *base; /* what it has of another; NULL: nothing */
 	uint64_t mark;
 	unsigned int about; /* bits of enum conf_match_about */
+	bool news;          /* conf_hook_news() */
 	struct arena arena;
 	struct line *lines;
 	size_t n_lines, lines_room;

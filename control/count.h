@@ -80,6 +80,8 @@
 	X(HOOK_LOST, "hook", "", "requests whose program hung up")                                 \
 	X(HOOK_FULL, "hook", "HOOK_ASKED_MAX, HOOK_QUEUE_MAX, HOOK_REQUEST_MAX",                   \
 	  "requests that were not made: too many wait, or too long")                               \
+	X(HOOK_NEWS, "hook", "HOOK_NEWS_MAX",                                                      \
+	  "news that a program was not told: it does not read, or is not there")                   \
 	X(HOOK_BAD, "hook", "HOOK_LINE_MAX",                                                       \
 	  "lines of a program that are no answers, or too long")                                   \
 	X(HOOK_STRAY, "hook", "", "answers to nothing, or too late")                               \

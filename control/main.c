@@ -147,6 +147,7 @@ static void goodbye(struct timer *t)
 	/* Before the peers: what lives has not ended with us. */
 	audit_finish(c->env.audit, AUDIT_END_MS);
 	c->env.audit = NULL;
+	hooks_hush(c->env.hooks);
 	for (unsigned int i = 0; i < c->n_peers; i++)
 		linkpeer_close(c->peer[i]);
 	c->n_peers = 0;

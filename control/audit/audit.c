@@ -274,9 +274,14 @@ static uint64_t clock_us(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+struct audit_when audit_now(void)
+{
+	return (struct audit_when){clock_us(CLOCK_REALTIME), clock_us(CLOCK_MONOTONIC)};
+}
+
 struct audit_record *audit_record(struct audit *a, enum audit_event e, const char *id)
 {
-	const struct audit_when when = {clock_us(CLOCK_REALTIME), clock_us(CLOCK_MONOTONIC)};
+	const struct audit_when when = audit_now();
 	char own[AUDIT_ID_MAX];
 
 	snprintf(own, sizeof(own), "%016" PRIx64 "-%" PRIu64, a->boot, a->last_id);
@@ -303,7 +308,7 @@ static void take(struct audit *a, struct audit_record *r)
 /* What was lost is said in its place, as soon as a quarter of the spool is free. */
 static void close_gap(struct audit *a)
 {
-	const struct audit_when when = {clock_us(CLOCK_REALTIME), clock_us(CLOCK_MONOTONIC)};
+	const struct audit_when when = audit_now();
 	struct audit_record r;
 	char id[AUDIT_ID_MAX];
 

@@ -63,6 +63,7 @@ void audit_reopen(struct audit *a);
 /* --- records ------------------------------------------------------------------------------------
  */
 
+struct audit_when audit_now(void);
 /* id: NULL: a new one. The record is the log's, one at a time. */
 struct audit_record *audit_record(struct audit *a, enum audit_event e, const char *id)
 	__attribute__((warn_unused_result));

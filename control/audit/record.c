@@ -219,7 +219,7 @@ void audit_begin(struct audit_record *r, enum audit_event e, const char *id,
 	char text[48];
 
 	r->event = e;
-	r->cut = false;
+	r->cut = r->ended = false;
 	r->len = 1;
 	r->line[0] = '{';
 	audit_num(r, AUDIT_F_V, AUDIT_SCHEMA_VERSION);
@@ -234,6 +234,9 @@ void audit_end(struct audit_record *r)
 {
 	const char *tail = r->cut ? ",\"cut\":true}\n" : "}\n";
 
+	if (r->ended)
+		return;
+	r->ended = true;
 	/* add() has left room for it. */
 	memcpy(r->line + r->len, tail, strlen(tail));
 	r->len += strlen(tail);

@@ -24,7 +24,7 @@
 
 struct audit_record {
 	enum audit_event event;
-	bool cut;
+	bool cut, ended;
 	size_t len;
 	char line[AUDIT_RECORD_MAX];
 };
@@ -43,7 +43,7 @@ void audit_int(struct audit_record *r, enum audit_field f, int64_t n);
 void audit_true(struct audit_record *r, enum audit_field f);
 /* Address without its port; family 0: none. */
 void audit_addr(struct audit_record *r, enum audit_field f, const struct link_addr *a);
-/* Closes it, with its end of line. */
+/* Closes it, with its end of line; once. */
 void audit_end(struct audit_record *r);
 
 #endif

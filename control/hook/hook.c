@@ -51,6 +51,7 @@ struct hook {
 	struct hook_call *asked[HOOK_ASKED_MAX]; /* by id */
 	struct line *first, **last;              /* that wait to be sent */
 	size_t waiting;                          /* bytes of them */
+	size_t news;                             /* of those, and of what is being sent, news */
 	char path[CONF_SOCKET_MAX];
 };
 
@@ -59,6 +60,7 @@ struct hooks {
 	struct timers *timers;
 	uint64_t (*now_ms)(void);
 	struct hook *first;
+	bool hushed;
 };
 
 unsigned int hooks_asked(const struct hooks *h)
@@ -97,6 +99,41 @@ static int line_new(struct hook_req *r, const struct hook_secret *secret, size_t
 	l->secret = n_secret > 0;
 	*ret = l;
 	return 0;
+}
+
+static bool is_news(const struct line *l)
+{
+	return l->id == 0;
+}
+
+/* Of these the program will never hear. */
+static void news_lost(struct line *l)
+{
+	control_count(CONTROL_C_HOOK_NEWS);
+	line_free(l);
+}
+
+/* News of a program that is not there. False: there was none. */
+static bool news_drop(struct hook *h)
+{
+	bool any = false;
+
+	for (struct line **at = &h->first; *at != NULL;) {
+		struct line *l = *at;
+
+		if (!is_news(l)) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		if (h->last == &l->next)
+			h->last = at;
+		h->waiting -= l->len;
+		news_lost(l);
+		any = true;
+	}
+	h->news = 0;
+	return any;
 }
 
 /* One that nobody waits for any more: it may hold a secret, and room that others need. */
@@ -215,11 +252,12 @@ static void complain(struct hook *h, const char *why)
 	log_line(LOG_L_ERROR, "PolicyHook %s: %s", h->path, why);
 }
 
-static void retry_later(struct hook *h)
+/* missed: it was not there to be told something. */
+static void retry_later(struct hook *h, bool missed)
 {
 	struct hooks *all = h->all;
 
-	if (h->first == NULL) /* nobody needs it */
+	if (h->first == NULL && !missed) /* nobody needs it */
 		return;
 	if (timer_set(all->timers, &h->retry, all->now_ms() + h->retry_ms) == 0)
 		h->retry_ms =
@@ -228,24 +266,41 @@ static void retry_later(struct hook *h)
 
 static void link_broke(struct hook *h, const char *why)
 {
-	bool up = h->link->up;
+	bool up = h->link->up, missed;
 
 	complain(h, why);
 	link_end(h);
+	missed = news_drop(h);
 	if (up)
 		calls_lose(h);
 	if (h->link == NULL)
-		retry_later(h);
+		retry_later(h, missed);
 }
 
 static void lines_send(struct hook *h);
+
+/* Its connection breaks, and whoever asked hears of that. */
+static void line_unsent(struct hook *h, struct line *l)
+{
+	if (!is_news(l)) {
+		line_free(l);
+		return;
+	}
+	h->news -= l->len;
+	news_lost(l);
+}
 
 static void on_written(uv_write_t *req, int status)
 {
 	struct line *l = (struct line *)(void *)req; /* its first member */
 	struct link *k = req->handle->data;
 
-	line_free(l);
+	if (is_news(l) && k->hook != NULL)
+		k->hook->news -= l->len;
+	if (is_news(l) && status < 0)
+		news_lost(l);
+	else
+		line_free(l);
 	if (k->hook == NULL)
 		return;
 	if (status < 0)
@@ -271,9 +326,12 @@ static void lines_send(struct hook *h)
 			c->sent = true;
 		else if (l->id != 0)
 			c = NULL;
-		if ((l->id != 0 && c == NULL) ||
-		    uv_write(&l->req, (uv_stream_t *)&h->link->pipe, &buf, 1, on_written) < 0)
+		if (!is_news(l) && c == NULL) {
 			line_free(l);
+		} else if (uv_write(&l->req, (uv_stream_t *)&h->link->pipe, &buf, 1, on_written) <
+			   0) {
+			line_unsent(h, l);
+		}
 	}
 }
 
@@ -368,7 +426,7 @@ static void connect_try(struct hook *h)
 
 	if (k == NULL || uv_pipe_init(h->all->loop, &k->pipe, 0) < 0) {
 		free(k);
-		retry_later(h);
+		retry_later(h, news_drop(h));
 		return;
 	}
 	k->pipe.data = k->connect.data = k;
@@ -487,19 +545,32 @@ int hook_ask(struct hooks *all, const struct conf_hook *conf, struct hook_req *r
 	return 0;
 }
 
+/* While nobody is there to be told it is not kept. */
+static bool has_news_room(const struct hook *h)
+{
+	return h->news < HOOK_NEWS_MAX && (h->link != NULL || !timer_armed(&h->retry));
+}
+
 void hook_tell(struct hooks *all, const struct conf_hook *conf, struct hook_req *news)
 {
-	struct hook *h = hook_of(all, conf->path);
+	struct hook *h;
 	struct line *l;
 
-	if (line_new(news, NULL, 0, &l) < 0)
-		return;
-	if (h != NULL && has_room(h)) {
-		line_queue(h, l);
+	if (all->hushed) {
+		hook_req_end(news);
 		return;
 	}
-	control_count(CONTROL_C_HOOK_FULL);
-	line_free(l);
+	h = hook_of(all, conf->path);
+	if (line_new(news, NULL, 0, &l) < 0) {
+		control_count(CONTROL_C_HOOK_NEWS);
+		return;
+	}
+	if (h == NULL || !has_news_room(h)) {
+		news_lost(l);
+		return;
+	}
+	h->news += l->len;
+	line_queue(h, l);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -513,6 +584,11 @@ int hooks_new(uv_loop_t *loop, struct timers *timers, uint64_t (*now_ms)(void), 
 	*all = (struct hooks){.loop = loop, .timers = timers, .now_ms = now_ms};
 	*ret = all;
 	return 0;
+}
+
+void hooks_hush(struct hooks *all)
+{
+	all->hushed = true;
 }
 
 struct handler_env hooks_env(const struct hooks *all)
@@ -548,7 +624,7 @@ void hooks_renew(struct hooks *all)
 	for (struct hook **at = &all->first; *at != NULL;) {
 		struct hook *h = *at;
 
-		if (h->n_asked > 0 || h->first != NULL) {
+		if (h->n_asked > 0 || h->news > 0) {
 			at = &h->next;
 			continue;
 		}

@@ -10,7 +10,11 @@
  * cannot be: answers to nothing or too late, lines that are none, lines that are too long (after
  * which nobody knows where the next begins, so that connection is given up) are counted.
  *
- * Memory  at most HOOK_ASKED_MAX requests to each program, HOOK_QUEUE_MAX bytes of them unsent.
+ * News has no answer and waits for nobody: where a program does not read it, or is not there, it is
+ * lost, and counted.
+ *
+ * Memory  at most HOOK_ASKED_MAX requests to each program, HOOK_QUEUE_MAX bytes of them unsent, and
+ *         HOOK_NEWS_MAX of news.
  * Thread  the loop's. Nobody waits.
  */
 #ifndef SLUICE_CONTROL_HOOK_HOOK_H
@@ -26,6 +30,7 @@
 
 #define HOOK_ASKED_MAX    1024
 #define HOOK_QUEUE_MAX    (1024 * 1024)
+#define HOOK_NEWS_MAX     (256 * 1024)
 #define HOOK_REQUEST_MAX  (512 * 1024)
 #define HOOK_RETRY_MS     50
 #define HOOK_RETRY_MAX_MS 2000
@@ -59,6 +64,8 @@ int hook_ask(struct hooks *h, const struct conf_hook *conf, struct hook_req *req
 	     struct hook_call **ret) __attribute__((warn_unused_result));
 /* The same of news: no answer is awaited, one that comes is counted as answering nothing. */
 void hook_tell(struct hooks *h, const struct conf_hook *conf, struct hook_req *news);
+/* What happens from here on is no news: this process ends, connections do not. */
+void hooks_hush(struct hooks *h);
 void hook_call_end(struct hook_call *call); /* NULL is nothing */
 
 #endif

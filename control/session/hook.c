@@ -16,9 +16,9 @@ bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hoo
 	return s->awake != NULL && conf_hook_for(&s->awake->conf, kind, ret);
 }
 
-void hook_about(const struct session *s, const char *kind, struct hook_req *r)
+void hook_about_of(const struct session *s, const struct awake *a, const char *kind,
+		   struct hook_req *r)
 {
-	const struct awake *a = s->awake;
 	char uid[40];
 
 	hook_req_begin(r, kind);
@@ -35,6 +35,11 @@ void hook_about(const struct session *s, const char *kind, struct hook_req *r)
 		hook_req_text(r, "client_version", ssh_str_c(a->version));
 	if (s->user_known || s->authenticated)
 		hook_req_text(r, "user", ssh_str_c(session_user(s)));
+}
+
+void hook_about(const struct session *s, const char *kind, struct hook_req *r)
+{
+	hook_about_of(s, s->awake, kind, r);
 }
 
 void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r)

@@ -4,8 +4,8 @@
  *
  * hook.c puts requests together and weighs answers, hook_gate.c holds back a message, or the whole
  * connection, until it is known whether it may be heard, hook_forward.c has tunnels and listeners,
- * login_hook.c logins. What the configuration refuses stays refused whatever is answered, but where
- * authority= says otherwise.
+ * login_hook.c logins, news.c what it is told of. What the configuration refuses stays refused
+ * whatever is answered, but where authority= says otherwise.
  */
 #ifndef SLUICE_CONTROL_SESSION_HOOK_H
 #define SLUICE_CONTROL_SESSION_HOOK_H
@@ -23,9 +23,14 @@ enum hook_word {
 /* hook.c */
 /* Is anybody asked about this kind? */
 bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hook *ret);
-/* A request with all that is known of the connection; the same of another kind. */
+/*
+ * A request with all that is known of the connection; the same of another kind; of one that may
+ * rest, with its facts_get().
+ */
 void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r);
 void hook_about(const struct session *s, const char *kind, struct hook_req *r);
+void hook_about_of(const struct session *s, const struct awake *facts, const char *kind,
+		   struct hook_req *r);
 /* As hook_ask(); negative: what hook_unasked() has in place of an answer is to be weighed now. */
 int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req *r,
 		   const struct hook_secret *secret, size_t n_secret, hook_done *done, void *arg,

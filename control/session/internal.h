@@ -446,6 +446,7 @@ bool session_awaken(struct session *s);
 const char *past_user(const struct past *p);
 bool past_strict(const struct past *p);           /* strict key exchange is in force */
 struct ssh_str past_client(const struct past *p); /* its identification */
+struct conf *past_conf(const struct past *p);     /* that it goes by */
 void past_free(struct past *p);
 uint32_t session_identity(const struct session *s);
 struct lapse *session_lapse(const struct session *s);

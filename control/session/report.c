@@ -1,5 +1,6 @@
 /*
- * control/session/report.c - what becomes of connections, as the audit log is told.
+ * control/session/report.c - what becomes of connections, as the audit log is told, and programs of
+ * the operator's are (news.h).
  */
 #include "control/session/report.h"
 
@@ -10,6 +11,7 @@
 
 #include "control/audit/audit.h"
 #include "control/count.h"
+#include "control/session/news.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "ssh/forward.h"
@@ -27,6 +29,71 @@ bool report_works(struct session_env *env)
 		return true;
 	control_count(CONTROL_C_AUDIT_REFUSED);
 	return false;
+}
+
+/* --- whose it is --------------------------------------------------------------------------------
+ */
+
+/* As the log has no ids: no two have one, whatever is restarted. */
+static uint64_t news_id(struct session_env *env, uint64_t now_us)
+{
+	uint64_t next = env->news.last_id + 1;
+
+	env->news.last_id = now_us > next ? now_us : next;
+	return env->news.last_id;
+}
+
+/*
+ * A record for the audit log, for a program, or for both; NULL: nobody wants it. id: NULL: a new
+ * one. s: NULL where this control does not know the connection: then it is the log's.
+ */
+static struct audit_record *record_of(const struct session_table *t, const struct session *s,
+				      enum audit_event e, const char *id)
+{
+	struct session_env *env = t->env;
+	const struct audit_when now = audit_now();
+	char own[REPORT_CONN_MAX + 2];
+
+	env->news.told = s != NULL && news_find(s, e, &env->news.hook);
+	if (env->audit != NULL)
+		return audit_record(env->audit, e, id);
+	if (!env->news.told)
+		return NULL;
+	snprintf(own, sizeof(own), "%016" PRIx64 "-n%" PRIu64, t->link.start_id,
+		 news_id(env, now.mono_us));
+	audit_begin(&env->news.record, e, id != NULL ? id : own, &now);
+	return &env->news.record;
+}
+
+static struct audit_record *record_new(const struct session *s, enum audit_event e)
+{
+	return record_of(s->table, s, e, NULL);
+}
+
+/* To whom it is for, whatever AuditSourceRate says. */
+static void put_all(const struct session_table *t, const struct session *s, struct audit_record *r)
+{
+	struct session_env *env = t->env;
+
+	if (env->news.told)
+		news_tell(s, &env->news.hook, r);
+	if (env->audit != NULL)
+		audit_put(env->audit, r);
+}
+
+/* Of somebody who is in, all of it; of a stranger, what AuditSourceRate allows. */
+static void put(const struct session *s, struct audit_record *r)
+{
+	struct session_env *env = s->table->env;
+	const struct source from = session_source(s);
+
+	if (s->authenticated || env->audit == NULL) {
+		put_all(s->table, s, r);
+		return;
+	}
+	if (env->news.told)
+		news_tell(s, &env->news.hook, r);
+	(void)audit_put_for(env->audit, r, &from, 0);
 }
 
 /* --- whom it is about ---------------------------------------------------------------------------
@@ -77,17 +144,6 @@ static void who_and_key(struct audit_record *r, const struct session *s)
 	audit_text(r, AUDIT_F_KEY, session_key_print(s));
 }
 
-/* Of somebody who is in, all of it; of a stranger, what AuditSourceRate allows. */
-static void put(const struct session *s, struct audit_record *r)
-{
-	const struct source from = session_source(s);
-
-	if (s->authenticated)
-		audit_put(audit_of(s), r);
-	else
-		(void)audit_put_for(audit_of(s), r, &from, 0);
-}
-
 /* --- connections --------------------------------------------------------------------------------
  */
 
@@ -129,13 +185,13 @@ void report_opened(struct session *s)
 	struct source from;
 	size_t more;
 
+	s->reported = true;
 	if (audit_of(s) == NULL)
 		return;
 	from = session_source(s);
 	more = audit_wants(audit_of(s), AUDIT_CONN_CLOSE) ? CLOSE_LEN : 0;
 	s->hushed = !audit_put_for(audit_of(s), opened(s->table, s->uid, &s->peer, &s->local),
 				   &from, more);
-	s->reported = true;
 }
 
 static const char *cause_name(int cause)
@@ -203,13 +259,17 @@ void report_closed(const struct session_table *t, struct session *s, const struc
 	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 2];
 	struct audit_record *r;
 
-	if (t->env->audit == NULL || (s == NULL ? ours : !s->reported))
+	if (s == NULL ? ours || t->env->audit == NULL : !s->reported)
 		return;
 	conn_id(t, s != NULL ? s->uid : (uint64_t)ev->uid_high << 32 | ev->uid_low, conn);
 	snprintf(id, sizeof(id), "%s-c", conn);
-	if (ev != NULL && (s == NULL || s->kept))
+	if (t->env->audit != NULL && ev != NULL && (s == NULL || s->kept))
 		opened_before(t, ev);
-	r = audit_record(t->env->audit, AUDIT_CONN_CLOSE, id);
+	if (s != NULL)
+		s->reported = false;
+	r = record_of(t, s, AUDIT_CONN_CLOSE, id);
+	if (r == NULL)
+		return;
 	of_whom(r, t, s, conn, ev);
 	if (ev != NULL) {
 		traffic(r, ev->bytes_in, ev->bytes_out, ev->open_us, 0, ev->last_us, ev->cause);
@@ -221,9 +281,9 @@ void report_closed(const struct session_table *t, struct session *s, const struc
 		audit_text(r, AUDIT_F_CAUSE, "unheard");
 	}
 	if (s == NULL || !s->hushed || s->authenticated)
-		audit_put(t->env->audit, r);
-	if (s != NULL)
-		s->reported = false;
+		put_all(t, s, r);
+	else if (t->env->news.told)
+		news_tell(s, &t->env->news.hook, r);
 }
 
 /* --- logins -------------------------------------------------------------------------------------
@@ -270,8 +330,10 @@ static void key_keep(struct session *s, const struct key *k)
 static struct audit_record *auth_record(struct session *s, enum audit_event e,
 					const struct ssh_act_auth *auth)
 {
-	struct audit_record *r = audit_record(audit_of(s), e, NULL);
+	struct audit_record *r = record_new(s, e);
 
+	if (r == NULL)
+		return NULL;
 	who(r, s);
 	audit_text(r, AUDIT_F_VERSION, s->awake->version);
 	audit_str(r, AUDIT_F_METHOD, auth->method_name);
@@ -291,17 +353,19 @@ void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_
 	struct audit_record *r;
 
 	/* Who may have a console may ask there by which key he came. */
-	if (verdict == WORDS_ACCEPTED &&
-	    (audit_of(s) != NULL || s->awake->conf.permit_session != CONF_SESSIONS_NO))
+	if (verdict == WORDS_ACCEPTED && (audit_of(s) != NULL || conf_hook_news(session_conf(s)) ||
+					  s->awake->conf.permit_session != CONF_SESSIONS_NO))
 		key_keep(s, auth->key);
 	/* A first "none" only asks what there is. */
-	if (audit_of(s) == NULL || (auth->method == SSH_AUTH_NONE && verdict == WORDS_FAILED))
+	if (auth->method == SSH_AUTH_NONE && verdict == WORDS_FAILED)
 		return;
 	r = auth_record(s, event[verdict], auth);
+	if (r == NULL)
+		return;
 	if (verdict == WORDS_FAILED)
 		audit_text(r, AUDIT_F_REASON, why_failed(s, auth));
 	if (verdict == WORDS_ACCEPTED)
-		audit_put(audit_of(s), r);
+		put_all(s->table, s, r);
 	else
 		put(s, r);
 }
@@ -310,9 +374,9 @@ void report_try(struct session *s, const struct ssh_act_auth *auth, const char *
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = auth_record(s, AUDIT_AUTH_TRY, auth);
+	if (r == NULL)
+		return;
 	audit_text(r, AUDIT_F_OUTCOME, outcome);
 	put(s, r);
 }
@@ -321,9 +385,9 @@ void report_signature(struct session *s, const struct ssh_act_auth *auth, bool g
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = auth_record(s, AUDIT_AUTH_SIG, auth);
+	if (r == NULL)
+		return;
 	audit_text(r, AUDIT_F_OUTCOME, good ? "good" : "bad");
 	put(s, r);
 }
@@ -332,9 +396,9 @@ void report_service(const struct session *s, struct ssh_str name, bool accepted)
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_SERVICE);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_SERVICE, NULL);
 	who_and_key(r, s);
 	audit_str(r, AUDIT_F_REQUEST, name);
 	audit_text(r, AUDIT_F_OUTCOME, accepted ? "accepted" : "refused");
@@ -345,9 +409,9 @@ void report_kex(const struct session *s, const struct ssh_act_kex *k)
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_KEX);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_KEX, NULL);
 	who_and_key(r, s);
 	audit_text(r, AUDIT_F_METHOD, k->kex);
 	audit_text(r, AUDIT_F_HOST_KEY, k->hostkey);
@@ -366,9 +430,9 @@ void report_error(const struct session *s, int err)
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_ERROR);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_ERROR, NULL);
 	who_and_key(r, s);
 	audit_text(r, AUDIT_F_CAUSE, cause_name(err));
 	audit_int(r, AUDIT_F_CODE, -(int64_t)err);
@@ -380,9 +444,9 @@ void report_disconnect(const struct session *s, uint32_t reason, struct ssh_str 
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_DISCONNECT);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_DISCONNECT, NULL);
 	who_and_key(r, s);
 	audit_num(r, AUDIT_F_CODE, reason);
 	audit_str(r, AUDIT_F_TEXT, text);
@@ -394,9 +458,9 @@ void report_hook(const struct session *s, enum conf_hook_kind kind, const char *
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_HOOK);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_HOOK, NULL);
 	who_and_key(r, s);
 	audit_text(r, AUDIT_F_KIND, conf_hook_kind_name(kind));
 	audit_text(r, AUDIT_F_OUTCOME, outcome);
@@ -472,9 +536,9 @@ void report_chan_refused(const struct session *s, struct ssh_str type, const cha
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
+	r = record_new(s, AUDIT_CHAN_REFUSED);
+	if (r == NULL)
 		return;
-	r = audit_record(audit_of(s), AUDIT_CHAN_REFUSED, NULL);
 	who_and_key(r, s);
 	audit_str(r, AUDIT_F_TYPE, type);
 	audit_text(r, AUDIT_F_HOST, host);
@@ -500,11 +564,11 @@ void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
 	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 24];
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	conn_id(s->table, s->uid, conn);
 	snprintf(id, sizeof(id), "%s-b%" PRIx32, conn, ev->local_channel);
-	r = audit_record(audit_of(s), AUDIT_CHAN_OPEN, id);
+	r = record_of(s->table, s, AUDIT_CHAN_OPEN, id);
+	if (r == NULL)
+		return;
 	who_and_key(r, s);
 	audit_num(r, AUDIT_F_CHANNEL, ev->local_channel);
 	target(r, s, ev->token);
@@ -513,7 +577,7 @@ void report_chan_opened(const struct session *s, const struct link_chan_ref *ev)
 		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
 	rule_of(r, s, ev->token);
 	listener_of(r, s, ev->token);
-	audit_put(audit_of(s), r);
+	put_all(s->table, s, r);
 }
 
 /* Of a connection that is over as well, with the control that may have been killed before it wrote.
@@ -553,7 +617,9 @@ static void eof_put(const struct session_table *t, const struct session *s, cons
 	struct audit_record *r;
 
 	snprintf(id, sizeof(id), "%s-%s%" PRIx32, conn, way[ev->way].name, ev->local_channel);
-	r = audit_record(t->env->audit, AUDIT_CHAN_EOF, id);
+	r = record_of(t, s, AUDIT_CHAN_EOF, id);
+	if (r == NULL)
+		return;
 	if (s != NULL)
 		who_and_key(r, s);
 	else
@@ -563,15 +629,13 @@ static void eof_put(const struct session_table *t, const struct session *s, cons
 	audit_num(r, way[ev->way].bytes, ev->bytes);
 	if (late)
 		audit_true(r, AUDIT_F_LATE);
-	audit_put(t->env->audit, r);
+	put_all(t, s, r);
 }
 
 void report_chan_eof(const struct session *s, const struct link_chan_eof *ev)
 {
 	char conn[REPORT_CONN_MAX];
 
-	if (audit_of(s) == NULL)
-		return;
 	conn_id(s->table, s->uid, conn);
 	eof_put(s->table, s, conn, ev, false);
 }
@@ -599,7 +663,7 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 	bool before = s == NULL || (s->kept && open_find(s, ev->token) == NULL);
 	struct audit_record *r;
 
-	if (t->env->audit == NULL)
+	if (s == NULL && t->env->audit == NULL)
 		return;
 	conn_id(t, uid, conn);
 	/*
@@ -614,7 +678,9 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 							      .target = ev->target});
 	eofs_left(t, s, conn, ev, before);
 	snprintf(id, sizeof(id), "%s-e%" PRIu64, conn, ev->audit_id);
-	r = audit_record(t->env->audit, AUDIT_CHAN_CLOSE, id);
+	r = record_of(t, s, AUDIT_CHAN_CLOSE, id);
+	if (r == NULL)
+		return;
 	if (s != NULL)
 		who_and_key(r, s);
 	else
@@ -635,7 +701,7 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 	}
 	if (s == NULL)
 		audit_true(r, AUDIT_F_LATE);
-	audit_put(t->env->audit, r);
+	put_all(t, s, r);
 }
 
 /* --- sessions and listeners ---------------------------------------------------------------------
@@ -643,9 +709,10 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 
 static struct audit_record *record(const struct session *s, enum audit_event e)
 {
-	struct audit_record *r = audit_record(audit_of(s), e, NULL);
+	struct audit_record *r = record_new(s, e);
 
-	who_and_key(r, s);
+	if (r != NULL)
+		who_and_key(r, s);
 	return r;
 }
 
@@ -654,37 +721,37 @@ void report_request(const struct session *s, const struct open *o, struct ssh_st
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = record(s, AUDIT_REQUEST);
+	if (r == NULL)
+		return;
 	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
 	audit_str(r, AUDIT_F_REQUEST, request);
 	audit_str(r, AUDIT_F_COMMAND, what);
 	if (tty)
 		audit_true(r, AUDIT_F_TTY);
 	audit_text(r, AUDIT_F_OUTCOME, started ? "started" : "refused");
-	audit_put(audit_of(s), r);
+	put_all(s->table, s, r);
 }
 
 void report_recording(const struct session *s, const struct open *o, struct ssh_str path)
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = record(s, AUDIT_RECORDING);
+	if (r == NULL)
+		return;
 	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
 	audit_str(r, AUDIT_F_FILE, path);
-	audit_put(audit_of(s), r);
+	put_all(s->table, s, r);
 }
 
 void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how)
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = record(s, AUDIT_EXIT);
+	if (r == NULL)
+		return;
 	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
 	if (how->signalled)
 		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
@@ -692,13 +759,15 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 		audit_num(r, AUDIT_F_STATUS, how->number);
 	if (how->ending)
 		audit_text(r, AUDIT_F_TEXT, "sluice-helper ends");
-	audit_put(audit_of(s), r);
+	put_all(s->table, s, r);
 }
 
 static struct audit_record *about_listener(const struct listener *l, enum audit_event e)
 {
 	struct audit_record *r = record(l->session, e);
 
+	if (r == NULL)
+		return NULL;
 	audit_text(r, AUDIT_F_HOST, l->host);
 	audit_num(r, AUDIT_F_PORT, l->port);
 	audit_num(r, AUDIT_F_LISTENER, l->token);
@@ -707,10 +776,10 @@ static struct audit_record *about_listener(const struct listener *l, enum audit_
 
 void report_listener_opened(const struct listener *l)
 {
-	struct audit *a = audit_of(l->session);
+	struct audit_record *r = about_listener(l, AUDIT_LISTENER_OPEN);
 
-	if (a != NULL)
-		audit_put(a, about_listener(l, AUDIT_LISTENER_OPEN));
+	if (r != NULL)
+		put_all(l->session->table, l->session, r);
 }
 
 void report_listener_closed(const struct listener *l, enum listener_end why)
@@ -720,14 +789,12 @@ void report_listener_closed(const struct listener *l, enum listener_end why)
 					    [LISTENER_STOPPED] = "operator",
 					    [LISTENER_SESSION_OVER] = "session",
 					    [LISTENER_CONNECTION_OVER] = "connection"};
-	struct audit *a = audit_of(l->session);
-	struct audit_record *r;
+	struct audit_record *r = about_listener(l, AUDIT_LISTENER_CLOSE);
 
-	if (a == NULL)
+	if (r == NULL)
 		return;
-	r = about_listener(l, AUDIT_LISTENER_CLOSE);
 	audit_text(r, AUDIT_F_CAUSE, cause[why]);
-	audit_put(a, r);
+	put_all(l->session->table, l->session, r);
 }
 
 void report_listener_refused(const struct session *s, const char *host, uint16_t port,
@@ -735,11 +802,11 @@ void report_listener_refused(const struct session *s, const char *host, uint16_t
 {
 	struct audit_record *r;
 
-	if (audit_of(s) == NULL)
-		return;
 	r = record(s, AUDIT_LISTENER_REFUSED);
+	if (r == NULL)
+		return;
 	audit_text(r, AUDIT_F_HOST, host);
 	audit_num(r, AUDIT_F_PORT, port);
 	audit_text(r, AUDIT_F_REASON, why);
-	audit_put(audit_of(s), r);
+	put_all(s->table, s, r);
 }

@@ -139,6 +139,11 @@ bool past_strict(const struct past *p)
 	return p->strict;
 }
 
+struct conf *past_conf(const struct past *p)
+{
+	return p->conf;
+}
+
 struct ssh_str past_client(const struct past *p)
 {
 	return (struct ssh_str){past_ids(p) + p->session_id_len, p->peer_ident_len};
@@ -250,6 +255,16 @@ static void facts_fini(struct awake *a)
 	free(a->key_print);
 }
 
+static void texts_of(const struct session *s, struct awake *a)
+{
+	const struct conf *conf = s->table->env->conf;
+
+	addr_text(&s->peer, a->peer_addr);
+	addr_text(&s->local, a->local_addr);
+	zoned_text(conf, &s->peer, a->peer_text);
+	zoned_text(conf, &s->local, a->local_text);
+}
+
 struct awake *facts_get(const struct session *s)
 {
 	struct awake *a;
@@ -263,8 +278,7 @@ struct awake *facts_get(const struct session *s)
 		facts_put(s, a);
 		return NULL;
 	}
-	addr_text(&s->peer, a->peer_addr);
-	addr_text(&s->local, a->local_addr);
+	texts_of(s, a);
 	return a;
 }
 
@@ -344,10 +358,7 @@ int awake_new(struct session *s)
 	a->delay.fire = on_delay;
 	a->tokens_milli = (int64_t)conf_global(env->conf)->slow_path_rate * 1000;
 	a->tokens_at_ms = env->now_ms();
-	addr_text(&s->peer, a->peer_addr);
-	addr_text(&s->local, a->local_addr);
-	zoned_text(env->conf, &s->peer, a->peer_text);
-	zoned_text(env->conf, &s->local, a->local_text);
+	texts_of(s, a);
 	s->awake = a;
 	return 0;
 }

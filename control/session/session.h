@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf/conf.h"
+#include "conf/hook.h"
+#include "control/audit/record.h"
 #include "control/auth/source.h"
 #include "control/blob.h"
 #include "control/crowd.h"
@@ -75,6 +76,12 @@ struct session_env {
 	struct audit *audit;         /* NULL: none is kept */
 	struct helper *helper;       /* NULL: what needs it lets nobody in */
 	struct hooks *hooks;         /* NULL: what needs them has no answer */
+	struct {                     /* report.c: of the record that is made */
+		struct audit_record record; /* where there is no audit log */
+		struct conf_hook hook;      /* who is told of it */
+		bool told;
+		uint64_t last_id;
+	} news;
 	struct auth_env sources;     /* login_begin() fills it in */
 	uint8_t delay_key[16];       /* random: of the delay of failures */
 	const char *ident;           /* our identification string */

@@ -30,6 +30,12 @@ def decide(request, options):
     return {"accept": True}
 
 
+def hear(news):
+    """What has happened: no answer is awaited. Its record is one of sluice-audit(5)."""
+    if news["kind"] == "closed":
+        print(f"{news.get('user', 'somebody')} has gone, after {news['record'].get('channels', 0)} channels", flush=True)
+
+
 class Gateway(socketserver.StreamRequestHandler):
     """One connection of the gateway's: a line in, a line out."""
 
@@ -39,7 +45,8 @@ class Gateway(socketserver.StreamRequestHandler):
             options = self.server.options
             if options.log:
                 print(line.decode().rstrip(), file=options.log, flush=True)
-            if "id" not in request:  # news
+            if "id" not in request:
+                hear(request)
                 continue
             answer = {"id": request["id"], **decide(request, options)}
             self.wfile.write(json.dumps(answer).encode() + b"\n")

@@ -59,13 +59,14 @@ echo "hook: gone, nobody was let in; without it all is as before"
 start handler python3 "$top/docs/examples/handler.py" "$dir/handler.sock"
 handler_pid=$pid
 start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --log "$dir/asked.more"
+hook_pid=$pid
 for _ in $(seq 1000); do [ -S "$dir/handler.sock" ] && [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
 sed -i 's/^PermitOpen .*/& echo.internal:7/' "$dir/sluice.conf" # a tunnel like any other
 run tee -a "$dir/sluice.conf" >/dev/null <<CONF
 ChannelHandler session/subsystem:greet $dir/handler.sock
 ChannelHandler direct-tcpip/echo.internal:7 $dir/handler.sock
 ChannelHandler session/shell $dir/nobody.sock
-PolicyHook $dir/hook.sock kinds=channel-request timeout=20
+PolicyHook $dir/hook.sock kinds=channel-request,news timeout=20
 CONF
 kill -HUP "$control_pid"
 for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 4 ] && break; sleep 0.02; done
@@ -79,6 +80,10 @@ status 3" ] || fail "the subsystem said: $shown $(cat "$dir/errors")"
 grep -q '"type":"subsystem".*"params":{"name":"greet"}' "$dir/asked.more" || fail "not asked about the request"
 shown=$(printf 'four\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
 [ "$shown" = "direct-tcpip: four" ] || fail "the target said: $shown"
+for kind in status auth-result channel-opened channel-eof channel-closed closed; do
+	wait_for "\"kind\":\"$kind\"" "$dir/asked.more" "$hook_pid"
+done
+wait_for "^tester has gone, after [0-9]* channels" "$dir/hook.log" "$hook_pid"
 timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"
 timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"
 

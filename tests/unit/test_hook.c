@@ -6,6 +6,7 @@
 
 #include "conf/hook.h"
 #include "conf/proxy.h"
+#include "control/count.h"
 #include "control/hook/hook.h"
 #include "tests/util/login_bench.h"
 
@@ -385,6 +386,73 @@ Test(hook, lines_of_calls_that_are_over_are_gone)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	cr_expect_eq(uv_loop_close(&loop), 0);
 	timers_free(timers);
+}
+
+static struct hook_req news_make(void)
+{
+	static const uint8_t much[4096];
+	struct hook_req q;
+
+	hook_req_begin(&q, "closed");
+	hook_req_bytes(&q, "raw", much, sizeof(much));
+	return q;
+}
+
+/* Who does not read what he is told loses it, and has room for what he is asked. */
+Test(hook, news_waits_for_nobody)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-news-XXXXXX"};
+	struct conf_hook conf = {.timeout_ms = 60000};
+	uint64_t lost = control_counted(CONTROL_C_HOOK_NEWS);
+	struct hook_call *call;
+	struct timers *timers;
+	struct hook_req q;
+	struct hooks *all;
+	unsigned int none = 0;
+	uv_loop_t loop;
+	int listener;
+
+	cr_assert_not_null(mkdtemp(sun.sun_path));
+	strcat(sun.sun_path, "/s");
+	strcpy(conf.path, sun.sun_path);
+	cr_assert_eq(uv_loop_init(&loop), 0);
+	cr_assert_eq(timers_new(&timers), 0);
+	cr_assert_eq(hooks_new(&loop, timers, asked_now, &all), 0);
+	/* Nobody is there: it is not kept. */
+	q = news_make();
+	hook_tell(all, &conf, &q);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	q = news_make();
+	hook_tell(all, &conf, &q);
+	cr_expect_eq(control_counted(CONTROL_C_HOOK_NEWS), lost + 2);
+	asked_ms += HOOK_RETRY_MAX_MS;
+	timers_poll(timers, asked_ms);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(listener, 4), 0);
+	for (int i = 0; i < 1000; i++) {
+		q = news_make();
+		hook_tell(all, &conf, &q);
+		uv_run(&loop, UV_RUN_NOWAIT);
+	}
+	cr_expect_gt(control_counted(CONTROL_C_HOOK_NEWS), lost + 500);
+	cr_expect_lt(control_counted(CONTROL_C_HOOK_NEWS), lost + 1002, "some of it was sent");
+	q = news_make();
+	cr_assert_eq(hook_ask(all, &conf, &q, NULL, 0, count_none, &none, &call), 0);
+	hook_call_end(call);
+	hooks_hush(all);
+	lost = control_counted(CONTROL_C_HOOK_NEWS);
+	q = news_make();
+	hook_tell(all, &conf, &q);
+	cr_expect_eq(control_counted(CONTROL_C_HOOK_NEWS), lost);
+	hooks_close(all);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	cr_expect_eq(uv_loop_close(&loop), 0);
+	timers_free(timers);
+	close(listener);
+	unlink(sun.sun_path);
+	*strrchr(sun.sun_path, '/') = '\0';
+	rmdir(sun.sun_path);
 }
 
 /* --- the keyword ------------------------------------------------------------------------------ */

@@ -9,7 +9,7 @@
 #include "control/audit/audit.h"
 #include "control/session/internal.h"
 #include "control/session/report.h"
-#include "tests/util/session_bench.h"
+#include "tests/util/hook_program.h"
 
 static char path[128];
 static json_t *all;
@@ -390,6 +390,133 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	cr_expect_str_eq(text_of(o, "cause"), "closed");
 	cr_expect_str_eq(text_of(o, "host"), "198.51.100.7");
 	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
+}
+
+/* --- news ---------------------------------------------------------------------------------------
+ */
+
+static void news_begin(const char *kinds)
+{
+	char hook[256];
+
+	program_begin(kinds, hook, sizeof(hook));
+	start_later(hook);
+}
+
+/* The nth line of it; its record is one of the log's. */
+static json_t *told_nth(unsigned int n)
+{
+	const char *line = program.told;
+
+	json_decref(all);
+	while (n-- > 0)
+		line = strchr(line, '\n') + 1;
+	all = json_loadb(line, strcspn(line, "\n"), 0, NULL);
+	cr_assert_not_null(all, "%s", line);
+	cr_expect_null(json_object_get(all, "id"), "nothing is asked");
+	return all;
+}
+
+static const char *told_of(const char *field)
+{
+	return text_of(json_object_get(all, "record"), field);
+}
+
+static void channel_of(struct client *c)
+{
+	const struct link_chan_connect *m;
+	struct link_chan_ref opened = {
+		.local_channel = 4, .target = {.family = 4, .port = 80, .addr = {198, 51, 100, 7}}};
+	struct link_chan_end end = {.audit_id = 1,
+				    .bytes_from_peer = 11,
+				    .local_channel = 4,
+				    .told = 1,
+				    .eof = {LINK_EOF_UNTOLD},
+				    .target = opened.target};
+
+	ask(c, "198.51.100.7", 80);
+	m = item_of(LINK_IT_CHAN_CONNECT);
+	cr_assert_not_null(m);
+	opened.token = end.token = m->token;
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+	items_drop();
+}
+
+/* Without an audit log, and of a connection at rest, too. */
+Test(report_news, what_happens_is_told_as_it_does, .timeout = 60)
+{
+	static const struct {
+		const char *kind, *event;
+	} row[] = {
+		{"status", "kex.done"},
+		{"auth-result", "auth.fail"},
+		{"auth-result", "auth.ok"},
+		{"channel-opened", "chan.open"},
+		{"channel-eof", "chan.eof"},
+		{"channel-closed", "chan.close"},
+		{"tunnel-closed", "listen.close"},
+		{"error", "error"},
+		{"closed", "conn.close"},
+	};
+	struct listener listener = {.port = 8080};
+	struct client c;
+
+	news_begin("news");
+	c = client_in(1, 1);
+	later_ms += REST_MS + 100;
+	timers_poll(t.env.timers, now_ms());
+	channel_of(&c);
+	later_ms += 2 * REST_MS;
+	timers_poll(t.env.timers, now_ms());
+	cr_assert_null(t.table->by_index[1]->awake);
+	listener.session = t.table->by_index[1];
+	report_listener_closed(&listener, LISTENER_CANCELLED);
+	report_error(listener.session, -SSH_E_TIMEOUT);
+	over(&c.conn, 2, 0, 0);
+	program_told(sizeof(row) / sizeof(row[0]));
+	program_end();
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		told_nth(i);
+		cr_expect_str_eq(text_of(all, "kind"), row[i].kind, "line %u", i);
+		cr_expect_str_eq(told_of("event"), row[i].event, "line %u", i);
+		cr_expect_str_eq(text_of(all, "src"), "192.0.2.9");
+		cr_expect_str_eq(text_of(all, "client_version"), "SSH-2.0-test");
+	}
+	cr_expect_str_eq(told_of("cause"), "closed");
+	cr_expect_str_eq(text_of(all, "user"), "demo");
+	told_nth(5);
+	cr_expect_eq(num_of(json_object_get(all, "record"), "bytes_in"), 11);
+	cr_expect_str_eq(told_of("host"), "198.51.100.7");
+	ssh_brain_free(c.brain);
+	items_drop();
+	json_decref(all);
+	teardown();
+}
+
+/* Kinds that were not named are not told, and with a log both have the same record. */
+Test(report_news, the_log_has_the_same_record, .timeout = 60)
+{
+	struct client c;
+
+	news_begin("closed");
+	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
+	audit_begin_at(path, false, 0);
+	c = client_in(1, 1);
+	channel_of(&c);
+	client_gone(&c, 2);
+	program_told(1);
+	program_end();
+	cr_expect_eq(program.n_told, 1);
+	cr_assert_eq(count("conn.close"), 1);
+	{
+		json_t *logged_one = json_incref(nth("conn.close", 0));
+
+		told_nth(0);
+		cr_expect(json_equal(json_object_get(all, "record"), logged_one));
+		json_decref(logged_one);
+	}
+	teardown_report();
 }
 
 /* Of a channel that its shard opened without asking it is that of the grant. */

@@ -1,6 +1,6 @@
 /*
- * tests/util/hook_program.h - a program of the operator's for session_bench.h, which says yes to all it is
- * asked, in a thread of its own.
+ * tests/util/hook_program.h - a program of the operator's for session_bench.h, which says yes to
+ * all it is asked and keeps what it is told, in a thread of its own.
  */
 #ifndef SLUICE_TESTS_UTIL_HOOK_PROGRAM_H
 #define SLUICE_TESTS_UTIL_HOOK_PROGRAM_H
@@ -9,11 +9,14 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "tests/util/session_bench.h"
 
 static struct {
 	_Atomic(const char *) role; /* that whoever logs in has; NULL: none */
+	atomic_uint n_told;         /* lines of news */
+	char told[65536];           /* those, once it has ended */
 	char dir[32];
 	struct sockaddr_un at;
 	int listener;
@@ -32,6 +35,12 @@ static inline void *program_main(void *arg)
 	while (getline(&line, &size, in) > 0) {
 		const char *id = strstr(line, "\"id\":"), *role = program.role;
 
+		if (strstr(line, "\"record\":") != NULL) {
+			strncat(program.told, line,
+				sizeof(program.told) - strlen(program.told) - 1);
+			program.n_told++;
+			continue;
+		}
 		dprintf(fd, "{\"id\":%ld,\"accept\":true%s%s%s}\n", id != NULL ? atol(id + 5) : 0,
 			role != NULL ? ",\"role\":\"" : "", role != NULL ? role : "",
 			role != NULL ? "\"" : "");
@@ -53,7 +62,17 @@ static inline void program_begin(const char *kind, char *conf, size_t size)
 	cr_assert_eq(pthread_create(&program.thread, NULL, program_main, NULL), 0);
 }
 
-/* Once it was asked; nobody is asked any more. */
+/* Until it has read so many lines of news. */
+static inline void program_told(unsigned int n)
+{
+	for (int i = 0; i < 30000 && program.n_told < n; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	cr_assert_geq(program.n_told, n);
+}
+
+/* Once it was asked, or told; nobody is any more. */
 static inline void program_end(void)
 {
 	hooks_close(t.env.hooks);
