@@ -132,6 +132,26 @@ bool block_about(const struct block *b, enum conf_match_about about)
 	return false;
 }
 
+bool block_early(const struct block *b)
+{
+	for (; b != NULL; b = b->parent) {
+		for (const struct criterion *c = b->criteria; c != NULL; c = c->next) {
+			switch (c->kind) {
+			case BY_ALL:
+			case BY_ADDRESS:
+			case BY_LOCAL_ADDRESS:
+			case BY_LOCAL_PORT:
+			case BY_VERSION:
+			case BY_CLIENT_VERSION:
+				break;
+			default:
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
 /* The words of a Match line: attributes and values, also as attribute=value. */
 struct words {
 	const char *const *argv;

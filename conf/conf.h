@@ -52,6 +52,15 @@ bool conf_host_key_option(const char *word); /* is it one, and no path? */
 bool conf_host_key_check(const char *const *v, size_t n, char *ret_why, size_t size);
 /* The next of host_keys; *at begins at 0. False behind the last. */
 bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_host_key *ret);
+struct conf_session;
+/* The next of the whole file, also of those that stand inside of Match. */
+bool conf_host_key_line(const struct conf *conf, size_t *at, struct conf_host_key *ret);
+/* Does this path stand inside of Match alone? */
+bool conf_host_key_apart(const struct conf *conf, const char *path);
+/* Are the keys of s others than those that stand outside of Match? */
+bool conf_host_keys_apart(const struct conf_session *s);
+/* Are those of this path keys of s? */
+bool conf_host_keys_have(const struct conf_session *s, const char *path);
 
 /*
  * The algorithms a program has, comma lists in order of preference; dflt is what +, - and ^ edit
@@ -200,7 +209,6 @@ struct conf_global {
 	size_t n_ports;
 	const struct conf_listen *listens;
 	size_t n_listens;
-	struct conf_strs host_keys;         /* HostKey, conf_host_key_next(); may be none */
 	const char *host_key_agent;         /* NULL: none */
 	const char *xauth_location;         /* NULL: none */
 	const char *version_string;         /* "SSH-2.0-…", without VersionAddendum */
@@ -325,6 +333,7 @@ struct conf_qos {
 
 struct conf_session {
 	struct conf *conf;            /* the reference that keeps what is below alive */
+	struct conf_strs host_keys;   /* HostKey, conf_host_key_next(); may be none */
 	uint32_t login_grace_time_ms; /* 0: none */
 	uint32_t max_auth_tries;
 	bool refuse_connection;

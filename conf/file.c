@@ -340,6 +340,12 @@ static const struct kw *keyword_of(struct loader *l, const struct place *at, con
 		errors_add(&l->errors, at->file, at->number,
 			   "Directive '%s' is not allowed within a Match block", kw->info.name);
 		kw = NULL;
+	} else if (kw->early && !block_early(at->block)) {
+		errors_add(&l->errors, at->file, at->number,
+			   "Directive '%s' is not allowed within this Match block: it is chosen "
+			   "before a login, by Address, LocalAddress, LocalPort, Client-Version",
+			   kw->info.name);
+		kw = NULL;
 	}
 	return kw;
 }

@@ -101,6 +101,74 @@ bool conf_host_key_next(const struct conf_strs *words, size_t *at, struct conf_h
 	return true;
 }
 
+/* --- those of a file ---------------------------------------------------------------------------
+ */
+
+static bool is_host_key(const struct line *line)
+{
+	return line->kw->type == &type_host_keys;
+}
+
+static struct conf_strs words_of(const struct line *line)
+{
+	return (struct conf_strs){line->argv, line->argc};
+}
+
+bool conf_host_key_line(const struct conf *conf, size_t *at, struct conf_host_key *ret)
+{
+	struct conf_strs words;
+	size_t first = 0;
+
+	while (*at < conf->n_lines && !is_host_key(&conf->lines[*at]))
+		(*at)++;
+	if (*at == conf->n_lines)
+		return false;
+	words = words_of(&conf->lines[(*at)++]);
+	return conf_host_key_next(&words, &first, ret);
+}
+
+bool conf_host_key_apart(const struct conf *conf, const char *path)
+{
+	bool inside = false;
+
+	for (size_t i = 0; i < conf->n_lines; i++) {
+		const struct line *line = &conf->lines[i];
+
+		if (!is_host_key(line) || strcmp(line->argv[0], path) != 0)
+			continue;
+		if (line->block == NULL)
+			return false;
+		inside = true;
+	}
+	return inside;
+}
+
+bool conf_host_keys_apart(const struct conf_session *s)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < s->conf->n_lines; i++) {
+		const struct line *line = &s->conf->lines[i];
+
+		if (!is_host_key(line) || line->block != NULL)
+			continue;
+		for (unsigned int k = 0; k < line->argc; k++, at++)
+			if (at == s->host_keys.n || strcmp(s->host_keys.v[at], line->argv[k]) != 0)
+				return true;
+	}
+	return at != s->host_keys.n;
+}
+
+bool conf_host_keys_have(const struct conf_session *s, const char *path)
+{
+	struct conf_host_key k;
+
+	for (size_t at = 0; conf_host_key_next(&s->host_keys, &at, &k);)
+		if (strcmp(k.path, path) == 0)
+			return true;
+	return false;
+}
+
 /* One key a line. */
 static void print_host_keys(const struct kw *kw, const void *field, FILE *f)
 {

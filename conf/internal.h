@@ -60,6 +60,7 @@ struct kw {
 	const char *what;             /* of algorithms: as sshd names the list in errors */
 	size_t names;                 /* of algorithms: offset in struct conf_algs */
 	bool made;  /* parse() makes one pointer of a line: the list has these, not words */
+	bool early; /* inside of Match only by what is known before there are keys */
 	size_t any; /* of those of users: offset in struct conf_global of the sum; 0: not kept */
 };
 
@@ -207,6 +208,8 @@ void load_text(struct loader *l, const char *name, const char *text, size_t len)
 bool block_matches(const struct block *b, const struct conf_match_ctx *ctx);
 /* Does it, or one around it, have such a criterion? */
 bool block_about(const struct block *b, enum conf_match_about about);
+/* Is it, with those around it, only about what is known before there are keys? */
+bool block_early(const struct block *b);
 
 /* --- Match (block.c)
  * -------------------------------------------------------------------------------- */

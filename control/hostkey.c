@@ -38,8 +38,11 @@ void host_chain_free(struct host_chain *c)
 
 void host_keys_free(struct host_keys *k)
 {
-	for (unsigned int i = 0; i < HOST_KEYS_MAX; i++)
+	for (unsigned int i = 0; i < HOST_KEYS_MAX; i++) {
 		host_chain_free(&k->chain[i]);
+		free(k->path[i]);
+		k->path[i] = NULL;
+	}
 	while (k->n > 0)
 		key_free(k->key[--k->n]);
 }

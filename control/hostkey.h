@@ -4,10 +4,13 @@
 #ifndef SLUICE_CONTROL_HOSTKEY_H
 #define SLUICE_CONTROL_HOSTKEY_H
 
+#include <stdbool.h>
+
 #include "crypto/keyfile.h"
 #include "crypto/x509key.h"
 
 #define HOST_KEYS_MAX  8
+#define HOST_PATH_MAX  4095
 #define HOST_CHAIN_MAX (32 * 1024) /* bytes of the chains of all keys together */
 
 /* X.509 certificates that lay with a key, as they stood there. */
@@ -18,6 +21,8 @@ struct host_chain {
 
 struct host_keys {
 	struct key *key[HOST_KEYS_MAX];
+	char *path[HOST_KEYS_MAX]; /* as HostKey names it; NULL: it does not */
+	bool apart[HOST_KEYS_MAX]; /* inside of Match alone */
 	struct host_chain chain[HOST_KEYS_MAX];
 	unsigned int n;
 };

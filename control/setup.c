@@ -232,6 +232,11 @@ static int key_passphrase_read(void *arg, const char *what, char *buf, size_t si
 	return first_line_read(c->key_passphrase_file, buf, size);
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* What of X.509 lay with the key is offered with it. */
 static void host_key_keep(struct keyfile *kf, const char *path, struct host_keys *ret)
 {
@@ -244,6 +249,7 @@ static void host_key_keep(struct keyfile *kf, const char *path, struct host_keys
 			strerror(-r));
 		host_chain_free(&ret->chain[ret->n]);
 	}
+	ret->path[ret->n] = strdup(path);
 	ret->key[ret->n++] = keyfile_take(kf);
 }
 
@@ -319,16 +325,31 @@ static struct host_agent *agent_open(const char *path)
 	return agent;
 }
 
+/* The same line, in another place of the file. */
+static bool host_key_again(const struct conf *conf, size_t before, const struct conf_host_key *k)
+{
+	struct conf_host_key c;
+
+	for (size_t at = 0; conf_host_key_line(conf, &at, &c) && at < before;)
+		if (strcmp(c.path, k->path) == 0 && same_text(c.subject, k->subject) &&
+		    same_text(c.thumbprint, k->thumbprint))
+			return true;
+	return false;
+}
+
 int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *ret)
 {
 	const struct conf_global *g = conf_global(conf);
 	struct host_agent *agent = NULL;
+	unsigned int for_all = 0;
 	struct conf_host_key c;
 
 	*ret = (struct host_keys){.n = 0};
 	if (by_agent && g->host_key_agent != NULL)
 		agent = agent_open(g->host_key_agent);
-	for (size_t at = 0; conf_host_key_next(&g->host_keys, &at, &c);) {
+	for (size_t at = 0; conf_host_key_line(conf, &at, &c);) {
+		if (host_key_again(conf, at, &c))
+			continue;
 		if (ret->n == HOST_KEYS_MAX)
 			fprintf(stderr, "Unable to load host key \"%s\": more than %d\n", c.path,
 				HOST_KEYS_MAX);
@@ -336,6 +357,16 @@ int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *re
 			host_key_load(&c, agent, ret);
 	}
 	host_agent_put(agent);
+	for (unsigned int i = 0; i < ret->n; i++) {
+		ret->apart[i] = ret->path[i] != NULL && conf_host_key_apart(conf, ret->path[i]);
+		for_all += !ret->apart[i];
+	}
+	if (ret->n > 0 && for_all == 0) {
+		fprintf(stderr,
+			"sluice-control: no hostkeys available outside of Match -- exiting.\n");
+		host_keys_free(ret);
+		return -ENOENT;
+	}
 	if (ret->n == 0) {
 		fprintf(stderr, "sluice-control: no hostkeys available -- exiting.\n"
 				"Make one and name it with HostKey:\n"
@@ -459,12 +490,11 @@ static bool within_reach(const char *path)
 
 int setup_host_keys_closed(const struct conf *conf)
 {
-	const struct conf_strs *words = &conf_global(conf)->host_keys;
 	struct conf_host_key c;
 
 	if (setup_keys_here())
 		return 0;
-	for (size_t at = 0; conf_host_key_next(words, &at, &c);) {
+	for (size_t at = 0; conf_host_key_line(conf, &at, &c);) {
 		if (!within_reach(c.path))
 			continue;
 		if (geteuid() == 0) {

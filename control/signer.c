@@ -83,7 +83,10 @@ int signer_add_all(struct signer *s, struct host_keys *keys)
 		if (r < 0)
 			break;
 		s->pub.chain[s->pub.n - 1] = keys->chain[i];
-		keys->chain[i].n = 0; /* handed over */
+		s->pub.path[s->pub.n - 1] = keys->path[i];
+		s->pub.apart[s->pub.n - 1] = keys->apart[i];
+		keys->chain[i].n = 0; /* handed over, */
+		keys->path[i] = NULL; /* both */
 	}
 	host_keys_free(keys);
 	return r;
@@ -97,6 +100,16 @@ unsigned int signer_count(const struct signer *s)
 const struct key *signer_public(const struct signer *s, unsigned int i)
 {
 	return s->pub.key[i];
+}
+
+const char *signer_path(const struct signer *s, unsigned int i)
+{
+	return s->pub.path[i];
+}
+
+bool signer_apart(const struct signer *s, unsigned int i)
+{
+	return s->pub.apart[i];
 }
 
 const struct host_chain *signer_chain(const struct signer *s, unsigned int i)

@@ -37,6 +37,10 @@ int signer_add_all(struct signer *s, struct host_keys *keys) __attribute__((warn
 unsigned int signer_count(const struct signer *s);
 /* The public half of the i-th: borrowed for the life of the signer. */
 const struct key *signer_public(const struct signer *s, unsigned int i);
+/* The path its HostKey names; NULL: none. */
+const char *signer_path(const struct signer *s, unsigned int i);
+/* Is it for those alone whom a Match gives it? */
+bool signer_apart(const struct signer *s, unsigned int i);
 /* What of X.509 lay with it. */
 const struct host_chain *signer_chain(const struct signer *s, unsigned int i);
 

@@ -83,6 +83,15 @@ void gate_offer(struct session *s)
 	(void)!ssh_brain_offer(s->awake->brain, NULL, NULL);
 }
 
+static void offer_configured(struct session *s)
+{
+	if (hostkeys_offer(s, NULL) != -ENOENT)
+		return;
+	session_log(s, LOG_L_ERROR, "none of its HostKey is loaded: sluice-signer has others");
+	gate_offer(s);
+	session_end(s, -SSH_E_UNAVAILABLE, NULL);
+}
+
 static void refused(struct session *s)
 {
 	struct gate *g = &s->awake->gate;
@@ -117,27 +126,42 @@ static void passed(struct session *s)
 		return;
 	gate_reset(g);
 	if (kind == CONF_HOOK_ESTABLISHED)
-		gate_offer(s);
+		offer_configured(s);
 	/* Its line may have come meanwhile. */
 	if (kind == CONF_HOOK_CONNECTION && s->awake->version != NULL)
 		gate_established(s);
 }
 
-static bool offered(const struct key *k, const void *arg)
+/* A fingerprint, or the path of a HostKey; what is none of ours fits none. */
+static int mark_named(struct session *s, const char *name)
 {
-	return hostkeys_offered(arg, k);
+	const struct signer *signer = hostkeys_signer(s);
+	struct earned *earned = &s->awake->earned;
+	char print[96] = "";
+	bool found = false;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < signer_count(signer); i++) {
+		const char *path = signer_path(signer, i);
+
+		if (path == NULL || strcmp(path, name) != 0)
+			continue;
+		found = true;
+		(void)!key_fingerprint(signer_public(signer, i), print, sizeof(print));
+		r = login_mark(earned, CONF_MARK_HOST_KEY, print);
+	}
+	return found ? r : login_mark(earned, CONF_MARK_HOST_KEY, name);
 }
 
 /* Of our host keys those that were named, with their certificates. False: there is none of them. */
 static bool offer_named(struct session *s, const struct hook_answer *a)
 {
-	struct awake *w = s->awake;
 	int r = 0;
 
 	for (unsigned int i = 0; r == 0 && i < a->n_hostkeys; i++)
-		r = login_mark(&w->earned, CONF_MARK_HOST_KEY, a->hostkeys[i]);
+		r = mark_named(s, a->hostkeys[i]);
 	if (r == 0 && a->n_hostkeys > 0)
-		r = ssh_brain_offer(w->brain, offered, w->earned.marks);
+		r = hostkeys_offer(s, s->awake->earned.marks);
 	if (r == -ENOENT)
 		session_log(s, LOG_L_ERROR, "PolicyHook named host keys that are not ours");
 	return r == 0;
@@ -219,8 +243,9 @@ static json_t *own_keys(const struct session *s)
 		char print[96] = "";
 
 		(void)!key_fingerprint(k, print, sizeof(print));
-		(void)!json_array_append_new(
-			all, json_pack("{s:s, s:s}", "key", print, "type", key_log_type(k)));
+		(void)!json_array_append_new(all, json_pack("{s:s, s:s, s:s*}", "key", print,
+							    "type", key_log_type(k), "path",
+							    signer_path(signer, i)));
 	}
 	return all;
 }
@@ -233,7 +258,7 @@ void gate_established(struct session *s)
 	if (s->awake->gate.state == GATE_ASKED)
 		return;
 	if (!hook_for(s, CONF_HOOK_ESTABLISHED, &h)) {
-		gate_offer(s);
+		offer_configured(s);
 		return;
 	}
 	hook_begin(s, CONF_HOOK_ESTABLISHED, &r);

@@ -19,22 +19,70 @@ struct signer *hostkeys_signer(const struct session *s)
 	return s->table->env->keys.set[s->keyset].signer;
 }
 
-bool hostkeys_offered(const char *marks, const struct key *k)
+/* Is it among those that were named? */
+static bool is_named(const char *marks, const struct key *k, bool *ret_any)
 {
 	char print[96] = "";
-	bool named = false;
 
+	*ret_any = false;
 	if (marks == NULL)
-		return true;
+		return false;
 	(void)!key_fingerprint(key_plain(k), print, sizeof(print));
 	for (; *marks != '\0'; marks += strlen(marks) + 1) {
 		if (*marks != CONF_MARK_HOST_KEY)
 			continue;
-		named = true;
+		*ret_any = true;
 		if (strcmp(marks + 1, print) == 0)
 			return true;
 	}
-	return !named;
+	return false;
+}
+
+/*
+ * Whom no Match gives keys of its own has those that stand outside of it. Those are known by the
+ * signer: it may have another file than control has by now.
+ */
+static bool is_configured(const struct session *s, const struct signer *signer, const struct key *k)
+{
+	const struct conf_session *c = &s->awake->conf;
+	bool apart = conf_host_keys_apart(c);
+
+	for (unsigned int i = 0; i < signer_count(signer); i++) {
+		const char *path = signer_path(signer, i);
+
+		if (key_equal(signer_public(signer, i), key_plain(k)) &&
+		    (apart ? path != NULL && conf_host_keys_have(c, path)
+			   : !signer_apart(signer, i)))
+			return true;
+	}
+	return false;
+}
+
+bool hostkeys_fit(const struct session *s, const char *marks, const struct signer *signer,
+		  const struct key *k)
+{
+	bool any, named = is_named(marks, k, &any);
+
+	return any ? named : is_configured(s, signer, k);
+}
+
+struct offer {
+	const struct session *s;
+	const char *marks;
+};
+
+static bool is_offered(const struct key *k, const void *arg)
+{
+	const struct offer *o = arg;
+
+	return hostkeys_fit(o->s, o->marks, hostkeys_signer(o->s), k);
+}
+
+int hostkeys_offer(struct session *s, const char *marks)
+{
+	const struct offer o = {s, marks};
+
+	return ssh_brain_offer(s->awake->brain, is_offered, &o);
 }
 
 /*
@@ -63,7 +111,7 @@ void hostkeys_announce(struct session *s)
 	for (unsigned int i = 0; i < signer_count(signer); i++) {
 		struct ssh_str blob;
 
-		if (!hostkeys_offered(s->awake->marks, signer_public(signer, i)))
+		if (!hostkeys_fit(s, s->awake->marks, signer, signer_public(signer, i)))
 			continue;
 		blob.p = key_blob(signer_public(signer, i), &len);
 		blob.len = (uint32_t)len;
@@ -152,28 +200,30 @@ static void prove_next(struct session *s)
 		finish(s, false);
 }
 
-/* Which of our keys it is; -ENOENT. */
-static int key_index(const struct signer *signer, struct ssh_str blob)
+/* Which of our keys it is, of those that he is shown; -ENOENT. */
+static int key_index(const struct session *s, const struct signer *signer, struct ssh_str blob)
 {
 	for (unsigned int i = 0; i < signer_count(signer); i++) {
 		size_t len;
 		const uint8_t *own = key_blob(signer_public(signer, i), &len);
 
-		if (blob.len == len && memcmp(blob.p, own, len) == 0)
+		if (blob.len == len && memcmp(blob.p, own, len) == 0 &&
+		    hostkeys_fit(s, s->awake->marks, signer, signer_public(signer, i)))
 			return (int)i;
 	}
 	return -ENOENT;
 }
 
 /* The keys asked about, each once: all of them ours. */
-static bool keys_take(const struct signer *signer, struct ssh_str rest, struct proof *p)
+static bool keys_take(const struct session *s, const struct signer *signer, struct ssh_str rest,
+		      struct proof *p)
 {
 	bool seen[SIGNER_KEYS_MAX] = {false};
 	struct ssh_rd r;
 
 	ssh_rd_init(&r, rest.p, rest.len);
 	while (!r.bad && r.p < r.end) {
-		int i = key_index(signer, ssh_rd_str(&r));
+		int i = key_index(s, signer, ssh_rd_str(&r));
 
 		if (r.bad || i < 0 || seen[i])
 			return false;
@@ -191,7 +241,7 @@ static bool keys_find(const struct session *s, struct ssh_str rest, struct proof
 
 	for (size_t i = 0; i < sizeof(sets); i++) {
 		*p = (struct proof){.open = true, .keyset = sets[i]};
-		if (keys_take(k->set[sets[i]].signer, rest, p))
+		if (keys_take(s, k->set[sets[i]].signer, rest, p))
 			return true;
 	}
 	return false;

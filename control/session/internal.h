@@ -667,8 +667,14 @@ void forward_alive(struct session *s);
 /* hostkeys.c */
 /* The signer whose keys it was shown. */
 struct signer *hostkeys_signer(const struct session *s);
-/* By these marks of its login (conf/rule.h), which may be NULL: is it shown to this client? */
-bool hostkeys_offered(const char *marks, const struct key *k);
+/*
+ * Is this key of signer's, or the certificate of one, shown to this client? By marks (conf/rule.h;
+ * NULL: none), those that were named; where none was, those of its HostKey.
+ */
+bool hostkeys_fit(const struct session *s, const char *marks, const struct signer *signer,
+		  const struct key *k);
+/* Before its first exchange: those that fit, by marks. -ENOENT: there is none of them. */
+int hostkeys_offer(struct session *s, const char *marks) __attribute__((warn_unused_result));
 void hostkeys_announce(struct session *s);
 void hostkeys_prove(struct session *s, const struct ssh_chan_request *m);
 bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing else is heard */

@@ -145,25 +145,31 @@ static int made_of(const struct session *s, struct made *ret)
 	return ret->kex != NULL ? 0 : -ENOMEM;
 }
 
-/* Those of now may have none that was named under other ones: then all are as good. */
-static bool any_offered(const struct awake *a, const struct keyset *keys)
+static bool any_fits(const struct session *s, const char *marks, const struct signer *signer)
 {
-	for (unsigned int i = 0; i < signer_count(keys->signer); i++)
-		if (hostkeys_offered(a->marks, signer_public(keys->signer, i)))
+	for (unsigned int i = 0; i < signer_count(signer); i++)
+		if (hostkeys_fit(s, marks, signer, signer_public(signer, i)))
 			return true;
 	return false;
 }
 
-static int hostkeys_add(struct awake *a, const struct keyset *keys)
+/*
+ * Which are offered is said once its version is known: hostkeys_offer(). Of one that was there
+ * before, the keys of now may have none that was named under others, or that its HostKey names.
+ */
+static int hostkeys_add(struct session *s, const struct keyset *keys)
 {
-	const char *marks = any_offered(a, keys) ? a->marks : NULL;
+	const struct signer *signer = keys->signer;
+	struct awake *a = s->awake;
+	const char *marks = any_fits(s, a->marks, signer) ? a->marks : NULL;
+	bool all = a->version == NULL || !any_fits(s, marks, signer);
 	int r = 0;
 
-	for (unsigned int i = 0; r == 0 && i < signer_count(keys->signer); i++)
-		if (hostkeys_offered(marks, signer_public(keys->signer, i)))
-			r = ssh_brain_hostkey_add(a->brain, signer_public(keys->signer, i));
+	for (unsigned int i = 0; r == 0 && i < signer_count(signer); i++)
+		if (all || hostkeys_fit(s, marks, signer, signer_public(signer, i)))
+			r = ssh_brain_hostkey_add(a->brain, signer_public(signer, i));
 	for (unsigned int i = 0; r == 0 && i < keys->certs.n; i++)
-		if (hostkeys_offered(marks, keys->certs.cert[i]))
+		if (all || hostkeys_fit(s, marks, signer, keys->certs.cert[i]))
 			r = ssh_brain_hostkey_add(a->brain, keys->certs.cert[i]);
 	return r;
 }
@@ -210,7 +216,7 @@ int session_brain_new(struct session *s)
 	if (r == 0)
 		s->awake->moduli = moduli_get(env->moduli);
 	free(made.kex);
-	return r == 0 ? hostkeys_add(s->awake, keys) : r;
+	return r == 0 ? hostkeys_add(s, keys) : r;
 }
 
 const char *zoned_text(const struct conf *conf, const struct link_addr *a, char buf[CONF_ZONE_TEXT])

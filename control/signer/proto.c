@@ -65,6 +65,11 @@ int signer_have_parse(struct ssh_str body, struct signer_have *ret)
 		return -EBADMSG;
 	for (unsigned int i = 0; i < m.n; i++) {
 		m.blob[i] = ssh_rd_str(&r);
+		m.path[i] = ssh_rd_str(&r);
+		m.apart[i] = ssh_rd_bool(&r);
+		if (r.bad || m.path[i].len > HOST_PATH_MAX ||
+		    memchr(m.path[i].p, 0, m.path[i].len) != NULL)
+			return -EBADMSG;
 		if (have_chain_parse(&r, &m, i) < 0)
 			return -EBADMSG;
 	}
@@ -132,6 +137,8 @@ size_t signer_have_build(uint8_t *buf, size_t size, const struct signer *s)
 		const uint8_t *blob = key_blob(signer_public(s, i), &len);
 
 		ssh_wr_str(&w, (struct ssh_str){blob, (uint32_t)len});
+		ssh_wr_cstr(&w, signer_path(s, i) != NULL ? signer_path(s, i) : "");
+		ssh_wr_bool(&w, signer_apart(s, i));
 		have_chain_build(&w, signer_chain(s, i));
 	}
 	return helper_frame_end(&w);

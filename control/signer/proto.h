@@ -44,6 +44,8 @@ struct signer_answer {
 struct signer_have {
 	unsigned int n;
 	struct ssh_str blob[SIGNER_KEYS_MAX];
+	struct ssh_str path[SIGNER_KEYS_MAX]; /* of at most HOST_PATH_MAX bytes, none of them 0 */
+	bool apart[SIGNER_KEYS_MAX];
 	/* X.509 certificates that lie with each, HOST_CHAIN_MAX bytes in all */
 	unsigned int n_certs[SIGNER_KEYS_MAX];
 	struct ssh_str cert[SIGNER_KEYS_MAX][X509KEY_CHAIN_MAX];

@@ -167,6 +167,11 @@ static int keys_take(const struct signer_have *m, struct host_keys *ret)
 	for (unsigned int i = 0; e == 0 && i < m->n; i++) {
 		e = key_blob_parse(m->blob[i].p, m->blob[i].len, &ret->key[i]);
 		ret->n += e == 0;
+		if (e == 0 && m->path[i].len > 0) {
+			ret->path[i] = strndup((const char *)m->path[i].p, m->path[i].len);
+			e = ret->path[i] != NULL ? 0 : -ENOMEM;
+		}
+		ret->apart[i] = m->apart[i];
 		for (unsigned int j = 0; e == 0 && j < m->n_certs[i]; j++)
 			e = host_keys_cert(ret, i, m->cert[i][j].p, m->cert[i][j].len);
 	}

@@ -17,7 +17,8 @@ static void same(size_t n, const uint8_t *frame, size_t used)
 static void inside(const struct signer_have *m, const uint8_t *end)
 {
 	for (unsigned int i = 0; i < m->n; i++) {
-		if (m->blob[i].p + m->blob[i].len > end)
+		if (m->blob[i].p + m->blob[i].len > end || m->path[i].p + m->path[i].len > end ||
+		    memchr(m->path[i].p, 0, m->path[i].len) != NULL)
 			abort();
 		for (unsigned int j = 0; j < m->n_certs[i]; j++)
 			if (m->cert[i][j].p + m->cert[i][j].len > end)

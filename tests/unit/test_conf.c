@@ -28,12 +28,15 @@ Test(conf, quotes_keep_blanks_and_escapes)
 {
 	struct conf *conf =
 		parse("HostKey \"/a b/\\\"c\\\\\"\nHostKey /d\\ e#f\nHostKey '/g\\h'\n");
-	const struct conf_strs *keys = &conf_global(conf)->host_keys;
+	struct conf_session s;
+	const struct conf_strs *keys = &s.host_keys;
 
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
 	cr_assert_eq(keys->n, 3);
 	cr_expect_str_eq(keys->v[0], "/a b/\"c\\");
 	cr_expect_str_eq(keys->v[1], "/d e#f");
 	cr_expect_str_eq(keys->v[2], "/g\\h");
+	conf_session_fini(&s);
 	conf_put(conf);
 }
 
@@ -41,10 +44,12 @@ Test(conf, host_keys_have_options)
 {
 	struct conf *conf = parse("HostKey /a format=PFX subject=\"CN=a, O=b\" thumbprint=aa:bb\n"
 				  "HostKey ./format=pem Passphrase-File=/p key-passphrase-file=/q\nHostKey /c\n");
-	const struct conf_strs *words = &conf_global(conf)->host_keys;
+	struct conf_session s;
+	const struct conf_strs *words = &s.host_keys;
 	struct conf_host_key k;
 	size_t at = 0;
 
+	cr_assert_eq(conf_session_for(conf, NULL, &s), 0);
 	cr_assert(conf_host_key_next(words, &at, &k));
 	cr_expect_str_eq(k.path, "/a");
 	cr_expect_str_eq(k.format, "PFX");
@@ -60,6 +65,49 @@ Test(conf, host_keys_have_options)
 	cr_expect_str_eq(k.path, "/c");
 	cr_expect_null(k.passphrase_file);
 	cr_expect_not(conf_host_key_next(words, &at, &k));
+	conf_session_fini(&s);
+	conf_put(conf);
+}
+
+/* Who has keys of his own, and which are nobody else's. */
+Test(conf, host_keys_of_an_address)
+{
+	static const struct {
+		const char *laddr, *version;
+		bool apart;
+		const char *has, *has_not;
+	} row[] = {
+		{"10.0.0.1", "x", false, "/a", "/c"}, {"10.0.0.2", "x", true, "/c", "/a"},
+		{"10.0.0.3", "x", true, "/b", "/a"},  {"10.0.0.4", "SSH-2.0-old", true, "/d", "/a"},
+		{"10.0.0.5", "x", false, "/b", "/d"},
+	};
+	struct conf *conf =
+		parse("HostKey /a\nHostKey /b subject=s\n"
+		      "Match LocalAddress 10.0.0.2\nHostKey /c\nHostKey /b\n"
+		      "Match LocalAddress 10.0.0.3\nHostKey /b\n"
+		      "Match Client-Version *old\nHostKey /d\n"
+		      "Match LocalAddress 10.0.0.5\nHostKey /a\nHostKey /b subject=s\n");
+	struct conf_host_key k;
+	size_t at = 0, n = 0;
+
+	while (conf_host_key_line(conf, &at, &k))
+		n++;
+	cr_expect_eq(n, 8);
+	cr_expect_not(conf_host_key_apart(conf, "/a"));
+	cr_expect_not(conf_host_key_apart(conf, "/b"));
+	cr_expect(conf_host_key_apart(conf, "/c"));
+	cr_expect_not(conf_host_key_apart(conf, "/e"));
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		const struct conf_match_ctx ctx = {.laddr = row[i].laddr,
+						   .client_version = row[i].version};
+		struct conf_session s;
+
+		cr_assert_eq(conf_session_for(conf, &ctx, &s), 0);
+		cr_expect_eq(conf_host_keys_apart(&s), row[i].apart, "%s", row[i].laddr);
+		cr_expect(conf_host_keys_have(&s, row[i].has), "%s", row[i].laddr);
+		cr_expect_not(conf_host_keys_have(&s, row[i].has_not), "%s", row[i].laddr);
+		conf_session_fini(&s);
+	}
 	conf_put(conf);
 }
 
@@ -292,6 +340,9 @@ static const struct {
 	{"KexAlgorithms x", "Bad SSH2 KexAlgorithms 'x'."},
 	{"HostKeyAlgorithms ssh-dss", "Bad key types 'ssh-dss'."},
 	{"PubkeyAcceptedAlgorithms ssh-dss", "Bad key types 'ssh-dss'."},
+	{"Match User a\nHostKey /a", "Directive 'HostKey' is not allowed within this Match block"},
+	{"Match Address 10.0.0.1 Group g\nHostKey /a",
+	 "Directive 'HostKey' is not allowed within this Match block"},
 	{"HostKey format=pem /a", "HostKey: 'format=pem' stands before the path"},
 	{"HostKey /a /b", "HostKey: unknown option '/b'"},
 	{"HostKey /a format=der", "HostKey: unknown format 'der'"},
@@ -459,7 +510,6 @@ Test(conf, defaults)
 	cr_assert_eq(g->n_ports, 1);
 	cr_expect_eq(g->ports[0], 22);
 	cr_expect_eq(g->n_listens, 0);
-	cr_expect_eq(g->host_keys.n, 0);
 	cr_expect_str_eq(g->version_string, "SSH-2.0-Sluice_" SLUICE_VERSION);
 	cr_expect_str_eq(g->version_addendum, "");
 	cr_expect_eq(g->strict_kex, CONF_STRICT_KEX_ON);

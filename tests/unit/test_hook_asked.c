@@ -285,6 +285,69 @@ Test(hook_asked, host_keys_and_limits_are_named)
 	client_free(&c);
 }
 
+/* Or by its path, which stands inside of Match alone. */
+Test(hook_asked, a_host_key_is_named_by_its_path)
+{
+	struct client c;
+
+	control_host_more = "ecdsa-sha2-nistp256";
+	control_host_apart = "/keys/apart";
+	BEGIN("PolicyHook %s kinds=established\nHostKey /keys/all\nMatch Address 192.0.2.1\n"
+	      "HostKey /keys/apart",
+	      {"established", "{\"id\":@,\"accept\":true,\"hostkeys\":[\"/keys/apart\"]}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_str_eq(c.host_key, "ECDSA");
+	client_free(&c);
+	cr_expect(heard("\"path\":\"/keys/apart\""));
+}
+
+/* As nobody is asked, it is what the file says. */
+static void begin_apart(const char *match)
+{
+	char conf[512];
+
+	control_host_more = "ecdsa-sha2-nistp256";
+	control_host_apart = "/keys/apart";
+	snprintf(conf, sizeof(conf),
+		 "PolicyHook %%s kinds=channel-request\nHostKey /keys/all\nMatch %s\n"
+		 "HostKey /keys/apart\nMatch Address 127.0.0.3\nHostKey /keys/nowhere",
+		 match);
+	begin(conf, NULL, 0);
+}
+
+static void expect_host_key(in_addr_t source, const char *type)
+{
+	struct client c;
+
+	client_source = source;
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_str_eq(c.host_key, type);
+	client_free(&c);
+}
+
+/* One that is not loaded is no other: nobody is shown whom he did not come to. */
+Test(hook_asked, an_address_has_its_own_host_key)
+{
+	struct client c;
+
+	begin_apart("Address 127.0.0.2");
+	expect_host_key(INADDR_LOOPBACK + 1, "ECDSA");
+	expect_host_key(INADDR_LOOPBACK, "ED25519");
+	client_source = INADDR_LOOPBACK + 2;
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_null(c.host_key);
+	client_free(&c);
+	expect_logged("none of its HostKey is loaded");
+}
+
+Test(hook_asked, a_version_has_its_own_host_key)
+{
+	begin_apart("Client-Version *test");
+	expect_host_key(INADDR_LOOPBACK, "ECDSA");
+}
+
 Test(hook_asked, who_is_told_nothing_of_host_keys_is_shown_the_first)
 {
 	struct client c;

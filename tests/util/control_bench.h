@@ -67,6 +67,7 @@ static inline void control_dir_remove(const char *dir)
 /* Of its host key; of RSA 2048 bits. */
 static const char *control_host_type = "ssh-ed25519";
 static const char *control_host_more; /* one more; NULL: none */
+static const char *control_host_apart; /* the path by which Match alone names it; NULL: not so */
 
 /* The clock, threads, a resolver, a host key. The configuration is there already. */
 static inline void control_env_open(struct session_env *e, uv_loop_t *loop, struct clock **clock,
@@ -89,8 +90,13 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 		     0);
 	cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
 	if (control_host_more != NULL) {
-		cr_assert_eq(key_generate(control_host_more, 0, &host), 0);
-		cr_assert_eq(signer_add(e->keys.set[0].signer, host), 0);
+		struct host_keys more = {.n = 1};
+
+		cr_assert_eq(key_generate(control_host_more, 0, &more.key[0]), 0);
+		if (control_host_apart != NULL)
+			more.path[0] = strdup(control_host_apart);
+		more.apart[0] = control_host_apart != NULL;
+		cr_assert_eq(signer_add_all(e->keys.set[0].signer, &more), 0);
 	}
 	cr_assert_eq(blob_key_new(&e->blob_key), 0);
 }
