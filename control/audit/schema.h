@@ -148,7 +148,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a program of the operator's was asked, by PolicyHook")                                  \
 	X(LISTENER_REFUSED, "listen.refused", AF_WHO | AF(HOST) | AF(PORT) | AF(REASON),           \
 	  "a listener was asked for, and there is none")                                           \
-	X(LISTENER_OPEN, "listen.open", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER),               \
+	X(LISTENER_OPEN, "listen.open", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER) | AF(RULE),    \
 	  "the gateway listens for a client")                                                      \
 	X(LISTENER_CLOSE, "listen.close", AF_WHO | AF(HOST) | AF(PORT) | AF(LISTENER) | AF(CAUSE), \
 	  "it does so no more")                                                                    \

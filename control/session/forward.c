@@ -64,6 +64,7 @@ static void listener_free(struct listener *l)
 	service_call_end(l->call);
 	if (s->awake != NULL && s->awake->forwarding == l)
 		s->awake->forwarding = NULL;
+	free(l->rule);
 	free(l);
 }
 
@@ -257,6 +258,7 @@ void forward_kept(struct session *s, const struct link_forward_kept *ev)
 	l->asked_port = ev->addr.port;
 	l->state = ev->up ? LISTENER_UP : LISTENER_BINDING;
 	l->opens = ev->opens;
+	l->kept_rule = true;
 	memcpy(l->host, ev + 1, ev->host_len);
 	if (l->opens == LINK_OPENS_STREAMLOCAL)
 		l->at.path = l->host;
@@ -320,6 +322,12 @@ struct listener *forward_new(struct session *s, enum link_opens opens, struct ss
 	return l;
 }
 
+void forward_allowed(struct listener *l, const char *rule)
+{
+	free(l->rule);
+	l->rule = report_rule(l->session, rule);
+}
+
 void forward_await(struct listener *l, bool want_reply)
 {
 	l->want_reply = want_reply;
@@ -329,7 +337,7 @@ void forward_await(struct listener *l, bool want_reply)
 
 /* Where it is to be, or not at all: said in the log. */
 static bool decide(struct session *s, const char *host, uint16_t port, bool want_reply,
-		   struct listener_at *ret)
+		   struct listener_at *ret, char ret_rule[JUDGE_RULE_MAX])
 {
 	struct judge_words words;
 	enum policy_where where;
@@ -352,47 +360,53 @@ static bool decide(struct session *s, const char *host, uint16_t port, bool want
 		*ret = forward_kernel_at(where, &addr);
 	else
 		*ret = (struct listener_at){.addr = {addr}, .n = 1};
+	memcpy(ret_rule, words.rule, sizeof(words.rule));
 	return true;
 }
 
 static void request(struct session *s, const struct ssh_tcpip_forward *m, bool want_reply)
 {
-	char host[SSH_HOST_MAX + 1];
+	char host[SSH_HOST_MAX + 1], rule[JUDGE_RULE_MAX];
 	struct listener_at at;
 	struct listener *l;
 
 	memcpy(host, m->address.p, m->address.len);
 	host[m->address.len] = '\0';
-	l = report_works(s->table->env) && decide(s, host, m->port, want_reply, &at)
+	l = report_works(s->table->env) && decide(s, host, m->port, want_reply, &at, rule)
 		    ? forward_new(s, LINK_OPENS_TCPIP, m->address, m->port, &at)
 		    : NULL;
 	if (l == NULL)
 		report_listener_refused(s, host, m->port, "not permitted, or too many");
-	if (l == NULL)
+	if (l == NULL) {
 		forward_answer(s, want_reply, false, 0);
-	else
+	} else {
+		forward_allowed(l, rule);
 		forward_await(l, want_reply);
+	}
 }
 
 bool forward_may_still(const struct listener *l)
 {
+	char rule[JUDGE_RULE_MAX];
 	struct listener_at at;
 
 	if (l->at.path != NULL)
 		return judge_listen_socket(l->session, l->at.path);
-	return decide(l->session, l->host, l->asked_port, l->want_reply, &at);
+	return decide(l->session, l->host, l->asked_port, l->want_reply, &at, rule);
 }
 
 /* By the rules, as if it had been asked for. */
 void forward_take_port(struct listener *l, uint16_t port)
 {
+	char rule[JUDGE_RULE_MAX];
 	struct listener_at at;
 
-	if (!decide(l->session, l->host, port, l->want_reply, &at)) {
+	if (!decide(l->session, l->host, port, l->want_reply, &at, rule)) {
 		report_listener_refused(l->session, l->host, port, "not permitted");
 		forward_drop(l);
 		return;
 	}
+	forward_allowed(l, rule);
 	l->asked_port = port;
 	listener_port(l, port);
 	l->chosen = true;
@@ -465,6 +479,29 @@ bool forward_target(const struct session *s, uint64_t token, struct open_target 
 	return l != NULL;
 }
 
+/* Of one that a control before this one allowed: what does so now, once. */
+static void rule_find(struct listener *l)
+{
+	static const char *const keyword[LINK_OPENS_COUNT] = {
+		[LINK_OPENS_STREAMLOCAL] = "PermitStreamLocalListen",
+		[LINK_OPENS_AGENT] = "AllowAgentForwarding",
+		[LINK_OPENS_X11] = "X11Forwarding",
+	};
+	struct judge_words words;
+	enum policy_where where;
+	struct link_addr addr;
+
+	if (!l->kept_rule || !report_rules(l->session))
+		return;
+	l->kept_rule = false;
+	if (keyword[l->opens] != NULL)
+		forward_allowed(l, keyword[l->opens]);
+	else if (session_wake(l->session) == 0 &&
+		 judge_listen(l->session, l->host, l->asked_port, &where, &addr, &words))
+		forward_allowed(l, words.rule);
+	session_tire(l->session);
+}
+
 bool forward_opened(struct session *s, const struct link_chan_ref *ev)
 {
 	struct listener *l = forward_find(s, ev->token);
@@ -472,6 +509,7 @@ bool forward_opened(struct session *s, const struct link_chan_ref *ev)
 
 	if (l == NULL)
 		return false;
+	rule_find(l);
 	l->n_up++;
 	s->n_up++;
 	s->table->env->stats.channels++;

@@ -57,6 +57,8 @@ struct listener {
 		chosen; /* of PolicyHook; the port is ours, though it was not free to be any */
 	struct hook_call *asked; /* LISTENER_HELD */
 	bool at_port;            /* it is found by its port */
+	bool kept_rule;          /* a control before this one knew it */
+	char *rule;              /* that allowed it; NULL: nobody records it, or it is not known */
 	char host[];             /* as the client wrote it */
 };
 
@@ -67,6 +69,8 @@ struct listener *forward_new(struct session *s, enum link_opens opens, struct ss
 			     uint16_t port, const struct listener_at *at);
 /* Its client hears nothing else until it is answered; l may be gone by then. */
 void forward_await(struct listener *l, bool want_reply);
+/* What allowed it, for its records. */
+void forward_allowed(struct listener *l, const char *rule);
 /* The shard has it, by what *m says of where. */
 void forward_listens(struct listener *l, struct link_forward *m);
 void forward_up(struct listener *l); /* and listens */

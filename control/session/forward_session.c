@@ -24,6 +24,7 @@ uint64_t forward_session_open(struct session *s, enum link_opens opens, bool onc
 	if (l == NULL)
 		return 0;
 	l->state = LISTENER_BINDING;
+	forward_allowed(l, opens == LINK_OPENS_AGENT ? "AllowAgentForwarding" : "X11Forwarding");
 	r = forward_fds_send(s, fds, n, &m);
 	if (r < 0) {
 		forward_session_result(l, r);

@@ -83,6 +83,7 @@ static void request(struct session *s, struct ssh_str host, bool want_reply)
 		report_listener_refused(s, path, 0, "not permitted, or too many");
 		forward_answer(s, want_reply, false, 0);
 	} else {
+		forward_allowed(l, "PermitStreamLocalListen");
 		forward_await(l, want_reply);
 	}
 }

@@ -131,7 +131,7 @@ void open_refuse(struct session *s, struct open *o, uint32_t reason, const char 
 void open_allowed(struct open *o, const char *rule)
 {
 	free(o->rule);
-	o->rule = o->session->table->env->audit != NULL ? strdup(rule) : NULL;
+	o->rule = report_rule(o->session, rule);
 }
 
 /* --- addresses are known: filter, sort, connect -------------------------------------- */
@@ -384,6 +384,7 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 	o->state = OPEN_CONNECTING;
 	o->program = p;
 	strcpy(o->host, "session");
+	open_allowed(o, "PermitSession");
 	open_link(s, o);
 	program_enter(p);
 	program_confirm(o);

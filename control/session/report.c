@@ -515,14 +515,28 @@ static void target(struct audit_record *r, const struct session *s, uint64_t tok
 		audit_num(r, AUDIT_F_PORT, to.port);
 }
 
-/* What allowed it; nothing of a session, nor of one that came in by a listener. */
+bool report_rules(const struct session *s)
+{
+	const struct conf *conf = s->awake != NULL ? session_conf(s) : past_conf(s->past);
+
+	return audit_of(s) != NULL || conf_hook_news(conf);
+}
+
+char *report_rule(const struct session *s, const char *rule)
+{
+	return report_rules(s) ? strdup(rule) : NULL;
+}
+
+/* What allowed it, or the listener it came in by. */
 static void rule_of(struct audit_record *r, const struct session *s, uint64_t token)
 {
 	const struct open *o = open_find(s, token);
-	const char *rule = o != NULL ? o->rule : grant_rule(s, token);
+	const struct listener *l = o == NULL ? forward_find(s, token) : NULL;
 
-	if (rule != NULL)
-		audit_text(r, AUDIT_F_RULE, rule);
+	if (o != NULL)
+		audit_text(r, AUDIT_F_RULE, o->rule);
+	else
+		audit_text(r, AUDIT_F_RULE, l != NULL ? l->rule : grant_rule(s, token));
 }
 
 static void listener_of(struct audit_record *r, const struct session *s, uint64_t token)
@@ -778,8 +792,10 @@ void report_listener_opened(const struct listener *l)
 {
 	struct audit_record *r = about_listener(l, AUDIT_LISTENER_OPEN);
 
-	if (r != NULL)
-		put_all(l->session->table, l->session, r);
+	if (r == NULL)
+		return;
+	audit_text(r, AUDIT_F_RULE, l->rule);
+	put_all(l->session->table, l->session, r);
 }
 
 void report_listener_closed(const struct listener *l, enum listener_end why)

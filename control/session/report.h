@@ -17,6 +17,11 @@ void report_hook(const struct session *s, enum conf_hook_kind kind, const char *
 #define REPORT_CONN_MAX 40
 void report_conn(const struct session *s, char ret[REPORT_CONN_MAX]);
 
+/* Does anybody want to know what allowed something? */
+bool report_rules(const struct session *s);
+/* A copy of what allowed something, for records of it; NULL: nobody wants one, or no memory. */
+char *report_rule(const struct session *s, const char *rule);
+
 /* May anything new be begun? False: AuditFailure refuse, and it is counted. */
 bool report_works(struct session_env *env);
 

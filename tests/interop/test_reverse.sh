@@ -1,12 +1,15 @@
 #!/bin/bash
 # Reverse forwarding for stock clients: listeners in user space on the gateway's addresses, over two
-# shards, and of the kernel on loopback; port 0, cancelling, refusals, the end of the owner, and no
-# control at all.
+# shards, and of the kernel on loopback; port 0, cancelling, refusals, the end of the owner, no
+# control at all, and a key that is revoked.
 . "$(dirname "$0")/lib.sh"
 [ "$(nproc)" -lt 2 ] || LAB_LCORE=0,1
 LAB_CONF="GatewayPorts clientspecified
 PermitListen *:* 198.19.0.2:443
+RevokedKeys $LAB_DIR/revoked
 LogLevel VERBOSE"
+: >"$LAB_DIR/revoked"
+lab_own "$LAB_DIR/revoked"
 start_lab
 here=$(dirname "$0")
 lab_spawn client "$LAB_DIR/peer.log" python3 "$here/reverse_peer.py" serve 18999
@@ -117,3 +120,16 @@ check "and they go on beside it" carry 18102 18103
 reverse late -R $LAB_GW_INSIDE:18102:$to
 check "their ports are still theirs" logs "$lab_pid" sshlate 'remote port forwarding failed'
 check "the clients live" kill -0 "$all" "${pids[2]}"
+
+# The key of all of them is revoked: who is told why has no listener any more, before a control or after.
+cp "$LAB_DIR/id_ed25519.pub" "$LAB_DIR/next"
+lab_own "$LAB_DIR/next"
+began=${EPOCHREALTIME/./}
+mv "$LAB_DIR/next" "$LAB_DIR/revoked"
+gone() { logs "$2" "$1" 'Received disconnect.*the key that let you in was revoked'; } # log, pid
+check "who listens is told that his key was revoked" gone sshall "$all"
+check "so is who did before this control" gone ssh2 "${pids[2]}"
+echo "  after $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+check "nobody listens for them" test "$(held 18102) $(held 18300)" = "reset reset"
+nobody_on_loopback() { ! local_talk 127.0.0.1 18210 1000 2>/dev/null; }
+check "nor on loopback" nobody_on_loopback

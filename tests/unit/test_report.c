@@ -9,6 +9,7 @@
 #include "control/audit/audit.h"
 #include "control/session/internal.h"
 #include "control/session/report.h"
+#include "ssh/forward.h"
 #include "tests/util/hook_program.h"
 
 static char path[128];
@@ -37,7 +38,8 @@ static void setup_report(void)
 static void setup_rules(void)
 {
 	start_later("TargetRule deny 198.51.100.9:*\nTargetRule allow 198.51.100.0/24:80\n"
-		    "TargetRule allow 198.51.100.0/24:443");
+		    "TargetRule allow 198.51.100.0/24:443\nGatewayPorts clientspecified\n"
+		    "ListenRule allow *:8080\nListenRule allow *:8081");
 	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
 	audit_begin_at(path, false, 0);
 }
@@ -459,9 +461,10 @@ Test(report_news, what_happens_is_told_as_it_does, .timeout = 60)
 		{"error", "error"},
 		{"closed", "conn.close"},
 	};
-	struct listener listener = {.port = 8080};
+	struct listener *l = calloc(1, sizeof(*l) + 1);
 	struct client c;
 
+	cr_assert_not_null(l);
 	news_begin("news");
 	c = client_in(1, 1);
 	later_ms += REST_MS + 100;
@@ -470,9 +473,10 @@ Test(report_news, what_happens_is_told_as_it_does, .timeout = 60)
 	later_ms += 2 * REST_MS;
 	timers_poll(t.env.timers, now_ms());
 	cr_assert_null(t.table->by_index[1]->awake);
-	listener.session = t.table->by_index[1];
-	report_listener_closed(&listener, LISTENER_CANCELLED);
-	report_error(listener.session, -SSH_E_TIMEOUT);
+	l->session = t.table->by_index[1];
+	report_listener_closed(l, LISTENER_CANCELLED);
+	report_error(l->session, -SSH_E_TIMEOUT);
+	free(l);
 	over(&c.conn, 2, 0, 0);
 	program_told(sizeof(row) / sizeof(row[0]));
 	program_end();
@@ -553,6 +557,68 @@ Test(report_rules, the_rule_that_allowed_a_channel, .init = setup_rules, .fini =
 	cr_expect_not_null(strstr(said[1], " line "), "%s", said[1]);
 	cr_expect_eq(atoi(strrchr(said[0], ' ')), atoi(strrchr(said[1], ' ')) + 1, "%s, %s",
 		     said[0], said[1]);
+}
+
+static void listens(struct client *c, uint16_t port)
+{
+	const struct ssh_tcpip_forward m = {ssh_str_c("0.0.0.0"), port};
+	uint8_t buf[256];
+	struct ssh_str p = {.p = buf};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "tcpip-forward");
+	ssh_wr_bool(&w, true);
+	ssh_tcpip_forward_build(&w, &m);
+	p.len = (uint32_t)ssh_wr_done(&w);
+	client_payload(c, &p);
+}
+
+/* Somebody comes in by the listener of this token. */
+static void comes_in(const struct client *c, uint64_t token, uint32_t channel)
+{
+	const struct link_chan_ref opened = {.token = token, .local_channel = channel};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &opened, sizeof(opened), NULL, 0), 0);
+}
+
+/* Of a listener, and of what comes in by it; of one that another control had allowed, as well. */
+Test(report_rules, the_rule_that_allowed_a_listener, .init = setup_rules, .fini = teardown_report,
+     .timeout = 60)
+{
+	const struct link_forward_kept kept = {.token = 999,
+					       .port = 8081,
+					       .opens = LINK_OPENS_TCPIP,
+					       .kind = 1,
+					       .up = 1,
+					       .host_len = 7,
+					       .addr = {.port = 8081}};
+	struct client c = client_in(1, 1);
+	struct link_forward_result up = {.port = 8080};
+	const struct link_forward *m;
+	char said[2][256];
+
+	listens(&c, 8080);
+	m = item_of(LINK_IT_FORWARD);
+	cr_assert_not_null(m);
+	up.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	comes_in(&c, up.token, 3);
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD_KEPT, &kept, sizeof(kept), "0.0.0.0", 7), 0);
+	later_ms += REST_MS + 100;
+	timers_poll(t.env.timers, now_ms());
+	cr_assert_null(t.table->by_index[1]->awake);
+	comes_in(&c, kept.token, 4);
+	client_gone(&c, 1);
+	cr_assert_eq(count("listen.open"), 1);
+	cr_assert_eq(count("chan.open"), 2);
+	snprintf(said[0], sizeof(said[0]), "%s", text_of(nth("listen.open", 0), "rule"));
+	snprintf(said[1], sizeof(said[1]), "%s", text_of(nth("chan.open", 1), "rule"));
+	cr_expect_eq(strncmp(said[0], "test line ", 10), 0, "%s", said[0]);
+	cr_expect_str_eq(text_of(nth("chan.open", 0), "rule"), said[0]);
+	cr_expect_eq(strncmp(said[1], "test line ", 10), 0, "%s", said[1]);
+	cr_expect_eq(atoi(said[1] + 10), atoi(said[0] + 10) + 1);
 }
 
 Test(report, a_channel_that_ended_before_it_was_told_of)
