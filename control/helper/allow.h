@@ -69,6 +69,8 @@ struct allow_session {
 	char *original; /* what was asked for in place of a forced one; NULL */
 	char *chroot;   /* NULL: none */
 	bool console;   /* the built-in one, and command is its; NULL: it asks for commands */
+	bool sftp;      /* the built-in one, and command is its arguments */
+	const char *refusal; /* told the user, and nothing runs; NULL */
 	bool agent, x11, user_rc;
 };
 /* -EPERM with why; -ENOMEM. */

@@ -17,7 +17,7 @@
 
 #define CONSOLE       "internal-console"
 #define SFTP_INTERNAL "internal-sftp"
-#define SFTP_SERVER   "/usr/lib/openssh/sftp-server"
+#define SFTP_ALONE    "This service allows sftp connections only.\r\n"
 
 static char *text_of(struct ssh_str s)
 {
@@ -86,7 +86,7 @@ static const char *builtin_rest(const char *line, const char *name)
 }
 
 /* What the operator or a key names: services that are built in are programs of their own here. */
-static int named(const char *line, struct allow_session *s)
+static int named(const char *line, bool subsystem, struct allow_session *s)
 {
 	const char *rest;
 
@@ -96,8 +96,10 @@ static int named(const char *line, struct allow_session *s)
 			return 0;
 		s->command = strdup(rest);
 	} else if ((rest = builtin_rest(line, SFTP_INTERNAL)) != NULL) {
-		if (asprintf(&s->command, SFTP_SERVER "%s%s", *rest != '\0' ? " " : "", rest) < 0)
-			s->command = NULL;
+		/* As with sshd who is forced to it is told, where that is not what he asks for. */
+		s->sftp = subsystem;
+		s->refusal = subsystem ? NULL : SFTP_ALONE;
+		s->command = strdup(rest);
 	} else {
 		s->command = strdup(line);
 	}
@@ -175,7 +177,7 @@ static int command_find(const struct allow *a, const struct helper_session *m,
 		line = asked;
 	else if (line == NULL)
 		line = key = text_of(m->forced_command);
-	r = line != NULL ? named(line, s) : -ENOMEM;
+	r = line != NULL ? named(line, m->kind == HELPER_RUN_SUBSYSTEM, s) : -ENOMEM;
 	free(key);
 	if (s->forced)
 		s->original = asked;

@@ -24,6 +24,8 @@
 #include "crypto/confine.h"
 
 #define NO_RECORDING "This session has to be recorded, and cannot be.\r\n"
+#define SFTP_SERVER  "/usr/lib/openssh/sftp-server"
+#define SFTP_ARGS    16 /* of internal-sftp */
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
@@ -155,8 +157,13 @@ static void judge(struct run *r)
 	char why[256];
 
 	job_allow(r->job, &r->m->job, &r->allow);
-	if (allow_session(&r->allow, r->m, &r->may, why, sizeof(why)) == 0)
+	if (allow_session(&r->allow, r->m, &r->may, why, sizeof(why)) == 0) {
+		/* Its user is told by what would be it (child.c), the operator here. */
+		if (r->may.chroot != NULL && !child_chroot_safe(r->may.chroot, why, sizeof(why)))
+			log_line(LOG_L_ERROR, "no session of %.100s from %s: %s", r->allow.user,
+				 r->peer, why);
 		return;
+	}
 	log_line(LOG_L_ERROR, "refused: a session of %.100s from %s: %s", r->allow.user, r->peer,
 		 why);
 	job_done(r->job, HELPER_DENIED, why);
@@ -171,6 +178,11 @@ static void fail(struct run *r, const char *what, int err)
 	session_pam_close(r);
 	snprintf(text, sizeof(text), "%s: %s", what, strerror(-err));
 	job_done(r->job, HELPER_CRASHED, text);
+}
+
+static const char *refusal(const struct run *r)
+{
+	return r->unrecorded ? NO_RECORDING : r->may.refusal;
 }
 
 const char *session_console_path;
@@ -193,7 +205,7 @@ static void console_child(struct run *r)
 			  .tty = r->m->tty,
 			  .has_groups = r->pam != NULL,
 			  .nologin = !r->allow.conf.use_pam,
-			  .refusal = r->unrecorded ? NO_RECORDING : NULL,
+			  .refusal = refusal(r),
 			  .notice = session_record_notice(r),
 			  .welcome = r->m->tty && r->may.command == NULL ? r->welcome : ""};
 
@@ -208,12 +220,28 @@ static void console_child(struct run *r)
 	child_run(&c);
 }
 
+/* internal-sftp needs no shell, so that who has none to speak of may have it. */
+static void sftp_args(char *command, char *argv[SFTP_ARGS + 2])
+{
+	char *rest = NULL;
+	size_t n = 0;
+
+	argv[n++] = (char *)"sftp-server";
+	for (char *p = strtok_r(command, " \t", &rest); p != NULL && n <= SFTP_ARGS;
+	     p = strtok_r(NULL, " \t", &rest))
+		argv[n++] = p;
+	argv[n] = NULL;
+}
+
 static void run_child(struct run *r) __attribute__((noreturn));
 static void run_child(struct run *r)
 {
 	const struct ssh_x11_req *x11 = &r->m->display;
 	char display[2 * HELPER_TEXT_MAX + 4] = "";
+	char *argv[SFTP_ARGS + 2];
 	const struct child c = {.pw = &r->pw,
+				.program = r->may.sftp ? SFTP_SERVER : NULL,
+				.argv = argv,
 				.command = r->may.command,
 				.chroot = r->may.chroot,
 				.env = r->env.v,
@@ -224,12 +252,14 @@ static void run_child(struct run *r)
 				.tty = r->m->tty,
 				.has_groups = r->pam != NULL,
 				.nologin = !r->allow.conf.use_pam,
-				.refusal = r->unrecorded ? NO_RECORDING : NULL,
+				.refusal = refusal(r),
 				.notice = session_record_notice(r),
 				.welcome = r->m->tty && r->may.command == NULL ? r->welcome : "",
 				.user_rc = r->may.user_rc,
 				.display = display};
 
+	if (r->may.sftp)
+		sftp_args(r->may.command, argv);
 	/* What xauth was told here is told to an rc file, too, which may know better. */
 	if (r->n_x11 > 0)
 		snprintf(display, sizeof(display), "%.*s %.*s\n", (int)x11->protocol.len,

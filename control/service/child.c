@@ -183,12 +183,10 @@ static void start(const struct child *c)
 	fail(shell, errno);
 }
 
-/* Ours looks at no file, so that where it would find one does not matter. */
-static void start_ours(const struct child *c) __attribute__((noreturn));
-static void start_ours(const struct child *c)
+static void start_program(const struct child *c) __attribute__((noreturn));
+static void start_program(const struct child *c)
 {
-	if (chdir("/") == 0)
-		execve(c->program, c->argv, c->env);
+	execve(c->program, c->argv, c->env);
 	fail(c->program, errno);
 }
 
@@ -212,12 +210,16 @@ void child_run(const struct child *c)
 	if (c->notice != NULL && *c->notice != '\0')
 		dprintf(STDERR_FILENO, "%s\n", c->notice);
 	become(c);
-	if (c->program == NULL)
+	/* The console looks at no file: where it would find one does not matter. */
+	if (c->control < 0)
 		home_go(c);
+	else if (chdir("/") < 0)
+		fail("/", errno);
 	if (*c->welcome != '\0')
 		(void)!write(STDOUT_FILENO, c->welcome, strlen(c->welcome));
+	if (c->control < 0)
+		rc_run(&rc);
 	if (c->program != NULL)
-		start_ours(c);
-	rc_run(&rc);
+		start_program(c);
 	start(c);
 }

@@ -1,6 +1,6 @@
 /*
  * control/service/child.h - what becomes of a process that is to run a session's program: its
- * user, in his home, with nothing of ours but three descriptors. A program of ours has one more.
+ * user, in his home, with nothing of ours but three descriptors. The console has one more.
  *
  * Source  sshd(8), LOGIN PROCESS; sshd_config(5), ChrootDirectory.
  */
@@ -15,13 +15,13 @@
 
 struct child {
 	const struct passwd *pw;
-	const char *program; /* of ours, with argv: in place of the shell; NULL */
+	const char *program; /* with argv, in place of the shell; NULL */
 	char *const *argv;
 	const char *command; /* for the shell; NULL: the shell itself, as a login shell */
 	const char *chroot;  /* expanded; NULL: none */
 	char **env;
 	int in, out, err; /* of a terminal all the same one */
-	int control;      /* a program's of ours; -1: none. It is CHILD_CONTROL there */
+	int control;      /* the console's; -1: none. It is CHILD_CONTROL there */
 	bool tty;
 	bool has_groups;     /* PAM's modules have added to them */
 	bool nologin;        /* /etc/nologin holds off everybody but root */

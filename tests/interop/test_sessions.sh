@@ -18,7 +18,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -26,7 +26,14 @@ for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 b
 	mkdir "$LAB_DIR/home/$name"
 	chown "$n:$n" "$LAB_DIR/home/$name"
 done
-sed -i '/^b[ao][rx]/s|/bin/bash|/usr/sbin/nologin|' /etc/passwd
+sed -i '/^b[ao][rx]/s|/bin/bash|/usr/sbin/nologin|
+/^filed/s|/bin/bash|/usr/sbin/nologin|
+/^homed/s|:[^:]*:/bin/bash|:/srv/homed:/bin/sh|
+/^caged/s|:[^:]*:/bin/bash|:/home/caged:/bin/sh|' /etc/passwd
+mount -t tmpfs -o mode=755 tmpfs /srv || { echo "no tmpfs"; exit 77; }
+if command -v busybox >/dev/null; then # before the gateway is there: it sees no mounts of later
+	. "$here/sessions_root.sh"
+fi
 LAB_CONF="LogLevel VERBOSE
 MaxSessions 3
 Subsystem sftp internal-sftp
@@ -41,13 +48,19 @@ Match User barred
 	ConsoleShells */nologin
 Match User rcs
 	PermitUserEnvironment FILE*,KEY*,COLOUR
-Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape
+Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape,caged,homed,filed
 	PermitSession yes
 	X11Forwarding yes
 Match User forced
 	ForceCommand echo forced:\$SSH_ORIGINAL_COMMAND
 Match User jailed
 	ChrootDirectory $LAB_DIR/jail
+Match User caged,filed
+	ChrootDirectory /srv/%u
+Match User homed
+	ChrootDirectory %h
+Match User filed
+	ForceCommand internal-sftp -u 022
 Match User typed
 	RecordSession input
 Match User full
@@ -64,7 +77,7 @@ echo "sluice-record:x:64999:64999::/:/usr/sbin/nologin" >>/etc/passwd
 mkdir -m 700 "$LAB_DIR/tapes" "$LAB_DIR/small" "$LAB_DIR/small2"
 for d in small small2; do mount -t tmpfs -o size=64k,mode=700 tmpfs "$LAB_DIR/$d" || { echo "no tmpfs"; exit 77; }; done
 start_lab
-for u in forced only jailed rcs boxed barred taped typed full gaps notape; do
+for u in forced only jailed rcs boxed barred taped typed full gaps notape caged homed filed; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -294,6 +307,9 @@ gone() {
 check "a client that goes hangs them up" gone
 
 . "$here/sessions_record.sh"
+if command -v busybox >/dev/null; then
+	check_roots
+fi
 
 # --- others
 if command -v dbclient >/dev/null; then

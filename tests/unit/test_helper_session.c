@@ -29,6 +29,7 @@ static char conf[] =
 	"Subsystem greet /bin/echo hello\n"
 	"Match client-version forced\n" HOLDS ""
 	"ForceCommand echo forced:$SSH_ORIGINAL_COMMAND\nSubsystem greet /bin/echo hello\n"
+	"Match client-version sftp\n" HOLDS "ForceCommand internal-sftp\n"
 	"Match client-version any-name\n" HOLDS "AcceptEnv *\n"
 	"Match client-version no-tty\n" HOLDS "PermitTTY no\n"
 	"Match client-version denied\n" HOLDS "DenyUsers *\n"
@@ -272,6 +273,18 @@ Test(helper_session, nothing_runs_that_is_not_configured)
 	cr_expect_eq(refusal(&m), HELPER_DENIED);
 	m.tty = false;
 	cr_expect_eq(output(&m, (char[16]){0}, 16), 0);
+}
+
+Test(helper_session, who_is_forced_to_sftp_has_nothing_else)
+{
+	struct helper_session m = ask("sftp", "echo $0");
+	char buf[256];
+
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 254);
+	cr_expect_str_eq(buf, "");
+	m.kind = HELPER_RUN_SHELL;
+	cr_expect_eq(output(&m, buf, sizeof(buf)), 254);
+	cr_expect_str_eq(buf, "");
 }
 
 Test(helper_session, root_runs_what_permit_root_login_leaves)
