@@ -21,6 +21,7 @@
 #include "control/helper/session.h"
 #include "control/log.h"
 #include "control/service/child.h"
+#include "control/service/record.h"
 #include "crypto/confine.h"
 
 #define NO_RECORDING "This session has to be recorded, and cannot be.\r\n"
@@ -268,6 +269,29 @@ static void run_child(struct run *r)
 	child_run(&c);
 }
 
+/* Said before this one is written down. */
+static void last_login_add(struct run *r)
+{
+	char line[512];
+
+	if (!r->m->tty || !r->allow.conf.print_last_log)
+		return;
+	record_last(r->pw.pw_uid, line, sizeof(line));
+	if (line[0] != '\0')
+		session_welcome_add(r, line);
+}
+
+/* In the new process. Who is in may be asked by the program itself: that is written down first. */
+static void program_run(struct run *r) __attribute__((noreturn));
+static void program_run(struct run *r)
+{
+	if (r->m->tty)
+		record_login(&r->pw, getpid(), r->tty.name, r->peer);
+	if (r->may.console)
+		console_child(r);
+	run_child(r);
+}
+
 static void prepare(struct run *r)
 {
 	char why[256];
@@ -284,6 +308,7 @@ static void prepare(struct run *r)
 	e = session_env_rest(r);
 	if (e < 0)
 		fail(r, "environment", e);
+	last_login_add(r);
 	session_forwards_open(r);
 	r->unrecorded = !session_record_open(r);
 }
@@ -318,10 +343,8 @@ void job_session(struct job *j, const struct helper_session *m)
 	r.pid = fork();
 	if (r.pid < 0)
 		fail(&r, "fork", -errno);
-	if (r.pid == 0 && r.may.console)
-		console_child(&r);
 	if (r.pid == 0)
-		run_child(&r);
+		program_run(&r);
 	if (r.m->tty)
 		close(r.tty.slave);
 	else

@@ -53,7 +53,7 @@ struct run {
 	bool unrecorded;                    /* but there had to be one */
 	bool record_full;                   /* there is no room for one */
 	void *pam;                          /* pam_handle_t *; NULL */
-	char welcome[SESSION_WELCOME_MAX];
+	char welcome[SESSION_WELCOME_MAX]; /* a shell in a terminal has it */
 	size_t welcome_len;
 	pid_t pid;
 	bool control_gone;
@@ -67,6 +67,8 @@ extern const char *session_console_path;
 /* session_pam.c. False: it may not, with why; nothing stays open. */
 bool session_pam_open(struct run *r, char *why, size_t size);
 void session_pam_close(struct run *r);
+/* A line of what its user reads first, where there is room for it. */
+void session_welcome_add(struct run *r, const char *line);
 
 /*
  * session_forwards.c. Those that were asked for and can be had; what cannot is said in the log. The

@@ -16,8 +16,7 @@
 
 #include "control/helper/session.h"
 
-/* As much as there is room for, line by line. */
-static void hear(struct run *r, const char *text)
+void session_welcome_add(struct run *r, const char *text)
 {
 	size_t room = sizeof(r->welcome) - r->welcome_len;
 	int n = snprintf(r->welcome + r->welcome_len, room, "%s\n", text);
@@ -40,7 +39,7 @@ static int converse(int n, const struct pam_message **msg, struct pam_response *
 	if (reply == NULL)
 		return PAM_CONV_ERR;
 	for (int i = 0; i < n; i++)
-		hear(arg, msg[i]->msg);
+		session_welcome_add(arg, msg[i]->msg);
 	*ret = reply;
 	return PAM_SUCCESS;
 }

@@ -281,8 +281,6 @@ void session_watch(struct run *r)
 	const int fd = r->signals;
 	int status;
 
-	if (r->tty.name[0] != '\0')
-		record_login(&r->pw, r->pid, r->tty.name, r->peer);
 	if (r->control_gone) /* nobody has its descriptors */
 		hang_up(r);
 	status = wait_over(r, fd, &ending);

@@ -89,6 +89,16 @@ static void home_go(const struct child *c)
 		fail("/", errno);
 }
 
+/* login(1): he does not want to be told. */
+static bool hushed(const struct child *c)
+{
+	char path[PATH_MAX];
+
+	return (size_t)snprintf(path, sizeof(path), "%s/.hushlogin", c->pw->pw_dir) <
+		       sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
 /* --- who it is ------------------------------------------------------------------------------- */
 
 /* Groups, then the group, then the user, each while we still may; and there is no way back. */
@@ -215,7 +225,7 @@ void child_run(const struct child *c)
 		home_go(c);
 	else if (chdir("/") < 0)
 		fail("/", errno);
-	if (*c->welcome != '\0')
+	if (*c->welcome != '\0' && (c->control >= 0 || !hushed(c)))
 		(void)!write(STDOUT_FILENO, c->welcome, strlen(c->welcome));
 	if (c->control < 0)
 		rc_run(&rc);

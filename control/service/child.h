@@ -27,7 +27,7 @@ struct child {
 	bool nologin;        /* /etc/nologin holds off everybody but root */
 	const char *refusal; /* said, and nothing runs; NULL: it does */
 	const char *notice;  /* a line on err, before anything else; NULL or "": none */
-	const char *welcome; /* to be read before anything else; may be "" */
+	const char *welcome; /* to be read first, but by who has ~/.hushlogin; may be "" */
 	bool user_rc;        /* ~/.ssh/rc may be run before it */
 	const char *display; /* struct rc */
 };

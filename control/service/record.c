@@ -6,8 +6,10 @@
 #include <paths.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 #include <utmpx.h>
 
@@ -55,6 +57,27 @@ static void address(const char *host, int32_t ret[4])
 		memcpy(ret, &a4, sizeof(a4));
 	else if (inet_pton(AF_INET6, host, &a6) == 1)
 		memcpy(ret, &a6, sizeof(a6));
+}
+
+void record_last(uid_t uid, char *buf, size_t size)
+{
+	struct lastlog l = {.ll_time = 0};
+	int fd = open(_PATH_LASTLOG, O_RDONLY | O_CLOEXEC);
+	char when[32];
+	time_t t;
+
+	*buf = '\0';
+	if (fd < 0)
+		return;
+	if (pread(fd, &l, sizeof(l), (off_t)uid * (off_t)sizeof(l)) != sizeof(l))
+		l.ll_time = 0;
+	close(fd);
+	t = l.ll_time;
+	if (t == 0 || ctime_r(&t, when) == NULL)
+		return;
+	when[strcspn(when, "\n")] = '\0';
+	snprintf(buf, size, "Last login: %s%s%.*s", when, l.ll_host[0] != '\0' ? " from " : "",
+		 (int)sizeof(l.ll_host), l.ll_host);
 }
 
 static void lastlog_write(uid_t uid, const char *tty, const char *host)

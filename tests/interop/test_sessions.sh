@@ -18,7 +18,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981 logged:64980; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -28,9 +28,11 @@ for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 b
 done
 sed -i '/^b[ao][rx]/s|/bin/bash|/usr/sbin/nologin|
 /^filed/s|/bin/bash|/usr/sbin/nologin|
+/^logged/s|/bin/bash|/bin/sh|
 /^homed/s|:[^:]*:/bin/bash|:/srv/homed:/bin/sh|
 /^caged/s|:[^:]*:/bin/bash|:/home/caged:/bin/sh|' /etc/passwd
-mount -t tmpfs -o mode=755 tmpfs /srv || { echo "no tmpfs"; exit 77; }
+mount -t tmpfs -o mode=755 tmpfs /srv && mount -t tmpfs -o mode=755 tmpfs /run || { echo "no tmpfs"; exit 77; }
+: >/run/utmp
 if command -v busybox >/dev/null; then # before the gateway is there: it sees no mounts of later
 	. "$here/sessions_root.sh"
 fi
@@ -48,7 +50,7 @@ Match User barred
 	ConsoleShells */nologin
 Match User rcs
 	PermitUserEnvironment FILE*,KEY*,COLOUR
-Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape,caged,homed,filed
+Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape,caged,homed,filed,logged
 	PermitSession yes
 	X11Forwarding yes
 Match User forced
@@ -77,7 +79,7 @@ echo "sluice-record:x:64999:64999::/:/usr/sbin/nologin" >>/etc/passwd
 mkdir -m 700 "$LAB_DIR/tapes" "$LAB_DIR/small" "$LAB_DIR/small2"
 for d in small small2; do mount -t tmpfs -o size=64k,mode=700 tmpfs "$LAB_DIR/$d" || { echo "no tmpfs"; exit 77; }; done
 start_lab
-for u in forced only jailed rcs boxed barred taped typed full gaps notape caged homed filed; do
+for u in forced only jailed rcs boxed barred taped typed full gaps notape caged homed filed logged; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -151,7 +153,6 @@ check "input nobody takes is told" deaf
 check "a shell without a terminal" is "-bash" in_ssh "$gw" < <(echo 'echo $0')
 tty() { in_ssh -tt "$gw" 'tty; stat -c %U:%a $(tty); echo $TERM-$SSH_TTY' </dev/null | tr -d '\r' | grep -c "^/dev/pts/\|^demo:620\|-/dev/pts/"; }
 check "a terminal of its own" is 3 tty
-check "wtmp has it" bash -c "last -f '$LAB_DIR/log/wtmp' | grep -q '^demo .*$LAB_CLIENT_ADDR'"
 
 # --- refusals
 check "who has no PermitSession" status 255 in_ssh "only@$LAB_GW_OUTSIDE" true
@@ -307,6 +308,8 @@ gone() {
 check "a client that goes hangs them up" gone
 
 . "$here/sessions_record.sh"
+. "$here/sessions_logs.sh"
+check_logs
 if command -v busybox >/dev/null; then
 	check_roots
 fi
@@ -362,6 +365,13 @@ outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
 check "a command outlives its control, and its status is told" outlives
 check "nothing is left running" gone
 check "and its recording" recorded 'on goes' taped
+
+# sluice-helper is killed: so is what it runs, and that is written down.
+check "a helper that is killed leaves nobody logged in" check_logs_killed
+lab_spawn gw "$LAB_DIR/helper.log" env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluice-helper" -f "$LAB_DIR/sluice.conf"
+lab_helper_pid=$lab_pid
+helper_back() { for _ in $(seq 400); do in_ssh "$gw" true && return; sleep 0.1; done; return 1; }
+check "another one takes its place" helper_back
 
 # sluice-helper is stopped: what it runs ends, whatever that says itself, and its clients hear why.
 in_held() { for _ in $(seq 400); do grep -qx here "$1" && return; sleep 0.05; done; echo "it does not run"; return 1; }
