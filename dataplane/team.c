@@ -339,7 +339,8 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	r = spread_init(&t->spread, tc->shards, NULL);
 	if (r < 0)
 		start_fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
-	if (r == 0 && (budgets_new(&t->budgets) < 0 || flights_new(tc->conf->max_connections, &t->flights) < 0))
+	if (r == 0 && (budgets_new(tc->conf->max_connections, &t->budgets) < 0 ||
+		       flights_new(tc->conf->max_connections, &t->flights) < 0))
 		r = start_fail(err, err_size, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);

@@ -14,6 +14,9 @@
 /* Times are in parts of a microsecond: a byte at the highest rate is nearly one of them. */
 #define UNIT_SHIFT 12
 #define UNITS_SEC  (UINT64_C(1000000) << UNIT_SHIFT)
+/* Each has one of a user and one of a role; a table half full has no rows of KEYED_PROBES places
+ * in use. */
+#define PLACES_PER_CONN (2 * LINK_CAP_GROUPS)
 
 struct budget {
 	struct keyed of;
@@ -24,18 +27,20 @@ struct budget {
 _Static_assert(sizeof(struct budget) == RTE_CACHE_LINE_SIZE, "who shares one shares a line");
 
 struct budgets {
-	struct budget *budget;
+	struct budget *budget; /* [size], by key, and one for who finds no place */
+	uint32_t size;         /* a power of two */
 	rte_spinlock_t lock;
 };
 
-int budgets_new(struct budgets **ret)
+int budgets_new(uint32_t conns, struct budgets **ret)
 {
 	struct budgets *all = calloc(1, sizeof(*all));
 
 	if (all == NULL)
 		return -ENOMEM;
 	rte_spinlock_init(&all->lock);
-	all->budget = table_new(BUDGETS_MAX, sizeof(*all->budget));
+	all->size = rte_align32pow2(PLACES_PER_CONN * conns);
+	all->budget = table_new(all->size + 1, sizeof(*all->budget));
 	if (all->budget == NULL) {
 		free(all);
 		return -ENOMEM;
@@ -48,7 +53,7 @@ void budgets_free(struct budgets *all)
 {
 	if (all == NULL)
 		return;
-	table_free(all->budget, BUDGETS_MAX, sizeof(*all->budget));
+	table_free(all->budget, all->size + 1, sizeof(*all->budget));
 	free(all);
 }
 
@@ -85,23 +90,40 @@ static void rate_set(struct budget *b, enum link_way way, const struct link_rate
 	__atomic_store_n(&b->rate[way], m.rate, __ATOMIC_RELAXED);
 }
 
+bool budget_is_shared(const struct budget *b)
+{
+	return b->of.key == 0;
+}
+
+static void begin(struct budget *b, uint64_t now)
+{
+	for (unsigned int way = 0; way < LINK_WAYS; way++) {
+		b->passed[way] = now;
+		b->rate[way] = 0;
+	}
+}
+
 struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64_t now_us)
 {
+	const uint64_t now = now_us << UNIT_SHIFT;
 	struct budget *b;
 
 	rte_spinlock_lock(&all->lock);
-	b = keyed_place(all->budget, BUDGETS_MAX, sizeof(*b), g->key);
-	if (b != NULL && b->of.key != g->key) {
+	b = keyed_place(all->budget, all->size, sizeof(*b), g->key);
+	if (b == NULL) {
+		b = &all->budget[all->size];
+		if (b->of.refs == 0)
+			begin(b, now);
+	} else if (b->of.key != g->key) {
 		b->of.key = g->key;
-		for (unsigned int way = 0; way < LINK_WAYS; way++) {
-			b->passed[way] = now_us << UNIT_SHIFT;
-			b->rate[way] = 0;
-		}
+		begin(b, now);
 	}
-	if (b != NULL) {
-		b->of.refs++;
-		for (unsigned int way = 0; way < LINK_WAYS; way++)
-			rate_set(b, way, &g->rate[way], now_us << UNIT_SHIFT);
+	b->of.refs++;
+	for (unsigned int way = 0; way < LINK_WAYS; way++) {
+		uint64_t rate = g->rate[way].rate, was = b->rate[way];
+
+		if (!budget_is_shared(b) || was == 0 || (rate != 0 && rate < was))
+			rate_set(b, way, &g->rate[way], now);
 	}
 	rte_spinlock_unlock(&all->lock);
 	return b;

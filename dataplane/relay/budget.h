@@ -16,20 +16,25 @@
 #ifndef SLUICE_DATAPLANE_RELAY_BUDGET_H
 #define SLUICE_DATAPLANE_RELAY_BUDGET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "link/msg.h"
 
-#define BUDGETS_MAX 65536 /* a power of two */
 
 struct budget;
 struct budgets;
 
-int budgets_new(struct budgets **ret);
+/* With room for the users and the roles of so many connections. */
+int budgets_new(uint32_t conns, struct budgets **ret);
 void budgets_free(struct budgets *all); /* NULL is nothing */
 
-/* That of the key, from now on with this rate; NULL: too many are in use. To be left. */
+/*
+ * That of the key, from now on with this rate. Those for whom there is no place have one together,
+ * at the least rate of any of them: nobody has more for it. To be left.
+ */
 struct budget *budget_of(struct budgets *all, const struct link_group *g, uint64_t now_us);
+bool budget_is_shared(const struct budget *b); /* it is that one */
 void budget_leave(struct budgets *all, struct budget *b);
 
 /* Bytes that are worth asking for at once; 0: this way there is no cap. */

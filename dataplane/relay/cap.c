@@ -64,7 +64,7 @@ int caps_init(struct relay *r)
 
 	r->budgets = r->conf.budgets;
 	if (r->budgets == NULL)
-		err = budgets_new(&r->own_budgets);
+		err = budgets_new(r->conf.conns_max, &r->own_budgets);
 	if (err < 0)
 		return err;
 	if (r->budgets == NULL)
@@ -123,7 +123,7 @@ static void group_set(struct conn *c, struct group_cap *g, const struct link_gro
 
 	if (to->key != 0)
 		b = budget_of(r->budgets, to, r->now_us);
-	if (to->key != 0 && b == NULL)
+	if (b != NULL && budget_is_shared(b))
 		relay_count(r, RELAY_C_BUDGETS_FULL);
 	if (b != NULL && b == old)
 		group_keep(g, to, r->now_us);

@@ -13,6 +13,9 @@
 /* Parts are kept in 65536ths of a byte: where many are in a group of a small share, one has less
  * than a byte of a round. */
 #define PART_SHIFT 16
+/* Each has one of a user and one of a role; a table half full has no rows of KEYED_PROBES places
+ * in use. */
+#define PLACES_PER_CONN 4
 
 struct weight_group {
 	struct keyed of;
@@ -34,14 +37,15 @@ int weights_init(struct relay *r)
 	struct weights *w = &r->weights;
 
 	w->conn = table_new(r->conf.conns_max, sizeof(*w->conn));
-	w->group = table_new(WEIGHT_GROUPS_MAX, sizeof(*w->group));
+	w->size = rte_align32pow2(PLACES_PER_CONN * r->conf.conns_max);
+	w->group = table_new(w->size + 1, sizeof(*w->group));
 	return w->conn != NULL && w->group != NULL ? 0 : -ENOMEM;
 }
 
 void weights_fini(struct relay *r)
 {
 	table_free(r->weights.conn, r->conf.conns_max, sizeof(*r->weights.conn));
-	table_free(r->weights.group, WEIGHT_GROUPS_MAX, sizeof(*r->weights.group));
+	table_free(r->weights.group, r->weights.size + 1, sizeof(*r->weights.group));
 }
 
 static struct conn_weight *of_conn(const struct conn *c)
@@ -95,7 +99,10 @@ static void want_nothing(struct conn *c)
 
 /* --- groups ---------------------------------------------------------------------------------- */
 
-/* With this weight for all that are in it. NULL: there is none, or no room for it. */
+/*
+ * With this weight for all that are in it. NULL: there is none. Those for whom there is no place
+ * are one group together, and it is nobody's and of the least weight.
+ */
 static struct weight_group *group_get(struct relay *r, uint64_t key, uint32_t weight,
 				      struct weight_group *parent, bool user)
 {
@@ -104,10 +111,14 @@ static struct weight_group *group_get(struct relay *r, uint64_t key, uint32_t we
 
 	if (key == 0)
 		return NULL;
-	g = keyed_place(all->group, WEIGHT_GROUPS_MAX, sizeof(*g), key);
+	g = keyed_place(all->group, all->size, sizeof(*g), key);
 	if (g == NULL) {
 		relay_count(r, RELAY_C_SHARES_FULL);
-		return NULL;
+		g = &all->group[all->size];
+		key = 0;
+		weight = 1;
+		parent = NULL;
+		user = true;
 	}
 	if (g->of.refs == 0)
 		*g = (struct weight_group){.of.key = key, .parent = parent, .user = user};

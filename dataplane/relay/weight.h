@@ -11,7 +11,8 @@
  * how much is asked for at once (cap.c). Nothing here is looked at while nobody of the shard has a
  * share that was said.
  *
- * Lcore   the shard's. Memory: tables, by the places of connections.
+ * Lcore   the shard's. Memory: tables, by the places of connections. Users and roles for whom there
+ * is no place are one user of share 1 together: nobody has more for it.
  */
 #ifndef SLUICE_DATAPLANE_RELAY_WEIGHT_H
 #define SLUICE_DATAPLANE_RELAY_WEIGHT_H
@@ -21,7 +22,6 @@
 
 #include "link/msg.h"
 
-#define WEIGHT_GROUPS_MAX 16384 /* users and roles of a shard; a power of two */
 /* What all who want more move in a round, however many they are. */
 #define WEIGHT_ROUND_BYTES (256 * 1024)
 
@@ -35,7 +35,8 @@ enum weight_kind { WEIGHT_TURN, WEIGHT_CAP, WEIGHT_KINDS };
 
 struct weights {
 	struct conn_weight *conn;              /* by place in conns */
-	struct weight_group *group;            /* [WEIGHT_GROUPS_MAX], by key */
+	struct weight_group *group;            /* [size], by key, and one for who finds no place */
+	uint32_t size;                         /* a power of two */
 	uint32_t told;                         /* connections that have a share */
 	uint32_t top[WEIGHT_KINDS][LINK_WAYS]; /* of all who want more */
 	uint32_t n[LINK_WAYS];                 /* connections that want more of a turn */

@@ -672,7 +672,7 @@ static void share_budget(unsigned int shards, bool one_is_idle, uint64_t rate)
 	struct budgets *b;
 	struct budget *of;
 
-	cr_assert_eq(budgets_new(&b), 0);
+	cr_assert_eq(budgets_new(4, &b), 0);
 	g.rate[LINK_OUT].rate = rate;
 	of = budget_of(b, &g, now);
 	(void)budget_ask(of, LINK_OUT, (uint32_t)RTE_MAX(rate / METER_BURST_PART, 128u), now);
@@ -710,24 +710,47 @@ Test(relay_cap, shards_share_a_budget_however_uneven_they_are)
 	}
 }
 
-/* As many as there are places where one is looked for; one that was left makes room. */
+/* As many as there are places where one is looked for; one that was left makes room. Who finds none
+ * has no more for it: they are one, at the least rate. */
 Test(relay_cap, budgets_are_bounded)
 {
 	struct link_group g = {.key = 1000, .rate = {{MBIT, 0, 0}, {MBIT, 0, 0}}};
-	struct budget *first = NULL, *b;
+	struct budget *first = NULL, *b, *late;
 	struct budgets *all;
+	uint64_t now = 1, least;
 
-	cr_assert_eq(budgets_new(&all), 0);
-	for (unsigned int i = 0; i < 64; i++, g.key += BUDGETS_MAX) {
-		b = budget_of(all, &g, 1);
+	cr_assert_eq(budgets_new(64, &all), 0);
+	for (unsigned int i = 0; i < 64; i++, g.key += 1 << 20) {
+		b = budget_of(all, &g, now);
 		cr_assert_not_null(b);
+		cr_assert_not(budget_is_shared(b));
 		first = first != NULL ? first : b;
 	}
-	cr_expect_null(budget_of(all, &g, 1));
+	late = budget_of(all, &g, now);
+	cr_assert(budget_is_shared(late));
+	least = budget_ask(late, LINK_IN, MBIT, now);
+	cr_expect_gt(least, now + S / 2);
+	g.key += 1 << 20;
+	g.rate[LINK_IN].rate = 10 * MBIT;
+	g.rate[LINK_OUT].rate = MBIT / 10;
+	cr_expect_eq(budget_of(all, &g, now), late);
+	cr_expect_geq(budget_ask(late, LINK_IN, MBIT, now), least + S / 2, "no faster for another");
+	cr_expect_gt(budget_ask(late, LINK_OUT, MBIT, now), now + 5 * S, "but slower");
+	g.rate[LINK_OUT].rate = 0;
+	cr_expect_eq(budget_of(all, &g, now), late);
+	cr_expect_gt(budget_chunk(late, LINK_OUT), 0, "nor without end");
 	budget_leave(all, first);
-	cr_expect_eq(budget_of(all, &g, 1), first);
+	b = budget_of(all, &g, now);
+	cr_expect_eq(b, first);
+	cr_expect_not(budget_is_shared(b));
 	g.key = 1000;
-	cr_expect_null(budget_of(all, &g, 1));
+	cr_expect_eq(budget_of(all, &g, now), late);
+	/* Once nobody is left of them it is what the next one says. */
+	for (unsigned int i = 0; i < 4; i++)
+		budget_leave(all, late);
+	g.rate[LINK_IN].rate = 10 * MBIT;
+	cr_expect_eq(budget_of(all, &g, now), late);
+	cr_expect_lt(budget_ask(late, LINK_IN, MBIT, now), now + S / 2);
 	budgets_free(all);
 }
 

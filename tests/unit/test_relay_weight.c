@@ -387,3 +387,35 @@ Test(relay_weight, groups_are_given_back)
 	}
 	cr_expect_eq(relay_counters(bench)[RELAY_C_SHARES_FULL], 0);
 }
+
+/* A table is as large as all connections may want; where one is in the way for all of these, who
+ * finds no place has no more for it. */
+Test(relay_weight, who_finds_no_place_shares_one)
+{
+	struct link_shares m = of_user(77, 100), role = of_user(79, 100);
+	uint64_t got[MANY], all;
+	const uint32_t size = bench->weights.size;
+
+	bench->weights.size = 1;
+	begin(&m, NULL, false);
+	bench_turn();
+	m.user_key = 78;
+	begin(&m, NULL, false);
+	role.role_key = 80;
+	role.role = 100;
+	begin(&role, NULL, false);
+	bench_turn();
+	cr_expect_eq(relay_counters(bench)[RELAY_C_SHARES_FULL], 3);
+	begin(NULL, NULL, false);
+	measure(got, 4000, LINK_OUT);
+	all = sum(got, 0, 4);
+	expect_part(got[0], all, 100, 102);
+	expect_part(sum(got, 1, 2), all, 1, 102);
+	expect_part(got[3], all, 1, 102);
+	while (n_flows > 0)
+		go(&client[--n_flows]);
+	cr_expect_eq(bench->weights.told, 0);
+	for (unsigned int kind = 0; kind < WEIGHT_KINDS; kind++)
+		cr_expect_eq(bench->weights.top[kind][LINK_OUT], 0);
+	bench->weights.size = size;
+}
