@@ -20,30 +20,46 @@ fi
 
 # F-10: a group's limit below Memory is said at start. The gateway in a memory cgroup that is hardly larger than what it has at rest. A crowd of strangers, a
 # target that never reads and clients that go on writing to it are shed by the limits; the OOM killer never comes.
-cgroup=/sys/fs/cgroup/memory/$LAB
-mkdir "$cgroup" 2>/dev/null || { echo "no memory cgroup: F-10 is not shown"; exit 0; }
+# Of either kind of groups, whichever has the memory controller.
+if [ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ]; then
+	groups=/sys/fs/cgroup/memory limit=memory.limit_in_bytes none=-1 now=memory.usage_in_bytes most=memory.max_usage_in_bytes events=memory.oom_control
+	home=$groups$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+	at_limit() { cat "$cgroup/memory.failcnt"; }
+else
+	groups=$(sed -n 's/^[^ ]* \([^ ]*\) cgroup2 .*/\1/p' /proc/mounts | head -1)
+	limit=memory.max none=max now=memory.current most=memory.peak events=memory.events
+	home=$groups$(sed -n 's/^0:://p' /proc/self/cgroup)
+	[ -z "$groups" ] || echo +memory >"$groups/cgroup.subtree_control" 2>/dev/null
+	at_limit() { counter max; }
+fi
+cgroup=$groups/$LAB
+{ [ -n "$groups" ] && mkdir "$cgroup" 2>/dev/null && [ -e "$cgroup/$limit" ]; } || {
+	rmdir "$cgroup" 2>/dev/null
+	[ "$failures" = 0 ] || exit 1
+	echo "no memory cgroup: F-10 is not shown"
+	exit 77
+}
 in_group() { # what, limit: in this group
-	echo "$2" >"$cgroup/memory.limit_in_bytes"
+	echo "$2" >"$cgroup/$limit"
 	(
 		# What "ip netns exec" gives instead of /sys has no groups.
 		lab_in() { nsenter --net="/run/netns/$LAB-$1" "${@:2}"; }
 		echo $BASHPID >"$cgroup/cgroup.procs" && start_refused "$1" 'Memory 512M'
 	)
 }
-check "F-10: a limit below Memory is refused at start" in_group "control group, 400 MiB in $cgroup/memory.limit_in_bytes, leaves [0-9]+" 400M
-echo -1 >"$cgroup/memory.limit_in_bytes"
-home=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
-counter() { sed -n "s/^$1 //p" "$cgroup/memory.oom_control"; }
+check "F-10: a limit below Memory is refused at start" in_group "control group, 400 MiB in $cgroup/$limit, leaves [0-9]+" 400M
+echo $none >"$cgroup/$limit"
+counter() { sed -n "s/^$1 //p" "$cgroup/$events"; }
 crowded() {
-	local limit n pids=()
+	local bytes n pids=()
 	LAB_CONF='MaxStartups 50
 PerSourceMaxStartups none
 TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
 	# What this shell starts in there stays there.
 	echo $$ >"$cgroup/cgroup.procs" && lab_gateway_start "$SLUICE_BUILD" || return 1
 	echo $$ >"$home/cgroup.procs"
-	limit=$(($(cat "$cgroup/memory.usage_in_bytes") + (${SLUICE_ROOM_MB:-24} << 20)))
-	echo $limit >"$cgroup/memory.limit_in_bytes" || return 1
+	bytes=$(($(cat "$cgroup/$now") + (${SLUICE_ROOM_MB:-24} << 20)))
+	echo $bytes >"$cgroup/$limit" || return 1
 	lab_spawn target "$LAB_DIR/backends.log" /usr/bin/python3 -W ignore "$top/tests/chaos/backends.py" serve $LAB_TARGET_ADDR
 	lab_wait_log "$lab_pid" "$LAB_DIR/backends.log" serving 10 || return 1
 	lab_spawn client "$LAB_DIR/peer.log" /usr/bin/python3 "$top/tests/chaos/strangers.py" --host $LAB_GW_OUTSIDE --port $LAB_PORT \
@@ -55,13 +71,13 @@ TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
 		pids+=($!)
 	done
 	wait "${pids[@]}"
-	echo "   $(($(cat "$cgroup/memory.max_usage_in_bytes") >> 20)) of $((limit >> 20)) MiB at most, $(cat "$cgroup/memory.failcnt") times at the limit"
+	echo "   $(($(cat "$cgroup/$most") >> 20)) of $((bytes >> 20)) MiB at most, $(at_limit) times at the limit"
 	# The strangers' places are free some time after them.
 	for n in $(seq 60); do
 		lab_in client ssh "${opts[@]}" -W $LAB_TARGET_ADDR:7006 "$LAB_USER@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/after" && break
 		sleep 0.5
 	done
-	[ "$(stat -c %s "$LAB_DIR/after")" = 60000 ] && [ "$(counter oom_kill)" = 0 ] && [ "$(cat "$cgroup/memory.max_usage_in_bytes")" -gt $((64 << 20)) ]
+	[ "$(stat -c %s "$LAB_DIR/after")" = 60000 ] && [ "$(counter oom_kill)" = 0 ] && [ "$(cat "$cgroup/$most")" -gt $((64 << 20)) ]
 }
 strangers=300
 [ -z "${SLUICE_LONG:-}" ] || strangers=5000
