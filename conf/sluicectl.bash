@@ -14,7 +14,7 @@ _sluicectl() {
 	done
 	case $prev in
 	-s | --socket | --pcapng) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--sort) words='rate in out age user waits' ;;
+	--sort) words='rate in out age user waits capped' ;;
 	esac
 	if [ -z "$words" ]; then
 		case $cmd in

@@ -25,7 +25,11 @@
 #define SCREEN_REST  "\033[J"
 #define LINE_MAX_LEN 512
 #define ROWS_ONCE    100000
+#define WIDE         110 /* columns of a terminal that has room for all there is to say */
 #define BAR          20
+#define BAR_NARROW   8
+#define CORES_PART   3 /* of the rows of a screen, at most one in so many is a core */
+#define WHY_MAX      32
 
 /* What was seen at a time. */
 struct look {
@@ -37,21 +41,25 @@ struct look {
 struct row {
 	const json_t *of;
 	double in, out;
+	double capped; /* part of the time that a cap held it back, the way that was held longer */
+	char why[WHY_MAX];
 };
 
-enum order { BY_RATE, BY_IN, BY_OUT, BY_AGE, BY_USER, BY_WAITS, ORDERS };
+enum order { BY_RATE, BY_IN, BY_OUT, BY_AGE, BY_USER, BY_WAITS, BY_CAPPED, ORDERS };
 
 static const struct {
 	char key;
 	const char *name;
 } orders[] = {[BY_RATE] = {'r', "rate"}, [BY_IN] = {'i', "in"},     [BY_OUT] = {'o', "out"},
-	      [BY_AGE] = {'a', "age"},   [BY_USER] = {'u', "user"}, [BY_WAITS] = {'w', "waits"}};
+	      [BY_AGE] = {'a', "age"},   [BY_USER] = {'u', "user"}, [BY_WAITS] = {'w', "waits"},
+	      [BY_CAPPED] = {'c', "capped"}};
 
 struct top {
 	const struct ctl *c;
 	int fd;
 	enum order order;
 	bool screen; /* else it is printed once */
+	bool wide;
 	unsigned int rows, columns, line;
 };
 
@@ -114,17 +122,16 @@ static const char *text(const json_t *o, const char *name)
 	return s != NULL ? s : "-";
 }
 
-/* The element of before that has the same value there; NULL: it is new. */
-static const json_t *same(const json_t *before, const char *list, const json_t *one,
-			  const char *name)
+/* The same core before; NULL: it is new. */
+static const json_t *core_before(const struct look *before, const json_t *one)
 {
-	const json_t *want = json_object_get(one, name);
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(before, list), i, o)
+	json_array_foreach(json_object_get(before->lcores, "lcores"), i, o)
 	{
-		if (json_equal(json_object_get(o, name), want))
+		if (json_equal(json_object_get(o, "shard"), json_object_get(one, "shard")) &&
+		    strcmp(text(o, "dataplane"), text(one, "dataplane")) == 0)
 			return o;
 	}
 	return NULL;
@@ -143,8 +150,10 @@ __attribute__((format(printf, 2, 3))) static void line(struct top *t, const char
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
+	/* Of a line that is full the rest is its last letter. */
 	if (t->screen)
-		printf("%.*s" LINE_REST "\n", (int)t->columns, buf);
+		printf("%.*s%s\n", (int)t->columns, buf,
+		       strlen(buf) < t->columns ? LINE_REST : "");
 	else
 		printf("%s\n", buf);
 }
@@ -194,53 +203,57 @@ static void core(struct top *t, const json_t *one, const json_t *before, double 
 {
 	double busy = (number(one, "cycles") - number(before, "cycles")) /
 		      (number(one, "hz") > 0 ? number(one, "hz") * seconds : 1);
-	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], most[128], bar[BAR + 1];
-	int n;
+	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], most[128], has[128] = "";
+	int width = t->wide ? BAR : BAR_NARROW, n;
 
 	if (before == NULL)
 		return;
 	busy = busy < 0 ? 0 : busy > 1 ? 1 : busy;
-	n = (int)(busy * BAR + 0.5);
-	memset(bar, ' ', BAR);
-	memset(bar, '#', (size_t)n);
-	bar[BAR] = '\0';
+	n = (int)(busy * width + 0.5);
 	stages(one, before, most, sizeof(most));
-	line(t, "core %s/%.0f [%s] %5.1f%%  in %6s/s  out %6s/s  %6.0f connections  %6.0f channels  %s",
-	     text(one, "dataplane"), number(one, "shard"), bar, 100 * busy,
+	if (t->wide)
+		snprintf(has, sizeof(has), "%6.0f connections  %6.0f channels  ",
+			 number(one, "connections"), number(one, "channels"));
+	line(t, "core %s/%.0f [%.*s%*s] %3.0f%%  in %5s/s  out %5s/s  %s%s",
+	     text(one, "dataplane"), number(one, "shard"), n, "####################", width - n,
+	     "", 100 * busy,
 	     ctl_bytes((number(one, "bytes_in") - number(before, "bytes_in")) / seconds, in),
-	     ctl_bytes((number(one, "bytes_out") - number(before, "bytes_out")) / seconds, out),
-	     number(one, "connections"), number(one, "channels"), most);
+	     ctl_bytes((number(one, "bytes_out") - number(before, "bytes_out")) / seconds, out), has,
+	     most);
 }
 
 static void cores(struct top *t, const struct look *l, const struct look *before)
 {
-	json_t *one;
-	size_t i;
+	const json_t *list = json_object_get(l->lcores, "lcores");
+	size_t n = json_array_size(list), room = t->rows / CORES_PART;
 
-	json_array_foreach(json_object_get(l->lcores, "lcores"), i, one)
-	{
-		core(t, one, same(before->lcores, "lcores", one, "shard"), l->at - before->at);
+	for (size_t i = 0; i < n && i < room; i++) {
+		const json_t *one = json_array_get(list, i);
+
+		core(t, one, core_before(before, one), l->at - before->at);
 	}
+	if (n > room)
+		line(t, "and %zu cores more: sluicectl show lcores", n - room);
 }
 
 /* --- channels ------------------------------------------------------------------------------------- */
 
 /* Bytes that stand still say which way is held up, and by whom. */
-static const char *why_slow(const json_t *o, char buf[64])
+static void why_slow(const json_t *o, char buf[WHY_MAX])
 {
 	bool out = number(o, "held_out") > 0;
 	const char *way, *why, *cap;
 
+	snprintf(buf, WHY_MAX, "-");
 	if (!out && number(o, "held_in") <= 0)
-		return "-";
+		return;
 	way = out ? "out" : "in";
 	why = text(o, out ? "slow_out" : "slow_in");
 	cap = text(o, out ? "cap_out" : "cap_in");
 	if (strcmp(why, "cap") == 0)
-		snprintf(buf, 64, "%s: cap (%s)", way, cap);
+		snprintf(buf, WHY_MAX, "%s: cap (%s)", way, cap);
 	else
-		snprintf(buf, 64, "%s: %s", way, why);
-	return buf;
+		snprintf(buf, WHY_MAX, "%s: %s", way, why);
 }
 
 static int by_number(double a, double b)
@@ -251,7 +264,6 @@ static int by_number(double a, double b)
 static int row_order(const void *x, const void *y)
 {
 	const struct row *a = x, *b = y;
-	char why_a[64], why_b[64];
 	int r = 0;
 
 	if (sort_order == BY_IN)
@@ -263,23 +275,79 @@ static int row_order(const void *x, const void *y)
 	else if (sort_order == BY_USER)
 		r = strcmp(text(a->of, "user"), text(b->of, "user"));
 	else if (sort_order == BY_WAITS) /* "-" last */
-		r = -strcmp(why_slow(a->of, why_a), why_slow(b->of, why_b));
+		r = -strcmp(a->why, b->why);
+	else if (sort_order == BY_CAPPED)
+		r = by_number(a->capped, b->capped);
 	if (r == 0)
 		r = by_number(a->in + a->out, b->in + b->out);
 	return r != 0 ? r : strcmp(text(a->of, "channel"), text(b->of, "channel"));
 }
 
-static void channel(struct top *t, const struct row *r)
+/* Columns as wide as what is in them, so that a small terminal shows the target, too. */
+struct widths {
+	int channel, user, why;
+};
+
+static void widen(int *width, const char *text, int most)
 {
-	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], rtt[CTL_VALUE_MAX], age[CTL_VALUE_MAX];
-	char to[300], why[64];
+	int n = (int)strlen(text);
+
+	if (n > *width)
+		*width = n < most ? n : most;
+}
+
+static void titles(struct top *t, const struct widths *w)
+{
+	char between[64] = "";
+
+	if (t->wide)
+		snprintf(between, sizeof(between), " %7s %7s", "RTT", "AGE");
+	line(t, "%-*s %-*s %7s %7s%s %6s %-*s %s", w->channel, "CHANNEL", w->user, "USER", "IN",
+	     "OUT", between, "CAPPED", w->why, "SLOW", "TARGET");
+}
+
+static void channel(struct top *t, const struct row *r, const struct widths *w)
+{
+	char in[CTL_VALUE_MAX], out[CTL_VALUE_MAX], age[CTL_VALUE_MAX];
+	char to[300], rtt[32], between[64] = "", capped[16] = "-";
 	double port = number(r->of, "port"), us = number(r->of, "client_rtt");
 
 	snprintf(to, sizeof(to), port > 0 ? "%.200s:%.0f" : "%.200s", text(r->of, "host"), port);
 	snprintf(rtt, sizeof(rtt), us > 0 ? "%.1fms" : "-", us / 1000);
-	line(t, "%-16s %-12.12s %8s/s %8s/s %7s %8s %-16s %s", text(r->of, "channel"),
-	     text(r->of, "user"), ctl_bytes(r->in, in), ctl_bytes(r->out, out), rtt,
-	     ctl_age(number(r->of, "age") / 1e6, age), why_slow(r->of, why), to);
+	if (t->wide)
+		snprintf(between, sizeof(between), " %7s %7.20s", rtt,
+			 ctl_age(number(r->of, "age") / 1e6, age));
+	if (r->capped > 0)
+		snprintf(capped, sizeof(capped), "%.0f%%", 100 * r->capped);
+	line(t, "%-*.*s %-*.*s %5s/s %5s/s%s %6s %-*s %s", w->channel, w->channel,
+	     text(r->of, "channel"), w->user, w->user, text(r->of, "user"), ctl_bytes(r->in, in),
+	     ctl_bytes(r->out, out), between, capped, w->why, r->why, to);
+}
+
+/* A way is held back once at a time, so that no part is more than all. */
+static double capped_part(const json_t *now, const json_t *before, double seconds)
+{
+	double in = number(now, "capped_time_in") - number(before, "capped_time_in");
+	double out = number(now, "capped_time_out") - number(before, "capped_time_out");
+	double part = (in > out ? in : out) / 1e6 / seconds;
+
+	return part < 0 ? 0 : part > 1 ? 1 : part;
+}
+
+/* Of all that are there, of which a screen shows some. */
+static void caps(struct top *t, const struct row *row, size_t n)
+{
+	char age[CTL_VALUE_MAX];
+	size_t held = 0;
+	double us = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		held += row[i].capped > 0;
+		us += number(row[i].of, "capped_time_in") + number(row[i].of, "capped_time_out");
+	}
+	if (us > 0)
+		line(t, "caps hold back %zu of %zu channels; these waited %s for caps so far", held,
+		     n, ctl_age(us / 1e6, age));
 }
 
 /* By name, so that looking one up among ten thousand is no walk over all. */
@@ -301,6 +369,7 @@ static void channels(struct top *t, const struct look *l, const struct look *bef
 	size_t n = json_array_size(list);
 	struct row *row = calloc(n + 1, sizeof(*row));
 	json_t *was = by_name(before->channels);
+	struct widths w = {7, 4, 4};
 	double seconds = l->at - before->at;
 
 	for (size_t i = 0; i < n && row != NULL; i++) {
@@ -310,17 +379,25 @@ static void channels(struct top *t, const struct look *l, const struct look *bef
 		row[i] = (struct row){
 			.of = o,
 			.in = (number(o, "bytes_in") - number(old, "bytes_in")) / seconds,
-			.out = (number(o, "bytes_out") - number(old, "bytes_out")) / seconds};
+			.out = (number(o, "bytes_out") - number(old, "bytes_out")) / seconds,
+			.capped = capped_part(o, old, seconds)};
+		why_slow(o, row[i].why);
+		widen(&w.channel, text(o, "channel"), 16);
+		widen(&w.user, text(o, "user"), t->wide ? 20 : 10);
+		widen(&w.why, row[i].why, WHY_MAX);
 	}
 	json_decref(was);
 	if (row == NULL)
 		return;
 	sort_order = t->order;
 	qsort(row, n, sizeof(*row), row_order);
-	line(t, "%-16s %-12s %10s %10s %7s %8s %-16s %s", "CHANNEL", "USER", "IN", "OUT", "RTT",
-	     "AGE", "SLOW", "TARGET");
+	caps(t, row, n);
+	if (t->screen)
+		line(t, "sorted by %s; press the letter of rate in out age user waits capped; "
+			"q quits", orders[t->order].name);
+	titles(t, &w);
 	for (size_t i = 0; i < n; i++)
-		channel(t, &row[i]);
+		channel(t, &row[i], &w);
 	free(row);
 }
 
@@ -331,14 +408,12 @@ static void picture(struct top *t, const struct look *l, const struct look *befo
 	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &w);
 	t->rows = t->screen ? w.ws_row : ROWS_ONCE;
 	t->columns = w.ws_col > 0 ? w.ws_col : 80;
+	t->wide = !t->screen || t->columns >= WIDE;
 	t->line = 0;
 	if (t->screen)
 		fputs(SCREEN_HOME, stdout);
 	head(t, l);
 	cores(t, l, before);
-	if (t->screen)
-		line(t, "sorted by %s; r rate, i in, o out, a age, u user, w waits; q quits",
-		     orders[t->order].name);
 	channels(t, l, before);
 	if (t->screen)
 		fputs(SCREEN_REST, stdout);
@@ -422,7 +497,7 @@ int ctl_top(const struct ctl *c)
 	if (interval < 0.05 || interval > 3600 ||
 	    (c->sort != NULL && !order_find(c->sort, &t.order))) {
 		fprintf(stderr, "usage: sluicectl top [--once] [--interval SECONDS] "
-				"[--sort rate|in|out|age|user|waits]\n");
+				"[--sort rate|in|out|age|user|waits|capped]\n");
 		return CTL_USAGE;
 	}
 	t.fd = ctl_connect(c);

@@ -15,6 +15,7 @@ mkdir run keys
 ssh-keygen -q -t ed25519 -N '' -f id
 ssh-keygen -q -t ed25519 -N '' -f host
 cp id.pub keys/tester
+cp id.pub keys/a-name-that-is-long
 read -r port metrics target forward <<<"$(python3 -c '
 import socket
 s = [socket.socket() for _ in range(4)]
@@ -96,6 +97,44 @@ for name, d in s.items():
 "$ctl" top --once --interval 0.1 >top.txt
 check "top, once" grep -qE '^1\.[0-9]+ +tester .*out: window +127.0.0.1:' top.txt
 check "top of a core" grep -qE '^core dp0/0 \[' top.txt
+# As people see it: small and large, with one that a cap holds back.
+capped() { exec ssh -F none -i id -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known -o IdentitiesOnly=yes -p "$port" -W "127.0.0.1:$target" a-name-that-is-long@127.0.0.1 >/dev/null 2>&1; }
+mux() { tmux -f /dev/null -S "$dir/tmux" "$@"; }
+pictured() { # columns, pattern…: at last the screen is so wide at most, and has them all
+	local columns=$1 p n
+	shift
+	for _ in $(seq 400); do
+		mux capture-pane -p -t top >pane.txt
+		n=0
+		for p; do grep -qE -- "$p" pane.txt || n=1; done
+		[ $n = 0 ] && ! grep -qE ".{$((columns + 1))}" pane.txt && return
+		sleep 0.05
+	done
+	cat pane.txt
+	return 1
+}
+if command -v tmux >/dev/null; then
+	cp sluice.conf before.conf
+	echo 'ChannelRate 80kbit' >>sluice.conf
+	check "a cap" "$ctl" reload
+	capped & slow_pid=$!
+	pids+=($slow_pid)
+	mux new-session -d -s top -x 80 -y 24 "SLUICE_RUN=$SLUICE_RUN exec '$ctl' top --interval 0.2"
+	check "top, 80 by 24: each column to its end" pictured 80 '^core dp0/0 \[[# ]{8}\] +[0-9]+%  in .*/s  out .*/s  [a-z]+ ' \
+		'^CHANNEL USER +IN +OUT CAPPED SLOW +TARGET$' "^1\.[0-9]+ +tester +0/s +0/s +- out: window +127.0.0.1:$target\$"
+	mux send-keys -t top c
+	check "who is held back by a cap, by how much, and all of it" pictured 80 'sorted by capped;.* q quits$' \
+		"^2\.[0-9]+ +a-name-tha +0/s +[0-9.]+K?/s +[0-9]+% out: cap \(channel\) +127.0.0.1:$target\$" '^caps hold back 1 of 71 channels; these waited [0-9]+s for caps so far$'
+	mux resize-window -t top -x 200 -y 60
+	check "200 by 60: the rest, too" pictured 200 ' 71 channels  [a-z]+ [0-9]+%' '^CHANNEL USER +IN +OUT +RTT +AGE CAPPED SLOW +TARGET$' \
+		"^2\.[0-9]+ +a-name-that-is-long +0/s +[0-9.]+K?/s +([0-9.]+ms|-) +[0-9]+s +[0-9]+% out: cap"
+	mux send-keys -t top q
+	kill $slow_pid
+	wait $slow_pid 2>/dev/null
+	cp before.conf sluice.conf
+	check "who has left is gone" all_open
+	check "and no cap" "$ctl" reload
+fi
 check "top on a terminal" python3 - "$ctl" <<'PY'
 import fcntl, os, pty, select, struct, sys, termios, time
 sized, size = os.pipe()
