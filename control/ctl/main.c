@@ -217,23 +217,32 @@ static const struct command commands[] = {
 	{"schema", "", "what --json prints, as a JSON schema", 0, 0, schema},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define USAGE_TEXT 32 /* the column of what each does */
 
 static void usage(FILE *f)
 {
 	const struct admin_subject *s;
 
-	fprintf(f, "usage: sluicectl [-jnt] [-s SOCKET] COMMAND ...\n\n");
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(f, "  %s %-*s %s\n", commands[i].name, (int)(28 - strlen(commands[i].name)),
-			commands[i].args, commands[i].text);
+	fprintf(f, "usage: sluicectl [-hjntV] [-s SOCKET] COMMAND ...\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct command *cmd = &commands[i];
+		int n = fprintf(f, "  %s %s", cmd->name, cmd->args);
+
+		/* What has no room beside it stands below it. */
+		if (n > USAGE_TEXT - 1)
+			n = fprintf(f, "\n") - 1;
+		fprintf(f, "%*s%s\n", USAGE_TEXT - n, "", cmd->text);
+	}
 	fprintf(f, "\nWHAT is info, counters, or\n");
 	for (size_t i = 0; (s = admin_subject_at(i)) != NULL; i++)
-		fprintf(f, "  %-29s %s\n", s->name, s->text);
+		fprintf(f, "  %-*s%s\n", USAGE_TEXT - 2, s->name, s->text);
 	fprintf(f, "FILTER is user=NAME, address=ADDRESS[/BITS], conn=NUMBER\n\n"
 		   "  -j, --json       one JSON object\n"
 		   "  -t, --tsv        lines with tabs, every field\n"
 		   "  -n, --no-header  no line of titles\n"
-		   "  -s, --socket     instead of $SLUICE_RUN/control.sock\n");
+		   "  -s, --socket     instead of $SLUICE_RUN/control.sock\n"
+		   "  -h, --help       this\n"
+		   "  -V, --version    which version this is\n");
 }
 
 static int run(const struct ctl *c, char **word, int n)
