@@ -38,7 +38,7 @@ while read -r sample; do
 	case $sample in */sluice.conf | */fail2ban-*) continue ;; esac # their own tests: scripts/keywords, auditlog
 	grep -q '^HostKey' "$sample" || fail "$sample has no HostKey"
 	sed -E "s|/etc/sluice/ssh_host_[a-z0-9]*_key|$dir/key|" "$sample" >"$dir/sample.conf"
-	for p in control/sluice-control dataplane/sluice-dataplane control/sluice-signer; do
+	for p in control/sluice-control dataplane/sluice-dataplane control/sluice-signer control/sluice-helper; do
 		"$SLUICE_BUILD/$p" -t -f "$dir/sample.conf" || fail "$p -t: $sample"
 	done
 	samples=$((samples + 1))
