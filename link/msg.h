@@ -88,7 +88,7 @@ enum link_type {
 	LINK_IT_CHAN_FDS,     /* link_chan_fds: descriptors for one that was opened without */
 	LINK_IT_CHAN_FINISH,  /* link_chan_ref: behind what was sealed for it EOF and CLOSE */
 	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
-	LINK_IT_CHAN_CUT,     /* link_chan_cut: its program is given frames; before CHAN_FDS, or again */
+	LINK_IT_CHAN_CUT,     /* link_chan_cut: its program is given frames; before CHAN_FDS */
 	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
@@ -297,7 +297,10 @@ struct link_chan_size {
 	uint16_t columns, rows, width, height;
 };
 
-/* What its client sends is cut into records, each a frame (dataplane/stream/host.h). */
+/*
+ * What its client sends is cut into records, each a frame (dataplane/stream/host.h). Of one that is
+ * cut already: otherwise, from here on.
+ */
 struct link_chan_cut {
 	uint64_t token;
 	uint8_t eol[LINK_EOL_MAX];

@@ -25,7 +25,10 @@ static inline int ssh_hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* -EINVAL: no such type, or no such value, and w is as it was; -ENOBUFS: w is too small, and bad. */
+/*
+ * -EINVAL: no such type, or no such value, and w is as it was; -ENOBUFS: w is too small, and bad
+ * from here on.
+ */
 int ssh_field_put(struct ssh_wr *w, const char *type, const char *text)
 	__attribute__((warn_unused_result));
 

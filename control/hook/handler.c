@@ -36,7 +36,7 @@ struct handler_call {
 	uint32_t lines;
 	bool held;                /* it has said too much in too short a time */
 	uint64_t asked, answered; /* requests of its client's that want a reply */
-	struct line *first; /* until it is connected */
+	struct line *first;       /* until it is connected */
 	size_t first_len;
 	bool taken, running;
 	bool has_err, framed;

@@ -38,12 +38,12 @@ static bool read_cut(const json_t *o, struct handler_line *l)
 	json_int_t n = json_integer_value(is);
 
 	l->word = HANDLER_CUTS;
-	if (!json_is_integer(is) || n < 0 || n > LINK_RECORD_MAX ||
-	    (record != NULL && max != NULL))
+	if (!json_is_integer(is) || n < 0 || n > LINK_RECORD_MAX || (record != NULL && max != NULL))
 		return false;
 	l->cut.max = (uint32_t)n;
 	if (record != NULL)
-		return json_object_get(o, "eol") == NULL && json_object_get(o, "eol_base64") == NULL;
+		return json_object_get(o, "eol") == NULL &&
+		       json_object_get(o, "eol_base64") == NULL;
 	return read_eol(o, &l->cut) && l->cut.eol_len <= l->cut.max &&
 	       (l->cut.eol_len > 0) == (l->cut.max > 0);
 }
@@ -196,7 +196,7 @@ static bool read_later(const json_t *o, struct handler_line *l)
 		bool (*read)(const json_t *o, struct handler_line *l);
 	} said[] = {{"reply", read_reply}, {"request", read_request}, {"packet", read_packet},
 		    {"open", read_open},   {"close", read_close},     {"record", read_cut},
-		    {"eol_max", read_cut}, {"exit", read_exit},	      {"signal", read_exit}};
+		    {"eol_max", read_cut}, {"exit", read_exit},       {"signal", read_exit}};
 
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++)
 		if (json_object_get(o, said[i].field) != NULL)

@@ -38,9 +38,9 @@ struct handler_line {
 	struct helper_exit how;
 	struct ssh_str type, rest; /* of a request or an open; SENDS: rest, behind the number */
 	bool want_reply;
-	uint8_t number; /* SENDS: 80 and above */
-	uint64_t id;    /* OPENS: the program's name for it; 0: none */
-	bool framed;    /* TAKES: what it is given shall be framed, */
+	uint8_t number;           /* SENDS: 80 and above */
+	uint64_t id;              /* OPENS: the program's name for it; 0: none */
+	bool framed;              /* TAKES: what it is given shall be framed, */
 	struct link_chan_cut cut; /* and how, of which the token is not its own; CUTS */
 	json_t *root;
 	uint8_t raw[HANDLER_LINE_MAX];

@@ -52,8 +52,8 @@ static void reply(struct handled *h, bool ok)
 
 void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may)
 {
-	bool told = may && h->call != NULL &&
-		    handler_tell_request(h->call, m, params_of_request(m));
+	bool told =
+		may && h->call != NULL && handler_tell_request(h->call, m, params_of_request(m));
 
 	if (m->want_reply && replies_add(&h->replies, h->open, told ? REPLY_WAITS : REPLY_NO))
 		replies_say(&h->replies, h->open);
@@ -186,7 +186,7 @@ static void open_new_one(struct handled *h, const struct handler_line *l)
 
 	if (r < 0 && !s->ended && h->call != NULL)
 		tell_error(h, "refused", l->id, HANDLED_E_OPEN,
-			   r == -EPERM	  ? "a type that is the gateway's to open"
+			   r == -EPERM    ? "a type that is the gateway's to open"
 			   : r == -EUSERS ? "there are too many channels"
 			   : r == -EINVAL ? "no such type, or too much that is particular to it"
 					  : "it cannot be opened now");

@@ -17,9 +17,9 @@
 struct cutter {
 	struct host_stream *st;
 	struct pkt_chain out;
-	uint8_t *head; /* of the one that was begun; NULL: none */
-	uint32_t len;  /* bytes in it */
-	uint32_t done; /* in those before it */
+	uint8_t *head;  /* of the one that was begun; NULL: none */
+	uint32_t len;   /* bytes in it */
+	uint32_t done;  /* in those before it */
 	uint32_t whole; /* of out, up to its beginning */
 };
 
@@ -229,8 +229,8 @@ void host_cut_close(struct stream *s)
 static void say_ready(struct host_stream *st)
 {
 	uint8_t frame[HOST_FRAME_HEAD + sizeof(rte_be32_t)];
-	const rte_be32_t credit = rte_cpu_to_be_32(
-		st->h->conf.rx_max - RTE_MIN(st->out.rx.len, st->h->conf.rx_max));
+	const rte_be32_t credit =
+		rte_cpu_to_be_32(st->h->conf.rx_max - RTE_MIN(st->out.rx.len, st->h->conf.rx_max));
 	struct pkt_chain c;
 
 	if (host_ops.tx_space(&st->s) == 0)

@@ -110,8 +110,7 @@ static inline bool host_source_full(const struct host_stream *st, const struct h
 static inline bool host_source_wants(const struct host_stream *st, const struct host_source *src)
 {
 	return src->ready && !src->eof &&
-	       (st->life == HOST_DRAINING ||
-		(st->life == HOST_HELD && !host_source_full(st, src)));
+	       (st->life == HOST_DRAINING || (st->life == HOST_HELD && !host_source_full(st, src)));
 }
 
 /* host.c */

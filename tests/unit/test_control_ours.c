@@ -440,9 +440,9 @@ static void expect_sent(const void *bytes, size_t len)
 
 Test(control_ours, fields_are_those_of_the_library)
 {
-	static const uint8_t sent[] = {98, 0,  0,   0,	5, 0, 0, 0, 1,	'x', 0, 0,   0,	  0,
-				       2,  'a', 'b', 0,	0, 0, 1, 9, 0,	0,   0, 2,   0,	  255,
-				       0,  0,  0,   7,	0, 0, 0, 0, 0,	0,   0, 255, 200, 1};
+	static const uint8_t sent[] = {98, 0,   0,   0, 5, 0, 0, 0, 1, 'x', 0, 0,   0,   0,
+				       2,  'a', 'b', 0, 0, 0, 1, 9, 0, 0,   0, 2,   0,   255,
+				       0,  0,   0,   7, 0, 0, 0, 0, 0, 0,   0, 255, 200, 1};
 	struct client c = client_in(1, 1);
 	struct program p = program_runs(&c, began(&c));
 
@@ -460,9 +460,9 @@ Test(control_ours, a_program_sends_messages_of_its_own_channel)
 	static const uint8_t local[] = {200, 0, 0, 0, PEER, 0xab};
 	static const struct {
 		unsigned int number, peer, code;
-	} row[] = {{98, 4, 1021},    {200, 6, 1021},  {80, PEER, 1023}, {90, PEER, 1023},
-		   {93, PEER, 1023}, {94, PEER, 1023}, {97, PEER, 1023}, {128, PEER, 1023},
-		   {191, PEER, 1023}};
+	} row[] = {{98, 4, 1021},    {200, 6, 1021},    {80, PEER, 1023},
+		   {90, PEER, 1023}, {93, PEER, 1023},  {94, PEER, 1023},
+		   {97, PEER, 1023}, {128, PEER, 1023}, {191, PEER, 1023}};
 	struct client c = client_in(1, 1);
 	struct program p = program_runs(&c, began(&c));
 	char text[128];
