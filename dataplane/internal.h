@@ -155,7 +155,7 @@ void shard_team_tell_link(struct shard *s, unsigned int port);
 int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
 void shard_host_free(struct shard *s);
 
-/* shard_listen.c: ports of ListenAddress that are chosen, where the kernel does not; its listeners. */
+/* shard_listen.c: ports that are chosen, where the kernel does not; its listeners. */
 int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size);
 /* Of an address that control names. 0: with port 0 there was none at the start. */
 uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a);

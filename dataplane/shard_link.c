@@ -209,9 +209,7 @@ void shard_command(void *arg, const struct link_hdr *msg)
 		dp_log("link: control asks for listeners and does not read the answers");
 		return;
 	}
-	s->result[s->n_results++] =
-		(struct link_listen_result){.listener = c->listener,
-					    .err = err,
-					    .port = shard_listen_port(s, &c->addr)};
+	s->result[s->n_results++] = (struct link_listen_result){
+		.listener = c->listener, .err = err, .port = shard_listen_port(s, &c->addr)};
 	send_results(s);
 }

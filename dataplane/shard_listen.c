@@ -97,7 +97,8 @@ int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size)
 			return start_fail(err, err_size, r, "no random numbers: %s", strerror(-r));
 		sc->listen_ports[i] = portmap_choose(&seek, nobody_has, (void *)sc, NULL);
 		if (sc->listen_ports[i] == 0)
-			return start_fail(err, err_size, -EADDRINUSE, "ListenAddress: no free port");
+			return start_fail(err, err_size, -EADDRINUSE,
+					  "ListenAddress: no free port");
 	}
 	return 0;
 }

@@ -44,8 +44,8 @@ static json_t *listeners(const struct admin_env *env)
 		char text[CONF_ZONE_TEXT];
 
 		conf_zone_text(conf_dataplane(conf), &g->listens[i].addr, text);
-		r = json_array_append_new(list, json_pack("{s:s, s:i}", "address", text, "port",
-							  own_port(env, i)));
+		r = json_array_append_new(
+			list, json_pack("{s:s, s:i}", "address", text, "port", own_port(env, i)));
 	}
 	if (r < 0) {
 		json_decref(list);

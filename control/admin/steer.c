@@ -2,6 +2,7 @@
 #include "control/admin/steer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -376,8 +377,24 @@ static void reload_judged(struct reload_wish *w, struct conf *was, struct conf *
 	a->sums = json_array();
 	if (a->sums == NULL || conf_diff(was, is, differs, a->sums) < 0)
 		a->failed = -ENOMEM;
+	a->conns_was = conf_dataplane(was)->max_connections;
+	a->conns_is = conf_dataplane(is)->max_connections;
 	if (w->dry)
 		a->then = conf_get(is);
+}
+
+#define CONN_BYTES 2147 /* at rest, of the dataplane and control (docs/performance.md) */
+
+/* Tables are made at the start and filled as connections come: what more of them would take. */
+static json_t *reload_note(const struct answer *a)
+{
+	if (a->conns_was == a->conns_is)
+		return json_null();
+	return json_sprintf("MaxConnections stays %" PRIu32 " (%" PRIu64
+			    " MiB when all are there) until "
+			    "sluice-dataplane starts again with %" PRIu32 " (%" PRIu64 " MiB)",
+			    a->conns_was, (uint64_t)a->conns_was * CONN_BYTES >> 20, a->conns_is,
+			    (uint64_t)a->conns_is * CONN_BYTES >> 20);
 }
 
 static int reload_tell(struct answer *a, bool dry, struct answer_text *out)
@@ -386,12 +403,12 @@ static int reload_tell(struct answer *a, bool dry, struct answer_text *out)
 
 	steer_said(a, "%zu keywords differ%s", json_array_size(a->sums),
 		   dry ? ", nothing was changed" : "");
-	r = answer_text_line(out, json_pack("{s:i, s:s, s:b, s:O, s:O, s:o, s:o, s:O, s:o}", "v",
+	r = answer_text_line(out, json_pack("{s:i, s:s, s:b, s:O, s:O, s:o, s:o, s:O, s:o, s:o}", "v",
 					    ANSWER_VERSION, "did", "reload", "dry_run", (int)dry,
 					    "differs", a->sums, "cuts", a->cuts, "cuts_all",
 					    admin_count(a->n_cuts), "cuts_unknown",
 					    admin_count(a->n_cuts_unknown), "rates", a->rates,
-					    "rates_all", admin_count(a->n_rates)));
+					    "rates_all", admin_count(a->n_rates), "note", reload_note(a)));
 	answer_over(a);
 	return r;
 }

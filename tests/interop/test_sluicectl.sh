@@ -234,6 +234,14 @@ check "not ready" [ "$(says "http://127.0.0.1:$metrics/readyz")" = 'it drains' ]
 check "undrain" "$ctl" undrain
 echo 'MaxStartups 7' >>sluice.conf
 check "what a reload would do" [ "$("$ctl" -n -t reload --dry-run)" = $'MaxStartups\tnow' ]
+more_conns() {
+	echo 'MaxConnections 200000' >>sluice.conf
+	"$ctl" reload --dry-run 2>&1 >/dev/null | grep -qx 'MaxConnections stays 100000 (204 MiB when all are there) until sluice-dataplane starts again with 200000 (409 MiB)'
+	local rc=$?
+	sed -i '$d' sluice.conf
+	return $rc
+}
+check "what more MaxConnections would take" more_conns
 check "it was not done" shows '^maxstartups +10:30:100$' config maxstartups
 check "reload" "$ctl" reload
 check "it was done" shows '^maxstartups +7:100:7$' config maxstartups

@@ -786,8 +786,8 @@ static struct source network(uint32_t i)
 
 /* Nor do they take anything of what their network has. */
 /*
- * A day in virtual time: whenever the log's thread would wait for its next try it comes to rest, the
- * test puts what came meanwhile, and the clock is set to when the wait is over.
+ * A day in virtual time: whenever the log's thread would wait for its next try it comes to rest,
+ * the test puts what came meanwhile, and the clock is set to when the wait is over.
  */
 static struct {
 	atomic_bool on;

@@ -209,9 +209,9 @@ static void refused_or_moves(struct client *c, uint32_t number, uint32_t packet,
 }
 
 /*
- * What a peer says of packets and windows is refused or moves, and no turn has more to do because of
- * its channel than so many records: at 2 us each, which is ten times what one costs, that is less
- * than a millisecond.
+ * What a peer says of packets and windows is refused or moves, and no turn has more to do because
+ * of its channel than so many records: at 2 us each, which is ten times what one costs, that is
+ * less than a millisecond.
  */
 Test(relay_quantum, s50_no_packet_or_window_makes_a_turn_long)
 {

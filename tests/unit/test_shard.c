@@ -542,7 +542,7 @@ Test(shard, a_port_of_the_kernels_that_is_free_is_all_shards)
 	team_free(sc.team);
 }
 
-/* Of a port of ours: chosen at the start, beside those that the file names; another control has it again. */
+/* Of a port of ours: chosen at the start, beside those of the file; another control has it again. */
 Test(shard, a_port_of_ours_that_is_free_is_that_of_the_start)
 {
 	static const struct conf_listen where[] = {
