@@ -550,9 +550,9 @@ struct sluice_payload {
 	size_t len, size;
 };
 /*
- * Appends a value given as text. type: "s" string, "sb" string of hexadecimal, "m" mpint, "i"
- * uint32, "l" uint64, "b" byte, "f" boolean ("True", "False"). Numbers are decimal, or begin with
- * 0x. -EINVAL: no such type, or no such value; p is as it was.
+ * Appends a value given as text. type: "s" string (UTF-8), "sb" string of hexadecimal, "m" mpint,
+ * "i" uint32, "l" uint64, "b" byte, "f" boolean ("True", "False"). Numbers are decimal, or begin
+ * with 0x. -EINVAL: no such type, or no such value; p is as it was.
  */
 int sluice_payload_put(struct sluice_payload *p, const char *type, const char *value);
 void sluice_payload_free(struct sluice_payload *p); /* wipes */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client/lib/internal.h"
+#include "client/lib/utf8.h"
 #include "crypto/secret.h"
 #include "ssh/field.h"
 
@@ -83,10 +84,13 @@ static int payload_append(struct sluice_payload *p, const void *bytes, size_t le
 int sluice_payload_put(struct sluice_payload *p, const char *type, const char *value)
 {
 	size_t size = ssh_field_max(value);
-	uint8_t *buf = malloc(size);
+	uint8_t *buf;
 	struct ssh_wr w;
 	int r;
 
+	if (strcmp(type, "s") == 0 && !utf8_valid(value))
+		return -EINVAL;
+	buf = malloc(size);
 	if (buf == NULL)
 		return -ENOMEM;
 	ssh_wr_init(&w, buf, size);

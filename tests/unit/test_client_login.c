@@ -895,6 +895,7 @@ Test(client_login, a_method_is_repeated_only_where_that_is_wanted)
 		cr_assert_eq(sluice_set(s, "RepeatAuthMethods", repeat[i]), 0);
 		cr_assert_lt(logon(l, s), 0);
 		cr_assert_eq(h.outcomes[2] > 1, i == 1, "%u", h.outcomes[2]);
+		cr_assert_leq(l->n_auth, 500u, "and no longer");
 		sluice_free(s);
 		lab_free(l);
 	}

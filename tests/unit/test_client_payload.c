@@ -83,7 +83,7 @@ Test(client_payload, what_is_no_value_changes_nothing)
 		{"i", "1x"},         {"b", "256"}, {"l", "18446744073709551616"},
 		{"f", "yes"},        {"sb", "a"},  {"sb", "zz"},
 		{"m", "0xg"},        {"m", "0x"},  {"m", " 1"},
-		{"q", "1"},          {"", "1"},
+		{"q", "1"},          {"", "1"},    {"s", "caf\xe9"},
 	};
 	struct sluice_payload p = {0};
 

@@ -48,6 +48,7 @@ Test(control_methods, the_password_is_asked_for)
 	client_start(&c, "alice");
 	cr_assert(try_kbdint(&c));
 	cr_expect_str_eq(c.prompts, "Passwort: ");
+	cr_expect_eq(c.n_shown, 1);
 	cr_expect(!answer(&c, "wrong", NULL));
 	cr_assert(try_kbdint(&c));
 	cr_expect(answer(&c, "secret", NULL));
@@ -93,6 +94,7 @@ Test(control_methods, s32_the_unknown_are_asked_the_same)
 		client_start(&c, user[i]);
 		cr_assert(try_kbdint(&c), "%s", user[i]);
 		cr_expect_str_eq(c.prompts, "Password: Verification code: ", "%s", user[i]);
+		cr_expect_eq(c.n_shown, 0, "as long as nobody says so");
 		cr_expect(!answer(&c, "x", code(false)));
 		cr_expect_str_eq(c.methods, "publickey,password,keyboard-interactive");
 		client_free(&c);

@@ -260,7 +260,7 @@ struct client {
 	struct ssh_pump pump;
 	uint32_t login_id;  /* of an open SSH_ACT_LOGIN; 0: none */
 	uint32_t prompt_id; /* of an open SSH_ACT_PROMPT; 0: none */
-	unsigned int n_prompts;
+	unsigned int n_prompts, n_shown; /* of those, whose answers may be seen */
 	char prompts[256]; /* their texts, one behind the other */
 	char banner[256];
 	bool in, ended;
@@ -339,9 +339,12 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		c->prompt_id = a->id;
 		c->n_prompts = a->prompts->n;
 		c->prompts[0] = '\0';
-		for (unsigned int i = 0; i < c->n_prompts; i++)
+		c->n_shown = 0;
+		for (unsigned int i = 0; i < c->n_prompts; i++) {
+			c->n_shown += a->prompts->prompt[i].echo;
 			strncat(c->prompts, (const char *)a->prompts->prompt[i].text.p,
 				a->prompts->prompt[i].text.len);
+		}
 		break;
 	case SSH_ACT_BANNER:
 		snprintf(c->banner, sizeof(c->banner), "%.*s", (int)a->bytes.len,
