@@ -92,7 +92,7 @@ struct lab {
 	unsigned int n_refusals; /* of ask_up, without a byte more */
 	int end;
 	uint32_t peer_reason;
-	char exec[256], term[64], env[64], signal[64], method[64];
+	char exec[256], term[64], env[64], signal[64], method[64], sig_alg[64];
 	struct ssh_tty_size size;
 	struct lab_chan chan[LAB_CHANNELS];
 };
@@ -479,6 +479,8 @@ static void lab_auth(struct lab *l, const struct ssh_act *a)
 	l->by_certificate = a->auth.key != NULL && key_plain(a->auth.key) != a->auth.key;
 	lab_raw(l, &l->raw_auth);
 	lab_copy(l->method, sizeof(l->method), a->auth.method_name);
+	if (a->auth.key != NULL)
+		lab_copy(l->sig_alg, sizeof(l->sig_alg), ssh_str_c(a->auth.sig_alg));
 	if (l->unimplemented)
 		lab_unimplemented(l);
 	if (l->undecided || l->unimplemented)

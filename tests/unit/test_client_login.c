@@ -9,14 +9,14 @@
 
 TestSuite(client_login, .timeout = 60);
 
-static struct sluice_key *fresh_key(struct key **ret)
+static struct sluice_key *fresh_key(const char *type, struct key **ret)
 {
 	struct sluice_key *k = NULL;
 	struct key *made = NULL;
 	char pem[4096];
 	size_t len = sizeof(pem);
 
-	cr_assert_eq(key_generate("ssh-ed25519", 0, &made), 0);
+	cr_assert_eq(key_generate(type, strcmp(type, "ssh-rsa") == 0 ? 2048 : 0, &made), 0);
 	cr_assert_eq(key_private_build(made, "", pem, &len), 0);
 	cr_assert_eq(sluice_key_parse(pem, len, NULL, &k), 0);
 	if (ret != NULL)
@@ -35,7 +35,7 @@ static int logon(struct lab *l, struct sluice *s)
 
 static void add_key(struct sluice *s)
 {
-	struct sluice_key *k = fresh_key(NULL);
+	struct sluice_key *k = fresh_key("ssh-ed25519", NULL);
 
 	cr_assert_eq(sluice_identity_add(s, k), 0);
 	sluice_key_free(k);
@@ -643,7 +643,7 @@ Test(client_login, a_key_that_signs_elsewhere)
 	struct key *made = NULL;
 	char line[256];
 
-	k = fresh_key(&made);
+	k = fresh_key("ssh-ed25519", &made);
 	cr_assert_gt(sluice_key_info(k, SLUICE_KEY_LINE, line, sizeof(line)), 0);
 	sluice_key_free(k);
 	cr_assert_eq(sluice_key_public(line, &k), 0);
@@ -880,6 +880,38 @@ Test(client_login, a_key_whose_algorithms_are_not_accepted_is_not_tried)
 	lab_free(l);
 }
 
+/* SHA-1 is the last choice, wherever it stands, and none where nobody asked for it. */
+Test(client_login, a_key_signs_by_the_best_that_both_take)
+{
+	static const struct {
+		const char *ours, *theirs, *sig_alg;
+	} t[] = {
+		{"ssh-rsa,rsa-sha2-256,rsa-sha2-512", "ssh-rsa,rsa-sha2-256", "rsa-sha2-256"},
+		{"ssh-rsa,rsa-sha2-256,rsa-sha2-512", "ssh-rsa,rsa-sha2-256,rsa-sha2-512",
+		 "rsa-sha2-512"},
+		{"ssh-rsa,rsa-sha2-512", "ssh-rsa", "ssh-rsa"},
+		{NULL, "ssh-rsa", ""},
+	};
+	struct sluice_key *k = fresh_key("ssh-rsa", NULL);
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		l->conf.server_sig_algs = t[i].theirs;
+		SET(s, {"AuthMode", "publickey"});
+		if (t[i].ours != NULL)
+			cr_assert_eq(sluice_set(s, "PubkeyAcceptedAlgorithms", t[i].ours), 0);
+		cr_assert_eq(sluice_identity_add(s, k), 0);
+		cr_expect_eq(logon(l, s), *t[i].sig_alg != '\0' ? 0 : -SLUICE_E_AUTH);
+		sluice_free(s);
+		lab_join(l);
+		cr_expect_str_eq(l->sig_alg, t[i].sig_alg);
+		lab_free(l);
+	}
+	sluice_key_free(k);
+}
+
 Test(client_login, a_method_is_repeated_only_where_that_is_wanted)
 {
 	static const char *const repeat[] = {"no", "yes"};
@@ -931,7 +963,7 @@ Test(client_login, a_certificate_goes_before_its_key)
 	struct key *made = NULL;
 	char line[4096];
 
-	k = fresh_key(&made);
+	k = fresh_key("ssh-ed25519", &made);
 	certificate(l, l->host, line, sizeof(line));
 	cr_assert_eq(sluice_key_certificate(k, line), -EINVAL);
 	cr_assert_lt(sluice_key_certificate(k, "ssh-ed25519 AAAA"), 0);
