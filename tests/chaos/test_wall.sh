@@ -1,7 +1,8 @@
 #!/bin/bash
 # F-19: the wall clock of all programs of the gateway is set hours and years forth and back while tunnels of all
 # kinds move, keys change and keep-alives are asked for. Nothing ends and nothing stands still: what waits goes by
-# the monotonic clock, and so do the time for a login and penalties. Certificates go by the wall clock.
+# the monotonic clock, and so do the time for a login and penalties. Certificates go by the wall clock, and so do the
+# stamps of the audit log, whose order and durations do not.
 mapfile -t lines < <(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "ClientAliveInterval 1" "ClientAliveCountMax 30" \
 	"LoginGraceTime 20" "PerSourcePenalties authfail:600 noauth:0 grace-exceeded:0 min:1" "PerSourcePenaltyExemptList 198.18.0.1")
 . "$(dirname "$0")/../interop/lib.sh"
@@ -16,8 +17,10 @@ ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/ca"
 ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/user"
 ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/stranger"
 ssh-keygen -q -s "$LAB_DIR/ca" -I demo -n $LAB_USER -V -1h:+1h "$LAB_DIR/user.pub"
-LAB_CONF=$(printf '%s\n' "${lines[@]}" "TrustedUserCAKeys $LAB_DIR/ca.pub")
-lab_own "$LAB_DIR/ca.pub"
+mkdir "$LAB_DIR/audit"
+LAB_CONF=$(printf '%s\n' "${lines[@]}" "TrustedUserCAKeys $LAB_DIR/ca.pub" "AuditLog $LAB_DIR/audit/log")
+lab_own "$LAB_DIR/ca.pub" "$LAB_DIR/audit"
+began=$(cut -d' ' -f1 /proc/uptime)
 LAB_WRAP="env LD_PRELOAD=$shim"
 start_lab
 ip -n "$LAB-client" addr add 198.18.0.3/24 dev eth0
@@ -37,6 +40,7 @@ check "tunnels move" lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 60
 # And one that changes its keys all the time.
 head -c 3000000 /dev/urandom >"$LAB_DIR/www/slow"
 lab_forward 18004 "$LAB_TARGET_ADDR:8080" -o RekeyLimit=64K
+forward_pid=$lab_pid
 lab_in client curl -sf -m 300 --limit-rate 1M -o "$LAB_DIR/slow" http://127.0.0.1:18004/slow 7>&- &
 curl_pid=$!
 
@@ -82,6 +86,8 @@ set_clock -315360000
 check "and twenty years back" login 198.18.0.1 -i "$LAB_DIR/id_ed25519"
 set_clock 0
 check "a certificate is good again" by_cert
+set_clock -1
+check "and in a second that is there twice, as a leap second is" by_cert
 check "and who failed is kept out" kept_out
 check "who says nothing is told to go in time, not before" wait "$silent_pid"
 whole() { wait $curl_pid && cmp "$LAB_DIR/slow" "$LAB_DIR/www/slow"; }
@@ -89,3 +95,33 @@ check "keys were exchanged all the while, and no byte is lost" whole
 exec 7>&-
 check "tunnels: none ended or stood still, no byte was wrong, opens went on" wait "$peer_pid"
 tail -1 "$LAB_DIR/peer.log"
+
+lab_stop_pid "$forward_pid"
+# A line's place, its id and mono_us say what came before what; stamps alone would not.
+recorded() {
+	python3 - "$LAB_DIR/audit/log" "$began" <<-'END'
+		import collections, json, sys, time
+		for _ in range(400):  # the last end comes a moment after its client has gone
+		    all = [json.loads(line) for line in open(sys.argv[1])]
+		    by = collections.defaultdict(list)
+		    for r in all:
+		        by[r["event"]].append(r)
+		    if len(by["conn.open"]) == len(by["conn.close"]):
+		        break
+		    time.sleep(0.05)
+		ran = time.clock_gettime(time.CLOCK_BOOTTIME) - float(sys.argv[2])
+		wall = [r["time"] for r in all]
+		late = [pair for pair in zip(all, all[1:]) if pair[0]["mono_us"] > pair[1]["mono_us"]]
+		assert not late, late[0]
+		assert wall != sorted(wall)
+		assert len({t[:4] for t in wall}) >= 3, "years"
+		assert len({r["id"] for r in all}) == len(all)
+		assert collections.Counter(r["conn"] for r in by["conn.open"]) == collections.Counter(r["conn"] for r in by["conn.close"])
+		longest = max(r["end_us"] for r in by["conn.close"]) / 1e6
+		assert 19 < longest <= ran, (longest, ran)
+		for r in by["conn.close"] + by["chan.close"]:
+		    assert 0 <= r.get("first_us", 0) <= r.get("last_us", 0) <= ran * 1e6, r
+		print(len(all), "records, the longest connection", round(longest), "s of", round(ran))
+	END
+}
+check "the audit log: one beginning and one end, in their order, and durations of the monotonic clock" recorded

@@ -1,7 +1,8 @@
 #!/bin/bash
 # S-83, F-23: every connection that was accepted has one beginning and one end in the audit log, and every channel
 # the bytes that were on its wire: while the log is renamed and SIGHUP comes a hundred times a second, and
-# across a control that is killed and starts again. What is told twice has one id.
+# across a control that is killed and starts again. What is told twice has one id. On a disk that fills up while the
+# gateway runs AuditFailure does what it says, and both go on by themselves when there is room.
 . "$(dirname "$0")/../interop/lib.sh"
 mkdir -m 755 "$LAB_DIR/audit"
 ! id sluice >/dev/null 2>&1 || chown sluice: "$LAB_DIR/audit"
@@ -139,3 +140,85 @@ only_the_client() { [ "$(banned normal)" = " $(cat "$log"* | grep -c '"event":"a
 if command -v fail2ban-regex >/dev/null; then
 	check "fail2ban finds them" only_the_client || banned normal
 fi
+
+# One MiB is all the disk there is, in a namespace of control's own.
+mkdir "$LAB_DIR/full"
+on_small_disk() { # AuditFailure
+	lab_stop_pid "$lab_control_pid"
+	sed -i "/^Audit/d" "$LAB_DIR/sluice.conf"
+	printf '%s\n' "AuditLog $LAB_DIR/full/log" "AuditFailure $1" "AuditSpool 64K" "AuditSourceRate 0" >>"$LAB_DIR/sluice.conf"
+	: >"$LAB_DIR/control.log"
+	lab_spawn gw "$LAB_DIR/control.log" unshare -m sh -c 'mount -t tmpfs -o size=1m,mode=1777 none "$0" && exec "$@"' \
+		"$LAB_DIR/full" env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
+	lab_control_pid=$lab_pid
+	full=/proc/$lab_control_pid/root$LAB_DIR/full
+	lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
+}
+fill() { ! cat /dev/zero >"$full/filler" 2>/dev/null; }
+said() { lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" "AuditLog $LAB_DIR/full/log $1" 20; }
+counted() { # name: more than none
+	lab_in gw env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluicectl" --json show counters |
+		python3 -c 'import json, sys; sys.exit(0 if any(c["name"] == sys.argv[1] and c["value"] > 0 for c in json.load(sys.stdin)["control"]) else 1)' "$1"
+}
+strangers() { # how many
+	lab_in client python3 - "$LAB_GW_OUTSIDE" "$LAB_PORT" "$1" <<-'END'
+		import socket, sys
+		for _ in range(int(sys.argv[3])):
+		    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as s:
+		        s.settimeout(20)
+		        s.sendall(b"SSH-2.0-stranger\r\n")
+		        s.recv(1)
+	END
+}
+kept() { # python: an assertion about of, by event, of all that is in the log by now
+	python3 - "$full/log" "$1" <<-'END'
+		import collections, json, sys, time
+		for _ in range(400):
+		    of = collections.defaultdict(list)
+		    for line in open(sys.argv[1]):
+		        try:
+		            r = json.loads(line)
+		        except ValueError:  # torn by a full disk: it stands there again
+		            continue
+		        of[r["event"]].append(r)
+		    if eval(sys.argv[2]):
+		        sys.exit(0)
+		    time.sleep(0.05)
+		sys.exit(str({e: len(r) for e, r in of.items()}))
+	END
+}
+open_tunnel() { : >"$LAB_DIR/ssh.log" && lab_forward "$1" "$LAB_TARGET_ADDR:8080"; }
+fetched() { [ "$(lab_in client curl -s -m 20 -o /dev/null -w '%{size_download}' "http://127.0.0.1:$1/file")" = 300000 ]; }
+
+lost() { for n in 90 20 20 20 100 100; do strangers $n && counted AUDIT_LOST && return; done; return 1; }
+check "AuditFailure count: control has a small disk" on_small_disk count
+check "it fills up" fill
+check "a tunnel begins all the same" open_tunnel 18005
+check "and carries" fetched 18005
+lab_stop_pid "$lab_pid"
+check "that the log cannot be written is said" said 'cannot be written: No space left'
+check "what finds no room is lost, and counted" lost
+rm "$full/filler"
+check "with room it is written again" said 'is written again'
+check "and says how many are not there, in their place" kept 'sum(r["n"] for r in of["log.gap"]) > 0'
+
+refused() { ! lab_in client timeout 20 ssh "${opts[@]}" -N "$LAB_USER@$LAB_GW_OUTSIDE" 2>/dev/null && counted AUDIT_REFUSED; }
+mapfile -t opts < <(lab_ssh_opts)
+check "AuditFailure refuse: control has a small disk" on_small_disk refuse
+check "a tunnel" open_tunnel 18006
+tunnel_pid=$lab_pid
+check "carries" fetched 18006
+check "the disk fills up" fill
+strangers 1 # by whom it is seen
+check "that is said" said 'cannot be written: No space left.*nothing new is begun'
+check "nobody comes in, and it is counted" refused
+no_channel() { ! fetched 18006; }
+check "who is in has no new channel" no_channel
+check "and stays" kill -0 "$tunnel_pid"
+rm "$full/filler"
+check "with room it is written again" said 'is written again'
+check "who was in has channels" fetched 18006
+check "somebody comes in" open_tunnel 18007
+lab_stop_pid "$lab_pid"
+lab_stop_pid "$tunnel_pid"
+check "and nothing is missing" kept 'not of["log.gap"] and len(of["conn.open"]) >= 2 and {r["conn"] for r in of["conn.open"]} == {r["conn"] for r in of["conn.close"]}'
