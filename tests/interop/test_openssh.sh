@@ -177,7 +177,7 @@ many() {
 	lab_forward $port "$LAB_TARGET_ADDR:8080" || return 1
 	local pid=$lab_pid
 	for i in $(seq 40); do
-		lab_in client sh -c "curl -sf -m 120 http://127.0.0.1:$port/file | cmp -s - $LAB_DIR/www/file" &
+		lab_in client sh -c "curl -sf -m $((120 + mib * 10)) http://127.0.0.1:$port/file | cmp -s - $LAB_DIR/www/file" &
 		pids+=($!)
 	done
 	for i in "${pids[@]}"; do wait "$i" || rc=1; done
