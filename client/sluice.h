@@ -318,6 +318,11 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 					   size_t *sig_len),
 			       void *arg);
 /*
+ * The password and the keys are wiped, signers forgotten: who is logged on and does not mean to log
+ * on again with them needs none. -SLUICE_E_STATE: while it logs on.
+ */
+int sluice_credentials_forget(struct sluice *s);
+/*
  * For a channel "auth-agent@openssh.com" of the server's: a connection to the agent at path (NULL:
  * IdentityAgent) that knows for whom it asks, so that keys for some hosts alone serve as they
  * should; non-blocking, and the caller's. Waits two seconds at most, in callbacks too. -ENOENT: no

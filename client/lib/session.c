@@ -62,14 +62,32 @@ int sluice_new(struct sluice **ret)
 	return 0;
 }
 
+/* What there is to log on with, but for the public halves that an agent has. */
+static void secrets_drop(struct sluice *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < s->n_identities; i++) {
+		const struct identity *own = &s->identity[i];
+
+		if (own->agents && !own->lent)
+			s->identity[n++] = *own;
+		else
+			sluice_key_free((struct sluice_key *)own->key);
+	}
+	s->n_identities = n;
+	s->login.identity = NULL;
+	secret_free(s->password, PASSWORD_ROOM);
+	s->password = NULL;
+}
+
 static void credentials_drop(struct sluice *s)
 {
+	secrets_drop(s);
 	while (s->n_identities > 0)
 		sluice_key_free((struct sluice_key *)s->identity[--s->n_identities].key);
 	while (s->n_accepted > 0)
 		sluice_key_free((struct sluice_key *)s->accepted[--s->n_accepted]);
-	secret_free(s->password, PASSWORD_ROOM);
-	s->password = NULL;
 }
 
 static int signs_no_more(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
@@ -230,6 +248,19 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 	const struct identity i = {.key = pub, .sign = sign, .arg = arg};
 
 	return sign != NULL ? identity_add(s, &i) : -EINVAL;
+}
+
+int sluice_credentials_forget(struct sluice *s)
+{
+	int r = 0;
+
+	enter(s);
+	if (s->state == STATE_LOGIN)
+		r = -SLUICE_E_STATE;
+	else
+		secrets_drop(s);
+	leave(s);
+	return r;
 }
 
 int sluice_hostkey_accept(struct sluice *s, const struct sluice_key *k)

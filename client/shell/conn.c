@@ -545,10 +545,13 @@ void conn_run(struct conn *c, const struct turn *t)
 	if (c->state == CONN_WAY) {
 		int st = sluice_status(c->s);
 
-		if (st == 0)
+		if (st == 0) {
 			c->state = CONN_UP;
-		else if (!pump_waits(st))
+			/* Who connects again has them read again. */
+			(void)sluice_credentials_forget(c->s);
+		} else if (!pump_waits(st)) {
 			over(c, st);
+		}
 	} else if (r < 0 && !pump_waits(r)) {
 		over(c, r);
 	}

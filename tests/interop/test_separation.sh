@@ -1,8 +1,8 @@
 #!/bin/bash
 # Who has which secret, and who does not: control does not start before sluice-signer, nor with a host
 # key within its reach; after logins by passwords, questions and keys nothing of them is in the memory of
-# control, signer and helper (S-73), nor a host key but in the signer's (F-31: none can be dumped); and a
-# signer that dies fails what waits for it, until it is back.
+# control, signer and helper (S-73), nor a host key but in the signer's (F-31: none can be dumped), nor in that of our
+# own client, and of its keys; and a signer that dies fails what waits for it, until it is back.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
@@ -101,6 +101,16 @@ check "and says which" grep -q "host key $dir/within can be read by user $uid" w
 # --- what is left of secrets
 scan() { PYTHONPATH=$top/tests/interop timeout 60 $python "$top/tests/interop/memory_scan.py" "$port" . "$@"; }
 check "nothing is left of secrets in memory" scan control=$control signer=$signer helper=$helper
+
+# --- and in that of our own client, whose server is paramiko's
+if $python -c 'import paramiko' 2>/dev/null; then
+	ssh-keygen -q -t ed25519 -a 1 -N "$(cat passphrase)" -f locked
+	ssh-keygen -q -t rsa -b 2048 -N '' -f rsa
+	check "nothing is left in the memory of sluice ssh and sluice tunnel" env PYTHONPATH="$top/tests/interop" \
+		timeout 200 $python "$top/tests/interop/memory_scan_client.py" "$SLUICE_BUILD/client/sluice" .
+else
+	echo "skipped: no python3-paramiko for the client's side"
+fi
 
 # --- a token's PIN, as soon as its key is there
 module=/usr/lib/softhsm/libsofthsm2.so

@@ -154,6 +154,24 @@ Test(client_session, a_key_lets_in)
 	key_free(made);
 }
 
+Test(client_session, what_is_forgotten_lets_nobody_in_again)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), 0);
+	cr_assert_eq(sluice_credentials_forget(s), 0);
+	cr_assert_eq(sluice_rekey(s), 0, "who is in stays in");
+	cr_assert_eq(sluice_logoff(s), 0);
+	lab_free(l);
+	l = lab_new();
+	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_AUTH);
+	sluice_free(s);
+	lab_free(l);
+}
+
 Test(client_session, a_channel_that_is_refused_leaves_the_connection)
 {
 	struct lab *l = lab_new();
