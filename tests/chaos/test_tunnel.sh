@@ -381,6 +381,11 @@ CONF
 	check "another address: back" roams up $((ups + 1))
 	check "another address: one owner" one_owner
 	check "another address: bytes" get 2306
+	# A second that the gateway asks for (RetryAfter), and an interval.
+	check "and nobody waited for longer than an interval" python3 -c '
+import json
+waits = [x["seconds"] for x in map(json.loads, open("roams.out")) if x["event"] == "attempt"]
+assert len(waits) >= 2 and max(waits) <= 2.01, waits'
 else
 	echo "skipped: no /dev/net/tun for a NAT"
 fi
