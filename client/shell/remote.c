@@ -40,7 +40,7 @@ static int request(struct remotes *m, struct remote *r)
 	if (e == 0 || pump_waits(e))
 		return 0;
 	settle(m, r, false);
-	return e;
+	return e == -SLUICE_E_REQUEST ? 0 : e; /* a refusal is an answer, however early it comes */
 }
 
 int remotes_ask(struct remotes *m, const struct forward *f)

@@ -231,7 +231,7 @@ static void ask_again(int at_once)
 	asked.at_once = at_once;
 	asked.err = -SLUICE_E_REQUEST;
 	asked.told = 0;
-	(void)remotes_ask(&asked.m, &f);
+	cr_expect_eq(remotes_ask(&asked.m, &f), 0, "it was asked, whatever the answer is");
 	for (unsigned int i = 1; i <= 2; i++) {
 		if (at_once == 0)
 			remotes_answered(&asked.m, "tcpip-forward", asked.err, "", 0);
