@@ -129,6 +129,10 @@ static void of_programs(enum control_counter c, struct limit_view *v, const stru
 		used(v, e->hooks != NULL ? hooks_asked(e->hooks) : 0);
 		max(v, HOOK_ASKED_MAX);
 		break;
+	case CONTROL_C_HOOK_NEWS:
+		used(v, e->hooks != NULL ? hooks_news(e->hooks) : 0);
+		max(v, HOOK_NEWS_MAX);
+		break;
 	case CONTROL_C_WEB_CLIENTS:
 		used(v, env->web != NULL ? web_clients(env->web) : 0);
 		max(v, WEB_CLIENTS_MAX);

@@ -72,6 +72,15 @@ unsigned int hooks_asked(const struct hooks *h)
 	return most;
 }
 
+size_t hooks_news(const struct hooks *h)
+{
+	size_t most = 0;
+
+	for (const struct hook *one = h->first; one != NULL; one = one->next)
+		most = one->news > most ? one->news : most;
+	return most;
+}
+
 /* --- lines that go out ------------------------------------------------------------------------ */
 
 static void line_free(struct line *l)

@@ -54,6 +54,8 @@ struct handler_env hooks_env(const struct hooks *h);
 void hooks_renew(struct hooks *h);
 /* Requests that wait for the program that has most of them. */
 unsigned int hooks_asked(const struct hooks *h);
+/* Bytes of news that wait for the one that has most of those. */
+size_t hooks_news(const struct hooks *h);
 
 /*
  * Asks the program of conf. An id is added to the request, which is ended in any case. 0, -ENOMEM,

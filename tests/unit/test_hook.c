@@ -437,6 +437,7 @@ Test(hook, news_waits_for_nobody)
 	}
 	cr_expect_gt(control_counted(CONTROL_C_HOOK_NEWS), lost + 500);
 	cr_expect_lt(control_counted(CONTROL_C_HOOK_NEWS), lost + 1002, "some of it was sent");
+	cr_expect_geq(hooks_news(all), HOOK_NEWS_MAX);
 	q = news_make();
 	cr_assert_eq(hook_ask(all, &conf, &q, NULL, 0, count_none, &none, &call), 0);
 	hook_call_end(call);
