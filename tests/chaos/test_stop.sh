@@ -6,7 +6,7 @@
 # SLUICE_LONG: 10 and 60 seconds, too; of the signer 8, as who changes keys waits for it ten seconds and no more, and all
 # three while nobody does.
 stops=1 signer_stops=1 signer_long='' patience=20
-[ -z "${SLUICE_LONG:-}" ] || stops="1 10 60" signer_stops=8 signer_long="1 10 60" patience=70
+[ -z "${SLUICE_LONG:-}" ] || stops="1 10 60" signer_stops=8 signer_long="1 10 60" patience=90
 LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 20" "ControlWait $patience")
 . "$(dirname "$0")/../interop/lib.sh"
 LAB_CONF="$LAB_CONF
