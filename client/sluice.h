@@ -40,6 +40,7 @@ extern "C" {
 struct sluice;
 struct sluice_channel;
 struct sluice_key;
+struct sluice_tunnel;
 
 /* --- errors ---------------------------------------------------------------------------------- */
 
@@ -186,6 +187,20 @@ struct sluice_open {
 	size_t extra_len;
 };
 
+/* A try that a tunnel will make: what for, and when. */
+enum sluice_reconnect_type { SLUICE_RECONNECT_CONNECTION, SLUICE_RECONNECT_TUNNEL };
+
+struct sluice_reconnect {
+	const char *host; /* Hostname */
+	uint16_t port;
+	uint32_t count;    /* of this try, from 1 */
+	int64_t remaining; /* after it; -1: no end */
+	uint32_t max;      /* ReconnectMax; 0: no end */
+	uint32_t interval; /* seconds until then */
+	enum sluice_reconnect_type type;
+	uint16_t listening_port; /* of a forward (_TUNNEL): the server's; else 0 */
+};
+
 /*
  * What the program wants to hear. Every entry may be NULL. arg is the one of sluice_ops_set().
  * New entries come at the end: size says how many the program knows.
@@ -272,6 +287,11 @@ struct sluice_ops {
 	 */
 	int (*on_hostkeys)(void *arg, struct sluice *s, const struct sluice_hostkey *keys,
 			   unsigned int n, unsigned int gone);
+	/* A tunnel will try again. *cancel true: it does not, and is over. */
+	void (*on_reconnect)(void *arg, struct sluice_tunnel *t, const struct sluice_reconnect *r,
+			     bool *cancel);
+	/* It is up, and the server listens wherever it was asked to (0); or it is over, and why. */
+	void (*on_tunnel)(void *arg, struct sluice_tunnel *t, int err, const char *text);
 };
 
 /* --- the connection -------------------------------------------------------------------------- */
@@ -536,6 +556,16 @@ int sluice_channel_info(struct sluice_channel *c, struct sluice_channel_info *re
  * not.
  */
 int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, uint16_t *ret_port);
+/*
+ * The same; and the library itself connects to to_host and to_port for each channel, from
+ * ForwardBindAddress, and copies both ways. The program has a say in on_channel_open_request, where
+ * it has that entry (0 refuses), and hears in on_channel_opened, _eof and _closed; data is not told
+ * of, and the channel is not to be freed but to cut it off. ChannelTimeout forwarded-tcpip= ends one
+ * that is idle. -SLUICE_E_ADDRESS, -SLUICE_E_PORT: no target.
+ */
+int sluice_forward_to(struct sluice *s, const char *addr, uint16_t port, const char *to_host,
+		      uint16_t to_port, uint16_t *ret_port);
+/* addr and port as they were asked for; or the port that the server chose. */
 int sluice_forward_cancel(struct sluice *s, const char *addr, uint16_t port);
 /* The same of a UNIX socket of the server's. */
 int sluice_forward_request_unix(struct sluice *s, const char *path);
@@ -546,6 +576,43 @@ int sluice_forward_cancel_unix(struct sluice *s, const char *path);
  */
 int sluice_request(struct sluice *s, const char *type, bool want_reply, const void *data,
 		   size_t len, void *buf, size_t size, size_t *ret_len);
+
+/* --- a tunnel that stays up ------------------------------------------------------------------ */
+
+/*
+ * Keeps the connection up, once it is started: one that breaks, or with Reconnect always one that
+ * does not come up, is logged on to again, and what the server was asked to listen on is asked for
+ * again, at the ports it had, until it is there. Reconnect, ReconnectMax, ReconnectInterval,
+ * ReconnectMaxInterval and ReconnectJitter say when and how often, for the connection and for each
+ * forward; seconds that a server wants us away come first. on_reconnect tells of each try.
+ *
+ * Forwards are asked for as ever, by sluice_forward_request(), _to() and _request_unix(): before
+ * the start, which then waits for them, or while it is up; while it is down they wait for it. One
+ * that is refused, and is not tried again, ends a tunnel that is being started or had it before;
+ * else that call fails, and nothing more.
+ *
+ * There is one of a connection, which it belongs to: sluice_free() ends and frees it. Settings are
+ * the connection's; where ServerAliveInterval is 0 it becomes 30 s, and ServerAliveCountMax 1.
+ * -SLUICE_E_ALREADY: it has one, or is a jump host; -ENOMEM.
+ */
+int sluice_tunnel_new(struct sluice *s, struct sluice_tunnel **ret);
+/*
+ * Waits until it is up, as long as Reconnect tries; sluice_dispatch() then keeps it so. With
+ * OperationTimeout 0 it does not wait: on_tunnel tells. A connection that is up already is taken
+ * over. What it is over by is the error of this call, of sluice_status() and of sluice_dispatch(),
+ * which are no errors while it is tried again: -SLUICE_E_RECONNECT_LIMIT and, of a forward,
+ * -SLUICE_E_TUNNEL_RETRIES: tried as often as allowed; else why it broke or was refused.
+ * -SLUICE_E_ALREADY; -SLUICE_E_ADDRESS: no Hostname.
+ */
+int sluice_tunnel_start(struct sluice_tunnel *t);
+/*
+ * Ends it and its connection, as sluice_logoff() and sluice_disconnect() do, too: no more tries
+ * until it is started again. In a callback, too. -SLUICE_E_STATE: it was not started, or is over.
+ */
+int sluice_tunnel_stop(struct sluice_tunnel *t);
+/* Stops it, and gives the handle up; in a callback, too. What is listened on is forgotten when the
+ * next connection begins. NULL is fine. */
+void sluice_tunnel_free(struct sluice_tunnel *t);
 
 /* --- messages, field by field ---------------------------------------------------------------- */
 

@@ -274,6 +274,12 @@ uint64_t due_ms(const struct sluice *s)
 	other = rate_due(s);
 	if (other < due)
 		due = other;
+	other = carries_due(s);
+	if (other < due)
+		due = other;
+	other = keep_due(s);
+	if (other < due)
+		due = other;
 	if (s->agent_doing != AGENT_NOTHING && s->agent_due < due)
 		due = s->agent_due;
 	other = s->hop != NULL && s->state != STATE_NONE ? hop_due(s, !in_is_full(s)) : UINT64_MAX;
@@ -375,7 +381,8 @@ static void on_global_reply(struct sluice *s, const struct ssh_act *a)
 		return;
 	memcpy(type, q->type, sizeof(type));
 	hostkeys_proved(s, type, ok, (struct ssh_str){a->bytes.p + 1, a->bytes.len - 1});
-	forward_answered(s, type, ok, a->bytes.p + 1, a->bytes.len - 1);
+	if (q->forward != NULL)
+		forward_answered(s, q->forward, ok, a->bytes.p + 1, a->bytes.len - 1);
 	request_answer(&s->globals, ok, a->bytes.p + 1, a->bytes.len - 1);
 	if (strcmp(type, ALIVE) != 0)
 		CALL(s, on_requested, s, type, ok ? 0 : -SLUICE_E_REQUEST, a->bytes.p + 1,

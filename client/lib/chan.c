@@ -49,6 +49,8 @@ void chan_release(struct sluice_channel *c)
 {
 	struct sluice *s = c->s;
 
+	if (c->carry != NULL)
+		carry_end(c->carry);
 	requests_fail(&c->requests);
 	TAILQ_REMOVE(&s->channels, c, link);
 	s->n_channels--;
@@ -69,6 +71,10 @@ void chan_closed(struct sluice_channel *c)
 	note(c->s, SLUICE_LOG_VERBOSE, "channel %u: closed", c->id);
 	if (chan_is_told(c))
 		CALL(c->s, on_channel_closed, c);
+	if (c->carry != NULL)
+		carry_closed(c->carry);
+	else if (c->carried)
+		chan_give_up(c);
 }
 
 void chans_over(struct sluice *s)
@@ -80,6 +86,8 @@ void chans_over(struct sluice *s)
 	{
 		bool opening = c->fsm.state == SSH_CHAN_OPENING;
 
+		if (c->carry != NULL)
+			carry_end(c->carry);
 		if (c->fsm.state == SSH_CHAN_CLOSED)
 			continue;
 		if (opening)
@@ -342,7 +350,7 @@ static int close_in(struct sluice_channel *c, struct ssh_rd *r)
 		e = ssh_chan_step(&c->fsm, SSH_CHAN_EV_PEER_CLOSE, &act);
 	if (e < 0)
 		return e;
-	if (c->s->ops.on_channel_data != NULL && chan_is_told(c))
+	if (c->s->ops.on_channel_data != NULL && chan_is_told(c) && chan_is_read(c))
 		frame_give(c, true);
 	c->close_received = c->close_asked = true;
 	c->fsm.state = SSH_CHAN_CLOSE_SENT;
@@ -365,7 +373,7 @@ static int eof_in(struct sluice_channel *c, struct ssh_rd *r)
 		return e;
 	if (act != SSH_CHAN_ACT_DELIVER || !chan_is_told(c))
 		return 0;
-	if (c->s->ops.on_channel_data != NULL)
+	if (c->s->ops.on_channel_data != NULL && chan_is_read(c))
 		frame_give(c, true);
 	CALL(c->s, on_channel_eof, c);
 	return 0;
@@ -435,7 +443,7 @@ void chans_go_on(struct sluice *s)
 	{
 		chan_flush(c);
 		if (c->starved && room > 0 && c->swin.window_size > 0 &&
-		    c->fsm.state == SSH_CHAN_OPEN && !c->given_up) {
+		    c->fsm.state == SSH_CHAN_OPEN && !c->given_up && chan_is_read(c)) {
 			c->starved = false;
 			CALL(s, on_channel_ready, c,
 			     room < c->swin.window_size ? room : c->swin.window_size);

@@ -104,15 +104,16 @@ int chan_data_in(struct sluice_channel *c, uint8_t msg, struct ssh_rd *r)
 	if (e < 0)
 		return e;
 	err = m.data_type == SSH_EXTENDED_DATA_STDERR;
-	if (act != SSH_CHAN_ACT_DELIVER || c->given_up || (m.data_type != 0 && !err)) {
+	if (act != SSH_CHAN_ACT_DELIVER || c->given_up || (m.data_type != 0 && !err) ||
+	    (err && c->carried)) {
 		window_taken(c, m.data.len);
 		return 0;
 	}
 	c->bytes_in += m.data.len;
-	if (s->ops.on_channel_data != NULL && !c->carries)
+	if (s->ops.on_channel_data != NULL && chan_is_read(c))
 		return hand_over(c, err, m.data);
 	e = inbox_put(err ? &c->in_err : &c->in, m.data, c->rwin.initial_window_size);
-	if (e == 0 && !c->carries)
+	if (e == 0 && chan_is_read(c))
 		CALL(s, on_channel_readable, c);
 	return e;
 }

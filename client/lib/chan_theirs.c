@@ -57,21 +57,23 @@ static int describe_streamlocal(struct ssh_rd *r, struct described *d)
 }
 
 /* 0; or an error: not what its type carries, or nothing that was asked for (S-19). */
-static int describe(struct sluice *s, const struct ssh_chan_open *m, struct described *d)
+static int describe(struct sluice *s, const struct ssh_chan_open *m, struct described *d,
+		    const struct forward **ret)
 {
 	struct ssh_rd r;
 	int e = 0;
 
+	*ret = NULL;
 	memset(d, 0, sizeof(*d));
 	text(d->type, sizeof(d->type), m->type);
 	ssh_rd_init(&r, m->rest.p, m->rest.len);
 	if (ssh_str_eq(m->type, SSH_OPEN_FORWARDED)) {
 		e = describe_tcpip(&r, d);
-		if (e == 0 && !forward_asked(s, NULL, d->open.port))
+		if (e == 0 && (*ret = forward_for(s, NULL, d->host, d->open.port)) == NULL)
 			e = -ENOENT;
 	} else if (ssh_str_eq(m->type, SSH_OPEN_FORWARDED_STREAMLOCAL)) {
 		e = describe_streamlocal(&r, d);
-		if (e == 0 && !forward_asked(s, d->path, 0))
+		if (e == 0 && (*ret = forward_for(s, d->path, NULL, 0)) == NULL)
 			e = -ENOENT;
 	} else if (ssh_str_eq(m->type, SSH_OPEN_X11)) {
 		e = describe_x11(&r, d);
@@ -85,7 +87,7 @@ static int describe(struct sluice *s, const struct ssh_chan_open *m, struct desc
 	return e;
 }
 
-static int confirm(struct sluice_channel *c)
+int chan_confirm(struct sluice_channel *c)
 {
 	struct ssh_chan_confirm m = {.recipient_channel = c->peer_id,
 				     .sender_channel = c->id,
@@ -106,14 +108,13 @@ static int confirm(struct sluice_channel *c)
 	return ssh_chan_step(&c->fsm, SSH_CHAN_EV_CONFIRMED, &act);
 }
 
-static void refuse(struct sluice_channel *c, uint32_t reason, const char *why)
+void chan_refuse(struct sluice_channel *c, uint32_t reason, const char *why)
 {
 	c->undecided = false;
 	if (c->s->brain != NULL && c->fsm.state != SSH_CHAN_CLOSED) /* of this connection */
 		(void)ssh_brain_open_refuse(c->s->brain, c->peer_id, reason, why);
 	c->fsm.state = SSH_CHAN_CLOSED;
-	c->given_up = true;
-	c->s->swept = true;
+	chan_give_up(c);
 }
 
 static int ask_program(struct sluice_channel *c, const struct sluice_open *open)
@@ -129,11 +130,29 @@ static int ask_program(struct sluice_channel *c, const struct sluice_open *open)
 	return r;
 }
 
+/* One for a target here: the program may refuse it, and hears of it when it is open. */
+static void carry_in(struct sluice_channel *c, const struct sluice_open *open,
+		     const struct forward *f)
+{
+	char host[SSH_HOST_MAX + 1];
+	uint16_t port = f->to_port;
+
+	snprintf(host, sizeof(host), "%s", f->to_host); /* a callback may cancel it */
+	c->carried = true;
+	if (c->s->ops.on_channel_open_request != NULL && ask_program(c, open) == 0) {
+		if (c->undecided)
+			chan_refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not accepted");
+	} else if (c->undecided && carry_begin(c, host, port) < 0) {
+		chan_refuse(c, SSH_OPEN_CONNECT_FAILED, "no way to the target");
+	}
+}
+
 int chan_open_in(struct sluice *s, const struct ssh_chan_open *m)
 {
+	const struct forward *f;
 	struct described d;
 	struct sluice_channel *c;
-	int r = describe(s, m, &d);
+	int r = describe(s, m, &d, &f);
 
 	if (r < 0)
 		return ssh_brain_open_refuse(s->brain, m->sender_channel,
@@ -151,14 +170,18 @@ int chan_open_in(struct sluice *s, const struct ssh_chan_open *m)
 	c->listen_port = d.open.port;
 	c->origin_port = d.open.origin_port;
 	note(s, SLUICE_LOG_VERBOSE, "channel %u: the server opens %s", c->id, c->type);
+	if (f != NULL && f->to_host != NULL) {
+		carry_in(c, &d.open, f);
+		return 0;
+	}
 	r = ask_program(c, &d.open);
 	if (!c->undecided) /* it said so itself */
 		return 0;
 	if (r != 1 && r != 2)
-		refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not accepted");
+		chan_refuse(c, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not accepted");
 	if (r != 1)
 		return 0;
-	if (confirm(c) < 0)
+	if (chan_confirm(c) < 0)
 		return -SSH_E_MEMORY;
 	CALL(s, on_channel_opened, c, 0, "OK");
 	return 0;
@@ -170,8 +193,8 @@ int sluice_channel_accept(struct sluice_channel *c)
 	int r = -SLUICE_E_STATE;
 
 	enter(s);
-	if (c->undecided && s->brain != NULL && c->fsm.state == SSH_CHAN_OPENING)
-		r = confirm(c);
+	if (c->undecided && !c->carried && s->brain != NULL && c->fsm.state == SSH_CHAN_OPENING)
+		r = chan_confirm(c);
 	flush(s);
 	leave(s);
 	return r;
@@ -184,7 +207,7 @@ int sluice_channel_refuse(struct sluice_channel *c, uint32_t reason, const char 
 
 	enter(s);
 	if (c->undecided) {
-		refuse(c, reason != 0 ? reason : SSH_OPEN_CONNECT_FAILED, why);
+		chan_refuse(c, reason != 0 ? reason : SSH_OPEN_CONNECT_FAILED, why);
 		step(s);
 		flush(s);
 		r = 0;

@@ -111,7 +111,7 @@ static int conf_fill(struct dial *d, const struct settings *set, struct reach_co
 	return r == -EINVAL ? -SLUICE_E_VALUE : r;
 }
 
-int dial_new(const struct settings *set, struct dial **ret, const char **ret_why)
+int dial_new(const struct settings *set, uint32_t again_ms, struct dial **ret, const char **ret_why)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 	struct reach_conf c;
@@ -121,6 +121,7 @@ int dial_new(const struct settings *set, struct dial **ret, const char **ret_why
 	if (d == NULL)
 		return -ENOMEM;
 	r = conf_fill(d, set, &c, ret_why);
+	c.again_ms = again_ms;
 	if (r == 0) {
 		r = reach_new(&c, &d->reach);
 		*ret_why = r == -EINVAL   ? "no host's name, or no address to bind to"

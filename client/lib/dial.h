@@ -12,9 +12,10 @@
 struct dial;
 
 /*
- * The settings are borrowed until it is freed. -SLUICE_E_VALUE and others with *ret_why; -ENOMEM.
+ * The settings are borrowed until it is freed. again_ms as client/reach/race.h has it. -SLUICE_E_VALUE and others with *ret_why; -ENOMEM.
  */
-int dial_new(const struct settings *set, struct dial **ret, const char **ret_why);
+int dial_new(const struct settings *set, uint32_t again_ms, struct dial **ret,
+	     const char **ret_why);
 /*
  * 0 with *ret_fd, which is the caller's, and the process of a ProxyCommand, else 0; -EAGAIN: wait
  * until dial_fd() can be read; -SLUICE_E_RESOLVE*, -SLUICE_E_TIMEOUT, -errno.

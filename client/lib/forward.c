@@ -102,179 +102,306 @@ int sluice_request(struct sluice *s, const char *type, bool want_reply, const vo
 /* --- what is listened on
  * ------------------------------------------------------------------------------ */
 
-static struct forward *forward_find(struct sluice *s, const char *path, uint16_t port)
+static void forward_free(struct forward *f)
+{
+	free(f->path);
+	free(f->addr);
+	free(f->to_host);
+	free(f);
+}
+
+/* A copy in *ret; NULL stays so. False: out of memory. */
+static bool copied(char **ret, const char *text)
+{
+	*ret = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *ret != NULL;
+}
+
+static int forward_new(struct sluice *s, const struct forward *like, struct forward **ret)
+{
+	struct forward *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return -ENOMEM;
+	f->asked = f->port = like->asked;
+	f->to_port = like->to_port;
+	f->state = FORWARD_WAITS;
+	if (!copied(&f->path, like->path) || !copied(&f->addr, like->addr) ||
+	    !copied(&f->to_host, like->to_host)) {
+		forward_free(f);
+		return -ENOMEM;
+	}
+	STAILQ_INSERT_TAIL(&s->forwards, f, next);
+	*ret = f;
+	return 0;
+}
+
+/* No answer is told to it any more. */
+static void unask(struct sluice *s, const struct forward *f)
+{
+	struct request *q;
+
+	STAILQ_FOREACH(q, &s->globals, next)
+	if (q->forward == f)
+		q->forward = NULL;
+}
+
+void forward_gone(struct sluice *s, struct forward *f, int err)
+{
+	STAILQ_REMOVE(&s->forwards, f, forward, next);
+	unask(s, f);
+	f->state = FORWARD_GONE;
+	f->err = err;
+	if (f->refs == 0)
+		forward_free(f);
+}
+
+void forwards_fini(struct sluice *s)
+{
+	while (!STAILQ_EMPTY(&s->forwards))
+		forward_gone(s, STAILQ_FIRST(&s->forwards), -SLUICE_E_NOT_CONNECTED);
+}
+
+void forwards_begin(struct sluice *s)
+{
+	struct forward *f;
+
+	if (!keep_on(s))
+		forwards_fini(s);
+	STAILQ_FOREACH(f, &s->forwards, next)
+	{
+		unask(s, f);
+		f->state = FORWARD_WAITS;
+		f->refused = false;
+	}
+}
+
+/* Asked for by these words; a port the server chose by that, too. */
+static struct forward *forward_find(struct sluice *s, const char *path, const char *addr,
+				    uint16_t port)
 {
 	struct forward *f;
 
 	STAILQ_FOREACH(f, &s->forwards, next)
 	if (path != NULL ? f->path != NULL && strcmp(f->path, path) == 0
-			 : f->path == NULL && f->port == port)
+			 : f->path == NULL && f->port == port && strcmp(f->addr, addr) == 0)
 		return f;
 	return NULL;
 }
 
-bool forward_asked(struct sluice *s, const char *path, uint16_t port)
+/* Some servers name an address of their own: where several would do, whose it is cannot be told. */
+const struct forward *forward_for(struct sluice *s, const char *path, const char *addr,
+				  uint16_t port)
 {
-	return forward_find(s, path, port) != NULL;
+	const struct forward *f = forward_find(s, path, addr, port), *at_port = NULL;
+	bool several = false, carried = false;
+
+	if (f != NULL && f->state != FORWARD_WAITS)
+		return f;
+	STAILQ_FOREACH(f, &s->forwards, next)
+	{
+		if (path != NULL || f->path != NULL || f->port != port || f->state == FORWARD_WAITS)
+			continue;
+		several = at_port != NULL;
+		carried |= f->to_host != NULL;
+		at_port = f;
+	}
+	return several && carried ? NULL : at_port;
 }
 
-static void forward_free(struct forward *f)
+static int payload(const struct forward *f, uint8_t buf[SSH_HOST_MAX + 16], size_t *ret_len)
 {
-	free(f->path);
-	free(f);
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, SSH_HOST_MAX + 16);
+	if (f->path != NULL)
+		ssh_streamlocal_forward_build(&w, ssh_str_c(f->path));
+	else
+		ssh_tcpip_forward_build(&w,
+					&(struct ssh_tcpip_forward){ssh_str_c(f->addr), f->port});
+	*ret_len = ssh_wr_done(&w);
+	return *ret_len > 0 ? 0 : -EINVAL;
 }
 
-static int forward_add(struct sluice *s, const char *path, uint16_t port)
+int forward_ask(struct sluice *s, struct forward *f)
 {
-	struct forward *f = forward_find(s, path, port);
+	const char *type = f->path != NULL ? SSH_REQUEST_STREAMLOCAL : SSH_REQUEST_FORWARD;
+	uint8_t buf[SSH_HOST_MAX + 16], *p;
+	struct request *q;
+	size_t len;
+	int r = payload(f, buf, &len);
 
-	if (f != NULL) {
-		f->n++;
-		return 0;
-	}
-	f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		return -ENOMEM;
-	f->n = 1;
-	f->port = port;
-	f->path = path != NULL ? strdup(path) : NULL;
-	if (path != NULL && f->path == NULL) {
-		free(f);
-		return -ENOMEM;
-	}
-	STAILQ_INSERT_TAIL(&s->forwards, f, next);
+	if (r == 0)
+		r = request_build(type, true, buf, len, &p, &len);
+	if (r < 0)
+		return r;
+	f->state = FORWARD_ASKED; /* connections may come before the answer is looked at */
+	r = global_ask(s, type, p, len, &q);
+	free(p);
+	if (r < 0)
+		return r;
+	q->forward = f;
+	request_leave(q);
+	flush(s);
 	return 0;
 }
 
-static void forward_drop(struct sluice *s, const char *path, uint16_t port)
+static int refused(struct sluice *s, const struct forward *f, const char *why)
 {
-	struct forward *f = forward_find(s, path, port);
-
-	if (f == NULL || --f->n > 0)
-		return;
-	STAILQ_REMOVE(&s->forwards, f, forward, next);
-	forward_free(f);
+	return fail(s, -SLUICE_E_REQUEST, "%s: %s", f->path != NULL ? f->path : f->addr, why);
 }
 
-void forwards_fini(struct sluice *s)
+void forward_answered(struct sluice *s, struct forward *f, bool ok, const uint8_t *data, size_t len)
 {
-	struct forward *f;
+	struct ssh_rd r;
+	uint16_t port = f->port;
 
-	while ((f = STAILQ_FIRST(&s->forwards)) != NULL) {
-		STAILQ_REMOVE_HEAD(&s->forwards, next);
-		forward_free(f);
+	ssh_rd_init(&r, data, len);
+	if (ok && f->path == NULL && port == 0 &&
+	    (ssh_forward_port_parse(&r, &port) < 0 || port == 0)) {
+		forward_gone(s, f, refused(s, f, "the server did not say which port"));
+	} else if (ok) {
+		f->port = port;
+		f->state = FORWARD_THERE;
+		f->ever = true;
+		keep_forwarded(s, f);
+	} else if (keep_on(s)) {
+		f->state = FORWARD_WAITS;
+		f->refused = true; /* for keep_turn(), which may end the connection */
+		(void)refused(s, f, "the server does not listen there");
+	} else {
+		forward_gone(s, f, refused(s, f, "the server does not listen there"));
 	}
 }
 
-/* A port the server chose is in the answer alone, which a program that does not wait gets later. */
-void forward_answered(struct sluice *s, const char *type, bool ok, const uint8_t *data, size_t len)
-{
-	struct ssh_rd r;
-	uint16_t port;
+/* --- what programs call
+ * ------------------------------------------------------------------------------- */
 
-	if (!ok || strcmp(type, SSH_REQUEST_FORWARD) != 0)
-		return;
-	ssh_rd_init(&r, data, len);
-	if (ssh_forward_port_parse(&r, &port) == 0 && port != 0 && !forward_asked(s, NULL, port))
-		(void)forward_add(s, NULL, port);
+static int settled(struct sluice *s, void *arg)
+{
+	const struct forward *f = arg;
+
+	if (f->state == FORWARD_THERE)
+		return 0;
+	if (f->state == FORWARD_GONE)
+		return f->err;
+	return s->state == STATE_NONE && !keep_on(s) ? connection_gone(s) : -EAGAIN;
 }
 
-static int tcpip_request(struct sluice *s, const char *type, const char *addr, uint16_t port,
-			 struct request **ret)
+/* Waits for it as long as an operation may take, and leaves none behind that it did not get. */
+static int forward_wait(struct sluice *s, struct forward *f, uint16_t *ret_port)
 {
-	const struct ssh_tcpip_forward m = {ssh_str_c(addr), port};
-	uint8_t buf[SSH_HOST_MAX + 16];
-	struct ssh_wr w;
+	int r;
 
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_tcpip_forward_build(&w, &m);
-	if (ssh_wr_done(&w) == 0)
-		return -EINVAL;
-	return request(s, type, true, buf, ssh_wr_done(&w), ret);
+	f->refs++;
+	r = wait_for(s, settled, f, s->set.operation_timeout);
+	f->refs--;
+	if (r == 0 && ret_port != NULL)
+		*ret_port = f->port;
+	if (f->state != FORWARD_GONE && r < 0 && r != -SLUICE_E_WOULD_BLOCK)
+		forward_gone(s, f, r);
+	else if (f->state == FORWARD_GONE && f->refs == 0)
+		forward_free(f);
+	return r;
+}
+
+static int forward_request(struct sluice *s, const struct forward *like, uint16_t *ret_port)
+{
+	uint8_t buf[SSH_HOST_MAX + 16];
+	struct forward *f;
+	size_t len;
+	int r;
+
+	enter(s);
+	r = payload(like, buf, &len);
+	if (r == 0 && s->state != STATE_UP && !keep_made(s))
+		r = s->state == STATE_NONE ? connection_gone(s) : -SLUICE_E_STATE;
+	if (r == 0)
+		r = forward_new(s, like, &f);
+	if (r == 0 && s->state == STATE_UP) {
+		r = forward_ask(s, f);
+		if (r < 0)
+			forward_gone(s, f, r);
+	}
+	if (r == 0)
+		r = keep_made(s) && !keep_on(s) && s->state != STATE_UP
+			    ? 0
+			    : forward_wait(s, f, ret_port);
+	leave(s);
+	return r;
 }
 
 int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, uint16_t *ret_port)
 {
-	struct request *q = NULL;
-	struct ssh_rd rd;
-	uint16_t chosen = port;
-	int r = 0;
+	const struct forward like = {.addr = (char *)addr, .asked = port, .port = port};
 
-	enter(s);
-	if (port != 0) /* connections may come before the answer is looked at */
-		r = forward_add(s, NULL, port);
-	if (r == 0) {
-		r = tcpip_request(s, SSH_REQUEST_FORWARD, addr, port, &q);
-		if (r < 0 && r != -SLUICE_E_WOULD_BLOCK && port != 0)
-			forward_drop(s, NULL, port);
+	return forward_request(s, &like, ret_port);
+}
+
+int sluice_forward_to(struct sluice *s, const char *addr, uint16_t port, const char *to_host,
+		      uint16_t to_port, uint16_t *ret_port)
+{
+	const struct forward like = {.addr = (char *)addr,
+				     .asked = port,
+				     .port = port,
+				     .to_host = (char *)to_host,
+				     .to_port = to_port};
+
+	if (to_host == NULL || *to_host == '\0' || strlen(to_host) > SSH_HOST_MAX)
+		return -SLUICE_E_ADDRESS;
+	return to_port != 0 ? forward_request(s, &like, ret_port) : -SLUICE_E_PORT;
+}
+
+int sluice_forward_request_unix(struct sluice *s, const char *path)
+{
+	const struct forward like = {.path = (char *)path};
+
+	return forward_request(s, &like, NULL);
+}
+
+static int forward_cancel(struct sluice *s, const char *type, const struct forward *like)
+{
+	struct forward *f = forward_find(s, like->path, like->addr, like->port);
+	uint8_t buf[SSH_HOST_MAX + 16];
+	struct request *q = NULL;
+	size_t len;
+	int r = payload(like, buf, &len);
+
+	if (r < 0)
+		return r;
+	/* The server does not know of it. */
+	if (f != NULL && (f->state == FORWARD_WAITS || (s->state != STATE_UP && keep_on(s)))) {
+		forward_gone(s, f, -SLUICE_E_REQUEST);
+		return 0;
 	}
-	if (q != NULL) {
-		ssh_rd_init(&rd, q->len > 0 ? q->data : (const uint8_t *)"", q->len);
-		if (port == 0 && ssh_forward_port_parse(&rd, &chosen) < 0)
-			r = fail(s, -SLUICE_E_REQUEST, "the server did not say which port");
+	r = request(s, type, true, buf, len, &q);
+	/* It may have gone meanwhile. */
+	f = forward_find(s, like->path, like->addr, like->port);
+	if (f != NULL && (r == 0 || r == -SLUICE_E_WOULD_BLOCK))
+		forward_gone(s, f, -SLUICE_E_REQUEST);
+	if (q != NULL)
 		request_leave(q);
-	}
-	if (r == 0 && ret_port != NULL)
-		*ret_port = chosen;
-	leave(s);
 	return r;
 }
 
 int sluice_forward_cancel(struct sluice *s, const char *addr, uint16_t port)
 {
-	struct request *q = NULL;
+	const struct forward like = {.addr = (char *)addr, .port = port};
 	int r;
 
 	enter(s);
-	r = tcpip_request(s, SSH_REQUEST_CANCEL, addr, port, &q);
-	if (r == 0 || r == -SLUICE_E_WOULD_BLOCK)
-		forward_drop(s, NULL, port);
-	if (q != NULL)
-		request_leave(q);
-	leave(s);
-	return r;
-}
-
-static int streamlocal_request(struct sluice *s, const char *type, const char *path)
-{
-	uint8_t buf[SSH_HOST_MAX + 8];
-	struct request *q = NULL;
-	struct ssh_wr w;
-	int r;
-
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_streamlocal_forward_build(&w, ssh_str_c(path));
-	if (ssh_wr_done(&w) == 0)
-		return -EINVAL;
-	r = request(s, type, true, buf, ssh_wr_done(&w), &q);
-	if (q != NULL)
-		request_leave(q);
-	return r;
-}
-
-int sluice_forward_request_unix(struct sluice *s, const char *path)
-{
-	int r;
-
-	enter(s);
-	r = forward_add(s, path, 0);
-	if (r == 0) {
-		r = streamlocal_request(s, SSH_REQUEST_STREAMLOCAL, path);
-		if (r < 0 && r != -SLUICE_E_WOULD_BLOCK)
-			forward_drop(s, path, 0);
-	}
+	r = forward_cancel(s, SSH_REQUEST_CANCEL, &like);
 	leave(s);
 	return r;
 }
 
 int sluice_forward_cancel_unix(struct sluice *s, const char *path)
 {
+	const struct forward like = {.path = (char *)path};
 	int r;
 
 	enter(s);
-	r = streamlocal_request(s, SSH_REQUEST_CANCEL_STREAMLOCAL, path);
-	if (r == 0 || r == -SLUICE_E_WOULD_BLOCK)
-		forward_drop(s, path, 0);
+	r = forward_cancel(s, SSH_REQUEST_CANCEL_STREAMLOCAL, &like);
 	leave(s);
 	return r;
 }

@@ -22,6 +22,7 @@ int hop_begin(struct sluice *s)
 	int r;
 
 	enter(h);
+	h->again_ms = s->again_ms;
 	r = logon_begin(h);
 	leave(h);
 	return r == -SLUICE_E_ALREADY ? 0 : r;

@@ -12,10 +12,12 @@
 #include <pthread.h>
 #include <sys/queue.h>
 
+#include "client/lib/carry.h"
 #include "client/lib/dial.h"
 #include "client/lib/engine.h"
 #include "client/lib/grow.h"
 #include "client/lib/settings.h"
+#include "client/lib/keep.h"
 #include "client/sluice.h"
 #include "crypto/certinfo.h"
 #include "crypto/key.h"
@@ -41,6 +43,7 @@ struct request {
 	STAILQ_ENTRY(request) next;
 	char type[SSH_TYPE_MAX + 1];
 	bool done, ok, left; /* left: nobody waits any more, who answers frees it */
+	struct forward *forward; /* of a listener: who is told of the answer; NULL: nothing */
 	uint8_t *data;       /* of REQUEST_SUCCESS */
 	size_t len;
 };
@@ -77,6 +80,8 @@ struct sluice_channel {
 	bool undecided; /* theirs: the program has not said yes or no */
 	bool given_up;  /* no handle of the program's: freed when closed */
 	bool carries;   /* another connection, whose stream it is (hop.c): nobody is told of it */
+	bool carried;   /* to a target here: its data is not the program's, nor is it to be freed */
+	struct carry *carry; /* by whom, while it is */
 	bool eof_asked; /* EOF, CLOSE wait for the end of a rekey */
 	bool close_asked, close_sent, close_received;
 	bool starved; /* a send took less than it was given */
@@ -132,9 +137,17 @@ char *key_line(const struct key *k); /* "type base64"; the caller's to free() */
 
 struct forward {
 	STAILQ_ENTRY(forward) next;
-	char *path; /* NULL: a port */
-	uint16_t port;
-	unsigned int n; /* requests of it: a port at several addresses */
+	char *path;              /* of a UNIX socket; NULL: a port */
+	char *addr;              /* as it was asked for */
+	uint16_t asked, port;    /* asked 0: the server chose port; 0: it has not yet */
+	char *to_host;           /* who connects is carried there; NULL: the program's channel */
+	uint16_t to_port;
+	enum { FORWARD_WAITS = 1, FORWARD_ASKED, FORWARD_THERE, FORWARD_GONE } state;
+	int err;           /* gone: why */
+	bool ever;         /* it was there */
+	bool refused;      /* of a tunnel's: said, and not looked at yet */
+	unsigned int refs; /* calls that wait for it: who leaves it last frees one that is gone */
+	struct stay stay;  /* of a tunnel's, while its connection is up */
 };
 STAILQ_HEAD(forwards, forward);
 
@@ -230,10 +243,13 @@ struct sluice {
 	struct channels channels;
 	unsigned int n_channels;
 	uint64_t windows; /* of all channels */
+	struct carries carries;
 	uint32_t next_channel;
 	struct requests globals; /* unanswered, in order */
 
 	struct forwards forwards;
+	struct sluice_tunnel *tunnel; /* keeps it up; NULL: nothing does */
+	uint32_t again_ms;            /* a way that is not there is looked for so often; race.h */
 	struct identity identity[IDENTITIES_MAX];
 	unsigned int n_identities;
 	const struct sluice_key *accepted[IDENTITIES_MAX];
@@ -264,16 +280,19 @@ bool step(struct sluice *s);
 bool in_is_full(const struct sluice *s);
 /* Writes what there is to be written; wakes who waits for the socket when some is left. */
 void flush(struct sluice *s);
-uint64_t now_ms(void);
+static inline uint64_t now_ms(void)
+{
+	return turn_now_ms();
+}
 /* The next time at which something is due by itself; UINT64_MAX: nothing is. */
 uint64_t due_ms(const struct sluice *s);
 uint64_t rate_due(const struct sluice *s); /* of TransferRate */
 void timers_run(struct sluice *s, uint64_t now);
 /* The events to wait for; the descriptor is s->fd or the dial's. */
 short wanted_events(struct sluice *s);
-int wanted_fd(const struct sluice *s);
+int wanted_fd(struct sluice *s);
 
-/* Asks a global request, payload whole; *ret NULL: nobody waits. */
+/* Asks a global request, payload whole; ret NULL: nobody waits. */
 int global_ask(struct sluice *s, const char *type, const void *payload, size_t len,
 	       struct request **ret);
 
@@ -359,6 +378,11 @@ int logon_begin(struct sluice *s);
 /* direct-tcpip, without waiting. */
 int chan_open_tcp(struct sluice *s, const char *dst, uint16_t dport, const char *src,
 		  uint16_t sport, struct sluice_channel **ret);
+/* Is its data the program's? */
+static inline bool chan_is_read(const struct sluice_channel *c)
+{
+	return !c->carries && !c->carried;
+}
 /* Is the program to be told of what happens to it? */
 static inline bool chan_is_told(const struct sluice_channel *c)
 {
@@ -368,6 +392,11 @@ struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len);
 struct sluice_channel *chan_find(struct sluice *s, uint32_t id);
 void chan_release(struct sluice_channel *c);
 void chan_closed(struct sluice_channel *c);
+/* Its handle is nobody's any more. */
+static inline void chan_give_up(struct sluice_channel *c)
+{
+	c->given_up = c->s->swept = true;
+}
 void chans_over(struct sluice *s);
 /* What waited for the end of a rekey or for room. */
 void chans_go_on(struct sluice *s);
@@ -378,14 +407,25 @@ void chan_close_begin(struct sluice_channel *c);
 
 /* chan_theirs.c */
 int chan_open_in(struct sluice *s, const struct ssh_chan_open *m);
+/* The answer to one that is undecided; the handle of one that is refused is gone. */
+int chan_confirm(struct sluice_channel *c);
+void chan_refuse(struct sluice_channel *c, uint32_t reason, const char *why);
 
 /* frame.c: hands records to the program, what is no whole one as well when all is set. The bytes.
  */
 void frame_give(struct sluice_channel *c, bool all);
 
 /* forward.c */
-bool forward_asked(struct sluice *s, const char *path, uint16_t port);
-void forward_answered(struct sluice *s, const char *type, bool ok, const uint8_t *data, size_t len);
+/* What a channel of the server's is for; NULL: nothing that was asked for. */
+const struct forward *forward_for(struct sluice *s, const char *path, const char *addr, uint16_t port);
+/* Asks the server for it: 0, and its answer tells; or an error. */
+int forward_ask(struct sluice *s, struct forward *f);
+/* An answer to it. */
+void forward_answered(struct sluice *s, struct forward *f, bool ok, const uint8_t *data, size_t len);
+/* It is not there, and nobody asks for it any more. */
+void forward_gone(struct sluice *s, struct forward *f, int err);
+/* The connection begins anew: what is kept up is asked for again. */
+void forwards_begin(struct sluice *s);
 void forwards_fini(struct sluice *s);
 
 /* window.c */

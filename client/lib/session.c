@@ -115,10 +115,12 @@ void sluice_free(struct sluice *s)
 	if (s == NULL)
 		return;
 	hush(s);
+	keep_fini(s);
 	connection_over(s, 0, "freed");
 	while (!TAILQ_EMPTY(&s->channels))
 		chan_release(TAILQ_FIRST(&s->channels));
 	forwards_fini(s);
+	carries_fini(s);
 	sluice_free(s->hop);
 	credentials_drop(s);
 	settings_fini(&s->set);
@@ -295,7 +297,7 @@ static void begin(struct sluice *s)
 	s->err = 0;
 	s->text[0] = '\0';
 	s->eof_in = s->cut = s->wants_in = s->met = s->leaving = s->reset = false;
-	forwards_fini(s);
+	forwards_begin(s);
 	s->login = (struct login){0};
 	s->kex = (struct ssh_act_kex){0};
 	s->session_id_len = s->kexes = s->alives = 0;
@@ -319,7 +321,7 @@ static int connect_begin(struct sluice *s)
 	begin(s);
 	note(s, SLUICE_LOG_INFO, "connecting to %s port %u", s->set.hostname, s->set.port);
 	if (s->hop == NULL)
-		r = dial_new(&s->set, &s->dial, &why);
+		r = dial_new(&s->set, s->again_ms, &s->dial, &why);
 	else if ((r = hop_begin(s)) < 0)
 		(void)fail(s, r, "jump host: %.200s", s->hop->text);
 	if (r < 0)
@@ -363,7 +365,7 @@ int sluice_connect(struct sluice *s)
 	int r;
 
 	enter(s);
-	r = connect_begin(s);
+	r = keep_on(s) ? -SLUICE_E_ALREADY : connect_begin(s);
 	if (r == 0)
 		r = reach(s, is_met);
 	leave(s);
@@ -375,7 +377,7 @@ int sluice_connect_fd(struct sluice *s, int fd)
 	int r;
 
 	enter(s);
-	if (s->state != STATE_NONE || s->hop != NULL) {
+	if (s->state != STATE_NONE || keep_on(s) || s->hop != NULL) {
 		close(fd);
 		r = s->hop != NULL ? -SLUICE_E_STATE : -SLUICE_E_ALREADY;
 	} else {
@@ -431,7 +433,7 @@ int sluice_logon(struct sluice *s, const char *host, uint16_t port)
 	int r;
 
 	enter(s);
-	r = place_set(s, host, port);
+	r = keep_on(s) ? -SLUICE_E_ALREADY : place_set(s, host, port);
 	if (r == 0)
 		r = logon_begin(s);
 	if (r == 0)
@@ -487,11 +489,14 @@ static void linger(struct sluice *s)
 int sluice_logoff(struct sluice *s)
 {
 	struct sluice_channel *c;
+	bool was_on;
 
 	enter(s);
+	was_on = keep_on(s);
+	keep_leave(s);
 	if (s->state == STATE_NONE) {
 		leave(s);
-		return -SLUICE_E_NOT_CONNECTED;
+		return was_on ? 0 : -SLUICE_E_NOT_CONNECTED;
 	}
 	TAILQ_FOREACH(c, &s->channels, link)
 	chan_close_begin(c);
@@ -517,10 +522,10 @@ int sluice_disconnect(struct sluice *s)
 	int r = 0;
 
 	enter(s);
-	if (s->state == STATE_NONE)
+	if (s->state == STATE_NONE && !keep_on(s))
 		r = -SLUICE_E_NOT_CONNECTED;
-	else
-		connection_over(s, 0, "disconnected");
+	keep_leave(s);
+	connection_over(s, 0, "disconnected");
 	leave(s);
 	return r;
 }
@@ -541,7 +546,7 @@ int sluice_status(struct sluice *s)
 
 	enter(s);
 	if (s->state == STATE_NONE)
-		r = connection_gone(s);
+		r = keep_on(s) ? -SLUICE_E_WOULD_BLOCK : connection_gone(s);
 	else if (s->state == STATE_UP)
 		r = 0;
 	else

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/known/known.h"
+#include "client/lib/stay.h"
 #include "client/lib/utf8.h"
 #include "client/sluice.h"
 #include "conf/words.h"
@@ -19,6 +20,9 @@
 
 #define ALL_NAMES_MAX 4096
 #define WINDOW_MAX    (1 << 30)
+#define RECONNECT_MIN  100                    /* ms: a server is not hammered */
+#define RECONNECT_MOST (24 * 3600 * 1000)     /* ms */
+#define TIMEOUTS_MAX  64 /* entries of ChannelTimeout */
 
 enum kind {
 	KIND_TEXT = 1, /* "" is none */
@@ -173,6 +177,61 @@ static void linger_get(const struct settings *set, FILE *f)
 		fprintf(f, "%" PRIu32 "ms", set->linger);
 }
 
+/* Words of ChannelTimeout, cut in text, which they point into. False: too many. */
+static bool timeouts_cut(char *text, const char *v[TIMEOUTS_MAX], size_t *ret_n)
+{
+	char *word;
+
+	*ret_n = 0;
+	while ((word = strsep(&text, " \t")) != NULL) {
+		if (*word == '\0')
+			continue;
+		if (*ret_n == TIMEOUTS_MAX)
+			return false;
+		v[(*ret_n)++] = word;
+	}
+	return true;
+}
+
+/* "TYPE=TIME …"; "none". */
+static bool timeouts_set(struct settings *set, const char *value)
+{
+	bool none = strcasecmp(value, "none") == 0;
+	char *copy = strdup(none ? "" : value), *words = strdup(none ? "" : value);
+	const char *v[TIMEOUTS_MAX];
+	size_t n = 0;
+	bool ok = copy != NULL && words != NULL && timeouts_cut(words, v, &n);
+
+	for (size_t i = 0; i < n; i++)
+		ok = ok && channel_timeout_valid(v[i]) && strncmp(v[i], "global=", 7) != 0;
+	free(words);
+	if (!ok) {
+		free(copy);
+		return false;
+	}
+	free(set->channel_timeouts);
+	set->channel_timeouts = copy;
+	return true;
+}
+
+static void timeouts_get(const struct settings *set, FILE *f)
+{
+	fputs(*set->channel_timeouts != '\0' ? set->channel_timeouts : "none", f);
+}
+
+uint32_t settings_channel_timeout(const struct settings *set, const char *type)
+{
+	char *words = strdup(set->channel_timeouts);
+	const char *v[TIMEOUTS_MAX];
+	struct conf_strs entries = {v, 0};
+	uint32_t ms = 0;
+
+	if (words != NULL && timeouts_cut(words, v, &entries.n))
+		ms = channel_timeout(&entries, type);
+	free(words);
+	return ms;
+}
+
 static bool version_set(struct settings *set, const char *value)
 {
 	size_t n = strlen(value);
@@ -232,6 +291,9 @@ static const struct choice agent_auths[] = {{"no", AGENT_NO},
 					    {"require", AGENT_REQUIRE},
 					    {"only", AGENT_ONLY},
 					    {NULL, 0}};
+static const struct choice reconnects[] = {
+	{"never", STAY_NEVER}, {"broken", STAY_BREAK}, {"always", STAY_ALWAYS}, {"break", STAY_BREAK},
+	{"0", STAY_NEVER},     {"1", STAY_BREAK},      {"2", STAY_ALWAYS},      {NULL, 0}};
 static const struct choice families[] = {{"any", 0}, {"inet", 4}, {"inet6", 6}, {NULL, 0}};
 static const struct choice updates[] = {{"no", UPDATE_NO},    {"yes", UPDATE_YES},
 					{"ask", UPDATE_ASK},  {"true", UPDATE_YES},
@@ -261,6 +323,11 @@ static const struct keyword keywords[] = {
 	KW("BindPort", KIND_UINT, bind_port, "0", .frozen = true, .max = UINT16_MAX),
 	KW("ChannelMaxPacket", KIND_UINT, packet_max, "32768", .min = SSH_CHAN_PACKET_MIN,
 	   .max = 1 << 17),
+	{.name = "ChannelTimeout",
+	 .kind = KIND_OWN,
+	 .dflt = "none",
+	 .set = timeouts_set,
+	 .get = timeouts_get},
 	{.name = "ChannelWindow",
 	 .kind = KIND_OWN,
 	 .dflt = "auto",
@@ -284,6 +351,7 @@ static const struct keyword keywords[] = {
 	 .set = gex_set,
 	 .get = gex_get},
 	KW("FIPSMode", KIND_BOOL, fips, "no", .frozen = true),
+	KW("ForwardBindAddress", KIND_TEXT, forward_bind, ""),
 	KW("GlobalKnownHostsFile", KIND_TEXT, global_files,
 	   "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"),
 	KW("GSSAPIAuthentication", KIND_BOOL, gss, "no", .frozen = true),
@@ -322,6 +390,13 @@ static const struct keyword keywords[] = {
 	KW("PubkeyAcceptedAlgorithms", KIND_ALGS, sig_algs, SSH_DEFAULT_PUBKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
 	KW("ReceiveBuffer", KIND_SIZE, rcvbuf, "0", .frozen = true, .max = 1 << 30),
+	KW("Reconnect", KIND_CHOICE, reconnect, "broken", .choices = reconnects),
+	KW("ReconnectInterval", KIND_TIME, reconnect_interval, "5", .min = RECONNECT_MIN,
+	   .max = RECONNECT_MOST),
+	KW("ReconnectJitter", KIND_UINT, reconnect_jitter, "20", .max = 100),
+	KW("ReconnectMax", KIND_UINT, reconnect_max, "0", .max = UINT32_MAX),
+	KW("ReconnectMaxInterval", KIND_TIME, reconnect_max_interval, "60", .min = RECONNECT_MIN,
+	   .max = RECONNECT_MOST),
 	{.name = "RekeyLimit",
 	 .kind = KIND_OWN,
 	 .dflt = "default none",
@@ -519,6 +594,7 @@ void settings_fini(struct settings *set)
 		if (keywords[i].kind == KIND_TEXT || keywords[i].kind == KIND_ALGS)
 			free(*(char **)((uint8_t *)set + keywords[i].at));
 	free(set->version);
+	free(set->channel_timeouts);
 	memset(set, 0, sizeof(*set));
 }
 

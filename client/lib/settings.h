@@ -75,6 +75,14 @@ struct settings {
 	bool tcp_nodelay, tcp_keepalive;
 	uint32_t tcp_keep_idle, tcp_keep_interval, tcp_keep_count; /* ms, ms; 0: the system's */
 	uint64_t rcvbuf, sndbuf;                                   /* 0: the system's */
+	/* what the server listens on for us */
+	char *forward_bind;     /* where a target is connected to from; "": anywhere */
+	char *channel_timeouts; /* channel_timeout() of conf/words.h; "": none */
+	/* staying up: client/lib/stay.h */
+	uint32_t reconnect;                                   /* enum stay_mode */
+	uint32_t reconnect_max;                               /* tries; 0: no end */
+	uint32_t reconnect_interval, reconnect_max_interval; /* ms */
+	uint32_t reconnect_jitter;                            /* percent */
 };
 
 int settings_init(struct settings *set); /* 0 or -ENOMEM */
@@ -85,6 +93,8 @@ void settings_fini(struct settings *set);
  */
 int settings_set(struct settings *set, const char *keyword, const char *value, bool connected,
 		 const char **ret_why);
+/* After how many ms without data a channel of that type is closed; 0: never. */
+uint32_t settings_channel_timeout(const struct settings *set, const char *type);
 /* The length of the text, which is cut to size; -ENOENT. */
 ssize_t settings_get(const struct settings *set, const char *keyword, char *buf, size_t size);
 

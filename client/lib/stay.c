@@ -95,7 +95,7 @@ static bool over(struct stay *s)
 
 bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)
 {
-	uint64_t ms;
+	uint64_t ms, least;
 
 	if (s->state == STAY_UP && now_ms - s->since_ms >= s->conf.interval_ms)
 		s->tries = 0;
@@ -103,7 +103,11 @@ bool stay_down(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_att
 		return over(s);
 	s->tries += s->tries < UINT32_MAX;
 	ms = stay_interval_ms(s);
-	return again(s, hint_s, s->tries > 1 ? ms / 2 : 0, ms, now_ms, ret);
+	if (s->conf.steady > 0)
+		least = ms * s->conf.steady / 100;
+	else
+		least = s->tries > 1 ? ms / 2 : 0;
+	return again(s, hint_s, least < ms ? least : ms - 1, ms, now_ms, ret);
 }
 
 bool stay_later(struct stay *s, uint32_t hint_s, uint64_t now_ms, struct stay_attempt *ret)

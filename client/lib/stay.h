@@ -28,6 +28,8 @@ struct stay_conf {
 	uint32_t tries_max;                    /* after a break; 0: no end */
 	uint64_t interval_ms, interval_max_ms; /* of 2 ms and more */
 	uint64_t try_ms;                       /* one that takes longer has failed */
+	/* Percent of an interval that is waited whatever is drawn; 0: as it says above. */
+	uint32_t steady;
 };
 
 struct stay {

@@ -23,14 +23,6 @@
 #define ANSWERS_MAX                                                                                \
 	(OUT_MAX + 1024 * 1024) /* unwritten bytes: data ends at OUT_MAX, answers do not */
 
-uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 void enter(struct sluice *s)
 {
 	pthread_mutex_lock(&s->lock);
@@ -47,6 +39,7 @@ static void settle(struct sluice *s)
 		s->cut = false;
 		connection_over(s, 0, "disconnected");
 	}
+	keep_sweep(s);
 	if (!s->swept)
 		return;
 	s->swept = false;
@@ -257,6 +250,11 @@ bool turn(struct sluice *s)
 		did |= read_in(s);
 	did |= agent_turn(s);
 	did |= step(s);
+	flush(s); /* carried bytes have the room that is left */
+	if (carries_turn(s)) {
+		step(s);
+		did = true;
+	}
 	chans_go_on(s);
 	flush(s);
 	if (s->pump_made && s->eof_in && !s->cut && s->leaving)
@@ -265,6 +263,7 @@ bool turn(struct sluice *s)
 		hop_dropped(s);
 	else if (s->pump_made && s->eof_in && !s->cut)
 		connection_over(s, -SLUICE_E_DROPPED, "the server closed the connection");
+	did |= keep_turn(s);
 	settle(s);
 	if (did)
 		turned(s);
@@ -274,7 +273,7 @@ bool turn(struct sluice *s)
 /* --- waiting -------------------------------------------------------------------------------------
  */
 
-int wanted_fd(const struct sluice *s)
+static int stream_fd(struct sluice *s)
 {
 	if (s->agent_doing != AGENT_NOTHING) /* the server waits, too */
 		return agent_fd(s->agent);
@@ -283,7 +282,7 @@ int wanted_fd(const struct sluice *s)
 	return s->dial != NULL ? dial_fd(s->dial) : s->fd;
 }
 
-short wanted_events(struct sluice *s)
+static short stream_events(struct sluice *s)
 {
 	short events = 0;
 
@@ -300,6 +299,16 @@ short wanted_events(struct sluice *s)
 	if (out_len(s) > 0 && rate_due(s) == UINT64_MAX)
 		events |= POLLOUT;
 	return events;
+}
+
+int wanted_fd(struct sluice *s)
+{
+	return carries_fd(s, stream_fd(s), stream_events(s));
+}
+
+short wanted_events(struct sluice *s)
+{
+	return s->carries.n > 0 ? POLLIN : stream_events(s);
 }
 
 static void wait_turned(struct sluice *s, int ms)
@@ -420,7 +429,7 @@ int sluice_dispatch(struct sluice *s, int timeout_ms)
 	enter(s);
 	did = turn(s) || s->untold;
 	s->untold = false;
-	if (!did && timeout_ms != 0 && may_wait(s) && s->state != STATE_NONE) {
+	if (!did && timeout_ms != 0 && may_wait(s) && (s->state != STATE_NONE || keep_on(s))) {
 		uint64_t now = now_ms(), due = due_ms(s);
 
 		if (timeout_ms > 0 && now + (uint64_t)timeout_ms < due)
@@ -428,7 +437,7 @@ int sluice_dispatch(struct sluice *s, int timeout_ms)
 		pause_ms(s, until_ms(due, now));
 		did = turn(s);
 	}
-	r = s->state == STATE_NONE ? connection_gone(s) : did;
+	r = s->state == STATE_NONE && !keep_on(s) ? connection_gone(s) : did;
 	leave(s);
 	return r;
 }

@@ -53,6 +53,8 @@ struct lab {
 	unsigned int partial_of;   /* SSH_AUTH_* that do and are not enough */
 	unsigned int partial_want; /* what has to follow */
 	uint16_t forward_open;     /* the port that opens say; 0: the one that was asked for */
+	unsigned int no_forwards;  /* so many are refused first */
+	bool forwards_wait;        /* nobody connects to them */
 	const char *open_type;     /* opened once somebody is in; NULL: nothing */
 	unsigned int open_times;   /* as often; 0: once */
 	/* Payloads of a test's own, sealed past the brain: when somebody wants in, is in, and asks
@@ -88,7 +90,8 @@ struct lab {
 	bool over, up, joined;
 	unsigned int n_refused, n_confirmed; /* opens of ours */
 	bool by_certificate;
-	unsigned int n_auth, n_kexes, n_alives;
+	unsigned int n_auth, n_kexes, n_alives, n_forwards;
+	uint16_t forward_asked; /* the latest port */
 	unsigned int n_refusals; /* of ask_up, without a byte more */
 	int end;
 	uint32_t peer_reason;
@@ -190,9 +193,18 @@ static void lab_forward(struct lab *l, const struct ssh_chan_request *m)
 
 	ssh_rd_init(&r, m->rest.p, m->rest.len);
 	cr_assert_eq(ssh_tcpip_forward_parse(&r, &asked), 0);
+	l->n_forwards++;
+	l->forward_asked = asked.port;
+	if (l->no_forwards > 0) {
+		l->no_forwards--;
+		(void)ssh_brain_global_answer(l->b, false, NULL, 0);
+		return;
+	}
 	open.address = asked.address;
 	open.port = asked.port != 0 ? asked.port : 4022;
 	(void)ssh_brain_global_answer(l->b, true, port, asked.port == 0 ? 4 : 0);
+	if (l->forwards_wait)
+		return;
 	if (l->forward_open != 0)
 		open.port = l->forward_open;
 	ssh_wr_init(&w, rest, sizeof(rest));
@@ -672,8 +684,8 @@ static void lab_tcp(int fd[2])
 	close(at);
 }
 
-/* The descriptor for sluice_connect_fd(). */
-static int lab_start(struct lab *l)
+/* A server that has its turns from the test, by lab_turn(): the client's descriptor. */
+static int lab_make(struct lab *l)
 {
 	int fd[2];
 
@@ -689,8 +701,16 @@ static int lab_start(struct lab *l)
 	cr_assert_eq(pipe2(l->stop, O_CLOEXEC), 0);
 	l->fd = fd[0];
 	fcntl(l->fd, F_SETFL, O_NONBLOCK);
-	cr_assert_eq(pthread_create(&l->thread, NULL, lab_main, l), 0);
 	return fd[1];
+}
+
+/* The descriptor for sluice_connect_fd(). */
+static int lab_start(struct lab *l)
+{
+	int fd = lab_make(l);
+
+	cr_assert_eq(pthread_create(&l->thread, NULL, lab_main, l), 0);
+	return fd;
 }
 
 /* After the client has gone: all it said was read. */
