@@ -37,7 +37,8 @@ Subsystem sftp internal-sftp
 CONF
 with_files='mount --bind "$1/shadow" /etc/shadow && mount --bind "$1/home" /root && shift && exec "$@"'
 lab_spawn client "$LAB_DIR/sshd.log" sh -c "$with_files" sh "$LAB_DIR" /usr/sbin/sshd -D -e -f "$LAB_DIR/sshd_config"
-lab_wait_log "$lab_pid" "$LAB_DIR/sshd.log" 'Server listening' 20 || exit 1
+sshd_pid=$lab_pid
+lab_wait_log "$sshd_pid" "$LAB_DIR/sshd.log" 'Server listening' 20 || exit 1
 sshd="127.0.0.1 2201 root $LAB_DIR/id_ed25519 $(fingerprint "$LAB_DIR/host_ed25519.pub")"
 
 exec_is() { # server, command, status, output
@@ -94,6 +95,33 @@ other_in_between() { ! through "$hop" "${hop%:*}:nothing" "$hop" && grep -q '^lo
 check 'sshd: another host key in between is refused' other_in_between
 check 'sshd: an upload, with its rekeys' upload "$sshd"
 check 'sshd: many commands by a loop' loop "$sshd"
+start_sshd() {
+	lab_spawn client "$LAB_DIR/sshd.log" sh -c "$with_files" sh "$LAB_DIR" /usr/sbin/sshd -D -e -f "$LAB_DIR/sshd_config"
+	sshd_pid=$lab_pid
+	lab_wait_log "$sshd_pid" "$LAB_DIR/sshd.log" 'Server listening' 20
+}
+by_tunnel() { exec_is "127.0.0.1 18305 ${sshd#* * }" 'echo through' 0 through; }
+up_again() {
+	for _ in {1..300}; do
+		[ "$(grep -c '^up' "$1")" = 2 ] && return 0
+		sleep 0.1
+	done
+	return 1
+}
+reverse() { # a port that leads to sshd itself, which is killed with its connections, and started again
+	local pid rc=1 log=$LAB_DIR/reverse.log
+	# shellcheck disable=SC2086
+	lab_spawn client "$log" "$bin/client_reverse" $sshd 18305 127.0.0.1 2201
+	pid=$lab_pid
+	if lab_wait_log "$pid" "$log" '^up' 20 && by_tunnel; then
+		pkill -9 -P "$sshd_pid"
+		kill -9 "$sshd_pid"
+		lab_wait_log "$pid" "$log" '^connection: try 1 ' 30 && start_sshd && up_again "$log" && by_tunnel && rc=0
+	fi
+	lab_stop_pid "$pid"
+	return $rc
+}
+check 'sshd: a reverse tunnel outlives it, and is carried to its target' reverse
 check 'sshd: a shell on a terminal, by password' shell "127.0.0.1 2201 root ${sshd##* }"
 check 'sshd: a password by hand' by_hand "127.0.0.1 2201 root ${sshd##* }"
 
