@@ -587,7 +587,8 @@ int sluice_request(struct sluice *s, const char *type, bool want_reply, const vo
  * forward; seconds that a server wants us away come first. on_reconnect tells of each try.
  *
  * Forwards are asked for as ever, by sluice_forward_request(), _to() and _request_unix(): before
- * the start, which then waits for them, or while it is up; while it is down they wait for it. One
+ * the start, which then waits for them (on_requested tells a port the server chose, and ret_port is
+ * not written), or while it is up; while it is down they wait for it. One
  * that is refused, and is not tried again, ends a tunnel that is being started or had it before;
  * else that call fails, and nothing more.
  *
