@@ -82,7 +82,7 @@ static int brain_make(struct sluice *s)
 	r = ssh_brain_new(&c, &s->brain);
 	if (r < 0)
 		return r;
-	r = engine_get(&s->engine);
+	r = engine_get((enum cipher_engine_kind)s->set.engine, &s->engine);
 	if (r == 0)
 		r = ssh_pump_init(&s->pump, engine_lock(s->engine), s->brain);
 	if (s->engine != NULL)

@@ -37,6 +37,7 @@ struct sluice_channel *chan_new(struct sluice *s, const char *type, size_t len)
 	c->id = s->next_channel++;
 	c->fsm.state = SSH_CHAN_OPENING;
 	c->packet_in = s->set.packet_max;
+	c->frame.record = s->set.record_length;
 	window_init(c);
 	STAILQ_INIT(&c->requests);
 	memcpy(c->type, type, len);

@@ -10,12 +10,13 @@
 #include "crypto/cipher.h"
 #include "crypto/fips.h"
 
-#define ENGINES_MAX 4
+#define ENGINES_MAX 4 /* of a kind */
 
 struct engine;
 
 /* 0, or what cipher_engine_new() said. */
-int engine_get(struct engine **ret);
+int engine_get(enum cipher_engine_kind kind, struct engine **ret);
+unsigned int engine_users(enum cipher_engine_kind kind); /* connections that have one of them */
 /* FIPSMode, for the process. -EBUSY: connections compute without it; or as fips_begin() says. */
 int engines_fips(char why[FIPS_WHY_MAX]);
 /* The last one frees it. */

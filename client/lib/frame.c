@@ -69,7 +69,7 @@ int sluice_channel_eol_set(struct sluice_channel *c, const void *eol, size_t eol
 {
 	struct frame f = {.eol_len = eol_len, .max = max};
 
-	if ((eol_len == 0) != (max == 0) || eol_len > sizeof(f.eol) || max > FRAME_MAX ||
+	if ((eol_len == 0) != (max == 0) || eol_len > sizeof(f.eol) || max > SETTINGS_RECORD_MAX ||
 	    eol_len > max)
 		return -EINVAL;
 	if (eol_len > 0)
@@ -81,5 +81,5 @@ int sluice_channel_record_set(struct sluice_channel *c, size_t len)
 {
 	const struct frame f = {.record = len};
 
-	return len > FRAME_MAX ? -EINVAL : frame_set(c, &f);
+	return len > SETTINGS_RECORD_MAX ? -EINVAL : frame_set(c, &f);
 }

@@ -59,7 +59,6 @@ struct inbox {
 };
 
 /* How data becomes records; all 0: as it comes. */
-#define FRAME_MAX (1024 * 1024)
 struct frame {
 	uint8_t eol[64];
 	size_t eol_len, max; /* of a record by its end */

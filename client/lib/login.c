@@ -140,7 +140,7 @@ static int try_kbdint(struct sluice *s, uint32_t id)
 		return -ENOENT;
 	l->kbdints++;
 	l->rounds = 0;
-	return ssh_brain_login_kbdint(s->brain, id, "");
+	return ssh_brain_login_kbdint(s->brain, id, s->set.kbdint_devices);
 }
 
 bool login_by_tickets(const struct sluice *s)
@@ -256,8 +256,12 @@ static int choose(struct sluice *s, uint32_t id)
 
 	if (!judge(s, &same))
 		return -ENOENT;
-	if (first)
-		return try_method(s, mode_method(s), id);
+	if (first) {
+		int r = try_method(s, mode_method(s), id);
+
+		/* Who has nothing for it asks what else there is. */
+		return r < 0 && s->set.try_all ? try_method(s, SSH_AUTH_NONE, id) : r;
+	}
 	if (same && try_method(s, was, id) == 0)
 		return 0;
 	if (s->set.try_all || (s->set.auth_mode == AUTH_MULTIFACTOR && !same))

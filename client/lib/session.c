@@ -307,6 +307,8 @@ static void begin(struct sluice *s)
 	s->next_channel = 0;
 	s->begun_ms = s->moved_ms = s->heard_ms = now_ms();
 	s->state = STATE_CONNECTING;
+	if (!s->set.log_mask_secrets)
+		note(s, SLUICE_LOG_INFO, "LogMaskSecrets no: secrets are masked in any case");
 }
 
 static int connect_begin(struct sluice *s)

@@ -48,6 +48,7 @@ struct keyword {
 	bool frozen; /* while connected */
 	bool utf8;
 	int bad; /* the error where it cannot have the value; 0: EINVAL */
+	const char *zero; /* another word for 0 */
 	uint64_t min, max;
 	const struct choice *choices;
 	const char *(*name_at)(unsigned int i); /* of algorithms: those there are */
@@ -282,9 +283,15 @@ static const struct choice auth_modes[] = {{"none", AUTH_NONE},
 					   {"4", AUTH_KBDINT},
 					   {NULL, 0}};
 static const struct choice log_levels[] = {
-	{"QUIET", SLUICE_LOG_NONE},   {"INFO", SLUICE_LOG_INFO}, {"DEBUG2", SLUICE_LOG_VERBOSE},
-	{"DEBUG3", SLUICE_LOG_DEBUG}, {"0", SLUICE_LOG_NONE},    {"1", SLUICE_LOG_INFO},
-	{"2", SLUICE_LOG_VERBOSE},    {"3", SLUICE_LOG_DEBUG},   {NULL, 0}};
+	{"QUIET", SLUICE_LOG_NONE},    {"INFO", SLUICE_LOG_INFO},   {"DEBUG2", SLUICE_LOG_VERBOSE},
+	{"DEBUG3", SLUICE_LOG_DEBUG},  {"FATAL", SLUICE_LOG_NONE},  {"ERROR", SLUICE_LOG_NONE},
+	{"VERBOSE", SLUICE_LOG_INFO},  {"DEBUG", SLUICE_LOG_INFO},  {"DEBUG1", SLUICE_LOG_INFO},
+	{"0", SLUICE_LOG_NONE},        {"1", SLUICE_LOG_INFO},      {"2", SLUICE_LOG_VERBOSE},
+	{"3", SLUICE_LOG_DEBUG},       {NULL, 0}};
+static const struct choice engines[] = {{"auto", CIPHER_ENGINE_AUTO},
+					{"ipsec-mb", CIPHER_ENGINE_IPSEC_MB},
+					{"openssl", CIPHER_ENGINE_OPENSSL},
+					{NULL, 0}};
 
 static const struct choice agent_auths[] = {{"no", AGENT_NO},
 					    {"yes", AGENT_YES},
@@ -344,6 +351,7 @@ static const struct keyword keywords[] = {
 	KW("CompressionAlgorithms", KIND_ALGS, comp_algs, SSH_DEFAULT_COMP, .frozen = true,
 	   .name_at = ssh_comp_name_at),
 	KW("ConnectTimeout", KIND_TIME, connect_timeout, "60", .max = TIME_NONE),
+	KW("CryptoEngine", KIND_CHOICE, engine, "auto", .frozen = true, .choices = engines),
 	{.name = "DHGroupExchangeBits",
 	 .kind = KIND_OWN,
 	 .dflt = "2048:3072:8192",
@@ -368,10 +376,12 @@ static const struct keyword keywords[] = {
 	KW("HostKeyAlias", KIND_TEXT, host_alias, ""),
 	KW("Hostname", KIND_TEXT, hostname, "", .frozen = true),
 	KW("IdentityAgent", KIND_TEXT, identity_agent, ""),
+	KW("KbdInteractiveDevices", KIND_TEXT, kbdint_devices, ""),
 	KW("KexAlgorithms", KIND_ALGS, kex_algs, SSH_DEFAULT_KEX_CLIENT, .frozen = true,
 	   .name_at = kex_method_name_at),
 	{.name = "Linger", .kind = KIND_OWN, .dflt = "yes", .set = linger_set, .get = linger_get},
 	KW("LogLevel", KIND_CHOICE, log_level, "INFO", .choices = log_levels),
+	KW("LogMaskSecrets", KIND_BOOL, log_mask_secrets, "yes"),
 	KW("MACs", KIND_ALGS, macs, SSH_DEFAULT_MACS, .frozen = true,
 	   .name_at = cipher_mac_name_at),
 	KW("NumberOfPasswordPrompts", KIND_UINT, password_prompts, "3", .min = 1, .max = 1000),
@@ -389,7 +399,8 @@ static const struct keyword keywords[] = {
 	KW("ProxyPasswordFile", KIND_TEXT, proxy_password_file, "", .frozen = true),
 	KW("PubkeyAcceptedAlgorithms", KIND_ALGS, sig_algs, SSH_DEFAULT_PUBKEY, .frozen = true,
 	   .name_at = key_sig_alg_at),
-	KW("ReceiveBuffer", KIND_SIZE, rcvbuf, "0", .frozen = true, .max = 1 << 30),
+	KW("ReceiveBuffer", KIND_SIZE, rcvbuf, "0", .frozen = true, .max = 1 << 30,
+	   .zero = "auto"),
 	KW("Reconnect", KIND_CHOICE, reconnect, "broken", .choices = reconnects),
 	KW("ReconnectInterval", KIND_TIME, reconnect_interval, "5", .min = RECONNECT_MIN,
 	   .max = RECONNECT_MOST),
@@ -397,6 +408,7 @@ static const struct keyword keywords[] = {
 	KW("ReconnectMax", KIND_UINT, reconnect_max, "0", .max = UINT32_MAX),
 	KW("ReconnectMaxInterval", KIND_TIME, reconnect_max_interval, "60", .min = RECONNECT_MIN,
 	   .max = RECONNECT_MOST),
+	KW("RecordLength", KIND_UINT, record_length, "0", .max = SETTINGS_RECORD_MAX),
 	{.name = "RekeyLimit",
 	 .kind = KIND_OWN,
 	 .dflt = "default none",
@@ -405,7 +417,8 @@ static const struct keyword keywords[] = {
 	 .get = rekey_get},
 	KW("RepeatAuthMethods", KIND_BOOL, repeat_methods, "no"),
 	KW("RevokedHostKeys", KIND_TEXT, revoked_keys, ""),
-	KW("SendBuffer", KIND_SIZE, sndbuf, "0", .frozen = true, .max = 1 << 30),
+	KW("SendBuffer", KIND_SIZE, sndbuf, "0", .frozen = true, .max = 1 << 30,
+	   .zero = "auto"),
 	KW("ServerAliveCountMax", KIND_UINT, alive_count, "3", .max = 1000000),
 	KW("ServerAliveInterval", KIND_TIME, alive_interval, "0", .max = TIME_NONE - 1),
 	KW("StrictHostKeyChecking", KIND_CHOICE, strict_hostkey, "ask", .choices = checkings),
@@ -486,6 +499,8 @@ static bool number_put(const struct keyword *k, const char *value, uint64_t *ret
 
 	if (k->kind == KIND_TIME && strcasecmp(value, "none") == 0) {
 		*ret = TIME_NONE;
+	} else if (k->zero != NULL && strcasecmp(value, k->zero) == 0) {
+		*ret = 0;
 	} else if (k->kind == KIND_TIME) {
 		if (!time_read(value, &ms))
 			return false;
@@ -615,6 +630,20 @@ int settings_set(struct settings *set, const char *keyword, const char *value, b
 		return k->bad != 0 ? -k->bad : -EINVAL;
 	}
 	return 0;
+}
+
+int settings_value(const char *keyword, const char *value, char *buf, size_t size,
+		   const char **ret_why)
+{
+	struct settings one = {0};
+	int r;
+
+	*ret_why = "not its value";
+	r = settings_set(&one, keyword, value, false, ret_why);
+	if (r == 0 && settings_get(&one, keyword, buf, size) >= (ssize_t)size)
+		r = -E2BIG;
+	settings_fini(&one);
+	return r;
 }
 
 ssize_t settings_get(const struct settings *set, const char *keyword, char *buf, size_t size)

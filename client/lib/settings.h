@@ -14,7 +14,8 @@
 
 #include "ssh/brain.h"
 
-#define TIME_NONE UINT32_MAX /* without limit, milliseconds */
+#define TIME_NONE           UINT32_MAX /* without limit, milliseconds */
+#define SETTINGS_RECORD_MAX (1024 * 1024)
 
 enum auth_mode {
 	AUTH_NONE,
@@ -58,14 +59,17 @@ struct settings {
 	uint64_t window;
 	bool window_auto;
 	char *open_types;
-	char *prompt_pattern;
+	char *prompt_pattern, *kbdint_devices;
 	bool gss, gss_kex, gss_delegate;
 	char *gss_kex_algs, *gss_identity, *gss_realm, *gss_client;
 	bool fips;
 	uint32_t linger;        /* ms */
 	uint64_t transfer_rate; /* bytes a second, 0: no limit */
 	uint32_t packet_max;
+	uint32_t record_length; /* of new channels; 0: none */
 	bool wait_close, wait_server;
+	uint32_t engine; /* enum cipher_engine_kind */
+	bool log_mask_secrets; /* asked for; they are masked in any case */
 	/* the way there: client/reach/reach.h */
 	uint32_t family; /* 0, 4: IPv4, 6: IPv6 */
 	char *bind_address, *bind_interface;
@@ -95,6 +99,9 @@ int settings_set(struct settings *set, const char *keyword, const char *value, b
 		 const char **ret_why);
 /* After how many ms without data a channel of that type is closed; 0: never. */
 uint32_t settings_channel_timeout(const struct settings *set, const char *type);
+/* What a setting comes to that is given this text, in one form; settings_set()'s errors, -E2BIG. */
+int settings_value(const char *keyword, const char *value, char *buf, size_t size,
+		   const char **ret_why) __attribute__((warn_unused_result));
 /* The length of the text, which is cut to size; -ENOENT. */
 ssize_t settings_get(const struct settings *set, const char *keyword, char *buf, size_t size);
 

@@ -612,6 +612,30 @@ Test(client_channel, records_of_one_length)
 	cr_assert_eq(r.whole, 2u);
 }
 
+Test(client_channel, records_of_the_length_that_new_channels_have)
+{
+	struct sluice_ops ops = {
+		.size = sizeof(ops), .on_channel_data = on_record, .on_channel_closed = on_closed};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *before = session(s, "cat"), *c;
+	struct records r = {0};
+
+	cr_assert_eq(sluice_set(s, "RecordLength", "3"), 0);
+	c = session(s, "cat");
+	cr_assert_eq(sluice_ops_set(s, &ops, &r), 0);
+	cr_assert_eq(sluice_channel_send(before, "01234567", 8), 8);
+	while (r.n < 1)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_assert_eq(sluice_channel_send(c, "01234567", 8), 8);
+	cr_assert_eq(sluice_channel_eof(c), 0);
+	while (!r.closed)
+		cr_assert_geq(sluice_dispatch(s, -1), 0);
+	cr_expect_str_eq(r.all, "01234567|012|345|67|");
+	sluice_free(s);
+	lab_free(l);
+}
+
 /* What is being given is nobody's to read. */
 static void on_record_reads(void *arg, struct sluice_channel *c, const void *p, size_t len,
 			    unsigned int flags)

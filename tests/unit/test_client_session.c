@@ -795,6 +795,8 @@ Test(client_session, settings_have_names_kinds_and_bounds)
 	cr_assert_eq(sluice_set(s, "Ciphers", "^aes256-gcm@openssh.com"), 0);
 	cr_assert_gt(sluice_get(s, "Ciphers", text, sizeof(text)), 0);
 	cr_assert_eq(strncmp(text, "aes256-gcm@openssh.com,chacha20", 31), 0, "%s", text);
+	cr_assert_eq(sluice_set(s, "SendBuffer", "auto"), 0);
+	cr_assert_eq(sluice_set(s, "RecordLength", "1048577"), -SLUICE_E_VALUE);
 	cr_assert_eq(sluice_set(s, "OperationTimeout", "1m30s"), 0);
 	cr_assert_gt(sluice_get(s, "OperationTimeout", text, sizeof(text)), 0);
 	cr_assert_str_eq(text, "90");
@@ -805,6 +807,45 @@ Test(client_session, settings_have_names_kinds_and_bounds)
 	cr_assert_gt(sluice_get(s, "Port", text, sizeof(text)), 0);
 	cr_assert_str_eq(text, "22");
 	sluice_free(s);
+}
+
+Test(client_session, levels_of_the_log_have_all_their_names)
+{
+	static const char *const names[][2] = {
+		{"quiet", "QUIET"},  {"FATAL", "QUIET"},  {"ERROR", "QUIET"},   {"0", "QUIET"},
+		{"INFO", "INFO"},    {"VERBOSE", "INFO"}, {"DEBUG", "INFO"},    {"DEBUG1", "INFO"},
+		{"1", "INFO"},       {"DEBUG2", "DEBUG2"}, {"2", "DEBUG2"},     {"DEBUG3", "DEBUG3"},
+		{"3", "DEBUG3"}};
+	struct sluice *s = lab_client();
+	char text[16];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		cr_expect_eq(sluice_set(s, "LogLevel", names[i][0]), 0, "%s", names[i][0]);
+		cr_assert_gt(sluice_get(s, "LogLevel", text, sizeof(text)), 0);
+		cr_expect_str_eq(text, names[i][1], "%s", names[i][0]);
+	}
+	cr_expect_eq(sluice_set(s, "LogLevel", "4"), -SLUICE_E_VALUE);
+	sluice_free(s);
+}
+
+/* Who has another engine has no other answers, and one that is there is nobody else's. */
+Test(client_session, records_are_made_by_the_engine_of_the_settings)
+{
+	static const char *const kinds[] = {"openssl", "ipsec-mb", "auto"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		cr_assert_eq(sluice_set(s, "CryptoEngine", kinds[i]), 0);
+		cr_assert_eq(sluice_connect_fd(s, lab_start(l)), 0, "%s", kinds[i]);
+		cr_expect_eq(sluice_set(s, "CryptoEngine", "auto"), -SLUICE_E_FROZEN);
+		for (unsigned int k = 0; k <= CIPHER_ENGINE_OPENSSL; k++)
+			cr_expect_eq(engine_users((enum cipher_engine_kind)k), k == s->set.engine,
+				     "%s %u", kinds[i], k);
+		sluice_free(s);
+		lab_free(l);
+	}
 }
 
 Test(client_session, what_is_not_done_in_time_ends_with_an_error_of_its_own)
