@@ -412,7 +412,7 @@ static void word_dump(struct config *c, size_t id, size_t i, FILE *f)
 static bool adds_lines(enum config_type type)
 {
 	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD ||
-	       type == TYPE_SETENV;
+	       type == TYPE_SETENV || type == TYPE_LIB_LINES;
 }
 
 void config_dump(struct config *c, FILE *f)

@@ -88,6 +88,7 @@ enum config_id {
 	CONFIG_REMOTE_COMMAND,
 	CONFIG_REMOTE_FORWARD,
 	CONFIG_REQUEST_TTY,
+	CONFIG_REQUIRED_RSA_SIZE,
 	CONFIG_REVOKED_HOST_KEYS,
 	CONFIG_SEND_ENV,
 	CONFIG_SERVER_ALIVE_COUNT_MAX,
@@ -104,16 +105,55 @@ enum config_id {
 	CONFIG_VISUAL_HOST_KEY,
 	CONFIG_XAUTH_LOCATION,
 	CONFIG_OWN, /* those ssh need not have; dumped when they are given */
-	CONFIG_CHANNEL_TIMEOUT = CONFIG_OWN,
+	CONFIG_ABSOLUTE_TIMEOUT = CONFIG_OWN,
+	CONFIG_ACCEPT_ANY_HOST_KEY,
+	CONFIG_ACCEPT_HOST_CA,
+	CONFIG_ACCEPT_HOST_KEY,
+	CONFIG_ACCEPT_HOST_KEY_FINGERPRINT,
+	CONFIG_AGENT_AUTH,
+	CONFIG_AUTH_MODE,
+	CONFIG_BIND_PORT,
+	CONFIG_CHANNEL_MAX_PACKET,
+	CONFIG_CHANNEL_TIMEOUT,
+	CONFIG_CHANNEL_WINDOW,
+	CONFIG_COMPRESSION_ALGORITHMS,
+	CONFIG_CRYPTO_ENGINE,
+	CONFIG_DH_GROUP_EXCHANGE_BITS,
+	CONFIG_FIPS_MODE,
 	CONFIG_FORWARD_BIND_ADDRESS,
+	CONFIG_GSSAPI_REALM,
+	CONFIG_KBD_INTERACTIVE_DEVICES,
+	CONFIG_LINGER,
+	CONFIG_LOG_MASK_SECRETS,
 	CONFIG_METRICS_LISTEN,
+	CONFIG_OPERATION_TIMEOUT,
+	CONFIG_PASSWORD_COMMAND,
+	CONFIG_PASSWORD_FILE,
+	CONFIG_PASSWORD_PROMPT_PATTERN,
 	CONFIG_PROXY,
+	CONFIG_PROXY_AUTO_DETECT,
+	CONFIG_PROXY_EXCEPTIONS,
+	CONFIG_PROXY_HEADER,
 	CONFIG_PROXY_PASSWORD_FILE,
+	CONFIG_RECEIVE_BUFFER,
 	CONFIG_RECONNECT,
 	CONFIG_RECONNECT_INTERVAL,
 	CONFIG_RECONNECT_INTERVAL_MAX,
 	CONFIG_RECONNECT_TRIES,
+	CONFIG_REPEAT_AUTH_METHODS,
+	CONFIG_SEND_BUFFER,
 	CONFIG_STATUS_SOCKET,
+	CONFIG_STRICT_KEX,
+	CONFIG_TCP_KEEP_ALIVE_COUNT,
+	CONFIG_TCP_KEEP_ALIVE_INTERVAL,
+	CONFIG_TCP_KEEP_ALIVE_TIME,
+	CONFIG_TCP_NO_DELAY,
+	CONFIG_TRANSFER_RATE,
+	CONFIG_TRY_ALL_AUTH_METHODS,
+	CONFIG_VERSION_PATTERN,
+	CONFIG_VERSION_STRING,
+	CONFIG_WAIT_FOR_CHANNEL_CLOSE,
+	CONFIG_WAIT_FOR_SERVER_DISCONNECT,
 	CONFIG_IDS
 };
 
@@ -203,6 +243,16 @@ int config_command(struct config *c, enum config_id id, const struct config_toke
 /* Names on Host lines of the files read that are no patterns, each once. */
 const struct conf_strs *config_hosts(const struct config *c);
 const char *config_host_given(const struct config *c); /* as the user named it */
+
+/*
+ * All that the library can be set to (sluice_set()), by its keywords and in its words, each handed
+ * to put(), whose first negative number ends it and is returned. What the files say of the way to
+ * the server, of who it is and who we are is not among it: that is the caller's, and so may be
+ * another order of methods or time-outs.
+ */
+typedef int config_put(void *arg, const char *keyword, const char *value);
+int config_settings(const struct config *c, config_put *put, void *arg)
+	__attribute__((warn_unused_result));
 
 /* "keyword value" lines, keywords in small letters: what is in force. */
 void config_dump(struct config *c, FILE *f);

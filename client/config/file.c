@@ -66,7 +66,8 @@ static void include(struct config *c, struct config_place *at, const char *const
 
 static bool adds_up(enum config_type type)
 {
-	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD;
+	return type == TYPE_ADD || type == TYPE_KEYS || type == TYPE_ENV || type == TYPE_FORWARD ||
+	       type == TYPE_LIB_LINES;
 }
 
 /* A ProxyCommand, a ProxyJump and a Proxy are one thing said in three ways. */
@@ -123,9 +124,12 @@ static void other(struct config *c, const char *name, const struct config_place 
 		return;
 	if (o == NULL)
 		config_say(c, &c->errors, at, "Bad configuration option: %.100s", name);
+	else if (o->refused)
+		config_say(c, &c->errors, at, "%s: %s", o->name, o->instead);
 	else if (at->active && !c->final && !among(o->harmless, value))
 		config_say(c, o->quiet ? &c->notes : &c->warnings, at,
-			   "%s is not supported by sluice and has no effect", o->name);
+			   "%s is not supported by sluice and has no effect%s%s", o->name,
+			   o->instead != NULL ? ": " : "", o->instead != NULL ? o->instead : "");
 }
 
 static void names_add(struct config *c, const struct config_place *at, const char *const *argv,

@@ -32,6 +32,8 @@ enum config_type {
 	TYPE_CNAMES,  /* patterns:patterns …, none */
 	TYPE_IDLE,    /* TYPE=TIME …, none */
 	TYPE_KEYS,    /* TYPE_ADD, of paths with options */
+	TYPE_LIB,     /* the rest of the line, as the library's setting of that name has it */
+	TYPE_LIB_LINES, /* the same, of lines that add up */
 };
 
 /* What config_expanded() replaces. */
@@ -63,6 +65,8 @@ struct config_other {
 	const char *name;
 	const char *harmless; /* a comma list of values that ask for nothing; NULL: none does */
 	bool quiet;           /* without it there is another way: said when asked to be verbose */
+	bool refused;         /* an error: what was asked for would not happen */
+	const char *instead;  /* what does that here; NULL: nothing */
 };
 const struct config_kw *config_kw_find(const char *name);
 const struct config_other *config_other_find(const char *name);
@@ -104,6 +108,10 @@ bool config_value(struct config *c, const struct config_kw *kw, const struct con
 		  const char *const *argv, unsigned int argc, struct conf_strs *ret);
 /* Adds n words to a list. False: no memory, or too many. */
 bool config_add(struct config *c, struct conf_strs *list, const char *const *words, size_t n);
+
+/* library.c: as the library has it, into buf. What is wrong with it; NULL: nothing. */
+const char *config_library_value(const struct config_kw *kw, const char *text, char *buf,
+				 size_t size);
 
 /* block.c: do the criteria of a Host or Match line hold? -1: it was said what is wrong. */
 int config_host_line(struct config *c, const struct config_place *at, const char *const *argv,

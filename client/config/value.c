@@ -382,6 +382,22 @@ static bool value_keys(const struct check *k)
 	return true;
 }
 
+/* Words with a blank between: what the library makes of them is its own to say. */
+static bool value_library(const struct check *k)
+{
+	char text[CONFIG_TEXT_MAX] = "", word[CONFIG_TEXT_MAX];
+	const char *why;
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < k->argc; i++) {
+		if (strlen(k->argv[i]) + 2 > sizeof(text) - n)
+			return bad(k, "too long");
+		n += (size_t)sprintf(text + n, "%s%s", i > 0 ? " " : "", k->argv[i]);
+	}
+	why = config_library_value(k->kw, text, word, sizeof(word));
+	return why != NULL ? bad(k, why) : keep(k, word);
+}
+
 /* none is an empty list. */
 static bool value_cnames(const struct check *k)
 {
@@ -428,6 +444,8 @@ static const struct {
 	[TYPE_PLACE] = {value_place, 1},
 	[TYPE_CNAMES] = {value_cnames, CONF_ARGS_MAX},
 	[TYPE_IDLE] = {value_idle, CONF_ARGS_MAX},
+	[TYPE_LIB] = {value_library, CONF_ARGS_MAX},
+	[TYPE_LIB_LINES] = {value_library, CONF_ARGS_MAX},
 };
 
 bool config_value(struct config *c, const struct config_kw *kw, const struct config_place *at,

@@ -89,22 +89,34 @@ static int is_of(const struct finger *f, const struct key *key)
 	return r < 0 ? r : memcmp(hash, f->hash, f->len) == 0;
 }
 
+/* The next of a list. 0: there is none; -EINVAL: it is none. */
+static int next(const char **list, struct finger *ret)
+{
+	const char *p = *list + strspn(*list, " \t,");
+	size_t n = strcspn(p, ", \t");
+
+	*list = p + n;
+	return n == 0 ? 0 : finger_read(p, n, ret) ? 1 : -EINVAL;
+}
+
+bool known_fingerprints_ok(const char *list)
+{
+	struct finger f;
+	int r;
+
+	while ((r = next(&list, &f)) > 0)
+		;
+	return r == 0;
+}
+
 int known_fingerprints(const char *list, const struct key *key)
 {
-	int found = 0;
+	int found = 0, more;
+	struct finger f;
 
-	while (*list != '\0') {
-		const char *p = list + strspn(list, " \t,");
-		size_t n = strcspn(p, ", \t");
-		struct finger f;
-		int r;
+	while ((more = next(&list, &f)) != 0) {
+		int r = more < 0 ? more : is_of(&f, key);
 
-		list = p + n;
-		if (n == 0)
-			continue;
-		if (!finger_read(p, n, &f))
-			return -EINVAL;
-		r = is_of(&f, key);
 		if (r < 0)
 			return r;
 		found |= r;

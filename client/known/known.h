@@ -117,6 +117,7 @@ int known_order(const struct known_conf *c, const struct known_host *h, const ch
  * entry is none.
  */
 int known_fingerprints(const char *list, const struct key *key) __attribute__((warn_unused_result));
+bool known_fingerprints_ok(const char *list); /* is each entry one? */
 
 /* "host" or "[host]:port", in lower case. -EINVAL: too long. */
 int known_name(const char *host, uint16_t port, char ret[KNOWN_NAME_MAX])

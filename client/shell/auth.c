@@ -19,10 +19,20 @@ static void on_log(void *arg, struct sluice *s, enum sluice_log_level level, con
 	    "%s", text);
 }
 
+/* What a person takes to answer is no time of the server's. */
+static void answered(struct conn *c, uint64_t asked_ms)
+{
+	c->quiet_ms += turn_now_ms() - asked_ms;
+}
+
 static int on_hostkey(void *arg, struct sluice *s, const struct sluice_hostkey *k)
 {
+	uint64_t asked_ms = turn_now_ms();
+	int r = conn_hostkey(arg, k);
+
 	(void)s;
-	return conn_hostkey(arg, k);
+	answered(arg, asked_ms);
+	return r;
 }
 
 static int on_hostkeys(void *arg, struct sluice *s, const struct sluice_hostkey *keys,
@@ -49,8 +59,9 @@ static bool may_ask(const struct conn *c)
 static ssize_t on_password(void *arg, struct sluice *s, unsigned int attempt, char *buf,
 			   size_t size)
 {
-	const struct conn *c = arg;
+	struct conn *c = arg;
 	char prompt[1400], answer[SLUICE_ANSWER_MAX + 2];
+	uint64_t asked_ms = turn_now_ms();
 	int n;
 
 	(void)s;
@@ -62,6 +73,7 @@ static ssize_t on_password(void *arg, struct sluice *s, unsigned int attempt, ch
 		 "%.255s@%.1023s's password: ", config_text(c->config, CONFIG_USER),
 		 config_host_given(c->config));
 	n = ask_secret(prompt, answer, sizeof(answer));
+	answered(c, asked_ms);
 	if (n > (int)size)
 		n = -1;
 	if (n >= 0)
@@ -93,7 +105,7 @@ static void prompt_text(const struct conn *c, const char *text, char *buf, size_
 static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *instruction,
 		     struct sluice_prompt *prompts, unsigned int n)
 {
-	const struct conn *c = arg;
+	struct conn *c = arg;
 
 	(void)s;
 	if (!may_ask(c))
@@ -107,12 +119,16 @@ static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *
 		say_foreign(SAY_INFO, "\n", 1);
 	}
 	for (unsigned int i = 0; i < n; i++) {
+		uint64_t asked_ms = turn_now_ms();
 		char text[2048];
 		int r;
 
+		if (prompts[i].answer_len > 0) /* PasswordPromptPattern */
+			continue;
 		prompt_text(c, prompts[i].text, text, sizeof(text));
 		r = prompts[i].echo ? ask_shown(text, prompts[i].answer, SLUICE_ANSWER_MAX)
 				    : ask_secret(text, prompts[i].answer, SLUICE_ANSWER_MAX);
+		answered(c, asked_ms);
 		if (r < 0)
 			return r;
 		prompts[i].answer_len = (size_t)r;

@@ -11,6 +11,7 @@
 #include "client/config/forward.h"
 #include "client/reach/command.h"
 #include "client/shell/say.h"
+#include "conf/words.h"
 #include "crypto/secret.h"
 #include "ssh/ident.h"
 
@@ -19,30 +20,6 @@
 /* --- settings ------------------------------------------------------------------------------------
  */
 
-/* Keywords that mean the same to the library. */
-static const struct {
-	enum config_id id;
-	const char *name;
-} same[] = {
-	{CONFIG_USER, "User"},
-	{CONFIG_HOSTNAME, "Hostname"},
-	{CONFIG_PORT, "Port"},
-	{CONFIG_CIPHERS, "Ciphers"},
-	{CONFIG_MACS, "MACs"},
-	{CONFIG_KEX_ALGORITHMS, "KexAlgorithms"},
-	{CONFIG_HOST_KEY_ALGORITHMS, "HostKeyAlgorithms"},
-	{CONFIG_PUBKEY_ACCEPTED_ALGORITHMS, "PubkeyAcceptedAlgorithms"},
-	{CONFIG_COMPRESSION, "Compression"},
-	{CONFIG_GSSAPI_AUTHENTICATION, "GSSAPIAuthentication"},
-	{CONFIG_GSSAPI_CLIENT_IDENTITY, "GSSAPIClientIdentity"},
-	{CONFIG_GSSAPI_DELEGATE_CREDENTIALS, "GSSAPIDelegateCredentials"},
-	{CONFIG_GSSAPI_KEX_ALGORITHMS, "GSSAPIKexAlgorithms"},
-	{CONFIG_GSSAPI_KEY_EXCHANGE, "GSSAPIKeyExchange"},
-	{CONFIG_GSSAPI_SERVER_IDENTITY, "GSSAPIServerIdentity"},
-	{CONFIG_SERVER_ALIVE_INTERVAL, "ServerAliveInterval"},
-	{CONFIG_SERVER_ALIVE_COUNT_MAX, "ServerAliveCountMax"},
-};
-
 static int set(struct conn *c, const char *keyword, const char *value)
 {
 	int r = value != NULL ? sluice_set(c->s, keyword, value) : 0;
@@ -50,57 +27,6 @@ static int set(struct conn *c, const char *keyword, const char *value)
 	if (r < 0)
 		say(SAY_ERROR, "%s %s: %s", keyword, value, sluice_strerror(r));
 	return r;
-}
-
-/* Methods, and the keyword that says "no" to each. */
-static const struct {
-	const char *name;
-	enum config_id id;
-	bool asks; /* a person; as with ssh, who asks nobody has none of these */
-} methods[] = {
-	{"gssapi-keyex", CONFIG_GSSAPI_KEY_EXCHANGE, false},
-	{"gssapi-with-mic", CONFIG_GSSAPI_AUTHENTICATION, false},
-	{"publickey", CONFIG_PUBKEY_AUTHENTICATION, false},
-	{"keyboard-interactive", CONFIG_KBD_INTERACTIVE_AUTHENTICATION, true},
-	{"password", CONFIG_PASSWORD_AUTHENTICATION, true},
-};
-
-static bool method_wanted(const struct conn *c, const char *name, size_t n)
-{
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (strlen(methods[i].name) == n && strncmp(methods[i].name, name, n) == 0)
-			return !config_is(c->config, methods[i].id, "no") &&
-			       !(methods[i].asks && config_yes(c->config, CONFIG_BATCH_MODE));
-	return false;
-}
-
-/* The methods that are wanted, in their order, of those the library has. */
-static int set_methods(struct conn *c)
-{
-	const char *list = config_text(c->config, CONFIG_PREFERRED_AUTHENTICATIONS);
-	char out[256] = "";
-
-	if (list == NULL)
-		list = "gssapi-keyex,gssapi-with-mic,publickey,keyboard-interactive,password";
-	while (*list != '\0') {
-		size_t n = strcspn(list, ",");
-
-		if (method_wanted(c, list, n) && strlen(out) + n + 2 < sizeof(out))
-			snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%.*s",
-				 *out != '\0' ? "," : "", (int)n, list);
-		list += n + (list[n] == ',');
-	}
-	return set(c, "PreferredAuthentications", *out != '\0' ? out : "none");
-}
-
-static int set_rekey(struct conn *c)
-{
-	const struct conf_strs *v = config_list(c->config, CONFIG_REKEY_LIMIT);
-	char text[64];
-
-	snprintf(text, sizeof(text), "%s %s", strcmp(v->v[0], "0") == 0 ? "default" : v->v[0],
-		 strcmp(v->v[1], "0") == 0 ? "none" : v->v[1]);
-	return set(c, "RekeyLimit", text);
 }
 
 static const char *log_level(void)
@@ -122,46 +48,72 @@ static int set_agent(struct conn *c)
 {
 	char path[CONFIG_TEXT_MAX];
 
-	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no") ||
-	    !conn_agent_path(c, path, sizeof(path)))
-		return 0;
+	if (!conn_agent_wanted(c) || !conn_agent_path(c, path, sizeof(path)))
+		return set(c, "AgentAuth", "no");
 	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "only");
+}
+
+static int put(void *arg, const char *keyword, const char *value)
+{
+	return set(arg, keyword, value);
+}
+
+/* ms, 0: none. */
+static uint32_t time_of(const struct conn *c, enum config_id id)
+{
+	const char *text = config_text(c->config, id);
+	uint32_t ms;
+
+	return text != NULL && time_read(text, &ms) ? ms : 0;
+}
+
+/* What the library has no setting of, or another one. */
+static int set_own(struct conn *c)
+{
+	const char *timeout = config_text(c->config, CONFIG_CONNECT_TIMEOUT);
+	uint64_t prompts = config_number(c->config, CONFIG_NUMBER_OF_PASSWORD_PROMPTS);
+	char number[16];
+	int r = 0;
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)prompts);
+	if (prompts > 0)
+		r = set(c, "NumberOfPasswordPrompts", number);
+	if (r == 0)
+		r = set(c, "ConnectTimeout", timeout);
+	if (r == 0)
+		r = set_agent(c);
+	if (r == 0)
+		r = set(c, "LogLevel", log_level());
+	/* Nothing waits; what is slow is a turn of the loop. */
+	c->limit_ms = time_of(c, CONFIG_OPERATION_TIMEOUT);
+	return r == 0 ? set(c, "OperationTimeout", "0") : r;
 }
 
 static int set_all(struct conn *c)
 {
-	const char *timeout = config_text(c->config, CONFIG_CONNECT_TIMEOUT);
-	char prompts[16];
+	bool one = config_text(c->config, CONFIG_AUTH_MODE) != NULL &&
+		   !config_is(c->config, CONFIG_AUTH_MODE, "multifactor");
+	const struct {
+		const char *keyword, *value;
+	} first[] = {
+		/* Who names one method wants no other, unless he says so. */
+		{"AuthMode", "multifactor"},
+		{"TryAllAuthMethods", one ? "no" : "yes"},
+		{"WaitForChannelClose", "no"},
+		/* conn_hostkey() looks itself, and asks as ssh does. */
+		{"UserKnownHostsFile", "none"},
+		{"GlobalKnownHostsFile", "none"},
+	};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(same) / sizeof(same[0]); i++)
-		r = set(c, same[i].name, config_text(c->config, same[i].id));
+	for (size_t i = 0; r == 0 && i < sizeof(first) / sizeof(first[0]); i++)
+		r = set(c, first[i].keyword, first[i].value);
 	if (r == 0)
-		r = set_rekey(c);
+		r = config_settings(c->config, put, c);
 	if (r == 0)
-		r = set_methods(c);
-	snprintf(prompts, sizeof(prompts), "%llu",
-		 (unsigned long long)config_number(c->config, CONFIG_NUMBER_OF_PASSWORD_PROMPTS));
-	if (r == 0 && strcmp(prompts, "0") != 0)
-		r = set(c, "NumberOfPasswordPrompts", prompts);
-	if (r == 0)
-		r = set(c, "ConnectTimeout", strcmp(timeout, "none") == 0 ? "none" : timeout);
-	if (r == 0)
-		r = set(c, "AuthMode", "multifactor");
-	if (r == 0)
-		r = set(c, "TryAllAuthMethods", "yes");
-	if (r == 0)
-		r = set_agent(c);
-	/* conn_hostkey() looks itself, and asks as ssh does. */
-	if (r == 0)
-		r = set(c, "UserKnownHostsFile", "none");
-	if (r == 0)
-		r = set(c, "GlobalKnownHostsFile", "none");
-	if (r == 0)
-		r = set(c, "LogLevel", log_level());
-	/* Nothing waits; what is slow is a turn of the loop. */
-	if (r == 0)
-		r = set(c, "OperationTimeout", "0");
+		r = set_own(c);
+	if (config_is(c->config, CONFIG_LOG_MASK_SECRETS, "no"))
+		say(SAY_INFO, "LogMaskSecrets no: secrets are masked in any case");
 	return r < 0 ? -EINVAL : 0;
 }
 
@@ -324,11 +276,16 @@ void conn_free(struct conn *c)
 
 int conn_unattended(struct conn *c, unsigned int again_ms)
 {
+	char text[2 * SSH_IDENT_MAX];
+
 	for (; c != NULL; c = c->via) {
+		const char *own = config_text(c->config, CONFIG_VERSION_STRING);
+
 		c->again_ms = again_ms;
 		c->unattended = true; /* and so is a jump host whose name is still asked for */
-		if (set(c, "VersionString",
-			"SSH-2.0-Sluice_" SLUICE_VERSION " " SSH_IDENT_UNATTENDED) < 0)
+		snprintf(text, sizeof(text), "%s " SSH_IDENT_UNATTENDED,
+			 own != NULL ? own : "SSH-2.0-Sluice_" SLUICE_VERSION);
+		if (set(c, "VersionString", text) < 0)
 			return -EINVAL;
 	}
 	return 0;
@@ -350,6 +307,7 @@ static int logon(struct conn *c)
 {
 	int r = sluice_logon(c->s, NULL, 0);
 
+	c->quiet_ms = turn_now_ms();
 	return pump_waits(r) ? 0 : r;
 }
 
@@ -376,6 +334,22 @@ static int tos_of(const struct conn *c)
 	return strcmp(text, "none") == 0 ? 0 : (int)strtol(text, NULL, 0);
 }
 
+static struct reach_tcp tcp_of(const struct conn *c)
+{
+	const struct config *g = c->config;
+
+	return (struct reach_tcp){
+		.delay = config_is(g, CONFIG_TCP_NO_DELAY, "no"),
+		.keepalive = config_yes(g, CONFIG_TCP_KEEP_ALIVE),
+		.keep_idle_s = (int)((time_of(c, CONFIG_TCP_KEEP_ALIVE_TIME) + 999) / 1000),
+		.keep_interval_s = (int)((time_of(c, CONFIG_TCP_KEEP_ALIVE_INTERVAL) + 999) / 1000),
+		.keep_count = (int)config_number(g, CONFIG_TCP_KEEP_ALIVE_COUNT),
+		.rcvbuf = (int)config_number(g, CONFIG_RECEIVE_BUFFER),
+		.sndbuf = (int)config_number(g, CONFIG_SEND_BUFFER),
+		.tos = tos_of(c),
+	};
+}
+
 static int begin_reach(struct conn *c)
 {
 	const struct config *g = c->config;
@@ -388,8 +362,9 @@ static int begin_reach(struct conn *c)
 		.timeout_ms = (unsigned int)config_number(g, CONFIG_CONNECT_TIMEOUT) * 1000,
 		.again_ms = c->again_ms,
 		.bind = {.addr = text_or_null(config_text(g, CONFIG_BIND_ADDRESS)),
-			 .interface = text_or_null(config_text(g, CONFIG_BIND_INTERFACE))},
-		.tcp = {.keepalive = config_yes(g, CONFIG_TCP_KEEP_ALIVE), .tos = tos_of(c)},
+			 .interface = text_or_null(config_text(g, CONFIG_BIND_INTERFACE)),
+			 .port = (uint16_t)config_number(g, CONFIG_BIND_PORT)},
+		.tcp = tcp_of(c),
 		.command_err_fd = -1,
 	};
 	int r;
@@ -442,6 +417,11 @@ static int set_out(struct conn *c, uint64_t now_ms)
 
 	if (!conn_identities(c, now_ms))
 		return 0;
+	r = conn_agent_missing(c) ? -ENOKEY : conn_password(c);
+	if (r < 0) {
+		over(c, r);
+		return r;
+	}
 	r = conn_hostkey_order(c);
 	if (r < 0) {
 		over(c, -SLUICE_E_HOSTKEY_REJECTED);
@@ -471,8 +451,58 @@ int conn_begin(struct conn *c)
 	return set_out(c, turn_now_ms());
 }
 
+/* --- the way in has its time -------------------------------------------------------------------
+ */
+
+static uint64_t bytes_in(const struct conn *c)
+{
+	char text[32];
+
+	return sluice_info(c->s, SLUICE_INFO_BYTES_IN, text, sizeof(text)) > 0
+		       ? strtoull(text, NULL, 10)
+		       : 0;
+}
+
+/* Until OperationTimeout is over, from now on; -1: it has none. */
+static int left_ms(struct conn *c, uint64_t now_ms)
+{
+	uint64_t heard;
+
+	if (c->limit_ms == 0 || c->state != CONN_WAY || c->quiet_ms == 0)
+		return -1;
+	heard = bytes_in(c);
+	if (heard != c->heard && !config_yes(c->config, CONFIG_ABSOLUTE_TIMEOUT))
+		c->quiet_ms = now_ms;
+	c->heard = heard;
+	return now_ms - c->quiet_ms < c->limit_ms ? (int)(c->quiet_ms + c->limit_ms - now_ms) : 0;
+}
+
+static void time_out(struct conn *c)
+{
+	snprintf(c->why, sizeof(c->why), "OperationTimeout: the server did not let us in");
+	(void)sluice_disconnect(c->s);
+	over(c, -SLUICE_E_TIMEOUT);
+}
+
+void conn_logoff(struct conn *c)
+{
+	static const enum config_id waits[] = {CONFIG_LINGER, CONFIG_WAIT_FOR_CHANNEL_CLOSE,
+					       CONFIG_WAIT_FOR_SERVER_DISCONNECT};
+	const char *time = config_text(c->config, CONFIG_OPERATION_TIMEOUT);
+	bool wait = false;
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		wait |= config_given(c->config, waits[i]);
+	/* Other hosts of a process that nobody attends have their turns meanwhile. */
+	if (wait && !c->unattended)
+		(void)set(c, "OperationTimeout", time != NULL ? time : "60");
+	(void)sluice_logoff(c->s);
+}
+
 void conn_prepare(struct conn *c, struct turn *t)
 {
+	int left;
+
 	c->place = TURN_NONE;
 	if (c->via_config != NULL)
 		c->place = turn_add(t, config_fd(c->via_config), POLLIN);
@@ -492,6 +522,9 @@ void conn_prepare(struct conn *c, struct turn *t)
 	}
 	c->place = turn_add(t, sluice_fd(c->s), sluice_events(c->s));
 	turn_within(t, c->more ? 0 : sluice_timeout_ms(c->s));
+	left = left_ms(c, t->now_ms);
+	if (left >= 0)
+		turn_within(t, left);
 }
 
 /* The jump host's name has an answer, maybe. */
@@ -555,4 +588,6 @@ void conn_run(struct conn *c, const struct turn *t)
 	} else if (r < 0 && !pump_waits(r)) {
 		over(c, r);
 	}
+	if (left_ms(c, turn_now_ms()) == 0)
+		time_out(c);
 }

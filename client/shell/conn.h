@@ -37,6 +37,9 @@ struct conn {
 	pid_t command_pid;
 	struct agent *agent; /* while it is asked what it has */
 	uint64_t agent_due_ms;
+	unsigned int agents_keys; /* it has so many that may do */
+	/* OperationTimeout, and since when the server has not said anything on the way in. */
+	uint64_t limit_ms, quiet_ms, heard; /* bytes that came; 0: no limit */
 	bool more;                             /* the library had not come to an end of its turn */
 	unsigned int again_ms;                 /* client/reach/race.h */
 	bool unattended;                       /* conn_unattended() */
@@ -69,10 +72,14 @@ int conn_unattended(struct conn *c, unsigned int again_ms);
 int conn_begin(struct conn *c);
 void conn_prepare(struct conn *c, struct turn *t);
 void conn_run(struct conn *c, const struct turn *t);
+/* Logs off; waits for the server only where its settings say so. */
+void conn_logoff(struct conn *c);
 void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
 
 /* auth.c: answers to what the server asks, and what is known of it. */
 void conn_ops_fill(struct sluice_ops *ops);
+/* password.c: PasswordFile, PasswordCommand. 0, or an error with c->why. */
+int conn_password(struct conn *c);
 /* proxy.c: Proxy. 0, or an error with c->why. */
 int conn_proxy(struct conn *c, struct reach_conf *conf);
 /*
@@ -83,6 +90,10 @@ bool conn_identities(struct conn *c, uint64_t now_ms);
 /* IdentityAgent's socket, or the usual one; false: none. */
 bool conn_agent_path(struct conn *c, char *buf, size_t size);
 void conn_identities_free(struct conn *c);
+bool conn_agent_wanted(const struct conn *c); /* to log in by */
+/* AgentAuth require, and it has no key; with c->why. */
+bool conn_agent_missing(struct conn *c);
+bool conn_rsa_short(const struct conn *c, const struct key *k);
 /* hostkey.c: 1: it is the server. */
 int conn_hostkey(struct conn *c, const struct sluice_hostkey *k);
 /* Negative, said: what is known cannot be told. */

@@ -49,6 +49,29 @@ static int files_add(struct hostfiles *f, struct config *config, enum config_id 
 	return r;
 }
 
+/* Lines of keys, and files of them: what has no blank. */
+static int accept_add(struct config *config, enum config_id id, char ***ret, unsigned int *ret_n)
+{
+	const struct conf_strs *list = config_list(config, id);
+	int r = 0;
+
+	if (list->n == 0)
+		return 0;
+	*ret = calloc(list->n, sizeof(**ret));
+	if (*ret == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < list->n; i++) {
+		char **to = &(*ret)[*ret_n];
+
+		if (strchr(list->v[i], ' ') == NULL)
+			r = file_name(config, id, i, to);
+		else if ((*to = strdup(list->v[i])) == NULL)
+			r = -ENOMEM;
+		*ret_n += *to != NULL;
+	}
+	return r;
+}
+
 /* --- KnownHostsCommand --------------------------------------------------------------------- */
 
 static int command_run(const char *const *argv, struct hostfiles *f)
@@ -133,7 +156,11 @@ int hostfiles_init(struct hostfiles *f, struct conn *c, const struct sluice_host
 			 .alias = config_text(c->config, CONFIG_HOST_KEY_ALIAS),
 			 .strict = strictness(c->config),
 			 .hash = config_yes(c->config, CONFIG_HASH_KNOWN_HOSTS),
-			 .ca_algs = config_text(c->config, CONFIG_CA_SIGNATURE_ALGORITHMS)},
+			 .ca_algs = config_text(c->config, CONFIG_CA_SIGNATURE_ALGORITHMS),
+			 .rsa_bits_min = (unsigned int)config_number(c->config,
+								     CONFIG_REQUIRED_RSA_SIZE),
+			 .fingerprints = config_text(c->config, CONFIG_ACCEPT_HOST_KEY_FINGERPRINT),
+			 .accept_any = config_yes(c->config, CONFIG_ACCEPT_ANY_HOST_KEY)},
 		.host = {.host = c->host, .port = c->port, .now = (uint64_t)time(NULL)},
 		.said = -1};
 	r = files_add(f, c->config, CONFIG_USER_KNOWN_HOSTS_FILE);
@@ -143,14 +170,31 @@ int hostfiles_init(struct hostfiles *f, struct conn *c, const struct sluice_host
 	if (r == 0)
 		r = command(f, c, k);
 	f->conf.n_files = f->n;
+	if (r == 0)
+		r = accept_add(c->config, CONFIG_ACCEPT_HOST_KEY, &f->accept, &f->conf.n_accept);
+	if (r == 0)
+		r = accept_add(c->config, CONFIG_ACCEPT_HOST_CA, &f->accept_ca,
+			       &f->conf.n_accept_ca);
+	f->conf.accept = (const char *const *)f->accept;
+	f->conf.accept_ca = (const char *const *)f->accept_ca;
 	if (r == 0 && config_text(c->config, CONFIG_REVOKED_HOST_KEYS) != NULL)
 		r = file_name(c->config, CONFIG_REVOKED_HOST_KEYS, 0, &f->revoked);
 	f->conf.revoked = f->revoked;
 	return r;
 }
 
+static void list_free(char **list, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+}
+
 void hostfiles_fini(struct hostfiles *f)
 {
+	list_free(f->accept, f->conf.n_accept);
+	list_free(f->accept_ca, f->conf.n_accept_ca);
+
 	for (size_t i = 0; i < KNOWN_FILES_MAX; i++)
 		free(f->copy[i]);
 	free(f->revoked);

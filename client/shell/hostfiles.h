@@ -13,6 +13,7 @@ struct hostfiles {
 	struct known_host host;
 	const char *file[KNOWN_FILES_MAX];
 	char *copy[KNOWN_FILES_MAX], *revoked;
+	char **accept, **accept_ca; /* AcceptHostKey, AcceptHostCA: files by their whole names */
 	unsigned int n;
 	int said; /* by the command, in memory; -1: nothing */
 };

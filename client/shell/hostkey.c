@@ -96,6 +96,8 @@ static void tell(const struct conn *c, const struct known_found *found, const st
 	if (found->verdict == KNOWN_VERDICT_OK) {
 		if (found->file != NULL)
 			say(SAY_DEBUG, "Found key in %s:%lu", found->file, found->line);
+		if (found->by == KNOWN_BY_ANY)
+			say(SAY_INFO, "Warning: AcceptAnyHostKey: whoever it is, is accepted.");
 		return;
 	}
 	if (found->verdict == KNOWN_VERDICT_NEW &&
@@ -126,6 +128,7 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 	tell(c, &found, &f.host, key);
 	switch (known_act(&f.conf, &found)) {
 	case KNOWN_ACCEPT:
+		vouched = found.by != KNOWN_BY_ANY;
 		r = 1;
 		break;
 	case KNOWN_ADD:
@@ -142,6 +145,7 @@ static int judge(struct conn *c, const struct sluice_hostkey *k, const struct ke
 		say(SAY_ERROR, "Password authentication, agent and port forwarding are disabled to "
 			       "avoid man-in-the-middle attacks.");
 		c->untrusted = true;
+		(void)sluice_password_set(c->s, NULL, 0);
 		vouched = false;
 		r = 1;
 		break;
@@ -172,12 +176,18 @@ int conn_hostkey(struct conn *c, const struct sluice_hostkey *k)
 
 	c->met = true;
 	say(SAY_DEBUG, "Server host key: %s %s", k->type, k->sha256);
-	if (config_yes(c->config, CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST) && is_loopback(c)) {
-		say(SAY_DEBUG, "Forcing accepting of host key for loopback/localhost.");
-		return 1;
-	}
 	if (key_blob_parse_any(k->blob, k->blob_len, &key) < 0)
 		return 0;
+	if (conn_rsa_short(c, key)) {
+		say(SAY_ERROR, "Bad server host key: Invalid key length");
+		key_free(key);
+		return 0;
+	}
+	if (config_yes(c->config, CONFIG_NO_HOST_AUTHENTICATION_FOR_LOCALHOST) && is_loopback(c)) {
+		say(SAY_DEBUG, "Forcing accepting of host key for loopback/localhost.");
+		key_free(key);
+		return 1;
+	}
 	if (config_yes(c->config, CONFIG_VISUAL_HOST_KEY))
 		picture(c, k, key);
 	r = judge(c, k, key);

@@ -118,6 +118,27 @@ bool conn_agent_path(struct conn *c, char *buf, size_t size)
 	return env != NULL && *env != '\0' && snprintf(buf, size, "%s", env) < (int)size;
 }
 
+bool conn_agent_wanted(const struct conn *c)
+{
+	return !config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no") &&
+	       !config_is(c->config, CONFIG_AGENT_AUTH, "no");
+}
+
+bool conn_agent_missing(struct conn *c)
+{
+	if (!config_is(c->config, CONFIG_AGENT_AUTH, "require") || c->agents_keys > 0)
+		return false;
+	snprintf(c->why, sizeof(c->why), "AgentAuth require: there is no agent with a key for it");
+	return true;
+}
+
+/* RequiredRSASize: of RSA keys alone. */
+bool conn_rsa_short(const struct conn *c, const struct key *k)
+{
+	return strcmp(key_type(key_plain(k)), "ssh-rsa") == 0 &&
+	       key_bits(key_plain(k)) < config_number(c->config, CONFIG_REQUIRED_RSA_SIZE);
+}
+
 /* The library asks the agent by turns, and this is what it does not have any more. */
 static int agent_lost(void *arg, const struct sluice_key *pub, const char *alg, const void *data,
 		      size_t len, uint8_t *sig, size_t *sig_len)
@@ -166,12 +187,14 @@ static void agent_key_add(struct conn *c, const struct agent_key *k)
 	struct sluice_key *pub = NULL;
 	char *line = line_of(k->key);
 
-	if (line != NULL &&
+	if (line != NULL && !conn_rsa_short(c, k->key) &&
 	    (!config_yes(c->config, CONFIG_IDENTITIES_ONLY) || file_names(c, line)) &&
 	    sluice_key_public(line, &pub) == 0) {
 		say(SAY_DEBUG, "agent key: %s %s", key_type(k->key), k->comment);
 		if (sluice_identity_add_signer(c->s, pub, agent_lost, NULL) < 0)
 			say(SAY_ERROR, "agent key %s: not used", k->comment);
+		else
+			c->agents_keys++;
 	}
 	sluice_key_free(pub);
 	free(line);
@@ -259,6 +282,16 @@ static void certificate(struct conn *c, struct sluice_key *k, const char *path)
 		certificate_try(k, other);
 }
 
+static bool key_short(const struct conn *c, const struct sluice_key *k)
+{
+	char text[32];
+
+	return sluice_key_info(k, SLUICE_KEY_ALGORITHM, text, sizeof(text)) > 0 &&
+	       strcmp(text, "RSA") == 0 &&
+	       sluice_key_info(k, SLUICE_KEY_BITS, text, sizeof(text)) > 0 &&
+	       strtoull(text, NULL, 10) < config_number(c->config, CONFIG_REQUIRED_RSA_SIZE);
+}
+
 static void identity(struct conn *c, const struct agent_keys *keys, const struct conf_host_key *f)
 {
 	char line[KEY_LINE_MAX], pub[CONFIG_TEXT_MAX + 8], why[256];
@@ -281,6 +314,11 @@ static void identity(struct conn *c, const struct agent_keys *keys, const struct
 		say(SAY_ERROR, "Load key \"%s\": %s", path, why);
 	if (r < 0)
 		return;
+	if (key_short(c, k)) {
+		say(SAY_INFO, "identity file %s: too short: RequiredRSASize", path);
+		sluice_key_free(k);
+		return;
+	}
 	if (sluice_key_info(k, SLUICE_KEY_SHA256, line, sizeof(line)) > 0)
 		say(SAY_DEBUG, "identity file %s: %s", path, line);
 	certificate(c, k, path);
@@ -298,6 +336,8 @@ static void identities_add(struct conn *c, const struct agent_keys *keys)
 		agent_key_add(c, &keys->v[i]);
 	if (keys->n == 0)
 		(void)sluice_set(c->s, "AgentAuth", "no");
+	if (config_is(c->config, CONFIG_AGENT_AUTH, "require"))
+		return;
 	for (size_t i = 0; i < config_list(c->config, CONFIG_IDENTITY_FILE)->n; i++)
 		if (config_identity(c->config, i, &id))
 			identity(c, keys, &id.key);
@@ -311,7 +351,7 @@ bool conn_identities(struct conn *c, uint64_t now_ms)
 	if (config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no"))
 		return true;
 	if (c->agent == NULL)
-		r = agent_ask_keys(c, now_ms);
+		r = conn_agent_wanted(c) ? agent_ask_keys(c, now_ms) : -ENOENT;
 	if (r == 0 && agent_hear_keys(c, now_ms, &keys) == -EAGAIN)
 		return false;
 	conn_identities_free(c);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/ask.h"
+#include "client/reach/env.h"
 #include "client/shell/conn.h"
 #include "client/shell/say.h"
 #include "crypto/secret.h"
@@ -43,19 +44,38 @@ static int password(struct conn *c, const struct proxy_addr *proxy)
 	return -EACCES;
 }
 
-int conn_proxy(struct conn *c, struct reach_conf *conf)
+/* Proxy, or the environment's; PROXY_NONE: none, or none for this host. */
+static void choose(struct conn *c, struct proxy_addr *ret)
 {
 	const char *text = config_text(c->config, CONFIG_PROXY);
-	int r;
+	const char *but = config_text(c->config, CONFIG_PROXY_EXCEPTIONS);
 
-	if (text == NULL || proxy_addr_parse(text, &conf->proxy) < 0 ||
-	    conf->proxy.kind == PROXY_NONE)
+	if (text == NULL || proxy_addr_parse(text, ret) < 0)
+		ret->kind = PROXY_NONE;
+	if (ret->kind == PROXY_NONE && config_yes(c->config, CONFIG_PROXY_AUTO_DETECT))
+		proxy_from_env(c->host, ret, c->proxy_password);
+	if (ret->kind != PROXY_NONE && but != NULL && proxy_exempt(but, c->host)) {
+		say(SAY_DEBUG, "%s is reached without a proxy", c->host);
+		ret->kind = PROXY_NONE;
+	}
+}
+
+int conn_proxy(struct conn *c, struct reach_conf *conf)
+{
+	const struct conf_strs *headers = config_list(c->config, CONFIG_PROXY_HEADER);
+	int r = 0;
+
+	choose(c, &conf->proxy);
+	if (conf->proxy.kind == PROXY_NONE)
 		return 0;
-	say(SAY_DEBUG, "By the proxy %s", text);
+	say(SAY_DEBUG, "By the proxy %s port %u", conf->proxy.host, conf->proxy.port);
 	c->proxied = true;
+	conf->proxy_header = headers->v;
+	conf->n_proxy_headers = (unsigned int)headers->n;
 	if (*conf->proxy.user == '\0')
 		return 0;
-	r = password(c, &conf->proxy);
+	if (*c->proxy_password == '\0')
+		r = password(c, &conf->proxy);
 	conf->proxy_password = c->proxy_password;
 	return r;
 }

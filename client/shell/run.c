@@ -281,7 +281,7 @@ void run_end(struct run *r)
 	x11_end(&r->x11);
 	remotes_fini(&r->remotes);
 	if (r->conn != NULL && r->conn->state == CONN_UP)
-		(void)sluice_logoff(r->conn->s);
+		conn_logoff(r->conn);
 	conn_free(r->conn);
 	turn_fini(&r->turn);
 	if (r->signals >= 0)

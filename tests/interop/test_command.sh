@@ -732,7 +732,7 @@ socket_of() { # what, options…: what the kernel says of the connection's socke
 	shift
 	timeout 60 "$sluice" ssh -F config "$@" -o BindAddress=127.0.0.77 -o ForkAfterAuthentication=yes sshd "cat $dir/hold" >/dev/null 2>&1
 	for _ in $(seq 200); do
-		ss -tnoH --tos 'src 127.0.0.77 and dport = :2201' >socket
+		ss -tnomOH --tos 'src 127.0.0.77 and dport = :2201' >socket
 		grep -q "$what" socket && break
 		sleep 0.1
 	done
@@ -764,6 +764,83 @@ if [ -e asks.log ]; then
 	check "PasswordAuthentication" one_prompt 0 word -o PasswordAuthentication=no
 	check "KbdInteractiveAuthentication" one_prompt 0 prompts -o KbdInteractiveAuthentication=no
 fi
+
+# --- keywords of the library's own, which the command obeys as well ---------------------------------
+said() { # what, status, options…
+	s ssh "${@:3}" sshd true 2>said
+	[ $? = "$2" ] && grep -q "$1" said || { cat said; return 1; }
+}
+print_of() { ssh-keygen -lf "$1" | head -n 1 | cut -d' ' -f2; }
+known_here=(-o UserKnownHostsFile=none -o StrictHostKeyChecking=yes -o HostKeyAlgorithms=ssh-ed25519)
+check "AcceptHostKey: lines and files" s ssh "${known_here[@]}" -o "AcceptHostKey=$old" -o AcceptHostKey="$dir/host.pub" sshd true
+check "AcceptHostKey: another key" status 255 s ssh "${known_here[@]}" -o AcceptHostKey="$dir/id.pub" sshd true
+check "AcceptHostKeyFingerprint" s ssh "${known_here[@]}" -o AcceptHostKeyFingerprint="$(print_of id.pub),$(print_of host.pub)" sshd true
+check "AcceptHostKeyFingerprint: another" status 255 s ssh "${known_here[@]}" -o AcceptHostKeyFingerprint="$(print_of id.pub)" sshd true
+cp host.pub signed.pub
+ssh-keygen -q -s rsa -I box -h -n 127.0.0.1 -V -1h:+1h signed.pub
+$(command -v sshd || echo /usr/sbin/sshd) -D -p 2209 -f "$dir/sshd_config" -o HostCertificate="$dir/signed-cert.pub" -E "$dir/signed.log" & pids+=($!)
+wait_for 'port 2209' signed.log
+by_ca() { s ssh -o UserKnownHostsFile=none -o StrictHostKeyChecking=yes -o AcceptHostCA="$dir/$1" -p 2209 sshd true; }
+check "AcceptHostCA" by_ca rsa.pub
+check "AcceptHostCA: another" status 255 by_ca id.pub
+cp changed any
+check "AcceptAnyHostKey: it is said" said 'Warning: AcceptAnyHostKey' 0 -o UserKnownHostsFile="$dir/any" -o HostKeyAlgorithms=ssh-ed25519 \
+	-o UpdateHostKeys=yes -o AcceptAnyHostKey=yes
+check "nothing is learned of anybody" cmp any changed
+check "RequiredRSASize" said 'Invalid key length' 255 -o HostKeyAlgorithms=rsa-sha2-512 -o RequiredRSASize=4096
+short() { # ours; not even shown, so it is quick
+	s ssh -F none -o UserKnownHostsFile="$dir/known" -o BatchMode=yes -o RequiredRSASize=4096 -o HostKeyAlgorithms=ssh-ed25519 \
+		-i "$dir/rsa" -p 2201 127.0.0.1 true 2>said
+	grep -q 'too short: RequiredRSASize' said
+}
+check "RequiredRSASize: a key of ours" short
+check "VersionPattern" status 255 s ssh -o VersionPattern='SSH-2.0-Nobody*' sshd true
+check "LogMaskSecrets, StrictKex, DHGroupExchangeBits, CryptoEngine" said 'LogMaskSecrets no: secrets are masked' 0 -o LogMaskSecrets=no \
+	-o StrictKex=require -o KexAlgorithms=diffie-hellman-group-exchange-sha256 -o DHGroupExchangeBits=3072:4096:4096 -o CryptoEngine=openssl
+many=(-o VersionString='SSH-2.0-Box_1 of ours' -o Compression=no -o CompressionAlgorithms=zlib@openssh.com -o ChannelWindow=1M
+	-o ChannelMaxPacket=16K -o BindPort=45871)
+check "BindPort, WaitForServerDisconnect" says '127.0.0.79 45871 2201' s ssh "${many[@]}" -o BindAddress=127.0.0.79 \
+	-o WaitForServerDisconnect=yes -o WaitForChannelClose=yes -o Linger=20 sshd 'echo $SSH_CLIENT'
+check "WaitForServerDisconnect: it is the server that closes" bash -c "ss -tanH state time-wait 'dst 127.0.0.79' | grep -q :2201"
+check "VersionString" grep -q 'remote software version Box_1' sshd.log
+check "CompressionAlgorithms, before Compression" grep -q 'compression: zlib@openssh.com' sshd.log
+check "ChannelWindow, ChannelMaxPacket" grep -q 'win 1048576 max 16384' sshd.log
+check "TCPKeepAliveTime, ReceiveBuffer, SendBuffer" says_socket 'timer:(keepalive,14min.*rb262144,.*tb524288' -o TCPKeepAliveTime=899 \
+	-o TCPKeepAliveInterval=5 -o TCPKeepAliveCount=3 -o ReceiveBuffer=128K -o SendBuffer=256K -o TCPNoDelay=no
+check "ProxyHeader, ProxyAutoDetect" env ALL_PROXY=http://me:secret@127.0.0.1:2211 timeout 60 "$sluice" ssh -F config \
+	-o ProxyAutoDetect=yes -o 'ProxyHeader=X-Box: one' -o 'ProxyHeader=X-More: two' sshd true
+check "its lines are in the head" grep -q 'X-Box: one X-More: two' digest.log
+rated() { # a tenth of a second's worth at once, and the rest by and by
+	local from=$EPOCHREALTIME
+	head -c 300000 data | s exec -o Proxy=socks5h://127.0.0.1:1 -o 'ProxyExceptions=a.example;127.*' -o TransferRate=1000000 sshd 'wc -c' >o &&
+		[ "$(cat o)" = 300000 ] && [ $((${EPOCHREALTIME/./} - ${from/./})) -ge 190000 ]
+}
+check "TransferRate, ProxyExceptions" rated
+check "ProxyExceptions: another host" status 255 s ssh -o Proxy=socks5h://127.0.0.1:1 -o ProxyExceptions=128.* sshd true
+check "AuthMode: one, and no other" status 255 s ssh -o AuthMode=password sshd true
+check "AuthMode, TryAllAuthMethods" s ssh -o AuthMode=password -o TryAllAuthMethods=yes sshd true
+s ssh -o AuthMode=keyboard-interactive -o BatchMode=no -o KbdInteractiveDevices=otp,card sshd true 2>/dev/null
+check "KbdInteractiveDevices" grep -q 'keyboard-interactive devs otp,card' sshd.log
+check "AgentAuth require, and there is none" said 'AgentAuth require: there is no agent' 255 -o IdentityAgent=none -o AgentAuth=require
+check "OperationTimeout: a server that says nothing" said 'OperationTimeout: the server did not let us in' 255 -o OperationTimeout=100ms -p 2299
+if [ -e asks.log ]; then
+	by_word() { # status, user, options…
+		rm -f asked
+		SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F none -o IdentityFile=none -o UserKnownHostsFile="$dir/known" \
+			-p 2205 "${@:3}" "$2@127.0.0.1" x >o 2>said </dev/null
+		[ $? = "$1" ] || { cat said; return 1; }
+	}
+	check "PasswordFile, and nobody is asked" by_word 4 word -o BatchMode=yes -o PasswordFile="$dir/proxy.pass"
+	check "PasswordFile: one that others may read" by_word 255 word -o PasswordFile="$dir/proxy.open"
+	check "it is said" grep -q 'PasswordFile refused: bad ownership or modes for file' said
+	check "PasswordCommand: one that fails" by_word 255 word -o PasswordCommand=/bin/false
+	check "a password that is wrong is not asked for instead" by_word 255 word -o PasswordCommand="/bin/echo wrong"
+	check "nobody was asked" refused test -e asked
+	check "PasswordCommand, PasswordPromptPattern" by_word 4 prompts -o PasswordCommand="/bin/cat $dir/proxy.pass" -o 'PasswordPromptPattern=W[n-p]rd*'
+	check "the other prompt is asked" [ "$(cat asked)" = '(prompts@127.0.0.1) Name: ' ]
+fi
+wrong_line() { printf 'Host x\nLinger never\n' >wrong.config; ! "$sluice" ssh -G -F wrong.config y 2>said && grep -q 'wrong.config line 2: Linger: not its value' said; }
+check "a value that is wrong is said with its line, of another host's, too" wrong_line
 
 absent() { s ssh -p 1 sshd true 2>said; [ $? = 255 ] && grep -q 'port 1: .*Connection refused' said; }
 check "a server that is not there" absent

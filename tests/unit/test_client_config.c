@@ -203,6 +203,23 @@ static const struct {
 	{"ProxyJump a,,b", "Invalid ProxyJump"},
 	{"Proxy h:1", "Proxy: no scheme://[user@]host[:port] with http, socks4, socks4a, socks5, socks5h: h:1"},
 	{"Proxy socks5://u:word@h", "Proxy: a password does not stand here: ProxyPasswordFile\n"},
+	{"AcceptHostKey ssh-ed25519 AAAA", "AcceptHostKey: no public key: ssh-ed25519"},
+	{"AcceptHostKeyFingerprint SHA256:x", "AcceptHostKeyFingerprint: no fingerprints: SHA256:x"},
+	{"AgentAuth only", "AgentAuth: for programs of the library alone: only"},
+	{"AuthMode 99", "AuthMode: for programs of the library alone: 99"},
+	{"AuthMode hostbased", "AuthMode: not its value: hostbased"},
+	{"BindPort 65536", "BindPort: not its value: 65536"},
+	{"CompressionAlgorithms lzma", "CompressionAlgorithms: an algorithm that is not known: lzma"},
+	{"CryptoEngine gpu", "CryptoEngine: not its value: gpu"},
+	{"DHGroupExchangeBits 1023", "DHGroupExchangeBits: not its value: 1023"},
+	{"Linger never", "Linger: not its value: never"},
+	{"OperationTimeout 5x", "OperationTimeout: not its value: 5x"},
+	{"PasswordFile", "PasswordFile: missing argument"},
+	{"ProxyHeader X Y", "ProxyHeader: no NAME: VALUE: X"},
+	{"RecordLength 5", "RecordLength: it is for programs of the library alone"},
+	{"TransferRate 1 M", "TransferRate: not its value: 1"},
+	{"VersionString 2.0-x", "VersionString: not its value: 2.0-x"},
+	{"Host b\nStrictKex maybe", "text line 2: StrictKex: not its value: maybe"},
 	{"SendEnv A=b", "Invalid environment name"},
 	{"SetEnv A", "Invalid environment"},
 	{"PermitRemoteOpen a", "no host:port"},
@@ -254,12 +271,115 @@ Test(client_config, what_is_not_supported_is_said_when_it_matters)
 {
 	struct config *c = read_text("a",
 				     "EnableSSHKeysign no\nTunnel yes\nEnableSSHKeysign yes\n"
+				     "SecurityKeyProvider internal\nSecurityKeyProvider /x.so\n"
 				     "Host b\nVerifyHostKeyDNS yes\n",
 				     0);
 
 	cr_expect_str_eq(config_warnings(c, false),
-			 "text line 2: Tunnel is not supported by sluice and has no effect\n");
+			 "text line 2: Tunnel is not supported by sluice and has no effect\n"
+			 "text line 5: SecurityKeyProvider is not supported by sluice and has no "
+			 "effect: an agent signs with the keys of security keys\n");
 	cr_expect(strstr(config_warnings(c, true), "EnableSSHKeysign") != NULL);
+	config_free(c);
+}
+
+/* --- what the library reads ------------------------------------------------------------------ */
+
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
+/* A line, and what the library is told. The first of a keyword counts but for lines that add up. */
+static const struct {
+	const char *line, *keyword, *value;
+} library[] = {
+	{"AbsoluteTimeout true\nAbsoluteTimeout no", "AbsoluteTimeout", "yes"},
+	{"AcceptAnyHostKey yes", "AcceptAnyHostKey", "yes"},
+	{"AcceptHostCA " KEY, "AcceptHostCA", KEY},
+	{"AcceptHostKey " KEY "\nAcceptHostKey /a/file", "AcceptHostKey", KEY "\n/a/file"},
+	{"AcceptHostKeyFingerprint 00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff",
+	 "AcceptHostKeyFingerprint", "00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff"},
+	{"AgentAuth require", "AgentAuth", "require"},
+	{"AuthMode 4", "AuthMode", "keyboard-interactive"},
+	{"BindPort 1022", "BindPort", "1022"},
+	{"ChannelMaxPacket 64K", "ChannelMaxPacket", "65536"},
+	{"ChannelWindow 1M", "ChannelWindow", "1048576"},
+	{"CompressionAlgorithms none\nCompression yes", "CompressionAlgorithms", "none"},
+	{"CryptoEngine OpenSSL", "CryptoEngine", "openssl"},
+	{"DHGroupExchangeBits 4096", "DHGroupExchangeBits", "2048:4096:8192"},
+	{"FIPSMode yes", "FIPSMode", "yes"},
+	{"GSSAPIRealm EXAMPLE.ORG", "GSSAPIRealm", "EXAMPLE.ORG"},
+	{"KbdInteractiveDevices pam,bsdauth", "KbdInteractiveDevices", "pam,bsdauth"},
+	{"Linger 2s", "Linger", "2000ms"},
+	{"LogMaskSecrets no", "LogMaskSecrets", "no"},
+	{"OperationTimeout 1m30s", "OperationTimeout", "90"},
+	{"PasswordPromptPattern \"Password for *\"", "PasswordPromptPattern", "Password for *"},
+	{"ProxyAutoDetect yes", "ProxyAutoDetect", "yes"},
+	{"ProxyExceptions *.local;10.*", "ProxyExceptions", "*.local;10.*"},
+	{"ProxyHeader X-A: b c\nProxyHeader X-D: e", "ProxyHeader", "X-A: b c\nX-D: e"},
+	{"ReceiveBuffer 1M\nSendBuffer auto", "ReceiveBuffer", "1048576"},
+	{"ReceiveBuffer 1M\nSendBuffer auto", "SendBuffer", "0"},
+	{"RepeatAuthMethods 1", "RepeatAuthMethods", "yes"},
+	{"StrictKex 3", "StrictKex", "require"},
+	{"TCPKeepAliveCount 4", "TCPKeepAliveCount", "4"},
+	{"TCPKeepAliveInterval 30", "TCPKeepAliveInterval", "30"},
+	{"TCPKeepAliveTime 2m", "TCPKeepAliveTime", "120"},
+	{"TCPNoDelay no", "TCPNoDelay", "no"},
+	{"TransferRate 100K", "TransferRate", "102400"},
+	{"TryAllAuthMethods no", "TryAllAuthMethods", "no"},
+	{"VersionPattern SSH-2.0-*", "VersionPattern", "SSH-2.0-*"},
+	{"VersionString SSH-2.0-Box of ours", "VersionString", "SSH-2.0-Box of ours"},
+	{"WaitForChannelClose yes", "WaitForChannelClose", "yes"},
+	{"WaitForServerDisconnect yes", "WaitForServerDisconnect", "yes"},
+	{"RekeyLimit 1G 1h", "RekeyLimit", "1073741824 3600"},
+	{"Hostname other", "Hostname", "other"},
+	{"PreferredAuthentications password,x,publickey\nPubkeyAuthentication no",
+	 "PreferredAuthentications", "password"},
+	{"PreferredAuthentications password\nBatchMode yes", "PreferredAuthentications", "none"},
+	{"PreferredAuthentications password\nBatchMode yes\nPasswordFile /x",
+	 "PreferredAuthentications", "password"},
+};
+
+struct told {
+	const char *keyword;
+	char value[512];
+	unsigned int times;
+};
+
+static int told_put(void *arg, const char *keyword, const char *value)
+{
+	struct told *t = arg;
+
+	if (strcmp(keyword, t->keyword) == 0) {
+		snprintf(t->value, sizeof(t->value), "%s", value);
+		t->times++;
+	}
+	return 0;
+}
+
+Test(client_config, what_the_library_reads_is_told_in_its_words)
+{
+	for (size_t i = 0; i < sizeof(library) / sizeof(library[0]); i++) {
+		struct config *c = read_text("a", library[i].line, 0);
+		struct told t = {.keyword = library[i].keyword};
+
+		cr_expect_eq(config_settings(c, told_put, &t), 0);
+		cr_expect_eq(t.times, 1, "%s", library[i].line);
+		cr_expect_str_eq(t.value, library[i].value, "%s", library[i].line);
+		config_free(c);
+	}
+}
+
+static int refuses(void *arg, const char *keyword, const char *value)
+{
+	(void)value;
+	return strcmp(keyword, arg) == 0 ? -ENOTSUP : 0;
+}
+
+Test(client_config, who_is_told_has_the_last_word)
+{
+	struct config *c = read_text("a", "TransferRate 1M\n", 0);
+
+	cr_expect_eq(config_settings(c, refuses, "TransferRate"), -ENOTSUP);
+	cr_expect_eq(config_settings(c, refuses, "Linger"), 0, "nobody said anything of it");
 	config_free(c);
 }
 
