@@ -97,6 +97,8 @@ struct lab {
 	uint32_t peer_reason;
 	char exec[256], term[64], env[64], signal[64], method[64], sig_alg[64];
 	struct ssh_tty_size size;
+	uint8_t modes[64]; /* of the terminal, as they came */
+	size_t modes_len;
 	struct lab_chan chan[LAB_CHANNELS];
 };
 
@@ -292,6 +294,8 @@ static void lab_request(struct lab *l, const struct ssh_chan_request *m)
 		cr_assert_eq(ssh_pty_req_parse(m->rest, &pty), 0);
 		lab_copy(l->term, sizeof(l->term), pty.term);
 		l->size = pty.size;
+		l->modes_len = pty.modes.len < sizeof(l->modes) ? pty.modes.len : 0;
+		memcpy(l->modes, pty.modes.p, l->modes_len);
 		break;
 	case SSH_SESSION_ENV:
 		cr_assert_eq(ssh_env_parse(m->rest, &env), 0);

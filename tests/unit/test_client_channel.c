@@ -58,6 +58,24 @@ Test(client_channel, a_shell_on_a_terminal)
 	lab_free(l);
 }
 
+Test(client_channel, a_terminal_has_its_size_in_pixels_and_its_modes)
+{
+	static const uint8_t modes[] = {1, 0, 0, 0, 3, 53, 0, 0, 0, 0, 128, 0, 0, 150, 0, 0};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	struct sluice_channel *c = session(s, NULL);
+
+	cr_assert_eq(sluice_channel_pty(c, "xterm", 640, 480, true, modes, sizeof(modes)), 0);
+	cr_expect_eq(l->size.columns, 0u);
+	cr_expect_eq(l->size.rows, 0u);
+	cr_expect_eq(l->size.width, 640u);
+	cr_expect_eq(l->size.height, 480u);
+	cr_assert_eq(l->modes_len, sizeof(modes));
+	cr_expect_eq(memcmp(l->modes, modes, sizeof(modes)), 0);
+	sluice_free(s);
+	lab_free(l);
+}
+
 Test(client_channel, a_subsystem_and_a_program_that_a_signal_ended)
 {
 	struct lab *l = lab_new();
@@ -1244,6 +1262,31 @@ Test(client_channel, strict_key_exchange_may_be_required)
 	cr_assert_eq(sluice_connect_fd(s, lab_start(l)), -SLUICE_E_NEGOTIATE);
 	sluice_free(s);
 	lab_free(l);
+}
+
+/* Of a server that has groups of 2048 bits and no others. */
+Test(client_channel, a_group_has_as_many_bits_as_the_setting_says)
+{
+	static const struct {
+		const char *bits;
+		int outcome;
+	} asked[] = {{"2048", 0}, {"2048:2048:8192", 0}, {"3072:3072:8192", -1}};
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_client();
+
+		l->conf.kex_algs = "diffie-hellman-group-exchange-sha256";
+		l->conf.gex = (struct ssh_gex_bits){2048, 2048, 2048};
+		cr_assert_eq(sluice_set(s, "KexAlgorithms", l->conf.kex_algs), 0);
+		cr_assert_eq(sluice_set(s, "DHGroupExchangeBits", asked[i].bits), 0);
+		if (asked[i].outcome == 0)
+			cr_expect_eq(sluice_connect_fd(s, lab_start(l)), 0, "%s", asked[i].bits);
+		else
+			cr_expect_lt(sluice_connect_fd(s, lab_start(l)), 0, "%s", asked[i].bits);
+		sluice_free(s);
+		lab_free(l);
+	}
 }
 
 Test(client_channel, a_server_that_says_nothing_is_given_up)
