@@ -239,7 +239,7 @@ static void keep_engines(void)
 	if (kept[0] != NULL)
 		return;
 	for (unsigned int i = 0; i < ENGINES_MAX; i++)
-		if (engine_get(&kept[i]) < 0)
+		if (engine_get(CIPHER_ENGINE_AUTO, &kept[i]) < 0)
 			abort();
 	(void)atexit(give_engines);
 }

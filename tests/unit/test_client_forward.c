@@ -469,15 +469,15 @@ Test(client_forward, a_tunnel_asks_every_half_minute_and_once_where_nothing_is_s
 
 	for (int said = 0; said < 2; said++) {
 		struct options o = {.config = config_new(NULL)};
-		struct tunnel t;
+		struct tunnel tun;
 
 		cr_assert_eq(config_parse(o.config, "x", text, said ? sizeof(text) - 1 : 0), 0);
-		cr_assert_eq(tunnel_init(&t, "gate", &o, 0), 0);
-		cr_expect_eq(config_number(t.o.config, CONFIG_SERVER_ALIVE_INTERVAL),
+		cr_assert_eq(tunnel_init(&tun, "gate", &o, 0), 0);
+		cr_expect_eq(config_number(tun.o.config, CONFIG_SERVER_ALIVE_INTERVAL),
 			     said ? 7 : 30);
-		cr_expect_eq(config_number(t.o.config, CONFIG_SERVER_ALIVE_COUNT_MAX),
+		cr_expect_eq(config_number(tun.o.config, CONFIG_SERVER_ALIVE_COUNT_MAX),
 			     said ? 5 : 1);
-		tunnel_fini(&t);
+		tunnel_fini(&tun);
 	}
 }
 

@@ -55,10 +55,14 @@ static struct plain_test *plain_tests;
 #define cr_assert_arr_eq(a, b, n, ...) cr_assert(memcmp(a, b, n) == 0)
 #define cr_skip_test(...)              return
 /* These end the test as well. */
-#define cr_expect(yes, ...)      cr_assert(yes)
-#define cr_expect_eq(a, b, ...)  cr_assert_eq(a, b)
-#define cr_expect_leq(a, b, ...) cr_assert_leq(a, b)
-#define cr_expect_geq(a, b, ...) cr_assert_geq(a, b)
+#define cr_expect(yes, ...)         cr_assert(yes)
+#define cr_expect_eq(a, b, ...)     cr_assert_eq(a, b)
+#define cr_expect_neq(a, b, ...)    cr_assert_neq(a, b)
+#define cr_expect_lt(a, b, ...)     cr_assert_lt(a, b)
+#define cr_expect_leq(a, b, ...)    cr_assert_leq(a, b)
+#define cr_expect_gt(a, b, ...)     cr_assert_gt(a, b)
+#define cr_expect_geq(a, b, ...)    cr_assert_geq(a, b)
+#define cr_expect_str_eq(a, b, ...) cr_assert_str_eq(a, b)
 
 int main(int argc, char **argv)
 {
