@@ -8,7 +8,7 @@
 #include "client/lib/dial.h"
 #include "tests/unit/client_lab.h"
 
-TestSuite(client_tunnel, .timeout = 60);
+TestSuite(client_tunnel, .timeout = 3000);
 
 /* --- the way, and its time ------------------------------------------------------------------ */
 
@@ -558,7 +558,7 @@ static void one_cut(uint64_t *r)
 	cr_assert_eq(w.lab->forward_asked, 7001);
 }
 
-Test(client_tunnel, random_cuts_and_back_within_one_interval_of_the_way, .timeout = 3000)
+Test(client_tunnel, random_cuts_and_back_within_one_interval_of_the_way)
 {
 	bool all = getenv("SLUICE_LONG") != NULL;
 	const char *said = getenv("SLUICE_SEED");
