@@ -74,7 +74,8 @@ def serve(c, offers):
     head = head.decode().replace('\r\n', '\n')
     if 'Basic' in head:
         print('a password was told', flush=True)
-    print(*[h for h in head.split('\n') if h.startswith('X-')], flush=True)
+    if extra := re.findall(r'^X-.*$', head, re.M):
+        print(*extra, flush=True)
     got = answers(head, next(o for o in offers if o.startswith('Digest')))
     if got == 1 and stale_left > 0:
         stale_left -= 1
