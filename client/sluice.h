@@ -339,7 +339,8 @@ int sluice_identity_add_signer(struct sluice *s, const struct sluice_key *pub,
 			       void *arg);
 /*
  * The password and the keys are wiped, signers forgotten: who is logged on and does not mean to log
- * on again with them needs none. -SLUICE_E_STATE: while it logs on.
+ * on again with them needs none. With GSSAPIKeyExchange the connection keeps a password of Kerberos
+ * (AuthMode) until it ends, as new keys may want new tickets. -SLUICE_E_STATE: while it logs on.
  */
 int sluice_credentials_forget(struct sluice *s);
 /*
@@ -565,7 +566,7 @@ int sluice_forward_request(struct sluice *s, const char *addr, uint16_t port, ui
  */
 int sluice_forward_to(struct sluice *s, const char *addr, uint16_t port, const char *to_host,
 		      uint16_t to_port, uint16_t *ret_port);
-/* addr and port as they were asked for; or the port that the server chose. */
+/* addr and port as they were asked for; for port 0 the one that the server chose. */
 int sluice_forward_cancel(struct sluice *s, const char *addr, uint16_t port);
 /* The same of a UNIX socket of the server's. */
 int sluice_forward_request_unix(struct sluice *s, const char *path);

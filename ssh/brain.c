@@ -408,6 +408,13 @@ int ssh_brain_new(const struct ssh_brain_conf *conf, struct ssh_brain **ret)
 	return 0;
 }
 
+void ssh_brain_password_forget(struct ssh_brain *b)
+{
+	if (b->gss_password != NULL)
+		secret_free(b->gss_password, strlen(b->gss_password) + 1);
+	b->gss_password = NULL;
+}
+
 void ssh_brain_free(struct ssh_brain *b)
 {
 	struct act_node *n;
@@ -422,8 +429,7 @@ void ssh_brain_free(struct ssh_brain *b)
 	gss_free(b->gss);
 	free(b->gss_server);
 	free(b->gss_client);
-	if (b->gss_password != NULL)
-		secret_free(b->gss_password, strlen(b->gss_password) + 1);
+	ssh_brain_password_forget(b);
 	free(b->open_types);
 	key_free(b->server_key);
 	free(b->server_sig);

@@ -258,6 +258,8 @@ struct ssh_brain;
 int ssh_brain_new(const struct ssh_brain_conf *conf, struct ssh_brain **ret)
 	__attribute__((warn_unused_result));
 void ssh_brain_free(struct ssh_brain *b); /* wipes; NULL is fine */
+/* Client: no more tickets are fetched by gss_password, which is wiped. */
+void ssh_brain_password_forget(struct ssh_brain *b);
 
 /*
  * Server: public halves of the host keys and certificates of them, borrowed for the brain's life;

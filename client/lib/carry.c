@@ -20,6 +20,7 @@ struct carry {
 	TAILQ_ENTRY(carry) link;
 	struct sluice_channel *c;
 	struct reach *reach; /* the target is being connected to; NULL: it is */
+	char *from;          /* of reach, which borrows it: the setting may change meanwhile */
 	struct pump pump;    /* then */
 	size_t place;        /* of reach, in this turn */
 	struct carry_watch watch;
@@ -32,14 +33,19 @@ struct carry {
 int carry_begin(struct sluice_channel *c, const char *host, uint16_t port)
 {
 	struct sluice *s = c->s;
-	const struct reach_conf conf = {
-		.host = host,
-		.port = port,
-		.bind.addr = *s->set.forward_bind != '\0' ? s->set.forward_bind : NULL};
+	struct reach_conf conf = {.host = host, .port = port};
 	struct carry *y = calloc(1, sizeof(*y));
-	int r = y != NULL ? reach_new(&conf, &y->reach) : -ENOMEM;
+	int r = y != NULL ? 0 : -ENOMEM;
 
+	if (r == 0 && *s->set.forward_bind != '\0') {
+		conf.bind.addr = y->from = strdup(s->set.forward_bind);
+		r = y->from != NULL ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = reach_new(&conf, &y->reach);
 	if (r < 0) {
+		if (y != NULL)
+			free(y->from);
 		free(y);
 		return r;
 	}
@@ -79,6 +85,7 @@ void carry_end(struct carry *y)
 	y->pump.c = NULL; /* the caller's */
 	reach_free(y->reach);
 	pump_fini(&y->pump);
+	free(y->from);
 	free(y);
 }
 
@@ -112,9 +119,11 @@ static void reached(struct carry *y, int fd)
 	y->reach = NULL;
 	y->watch.fd = -1; /* it left the set as it was closed */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-	r = pump_init(&y->pump, c, fd, fd, -1);
+	r = pump_init(&y->pump, NULL, fd, fd, -1); /* where that fails the channel is still ours */
 	if (r < 0)
 		close(fd);
+	else
+		y->pump.c = c;
 	y->pump.own = y->pump.opened = r == 0;
 	if (r == 0)
 		r = chan_confirm(c);

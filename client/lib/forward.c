@@ -164,12 +164,15 @@ void forwards_fini(struct sluice *s)
 
 void forwards_begin(struct sluice *s)
 {
-	struct forward *f;
+	struct forward *f, *after;
 
-	if (!keep_on(s))
-		forwards_fini(s);
-	STAILQ_FOREACH(f, &s->forwards, next)
-	{
+	for (f = STAILQ_FIRST(&s->forwards); f != NULL; f = after) {
+		after = STAILQ_NEXT(f, next);
+		/* What a tunnel is to begin with waits for it, whoever logs on before. */
+		if (!keep_on(s) && !(keep_made(s) && f->state == FORWARD_WAITS)) {
+			forward_gone(s, f, -SLUICE_E_NOT_CONNECTED);
+			continue;
+		}
 		unask(s, f);
 		f->state = FORWARD_WAITS;
 		f->refused = false;
@@ -370,7 +373,7 @@ static int forward_cancel(struct sluice *s, const char *type, const struct forwa
 	if (r < 0)
 		return r;
 	/* The server does not know of it. */
-	if (f != NULL && (f->state == FORWARD_WAITS || (s->state != STATE_UP && keep_on(s)))) {
+	if (f != NULL && (f->state == FORWARD_WAITS || (s->state != STATE_UP && keep_made(s)))) {
 		forward_gone(s, f, -SLUICE_E_REQUEST);
 		return 0;
 	}

@@ -214,7 +214,7 @@ int sluice_jump_set(struct sluice *s, struct sluice *hop)
 	enter(s);
 	if (s->state != STATE_NONE)
 		r = fail(s, -SLUICE_E_FROZEN, "the jump host cannot change while connected");
-	else if (hop != NULL && (hop->is_hop || length(hop, s) > HOPS_MAX))
+	else if (hop != NULL && (hop->is_hop || hop->tunnel != NULL || length(hop, s) > HOPS_MAX))
 		r = -EINVAL;
 	if (r == 0) {
 		old = s->hop;

@@ -191,20 +191,21 @@ static void down(struct sluice_tunnel *t, int err)
 /* --- what the server listens on
  * -------------------------------------------------------------------- */
 
-/* Is there all that was asked for? Said once for each connection. */
-static void look_whole(struct sluice_tunnel *t)
+/* Is there all that was asked for? Said once for each connection. True: it was said now. */
+static bool look_whole(struct sluice_tunnel *t)
 {
 	const struct forward *f;
 
 	if (t->whole || t->stay.state != STAY_UP)
-		return;
+		return false;
 	STAILQ_FOREACH(f, &t->s->forwards, next)
 	if (f->state != FORWARD_THERE)
-		return;
+		return false;
 	t->whole = t->ever = true;
 	note(t->s, SLUICE_LOG_INFO, "tunnel up");
 	turned(t->s);
 	CALL(t->s, on_tunnel, t, 0, "OK");
+	return true;
 }
 
 void keep_forwarded(struct sluice *s, struct forward *f)
@@ -275,8 +276,7 @@ static bool forwards_turn(struct sluice_tunnel *t)
 	STAILQ_FOREACH(f, &t->s->forwards, next)
 	if (forward_turn(t, f))
 		return true;
-	look_whole(t);
-	return false;
+	return look_whole(t);
 }
 
 /*

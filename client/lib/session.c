@@ -261,6 +261,9 @@ int sluice_credentials_forget(struct sluice *s)
 		r = -SLUICE_E_STATE;
 	else
 		secrets_drop(s);
+	/* Other keys by GSS-API are exchanged with new tickets. */
+	if (r == 0 && s->brain != NULL && !s->set.gss_kex)
+		ssh_brain_password_forget(s->brain);
 	leave(s);
 	return r;
 }

@@ -98,12 +98,18 @@ void pump_prepare(struct pump *p, struct turn *t)
 /* --- from the channel
  * ------------------------------------------------------------------------------ */
 
+/* A socket of ours is never a reason for a signal, whose program this may be. */
+static ssize_t put(const struct pump *p, int fd, const uint8_t *from, size_t n)
+{
+	return p->own ? send(fd, from, n, MSG_NOSIGNAL) : write(fd, from, n);
+}
+
 /* Writes what waits. False: nobody takes it any more. */
-static bool buf_write(struct pump_buf *b, int fd, bool small)
+static bool buf_write(const struct pump *p, struct pump_buf *b, int fd)
 {
 	while (b->n > 0) {
-		size_t n = small && b->n > PIPE_BUF ? PIPE_BUF : b->n;
-		ssize_t w = write(fd, b->p + b->at, n);
+		size_t n = p->small && b->n > PIPE_BUF ? PIPE_BUF : b->n;
+		ssize_t w = put(p, fd, b->p + b->at, n);
 
 		if (w < 0 && errno == EINTR)
 			continue;
@@ -111,7 +117,7 @@ static bool buf_write(struct pump_buf *b, int fd, bool small)
 			return errno == EAGAIN;
 		b->at += (size_t)w;
 		b->n -= (size_t)w;
-		if (small)
+		if (p->small)
 			break; /* more than that may block */
 	}
 	return true;
@@ -143,7 +149,7 @@ static bool down_one(struct pump *p, struct pump_buf *b, int fd, bool err, short
 		/* What may block is asked first, and written to once. */
 		if (p->small && (i > 0 || (ready & (POLLOUT | POLLERR | POLLHUP)) == 0))
 			return false;
-		if (fd < 0 || !buf_write(b, fd, p->small)) {
+		if (fd < 0 || !buf_write(p, b, fd)) {
 			b->n = 0; /* dropped: nobody is there */
 			p->nobody |= !err;
 		}

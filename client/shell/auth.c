@@ -102,6 +102,15 @@ static void prompt_text(const struct conn *c, const char *text, char *buf, size_
 	buf[n] = '\0';
 }
 
+/* PasswordPromptPattern has left nothing to ask. */
+static bool all_answered(const struct sluice_prompt *prompts, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		if (prompts[i].answer_len == 0)
+			return false;
+	return true;
+}
+
 static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *instruction,
 		     struct sluice_prompt *prompts, unsigned int n)
 {
@@ -109,7 +118,7 @@ static int on_kbdint(void *arg, struct sluice *s, const char *name, const char *
 
 	(void)s;
 	if (!may_ask(c))
-		return -1;
+		return !c->untrusted && all_answered(prompts, n) ? 0 : -1;
 	if (*name != '\0') {
 		say_foreign(SAY_INFO, name, strlen(name));
 		say_foreign(SAY_INFO, "\n", 1);

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crypto/secret.h"
+
 extern char **environ;
 
 static int spawn(char *const argv[], int out, bool quiet, pid_t *ret)
@@ -60,6 +62,7 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 			n += (size_t)got;
 	}
 	if (got < 0 || n > max) {
+		secret_wipe(p, n);
 		free(p);
 		return got < 0 ? -errno : -E2BIG;
 	}
@@ -89,6 +92,8 @@ int output_of(char *const argv[], size_t max, bool quiet, char **ret, size_t *re
 		;
 	if (r == 0 && status != 0)
 		r = -EIO;
+	if (r < 0 && text != NULL) /* it may be a password */
+		secret_wipe(text, *ret_len);
 	if (r < 0)
 		free(text);
 	else

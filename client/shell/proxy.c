@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "client/ask.h"
 #include "client/reach/env.h"
@@ -49,10 +50,13 @@ static void choose(struct conn *c, struct proxy_addr *ret)
 {
 	const char *text = config_text(c->config, CONFIG_PROXY);
 	const char *but = config_text(c->config, CONFIG_PROXY_EXCEPTIONS);
+	const char *command = config_text(c->config, CONFIG_PROXY_COMMAND);
+	bool by_command = command != NULL && strcasecmp(command, "none") != 0;
 
 	if (text == NULL || proxy_addr_parse(text, ret) < 0)
 		ret->kind = PROXY_NONE;
-	if (ret->kind == PROXY_NONE && config_yes(c->config, CONFIG_PROXY_AUTO_DETECT))
+	if (ret->kind == PROXY_NONE && !by_command &&
+	    config_yes(c->config, CONFIG_PROXY_AUTO_DETECT))
 		proxy_from_env(c->host, ret, c->proxy_password);
 	if (ret->kind != PROXY_NONE && but != NULL && proxy_exempt(but, c->host)) {
 		say(SAY_DEBUG, "%s is reached without a proxy", c->host);

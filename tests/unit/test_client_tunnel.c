@@ -4,6 +4,7 @@
  * carries to a target.
  */
 #include <arpa/inet.h>
+#include <signal.h>
 
 #include "client/lib/dial.h"
 #include "tests/unit/client_lab.h"
@@ -389,6 +390,27 @@ Test(client_tunnel, a_connection_that_is_up_is_taken_over)
 	client_end();
 }
 
+/* What it was asked to begin with waits for it, whoever logs on before. */
+Test(client_tunnel, what_waits_for_it_is_asked_for_when_it_starts)
+{
+	client("broken");
+	cr_assert_eq(sluice_forward_request(s, "", 7001, NULL), 0);
+	cr_assert_eq(sluice_forward_request(s, "", 7002, NULL), 0);
+	cr_assert_eq(sluice_logon(s, NULL, 0), -SLUICE_E_WOULD_BLOCK);
+	(void)settle();
+	cr_assert_eq(w.lab->n_forwards, 0u);
+	start();
+	cr_assert_eq(w.lab->n_forwards, 2u);
+	cr_assert_eq(sluice_tunnel_stop(t), 0);
+	(void)settle();
+	cr_assert_eq(sluice_forward_cancel(s, "", 7001), 0, "nobody has to be asked");
+	(void)sluice_tunnel_start(t);
+	(void)settle();
+	cr_assert_eq(w.ups, 2u);
+	cr_assert_eq(w.lab->n_forwards, 1u);
+	client_end();
+}
+
 /* --- what the server wants ------------------------------------------------------------------ */
 
 Test(client_tunnel, a_server_says_for_how_long_it_wants_nobody)
@@ -729,6 +751,26 @@ Test(client_tunnel, a_target_hears_of_a_cut_by_a_reset)
 	}
 	cr_assert_eq(errno, ECONNRESET);
 	close(target.fd);
+	close(target.listener);
+	client_end();
+}
+
+/* Bytes for a target that has gone end its channel, and nobody's program by a signal. */
+Test(client_tunnel, a_target_that_goes_away_under_data_costs_its_channel_alone)
+{
+	cr_assert_neq(signal(SIGPIPE, SIG_DFL), SIG_ERR);
+	client("broken");
+	target_open();
+	start();
+	w.lab->forwards_wait = false;
+	(void)sluice_forward_to(s, "", 7001, "127.0.0.1", target.port, NULL);
+	while (target.fd < 0 || target.sent < 3 * 65536)
+		carry_turn(false);
+	close(target.fd);
+	target.fd = -1;
+	while (sluice_channel_next(s, NULL) != NULL)
+		carry_turn(false);
+	cr_assert(sluice_connected(s));
 	close(target.listener);
 	client_end();
 }
