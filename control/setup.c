@@ -358,7 +358,8 @@ int setup_host_keys(const struct conf *conf, bool by_agent, struct host_keys *re
 	}
 	host_agent_put(agent);
 	for (unsigned int i = 0; i < ret->n; i++) {
-		ret->apart[i] = ret->path[i] != NULL && conf_host_key_apart(conf, ret->path[i]);
+		/* Without memory for its path it is nobody's rather than everybody's. */
+		ret->apart[i] = ret->path[i] == NULL || conf_host_key_apart(conf, ret->path[i]);
 		for_all += !ret->apart[i];
 	}
 	if (ret->n > 0 && for_all == 0) {

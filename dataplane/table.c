@@ -46,6 +46,15 @@ void *table_new(size_t n, size_t size)
 	return p;
 }
 
+void *table_new_keyed(size_t n, size_t size)
+{
+	void *p = table_new(n, size);
+
+	if (p != NULL)
+		(void)madvise(p, whole(n, size), MADV_NOHUGEPAGE);
+	return p;
+}
+
 void table_free(void *p, size_t n, size_t size)
 {
 	if (p != NULL)

@@ -15,6 +15,8 @@
 
 /* n entries of size bytes, at the start of a page. NULL: no memory. */
 void *table_new(size_t n, size_t size);
+/* The same where keys say who stands where: small pages, as each entry used has one to itself. */
+void *table_new_keyed(size_t n, size_t size);
 /* The same n and size; NULL is allowed. */
 void table_free(void *p, size_t n, size_t size);
 

@@ -160,7 +160,8 @@ static void judge(struct run *r)
 	job_allow(r->job, &r->m->job, &r->allow);
 	if (allow_session(&r->allow, r->m, &r->may, why, sizeof(why)) == 0) {
 		/* Its user is told by what would be it (child.c), the operator here. */
-		if (r->may.chroot != NULL && !child_chroot_safe(r->may.chroot, why, sizeof(why)))
+		if (r->may.chroot != NULL && !r->may.console &&
+		    !child_chroot_safe(r->may.chroot, why, sizeof(why)))
 			log_line(LOG_L_ERROR, "no session of %.100s from %s: %s", r->allow.user,
 				 r->peer, why);
 		return;

@@ -170,7 +170,7 @@ static bool read_role(const json_t *o, struct hook_answer *a)
 	return a->role == NULL || (*a->role != '\0' && a->role[strspn(a->role, word)] == '\0');
 }
 
-/* ["SHA256:…", …] */
+/* ["SHA256:…", "/path", …] */
 static bool read_hostkeys(const json_t *o, struct hook_answer *a)
 {
 	const json_t *v = json_object_get(o, "hostkeys"), *e;
@@ -183,7 +183,7 @@ static bool read_hostkeys(const json_t *o, struct hook_answer *a)
 	json_array_foreach(v, i, e)
 	{
 		if (!json_is_string(e) || json_string_length(e) == 0 ||
-		    json_string_length(e) > HOOK_PRINT_MAX)
+		    json_string_length(e) > HOOK_HOSTKEY_MAX)
 			return false;
 		a->hostkeys[a->n_hostkeys++] = json_string_value(e);
 	}

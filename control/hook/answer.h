@@ -23,7 +23,7 @@
 #define HOOK_PROMPTS_MAX 16
 #define HOOK_BANNER_MAX  16384
 #define HOOK_HOSTKEYS_MAX 8
-#define HOOK_PRINT_MAX    95 /* of a fingerprint */
+#define HOOK_HOSTKEY_MAX  4095 /* of a fingerprint, or a path: HOST_PATH_MAX */
 
 struct hook_answer {
 	uint64_t id;
@@ -38,7 +38,7 @@ struct hook_answer {
 	const char *role; /* for Match */
 	/* established */
 	unsigned int n_hostkeys;                 /* 0: nothing is said of them */
-	const char *hostkeys[HOOK_HOSTKEYS_MAX]; /* fingerprints */
+	const char *hostkeys[HOOK_HOSTKEYS_MAX]; /* fingerprints, paths */
 	/* established, auth */
 	struct conf_bounds bounds;
 	/* channel-open, channel-request */

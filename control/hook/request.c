@@ -13,6 +13,7 @@ void hook_req_begin(struct hook_req *r, const char *kind)
 {
 	r->o = json_object();
 	r->bad = r->o == NULL;
+	r->record = (struct ssh_str){0};
 	hook_req_json(r, "v", json_integer(1));
 	hook_req_json(r, "kind", json_string(kind));
 }
@@ -194,6 +195,8 @@ int hook_req_line(const struct hook_req *r, const struct hook_secret *secret, si
 	char *text = r->bad ? NULL : json_dumps(r->o, JSON_COMPACT), *line, *to;
 	size_t len = text != NULL ? strlen(text) : 0, more = 2;
 
+	if (r->record.len > 0)
+		more += sizeof(",\"record\":") + r->record.len;
 	for (size_t k = 0; k < n_secret; k++) {
 		more += strlen(secret[k].name) + 16;
 		for (unsigned int i = 0; i < secret[k].n; i++)
@@ -210,6 +213,11 @@ int hook_req_line(const struct hook_req *r, const struct hook_secret *secret, si
 	}
 	memcpy(line + room, text, len);
 	to = line + room + len - 1; /* the brace at its end */
+	if (r->record.len > 0) {
+		to = put(to, ",\"record\":");
+		memcpy(to, r->record.p, r->record.len);
+		to += r->record.len;
+	}
 	for (size_t k = 0; k < n_secret; k++)
 		to = put_secrets(to, &secret[k]);
 	to = put(to, "}\n");

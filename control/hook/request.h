@@ -17,6 +17,7 @@
 struct hook_req {
 	json_t *o;
 	bool bad;
+	struct ssh_str record; /* JSON that goes out as it stands, a view; empty: none */
 };
 
 void hook_req_begin(struct hook_req *r, const char *kind);

@@ -55,7 +55,8 @@ void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may
 	bool told =
 		may && h->call != NULL && handler_tell_request(h->call, m, params_of_request(m));
 
-	if (m->want_reply && replies_add(&h->replies, h->open, told ? REPLY_WAITS : REPLY_NO))
+	if (m->want_reply && !h->closed &&
+	    replies_add(&h->replies, h->open, told ? REPLY_WAITS : REPLY_NO))
 		replies_say(&h->replies, h->open);
 }
 

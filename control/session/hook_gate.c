@@ -132,6 +132,12 @@ static void passed(struct session *s)
 		gate_established(s);
 }
 
+/* As HostKey has it; of a token's URI without its query, which may have the PIN (RFC 7512, 2.4). */
+static size_t path_told(const char *path)
+{
+	return strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0 ? strcspn(path, "?") : strlen(path);
+}
+
 /* A fingerprint, or the path of a HostKey; what is none of ours fits none. */
 static int mark_named(struct session *s, const char *name)
 {
@@ -144,7 +150,8 @@ static int mark_named(struct session *s, const char *name)
 	for (unsigned int i = 0; r == 0 && i < signer_count(signer); i++) {
 		const char *path = signer_path(signer, i);
 
-		if (path == NULL || strcmp(path, name) != 0)
+		if (path == NULL || strlen(name) != path_told(path) ||
+		    strncmp(path, name, path_told(path)) != 0)
 			continue;
 		found = true;
 		(void)!key_fingerprint(signer_public(signer, i), print, sizeof(print));
@@ -240,12 +247,15 @@ static json_t *own_keys(const struct session *s)
 
 	for (unsigned int i = 0; all != NULL && i < signer_count(signer); i++) {
 		const struct key *k = signer_public(signer, i);
+		const char *path = signer_path(signer, i);
 		char print[96] = "";
+		json_t *o;
 
 		(void)!key_fingerprint(k, print, sizeof(print));
-		(void)!json_array_append_new(all, json_pack("{s:s, s:s, s:s*}", "key", print,
-							    "type", key_log_type(k), "path",
-							    signer_path(signer, i)));
+		o = json_pack("{s:s, s:s}", "key", print, "type", key_log_type(k));
+		if (o != NULL && path != NULL)
+			(void)!json_object_set_new(o, "path", json_stringn(path, path_told(path)));
+		(void)!json_array_append_new(all, o);
 	}
 	return all;
 }

@@ -70,8 +70,6 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 	o->port = ev->port;
 	memcpy(o->host, ev + 1, ev->name_len);
 	o->own_type = ev->port == 0 && o->host[0] != '/';
-	if (ev->program && !ev->ours)
-		open_allowed(o, "PermitSession");
 	open_link(s, o);
 	if (!ev->ours) /* of clients' alone there are limits */
 		channel_kept(s, o);

@@ -384,7 +384,9 @@ static void open_session(struct session *s, const struct ssh_chan_open *m)
 	o->state = OPEN_CONNECTING;
 	o->program = p;
 	strcpy(o->host, "session");
-	open_allowed(o, "PermitSession");
+	open_allowed(o, s->awake->conf.permit_session ? "PermitSession"
+			: gate_handler(s) != NULL     ? "PolicyHook"
+						      : "ChannelHandler");
 	open_link(s, o);
 	program_enter(p);
 	program_confirm(o);

@@ -74,7 +74,7 @@ static void handler_over(struct ours *u)
 	handled_fini(&u->handled);
 	u->exited = true;
 	replies_give_up(&u->handled.replies);
-	if (u->handled.replies.n > 0 && session_awaken(u->open->session)) {
+	if (!u->handled.closed && u->handled.replies.n > 0 && session_awaken(u->open->session)) {
 		replies_say(&u->handled.replies, u->open);
 		session_pump(u->open->session);
 	}

@@ -126,7 +126,8 @@ static void finish(struct program *p)
 	leave(p);
 	if (p->told) {
 		report_exit(s, p->open, &p->how);
-		exit_say(p);
+		if (!p->handled.closed)
+			exit_say(p);
 	}
 	session_pump(s);
 	if (!s->ended)
@@ -282,7 +283,8 @@ void program_over(struct program *p)
 	replies_give_up(&p->handled.replies);
 	if (!awaken(p))
 		return;
-	replies_say(&p->handled.replies, p->open);
+	if (!p->handled.closed)
+		replies_say(&p->handled.replies, p->open);
 	finish(p);
 	session_pump(p->session);
 }
@@ -590,7 +592,8 @@ void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 		return;
 	if (starting) /* behind its answer; of what needs none (section 6.7) none is a yes */
 		p->owed++;
-	else if (replies_add(&p->handled.replies, o, ok ? REPLY_YES : REPLY_NO))
+	else if (!p->handled.closed &&
+		 replies_add(&p->handled.replies, o, ok ? REPLY_YES : REPLY_NO))
 		replies_say(&p->handled.replies, o); /* behind what its handler thinks about */
 }
 

@@ -1,7 +1,8 @@
 /*
- * control/session/report.h - what the audit log is told: one call for each of its events.
+ * control/session/report.h - what the audit log is told, and programs of the operator's (news.h):
+ * one call for each of its events.
  *
- * Without an audit log all of it is nothing. What a record has of a connection is taken from its
+ * Without either all of it is nothing. What a record has of a connection is taken from its
  * session; records of ends have ids made of what the shard calls them, so that an end that is told
  * twice, by two controls, is one.
  */

@@ -40,7 +40,7 @@ int budgets_new(uint32_t conns, struct budgets **ret)
 		return -ENOMEM;
 	rte_spinlock_init(&all->lock);
 	all->size = rte_align32pow2(PLACES_PER_CONN * conns);
-	all->budget = table_new(all->size + 1, sizeof(*all->budget));
+	all->budget = table_new_keyed(all->size + 1, sizeof(*all->budget));
 	if (all->budget == NULL) {
 		free(all);
 		return -ENOMEM;

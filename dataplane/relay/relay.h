@@ -220,8 +220,8 @@ unsigned int relay_conns(const struct relay *r); /* the first of them alone, for
 	X(SLOW_PATH_STOPPED, "connections not read for a while: control has enough of theirs")     \
 	X(COMP_NONE, "connections not offered compression: no memory for it")                      \
 	X(COMP_STORED, "payloads stored, not compressed: no memory for it")                        \
-	X(BUDGETS_FULL, "connections that share a user's or role's cap with others: table full")   \
-	X(SHARES_FULL, "connections that share a user's or role's share with others: table full")  \
+	X(BUDGETS_FULL, "users or roles given a cap with others: no place in the table")           \
+	X(SHARES_FULL, "users or roles given a share with others: no place in the table")          \
 	X(CAPPED, "times that bytes waited for a cap")                                             \
 	X(CAP_CHANNEL_TIME, "microseconds that channels waited for ChannelRate")                   \
 	X(CAP_CONNECTION_TIME, "microseconds that channels waited for ConnectionRate")             \

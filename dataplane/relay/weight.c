@@ -38,7 +38,7 @@ int weights_init(struct relay *r)
 
 	w->conn = table_new(r->conf.conns_max, sizeof(*w->conn));
 	w->size = rte_align32pow2(PLACES_PER_CONN * r->conf.conns_max);
-	w->group = table_new(w->size + 1, sizeof(*w->group));
+	w->group = table_new_keyed(w->size + 1, sizeof(*w->group));
 	return w->conn != NULL && w->group != NULL ? 0 : -ENOMEM;
 }
 

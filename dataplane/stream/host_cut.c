@@ -225,21 +225,25 @@ void host_cut_close(struct stream *s)
 	host_ops.close(s);
 }
 
-/* It may say so much before it is waited for again. Of one that reads nothing it is not said. */
-static void say_ready(struct host_stream *st)
+/*
+ * It may say so much before it is waited for again. Of one that reads nothing it is not said, until
+ * it does.
+ */
+void host_cut_ready(struct host_stream *st)
 {
 	uint8_t frame[HOST_FRAME_HEAD + sizeof(rte_be32_t)];
-	const rte_be32_t credit =
-		rte_cpu_to_be_32(st->h->conf.rx_max - RTE_MIN(st->out.rx.len, st->h->conf.rx_max));
+	const uint32_t max = st->h->conf.rx_max, room = max - RTE_MIN(st->out.rx.len, max);
+	const rte_be32_t credit = rte_cpu_to_be_32(room);
 	struct pkt_chain c;
 
-	if (host_ops.tx_space(&st->s) == 0)
+	if (room < max / 2 || host_ops.tx_space(&st->s) == 0)
 		return;
 	head_write(frame, HOST_FRAME_READY, sizeof(credit));
 	memcpy(frame + HOST_FRAME_HEAD, &credit, sizeof(credit));
 	if (pkt_chain_from(frame, sizeof(frame), st->h->conf.pools->data, &c) < 0)
 		return;
 	st->cut.stopped = false;
+	st->cut.credit = room;
 	st->cut.queued = RTE_MIN(st->cut.queued, st->tx.len);
 	host_tx_add(st, &c);
 }
@@ -251,8 +255,10 @@ uint32_t host_cut_take(struct stream *s, uint32_t max, struct pkt_chain *ret)
 
 	st->cut.stopped |= host_source_full(st, &st->out);
 	n = host_ops.rx_take(s, max, ret);
-	if (st->cut.stopped && st->out.rx.len <= st->h->conf.rx_max / 2)
-		say_ready(st);
+	st->cut.credit -= RTE_MIN(n, st->cut.credit);
+	st->cut.stopped |= st->cut.credit == 0;
+	if (st->cut.stopped)
+		host_cut_ready(st);
 	return n;
 }
 
@@ -270,7 +276,8 @@ void host_stream_cut(struct stream *s, const struct link_chan_cut *how)
 		st->cut.mask = st->cut.mask << 8 | UINT8_MAX;
 	}
 	if (first) {
-		say_ready(st);
+		st->cut.stopped = true;
+		host_cut_ready(st);
 		return;
 	}
 	pkt_chain_join(&held, &st->cut.held);

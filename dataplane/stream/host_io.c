@@ -146,10 +146,13 @@ uint32_t host_write(struct host_stream *st)
 	host_count(h, HOST_C_WRITES);
 	h->counters[HOST_C_WRITTEN_BYTES] += (uint64_t)put;
 	st->bytes_out += (uint64_t)put;
-	if (st->life == HOST_HELD)
-		stream_notify(&st->s, STREAM_EV_WRITABLE);
-	else
+	if (st->life != HOST_HELD) {
 		stream_left(&st->s, st->s.ops->tx_queued(&st->s));
+		return (uint32_t)put;
+	}
+	if (st->cut.stopped) /* what it waits for may have had no room */
+		host_cut_ready(st);
+	stream_notify(&st->s, STREAM_EV_WRITABLE);
 	return (uint32_t)put;
 }
 

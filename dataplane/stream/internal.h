@@ -35,7 +35,8 @@ struct host_cut {
 	uint64_t seen;         /* the latest bytes of the record, likewise */
 	struct pkt_chain held; /* a record that is not whole, behind its head */
 	uint32_t queued;       /* of what is written next: bytes that were given, at most */
-	bool stopped;          /* it is waited for what it says, since it heard that it may */
+	uint32_t credit;       /* of what it heard that it may say, so much was not taken yet */
+	bool stopped;          /* it may be waiting to hear that it may go on */
 };
 
 enum host_life {
@@ -140,6 +141,8 @@ uint32_t host_cut_queued(const struct stream *s);
 uint32_t host_cut_take(struct stream *s, uint32_t max, struct pkt_chain *ret);
 void host_cut_shutdown(struct stream *s);
 void host_cut_close(struct stream *s);
+/* Says that it may go on, if it may. */
+void host_cut_ready(struct host_stream *st);
 
 /* host_door.c */
 _Static_assert(_Alignof(struct host_door) > HOST_ROLES, "bits of a pointer are free");

@@ -83,7 +83,7 @@ shown=$(printf 'four\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0
 for kind in status auth-result channel-opened channel-eof channel-closed closed; do
 	wait_for "\"kind\":\"$kind\"" "$dir/asked.more" "$hook_pid"
 done
-wait_for "\"type\":\"session\".*\"rule\":\"PermitSession\"" "$dir/asked.more" "$hook_pid"
+wait_for "\"type\":\"session\".*\"rule\":\"ChannelHandler\"" "$dir/asked.more" "$hook_pid"
 wait_for "^tester has gone, after [0-9]* channels" "$dir/hook.log" "$hook_pid"
 timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"
 timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"

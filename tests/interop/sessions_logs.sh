@@ -44,7 +44,7 @@ log_exit() {
 	wait "$log_pid"
 	log_ended "$1" && is "[$log_process] [${log_tty: -4}] [] [$log_tty] [] [0.0.0.0]" log_dump 8 /var/log/wtmp
 }
-log_last() { grep -c "^Last login: $(date '+%a %b').* $(date +%Y) from $LAB_CLIENT_ADDR" "$LAB_DIR/logged.out"; }
+log_last() { grep -cE "^Last login: [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4} from $LAB_CLIENT_ADDR" "$LAB_DIR/logged.out"; }
 log_cut() { # a client that is killed says nothing
 	local n=0 pid
 	log_in || return 1

@@ -236,7 +236,7 @@ echo 'MaxStartups 7' >>sluice.conf
 check "what a reload would do" [ "$("$ctl" -n -t reload --dry-run)" = $'MaxStartups\tnow' ]
 more_conns() {
 	echo 'MaxConnections 200000' >>sluice.conf
-	"$ctl" reload --dry-run 2>&1 >/dev/null | grep -qx 'MaxConnections stays 100000 (204 MiB when all are there) until sluice-dataplane starts again with 200000 (409 MiB)'
+	"$ctl" reload --dry-run 2>&1 >/dev/null | grep -qx 'MaxConnections stays 100000 (223 MiB when all are there) until sluice-dataplane starts again with 200000 (446 MiB)'
 	local rc=$?
 	sed -i '$d' sluice.conf
 	return $rc

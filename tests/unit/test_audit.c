@@ -784,7 +784,6 @@ static struct source network(uint32_t i)
 	return source_of(&a, &bits);
 }
 
-/* Nor do they take anything of what their network has. */
 /*
  * A day in virtual time: whenever the log's thread would wait for its next try it comes to rest,
  * the test puts what came meanwhile, and the clock is set to when the wait is over.
@@ -949,6 +948,7 @@ Test(audit, f22_a_collector_that_is_away_for_a_day)
 	audit_finish(log_of, 10);
 }
 
+/* Nor do they take anything of what their network has. */
 Test(audit, events_that_are_not_wanted_are_not_written)
 {
 	struct source a = network(1);

@@ -350,7 +350,7 @@ static const struct {
 	{"HostKey /a format=pem format=pem", "HostKey: 'format=pem' is empty or there twice"},
 	{"Include x.conf", "Include is not possible here"},
 	{"Include", "Include missing argument."},
-	{"Port 65536", "Badly formatted port number."},
+	{"Port -1", "Badly formatted port number."},
 	{"Port 65536", "Badly formatted port number."},
 	{"Port 22 23", "keyword Port extra arguments at end of line"},
 	{"ListenAddress gw.example.com",
