@@ -86,8 +86,10 @@ ssh-keygen -q -t ed25519 -N '' -f host_apart
 gateway sluice.conf
 shown=$(ssh-keyscan -p "$port" 127.0.0.1 2>/dev/null | cut -d' ' -f2,3)
 check "who has a HostKey of his own is shown that one alone" test "$shown" = "$(cut -d' ' -f1,2 host_apart.pub)"
-shown=$(ssh -vvv -F none -p "$port" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known_others -o UpdateHostKeys=yes -i user demo@127.0.0.1 exit 2>&1)
+others() { ssh "$@" -F none -p "$port" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=known_others -o UpdateHostKeys=yes -i user demo@127.0.0.1 exit 2>&1; }
+others >/dev/null
 check "nobody else is" test -s known_others
+shown=$(others -vvv) # who knows the host listens to which keys it has
 check "who is told of the others" grep -q 'client_input_hostkeys: received .* key SHA256:' <<<"$shown"
 check "is not told of it" refused grep -qF "$(ssh-keygen -lf host_apart.pub | cut -d' ' -f2)" <<<"$shown"
 for a in x509v3-sign-rsa x509v3-sign-dss; do check "$a" peer x509 "$port" user root.pem gate.example $a; done
