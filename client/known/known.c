@@ -7,6 +7,7 @@
 #include "client/known/file.h"
 #include "client/known/scan.h"
 #include "crypto/krl.h"
+#include "crypto/x509key.h"
 
 #define CA_ALGS                                                                                    \
 	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"                 \
@@ -197,6 +198,14 @@ static int by_whom(const struct known_conf *c, const struct known_host *h, const
 		r = cert_believed(c, h, key, &f->why);
 	if (r != 0)
 		return r < 0 ? r : KNOWN_BY_CA;
+	if (c->anchors != NULL && key_x509(key) != NULL) {
+		const char *why;
+
+		r = known_x509_believed(c, h, key, &why, ret_file);
+		if (r != 0)
+			return r < 0 ? r : KNOWN_BY_X509;
+		*f = (struct known_found){.verdict = KNOWN_VERDICT_INVALID, .why = why};
+	}
 	return c->accept_any ? KNOWN_BY_ANY : 0;
 }
 
@@ -243,7 +252,7 @@ int known_look(const struct known_conf *c, const struct known_host *h, const str
 		if (r > 0) {
 			found_set(&f, KNOWN_VERDICT_OK, &(struct place){0});
 			f.by = (enum known_by)r;
-			f.by_authority = f.by == KNOWN_BY_CA;
+			f.by_authority = f.by == KNOWN_BY_CA || f.by == KNOWN_BY_X509;
 			f.type = NULL;
 			r = 0;
 		}
@@ -268,6 +277,7 @@ enum known_act known_act(const struct known_conf *c, const struct known_found *f
 	case KNOWN_VERDICT_CHANGED:
 		return c->strict == KNOWN_LAX ? KNOWN_DISTRUST : KNOWN_REFUSE;
 	case KNOWN_VERDICT_REVOKED:
+	case KNOWN_VERDICT_INVALID:
 		break;
 	}
 	return KNOWN_REFUSE;

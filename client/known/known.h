@@ -47,6 +47,7 @@ struct known_conf {
 	const char *const *accept, *const *accept_ca;
 	unsigned int n_accept, n_accept_ca;
 	const char *fingerprints;
+	const char *anchors, *crls; /* X509TrustAnchors, X509RevocationFile; NULL: none */
 	bool accept_any; /* AcceptAnyHostKey: by name alone */
 };
 
@@ -62,10 +63,18 @@ enum known_verdict {
 	KNOWN_VERDICT_NEW,     /* nobody knows anything of this host */
 	KNOWN_VERDICT_CHANGED, /* another key is known */
 	KNOWN_VERDICT_REVOKED, /* it, or who signed it, whatever else is known */
+	KNOWN_VERDICT_INVALID, /* anchors do not lead to its X.509 certificate */
 };
 
 /* What vouches for it. */
-enum known_by { KNOWN_BY_FILE = 1, KNOWN_BY_KEY, KNOWN_BY_FINGERPRINT, KNOWN_BY_CA, KNOWN_BY_ANY };
+enum known_by {
+	KNOWN_BY_FILE = 1,
+	KNOWN_BY_KEY,
+	KNOWN_BY_FINGERPRINT,
+	KNOWN_BY_CA,
+	KNOWN_BY_X509,
+	KNOWN_BY_ANY
+};
 
 struct known_found {
 	enum known_verdict verdict;
@@ -106,7 +115,8 @@ int known_add(const struct known_conf *c, const struct known_host *h, const stru
 /*
  * The algorithms of a comma list with those in front by which the host can show a key that is
  * known, certificates where there is an authority for it; so that a server with several keys shows
- * the right one. As it is where nothing is known.
+ * the right one. As it is where nothing is known. With anchors those of X.509 join them, behind
+ * what is known and before the rest.
  */
 int known_order(const struct known_conf *c, const struct known_host *h, const char *algs, char *buf,
 		size_t size) __attribute__((warn_unused_result));

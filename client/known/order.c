@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/known/scan.h"
+#include "ssh/kexinit.h"
 
 #define ALGS_MAX 64
 
@@ -43,6 +44,17 @@ static int order_each(void *arg, const struct known_entry *e)
 	return 0;
 }
 
+/* Default only where somebody can believe them, as an authority's. */
+static int x509_add(struct order *o)
+{
+	unsigned int i = o->n;
+	int r = split(SSH_DEFAULT_X509, o);
+
+	for (; i < o->n; i++)
+		o->alg[i].known = true;
+	return r;
+}
+
 static int put(const struct order *o, bool known, char *buf, size_t size, size_t *at)
 {
 	for (unsigned int i = 0; i < o->n; i++) {
@@ -72,6 +84,8 @@ int known_order(const struct known_conf *c, const struct known_host *h, const ch
 
 	if (r == 0)
 		r = split(algs, &o);
+	if (r == 0 && c->anchors != NULL)
+		r = x509_add(&o);
 	if (r == 0)
 		r = known_scan(c, name, order_each, &o, &file);
 	if (r == 0)

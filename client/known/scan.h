@@ -33,6 +33,14 @@ const char *known_host_name(const struct known_conf *c, const struct known_host 
 int known_conf_name(const struct known_conf *c, const struct known_host *h,
 		    char ret[KNOWN_NAME_MAX]) __attribute__((warn_unused_result));
 
+/*
+ * Does an anchor's chain lead to the key's X.509 certificate, and is that this host's? 1; 0:
+ * *ret_why says why not; -errno: a file cannot be read or used, *ret_file then is it, or NULL.
+ */
+int known_x509_believed(const struct known_conf *c, const struct known_host *h,
+			const struct key *key, const char **ret_why, const char **ret_file)
+	__attribute__((warn_unused_result));
+
 /* "name type base64", to be freed. */
 int known_line_build(const char *name, bool hash, const struct key *key, char **ret)
 	__attribute__((warn_unused_result));

@@ -18,6 +18,7 @@ static void by_text(const struct known_found *f, char *buf, size_t size)
 	static const char *const by[] = {[KNOWN_BY_KEY] = "by the key it was told to accept",
 					 [KNOWN_BY_FINGERPRINT] = "by its fingerprint",
 					 [KNOWN_BY_CA] = "by a certificate's authority",
+					 [KNOWN_BY_X509] = "by an X.509 trust anchor",
 					 [KNOWN_BY_ANY] = "because any key is accepted"};
 
 	if (f->by == KNOWN_BY_FILE)
@@ -56,6 +57,11 @@ void known_text(const struct known_found *f, const struct known_host *h, const s
 		snprintf(buf, KNOWN_TEXT_MAX,
 			 "the host key of %s is REVOKED by %.512s:%lu: it has %s", name, f->file,
 			 f->line, what);
+		break;
+	case KNOWN_VERDICT_INVALID:
+		snprintf(buf, KNOWN_TEXT_MAX,
+			 "the X.509 certificate of %s is not believed: %s; it has %s", name, f->why,
+			 what);
 		break;
 	}
 }

@@ -335,16 +335,19 @@ Test(known, revoked_host_keys)
 
 Test(known, what_is_done_about_it)
 {
-	static const enum known_act want[4][4] = {
-		/* OK, NEW, CHANGED, REVOKED */
-		[KNOWN_ASK] = {KNOWN_ACCEPT, KNOWN_QUESTION, KNOWN_REFUSE, KNOWN_REFUSE},
-		[KNOWN_ACCEPT_NEW] = {KNOWN_ACCEPT, KNOWN_ADD, KNOWN_REFUSE, KNOWN_REFUSE},
-		[KNOWN_STRICT] = {KNOWN_ACCEPT, KNOWN_REFUSE, KNOWN_REFUSE, KNOWN_REFUSE},
-		[KNOWN_LAX] = {KNOWN_ACCEPT, KNOWN_ADD, KNOWN_DISTRUST, KNOWN_REFUSE},
+	static const enum known_act want[4][5] = {
+		/* OK, NEW, CHANGED, REVOKED, INVALID */
+		[KNOWN_ASK] = {KNOWN_ACCEPT, KNOWN_QUESTION, KNOWN_REFUSE, KNOWN_REFUSE,
+			       KNOWN_REFUSE},
+		[KNOWN_ACCEPT_NEW] = {KNOWN_ACCEPT, KNOWN_ADD, KNOWN_REFUSE, KNOWN_REFUSE,
+				      KNOWN_REFUSE},
+		[KNOWN_STRICT] = {KNOWN_ACCEPT, KNOWN_REFUSE, KNOWN_REFUSE, KNOWN_REFUSE,
+				  KNOWN_REFUSE},
+		[KNOWN_LAX] = {KNOWN_ACCEPT, KNOWN_ADD, KNOWN_DISTRUST, KNOWN_REFUSE, KNOWN_REFUSE},
 	};
 
 	for (int s = 0; s < 4; s++)
-		for (int v = 0; v <= 4; v++) {
+		for (int v = 0; v <= 5; v++) {
 			const struct known_conf c = {.strict = (enum known_strict)s};
 			const struct known_found f = {.verdict = (enum known_verdict)v};
 
@@ -493,6 +496,20 @@ Test(known, algorithms_of_known_keys_come_first)
 	cr_assert_eq(known_order(&both, &box, algs, buf, sizeof(buf)), 0);
 	cr_expect_str_eq(buf, algs);
 	cr_expect_eq(known_order(&both, &box, algs, buf, 40), -ENOBUFS);
+}
+
+/* Behind a key that is known: whose certificate has ended may have that, too. */
+Test(known, anchors_make_certificates_of_x509_welcome)
+{
+	struct known_conf c = both;
+	char buf[512];
+
+	c.anchors = "root.pem";
+	write_file(user, "box.example $C\n");
+	cr_assert_eq(known_order(&c, &box, "ssh-ed25519,ecdsa-sha2-nistp256", buf, sizeof(buf)), 0);
+	cr_expect_str_eq(buf,
+			 "ecdsa-sha2-nistp256,x509v3-ecdsa-sha2-nistp256,x509v3-ecdsa-sha2-"
+			 "nistp384,x509v3-ecdsa-sha2-nistp521,x509v3-rsa2048-sha256,ssh-ed25519");
 }
 
 /* --- keys a server says it has ---------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include <time.h>
 
+#include "client/known/scan.h"
 #include "crypto/blob.h"
 #include "crypto/keyfile.h"
 #include "crypto/x509key.h"
@@ -260,4 +261,214 @@ Test(x509host, names_and_addresses_of_a_host)
 				      t[i].alt, t[i].are_not[j]);
 		key_free(k);
 	}
+}
+
+/* --- whom a client believes -------------------------------------------------------------- */
+
+#define OURS    "subjectAltName=DNS:gw.example,IP:192.0.2.7\\n"
+#define DAY     86400
+#define WITH_CA "own.pem ca.pem"
+
+static struct key *shown_by(const char *name, const char *order)
+{
+	struct keyfile *kf = host(name, NULL, order);
+	struct key *k = NULL;
+
+	cr_assert_eq(x509key_make(forms[0].type, kf->key, kf->cert, kf->n_certs, &k), 0);
+	keyfile_free(kf);
+	return k;
+}
+
+static void host_make(void)
+{
+	authorities();
+	leaf("good", P256, HOST_USAGE OURS, "sha256");
+}
+
+static void hosts_make(void)
+{
+	host_make();
+	leaf("plain", P256, USAGE OURS, "sha256");
+	leaf("user", P256, USAGE "extendedKeyUsage=1.3.6.1.5.5.7.3.21\\n" OURS, "sha256");
+	leaf("gone", P256, HOST_USAGE OURS, "sha256");
+	revoke_gone();
+	tool("openssl req -x509 -newkey " P256 " -nodes -keyout self.key -outform DER -out "
+	     "self.der -subj /CN=gw.example -days 9 -addext subjectAltName=DNS:gw.example -addext "
+	     "basicConstraints=CA:FALSE");
+	tool("openssl req -x509 -newkey " P256 " -nodes -keyout other.key -out other.pem -subj "
+	     "/CN=Root -days 9 " CA_EXT);
+}
+
+/* A file of the test's folder; NULL: none. */
+static const char *in_dir(const char *name, char buf[128])
+{
+	snprintf(buf, 128, "%s/%s", dir, name != NULL ? name : "");
+	return name != NULL ? buf : NULL;
+}
+
+static const struct {
+	const char *key, *order, *host, *anchors, *crls, *why; /* why NULL: it is believed */
+	int day;
+} views[] = {
+	{"good", WITH_CA, "gw.example", "root.pem", NULL, NULL, 0},
+	{"good", WITH_CA, "192.0.2.7", "root.pem", NULL, NULL, 0},
+	{"good", WITH_CA, "gw.example", "root.pem", "both.crl", NULL, 0},
+	{"good", WITH_CA, "www.example", "root.pem", NULL, "made out to another host", 0},
+	{"good", WITH_CA, "192.0.2.8", "root.pem", NULL, "made out to another host", 0},
+	{"good", WITH_CA, "gw.example", "root.pem", NULL, "certificate has expired", 11},
+	{"good", WITH_CA, "gw.example", "root.pem", NULL, "certificate is not yet valid", -1},
+	{"good", WITH_CA, "gw.example", "other.pem", NULL, "local issuer certificate", 0},
+	{"good", WITH_CA, "gw.example", "root.pem", "ca.crl", "unable to get certificate CRL", 0},
+	{"good", WITH_CA, "gw.example", "root.pem", "both.crl", "CRL has expired", 6},
+	{"good", "own.pem", "gw.example", "root.pem", NULL, "local issuer certificate", 0},
+	{"good", "own.pem", "gw.example", "ca.pem", NULL, "unable to get issuer certificate", 0},
+	{"plain", WITH_CA, "gw.example", "root.pem", NULL, NULL, 0},
+	{"user", WITH_CA, "gw.example", "root.pem", NULL, "does not allow this role in SSH", 0},
+	{"self", "own.pem", "gw.example", "root.pem", NULL, "self-signed certificate", 0},
+	{"gone", WITH_CA, "gw.example", "root.pem", "both.crl", "certificate revoked", 0},
+};
+
+static void sees(size_t i, const struct key *k)
+{
+	char anchors[128], crls[128], text[KNOWN_TEXT_MAX];
+	struct known_conf c = {.strict = KNOWN_LAX,
+			       .anchors = in_dir(views[i].anchors, anchors),
+			       .crls = in_dir(views[i].crls, crls)};
+	const struct known_host h = {views[i].host, 2222,
+				     (uint64_t)(time(NULL) + views[i].day * DAY)};
+	struct known_found f;
+	const char *at;
+
+	cr_assert_eq(known_look(&c, &h, k, &f, &at), 0, "%zu", i);
+	known_text(&f, &h, k, text);
+	if (views[i].why == NULL) {
+		cr_expect_eq(f.by, KNOWN_BY_X509, "%zu: %s", i, text);
+		cr_expect_eq(known_act(&c, &f), KNOWN_ACCEPT);
+	} else {
+		cr_expect_eq(f.verdict, KNOWN_VERDICT_INVALID, "%zu: %s", i, text);
+		cr_expect_eq(known_act(&c, &f), KNOWN_REFUSE, "whatever else is lax");
+		cr_expect(strstr(text, views[i].why) != NULL, "%zu: %s", i, text);
+	}
+	c.anchors = NULL;
+	cr_assert_eq(known_look(&c, &h, k, &f, &at), 0);
+	cr_expect_eq(f.verdict, KNOWN_VERDICT_NEW, "without anchors it is a key");
+}
+
+Test(x509host, a_client_believes_whom_an_anchor_leads_to)
+{
+	struct key *k = NULL;
+
+	hosts_make();
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		if (i == 0 || strcmp(views[i].key, views[i - 1].key) != 0 ||
+		    strcmp(views[i].order, views[i - 1].order) != 0) {
+			key_free(k);
+			k = shown_by(views[i].key, views[i].order);
+		}
+		sees(i, k);
+	}
+	key_free(k);
+}
+
+/* "type base64", of the key alone. */
+static const char *line_of(const struct key *k)
+{
+	static char text[1024];
+	char *line;
+
+	cr_assert_eq(known_line_build("x", false, k, &line), 0);
+	snprintf(text, sizeof(text), "%s", line + 2);
+	free(line);
+	return text;
+}
+
+static void known_write(const char *path, const char *before, const struct key *k)
+{
+	FILE *f = fopen(path, "w");
+
+	cr_assert_not_null(f);
+	fprintf(f, "%s%s\n", before, line_of(k));
+	cr_assert_eq(fclose(f), 0);
+}
+
+static void finds(const struct known_conf *c, int day, const struct key *k,
+		  enum known_verdict verdict, enum known_by by)
+{
+	const struct known_host h = {"gw.example", 22, (uint64_t)(time(NULL) + day * DAY)};
+	struct known_found f;
+	const char *at;
+
+	cr_assert_eq(known_look(c, &h, k, &f, &at), 0);
+	cr_expect_eq(f.verdict, verdict, "day %d: %d", day, f.verdict);
+	cr_expect_eq(f.by, by, "day %d: %d", day, f.by);
+}
+
+/* Who names the key itself needs no certificate; who took it back wants none. */
+Test(x509host, a_key_that_is_pinned_outlives_its_certificate)
+{
+	char anchors[128], hosts[128], print[128];
+	const char *file = in_dir("known_hosts", hosts), *accept[1];
+	struct known_conf c = {.file = &file,
+			       .n_user_files = 1,
+			       .n_files = 1,
+			       .accept = accept,
+			       .anchors = in_dir("root.pem", anchors)};
+	struct key *k, *other;
+
+	host_make();
+	k = shown_by("good", WITH_CA);
+	other = lab_key("ssh-ed25519");
+	finds(&c, 11, k, KNOWN_VERDICT_INVALID, 0);
+	known_write(file, "gw.example ", k);
+	finds(&c, 11, k, KNOWN_VERDICT_OK, KNOWN_BY_FILE);
+	known_write(file, "gw.example ", other);
+	finds(&c, 11, k, KNOWN_VERDICT_INVALID, 0);
+	finds(&c, 0, k, KNOWN_VERDICT_OK, KNOWN_BY_X509);
+	known_write(file, "@revoked * ", k);
+	finds(&c, 0, k, KNOWN_VERDICT_REVOKED, 0);
+	c.revoked = file;
+	known_write(file, "", k);
+	finds(&c, 0, k, KNOWN_VERDICT_REVOKED, 0);
+	c.revoked = NULL;
+	cr_assert_eq(key_fingerprint(key_plain(k), print, sizeof(print)), 0);
+	c.fingerprints = print;
+	finds(&c, 11, k, KNOWN_VERDICT_OK, KNOWN_BY_FINGERPRINT);
+	accept[0] = line_of(k);
+	c.n_accept = 1;
+	finds(&c, 11, k, KNOWN_VERDICT_OK, KNOWN_BY_KEY);
+	c.n_accept = 0;
+	c.fingerprints = NULL;
+	c.accept_any = true;
+	finds(&c, 11, k, KNOWN_VERDICT_OK, KNOWN_BY_ANY);
+	key_free(k);
+	key_free(other);
+}
+
+/* S-67: what cannot be read believes nobody, and takes nobody back. */
+Test(x509host, s67_anchors_that_cannot_be_read_are_an_error)
+{
+	static const struct {
+		const char *anchors, *crls;
+		int r;
+	} t[] = {{"missing", NULL, -ENOENT},        {"root.pem", "missing", -ENOENT},
+		 {"good.key", NULL, -EBADMSG},      {"cut.pem", NULL, -EBADMSG},
+		 {"root.pem", "cut.pem", -EBADMSG}, {"", NULL, -EINVAL}};
+	struct key *k;
+
+	host_make();
+	tool("head -c 300 root.pem > cut.pem && sed 's/CERTIFICATE/X509 CRL/' cut.pem >> cut.pem");
+	k = shown_by("good", WITH_CA);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		char anchors[128], crls[128];
+		const struct known_conf c = {.anchors = in_dir(t[i].anchors, anchors),
+					     .crls = in_dir(t[i].crls, crls)};
+		const struct known_host h = {"gw.example", 22, (uint64_t)time(NULL)};
+		struct known_found f = {0};
+		const char *at = NULL;
+
+		cr_expect_eq(known_look(&c, &h, k, &f, &at), t[i].r, "%zu", i);
+		cr_expect_eq((int)f.verdict, 0);
+		cr_expect_not_null(at);
+	}
+	key_free(k);
 }

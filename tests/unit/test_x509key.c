@@ -193,18 +193,7 @@ Test(x509key, revoked_certificates_are_refused)
 	authorities();
 	leaf("k", P256, USAGE, "sha256");
 	leaf("gone", P256, USAGE, "sha256");
-	tool("touch index && echo 1000 > crlnumber && printf "
-	     "'[ca]\\ndefault_ca=d\\n[d]\\ndatabase=index\\ncrlnumber=crlnumber\\ndefault_md="
-	     "sha256\\n"
-	     "default_crl_days=5\\n' > ca.conf && openssl x509 -inform DER -in gone.der -out "
-	     "gone.pem && "
-	     "openssl ca -config ca.conf -cert ca.pem -keyfile ca.key -revoke gone.pem && openssl "
-	     "ca "
-	     "-config ca.conf -cert ca.pem -keyfile ca.key -gencrl -out ca.crl && rm index && "
-	     "touch index "
-	     "&& openssl ca -config ca.conf -cert root.pem -keyfile root.key -gencrl -out root.crl "
-	     "&& cat "
-	     "ca.crl root.crl > both.crl");
+	revoke_gone();
 	t = trust("root.pem", "both.crl");
 	k = chain("x509v3-ecdsa-sha2-nistp256", "k");
 	cr_expect_eq(check(t, k, X509_USER, 0), 0);
