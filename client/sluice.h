@@ -120,6 +120,7 @@ enum sluice_known {
 	SLUICE_KNOWN_NEW,     /* nobody knows the host */
 	SLUICE_KNOWN_CHANGED, /* another key of it is known */
 	SLUICE_KNOWN_REVOKED,
+	SLUICE_KNOWN_INVALID, /* no anchor leads to its X.509 certificate */
 };
 
 /* Who the server says it is. Texts and bytes are good until the callback returns. */

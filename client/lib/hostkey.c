@@ -69,6 +69,12 @@ static int homes_put(struct hosts *h)
 	return 0;
 }
 
+/* NULL: none. */
+static const char *path_of(const char *value)
+{
+	return *value != '\0' && strcasecmp(value, "none") != 0 ? value : NULL;
+}
+
 static int hosts_init(const struct sluice *s, struct hosts *h)
 {
 	const struct settings *set = &s->set;
@@ -97,6 +103,8 @@ static int hosts_init(const struct sluice *s, struct hosts *h)
 	c->strict = (enum known_strict)set->strict_hostkey;
 	c->hash = set->hash_hosts;
 	c->revoked = *set->revoked_keys != '\0' ? set->revoked_keys : NULL;
+	c->anchors = path_of(set->x509_anchors);
+	c->crls = path_of(set->x509_crls);
 	c->fingerprints = *set->accept_fingerprints != '\0' ? set->accept_fingerprints : NULL;
 	c->accept_any = set->accept_any;
 	h->host = (struct known_host){.host = set->hostname + (*set->hostname == '*'),

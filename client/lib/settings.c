@@ -443,6 +443,8 @@ static const struct keyword keywords[] = {
 	 .get = version_get},
 	KW("WaitForChannelClose", KIND_BOOL, wait_close, "yes"),
 	KW("WaitForServerDisconnect", KIND_BOOL, wait_server, "no"),
+	KW("X509RevocationFile", KIND_TEXT, x509_crls, ""),
+	KW("X509TrustAnchors", KIND_TEXT, x509_anchors, ""),
 };
 #define N_KEYWORDS (sizeof(keywords) / sizeof(keywords[0]))
 

@@ -52,6 +52,7 @@ struct settings {
 	/* who the server is: client/known/known.h */
 	char *accept_fingerprints, *accept_keys, *accept_ca;
 	char *user_files, *global_files, *host_alias, *revoked_keys;
+	char *x509_anchors, *x509_crls;
 	uint32_t strict_hostkey;  /* enum known_strict */
 	uint32_t update_hostkeys; /* enum update_hostkeys */
 	bool accept_any, hash_hosts;

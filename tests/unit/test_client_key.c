@@ -576,6 +576,69 @@ Test(client_key, a_hosts_certificate_says_whose_it_is_and_who_made_it)
 	keyfile_free(kf);
 }
 
+struct x509_host {
+	const char *alg;
+	struct key *own, *cert;
+};
+
+/* anchors: a file of the test's folder, or "none". algs NULL: nobody chose any. */
+static int meet_below(const struct x509_host *h, const char *anchors, const char *name,
+		      const char *algs)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	char path[128];
+	int r;
+
+	key_free(l->host);
+	l->host = h->own; /* borrowed */
+	l->shown = h->cert;
+	l->conf.hostkey_algs = h->alg;
+	snprintf(path, sizeof(path), "%s/%s", dir, anchors);
+	cr_assert_eq(sluice_set(s, "AcceptAnyHostKey", "no"), 0);
+	cr_assert_eq(sluice_set(s, "UserKnownHostsFile", "none"), 0);
+	cr_assert_eq(sluice_set(s, "GlobalKnownHostsFile", "none"), 0);
+	cr_assert_eq(sluice_set(s, "StrictHostKeyChecking", "no"), 0);
+	cr_assert_eq(
+		sluice_set(s, "X509TrustAnchors", strcmp(anchors, "none") == 0 ? anchors : path),
+		0);
+	cr_assert_eq(sluice_set(s, "HostKeyAlias", name), 0);
+	if (algs != NULL)
+		cr_assert_eq(sluice_set(s, "HostKeyAlgorithms", algs), 0);
+	r = sluice_connect_fd(s, lab_start(l));
+	sluice_free(s);
+	lab_join(l);
+	l->host = NULL;
+	lab_free(l);
+	return r;
+}
+
+/* Its algorithms are among those of the client's that nobody chose, where there are anchors. */
+Test(client_key, a_host_is_believed_below_an_anchor_of_x509)
+{
+	struct x509_host h = {.alg = "x509v3-ecdsa-sha2-nistp256"};
+	struct keyfile_opts o = {.format = KEYFILE_AUTO};
+	struct keyfile *kf = NULL;
+	char pem[TEXT_MAX];
+
+	authorities();
+	leaf("h", P256,
+	     USAGE "extendedKeyUsage=1.3.6.1.5.5.7.3.22\\nsubjectAltName=DNS:gw.example\\n",
+	     "sha256");
+	tool("openssl x509 -inform DER -in h.der -out h.crt && cat h.key h.crt ca.pem > h.pem && "
+	     "printf x > empty.pem");
+	cr_assert_eq(keyfile_parse((uint8_t *)pem, file_read("h.pem", pem), &o, &kf), 0);
+	cr_assert_eq(x509key_make(h.alg, kf->key, kf->cert, kf->n_certs, &h.cert), 0);
+	h.own = kf->key;
+	cr_expect_eq(meet_below(&h, "root.pem", "gw.example", NULL), 0);
+	cr_expect_eq(meet_below(&h, "root.pem", "other.example", NULL), -SLUICE_E_HOSTKEY_REJECTED);
+	cr_expect_eq(meet_below(&h, "empty.pem", "gw.example", NULL), -SLUICE_E_HOSTKEY_REJECTED);
+	cr_expect_lt(meet_below(&h, "none", "gw.example", NULL), 0, "nobody asks for them");
+	cr_expect_eq(meet_below(&h, "none", "gw.example", h.alg), 0, "as a key like others");
+	key_free(h.cert);
+	keyfile_free(kf);
+}
+
 /* Logs in by the key of a file: 1 when the server saw a certificate. */
 static int by_certificate(const char *file, const char *accepted)
 {
