@@ -275,6 +275,12 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 	[CONFIG_VERSION_STRING] = LIB("VersionString"),
 	[CONFIG_WAIT_FOR_CHANNEL_CLOSE] = LIB("WaitForChannelClose"),
 	[CONFIG_WAIT_FOR_SERVER_DISCONNECT] = LIB("WaitForServerDisconnect"),
+	[CONFIG_X509_REVOCATION_FILE] = {.name = "X509RevocationFile",
+					 .type = TYPE_TEXT,
+					 .expand = EXPAND_TILDE | EXPAND_ENV},
+	[CONFIG_X509_TRUST_ANCHORS] = {.name = "X509TrustAnchors",
+				       .type = TYPE_TEXT,
+				       .expand = EXPAND_TILDE | EXPAND_ENV},
 };
 
 #define OTHER(n, values, is_quiet, ...)                                                            \

@@ -35,6 +35,12 @@ static int file_name(struct config *config, enum config_id id, size_t i, char **
 	return *ret != NULL ? 0 : -ENOMEM;
 }
 
+/* The one of a keyword; *ret NULL: nobody said any. */
+static int file_of(struct config *config, enum config_id id, char **ret)
+{
+	return config_text(config, id) != NULL ? file_name(config, id, 0, ret) : 0;
+}
+
 static int files_add(struct hostfiles *f, struct config *config, enum config_id id)
 {
 	int r = 0;
@@ -177,9 +183,15 @@ int hostfiles_init(struct hostfiles *f, struct conn *c, const struct sluice_host
 			       &f->conf.n_accept_ca);
 	f->conf.accept = (const char *const *)f->accept;
 	f->conf.accept_ca = (const char *const *)f->accept_ca;
-	if (r == 0 && config_text(c->config, CONFIG_REVOKED_HOST_KEYS) != NULL)
-		r = file_name(c->config, CONFIG_REVOKED_HOST_KEYS, 0, &f->revoked);
+	if (r == 0)
+		r = file_of(c->config, CONFIG_REVOKED_HOST_KEYS, &f->revoked);
+	if (r == 0)
+		r = file_of(c->config, CONFIG_X509_TRUST_ANCHORS, &f->anchors);
+	if (r == 0)
+		r = file_of(c->config, CONFIG_X509_REVOCATION_FILE, &f->crls);
 	f->conf.revoked = f->revoked;
+	f->conf.anchors = f->anchors;
+	f->conf.crls = f->crls;
 	return r;
 }
 
@@ -198,6 +210,8 @@ void hostfiles_fini(struct hostfiles *f)
 	for (size_t i = 0; i < KNOWN_FILES_MAX; i++)
 		free(f->copy[i]);
 	free(f->revoked);
+	free(f->anchors);
+	free(f->crls);
 	if (f->said >= 0)
 		close(f->said);
 }

@@ -12,7 +12,7 @@ struct hostfiles {
 	struct known_conf conf;
 	struct known_host host;
 	const char *file[KNOWN_FILES_MAX];
-	char *copy[KNOWN_FILES_MAX], *revoked;
+	char *copy[KNOWN_FILES_MAX], *revoked, *anchors, *crls;
 	char **accept, **accept_ca; /* AcceptHostKey, AcceptHostCA: files by their whole names */
 	unsigned int n;
 	int said; /* by the command, in memory; -1: nothing */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # X.509 keys of users (RFC 6187, and the older names) by the tests' own client and by sluice ssh: every algorithm logs in and takes bytes
-# with a key exchange in the middle; a browser's security key, too; and who must not get in.
+# with a key exchange in the middle; a browser's security key, too; and who must not get in. The host's by sluice ssh, which believes an anchor.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 : "${SLUICE_BUILD:=$PWD/build}"
@@ -16,10 +16,19 @@ $python "$top/tests/interop/x509_make.py" . host demo ecdsa256 || exit 1
 $python "$top/tests/interop/x509_make.py" other user demo ecdsa256 || exit 1
 PYTHONPATH=$top/tests/interop $python - <<'P' || exit 1
 import x509_make, sk_agent
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 ca = x509_make.Authority(".")
 key, cert = ca.leaf("user", "ecdsa256", "demo", days=(-10, -1))
 x509_make.save("old.pem", key, cert, ca.cert)
+def lists(path, *serials):
+    with open(path, "wb") as f:
+        for cert, key in (ca.cert, ca.key), (ca.root, ca.root_key):
+            f.write(ca.revoked(cert, key, serials).public_bytes(serialization.Encoding.PEM))
+shown = x509.load_der_x509_certificate(x509_make.load("host_ecdsa256.pem")[1][0])
+lists("none.crl")
+lists("host.crl", shown.serial_number)
 x509_make.save("token.pem", ec.generate_private_key(ec.SECP256R1()))
 with open("keys/demo", "w") as f:
     f.write(sk_agent.Token("webauthn", "token.pem").line())
@@ -28,6 +37,7 @@ names=x509v3-ssh-rsa,x509v3-ssh-dss,x509v3-sign-rsa,x509v3-sign-dss
 cat >sluice.conf <<CONF
 ListenAddress 127.0.0.1:22
 HostKey $dir/host_key
+HostKey $dir/host_ecdsa256.pem
 AuthorizedKeysFile $dir/keys/%u
 X509TrustAnchors $dir/root.pem
 PubkeyAcceptedAlgorithms +$names
@@ -69,6 +79,27 @@ check "sluice ssh: the key alone is nobody's" refused ours -i user_ecdsa256.pem
 sed -n '/BEGIN CERTIFICATE/,$p' user_ecdsa384.pem >chain.pem
 check "sluice ssh: certificates beside it" ours -i bare.key -o CertificateFile="$dir/chain.pem" \
 	-o PubkeyAcceptedAlgorithms=+x509v3-ecdsa-sha2-nistp384
+# Who the host is says a certificate; no file knows it.
+meets() { # the name it goes by, option…
+	local name=$1
+	shift
+	timeout 60 "$SLUICE_BUILD/client/sluice" ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile=none \
+		-o GlobalKnownHostsFile=none -o IdentityAgent=none -o HostKeyAlias="$name" "$@" -i user_ecdsa256.pem \
+		-o PubkeyAcceptedAlgorithms=+x509v3-ecdsa-sha2-nistp256 -p "$port" -W "127.0.0.1:$pump" demo@127.0.0.1 </dev/null
+}
+says() { # what, command…: it fails and says that
+	local what=$1
+	shift
+	! "$@" 2>said && grep -q -- "$what" said
+}
+anchors() { meets "$1" -o X509TrustAnchors="$dir/$2" "${@:3}"; }
+check "sluice ssh: a host below an anchor" anchors demo root.pem
+check "sluice ssh: as a key it is unknown" says "nobody knows" meets demo
+check "sluice ssh: another host's certificate" says "made out to another host" anchors other root.pem
+check "sluice ssh: below another root" says "unable to get local issuer certificate" anchors demo other/root.pem
+check "sluice ssh: it was not revoked" anchors demo root.pem -o X509RevocationFile="$dir/none.crl"
+check "sluice ssh: it was revoked" says "certificate revoked" anchors demo root.pem -o X509RevocationFile="$dir/host.crl"
+check "sluice ssh: no list" says "No such file" anchors demo root.pem -o X509RevocationFile="$dir/no.crl"
 check "not another user" refused by other user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256
 check "not after its time" refused by demo old.pem x509v3-ecdsa-sha2-nistp256
 check "not below another root" refused by demo other/user_ecdsa256.pem x509v3-ecdsa-sha2-nistp256

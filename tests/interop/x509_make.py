@@ -99,6 +99,15 @@ class Authority:
         issuer, issuer_key = (self.root, self.root_key) if by_root else (self.cert, self.key)
         return key, certify(subject, key, issuer.subject, issuer_key, ext, days)
 
+    @staticmethod
+    def revoked(issuer, key, serials):
+        now = datetime.datetime.utcnow()
+        b = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).last_update(now - DAY).next_update(now + DAY)
+        b = b.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()), False).add_extension(x509.CRLNumber(1), False)
+        for s in serials:
+            b = b.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(s).revocation_date(now - DAY).build())
+        return b.sign(key, hashes.SHA256())
+
     def write(self, role, kind, who):
         key, cert = self.leaf(role, kind, who)
         save(f"{self.folder}/{role}_{kind}.pem", key, cert, *([] if kind.endswith("-root") else [self.cert]))
