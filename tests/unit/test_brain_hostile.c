@@ -289,11 +289,14 @@ Test(brain_hostile, s04_a_second_ecdh_reply_disconnects)
 Test(brain_hostile, s14_a_malformed_kexinit_disconnects)
 {
 	struct lab l;
-	struct lab_side *raw = raw_start(&l, SSH_CLIENT);
 
-	raw_kexinit(&l, raw, &(struct raw_init){.extra = 1});
-	expect_end(&l.s, SSH_E_FORMAT);
-	lab_fini(&l);
+	for (int role = SSH_CLIENT; role <= SSH_SERVER; role++) {
+		struct lab_side *raw = raw_start(&l, (enum ssh_role)role);
+
+		raw_kexinit(&l, raw, &(struct raw_init){.extra = 1});
+		expect_end(raw == &l.c ? &l.s : &l.c, SSH_E_FORMAT);
+		lab_fini(&l);
+	}
 }
 
 /* S-43: KEXINIT again and again. */
@@ -325,17 +328,19 @@ Test(brain_hostile, s41_nothing_but_the_exchange_after_the_peers_kexinit)
 				       101};
 	struct lab l;
 
-	for (size_t i = 0; i < sizeof(msgs); i++) {
-		uint8_t p[64] = {msgs[i]};
+	for (size_t i = 0; i < 2 * sizeof(msgs); i++) {
+		uint8_t msg = msgs[i / 2], p[64] = {msg};
+		struct lab_side *raw = i % 2 == 0 ? &l.c : &l.s, *me = i % 2 == 0 ? &l.s : &l.c;
 
 		lab_init(&l, NULL, NULL);
 		lab_run(&l);
-		l.c.silent = true;
-		raw_kexinit(&l, &l.c, &(struct raw_init){.strict = false});
-		cr_assert_eq(l.s.end, 0);
-		lab_raw(&l, &l.c, p, sizeof(p));
-		cr_assert_eq(l.s.end, -SSH_E_PROTO, "message %u", msgs[i]);
-		cr_assert_eq(l.s.n[SSH_ACT_CHANNEL_OPEN] + l.s.n[SSH_ACT_GLOBAL_REQUEST], 0);
+		raw->silent = true;
+		raw_kexinit(&l, raw, &(struct raw_init){.strict = false});
+		cr_assert_eq(me->end, 0);
+		lab_raw(&l, raw, p, sizeof(p));
+		cr_assert_eq(me->end, -SSH_E_PROTO, "message %u to %s", msg,
+			     me == &l.s ? "a server" : "a client");
+		cr_assert_eq(me->n[SSH_ACT_CHANNEL_OPEN] + me->n[SSH_ACT_GLOBAL_REQUEST], 0);
 		lab_fini(&l);
 	}
 }
