@@ -9,12 +9,12 @@
 #include "ssh_lab.h"
 
 static struct {
-	unsigned int rounds; /* tokens of the acceptor; Kerberos has 1 */
-	OM_uint32 flags;
+	unsigned int rounds;     /* tokens of the acceptor; Kerberos has 1 */
+	OM_uint32 flags, wanted; /* what there is, and what the initiator asked for */
 	const char *principal, *local;
 	bool spoil_mic;
 	unsigned int calls, fail_at; /* 0: never */
-} toy = {1, GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG, "demo@TEST", "demo", false, 0, 0};
+} toy = {1, GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG, 0, "demo@TEST", "demo", false, 0, 0};
 
 struct toy_ctx {
 	unsigned int step;
@@ -100,6 +100,7 @@ WRAP(gss_init_sec_context,
 
 	if (fails() || (c->step > 0 && !token_is(in, 'A', c->step)))
 		return GSS_S_DEFECTIVE_TOKEN;
+	toy.wanted = want;
 	*flags = toy.flags & want;
 	if (c->step == toy.rounds)
 		return GSS_S_COMPLETE;
@@ -172,14 +173,20 @@ WRAP(gss_release_buffer, (OM_uint32 * minor, gss_buffer_t buf))
 
 /* Key exchange ------------------------------------------------------------------------ */
 
-static void gss_start(struct lab *l, const char *kex)
+static void gss_start_by(struct lab *l, const char *kex, bool delegate)
 {
 	struct ssh_brain_conf sc = lab_conf(SSH_SERVER), cc = lab_conf(SSH_CLIENT);
 
 	sc.kex_algs = cc.kex_algs = kex;
 	cc.gss_server = "gateway";
+	cc.gss_delegate = delegate;
 	sc.auth_methods |= SSH_AUTH_GSSAPI_KEYEX | SSH_AUTH_GSSAPI_MIC;
 	lab_init(l, &sc, &cc);
+}
+
+static void gss_start(struct lab *l, const char *kex)
+{
+	gss_start_by(l, kex, false);
 }
 
 Test(brain_gss, every_method_carries_a_login_and_a_rekey)
@@ -656,6 +663,29 @@ Test(brain_gss, a_client_logs_in_by_both_methods)
 			cr_expect_eq(l.s.n[SSH_ACT_AUTHENTICATED], 1);
 			lab_fini(&l);
 		}
+	}
+}
+
+/* RFC 4462 sections 2.1 and 3.4: whoever has the server's root can use what is handed on. */
+Test(brain_gss, a_clients_ticket_is_handed_on_where_that_is_asked_for)
+{
+	for (unsigned int i = 0; i < 4; i++) {
+		bool keyex = i % 2 != 0, delegate = i / 2 != 0;
+		struct lab l;
+
+		gss_start_by(&l, keyex ? kex_gss_name_at(3) : LAB_KEX, delegate);
+		l.c.login = LAB_LOGIN_HOLD;
+		lab_run(&l);
+		if (!keyex) {
+			cr_assert_eq(toy.wanted, 0, "not before it logs in");
+			cr_assert_eq(ssh_brain_login_gssapi(l.c.b, l.c.asked.id, false), 0);
+			lab_run(&l);
+			cr_expect_eq(l.c.n[SSH_ACT_AUTHENTICATED], 1);
+		}
+		cr_expect((toy.wanted & GSS_C_MUTUAL_FLAG) != 0);
+		cr_expect_eq((toy.wanted & GSS_C_DELEG_FLAG) != 0, delegate, "%u", i);
+		toy.wanted = 0;
+		lab_fini(&l);
 	}
 }
 
