@@ -394,6 +394,8 @@ Test(client_session, a_proxy_comes_first_and_the_socket_is_as_it_was_set)
 	cr_assert_eq(sluice_set(s, "Hostname", "192.0.2.1"), 0);
 	cr_assert_eq(sluice_set(s, "Proxy", url), 0);
 	cr_assert_eq(sluice_set(s, "TCPNoDelay", "no"), 0);
+	cr_assert_eq(sluice_set(s, "TCPKeepAliveInterval", "7"), 0);
+	cr_assert_eq(sluice_set(s, "TCPKeepAliveCount", "3"), 0);
 	cr_assert_eq(sluice_set(s, "ReceiveBuffer", "20000"), 0);
 	cr_assert_eq(sluice_set(s, "SendBuffer", "30000"), 0);
 	cr_assert_eq(sluice_set(s, "OperationTimeout", "0"), 0);
@@ -404,6 +406,8 @@ Test(client_session, a_proxy_comes_first_and_the_socket_is_as_it_was_set)
 	cr_assert_eq(write(peer, "HTTP/1.1 200 OK\r\n\r\n", 19), 19);
 	turns_until(s, &h, "12");
 	cr_assert_eq(option(sluice_fd(s), IPPROTO_TCP, TCP_NODELAY), 0);
+	cr_assert_eq(option(sluice_fd(s), IPPROTO_TCP, TCP_KEEPINTVL), 7);
+	cr_assert_eq(option(sluice_fd(s), IPPROTO_TCP, TCP_KEEPCNT), 3);
 	cr_assert_eq(option(sluice_fd(s), SOL_SOCKET, SO_RCVBUF), 2 * 20000);
 	cr_assert_eq(option(sluice_fd(s), SOL_SOCKET, SO_SNDBUF), 2 * 30000);
 	close(peer);
