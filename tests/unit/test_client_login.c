@@ -528,6 +528,105 @@ Test(client_login, an_agent_that_is_told_and_not_waited_for)
 	unlink(path);
 }
 
+/* --- the same by waiting, at times of the test's own ---------------------------------------- */
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __real_poll(struct pollfd *p, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
+
+/* Of this thread: where nothing is ready, the time is over at once. */
+static _Thread_local bool hurries;
+static _Thread_local time_t ahead_s;
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int r = __real_clock_gettime(id, ts);
+
+	ts->tv_sec += ahead_s;
+	return r;
+}
+
+int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
+{
+	int r = __real_poll(p, n, hurries ? 0 : ms);
+
+	if (hurries && r == 0)
+		ahead_s += (ms + 999) / 1000;
+	return r;
+}
+
+struct agent_role {
+	int listens, agent;
+	uint8_t says; /* 0: hangs up */
+};
+
+static void *agent_plays(void *arg)
+{
+	struct agent_role *a = arg;
+	uint8_t reply[] = {0, 0, 0, 1, a->says};
+
+	a->agent = accept4(a->listens, NULL, NULL, SOCK_CLOEXEC);
+	agent_expect(a->agent, 27); /* session-bind@openssh.com */
+	if (a->says == 0)
+		shutdown(a->agent, SHUT_RDWR);
+	else
+		cr_assert_eq(write(a->agent, reply, sizeof(reply)), (ssize_t)sizeof(reply));
+	return NULL;
+}
+
+/* Who does not know of it is no worse for it; what goes through is the program's. */
+Test(client_login, an_agent_that_is_told_and_waited_for)
+{
+	static const struct {
+		uint8_t says;
+		int r;
+	} t[] = {{6, 0}, {5, 0}, {0, -EPIPE}};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct lab *l = lab_new();
+		struct sluice *s = lab_login(l);
+		char path[64], c;
+		struct agent_role a = {.listens = agent_listen(path), .says = t[i].says};
+		pthread_t thread;
+		int mine = -1;
+
+		cr_assert_eq(pthread_create(&thread, NULL, agent_plays, &a), 0);
+		cr_expect_eq(sluice_agent_open(s, path, &mine), t[i].r, "%zu", i);
+		pthread_join(thread, NULL);
+		cr_assert_eq(mine >= 0, t[i].r == 0);
+		if (mine >= 0) {
+			cr_assert_eq(write(mine, "x", 1), 1);
+			cr_assert_eq(recv(a.agent, &c, 1, 0), 1);
+			close(mine);
+		}
+		sluice_free(s);
+		lab_free(l);
+		close(a.agent);
+		close(a.listens);
+		unlink(path);
+	}
+}
+
+Test(client_login, an_agent_that_is_told_and_never_answers)
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_login(l);
+	char path[64];
+	int fd = agent_listen(path), mine = -1;
+
+	hurries = true;
+	cr_expect_eq(sluice_agent_open(s, path, &mine), -ETIMEDOUT);
+	hurries = false;
+	cr_expect_eq(ahead_s, 2, "two seconds are all it has");
+	cr_expect_eq(mine, -1);
+	cr_expect_eq(sluice_status(s), 0, "the connection goes on");
+	sluice_free(s);
+	lab_free(l);
+	close(fd);
+	unlink(path);
+}
+
 /* --- the command's: what an agent has, asked in turns, at times of the test's own -------- */
 
 /* One key. */
