@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """What happens to the links of test_cuts.sh, all at once, each to hosts of its own of one agent.
 
-cuts.py DIR BUILD FAR           the table at the end; FAR is a process in the other place
-cuts.py through KIND HOST PORT  a ProxyCommand: through the proxy of that kind, http or socks
-cuts.py names                   a name server that knows one name
+cuts.py DIR BUILD FAR the table at the end; FAR is a process in the other place
+cuts.py names         a name server that knows one name
 """
 import concurrent.futures
 import contextlib
@@ -43,49 +42,14 @@ def until(what, test, patience=PATIENCE_S):
         time.sleep(0.02)
 
 
-# --- a ProxyCommand ---------------------------------------------------------------------------------
-
-
-def pour(take, give, end):
-    while True:
-        data = take(65536)
-        if not data:
-            break
-        give(data)
-    end()
-
-
 def exactly(s, n):
     got = b""
     while len(got) < n:
         more = s.recv(n - len(got))
         if not more:
-            sys.exit("the proxy went away")
+            raise ConnectionError("the other end hung up")
         got += more
     return got
-
-
-def through(kind, host, port):
-    s = socket.create_connection(HTTP if kind == "http" else SOCKS)
-    if kind == "http":
-        s.sendall(f"CONNECT {host}:{port} HTTP/1.0\r\n\r\n".encode())
-        answer = b""
-        while not answer.endswith(b"\r\n\r\n"):
-            answer += exactly(s, 1)
-        ok = answer.split()[1] == b"200"
-    else:
-        s.sendall(b"\5\1\0" + b"\5\1\0\1" + socket.inet_aton(host) + struct.pack(">H", int(port)))
-        ok = exactly(s, 2 + 10)[3] == 0
-    if not ok:
-        sys.exit("the proxy refuses")
-
-    def give(data):
-        while data:
-            data = data[os.write(1, data):]
-
-    threading.Thread(target=pour, args=(lambda n: os.read(0, n), s.sendall, lambda: s.shutdown(socket.SHUT_WR)),
-                     daemon=True).start()
-    pour(s.recv, give, lambda: None)
 
 
 # --- the name server --------------------------------------------------------------------------------
@@ -104,9 +68,6 @@ def names_serve():
 
 if sys.argv[1] == "names":
     names_serve()
-if sys.argv[1] == "through":
-    through(*sys.argv[2:])
-    sys.exit(0)
 
 dir_, build, far_pid = sys.argv[1:]
 sluice = os.path.join(build, "client/sluice")
@@ -156,7 +117,8 @@ def echo_serve(address):
 
     def answer(s):
         with contextlib.suppress(OSError), s:
-            pour(s.recv, s.sendall, lambda: None)
+            while data := s.recv(65536):
+                s.sendall(data)
 
     def serve():
         while True:
@@ -175,13 +137,7 @@ def carries(port):
         try:
             with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as s:
                 s.sendall(word)
-                got = b""
-                while len(got) < len(word):
-                    more = s.recv(64)
-                    if not more:
-                        return False
-                    got += more
-                return got == word
+                return exactly(s, len(word)) == word
         except OSError:
             return False
 
@@ -552,8 +508,8 @@ def main():
     for name, n in (("restarted", 4), ("forgotten", 5)):
         host(name, n, True)
     host("named", 7, False, "Hostname far.example")
-    for kind in ("http", "socks"):
-        host(f"by-{kind}", 8, False, f"ProxyCommand {sys.executable} {os.path.abspath(__file__)} through {kind} %h %p")
+    host("by-http", 8, False, "Proxy http://%s:%d" % HTTP)
+    host("by-socks", 8, False, "Proxy socks5://%s:%d" % SOCKS)
     host("calm", 0, False, "LocalForward 127.0.0.1:2299 127.0.0.1:7", "ServerAliveInterval 30")
     config_write()
 
