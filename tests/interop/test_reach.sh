@@ -200,6 +200,17 @@ check 'a key for this host alone' ^connected "${agent[@]}"
 ssh-add -q -D
 ssh-add -q -H "$dir/authority_other" -h 192.0.2.9 "$dir/user"
 check 'and one for another' 'authentication failed' "${agent[@]}"
+if /usr/bin/python3 -c 'import cryptography' 2>/dev/null; then # security keys, of a token that is software
+	for kind in ed25519 ecdsa; do
+		spawn "token_$kind" /usr/bin/python3 "$top/tests/interop/sk_agent.py" "$dir/token_$kind" "$dir/token_$kind.pub" $kind
+		for _ in $(seq 2000); do
+			! grep -q ready "$dir/token_$kind.log" || break
+			sleep 0.01
+		done
+		cat "$dir/token_$kind.pub" >>"$dir/user.pub"
+		check "a security key of the agent, $kind" ^connected "${agent[@]}" IdentityAgent="$dir/token_$kind"
+	done
+fi
 
 # --- for who is at the server: constraints hold behind it, as the agent is told whose channel that is -------
 ssh-keygen -q -t ed25519 -N '' -f "$dir/behind"
