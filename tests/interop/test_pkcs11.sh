@@ -73,6 +73,20 @@ for alg in rsa-sha2-256 rsa-sha2-512 ecdsa-sha2-nistp256 ecdsa-sha2-nistp384 ssh
 	check "a login, the host proved by $alg on the token" \
 		grep -q 'Authenticated to .* using "publickey"' "$dir/ssh.log"
 done
+
+# --- who comes with a key of the token ------------------------------------------------------
+by_token() { # key
+	ASAN_OPTIONS=detect_leaks=$leaks timeout 60 "$sluice" ssh -v -F none -i "$(uri "$1")" -o IdentityAgent=none -o BatchMode=yes \
+		-o UserKnownHostsFile="$dir/known" -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=yes -p "$port" \
+		token@127.0.0.1 true >"$dir/ssh.log" 2>&1 </dev/null
+	grep -q 'Authenticated to .* using "publickey"' "$dir/ssh.log" || { cat "$dir/ssh.log"; return 1; }
+}
+for k in $keys; do
+	leaks=1
+	[ "${k#*/}" != ed25519 ] || leaks=0 # as above
+	grep -F "$($sluice keygen -y -f "$(uri "${k#*/}")" 2>/dev/null | cut -d' ' -f1,2)" "$dir/listed" >"$dir/keys/token"
+	check "sluice ssh: a login by the key ${k#*/} of the token" by_token "${k#*/}"
+done
 check 'control is alive' kill -0 "${pids[1]}"
 ! grep -qE 'Sanitizer|runtime error' "$dir"/*.log || failures=$((failures + 1))
 [ "$failures" = 0 ]
