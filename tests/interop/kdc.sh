@@ -2,7 +2,7 @@
 #
 # Gives: make_realm(), which exits when there is no KDC here, with users and hosts in it and a keytab for
 # the hosts; and the environment by which everything started later knows it. krb5kdc is to be
-# started where 127.0.0.1 is the clients'.
+# started where 127.0.0.1 is the clients'. Who else may log in as a user stands in krb5/k5login/USER.
 export PATH=$PATH:/usr/sbin
 have_kdc() {
 	local p
@@ -13,7 +13,7 @@ have_kdc() {
 
 make_realm() { # hosts, then -- and users; all of them have the password "secret"
 	local realm=SLUICE.TEST host
-	mkdir -p "$LAB_DIR/krb5"
+	mkdir -p "$LAB_DIR/krb5/k5login"
 	cat >"$LAB_DIR/krb5/krb5.conf" <<-END
 		[libdefaults]
 			default_realm = $realm
@@ -23,6 +23,7 @@ make_realm() { # hosts, then -- and users; all of them have the password "secret
 			rdns = false
 			default_ccache_name = FILE:$LAB_DIR/krb5/ccache
 			default_keytab_name = FILE:$LAB_DIR/krb5/keytab
+			k5login_directory = $LAB_DIR/krb5/k5login
 		[realms]
 			$realm = {
 				kdc = 127.0.0.1:8888

@@ -12,14 +12,14 @@ GSSAPIStrictAcceptorCheck no
 GSSAPIKexAlgorithms $(tr ' ' ',' <<<"$methods")"
 
 # The client knows the gateway by its address: host/ADDRESS is what its tickets are for.
-make_realm $LAB_GW_OUTSIDE -- $LAB_USER stranger
+make_realm $LAB_GW_OUTSIDE $LAB_CLIENT_ADDR -- $LAB_USER stranger
 start_lab
 start_pump || exit 1
 lab_spawn client "$LAB_DIR/peer.log" krb5kdc -n -P "$LAB_DIR/krb5/pid"
 mapfile -t opts < <(lab_ssh_opts)
 ticket() { # principal
 	local n=200
-	until echo secret | lab_in client kinit "$1" >/dev/null 2>&1; do
+	until echo secret | lab_in client kinit -f "$1" >/dev/null 2>&1; do
 		[ $((n -= 1)) -gt 0 ] || return 1
 		sleep 0.1
 	done
@@ -90,6 +90,20 @@ check "it was by that method" grep -q gss-nistp256-sha256 "$LAB_DIR/ssh.log"
 check "sluice ssh: another name for the server" not command_by gssapi-with-mic -K -o GSSAPIServerIdentity=nobody.example
 check "sluice ssh: somebody who has no ticket" not command_by gssapi-with-mic -K -o GSSAPIClientIdentity=stranger
 check "sluice ssh: none where it is not asked for" not command_by gssapi-with-mic
+# A server that can use what is handed on: OpenSSH's, where the client is.
+ssh-keygen -q -t ed25519 -N '' -f "$LAB_DIR/sshd_key"
+echo "$LAB_USER@SLUICE.TEST" >"$LAB_DIR/krb5/k5login/root"
+mkdir -p /run/sshd
+lab_spawn client "$LAB_DIR/sshd.log" "$(command -v sshd)" -D -e -f /dev/null -p 2222 -h "$LAB_DIR/sshd_key" -o PidFile=none -o UsePAM=no \
+	-o PermitRootLogin=yes -o GSSAPIAuthentication=yes -o GSSAPIStrictAcceptorCheck=no
+lab_wait_log "$lab_pid" "$LAB_DIR/sshd.log" 'Server listening' 20 || exit 1
+at_sshd() { # options…: whether there is a ticket of ours at the server
+	lab_in client timeout 60 "$SLUICE_BUILD/client/sluice" ssh -F none -o BatchMode=yes -o IdentityFile=none -o StrictHostKeyChecking=no \
+		-o UserKnownHostsFile="$LAB_DIR/sluice_known" -o PreferredAuthentications=gssapi-with-mic -p 2222 "$@" root@$LAB_CLIENT_ADDR \
+		'[ -n "$KRB5CCNAME" ] && klist -s && echo handed on || echo nothing' 2>"$LAB_DIR/ssh.log" </dev/null
+}
+check "sluice ssh: -K hands the ticket on" [ "$(at_sshd -K)" = "handed on" ]
+check "sluice ssh: -k does not" [ "$(at_sshd -k -o GSSAPIAuthentication=yes)" = nothing ]
 check "another's ticket" ticket stranger
 check "another's ticket is refused with gssapi-with-mic" not with_mic $LAB_USER
 check "another's ticket is refused with gssapi-keyex" not keyex $LAB_USER
