@@ -236,10 +236,12 @@ Host tunnelled
 	Proxy http://me@127.0.0.1:2211
 	ProxyPasswordFile $dir/proxy.pass
 	LocalForward $dir/by_proxy.sock 127.0.0.1:2204
+	DynamicForward 127.0.0.1:2212
 CONF
 "$sluice" tunnel --json -F by_proxy.config tunnelled >by_proxy.out 2>&1 & pids+=($!)
 wait_for '"up"' by_proxy.out
 check "a tunnel by a proxy" curl -sS --max-time 30 --unix-socket by_proxy.sock -o got http://x/host.pub
+check "a tunnel: DynamicForward" get -x socks5h://127.0.0.1:2212 http://127.0.0.1:2204/data
 cat - config >asks.config <<CONF
 Host asks
 	Port 2201
@@ -374,15 +376,31 @@ check "a key in a store, by its subject" says in stored "passphrase-file=$dir/st
 check "not by another's" status 255 stored "passphrase-file=$dir/store.pass subject=CN=you"
 check "nor by another passphrase" status 255 stored "passphrase-file=$dir/wrong.pass"
 
+if /usr/bin/python3 -c 'import cryptography' 2>/dev/null; then # security keys, of a token that is software
+	for kind in ed25519 ecdsa; do
+		/usr/bin/python3 "$top/tests/interop/sk_agent.py" "$dir/token_$kind" "$dir/token_$kind.pub" $kind >token_$kind.log 2>&1 & pids+=($!)
+		wait_for ready token_$kind.log
+		cat token_$kind.pub >>id.pub
+		check "agent: a security key, $kind" says in bare -o IdentityFile=none -o IdentityAgent="$dir/token_$kind" 127.0.0.1 echo in
+	done
+	finger() { kill -USR1 "${pids[-1]}"; }
+	finger
+	check "agent: nobody touched it" status 255 bare -o IdentityFile=none -o IdentityAgent="$dir/token_ecdsa" 127.0.0.1 true
+fi
 unset SSH_AUTH_SOCK
 
 # --- passwords and prompts, by an askpass program that is wrong at first -----------------------------
 cat >asks.py <<'PY'
 import paramiko, socket, sys, threading, time
 class Server(paramiko.ServerInterface):
-    def get_allowed_auths(self, user): return {'word': 'password', 'both': 'keyboard-interactive,publickey'}.get(user, 'keyboard-interactive')
+    first = True
+    def get_allowed_auths(self, user):
+        return {'word': 'password', 'twice': 'password', 'both': 'keyboard-interactive,publickey'}.get(user, 'keyboard-interactive')
     def check_auth_publickey(self, user, key): return paramiko.AUTH_SUCCESSFUL if user == 'both' else paramiko.AUTH_FAILED
-    def check_auth_password(self, user, word): return paramiko.AUTH_SUCCESSFUL if word == 'secret' else paramiko.AUTH_FAILED
+    def check_auth_password(self, user, word):
+        if word != 'secret': return paramiko.AUTH_FAILED
+        part, self.first = user == 'twice' and self.first, False
+        return paramiko.AUTH_PARTIALLY_SUCCESSFUL if part else paramiko.AUTH_SUCCESSFUL
     def check_auth_interactive(self, user, methods):
         return paramiko.InteractiveQuery('Title', 'Do \x1b[2J \x9b2J it', ('Word:', False), ('Name: ', True))
     def check_auth_interactive_response(self, answers):
@@ -398,7 +416,7 @@ print('serving', flush=True)
 while True:
     t = paramiko.Transport(s.accept()[0])
     t.add_server_key(paramiko.RSAKey(filename=sys.argv[1]))
-    t.start_server(server=Server())
+    t.start_server(threading.Event(), Server()) # of who goes at once it would say so, and end
 PY
 cat >askpass <<'SH'
 #!/bin/sh
@@ -428,6 +446,14 @@ fi
 # --- host keys ---------------------------------------------------------------------------------------
 check "scan: what ssh-keyscan finds" says "$(ssh-keyscan -p 2201 127.0.0.1 2>/dev/null | sort)" \
 	bash -c "$sluice scan -p 2201 127.0.0.1 | sort"
+cat >as_line.py <<'PY'
+import json, sys
+for o in map(json.loads, sys.stdin):
+    if set(o) != {'host', 'port', 'type', 'key', 'sha256'} or o['key'].split()[0] != o['type']: sys.exit('not of a key: %r' % o)
+    print(o['host'], o['port'], o['sha256'])
+PY
+check "scan: for programs" says "$(for k in host rsa; do echo "127.0.0.1 2201 $(ssh-keygen -lf $k.pub | cut -d' ' -f2)"; done | sort)" \
+	bash -c "$sluice scan --json -p 2201 127.0.0.1 | python3 as_line.py | sort"
 check "scan: nobody there" status 1 "$sluice" scan -T 5 -p 1 127.0.0.1
 # A server that goes at once, with words that would clear the screen: by "sluice scan", and "exec" at several.
 cat >goes.py <<'PY'
@@ -542,6 +568,15 @@ check "KnownHostsCommand: another key" status 255 known_by "/bin/echo $mine $old
 check "KnownHostsCommand none" status 255 known_by none
 touch knows.fails
 check "KnownHostsCommand: one that fails lets nobody pass" status 255 s ssh -o KnownHostsCommand="$dir/knows" sshd true
+
+# --- which cipher comes first, by what the processor is quick at -------------------------------------------
+quickest=chacha20-poly1305@openssh.com
+case $(uname -m) in
+x86_64) ! { grep -qw aes /proc/cpuinfo && grep -qw pclmulqdq /proc/cpuinfo; } || quickest=aes128-gcm@openssh.com ;;
+aarch64) ! grep -qw aes /proc/cpuinfo || quickest=aes128-gcm@openssh.com ;;
+esac
+first_cipher() { "$sluice" ssh -G -F none x | sed -n 's/^ciphers \([^,]*\),.*/\1/p'; }
+check "the cipher this processor is quickest at is wanted first" says $quickest first_cipher
 
 # --- whole names of hosts, beside ssh -G ----------------------------------------------------------------
 cat >hosts <<'HOSTS'
@@ -802,11 +837,29 @@ many=(-o VersionString='SSH-2.0-Box_1 of ours' -o Compression=no -o CompressionA
 check "BindPort, WaitForServerDisconnect" says '127.0.0.79 45871 2201' s ssh "${many[@]}" -o BindAddress=127.0.0.79 \
 	-o WaitForServerDisconnect=yes -o WaitForChannelClose=yes -o Linger=20 sshd 'echo $SSH_CLIENT'
 check "WaitForServerDisconnect: it is the server that closes" bash -c "ss -tanH state time-wait 'dst 127.0.0.79' | grep -q :2201"
+left_over() { s ssh "$@" -o BindAddress=127.0.0.80 sshd true && [ -n "$(ss -tanH 'src 127.0.0.80 or dst 127.0.0.80')" ]; }
+resets() { ! left_over -o Linger=no && [ -z "$(ss -tanH 'src 127.0.0.80 or dst 127.0.0.80')" ]; }
+check "Linger no: nothing is left of a connection that is cut off" resets
+check "Linger: of another one there is" left_over -o Linger=20
 check "VersionString" grep -q 'remote software version Box_1' sshd.log
 check "CompressionAlgorithms, before Compression" grep -q 'compression: zlib@openssh.com' sshd.log
 check "ChannelWindow, ChannelMaxPacket" grep -q 'win 1048576 max 16384' sshd.log
 check "TCPKeepAliveTime, ReceiveBuffer, SendBuffer" says_socket 'timer:(keepalive,14min.*rb262144,.*tb524288' -o TCPKeepAliveTime=899 \
-	-o TCPKeepAliveInterval=5 -o TCPKeepAliveCount=3 -o ReceiveBuffer=128K -o SendBuffer=256K -o TCPNoDelay=no
+	-o ReceiveBuffer=128K -o SendBuffer=256K
+cat >set_to.py <<'PY'
+# Of the process that started this one: what its socket to the server is set to.
+import contextlib, ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+pid = os.pidfd_open(os.getppid())
+for n in os.listdir('/proc/%d/fd' % os.getppid()):
+    fd = libc.syscall(438, pid, int(n), 0) # pidfd_getfd(2)
+    with contextlib.suppress(OSError), socket.socket(fileno=fd) as s:
+        if s.getpeername() == ('127.0.0.1', 2201):
+            print(*[s.getsockopt(socket.IPPROTO_TCP, o) for o in (socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_NODELAY)])
+PY
+set_to() { s ssh "$@" -o PermitLocalCommand=yes -o LocalCommand="exec python3 $dir/set_to.py" sshd true; }
+check "TCPKeepAliveInterval, TCPKeepAliveCount, TCPNoDelay" says '5 3 0' set_to -o TCPKeepAliveInterval=5 -o TCPKeepAliveCount=3 -o TCPNoDelay=no
+check "TCPNoDelay yes" says '5 3 1' set_to -o TCPKeepAliveInterval=5 -o TCPKeepAliveCount=3
 check "ProxyHeader, ProxyAutoDetect" env ALL_PROXY=http://me:secret@127.0.0.1:2211 timeout 60 "$sluice" ssh -F config \
 	-o ProxyAutoDetect=yes -o 'ProxyHeader=X-Box: one' -o 'ProxyHeader=X-More: two' sshd true
 check "its lines are in the head" grep -q 'X-Box: one X-More: two' digest.log
@@ -823,14 +876,27 @@ s ssh -o AuthMode=keyboard-interactive -o BatchMode=no -o KbdInteractiveDevices=
 check "KbdInteractiveDevices" grep -q 'keyboard-interactive devs otp,card' sshd.log
 check "AgentAuth require, and there is none" said 'AgentAuth require: there is no agent' 255 -o IdentityAgent=none -o AgentAuth=require
 check "OperationTimeout: a server that says nothing" said 'OperationTimeout: the server did not let us in' 255 -o OperationTimeout=100ms -p 2299
+python3 -c 'import contextlib, socket, time
+s = socket.create_server(("127.0.0.1", 2298))
+print("dripping", flush=True)
+while True:
+    with contextlib.suppress(OSError), s.accept()[0] as c:
+        while True:
+            c.sendall(b".")
+            time.sleep(0.02)' >drips.log 2>&1 & pids+=($!)
+wait_for dripping drips.log
+check "AbsoluteTimeout: a server that says a little for ever" said 'OperationTimeout: the server did not let us in' 255 \
+	-o OperationTimeout=100ms -o AbsoluteTimeout=yes -p 2298
 if [ -e asks.log ]; then
 	by_word() { # status, user, options…
 		rm -f asked
 		SSH_ASKPASS=$dir/askpass SSH_ASKPASS_REQUIRE=force timeout 60 "$sluice" ssh -F none -o IdentityFile=none -o UserKnownHostsFile="$dir/known" \
 			-p 2205 "${@:3}" "$2@127.0.0.1" x >o 2>said </dev/null
-		[ $? = "$1" ] || { cat said; return 1; }
+		[ $? = "$1" ] || { cat said; tail -n 5 asks.log; return 1; }
 	}
 	check "PasswordFile, and nobody is asked" by_word 4 word -o BatchMode=yes -o PasswordFile="$dir/proxy.pass"
+	check "RepeatAuthMethods: a method that is wanted twice" by_word 4 twice -o BatchMode=yes -o PasswordFile="$dir/proxy.pass" -o RepeatAuthMethods=yes
+	check "RepeatAuthMethods no" by_word 255 twice -o BatchMode=yes -o PasswordFile="$dir/proxy.pass"
 	check "PasswordFile: one that others may read" by_word 255 word -o PasswordFile="$dir/proxy.open"
 	check "it is said" grep -q 'PasswordFile refused: bad ownership or modes for file' said
 	check "PasswordCommand: one that fails" by_word 255 word -o PasswordCommand=/bin/false
