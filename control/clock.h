@@ -1,5 +1,8 @@
 /*
  * control/clock.h - drives the timers of control by the event loop.
+ *
+ * A process that was stopped finds its deadlines passed and, behind them, the answers that came in
+ * time: it hears for a while before anything is late.
  */
 #ifndef SLUICE_CONTROL_CLOCK_H
 #define SLUICE_CONTROL_CLOCK_H
@@ -10,6 +13,21 @@
 #include "control/timers.h"
 
 struct clock;
+
+#define STOOD_MS      1000 /* so late a loop stood still */
+#define STOOD_HEAR_MS 1000
+#define STOOD_TIMES   3 /* before timers fire: a loop may be as slow all the while */
+
+struct stood {
+	uint64_t by_ms;          /* when it was to look again */
+	uint64_t hears_until_ms; /* 0: it did not stand still */
+	unsigned int times;      /* that it did, since timers fired */
+};
+
+/* The loop looks: how long it is to hear yet. */
+uint64_t stood_look(struct stood *s, uint64_t now_ms);
+/* It waits from then on, so long at most. */
+void stood_wait(struct stood *s, uint64_t wait_ms);
 
 /* Monotonic milliseconds: the time of all timers. */
 uint64_t clock_now_ms(void);

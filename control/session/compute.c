@@ -140,6 +140,21 @@ void compute_drop(struct session_env *env)
 
 static void sign_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len);
 
+/*
+ * Of those who log in none holds a place with the signer for long. Who is in and changes keys waits
+ * for it as for a control that is away: as long as an exchange may take, which the shard watches.
+ */
+static uint64_t sign_by_ms(const struct session *s)
+{
+	uint64_t now = s->table->env->now_ms();
+
+	if (!s->awake->kex_done)
+		return now + SIGN_MS;
+	if (s->awake->conf.login_grace_time_ms == 0)
+		return UINT64_MAX;
+	return now + s->awake->conf.login_grace_time_ms;
+}
+
 static int sign_by(struct session *s, struct signer *signer, uint32_t id)
 {
 	const struct signing *w = &s->awake->signing;
@@ -147,7 +162,7 @@ static int sign_by(struct session *s, struct signer *signer, uint32_t id)
 	const struct signer_caller caller = {env, s->ref, id};
 
 	return signer_sign(signer, w->key, w->sig_alg, w->hash, w->len, s->awake->kex_done,
-			   env->now_ms() + SIGN_MS, &caller, sign_done);
+			   sign_by_ms(s), &caller, sign_done);
 }
 
 /* Its own signer was replaced and has died since: who took its place may have the key, too. */

@@ -27,7 +27,7 @@
 
 #define INBOX_MAX       32           /* payloads; a shard has 16 unanswered at most */
 #define INBOX_BYTES_MAX (256 * 1024) /* of them; a shard: 64 KiB and one payload more */
-#define SIGN_MS         10000
+#define SIGN_MS         10000 /* who is in and changes keys waits longer */
 #define JOB_MS          30000
 #define LOOKUP_MS       10000
 #define COMMAND_MS      10000

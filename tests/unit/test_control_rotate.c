@@ -155,6 +155,113 @@ Test(control_rotate, at_every_step_of_a_login)
 	}
 }
 
+/* --- a signer that stands still ----------------------------------------------------------- */
+
+#define SLOW_THREADS 3
+
+static struct {
+	struct pool *pool;
+	struct pool_job job[SLOW_THREADS]; /* each holds a thread of it */
+	unsigned int jobs;
+	uv_sem_t go;
+} slow;
+
+static void slow_run(struct pool_job *job)
+{
+	(void)job;
+	uv_sem_wait(&slow.go);
+}
+
+static void slow_done(struct pool_job *job, int err)
+{
+	(void)job;
+	cr_expect_eq(err, 0);
+}
+
+static void slow_free(struct pool_job *job)
+{
+	(void)job;
+	slow.jobs--;
+}
+
+static void slow_stop(void)
+{
+	while (slow.jobs > 0)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	for (struct pool_job *j = slow.job; slow.jobs < SLOW_THREADS; slow.jobs++, j++) {
+		*j = (struct pool_job){.run = slow_run, .done = slow_done, .free = slow_free};
+		cr_assert_eq(pool_submit(slow.pool, j, POOL_REKEY, UINT64_MAX), 0);
+	}
+}
+
+static void slow_continue(void)
+{
+	for (size_t i = 0; i < SLOW_THREADS; i++)
+		uv_sem_post(&slow.go);
+}
+
+/* Its exchange waits for a signature. */
+static struct session *await_signer(struct client *c)
+{
+	struct session *s = t.table->by_index[c->conn.index];
+
+	s->awake->signing = (struct signing){0};
+	while (s->awake->signing.key == NULL)
+		client_step(c);
+	return s;
+}
+
+static void later(uint64_t ms)
+{
+	later_ms += ms;
+	timers_poll(t.env.timers, now_ms());
+}
+
+/* F-04. The shard holds it as long as LoginGraceTime, and so does control. */
+Test(control_rotate, f04_who_changes_keys_waits_for_the_signer)
+{
+	const uint64_t grace_ms = 120000;
+	struct keyset next = {0};
+	struct key *k = NULL;
+	struct client c, stranger;
+	struct session *s;
+
+	uv_sem_init(&slow.go, 0);
+	cr_assert_eq(pool_new(&t.loop, t.env.timers, SLOW_THREADS - 1, 64, &slow.pool), 0);
+	cr_assert_eq(signer_new(slow.pool, &next.signer), 0);
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &k), 0);
+	cr_assert_eq(signer_add(next.signer, k), 0);
+	cr_assert_eq(keyset_change(&t.env.keys, &next), 0);
+	client_enter(&c, 1);
+
+	slow_stop();
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	s = await_signer(&c);
+	client_begin(&stranger, 2, 1);
+	s = await_signer(&stranger);
+	later(SIGN_MS + 1000);
+	cr_expect(s->ended, "a place with the signer is held for seconds");
+	leave(&stranger);
+	s = t.table->by_index[1];
+	later(grace_ms - SIGN_MS - 6000);
+	cr_expect_not(s->ended);
+	slow_continue();
+	while (c.exchanges < 2 && !c.done)
+		client_step(&c);
+	cr_expect_not(c.done);
+	items_drop();
+
+	slow_stop();
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	s = await_signer(&c);
+	later(grace_ms + 1000);
+	cr_expect(s->ended);
+	leave(&c);
+	slow_continue();
+	pool_close(slow.pool);
+	uv_sem_destroy(&slow.go);
+}
+
 /* --- announcements and proofs ------------------------------------------------------------- */
 
 /* A request for proofs of these keys; the number of the answer. */

@@ -4,6 +4,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +363,32 @@ Test(control_signer, one_that_hangs_is_late)
 	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 10000), 0);
 	run_until(2);
 	cr_expect_eq(t.err, 0, "the late answer is nobody's");
+}
+
+static void answer_await(uv_handle_t *h, void *arg)
+{
+	struct pollfd p = {.events = POLLIN};
+
+	(void)arg;
+	if (h->type == UV_NAMED_PIPE && uv_fileno(h, &p.fd) == 0)
+		cr_assert_eq(poll(&p, 1, 30000), 1);
+}
+
+/* F-04: it has answered in time, and who asked was stopped until long after it. */
+Test(control_signer, f04_who_stood_still_himself_hears_the_answer)
+{
+	uint8_t hash[32] = {1};
+	uint64_t until;
+
+	cr_assert_eq(ask(t.key[0], "ssh-ed25519", hash, 32, 100), 0);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	uv_walk(&t.loop, answer_await, NULL);
+	if (t.done > 0) /* it was quick */
+		return;
+	for (until = clock_now_ms() + 100 + STOOD_MS; clock_now_ms() < until;)
+		usleep(10000);
+	run_until(1);
+	cr_expect_eq(t.err, 0);
 }
 
 Test(control_signer, so_many_calls_at_once_and_no_more)

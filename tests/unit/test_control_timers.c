@@ -1,7 +1,8 @@
-/* control/timers.c and control/startups.c: deadlines and MaxStartups. */
+/* control/timers.c, control/clock.c and control/startups.c: deadlines and MaxStartups. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "control/clock.h"
 #include "control/crowd.h"
 #include "control/log.h"
 #include "control/startups.h"
@@ -77,6 +78,46 @@ Test(control_timers, cancel_of_an_unarmed_one_is_nothing)
 
 	timer_cancel(ts, &o.t);
 	cr_expect_eq(timers_next_ms(ts), UINT64_MAX);
+}
+
+/* F-04. What answered in time is heard before anything is late. */
+Test(control_clock, f04_who_stood_still_hears_first)
+{
+	struct stood s = {.by_ms = UINT64_MAX};
+
+	cr_expect_eq(stood_look(&s, 5000), 0, "it begins");
+	stood_wait(&s, 200);
+	cr_expect_eq(stood_look(&s, 5200 + STOOD_MS - 1), 0, "a turn may be slow");
+	stood_wait(&s, 200);
+	cr_expect_eq(stood_look(&s, 5100), 0, "awakened early");
+	stood_wait(&s, UINT64_MAX);
+	cr_expect_eq(stood_look(&s, 900000), 0, "nothing was due");
+	stood_wait(&s, 200);
+	cr_expect_eq(stood_look(&s, 960000), STOOD_HEAR_MS);
+	stood_wait(&s, STOOD_HEAR_MS);
+	cr_expect_eq(stood_look(&s, 960400), STOOD_HEAR_MS - 400);
+	stood_wait(&s, STOOD_HEAR_MS - 400);
+	cr_expect_eq(stood_look(&s, 960000 + STOOD_HEAR_MS), 0);
+}
+
+Test(control_clock, f04_stopped_again_before_it_has_heard_it_hears_again)
+{
+	struct stood s = {.by_ms = 1000};
+
+	cr_expect_eq(stood_look(&s, 11000), STOOD_HEAR_MS);
+	stood_wait(&s, STOOD_HEAR_MS);
+	cr_expect_eq(stood_look(&s, 71000), STOOD_HEAR_MS);
+}
+
+/* Or its timers would never fire. */
+Test(control_clock, one_that_is_slow_all_the_while_is_none_that_stood_still)
+{
+	struct stood s = {.by_ms = 0};
+	unsigned int n = 0;
+
+	for (uint64_t now = 2 * STOOD_MS; stood_look(&s, now) > 0; now += 2 * STOOD_MS)
+		n++;
+	cr_expect_eq(n, STOOD_TIMES);
 }
 
 Test(control_startups, percent_rises_from_rate_to_all)
