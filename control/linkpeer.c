@@ -12,8 +12,7 @@
 #include "link/ring.h"
 #include "link/sock.h"
 
-#define EVENTS_PER_TURN  256 /* of one shard, before the others have their turn */
-#define BLOCKED_RETRY_MS 1   /* a ring that was full is tried again */
+#define BLOCKED_RETRY_MS 1 /* a ring that was full is tried again */
 
 /* An item that did not fit the ring; keys may be in it. */
 struct pending {
@@ -344,7 +343,7 @@ static int shard_read(struct shard *sh)
 	uint8_t *msg = sh->peer->msg;
 	int r = 1;
 
-	for (unsigned int i = 0; i < EVENTS_PER_TURN; i++) {
+	for (unsigned int i = 0; i < LINKPEER_EVENTS_PER_TURN; i++) {
 		int n;
 
 		if (sh->pending != NULL)

@@ -15,8 +15,9 @@
 
 #include "control/session/session.h"
 
-#define LINKPEER_HELLO_MS 5000 /* from connecting to the last shard's rings */
-#define LINKPEER_RETRY_MS 200  /* between two tries */
+#define LINKPEER_HELLO_MS        5000 /* from connecting to the last shard's rings */
+#define LINKPEER_RETRY_MS        200  /* between two tries */
+#define LINKPEER_EVENTS_PER_TURN 256  /* of one shard, before all others have their turn */
 
 struct linkpeer;
 

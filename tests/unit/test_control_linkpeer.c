@@ -205,6 +205,27 @@ Test(control_linkpeer, behind_a_full_ring_events_wait_and_items_keep_their_order
 	}
 }
 
+/* S-50: what else is to be done waits for so many events of a shard, however many there are. */
+Test(control_linkpeer, s50_one_shard_does_not_hold_the_loop)
+{
+	uint32_t asked = ask(1, 4 * LINKPEER_EVENTS_PER_TURN), taken = 0;
+	size_t before = link_tx_space(&t.tx), most = 0;
+
+	cr_assert_eq(asked, 4 * LINKPEER_EVENTS_PER_TURN);
+	while (taken < asked) {
+		size_t now;
+
+		turns(1);
+		now = link_tx_space(&t.tx);
+		most = now - before > most ? now - before : most;
+		before = now;
+		while (taken < asked && take(taken + 1))
+			taken++;
+	}
+	cr_expect_gt(most, 1, "it is read in bursts");
+	cr_expect_leq(most, LINKPEER_EVENTS_PER_TURN);
+}
+
 Test(control_linkpeer, a_dataplane_that_goes_while_items_wait_leaves_nothing)
 {
 	block();
