@@ -621,6 +621,63 @@ Test(report_rules, the_rule_that_allowed_a_listener, .init = setup_rules, .fini 
 	cr_expect_eq(atoi(said[1] + 10), atoi(said[0] + 10) + 1);
 }
 
+static void kept_channel(const struct client *c, struct link_chan_kept ev, const char *name)
+{
+	ev.name_len = (uint16_t)strlen(name);
+	ev.up = 1;
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &ev, sizeof(ev), name, ev.name_len), 0);
+}
+
+/* Of a session there is but one that can have; of others nobody knows any more. */
+Test(report, the_rule_of_a_channel_another_control_had_allowed)
+{
+	static const char *const rule[] = {"PermitSession", "", ""};
+	struct client c = client_in(1, 1);
+
+	kept_channel(&c, (struct link_chan_kept){.token = 900, .program = 1}, "session");
+	kept_channel(&c, (struct link_chan_kept){.token = 901, .local_channel = 1, .port = 80},
+		     "198.51.100.7");
+	kept_channel(&c, (struct link_chan_kept){.token = 902, .local_channel = 2, .ours = 1},
+		     "x-news@test");
+	client_gone(&c, 1);
+	cr_assert_eq(count("chan.open"), 3);
+	for (unsigned int i = 0; i < 3; i++)
+		cr_expect_str_eq(text_of(nth("chan.open", i), "rule"), rule[i], "%u", i);
+}
+
+/* Of one that opens no port it is a keyword; of one that nothing allows now there is none. */
+Test(report_rules, the_rule_of_a_listener_another_control_had_allowed, .init = setup_rules,
+     .fini = teardown_report, .timeout = 60)
+{
+	static const struct {
+		enum link_opens opens;
+		uint16_t port;
+		const char *rule;
+	} row[] = {{LINK_OPENS_STREAMLOCAL, 0, "PermitStreamLocalListen"},
+		   {LINK_OPENS_AGENT, 0, "AllowAgentForwarding"},
+		   {LINK_OPENS_X11, 6010, "X11Forwarding"},
+		   {LINK_OPENS_TCPIP, 9999, ""}};
+	struct client c = client_in(1, 1);
+
+	for (uint32_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		const struct link_forward_kept kept = {.token = 900 + i,
+						       .port = row[i].port,
+						       .opens = (uint8_t)row[i].opens,
+						       .kind = 2,
+						       .up = 1,
+						       .host_len = 7,
+						       .addr = {.port = row[i].port}};
+
+		cr_assert_eq(
+			event(&c.conn, LINK_EV_FORWARD_KEPT, &kept, sizeof(kept), "0.0.0.0", 7), 0);
+		comes_in(&c, kept.token, i);
+	}
+	client_gone(&c, 1);
+	cr_assert_eq(count("chan.open"), sizeof(row) / sizeof(row[0]));
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		cr_expect_str_eq(text_of(nth("chan.open", i), "rule"), row[i].rule, "%u", i);
+}
+
 Test(report, a_channel_that_ended_before_it_was_told_of)
 {
 	struct client c = client_in(1, 1);
