@@ -62,6 +62,8 @@ static char conf[] =
 	"Match client-version taped-once\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
 	"\nRecordReserve 0\nRecordDirectoryFiles 1\nRecordNotice none\nRecordFailure continue\n"
 	"Match client-version taped-open\n" HOLDS "RecordSession yes\nRecordDirectory /tmp\n"
+	"Match role taped\n" HOLDS "RecordSession yes\nRecordDirectory " TAPES
+	"\nRecordReserve 0\nRecordNotice none\nSubsystem greet /bin/echo hello\n"
 	"Match client-version socket\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nStreamLocalBindMask 0111\n"
 	"Match client-version socket-remote\nPermitStreamLocal " SOCKETS "*\n"
@@ -1315,6 +1317,24 @@ Test(helper_session, a_recording_is_its_own_file, .fini = tapes_drop)
 	begin(&g, &m);
 	cr_expect_eq(g.with.tee, 0, "a subsystem is not");
 	(void)over(&g);
+}
+
+/* Whose role asks for it, and nobody else. */
+Test(helper_session, a_role_is_recorded, .fini = tapes_drop)
+{
+	struct helper_session m = ask("run", "true");
+	struct prog g;
+
+	cr_assert_eq(mkdir(tapes, 0700), 0);
+	tapes_made = true;
+	m.conn = ssh_str_c("5f-2");
+	for (unsigned int taped = 0; taped < 2; taped++) {
+		m.job.role = ssh_str_c(taped ? "taped" : "");
+		begin(&g, &m);
+		cr_expect_eq(g.with.tee, taped);
+		shutdown(g.fd[3], SHUT_WR);
+		(void)over(&g);
+	}
 }
 
 Test(helper_session, where_nothing_can_be_recorded_nothing_runs)
