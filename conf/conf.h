@@ -218,7 +218,6 @@ struct conf_global {
 	uint64_t audit_source_rate;         /* bytes a second; 0: no limit */
 	const char *audit_events;           /* comma list of patterns of their names */
 	const char *version_pattern;        /* comma list of globs: of a client's identification */
-	uint32_t handshake_timeout_ms;      /* 0: none */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
 	const char *x509_trust_anchors;     /* NULL: none */
 	const char *x509_revocation_file;   /* NULL: none */
@@ -394,6 +393,7 @@ struct conf_session {
 	uint32_t channel_window;                                   /* bytes, "auto" resolved */
 	bool channel_window_auto;
 	uint32_t channel_max_packet;
+	uint32_t handshake_timeout_ms; /* 0: none */
 	uint32_t idle_timeout_ms; /* 0: none */
 	struct conf_strs channel_timeouts; /* conf_channel_timeout() */
 	uint32_t unused_connection_timeout_ms; /* CONF_TIME_NONE: none */

@@ -319,9 +319,9 @@ const struct kw conf_kws[] = {
 	{INFO("VersionPattern", "*SSH-1.99-*,*SSH-2.0-*", C, false, false, "GLOB,…",
 	      "identification of a client: one must fit"),
 	 GLOBAL(version_pattern), .type = &type_globs},
-	{INFO("HandshakeTimeout", "20", C, false, false, "TIME",
+	{INFO("HandshakeTimeout", "20", C, true, false, "TIME",
 	      "silence before authentication, while it is the client's turn; 0: no limit"),
-	 GLOBAL(handshake_timeout_ms), .type = &type_time},
+	 SESSION(handshake_timeout_ms), .type = &type_time},
 
 	/* algorithms */
 	{INFO("StrictKex", "on", C, false, false, "off|on|safe|require",

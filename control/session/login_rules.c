@@ -62,6 +62,8 @@ int rules_change(struct session *s, bool invalid_user)
 				    "no AuthenticationMethods left after eliminating disabled "
 				    "methods");
 	}
+	if (r == 0)
+		r = session_silence_begin(s);
 	return r < 0 ? r : session_grace_begin(s);
 }
 

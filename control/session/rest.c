@@ -318,9 +318,11 @@ static void on_credit(struct timer *t)
 static void on_silence(struct timer *t)
 {
 	struct session *s = session_of(t, offsetof(struct awake, silence));
-	uint64_t limit = conf_global(session_conf(s))->handshake_timeout_ms;
+	uint64_t limit = s->awake->conf.handshake_timeout_ms;
 	uint64_t now = s->table->env->now_ms();
 
+	if (limit == 0) /* by a role that became known meanwhile */
+		return;
 	if (s->awake->inbox != NULL || gate_waits(s) || ssh_brain_asks(s->awake->brain))
 		s->awake->heard_ms = now;
 	if (s->awake->heard_ms + limit <= now) {

@@ -40,11 +40,13 @@ struct source session_source(const struct session *s)
 int session_silence_begin(struct session *s)
 {
 	struct session_env *env = s->table->env;
-	uint32_t limit = conf_global(session_conf(s))->handshake_timeout_ms;
+	uint32_t limit = s->awake->conf.handshake_timeout_ms;
 
 	s->awake->heard_ms = env->now_ms();
-	if (limit == 0 || timer_armed(&s->awake->silence))
+	if (limit == 0 || s->authenticated) {
+		timer_cancel(env->timers, &s->awake->silence);
 		return 0;
+	}
 	return timer_set(env->timers, &s->awake->silence, s->awake->heard_ms + limit);
 }
 

@@ -447,6 +447,38 @@ Test(control_limits, match_user_changes_the_grace)
 	client_free(&c);
 }
 
+/* It comes and says nothing for a minute once its name is known. */
+static void expect_silence(const char *user, bool ends)
+{
+	struct client c;
+
+	client_start(&c, user);
+	cr_expect(!try_none(&c));
+	time_passes();
+	if (ends)
+		client_run(&c);
+	else
+		cr_expect(try_key(&c, t.key[0]), "%s", user);
+	cr_expect_eq(c.ended, ends, "%s", user);
+	client_free(&c);
+}
+
+Test(control_limits, match_user_changes_how_long_he_may_be_silent)
+{
+	start("LoginGraceTime 0\nHandshakeTimeout 50\nMatch User demo\nHandshakeTimeout 600\n"
+	      "Match User open\nHandshakeTimeout 0\n");
+	expect_silence("demo", false);
+	expect_silence("open", false);
+	expect_silence("limited", true);
+}
+
+Test(control_limits, match_user_ends_silence_that_nothing_else_does)
+{
+	start("LoginGraceTime 0\nHandshakeTimeout 0\nMatch User demo\nHandshakeTimeout 50\n");
+	expect_silence("open", false);
+	expect_silence("demo", true);
+}
+
 Test(control_limits, match_user_switches_nagle_on)
 {
 	struct client c;
