@@ -40,6 +40,8 @@ void hook_about_of(const struct session *s, const struct awake *a, const char *k
 void hook_about(const struct session *s, const char *kind, struct hook_req *r)
 {
 	hook_about_of(s, s->awake, kind, r);
+	if (s->authenticated && session_key_print(s) != NULL)
+		hook_req_text(r, "key", ssh_str_c(session_key_print(s)));
 }
 
 void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r)

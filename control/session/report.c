@@ -327,6 +327,15 @@ static void key_keep(struct session *s, const struct key *k)
 	s->awake->key_print = strdup(print); /* without it records have none */
 }
 
+/* Who may have a console may ask there by which key he came; programs of the operator's are told. */
+static bool key_is_told(const struct session *s)
+{
+	const struct conf_session *c = &s->awake->conf;
+
+	return audit_of(s) != NULL || conf_hook_news(session_conf(s)) || c->policy_hooks.n > 0 ||
+	       c->channel_handlers.n > 0 || c->permit_session != CONF_SESSIONS_NO;
+}
+
 static struct audit_record *auth_record(struct session *s, enum audit_event e,
 					const struct ssh_act_auth *auth)
 {
@@ -352,9 +361,7 @@ void report_auth(struct session *s, const struct ssh_act_auth *auth, enum words_
 						 [WORDS_ACCEPTED] = AUDIT_AUTH_OK};
 	struct audit_record *r;
 
-	/* Who may have a console may ask there by which key he came. */
-	if (verdict == WORDS_ACCEPTED && (audit_of(s) != NULL || conf_hook_news(session_conf(s)) ||
-					  s->awake->conf.permit_session != CONF_SESSIONS_NO))
+	if (verdict == WORDS_ACCEPTED && key_is_told(s))
 		key_keep(s, auth->key);
 	/* A first "none" only asks what there is. */
 	if (auth->method == SSH_AUTH_NONE && verdict == WORDS_FAILED)

@@ -176,6 +176,7 @@ Test(hook_asked, it_is_told_who_asks_for_what)
 	cr_expect(heard("\"user\":\"open\""));
 	cr_expect(heard("\"type\":\"direct-tcpip\""));
 	cr_expect(heard("\"host\":\"127.0.0.1\",\"port\":9"));
+	cr_expect(heard("\"user\":\"open\",\"key\":\"SHA256:"), "what he came in by");
 	client_free(&c);
 }
 
