@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define BOUND_MAX  UINT32_MAX
-#define IDLE_MAX_S (UINT32_MAX / 1000)
+#define TIME_MAX_S (UINT32_MAX / 1000)
 
 const char *conf_bound_name(enum conf_bound b)
 {
@@ -23,7 +23,8 @@ static bool possible(enum conf_bound which, uint64_t limit)
 {
 	switch (which) {
 	case CONF_BOUND_IDLE_TIMEOUT:
-		return limit > 0 && limit <= IDLE_MAX_S;
+	case CONF_BOUND_OPERATION_TIMEOUT:
+		return limit > 0 && limit <= TIME_MAX_S;
 	case CONF_BOUND_MAX_AUTH_TRIES:
 		return limit > 0 && limit <= BOUND_MAX;
 	case CONF_BOUND_CONNECTION_RATE:
@@ -63,6 +64,16 @@ static void lower(const struct conf_bounds *b, enum conf_bound which, uint32_t *
 		*field = (uint32_t)(b->v[which] - 1);
 }
 
+/* The same of seconds; where there is none, none_ms stands. */
+static void sooner(const struct conf_bounds *b, enum conf_bound which, uint32_t none_ms,
+		   uint32_t *field)
+{
+	uint64_t v = b->v[which];
+
+	if (v != 0 && (*field == none_ms || (v - 1) * 1000 < *field))
+		*field = (uint32_t)((v - 1) * 1000);
+}
+
 /* Where 0 is that there is none. */
 static void slower(const struct conf_bounds *b, enum conf_bound which, uint64_t *field)
 {
@@ -72,14 +83,12 @@ static void slower(const struct conf_bounds *b, enum conf_bound which, uint64_t 
 
 void conf_bounds_apply(const struct conf_bounds *b, struct conf_session *s)
 {
-	uint64_t idle = b->v[CONF_BOUND_IDLE_TIMEOUT];
-
 	lower(b, CONF_BOUND_MAX_CHANNELS, &s->max_channels_per_connection);
 	lower(b, CONF_BOUND_MAX_SESSIONS, &s->max_sessions);
 	lower(b, CONF_BOUND_MAX_LISTENERS, &s->max_listeners_per_connection);
 	lower(b, CONF_BOUND_MAX_AUTH_TRIES, &s->max_auth_tries);
-	if (idle != 0 && (s->idle_timeout_ms == 0 || (idle - 1) * 1000 < s->idle_timeout_ms))
-		s->idle_timeout_ms = (uint32_t)((idle - 1) * 1000);
+	sooner(b, CONF_BOUND_IDLE_TIMEOUT, 0, &s->idle_timeout_ms);
+	sooner(b, CONF_BOUND_OPERATION_TIMEOUT, CONF_TIME_NONE, &s->operation_timeout_ms);
 	slower(b, CONF_BOUND_CONNECTION_RATE, &s->connection_rate.in);
 	slower(b, CONF_BOUND_CONNECTION_RATE, &s->connection_rate.out);
 	slower(b, CONF_BOUND_CHANNEL_RATE, &s->channel_rate.in);

@@ -24,7 +24,8 @@
 	X(MAX_AUTH_TRIES, "max_auth_tries", "MaxAuthTries")                                        \
 	X(IDLE_TIMEOUT, "idle_timeout", "IdleTimeout, seconds")                                    \
 	X(CONNECTION_RATE, "connection_rate", "ConnectionRate, bytes a second each way")           \
-	X(CHANNEL_RATE, "channel_rate", "ChannelRate, bytes a second each way")
+	X(CHANNEL_RATE, "channel_rate", "ChannelRate, bytes a second each way")                    \
+	X(OPERATION_TIMEOUT, "operation_timeout", "OperationTimeout, seconds")
 
 enum conf_bound {
 #define X(name, text, keyword) CONF_BOUND_##name,

@@ -426,7 +426,7 @@ int handler_call(const struct handler_env *env, const char *path, struct hook_re
 	c->arg = arg;
 	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1;
 	c->timer.fire = on_timer;
-	c->until_ms = env->now_ms() + HANDLER_START_MS;
+	c->until_ms = env->now_ms() + env->start_ms;
 	strcpy(c->path, path);
 	hook_req_text(first, "role", ssh_str_c("channel"));
 	hook_req_text(first, "channel", ssh_str_c(c->name));

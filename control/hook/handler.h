@@ -23,7 +23,8 @@
 #include "control/timers.h"
 
 #define HANDLER_QUEUE_MAX (64 * 1024) /* of what it is told and does not read */
-#define HANDLER_START_MS  10000       /* it has to take a channel */
+#define HANDLER_START_MS  10000       /* it has to take a channel, where nobody says otherwise */
+#define HANDLER_NAME_MAX  33          /* of a channel's, random; with its end */
 #define HANDLER_AGAIN_MS  20          /* a socket whose queue is full is asked again after */
 #define HANDLER_LINES_MAX 200         /* that are heard of it in a second: the next ones wait */
 
@@ -46,6 +47,7 @@ struct handler_env {
 	uint64_t (*now_ms)(void);
 };
 
+	uint32_t start_ms; /* it has to take a channel */
 /* first: what it is told of the channel; ended in any case. -errno; a call that says no more. */
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
 		 const struct handler_ops *ops, void *arg, struct handler_call **ret)

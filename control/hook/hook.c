@@ -602,7 +602,7 @@ void hooks_hush(struct hooks *all)
 
 struct handler_env hooks_env(const struct hooks *all)
 {
-	return (struct handler_env){all->loop, all->timers, all->now_ms};
+	return (struct handler_env){all->loop, all->timers, all->now_ms, HANDLER_START_MS};
 }
 
 static void hook_free(struct hook *h)

@@ -104,6 +104,7 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		hook_req_text(&r, "name", what);
 	if (p->tty) {
 		hook_req_text(&r, "term", ssh_str_c(p->term));
+	env.start_ms = s->awake->conf.operation_timeout_ms;
 		params_size(&r, &p->size);
 		hook_req_bytes(&r, "modes", p->modes, p->modes_len);
 	}

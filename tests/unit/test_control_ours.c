@@ -340,18 +340,26 @@ static uint64_t session_opened(struct client *c)
 	return token;
 }
 
-/* What is known at once waits behind what the program thinks about. */
-Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
+/* The first connection to the program whose the shell is. */
+static int shell_called(struct client *c)
 {
 	static const uint8_t shell[] = {
 		SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, LOCAL, 0, 0, 0, 5, 's', 'h', 'e', 'l', 'l', 1};
-	struct client c = client_in(1, 1);
-	struct program p;
+	int channel;
 
-	(void)session_opened(&c);
-	client_payload(&c, &(struct ssh_str){shell, sizeof(shell)});
-	p.channel = taken();
-	(void)line(p.channel);
+	(void)session_opened(c);
+	client_payload(c, &(struct ssh_str){shell, sizeof(shell)});
+	channel = taken();
+	(void)line(channel);
+	return channel;
+}
+
+/* What is known at once waits behind what the program thinks about. */
+Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
+{
+	struct client c = client_in(1, 1);
+	struct program p = {.channel = shell_called(&c)};
+
 	say(p.channel, "{\"accept\":true}\n");
 	p.data = taken();
 	(void)line(p.data);
@@ -606,6 +614,28 @@ static uint64_t still(void)
 }
 
 /* So many requests of the program's have come, or none comes any more. */
+/* OperationTimeout, a minute, is how long it may think about whether it takes a session. */
+Test(control_ours, a_handler_has_so_long_as_an_operation)
+{
+	struct client c;
+	int channel;
+
+	still_ms = clock_now_ms() + 1000000;
+	hooks_close(t.env.hooks);
+	cr_assert_eq(hooks_new(&t.loop, t.env.timers, still, &t.env.hooks), 0);
+	c = client_in(1, 1);
+	channel = shell_called(&c);
+	items_drop();
+	still_ms += 59000;
+	timers_poll(t.env.timers, still_ms);
+	cr_expect_null(item_of(LINK_IT_PAYLOAD), "it may think");
+	still_ms += 1000;
+	timers_poll(t.env.timers, still_ms);
+	expect_reply(false);
+	close(channel);
+	over(&c);
+}
+
 static unsigned int requests_heard(unsigned int n)
 {
 	unsigned int heard = 0;

@@ -76,6 +76,8 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":4294967296}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"idle_timeout\":0}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"idle_timeout\":4294968}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"operation_timeout\":0}}",
+	"{\"id\":1,\"accept\":true,\"limits\":{\"operation_timeout\":4294968}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"channel_rate\":0}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"channel_rate\":999}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"connection_rate\":125000000001}}",
@@ -88,11 +90,12 @@ Test(hook, limits_only_lower)
 	static const char line[] =
 		"{\"id\":1,\"accept\":true,\"hostkeys\":[\"SHA256:a\",\"SHA256:b\"],\"limits\":{"
 		"\"max_channels\":7,\"max_sessions\":0,\"idle_timeout\":60,\"channel_rate\":5000,"
-		"\"later\":true}}";
+		"\"operation_timeout\":5,\"later\":true}}";
 	struct conf_session s = {.max_channels_per_connection = 50,
 				 .max_sessions = 10,
 				 .max_listeners_per_connection = 5,
 				 .idle_timeout_ms = 0,
+				 .operation_timeout_ms = 60000,
 				 .channel_rate = {.in = 4000, .out = 0}};
 	struct conf_bounds other = {0}, back;
 	struct hook_answer a;
@@ -112,6 +115,10 @@ Test(hook, limits_only_lower)
 	cr_expect_eq(s.max_sessions, 0);
 	cr_expect_eq(s.max_listeners_per_connection, 5, "more is not given");
 	cr_expect_eq(s.idle_timeout_ms, 60000, "where there was none");
+	cr_expect_eq(s.operation_timeout_ms, 5000);
+	s.operation_timeout_ms = CONF_TIME_NONE;
+	conf_bounds_apply(&back, &s);
+	cr_expect_eq(s.operation_timeout_ms, 5000, "where there was none");
 	cr_expect_eq(s.channel_rate.in, 4000);
 	cr_expect_eq(s.channel_rate.out, 5000);
 	hook_answer_free(&a);
@@ -121,19 +128,20 @@ Test(hook, limits_that_are_none_of_ours_are_not_read)
 {
 	static const char *const bad[] = {"",
 					  "1",
-					  "1 2 3 4 5 6001",
-					  "1 2 3 4 5 6001 7001 8",
-					  "1 2 3 4 5 6001 x",
-					  "1 2 3 4 1 6001 7001",
-					  "1 2 3 4 5 1000 7001",
-					  "1 2 3 4 5 6001 125000000002",
-					  "4294967297 2 3 4 5 6001 7001"};
+					  "1 2 3 4 5 6001 7001",
+					  "1 2 3 4 5 6001 7001 8 9",
+					  "1 2 3 4 5 6001 7001 x",
+					  "1 2 3 4 1 6001 7001 8",
+					  "1 2 3 4 5 1000 7001 8",
+					  "1 2 3 4 5 6001 125000000002 8",
+					  "1 2 3 4 5 6001 7001 1",
+					  "4294967297 2 3 4 5 6001 7001 8"};
 	struct conf_bounds b;
 
 	for (size_t i = 0; i < N(bad); i++)
 		cr_expect_not(conf_bounds_read(bad[i], &b), "%s", bad[i]);
-	cr_expect(conf_bounds_read("1 2 3 4 5 6001 125000000001", &b));
-	cr_expect(conf_bounds_read("0 0 0 0 0 0 0", &b));
+	cr_expect(conf_bounds_read("1 2 3 4 5 6001 125000000001 8", &b));
+	cr_expect(conf_bounds_read("0 0 0 0 0 0 0 0", &b));
 	cr_expect_not(conf_bounds_any(&b));
 }
 
@@ -707,7 +715,7 @@ static void handler_run(const char *says)
 	static const struct service_ops service = {on_started, on_exited, on_done};
 	static const struct handler_ops ops = {&service, on_says, on_framed};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
-	struct handler_env env = {.now_ms = clock_now_ms};
+	struct handler_env env = {.now_ms = clock_now_ms, .start_ms = HANDLER_START_MS};
 	struct handler_call *call = NULL;
 	bool told = false;
 	struct clock *clock;
