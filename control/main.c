@@ -145,6 +145,7 @@ static void goodbye(struct timer *t)
 		(struct control *)(void *)((char *)t - offsetof(struct control, goodbye));
 
 	/* Before the peers: what lives has not ended with us. */
+	c->env.leaving = true;
 	audit_finish(c->env.audit, AUDIT_END_MS);
 	c->env.audit = NULL;
 	hooks_hush(c->env.hooks);

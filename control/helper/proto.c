@@ -371,7 +371,7 @@ int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 
 int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
 {
-	struct helper_exit m;
+	struct helper_exit m = {0};
 	struct ssh_rd r;
 
 	ssh_rd_init(&r, body.p, body.len);

@@ -187,8 +187,17 @@ struct helper_started {
 struct helper_exit {
 	bool signalled, core;
 	bool ending; /* it was hung up on: sluice-helper ends */
+	bool lost;   /* a handler's that does not know it any more: so it is hung up on */
 	uint32_t number;
 };
+
+/* What hung up on it; "": nothing did. */
+static inline const char *helper_exit_why(const struct helper_exit *how)
+{
+	return how->ending ? "sluice-helper ends"
+	       : how->lost ? "its program does not know it any more"
+			   : "";
+}
 
 struct helper_done {
 	enum helper_result result;

@@ -14,7 +14,7 @@
 #include "crypto/secret.h"
 #include "ssh/chan.h"
 
-#define NAME_BYTES 16   /* of a channel's, random */
+#define NAME_BYTES ((HANDLER_NAME_MAX - 1) / 2)
 #define SECOND_MS  1000 /* of HANDLER_LINES_MAX */
 
 enum stream { STREAM_DATA, STREAM_ERR, STREAMS };
@@ -39,10 +39,12 @@ struct handler_call {
 	struct line *first;       /* until it is connected */
 	size_t first_len;
 	bool taken, running;
+	bool again;   /* it has the channel since before this control */
+	bool resumes; /* it would take it up again */
 	bool has_err, framed;
 	struct link_chan_cut cut;
 	int fd[STREAMS];
-	char name[2 * NAME_BYTES + 1], path[CONF_SOCKET_MAX];
+	char name[HANDLER_NAME_MAX], path[CONF_SOCKET_MAX];
 	char in[HANDLER_LINE_MAX];
 	size_t have;
 };
@@ -165,7 +167,8 @@ static void on_timer(struct timer *t)
 	else if (c->taken && c->env.now_ms() < c->until_ms)
 		streams_open(c);
 	else
-		failed(c, "it did not take the channel in time");
+		over(c, c->again ? HELPER_LATE : HELPER_CRASHED,
+		     "it did not take the channel in time");
 }
 
 /* --- what it says ----------------------------------------------------------------------------- */
@@ -173,6 +176,13 @@ static void on_timer(struct timer *t)
 static void taken(struct handler_call *c, const struct handler_line *l)
 {
 	c->taken = true;
+	c->resumes = c->again || l->resumes;
+	if (c->again) {
+		c->running = true;
+		timer_cancel(c->env.timers, &c->timer);
+		c->ops->resumed(c->arg);
+		return;
+	}
 	c->has_err = l->yes;
 	c->framed = l->framed;
 	c->cut = l->cut;
@@ -375,6 +385,16 @@ void handler_tell_reply(struct handler_call *c, bool ok)
 	handler_tell(c, &r);
 }
 
+void handler_tell_closed(struct handler_call *c)
+{
+	struct hook_req r;
+
+	if (!c->running || !c->resumes)
+		return;
+	hook_req_begin(&r, "closed");
+	handler_tell(c, &r);
+}
+
 static void on_connected(uv_connect_t *req, int status)
 {
 	struct handler_call *c = req->data;
@@ -397,6 +417,16 @@ const char *handler_path(const struct handler_call *c)
 	return c->path;
 }
 
+const char *handler_name(const struct handler_call *c)
+{
+	return c->name;
+}
+
+bool handler_resumes(const struct handler_call *c)
+{
+	return c->resumes;
+}
+
 static int name_make(struct handler_call *c)
 {
 	uint8_t random[NAME_BYTES];
@@ -408,13 +438,17 @@ static int name_make(struct handler_call *c)
 	return 0;
 }
 
-int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
-		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
+/* name NULL: it has none yet. */
+static int begin(const struct handler_env *env, const char *path, const char *name,
+		 struct hook_req *first, const struct handler_ops *ops, void *arg,
+		 struct handler_call **ret)
 {
 	struct handler_call *c = calloc(1, sizeof(*c));
 	int r = c != NULL && strlen(path) < sizeof(c->path) ? 0 : -ENOMEM;
 
-	if (r == 0)
+	if (r == 0 && name != NULL)
+		snprintf(c->name, sizeof(c->name), "%s", name);
+	else if (r == 0)
 		r = name_make(c);
 	if (r < 0) {
 		hook_req_end(first);
@@ -425,6 +459,7 @@ int handler_call(const struct handler_env *env, const char *path, struct hook_re
 	c->ops = ops;
 	c->arg = arg;
 	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1;
+	c->again = name != NULL;
 	c->timer.fire = on_timer;
 	c->until_ms = env->now_ms() + env->start_ms;
 	strcpy(c->path, path);
@@ -445,4 +480,18 @@ int handler_call(const struct handler_env *env, const char *path, struct hook_re
 	uv_pipe_connect(&c->connect, &c->pipe, c->path, on_connected);
 	*ret = c;
 	return 0;
+}
+
+int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
+		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
+{
+	return begin(env, path, NULL, first, ops, arg, ret);
+}
+
+int handler_resume(const struct handler_env *env, const char *path, const char *name,
+		   struct hook_req *first, const struct handler_ops *ops, void *arg,
+		   struct handler_call **ret)
+{
+	hook_req_bool(first, "resumed", true);
+	return begin(env, path, name, first, ops, arg, ret);
 }

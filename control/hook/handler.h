@@ -38,6 +38,8 @@ struct handler_ops {
 	void (*says)(void *arg, const struct handler_line *l);
 	/* What it is given shall be framed; its streams come next. */
 	void (*framed)(void *arg, const struct link_chan_cut *how);
+	/* It has taken its channel up again. */
+	void (*resumed)(void *arg);
 };
 
 /* What is used of the process. */
@@ -45,13 +47,20 @@ struct handler_env {
 	uv_loop_t *loop;
 	struct timers *timers;
 	uint64_t (*now_ms)(void);
+	uint32_t start_ms; /* it has to take a channel */
 };
 
-	uint32_t start_ms; /* it has to take a channel */
 /* first: what it is told of the channel; ended in any case. -errno; a call that says no more. */
 int handler_call(const struct handler_env *env, const char *path, struct hook_req *first,
 		 const struct handler_ops *ops, void *arg, struct handler_call **ret)
 	__attribute__((warn_unused_result));
+/*
+ * The same of one that has the channel of that name since before this control, and its streams: it
+ * is asked to go on with what is said about it.
+ */
+int handler_resume(const struct handler_env *env, const char *path, const char *name,
+		   struct hook_req *first, const struct handler_ops *ops, void *arg,
+		   struct handler_call **ret) __attribute__((warn_unused_result));
 /*
  * What its client asks for, as it stands, and params, which are taken; false: it is not told, and
  * will not answer that.
@@ -63,8 +72,12 @@ void handler_tell_answered(struct handler_call *c, bool ok);
 void handler_tell_reply(struct handler_call *c, bool ok);
 /* Best effort, as service_signal(). Takes what. */
 void handler_tell(struct handler_call *c, struct hook_req *what);
-/* The socket it was called at. */
+/* Its channel is over; without that word a control is, and another one may call. */
+void handler_tell_closed(struct handler_call *c);
+/* The socket it was called at; its channel's name; would it take that up again? */
 const char *handler_path(const struct handler_call *c);
+const char *handler_name(const struct handler_call *c);
+bool handler_resumes(const struct handler_call *c);
 /* Nothing more is to be said either way; it finds its connection closed. NULL is nothing. */
 void handler_call_end(struct handler_call *c);
 

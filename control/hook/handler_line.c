@@ -60,6 +60,7 @@ static bool read_first(const json_t *o, struct handler_line *l)
 	l->word = takes ? HANDLER_TAKES : HANDLER_DECLINES;
 	l->framed = cut || json_is_true(json_object_get(o, "framed"));
 	l->yes = json_is_true(json_object_get(o, "stderr"));
+	l->resumes = json_is_true(json_object_get(o, "resume"));
 	l->reason = json_string_value(json_object_get(o, "reason"));
 	return ok;
 }

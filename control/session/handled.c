@@ -247,6 +247,8 @@ void handled_says(struct handled *h, const struct handler_line *l)
 
 void handled_fini(struct handled *h)
 {
+	if (h->call != NULL && !h->open->session->table->env->leaving)
+		handler_tell_closed(h->call);
 	handler_call_end(h->call);
 	h->call = NULL;
 	while (h->opens != NULL) {

@@ -25,12 +25,22 @@ enum handled_error {
 
 struct handled_open;
 
+/* handled_place.c: what another control finds a session's program again by */
+struct handled_place {
+	struct handled_place *next;    /* of those whose channel is not told of yet, */
+	const struct session *session; /* and whose it is */
+	uint64_t token;                /* of that channel */
+	bool resumes;                  /* it takes it up again */
+	char name[HANDLER_NAME_MAX], path[CONF_SOCKET_MAX];
+};
+
 struct handled {
 	struct open *open;
 	struct handler_call *call; /* NULL: it has said its last word */
 	bool framed;               /* what it is given */
 	bool closed;               /* it has closed the channel: no word of it counts any more */
 	struct replies replies;    /* to its client's requests */
+	struct handled_place *place; /* a session's; NULL: no other control hears of it */
 	struct handled_open *opens;
 	unsigned int n_opens;
 };
@@ -43,5 +53,16 @@ void handled_framed(struct handled *h, const struct link_chan_cut *how);
 void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may);
 /* Nothing more is said to it or heard of it. */
 void handled_fini(struct handled *h);
+
+/* handled_place.c */
+/* NULL: no memory. */
+struct handled_place *handled_place_new(const struct handler_call *c);
+/* Those of a session's programs whose channels are open; what it was left with, -EBADMSG, -ENOMEM. */
+void handled_places_build(const struct session *s, struct ssh_wr *w);
+int handled_places_parse(struct session *s, struct ssh_rd *r) __attribute__((warn_unused_result));
+/* The caller's, once; NULL: it is no handler's. */
+struct handled_place *handled_place_take(const struct session *s, uint64_t token);
+/* Of channels that ended meanwhile. */
+void handled_places_forget(const struct session *s);
 
 #endif

@@ -16,17 +16,22 @@ bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hoo
 	return s->awake != NULL && conf_hook_for(&s->awake->conf, kind, ret);
 }
 
-void hook_about_of(const struct session *s, const struct awake *a, const char *kind,
-		   struct hook_req *r)
+void hook_conn(const struct session *s, struct hook_req *r)
 {
 	char uid[40];
 
-	hook_req_begin(r, kind);
 	/* No two connections have one, whatever is restarted. */
 	snprintf(uid, sizeof(uid), "%016llx-%llx", (unsigned long long)s->table->link.start_id,
 		 (unsigned long long)s->uid);
 	hook_req_text(r, "uid", ssh_str_c(uid));
 	hook_req_int(r, "conn", s->uid);
+}
+
+void hook_about_of(const struct session *s, const struct awake *a, const char *kind,
+		   struct hook_req *r)
+{
+	hook_req_begin(r, kind);
+	hook_conn(s, r);
 	hook_req_text(r, "src", ssh_str_c(a->peer_text));
 	hook_req_int(r, "src_port", s->peer.port);
 	hook_req_text(r, "dst", ssh_str_c(a->local_text));
@@ -35,13 +40,13 @@ void hook_about_of(const struct session *s, const struct awake *a, const char *k
 		hook_req_text(r, "client_version", ssh_str_c(a->version));
 	if (s->user_known || s->authenticated)
 		hook_req_text(r, "user", ssh_str_c(session_user(s)));
+	if (s->authenticated && session_key_print(s) != NULL)
+		hook_req_text(r, "key", ssh_str_c(session_key_print(s)));
 }
 
 void hook_about(const struct session *s, const char *kind, struct hook_req *r)
 {
 	hook_about_of(s, s->awake, kind, r);
-	if (s->authenticated && session_key_print(s) != NULL)
-		hook_req_text(r, "key", ssh_str_c(session_key_print(s)));
 }
 
 void hook_begin(const struct session *s, enum conf_hook_kind kind, struct hook_req *r)

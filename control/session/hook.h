@@ -23,6 +23,8 @@ enum hook_word {
 /* hook.c */
 /* Is anybody asked about this kind? */
 bool hook_for(const struct session *s, enum conf_hook_kind kind, struct conf_hook *ret);
+/* Which connection it is, also of one that rests. */
+void hook_conn(const struct session *s, struct hook_req *r);
 /*
  * A request with all that is known of the connection; the same of another kind; of one that may
  * rest, with its facts_get().

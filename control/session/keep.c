@@ -1,5 +1,6 @@
 /* control/session/keep.c - see keep.h. RFC 4251's data types, behind a version. */
 #include "control/session/keep.h"
+#include "control/session/handled.h"
 #include "control/session/rates.h"
 
 #include <errno.h>
@@ -65,9 +66,12 @@ static void texts_build(struct ssh_wr *w, char *const *v, size_t n)
 }
 
 /* What is too long is left out, the last of these first. */
-enum lists { NO_LISTS, PERMITS, ALL_LISTS };
+enum lists { NO_LISTS, PERMITS, PLACES, ALL_LISTS };
 
-/* With lists that limit goes what they limit: never more than it had. Variables limit nothing. */
+/*
+ * With lists that limit goes what they limit: never more than it had. Variables limit nothing;
+ * without their places the programs of handlers go on, and nobody hears how they end.
+ */
 static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lists lists)
 {
 	const bool permits = lists >= PERMITS;
@@ -85,8 +89,8 @@ static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lis
 	texts_build(w, policy_environment(g), lists == ALL_LISTS ? g->n_environment : 0);
 }
 
-static size_t build(const struct keep *k, const struct policy_grant *g, enum lists lists,
-		    uint8_t *buf, size_t size)
+static size_t build(const struct keep *k, const struct session *s, enum lists lists, uint8_t *buf,
+		    size_t size)
 {
 	struct ssh_wr w;
 
@@ -110,7 +114,11 @@ static size_t build(const struct keep *k, const struct policy_grant *g, enum lis
 		ssh_wr_str(&w, k->group[i]);
 	ssh_wr_u64(&w, k->expires);
 	ssh_wr_str(&w, k->keys);
-	grant_build(&w, g, lists);
+	grant_build(&w, &s->grant, lists);
+	if (lists >= PLACES)
+		handled_places_build(s, &w);
+	else
+		ssh_wr_u32(&w, 0);
 	return ssh_wr_done(&w);
 }
 
@@ -123,7 +131,7 @@ void keep_send(struct session *s)
 
 	for (int lists = ALL_LISTS; len == 0 && lists >= NO_LISTS; lists--)
 		if (keep_of(s, &k) == 0)
-			len = build(&k, &s->grant, (enum lists)lists, plain, sizeof(plain));
+			len = build(&k, s, (enum lists)lists, plain, sizeof(plain));
 	if (len > 0 &&
 	    blob_seal(s->table->env->blob_key, &to, plain, len, sealed, &sealed_len) == 0)
 		item_bytes(s, LINK_IT_BLOB, sealed, sealed_len);
@@ -222,7 +230,7 @@ static int grant_parse(struct ssh_rd *r, struct policy_grant *g)
 		err = permits_parse(r, g, policy_grant_permit_listen);
 	if (err == 0)
 		err = permits_parse(r, g, policy_grant_variable);
-	return err == 0 && !ssh_rd_done(r) ? -EBADMSG : err;
+	return err;
 }
 
 /* --- a connection of an earlier control --------------------------------------------------------
@@ -308,6 +316,10 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 	err = who_parse(&r, &k);
 	if (err == 0)
 		err = grant_parse(&r, &s->grant);
+	if (err == 0)
+		err = handled_places_parse(s, &r);
+	if (err == 0 && !ssh_rd_done(&r))
+		err = -EBADMSG;
 	if (err == 0) {
 		known(s, ev, &k);
 		err = rules_find(s, &k, &lapse);

@@ -148,7 +148,7 @@ static void on_framed(void *arg, const struct link_chan_cut *how)
 	handled_framed(&u->handled, how);
 }
 
-static const struct handler_ops ops = {&service, on_says, on_framed};
+static const struct handler_ops ops = {&service, on_says, on_framed, NULL};
 
 static int handler_begin(struct ours *u)
 {

@@ -28,7 +28,7 @@
 /* Whoever runs it is hung up on, unless it has said its last word. */
 static void hang_up(struct program *p, bool over)
 {
-	if (over)
+	if (over || p->session->table->env->leaving)
 		service_call_end(p->call);
 	else
 		service_hang_up(p->call);
@@ -53,7 +53,7 @@ static void start_answer(struct program *p, bool ok)
  */
 static bool by_signal(const struct helper_exit *how)
 {
-	return how->signalled || how->ending;
+	return how->signalled || how->ending || how->lost;
 }
 
 /* Section 6.10. A signal without a name there has one of ours. */
@@ -63,7 +63,7 @@ static void exit_build(struct ssh_wr *w, const struct helper_exit *how)
 	const char *name = ssh_signal_name(number);
 	char other[32];
 	struct ssh_exit_signal m = {.core_dumped = how->core,
-				    .message = ssh_str_c(how->ending ? "sluice-helper ends" : ""),
+				    .message = ssh_str_c(helper_exit_why(how)),
 				    .language = ssh_str_c("")};
 
 	if (!by_signal(how)) {
@@ -277,6 +277,20 @@ static void on_done(void *arg, const struct helper_done *d)
 	program_over(p);
 }
 
+/* Nobody knows any more what its channel is for, whatever comes of it: it is closed. */
+static void lost(struct program *p)
+{
+	struct session *s = p->session;
+
+	p->how = (struct helper_exit){.lost = true};
+	p->finished = true;
+	leave(p);
+	report_exit(s, p->open, &p->how);
+	exit_say(p);
+	session_pump(s);
+	session_close_channel(s, p->open->token, p->open->local_channel);
+}
+
 void program_over(struct program *p)
 {
 	p->exited = true;
@@ -285,7 +299,10 @@ void program_over(struct program *p)
 		return;
 	if (!p->handled.closed)
 		replies_say(&p->handled.replies, p->open);
-	finish(p);
+	if (p->kept && p->handled.place != NULL)
+		lost(p);
+	else
+		finish(p);
 	session_pump(p->session);
 }
 
@@ -691,6 +708,7 @@ void program_free(struct program *p)
 	leave(p);
 	timer_cancel(p->session->table->env->timers, &p->again);
 	hang_up(p, p->exited);
+	free(p->handled.place);
 	free(p->given);
 	for (int i = 0; i < 2; i++)
 		forward_session_close(p->session, p->listener[i]);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/session/hook.h"
+#include "control/session/keep.h"
 #include "control/session/params.h"
 #include "control/session/program.h"
 
@@ -80,7 +81,17 @@ static void on_framed(void *arg, const struct link_chan_cut *how)
 	handled_framed(&p->handled, how);
 }
 
-static const struct handler_ops handler_ops = {&program_ops, on_says, on_framed};
+/* From here on it is like any other. */
+static void on_resumed(void *arg)
+{
+	struct program *p = arg;
+
+	p->kept = false;
+	if (p->size.columns > 0) /* it was changed meanwhile */
+		program_handler_size(p);
+}
+
+static const struct handler_ops handler_ops = {&program_ops, on_says, on_framed, on_resumed};
 
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what)
@@ -93,6 +104,7 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		return -ENXIO;
 	p->asked = kind;
 	env = hooks_env(s->table->env->hooks);
+	env.start_ms = s->awake->conf.operation_timeout_ms;
 	hook_about(s, "channel", &r);
 	hook_req_text(&r, "type", ssh_str_c("session"));
 	hook_req_int(&r, "number", p->open->local_channel);
@@ -104,12 +116,30 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		hook_req_text(&r, "name", what);
 	if (p->tty) {
 		hook_req_text(&r, "term", ssh_str_c(p->term));
-	env.start_ms = s->awake->conf.operation_timeout_ms;
 		params_size(&r, &p->size);
 		hook_req_bytes(&r, "modes", p->modes, p->modes_len);
 	}
 	hook_req_json(&r, "env", env_list(p));
 	return handler_call(&env, path, &r, &handler_ops, p, &p->handled.call);
+}
+
+int program_handler_resume(struct program *p)
+{
+	const struct session *s = p->session;
+	struct handler_env env;
+	struct hook_req r;
+
+	if (s->table->env->hooks == NULL)
+		return -ENXIO;
+	env = hooks_env(s->table->env->hooks);
+	hook_req_begin(&r, "channel");
+	hook_conn(s, &r);
+	hook_req_text(&r, "user", ssh_str_c(session_user(s)));
+	hook_req_text(&r, "type", ssh_str_c("session"));
+	hook_req_int(&r, "number", p->open->local_channel);
+	hook_req_int(&r, "peer", p->open->peer_channel);
+	return handler_resume(&env, p->handled.place->path, p->handled.place->name, &r,
+			      &handler_ops, p, &p->handled.call);
 }
 
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m)
@@ -131,6 +161,8 @@ void program_handler_started(struct program *p)
 	hook_req_text(&r, "request", ssh_str_c(request[p->asked]));
 	hook_req_bool(&r, "accepted", true);
 	handler_tell(p->handled.call, &r);
+	p->handled.place = handled_place_new(p->handled.call);
+	keep_send(p->session);
 }
 
 void program_reply(struct open *o, bool ok)

@@ -4,6 +4,9 @@
  *
  * After a restart it is asked for all of them at once, and its queue is short: who finds it full
  * asks again. Where it does not answer at all a program is over, as it does not outlive its helper.
+ *
+ * A program of the operator's that has a session is called again in its place, as long, if it has
+ * said that it goes on then; else its bytes say when it is over.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -22,7 +25,9 @@ static bool ask(struct program *p)
 	struct session_env *env = p->session->table->env;
 	int r = -ENOENT;
 
-	if (env->helper != NULL)
+	if (p->handled.place != NULL)
+		r = program_handler_resume(p);
+	else if (env->helper != NULL)
 		r = service_resume(env->helper, p->open->token, session_user(p->session),
 				   &program_ops, p, &p->call);
 	return r == 0 || (r == -EAGAIN && program_ask_again(p));
@@ -51,12 +56,13 @@ void program_kept(struct session *s, struct open *o)
 	if (p == NULL)
 		return;
 	p->session = s;
-	p->open = o;
+	p->open = p->handled.open = o;
+	p->handled.place = handled_place_take(s, o->token);
 	p->state = PROGRAM_RUNS;
 	p->kept = true;
 	p->tty = true; /* where it is none its size is nothing */
 	p->again.fire = on_again;
 	o->program = p;
 	program_enter(p);
-	p->exited = !ask(p);
+	p->exited = (p->handled.place != NULL && !p->handled.place->resumes) || !ask(p);
 }

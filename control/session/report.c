@@ -778,8 +778,8 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
 	else
 		audit_num(r, AUDIT_F_STATUS, how->number);
-	if (how->ending)
-		audit_text(r, AUDIT_F_TEXT, "sluice-helper ends");
+	if (how->ending || how->lost)
+		audit_text(r, AUDIT_F_TEXT, helper_exit_why(how));
 	put_all(s->table, s, r);
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/session/internal.h"
+#include "control/session/handled.h"
 #include "control/session/rates.h"
 #include "control/session/report.h"
 #include "control/setup.h"
@@ -69,6 +69,7 @@ void session_free(struct session *s)
 	door_leave(s, 0);                       /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);
 	forward_fini(s);
+	handled_places_forget(s);
 	if (s->awake != NULL)
 		free(s->user);
 	else

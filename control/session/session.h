@@ -108,6 +108,8 @@ struct session_env {
 	struct look *looks;    /* that wait for a shard's answer */
 	uint32_t last_look;
 	bool draining; /* nobody new comes in */
+	bool leaving;  /* control ends: what lives goes on with the next one */
+	struct handled_place *places; /* handled_place.c: of channels that come next */
 	/* Takes up what the built-in console asks by; fd stays the caller's. NULL: nobody does. */
 	void (*console)(void *arg, const struct session_login *login, const char *user, int fd);
 	void *console_arg;

@@ -5,7 +5,7 @@
 
 It greets who comes, gives back every line in capital letters, complains about empty ones on standard
 error, and ends with the number of lines as its exit status. Lines come as frames, cut by the gateway.
-See sluice-handler(5).
+When sluice-control is started again its channels go on. See sluice-handler(5).
 """
 import json
 import os
@@ -16,8 +16,9 @@ import threading
 
 LINE_MAX = 4096
 READY = 3  # a frame that says how much is taken of us at once
+AGAIN = 60  # seconds in which another sluice-control may call
 
-waiting = {}  # channel -> Channel, until its streams have come
+channels = {}  # name -> Channel, until it is closed
 lock = threading.Lock()
 
 
@@ -32,9 +33,10 @@ def frames(connection):
 
 
 class Channel:
-    def __init__(self, control, about):
-        self.control, self.about = control, about
-        self.streams, self.there = {}, threading.Event()
+    def __init__(self, about):
+        self.about, self.streams, self.there = about, {}, threading.Event()
+        self.status, self.changed = None, threading.Condition()
+        self.control, self.closed = None, False
 
     def serve(self):
         data, errors = self.streams["data"], self.streams["stderr"]
@@ -49,30 +51,83 @@ class Channel:
         data.sendall(f"{lines} lines\n".encode())
         return lines & 255
 
+    def run(self):
+        """The channel's own thread: its bytes, and how it ended, which is said to whom asks."""
+        status = 255
+        if self.there.wait(10):
+            try:
+                status = self.serve()
+            except OSError:
+                pass  # its client has gone
+            for stream in self.streams.values():
+                shut(stream)
+        with self.changed:
+            self.status = status
+            if self.control is not None:
+                tell(self.control, exit=status)
+            while not self.closed:
+                if not self.changed.wait_for(lambda: self.closed or self.control, AGAIN):
+                    break  # nobody calls
+                self.changed.wait_for(lambda: self.closed or not self.control)
+        with lock:
+            channels.pop(self.about["channel"], None)
+        for stream in self.streams.values():
+            stream.close()
+
+    def hear(self, control):
+        """What one sluice-control says of it, until that, or the channel, is over."""
+        with self.changed:
+            self.control = control
+            self.changed.notify_all()
+            tell(control, accept=True, resume=True, stderr=True, eol="\n", eol_max=LINE_MAX)
+            if self.status is not None:
+                tell(control, exit=self.status)
+        closed = any(line.get("kind") == "closed" for line in lines_of(control))
+        with self.changed:
+            self.closed |= closed
+            self.control = None if self.control is control else self.control
+            self.changed.notify_all()
+
+
+def lines_of(control):
+    try:
+        for line in control.makefile("rb"):
+            yield json.loads(line)
+    except OSError:
+        pass
+
+
+def shut(stream):
+    try:
+        stream.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the other end was first
+
 
 def tell(control, **what):
-    control.sendall(json.dumps(what).encode() + b"\n")
+    try:
+        control.sendall(json.dumps(what).encode() + b"\n")
+    except OSError:
+        pass  # it is told again by whom calls next
 
 
 def session(control, about):
     """What is said about one channel; its bytes come on connections of their own."""
-    channel = Channel(control, about)
     with lock:
-        waiting[about["channel"]] = channel
-    tell(control, accept=True, stderr=True, eol="\n", eol_max=LINE_MAX)
-    if channel.there.wait(10):
-        status = channel.serve()
-        for stream in channel.streams.values():
-            stream.shutdown(socket.SHUT_WR)
-        tell(control, exit=status)
-    with lock:
-        waiting.pop(about["channel"], None)
+        channel = channels.get(about["channel"])
+        if channel is None and not about.get("resumed"):
+            channel = channels[about["channel"]] = Channel(about)
+            threading.Thread(target=channel.run, daemon=True).start()
+    if channel is None:
+        tell(control, accept=False, reason="it is not known here")
+    else:
+        channel.hear(control)
 
 
 def stream(connection, about):
     """The bytes of a channel, or those of its standard error."""
     with lock:
-        channel = waiting.get(about["channel"])
+        channel = channels.get(about["channel"])
     if channel is None:
         return
     channel.streams[about["role"]] = connection

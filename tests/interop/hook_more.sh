@@ -88,6 +88,29 @@ wait_for "^tester has gone, after [0-9]* channels" "$dir/hook.log" "$hook_pid"
 timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"
 timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"
 
+# F-01: a session of a handler goes on when control is killed under it, and the next one says how it ended.
+mkfifo "$dir/mine/says"
+timeout 120 ssh "${opts[@]}" -s 127.0.0.1 greet <"$dir/mine/says" >"$dir/mine/greeted" 2>/dev/null &
+pids+=($!)
+greeted=$!
+exec 6>"$dir/mine/says"
+echo one >&6
+wait_for ONE "$dir/mine/greeted" "$greeted"
+kill -9 "$control_pid"
+wait "$control_pid" 2>/dev/null
+echo two >&6
+wait_for TWO "$dir/mine/greeted" "$greeted"
+start control "$build/control/sluice-control" -f "$dir/sluice.conf" 6>&-
+control_pid=$pid
+wait_for "Server listening on 127.0.0.1 port" "$dir/control.log" "$control_pid"
+port=$(sed -n 's/.*Server listening on 127.0.0.1 port \([0-9]*\)\..*/\1/p' "$dir/control.log")
+sed -i "s/:[0-9]*\]/:$port]/; s/\]:[0-9]* /]:$port /" "$dir/mine/known_hosts"
+opts[-3]=$port # -p PORT -l USER
+exec 6>&-
+wait "$greeted"
+[ "$? $(tail -n 1 "$dir/mine/greeted")" = "2 2 lines" ] || fail "another control, and the subsystem ended so: $(cat "$dir/mine/greeted")"
+echo "handler: its session outlives control"
+
 # One that never reads stops its own channel and no other; one that dies takes its channel along.
 head -c 4000000 /dev/zero | tr '\0' '\n' | timeout 60 ssh "${opts[@]}" -s 127.0.0.1 greet >/dev/null 2>&1 &
 pids+=($!)
@@ -162,7 +185,7 @@ wait_port "$told"
 run sed -i "s/^PermitOpen .*/& localhost:$told/; /^PolicyHook/d" "$dir/sluice.conf"
 echo "SendProxyProtocol v2 localhost:$told" | run tee -a "$dir/sluice.conf" >/dev/null
 kill -HUP "$control_pid"
-for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 5 ] && break; sleep 0.02; done
+for _ in $(seq 1000); do [ "$(grep -c 'configuration was read again' "$dir/control.log")" = 1 ] && break; sleep 0.02; done
 known=(-o HostKeyAlias=gateway -o UserKnownHostsFile="$dir/mine/known_gateway")
 sed "s/^[^ ]*/gateway/" "$dir/mine/known_hosts" >"$dir/mine/known_gateway"
 for by in "$by_v1 127.0.0.3" "$by_v2 127.0.0.4"; do

@@ -365,6 +365,7 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	(void)line(p.data);
 	expect_reply(true);
 	(void)comes(LINK_IT_CHAN_FDS);
+	(void)comes(LINK_IT_BLOB); /* for another control */
 	client_asks(&c, "x-one@test");
 	client_asks(&c, "pty-req"); /* too late, and refused for it */
 	client_asks_much(&c, "x-much@test", 50000);
@@ -613,7 +614,6 @@ static uint64_t still(void)
 	return still_ms;
 }
 
-/* So many requests of the program's have come, or none comes any more. */
 /* OperationTimeout, a minute, is how long it may think about whether it takes a session. */
 Test(control_ours, a_handler_has_so_long_as_an_operation)
 {
@@ -636,6 +636,7 @@ Test(control_ours, a_handler_has_so_long_as_an_operation)
 	over(&c);
 }
 
+/* So many requests of the program's have come, or none comes any more. */
 static unsigned int requests_heard(unsigned int n)
 {
 	unsigned int heard = 0;

@@ -878,6 +878,224 @@ Test(control_kept, who_leaves_does_not_ask_again)
 	helper_end();
 }
 
+/* --- a handler that has a session -------------------------------------------------------------- */
+
+static struct {
+	char dir[64], path[96];
+	int listener;
+} handler = {.dir = "/tmp/sluice-rest.XXXXXX"};
+
+static const struct link_chan_kept handled_channel = {
+	.token = 7, .local_channel = 3, .peer_channel = 4, .name_len = 4, .up = 1, .program = 1};
+
+static struct program *handled_comes(const struct client *c)
+{
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &handled_channel, sizeof(handled_channel),
+			   "host", 4),
+		     0);
+	return session_at(1)->opens->program;
+}
+
+/* Its channel comes back to a control that knows of it by what lies with the shard alone. */
+static struct program *handled_again(struct client *c, bool resumes)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct handled_place *place = calloc(1, sizeof(*place));
+
+	cr_assert_not_null(mkdtemp(handler.dir));
+	snprintf(handler.path, sizeof(handler.path), "%s/sock", handler.dir);
+	strcpy(sun.sun_path, handler.path);
+	handler.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(handler.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(handler.listener, 4), 0);
+	place->resumes = resumes;
+	strcpy(place->name, "5ec4e7");
+	strcpy(place->path, handler.path);
+	handled_comes(c)->handled.place = place;
+	keep_send(session_at(1));
+	restart();
+	cr_assert_eq(kept(c, &bench_blob), 0);
+	items_drop();
+	return handled_comes(c);
+}
+
+static void handler_end(void)
+{
+	close(handler.listener);
+	unlink(handler.path);
+	cr_expect_eq(rmdir(handler.dir), 0);
+}
+
+static int handler_called(void)
+{
+	int fd = -1;
+
+	for (unsigned int n = 0; fd < 0; n++) {
+		cr_assert_lt(n, 100000, "nobody calls");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		fd = accept4(handler.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	}
+	return fd;
+}
+
+/* Up to the end of a line, or of all. */
+static void handler_hears(int fd, char *buf, size_t size)
+{
+	size_t have = 0;
+	ssize_t n = -1;
+
+	memset(buf, 0, size);
+	for (unsigned int i = 0; n != 0 && strchr(buf, '\n') == NULL; i++) {
+		cr_assert_lt(i, 100000, "it is told nothing");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		n = recv(fd, buf + have, size - 1 - have, 0);
+		have += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static void handler_says(int fd, const char *text, const bool *until)
+{
+	cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+	for (unsigned int i = 0; !*until; i++) {
+		cr_assert_lt(i, 100000, "it is not heard");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+}
+
+/* Items before it are passed over. */
+static bool client_reads(const char *text, size_t len)
+{
+	const struct link_bytes *b;
+
+	while ((b = item_of(LINK_IT_PAYLOAD)) != NULL)
+		if (memmem(b + 1, b->len, text, len) != NULL)
+			return true;
+	return false;
+}
+
+static void drained(const struct client *c)
+{
+	const struct link_chan_ref m = {.token = 7};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_DRAINED, &m, sizeof(m), NULL, 0), 0);
+}
+
+Test(control_kept, a_handler_is_called_again)
+{
+	struct client c = client_in(1, 1);
+	struct program *p = handled_again(&c, true);
+	int fd = handler_called();
+	char told[1024];
+
+	handler_hears(fd, told, sizeof(told));
+	cr_expect_not_null(strstr(told, "\"resumed\":true"), "%s", told);
+	cr_expect_not_null(strstr(told, "\"role\":\"channel\",\"channel\":\"5ec4e7\""), "%s", told);
+	cr_expect_not_null(strstr(told, "\"user\":\"demo\",\"type\":\"session\",\"number\":3"), "%s",
+			   told);
+	handler_says(fd, "{\"accept\":true}\n{\"exit\":7}\n", &p->exited);
+	cr_expect(p->told);
+	cr_expect_not(p->finished, "its bytes come first");
+	drained(&c);
+	cr_expect(client_reads("exit-status\0\0\0\0\7", 16));
+	cr_expect_not_null(item_of(LINK_IT_CHAN_FINISH));
+	fini(&c);
+	handler_hears(fd, told, sizeof(told));
+	cr_expect_not_null(strstr(told, "\"kind\":\"closed\""), "%s", told);
+	close(fd);
+	handler_end();
+}
+
+/* What was asked of it stands in for the descriptor: the one after the next has it, too. */
+Test(control_kept, a_handler_is_called_again_by_every_control)
+{
+	struct client c = client_in(1, 1);
+	struct program *p = handled_again(&c, true);
+	char told[1024];
+	int fd;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		fd = handler_called();
+		handler_hears(fd, told, sizeof(told));
+		cr_expect_not_null(strstr(told, "5ec4e7"), "%s", told);
+		t.env.leaving = true;
+		restart();
+		t.env.leaving = false;
+		handler_hears(fd, told, sizeof(told));
+		cr_expect_str_eq(told, "", "its channel goes on");
+		close(fd);
+		cr_assert_eq(kept(&c, &bench_blob), 0);
+		p = handled_comes(&c);
+		cr_expect_not(p->exited);
+	}
+	fini(&c);
+	handler_end();
+}
+
+Test(control_kept, a_handler_that_does_not_know_it_any_more)
+{
+	const struct link_chan_ref *m;
+	struct client c = client_in(1, 1);
+	struct program *p = handled_again(&c, true);
+	int fd = handler_called();
+
+	handler_says(fd, "{\"accept\":false}\n", &p->finished);
+	cr_expect(client_reads("its program does not know it any more", 37));
+	m = item_of(LINK_CMD_CHAN_CLOSE);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, 7);
+	close(fd);
+	fini(&c);
+	handler_end();
+}
+
+/* It is asked as long as a helper would be. */
+Test(control_kept, a_handler_that_is_gone)
+{
+	struct client c = client_in(1, 1);
+	struct program *p = handled_again(&c, true);
+
+	handler_end();
+	for (unsigned int i = 0; i < 1000 && !p->finished; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		pass(100);
+	}
+	cr_expect(p->finished);
+	cr_expect_not_null(item_of(LINK_CMD_CHAN_CLOSE));
+	fini(&c);
+}
+
+/* It has not said that it would take the channel up: its bytes go on, and are all that is known. */
+Test(control_kept, a_handler_that_does_not_resume)
+{
+	struct client c = client_in(1, 1);
+	struct program *p = handled_again(&c, false);
+
+	cr_expect(p->exited);
+	pass(60000);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect_eq(accept(handler.listener, NULL, NULL), -1, "nobody calls");
+	cr_expect_not(p->finished);
+	drained(&c);
+	cr_expect(p->finished);
+	cr_expect_not_null(item_of(LINK_IT_CHAN_FINISH));
+	fini(&c);
+	handler_end();
+}
+
+/* Channels may end before a control is told of them. */
+Test(control_kept, a_place_whose_channel_is_gone)
+{
+	struct client c = client_in(1, 1);
+
+	(void)handled_again(&c, true);
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_expect_not_null(t.env.places);
+	fini(&c);
+	cr_expect_null(t.env.places);
+	handler_end();
+}
+
 /* Whose they are nobody knows any more; without a program they are nobody's. */
 Test(control_kept, agents_and_displays_end_with_the_last_program)
 {
