@@ -57,7 +57,7 @@ void handled_fini(struct handled *h);
 /* handled_place.c */
 /* NULL: no memory. */
 struct handled_place *handled_place_new(const struct handler_call *c);
-/* Those of a session's programs whose channels are open; what it was left with, -EBADMSG, -ENOMEM. */
+/* Those of a session's open channels; what it was left with: -EBADMSG, -ENOMEM. */
 void handled_places_build(const struct session *s, struct ssh_wr *w);
 int handled_places_parse(struct session *s, struct ssh_rd *r) __attribute__((warn_unused_result));
 /* The caller's, once; NULL: it is no handler's. */

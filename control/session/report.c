@@ -327,7 +327,7 @@ static void key_keep(struct session *s, const struct key *k)
 	s->awake->key_print = strdup(print); /* without it records have none */
 }
 
-/* Who may have a console may ask there by which key he came; programs of the operator's are told. */
+/* To whoever may ask his console by which key he came, and to programs of the operator's. */
 static bool key_is_told(const struct session *s)
 {
 	const struct conf_session *c = &s->awake->conf;

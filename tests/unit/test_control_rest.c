@@ -867,6 +867,37 @@ Test(control_kept, a_helper_that_is_gone_took_its_programs_along)
 	helper_end();
 }
 
+/* Its programs are the next one's: what was asked of the helper is all that it hears. */
+Test(control_kept, a_control_that_is_stopped_hangs_up_on_nobody)
+{
+	struct client c = client_in(1, 1);
+	enum helper_msg type;
+	struct ssh_str body;
+	uint8_t buf[256];
+	ssize_t n = 0;
+	size_t used;
+	int fd;
+
+	helper_busy();
+	(void)program_runs(&c);
+	fd = helper_takes();
+	cr_assert_geq(fd, 0);
+	t.env.leaving = true;
+	restart();
+	t.env.leaving = false;
+	for (ssize_t more = -1; more != 0; n += more > 0 ? more : 0) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		more = recv(fd, buf + n, sizeof(buf) - (size_t)n, MSG_DONTWAIT);
+	}
+	cr_assert_eq(helper_frame_parse(buf, (size_t)n, &type, &body, &used), 0);
+	cr_expect_eq(type, HELPER_RESUME);
+	cr_expect_eq(used, (size_t)n, "nothing behind it");
+	close(fd);
+	items_drop();
+	ssh_brain_free(c.brain);
+	helper_end();
+}
+
 Test(control_kept, who_leaves_does_not_ask_again)
 {
 	struct client c = client_in(1, 1);
@@ -878,7 +909,7 @@ Test(control_kept, who_leaves_does_not_ask_again)
 	helper_end();
 }
 
-/* --- a handler that has a session -------------------------------------------------------------- */
+/* --- a handler that has a session ----------------------------------------------------------- */
 
 static struct {
 	char dir[64], path[96];
@@ -990,8 +1021,8 @@ Test(control_kept, a_handler_is_called_again)
 	handler_hears(fd, told, sizeof(told));
 	cr_expect_not_null(strstr(told, "\"resumed\":true"), "%s", told);
 	cr_expect_not_null(strstr(told, "\"role\":\"channel\",\"channel\":\"5ec4e7\""), "%s", told);
-	cr_expect_not_null(strstr(told, "\"user\":\"demo\",\"type\":\"session\",\"number\":3"), "%s",
-			   told);
+	cr_expect_not_null(strstr(told, "\"user\":\"demo\",\"type\":\"session\",\"number\":3"),
+			   "%s", told);
 	handler_says(fd, "{\"accept\":true}\n{\"exit\":7}\n", &p->exited);
 	cr_expect(p->told);
 	cr_expect_not(p->finished, "its bytes come first");
