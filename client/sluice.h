@@ -215,7 +215,10 @@ struct sluice_ops {
 	void (*on_logon)(void *arg, struct sluice *s, int err, const char *text);
 	/* It is over: 0 when the program ended it. Comes once for each on_connected of 0. */
 	void (*on_disconnected)(void *arg, struct sluice *s, int err, const char *text);
-	/* level is never above LogLevel. */
+	/*
+	 * level is never above LogLevel. _INFO: handshake, login, ends; _VERBOSE: each packet, and
+	 * what becomes of channels; _DEBUG: bytes sent and received. Not told: what is done in it.
+	 */
 	void (*on_log)(void *arg, struct sluice *s, enum sluice_log_level level, const char *text);
 	/*
 	 * Is this the server? 0: no; 1: yes; 2: yes, and a key of a host nobody knows is added to

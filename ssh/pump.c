@@ -65,6 +65,19 @@ int ssh_pump_feed(struct ssh_pump *p, const void *bytes, size_t len)
 	return ssh_flat_feed(&p->flat, bytes, len);
 }
 
+static void see(struct ssh_pump_seen *seen, bool sent, uint8_t msg, size_t len)
+{
+	if (seen == NULL)
+		return;
+	if (seen->n == SSH_PUMP_SEEN_MAX) {
+		seen->more++;
+		return;
+	}
+	seen->payload[seen->n].sent = sent;
+	seen->payload[seen->n].msg = msg;
+	seen->payload[seen->n++].len = (uint32_t)len;
+}
+
 /* Sending --------------------------------------------------------------------------- */
 
 static int hold(struct ssh_pump *p, struct ssh_str payload)
@@ -110,6 +123,7 @@ static int seal(struct ssh_pump *p, struct ssh_str payload)
 
 	if (r < 0)
 		return r;
+	see(p->seen, true, payload.p[0], payload.len);
 	if (has_to_be_answered(payload.p[0])) {
 		p->awaits = true;
 		p->awaits_seqnr = seqnr;
@@ -253,6 +267,7 @@ static int input_payload(struct ssh_pump *p)
 		r = ssh_flat_next(&p->flat, &payload, &len, &seqnr);
 		if (r < 0)
 			return r;
+		see(p->seen, false, payload[0], len);
 	}
 	msg = payload[0];
 	unimplemented = is_unimplemented(p, payload, len);

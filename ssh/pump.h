@@ -16,6 +16,18 @@
 
 struct ssh_pump_held;
 
+/* Payloads that came or were sealed, for who tells of them: no byte of them but their number. */
+#define SSH_PUMP_SEEN_MAX 64
+struct ssh_pump_seen {
+	struct {
+		uint32_t len;
+		uint8_t msg;
+		bool sent;
+	} payload[SSH_PUMP_SEEN_MAX];
+	unsigned int n;    /* of those, in order, since the owner took them out */
+	unsigned int more; /* after them: there was no room */
+};
+
 struct ssh_pump {
 	struct ssh_flat flat;
 	struct ssh_brain *brain;
@@ -31,6 +43,7 @@ struct ssh_pump {
 	uint32_t in_seqnr;
 	bool awaits; /* of our messages that number is the last that has to be answered */
 	uint32_t awaits_seqnr;
+	struct ssh_pump_seen *seen; /* the owner's, who sets it; NULL: nobody looks */
 };
 
 int ssh_pump_init(struct ssh_pump *p, struct cipher_engine *engine, struct ssh_brain *brain);

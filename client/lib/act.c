@@ -90,6 +90,7 @@ static int brain_make(struct sluice *s)
 	if (r < 0)
 		return r;
 	s->pump_made = true;
+	log_watch(s);
 	return ssh_brain_start(s->brain);
 }
 

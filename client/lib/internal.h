@@ -216,6 +216,8 @@ struct sluice {
 	struct ssh_brain *brain;
 	struct ssh_pump pump;
 	bool pump_made;
+	struct ssh_pump_seen seen; /* packets that are not told of yet */
+	bool telling;              /* on_log runs: nothing that is done in it is told */
 	bool met;      /* on_connected was told of success */
 	bool at_proxy, at_host; /* so was on_connection_status */
 	bool eof_in;   /* the socket's end was read */
@@ -467,6 +469,10 @@ void status_tell(struct sluice *s, enum sluice_status_event event, int err, cons
 /* log.c */
 __attribute__((format(printf, 3, 4))) void note(struct sluice *s, enum sluice_log_level level,
 						const char *fmt, ...);
+/* What is wanted of packets may have changed, or the pump is new. */
+void log_watch(struct sluice *s);
+/* Tells of those that came and went. No engine is locked. */
+void log_packets(struct sluice *s);
 
 /* In front of and behind a callback. */
 #define CALL(s, entry, ...)                                                                        \

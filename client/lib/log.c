@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "client/lib/internal.h"
+#include "ssh/show.h"
 
 /* No secret is ever an argument of it; texts of the server lose their control characters. */
 void note(struct sluice *s, enum sluice_log_level level, const char *fmt, ...)
@@ -10,7 +11,7 @@ void note(struct sluice *s, enum sluice_log_level level, const char *fmt, ...)
 	char text[LOG_TEXT_MAX];
 	va_list ap;
 
-	if (s->ops.on_log == NULL || level > s->set.log_level)
+	if (s->ops.on_log == NULL || level > s->set.log_level || s->telling)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -18,5 +19,56 @@ void note(struct sluice *s, enum sluice_log_level level, const char *fmt, ...)
 	for (char *p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = ' ';
+	s->telling = true;
 	CALL(s, on_log, s, level, text);
+	s->telling = false;
+}
+
+/* --- packets: kept by the pump, which tells nobody, until no engine is locked -------------------
+ */
+
+void log_watch(struct sluice *s)
+{
+	bool wanted = s->ops.on_log != NULL && s->set.log_level >= SLUICE_LOG_VERBOSE;
+
+	s->pump.seen = wanted ? &s->seen : NULL;
+}
+
+/* A password is in it, or an answer, of which its length would tell. */
+static bool is_secret(bool sent, uint8_t msg)
+{
+	return sent && (msg == SSH_MSG_USERAUTH_REQUEST || (msg >= 60 && msg <= 79));
+}
+
+static void packet_tell(struct sluice *s, bool sent, uint8_t msg, uint32_t len)
+{
+	const char *name = ssh_show_name(msg), *how = sent ? "sent" : "received";
+	char number[32];
+
+	if (name == NULL) {
+		snprintf(number, sizeof(number), "%s %u",
+			 msg >= 30 && msg <= 49   ? "KEX message"
+			 : msg >= 60 && msg <= 79 ? "USERAUTH message"
+						  : "message",
+			 msg);
+		name = number;
+	}
+	if (is_secret(sent, msg))
+		note(s, SLUICE_LOG_VERBOSE, "%s %s", how, name);
+	else
+		note(s, SLUICE_LOG_VERBOSE, "%s %s, %u bytes", how, name, len);
+}
+
+void log_packets(struct sluice *s)
+{
+	struct ssh_pump_seen seen;
+
+	if (s->seen.n == 0)
+		return;
+	seen = s->seen;
+	for (unsigned int i = 0; i < seen.n; i++)
+		packet_tell(s, seen.payload[i].sent, seen.payload[i].msg, seen.payload[i].len);
+	if (seen.more > 0)
+		note(s, SLUICE_LOG_VERBOSE, "and %u packets more", seen.more);
+	s->seen.n = s->seen.more = 0; /* those that on_log itself sent, too: there would be no end */
 }

@@ -140,6 +140,7 @@ int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg)
 	memset(&s->ops, 0, sizeof(s->ops));
 	memcpy(&s->ops, ops, ops->size);
 	s->arg = arg;
+	log_watch(s);
 	leave(s);
 	return 0;
 }
@@ -164,6 +165,7 @@ int sluice_set(struct sluice *s, const char *keyword, const char *value)
 		r = fail(s, -SLUICE_E_UTF8, "%s: not UTF-8", keyword);
 	else if (r == -EINVAL)
 		r = fail(s, -SLUICE_E_VALUE, "%s: %s", keyword, why);
+	log_watch(s);
 	leave(s);
 	return r;
 }

@@ -115,6 +115,7 @@ void flush(struct sluice *s)
 	const uint8_t *p;
 	ssize_t n;
 
+	log_packets(s);
 	while (s->pump_made && (s->fd >= 0 || s->way != NULL)) {
 		p = ssh_pump_out(&s->pump, &len);
 		if (len == 0 && s->way == NULL)
@@ -134,6 +135,7 @@ void flush(struct sluice *s)
 		if (s->set.transfer_rate > 0) /* what went without one is no debt */
 			s->tokens -= (double)n;
 		s->moved_ms = now_ms();
+		note(s, SLUICE_LOG_DEBUG, "%zd bytes sent", n);
 	}
 	/* What is wrong with the socket is found by who reads it. */
 	if (s->polling)
@@ -168,6 +170,7 @@ static bool read_in(struct sluice *s)
 		s->bytes_in += all;
 		s->heard_ms = s->moved_ms = now_ms();
 		s->alives = 0;
+		note(s, SLUICE_LOG_DEBUG, "%zu bytes received", all);
 	}
 	return all > 0;
 }
@@ -192,9 +195,11 @@ bool step(struct sluice *s)
 		engine_lock(s->engine);
 		r = ssh_pump_step(&s->pump, &act);
 		engine_unlock(s->engine);
+		s->stepping = r == 0; /* or what act leads to would be gone */
+		log_packets(s);
 		if (r < 0)
 			break;
-		did = s->stepping = true;
+		did = true;
 		ident_check(s);
 		act_run(s, &act);
 		s->stepping = false;

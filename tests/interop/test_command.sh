@@ -482,6 +482,13 @@ hashed() { "$sluice" scan -H -t ed25519 -p 2201 127.0.0.1 >hashed && grep -q '^|
 check "scan: names that are hidden are found" hashed
 found() { s ssh -v sshd true 2>said && grep -q 'Found key in' said && ! grep -q 'nobody knows' said; }
 check "of a key that is found it is not said that nobody knows it" found
+levels() { # -vv: packets, of which those with passwords have no length; -vvv: bytes, too
+	s ssh -vv sshd true 2>said && grep -q '^debug2: sent USERAUTH_REQUEST$' said &&
+		grep -q '^debug2: received CHANNEL_OPEN_CONFIRMATION, [0-9]* bytes$' said && ! grep -q 'bytes sent$' said &&
+		s ssh -vvv sshd true 2>said && grep -q '^debug3: [0-9]* bytes sent$' said && grep -q '^debug3: [0-9]* bytes received$' said &&
+		s ssh -v sshd true 2>said && ! grep -q -e 'debug[23]:' said
+}
+check "what -v, -vv and -vvv tell" levels
 check "strict: a host nobody knows" status 255 s ssh -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes sshd true
 sed "s/$(cut -d' ' -f2 host.pub | sed 's/[/+]/./g')/$(head -n 1 id.pub | cut -d' ' -f2 | sed 's/[/&]/\\&/g')/" known >changed
 changed() {

@@ -862,30 +862,112 @@ Test(client_login, the_program_exchanges_the_messages_itself)
 	lab_free(l);
 }
 
+/* --- what is told of it -------------------------------------------------------------------------
+ */
+
+struct told {
+	unsigned int n, of[SLUICE_LOG_DEBUG + 1];
+	bool data, bytes;      /* a packet and bytes of a channel */
+	bool request;          /* who we are, without its length */
+	bool busy;             /* here */
+	unsigned int ignored;  /* messages that say nothing: told each, or how many more there are */
+	struct sluice_channel *to; /* the log goes to the server itself */
+};
+
 /* No word of the log, at any level, holds the password. */
 static void on_log(void *arg, struct sluice *s, enum sluice_log_level level, const char *text)
 {
-	unsigned int *n = arg;
+	struct told *t = arg;
+	unsigned int more;
 
 	(void)s;
-	(void)level;
 	cr_assert_eq(strstr(text, "secret"), NULL, "%s", text);
-	++*n;
+	cr_assert(!t->busy && level > SLUICE_LOG_NONE && level <= SLUICE_LOG_DEBUG);
+	t->busy = true;
+	t->n++;
+	t->of[level]++;
+	t->request |= strcmp(text, "sent USERAUTH_REQUEST") == 0;
+	cr_expect(strncmp(text, "sent USERAUTH_REQUEST,", 22) != 0, "%s", text);
+	t->ignored += strncmp(text, "received IGNORE,", 16) == 0;
+	if (sscanf(text, "and %u packets more", &more) == 1)
+		t->ignored += more;
+	t->data |= strcmp(text, "sent CHANNEL_DATA, 14 bytes") == 0;
+	t->bytes |= strstr(text, " bytes sent") != NULL;
+	if (t->to != NULL)
+		cr_expect(sluice_channel_send(t->to, text, strlen(text)) > 0);
+	t->busy = false;
 }
 
-Test(client_login, secrets_stand_in_no_log)
+/* A login, five bytes to a channel and back. */
+static struct told told_at(const char *log_level, bool loop)
 {
 	struct sluice_ops ops = {.size = sizeof(ops), .on_log = on_log};
 	struct lab *l = lab_new();
 	struct sluice *s = lab_client();
-	unsigned int n = 0;
+	struct sluice_channel *c = NULL;
+	struct told t = {0};
+	char back[8];
 
-	cr_assert_eq(sluice_ops_set(s, &ops, &n), 0);
-	SET(s, {"LogLevel", "DEBUG3"});
+	cr_assert_eq(sluice_ops_set(s, &ops, &t), 0);
+	cr_assert_eq(sluice_set(s, "LogLevel", log_level), 0);
 	cr_assert_eq(logon(l, s), 0);
-	cr_assert_gt(n, 5u);
+	cr_assert_eq(sluice_channel_open(s, "session", NULL, 0, &c), 0);
+	cr_assert_eq(sluice_channel_start(c, "exec", "cat"), 0);
+	t.to = loop ? c : NULL;
+	cr_assert_eq(sluice_channel_send(c, "hello", 5), 5);
+	cr_assert_gt(sluice_channel_read(c, false, back, sizeof(back)), 0);
+	t.to = NULL;
 	sluice_free(s);
 	lab_free(l);
+	return t;
+}
+
+Test(client_login, secrets_stand_in_no_log)
+{
+	struct told t = told_at("DEBUG3", false);
+
+	cr_assert_gt(t.n, 5u);
+	cr_assert(t.request);
+}
+
+Test(client_login, each_level_of_the_log_tells_more)
+{
+	struct told none = told_at("QUIET", false), info = told_at("INFO", false),
+		    packets = told_at("DEBUG2", false), bytes = told_at("DEBUG3", false);
+
+	cr_expect_eq(none.n, 0u);
+	cr_expect(info.n > 0 && info.n == info.of[SLUICE_LOG_INFO]);
+	cr_expect_eq(packets.of[SLUICE_LOG_INFO], info.n);
+	cr_expect(packets.of[SLUICE_LOG_VERBOSE] > 15 && packets.data && packets.request);
+	cr_expect(packets.of[SLUICE_LOG_DEBUG] == 0 && !packets.bytes);
+	cr_expect_eq(bytes.of[SLUICE_LOG_INFO], info.n);
+	cr_expect(bytes.of[SLUICE_LOG_VERBOSE] > 15 && bytes.of[SLUICE_LOG_DEBUG] > 4);
+	cr_expect(bytes.bytes);
+}
+
+Test(client_login, packets_that_come_at_once_are_counted_at_least)
+{
+	static const uint8_t ignore[] = {SSH_MSG_IGNORE, 0, 0, 0, 0};
+	struct sluice_ops ops = {.size = sizeof(ops), .on_log = on_log};
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	struct told t = {0};
+
+	l->raw_auth = (struct lab_raw){ignore, sizeof(ignore), 3 * SSH_PUMP_SEEN_MAX};
+	cr_assert_eq(sluice_ops_set(s, &ops, &t), 0);
+	cr_assert_eq(sluice_set(s, "LogLevel", "2"), 0);
+	cr_assert_eq(logon(l, s), 0);
+	cr_expect(t.ignored >= 3 * SSH_PUMP_SEEN_MAX && t.n < 3 * SSH_PUMP_SEEN_MAX + 40);
+	sluice_free(s);
+	lab_free(l);
+}
+
+/* What is done in on_log is not told to it: there would be no end. */
+Test(client_login, a_log_may_go_to_the_server)
+{
+	struct told t = told_at("DEBUG3", true);
+
+	cr_expect(t.n > 20 && t.n < 500, "%u", t.n);
 }
 
 /* --- who the server is --------------------------------------------------------------------------
