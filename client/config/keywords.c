@@ -254,6 +254,7 @@ const struct config_kw config_kws[CONFIG_IDS] = {
 					   .alias = "ReconnectMaxInterval",
 					   .type = TYPE_TIME,
 					   .dflt = "60"},
+	[CONFIG_RECONNECT_JITTER] = {.name = "ReconnectJitter", .type = TYPE_NUMBER, .max = 100},
 	[CONFIG_RECONNECT_TRIES] = {.name = "ReconnectTries",
 				    .alias = "ReconnectMax",
 				    .type = TYPE_NUMBER,

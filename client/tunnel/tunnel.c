@@ -36,6 +36,14 @@ static uint64_t seconds(const struct config *c, enum config_id id, uint64_t leas
 	return s > least ? s : least;
 }
 
+/* Percent; where no jitter is named, the first wait is any part of its interval. */
+static uint32_t steady(const struct config *c)
+{
+	if (!config_given(c, CONFIG_RECONNECT_JITTER))
+		return 0;
+	return 100 - (uint32_t)config_number(c, CONFIG_RECONNECT_JITTER);
+}
+
 static struct stay_conf stay_conf(const struct config *c)
 {
 	return (struct stay_conf){
@@ -47,6 +55,7 @@ static struct stay_conf stay_conf(const struct config *c)
 		.interval_max_ms = seconds(c, CONFIG_RECONNECT_INTERVAL_MAX,
 					   seconds(c, CONFIG_RECONNECT_INTERVAL, 1)) *
 				   1000,
+		.steady = steady(c),
 		.try_ms = (config_number(c, CONFIG_CONNECT_TIMEOUT) + LOGIN_S) * 1000,
 	};
 }

@@ -728,13 +728,15 @@ Test(client_config, how_a_tunnel_is_tried_again_by_other_names)
 	static const char *const words[][2] = {{"broken", "break"}, {"Broken", "break"},
 					       {"0", "never"},      {"1", "break"},
 					       {"2", "always"},     {"never", "never"}};
-	static const char text[] = "ReconnectMax 7\nReconnectTries 8\nReconnectMaxInterval 3m\n";
+	static const char text[] = "ReconnectMax 7\nReconnectTries 8\nReconnectMaxInterval 3m\n"
+				   "ReconnectJitter 35\n";
 	struct config *c = config_new(NULL);
 	char line[64];
 
 	cr_assert_eq(config_parse(c, "x", text, sizeof(text) - 1), 0, "%s", config_errors(c));
 	cr_expect_eq(config_number(c, CONFIG_RECONNECT_TRIES), 7, "the first that is said");
 	cr_expect_eq(config_number(c, CONFIG_RECONNECT_INTERVAL_MAX), 180);
+	cr_expect_eq(config_number(c, CONFIG_RECONNECT_JITTER), 35);
 	config_free(c);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		c = config_new(NULL);
@@ -745,5 +747,8 @@ Test(client_config, how_a_tunnel_is_tried_again_by_other_names)
 	}
 	c = config_new(NULL);
 	cr_expect_eq(config_parse(c, "x", "Reconnect 3\n", 12), -EINVAL);
+	config_free(c);
+	c = config_new(NULL);
+	cr_expect_eq(config_parse(c, "x", "ReconnectJitter 101\n", 20), -EINVAL);
 	config_free(c);
 }

@@ -283,6 +283,25 @@ static void day(unsigned int seed)
 	}
 }
 
+Test(stay, a_wait_that_is_mostly_steady)
+{
+	struct stay_conf c = usual;
+
+	for (uint64_t seed = 1; seed < 200; seed++) {
+		struct stay_attempt a;
+		struct stay s;
+
+		c.steady = seed % 2 == 0 ? 80 : 100;
+		stay_init(&s, &c, seed, 0);
+		cr_assert_eq(stay_step(&s, 0), STAY_DO_TRY);
+		for (uint64_t most = 10000; most <= 40000; most *= 2) {
+			cr_assert(stay_down(&s, 0, 0, &a));
+			cr_assert_geq(a.wait_ms, most * c.steady / 100);
+			cr_assert_leq(a.wait_ms, most + 1);
+		}
+	}
+}
+
 Test(stay, a_day_of_random_cuts_and_back_within_one_interval_of_each)
 {
 	for (unsigned int seed = 1; seed <= 50; seed++)
