@@ -465,7 +465,8 @@ Test(client_forward, a_master_without_descriptors_rests, .init = setup, .fini = 
 /* A server that is gone is noticed within twice the interval: one question, and its time. */
 Test(client_forward, a_tunnel_asks_every_half_minute_and_once_where_nothing_is_said)
 {
-	static const char text[] = "ServerAliveInterval 7\nServerAliveCountMax 5\n";
+	static const char text[] = "ServerAliveInterval 7\nServerAliveCountMax 5\n"
+				   "ReconnectJitter 30\n";
 
 	for (int said = 0; said < 2; said++) {
 		struct options o = {.config = config_new(NULL)};
@@ -477,6 +478,7 @@ Test(client_forward, a_tunnel_asks_every_half_minute_and_once_where_nothing_is_s
 			     said ? 7 : 30);
 		cr_expect_eq(config_number(tun.o.config, CONFIG_SERVER_ALIVE_COUNT_MAX),
 			     said ? 5 : 1);
+		cr_expect_eq(tun.conn.conf.steady, said ? 70u : 0u);
 		tunnel_fini(&tun);
 	}
 }
