@@ -320,6 +320,19 @@ int sluice_ops_set(struct sluice *s, const struct sluice_ops *ops, void *arg);
 int sluice_set(struct sluice *s, const char *keyword, const char *value);
 /* The value as text, cut to size; its length, or -SLUICE_E_KEYWORD. */
 ssize_t sluice_get(struct sluice *s, const char *keyword, char *buf, size_t size);
+/*
+ * Takes what files of ssh_config(5) say of a host, as it would be named on a command line: path's,
+ * or the user's and the system's (NULL). What they say becomes settings, over those there were;
+ * what they do not say stays; Hostname is what they make of host, User who runs the program where
+ * nobody says one. Keywords that are a command's - forwards, terminals, IdentityFile and others,
+ * libsluice(3) has them - are read, checked and left to the program, and on_log hears of each;
+ * ProxyJump is an error where sluice_jump_set() was not called. Match exec runs its
+ * commands, and CanonicalizeHostname asks for names: this call waits for both, whatever
+ * OperationTimeout is. -SLUICE_E_VALUE: sluice_error_last() has the file and the line;
+ * -SLUICE_E_FROZEN: connected; and as sluice_set(). Nothing was set where a line is wrong; some may have been where
+ * what it refers to, such as a variable, is not there.
+ */
+int sluice_config_load(struct sluice *s, const char *path, const char *host);
 /* All settings as they were at first, keys and password forgotten. -SLUICE_E_FROZEN: connected. */
 int sluice_reset(struct sluice *s);
 

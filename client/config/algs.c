@@ -1,6 +1,8 @@
 /* client/config/algs.c - the algorithms this program has, by name. */
 #include "client/config/config.h"
 
+#include <pthread.h>
+
 #if defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -30,12 +32,15 @@ static const char *ciphers_default(void)
 	return aes ? CIPHERS_GCM : SSH_DEFAULT_CIPHERS;
 }
 
-const struct conf_algs *config_algs(void)
+static struct conf_algs algs;
+
+static void algs_make(void)
 {
 	static char ciphers[NAMES_MAX], macs[NAMES_MAX], kex[NAMES_MAX], sigs[NAMES_MAX];
 	static char gss[NAMES_MAX];
-	static struct conf_algs algs = {
-		.ciphers = {NULL, ciphers, NULL},
+
+	algs = (struct conf_algs){
+		.ciphers = {ciphers_default(), ciphers, NULL},
 		.macs = {SSH_DEFAULT_MACS, macs, NULL},
 		.kex = {SSH_DEFAULT_KEX, kex, NULL},
 		.gss_kex = {SSH_DEFAULT_GSS_KEX, gss, NULL},
@@ -44,13 +49,17 @@ const struct conf_algs *config_algs(void)
 		.ca_signature = {SSH_DEFAULT_CA_SIG, sigs, NULL},
 	};
 
-	if (*ciphers == '\0') {
-		algs.ciphers.dflt = ciphers_default();
-		ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
-		ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
-		ssh_names_join(kex_method_name_at, kex, sizeof(kex));
-		ssh_names_join(kex_gss_bare_at, gss, sizeof(gss));
-		ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
-	}
+	ssh_names_join(cipher_name_at, ciphers, sizeof(ciphers));
+	ssh_names_join(cipher_mac_name_at, macs, sizeof(macs));
+	ssh_names_join(kex_method_name_at, kex, sizeof(kex));
+	ssh_names_join(kex_gss_bare_at, gss, sizeof(gss));
+	ssh_names_join(key_sig_alg_at, sigs, sizeof(sigs));
+}
+
+const struct conf_algs *config_algs(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, algs_make);
 	return &algs;
 }

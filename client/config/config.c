@@ -73,11 +73,13 @@ const char *config_warnings(const struct config *c, bool verbose)
 struct config *config_new(const struct conf_algs *algs)
 {
 	struct config *c = calloc(1, sizeof(*c));
-	const struct passwd *pw = getpwuid(getuid());
+	struct passwd entry, *pw = NULL;
+	char text[PASSWD_MAX];
 	const char *home = getenv("HOME");
 
 	if (c == NULL)
 		return NULL;
+	(void)getpwuid_r(getuid(), &entry, text, sizeof(text), &pw);
 	c->algs = algs;
 	if (home == NULL || *home == '\0' || pw != NULL)
 		home = pw != NULL ? pw->pw_dir : "/";

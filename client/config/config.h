@@ -221,6 +221,8 @@ bool config_given(const struct config *c, enum config_id id); /* is it more than
  */
 int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)
 	__attribute__((warn_unused_result));
+/* Where the agent listens, as IdentityAgent or the environment says. False: nowhere. */
+bool config_agent_path(struct config *c, char *buf, size_t size) __attribute__((warn_unused_result));
 /*
  * The i-th IdentityFile: its path and what is said of it, replaced as config_expanded() does. False:
  * it is none.
@@ -255,6 +257,16 @@ const char *config_host_given(const struct config *c); /* as the user named it *
  */
 typedef int config_put(void *arg, const char *keyword, const char *value);
 int config_settings(const struct config *c, config_put *put, void *arg)
+	__attribute__((warn_unused_result));
+
+/*
+ * The same for a program that has nobody to honour the rest: what files and options say themselves,
+ * no default, and also the way there, who the server is and staying up. left() is told each keyword
+ * that was said and is no setting. Then -EINVAL: what a value refers to is not there, with why in
+ * config_errors().
+ */
+typedef void config_left(void *arg, const char *keyword);
+int config_program(struct config *c, config_put *put, config_left *left, void *arg)
 	__attribute__((warn_unused_result));
 
 /* "keyword value" lines, keywords in small letters: what is in force. */

@@ -168,8 +168,8 @@ static const char *environment(const char *p, struct out *o)
 static const char *tilde(const struct config *c, const char *p, struct out *o)
 {
 	size_t n = strcspn(p, "/");
-	char name[256];
-	struct passwd *pw;
+	char name[256], text[PASSWD_MAX];
+	struct passwd entry, *pw = NULL;
 
 	if (n == 1) {
 		put(o, c->home);
@@ -179,8 +179,7 @@ static const char *tilde(const struct config *c, const char *p, struct out *o)
 		return NULL;
 	memcpy(name, p + 1, n - 1);
 	name[n - 1] = '\0';
-	pw = getpwnam(name);
-	if (pw == NULL)
+	if (getpwnam_r(name, &entry, text, sizeof(text), &pw) != 0 || pw == NULL)
 		return NULL;
 	put(o, pw->pw_dir);
 	return p + n;
@@ -265,6 +264,20 @@ int config_command(struct config *c, enum config_id id, const struct config_toke
 	if (words > 0)
 		argv[words] = NULL;
 	return words > 0 ? 0 : words < 0 ? words : -EINVAL;
+}
+
+bool config_agent_path(struct config *c, char *buf, size_t size)
+{
+	const char *said = config_text(c, CONFIG_IDENTITY_AGENT), *env;
+
+	if (said == NULL || strcmp(said, "SSH_AUTH_SOCK") == 0)
+		env = getenv("SSH_AUTH_SOCK");
+	else if (*said == '$' && said[1] != '{')
+		env = getenv(said + 1);
+	else
+		return strcmp(said, "none") != 0 &&
+		       config_expanded(c, CONFIG_IDENTITY_AGENT, 0, buf, size) > 0;
+	return env != NULL && *env != '\0' && snprintf(buf, size, "%s", env) < (int)size;
 }
 
 int config_expanded(struct config *c, enum config_id id, size_t i, char *buf, size_t size)

@@ -5,6 +5,8 @@
 #include "client/config/config.h"
 #include "conf/words.h"
 
+#define PASSWD_MAX 16384 /* bytes of an entry of passwd(5) */
+
 enum config_type {
 	TYPE_YESNO,
 	TYPE_CHOICE,
@@ -112,6 +114,9 @@ bool config_add(struct config *c, struct conf_strs *list, const char *const *wor
 /* library.c: as the library has it, into buf. What is wrong with it; NULL: nothing. */
 const char *config_library_value(const struct config_kw *kw, const char *text, char *buf,
 				 size_t size);
+
+/* library.c: does it say which methods of authentication there are, and in which order? */
+bool config_of_methods(size_t id);
 
 /* block.c: do the criteria of a Host or Match line hold? -1: it was said what is wrong. */
 int config_host_line(struct config *c, const struct config_place *at, const char *const *argv,

@@ -110,6 +110,14 @@ static bool has_password(const struct config *c)
 	return c->set[CONFIG_PASSWORD_FILE] || c->set[CONFIG_PASSWORD_COMMAND];
 }
 
+bool config_of_methods(size_t id)
+{
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+		if (methods[i].id == id)
+			return true;
+	return id == CONFIG_PREFERRED_AUTHENTICATIONS || id == CONFIG_BATCH_MODE;
+}
+
 static bool method_wanted(const struct config *c, const char *name, size_t n)
 {
 	bool nobody = config_yes(c, CONFIG_BATCH_MODE) && !has_password(c);

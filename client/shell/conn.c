@@ -48,7 +48,7 @@ static int set_agent(struct conn *c)
 {
 	char path[CONFIG_TEXT_MAX];
 
-	if (!conn_agent_wanted(c) || !conn_agent_path(c, path, sizeof(path)))
+	if (!conn_agent_wanted(c) || !config_agent_path(c->config, path, sizeof(path)))
 		return set(c, "AgentAuth", "no");
 	return set(c, "IdentityAgent", path) < 0 ? -EINVAL : set(c, "AgentAuth", "only");
 }

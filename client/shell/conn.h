@@ -87,8 +87,6 @@ int conn_proxy(struct conn *c, struct reach_conf *conf);
  * agent_due_ms is there; then again.
  */
 bool conn_identities(struct conn *c, uint64_t now_ms);
-/* IdentityAgent's socket, or the usual one; false: none. */
-bool conn_agent_path(struct conn *c, char *buf, size_t size);
 void conn_identities_free(struct conn *c);
 bool conn_agent_wanted(const struct conn *c); /* to log in by */
 /* AgentAuth require, and it has no key; with c->why. */

@@ -104,20 +104,6 @@ static int load(const struct conn *c, const struct conf_host_key *f, char *why, 
 /* --- an agent's
  * ----------------------------------------------------------------------------------- */
 
-bool conn_agent_path(struct conn *c, char *buf, size_t size)
-{
-	const char *said = config_text(c->config, CONFIG_IDENTITY_AGENT), *env;
-
-	if (said == NULL || strcmp(said, "SSH_AUTH_SOCK") == 0)
-		env = getenv("SSH_AUTH_SOCK");
-	else if (*said == '$' && said[1] != '{')
-		env = getenv(said + 1);
-	else
-		return strcmp(said, "none") != 0 &&
-		       config_expanded(c->config, CONFIG_IDENTITY_AGENT, 0, buf, size) > 0;
-	return env != NULL && *env != '\0' && snprintf(buf, size, "%s", env) < (int)size;
-}
-
 bool conn_agent_wanted(const struct conn *c)
 {
 	return !config_is(c->config, CONFIG_PUBKEY_AUTHENTICATION, "no") &&
@@ -207,7 +193,7 @@ static int agent_ask_keys(struct conn *c, uint64_t now_ms)
 	uint8_t msg[8];
 	int r;
 
-	if (!conn_agent_path(c, path, sizeof(path)))
+	if (!config_agent_path(c->config, path, sizeof(path)))
 		return -ENOENT;
 	r = agent_open(path, &c->agent);
 	if (r == 0)

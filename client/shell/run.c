@@ -430,7 +430,7 @@ bool run_agent_path(struct run *r, char *buf, size_t size)
 	if (strcmp(say_so, "no") == 0 || r->conn->untrusted)
 		return false;
 	if (strcmp(say_so, "yes") == 0)
-		return conn_agent_path(r->conn, buf, size);
+		return config_agent_path(r->conn->config, buf, size);
 	if (*say_so == '$') {
 		env = getenv(say_so + 1);
 		return env != NULL && snprintf(buf, size, "%s", env) < (int)size;

@@ -3,6 +3,8 @@
  *
  *     cc client_exec.c $(pkg-config --cflags --libs libsluice) -o client_exec
  *     ./client_exec HOST PORT USER KEYFILE SHA256:FINGERPRINT COMMAND
+ *
+ * $CONFIG, a file of ssh_config(5), may say more of the host.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@ static void must(struct sluice *s, int r, const char *what)
 int main(int argc, char **argv)
 {
 	struct sluice_channel_info info = {.size = sizeof(info)};
+	const char *config = getenv("CONFIG");
 	struct sluice_channel *c;
 	struct sluice_key *key;
 	struct sluice *s;
@@ -33,6 +36,7 @@ int main(int argc, char **argv)
 
 	if (argc != 7 || sluice_new(&s) < 0)
 		return 255;
+	must(s, sluice_config_load(s, config != NULL ? config : "none", argv[1]), "configuration");
 	must(s, sluice_set(s, "User", argv[3]), "User");
 	must(s, sluice_set(s, "AuthMode", "publickey"), "AuthMode");
 	must(s, sluice_set(s, "AcceptHostKeyFingerprint", argv[5]), "AcceptHostKeyFingerprint");

@@ -776,6 +776,127 @@ Test(client_session, text_that_is_none_is_not_sent)
 	lab_free(l);
 }
 
+/* --- files of ssh_config(5) ---------------------------------------------------------------------
+ */
+
+static const char *config_write(const char *text)
+{
+	static char path[] = "/tmp/client_session.XXXXXX";
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(ftruncate(fd, 0), 0);
+	cr_assert_eq(pwrite(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+	return path;
+}
+
+static void on_left(void *arg, struct sluice *s, enum sluice_log_level level, const char *text)
+{
+	(void)s, (void)level;
+	strncat(arg, text, 1023 - strlen(arg));
+	strncat(arg, ";", 1023 - strlen(arg));
+}
+
+Test(client_session, what_a_file_says_of_a_host_becomes_settings)
+{
+	static const struct {
+		const char *line, *keyword, *value;
+	} table[] = {
+		{"Port 2222", "Port", "2222"},
+		{"Hostname %h.example", "Hostname", "box.example"},
+		{"", "Hostname", "box"},
+		{"", "Port", "2201"},
+		{"", "User", "demo"},
+		{"User other", "User", "other"},
+		{"", "PreferredAuthentications", "password"},
+		{"PasswordAuthentication no\nPubkeyAuthentication no", "PreferredAuthentications",
+		 "keyboard-interactive"},
+		{"UserKnownHostsFile /a /b", "UserKnownHostsFile", "/a /b"},
+		{"HostKeyAlias %h", "HostKeyAlias", "%h"},
+		{"ProxyCommand nc %h %p", "ProxyCommand", "nc box 22"},
+		{"ProxyCommand none", "ProxyCommand", ""},
+		{"IdentityAgent /run/%n", "IdentityAgent", "/run/box"},
+		{"IdentityAgent none\nAgentAuth yes", "AgentAuth", "no"},
+		{"AcceptHostKey ${SLUICE_LAB}/k\nAcceptHostKey /l", "AcceptHostKey", "/lab/k\n/l"},
+		{"ReconnectIntervalMax 2m", "ReconnectMaxInterval", "120"},
+		{"ReconnectTries 7", "ReconnectMax", "7"},
+		{"Linger no", "Linger", "no"},
+		{"LogLevel VERBOSE", "LogLevel", "INFO"},
+		{"RekeyLimit 1M", "RekeyLimit", "1048576 none"},
+		{"Match exec \"test %h = box\"\nPort 9", "Port", "9"},
+		{"Host other\nPort 9", "Port", "2201"},
+	};
+
+	setenv("SLUICE_LAB", "/lab", 1);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct sluice *s = lab_client();
+		char text[256] = "";
+		int r;
+
+		cr_assert_eq(sluice_set(s, "Port", "2201"), 0);
+		cr_assert_eq(sluice_set(s, "PreferredAuthentications", "password"), 0);
+		r = sluice_config_load(s, config_write(table[i].line), "box");
+		sluice_error_last(s, text, sizeof(text));
+		cr_expect_eq(r, 0, "%s: %s", table[i].line, text);
+		cr_assert_geq(sluice_get(s, table[i].keyword, text, sizeof(text)), 0);
+		cr_expect_str_eq(text, table[i].value, "%s: %s", table[i].line, text);
+		sluice_free(s);
+	}
+	unlink(config_write(""));
+}
+
+Test(client_session, what_a_file_says_and_is_no_setting_is_told)
+{
+	struct sluice_ops ops = {.size = sizeof(ops), .on_log = on_left};
+	struct sluice *s = lab_client();
+	char told[1024] = "";
+
+	cr_assert_eq(sluice_ops_set(s, &ops, told), 0);
+	cr_assert_eq(sluice_config_load(s,
+					config_write("IdentityFile /k\nRequestTTY no\nPort 9\n"
+						     "BatchMode no\nProxyUseFdpass yes\n"),
+					"box"),
+		     0);
+	cr_expect_not_null(strstr(told, "IdentityFile: of the"), "%s", told);
+	cr_expect_not_null(strstr(told, "RequestTTY: of the"), "%s", told);
+	cr_expect_not_null(strstr(told, "ProxyUseFdpass"), "%s", told);
+	cr_expect_null(strstr(told, "Port"), "%s", told);
+	cr_expect_null(strstr(told, "BatchMode"), "%s", told);
+	sluice_free(s);
+	unlink(config_write(""));
+}
+
+Test(client_session, a_file_that_is_wrong_is_said_with_its_line)
+{
+	static const struct {
+		const char *text, *why;
+	} table[] = {
+		{"Port 22\nPort nine\n", "line 2"},
+		{"\nNoSuchKeyword 1\n", "line 2"},
+		{"Ciphers none-such\n", "line 1"},
+		{"IdentityAgent ${NO_SUCH_VARIABLE}\n", "NO_SUCH_VARIABLE"},
+		{"UserKnownHostsFile \"/a b\"\n", "blank"},
+		{"ProxyJump gate\n", "sluice_jump_set()"},
+	};
+	struct sluice *s = lab_client(), *hop = lab_client();
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		cr_expect_eq(sluice_config_load(s, config_write(table[i].text), "box"),
+			     -SLUICE_E_VALUE, "%s", table[i].text);
+		cr_assert_gt(sluice_error_last(s, text, sizeof(text)), 0u);
+		cr_expect_not_null(strstr(text, table[i].why), "%s: %s", table[i].text, text);
+	}
+	cr_expect_eq(sluice_config_load(s, "/there/is/none", "box"), -SLUICE_E_VALUE);
+	cr_expect_eq(sluice_config_load(s, "none", "a b"), -SLUICE_E_VALUE);
+	cr_assert_eq(sluice_jump_set(s, hop), 0);
+	cr_expect_eq(sluice_config_load(s, config_write("ProxyJump gate\n"), "box"), 0);
+	sluice_free(s);
+	unlink(config_write(""));
+}
+
 Test(client_session, settings_have_names_kinds_and_bounds)
 {
 	struct sluice *s = lab_client();
