@@ -157,6 +157,7 @@ lab_fileserver_start() {
 			access_log off;
 			sendfile on;
 			client_max_body_size 0;
+			send_timeout 600s; # tests stop what it sends to for a minute and more
 			client_body_temp_path $LAB_DIR/nginx/body;
 			proxy_temp_path $LAB_DIR/nginx/proxy;
 			fastcgi_temp_path $LAB_DIR/nginx/fastcgi;
