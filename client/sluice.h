@@ -337,10 +337,10 @@ int sluice_config_load(struct sluice *s, const char *path, const char *host);
 int sluice_reset(struct sluice *s);
 
 /*
- * The password, copied; NULL: none. -EINVAL: longer than SLUICE_ANSWER_MAX. With AuthMode
- * gssapi-with-mic and gssapi-keyex it is the one of Kerberos, by which User, or
- * GSSAPIClientIdentity, gets his tickets: to be set before it connects; without it those of the
- * cache are shown.
+ * The password, copied; NULL: none but that of PasswordFile or PasswordCommand, which is read now.
+ * -EINVAL: longer than SLUICE_ANSWER_MAX; of NULL, what that reading says. With AuthMode gssapi-with-mic and gssapi-keyex it is the one of Kerberos,
+ * by which User, or GSSAPIClientIdentity, gets his tickets: to be set before it connects; without
+ * it those of the cache are shown.
  */
 int sluice_password_set(struct sluice *s, const char *password, size_t len);
 /* A private key to log in with, tried in the order they came; the key stays the caller's. */

@@ -259,6 +259,9 @@ typedef int config_put(void *arg, const char *keyword, const char *value);
 int config_settings(const struct config *c, config_put *put, void *arg)
 	__attribute__((warn_unused_result));
 
+/* The same of PasswordFile and PasswordCommand. -EINVAL: as config_expanded(). */
+int config_password(struct config *c, config_put *put, void *arg)
+	__attribute__((warn_unused_result));
 /*
  * The same for a program that has nobody to honour the rest: what files and options say themselves,
  * no default, and also the way there, who the server is and staying up. left() is told each keyword

@@ -128,6 +128,45 @@ static bool method_wanted(const struct config *c, const char *name, size_t n)
 	return false;
 }
 
+/* The words of a command as one text, which is split into the same. */
+static int put_command(struct config *c, enum config_id id, config_put *put, void *arg)
+{
+	const char *argv[CONF_ARGS_MAX + 1];
+	char *text = NULL;
+	size_t len;
+	FILE *f;
+	int r = config_command(c, id, NULL, 0, argv);
+
+	if (r < 0)
+		return r;
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; argv[i] != NULL; i++) {
+		fputs(i > 0 ? " \"" : "\"", f);
+		for (const char *p = argv[i]; *p != '\0'; p++)
+			fprintf(f, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
+		fputc('"', f);
+	}
+	r = fclose(f) == 0 ? put(arg, config_kws[id].name, text) : -ENOMEM;
+	free(text);
+	return r;
+}
+
+int config_password(struct config *c, config_put *put, void *arg)
+{
+	char path[CONFIG_TEXT_MAX];
+	int r = 0;
+
+	if (c->set[CONFIG_PASSWORD_FILE]) {
+		r = config_expanded(c, CONFIG_PASSWORD_FILE, 0, path, sizeof(path));
+		r = r < 0 ? r : put(arg, "PasswordFile", path);
+	}
+	if (r == 0 && c->set[CONFIG_PASSWORD_COMMAND])
+		r = put_command(c, CONFIG_PASSWORD_COMMAND, put, arg);
+	return r;
+}
+
 /* The methods that are wanted, in their order, of those the library has. */
 static int put_methods(const struct config *c, config_put *put, void *arg)
 {

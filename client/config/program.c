@@ -140,6 +140,12 @@ static int put_agent(struct program *p)
 	return p->c->errors.len > 0 ? -EINVAL : p->put(p->arg, "AgentAuth", "no");
 }
 
+static int put_password(struct program *p)
+{
+	p->done[CONFIG_PASSWORD_FILE] = p->done[CONFIG_PASSWORD_COMMAND] = true;
+	return config_password(p->c, p->put, p->arg);
+}
+
 int config_program(struct config *c, config_put *put, config_left *left, void *arg)
 {
 	struct program p = {c, put, arg, {false}};
@@ -149,6 +155,8 @@ int config_program(struct config *c, config_put *put, config_left *left, void *a
 		r = put_others(&p);
 	if (r == 0)
 		r = put_agent(&p);
+	if (r == 0)
+		r = put_password(&p);
 	for (size_t id = 0; r == 0 && id < CONFIG_IDS; id++)
 		if (c->set[id] && !p.done[id] && !config_of_methods(id))
 			left(arg, config_kws[id].name);

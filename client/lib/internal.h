@@ -356,6 +356,9 @@ bool login_by_tickets(const struct sluice *s);
 /* May GSS-API be what lets us in? */
 bool login_by_gss(const struct sluice *s);
 
+/* password.c: where none was set, that of PasswordFile or PasswordCommand. 0, or it fails. */
+int password_ready(struct sluice *s);
+
 /* prompt.c: does a prompt match the pattern that the password answers? */
 bool prompt_matches(const char *pattern, const char *text);
 

@@ -216,6 +216,8 @@ int sluice_password_set(struct sluice *s, const char *password, size_t len)
 		else
 			r = -ENOMEM;
 		s->password_len = len;
+	} else {
+		r = password_ready(s);
 	}
 	leave(s);
 	return r;
@@ -327,7 +329,10 @@ static int connect_begin(struct sluice *s)
 		return fail(s, -SLUICE_E_ADDRESS, "no Hostname");
 	begin(s);
 	note(s, SLUICE_LOG_INFO, "connecting to %s port %u", s->set.hostname, s->set.port);
-	if (s->hop == NULL)
+	r = password_ready(s);
+	if (r < 0)
+		why = s->text;
+	else if (s->hop == NULL)
 		r = dial_new(&s->set, s->again_ms, &s->dial, &why);
 	else if ((r = hop_begin(s)) < 0)
 		(void)fail(s, r, "jump host: %.200s", s->hop->text);
@@ -390,7 +395,9 @@ int sluice_connect_fd(struct sluice *s, int fd)
 	} else {
 		begin(s);
 		s->fd = fd;
-		r = connection_begin(s);
+		r = password_ready(s);
+		if (r == 0)
+			r = connection_begin(s);
 		if (r < 0)
 			connection_over(s, r, s->text);
 		else
@@ -426,6 +433,8 @@ int logon_begin(struct sluice *s)
 		r = connect_begin(s);
 	else if (s->state == STATE_LOGIN || s->state == STATE_UP || s->wants_in)
 		r = -SLUICE_E_ALREADY;
+	else
+		r = password_ready(s);
 	if (r < 0)
 		return r;
 	s->wants_in = true;

@@ -386,6 +386,8 @@ static const struct keyword keywords[] = {
 	   .name_at = cipher_mac_name_at),
 	KW("NumberOfPasswordPrompts", KIND_UINT, password_prompts, "3", .min = 1, .max = 1000),
 	KW("OperationTimeout", KIND_TIME, operation_timeout, "60", .max = TIME_NONE),
+	KW("PasswordCommand", KIND_TEXT, password_command, ""),
+	KW("PasswordFile", KIND_TEXT, password_file, ""),
 	KW("PasswordPromptPattern", KIND_TEXT, prompt_pattern, ""),
 	KW("Port", KIND_UINT, port, "22", .frozen = true, .min = 1, .max = UINT16_MAX,
 	   .bad = EDOM),

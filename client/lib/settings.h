@@ -49,6 +49,7 @@ struct settings {
 	char *identity_agent;
 	char *preferred;
 	uint32_t password_prompts;
+	char *password_file, *password_command; /* password.c */
 	/* who the server is: client/known/known.h */
 	char *accept_fingerprints, *accept_keys, *accept_ca;
 	char *user_files, *global_files, *host_alias, *revoked_keys;

@@ -78,7 +78,7 @@ void conn_free(struct conn *c); /* with its jump hosts; NULL is fine */
 
 /* auth.c: answers to what the server asks, and what is known of it. */
 void conn_ops_fill(struct sluice_ops *ops);
-/* password.c: PasswordFile, PasswordCommand. 0, or an error with c->why. */
+/* password.c: PasswordFile, PasswordCommand, for the library. 0, or an error with c->why. */
 int conn_password(struct conn *c);
 /* proxy.c: Proxy. 0, or an error with c->why. */
 int conn_proxy(struct conn *c, struct reach_conf *conf);

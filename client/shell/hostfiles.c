@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client/shell/output.h"
+#include "client/reach/output.h"
 #include "client/shell/say.h"
 #include "crypto/knownline.h"
 

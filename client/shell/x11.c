@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/shell/output.h"
+#include "client/reach/output.h"
 #include "client/shell/say.h"
 #include "crypto/secret.h"
 

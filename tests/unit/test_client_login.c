@@ -1,4 +1,5 @@
 /* How libsluice logs in: methods, several of them, prompts, keys, messages of the program's own. */
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "client/lib/internal.h"
@@ -860,6 +861,63 @@ Test(client_login, the_program_exchanges_the_messages_itself)
 	cr_assert_eq(h.customs, 3u);
 	sluice_free(s);
 	lab_free(l);
+}
+
+/* --- a password that nobody sets ----------------------------------------------------------------
+ */
+
+static void word_write(const char *path, const char *word, mode_t mode)
+{
+	FILE *f = fopen(path, "we");
+
+	cr_assert_not_null(f);
+	fprintf(f, "%s\n", word);
+	fclose(f);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+/* The login's outcome, and what is said of it. */
+static int logon_by(const char *keyword, const char *value, char text[256])
+{
+	struct lab *l = lab_new();
+	struct sluice *s = lab_client();
+	int early, r;
+
+	*text = '\0';
+	cr_assert_eq(sluice_password_set(s, NULL, 0), 0);
+	cr_assert_eq(sluice_set(s, keyword, value), 0);
+	early = sluice_password_set(s, NULL, 0);
+	r = sluice_connect_fd(s, lab_start(l));
+	cr_expect_eq(early, r == -SLUICE_E_AUTH ? 0 : r, "%s", value);
+	if (r == 0)
+		r = sluice_logon(s, NULL, 0);
+	sluice_error_last(s, text, 256);
+	sluice_free(s);
+	lab_free(l);
+	return r;
+}
+
+Test(client_login, a_password_comes_from_a_file_or_a_command)
+{
+	char path[] = "/tmp/client_login.XXXXXX", text[256];
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	word_write(path, "secret", 0600);
+	cr_expect_eq(logon_by("PasswordFile", path, text), 0, "%s", text);
+	word_write(path, "another", 0600);
+	cr_expect_eq(logon_by("PasswordFile", path, text), -SLUICE_E_AUTH);
+	word_write(path, "secret", 0644);
+	cr_expect_eq(logon_by("PasswordFile", path, text), -EPERM);
+	cr_expect_not_null(strstr(text, "bad ownership or modes for file /tmp/"), "%s", text);
+	unlink(path);
+	cr_expect_eq(logon_by("PasswordFile", path, text), -ENOENT);
+	cr_expect_eq(logon_by("PasswordCommand", "/bin/echo \"secret\"", text), 0, "%s", text);
+	cr_expect_eq(logon_by("PasswordCommand", "/bin/false", text), -EIO);
+	cr_expect_not_null(strstr(text, "PasswordCommand /bin/false: failed"), "%s", text);
+	cr_expect_eq(logon_by("PasswordCommand", "echo secret", text), -EINVAL);
+	cr_expect_eq(logon_by("PasswordCommand", "/bin/echo \"secret", text), -EINVAL);
 }
 
 /* --- what is told of it -------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-/* client/shell/output.h - a program that is run for what it says on its standard output. */
-#ifndef SLUICE_CLIENT_SHELL_OUTPUT_H
-#define SLUICE_CLIENT_SHELL_OUTPUT_H
+/* client/reach/output.h - a program that is run for what it says on its standard output. */
+#ifndef SLUICE_CLIENT_REACH_OUTPUT_H
+#define SLUICE_CLIENT_REACH_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

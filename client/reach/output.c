@@ -1,5 +1,5 @@
-/* client/shell/output.c - see output.h. */
-#include "client/shell/output.h"
+/* client/reach/output.c - see output.h. */
+#include "client/reach/output.h"
 
 #include <errno.h>
 #include <fcntl.h>
