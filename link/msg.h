@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     19
+#define LINK_VERSION     20
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -320,6 +320,7 @@ struct link_chan_end {
 	uint64_t token;
 	uint64_t bytes_from_peer, bytes_to_peer;
 	uint64_t open_us, first_us, last_us; /* monotonic */
+	uint64_t end_us;
 	int32_t cause;
 	uint32_t local_channel;
 	struct link_addr target;    /* that answered, or who came in */

@@ -135,7 +135,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "one direction of a channel is at its end")                                              \
 	X(CHAN_CLOSE, "chan.close",                                                                \
 	  AF_WHO | AF_TARGET | AF_RESULT | AF_TRAFFIC | AF(CHANNEL) | AF(LISTENER) | AF(LATE) |    \
-		  AF(RECORDED) | AF(RECORD_LOST),                                                  \
+		  AF(RECORDED) | AF(RECORD_LOST) | AF(END_US) | AF(STATUS) | AF(SIGNAL),           \
 	  "a channel is over")                                                                     \
 	X(REQUEST, "chan.request",                                                                 \
 	  AF_WHO | AF(CHANNEL) | AF(REQUEST) | AF(COMMAND) | AF(TTY) | AF(OUTCOME),                \

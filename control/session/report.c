@@ -12,6 +12,7 @@
 #include "control/audit/audit.h"
 #include "control/count.h"
 #include "control/session/news.h"
+#include "control/session/program.h"
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "ssh/forward.h"
@@ -213,6 +214,11 @@ static void traffic(struct audit_record *r, uint64_t in, uint64_t out, uint64_t 
 		audit_int(r, AUDIT_F_CODE, -(int64_t)cause);
 }
 
+static void lasted(struct audit_record *r, uint64_t open_us, uint64_t end_us)
+{
+	audit_num(r, AUDIT_F_END_US, end_us > open_us ? end_us - open_us : 0);
+}
+
 /* Whose decision it was; NULL: nobody's, its path has failed. */
 static const char *by_whom(int cause)
 {
@@ -273,8 +279,7 @@ void report_closed(const struct session_table *t, struct session *s, const struc
 	of_whom(r, t, s, conn, ev);
 	if (ev != NULL) {
 		traffic(r, ev->bytes_in, ev->bytes_out, ev->open_us, 0, ev->last_us, ev->cause);
-		audit_num(r, AUDIT_F_END_US,
-			  ev->end_us > ev->open_us ? ev->end_us - ev->open_us : 0);
+		lasted(r, ev->open_us, ev->end_us);
 		audit_num(r, AUDIT_F_CHANNELS, ev->channels);
 		audit_text(r, AUDIT_F_BY, by_whom(ev->cause));
 	} else {
@@ -676,6 +681,23 @@ static void eofs_left(const struct session_table *t, const struct session *s, co
 	}
 }
 
+static void exited(struct audit_record *r, const struct helper_exit *how)
+{
+	if (how->signalled)
+		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
+	else
+		audit_num(r, AUDIT_F_STATUS, how->number);
+}
+
+/* Of a session whose program was heard to end. */
+static void program_of(struct audit_record *r, const struct session *s, uint64_t token)
+{
+	const struct open *o = open_find(s, token);
+
+	if (o != NULL && o->program != NULL && o->program->finished && o->program->told)
+		exited(r, &o->program->how);
+}
+
 void report_chan_closed(const struct session_table *t, const struct session *s,
 			const struct link_chan_end *ev)
 {
@@ -716,6 +738,9 @@ void report_chan_closed(const struct session_table *t, const struct session *s,
 		audit_num(r, AUDIT_F_ADDRESS_PORT, ev->target.port);
 	traffic(r, ev->bytes_from_peer, ev->bytes_to_peer, ev->open_us, ev->first_us, ev->last_us,
 		ev->cause);
+	lasted(r, ev->open_us, ev->end_us);
+	if (s != NULL)
+		program_of(r, s, ev->token);
 	if (ev->tee != 0) {
 		audit_num(r, AUDIT_F_RECORDED, ev->tee_copied);
 		audit_num(r, AUDIT_F_RECORD_LOST, ev->tee_lost);
@@ -774,10 +799,7 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 	if (r == NULL)
 		return;
 	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
-	if (how->signalled)
-		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
-	else
-		audit_num(r, AUDIT_F_STATUS, how->number);
+	exited(r, how);
 	if (how->ending || how->lost)
 		audit_text(r, AUDIT_F_TEXT, helper_exit_why(how));
 	put_all(s->table, s, r);

@@ -78,6 +78,7 @@ void audit_chan_end(struct chan *ch)
 		.open_us = ch->open_us,
 		.first_us = ch->first_us,
 		.last_us = ch->last_us,
+		.end_us = ch->conn->relay->now_us,
 		.cause = ch->cause,
 		.local_channel = ch->local,
 		.target = ch->target_addr,

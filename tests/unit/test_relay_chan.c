@@ -255,6 +255,7 @@ Test(relay_chan, half_close_both_ways)
 	cr_expect_eq(end->cause, 0);
 	cr_expect_eq(end->bytes_to_peer, 4);
 	cr_expect_eq(end->bytes_from_peer, 5);
+	cr_expect_geq(end->end_us, end->last_us);
 	cr_expect_eq(end->eof[LINK_EOF_IN], LINK_EOF_TOLD);
 	cr_expect_eq(end->eof[LINK_EOF_OUT], LINK_EOF_UNTOLD, "that says its end");
 	(void)got;

@@ -8,6 +8,7 @@
 
 #include "control/audit/audit.h"
 #include "control/session/internal.h"
+#include "control/session/program.h"
 #include "control/session/report.h"
 #include "ssh/forward.h"
 #include "tests/util/hook_program.h"
@@ -356,6 +357,7 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 				    .open_us = 100,
 				    .first_us = 150,
 				    .last_us = 170,
+				    .end_us = 1170,
 				    .local_channel = 4,
 				    .told = 1,
 				    .tee = 1,
@@ -389,9 +391,44 @@ Test(report, a_channel_from_its_beginning_to_its_end)
 	cr_expect_eq(num_of(o, "bytes_out"), 22);
 	cr_expect_eq(num_of(o, "first_us"), 50);
 	cr_expect_eq(num_of(o, "last_us"), 70);
+	cr_expect_eq(num_of(o, "end_us"), 1070, "it was there on behind its last byte");
+	cr_expect_null(json_object_get(o, "status"), "no program has ended");
 	cr_expect_str_eq(text_of(o, "cause"), "closed");
 	cr_expect_str_eq(text_of(o, "host"), "198.51.100.7");
 	cr_expect_str_eq(text_of(o, "address"), "198.51.100.7");
+}
+
+/* The end of a session's channel says how its program ended; of one nobody heard of, nothing. */
+Test(report, the_end_of_a_program_stands_with_its_channels)
+{
+	static const struct {
+		bool finished, told, signalled;
+		uint32_t number;
+	} row[] = {{true, true, false, 7}, {true, true, true, SIGTERM}, {true, false, false, 7},
+		   {false, true, false, 7}};
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[1];
+
+	ask(&c, "198.51.100.7", 80);
+	for (uint32_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		const struct link_chan_end end = {
+			.audit_id = i + 1, .token = s->opens->token, .local_channel = i, .told = 1};
+		struct program p = {.finished = row[i].finished,
+				    .told = row[i].told,
+				    .how = {.signalled = row[i].signalled, .number = row[i].number}};
+
+		s->opens->program = &p;
+		report_chan_closed(t.table, s, &end);
+		s->opens->program = NULL;
+	}
+	client_gone(&c, 9);
+	cr_assert_eq(count("chan.close"), 4);
+	cr_expect_eq(num_of(nth("chan.close", 0), "status"), 7);
+	cr_expect_null(json_object_get(nth("chan.close", 0), "signal"));
+	cr_expect_str_eq(text_of(nth("chan.close", 1), "signal"), "TERM");
+	cr_expect_null(json_object_get(nth("chan.close", 1), "status"));
+	cr_expect_null(json_object_get(nth("chan.close", 2), "status"));
+	cr_expect_null(json_object_get(nth("chan.close", 3), "status"));
 }
 
 /* --- news ---------------------------------------------------------------------------------------
