@@ -378,7 +378,8 @@ struct conf_session {
 	struct conf_strs permit_listen; /* "any", "none" or [host:]port…: match_permitlisten() */
 	struct conf_rules target_rules, listen_rules;
 	uint32_t max_listeners_per_connection, max_listeners_per_user, max_listeners_per_source;
-	uint32_t max_channels_per_user, max_channels_per_source; /* CONF_NO_LIMIT: none */
+	uint32_t max_connections_per_user, max_connections_per_source; /* CONF_NO_LIMIT: none */
+	uint32_t max_channels_per_user, max_channels_per_source;       /* the same */
 	/* bytes; 0: none */
 	uint64_t max_flight_per_connection, max_flight_per_user, max_flight_per_source;
 	uint64_t rekey_bytes;         /* 0: the cipher's own limit */

@@ -26,6 +26,10 @@
 	X(GRACE, "login", "LoginGraceTime", "connections ended: not logged in in time")            \
 	X(SILENCE, "login", "HandshakeTimeout", "connections ended: silent while not logged in")   \
 	X(TRIES, "login", "MaxAuthTries", "connections ended: too many failed tries")              \
+	X(CONNECTIONS_USER, "login", "MaxConnectionsPerUser",                                      \
+	  "logins refused: the user has enough connections")                                       \
+	X(CONNECTIONS_SOURCE, "login", "MaxConnectionsPerSource",                                  \
+	  "logins refused: enough of their source are logged in")                                  \
 	X(LAPSED, "session", "EndExpiredSessions", "connections ended: what let them in is over")  \
 	X(REVOKED, "session", "EndRevokedSessions",                                                \
 	  "connections ended: the rules of now do not let them in")                                \

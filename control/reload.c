@@ -126,7 +126,7 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	struct moduli *moduli = env->moduli;
 	char *kex = env->kex;
 
-	env->conf = j->conf;
+	inside_go_by(env, j->conf);
 	env->moduli = j->moduli;
 	env->kex = j->kex;
 	snprintf(r->ident, r->ident_size, "%s", ident);

@@ -230,6 +230,14 @@ static void of_session(enum control_counter c, struct limit_view *v, const struc
 		max(v, s.max_auth_tries);
 		used_most(v, &e->most_tries);
 		break;
+	case CONTROL_C_CONNECTIONS_USER:
+		max(v, s.max_connections_per_user);
+		used_most(v, &e->most[TALLY_USER_CONNECTIONS]);
+		break;
+	case CONTROL_C_CONNECTIONS_SOURCE:
+		max(v, s.max_connections_per_source);
+		used_most(v, &e->most[TALLY_SOURCE_CONNECTIONS]);
+		break;
 	case CONTROL_C_CHANNELS:
 		max(v, s.max_channels_per_connection);
 		used_most(v, &e->most_channels);

@@ -257,7 +257,8 @@ struct session {
 		struct past *past; /* it rests; session_user() */
 	};
 
-	uint8_t log_level : 4; /* enum log_level */
+	uint8_t log_level : 3; /* enum log_level */
+	bool inside : 1;       /* inside.c: counted for its user and its source */
 	bool no_comp : 1;      /* its shard has no memory to decompress for it */
 	bool holds_place : 1;  /* of MaxStartups */
 	bool ended : 1;        /* END was sent: only its end is awaited */
@@ -287,7 +288,7 @@ struct session {
 	struct open *opens;
 	struct given *given;
 };
-_Static_assert(KEYSETS_MAX <= 1 << 3, "in 3 bits");
+_Static_assert(KEYSETS_MAX <= 1 << 3 && LOG_L_DEBUG3 < 1 << 3, "in 3 bits");
 _Static_assert(sizeof(struct session) <= 152, "of every connection, beside its past");
 
 struct session_table {
@@ -555,6 +556,15 @@ void rules_judge_user(struct session *s, const struct user_lookup *l);
 void rules_invalid_user(struct session *s);
 /* May this method let this user in, if what it is given is right? */
 bool rules_allow(const struct session *s, enum ssh_auth_method method, bool forced_command);
+
+/*
+ * inside.c: it is logged in, and one more of its user and source. NULL, or why it may not be, which
+ * was counted.
+ */
+const char *inside_enter(struct session *s) __attribute__((warn_unused_result));
+/* The same of one that was in already. */
+void inside_kept(struct session *s);
+void inside_leave(struct session *s); /* one that never came in is nothing */
 
 /* open.c */
 /*

@@ -266,7 +266,7 @@ static int rules_find(struct session *s, const struct keep *k, struct lapse **re
 	if (r == 0)
 		r = conf_session_for(s->table->env->conf, &ctx, &c);
 	if (r == 0) {
-		s->log_level = (uint8_t)c.log_level & 15;
+		s->log_level = (uint8_t)c.log_level & 7;
 		r = lapse_resume(s, &c, k->expires, k->keys, ret_lapse);
 		conf_session_fini(&c);
 	}
@@ -328,6 +328,8 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 		s->past = past_new(&k, env->conf, lapse);
 		err = s->past != NULL ? 0 : -ENOMEM;
 	}
+	if (err == 0)
+		inside_kept(s);
 	if (err < 0)
 		lapse_end(lapse, env->timers);
 	else

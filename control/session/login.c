@@ -173,6 +173,14 @@ static int bounds_keep(struct awake *a)
 	return login_mark(&a->earned, CONF_MARK_BOUNDS, text);
 }
 
+static void enter(struct session *s)
+{
+	const char *full = inside_enter(s);
+
+	if (full != NULL)
+		session_end(s, -SSH_E_CROWDED, full);
+}
+
 void login_done(struct session *s, const struct ssh_act_auth *auth)
 {
 	words_auth(s, auth, WORDS_ACCEPTED);
@@ -193,6 +201,8 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 		session_end(s, -SSH_E_MEMORY, NULL);
 	else if (!rules_role_lets_in(s))
 		session_end(s, -SSH_E_REFUSED, NULL);
+	else
+		enter(s);
 	login_fini(s);
 	door_leave(s, 0);
 	rates_send(s, &s->awake->conf); /* before it is in: nothing passes without */

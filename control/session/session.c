@@ -68,6 +68,7 @@ void session_free(struct session *s)
 	report_closed(s->table, s, NULL, true); /* what nobody heard of has ended by now */
 	door_leave(s, 0);                       /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);
+	inside_leave(s);
 	forward_fini(s);
 	handled_places_forget(s);
 	if (s->awake != NULL)
@@ -266,7 +267,7 @@ int session_fill(struct session *s, const struct link_conn_new *ev)
 	r = conf_session_for(env->conf, &ctx, &s->awake->conf);
 	if (r < 0)
 		return r;
-	s->log_level = (uint8_t)s->awake->conf.log_level & 15;
+	s->log_level = (uint8_t)s->awake->conf.log_level & 7;
 	r = session_brain_new(s);
 	if (r == 0)
 		r = ssh_brain_start(s->awake->brain);

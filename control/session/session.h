@@ -166,6 +166,8 @@ void session_audit_safe(struct session_env *env);
  */
 void session_table_revoke(struct session_table *t);
 void session_tables_revoke(struct session_env *env); /* of every shard */
+/* inside.c: the configuration is conf now; who is in counts for the networks it has. */
+void inside_go_by(struct session_env *env, struct conf *conf);
 /* Ends every connection with a DISCONNECT. */
 void session_table_shutdown(struct session_table *t);
 

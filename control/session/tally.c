@@ -45,9 +45,9 @@ static struct tally_name name_of(const struct session *s, enum tally_of of, stru
 {
 	struct tally_name name;
 
-	if (of == TALLY_USER || of == TALLY_USER_CHANNELS) {
+	if (of == TALLY_USER || of == TALLY_USER_CHANNELS || of == TALLY_USER_CONNECTIONS) {
 		name = (struct tally_name){.p = session_user(s), .len = strlen(session_user(s))};
-	} else if (of == TALLY_SOURCE || of == TALLY_SOURCE_CHANNELS) {
+	} else if (of != TALLY_CONNECTION) {
 		const struct source from = session_source(s);
 
 		memset(keep, 0, sizeof(*keep)); /* all its bytes are compared */

@@ -16,13 +16,15 @@ struct listener;
 struct session;
 struct session_env;
 
-/* What is counted, and of whom: listeners, then channels that clients have opened. */
+/* What is counted, and of whom: listeners, channels that clients have opened, who is logged in. */
 enum tally_of {
 	TALLY_CONNECTION,
 	TALLY_USER,
 	TALLY_SOURCE,
 	TALLY_USER_CHANNELS,
 	TALLY_SOURCE_CHANNELS,
+	TALLY_USER_CONNECTIONS,
+	TALLY_SOURCE_CONNECTIONS,
 	TALLY_KINDS
 };
 #define TALLIES 3 /* of a listener */

@@ -116,6 +116,8 @@ Test(control_count, each_limit_is_counted)
 		"MaxAuthTries",
 		"RefuseConnection",
 		"SlowPathRate",
+		"MaxConnectionsPerUser",
+		"MaxConnectionsPerSource",
 		"MaxChannelsPerConnection",
 		"MaxChannelsPerUser",
 		"MaxChannelsPerSource",

@@ -6,6 +6,8 @@
 
 #include "control/admin/limits.h"
 #include "control/count.h"
+#include "control/session/internal.h"
+#include "control/session/tally.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
 
@@ -400,4 +402,109 @@ Test(control_channels, nothing_is_granted_where_it_would_not_be_counted, .init =
 		cr_expect_null(item_of(LINK_CMD_GRANT));
 	}
 	leaves(&c);
+}
+
+/* --- how many are logged in at once -------------------------------------------------------------
+ */
+
+static void begin_inside(void)
+{
+	start("LogLevel QUIET\nMaxConnectionsPerUser 2\nMaxConnectionsPerSource 3\n"
+	      "Match User other\nMaxConnectionsPerUser none");
+}
+
+/* A DISCONNECT of reason 12, with these words; false: it is another message. */
+static bool disconnects(const struct item *i, const char *words)
+{
+	const struct link_bytes *b = link_msg_body(i->msg);
+	struct ssh_disconnect_msg d;
+	struct ssh_rd r;
+
+	if (item_type(i) != LINK_IT_PAYLOAD || *(const uint8_t *)(b + 1) != SSH_MSG_DISCONNECT)
+		return false;
+	ssh_rd_init(&r, (const uint8_t *)(b + 1) + 1, b->len - 1);
+	cr_assert_eq(ssh_disconnect_parse(&r, &d), 0);
+	cr_expect_eq(d.reason, 12);
+	cr_expect(ssh_str_eq(d.text, words), "%.*s", (int)d.text.len, (const char *)d.text.p);
+	return true;
+}
+
+/* Its password is right, and it is one too many. */
+static void turned_away(const char *user, uint32_t index, const char *words)
+{
+	bool told = false;
+	struct ssh_act a;
+	struct client c;
+	struct item *i;
+
+	bench_user = user;
+	client_begin(&c, index, index);
+	c.opened = true;
+	while (!told) {
+		if (ssh_brain_next(c.brain, &a) == 0) {
+			client_act(&c, &a);
+		} else if ((i = item_next()) != NULL) {
+			told = disconnects(i, words);
+			if (!told)
+				client_item(&c, i);
+			free(i);
+		} else {
+			uv_run(&t.loop, UV_RUN_ONCE);
+		}
+	}
+	cr_expect(t.table->by_index[index]->ended);
+	cr_expect_eq(c.logins, 2, "the second was the right one");
+	leaves(&c);
+}
+
+/* Who is refused gives nobody's place away, and who leaves his own. */
+Test(control_inside, a_user_and_a_source_have_so_many_connections, .init = begin_inside,
+     .fini = teardown)
+{
+	const uint64_t before[] = {control_counted(CONTROL_C_CONNECTIONS_USER),
+				   control_counted(CONTROL_C_CONNECTIONS_SOURCE)};
+	struct client c[3] = {user_in("demo", 1), user_in("demo", 2)};
+
+	turned_away("demo", 3, "too many connections of this user");
+	turned_away("demo", 3, "too many connections of this user");
+	cr_expect_eq(control_counted(CONTROL_C_CONNECTIONS_USER) - before[0], 2);
+	cr_expect_eq(used_of("MaxConnectionsPerUser"), 2);
+	c[2] = user_in("other", 4);
+	cr_expect_eq(used_of("MaxConnectionsPerSource"), 3);
+	leaves(&c[0]);
+	c[0] = user_in("demo", 5);
+	leaves(&c[2]);
+	cr_expect_eq(used_of("MaxConnectionsPerSource"), 2);
+	cr_expect_eq(control_counted(CONTROL_C_CONNECTIONS_SOURCE), before[1]);
+	leaves(&c[0]);
+	leaves(&c[1]);
+	cr_expect_eq(used_of("MaxConnectionsPerUser"), 0);
+	cr_expect_eq(used_of("MaxConnectionsPerSource"), 0);
+}
+
+Test(control_inside, match_user_sets_them, .init = begin_inside, .fini = teardown)
+{
+	uint64_t before = control_counted(CONTROL_C_CONNECTIONS_SOURCE);
+	struct client c[] = {user_in("other", 1), user_in("other", 2), user_in("other", 3)};
+
+	turned_away("other", 4, "too many connections from this address");
+	cr_expect_eq(control_counted(CONTROL_C_CONNECTIONS_SOURCE) - before, 1);
+	for (unsigned int i = 0; i < 3; i++)
+		leaves(&c[i]);
+}
+
+/* Another PerSourceNetBlockSize: who is in counts for the network he is in now, and for no other. */
+Test(control_inside, networks_that_become_others, .init = begin_inside, .fini = teardown)
+{
+	static const char text[] = "ListenAddress 127.0.0.1:22\nPerSourceNetBlockSize 8\n";
+	struct client c[] = {user_in("demo", 1), user_in("demo", 2)};
+	struct conf *was = t.env.conf;
+
+	inside_go_by(&t.env, control_conf(text, sizeof(text) - 1));
+	cr_expect_eq(tally_n(t.table->by_index[1], TALLY_SOURCE_CONNECTIONS), 2);
+	leaves(&c[0]);
+	cr_expect_eq(tally_n(t.table->by_index[2], TALLY_SOURCE_CONNECTIONS), 1);
+	leaves(&c[1]);
+	cr_expect_eq(t.env.listens.tallies.n, 0, "nobody counts any more");
+	conf_put(was);
 }

@@ -468,6 +468,20 @@ Test(control_kept, it_is_who_it_was)
 	fini(&c);
 }
 
+/* A login that was let in before is one of its user's and of its source's: MaxConnectionsPerUser. */
+Test(control_kept, who_was_in_before_counts)
+{
+	struct client c = client_in(1, 1);
+
+	cr_expect_eq(t.env.listens.tallies.n, 2);
+	restart();
+	cr_expect_eq(t.env.listens.tallies.n, 0);
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	cr_expect_eq(tally_n(session_at(1), TALLY_USER_CONNECTIONS), 1);
+	cr_expect_eq(tally_n(session_at(1), TALLY_SOURCE_CONNECTIONS), 1);
+	fini(&c);
+}
+
 /* Its agent and its display are a session's to ask for, or not, as what let it in said. */
 Test(control_kept, what_it_may_it_still_may)
 {
