@@ -726,7 +726,6 @@ const size_t conf_n_kws = sizeof(conf_kws) / sizeof(conf_kws[0]);
 /* Keywords of sshd_config(5), with its patched and former ones, and our own of later versions. */
 static const char *const unsupported[] = {
 	"AFSTokenPassing",
-	"AuditFailure",
 	"AuthorizedKeysFile2",
 	"CheckMail",
 	"DebianBanner",
