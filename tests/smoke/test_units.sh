@@ -18,5 +18,9 @@ if command -v systemd-sysusers >/dev/null; then
 	systemd-sysusers --root="$root" "$root$prefix/lib/sysusers.d/sluice.conf" >/dev/null 2>&1
 	grep -q '^sluice:' "$root/etc/passwd" || { echo "no user was made"; exit 1; }
 fi
+if command -v systemd-tmpfiles >/dev/null; then
+	systemd-tmpfiles --root="$root" --create "$root$prefix/lib/tmpfiles.d/sluice.conf" >/dev/null 2>&1
+	[ "$(stat -c %a "$root/run/sluice" 2>&1)" = 750 ] || { echo "no folder for sockets was made"; exit 1; }
+fi
 "$root$prefix/sbin/sluice-control" -V || exit 1
 /usr/bin/python3 "$top/tests/smoke/notify_peer.py" "$SLUICE_BUILD"

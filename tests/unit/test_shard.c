@@ -1056,6 +1056,25 @@ Test(shard, a_stop_waits_for_connections)
 	detach();
 }
 
+/* A second SIGTERM: nobody is waited for, nor told. */
+Test(shard, a_second_stop_waits_for_nobody)
+{
+	static const struct link_addr addr = {.family = 4, .port = 22};
+	volatile sig_atomic_t stop = 2, report = 0;
+
+	good = (struct fixture){0};
+	fixture(&good);
+	good.conf.drain_ms = 3600000;
+	cr_assert_eq(make(&good), 0, "%s", err);
+	attach();
+	cr_assert(relay_accept(s->relay, &mute.s, 1, &addr, &addr, s->now_us));
+	cr_expect(!shard_drain(s));
+	shard_run(s, &stop, &report);
+	cr_expect_eq(s->drain, SHARD_DRAINING, "it was in the midst of it");
+	cr_expect_eq(let_go, 0);
+	detach();
+}
+
 /* One that does not hear what it is told is not waited for. */
 Test(shard, a_stop_has_an_end)
 {
