@@ -13,7 +13,8 @@ import threading
 import time
 
 REFUSES, DEAF, RESETS, SLOW, HALF, FIRST = 7001, 7002, 7003, 7004, 7005, 7006
-TICKS = 12
+PACED = os.environ.get("SLUICE_LONG") == "1"
+TICKS = 60 if PACED else 12  # bytes of the slow one: a second each, or as soon as it may
 GREETING = 60000  # bytes said before a client can have said anything
 MUCH = 1 << 20
 
@@ -45,6 +46,8 @@ def serve_one(port, s, held):
     if port == SLOW:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for b in pattern("slow", TICKS):
+            if PACED:
+                time.sleep(1)
             s.sendall(bytes([b]))
             if s.recv(1) != bytes([b]):  # the client has it; or it speaks unasked
                 reset(s)
