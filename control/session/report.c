@@ -685,7 +685,7 @@ static void exited(struct audit_record *r, const struct helper_exit *how)
 {
 	if (how->signalled)
 		audit_text(r, AUDIT_F_SIGNAL, sigabbrev_np((int)how->number));
-	else
+	else if (!how->lost) /* nobody knows */
 		audit_num(r, AUDIT_F_STATUS, how->number);
 }
 
