@@ -190,7 +190,7 @@ void cap_take(struct conn *c, const struct link_caps *m)
 		*k = (struct conn_cap){
 			.generation = c->generation,
 			.waited = k->generation == c->generation ? k->waited
-								 : (struct cap_sum){0},
+								 : (struct cap_sum){.us = {0}},
 		};
 		TAILQ_INIT(&k->held);
 	}
