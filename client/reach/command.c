@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "client/reach/name.h"
+#include "client/reach/spawn.h"
 
 /* --- tokens ----------------------------------------------------------------------------- */
 
@@ -56,12 +56,10 @@ int command_expand(const char *command, const char *host, uint16_t port, const c
 
 /* --- its life --------------------------------------------------------------------------- */
 
-static int spawn(const char *line, int fd, int err_fd, pid_t *ret)
+static int start(const char *line, int fd, int err_fd, pid_t *ret)
 {
 	const char *shell = getenv("SHELL");
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, usual;
 	char *argv[] = {NULL, (char[]){"-c"}, (char *)line, NULL};
 	int r;
 
@@ -70,27 +68,14 @@ static int spawn(const char *line, int fd, int err_fd, pid_t *ret)
 	argv[0] = (char *)shell;
 	if (posix_spawn_file_actions_init(&files) != 0)
 		return -ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0) {
-		posix_spawn_file_actions_destroy(&files);
-		return -ENOMEM;
-	}
-	sigemptyset(&none);
-	sigemptyset(&usual);
-	sigaddset(&usual, SIGPIPE);
-	sigaddset(&usual, SIGCHLD);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &usual);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	r = posix_spawn_file_actions_adddup2(&files, fd, STDIN_FILENO);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, fd, STDOUT_FILENO);
 	if (r == 0 && err_fd >= 0)
 		r = posix_spawn_file_actions_adddup2(&files, err_fd, STDERR_FILENO);
-	if (r == 0)
-		r = posix_spawn(ret, shell, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
+	r = r == 0 ? program_spawn(argv, &files, ret) : -r;
 	posix_spawn_file_actions_destroy(&files);
-	return -r;
+	return r;
 }
 
 int command_run(const char *command, int err_fd, int *ret_fd, pid_t *ret_pid)
@@ -107,7 +92,7 @@ int command_run(const char *command, int err_fd, int *ret_fd, pid_t *ret_pid)
 		return r;
 	}
 	/* The program's own end blocks, as programs expect it. */
-	r = fcntl(fd[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : spawn(line, fd[1], err_fd, ret_pid);
+	r = fcntl(fd[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : start(line, fd[1], err_fd, ret_pid);
 	free(line);
 	close(fd[1]);
 	if (r < 0)

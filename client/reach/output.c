@@ -3,46 +3,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "client/reach/spawn.h"
 #include "crypto/secret.h"
 
-extern char **environ;
-
-static int spawn(char *const argv[], int out, bool quiet, pid_t *ret)
+static int start(char *const argv[], int out, bool quiet, pid_t *ret)
 {
 	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, usual;
 	int r;
 
 	if (posix_spawn_file_actions_init(&files) != 0)
 		return -ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0) {
-		posix_spawn_file_actions_destroy(&files);
-		return -ENOMEM;
-	}
-	sigemptyset(&none);
-	sigemptyset(&usual);
-	sigaddset(&usual, SIGPIPE);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &usual);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	r = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
 	if (r == 0 && quiet)
 		r = posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY,
 						     0);
-	if (r == 0)
-		r = posix_spawnp(ret, argv[0], &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
+	r = r == 0 ? program_spawn(argv, &files, ret) : -r;
 	posix_spawn_file_actions_destroy(&files);
-	return -r;
+	return r;
 }
 
 /* All of it. */
@@ -80,7 +63,7 @@ int output_of(char *const argv[], size_t max, bool quiet, char **ret, size_t *re
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return -errno;
-	r = spawn(argv, fd[1], quiet, &pid);
+	r = start(argv, fd[1], quiet, &pid);
 	close(fd[1]);
 	if (r < 0) {
 		close(fd[0]);
