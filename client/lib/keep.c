@@ -10,7 +10,6 @@
 #include "ssh/forward.h"
 
 #define LOGIN_MS    30000 /* a login may take so long, once there was the time to connect */
-#define STARTS_BITS 20    /* of an epoch: connections of one tunnel */
 /* What notices a server that is gone within twice that, where the program said nothing of it. */
 #define ALIVE_MS    30000
 #define ALIVE_COUNT 1
@@ -292,8 +291,7 @@ static void send_epoch(struct sluice_tunnel *t)
 	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
 	ssh_wr_cstr(&w, SSH_REQUEST_EPOCH);
 	ssh_wr_bool(&w, false);
-	ssh_wr_u64(&w, t->started_s << STARTS_BITS |
-			       (++t->connections & ((UINT32_C(1) << STARTS_BITS) - 1)));
+	ssh_wr_u64(&w, stay_epoch(t->started_s, ++t->connections));
 	(void)send_message(t->s, buf, ssh_wr_done(&w));
 }
 

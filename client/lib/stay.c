@@ -140,3 +140,10 @@ void stay_cancel(struct stay *s)
 {
 	s->state = STAY_OVER;
 }
+
+#define CONNECTIONS_BITS 20
+
+uint64_t stay_epoch(uint64_t started_s, uint32_t connection)
+{
+	return started_s << CONNECTIONS_BITS | (connection & ((UINT32_C(1) << CONNECTIONS_BITS) - 1));
+}

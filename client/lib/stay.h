@@ -85,5 +85,10 @@ void stay_soon(struct stay *s, uint64_t now_ms);
 void stay_again(struct stay *s, uint64_t now_ms, struct stay_attempt *ret);
 /* No more tries. */
 void stay_cancel(struct stay *s);
+/*
+ * The epoch of a connection (PROTOCOL.md): larger than that of each before it, also of agents that
+ * were started before this one. connection counts from 1.
+ */
+uint64_t stay_epoch(uint64_t started_s, uint32_t connection);
 
 #endif

@@ -13,8 +13,7 @@
 #include "client/tunnel/event.h"
 #include "ssh/forward.h"
 
-#define LOGIN_S     30 /* a login may take so long once it is connected */
-#define STARTS_BITS 20 /* of an epoch: connections of one agent */
+#define LOGIN_S 30 /* a login may take so long once it is connected */
 
 /* --- settings ------------------------------------------------------------------------------------
  */
@@ -324,8 +323,7 @@ static void begin(struct tunnel *t)
  */
 static void send_epoch(struct tunnel *t)
 {
-	uint64_t epoch =
-		t->started_s << STARTS_BITS | (++t->connections & ((1u << STARTS_BITS) - 1));
+	uint64_t epoch = stay_epoch(t->started_s, ++t->connections);
 	uint8_t p[8];
 
 	for (int i = 0; i < 8; i++)

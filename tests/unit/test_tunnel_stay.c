@@ -514,3 +514,10 @@ Test(stay, f33_ten_thousand_are_back_within_a_minute_and_people_do_not_wait_for_
 		cr_expect_lt(h.refused, 3 * AGENTS);
 	}
 }
+
+/* Each connection's is larger than all before it, of this start and of earlier ones. */
+Test(tunnel_stay, epochs_only_grow)
+{
+	cr_expect_lt(stay_epoch(1000, 1), stay_epoch(1000, 2));
+	cr_expect_lt(stay_epoch(1000, (1u << 20) - 1), stay_epoch(1001, 1));
+}
