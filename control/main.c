@@ -61,7 +61,7 @@ struct control {
 	struct admin_env admin_env;
 	struct admin *admin;
 	struct web *web;
-	uv_signal_t term, interrupt, hangup;
+	uv_signal_t term, interrupt, quit, hangup;
 	struct reload reload;
 	struct alive alive;
 	struct timer goodbye;
@@ -163,6 +163,7 @@ static void goodbye(struct timer *t)
 	clock_close(c->clock);
 	uv_close((uv_handle_t *)&c->term, NULL);
 	uv_close((uv_handle_t *)&c->interrupt, NULL);
+	uv_close((uv_handle_t *)&c->quit, NULL);
 	uv_close((uv_handle_t *)&c->hangup, NULL);
 }
 
@@ -324,10 +325,12 @@ static int start_signals(struct control *c)
 	signal(SIGHUP, SIG_IGN); /* until it is listened to */
 	uv_signal_init(&c->loop, &c->term);
 	uv_signal_init(&c->loop, &c->interrupt);
+	uv_signal_init(&c->loop, &c->quit);
 	uv_signal_init(&c->loop, &c->hangup);
-	c->term.data = c->interrupt.data = c->hangup.data = c;
+	c->term.data = c->interrupt.data = c->quit.data = c->hangup.data = c;
 	uv_signal_start(&c->hangup, on_hangup, SIGHUP);
 	uv_signal_start(&c->term, on_signal, SIGTERM);
+	uv_signal_start(&c->quit, on_signal, SIGQUIT);
 	return uv_signal_start(&c->interrupt, on_signal, SIGINT);
 }
 

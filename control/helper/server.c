@@ -543,7 +543,8 @@ static void signals(void)
 	struct signalfd_siginfo info;
 
 	while (read(s.signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT ||
+		    info.ssi_signo == SIGQUIT)
 			s.ending = true;
 		else if (info.ssi_signo == SIGHUP)
 			(void)rules_read();
@@ -596,6 +597,7 @@ static int signals_open(void)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;

@@ -32,7 +32,7 @@ struct program {
 	struct pool *pool;
 	struct signer *signer;
 	struct signer_server *server;
-	uv_signal_t term, interrupt, hangup;
+	uv_signal_t term, interrupt, quit, hangup;
 	struct alive alive;
 	bool ending;
 };
@@ -54,6 +54,7 @@ static void end(struct program *p)
 	clock_close(p->clock);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->quit, NULL);
 	uv_close((uv_handle_t *)&p->hangup, NULL);
 }
 
@@ -100,10 +101,12 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	signal(SIGPIPE, SIG_IGN);
 	uv_signal_init(&p->loop, &p->term);
 	uv_signal_init(&p->loop, &p->interrupt);
+	uv_signal_init(&p->loop, &p->quit);
 	uv_signal_init(&p->loop, &p->hangup);
-	p->term.data = p->interrupt.data = p;
+	p->term.data = p->interrupt.data = p->quit.data = p;
 	uv_signal_start(&p->term, on_signal, SIGTERM);
 	uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	uv_signal_start(&p->quit, on_signal, SIGQUIT);
 	uv_signal_start(&p->hangup, on_hangup, SIGHUP);
 	snprintf(path, sizeof(path), "%s/signer.sock", dir);
 	r = replace ? signer_server_replace(path) : 0;

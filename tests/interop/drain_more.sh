@@ -1,6 +1,6 @@
 # Sourced by scripts/unprivileged for test_drain.sh: $dir, ports and pids are its; its ssh -N -L is there.
 
-kill -TERM "$dataplane_pid"
+kill -QUIT "$dataplane_pid" # as sshd, which takes it for TERM
 wait_for 'have 1000 ms to end' "$dir/dataplane.log" "$dataplane_pid"
 # Nobody comes in, who is in goes on.
 (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && { echo "somebody came in"; exit 1; }

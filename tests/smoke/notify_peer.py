@@ -1,6 +1,6 @@
 """A service manager in small: starts the four programs as their units do, hears what they say.
 
-Usage: notify_peer.py BUILD. Each gets $NOTIFY_SOCKET and $WATCHDOG_USEC; what it says is taken from its own process
+Usage: notify_peer.py BUILD [UNIT_OF_DATAPLANE]. Each gets $NOTIFY_SOCKET and $WATCHDOG_USEC; what it says is taken from its own process
 alone, as NotifyAccess=main does.
 """
 import atexit
@@ -63,14 +63,50 @@ class Service:
                 sys.exit(f"{self.name}: {gap:.1f} s between beats")
 
     def end(self):
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGQUIT)  # as SIGTERM, with sshd
         self.wait("STOPPING")
         if self.process.wait(PATIENCE) != 0:
             sys.exit(f"{self.name} ended with {self.process.returncode}")
 
 
+def low_port():
+    """One below 1024 that is free, as 22 may not be here."""
+    for port in range(1023, 0, -1):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    sys.exit("no port below 1024 is free")
+
+
+def unit_bounds(service):
+    """What setpriv needs to leave a program the capabilities that its unit does."""
+    for line in pathlib.Path(service).read_text().splitlines():
+        if line.startswith("CapabilityBoundingSet="):
+            names = line.partition("=")[2].lower().split()
+            return ",".join(["-all", *("+" + n.removeprefix("cap_") for n in names)])
+    sys.exit(f"{service} has no CapabilityBoundingSet")
+
+
+def low_port_by_unit(build, unit, folder, env):
+    """The default port is a low one: root's program opens it with what its unit leaves it."""
+    port = low_port()
+    conf = pathlib.Path(f"{folder}/low.conf")
+    conf.write_text(f"ListenAddress 127.0.0.1:{port}\nMemory 128M\nHugepages no\nMaxConnections 500\n"
+                    f"HostKey {folder}/host\n")
+    os.mkdir(f"{folder}/low", 0o700)
+    bounds = ["setpriv", "--bounding-set", unit_bounds(unit)]
+    s = Service("low", [*bounds, f"{build}/dataplane/sluice-dataplane", "-f", str(conf)], folder,
+                env | {"SLUICE_RUN": f"{folder}/low"})
+    s.wait("READY")
+    s.end()
+    print("dataplane: a port below 1024 by the capabilities of its unit")
+
+
 def main():
-    build = sys.argv[1]
+    build, *unit = sys.argv[1:]
     folder = tempfile.mkdtemp(prefix="sluice-notify-")
     os.mkdir(f"{folder}/run", 0o700)
     with socket.socket() as s:
@@ -85,6 +121,8 @@ def main():
     if drop:
         subprocess.run(["chown", "-R", "nobody:nogroup", folder], check=True)
     env = os.environ | {"SLUICE_RUN": f"{folder}/run", "SLUICE_KEYS_IN_CONTROL": "yes"}
+    if unit and os.getuid() == 0:
+        low_port_by_unit(build, unit[0], folder, env)
     programs = ("control/sluice-signer", "control/sluice-helper", "dataplane/sluice-dataplane", "control/sluice-control")
     services = []
     for p in programs:

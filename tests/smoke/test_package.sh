@@ -64,6 +64,7 @@ in_root apt-get -qq update >"$dir/log" 2>&1
 in_root sh -c 'apt-get -qq -y --no-install-recommends install /root/sluice_*.deb /root/sluice-client_*.deb /root/libsluice0_*.deb systemd python3-minimal util-linux openssh-client' \
 	>>"$dir/log" 2>&1 || { tail -30 "$dir/log"; fail "apt-get install"; }
 in_root getent passwd sluice || fail "no user sluice"
+[ -f "$root/etc/pam.d/sluice" ] || fail "no /etc/pam.d/sluice"
 [ -d "$root/etc/sluice" ] || fail "no /etc/sluice"
 in_root systemd-analyze verify --man=no /lib/systemd/system/sluice-{control,dataplane,helper,signer,tunnel}.service 2>&1 |
 	grep -F sluice && fail "systemd-analyze verify"

@@ -23,4 +23,7 @@ if command -v systemd-tmpfiles >/dev/null; then
 	[ "$(stat -c %a "$root/run/sluice" 2>&1)" = 750 ] || { echo "no folder for sockets was made"; exit 1; }
 fi
 "$root$prefix/sbin/sluice-control" -V || exit 1
-/usr/bin/python3 "$top/tests/smoke/notify_peer.py" "$SLUICE_BUILD"
+# Users' programs are the helper's: a stop is its to say to them, and what a unit forbids would be forbidden to them.
+grep -qx KillMode=process "$unit_dir/sluice-helper.service" || { echo "a stop of the helper ends programs by itself"; exit 1; }
+grep -E '^(Protect|Restrict|Private|SystemCall|Capability|NoNew|Lock)' "$unit_dir/sluice-helper.service" && exit 1
+/usr/bin/python3 "$top/tests/smoke/notify_peer.py" "$SLUICE_BUILD" "$unit_dir/sluice-dataplane.service"
