@@ -45,6 +45,7 @@
 	X(CLIENT_HOST, "client_host")                                                              \
 	X(CLIENT_USER, "client_user")                                                              \
 	X(CHANNEL, "channel")                                                                      \
+	X(PEER, "peer")                                                                            \
 	X(TYPE, "type")                                                                            \
 	X(HOST, "host")                                                                            \
 	X(PORT, "port")                                                                            \
@@ -94,7 +95,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 #define AF_AUTH                                                                                    \
 	(AF_WHO | AF(VERSION) | AF(METHOD) | AF(KEY_TYPE) | AF(CERT_ID) | AF(CERT_SERIAL) |        \
 	 AF(CA) | AF(PRINCIPAL) | AF(CLIENT_HOST) | AF(CLIENT_USER))
-#define AF_TARGET (AF(TYPE) | AF(HOST) | AF(PORT))
+#define AF_TARGET (AF(PEER) | AF(TYPE) | AF(HOST) | AF(PORT))
 #define AF_RESULT (AF(ADDRESS) | AF(ADDRESS_PORT))
 #define AF_TRAFFIC                                                                                 \
 	(AF(BYTES_IN) | AF(BYTES_OUT) | AF(FIRST_US) | AF(LAST_US) | AF(CAUSE) | AF(CODE))

@@ -326,13 +326,16 @@ static bool put_open(struct session *s, struct hook_req *q, const struct inbox_i
 static bool put_request(struct session *s, struct hook_req *q, const struct inbox_item *i)
 {
 	struct ssh_chan_request m;
+	const struct open *o;
 	struct ssh_rd r;
 
-	(void)s;
 	ssh_rd_init(&r, i->payload + 1, i->len - 1);
 	if (ssh_chan_request_parse(&r, &m) < 0)
 		return false;
+	o = open_up_at(s, m.recipient_channel);
 	hook_req_int(q, "channel", m.recipient_channel);
+	if (o != NULL) /* the number that channel-open was told */
+		hook_req_int(q, "peer", o->peer_channel);
 	hook_req_text(q, "type", m.type);
 	hook_req_bool(q, "want_reply", m.want_reply);
 	hook_req_json(q, "params", params_of_request(&m));

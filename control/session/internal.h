@@ -577,6 +577,8 @@ void channel_leave(struct session *s, struct open *o);
 /* Has it a limit of which its shard does not know? */
 bool channels_are_limited(const struct session *s);
 struct open *open_find(const struct session *s, uint64_t token);
+/* One that is up, by our number. */
+struct open *open_up_at(const struct session *s, uint32_t channel);
 /* A new one, whose places in the limits are taken. */
 void open_link(struct session *s, struct open *o);
 /* Counted in all limits, and of the opens that wait; NULL: it was refused. */

@@ -439,7 +439,7 @@ void open_begin(struct session *s, const struct ssh_chan_open *m)
 
 /* --- requests ------------------------------------------------------------------------- */
 
-static struct open *open_up_at(const struct session *s, uint32_t channel)
+struct open *open_up_at(const struct session *s, uint32_t channel)
 {
 	struct open *o = s->opens;
 

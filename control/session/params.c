@@ -39,9 +39,11 @@ json_t *params_of_request(const struct ssh_chan_request *m)
 	struct ssh_tty_size size;
 	struct ssh_pty_req pty;
 	struct ssh_x11_req x11;
+	struct ssh_exit_signal end;
 	struct ssh_env env;
 	struct ssh_str s;
-	uint32_t ms;
+	uint32_t n;
+	bool yes;
 
 	p.bad = p.o == NULL;
 	switch (ssh_session_request_find(m->type)) {
@@ -67,6 +69,7 @@ json_t *params_of_request(const struct ssh_chan_request *m)
 		if (ssh_pty_req_parse(m->rest, &pty) == 0) {
 			hook_req_text(&p, "term", pty.term);
 			params_size(&p, &pty.size);
+			hook_req_bytes(&p, "modes", pty.modes.p, pty.modes.len);
 		}
 		break;
 	case SSH_SESSION_WINDOW_CHANGE:
@@ -82,12 +85,24 @@ json_t *params_of_request(const struct ssh_chan_request *m)
 		}
 		break;
 	case SSH_SESSION_BREAK:
-		if (ssh_break_parse(m->rest, &ms) == 0)
-			hook_req_int(&p, "milliseconds", ms);
+		if (ssh_break_parse(m->rest, &n) == 0)
+			hook_req_int(&p, "milliseconds", n);
 		break;
 	case SSH_SESSION_XON_XOFF:
-		if (m->rest.len == 1)
-			hook_req_bool(&p, "client_can_do", m->rest.p[0] != 0);
+		if (ssh_xon_xoff_parse(m->rest, &yes) == 0)
+			hook_req_bool(&p, "client_can_do", yes);
+		break;
+	case SSH_SESSION_EXIT_STATUS: /* of what a program of the operator's has begun there */
+		if (ssh_exit_status_parse(m->rest, &n) == 0)
+			hook_req_int(&p, "exit", n);
+		break;
+	case SSH_SESSION_EXIT_SIGNAL:
+		if (ssh_exit_signal_parse(m->rest, &end) == 0) {
+			hook_req_text(&p, "signal", end.signal);
+			hook_req_bool(&p, "core", end.core_dumped);
+			hook_req_text(&p, "message", end.message);
+			hook_req_text(&p, "language", end.language);
+		}
 		break;
 	default:
 		break;

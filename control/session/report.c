@@ -517,6 +517,8 @@ static void target(struct audit_record *r, const struct session *s, uint64_t tok
 	const struct open *o = open_find(s, token);
 	struct open_target to;
 
+	if (o != NULL)
+		audit_num(r, AUDIT_F_PEER, o->peer_channel);
 	if (!open_target(s, token, &to))
 		return;
 	audit_text(r, AUDIT_F_TYPE, report_type(s, token));

@@ -78,11 +78,13 @@ TWO
 status 3" ] || fail "the subsystem said: $shown $(cat "$dir/errors")"
 [ "$(cat "$dir/errors")" = "nothing to say?" ] || fail "standard error: $(cat "$dir/errors")"
 grep -q '"type":"subsystem".*"params":{"name":"greet"}' "$dir/asked.more" || fail "not asked about the request"
+grep -q '"peer":0.*"type":"subsystem"' "$dir/asked.more" || fail "not told whose channel it is"
 shown=$(printf 'four\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
 [ "$shown" = "direct-tcpip: four" ] || fail "the target said: $shown"
 for kind in status auth-result channel-opened channel-eof channel-closed closed; do
 	wait_for "\"kind\":\"$kind\"" "$dir/asked.more" "$hook_pid"
 done
+wait_for "\"kind\":\"channel-opened\".*\"peer\":0" "$dir/asked.more" "$hook_pid"
 wait_for "\"type\":\"session\".*\"rule\":\"ChannelHandler\"" "$dir/asked.more" "$hook_pid"
 wait_for "^tester has gone, after [0-9]* channels" "$dir/hook.log" "$hook_pid"
 timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"

@@ -5,6 +5,7 @@
 
 #include "control/count.h"
 #include "control/hook/hook.h"
+#include "control/session/params.h"
 #include "crypto/cert.h"
 #include "tests/util/login_bench.h"
 
@@ -410,6 +411,75 @@ Test(hook_asked, a_type_of_its_own_is_as_much_as_a_tunnel)
 	cr_assert(login(&c, "open", t.key[0]));
 	cr_expect_eq(open_type(&c, "x-news", "", 0), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
 	client_free(&c);
+}
+
+static void expect_object(const char *what, json_t *o, const char *expect)
+{
+	json_t *e = json_loads(expect, 0, NULL);
+	char *text = json_dumps(o, 0);
+
+	cr_expect(e != NULL && json_equal(o, e), "%s: %s", what, text);
+	free(text);
+	json_decref(o);
+	json_decref(e);
+}
+
+/* What a request says, by name: of its type, the rest of it. */
+static void expect_params(const char *type, const void *rest, size_t len, const char *expect)
+{
+	const struct ssh_chan_request m = {.type = ssh_str_c(type), .rest = {rest, (uint32_t)len}};
+
+	expect_object(type, params_of_request(&m), expect);
+}
+#define PARAMS(type, rest, expect) expect_params(type, rest, sizeof(rest) - 1, expect)
+
+Test(hook_asked, what_a_request_says_is_told_by_name)
+{
+	BEGIN("PolicyHook %s kinds=forward", {"none", NULL});
+	PARAMS("exec", "\0\0\0\2ls", "{\"command\":\"ls\"}");
+	PARAMS("subsystem", "\0\0\0\4sftp", "{\"name\":\"sftp\"}");
+	PARAMS("signal", "\0\0\0\3INT", "{\"signal\":\"INT\"}");
+	PARAMS("env", "\0\0\0\4LANG\0\0\0\1C", "{\"name\":\"LANG\",\"value\":\"C\"}");
+	PARAMS("pty-req", "\0\0\0\5xterm\0\0\0\x50\0\0\0\x18\0\0\0\1\0\0\0\2\0\0\0\1\0",
+	       "{\"term\":\"xterm\",\"columns\":80,\"rows\":24,\"width\":1,\"height\":2,\"modes\":\"AA==\"}");
+	PARAMS("window-change", "\0\0\0\x50\0\0\0\x18\0\0\0\1\0\0\0\2",
+	       "{\"columns\":80,\"rows\":24,\"width\":1,\"height\":2}");
+	PARAMS("x11-req", "\1\0\0\0\3MIT\0\0\0\2" "ab\0\0\0\7",
+	       "{\"single\":true,\"protocol\":\"MIT\",\"cookie\":\"ab\",\"screen\":7}");
+	PARAMS("break", "\0\0\1\0", "{\"milliseconds\":256}");
+	PARAMS("xon-xoff", "\1", "{\"client_can_do\":true}");
+	PARAMS("exit-status", "\0\0\0\3", "{\"exit\":3}");
+	PARAMS("exit-signal", "\0\0\0\4TERM\1\0\0\0\3oom\0\0\0\2en",
+	       "{\"signal\":\"TERM\",\"core\":true,\"message\":\"oom\",\"language\":\"en\"}");
+	PARAMS("shell", "", "{}");
+	PARAMS("x-ours", "\1\2", "{}");
+	PARAMS("exec", "\0\0\0\3ls", "{}"); /* malformed: nothing is told of it but raw */
+	PARAMS("exit-signal", "\0\0\0\4TERM\1", "{}");
+}
+
+Test(hook_asked, what_an_open_says_is_told_by_name)
+{
+	static const struct {
+		const char *type, *rest;
+		uint32_t len;
+		const char *expect;
+	} row[] = {
+		{"direct-tcpip", "\0\0\0\1h\0\0\0\x16\0\0\0\1o\0\0\0\x9", 18,
+		 "{\"host\":\"h\",\"port\":22,\"originator\":\"o\",\"originator_port\":9}"},
+		{"direct-streamlocal@openssh.com", "\0\0\0\6/run/x\0\0\0\0\0\0\0\0", 18,
+		 "{\"path\":\"/run/x\"}"},
+		{"direct-tcpip", "\0\0\0\1h", 5, "{}"},
+		{"session", "", 0, "{}"},
+	};
+
+	BEGIN("PolicyHook %s kinds=forward", {"none", NULL});
+	for (size_t i = 0; i < N(row); i++) {
+		const struct ssh_chan_open m = {
+			.type = ssh_str_c(row[i].type),
+			.rest = {(const uint8_t *)row[i].rest, row[i].len}};
+
+		expect_object(row[i].type, params_of_open(&m), row[i].expect);
+	}
 }
 
 /* "partial" is a word about logins. */
@@ -824,6 +894,21 @@ Test(hook_asked, signatures_are_news)
 	for (int i = 0; i < 6000 && !heard("\"sigstatus\",\"valid\":true"); i++)
 		usleep(5000);
 	cr_expect(heard("\"sigstatus\",\"valid\":true"));
+	cr_expect(!heard("\"valid\":false"));
+}
+
+Test(hook_asked, signatures_that_are_wrong_are_news)
+{
+	struct client c;
+
+	BEGIN("ReportSignatureStatus yes\nPolicyHook %s kinds=auth-sig", {"none", NULL});
+	spoil_signatures = true;
+	cr_expect(!login(&c, "demo", t.key[0]));
+	client_free(&c);
+	for (int i = 0; i < 6000 && !heard("\"sigstatus\",\"valid\":false"); i++)
+		usleep(5000);
+	cr_expect(heard("\"sigstatus\",\"valid\":false"));
+	cr_expect(!heard("\"valid\":true"));
 }
 
 /* --- tunnels ------------------------------------------------------------------------------------
@@ -910,4 +995,49 @@ Test(hook_asked, a_listener_can_be_refused)
 	cr_expect_eq(global(&c, "tcpip-forward"), SSH_MSG_REQUEST_FAILURE);
 	client_free(&c);
 	cr_expect(heard("\"direction\":1,\"address\":\"\",\"port\":0"));
+}
+
+static uint32_t port_granted(const struct client *c)
+{
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, c->reply + 1, c->reply_len - 1);
+	return c->reply[0] == SSH_MSG_REQUEST_SUCCESS ? ssh_rd_u32(&r) : 0;
+}
+
+Test(hook_asked, a_listener_has_the_port_that_was_said)
+{
+	static char yes[64];
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct client c;
+	uint16_t port;
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	close(fd); /* one that is free */
+	port = ntohs(at.sin_port);
+	snprintf(yes, sizeof(yes), "{\"id\":@,\"accept\":true,\"port\":%u}", port);
+	const struct says says[] = {{"\"direction\":1", yes}};
+
+	begin("PolicyHook %s kinds=forward", says, N(says));
+	cr_assert(login(&c, "open", t.key[0]));
+	(void)global(&c, "tcpip-forward");
+	cr_expect_eq(port_granted(&c), port);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_FORWARD), 1);
+	client_free(&c);
+}
+
+/* The rules judge the port that was said as if it had been asked for. */
+Test(hook_asked, a_listener_has_no_port_that_the_rules_refuse)
+{
+	struct client c;
+
+	BEGIN("ListenRule deny *:20001\nPolicyHook %s kinds=forward",
+	      {"\"direction\":1", "{\"id\":@,\"accept\":true,\"port\":20001}"});
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(global(&c, "tcpip-forward"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_seen(t.plane, LINK_IT_FORWARD), 0);
+	client_free(&c);
 }

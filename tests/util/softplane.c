@@ -382,6 +382,18 @@ static void chan_host(struct softplane *sp, struct conn *c, const struct link_ch
 	chan_begin(sp, c, &like, host_fd(sp, m->fds), &m->target);
 }
 
+/* It listens, as far as anybody is told: nothing comes in by it. */
+static void forward(struct softplane *sp, struct conn *c, const struct link_forward *m)
+{
+	const struct link_forward_result ev = {
+		.token = m->token, .port = m->n_at > 0 ? m->at[0].port : m->addr.port};
+	int fd = m->fds != 0 ? host_fd(sp, m->fds) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	event(sp, &c->h, LINK_EV_FORWARD, &ev, sizeof(ev), NULL, 0);
+}
+
 /* A message the shard settles. 0: not one of those. 1: done. */
 static int chan_message(struct softplane *sp, struct conn *c, const uint8_t *p, size_t len)
 {
@@ -617,6 +629,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 		break;
 	case LINK_IT_CHAN_HOST:
 		chan_host(sp, c, body);
+		break;
+	case LINK_IT_FORWARD:
+		forward(sp, c, body);
 		break;
 	case LINK_IT_ANSWERED:
 		if (answered->payloads > c->unanswered || answered->bytes > c->unanswered_bytes)
