@@ -205,7 +205,8 @@ struct awake {
 	struct timer credit;
 
 	struct login login;
-	struct timer delay; /* of its answer */
+	struct ssh_prompts *words; /* a program's, in place of KbdInteractivePrompt; NULL: none */
+	struct timer delay;        /* of its answer */
 	struct chain chain;
 	struct moduli *moduli; /* of its brain */
 	struct earned earned;

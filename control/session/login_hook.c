@@ -6,6 +6,7 @@
  * answers are its own; AuthenticationMethods, the lists of users and groups and what a key's line
  * restricts hold on. Whoever is named, it is asked alike (S-32).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "control/session/hook.h"
@@ -82,6 +83,40 @@ static void banner(struct session *s, const struct hook_answer *a)
 		(void)ssh_brain_auth_banner(s->awake->brain, a->banner, strlen(a->banner));
 }
 
+static struct ssh_str str_put(uint8_t **at, struct ssh_str s)
+{
+	const struct ssh_str ret = {*at, s.len};
+
+	if (s.len > 0)
+		memcpy(*at, s.p, s.len);
+	*at += s.len;
+	return ret;
+}
+
+/* Said to one who has asked for nothing yet: what he is asked once he begins. */
+static void keep_words(struct session *s, const struct ssh_prompts *p)
+{
+	size_t len = p->name.len + p->instruction.len;
+	struct ssh_prompts *kept;
+	uint8_t *at;
+
+	if (p->n == 0 && len == 0)
+		return;
+	for (unsigned int i = 0; i < p->n; i++)
+		len += p->prompt[i].text.len;
+	kept = malloc(sizeof(*kept) + len);
+	if (kept == NULL)
+		return; /* the configuration's, then */
+	*kept = *p;
+	at = (uint8_t *)(kept + 1);
+	kept->name = str_put(&at, p->name);
+	kept->instruction = str_put(&at, p->instruction);
+	for (unsigned int i = 0; i < p->n; i++)
+		kept->prompt[i].text = str_put(&at, p->prompt[i].text);
+	free(s->awake->words);
+	s->awake->words = kept;
+}
+
 /* What may come next, where no step is behind it: less than there is, never more. */
 static void narrow(struct session *s, unsigned int methods)
 {
@@ -135,6 +170,8 @@ static void answered(struct session *s, const struct hook_answer *a)
 		prompt(s, a);
 		return;
 	}
+	if (a != NULL && l->auth.method == SSH_AUTH_NONE)
+		keep_words(s, &a->prompts);
 	/* Who only asks what there is has been refused nothing. */
 	word = l->auth.method == SSH_AUTH_NONE && !l->hook_right && a != NULL && !a->accept
 		       ? HOOK_NO

@@ -71,6 +71,32 @@ static struct ssh_str text_of(const char *text)
 	return ssh_str_c(text != NULL ? text : "");
 }
 
+/* A program's words, else the configuration's, in place of the sources' own; more than there can be
+ * are counted. */
+static void words_of(const struct session *s, struct ssh_prompts *ret)
+{
+	const struct ssh_prompts *said = s->awake->words;
+	const struct conf_session *c = &s->awake->conf;
+	const char *const *v = c->kbdint_prompts.v;
+
+	*ret = (struct ssh_prompts){.name = text_of(c->kbdint_name),
+				    .instruction = text_of(c->kbdint_instruction),
+				    .n = (unsigned int)(c->kbdint_prompts.n / 2)};
+	for (unsigned int i = 0; i < ret->n && i < SSH_PROMPTS_MAX; i++)
+		ret->prompt[i] = (struct ssh_prompt){ssh_str_c(v[2 * i]),
+						     strcmp(v[2 * i + 1], "echo") == 0};
+	if (said == NULL)
+		return;
+	if (said->name.len > 0)
+		ret->name = said->name;
+	if (said->instruction.len > 0)
+		ret->instruction = said->instruction;
+	if (said->n > 0) {
+		ret->n = said->n;
+		memcpy(ret->prompt, said->prompt, sizeof(ret->prompt));
+	}
+}
+
 /*
  * One round for all that follow and do not ask themselves. The configured prompts are those of the
  * sources in their order; a prompt whose answer nobody would judge is a mistake, and lets nobody
@@ -79,26 +105,24 @@ static struct ssh_str text_of(const char *text)
 static void ask_questions(struct session *s)
 {
 	struct login *l = &s->awake->login;
-	const struct conf_session *c = &s->awake->conf;
-	struct ssh_prompts p = {.name = text_of(c->kbdint_name),
-				.instruction = text_of(c->kbdint_instruction)};
+	struct ssh_prompts p;
 	struct ssh_auth_decision d = {.verdict = SSH_AUTH_PROMPT, .prompts = &p};
-	size_t n_texts = c->kbdint_prompts.n / 2;
+	unsigned int n_words;
 
-	if (n_texts > l->n_plan) {
-		session_log(s, LOG_L_ERROR, "KbdInteractivePrompt: %zu prompts, but %u sources",
-			    n_texts, l->n_plan);
+	words_of(s, &p);
+	n_words = p.n;
+	if (n_words > l->n_plan) {
+		session_log(s, LOG_L_ERROR, "KbdInteractivePrompt: %u prompts, but %u sources",
+			    n_words, l->n_plan);
 		login_reject(s);
 		return;
 	}
 	l->asked_from = l->plan_at;
+	p.n = 0;
 	for (unsigned int i = l->plan_at; i < l->n_plan && l->plan[i]->question != NULL; i++) {
-		bool own = i < n_texts;
+		const struct ssh_prompt own = {ssh_str_c(l->plan[i]->question), l->plan[i]->echo};
 
-		p.prompt[p.n].text =
-			ssh_str_c(own ? c->kbdint_prompts.v[2 * i] : l->plan[i]->question);
-		p.prompt[p.n].echo = own ? strcmp(c->kbdint_prompts.v[2 * i + 1], "echo") == 0
-					 : l->plan[i]->echo;
+		p.prompt[p.n] = i < n_words ? p.prompt[i] : own;
 		p.n++;
 	}
 	l->open = false;

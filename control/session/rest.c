@@ -381,6 +381,7 @@ void awake_free(struct session *s)
 	login_fini(s);
 	hostkeys_clear(s);
 	keep_rx_free(a);
+	free(a->words);
 	facts_fini(a);
 	ssh_brain_free(a->brain);
 	moduli_free(a->moduli);

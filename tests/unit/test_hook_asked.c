@@ -784,6 +784,40 @@ Test(hook_asked, it_asks_questions_of_its_own)
 	client_free(&c);
 }
 
+/* Before anything is tried: the sources judge, and ask by the program's words. */
+Test(hook_asked, it_words_the_questions_of_others)
+{
+	struct client c;
+
+	BEGIN("KbdInteractivePrompt \"Passwort: \" noecho\nPolicyHook %s kinds=auth",
+	      {"\"none\"",
+	       "{\"id\":@,\"accept\":false,\"prompts\":\"Word: ,echo=true\",\"instruction\":\"Say it\"}"});
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_assert(try_kbdint(&c));
+	cr_expect_str_eq(c.prompts, "Word: ");
+	cr_expect_eq(c.n_shown, 1);
+	cr_expect(!answer(&c, "wrong", NULL));
+	cr_assert(try_kbdint(&c));
+	cr_expect_str_eq(c.prompts, "Word: ");
+	cr_expect(answer(&c, "secret", NULL));
+	client_free(&c);
+}
+
+Test(hook_asked, it_asks_no_more_than_is_judged)
+{
+	struct client c;
+
+	BEGIN("PolicyHook %s kinds=auth",
+	      {"\"none\"",
+	       "{\"id\":@,\"accept\":false,\"prompts\":\"A,echo=true;B,echo=true;C,echo=true\"}"});
+	client_start(&c, "alice");
+	cr_expect(!try_none(&c));
+	cr_expect(!try_kbdint(&c));
+	client_free(&c);
+	expect_logged("3 prompts, but 1 sources");
+}
+
 Test(hook_asked, half_of_a_login_is_not_enough)
 {
 	struct client c;
