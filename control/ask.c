@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "conf/match.h"
 #include "conf/week.h"
+#include "control/auth/user.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
 #include "control/setup.h"
@@ -106,6 +108,35 @@ int ask_parse(struct ask *a, char *spec)
 	return 0;
 }
 
+int ask_look_up(struct ask *a)
+{
+	const char *user = a->match.user;
+	struct user_lookup *l;
+
+	if (user == NULL || a->groups.n > 0)
+		return 0;
+	l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		return -ENOMEM;
+	a->account = l;
+	l->name_ok = strlen(user) < sizeof(l->user) && user_name_ok(user, strlen(user));
+	l->want_groups = l->only_account = true;
+	if (l->name_ok)
+		strcpy(l->user, user);
+	user_lookup_run(l);
+	a->groups = (struct conf_strs){(const char *const *)l->groups, l->n_groups};
+	a->match.groups = &a->groups;
+	return l->lost ? -EIO : 0;
+}
+
+void ask_fini(struct ask *a)
+{
+	if (a->account != NULL)
+		user_lookup_fini(a->account);
+	free(a->account);
+	a->account = NULL;
+}
+
 bool ask_tunnel(const struct ask *a)
 {
 	return a->dest != NULL || a->listen != NULL;
@@ -192,6 +223,62 @@ static void keyword_print(const struct asked *q, const char *name)
 		fprintf(q->f, "%s line %u: %s\n", file, line, name);
 	else
 		fprintf(q->f, "default: %s\n", name);
+}
+
+/* Which of the two lists is it? */
+static const char *user_list(const struct conf_session *s, const char *user, const char *name,
+			     const char *addr)
+{
+	struct conf_session denied = *s;
+
+	denied.allow_users.n = 0;
+	return conf_user_allowed(&denied, user, name, addr) ? "AllowUsers" : "DenyUsers";
+}
+
+static const char *group_list(const struct conf_session *s, const struct conf_strs *groups)
+{
+	struct conf_session denied = *s;
+
+	denied.allow_groups.n = 0;
+	return conf_groups_allowed(&denied, groups) ? "AllowGroups" : "DenyGroups";
+}
+
+/* What does not let this login in, as far as it is known who it is; NULL: nothing. */
+static const char *kept_out_by(const struct asked *q)
+{
+	const struct conf_global *g = conf_global(q->conf);
+	const struct conf_match_ctx *m = &q->of->match;
+	const char *addr = m->addr != NULL ? m->addr : "";
+
+	if (m->addr != NULL && g->deny_clients != NULL &&
+	    match_from(m->host, addr, g->deny_clients))
+		return "DenyClients";
+	if (m->addr != NULL && g->allow_clients != NULL &&
+	    !match_from(m->host, addr, g->allow_clients))
+		return "AllowClients";
+	if (q->session.refuse_connection)
+		return "RefuseConnection";
+	if (m->user != NULL && !conf_user_allowed(&q->session, m->user, m->host, addr))
+		return user_list(&q->session, m->user, m->host, addr);
+	if (m->groups != NULL && !conf_groups_allowed(&q->session, m->groups))
+		return group_list(&q->session, m->groups);
+	return NULL;
+}
+
+/* 1: who asks may come in; 0: he is told why not. */
+static int login_answer(struct asked *q)
+{
+	int r = rules_make(q, NULL);
+	const char *by;
+
+	if (r < 0)
+		return r;
+	by = kept_out_by(q);
+	if (by == NULL)
+		return 1;
+	fprintf(q->f, "deny login ");
+	keyword_print(q, by);
+	return 0;
 }
 
 static void say(struct asked *q, bool may, const char *at, const struct policy_why *why)
@@ -361,11 +448,17 @@ int ask_print(const struct ask *a, struct conf *conf, FILE *f)
 {
 	struct asked q = {.of = a, .conf = conf, .f = f, .ctx = a->match};
 	int r = setup_own_addrs(conf, &q.own, &q.n_own);
+	bool in;
 
-	if (r == 0 && a->dest != NULL)
+	if (r == 0)
+		r = login_answer(&q);
+	in = r > 0;
+	if (in)
+		r = 0;
+	if (in && a->dest != NULL)
 		r = *a->dest == '/' ? socket_answer(&q, a->dest)
 				    : with_copy(&q, a->dest, host_answer);
-	if (r == 0 && a->listen != NULL)
+	if (in && r == 0 && a->listen != NULL)
 		r = with_copy(&q, a->listen, listen_answer);
 	conf_session_fini(&q.session);
 	free(q.own);

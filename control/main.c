@@ -570,10 +570,15 @@ static int host_keys(const struct conf *conf, bool test, struct host_keys *keys)
 }
 
 /* -T: what holds for whom -C names, or what would be said to a tunnel of his. */
-static int test_print(struct conf *conf, const struct ask *a)
+static int test_print(struct conf *conf, struct ask *a)
 {
-	int r;
+	int r = ask_look_up(a);
 
+	if (r < 0) {
+		fprintf(stderr, "sluice-control: the groups of %s: %s\n", a->match.user,
+			r == -EIO ? "the system cannot tell them now" : strerror(-r));
+		return EXIT_BAD;
+	}
 	if (!ask_tunnel(a))
 		return conf_dump(conf, &a->match, stdout) < 0 ? EXIT_BAD : 0;
 	r = ask_print(a, conf, stdout);
@@ -595,6 +600,7 @@ int main(int argc, char **argv)
 	if (o.dump) {
 		int r = test_print(conf, &o.ask);
 
+		ask_fini(&o.ask);
 		conf_put(conf);
 		return r;
 	}

@@ -643,7 +643,7 @@ Test(policy_oracle, s74_random_rules, .timeout = 600)
  * ----------------------------------------------------------------------------- */
 
 #define CONF                                                                                       \
-	"ListenAddress 127.0.0.1:22\n"                                                             \
+	"DenyClients 203.0.113.0/24\n"                                                             \
 	"TargetRule deny *:25\n"                                                                   \
 	"TargetRule allow 10.0.0.0/8:22,80 localhost:90 user=alice time=Mon-Fri/08:00-18:00\n"     \
 	"TargetRule allow *:443 group=dev principal=web key=" KEY1 "\n"                            \
@@ -654,7 +654,15 @@ Test(policy_oracle, s74_random_rules, .timeout = 600)
 	"Match dest 10.9.0.0/16\n"                                                                 \
 	"DisableForwarding yes\n"                                                                  \
 	"Match user eve\n"                                                                         \
-	"AllowTcpForwarding no\n"
+	"AllowTcpForwarding no\n"                                                                  \
+	"Match user mallory\n"                                                                     \
+	"DenyUsers mallory@192.0.2.*\n"                                                            \
+	"Match user carol\n"                                                                       \
+	"AllowGroups dev root\n"                                                                   \
+	"Match user root\n"                                                                        \
+	"DenyGroups root\n"                                                                        \
+	"Match address 198.51.100.0/24\n"                                                          \
+	"RefuseConnection yes\n"
 
 Test(policy_oracle, what_is_asked_for_is_answered)
 {
@@ -687,6 +695,20 @@ Test(policy_oracle, what_is_asked_for_is_answered)
 		{"user=alice,listen=localhost:8000",
 		 "allow localhost test line 6: ListenRule allow localhost:8000-8010\n", 1},
 		{"user=alice,listen=:8011", "deny * default: no ListenRule is about it\n", 0},
+		{"user=mallory,addr=192.0.2.7,dest=10.0.0.1:80",
+		 "deny login test line 14: DenyUsers\n", 0},
+		{"user=mallory,addr=192.0.3.7,dest=10.0.0.1:80",
+		 "deny 10.0.0.1 default: no TargetRule is about it\n", 0},
+		{"user=carol,group=ops,dest=10.0.0.1:80", "deny login test line 16: AllowGroups\n",
+		 0},
+		{"user=carol,dest=10.0.0.1:80", "deny login test line 16: AllowGroups\n", 0},
+		{"user=carol,group=dev,dest=10.0.0.1:80",
+		 "deny 10.0.0.1 default: no TargetRule is about it\n", 0},
+		{"user=root,listen=localhost:8000", "deny login test line 18: DenyGroups\n", 0},
+		{"user=x,addr=203.0.113.9,dest=10.0.0.1:80",
+		 "deny login test line 1: DenyClients\n", 0},
+		{"user=alice,addr=198.51.100.1,listen=localhost:8000",
+		 "deny login test line 20: RefuseConnection\n", 0},
 		{"dest=10.0.0.1", "", -EINVAL},
 		{"dest=10.0.0.1:0", "", -EINVAL},
 		{"dest=:80", "", -EINVAL},
@@ -705,9 +727,11 @@ Test(policy_oracle, what_is_asked_for_is_answered)
 		ask_init(&a);
 		cr_assert_eq(ask_parse(&a, spec), 0, "%s", c[i].spec);
 		cr_expect(ask_tunnel(&a));
+		cr_expect_eq(ask_look_up(&a), 0);
 		cr_expect_eq(ask_print(&a, conf, f), c[i].r, "%s", c[i].spec);
 		fclose(f);
 		cr_expect_str_eq(text, c[i].says, "%s", c[i].spec);
+		ask_fini(&a);
 		free(text);
 		free(spec);
 		conf_put(conf);
