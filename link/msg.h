@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     20
+#define LINK_VERSION     21
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -162,6 +162,7 @@ struct link_authenticated {
 	uint8_t qos_tty, qos_bulk;
 	uint32_t chans_idle_ms; /* of all channels together, without a byte */
 	uint32_t unused_ms;     /* without a channel */
+	uint32_t send_timeout_ms; /* of a channel, without a byte, while bytes wait to go one way */
 };
 
 /* What a client asked for, for those who hear of it later. len 0: nothing. */

@@ -49,6 +49,8 @@
 	X(KEEPALIVE, 2, "keepalive", "Timeout, client not responding")                             \
 	X(REFUSED, 0, "refused", "administratively prohibited connection")                         \
 	X(IDLE, 11, "idle", "idle for too long")                                                   \
+	X(TARGET_BLOCKED, 0, "target_blocked", "its target took no byte for too long")             \
+	X(CLIENT_BLOCKED, 0, "client_blocked", "its client took no byte for too long")             \
 	X(EXPIRED, 11, "expired", "what let you in has expired")                                   \
 	X(REVOKED, 11, "revoked", "the key that let you in was revoked")                           \
 	X(OPERATOR, 11, "operator", "disconnected by the operator")                                \

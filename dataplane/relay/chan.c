@@ -565,10 +565,9 @@ static enum visit chan_send_data(struct chan *ch, struct share *share)
 	return send_from(ch, share, ch->err_next ? err : out, ch->err_next);
 }
 
-static bool target_has_bytes(const struct chan *ch)
+uint32_t chan_waiting(const struct chan *ch)
 {
-	return ch->target != NULL &&
-	       (ch->target->ops->rx_len(ch->target) > 0 || err_len(ch->target) > 0);
+	return ch->target != NULL ? ch->target->ops->rx_len(ch->target) + err_len(ch->target) : 0;
 }
 
 static enum visit say_eof(struct chan *ch)
@@ -625,7 +624,7 @@ static enum visit chan_serve(struct chan *ch, struct share *share)
 	if (v != VISIT_DONE)
 		return v;
 	/* What the peer's window holds back is still to come before any end. */
-	if (!ch->fsm.eof_sent && target_has_bytes(ch))
+	if (!ch->fsm.eof_sent && chan_waiting(ch) > 0)
 		return VISIT_DONE;
 	if (ch->program)
 		return program_end(ch);

@@ -18,6 +18,7 @@
  * handover.c a control goes, another one comes
  * cap.c      bytes a second, by meter.c and budget.c
  * weight.c   whose share is how large               debt.c     bytes in flight, by flight.c
+ * blocked.c  bytes that nobody takes
  *
  * A connection with something to do stands in the active list and is visited by every
  * stage; it leaves the list at the end of a turn in which nothing stopped it but the want
@@ -154,6 +155,11 @@ struct trace {
 	bool heard; /* of its stream there is news */
 };
 
+/* Of bytes that wait to go one way none has moved since then; 0: some do, or there are none. */
+struct chan_blocked {
+	uint64_t since_us, moved;
+};
+
 struct chan {
 	/* Every record. */
 	struct conn *conn; /* NULL: free */
@@ -198,6 +204,7 @@ struct chan {
 	bool tty;             /* somebody sits at it: counted in n_ttys */
 	uint8_t eof_due;      /* bits, 1 << LINK_EOF_*: control has not heard of it */
 	int cause;
+	struct chan_blocked blocked[LINK_WAYS];
 	/* Opening. */
 	uint64_t fds; /* token of descriptors that did not come yet; 0: none are awaited */
 	uint64_t tee_fds; /* that of its tee; 0: it shall have none */
@@ -309,6 +316,7 @@ struct conn {
 	/* Its channels are looked at then: they connect, or may have been idle for too long. Without a
 	 * channel it ends then. */
 	uint64_t connect_us;
+	uint64_t blocked_us; /* and then for bytes that nobody takes; 0: none wait */
 	uint64_t open_us;
 	uint64_t bytes_in, bytes_out; /* of the stream, once it is gone */
 	int cause;
@@ -539,6 +547,8 @@ enum visit {
 	VISIT_BLOCKED, /* its connection is in the way: keys, room, memory, the link */
 	VISIT_GONE,    /* it was freed */
 };
+/* Bytes of its target that have not been taken for the client. */
+uint32_t chan_waiting(const struct chan *ch);
 /* What there is to hear of its target, and the grants that follow from it. */
 void chan_hear(struct chan *ch);
 /* Does what can be done now for one channel, but no more than one message of data. */
@@ -828,6 +838,14 @@ bool audit_admits(struct relay *r);
 /* look.c */
 /* -EAGAIN: it must be asked again. */
 int look_tell(struct relay *r, const struct link_hdr *ask);
+/* What holds up its bytes to the client. */
+enum link_slow look_slow_out(const struct chan *ch);
+
+/* blocked.c: OperationTimeout, only for connections with auth.send_timeout_ms */
+/* Channels have something to do: they are looked at, from some time on. */
+void blocked_watch(struct conn *c);
+/* At c->blocked_us. */
+void blocked_look(struct conn *c);
 
 /* timers.c */
 /* ChannelTimeout: its idle_ms is known and it is open. */

@@ -15,16 +15,6 @@
 _Static_assert(LINK_LOOK_MAX * sizeof(struct link_look_chan) <= LINK_PAYLOAD_MAX,
 	       "an answer is put together where payloads are");
 
-static uint32_t target_waits(const struct chan *ch)
-{
-	const struct stream_ops *ops;
-
-	if (ch->target == NULL)
-		return 0;
-	ops = ch->target->ops;
-	return ops->rx_len(ch->target) + (ops->err_len != NULL ? ops->err_len(ch->target) : 0);
-}
-
 static bool congested(const struct relay *r, const struct stream *s)
 {
 	return r->conf.stream_congested != NULL && r->conf.stream_congested(s);
@@ -61,15 +51,14 @@ static enum link_slow slow_in(const struct chan *ch)
 	return ch->fsm.eof_received ? LINK_SLOW_NOTHING : LINK_SLOW_CLIENT;
 }
 
-/* From the target to the client. */
-static enum link_slow slow_out(const struct chan *ch)
+enum link_slow look_slow_out(const struct chan *ch)
 {
 	const struct conn *c = ch->conn;
 	enum link_slow why = conn_holds(c, false);
 
 	if (ch->fsm.state == SSH_CHAN_OPENING)
 		return ch->ours ? LINK_SLOW_CLIENT : LINK_SLOW_TARGET;
-	if (target_waits(ch) == 0)
+	if (chan_waiting(ch) == 0)
 		return ch->target_eof || ch->target == NULL ? LINK_SLOW_NOTHING : LINK_SLOW_TARGET;
 	if (why != LINK_SLOW_NOTHING)
 		return why;
@@ -115,13 +104,13 @@ static struct link_look_chan look_at(const struct chan *ch)
 		.window_in_max = ch->rwin.initial_window_size,
 		.window_out = ch->swin.window_size,
 		.held_in = ch->in_target,
-		.held_out = target_waits(ch),
+		.held_out = chan_waiting(ch),
 		.client_rtt_us = rtt(r, ch->conn->stream),
 		.target_rtt_us = rtt(r, ch->target),
 		.target = ch->target_addr,
 		.state = state_of(ch),
 		.slow_in = slow_in(ch),
-		.slow_out = slow_out(ch),
+		.slow_out = look_slow_out(ch),
 		.ours = ch->ours,
 	};
 

@@ -178,6 +178,8 @@ unsigned int relay_conns(const struct relay *r); /* the first of them alone, for
 	X(CONNS, "connections accepted")                                                           \
 	X(CHANS, "channels opened")                                                                \
 	X(CHANS_IDLE, "channels closed: idle for ChannelTimeout")                                  \
+	X(CHANS_TARGET_BLOCKED, "channels closed: target took no byte for OperationTimeout")       \
+	X(CHANS_CLIENT_BLOCKED, "channels closed: client took no byte for OperationTimeout")       \
 	X(RECORDS_OPENED, "records opened")                                                        \
 	X(RECORDS_SEALED, "records sealed")                                                        \
 	X(RECORD_BYTES_OPENED, "bytes of records opened")                                          \

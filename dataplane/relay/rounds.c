@@ -176,6 +176,8 @@ unsigned int chan_run(struct conn *c)
 	unsigned int n;
 	uint32_t space;
 
+	if (unlikely(c->auth.send_timeout_ms != 0))
+		blocked_watch(c);
 	if (TAILQ_EMPTY(&c->sparse) && TAILQ_EMPTY(&c->bulk)) {
 		c->tx_much = c->tx_capped = false;
 		turn_spent(c, &c->relay->tx_turn, 0, false);

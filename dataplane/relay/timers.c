@@ -25,6 +25,14 @@ static void timer_set(struct conn *c, uint64_t at_us)
 	deadlines_set(&c->relay->due, number(c), at_us);
 }
 
+static void timer_move(struct conn *c, uint64_t at_us)
+{
+	if (at_us != 0)
+		timer_set(c, at_us);
+	else
+		timer_drop(c);
+}
+
 static uint64_t after(uint64_t since, uint32_t ms)
 {
 	return ms == 0 ? 0 : since + (uint64_t)ms * 1000;
@@ -43,6 +51,7 @@ static uint64_t next_deadline(const struct conn *c)
 		return t;
 	t = timer_min(t, c->kex_deadline_us);
 	t = timer_min(t, c->connect_us);
+	t = timer_min(t, c->blocked_us);
 	t = timer_min(t, wait_deadline(c));
 	t = timer_min(t, c->alive_us);
 	t = timer_min(t, after(c->last_data_us, c->auth.idle_timeout_ms));
@@ -189,11 +198,13 @@ unsigned int relay_timers(struct relay *r, uint64_t now_us)
 		uint64_t next;
 
 		conn_note_links(c);
+		if (c->state == CONN_OPEN && c->blocked_us != 0 && now_us >= c->blocked_us)
+			blocked_look(c);
 		next = next_deadline(c);
-		/* It moved away meanwhile. Without control what has passed is no deadline any more.
-		 */
-		if (r->attached && next > now_us) {
-			timer_set(c, next);
+		/* It moved away meanwhile, or was that look. Without control what has passed is no
+		 * deadline any more. */
+		if (r->attached && (next == 0 || next > now_us)) {
+			timer_move(c, next);
 			continue;
 		}
 		timer_drop(c);

@@ -1,9 +1,10 @@
 /*
  * dataplane/relay: ends are carried as they are (S-79). A FIN is an EOF and an EOF a FIN, behind
  * all bytes before it; a reset is a CLOSE without EOF; none is invented, whatever comes in which
- * order.
+ * order. And of bytes that nobody takes: OperationTimeout.
  */
-#include "tests/util/relay_bench.h"
+#include "dataplane/relay/internal.h"
+#include "tests/util/relay_host_bench.h"
 
 TestSuite(relay_close, .init = bench_start, .fini = bench_end, .timeout = 600);
 
@@ -285,5 +286,378 @@ Test(relay_close, s79_much_goes_on_behind_a_fin)
 	take(EOF_DOWN, 0);
 	client_read();
 	cr_expect(w.saw_eof && w.saw_close && w.t_closed);
+	client_free(&c);
+}
+
+/* --- OperationTimeout: bytes that nobody takes -------------------------------------------------
+ */
+
+#define LIMIT_MS 2000
+#define LIMIT_US UINT64_C(2000000)
+#define PART_US  (LIMIT_US / 8) /* so much later at the most */
+
+static struct client blocked_login(uint32_t limit_ms, const struct link_caps *caps)
+{
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	struct link_authenticated a = bench_auth;
+
+	a.send_timeout_ms = limit_ms;
+	client_ident(&c);
+	client_kex(&c);
+	if (caps != NULL)
+		down(LINK_IT_CAPS, c.h, caps, sizeof(*caps), NULL, 0);
+	client_auth(&c, &a);
+	return c;
+}
+
+/* As a shard that sleeps until something is due. */
+static void sleep_us(uint64_t us)
+{
+	uint64_t end = bench_now + us;
+
+	while (bench_now < end) {
+		uint64_t next = relay_next_timer_us(bench), least = bench_now + 1;
+
+		next = RTE_MAX(next, least);
+		bench_now = RTE_MIN(end, next);
+		bench_settle();
+	}
+}
+
+static void text_is(struct client *c, const char *text)
+{
+	bench_settle();
+	data_is(c, 0, text);
+}
+
+/* It is closed in that time, and not before. */
+static void closed_within(struct client *c, const struct bench_chan *ch, uint64_t us, int cause)
+{
+	const struct link_chan_end *end;
+	const uint8_t *msg;
+	uint8_t type;
+	size_t n;
+
+	sleep_us(us - 1);
+	cr_assert_not(ch->target->aborted, "too soon");
+	sleep_us(PART_US + 1);
+	cr_assert(ch->target->aborted, "not in time");
+	while ((type = client_next(c, &msg, &n)) == SSH_MSG_CHANNEL_DATA)
+		;
+	cr_assert_eq(type, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(c, SSH_MSG_CHANNEL_CLOSE, ch->local);
+	bench_settle();
+	end = up_expect(LINK_EV_CHAN_END, NULL);
+	cr_expect_eq(end->cause, cause);
+	cr_expect_eq(end->token, 1000 + ch->number);
+}
+
+static void counted(uint64_t targets, uint64_t clients)
+{
+	cr_expect_eq(bench_count(RELAY_C_CHANS_TARGET_BLOCKED), targets);
+	cr_expect_eq(bench_count(RELAY_C_CHANS_CLIENT_BLOCKED), clients);
+}
+
+Test(relay_close, a_client_that_opens_no_window)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 4), other = client_channel(&c, 2, 1 << 20);
+
+	sleep_us(10 * LIMIT_US); /* nothing waits */
+	fake_give(ch.target, "taken, not taken", 16);
+	text_is(&c, "take");
+	closed_within(&c, &ch, LIMIT_US, -SSH_E_CLIENT_BLOCKED);
+	fake_give(other.target, "more", 4);
+	text_is(&c, "more");
+	client_data(&c, other.local, "x", 1);
+	bench_settle();
+	fake_drain(other.target, NULL, 1);
+	sleep_us(10 * LIMIT_US);
+	cr_expect_not(other.target->aborted, "others go on");
+	counted(0, 1);
+	client_free(&c);
+}
+
+/* Nor is its connection at fault, whose client and whose other targets take what they get. */
+Test(relay_close, a_target_that_takes_nothing)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	struct bench_chan other = client_channel(&c, 2, 1 << 20);
+
+	sleep_us(10 * LIMIT_US);
+	client_data(&c, ch.local, "never taken", 11);
+	client_data(&c, other.local, "taken", 5);
+	bench_settle();
+	fake_drain(other.target, NULL, 5);
+	closed_within(&c, &ch, LIMIT_US, -SSH_E_TARGET_BLOCKED);
+	sleep_us(10 * LIMIT_US);
+	cr_expect_not(other.target->aborted);
+	cr_expect_not(c.f->shut);
+	counted(1, 0);
+	client_free(&c);
+}
+
+/* One byte in time is enough, and that more is put behind what waits is none. */
+Test(relay_close, a_byte_moves_just_in_time)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan in = client_channel(&c, 1, 1 << 20), out = client_channel(&c, 2, 0);
+
+	client_data(&c, in.local, "0123456789abcdef", 16);
+	fake_give(out.target, "0123456789abcdef", 16);
+	bench_settle();
+	for (int i = 0; i < 8; i++) {
+		sleep_us(LIMIT_US - PART_US);
+		fake_drain(in.target, NULL, 1);
+		client_adjust(&c, out.local, 1);
+		client_expect(&c, SSH_MSG_CHANNEL_DATA);
+	}
+	cr_expect(!in.target->aborted && !out.target->aborted);
+	client_data(&c, in.local, "more", 4);
+	client_adjust(&c, out.local, 8);
+	client_expect(&c, SSH_MSG_CHANNEL_DATA);
+	sleep_us(LIMIT_US - PART_US);
+	cr_expect(!in.target->aborted && !out.target->aborted);
+	client_data(&c, in.local, "more", 4);
+	sleep_us(2 * PART_US);
+	cr_expect(in.target->aborted);
+	cr_expect_not(out.target->aborted, "it has what there was");
+	counted(1, 0);
+	client_free(&c);
+}
+
+/* While bytes go the other way, too. */
+Test(relay_close, each_way_has_its_own_time)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	client_data(&c, ch.local, "never taken", 11);
+	for (int i = 0; i < 8; i++) {
+		cr_expect_not(ch.target->aborted);
+		fake_give(ch.target, "x", 1);
+		text_is(&c, "x");
+		sleep_us(PART_US);
+	}
+	sleep_us(PART_US);
+	cr_expect(ch.target->aborted);
+	counted(1, 0);
+	client_free(&c);
+}
+
+static uint64_t carried; /* by the client's path */
+
+static void totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out)
+{
+	(void)s;
+	*ret_in = 0;
+	*ret_out = carried;
+}
+
+static void start_carried(void)
+{
+	bench_totals = totals;
+	bench_start();
+}
+
+TestSuite(relay_close_path, .init = start_carried, .fini = bench_end);
+
+/* A path that goes on moves them one after the other, however long that takes. */
+Test(relay_close_path, a_client_that_reads_nothing)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch[2] = {client_channel(&c, 1, 1 << 20), client_channel(&c, 2, 1 << 20)};
+	static const uint8_t data[32768];
+
+	c.f->budget = 8192;
+	for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int k = 0; k < 3; k++)
+			fake_give(ch[i].target, data, sizeof(data));
+	for (int i = 0; i < 8; i++) {
+		sleep_us(LIMIT_US - PART_US);
+		carried++;
+	}
+	cr_expect(!ch[0].target->aborted && !ch[1].target->aborted);
+	sleep_us(LIMIT_US + PART_US);
+	cr_expect(ch[0].target->aborted && ch[1].target->aborted);
+	cr_expect_not(c.f->shut);
+	counted(0, 2);
+	client_free(&c);
+}
+
+/* What a cap holds is taken by nobody, and nobody's fault. */
+Test(relay_close, what_waits_for_a_cap_is_not_blocked)
+{
+	/* A chunk is worth half of a burst, and comes every four seconds. */
+	static const struct link_caps caps = {
+		.channel = {{.rate = 1000, .burst = 8192}, {.rate = 1000, .burst = 8192}}};
+	struct client c = blocked_login(1000, &caps);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+	static const uint8_t data[24576];
+
+	client_data(&c, ch.local, data, sizeof(data));
+	fake_give(ch.target, data, sizeof(data));
+	for (int i = 0; i < 40; i++) {
+		sleep_us(250000);
+		cr_assert_not(ch.target->aborted, "turn %d", i);
+		client_pull(&c);
+		fake_drain(ch.target, NULL, ch.target->tx.len);
+	}
+	cr_expect(ch.target->rx.len > 0, "%u", ch.target->rx.len);
+	sleep_us(8 * LIMIT_US); /* there is more, of which the target takes nothing */
+	cr_expect(ch.target->aborted);
+	counted(1, 0);
+	client_free(&c);
+}
+
+/* Of neither side anything may be said in a key exchange but what belongs to it. */
+Test(relay_close, what_waits_for_keys_is_not_blocked)
+{
+	struct client c = blocked_login(1000, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 0);
+
+	fake_give(ch.target, "x", 1);
+	bench_settle();
+	client_send_byte(&c, SSH_MSG_KEXINIT);
+	up_payload_expect(&c, SSH_MSG_KEXINIT);
+	sleep_us(4000000);
+	cr_expect_not(ch.target->aborted);
+	counted(0, 0);
+	client_free(&c);
+}
+
+/* A window may stand behind what control has not answered: it may stand still, or be gone. */
+static void unread(bool window)
+{
+	static const uint8_t ask[] = {SSH_MSG_GLOBAL_REQUEST, 0, 0, 0, 1, 'x', 0};
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 0);
+
+	fake_give(ch.target, "x", 1);
+	for (unsigned int i = 0; i <= RELAY_UNANSWERED_MAX; i++)
+		client_send(&c, ask, sizeof(ask));
+	if (window)
+		client_adjust(&c, ch.local, 1);
+	sleep_us(4 * LIMIT_US);
+	cr_expect_not(ch.target->aborted);
+	down_answered(c.h, RELAY_UNANSWERED_MAX, RELAY_UNANSWERED_MAX * sizeof(ask));
+	bench_settle();
+	up_got = up_put;
+	if (window)
+		text_is(&c, "x");
+	else
+		closed_within(&c, &ch, LIMIT_US, -SSH_E_CLIENT_BLOCKED);
+	client_free(&c);
+}
+
+Test(relay_close, a_window_we_have_not_read_is_not_the_clients)
+{
+	unread(true);
+}
+
+Test(relay_close, its_time_begins_when_what_it_said_is_read)
+{
+	unread(false);
+}
+
+/* Somebody else had its core: whom it did not look at may have said something meanwhile. */
+Test(relay_close, a_shard_that_stood_still_closes_nobody)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan in = client_channel(&c, 1, 1 << 20), out = client_channel(&c, 2, 0);
+
+	client_data(&c, in.local, "x", 1);
+	fake_give(out.target, "x", 1);
+	bench_settle();
+	sleep_us(LIMIT_US + PART_US - 1);
+	bench_now += 3600 * UINT64_C(1000000);
+	client_adjust(&c, out.local, 1);
+	bench_turn(); /* timers are first */
+	cr_expect(!in.target->aborted && !out.target->aborted);
+	text_is(&c, "x");
+	sleep_us(PART_US - 1);
+	cr_expect_not(in.target->aborted, "it had its time but for a moment: it has a part of it");
+	sleep_us(1);
+	cr_expect(in.target->aborted);
+	cr_expect_not(out.target->aborted);
+	counted(1, 0);
+	client_free(&c);
+}
+
+/* Nobody is needed for it; and where nothing waits nobody is awakened. */
+Test(relay_close, blocked_without_a_control)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	struct bench_chan ch = client_channel(&c, 1, 1 << 20);
+
+	client_data(&c, ch.local, "taken", 5);
+	bench_settle();
+	fake_drain(ch.target, NULL, 5);
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	sleep_us(60 * UINT64_C(1000000));
+	cr_expect_eq(relay_next_timer_us(bench), UINT64_MAX);
+	client_data(&c, ch.local, "not taken", 9);
+	bench_settle();
+	sleep_us(LIMIT_US - 1);
+	cr_expect_not(ch.target->aborted);
+	sleep_us(PART_US + 1);
+	cr_expect(ch.target->aborted);
+	client_free(&c);
+}
+
+/* The default: who stops a pager finds it in the morning as it was. */
+Test(relay_close, without_a_bound_bytes_wait_for_ever)
+{
+	struct client c = blocked_login(0, NULL);
+	struct bench_chan in = client_channel(&c, 1, 1 << 20), out = client_channel(&c, 2, 0);
+
+	client_data(&c, in.local, "x", 1);
+	fake_give(out.target, "x", 1);
+	bench_settle();
+	sleep_us(12 * 3600 * UINT64_C(1000000));
+	cr_expect(!in.target->aborted && !out.target->aborted);
+	cr_expect_eq(relay_next_timer_us(bench), UINT64_MAX);
+	client_adjust(&c, out.local, 1);
+	text_is(&c, "x");
+	client_free(&c);
+}
+
+static void start_host(void)
+{
+	start_with(0);
+}
+
+TestSuite(relay_close_host, .init = start_host, .fini = end_host);
+
+/* A program, or a handler, whose pipe is full. */
+Test(relay_close_host, a_program_that_reads_nothing)
+{
+	struct client c = blocked_login(LIMIT_MS, NULL);
+	static uint8_t data[16384];
+	struct bench_chan ch;
+	struct program p;
+
+	open_host(&c, 0, true);
+	ch = client_confirmed(&c);
+	p = park_program(7);
+	cr_assert_gt(fcntl(p.in, F_SETPIPE_SZ, 4096), 0);
+	give_fds(&c, 7);
+	run();
+	client_data(&c, ch.local, data, sizeof(data));
+	run();
+	for (int i = 0; i < 2; i++) {
+		sleep_us(LIMIT_US - PART_US);
+		cr_assert_eq(read(p.in, data, 4096), 4096);
+		run();
+	}
+	sleep_us(LIMIT_US - PART_US);
+	run();
+	counted(0, 0);
+	sleep_us(2 * PART_US);
+	counted(1, 0);
+	program_exit(&p);
+	run();
 	client_free(&c);
 }

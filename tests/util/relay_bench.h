@@ -243,6 +243,9 @@ static void fake_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_
 	*ret_out = 22;
 }
 
+static void (*bench_totals)(const struct stream *s, uint64_t *ret_in,
+			    uint64_t *ret_out) = fake_totals; /* relay_conf.stream_totals */
+
 /* --- the link: the test is control ------------------------------------------------------- */
 
 static uint32_t bench_rtt_us; /* of every stream */
@@ -791,7 +794,7 @@ static void bench_start_with(unsigned int audit_backlog)
 		.engine = bench_engine,
 		.link = {.send = link_send, .recv = link_recv},
 		.tcp = {.connect = fake_connect},
-		.stream_totals = fake_totals,
+		.stream_totals = bench_totals,
 		.stream_nodelay = fake_nodelay,
 		.stream_qos = fake_qos,
 		.stream_asker = fake_asker,
