@@ -88,7 +88,7 @@ void conf_bounds_apply(const struct conf_bounds *b, struct conf_session *s)
 	lower(b, CONF_BOUND_MAX_LISTENERS, &s->max_listeners_per_connection);
 	lower(b, CONF_BOUND_MAX_AUTH_TRIES, &s->max_auth_tries);
 	sooner(b, CONF_BOUND_IDLE_TIMEOUT, 0, &s->idle_timeout_ms);
-	sooner(b, CONF_BOUND_OPERATION_TIMEOUT, CONF_TIME_NONE, &s->operation_timeout_ms);
+	sooner(b, CONF_BOUND_OPERATION_TIMEOUT, CONF_TIME_NONE, &s->operation_timeout.ms);
 	slower(b, CONF_BOUND_CONNECTION_RATE, &s->connection_rate.in);
 	slower(b, CONF_BOUND_CONNECTION_RATE, &s->connection_rate.out);
 	slower(b, CONF_BOUND_CHANNEL_RATE, &s->channel_rate.in);

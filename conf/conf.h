@@ -326,6 +326,11 @@ struct conf_role_share {
 };
 
 /* Octets of the IP header; CONF_QOS_NONE (qos.h): nothing is set. */
+struct conf_operation {
+	uint32_t ms;     /* CONF_TIME_NONE: TCP's own limit alone */
+	bool opens_only; /* not of a blocked send: conf_send_timeout() */
+};
+
 struct conf_qos {
 	uint16_t interactive, bulk;
 };
@@ -399,7 +404,7 @@ struct conf_session {
 	struct conf_strs channel_timeouts; /* conf_channel_timeout() */
 	uint32_t unused_connection_timeout_ms; /* CONF_TIME_NONE: none */
 	bool tcp_nodelay;
-	uint32_t operation_timeout_ms; /* CONF_TIME_NONE: TCP's own limit alone */
+	struct conf_operation operation_timeout;
 	uint32_t
 		open_grant_ms; /* a target allowed twice needs not be asked for so long; 0: never */
 	uint32_t max_channels_per_connection;
@@ -519,6 +524,8 @@ int conf_dump(struct conf *conf, const struct conf_match_ctx *ctx, FILE *f);
  * session type is "session:shell", "session:command" or "session:subsystem:NAME".
  */
 uint32_t conf_channel_timeout(const struct conf_session *s, const char *type);
+/* OperationTimeout of a blocked send: milliseconds; 0: none. */
+uint32_t conf_send_timeout(const struct conf_session *s);
 /* ChannelShare, likewise; 1 where nothing is said. */
 uint8_t conf_channel_share(const struct conf_session *s, const char *type);
 /* What Subsystem says of this name: a command line; NULL: nothing. */

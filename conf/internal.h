@@ -89,7 +89,7 @@ extern const struct value_type type_name, type_yesno, type_uint, type_time, type
 	type_quantum, type_size, type_size_auto, type_size_none, type_memory, type_window, type_choice, type_lcores,
 	type_path, type_paths, type_metrics, type_host_keys, type_key_files, type_version, type_addendum,
 	type_algs, type_user_algs, type_startups, type_gex_bits, type_permitopen, type_permitlisten,
-	type_permitstreamlocal, type_rekey, type_octal, type_users, type_topology;
+	type_permitstreamlocal, type_operation, type_rekey, type_octal, type_users, type_topology;
 /* value_auth.c */
 extern const struct value_type type_text, type_prompts, type_chains, type_groups, type_globs,
 	type_command, type_cert_command, type_file_name;

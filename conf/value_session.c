@@ -256,3 +256,40 @@ uint32_t conf_channel_timeout(const struct conf_session *s, const char *type)
 {
 	return channel_timeout(&s->channel_timeouts, type);
 }
+
+/* --- OperationTimeout: TIME|none [opens] --------------------------------------------------------
+ */
+
+#define OPENS_ONLY "opens"
+
+static bool parse_operation(struct value *v, const struct kw *kw, void *field)
+{
+	struct conf_operation o = {.ms = CONF_TIME_NONE, .opens_only = v->argc > 1};
+
+	if (strcasecmp(v->argv[0], "none") != 0 && !time_read(v->argv[0], &o.ms))
+		return value_bad(v, "%s: invalid time value '%.100s'", kw->info.name, v->argv[0]);
+	if (o.opens_only && strcasecmp(v->argv[1], OPENS_ONLY) != 0)
+		return value_bad(v, "%s: unknown word '%.100s'", kw->info.name, v->argv[1]);
+	*(struct conf_operation *)field = o;
+	return true;
+}
+
+static void print_operation(const struct kw *kw, const void *field, FILE *f)
+{
+	const struct conf_operation *o = field;
+
+	(void)kw;
+	time_print(o->ms, f);
+	if (o->opens_only)
+		fputs(" " OPENS_ONLY, f);
+}
+
+const struct value_type type_operation = {1, 2, false, parse_operation, print_operation, NULL};
+
+/* Who never waits has no send that blocks. */
+uint32_t conf_send_timeout(const struct conf_session *s)
+{
+	const struct conf_operation *o = &s->operation_timeout;
+
+	return o->opens_only || o->ms == CONF_TIME_NONE ? 0 : o->ms;
+}

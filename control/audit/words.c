@@ -21,9 +21,17 @@ static double seconds(uint64_t from_us, uint64_t to_us)
 	return to_us > from_us ? (double)(to_us - from_us) / 1e6 : 0;
 }
 
+/* That a channel was cut, because somebody took nothing, is not for who asks for all ends alone. */
+static enum log_level chan_level(int cause)
+{
+	bool cut = cause == -SSH_E_TARGET_BLOCKED || cause == -SSH_E_CLIENT_BLOCKED;
+
+	return cut ? LOG_L_INFO : LOG_L_VERBOSE;
+}
+
 void audit_log_chan(const struct audit_subject *of, const struct link_chan_end *ev)
 {
-	log_line_at(of->threshold, LOG_L_VERBOSE,
+	log_line_at(of->threshold, chan_level(ev->cause),
 		    "channel end: user %.100s from %s port %u to %.100s port %u: %llu bytes from "
 		    "client, %llu bytes to client, %.3f seconds, %s",
 		    known(of->user), known(of->addr), of->port, known(of->host), of->target_port,

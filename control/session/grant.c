@@ -125,7 +125,7 @@ static void rule_keep(struct given *g, const char *rule)
 void grant_consider(struct session *s, const struct open *o, const struct link_addr *addr, size_t n,
 		    bool timed)
 {
-	uint32_t timeout = s->awake->conf.operation_timeout_ms;
+	uint32_t timeout = s->awake->conf.operation_timeout.ms;
 	struct link_grant m = {.lifetime_ms = s->awake->conf.open_grant_ms,
 			       .connect_timeout_ms = timeout > 0 ? timeout : 1,
 			       .port = o->port,

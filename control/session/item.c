@@ -112,6 +112,7 @@ void item_authenticated(struct session *s)
 		.unused_ms = c->unused_connection_timeout_ms != CONF_TIME_NONE
 				     ? c->unused_connection_timeout_ms
 				     : 0,
+		.send_timeout_ms = conf_send_timeout(c),
 	};
 
 	item_body(s, LINK_IT_AUTHENTICATED, &m, sizeof(m));

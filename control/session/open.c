@@ -337,7 +337,7 @@ struct open *open_new(struct session *s, const struct ssh_chan_open *m, struct s
 	o->peer_packet_max = m->packet_max;
 	o->state = OPEN_RESOLVING;
 	o->port = port;
-	o->deadline_ms = env->now_ms() + s->awake->conf.operation_timeout_ms;
+	o->deadline_ms = env->now_ms() + s->awake->conf.operation_timeout.ms;
 	memcpy(o->host, host.p, host.len);
 	open_link(s, o);
 	return o;

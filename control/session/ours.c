@@ -159,7 +159,7 @@ static int handler_begin(struct ours *u)
 	if (s->table->env->hooks == NULL)
 		return -ENXIO;
 	env = hooks_env(s->table->env->hooks);
-	env.start_ms = s->awake->conf.operation_timeout_ms;
+	env.start_ms = s->awake->conf.operation_timeout.ms;
 	hook_about(s, "channel", &r);
 	hook_req_text(&r, "type", ssh_str_c(u->open->host));
 	hook_req_bool(&r, "ours", true);

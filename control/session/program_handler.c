@@ -104,7 +104,7 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 		return -ENXIO;
 	p->asked = kind;
 	env = hooks_env(s->table->env->hooks);
-	env.start_ms = s->awake->conf.operation_timeout_ms;
+	env.start_ms = s->awake->conf.operation_timeout.ms;
 	hook_about(s, "channel", &r);
 	hook_req_text(&r, "type", ssh_str_c("session"));
 	hook_req_int(&r, "number", p->open->local_channel);

@@ -212,6 +212,10 @@ static const struct {
 	{"LoginGraceTime -5", "LoginGraceTime: invalid time value '-5'"},
 	{"LoginGraceTime 99999999w", "LoginGraceTime: invalid time value '99999999w'"},
 	{"LoginGraceTime 5m5", NULL}, /* not refused: 305 s */
+	{"OperationTimeout 5y", "OperationTimeout: invalid time value '5y'"},
+	{"OperationTimeout opens", "OperationTimeout: invalid time value 'opens'"},
+	{"OperationTimeout 5 sends", "OperationTimeout: unknown word 'sends'"},
+	{"OperationTimeout 5 opens opens", "keyword OperationTimeout extra arguments at end of line"},
 	{"AddressFamily ipv4", "unsupported option \"ipv4\" for AddressFamily"},
 	{"TCPNoDelay maybe", "unsupported option \"maybe\" for TCPNoDelay"},
 	{"ChannelRate 7kbit", "ChannelRate: rate not between 8kbit and 1000gbit"},
@@ -544,7 +548,8 @@ Test(conf, defaults)
 	cr_expect(s.channel_window_auto);
 	cr_expect_eq(s.channel_max_packet, 32768);
 	cr_expect_eq(s.idle_timeout_ms, 0);
-	cr_expect_eq(s.operation_timeout_ms, 60000);
+	cr_expect_eq(s.operation_timeout.ms, 60000);
+	cr_expect_eq(conf_send_timeout(&s), 0);
 	cr_expect_eq(s.open_grant_ms, 60000);
 	cr_expect_eq(s.max_channels_per_connection, 1024);
 	cr_expect_eq(s.allow_users.n + s.deny_users.n, 0);
@@ -639,7 +644,7 @@ Test(conf, sizes_and_specs)
 	cr_expect_eq(s.rekey_ms, 3600000);
 	cr_expect_eq(s.channel_window, 1 << 20);
 	cr_expect_not(s.channel_window_auto);
-	cr_expect_eq(s.operation_timeout_ms, CONF_TIME_NONE);
+	cr_expect_eq(s.operation_timeout.ms, CONF_TIME_NONE);
 	cr_expect_eq(s.log_level, CONF_LOG_DEBUG1);
 	conf_session_fini(&s);
 	conf_put(conf);

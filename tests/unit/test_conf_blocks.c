@@ -318,6 +318,37 @@ Test(conf_blocks, first_matching_block_wins_per_keyword)
 	conf_put(conf);
 }
 
+/* OperationTimeout: of a blocked send where nothing is said of opens, and where anybody waits. */
+Test(conf_blocks, a_blocked_send_has_the_time_of_an_operation)
+{
+	static const struct {
+		const char *text;
+		uint32_t ms, send_ms;
+	} c[] = {
+		{"5", 5000, 5000},
+		{"5 opens", 5000, 0},
+		{"250ms Opens", 250, 0},
+		{"0", 0, 0},
+		{"0 opens", 0, 0},
+		{"none", CONF_TIME_NONE, 0},
+		{"None opens", CONF_TIME_NONE, 0},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++) {
+		struct conf_session s;
+		struct conf *conf;
+		char text[96];
+
+		snprintf(text, sizeof(text), "Match User alice\nOperationTimeout %s\n", c[i].text);
+		conf = parse(text);
+		s = session(conf, "alice", NULL, NULL, 0);
+		cr_expect_eq(s.operation_timeout.ms, c[i].ms, "%s", c[i].text);
+		cr_expect_eq(conf_send_timeout(&s), c[i].send_ms, "%s", c[i].text);
+		conf_session_fini(&s);
+		conf_put(conf);
+	}
+}
+
 Test(conf_blocks, lists_of_users_add_up)
 {
 	struct conf *conf = parse("AllowUsers alice bob\nAllowUsers carol@10.0.0.0/8\n"

@@ -26,6 +26,7 @@ Test(conf_dump, dump_reads_as_itself)
 		"HostKey /a format=pfx \"subject=CN=a, O=b\"\nHostKey /b passphrase-file=/c\n",
 		"AllowUsers a b@10.0.0.0/8\nMatch User alice\nAllowUsers x\nAllowUsers y\n",
 		"VersionAddendum \"x y\" z # w\nVersionString \"SSH-2.0-a b\"\n",
+		"OperationTimeout 250ms\nMatch User alice\nOperationTimeout 5 opens\n",
 		"IdleTimeout 1500ms\nOperationTimeout none\nRekeyLimit 9G 1h\nChannelWindow 64K\n",
 		"RekeyLimit default 90m\nAuthorizedKeysFile none\nPermitOpen none\nMemory 1G\n",
 		"Ciphers +3des-cbc\nKexAlgorithms -x*\nPermitOpen [::1]:* *:22\nLogLevel DEBUG\n",

@@ -494,6 +494,22 @@ Test(control_limits, match_user_switches_nagle_on)
 	client_free(&c);
 }
 
+/* OperationTimeout of a blocked send: what the file says without a word behind it. */
+Test(control_limits, match_user_bounds_a_blocked_send)
+{
+	struct client c;
+
+	start("Match User limited\nOperationTimeout 2\n");
+	cr_assert(login(&c, "demo", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).send_timeout_ms, 0, "as sshd");
+	client_free(&c);
+	cr_assert(login(&c, "limited", t.key[0]));
+	cr_expect_eq(global(&c, "keepalive@openssh.com"), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(softplane_limits(t.plane).send_timeout_ms, 2000);
+	client_free(&c);
+}
+
 /* A size that was set is everybody's. */
 Test(control_limits, who_is_known_to_take_more_is_granted_more)
 {

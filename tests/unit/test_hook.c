@@ -95,7 +95,7 @@ Test(hook, limits_only_lower)
 				 .max_sessions = 10,
 				 .max_listeners_per_connection = 5,
 				 .idle_timeout_ms = 0,
-				 .operation_timeout_ms = 60000,
+				 .operation_timeout = {.ms = 60000},
 				 .channel_rate = {.in = 4000, .out = 0}};
 	struct conf_bounds other = {0}, back;
 	struct hook_answer a;
@@ -115,10 +115,12 @@ Test(hook, limits_only_lower)
 	cr_expect_eq(s.max_sessions, 0);
 	cr_expect_eq(s.max_listeners_per_connection, 5, "more is not given");
 	cr_expect_eq(s.idle_timeout_ms, 60000, "where there was none");
-	cr_expect_eq(s.operation_timeout_ms, 5000);
-	s.operation_timeout_ms = CONF_TIME_NONE;
+	cr_expect_eq(s.operation_timeout.ms, 5000);
+	cr_expect_eq(conf_send_timeout(&s), 5000);
+	s.operation_timeout = (struct conf_operation){CONF_TIME_NONE, true};
 	conf_bounds_apply(&back, &s);
-	cr_expect_eq(s.operation_timeout_ms, 5000, "where there was none");
+	cr_expect_eq(s.operation_timeout.ms, 5000, "where there was none");
+	cr_expect_eq(conf_send_timeout(&s), 0, "of what the file bounds");
 	cr_expect_eq(s.channel_rate.in, 4000);
 	cr_expect_eq(s.channel_rate.out, 5000);
 	hook_answer_free(&a);

@@ -431,6 +431,39 @@ Test(report, the_end_of_a_program_stands_with_its_channels)
 	cr_expect_null(json_object_get(nth("chan.close", 3), "status"));
 }
 
+/* OperationTimeout: also who asks for no more than what matters reads of it. */
+Test(report, a_channel_that_was_cut_says_who_took_nothing)
+{
+	static const struct {
+		int cause;
+		const char *name, *text;
+	} row[] = {
+		{0, "closed", NULL},
+		{-SSH_E_TARGET_BLOCKED, "target_blocked", "its target took no byte for too long"},
+		{-SSH_E_CLIENT_BLOCKED, "client_blocked", "its client took no byte for too long"},
+	};
+	const uint32_t n = sizeof(row) / sizeof(row[0]);
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[1];
+
+	s->log_level = LOG_L_INFO;
+	for (uint32_t i = 0; i < n; i++) {
+		struct link_chan_end end = {
+			.audit_id = i + 1, .local_channel = i, .told = 1, .cause = row[i].cause};
+
+		ask(&c, "198.51.100.7", 80);
+		items_drop();
+		end.token = s->opens->token;
+		cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &end, sizeof(end), NULL, 0), 0);
+		cr_expect_eq(logged("channel end: "), row[i].text != NULL);
+		cr_expect(row[i].text == NULL || logged(row[i].text), "%s", row[i].name);
+	}
+	client_gone(&c, 9);
+	cr_assert_eq(count("chan.close"), n);
+	for (uint32_t i = 0; i < n; i++)
+		cr_expect_str_eq(text_of(nth("chan.close", i), "cause"), row[i].name);
+}
+
 /* --- news ---------------------------------------------------------------------------------------
  */
 
