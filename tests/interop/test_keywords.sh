@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 users='permit rules unused noforward disabled tries alive rekey rekeytime window patient idle onechan nokeys
-	nopubkey quiet slow here elsewhere denied notlisted loose addr'
+	nopubkey quiet slow stuck here elsewhere denied notlisted loose addr'
 gw=$LAB_GW_OUTSIDE
 target=$LAB_TARGET_ADDR:9000 # the pump
 bytes=$((8 << 20))
@@ -58,6 +58,8 @@ Match User quiet
 Match User slow
 	OperationTimeout 1
 	LogVerbose none words.c:words_auth():*
+Match User stuck
+	OperationTimeout 2
 Match User patient
 	OperationTimeout none
 Match Address 198.18.0.0/24 LocalAddress $gw LocalPort 22 User here
@@ -75,6 +77,11 @@ start_pump || exit 1
 ip -n "$LAB-target" addr add 10.99.0.1/32 dev lo
 lab_spawn target "$LAB_DIR/pump2.log" "$SLUICE_BUILD/perf/pump" serve 10.99.0.1 9000
 lab_wait_log "$lab_pid" "$LAB_DIR/pump2.log" serving 10 || exit 1
+lab_spawn target "$LAB_DIR/deaf.log" python3 -uc 'import socket, sys
+s, held = socket.create_server((sys.argv[1], 9100)), []
+print("serving")
+while True: held.append(s.accept())' $LAB_TARGET_ADDR # it never reads
+lab_wait_log "$lab_pid" "$LAB_DIR/deaf.log" serving 20 || exit 1
 "$SLUICE_BUILD/perf/pump" pattern $bytes >"$LAB_DIR/www/file"
 echo "GET $bytes" >"$LAB_DIR/get"
 mapfile -t opts < <(lab_ssh_opts)
@@ -197,6 +204,14 @@ slow() { # nobody answers ARP there
 	refuses 'open failed: connect failed' slow -W 198.19.0.77:80 && [ $((SECONDS - began)) -lt 4 ] &&
 		in_log 'connect_to 198.19.0.77 port 80: failed: Connection timed out'
 }
+deaf_target() {
+	go stuck -W "$LAB_TARGET_ADDR:9100" </dev/zero
+	in_log 'channel end: user stuck .* port 9100: .* its target took no byte for too long'
+}
+deaf_client() {
+	{ go stuck -W $target <"$LAB_DIR/get" || :; } |
+		in_log 'channel end: user stuck .* port 9000: .* its client took no byte for too long'
+}
 rekey_time() {
 	(sleep 3.5; cat "$LAB_DIR/get") | go rekeytime -v -W "$target" 2>"$LAB_DIR/rekeytime.log" >/dev/null
 	[ "$(grep -c 'SSH2_MSG_KEXINIT received' "$LAB_DIR/rekeytime.log")" -ge 3 ]
@@ -204,6 +219,8 @@ rekey_time() {
 beside "IdleTimeout" idle
 beside "ClientAliveInterval and CountMax" alive
 beside "OperationTimeout" slow
+beside "OperationTimeout: a target that never reads" deaf_target
+beside "OperationTimeout: a client that never reads" deaf_client
 beside "RekeyLimit by time, by the server" rekey_time
 
 check "no forwarding without a reason" reaches "$LAB_USER" $target
