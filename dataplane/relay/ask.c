@@ -210,6 +210,12 @@ void asks_kex_done(struct conn *c)
 	sweep(c);
 }
 
+/* To a request of the control that is gone: the next one would take it for that of its own. */
+static bool is_reply(uint8_t msg)
+{
+	return msg == SSH_MSG_REQUEST_SUCCESS || msg == SSH_MSG_REQUEST_FAILURE;
+}
+
 void asks_lost(struct conn *c)
 {
 	uint32_t *at = &c->asks_first, before = 0;
@@ -217,7 +223,7 @@ void asks_lost(struct conn *c)
 	while (*at != 0) {
 		struct ask *a = ask_at(c, *at);
 
-		if (a->settled || (!a->awaits && a->credited)) {
+		if (a->settled || (!a->awaits && a->credited) || is_reply(a->msg)) {
 			ask_free(c, at, before);
 			continue;
 		}

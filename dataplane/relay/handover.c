@@ -44,6 +44,7 @@ static void control_gone(struct conn *c)
 	forwards_lost(c);
 	asks_lost(c);
 	host_control_gone(c);
+	c->globals = 0; /* what it has asked: nobody waits for the replies */
 }
 
 static void control_came(struct conn *c)

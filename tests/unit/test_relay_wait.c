@@ -550,6 +550,32 @@ Test(relay_wait, ends_of_directions_are_said_to_the_next_one_too)
 	client_free(&c);
 }
 
+/* The next one asks, too, and replies have no numbers. */
+Test(relay_wait, replies_to_a_control_that_is_gone_are_nobodys)
+{
+	static const uint8_t ask[] = {SSH_MSG_GLOBAL_REQUEST, 0, 0, 0, 1, 'x', 1};
+	static const uint8_t no[] = {SSH_MSG_REQUEST_FAILURE}, yes[] = {SSH_MSG_REQUEST_SUCCESS};
+	struct client c = login();
+
+	down_bytes(LINK_IT_BLOB, c.h, "blob", 4);
+	for (int i = 0; i < 2; i++) {
+		down_bytes(LINK_IT_PAYLOAD, c.h, ask, sizeof(ask));
+		client_expect(&c, SSH_MSG_GLOBAL_REQUEST);
+	}
+	client_send(&c, no, sizeof(no));
+	bench_settle();
+	up_expect(LINK_EV_PAYLOAD, NULL); /* and it was killed over it */
+	leaves_and_comes();
+	up_expect(LINK_EV_CONN_KEPT, NULL);
+	down_bytes(LINK_IT_PAYLOAD, c.h, ask, sizeof(ask));
+	client_expect(&c, SSH_MSG_GLOBAL_REQUEST);
+	client_send(&c, no, sizeof(no));
+	client_send(&c, yes, sizeof(yes));
+	up_payload_expect(&c, SSH_MSG_REQUEST_SUCCESS);
+	cr_expect_null(up_next());
+	client_free(&c);
+}
+
 /* An end is told with who it was of, and to whom, whoever hears it; and the place waits for that.
  */
 Test(relay_wait, what_ended_meanwhile_is_told_whole)
