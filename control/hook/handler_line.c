@@ -132,7 +132,16 @@ static bool read_request(const json_t *o, struct handler_line *l)
 	return read_type(json_object_get(o, "request"), l) && read_rest(o, l);
 }
 
-/* {"packet":98,"fields":["i",0,"s","x@y","f",false]} */
+/* "id":3, or nothing */
+static bool read_id(const json_t *o, struct handler_line *l)
+{
+	const json_t *id = json_object_get(o, "id");
+
+	l->id = (uint64_t)json_integer_value(id);
+	return id == NULL || (json_is_integer(id) && json_integer_value(id) >= 0);
+}
+
+/* {"packet":98,"id":3,"fields":["i",0,"s","x@y","f",false]} */
 static bool read_packet(const json_t *o, struct handler_line *l)
 {
 	json_int_t number = json_integer_value(json_object_get(o, "packet"));
@@ -141,19 +150,14 @@ static bool read_packet(const json_t *o, struct handler_line *l)
 	if (number < SSH_MSG_GLOBAL_REQUEST || number > UINT8_MAX)
 		return false;
 	l->number = (uint8_t)number;
-	return read_rest(o, l);
+	return read_id(o, l) && read_rest(o, l);
 }
 
 /* {"open":"session","id":3} */
 static bool read_open(const json_t *o, struct handler_line *l)
 {
-	const json_t *id = json_object_get(o, "id");
-
 	l->word = HANDLER_OPENS;
-	if (id != NULL && (!json_is_integer(id) || json_integer_value(id) < 0))
-		return false;
-	l->id = (uint64_t)json_integer_value(id);
-	return read_type(json_object_get(o, "open"), l) && read_rest(o, l);
+	return read_id(o, l) && read_type(json_object_get(o, "open"), l) && read_rest(o, l);
 }
 
 /* {"exit":7}, {"signal":"TERM","core":false} */

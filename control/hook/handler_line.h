@@ -39,7 +39,7 @@ struct handler_line {
 	struct ssh_str type, rest; /* of a request or an open; SENDS: rest, behind the number */
 	bool want_reply;
 	uint8_t number;           /* SENDS: 80 and above */
-	uint64_t id;              /* OPENS: the program's name for it; 0: none */
+	uint64_t id;              /* OPENS, SENDS: the program's name for it; 0: none */
 	bool framed;              /* TAKES: what it is given shall be framed, */
 	bool resumes;             /* TAKES: and would take it up again, of another control */
 	struct link_chan_cut cut; /* and how, of which the token is not its own; CUTS */

@@ -151,8 +151,8 @@ static void act(struct session *s, const struct ssh_act *a)
 	case SSH_ACT_PEER_DISCONNECT:
 		words_peer_disconnect(s, a->reason, a->bytes);
 		break;
-	case SSH_ACT_GLOBAL_REPLY: /* to a keep-alive: nothing else is asked */
-		forward_alive(s);
+	case SSH_ACT_GLOBAL_REPLY:
+		globals_replied(s, a->bytes);
 		break;
 	case SSH_ACT_HOSTKEY: /* these four are a client's */
 	case SSH_ACT_PROMPT:

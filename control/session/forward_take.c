@@ -15,7 +15,6 @@
 #include "crypto/cert.h"
 #include "crypto/hash.h"
 #include "crypto/secret.h"
-#include "ssh/wire.h"
 
 #define TAKE_MS   2000 /* for the old one to show that it lives */
 #define AGAIN_MS  100  /* a port that is being given back is asked for again after this, */
@@ -196,17 +195,11 @@ static void take(struct listener *l)
 /* 0, or why it cannot be asked. */
 static int ask(struct session *s)
 {
-	uint8_t buf[64];
-	struct ssh_wr w;
 	int r = session_wake(s);
 
 	if (r < 0)
 		return r;
-	ssh_wr_init(&w, buf, sizeof(buf));
-	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
-	ssh_wr_cstr(&w, "keepalive@openssh.com");
-	ssh_wr_bool(&w, true);
-	r = ssh_brain_send(s->awake->brain, buf, ssh_wr_done(&w));
+	r = global_say(s, ssh_str_c("keepalive@openssh.com"), true, ssh_str_c(""), NULL, 0);
 	session_pump(s);
 	return r;
 }

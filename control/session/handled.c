@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/session/globals.h"
 #include "control/session/ours.h"
 #include "control/session/params.h"
 #include "ssh/chan.h"
@@ -17,8 +18,8 @@ struct handled_open {
 	uint64_t id;
 };
 
-static void tell_error(struct handled *h, const char *kind, uint64_t id, enum handled_error code,
-		       const char *why)
+static void tell_no(struct handled *h, const char *kind, uint64_t id, enum handled_error code,
+		    const char *why)
 {
 	struct hook_req r;
 
@@ -30,16 +31,21 @@ static void tell_error(struct handled *h, const char *kind, uint64_t id, enum ha
 	handler_tell(h->call, &r);
 }
 
+void handled_error(struct handled *h, uint64_t id, enum handled_error code, const char *why)
+{
+	tell_no(h, "error", id, code, why);
+}
+
 /* --- requests and replies --------------------------------------------------------------------- */
 
-static void request(const struct handled *h, struct ssh_str type, bool want_reply,
-		    struct ssh_str rest)
+void handled_request(const struct handled *h, struct ssh_str type, bool want_reply,
+		     struct ssh_str rest)
 {
 	(void)!request_say(h->open, type, want_reply, rest);
 	session_pump(h->open->session);
 }
 
-static void reply(struct handled *h, bool ok)
+void handled_reply(struct handled *h, bool ok)
 {
 	struct session *s = h->open->session;
 	bool waited = replies_know(&h->replies, ok);
@@ -58,45 +64,6 @@ void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may
 	if (m->want_reply && !h->closed &&
 	    replies_add(&h->replies, h->open, told ? REPLY_WAITS : REPLY_NO))
 		replies_say(&h->replies, h->open);
-}
-
-/* --- messages it has built -------------------------------------------------------------------- */
-
-/* Numbers that RFC 4250 leaves to the connection protocol and nobody has, and local ones. */
-static bool is_nobodys(uint8_t number)
-{
-	return (number > SSH_MSG_CHANNEL_FAILURE && number <= 127) || number >= 192;
-}
-
-static void send_built(const struct handled *h, uint8_t number, struct ssh_str payload)
-{
-	uint8_t buf[1 + HANDLER_LINE_MAX];
-
-	buf[0] = number;
-	memcpy(buf + 1, payload.p, payload.len);
-	(void)!ssh_brain_send(h->open->session->awake->brain, buf, 1 + payload.len);
-	session_pump(h->open->session);
-}
-
-/* Behind the number stands the client's number of the channel, as in all that are a channel's. */
-static void packet(struct handled *h, const struct handler_line *l)
-{
-	struct ssh_chan_request m;
-	struct ssh_rd r, at;
-
-	ssh_rd_init(&r, l->rest.p, l->rest.len);
-	at = r;
-	if (ssh_rd_u32(&at) != h->open->peer_channel || at.bad)
-		tell_error(h, "error", 0, HANDLED_E_CHANNEL, "that is not its channel");
-	else if (l->number == SSH_MSG_CHANNEL_REQUEST && ssh_chan_request_parse(&r, &m) == 0)
-		request(h, m.type, m.want_reply, m.rest);
-	else if ((l->number == SSH_MSG_CHANNEL_SUCCESS || l->number == SSH_MSG_CHANNEL_FAILURE) &&
-		 ssh_rd_done(&at))
-		reply(h, l->number == SSH_MSG_CHANNEL_SUCCESS);
-	else if (is_nobodys(l->number))
-		send_built(h, l->number, l->rest);
-	else
-		tell_error(h, "error", 0, HANDLED_E_MESSAGE, "it may not send such a message");
 }
 
 /* --- channels it opens ------------------------------------------------------------------------ */
@@ -124,9 +91,9 @@ static void open_over(struct ours_ask *ask, int err, uint32_t number)
 		hook_req_int(&r, "number", number);
 		handler_tell(o->of->call, &r);
 	} else {
-		tell_error(o->of, "refused", o->id, HANDLED_E_OPEN,
-			   err == -ECONNREFUSED ? "the client refused it"
-						: "the client did not answer");
+		tell_no(o->of, "refused", o->id, HANDLED_E_OPEN,
+			err == -ECONNREFUSED ? "the client refused it"
+					     : "the client did not answer");
 	}
 	open_free(o);
 }
@@ -153,7 +120,7 @@ static bool is_the_gateways(struct ssh_str type)
 	return false;
 }
 
-static int open_ask(struct handled *h, const struct handler_line *l)
+static int open_ask(struct handled *h, struct ssh_str name, uint64_t id, struct ssh_str rest)
 {
 	struct handled_open *o;
 	char type[SSH_TYPE_MAX + 1];
@@ -164,13 +131,13 @@ static int open_ask(struct handled *h, const struct handler_line *l)
 	o = calloc(1, sizeof(*o));
 	if (o == NULL)
 		return -ENOMEM;
-	memcpy(type, l->type.p, l->type.len);
-	type[l->type.len] = '\0';
+	memcpy(type, name.p, name.len);
+	type[name.len] = '\0';
 	*o = (struct handled_open){.ask = {.done = open_over, .of_program = true},
 				   .of = h,
 				   .next = h->opens,
-				   .id = l->id};
-	r = ours_begin(h->open->session, type, handler_path(h->call), l->rest, &o->ask);
+				   .id = id};
+	r = ours_begin(h->open->session, type, handler_path(h->call), rest, &o->ask);
 	if (r < 0) {
 		free(o);
 		return r;
@@ -180,17 +147,17 @@ static int open_ask(struct handled *h, const struct handler_line *l)
 	return 0;
 }
 
-static void open_new_one(struct handled *h, const struct handler_line *l)
+void handled_opens(struct handled *h, struct ssh_str type, uint64_t id, struct ssh_str rest)
 {
 	const struct session *s = h->open->session;
-	int r = is_the_gateways(l->type) ? -EPERM : open_ask(h, l);
+	int r = is_the_gateways(type) ? -EPERM : open_ask(h, type, id, rest);
 
 	if (r < 0 && !s->ended && h->call != NULL)
-		tell_error(h, "refused", l->id, HANDLED_E_OPEN,
-			   r == -EPERM    ? "a type that is the gateway's to open"
-			   : r == -EUSERS ? "there are too many channels"
-			   : r == -EINVAL ? "no such type, or too much that is particular to it"
-					  : "it cannot be opened now");
+		tell_no(h, "refused", id, HANDLED_E_OPEN,
+			r == -EPERM    ? "a type that is the gateway's to open"
+			: r == -EUSERS ? "there are too many channels"
+			: r == -EINVAL ? "no such type, or too much that is particular to it"
+				       : "it cannot be opened now");
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -209,6 +176,14 @@ void handled_framed(struct handled *h, const struct link_chan_cut *how)
 	cut(h, how);
 }
 
+/* --- its end ---------------------------------------------------------------------------------- */
+
+void handled_closes(struct handled *h)
+{
+	h->closed = true;
+	session_close_channel(h->open->session, h->open->token, h->open->local_channel);
+}
+
 /* --- what it says ----------------------------------------------------------------------------- */
 
 void handled_says(struct handled *h, const struct handler_line *l)
@@ -219,26 +194,25 @@ void handled_says(struct handled *h, const struct handler_line *l)
 		return;
 	switch (l->word) {
 	case HANDLER_REQUESTS:
-		request(h, l->type, l->want_reply, l->rest);
+		handled_request(h, l->type, l->want_reply, l->rest);
 		break;
 	case HANDLER_REPLIES:
-		reply(h, l->yes);
+		handled_reply(h, l->yes);
 		break;
 	case HANDLER_SENDS:
-		packet(h, l);
+		handled_packet(h, l);
 		break;
 	case HANDLER_OPENS:
-		open_new_one(h, l);
+		handled_opens(h, l->type, l->id, l->rest);
 		break;
 	case HANDLER_CUTS:
 		if (h->framed)
 			cut(h, &l->cut);
 		else
-			tell_error(h, "error", 0, HANDLED_E_MESSAGE, "its bytes are not framed");
+			handled_error(h, 0, HANDLED_E_MESSAGE, "its bytes are not framed");
 		break;
 	case HANDLER_CLOSES:
-		h->closed = true;
-		session_close_channel(s, h->open->token, h->open->local_channel);
+		handled_closes(h);
 		break;
 	default:
 		break;
@@ -247,6 +221,8 @@ void handled_says(struct handled *h, const struct handler_line *l)
 
 void handled_fini(struct handled *h)
 {
+	if (h->call != NULL)
+		globals_forget(h->open->session, h);
 	if (h->call != NULL && !h->open->session->table->env->leaving)
 		handler_tell_closed(h->call);
 	handler_call_end(h->call);

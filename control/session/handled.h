@@ -54,6 +54,21 @@ void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may
 /* Nothing more is said to it or heard of it. */
 void handled_fini(struct handled *h);
 
+/* What it says, one thing each; its session is awake, and the channel open. */
+void handled_request(const struct handled *h, struct ssh_str type, bool want_reply,
+		     struct ssh_str rest);
+void handled_reply(struct handled *h, bool ok);
+void handled_opens(struct handled *h, struct ssh_str type, uint64_t id, struct ssh_str rest);
+void handled_closes(struct handled *h);
+/* What cannot be, of what it named by id; 0: by nothing. */
+void handled_error(struct handled *h, uint64_t id, enum handled_error code, const char *why);
+
+/* handled_packet.c */
+/* A message of the protocol. */
+void handled_packet(struct handled *h, const struct handler_line *l);
+/* To a global request of its own, which it named by id; 0: by nothing. */
+void handled_answered(struct handled *h, uint64_t id, bool ok, struct ssh_str rest);
+
 /* handled_place.c */
 /* NULL: no memory. */
 struct handled_place *handled_place_new(const struct handler_call *c);

@@ -20,6 +20,7 @@
 #include "control/log.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
+#include "control/session/globals.h"
 #include "control/session/session.h"
 #include "crypto/hash.h"
 #include "ssh/brain.h"
@@ -228,6 +229,8 @@ struct awake {
 	struct listener *forwarding; /* whose answer is awaited: nothing else is heard */
 	uint64_t forward_epoch;      /* of what it asks for next; 0: none */
 	uint32_t identity;           /* forward_identity(): by what it is in */
+
+	struct globals globals;
 
 	/* grant.c */
 	struct grant_seen seen[GRANT_SEEN];

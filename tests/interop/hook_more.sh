@@ -152,6 +152,7 @@ grep -q "^agent 12 keys 1" "$dir/opened.log" || fail "the agent said: $(cat "$di
 grep -q "^request False" "$dir/opened.log" || fail "the client said: $(cat "$dir/opened.log")"
 grep -q "^ready False 131072" "$dir/opened.log" || fail "not told how much is taken: $(cat "$dir/opened.log")"
 [ "$(sed -n '/^packet/,/^closed/p' "$dir/opened.log")" = "packet False
+global True 5 False
 data 1023
 another's 1021
 open x-news@example.org refused 7 1020 the client refused it

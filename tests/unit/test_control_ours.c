@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "control/hook/hook.h"
+#include "control/session/globals.h"
 #include "control/session/internal.h"
 #include "control/session/ours.h"
 #include "tests/util/session_bench.h"
@@ -410,6 +411,7 @@ Test(control_ours, what_a_program_says_that_means_nothing_ends_it)
 		"{\"request\":\"x\",\"fields\":[],\"raw\":\"\"}\n",
 		"{\"packet\":79,\"raw\":\"\"}\n",
 		"{\"packet\":256,\"raw\":\"\"}\n",
+		"{\"packet\":98,\"id\":-1,\"raw\":\"\"}\n",
 		"{\"open\":\"\"}\n",
 		"{\"open\":\"x\",\"id\":-1}\n",
 		"{\"close\":false}\n",
@@ -469,9 +471,11 @@ Test(control_ours, a_program_sends_messages_of_its_own_channel)
 	static const uint8_t local[] = {200, 0, 0, 0, PEER, 0xab};
 	static const struct {
 		unsigned int number, peer, code;
-	} row[] = {{98, 4, 1021},    {200, 6, 1021},    {80, PEER, 1023},
-		   {90, PEER, 1023}, {93, PEER, 1023},  {94, PEER, 1023},
-		   {97, PEER, 1023}, {128, PEER, 1023}, {191, PEER, 1023}};
+	} row[] = {{98, 4, 1021},     {200, 6, 1021},   {80, PEER, 1023}, {81, PEER, 1023},
+		   {82, PEER, 1023},  {83, PEER, 1023}, {89, PEER, 1023}, {90, PEER, 1023},
+		   {91, PEER, 1023},  {91, 4, 1021},    {92, PEER, 1023}, {93, PEER, 1023},
+		   {93, 4, 1021},     {94, PEER, 1023}, {94, 4, 1021},    {97, 4, 1021},
+		   {128, PEER, 1023}, {191, PEER, 1023}};
 	struct client c = client_in(1, 1);
 	struct program p = program_runs(&c, began(&c));
 	char text[128];
@@ -483,8 +487,10 @@ Test(control_ours, a_program_sends_messages_of_its_own_channel)
 		snprintf(text, sizeof(text), "\"kind\":\"error\",\"code\":%u", row[i].code);
 		cr_expect_not_null(strstr(line(p.channel), text), "message %u", row[i].number);
 	}
-	say(p.channel, "{\"packet\":98,\"raw\":\"AAA=\"}\n"); /* too short for a channel */
-	cr_expect_not_null(strstr(line(p.channel), "\"code\":1021"));
+	say(p.channel, "{\"packet\":98,\"id\":7,\"raw\":\"AAA=\"}\n"); /* too short for a channel */
+	cr_expect_not_null(strstr(line(p.channel), "\"id\":7,\"code\":1021"));
+	say(p.channel, "{\"packet\":97,\"fields\":[\"i\",5,\"b\",0]}\n"); /* too long for a CLOSE */
+	cr_expect_not_null(strstr(line(p.channel), "\"code\":1023"));
 	say(p.channel, "{\"packet\":98,\"fields\":[\"i\",5,\"s\",\"x\",\"f\",\"true\"]}\n");
 	expect_sent(request, sizeof(request));
 	say(p.channel, "{\"packet\":200,\"fields\":[\"i\",5,\"b\",\"0xab\"]}\n");
@@ -498,14 +504,100 @@ Test(control_ours, a_program_sends_messages_of_its_own_channel)
 	over(&c);
 }
 
+/* A global request as it goes to the client. */
+static void expect_global(const char *name, bool want_reply)
+{
+	struct ssh_rd r = told(SSH_MSG_GLOBAL_REQUEST);
+
+	cr_expect(ssh_str_eq(ssh_rd_str(&r), name), "not %s", name);
+	cr_expect_eq(ssh_rd_bool(&r), want_reply);
+	cr_expect_eq(ssh_rd_rest(&r).len, 0);
+}
+
+/* Answers come in the order of what was asked, whoever asks. */
+Test(control_ours, a_program_sends_global_requests_and_is_told_the_replies)
+{
+	static const uint8_t yes[] = {SSH_MSG_REQUEST_SUCCESS, 0, 0, 0, 7};
+	static const uint8_t no[] = {SSH_MSG_REQUEST_FAILURE};
+	static const char *const theirs[] = {"hostkeys-00@openssh.com",
+					     "hostkeys-prove-00@openssh.com",
+					     "x@sluice.internal",
+					     "",
+					     "a,b",
+					     "a b"};
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[c.conn.index];
+	struct program p = program_runs(&c, began(&c));
+	char text[128];
+
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "{\"packet\":80,\"fields\":[\"s\",\"%s\",\"f\",true]}\n", theirs[i]);
+		say(p.channel, text);
+		cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"code\":1023"));
+	}
+	say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"x\"]}\n"); /* too short */
+	cr_expect_not_null(strstr(line(p.channel), "\"code\":1023"));
+	say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"none@test\",\"f\",false]}\n"
+		       "{\"packet\":80,\"id\":7,\"fields\":[\"s\",\"one@test\",\"f\",true]}\n");
+	expect_global("none@test", false);
+	expect_global("one@test", true);
+	cr_assert_eq(global_say(s, ssh_str_c("ours@test"), true, ssh_str_c(""), NULL, 0), 0);
+	session_pump(s);
+	expect_global("ours@test", true);
+	say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"two@test\",\"f\",true]}\n");
+	expect_global("two@test", true);
+	client_payload(&c, &(struct ssh_str){yes, sizeof(yes)});
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"reply\",\"global\":true,\"id\":7,"
+						   "\"reply\":true,\"raw\":\"AAAABw==\""));
+	client_payload(&c, &(struct ssh_str){no, sizeof(no)});
+	client_payload(&c, &(struct ssh_str){no, sizeof(no)});
+	cr_expect_not_null(strstr(line(p.channel), "\"global\":true,\"reply\":false"));
+	cr_expect_eq(s->awake->globals.n, 0);
+	program_over(&p);
+	over(&c);
+}
+
+/* They leave room for the gateway's own; the answers to one that is gone are nobody's. */
+Test(control_ours, global_requests_without_an_answer_are_few)
+{
+	static const uint8_t yes[] = {SSH_MSG_REQUEST_SUCCESS};
+	struct client c = client_in(1, 1);
+	struct session *s = t.table->by_index[c.conn.index];
+	struct program p = program_runs(&c, began(&c));
+
+	for (unsigned int i = 0; i < GLOBALS_OF_PROGRAMS; i++) {
+		say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"x\",\"f\",true]}\n");
+		expect_global("x", true);
+	}
+	say(p.channel, "{\"packet\":80,\"id\":9,\"fields\":[\"s\",\"x\",\"f\",true]}\n");
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"id\":9,\"code\":1023"));
+	say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"x\",\"f\",false]}\n");
+	expect_global("x", false);
+	cr_assert_eq(global_say(s, ssh_str_c("ours@test"), true, ssh_str_c(""), NULL, 0), 0);
+	session_pump(s);
+	expect_global("ours@test", true);
+	program_over(&p);
+	for (unsigned int n = 0; s->awake->globals.ask[0].of != NULL; n++) {
+		cr_assert_lt(n, 100000, "it is still waited for");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	}
+	for (unsigned int i = 0; i <= GLOBALS_OF_PROGRAMS; i++)
+		client_payload(&c, &(struct ssh_str){yes, sizeof(yes)});
+	cr_expect_eq(s->awake->globals.n, 0);
+	cr_expect_not(s->ended);
+	over(&c);
+}
+
 Test(control_ours, a_program_closes_its_channel)
 {
 	struct client c = client_in(1, 1);
 	struct program p = program_runs(&c, began(&c));
 	const struct link_chan_ref *m;
 
-	say(p.channel, "{\"close\":true}\n{\"request\":\"x\"}\n"
-		       "{\"packet\":200,\"fields\":[\"i\",5]}\n{\"open\":\"x\"}\n");
+	say(p.channel,
+	    "{\"packet\":97,\"fields\":[\"i\",5]}\n{\"close\":true}\n{\"request\":\"x\"}\n"
+	    "{\"packet\":200,\"fields\":[\"i\",5]}\n{\"open\":\"x\"}\n");
 	m = comes(LINK_CMD_CHAN_CLOSE);
 	cr_expect_eq(m->local_channel, LOCAL);
 	/* No word of it counts any more. */
@@ -547,8 +639,18 @@ Test(control_ours, a_program_opens_channels_beside_its_own)
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_FAILED, &no, sizeof(no), NULL, 0), 0);
 	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"refused\",\"id\":8,\"code\":1020,"
 						   "\"reason\":\"the client refused it\""));
-	say(p.channel, "{\"open\":\"session\",\"id\":10}\n");
+	/* The numbers of the message are nobody's; a name with a NUL is no other name. */
+	say(p.channel, "{\"packet\":90,\"id\":7,\"fields\":[\"sb\",\"78313100\",\"i\",1,\"i\",2,"
+		       "\"i\",3]}\n");
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"id\":7,\"code\":1023"));
+	say(p.channel,
+	    "{\"packet\":90,\"id\":7,\"fields\":[\"s\",\"x11\",\"i\",1,\"i\",2,\"i\",3]}\n");
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"refused\",\"id\":7,\"code\":1020"));
+	say(p.channel,
+	    "{\"packet\":90,\"id\":10,\"fields\":[\"s\",\"session\",\"i\",1,\"i\",2,\"i\",3,"
+	    "\"s\",\"x\"]}\n");
 	m = comes(LINK_IT_CHAN_OPEN);
+	cr_expect_eq(m->rest_len, 5);
 	yes.token = m->token;
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_OPENED, &yes, sizeof(yes), NULL, 0), 0);
 	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"opened\",\"id\":10,\"number\":78"));
