@@ -257,6 +257,8 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		.host_claim = shard_host_claim,
 		.host_size = host_stream_size,
 		.host_cut = host_stream_cut,
+		.host_say = host_stream_say,
+		.host_end = host_stream_end,
 		.host_arg = s,
 	};
 	int r;

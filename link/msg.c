@@ -149,6 +149,14 @@ static bool chan_cut_ok(const void *body)
 	       b->eol_len <= b->max;
 }
 
+static bool chan_say_ok(const void *body)
+{
+	const struct link_chan_say *b = body;
+
+	return b->token != 0 && b->what <= LINK_SAY_END &&
+	       (b->len == 0) == (b->what == LINK_SAY_END);
+}
+
 static bool chan_failed_ok(const void *body)
 {
 	const struct link_chan_failed *b = body;
@@ -323,6 +331,7 @@ static const struct shape shapes[] = {
 	[LINK_EV_FORWARD_KEPT] = NAMED(link_forward_kept, LINK_HOST_MAX, forward_kept_ok),
 	[LINK_EV_KEX_KEPT] = NAMED(link_kex_kept, LINK_PAYLOAD_MAX, kex_kept_ok),
 	[LINK_EV_CHAN_DRAINED] = CONN(link_chan_ref, NULL),
+	[LINK_EV_CHAN_UNSAID] = CONN(link_chan_unsaid, NULL),
 	[LINK_EV_FORWARD] = CONN(link_forward_result, forward_result_ok),
 	[LINK_EV_LOOK] = {sizeof(struct link_look_result), false, 0, LINK_LOOK_MAX * sizeof(struct link_look_chan), look_ok},
 
@@ -343,6 +352,7 @@ static const struct shape shapes[] = {
 	[LINK_IT_CHAN_FINISH] = CONN(link_chan_ref, NULL),
 	[LINK_IT_CHAN_SIZE] = CONN(link_chan_size, NULL),
 	[LINK_IT_CHAN_CUT] = CONN(link_chan_cut, chan_cut_ok),
+	[LINK_IT_CHAN_SAY] = NAMED(link_chan_say, LINK_SAY_MAX, chan_say_ok),
 	[LINK_IT_FORWARD] = CONN(link_forward, forward_ok),
 	[LINK_IT_CAPS] = CONN(link_caps, NULL),
 	[LINK_IT_SHARES] = CONN(link_shares, shares_ok),
@@ -377,6 +387,8 @@ static uint64_t tail_len(uint16_t type, const void *body)
 		return ((const struct link_conn_kept *)body)->len;
 	case LINK_IT_CHAN_OPEN:
 		return ((const struct link_chan_open *)body)->rest_len;
+	case LINK_IT_CHAN_SAY:
+		return ((const struct link_chan_say *)body)->len;
 	case LINK_EV_CHAN_KEPT:
 		return ((const struct link_chan_kept *)body)->name_len;
 	case LINK_EV_FORWARD_KEPT:

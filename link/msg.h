@@ -28,6 +28,7 @@
 #define LINK_HOST_MAX    255 /* of a target, as a client writes it */
 #define LINK_LOOK_MAX    64  /* channels in one LINK_EV_LOOK */
 #define LINK_REST_MAX    4096 /* of an OPEN of ours: what is particular to its type */
+#define LINK_SAY_MAX     4096 /* of a program's, beside its streams */
 #define LINK_RECORD_MAX  16384 /* of what a program is told in records */
 #define LINK_EOL_MAX     8     /* bytes that end one */
 
@@ -65,6 +66,7 @@ enum link_type {
 	LINK_EV_LISTEN_RESULT, /* link_listen_result */
 	LINK_EV_CONN_KEPT,     /* link_conn_kept: of an earlier control's; before all else of it */
 	LINK_EV_CHAN_DRAINED, /* link_chan_ref: all its program said is sealed; FINISH is awaited */
+	LINK_EV_CHAN_UNSAID,  /* link_chan_unsaid: what CHAN_SAY had is not taken */
 	LINK_EV_FORWARD,      /* link_forward_result: what became of LINK_IT_FORWARD */
 	LINK_EV_LOOK,         /* link_look_result: answer to LINK_CMD_LOOK */
 	LINK_EV_FORWARD_KEPT, /* link_forward_kept: a listener of a connection that was kept */
@@ -89,6 +91,7 @@ enum link_type {
 	LINK_IT_CHAN_FINISH,  /* link_chan_ref: behind what was sealed for it EOF and CLOSE */
 	LINK_IT_CHAN_SIZE,    /* link_chan_size: of its terminal */
 	LINK_IT_CHAN_CUT,     /* link_chan_cut: its program is given frames; before CHAN_FDS */
+	LINK_IT_CHAN_SAY,     /* link_chan_say: for its client, as if its program had written it */
 	LINK_IT_FORWARD,      /* link_forward: listen for this client (RFC 4254 section 7.1) */
 	LINK_IT_UNFORWARD,    /* link_forward_ref: no more; channels that came in live on */
 	LINK_IT_CAPS,         /* link_caps: bytes a second, from here on */
@@ -308,6 +311,30 @@ struct link_chan_cut {
 	uint32_t max;    /* bytes of a record; 0: pieces as they come */
 	uint8_t eol_len; /* what it ends with before; 0: it has max bytes */
 	uint8_t pad[3];
+};
+
+/*
+ * Behind what was read of its program by then. What waits for the client's window is bounded:
+ * beyond that CHAN_UNSAID, and it is forgotten.
+ */
+struct link_chan_say {
+	uint64_t token;
+	uint64_t id; /* control's, comes back */
+	uint32_t len;
+	uint8_t what; /* enum link_say */
+	uint8_t pad[3];
+	/* uint8_t bytes[len] */
+};
+
+enum link_say {
+	LINK_SAY_OUT, /* bytes, */
+	LINK_SAY_ERR, /* and of its standard error */
+	LINK_SAY_END, /* none: what it writes from here on is nobody's */
+};
+
+struct link_chan_unsaid {
+	uint64_t token;
+	uint64_t id;
 };
 
 struct link_chan_failed {

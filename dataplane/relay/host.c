@@ -14,6 +14,7 @@ void host_over(struct chan *ch)
 	if (ch->fds == 0)
 		return;
 	TAILQ_REMOVE(&ch->conn->relay->fds_awaited, ch, fds_link);
+	chan_forget_early(ch);
 	ch->fds = 0;
 }
 
@@ -51,6 +52,8 @@ static void claim(struct chan *ch)
 					 &ch->target);
 	if (err == -EAGAIN)
 		return;
+	if (err == 0)
+		chan_say_early(ch);
 	host_over(ch);
 	if (err < 0)
 		ch->target = NULL;

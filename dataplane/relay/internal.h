@@ -15,6 +15,7 @@
  * tee.c      channels of which somebody has a copy   trace.c   what an operator sees of messages
  * ask.c      what control has taken and not settled  kept.c   what a control is told that attaches
  * host.c     channels over descriptors of the kernel   look.c   what is told to those who look
+ * say.c      bytes that control has for a client
  * handover.c a control goes, another one comes
  * cap.c      bytes a second, by meter.c and budget.c
  * weight.c   whose share is how large               debt.c     bytes in flight, by flight.c
@@ -61,6 +62,8 @@
 #define RELAY_ITEMS_LAST 65536
 /* Channels with a tee. */
 #define RELAY_TEES_MAX 4096
+/* Bytes of control's that a channel without its descriptors holds, for each way. */
+#define RELAY_EARLY_MAX (64 * 1024)
 /* Targets one connection may open without asking. */
 #define RELAY_GRANTS_CONN 32
 /* Of a connection, such targets that have not answered yet; beyond that control is asked, who
@@ -160,6 +163,12 @@ struct chan_blocked {
 	uint64_t since_us, moved;
 };
 
+/* What control has said in the name of a program whose descriptors did not come yet. */
+struct chan_early {
+	struct pkt_chain bytes[2]; /* and those of its standard error */
+	bool end;
+};
+
 struct chan {
 	/* Every record. */
 	struct conn *conn; /* NULL: free */
@@ -219,7 +228,10 @@ struct chan {
 	struct note name;             /* what was asked for: a host, mostly */
 	struct forward *forward;      /* that it came in by; NULL: that is gone, or it is none */
 	struct link_addr target_addr; /* or who came in */
-	struct link_addr addr[LINK_ADDRS_MAX];
+	union {
+		struct link_addr addr[LINK_ADDRS_MAX]; /* that are tried, */
+		struct chan_early early;               /* or while fds are awaited */
+	};
 };
 TAILQ_HEAD(chan_list, chan);
 
@@ -754,6 +766,12 @@ void host_control_gone(struct conn *c);
 void host_patience_over(struct conn *c);
 void host_control_came(struct conn *c);
 
+/* say.c */
+int chan_say_for(struct conn *c, const struct link_chan_say *m);
+/* Its descriptors are there; or it awaits none any more. */
+void chan_say_early(struct chan *ch);
+void chan_forget_early(struct chan *ch);
+
 /* tee.c */
 int tees_init(struct tees *all);
 void tees_fini(struct tees *all);
@@ -795,6 +813,7 @@ int up_send(struct relay *r, uint16_t type, const struct link_handle *h, const v
 int up_ident(struct conn *c, const uint8_t *line, uint32_t len);
 int up_chan_opened(struct chan *ch);
 int up_chan_drained(struct chan *ch);
+int up_chan_unsaid(struct chan *ch, uint64_t id) __attribute__((warn_unused_result));
 int up_chan_eof(struct chan *ch, uint32_t way) __attribute__((warn_unused_result));
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
 int up_forward(struct conn *c, uint64_t token, int err, uint16_t port);

@@ -264,6 +264,8 @@ static int conn_item(struct conn *c, uint16_t type, const void *m)
 		return host_size(c, m);
 	case LINK_IT_CHAN_CUT:
 		return host_cut(c, m);
+	case LINK_IT_CHAN_SAY:
+		return chan_say_for(c, m);
 	case LINK_IT_FORWARD:
 		return forward_begin(c, m);
 	case LINK_IT_UNFORWARD:

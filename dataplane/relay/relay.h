@@ -98,6 +98,8 @@ struct relay_conf {
 	void (*host_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			  uint16_t height); /* of a terminal */
 	void (*host_cut)(struct stream *s, const struct link_chan_cut *how);
+	int (*host_say)(struct stream *s, bool err, struct pkt_chain *bytes);
+	void (*host_end)(struct stream *s);
 	void *host_arg;
 	/* Commands that are not about a connection (LISTEN) go to the shard; here their backlog. */
 	void (*command)(void *arg, const struct link_hdr *msg);
@@ -211,6 +213,7 @@ unsigned int relay_conns(const struct relay *r); /* the first of them alone, for
 	X(TEE_FAILED, "of these, whose copy could not be made, or not any more")                   \
 	X(TRACES, "connections that an operator looked at, message by message")                    \
 	X(HOST_LATE, "channels ended: their descriptors did not come in time")                     \
+	X(UNSAID, "messages of handlers with bytes refused: too many wait for the client")         \
 	X(FORWARDS, "listeners made for clients")                                                  \
 	X(FORWARD_TABLE_FULL, "listeners refused: table full")                                     \
 	X(FORWARDED, "connections that came in at listeners of clients")                           \

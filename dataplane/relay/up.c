@@ -65,6 +65,13 @@ int up_chan_drained(struct chan *ch)
 	return up_conn(ch->conn, LINK_EV_CHAN_DRAINED, &body, sizeof(body));
 }
 
+int up_chan_unsaid(struct chan *ch, uint64_t id)
+{
+	struct link_chan_unsaid body = {.token = ch->token, .id = id};
+
+	return up_conn(ch->conn, LINK_EV_CHAN_UNSAID, &body, sizeof(body));
+}
+
 int up_chan_eof(struct chan *ch, uint32_t way)
 {
 	struct link_chan_eof body = {

@@ -30,6 +30,7 @@
 #define HOST_LOOK_TURNS 64
 #define HOST_LOOK_US    50
 #define HOST_RX_MAX     (128 * 1024) /* read and not taken, of one descriptor */
+#define HOST_SAID_MAX   (64 * 1024)  /* of host_stream_say(), beyond that */
 #define HOST_TX_MAX     (256 * 1024) /* given and not written: tx_space() is what is left of it */
 /* One that was closed goes when nothing was written for so long; */
 #define HOST_LINGER_US 30000000
@@ -109,6 +110,15 @@ void host_stream_nodelay(struct stream *s, bool on);
 /* TIOCSWINSZ of a terminal; others: nothing happens. */
 void host_stream_size(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 		      uint16_t height);
+
+/*
+ * Bytes as if they had been read here and now, of its second way in with err: taken. -ENOBUFS: too
+ * many wait to be taken, and they stay the caller's.
+ */
+int host_stream_say(struct stream *s, bool err, struct pkt_chain *bytes)
+	__attribute__((warn_unused_result));
+/* Of sockets: what has been written to them so far is all there will be. */
+void host_stream_end(struct stream *s);
 
 /*
  * What it is given is framed from here on, and cut into records; one that is framed already is cut

@@ -113,6 +113,34 @@ uint32_t host_read(struct host_stream *st, struct host_source *src)
 	return n;
 }
 
+int host_stream_say(struct stream *s, bool err, struct pkt_chain *bytes)
+{
+	struct host_stream *st = (struct host_stream *)(void *)s;
+	struct pkt_chain *rx = err ? &st->err.rx : &st->out.rx;
+	uint32_t max = st->h->conf.rx_max + HOST_SAID_MAX;
+
+	if (rx->len + bytes->len > max || rx->segs > max / (PKT_DATA_ROOM / 4))
+		return -ENOBUFS;
+	pkt_chain_append_tight(rx, bytes->head);
+	*bytes = (struct pkt_chain){0};
+	stream_notify(s, STREAM_EV_READABLE);
+	return 0;
+}
+
+/* Whoever writes there is told so, as of a pipe that nobody reads. */
+void host_stream_end(struct stream *s)
+{
+	struct host_stream *st = (struct host_stream *)(void *)s;
+	struct host_source *const source[] = {&st->out, &st->err};
+
+	for (unsigned int i = 0; i < RTE_DIM(source); i++) {
+		if (source[i]->eof || shutdown(source[i]->fd, SHUT_RD) < 0)
+			continue;
+		source[i]->ready = true;
+		host_ready(st);
+	}
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
 
 static void write_failed(struct host_stream *st, int err)

@@ -41,6 +41,10 @@ static uint32_t use(const void *msg, size_t len)
 		sum += c->addr[c->n_addrs - 1].port;
 		break;
 	}
+	case LINK_IT_CHAN_SAY:
+		n = ((const struct link_chan_say *)(const void *)body)->len;
+		tail = body + sizeof(struct link_chan_say);
+		break;
 	case LINK_CMD_GRANT: {
 		const struct link_grant *g = (const void *)body;
 

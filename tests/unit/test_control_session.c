@@ -196,7 +196,7 @@ Test(control_session, a_flood_of_payloads_is_the_dataplanes_fault)
 /* --- bits that flip (F-38) ---------------------------------------------------------------------
  */
 
-#define SAYINGS 14
+#define SAYINGS 15
 
 /* One of each kind of event a shard says of a connection, well made. */
 static size_t saying(unsigned int k, const struct link_handle *conn, uint8_t *msg)
@@ -216,6 +216,7 @@ static size_t saying(unsigned int k, const struct link_handle *conn, uint8_t *ms
 		struct link_chan_kept chan_kept;
 		struct link_forward_kept forward_kept;
 		struct link_kex_kept kex_kept;
+		struct link_chan_unsaid unsaid;
 		struct link_forward_result result;
 	} body[SAYINGS] = {
 		{.born = {.local = at, .peer = at}},
@@ -238,6 +239,7 @@ static size_t saying(unsigned int k, const struct link_handle *conn, uint8_t *ms
 				  .at = {at}}},
 		{.kex_kept = {.len = sizeof(open) - 1}},
 		{.chan = {.token = 3, .target = at}},
+		{.unsaid = {.token = 3, .id = 1}},
 		{.result = {.token = 5, .port = 8080}},
 	};
 	static const struct {
@@ -257,6 +259,7 @@ static size_t saying(unsigned int k, const struct link_handle *conn, uint8_t *ms
 		{LINK_EV_FORWARD_KEPT, sizeof(struct link_forward_kept), 7},
 		{LINK_EV_KEX_KEPT, sizeof(struct link_kex_kept), sizeof(open) - 1},
 		{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0},
+		{LINK_EV_CHAN_UNSAID, sizeof(struct link_chan_unsaid), 0},
 		{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0},
 	};
 	const struct link_hdr h = {.len = (uint32_t)(sizeof(h) + of[k].len + of[k].tail),

@@ -39,6 +39,7 @@ static const struct {
 	{LINK_EV_FORWARD_KEPT, sizeof(struct link_forward_kept), 9, true},
 	{LINK_EV_KEX_KEPT, sizeof(struct link_kex_kept), 1500, true},
 	{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0, true},
+	{LINK_EV_CHAN_UNSAID, sizeof(struct link_chan_unsaid), 0, true},
 	{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0, true},
 	{LINK_EV_LOOK, sizeof(struct link_look_result), 2 * sizeof(struct link_look_chan), false},
 	{LINK_IT_IDENT, sizeof(struct link_bytes), 20, true},
@@ -57,6 +58,7 @@ static const struct {
 	{LINK_IT_CHAN_FINISH, sizeof(struct link_chan_ref), 0, true},
 	{LINK_IT_CHAN_SIZE, sizeof(struct link_chan_size), 0, true},
 	{LINK_IT_CHAN_CUT, sizeof(struct link_chan_cut), 0, true},
+	{LINK_IT_CHAN_SAY, sizeof(struct link_chan_say), 100, true},
 	{LINK_IT_FORWARD, sizeof(struct link_forward), 0, true},
 	{LINK_IT_CAPS, sizeof(struct link_caps), 0, true},
 	{LINK_IT_SHARES, sizeof(struct link_shares), 0, true},
@@ -165,6 +167,9 @@ static void good_body(uint16_t type, uint32_t tail)
 		break;
 	case LINK_IT_CHAN_CUT:
 		((struct link_chan_cut *)body())->token = 1;
+		break;
+	case LINK_IT_CHAN_SAY:
+		*(struct link_chan_say *)body() = (struct link_chan_say){.token = 1, .len = tail};
 		break;
 	case LINK_EV_FORWARD:
 		((struct link_forward_result *)body())->port = 2222;
@@ -483,6 +488,22 @@ Test(link_msg, records_of_channels)
 	b->eol_len++;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 	b->eol_len = 0;
+	b->token = 0;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+}
+
+Test(link_msg, bytes_beside_a_channels_own)
+{
+	struct link_chan_say *b = body();
+	size_t len = good_of(LINK_IT_CHAN_SAY);
+
+	b->what = LINK_SAY_ERR;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->what = LINK_SAY_END;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG, "an end has no bytes");
+	b->what++;
+	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
+	b->what = LINK_SAY_OUT;
 	b->token = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 }

@@ -2,6 +2,7 @@
  * dataplane/relay/host: channels over descriptors: whichever comes first waits for the other, bytes
  * of a program's two ways out, its end, and that no descriptor is left behind.
  */
+#include "dataplane/relay/internal.h"
 #include "ssh/window.h"
 #include "tests/util/relay_host_bench.h"
 
@@ -715,5 +716,169 @@ Test(relay_host, a_channel_of_ours_without_a_program_ends_with_its_control)
 	run();
 	client_expect(&c, SSH_MSG_CHANNEL_EOF);
 	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}
+
+/* --- what control has to say for a program ------------------------------------------------------
+ */
+
+static void say_bytes(struct client *c, enum link_say what, uint64_t id, const void *bytes,
+		      uint32_t len)
+{
+	const struct link_chan_say m = {.token = 99, .id = id, .len = len, .what = (uint8_t)what};
+
+	down(LINK_IT_CHAN_SAY, c->h, &m, sizeof(m), bytes, len);
+	bench_settle();
+}
+
+static void say(struct client *c, enum link_say what, const char *text)
+{
+	say_bytes(c, what, 0, text, (uint32_t)strlen(text));
+}
+
+Test(relay_host, bytes_of_controls_stand_among_its_programs)
+{
+	struct client c = client_login();
+	struct program p = park_program(7);
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	say(&c, LINK_SAY_OUT, "said");
+	data_is(&c, 0, "said");
+	say(&c, LINK_SAY_ERR, "complained");
+	data_is(&c, SSH_EXTENDED_DATA_STDERR, "complained");
+	cr_assert_eq(write(p.out, "written", 7), 7);
+	run();
+	data_is(&c, 0, "written");
+	program_exit(&p);
+	client_free(&c);
+}
+
+/* Also where there is no such descriptor. */
+Test(relay_host, bytes_of_controls_wait_for_descriptors)
+{
+	struct client c = client_login();
+	int other;
+
+	open_host(&c, 0, true);
+	client_confirmed(&c);
+	say(&c, LINK_SAY_OUT, "too early");
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 1);
+	give_fds(&c, 7);
+	say(&c, LINK_SAY_OUT, "one");
+	say(&c, LINK_SAY_ERR, "bad");
+	say(&c, LINK_SAY_OUT, "two");
+	nothing_said(&c);
+	other = park_socket(7);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	data_is(&c, SSH_EXTENDED_DATA_STDERR, "bad");
+	data_is(&c, 0, "onetwo");
+	close(other);
+	client_free(&c);
+}
+
+Test(relay_host, what_waited_for_descriptors_goes_with_its_channel)
+{
+	struct client c = client_login();
+	struct bench_chan ch;
+
+	open_host(&c, 0, true);
+	ch = client_confirmed(&c);
+	give_fds(&c, 7);
+	for (uint64_t i = 0; i < 2 * RELAY_EARLY_MAX / 4096; i++) {
+		static const uint8_t bytes[4096];
+
+		say_bytes(&c, LINK_SAY_OUT, i, bytes, sizeof(bytes));
+	}
+	cr_expect_eq(bench_count(RELAY_C_UNSAID), RELAY_EARLY_MAX / 4096);
+	say_bytes(&c, LINK_SAY_END, 0, NULL, 0);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_free(&c);
+}
+
+/*
+ * Without a window they wait, within a bound: what is beyond it is told of, also when the link was
+ * full at first, and all the rest comes, in its order.
+ */
+Test(relay_host, bytes_of_controls_wait_for_the_window)
+{
+	enum { PIECE = 1000, PIECES = (HOST_RX_MAX + HOST_SAID_MAX) / PIECE };
+	static uint8_t piece[PIECE], got[PIECES * PIECE];
+	const struct link_chan_unsaid *no;
+	struct client c;
+	struct bench_chan ch;
+	uint32_t n = 0;
+	int other;
+
+	peer_window = 0;
+	c = client_login();
+	other = park_socket(7);
+	open_host(&c, 7, true);
+	ch = client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	for (uint32_t i = 0; i < PIECES; i++) {
+		memset(piece, (int)i, sizeof(piece));
+		say_bytes(&c, LINK_SAY_OUT, i, piece, sizeof(piece));
+	}
+	cr_expect_null(up_next());
+	bench_link_full = true;
+	say_bytes(&c, LINK_SAY_OUT, 4711, piece, sizeof(piece));
+	bench_link_full = false;
+	bench_pass(1);
+	no = up_expect(LINK_EV_CHAN_UNSAID, NULL);
+	cr_expect(no->token == 99 && no->id == 4711);
+	cr_expect_eq(bench_count(RELAY_C_UNSAID), 1);
+	say(&c, LINK_SAY_ERR, "the other way has room");
+	client_adjust(&c, ch.local, sizeof(got) + 22);
+	while (n < sizeof(got)) {
+		struct ssh_chan_data d;
+		const uint8_t *p;
+		struct ssh_rd r;
+		size_t len;
+		uint8_t msg = client_next(&c, &p, &len);
+
+		cr_assert_neq(msg, 0, "%u of %zu came", n, sizeof(got));
+		ssh_rd_init(&r, p + 1, len - 1);
+		cr_assert_eq(ssh_chan_data_parse(&r, msg, &d), 0);
+		if (d.data_type != 0)
+			continue;
+		cr_assert_leq(d.data.len, sizeof(got) - n);
+		memcpy(got + n, d.data.p, d.data.len);
+		n += d.data.len;
+	}
+	for (n = 0; n < sizeof(got); n++)
+		cr_assert_eq(got[n], (uint8_t)(n / PIECE));
+	nothing_said(&c);
+	close(other);
+	client_free(&c);
+}
+
+/* As if the program had shut them down, behind what it has written; control may go on a while. */
+Test(relay_host, control_says_the_end_of_a_programs_bytes)
+{
+	struct client c = client_login();
+	int other = park_socket(7);
+
+	open_host(&c, 7, true);
+	client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	cr_assert_eq(write(other, "last", 4), 4);
+	say_bytes(&c, LINK_SAY_END, 0, NULL, 0);
+	run();
+	data_is(&c, 0, "last");
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	cr_expect_eq(write(other, "x", 1), -1);
+	cr_expect_eq(errno, EPIPE);
+	say(&c, LINK_SAY_OUT, "no, this");
+	finish(&c);
+	data_is(&c, 0, "no, this");
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	say(&c, LINK_SAY_OUT, "too late");
+	cr_expect_eq(bench_count(RELAY_C_ITEMS_STALE), 1);
+	close(other);
 	client_free(&c);
 }

@@ -67,6 +67,8 @@ static int (*bench_claim)(void *arg, uint64_t fds, const struct stream_user *use
 static void (*bench_size)(struct stream *s, uint16_t columns, uint16_t rows, uint16_t width,
 			  uint16_t height); /* relay_conf.host_size */
 static void (*bench_cut)(struct stream *s, const struct link_chan_cut *how); /* .host_cut */
+static int (*bench_say)(struct stream *s, bool err, struct pkt_chain *bytes); /* .host_say */
+static void (*bench_say_end)(struct stream *s);                               /* .host_end */
 static struct {
 	uint8_t *p;
 	size_t len;
@@ -802,6 +804,8 @@ static void bench_start_with(unsigned int audit_backlog)
 		.host_claim = bench_claim,
 		.host_size = bench_size,
 		.host_cut = bench_cut,
+		.host_say = bench_say,
+		.host_end = bench_say_end,
 	};
 	cr_assert_eq(relay_new(&conf, &bench), 0);
 	relay_link_attached(bench);

@@ -59,6 +59,8 @@ static inline void start_with(uint32_t tx_max)
 	bench_claim = claim;
 	bench_size = size;
 	bench_cut = host_stream_cut;
+	bench_say = host_stream_say;
+	bench_say_end = host_stream_end;
 	bench_start();
 	fds_before = fds_open();
 	cr_assert_eq(host_new(&conf, &host), 0);
@@ -123,13 +125,14 @@ static inline void program_exit(struct program *p)
 
 /* Is its peer one that is told when a program takes no more? */
 static bool eow;
+static uint32_t peer_window = 1 << 20;
 
 static inline void open_host(struct client *c, uint64_t fds, bool program)
 {
 	static const uint8_t open[] = {SSH_MSG_CHANNEL_OPEN, 'x'};
 	struct link_chan_host m = {
 		.peer_channel = 5,
-		.peer_window = 1 << 20,
+		.peer_window = peer_window,
 		.peer_packet_max = 32768,
 		.wait_ms = 1000,
 		.token = 99,
