@@ -250,6 +250,9 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 	case LINK_EV_CHAN_DRAINED:
 		open_drained(s, body);
 		break;
+	case LINK_EV_CHAN_UNSAID:
+		open_unsaid(s, body);
+		break;
 	case LINK_EV_FORWARD:
 		forward_result(s, body);
 		break;

@@ -20,6 +20,7 @@
 enum handled_error {
 	HANDLED_E_OPEN = 1020,    /* the client, or the gateway, opens no such channel */
 	HANDLED_E_CHANNEL = 1021, /* it is not its own */
+	HANDLED_E_DATA = 1022,    /* its client takes no more now */
 	HANDLED_E_MESSAGE = 1023, /* a message that is the gateway's to send, or none */
 };
 
@@ -38,6 +39,7 @@ struct handled {
 	struct open *open;
 	struct handler_call *call; /* NULL: it has said its last word */
 	bool framed;               /* what it is given */
+	bool ended;                /* it has sent EOF */
 	bool closed;               /* it has closed the channel: no word of it counts any more */
 	struct replies replies;    /* to its client's requests */
 	struct handled_place *place; /* a session's; NULL: no other control hears of it */
@@ -68,6 +70,8 @@ void handled_error(struct handled *h, uint64_t id, enum handled_error code, cons
 void handled_packet(struct handled *h, const struct handler_line *l);
 /* To a global request of its own, which it named by id; 0: by nothing. */
 void handled_answered(struct handled *h, uint64_t id, bool ok, struct ssh_str rest);
+/* Bytes of that one could not wait any more. */
+void handled_unsaid(struct handled *h, uint64_t id);
 
 /* handled_place.c */
 /* NULL: no memory. */

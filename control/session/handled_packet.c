@@ -9,6 +9,7 @@
  * number only the shard knows, does not go.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "control/session/globals.h"
@@ -103,13 +104,61 @@ static void opens(struct handled *h, const struct handler_line *l)
 		handled_opens(h, m.type, l->id, m.rest);
 }
 
-/* --- of its channel --------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 /* All of a message that has nothing but the channel's number. */
 static bool is_simple(const struct handler_line *l)
 {
 	return l->rest.len == 4;
 }
+
+static void to_shard(const struct handled *h, enum link_say what, uint64_t id, struct ssh_str bytes)
+{
+	struct {
+		struct link_chan_say body;
+		uint8_t bytes[LINK_SAY_MAX];
+	} m = {.body = {
+		       .token = h->open->token, .id = id, .len = bytes.len, .what = (uint8_t)what}};
+
+	_Static_assert(HANDLER_LINE_MAX <= LINK_SAY_MAX, "what a line has fits");
+	_Static_assert(offsetof(__typeof__(m), bytes) == sizeof(m.body), "one behind the other");
+	if (bytes.len > 0)
+		memcpy(m.bytes, bytes.p, bytes.len);
+	item_body(h->open->session, LINK_IT_CHAN_SAY, &m, sizeof(m.body) + bytes.len);
+}
+
+/* The shard has the client's window, and what else goes to it. */
+static void data(struct handled *h, const struct handler_line *l)
+{
+	struct ssh_chan_data m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, l->rest.p, l->rest.len);
+	if (ssh_chan_data_parse(&r, l->number, &m) < 0 || m.data_type > SSH_EXTENDED_DATA_STDERR)
+		no_such(h, l);
+	else if (h->ended)
+		handled_error(h, l->id, HANDLED_E_MESSAGE, "it has sent EOF");
+	else if (m.data.len > 0)
+		to_shard(h, m.data_type != 0 ? LINK_SAY_ERR : LINK_SAY_OUT, l->id, m.data);
+}
+
+void handled_unsaid(struct handled *h, uint64_t id)
+{
+	if (h->call != NULL)
+		handled_error(h, id, HANDLED_E_DATA, "too much waits for its client");
+}
+
+static void eof(struct handled *h, const struct handler_line *l)
+{
+	if (!is_simple(l)) {
+		no_such(h, l);
+		return;
+	}
+	h->ended = true;
+	to_shard(h, LINK_SAY_END, 0, (struct ssh_str){0});
+}
+
+/* --- of its channel --------------------------------------------------------------------------- */
 
 static void request(struct handled *h, const struct handler_line *l)
 {
@@ -164,7 +213,8 @@ static const struct {
 	{SSH_MSG_CHANNEL_OPEN, opens, NULL},
 	{SSH_MSG_CHANNEL_OPEN_FAILURE, NULL, "what its client opens is the gateway's to answer"},
 	{SSH_MSG_CHANNEL_WINDOW_ADJUST, NULL, "the window follows what it reads"},
-	{SSH_MSG_CHANNEL_EOF, NULL, "its connections have bytes and ends"},
+	{SSH_MSG_CHANNEL_EXTENDED_DATA, data, NULL},
+	{SSH_MSG_CHANNEL_EOF, eof, NULL},
 	{SSH_MSG_CHANNEL_CLOSE, closes, NULL},
 	{SSH_MSG_CHANNEL_REQUEST, request, NULL},
 	{SSH_MSG_CHANNEL_FAILURE, reply, NULL},

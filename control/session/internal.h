@@ -627,6 +627,7 @@ void open_global(struct session *s, const struct ssh_chan_request *m);
 void open_opened(struct session *s, const struct link_chan_ref *ev);
 void open_failed(struct session *s, const struct link_chan_failed *ev);
 void open_drained(struct session *s, const struct link_chan_ref *ev);
+void open_unsaid(struct session *s, const struct link_chan_unsaid *ev);
 void open_ended(struct session *s, const struct link_chan_end *ev);
 /* Where the channel with this token leads. False: not known. */
 bool open_target(const struct session *s, uint64_t token, struct open_target *ret);
@@ -642,6 +643,7 @@ void program_confirm(struct open *o); /* its channel is counted: the shard says 
 /* may: nobody has refused it. */
 void program_request(struct open *o, const struct ssh_chan_request *m, bool may);
 void program_reply(struct open *o, bool ok); /* to a request of its handler's */
+void program_unsaid(struct open *o, uint64_t id); /* bytes its handler has named so */
 void program_drained(struct open *o); /* all it wrote is sealed */
 void program_kept(struct session *s, struct open *o); /* it runs since before this control */
 void program_free(struct program *p); /* its channel is over; NULL is nothing */

@@ -476,6 +476,17 @@ void open_reply(struct session *s, uint32_t channel, bool ok)
 		program_reply(o, ok);
 }
 
+/* Of a program's. */
+void open_unsaid(struct session *s, const struct link_chan_unsaid *ev)
+{
+	struct open *o = open_find(s, ev->token);
+
+	if (o != NULL && o->ours != NULL)
+		ours_unsaid(o, ev->id);
+	else if (o != NULL && o->program != NULL)
+		program_unsaid(o, ev->id);
+}
+
 void open_global(struct session *s, const struct ssh_chan_request *m)
 {
 	/* OpenSSH PROTOCOL, section 2.2. */

@@ -214,6 +214,11 @@ void ours_reply(struct open *o, bool ok)
 		handler_tell_reply(o->ours->handled.call, ok);
 }
 
+void ours_unsaid(struct open *o, uint64_t id)
+{
+	handled_unsaid(&o->ours->handled, id);
+}
+
 void ours_kept(struct open *o)
 {
 	o->ours = calloc(1, sizeof(*o->ours));

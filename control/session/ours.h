@@ -47,6 +47,7 @@ void ours_failed(struct open *o, int err, uint32_t reason);
 void ours_drained(struct open *o);
 void ours_request(struct open *o, const struct ssh_chan_request *m, bool may);
 void ours_reply(struct open *o, bool ok); /* to a request of its program's */
+void ours_unsaid(struct open *o, uint64_t id); /* bytes that it has named so */
 /* It is open since before this control, and nobody is left to hear of its requests. */
 void ours_kept(struct open *o);
 void ours_free(struct ours *u); /* its channel is over; NULL is nothing */

@@ -171,6 +171,11 @@ void program_reply(struct open *o, bool ok)
 		handler_tell_reply(o->program->handled.call, ok);
 }
 
+void program_unsaid(struct open *o, uint64_t id)
+{
+	handled_unsaid(&o->program->handled, id);
+}
+
 void program_handler_signal(struct program *p, struct ssh_str name)
 {
 	struct hook_req r;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """A program that has one channel the gateway opened: handler_peer.py SOCKET. It says what it was told, asks the
-agent at the other end how many keys it has, in frames, sends it a request and a message, has a channel opened that
+agent at the other end how many keys it has, in frames, sends it requests and that question once more as messages it has built, has a channel opened that
 no client knows and one that it may not, and ends."""
 import json
 import os
 import socket
 import struct
 import sys
+
+IDENTITIES = struct.pack(">IB", 1, 11)  # SSH_AGENTC_REQUEST_IDENTITIES, in a message of an agent's
 
 
 def line(connection):
@@ -42,9 +44,9 @@ def frames(connection):
             yield body
 
 
-def answer_of(control, connection):
+def answer_of(control, pieces):
     """Its length is a record; what would wait for the end of another comes once there are none."""
-    pieces, answer = frames(connection), b""
+    answer = b""
     length = struct.unpack(">I", next(pieces))[0]
     say(control, record=0)
     while len(answer) < length:
@@ -67,8 +69,9 @@ with socket.socket(socket.AF_UNIX) as listener:
     data, _ = listener.accept()
     line(data)
     print("channel", about["type"], about["ours"], about["user"], flush=True)
-    data.sendall(struct.pack(">IB", 1, 11))  # SSH_AGENTC_REQUEST_IDENTITIES
-    answer = answer_of(control, data)
+    pieces = frames(data)
+    data.sendall(IDENTITIES)
+    answer = answer_of(control, pieces)
     print("agent", answer[0], "keys", struct.unpack(">I", answer[1:5])[0], flush=True)
     control.sendall(b'{"request":"x-hello@test","want_reply":true,"raw":"AAAAAA=="}\n')
     print("request", line(control)["reply"], flush=True)
@@ -77,8 +80,17 @@ with socket.socket(socket.AF_UNIX) as listener:
     say(control, packet=80, id=5, fields=["s", "x-global@test", "f", True])
     told = line(control)
     print("global", told["global"], told["id"], told["reply"], flush=True)
+    say(control, packet=94, fields=["i", about["peer"], "sb", IDENTITIES.hex()])
+    again = b""
+    while len(again) < 4 + len(answer):
+        again += next(pieces)
+    print("data", again[4:] == answer, flush=True)
+    say(control, packet=93, id=6, fields=["i", about["peer"], "i", 1])
+    told = line(control)
+    print("window", told["id"], told["code"], flush=True)
+    say(control, packet=96, fields=["i", about["peer"]])
     say(control, packet=94, fields=["i", about["peer"], "s", "x"])
-    print("data", line(control)["code"], flush=True)
+    print("behind its end", line(control)["code"], flush=True)
     say(control, packet=200, fields=["i", about["peer"] + 1])
     print("another's", line(control)["code"], flush=True)
     for kind in "x-news@example.org", "x11":

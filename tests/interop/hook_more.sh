@@ -153,7 +153,9 @@ grep -q "^request False" "$dir/opened.log" || fail "the client said: $(cat "$dir
 grep -q "^ready False 131072" "$dir/opened.log" || fail "not told how much is taken: $(cat "$dir/opened.log")"
 [ "$(sed -n '/^packet/,/^closed/p' "$dir/opened.log")" = "packet False
 global True 5 False
-data 1023
+data True
+window 6 1023
+behind its end 1023
 another's 1021
 open x-news@example.org refused 7 1020 the client refused it
 open x11 refused 7 1020 a type that is the gateway's to open

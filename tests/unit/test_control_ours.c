@@ -360,6 +360,8 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 {
 	struct client c = client_in(1, 1);
 	struct program p = {.channel = shell_called(&c)};
+	struct link_chan_unsaid no = {.id = 3};
+	const struct link_chan_say *m;
 
 	say(p.channel, "{\"accept\":true}\n");
 	p.data = taken();
@@ -379,6 +381,11 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	cr_expect_not_null(strstr(line(p.channel), "\"accepted\":true"));
 	say(p.channel, "{\"request\":\"x-two@test\"}\n");
 	(void)told(SSH_MSG_CHANNEL_REQUEST);
+	say(p.channel, "{\"packet\":94,\"id\":3,\"fields\":[\"i\",5,\"s\",\"said\"]}\n");
+	m = comes(LINK_IT_CHAN_SAY);
+	no.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_UNSAID, &no, sizeof(no), NULL, 0), 0);
+	cr_expect_not_null(strstr(line(p.channel), "\"id\":3,\"code\":1022"));
 	program_over(&p);
 	over(&c);
 }
@@ -501,6 +508,58 @@ Test(control_ours, a_program_sends_messages_of_its_own_channel)
 	expect_reply(true);
 	cr_expect_not_null(strstr(line(p.channel), "\"n\":1,\"accepted\":true"));
 	program_over(&p);
+	over(&c);
+}
+
+/* So is what the shard has to say: the window is its own. */
+static const struct link_chan_say *expect_say(enum link_say what, uint64_t id, const char *bytes)
+{
+	const struct link_chan_say *m = comes(LINK_IT_CHAN_SAY);
+
+	cr_expect_eq(m->what, what);
+	cr_expect_eq(m->id, id);
+	cr_assert_eq(m->len, strlen(bytes));
+	cr_expect_eq(memcmp(m + 1, bytes, m->len), 0);
+	return m;
+}
+
+Test(control_ours, a_program_sends_bytes_and_their_end)
+{
+	static const char *const none[] = {
+		"{\"packet\":94,\"id\":3,\"fields\":[\"i\",5,\"s\",\"x\",\"b\",0]}\n",
+		"{\"packet\":95,\"id\":3,\"fields\":[\"i\",5,\"i\",0,\"s\",\"x\"]}\n",
+		"{\"packet\":95,\"id\":3,\"fields\":[\"i\",5,\"i\",2,\"s\",\"x\"]}\n",
+		"{\"packet\":96,\"id\":3,\"fields\":[\"i\",5,\"b\",0]}\n",
+	};
+	struct client c = client_in(1, 1);
+	uint64_t token = began(&c);
+	const struct link_chan_unsaid no = {.token = token, .id = 8};
+	struct program p = program_runs(&c, token);
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		say(p.channel, none[i]);
+		cr_expect_not_null(strstr(line(p.channel), "\"id\":3,\"code\":1023"), "%s",
+				   none[i]);
+	}
+	/* One that has no byte goes nowhere. */
+	say(p.channel, "{\"packet\":94,\"fields\":[\"i\",5,\"s\",\"\"]}\n"
+		       "{\"request\":\"x\"}\n"
+		       "{\"packet\":94,\"fields\":[\"i\",5,\"s\",\"said\"]}\n"
+		       "{\"packet\":95,\"id\":8,\"fields\":[\"i\",5,\"i\",1,\"s\",\"bad\"]}\n");
+	(void)told(SSH_MSG_CHANNEL_REQUEST);
+	cr_expect_eq(expect_say(LINK_SAY_OUT, 0, "said")->token, token);
+	expect_say(LINK_SAY_ERR, 8, "bad");
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_UNSAID, &no, sizeof(no), NULL, 0), 0);
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"id\":8,\"code\":1022"));
+	say(p.channel, "{\"packet\":96,\"fields\":[\"i\",5]}\n"
+		       "{\"packet\":94,\"id\":9,\"fields\":[\"i\",5,\"s\",\"more\"]}\n");
+	expect_say(LINK_SAY_END, 0, "");
+	cr_expect_not_null(strstr(line(p.channel), "\"id\":9,\"code\":1023,"
+						   "\"reason\":\"it has sent EOF\""));
+	program_over(&p);
+	for (int i = 0; i < 1000; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_UNSAID, &no, sizeof(no), NULL, 0), 0);
 	over(&c);
 }
 
