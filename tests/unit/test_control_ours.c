@@ -11,6 +11,7 @@
 #include "control/session/globals.h"
 #include "control/session/internal.h"
 #include "control/session/ours.h"
+#include "ssh/session_msg.h"
 #include "tests/util/session_bench.h"
 
 #define LOCAL 77 /* the shard's number of it */
@@ -206,20 +207,29 @@ static void program_over(struct program *p)
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
-/* A request of the client's, with so many bytes of its own. */
-static void client_asks_much(struct client *c, const char *type, uint32_t len)
+#define MUCH 50000
+
+/* A request of the client's, and what is particular to it. */
+static void client_asks_for(struct client *c, const char *type, const uint8_t *rest, size_t len)
 {
-	static const uint8_t bytes[50000] = {3};
 	const struct ssh_chan_request m = {.recipient_channel = LOCAL,
 					   .type = ssh_str_c(type),
 					   .want_reply = true,
-					   .rest = {bytes, len}};
-	static uint8_t buf[sizeof(bytes) + 128];
+					   .rest = {rest, (uint32_t)len}};
+	static uint8_t buf[MUCH + 128];
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_request_build(&w, &m);
 	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+/* With so many bytes of its own. */
+static void client_asks_much(struct client *c, const char *type, uint32_t len)
+{
+	static const uint8_t bytes[MUCH] = {3};
+
+	client_asks_for(c, type, bytes, len);
 }
 
 static void client_asks(struct client *c, const char *type)
@@ -310,7 +320,7 @@ Test(control_ours, what_is_too_much_to_tell_is_refused_in_its_place)
 	struct client c = client_in(1, 1);
 	struct program p = program_runs(&c, began(&c));
 
-	client_asks_much(&c, "much@test", 50000);
+	client_asks_much(&c, "much@test", MUCH);
 	client_asks(&c, "two@test");
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"two@test\""));
 	say(p.channel, "{\"reply\":true}\n");
@@ -371,7 +381,7 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	(void)comes(LINK_IT_BLOB); /* for another control */
 	client_asks(&c, "x-one@test");
 	client_asks(&c, "pty-req"); /* too late, and refused for it */
-	client_asks_much(&c, "x-much@test", 50000);
+	client_asks_much(&c, "x-much@test", MUCH);
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"shell\",\"accepted\":true"));
 	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"x-one@test\""));
 	say(p.channel, "{\"reply\":true}\n");
@@ -386,6 +396,39 @@ Test(control_ours, a_sessions_handler_hears_what_only_its_client_understands)
 	no.token = m->token;
 	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_UNSAID, &no, sizeof(no), NULL, 0), 0);
 	cr_expect_not_null(strstr(line(p.channel), "\"id\":3,\"code\":1022"));
+	program_over(&p);
+	over(&c);
+}
+
+/* It has no terminal, but its client's window has a size, and another one later. */
+Test(control_ours, a_sessions_handler_is_told_of_its_clients_window)
+{
+	static const uint8_t other[] = {0, 0, 0, 132, 0, 0, 0, 43, 0, 0, 0, 7, 0, 0, 0, 8};
+	const struct ssh_pty_req pty = {.term = ssh_str_c("vt100"),
+					.size = {.columns = 80, .rows = 24},
+					.modes = ssh_str_c("")};
+	struct client c = client_in(1, 1);
+	struct program p;
+	uint8_t buf[64];
+	struct ssh_wr w;
+
+	(void)session_opened(&c);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_pty_req_build(&w, &pty);
+	client_asks_for(&c, "pty-req", buf, ssh_wr_done(&w));
+	expect_reply(true);
+	client_asks_for(&c, "shell", buf, 0);
+	p.channel = taken();
+	cr_expect_not_null(
+		strstr(line(p.channel), "\"term\":\"vt100\",\"columns\":80,\"rows\":24"));
+	say(p.channel, "{\"accept\":true}\n");
+	p.data = taken();
+	(void)line(p.data);
+	expect_reply(true);
+	cr_expect_not_null(strstr(line(p.channel), "\"accepted\":true"));
+	client_asks_for(&c, "window-change", other, sizeof(other));
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"window-change\",\"columns\":132,"
+						   "\"rows\":43,\"width\":7,\"height\":8"));
 	program_over(&p);
 	over(&c);
 }
