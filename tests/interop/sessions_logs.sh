@@ -1,5 +1,7 @@
 # tests/interop/sessions_logs.sh - utmp, wtmp and lastlog, as the system's own programs read them; a part of test_sessions.sh.
 log_user=logged@$LAB_GW_OUTSIDE
+log_name=logged
+log_from=$LAB_CLIENT_ADDR
 log_wait() { # command…
 	for _ in $(seq 800); do "$@" && return; sleep 0.025; done
 	return 1
@@ -17,26 +19,26 @@ log_in() { # to a terminal, and stays: its ssh is log_pid; where, as which proce
 	log_tty=${log_tty#/dev/}
 }
 log_over() { # nobody is in, and each of so many terminals has an end in wtmp
-	! who /run/utmp | grep -q '^logged ' && [ "$(last -w -f /var/log/wtmp logged | grep -c '^logged .* - [0-9:]* ')" = "$1" ]
+	! who /run/utmp | grep -q "^$log_name " && [ "$(last -w -f /var/log/wtmp $log_name | grep -c "^$log_name .* - [0-9:]* ")" = "$1" ]
 }
-log_ended() { log_wait log_over "$1" || { who -a /run/utmp; last -w -f /var/log/wtmp logged; return 1; }; }
+log_ended() { log_wait log_over "$1" || { who -a /run/utmp; last -w -f /var/log/wtmp $log_name; return 1; }; }
 log_dump() { # type, file: what stands in its last record of that type
 	utmpdump "$2" 2>/dev/null | grep "^\[$1\]" | tail -1 | sed 's/^\[.\] \[0*\([0-9]*\)\]/[\1]/; s/ *\]/]/g; s/ \[[^]]*\]$//'
 }
 log_began() {
 	local n
 	log_in || return 1
-	is "logged:1:" echo "$log_told" || return 1
-	n=$(who /run/utmp | grep -c "^logged  *$log_tty .*($LAB_CLIENT_ADDR)")
+	is "$log_name:1:" echo "$log_told" || return 1
+	n=$(who /run/utmp | grep -c "^$log_name  *$log_tty .*($log_from)")
 	[ "$n" = 1 ] || { who /run/utmp; return 1; }
 	for n in /run/utmp /var/log/wtmp; do
-		is "[$log_process] [${log_tty: -4}] [logged] [$log_tty] [$LAB_CLIENT_ADDR] [$LAB_CLIENT_ADDR]" log_dump 7 $n || return 1
+		is "[$log_process] [${log_tty: -4}] [$log_name] [$log_tty] [$log_from] [$log_from]" log_dump 7 $n || return 1
 	done
-	last -w -f /var/log/wtmp logged >"$LAB_DIR/last"
-	lastlog -u logged >>"$LAB_DIR/last"
+	last -w -f /var/log/wtmp $log_name >"$LAB_DIR/last"
+	lastlog -u $log_name >>"$LAB_DIR/last"
 	# "gone" is who is here, for last: nobody has given him a login uid, as that is a module of PAM's to do.
-	grep -q "^logged  *$log_tty  *$LAB_CLIENT_ADDR .*\(still logged in\|gone - no logout\)" "$LAB_DIR/last" &&
-		grep -q "^logged  *$log_tty  *$LAB_CLIENT_ADDR .*$(date +%Y)" "$LAB_DIR/last" || { cat "$LAB_DIR/last"; return 1; }
+	grep -q "^$log_name  *$log_tty  *$log_from .*\(still logged in\|gone - no logout\)" "$LAB_DIR/last" &&
+		grep -q "^$log_name  *$log_tty  *$log_from .*$(date +%Y)" "$LAB_DIR/last" || { cat "$LAB_DIR/last"; return 1; }
 }
 log_exit() {
 	echo exit >&8
@@ -52,6 +54,13 @@ log_cut() { # a client that is killed says nothing
 	exec 8>&-
 	wait "$log_pid"
 	[ $n -gt 0 ] && log_ended "$1"
+}
+log_pam() { # what PAM has given the session is there, too
+	local log_name=pamed log_from=$LAB_CLIENT_ADDR6 log_user=pamed@$LAB_GW_OUTSIDE6
+
+	log_began || return 1
+	echo 'echo by:$PAMMED:' >&8
+	log_wait grep -q 'by:yes:' "$LAB_DIR/logged.out" && log_exit 1
 }
 check_logs() {
 	local records
@@ -74,6 +83,7 @@ check_logs() {
 	check "a command in a terminal has one, and is told nothing" is 0 log_last
 	check "and an end" log_ended 4
 	check "a client that is killed has an end" log_cut 5
+	check "who comes over IPv6, in a session of PAM's, is written down as well" log_pam
 }
 check_logs_killed() { # his helper, without a word
 	log_in || return 1

@@ -18,7 +18,7 @@ cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$
 : >/var/log/wtmp
 : >/var/log/lastlog
 rm -f /etc/nologin
-for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981 logged:64980; do
+for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981 logged:64980 pamed:64979; do
 	IFS=: read -r name n <<<"$u"
 	sed -i "/^$name:/d" /etc/passwd /etc/group
 	echo "$name:x:$n:$n::$LAB_DIR/home/$name:/bin/bash" >>/etc/passwd
@@ -29,6 +29,7 @@ done
 sed -i '/^b[ao][rx]/s|/bin/bash|/usr/sbin/nologin|
 /^filed/s|/bin/bash|/usr/sbin/nologin|
 /^logged/s|/bin/bash|/bin/sh|
+/^pamed/s|/bin/bash|/bin/sh|
 /^homed/s|:[^:]*:/bin/bash|:/srv/homed:/bin/sh|
 /^caged/s|:[^:]*:/bin/bash|:/home/caged:/bin/sh|' /etc/passwd
 mount -t tmpfs -o mode=755 tmpfs /srv && mount -t tmpfs -o mode=755 tmpfs /run || { echo "no tmpfs"; exit 77; }
@@ -36,7 +37,17 @@ mount -t tmpfs -o mode=755 tmpfs /srv && mount -t tmpfs -o mode=755 tmpfs /run |
 if command -v busybox >/dev/null; then # before the gateway is there: it sees no mounts of later
 	. "$here/sessions_root.sh"
 fi
-LAB_CONF="LogLevel VERBOSE
+LAB_CLIENT_ADDR6=2001:db8:1::1
+LAB_GW_OUTSIDE6=2001:db8:1::2
+echo PAMMED=yes >"$LAB_DIR/pam_env"
+cat >/etc/pam.d/sluice <<PAM
+auth required pam_permit.so
+account required pam_permit.so
+session required pam_env.so envfile=$LAB_DIR/pam_env
+PAM
+LAB_CONF="InterfaceAddress outside $LAB_GW_OUTSIDE6/64
+ListenAddress [$LAB_GW_OUTSIDE6]:$LAB_PORT
+LogLevel VERBOSE
 MaxSessions 3
 Subsystem sftp internal-sftp
 AcceptEnv LC_*
@@ -50,7 +61,7 @@ Match User barred
 	ConsoleShells */nologin
 Match User rcs
 	PermitUserEnvironment FILE*,KEY*,COLOUR
-Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape,caged,homed,filed,logged
+Match User demo,forced,jailed,keyed,rcs,taped,typed,full,gaps,notape,caged,homed,filed,logged,pamed
 	PermitSession yes
 	X11Forwarding yes
 Match User forced
@@ -59,6 +70,8 @@ Match User jailed
 	ChrootDirectory $LAB_DIR/jail
 Match User caged,filed
 	ChrootDirectory /srv/%u
+Match User pamed
+	UsePAM yes
 Match User homed
 	ChrootDirectory %h
 Match User filed
@@ -79,7 +92,9 @@ echo "sluice-record:x:64999:64999::/:/usr/sbin/nologin" >>/etc/passwd
 mkdir -m 700 "$LAB_DIR/tapes" "$LAB_DIR/small" "$LAB_DIR/small2"
 for d in small small2; do mount -t tmpfs -o size=64k,mode=700 tmpfs "$LAB_DIR/$d" || { echo "no tmpfs"; exit 77; }; done
 start_lab
-for u in forced only jailed rcs boxed barred taped typed full gaps notape caged homed filed logged; do
+ip -n "$LAB-client" addr add $LAB_CLIENT_ADDR6/64 dev eth0 nodad
+sed "s/^[^ ]*/$LAB_GW_OUTSIDE6/" "$LAB_DIR/known_hosts" >"$LAB_DIR/known6" && cat "$LAB_DIR/known6" >>"$LAB_DIR/known_hosts"
+for u in forced only jailed rcs boxed barred taped typed full gaps notape caged homed filed logged pamed; do
 	cp -p "$LAB_DIR/authorized_keys/demo" "$LAB_DIR/authorized_keys/$u"
 done
 lab_wait_log "$lab_helper_pid" "$LAB_DIR/helper.log" 'listens on' 30 || exit 1
@@ -153,6 +168,25 @@ check "input nobody takes is told" deaf
 check "a shell without a terminal" is "-bash" in_ssh "$gw" < <(echo 'echo $0')
 tty() { in_ssh -tt "$gw" 'tty; stat -c %U:%a $(tty); echo $TERM-$SSH_TTY' </dev/null | tr -d '\r' | grep -c "^/dev/pts/\|^demo:620\|-/dev/pts/"; }
 check "a terminal of its own" is 3 tty
+resized() { # the window of a client's terminal, before and after
+	lab_in client timeout $patience python3 - ssh "${opts[@]}" -tt "$gw" 'trap "stty size; exit 6" WINCH; stty size; while :; do sleep 0.1; done' <<'PY'
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
+said = b""
+def until(what):
+    global said
+    while what not in said:
+        said += os.read(fd, 4096)  # of one that has ended it fails
+until(b"33 99")
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 44, 88, 0, 0))
+until(b"44 88")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 6)
+PY
+}
+check "and it has the size of the client's, always" resized
 
 # --- refusals
 check "who has no PermitSession" status 255 in_ssh "only@$LAB_GW_OUTSIDE" true
