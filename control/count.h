@@ -70,8 +70,7 @@
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
 	X(SIGNER_ASKED, "signer", "SIGNER_ASKED_MAX",                                              \
 	  "signatures refused: too many are not made yet")                                         \
-	X(RECORDINGS, "session",                                                                   \
-	  "RecordDirectorySize, RecordDirectoryFiles, RecordReserve",                              \
+	X(RECORDINGS, "session", "RecordDirectorySize, RecordDirectoryFiles, RecordReserve",       \
 	  "sessions refused, or not recorded: there is no room in RecordDirectory")                \
 	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \
 	  "other host keys not taken: connections live of so many sets")                           \
@@ -95,6 +94,8 @@
 	  "what was refused, whatever fail= says, as nobody could be asked")                       \
 	X(HANDLER_LINES, "hook", "HANDLER_LINES_MAX",                                              \
 	  "times a handler's lines waited: it said too many in a second")                          \
+	X(HANDLER_GLOBALS, "hook", "",                                                             \
+	  "global requests of handlers refused: their client has enough to answer")                \
 	X(RELOADED, "conf", "", "configurations taken at SIGHUP")                                  \
 	X(RELOAD_FAILED, "conf", "", "configurations not taken: there is an error in them")        \
 	X(WEB_CLIENTS, "admin", "WEB_CLIENTS_MAX",                                                 \

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/session/globals.h"
 #include "control/session/handled.h"
 #include "ssh/chan.h"
@@ -68,6 +69,8 @@ static void global(struct handled *h, const struct handler_line *l)
 		return;
 	}
 	err = global_say(s, name, want_reply, rest, h, l->id);
+	if (err == -EAGAIN)
+		control_count(CONTROL_C_HANDLER_GLOBALS);
 	if (err < 0)
 		handled_error(h, l->id, HANDLED_E_MESSAGE,
 			      err == -EAGAIN ? "its client has too many to answer"

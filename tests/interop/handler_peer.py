@@ -58,13 +58,23 @@ def say(connection, **what):
     connection.sendall(json.dumps(what).encode() + b"\n")
 
 
-with socket.socket(socket.AF_UNIX) as listener:
-    listener.bind(sys.argv[1])
-    os.chmod(sys.argv[1], 0o660)
-    listener.listen(4)
-    print("listening", flush=True)
-    control, _ = listener.accept()
-    about = line(control)
+def session(control, about, listener):
+    """All it says goes by messages it has built; nothing is written on its other connection."""
+    say(control, accept=True)
+    data, _ = listener.accept()
+    line(data)
+    print("session", line(control)["accepted"], flush=True)
+    say(control, packet=94, fields=["i", about["peer"], "s", "out\n"])
+    say(control, packet=95, fields=["i", about["peer"], "i", 1, "s", "err\n"])
+    say(control, packet=94, fields=["i", about["peer"], "s", "out again\n"])
+    say(control, packet=96, fields=["i", about["peer"]])
+    say(control, exit=5)
+    while control.recv(4096):
+        pass
+    data.close()
+
+
+def opened(control, about, listener):
     say(control, accept=True, record=4)
     data, _ = listener.accept()
     line(data)
@@ -102,3 +112,13 @@ with socket.socket(socket.AF_UNIX) as listener:
     while control.recv(4096):
         pass
     print("closed", flush=True)
+
+
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(sys.argv[1])
+    os.chmod(sys.argv[1], 0o660)
+    listener.listen(4)
+    print("listening", flush=True)
+    control, _ = listener.accept()
+    about = line(control)
+    (session if about["type"] == "session" else opened)(control, about, listener)

@@ -58,12 +58,15 @@ echo "hook: gone, nobody was let in; without it all is as before"
 # A service of its own: a subsystem, and a target that is a program.
 start handler python3 "$top/docs/examples/handler.py" "$dir/handler.sock"
 handler_pid=$pid
+start built python3 "$top/tests/interop/handler_peer.py" "$dir/built.sock"
+built_pid=$pid
 start hook python3 "$top/docs/examples/hook.py" "$dir/hook.sock" --log "$dir/asked.more"
 hook_pid=$pid
 for _ in $(seq 1000); do [ -S "$dir/handler.sock" ] && [ -S "$dir/hook.sock" ] && break; sleep 0.02; done
 sed -i 's/^PermitOpen .*/& echo.internal:7/' "$dir/sluice.conf" # a tunnel like any other
 run tee -a "$dir/sluice.conf" >/dev/null <<CONF
 ChannelHandler session/subsystem:greet $dir/handler.sock
+ChannelHandler session/subsystem:built $dir/built.sock
 ChannelHandler direct-tcpip/echo.internal:7 $dir/handler.sock
 ChannelHandler session/shell $dir/nobody.sock
 PolicyHook $dir/hook.sock kinds=channel-request,news timeout=20
@@ -79,6 +82,11 @@ status 3" ] || fail "the subsystem said: $shown $(cat "$dir/errors")"
 [ "$(cat "$dir/errors")" = "nothing to say?" ] || fail "standard error: $(cat "$dir/errors")"
 grep -q '"type":"subsystem".*"params":{"name":"greet"}' "$dir/asked.more" || fail "not asked about the request"
 grep -q '"peer":0.*"type":"subsystem"' "$dir/asked.more" || fail "not told whose channel it is"
+wait_for listening "$dir/built.log" "$built_pid"
+shown=$(timeout 20 ssh "${opts[@]}" -s 127.0.0.1 built 2>"$dir/errors" </dev/null; echo "status $?")
+[ "$shown $(cat "$dir/errors")" = "out
+out again
+status 5 err" ] || fail "by messages it said: $shown $(cat "$dir/errors")"
 shown=$(printf 'four\n' | timeout 20 ssh "${opts[@]}" -W echo.internal:7 127.0.0.1)
 [ "$shown" = "direct-tcpip: four" ] || fail "the target said: $shown"
 for kind in status auth-result channel-opened channel-eof channel-closed closed; do

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/count.h"
 #include "control/hook/hook.h"
 #include "control/session/globals.h"
 #include "control/session/internal.h"
@@ -674,6 +675,7 @@ Test(control_ours, global_requests_without_an_answer_are_few)
 	}
 	say(p.channel, "{\"packet\":80,\"id\":9,\"fields\":[\"s\",\"x\",\"f\",true]}\n");
 	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"error\",\"id\":9,\"code\":1023"));
+	cr_expect_eq(control_counted(CONTROL_C_HANDLER_GLOBALS), 1);
 	say(p.channel, "{\"packet\":80,\"fields\":[\"s\",\"x\",\"f\",false]}\n");
 	expect_global("x", false);
 	cr_assert_eq(global_say(s, ssh_str_c("ours@test"), true, ssh_str_c(""), NULL, 0), 0);
