@@ -122,8 +122,8 @@ static bool chan_host_ok(const void *body)
 	const struct link_chan_host *b = body;
 
 	/* Only what control ends may begin without a stream. */
-	return target_ok(&b->target) && b->program <= 1 && (b->fds != 0 || b->program == 1) &&
-	       name_fits(&b->name);
+	return target_ok(&b->target) && b->program <= LINK_PROGRAM_CHANNEL &&
+	       (b->fds != 0 || b->program != 0) && name_fits(&b->name);
 }
 
 static bool chan_open_ok(const void *body)
@@ -201,7 +201,8 @@ static bool chan_kept_ok(const void *body)
 {
 	const struct link_chan_kept *b = body;
 
-	return b->up <= 1 && b->granted <= 1 && b->program <= 1 && b->ours <= 1 && target_ok(&b->target);
+	return b->up <= 1 && b->granted <= 1 && b->program <= LINK_PROGRAM_CHANNEL &&
+	       b->ours <= 1 && target_ok(&b->target);
 }
 
 static bool forward_kept_ok(const void *body)

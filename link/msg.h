@@ -238,6 +238,12 @@ struct link_chan_ref {
 	struct link_addr target; /* the one that answered; family 0: it has no address */
 };
 
+/* Whose end is control's to say, DRAINED, then FINISH; 0: nobody's. */
+enum link_program {
+	LINK_PROGRAM_SESSION = 1, /* its EOF goes to the client with its end, */
+	LINK_PROGRAM_CHANNEL,     /* or when it says it: nothing is said of how it ended */
+};
+
 /*
  * A channel over descriptors of the kernel (stream kind host) that control sends on the socket with
  * a token of theirs (link_fds_send()), before or after this: whichever comes first waits for the
@@ -251,7 +257,7 @@ struct link_chan_host {
 	uint64_t fds;            /* theirs; 0: none yet: CONFIRMATION now, with a window of 0 */
 	struct link_addr target; /* for events; family 0: none */
 	struct link_name name;
-	uint8_t program; /* 1: its end is control's to say: DRAINED, then FINISH */
+	uint8_t program; /* enum link_program */
 	uint8_t eow;     /* 1: of a program, whose peer takes eow@openssh.com */
 	uint8_t share;   /* as of link_chan_connect */
 	uint8_t pad;
@@ -283,8 +289,8 @@ enum link_tee {
 
 /*
  * A channel that we open towards the client, of any type. Once that has confirmed it: CHAN_OPENED;
- * its descriptors come by CHAN_FDS, and until then its window is 0; its end is control's to say, as
- * a program's. Else CHAN_FAILED.
+ * its descriptors come by CHAN_FDS, and until then its window is 0; it is of
+ * LINK_PROGRAM_CHANNEL. Else CHAN_FAILED.
  */
 struct link_chan_open {
 	uint64_t token; /* not 0; of nothing else */
@@ -408,8 +414,8 @@ struct link_chan_kept {
 	uint16_t port, name_len;
 	uint8_t up;      /* 1: CHAN_OPENED was said; else it, or CHAN_FAILED, follows */
 	uint8_t granted; /* 1: opened by a grant, or it came in by a listener: token is theirs */
-	uint8_t program;
-	uint8_t ours; /* 1: of a link_chan_open */
+	uint8_t program; /* enum link_program */
+	uint8_t ours;    /* 1: of a link_chan_open */
 	uint8_t pad[4];
 	/* uint8_t name[name_len] */
 };

@@ -584,9 +584,10 @@ static enum visit say_eof(struct chan *ch)
 }
 
 /*
- * Of a program control says what became of it, and then that it is over. EOF waits for that, too:
- * Dropbear's client closes when it has one, and would not hear of the exit-status behind it. One
- * whose control is gone is over when it has no more to say and no other came within ControlWait.
+ * Of a program control says what became of it, and then that it is over. The EOF of a session waits
+ * for that, too: Dropbear's client closes when it has one, and would not hear of the exit-status
+ * behind it. One whose control is gone is over when it has no more to say and no other came within
+ * ControlWait.
  */
 static enum visit program_end(struct chan *ch)
 {
@@ -596,7 +597,7 @@ static enum visit program_end(struct chan *ch)
 	if (ch->alone && over &&
 	    (ch->target == NULL || (r->gone_us != 0 && r->now_us >= r->gone_us)))
 		ch->finish = true;
-	if (ch->finish && say_eof(ch) == VISIT_BLOCKED)
+	if ((ch->finish || (ch->target_eof && !ch->eof_waits)) && say_eof(ch) == VISIT_BLOCKED)
 		return VISIT_BLOCKED;
 	if (ch->finish) {
 		chan_local_close(ch, 0, true);

@@ -111,7 +111,8 @@ int host_begin(struct conn *c, const struct link_chan_host *m)
 		return connect_refuse(c, m->peer_channel, m->token);
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
-	ch->program = m->program;
+	ch->program = m->program != 0;
+	ch->eof_waits = m->program == LINK_PROGRAM_SESSION;
 	ch->eow = m->program && m->eow;
 	ch->target_addr = m->target;
 	chan_name(ch, m->name.bytes, m->name.len, m->name.port);

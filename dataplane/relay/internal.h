@@ -191,6 +191,7 @@ struct chan {
 	bool unanswered : 1;   /* the client has not said, and it is counted in n_opening */
 	bool eow : 1;          /* its peer is told when its program takes no more input, */
 	bool say_eow : 1;      /* which is due */
+	bool eof_waits : 1;    /* of a program: its EOF goes with its end */
 	struct ssh_swin swin;
 	struct ssh_rwin rwin;
 	uint32_t packet_max;          /* granted to the peer */

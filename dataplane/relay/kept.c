@@ -48,6 +48,13 @@ static int tell_conn(struct conn *c)
 	return up_send(r, LINK_EV_CONN_KEPT, &h, &body, sizeof(body), r->payload, body.len);
 }
 
+static uint8_t program_of(const struct chan *ch)
+{
+	if (!ch->program)
+		return 0;
+	return ch->eof_waits ? LINK_PROGRAM_SESSION : LINK_PROGRAM_CHANNEL;
+}
+
 static int tell_chan(struct chan *ch)
 {
 	struct relay *r = ch->conn->relay;
@@ -61,7 +68,7 @@ static int tell_chan(struct chan *ch)
 		.name_len = (uint16_t)ch->name.len,
 		.up = ch->open_us != 0 && !(ch->pend & CHAN_EV_OPENED),
 		.granted = ch->granted,
-		.program = ch->program,
+		.program = program_of(ch),
 		.ours = ch->ours && !ch->granted,
 	};
 	int err;

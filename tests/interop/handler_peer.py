@@ -107,8 +107,8 @@ def opened(control, about, listener):
         say(control, open=kind, id=7)
         told = line(control)
         print("open", kind, told["kind"], told["id"], told["code"], told["reason"], flush=True)
-    data.close()
     control.sendall(b'{"exit":0}\n')
+    data.close()  # a client may close the channel as soon as it hears of it
     while control.recv(4096):
         pass
     print("closed", flush=True)

@@ -421,9 +421,11 @@ Test(link_msg, a_channel_over_descriptors_has_some_or_is_a_programs)
 
 	b->fds = 0;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
-	b->program = 1;
+	b->program = LINK_PROGRAM_SESSION;
 	cr_expect_eq(link_msg_check(&msg, len), 0);
-	b->program = 2;
+	b->program = LINK_PROGRAM_CHANNEL;
+	cr_expect_eq(link_msg_check(&msg, len), 0);
+	b->program = LINK_PROGRAM_CHANNEL + 1;
 	cr_expect_eq(link_msg_check(&msg, len), -EBADMSG);
 	b->program = 0;
 	b->fds = 1;

@@ -663,6 +663,42 @@ Test(relay_host, a_client_is_asked_for_a_channel_and_gets_it_with_its_program)
 	client_free(&c);
 }
 
+/* No status comes behind its EOF: that is said when it is there, and the other half goes on. */
+Test(relay_host, of_a_channel_that_is_no_session_a_half_may_end)
+{
+	struct client c = client_login();
+	const struct link_chan_host m = {.peer_channel = 40,
+					 .peer_window = 1 << 20,
+					 .peer_packet_max = 32768,
+					 .token = 99,
+					 .program = LINK_PROGRAM_CHANNEL};
+	struct bench_chan ch;
+	char in[16];
+	int other;
+
+	down(LINK_IT_CHAN_HOST, c.h, &m, sizeof(m), NULL, 0);
+	bench_settle();
+	ch = client_confirmed(&c);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	other = park_socket(7);
+	give_fds(&c, 7);
+	client_expect(&c, SSH_MSG_CHANNEL_WINDOW_ADJUST);
+	cr_assert_eq(shutdown(other, SHUT_WR), 0);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_EOF);
+	up_expect(LINK_EV_CHAN_DRAINED, NULL);
+	client_data(&c, ch.local, "hello", 5);
+	run();
+	cr_expect_eq(read(other, in, sizeof(in)), 5);
+	close(other);
+	finish(&c);
+	client_expect(&c, SSH_MSG_CHANNEL_CLOSE);
+	client_simple(&c, SSH_MSG_CHANNEL_CLOSE, ch.local);
+	run();
+	up_expect(LINK_EV_CHAN_END, NULL);
+	client_free(&c);
+}
+
 Test(relay_host, a_client_that_refuses_a_channel_is_told_of)
 {
 	struct client c = client_login();
