@@ -33,6 +33,15 @@ static void begin_open(struct chan *ch)
 		ch->target->ops->shutdown(ch->target);
 }
 
+/* For one that is about to be confirmed without: it goes with that. */
+static void begin_opening(struct chan *ch)
+{
+	if (window_begin(ch, STREAM_HOST) > 0)
+		return;
+	relay_count(ch->conn->relay, RELAY_C_WINDOWS_FULL);
+	connect_fail(ch, -ENOBUFS, SSH_OPEN_RESOURCE_SHORTAGE);
+}
+
 static void claim_failed(struct chan *ch, int err)
 {
 	if (ch->fsm.state == SSH_CHAN_OPENING)
@@ -67,6 +76,8 @@ static void claim(struct chan *ch)
 			r->conf.host_cut(ch->target, &ch->cut);
 		if (ch->fsm.state == SSH_CHAN_OPEN)
 			begin_open(ch);
+		else if (ch->pend & CHAN_SAY_CONFIRM)
+			begin_opening(ch);
 		chan_ready(ch);
 	}
 	conn_activate(ch->conn);

@@ -699,6 +699,34 @@ Test(relay_host, of_a_channel_that_is_no_session_a_half_may_end)
 	client_free(&c);
 }
 
+/* What comes right behind it is there when it is confirmed, and its window is told with that. */
+Test(relay_host, a_program_that_is_there_at_once)
+{
+	struct client c = client_login();
+	const struct link_chan_host m = {.peer_channel = 40,
+					 .peer_window = 1 << 20,
+					 .peer_packet_max = 32768,
+					 .token = 99,
+					 .program = LINK_PROGRAM_CHANNEL};
+	struct bench_chan ch;
+	int other = park_socket(7);
+	char in[16];
+
+	down(LINK_IT_CHAN_HOST, c.h, &m, sizeof(m), NULL, 0);
+	give_fds(&c, 7);
+	ch = client_confirmed(&c);
+	cr_expect_gt(ch.window, 0);
+	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	client_data(&c, ch.local, "hello", 5);
+	run();
+	cr_expect_eq(read(other, in, sizeof(in)), 5);
+	cr_assert_eq(write(other, "world", 5), 5);
+	run();
+	data_is(&c, 0, "world");
+	close(other);
+	client_free(&c);
+}
+
 Test(relay_host, a_client_that_refuses_a_channel_is_told_of)
 {
 	struct client c = client_login();
