@@ -34,7 +34,7 @@ struct handler_call {
 	uint64_t until_ms;
 	uint64_t lines_ms; /* since when so many lines were heard */
 	uint32_t lines;
-	bool held;                /* it has said too much in too short a time */
+	bool held;                /* it has said too much in too short a time, or shall wait */
 	uint64_t asked, answered; /* requests of its client's that want a reply */
 	struct line *first;       /* until it is connected */
 	size_t first_len;
@@ -43,6 +43,7 @@ struct handler_call {
 	bool resumes; /* it would take it up again */
 	bool has_err, framed;
 	struct link_chan_cut cut;
+	uint32_t code; /* of its refusal */
 	int fd[STREAMS];
 	char name[HANDLER_NAME_MAX], path[CONF_SOCKET_MAX];
 	char in[HANDLER_LINE_MAX];
@@ -133,8 +134,6 @@ static void streams_hand_over(struct handler_call *c)
 		}
 	}
 	c->fd[STREAM_DATA] = c->fd[STREAM_ERR] = -1; /* handed over */
-	if (c->framed)
-		c->ops->framed(c->arg, &c->cut);
 	c->ops->service->started(c->arg, &started, fds);
 }
 
@@ -196,6 +195,7 @@ static void line_heard(struct handler_call *c, const struct handler_line *l)
 		taken(c, l);
 		break;
 	case HANDLER_DECLINES:
+		c->code = l->code;
 		over(c, HELPER_DENIED,
 		     l->reason != NULL ? l->reason : "it does not take the channel");
 		break;
@@ -228,6 +228,8 @@ static bool may_hear(struct handler_call *c)
 
 	if (!c->running)
 		return true;
+	if (c->held)
+		return false;
 	if (now - c->lines_ms >= SECOND_MS) {
 		c->lines_ms = now;
 		c->lines = 0;
@@ -292,6 +294,18 @@ static void hear_on(struct handler_call *c)
 	if (c->ops != NULL && !c->held &&
 	    uv_read_start((uv_stream_t *)&c->pipe, on_room, on_read) < 0)
 		failed(c, "it cannot be read");
+}
+
+void handler_hold(struct handler_call *c)
+{
+	c->held = true;
+	uv_read_stop((uv_stream_t *)&c->pipe);
+}
+
+void handler_hear(struct handler_call *c)
+{
+	if (c->ops != NULL && c->held)
+		hear_on(c);
 }
 
 /* --- what it is told -------------------------------------------------------------------------- */
@@ -410,6 +424,16 @@ static void on_connected(uv_connect_t *req, int status)
 	}
 	c->first = NULL;
 	(void)line_send(c, first, c->first_len);
+}
+
+const struct link_chan_cut *handler_cut(const struct handler_call *c)
+{
+	return c->framed ? &c->cut : NULL;
+}
+
+uint32_t handler_code(const struct handler_call *c)
+{
+	return c->code;
 }
 
 const char *handler_path(const struct handler_call *c)

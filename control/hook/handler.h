@@ -1,5 +1,5 @@
 /*
- * control/hook/handler.h - a program of the operator's that has a session channel (ChannelHandler).
+ * control/hook/handler.h - a program of the operator's that has a channel (ChannelHandler).
  *
  * Source  docs/sluice-handler.5.
  *
@@ -36,8 +36,6 @@ struct handler_ops {
 	const struct service_ops *service;
 	/* A line, and its word is none of the first four. */
 	void (*says)(void *arg, const struct handler_line *l);
-	/* What it is given shall be framed; its streams come next. */
-	void (*framed)(void *arg, const struct link_chan_cut *how);
 	/* It has taken its channel up again. */
 	void (*resumed)(void *arg);
 };
@@ -74,6 +72,13 @@ void handler_tell_reply(struct handler_call *c, bool ok);
 void handler_tell(struct handler_call *c, struct hook_req *what);
 /* Its channel is over; without that word a control is, and another one may call. */
 void handler_tell_closed(struct handler_call *c);
+/* What it says from here on waits, until it is heard again; its streams are there. */
+void handler_hold(struct handler_call *c);
+void handler_hear(struct handler_call *c);
+/* How what it is given is to be framed; NULL: it is not. Its streams are there. */
+const struct link_chan_cut *handler_cut(const struct handler_call *c);
+/* What it has refused the channel with, of RFC 4254 section 5.1; 0: it has not, or with none. */
+uint32_t handler_code(const struct handler_call *c);
 /* The socket it was called at; its channel's name; would it take that up again? */
 const char *handler_path(const struct handler_call *c);
 const char *handler_name(const struct handler_call *c);

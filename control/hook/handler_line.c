@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control/hook/answer.h"
 #include "crypto/base64.h"
 #include "ssh/chan.h"
 #include "ssh/field.h"
@@ -48,20 +49,35 @@ static bool read_cut(const json_t *o, struct handler_line *l)
 	       (l->cut.eol_len > 0) == (l->cut.max > 0);
 }
 
+/* "code":3,"reason":"no such room" */
+static bool read_refusal(const json_t *o, struct handler_line *l)
+{
+	const json_t *code = json_object_get(o, "code"), *reason = json_object_get(o, "reason");
+	json_int_t n = json_integer_value(code);
+
+	l->word = HANDLER_DECLINES;
+	l->code = (uint32_t)n;
+	l->reason = json_string_value(reason);
+	return (code == NULL || (json_is_integer(code) && n >= 0 && n <= UINT32_MAX)) &&
+	       (reason == NULL || json_is_string(reason)) &&
+	       json_string_length(reason) <= HOOK_REASON_MAX;
+}
+
 static bool read_first(const json_t *o, struct handler_line *l)
 {
 	static const char *const cuts[] = {"record", "eol", "eol_base64", "eol_max"};
-	bool takes = json_is_true(json_object_get(o, "accept")), cut = false, ok = true;
+	bool cut = false, ok = true;
 
+	if (!json_is_true(json_object_get(o, "accept")))
+		return read_refusal(o, l);
 	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
 		cut |= json_object_get(o, cuts[i]) != NULL;
-	if (takes && cut)
+	if (cut)
 		ok = read_cut(o, l);
-	l->word = takes ? HANDLER_TAKES : HANDLER_DECLINES;
+	l->word = HANDLER_TAKES;
 	l->framed = cut || json_is_true(json_object_get(o, "framed"));
 	l->yes = json_is_true(json_object_get(o, "stderr"));
 	l->resumes = json_is_true(json_object_get(o, "resume"));
-	l->reason = json_string_value(json_object_get(o, "reason"));
 	return ok;
 }
 

@@ -34,7 +34,8 @@ enum handler_word {
 struct handler_line {
 	enum handler_word word;
 	bool yes;           /* REPLIES; TAKES: and it wants a stream for standard error */
-	const char *reason; /* DECLINES; NULL: none */
+	const char *reason; /* DECLINES; NULL: none; HOOK_REASON_MAX bytes at most */
+	uint32_t code;      /* likewise, of RFC 4254 section 5.1; 0: none */
 	struct helper_exit how;
 	struct ssh_str type, rest; /* of a request or an open; SENDS: rest, behind the number */
 	bool want_reply;

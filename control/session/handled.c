@@ -170,10 +170,13 @@ static void cut(const struct handled *h, const struct link_chan_cut *how)
 	item_body(h->open->session, LINK_IT_CHAN_CUT, &m, sizeof(m));
 }
 
-void handled_framed(struct handled *h, const struct link_chan_cut *how)
+void handled_streams(struct handled *h)
 {
-	h->framed = true;
-	cut(h, how);
+	const struct link_chan_cut *how = handler_cut(h->call);
+
+	h->framed = how != NULL;
+	if (how != NULL)
+		cut(h, how);
 }
 
 /* --- its end ---------------------------------------------------------------------------------- */

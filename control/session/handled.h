@@ -1,6 +1,6 @@
 /*
  * control/session/handled.h - what a program of the operator's that has a channel says of it, be it
- * a session's or one that we have opened.
+ * a session's or another (handled_chan.h).
  *
  * Source  docs/sluice-handler.5.
  *
@@ -31,7 +31,9 @@ struct handled_place {
 	struct handled_place *next;    /* of those whose channel is not told of yet, */
 	const struct session *session; /* and whose it is */
 	uint64_t token;                /* of that channel */
-	bool resumes;                  /* it takes it up again */
+	bool resumes;                  /* it takes it up again, */
+	bool framed;                   /* and what it is given is */
+	bool of_program;               /* as of struct handled_chan */
 	char name[HANDLER_NAME_MAX], path[CONF_SOCKET_MAX];
 };
 
@@ -42,15 +44,15 @@ struct handled {
 	bool ended;                /* it has sent EOF */
 	bool closed;               /* it has closed the channel: no word of it counts any more */
 	struct replies replies;    /* to its client's requests */
-	struct handled_place *place; /* a session's; NULL: no other control hears of it */
+	struct handled_place *place; /* NULL: no other control hears of it */
 	struct handled_open *opens;
 	unsigned int n_opens;
 };
 
 /* A line of it; its session may be at rest, or over. */
 void handled_says(struct handled *h, const struct handler_line *l);
-/* What it is given is framed, and cut so, from its beginning. */
-void handled_framed(struct handled *h, const struct link_chan_cut *how);
+/* It has its streams, which the shard is told of next: with frames, if it wants them. */
+void handled_streams(struct handled *h);
 /* A request of its client's, which it is told of, or none is (may); answered in its place. */
 void handled_asked(struct handled *h, const struct ssh_chan_request *m, bool may);
 /* Nothing more is said to it or heard of it. */
@@ -73,11 +75,25 @@ void handled_answered(struct handled *h, uint64_t id, bool ok, struct ssh_str re
 /* Bytes of that one could not wait any more. */
 void handled_unsaid(struct handled *h, uint64_t id);
 
+/* Who has a channel since before this control is called as long as he may take to come back. */
+struct again {
+	struct timer timer;
+	uint8_t tries;
+};
+
 /* handled_place.c */
-/* NULL: no memory. */
-struct handled_place *handled_place_new(const struct handler_call *c);
-/* Those of a session's open channels; what it was left with: -EBADMSG, -ENOMEM. */
-void handled_places_build(const struct session *s, struct ssh_wr *w);
+/* False: often enough, or there is no memory. */
+bool again_later(struct session_env *env, struct again *a);
+/* Another control finds it; its session is awake. */
+void handled_place_keep(struct handled *h, bool of_program);
+/* Its program is called again, by that. */
+int handled_resume(struct handled *h, const struct handler_ops *ops, void *arg)
+	__attribute__((warn_unused_result));
+/*
+ * Those of a session's open channels, as many as there is room for beside so many bytes; what it
+ * was left with: -EBADMSG, -ENOMEM.
+ */
+void handled_places_build(const struct session *s, struct ssh_wr *w, size_t spare);
 int handled_places_parse(struct session *s, struct ssh_rd *r) __attribute__((warn_unused_result));
 /* The caller's, once; NULL: it is no handler's. */
 struct handled_place *handled_place_take(const struct session *s, uint64_t token);

@@ -1,6 +1,6 @@
 /*
- * control/session/handled_place.c - where the program that has a session's channel is found again,
- * by a control after this one: with what is left with a connection's shard (keep.h).
+ * control/session/handled_place.c - where the program that has a channel is found again, by a
+ * control after this one: with what is left with a connection's shard (keep.h).
  *
  * Between the connection and its channel, of which that one is told later, places lie in a list of
  * all: there are few, and only behind a restart.
@@ -9,44 +9,95 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/session/handled_chan.h"
+#include "control/session/hook.h"
+#include "control/session/keep.h"
 #include "control/session/program.h"
+#include "control/session/report.h"
 
-struct handled_place *handled_place_new(const struct handler_call *c)
+#define AGAIN_MS  100
+#define TRIES_MAX 100
+
+bool again_later(struct session_env *env, struct again *a)
+{
+	return a->tries++ < TRIES_MAX &&
+	       timer_set(env->timers, &a->timer, env->now_ms() + AGAIN_MS) == 0;
+}
+
+/* Without memory it is not found, as one that does not resume. */
+void handled_place_keep(struct handled *h, bool of_program)
 {
 	struct handled_place *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
-		return NULL;
-	p->resumes = handler_resumes(c);
-	strcpy(p->name, handler_name(c));
-	strcpy(p->path, handler_path(c));
-	return p;
+		return;
+	p->resumes = handler_resumes(h->call);
+	p->framed = h->framed;
+	p->of_program = of_program;
+	strcpy(p->name, handler_name(h->call));
+	strcpy(p->path, handler_path(h->call));
+	h->place = p;
+	keep_send(h->open->session);
+}
+
+int handled_resume(struct handled *h, const struct handler_ops *ops, void *arg)
+{
+	const struct open *o = h->open;
+	const struct session *s = o->session;
+	struct handler_env env;
+	struct hook_req r;
+
+	if (s->table->env->hooks == NULL)
+		return -ENXIO;
+	h->framed = h->place->framed;
+	env = hooks_env(s->table->env->hooks);
+	hook_req_begin(&r, "channel");
+	hook_conn(s, &r);
+	hook_req_text(&r, "user", ssh_str_c(session_user(s)));
+	hook_req_text(&r, "type", ssh_str_c(report_type(s, o->token)));
+	if (handled_chan_is_ours(o))
+		hook_req_bool(&r, "ours", true);
+	hook_req_int(&r, "number", o->local_channel);
+	hook_req_int(&r, "peer", o->peer_channel);
+	return handler_resume(&env, h->place->path, h->place->name, &r, ops, arg, &h->call);
 }
 
 static const struct handled_place *place_of(const struct open *o)
 {
 	const struct program *p = o->program;
 
-	return p == NULL || p->finished ? NULL : p->handled.place;
+	if (p == NULL)
+		return handled_chan_place(o);
+	return p->finished ? NULL : p->handled.place;
 }
 
-void handled_places_build(const struct session *s, struct ssh_wr *w)
+static void place_build(const struct open *o, const struct handled_place *p, struct ssh_wr *w)
 {
-	uint32_t n = 0;
+	ssh_wr_u64(w, o->token);
+	ssh_wr_bool(w, p->resumes);
+	ssh_wr_bool(w, p->framed);
+	ssh_wr_bool(w, p->of_program);
+	ssh_wr_cstr(w, p->name);
+	ssh_wr_cstr(w, p->path);
+}
 
-	for (const struct open *o = s->opens; o != NULL; o = o->next)
-		n += place_of(o) != NULL;
-	ssh_wr_u32(w, n);
+/* A mark that there is one, and what place_build() writes. */
+static size_t place_size(const struct handled_place *p)
+{
+	return 1 + 8 + 3 + 4 + strlen(p->name) + 4 + strlen(p->path);
+}
+
+void handled_places_build(const struct session *s, struct ssh_wr *w, size_t spare)
+{
 	for (const struct open *o = s->opens; o != NULL; o = o->next) {
 		const struct handled_place *p = place_of(o);
 
-		if (p == NULL)
+		if (p == NULL || (size_t)(w->end - w->p) < place_size(p) + 1 + spare)
 			continue;
-		ssh_wr_u64(w, o->token);
-		ssh_wr_bool(w, p->resumes);
-		ssh_wr_cstr(w, p->name);
-		ssh_wr_cstr(w, p->path);
+		ssh_wr_bool(w, true);
+		place_build(o, p, w);
 	}
+	ssh_wr_bool(w, false);
 }
 
 static bool text_read(struct ssh_rd *r, char *to, size_t size)
@@ -70,6 +121,8 @@ static int place_parse(struct session *s, struct ssh_rd *r)
 	p->session = s;
 	p->token = ssh_rd_u64(r);
 	p->resumes = ssh_rd_bool(r);
+	p->framed = ssh_rd_bool(r);
+	p->of_program = ssh_rd_bool(r);
 	if (!text_read(r, p->name, sizeof(p->name)) || !text_read(r, p->path, sizeof(p->path))) {
 		free(p);
 		return -EBADMSG;
@@ -81,12 +134,11 @@ static int place_parse(struct session *s, struct ssh_rd *r)
 
 int handled_places_parse(struct session *s, struct ssh_rd *r)
 {
-	uint32_t n = ssh_rd_u32(r);
-	int err = r->bad ? -EBADMSG : 0;
+	int err = 0;
 
-	for (; err == 0 && n > 0; n--)
+	while (err == 0 && ssh_rd_bool(r))
 		err = place_parse(s, r);
-	return err;
+	return err == 0 && r->bad ? -EBADMSG : err;
 }
 
 static struct handled_place *take(struct handled_place **at)

@@ -57,7 +57,7 @@ struct open {
 	uint32_t peer_channel, local_channel;
 	uint32_t peer_window, peer_packet_max;
 	struct program *program;            /* of a session channel; NULL: it is none */
-	struct ours *ours;                  /* we have opened it for a program; NULL: its client has */
+	struct handled_chan *handled;       /* of one a program of the operator's has; NULL */
 	char *first;                        /* what its stream begins with; NULL: nothing */
 	size_t first_len;
 	struct hook_open *asked;            /* a program of the operator's; NULL: none is */
@@ -69,7 +69,6 @@ struct open {
 	uint16_t port;
 	bool judged;   /* such a program has answered */
 	bool own_type; /* host is its type: one of the operator's own */
-	uint32_t idle_ms; /* ChannelTimeout of one of ours */
 	uint64_t deadline_ms;
 	char host[];
 };

@@ -66,12 +66,9 @@ static void texts_build(struct ssh_wr *w, char *const *v, size_t n)
 }
 
 /* What is too long is left out, the last of these first. */
-enum lists { NO_LISTS, PERMITS, PLACES, ALL_LISTS };
+enum lists { NO_LISTS, PERMITS, ALL_LISTS };
 
-/*
- * With lists that limit goes what they limit: never more than it had. Variables limit nothing;
- * without their places the programs of handlers go on, and nobody hears how they end.
- */
+/* With lists that limit goes what they limit: never more than it had. Variables limit nothing. */
 static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lists lists)
 {
 	const bool permits = lists >= PERMITS;
@@ -86,6 +83,14 @@ static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lis
 	ssh_wr_cstr(w, g->command != NULL ? g->command : "");
 	texts_build(w, g->permitopen, permits ? g->n_permitopen : 0);
 	texts_build(w, policy_permitlisten(g), permits ? g->n_permitlisten : 0);
+}
+
+/* Programs of handlers whose place has no room go on, and nobody hears how they end. */
+static void places_build(struct ssh_wr *w, const struct session *s, enum lists lists)
+{
+	const struct policy_grant *g = &s->grant;
+
+	handled_places_build(s, w, sizeof(uint32_t));
 	texts_build(w, policy_environment(g), lists == ALL_LISTS ? g->n_environment : 0);
 }
 
@@ -115,10 +120,7 @@ static size_t build(const struct keep *k, const struct session *s, enum lists li
 	ssh_wr_u64(&w, k->expires);
 	ssh_wr_str(&w, k->keys);
 	grant_build(&w, &s->grant, lists);
-	if (lists >= PLACES)
-		handled_places_build(s, &w);
-	else
-		ssh_wr_u32(&w, 0);
+	places_build(&w, s, lists);
 	return ssh_wr_done(&w);
 }
 
@@ -228,8 +230,6 @@ static int grant_parse(struct ssh_rd *r, struct policy_grant *g)
 	err = permits_parse(r, g, policy_grant_permit);
 	if (err == 0)
 		err = permits_parse(r, g, policy_grant_permit_listen);
-	if (err == 0)
-		err = permits_parse(r, g, policy_grant_variable);
 	return err;
 }
 
@@ -318,6 +318,8 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 		err = grant_parse(&r, &s->grant);
 	if (err == 0)
 		err = handled_places_parse(s, &r);
+	if (err == 0)
+		err = permits_parse(&r, &s->grant, policy_grant_variable);
 	if (err == 0 && !ssh_rd_done(&r))
 		err = -EBADMSG;
 	if (err == 0) {

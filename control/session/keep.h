@@ -9,7 +9,7 @@
 
 #include "control/session/internal.h"
 
-#define KEEP_VERSION    5
+#define KEEP_VERSION    6
 #define KEEP_GROUPS_MAX 256
 
 /* Views; of one that was parsed, into what it was parsed from, but for lists, which are its own. */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "control/session/forward.h"
+#include "control/session/handled_chan.h"
 #include "control/session/keep.h"
-#include "control/session/ours.h"
 #include "control/session/report.h"
 #include "control/session/review.h"
 
@@ -75,11 +75,11 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 		channel_kept(s, o);
 	if (ev->up)
 		count_up(s);
-	else if (!ev->program)
+	else if (!ev->ours && ev->program != LINK_PROGRAM_SESSION)
 		count_connecting(s, o);
-	if (ev->ours)
-		ours_kept(o);
-	else if (ev->program)
+	if (ev->ours || ev->program == LINK_PROGRAM_CHANNEL)
+		handled_chan_kept(o, ev->ours);
+	else if (ev->program == LINK_PROGRAM_SESSION)
 		program_kept(s, o);
 }
 

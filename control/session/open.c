@@ -13,9 +13,9 @@
 #include "conf/proxy.h"
 #include "control/count.h"
 #include "control/service/call.h"
+#include "control/session/handled_chan.h"
 #include "control/session/judge.h"
 #include "control/session/keep.h"
-#include "control/session/ours.h"
 #include "control/session/replies.h"
 #include "control/session/report.h"
 #include "ssh/chan.h"
@@ -51,7 +51,7 @@ static void open_unlink(struct session *s, struct open *o)
 	}
 	hook_open_free(o->asked);
 	program_free(o->program);
-	ours_free(o->ours);
+	handled_chan_free(o->handled);
 	free(o->first);
 	free(o->rule);
 	service_call_end(o->call);
@@ -459,8 +459,8 @@ void open_request(struct session *s, const struct ssh_chan_request *m)
 		return;
 	if (o->program != NULL)
 		program_request(o, m, !gate_refused(s, &reason, &text));
-	else if (o->ours != NULL)
-		ours_request(o, m, !gate_refused(s, &reason, &text));
+	else if (o->handled != NULL)
+		handled_chan_request(o, m, !gate_refused(s, &reason, &text));
 	else if (m->want_reply)
 		reply_say(o, false);
 }
@@ -470,8 +470,8 @@ void open_reply(struct session *s, uint32_t channel, bool ok)
 {
 	struct open *o = open_up_at(s, channel);
 
-	if (o != NULL && o->ours != NULL)
-		ours_reply(o, ok);
+	if (o != NULL && o->handled != NULL)
+		handled_chan_reply(o, ok);
 	else if (o != NULL && o->program != NULL)
 		program_reply(o, ok);
 }
@@ -481,8 +481,8 @@ void open_unsaid(struct session *s, const struct link_chan_unsaid *ev)
 {
 	struct open *o = open_find(s, ev->token);
 
-	if (o != NULL && o->ours != NULL)
-		ours_unsaid(o, ev->id);
+	if (o != NULL && o->handled != NULL)
+		handled_chan_unsaid(o, ev->id);
 	else if (o != NULL && o->program != NULL)
 		program_unsaid(o, ev->id);
 }
@@ -521,9 +521,9 @@ void open_opened(struct session *s, const struct link_chan_ref *ev)
 		s->n_up++;
 		s->table->env->stats.channels++;
 	}
-	if (o != NULL && o->ours != NULL) {
+	if (o != NULL && o->handled != NULL) {
 		o->peer_channel = ev->peer_channel;
-		ours_opened(o);
+		handled_chan_opened(o);
 		return;
 	}
 	if (s->log_level < LOG_L_VERBOSE || !open_target(s, ev->token, &to))
@@ -542,8 +542,8 @@ void open_failed(struct session *s, const struct link_chan_failed *ev)
 	struct open *o = open_find(s, ev->token);
 	struct open_target to;
 
-	if (o != NULL && o->ours != NULL) {
-		ours_failed(o, ev->err, ev->reason);
+	if (o != NULL && o->handled != NULL) {
+		handled_chan_failed(o, ev->err, ev->reason);
 		open_unlink(s, o);
 		return;
 	}
@@ -561,8 +561,8 @@ void open_drained(struct session *s, const struct link_chan_ref *ev)
 
 	if (o != NULL && o->program != NULL)
 		program_drained(o);
-	else if (o != NULL && o->ours != NULL)
-		ours_drained(o);
+	else if (o != NULL && o->handled != NULL)
+		handled_chan_drained(o);
 }
 
 void open_ended(struct session *s, const struct link_chan_end *ev)

@@ -1,15 +1,11 @@
 /*
  * control/session/open_handler.c - ChannelHandler: channels of other types than session that are a
- * program's of the operator's: a type of his own, or direct-tcpip to a target he names.
- *
- * Such a channel is one connection to the program's socket. Its first line, of JSON, says what it
- * is; behind it go the bytes of the channel, either way.
+ * program's of the operator's: a type of his own, or a tunnel to a target he names.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "control/session/handled_chan.h"
 #include "control/session/hook.h"
 #include "control/session/judge.h"
 #include "ssh/chan.h"
@@ -84,26 +80,6 @@ static bool may(const struct session *s, const struct target *t, struct open *o)
 	return ok;
 }
 
-static char *first_line(const struct session *s, const struct ssh_chan_open *m,
-			const struct target *t, size_t *ret_len)
-{
-	struct hook_req r;
-	char *line = NULL;
-
-	hook_about(s, "channel", &r);
-	hook_req_text(&r, "role", ssh_str_c("data"));
-	hook_req_text(&r, "type", m->type);
-	if (t->port != 0) {
-		hook_req_text(&r, "host", t->host);
-		hook_req_int(&r, "port", t->port);
-	}
-	hook_req_bytes(&r, "raw", m->rest.p, m->rest.len);
-	if (hook_req_line(&r, NULL, 0, 0, HANDLER_QUEUE_MAX, &line, ret_len) < 0)
-		line = NULL;
-	hook_req_end(&r);
-	return line;
-}
-
 bool open_handled(struct session *s, const struct ssh_chan_open *m)
 {
 	char path[CONF_SOCKET_MAX];
@@ -116,12 +92,9 @@ bool open_handled(struct session *s, const struct ssh_chan_open *m)
 	if (o == NULL)
 		return true;
 	o->own_type = !t.socket && t.port == 0;
-	o->first = first_line(s, m, &t, &o->first_len);
-	if (!may(s, &t, o))
-		open_refuse(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not permitted");
-	else if (o->first == NULL)
-		open_refuse(s, o, SSH_OPEN_RESOURCE_SHORTAGE, "no memory");
+	if (may(s, &t, o))
+		handled_chan_begin(o, path, m->rest);
 	else
-		open_socket_dial(s, o, path);
+		open_refuse(s, o, SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, "not permitted");
 	return true;
 }

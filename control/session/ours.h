@@ -1,11 +1,10 @@
 /*
- * control/session/ours.h - channels that an operator has us open towards a client, for a program of
- * his: any type, and what it says besides.
+ * control/session/ours.h - channels that an operator, or a program of his, has us open towards a
+ * client: any type, and what it says besides.
  *
  * Source  RFC 4254 section 5.1; docs/sluice-handler.5.
  *
- * The shard asks the client; when it has agreed the program is connected to, as that of a session's
- * channel is, and has the channel's bytes and requests.
+ * The shard asks the client; when it has agreed the channel is a program's (handled_chan.h).
  */
 #ifndef SLUICE_CONTROL_SESSION_OURS_H
 #define SLUICE_CONTROL_SESSION_OURS_H
@@ -15,9 +14,7 @@
 
 #define OURS_RAW_MAX LINK_REST_MAX
 
-struct ours;
-struct open;
-struct ssh_chan_request;
+struct handled_chan;
 
 /* Of who asks; done and of_program are set by him, the rest is zeroed at its beginning. */
 struct ours_ask {
@@ -26,8 +23,8 @@ struct ours_ask {
 	 * refused, with its reason (RFC 4254 section 5.1); -errno, -SSH_E_*.
 	 */
 	void (*done)(struct ours_ask *a, int err, uint32_t number);
-	bool of_program;   /* a handler asks: such channels are no more than MaxSessions */
-	struct ours *ours; /* NULL: nothing is under way */
+	bool of_program;           /* a handler asks: such channels are no more than MaxSessions */
+	struct handled_chan *ours; /* NULL: nothing is under way */
 };
 
 /*
@@ -40,16 +37,7 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 	       struct ours_ask *ask) __attribute__((warn_unused_result));
 /* Nobody waits for it any more; it goes on. Harmless when nothing is under way. */
 void ours_unask(struct ours_ask *a);
-
-/* open.c: what becomes of it */
-void ours_opened(struct open *o);
-void ours_failed(struct open *o, int err, uint32_t reason);
-void ours_drained(struct open *o);
-void ours_request(struct open *o, const struct ssh_chan_request *m, bool may);
-void ours_reply(struct open *o, bool ok); /* to a request of its program's */
-void ours_unsaid(struct open *o, uint64_t id); /* bytes that it has named so */
-/* It is open since before this control, and nobody is left to hear of its requests. */
-void ours_kept(struct open *o);
-void ours_free(struct ours *u); /* its channel is over; NULL is nothing */
+/* What became of it, if anybody waits. */
+void ours_answer(struct handled_chan *u, int err, uint32_t number);
 
 #endif

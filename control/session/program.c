@@ -243,6 +243,8 @@ static void on_started(void *arg, const struct helper_started *started, const in
 	session_pump(s);
 	if (s->ended)
 		return;
+	if (p->handled.call != NULL)
+		handled_streams(&p->handled);
 	item_body(s, LINK_IT_CHAN_FDS, &m, sizeof(m));
 	program_handler_started(p);
 	if (p->resized)
@@ -685,7 +687,7 @@ void program_confirm(struct open *o)
 		.peer_packet_max = o->peer_packet_max,
 		.token = o->token,
 		.name = item_name(o->host, 0),
-		.program = 1,
+		.program = LINK_PROGRAM_SESSION,
 		.eow = takes_eow(p->session),
 		.idle_ms = conf_channel_timeout(&p->session->awake->conf, "session")};
 
@@ -706,7 +708,7 @@ void program_free(struct program *p)
 	if (p == NULL)
 		return;
 	leave(p);
-	timer_cancel(p->session->table->env->timers, &p->again);
+	timer_cancel(p->session->table->env->timers, &p->again.timer);
 	hang_up(p, p->exited);
 	free(p->handled.place);
 	free(p->given);

@@ -28,8 +28,7 @@ struct program {
 	bool told;              /* how has been said; else nobody knows how it ended */
 	bool resized;           /* while it was being started */
 	bool kept;              /* it runs since before this control, which nobody told of it yet */
-	uint8_t tries;          /* to hear of one that is kept, */
-	struct timer again;     /* and the next */
+	struct again again;     /* to hear of one that is kept */
 	uint32_t idle_ms;       /* ChannelTimeout of what runs */
 	uint8_t share;          /* ChannelShare */
 	unsigned int owed;      /* refusals behind the answer to the start */
@@ -61,7 +60,7 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 			  struct ssh_str what) __attribute__((warn_unused_result));
 /* A request whose meaning is between its client and its program. */
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m);
-/* One that runs since before this control is called again, by its place. */
+/* One that runs since before this control is called again. */
 int program_handler_resume(struct program *p) __attribute__((warn_unused_result));
 /* The request that started it was answered: it may write. */
 void program_handler_started(struct program *p);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "control/session/hook.h"
-#include "control/session/keep.h"
 #include "control/session/params.h"
 #include "control/session/program.h"
 
@@ -74,13 +73,6 @@ static void on_says(void *arg, const struct handler_line *l)
 		handled_says(&p->handled, l);
 }
 
-static void on_framed(void *arg, const struct link_chan_cut *how)
-{
-	struct program *p = arg;
-
-	handled_framed(&p->handled, how);
-}
-
 /* From here on it is like any other. */
 static void on_resumed(void *arg)
 {
@@ -91,7 +83,7 @@ static void on_resumed(void *arg)
 		program_handler_size(p);
 }
 
-static const struct handler_ops handler_ops = {&program_ops, on_says, on_framed, on_resumed};
+static const struct handler_ops handler_ops = {&program_ops, on_says, on_resumed};
 
 int program_handler_start(struct program *p, const char *path, enum helper_run kind,
 			  struct ssh_str what)
@@ -125,21 +117,7 @@ int program_handler_start(struct program *p, const char *path, enum helper_run k
 
 int program_handler_resume(struct program *p)
 {
-	const struct session *s = p->session;
-	struct handler_env env;
-	struct hook_req r;
-
-	if (s->table->env->hooks == NULL)
-		return -ENXIO;
-	env = hooks_env(s->table->env->hooks);
-	hook_req_begin(&r, "channel");
-	hook_conn(s, &r);
-	hook_req_text(&r, "user", ssh_str_c(session_user(s)));
-	hook_req_text(&r, "type", ssh_str_c("session"));
-	hook_req_int(&r, "number", p->open->local_channel);
-	hook_req_int(&r, "peer", p->open->peer_channel);
-	return handler_resume(&env, p->handled.place->path, p->handled.place->name, &r,
-			      &handler_ops, p, &p->handled.call);
+	return handled_resume(&p->handled, &handler_ops, p);
 }
 
 bool program_handler_hears(struct program *p, const struct ssh_chan_request *m)
@@ -161,8 +139,7 @@ void program_handler_started(struct program *p)
 	hook_req_text(&r, "request", ssh_str_c(request[p->asked]));
 	hook_req_bool(&r, "accepted", true);
 	handler_tell(p->handled.call, &r);
-	p->handled.place = handled_place_new(p->handled.call);
-	keep_send(p->session);
+	handled_place_keep(&p->handled, false);
 }
 
 void program_reply(struct open *o, bool ok)

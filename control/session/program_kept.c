@@ -16,9 +16,6 @@
 #include "control/session/internal.h"
 #include "control/session/program.h"
 
-#define AGAIN_MS  100
-#define TRIES_MAX 100
-
 /* False: nobody will tell. */
 static bool ask(struct program *p)
 {
@@ -35,7 +32,8 @@ static bool ask(struct program *p)
 
 static void on_again(struct timer *t)
 {
-	struct program *p = (struct program *)(void *)((char *)t - offsetof(struct program, again));
+	struct program *p =
+		(struct program *)(void *)((char *)t - offsetof(struct program, again.timer));
 
 	if (!ask(p))
 		program_over(p);
@@ -43,10 +41,7 @@ static void on_again(struct timer *t)
 
 bool program_ask_again(struct program *p)
 {
-	struct session_env *env = p->session->table->env;
-
-	return p->kept && !p->exited && p->tries++ < TRIES_MAX &&
-	       timer_set(env->timers, &p->again, env->now_ms() + AGAIN_MS) == 0;
+	return p->kept && !p->exited && again_later(p->session->table->env, &p->again);
 }
 
 void program_kept(struct session *s, struct open *o)
@@ -61,7 +56,7 @@ void program_kept(struct session *s, struct open *o)
 	p->state = PROGRAM_RUNS;
 	p->kept = true;
 	p->tty = true; /* where it is none its size is nothing */
-	p->again.fire = on_again;
+	p->again.timer.fire = on_again;
 	o->program = p;
 	program_enter(p);
 	p->exited = (p->handled.place != NULL && !p->handled.place->resumes) || !ask(p);

@@ -3,9 +3,11 @@
 
     handler.py SOCKET
 
-It greets who comes, gives back every line in capital letters, complains about empty ones on standard
-error, and ends with the number of lines as its exit status. Lines come as frames, cut by the gateway.
-When sluice-control is started again its channels go on. See sluice-handler(5).
+In a session it greets who comes, gives back every line in capital letters, complains about empty ones on
+standard error, and ends with the number of lines as its exit status. A tunnel, or a channel of its own type
+(NEWS), has its lines back as they are; who asks there for CALL has a channel opened towards him, too. Lines
+come as frames, cut by the gateway. When sluice-control is started again its channels go on. See
+sluice-handler(5).
 """
 import json
 import os
@@ -17,6 +19,10 @@ import threading
 LINE_MAX = 4096
 READY = 3  # a frame that says how much is taken of us at once
 AGAIN = 60  # seconds in which another sluice-control may call
+NEWS, BACK = "x-news@example.org", "x-back@example.org"
+KNOWN = "session", "direct-tcpip", NEWS, BACK
+PING, CALL = "x-ping@example.org", "x-call@example.org"  # requests that it says yes to
+UNKNOWN_CHANNEL_TYPE = 3
 
 channels = {}  # name -> Channel, until it is closed
 lock = threading.Lock()
@@ -35,11 +41,20 @@ def frames(connection):
 class Channel:
     def __init__(self, about):
         self.about, self.streams, self.there = about, {}, threading.Event()
+        self.errors = about["type"] == "session"
         self.status, self.changed = None, threading.Condition()
         self.control, self.closed = None, False
 
     def serve(self):
-        data, errors = self.streams["data"], self.streams["stderr"]
+        data = self.streams["data"]
+        if self.errors:
+            return self.greet(data, self.streams["stderr"])
+        data.sendall(f"{self.about['type']}: ".encode())
+        for line in frames(data):
+            data.sendall(line)
+        return 0
+
+    def greet(self, data, errors):
         lines = 0
         data.sendall(f"Hello {self.about['user']}\n".encode())
         for line in frames(data):
@@ -79,14 +94,24 @@ class Channel:
         with self.changed:
             self.control = control
             self.changed.notify_all()
-            tell(control, accept=True, resume=True, stderr=True, eol="\n", eol_max=LINE_MAX)
+            tell(control, accept=True, resume=True, stderr=self.errors, eol="\n", eol_max=LINE_MAX)
             if self.status is not None:
                 tell(control, exit=self.status)
-        closed = any(line.get("kind") == "closed" for line in lines_of(control))
+        closed = False
+        for line in lines_of(control):
+            closed |= line.get("kind") == "closed"
+            if line.get("want_reply"):
+                answer(control, line["request"])
         with self.changed:
             self.closed |= closed
             self.control = None if self.control is control else self.control
             self.changed.notify_all()
+
+
+def answer(control, request):
+    if request == CALL:
+        tell(control, open=BACK)
+    tell(control, reply=request in (PING, CALL))
 
 
 def lines_of(control):
@@ -115,11 +140,11 @@ def session(control, about):
     """What is said about one channel; its bytes come on connections of their own."""
     with lock:
         channel = channels.get(about["channel"])
-        if channel is None and not about.get("resumed"):
+        if channel is None and about["type"] in KNOWN and not about.get("resumed"):
             channel = channels[about["channel"]] = Channel(about)
             threading.Thread(target=channel.run, daemon=True).start()
     if channel is None:
-        tell(control, accept=False, reason="it is not known here")
+        tell(control, accept=False, code=UNKNOWN_CHANNEL_TYPE, reason="it is not known here")
     else:
         channel.hear(control)
 
@@ -131,7 +156,7 @@ def stream(connection, about):
     if channel is None:
         return
     channel.streams[about["role"]] = connection
-    if len(channel.streams) == 2:
+    if len(channel.streams) == 1 + channel.errors:
         channel.there.set()
     # The thread of the channel uses it from here on.
 
@@ -153,13 +178,8 @@ def serve(connection):
     if about["role"] == "channel":
         session(connection, about)
         connection.close()
-    elif "channel" in about:
+    else:
         stream(connection, about)
-    else:  # another type than session: all of it is here
-        connection.sendall(f"{about['type']}: ".encode())
-        while chunk := connection.recv(65536):
-            connection.sendall(chunk)
-        connection.close()
 
 
 def main():

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/hook/answer.h"
 #include "control/hook/handler_line.h"
 #include "ssh/chan.h"
 #include "ssh/session_msg.h"
@@ -21,6 +22,8 @@ static void line(const char *p, size_t len, bool first)
 		return;
 	}
 	if (first != (l.word == HANDLER_TAKES || l.word == HANDLER_DECLINES))
+		abort();
+	if (l.word == HANDLER_DECLINES && l.reason != NULL && strlen(l.reason) > HOOK_REASON_MAX)
 		abort();
 	if (l.word == HANDLER_REQUESTS && (l.type.len == 0 || l.type.len > SSH_TYPE_MAX ||
 					   l.rest.p != l.raw || l.rest.len > sizeof(l.raw)))

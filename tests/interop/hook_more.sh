@@ -68,6 +68,8 @@ run tee -a "$dir/sluice.conf" >/dev/null <<CONF
 ChannelHandler session/subsystem:greet $dir/handler.sock
 ChannelHandler session/subsystem:built $dir/built.sock
 ChannelHandler direct-tcpip/echo.internal:7 $dir/handler.sock
+ChannelHandler x-news@example.org $dir/handler.sock
+ChannelHandler x-other@example.org $dir/handler.sock
 ChannelHandler session/shell $dir/nobody.sock
 PolicyHook $dir/hook.sock kinds=channel-request,news timeout=20
 CONF
@@ -98,6 +100,24 @@ wait_for "^tester has gone, after [0-9]* channels" "$dir/hook.log" "$hook_pid"
 timeout 20 ssh "${opts[@]}" -T 127.0.0.1 </dev/null >/dev/null 2>&1 && fail "nobody has a shell"
 timeout 20 ssh "${opts[@]}" 127.0.0.1 true >/dev/null 2>&1 && fail "nobody runs commands"
 
+# A type of its own: opened, refused, asked, and one opened towards the client.
+own=
+if /usr/bin/python3 -c 'import paramiko' 2>/dev/null; then
+	mkfifo "$dir/mine/tells"
+	timeout 120 /usr/bin/python3 -W ignore "$top/tests/interop/own_channel.py" "$port" "$dir/mine/id" tester \
+		<"$dir/mine/tells" >"$dir/mine/own" 2>"$dir/own.log" &
+	pids+=($!)
+	own=$!
+	exec 7>"$dir/mine/tells"
+	wait_for '^back' "$dir/mine/own" "$own"
+	[ "$(cat "$dir/mine/own")" = "refused 3
+news True
+unknown False
+call True
+back x-back@example.org True" ] || fail "a type of its own: $(cat "$dir/mine/own")"
+	grep -q "it is not known here" "$dir/own.log" || fail "refused without the program's reason"
+fi
+
 # F-01: a session of a handler goes on when control is killed under it, and the next one says how it ended.
 mkfifo "$dir/mine/says"
 timeout 120 ssh "${opts[@]}" -s 127.0.0.1 greet <"$dir/mine/says" >"$dir/mine/greeted" 2>/dev/null &
@@ -110,7 +130,11 @@ kill -9 "$control_pid"
 wait "$control_pid" 2>/dev/null
 echo two >&6
 wait_for TWO "$dir/mine/greeted" "$greeted"
-start control "$build/control/sluice-control" -f "$dir/sluice.conf" 6>&-
+if [ -n "$own" ]; then
+	echo bytes >&7
+	wait_for '^bytes True True' "$dir/mine/own" "$own"
+fi
+start control "$build/control/sluice-control" -f "$dir/sluice.conf" 6>&- 7>&-
 control_pid=$pid
 wait_for "Server listening on 127.0.0.1 port" "$dir/control.log" "$control_pid"
 port=$(sed -n 's/.*Server listening on 127.0.0.1 port \([0-9]*\)\..*/\1/p' "$dir/control.log")
@@ -119,7 +143,14 @@ opts[-3]=$port # -p PORT -l USER
 exec 6>&-
 wait "$greeted"
 [ "$? $(tail -n 1 "$dir/mine/greeted")" = "2 2 lines" ] || fail "another control, and the subsystem ended so: $(cat "$dir/mine/greeted")"
-echo "handler: its session outlives control"
+if [ -n "$own" ]; then # theirs, and what it has opened
+	echo requests >&7
+	wait_for '^requests True True' "$dir/mine/own" "$own"
+	exec 7>&-
+	wait "$own"
+	grep -q '^end True True' "$dir/mine/own" || fail "its channels ended otherwise: $(cat "$dir/mine/own" "$dir/own.log")"
+fi
+echo "handler: its channels outlive control"
 
 # One that never reads stops its own channel and no other; one that dies takes its channel along.
 head -c 4000000 /dev/zero | tr '\0' '\n' | timeout 60 ssh "${opts[@]}" -s 127.0.0.1 greet >/dev/null 2>&1 &

@@ -1,6 +1,7 @@
 /*
- * control/session/ours.c: channels that we open towards a client for a program of the operator's:
- * who is asked, who is told, and what either has to say. The program is played by the test.
+ * control/session/ours.c, handled_chan.c: channels of a program of the operator's that we open
+ * towards a client, or he towards us: who is asked, who is told, and what either has to say. The
+ * program is played by the test.
  */
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -53,14 +54,16 @@ static int send_fds(void *arg, uint64_t token, const int *fds, unsigned int n)
 static void begin(void)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	char conf[256];
+	char conf[512];
 
 	cr_assert_not_null(mkdtemp(h.dir));
 	snprintf(h.path, sizeof(h.path), "%s/program", h.dir);
 	strcpy(sun.sun_path, h.path);
 	snprintf(conf, sizeof(conf),
-		 "LogLevel QUIET\nMaxChannelsPerConnection 1\nChannelHandler session/shell %s",
-		 h.path);
+		 "LogLevel QUIET\nMaxChannelsPerConnection 1\nChannelHandler session/shell %s\n"
+		 "ChannelHandler x-own@test %s\nChannelHandler direct-tcpip/echo.internal:7 %s\n"
+		 "PermitOpen echo.internal:7\nChannelTimeout x-own@test=7s",
+		 h.path, h.path, h.path);
 	start(conf);
 	t.table->link.send_fds = send_fds;
 	h.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -331,20 +334,27 @@ Test(control_ours, what_is_too_much_to_tell_is_refused_in_its_place)
 	over(&c);
 }
 
-static uint64_t session_opened(struct client *c)
+static void client_opens(struct client *c, const char *type, struct ssh_str rest)
 {
-	const struct ssh_chan_open m = {.type = ssh_str_c("session"),
+	const struct ssh_chan_open m = {.type = ssh_str_c(type),
 					.sender_channel = PEER,
 					.window_size = 65536,
-					.packet_max = 32768};
-	const struct link_chan_host *item;
-	uint64_t token;
+					.packet_max = 32768,
+					.rest = rest};
 	uint8_t buf[128];
 	struct ssh_wr w;
 
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_chan_open_build(&w, &m);
 	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+static uint64_t session_opened(struct client *c)
+{
+	const struct link_chan_host *item;
+	uint64_t token;
+
+	client_opens(c, "session", ssh_str_c(""));
 	item = item_of(LINK_IT_CHAN_HOST);
 	cr_assert_not_null(item);
 	token = item->token;
@@ -842,6 +852,32 @@ Test(control_ours, a_handler_has_so_long_as_an_operation)
 	over(&c);
 }
 
+Test(control_ours, a_client_waits_so_long_for_a_program_to_take_it)
+{
+	struct ssh_chan_failure f;
+	struct client c;
+	struct ssh_rd r;
+	int channel;
+
+	still_ms = clock_now_ms() + 1000000;
+	hooks_close(t.env.hooks);
+	cr_assert_eq(hooks_new(&t.loop, t.env.timers, still, &t.env.hooks), 0);
+	c = client_in(1, 1);
+	client_opens(&c, "x-own@test", ssh_str_c(""));
+	channel = taken();
+	(void)line(channel);
+	still_ms += 59000;
+	timers_poll(t.env.timers, still_ms);
+	cr_expect_null(item_of(LINK_IT_PAYLOAD), "it may think");
+	still_ms += 1000;
+	timers_poll(t.env.timers, still_ms);
+	r = told(SSH_MSG_CHANNEL_OPEN_FAILURE);
+	cr_assert_eq(ssh_chan_failure_parse(&r, &f), 0);
+	cr_expect_eq(f.reason, SSH_OPEN_CONNECT_FAILED);
+	close(channel);
+	over(&c);
+}
+
 /* So many requests of the program's have come, or none comes any more. */
 static unsigned int requests_heard(unsigned int n)
 {
@@ -878,6 +914,181 @@ Test(control_ours, who_talks_without_end_is_heard_slowly)
 	timers_poll(t.env.timers, still_ms);
 	cr_expect_eq(requests_heard(50), 50);
 	program_over(&p);
+	over(&c);
+}
+
+/* --- what a client opens ------------------------------------------------------------------------
+ */
+
+/* Its program is asked, and has said this; its streams are there. */
+static struct program client_opened(struct client *c, const char *says, uint64_t *ret_token)
+{
+	const struct link_chan_host *m;
+	struct program p;
+
+	client_opens(c, "x-own@test", (struct ssh_str){(const uint8_t *)"\1\2", 2});
+	p.channel = taken();
+	(void)line(p.channel);
+	say(p.channel, says);
+	p.data = taken();
+	cr_expect_not_null(strstr(line(p.data), "\"role\":\"data\""));
+	m = comes(LINK_IT_CHAN_HOST);
+	cr_expect_eq(m->program, LINK_PROGRAM_CHANNEL);
+	cr_expect_eq(m->fds, 0);
+	cr_expect_eq(m->peer_channel, PEER);
+	cr_expect_eq(m->idle_ms, 7000);
+	*ret_token = m->token;
+	return p;
+}
+
+Test(control_ours, a_client_has_a_channel_once_its_program_has_taken_it)
+{
+	struct client c = client_in(1, 1);
+	const struct link_chan_ref *m;
+	struct link_chan_ref drained = {0};
+	struct ssh_chan_request q;
+	struct program p;
+	struct ssh_rd r;
+
+	client_opens(&c, "x-own@test", (struct ssh_str){(const uint8_t *)"\1\2", 2});
+	p.channel = taken();
+	cr_expect_not_null(strstr(line(p.channel),
+				  "\"type\":\"x-own@test\",\"peer\":5,\"params\":{},"
+				  "\"raw\":\"AQI=\",\"role\":\"channel\""));
+	cr_expect_null(item_of(LINK_IT_CHAN_HOST), "it has not said yes");
+	say(p.channel, "{\"accept\":true}\n{\"request\":\"tick@test\"}\n");
+	p.data = taken();
+	drained.token = ((const struct link_chan_host *)comes(LINK_IT_CHAN_HOST))->token;
+	(void)comes(LINK_IT_CHAN_FDS);
+	for (int i = 0; i < 1000; i++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect_null(item_next(), "what it says waits for the confirmation");
+	agreed(&c, drained.token);
+	r = told(SSH_MSG_CHANNEL_REQUEST);
+	cr_assert_eq(ssh_chan_request_parse(&r, &q), 0);
+	cr_expect_eq(q.recipient_channel, PEER);
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"opened\",\"number\":77"));
+	client_asks(&c, "one@test");
+	cr_expect_not_null(strstr(line(p.channel), "\"request\":\"one@test\",\"want_reply\":true"));
+	say(p.channel, "{\"reply\":true}\n{\"exit\":0}\n");
+	expect_reply(true);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_DRAINED, &drained, sizeof(drained), NULL, 0), 0);
+	m = comes(LINK_IT_CHAN_FINISH);
+	cr_expect_eq(m->token, drained.token);
+	program_over(&p);
+	over(&c);
+}
+
+Test(control_ours, a_client_is_refused_with_what_its_program_says)
+{
+	static const struct {
+		const char *says, *text;
+		uint32_t code;
+	} row[] = {
+		{"{\"accept\":false,\"code\":3,\"reason\":\"no such room\"}\n", "no such room", 3},
+		{"{\"accept\":false,\"code\":4261412864}\n", "it does not take the channel",
+		 4261412864},
+		{"{\"accept\":false,\"code\":0,\"reason\":\"\"}\n", "", 1},
+		{"{\"accept\":false}\n", "it does not take the channel", 1},
+		{"{}{}\n", "open failed", 2},
+		{"", "open failed", 2},
+	};
+	struct client c = client_in(1, 1);
+
+	/* The next one has the place of the one before: there is one. */
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct ssh_chan_failure f;
+		struct ssh_rd r;
+		int channel;
+
+		client_opens(&c, "x-own@test", ssh_str_c(""));
+		channel = taken();
+		(void)line(channel);
+		say(channel, row[i].says);
+		if (*row[i].says == '\0')
+			cr_assert_eq(shutdown(channel, SHUT_WR), 0);
+		r = told(SSH_MSG_CHANNEL_OPEN_FAILURE);
+		cr_assert_eq(ssh_chan_failure_parse(&r, &f), 0);
+		cr_expect_eq(f.recipient_channel, PEER);
+		cr_expect_eq(f.reason, row[i].code, "%s", row[i].says);
+		cr_expect(ssh_str_eq(f.description, row[i].text), "%s", row[i].says);
+		close(channel);
+	}
+	over(&c);
+}
+
+/* It is cut from its first byte, of which there may be one as soon as it has a window. */
+Test(control_ours, what_a_client_opens_is_cut_as_its_program_wants)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token;
+	struct program p = client_opened(
+		&c, "{\"accept\":true,\"record\":80,\"resume\":true}\n", &token);
+	const struct link_chan_cut *m = comes(LINK_IT_CHAN_CUT);
+
+	cr_expect_eq(m->token, token);
+	cr_expect_eq(m->max, 80);
+	(void)comes(LINK_IT_CHAN_FDS);
+	(void)comes(LINK_IT_BLOB); /* for another control */
+	over(&c);
+	cr_expect_not_null(strstr(line(p.channel), "\"kind\":\"closed\""));
+	program_over(&p);
+}
+
+Test(control_ours, a_tunnel_may_end_in_a_program)
+{
+	static const uint8_t rest[] = "\0\0\0\15echo.internal\0\0\0\7\0\0\0\1h\0\0\0\11";
+	struct client c = client_in(1, 1);
+	const struct link_chan_host *m;
+	const char *first;
+	struct program p;
+
+	client_opens(&c, "direct-tcpip", (struct ssh_str){rest, sizeof(rest) - 1});
+	p.channel = taken();
+	first = line(p.channel);
+	cr_expect_not_null(strstr(first, "\"type\":\"direct-tcpip\",\"peer\":5,\"params\":{"
+					 "\"host\":\"echo.internal\",\"port\":7,"
+					 "\"originator\":\"h\",\"originator_port\":9}"),
+			   "%s", first);
+	say(p.channel, "{\"accept\":true}\n");
+	p.data = taken();
+	m = comes(LINK_IT_CHAN_HOST);
+	cr_expect_eq(m->name.port, 7);
+	cr_expect_eq(memcmp(m->name.bytes, "echo.internal", m->name.len), 0);
+	program_over(&p);
+	over(&c);
+}
+
+/* Nobody is left who would have to be told. */
+Test(control_ours, a_client_that_goes_while_its_program_thinks)
+{
+	struct client c = client_in(1, 1);
+	char byte;
+	int channel;
+
+	client_opens(&c, "x-own@test", ssh_str_c(""));
+	channel = taken();
+	(void)line(channel);
+	over(&c);
+	for (int n = 0; n < 100000 && recv(channel, &byte, 1, 0) != 0; n++)
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+	cr_expect_eq(recv(channel, &byte, 1, 0), 0, "it is hung up on");
+	close(channel);
+}
+
+/* It takes it, and does not take what its bytes would go on: its client is told so. */
+Test(control_ours, a_program_without_streams_has_no_channel)
+{
+	struct client c = client_in(1, 1);
+	int channel;
+
+	client_opens(&c, "x-own@test", ssh_str_c(""));
+	channel = taken();
+	(void)line(channel);
+	cr_assert_eq(unlink(h.path), 0);
+	say(channel, "{\"accept\":true}\n");
+	(void)told(SSH_MSG_CHANNEL_OPEN_FAILURE);
+	close(channel);
 	over(&c);
 }
 

@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "control/session/forward.h"
+#include "control/session/handled_chan.h"
 #include "control/session/internal.h"
 #include "control/session/keep.h"
-#include "control/session/tally.h"
+#include "control/session/ours.h"
 #include "control/session/program.h"
 #include "control/session/report.h"
+#include "control/session/tally.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
 
@@ -930,22 +932,38 @@ static struct {
 	int listener;
 } handler = {.dir = "/tmp/sluice-rest.XXXXXX"};
 
-static const struct link_chan_kept handled_channel = {
-	.token = 7, .local_channel = 3, .peer_channel = 4, .name_len = 4, .up = 1, .program = 1};
+static struct open *channel_comes(const struct client *c, const struct link_chan_kept *ev,
+				  const char *name)
+{
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, ev, sizeof(*ev), name, ev->name_len), 0);
+	return session_at(1)->opens;
+}
 
 static struct program *handled_comes(const struct client *c)
 {
-	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &handled_channel, sizeof(handled_channel),
-			   "host", 4),
-		     0);
-	return session_at(1)->opens->program;
+	static const struct link_chan_kept ev = {.token = 7,
+						 .local_channel = 3,
+						 .peer_channel = 4,
+						 .name_len = 4,
+						 .up = 1,
+						 .program = LINK_PROGRAM_SESSION};
+
+	return channel_comes(c, &ev, "host")->program;
 }
 
-/* Its channel comes back to a control that knows of it by what lies with the shard alone. */
-static struct program *handled_again(struct client *c, bool resumes)
+static struct handled_place *handler_place(struct handled_place how)
+{
+	struct handled_place *p = malloc(sizeof(*p));
+
+	*p = how;
+	strcpy(p->name, "5ec4e7");
+	strcpy(p->path, handler.path);
+	return p;
+}
+
+static void handler_begin(void)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	struct handled_place *place = calloc(1, sizeof(*place));
 
 	cr_assert_not_null(mkdtemp(handler.dir));
 	snprintf(handler.path, sizeof(handler.path), "%s/sock", handler.dir);
@@ -953,10 +971,13 @@ static struct program *handled_again(struct client *c, bool resumes)
 	handler.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	cr_assert_eq(bind(handler.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	cr_assert_eq(listen(handler.listener, 4), 0);
-	place->resumes = resumes;
-	strcpy(place->name, "5ec4e7");
-	strcpy(place->path, handler.path);
-	handled_comes(c)->handled.place = place;
+}
+
+/* Its channel comes back to a control that knows of it by what lies with the shard alone. */
+static struct program *handled_again(struct client *c, bool resumes)
+{
+	handler_begin();
+	handled_comes(c)->handled.place = handler_place((struct handled_place){.resumes = resumes});
 	keep_send(session_at(1));
 	restart();
 	cr_assert_eq(kept(c, &bench_blob), 0);
@@ -1125,6 +1146,161 @@ Test(control_kept, a_handler_that_does_not_resume)
 	cr_expect_not_null(item_of(LINK_IT_CHAN_FINISH));
 	fini(&c);
 	handler_end();
+}
+
+/* --- one that has a channel of another type --------------------------------------------------- */
+
+static struct handled_chan *own_comes(const struct client *c, bool ours)
+{
+	const struct link_chan_kept ev = {.token = 7,
+					  .local_channel = 3,
+					  .peer_channel = 4,
+					  .name_len = 11,
+					  .up = 1,
+					  .program = LINK_PROGRAM_CHANNEL,
+					  .ours = ours};
+
+	return channel_comes(c, &ev, "x-news@test")->handled;
+}
+
+static struct handled_chan *own_again(struct client *c, bool ours, struct handled_place how)
+{
+	handler_begin();
+	own_comes(c, ours)->handled.place = handler_place(how);
+	keep_send(session_at(1));
+	restart();
+	cr_assert_eq(kept(c, &bench_blob), 0);
+	items_drop();
+	return own_comes(c, ours);
+}
+
+/* Its client asks for something, and has a SUCCESS for it from a program that goes on. */
+static void own_answers(struct client *c, struct handled_chan *u, int fd)
+{
+	static const uint8_t request[] = {SSH_MSG_CHANNEL_REQUEST, 0, 0, 0, 3, 0, 0, 0, 1, 'x', 1};
+	static const char success[] = {SSH_MSG_CHANNEL_SUCCESS, 0, 0, 0, 4};
+	char told[1024];
+
+	client_payload(c, &(struct ssh_str){request, sizeof(request)});
+	handler_hears(fd, told, sizeof(told));
+	cr_expect_not_null(strstr(told, "\"request\":\"x\",\"want_reply\":true"), "%s", told);
+	handler_says(fd, "{\"reply\":true}\n{\"exit\":0}\n", &u->exited);
+	cr_expect(client_reads(success, sizeof(success)));
+}
+
+static void own_goes_on(bool ours, const char *says)
+{
+	const struct handled_place how = {.resumes = true, .framed = true};
+	struct client c = client_in(1, 1);
+	struct handled_chan *u = own_again(&c, ours, how);
+	const struct link_chan_cut *cut = NULL;
+	int fd = handler_called();
+	char told[1024] = "";
+
+	handler_hears(fd, told, sizeof(told));
+	cr_expect_not_null(strstr(told, says), "%s", told);
+	cr_expect_not_null(strstr(told, "\"channel\":\"5ec4e7\""), "%s", told);
+	cr_assert_eq(send(fd, "{\"accept\":true}\n{\"record\":4}\n", 29, MSG_NOSIGNAL), 29);
+	for (unsigned int i = 0; cut == NULL; i++) {
+		cr_assert_lt(i, 100000, "it is not heard");
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		cut = item_of(LINK_IT_CHAN_CUT);
+	}
+	cr_expect(cut->token == 7 && cut->max == 4);
+	cr_expect_not(u->kept);
+	own_answers(&c, u, fd);
+	drained(&c);
+	cr_expect_not_null(item_of(LINK_IT_CHAN_FINISH));
+	fini(&c);
+	while (strstr(told, "\"kind\":\"closed\"") == NULL) {
+		handler_hears(fd, told, sizeof(told));
+		cr_assert_neq(*told, '\0', "not told that it is closed");
+	}
+	close(fd);
+	handler_end();
+}
+
+Test(control_kept, a_handler_of_a_clients_channel_is_called_again)
+{
+	own_goes_on(false, "\"type\":\"x-news@test\",\"number\":3,\"peer\":4,\"resumed\":true");
+}
+
+Test(control_kept, a_handler_of_a_channel_of_ours_is_called_again)
+{
+	own_goes_on(true, "\"type\":\"x-news@test\",\"ours\":true,\"number\":3,\"peer\":4,"
+			  "\"resumed\":true");
+}
+
+/* Its type has no word about how it ended: the channel is closed, and that is all. */
+Test(control_kept, a_handler_that_does_not_know_its_channel_any_more)
+{
+	struct client c = client_in(1, 1);
+	struct handled_chan *u = own_again(&c, false, (struct handled_place){.resumes = true});
+	int fd = handler_called();
+	const struct link_chan_ref *m;
+
+	handler_says(fd, "{\"accept\":false}\n", &u->exited);
+	m = item_of(LINK_CMD_CHAN_CLOSE);
+	cr_assert_not_null(m);
+	cr_expect_eq(m->token, 7);
+	close(fd);
+	fini(&c);
+	handler_end();
+}
+
+Test(control_kept, a_handler_of_a_channel_that_is_gone)
+{
+	struct client c = client_in(1, 1);
+	struct handled_chan *u = own_again(&c, false, (struct handled_place){.resumes = true});
+
+	handler_end();
+	for (unsigned int i = 0; i < 1000 && !u->exited; i++) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		pass(100);
+	}
+	cr_expect(u->exited);
+	cr_expect_not_null(item_of(LINK_CMD_CHAN_CLOSE));
+	fini(&c);
+}
+
+/* MaxSessions counts what handlers had us open, whether they resume or not. */
+Test(control_kept, channels_of_handlers_count_as_before)
+{
+	struct client c = client_in(1, 1);
+	struct ours_ask ask = {.of_program = true};
+	struct session *s;
+
+	(void)own_again(&c, true, (struct handled_place){.of_program = true});
+	s = session_at(1);
+	cr_assert_eq(session_wake(s), 0);
+	s->awake->conf.max_sessions = 1;
+	cr_expect_eq(ours_begin(s, "x-news@test", handler.path, ssh_str_c(""), &ask), -EUSERS);
+	session_tire(s);
+	fini(&c);
+	handler_end();
+}
+
+/* What has no room behind who the connection is ends with its bytes. */
+Test(control_kept, as_many_places_as_there_is_room_for)
+{
+	struct client c = client_in(1, 1);
+	struct link_chan_kept ev = {.name_len = 11, .up = 1, .program = LINK_PROGRAM_CHANNEL};
+	const struct handled_place *p;
+	struct handled_place how = {.resumes = true, .framed = true};
+	size_t n = 0;
+
+	strcpy(handler.path, "/run/a/path/of/a/programs/that/is/nowhere");
+	for (ev.token = 1; ev.token <= 100; ev.token++)
+		channel_comes(&c, &ev, "x-news@test")->handled->handled.place = handler_place(how);
+	keep_send(session_at(1));
+	restart();
+	cr_assert_eq(kept(&c, &bench_blob), 0);
+	for (p = t.env.places; p != NULL; p = p->next, n++) {
+		cr_expect(p->token >= 1 && p->token <= 100 && p->resumes && p->framed);
+		cr_expect_str_eq(p->path, handler.path);
+	}
+	cr_expect(n > 20 && n < 100, "%zu", n);
+	fini(&c);
 }
 
 /* Channels may end before a control is told of them. */

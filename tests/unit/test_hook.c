@@ -653,7 +653,12 @@ static struct {
 
 static void on_started(void *arg, const struct helper_started *m, const int *fds)
 {
-	(void)arg;
+	struct handler_call *const *call = arg;
+	const struct link_chan_cut *cut = handler_cut(*call);
+
+	hr.framed = cut != NULL;
+	if (cut != NULL)
+		hr.cut = *cut;
 	hr.n_fds = service_fds(m);
 	for (unsigned int i = 0; i < hr.n_fds; i++)
 		close(fds[i]);
@@ -678,14 +683,6 @@ static void on_says(void *arg, const struct handler_line *l)
 {
 	(void)arg;
 	hr.said += l->word == HANDLER_REQUESTS;
-}
-
-static void on_framed(void *arg, const struct link_chan_cut *how)
-{
-	(void)arg;
-	cr_expect_eq(hr.n_fds, 0, "before its streams");
-	hr.framed = true;
-	hr.cut = *how;
 }
 
 /* Lines up to a "|", then as many streams as it is given, then the rest; and it hangs up. */
@@ -715,7 +712,7 @@ static void *handler_main(void *arg)
 static void handler_run(const char *says)
 {
 	static const struct service_ops service = {on_started, on_exited, on_done};
-	static const struct handler_ops ops = {&service, on_says, on_framed, NULL};
+	static const struct handler_ops ops = {&service, on_says, NULL};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
 	struct handler_env env = {.now_ms = clock_now_ms, .start_ms = HANDLER_START_MS};
 	struct handler_call *call = NULL;
@@ -739,7 +736,7 @@ static void handler_run(const char *says)
 	cr_assert_eq(timers_new(&env.timers), 0);
 	cr_assert_eq(clock_new(&loop, env.timers, &clock), 0);
 	hook_req_begin(&r, "channel");
-	cr_assert_eq(handler_call(&env, sun.sun_path, &r, &ops, NULL, &call), 0);
+	cr_assert_eq(handler_call(&env, sun.sun_path, &r, &ops, &call, &call), 0);
 	while (!hr.done) {
 		uv_run(&loop, UV_RUN_ONCE);
 		if (hr.n_fds == 0 || told)
@@ -772,6 +769,10 @@ Test(hook, a_handler_that_takes_no_channel)
 		{"{}\n", "it does not take the channel"},
 		{"{\"accept\":1}\n", "it does not take the channel"},
 		{"{\"accept\":false,\"reason\":\"closed today\"}\n", "closed today"},
+		{"{\"accept\":false,\"code\":\"4\"}\n", "what it said means nothing"},
+		{"{\"accept\":false,\"code\":-1}\n", "what it said means nothing"},
+		{"{\"accept\":false,\"code\":4294967296}\n", "what it said means nothing"},
+		{"{\"accept\":false,\"reason\":7}\n", "what it said means nothing"},
 		{"{\"accept\":true,\"accept\":true}\n", "what it said means nothing"},
 	};
 
