@@ -196,6 +196,13 @@ static void drop_asks(struct ssh_brain *b)
 	}
 }
 
+/* Its line has come, if only to be refused: our records may follow ours. */
+static bool heard_of(const struct ssh_brain *b, int err)
+{
+	return b->started &&
+	       (b->peer_ident != NULL || err == -SSH_E_VERSION || err == -SSH_E_IDENT);
+}
+
 static void end_with(struct ssh_brain *b, int err, uint32_t reason, const char *text)
 {
 	struct act_node *end = b->end_node;
@@ -206,7 +213,7 @@ static void end_with(struct ssh_brain *b, int err, uint32_t reason, const char *
 	b->ended = true;
 	drop_asks(b);
 	/* Best effort: a peer that is not told is cut off all the same. */
-	if (reason != 0 && b->started && b->peer_ident != NULL &&
+	if (reason != 0 && heard_of(b, err) &&
 	    send_begin(b, &w, strlen(text) + 32) == 0) {
 		ssh_disconnect_build(&w, reason, text);
 		(void)send_end(b, &w);

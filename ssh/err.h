@@ -14,7 +14,7 @@
 	X(FORMAT, 2, "format", "malformed message")                                                \
 	X(PROTO, 2, "protocol", "message not allowed in this phase")                               \
 	X(VERSION, 8, "version", "protocol version not supported")                                 \
-	X(IDENT, 2, "ident", "bad identification string")                                          \
+	X(IDENT, 8, "ident", "bad identification string")                                          \
 	X(LENGTH, 2, "length", "bad packet length")                                                \
 	X(PADDING, 2, "padding", "bad padding")                                                    \
 	X(MAC, 5, "mac", "message authentication failed")                                          \
@@ -36,18 +36,18 @@
 	X(UNIMPLEMENTED, 2, "unimplemented", "the peer does not implement what has to be answered") \
 	X(HOSTKEY, 9, "hostkey", "host key not accepted")                                          \
 	X(SERVICE, 7, "service", "service not available")                                          \
-	X(AUTH_TRIES, 2, "auth_tries", "Too many authentication failures")                         \
+	X(AUTH_TRIES, 14, "auth_tries", "Too many authentication failures")                         \
 	X(AUTH_CHANGED, 2, "auth_changed", "user or service changed during authentication")        \
 	X(AUTH_NONE_LEFT, 14, "auth_none_left", "no more authentication methods available")        \
-	X(GRACE, 2, "login_grace", "authentication not finished in time")                          \
+	X(GRACE, 13, "login_grace", "authentication not finished in time")                          \
 	X(CHANNEL, 2, "channel", "message for a channel that does not exist")                      \
 	X(CHANNEL_STATE, 2, "channel_state", "message not allowed in the state of its channel")    \
 	X(WINDOW, 2, "window", "more data than the window allows")                                 \
 	X(WINDOW_OVERFLOW, 2, "window_overflow", "window adjusted beyond 2^32-1")                  \
 	X(PACKET_SIZE, 2, "packet_size", "more data than the maximum packet size")                 \
 	X(FLOOD, 2, "flood", "too many requests unanswered")                                       \
-	X(KEEPALIVE, 2, "keepalive", "Timeout, client not responding")                             \
-	X(REFUSED, 0, "refused", "administratively prohibited connection")                         \
+	X(KEEPALIVE, 10, "keepalive", "Timeout, client not responding")                             \
+	X(REFUSED, 1, "refused", "administratively prohibited connection")                         \
 	X(IDLE, 11, "idle", "idle for too long")                                                   \
 	X(TARGET_BLOCKED, 0, "target_blocked", "its target took no byte for too long")             \
 	X(CLIENT_BLOCKED, 0, "client_blocked", "its client took no byte for too long")             \

@@ -293,6 +293,8 @@ static void alive_send(struct sluice *s)
 	struct ssh_wr w;
 
 	if (s->set.alive_count > 0 && s->alives >= s->set.alive_count) {
+		ssh_brain_end(s->brain, -SSH_E_KEEPALIVE, "keep-alives are not answered");
+		step(s);
 		connection_over(s, -SLUICE_E_KEEPALIVE, "the server does not answer keep-alives");
 		return;
 	}
@@ -359,6 +361,8 @@ static void on_end(struct sluice *s, const struct ssh_act *a)
 		connection_over(s, login_error(s), s->text);
 	else if (a->err == -SSH_E_SHUTDOWN && s->leaving)
 		return; /* who logs off waits until it is written */
+	else if (a->err == -SSH_E_KEEPALIVE)
+		return; /* alive_send() goes on to say so */
 	else
 		connection_over(s, error_of(a->err), ssh_err_text(a->err));
 }

@@ -389,6 +389,23 @@ Test(brain_hostile, payloads_before_the_identification_are_refused)
 	key_free(k);
 }
 
+/* What a peer whose line was refused reads behind ours. */
+static uint32_t reason_told(struct ssh_brain *b)
+{
+	struct ssh_disconnect_msg m = {0};
+	struct ssh_act a;
+	struct ssh_rd r;
+
+	while (ssh_brain_next(b, &a) == 0) {
+		if (a.kind != SSH_ACT_SEND)
+			continue;
+		cr_expect_eq(a.msg, SSH_MSG_DISCONNECT);
+		ssh_rd_init(&r, a.bytes.p + 1, a.bytes.len - 1);
+		cr_expect_eq(ssh_disconnect_parse(&r, &m), 0);
+	}
+	return m.reason;
+}
+
 Test(brain_hostile, wrong_versions_and_second_lines_are_refused)
 {
 	static const struct {
@@ -404,6 +421,7 @@ Test(brain_hostile, wrong_versions_and_second_lines_are_refused)
 		lab_init(&l, NULL, NULL);
 		cr_assert_eq(ssh_brain_ident(l.s.b, (const uint8_t *)t[i].line, strlen(t[i].line)),
 			     -t[i].err, "%s", t[i].line);
+		cr_expect_eq(reason_told(l.s.b), 8, "%s", t[i].line);
 		lab_fini(&l);
 	}
 	lab_init(&l, NULL, NULL);

@@ -279,6 +279,7 @@ Test(client_channel, keep_alives_are_sent_and_one_that_nobody_answers_ends_it)
 		sluice_free(s);
 		lab_join(l);
 		cr_assert_eq(l->n_alives, t[i].alives);
+		cr_expect_eq(l->peer_reason, 10u);
 		lab_free(l);
 	}
 }

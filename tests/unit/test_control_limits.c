@@ -166,12 +166,14 @@ Test(control_limits, each_offence_has_its_penalty)
 	time_passes();
 	client_run(&c);
 	cr_expect(c.ended);
+	cr_expect_eq(c.reason, 13);
 	client_free(&c);
 	expect_logged("of 4.000 seconds for penalty: exceeded LoginGraceTime");
 	time_passes();
 	client_start(&c, "open");
 	cr_expect(!try_key(&c, t.key[0]), "the right key");
 	cr_expect(c.ended);
+	cr_expect_eq(c.reason, 1);
 	client_free(&c);
 	expect_logged("administratively prohibited connection for open from 127.0.0.1 port ");
 	expect_logged("of 5.000 seconds for penalty: connection prohibited by RefuseConnection");
@@ -390,6 +392,7 @@ static int tries_of(const char *user)
 		try_key(&c, t.key[2]);
 		n++;
 	}
+	cr_expect_eq(c.reason, 14);
 	client_free(&c);
 	return n;
 }

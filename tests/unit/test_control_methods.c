@@ -520,8 +520,38 @@ Test(control_methods, a_version_that_is_not_wanted_is_told_so)
 	client_new(&c, "demo");
 	client_run(&c);
 	cr_expect(c.ended);
+	cr_expect_eq(c.reason, 8);
 	client_free(&c);
 	expect_logged("Protocol major versions differ for 127.0.0.1 port ");
+}
+
+/* The reason of the DISCONNECT behind our line, the only record there is; 0: there is none. */
+static uint32_t told_for_line(const char *line)
+{
+	struct client c;
+	char buf[1024] = "";
+	const uint8_t *p;
+	ssize_t n;
+
+	client_new(&c, "demo");
+	cr_assert_eq(send(c.fd, line, strlen(line), MSG_NOSIGNAL), (ssize_t)strlen(line));
+	n = recv(c.fd, buf, sizeof(buf) - 1, MSG_WAITALL);
+	client_free(&c);
+	cr_assert_geq(n, 0, "not closed in time");
+	p = (const uint8_t *)strstr(buf, "\r\n");
+	cr_assert_not_null(p, "no line of ours");
+	p += 2;
+	if (n - ((const char *)p - buf) < 10 || p[5] != SSH_MSG_DISCONNECT)
+		return 0;
+	return (uint32_t)p[6] << 24 | (uint32_t)p[7] << 16 | (uint32_t)p[8] << 8 | p[9];
+}
+
+Test(control_methods, a_version_that_is_none_of_ours_is_told_so)
+{
+	start("");
+	cr_expect_eq(told_for_line("SSH-1.5-old\r\n"), 8);
+	cr_expect_eq(told_for_line("SSH-2.1-new\r\n"), 8);
+	cr_expect_eq(told_for_line("GET / HTTP/1.1\r\n"), 8);
 }
 
 Test(control_methods, silence_ends_it)

@@ -248,6 +248,7 @@ Test(hook_asked, a_version_and_a_service_can_be_refused)
 	client_run(&c);
 	cr_expect(c.ended);
 	cr_expect_eq(c.login_id, 0);
+	cr_expect_eq(c.reason, 7);
 	client_free(&c);
 	expect_logged("PolicyHook refused service of anybody");
 }
@@ -371,6 +372,7 @@ Test(hook_asked, a_host_key_that_is_not_ours_lets_nobody_in)
 	client_run(&c);
 	cr_expect(c.ended);
 	cr_expect_eq(c.login_id, 0);
+	cr_expect_eq(c.reason, 1);
 	client_free(&c);
 	expect_logged("PolicyHook named host keys that are not ours");
 }
@@ -865,6 +867,7 @@ Test(hook_asked, a_role_that_is_refused_is_not_let_in)
 	if (login(&c, "open", t.key[0])) /* it may read that it was in */
 		client_run(&c);
 	cr_expect(c.ended);
+	cr_expect_eq(c.reason, 1);
 	client_free(&c);
 }
 

@@ -25,7 +25,16 @@ Test(ssh_err, counters_are_names_of_their_own)
 
 Test(ssh_err, reasons_of_the_rfc)
 {
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_REFUSED), 1);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_COMP), 6);
 	cr_expect_eq(ssh_err_disconnect(-SSH_E_VERSION), 8);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_IDENT), 8);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_KEEPALIVE), 10);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_SHUTDOWN), 11);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_CROWDED), 12);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_GRACE), 13);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_AUTH_TRIES), 14);
+	cr_expect_eq(ssh_err_disconnect(-SSH_E_AUTH_NONE_LEFT), 14);
 	cr_expect_eq(ssh_err_disconnect(-SSH_E_MAC), 5);
 	cr_expect_eq(ssh_err_disconnect(-SSH_E_NO_KEX_ALG), 3);
 	cr_expect_eq(ssh_err_disconnect(-SSH_E_HOSTKEY), 9);

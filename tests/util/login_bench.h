@@ -264,6 +264,7 @@ struct client {
 	char prompts[256]; /* their texts, one behind the other */
 	char banner[256];
 	bool in, ended;
+	uint32_t reason; /* of the DISCONNECT it read; 0: none came */
 	char methods[128];
 	const char *host_key; /* its type */
 	uint8_t reply[1024]; /* the last of 81, 82, 91, 92 */
@@ -369,6 +370,9 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		cr_assert_leq(a->bytes.len, sizeof(c->reply));
 		memcpy(c->reply, a->bytes.p, a->bytes.len);
 		c->reply_len = a->bytes.len;
+		break;
+	case SSH_ACT_PEER_DISCONNECT:
+		c->reason = a->reason;
 		break;
 	case SSH_ACT_END:
 		c->ended = true;
