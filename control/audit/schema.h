@@ -104,8 +104,8 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 #define AUDIT_EVENTS(X)                                                                            \
 	X(START, "log.start", AF(VERSION), "sluice-control writes from here on")                   \
 	X(STOP, "log.stop", 0, "sluice-control has ended of its own will")                         \
-	X(CONN_REFUSED, "conn.refused", AF_SOCKET | AF(REASON),                                    \
-	  "a connection that nothing was asked of was turned away")                                \
+	X(CONN_REFUSED, "conn.refused", AF_SOCKET | AF(USER) | AF(REASON),                         \
+	  "a connection was turned away, whoever it may be")                                       \
 	X(CONN_OPEN, "conn.open", AF_SOCKET | AF(LATE), "a connection was accepted")               \
 	X(CONN_CLOSE, "conn.close",                                                                \
 	  AF_WHO | AF_TRAFFIC | AF(CHANNELS) | AF(BY) | AF(END_US) | AF(LATE),                     \
@@ -140,7 +140,7 @@ _Static_assert(AUDIT_F_COUNT <= 64, "sets of them are 64 bits");
 	  "a channel is over")                                                                     \
 	X(REQUEST, "chan.request",                                                                 \
 	  AF_WHO | AF(CHANNEL) | AF(REQUEST) | AF(COMMAND) | AF(TTY) | AF(OUTCOME),                \
-	  "a program was asked for in a session")                                                  \
+	  "something was asked for on a channel, as a program in a session")                       \
 	X(RECORDING, "chan.recording", AF_WHO | AF(CHANNEL) | AF(FILE),                            \
 	  "what a session says is kept in a file")                                                 \
 	X(EXIT, "chan.exit", AF_WHO | AF(CHANNEL) | AF(STATUS) | AF(SIGNAL) | AF(TEXT),            \

@@ -17,24 +17,26 @@ static enum listed listed(const char *list, const char *name, const char *addr, 
 	return match_addr_list(addr, list) == MATCH_NEGATED ? NOT_LISTED : LISTED_MAYBE;
 }
 
-static bool unwanted(const struct session *s, bool known)
+static const char *unwanted(const struct session *s, bool known)
 {
 	const struct conf_global *g = conf_global(session_conf(s));
 	const struct awake *a = s->awake;
 
 	if (g->deny_clients != NULL &&
 	    listed(g->deny_clients, a->peer_name, a->peer_addr, known) == LISTED)
-		return true;
-	return g->allow_clients != NULL &&
-	       listed(g->allow_clients, a->peer_name, a->peer_addr, known) == NOT_LISTED;
+		return "DenyClients";
+	if (g->allow_clients != NULL &&
+	    listed(g->allow_clients, a->peer_name, a->peer_addr, known) == NOT_LISTED)
+		return "AllowClients";
+	return NULL;
 }
 
-bool clients_refuse(const struct session *s)
+const char *clients_refuse(const struct session *s)
 {
 	return unwanted(s, !conf_global(session_conf(s))->use_dns);
 }
 
-bool clients_refuse_named(const struct session *s)
+const char *clients_refuse_named(const struct session *s)
 {
-	return !s->awake->overruled && unwanted(s, true);
+	return s->awake->overruled ? NULL : unwanted(s, true);
 }

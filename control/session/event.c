@@ -115,11 +115,7 @@ static int conn_new(struct session_table *t, const struct link_handle *conn,
 		return 0;
 	}
 	words_connection(s);
-	report_opened(s);
-	if (s->awake->conf.refuse_connection)
-		login_refuse(s);
-	else
-		gate_connection(s);
+	gate_connection(s);
 	session_pump(s);
 	return 0;
 }
@@ -171,6 +167,7 @@ static void conn_end(struct session_table *t, struct session *s, const struct li
 	struct audit_subject of = subject_of(s, from);
 
 	if (s != NULL) {
+		gate_drop(s);
 		words_end(s, ev->cause);
 		door_leave(s, ev->cause);
 	}
@@ -216,7 +213,7 @@ static void ident(struct session *s, const uint8_t *line, size_t len)
 	if (r < 0)
 		session_end(s, r, NULL);
 	else if (s->awake->conf.refuse_connection)
-		login_refuse(s);
+		login_refuse(s, "RefuseConnection");
 	else if (door_ident(s, line, len))
 		gate_established(s);
 }

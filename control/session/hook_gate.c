@@ -6,11 +6,13 @@
  * channels that are open does not come this way. The rules look at a message once it is let in.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/session/hook.h"
 #include "control/session/params.h"
+#include "control/session/report.h"
 #include "control/signer.h"
 #include "ssh/auth_msg.h"
 #include "ssh/chan.h"
@@ -27,7 +29,15 @@ static void gate_reset(struct gate *g)
 
 void gate_drop(struct session *s)
 {
-	gate_reset(&s->awake->gate);
+	struct gate *g;
+
+	if (s->awake == NULL)
+		return;
+	g = &s->awake->gate;
+	/* Nobody has turned it away. */
+	if (g->state == GATE_ASKED && g->kind == CONF_HOOK_CONNECTION)
+		report_opened(s);
+	gate_reset(g);
 }
 
 /* Nothing of it goes out or in. */
@@ -69,11 +79,12 @@ const char *gate_handler(const struct session *s)
 /* --- the answer ------------------------------------------------------------------------------- */
 
 /* A connection that is not wanted reads a line of text, as at the door. */
-static void turn_away(struct session *s)
+static void turn_away(struct session *s, const char *why)
 {
 	static const char not_allowed[] = "Not allowed at this time\r\n";
 
 	item_bytes(s, LINK_IT_IDENT, not_allowed, sizeof(not_allowed) - 1);
+	report_turned_away(s, why);
 	s->end_logged = true; /* that it was refused is said */
 	session_over(s, -SSH_E_REFUSED);
 }
@@ -95,14 +106,17 @@ static void offer_configured(struct session *s)
 static void refused(struct session *s)
 {
 	struct gate *g = &s->awake->gate;
+	char why[sizeof("PolicyHook: ") + HOOK_REASON_MAX] = "PolicyHook";
 	char text[HOOK_REASON_MAX + 1] = "";
 
 	if (g->reason != NULL)
 		strcpy(text, g->reason);
 	switch (g->kind) {
 	case CONF_HOOK_CONNECTION:
+		if (*text != '\0')
+			snprintf(why, sizeof(why), "PolicyHook: %s", text);
 		gate_reset(g);
-		turn_away(s);
+		turn_away(s, why);
 		break;
 	case CONF_HOOK_ESTABLISHED:
 	case CONF_HOOK_SERVICE:
@@ -127,6 +141,8 @@ static void passed(struct session *s)
 	gate_reset(g);
 	if (kind == CONF_HOOK_ESTABLISHED)
 		offer_configured(s);
+	else
+		report_opened(s);
 	/* Its line may have come meanwhile. */
 	if (kind == CONF_HOOK_CONNECTION && s->awake->version != NULL)
 		gate_established(s);
@@ -224,19 +240,24 @@ static void ask(struct session *s, enum conf_hook_kind kind, const struct conf_h
 
 void gate_connection(struct session *s)
 {
-	bool wanted = !clients_refuse(s);
+	bool never = s->awake->conf.refuse_connection; /* whoever is asked */
+	const char *why = never ? "RefuseConnection" : clients_refuse(s);
 	struct conf_hook h;
 	struct hook_req r;
 
-	if (!hook_for(s, CONF_HOOK_CONNECTION, &h)) {
-		if (!wanted)
-			login_refuse(s);
+	if (never || !hook_for(s, CONF_HOOK_CONNECTION, &h)) {
+		if (why == NULL) {
+			report_opened(s);
+			return;
+		}
+		words_refused(s, why);
+		turn_away(s, why);
 		return;
 	}
 	hook_begin(s, CONF_HOOK_CONNECTION, &r);
-	hook_req_bool(&r, "preaccept", wanted);
-	s->awake->overruled = !wanted; /* if it is to stay */
-	h.fail_open &= wanted;
+	hook_req_bool(&r, "preaccept", why == NULL);
+	s->awake->overruled = why != NULL; /* if it is to stay */
+	h.fail_open &= why == NULL;
 	ask(s, CONF_HOOK_CONNECTION, &h, &r);
 }
 

@@ -381,11 +381,11 @@ int session_brain_new(struct session *s) __attribute__((warn_unused_result));
 const char *zoned_text(const struct conf *conf, const struct link_addr *a,
 		       char buf[CONF_ZONE_TEXT]);
 
-/* clients.c */
+/* clients.c: by which list it is not wanted; NULL: it is. */
 /* By its address, and whatever its name may be. */
-bool clients_refuse(const struct session *s);
+const char *clients_refuse(const struct session *s);
 /* Once its name is known, or that it has none. */
-bool clients_refuse_named(const struct session *s);
+const char *clients_refuse_named(const struct session *s);
 
 /* door.c */
 /* Is there a place for it? What is said of one who is refused is said. */
@@ -478,8 +478,8 @@ void compute_drop(struct session_env *env);
 
 /* login.c */
 void login_begin(struct session *s, const struct ssh_act *act);
-/* RefuseConnection says so: it ends. */
-void login_refuse(struct session *s);
+/* A keyword that is not for one login says so: it ends. */
+void login_refuse(struct session *s, const char *keyword);
 void login_done(struct session *s, const struct ssh_act_auth *auth);
 void login_failed(struct session *s, const struct ssh_act_auth *auth);
 void login_partial(struct session *s, const struct ssh_act_auth *auth);
@@ -715,6 +715,7 @@ struct given *grant_next(const struct session *s, struct given *at, struct tunne
 
 /* words.c: sshd's sentences */
 void words_connection(const struct session *s);
+void words_refused(struct session *s, const char *keyword); /* and nothing of its end */
 enum words_verdict { WORDS_FAILED, WORDS_PARTIAL, WORDS_ACCEPTED };
 void words_auth(const struct session *s, const struct ssh_act_auth *auth,
 		enum words_verdict verdict);

@@ -44,12 +44,10 @@ void login_fini(struct session *s)
 	a->earned = (struct earned){0};
 }
 
-void login_refuse(struct session *s)
+void login_refuse(struct session *s, const char *keyword)
 {
-	session_log(s, LOG_L_INFO,
-		    "administratively prohibited connection for %.100s from %.100s port %u",
-		    s->user_known ? session_user(s) : "anybody", s->awake->peer_text, s->peer.port);
-	s->end_logged = true;
+	words_refused(s, keyword);
+	report_turned_away(s, keyword);
 	session_end(s, -SSH_E_REFUSED, NULL);
 }
 
@@ -98,7 +96,7 @@ void login_begin(struct session *s, const struct ssh_act *act)
 	if (!s->user_known)
 		r = rules_user_known(s, act->auth.user);
 	if (r == 0 && s->awake->conf.refuse_connection) {
-		login_refuse(s);
+		login_refuse(s, "RefuseConnection");
 		return;
 	}
 	if (s->awake->conf.report_signature_status && act->auth.key != NULL && !act->auth.query) {
@@ -138,7 +136,7 @@ void login_failed(struct session *s, const struct ssh_act_auth *auth)
 		rules_invalid_user(s);
 	}
 	if (s->awake->conf.refuse_connection) {
-		login_refuse(s);
+		login_refuse(s, "RefuseConnection");
 		return;
 	}
 	if (auth->bad_signature && auth->key != NULL && s->awake->conf.report_signature_status) {

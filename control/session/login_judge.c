@@ -166,7 +166,7 @@ static void account_known(struct session *s)
 		r = s->awake->groups != NULL ? 0 : -ENOMEM;
 	}
 	if (r == 0 && s->awake->conf.refuse_connection) {
-		login_refuse(s);
+		login_refuse(s, "RefuseConnection");
 		return;
 	}
 	if (r == 0)
@@ -195,7 +195,7 @@ void login_looked_up(struct session *s, struct user_lookup *found)
 	}
 	rules_judge_user(s, found);
 	if (s->awake->conf.refuse_connection) {
-		login_refuse(s);
+		login_refuse(s, "RefuseConnection");
 		return;
 	}
 	sig_algs_settle(s);

@@ -29,14 +29,17 @@ static struct resolve_caller caller_of(const struct session *s)
 
 static void go_on(struct session *s)
 {
+	const char *list;
 	int r = 0;
 
 	if (s->awake->peer_name != NULL && conf_matches_about(session_conf(s), CONF_ABOUT_HOST))
 		r = rules_change(s, false);
 	if (r < 0)
 		login_reject(s);
-	else if (s->awake->conf.refuse_connection || clients_refuse_named(s))
-		login_refuse(s);
+	else if (s->awake->conf.refuse_connection)
+		login_refuse(s, "RefuseConnection");
+	else if ((list = clients_refuse_named(s)) != NULL)
+		login_refuse(s, list);
 	else
 		login_named(s);
 	session_pump(s);

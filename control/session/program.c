@@ -443,7 +443,6 @@ static bool ask_start(struct program *p, enum ssh_session_request kind,
 	p->start_reply = m->want_reply;
 	if (r == 0)
 		r = start(p, run, what);
-	report_request(p->session, p->open, m->type, what, p->tty, r == 0);
 	return r == 0;
 }
 
@@ -600,12 +599,17 @@ static bool asked(struct program *p, const struct ssh_chan_request *m)
 void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
 	struct program *p = o->program;
-	bool starting = p->state == PROGRAM_STARTING, ok;
+	bool starting = p->state == PROGRAM_STARTING, started, ok;
 
-	if (may && program_handler_hears(p, m))
+	if (may && program_handler_hears(p, m)) {
+		report_request(p->session, o, m, p->tty, "asked");
 		return;
+	}
 	ok = may && asked(p, m);
-	if (!starting && p->state == PROGRAM_STARTING)
+	started = !starting && p->state == PROGRAM_STARTING;
+	report_request(p->session, o, m, p->tty,
+		       started ? "started" : (ok ? "accepted" : "refused"));
+	if (started)
 		return; /* answered when it runs */
 	if (!m->want_reply)
 		return;

@@ -16,6 +16,7 @@
 #include "crypto/cert.h"
 #include "crypto/key.h"
 #include "ssh/forward.h"
+#include "ssh/session_msg.h"
 
 #define CLOSE_LEN   512 /* of a stranger's conn.close */
 
@@ -148,23 +149,35 @@ static void who_and_key(struct audit_record *r, const struct session *s)
 /* --- connections --------------------------------------------------------------------------------
  */
 
-void report_refused(const struct session_table *t, const struct link_conn_new *ev, const char *why)
+static void refused(const struct session_table *t, uint64_t uid, const struct link_addr *peer,
+		    const struct link_addr *local, const char *user, const char *why)
 {
 	struct session_env *env = t->env;
 	const struct conf_global *g = conf_global(env->conf);
 	const struct source_bits bits = {g->source_bits4, g->source_bits6};
-	const struct source from = source_of(&ev->peer, &bits);
+	const struct source from = source_of(peer, &bits);
 	struct audit_record *r;
 	char id[REPORT_CONN_MAX];
 
 	if (env->audit == NULL)
 		return;
 	r = audit_record(env->audit, AUDIT_CONN_REFUSED, NULL);
-	conn_id(t, (uint64_t)ev->uid_high << 32 | ev->uid_low, id);
+	conn_id(t, uid, id);
 	audit_text(r, AUDIT_F_CONN, id);
-	sockets(r, env->conf, &ev->peer, &ev->local);
+	sockets(r, env->conf, peer, local);
+	audit_text(r, AUDIT_F_USER, user);
 	audit_text(r, AUDIT_F_REASON, why);
 	(void)audit_put_for(env->audit, r, &from, 0);
+}
+
+void report_refused(const struct session_table *t, const struct link_conn_new *ev, const char *why)
+{
+	refused(t, (uint64_t)ev->uid_high << 32 | ev->uid_low, &ev->peer, &ev->local, "", why);
+}
+
+void report_turned_away(const struct session *s, const char *why)
+{
+	refused(s->table, s->uid, &s->peer, &s->local, session_user(s), why);
 }
 
 static struct audit_record *opened(const struct session_table *t, uint64_t uid,
@@ -764,8 +777,22 @@ static struct audit_record *record(const struct session *s, enum audit_event e)
 	return r;
 }
 
-void report_request(const struct session *s, const struct open *o, struct ssh_str request,
-		    struct ssh_str what, bool tty, bool started)
+/* What a request wants to be run. */
+static struct ssh_str command_of(const struct ssh_chan_request *m)
+{
+	enum ssh_session_request kind = ssh_session_request_find(m->type);
+	struct ssh_str what = ssh_str_c("");
+	int r = 0;
+
+	if (kind == SSH_SESSION_EXEC)
+		r = ssh_exec_parse(m->rest, &what);
+	else if (kind == SSH_SESSION_SUBSYSTEM)
+		r = ssh_subsystem_parse(m->rest, &what);
+	return r == 0 ? what : ssh_str_c("");
+}
+
+void report_request(const struct session *s, const struct open *o, const struct ssh_chan_request *m,
+		    bool tty, const char *outcome)
 {
 	struct audit_record *r;
 
@@ -773,11 +800,11 @@ void report_request(const struct session *s, const struct open *o, struct ssh_st
 	if (r == NULL)
 		return;
 	audit_num(r, AUDIT_F_CHANNEL, o->local_channel);
-	audit_str(r, AUDIT_F_REQUEST, request);
-	audit_str(r, AUDIT_F_COMMAND, what);
+	audit_str(r, AUDIT_F_REQUEST, m->type);
+	audit_str(r, AUDIT_F_COMMAND, command_of(m));
 	if (tty)
 		audit_true(r, AUDIT_F_TTY);
-	audit_text(r, AUDIT_F_OUTCOME, started ? "started" : "refused");
+	audit_text(r, AUDIT_F_OUTCOME, outcome);
 	put_all(s->table, s, r);
 }
 

@@ -26,7 +26,9 @@ char *report_rule(const struct session *s, const char *rule);
 /* May anything new be begun? False: AuditFailure refuse, and it is counted. */
 bool report_works(struct session_env *env);
 
+/* At the door, or once there is a session: by which keyword or program. */
 void report_refused(const struct session_table *t, const struct link_conn_new *ev, const char *why);
+void report_turned_away(const struct session *s, const char *why);
 void report_opened(struct session *s);
 /*
  * s: NULL where this control does not know it; ours: but has turned it away. ev: NULL: it has ended
@@ -57,8 +59,9 @@ void report_chan_eof(const struct session *s, const struct link_chan_eof *ev);
 void report_chan_closed(const struct session_table *t, const struct session *s,
 			const struct link_chan_end *ev);
 
-void report_request(const struct session *s, const struct open *o, struct ssh_str request,
-		    struct ssh_str what, bool tty, bool started);
+/* outcome: started, accepted, refused, or whose answer it has: asked (its handler's). */
+void report_request(const struct session *s, const struct open *o, const struct ssh_chan_request *m,
+		    bool tty, const char *outcome);
 /* path: of the file that what it says is kept in. */
 void report_recording(const struct session *s, const struct open *o, struct ssh_str path);
 void report_exit(const struct session *s, const struct open *o, const struct helper_exit *how);

@@ -65,6 +65,7 @@ void session_free(struct session *s)
 {
 	struct session_env *env = s->table->env;
 
+	gate_drop(s);
 	report_closed(s->table, s, NULL, true); /* what nobody heard of has ended by now */
 	door_leave(s, 0);                       /* who leaves for a reason of his own has left */
 	lapse_end(session_lapse(s), env->timers);

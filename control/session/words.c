@@ -41,6 +41,17 @@ void words_connection(const struct session *s)
 		    session_peer_text(s, from), s->peer.port, s->awake->local_text, s->local.port);
 }
 
+void words_refused(struct session *s, const char *keyword)
+{
+	char from[CONF_ZONE_TEXT];
+
+	session_log(s, LOG_L_INFO,
+		    "administratively prohibited connection for %.100s from %.100s port %u: %s",
+		    s->user_known ? session_user(s) : "anybody", session_peer_text(s, from),
+		    s->peer.port, keyword);
+	s->end_logged = true;
+}
+
 /* sshd: failures of those who do not exist, of passwords, and of many tries are news. */
 static enum log_level auth_level(const struct session *s, const struct ssh_act_auth *auth,
 				 enum words_verdict verdict)

@@ -29,20 +29,23 @@ static void audit_begin_at(const char *where, bool refuse, uint32_t rate)
 	audit_watch(t.env.audit, on_safe, &t.env);
 }
 
-static void setup_report(void)
+static void log_begin(const char *conf)
 {
-	start_later("PermitSession yes");
+	start_later(conf);
 	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
 	audit_begin_at(path, false, 0);
 }
 
+static void setup_report(void)
+{
+	log_begin("PermitSession yes");
+}
+
 static void setup_rules(void)
 {
-	start_later("TargetRule deny 198.51.100.9:*\nTargetRule allow 198.51.100.0/24:80\n"
-		    "TargetRule allow 198.51.100.0/24:443\nGatewayPorts clientspecified\n"
-		    "ListenRule allow *:8080\nListenRule allow *:8081");
-	snprintf(path, sizeof(path), "%s/audit.log", t.dir);
-	audit_begin_at(path, false, 0);
+	log_begin("TargetRule deny 198.51.100.9:*\nTargetRule allow 198.51.100.0/24:80\n"
+		  "TargetRule allow 198.51.100.0/24:443\nGatewayPorts clientspecified\n"
+		  "ListenRule allow *:8080\nListenRule allow *:8081");
 }
 
 static void teardown_report(void)
@@ -331,6 +334,95 @@ Test(report, one_that_was_turned_away_is_that_alone)
 	cr_expect_eq(count("conn.refused"), 1);
 	cr_expect_str_eq(text_of(nth("conn.refused", 0), "reason"), "past MaxStartups");
 	cr_expect_eq(count("conn.open") + count("conn.close"), 0);
+}
+
+/* Of 192.0.2.last, as it comes, and as it ends. */
+static struct link_handle stranger(uint32_t index, uint8_t last)
+{
+	const struct link_handle conn = {.index = index, .generation = 1};
+	const struct link_conn_new ev = {
+		.uid_low = index,
+		.local = {.family = 4, .port = 22},
+		.peer = {.family = 4, .port = 9, .addr = {192, 0, 2, last}}};
+
+	cr_assert_eq(event(&conn, LINK_EV_CONN_NEW, &ev, sizeof(ev), NULL, 0), 0);
+	return conn;
+}
+
+/* It reads a line of text, no version of ours, and one record says why. */
+static void expect_turned_away(uint32_t n, const char *why)
+{
+	static const char text[] = "Not allowed at this time\r\n";
+	const struct link_handle conn = {.index = n, .generation = 1};
+	const struct link_bytes *line = item_of(LINK_IT_IDENT);
+	const json_t *o;
+
+	cr_assert_not_null(line);
+	cr_expect_eq(memcmp(line + 1, text, sizeof(text) - 1), 0);
+	items_drop();
+	over(&conn, n, 0, 0);
+	records();
+	o = nth("conn.refused", n - 1);
+	cr_assert_not_null(o);
+	cr_expect_str_eq(text_of(o, "reason"), why);
+	cr_expect_str_eq(text_of(o, "to"), "0.0.0.0");
+	cr_expect_eq(count("conn.open") + count("conn.close") + count("error"), 0);
+}
+
+Test(report_refused, by_which_list, .fini = teardown_report, .timeout = 60)
+{
+	log_begin("DenyClients 192.0.2.9\nAllowClients 192.0.2.8/31\nMatch Address 192.0.2.8\n"
+		  "RefuseConnection yes");
+	stranger(1, 9);
+	expect_turned_away(1, "DenyClients");
+	stranger(2, 7);
+	expect_turned_away(2, "AllowClients");
+	stranger(3, 8);
+	expect_turned_away(3, "RefuseConnection");
+	cr_expect(
+		logged("administratively prohibited connection for anybody from 192.0.2.9 port 9: "
+		       "DenyClients"));
+}
+
+/* Waits for it in turns of control's loop. */
+static void until_over(const struct link_handle *conn)
+{
+	while (!session_table_find(t.table, conn)->ended)
+		uv_run(&t.loop, UV_RUN_ONCE);
+}
+
+Test(report_refused, by_a_program, .fini = teardown_report, .timeout = 60)
+{
+	struct link_handle conn;
+	char hook[256];
+
+	program.no = "at night";
+	program_begin("connection", hook, sizeof(hook));
+	log_begin(hook);
+	conn = stranger(1, 9);
+	until_over(&conn);
+	expect_turned_away(1, "PolicyHook: at night");
+	cr_expect_eq(count("hook.decision"), 1);
+	program_end();
+}
+
+/* Whom nobody had turned away by then has been there. */
+Test(report_refused, not_who_goes_while_it_is_asked, .fini = teardown_report, .timeout = 60)
+{
+	struct link_handle conn;
+	char hook[256];
+
+	program.silent = true;
+	program_begin("connection", hook, sizeof(hook));
+	log_begin(hook);
+	conn = stranger(1, 9);
+	over(&conn, 1, 0, 0);
+	items_drop();
+	records();
+	cr_expect_eq(count("conn.refused"), 0);
+	cr_expect_eq(count("conn.open"), 1);
+	cr_expect_eq(count("conn.close"), 1);
+	program_end();
 }
 
 /* --- channels -----------------------------------------------------------------------------------
@@ -880,6 +972,9 @@ Test(report, listeners_and_the_requests_of_a_session)
 	} of[] = {{"listen.open", 1}, {"listen.close", 5}, {"listen.refused", 1}};
 	static const char *const cause[] = {"cancelled", "taken", "operator", "session",
 					    "connection"};
+	static const uint8_t run[] = {0, 0, 0, 4, 't', 'r', 'u', 'e'};
+	const struct ssh_chan_request exec = {.type = ssh_str_c("exec"),
+					      .rest = {run, sizeof(run)}};
 
 	cr_assert_not_null(l);
 	l->session = s;
@@ -891,7 +986,7 @@ Test(report, listeners_and_the_requests_of_a_session)
 		report_listener_closed(l, why);
 	free(l);
 	report_listener_refused(s, "127.0.0.1", 8080, "taken");
-	report_request(s, &o, ssh_str_c("exec"), ssh_str_c("true"), false, true);
+	report_request(s, &o, &exec, false, "started");
 	client_gone(&c, 1);
 	for (int i = 0; i < 3; i++) {
 		cr_assert_eq(count(of[i].event), of[i].n, "%s", of[i].event);
@@ -905,6 +1000,50 @@ Test(report, listeners_and_the_requests_of_a_session)
 		cr_expect_str_eq(text_of(nth("listen.close", i), "cause"), cause[i]);
 	cr_expect_str_eq(text_of(nth("chan.request", 0), "command"), "true");
 	cr_expect_str_eq(text_of(nth("chan.request", 0), "outcome"), "started");
+}
+
+/* Whatever was asked for on it, and whatever came of it. */
+Test(report, each_request_of_a_session_has_its_outcome)
+{
+	static const uint8_t pty[] = {0,  0, 0, 2, 'v', 't', 0, 0, 0, 80, 0, 0, 0,
+				      24, 0, 0, 0, 0,   0,   0, 0, 0, 0,  0, 0, 0},
+			     env[] = {0, 0, 0, 1, 'A', 0, 0, 0, 1, 'B'},
+			     term[] = {0, 0, 0, 4, 'T', 'E', 'R', 'M'},
+			     run[] = {0, 0, 0, 4, 't', 'r', 'u', 'e'};
+	static const struct {
+		const char *type;
+		struct ssh_str rest;
+		bool may; /* nobody was asked who said no */
+		const char *outcome, *command;
+	} row[] = {{"pty-req", {pty, sizeof(pty)}, true, "accepted", ""},
+		   {"pty-req", {pty, sizeof(pty)}, true, "refused", ""},
+		   {"env", {env, sizeof(env)}, true, "refused", ""},
+		   {"signal", {term, sizeof(term)}, true, "refused", ""},
+		   {"eow@openssh.com", {NULL, 0}, true, "refused", ""},
+		   {"exec", {run, sizeof(run)}, false, "refused", "true"}};
+	struct client c = client_in(1, 1);
+	struct session *s = session_table_find(t.table, &c.conn);
+	struct open o = {.session = s, .local_channel = 3};
+	struct program p = {.session = s, .open = &o, .state = PROGRAM_ASKED};
+
+	o.program = &p;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		program_request(&o,
+				&(struct ssh_chan_request){.type = ssh_str_c(row[i].type),
+							   .rest = row[i].rest},
+				row[i].may);
+	free(p.term);
+	free(p.modes);
+	client_gone(&c, 1);
+	cr_assert_eq(count("chan.request"), sizeof(row) / sizeof(row[0]));
+	for (unsigned int i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		const json_t *r = nth("chan.request", i);
+
+		cr_expect_str_eq(text_of(r, "request"), row[i].type);
+		cr_expect_str_eq(text_of(r, "outcome"), row[i].outcome, "%s", row[i].type);
+		cr_expect_str_eq(text_of(r, "command"), row[i].command);
+		cr_expect_eq(num_of(r, "channel"), 3);
+	}
 }
 
 /* --- every record is what its event may be ------------------------------------------------------

@@ -1,6 +1,6 @@
 /*
  * tests/util/hook_program.h - a program of the operator's for session_bench.h, which says yes to
- * all it is asked and keeps what it is told, in a thread of its own.
+ * all it is asked, or no, and keeps what it is told, in a thread of its own.
  */
 #ifndef SLUICE_TESTS_UTIL_HOOK_PROGRAM_H
 #define SLUICE_TESTS_UTIL_HOOK_PROGRAM_H
@@ -15,6 +15,8 @@
 
 static struct {
 	_Atomic(const char *) role; /* that whoever logs in has; NULL: none */
+	_Atomic(const char *) no;   /* for what it refuses instead; NULL: it does not */
+	atomic_bool silent;         /* it says nothing at all */
 	atomic_uint n_told;         /* lines of news */
 	char told[65536];           /* those, once it has ended */
 	char dir[32];
@@ -39,6 +41,13 @@ static inline void *program_main(void *arg)
 			strncat(program.told, line,
 				sizeof(program.told) - strlen(program.told) - 1);
 			program.n_told++;
+			continue;
+		}
+		if (program.silent)
+			continue;
+		if (program.no != NULL) {
+			dprintf(fd, "{\"id\":%ld,\"accept\":false,\"reason\":\"%s\"}\n",
+				id != NULL ? atol(id + 5) : 0, program.no);
 			continue;
 		}
 		dprintf(fd, "{\"id\":%ld,\"accept\":true%s%s%s}\n", id != NULL ? atol(id + 5) : 0,
