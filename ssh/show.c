@@ -206,6 +206,25 @@ const char *ssh_show_name(uint8_t msg)
 	return s != NULL ? s->name : NULL;
 }
 
+const char *ssh_show_title(uint8_t msg, char buf[SSH_SHOW_TITLE])
+{
+	const char *name = ssh_show_name(msg);
+
+	if (name != NULL)
+		return name;
+	snprintf(buf, SSH_SHOW_TITLE, "%s %u",
+		 msg >= 30 && msg <= 49   ? "KEX message"
+		 : msg >= 60 && msg <= 79 ? "USERAUTH message"
+					  : "message",
+		 msg);
+	return buf;
+}
+
+bool ssh_show_hides_len(uint8_t msg)
+{
+	return msg == SSH_MSG_USERAUTH_REQUEST || (msg >= 60 && msg <= 79);
+}
+
 void ssh_show_fields(const uint8_t *p, size_t n, char buf[SSH_SHOW_TEXT])
 {
 	struct out o = {.p = buf, .size = SSH_SHOW_TEXT};

@@ -34,26 +34,12 @@ void log_watch(struct sluice *s)
 	s->pump.seen = wanted ? &s->seen : NULL;
 }
 
-/* A password is in it, or an answer, of which its length would tell. */
-static bool is_secret(bool sent, uint8_t msg)
-{
-	return sent && (msg == SSH_MSG_USERAUTH_REQUEST || (msg >= 60 && msg <= 79));
-}
-
 static void packet_tell(struct sluice *s, bool sent, uint8_t msg, uint32_t len)
 {
-	const char *name = ssh_show_name(msg), *how = sent ? "sent" : "received";
-	char number[32];
+	char title[SSH_SHOW_TITLE];
+	const char *name = ssh_show_title(msg, title), *how = sent ? "sent" : "received";
 
-	if (name == NULL) {
-		snprintf(number, sizeof(number), "%s %u",
-			 msg >= 30 && msg <= 49   ? "KEX message"
-			 : msg >= 60 && msg <= 79 ? "USERAUTH message"
-						  : "message",
-			 msg);
-		name = number;
-	}
-	if (is_secret(sent, msg))
+	if (sent && ssh_show_hides_len(msg))
 		note(s, SLUICE_LOG_VERBOSE, "%s %s", how, name);
 	else
 		note(s, SLUICE_LOG_VERBOSE, "%s %s, %u bytes", how, name, len);

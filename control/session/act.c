@@ -99,6 +99,7 @@ static void act(struct session *s, const struct ssh_act *a)
 		item_bytes(s, LINK_IT_IDENT, a->bytes.p, a->bytes.len);
 		break;
 	case SSH_ACT_SEND:
+		packet_tell(s, true, a->bytes.p, a->bytes.len);
 		item_bytes(s, LINK_IT_PAYLOAD, a->bytes.p, a->bytes.len);
 		break;
 	case SSH_ACT_STRICT:
@@ -205,6 +206,7 @@ void session_pump(struct session *s)
 			acts(s); /* it may end instead */
 		if (r == -EAGAIN)
 			break;
+		packet_tell(s, false, i->payload, i->len);
 		service_told(s, r, i->payload, i->len);
 		if (r < 0)
 			words_no_match(s, r, i->payload, i->len);

@@ -713,6 +713,9 @@ void grant_fini(struct session *s);
 /* The next target with channels open, or the first: *at is where the last one was found. */
 struct given *grant_next(const struct session *s, struct given *at, struct tunnel_view *ret);
 
+/* packets.c */
+void packet_tell(const struct session *s, bool sent, const uint8_t *p, size_t len);
+
 /* words.c: sshd's sentences */
 void words_connection(const struct session *s);
 void words_refused(struct session *s, const char *keyword); /* and nothing of its end */

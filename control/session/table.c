@@ -177,6 +177,7 @@ void session_dismiss_saying(struct session *s, int err, const char *text)
 	}
 	ssh_wr_init(&w, buf, sizeof(buf));
 	ssh_disconnect_build(&w, ssh_err_disconnect(err), text != NULL ? text : ssh_err_text(err));
+	packet_tell(s, true, buf, ssh_wr_done(&w));
 	item_bytes(s, LINK_IT_PAYLOAD, buf, ssh_wr_done(&w));
 	words_end(s, err);
 	item_end(s, err);

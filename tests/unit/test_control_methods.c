@@ -554,6 +554,47 @@ Test(control_methods, a_version_that_is_none_of_ours_is_told_so)
 	cr_expect_eq(told_for_line("GET / HTTP/1.1\r\n"), 8);
 }
 
+/* A login as alice, from 127.0.0.host: whether the log has a line of this message of hers. */
+static bool told_of(uint8_t host, const char *message)
+{
+	struct sockaddr_in own;
+	socklen_t len = sizeof(own);
+	struct client c;
+	char line[128];
+
+	client_source = INADDR_LOOPBACK - 1 + host;
+	client_start(&c, "alice");
+	cr_assert(try_password(&c, "secret", 6));
+	cr_assert_eq(getsockname(c.fd, (struct sockaddr *)&own, &len), 0);
+	client_free(&c);
+	client_source = INADDR_LOOPBACK;
+	snprintf(line, sizeof(line), "received from 127.0.0.%u port %u: %s", host,
+		 ntohs(own.sin_port), message);
+	return logged(line);
+}
+
+Test(control_methods, each_level_of_the_log_tells_more)
+{
+	static const char request[] = "USERAUTH_REQUEST\n", /* her password's length is no news */
+		fields[] = "USERAUTH_REQUEST: user=alice service=ssh-connection method=password";
+
+	start("Match Address 127.0.0.2\nLogLevel DEBUG2\nMatch Address 127.0.0.3\n"
+	      "LogLevel DEBUG3\nMatch Address 127.0.0.4\nLogVerbose packets.c:*");
+	cr_expect_not(told_of(1, ""));
+	cr_expect_not(logged("sent to "));
+	cr_expect(told_of(2, request));
+	cr_expect(told_of(2, "SERVICE_REQUEST, 17 bytes\n"));
+	cr_expect_not(told_of(2, fields));
+	cr_expect(logged("sent to 127.0.0.2 port "));
+	cr_expect(logged(": USERAUTH_SUCCESS, 1 bytes\n"));
+	cr_expect(told_of(3, request));
+	cr_expect(told_of(3, fields));
+	cr_expect_not(logged("packets.c:"));
+	cr_expect(told_of(4, fields), "by its place");
+	cr_expect(logged("packets.c:"));
+	cr_expect_not(logged("secret"));
+}
+
 Test(control_methods, silence_ends_it)
 {
 	struct client c;

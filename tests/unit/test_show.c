@@ -118,3 +118,15 @@ Test(show, a_message_that_is_cut)
 	cr_expect_eq(ssh_show_len(buf, all), 1);
 	cr_expect_null(ssh_show_name(255));
 }
+
+Test(show, a_message_without_a_name_has_a_title)
+{
+	char title[SSH_SHOW_TITLE];
+
+	cr_expect_str_eq(ssh_show_title(SSH_MSG_KEXINIT, title), "KEXINIT");
+	cr_expect_str_eq(ssh_show_title(49, title), "KEX message 49");
+	cr_expect_str_eq(ssh_show_title(79, title), "USERAUTH message 79");
+	cr_expect_str_eq(ssh_show_title(255, title), "message 255");
+	cr_expect(ssh_show_hides_len(SSH_MSG_USERAUTH_REQUEST) && ssh_show_hides_len(61));
+	cr_expect_not(ssh_show_hides_len(SSH_MSG_CHANNEL_OPEN));
+}
