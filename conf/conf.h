@@ -249,7 +249,7 @@ struct conf_global {
 	bool listen_exclusive;
 	bool log_mask_secrets; /* asked for; they are masked in any case */
 	struct conf_strs metrics_listen; /* ADDRESS:PORT of loopback, or /PATH */
-	enum conf_family address_family; /* already in the listeners */
+	enum conf_family address_family; /* conf_family() */
 	int syslog_facility;             /* LOG_AUTH and the like (syslog(3)), CONF_NO_SYSLOG */
 };
 
@@ -505,6 +505,8 @@ const char *conf_zone_name(const struct conf_dataplane *dp, uint8_t scope);
 const char *conf_zone_text(const struct conf_dataplane *dp, const struct conf_addr *a,
 			   char buf[CONF_ZONE_TEXT]);
 const struct conf_global *conf_global(const struct conf *conf);
+/* AddressFamily: 4, 6; 0: any. Of what is listened on, the listeners know it already. */
+uint8_t conf_family(const struct conf *conf);
 
 /* The effective keywords of one connection; ctx may be NULL: outside of every Match. 0 or -ENOMEM.
  */

@@ -276,7 +276,7 @@ const struct kw conf_kws[] = {
 	{INFO("ListenAddress", NULL, C, false, true, "ADDR[:PORT]",
 	      "where to listen; without it on every InterfaceAddress"),
 	 .special = KW_LISTEN_ADDRESS, .part = PART_GLOBAL, .type = &type_topology},
-	{INFO("AddressFamily", "any", C, false, false, "any|inet|inet6", "of what is listened on"),
+	{INFO("AddressFamily", "any", C, false, false, "any|inet|inet6", "of what is listened on, and of targets"),
 	 GLOBAL(address_family), .type = &type_choice, .choices = families},
 	{INFO("ListenExclusive", "yes", C, false, false, "yes|no",
 	      "whether an address that is given twice is refused"),

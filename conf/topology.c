@@ -452,17 +452,21 @@ static bool listen_ports(struct loader *l, struct listens *ls, struct conf_addr 
 	return true;
 }
 
-/* AddressFamily */
-static bool family_is_wanted(const struct conf *conf, uint8_t family)
+uint8_t conf_family(const struct conf *conf)
 {
 	switch (conf->global.address_family) {
 	case CONF_FAMILY_INET:
-		return family == 4;
+		return 4;
 	case CONF_FAMILY_INET6:
-		return family == 6;
+		return 6;
 	default:
-		return true;
+		return 0;
 	}
+}
+
+static bool family_is_wanted(const struct conf *conf, uint8_t family)
+{
+	return conf_family(conf) == 0 || conf_family(conf) == family;
 }
 
 /*

@@ -134,11 +134,13 @@ static int display_find(struct run *r, unsigned int *ret)
 						 {.family = 6, .addr = {[15] = 1}}},
 				      any[] = {{.family = 4}, {.family = 6}};
 	const struct conf_session *c = &r->allow.conf;
+	const struct link_addr *at = c->x11_use_localhost ? local : any;
 	unsigned int first = c->x11_display_offset;
+	uint8_t only = conf_family(r->job->conf);
 
 	for (unsigned int i = first; i < first + X11_DISPLAYS && i <= UINT16_MAX - X11_PORT; i++) {
 		uint16_t port = (uint16_t)(X11_PORT + i);
-		int n = listen_addrs(c->x11_use_localhost ? local : any, 2, &port, r->x11);
+		int n = listen_addrs(at + (only == 6), only == 0 ? 2 : 1, &port, r->x11);
 
 		if (n > 0) {
 			r->n_x11 = (unsigned int)n;

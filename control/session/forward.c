@@ -351,7 +351,7 @@ static bool decide(struct session *s, const char *host, uint16_t port, bool want
 			    session_peer_text(s, from), s->peer.port, host, port, words.place);
 		return false;
 	}
-	if (where == POLICY_NOWHERE) {
+	if (where == POLICY_NOWHERE || !forward_narrow(s, where, &addr)) {
 		session_log(s, LOG_L_INFO, "bind [%.100s]:%u: no address of this gateway", host,
 			    port);
 		return false;

@@ -97,6 +97,8 @@ struct listener *forward_next(const struct session *s, struct listener *at);
 
 /* forward_kernel.c */
 /* Where it is at: the kernel's addresses for what policy_listen_where() said. */
+/* AddressFamily: what stands for both families is of the one; false: it is of the other. */
+bool forward_narrow(const struct session *s, enum policy_where where, struct link_addr *addr);
 struct listener_at forward_kernel_at(enum policy_where where, const struct link_addr *addr);
 /* Opens its sockets and hands them to the shard: *m says which they are. -errno. */
 int forward_kernel_open(struct listener *l, struct link_forward *m)

@@ -19,6 +19,15 @@ static const struct link_addr loopback[LISTEN_MAX] = {{.family = 4, .addr = {127
 						      {.family = 6, .addr = {[15] = 1}}};
 static const struct link_addr any[LISTEN_MAX] = {{.family = 4}, {.family = 6}};
 
+bool forward_narrow(const struct session *s, enum policy_where where, struct link_addr *addr)
+{
+	uint8_t only = conf_family(session_conf(s));
+
+	if (only != 0 && addr->family == 0)
+		*addr = (where == POLICY_AT_LOOPBACK ? loopback : any)[only == 6];
+	return only == 0 || addr->family == only;
+}
+
 struct listener_at forward_kernel_at(enum policy_where where, const struct link_addr *addr)
 {
 	struct listener_at at = {.addr = {*addr}, .n = 1, .kernel = true};

@@ -193,15 +193,34 @@ static size_t allowed_of(struct session *s, struct open *o, const struct link_ad
 	return n;
 }
 
+/* AddressFamily: as if those of the other had not been found. */
+static size_t wanted_of(const struct session *s, const struct link_addr *found, size_t n_found,
+			struct link_addr *ret)
+{
+	uint8_t only = conf_family(session_conf(s));
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_found && n < RESOLVE_ADDRS_MAX; i++)
+		if (only == 0 || found[i].family == only)
+			ret[n++] = found[i];
+	return n;
+}
+
 /* The answer is judged and used as it is: nobody looks the name up again. */
 void open_connect(struct session *s, struct open *o, const struct link_addr *found,
 			 size_t n_found)
 {
-	struct link_addr addr[RESOLVE_ADDRS_MAX];
+	struct link_addr wanted[RESOLVE_ADDRS_MAX], addr[RESOLVE_ADDRS_MAX];
 	bool timed;
 	size_t n;
 
-	n = allowed_of(s, o, found, n_found, addr, &timed);
+	n = wanted_of(s, found, n_found, wanted);
+	if (n == 0) {
+		open_refuse(s, o, SSH_OPEN_CONNECT_FAILED,
+			    "unknown host (no address of the AddressFamily)");
+		return;
+	}
+	n = allowed_of(s, o, wanted, n, addr, &timed);
 	if (n > 0 && !hook_open(s, o, addr, n))
 		open_go(s, o, addr, n, timed);
 }

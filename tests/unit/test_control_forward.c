@@ -980,6 +980,33 @@ Test(control_forward_with, without_interfaces_all_are_the_kernels, .init = begin
 	fini(&c);
 }
 
+static void begin_inet(void)
+{
+	with_kernel("AddressFamily inet\nGatewayPorts clientspecified\n");
+}
+
+Test(control_forward_with, of_one_family_alone, .init = begin_inet, .fini = end_kernel,
+     .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	struct link_forward m;
+	uint16_t port = 0, at;
+
+	granted_kernel(&c, "localhost", &port);
+	cr_expect_eq(n_sent, 1);
+	expect_at(sent[0], AF_INET, &at);
+	ask(&c, "", port);
+	m = bound_of();
+	cr_expect_eq(m.addr.family, 4, "all of it, at the gateway's own addresses");
+	result(&c, m.token, 0, port);
+	expect_granted(0);
+	ask(&c, "::1", port);
+	expect_refused("of the other");
+	ask(&c, "::", port);
+	expect_refused("of the other");
+	fini(&c);
+}
+
 /* --- a hub ------------------------------------------------------------------------------------ */
 
 #define HUB (test_long() ? 60000 : 3000)

@@ -712,3 +712,28 @@ Test(control_rules, s76_no_channel_leads_to_a_socket)
 	conn_over(&c.conn);
 	ssh_brain_free(c.brain);
 }
+
+static void begin_inet(void)
+{
+	start("LogLevel QUIET\nSlowPathRate 0\nAddressFamily inet");
+}
+
+/* As if those of the other had not been found: of a name, and of an address that was asked for. */
+Test(control_rules_family, a_target_has_addresses_of_the_family_alone, .init = begin_inet,
+     .fini = teardown)
+{
+	static const char *const both[] = {"2001:db8::1", "10.0.0.1", "::ffff:10.0.0.2"};
+	struct client c = client_in(1, 1);
+	struct outcome o = ask_name(&c, N(both), both);
+	struct ssh_str open;
+	uint8_t buf[512];
+
+	cr_expect_eq(o.places, 1u << TEN1);
+	o = ask_name(&c, 1, both);
+	cr_expect_eq(o.reason, SSH_OPEN_CONNECT_FAILED);
+	open = open_of(buf, sizeof(buf), "direct-tcpip", "2001:db8::1", 80);
+	client_payload(&c, &open);
+	cr_expect_eq(outcome_of(&c, 80).reason, SSH_OPEN_CONNECT_FAILED);
+	conn_over(&c.conn);
+	ssh_brain_free(c.brain);
+}
