@@ -47,6 +47,8 @@ Test(control_methods, the_password_is_asked_for)
 	      "KbdInteractivePrompt \"Passwort: \" echo");
 	client_start(&c, "alice");
 	cr_assert(try_kbdint(&c));
+	cr_expect_str_eq(c.prompts_name, "Gateway");
+	cr_expect_str_eq(c.instruction, "Say it");
 	cr_expect_str_eq(c.prompts, "Passwort: ");
 	cr_expect_eq(c.n_shown, 1);
 	cr_expect(!answer(&c, "wrong", NULL));

@@ -776,9 +776,13 @@ Test(hook_asked, it_asks_questions_of_its_own)
 	      {"\"responses\":[\"42\"]", "{\"id\":@,\"accept\":true}"},
 	      {"\"responses\"", "{\"id\":@,\"accept\":false}"},
 	      {"keyboard-interactive",
-	       "{\"id\":@,\"accept\":false,\"prompts\":[{\"text\":\"Answer? \",\"echo\":true}]}"});
+	       "{\"id\":@,\"accept\":false,\"name\":\"Riddle\",\"instruction\":\"Think\","
+	       "\"prompts\":[{\"text\":\"Answer? \",\"echo\":true}]}"});
 	client_start(&c, "nobody-here");
 	cr_assert(try_kbdint(&c));
+	cr_expect_str_eq(c.prompts_name, "Riddle");
+	cr_expect_str_eq(c.instruction, "Think");
+	cr_expect_eq(c.n_shown, 1);
 	cr_expect_str_eq(c.prompts, "Answer? ");
 	cr_expect(!answer(&c, "41", NULL));
 	cr_assert(try_kbdint(&c));

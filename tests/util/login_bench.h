@@ -262,6 +262,7 @@ struct client {
 	uint32_t prompt_id; /* of an open SSH_ACT_PROMPT; 0: none */
 	unsigned int n_prompts, n_shown; /* of those, whose answers may be seen */
 	char prompts[256]; /* their texts, one behind the other */
+	char prompts_name[64], instruction[64]; /* above them */
 	char banner[256];
 	bool in, ended;
 	uint32_t reason; /* of the DISCONNECT it read; 0: none came */
@@ -318,6 +319,11 @@ static inline void client_flush(struct client *c)
 	}
 }
 
+static inline void text_keep(char *to, size_t size, struct ssh_str s)
+{
+	snprintf(to, size, "%.*s", (int)s.len, (const char *)s.p);
+}
+
 static bool spoil_signatures;       /* of clients */
 static const struct key *sign_with; /* for a certificate; NULL: the key itself */
 
@@ -338,6 +344,8 @@ static inline void client_act(struct client *c, const struct ssh_act *a)
 		break;
 	case SSH_ACT_PROMPT:
 		c->prompt_id = a->id;
+		text_keep(c->prompts_name, sizeof(c->prompts_name), a->prompts->name);
+		text_keep(c->instruction, sizeof(c->instruction), a->prompts->instruction);
 		c->n_prompts = a->prompts->n;
 		c->prompts[0] = '\0';
 		c->n_shown = 0;
