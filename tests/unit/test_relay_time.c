@@ -205,6 +205,24 @@ Test(relay_time, idle_for_too_long)
 	client_free(&c);
 }
 
+/* A client that sends them to hold its connection open would hold it for ever. */
+Test(relay_time, keep_alives_are_no_traffic)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c;
+
+	a.idle_timeout_ms = 5000;
+	c = login_with(&a);
+	bench_pass(4000000);
+	client_send_byte(&c, SSH_MSG_GLOBAL_REQUEST);
+	client_send_byte(&c, SSH_MSG_IGNORE);
+	bench_settle();
+	cr_expect_not(c.f->shut);
+	bench_pass(1100000);
+	client_ended(&c, -SSH_E_IDLE);
+	client_free(&c);
+}
+
 Test(relay_time, nothing_is_due_where_nothing_was_asked)
 {
 	struct client c = client_login();
