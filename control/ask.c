@@ -313,6 +313,18 @@ static void say(struct asked *q, bool may, const char *at, const struct policy_w
 	}
 }
 
+/* False: it is of the other one, and that is said. at: as it was asked for. */
+static bool of_the_family(struct asked *q, uint8_t family, const char *at)
+{
+	uint8_t only = conf_family(q->conf);
+
+	if (only == 0 || family == 0 || family == only)
+		return true;
+	fprintf(q->f, "deny %s ", at);
+	keyword_print(q, "AddressFamily");
+	return false;
+}
+
 static int addr_answer(struct asked *q, const char *host, const struct link_addr *addr,
 		       uint16_t port)
 {
@@ -323,7 +335,7 @@ static int addr_answer(struct asked *q, const char *host, const struct link_addr
 	struct policy_why why;
 	int r = rules_make(q, &d);
 
-	if (r == 0)
+	if (r == 0 && of_the_family(q, addr->family, addr_text(addr, text)))
 		say(q,
 		    policy_may_ask(&q->rules, &full, host, port, &why) &&
 			    policy_may_connect(&q->rules, host, addr, port, &why),
@@ -428,7 +440,7 @@ static int listen_answer(struct asked *q, char *text)
 	may = policy_may_listen(&q->rules, &full, host, port, &why);
 	if (may && where == POLICY_NOWHERE)
 		fprintf(q->f, "deny %s no address of the gateway's\n", host);
-	else
+	else if (of_the_family(q, where != POLICY_NOWHERE ? at.family : 0, host))
 		say(q, may && policy_may_bind(&q->rules, where, &at, port, &why),
 		    *host != '\0' ? host : "*", &why);
 	return 0;

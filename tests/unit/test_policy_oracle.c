@@ -664,6 +664,27 @@ Test(policy_oracle, s74_random_rules, .timeout = 600)
 	"Match address 198.51.100.0/24\n"                                                          \
 	"RefuseConnection yes\n"
 
+static void expect_answer(const char *conf_text, const char *spec, const char *says, int ret)
+{
+	struct conf *conf = parse(conf_text);
+	char *text = NULL, *copy = strdup(spec);
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	struct ask a;
+
+	ask_init(&a);
+	cr_assert_eq(ask_parse(&a, copy), 0, "%s", spec);
+	cr_expect(ask_tunnel(&a));
+	cr_expect_eq(ask_look_up(&a), 0);
+	cr_expect_eq(ask_print(&a, conf, f), ret, "%s", spec);
+	fclose(f);
+	cr_expect_str_eq(text, says, "%s", spec);
+	ask_fini(&a);
+	free(text);
+	free(copy);
+	conf_put(conf);
+}
+
 Test(policy_oracle, what_is_asked_for_is_answered)
 {
 	static const struct {
@@ -717,25 +738,8 @@ Test(policy_oracle, what_is_asked_for_is_answered)
 		{"listen=x", "", -EINVAL},
 	};
 
-	for (size_t i = 0; i < NELEM(c); i++) {
-		struct conf *conf = parse(CONF);
-		char *text = NULL, *spec = strdup(c[i].spec);
-		size_t len;
-		FILE *f = open_memstream(&text, &len);
-		struct ask a;
-
-		ask_init(&a);
-		cr_assert_eq(ask_parse(&a, spec), 0, "%s", c[i].spec);
-		cr_expect(ask_tunnel(&a));
-		cr_expect_eq(ask_look_up(&a), 0);
-		cr_expect_eq(ask_print(&a, conf, f), c[i].r, "%s", c[i].spec);
-		fclose(f);
-		cr_expect_str_eq(text, c[i].says, "%s", c[i].spec);
-		ask_fini(&a);
-		free(text);
-		free(spec);
-		conf_put(conf);
-	}
+	for (size_t i = 0; i < NELEM(c); i++)
+		expect_answer(CONF, c[i].spec, c[i].says, c[i].r);
 }
 
 Test(policy_oracle, special_addresses_are_nobodys)
@@ -746,22 +750,29 @@ Test(policy_oracle, special_addresses_are_nobodys)
 		"allow 127.0.0.1 test line 2: PermitOpen\n"};
 
 	for (size_t i = 0; i < NELEM(line); i++) {
-		char spec[] = "dest=127.0.0.1:80", conf_text[128], *text = NULL;
-		struct conf *conf;
-		size_t len;
-		FILE *f = open_memstream(&text, &len);
-		struct ask a;
+		char conf_text[128];
 
 		snprintf(conf_text, sizeof(conf_text), "ListenAddress 127.0.0.1:22\n%s", line[i]);
-		conf = parse(conf_text);
-		ask_init(&a);
-		cr_assert_eq(ask_parse(&a, spec), 0);
-		cr_expect_eq(ask_print(&a, conf, f), (int)i);
-		fclose(f);
-		cr_expect_str_eq(text, says[i]);
-		free(text);
-		conf_put(conf);
+		expect_answer(conf_text, "dest=127.0.0.1:80", says[i], (int)i);
 	}
+}
+
+/* Rules that allow it lead nowhere. */
+Test(policy_oracle, an_address_of_the_other_family)
+{
+	static const struct {
+		const char *spec, *says;
+		int r;
+	} c[] = {
+		{"dest=[2001:db8::1]:80", "deny 2001:db8::1 test line 1: AddressFamily\n", 0},
+		{"dest=192.0.2.1:80", "allow 192.0.2.1 test line 3: PermitOpen\n", 1},
+		{"listen=[::1]:8000", "deny ::1 test line 1: AddressFamily\n", 0},
+		{"listen=localhost:8000", "allow localhost default: PermitListen\n", 1},
+	};
+
+	for (size_t i = 0; i < NELEM(c); i++)
+		expect_answer("AddressFamily inet\nListenAddress 127.0.0.1:22\nPermitOpen *:80\n",
+			      c[i].spec, c[i].says, c[i].r);
 }
 
 Test(policy_oracle, questions_that_are_none)
