@@ -845,6 +845,26 @@ Test(helper_session, a_display_and_its_cookie)
 	cr_expect_str_eq(buf, want);
 }
 
+Test(helper_session, a_display_has_the_addresses_of_the_family)
+{
+	struct helper_session m = ask_x11("x11", "true");
+	struct sockaddr_storage at;
+	socklen_t len = sizeof(at);
+	struct conf *read;
+	struct prog g;
+
+	xauth_put("");
+	conf_write("AddressFamily inet", conf);
+	cr_assert_eq(rules_read(&read), 0);
+	m.job.mark = conf_mark(read);
+	conf_put(read);
+	begin(&g, &m);
+	cr_assert_eq(g.with.x11, 1);
+	cr_assert_eq(getsockname(g.fd[3], (struct sockaddr *)&at, &len), 0);
+	cr_expect_eq(at.ss_family, AF_INET);
+	cr_expect_eq(over(&g).number, 0);
+}
+
 /* The program runs all the same, and listens to nobody. */
 Test(helper_session, what_is_not_configured_is_not_listened_for)
 {
