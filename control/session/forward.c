@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,36 +273,54 @@ void forward_kept(struct session *s, const struct link_forward_kept *ev)
 
 /* --- the request ------------------------------------------------------------------------------ */
 
-/* One that is over counts until its channels are: until then it has its port. */
-static bool within_limits(struct session *s, const struct listener_at *at, uint16_t port)
+/* One that is over counts until its channels are: until then it has its port. NULL: there is room.
+ */
+static const char *limit_reached(const struct session *s, const struct listener_at *at,
+				 uint16_t port)
 {
 	const struct conf_session *conf = &s->awake->conf;
-	struct session_env *env = s->table->env;
-	struct forward_counts n = forward_count(s, at, port);
-	enum control_counter why;
+	const struct forward_counts n = forward_count(s, at, port);
+	const struct {
+		uint32_t n, max;
+		enum control_counter count;
+		const char *text;
+	} limit[] = {
+		{n.connection, conf->max_listeners_per_connection, CONTROL_C_LISTENERS_CONNECTION,
+		 "too many listeners of this connection"},
+		{n.user, conf->max_listeners_per_user, CONTROL_C_LISTENERS_USER,
+		 "too many listeners of this user"},
+		{n.source, conf->max_listeners_per_source, CONTROL_C_LISTENERS_SOURCE,
+		 "too many listeners from this address"},
+		{n.all, conf_global(s->table->env->conf)->max_listeners, CONTROL_C_LISTENERS,
+		 "too many listeners"},
+	};
 
-	if (n.connection >= conf->max_listeners_per_connection)
-		why = CONTROL_C_LISTENERS_CONNECTION;
-	else if (n.user >= conf->max_listeners_per_user)
-		why = CONTROL_C_LISTENERS_USER;
-	else if (n.source >= conf->max_listeners_per_source)
-		why = CONTROL_C_LISTENERS_SOURCE;
-	else if (n.all >= conf_global(env->conf)->max_listeners)
-		why = CONTROL_C_LISTENERS;
-	else
-		return true;
-	control_count(why);
-	return false;
+	for (size_t i = 0; i < sizeof(limit) / sizeof(limit[0]); i++) {
+		if (limit[i].n < limit[i].max)
+			continue;
+		control_count(limit[i].count);
+		return limit[i].text;
+	}
+	return NULL;
 }
 
-struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
-			     uint16_t port, const struct listener_at *at)
+static struct listener *not_made(const struct session *s, struct ssh_str as_written, uint16_t port,
+				 const char *why)
 {
-	struct listener *l;
+	char host[SSH_HOST_MAX + 1];
 
-	if (!within_limits(s, at, port))
-		return NULL;
-	l = calloc(1, sizeof(*l) + host.len + 1);
+	snprintf(host, sizeof(host), "%.*s", (int)as_written.len, (const char *)as_written.p);
+	session_log(s, LOG_L_INFO, "listener [%.100s]:%u of user %.100s: refused: %s", host, port,
+		    session_user(s), why);
+	report_listener_refused(s, host, port, why);
+	return NULL;
+}
+
+static struct listener *listener_new(struct session *s, enum link_opens opens, struct ssh_str host,
+				     uint16_t port, const struct listener_at *at)
+{
+	struct listener *l = calloc(1, sizeof(*l) + host.len + 1);
+
 	if (l == NULL)
 		return NULL;
 	l->session = s;
@@ -320,6 +339,16 @@ struct listener *forward_new(struct session *s, enum link_opens opens, struct ss
 	}
 	listener_port(l, port);
 	return l;
+}
+
+struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
+			     uint16_t port, const struct listener_at *at)
+{
+	const char *why = report_works(s->table->env) ? limit_reached(s, at, port)
+						      : "the audit log cannot be written";
+	struct listener *l = why == NULL ? listener_new(s, opens, host, port, at) : NULL;
+
+	return l != NULL ? l : not_made(s, host, port, why != NULL ? why : "no memory");
 }
 
 void forward_allowed(struct listener *l, const char *rule)
@@ -368,15 +397,14 @@ static void request(struct session *s, const struct ssh_tcpip_forward *m, bool w
 {
 	char host[SSH_HOST_MAX + 1], rule[JUDGE_RULE_MAX];
 	struct listener_at at;
-	struct listener *l;
+	struct listener *l = NULL;
 
 	memcpy(host, m->address.p, m->address.len);
 	host[m->address.len] = '\0';
-	l = report_works(s->table->env) && decide(s, host, m->port, want_reply, &at, rule)
-		    ? forward_new(s, LINK_OPENS_TCPIP, m->address, m->port, &at)
-		    : NULL;
-	if (l == NULL)
-		report_listener_refused(s, host, m->port, "not permitted, or too many");
+	if (decide(s, host, m->port, want_reply, &at, rule))
+		l = forward_new(s, LINK_OPENS_TCPIP, m->address, m->port, &at);
+	else
+		report_listener_refused(s, host, m->port, "not permitted");
 	if (l == NULL) {
 		forward_answer(s, want_reply, false, 0);
 	} else {

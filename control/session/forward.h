@@ -18,7 +18,7 @@ enum listener_state {
 	LISTENER_WAITING,    /* the port is not free yet: the shard is asked again */
 	LISTENER_UP,
 	LISTENER_OVER, /* channels of it live */
-	LISTENER_HELD, /* a program of the operator's is asked about it */
+	LISTENER_HELD, /* a program of the operator's is asked about it, or its session is to begin */
 };
 
 /* Why it listens no more. State 0 is illegal. */
@@ -64,7 +64,7 @@ struct listener {
 
 /* forward.c */
 void forward_answer(struct session *s, bool want_reply, bool ok, uint32_t port);
-/* In its limits, else NULL, or without memory; at and host are copied. */
+/* at and host are copied. NULL: in its limits there is no room, or no memory; that is said. */
 struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
 			     uint16_t port, const struct listener_at *at);
 /* Its client hears nothing else until it is answered; l may be gone by then. */

@@ -12,26 +12,38 @@
 #include "control/session/forward.h"
 #include "control/session/program.h"
 
-uint64_t forward_session_open(struct session *s, enum link_opens opens, bool once, const int *fds,
-			      unsigned int n)
+uint64_t forward_session_ask(struct session *s, enum link_opens opens)
 {
 	static const struct listener_at nowhere;
 	const char *name = opens == LINK_OPENS_AGENT ? "auth-agent" : "x11";
-	struct link_forward m = {.once = once};
 	struct listener *l = forward_new(s, opens, ssh_str_c(name), 0, &nowhere);
-	int r;
 
 	if (l == NULL)
 		return 0;
-	l->state = LISTENER_BINDING;
+	l->state = LISTENER_HELD;
 	forward_allowed(l, opens == LINK_OPENS_AGENT ? "AllowAgentForwarding" : "X11Forwarding");
-	r = forward_fds_send(s, fds, n, &m);
-	if (r < 0) {
-		forward_session_result(l, r);
-		return 0;
-	}
-	forward_listens(l, &m);
 	return l->token;
+}
+
+void forward_session_open(struct session *s, uint64_t token, bool once, const int *fds,
+			  unsigned int n)
+{
+	struct listener *l = forward_find(s, token);
+	struct link_forward m = {.once = once};
+	int r;
+
+	if (l == NULL || l->state != LISTENER_HELD)
+		return;
+	if (n == 0) { /* what it was asked for has none */
+		forward_drop(l);
+		return;
+	}
+	l->state = LISTENER_BINDING;
+	r = forward_fds_send(s, fds, n, &m);
+	if (r < 0)
+		forward_session_result(l, r);
+	else
+		forward_listens(l, &m);
 }
 
 void forward_session_result(struct listener *l, int err)
@@ -49,7 +61,9 @@ void forward_session_close(struct session *s, uint64_t token)
 {
 	struct listener *l = forward_find(s, token);
 
-	if (l != NULL && l->state != LISTENER_OVER)
+	if (l != NULL && l->state == LISTENER_HELD)
+		forward_drop(l);
+	else if (l != NULL && l->state != LISTENER_OVER)
 		forward_unbind(l, LISTENER_SESSION_OVER);
 }
 

@@ -72,15 +72,16 @@ static void request(struct session *s, struct ssh_str host, bool want_reply)
 	struct listener *l = NULL;
 
 	snprintf(path, sizeof(path), "%.*s", (int)host.len, (const char *)host.p);
-	if (report_works(s->table->env) && judge_listen_socket(s, path))
+	if (judge_listen_socket(s, path)) {
 		l = forward_new(s, LINK_OPENS_STREAMLOCAL, host, 0, &at);
-	else
+	} else {
 		session_log(s, LOG_L_INFO,
 			    "Received request from %.100s port %u to remote forward to path "
 			    "%.200s, but the request was denied.",
 			    session_peer_text(s, from), s->peer.port, path);
+		report_listener_refused(s, path, 0, "not permitted");
+	}
 	if (l == NULL) {
-		report_listener_refused(s, path, 0, "not permitted, or too many");
 		forward_answer(s, want_reply, false, 0);
 	} else {
 		forward_allowed(l, "PermitStreamLocalListen");

@@ -661,10 +661,14 @@ bool forward_ended(struct session *s, const struct link_chan_end *ev);
 void forward_kept(struct session *s, const struct link_forward_kept *ev);
 bool forward_chan_kept(struct session *s, const struct link_chan_kept *ev);
 
-/* forward_session.c: of sockets that listen for a session's client. 0: it cannot be; fds are
- * copied. */
-uint64_t forward_session_open(struct session *s, enum link_opens opens, bool once, const int *fds,
-			      unsigned int n);
+/*
+ * forward_session.c: what listens for a session's client. It has its place among the listeners, in
+ * all limits, from when it is asked for; 0: there is none, and that is said.
+ */
+uint64_t forward_session_ask(struct session *s, enum link_opens opens);
+/* These are its sockets, or it has none after all; fds are copied. */
+void forward_session_open(struct session *s, uint64_t token, bool once, const int *fds,
+			  unsigned int n);
 /* Nothing more comes in; 0, and one that is gone: nothing. */
 void forward_session_close(struct session *s, uint64_t token);
 /* A channel has ended: those that no program is left for end with it. */

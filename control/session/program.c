@@ -175,15 +175,10 @@ static void not_started(struct program *p)
 /* What listens for its client, behind the program's own. */
 static void listeners_pass(struct program *p, const struct helper_started *m, const int *fds)
 {
-	struct session *s = p->session;
-
 	fds += m->n;
-	if (m->agent > 0)
-		p->listener[0] = forward_session_open(s, LINK_OPENS_AGENT, false, fds, m->agent);
+	forward_session_open(p->session, p->listener[0], false, fds, m->agent);
 	fds += m->agent;
-	if (m->x11 > 0)
-		p->listener[1] =
-			forward_session_open(s, LINK_OPENS_X11, p->x11_single, fds, m->x11);
+	forward_session_open(p->session, p->listener[1], p->x11_single, fds, m->x11);
 }
 
 /* The last of them is by what the console asks. */
@@ -501,19 +496,20 @@ static bool ask_env(struct program *p, const struct ssh_chan_request *m)
 
 static bool ask_agent(struct program *p, const struct ssh_chan_request *m)
 {
-	const struct session *s = p->session;
+	struct session *s = p->session;
 	const struct conf_session *c = &s->awake->conf;
 
 	if (p->agent || !c->agent_forwarding || c->disable_forwarding || !s->grant.agent ||
 	    ssh_session_empty_parse(m->rest) < 0)
 		return false;
-	return p->agent = true;
+	p->listener[0] = forward_session_ask(s, LINK_OPENS_AGENT);
+	return p->agent = p->listener[0] != 0;
 }
 
 /* Its words are judged here and again by the helper, whose xauth is given them. */
 static bool ask_x11(struct program *p, const struct ssh_chan_request *m)
 {
-	const struct session *s = p->session;
+	struct session *s = p->session;
 	const struct conf_session *c = &s->awake->conf;
 	struct ssh_x11_req x11;
 
@@ -524,6 +520,12 @@ static bool ask_x11(struct program *p, const struct ssh_chan_request *m)
 	p->x11 = malloc(m->rest.len);
 	if (p->x11 == NULL)
 		return false;
+	p->listener[1] = forward_session_ask(s, LINK_OPENS_X11);
+	if (p->listener[1] == 0) {
+		free(p->x11);
+		p->x11 = NULL;
+		return false;
+	}
 	memcpy(p->x11, m->rest.p, m->rest.len);
 	p->x11_len = m->rest.len;
 	p->x11_single = x11.single_connection;

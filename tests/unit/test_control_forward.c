@@ -270,11 +270,14 @@ Test(control_forward, limits_of_a_connection_and_a_user)
 		granted(&c, "", (uint16_t)(8000 + i));
 	ask(&c, "", 8003);
 	expect_refused("MaxListenersPerConnection");
+	cr_expect(logged("listener []:8003 of user demo: refused: too many listeners of this "
+			 "connection"));
 	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_CONNECTION), 1);
 	granted(&d, "", 8010);
 	granted(&d, "", 8011);
 	ask(&d, "", 8012);
 	expect_refused("MaxListenersPerUser");
+	cr_expect(logged("refused: too many listeners of this user"));
 	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_USER), 1);
 	global(&c, "cancel-tcpip-forward", "", 8000, false);
 	granted(&d, "", 8012);
@@ -301,6 +304,7 @@ Test(control_forward_source, limits_of_a_source)
 	granted(&c, "localhost", 8000);
 	ask(&d, "", 8001);
 	expect_refused("MaxListenersPerSource");
+	cr_expect(logged("refused: too many listeners from this address"));
 	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_SOURCE), 1);
 	fini(&c);
 	fini(&d);
@@ -351,6 +355,7 @@ Test(control_forward_with, limits_of_all, .init = of_all, .fini = end, .timeout 
 	granted(&c, "", 8000);
 	ask(&c, "", 8001);
 	expect_refused("MaxListeners");
+	cr_expect(logged("listener []:8001 of user demo: refused: too many listeners"));
 	cr_expect_eq(control_counted(CONTROL_C_LISTENERS), 1);
 	fini(&c);
 }

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "control/count.h"
 #include "control/helper/client.h"
 #include "control/service/call.h"
 #include "control/session/internal.h"
@@ -792,6 +793,39 @@ Test(control_program_x11, what_listens_begins_and_ends_with_the_session)
 	}
 	cr_expect_eq(t.env.n_listeners, 0);
 	fini(&c);
+}
+
+static void begin_few(void)
+{
+	begin_with("LogLevel INFO\nPermitSession yes\nX11Forwarding yes\n"
+		   "MaxListenersPerConnection 1\n");
+	log_sink_set(keep, NULL);
+}
+
+/* Its program is not begun with a name of something that nobody hears. */
+Test(control_program_few, a_listener_too_many_is_refused_when_it_is_asked_for, .init = begin_few,
+     .fini = end, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	uint64_t token = opened(&c, 0);
+	struct link_chan_end ev = {.audit_id = 9, .token = token, .local_channel = LOCAL, .told = 1};
+
+	ask(&c, 0, AGENT, true, "", 0);
+	YES(c);
+	ask_x11(&c, 0, "MIT-MAGIC-COOKIE-1", "00");
+	NO_(c);
+	cr_expect(logged("listener [x11]:0 of user demo: refused: too many listeners of this "
+			 "connection"));
+	cr_expect_eq(control_counted(CONTROL_C_LISTENERS_CONNECTION), 1);
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect_eq(t.env.n_listeners, 0, "it was never begun");
+	ev.token = opened(&c, 1);
+	ask_x11(&c, 1, "MIT-MAGIC-COOKIE-1", "00");
+	YES(c);
+	ask(&c, 1, AGENT, true, "", 0);
+	NO_(c);
+	fini(&c);
+	cr_expect_eq(t.env.n_listeners, 0);
 }
 
 Test(control_program_x11, what_the_shard_cannot_have_is_forgotten)

@@ -783,6 +783,27 @@ Test(report_rules, the_rule_that_allowed_a_listener, .init = setup_rules, .fini 
 	cr_expect_eq(atoi(said[1] + 10), atoi(said[0] + 10) + 1);
 }
 
+Test(report_rules, a_listener_that_is_refused_says_why, .init = setup_rules,
+     .fini = teardown_report, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+
+	t.table->by_index[1]->awake->conf.max_listeners_per_connection = 1;
+	listens(&c, 8082);
+	listens(&c, 8080);
+	cr_assert_not_null(item_of(LINK_IT_FORWARD));
+	client_gone(&c, 1);
+	c = client_in(2, 2);
+	t.table->by_index[2]->awake->conf.max_listeners_per_connection = 0;
+	listens(&c, 8080);
+	client_gone(&c, 2);
+	cr_assert_eq(count("listen.refused"), 2);
+	cr_expect_str_eq(text_of(nth("listen.refused", 0), "reason"), "not permitted");
+	cr_expect_str_eq(text_of(nth("listen.refused", 1), "reason"),
+			 "too many listeners of this connection");
+	cr_expect_eq(num_of(nth("listen.refused", 1), "port"), 8080);
+}
+
 static void kept_channel(const struct client *c, struct link_chan_kept ev, const char *name)
 {
 	ev.name_len = (uint16_t)strlen(name);
