@@ -36,9 +36,9 @@
 	X(SLOW_PATH, "session", "SlowPathRate", "credit held back: too many payloads a second")    \
 	X(CHANNELS, "open", "MaxChannelsPerConnection", "opens refused: enough channels are open") \
 	X(CHANNELS_USER, "open", "MaxChannelsPerUser",                                             \
-	  "opens refused: the user has enough channels")                                           \
+	  "refused, or closed if they came in: the user has enough channels")                      \
 	X(CHANNELS_SOURCE, "open", "MaxChannelsPerSource",                                         \
-	  "opens refused: connections from that address have enough channels")                     \
+	  "refused, or closed if they came in: that address has enough channels")                  \
 	X(SESSIONS, "open", "MaxSessions", "opens refused: enough sessions are open")              \
 	X(CONNECTING_USER, "open", "MaxConnectingPerUser",                                         \
 	  "opens refused: enough of the user's are not connected yet")                             \

@@ -236,6 +236,7 @@ static int event_of(struct session *s, const struct link_hdr *h, const void *bod
 	case LINK_EV_CHAN_OPENED:
 		open_opened(s, body);
 		report_chan_opened(s, body);
+		forward_bound(s, body);
 		break;
 	case LINK_EV_CHAN_FAILED:
 		report_chan_failed(s, body);

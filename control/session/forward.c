@@ -58,8 +58,7 @@ static void listener_free(struct listener *l)
 	struct session_env *env = s->table->env;
 
 	listener_unlink(l);
-	s->n_up -= l->n_up;
-	env->stats.channels -= l->n_up;
+	channels_over(s, &l->channels);
 	timer_cancel(env->timers, &l->timer);
 	hook_call_end(l->asked);
 	service_call_end(l->call);
@@ -83,7 +82,7 @@ static void listener_over(struct listener *l, enum listener_end why)
 	end_say(l, why);
 	l->state = LISTENER_OVER;
 	listener_port_over(l);
-	if (l->n_up == 0)
+	if (l->channels.n == 0)
 		listener_free(l);
 }
 
@@ -259,7 +258,9 @@ void forward_kept(struct session *s, const struct link_forward_kept *ev)
 	l->asked_port = ev->addr.port;
 	l->state = ev->up ? LISTENER_UP : LISTENER_BINDING;
 	l->opens = ev->opens;
-	l->kept_rule = true;
+	l->kept = true;
+	for (unsigned int i = 0; i < CHANNEL_TALLIES; i++)
+		l->max_channels[i] = CONF_NO_LIMIT;
 	memcpy(l->host, ev + 1, ev->host_len);
 	if (l->opens == LINK_OPENS_STREAMLOCAL)
 		l->at.path = l->host;
@@ -330,6 +331,7 @@ static struct listener *listener_new(struct session *s, enum link_opens opens, s
 	l->asked_port = port;
 	l->opens = (uint8_t)opens;
 	l->epoch = s->awake->forward_epoch;
+	channels_limits(s, l->max_channels);
 	memcpy(l->host, host.p, host.len);
 	if (at->path != NULL)
 		l->at.path = l->host;
@@ -507,7 +509,7 @@ bool forward_target(const struct session *s, uint64_t token, struct open_target 
 	return l != NULL;
 }
 
-/* Of one that a control before this one allowed: what does so now, once. */
+/* What allows one that a control before this one allowed. */
 static void rule_find(struct listener *l)
 {
 	static const char *const keyword[LINK_OPENS_COUNT] = {
@@ -519,14 +521,22 @@ static void rule_find(struct listener *l)
 	enum policy_where where;
 	struct link_addr addr;
 
-	if (!l->kept_rule || !report_rules(l->session))
+	if (!report_rules(l->session))
 		return;
-	l->kept_rule = false;
 	if (keyword[l->opens] != NULL)
 		forward_allowed(l, keyword[l->opens]);
-	else if (session_wake(l->session) == 0 &&
-		 judge_listen(l->session, l->host, l->asked_port, &where, &addr, &words))
+	else if (judge_listen(l->session, l->host, l->asked_port, &where, &addr, &words))
 		forward_allowed(l, words.rule);
+}
+
+/* Once, when somebody comes in by it: who had thousands made need not be woken for all of them. */
+static void kept_find(struct listener *l)
+{
+	if (!l->kept || session_wake(l->session) < 0)
+		return;
+	l->kept = false;
+	channels_limits(l->session, l->max_channels);
+	rule_find(l);
 	session_tire(l->session);
 }
 
@@ -537,10 +547,8 @@ bool forward_opened(struct session *s, const struct link_chan_ref *ev)
 
 	if (l == NULL)
 		return false;
-	rule_find(l);
-	l->n_up++;
-	s->n_up++;
-	s->table->env->stats.channels++;
+	kept_find(l);
+	channels_up(s, &l->channels);
 	session_log(s, LOG_L_VERBOSE,
 		    "channel %u of user %.100s: connection to listener [%.100s]:%u from %s port %u",
 		    ev->local_channel, session_user(s), l->host, l->port,
@@ -549,15 +557,27 @@ bool forward_opened(struct session *s, const struct link_chan_ref *ev)
 	return true;
 }
 
+void forward_bound(struct session *s, const struct link_chan_ref *ev)
+{
+	const struct listener *l = forward_find(s, ev->token);
+	const char *why = l != NULL ? channels_too_many(&l->channels, l->max_channels) : NULL;
+
+	if (why == NULL)
+		return;
+	session_log(s, LOG_L_INFO,
+		    "channel %u of user %.100s: connection to listener [%.100s]:%u: closed: %s",
+		    ev->local_channel, session_user(s), l->host, l->port, why);
+	report_chan_refused(s, ssh_str_c(report_type(s, ev->token)), l->host, l->port,
+			    SSH_OPEN_RESOURCE_SHORTAGE, why);
+	session_close_channel(s, ev->token, ev->local_channel);
+}
+
 bool forward_chan_kept(struct session *s, const struct link_chan_kept *ev)
 {
 	struct listener *l = forward_find(s, ev->token);
 
-	if (l != NULL && ev->up) {
-		l->n_up++;
-		s->n_up++;
-		s->table->env->stats.channels++;
-	}
+	if (l != NULL && ev->up)
+		channels_up(s, &l->channels);
 	return l != NULL;
 }
 
@@ -580,12 +600,10 @@ bool forward_ended(struct session *s, const struct link_chan_end *ev)
 
 	if (l == NULL)
 		return false;
-	if (ev->told == 0 || l->n_up == 0)
+	if (ev->told == 0 || l->channels.n == 0)
 		return true;
-	l->n_up--;
-	s->n_up--;
-	s->table->env->stats.channels--;
-	if (l->n_up == 0 && l->state == LISTENER_OVER)
+	channels_down(s, &l->channels);
+	if (l->channels.n == 0 && l->state == LISTENER_OVER)
 		listener_free(l);
 	return true;
 }

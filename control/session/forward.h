@@ -49,7 +49,8 @@ struct listener {
 	enum listener_state state;
 	struct listener_at at;
 	struct service_call *call; /* that opens its socket; NULL: there is none, or it has */
-	uint32_t n_up;             /* channels */
+	struct channels channels;
+	uint32_t max_channels[CHANNEL_TALLIES]; /* of its user and its source, known to it */
 	uint16_t asked_port, port;
 	uint8_t opens; /* enum link_opens */
 	bool want_reply;
@@ -57,7 +58,7 @@ struct listener {
 		chosen; /* of PolicyHook; the port is ours, though it was not free to be any */
 	struct hook_call *asked; /* LISTENER_HELD */
 	bool at_port;            /* it is found by its port */
-	bool kept_rule;          /* a control before this one knew it */
+	bool kept; /* a control before this one made it: what holds for it is not looked up yet */
 	char *rule;              /* that allowed it; NULL: nobody records it, or it is not known */
 	char host[];             /* as the client wrote it */
 };

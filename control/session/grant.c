@@ -23,7 +23,7 @@ struct given {
 	struct given *next;
 	uint64_t token;
 	uint64_t until_ms; /* no channel is begun or connects under it any more */
-	uint32_t n_up;
+	struct channels channels;
 	char *rule; /* as in struct open */
 	uint16_t port;
 	char host[];
@@ -34,8 +34,7 @@ static void given_free(struct session *s, struct given **at)
 	struct given *g = *at;
 
 	*at = g->next;
-	s->n_up -= g->n_up;
-	s->table->env->stats.channels -= g->n_up;
+	channels_over(s, &g->channels);
 	s->n_given--;
 	free(g->rule);
 	free(g);
@@ -53,7 +52,7 @@ static void reap(struct session *s)
 	uint64_t now = s->table->env->now_ms();
 
 	for (struct given **at = &s->given; *at != NULL;) {
-		if ((*at)->n_up == 0 && now >= (*at)->until_ms)
+		if ((*at)->channels.n == 0 && now >= (*at)->until_ms)
 			given_free(s, at);
 		else
 			at = &(*at)->next;
@@ -168,9 +167,7 @@ void grant_kept(struct session *s, const struct link_chan_kept *ev, const char *
 		g->until_ms = s->table->env->now_ms() + CONNECT_MAX;
 		return;
 	}
-	g->n_up++;
-	s->n_up++;
-	s->table->env->stats.channels++;
+	channels_up(s, &g->channels);
 }
 
 /* --- what becomes of its channels ----------------------------------------------------------- */
@@ -204,10 +201,11 @@ struct given *grant_next(const struct session *s, struct given *at, struct tunne
 {
 	struct given *g = at != NULL ? at->next : s->given;
 
-	while (g != NULL && g->n_up == 0)
+	while (g != NULL && g->channels.n == 0)
 		g = g->next;
 	if (g != NULL)
-		*ret = (struct tunnel_view){.host = g->host, .port = g->port, .channels = g->n_up};
+		*ret = (struct tunnel_view){
+			.host = g->host, .port = g->port, .channels = g->channels.n};
 	return g;
 }
 
@@ -215,22 +213,17 @@ void grant_opened(struct session *s, uint64_t token)
 {
 	struct given *g = find(s, token);
 
-	if (g == NULL)
-		return;
-	g->n_up++;
-	s->n_up++;
-	s->table->env->stats.channels++;
+	if (g != NULL)
+		channels_up(s, &g->channels);
 }
 
 void grant_ended(struct session *s, const struct link_chan_end *ev)
 {
 	struct given *g = find(s, ev->token);
 
-	if (g == NULL || ev->told == 0 || g->n_up == 0)
+	if (g == NULL || ev->told == 0 || g->channels.n == 0)
 		return;
-	g->n_up--;
-	s->n_up--;
-	s->table->env->stats.channels--;
-	if (g->n_up == 0)
+	channels_down(s, &g->channels);
+	if (g->channels.n == 0)
 		reap(s);
 }

@@ -50,6 +50,16 @@ struct hook_open;
 struct service_call;
 struct service_ops;
 struct tally;
+
+/* A channel counts for its user and its source; NULL: there was no memory for that. */
+#define CHANNEL_TALLIES 2
+
+/* Channels that are open and that control was not asked for: those of a grant, of a listener. */
+struct channels {
+	uint32_t n;
+	struct tally *tally[CHANNEL_TALLIES]; /* while there are any */
+};
+
 struct open {
 	struct open *next;
 	struct session *session;
@@ -62,7 +72,7 @@ struct open {
 	size_t first_len;
 	struct hook_open *asked;            /* a program of the operator's; NULL: none is */
 	struct connecting_user *connecting; /* counts it until it is connected; then NULL */
-	struct tally *tally[2];             /* of its user, of its source; NULL: not counted */
+	struct tally *tally[CHANNEL_TALLIES];
 	struct service_call *call;          /* that opens its UNIX socket; NULL: none */
 	char *rule;                         /* that allowed it; NULL: nobody records it */
 	enum { OPEN_RESOLVING = 1, OPEN_CONNECTING, OPEN_UP } state;
@@ -275,7 +285,7 @@ struct session {
 	/* Channels are at most MaxChannelsPerConnection, of which 65536 is the most. */
 	uint64_t n_given : 7;
 	uint64_t n_up : 17;     /* channels that are open, those of grants included */
-	uint64_t n_opens : 17;  /* all that were asked for, whether connected or not */
+	uint64_t n_opens : 17;  /* these, and those that are not connected yet */
 	bool has_listeners : 1; /* or had */
 	bool kept_displays : 1; /* agents and displays of programs since before this control */
 	/* report.c */
@@ -577,6 +587,15 @@ const char *channel_enter(struct session *s, struct open *o) __attribute__((warn
 /* The same of one that was opened already. */
 void channel_kept(struct session *s, struct open *o);
 void channel_leave(struct session *s, struct open *o);
+/* One more is open, one less; all of them are over. */
+void channels_up(struct session *s, struct channels *c);
+void channels_down(struct session *s, struct channels *c);
+void channels_over(struct session *s, struct channels *c);
+/* What its user and its source may have. */
+void channels_limits(const struct session *s, uint32_t ret[CHANNEL_TALLIES]);
+/* With these there are more than that: why one has to go, which was counted. NULL: none has to. */
+const char *channels_too_many(const struct channels *c, const uint32_t max[CHANNEL_TALLIES])
+	__attribute__((warn_unused_result));
 /* Has it a limit of which its shard does not know? */
 bool channels_are_limited(const struct session *s);
 struct open *open_find(const struct session *s, uint64_t token);
@@ -656,6 +675,8 @@ void forward_fini(struct session *s);
 /* As of open.c and grant.c, for channels that came in by one; false: it is none of them. */
 bool forward_target(const struct session *s, uint64_t token, struct open_target *ret);
 bool forward_opened(struct session *s, const struct link_chan_ref *ev);
+/* It is closed again if its user or its source has too many. */
+void forward_bound(struct session *s, const struct link_chan_ref *ev);
 bool forward_failed(struct session *s, const struct link_chan_failed *ev);
 bool forward_ended(struct session *s, const struct link_chan_end *ev);
 void forward_kept(struct session *s, const struct link_forward_kept *ev);

@@ -88,8 +88,14 @@ struct tally *tally_add(const struct session *s, enum tally_of of)
 		memcpy(t->name, name.p, name.len);
 		index_put(all, &t->node, name.key);
 	}
-	most_up(&s->table->env->most[of], ++t->n);
+	tally_more(s->table->env, t);
 	return t;
+}
+
+void tally_more(struct session_env *env, struct tally *t)
+{
+	if (t != NULL)
+		most_up(&env->most[t->of], ++t->n);
 }
 
 void tally_sub(struct session_env *env, struct tally *t)

@@ -16,7 +16,7 @@ struct listener;
 struct session;
 struct session_env;
 
-/* What is counted, and of whom: listeners, channels that clients have opened, who is logged in. */
+/* What is counted, and of whom: listeners, channels, who is logged in. */
 enum tally_of {
 	TALLY_CONNECTION,
 	TALLY_USER,
@@ -44,6 +44,8 @@ struct tally *tally_find(const struct session *s, enum tally_of of);
 uint32_t tally_n(const struct session *s, enum tally_of of);
 /* One more; NULL: no memory. */
 struct tally *tally_add(const struct session *s, enum tally_of of);
+/* One more of one that is there; NULL is nothing. */
+void tally_more(struct session_env *env, struct tally *t);
 /* One less; NULL is nothing. */
 void tally_sub(struct session_env *env, struct tally *t);
 /* What bytes are found by in an index; of: which kind of them. */

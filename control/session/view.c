@@ -112,7 +112,7 @@ static struct tunnel_view listener_view(const struct listener *l)
 {
 	return (struct tunnel_view){.host = l->host,
 				    .port = l->port,
-				    .channels = l->n_up,
+				    .channels = l->channels.n,
 				    .listens = true,
 				    .state = forward_state_text(l),
 				    .listen_at = l->at.addr,

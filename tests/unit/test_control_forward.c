@@ -310,6 +310,16 @@ Test(control_forward_source, limits_of_a_source)
 	fini(&d);
 }
 
+/* It has come from there. */
+static void came_from(const struct client *c, const struct link_addr *from)
+{
+	struct session *s = session_of(c);
+
+	inside_leave(s);
+	s->peer = *from;
+	inside_kept(s);
+}
+
 /* What PerSourceNetBlockSize calls one: a host has 2^64 addresses of IPv6. */
 Test(control_forward_source, a_source_is_a_network)
 {
@@ -318,8 +328,8 @@ Test(control_forward_source, a_source_is_a_network)
 		{.family = 6, .addr = {0x20, 1, 0xd, 0xb8, [15] = 2}}};
 	struct client c = client_in(1, 1), d = client_in(2, 2);
 
-	session_of(&c)->peer = from[0];
-	session_of(&d)->peer = from[1];
+	came_from(&c, &from[0]);
+	came_from(&d, &from[1]);
 	granted(&c, "", 8000);
 	ask(&d, "", 8001);
 	expect_refused("MaxListenersPerSource");

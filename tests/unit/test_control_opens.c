@@ -371,6 +371,92 @@ Test(control_channels, a_connection_a_user_and_a_source_have_limits, .init = beg
 	cr_expect_eq(used_of("MaxConnectingPerUser"), 0);
 }
 
+/* A listener, as of a control before this one. */
+static void listens(const struct client *c, enum link_opens opens, uint64_t token)
+{
+	const struct link_forward_kept ev = {
+		.token = token, .host_len = 2, .opens = (uint8_t)opens, .kind = 2, .up = 1};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_FORWARD_KEPT, &ev, sizeof(ev), "/x", 2), 0);
+}
+
+/* Somebody came in and its client has taken it, or a shard has opened it by a grant: closed again?
+ */
+static bool closed_at_once(const struct client *c, uint64_t token, uint32_t local)
+{
+	const struct link_chan_ref ev = {
+		.token = token, .local_channel = local, .target = {.family = 4, .port = 9}};
+	const struct link_chan_ref *m;
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_OPENED, &ev, sizeof(ev), NULL, 0), 0);
+	m = item_of(LINK_CMD_CHAN_CLOSE);
+	cr_expect(m == NULL || (m->token == token && m->local_channel == local));
+	return m != NULL;
+}
+
+static void ends(const struct client *c, uint64_t token, uint32_t local)
+{
+	const struct link_chan_end ev = {
+		.audit_id = 1, .token = token, .local_channel = local, .told = 1};
+
+	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_END, &ev, sizeof(ev), NULL, 0), 0);
+}
+
+/* On a hub all channels are of this kind. */
+Test(control_channels, what_comes_in_counts_as_what_is_asked_for, .init = begin_channels,
+     .fini = teardown)
+{
+	struct client c[] = {user_in("demo", 1), user_in("demo", 2), user_in("other", 3)};
+	const uint64_t before[] = {control_counted(CONTROL_C_CHANNELS_USER),
+				   control_counted(CONTROL_C_CHANNELS_SOURCE)};
+
+	for (enum link_opens o = LINK_OPENS_TCPIP; o < LINK_OPENS_COUNT; o++)
+		listens(&c[1], o, 100 + o);
+	listens(&c[0], LINK_OPENS_TCPIP, 200);
+	listens(&c[2], LINK_OPENS_TCPIP, 300);
+	for (uint32_t i = 1; i <= 3; i++)
+		cr_expect_not(closed_at_once(&c[0], 200, i), "%u", i);
+	cr_expect_eq(used_of("MaxChannelsPerConnection"), 3);
+	cr_expect_eq(black_hole(&c[0], 1), 0, "the connection has 3");
+	cr_expect_not(closed_at_once(&c[1], 100 + LINK_OPENS_AGENT, 4));
+	cr_expect_not(closed_at_once(&c[1], 100 + LINK_OPENS_X11, 5));
+	cr_expect_eq(used_of("MaxChannelsPerUser"), 5);
+	cr_expect_eq(black_hole(&c[1], 2), 0, "the user has 5");
+	cr_expect(closed_at_once(&c[1], 100 + LINK_OPENS_STREAMLOCAL, 6));
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_USER) - before[0], 2);
+	cr_expect_neq(black_hole(&c[2], 3), 0);
+	cr_expect_eq(used_of("MaxChannelsPerSource"), 7, "until it has ended");
+	cr_expect(closed_at_once(&c[2], 300, 7), "the source has 7");
+	cr_expect_eq(control_counted(CONTROL_C_CHANNELS_SOURCE) - before[1], 1);
+	ends(&c[2], 300, 7);
+	ends(&c[1], 100 + LINK_OPENS_STREAMLOCAL, 6);
+	cr_expect_not(closed_at_once(&c[2], 300, 8));
+	ends(&c[0], 200, 3);
+	cr_expect_not(closed_at_once(&c[1], 100 + LINK_OPENS_TCPIP, 9), "one has ended");
+	for (uint32_t i = 0; i < 3; i++)
+		leaves(&c[i]);
+	cr_expect_eq(t.env.listens.tallies.n, 0, "nobody counts any more");
+	cr_expect_eq(used_of("MaxChannelsPerConnection"), 0);
+}
+
+Test(control_opens, what_a_shard_opens_without_asking_counts)
+{
+	const struct link_chan_kept by_grant = {
+		.token = 400, .port = 80, .local_channel = 1, .name_len = 1, .up = 1, .granted = 1};
+	struct client c = client_in(1, 1);
+
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_KEPT, &by_grant, sizeof(by_grant), "h", 1), 0);
+	for (uint32_t i = 2; i <= 4; i++)
+		cr_expect_not(closed_at_once(&c, 400, i));
+	cr_expect_eq(used_of("MaxChannelsPerConnection"), 4);
+	cr_expect_eq(tally_n(t.table->by_index[1], TALLY_USER_CHANNELS), 4);
+	cr_expect_eq(black_hole(&c, 1), 0);
+	ends(&c, 400, 2);
+	cr_expect_neq(black_hole(&c, 2), 0);
+	leaves(&c);
+	cr_expect_eq(t.env.listens.tallies.n, 0);
+}
+
 Test(control_channels, match_user_sets_them, .init = begin_channels, .fini = teardown)
 {
 	struct client c = user_in("other", 1), d = user_in("other", 2), e = user_in("demo", 3);

@@ -767,6 +767,7 @@ Test(control_kept, its_channels_and_listeners_count)
 	}
 	cr_expect_eq(s->n_up, 4);
 	cr_expect_eq(t.env.stats.channels, 4);
+	cr_expect_eq(tally_n(s, TALLY_USER_CHANNELS), 4);
 	cr_expect_eq(t.env.n_listeners, 1);
 	cr_expect_eq(forward_next(s, NULL)->epoch, 5);
 	for (uint64_t token = 7; token <= 10; token++) {
@@ -775,6 +776,7 @@ Test(control_kept, its_channels_and_listeners_count)
 	}
 	cr_expect_eq(s->n_up, 0);
 	cr_expect_eq(t.env.stats.channels, 0);
+	cr_expect_eq(tally_n(s, TALLY_USER_CHANNELS), 0);
 	fini(&c);
 	cr_expect_eq(t.env.n_listeners, 0);
 }

@@ -804,6 +804,38 @@ Test(report_rules, a_listener_that_is_refused_says_why, .init = setup_rules,
 	cr_expect_eq(num_of(nth("listen.refused", 1), "port"), 8080);
 }
 
+/* A client has taken it before anybody can count it: it is closed again. */
+Test(report_rules, what_comes_in_and_is_one_too_many_says_why, .init = setup_rules,
+     .fini = teardown_report, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	struct link_forward_result up = {.port = 8080};
+	const struct link_chan_ref *cut;
+	const struct link_forward *m;
+
+	t.table->by_index[1]->awake->conf.max_channels_per_user = 1;
+	listens(&c, 8080);
+	m = item_of(LINK_IT_FORWARD);
+	cr_assert_not_null(m);
+	up.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	comes_in(&c, up.token, 3);
+	cr_expect_null(item_of(LINK_CMD_CHAN_CLOSE));
+	comes_in(&c, up.token, 4);
+	cut = item_of(LINK_CMD_CHAN_CLOSE);
+	cr_assert_not_null(cut);
+	cr_expect_eq(cut->local_channel, 4);
+	cr_expect(logged("channel 4 of user demo: connection to listener [0.0.0.0]:8080: closed: "
+			 "too many channels of this user"));
+	client_gone(&c, 1);
+	cr_assert_eq(count("chan.refused"), 1);
+	cr_expect_str_eq(text_of(nth("chan.refused", 0), "type"), "forwarded-tcpip");
+	cr_expect_str_eq(text_of(nth("chan.refused", 0), "reason"),
+			 "too many channels of this user");
+	cr_expect_eq(num_of(nth("chan.refused", 0), "port"), 8080);
+	cr_expect_eq(num_of(nth("chan.refused", 0), "code"), SSH_OPEN_RESOURCE_SHORTAGE);
+}
+
 static void kept_channel(const struct client *c, struct link_chan_kept ev, const char *name)
 {
 	ev.name_len = (uint16_t)strlen(name);
