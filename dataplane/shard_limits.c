@@ -52,6 +52,8 @@ static void of_relay(struct shard *s)
 	relay_uses(s->relay, &u);
 	set(s, SHARD_LIMIT_CONNS, u.conns.now, u.conns.max, c[RELAY_C_CONN_TABLE_FULL]);
 	set(s, SHARD_LIMIT_CHANS, u.chans.now, u.chans.max, c[RELAY_C_CHAN_TABLE_FULL]);
+	/* What each has used of it control knows. */
+	set(s, SHARD_LIMIT_CHANS_CONN, SHARD_LIMIT_NONE, SHARD_LIMIT_NONE, c[RELAY_C_CHANS_CONN]);
 	set(s, SHARD_LIMIT_BACKLOG, u.backlog.now, u.backlog.max, c[RELAY_C_BACKLOG_FULL]);
 	set(s, SHARD_LIMIT_AUDIT, u.audit.now, u.audit.max, c[RELAY_C_AUDIT_LOST]);
 	set(s, SHARD_LIMIT_COMPRESSION, u.compression.now, u.compression.max,

@@ -18,6 +18,7 @@
 #define SHARD_LIMITS(X)                                                                            \
 	X(CONNS, "MaxConnections")                                                                 \
 	X(CHANS, "MaxChannels")                                                                    \
+	X(CHANS_CONN, "MaxChannelsPerConnection")                                                  \
 	X(HOST, "MaxHostStreams")                                                                  \
 	X(BACKLOG, "ListenBacklog")                                                                \
 	X(AUDIT, "AuditBacklog")                                                                   \

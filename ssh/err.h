@@ -64,7 +64,9 @@
 	X(PEER_DISCONNECT, 0, "peer_disconnect", "disconnected by the peer")                       \
 	X(CLOSED, 0, "closed", "connection closed by the peer")                                    \
 	X(RESET, 0, "reset", "connection reset")                                                   \
-	X(TIMEOUT, 0, "timeout", "connection timed out")
+	X(TIMEOUT, 0, "timeout", "connection timed out")                                           \
+	X(CHANNELS, 12, "channels", "too many channels of this connection")                        \
+	X(CHANNELS_ALL, 12, "channels_all", "too many channels of this gateway")
 
 /* Numbered apart from errno: system errors are -1..-4095, these follow. */
 enum ssh_err {

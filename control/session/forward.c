@@ -584,13 +584,17 @@ bool forward_chan_kept(struct session *s, const struct link_chan_kept *ev)
 bool forward_failed(struct session *s, const struct link_chan_failed *ev)
 {
 	const struct listener *l = forward_find(s, ev->token);
+	char why[64];
 
 	if (l == NULL)
 		return false;
-	session_log(s, LOG_L_INFO,
-		    "connection to listener [%.100s]:%u of user %.100s: refused by the client: "
-		    "reason %u",
-		    l->host, l->port, session_user(s), ev->reason);
+	if (ev->err == -ECONNREFUSED)
+		snprintf(why, sizeof(why), " by the client: reason %u", ev->reason);
+	else
+		snprintf(why, sizeof(why), ": %s",
+			 ev->err > -SSH_E_BASE ? strerror(-ev->err) : ssh_err_text(ev->err));
+	session_log(s, LOG_L_INFO, "connection to listener [%.100s]:%u of user %.100s: refused%s",
+		    l->host, l->port, session_user(s), why);
 	return true;
 }
 

@@ -69,15 +69,19 @@ static void chan_put(struct relay *r, struct chan *ch)
 	r->n_free_chans++;
 }
 
-struct chan *chan_new(struct conn *c, enum stream_kind kind)
+int chan_new(struct conn *c, enum stream_kind kind, struct chan **ret)
 {
 	struct relay *r = c->relay;
 	struct chan *ch = chan_place(r);
 	uint32_t generation, index;
 
-	if (ch == NULL || c->n_chans >= c->auth.max_channels) {
+	if (c->n_chans >= c->auth.max_channels) {
+		relay_count(r, RELAY_C_CHANS_CONN);
+		return -SSH_E_CHANNELS;
+	}
+	if (ch == NULL) {
 		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
-		return NULL;
+		return -SSH_E_CHANNELS_ALL;
 	}
 	if (ch == TAILQ_FIRST(&r->free_chans)) {
 		TAILQ_REMOVE(&r->free_chans, ch, link);
@@ -98,13 +102,14 @@ struct chan *chan_new(struct conn *c, enum stream_kind kind)
 		chan_put(r, ch);
 		relay_count(r, RELAY_C_CHAN_TABLE_FULL);
 		relay_count(r, RELAY_C_WINDOWS_FULL);
-		return NULL;
+		return -SSH_E_UNAVAILABLE;
 	}
 	TAILQ_INSERT_TAIL(&c->chans, ch, link);
 	c->n_chans++;
 	if (unlikely(c->capped))
 		cap_chan_new(ch);
-	return ch;
+	*ret = ch;
+	return 0;
 }
 
 void chan_name(struct chan *ch, const void *name, uint32_t len, uint16_t port)
@@ -162,6 +167,7 @@ void chan_free(struct chan *ch)
 	note_drop(c->relay, &ch->name);
 	rounds_leave(ch);
 	TAILQ_REMOVE(&c->chans, ch, link);
+	c->full_told = false;
 	if (--c->n_chans == 0)
 		timer_unused(c);
 	chan_put(c->relay, ch);

@@ -135,12 +135,12 @@ void connect_timers(struct conn *c)
 	}
 }
 
-int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token)
+int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token, int err)
 {
 	struct ssh_chan_failure f = {
 		.recipient_channel = peer_channel,
 		.reason = SSH_OPEN_RESOURCE_SHORTAGE,
-		.description = ssh_str_c("too many channels"),
+		.description = ssh_str_c(ssh_err_text(err)),
 		.language = ssh_str_c(""),
 	};
 	struct pkt_chain chain;
@@ -153,7 +153,7 @@ int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token)
 	r = pkt_chain_from(payload, (uint32_t)ssh_wr_done(&w), c->relay->conf.pools->data, &chain);
 	if (r < 0)
 		return r;
-	r = up_chan_failed(c, token, -SSH_E_UNAVAILABLE, f.reason);
+	r = up_chan_failed(c, token, err, f.reason);
 	if (r == -EAGAIN) {
 		pkt_chain_free(&chain);
 		return r;
@@ -163,11 +163,11 @@ int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token)
 
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted)
 {
-	struct chan *ch = chan_new(c, m->kind);
-	int r;
+	struct chan *ch;
+	int r = chan_new(c, m->kind, &ch);
 
-	if (ch == NULL) {
-		r = connect_refuse(c, m->peer_channel, m->token);
+	if (r < 0) {
+		r = connect_refuse(c, m->peer_channel, m->token, r);
 		if (r == 0 && granted)
 			grants_revoke(c->relay, c, m->token);
 		return r;

@@ -370,12 +370,21 @@ int forwards_tell_kept(struct conn *c)
 /* --- what comes in -----------------------------------------------------------------------------
  */
 
+/* Told once, until a channel of its ends: who comes in again and again makes no flood of it. */
+static void tell_full(struct conn *c, uint64_t token, int err)
+{
+	if (c->full_told || (c->pend & CONN_EV_KEPT))
+		return;
+	c->full_told = up_chan_failed(c, token, err, SSH_OPEN_RESOURCE_SHORTAGE) == 0;
+}
+
 bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct link_addr *peer,
 		   uint64_t now_us)
 {
 	struct forward *f = &r->forwards.forward[id];
 	struct conn *c = f->conn;
 	struct chan *ch;
+	int err;
 
 	r->now_us = now_us;
 	if (c == NULL || !f->up || c->state != CONN_OPEN)
@@ -386,9 +395,11 @@ bool relay_forward(struct relay *r, struct stream *s, uint32_t id, const struct 
 	}
 	if (!audit_admits(r))
 		return false;
-	ch = chan_new(c, (enum stream_kind)s->kind);
-	if (ch == NULL)
+	err = chan_new(c, (enum stream_kind)s->kind, &ch);
+	if (err < 0) {
+		tell_full(c, f->token, err);
 		return false;
+	}
 	ch->forward = f;
 	ch->idle_ms = f->idle_ms;
 	ch->share = f->share;

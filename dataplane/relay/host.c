@@ -115,11 +115,11 @@ void relay_fds_came(struct relay *r, uint64_t token, uint64_t now_us)
 
 int host_begin(struct conn *c, const struct link_chan_host *m)
 {
-	struct chan *ch = chan_new(c, m->program ? STREAM_HOST : STREAM_TCP);
-	int r;
+	struct chan *ch;
+	int r = chan_new(c, m->program ? STREAM_HOST : STREAM_TCP, &ch);
 
-	if (ch == NULL)
-		return connect_refuse(c, m->peer_channel, m->token);
+	if (r < 0)
+		return connect_refuse(c, m->peer_channel, m->token, r);
 	ch->peer = m->peer_channel;
 	ch->token = m->token;
 	ch->program = m->program != 0;

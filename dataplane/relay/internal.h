@@ -284,6 +284,7 @@ struct conn {
 	bool kex_tx_done : 1;   /* our new keys are in place, the peer's are not */
 	bool end_noted : 1;     /* its end stands in audit, which is not acknowledged yet */
 	bool alone : 1;         /* programs of a control that is gone */
+	bool full_told : 1;     /* control knows that who comes in finds no place for a channel */
 	uint8_t kept : 3;       /* enum kept */
 	bool capped : 1;        /* cap.c has to be asked */
 	bool weighed : 1;       /* weight.c knows of it */
@@ -549,7 +550,9 @@ struct chan *chan_find(struct conn *c, uint32_t local);
 struct chan *chan_at(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
 /* NULL: there is no room for it; counted. */
-struct chan *chan_new(struct conn *c, enum stream_kind kind);
+/* Or which limit left no place for it. */
+int chan_new(struct conn *c, enum stream_kind kind, struct chan **ret)
+	__attribute__((warn_unused_result));
 struct chan *chan_of_token(struct conn *c, uint64_t token);
 /* What it was asked for, where there is room to keep that. */
 void chan_name(struct chan *ch, const void *name, uint32_t len, uint16_t port);
@@ -741,7 +744,7 @@ int proxy_say(struct chan *ch) __attribute__((warn_unused_result));
 /* connect.c */
 int connect_begin(struct conn *c, const struct link_chan_connect *m, bool granted);
 /* There is no channel to remember it in: FAILURE now, or the item comes again. */
-int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token);
+int connect_refuse(struct conn *c, uint32_t peer_channel, uint64_t token, int err);
 /* News of the target or of the clock while it is opening. */
 void connect_step(struct chan *ch, uint8_t events);
 void connect_timers(struct conn *c);

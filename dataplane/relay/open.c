@@ -30,24 +30,25 @@ static int say_open(const struct chan *ch, const struct link_chan_open *m)
 }
 
 /* Its failure is told now, or the item comes again. */
-static int no_place(struct conn *c, uint64_t token)
+static int no_place(struct conn *c, uint64_t token, int err)
 {
-	int r = up_chan_failed(c, token, -SSH_E_UNAVAILABLE, SSH_OPEN_RESOURCE_SHORTAGE);
+	int r = up_chan_failed(c, token, err, SSH_OPEN_RESOURCE_SHORTAGE);
 
 	return r == -EAGAIN ? r : 0;
 }
 
 int chan_open_begin(struct conn *c, const struct link_chan_open *m)
 {
-	struct chan *ch = NULL;
+	struct chan *ch;
 	int r;
 
 	if (c->phase.svc != SSH_SVC_OPEN)
 		return -SSH_E_INTERNAL;
-	if (c->n_opening < RELAY_OPENING_MAX)
-		ch = chan_new(c, STREAM_HOST);
-	if (ch == NULL)
-		return no_place(c, m->token);
+	if (c->n_opening >= RELAY_OPENING_MAX)
+		return no_place(c, m->token, -SSH_E_UNAVAILABLE);
+	r = chan_new(c, STREAM_HOST, &ch);
+	if (r < 0)
+		return no_place(c, m->token, r);
 	window_none(ch);
 	r = say_open(ch, m);
 	if (r < 0) {

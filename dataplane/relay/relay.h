@@ -194,6 +194,7 @@ unsigned int relay_conns(const struct relay *r); /* the first of them alone, for
 	X(REPLIES_UNASKED, "replies nobody asked for")                                             \
 	X(CONN_TABLE_FULL, "connections refused: table full")                                      \
 	X(BACKLOG_FULL, "connections refused: enough wait for control")                            \
+	X(CHANS_CONN, "channels refused: their connection has as many as it may")                  \
 	X(CHAN_TABLE_FULL, "channels refused: table full")                                         \
 	X(WINDOWS_FULL, "of these, because more windows may not be granted")                       \
 	X(FLIGHT_CONN, "windows kept smaller or refused: their connection has enough in flight")   \

@@ -683,6 +683,23 @@ Test(control_forward, channels_are_counted_until_the_last_has_ended)
 	fini(&c);
 }
 
+Test(control_forward, what_does_not_come_in_is_said_with_its_reason)
+{
+	struct client c = client_in(1, 1);
+	struct link_chan_failed ev = {.token = granted(&c, "", 8080),
+				      .err = -SSH_E_CHANNELS,
+				      .reason = SSH_OPEN_RESOURCE_SHORTAGE};
+
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_FAILED, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect(logged("connection to listener []:8080 of user demo: refused: too many channels "
+			 "of this connection"));
+	ev.err = -ECONNREFUSED;
+	cr_assert_eq(event(&c.conn, LINK_EV_CHAN_FAILED, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect(logged("connection to listener []:8080 of user demo: refused by the client: "
+			 "reason 4"));
+	fini(&c);
+}
+
 Test(control_forward, results_nobody_awaits_change_nothing)
 {
 	struct client c = client_in(1, 1);

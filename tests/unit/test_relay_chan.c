@@ -469,23 +469,54 @@ Test(relay_chan, numbers_are_recycled_safely)
 	client_free(&c);
 }
 
-Test(relay_chan, a_full_table_refuses_with_reason_4)
+/* One too many: its client and control are told which limit it met. */
+static void no_place_for(struct client *c, int err)
 {
-	struct client c = client_login();
+	struct ssh_chan_failure m;
 	const struct link_chan_failed *f;
 	const uint8_t *p;
+	struct ssh_rd r;
 	size_t n;
+
+	client_open(c, 99, 1 << 20, 32768, 1);
+	cr_assert_eq(client_next(c, &p, &n), SSH_MSG_CHANNEL_OPEN_FAILURE);
+	ssh_rd_init(&r, p + 1, n - 1);
+	cr_assert_eq(ssh_chan_failure_parse(&r, &m), 0);
+	cr_expect_eq(m.recipient_channel, 99);
+	cr_expect_eq(m.reason, SSH_OPEN_RESOURCE_SHORTAGE);
+	cr_expect(ssh_str_eq(m.description, ssh_err_text(err)));
+	f = up_expect(LINK_EV_CHAN_FAILED, NULL);
+	cr_expect_eq(f->token, 1099);
+	cr_expect_eq(f->err, err);
+	cr_expect_eq(f->reason, SSH_OPEN_RESOURCE_SHORTAGE);
+}
+
+Test(relay_chan, a_connection_that_has_enough_is_refused_with_reason_4)
+{
+	struct client c = client_login();
 
 	for (uint32_t i = 0; i < BENCH_CHANS; i++)
 		client_channel(&c, i, 1 << 20);
-	client_open(&c, 99, 1 << 20, 32768, 1);
-	cr_assert_eq(client_next(&c, &p, &n), SSH_MSG_CHANNEL_OPEN_FAILURE);
-	cr_expect_eq(p[4], 99);
-	cr_expect_eq(p[8], SSH_OPEN_RESOURCE_SHORTAGE);
-	f = up_expect(LINK_EV_CHAN_FAILED, NULL);
-	cr_expect_eq(f->token, 1099);
-	cr_expect_eq(f->reason, SSH_OPEN_RESOURCE_SHORTAGE);
+	no_place_for(&c, -SSH_E_CHANNELS);
+	cr_expect_eq(bench_count(RELAY_C_CHANS_CONN), 1);
+	cr_expect_eq(bench_count(RELAY_C_CHAN_TABLE_FULL), 0);
+	client_free(&c);
+}
+
+Test(relay_chan, a_full_table_refuses_with_reason_4)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+
+	a.max_channels = BENCH_TABLE + 1;
+	client_ident(&c);
+	client_kex(&c);
+	client_auth(&c, &a);
+	for (uint32_t i = 0; i < BENCH_TABLE; i++)
+		client_channel(&c, i, 1 << 20);
+	no_place_for(&c, -SSH_E_CHANNELS_ALL);
 	cr_expect_eq(bench_count(RELAY_C_CHAN_TABLE_FULL), 1);
+	cr_expect_eq(bench_count(RELAY_C_CHANS_CONN), 0);
 	client_free(&c);
 }
 

@@ -422,6 +422,37 @@ Test(relay_forward, so_many_may_be_unanswered)
 	cr_expect_not_null(come(), "one was answered");
 }
 
+/* He is reset, and control hears why: once, until there was room. */
+Test(relay_forward, who_finds_no_place_for_a_channel_is_told_of)
+{
+	struct link_authenticated a = bench_auth;
+	struct client c = client_new("aes128-gcm@openssh.com", "");
+	const struct link_chan_failed *f;
+
+	a.max_channels = 1;
+	client_ident(&c);
+	client_kex(&c);
+	client_auth(&c, &a);
+	listen_for(&c, TOKEN, "example", 8080);
+	(void)up_expect(LINK_EV_FORWARD, NULL);
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_assert_not_null(come());
+		bench_link_full = true;
+		cr_expect_null(come());
+		bench_link_full = false;
+		for (unsigned int again = 0; again < 3; again++)
+			cr_expect_null(come());
+		f = up_expect(LINK_EV_CHAN_FAILED, NULL);
+		cr_expect_eq(f->token, TOKEN);
+		cr_expect_eq(f->err, -SSH_E_CHANNELS);
+		cr_expect_eq(f->reason, SSH_OPEN_RESOURCE_SHORTAGE);
+		refuse(&c, opened(&c), 2);
+		f = up_expect(LINK_EV_CHAN_FAILED, NULL);
+		cr_expect_eq(f->err, -ECONNREFUSED, "the one that had the place, and nothing else");
+	}
+	cr_expect_eq(bench_count(RELAY_C_CHANS_CONN), 8);
+}
+
 /* --- cancelled ---------------------------------------------------------------------------------
  */
 

@@ -495,7 +495,8 @@ Test(relay_grant, channels_of_it_count_as_any)
 	cr_expect_eq(refused(&c), SSH_OPEN_RESOURCE_SHORTAGE);
 	ev = up_expect(LINK_EV_CHAN_FAILED, NULL);
 	cr_expect_eq(ev->token, 77);
-	cr_expect_eq(bench_count(RELAY_C_CHAN_TABLE_FULL), 1);
+	cr_expect_eq(ev->err, -SSH_E_CHANNELS);
+	cr_expect_eq(bench_count(RELAY_C_CHANS_CONN), 1);
 	cr_expect_eq(bench_targets, BENCH_CHANS);
 	client_free(&c);
 }
