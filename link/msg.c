@@ -331,6 +331,7 @@ static const struct shape shapes[] = {
 	[LINK_EV_CHAN_KEPT] = NAMED(link_chan_kept, LINK_HOST_MAX, chan_kept_ok),
 	[LINK_EV_FORWARD_KEPT] = NAMED(link_forward_kept, LINK_HOST_MAX, forward_kept_ok),
 	[LINK_EV_KEX_KEPT] = NAMED(link_kex_kept, LINK_PAYLOAD_MAX, kex_kept_ok),
+	[LINK_EV_CONN_FULL] = ALONE(link_conn_new, conn_new_ok),
 	[LINK_EV_CHAN_DRAINED] = CONN(link_chan_ref, NULL),
 	[LINK_EV_CHAN_UNSAID] = CONN(link_chan_unsaid, NULL),
 	[LINK_EV_FORWARD] = CONN(link_forward_result, forward_result_ok),

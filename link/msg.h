@@ -72,6 +72,7 @@ enum link_type {
 	LINK_EV_FORWARD_KEPT, /* link_forward_kept: a listener of a connection that was kept */
 	LINK_EV_CHAN_KEPT,    /* link_chan_kept: a channel of one */
 	LINK_EV_KEX_KEPT,     /* link_kex_kept: half a key exchange of one */
+	LINK_EV_CONN_FULL,    /* link_conn_new: there was no place for it; one a second is told */
 
 	/* down: items of a connection, in order */
 	LINK_IT_IDENT = 64, /* link_bytes: raw line with CR LF, before any record */

@@ -249,6 +249,12 @@ bool door_enter(const struct session_table *t, const struct link_conn_new *ev)
 	return false;
 }
 
+/* Its shard has reset it. */
+void door_full(const struct session_table *t, const struct link_conn_new *ev)
+{
+	say(t, ev, "past MaxConnections", LOG_L_INFO);
+}
+
 /* It has cost us no key exchange yet. */
 bool door_ident(struct session *s, const uint8_t *line, size_t len)
 {

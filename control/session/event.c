@@ -287,6 +287,9 @@ int session_table_event(struct session_table *t, const void *msg)
 		return 0;
 	case LINK_EV_CONN_KEPT:
 		return kept_conn(t, &h->conn, body);
+	case LINK_EV_CONN_FULL:
+		door_full(t, body);
+		return 0;
 	case LINK_EV_LOOK:
 		look_came(t, body);
 		return 0;

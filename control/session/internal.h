@@ -400,6 +400,7 @@ const char *clients_refuse_named(const struct session *s);
 /* door.c */
 /* Is there a place for it? What is said of one who is refused is said. */
 bool door_enter(const struct session_table *t, const struct link_conn_new *ev);
+void door_full(const struct session_table *t, const struct link_conn_new *ev); /* for its shard */
 /* Who it says it is has a place, too; false: it is told when to come, and ends. */
 bool door_ident(struct session *s, const uint8_t *line, size_t len);
 /* It needs none after all. */

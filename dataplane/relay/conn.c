@@ -86,6 +86,7 @@ bool relay_accept(struct relay *r, struct stream *s, uint32_t listener,
 	r->now_us = now_us;
 	if (c == NULL) {
 		relay_count(r, RELAY_C_CONN_TABLE_FULL);
+		up_conn_full(r, listener, local, peer);
 		return false;
 	}
 	if (r->draining) {

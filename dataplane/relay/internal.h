@@ -105,6 +105,7 @@
 #define RELAY_UNFINISHED_US 10000000
 /* A connection that ends by an error: time to get our DISCONNECT out. */
 #define RELAY_LINGER_MS 2000
+#define RELAY_FULL_US   1000000 /* between two words about connections that find no place */
 #define RELAY_PROXY_MS  5000 /* a load balancer has to say whose its connection is */
 /* Without a record for so long, in which thousands of busy ones have had their turns, a connection
  * keeps raw keys only. */
@@ -446,6 +447,7 @@ struct relay {
 	uint32_t chan_bits;
 	uint32_t generation;
 	uint64_t uid;
+	uint64_t full_us; /* control hears again of one that finds no place */
 	bool attached;
 	uint32_t links;           /* how often control has gone or come */
 	uint32_t handover_hand;   /* the place that is looked at next for who has not taken note, */
@@ -821,6 +823,9 @@ int up_chan_unsaid(struct chan *ch, uint64_t id) __attribute__((warn_unused_resu
 int up_chan_eof(struct chan *ch, uint32_t way) __attribute__((warn_unused_result));
 int up_chan_failed(struct conn *c, uint64_t token, int err, uint32_t reason);
 int up_forward(struct conn *c, uint64_t token, int err, uint16_t port);
+/* One that found no place; of all in RELAY_FULL_US control hears of the first. */
+void up_conn_full(struct relay *r, uint32_t listener, const struct link_addr *local,
+		  const struct link_addr *peer);
 
 /* wait.c */
 /*

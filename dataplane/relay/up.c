@@ -167,6 +167,21 @@ static int up_new(struct conn *c)
 	return up_conn(c, LINK_EV_CONN_NEW, &body, sizeof(body));
 }
 
+void up_conn_full(struct relay *r, uint32_t listener, const struct link_addr *local,
+		  const struct link_addr *peer)
+{
+	struct link_conn_new body = {.local = *local, .peer = *peer, .listener = listener};
+	uint64_t uid;
+
+	if (r->now_us < r->full_us)
+		return;
+	uid = (uint64_t)r->conf.shard << RELAY_UID_BITS | ++r->uid;
+	body.uid_low = (uint32_t)uid;
+	body.uid_high = (uint32_t)(uid >> 32);
+	if (up_send(r, LINK_EV_CONN_FULL, NULL, &body, sizeof(body), NULL, 0) == 0)
+		r->full_us = r->now_us + RELAY_FULL_US;
+}
+
 unsigned int up_run(struct conn *c)
 {
 	static const struct link_conn_ref none;

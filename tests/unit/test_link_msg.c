@@ -38,6 +38,7 @@ static const struct {
 	{LINK_EV_CHAN_KEPT, sizeof(struct link_chan_kept), 9, true},
 	{LINK_EV_FORWARD_KEPT, sizeof(struct link_forward_kept), 9, true},
 	{LINK_EV_KEX_KEPT, sizeof(struct link_kex_kept), 1500, true},
+	{LINK_EV_CONN_FULL, sizeof(struct link_conn_new), 0, false},
 	{LINK_EV_CHAN_DRAINED, sizeof(struct link_chan_ref), 0, true},
 	{LINK_EV_CHAN_UNSAID, sizeof(struct link_chan_unsaid), 0, true},
 	{LINK_EV_FORWARD, sizeof(struct link_forward_result), 0, true},
@@ -98,6 +99,7 @@ static void good_body(uint16_t type, uint32_t tail)
 {
 	switch (type) {
 	case LINK_EV_CONN_NEW:
+	case LINK_EV_CONN_FULL:
 		*(struct link_conn_new *)body() =
 			(struct link_conn_new){.local = endpoint(), .peer = endpoint()};
 		break;
@@ -345,6 +347,7 @@ static const struct {
 	uint8_t v;
 } broken[] = {
 	{"family 0", LINK_EV_CONN_NEW, offsetof(struct link_conn_new, local.family), 1, 0},
+	{"no place, family 0", LINK_EV_CONN_FULL, offsetof(struct link_conn_new, peer.family), 1, 0},
 	{"family 5", LINK_EV_CONN_NEW, offsetof(struct link_conn_new, peer.family), 1, 5},
 	{"two families", LINK_EV_CONN_NEW, offsetof(struct link_conn_new, peer.family), 1, 6},
 	{"no local port", LINK_EV_CONN_NEW, offsetof(struct link_conn_new, local.port), 2, 0},

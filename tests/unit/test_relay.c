@@ -653,14 +653,32 @@ Test(relay, blobs_of_any_length)
 
 Test(relay, a_full_table_refuses)
 {
-	static const struct link_addr any = {.family = 4};
+	static const struct link_addr local = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}},
+				      peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}};
+	const struct link_conn_new *ev;
 	struct client c[BENCH_CONNS];
 	struct fake *one = fake_new();
+	uint32_t last = 0;
 
 	for (unsigned int i = 0; i < BENCH_CONNS; i++)
 		c[i] = client_new("aes128-gcm@openssh.com", "");
-	cr_expect_not(relay_accept(bench, &one->s, 1, &any, &any, bench_now));
-	cr_expect_eq(bench_count(RELAY_C_CONN_TABLE_FULL), 1);
+	while (up_next() != NULL)
+		;
+	for (unsigned int second = 0; second < 2; second++) {
+		bench_link_full = true;
+		cr_expect_not(relay_accept(bench, &one->s, 1, &local, &peer, bench_now));
+		bench_link_full = false;
+		for (unsigned int i = 0; i < 5; i++)
+			cr_expect_not(relay_accept(bench, &one->s, 1, &local, &peer, bench_now));
+		ev = up_expect(LINK_EV_CONN_FULL, NULL);
+		cr_expect_eq(ev->peer.port, 9);
+		cr_expect_eq(ev->local.port, 22);
+		cr_expect_neq(ev->uid_low, last, "each has an id of its own");
+		last = ev->uid_low;
+		cr_expect_null(up_next(), "the others are counted");
+		bench_now += RELAY_FULL_US;
+	}
+	cr_expect_eq(bench_count(RELAY_C_CONN_TABLE_FULL), 12);
 	for (unsigned int i = 0; i < BENCH_CONNS; i++)
 		client_free(&c[i]);
 }

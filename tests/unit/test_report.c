@@ -423,6 +423,21 @@ Test(report_refused, not_who_goes_while_it_is_asked, .fini = teardown_report, .t
 	cr_expect_eq(count("conn.open"), 1);
 	cr_expect_eq(count("conn.close"), 1);
 	program_end();
+Test(report, one_that_its_shard_had_no_place_for)
+{
+	static const struct link_handle none;
+	const struct link_conn_new ev = {.uid_low = 4,
+					 .local = {.family = 4, .port = 22},
+					 .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}}};
+
+	cr_assert_eq(event(&none, LINK_EV_CONN_FULL, &ev, sizeof(ev), NULL, 0), 0);
+	cr_expect(logged("from [192.0.2.9]:9 on [0.0.0.0]:22 past MaxConnections"));
+	cr_expect_null(item_next(), "it is gone");
+	cr_expect_eq(session_table_count(t.table), 0);
+	records();
+	cr_expect_eq(count("conn.refused"), 1);
+	cr_expect_str_eq(text_of(nth("conn.refused", 0), "from"), "192.0.2.9");
+	cr_expect_str_eq(text_of(nth("conn.refused", 0), "reason"), "past MaxConnections");
 }
 
 /* --- channels -----------------------------------------------------------------------------------
