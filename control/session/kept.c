@@ -71,8 +71,7 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 	memcpy(o->host, ev + 1, ev->name_len);
 	o->own_type = ev->port == 0 && o->host[0] != '/';
 	open_link(s, o);
-	if (!ev->ours) /* of clients' alone there are limits */
-		channel_kept(s, o);
+	channel_kept(s, o);
 	if (ev->up)
 		count_up(s);
 	else if (!ev->ours && ev->program != LINK_PROGRAM_SESSION)

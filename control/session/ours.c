@@ -75,6 +75,19 @@ static struct open *open_new_ours(struct session *s, const char *type, const cha
 	return o;
 }
 
+/* It counts as those that clients open do. */
+static int enter(struct session *s, struct open *o, const char *type, const char *handler)
+{
+	const char *why = channel_enter(s, o);
+
+	if (why == NULL)
+		return 0;
+	session_log(s, LOG_L_INFO, "%.64s to user %.100s for %.100s: refused: %s", type,
+		    session_user(s), handler, why);
+	report_chan_refused(s, ssh_str_c(type), NULL, 0, SSH_OPEN_RESOURCE_SHORTAGE, why);
+	return -EUSERS;
+}
+
 int ours_begin(struct session *s, const char *type, const char *handler, struct ssh_str raw,
 	       struct ours_ask *ask)
 {
@@ -90,10 +103,6 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 	r = session_wake(s);
 	if (r < 0)
 		return r;
-	if (s->n_opens >= s->awake->conf.max_channels_per_connection) {
-		control_count(CONTROL_C_CHANNELS);
-		return -EUSERS;
-	}
 	if (ask->of_program && handled_chans_of_programs(s) >= s->awake->conf.max_sessions) {
 		control_count(CONTROL_C_SESSIONS);
 		return -EUSERS;
@@ -102,6 +111,12 @@ int ours_begin(struct session *s, const char *type, const char *handler, struct 
 	o = open_new_ours(s, type, handler, raw);
 	if (o == NULL)
 		return -ENOMEM;
+	r = enter(s, o, type, handler);
+	if (r < 0) {
+		handled_chan_free(o->handled);
+		free(o);
+		return r;
+	}
 	o->token = token;
 	o->handled->of_program = ask->of_program;
 	open_link(s, o);

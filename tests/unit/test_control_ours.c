@@ -1129,6 +1129,35 @@ Test(control_ours, a_program_that_is_not_there_or_does_not_want_it)
 	over(&c);
 }
 
+/* Of each limit on channels, those of a connection, of a user, of a source. */
+Test(control_ours, one_too_many_of_any_is_refused_and_counted)
+{
+	static const enum control_counter counter[] = {
+		CONTROL_C_CHANNELS, CONTROL_C_CHANNELS_USER, CONTROL_C_CHANNELS_SOURCE};
+	struct client c = client_in(1, 1), d = client_in(2, 2);
+	struct conf_session *conf = &t.table->by_index[2]->awake->conf;
+	uint32_t *const max[] = {&conf->max_channels_per_connection, &conf->max_channels_per_user,
+				 &conf->max_channels_per_source};
+
+	(void)began(&c);
+	for (unsigned int i = 0; i < 3; i++) {
+		uint64_t before = control_counted(counter[i]);
+
+		for (unsigned int k = 0; k < 3; k++)
+			*max[k] = 9;
+		*max[i] = i == 0 ? 0 : 1;
+		cr_expect_eq(begin_of(&d, "x", h.path), -EUSERS);
+		cr_expect_eq(control_counted(counter[i]) - before, 1);
+		*max[i] = 2;
+	}
+	ours_unask(&asked.ask);
+	(void)began(&d);
+	ours_unask(&asked.ask);
+	over(&c);
+	over(&d);
+	cr_expect_eq(t.env.listens.tallies.n, 0, "nobody counts any more");
+}
+
 Test(control_ours, what_cannot_be)
 {
 	struct client c = client_in(1, 1);

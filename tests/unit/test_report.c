@@ -423,6 +423,8 @@ Test(report_refused, not_who_goes_while_it_is_asked, .fini = teardown_report, .t
 	cr_expect_eq(count("conn.open"), 1);
 	cr_expect_eq(count("conn.close"), 1);
 	program_end();
+}
+
 Test(report, one_that_its_shard_had_no_place_for)
 {
 	static const struct link_handle none;
