@@ -381,6 +381,7 @@ fills() {
 	return 1
 }
 check "MaxConnections, and room again" fills
+check "MaxConnections is said" grep -qE '^drop connection .* past MaxConnections$' "$LAB_DIR/control.log"
 keepalive() { # a client that is gone without a word
 	: >"$LAB_DIR/ssh.log"
 	lab_forward 18405 $target || return 1
