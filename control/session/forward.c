@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/count.h"
 #include "control/session/forward.h"
 #include "control/session/judge.h"
 #include "control/session/keep.h"
@@ -274,37 +273,6 @@ void forward_kept(struct session *s, const struct link_forward_kept *ev)
 
 /* --- the request ------------------------------------------------------------------------------ */
 
-/* One that is over counts until its channels are: until then it has its port. NULL: there is room.
- */
-static const char *limit_reached(const struct session *s, const struct listener_at *at,
-				 uint16_t port)
-{
-	const struct conf_session *conf = &s->awake->conf;
-	const struct forward_counts n = forward_count(s, at, port);
-	const struct {
-		uint32_t n, max;
-		enum control_counter count;
-		const char *text;
-	} limit[] = {
-		{n.connection, conf->max_listeners_per_connection, CONTROL_C_LISTENERS_CONNECTION,
-		 "too many listeners of this connection"},
-		{n.user, conf->max_listeners_per_user, CONTROL_C_LISTENERS_USER,
-		 "too many listeners of this user"},
-		{n.source, conf->max_listeners_per_source, CONTROL_C_LISTENERS_SOURCE,
-		 "too many listeners from this address"},
-		{n.all, conf_global(s->table->env->conf)->max_listeners, CONTROL_C_LISTENERS,
-		 "too many listeners"},
-	};
-
-	for (size_t i = 0; i < sizeof(limit) / sizeof(limit[0]); i++) {
-		if (limit[i].n < limit[i].max)
-			continue;
-		control_count(limit[i].count);
-		return limit[i].text;
-	}
-	return NULL;
-}
-
 static struct listener *not_made(const struct session *s, struct ssh_str as_written, uint16_t port,
 				 const char *why)
 {
@@ -346,7 +314,7 @@ static struct listener *listener_new(struct session *s, enum link_opens opens, s
 struct listener *forward_new(struct session *s, enum link_opens opens, struct ssh_str host,
 			     uint16_t port, const struct listener_at *at)
 {
-	const char *why = report_works(s->table->env) ? limit_reached(s, at, port)
+	const char *why = report_works(s->table->env) ? forward_limit(s, at, port)
 						      : "the audit log cannot be written";
 	struct listener *l = why == NULL ? listener_new(s, opens, host, port, at) : NULL;
 

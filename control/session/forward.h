@@ -122,12 +122,8 @@ void forward_socket_bind(struct listener *l);
 void forward_session_result(struct listener *l, int err);
 
 /* forward_take.c */
-struct forward_counts {
-	uint32_t connection, user, source, all;
-};
-/* All there are, but those that one of s at this port (0: any) may take the place of. */
-struct forward_counts forward_count(const struct session *s, const struct listener_at *at,
-				    uint16_t port);
+/* Which limit one more of s at this port (0: any) would be beyond, which is counted; NULL: none. */
+const char *forward_limit(const struct session *s, const struct listener_at *at, uint16_t port);
 /* A new one: forward_bind(), now or later, or forward_refuse(). */
 void forward_contend(struct listener *l);
 /* Its timer fired. */

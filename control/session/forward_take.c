@@ -1,5 +1,5 @@
 /*
- * control/session/forward_take.c - two listeners that want one port.
+ * control/session/forward_take.c - two listeners that want one port; how many there may be.
  *
  * Who has a port keeps it, as with sshd. But an agent that lost its connection comes back before
  * anybody else knows that it is lost: the same identity, a user and the key (or the key id of the
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "control/count.h"
 #include "control/log.h"
 #include "control/session/listeners.h"
 #include "crypto/cert.h"
@@ -93,14 +94,18 @@ static bool wants(const struct listener *o, const struct listener_at *at, uint16
 	return port != 0 && o->port == port && overlap(&o->at, at);
 }
 
-struct forward_counts forward_count(const struct session *s, const struct listener_at *at,
-				    uint16_t port)
+struct counts {
+	uint32_t connection, user, source, all;
+};
+
+/* All there are, but those that one of s at this port (0: any) may take the place of. */
+static struct counts count(const struct session *s, const struct listener_at *at, uint16_t port)
 {
 	const struct session_env *env = s->table->env;
-	struct forward_counts n = {.all = env->n_listeners,
-				   .connection = listeners_of(s, TALLY_CONNECTION),
-				   .user = listeners_of(s, TALLY_USER),
-				   .source = listeners_of(s, TALLY_SOURCE)};
+	struct counts n = {.all = env->n_listeners,
+			   .connection = listeners_of(s, TALLY_CONNECTION),
+			   .user = listeners_of(s, TALLY_USER),
+			   .source = listeners_of(s, TALLY_SOURCE)};
 
 	for (const struct listener *l = listener_at(env, at, port); l != NULL;
 	     l = listener_at_port_next(l)) {
@@ -111,6 +116,35 @@ struct forward_counts forward_count(const struct session *s, const struct listen
 		n.source -= listener_counts_for(l, s, TALLY_SOURCE);
 	}
 	return n;
+}
+
+/* One that is over counts until its channels are: until then it has its port. */
+const char *forward_limit(const struct session *s, const struct listener_at *at, uint16_t port)
+{
+	const struct conf_session *conf = &s->awake->conf;
+	const struct counts n = count(s, at, port);
+	const struct {
+		uint32_t n, max;
+		enum control_counter count;
+		const char *text;
+	} limit[] = {
+		{n.connection, conf->max_listeners_per_connection, CONTROL_C_LISTENERS_CONNECTION,
+		 "too many listeners of this connection"},
+		{n.user, conf->max_listeners_per_user, CONTROL_C_LISTENERS_USER,
+		 "too many listeners of this user"},
+		{n.source, conf->max_listeners_per_source, CONTROL_C_LISTENERS_SOURCE,
+		 "too many listeners from this address"},
+		{n.all, conf_global(s->table->env->conf)->max_listeners, CONTROL_C_LISTENERS,
+		 "too many listeners"},
+	};
+
+	for (size_t i = 0; i < sizeof(limit) / sizeof(limit[0]); i++) {
+		if (limit[i].n < limit[i].max)
+			continue;
+		control_count(limit[i].count);
+		return limit[i].text;
+	}
+	return NULL;
 }
 
 /*
