@@ -43,7 +43,7 @@ int flights_new(uint32_t conns, struct flights **ret)
 	for (unsigned int i = 0; i < LINK_FLIGHT_GROUPS; i++) {
 		struct kind *k = &all->kind[i];
 
-		k->flight = table_new(all->size + 1, sizeof(*k->flight));
+		k->flight = table_new_keyed(all->size + 1, sizeof(*k->flight));
 		k->in_use = table_new(all->size + 1, sizeof(*k->in_use));
 		if (k->flight == NULL || k->in_use == NULL) {
 			flights_free(all);

@@ -401,8 +401,8 @@ struct turn {
 };
 
 struct notes {
-	struct note_piece *piece;
-	uint32_t fresh, free; /* pieces ever used; index + 1 */
+	struct note_piece *piece;   /* [size] */
+	uint32_t size, fresh, free; /* pieces ever used; index + 1 */
 	uint32_t left;
 };
 

@@ -7,8 +7,9 @@
 #include "dataplane/relay/internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "dataplane/table.h"
 
 #define PIECE_BYTES   124
 #define PIECES_OF_ONE 8 /* of a connection, on average */
@@ -24,14 +25,14 @@ int notes_init(struct notes *all, uint32_t conns)
 	*all = (struct notes){0};
 	if (conns > (UINT32_MAX - PIECES_MORE) / PIECES_OF_ONE)
 		return -EINVAL;
-	all->left = conns * PIECES_OF_ONE + PIECES_MORE;
-	all->piece = calloc(all->left, sizeof(*all->piece));
+	all->size = all->left = conns * PIECES_OF_ONE + PIECES_MORE;
+	all->piece = table_new(all->size, sizeof(*all->piece));
 	return all->piece != NULL ? 0 : -ENOMEM;
 }
 
 void notes_fini(struct notes *all)
 {
-	free(all->piece);
+	table_free(all->piece, all->size, sizeof(*all->piece));
 	all->piece = NULL;
 }
 

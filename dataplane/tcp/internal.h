@@ -474,6 +474,7 @@ struct tcp {
 	struct tcp_sent *sent_mem, *sent_pool;
 	struct tcp_board *board_mem, *board_pool;
 	uint32_t sent_free;
+	uint32_t boards, boards_fresh; /* as conns_fresh */
 
 	uint32_t kick_ifaces, kick_left; /* links that came up; connections not looked at yet */
 

@@ -22,11 +22,7 @@ int tcp_sent_pools_new(struct tcp *t, uint32_t nodes, uint32_t boards)
 		t->sent_pool = &t->sent_mem[i - 1];
 	}
 	t->sent_free = nodes;
-	/* A board that is free is linked where its first list would begin. */
-	for (uint32_t i = boards; i > 0; i--) {
-		t->board_mem[i - 1].all.head = (void *)t->board_pool;
-		t->board_pool = &t->board_mem[i - 1];
-	}
+	t->boards = boards;
 	return 0;
 }
 
@@ -60,16 +56,21 @@ static void node_put(struct tcp_conn *c, struct tcp_sent *s)
 
 static bool board_get(struct tcp_conn *c)
 {
-	struct tcp_board *b = c->t->board_pool;
+	struct tcp *t = c->t;
+	struct tcp_board *b = t->board_pool;
 
-	if (unlikely(b == NULL))
+	if (likely(b != NULL))
+		t->board_pool = (void *)b->all.head;
+	else if (t->boards_fresh < t->boards)
+		b = &t->board_mem[t->boards_fresh++];
+	else
 		return false;
-	c->t->board_pool = (void *)b->all.head;
 	*b = (struct tcp_board){.fack = c->snd_una};
 	c->board = b;
 	return true;
 }
 
+/* One that is free is linked where its first list would begin. */
 static void board_put(struct tcp_conn *c)
 {
 	c->board->all.head = (void *)c->t->board_pool;

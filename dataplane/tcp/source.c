@@ -2,11 +2,11 @@
 #include "dataplane/tcp/source.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rte_common.h>
 
+#include "dataplane/table.h"
 #include "dataplane/tcp/siphash.h"
 
 int tcp_sources_init(struct tcp_sources *s, const uint64_t secret[2], uint32_t max)
@@ -14,13 +14,13 @@ int tcp_sources_init(struct tcp_sources *s, const uint64_t secret[2], uint32_t m
 	memset(s, 0, sizeof(*s));
 	memcpy(s->key, secret, sizeof(s->key));
 	s->mask = rte_align32pow2(2 * max) - 1;
-	s->entry = calloc((size_t)s->mask + 1, sizeof(*s->entry));
+	s->entry = table_new_keyed((size_t)s->mask + 1, sizeof(*s->entry));
 	return s->entry != NULL ? 0 : -ENOMEM;
 }
 
 void tcp_sources_fini(struct tcp_sources *s)
 {
-	free(s->entry);
+	table_free(s->entry, (size_t)s->mask + 1, sizeof(*s->entry));
 	s->entry = NULL;
 }
 

@@ -87,8 +87,8 @@ static bool tables_new(struct tcp *t)
 	t->listeners_by_id = table_new(TCP_PORTS, sizeof(*t->listeners_by_id));
 	if (t->conf.spread != NULL)
 		t->port_users = table_new(TCP_PORTS, sizeof(*t->port_users));
-	t->tw = calloc(max_u64(tw, 1u), sizeof(*t->tw));
-	t->tw_buckets = calloc(t->tw_mask + 1, sizeof(*t->tw_buckets));
+	t->tw = table_new(tw, sizeof(*t->tw));
+	t->tw_buckets = table_new_keyed(t->tw_mask + 1, sizeof(*t->tw_buckets));
 	nodes = rte_mempool_avail_count(t->conf.pools->data);
 	if (t->conf.pools->wide != NULL)
 		nodes += rte_mempool_avail_count(t->conf.pools->wide);
@@ -153,8 +153,8 @@ void tcp_free(struct tcp *t)
 	table_free(t->listeners_of, TCP_PORTS, sizeof(*t->listeners_of));
 	table_free(t->listeners_by_id, TCP_PORTS, sizeof(*t->listeners_by_id));
 	table_free(t->port_users, TCP_PORTS, sizeof(*t->port_users));
-	free(t->tw);
-	free(t->tw_buckets);
+	table_free(t->tw, t->conf.time_wait_max, sizeof(*t->tw));
+	table_free(t->tw_buckets, t->tw_mask + 1, sizeof(*t->tw_buckets));
 	tcp_sources_fini(&t->sources);
 	memset(t, 0, sizeof(*t)); /* the secret with it */
 	free(t);
