@@ -121,16 +121,16 @@ bool secret_trim(void)
  * A mapping of its own: a page that is locked and left out of core dumps is shared with
  * nothing else. Not locking is failing: a secret on a swap device outlives its wipe.
  */
-static void *mapping_new(size_t len, unsigned int flags)
+static void *mapping_new(size_t len, size_t locked, unsigned int how, unsigned int lock)
 {
 	void *p;
 
 	if (len == 0)
-		len = 1;
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		len = locked = 1;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	if (mlock2(p, len, flags) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
+	if (mlock2(p, locked, lock) < 0 || madvise(p, len, MADV_DONTDUMP) < 0) {
 		munmap(p, len);
 		return NULL;
 	}
@@ -138,23 +138,30 @@ static void *mapping_new(size_t len, unsigned int flags)
 }
 
 /* Pages that are kept count against RLIMIT_MEMLOCK: they make way. */
-static void *locked_new(size_t len, unsigned int flags)
+static void *locked_new(size_t len, size_t locked, unsigned int how, unsigned int lock)
 {
-	void *p = mapping_new(len, flags);
+	void *p = mapping_new(len, locked, how, lock);
 
-	return p == NULL && secret_trim() ? mapping_new(len, flags) : p;
+	return p == NULL && secret_trim() ? mapping_new(len, locked, how, lock) : p;
 }
 
 void *secret_new(size_t len)
 {
 	void *p = len <= PAGE ? shelf_take() : NULL;
 
-	return p != NULL ? p : locked_new(len, 0);
+	return p != NULL ? p : locked_new(len, len, 0, 0);
 }
 
-void *secret_table_new(size_t len)
+int secret_table_more(void *p, size_t usable)
 {
-	void *p = locked_new(len, MLOCK_ONFAULT);
+	if (mlock2(p, usable, MLOCK_ONFAULT) == 0)
+		return 0;
+	return secret_trim() && mlock2(p, usable, MLOCK_ONFAULT) == 0 ? 0 : -ENOMEM;
+}
+
+void *secret_table_new(size_t len, size_t usable)
+{
+	void *p = locked_new(len, usable, MAP_NORESERVE, MLOCK_ONFAULT);
 
 	/* A line here and one there: without huge pages each is a walk of the page tables, too. */
 	if (p != NULL && len >= HUGE_PAGE)

@@ -20,10 +20,12 @@ void secret_free(void *p, size_t len);
 bool secret_trim(void);
 /*
  * The same for a table that fills from its beginning: a page takes memory, and is locked, from its
- * first use on. All of len counts against RLIMIT_MEMLOCK at once. used: bytes that may hold
- * something, to be wiped.
+ * first use on. usable: the bytes of len that may be used; these count against RLIMIT_MEMLOCK at
+ * once. used: bytes that may hold something, to be wiped.
  */
-void *secret_table_new(size_t len);
+void *secret_table_new(size_t len, size_t usable);
+/* So many may be. 0, or -ENOMEM: more than RLIMIT_MEMLOCK, and as many may be as before. */
+int secret_table_more(void *p, size_t usable) __attribute__((warn_unused_result));
 void secret_table_free(void *p, size_t len, size_t used);
 /*
  * The first line of a file that nobody but its owner may read, by no buffer but the caller's. 0 with

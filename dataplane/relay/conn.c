@@ -56,9 +56,9 @@ static struct conn *conn_place(struct relay *r)
 {
 	struct conn *c = TAILQ_FIRST(&r->free_conns);
 
-	if (c == NULL && r->fresh_conns < r->conf.conns_max)
-		c = &r->conns[r->fresh_conns];
-	return c;
+	if (r->n_conns >= r->conns_limit)
+		return NULL;
+	return c != NULL ? c : &r->conns[r->fresh_conns];
 }
 
 static void conn_place_take(struct relay *r, struct conn *c)

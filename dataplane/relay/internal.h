@@ -455,7 +455,7 @@ struct relay {
 	uint32_t handover_places; /* of as many */
 	uint64_t gone_us;   /* nothing but a rekey waits longer for a control; 0: not known yet */
 	uint32_t n_unknown; /* connections no control has heard of */
-	uint32_t n_conns;
+	uint32_t n_conns, conns_limit; /* and as many as there may be */
 	uint32_t backlog;   /* at most so many of them */
 	uint64_t windows, windows_max; /* the sum of all windows, and its bound */
 	struct relay_mem mem;

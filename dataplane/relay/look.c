@@ -234,12 +234,17 @@ unsigned int relay_conns(const struct relay *r)
 	return r->n_conns;
 }
 
+unsigned int relay_conns_max(const struct relay *r)
+{
+	return r->conns_limit;
+}
+
 void relay_uses(struct relay *r, struct relay_uses *ret)
 {
 	const struct conn_uses *one = look_at_conns(r);
 
 	*ret = (struct relay_uses){
-		.conns = {r->n_conns, r->conf.conns_max},
+		.conns = {r->n_conns, r->conns_limit},
 		.chans = {r->fresh_chans - r->n_free_chans, r->conf.chans_max},
 		.backlog = {r->n_unknown, r->backlog},
 		.audit = {r->audit.next - r->audit.acked, r->audit.size},

@@ -24,7 +24,8 @@ static int tables_new(struct relay *r)
 	const struct relay_conf *conf = &r->conf;
 
 	/* Connections hold keys, as items do, and a payload may be a password. */
-	r->conns = secret_table_new(conf->conns_max * sizeof(*r->conns));
+	r->conns = secret_table_new(conf->conns_max * sizeof(*r->conns),
+				    r->conns_limit * sizeof(*r->conns));
 	r->msg = secret_new(LINK_MSG_MAX);
 	r->payload = secret_new(LINK_PAYLOAD_MAX);
 	r->chans = table_new(conf->chans_max, sizeof(*r->chans));
@@ -48,13 +49,15 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 	struct relay *r;
 	int err;
 
-	if (conf->conns_max == 0 || conf->chans_max == 0 || conf->audit_backlog == 0)
+	if (conf->conns_max == 0 || conf->chans_max == 0 || conf->audit_backlog == 0 ||
+	    conf->conns > conf->conns_max)
 		return -EINVAL;
 	r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return -ENOMEM;
 	r->conf = *conf;
-	r->backlog = conf->conns_max;
+	r->conns_limit = conf->conns != 0 ? conf->conns : conf->conns_max;
+	r->backlog = r->conns_limit;
 	r->windows_max =
 		pkt_pools_room(conf->pools) / RTE_MAX(conf->pool_shards, 1u) * RELAY_WINDOWS_OVER;
 	mem_init(r);
@@ -77,6 +80,16 @@ int relay_new(const struct relay_conf *conf, struct relay **ret)
 	}
 	record_batch_zpool(r->sealing, r->zpool);
 	*ret = r;
+	return 0;
+}
+
+int relay_limit(struct relay *r, unsigned int conns)
+{
+	conns = RTE_MIN(conns, r->conf.conns_max);
+	if (conns > r->conns_limit &&
+	    secret_table_more(r->conns, conns * sizeof(*r->conns)) < 0)
+		return -ENOMEM;
+	r->conns_limit = conns;
 	return 0;
 }
 

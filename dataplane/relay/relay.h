@@ -69,7 +69,8 @@ struct relay_listens {
 
 struct relay_conf {
 	uint16_t dataplane, shard;
-	unsigned int conns_max, chans_max;
+	unsigned int conns_max, chans_max; /* places there are; */
+	unsigned int conns; /* as many of them may be taken, until relay_limit(); 0: all */
 	unsigned int streams_max; /* targets there may be, closed ones included; 0: chans_max */
 	unsigned int audit_backlog;
 	bool audit_refuse;            /* nothing new while half of that waits for control */
@@ -119,6 +120,13 @@ struct relay_conf {
 
 int relay_new(const struct relay_conf *conf, struct relay **ret);
 void relay_free(struct relay *r);
+
+/*
+ * So many connections there may be from here on, of conns_max at most; where there are more nobody
+ * is cut, and nobody comes in until there are fewer. -ENOMEM: so much memory cannot be kept from
+ * swap (RLIMIT_MEMLOCK), and as many may be as before.
+ */
+int relay_limit(struct relay *r, unsigned int conns);
 
 /*
  * A client's connection. False: the caller resets it. The table is full, or as many as the
@@ -173,7 +181,9 @@ struct relay_uses {
 	struct relay_use flight_conn, flight_user, flight_source, opening, unanswered;
 };
 void relay_uses(struct relay *r, struct relay_uses *ret);
-unsigned int relay_conns(const struct relay *r); /* the first of them alone, for who asks each turn */
+/* The first of them alone, for who asks each turn; and how many may be. */
+unsigned int relay_conns(const struct relay *r);
+unsigned int relay_conns_max(const struct relay *r);
 
 /* Counters: per SSH error, and of the relay; names for an operator. */
 #define RELAY_COUNTERS(X)                                                                          \

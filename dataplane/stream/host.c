@@ -340,9 +340,11 @@ static struct host_stream *place(struct host *h)
 {
 	struct host_stream *st = TAILQ_FIRST(&h->free);
 
+	if (h->n >= h->streams_limit)
+		return NULL;
 	if (st != NULL)
 		TAILQ_REMOVE(&h->free, st, life_link);
-	else if (h->fresh < h->conf.streams_max)
+	else
 		st = &h->stream[h->fresh++];
 	return st;
 }
@@ -696,6 +698,7 @@ int host_new(const struct host_conf *conf, struct host **ret)
 	if (h == NULL)
 		return -ENOMEM;
 	h->conf = *conf;
+	host_limit(h, conf->streams_max);
 	h->conf.rx_max = conf->rx_max != 0 ? conf->rx_max : HOST_RX_MAX;
 	h->conf.tx_max = conf->tx_max != 0 ? conf->tx_max : HOST_TX_MAX;
 	h->low = conf->pools->data->size / LOW_PART;
@@ -736,7 +739,17 @@ void host_free(struct host *h)
 	free(h);
 }
 
+void host_limit(struct host *h, uint32_t streams)
+{
+	h->streams_limit = RTE_MIN(streams, h->conf.streams_max);
+}
+
 uint32_t host_streams_max(const struct host *h)
+{
+	return h->streams_limit;
+}
+
+uint32_t host_places(const struct host *h)
 {
 	return h->conf.streams_max;
 }

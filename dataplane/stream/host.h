@@ -96,8 +96,11 @@ unsigned int host_poll(struct host *h, uint64_t now_us, bool look);
 /* Readable when host_poll() has something to do: for the set a shard sleeps on. */
 int host_fd(const struct host *h);
 uint64_t host_next_timer_us(const struct host *h); /* UINT64_MAX: none */
+/* So many streams there may be from here on, streams_max at most, as at the beginning; none ends. */
+void host_limit(struct host *h, uint32_t streams);
 uint32_t host_streams(const struct host *h);
 uint32_t host_streams_max(const struct host *h);
+uint32_t host_places(const struct host *h); /* as many as that may ever be */
 
 /* Of a stream of this kind. */
 void host_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);

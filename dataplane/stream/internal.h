@@ -85,6 +85,7 @@ struct host {
 	uint32_t low;   /* mark of is_short */
 	int epoll;
 	uint32_t fresh, n; /* places ever used, streams there are */
+	uint32_t streams_limit; /* and there may be */
 	struct host_stream *stream;
 	struct host_door *door;
 	uint32_t n_doors; /* that are open */

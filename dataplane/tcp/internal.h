@@ -454,7 +454,8 @@ struct tcp {
 	struct tcp_conn *conns;
 	uint32_t free_list, dead_list; /* index + 1 */
 	uint32_t conns_fresh;          /* from here on none was ever used, nor takes memory */
-	unsigned int conns_n;
+	unsigned int conns_n, conns_limit;
+	uint32_t half_open_max; /* conf's, or less for a limit that is small */
 	uint32_t *buckets; /* of conns, index + 1 */
 	uint32_t bucket_mask;
 
@@ -473,8 +474,8 @@ struct tcp {
 	/* Nodes and boards of what is in flight: sent.c. */
 	struct tcp_sent *sent_mem, *sent_pool;
 	struct tcp_board *board_mem, *board_pool;
-	uint32_t sent_free;
 	uint32_t boards, boards_fresh; /* as conns_fresh */
+	uint32_t sent_free;
 
 	uint32_t kick_ifaces, kick_left; /* links that came up; connections not looked at yet */
 
@@ -524,9 +525,10 @@ static inline struct tcp_conn *tcp_at(const struct tcp *t, uint32_t index)
 	return index != 0 ? &t->conns[index - 1] : NULL;
 }
 
-static inline bool tcp_table_full(const struct tcp *t)
+/* Connections there may be more. */
+static inline uint32_t tcp_conns_left(const struct tcp *t)
 {
-	return t->conns_n == t->conf.conns_max;
+	return likely(t->conns_n < t->conns_limit) ? t->conns_limit - t->conns_n : 0;
 }
 
 /* list.c: a connection is in a list of a kind at most once; asking twice does nothing. */

@@ -221,7 +221,7 @@ void tcp_uses(struct tcp *t, struct tcp_uses *ret)
 		.source_conns_max = t->conf.source_conns,
 		.source_half_open_max = t->conf.source_half_open,
 		.source_syns_max = t->conf.source_syn_rate,
-		.half_open_max = t->conf.half_open_max,
+		.half_open_max = t->half_open_max,
 	};
 }
 
@@ -401,7 +401,7 @@ static bool cookie_complete(struct tcp *t, struct tcp_listener *l, struct tcp_se
 
 	if ((g->flags & TCP_FLAGS) != RTE_TCP_ACK_FLAG || !tcp_cookies_out(&t->cookies, now_us))
 		return false;
-	if (tcp_table_full(t)) {
+	if (tcp_conns_left(t) == 0) {
 		tcp_count(t, TCP_C_DROP_TABLE);
 		return true;
 	}
@@ -432,8 +432,8 @@ static bool cookie_complete(struct tcp *t, struct tcp_listener *l, struct tcp_se
 
 static bool is_crowded(const struct tcp *t, const struct tcp_listener *l)
 {
-	return l->half_open >= l->backlog || l->half_open >= t->conf.half_open_max ||
-	       t->conf.conns_max - t->conns_n < t->conf.conns_max / TABLE_SPARE_PART ||
+	return l->half_open >= l->backlog || l->half_open >= t->half_open_max ||
+	       tcp_conns_left(t) < t->conns_limit / TABLE_SPARE_PART ||
 	       t->mem.free <= t->mem.scarce;
 }
 
@@ -493,7 +493,7 @@ static void passive_open(struct tcp *t, struct tcp_listener *l, struct tcp_seg *
 		break;
 	case SYN_COOKIE:
 		/* Of a full table nothing could come: better no answer than one that binds. */
-		if (tcp_table_full(t))
+		if (tcp_conns_left(t) == 0)
 			tcp_count(t, TCP_C_DROP_TABLE);
 		else
 			cookie_send(t, g, now_us);

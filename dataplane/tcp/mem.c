@@ -251,8 +251,7 @@ void tcp_mem_make_room(struct tcp *t)
 {
 	struct tcp_conn *c = tcp_list_first(t, TCP_L_ORPHANS);
 
-	if (unlikely(t->conf.conns_max - t->conns_n <= t->conf.conns_max / SPARE_PART + 1) &&
-	    c != NULL)
+	if (unlikely(tcp_conns_left(t) <= t->conns_limit / SPARE_PART + 1) && c != NULL)
 		cut(c);
 }
 

@@ -50,7 +50,6 @@ static void conf_limits(struct tcp_conf *c)
 {
 	if (c->half_open_max == 0)
 		c->half_open_max = HALF_OPEN_MAX;
-	c->half_open_max = min_u64(c->half_open_max, c->conns_max / HALF_OPEN_PART + 1);
 	if (c->source_half_open == 0)
 		c->source_half_open = SOURCE_HALF_OPEN;
 	if (c->source_conns == 0)
@@ -115,6 +114,7 @@ int tcp_new(const struct tcp_conf *conf, struct tcp **ret)
 	t->conf = *conf;
 	conf_defaults(&t->conf);
 	conf_limits(&t->conf);
+	tcp_limit(t, conf->conns_max);
 	tcp_cookies_init(&t->cookies, t->conf.secret, t->conf.mss_min);
 	t->rcv_wscale = wscale_for(conf->rx_budget);
 	t->rx_initial =
@@ -160,12 +160,23 @@ void tcp_free(struct tcp *t)
 	free(t);
 }
 
+void tcp_limit(struct tcp *t, unsigned int conns)
+{
+	t->conns_limit = min_u64(conns, t->conf.conns_max);
+	t->half_open_max = min_u64(t->conf.half_open_max, t->conns_limit / HALF_OPEN_PART + 1);
+}
+
 unsigned int tcp_conns(const struct tcp *t)
 {
 	return t->conns_n;
 }
 
 unsigned int tcp_conns_max(const struct tcp *t)
+{
+	return t->conns_limit;
+}
+
+unsigned int tcp_places(const struct tcp *t)
 {
 	return t->conf.conns_max;
 }
@@ -200,7 +211,7 @@ struct tcp_conn *tcp_conn_get(struct tcp *t)
 	struct tcp_conn *c = tcp_at(t, t->free_list);
 
 	tcp_mem_make_room(t);
-	if (tcp_table_full(t))
+	if (tcp_conns_left(t) == 0)
 		return NULL;
 	if (c != NULL)
 		t->free_list = c->next;

@@ -220,8 +220,14 @@ uint32_t tcp_stream_rtt_us(const struct stream *s);
 bool tcp_stream_congested(const struct stream *s);
 void tcp_stream_totals(const struct stream *s, uint64_t *ret_in, uint64_t *ret_out);
 
+/*
+ * So many connections there may be from here on, conns_max at most, as at the beginning: where
+ * there are more none is cut, and none comes until there are fewer.
+ */
+void tcp_limit(struct tcp *t, unsigned int conns);
 unsigned int tcp_conns(const struct tcp *t);
 unsigned int tcp_conns_max(const struct tcp *t);
+unsigned int tcp_places(const struct tcp *t); /* as many as that may ever be */
 /*
  * What the source, of half-open ones the listener, has that has most; of SYNs within a second. Some
  * of all are seen at a time: of many, it is as of a few calls ago.

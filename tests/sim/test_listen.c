@@ -292,6 +292,31 @@ Test(listen, a_full_table_waits_for_the_acknowledgement_to_come_again)
 	cr_expect(raw_fini(&r));
 }
 
+/* Fewer may be there than are: they stay, and who comes waits until there may be more. */
+Test(listen, a_limit_that_changes_cuts_nobody)
+{
+	uint32_t iss;
+	struct raw r;
+
+	crowded(&r, (struct tcp_conf){0});
+	cookie_syn(&r, &no_options);
+	iss = r.iss;
+	tcp_limit(r.v.host[RAW_STACK].tcp, 2);
+	raw_clear(&r);
+	raw_send_at(&r, ACK, r.snd_nxt, iss + 1, 0, 0);
+	raw_run(&r, 1000);
+	cr_expect_eq(raw_count(&r, TCP_C_DROP_TABLE), 1);
+	cr_expect_eq(conns(&r), 4, "more than there may be");
+	cr_expect_not(r.app.accepted);
+	tcp_limit(r.v.host[RAW_STACK].tcp, 5);
+	raw_send_at(&r, ACK, r.snd_nxt, iss + 1, 0, 20);
+	raw_run(&r, 1000);
+	cr_expect(r.app.accepted);
+	cr_expect_eq(r.app.rx_total, 20);
+	cr_expect_eq(conns(&r), 5);
+	cr_expect(raw_fini(&r));
+}
+
 Test(listen, a_user_that_refuses_a_cookie_resets_it)
 {
 	struct raw r;

@@ -762,6 +762,32 @@ Test(host, a_full_table_refuses_and_closes)
 	}
 }
 
+Test(host, a_limit_that_changes_ends_nothing)
+{
+	struct stream *s[3], *none;
+	int other[3], fd;
+
+	host_limit(h, 2);
+	s[0] = socket_stream(&other[0]);
+	s[1] = socket_stream(&other[1]);
+	fd = open("/dev/null", O_RDWR);
+	cr_expect_eq(host_open_socket(h, fd, &none), -ENOBUFS);
+	host_limit(h, 1);
+	cr_expect_eq(host_streams(h), 2);
+	s[0]->ops->abort(s[0]);
+	fd = open("/dev/null", O_RDWR);
+	cr_expect_eq(host_open_socket(h, fd, &none), -ENOBUFS, "one is there");
+	host_limit(h, 100);
+	cr_expect_eq(host_streams_max(h), 8, "there are no more places");
+	s[0] = socket_stream(&other[2]);
+	s[2] = socket_stream(&fd);
+	for (int i = 0; i < 3; i++) {
+		s[i]->ops->abort(s[i]);
+		close(other[i]);
+	}
+	close(fd);
+}
+
 Test(host, out_and_err_that_are_one_are_read_once)
 {
 	int fd[2];

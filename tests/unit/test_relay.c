@@ -683,6 +683,51 @@ Test(relay, a_full_table_refuses)
 		client_free(&c[i]);
 }
 
+static bool comes_in(struct fake **ret)
+{
+	static const struct link_addr at = {.family = 4, .port = 22};
+
+	*ret = fake_new();
+	if (relay_accept(bench, &(*ret)->s, 1, &at, &at, bench_now))
+		return true;
+	(*ret)->used = false;
+	return false;
+}
+
+static void goes(struct fake *f)
+{
+	fake_fail(f, -ECONNRESET);
+	bench_settle();
+}
+
+Test(relay, a_limit_that_changes_cuts_nobody)
+{
+	struct fake *f[BENCH_CONNS], *none;
+	struct relay_uses u;
+
+	cr_expect_eq(relay_limit(bench, 2), 0);
+	cr_assert(comes_in(&f[0]) && comes_in(&f[1]));
+	cr_expect_not(comes_in(&none));
+	cr_expect_eq(relay_limit(bench, 3), 0);
+	cr_assert(comes_in(&f[2]));
+	cr_expect_not(comes_in(&none));
+	cr_expect_eq(bench_count(RELAY_C_CONN_TABLE_FULL), 2);
+	cr_expect_eq(relay_limit(bench, 1), 0);
+	bench_settle();
+	relay_uses(bench, &u);
+	cr_expect(u.conns.now == 3 && u.conns.max == 1, "all are there still");
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_expect_not(comes_in(&none), "there are %u", relay_conns(bench));
+		goes(f[i]);
+	}
+	cr_expect_not(comes_in(&none), "as many as there may be");
+	goes(f[2]);
+	cr_assert(comes_in(&f[0]));
+	cr_expect_eq(relay_limit(bench, BENCH_CONNS + 1), 0);
+	cr_expect_eq(relay_conns_max(bench), BENCH_CONNS, "there are no more places");
+	goes(f[0]);
+}
+
 /* An empty pool stops things for a while and loses nothing. */
 Test(relay, an_empty_pool_is_waited_for)
 {

@@ -155,7 +155,7 @@ Test(secret, what_is_kept_makes_way)
 	}
 	p[0] = secret_new(2 * 4096);
 	cr_assert_not_null(p[0]);
-	p[1] = secret_table_new(2 * 4096);
+	p[1] = secret_table_new(2 * 4096, 2 * 4096);
 	cr_assert_not_null(p[1]);
 	secret_table_free(p[1], 2 * 4096, 0);
 	secret_free(p[0], 2 * 4096);
@@ -164,7 +164,7 @@ Test(secret, what_is_kept_makes_way)
 Test(secret, a_table_takes_memory_where_it_was_used)
 {
 	const size_t len = 1 << 20;
-	uint8_t *p = secret_table_new(len);
+	uint8_t *p = secret_table_new(len, len);
 	char flags[512];
 	size_t kb = 1;
 
@@ -181,6 +181,30 @@ Test(secret, a_table_takes_memory_where_it_was_used)
 	secret_table_free(NULL, len, 0);
 }
 
+/* What counts against the limit is what may be used; of what does not fit nothing is. */
+Test(secret, a_table_grows_as_far_as_may_be_locked)
+{
+	const size_t page = 4096, len = 16 * page;
+	struct rlimit some = {4 * 4096, 4 * 4096};
+	char flags[512];
+	size_t kb = 1;
+	uint8_t *p;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &some) < 0 || (geteuid() == 0 && setuid(65534) < 0))
+		cr_skip_test("limits cannot be set here");
+	p = secret_table_new(len, page);
+	cr_assert_not_null(p);
+	cr_expect_eq(secret_table_more(p, 4 * page), 0);
+	cr_expect_eq(secret_table_more(p, 4 * page), 0, "what is locked counts once");
+	cr_expect_eq(secret_table_more(p, 5 * page), -ENOMEM);
+	cr_assert(flags_of(p, flags, sizeof(flags), &kb));
+	cr_expect_not_null(strstr(flags, " lo"));
+	cr_assert(flags_of(p + 4 * page, flags, sizeof(flags), &kb));
+	cr_expect_null(strstr(flags, " lo"));
+	cr_expect_not_null(strstr(flags, " dd"));
+	secret_table_free(p, len, 4 * page);
+}
+
 Test(secret, more_than_may_be_locked_is_refused)
 {
 	struct rlimit none = {0, 0};
@@ -188,7 +212,7 @@ Test(secret, more_than_may_be_locked_is_refused)
 	if (setrlimit(RLIMIT_MEMLOCK, &none) < 0 || (geteuid() == 0 && setuid(65534) < 0))
 		cr_skip_test("limits cannot be set here");
 	cr_expect_null(secret_new(100));
-	cr_expect_null(secret_table_new(100));
+	cr_expect_null(secret_table_new(100, 100));
 }
 
 Test(secret, wipe_wipes)
