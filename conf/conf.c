@@ -320,11 +320,13 @@ void conf_put(struct conf *conf)
 void conf_inherit(struct conf *conf, struct conf *base)
 {
 	const struct conf_global *of = &base->global;
+	const uint32_t conns = conf->dataplane.max_connections;
 	struct conf_global *g = &conf->global;
 
 	conf->base = conf_get(base);
 	strs_free(PART_DATAPLANE, &conf->dataplane);
 	conf->dataplane = base->dataplane;
+	conf->dataplane.max_connections = conns;
 	g->ports = of->ports;
 	g->n_ports = of->n_ports;
 	g->listens = of->listens;

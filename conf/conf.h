@@ -150,8 +150,8 @@ struct conf_dataplane {
 	struct conf_prefixes proxy_from; /* who says for whom he speaks: conf/proxy.h */
 	bool tcp_keepalive;
 	uint32_t tcp_keepalive_time_ms, tcp_keepalive_interval_ms, tcp_keepalive_count;
-	uint32_t max_connections; /* per shard */
-	uint32_t max_channels;    /* per shard */
+	uint32_t max_connections; /* with those of a reload */
+	uint32_t max_channels;
 	uint32_t max_host_streams;
 	uint32_t audit_backlog;
 	enum conf_audit_failure audit_failure; /* also control's */

@@ -20,14 +20,13 @@ enum conf_when conf_keyword_when(const struct conf_keyword_info *kw)
 		{"FIPSMode", CONF_WHEN_DATAPLANE},     {"AuditLog", CONF_WHEN_CONTROL},
 		{"AuditSpool", CONF_WHEN_CONTROL},     {"AuditSourceRate", CONF_WHEN_CONTROL},
 		{"AuditFailure", CONF_WHEN_DATAPLANE}, {"MetricsListen", CONF_WHEN_CONTROL},
+		{"MaxConnections", CONF_WHEN_NEXT},
 	};
 
-	if (kw->owner == CONF_DATAPLANE)
-		return CONF_WHEN_DATAPLANE;
 	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++)
 		if (strcmp(kw->name, of[i].name) == 0)
 			return of[i].when;
-	return CONF_WHEN_NEXT;
+	return kw->owner == CONF_DATAPLANE ? CONF_WHEN_DATAPLANE : CONF_WHEN_NEXT;
 }
 
 /* All that the lines of a keyword say, with whom each is for. */

@@ -253,7 +253,7 @@ const struct kw conf_kws[] = {
 	 DATAPLANE(tcp_keepalive_interval_ms), .type = &type_time, .min = 1},
 	{INFO("TCPKeepAliveCount", "9", D, false, false, "N", "probes without answer before the peer is dead"),
 	 DATAPLANE(tcp_keepalive_count), .type = &type_uint, .min = 1, .max = 255},
-	{INFO("MaxConnections", "100000", D, false, false, "N", "connections a shard can hold"),
+	{INFO("MaxConnections", "100000", D, false, false, "N", "connections there may be at once"),
 	 DATAPLANE(max_connections), .type = &type_uint, .min = 1, .max = 10000000},
 	{INFO("MaxHostStreams", "8192", D, false, false, "N",
 	      "programs and sockets of the gateway's own kernel that channels lead to"),

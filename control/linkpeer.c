@@ -275,18 +275,20 @@ static int shard_ready(struct shard *sh, const struct link_ready *ev)
 	struct session_link link = {.send = shard_send,
 				    .send_fds = shard_send_fds,
 				    .arg = sh,
-				    .start_id = p->hello.start_id};
+				    .start_id = p->hello.start_id,
+				    .shards = p->hello.shards};
 	int r;
 
 	if (sh->table != NULL)
 		return -EBADMSG;
-	r = session_table_new(p->env, &link, p->hello.dataplane, sh->index, ev->max_conns,
+	r = session_table_new(p->env, &link, p->hello.dataplane, sh->index, ev->places,
 			      &sh->table);
 	if (r < 0)
 		return r;
 	log_line(LOG_L_INFO, "dataplane %s shard %u ready, %u connections", p->hello.name,
 		 sh->index, ev->max_conns);
 	session_table_revoke(sh->table);
+	session_table_limit(sh->table);
 	if (!p->env->draining || p->env->host_only)
 		listen_all(sh, false);
 	return 0;

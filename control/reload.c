@@ -136,6 +136,7 @@ static void swap_in(struct reload *r, struct reload_job *j, const char *ident)
 	j->kex = kex;
 	/* What shards may repeat was said by rules that may be others now. */
 	session_tables_revoke(env);
+	session_tables_limit(env);
 	reload_log_level(env->conf, r->debug);
 	if (r->log != NULL)
 		log_where(env->conf, r->log, "sluice-control", r->to_stderr);

@@ -136,8 +136,11 @@ static inline bool shard_is_teamed(const struct shard *s)
 	return s->team_size > 1;
 }
 
-/* shard_setup.c: what control may count on. */
+/* shard_setup.c: connections there may be, in force; what the tables have places for. */
 uint32_t shard_max_conns(const struct shard *s);
+uint32_t shard_conns_room(const struct shard *s);
+/* So many of all shards may be from here on: as much of it as there is room for. */
+void shard_limit_conns(struct shard *s, uint32_t all);
 
 /* shard_team.c; only for one that is teamed. */
 int shard_team_join(struct shard *s);
@@ -154,6 +157,8 @@ void shard_team_tell_link(struct shard *s, unsigned int port);
 /* shard_host.c: descriptors. */
 int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
 void shard_host_free(struct shard *s);
+/* So many clients may be there; they come by descriptors only where there are no interfaces. */
+void shard_host_limit(struct shard *s, uint32_t conns);
 
 /* shard_listen.c: ports that are chosen, where the kernel does not; its listeners. */
 int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size);

@@ -12,6 +12,14 @@
 #include "dataplane/log.h"
 #include "link/files.h"
 
+/* Of clients, too, where they come by descriptors: there are no interfaces then. */
+static uint32_t streams_of(const struct shard *s, uint32_t conns)
+{
+	const uint32_t max = s->conf->max_host_streams;
+
+	return (max + s->team_size - 1) / s->team_size + (s->conf->n_interfaces == 0 ? conns : 0);
+}
+
 /* A stream has one descriptor, a program's two or three. */
 static void files_raise(const struct shard *s, uint32_t streams)
 {
@@ -25,24 +33,19 @@ static void files_raise(const struct shard *s, uint32_t streams)
 
 int shard_host_make(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size)
 {
-	const uint32_t max = s->conf->max_host_streams;
-	uint32_t streams = (max + s->team_size - 1) / s->team_size;
 	struct host_conf hc = {.pools = &s->pools,
-			       .streams_max = streams,
+			       .streams_max = streams_of(s, shard_conns_room(s)),
 			       .rcvbuf = s->conf->receive_buffer,
 			       .sndbuf = s->conf->send_buffer,
 			       .doors_max = RELAY_FORWARDS_MAX * SHARD_DOORS_OF};
 	int r;
 
-	/* Clients, too, come by descriptors then. */
-	if (sc->conf->n_interfaces == 0)
-		hc.streams_max += shard_max_conns(s);
-	files_raise(s, hc.streams_max);
 	r = host_new(&hc, &s->host);
 	if (r == 0)
 		r = idle_watch(&s->idle, host_fd(s->host));
 	if (r < 0)
-		return start_fail(err, err_size, r, "MaxHostStreams %u: %s", max, strerror(-r));
+		return start_fail(err, err_size, r, "MaxHostStreams %u: %s",
+				  s->conf->max_host_streams, strerror(-r));
 	return sc->conf->n_interfaces == 0 ? shard_listen(s, sc, err, err_size)
 					   : shard_listen_choose(sc, err, err_size);
 }
@@ -52,6 +55,12 @@ void shard_host_free(struct shard *s)
 	shard_listen_free(s);
 	park_clear(&s->park);
 	host_free(s->host);
+}
+
+void shard_host_limit(struct shard *s, uint32_t conns)
+{
+	host_limit(s->host, streams_of(s, conns));
+	files_raise(s, host_streams_max(s->host));
 }
 
 int shard_host_claim(void *arg, uint64_t fds, const struct stream_user *user, void *user_ptr,

@@ -26,6 +26,7 @@ static int send_up(struct shard *s, uint16_t type, const void *body, size_t len)
 static void attached(struct shard *s)
 {
 	struct link_ready ready = {.max_conns = shard_max_conns(s),
+				   .places = shard_conns_room(s),
 				   .start_id_low = (uint32_t)s->start_id,
 				   .start_id_high = (uint32_t)(s->start_id >> 32)};
 
@@ -199,9 +200,12 @@ static int unlisten(struct shard *s, uint32_t number)
 void shard_command(void *arg, const struct link_hdr *msg)
 {
 	const struct link_listen *c = link_msg_body(msg);
+	const struct link_conns *conns = link_msg_body(msg);
 	struct shard *s = arg;
 	int err;
 
+	if (msg->type == LINK_CMD_CONNS)
+		shard_limit_conns(s, conns->max);
 	if (msg->type != LINK_CMD_LISTEN)
 		return;
 	err = c->close ? unlisten(s, c->listener) : listen_on(s, c);

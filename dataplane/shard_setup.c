@@ -136,7 +136,39 @@ static uint32_t part(const struct shard *s, uint32_t all)
 
 uint32_t shard_max_conns(const struct shard *s)
 {
-	return part(s, s->conf->max_connections);
+	return relay_conns_max(s->relay);
+}
+
+uint32_t shard_conns_room(const struct shard *s)
+{
+	return part(s, team_conns_room(s->conf));
+}
+
+/*
+ * What else a connection takes a place of. Who is connected beyond the limit keeps his, so that
+ * nobody's channel is refused because others may not come.
+ */
+static void limit_streams(struct shard *s)
+{
+	const uint32_t conns = RTE_MAX(shard_max_conns(s), relay_conns(s->relay));
+
+	tcp_limit(s->tcp, conns + part(s, s->conf->max_channels));
+	shard_host_limit(s, conns);
+}
+
+void shard_limit_conns(struct shard *s, uint32_t all)
+{
+	const uint32_t was = shard_max_conns(s);
+
+	if (relay_limit(s->relay, part(s, all)) < 0)
+		dp_log("shard %u: MaxConnections %" PRIu32
+		       ": so much memory cannot be locked, it stays %" PRIu32,
+		       s->index, all, was);
+	if (shard_max_conns(s) == was)
+		return;
+	dp_log("shard %u: %" PRIu32 " connections may be there, %" PRIu32 " before", s->index,
+	       shard_max_conns(s), was);
+	limit_streams(s);
 }
 
 /* What the pool has room for, where it is not this shard's alone: what it may count on. */
@@ -170,8 +202,8 @@ static int make_tcp(struct shard *s, char *err, size_t err_size)
 	struct tcp_conf tc = {
 		.net = s->net,
 		.pools = &s->pools,
-		.conns_max = shard_max_conns(s) + part(s, c->max_channels),
-		.time_wait_max = shard_max_conns(s),
+		.conns_max = shard_conns_room(s) + part(s, c->max_channels),
+		.time_wait_max = shard_conns_room(s),
 		.rx_budget = buffer_size(s, c->receive_buffer),
 		.tx_budget = buffer_size(s, c->send_buffer),
 		.rx_shard = shard_is_teamed(s) ? room_of(s) : 0,
@@ -230,9 +262,10 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 	struct relay_conf rc = {
 		.dataplane = s->dataplane,
 		.shard = s->index,
-		.conns_max = shard_max_conns(s),
+		.conns_max = shard_conns_room(s),
+		.conns = part(s, c->max_connections),
 		.chans_max = part(s, c->max_channels),
-		.streams_max = tcp_conns_max(s->tcp) + host_streams_max(s->host),
+		.streams_max = tcp_places(s->tcp) + host_places(s->host),
 		.audit_backlog = part(s, c->audit_backlog),
 		.audit_refuse = c->audit_failure == CONF_AUDIT_REFUSE,
 		.pool_shards = s->team_size,
@@ -284,6 +317,7 @@ static int make_relay(struct shard *s, char *err, size_t err_size)
 		return start_fail(err, err_size, r,
 				  "MaxConnections %" PRIu32 ", MaxChannels %" PRIu32 ": %s",
 				  c->max_connections, c->max_channels, strerror(-r));
+	limit_streams(s);
 	return 0;
 }
 

@@ -74,6 +74,19 @@ struct team {
 	struct spread_steer *steer[SPREAD_SHARDS_MAX];
 };
 
+/* --- room ---------------------------------------------------------------------------------- */
+
+#define CONNS_ROOM_TIMES 2u
+#define CONNS_ROOM_LEAST 100000u
+#define CONNS_ROOM_MOST  10000000u /* what the file may say */
+
+uint32_t team_conns_room(const struct conf_dataplane *conf)
+{
+	const uint32_t room = RTE_MAX(conf->max_connections * CONNS_ROOM_TIMES, CONNS_ROOM_LEAST);
+
+	return RTE_MIN(room, CONNS_ROOM_MOST);
+}
+
 /* --- buffers ------------------------------------------------------------------------------- */
 
 /* Of each port from every shard to every other one, where it has a queue for each. */
@@ -339,8 +352,8 @@ int team_new(const struct team_conf *tc, struct team **ret, char *err, size_t er
 	r = spread_init(&t->spread, tc->shards, NULL);
 	if (r < 0)
 		start_fail(err, err_size, r, "%u shards: %s", tc->shards, strerror(-r));
-	if (r == 0 && (budgets_new(tc->conf->max_connections, &t->budgets) < 0 ||
-		       flights_new(tc->conf->max_connections, &t->flights) < 0))
+	if (r == 0 && (budgets_new(team_conns_room(tc->conf), &t->budgets) < 0 ||
+		       flights_new(team_conns_room(tc->conf), &t->flights) < 0))
 		r = start_fail(err, err_size, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = make_pools(t, tc->name, err, err_size);

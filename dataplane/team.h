@@ -36,6 +36,13 @@ struct team_conf {
 };
 
 /*
+ * Connections all tables of a dataplane have places for: MaxConnections may grow to it. A place
+ * that nobody took costs nothing but address space, so there is room for twice as many, and for the
+ * default at least.
+ */
+uint32_t team_conns_room(const struct conf_dataplane *conf);
+
+/*
  * Pools and ports as the file says. EAL runs already. -errno with a line for an operator in err,
  * and nothing left behind.
  */

@@ -260,7 +260,13 @@ static bool ready_ok(const void *body)
 {
 	const struct link_ready *b = body;
 
-	return name_ok(b->name, sizeof(b->name), false);
+	return name_ok(b->name, sizeof(b->name), false) && b->max_conns > 0 &&
+	       b->max_conns <= b->places;
+}
+
+static bool conns_ok(const void *body)
+{
+	return ((const struct link_conns *)body)->max > 0;
 }
 
 static bool listen_ok(const void *body)
@@ -368,6 +374,7 @@ static const struct shape shapes[] = {
 	[LINK_CMD_REVOKE] = ALONE(link_revoke, NULL),
 	[LINK_CMD_LOOK] = ALONE(link_look, look_ask_ok),
 	[LINK_CMD_TRACE] = CONN(link_trace, trace_ok),
+	[LINK_CMD_CONNS] = ALONE(link_conns, conns_ok),
 };
 /* clang-format on */
 

@@ -108,6 +108,7 @@ enum link_type {
 	LINK_CMD_REVOKE,       /* link_revoke; generation 0: whoever's grants they are */
 	LINK_CMD_LOOK,         /* link_look: channels as they are now, for those who look */
 	LINK_CMD_TRACE,        /* link_trace: messages of a connection, for an operator */
+	LINK_CMD_CONNS,        /* link_conns: so many there may be */
 };
 
 struct link_hdr {
@@ -459,6 +460,7 @@ struct link_answered {
 
 struct link_ready {
 	uint32_t max_conns;
+	uint32_t places; /* in its table: max_conns may grow to it, indexes are below it */
 	uint32_t start_id_low, start_id_high; /* of this dataplane's start; binds sealed blobs */
 	char name[32];                        /* Dataplane NAME */
 };
@@ -469,6 +471,15 @@ struct link_listen {
 	uint32_t backlog;
 	uint8_t close; /* 1: stop listening */
 	uint8_t pad[3];
+};
+
+/*
+ * MaxConnections, of all shards of the dataplane: each takes its part of it, and no more than it
+ * has places. Who is connected stays.
+ */
+struct link_conns {
+	uint32_t max;
+	uint32_t pad;
 };
 
 struct link_listen_result {

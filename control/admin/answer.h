@@ -50,7 +50,7 @@ struct answer {
 	bool wishes; /* its outcome is awaited */
 	struct ours_ask opens;
 	struct conf *then;                /* that would be in force; held */
-	uint32_t conns_was, conns_is;     /* MaxConnections, where it differs */
+	uint32_t conns, conns_room;       /* MaxConnections; what the dataplane has places for */
 	json_t *cuts, *rates;             /* whom it would make go, or give other rates */
 	uint64_t n_cuts, n_rates,
 		n_cuts_unknown; /* all; those whose groups would have to be asked */

@@ -377,24 +377,24 @@ static void reload_judged(struct reload_wish *w, struct conf *was, struct conf *
 	a->sums = json_array();
 	if (a->sums == NULL || conf_diff(was, is, differs, a->sums) < 0)
 		a->failed = -ENOMEM;
-	a->conns_was = conf_dataplane(was)->max_connections;
-	a->conns_is = conf_dataplane(is)->max_connections;
+	a->conns = conf_dataplane(is)->max_connections;
+	a->conns_room = session_conns_room(w->of->env);
 	if (w->dry)
 		a->then = conf_get(is);
 }
 
 #define CONN_BYTES 2339 /* at rest, of the dataplane and control (docs/performance.md) */
 
-/* Tables are made at the start and filled as connections come: what more of them would take. */
+/* Tables are made at the start and filled as connections come: what larger ones would take. */
 static json_t *reload_note(const struct answer *a)
 {
-	if (a->conns_was == a->conns_is)
+	if (a->conns <= a->conns_room)
 		return json_null();
-	return json_sprintf("MaxConnections stays %" PRIu32 " (%" PRIu64
+	return json_sprintf("MaxConnections is %" PRIu32 " (%" PRIu64
 			    " MiB when all are there) until "
 			    "sluice-dataplane starts again with %" PRIu32 " (%" PRIu64 " MiB)",
-			    a->conns_was, (uint64_t)a->conns_was * CONN_BYTES >> 20, a->conns_is,
-			    (uint64_t)a->conns_is * CONN_BYTES >> 20);
+			    a->conns_room, (uint64_t)a->conns_room * CONN_BYTES >> 20, a->conns,
+			    (uint64_t)a->conns * CONN_BYTES >> 20);
 }
 
 static int reload_tell(struct answer *a, bool dry, struct answer_text *out)

@@ -32,7 +32,7 @@
 #include "control/turns.h"
 #include "link/msg.h"
 
-#define SESSION_TABLE_MAX (1u << 22) /* connections of one shard */
+#define SESSION_TABLE_MAX 10000000 /* connections of one shard: what MaxConnections may be */
 
 struct session_table;
 struct dialer;
@@ -127,6 +127,7 @@ struct session_link {
 	int (*send_fds)(void *arg, uint64_t token, const int *fds, unsigned int n);
 	void *arg;
 	uint64_t start_id; /* of the dataplane's start */
+	uint16_t shards;   /* that it has */
 };
 
 /* Penalties and limits of sources, as configured; conf is borrowed. -ENOMEM, -EIO. */
@@ -145,7 +146,7 @@ struct penalties *door_penalties(struct door *d);
 bool door_most(const struct door *d, uint32_t *ret);
 
 int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
-		      uint16_t shard, uint32_t max_conns, struct session_table **ret)
+		      uint16_t shard, uint32_t places, struct session_table **ret)
 	__attribute__((warn_unused_result));
 /* The dataplane is gone: its sessions end without a word to it. */
 void session_table_free(struct session_table *t);
@@ -166,6 +167,11 @@ void session_audit_safe(struct session_env *env);
  */
 void session_table_revoke(struct session_table *t);
 void session_tables_revoke(struct session_env *env); /* of every shard */
+/* MaxConnections is what the configuration says now, as far as the shard has places. */
+void session_table_limit(struct session_table *t);
+void session_tables_limit(struct session_env *env);
+/* What it can be: of the dataplane that has least; UINT32_MAX: none is attached. */
+uint32_t session_conns_room(const struct session_env *env);
 /* inside.c: the configuration is conf now; who is in counts for the networks it has. */
 void inside_go_by(struct session_env *env, struct conf *conf);
 /* Ends every connection with a DISCONNECT. */

@@ -3,11 +3,13 @@
  * once.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/audit/audit.h"
+#include "control/log.h"
 #include "control/session/internal.h"
 #include "control/session/look.h"
 #include "control/session/review.h"
@@ -36,16 +38,16 @@ struct session *session_find(struct session_env *env, const struct conn_ref *ref
 }
 
 int session_table_new(struct session_env *env, const struct session_link *link, uint16_t dataplane,
-		      uint16_t shard, uint32_t max_conns, struct session_table **ret)
+		      uint16_t shard, uint32_t places, struct session_table **ret)
 {
 	struct session_table *t;
 
-	if (max_conns == 0 || max_conns > SESSION_TABLE_MAX)
+	if (places == 0 || places > SESSION_TABLE_MAX)
 		return -EBADMSG;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return -ENOMEM;
-	t->by_index = calloc(max_conns, sizeof(struct session *));
+	t->by_index = calloc(places, sizeof(struct session *));
 	if (t->by_index == NULL) {
 		free(t);
 		return -ENOMEM;
@@ -54,7 +56,7 @@ int session_table_new(struct session_env *env, const struct session_link *link, 
 	t->link = *link;
 	t->dataplane = dataplane;
 	t->shard = shard;
-	t->max = max_conns;
+	t->max = places;
 	t->next = env->tables;
 	env->tables = t;
 	*ret = t;
@@ -83,14 +85,22 @@ void session_table_free(struct session_table *t)
 	free(t);
 }
 
+/* About no connection. */
+static void command(const struct session_table *t, enum link_type type, const void *body,
+		    size_t len)
+{
+	struct link_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + len),
+			       .type = (uint16_t)type,
+			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
+
+	t->link.send(t->link.arg, &hdr, sizeof(hdr), body, len);
+}
+
 static void acknowledge(struct session_table *t, uint64_t id)
 {
 	struct link_audit_ack ack = {id};
-	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(ack),
-			       .type = LINK_CMD_AUDIT_ACK,
-			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
 
-	t->link.send(t->link.arg, &hdr, sizeof(hdr), &ack, sizeof(ack));
+	command(t, LINK_CMD_AUDIT_ACK, &ack, sizeof(ack));
 }
 
 static void safe_acknowledge(struct session_table *t)
@@ -135,17 +145,47 @@ void session_audit_safe(struct session_env *env)
 void session_table_revoke(struct session_table *t)
 {
 	struct link_revoke m = {0};
-	struct link_hdr hdr = {.len = sizeof(hdr) + sizeof(m),
-			       .type = LINK_CMD_REVOKE,
-			       .conn = {.dataplane = t->dataplane, .shard = t->shard}};
 
-	t->link.send(t->link.arg, &hdr, sizeof(hdr), &m, sizeof(m));
+	command(t, LINK_CMD_REVOKE, &m, sizeof(m));
 }
 
 void session_tables_revoke(struct session_env *env)
 {
 	for (struct session_table *t = env->tables; t != NULL; t = t->next)
 		session_table_revoke(t);
+}
+
+/* As every shard has as many. */
+static uint32_t room_of(const struct session_table *t)
+{
+	return t->max * t->link.shards;
+}
+
+void session_table_limit(struct session_table *t)
+{
+	const struct link_conns m = {.max = conf_dataplane(t->env->conf)->max_connections};
+
+	command(t, LINK_CMD_CONNS, &m, sizeof(m));
+	if (m.max > room_of(t) && t->shard == 0)
+		log_line(LOG_L_ERROR,
+			 "MaxConnections is %" PRIu32 ", and not %" PRIu32
+			 ", until sluice-dataplane starts again",
+			 room_of(t), m.max);
+}
+
+void session_tables_limit(struct session_env *env)
+{
+	for (struct session_table *t = env->tables; t != NULL; t = t->next)
+		session_table_limit(t);
+}
+
+uint32_t session_conns_room(const struct session_env *env)
+{
+	uint32_t least = UINT32_MAX;
+
+	for (const struct session_table *t = env->tables; t != NULL; t = t->next)
+		least = room_of(t) < least ? room_of(t) : least;
+	return least;
 }
 
 /* The error's own, and of a shutdown how long to stay away (PROTOCOL.md). */

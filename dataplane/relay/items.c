@@ -293,7 +293,8 @@ static int item(struct relay *r, const struct link_hdr *hdr)
 
 	switch (hdr->type) {
 	case LINK_CMD_LISTEN:
-		if (!listen->close)
+	case LINK_CMD_CONNS:
+		if (hdr->type == LINK_CMD_LISTEN && !listen->close)
 			r->backlog = listen->backlog;
 		if (r->conf.command != NULL)
 			r->conf.command(r->conf.command_arg, hdr);

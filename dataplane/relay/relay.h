@@ -102,7 +102,7 @@ struct relay_conf {
 	int (*host_say)(struct stream *s, bool err, struct pkt_chain *bytes);
 	void (*host_end)(struct stream *s);
 	void *host_arg;
-	/* Commands that are not about a connection (LISTEN) go to the shard; here their backlog. */
+	/* Commands that are the shard's (LISTEN, CONNS) go to it; of LISTEN the backlog is ours. */
 	void (*command)(void *arg, const struct link_hdr *msg);
 	void *command_arg;
 	/* Totals of a client stream for audit; kinds differ. */

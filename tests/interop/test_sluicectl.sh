@@ -235,9 +235,11 @@ check "undrain" "$ctl" undrain
 echo 'MaxStartups 7' >>sluice.conf
 check "what a reload would do" [ "$("$ctl" -n -t reload --dry-run)" = $'MaxStartups\tnow' ]
 more_conns() {
-	echo 'MaxConnections 200000' >>sluice.conf
-	"$ctl" reload --dry-run 2>&1 >/dev/null | grep -qx 'MaxConnections stays 100000 (223 MiB when all are there) until sluice-dataplane starts again with 200000 (446 MiB)'
-	local rc=$?
+	local rc=0
+	echo 'MaxConnections 300000' >>sluice.conf
+	"$ctl" reload --dry-run 2>&1 >/dev/null | grep -qx 'MaxConnections is 200000 (446 MiB when all are there) until sluice-dataplane starts again with 300000 (669 MiB)' || rc=1
+	sed -i '$s/.*/MaxConnections 200000/' sluice.conf
+	[ "$("$ctl" -n -t reload --dry-run 2>&1 | grep MaxConnections)" = $'MaxConnections\tnow' ] || rc=1
 	sed -i '$d' sluice.conf
 	return $rc
 }
@@ -245,6 +247,69 @@ check "what more MaxConnections would take" more_conns
 check "it was not done" shows '^maxstartups +10:30:100$' config maxstartups
 check "reload" "$ctl" reload
 check "it was done" shows '^maxstartups +7:100:7$' config maxstartups
+check "more connections, and fewer, by a reload: nobody is cut" python3 - "$ctl" "$port" <<'PY'
+import json, select, socket, subprocess, sys, time
+ctl, port = sys.argv[1], int(sys.argv[2])
+conf = open('sluice.conf').read()
+def until(what):
+    for _ in range(400):
+        if what(): return
+        time.sleep(0.05)
+    raise AssertionError(row())
+def row():
+    rows = json.loads(subprocess.check_output([ctl, '-j', 'show', 'limits']))['limits']
+    return next((r['used'], r['max'], r['refused']) for r in rows if r['limit'] == 'MaxConnections')
+def limit(n, max):
+    open('sluice.conf', 'w').write(conf + (f'MaxConnections {n}\n' if n else ''))
+    said = subprocess.run([ctl, 'reload'], check=True, capture_output=True, text=True).stderr
+    until(lambda: row()[1] == max)
+    return said
+def come():
+    s = socket.create_connection(('127.0.0.1', port))
+    s.settimeout(60)
+    try: first = s.recv(4)
+    except ConnectionResetError: first = b''
+    if first == b'SSH-': return s
+    assert first == b'', first
+def refused():
+    n = row()[2]
+    assert come() is None
+    until(lambda: row()[2] == n + 1)
+def are_there():
+    for s in crowd:
+        s.setblocking(False)
+        try:
+            while True: assert s.recv(4096) != b''
+        except BlockingIOError: pass
+limit(3, 3)
+crowd = [come(), come()] # and the first one, which has channels
+assert all(crowd)
+refused()
+limit(6, 6)
+crowd += [come(), come(), come()]
+assert all(crowd)
+refused()
+limit(2, 2)
+refused()
+are_there()
+assert row()[0] == 6
+for s in crowd[1:]: s.close()
+until(lambda: row()[0] == 2)
+refused()
+crowd[0].close()
+until(lambda: row()[0] == 1)
+crowd = [come()]
+assert crowd[0]
+said = limit(300000, 200000)
+assert 'MaxConnections is 200000' in said, said
+crowd.append(come())
+assert crowd[1]
+limit(0, 100000)
+are_there()
+for s in crowd: s.close()
+until(lambda: row()[0] == 1)
+PY
+check "and what there is no room for is in the log" grep -q 'MaxConnections is 200000, and not 300000, until sluice-dataplane starts again' control.log
 cp sluice.conf was.conf
 printf 'DenyUsers tester\nEndRevokedSessions yes\n' >>sluice.conf
 check "whom a reload would end" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)

@@ -557,6 +557,12 @@ Test(shards, limits_are_divided_and_never_nothing)
 	make(1);
 	for (unsigned int i = 0; i < SHARDS; i++)
 		cr_expect_eq(shard_max_conns(s[i]), 3);
+	for (unsigned int i = 0; i < SHARDS; i++) {
+		shard_limit_conns(s[i], 8);
+		cr_expect_eq(shard_max_conns(s[i]), 4);
+		shard_limit_conns(s[i], 1);
+		cr_expect_eq(shard_max_conns(s[i]), 1);
+	}
 }
 
 Test(shards, connections_have_numbers_of_their_own_in_each_shard)

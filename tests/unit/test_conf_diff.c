@@ -76,6 +76,7 @@ Test(conf_diff, when_it_is_in_force)
 		{"Memory", CONF_WHEN_DATAPLANE}, {"Interface", CONF_WHEN_DATAPLANE},
 		{"Lcores", CONF_WHEN_DATAPLANE}, {"Banner", CONF_WHEN_NEXT},
 		{"Ciphers", CONF_WHEN_NEXT},     {"MaxStartups", CONF_WHEN_NEXT},
+		{"MaxChannels", CONF_WHEN_DATAPLANE}, {"MaxConnections", CONF_WHEN_NEXT},
 	};
 	const struct conf_keyword_info *kw;
 	size_t seen = 0;
@@ -93,16 +94,18 @@ Test(conf_diff, when_it_is_in_force)
 Test(conf_diff, what_does_not_change_is_inherited)
 {
 	struct conf *base = parse("Interface a net_null0\nInterfaceAddress a 192.0.2.1/24\n"
-				  "Memory 1G\nPort 22\nListenBacklog 7\nMaxStartups 5\n");
+				  "Memory 1G\nPort 22\nListenBacklog 7\nMaxStartups 5\n"
+				  "MaxConnections 50\n");
 	struct conf *conf = parse("Interface b net_null1\nInterfaceAddress b 192.0.2.2/24\n"
 				  "Memory 2G\nPort 23\nListenBacklog 8\nMaxStartups 6\n"
-				  "AllowUsers me\n");
+				  "AllowUsers me\nMaxConnections 60\n");
 	struct conf_session s;
 
 	conf_inherit(conf, base);
 	conf_put(base); /* conf keeps it */
 	cr_expect_str_eq(conf_dataplane(conf)->interfaces[0].name, "a");
 	cr_expect_eq(conf_dataplane(conf)->memory_mb, 1024);
+	cr_expect_eq(conf_dataplane(conf)->max_connections, 60);
 	cr_expect_eq(conf_global(conf)->ports[0], 22);
 	cr_expect_eq(conf_global(conf)->listens[0].addr.port, 22);
 	cr_expect_eq(conf_global(conf)->listen_backlog, 7);

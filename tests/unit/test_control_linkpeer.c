@@ -64,7 +64,7 @@ static void attach(void)
 					.shards = 1,
 					.start_id = 1,
 					.name = "test"};
-	const struct link_ready ready = {.max_conns = 8, .name = "test"};
+	const struct link_ready ready = {.max_conns = 8, .places = 8, .name = "test"};
 	struct link_hello theirs;
 
 	while ((t.fd = link_accept(t.listen_fd)) == -EAGAIN)
@@ -82,6 +82,10 @@ static void attach(void)
 	/* What a control before it granted is over before anything else is said. */
 	cr_assert_eq(((const struct link_hdr *)t.msg)->type, LINK_CMD_REVOKE);
 	cr_assert_eq(((const struct link_hdr *)t.msg)->conn.generation, 0);
+	/* Nor does its limit hold. */
+	cr_assert_gt(link_rx(&t.rx, t.msg, sizeof(t.msg)), 0);
+	cr_assert_eq(((const struct link_hdr *)t.msg)->type, LINK_CMD_CONNS);
+	cr_assert_eq(((const struct link_conns *)link_msg_body(t.msg))->max, 100000);
 	cr_assert_gt(link_rx(&t.rx, t.msg, sizeof(t.msg)), 0);
 	cr_assert_eq(((const struct link_hdr *)t.msg)->type, LINK_CMD_LISTEN);
 	cr_assert_eq(link_rx(&t.rx, t.msg, sizeof(t.msg)), -EAGAIN);

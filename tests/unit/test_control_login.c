@@ -492,7 +492,7 @@ Test(control_login, a_bad_message_detaches_and_the_next_attachment_serves)
 		{.type = LINK_EV_CONN_NEW, .conn = outside},
 	};
 	struct link_conn_new conn = {{.family = 4, .port = 22}, {.family = 4, .port = 1}, 0, 0, 0, 0};
-	struct link_ready ready = {.max_conns = 1, .name = "x"};
+	struct link_ready ready = {.max_conns = 1, .places = 1, .name = "x"};
 
 	for (size_t i = 0; i < N(bad); i++) {
 		unsigned int before = softplane_attached(t.plane);

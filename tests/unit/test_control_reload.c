@@ -296,6 +296,27 @@ Test(control_reload, what_programs_take_at_their_start_stays)
 	cr_expect(logged("the configuration was read again"));
 }
 
+/* It grows and shrinks as far as the shard's table goes; beyond that it is said. */
+Test(control_reload, shards_are_told_how_many_may_connect)
+{
+	static const uint32_t max[] = {2, MAX_CONNS, MAX_CONNS + 1};
+	const struct link_conns *m;
+	char text[64];
+
+	for (size_t i = 0; i < sizeof(max) / sizeof(max[0]); i++) {
+		items_drop();
+		snprintf(text, sizeof(text), "MaxConnections %u", max[i]);
+		load(text);
+		m = item_of(LINK_CMD_CONNS);
+		cr_assert_not_null(m);
+		cr_expect_eq(m->max, max[i]);
+		cr_expect(logged("from now on others: MaxConnections"));
+		cr_expect_eq(logged("MaxConnections is "), max[i] > MAX_CONNS);
+	}
+	snprintf(text, sizeof(text), "MaxConnections is %u, and not %u", MAX_CONNS, MAX_CONNS + 1);
+	cr_expect(logged(text));
+}
+
 Test(control_reload, secrets_are_masked_whatever_the_file_says)
 {
 	cr_expect(conf_global(t.env.conf)->log_mask_secrets);

@@ -72,6 +72,7 @@ static const struct {
 	{LINK_CMD_REVOKE, sizeof(struct link_revoke), 0, false},
 	{LINK_CMD_LOOK, sizeof(struct link_look), 0, false},
 	{LINK_CMD_TRACE, sizeof(struct link_trace), 0, true},
+	{LINK_CMD_CONNS, sizeof(struct link_conns), 0, false},
 };
 
 static void *body(void)
@@ -147,7 +148,11 @@ static void good_body(uint16_t type, uint32_t tail)
 			(struct link_chan_failed){.err = -ECONNREFUSED, .reason = 2};
 		break;
 	case LINK_EV_SHARD_READY:
-		strcpy(((struct link_ready *)body())->name, "dp0");
+		*(struct link_ready *)body() =
+			(struct link_ready){.max_conns = 3, .places = 3, .name = "dp0"};
+		break;
+	case LINK_CMD_CONNS:
+		((struct link_conns *)body())->max = 1;
 		break;
 	case LINK_IT_TX_KEYS:
 	case LINK_IT_RX_KEYS:
@@ -365,6 +370,8 @@ static const struct {
 	{"no name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 32, 0},
 	{"no end of name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 32, 'a'},
 	{"line in name", LINK_EV_SHARD_READY, offsetof(struct link_ready, name), 1, '\n'},
+	{"no connections", LINK_EV_SHARD_READY, offsetof(struct link_ready, max_conns), 4, 0},
+	{"too few places", LINK_EV_SHARD_READY, offsetof(struct link_ready, places), 1, 2},
 	{"positive error", LINK_EV_LISTEN_RESULT, offsetof(struct link_listen_result, err), 4, 1},
 	{"neither rated nor not", LINK_EV_CONN_KEPT, offsetof(struct link_conn_kept, rated), 1, 2},
 	{"no cipher", LINK_IT_TX_KEYS, offsetof(struct link_keys, cipher), 40, 0},
@@ -396,6 +403,7 @@ static const struct {
 	{"kind 2", LINK_CMD_GRANT, offsetof(struct link_grant, kind), 1, 2},
 	{"no port", LINK_CMD_GRANT, offsetof(struct link_grant, addr[0].port), 2, 0},
 	{"no host", LINK_CMD_GRANT, offsetof(struct link_grant, host_len), 2, 0},
+	{"no connections", LINK_CMD_CONNS, offsetof(struct link_conns, max), 4, 0},
 	{"256 bytes of host", LINK_CMD_GRANT, offsetof(struct link_grant, host_len) + 1, 1, 1},
 };
 

@@ -689,6 +689,53 @@ Test(shard, limits_are_shared)
 	detach();
 }
 
+/* --- MaxConnections ------------------------------------------------------------------------- */
+
+static void say_conns(uint32_t max)
+{
+	struct link_hdr h = {.len = sizeof(h) + sizeof(struct link_conns), .type = LINK_CMD_CONNS};
+	struct link_conns m = {.max = max};
+
+	cr_assert_eq(link_tx(&c.tx, &h, sizeof(h), &m, sizeof(m)), 0);
+	run_turns();
+}
+
+/* As those see it who look. */
+static uint64_t conns_may_be(void)
+{
+	s->limits_us = 0;
+	shard_limits_poll(s);
+	snapshot_publish(&s->snapshot, &s->stats);
+	return shared_counter("limit", "MaxConnections", "MAX");
+}
+
+Test(shard, connections_may_be_more_or_fewer_as_control_says)
+{
+	const struct link_ready *ready = link_msg_body(msg);
+	uint32_t places;
+
+	make_good();
+	cr_expect_eq(conns_may_be(), 16);
+	cr_expect_eq(tcp_conns_max(s->tcp), 16 + 16, "a channel's target is one, too");
+	places = ready->places;
+	cr_expect_eq(places, 100000);
+	say_conns(70000);
+	cr_expect_eq(conns_may_be(), 70000);
+	cr_expect_eq(tcp_conns_max(s->tcp), 70000 + 16);
+	say_conns(3);
+	cr_expect_eq(conns_may_be(), 3);
+	cr_expect_eq(tcp_conns_max(s->tcp), 3 + 16);
+	say_conns(places + 1);
+	cr_expect_eq(conns_may_be(), places);
+	say_conns(16);
+	detach();
+	cr_expect_eq(conns_may_be(), 16, "without control it is what it was");
+	attach();
+	say_conns(20); /* the next one says what its own file has */
+	cr_expect_eq(conns_may_be(), 20);
+	detach();
+}
+
 /* --- F-13: queues that stand still
  * ----------------------------------------------------------------- */
 

@@ -108,7 +108,8 @@ static inline void setup(void)
 		.hostbased_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
 		.pubkey_accepted = {.dflt = SSH_DEFAULT_HOSTKEY, .all = SSH_DEFAULT_HOSTKEY},
 	};
-	const struct session_link link = {.send = items_drop, .send_fds = fds_keep, .start_id = 1};
+	const struct session_link link = {
+		.send = items_drop, .send_fds = fds_keep, .start_id = 1, .shards = 1};
 	struct session_env *e = &t.env;
 	struct key *host = NULL;
 	char *errors = NULL, path[128];

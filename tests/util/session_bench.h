@@ -151,7 +151,7 @@ static inline void quiet(void *arg, enum log_level level, const char *line)
 
 static inline void table_new(void)
 {
-	const struct session_link link = {.send = on_item, .start_id = 1};
+	const struct session_link link = {.send = on_item, .start_id = 1, .shards = 1};
 
 	cr_assert_eq(session_table_new(&t.env, &link, 0, 0, MAX_CONNS, &t.table), 0);
 }

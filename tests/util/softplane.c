@@ -708,7 +708,7 @@ static void detach(struct softplane *sp)
 static void attach(struct softplane *sp)
 {
 	struct link_hello theirs;
-	struct link_ready ready = {.max_conns = CONNS, .name = "soft"};
+	struct link_ready ready = {.max_conns = CONNS, .places = CONNS, .name = "soft"};
 	int fd = link_accept(sp->link_fd);
 
 	if (fd < 0)
