@@ -24,9 +24,14 @@ static bool is_plain(const struct kw *kw)
 static int value_set(struct conf *conf, const struct conf_algs *algs, const struct line *line,
 		     void *part)
 {
-	struct value v = {
-		.arena = &conf->arena, .algs = algs, .argv = line->argv, .argc = line->argc};
+	struct value v;
 
+	/* Not all of it: this is done for each keyword of each connection. */
+	v.arena = &conf->arena;
+	v.algs = algs;
+	v.argv = line->argv;
+	v.argc = line->argc;
+	v.why[0] = '\0';
 	return line->kw->type->parse(&v, line->kw, (char *)part + line->kw->at) ? 0 : -ENOMEM;
 }
 
@@ -61,13 +66,13 @@ struct pick {
 	const struct conf *conf;
 	const struct kw *kw;
 	const struct conf_match_ctx *ctx; /* NULL: no block matches */
-	size_t i;
+	const struct line *next; /* that is looked at */
 	bool in_block;
 };
 
 static bool pick_fits(const struct pick *p, const struct line *line)
 {
-	if (line->kw != p->kw || (line->block != NULL) != p->in_block)
+	if ((line->block != NULL) != p->in_block)
 		return false;
 	return line->block == NULL || block_matches(line->block, p->ctx);
 }
@@ -75,9 +80,10 @@ static bool pick_fits(const struct pick *p, const struct line *line)
 /* The next one, NULL behind the last. */
 static const struct line *pick_next(struct pick *p)
 {
-	while (p->i < p->conf->n_lines) {
-		const struct line *line = &p->conf->lines[p->i++];
+	while (p->next != NULL) {
+		const struct line *line = p->next;
 
+		p->next = line->next;
 		if (pick_fits(p, line))
 			return line;
 	}
@@ -86,13 +92,13 @@ static const struct line *pick_next(struct pick *p)
 
 static const struct line *pick_first(struct pick *p)
 {
-	const struct line *line;
+	const struct line *line, *first = p->conf->first[p->kw - conf_kws];
 
-	p->i = 0;
+	p->next = first;
 	p->in_block = p->ctx != NULL;
 	line = pick_next(p);
 	if (line == NULL && p->in_block) {
-		p->i = 0;
+		p->next = first;
 		p->in_block = false;
 		line = pick_next(p);
 	}
@@ -206,6 +212,21 @@ static bool line_about(const struct line *line, enum conf_match_about about)
 	return about == CONF_ABOUT_GROUP && line->made != NULL && conf_rule_grouped(line->made);
 }
 
+/* What holds for a connection is asked for each of many: a keyword's lines are found at once. */
+static int lines_link(struct conf *conf)
+{
+	conf->first = arena_alloc(&conf->arena, conf_n_kws * sizeof(*conf->first));
+	if (conf->first == NULL)
+		return -ENOMEM;
+	for (size_t i = conf->n_lines; i-- > 0;) {
+		const struct line **first = &conf->first[conf->lines[i].kw - conf_kws];
+
+		conf->lines[i].next = *first;
+		*first = &conf->lines[i];
+	}
+	return 0;
+}
+
 static void about_find(struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_lines; i++) {
@@ -223,7 +244,8 @@ static int conf_finish(struct loader *l, const char *name)
 	struct conf *conf = l->conf;
 
 	/* What was wrong is not among the lines, so these can only lack memory. */
-	if (part_set(conf, l->algs, PART_DATAPLANE, NULL, &conf->dataplane) < 0 ||
+	if (lines_link(conf) < 0 ||
+	    part_set(conf, l->algs, PART_DATAPLANE, NULL, &conf->dataplane) < 0 ||
 	    part_set(conf, l->algs, PART_GLOBAL, NULL, &conf->global) < 0)
 		return -ENOMEM;
 	topology_build(l);

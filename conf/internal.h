@@ -166,6 +166,7 @@ struct line {
 	unsigned int number;
 	const struct block *block; /* NULL: outside of Match */
 	const void *made;          /* where kw says so */
+	const struct line *next;   /* of the same keyword */
 };
 
 struct conf {
@@ -178,6 +179,7 @@ struct conf {
 	struct line *lines;
 	size_t n_lines, lines_room;
 	struct line *defaults; /* one a keyword; argc 0: none */
+	const struct line **first; /* of each keyword; lines_link() */
 	struct conf_dataplane dataplane;
 	struct conf_global global;
 };
