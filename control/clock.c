@@ -18,6 +18,16 @@ uint64_t clock_now_ms(void)
 	return uv_hrtime() / 1000000;
 }
 
+uint64_t clock_turn(void)
+{
+	return uv_hrtime();
+}
+
+bool clock_turn_over(uint64_t turn)
+{
+	return uv_hrtime() - turn >= CLOCK_TURN_US * 1000;
+}
+
 uint64_t stood_look(struct stood *s, uint64_t now_ms)
 {
 	if (now_ms > s->by_ms && now_ms - s->by_ms >= STOOD_MS && s->times < STOOD_TIMES) {

@@ -7,6 +7,7 @@
 #ifndef SLUICE_CONTROL_CLOCK_H
 #define SLUICE_CONTROL_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -31,6 +32,12 @@ void stood_wait(struct stood *s, uint64_t wait_ms);
 
 /* Monotonic milliseconds: the time of all timers. */
 uint64_t clock_now_ms(void);
+
+#define CLOCK_TURN_US 1000 /* of who goes through many; then others have the loop */
+
+/* One such turn begins; is its time over? By the machine's clock, in tests, too. */
+uint64_t clock_turn(void);
+bool clock_turn_over(uint64_t turn);
 
 int clock_new(uv_loop_t *loop, struct timers *timers, struct clock **ret)
 	__attribute__((warn_unused_result));

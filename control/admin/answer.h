@@ -53,7 +53,7 @@ struct answer {
 	uint32_t conns, conns_room;       /* MaxConnections; what the dataplane has places for */
 	json_t *cuts, *rates;             /* whom it would make go, or give other rates */
 	uint64_t n_cuts, n_rates,
-		n_cuts_unknown; /* all; those whose groups would have to be asked */
+		n_cuts_unknown; /* all; those of whom it would have to be asked */
 
 	/* steer.c */
 	int pass; /* a descriptor that goes with the line, plus 1: whoever sends it closes it; 0 */

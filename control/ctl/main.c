@@ -129,7 +129,7 @@ static void reload_print(const struct ctl *c, const struct admin_subject *s, con
 	if (json_is_string(json_object_get(v, "note")))
 		fprintf(stderr, "%s\n", json_string_value(json_object_get(v, "note")));
 	if (unknown > 0)
-		fprintf(stderr, "%" JSON_INTEGER_FORMAT " more may go or change, by their groups\n",
+		fprintf(stderr, "%" JSON_INTEGER_FORMAT " more may go or change, by their groups or keys\n",
 			unknown);
 }
 

@@ -429,13 +429,20 @@ int kept_conn(struct session_table *t, const struct link_handle *conn,
 void kept_chan(struct session *s, const struct link_chan_kept *ev);
 void kept_kex(struct session *s, const struct link_kex_kept *ev);
 
-/* lapse.c: EndExpiredSessions */
+/* lapse.c: EndExpiredSessions, and keys of EndRevokedSessions */
+/* Are keys kept, by which somebody may go? */
+bool lapse_keeps_keys(const struct conf_session *c);
 /* It is in, by what it has earned. -ENOMEM. */
 int lapse_begin(struct session *s) __attribute__((warn_unused_result));
 /* The same of a connection that is in since a control before this one. */
 int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expires,
 		 struct ssh_str keys, struct lapse **ret) __attribute__((warn_unused_result));
 void lapse_go(struct lapse *l); /* its session has it now; NULL is nothing */
+/* The list of revoked keys that this configuration has for it holds from now on; NULL is nothing. */
+void lapse_follow(struct lapse *l, const struct conf_session *c);
+/* Would that be one that does not hold by now? */
+bool lapse_joins(const struct lapse *l, const struct conf_session *c);
+bool lapse_listed(const struct lapse *l); /* one holds */
 /* What it has to lose; of NULL nothing. */
 uint64_t lapse_expires(const struct lapse *l);
 struct ssh_str lapse_keys(const struct lapse *l);

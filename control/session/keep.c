@@ -66,9 +66,12 @@ static void texts_build(struct ssh_wr *w, char *const *v, size_t n)
 }
 
 /* What is too long is left out, the last of these first. */
-enum lists { NO_LISTS, PERMITS, ALL_LISTS };
+enum lists { NO_KEYS, NO_LISTS, PERMITS, ALL_LISTS };
 
-/* With lists that limit goes what they limit: never more than it had. Variables limit nothing. */
+/*
+ * With lists that limit goes what they limit: never more than it had. Variables limit nothing. Keys
+ * go only where no list of revoked ones holds: a later one does not find them.
+ */
 static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lists lists)
 {
 	const bool permits = lists >= PERMITS;
@@ -118,7 +121,7 @@ static size_t build(const struct keep *k, const struct session *s, enum lists li
 	for (size_t i = 0; i < k->n_groups; i++)
 		ssh_wr_str(&w, k->group[i]);
 	ssh_wr_u64(&w, k->expires);
-	ssh_wr_str(&w, k->keys);
+	ssh_wr_str(&w, lists > NO_KEYS ? k->keys : ssh_str_c(""));
 	grant_build(&w, &s->grant, lists);
 	places_build(&w, s, lists);
 	return ssh_wr_done(&w);
@@ -128,10 +131,11 @@ void keep_send(struct session *s)
 {
 	const struct blob_binding to = {s->ref.conn, s->table->link.start_id};
 	uint8_t plain[BLOB_PLAIN_MAX], sealed[LINK_BLOB_MAX];
+	const int least = lapse_listed(s->awake->lapse) ? NO_LISTS : NO_KEYS;
 	size_t len = 0, sealed_len;
 	struct keep k;
 
-	for (int lists = ALL_LISTS; len == 0 && lists >= NO_LISTS; lists--)
+	for (int lists = ALL_LISTS; len == 0 && lists >= least; lists--)
 		if (keep_of(s, &k) == 0)
 			len = build(&k, s, (enum lists)lists, plain, sizeof(plain));
 	if (len > 0 &&

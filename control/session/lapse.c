@@ -4,10 +4,10 @@
  *
  * What a login lasts for is known when it is done: the earliest end of its keys' lines,
  * certificates, and of the account. A timer stands on it, looked at again after LAPSE_STEP_MS, so
- * that a clock that is set is noticed. Keys are kept where RevokedKeys is configured: each such
- * file is looked at every LAPSE_LOOK_MS, read where files are when it has changed, and then those
- * who came in under it are gone through, LAPSE_TURN of them in a turn of the loop. Nothing is kept
- * of those who have nothing to lose.
+ * that a clock that is set is noticed. Keys are kept, RevokedKeys or not: it may come, or be
+ * another one, while somebody is in (review.c). Each such file is looked at every LAPSE_LOOK_MS,
+ * read where files are when it has changed, and then those it holds for are gone through, for
+ * CLOCK_TURN_US in a turn of the loop. Nothing is kept of those who have nothing to lose.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "control/auth/usercert.h"
+#include "control/clock.h"
 #include "control/count.h"
 #include "control/session/internal.h"
 #include "crypto/krl.h"
@@ -23,7 +24,6 @@
 #define LAPSE_STEP_MS 600000
 #define LAPSE_LOOK_MS 250
 #define LAPSE_LATE_MS 30000 /* a file may take so long */
-#define LAPSE_TURN    64
 
 /* What one connection came in by. */
 struct lapse {
@@ -44,7 +44,7 @@ struct file_state {
 	struct timespec mtime, ctime;
 };
 
-/* A value of RevokedKeys, and who came in while it held. */
+/* A value of RevokedKeys, and whom it holds for. */
 struct lapse_file {
 	struct lapse_file *next;
 	struct lapses *of;
@@ -126,20 +126,35 @@ static void put_to(struct lapse *l)
 		out(l->session, -SSH_E_REVOKED);
 }
 
+/* Of a file that holds for nobody nothing is known: it is not looked at any more. */
+static void file_leave(struct lapse *l)
+{
+	struct lapse_file *f = l->file;
+
+	if (f == NULL)
+		return;
+	if (f->cursor == l)
+		f->cursor = l->next;
+	*l->at = l->next;
+	if (l->next != NULL)
+		l->next->at = l->at;
+	else
+		f->last = l->at;
+	l->file = NULL;
+	l->next = NULL;
+	if (f->first != NULL)
+		return;
+	krl_free(f->krl);
+	f->krl = NULL;
+	f->state = (struct file_state){0};
+}
+
 void lapse_end(struct lapse *l, struct timers *timers)
 {
 	if (l == NULL)
 		return;
 	timer_cancel(timers, &l->timer);
-	if (l->file != NULL) {
-		if (l->file->cursor == l)
-			l->file->cursor = l->next;
-		*l->at = l->next;
-		if (l->next != NULL)
-			l->next->at = l->at;
-		else
-			l->file->last = l->at;
-	}
+	file_leave(l);
 	free(l);
 }
 
@@ -148,7 +163,7 @@ void lapse_end(struct lapse *l, struct timers *timers)
 struct look_job {
 	struct pool_job job;
 	struct session_env *env;
-	bool strict, changed;
+	bool strict, changed; /* changed: or it was never looked at */
 	struct file_state state;
 	struct krl *krl;
 	char why[256];
@@ -168,7 +183,7 @@ static void look_run(struct pool_job *job)
 
 	if (stat(j->path, &st) == 0)
 		s = (struct file_state){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim};
-	j->changed = s.dev != j->state.dev || s.ino != j->state.ino || s.size != j->state.size ||
+	j->changed |= s.dev != j->state.dev || s.ino != j->state.ino || s.size != j->state.size ||
 		     s.mtime.tv_sec != j->state.mtime.tv_sec ||
 		     s.mtime.tv_nsec != j->state.mtime.tv_nsec ||
 		     s.ctime.tv_sec != j->state.ctime.tv_sec ||
@@ -202,7 +217,7 @@ static void look_done(struct pool_job *job, int err)
 	if (f == NULL)
 		return; /* nobody is left */
 	f->looking = false;
-	if (err < 0 || !j->changed)
+	if (err < 0 || !j->changed || f->first == NULL)
 		return;
 	if (j->krl == NULL && !f->failed)
 		log_line(LOG_L_ERROR, "RevokedKeys: %s: who is in stays in", j->why);
@@ -228,6 +243,7 @@ static void file_look(struct lapse_file *f)
 	j->job = (struct pool_job){.run = look_run, .done = look_done, .free = look_free};
 	j->env = env;
 	j->strict = conf_global(env->conf)->strict_modes;
+	j->changed = f->krl == NULL && !f->failed;
 	j->state = f->state;
 	strcpy(j->path, f->path);
 	f->looking =
@@ -258,18 +274,20 @@ static void on_look(struct timer *t)
 static void on_walk(struct timer *t)
 {
 	struct lapses *ls = lapses_of(t, offsetof(struct lapses, walk));
-	unsigned int n = 0;
+	uint64_t turn = clock_turn();
+	bool over = false;
 
-	for (struct lapse_file *f = ls->files; f != NULL; f = f->next) {
-		for (; f->cursor != NULL && n < LAPSE_TURN; n++) {
+	for (struct lapse_file *f = ls->files; f != NULL && !over; f = f->next) {
+		while (f->cursor != NULL && !over) {
 			struct lapse *l = f->cursor;
 
 			f->cursor = l->next;
 			put_to(l);
+			over = clock_turn_over(turn);
 		}
 	}
-	if (n == LAPSE_TURN) /* there was room for it a moment ago */
-		(void)!timer_set(ls->env->timers, t, ls->env->now_ms() + 1);
+	if (over) /* there was room for it a moment ago */
+		(void)!timer_set(ls->env->timers, t, ls->env->now_ms());
 }
 
 static struct lapse_file *file_get(struct session_env *env, const char *path)
@@ -336,16 +354,27 @@ static int file_join(struct lapse *l, const char *path)
 	return 0;
 }
 
+bool lapse_keeps_keys(const struct conf_session *c)
+{
+	return c->end_revoked_sessions || c->end_expired_sessions;
+}
+
+/* The list that holds for it; NULL: none. */
+static const char *list_for(const struct lapse *l, const struct conf_session *c)
+{
+	return l->len > 0 && lapse_keeps_keys(c) ? c->revoked_keys : NULL;
+}
+
 int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expires,
 		 struct ssh_str keys, struct lapse **ret)
 {
-	bool revocable = c->revoked_keys != NULL && keys.len > 0;
+	const char *list;
 	struct lapse *l;
 
 	*ret = NULL;
 	if (!c->end_expired_sessions)
 		expires = UINT64_MAX;
-	if (expires == UINT64_MAX && !revocable)
+	if (expires == UINT64_MAX && keys.len == 0)
 		return 0;
 	l = calloc(1, sizeof(*l) + keys.len);
 	if (l == NULL)
@@ -356,7 +385,8 @@ int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expir
 	l->len = keys.len;
 	if (keys.len > 0)
 		memcpy(l->keys, keys.p, keys.len);
-	if (revocable && file_join(l, c->revoked_keys) < 0) {
+	list = list_for(l, c);
+	if (list != NULL && file_join(l, list) < 0) {
 		free(l);
 		return -ENOMEM;
 	}
@@ -364,14 +394,44 @@ int lapse_resume(struct session *s, const struct conf_session *c, uint64_t expir
 	return 0;
 }
 
+/* It came while a list was known already: the walks of before did not get to it. */
+static void put_to_known(struct lapse *l)
+{
+	if (l->file != NULL && l->file->krl != NULL)
+		put_to(l);
+}
+
 void lapse_go(struct lapse *l)
 {
 	if (l == NULL)
 		return;
 	arm(l);
-	/* Who came in while the list changed was asked about by the old one. */
-	if (l->file != NULL && l->file->krl != NULL)
-		put_to(l);
+	put_to_known(l);
+}
+
+static bool moves(const struct lapse *l, const struct conf_session *c)
+{
+	const char *list = list_for(l, c), *was = l->file != NULL ? l->file->path : NULL;
+
+	return list != was && (list == NULL || was == NULL || strcmp(list, was) != 0);
+}
+
+bool lapse_joins(const struct lapse *l, const struct conf_session *c)
+{
+	return l != NULL && list_for(l, c) != NULL && moves(l, c);
+}
+
+void lapse_follow(struct lapse *l, const struct conf_session *c)
+{
+	const char *list;
+
+	if (l == NULL || !moves(l, c))
+		return;
+	list = list_for(l, c);
+	file_leave(l);
+	if (list != NULL && file_join(l, list) < 0)
+		log_line(LOG_L_ERROR, "RevokedKeys %s: no memory to watch it for who is in", list);
+	put_to_known(l);
 }
 
 int lapse_begin(struct session *s)
@@ -386,6 +446,11 @@ int lapse_begin(struct session *s)
 	s->awake->lapse = l;
 	lapse_go(l);
 	return 0;
+}
+
+bool lapse_listed(const struct lapse *l)
+{
+	return l != NULL && l->file != NULL;
 }
 
 uint64_t lapse_expires(const struct lapse *l)

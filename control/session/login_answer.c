@@ -98,8 +98,7 @@ static int blob_keep(struct session *s)
 	struct ssh_wr w;
 	size_t len;
 
-	if (k == NULL || c->revoked_keys == NULL ||
-	    !(c->end_revoked_sessions || c->end_expired_sessions))
+	if (k == NULL || !lapse_keeps_keys(c))
 		return 0;
 	blob = key_blob(k, &len);
 	more = realloc(e->blobs, e->blobs_len + 4 + len);

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/clock.h"
 #include "control/count.h"
 #include "control/session/internal.h"
 #include "control/session/rates.h"
 
-#define REVIEW_TURN    64   /* connections in a turn of the loop */
 #define REVIEW_CHAINS  1024 /* a power of two */
 #define REVIEW_FULL_MS 20   /* the pool takes no more users now */
 #define REVIEW_KEPT_MS 1000 /* behind the last connection of a control before this one */
@@ -43,26 +43,33 @@ static void out(struct session *s)
 
 enum verdict { STAYS, GOES, ASK_GROUPS };
 
+/* groups: NULL: not known. */
 static enum verdict judge_by(const struct session *s, const struct conf_session *c,
-			     const struct awake *a, const struct conf_strs *groups, bool asked)
+			     const struct awake *a, const struct conf_strs *groups)
 {
-	if (!asked && (c->allow_groups.n > 0 || c->deny_groups.n > 0 ||
-		       conf_matches_about(c->conf, CONF_ABOUT_GROUP)))
+	if (groups == NULL && conf_matches_about(c->conf, CONF_ABOUT_GROUP))
 		return ASK_GROUPS;
-	if (c->end_revoked_sessions &&
-	    (c->refuse_connection ||
-	     !conf_user_allowed(c, session_user(s), a->peer_name, a->peer_addr) ||
-	     (asked && !conf_groups_allowed(c, groups))))
+	if (!c->end_revoked_sessions)
+		return STAYS;
+	if (c->refuse_connection ||
+	    !conf_user_allowed(c, session_user(s), a->peer_name, a->peer_addr))
 		return GOES;
-	return STAYS;
+	if (c->allow_groups.n == 0 && c->deny_groups.n == 0)
+		return STAYS;
+	if (groups == NULL)
+		return ASK_GROUPS;
+	return conf_groups_allowed(c, groups) ? STAYS : GOES;
 }
+
+/* Whose groups it is judged by: those of now, or of its login, as far as these are known. */
+enum groups_of { OF_NOW, OF_LOGIN };
 
 /*
  * found: of its user; NULL: nobody was asked yet. *ret is what the configuration says of it, for
  * conf_session_fini(); all zero where that could not be told.
  */
 static enum verdict judge(struct session *s, struct conf *conf, const struct user_lookup *found,
-			  struct conf_session *ret)
+			  enum groups_of of, struct conf_session *ret)
 {
 	struct awake *a = facts_get(s);
 	enum verdict verdict = STAYS;
@@ -77,7 +84,9 @@ static enum verdict judge(struct session *s, struct conf *conf, const struct use
 		groups = (struct conf_strs){(const char *const *)found->groups, found->n_groups};
 	ctx = rules_ctx_of(s, a, &groups);
 	if (conf_session_for(conf, &ctx, ret) == 0)
-		verdict = judge_by(s, ret, a, &groups, found != NULL);
+		verdict = judge_by(s, ret, a,
+				   found != NULL || (of == OF_LOGIN && a->groups != NULL) ? &groups
+											  : NULL);
 	facts_put(s, a);
 	return verdict;
 }
@@ -86,12 +95,14 @@ static enum verdict judge(struct session *s, struct conf *conf, const struct use
 static enum verdict settle(struct session *s, const struct user_lookup *found)
 {
 	struct conf_session c;
-	enum verdict verdict = judge(s, s->table->env->conf, found, &c);
+	enum verdict verdict = judge(s, s->table->env->conf, found, OF_NOW, &c);
 
-	if (verdict == GOES)
+	if (verdict == GOES) {
 		out(s);
-	else if (verdict == STAYS && c.conf != NULL)
+	} else if (verdict == STAYS && c.conf != NULL) {
 		rates_send(s, &c);
+		lapse_follow(session_lapse(s), &c);
+	}
 	conf_session_fini(&c);
 	return verdict;
 }
@@ -100,19 +111,22 @@ int review_would(struct session *s, struct conf *conf, enum review_change *ret)
 {
 	struct conf_session was, is;
 	enum verdict before, after;
+	bool unknown;
 
 	*ret = REVIEW_NOTHING;
 	if (!s->authenticated || s->ended)
 		return 0;
-	before = judge(s, s->table->env->conf, NULL, &was);
-	after = judge(s, conf, NULL, &is);
+	before = judge(s, s->table->env->conf, NULL, OF_LOGIN, &was);
+	after = judge(s, conf, NULL, OF_LOGIN, &is);
+	unknown = after == ASK_GROUPS || (after == STAYS && before == ASK_GROUPS) ||
+		  (after == STAYS && lapse_joins(session_lapse(s), &is));
 	if (after == GOES)
 		*ret = REVIEW_GOES;
 	else if (was.conf != NULL && is.conf != NULL && rates_differ(s, &was, &is))
 		*ret = REVIEW_RATES;
 	conf_session_fini(&was);
 	conf_session_fini(&is);
-	return after == ASK_GROUPS || (after == STAYS && before == ASK_GROUPS) ? -EAGAIN : 0;
+	return unknown ? -EAGAIN : 0;
 }
 
 /* --- groups -------------------------------------------------------------------------------------
@@ -273,10 +287,10 @@ static void on_turn(struct timer *t)
 {
 	struct review *r = (struct review *)(void *)((char *)t - offsetof(struct review, turn));
 	struct session_env *env = r->env;
-	uint64_t again_ms = 1;
+	uint64_t turn = clock_turn(), again_ms = 0;
 	int err = 0;
 
-	for (unsigned int i = 0; i < REVIEW_TURN && err == 0; i++) {
+	do {
 		struct session_cursor before = r->at;
 		struct session *s;
 
@@ -286,7 +300,7 @@ static void on_turn(struct timer *t)
 			again_ms = REVIEW_FULL_MS;
 			break;
 		}
-	}
+	} while (err != -ENOENT && !clock_turn_over(turn));
 	if (err != -ENOENT) /* there was room for it a moment ago */
 		(void)!timer_set(env->timers, t, env->now_ms() + again_ms);
 }

@@ -2,10 +2,11 @@
  * control/session/review.h - who is in is looked at again when other rules are in force.
  *
  * EndRevokedSessions: whom AllowUsers, DenyUsers, AllowGroups, DenyGroups or RefuseConnection of
- * the configuration of now do not let in goes, with his channels and listeners. Who stays moves
- * what it says from then on (ChannelRate and its like), and nothing else changes. All connections
- * are gone through, some in a turn of the loop; groups are read where files are, once for each
- * user. What cannot be told of somebody leaves him in. Thread  the loop's.
+ * the configuration of now do not let in goes, with his channels and listeners. For who stays its
+ * list of revoked keys holds from then on (lapse.c), and he moves what it says (ChannelRate and its
+ * like); nothing else changes. All connections are gone through, for CLOCK_TURN_US in a turn of
+ * the loop; groups are read where files are, once for each user. What cannot be told of somebody
+ * leaves him in. Thread  the loop's.
  */
 #ifndef SLUICE_CONTROL_SESSION_REVIEW_H
 #define SLUICE_CONTROL_SESSION_REVIEW_H
@@ -16,9 +17,12 @@
 void review_begin(struct session_env *env);
 /* The same soon: one came of a control before this one, under whose rules it was let in. */
 void review_kept(struct session_env *env);
-/* What a configuration would do to it that is not in force. */
+/* What a configuration would do to it that is not in force, by the groups of its login. */
 enum review_change { REVIEW_NOTHING, REVIEW_RATES, REVIEW_GOES };
-/* 0; -EAGAIN: its user's groups would have to be asked for, and *ret is as if he had none. */
+/*
+ * 0; -EAGAIN: it may be more: its user's groups would have to be asked for, and *ret is as if he
+ * had none; or another list of revoked keys would have to be read.
+ */
 int review_would(struct session *s, struct conf *conf, enum review_change *ret)
 	__attribute__((warn_unused_result));
 /* What is under way is given up: no dataplane is left. */

@@ -1,4 +1,7 @@
 /* control/session/lapse.c: who came in by what is over by now goes, at the moment it is. */
+#include <time.h>
+
+#define MAX_CONNS 100000
 #include "control/session/internal.h"
 #include "control/session/review.h"
 #include "crypto/base64.h"
@@ -69,6 +72,7 @@ static void teardown_lapse(void)
 }
 
 TestSuite(lapse, .init = setup_lapse, .fini = teardown_lapse, .timeout = 60);
+TestSuite(lapse_many, .init = setup_lapse, .fini = teardown_lapse, .timeout = 3600);
 
 /* --- a client with a key ---------------------------------------------------------------------- */
 
@@ -171,13 +175,12 @@ static void expect_told(int err)
  */
 
 /* Of user_key, by an authority that is trusted from then on. */
-static struct key *certify(uint64_t before)
+static struct key *certify_for(const char **names, unsigned int n, uint64_t before)
 {
-	const char *name = "demo";
 	const struct cert_spec spec = {.role = CERT_USER,
 				       .key_id = "id",
-				       .principals = &name,
-				       .n_principals = 1,
+				       .principals = names,
+				       .n_principals = n,
 				       .valid_before = before};
 	struct key *ca = NULL, *c = NULL;
 
@@ -186,6 +189,13 @@ static struct key *certify(uint64_t before)
 	cr_assert_eq(cert_build(user_key, &spec, ca, NULL, &c), 0);
 	key_free(ca);
 	return c;
+}
+
+static struct key *certify(uint64_t before)
+{
+	const char *name = "demo";
+
+	return certify_for(&name, 1, before);
 }
 
 /* Ends 100 s from now, awake or at rest, and not a moment before. */
@@ -260,7 +270,7 @@ Test(lapse, only_where_it_is_configured)
 {
 	struct client c;
 
-	begin_with("");
+	begin_with("EndRevokedSessions no");
 	put("keys", "expiry-time=\"20300317174820Z\" ", user_key);
 	c = client_by(user_key, 0);
 	cr_expect_null(session_lapse(session_at(&c)));
@@ -274,9 +284,9 @@ Test(lapse, who_has_nothing_to_lose_keeps_nothing)
 	struct client c;
 
 	begin_with("EndExpiredSessions yes");
-	put("keys", "", user_key);
-	c = client_by(user_key, 0);
-	cr_expect_null(session_lapse(session_at(&c)));
+	put_password("");
+	c = client_by(NULL, 0);
+	cr_expect_null(session_lapse(session_at(&c)), "no end, and no key");
 	fini(&c);
 }
 
@@ -354,29 +364,6 @@ Test(lapse, a_list_that_cannot_be_read_ends_nothing)
 	fini(&c);
 }
 
-/* More than are gone through in a turn, and one that goes by itself in the middle. */
-Test(lapse, many_of_them)
-{
-	struct client c[MAX_CONNS];
-
-	begin_revocable();
-	for (uint32_t i = 0; i < MAX_CONNS; i++)
-		c[i] = client_by(user_key, i);
-	looked();
-	for (uint32_t i = 0; i < MAX_CONNS; i += 3) {
-		fini(&c[i]);
-		c[i].brain = NULL;
-	}
-	put("revoked", "", user_key);
-	looked();
-	for (uint32_t i = 0; i < MAX_CONNS; i++) {
-		if (c[i].brain == NULL)
-			continue;
-		cr_expect(gone(&c[i]), "%u", i);
-		fini(&c[i]);
-	}
-}
-
 /* --- other rules: EndRevokedSessions ------------------------------------------------------------
  */
 
@@ -439,6 +426,203 @@ static void begin_by_password(struct client *c, unsigned int n)
 	put_password("");
 	for (unsigned int i = 0; i < n; i++)
 		c[i] = client_by(NULL, i);
+}
+
+/* --- lists of revoked keys that come, move and go ------------------------------------------------
+ */
+
+static void reload_with_list(const char *name, const char *more)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "RevokedKeys %s/%s\n%s", dir, name, more);
+	reload_with(text);
+}
+
+static void begin_without_list(struct client *c, unsigned int n)
+{
+	begin_with("");
+	put("keys", "", user_key);
+	put("revoked", "", user_key);
+	for (uint32_t i = 0; i < n; i++)
+		c[i] = client_by(user_key, i);
+}
+
+/* F-29: who came in while there was none, awake or at rest. */
+Test(lapse, a_list_that_comes_holds_for_who_is_in)
+{
+	struct client c[3];
+
+	begin_without_list(c, 2);
+	pass(REST_MS + 1);
+	cr_expect_null(session_at(&c[0])->awake, "at rest by now");
+	c[2] = client_by(user_key, 2);
+	reload_with_list("revoked", "");
+	gone_before_a_second(c, 3);
+	cr_expect(logged("the key that let you in was revoked"));
+	expect_told(-SSH_E_REVOKED);
+	for (int i = 0; i < 3; i++)
+		fini(&c[i]);
+}
+
+/* It comes to another control, with what its shard keeps of it. */
+static void another_control(const struct client *c)
+{
+	const struct link_conn_kept ev = {.local = {.family = 4, .port = 22},
+					  .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}},
+					  .len = bench_blob.len};
+
+	session_table_free(t.table);
+	table_new();
+	cr_assert_eq(event(&c->conn, LINK_EV_CONN_KEPT, &ev, sizeof(ev), bench_blob.p,
+			   bench_blob.len),
+		     0);
+}
+
+Test(lapse, a_list_that_comes_holds_for_who_was_kept)
+{
+	struct client c;
+
+	begin_without_list(&c, 1);
+	another_control(&c);
+	looked();
+	cr_expect(!gone(&c));
+	reload_with_list("revoked", "");
+	gone_before_a_second(&c, 1);
+	fini(&c);
+}
+
+/* The one of now decides, not that of the login; without one, or where nothing ends, nobody goes. */
+Test(lapse, another_list_is_the_one_that_holds)
+{
+	struct key *other = NULL;
+	struct client c;
+
+	begin_revocable();
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &other), 0);
+	put("others", "", other);
+	c = client_by(user_key, 0);
+	looked();
+	reload_with_list("others", "");
+	looked();
+	put("revoked", "", user_key);
+	looked();
+	cr_expect(!gone(&c), "the list of before");
+	reload_with("");
+	looked();
+	put("others", "", user_key);
+	looked();
+	cr_expect(!gone(&c), "there is none");
+	reload_with_list("revoked", "EndRevokedSessions no");
+	looked();
+	cr_expect(!gone(&c), "nobody is to go");
+	reload_with_list("revoked", "Match User other\nRevokedKeys none\nMatch All");
+	gone_before_a_second(&c, 1);
+	fini(&c);
+	key_free(other);
+}
+
+/* What it said before that is not remembered. */
+Test(lapse, a_list_that_held_for_nobody_is_read_again)
+{
+	struct client c;
+
+	begin_revocable();
+	c = client_by(user_key, 0);
+	put("revoked", "", user_key);
+	gone_within(&c, 1, 20000);
+	fini(&c);
+	put("revoked", "#", NULL);
+	c = client_by(user_key, 0);
+	looked();
+	cr_expect(!gone(&c), "it was taken out again");
+	fini(&c);
+}
+
+/* What a shard keeps for the next control has no room for them: it goes on, and they are not known. */
+Test(lapse, a_certificate_too_long_to_be_kept)
+{
+	const char *names[256] = {"demo"};
+	struct client c;
+	struct key *k;
+	char ca[64];
+
+	snprintf(ca, sizeof(ca), "TrustedUserCAKeys %s/ca", dir);
+	for (size_t i = 1; i < N(names); i++)
+		names[i] = "somebody";
+	begin_with("");
+	k = certify_for(names, N(names), UINT64_MAX);
+	for (int listed = 0; listed < 2; listed++) {
+		bench_blob.len = 0;
+		c = client_by(k, 0);
+		cr_expect_eq(bench_blob.len > 0, !listed, "with a list it would have to be known");
+		if (!listed) {
+			another_control(&c);
+			cr_expect(session_at(&c)->authenticated);
+			cr_expect_eq(lapse_keys(session_lapse(session_at(&c))).len, 0);
+		}
+		fini(&c);
+		put("revoked", "#", NULL);
+		reload_with_list("revoked", ca);
+		looked();
+	}
+	key_free(k);
+}
+
+/* One there is not is told of. */
+Test(lapse, a_list_there_is_not)
+{
+	struct client c;
+
+	begin_without_list(&c, 1);
+	reload_with_list("nowhere", "");
+	while (!logged("who is in stays in"))
+		looked();
+	cr_expect(!gone(&c));
+	fini(&c);
+}
+
+static bool over(const struct client *c)
+{
+	const struct session *s = t.table->by_index[c->conn.index];
+
+	return s == NULL || s->ended;
+}
+
+/* More than are gone through in a turn, and some that go by themselves before it is their turn. */
+Test(lapse_many, many_of_them)
+{
+	const unsigned int n = test_long() ? MAX_CONNS : 200;
+	struct client *c = calloc(n, sizeof(*c));
+	unsigned int gone_by_now = 0, turns = 0;
+	clock_t worked;
+	uint64_t began;
+
+	begin_without_list(c, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		c[i] = client_by(user_key, i);
+		ssh_brain_free(c[i].brain);
+	}
+	pass(REST_MS + 1);
+	items_drop();
+	began = uv_hrtime();
+	worked = clock();
+	reload_with_list("revoked", "");
+	for (; gone_by_now < n; turns++) {
+		if (turns < n)
+			conn_over(&c[n - 1 - turns].conn);
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		timers_poll(t.env.timers, now_ms());
+		while (gone_by_now < n && over(&c[gone_by_now]))
+			gone_by_now++;
+	}
+	printf("%u of %u in %u turns, %u ms, %u of work\n", n - turns, n, turns,
+	       (unsigned int)((uv_hrtime() - began) / 1000000),
+	       (unsigned int)((clock() - worked) / (CLOCKS_PER_SEC / 1000)));
+	for (unsigned int i = 0; i < n; i++)
+		if (t.table->by_index[i] != NULL)
+			conn_over(&c[i].conn);
+	free(c);
 }
 
 /* F-29 */
@@ -694,14 +878,28 @@ Test(lapse, a_group_has_the_rates_of_now)
 	fini(&c);
 }
 
+struct would {
+	const char *text;
+	int r;
+	enum review_change change;
+};
+
+static void expect_would(const struct client *c, const struct would *w, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct conf *then = control_conf(w[i].text, (int)strlen(w[i].text));
+		enum review_change change;
+
+		cr_expect_eq(review_would(session_at(c), then, &change), w[i].r, "%s", w[i].text);
+		cr_expect_eq(change, w[i].change, "%s", w[i].text);
+		conf_put(then);
+	}
+}
+
 /* What would be done is told before it is. */
 Test(lapse, what_a_reload_would_do_is_known)
 {
-	static const struct {
-		const char *text;
-		int r;
-		enum review_change change;
-	} table[] = {
+	static const struct would table[] = {
 		{"ConnectionRate 1M\nMaxAuthTries 4", 0, REVIEW_NOTHING},
 		{"MaxAuthTries 4", 0, REVIEW_RATES},
 		{"ConnectionRate 2M", 0, REVIEW_RATES},
@@ -711,20 +909,62 @@ Test(lapse, what_a_reload_would_do_is_known)
 		{"ConnectionRate 2M\nDenyUsers demo", 0, REVIEW_GOES},
 		{"ConnectionRate 1M\nMaxBytesInFlightPerUser 1M", 0, REVIEW_RATES},
 		{"Match Group a\nConnectionRate 2M", -EAGAIN, REVIEW_RATES},
+		{"ConnectionRate 1M\nAllowGroups a", -EAGAIN, REVIEW_NOTHING},
+		{"ConnectionRate 1M\nAllowGroups a\nEndRevokedSessions no", 0, REVIEW_NOTHING},
+		{"AllowGroups a\nDenyUsers demo", 0, REVIEW_GOES},
+		{"DenyGroups a\nRefuseConnection yes", 0, REVIEW_GOES},
+		{"ConnectionRate 1M\nDenyUsers demo\nMatch Group a\nDenyUsers none", -EAGAIN,
+		 REVIEW_NOTHING},
+		{"ConnectionRate 1M\nRevokedKeys /etc/none", 0, REVIEW_NOTHING},
 	};
 	struct client c;
 
 	begin_by_password(&c, 1);
 	reload_with("ConnectionRate 1M");
 	looked();
-	for (size_t i = 0; i < N(table); i++) {
-		struct conf *then = control_conf(table[i].text, (int)strlen(table[i].text));
-		enum review_change change;
+	expect_would(&c, table, N(table));
+	fini(&c);
+}
 
-		cr_expect_eq(review_would(session_at(&c), then, &change), table[i].r, "%zu", i);
-		cr_expect_eq(change, table[i].change, "%zu", i);
-		conf_put(then);
-	}
+/* By the groups it had when it came in. */
+Test(lapse, what_a_reload_would_do_to_a_group_is_known)
+{
+	static const struct would table[] = {
+		{"AllowGroups staff", 0, REVIEW_NOTHING},
+		{"AllowGroups others", 0, REVIEW_GOES},
+		{"DenyGroups st*", 0, REVIEW_GOES},
+		{"AllowGroups staff\nDenyUsers demo", 0, REVIEW_GOES},
+		{"Match Group staff\nDenyUsers demo", 0, REVIEW_GOES},
+		{"Match Group others\nDenyUsers demo", 0, REVIEW_NOTHING},
+		{"Match Group staff\nConnectionRate 2M", 0, REVIEW_RATES},
+	};
+	struct client c;
+	struct awake *a;
+
+	begin_by_password(&c, 1);
+	a = session_at(&c)->awake;
+	a->groups = calloc(1, sizeof(*a->groups));
+	a->groups[a->n_groups++] = strdup("staff");
+	expect_would(&c, table, N(table));
+	fini(&c);
+}
+
+/* A list is read when it holds: whose it would be is known. */
+Test(lapse, whom_another_list_would_be_put_to_is_known)
+{
+	static const struct would table[] = {
+		{"RevokedKeys /etc/revoked", -EAGAIN, REVIEW_NOTHING},
+		{"RevokedKeys /etc/revoked\nEndRevokedSessions no", 0, REVIEW_NOTHING},
+		{"RevokedKeys /etc/revoked\nDenyUsers demo", 0, REVIEW_GOES},
+		{"Match User other\nRevokedKeys /etc/revoked", 0, REVIEW_NOTHING},
+		{"", 0, REVIEW_NOTHING},
+	};
+	struct client c;
+
+	begin_without_list(&c, 1);
+	expect_would(&c, table, N(table));
+	pass(REST_MS + 1);
+	expect_would(&c, table, N(table));
 	fini(&c);
 }
 
@@ -743,24 +983,27 @@ Test(lapse, a_revoked_key_goes_within_a_second)
 		fini(&c[i]);
 }
 
-/* What one connection costs the loop; a turn has REVIEW_TURN of them. */
+/* What one connection costs the loop; with a clock that stands all are gone through at once. */
 Test(lapse, a_review_of_many)
 {
 	const unsigned int rounds = test_long() ? 5000 : 50;
-	struct client c[MAX_CONNS];
+	struct client c[16];
 	uint64_t began;
 
-	begin_by_password(c, MAX_CONNS);
+	begin_by_password(c, N(c));
 	pass(REST_MS + 1);
+	stands_ms = now_ms();
+	t.env.now_ms = standing;
 	reload_with("Match User a\nDenyUsers b\nMatch Address 198.51.100.0/24\nDenyUsers demo");
 	began = uv_hrtime();
 	for (unsigned int i = 0; i < rounds; i++) {
 		review_begin(&t.env);
-		pass(1);
+		timers_poll(t.env.timers, stands_ms);
 	}
 	printf("%.1f us a connection\n",
-	       (double)(uv_hrtime() - began) / 1000.0 / rounds / MAX_CONNS);
-	for (unsigned int i = 0; i < MAX_CONNS; i++) {
+	       (double)(uv_hrtime() - began) / 1000.0 / rounds / N(c));
+	t.env.now_ms = now_ms;
+	for (unsigned int i = 0; i < N(c); i++) {
 		cr_expect(!gone(&c[i]));
 		fini(&c[i]);
 	}
