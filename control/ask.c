@@ -11,9 +11,9 @@
 #include "conf/match.h"
 #include "conf/week.h"
 #include "control/auth/user.h"
+#include "control/own.h"
 #include "control/policy/addr.h"
 #include "control/policy/policy.h"
-#include "control/setup.h"
 
 /* --- who, and what -------------------------------------------------------------------------------
  */
@@ -153,8 +153,7 @@ struct asked {
 	struct conf_match_ctx ctx;
 	struct conf_session session;
 	struct policy_rules rules;
-	struct link_addr *own;
-	size_t n_own;
+	struct own_addrs own;
 	const char *allow, *permit, *rule; /* keywords that may decide */
 	bool any;                          /* something is allowed */
 };
@@ -204,8 +203,9 @@ static int rules_make(struct asked *q, const struct conf_dest *dest)
 	if (r < 0)
 		return r;
 	q->rules = policy_rules_of(&q->session);
-	q->rules.own = q->own;
-	q->rules.n_own = q->n_own;
+	q->rules.own = q->own.addr;
+	q->rules.n_own = q->own.n;
+	q->rules.n_kernel = q->own.n_kernel;
 	q->rules.who = (struct conf_who){.user = a->match.user,
 					 .addr = a->match.addr,
 					 .groups = a->match.groups,
@@ -328,7 +328,8 @@ static bool of_the_family(struct asked *q, uint8_t family, const char *at)
 static int addr_answer(struct asked *q, const char *host, const struct link_addr *addr,
 		       uint16_t port)
 {
-	const struct policy_rules ours = {.own = q->own, .n_own = q->n_own};
+	const struct policy_rules ours = {
+		.own = q->own.addr, .n_own = q->own.n, .n_kernel = q->own.n_kernel};
 	const struct conf_dest d = policy_dest_at(&ours, host, addr, port);
 	const struct policy_grant full = policy_grant_full();
 	char text[ADDR_TEXT_MAX];
@@ -459,7 +460,7 @@ static int with_copy(struct asked *q, const char *text, int (*answer)(struct ask
 int ask_print(const struct ask *a, struct conf *conf, FILE *f)
 {
 	struct asked q = {.of = a, .conf = conf, .f = f, .ctx = a->match};
-	int r = setup_own_addrs(conf, &q.own, &q.n_own);
+	int r = own_addrs_read(conf, &q.own);
 	bool in;
 
 	if (r == 0)
@@ -473,6 +474,6 @@ int ask_print(const struct ask *a, struct conf *conf, FILE *f)
 	if (in && r == 0 && a->listen != NULL)
 		r = with_copy(&q, a->listen, listen_answer);
 	conf_session_fini(&q.session);
-	free(q.own);
+	free(q.own.addr);
 	return r < 0 ? r : q.any;
 }

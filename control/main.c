@@ -25,6 +25,7 @@
 #include "control/log.h"
 #include "control/log_out.h"
 #include "control/log_syslog.h"
+#include "control/own.h"
 #include "control/query.h"
 #include "control/reload.h"
 #include "control/rlimits.h"
@@ -69,7 +70,7 @@ struct control {
 	uint64_t grace_until_ms;
 	bool ending;
 	char ident[512];
-	struct link_addr *own;
+	struct own *own;
 };
 
 /* --- arguments -------------------------------------------------------------------------- */
@@ -161,6 +162,7 @@ static void goodbye(struct timer *t)
 	pool_close(c->env.files);
 	pool_close(c->env.compute);
 	clock_close(c->clock);
+	own_close(c->own);
 	uv_close((uv_handle_t *)&c->term, NULL);
 	uv_close((uv_handle_t *)&c->interrupt, NULL);
 	uv_close((uv_handle_t *)&c->quit, NULL);
@@ -441,11 +443,10 @@ static int start(struct control *c, struct conf *conf, const struct options *o,
 	r = door_new(g, clock_now_ms(), &e->door);
 	if (r < 0)
 		return r;
-	r = setup_own_addrs(conf, &c->own, &e->n_own);
-	e->own = c->own;
 	e->host_only = conf_dataplane(conf)->n_interfaces == 0;
+	r = timers_new(&e->timers);
 	if (r == 0)
-		r = timers_new(&e->timers);
+		r = own_new(&c->loop, e, &c->own);
 	if (r == 0)
 		r = clock_new(&c->loop, e->timers, &c->clock);
 	if (r == 0)
@@ -500,11 +501,11 @@ static void stop(struct control *c)
 	blob_key_free(c->env.blob_key);
 	log_out_use(NULL);
 	log_out_free(c->log);
+	own_free(c->own);
 	timers_free(c->env.timers);
 	moduli_free(c->env.moduli);
 	free(c->env.kex);
 	door_free(c->env.door);
-	free(c->own);
 	conf_put(c->env.conf);
 }
 

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -554,63 +552,6 @@ int setup_drop_root(void)
 		r = confine_calls(NULL, 0); /* sockets stay: it asks name servers */
 	/* The change of user switched it on again. */
 	return r < 0 ? r : setup_no_dumps();
-}
-
-static bool addr_of(const struct sockaddr *sa, struct link_addr *ret)
-{
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)sa;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
-
-	*ret = (struct link_addr){0};
-	if (sa != NULL && sa->sa_family == AF_INET) {
-		ret->family = 4;
-		memcpy(ret->addr, &in->sin_addr, 4);
-	} else if (sa != NULL && sa->sa_family == AF_INET6) {
-		ret->family = 6;
-		memcpy(ret->addr, &in6->sin6_addr, 16);
-	}
-	return ret->family != 0;
-}
-
-/* A gateway without interfaces of its own has those of the machine. */
-static int kernel_addrs(struct link_addr **ret, size_t *ret_n)
-{
-	struct ifaddrs *all;
-	struct link_addr *own, addr;
-	size_t n = 0;
-
-	if (getifaddrs(&all) < 0)
-		return -errno;
-	for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
-		n++;
-	own = calloc(n + 1, sizeof(*own));
-	n = 0;
-	for (const struct ifaddrs *i = all; own != NULL && i != NULL; i = i->ifa_next)
-		if (addr_of(i->ifa_addr, &addr))
-			own[n++] = addr;
-	freeifaddrs(all);
-	*ret = own;
-	*ret_n = n;
-	return own != NULL ? 0 : -ENOMEM;
-}
-
-int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)
-{
-	const struct conf_dataplane *d = conf_dataplane(conf);
-	struct link_addr *own;
-
-	if (d->n_interfaces == 0)
-		return kernel_addrs(ret, ret_n);
-	own = calloc(d->n_ifaddrs + 1, sizeof(*own));
-	if (own == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < d->n_ifaddrs; i++) {
-		own[i].family = d->ifaddrs[i].prefix.family;
-		memcpy(own[i].addr, d->ifaddrs[i].prefix.addr, sizeof(own[i].addr));
-	}
-	*ret = own;
-	*ret_n = d->n_ifaddrs;
-	return 0;
 }
 
 int setup_ident(const struct conf *conf, char *buf, size_t size)

@@ -68,9 +68,6 @@ int setup_no_dumps(void) __attribute__((warn_unused_result));
  * system calls; no core dumps again, which a change of user allows. Before any thread.
  */
 int setup_drop_root(void) __attribute__((warn_unused_result));
-/* The addresses of the gateway's interfaces. */
-int setup_own_addrs(const struct conf *conf, struct link_addr **ret, size_t *ret_n)
-	__attribute__((warn_unused_result));
 /* "SSH-2.0-…" with its addendum. */
 int setup_ident(const struct conf *conf, char *buf, size_t size)
 	__attribute__((warn_unused_result));

@@ -389,7 +389,7 @@ bool policy_may_reach(const struct policy_rules *r, const struct link_addr *addr
 	struct link_addr a = *addr;
 
 	addr_unmap(&a);
-	if (addr_named_by(&a, r->own, r->n_own) == 0)
+	if (addr_named_by(&a, r->own, r->n_own + r->n_kernel) == 0)
 		return true;
 	for (size_t i = 0; i < r->permit_open.n; i++)
 		if (entry_names(r->permit_open.v[i], &a, port))

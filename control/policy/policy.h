@@ -30,7 +30,7 @@ struct policy_rules {
 	struct conf_strs permit_open, permit_listen;
 	enum conf_gateway_ports gateway_ports;
 	const struct link_addr *own; /* the gateway's addresses */
-	size_t n_own;
+	size_t n_own, n_kernel;      /* the latter are behind them: nobody listens there */
 };
 
 /* Those of a session; whose they are, and the gateway's own addresses, are the caller's to say. */

@@ -56,7 +56,7 @@ static void dest_find(const struct policy_rules *r, struct conf_dest *d,
 
 	addr_unmap(&a);
 	d->found = true;
-	d->named_by = (uint8_t)addr_named_by(&a, r->own, r->n_own);
+	d->named_by = (uint8_t)addr_named_by(&a, r->own, r->n_own + r->n_kernel);
 	d->addr = (struct conf_addr){.family = a.family};
 	memcpy(d->addr.addr, a.addr, sizeof(d->addr.addr));
 }

@@ -79,6 +79,7 @@ static int judge_begin(struct judge *j, const struct session *s, const struct co
 	j->rules.who = who_of(s, &j->groups);
 	j->rules.own = env->own;
 	j->rules.n_own = env->n_own;
+	j->rules.n_kernel = env->n_kernel;
 	if (policy_timed(&now->target_rules) || policy_timed(&now->listen_rules))
 		j->rules.who.minute = minute_of_week(env);
 	return 0;
@@ -132,7 +133,8 @@ bool judge_addr(const struct session *s, const char *host, const struct link_add
 		uint16_t port, struct judge_words *words)
 {
 	struct session_env *env = s->table->env;
-	const struct policy_rules ours = {.own = env->own, .n_own = env->n_own};
+	const struct policy_rules ours = {
+		.own = env->own, .n_own = env->n_own, .n_kernel = env->n_kernel};
 	const struct conf_dest d = policy_dest_at(&ours, host, addr, port);
 	struct policy_why why;
 	struct judge j;

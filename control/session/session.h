@@ -85,8 +85,8 @@ struct session_env {
 	struct auth_env sources;     /* login_begin() fills it in */
 	uint8_t delay_key[16];       /* random: of the delay of failures */
 	const char *ident;           /* our identification string */
-	const struct link_addr *own; /* addresses of the gateway's interfaces */
-	size_t n_own;
+	const struct link_addr *own; /* own.h: the gateway's addresses, behind them its kernel's */
+	size_t n_own, n_kernel;
 	uint64_t (*now_ms)(void);
 	/* The sessions': */
 	struct session_table *tables;

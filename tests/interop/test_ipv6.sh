@@ -23,6 +23,7 @@ fetch() {
 		lab_in client timeout 20 ssh "${opts[@]}" -W "$2" "$LAB_USER@$1" 2>>"$LAB_DIR/ssh.log" | grep -q "$word"
 }
 refused() { ! fetch "$@"; }
+prohibited() { : >"$LAB_DIR/ssh.log"; refused "$@" && grep -q 'administratively prohibited' "$LAB_DIR/ssh.log"; }
 in_log() { grep -q -- "$1" "$LAB_DIR/control.log"; }
 forward_up() { # port: the file comes whole
 	lab_in client curl -s -g -m 60 "http://127.0.0.1:$1/big" -o "$LAB_DIR/got" && same_file "$LAB_DIR/got" "$LAB_DIR/www/big"
@@ -50,6 +51,12 @@ check "login over IPv6, target over IPv4" fetch 2001:db8:1::2 198.19.0.1:8080
 check "login over IPv4, target over IPv6" fetch 198.18.0.2 '[2001:db8:2::1]:8086'
 check "a target behind a link-local gateway" fetch 2001:db8:1::2 '[2001:db8:3::1]:8086'
 check "the gateway's own address is no target" refused 2001:db8:1::2 '[2001:db8:2::2]:22'
+# Of its kernel, which was somebody else's until then: that comes to control by itself.
+comes_to_be() { for _ in $(seq 40); do "$@" && return 0; sleep 0.5; done; return 1; }
+ip -n "$LAB-gw" addr add 2001:db8:3::1/128 dev lo
+check "nor is one that its kernel has by now" comes_to_be prohibited 2001:db8:1::2 '[2001:db8:3::1]:8086'
+ip -n "$LAB-gw" addr del 2001:db8:3::1/128 dev lo
+check "when that is gone it is one again" comes_to_be fetch 2001:db8:1::2 '[2001:db8:3::1]:8086'
 check "nor is a link-local one" refused 2001:db8:1::2 '[fe80::99]:8086'
 check "nor IPv4's loopback in IPv6's form" refused 2001:db8:1::2 '[::ffff:127.0.0.1]:22'
 check "the log has the address" in_log 'Accepted publickey for demo from 2001:db8:1::1 port'

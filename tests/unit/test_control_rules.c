@@ -6,7 +6,10 @@
  * right is worked out from the structure, by tables over the few hosts and ports there are: nothing
  * of it parses, compares addresses or knows a list's order.
  */
+#include <sched.h>
+
 #include "control/auth/authkeys.h"
+#include "control/own.h"
 #include "control/policy/addr.h"
 #include "control/session/internal.h"
 #include "tests/util/rnd.h"
@@ -677,6 +680,92 @@ Test(control_rules, s76_of_an_answer_with_both_the_others_are_left_out)
 	}
 	conn_over(&c.conn);
 	ssh_brain_free(c.brain);
+}
+
+/* --- addresses that come and go ----------------------------------------------------------------- */
+
+/* In a network of its own, where it has none yet. */
+static void alone(void)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		cr_skip_test("only root has networks");
+	cr_assert_eq(system("ip link set lo up && ip addr flush dev lo"), 0);
+}
+
+static bool is_own(const char *text)
+{
+	struct link_addr a;
+
+	cr_assert(addr_parse(text, &a));
+	return addr_is_one_of(&a, t.env.own, t.env.n_own + t.env.n_kernel);
+}
+
+/* The kernel has told of it, and control has heard. */
+static void becomes(const char *text, bool own_one)
+{
+	while (is_own(text) != own_one)
+		uv_run(&t.loop, UV_RUN_ONCE);
+}
+
+/* What came after the start is as one that was there, until it goes; shards are told to ask. */
+Test(control_rules, s76_an_address_that_comes_is_own)
+{
+	static const char *const ten[] = {"10.0.0.1"};
+	struct own *o;
+	struct client c;
+
+	alone();
+	cr_assert_eq(own_new(&t.loop, &t.env, &o), 0);
+	cr_expect_eq(t.env.n_own, 0);
+	c = client_in(1, 1);
+	cr_expect_eq(ask_name(&c, 1, ten).places, 1u << TEN1);
+	cr_assert_eq(system("ip addr add 10.0.0.1/32 dev lo"), 0);
+	becomes(ten[0], true);
+	cr_expect_not_null(item_of(LINK_CMD_REVOKE));
+	cr_expect_not(ask_name(&c, 1, ten).connect);
+	/* More news than a socket of the kernel's holds: what was lost is found all the same. */
+	cr_assert_eq(system("for i in $(seq 2 255); do echo addr add 10.0.0.$i/32 dev lo; done "
+			    "| ip -batch -"),
+		     0);
+	becomes("10.0.0.255", true);
+	cr_assert_eq(system("ip addr flush dev lo"), 0);
+	becomes("10.0.0.255", false);
+	becomes(ten[0], false);
+	cr_expect_eq(ask_name(&c, 1, ten).places, 1u << TEN1);
+	conn_over(&c.conn);
+	ssh_brain_free(c.brain);
+	own_close(o);
+	uv_run(&t.loop, UV_RUN_NOWAIT);
+	own_free(o);
+}
+
+/* The gateway's kernel is nobody's target where it has interfaces, too, nor listens for anybody. */
+Test(control_rules, s76_addresses_of_the_kernel_are_own)
+{
+	static const char text[] = "Interface out net_null0\nInterfaceAddress out 10.0.0.2/24\n";
+	struct policy_rules r = {.gateway_ports = CONF_GATEWAY_CLIENT};
+	struct link_addr kernel, port, at;
+	struct own_addrs a;
+	struct conf *conf;
+
+	alone();
+	cr_assert_eq(system("ip addr add 10.0.0.1/32 dev lo"), 0);
+	conf = control_conf(text, (int)strlen(text));
+	cr_assert_eq(own_addrs_read(conf, &a), 0);
+	cr_expect_eq(a.n, 1);
+	cr_expect_eq(a.n_kernel, 1);
+	r.own = a.addr;
+	r.n_own = a.n;
+	r.n_kernel = a.n_kernel;
+	cr_assert(addr_parse("10.0.0.1", &kernel));
+	cr_assert(addr_parse("10.0.0.2", &port));
+	cr_expect_not(policy_may_reach(&r, &kernel, 80));
+	cr_expect_not(policy_may_reach(&r, &port, 80));
+	cr_expect_eq(policy_dest_at(&r, "x", &kernel, 80).named_by, 32);
+	cr_expect_eq(policy_listen_where(&r, "10.0.0.1", &at), POLICY_NOWHERE);
+	cr_expect_eq(policy_listen_where(&r, "10.0.0.2", &at), POLICY_AT_ADDRESS);
+	free(a.addr);
+	conf_put(conf);
 }
 
 /* A tunnel to a socket of the file system, the gateway's own among them, is of no type there is. */
