@@ -313,6 +313,8 @@ check "and what there is no room for is in the log" grep -q 'MaxConnections is 2
 cp sluice.conf was.conf
 printf 'DenyUsers tester\nEndRevokedSessions yes\n' >>sluice.conf
 check "whom a reload would end" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)
+echo 'AllowGroups *' >>sluice.conf
+check "whatever groups come in" grep -qx $'1\ttester\t127.0.0.1' <("$ctl" -n -t reload --dry-run)
 check "who is still there" shows '1 +tester' connections
 printf 'UserRate 800mbit\n' >>was.conf
 cp was.conf sluice.conf
