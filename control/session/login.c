@@ -11,6 +11,7 @@
 #include "control/session/keep.h"
 #include "control/session/rates.h"
 #include "control/session/report.h"
+#include "control/session/review.h"
 #include "crypto/secret.h"
 
 void login_clear(struct session *s)
@@ -207,4 +208,5 @@ void login_done(struct session *s, const struct ssh_act_auth *auth)
 	item_authenticated(s);
 	keep_send(s);
 	hostkeys_announce(s);
+	review_late(s);
 }

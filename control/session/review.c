@@ -305,18 +305,27 @@ static void on_turn(struct timer *t)
 		(void)!timer_set(env->timers, t, env->now_ms() + again_ms);
 }
 
-static void begin_at(struct session_env *env, uint64_t at_ms)
+static struct review *review_get(struct session_env *env)
 {
 	struct review *r = env->review;
 
-	if (r == NULL) {
-		r = calloc(1, sizeof(*r));
-		if (r == NULL)
-			return;
-		r->env = env;
-		r->turn.fire = on_turn;
-		env->review = r;
-	}
+	if (r != NULL)
+		return r;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->env = env;
+	r->turn.fire = on_turn;
+	env->review = r;
+	return r;
+}
+
+static void begin_at(struct session_env *env, uint64_t at_ms)
+{
+	struct review *r = review_get(env);
+
+	if (r == NULL)
+		return;
 	/* What was asked before the rules changed is judged, too, and asked again. */
 	memset(r->chain, 0, sizeof(r->chain));
 	r->at = (struct session_cursor){0};
@@ -332,6 +341,18 @@ void review_begin(struct session_env *env)
 void review_kept(struct session_env *env)
 {
 	begin_at(env, env->now_ms() + REVIEW_KEPT_MS);
+}
+
+void review_late(struct session *s)
+{
+	struct session_env *env = s->table->env;
+	struct review *r;
+
+	if (session_conf(s) == env->conf)
+		return;
+	r = review_get(env);
+	if (r != NULL && look(r, s) == -EBUSY)
+		review_kept(env);
 }
 
 void review_free(struct session_env *env)

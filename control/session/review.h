@@ -17,6 +17,8 @@
 void review_begin(struct session_env *env);
 /* The same soon: one came of a control before this one, under whose rules it was let in. */
 void review_kept(struct session_env *env);
+/* This one has come in by a configuration that is not in force any more: it is looked at, too. */
+void review_late(struct session *s);
 /* What a configuration would do to it that is not in force, by the groups of its login. */
 enum review_change { REVIEW_NOTHING, REVIEW_RATES, REVIEW_GOES };
 /*

@@ -87,33 +87,45 @@ static void sign(struct client *c, const struct ssh_act *a)
 	cr_assert_eq(ssh_brain_sign_answer(c->brain, a->id, 0, sig, len), 0);
 }
 
-/* Logged in by k, whose private half is user_key; NULL: by the password. */
-static struct client client_by(const struct key *k, uint32_t index)
+/* By k, whose private half is user_key; NULL: by the password. */
+static void log_in(struct client *c, const struct key *k)
 {
-	struct client c;
-
-	client_begin(&c, index, 1);
-	c.opened = true;
-	c.logins = 1; /* the right password at once */
-	while (!c.in) {
+	while (!c->in) {
 		struct ssh_act a;
 		struct item *i;
 
-		if (ssh_brain_next(c.brain, &a) == 0) {
+		if (ssh_brain_next(c->brain, &a) == 0) {
 			if (a.kind == SSH_ACT_LOGIN && k != NULL)
-				cr_assert_eq(ssh_brain_login_publickey(c.brain, a.id, k, NULL), 0);
+				cr_assert_eq(ssh_brain_login_publickey(c->brain, a.id, k, NULL), 0);
 			else if (a.kind == SSH_ACT_SIGN)
-				sign(&c, &a);
+				sign(c, &a);
 			else
-				client_act(&c, &a);
+				client_act(c, &a);
 		} else if ((i = item_next()) != NULL) {
-			client_item(&c, i);
+			client_item(c, i);
 			free(i);
 		} else {
 			uv_run(&t.loop, UV_RUN_ONCE);
 		}
 	}
 	items_drop();
+}
+
+static struct client stranger(uint32_t index)
+{
+	struct client c;
+
+	client_begin(&c, index, 1);
+	c.opened = true;
+	c.logins = 1; /* the right password at once */
+	return c;
+}
+
+static struct client client_by(const struct key *k, uint32_t index)
+{
+	struct client c = stranger(index);
+
+	log_in(&c, k);
 	return c;
 }
 
@@ -704,6 +716,28 @@ Test(lapse, a_role_that_is_refused_goes)
 	for (int i = 0; i < 3; i++)
 		fini(&c[i]);
 	program_end();
+}
+
+/* Who came before them logs in by those of before, as with sshd, and goes at once. */
+Test(lapse, rules_that_came_before_the_login)
+{
+	static const char *const more[] = {"DenyUsers demo", "AllowGroups nobody-is-in-it",
+					   "RevokedKeys %s/revoked"};
+
+	begin_without_list(NULL, 0);
+	put_password("");
+	for (size_t i = 0; i < N(more); i++) {
+		struct client c = stranger(0);
+		char text[64];
+
+		snprintf(text, sizeof(text), more[i], dir);
+		reload_with(text);
+		timers_poll(t.env.timers, now_ms());
+		log_in(&c, i == 2 ? user_key : NULL);
+		gone_within(&c, 1, 20000);
+		fini(&c);
+		reload_with("");
+	}
 }
 
 Test(lapse, rules_that_end_nobody)
