@@ -457,6 +457,15 @@ const char *conf_keyword_place(const struct conf *conf, const struct conf_match_
 	return line != NULL ? line->file : "";
 }
 
+void conf_keyword_values(const struct conf *conf, const char *name,
+			 void (*each)(void *arg, const char *value), void *arg)
+{
+	const struct line *line = conf->first[kw_find(name) - conf_kws];
+
+	for (; line != NULL; line = line->next)
+		each(arg, line->argv[0]);
+}
+
 const char *conf_rule_place(const struct conf *conf, const struct conf_rule *r,
 			    unsigned int *ret_line)
 {

@@ -471,6 +471,9 @@ bool conf_matches_about(const struct conf *conf, enum conf_match_about about);
 /* The file, and its line, that says what a keyword of connections is for this one; "" and 0: none. */
 const char *conf_keyword_place(const struct conf *conf, const struct conf_match_ctx *ctx,
 			       const char *name, unsigned int *ret_line);
+/* What its lines begin with, wherever they stand. */
+void conf_keyword_values(const struct conf *conf, const char *name,
+			 void (*each)(void *arg, const char *value), void *arg);
 /* The file a rule stands in, and its line; "" when it is none of this configuration's. */
 const char *conf_rule_place(const struct conf *conf, const struct conf_rule *r,
 			    unsigned int *ret_line);

@@ -28,6 +28,7 @@ struct reload_job {
 	struct moduli *moduli;
 	int moduli_err;
 	char *kex;
+	struct revoked_lists *lists; /* with dry */
 	char path[];
 };
 
@@ -46,6 +47,8 @@ static void reload_run(struct pool_job *job)
 		moduli = setup_moduli_path(j->conf);
 	if (moduli != NULL)
 		j->moduli_err = moduli_read(moduli, &j->moduli);
+	if (j->err == 0 && j->dry)
+		j->lists = revoked_lists_read(j->conf);
 }
 
 static void reload_free(struct pool_job *job)
@@ -55,6 +58,7 @@ static void reload_free(struct pool_job *job)
 	conf_put(j->conf);
 	moduli_free(j->moduli);
 	free(j->kex);
+	revoked_lists_free(j->lists);
 	free(j->errors);
 	free(j);
 }
@@ -200,7 +204,7 @@ static void reload_done(struct pool_job *job, int err)
 	if (err == 0)
 		err = j->err;
 	if (err == 0 && r->wish != NULL)
-		r->wish->judged(r->wish, r->env->conf, j->conf);
+		r->wish->judged(r->wish, r->env->conf, j->conf, &j->lists);
 	if (err == 0 && !j->dry)
 		err = take(r, j);
 	/* What there was no memory for is seen to when it is asked for again. */

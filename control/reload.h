@@ -23,12 +23,17 @@
 #define RELOAD_MS 30000 /* to read the files; what takes longer is given up */
 
 struct reload_job;
+struct revoked_lists;
 struct reload;
 
 /* An operator who asks for it and waits. */
 struct reload_wish {
-	/* The file is right; was is in force. With dry nothing is done about it. */
-	void (*judged)(struct reload_wish *w, struct conf *was, struct conf *is);
+	/*
+	 * The file is right; was is in force. With dry nothing is done about it, and *lists are those
+	 * of is, to be taken: NULL is left there.
+	 */
+	void (*judged)(struct reload_wish *w, struct conf *was, struct conf *is,
+		       struct revoked_lists **lists);
 	/* errors: lines, or NULL. Not called after reload_unask(). */
 	void (*over)(struct reload_wish *w, int err, const char *errors);
 	void *arg;

@@ -7,6 +7,7 @@
 
 #include "control/admin/fields.h"
 #include "control/admin/steer.h"
+#include "control/session/revoked.h"
 
 /* --- lists ----------------------------------------------------------------------- */
 
@@ -111,6 +112,8 @@ void answer_over(struct answer *a)
 	a->wishes = false;
 	conf_put(a->then);
 	a->then = NULL;
+	revoked_lists_free(a->then_lists);
+	a->then_lists = NULL;
 	json_decref(a->cuts);
 	json_decref(a->rates);
 	a->cuts = a->rates = NULL;

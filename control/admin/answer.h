@@ -23,6 +23,7 @@
 #define ANSWER_PIECE   64 /* connections, or other elements, in one piece */
 
 struct answer;
+struct revoked_lists;
 /* Appends the next piece, which may be empty, or ends it: answer_over(). 0 or -ENOMEM. */
 typedef int answer_more_fn(struct answer *a, const struct admin_env *env, struct answer_text *out);
 
@@ -51,6 +52,7 @@ struct answer {
 	struct ours_ask opens;
 	struct conf *then;                /* that would be in force; held */
 	uint32_t conns, conns_room;       /* MaxConnections; what the dataplane has places for */
+	struct revoked_lists *then_lists; /* of revoked keys, its own */
 	json_t *cuts, *rates;             /* whom it would make go, or give other rates */
 	uint64_t n_cuts, n_rates,
 		n_cuts_unknown; /* all; those of whom it would have to be asked */

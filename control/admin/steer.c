@@ -370,7 +370,8 @@ static void differs(void *arg, const struct conf_keyword_info *kw)
 						   when[conf_keyword_when(kw)]));
 }
 
-static void reload_judged(struct reload_wish *w, struct conf *was, struct conf *is)
+static void reload_judged(struct reload_wish *w, struct conf *was, struct conf *is,
+			  struct revoked_lists **lists)
 {
 	struct answer *a = w->arg;
 
@@ -379,8 +380,11 @@ static void reload_judged(struct reload_wish *w, struct conf *was, struct conf *
 		a->failed = -ENOMEM;
 	a->conns = conf_dataplane(is)->max_connections;
 	a->conns_room = session_conns_room(w->of->env);
-	if (w->dry)
-		a->then = conf_get(is);
+	if (!w->dry)
+		return;
+	a->then = conf_get(is);
+	a->then_lists = *lists;
+	*lists = NULL;
 }
 
 #define CONN_BYTES 2339 /* at rest, of the dataplane and control (docs/performance.md) */
@@ -426,7 +430,7 @@ static int touched_note(struct answer *a, const struct session_view *v)
 {
 	enum review_change change;
 
-	a->n_cuts_unknown += review_would(v->session, a->then, &change) == -EAGAIN;
+	a->n_cuts_unknown += review_would(v->session, a->then, a->then_lists, &change) == -EAGAIN;
 	if (change == REVIEW_GOES && a->n_cuts++ < TOUCHED_SHOWN)
 		return touched_add(a->cuts, v);
 	if (change == REVIEW_RATES && a->n_rates++ < TOUCHED_SHOWN)

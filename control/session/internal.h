@@ -255,6 +255,7 @@ struct awake {
 /* Who it is, and what of a brain that rests makes another one. */
 struct past;
 struct lapse;
+struct krl;
 struct listener;
 
 /* What is kept of every connection. An authenticated one that says nothing costs no more. */
@@ -443,6 +444,7 @@ void lapse_follow(struct lapse *l, const struct conf_session *c);
 /* Would that be one that does not hold by now? */
 bool lapse_joins(const struct lapse *l, const struct conf_session *c);
 bool lapse_listed(const struct lapse *l); /* one holds */
+bool lapse_revoked(const struct lapse *l, const struct krl *krl);
 /* What it has to lose; of NULL nothing. */
 uint64_t lapse_expires(const struct lapse *l);
 struct ssh_str lapse_keys(const struct lapse *l);

@@ -99,7 +99,7 @@ static void on_timer(struct timer *t)
 }
 
 /* Is one of its keys in the list? What cannot be told is left as it was when it came in. */
-static bool revoked(const struct lapse *l)
+bool lapse_revoked(const struct lapse *l, const struct krl *krl)
 {
 	struct ssh_rd r;
 
@@ -112,7 +112,7 @@ static bool revoked(const struct lapse *l)
 		if (r.bad)
 			break;
 		if (key_blob_parse_any(blob.p, blob.len, &k) == 0)
-			err = krl_check(l->file->krl, k);
+			err = krl_check(krl, k);
 		key_free(k);
 		if (err == -EKEYREVOKED)
 			return true;
@@ -122,7 +122,7 @@ static bool revoked(const struct lapse *l)
 
 static void put_to(struct lapse *l)
 {
-	if (!l->session->ended && revoked(l))
+	if (!l->session->ended && lapse_revoked(l, l->file->krl))
 		out(l->session, -SSH_E_REVOKED);
 }
 

@@ -41,14 +41,15 @@ static void out(struct session *s)
 	session_dismiss(s, -SSH_E_DENIED);
 }
 
-enum verdict { STAYS, GOES, ASK_GROUPS };
+/* NOT_KNOWN: by whose groups, or by what list, it would be said. */
+enum verdict { STAYS, GOES, NOT_KNOWN };
 
 /* groups: NULL: not known. */
 static enum verdict judge_by(const struct session *s, const struct conf_session *c,
 			     const struct awake *a, const struct conf_strs *groups)
 {
 	if (groups == NULL && conf_matches_about(c->conf, CONF_ABOUT_GROUP))
-		return ASK_GROUPS;
+		return NOT_KNOWN;
 	if (!c->end_revoked_sessions)
 		return STAYS;
 	if (c->refuse_connection ||
@@ -57,7 +58,7 @@ static enum verdict judge_by(const struct session *s, const struct conf_session 
 	if (c->allow_groups.n == 0 && c->deny_groups.n == 0)
 		return STAYS;
 	if (groups == NULL)
-		return ASK_GROUPS;
+		return NOT_KNOWN;
 	return conf_groups_allowed(c, groups) ? STAYS : GOES;
 }
 
@@ -107,26 +108,39 @@ static enum verdict settle(struct session *s, const struct user_lookup *found)
 	return verdict;
 }
 
-int review_would(struct session *s, struct conf *conf, enum review_change *ret)
+/* It stays by all else. */
+static enum verdict judge_key(const struct session *s, const struct conf_session *c,
+			      const struct revoked_lists *lists)
+{
+	const struct lapse *l = session_lapse(s);
+	const struct krl *krl;
+
+	if (!lapse_joins(l, c))
+		return STAYS;
+	krl = revoked_list(lists, c->revoked_keys);
+	return krl == NULL ? NOT_KNOWN : lapse_revoked(l, krl) ? GOES : STAYS;
+}
+
+int review_would(struct session *s, struct conf *conf, const struct revoked_lists *lists,
+		 enum review_change *ret)
 {
 	struct conf_session was, is;
 	enum verdict before, after;
-	bool unknown;
 
 	*ret = REVIEW_NOTHING;
 	if (!s->authenticated || s->ended)
 		return 0;
 	before = judge(s, s->table->env->conf, NULL, OF_LOGIN, &was);
 	after = judge(s, conf, NULL, OF_LOGIN, &is);
-	unknown = after == ASK_GROUPS || (after == STAYS && before == ASK_GROUPS) ||
-		  (after == STAYS && lapse_joins(session_lapse(s), &is));
+	if (after == STAYS && is.conf != NULL)
+		after = judge_key(s, &is, lists);
 	if (after == GOES)
 		*ret = REVIEW_GOES;
 	else if (was.conf != NULL && is.conf != NULL && rates_differ(s, &was, &is))
 		*ret = REVIEW_RATES;
 	conf_session_fini(&was);
 	conf_session_fini(&is);
-	return unknown ? -EAGAIN : 0;
+	return after == NOT_KNOWN || (after == STAYS && before == NOT_KNOWN) ? -EAGAIN : 0;
 }
 
 /* --- groups -------------------------------------------------------------------------------------
@@ -280,7 +294,7 @@ static int look(struct review *r, struct session *s)
 {
 	if (!s->authenticated || s->ended)
 		return 0;
-	return settle(s, NULL) == ASK_GROUPS ? groups_ask(r, s) : 0;
+	return settle(s, NULL) == NOT_KNOWN ? groups_ask(r, s) : 0;
 }
 
 static void on_turn(struct timer *t)

@@ -11,6 +11,7 @@
 #ifndef SLUICE_CONTROL_SESSION_REVIEW_H
 #define SLUICE_CONTROL_SESSION_REVIEW_H
 
+#include "control/session/revoked.h"
 #include "control/session/session.h"
 
 /* From the first connection on; one under way is over. Without memory for it nobody goes. */
@@ -22,11 +23,11 @@ void review_late(struct session *s);
 /* What a configuration would do to it that is not in force, by the groups of its login. */
 enum review_change { REVIEW_NOTHING, REVIEW_RATES, REVIEW_GOES };
 /*
- * 0; -EAGAIN: it may be more: its user's groups would have to be asked for, and *ret is as if he
- * had none; or another list of revoked keys would have to be read.
+ * lists: conf's. 0; -EAGAIN: it may be more: its user's groups would have to be asked for, and *ret
+ * is as if he had none; or its list is none of those.
  */
-int review_would(struct session *s, struct conf *conf, enum review_change *ret)
-	__attribute__((warn_unused_result));
+int review_would(struct session *s, struct conf *conf, const struct revoked_lists *lists,
+		 enum review_change *ret) __attribute__((warn_unused_result));
 /* What is under way is given up: no dataplane is left. */
 void review_free(struct session_env *env);
 

@@ -922,10 +922,13 @@ static void expect_would(const struct client *c, const struct would *w, size_t n
 {
 	for (size_t i = 0; i < n; i++) {
 		struct conf *then = control_conf(w[i].text, (int)strlen(w[i].text));
+		struct revoked_lists *lists = revoked_lists_read(then);
 		enum review_change change;
 
-		cr_expect_eq(review_would(session_at(c), then, &change), w[i].r, "%s", w[i].text);
+		cr_expect_eq(review_would(session_at(c), then, lists, &change), w[i].r, "%s",
+			     w[i].text);
 		cr_expect_eq(change, w[i].change, "%s", w[i].text);
+		revoked_lists_free(lists);
 		conf_put(then);
 	}
 }
@@ -983,23 +986,42 @@ Test(lapse, what_a_reload_would_do_to_a_group_is_known)
 	fini(&c);
 }
 
-/* A list is read when it holds: whose it would be is known. */
-Test(lapse, whom_another_list_would_be_put_to_is_known)
+/* Where that can be read; who has it already goes by what it says, without another configuration. */
+Test(lapse, whom_another_list_would_end_is_known)
 {
-	static const struct would table[] = {
-		{"RevokedKeys /etc/revoked", -EAGAIN, REVIEW_NOTHING},
-		{"RevokedKeys /etc/revoked\nEndRevokedSessions no", 0, REVIEW_NOTHING},
-		{"RevokedKeys /etc/revoked\nDenyUsers demo", 0, REVIEW_GOES},
-		{"Match User other\nRevokedKeys /etc/revoked", 0, REVIEW_NOTHING},
-		{"", 0, REVIEW_NOTHING},
+	static const struct {
+		const char *text;
+		int r;
+		enum review_change change;
+	} table[] = {
+		{"RevokedKeys %s/revoked", 0, REVIEW_GOES},
+		{"RevokedKeys %s/others", 0, REVIEW_NOTHING},
+		{"RevokedKeys %s/nowhere", -EAGAIN, REVIEW_NOTHING},
+		{"RevokedKeys %s/nowhere\nDenyUsers demo", 0, REVIEW_GOES},
+		{"RevokedKeys %s/nowhere\nEndRevokedSessions no", 0, REVIEW_NOTHING},
+		{"Match User other\nRevokedKeys %s/revoked", 0, REVIEW_NOTHING},
+		{"Match User demo\nRevokedKeys %1$s/revoked\nMatch All\nRevokedKeys %1$s/others", 0,
+		 REVIEW_GOES},
+		{"RevokedKeys none", 0, REVIEW_NOTHING},
 	};
+	struct key *other = NULL;
 	struct client c;
 
 	begin_without_list(&c, 1);
-	expect_would(&c, table, N(table));
-	pass(REST_MS + 1);
-	expect_would(&c, table, N(table));
+	cr_assert_eq(key_generate("ssh-ed25519", 0, &other), 0);
+	put("others", "", other);
+	for (size_t i = 0; i < 2 * N(table); i++) {
+		char text[256];
+		const struct would w = {text, table[i % N(table)].r, table[i % N(table)].change};
+
+		snprintf(text, sizeof(text), table[i % N(table)].text, dir);
+		expect_would(&c, &w, 1);
+		if (i + 1 == N(table))
+			pass(REST_MS + 1);
+	}
+	cr_expect(!gone(&c));
 	fini(&c);
+	key_free(other);
 }
 
 /* F-29: a key, in real time. */
