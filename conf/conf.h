@@ -219,6 +219,7 @@ struct conf_global {
 	const char *audit_events;           /* comma list of patterns of their names */
 	const char *version_pattern;        /* comma list of globs: of a client's identification */
 	struct conf_strs host_certificates; /* HostCertificate, paths; may be none */
+	struct conf_strs host_key_folders;  /* HostKeyFolder, full paths; may be none */
 	const char *x509_trust_anchors;     /* NULL: none */
 	const char *x509_revocation_file;   /* NULL: none */
 	enum conf_strict_kex strict_kex;

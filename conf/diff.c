@@ -17,6 +17,7 @@ enum conf_when conf_keyword_when(const struct conf_keyword_info *kw)
 		{"AddressFamily", CONF_WHEN_CONTROL},  {"ListenExclusive", CONF_WHEN_CONTROL},
 		{"ListenBacklog", CONF_WHEN_CONTROL},  {"HostKey", CONF_WHEN_SIGNER},
 		{"HostCertificate", CONF_WHEN_SIGNER}, {"HostKeyAgent", CONF_WHEN_SIGNER},
+		{"HostKeyFolder", CONF_WHEN_SIGNER},
 		{"FIPSMode", CONF_WHEN_DATAPLANE},     {"AuditLog", CONF_WHEN_CONTROL},
 		{"AuditSpool", CONF_WHEN_CONTROL},     {"AuditSourceRate", CONF_WHEN_CONTROL},
 		{"AuditFailure", CONF_WHEN_DATAPLANE}, {"MetricsListen", CONF_WHEN_CONTROL},

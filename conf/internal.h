@@ -87,7 +87,7 @@ bool value_name_ok(const char *name);
 
 extern const struct value_type type_name, type_yesno, type_uint, type_time, type_time_none,
 	type_quantum, type_size, type_size_auto, type_size_none, type_memory, type_window, type_choice, type_lcores,
-	type_path, type_paths, type_metrics, type_host_keys, type_key_files, type_version, type_addendum,
+	type_path, type_paths, type_folders, type_metrics, type_host_keys, type_key_files, type_version, type_addendum,
 	type_algs, type_user_algs, type_startups, type_gex_bits, type_permitopen, type_permitlisten,
 	type_permitstreamlocal, type_operation, type_rekey, type_octal, type_users, type_topology;
 /* value_auth.c */

@@ -578,6 +578,18 @@ bool value_strs_absent(const void *field)
 const struct value_type type_paths = {
 	1, 1, false, parse_strs, value_print_lines, value_strs_absent};
 
+/* With full paths: what is below them is told by how it begins. */
+static bool parse_folders(struct value *v, const struct kw *kw, void *field)
+{
+	if (v->argv[0][0] != '/')
+		return value_bad(v, "%s: '%.100s' is no full path", kw->info.name, v->argv[0]);
+	value_strs_borrow(v, field);
+	return true;
+}
+
+const struct value_type type_folders = {
+	1, 1, false, parse_folders, value_print_lines, value_strs_absent};
+
 /* Are all tokens of the template known? */
 static bool tokens_ok(const char *template)
 {

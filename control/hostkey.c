@@ -29,6 +29,45 @@ int host_keys_cert(struct host_keys *k, unsigned int i, const uint8_t *der, size
 	return 0;
 }
 
+const char *host_file_field_name(enum host_file_field f)
+{
+	static const char *const name[HOST_FILE_FIELDS] = {
+		"path", "passphrase-file", "key-passphrase-file", "format", "subject", "thumbprint",
+	};
+
+	return name[f];
+}
+
+struct host_file *host_file_copy(const struct host_file *f)
+{
+	struct host_file *copy;
+	size_t len = 0;
+	char *p;
+
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++)
+		len += f->field[i] != NULL ? strlen(f->field[i]) + 1 : 0;
+	copy = malloc(sizeof(*copy) + len);
+	if (copy == NULL)
+		return NULL;
+	p = (char *)(copy + 1);
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++) {
+		copy->field[i] = f->field[i] != NULL ? p : NULL;
+		p = f->field[i] != NULL ? stpcpy(p, f->field[i]) + 1 : p;
+	}
+	return copy;
+}
+
+bool host_file_same(const struct host_file *a, const struct host_file *b)
+{
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++) {
+		const char *x = a->field[i], *y = b->field[i];
+
+		if (x == NULL || y == NULL ? x != y : strcmp(x, y) != 0)
+			return false;
+	}
+	return true;
+}
+
 void host_chain_free(struct host_chain *c)
 {
 	for (unsigned int i = 0; i < c->n; i++)

@@ -19,6 +19,22 @@ struct host_chain {
 	unsigned int n;
 };
 
+/* A file of a key as HostKey has it, and PolicyHook where HostKeyFolder lets it name one. */
+enum host_file_field {
+	HOST_FILE_PATH,
+	HOST_FILE_PASSPHRASE,
+	HOST_FILE_KEY_PASSPHRASE,
+	HOST_FILE_FORMAT,
+	HOST_FILE_SUBJECT,
+	HOST_FILE_THUMBPRINT,
+	HOST_FILE_FIELDS,
+};
+#define HOST_FILE_TEXT_MAX 1023 /* of a field */
+
+struct host_file {
+	const char *field[HOST_FILE_FIELDS]; /* NULL: not said */
+};
+
 struct host_keys {
 	struct key *key[HOST_KEYS_MAX];
 	char *path[HOST_KEYS_MAX]; /* as HostKey names it; NULL: it does not */
@@ -30,6 +46,11 @@ struct host_keys {
 /* A copy of a certificate behind the others of key i. -E2BIG: too many, or too long; -ENOMEM. */
 int host_keys_cert(struct host_keys *k, unsigned int i, const uint8_t *der, size_t len)
 	__attribute__((warn_unused_result));
+/* "path", "passphrase-file" and so on: what HostKey and sluice-hook(5) call it. */
+const char *host_file_field_name(enum host_file_field f);
+/* In one piece, for free(). NULL: no memory. */
+struct host_file *host_file_copy(const struct host_file *f);
+bool host_file_same(const struct host_file *a, const struct host_file *b);
 void host_chain_free(struct host_chain *c); /* what is in it */
 void host_keys_free(struct host_keys *k);   /* what is in it, keys too */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/signer/files.h"
 #include "control/signer/remote.h"
 #include "crypto/hash.h"
 
@@ -19,6 +20,8 @@ struct signer {
 	/* Public halves are keys of their own: a session never holds a private one. */
 	struct key *priv[SIGNER_KEYS_MAX];
 	struct host_keys pub;
+	struct signer_files *files; /* that are named while it runs; NULL: there are no folders */
+	bool expects_named;         /* of another process: some of its keys are such */
 };
 
 int signer_new(struct pool *pool, struct signer **ret)
@@ -52,6 +55,7 @@ void signer_free(struct signer *s)
 	for (unsigned int i = 0; i < s->pub.n; i++)
 		key_free(s->priv[i]);
 	host_keys_free(&s->pub);
+	signer_files_free(s->files);
 	free(s);
 }
 
@@ -121,7 +125,8 @@ struct sign_job {
 	struct pool_job job;
 	struct signer_caller caller;
 	signer_done *done;
-	const struct key *priv; /* the signer's, which outlives its calls */
+	const struct key *priv; /* the signer's, which outlives its calls, */
+	struct file_key *of;    /* or this one's, which is in use; NULL: it is the signer's */
 	char sig_alg[SIG_ALG_MAX];
 	uint8_t data[SIGN_DATA_MAX];
 	size_t len;
@@ -154,7 +159,11 @@ static void job_done(struct pool_job *job, int err)
 
 static void job_free(struct pool_job *job)
 {
-	free(job);
+	struct sign_job *j = job_of(job);
+
+	if (j->of != NULL)
+		file_key_unuse(j->of);
+	free(j);
 }
 
 static const struct key *private_of(const struct signer *s, const struct key *pub)
@@ -163,6 +172,15 @@ static const struct key *private_of(const struct signer *s, const struct key *pu
 		if (key_equal(s->pub.key[i], pub))
 			return s->priv[i];
 	return NULL;
+}
+
+static struct file_key *file_of(const struct signer *s, const struct key *pub)
+{
+	uint8_t print[32];
+
+	if (s->files == NULL || signer_print(pub, print) < 0)
+		return NULL;
+	return signer_files_find(s->files, print);
 }
 
 /* The number of a key of ours, or -ENOENT. */
@@ -182,11 +200,19 @@ static int ask_remote(struct signer *s, enum signer_msg kind, const struct key *
 				   .sig_alg = ssh_str_c(sig_alg),
 				   .rekey = rekey,
 				   .data = {data, (uint32_t)len}};
-	int i = number_of(s, pub);
+	int i = number_of(s, pub), r;
+	uint8_t print[32];
 
-	if (i < 0 || !key_signs_as(s->pub.key[i], sig_alg))
+	if ((i < 0 && !s->expects_named) || !key_signs_as(pub, sig_alg))
 		return -ENOENT;
 	m.key = (uint32_t)i;
+	if (i < 0) {
+		r = signer_print(pub, print);
+		if (r < 0)
+			return r;
+		m.kind = kind == SIGNER_SIGN ? SIGNER_SIGN_NAMED : SIGNER_PROVE_NAMED;
+		m.print = (struct ssh_str){print, sizeof(print)};
+	}
 	return signer_remote_call(s->remote, &m, deadline_ms, caller, done);
 }
 
@@ -205,10 +231,11 @@ static int submit(struct signer *s, const struct key *pub, const char *sig_alg, 
 		  signer_done *done)
 {
 	const struct key *priv = private_of(s, pub);
+	struct file_key *of = priv == NULL ? file_of(s, pub) : NULL;
 	struct sign_job *j;
 	int r;
 
-	if (priv == NULL || !key_signs_as(priv, sig_alg))
+	if ((priv == NULL && of == NULL) || !key_signs_as(pub, sig_alg))
 		return -ENOENT;
 	if (len > SIGN_DATA_MAX || strlen(sig_alg) >= SIG_ALG_MAX)
 		return -EPERM;
@@ -218,13 +245,14 @@ static int submit(struct signer *s, const struct key *pub, const char *sig_alg, 
 	j->job = (struct pool_job){.run = job_run, .done = job_done, .free = job_free};
 	j->caller = *caller;
 	j->done = done;
-	j->priv = priv;
+	j->of = of;
+	j->priv = of != NULL ? file_key_use(of) : priv;
 	strcpy(j->sig_alg, sig_alg);
 	memcpy(j->data, data, len);
 	j->len = len;
 	r = pool_submit(s->pool, &j->job, rekey ? POOL_REKEY : POOL_KEX, deadline_ms);
 	if (r < 0)
-		free(j);
+		job_free(&j->job);
 	return r;
 }
 
@@ -232,7 +260,7 @@ int signer_sign(struct signer *s, const struct key *pub, const char *sig_alg, co
 		size_t len, bool rekey, uint64_t deadline_ms, const struct signer_caller *caller,
 		signer_done *done)
 {
-	if (number_of(s, pub) < 0)
+	if (number_of(s, pub) < 0 && s->files == NULL && !s->expects_named)
 		return -ENOENT;
 	if (!is_hash_len(len))
 		return -EPERM;
@@ -268,4 +296,65 @@ int signer_prove(struct signer *s, const struct key *pub, const char *sig_alg,
 	p = put_str(p, session_id, session_id_len);
 	p = put_str(p, blob, blob_len);
 	return submit(s, pub, sig_alg, data, (size_t)(p - data), false, deadline_ms, caller, done);
+}
+
+/* --- keys that are named while it runs -------------------------------------------------------- */
+
+int signer_print(const struct key *pub, uint8_t ret[32])
+{
+	struct hash_piece piece;
+	size_t len;
+
+	piece.p = key_blob(pub, &len);
+	piece.len = len;
+	return hash_digest(HASH_SHA256, &piece, 1, ret);
+}
+
+int signer_folders(struct signer *s, struct key_folders *folders)
+{
+	return signer_files_new(s->pool, folders, &s->files);
+}
+
+void signer_expect_named(struct signer *s)
+{
+	s->expects_named = true;
+}
+
+int signer_open(struct signer *s, const struct host_file *file, uint64_t deadline_ms,
+		const struct signer_caller *caller, signer_opened *done)
+{
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++)
+		if (file->field[i] != NULL && strlen(file->field[i]) > HOST_FILE_TEXT_MAX)
+			return -ENAMETOOLONG;
+	if (s->remote != NULL) {
+		signer_expect_named(s);
+		return signer_remote_open_key(s->remote, file, deadline_ms, caller, done);
+	}
+	if (s->files == NULL)
+		return -EXDEV;
+	return signer_files_open(s->files, file, deadline_ms, caller, done);
+}
+
+void signer_let_go(struct signer *s, const uint8_t print[32], unsigned int holder)
+{
+	if (s->remote != NULL)
+		signer_remote_let_go(s->remote, print);
+	else if (s->files != NULL)
+		signer_files_let_go(s->files, print, holder);
+}
+
+void signer_let_go_all(struct signer *s, unsigned int holder)
+{
+	if (s->files != NULL)
+		signer_files_let_go_all(s->files, holder);
+}
+
+const struct key *signer_named(struct signer *s, const uint8_t print[32], unsigned int holder)
+{
+	struct file_key *k = s->files != NULL ? signer_files_find(s->files, print) : NULL;
+
+	if (k == NULL)
+		return NULL;
+	file_key_hold(k, holder);
+	return file_key_public(k);
 }

@@ -55,6 +55,41 @@ typedef void signer_done(const struct signer_caller *caller, int err, const uint
 			 size_t len);
 
 /*
+ * Keys that are named while it runs: files below HostKeyFolder. Such a key is known by its public
+ * half once it is open, signer_sign(), signer_prove(), and may be held by who needs it (holder,
+ * below SIGNER_HOLDERS; of another process we are one for it). Of those nobody holds the one that
+ * was used longest ago makes room for another; a file that was exchanged is read anew for who opens
+ * it then.
+ */
+#define SIGNER_FILES_MAX 1024 /* that are loaded */
+#define SIGNER_LOADS_MAX 256  /* that wait to be */
+#define SIGNER_HOLDERS   8
+
+struct key_folders;
+/* Where they may lie; borrowed. Of keys that are here. */
+int signer_folders(struct signer *s, struct key_folders *folders)
+	__attribute__((warn_unused_result));
+/*
+ * err: 0; -EDQUOT: SIGNER_FILES_MAX are held; what key_folders_open() and keyfile_parse() say;
+ * why: for people. pub and chain are views, with 0 alone.
+ */
+typedef void signer_opened(const struct signer_caller *caller, int err, const char *why,
+			   const struct key *pub, const struct host_chain *chain);
+/* -EXDEV: there are no folders; -ENAMETOOLONG: a text of the file; -EBUSY, -ENOMEM. */
+int signer_open(struct signer *s, const struct host_file *file, uint64_t deadline_ms,
+		const struct signer_caller *caller, signer_opened *done)
+	__attribute__((warn_unused_result));
+/* print: signer_print(). */
+void signer_let_go(struct signer *s, const uint8_t print[32], unsigned int holder);
+void signer_let_go_all(struct signer *s, unsigned int holder);
+/* One that is open, for who says which by its print; holds it. NULL: it is not. */
+const struct key *signer_named(struct signer *s, const uint8_t print[32], unsigned int holder);
+/* Another's keys may be asked for that were opened before it was asked by us. */
+void signer_expect_named(struct signer *s);
+/* SHA-256 of the public half. */
+int signer_print(const struct key *pub, uint8_t ret[32]) __attribute__((warn_unused_result));
+
+/*
  * As signer_sign(), over what OpenSSH's PROTOCOL section 2.5 wants: the name of the request, the
  * session id and the key itself, put together here, so that no other bytes can be had signed.
  */

@@ -19,6 +19,7 @@
 #include "control/log_out.h"
 #include "control/log_syslog.h"
 #include "control/setup.h"
+#include "control/signer/folder.h"
 #include "control/signer/server.h"
 
 #define EXIT_BAD 255
@@ -31,6 +32,7 @@ struct program {
 	struct log_out *log;
 	struct pool *pool;
 	struct signer *signer;
+	struct key_folders *folders; /* NULL: none are named */
 	struct signer_server *server;
 	uv_signal_t term, interrupt, quit, hangup;
 	struct alive alive;
@@ -78,6 +80,25 @@ static void on_idle(void *arg)
 	end(arg);
 }
 
+/* While we are root, and before we have read any key: a process of its own opens them from then on.
+ */
+static int folders_open(const struct conf *conf, struct key_folders **ret)
+{
+	const struct conf_strs *dirs = &conf_global(conf)->host_key_folders;
+	const struct passwd *pw = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+	const char *bad;
+	int r;
+
+	*ret = NULL;
+	if (dirs->n == 0)
+		return 0;
+	r = key_folders_new(dirs, pw != NULL ? pw->pw_uid : geteuid(), ret, &bad);
+	if (r < 0)
+		fprintf(stderr, "sluice-signer: HostKeyFolder %s: %s\n", bad != NULL ? bad : "",
+			strerror(-r));
+	return r;
+}
+
 static int start(struct program *p, struct host_keys *keys, const char *dir, bool replace)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -96,6 +117,8 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 		r = signer_new(p->pool, &p->signer);
 	if (r == 0)
 		r = signer_add_all(p->signer, keys);
+	if (r == 0 && p->folders != NULL)
+		r = signer_folders(p->signer, p->folders);
 	if (r < 0)
 		return r;
 	signal(SIGPIPE, SIG_IGN);
@@ -126,12 +149,14 @@ static int start(struct program *p, struct host_keys *keys, const char *dir, boo
 	return r;
 }
 
-static int serve(const struct conf *conf, struct host_keys *keys, bool replace, bool to_stderr)
+static int serve(const struct conf *conf, struct host_keys *keys, struct key_folders *folders,
+		 bool replace, bool to_stderr)
 {
 	static struct program p;
 	const char *dir;
 	int r;
 
+	p.folders = folders;
 	/* While it may still open what stderr is. */
 	notify_open(&p.alive.to);
 	r = log_out_new(STDERR_FILENO, &p.log);
@@ -159,6 +184,7 @@ static int serve(const struct conf *conf, struct host_keys *keys, bool replace, 
 int main(int argc, char **argv)
 {
 	struct host_keys keys = {.n = 0};
+	struct key_folders *folders = NULL;
 	const char *conf_path = CONF_PATH_DEFAULT;
 	struct conf *conf;
 	bool test = false, replace = false, to_stderr = false;
@@ -195,11 +221,14 @@ int main(int argc, char **argv)
 	if (r == 0)
 		r = setup_fips(conf);
 	if (r == 0)
+		r = folders_open(conf, &folders);
+	if (r == 0)
 		r = setup_host_keys(conf, true, &keys);
 	if (r == 0 && !test)
-		r = serve(conf, &keys, replace, to_stderr);
+		r = serve(conf, &keys, folders, replace, to_stderr);
 	else if (test)
 		host_keys_free(&keys);
+	key_folders_free(folders);
 	conf_put(conf);
 	return r < 0 ? EXIT_BAD : r;
 }

@@ -22,7 +22,8 @@ struct asked {
 	struct signer_remote *remote;
 	uint32_t id;
 	struct signer_caller caller;
-	signer_done *done;
+	signer_done *done;     /* of a signature, */
+	signer_opened *opened; /* or of a key */
 	size_t len;
 	uint8_t bytes[]; /* the request, which a line that was made again is asked too */
 };
@@ -54,7 +55,7 @@ struct signer_remote {
 
 struct out {
 	uv_write_t req;
-	uint8_t bytes[SIGNER_SMALL];
+	uint8_t bytes[];
 };
 
 /* --- calls that wait ---------------------------------------------------------------------- */
@@ -72,10 +73,22 @@ static void asked_remove(struct asked *a)
 	timer_cancel(a->remote->timers, &a->deadline);
 }
 
+/* There is no answer; err says why. */
+static void asked_tell(const struct asked *a, int err)
+{
+	if (a->opened != NULL)
+		a->opened(&a->caller, err, strerror(-err), NULL, NULL);
+	else
+		a->done(&a->caller, err, NULL, 0);
+}
+
 static void asked_over(struct asked *a, int err, struct ssh_str sig)
 {
 	asked_remove(a);
-	a->done(&a->caller, err, err == 0 ? sig.p : NULL, err == 0 ? sig.len : 0);
+	if (err < 0)
+		asked_tell(a, err);
+	else
+		a->done(&a->caller, 0, sig.p, sig.len);
 	free(a);
 }
 
@@ -108,7 +121,7 @@ static void asked_fail(struct signer_remote *r)
 	r->n_asked = 0;
 	while ((a = first) != NULL) {
 		first = a->next;
-		a->done(&a->caller, -EPIPE, NULL, 0);
+		asked_tell(a, -EPIPE);
 		free(a);
 	}
 }
@@ -193,20 +206,62 @@ static int keys_parse(struct ssh_str body, struct host_keys *ret)
 	return e;
 }
 
+/* NULL: it is late, or was asked for something else. */
+static struct asked *asked_find(const struct signer_remote *r, uint32_t id, bool of_key)
+{
+	struct asked *a = r->asked;
+
+	while (a != NULL && (a->id != id || (a->opened != NULL) != of_key))
+		a = a->next;
+	return a;
+}
+
 static void answer(struct signer_remote *r, struct ssh_str body)
 {
 	struct signer_answer m;
+	struct asked *a;
 
 	if (signer_answer_parse(body, &m) < 0) {
 		line_drop(r, "bad message");
 		return;
 	}
-	for (struct asked *a = r->asked; a != NULL; a = a->next) {
-		if (a->id == m.id) {
-			asked_over(a, m.err, m.sig);
-			return;
-		}
+	a = asked_find(r, m.id, false);
+	if (a != NULL)
+		asked_over(a, m.err, m.sig);
+}
+
+static int opened_take(const struct signer_open_answer *m, struct host_keys *ret)
+{
+	int e = key_blob_parse(m->blob.p, m->blob.len, &ret->key[0]);
+
+	ret->n = e == 0;
+	for (unsigned int i = 0; e == 0 && i < m->n_certs; i++)
+		e = host_keys_cert(ret, 0, m->cert[i].p, m->cert[i].len);
+	return e;
+}
+
+static void opened(struct signer_remote *r, struct ssh_str body)
+{
+	char why[KEYFILE_WHY_MAX + 1] = "";
+	struct host_keys key = {.n = 0};
+	struct signer_open_answer m;
+	struct asked *a;
+
+	if (signer_opened_parse(body, &m) < 0 ||
+	    (m.err == 0 && (m.err = opened_take(&m, &key)) < 0 && m.err != -ENOMEM)) {
+		host_keys_free(&key);
+		line_drop(r, "bad message");
+		return;
 	}
+	a = asked_find(r, m.id, true);
+	if (a != NULL) {
+		asked_remove(a);
+		memcpy(why, m.why.p, m.why.len);
+		a->opened(&a->caller, m.err, why, m.err == 0 ? key.key[0] : NULL,
+			  m.err == 0 ? &key.chain[0] : NULL);
+		free(a);
+	}
+	host_keys_free(&key);
 }
 
 static void retire(struct signer_remote *r);
@@ -263,6 +318,12 @@ static void frame(struct line *l, enum helper_msg type, struct ssh_str body)
 	case SIGNER_DONE:
 		if (l == r->line && l->known) {
 			answer(r, body);
+			return;
+		}
+		break;
+	case SIGNER_OPENED:
+		if (l == r->line && l->known) {
+			opened(r, body);
 			return;
 		}
 		break;
@@ -393,8 +454,8 @@ static int dial_again(struct signer_remote *r, struct line **ret)
 	e = line_new(r, fd, &l);
 	if (e < 0)
 		return e;
-	o = malloc(sizeof(*o));
-	e = o != NULL ? line_send(l, o, signer_word_build(o->bytes, sizeof(o->bytes), SIGNER_KEYS))
+	o = malloc(sizeof(*o) + SIGNER_SMALL);
+	e = o != NULL ? line_send(l, o, signer_word_build(o->bytes, SIGNER_SMALL, SIGNER_KEYS))
 		      : -ENOMEM;
 	if (e < 0) /* nobody would see whose keys it has */
 		line_close(l);
@@ -405,7 +466,7 @@ static int dial_again(struct signer_remote *r, struct line **ret)
 
 static int asked_send(const struct asked *a)
 {
-	struct out *o = malloc(sizeof(*o));
+	struct out *o = malloc(sizeof(*o) + a->len);
 
 	if (o == NULL)
 		return -ENOMEM;
@@ -487,14 +548,11 @@ void signer_remote_watch(struct signer_remote *r, signer_renewed *renewed, void 
 	r->arg = arg;
 }
 
-static int asked_new(struct signer_remote *r, struct signer_request *m, struct asked **ret)
+/* A request of so many bytes, with the id that was chosen for it. */
+static int asked_new(struct signer_remote *r, const uint8_t *bytes, size_t len, struct asked **ret)
 {
-	uint8_t bytes[SIGNER_SMALL];
 	struct asked *a;
-	size_t len;
 
-	m->id = r->last_id + 1;
-	len = signer_request_build(bytes, sizeof(bytes), m);
 	if (len == 0)
 		return -EMSGSIZE;
 	a = calloc(1, sizeof(*a) + len);
@@ -514,25 +572,23 @@ unsigned int signer_remote_asked(const struct signer_remote *r)
 	return r->n_asked;
 }
 
-/* Where nobody is known to have the keys it is asked once somebody has. */
-int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
-		       const struct signer_caller *caller, signer_done *done)
+static int may_ask(const struct signer_remote *r)
 {
-	struct asked *a;
-	int e;
-
 	if (r->n_asked >= SIGNER_ASKED_MAX) {
 		control_count(CONTROL_C_SIGNER_ASKED);
 		return -EBUSY;
 	}
-	if (r->line == NULL && r->retired)
-		return -EPIPE;
-	e = asked_new(r, m, &a);
-	if (e < 0)
-		return e;
+	return r->line == NULL && r->retired ? -EPIPE : 0;
+}
+
+/* Takes a, also where it fails. Where nobody is known to have the keys it is asked once somebody
+ * has. */
+static int asked_go(struct signer_remote *r, struct asked *a, uint64_t deadline_ms,
+		    const struct signer_caller *caller)
+{
+	int e = timer_set(r->timers, &a->deadline, deadline_ms);
+
 	a->caller = *caller;
-	a->done = done;
-	e = timer_set(r->timers, &a->deadline, deadline_ms);
 	if (e == 0 && r->line != NULL && r->line->known)
 		e = asked_send(a);
 	if (e < 0) {
@@ -546,6 +602,53 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 	if (r->line == NULL && !timer_armed(&r->renew))
 		renew_now(r);
 	return 0;
+}
+
+int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64_t deadline_ms,
+		       const struct signer_caller *caller, signer_done *done)
+{
+	uint8_t bytes[SIGNER_SMALL];
+	struct asked *a;
+	int e = may_ask(r);
+
+	m->id = r->last_id + 1;
+	if (e == 0)
+		e = asked_new(r, bytes, signer_request_build(bytes, sizeof(bytes), m), &a);
+	if (e < 0)
+		return e;
+	a->done = done;
+	return asked_go(r, a, deadline_ms, caller);
+}
+
+int signer_remote_open_key(struct signer_remote *r, const struct host_file *file,
+			   uint64_t deadline_ms, const struct signer_caller *caller,
+			   signer_opened *done)
+{
+	struct signer_open_request m = {.id = r->last_id + 1};
+	uint8_t bytes[SIGNER_ROOM];
+	struct asked *a;
+	int e = may_ask(r);
+
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++)
+		m.field[i] = ssh_str_c(file->field[i] != NULL ? file->field[i] : "");
+	if (e == 0)
+		e = asked_new(r, bytes, signer_open_build(bytes, sizeof(bytes), &m), &a);
+	if (e < 0)
+		return e;
+	a->opened = done;
+	return asked_go(r, a, deadline_ms, caller);
+}
+
+void signer_remote_let_go(struct signer_remote *r, const uint8_t print[32])
+{
+	struct out *o;
+
+	if (r->line == NULL || !r->line->known)
+		return;
+	o = malloc(sizeof(*o) + SIGNER_SMALL);
+	/* One that hears of it no more finds out by its end. */
+	if (o != NULL)
+		(void)!line_send(r->line, o, signer_let_go_build(o->bytes, SIGNER_SMALL, print));
 }
 
 /* --- the beginning and the end ---------------------------------------------------------------- */

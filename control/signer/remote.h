@@ -51,6 +51,13 @@ int signer_remote_call(struct signer_remote *r, struct signer_request *m, uint64
 		       const struct signer_caller *caller, signer_done *done)
 	__attribute__((warn_unused_result));
 
+/* The same, of signer_open(). */
+int signer_remote_open_key(struct signer_remote *r, const struct host_file *file,
+			   uint64_t deadline_ms, const struct signer_caller *caller,
+			   signer_opened *done) __attribute__((warn_unused_result));
+/* Where nobody listens there is nothing to let go. */
+void signer_remote_let_go(struct signer_remote *r, const uint8_t print[32]);
+
 /* Calls that are not answered. */
 unsigned int signer_remote_asked(const struct signer_remote *r);
 

@@ -22,7 +22,8 @@ struct peer {
 	struct peer *next;
 	uint64_t serial; /* an answer finds it by this */
 	unsigned int pending;
-	uint8_t in[SIGNER_SMALL];
+	unsigned int holder; /* of keys it has opened */
+	uint8_t in[SIGNER_ROOM];
 	size_t have;
 };
 
@@ -34,6 +35,7 @@ struct signer_server {
 	struct peer *peers;
 	unsigned int n_peers, open; /* handles the loop still holds */
 	uint64_t last_serial;
+	uint8_t holders; /* a bit for each peer that is there */
 	bool retired; /* another listens, or is about to */
 	void (*idle)(void *arg);
 	void *idle_arg;
@@ -75,6 +77,10 @@ static void peer_close(struct peer *p)
 		at = &(*at)->next;
 	*at = p->next;
 	p->server->n_peers--;
+	if (p->holder < SIGNER_HOLDERS) {
+		p->server->holders &= (uint8_t) ~(1u << p->holder);
+		signer_let_go_all(p->server->signer, p->holder);
+	}
 	uv_close((uv_handle_t *)&p->pipe, on_peer_closed);
 }
 
@@ -123,18 +129,35 @@ static void have(struct peer *p)
 
 /* --- requests -------------------------------------------------------------------------------- */
 
-static void on_signed(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+static struct peer *peer_of(const struct signer_caller *caller)
 {
 	struct signer_server *s = caller->arg;
-	struct signer_answer m = {caller->id, err, {sig, (uint32_t)len}};
+	struct peer *p = s->peers;
 
-	for (struct peer *p = s->peers; p != NULL; p = p->next) {
-		if (p->serial != caller->conn.serial)
-			continue;
-		p->pending--;
-		answer(p, &m);
+	while (p != NULL && p->serial != caller->conn.serial)
+		p = p->next;
+	return p;
+}
+
+static void on_signed(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
+{
+	struct signer_answer m = {caller->id, err, {sig, (uint32_t)len}};
+	struct peer *p = peer_of(caller);
+
+	if (p == NULL)
 		return;
-	}
+	p->pending--;
+	answer(p, &m);
+}
+
+/* The key that is meant; NULL: there is none. */
+static const struct key *key_of(const struct peer *p, const struct signer_request *m)
+{
+	struct signer *signer = p->server->signer;
+
+	if (m->kind == SIGNER_SIGN_NAMED || m->kind == SIGNER_PROVE_NAMED)
+		return signer_named(signer, m->print.p, p->holder);
+	return m->key < signer_count(signer) ? signer_public(signer, m->key) : NULL;
 }
 
 static int request(struct peer *p, const struct signer_request *m)
@@ -143,20 +166,105 @@ static int request(struct peer *p, const struct signer_request *m)
 	struct signer_caller caller = {.arg = s, .conn.serial = p->serial, .id = m->id};
 	uint64_t by = s->now_ms() + SIGNER_ANSWER_MS;
 	char alg[64];
-	const struct key *pub;
+	const struct key *pub = key_of(p, m);
 
-	if (m->key >= signer_count(s->signer))
+	if (pub == NULL)
 		return -ENOENT;
 	if (p->pending >= SIGNER_PENDING_MAX || m->sig_alg.len >= sizeof(alg))
 		return -EBUSY;
-	pub = signer_public(s->signer, m->key);
 	memcpy(alg, m->sig_alg.p, m->sig_alg.len);
 	alg[m->sig_alg.len] = '\0';
-	if (m->kind == SIGNER_PROVE)
+	if (m->kind == SIGNER_PROVE || m->kind == SIGNER_PROVE_NAMED)
 		return signer_prove(s->signer, pub, alg, m->data.p, m->data.len, by, &caller,
 				    on_signed);
 	return signer_sign(s->signer, pub, alg, m->data.p, m->data.len, m->rekey, by, &caller,
 			   on_signed);
+}
+
+static void opened_answer(struct peer *p, const struct signer_open_answer *m)
+{
+	size_t size = 64 + m->why.len + m->blob.len;
+	struct out *o;
+
+	for (unsigned int i = 0; i < m->n_certs; i++)
+		size += 4 + m->cert[i].len;
+	o = malloc(sizeof(*o) + size);
+	if (o == NULL)
+		peer_close(p);
+	else
+		peer_send(p, o, signer_opened_build(o->bytes, size, m));
+}
+
+static void on_opened(const struct signer_caller *caller, int err, const char *why,
+		      const struct key *pub, const struct host_chain *chain)
+{
+	struct signer_open_answer m = {.id = caller->id, .err = err, .why = ssh_str_c(why)};
+	struct peer *p = peer_of(caller);
+	uint8_t print[32];
+	size_t len;
+
+	if (p == NULL)
+		return;
+	p->pending--;
+	if (err == 0 && signer_print(pub, print) == 0) {
+		(void)signer_named(p->server->signer, print, p->holder);
+		m.blob.p = key_blob(pub, &len);
+		m.blob.len = (uint32_t)len;
+		m.n_certs = chain->n;
+	} else if (err == 0) {
+		m.err = -ENOMEM;
+	}
+	for (unsigned int i = 0; i < m.n_certs; i++)
+		m.cert[i] = (struct ssh_str){chain->cert[i].der, (uint32_t)chain->cert[i].len};
+	opened_answer(p, &m);
+}
+
+static int open_key(struct peer *p, const struct signer_open_request *m)
+{
+	struct signer_server *s = p->server;
+	struct signer_caller caller = {.arg = s, .conn.serial = p->serial, .id = m->id};
+	char text[HOST_FILE_FIELDS][HOST_FILE_TEXT_MAX + 1];
+	struct host_file file = {{NULL}};
+
+	if (p->pending >= SIGNER_PENDING_MAX)
+		return -EBUSY;
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++) {
+		if (m->field[i].len == 0)
+			continue;
+		memcpy(text[i], m->field[i].p, m->field[i].len);
+		text[i][m->field[i].len] = '\0';
+		file.field[i] = text[i];
+	}
+	return signer_open(s->signer, &file, s->now_ms() + SIGNER_ANSWER_MS, &caller, on_opened);
+}
+
+static void open_frame(struct peer *p, struct ssh_str body)
+{
+	struct signer_open_answer no = {.why = ssh_str_c("")};
+	struct signer_open_request m;
+
+	if (signer_open_parse(body, &m) < 0) {
+		peer_close(p);
+		return;
+	}
+	p->pending++; /* it may be answered at once */
+	no.id = m.id;
+	no.err = open_key(p, &m);
+	if (no.err == 0)
+		return;
+	p->pending--;
+	no.why = ssh_str_c(no.err == -EXDEV ? "there is no HostKeyFolder" : strerror(-no.err));
+	opened_answer(p, &no);
+}
+
+static void let_go_frame(struct peer *p, struct ssh_str body)
+{
+	uint8_t print[32];
+
+	if (signer_let_go_parse(body, print) < 0)
+		peer_close(p);
+	else
+		signer_let_go(p->server->signer, print, p->holder);
 }
 
 static void word(struct peer *p, enum signer_msg kind)
@@ -214,6 +322,10 @@ static void frame(struct peer *p, enum helper_msg type, struct ssh_str body)
 			peer_close(p);
 		else
 			retire(p);
+	} else if ((enum signer_msg)type == SIGNER_OPEN) {
+		open_frame(p, body);
+	} else if ((enum signer_msg)type == SIGNER_LET_GO) {
+		let_go_frame(p, body);
 	} else if (signer_request_parse((enum signer_msg)type, body, &m) < 0) {
 		peer_close(p);
 	} else {
@@ -298,6 +410,19 @@ static void refuse(struct signer_server *s)
 	uv_close((uv_handle_t *)&s->refused, on_refused);
 }
 
+/* SIGNER_HOLDERS: there is no place, as there are SIGNER_PEERS_MAX. */
+static unsigned int holder_take(struct signer_server *s)
+{
+	unsigned int i = 0;
+
+	_Static_assert(SIGNER_HOLDERS == SIGNER_PEERS_MAX, "one each");
+	while (i < SIGNER_HOLDERS && (s->holders >> i & 1) != 0)
+		i++;
+	if (i < SIGNER_HOLDERS)
+		s->holders |= (uint8_t)(1u << i);
+	return i;
+}
+
 static void on_connection(uv_stream_t *st, int status)
 {
 	struct signer_server *s = st->data;
@@ -314,6 +439,7 @@ static void on_connection(uv_stream_t *st, int status)
 	p->pipe.data = p;
 	p->server = s;
 	p->serial = ++s->last_serial;
+	p->holder = holder_take(s);
 	p->next = s->peers;
 	s->peers = p;
 	s->n_peers++;

@@ -26,6 +26,21 @@ static void inside(const struct signer_have *m, const uint8_t *end)
 	}
 }
 
+/* About keys of files. */
+static void named(enum signer_msg kind, struct ssh_str body, const uint8_t *frame, size_t used)
+{
+	struct signer_open_request open;
+	struct signer_open_answer opened;
+	uint8_t print[32];
+
+	if (kind == SIGNER_OPEN && signer_open_parse(body, &open) == 0)
+		same(signer_open_build(buf, sizeof(buf), &open), frame, used);
+	if (kind == SIGNER_OPENED && signer_opened_parse(body, &opened) == 0)
+		same(signer_opened_build(buf, sizeof(buf), &opened), frame, used);
+	if (kind == SIGNER_LET_GO && signer_let_go_parse(body, print) == 0)
+		same(signer_let_go_build(buf, sizeof(buf), print), frame, used);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct signer_request request;
@@ -44,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			same(signer_answer_build(buf, sizeof(buf), &answer), data, used);
 		if (kind == SIGNER_HAVE && signer_have_parse(body, &have) == 0)
 			inside(&have, data + used);
+		named(kind, body, data, used);
 		data += used;
 		size -= used;
 	}

@@ -112,6 +112,27 @@ else
 	echo "skipped: no python3-paramiko for the client's side"
 fi
 
+# --- files of HostKeyFolder: root's, for a signer that is not root any more
+mkdir -m 700 vault run3
+cp host.plain vault/roots
+cp host.plain vault/controls
+chown sluice: vault/controls run3
+{ echo "HostKeyFolder $dir/vault"; conf "$dir/host passphrase-file=$dir/passphrase"; } >folder.conf
+SLUICE_RUN=$dir/run3 "$SLUICE_BUILD/control/sluice-signer" -f folder.conf >folder.log 2>&1 & pids+=($!)
+wait_for 'has 1 host keys' folder.log
+opens() { # path: the error
+	setpriv --reuid $uid --regid $uid --clear-groups $python -c '
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+body = b"\5" + struct.pack(">II", 1, len(sys.argv[2])) + sys.argv[2].encode() + bytes(20)
+s.sendall(struct.pack(">I", len(body)) + body)
+print(struct.unpack(">I", s.recv(4096)[9:13])[0])' run3/signer.sock "$1"
+}
+check "a key of root's is opened" [ "$(opens "$dir/vault/roots")" = 0 ]
+check "one that control could read is not" [ "$(opens "$dir/vault/controls")" = 1 ]
+check "nor what is elsewhere" [ "$(opens "$dir/host.plain")" = 18 ]
+
 # --- a token's PIN, as soon as its key is there
 module=/usr/lib/softhsm/libsofthsm2.so
 if [ -e $module ] && command -v softhsm2-util pkcs11-tool >/dev/null; then

@@ -73,6 +73,7 @@ Test(conf_diff, when_it_is_in_force)
 	} c[] = {
 		{"Port", CONF_WHEN_CONTROL},     {"ListenAddress", CONF_WHEN_CONTROL},
 		{"HostKey", CONF_WHEN_SIGNER},   {"HostCertificate", CONF_WHEN_SIGNER},
+		{"HostKeyFolder", CONF_WHEN_SIGNER},
 		{"Memory", CONF_WHEN_DATAPLANE}, {"Interface", CONF_WHEN_DATAPLANE},
 		{"Lcores", CONF_WHEN_DATAPLANE}, {"Banner", CONF_WHEN_NEXT},
 		{"Ciphers", CONF_WHEN_NEXT},     {"MaxStartups", CONF_WHEN_NEXT},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,16 +19,18 @@
 #include "control/clock.h"
 #include "control/count.h"
 #include "control/log.h"
+#include "control/signer/folder.h"
 #include "control/signer/proto.h"
 #include "control/signer/remote.h"
 #include "control/signer/server.h"
+#include "tests/util/control_bench.h"
 #include "tests/util/nomem.h"
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define KEYS 2
 
 static struct {
-	char dir[64], path[128];
+	char dir[64], path[128], keys[128]; /* HostKeyFolder; "": there is none */
 	struct key *key[KEYS + 1]; /* the last one is of another signer */
 	pid_t pid;
 	uv_loop_t loop;
@@ -52,8 +55,12 @@ static void quiet(void *arg, enum log_level level, const char *line)
 
 static void serve(struct key *const keys[], unsigned int n)
 {
+	const char *const dir[] = {t.keys};
+	const struct conf_strs dirs = {dir, 1};
+	struct key_folders *folders = NULL;
 	struct signer_server *server = NULL;
 	struct host_keys all = {.n = 0};
+	const char *bad;
 	struct timers *timers;
 	struct signer *s;
 	struct clock *clock;
@@ -70,6 +77,9 @@ static void serve(struct key *const keys[], unsigned int n)
 	if (host_keys_cert(&all, 0, (const uint8_t *)"first", 5) < 0 ||
 	    host_keys_cert(&all, 0, (const uint8_t *)"second", 6) < 0 ||
 	    signer_add_all(s, &all) < 0)
+		_exit(1);
+	if (*t.keys != '\0' && (key_folders_new(&dirs, geteuid(), &folders, &bad) < 0 ||
+				signer_folders(s, folders) < 0))
 		_exit(1);
 	if (signer_server_new(&loop, s, clock_now_ms, t.path, geteuid(), &server) < 0)
 		_exit(1);
@@ -117,6 +127,8 @@ static void setup(void)
 	signal(SIGPIPE, SIG_IGN);
 	cr_assert_not_null(mkdtemp(t.dir));
 	snprintf(t.path, sizeof(t.path), "%s/signer.sock", t.dir);
+	snprintf(t.keys, sizeof(t.keys), "%s/keys", t.dir);
+	cr_assert_eq(mkdir(t.keys, 0700), 0);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key[0]), 0);
 	cr_assert_eq(key_generate("ecdsa-sha2-nistp256", 0, &t.key[1]), 0);
 	cr_assert_eq(key_generate("ssh-ed25519", 0, &t.key[2]), 0);
@@ -136,6 +148,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	char rm[128];
+
 	signer_remote_close(t.remote);
 	clock_close(t.clock);
 	uv_run(&t.loop, UV_RUN_DEFAULT);
@@ -146,8 +160,8 @@ static void teardown(void)
 	for (size_t i = 0; i < N(t.key); i++)
 		key_free(t.key[i]);
 	signer_kill();
-	unlink(t.path);
-	rmdir(t.dir);
+	snprintf(rm, sizeof(rm), "rm -rf %s", t.dir);
+	cr_expect_eq(system(rm), 0);
 }
 
 TestSuite(control_signer, .init = setup, .fini = teardown, .timeout = 60);
@@ -303,7 +317,7 @@ Test(control_signer, the_signer_refuses_what_is_none)
 				   .id = 1,
 				   .sig_alg = ssh_str_c("ssh-ed25519"),
 				   .data = ssh_str_c("01234567890123456789012345678901")};
-	uint8_t buf[SIGNER_SMALL], hash[32] = {1};
+	uint8_t buf[SIGNER_ROOM], hash[32] = {1};
 	size_t n;
 
 	m.key = KEYS;
@@ -315,6 +329,8 @@ Test(control_signer, the_signer_refuses_what_is_none)
 	cr_expect_eq(exchange(buf, n), -ENOENT, "an algorithm of another key");
 	cr_expect_eq(exchange("\0\0\0\1\3", 5), 1, "no such request");
 	cr_expect_eq(exchange("\0\0\0\2\1x", 6), 1, "more than was asked for");
+	cr_expect_eq(exchange("\0\0\0\5\5\0\0\0\1", 9), 1, "a file without a name");
+	cr_expect_eq(exchange("\0\0\0\6\6\0\0\0\1x", 10), 1, "no print");
 	cr_expect_eq(exchange("\xff\xff\xff\xff", 4), 1);
 	cr_expect_eq(exchange("\0\0\0\0", 4), 1);
 	memset(buf, 0, sizeof(buf));
@@ -845,4 +861,298 @@ Test(control_signer, without_one_nothing_is_opened)
 	struct signer_remote *r;
 
 	cr_expect_eq(signer_remote_open(&t.loop, t.timers, "/no/such/socket", &r, &pub), -ENOENT);
+}
+
+/* --- files of HostKeyFolder ------------------------------------------------------------------- */
+
+static struct key *key_file(const char *name, const char *passphrase)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", t.keys, name);
+	return control_key_file(path, "ssh-ed25519", passphrase);
+}
+
+static struct {
+	unsigned int n, certs;
+	int err;
+	char why[KEYFILE_WHY_MAX + 1];
+	struct key *pub;
+} opened;
+
+static void on_opened(const struct signer_caller *caller, int err, const char *why,
+		      const struct key *pub, const struct host_chain *chain)
+{
+	size_t len;
+
+	cr_expect_eq(caller->id, 9);
+	opened.n++;
+	opened.err = err;
+	snprintf(opened.why, sizeof(opened.why), "%s", why);
+	key_free(opened.pub);
+	opened.pub = NULL;
+	if (err < 0)
+		return;
+	opened.certs = chain->n;
+	cr_assert_eq(key_blob_parse(key_blob(pub, &len), len, &opened.pub), 0);
+	cr_expect(!key_is_private(opened.pub));
+}
+
+/* Names below the folder, or whole paths; what came of it. */
+static int open_file(const char *name, const char *passphrase_file)
+{
+	char path[2][HOST_FILE_TEXT_MAX + 1];
+	const char *const said[] = {name, passphrase_file};
+	const struct signer_caller caller = {.id = 9};
+	struct host_file file = {{NULL}};
+	unsigned int n = opened.n;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (said[i] == NULL)
+			continue;
+		snprintf(path[i], sizeof(path[i]), "%s%s%s", *said[i] != '/' ? t.keys : "",
+			 *said[i] != '/' ? "/" : "", said[i]);
+		file.field[i == 0 ? HOST_FILE_PATH : HOST_FILE_PASSPHRASE] = path[i];
+	}
+	cr_assert_eq(signer_open(t.signer, &file, clock_now_ms() + 30000, &caller, on_opened), 0);
+	while (opened.n == n)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	return opened.err;
+}
+
+/* What signing with it comes to. */
+static int signs(const struct key *k)
+{
+	uint8_t hash[32] = {3};
+	unsigned int n = t.done;
+
+	cr_assert_eq(ask(k, "ssh-ed25519", hash, 32, 30000), 0);
+	run_until(n + 1);
+	if (t.err == 0)
+		cr_expect_eq(key_verify(k, "ssh-ed25519", t.sig, t.sig_len, hash, 32), 0);
+	return t.err;
+}
+
+static void let_go(const struct key *k)
+{
+	uint8_t print[32];
+
+	cr_assert_eq(signer_print(k, print), 0);
+	signer_let_go(t.signer, print, 0);
+}
+
+Test(control_signer, a_file_that_is_named_is_a_key_of_its_own)
+{
+	static const char name[] = "hostkeys-prove-00@openssh.com";
+	const struct signer_caller caller = {.id = 7};
+	struct key *plain = key_file("plain", NULL), *shut = key_file("shut", "a word");
+	uint8_t session_id[32] = {5}, data[512];
+	struct ssh_wr w;
+	size_t len;
+
+	control_file(t.keys, "word", "a word\nand no more\n", 0600);
+	cr_expect_eq(open_file("plain", NULL), 0, "%s", opened.why);
+	cr_expect(key_equal(opened.pub, plain));
+	cr_expect_eq(signs(plain), 0);
+	cr_expect_eq(signs(shut), -ENOENT, "nobody has named it");
+	cr_expect_eq(open_file("shut", "word"), 0, "%s", opened.why);
+	cr_expect(key_equal(opened.pub, shut));
+	cr_expect_eq(signs(shut), 0);
+	cr_expect_eq(signs(t.key[0]), 0, "and those of the start");
+	t.done = 0;
+	cr_assert_eq(signer_prove(t.signer, shut, "ssh-ed25519", session_id, 32,
+				  clock_now_ms() + 10000, &caller, on_done),
+		     0);
+	run_until(1);
+	cr_assert_eq(t.err, 0);
+	ssh_wr_init(&w, data, sizeof(data));
+	ssh_wr_cstr(&w, name);
+	ssh_wr_str(&w, (struct ssh_str){session_id, 32});
+	ssh_wr_str(&w, (struct ssh_str){key_blob(shut, &len), 51});
+	cr_expect_eq(len, 51);
+	cr_expect_eq(key_verify(shut, "ssh-ed25519", t.sig, t.sig_len, data, ssh_wr_done(&w)), 0);
+	key_free(opened.pub);
+	key_free(plain);
+	key_free(shut);
+}
+
+/* As a control that is started again has. */
+static void another_line(void)
+{
+	struct host_keys pub;
+
+	signer_remote_close(t.remote);
+	signer_free(t.signer);
+	cr_assert_eq(signer_remote_open(&t.loop, t.timers, t.path, &t.remote, &pub), 0);
+	cr_assert_eq(signer_new_remote(t.remote, &pub, &t.signer), 0);
+	signer_expect_named(t.signer);
+}
+
+/* It is read anew; who was shown the old one has it until he is gone. */
+Test(control_signer, a_file_that_is_exchanged_is_another_key)
+{
+	struct key *first = key_file("key", NULL), *second;
+
+	cr_expect_eq(open_file("key", NULL), 0);
+	cr_expect_eq(open_file("key", NULL), 0, "as it was");
+	cr_expect(key_equal(opened.pub, first));
+	second = key_file("key", NULL);
+	cr_expect_eq(signs(first), 0);
+	cr_expect_eq(open_file("key", NULL), 0);
+	cr_expect(key_equal(opened.pub, second));
+	cr_expect_eq(signs(first), 0);
+	cr_expect_eq(signs(second), 0);
+	let_go(first);
+	cr_expect_eq(signs(first), -ENOENT, "nobody needs it");
+	let_go(second);
+	cr_expect_eq(signs(second), 0, "one that can be named may stay");
+	key_free(key_file("key", NULL));
+	cr_expect_eq(open_file("key", NULL), 0);
+	another_line();
+	cr_expect_eq(signs(second), 0, "and is there for who asks next");
+	key_free(opened.pub);
+	key_free(first);
+	key_free(second);
+}
+
+static void put_odd_files(void)
+{
+	char at[256], to[256];
+
+	control_file(t.keys, "empty", "", 0600);
+	control_file(t.keys, "text", "no key\n", 0600);
+	control_file(t.keys, "wrong", "another word\n", 0600);
+	control_file(t.keys, "open", "a word\n", 0644);
+	snprintf(at, sizeof(at), "%s/fifo", t.keys);
+	cr_assert_eq(mkfifo(at, 0600), 0);
+	snprintf(at, sizeof(at), "%s/folder", t.keys);
+	cr_assert_eq(mkdir(at, 0700), 0);
+	control_file(t.keys, "huge", "", 0600);
+	snprintf(at, sizeof(at), "%s/huge", t.keys);
+	cr_assert_eq(truncate(at, KEYFILE_MAX + 1), 0);
+	snprintf(at, sizeof(at), "%s/link", t.keys);
+	cr_assert_eq(symlink("plain", at), 0);
+	snprintf(at, sizeof(at), "%s/out", t.keys);
+	cr_assert_eq(symlink("..", at), 0);
+	snprintf(at, sizeof(at), "%s/plain", t.keys);
+	snprintf(to, sizeof(to), "%s/outside", t.dir);
+	cr_assert_eq(link(at, to), 0);
+}
+
+/* Who has the hook's socket can name any of these, and has the key of none. */
+Test(control_signer, nothing_but_private_keys_below_the_folder_is_opened)
+{
+	static const struct {
+		const char *name, *passphrase;
+		int err;
+	} no[] = {
+		{"missing", NULL, -ENOENT},
+		{"../outside", NULL, -EXDEV},
+		{"folder/../../outside", NULL, -EXDEV},
+		{"out/outside", NULL, -ELOOP},
+		{"link", NULL, -ELOOP},
+		{"/etc/shadow", NULL, -EXDEV},
+		{"/proc/self/environ", NULL, -EXDEV},
+		{"", NULL, -EXDEV},
+		{"fifo", NULL, -EINVAL},
+		{"folder", NULL, -EINVAL},
+		{"huge", NULL, -EFBIG},
+		{"empty", NULL, -EBADMSG},
+		{"text", NULL, -EBADMSG},
+		{"open", NULL, -EACCES},
+		{"plain/x", NULL, -ENOTDIR},
+		{"shut", NULL, -ENOKEY},
+		{"shut", "wrong", -EKEYREJECTED},
+		{"shut", "open", -ENOKEY},
+		{"shut", "missing", -ENOKEY},
+		{"shut", "../outside", -ENOKEY},
+		{"shut", "fifo", -ENOKEY},
+	};
+	struct key *plain = key_file("plain", NULL), *shut = key_file("shut", "a word");
+	char beside[200], far[HOST_FILE_TEXT_MAX + 2] = "";
+
+	memset(far, '/', sizeof(far) - 1);
+	put_odd_files();
+	cr_expect_eq(signer_open(t.signer, &(struct host_file){{far}}, clock_now_ms() + 30000,
+				 &(struct signer_caller){.id = 9}, on_opened),
+		     -ENAMETOOLONG);
+	for (size_t i = 0; i < N(no); i++)
+		cr_expect_eq(open_file(no[i].name, no[i].passphrase), no[i].err, "%s %s: %d %s",
+			     no[i].name, no[i].passphrase, opened.err, opened.why);
+	snprintf(beside, sizeof(beside), "%s-more/plain", t.keys);
+	cr_expect_eq(open_file(beside, NULL), -EXDEV, "it only begins like it");
+	snprintf(beside, sizeof(beside), "%s/outside", t.dir);
+	cr_expect_eq(open_file(beside, NULL), -EXDEV);
+	cr_expect_str_eq(opened.why, "it is not below a HostKeyFolder");
+	cr_expect_eq(open_file("folder/..//plain", NULL), 0, "within it any way will do: %s",
+		     opened.why);
+	cr_expect_eq(signs(shut), -ENOENT);
+	key_free(opened.pub);
+	key_free(plain);
+	key_free(shut);
+}
+
+Test(control_signer, without_a_folder_no_file_is_opened)
+{
+	struct key *plain = key_file("plain", NULL);
+	char name[200];
+
+	snprintf(name, sizeof(name), "%s/plain", t.keys);
+	signer_kill();
+	*t.keys = '\0';
+	signer_start(t.key, KEYS);
+	cr_expect_eq(open_file(name, NULL), -EXDEV);
+	cr_expect_str_eq(opened.why, "there is no HostKeyFolder");
+	key_free(plain);
+}
+
+/* F-02: one that is started meanwhile has to be told of it again. */
+Test(control_signer, f02_a_signer_that_is_started_again_has_no_file_yet)
+{
+	struct key *plain = key_file("plain", NULL);
+
+	cr_expect_eq(open_file("plain", NULL), 0);
+	signer_kill();
+	signer_start(t.key, KEYS);
+	cr_expect_eq(signs(plain), -ENOENT);
+	cr_expect_eq(open_file("plain", NULL), 0);
+	cr_expect_eq(signs(plain), 0);
+	key_free(opened.pub);
+	key_free(plain);
+}
+
+/* What is held stays; of the others the one that was used longest ago goes. */
+Test(control_signer, so_many_files_and_no_more)
+{
+	const char *deep = getenv("SLUICE_LONG");
+	struct key *k[3] = {NULL}, *more = key_file("more", NULL);
+	char name[32];
+
+	for (unsigned int i = 0; deep != NULL && i < SIGNER_FILES_MAX; i++) {
+		struct key *pub;
+
+		snprintf(name, sizeof(name), "%u", i);
+		pub = key_file(name, NULL);
+		cr_assert_eq(open_file(name, NULL), 0, "%u: %s", i, opened.why);
+		if (i < N(k))
+			k[i] = pub;
+		else
+			key_free(pub);
+	}
+	if (deep != NULL) {
+		cr_expect_eq(open_file("more", NULL), -EDQUOT);
+		let_go(k[0]);
+		let_go(k[1]);
+		cr_expect_eq(open_file("0", NULL), 0, "it is still there");
+		let_go(k[0]);
+		cr_expect_eq(open_file("more", NULL), 0, "%s", opened.why);
+		cr_expect_eq(signs(more), 0);
+		cr_expect_eq(signs(k[1]), -ENOENT);
+		cr_expect_eq(signs(k[0]), 0);
+		cr_expect_eq(signs(k[2]), 0);
+	}
+	key_free(opened.pub);
+	key_free(more);
+	for (unsigned int i = 0; i < N(k); i++)
+		key_free(k[i]);
 }

@@ -14,6 +14,8 @@
 #include "control/clock.h"
 #include "control/hook/hook.h"
 #include "control/session/session.h"
+#include "control/signer/folder.h"
+#include "crypto/keyfile.h"
 #include "ssh/kexinit.h"
 
 static inline void control_file(const char *dir, const char *name, const char *text, mode_t mode)
@@ -69,6 +71,29 @@ static const char *control_host_type = "ssh-ed25519";
 static const char *control_host_more; /* one more; NULL: none */
 static const char *control_host_apart; /* the path by which Match alone names it; NULL: not so */
 
+/* Where host keys may be named by their files; made before there are threads. NULL: nowhere. */
+static struct key_folders *control_host_folders;
+
+/* The file of a new key there, with the passphrase; its public half. */
+static inline struct key *control_key_file(const char *path, const char *type,
+					   const char *passphrase)
+{
+	const struct keyfile_out o = {.private = true, .passphrase = passphrase, .rounds = 1};
+	struct keyfile_bytes b = {0};
+	struct key *k = NULL, *pub = NULL;
+	struct keyfile *kf = NULL;
+	size_t len;
+
+	cr_assert_eq(key_generate(type, 0, &k), 0);
+	cr_assert_eq(key_blob_parse(key_blob(k, &len), len, &pub), 0);
+	cr_assert_eq(keyfile_new(k, "", &kf), 0);
+	cr_assert_eq(keyfile_build(kf, &o, &b), 0);
+	cr_assert_eq(keyfile_write(path, b.p, b.len, 0600, true), 0);
+	keyfile_bytes_free(&b);
+	keyfile_free(kf);
+	return pub;
+}
+
 /* The clock, threads, a resolver, a host key. The configuration is there already. */
 static inline void control_env_open(struct session_env *e, uv_loop_t *loop, struct clock **clock,
 				    uint64_t (*now_ms)(void))
@@ -83,6 +108,8 @@ static inline void control_env_open(struct session_env *e, uv_loop_t *loop, stru
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->compute), 0);
 	cr_assert_eq(pool_new(loop, e->timers, 2, 64, &e->files), 0);
 	cr_assert_eq(signer_new(e->compute, &e->keys.set[0].signer), 0);
+	if (control_host_folders != NULL)
+		cr_assert_eq(signer_folders(e->keys.set[0].signer, control_host_folders), 0);
 	cr_assert_eq(resolver_new(loop, e->timers, &e->resolver), 0);
 	cr_assert_eq(hooks_new(loop, e->timers, now_ms, &e->hooks), 0);
 	cr_assert_eq(key_generate(control_host_type,
