@@ -28,6 +28,7 @@
 #define CONF_MARK_PRINCIPAL 'p' /* and each of those it has */
 #define CONF_MARK_ROLE      'r' /* that a program of the operator's has named */
 #define CONF_MARK_HOST_KEY  'h' /* fingerprint of one of ours that it named to be offered */
+#define CONF_MARK_HOST_FILE 'f' /* the same of one whose file it named */
 #define CONF_MARK_BOUNDS    'l' /* limits that it named: bounds.h */
 #define CONF_ROLE_MAX       64
 

@@ -70,6 +70,8 @@
 	X(HELPER_LOST, "helper", "", "jobs that crashed, or there was no helper")                  \
 	X(SIGNER_ASKED, "signer", "SIGNER_ASKED_MAX",                                              \
 	  "signatures refused: too many are not made yet")                                         \
+	X(HOST_KEYS, "signer", "SIGNER_FILES_MAX",                                                 \
+	  "host keys of HostKeyFolder not loaded: connections are shown so many others")           \
 	X(RECORDINGS, "session", "RecordDirectorySize, RecordDirectoryFiles, RecordReserve",       \
 	  "sessions refused, or not recorded: there is no room in RecordDirectory")                \
 	X(KEYSETS, "session", "KEYSETS_MAX",                                                       \

@@ -112,6 +112,24 @@ static const char *file_load(const char *path, const char *algs, const struct ho
 	return r;
 }
 
+static void chain_load(const struct conf *conf, const struct key *plain, const struct host_chain *c,
+		       struct host_certs *ret)
+{
+	const char *algs = conf_global(conf)->hostkey_algorithms;
+	const char *why = c->n > 0 ? forms_add(algs, plain, c->cert, c->n, ret) : NULL;
+
+	if (why != NULL)
+		log_line(LOG_L_ERROR, "Unable to use the certificate of the %s host key: %s",
+			 key_log_type(plain), why);
+}
+
+void host_certs_of_chain(const struct conf *conf, const struct key *plain,
+			 const struct host_chain *chain, struct host_certs *ret)
+{
+	ret->n = 0;
+	chain_load(conf, plain, chain, ret);
+}
+
 void host_certs_load(const struct conf *conf, const struct host_keys *keys, struct host_certs *ret)
 {
 	const struct conf_strs *paths = &conf_global(conf)->host_certificates;
@@ -124,13 +142,6 @@ void host_certs_load(const struct conf *conf, const struct host_keys *keys, stru
 			log_line(LOG_L_ERROR, "Unable to load host certificate \"%s\": %s",
 				 paths->v[i], why);
 	}
-	for (unsigned int i = 0; i < keys->n; i++) {
-		const struct host_chain *c = &keys->chain[i];
-
-		why = c->n > 0 ? forms_add(algs, keys->key[i], c->cert, c->n, ret) : NULL;
-		if (why != NULL)
-			log_line(LOG_L_ERROR,
-				 "Unable to use the certificate of the %s host key: %s",
-				 key_log_type(keys->key[i]), why);
-	}
+	for (unsigned int i = 0; i < keys->n; i++)
+		chain_load(conf, keys->key[i], &keys->chain[i], ret);
 }

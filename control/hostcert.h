@@ -25,4 +25,8 @@ void host_certs_free(struct host_certs *c);
  */
 void host_certs_load(const struct conf *conf, const struct host_keys *keys, struct host_certs *ret);
 
+/* The same of one key that comes later, and its chain. */
+void host_certs_of_chain(const struct conf *conf, const struct key *plain,
+			 const struct host_chain *chain, struct host_certs *ret);
+
 #endif

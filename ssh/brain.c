@@ -453,7 +453,7 @@ void ssh_brain_free(struct ssh_brain *b)
 
 int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k)
 {
-	if (b->started || !brain_is_server(b) || b->n_hostkeys == SSH_HOSTKEYS_MAX)
+	if ((b->started && !b->held) || !brain_is_server(b) || b->n_hostkeys == SSH_HOSTKEYS_MAX)
 		return -EINVAL;
 	b->hostkey[b->n_hostkeys++] = k;
 	return 0;

@@ -51,7 +51,7 @@
 #define SSH_METHOD_MAX     64    /* of an authentication method's name */
 #define SSH_BANNER_MAX     16384 /* of USERAUTH_BANNER */
 #define SSH_TEXT_MAX       255   /* of a peer's text handed up: longer is cut */
-#define SSH_HOSTKEYS_MAX   32    /* certificates included */
+#define SSH_HOSTKEYS_MAX   64    /* certificates included */
 #define SSH_SESSION_ID_MAX HASH_LEN_MAX
 #define SSH_ACTS_MAX       64 /* unfetched actions; then input is -EAGAIN (S-41) */
 #define SSH_GLOBALS_MAX    16 /* global requests unanswered; then input is -EAGAIN */
@@ -263,7 +263,8 @@ void ssh_brain_password_forget(struct ssh_brain *b);
 
 /*
  * Server: public halves of the host keys and certificates of them, borrowed for the brain's life;
- * at least one before start. For a certificate the bare key is asked to sign (SSH_ACT_SIGN).
+ * at least one before start; then as long as it is held (ssh_brain_hold()). For a certificate the
+ * bare key is asked to sign (SSH_ACT_SIGN).
  */
 int ssh_brain_hostkey_add(struct ssh_brain *b, const struct key *k);
 /*

@@ -80,6 +80,16 @@ static void of_signers(struct limit_view *v, const struct keysets *k)
 	max(v, SIGNER_ASKED_MAX);
 }
 
+static void of_host_keys(struct limit_view *v, const struct keysets *k)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < KEYSETS_MAX; i++)
+		n += k->set[i].n_named;
+	used(v, n);
+	max(v, SIGNER_FILES_MAX);
+}
+
 /* Of the two pools the one in which more wait. */
 static void of_pools(struct limit_view *v, const struct session_env *e)
 {
@@ -115,6 +125,9 @@ static void of_programs(enum control_counter c, struct limit_view *v, const stru
 	switch (c) {
 	case CONTROL_C_KEYSETS:
 		of_keysets(v, &e->keys);
+		break;
+	case CONTROL_C_HOST_KEYS:
+		of_host_keys(v, &e->keys);
 		break;
 	case CONTROL_C_SIGNER_ASKED:
 		of_signers(v, &e->keys);

@@ -170,6 +170,21 @@ static bool read_role(const json_t *o, struct hook_answer *a)
 	return a->role == NULL || (*a->role != '\0' && a->role[strspn(a->role, word)] == '\0');
 }
 
+/* "/path", or {"path": "/path", "passphrase-file": "/path", …} */
+static bool read_hostkey(const json_t *e, struct host_file *ret)
+{
+	if (json_is_string(e) && json_string_length(e) <= HOOK_HOSTKEY_MAX)
+		ret->field[HOST_FILE_PATH] = json_string_value(e);
+	else if (!json_is_object(e))
+		return false;
+	for (unsigned int i = 0; json_is_object(e) && i < HOST_FILE_FIELDS; i++)
+		if (!read_text(e, host_file_field_name((enum host_file_field)i), HOST_FILE_TEXT_MAX,
+			       &ret->field[i]) ||
+		    (ret->field[i] != NULL && *ret->field[i] == '\0'))
+			return false;
+	return ret->field[HOST_FILE_PATH] != NULL && *ret->field[HOST_FILE_PATH] != '\0';
+}
+
 /* ["SHA256:…", "/path", …] */
 static bool read_hostkeys(const json_t *o, struct hook_answer *a)
 {
@@ -182,10 +197,9 @@ static bool read_hostkeys(const json_t *o, struct hook_answer *a)
 		return false;
 	json_array_foreach(v, i, e)
 	{
-		if (!json_is_string(e) || json_string_length(e) == 0 ||
-		    json_string_length(e) > HOOK_HOSTKEY_MAX)
+		if (!read_hostkey(e, &a->hostkeys[a->n_hostkeys]))
 			return false;
-		a->hostkeys[a->n_hostkeys++] = json_string_value(e);
+		a->n_hostkeys++;
 	}
 	return true;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "conf/bounds.h"
+#include "control/hostkey.h"
 #include "ssh/auth_msg.h"
 
 #define HOOK_VERSION     1
@@ -38,7 +39,8 @@ struct hook_answer {
 	const char *role; /* for Match */
 	/* established */
 	unsigned int n_hostkeys;                 /* 0: nothing is said of them */
-	const char *hostkeys[HOOK_HOSTKEYS_MAX]; /* fingerprints, paths */
+	/* What names each: a fingerprint, a path; and what is said of its file. */
+	struct host_file hostkeys[HOOK_HOSTKEYS_MAX];
 	/* established, auth */
 	struct conf_bounds bounds;
 	/* channel-open, channel-request */

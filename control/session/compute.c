@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/session/internal.h"
+#include "control/session/named.h"
 
 /* --- key exchange ------------------------------------------------------------------ */
 
@@ -174,17 +174,68 @@ static int sign_again(struct session *s, uint32_t id)
 	return sign_by(s, keyset_now(&s->table->env->keys)->signer, id);
 }
 
+static void signed_by(struct session *s, uint32_t id, int err, const uint8_t *sig, size_t len)
+{
+	if (err < 0)
+		session_log(s, LOG_L_ERROR, "signing for %s port %u failed: error %d",
+			    s->awake->peer_text, s->peer.port, -err);
+	(void)ssh_brain_sign_answer(s->awake->brain, id, err, sig, len);
+	session_pump(s);
+}
+
+static struct signer *signing_signer(const struct session *s)
+{
+	return s->awake->signing.again ? keyset_now(&s->table->env->keys)->signer
+				       : hostkeys_signer(s);
+}
+
+/* The file may have another key by now. */
+static void on_opened(const struct signer_caller *caller, int err, const char *why,
+		      const struct key *pub, const struct host_chain *chain)
+{
+	struct session *s = session_find(caller->arg, &caller->conn);
+
+	(void)why;
+	(void)chain;
+	if (s == NULL || s->awake->signing.key == NULL)
+		return;
+	if (err == 0 && !key_equal(pub, s->awake->signing.key))
+		err = -ENOKEY;
+	if (err == 0)
+		err = sign_by(s, signing_signer(s), caller->id);
+	if (err < 0)
+		signed_by(s, caller->id, err, NULL, 0);
+}
+
+/* A signer that was started meanwhile has none of the keys that were named by their files. */
+static int open_again(struct session *s, uint32_t id)
+{
+	struct signing *w = &s->awake->signing;
+	const struct signer_caller caller = {s->table->env, s->ref, id};
+	const struct named_key *k = named_find(s, w->key);
+
+	if (k == NULL || w->opened)
+		return -ENOENT;
+	w->opened = true;
+	return signer_open(signing_signer(s), k->file, sign_by_ms(s), &caller, on_opened);
+}
+
+/* The signer that was asked is gone, or does not have the key. 0: it is asked for once more. */
+static int ask_again(struct session *s, uint32_t id, int err)
+{
+	if (err == -EPIPE)
+		err = sign_again(s, id);
+	return err == -ENOENT ? open_again(s, id) : err;
+}
+
 static void sign_done(const struct signer_caller *caller, int err, const uint8_t *sig, size_t len)
 {
 	struct session *s = session_find(caller->arg, &caller->conn);
 
-	if (s == NULL || (err == -EPIPE && sign_again(s, caller->id) == 0))
+	if (s == NULL ||
+	    ((err == -EPIPE || err == -ENOENT) && (err = ask_again(s, caller->id, err)) == 0))
 		return;
-	if (err < 0)
-		session_log(s, LOG_L_ERROR, "signing for %s port %u failed: error %d",
-			    s->awake->peer_text, s->peer.port, -err);
-	(void)ssh_brain_sign_answer(s->awake->brain, caller->id, err, sig, len);
-	session_pump(s);
+	signed_by(s, caller->id, err, sig, len);
 }
 
 void compute_sign(struct session *s, const struct ssh_act *act)
@@ -199,8 +250,8 @@ void compute_sign(struct session *s, const struct ssh_act *act)
 		strcpy(w->sig_alg, act->sign.sig_alg);
 		r = sign_by(s, hostkeys_signer(s), act->id);
 	}
-	if (r == -EPIPE)
-		r = sign_again(s, act->id);
+	if (r == -EPIPE || r == -ENOENT)
+		r = ask_again(s, act->id, r);
 	if (r < 0)
 		(void)ssh_brain_sign_answer(s->awake->brain, act->id, r, NULL, 0);
 }

@@ -3,9 +3,10 @@
  * (PolicyHook), and what its answers come to.
  *
  * hook.c puts requests together and weighs answers, hook_gate.c holds back a message, or the whole
- * connection, until it is known whether it may be heard, hook_forward.c has tunnels and listeners,
- * login_hook.c logins, news.c what it is told of. What the configuration refuses stays refused
- * whatever is answered, but where authority= says otherwise.
+ * connection, until it is known whether it may be heard, hook_named.c loads host keys,
+ * hook_forward.c has tunnels and listeners, login_hook.c logins, news.c what it is told of. What
+ * the configuration refuses stays refused whatever is answered, but where authority= says
+ * otherwise.
  */
 #ifndef SLUICE_CONTROL_SESSION_HOOK_H
 #define SLUICE_CONTROL_SESSION_HOOK_H
@@ -44,6 +45,14 @@ int hook_ask_about(struct session *s, const struct conf_hook *h, struct hook_req
 const struct hook_answer *hook_unasked(int err);
 /* Limits that an answer has named hold from here on, beside those before. */
 void hook_bounds(struct session *s, const struct conf_bounds *b);
+/* hook_named.c */
+struct naming;
+/* Host keys of files that an answer has named are loaded one by one; then gate_named(). */
+int naming_begin(struct session *s, const struct host_file *file, unsigned int n)
+	__attribute__((warn_unused_result));
+void naming_free(struct naming *n); /* NULL is fine; what comes later finds nobody */
+
+/* hook.c */
 /* Said in the audit log; in the log and counted, where it is a refusal. a NULL: there is no answer.
  */
 enum hook_word hook_word(const struct session *s, enum conf_hook_kind kind, bool fail_open,

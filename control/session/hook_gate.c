@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "control/session/hook.h"
+#include "control/session/named.h"
 #include "control/session/params.h"
 #include "control/session/report.h"
 #include "control/signer.h"
@@ -24,6 +25,7 @@ static void gate_reset(struct gate *g)
 	hook_call_end(g->call);
 	free(g->reason);
 	free(g->handler);
+	naming_free(g->naming);
 	*g = (struct gate){.state = GATE_IDLE};
 }
 
@@ -154,6 +156,25 @@ static size_t path_told(const char *path)
 	return strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0 ? strcspn(path, "?") : strlen(path);
 }
 
+/* Is it the path of a HostKey, and nothing else said? */
+static bool is_configured(const struct session *s, const struct host_file *f)
+{
+	const struct signer *signer = hostkeys_signer(s);
+	const char *name = f->field[HOST_FILE_PATH];
+
+	for (unsigned int i = HOST_FILE_PATH + 1; i < HOST_FILE_FIELDS; i++)
+		if (f->field[i] != NULL)
+			return false;
+	for (unsigned int i = 0; i < signer_count(signer); i++) {
+		const char *path = signer_path(signer, i);
+
+		if (path != NULL && strlen(name) == path_told(path) &&
+		    strncmp(path, name, path_told(path)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A fingerprint, or the path of a HostKey; what is none of ours fits none. */
 static int mark_named(struct session *s, const char *name)
 {
@@ -176,18 +197,57 @@ static int mark_named(struct session *s, const char *name)
 	return found ? r : login_mark(earned, CONF_MARK_HOST_KEY, name);
 }
 
-/* Of our host keys those that were named, with their certificates. False: there is none of them. */
-static bool offer_named(struct session *s, const struct hook_answer *a)
+/* Those that were named are shown, with their certificates. False: there is none of them. */
+static bool offer_marked(struct session *s)
 {
-	int r = 0;
+	int r = hostkeys_add_named(s);
 
-	for (unsigned int i = 0; r == 0 && i < a->n_hostkeys; i++)
-		r = mark_named(s, a->hostkeys[i]);
-	if (r == 0 && a->n_hostkeys > 0)
+	if (r == 0)
 		r = hostkeys_offer(s, s->awake->earned.marks);
 	if (r == -ENOENT)
 		session_log(s, LOG_L_ERROR, "PolicyHook named host keys that are not ours");
 	return r == 0;
+}
+
+/* Files are loaded first; the gate is theirs until then: gate_named(). */
+static bool offer_named(struct session *s, const struct hook_answer *a)
+{
+	const bool folders = conf_global(session_conf(s))->host_key_folders.n > 0;
+	struct host_file later[HOOK_HOSTKEYS_MAX];
+	unsigned int n = 0;
+	int r = 0;
+
+	for (unsigned int i = 0; r == 0 && i < a->n_hostkeys; i++) {
+		const struct host_file *f = &a->hostkeys[i];
+
+		if (folders && f->field[HOST_FILE_PATH][0] == '/' && !is_configured(s, f))
+			later[n++] = *f;
+		else
+			r = mark_named(s, f->field[HOST_FILE_PATH]);
+	}
+	if (r == 0 && n > 0)
+		return naming_begin(s, later, n) == 0;
+	return r == 0 && (a->n_hostkeys == 0 || offer_marked(s));
+}
+
+void gate_named(struct session *s, int err)
+{
+	struct gate *g = &s->awake->gate;
+	bool yes = err == 0 && offer_marked(s);
+
+	/* Nobody could say what they are: it is as if nobody had answered. */
+	if ((err == -ETIMEDOUT || err == -EPIPE) && g->fail_open) {
+		named_leave(s);
+		free(s->awake->earned.marks);
+		s->awake->earned.marks = NULL;
+		s->awake->earned.marks_len = 0;
+		yes = true;
+	}
+	if (yes)
+		passed(s);
+	else
+		refused(s);
+	session_pump(s);
 }
 
 /* a NULL: none. */
@@ -206,6 +266,9 @@ static void answered(struct session *s, const struct hook_answer *a)
 		hook_bounds(s, &a->bounds);
 		yes = offer_named(s, a);
 	}
+	/* Host keys are on their way, or are here already, and gate_named() has been. */
+	if (yes && (g->naming != NULL || g->state != GATE_ASKED))
+		return;
 	if (yes)
 		passed(s);
 	else

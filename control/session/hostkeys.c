@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/session/internal.h"
+#include "control/session/named.h"
 
 struct signer *hostkeys_signer(const struct session *s)
 {
@@ -29,7 +29,7 @@ static bool is_named(const char *marks, const struct key *k, bool *ret_any)
 		return false;
 	(void)!key_fingerprint(key_plain(k), print, sizeof(print));
 	for (; *marks != '\0'; marks += strlen(marks) + 1) {
-		if (*marks != CONF_MARK_HOST_KEY)
+		if (*marks != CONF_MARK_HOST_KEY && *marks != CONF_MARK_HOST_FILE)
 			continue;
 		*ret_any = true;
 		if (strcmp(marks + 1, print) == 0)
@@ -85,6 +85,50 @@ int hostkeys_offer(struct session *s, const char *marks)
 	return ssh_brain_offer(s->awake->brain, is_offered, &o);
 }
 
+int hostkeys_add_named(struct session *s)
+{
+	struct ssh_brain *b = s->awake->brain;
+	const struct named_key *k;
+	const char *at = NULL;
+	int r = 0;
+
+	while (r == 0 && (k = named_next(s, &at)) != NULL) {
+		r = ssh_brain_hostkey_add(b, k->pub);
+		for (unsigned int i = 0; r == 0 && i < k->certs.n; i++)
+			r = ssh_brain_hostkey_add(b, k->certs.cert[i]);
+	}
+	return r;
+}
+
+static bool has_key(const struct signer *signer, const struct key *pub)
+{
+	for (unsigned int i = 0; i < signer_count(signer); i++)
+		if (key_equal(signer_public(signer, i), pub))
+			return true;
+	return false;
+}
+
+/*
+ * All that a client may be told of, each once: the signer's keys by their numbers, and behind them,
+ * of its own signer, those that were named by their files. NULL: there are no more.
+ */
+static const struct key *shown_at(const struct session *s, const struct signer *signer,
+				  unsigned int i)
+{
+	const struct named_key *k;
+	const char *at = NULL;
+
+	if (i < signer_count(signer))
+		return signer_public(signer, i);
+	i -= signer_count(signer);
+	if (signer != hostkeys_signer(s))
+		return NULL;
+	while ((k = named_next(s, &at)) != NULL)
+		if (!has_key(signer, k->pub) && i-- == 0)
+			return k->pub;
+	return NULL;
+}
+
 /*
  * Once: a second announcement, of keys that came while it lives, would end it, as OpenSSH's client
  * takes it for a mistake of ours. It learns them by its next connection, as long as the key it
@@ -93,12 +137,13 @@ int hostkeys_offer(struct session *s, const char *marks)
 void hostkeys_announce(struct session *s)
 {
 	const struct signer *signer = keyset_now(&s->table->env->keys)->signer;
+	const struct key *k;
 	size_t max = 64, len;
 	uint8_t *buf;
 	struct ssh_wr w;
 
-	for (unsigned int i = 0; i < signer_count(signer); i++) {
-		(void)key_blob(signer_public(signer, i), &len);
+	for (unsigned int i = 0; (k = shown_at(s, signer, i)) != NULL; i++) {
+		(void)key_blob(k, &len);
 		max += 4 + len;
 	}
 	buf = malloc(max);
@@ -108,12 +153,12 @@ void hostkeys_announce(struct session *s)
 	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
 	ssh_wr_cstr(&w, "hostkeys-00@openssh.com");
 	ssh_wr_bool(&w, false);
-	for (unsigned int i = 0; i < signer_count(signer); i++) {
+	for (unsigned int i = 0; (k = shown_at(s, signer, i)) != NULL; i++) {
 		struct ssh_str blob;
 
-		if (!hostkeys_fit(s, s->awake->marks, signer, signer_public(signer, i)))
+		if (!hostkeys_fit(s, s->awake->marks, signer, k))
 			continue;
-		blob.p = key_blob(signer_public(signer, i), &len);
+		blob.p = key_blob(k, &len);
 		blob.len = (uint32_t)len;
 		ssh_wr_str(&w, blob);
 	}
@@ -194,7 +239,7 @@ static void prove_next(struct session *s)
 		finish(s, true);
 		return;
 	}
-	k = signer_public(signer, p->key[p->at++]);
+	k = shown_at(s, signer, p->key[p->at++]);
 	if (signer_prove(signer, k, alg_of(s, k), session_id.p, session_id.len,
 			 env->now_ms() + SIGN_MS, &caller, proved) < 0)
 		finish(s, false);
@@ -203,12 +248,14 @@ static void prove_next(struct session *s)
 /* Which of our keys it is, of those that he is shown; -ENOENT. */
 static int key_index(const struct session *s, const struct signer *signer, struct ssh_str blob)
 {
-	for (unsigned int i = 0; i < signer_count(signer); i++) {
+	const struct key *k;
+
+	for (unsigned int i = 0; (k = shown_at(s, signer, i)) != NULL; i++) {
 		size_t len;
-		const uint8_t *own = key_blob(signer_public(signer, i), &len);
+		const uint8_t *own = key_blob(k, &len);
 
 		if (blob.len == len && memcmp(blob.p, own, len) == 0 &&
-		    hostkeys_fit(s, s->awake->marks, signer, signer_public(signer, i)))
+		    hostkeys_fit(s, s->awake->marks, signer, k))
 			return (int)i;
 	}
 	return -ENOENT;
@@ -218,7 +265,7 @@ static int key_index(const struct session *s, const struct signer *signer, struc
 static bool keys_take(const struct session *s, const struct signer *signer, struct ssh_str rest,
 		      struct proof *p)
 {
-	bool seen[SIGNER_KEYS_MAX] = {false};
+	bool seen[PROOF_KEYS_MAX] = {false};
 	struct ssh_rd r;
 
 	ssh_rd_init(&r, rest.p, rest.len);

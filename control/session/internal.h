@@ -16,6 +16,7 @@
 #include "control/auth/source.h"
 #include "control/auth/user.h"
 #include "control/helper/client.h"
+#include "control/hook/answer.h"
 #include "control/hook/hook.h"
 #include "control/log.h"
 #include "control/policy/addr.h"
@@ -137,11 +138,12 @@ struct login {
 };
 
 /* Host keys that are being proved, one by one: hostkeys.c. */
+#define PROOF_KEYS_MAX (SIGNER_KEYS_MAX + HOOK_HOSTKEYS_MAX)
 struct proof {
 	bool open;
 	uint8_t keyset; /* whose they are: those of now, or its own */
 	uint8_t n, at;
-	uint8_t key[SIGNER_KEYS_MAX];
+	uint8_t key[PROOF_KEYS_MAX];
 	uint8_t *buf; /* the answer so far */
 	size_t len;
 };
@@ -154,6 +156,7 @@ struct gate {
 	bool fail_open;
 	uint32_t code;         /* of a refusal; 0: the usual one */
 	char *reason, *handler; /* NULL: nothing was said */
+	struct naming *naming;  /* hook_named.c: host keys that are loaded; NULL: none */
 };
 
 /* What the steps before this one have earned (S-24). */
@@ -179,7 +182,8 @@ struct signing {
 	char sig_alg[SSH_NAME_MAX + 1];
 	uint8_t hash[HASH_LEN_MAX];
 	size_t len;
-	bool again; /* of another signer */
+	bool again;  /* of another signer */
+	bool opened; /* its file, again */
 };
 
 struct awake {
@@ -420,6 +424,8 @@ bool gate_waits(const struct session *s); /* nothing more is heard */
 bool gate_hears(struct session *s);
 void gate_heard(struct session *s); /* it was */
 void gate_drop(struct session *s);  /* whatever is answered, it is over */
+/* The host keys that it was to be shown are there, or err: the gate is theirs. */
+void gate_named(struct session *s, int err);
 /* Of the message that is heard. */
 bool gate_refused(const struct session *s, uint32_t *ret_code, const char **ret_text);
 const char *gate_handler(const struct session *s); /* whose the channel is to be; NULL: not said */
@@ -468,6 +474,7 @@ int session_wake(struct session *s) __attribute__((warn_unused_result));
 /* The same for who cannot do without: false: it is over, or ends now. */
 bool session_awaken(struct session *s);
 const char *past_user(const struct past *p);
+const char *past_marks(const struct past *p);     /* as those of struct awake; "": none */
 bool past_strict(const struct past *p);           /* strict key exchange is in force */
 struct ssh_str past_client(const struct past *p); /* its identification */
 struct conf *past_conf(const struct past *p);     /* that it goes by */
@@ -727,6 +734,8 @@ bool hostkeys_fit(const struct session *s, const char *marks, const struct signe
 		  const struct key *k);
 /* Before its first exchange: those that fit, by marks. -ENOENT: there is none of them. */
 int hostkeys_offer(struct session *s, const char *marks) __attribute__((warn_unused_result));
+/* Those that were named by their files are its brain's, too. -EINVAL: too many. */
+int hostkeys_add_named(struct session *s) __attribute__((warn_unused_result));
 void hostkeys_announce(struct session *s);
 void hostkeys_prove(struct session *s, const struct ssh_chan_request *m);
 bool hostkeys_busy(const struct session *s); /* an answer is being made: nothing else is heard */

@@ -1,6 +1,7 @@
 /* control/session/keep.c - see keep.h. RFC 4251's data types, behind a version. */
 #include "control/session/keep.h"
 #include "control/session/handled.h"
+#include "control/session/named.h"
 #include "control/session/rates.h"
 
 #include <errno.h>
@@ -66,11 +67,12 @@ static void texts_build(struct ssh_wr *w, char *const *v, size_t n)
 }
 
 /* What is too long is left out, the last of these first. */
-enum lists { NO_KEYS, NO_LISTS, PERMITS, ALL_LISTS };
+enum lists { NO_HOST_KEYS, NO_KEYS, NO_LISTS, PERMITS, ALL_LISTS };
 
 /*
  * With lists that limit goes what they limit: never more than it had. Variables limit nothing. Keys
- * go only where no list of revoked ones holds: a later one does not find them.
+ * go only where no list of revoked ones holds: a later one does not find them. Without its host
+ * keys a connection is shown others, which its client may not take.
  */
 static void grant_build(struct ssh_wr *w, const struct policy_grant *g, enum lists lists)
 {
@@ -97,6 +99,19 @@ static void places_build(struct ssh_wr *w, const struct session *s, enum lists l
 	texts_build(w, policy_environment(g), lists == ALL_LISTS ? g->n_environment : 0);
 }
 
+/* Where they do not fit, nothing does. */
+static void host_keys_build(const struct session *s, struct ssh_wr *w, bool chains)
+{
+	uint8_t buf[BLOB_PLAIN_MAX];
+	struct ssh_wr keys;
+
+	ssh_wr_init(&keys, buf, sizeof(buf));
+	if (named_count(s) > 0)
+		named_build(s, &keys, chains);
+	w->bad |= keys.bad;
+	ssh_wr_str(w, (struct ssh_str){buf, (uint32_t)ssh_wr_done(&keys)});
+}
+
 static size_t build(const struct keep *k, const struct session *s, enum lists lists, uint8_t *buf,
 		    size_t size)
 {
@@ -121,8 +136,12 @@ static size_t build(const struct keep *k, const struct session *s, enum lists li
 	for (size_t i = 0; i < k->n_groups; i++)
 		ssh_wr_str(&w, k->group[i]);
 	ssh_wr_u64(&w, k->expires);
-	ssh_wr_str(&w, lists > NO_KEYS ? k->keys : ssh_str_c(""));
+	ssh_wr_str(&w, lists > NO_KEYS || lapse_listed(s->awake->lapse) ? k->keys : ssh_str_c(""));
 	grant_build(&w, &s->grant, lists);
+	if (lists > NO_HOST_KEYS)
+		host_keys_build(s, &w, lists == ALL_LISTS);
+	else
+		ssh_wr_cstr(&w, "");
 	places_build(&w, s, lists);
 	return ssh_wr_done(&w);
 }
@@ -131,11 +150,10 @@ void keep_send(struct session *s)
 {
 	const struct blob_binding to = {s->ref.conn, s->table->link.start_id};
 	uint8_t plain[BLOB_PLAIN_MAX], sealed[LINK_BLOB_MAX];
-	const int least = lapse_listed(s->awake->lapse) ? NO_LISTS : NO_KEYS;
 	size_t len = 0, sealed_len;
 	struct keep k;
 
-	for (int lists = ALL_LISTS; len == 0 && lists >= least; lists--)
+	for (int lists = ALL_LISTS; len == 0 && lists >= NO_HOST_KEYS; lists--)
 		if (keep_of(s, &k) == 0)
 			len = build(&k, s, (enum lists)lists, plain, sizeof(plain));
 	if (len > 0 &&
@@ -302,6 +320,18 @@ static void known(struct session *s, const struct link_conn_kept *ev, const stru
 	env->stats.accepted--; /* not by this control */
 }
 
+/* Its marks, which lie in what was opened. */
+static const char *keys_parse(struct session *s, struct ssh_str keys, const struct keep *k)
+{
+	char *marks = (char *)(uintptr_t)k->marks.p;
+
+	if (k->marks.len == 0)
+		return "";
+	if (named_parse(s, keys, marks) < 0)
+		log_line(LOG_L_ERROR, "a connection goes on without the host keys it was shown");
+	return marks;
+}
+
 int keep_take(struct session *s, const struct link_conn_kept *ev)
 {
 	const struct blob_binding to = {s->ref.conn, s->table->link.start_id};
@@ -309,6 +339,8 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 	uint8_t plain[BLOB_PLAIN_MAX];
 	struct lapse *lapse = NULL;
 	size_t len = 0;
+	const char *marks = "";
+	struct ssh_str keys;
 	struct ssh_rd r;
 	struct keep k;
 	int err;
@@ -320,6 +352,7 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 	err = who_parse(&r, &k);
 	if (err == 0)
 		err = grant_parse(&r, &s->grant);
+	keys = ssh_rd_str(&r);
 	if (err == 0)
 		err = handled_places_parse(s, &r);
 	if (err == 0)
@@ -330,12 +363,16 @@ int keep_take(struct session *s, const struct link_conn_kept *ev)
 		known(s, ev, &k);
 		err = rules_find(s, &k, &lapse);
 	}
+	if (err == 0)
+		marks = keys_parse(s, keys, &k);
 	if (err == 0) {
 		s->past = past_new(&k, env->conf, lapse);
 		err = s->past != NULL ? 0 : -ENOMEM;
 	}
 	if (err == 0)
 		inside_kept(s);
+	if (err < 0)
+		named_leave_marks(s, marks);
 	if (err < 0)
 		lapse_end(lapse, env->timers);
 	else

@@ -9,6 +9,7 @@
 static void fini(struct keyset *s)
 {
 	signer_remote_close(s->remote);
+	named_fini(s);
 	signer_free(s->signer);
 	host_certs_free(&s->certs);
 	*s = (struct keyset){0};

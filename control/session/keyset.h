@@ -15,11 +15,14 @@
 #define KEYSETS_MAX 8 /* of which connections live; more are not taken */
 
 struct signer_remote;
+struct named_key;
 
 struct keyset {
 	struct signer *signer; /* NULL: the place is free */
 	struct host_certs certs;
 	struct signer_remote *remote; /* its line; NULL: the keys are here */
+	struct named_key *named;      /* that came later: session/named.h */
+	uint32_t n_named;
 	uint32_t users;
 };
 
@@ -46,6 +49,8 @@ void keyset_hold_more(struct keysets *k, uint8_t which);
 void keyset_release(struct keysets *k, uint8_t which);
 /* Their lines, before the loop ends: nothing is signed any more. */
 void keysets_hang_up(struct keysets *k);
+/* named.c: those that came later, whose connections are gone. */
+void named_fini(struct keyset *set);
 /* All of them: at the end. */
 void keysets_fini(struct keysets *k);
 

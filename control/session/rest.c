@@ -188,6 +188,17 @@ const char *session_key_print(const struct session *s)
 	return s->past->has_ident ? text + strlen(text) + 1 : text;
 }
 
+const char *past_marks(const struct past *p)
+{
+	const char *text = past_user(p);
+
+	if (!p->has_marks)
+		return "";
+	text += strlen(text) + 1;
+	text += p->has_ident ? strlen(text) + 1 : 0;
+	return text + (p->has_print ? strlen(text) + 1 : 0);
+}
+
 /* Groups from one NUL to the next, up to an empty one. */
 static int groups_unpack(const char *text, struct awake *a)
 {

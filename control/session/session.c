@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/session/handled.h"
+#include "control/session/named.h"
 #include "control/session/rates.h"
 #include "control/session/report.h"
 #include "control/setup.h"
@@ -72,6 +73,7 @@ void session_free(struct session *s)
 	inside_leave(s);
 	forward_fini(s);
 	handled_places_forget(s);
+	named_leave(s); /* no job and no brain that ends looks at a key */
 	if (s->awake != NULL)
 		free(s->user);
 	else
@@ -166,9 +168,10 @@ static int hostkeys_add(struct session *s, const struct keyset *keys)
 {
 	const struct signer *signer = keys->signer;
 	struct awake *a = s->awake;
-	const char *marks = any_fits(s, a->marks, signer) ? a->marks : NULL;
-	bool all = a->version == NULL || !any_fits(s, marks, signer);
-	int r = 0;
+	bool named = named_count(s) > 0;
+	const char *marks = named || any_fits(s, a->marks, signer) ? a->marks : NULL;
+	bool all = a->version == NULL || (!named && !any_fits(s, marks, signer));
+	int r = hostkeys_add_named(s);
 
 	for (unsigned int i = 0; r == 0 && i < signer_count(signer); i++)
 		if (all || hostkeys_fit(s, marks, signer, signer_public(signer, i)))

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A program for PolicyHook: it greets, keeps people out of a port, and writes down what it was asked.
 
-    hook.py SOCKET [--deny-port N] [--host-key-type TYPE] [--max-channels N] [--log FILE]
+    hook.py SOCKET [--deny-port N] [--host-key-type TYPE] [--host-key-file FILE [--passphrase-file FILE]]
+            [--max-channels N] [--log FILE]
 
 See sluice-hook(5). One thread is enough: nothing here takes time. Who has to ask somebody else should
 answer the other requests meanwhile (asyncio, or a thread for each request): answers may come in any order.
@@ -19,6 +20,10 @@ def decide(request, options):
         answer = {"accept": True}
         if options.host_key_type:
             answer["hostkeys"] = [k["key"] for k in request["hostkeys"] if k["type"] == options.host_key_type]
+        if options.host_key_file:  # below HostKeyFolder
+            answer["hostkeys"] = [{"path": options.host_key_file}]
+            if options.passphrase_file:
+                answer["hostkeys"][0]["passphrase-file"] = options.passphrase_file
         if options.max_channels is not None:
             answer["limits"] = {"max_channels": options.max_channels}
         return answer
@@ -61,6 +66,8 @@ def main():
     parser.add_argument("socket")
     parser.add_argument("--deny-port", type=int, default=0)
     parser.add_argument("--host-key-type", help="show clients this one: ED25519, ECDSA, RSA")
+    parser.add_argument("--host-key-file", help="show clients the key of this file")
+    parser.add_argument("--passphrase-file", help="of it")
     parser.add_argument("--max-channels", type=int, help="of a connection, at once")
     parser.add_argument("--log", type=argparse.FileType("a"))
     options = parser.parse_args()

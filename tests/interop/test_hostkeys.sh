@@ -183,5 +183,36 @@ gateway_end
 own() { "$SLUICE_BUILD/control/sluice-control" -f sluice.conf 2>&1 | tee -a all.log | grep -q 'no hostkeys available'; }
 check "control itself asks no agent" own
 
+# HostKeyFolder: keys that stand there alone, behind a passphrase, are shown when a program names them.
+mkdir -m 700 vault && mv agent_rsa vault/rsa && mv host_ecdsa521.pfx vault/chain.pfx
+echo word >vault/word && mv pass vault/secret && chmod 600 vault/*
+{ CONF; cat <<E; } >sluice.conf
+HostKey $dir/host_apart
+HostKeyFolder $dir/vault
+PolicyHook $dir/hook.sock kinds=established timeout=20
+E
+hook() { # key file, passphrase file
+	[ -z "${hook:-}" ] || { kill "$hook"; wait "$hook" 2>/dev/null; rm -f hook.sock; }
+	$python "$top/docs/examples/hook.py" hook.sock --host-key-file "$1" --passphrase-file "$2" >>hook.log 2>&1 & hook=$!
+	pids+=($hook)
+	for _ in $(seq 1000); do [ -S hook.sock ] && break; sleep 0.02; done
+}
+gateway sluice.conf
+hook "$dir/vault/rsa" "$dir/vault/word"
+echo "[127.0.0.1]:$port $(cut -d' ' -f1,2 agent_rsa.pub)" >known_agent
+check "a key of the folder is shown" shows rsa-sha2-512
+check "and again" shows rsa-sha2-256
+check "no other is" refused shows ssh-ed25519
+hook "$dir/vault/chain.pfx" "$dir/vault/secret"
+check "the chain of one, also when keys change" peer x509 "$port" user root.pem gate.example x509v3-ecdsa-sha2-nistp521
+hook "$dir/vault/rsa" "$dir/vault/secret"
+check "not by another passphrase" refused shows rsa-sha2-512
+check "which is said" grep -q 'named host key "'"$dir/vault/rsa"'": incorrect passphrase' control.log
+cp vault/rsa outside
+hook "$dir/outside" "$dir/vault/word"
+check "nor one that stands elsewhere" refused shows rsa-sha2-512
+check "which is said, too" grep -q 'it is not below a HostKeyFolder' control.log
+gateway_end
+
 ! grep -E 'Sanitizer|runtime error' ./*.log || failures=$((failures + 1))
 [ $failures = 0 ] || { tail -n 40 all.log; cat peer.log; exit 1; }

@@ -3,8 +3,12 @@
  */
 #define MAX_CONNS 10016
 
+#include <errno.h>
+
 #include "control/count.h"
-#include "control/session/internal.h"
+#include "control/session/keep.h"
+#include "control/session/named.h"
+#include "control/signer/folder.h"
 #include "ssh/internal.h"
 #include "tests/util/rnd.h"
 #include "tests/util/session_bench.h"
@@ -346,6 +350,140 @@ Test(control_rotate, a_proof_holds_its_keys)
 	cr_expect_eq(*(const uint8_t *)(b + 1), SSH_MSG_REQUEST_SUCCESS);
 	cr_expect_null(t.env.keys.set[1].signer, "and lets them go");
 	leave(&c);
+}
+
+/* --- keys of files ---------------------------------------------------------------------- */
+
+static struct {
+	char dir[64], path[128];
+	struct key_folders *folders;
+} named;
+
+static void begin_named(void)
+{
+	static const char *dirs[] = {named.dir};
+	static const struct conf_strs all = {dirs, 1};
+	const char *bad;
+
+	strcpy(named.dir, "/tmp/sluice-named-XXXXXX");
+	control_dir(named.dir);
+	snprintf(named.path, sizeof(named.path), "%s/key", named.dir);
+	cr_assert_eq(key_folders_new(&all, geteuid(), &named.folders, &bad), 0);
+	control_host_folders = named.folders;
+	begin();
+}
+
+static void end_named(void)
+{
+	teardown();
+	key_folders_free(named.folders);
+	control_dir_remove(named.dir);
+}
+
+TestSuite(control_named, .init = begin_named, .fini = end_named, .timeout = 300);
+
+/* Somebody who was shown it as if it had been named: the signer of now has read it at its start. */
+static struct client shown_file(const struct host_file *file, struct key **ret_pub)
+{
+	const struct keyfile_opts o = {.format = KEYFILE_AUTO};
+	static const struct host_chain none;
+	struct keyset next = {0};
+	struct keyfile *kf = NULL;
+	struct session *s;
+	struct client c;
+
+	*ret_pub = control_key_file(named.path, "ssh-ed25519", NULL);
+	cr_assert_eq(keyfile_load(named.path, &o, &kf), 0);
+	cr_assert_eq(signer_new(t.env.compute, &next.signer), 0);
+	cr_assert_eq(signer_add(next.signer, keyfile_take(kf)), 0);
+	keyfile_free(kf);
+	cr_assert_eq(keyset_change(&t.env.keys, &next), 0);
+	client_enter(&c, 1);
+	cr_assert(shown(&c, *ret_pub));
+	s = t.table->by_index[1];
+	cr_assert_eq(named_take(s, &s->awake->earned, file, *ret_pub, &none), 0);
+	s->awake->marks = s->awake->earned.marks; /* as a login hands them over */
+	s->awake->earned.marks = NULL;
+	keep_send(s);
+	return c;
+}
+
+/* Whose signer has other keys of its own, and the folder. */
+static void another_control(const struct client *c)
+{
+	struct link_conn_kept ev = {.local = {.family = 4, .port = 22, .addr = {192, 0, 2, 1}},
+				    .peer = {.family = 4, .port = 9, .addr = {192, 0, 2, 9}},
+				    .uid = 77,
+				    .len = bench_blob.len};
+
+	session_table_free(t.table);
+	cr_assert_eq(rotate(), 0);
+	cr_assert_eq(signer_folders(keyset_now(&t.env.keys)->signer, named.folders), 0);
+	table_new();
+	cr_assert_eq(event(&c->conn, LINK_EV_CONN_KEPT, &ev, sizeof(ev), bench_blob.p, ev.len), 0);
+}
+
+Test(control_named, another_control_shows_it_too)
+{
+	const struct host_file file = {{named.path}};
+	struct key *pub;
+	struct client c = shown_file(&file, &pub);
+
+	another_control(&c);
+	cr_expect_eq(keyset_now(&t.env.keys)->n_named, 1);
+	rekeys(&c);
+	rest_all();
+	rekeys(&c);
+	cr_expect(shown(&c, pub));
+	cr_expect_eq(proofs(&c, (const struct key **)&pub, 1), SSH_MSG_REQUEST_SUCCESS);
+	leave(&c);
+	cr_expect_eq(keyset_now(&t.env.keys)->n_named, 0, "nobody is shown it");
+	key_free(pub);
+}
+
+/* The file has another key by then: his is gone, and he is told nothing else. */
+Test(control_named, a_file_that_was_exchanged_is_no_other_key)
+{
+	const struct host_file file = {{named.path}};
+	struct key *pub;
+	struct client c = shown_file(&file, &pub);
+
+	another_control(&c);
+	key_free(control_key_file(named.path, "ssh-ed25519", NULL));
+	cr_assert_eq(ssh_brain_rekey(c.brain), 0);
+	while (!c.done)
+		client_step(&c);
+	cr_expect_eq(c.exchanges, 1);
+	leave(&c);
+	key_free(pub);
+}
+
+/* What lies with the shard is what was sealed there, and a part of it is nothing. */
+Test(control_named, what_was_left_is_read_whole_or_not_at_all)
+{
+	const struct host_file file = {{named.path}};
+	uint8_t buf[1024];
+	struct key *pub;
+	struct client c = shown_file(&file, &pub);
+	struct session *s = t.table->by_index[1];
+	struct ssh_str all = {buf, 0};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	named_build(s, &w, true);
+	all.len = (uint32_t)ssh_wr_done(&w);
+	for (uint32_t len = 0; len <= all.len; len++) {
+		char marks[128];
+		int r;
+
+		memcpy(marks, s->awake->marks, s->awake->earned.marks_len + 1);
+		r = named_parse(s, (struct ssh_str){buf, len}, marks);
+		cr_expect_eq(r, len == all.len ? 0 : -EBADMSG, "%u", len);
+		cr_expect_eq(*marks, len == all.len ? CONF_MARK_HOST_FILE : CONF_MARK_HOST_KEY);
+		named_leave_marks(s, marks);
+	}
+	leave(&c);
+	key_free(pub);
 }
 
 /* --- bounds ----------------------------------------------------------------------------- */

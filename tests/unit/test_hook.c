@@ -70,6 +70,12 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"hostkeys\":[7]}",
 	("{\"id\":1,\"accept\":true,\"hostkeys\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\","
 	 "\"9\"]}"),
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{}]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{\"path\":\"\"}]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{\"path\":7}]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{\"passphrase-file\":\"/p\"}]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{\"path\":\"/k\",\"passphrase-file\":\"\"}]}",
+	"{\"id\":1,\"accept\":true,\"hostkeys\":[{\"path\":\"/k\",\"subject\":[]}]}",
 	"{\"id\":1,\"accept\":true,\"limits\":7}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":\"4\"}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_channels\":-1}}",
@@ -83,6 +89,34 @@ static const char *const no_answer[] = {
 	"{\"id\":1,\"accept\":true,\"limits\":{\"connection_rate\":125000000001}}",
 	"{\"id\":1,\"accept\":true,\"limits\":{\"max_auth_tries\":0}}",
 };
+
+/* A key by its file is what HostKey says of one. */
+Test(hook, a_host_key_is_named_with_all_its_file_needs)
+{
+	static const char line[] =
+		"{\"id\":1,\"accept\":true,\"hostkeys\":[\"/k\",{\"path\":\"/k.pfx\","
+		"\"passphrase-file\":\"/p\",\"key-passphrase-file\":\"/q\",\"format\":\"pfx\","
+		"\"subject\":\"CN=a\",\"thumbprint\":\"00\",\"later\":1}]}";
+	static const char *const want[] = {"/k.pfx", "/p", "/q", "pfx", "CN=a", "00"};
+	struct hook_answer a;
+	char text[2048];
+
+	cr_assert_eq(hook_answer_parse(line, strlen(line), &a), 0);
+	cr_assert_eq(a.n_hostkeys, 2);
+	for (unsigned int i = 0; i < HOST_FILE_FIELDS; i++) {
+		cr_expect_str_eq(a.hostkeys[1].field[i], want[i]);
+		cr_expect(i == 0 || a.hostkeys[0].field[i] == NULL);
+	}
+	hook_answer_free(&a);
+	for (int more = 0; more < 2; more++) {
+		snprintf(text, sizeof(text),
+			 "{\"id\":1,\"accept\":true,\"hostkeys\":[{\"path\":\"/%0*d\"}]}",
+			 HOST_FILE_TEXT_MAX - 1 + more, 0);
+		cr_expect_eq(hook_answer_parse(text, strlen(text), &a), more ? -EBADMSG : 0);
+		if (!more)
+			hook_answer_free(&a);
+	}
+}
 
 /* Limits beside those of the file: the lesser holds, whoever said it first, and they come back. */
 Test(hook, limits_only_lower)
@@ -103,7 +137,7 @@ Test(hook, limits_only_lower)
 
 	cr_assert_eq(hook_answer_parse(line, strlen(line), &a), 0);
 	cr_expect_eq(a.n_hostkeys, 2);
-	cr_expect_str_eq(a.hostkeys[1], "SHA256:b");
+	cr_expect_str_eq(a.hostkeys[1].field[HOST_FILE_PATH], "SHA256:b");
 	cr_assert(conf_bound_set(&other, CONF_BOUND_MAX_CHANNELS, 9));
 	cr_assert(conf_bound_set(&other, CONF_BOUND_MAX_LISTENERS, 6));
 	conf_bounds_meet(&a.bounds, &other);

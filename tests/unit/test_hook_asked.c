@@ -1,7 +1,9 @@
 /*
  * PolicyHook: control as a whole with a program that is asked; test_hook.c has what is said between them.
  */
+#include <signal.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "control/count.h"
 #include "control/hook/hook.h"
@@ -302,6 +304,130 @@ Test(hook_asked, a_host_key_is_named_by_its_path)
 	cr_expect_str_eq(c.host_key, "ECDSA");
 	client_free(&c);
 	cr_expect(heard("\"path\":\"/keys/apart\""));
+}
+
+/* --- host keys of HostKeyFolder ----------------------------------------------------------------
+ */
+
+static struct key_folders *folders;
+
+/* conf: the first %s is the folder, the second the socket; #F in an answer is the folder. */
+static void begin_folder(const char *conf, const char *answer)
+{
+	static char dir[64], line[512], text[1024];
+	static const char *const dirs[] = {dir};
+	static const struct conf_strs all = {dirs, 1};
+	static struct says says[] = {{"established", line}};
+	const char *at = strstr(answer, "#F"), *bad;
+	char path[128];
+
+	control_dir(t.dir);
+	snprintf(dir, sizeof(dir), "%s/hostkeys", t.dir);
+	cr_assert_eq(mkdir(dir, 0700), 0);
+	cr_assert_eq(key_folders_new(&all, geteuid(), &folders, &bad), 0);
+	control_host_folders = folders;
+	snprintf(path, sizeof(path), "%s/key", dir);
+	key_free(control_key_file(path, "ecdsa-sha2-nistp256", "a word"));
+	control_file(dir, "word", "a word\n", 0600);
+	for (*line = '\0'; at != NULL; at = strstr(answer, "#F")) {
+		strncat(line, answer, (size_t)(at - answer));
+		strcat(line, dir);
+		answer = at + 2;
+	}
+	strcat(line, answer);
+	snprintf(text, sizeof(text), conf, dir, "%s");
+	begin(text, says, 1);
+}
+
+static void end_folder(void)
+{
+	end();
+	key_folders_free(folders);
+}
+
+TestSuite(hook_folder, .fini = end_folder, .timeout = 60);
+
+/* No other is shown, and a second connection finds it loaded. */
+Test(hook_folder, a_host_key_is_a_file_that_is_named)
+{
+	struct client c;
+
+	begin_folder("HostKeyFolder %s\nPolicyHook %s kinds=established",
+		     "{\"id\":@,\"accept\":true,\"hostkeys\":[{\"path\":\"#F/key\","
+		     "\"passphrase-file\":\"#F/word\"}]}");
+	for (unsigned int i = 0; i < 2; i++) {
+		cr_assert(login(&c, "open", t.key[0]));
+		cr_expect_str_eq(c.host_key, "ECDSA");
+		client_free(&c);
+	}
+}
+
+static void expect_turned_away(const char *why)
+{
+	struct client c;
+
+	client_new(&c, "open");
+	client_run(&c);
+	cr_expect(c.ended);
+	cr_expect_eq(c.login_id, 0);
+	client_free(&c);
+	expect_logged(why);
+}
+
+/* fail=open is for who does not answer. */
+Test(hook_folder, a_file_that_gives_no_key_lets_nobody_in)
+{
+	begin_folder("HostKeyFolder %s\nPolicyHook %s kinds=established fail=open",
+		     "{\"id\":@,\"accept\":true,\"hostkeys\":[\"#F/key\"]}");
+	expect_turned_away("it is encrypted and no passphrase is given");
+}
+
+Test(hook_folder, a_file_elsewhere_lets_nobody_in)
+{
+	begin_folder("HostKeyFolder %s\nPolicyHook %s kinds=established",
+		     "{\"id\":@,\"accept\":true,\"hostkeys\":[\"#F/../key\"]}");
+	expect_turned_away("it is not below a HostKeyFolder");
+}
+
+/* Of the one child there is. False: the kernel does not tell. */
+static bool kill_opener(void)
+{
+	char path[64];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	f = fopen(path, "r");
+	if (f != NULL && fscanf(f, "%d", &pid) == 1 && kill(pid, SIGKILL) == 0)
+		(void)waitpid(pid, NULL, 0);
+	if (f != NULL)
+		fclose(f);
+	return pid > 0;
+}
+
+/* Who would open it is gone: that is no answer, and the configuration decides. */
+Test(hook_folder, where_nobody_opens_files_it_fails_as_it_is_told)
+{
+	struct client c;
+
+	begin_folder("HostKeyFolder %s\nPolicyHook %s kinds=established fail=open",
+		     "{\"id\":@,\"accept\":true,\"hostkeys\":[{\"path\":\"#F/key\","
+		     "\"passphrase-file\":\"#F/word\"}]}");
+	if (!kill_opener())
+		cr_skip_test("the kernel does not tell of children");
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_str_eq(c.host_key, "ED25519");
+	client_free(&c);
+	expect_logged("PolicyHook named host key ");
+}
+
+/* What the signer could load control does not ask for. */
+Test(hook_folder, without_the_keyword_a_file_is_none_of_ours)
+{
+	begin_folder("# %s\nPolicyHook %s kinds=established",
+		     "{\"id\":@,\"accept\":true,\"hostkeys\":[{\"path\":\"#F/key\","
+		     "\"passphrase-file\":\"#F/word\"}]}");
+	expect_turned_away("PolicyHook named host keys that are not ours");
 }
 
 /* As nobody is asked, it is what the file says. */
