@@ -883,19 +883,22 @@ static struct {
 static void on_opened(const struct signer_caller *caller, int err, const char *why,
 		      const struct key *pub, const struct host_chain *chain)
 {
+	bool outside = nomem_outside;
 	size_t len;
 
 	cr_expect_eq(caller->id, 9);
+	nomem_outside = true;
 	opened.n++;
 	opened.err = err;
 	snprintf(opened.why, sizeof(opened.why), "%s", why);
 	key_free(opened.pub);
 	opened.pub = NULL;
-	if (err < 0)
-		return;
-	opened.certs = chain->n;
-	cr_assert_eq(key_blob_parse(key_blob(pub, &len), len, &opened.pub), 0);
-	cr_expect(!key_is_private(opened.pub));
+	if (err == 0) {
+		opened.certs = chain->n;
+		cr_assert_eq(key_blob_parse(key_blob(pub, &len), len, &opened.pub), 0);
+		cr_expect(!key_is_private(opened.pub));
+	}
+	nomem_outside = outside;
 }
 
 /* Names below the folder, or whole paths; what came of it. */
@@ -914,8 +917,8 @@ static int open_file(const char *name, const char *passphrase_file)
 			 *said[i] != '/' ? "/" : "", said[i]);
 		file.field[i == 0 ? HOST_FILE_PATH : HOST_FILE_PASSPHRASE] = path[i];
 	}
-	cr_assert_eq(signer_open(t.signer, &file, clock_now_ms() + 30000, &caller, on_opened), 0);
-	while (opened.n == n)
+	opened.err = signer_open(t.signer, &file, clock_now_ms() + 30000, &caller, on_opened);
+	while (opened.err == 0 && opened.n == n)
 		uv_run(&t.loop, UV_RUN_ONCE);
 	return opened.err;
 }
@@ -1119,6 +1122,40 @@ Test(control_signer, f02_a_signer_that_is_started_again_has_no_file_yet)
 	cr_expect_eq(signs(plain), 0);
 	key_free(opened.pub);
 	key_free(plain);
+}
+
+/* A file that is new each time, of whose loading the nth allocation fails, in either process. */
+static bool open_without(unsigned int n)
+{
+	struct key *pub = key_file("key", NULL);
+	int r, tries = 0;
+	bool fired;
+
+	nomem_begin(n);
+	nomem_outside = false;
+	r = open_file("key", NULL);
+	nomem_outside = true;
+	fired = nomem_end();
+	cr_expect(fired || r == 0, "%u: %d %s", n, r, opened.why);
+	cr_expect_neq(r, -ETIMEDOUT, "%u: nobody said anything", n);
+	while (r < 0 && tries++ < 100)
+		r = open_file("key", NULL);
+	cr_expect_eq(r, 0, "%u: %s", n, opened.why);
+	cr_expect(r < 0 || key_equal(opened.pub, pub));
+	cr_expect_eq(signs(pub), 0);
+	let_go(pub);
+	key_free(pub);
+	return fired;
+}
+
+Test(control_signer, f09_a_file_for_which_there_is_no_memory_is_an_error_of_one_call)
+{
+	unsigned int n = 1;
+
+	while (open_without(n))
+		n++;
+	cr_expect_gt(n, 12);
+	key_free(opened.pub);
 }
 
 /* What is held stays; of the others the one that was used longest ago goes. */
