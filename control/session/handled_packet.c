@@ -148,7 +148,7 @@ static void data(struct handled *h, const struct handler_line *l)
 void handled_unsaid(struct handled *h, uint64_t id)
 {
 	if (h->call != NULL)
-		handled_error(h, id, HANDLED_E_DATA, "too much waits for its client");
+		handled_error(h, id, HANDLED_E_DATA, "its client takes no more now");
 }
 
 static void eof(struct handled *h, const struct handler_line *l)

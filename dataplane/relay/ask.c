@@ -224,6 +224,8 @@ void asks_lost(struct conn *c)
 		struct ask *a = ask_at(c, *at);
 
 		if (a->settled || (!a->awaits && a->credited) || is_reply(a->msg)) {
+			if (!a->credited)
+				c->unanswered -= c->unanswered > c->up.records;
 			ask_free(c, at, before);
 			continue;
 		}

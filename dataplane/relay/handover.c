@@ -45,6 +45,7 @@ static void control_gone(struct conn *c)
 	asks_lost(c);
 	host_control_gone(c);
 	c->globals = 0; /* what it has asked: nobody waits for the replies */
+	c->full_told = false;
 }
 
 static void control_came(struct conn *c)

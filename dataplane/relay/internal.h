@@ -551,8 +551,7 @@ struct chan *chan_find(struct conn *c, uint32_t local);
 /* The same of any state. */
 struct chan *chan_at(struct conn *c, uint32_t local);
 struct chan *chan_find_peer(struct conn *c, uint32_t peer);
-/* NULL: there is no room for it; counted. */
-/* Or which limit left no place for it. */
+/* 0, or which limit left no place for it: -SSH_E_CHANNELS, _CHANNELS_ALL, _UNAVAILABLE; counted. */
 int chan_new(struct conn *c, enum stream_kind kind, struct chan **ret)
 	__attribute__((warn_unused_result));
 struct chan *chan_of_token(struct conn *c, uint64_t token);

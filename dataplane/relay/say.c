@@ -76,7 +76,8 @@ int chan_say_for(struct conn *c, const struct link_chan_say *m)
 	r = pkt_chain_from(m + 1, m->len, c->relay->conf.pools->data, &bytes);
 	if (r < 0)
 		return r;
-	if (add(ch, m->what == LINK_SAY_ERR, &bytes) == 0)
+	/* Behind its EOF nothing goes. */
+	if (!ch->fsm.eof_sent && add(ch, m->what == LINK_SAY_ERR, &bytes) == 0)
 		return 0;
 	pkt_chain_free(&bytes);
 	r = up_chan_unsaid(ch, m->id);
