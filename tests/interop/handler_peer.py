@@ -54,8 +54,12 @@ def answer_of(control, pieces):
     return answer
 
 
+def said(**what):
+    return json.dumps(what).encode() + b"\n"
+
+
 def say(connection, **what):
-    connection.sendall(json.dumps(what).encode() + b"\n")
+    connection.sendall(said(**what))
 
 
 def session(control, about, listener):
@@ -98,17 +102,17 @@ def opened(control, about, listener):
     say(control, packet=93, id=6, fields=["i", about["peer"], "i", 1])
     told = line(control)
     print("window", told["id"], told["code"], flush=True)
-    say(control, packet=96, fields=["i", about["peer"]])
-    say(control, packet=94, fields=["i", about["peer"], "s", "x"])
-    print("behind its end", line(control)["code"], flush=True)
     say(control, packet=200, fields=["i", about["peer"] + 1])
     print("another's", line(control)["code"], flush=True)
     for kind in "x-news@example.org", "x11":
         say(control, open=kind, id=7)
         told = line(control)
         print("open", kind, told["kind"], told["id"], told["code"], told["reason"], flush=True)
-    control.sendall(b'{"exit":0}\n')
-    data.close()  # a client may close the channel as soon as it hears of it
+    # Its client may close the channel as soon as it hears of an end: what is said of one goes at once.
+    control.sendall(said(packet=96, fields=["i", about["peer"]])
+                    + said(packet=94, fields=["i", about["peer"], "s", "x"]) + said(exit=0))
+    print("behind its end", line(control)["code"], flush=True)
+    data.close()
     while control.recv(4096):
         pass
     print("closed", flush=True)

@@ -194,10 +194,10 @@ grep -q "^ready False 131072" "$dir/opened.log" || fail "not told how much is ta
 global True 5 False
 data True
 window 6 1023
-behind its end 1023
 another's 1021
 open x-news@example.org refused 7 1020 the client refused it
 open x11 refused 7 1020 a type that is the gateway's to open
+behind its end 1023
 closed" ] || fail "its messages and opens: $(cat "$dir/opened.log")"
 kill -0 "$agent_client" || fail "its client is gone: $(cat "$dir/agent.log")"
 kill "$agent_client"
