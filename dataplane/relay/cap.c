@@ -6,7 +6,8 @@
  * target's stream, whose window closes. From the client it has come already, as far as the window
  * that was granted reaches: it is held in its channel, in order, and its window is granted again as
  * ever, when the target has taken it. So a capped channel never stops the records of its
- * connection, and holds no more than its window, which is kept small.
+ * connection, and holds no more than its window, which is kept small. Extended data for a target
+ * that frames it goes there at once, behind what was held, and its window waits in its place.
  *
  * Where bytes are short whoever sends little goes first, as in rounds.c, and what goes ahead of
  * others is owed to the cap they share: at most its burst. Who has a chunk's worth
@@ -34,6 +35,7 @@ struct chan_cap {
 	struct cap_wait wait[LINK_WAYS];
 	struct chan *chan;
 	struct pkt_chain held; /* from the client, for the target */
+	uint32_t ahead;        /* of what the target was given, before held: what had no time yet */
 	bool queued;           /* stands in the list of its connection */
 	bool sparse;           /* and before those that hold much */
 	int32_t deficit;       /* bytes it may still pass in this round */
@@ -437,10 +439,15 @@ static void spent(struct chan *ch, enum link_way way, uint32_t n)
 		group_spent(ch->conn, i, way, n);
 }
 
+static uint32_t waiting(const struct chan_cap *k)
+{
+	return k->ahead + k->held.len;
+}
+
 bool cap_stops(const struct chan *ch, enum link_way way)
 {
 	if (way == LINK_IN)
-		return cap_held(ch) > 0;
+		return waiting(of_chan(ch)) > 0;
 	return ch->conn->tx_capped && ch->queued != CHAN_Q_NONE;
 }
 
@@ -497,17 +504,23 @@ static void leave(struct conn_cap *c, struct chan_cap *k)
 	k->deficit = 0;
 }
 
+static void wait_its_time(struct chan_cap *k)
+{
+	struct conn_cap *c = of_conn(k->chan->conn);
+
+	if (!k->queued)
+		enter(c, k, waiting(k) <= RELAY_SPARSE);
+	else if (k->sparse && waiting(k) > RELAY_SPARSE)
+		enter(c, k, false);
+}
+
 void cap_hold(struct chan *ch, struct pkt_chain *payload)
 {
 	struct chan_cap *k = of_chan(ch);
-	struct pkt_chain *h = &k->held;
 
-	pkt_chain_append_tight(h, payload->head);
+	pkt_chain_append_tight(&k->held, payload->head);
 	pkt_chain_init(payload);
-	if (!k->queued)
-		enter(of_conn(ch->conn), k, h->len <= RELAY_SPARSE);
-	else if (k->sparse && h->len > RELAY_SPARSE)
-		enter(of_conn(ch->conn), k, false);
+	wait_its_time(k);
 }
 
 uint32_t cap_held(const struct chan *ch)
@@ -515,30 +528,71 @@ uint32_t cap_held(const struct chan *ch)
 	return of_chan(ch)->held.len;
 }
 
+uint32_t cap_untaken(const struct chan *ch, uint32_t queued)
+{
+	const struct chan_cap *k = of_chan(ch);
+
+	return RTE_MAX(queued, k->ahead) + k->held.len;
+}
+
 /* What the stream does not take needs no room any more; its own event says what is wrong. */
-static void give(struct chan *ch, struct pkt_chain *payload)
+static bool put(struct chan *ch, struct pkt_chain *payload)
 {
 	uint32_t n = payload->len;
 
-	spent(ch, LINK_IN, n);
-	if (ch->target->ops->tx(ch->target, payload) < 0) {
-		ch->in_target -= n;
-		ch->conn->in_targets -= n;
-		chan_consume(ch, n);
-	}
+	if (ch->target->ops->tx(ch->target, payload) == 0)
+		return true;
+	ch->in_target -= n;
+	ch->conn->in_targets -= n;
+	chan_consume(ch, n);
+	return false;
+}
+
+static void give(struct chan *ch, struct pkt_chain *payload)
+{
+	spent(ch, LINK_IN, payload->len);
+	(void)put(ch, payload);
+}
+
+int cap_tx_ext(struct chan *ch, uint32_t data_type, struct pkt_chain *payload)
+{
+	struct chan_cap *k = of_chan(ch);
+	uint32_t n = payload->len, held = k->held.len;
+
+	if (held > 0 && put(ch, &k->held))
+		k->ahead += held;
+	pkt_chain_init(&k->held);
+	if (ch->target->ops->tx_ext(ch->target, data_type, payload) < 0)
+		return -EPIPE;
+	k->ahead += n;
+	wait_its_time(k);
+	return 0;
+}
+
+static void ahead_passed(struct chan_cap *k, uint32_t n)
+{
+	if (n == 0)
+		return;
+	k->ahead -= n;
+	spent(k->chan, LINK_IN, n);
+	chan_ready(k->chan); /* the target may have taken it long ago */
 }
 
 /* As much of it as may go now. True: some did. */
 static bool pass(struct chan_cap *k)
 {
 	struct chan *ch = k->chan;
-	uint32_t n = room(ch, LINK_IN, k->held.len, k->sparse);
+	uint32_t n = room(ch, LINK_IN, waiting(k), k->sparse);
 	struct pkt_chain part = {0};
 
 	if (n == 0)
 		return false;
 	if (!k->sparse)
 		n = RTE_MIN(n, (uint32_t)k->deficit);
+	if (k->ahead > 0) {
+		ahead_passed(k, RTE_MIN(n, k->ahead));
+		return true;
+	}
 	n = RTE_MIN(n, k->held.len);
 	if (pkt_chain_split(&k->held, n, &part, ch->conn->relay->conf.pools->data) < 0) {
 		conn_short(ch->conn, -ENOMEM);
@@ -565,12 +619,12 @@ unsigned int cap_run(struct conn *c)
 			next = next != NULL ? next : k;
 			continue;
 		}
-		had = k->held.len;
+		had = waiting(k);
 		if (!pass(k))
 			continue;
 		work++;
-		k->deficit -= (int32_t)(had - k->held.len);
-		if (k->held.len > 0) {
+		k->deficit -= (int32_t)(had - waiting(k));
+		if (waiting(k) > 0) {
 			k->sparse = false;
 			next = k;
 			continue;
@@ -589,6 +643,7 @@ void cap_flush(struct chan *ch)
 	struct chan_cap *k = of_chan(ch);
 
 	leave(of_conn(ch->conn), k);
+	ahead_passed(k, k->ahead);
 	if (k->held.len > 0)
 		give(ch, &k->held);
 	pkt_chain_init(&k->held);
@@ -602,4 +657,5 @@ void cap_drop(struct chan *ch)
 	for (unsigned int way = 0; way < LINK_WAYS; way++)
 		count_time(ch, (enum link_way)way, &k->wait[way]);
 	pkt_chain_free(&k->held);
+	k->ahead = 0;
 }

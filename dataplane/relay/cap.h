@@ -62,6 +62,11 @@ void cap_out_spent(struct chan *ch, uint32_t n);
 /* Bytes for its target, which it has; they wait their time. */
 void cap_hold(struct chan *ch, struct pkt_chain *payload);
 uint32_t cap_held(const struct chan *ch);
+/* Extended data for a target that frames it (tx_ext): it goes at once, behind what is held, and its
+ * window waits. 0, or -EPIPE: it is taken, and nobody's. */
+int cap_tx_ext(struct chan *ch, uint32_t data_type, struct pkt_chain *payload);
+/* What came and was not taken, or had no time yet, where its target has so many queued. */
+uint32_t cap_untaken(const struct chan *ch, uint32_t queued);
 /* Gives targets what may go now; once in a turn, before what is to go out. Work done. */
 unsigned int cap_run(struct conn *c);
 /* All that is held, now: its client wants no more of the channel. The target is there. */

@@ -254,6 +254,43 @@ void chan_consume(struct chan *ch, uint32_t n)
 		chan_ready(ch);
 }
 
+static void given(struct chan *ch, uint32_t n)
+{
+	ch->in_target += n;
+	ch->conn->in_targets += n;
+}
+
+static void discard(struct chan *ch, uint32_t n, struct pkt_chain *payload)
+{
+	pkt_chain_free(payload);
+	chan_consume(ch, n);
+}
+
+/* Where nothing says which bytes are which, as with direct-tcpip, it is dropped (S-53). */
+static void ext_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
+		     struct pkt_chain *payload)
+{
+	struct stream *to = ch->target;
+	uint32_t n = d->data.len;
+	int r;
+
+	if (to->ops->tx_ext == NULL) {
+		discard(ch, n, payload);
+		return;
+	}
+	pkt_chain_trim_head(payload, head_len);
+	if (ch->tee != NULL && !chan_tee_copy(ch, TEE_IN, payload)) {
+		pkt_chain_free(payload);
+		return;
+	}
+	r = ch->conn->capped ? cap_tx_ext(ch, d->data_type, payload)
+			     : to->ops->tx_ext(to, d->data_type, payload);
+	if (r < 0)
+		chan_consume(ch, n);
+	else
+		given(ch, n);
+}
+
 int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 	      struct pkt_chain *payload)
 {
@@ -274,10 +311,12 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 
 	r->counters[RELAY_C_BYTES_FROM_CLIENTS] += n;
 	count_bytes(ch, &ch->bytes_from_peer, n);
-	/* A direct-tcpip has no second stream: EXTENDED_DATA gives its window back (S-53). */
-	if (act == SSH_CHAN_ACT_DISCARD || d->data_type != 0 || ch->target == NULL || n == 0) {
-		pkt_chain_free(payload);
-		chan_consume(ch, n);
+	if (act == SSH_CHAN_ACT_DISCARD || ch->target == NULL || n == 0) {
+		discard(ch, n, payload);
+		return 0;
+	}
+	if (unlikely(d->data_type != 0)) {
+		ext_data(ch, d, head_len, payload);
 		return 0;
 	}
 	pkt_chain_trim_head(payload, head_len);
@@ -287,16 +326,13 @@ int chan_data(struct chan *ch, const struct ssh_chan_data *d, uint32_t head_len,
 	}
 	if (unlikely(ch->conn->capped)) {
 		cap_hold(ch, payload);
-		ch->in_target += n;
-		ch->conn->in_targets += n;
+		given(ch, n);
 		return 0;
 	}
-	if (ch->target->ops->tx(ch->target, payload) < 0) {
+	if (ch->target->ops->tx(ch->target, payload) < 0)
 		chan_consume(ch, n); /* the stream's own event says what is wrong with it */
-		return 0;
-	}
-	ch->in_target += n;
-	ch->conn->in_targets += n;
+	else
+		given(ch, n);
 	return 0;
 }
 
@@ -399,7 +435,7 @@ static void chan_settle(struct chan *ch)
 	uint32_t queued = ch->target->ops->tx_queued(ch->target);
 
 	if (unlikely(ch->conn->capped))
-		queued += cap_held(ch);
+		queued = cap_untaken(ch, queued);
 	if (queued >= ch->in_target || chan_tee_full(ch))
 		return;
 	chan_consume(ch, ch->in_target - queued);

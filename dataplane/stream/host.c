@@ -327,6 +327,7 @@ const struct stream_ops host_cut_ops = {
 	.rx_take = host_cut_take,
 	.rx_len = op_rx_len,
 	.tx = host_cut_tx,
+	.tx_ext = host_cut_tx_ext,
 	.tx_space = op_tx_space,
 	.tx_queued = host_cut_queued,
 	.shutdown = host_cut_shutdown,

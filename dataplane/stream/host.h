@@ -132,6 +132,7 @@ enum host_frame {
 	HOST_FRAME_DATA = 1, /* a record, or with no records a piece as it came */
 	HOST_FRAME_PART,     /* as much of one as may be, without its end; the last, if it is short */
 	HOST_FRAME_READY,    /* a number of four bytes: so many are taken of it at once */
+	HOST_FRAME_EXT,      /* a piece of extended data, behind its type of four bytes; no record */
 };
 #define HOST_FRAME_HEAD 5
 void host_stream_cut(struct stream *s, const struct link_chan_cut *how);

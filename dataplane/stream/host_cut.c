@@ -154,6 +154,13 @@ static int cut_settle(struct cutter *k)
 	return 0;
 }
 
+/* A frame of what is lost would be none. */
+static int no_buffers(struct host_stream *st)
+{
+	host_failed(st, -ENOBUFS);
+	return -EPIPE;
+}
+
 /* c is taken. */
 static int chain_cut(struct host_stream *st, struct pkt_chain *c)
 {
@@ -173,8 +180,27 @@ static int chain_cut(struct host_stream *st, struct pkt_chain *c)
 	if (r == 0)
 		return 0;
 	pkt_chain_free(&k.out);
-	host_failed(st, -ENOBUFS);
-	return -EPIPE;
+	return no_buffers(st);
+}
+
+/* c is taken. What is held of a record stays so: its type is another. */
+static int chain_frame(struct host_stream *st, uint32_t data_type, struct pkt_chain *c)
+{
+	uint8_t head[HOST_FRAME_HEAD + sizeof(rte_be32_t)];
+	const rte_be32_t be = rte_cpu_to_be_32(data_type);
+	uint32_t n = c->len;
+	struct pkt_chain out;
+
+	head_write(head, HOST_FRAME_EXT, n + (uint32_t)sizeof(be));
+	memcpy(head + HOST_FRAME_HEAD, &be, sizeof(be));
+	if (pkt_chain_from(head, sizeof(head), st->h->conf.pools->data, &out) < 0) {
+		pkt_chain_free(c);
+		return no_buffers(st);
+	}
+	pkt_chain_join(&out, c);
+	st->cut.queued = RTE_MIN(st->cut.queued, st->tx.len) + n;
+	host_tx_add(st, &out);
+	return 0;
 }
 
 /* A record that will not be whole. */
@@ -192,15 +218,28 @@ static void rest_flush(struct host_stream *st)
 
 /* --- the contract ----------------------------------------------------------------------------- */
 
+/* False: it takes no more, and c is freed. */
+static bool may_tx(const struct host_stream *st, struct pkt_chain *c)
+{
+	bool may = st->in >= 0 && !st->shut && st->s.err == 0;
+
+	if (!may)
+		pkt_chain_free(c);
+	return may;
+}
+
 int host_cut_tx(struct stream *s, struct pkt_chain *c)
 {
 	struct host_stream *st = (struct host_stream *)(void *)s;
 
-	if (st->in < 0 || st->shut || s->err != 0) {
-		pkt_chain_free(c);
-		return -EPIPE;
-	}
-	return chain_cut(st, c);
+	return may_tx(st, c) ? chain_cut(st, c) : -EPIPE;
+}
+
+int host_cut_tx_ext(struct stream *s, uint32_t data_type, struct pkt_chain *c)
+{
+	struct host_stream *st = (struct host_stream *)(void *)s;
+
+	return may_tx(st, c) ? chain_frame(st, data_type, c) : -EPIPE;
 }
 
 /* Heads are nobody's bytes: at most as many as were given, and none when all is written. */

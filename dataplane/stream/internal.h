@@ -138,6 +138,7 @@ void host_say_end(struct host_stream *st);
 
 /* host_cut.c */
 int host_cut_tx(struct stream *s, struct pkt_chain *c);
+int host_cut_tx_ext(struct stream *s, uint32_t data_type, struct pkt_chain *c);
 uint32_t host_cut_queued(const struct stream *s);
 uint32_t host_cut_take(struct stream *s, uint32_t max, struct pkt_chain *ret);
 void host_cut_shutdown(struct stream *s);

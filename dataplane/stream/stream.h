@@ -55,6 +55,9 @@ struct stream_ops {
 	uint32_t (*rx_len)(const struct stream *s);
 	/* Takes the whole chain, even beyond the space; -EPIPE after shutdown or error. */
 	int (*tx)(struct stream *s, struct pkt_chain *c);
+	/* The same of bytes of another type than the stream's own (RFC 4254 section 5.2), of a kind
+	 * that says which is which; else NULL. */
+	int (*tx_ext)(struct stream *s, uint32_t data_type, struct pkt_chain *c);
 	/* Bytes the stream would still like to be given; follows peer, congestion and budget. */
 	uint32_t (*tx_space)(const struct stream *s);
 	/* Bytes given and not yet known to have arrived. */

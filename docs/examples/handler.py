@@ -6,8 +6,8 @@
 In a session it greets who comes, gives back every line in capital letters, complains about empty ones on
 standard error, and ends with the number of lines as its exit status. A tunnel, or a channel of its own type
 (NEWS), has its lines back as they are; who asks there for CALL has a channel opened towards him, too. Lines
-come as frames, cut by the gateway. When sluice-control is started again its channels go on. See
-sluice-handler(5).
+come as frames, cut by the gateway; what a client writes to standard error is printed. When sluice-control is
+started again its channels go on. See sluice-handler(5).
 """
 import json
 import os
@@ -18,6 +18,7 @@ import threading
 
 LINE_MAX = 4096
 READY = 3  # a frame that says how much is taken of us at once
+EXTENDED = 4  # one of bytes that are not the channel's own: of which type, then those
 AGAIN = 60  # seconds in which another sluice-control may call
 NEWS, BACK = "x-news@example.org", "x-back@example.org"
 KNOWN = "session", "direct-tcpip", NEWS, BACK
@@ -34,7 +35,9 @@ def frames(connection):
     while len(head := stream.read(5)) == 5:
         length, kind = struct.unpack(">IB", head)
         body = stream.read(length)
-        if kind != READY:  # sendall() waits by itself
+        if kind == EXTENDED:
+            print("aside, of type", struct.unpack(">I", body[:4])[0], body[4:], flush=True)
+        elif kind != READY:  # sendall() waits by itself
             yield body
 
 

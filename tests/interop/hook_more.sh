@@ -133,6 +133,7 @@ wait_for TWO "$dir/mine/greeted" "$greeted"
 if [ -n "$own" ]; then
 	echo bytes >&7
 	wait_for '^bytes True True' "$dir/mine/own" "$own"
+	[ "$(grep -c "^aside, of type 1 b'aside\\\\n'" "$dir/handler.log")" = 2 ] || fail "standard error of its client: $(cat "$dir/handler.log")"
 fi
 start control "$build/control/sluice-control" -f "$dir/sluice.conf" 6>&- 7>&-
 control_pid=$pid

@@ -79,6 +79,7 @@ print("back", name, comes(back, b"x-back@example.org: "), flush=True)
 for line in sys.stdin:
     if line == "bytes\n":
         for chan in news, back:
+            chan.sendall_stderr(b"aside\n")
             chan.sendall(b"one\n")
         print("bytes", comes(news, b"one\n"), comes(back, b"one\n"), flush=True)
     elif line == "requests\n":

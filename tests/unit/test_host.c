@@ -1266,6 +1266,57 @@ Test(host, records_may_be_others_at_any_time)
 	close(other);
 }
 
+static int give_ext(struct stream *s, uint32_t data_type, const char *text)
+{
+	struct pkt_chain c;
+
+	cr_assert_eq(pkt_chain_from(text, (uint32_t)strlen(text), pools.data, &c), 0);
+	return s->ops->tx_ext(s, data_type, &c);
+}
+
+/* In its place among the records; one that has no end yet goes on behind it. */
+Test(host, extended_data_is_a_frame_of_its_own)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 4, "");
+
+	give_text(s, "abcdef");
+	cr_assert_eq(give_ext(s, 1, "bad"), 0);
+	cr_expect_eq(s->ops->tx_queued(s), 5, "its bytes, and what is held, without their heads");
+	settle();
+	cr_expect_eq(s->ops->tx_queued(s), 2);
+	give_text(s, "gh");
+	cr_assert_eq(give_ext(s, 0x01020304, "x"), 0);
+	settle();
+	text_is(other, HOST_FRAME_DATA, "abcd");
+	frame_is(other, HOST_FRAME_EXT, "\0\0\0\1bad", 7);
+	text_is(other, HOST_FRAME_DATA, "efgh");
+	frame_is(other, HOST_FRAME_EXT, "\1\2\3\4x", 5);
+	nothing_is(other);
+	cr_expect_eq(s->ops->tx_queued(s), 0);
+	s->ops->shutdown(s);
+	cr_expect_eq(give_ext(s, 1, "late"), -EPIPE);
+	s->ops->close(s);
+	settle();
+	cr_expect_eq(read(other, pattern, 1), 0);
+	close(other);
+	settle();
+}
+
+Test(host, extended_data_of_a_byte_each_costs_no_buffer_each)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 0, "");
+	uint32_t before = eal_out(pools.data);
+
+	for (unsigned int i = 0; i < 2000; i++)
+		cr_assert_eq(give_ext(s, 1, "x"), 0);
+	cr_expect_eq(s->ops->tx_queued(s), 2000);
+	cr_expect_leq(eal_out(pools.data) - before, 200);
+	s->ops->abort(s);
+	close(other);
+}
+
 /* A record of these bytes by the words of host.h: how long it is, 0: it has no end yet. */
 static uint32_t record_of(const struct link_chan_cut *how, const uint8_t *p, uint32_t n,
 			  enum host_frame *ret_kind)
@@ -1389,6 +1440,25 @@ Test(host, records_without_buffers_end_the_stream)
 	cr_expect(s->events & STREAM_EV_ERROR);
 	cr_expect_eq(s->err, -ENOBUFS);
 	cr_expect_eq(s->ops->tx_queued(s), 0);
+	while (n > 0)
+		rte_pktmbuf_free(all[--n]);
+	s->ops->close(s);
+	close(other);
+}
+
+Test(host, extended_data_without_buffers_ends_the_stream)
+{
+	int other;
+	struct stream *s = cut_stream(&other, 4, "");
+	struct rte_mbuf *all[MBUFS];
+	struct pkt_chain c;
+	unsigned int n = 0;
+
+	cr_assert_eq(pkt_chain_from("x", 1, pools.data, &c), 0);
+	while ((all[n] = rte_pktmbuf_alloc(pools.data)) != NULL)
+		n++;
+	cr_expect_eq(s->ops->tx_ext(s, 1, &c), -EPIPE);
+	cr_expect_eq(s->err, -ENOBUFS);
 	while (n > 0)
 		rte_pktmbuf_free(all[--n]);
 	s->ops->close(s);

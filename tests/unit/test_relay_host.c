@@ -449,6 +449,171 @@ Test(relay_host, a_program_is_given_records)
 	client_free(&c);
 }
 
+static void client_ext_data(struct client *c, uint32_t channel, const void *p, uint32_t n)
+{
+	static uint8_t buf[SSH_PACKET_MAX];
+	const struct ssh_chan_data m = {channel, SSH_EXTENDED_DATA_STDERR, {p, n}};
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_data_build(&w, &m);
+	client_send(c, buf, ssh_wr_done(&w));
+}
+
+/* A program that is given frames, or bytes as they come; its other end. */
+static int program_of(struct client *c, struct bench_chan *ret, bool framed)
+{
+	uint8_t ready[9];
+	int other;
+
+	open_host(c, 0, true);
+	*ret = client_confirmed(c);
+	if (framed)
+		cut(c, 0);
+	other = park_socket(7);
+	give_fds(c, 7);
+	ret->window = granted(c);
+	run();
+	if (framed)
+		cr_expect_eq(read(other, ready, sizeof(ready)), sizeof(ready));
+	return other;
+}
+
+static void program_gone(struct client *c, const struct bench_chan *ch, int other)
+{
+	client_simple(c, SSH_MSG_CHANNEL_CLOSE, ch->local);
+	run();
+	close(other);
+	client_free(c);
+}
+
+/* What of it lies in the socket is the program's; the client may send as much again. */
+Test(relay_host, a_program_is_given_extended_data_in_its_place)
+{
+	static const uint8_t expect[] = "\0\0\0\3\1one\0\0\0\7\4\0\0\0\1two\0\0\0\5\1three";
+	uint8_t buf[64];
+	struct client c = client_login();
+	struct bench_chan ch;
+	int other = program_of(&c, &ch, true);
+
+	client_data(&c, ch.local, "one", 3);
+	client_ext_data(&c, ch.local, "two", 3);
+	client_ext_data(&c, ch.local, "", 0);
+	client_data(&c, ch.local, "three", 5);
+	run();
+	cr_assert_eq(read(other, buf, sizeof(buf)), sizeof(expect) - 1);
+	cr_expect_eq(memcmp(buf, expect, sizeof(expect) - 1), 0);
+	program_gone(&c, &ch, other);
+}
+
+/* It is granted again when the program has taken it, and not before. */
+Test(relay_host, extended_data_that_nobody_takes_holds_its_window)
+{
+	static uint8_t said[16384], buf[HOST_FRAME_HEAD + 4 + sizeof(said)];
+	struct client c = client_login();
+	uint32_t sent = 0, back = 0;
+	struct bench_chan ch;
+	int other = program_of(&c, &ch, true);
+	ssize_t n;
+
+	for (; ch.window >= sizeof(said); ch.window += granted(&c), sent += sizeof(said)) {
+		cr_assert_lt(sent, 64u << 20, "it is granted what nobody takes");
+		client_ext_data(&c, ch.local, said, sizeof(said));
+		ch.window -= sizeof(said);
+		run();
+	}
+	while ((n = read(other, buf, sizeof(buf))) > 0) {
+		run();
+		back += granted(&c);
+	}
+	cr_expect_geq(ch.window + back, SSH_RWIN_LOW);
+	program_gone(&c, &ch, other);
+}
+
+Test(relay_host, without_frames_extended_data_is_dropped)
+{
+	uint8_t buf[64];
+	struct client c = client_login();
+	struct bench_chan ch;
+	int other = program_of(&c, &ch, false);
+
+	client_data(&c, ch.local, "one", 3);
+	client_ext_data(&c, ch.local, "two", 3);
+	client_data(&c, ch.local, "three", 5);
+	run();
+	cr_assert_eq(read(other, buf, sizeof(buf)), 8);
+	cr_expect_eq(memcmp(buf, "onethree", 8), 0);
+	program_gone(&c, &ch, other);
+}
+
+/* A cap neither changes the order nor lets it pass: the window waits its time. */
+Test(relay_host, extended_data_has_the_cap_of_its_channel)
+{
+	enum { RATE = 1000000, S = 1000000 };
+	static uint8_t said[8192], buf[1 << 18];
+	struct link_caps caps = {0};
+	struct client c = client_login();
+	struct bench_chan ch;
+	int other = program_of(&c, &ch, true);
+	uint64_t begin = bench_now, sent = 0;
+
+	caps.channel[LINK_IN].rate = RATE;
+	caps.channel[LINK_IN].burst = 8192;
+	down(LINK_IT_CAPS, c.h, &caps, sizeof(caps), NULL, 0);
+	bench_settle();
+	while (bench_now < begin + S) {
+		for (bool ext = false; ch.window >= sizeof(said); ext = !ext) {
+			(ext ? client_ext_data : client_data)(&c, ch.local, said, sizeof(said));
+			ch.window -= sizeof(said);
+			sent += sizeof(said);
+		}
+		run();
+		while (read(other, buf, sizeof(buf)) > 0)
+			;
+		bench_now += 1000;
+		ch.window += granted(&c);
+	}
+	/* The window it began with goes at once. */
+	cr_expect_leq(sent, RATE * 102 / 100 + BENCH_WINDOW + caps.channel[LINK_IN].burst);
+	cr_expect_geq(sent, RATE * 98 / 100);
+	program_gone(&c, &ch, other);
+}
+
+Test(relay_host, a_cap_keeps_the_order_of_extended_data)
+{
+	static uint8_t said[8192], buf[1 << 16];
+	struct link_caps caps = {0};
+	struct client c = client_login();
+	uint32_t text = 0;
+	struct bench_chan ch;
+	int other = program_of(&c, &ch, true);
+	ssize_t n;
+
+	caps.channel[LINK_IN].rate = 1000;
+	caps.channel[LINK_IN].burst = 100;
+	down(LINK_IT_CAPS, c.h, &caps, sizeof(caps), NULL, 0);
+	bench_settle();
+	client_data(&c, ch.local, said, sizeof(said));
+	run();
+	cr_expect_lt(read(other, buf, sizeof(buf)), (ssize_t)sizeof(said), "the rest is held");
+	client_ext_data(&c, ch.local, "x", 1);
+	client_data(&c, ch.local, "behind", 6);
+	client_simple(&c, SSH_MSG_CHANNEL_EOF, ch.local);
+	run();
+	n = read(other, buf, sizeof(buf));
+	cr_assert_gt(n, 10);
+	cr_expect_eq(memcmp(buf + n - 10, "\0\0\0\5\4\0\0\0\1x", 10), 0, "it is the last");
+	for (unsigned int i = 0; i < 2000 && n != 0; i++) {
+		bench_now += 10000;
+		run();
+		n = read(other, buf, sizeof(buf));
+		text += n > HOST_FRAME_HEAD ? (uint32_t)n - HOST_FRAME_HEAD : 0;
+	}
+	cr_expect_eq(n, 0, "its end comes, too");
+	cr_expect_eq(text, 6);
+	program_gone(&c, &ch, other);
+}
+
 /* Nobody is there who says what became of it; the next control is told of it, and does. */
 Test(relay_host, a_program_outlives_its_control)
 {
