@@ -541,6 +541,177 @@ Test(hook_asked, a_type_of_its_own_is_as_much_as_a_tunnel)
 	client_free(&c);
 }
 
+/* --- whom it gives channels to ------------------------------------------------------------------
+ */
+
+/* A program that takes every channel, and says so on it; what it is told stands in p.heard. */
+static struct {
+	char path[100];
+	int listener, fd[16];
+	unsigned int n;
+	pthread_t thread;
+} taker;
+
+static void *taker_main(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	while (taker.n < N(taker.fd) && (fd = accept(taker.listener, NULL, NULL)) >= 0) {
+		char line[4096] = "";
+		bool channel;
+
+		taker.fd[taker.n++] = fd;
+		for (size_t n = 0; n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1; n++)
+			if (line[n] == '\n')
+				break;
+		channel = strstr(line, "\"role\":\"channel\"") != NULL;
+		pthread_mutex_lock(&p.lock);
+		strncat(p.heard, line, sizeof(p.heard) - strlen(p.heard) - 1);
+		pthread_mutex_unlock(&p.lock);
+		(void)!send(fd, channel ? "{\"accept\":true}\n" : "taken", channel ? 16 : 5,
+			    MSG_NOSIGNAL);
+	}
+	return NULL;
+}
+
+/* Before the hook begins. */
+static void taker_begin(void)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+
+	control_dir(t.dir);
+	snprintf(taker.path, sizeof(taker.path), "%s/taker", t.dir);
+	strcpy(sun.sun_path, taker.path);
+	taker.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_eq(bind(taker.listener, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	cr_assert_eq(listen(taker.listener, 16), 0);
+	cr_assert_eq(pthread_create(&taker.thread, NULL, taker_main, NULL), 0);
+}
+
+static void taker_end(void)
+{
+	shutdown(taker.listener, SHUT_RDWR);
+	pthread_join(taker.thread, NULL);
+	close(taker.listener);
+	while (taker.n > 0)
+		close(taker.fd[--taker.n]);
+}
+
+/* What is about this goes to it. */
+static void begin_taken(const char *conf, const char *about)
+{
+	static struct says says;
+	static char answer[200];
+
+	taker_begin();
+	snprintf(answer, sizeof(answer), "{\"id\":@,\"accept\":true,\"handler\":\"%s\"}",
+		 taker.path);
+	says = (struct says){about, answer};
+	begin(conf, &says, 1);
+}
+
+static void expect_taken(struct client *c)
+{
+	static const char says[] = "\0\0\0\5taken";
+
+	client_run(c);
+	cr_assert_eq(c->reply_len, 5 + sizeof(says) - 1);
+	cr_expect_eq(c->reply[0], SSH_MSG_CHANNEL_DATA);
+	cr_expect_eq(memcmp(c->reply + 5, says, sizeof(says) - 1), 0);
+}
+
+/* Of a session; what is said to it. */
+static uint8_t ask_shell(struct client *c)
+{
+	struct ssh_chan_request m = {.type = ssh_str_c("shell"), .want_reply = true};
+	uint8_t buf[64];
+	struct ssh_wr w;
+	struct ssh_rd r;
+
+	cr_assert_eq(open_type(c, "session", "", 0), 0);
+	ssh_rd_init(&r, c->reply + 5, c->reply_len - 5);
+	m.recipient_channel = ssh_rd_u32(&r);
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	cr_assert_eq(ssh_brain_send(c->brain, buf, ssh_wr_done(&w)), 0);
+	client_run(c);
+	cr_assert_gt(c->reply_len, 0);
+	return c->reply[0];
+}
+
+/* Nothing of the file's names that program, or those types. */
+Test(hook_asked, a_type_of_its_own_goes_to_whom_it_names)
+{
+	struct client c;
+
+	begin_taken("PolicyHook %s kinds=channel-open", "\"type\":\"x-news\"");
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_type(&c, "x-news", "\1\2", 2), 0);
+	expect_taken(&c);
+	cr_expect(heard("\"type\":\"x-news\",\"peer\":0,\"params\":{},\"raw\":\"AQI=\""), "%s",
+		  p.heard);
+	cr_expect_eq(open_type(&c, "x-other", "", 0), SSH_OPEN_UNKNOWN_CHANNEL_TYPE);
+	client_free(&c);
+	taker_end();
+}
+
+/* One that the rules allow; of others it is not asked by being named. */
+Test(hook_asked, a_tunnel_goes_to_whom_it_names)
+{
+	struct client c;
+
+	begin_taken("PolicyHook %s kinds=channel-open", "\"port\":");
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(open_direct(&c, "echo.internal", 7), SSH_OPEN_ADMINISTRATIVELY_PROHIBITED);
+	cr_expect_eq(open_direct(&c, "127.0.0.1", 7), 0);
+	expect_taken(&c);
+	cr_expect(heard("\"params\":{\"host\":\"127.0.0.1\",\"port\":7,"), "%s", p.heard);
+	cr_expect_eq(taker.n, 2, "one channel's connections");
+	client_free(&c);
+	taker_end();
+}
+
+Test(hook_asked, a_shell_goes_to_whom_it_names)
+{
+	struct client c;
+
+	begin_taken("PermitSession yes\nPolicyHook %s kinds=channel-request", "\"type\":\"shell\"");
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(ask_shell(&c), SSH_MSG_CHANNEL_SUCCESS);
+	expect_taken(&c);
+	cr_expect(heard("\"request\":\"shell\""), "%s", p.heard);
+	client_free(&c);
+	taker_end();
+}
+
+/* Named with its open it has what is asked for there; PermitSession is about others. */
+Test(hook_asked, a_session_goes_to_whom_it_names)
+{
+	struct client c;
+
+	begin_taken("PermitSession no\nPolicyHook %s kinds=channel-open", "\"type\":\"session\"");
+	cr_assert(login(&c, "open", t.key[0]));
+	cr_expect_eq(ask_shell(&c), SSH_MSG_CHANNEL_SUCCESS);
+	expect_taken(&c);
+	client_free(&c);
+	taker_end();
+}
+
+/* A command that is forced goes before any program. */
+Test(hook_asked, what_is_forced_is_given_to_nobody)
+{
+	struct client c;
+
+	begin_taken("PermitSession yes\nForceCommand true\nPolicyHook %s kinds=channel-request",
+		    "\"type\":\"shell\"");
+	cr_assert(login(&c, "open", t.key[0]));
+	(void)ask_shell(&c);
+	cr_expect_eq(taker.n, 0);
+	client_free(&c);
+	taker_end();
+}
+
 static void expect_object(const char *what, json_t *o, const char *expect)
 {
 	json_t *e = json_loads(expect, 0, NULL);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -317,6 +318,8 @@ static int host_fd(const struct softplane *sp, uint64_t want)
 	return -ETIMEDOUT;
 }
 
+enum { FD_COMES = INT_MIN }; /* with LINK_IT_CHAN_FDS */
+
 static void chan_begin(struct softplane *sp, struct conn *c, const struct link_chan_connect *m,
 		       int fd, const struct link_addr *target)
 {
@@ -329,14 +332,14 @@ static void chan_begin(struct softplane *sp, struct conn *c, const struct link_c
 	while (i < CHANS && sp->chan[i].conn >= 0)
 		i++;
 	ssh_wr_init(&w, buf, sizeof(buf));
-	if (fd < 0 || i == CHANS) {
+	if ((fd < 0 && fd != FD_COMES) || i == CHANS) {
 		ssh_chan_failure_build(&w, &(struct ssh_chan_failure){
 						   .recipient_channel = m->peer_channel,
 						   .reason = failed.reason,
 						   .description = ssh_str_c("Connection refused"),
 						   .language = ssh_str_c("")});
 		seal_or_hold(c, buf, ssh_wr_done(&w));
-		failed.err = fd < 0 ? fd : -ENFILE;
+		failed.err = i < CHANS ? fd : -ENFILE;
 		event(sp, &c->h, LINK_EV_CHAN_FAILED, &failed, sizeof(failed), NULL, 0);
 		return;
 	}
@@ -379,7 +382,14 @@ static void chan_host(struct softplane *sp, struct conn *c, const struct link_ch
 					       .peer_packet_max = m->peer_packet_max,
 					       .token = m->token};
 
-	chan_begin(sp, c, &like, host_fd(sp, m->fds), &m->target);
+	chan_begin(sp, c, &like, m->fds != 0 ? host_fd(sp, m->fds) : FD_COMES, &m->target);
+}
+
+static void chan_fds(struct softplane *sp, const struct link_chan_fds *m)
+{
+	for (int i = 0; i < CHANS; i++)
+		if (sp->chan[i].conn >= 0 && sp->chan[i].token == m->token)
+			sp->chan[i].fd = host_fd(sp, m->fds);
 }
 
 /* It listens, as far as anybody is told: nothing comes in by it. */
@@ -629,6 +639,9 @@ static void item(struct softplane *sp, struct conn *c, const struct link_hdr *h)
 		break;
 	case LINK_IT_CHAN_HOST:
 		chan_host(sp, c, body);
+		break;
+	case LINK_IT_CHAN_FDS:
+		chan_fds(sp, body);
 		break;
 	case LINK_IT_FORWARD:
 		forward(sp, c, body);
