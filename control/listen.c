@@ -17,6 +17,28 @@ union sockaddr_any {
 	struct sockaddr_in6 in6;
 };
 
+static const struct link_addr loopback[LISTEN_MAX] = {{.family = 4, .addr = {127, 0, 0, 1}},
+						      {.family = 6, .addr = {[15] = 1}}};
+static const struct link_addr any[LISTEN_MAX] = {{.family = 4}, {.family = 6}};
+
+bool listen_narrow(uint8_t only, enum policy_where where, struct link_addr *addr)
+{
+	if (only != 0 && addr->family == 0)
+		*addr = (where == POLICY_AT_LOOPBACK ? loopback : any)[only == 6];
+	return only == 0 || addr->family == only;
+}
+
+size_t listen_places(enum policy_where where, const struct link_addr *addr,
+		     struct link_addr ret[LISTEN_MAX])
+{
+	if (addr->family != 0) {
+		ret[0] = *addr;
+		return 1;
+	}
+	memcpy(ret, where == POLICY_AT_LOOPBACK ? loopback : any, sizeof(any));
+	return LISTEN_MAX;
+}
+
 static socklen_t sockaddr_from(const struct link_addr *a, uint16_t port, union sockaddr_any *ret)
 {
 	memset(ret, 0, sizeof(*ret));

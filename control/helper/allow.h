@@ -19,6 +19,9 @@
  *             The client's agent where AllowAgentForwarding, his display where X11Forwarding holds.
  *   SOCKET    for an account as for SESSION, where AllowStreamLocalForwarding and PermitStreamLocal
  *             or PermitStreamLocalListen name the path, as that account
+ *   PORT      below 1024, in the kernel: where AllowTcpForwarding, PermitListen, ListenRule and
+ *             GatewayPorts have it, and either names it by its number or it is for root; of a gateway
+ *             with interfaces at loopback addresses alone
  *   FILE      AuthorizedKeysFile, AuthorizedPrincipalsFile, and where HostbasedAuthentication holds
  *             what IgnoreRhosts and IgnoreUserKnownHosts leave: the path made here for the user's
  *             own home, opened as that user, believed by StrictModes
@@ -31,6 +34,7 @@
 #include "conf/conf.h"
 #include "control/auth/account.h"
 #include "control/helper/proto.h"
+#include "control/listen.h"
 
 struct allow {
 	struct conf_session conf;
@@ -79,8 +83,14 @@ int allow_session(const struct allow *a, const struct helper_session *m, struct 
 void allow_session_fini(struct allow_session *s);
 /* May he be in at all, by something forced or not? NULL, or why not. */
 const char *allow_login(const struct allow *a, const struct helper_job *job, bool forced);
+/* The same of who needs no account here. */
+const char *allow_guest(const struct allow *a, const struct helper_job *job);
 /* NULL: he may, or why not. path: m's, as a C string. */
 const char *allow_socket(const struct allow *a, const struct helper_socket *m, const char *path);
+
+/* The same of a port below 1024, and the kernel's addresses it is for; host: m's, as a C string. */
+const char *allow_port(const struct allow *a, const struct helper_port *m, const char *host,
+		       struct link_addr ret[LISTEN_MAX], size_t *ret_n);
 
 /*
  * May root believe what stands there: a regular file of root's, or of the user we run as, that

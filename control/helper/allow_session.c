@@ -43,22 +43,39 @@ static bool lists_allow(const struct allow *a, const char *peer, const char *hos
 	return ok;
 }
 
+static const char *lists_refuse(const struct allow *a, const struct helper_job *job)
+{
+	char peer[HELPER_ADDR_MAX + 1], host[SSH_HOST_MAX + 1];
+
+	snprintf(peer, sizeof(peer), "%.*s", (int)job->peer.len, (const char *)job->peer.p);
+	snprintf(host, sizeof(host), "%.*s", (int)job->host.len, (const char *)job->host.p);
+	return lists_allow(a, peer, host[0] != '\0' ? host : NULL)
+		       ? NULL
+		       : "AllowUsers, DenyUsers, AllowGroups or DenyGroups do not allow it";
+}
+
 const char *allow_login(const struct allow *a, const struct helper_job *job, bool forced)
 {
 	const struct conf_session *c = &a->conf;
-	char peer[HELPER_ADDR_MAX + 1], host[SSH_HOST_MAX + 1];
+	const char *no;
 
 	if (!a->name_ok || !a->account.known)
 		return "no such user";
-	snprintf(peer, sizeof(peer), "%.*s", (int)job->peer.len, (const char *)job->peer.p);
-	snprintf(host, sizeof(host), "%.*s", (int)job->host.len, (const char *)job->host.p);
-	if (!lists_allow(a, peer, host[0] != '\0' ? host : NULL))
-		return "AllowUsers, DenyUsers, AllowGroups or DenyGroups do not allow it";
+	no = lists_refuse(a, job);
+	if (no != NULL)
+		return no;
 	if (a->account.uid == 0 && c->permit_root_login == CONF_ROOT_NO)
 		return "PermitRootLogin does not allow it";
 	if (a->account.uid == 0 && c->permit_root_login == CONF_ROOT_COMMANDS && !forced)
 		return "PermitRootLogin allows forced commands alone";
 	return NULL;
+}
+
+const char *allow_guest(const struct allow *a, const struct helper_job *job)
+{
+	if (!a->name_ok)
+		return "no such user";
+	return a->account.known ? allow_login(a, job, true) : lists_refuse(a, job);
 }
 
 static const char *refusal(const struct allow *a, const struct helper_session *m)

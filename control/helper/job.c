@@ -161,6 +161,7 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 	struct helper_session session;
 	struct helper_command command;
 	struct helper_socket socket_;
+	struct helper_port port;
 	struct helper_file file;
 	struct helper_pam pam;
 
@@ -174,5 +175,7 @@ void job_run(struct job *j, enum helper_msg type, struct ssh_str body)
 		job_session(j, &session);
 	if (type == HELPER_SOCKET && helper_socket_parse(body, &socket_) == 0)
 		job_socket(j, &socket_);
+	if (type == HELPER_PORT && helper_port_parse(body, &port) == 0)
+		job_port(j, &port);
 	job_done(j, HELPER_BAD, "bad request");
 }

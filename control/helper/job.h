@@ -49,5 +49,6 @@ void job_command(struct job *j, const struct helper_command *m) __attribute__((n
 void job_file(struct job *j, const struct helper_file *m) __attribute__((noreturn));
 void job_session(struct job *j, const struct helper_session *m) __attribute__((noreturn));
 void job_socket(struct job *j, const struct helper_socket *m) __attribute__((noreturn));
+void job_port(struct job *j, const struct helper_port *m) __attribute__((noreturn));
 
 #endif

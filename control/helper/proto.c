@@ -1,6 +1,7 @@
 #include "control/helper/proto.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "conf/rule.h"
@@ -139,7 +140,7 @@ int helper_job_parse(enum helper_msg type, struct ssh_str body, struct helper_jo
 	struct ssh_rd r;
 
 	if (type != HELPER_PAM && type != HELPER_COMMAND && type != HELPER_FILE &&
-	    type != HELPER_SESSION && type != HELPER_SOCKET)
+	    type != HELPER_SESSION && type != HELPER_SOCKET && type != HELPER_PORT)
 		return -EBADMSG;
 	ssh_rd_init(&r, body.p, body.len);
 	j = job_read(&r);
@@ -348,6 +349,22 @@ int helper_socket_parse(struct ssh_str body, struct helper_socket *ret)
 	return 0;
 }
 
+int helper_port_parse(struct ssh_str body, struct helper_port *ret)
+{
+	struct helper_port m;
+	struct ssh_rd r;
+
+	ssh_rd_init(&r, body.p, body.len);
+	m.job = job_read(&r);
+	m.host = text(&r);
+	m.port = port(&r);
+	if (!ssh_rd_done(&r) || m.host.len > SSH_HOST_MAX || m.port == 0 ||
+	    m.port >= IPPORT_RESERVED)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
 int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 {
 	struct helper_started m;
@@ -362,7 +379,7 @@ int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 	m.tee_how = ssh_rd_u8(&r);
 	m.record_full = ssh_rd_bool(&r);
 	m.recording = text(&r);
-	if (!ssh_rd_done(&r) || (m.n != 1 && m.n != 3) || m.agent > 1 || m.x11 > 2 ||
+	if (!ssh_rd_done(&r) || m.n == 0 || m.n > 3 || m.agent > 1 || m.x11 > 2 ||
 	    m.console > 1 || m.tee > 1 || m.tee_how > LINK_TEE_ALL)
 		return -EBADMSG;
 	*ret = m;
@@ -562,6 +579,17 @@ size_t helper_socket_build(uint8_t *buf, const struct helper_socket *m)
 	job_write(&w, &m->job);
 	ssh_wr_bool(&w, m->listen);
 	ssh_wr_str(&w, m->path);
+	return helper_frame_end(&w);
+}
+
+size_t helper_port_build(uint8_t *buf, const struct helper_port *m)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_PORT);
+	job_write(&w, &m->job);
+	ssh_wr_str(&w, m->host);
+	ssh_wr_u32(&w, m->port);
 	return helper_frame_end(&w);
 }
 

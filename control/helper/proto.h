@@ -7,9 +7,9 @@
  *
  * Control says who asks for a login and from where, and which entry of the configuration it needs
  * for that; what the entry is, the helper has read itself. No program, service or uid goes from
- * control to the helper, and no path but a UNIX socket's, which is judged (allow.h). Of a client's
- * there are only texts and a public key, which is parsed when root has been given up; both ends
- * check all the same.
+ * control to the helper, and no path or port but a UNIX socket's and one to listen at, which are
+ * judged (allow.h). Of a client's there are only texts and a public key, which is parsed when root
+ * has been given up; both ends check all the same.
  * Thread  any: pure.
  */
 #ifndef SLUICE_CONTROL_HELPER_PROTO_H
@@ -43,6 +43,7 @@ enum helper_msg {
 	HELPER_HANGUP,  /* its client is gone */
 	HELPER_SOCKET,  /* connect to, or listen at, a UNIX socket as the user: STARTED */
 	HELPER_RESUME,  /* a session of a control before this one: EXIT and DONE come here */
+	HELPER_PORT,    /* listen in the kernel at a port below 1024: STARTED */
 	/* of the helper */
 	HELPER_ASK = 20,
 	HELPER_DATA,
@@ -168,9 +169,16 @@ struct helper_socket {
 	struct ssh_str path;
 };
 
+/* A client wants a listener of the kernel's at a port below 1024; where, and whether, as above. */
+struct helper_port {
+	struct helper_job job;
+	struct ssh_str host; /* as the client wrote it */
+	uint16_t port;
+};
+
 /*
- * What came with STARTED, in this order: a terminal or what is connected (1), or in, out and err
- * (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2), where its
+ * What came with STARTED, in this order: a terminal or what is connected (1), what listens at a
+ * port (1 or 2), or in, out and err (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2), where its
  * copy goes (link/tee.h), if it is recorded, and of the console the socket it asks control at (0 or
  * 1).
  */
@@ -234,6 +242,8 @@ int helper_signal_parse(struct ssh_str body, struct ssh_str *ret_name)
 	__attribute__((warn_unused_result));
 int helper_socket_parse(struct ssh_str body, struct helper_socket *ret)
 	__attribute__((warn_unused_result));
+int helper_port_parse(struct ssh_str body, struct helper_port *ret)
+	__attribute__((warn_unused_result));
 int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 	__attribute__((warn_unused_result));
 int helper_exit_parse(struct ssh_str body, struct helper_exit *ret)
@@ -255,6 +265,7 @@ size_t helper_session_build(uint8_t *buf, const struct helper_session *m);
 size_t helper_signal_build(uint8_t *buf, struct ssh_str name);
 size_t helper_hangup_build(uint8_t *buf);
 size_t helper_socket_build(uint8_t *buf, const struct helper_socket *m);
+size_t helper_port_build(uint8_t *buf, const struct helper_port *m);
 size_t helper_started_build(uint8_t *buf, const struct helper_started *m);
 size_t helper_resume_build(uint8_t *buf, uint64_t id);
 size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m);

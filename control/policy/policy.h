@@ -162,6 +162,13 @@ bool policy_may_bind(const struct policy_rules *r, enum policy_where where,
 		     const struct link_addr *at, uint16_t port, struct policy_why *why);
 
 /*
+ * May anybody have this port below 1024, by whatever login and whenever, and where? What
+ * sluice-helper can tell: no more than this is ever allowed. root: who asks is.
+ */
+bool policy_low_permitted(const struct policy_rules *r, bool root, const char *host, uint16_t port,
+			  enum policy_where *ret_where, struct link_addr *ret);
+
+/*
  * May this login have a tunnel to this UNIX socket? Only when a TargetRule or the operator's
  * PermitStreamLocal names its path: AllowStreamLocalForwarding alone does not (a departure from
  * sshd). A rule about it goes before PermitStreamLocal.

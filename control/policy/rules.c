@@ -103,12 +103,10 @@ bool policy_may_connect(const struct policy_rules *r, const char *host,
 	return false;
 }
 
-/* Of one address; "localhost" names two. */
-static bool may_bind_at(const struct policy_rules *r, const struct link_addr *at, bool all,
-			uint16_t port, struct policy_why *why)
+static struct conf_dest bind_dest(const struct policy_rules *r, const struct link_addr *at,
+				  bool all, uint16_t port)
 {
 	struct conf_dest d = {.host = "", .literal = true, .all = all, .port = port};
-	enum policy_saying said;
 
 	dest_find(r, &d, at);
 	d.named_by = 0; /* what is listened on is an own address */
@@ -116,20 +114,77 @@ static bool may_bind_at(const struct policy_rules *r, const struct link_addr *at
 		d.host = "localhost";
 		d.literal = false;
 	}
-	said = say(&r->listen_rules, &r->who, &d, why);
-	return said == POLICY_SAYS_NOTHING || said == POLICY_SAYS_YES;
+	return d;
+}
+
+/* One, or the two that "localhost" names. */
+static size_t bind_dests(const struct policy_rules *r, enum policy_where where,
+			 const struct link_addr *at, uint16_t port, struct conf_dest ret[2])
+{
+	static const struct link_addr loopback[] = {{.family = 4, .addr = {127, 0, 0, 1}},
+						    {.family = 6, .addr = {[15] = 1}}};
+
+	if (where != POLICY_AT_LOOPBACK || at->family != 0) {
+		ret[0] = bind_dest(r, at, where == POLICY_AT_ALL, port);
+		return 1;
+	}
+	for (size_t i = 0; i < 2; i++)
+		ret[i] = bind_dest(r, &loopback[i], false, port);
+	return 2;
 }
 
 bool policy_may_bind(const struct policy_rules *r, enum policy_where where,
 		     const struct link_addr *at, uint16_t port, struct policy_why *why)
 {
-	static const struct link_addr loopback[] = {{.family = 4, .addr = {127, 0, 0, 1}},
-						    {.family = 6, .addr = {[15] = 1}}};
+	struct conf_dest d[2];
+	size_t n = bind_dests(r, where, at, port, d);
 
-	if (where != POLICY_AT_LOOPBACK || at->family != 0)
-		return may_bind_at(r, at, where == POLICY_AT_ALL, port, why);
-	return may_bind_at(r, &loopback[0], false, port, why) &&
-	       may_bind_at(r, &loopback[1], false, port, why);
+	for (size_t i = 0; i < n; i++) {
+		enum policy_saying said = say(&r->listen_rules, &r->who, &d[i], why);
+
+		if (said != POLICY_SAYS_NOTHING && said != POLICY_SAYS_YES)
+			return false;
+	}
+	return true;
+}
+
+/* Does any rule allow it, or none speak of hosts? *ret_named: one that does names the port. */
+static bool anybody_may_bind(const struct conf_rules *rules, const struct conf_dest *d,
+			     bool *ret_named)
+{
+	bool about_hosts = false, allowed = false;
+
+	*ret_named = false;
+	for (size_t i = 0; i < rules->n; i++) {
+		const struct conf_rule *r = rules->v[i];
+
+		about_hosts |= conf_rule_hosts(r);
+		if (!conf_rule_allows(r) || conf_rule_reaches(r, d) == CONF_HIT_NO)
+			continue;
+		allowed = true;
+		*ret_named |= conf_rule_names_port(r, d->port);
+	}
+	return allowed || !about_hosts;
+}
+
+bool policy_low_permitted(const struct policy_rules *r, bool root, const char *host, uint16_t port,
+			  enum policy_where *ret_where, struct link_addr *ret)
+{
+	bool named = true, one;
+	struct conf_dest d[2];
+	size_t n;
+
+	*ret_where = policy_listen_where(r, host, ret);
+	if (r->disable_forwarding || (r->allow_tcp_forwarding & CONF_FORWARDING_REMOTE) == 0 ||
+	    !match_permitlisten(&r->permit_listen, host, port) || *ret_where == POLICY_NOWHERE)
+		return false;
+	n = bind_dests(r, *ret_where, ret, port, d);
+	for (size_t i = 0; i < n; i++) {
+		if (!anybody_may_bind(&r->listen_rules, &d[i], &one))
+			return false;
+		named &= one;
+	}
+	return root || named || policy_may_listen_low(r, host, port);
 }
 
 /* A key whose tunnels are listed has these alone: its list names no sockets. */

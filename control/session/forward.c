@@ -10,6 +10,7 @@
  * listener's token. A listener ends with its connection.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,19 +123,23 @@ void forward_drop(struct listener *l)
 	forward_answer(s, want_reply, false, 0);
 }
 
-void forward_refuse(struct listener *l, int err)
+void forward_refuse_as(struct listener *l, const char *why)
 {
 	char at[ADDR_TEXT_MAX];
 
 	if (l->at.path != NULL)
-		session_log(l->session, LOG_L_ERROR, "bind %.200s: %.200s", l->at.path,
-			    strerror(-err));
+		session_log(l->session, LOG_L_ERROR, "bind %.200s: %.200s", l->at.path, why);
 	else
 		session_log(l->session, LOG_L_ERROR, "bind [%s]:%u: %.200s",
 			    l->at.addr[0].family != 0 ? addr_text(&l->at.addr[0], at) : "*",
-			    l->asked_port, strerror(-err));
-	report_listener_refused(l->session, l->host, l->asked_port, strerror(-err));
+			    l->asked_port, why);
+	report_listener_refused(l->session, l->host, l->asked_port, why);
 	forward_drop(l);
+}
+
+void forward_refuse(struct listener *l, int err)
+{
+	forward_refuse_as(l, strerror(-err));
 }
 
 static void on_timer(struct timer *t)
@@ -189,11 +194,15 @@ void forward_bind(struct listener *l)
 	m.addr.port = l->asked_port;
 	l->state = LISTENER_BINDING;
 	if (l->at.path != NULL) {
-		forward_socket_bind(l);
+		forward_helper_bind(l);
 		return;
 	}
 	if (l->at.kernel)
 		r = forward_kernel_open(l, &m);
+	if (r == -EACCES && l->asked_port < IPPORT_RESERVED) {
+		forward_helper_bind(l);
+		return;
+	}
 	if (r == -EADDRINUSE && forward_again(l))
 		return;
 	if (r < 0)
@@ -350,7 +359,7 @@ static bool decide(struct session *s, const char *host, uint16_t port, bool want
 			    session_peer_text(s, from), s->peer.port, host, port, words.place);
 		return false;
 	}
-	if (where == POLICY_NOWHERE || !forward_narrow(s, where, &addr)) {
+	if (where == POLICY_NOWHERE || !listen_narrow(conf_family(session_conf(s)), where, &addr)) {
 		session_log(s, LOG_L_INFO, "bind [%.100s]:%u: no address of this gateway", host,
 			    port);
 		return false;

@@ -85,6 +85,7 @@ bool forward_may_still(const struct listener *l);
 void forward_take_port(struct listener *l, uint16_t port);
 /* It cannot be: the client is answered, and l is gone. */
 void forward_refuse(struct listener *l, int err);
+void forward_refuse_as(struct listener *l, const char *why);
 /* The same without a line in the log. */
 void forward_drop(struct listener *l);
 
@@ -98,8 +99,6 @@ struct listener *forward_next(const struct session *s, struct listener *at);
 
 /* forward_kernel.c */
 /* Where it is at: the kernel's addresses for what policy_listen_where() said. */
-/* AddressFamily: what stands for both families is of the one; false: it is of the other. */
-bool forward_narrow(const struct session *s, enum policy_where where, struct link_addr *addr);
 struct listener_at forward_kernel_at(enum policy_where where, const struct link_addr *addr);
 /* Opens its sockets and hands them to the shard: *m says which they are. -errno. */
 int forward_kernel_open(struct listener *l, struct link_forward *m)
@@ -115,8 +114,12 @@ int forward_fds_send(struct session *s, const int *fds, unsigned int n, struct l
 /* forward_socket.c: UNIX sockets */
 /* streamlocal-forward@openssh.com and its cancel; false: it is about something else. */
 bool forward_socket_global(struct session *s, const struct ssh_chan_request *q);
-/* The helper is asked for it: forward_listens(), forward_again() or forward_refuse() follow. */
-void forward_socket_bind(struct listener *l);
+
+/*
+ * forward_helper.c: UNIX sockets and ports below 1024. The helper is asked for it:
+ * forward_listens(), forward_again() or forward_refuse() follow.
+ */
+void forward_helper_bind(struct listener *l);
 
 /* forward_session.c: of sessions. */
 void forward_session_result(struct listener *l, int err);

@@ -4,10 +4,9 @@
  *
  * Control opens the sockets and passes them on, as it does with what it connects: they are the
  * shard's, who accepts there, so that they go on when control does not. A dataplane may open no
- * socket itself.
+ * socket itself. Ports below 1024 are sluice-helper's to open (forward_helper.c).
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "control/session/forward.h"
@@ -15,27 +14,11 @@
 /* The link's socket and its ring are looked at by the same process: one waits for the other so. */
 #define FDS_WAIT_MS 5000
 
-static const struct link_addr loopback[LISTEN_MAX] = {{.family = 4, .addr = {127, 0, 0, 1}},
-						      {.family = 6, .addr = {[15] = 1}}};
-static const struct link_addr any[LISTEN_MAX] = {{.family = 4}, {.family = 6}};
-
-bool forward_narrow(const struct session *s, enum policy_where where, struct link_addr *addr)
-{
-	uint8_t only = conf_family(session_conf(s));
-
-	if (only != 0 && addr->family == 0)
-		*addr = (where == POLICY_AT_LOOPBACK ? loopback : any)[only == 6];
-	return only == 0 || addr->family == only;
-}
-
 struct listener_at forward_kernel_at(enum policy_where where, const struct link_addr *addr)
 {
-	struct listener_at at = {.addr = {*addr}, .n = 1, .kernel = true};
+	struct listener_at at = {.kernel = true};
 
-	if (addr->family != 0)
-		return at;
-	at.n = LISTEN_MAX;
-	memcpy(at.addr, where == POLICY_AT_LOOPBACK ? loopback : any, sizeof(at.addr));
+	at.n = (uint8_t)listen_places(where, addr, at.addr);
 	return at;
 }
 

@@ -7,63 +7,12 @@
  * Other than with sshd none is, unless PermitStreamLocalListen names it. sluice-helper makes it as
  * its user; the shard accepts there.
  */
-#include <errno.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "control/session/forward.h"
 #include "control/session/judge.h"
 #include "control/session/report.h"
 #include "ssh/forward.h"
-
-#define BIND_MS 10000
-
-static void call_over(struct listener *l)
-{
-	service_call_end(l->call);
-	l->call = NULL;
-}
-
-static void on_started(void *arg, const struct helper_started *m, const int *fds)
-{
-	struct link_forward body = {.kind = 2};
-	struct listener *l = arg;
-	struct session *s = l->session;
-	int r = forward_fds_send(s, fds, service_fds(m), &body);
-
-	for (unsigned int i = 0; i < service_fds(m); i++)
-		close(fds[i]);
-	call_over(l);
-	if (r < 0)
-		forward_refuse(l, r);
-	else
-		forward_listens(l, &body);
-	session_pump(s);
-}
-
-static void on_done(void *arg, const struct helper_done *d)
-{
-	struct listener *l = arg;
-	struct session *s = l->session;
-
-	call_over(l);
-	if (d->result == HELPER_TAKEN && forward_again(l))
-		return;
-	session_log(s, LOG_L_ERROR, "bind %.200s: %.*s", l->at.path, (int)d->text.len,
-		    (const char *)d->text.p);
-	report_listener_refused(s, l->at.path, 0, "the user could not have it");
-	forward_drop(l);
-	session_pump(s);
-}
-
-static const struct service_ops ops = {.started = on_started, .done = on_done};
-
-void forward_socket_bind(struct listener *l)
-{
-	int r = socket_call(l->session, true, l->at.path, BIND_MS, &ops, l, &l->call);
-
-	if (r < 0)
-		forward_refuse(l, r);
-}
 
 static void request(struct session *s, struct ssh_str host, bool want_reply)
 {

@@ -716,6 +716,10 @@ void forward_session_tidy(struct session *s);
 int socket_call(struct session *s, bool listen, const char *path, uint32_t time_ms,
 		const struct service_ops *ops, void *arg, struct service_call **ret)
 	__attribute__((warn_unused_result));
+/* The same of a port below 1024, to listen at. */
+int port_call(struct session *s, const char *host, uint16_t port, uint32_t time_ms,
+	      const struct service_ops *ops, void *arg, struct service_call **ret)
+	__attribute__((warn_unused_result));
 
 /* forward_take.c */
 /* Of a login by this; 0: by no key. */

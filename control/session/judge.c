@@ -2,13 +2,12 @@
 #include "control/session/judge.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "conf/week.h"
-
-#define PRIVILEGED_END 1024 /* IPPORT_RESERVED */
 
 struct judge {
 	struct policy_rules rules;
@@ -187,7 +186,7 @@ bool judge_listen_socket(const struct session *s, const char *path)
 static bool may_bind_low(const struct session *s, const struct judge *j, const char *host,
 			 uint16_t port, const struct policy_why *why)
 {
-	return port == 0 || port >= PRIVILEGED_END || strcmp(session_user(s), "root") == 0 ||
+	return port == 0 || port >= IPPORT_RESERVED || strcmp(session_user(s), "root") == 0 ||
 	       policy_may_listen_low(&j->rules, host, port) ||
 	       (why->rule != NULL && conf_rule_names_port(why->rule, port));
 }

@@ -210,7 +210,7 @@ static void on_started(void *arg, const struct helper_started *started, const in
 				  .idle_ms = p->idle_ms,
 				  .share = p->share,
 				  .tty = p->tty};
-	int r = tee_pass(p, started, fds, &m);
+	int r = started->n == (p->tty ? 1 : 3) ? tee_pass(p, started, fds, &m) : -EPROTO;
 
 	if (started->record_full)
 		control_count(CONTROL_C_RECORDINGS);

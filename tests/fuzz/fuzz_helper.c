@@ -29,6 +29,7 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 	struct helper_file file;
 	struct helper_session run;
 	struct helper_socket socket;
+	struct helper_port port;
 	struct helper_pam pam;
 	struct helper_job job;
 
@@ -50,6 +51,9 @@ static void request(enum helper_msg type, struct ssh_str body, const uint8_t *fr
 	} else if (type == HELPER_SOCKET && helper_socket_parse(body, &socket) == 0) {
 		within(socket.path, body);
 		same(helper_socket_build(buf, &socket), frame, used);
+	} else if (type == HELPER_PORT && helper_port_parse(body, &port) == 0) {
+		within(port.host, body);
+		same(helper_port_build(buf, &port), frame, used);
 	} else {
 		return;
 	}

@@ -21,12 +21,14 @@ for f in passwd group; do
 	mount --bind "$LAB_DIR/etc/$f" /etc/$f || exit 1
 done
 
-LAB_CONF="PasswordHashFile $LAB_DIR/passwd"
+LAB_CONF="PasswordHashFile $LAB_DIR/passwd
+PermitListen *:* localhost:443"
 echo "$LAB_USER:$(openssl passwd -5 'correct horse')" >"$LAB_DIR/passwd"
 chmod 600 "$LAB_DIR/passwd"
 lab_own "$LAB_DIR/passwd"
 [ "$(nproc)" -lt 2 ] || LAB_LCORE=0,1 # threads of our own, not only a library's
 start_lab
+cp -p "$LAB_DIR/authorized_keys/$LAB_USER" "$LAB_DIR/authorized_keys/root"
 lab_random_file "$LAB_DIR/www/file" $((10 << 20))
 mapfile -t opts < <(lab_ssh_opts)
 
@@ -117,6 +119,28 @@ password() {
 		-W "$LAB_TARGET_ADDR:8080" "$LAB_USER@$LAB_GW_OUTSIDE" <<<"GET / HTTP/1.0" >/dev/null 2>&1
 }
 check "a login by password" password
+
+# Ports that only root may open: by number for whoever has them so, any for root himself.
+low_port() { # user, port: fetched from the gateway by way of his client
+	: >"$LAB_DIR/ssh.log"
+	lab_spawn client "$LAB_DIR/ssh.log" ssh "${opts[@]}" -v -N -o ExitOnForwardFailure=yes \
+		-L "18302:$LAB_TARGET_ADDR:8080" -R "localhost:$2:127.0.0.1:18302" "$1@$LAB_GW_OUTSIDE"
+	local pid=$lab_pid rc=0
+	lab_wait_log "$pid" "$LAB_DIR/ssh.log" 'remote forward success' 20 &&
+		lab_in gw curl -sf -m 60 -o "$LAB_DIR/got" "http://127.0.0.1:$2/file" &&
+		same_file "$LAB_DIR/got" "$LAB_DIR/www/file" || rc=1
+	lab_stop_pid "$pid"
+	return $rc
+}
+no_port() { # user, port
+	: >"$LAB_DIR/ssh.log"
+	lab_in client timeout 60 ssh "${opts[@]}" -N -o ExitOnForwardFailure=yes -R "localhost:$2:127.0.0.1:1" \
+		"$1@$LAB_GW_OUTSIDE" 2>"$LAB_DIR/ssh.log"
+	grep -q "remote port forwarding failed for listen port $2" "$LAB_DIR/ssh.log"
+}
+check "a port below 1024 that is named" low_port "$LAB_USER" 443
+check "one that is not" no_port "$LAB_USER" 442
+check "any of them for root" low_port root 80
 
 # Control again, alone: its files are its own, and the dataplane takes it.
 again() {

@@ -4,8 +4,10 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -15,6 +17,7 @@
 #include "control/service/call.h"
 #include "control/session/internal.h"
 #include "ssh/session_msg.h"
+#include "tests/util/own_net.h"
 #include "tests/util/session_bench.h"
 
 static struct {
@@ -117,6 +120,21 @@ static void play_socket(int fd, const struct helper_socket *m)
 	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
 }
 
+/* 442 is taken, 444 denied; else it is open, at two addresses. */
+static void play_port(int fd, const struct helper_port *m)
+{
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+
+	if (m->port == 442 || m->port == 444) {
+		say(fd, buf,
+		    helper_done_build(buf, m->port == 442 ? HELPER_TAKEN : HELPER_DENIED,
+				      "so it is"));
+		return;
+	}
+	started(fd, &(struct helper_started){.n = 2});
+	say(fd, buf, helper_done_build(buf, HELPER_OK, ""));
+}
+
 static void helper_main(int listener)
 {
 	static uint8_t in[HELPER_FRAME_MAX + 4];
@@ -125,6 +143,7 @@ static void helper_main(int listener)
 		int fd = accept(listener, NULL, NULL);
 		struct helper_session m;
 		struct helper_socket sock;
+		struct helper_port port;
 		struct ssh_str body;
 		enum helper_msg type;
 		size_t have = 0, used;
@@ -139,6 +158,8 @@ static void helper_main(int listener)
 			play(fd, &m);
 		else if (n > 0 && type == HELPER_SOCKET && helper_socket_parse(body, &sock) == 0)
 			play_socket(fd, &sock);
+		else if (n > 0 && type == HELPER_PORT && helper_port_parse(body, &port) == 0)
+			play_port(fd, &port);
 		/* Left open: a program runs until the test is over. */
 	}
 }
@@ -1004,6 +1025,97 @@ Test(control_program_sockets, who_leaves_meanwhile_waits_for_nothing)
 	fini(&c);
 	uv_run(&t.loop, UV_RUN_NOWAIT);
 	cr_expect_eq(t.env.n_listeners, 0);
+}
+
+/* --- ports below 1024
+ * ------------------------------------------------------------------------------
+ */
+
+/* As control is that serves: whoever started it. */
+static void give_up_ports(void)
+{
+	struct __user_cap_header_struct who = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct set[_LINUX_CAPABILITY_U32S_3];
+
+	cr_assert_eq(syscall(SYS_capget, &who, set), 0);
+	set[0].effective &= ~(1u << CAP_NET_BIND_SERVICE);
+	cr_assert_eq(syscall(SYS_capset, &who, set), 0);
+}
+
+static void begin_ports(void)
+{
+	(void)own_net(); /* else what the machine has will do */
+	begin_with("LogLevel QUIET\nPermitListen *:* localhost:442 localhost:443 localhost:444\n");
+	give_up_ports();
+}
+
+TestSuite(control_program_ports, .init = begin_ports, .fini = end, .timeout = 60);
+
+static void ask_port(struct client *c, uint32_t port)
+{
+	uint8_t buf[256];
+	struct ssh_wr w;
+
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_wr_u8(&w, SSH_MSG_GLOBAL_REQUEST);
+	ssh_wr_cstr(&w, "tcpip-forward");
+	ssh_wr_bool(&w, true);
+	ssh_wr_cstr(&w, "localhost");
+	ssh_wr_u32(&w, port);
+	client_payload(c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+}
+
+Test(control_program_ports, the_helper_opens_one_that_is_named)
+{
+	struct client c = client_in(1, 1);
+	struct link_forward_result up = {.port = 443};
+	const struct link_forward *m;
+	struct item *i;
+
+	ask_port(&c, 443);
+	i = comes(LINK_IT_FORWARD);
+	m = link_msg_body(i->msg);
+	cr_expect_eq(m->kind, 2);
+	cr_expect_eq(m->opens, LINK_OPENS_TCPIP);
+	cr_expect_eq(m->addr.port, 443);
+	cr_expect_eq(m->n_at, 2);
+	cr_expect_eq(m->fds, h.token);
+	cr_expect_eq(h.n_fds, 2, "of both families");
+	up.token = m->token;
+	free(i);
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_SUCCESS);
+	fini(&c);
+}
+
+Test(control_program_ports, ports_that_are_refused)
+{
+	struct client c = client_in(1, 1);
+
+	ask_port(&c, 80);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE, "by the rules, before it is asked");
+	ask_port(&c, 444);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE, "by the helper");
+	cr_assert_eq(unlink(h.helper.path), 0);
+	ask_port(&c, 443);
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE, "there is no helper");
+	cr_expect_eq(t.env.n_listeners, 0);
+	fini(&c);
+}
+
+Test(control_program_ports, a_port_that_is_taken_is_asked_for_again_for_a_while)
+{
+	struct client c = client_in(1, 1);
+
+	ask_port(&c, 442);
+	for (int i = 0; i < 4; i++) {
+		uv_run(&t.loop, UV_RUN_ONCE);
+		later_ms += 100;
+		timers_poll(t.env.timers, now_ms());
+	}
+	cr_expect_eq(said(NULL), SSH_MSG_REQUEST_FAILURE);
+	cr_expect_eq(t.env.n_listeners, 0);
+	fini(&c);
 }
 
 static void lead_to(struct client *c, const char *path)

@@ -67,6 +67,16 @@ Test(helper_nomem, what_is_not_configured)
 	each(frame, helper_pam_build(frame, &m), HELPER_DENIED);
 }
 
+Test(helper_nomem, ports)
+{
+	static uint8_t frame[HELPER_FRAME_MAX + 4];
+	struct helper_port m = {
+		.job = job_of("", PATIENCE_MS), .host = ssh_str_c("localhost"), .port = 443};
+
+	m.job.user = ssh_str_c("nobody");
+	each(frame, helper_port_build(frame, &m), HELPER_DENIED);
+}
+
 Test(helper_nomem, programs)
 {
 	static uint8_t frame[HELPER_FRAME_MAX + 4];

@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include "link/msg.h"
 #include "link/tee.h"
 #include "tests/util/helper_bench.h"
+#include "tests/util/own_net.h"
 
 /* A shell that is not the first one reads no file of its user's, which could take its time. */
 #define HOLDS "PermitSession yes\nSetEnv COLOUR=blue SHLVL=3\n"
@@ -74,7 +76,17 @@ static char conf[] =
 	"Match client-version socket-denied\nPermitStreamLocal " SOCKETS "*\n"
 	"PermitStreamLocalListen " SOCKETS "*\nDenyUsers *\n"
 	"Match client-version socket-rule\n"
-	"TargetRule allow " SOCKETS "s key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n";
+	"TargetRule allow " SOCKETS "s key=SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+	"Match client-version port\nPermitListen *:* localhost:443\n"
+	"Match client-version port-all\nPermitListen *:443\nGatewayPorts yes\n"
+	"Match client-version port-client\nPermitListen *:443\nGatewayPorts clientspecified\n"
+	"Match client-version port-off\nPermitListen *:443\nDisableForwarding yes\n"
+	"Match client-version port-local\nPermitListen *:443\nAllowTcpForwarding local\n"
+	"Match client-version port-denied\nPermitListen *:443\nDenyUsers *\n"
+	"Match client-version port-groups\nPermitListen *:443\nAllowGroups no-such-group\n"
+	"Match client-version port-no-root\nPermitListen *:443\nPermitRootLogin no\n"
+	"Match client-version port-rule\nListenRule allow localhost:443 principal=web\n"
+	"Match client-version port-rule-any\nListenRule allow *:*\n";
 
 static char run_dir[] = "/tmp/sluice-run-XXXXXX";
 
@@ -1138,6 +1150,150 @@ Test(helper_session, sluices_own_sockets_are_nobodys)
 	cr_expect_eq(ask_socket("socket", false, in_folder("link/helper.sock"), &fd), HELPER_NO);
 	cr_expect_eq(ask_socket("socket", true, in_folder("link/mine"), &fd), HELPER_NO);
 	folder_remove();
+}
+
+/* --- ports below 1024
+ * ------------------------------------------------------------------------------
+ */
+
+static bool own_ports; /* the helper has a network of its own, where it may have all of them */
+
+static void with_ports(void)
+{
+	own_ports = own_net();
+	with_sessions();
+}
+
+TestSuite(helper_ports, .init = with_ports, .fini = without_sessions, .timeout = 60);
+
+/* g: what came, when it is HELPER_OK. */
+static enum helper_result ask_port(const char *version, const char *user, const char *host,
+				   uint16_t port, struct prog *g)
+{
+	struct helper_port m = {
+		.job = job_of(version, PATIENCE_MS), .host = ssh_str_c(host), .port = port};
+	struct helper_done done;
+	struct ssh_str body;
+	enum helper_msg type;
+
+	m.job.user = ssh_str_c(user);
+	*g = (struct prog){.n = 0};
+	dial(&g->p);
+	say(&g->p, helper_port_build(t.buf, &m));
+	type = first(g, &body);
+	if (type == HELPER_DONE) {
+		cr_assert_eq(helper_done_parse(body, &done), 0);
+		close(g->p.fd);
+		return done.result;
+	}
+	cr_assert_eq(type, HELPER_STARTED);
+	cr_assert_eq(helper_started_parse(body, &g->with), 0);
+	cr_assert_eq(g->with.n, g->n);
+	return result(&g->p, NULL, 0);
+}
+
+static void ports_close(struct prog *g)
+{
+	while (g->n > 0)
+		close(g->fd[--g->n]);
+}
+
+/* By number for whoever is let in, account or none, by any for root; at loopback, or all of it. */
+Test(helper_ports, ports_that_are_permitted)
+{
+	static const struct {
+		const char *version, *user, *host;
+		bool all;
+	} c[] = {
+		{"port", "nobody", "localhost", false},
+		{"port", "no-such-user-here", "localhost", false},
+		{"none", "root", "localhost", false},
+		{"port-rule", "nobody", "localhost", false},
+		{"port-rule-any", "root", "", false},
+		{"port-all", "nobody", "localhost", true},
+		{"port-client", "nobody", "localhost", false},
+		{"port-client", "nobody", "127.0.0.1", false},
+		{"port-client", "nobody", "*", true},
+	};
+	struct sockaddr_in in;
+	struct prog g;
+
+	if (!own_ports)
+		cr_skip_test("a network of its own needs root");
+	for (size_t i = 0; i < N(c); i++) {
+		socklen_t len = sizeof(in);
+
+		cr_assert_eq(ask_port(c[i].version, c[i].user, c[i].host, 443, &g), HELPER_OK,
+			     "%zu", i);
+		cr_expect(is_listening(g.fd[0]));
+		cr_assert_eq(getsockname(g.fd[0], (struct sockaddr *)&in, &len), 0);
+		cr_expect_eq(ntohs(in.sin_port), 443, "%zu", i);
+		cr_expect_eq(ntohl(in.sin_addr.s_addr), c[i].all ? INADDR_ANY : INADDR_LOOPBACK,
+			     "%zu", i);
+		ports_close(&g);
+	}
+}
+
+Test(helper_ports, a_port_that_somebody_has_is_taken)
+{
+	struct prog g, again;
+
+	if (!own_ports)
+		cr_skip_test("a network of its own needs root");
+	cr_assert_eq(ask_port("port", "nobody", "localhost", 443, &g), HELPER_OK);
+	cr_expect_eq(ask_port("port", "nobody", "localhost", 443, &again), HELPER_TAKEN);
+	ports_close(&g);
+	cr_expect_eq(ask_port("port", "nobody", "localhost", 443, &again), HELPER_OK);
+	ports_close(&again);
+}
+
+Test(helper_ports, ports_that_are_refused)
+{
+	static const struct {
+		const char *version, *user, *host;
+		uint16_t port;
+		enum helper_result want;
+	} c[] = {
+		{"none", "nobody", "localhost", 443, HELPER_DENIED}, /* any names none */
+		{"port", "nobody", "localhost", 444, HELPER_DENIED},
+		{"port", "nobody", "*", 443, HELPER_DENIED},
+		{"port-all", "nobody", "", 444, HELPER_DENIED},
+		{"port-client", "nobody", "192.0.2.77", 443, HELPER_NO}, /* not the kernel's */
+		{"port-off", "root", "localhost", 443, HELPER_DENIED},
+		{"port-local", "root", "localhost", 443, HELPER_DENIED},
+		{"port-denied", "nobody", "localhost", 443, HELPER_DENIED},
+		{"port-denied", "no-such-user-here", "localhost", 443, HELPER_DENIED},
+		{"port-groups", "no-such-user-here", "localhost", 443, HELPER_DENIED},
+		{"port-no-root", "root", "localhost", 443, HELPER_DENIED},
+		{"port-rule", "nobody", "localhost", 444, HELPER_DENIED},
+		{"port-rule", "root", "localhost", 444, HELPER_DENIED}, /* no rule is about it */
+		{"port-rule-any", "nobody", "localhost", 443, HELPER_DENIED},
+		{"port", "../nobody", "localhost", 443, HELPER_DENIED},
+		{"port", "nobody", "localhost", 0, HELPER_BAD},
+		{"port", "nobody", "localhost", 1024, HELPER_BAD},
+	};
+	struct prog g;
+
+	for (size_t i = 0; i < N(c); i++)
+		cr_expect_eq(ask_port(c[i].version, c[i].user, c[i].host, c[i].port, &g), c[i].want,
+			     "%zu", i);
+}
+
+/* Its other addresses are the dataplane's. */
+Test(helper_ports, a_gateway_with_interfaces_has_loopback_alone)
+{
+	struct prog g;
+	struct peer p;
+
+	conf_write("Interface outside net_null0\nInterfaceAddress outside 192.0.2.1/24", conf);
+	dial(&p);
+	say(&p, helper_read_build(t.buf));
+	cr_assert_eq(result(&p, NULL, 0), HELPER_OK);
+	cr_expect_eq(ask_port("port-all", "nobody", "localhost", 443, &g), HELPER_DENIED);
+	cr_expect_eq(ask_port("port-client", "nobody", "192.0.2.1", 443, &g), HELPER_DENIED);
+	if (own_ports)
+		cr_expect_eq(ask_port("port", "nobody", "localhost", 443, &g), HELPER_OK);
+	ports_close(&g);
 }
 
 /* However few descriptors we are given at first; a program has as few as ever. */
