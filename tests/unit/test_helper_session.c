@@ -1279,16 +1279,35 @@ Test(helper_ports, ports_that_are_refused)
 			     "%zu", i);
 }
 
+static void also(const char *lines)
+{
+	struct peer p;
+
+	conf_write(lines, conf);
+	dial(&p);
+	say(&p, helper_read_build(t.buf));
+	cr_assert_eq(result(&p, NULL, 0), HELPER_OK);
+}
+
+Test(helper_ports, of_one_family_where_there_is_one)
+{
+	struct prog g;
+
+	if (!own_ports)
+		cr_skip_test("a network of its own needs root");
+	also("AddressFamily inet");
+	cr_assert_eq(ask_port("port", "nobody", "localhost", 443, &g), HELPER_OK);
+	cr_expect_eq(g.n, 1);
+	ports_close(&g);
+	cr_expect_eq(ask_port("port-client", "nobody", "::1", 443, &g), HELPER_DENIED);
+}
+
 /* Its other addresses are the dataplane's. */
 Test(helper_ports, a_gateway_with_interfaces_has_loopback_alone)
 {
 	struct prog g;
-	struct peer p;
 
-	conf_write("Interface outside net_null0\nInterfaceAddress outside 192.0.2.1/24", conf);
-	dial(&p);
-	say(&p, helper_read_build(t.buf));
-	cr_assert_eq(result(&p, NULL, 0), HELPER_OK);
+	also("Interface outside net_null0\nInterfaceAddress outside 192.0.2.1/24");
 	cr_expect_eq(ask_port("port-all", "nobody", "localhost", 443, &g), HELPER_DENIED);
 	cr_expect_eq(ask_port("port-client", "nobody", "192.0.2.1", 443, &g), HELPER_DENIED);
 	if (own_ports)
