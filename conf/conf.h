@@ -326,12 +326,12 @@ struct conf_role_share {
 	uint32_t share;
 };
 
-/* Octets of the IP header; CONF_QOS_NONE (qos.h): nothing is set. */
 struct conf_operation {
 	uint32_t ms;     /* CONF_TIME_NONE: TCP's own limit alone */
 	bool opens_only; /* not of a blocked send: conf_send_timeout() */
 };
 
+/* Octets of the IP header; CONF_QOS_NONE (qos.h): nothing is set. */
 struct conf_qos {
 	uint16_t interactive, bulk;
 };

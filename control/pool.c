@@ -431,10 +431,10 @@ void pool_close(struct pool *p)
 		return;
 	}
 
+	free_all(p, &p->finished); /* first: where one is gone the next may be submitted */
 	for (unsigned int i = 0; i < POOL_CLASSES; i++)
 		free_all(p, &p->queue[i]);
 	free_auth(p);
-	free_all(p, &p->finished);
 	uv_close((uv_handle_t *)&p->watch, on_watch_closed);
 }
 

@@ -62,7 +62,7 @@ typedef void signer_done(const struct signer_caller *caller, int err, const uint
  * it then.
  */
 #define SIGNER_FILES_MAX 1024 /* that are loaded */
-#define SIGNER_LOADS_MAX 256  /* that wait to be */
+#define SIGNER_LOADS_MAX 1024 /* that wait to be; half of what a control asks stays for signatures */
 #define SIGNER_HOLDERS   8
 
 struct key_folders;

@@ -14,7 +14,7 @@ static bool may_ask(const struct globals *g, const struct handled *of)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < g->n; i++)
-		n += g->ask[i].of != NULL;
+		n += g->ask[i].program;
 	return g->n < SSH_GLOBALS_MAX && (of == NULL || n < GLOBALS_OF_PROGRAMS);
 }
 
@@ -41,6 +41,7 @@ int global_say(struct session *s, struct ssh_str type, bool want_reply, struct s
 	free(buf);
 	if (r == 0 && want_reply) {
 		g->ask[g->n].of = of;
+		g->ask[g->n].program = of != NULL;
 		g->ask[g->n++].id = id;
 	}
 	return r;

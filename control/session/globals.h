@@ -25,6 +25,7 @@ struct globals {
 	struct {
 		struct handled *of; /* NULL: ours, or its program is gone */
 		uint64_t id;        /* as of struct handler_line */
+		bool program;       /* a program's, be it there or gone */
 	} ask[SSH_GLOBALS_MAX];
 };
 

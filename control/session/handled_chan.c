@@ -300,7 +300,8 @@ void handled_chan_drained(struct open *o)
 
 void handled_chan_request(struct open *o, const struct ssh_chan_request *m, bool may)
 {
-	report_request(o->session, o, m, false, may ? "asked" : "refused");
+	report_request(o->session, o, m, false,
+		       may && o->handled->handled.call != NULL ? "asked" : "refused");
 	handled_asked(&o->handled->handled, m, may);
 }
 

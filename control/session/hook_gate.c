@@ -225,8 +225,12 @@ static bool offer_named(struct session *s, const struct hook_answer *a)
 		else
 			r = mark_named(s, f->field[HOST_FILE_PATH]);
 	}
-	if (r == 0 && n > 0)
-		return naming_begin(s, later, n) == 0;
+	if (r == 0 && n > 0) {
+		r = naming_begin(s, later, n);
+		if (r < 0) /* as if it had been said later: the gate is nobody's any more */
+			gate_named(s, r);
+		return true;
+	}
 	return r == 0 && (a->n_hostkeys == 0 || offer_marked(s));
 }
 

@@ -12,6 +12,7 @@
 
 struct naming {
 	unsigned int n, at;
+	uint64_t until_ms; /* of all together */
 	struct host_file *file[HOOK_HOSTKEYS_MAX];
 };
 
@@ -77,8 +78,7 @@ static int load_next(struct session *s)
 	struct session_env *env = s->table->env;
 	struct naming *n = s->awake->gate.naming;
 	const struct signer_caller caller = {env, s->ref, s->keyset};
-	int r = signer_open(hostkeys_signer(s), n->file[n->at], env->now_ms() + SIGN_MS, &caller,
-			    on_opened);
+	int r = signer_open(hostkeys_signer(s), n->file[n->at], n->until_ms, &caller, on_opened);
 
 	if (r < 0)
 		say_why(s, r == -EXDEV ? "sluice-signer has no HostKeyFolder" : strerror(-r));
@@ -96,8 +96,10 @@ int naming_begin(struct session *s, const struct host_file *file, unsigned int n
 		to->n += r == 0;
 	}
 	s->awake->gate.naming = to;
-	if (r == 0)
+	if (r == 0) {
+		to->until_ms = s->table->env->now_ms() + SIGN_MS;
 		r = load_next(s);
+	}
 	if (r < 0) {
 		naming_free(to);
 		s->awake->gate.naming = NULL;

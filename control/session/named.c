@@ -100,7 +100,7 @@ static int take(struct keyset *set, const struct conf *conf, const struct host_f
 
 static void let_go(struct session *s, struct named_key *k)
 {
-	struct keyset *set = set_of(s);
+	struct keyset *set = set_of(s), *now = keyset_now(&s->table->env->keys);
 	struct named_key **at = &set->named;
 
 	if (--k->users > 0)
@@ -109,8 +109,12 @@ static void let_go(struct session *s, struct named_key *k)
 		at = &(*at)->next;
 	*at = k->next;
 	set->n_named--;
-	if (!s->table->env->leaving) /* else the next control's connections have it */
+	if (!s->table->env->leaving) { /* else the next control's connections have it */
 		signer_let_go(set->signer, k->print, 0);
+		/* Where its own signer has died the one of now has opened it (compute.c). */
+		if (now != set && !named_has(now, k->print))
+			signer_let_go(now->signer, k->print, 0);
+	}
 	named_free(k);
 }
 

@@ -136,11 +136,14 @@ static void child_run(int from, const int *dirs, unsigned int n_dirs, uid_t cont
 	if (child_confine() < 0)
 		return;
 	while ((n = recv(from, &a, sizeof(a), 0)) > 0 || (n < 0 && errno == EINTR)) {
-		struct told t = {.serial = a.serial};
+		struct told t = {0};
 		int fd = -1, r;
 
+		if (n < 0)
+			continue;
 		if (!ask_ok(&a, n, n_dirs))
 			return;
+		t.serial = a.serial;
 		t.err = open_below(dirs[a.folder], a.path, control, &fd);
 		r = tell(from, &t, fd);
 		if (fd >= 0)
