@@ -278,6 +278,8 @@ void forward_kept(struct session *s, const struct link_forward_kept *ev)
 	}
 	listener_port(l, ev->port != 0 ? ev->port : ev->addr.port);
 	s->kept_displays |= l->opens >= LINK_OPENS_AGENT;
+	if (ev->up) /* that one may not have got to write of it */
+		report_listener_opened(l);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */

@@ -834,12 +834,20 @@ void report_exit(const struct session *s, const struct open *o, const struct hel
 	put_all(s->table, s, r);
 }
 
+/* A kept one's beginning is said again, and its end perhaps: with the same id it is one record. */
 static struct audit_record *about_listener(const struct listener *l, enum audit_event e)
 {
-	struct audit_record *r = record(l->session, e);
+	const struct session *s = l->session;
+	char conn[REPORT_CONN_MAX], id[REPORT_CONN_MAX + 24];
+	struct audit_record *r;
 
+	conn_id(s->table, s->uid, conn);
+	snprintf(id, sizeof(id), "%s-%c%" PRIx64, conn, e == AUDIT_LISTENER_OPEN ? 'l' : 'm',
+		 l->token);
+	r = record_of(s->table, s, e, id);
 	if (r == NULL)
 		return NULL;
+	who_and_key(r, s);
 	audit_text(r, AUDIT_F_HOST, l->host);
 	audit_num(r, AUDIT_F_PORT, l->port);
 	audit_num(r, AUDIT_F_LISTENER, l->token);

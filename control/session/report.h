@@ -3,8 +3,8 @@
  * one call for each of its events.
  *
  * Without either all of it is nothing. What a record has of a connection is taken from its
- * session; records of ends have ids made of what the shard calls them, so that an end that is told
- * twice, by two controls, is one.
+ * session; records of beginnings and ends have ids made of what the shard calls them, so that one
+ * that is told twice, by two controls, is one.
  */
 #ifndef SLUICE_CONTROL_SESSION_REPORT_H
 #define SLUICE_CONTROL_SESSION_REPORT_H

@@ -143,7 +143,7 @@ void file_key_unuse(struct file_key *k)
 	k->in_use--;
 }
 
-/* What nobody can name any more, and nobody is shown, goes at once. */
+/* What nobody can name any more goes when it is let go; one that was idle when its file was exchanged, as others come. */
 void signer_files_let_go(struct signer_files *f, const uint8_t print[32], unsigned int holder)
 {
 	for (unsigned int i = f->n; i-- > 0;) {

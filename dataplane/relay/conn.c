@@ -157,6 +157,7 @@ void conn_free(struct conn *c)
 	if (unlikely(c->indebted))
 		debt_over(c);
 	comp_drop(c);
+	forwards_drop(c);
 	record_rx_fini(&c->rx, r->conf.engine);
 	record_tx_fini(&c->tx, r->conf.engine);
 	asks_drop(c);
@@ -198,7 +199,7 @@ void conn_end(struct conn *c, int cause, uint32_t linger_ms)
 	c->cause = cause;
 	c->state = CONN_ENDING;
 	c->linger_us = c->relay->now_us + (uint64_t)linger_ms * 1000;
-	forwards_drop(c);
+	forwards_over(c);
 	while (!TAILQ_EMPTY(&c->chans))
 		chan_abandon(TAILQ_FIRST(&c->chans), cause);
 	grants_drop(c);

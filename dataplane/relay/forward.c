@@ -10,8 +10,9 @@
  * its channel waits in its stream, whose window is the bound. A client that refuses, or does not
  * answer in time, has the peer reset; it may have RELAY_OPENING_MAX unanswered.
  *
- * A listener ends with its connection. Its channels live on when it is cancelled; those whose OPEN
- * has not left us yet end with it.
+ * A listener ends with its connection: nobody comes in any more, but a control that attaches then
+ * hears of it, for the audit log, until the end of the connection is acknowledged. Its channels
+ * live on when it is cancelled; those whose OPEN has not left us yet end with it.
  */
 #include "dataplane/relay/internal.h"
 
@@ -44,6 +45,7 @@ struct forward {
 	bool to_tell;  /* what became of it */
 	bool settled;  /* its client knows, or asked for no answer */
 	bool to_keep;  /* a control that came is to be told of it */
+	bool over;     /* its connection is: it stands here to be told of */
 	uint16_t asked_port;
 	uint64_t epoch;
 	uint8_t n_at;
@@ -121,25 +123,18 @@ static void forward_unlink(struct forward *f)
 	if (f->next != 0)
 		forward_at(c, f->next)->prev = f->prev;
 	c->untold -= f->to_tell;
+	c->relay->forwards.n_over -= f->over;
 }
 
-static struct forward *forward_new(struct conn *c, uint64_t token)
+static void unbind(struct forward *f)
 {
-	struct forwards *all = &c->relay->forwards;
-	uint32_t i = all->free;
-	struct forward *f;
+	const struct relay_listens *l = &f->conn->relay->conf.listens;
 
-	if (i == 0 && all->fresh == all->size)
-		return NULL;
-	if (i == 0)
-		i = ++all->fresh;
-	f = forward_at(c, i);
-	if (i == all->free)
-		all->free = f->next;
-	all->n++;
-	*f = (struct forward){.conn = c, .token = token};
-	forward_link(f);
-	return f;
+	if (f->bound && f->kernel)
+		l->end_fds(l->arg, id_of(f));
+	else if (f->bound)
+		l->end(l->arg, id_of(f));
+	f->bound = f->up = false;
 }
 
 /* Nobody told the client of them, and what they came in by is gone. */
@@ -157,17 +152,6 @@ static void drop_unsaid(struct forward *f)
 	}
 }
 
-static void unbind(struct forward *f)
-{
-	const struct relay_listens *l = &f->conn->relay->conf.listens;
-
-	if (f->bound && f->kernel)
-		l->end_fds(l->arg, id_of(f));
-	else if (f->bound)
-		l->end(l->arg, id_of(f));
-	f->bound = f->up = false;
-}
-
 static void forward_free(struct forward *f)
 {
 	struct forwards *all = &f->conn->relay->forwards;
@@ -182,10 +166,67 @@ static void forward_free(struct forward *f)
 	all->n--;
 }
 
+/* Who listens goes before what only stands here to be told of again, should control be killed. */
+static void make_room(struct forwards *all)
+{
+	struct forward *f;
+
+	if (all->free != 0 || all->fresh < all->size || all->n_over == 0)
+		return;
+	do
+		f = &all->forward[all->hand++ % all->size];
+	while (f->conn == NULL || !f->over);
+	forward_free(f);
+}
+
+static struct forward *forward_new(struct conn *c, uint64_t token)
+{
+	struct forwards *all = &c->relay->forwards;
+	struct forward *f;
+	uint32_t i;
+
+	make_room(all);
+	i = all->free;
+	if (i == 0 && all->fresh == all->size)
+		return NULL;
+	if (i == 0)
+		i = ++all->fresh;
+	f = forward_at(c, i);
+	if (i == all->free)
+		all->free = f->next;
+	all->n++;
+	*f = (struct forward){.conn = c, .token = token};
+	forward_link(f);
+	return f;
+}
+
 void forwards_drop(struct conn *c)
 {
 	while (c->forwards != 0)
 		forward_free(forward_at(c, c->forwards));
+}
+
+/* Not yet bound, or control has not heard of it: nobody misses it. */
+static bool never_was(const struct forward *f)
+{
+	return f->to_tell || (f->bound && !f->up);
+}
+
+void forwards_over(struct conn *c)
+{
+	for (uint32_t i = c->forwards; i != 0;) {
+		struct forward *f = forward_at(c, i);
+
+		i = f->next;
+		if (never_was(f)) {
+			forward_free(f);
+			continue;
+		}
+		unbind(f);
+		drop_unsaid(f);
+		f->over = true;
+		c->relay->forwards.n_over++;
+	}
 }
 
 /* --- what control asks for ------------------------------------------------------------------- */
@@ -336,16 +377,17 @@ void forwards_keep(struct conn *c)
 static int tell_kept(struct forward *f)
 {
 	struct link_handle h = conn_handle(f->conn);
+	bool up = !f->to_tell && (f->up || !f->bound); /* or was */
 	struct link_forward_kept body = {
 		.token = f->token,
 		.epoch = f->epoch,
 		.addr = f->addr,
-		.port = f->up && !f->to_tell ? f->addr.port : 0,
+		.port = up ? f->addr.port : 0,
 		.host_len = f->host_len,
 		.opens = f->opens,
 		.kind = f->kernel ? STREAM_HOST : STREAM_TCP,
 		.n_at = f->n_at,
-		.up = !f->to_tell && (f->up || !f->bound), /* or was, for a single one */
+		.up = up,
 	};
 
 	body.addr.port = f->asked_port;

@@ -383,6 +383,8 @@ struct forwards {
 	uint32_t *chain;            /* [FORWARD_CHAINS] by token: index + 1 */
 	uint32_t size, fresh, free; /* never used from fresh on; index + 1 */
 	uint32_t n;                 /* that are in use */
+	uint32_t n_over;            /* of those, of connections that are over; */
+	uint32_t hand;              /* where one was looked for */
 };
 
 /* mem.c: what may be held while buffers are short. */
@@ -656,7 +658,8 @@ bool grant_find(struct conn *c, const struct pkt_chain *payload, struct link_cha
 /* forward.c */
 int forwards_init(struct forwards *all, uint32_t size);
 void forwards_fini(struct forwards *all);
-void forwards_drop(struct conn *c); /* all of a connection that is over */
+void forwards_over(struct conn *c); /* with its connection: nobody comes in any more */
+void forwards_drop(struct conn *c); /* all of a connection, which goes */
 /* Control's wishes. */
 int forward_begin(struct conn *c, const struct link_forward *m);
 void forward_end(struct conn *c, const struct link_forward_ref *m);

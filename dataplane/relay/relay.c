@@ -100,7 +100,6 @@ static void conns_free(struct relay *r)
 
 		if (c->state == 0)
 			continue;
-		forwards_drop(c);
 		while (!TAILQ_EMPTY(&c->chans))
 			chan_free(TAILQ_FIRST(&c->chans));
 		if (c->stream != NULL)

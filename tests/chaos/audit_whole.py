@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An audit log in which each connection and channel has been opened once and closed once.
+"""An audit log in which each connection, channel and listener has been opened once and closed once.
 
 FILE SECONDS   waits so long for the last of what was opened to be closed, then judges; says how many
                there were.
@@ -9,9 +9,11 @@ import json
 import sys
 import time
 
+WHAT = {"conn": "conn", "chan": "channel", "listen": "listener"}  # by which field its records are joined
+
 
 def read(path):
-    """(what, when): how often each connection or channel has that, copies of a record aside."""
+    """(what, when): how often each connection, channel or listener has that, copies of a record aside."""
     seen, of = {}, collections.defaultdict(collections.Counter)
     for line in open(path):
         if line.endswith("\n"):  # the last may be on its way
@@ -19,14 +21,14 @@ def read(path):
             seen.setdefault(e["id"], e)
     for e in seen.values():
         what, _, when = e["event"].rpartition(".")
-        if what in ("conn", "chan") and when in ("open", "close"):
-            of[what, when][e.get("conn"), e.get("channel")] += 1
+        if what in WHAT and when in ("open", "close"):
+            of[what, when][e.get("conn"), e.get(WHAT[what])] += 1
     return of
 
 
 def wrong(of):
-    found = [(k, "twice", [i for i in v if v[i] > 1]) for k, v in of.items() if max(v.values()) > 1]
-    for what in ("conn", "chan"):
+    found = [(k, "twice", i) for k, v in of.items() for i in v if v[i] > 1]
+    for what in WHAT:
         opened, closed = of[what, "open"].keys(), of[what, "close"].keys()
         if closed - opened:
             found.append((what, "close without open", closed - opened))

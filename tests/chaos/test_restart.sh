@@ -4,7 +4,7 @@
 #
 # F-01: control is killed again and again while tunnels of all kinds move keyed bytes: none is lost, no
 # tunnel ends, opens and key exchanges wait for the next control and go on, new logins come in, and the
-# audit log has each connection and channel once, and its end. No tunnel stands still for long, nobody is kept out for long.
+# audit log has each connection, channel and listener once, and its end. No tunnel stands still for long, nobody is kept out for long.
 # SLUICE_LONG: ten times with 100 tunnels, then 100 times with 1,000, with bounds for an optimized build whose
 # dataplane comes before others. "SLUICE_RESTARTS=CONNS TUNNELS KILLS" does that once, at its size.
 # F-06: a restart with a file that is wrong, or half of one, is refused aloud, a reload of one keeps what there is, and
@@ -133,6 +133,21 @@ for round in "${rounds[@]}"; do
 	restarts $round
 done
 
+listening() { for _ in $(seq 400); do [ "$(grep -c "listener open: .*:1801[01]$" "$LAB_DIR/control.log")" = 2 ] && return; sleep 0.05; done; return 1; }
+# Killed before it has written that it listens, perhaps; that ends while there is no control.
+listens_and_ends() {
+	local pid
+	: >"$LAB_DIR/ssh.log"
+	lab_forward 18006 "$LAB_TARGET_ADDR:8080" -R "$LAB_GW_OUTSIDE:18010:127.0.0.1:9" -R 18011:127.0.0.1:9
+	pid=$lab_pid
+	listening || return 1
+	control_killed
+	lab_stop_pid "$pid"
+	control_starts
+	serving
+}
+check "a connection with listeners ends while control is away" listens_and_ends
+
 fetch_begins short
 # F-06: with a file that cannot be it does not start, and says why; what moves goes on.
 refused() {
@@ -172,13 +187,13 @@ control_starts
 check "the old one is served again" serving
 
 check "what moved went on" whole short
-audit_whole() { # each connection and channel was opened once and closed once
+audit_whole() { # each connection, channel and listener was opened once and closed once
 	lab_stop_pid "$slow_pid"
 	audit_closed || return 1
 	lab_stop_pid "$lab_control_pid"
 	/usr/bin/python3 "$top/tests/chaos/audit_whole.py" "$LAB_DIR/audit.json" 0
 }
-check "the audit log has each connection and channel once, and its end" audit_whole
+check "the audit log has each connection, channel and listener once, and its end" audit_whole
 control_starts
 serving
 check "new logins work" works 18005

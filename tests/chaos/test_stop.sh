@@ -153,6 +153,6 @@ check "the dataplane stops: nobody comes in, what moves has DrainTime to end" st
 all() { for _ in $(seq 400); do told 3 && return; sleep 0.05; done; return 1; }
 check "each is told to go" all
 audit_whole() { /usr/bin/python3 "$top/tests/chaos/audit_whole.py" "$LAB_DIR/audit.json" 60; }
-check "the audit log has each connection and channel once, and its end" audit_whole
+check "the audit log has each connection, channel and listener once, and its end" audit_whole
 kill -0 "$lab_control_pid" && lab_stop_pid "$lab_control_pid"
 lab_control_pid=''

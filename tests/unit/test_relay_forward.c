@@ -9,6 +9,7 @@
 #define BENCH_CHANS   512
 #include "tests/util/relay_bench.h"
 
+#include "dataplane/relay/internal.h"
 #include "ssh/forward.h"
 
 #define TOKEN 4711
@@ -538,6 +539,94 @@ Test(relay_forward, f01_it_goes_on_without_control)
 	cr_expect(f->aborted);
 	bench_pass(60000000);
 	cr_expect_not_null(come(), "a minute later, too");
+}
+
+static void control_leaves(void)
+{
+	bench_link_gone = true;
+	relay_link_detached(bench);
+	bench_settle();
+}
+
+static void control_comes(void)
+{
+	bench_link_gone = false;
+	relay_link_attached(bench);
+	bench_settle();
+}
+
+/* It is over at once; who attaches is told of it before that, until he has written it. */
+Test(relay_forward, f01_one_whose_connection_ended_meanwhile_is_told)
+{
+	struct client c = listening();
+	const struct link_conn_end *end;
+	const struct link_forward_kept *k;
+	struct link_audit_ack ack;
+	uint32_t id = last_id;
+
+	bench_acks = false;
+	bench_kept = true;
+	down_bytes(LINK_IT_BLOB, c.h, "blob", 4);
+	listen_err = -EINPROGRESS; /* nobody has heard of that one */
+	listen_for(&c, TOKEN + 1, "example", 8081);
+	control_leaves();
+	fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	cr_expect_eq(ended, 2);
+	last_id = id;
+	cr_expect_null(come());
+	for (int i = 0; i < 2; i++) { /* and once more, as nobody has acknowledged it */
+		control_comes();
+		up_expect(LINK_EV_CONN_KEPT, NULL);
+		k = up_expect(LINK_EV_FORWARD_KEPT, NULL);
+		cr_expect(k->token == TOKEN && k->up == 1 && k->port == 8080);
+		cr_expect(k->host_len == 7 && memcmp(k + 1, "example", 7) == 0);
+		end = up_expect(LINK_EV_CONN_END, NULL);
+		cr_expect_null(up_next());
+		control_leaves();
+	}
+	cr_expect_eq(ended, 2);
+	ack.audit_id = end->audit_id;
+	down(LINK_CMD_AUDIT_ACK, (struct link_handle){0}, &ack, sizeof(ack), NULL, 0);
+	bench_link_gone = false;
+	bench_settle();
+	cr_expect_eq(bench->forwards.n, 0);
+	client_free(&c);
+}
+
+static int result_of(const struct client *c, uint64_t token)
+{
+	const struct link_forward_result *r;
+
+	listen_for(c, token, "example", 8080);
+	r = up_expect(LINK_EV_FORWARD, NULL);
+	cr_assert_eq(r->token, token);
+	return r->err;
+}
+
+/* What only stands to be told of once more gives way to those who listen; and they to nobody. */
+Test(relay_forward, a_full_table_has_room_where_connections_are_over)
+{
+	struct client c = client_login(), d = client_login();
+	uint32_t size = bench->forwards.size;
+
+	bench_acks = false;
+	bench->forwards.size = 3;
+	for (uint64_t i = 0; i < 2; i++)
+		cr_expect_eq(result_of(&c, TOKEN + i), 0);
+	cr_expect_eq(result_of(&d, TOKEN + 2), 0);
+	cr_expect_eq(result_of(&d, TOKEN + 3), -ENOBUFS);
+	fake_fail(c.f, -ECONNRESET);
+	bench_settle();
+	up_expect(LINK_EV_CONN_END, NULL);
+	cr_expect_eq(bench->forwards.n, 3);
+	for (uint64_t i = 3; i < 5; i++)
+		cr_expect_eq(result_of(&d, TOKEN + i), 0);
+	cr_expect_eq(result_of(&d, TOKEN + 5), -ENOBUFS);
+	cr_expect_eq(ended, 2, "nobody who listens was stopped");
+	bench->forwards.size = size;
+	client_free(&c);
+	client_free(&d);
 }
 
 /* --- answers nobody asked for (S-18) -------------------------------------------------------------

@@ -790,7 +790,7 @@ Test(report_rules, the_rule_that_allowed_a_listener, .init = setup_rules, .fini 
 	cr_assert_null(t.table->by_index[1]->awake);
 	comes_in(&c, kept.token, 4);
 	client_gone(&c, 1);
-	cr_assert_eq(count("listen.open"), 1);
+	cr_assert_eq(count("listen.open"), 2, "the other control may not have got to write of it");
 	cr_assert_eq(count("chan.open"), 2);
 	snprintf(said[0], sizeof(said[0]), "%s", text_of(nth("listen.open", 0), "rule"));
 	snprintf(said[1], sizeof(said[1]), "%s", text_of(nth("chan.open", 1), "rule"));
@@ -851,6 +851,69 @@ Test(report_rules, what_comes_in_and_is_one_too_many_says_why, .init = setup_rul
 			 "too many channels of this user");
 	cr_expect_eq(num_of(nth("chan.refused", 0), "port"), 8080);
 	cr_expect_eq(num_of(nth("chan.refused", 0), "code"), SSH_OPEN_RESOURCE_SHORTAGE);
+}
+
+/* Another control, that one killed: what the shard has of it. */
+static void kept_listener(const struct client *c, uint64_t uid, uint64_t token)
+{
+	const struct link_conn_kept conn = {.local = {.family = 4, .port = 22},
+					    .peer = {.family = 4, .port = 9},
+					    .uid = uid,
+					    .len = bench_blob.len};
+	const struct link_forward_kept ev = {.token = token,
+					     .port = 8080,
+					     .opens = LINK_OPENS_TCPIP,
+					     .kind = 1,
+					     .up = 1,
+					     .host_len = 7,
+					     .addr = {.port = 8080}};
+	struct audit *audit = t.env.audit;
+
+	t.env.audit = NULL;
+	session_table_free(t.table);
+	table_new();
+	t.env.audit = audit;
+	cr_assert_eq(
+		event(&c->conn, LINK_EV_CONN_KEPT, &conn, sizeof(conn), bench_blob.p, conn.len), 0);
+	cr_assert_eq(event(&c->conn, LINK_EV_FORWARD_KEPT, &ev, sizeof(ev), "0.0.0.0", 7), 0);
+}
+
+/* Killed before it wrote that it listens, or that it does so no more: whoever comes says both. */
+Test(report_rules, f01_a_listener_that_three_controls_tell_of, .init = setup_rules,
+     .fini = teardown_report, .timeout = 60)
+{
+	struct client c = client_in(1, 1);
+	struct link_forward_result up = {.port = 8080};
+	const char *const event_of[] = {"listen.open", "listen.close"};
+	uint64_t uid = session_table_find(t.table, &c.conn)->uid;
+	const struct link_forward *m;
+
+	listens(&c, 8080);
+	m = item_of(LINK_IT_FORWARD);
+	cr_assert_not_null(m);
+	up.token = m->token;
+	cr_assert_eq(event(&c.conn, LINK_EV_FORWARD, &up, sizeof(up), NULL, 0), 0);
+	kept_listener(&c, uid, up.token);
+	over(&c.conn, 1, 0, 0);
+	kept_listener(&c, uid, up.token);
+	client_gone(&c, 2);
+	cr_assert_eq(count("listen.open"), 3);
+	cr_assert_eq(count("listen.close"), 2);
+	for (unsigned int e = 0; e < 2; e++) {
+		const char *id = text_of(nth(event_of[e], 0), "id");
+
+		for (unsigned int i = 0; i < count(event_of[e]); i++) {
+			const json_t *o = nth(event_of[e], i);
+
+			cr_expect_str_eq(text_of(o, "id"), id, "one record");
+			cr_expect_eq(num_of(o, "listener"), (json_int_t)up.token);
+			cr_expect_eq(num_of(o, "port"), 8080);
+			cr_expect_str_eq(text_of(o, "user"), "demo");
+		}
+	}
+	cr_expect_str_neq(text_of(nth("listen.open", 0), "id"),
+			  text_of(nth("listen.close", 0), "id"));
+	cr_expect_str_eq(text_of(nth("listen.close", 1), "cause"), "connection");
 }
 
 static void kept_channel(const struct client *c, struct link_chan_kept ev, const char *name)
