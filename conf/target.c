@@ -222,6 +222,8 @@ static enum conf_hit target_hit(const struct conf_target *t, const struct conf_d
 		return net_hit(t, d, sure);
 	if (t->kind == CONF_TARGET_ANY)
 		hit = !wants_net;
+	else if (d->all) /* a listener's only name is localhost, which is one of all */
+		hit = !sure;
 	else if (!d->literal && name_hit(d->host, t->text))
 		hit = !wants_net || is_localhost(t, &d->addr);
 	return hit ? CONF_HIT_YES : CONF_HIT_NO;
