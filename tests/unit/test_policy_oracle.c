@@ -1,7 +1,8 @@
 /*
  * S-74: random rules against an oracle that knows nothing of conf/ or control/policy/: addresses
  * are strings of bits, hours are a set of minutes, patterns are tried out. Users x targets x
- * methods of login x kinds of channel; what is allowed must be what the oracle allows.
+ * methods of login x kinds of channel, and x places to listen at; what is allowed must be what the
+ * oracle allows.
  *
  * And sluice-control -T -C, which answers by the same code as a session does.
  */
@@ -395,6 +396,21 @@ static bool o_rule_hits(const struct o_rule *rule, const struct o_who *who, unsi
 /* --- made and printed
  * ------------------------------------------------------------------------------ */
 
+/* Where may be listened: no names but one, and port 0 as well. */
+static struct o_target place_draw(void)
+{
+	static const char *const at[] = {
+		"*",         "*",    "localhost",     "127.0.0.0/8", "127.0.0.1",     "::1",
+		"0.0.0.0/0", "::/0", "198.18.0.0/15", OWN4,          "2001:db8::/32", OWN6};
+	struct o_target t = {.host = at[rnd_below(&r, NELEM(at))], .to = 65535};
+
+	if (chance(2))
+		return t;
+	t.from = chance(4) ? 0 : ports[rnd_below(&r, NELEM(ports))];
+	t.to = chance(2) ? t.from : t.from + rnd_below(&r, 65536 - t.from);
+	return t;
+}
+
 static struct o_target target_draw(void)
 {
 	struct o_target t = {.path = chance(6), .to = 65535};
@@ -407,12 +423,12 @@ static struct o_target target_draw(void)
 	return t;
 }
 
-static struct o_rule rule_draw(void)
+static struct o_rule rule_draw(struct o_target (*draw)(void))
 {
 	struct o_rule rule = {.allow = chance(2), .n_targets = 1 + rnd_below(&r, 3)};
 
 	for (size_t i = 0; i < rule.n_targets; i++) {
-		rule.target[i] = target_draw();
+		rule.target[i] = draw();
 		rule.target[i].negated = i > 0 && chance(2);
 	}
 	for (size_t i = 0; i < BYS; i++)
@@ -433,11 +449,11 @@ static struct o_rule rule_draw(void)
 	return rule;
 }
 
-static void rule_print(const struct o_rule *rule, FILE *f)
+static void rule_print(const struct o_rule *rule, const char *keyword, FILE *f)
 {
 	static const char day[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 
-	fprintf(f, "TargetRule %s", rule->allow ? "allow" : "deny");
+	fprintf(f, "%s %s", keyword, rule->allow ? "allow" : "deny");
 	for (size_t i = 0; i < rule->n_targets; i++) {
 		const struct o_target *t = &rule->target[i];
 		bool six = !t->path && strchr(t->host, ':') != NULL;
@@ -446,7 +462,7 @@ static void rule_print(const struct o_rule *rule, FILE *f)
 			six ? "]" : "");
 		if (t->path)
 			continue;
-		if (t->from == 0)
+		if (t->from == 0 && t->to == 65535)
 			fputs(":*", f);
 		else if (t->from == t->to)
 			fprintf(f, ":%u", t->from);
@@ -469,41 +485,85 @@ static void rule_print(const struct o_rule *rule, FILE *f)
 /* --- both
  * -------------------------------------------------------------------------------------------- */
 
-#define RULES_MAX 5
+#define RULES_MAX   5
+#define ENTRIES_MAX 3
 
-struct o_set {
-	struct o_rule rule[RULES_MAX];
+/* Entries of PermitOpen and the like; none: not said. */
+struct o_entries {
+	const char *v[ENTRIES_MAX];
 	size_t n;
-	bool forwarding, disable;
-	const char *open, *key_open; /* PermitOpen; of the key, NULL: all */
 };
 
+struct o_set {
+	struct o_rule rule[RULES_MAX], listen[RULES_MAX];
+	size_t n, n_listen;
+	const char *tcp, *sockets, *gateway; /* Allow…Forwarding, GatewayPorts */
+	bool disable, key_forwards;
+	struct o_entries open, listens, open_sockets, listen_sockets;
+	struct o_entries key_open, key_listens; /* of the key; none: all */
+	struct o_target dest;                   /* Match dest, without a host: there is none, */
+	bool dest_disables;                     /* which says this, or PermitOpen none */
+};
+
+static bool o_way(const char *allows, const char *way)
+{
+	return strcmp(allows, "yes") == 0 || strcmp(allows, way) == 0;
+}
+
+/* The entry's host without brackets, "*" where it has none. Its port: -1, any. */
+static int o_entry(const char *entry, char host[64])
+{
+	const char *colon = strrchr(entry, ':'), *port = colon != NULL ? colon + 1 : entry;
+	bool brackets = *entry == '[';
+
+	if (colon == NULL)
+		strcpy(host, "*");
+	else
+		snprintf(host, 64, "%.*s", (int)(colon - entry) - 2 * brackets, entry + brackets);
+	return *port == '*' ? -1 : atoi(port);
+}
+
 /* HOST:PORT or any, as it is asked for; a special address by its own name or localhost alone. */
-static bool o_permits(const char *entry, const char *host, unsigned int port)
+static bool o_permits(const struct o_entries *of, const char *host, unsigned int port)
 {
 	char want[64];
 
-	if (strcmp(entry, "any") == 0 || strcmp(entry, "*:*") == 0)
-		return true;
-	snprintf(want, sizeof(want), "%s:%u", host, port);
-	return strcasecmp(entry, want) == 0;
+	for (size_t i = 0; i < of->n; i++) {
+		int p = strchr(of->v[i], ':') != NULL ? o_entry(of->v[i], want) : 0;
+
+		if (strcmp(of->v[i], "any") == 0)
+			return true;
+		if (p != 0 && (p < 0 || p == (int)port) &&
+		    (strcmp(want, "*") == 0 || strcasecmp(want, host) == 0))
+			return true;
+	}
+	return false;
 }
 
-static bool o_names(const char *entry, const struct bits *a, unsigned int port)
+static bool o_names(const struct o_entries *of, const struct bits *a, unsigned int port)
 {
 	char host[64];
-	struct bits named;
 
-	if (strchr(entry, ':') == NULL || atoi(strrchr(entry, ':') + 1) != (int)port)
-		return false;
-	snprintf(host, sizeof(host), "%.*s", (int)(strrchr(entry, ':') - entry), entry);
-	if (strcmp(host, "localhost") == 0)
-		return strcmp(a->text, o_addr("127.0.0.1").text) == 0 ||
-		       strcmp(a->text, o_addr("::1").text) == 0;
-	if (!is_literal(host))
-		return false;
-	named = o_addr(host);
-	return strcmp(named.text, a->text) == 0;
+	for (size_t i = 0; i < of->n; i++) {
+		int p = strchr(of->v[i], ':') != NULL ? o_entry(of->v[i], host) : 0;
+
+		if (p == 0 || (p > 0 && p != (int)port))
+			continue;
+		if (strcmp(host, "localhost") == 0 &&
+		    (strcmp(a->text, o_addr("127.0.0.1").text) == 0 ||
+		     strcmp(a->text, o_addr("::1").text) == 0))
+			return true;
+		if (is_literal(host) && strcmp(o_addr(host).text, a->text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Match dest: no address is special to it. */
+static bool o_dest(const struct o_set *s, const char *host, const struct bits *a, unsigned int port)
+{
+	return s->dest.host != NULL && s->dest.from <= port && port <= s->dest.to &&
+	       o_host(s->dest.host, host, a, false);
 }
 
 static bool o_direct(const struct o_set *s, const struct o_who *who, unsigned int minute,
@@ -511,8 +571,11 @@ static bool o_direct(const struct o_set *s, const struct o_who *who, unsigned in
 {
 	bool about_hosts = false;
 
-	if (s->disable || !s->forwarding || !o_permits(s->open, host, port) ||
-	    (s->key_open != NULL && !o_permits(s->key_open, host, port)))
+	if (o_dest(s, host, a, port)) /* one disables, the other permits nothing */
+		return false;
+	if (s->disable || !s->key_forwards || !o_way(s->tcp, "local") ||
+	    !o_permits(&s->open, host, port) ||
+	    (s->key_open.n > 0 && !o_permits(&s->key_open, host, port)))
 		return false;
 	for (size_t i = 0; i < s->n; i++) {
 		for (size_t k = 0; k < s->rule[i].n_targets; k++)
@@ -520,23 +583,157 @@ static bool o_direct(const struct o_set *s, const struct o_who *who, unsigned in
 		if (o_rule_hits(&s->rule[i], who, minute, host, a, NULL, port))
 			return s->rule[i].allow;
 	}
-	return !about_hosts && (o_special(a) == 0 || o_names(s->open, a, port));
+	return !about_hosts && (o_special(a) == 0 || o_names(&s->open, a, port));
 }
 
-/* PermitStreamLocal is none. */
+static bool o_path(const struct o_entries *of, const char *path)
+{
+	for (size_t i = 0; i < of->n; i++)
+		if (o_glob(path, of->v[i]))
+			return true;
+	return false;
+}
+
 static bool o_socket(const struct o_set *s, const struct o_who *who, unsigned int minute,
 		     const char *path)
 {
-	if (s->disable || s->key_open != NULL)
+	if (s->disable || !s->key_forwards || s->key_open.n > 0 || !o_way(s->sockets, "local"))
 		return false;
 	for (size_t i = 0; i < s->n; i++)
 		if (o_rule_hits(&s->rule[i], who, minute, NULL, NULL, path, 0))
 			return s->rule[i].allow;
+	return o_path(&s->open_sockets, path);
+}
+
+/* --- the oracle: listeners -------------------------------------------------------------------- */
+
+/* Of what is bound: one address, or all of a family or of both (0). */
+struct o_place {
+	bool all;
+	int family;
+	const char *at;
+};
+
+/* By GatewayPorts; how many places, of which each must be allowed. 0: nowhere. */
+static size_t o_where(const char *gateway, const char *host, struct o_place ret[2])
+{
+	static const struct o_place loop[] = {{.at = "127.0.0.1"}, {.at = "::1"}};
+	bool client = strcmp(gateway, "clientspecified") == 0;
+	bool is_loop = strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+
+	if (strcmp(gateway, "yes") == 0 || (client && (*host == '\0' || strcmp(host, "*") == 0)) ||
+	    (client && (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0))) {
+		*ret = (struct o_place){.all = true};
+		if (client && is_literal(host))
+			ret->family = *host == '0' ? 4 : 6;
+		return 1;
+	}
+	if ((client && is_loop) || strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0) {
+		*ret = (struct o_place){.at = host};
+		return 1;
+	}
+	if (!client || strcmp(host, "localhost") == 0) {
+		memcpy(ret, loop, sizeof(loop));
+		return 2;
+	}
+	*ret = (struct o_place){.at = host};
+	return is_literal(host) && (strcmp(o_addr(host).text, o_addr(OWN4).text) == 0 ||
+				    strcmp(o_addr(host).text, o_addr(OWN6).text) == 0);
+}
+
+/* All of what is listened on, which it takes to allow; or any of it. */
+static bool o_place_in(const struct o_place *p, const char *want, bool whole)
+{
+	struct bits net, a;
+
+	if (strcmp(want, "*") == 0)
+		return true;
+	if (!p->all) {
+		a = o_addr(p->at);
+		if (strcmp(want, "localhost") == 0)
+			return strcmp(p->at, "127.0.0.1") == 0 || strcmp(p->at, "::1") == 0;
+		net = o_net(want);
+		return o_in(&a, &net);
+	}
+	if (strcmp(want, "localhost") == 0)
+		return !whole;
+	net = o_net(want);
+	if (whole)
+		return net.text[1] == '\0' && p->family == net.text[0] - '0';
+	return p->family == 0 || p->family == net.text[0] - '0';
+}
+
+static bool o_bind_rule(const struct o_rule *rule, const struct o_place *p, unsigned int port)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < rule->n_targets; i++) {
+		const struct o_target *t = &rule->target[i];
+		bool hit = t->from <= port && port <= t->to &&
+			   o_place_in(p, t->host, rule->allow != t->negated);
+
+		if (hit && t->negated)
+			return false;
+		named |= hit;
+	}
+	return named;
+}
+
+static bool o_bind(const struct o_set *s, const struct o_who *who, unsigned int minute,
+		   const struct o_place *p, unsigned int port)
+{
+	for (size_t i = 0; i < s->n_listen; i++)
+		if (o_who_is(&s->listen[i], who, minute) && o_bind_rule(&s->listen[i], p, port))
+			return s->listen[i].allow;
+	return s->n_listen == 0;
+}
+
+/* low: by an entry that has the port's number. */
+static bool o_permits_listen(const struct o_entries *of, const char *host, unsigned int port,
+			     bool low)
+{
+	char want[64];
+
+	for (size_t i = 0; i < of->n; i++) {
+		int p;
+
+		if (strcmp(of->v[i], "none") == 0)
+			return false;
+		if (strcmp(of->v[i], "any") == 0)
+			return !low;
+		p = o_entry(of->v[i], want);
+		if ((p < 0 ? !low : p == (int)port) && o_glob(host, want))
+			return true;
+	}
 	return false;
 }
 
+static bool o_listen(const struct o_set *s, const struct o_who *who, unsigned int minute,
+		     const char *host, unsigned int port)
+{
+	struct o_place at[2];
+	size_t n = o_where(s->gateway, host, at);
+
+	if (s->disable || !s->key_forwards || !o_way(s->tcp, "remote") ||
+	    !o_permits_listen(&s->listens, host, port, false) ||
+	    (s->key_listens.n > 0 && !o_permits_listen(&s->key_listens, host, port, false)))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!o_bind(s, who, minute, &at[i], port))
+			return false;
+	return n > 0;
+}
+
+static bool o_listen_socket(const struct o_set *s, const char *path)
+{
+	return !s->disable && s->key_forwards && s->key_listens.n == 0 &&
+	       o_way(s->sockets, "remote") && o_path(&s->listen_sockets, path);
+}
+
+/* --- both, asked ------------------------------------------------------------------------------ */
+
 struct tally {
-	unsigned long asked, allowed, over, under;
+	unsigned long asked, allowed, listens, over, under;
 };
 
 static void compare(struct tally *t, bool is, bool want, const char *text, const char *user,
@@ -551,70 +748,248 @@ static void compare(struct tally *t, bool is, bool want, const char *text, const
 			     to, at, port, is, want);
 }
 
-static void set_ask(const struct o_set *set, const char *text, struct tally *t)
+/* What one login is asked by: its rules, and what its key left. */
+struct asker {
+	const struct o_set *set;
+	const char *text;
+	const struct o_who *who;
+	unsigned int minute;
+	struct conf *conf;
+	struct conf_strs groups;
+	struct link_addr own[2];
+	struct policy_grant grant;
+	struct tally *tally;
+};
+
+static void asker_init(struct asker *a, const struct o_set *set, const char *text, struct tally *t)
 {
-	const struct o_who *who = &people[rnd_below(&r, NELEM(people))];
-	unsigned int minute = rnd_below(&r, WEEK), port = ports[rnd_below(&r, NELEM(ports))];
-	struct conf *conf = parse(text);
-	struct conf_session s = session(conf, who->user, who->from, NULL, 22);
-	struct conf_strs groups = {who->groups, 0};
-	struct link_addr own[2], a;
-	struct policy_rules rules = policy_rules_of(&s);
-	struct policy_grant g = policy_grant_full();
-	struct policy_why why;
-
-	while (who->groups[groups.n] != NULL)
-		groups.n++;
-	cr_assert(addr_parse(OWN4, &own[0]) && addr_parse(OWN6, &own[1]));
-	rules.own = own;
-	rules.n_own = 2;
-	rules.who = (struct conf_who){.user = who->user,
-				      .addr = who->from,
-				      .groups = &groups,
-				      .marks = who->marks,
-				      .minute = (int)minute};
-	if (set->key_open != NULL && strcmp(set->key_open, "any") != 0)
-		cr_assert_eq(policy_grant_permit(&g, set->key_open), 0);
-	for (size_t i = 0; i < NELEM(places); i++) {
-		struct bits b = o_addr(places[i].addr);
-
-		cr_assert(addr_parse(places[i].addr, &a));
-		compare(t,
-			policy_may_ask(&rules, &g, places[i].host, (uint16_t)port, &why) &&
-				policy_may_connect(&rules, places[i].host, &a, (uint16_t)port,
-						   &why),
-			o_direct(set, who, minute, places[i].host, &b, port), text, who->user,
-			minute, places[i].host, places[i].addr, port);
-	}
-	for (size_t i = 1; i < NELEM(paths); i++)
-		compare(t, policy_may_open_socket(&s, &rules, &g, paths[i], &why),
-			o_socket(set, who, minute, paths[i]), text, who->user, minute, paths[i], "",
-			0);
-	policy_grant_fini(&g);
-	conf_session_fini(&s);
-	conf_put(conf);
+	*a = (struct asker){.set = set,
+			    .text = text,
+			    .who = &people[rnd_below(&r, NELEM(people))],
+			    .minute = rnd_below(&r, WEEK),
+			    .conf = parse(text),
+			    .grant = policy_grant_full(),
+			    .tally = t};
+	a->groups.v = a->who->groups;
+	while (a->who->groups[a->groups.n] != NULL)
+		a->groups.n++;
+	cr_assert(addr_parse(OWN4, &a->own[0]) && addr_parse(OWN6, &a->own[1]));
+	a->grant.port_forwarding = set->key_forwards;
+	for (size_t i = 0; i < set->key_open.n; i++)
+		cr_assert_eq(policy_grant_permit(&a->grant, set->key_open.v[i]), 0);
+	for (size_t i = 0; i < set->key_listens.n; i++)
+		cr_assert_eq(policy_grant_permit_listen(&a->grant, set->key_listens.v[i]), 0);
 }
 
-static void set_draw(struct o_set *set, char **ret_text)
+static void asker_fini(struct asker *a)
 {
-	static const char *const open[] = {"any",          "any",         "any",
-					   "none",         "db.corp:80",  "127.0.0.2:80",
-					   "localhost:80", "10.1.2.3:443"};
-	size_t len;
-	FILE *f = open_memstream(ret_text, &len);
+	policy_grant_fini(&a->grant);
+	conf_put(a->conf);
+}
+
+/* As they are for a channel to dest; NULL: for all else. */
+static struct policy_rules rules_of(const struct asker *a, const struct conf_dest *dest,
+				    struct conf_session *ret)
+{
+	const struct conf_match_ctx ctx = {
+		.user = a->who->user, .addr = a->who->from, .lport = 22, .dest = dest};
+	struct policy_rules rules;
+
+	cr_assert_eq(conf_session_for(a->conf, &ctx, ret), 0);
+	rules = policy_rules_of(ret);
+	rules.own = a->own;
+	rules.n_own = 2;
+	rules.who = (struct conf_who){.user = a->who->user,
+				      .addr = a->who->from,
+				      .groups = &a->groups,
+				      .marks = a->who->marks,
+				      .minute = (int)a->minute};
+	return rules;
+}
+
+static void answered(const struct asker *a, bool is, bool want, const char *to, const char *at,
+		     unsigned int port)
+{
+	compare(a->tally, is, want, a->text, a->who->user, a->minute, to, at, port);
+}
+
+static void ask_direct(const struct asker *a, unsigned int port)
+{
+	struct conf_session s;
+	struct policy_rules rules = rules_of(a, NULL, &s);
+
+	for (size_t i = 0; i < NELEM(places); i++) {
+		const char *host = places[i].host;
+		struct bits b = o_addr(places[i].addr);
+		struct link_addr addr;
+		struct conf_dest dest;
+		struct policy_why why;
+
+		cr_assert(addr_parse(places[i].addr, &addr));
+		if (a->set->dest.host != NULL) {
+			dest = policy_dest_at(&rules, host, &addr, (uint16_t)port);
+			conf_session_fini(&s);
+			rules = rules_of(a, &dest, &s);
+		}
+		answered(a,
+			 policy_may_ask(&rules, &a->grant, host, (uint16_t)port, &why) &&
+				 policy_may_connect(&rules, host, &addr, (uint16_t)port, &why),
+			 o_direct(a->set, a->who, a->minute, host, &b, port), host, places[i].addr,
+			 port);
+	}
+	conf_session_fini(&s);
+}
+
+static void ask_listen(const struct asker *a, const struct policy_rules *rules, unsigned int port)
+{
+	static const char *const asked[] = {
+		"",   "*",  "localhost", "127.0.0.1",  "127.0.0.2", "::1",           "0.0.0.0",
+		"::", OWN4, OWN6,        "192.0.2.77", "db.corp",   ("::ffff:" OWN4)};
+
+	for (size_t i = 0; i < NELEM(asked); i++) {
+		struct policy_why why;
+		struct link_addr at;
+		enum policy_where where = policy_listen_where(rules, asked[i], &at);
+		bool may = policy_may_listen(rules, &a->grant, asked[i], (uint16_t)port, &why) &&
+			   where != POLICY_NOWHERE &&
+			   policy_may_bind(rules, where, &at, (uint16_t)port, &why);
+
+		a->tally->listens += may;
+		answered(a, may, o_listen(a->set, a->who, a->minute, asked[i], port), asked[i],
+			 "listen", port);
+		answered(a, policy_may_listen_low(rules, asked[i], (uint16_t)port),
+			 o_permits_listen(&a->set->listens, asked[i], port, true), asked[i],
+			 "low port", port);
+	}
+}
+
+static void set_ask(const struct o_set *set, const char *text, struct tally *t)
+{
+	unsigned int port = ports[rnd_below(&r, NELEM(ports))];
+	struct policy_rules rules;
+	struct conf_session s;
+	struct policy_why why;
+	struct asker a;
+
+	asker_init(&a, set, text, t);
+	ask_direct(&a, port);
+	rules = rules_of(&a, NULL, &s);
+	ask_listen(&a, &rules, chance(4) ? 0 : port);
+	for (size_t i = 1; i < NELEM(paths); i++) {
+		answered(&a, policy_may_open_socket(&s, &rules, &a.grant, paths[i], &why),
+			 o_socket(set, a.who, a.minute, paths[i]), paths[i], "", 0);
+		answered(&a, policy_may_listen_socket(&s, &a.grant, paths[i]),
+			 o_listen_socket(set, paths[i]), paths[i], "listen", 0);
+	}
+	conf_session_fini(&s);
+	asker_fini(&a);
+}
+
+static const char *one_of(const char *const *v, size_t n)
+{
+	return v[rnd_below(&r, (uint32_t)n)];
+}
+
+/* The first of them stands alone. */
+static struct o_entries entries_draw(const char *const *v, size_t n, unsigned int alone)
+{
+	struct o_entries e = {.n = 1 + rnd_below(&r, ENTRIES_MAX)};
+
+	if (chance(2))
+		return (struct o_entries){{one_of(v, alone)}, 1};
+	for (size_t i = 0; i < e.n; i++)
+		e.v[i] = one_of(v + alone, n - alone);
+	return e;
+}
+
+static void entries_print(const char *keyword, const struct o_entries *e, FILE *f)
+{
+	fputs(keyword, f);
+	for (size_t i = 0; i < e->n; i++)
+		fprintf(f, " %s", e->v[i]);
+	fputc('\n', f);
+}
+
+static void entries_set(struct o_set *set)
+{
+	static const char *const open[] = {"any",          "any",          "any",
+					   "none",         "db.corp:80",   "127.0.0.2:80",
+					   "localhost:80", "10.1.2.3:443", "[::1]:*",
+					   "*:22",         "web.corp:*",   "[2001:db8::5]:80"};
+	static const char *const listen[] = {
+		"any",          "any",       "none",        "8080",          "*",
+		"*:80",         "*:443",     "localhost:*", "local*:8080",   OWN4 ":80",
+		"[" OWN6 "]:1", "0.0.0.0:*", "198.18.*:22", "127.0.0.?:443", "65535"};
+	static const char *const sockets[] = {"none", "/run/*", "/run/app.sock", "/run/?pp.*",
+					      "/var/x"};
+
+	set->open = entries_draw(open, NELEM(open), 4);
+	set->listens = entries_draw(listen, NELEM(listen), 3);
+	set->open_sockets = entries_draw(sockets, NELEM(sockets), 1);
+	set->listen_sockets = entries_draw(sockets, NELEM(sockets), 1);
+	if (chance(8))
+		set->key_open = entries_draw(open + 4, NELEM(open) - 4, 1);
+	if (chance(4))
+		set->key_listens = entries_draw(listen + 3, NELEM(listen) - 3, 1);
+}
+
+/* One HOST of a rule, with its port, as Match has it. */
+static void dest_set(struct o_set *set)
+{
+	do
+		set->dest = target_draw();
+	while (set->dest.path);
+	set->dest.to = set->dest.from == 0 ? 65535 : set->dest.from;
+	set->dest_disables = chance(2);
+}
+
+static void dest_print(const struct o_set *set, FILE *f)
+{
+	bool six = strchr(set->dest.host, ':') != NULL;
+
+	fprintf(f, "Match dest %s%s%s", six ? "[" : "", set->dest.host, six ? "]" : "");
+	if (set->dest.from != 0)
+		fprintf(f, ":%u", set->dest.from);
+	fprintf(f, "\n%s\n", set->dest_disables ? "DisableForwarding yes" : "PermitOpen none");
+}
+
+static void set_print(const struct o_set *set, FILE *f)
+{
+	for (size_t i = 0; i < set->n; i++)
+		rule_print(&set->rule[i], "TargetRule", f);
+	for (size_t i = 0; i < set->n_listen; i++)
+		rule_print(&set->listen[i], "ListenRule", f);
+	fprintf(f, "AllowTcpForwarding %s\nAllowStreamLocalForwarding %s\n", set->tcp,
+		set->sockets);
+	fprintf(f, "DisableForwarding %s\nGatewayPorts %s\n", set->disable ? "yes" : "no",
+		set->gateway);
+	entries_print("PermitOpen", &set->open, f);
+	entries_print("PermitListen", &set->listens, f);
+	entries_print("PermitStreamLocal", &set->open_sockets, f);
+	entries_print("PermitStreamLocalListen", &set->listen_sockets, f);
+	if (set->dest.host != NULL)
+		dest_print(set, f);
+}
+
+static void set_draw(struct o_set *set)
+{
+	static const char *const way[] = {"yes", "yes", "yes", "yes", "local", "remote", "no"};
+	static const char *const gateway[] = {"no", "yes", "clientspecified", "clientspecified"};
 
 	*set = (struct o_set){.n = rnd_below(&r, RULES_MAX + 1),
-			      .forwarding = !chance(12),
+			      .n_listen = rnd_below(&r, RULES_MAX + 1),
+			      .tcp = one_of(way, NELEM(way)),
+			      .sockets = one_of(way, NELEM(way)),
+			      .gateway = one_of(gateway, NELEM(gateway)),
 			      .disable = chance(20),
-			      .open = open[rnd_below(&r, NELEM(open))],
-			      .key_open = chance(8) ? "*:*" : NULL};
-	for (size_t i = 0; i < set->n; i++) {
-		set->rule[i] = rule_draw();
-		rule_print(&set->rule[i], f);
-	}
-	fprintf(f, "AllowTcpForwarding %s\nDisableForwarding %s\nPermitOpen %s\n",
-		set->forwarding ? "yes" : "remote", set->disable ? "yes" : "no", set->open);
-	fclose(f);
+			      .key_forwards = !chance(20)};
+	for (size_t i = 0; i < set->n; i++)
+		set->rule[i] = rule_draw(target_draw);
+	for (size_t i = 0; i < set->n_listen; i++)
+		set->listen[i] = rule_draw(place_draw);
+	entries_set(set);
+	if (chance(4))
+		dest_set(set);
 }
 
 Test(policy_oracle, s74_random_rules, .timeout = 600)
@@ -626,17 +1001,23 @@ Test(policy_oracle, s74_random_rules, .timeout = 600)
 	for (unsigned int i = 0; i < sets; i++) {
 		struct o_set set;
 		char *text;
+		size_t len;
+		FILE *f = open_memstream(&text, &len);
 
-		set_draw(&set, &text);
+		set_draw(&set);
+		set_print(&set, f);
+		fclose(f);
 		for (unsigned int k = 0; k < 2; k++)
 			set_ask(&set, text, &t);
 		free(text);
 	}
-	printf("%u sets of rules, %lu questions, %lu allowed, %lu too many, %lu too few\n", sets,
-	       t.asked, t.allowed, t.over, t.under);
+	printf("%u sets of rules, %lu questions, %lu allowed, %lu to listen, %lu too many, %lu too "
+	       "few\n",
+	       sets, t.asked, t.allowed, t.listens, t.over, t.under);
 	cr_expect_eq(t.over, 0);
 	cr_expect_eq(t.under, 0);
 	cr_expect_gt(t.allowed, t.asked / 50);
+	cr_expect_gt(t.listens, t.asked / 200);
 }
 
 /* --- sluice-control -T -C
