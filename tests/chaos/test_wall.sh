@@ -2,7 +2,7 @@
 # F-19: the wall clock of all programs of the gateway is set hours and years forth and back while tunnels of all
 # kinds move, keys change and keep-alives are asked for. Nothing ends and nothing stands still: what waits goes by
 # the monotonic clock, and so do the time for a login and penalties. Certificates go by the wall clock, and so do the
-# stamps of the audit log, whose order and durations do not.
+# stamps of the audit log, whose order, durations and bytes do not.
 mapfile -t lines < <(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "ClientAliveInterval 1" "ClientAliveCountMax 30" \
 	"LoginGraceTime 20" "PerSourcePenalties authfail:600 noauth:0 grace-exceeded:0 min:1" "PerSourcePenaltyExemptList 198.18.0.1")
 . "$(dirname "$0")/../interop/lib.sh"
@@ -41,7 +41,8 @@ check "tunnels move" lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 60
 head -c 3000000 /dev/urandom >"$LAB_DIR/www/slow"
 lab_forward 18004 "$LAB_TARGET_ADDR:8080" -o RekeyLimit=64K
 forward_pid=$lab_pid
-lab_in client curl -sf -m 300 --limit-rate 1M -o "$LAB_DIR/slow" http://127.0.0.1:18004/slow 7>&- &
+lab_in client curl -sf -m 300 --limit-rate 1M -o "$LAB_DIR/slow" -w '%{size_request} %{size_header} %{size_download}\n' \
+	http://127.0.0.1:18004/slow 7>&- >"$LAB_DIR/carried" &
 curl_pid=$!
 
 said() { grep -q "$1" "$LAB_DIR/control.log"; }
@@ -99,7 +100,7 @@ tail -1 "$LAB_DIR/peer.log"
 lab_stop_pid "$forward_pid"
 # A line's place, its id and mono_us say what came before what; stamps alone would not.
 recorded() {
-	python3 - "$LAB_DIR/audit/log" "$began" <<-'END'
+	python3 - "$LAB_DIR/audit/log" "$began" "$LAB_DIR/carried" "$LAB_DIR/peer.log" <<-'END'
 		import collections, json, sys, time
 		for _ in range(400):  # the last end comes a moment after its client has gone
 		    all = [json.loads(line) for line in open(sys.argv[1])]
@@ -117,11 +118,19 @@ recorded() {
 		assert len({t[:4] for t in wall}) >= 3, "years"
 		assert len({r["id"] for r in all}) == len(all)
 		assert collections.Counter(r["conn"] for r in by["conn.open"]) == collections.Counter(r["conn"] for r in by["conn.close"])
+		request, header, body = map(int, open(sys.argv[3]).read().split())
+		assert (request, header + body) in {(r["bytes_in"], r["bytes_out"]) for r in by["chan.close"]}
+		moved = json.loads(open(sys.argv[4]).read().splitlines()[-1])
+		tunnels = [r for r in by["chan.close"] if r.get("port") == 9100 or r["type"] == "forwarded-tcpip"]
+		odd = [r for r in tunnels if r["bytes_in"] != r["bytes_out"]]
+		assert not odd, odd  # they hear what they have said
+		wire = sum(r["bytes_in"] + r["bytes_out"] for r in tunnels)
+		assert wire == moved["bytes"] + 2 * len("hello") * moved["opens"], (wire, moved)
 		longest = max(r["end_us"] for r in by["conn.close"]) / 1e6
 		assert 19 < longest <= ran, (longest, ran)
 		for r in by["conn.close"] + by["chan.close"]:
 		    assert 0 <= r.get("first_us", 0) <= r.get("last_us", 0) <= ran * 1e6, r
-		print(len(all), "records, the longest connection", round(longest), "s of", round(ran))
+		print(len(all), "records,", wire, "bytes in", len(tunnels), "tunnels, the longest connection", round(longest), "s of", round(ran))
 	END
 }
-check "the audit log: one beginning and one end, in their order, and durations of the monotonic clock" recorded
+check "the audit log: one beginning and one end, in their order, the bytes of the wire, and durations of the monotonic clock" recorded

@@ -14,14 +14,15 @@ head -c 300000 /dev/urandom >"$LAB_DIR/www/file"
 
 # What curl has seen of each request is what its channel has carried.
 fetch() { # port
-	lab_in client curl -s -m 30 -o /dev/null -w '%{size_request} %{size_header} %{size_download}\n' \
-		"http://127.0.0.1:$1/file" >>"$LAB_DIR/carried"
+	local sizes
+	sizes=$(lab_in client curl -s -m 30 -o /dev/null -w '%{size_request} %{size_header} %{size_download}' "http://127.0.0.1:$1/file")
+	[ "${sizes##* }" = 300000 ] && echo "$sizes" >>"$LAB_DIR/carried"
 }
 tunnel() { # port, how often
 	: >"$LAB_DIR/ssh.log"
 	lab_forward "$1" "$LAB_TARGET_ADDR:8080" || return 1
 	local pid=$lab_pid
-	for _ in $(seq "$2"); do fetch "$1"; done
+	for _ in $(seq "$2"); do fetch "$1" || return 1; done
 	lab_stop_pid $pid
 }
 
@@ -148,6 +149,7 @@ on_small_disk() { # AuditFailure
 	sed -i "/^Audit/d" "$LAB_DIR/sluice.conf"
 	printf '%s\n' "AuditLog $LAB_DIR/full/log" "AuditFailure $1" "AuditSpool 64K" "AuditSourceRate 0" >>"$LAB_DIR/sluice.conf"
 	: >"$LAB_DIR/control.log"
+	: >"$LAB_DIR/carried"
 	lab_spawn gw "$LAB_DIR/control.log" unshare -m sh -c 'mount -t tmpfs -o size=1m,mode=1777 none "$0" && exec "$@"' \
 		"$LAB_DIR/full" env SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
 	lab_control_pid=$lab_pid
@@ -170,55 +172,61 @@ strangers() { # how many
 		        s.recv(1)
 	END
 }
-kept() { # python: an assertion about of, by event, of all that is in the log by now
-	python3 - "$full/log" "$1" <<-'END'
+kept() { # python: an assertion about of, by event, of all that is in the log by now; carried, and wire, which has it by that
+	python3 - "$full/log" "$1" "$LAB_DIR/carried" <<-'END'
 		import collections, json, sys, time
+		carried = sorted((int(a), int(b) + int(c)) for a, b, c in map(str.split, open(sys.argv[3])))
 		for _ in range(400):
-		    of = collections.defaultdict(list)
+		    of, unique = collections.defaultdict(list), {}
 		    for line in open(sys.argv[1]):
 		        try:
 		            r = json.loads(line)
 		        except ValueError:  # torn by a full disk: it stands there again
 		            continue
+		        unique.setdefault(r["id"], r)
+		    for r in unique.values():
 		        of[r["event"]].append(r)
+		    begun = {r["conn"] for r in of["conn.open"] if "late" not in r}
+		    wire = sorted((r["bytes_in"], r["bytes_out"]) for r in of["chan.close"] if r["conn"] in begun)
 		    if eval(sys.argv[2]):
 		        sys.exit(0)
 		    time.sleep(0.05)
-		sys.exit(str({e: len(r) for e, r in of.items()}))
+		sys.exit(str(({e: len(r) for e, r in of.items()}, carried, wire)))
 	END
 }
 open_tunnel() { : >"$LAB_DIR/ssh.log" && lab_forward "$1" "$LAB_TARGET_ADDR:8080"; }
-fetched() { [ "$(lab_in client curl -s -m 20 -o /dev/null -w '%{size_download}' "http://127.0.0.1:$1/file")" = 300000 ]; }
 
 lost() { for n in 90 20 20 20 100 100; do strangers $n && counted AUDIT_LOST && return; done; return 1; }
 check "AuditFailure count: control has a small disk" on_small_disk count
 check "it fills up" fill
 check "a tunnel begins all the same" open_tunnel 18005
-check "and carries" fetched 18005
+check "and carries" fetch 18005
 lab_stop_pid "$lab_pid"
 check "that the log cannot be written is said" said 'cannot be written: No space left'
 check "what finds no room is lost, and counted" lost
 rm "$full/filler"
 check "with room it is written again" said 'is written again'
 check "and says how many are not there, in their place" kept 'sum(r["n"] for r in of["log.gap"]) > 0'
+check "what was carried meanwhile is there, each byte of the wire" kept 'wire == carried and len(wire) == 1'
 
 refused() { ! lab_in client timeout 20 ssh "${opts[@]}" -N "$LAB_USER@$LAB_GW_OUTSIDE" 2>/dev/null && counted AUDIT_REFUSED; }
 mapfile -t opts < <(lab_ssh_opts)
 check "AuditFailure refuse: control has a small disk" on_small_disk refuse
 check "a tunnel" open_tunnel 18006
 tunnel_pid=$lab_pid
-check "carries" fetched 18006
+check "carries" fetch 18006
 check "the disk fills up" fill
 strangers 1 # by whom it is seen
 check "that is said" said 'cannot be written: No space left.*nothing new is begun'
 check "nobody comes in, and it is counted" refused
-no_channel() { ! fetched 18006; }
+no_channel() { ! fetch 18006; }
 check "who is in has no new channel" no_channel
 check "and stays" kill -0 "$tunnel_pid"
 rm "$full/filler"
 check "with room it is written again" said 'is written again'
-check "who was in has channels" fetched 18006
+check "who was in has channels" fetch 18006
 check "somebody comes in" open_tunnel 18007
 lab_stop_pid "$lab_pid"
 lab_stop_pid "$tunnel_pid"
 check "and nothing is missing" kept 'not of["log.gap"] and len(of["conn.open"]) >= 2 and {r["conn"] for r in of["conn.open"]} == {r["conn"] for r in of["conn.close"]}'
+check "nor a byte of the wire" kept 'wire == carried and len(wire) == 2'
