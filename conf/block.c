@@ -20,7 +20,7 @@ enum criterion_kind {
 	BY_CLIENT_VERSION, /* the identification of the peer */
 	BY_DEST,           /* where a channel leads */
 	BY_ROLE,           /* as an operator's program has named it */
-	NOT_SUPPORTED
+	BY_RDOMAIN,        /* of the listener */
 };
 
 static const struct {
@@ -39,7 +39,7 @@ static const struct {
 	{"invalid-user", BY_INVALID_USER},
 	{"dest", BY_DEST},
 	{"role", BY_ROLE},
-	{"rdomain", NOT_SUPPORTED},
+	{"rdomain", BY_RDOMAIN},
 };
 
 struct criterion {
@@ -95,8 +95,8 @@ static bool criterion_matches(const struct criterion *c, const struct conf_match
 	case BY_ROLE:
 		return ctx->marks != NULL &&
 		       match_marks(ctx->marks, CONF_MARK_ROLE, c->list) == MATCH_YES;
-	case NOT_SUPPORTED:
-		break;
+	case BY_RDOMAIN:
+		return ctx->rdomain != NULL && match_list(ctx->rdomain, c->list, false) == MATCH_YES;
 	}
 	return false;
 }
@@ -141,6 +141,7 @@ bool block_early(const struct block *b)
 			case BY_ADDRESS:
 			case BY_LOCAL_ADDRESS:
 			case BY_LOCAL_PORT:
+			case BY_RDOMAIN:
 			case BY_VERSION:
 			case BY_CLIENT_VERSION:
 				break;
@@ -185,16 +186,15 @@ static const char *value_next(struct words *w)
 	return w->i < w->argc ? w->argv[w->i++] : NULL;
 }
 
-static enum criterion_kind attribute_find(const char *name, bool *ret_known)
+static bool attribute_find(const char *name, enum criterion_kind *ret)
 {
 	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
 		if (strcasecmp(attributes[i].name, name) == 0) {
-			*ret_known = true;
-			return attributes[i].kind;
+			*ret = attributes[i].kind;
+			return true;
 		}
 	}
-	*ret_known = false;
-	return NOT_SUPPORTED;
+	return false;
 }
 
 /* HOST[:PORT], where a host alone means all its ports. */
@@ -239,6 +239,7 @@ static bool criterion_value(struct arena *a, struct criterion *c, const char *va
 	case BY_HOST:
 	case BY_VERSION:
 	case BY_CLIENT_VERSION:
+	case BY_RDOMAIN:
 		return match_list_valid(value);
 	case BY_ADDRESS:
 	case BY_LOCAL_ADDRESS:
@@ -258,16 +259,10 @@ static bool criterion_parse(struct arena *a, struct words *w, struct criterion *
 {
 	char name[32];
 	const char *value;
-	bool known, has_value = attribute_next(w, name, sizeof(name));
+	bool has_value = attribute_next(w, name, sizeof(name));
 
-	c->kind = attribute_find(name, &known);
-	if (!known) {
+	if (!attribute_find(name, &c->kind)) {
 		snprintf(why, why_size, "Unsupported Match attribute %s", name);
-		return false;
-	}
-	if (c->kind == NOT_SUPPORTED) {
-		snprintf(why, why_size, "Match attribute %s is not supported in this version",
-			 name);
 		return false;
 	}
 	if (c->kind == BY_ALL) {

@@ -185,9 +185,12 @@ enum conf_strict_kex {
  * file a ListenAddress that none of them has is an error (listeners of the kernel's stack are
  * not supported in this version); without any the list holds what is written, interface -1.
  */
+#define CONF_RDOMAIN_MAX 15 /* as Linux names devices */
 struct conf_listen {
 	struct conf_addr addr; /* with port, 0: one that is free, the dataplane chooses */
 	int32_t interface;     /* index in conf_dataplane's interfaces */
+	/* Of a socket of the kernel's: the device it is bound to; "": none. */
+	char rdomain[CONF_RDOMAIN_MAX + 1];
 };
 
 /* PerSourcePenalties: what an offence costs, 0: nothing; from when on, and how many are kept. */
@@ -449,6 +452,7 @@ struct conf_match_ctx {
 	const char *host;         /* name of addr; NULL: it has none */
 	const char *addr, *laddr; /* numeric, as inet_ntop() writes them */
 	uint16_t lport;
+	const char *rdomain;            /* "": it came by none; NULL: not known */
 	const char *client_version;     /* its identification string */
 	const struct conf_strs *groups; /* of the user */
 	bool invalid_user;

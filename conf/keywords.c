@@ -273,7 +273,7 @@ const struct kw conf_kws[] = {
 	/* listeners and identity */
 	{INFO("Port", "22", C, false, true, "N", "port of every ListenAddress that has none"),
 	 .special = KW_PORT, .part = PART_GLOBAL, .type = &type_topology},
-	{INFO("ListenAddress", NULL, C, false, true, "ADDR[:PORT]",
+	{INFO("ListenAddress", NULL, C, false, true, "ADDR[:PORT] [rdomain NAME]",
 	      "where to listen; without it on every InterfaceAddress"),
 	 .special = KW_LISTEN_ADDRESS, .part = PART_GLOBAL, .type = &type_topology},
 	{INFO("AddressFamily", "any", C, false, false, "any|inet|inet6", "of what is listened on, and of targets"),

@@ -395,6 +395,7 @@ struct listens {
 	struct conf_listen *v;
 	size_t n, room;
 	bool twice; /* the latest line gave one that was there */
+	const char *rdomain; /* of that line */
 };
 
 static bool is_any6(const struct conf_addr *a)
@@ -408,7 +409,7 @@ static bool listen_add(struct loader *l, struct listens *ls, const struct conf_a
 		       int32_t interface)
 {
 	for (size_t i = 0; i < ls->n; i++) {
-		if (ls->v[i].addr.port != addr->port)
+		if (ls->v[i].addr.port != addr->port || strcmp(ls->v[i].rdomain, ls->rdomain) != 0)
 			continue;
 		if (addr->port != 0) { /* of those that are free each has its own */
 			ls->twice |= is_any6(&ls->v[i].addr) && addr->family == 6;
@@ -436,7 +437,8 @@ static bool listen_add(struct loader *l, struct listens *ls, const struct conf_a
 		ls->v = v;
 		ls->room = room;
 	}
-	ls->v[ls->n++] = (struct conf_listen){*addr, interface};
+	ls->v[ls->n] = (struct conf_listen){*addr, interface, ""};
+	strcpy(ls->v[ls->n++].rdomain, ls->rdomain);
 	return true;
 }
 
@@ -506,6 +508,37 @@ static bool addr_is_any(const struct conf_addr *a)
 	return conf_addr_equal(a, &any4) || is_any6(a);
 }
 
+/* Whether there is such a device is seen when a socket is bound to it. */
+static bool rdomain_is(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if (name[i] <= ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	return n > 0 && n <= CONF_RDOMAIN_MAX;
+}
+
+/* ADDR [rdomain NAME] */
+static bool listen_rdomain(struct loader *l, const struct line *line, const char **ret)
+{
+	*ret = "";
+	if (line->argc < 2 || strcmp(line->argv[1], "rdomain") != 0)
+		return count_is(l, line, 1);
+	if (!count_is(l, line, 3))
+		return false;
+	if (!rdomain_is(line->argv[2]))
+		bad(l, line, "bad routing domain '%.100s'", line->argv[2]);
+	else if (l->conf->dataplane.n_interfaces > 0)
+		bad(l, line,
+		    "ListenAddress %.100s: rdomain is of the kernel's sockets, and where there is "
+		    "an Interface none of them listens",
+		    line->argv[0]);
+	else
+		*ret = line->argv[2];
+	return **ret != '\0';
+}
+
 static void listen_line(struct loader *l, const struct line *line, struct listens *ls,
 			const struct ports *ports)
 {
@@ -515,7 +548,7 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 	struct ports own = {&a.port, 1};
 	bool has_port, fits;
 
-	if (!count_is(l, line, 1))
+	if (!listen_rdomain(l, line, &ls->rdomain))
 		return;
 	if (zone_parse(dp, line->argv[0], &has_port, &a) < 0) {
 		bad(l, line, "bad address or port number in ListenAddress '%.100s'", line->argv[0]);
@@ -551,7 +584,7 @@ static void listen_line(struct loader *l, const struct line *line, struct listen
 
 static void listens_build(struct loader *l)
 {
-	struct listens ls = {0};
+	struct listens ls = {.rdomain = ""};
 	struct ports ports;
 	bool any = false;
 
@@ -640,8 +673,13 @@ static void listens_dump(const struct conf *conf, FILE *f)
 		char text[CONF_ZONE_TEXT];
 
 		conf_zone_text(&conf->dataplane, a, text);
-		fprintf(f, a->family == 4 ? "listenaddress %s:%u\n" : "listenaddress [%s]:%u\n",
-			text, a->port);
+		fprintf(f, a->family == 4 ? "listenaddress %s:%u" : "listenaddress [%s]:%u", text,
+			a->port);
+		if (g->listens[i].rdomain[0] != '\0') {
+			fputs(" rdomain ", f);
+			value_print_arg(g->listens[i].rdomain, f);
+		}
+		fputc('\n', f);
 	}
 }
 

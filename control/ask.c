@@ -56,6 +56,7 @@ static bool word_read(struct ask *a, const char *name, const char *value)
 		{"host", offsetof(struct ask, match.host)},
 		{"addr", offsetof(struct ask, match.addr)},
 		{"laddr", offsetof(struct ask, match.laddr)},
+		{"rdomain", offsetof(struct ask, match.rdomain)},
 		{"client-version", offsetof(struct ask, match.client_version)},
 		{"dest", offsetof(struct ask, dest)},
 		{"listen", offsetof(struct ask, listen)},

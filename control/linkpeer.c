@@ -265,6 +265,7 @@ static void listen_all(struct shard *sh, bool close)
 			.conn = {.dataplane = sh->peer->hello.dataplane, .shard = sh->index}};
 
 		memcpy(m.addr.addr, a->addr, sizeof(m.addr.addr));
+		strcpy(m.rdomain, g->listens[i].rdomain);
 		shard_send(sh, &hdr, sizeof(hdr), &m, sizeof(m));
 	}
 }
@@ -298,6 +299,7 @@ static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 {
 	struct linkpeer *p = sh->peer;
 	const struct conf_global *g = conf_global(p->env->conf);
+	const char *rdomain, *domain;
 	char text[CONF_ZONE_TEXT];
 	const struct conf_addr *a;
 
@@ -308,14 +310,17 @@ static int listen_result(struct shard *sh, const struct link_listen_result *ev)
 		return 0;
 	}
 	a = &g->listens[ev->listener].addr;
+	rdomain = g->listens[ev->listener].rdomain;
+	domain = *rdomain != '\0' ? " rdomain " : "";
 	conf_zone_text(conf_dataplane(p->env->conf), a, text);
 	p->refused[ev->listener] |= ev->err < 0;
 	if (ev->err < 0)
-		log_line(LOG_L_ERROR, "Bind to port %u on %s failed: %s.", a->port, text,
-			 strerror(-ev->err));
+		log_line(LOG_L_ERROR, "Bind to port %u on %s%s%s failed: %s.", a->port, text,
+			 domain, rdomain, strerror(-ev->err));
 	/* A client may come to any of the shards. */
 	else if (++p->listening[ev->listener] == p->hello.shards)
-		log_line(LOG_L_INFO, "Server listening on %s port %u.", text, ev->port);
+		log_line(LOG_L_INFO, "Server listening on %s port %u%s%s.", text, ev->port, domain,
+			 rdomain);
 	if (ev->err == 0)
 		p->ports[ev->listener] = ev->port;
 	return 0;

@@ -35,9 +35,15 @@
 /* Answers to LISTEN that wait for room on the ring. */
 #define SHARD_RESULTS_MAX 64
 
+/* Where something listens. One address may be in several domains of the kernel's. */
+struct shard_at {
+	struct link_addr addr;
+	char rdomain[LINK_RDOMAIN_MAX + 1]; /* the device its socket is bound to; "": none */
+};
+
 /* The number TCP knows it by is its index; control's may change with the control. */
 struct shard_listener {
-	struct link_addr addr;
+	struct shard_at at;
 	uint32_t number; /* control's */
 	int fd;          /* of the kernel's: accepts while open; -1: TCP of ours */
 	uint32_t attach; /* of which attachment */
@@ -46,7 +52,7 @@ struct shard_listener {
 
 /* A socket that was opened at start: who may open one is given up afterwards. */
 struct shard_kernel_listener {
-	struct link_addr addr;
+	struct shard_at at;
 	int fd;
 };
 
@@ -162,12 +168,12 @@ void shard_host_limit(struct shard *s, uint32_t conns);
 
 /* shard_listen.c: ports that are chosen, where the kernel does not; its listeners. */
 int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size);
-/* Of an address that control names. 0: with port 0 there was none at the start. */
-uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a);
+/* Of a place that control names. 0: with port 0 there was none at the start. */
+uint16_t shard_listen_port(const struct shard *s, const struct shard_at *at);
 int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t err_size);
 void shard_listen_free(struct shard *s);
-/* The socket of this address; -1: there is none. */
-int shard_kernel_fd(const struct shard *s, const struct link_addr *addr);
+/* The socket of this place; -1: there is none. */
+int shard_kernel_fd(const struct shard *s, const struct shard_at *at);
 /*
  * Who comes is refused, until it listens again: the socket stays, since it could not be opened
  * again, and its address with it.
@@ -223,7 +229,7 @@ void shard_link_apply(struct shard *s, unsigned int port);
 unsigned int shard_link_poll(struct shard *s);
 uint64_t shard_link_next_timer_us(const struct shard *s);
 void shard_close_listener(struct shard *s, uint32_t slot);
-bool shard_same_addr(const struct link_addr *a, const struct link_addr *b);
+bool shard_same_at(const struct shard_at *a, const struct shard_at *b);
 /* For struct relay_conf. */
 void shard_command(void *arg, const struct link_hdr *msg);
 

@@ -137,16 +137,28 @@ static bool accept_stream(void *arg, struct stream *stream, uint32_t listener,
 	return relay_accept(s->relay, stream, s->listener[listener].number, &l, &p, s->now_us);
 }
 
-bool shard_same_addr(const struct link_addr *a, const struct link_addr *b)
+bool shard_same_at(const struct shard_at *at, const struct shard_at *other)
 {
+	const struct link_addr *a = &at->addr, *b = &other->addr;
+
 	return a->family == b->family && a->scope == b->scope && a->port == b->port &&
-	       memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0;
+	       memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16) == 0 &&
+	       strcmp(at->rdomain, other->rdomain) == 0;
+}
+
+static struct shard_at at_of(const struct link_listen *c)
+{
+	struct shard_at at = {.addr = c->addr};
+
+	strcpy(at.rdomain, c->rdomain);
+	return at;
 }
 
 static int listen_on(struct shard *s, const struct link_listen *c)
 {
 	struct net_addr addr = {.family = c->addr.family, .scope = c->addr.scope};
-	const uint16_t port = shard_listen_port(s, &c->addr);
+	const struct shard_at at = at_of(c);
+	const uint16_t port = shard_listen_port(s, &at);
 	uint32_t slot = SHARD_LISTENERS_MAX;
 	int fd, r;
 
@@ -160,7 +172,7 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 
 		if (!l->open) {
 			slot = i < slot ? i : slot;
-		} else if (shard_same_addr(&l->addr, &c->addr)) {
+		} else if (shard_same_at(&l->at, &at)) {
 			if (l->attach == s->attach)
 				return -EADDRINUSE;
 			l->number = c->listener;
@@ -171,12 +183,12 @@ static int listen_on(struct shard *s, const struct link_listen *c)
 	}
 	if (slot == SHARD_LISTENERS_MAX)
 		return -ENOBUFS;
-	fd = shard_kernel_fd(s, &c->addr);
+	fd = shard_kernel_fd(s, &at);
 	r = fd >= 0 ? shard_kernel_listen(fd, c->backlog)
 		    : tcp_listen(s->tcp, &addr, port, slot, c->backlog, accept_stream, s);
 	if (r < 0)
 		return r;
-	s->listener[slot] = (struct shard_listener){.addr = c->addr,
+	s->listener[slot] = (struct shard_listener){.at = at,
 						    .number = c->listener,
 						    .fd = fd,
 						    .attach = s->attach,
@@ -202,18 +214,20 @@ void shard_command(void *arg, const struct link_hdr *msg)
 	const struct link_listen *c = link_msg_body(msg);
 	const struct link_conns *conns = link_msg_body(msg);
 	struct shard *s = arg;
+	struct shard_at at;
 	int err;
 
 	if (msg->type == LINK_CMD_CONNS)
 		shard_limit_conns(s, conns->max);
 	if (msg->type != LINK_CMD_LISTEN)
 		return;
+	at = at_of(c);
 	err = c->close ? unlisten(s, c->listener) : listen_on(s, c);
 	if (s->n_results == SHARD_RESULTS_MAX) {
 		dp_log("link: control asks for listeners and does not read the answers");
 		return;
 	}
 	s->result[s->n_results++] = (struct link_listen_result){
-		.listener = c->listener, .err = err, .port = shard_listen_port(s, &c->addr)};
+		.listener = c->listener, .err = err, .port = shard_listen_port(s, &at)};
 	send_results(s);
 }

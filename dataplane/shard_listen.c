@@ -63,13 +63,16 @@ static struct link_addr addr_from(const union sockaddr_any *sa)
 
 /* --- ports that are chosen -------------------------------------------------------------------- */
 
-static struct link_addr addr_of(const struct conf_listen *l)
+static struct shard_at at_of(const struct conf_listen *l)
 {
-	struct link_addr a = {
-		.family = l->addr.family, .scope = l->addr.scope, .port = l->addr.port};
+	struct shard_at at = {.addr = {.family = l->addr.family,
+				       .scope = l->addr.scope,
+				       .port = l->addr.port}};
 
-	memcpy(a.addr, l->addr.addr, sizeof(a.addr));
-	return a;
+	_Static_assert(LINK_RDOMAIN_MAX == CONF_RDOMAIN_MAX, "two names of one thing");
+	memcpy(at.addr.addr, l->addr.addr, sizeof(at.addr.addr));
+	strcpy(at.rdomain, l->rdomain);
+	return at;
 }
 
 /* Of whatever address: no port is then said twice. */
@@ -103,14 +106,14 @@ int shard_listen_choose(const struct shard_conf *sc, char *err, size_t err_size)
 	return 0;
 }
 
-uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a)
+uint16_t shard_listen_port(const struct shard *s, const struct shard_at *at)
 {
-	if (a->port != 0)
-		return a->port;
+	if (at->addr.port != 0)
+		return at->addr.port;
 	for (size_t i = 0; i < s->n_listens; i++) {
-		struct link_addr is = addr_of(&s->listens[i]);
+		struct shard_at is = at_of(&s->listens[i]);
 
-		if (shard_same_addr(&is, a))
+		if (shard_same_at(&is, at))
 			return s->listen_ports[i];
 	}
 	return 0;
@@ -118,19 +121,25 @@ uint16_t shard_listen_port(const struct shard *s, const struct link_addr *a)
 
 /* --- at start -------------------------------------------------------------------------------- */
 
-/* SO_REUSEADDR lets nobody in beside who listens: it is for what is left of those before. */
-static int bound_socket(const struct link_addr *a, bool shared)
+/*
+ * SO_REUSEADDR lets nobody in beside who listens: it is for what is left of those before. A device
+ * is anybody's to choose for a socket that has none (socket(7)), and who is accepted has it, too.
+ */
+static int bound_socket(const struct shard_at *at, bool shared)
 {
 	const int on = 1;
 	union sockaddr_any sa;
-	socklen_t len = sockaddr_from(a, &sa);
+	socklen_t len = sockaddr_from(&at->addr, &sa);
 	int fd = socket(sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), r;
 
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0) ||
-	    (a->family == 6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+	    (at->addr.family == 6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0) ||
+	    (at->rdomain[0] != '\0' && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, at->rdomain,
+						  (socklen_t)strlen(at->rdomain)) < 0) ||
 	    bind(fd, &sa.sa, len) < 0) {
 		r = -errno;
 		close(fd);
@@ -143,9 +152,9 @@ static int bound_socket(const struct link_addr *a, bool shared)
  * What several shards have in common by SO_REUSEPORT they would have with any other process of
  * the same user, unseen: a socket without it is refused where somebody listens already.
  */
-static int nobody_listens(const struct link_addr *a)
+static int nobody_listens(const struct shard_at *at)
 {
-	int fd = bound_socket(a, false);
+	int fd = bound_socket(at, false);
 
 	if (fd < 0)
 		return fd;
@@ -177,10 +186,10 @@ void shard_kernel_keepalive(const struct shard *s, int fd)
  * All but the address is inherited by who is accepted. The buffers have to be there before a SYN is
  * answered, as the window's scale follows them.
  */
-static int listen_socket(const struct shard *s, const struct link_addr *a, uint32_t backlog)
+static int listen_socket(const struct shard *s, const struct shard_at *at, uint32_t backlog)
 {
 	const int on = 1;
-	int fd = bound_socket(a, shard_is_teamed(s)), r;
+	int fd = bound_socket(at, shard_is_teamed(s)), r;
 
 	if (fd < 0)
 		return fd;
@@ -210,11 +219,11 @@ static int port_of(int fd, uint16_t *ret)
 /* A descriptor or -errno. */
 static int listen_kernel(const struct shard *s, const struct shard_conf *sc, size_t i)
 {
-	struct link_addr at = addr_of(&sc->listens[i]);
+	struct shard_at at = at_of(&sc->listens[i]);
 	int r = 0, fd;
 
-	at.port = sc->listen_ports[i];
-	if (sc->listen_exclusive && shard_is_teamed(s) && at.port != 0 && s->place == 0)
+	at.addr.port = sc->listen_ports[i];
+	if (sc->listen_exclusive && shard_is_teamed(s) && at.addr.port != 0 && s->place == 0)
 		r = nobody_listens(&at);
 	if (r < 0)
 		return r;
@@ -236,24 +245,30 @@ int shard_listen(struct shard *s, const struct shard_conf *sc, char *err, size_t
 	if (s->kernel == NULL)
 		return start_fail(err, err_size, -ENOMEM, "out of memory");
 	for (size_t i = 0; r >= 0 && i < sc->n_listens; i++) {
-		const struct conf_addr *a = &sc->listens[i].addr;
+		const struct conf_listen *l = &sc->listens[i];
 		struct shard_kernel_listener *k = &s->kernel[i];
 
 		r = listen_kernel(s, sc, i);
+		if (r == -ENODEV)
+			return start_fail(err, err_size, r,
+					  "ListenAddress: rdomain %s is no device here: a VRF or "
+					  "an interface has to be made before the start",
+					  l->rdomain);
 		if (r < 0)
 			return start_fail(err, err_size, r, "Bind to port %u on %s failed: %s",
-					  a->port, conf_addr_text(a, text), strerror(-r));
-		*k = (struct shard_kernel_listener){.addr = addr_of(&sc->listens[i]), .fd = r};
+					  l->addr.port, conf_addr_text(&l->addr, text),
+					  strerror(-r));
+		*k = (struct shard_kernel_listener){.at = at_of(l), .fd = r};
 		s->n_kernel++;
 		r = idle_watch(&s->idle, k->fd);
 	}
 	return r < 0 ? start_fail(err, err_size, r, "epoll: %s", strerror(-r)) : 0;
 }
 
-int shard_kernel_fd(const struct shard *s, const struct link_addr *addr)
+int shard_kernel_fd(const struct shard *s, const struct shard_at *at)
 {
 	for (size_t i = 0; i < s->n_kernel; i++)
-		if (shard_same_addr(&s->kernel[i].addr, addr))
+		if (shard_same_at(&s->kernel[i].at, at))
 			return s->kernel[i].fd;
 	return -1;
 }

@@ -273,7 +273,8 @@ static bool listen_ok(const void *body)
 {
 	const struct link_listen *b = body;
 
-	return addr_ok(&b->addr) && b->close <= 1;
+	return addr_ok(&b->addr) && b->close <= 1 &&
+	       name_ok(b->rdomain, sizeof(b->rdomain), true);
 }
 
 static bool listen_result_ok(const void *body)

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION     21
+#define LINK_VERSION     22
 #define LINK_PAYLOAD_MAX (64 * 1024) /* of an SSH payload on the link, either way */
 #define LINK_MSG_MAX     (LINK_PAYLOAD_MAX + 512)
 #define LINK_IDENT_MAX   255  /* RFC 4253 section 4.2, CR LF included */
@@ -25,6 +25,7 @@
 #define LINK_ADDRS_MAX   8    /* of one target */
 #define LINK_AT_MAX      2    /* sockets of one listener */
 #define LINK_TEXT_MAX    255
+#define LINK_RDOMAIN_MAX 15
 #define LINK_HOST_MAX    255 /* of a target, as a client writes it */
 #define LINK_LOOK_MAX    64  /* channels in one LINK_EV_LOOK */
 #define LINK_REST_MAX    4096 /* of an OPEN of ours: what is particular to its type */
@@ -471,6 +472,7 @@ struct link_listen {
 	uint32_t backlog;
 	uint8_t close; /* 1: stop listening */
 	uint8_t pad[3];
+	char rdomain[LINK_RDOMAIN_MAX + 1]; /* of the kernel's sockets, its device; "": none */
 };
 
 /*

@@ -133,8 +133,9 @@ static void listener(void *arg, const struct tunnel_view *t)
 		return;
 	all->err =
 		answer_list_add(all->a,
-				json_pack("{s:s, s:o, s:i, s:s, s:I, s:o, s:I}", "kind", "client",
-					  "address", listens_at(t), "port", (int)t->port, "state",
+				json_pack("{s:s, s:o, s:n, s:i, s:s, s:I, s:o, s:I}", "kind",
+					  "client", "address", listens_at(t), "rdomain", "port",
+					  (int)t->port, "state",
 					  t->state, "uid", (json_int_t)v->uid, "user",
 					  admin_text(v->user), "channels", (json_int_t)t->channels),
 				all->out);
@@ -168,13 +169,14 @@ int own_port(const struct admin_env *env, size_t listen)
 static json_t *own(const struct admin_env *env, size_t i)
 {
 	struct conf *conf = env->sessions->conf;
-	const struct conf_addr *at = &conf_global(conf)->listens[i].addr;
+	const struct conf_listen *l = &conf_global(conf)->listens[i];
 	char text[CONF_ZONE_TEXT];
 
-	conf_zone_text(conf_dataplane(conf), at, text);
-	return json_pack("{s:s, s:s, s:i, s:s, s:n, s:n, s:i}", "kind", "gateway", "address", text,
-			 "port", own_port(env, i), "state", own_state(env, i), "uid", "user",
-			 "channels", 0);
+	conf_zone_text(conf_dataplane(conf), &l->addr, text);
+	return json_pack("{s:s, s:s, s:s?, s:i, s:s, s:n, s:n, s:i}", "kind", "gateway", "address",
+			 text, "rdomain", l->rdomain[0] != '\0' ? l->rdomain : NULL, "port",
+			 own_port(env, i), "state", own_state(env, i), "uid", "user", "channels",
+			 0);
 }
 
 int show_listeners(struct answer *a, const struct admin_env *env, struct answer_text *out)

@@ -68,6 +68,7 @@ static int read_as_user(const struct user_lookup *l, enum helper_entry entry, ui
 			.local_port = l->local.port,
 			.version = ssh_str_c(l->version != NULL ? l->version : ""),
 			.host = ssh_str_c(l->peer_name != NULL ? l->peer_name : ""),
+			.rdomain = ssh_str_c(l->rdomain),
 			.invalid_user = l->invalid_user,
 			.time_ms = USER_FILE_MS,
 			.mark = l->conf_mark},

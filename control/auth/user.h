@@ -55,6 +55,7 @@ struct user_lookup {
 	/* Reads what we may not, and goes by Match himself: by these and the peer. */
 	char *helper_path; /* of its socket; NULL: there is none */
 	struct link_addr local;
+	char rdomain[LINK_RDOMAIN_MAX + 1];
 	char *version;      /* the peer's identification; NULL: not known */
 	uint64_t conf_mark; /* of what the login goes by: the helper must, too */
 	bool invalid_user;

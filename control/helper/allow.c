@@ -43,12 +43,14 @@ int allow_find_dest(struct conf *conf, const struct helper_job *job, const struc
 {
 	char peer[HELPER_ADDR_MAX + 1], local[HELPER_ADDR_MAX + 1], version[HELPER_TEXT_MAX];
 	char host[SSH_HOST_MAX + 1], role[1 + CONF_ROLE_MAX + 2] = {CONF_MARK_ROLE};
+	char rdomain[CONF_RDOMAIN_MAX + 1];
 	struct user_lookup l = {0};
 	struct conf_strs groups;
 	struct conf_match_ctx ctx = {.user = ret->user,
 				     .addr = peer,
 				     .laddr = local,
 				     .lport = job->local_port,
+				     .rdomain = rdomain,
 				     .groups = &groups,
 				     .dest = dest,
 				     .invalid_user = job->invalid_user};
@@ -61,6 +63,7 @@ int allow_find_dest(struct conf *conf, const struct helper_job *job, const struc
 	text_copy(version, sizeof(version), job->version);
 	text_copy(host, sizeof(host), job->host);
 	text_copy(role + 1, CONF_ROLE_MAX + 1, job->role);
+	text_copy(rdomain, sizeof(rdomain), job->rdomain);
 	if (host[0] != '\0')
 		ctx.host = host;
 	if (role[1] != '\0')

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "conf/conf.h"
 #include "conf/rule.h"
 #include "link/msg.h"
 #include "ssh/chan.h"
@@ -114,13 +115,15 @@ static struct helper_job job_read(struct ssh_rd *r)
 	j.version = text(r);
 	j.host = text(r);
 	j.role = text(r);
+	j.rdomain = text(r);
 	j.invalid_user = ssh_rd_bool(r);
 	j.time_ms = ssh_rd_u32(r);
 	j.mark = ssh_rd_u64(r);
 	j.id = ssh_rd_u64(r);
 	if (j.user.len == 0 || j.user.len > SSH_USER_MAX || j.peer.len > HELPER_ADDR_MAX ||
 	    j.local.len > HELPER_ADDR_MAX || j.version.len > SSH_IDENT_MAX ||
-	    j.host.len > SSH_HOST_MAX || j.role.len > CONF_ROLE_MAX || j.time_ms == 0 || j.time_ms > HELPER_TIME_MAX)
+	    j.host.len > SSH_HOST_MAX || j.role.len > CONF_ROLE_MAX ||
+	    j.rdomain.len > CONF_RDOMAIN_MAX || j.time_ms == 0 || j.time_ms > HELPER_TIME_MAX)
 		r->bad = true;
 	return j;
 }
@@ -467,6 +470,7 @@ static void job_write(struct ssh_wr *w, const struct helper_job *j)
 	ssh_wr_str(w, j->version);
 	ssh_wr_str(w, j->host);
 	ssh_wr_str(w, j->role);
+	ssh_wr_str(w, j->rdomain);
 	ssh_wr_bool(w, j->invalid_user);
 	ssh_wr_u32(w, j->time_ms);
 	ssh_wr_u64(w, j->mark);

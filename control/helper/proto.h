@@ -92,6 +92,7 @@ struct helper_job {
 	struct ssh_str version; /* the peer's identification; "": not known */
 	struct ssh_str host;    /* the name of its address; "": it has none */
 	struct ssh_str role;    /* as an operator's program has named it; "": none has */
+	struct ssh_str rdomain; /* of the kernel's, it came by; "": none */
 	bool invalid_user;
 	uint32_t time_ms;
 	/*

@@ -66,9 +66,10 @@ static int token(const struct tokens *t, char which, char *buf, size_t size)
 		return printed(snprintf(buf, size, "%" PRIu32, (uint32_t)acc->uid), size);
 	case 'C':
 		return of_connection(t->job, buf, size);
-	case 'D': /* there are no routing domains here */
-		buf[0] = '\0';
-		return 0;
+	case 'D':
+		return printed(snprintf(buf, size, "%.*s", (int)t->job->rdomain.len,
+					(const char *)t->job->rdomain.p),
+			       size);
 	case 'f':
 		return key_fingerprint(t->key, buf, size);
 	case 't':

@@ -191,6 +191,7 @@ struct awake {
 	struct ssh_brain *brain;
 	struct conf_session conf; /* as far as it is known who this is */
 	char local_addr[ADDR_TEXT_MAX], peer_addr[ADDR_TEXT_MAX];   /* for Match and patterns */
+	char rdomain[LINK_RDOMAIN_MAX + 1]; /* of the kernel's, it came by; "": none */
 	char local_text[CONF_ZONE_TEXT], peer_text[CONF_ZONE_TEXT]; /* for people: with %NAME */
 	struct timer grace;
 	struct timer rest;

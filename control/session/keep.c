@@ -46,6 +46,7 @@ int keep_of(const struct session *s, struct keep *ret)
 		.key_print = text_or_none(a->key_print),
 		.peer_name = text_or_none(a->peer_name),
 		.has_name = a->peer_name != NULL,
+		.rdomain = ssh_str_c(a->rdomain),
 		.has_groups = a->groups != NULL,
 		.n_groups = n,
 		.expires = lapse_expires(a->lapse),
@@ -131,6 +132,7 @@ static size_t build(const struct keep *k, const struct session *s, enum lists li
 	ssh_wr_str(&w, k->marks);
 	ssh_wr_bool(&w, k->has_name);
 	ssh_wr_str(&w, k->peer_name);
+	ssh_wr_str(&w, k->rdomain);
 	ssh_wr_bool(&w, k->has_groups);
 	ssh_wr_u32(&w, (uint32_t)k->n_groups);
 	for (size_t i = 0; i < k->n_groups; i++)
@@ -193,6 +195,7 @@ static int who_parse(struct ssh_rd *r, struct keep *k)
 	k->marks = ssh_rd_str(r);
 	k->has_name = ssh_rd_bool(r);
 	k->peer_name = ssh_rd_str(r);
+	k->rdomain = ssh_rd_str(r);
 	k->has_groups = ssh_rd_bool(r);
 	k->n_groups = ssh_rd_u32(r);
 	if (r->bad || k->n_groups > KEEP_GROUPS_MAX)
@@ -207,7 +210,8 @@ static int who_parse(struct ssh_rd *r, struct keep *k)
 	if (r->bad || k->session_id.len == 0 || k->session_id.len > SSH_SESSION_ID_MAX ||
 	    k->peer_ident.len > LINK_IDENT_MAX || k->user.len > SSH_USER_MAX || !is_text(k->user) ||
 	    !is_text(k->peer_ident) || !is_text(k->ident) || !is_text(k->peer_name) ||
-	    !is_text(k->key_print) || !is_texts(k->marks))
+	    !is_text(k->key_print) || k->rdomain.len > LINK_RDOMAIN_MAX || !is_text(k->rdomain) ||
+	    !is_texts(k->marks))
 		return -EBADMSG;
 	return 0;
 }
@@ -266,7 +270,7 @@ static char *copy(struct ssh_str s)
 /* What holds for it now that control was started anew: rules, and what it came in by may end. */
 static int rules_find(struct session *s, const struct keep *k, struct lapse **ret_lapse)
 {
-	char local[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX];
+	char local[ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX], rdomain[LINK_RDOMAIN_MAX + 1] = "";
 	char *user = copy(k->user), *name = copy(k->peer_name), *version = copy(k->peer_ident);
 	char *group[KEEP_GROUPS_MAX] = {0};
 	struct conf_strs groups = {(const char *const *)group, k->n_groups};
@@ -275,12 +279,15 @@ static int rules_find(struct session *s, const struct keep *k, struct lapse **re
 				     .addr = addr_text(&s->peer, peer),
 				     .laddr = addr_text(&s->local, local),
 				     .lport = s->local.port,
+				     .rdomain = rdomain,
 				     .client_version = version,
 				     .groups = k->has_groups ? &groups : NULL,
 				     .marks = k->marks.len > 0 ? (const char *)k->marks.p : NULL};
 	struct conf_session c;
 	int r = user != NULL && name != NULL && version != NULL ? 0 : -ENOMEM;
 
+	if (k->rdomain.len > 0)
+		memcpy(rdomain, k->rdomain.p, k->rdomain.len);
 	for (size_t i = 0; r == 0 && i < k->n_groups; i++) {
 		group[i] = copy(k->group[i]);
 		r = group[i] != NULL ? 0 : -ENOMEM;

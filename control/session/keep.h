@@ -9,7 +9,7 @@
 
 #include "control/session/internal.h"
 
-#define KEEP_VERSION    6
+#define KEEP_VERSION    7
 #define KEEP_GROUPS_MAX 256
 
 /* Views; of one that was parsed, into what it was parsed from, but for lists, which are its own. */
@@ -23,6 +23,7 @@ struct keep {
 	struct ssh_str key_print; /* of who came in by one; "" */
 	struct ssh_str marks;     /* as in struct awake; "": none */
 	struct ssh_str peer_name;
+	struct ssh_str rdomain; /* it came by; "": none */
 	bool has_name, has_groups;
 	size_t n_groups;
 	struct ssh_str group[KEEP_GROUPS_MAX];

@@ -83,6 +83,7 @@ struct helper_job login_about(const struct session *s, uint32_t time_ms)
 				   .version = ssh_str_c(a->version != NULL ? a->version : ""),
 				   .host = ssh_str_c(a->peer_name != NULL ? a->peer_name : ""),
 				   .role = ssh_str_c(session_role(a)),
+				   .rdomain = ssh_str_c(a->rdomain),
 				   .invalid_user = a->invalid_user,
 				   .time_ms = time_ms,
 				   .mark = conf_mark(a->conf.conf)};

@@ -98,6 +98,7 @@ static int lookup_fill(struct user_lookup *l, const struct session *s)
 		r = text_keep(s->awake->version, &l->version);
 	l->conf_mark = conf_mark(c->conf);
 	l->local = s->local;
+	strcpy(l->rdomain, s->awake->rdomain);
 	l->invalid_user = s->awake->invalid_user;
 	l->strict_modes = conf_global(c->conf)->strict_modes;
 	l->peer = s->peer;

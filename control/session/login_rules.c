@@ -22,6 +22,7 @@ struct conf_match_ctx rules_ctx_of(const struct session *s, const struct awake *
 				       .addr = a->peer_addr,
 				       .laddr = a->local_addr,
 				       .lport = s->local.port,
+				       .rdomain = a->rdomain,
 				       .client_version = a->version,
 				       .groups = groups,
 				       .marks = a->marks,

@@ -18,14 +18,15 @@ struct past {
 	struct conf *conf; /* that it goes by, held */
 	uint32_t identity;
 	bool strict : 1, has_lapse : 1, has_epoch : 1, has_ident : 1, has_print : 1;
-	bool has_marks : 1, has_name : 1, has_groups : 1;
+	bool has_marks : 1, has_origin : 1, has_groups : 1;
 	uint8_t session_id_len;
 	uint8_t peer_ident_len;
 	/*
 	 * A struct lapse *; the epoch of its listeners; both; the user with a NUL behind it, and
 	 * so our identification where it is not the configuration's, the fingerprint of his key,
 	 * and what else Match and rules go by: marks of keys, behind which there is an empty one,
-	 * the name of the peer's address, and groups, as marks.
+	 * the name of the peer's address and the routing domain, empty where there is none, and
+	 * groups, as marks.
 	 */
 	uint8_t bytes[];
 };
@@ -75,8 +76,10 @@ static void pack_all(struct packing *to, const struct past *past, const struct k
 		pack_str(to, k->key_print);
 	if (past->has_marks)
 		pack(to, k->marks.p, k->marks.len);
-	if (past->has_name)
+	if (past->has_origin) {
 		pack_str(to, k->peer_name);
+		pack_str(to, k->rdomain);
+	}
 	if (!past->has_groups)
 		return;
 	for (size_t i = 0; i < k->n_groups; i++)
@@ -94,7 +97,7 @@ struct past *past_new(const struct keep *k, struct conf *conf, struct lapse *lap
 		.has_ident = k->ident.len > 0,
 		.has_print = k->key_print.len > 0,
 		.has_marks = k->marks.len > 0,
-		.has_name = k->has_name,
+		.has_origin = k->has_name || k->rdomain.len > 0,
 		.has_groups = k->has_groups && conf_matches_about(conf, CONF_ABOUT_GROUP),
 		.session_id_len = (uint8_t)k->session_id.len,
 		.peer_ident_len = (uint8_t)k->peer_ident.len,
@@ -245,10 +248,12 @@ static int past_unpack(const struct past *p, struct awake *a)
 		memcpy(a->marks, more, texts_len(more));
 		more += texts_len(more);
 	}
-	if (p->has_name) {
-		a->peer_name = strdup(more);
-		if (a->peer_name == NULL)
+	if (p->has_origin) {
+		a->peer_name = *more != '\0' ? strdup(more) : NULL;
+		if (*more != '\0' && a->peer_name == NULL)
 			return -ENOMEM;
+		more += strlen(more) + 1;
+		strcpy(a->rdomain, more);
 		more += strlen(more) + 1;
 	}
 	return p->has_groups ? groups_unpack(more, a) : 0;

@@ -249,6 +249,14 @@ const char *session_user(const struct session *s)
 	return s->awake != NULL ? s->user : past_user(s->past);
 }
 
+/* That of the listener it came by, which no reload changes. */
+static const char *rdomain_of(const struct session *s, uint32_t listener)
+{
+	const struct conf_global *g = conf_global(s->table->env->conf);
+
+	return listener < g->n_listens ? g->listens[listener].rdomain : "";
+}
+
 int session_fill(struct session *s, const struct link_conn_new *ev)
 {
 	struct session_env *env = s->table->env;
@@ -265,9 +273,11 @@ int session_fill(struct session *s, const struct link_conn_new *ev)
 	r = awake_new(s);
 	if (r < 0)
 		return r;
+	strcpy(s->awake->rdomain, rdomain_of(s, ev->listener));
 	ctx.addr = s->awake->peer_addr;
 	ctx.laddr = s->awake->local_addr;
 	ctx.lport = s->local.port;
+	ctx.rdomain = s->awake->rdomain;
 	r = conf_session_for(env->conf, &ctx, &s->awake->conf);
 	if (r < 0)
 		return r;

@@ -4,6 +4,12 @@
 ctl() { run "$build/control/sluicectl" "$@"; }
 told() { ctl show listeners --json | grep -q "\"port\":$port,\"state\":\"up\"" && ctl show info --json | grep -q "\"port\":$port"; }
 [ "$port" -gt 0 ] && told || { echo "port $port is not in show listeners:"; ctl show listeners; return 1; }
+bound=$(sed -n 's/.*Server listening on 127.0.0.1 port \([0-9]*\) rdomain lo\..*/\1/p' "$dir/control.log")
+bound_ssh() { timeout 20 ssh -p "$bound" "${opts[@]}" -S "$dir/mine/bound" -o HostKeyAlias="[127.0.0.1]:$port" "$@" 127.0.0.1 </dev/null; }
+bound_refuses() { ! bound_ssh -W "localhost:$http" 2>"$dir/bound.log" && grep -q 'Session open refused by peer' "$dir/bound.log"; }
+ctl show listeners --json | grep -q "\"rdomain\":\"lo\",\"port\":$bound,\"state\":\"up\"" || { ctl show listeners; return 1; }
+bound_ssh -M -f -N || { echo "nobody gets in at port $bound"; return 1; }
+bound_refuses || { echo "Match RDomain does not hold"; cat "$dir/bound.log"; return 1; }
 ctl reload >/dev/null && told || { echo "port $port is not there after a reload:"; ctl show listeners; return 1; }
 kill -9 "$control_pid"
 wait "$control_pid" 2>/dev/null
@@ -11,6 +17,9 @@ start control2 "$build/control/sluice-control" -f "$dir/sluice.conf"
 control_pid=$pid
 wait_for "Server listening on 127.0.0.1 port $port\." "$dir/control2.log" "$pid"
 told || { echo "port $port is not another control's:"; ctl show listeners; return 1; }
+bound_refuses || { echo "Match RDomain does not hold for another control"; cat "$dir/bound.log"; return 1; }
+bound_ssh -O exit 2>/dev/null
+echo "ListenAddress rdomain lo: $bound, and Match RDomain, also for another control"
 echo "ListenAddress 127.0.0.1:0: $port, also after a reload and for another control"
 
 run mkdir -m 0755 "$dir/sock"

@@ -36,6 +36,7 @@ Test(conf_dump, dump_reads_as_itself)
 		"keyboard-interactive:pam\nAllowGroups a b*\nPermitRootLogin without-password\n",
 		"ReceiveBuffer 65536\nMaxStartups 5\nStrictKex 3\nPasswordHashFile /a\\ b\n",
 		"ListenAddress [::1]:22\nListenAddress 127.0.0.1\n",
+		"ListenAddress ::1 rdomain vrf1\nListenAddress ::1 rdomain 'vrf#2'\n",
 	};
 
 	for (size_t i = 0; i < NELEM(texts); i++) {

@@ -92,6 +92,7 @@ Test(conf_topology, topology_refusals)
 		"AddressFamily inet6\nListenAddress 198.18.0.2",
 		"AddressFamily inet6\nListenAddress 0.0.0.0",
 		"ListenAddress ::",
+		"ListenAddress 198.18.0.2 rdomain vrf1",
 		"ListenAddress [fd00::1]:22",
 		"InterfaceAddress out fe80::9/64\nListenAddress fe80::9",
 		"InterfaceAddress out fe80::9/64\nListenAddress fe80::9%in",

@@ -445,18 +445,19 @@ Test(control_admin, lists_are_what_the_schema_says)
 Test(control_admin, listeners_of_the_gateway)
 {
 	const char *kind, *address, *state;
-	json_t *v, *uid, *user;
+	json_t *v, *uid, *user, *rdomain;
 	int port, channels, fd = call();
 
 	say(fd, "show listeners\nshow listeners user=demo\n");
 	v = hear(fd);
 	cr_expect_eq(json_array_size(json_object_get(v, "listeners")), 2);
 	cr_assert_eq(json_unpack(json_array_get(json_object_get(v, "listeners"), 1),
-				 "{s:s, s:s, s:i, s:s, s:o, s:o, s:i !}", "kind", &kind, "address",
-				 &address, "port", &port, "state", &state, "uid", &uid, "user",
-				 &user, "channels", &channels),
+				 "{s:s, s:s, s:o, s:i, s:s, s:o, s:o, s:i !}", "kind", &kind,
+				 "address", &address, "rdomain", &rdomain, "port", &port, "state",
+				 &state, "uid", &uid, "user", &user, "channels", &channels),
 		     0);
 	cr_expect_str_eq(kind, "gateway");
+	cr_expect(json_is_null(rdomain));
 	cr_expect_str_eq(address, "192.0.2.1");
 	cr_expect_eq(port, 2222);
 	cr_expect_str_eq(state, "starting", "there is no dataplane");

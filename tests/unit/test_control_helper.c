@@ -372,7 +372,7 @@ Test(control_helper, tokens_are_filled_in_by_the_helper)
 	const struct passwd *pw = getpwuid(geteuid());
 	char data[1024], want[1024];
 
-	snprintf(want, sizeof(want), "%s %u %s ssh-ed25519 %% 192.0.2.1 4711 198.51.100.1 22", t.me,
+	snprintf(want, sizeof(want), "%s %u %s ssh-ed25519 %% 192.0.2.1 4711 198.51.100.1 22 vrf1", t.me,
 		 pw->pw_uid, pw->pw_dir);
 	cr_expect_eq(command("prog10", data, sizeof(data)), HELPER_OK);
 	cr_expect_str_eq(data, want);

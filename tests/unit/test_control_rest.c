@@ -120,6 +120,7 @@ static void expect_rules_after_rest(const char *criterion)
 	client_begin(&c, 1, 1);
 	c.opened = true;
 	session_at(1)->awake->peer_name = strdup("box.example.org");
+	strcpy(session_at(1)->awake->rdomain, "vrf1");
 	while (!c.in)
 		client_step(&c);
 	pass(REST_MS + 100);
@@ -146,6 +147,11 @@ Test(control_rest_rules, by_group)
 Test(control_rest_rules, by_name)
 {
 	expect_rules_after_rest("Host box.*");
+}
+
+Test(control_rest_rules, by_routing_domain)
+{
+	expect_rules_after_rest("RDomain vrf?");
 }
 
 /* By the allocator's own count, with its word in front of each: all that control has of one. */

@@ -395,6 +395,7 @@ static const struct {
 	{"it listens at no port", LINK_EV_LISTEN_RESULT, offsetof(struct link_listen_result, port),
 	 2, 0},
 	{"neither", LINK_CMD_LISTEN, offsetof(struct link_listen, close), 1, 2},
+	{"no name", LINK_CMD_LISTEN, offsetof(struct link_listen, rdomain), 1, ' '},
 	{"no token", LINK_CMD_GRANT, offsetof(struct link_grant, token), 8, 0},
 	{"no port", LINK_CMD_GRANT, offsetof(struct link_grant, port), 2, 0},
 	{"no address", LINK_CMD_GRANT, offsetof(struct link_grant, n_addrs), 2, 0},

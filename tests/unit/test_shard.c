@@ -268,7 +268,7 @@ Test(shard, listeners_are_bounded)
 static bool is_open(uint16_t port)
 {
 	for (uint32_t i = 0; i < SHARD_LISTENERS_MAX; i++)
-		if (s->listener[i].open && s->listener[i].addr.port == port)
+		if (s->listener[i].open && s->listener[i].at.addr.port == port)
 			return true;
 	return false;
 }
@@ -503,12 +503,52 @@ Test(shard, an_address_of_the_kernels_is_nobody_elses)
 	team_free(team);
 }
 
+/* The same address twice, each in its own domain; and a device that is none. */
+Test(shard, a_routing_domain_is_a_place_of_its_own)
+{
+	static struct conf_listen where[] = {
+		{.addr = {.family = 4, .addr = {127, 0, 0, 1}}, .rdomain = "lo"},
+		{.addr = {.family = 4, .addr = {127, 0, 0, 1}}},
+	};
+	uint16_t ports[2] = {0, 0};
+	struct shard_conf sc = {.conf = &good.conf,
+				.link = l,
+				.start_id = 42,
+				.stats_path = stats,
+				.listens = where,
+				.n_listens = 2,
+				.listen_ports = ports,
+				.listen_backlog = 9};
+	struct shard_at at = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}, .rdomain = "lo"};
+	char device[LINK_RDOMAIN_MAX + 1] = "";
+	socklen_t len = sizeof(device);
+	int fd;
+
+	kernel_conf();
+	cr_assert_eq(shard_new(&sc, &s, err, sizeof(err)), 0, "%s", err);
+	cr_expect_neq(ports[0], ports[1]);
+	cr_expect_eq(shard_listen_port(s, &at), ports[0]);
+	fd = shard_kernel_fd(s, &at);
+	cr_expect_eq(getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len), 0);
+	cr_expect_str_eq(device, "lo");
+	at.rdomain[0] = '\0';
+	cr_expect_eq(shard_listen_port(s, &at), ports[1]);
+	cr_expect_neq(shard_kernel_fd(s, &at), fd);
+	shard_free(s);
+	s = NULL;
+	strcpy(where[0].rdomain, "no_such_vrf");
+	cr_expect_eq(shard_new(&sc, &s, err, sizeof(err)), -ENODEV);
+	cr_expect(strstr(err, "rdomain no_such_vrf is no device here") != NULL, "%s", err);
+}
+
 /* Port 0: all shards have the one the kernel gave the first. */
 Test(shard, a_port_of_the_kernels_that_is_free_is_all_shards)
 {
 	static const struct conf_listen where = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
 	const struct team_conf tc = {.conf = &good.conf, .shards = 2, .name = "two"};
-	const struct link_addr asked = {.family = 4, .addr = {127, 0, 0, 1}}, other = {.family = 4};
+	const struct shard_at asked = {.addr = {.family = 4, .addr = {127, 0, 0, 1}}};
+	const struct shard_at other = {.addr = {.family = 4}};
+	const struct shard_at there = {.addr = asked.addr, .rdomain = "lo"};
 	uint16_t port = 0, first;
 	struct shard_conf sc = {.conf = &good.conf,
 				.listens = &where,
@@ -532,6 +572,7 @@ Test(shard, a_port_of_the_kernels_that_is_free_is_all_shards)
 			cr_assert_eq(shard_new(&sc, &of, err, sizeof(err)), 0, "%s", err);
 		cr_expect_eq(shard_listen_port(of, &asked), first);
 		cr_expect_eq(shard_listen_port(of, &other), 0, "nobody asked for it");
+		cr_expect_eq(shard_listen_port(of, &there), 0, "nor there");
 		cr_expect_geq(shard_kernel_fd(of, &asked), 0);
 		if (of != s)
 			shard_free(of);

@@ -57,7 +57,7 @@ static const struct {
 	{"/no/such/program", HELPER_NO, ""},
 	{"/etc/passwd", HELPER_NO, ""},
 	{"/bin/sleep 60", HELPER_LATE, NULL},
-	{"/bin/echo -n %u %U %h %t %% %C", HELPER_OK, NULL},
+	{"/bin/echo -n %u %U %h %t %% %C %D", HELPER_OK, NULL},
 	{"/bin/echo", HELPER_OK, NULL},                    /* it is given the name */
 	{"/bin/sh -c \"ulimit -H -c\"", HELPER_OK, "0\n"}, /* F-31 */
 };
@@ -309,6 +309,7 @@ static inline struct helper_job job_of(const char *version, uint32_t ms)
 				   .peer_port = 4711,
 				   .local_port = 22,
 				   .version = ssh_str_c(version),
+				   .rdomain = ssh_str_c("vrf1"),
 				   .time_ms = ms};
 }
 
