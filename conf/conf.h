@@ -421,7 +421,7 @@ struct conf_session {
 		console_shells; /* patterns of login shells, in whose place the console is */
 	uint32_t max_sessions; /* 0: none may be opened */
 	bool permit_tty;
-	bool print_last_log;
+	bool print_last_log, print_motd;
 	bool agent_forwarding, x11_forwarding, x11_use_localhost;
 	uint32_t x11_display_offset;
 	const char *force_command;    /* NULL: none */

@@ -27,6 +27,8 @@
 #define NO_RECORDING "This session has to be recorded, and cannot be.\r\n"
 #define SFTP_SERVER  "/usr/lib/openssh/sftp-server"
 #define SFTP_ARGS    16 /* of internal-sftp */
+#define MOTD_PATH    "/etc/motd"
+#define MOTD_MAX     4096
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
@@ -282,6 +284,27 @@ static void last_login_add(struct run *r)
 		session_welcome_add(r, line);
 }
 
+/* From outside of a ChrootDirectory. */
+static void motd_add(struct run *r)
+{
+	char text[MOTD_MAX + 1];
+	ssize_t n = -1;
+	int fd = -1;
+
+	if (r->m->tty && r->allow.conf.print_motd)
+		fd = open(MOTD_PATH, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, MOTD_MAX);
+		close(fd);
+	}
+	if (n > 0 && text[n - 1] == '\n') /* a line of its own it becomes anyway */
+		n--;
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	session_welcome_add(r, text);
+}
+
 /* In the new process. Who is in may be asked by the program itself: that is written down first. */
 static void program_run(struct run *r) __attribute__((noreturn));
 static void program_run(struct run *r)
@@ -310,6 +333,7 @@ static void prepare(struct run *r)
 	if (e < 0)
 		fail(r, "environment", e);
 	last_login_add(r);
+	motd_add(r);
 	session_forwards_open(r);
 	r->unrecorded = !session_record_open(r);
 }

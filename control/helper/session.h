@@ -24,7 +24,7 @@
 #include "control/service/env.h"
 #include "control/service/tty.h"
 
-#define SESSION_WELCOME_MAX 8192  /* of what PAM's modules have to say */
+#define SESSION_WELCOME_MAX 16384 /* of what PAM's modules and files have to say */
 #define SESSION_AGAIN_MS    1000  /* a hang-up, once more */
 #define SESSION_UNTOLD_MS   20000 /* an end waits for a control that asks for it */
 #define SESSION_ENDING_MS   2000  /* between the hang-up and the kill, when the helper ends */

@@ -47,6 +47,7 @@ log_exit() {
 	log_ended "$1" && is "[$log_process] [${log_tty: -4}] [] [$log_tty] [] [0.0.0.0]" log_dump 8 /var/log/wtmp
 }
 log_last() { grep -cE "^Last login: [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4} from $LAB_CLIENT_ADDR" "$LAB_DIR/logged.out"; }
+log_motd() { tr -d '\r' <"$LAB_DIR/logged.out" | grep -A1 '^Last login: ' | grep -c '^Welcome here\.$'; }
 log_cut() { # a client that is killed says nothing
 	local n=0 pid
 	log_in || return 1
@@ -70,10 +71,12 @@ check_logs() {
 	check "an end is written down" log_exit 1
 	log_in
 	check "when and whence he was here last is told" is 1 log_last
+	check "and behind it the message of the day" is 1 log_motd
 	check "an end, again" log_exit 2
 	: >"$LAB_DIR/home/logged/.hushlogin"
 	log_in
 	check "but not who does not want it" is 0 log_last
+	check "nor is the message" is 0 grep -c Welcome "$LAB_DIR/logged.out"
 	rm "$LAB_DIR/home/logged/.hushlogin"
 	log_exit 3
 	records=$(stat -c %s /var/log/wtmp)

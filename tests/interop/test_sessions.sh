@@ -17,6 +17,7 @@ mkdir -p "$LAB_DIR/log" "$LAB_DIR/home" "$LAB_DIR/jail"
 cp -a /etc "$LAB_DIR/etc" && mount --bind "$LAB_DIR/etc" /etc && mount --bind "$LAB_DIR/log" /var/log || { echo "no bind mounts"; exit 77; }
 : >/var/log/wtmp
 : >/var/log/lastlog
+echo Welcome here. >/etc/motd
 rm -f /etc/nologin
 for u in demo:64996 forced:64995 only:64994 jailed:64993 keyed:64992 rcs:64991 boxed:64985 barred:64984 taped:64986 typed:64990 full:64989 gaps:64988 notape:64987 caged:64983 homed:64982 filed:64981 logged:64980 pamed:64979; do
 	IFS=: read -r name n <<<"$u"
@@ -52,6 +53,7 @@ MaxSessions 3
 Subsystem sftp internal-sftp
 AcceptEnv LC_*
 SetEnv COLOUR=blue
+PrintMotd no
 PermitStreamLocal $LAB_DIR/home/*
 PermitStreamLocalListen $LAB_DIR/home/demo/* $LAB_DIR/log/*
 Match User boxed
@@ -72,6 +74,8 @@ Match User caged,filed
 	ChrootDirectory /srv/%u
 Match User pamed
 	UsePAM yes
+Match User logged
+	PrintMotd yes
 Match User homed
 	ChrootDirectory %h
 Match User filed
