@@ -2,8 +2,8 @@
  * control/admin/console.h - what sluice-console is answered: of its own login and its user's, and
  * nothing of anybody else's.
  *
- * Each console has a socket of its own, which sluice-helper made when it started the program; whose
- * it is is known from then on, and no word of its changes that. It asks by one word a line, status,
+ * Each console has a socket of its own, which sluice-helper makes when the program asks for one;
+ * whose it is is known from then on, and no word of its changes that. It asks by one word a line, status,
  * channels, listeners or targets, and has a JSON object a line, as at the operator's socket.
  * Limits  lines of ADMIN_LINE_MAX bytes; one answer in CONSOLE_REST_MS, as each may be a walk over
  *         all connections; not beyond the end of its connection.

@@ -2,8 +2,8 @@
  * sluice-console - the built-in console: what a user may know of his own login, for who has no
  * shell.
  *
- * It is started by sluice-helper as its user, with a socket to sluice-control in place CONTROL_FD,
- * which answers about that user alone. It opens nothing, starts nothing and reads no file. A line
+ * It is started by sluice-helper as its user, and asks sluice-control (gateway.h), which answers
+ * about that user alone. It opens nothing, starts nothing and reads no file. A line
  * is edited by the terminal itself.
  */
 #include <errno.h>
@@ -15,15 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "control/console/gateway.h"
 #include "control/ctl/ctl.h"
 #include "crypto/confine.h"
 
-#define CONTROL_FD 3
-#define LINE_SIZE  1024
-#define ANSWER_MAX (8u << 20)
+#define LINE_SIZE 1024
 
 /* Exit status. */
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
@@ -32,56 +30,17 @@ static const struct ctl form = {.form = CTL_TABLE};
 
 /* --- what control says ---------------------------------------------------------------------- */
 
-static int say(const char *word)
-{
-	char line[32];
-	int n = snprintf(line, sizeof(line), "%s\n", word);
-
-	return send(CONTROL_FD, line, (size_t)n, MSG_NOSIGNAL) == n ? 0 : -EPIPE;
-}
-
-/* A line, without its end; the caller's to free(). NULL: nobody answers any more. */
-static char *hear(void)
-{
-	size_t len = 0, size = 0;
-	char *buf = NULL;
-
-	for (;;) {
-		char *more = len == size ? realloc(buf, size + 65536) : buf;
-		ssize_t n;
-
-		if (more == NULL || len >= ANSWER_MAX)
-			break;
-		size += len == size ? 65536 : 0;
-		buf = more;
-		n = recv(CONTROL_FD, buf + len, size - len, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-		if (buf[len - 1] != '\n')
-			continue;
-		buf[len - 1] = '\0';
-		return buf;
-	}
-	free(buf);
-	return NULL;
-}
-
 /* The rows of an answer; NULL once it was said why there are none. */
 static json_t *rows_of(const char *word, const char *name)
 {
-	char *line = say(word) == 0 ? hear() : NULL;
+	char *line = gateway_ask(word);
 	json_t *v = line != NULL ? json_loads(line, 0, NULL) : NULL;
 	json_t *rows = json_incref(json_object_get(v, name));
 
+	if (rows == NULL && line != NULL)
+		fprintf(stderr, "The gateway cannot tell.\n");
 	free(line);
 	json_decref(v);
-	if (rows == NULL)
-		fprintf(stderr, "The gateway does not tell any more, as part of it was started "
-				"anew: log in "
-				"again.\n");
 	return rows;
 }
 
@@ -226,6 +185,7 @@ static int run(char *line, bool *ret_quit)
 static void on_interrupt(int number)
 {
 	(void)number;
+	gateway_interrupt();
 }
 
 /* An interrupted line is gone, as far as the terminal is concerned: another one begins. */

@@ -37,13 +37,13 @@ void job_send(struct job *j, size_t len)
 	}
 }
 
-bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n)
+bool job_fds_pass(int to, const void *bytes, size_t len, const int *fds, unsigned int n, int flags)
 {
 	union {
 		char room[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} c = {.room = {0}};
-	struct iovec iov = {j->out, len};
+	struct iovec iov = {(void *)bytes, len};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = c.room,
@@ -54,7 +54,12 @@ bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n)
 	h->cmsg_type = SCM_RIGHTS;
 	h->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	return sendmsg(j->fd, &msg, MSG_NOSIGNAL) == (ssize_t)len;
+	return sendmsg(to, &msg, MSG_NOSIGNAL | flags) == (ssize_t)len;
+}
+
+bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n)
+{
+	return job_fds_pass(j->fd, j->out, len, fds, n, 0);
 }
 
 struct ssh_str job_receive(struct job *j, enum helper_msg type)

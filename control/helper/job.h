@@ -23,6 +23,8 @@ struct job {
 void job_send(struct job *j, size_t len);
 /* The same, and with it these descriptors. False: nobody is there. */
 bool job_send_fds(struct job *j, size_t len, const int *fds, unsigned int n);
+/* To anybody else, with flags of sendmsg()'s; HELPER_FDS_MAX at most. */
+bool job_fds_pass(int to, const void *bytes, size_t len, const int *fds, unsigned int n, int flags);
 /* The next frame, in in: its body. Ends the process when there is none or it is of another type. */
 struct ssh_str job_receive(struct job *j, enum helper_msg type);
 /* DONE, the last word: it does not come back. */

@@ -59,7 +59,7 @@ static int descriptors_open(struct run *r)
 {
 	int e;
 
-	if (r->may.console && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, r->console) < 0)
+	if (r->may.console && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->console) < 0)
 		return -errno;
 	if (!r->m->tty)
 		return pipes_open(r);
@@ -75,7 +75,6 @@ static bool descriptors_send(struct run *r)
 	const struct helper_started started = {.n = r->m->tty ? 1 : 3,
 					       .agent = r->agent >= 0,
 					       .x11 = (uint8_t)r->n_x11,
-					       .console = r->console[0] >= 0,
 					       .tee = r->tee >= 0,
 					       .tee_how = r->tee >= 0 ? session_record_how(r) : 0,
 					       .record_full = r->record_full,
@@ -91,19 +90,15 @@ static bool descriptors_send(struct run *r)
 	n += r->n_x11;
 	if (r->tee >= 0)
 		all[n++] = r->tee;
-	if (r->console[0] >= 0)
-		all[n++] = r->console[0];
 	return job_send_fds(r->job, helper_started_build(r->job->out, &started), all, n);
 }
 
-/* Those that are not the program's own, once control has them. */
+/* Those that are not ours, once their owners have them. */
 static void others_close(struct run *r)
 {
-	for (int i = 0; i < 2; i++) {
-		if (r->console[i] >= 0)
-			close(r->console[i]);
-		r->console[i] = -1;
-	}
+	if (r->console[1] >= 0)
+		close(r->console[1]);
+	r->console[1] = -1;
 	if (r->agent >= 0)
 		close(r->agent);
 	r->agent = -1;

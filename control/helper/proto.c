@@ -377,13 +377,12 @@ int helper_started_parse(struct ssh_str body, struct helper_started *ret)
 	m.n = ssh_rd_u8(&r);
 	m.agent = ssh_rd_u8(&r);
 	m.x11 = ssh_rd_u8(&r);
-	m.console = ssh_rd_u8(&r);
 	m.tee = ssh_rd_u8(&r);
 	m.tee_how = ssh_rd_u8(&r);
 	m.record_full = ssh_rd_bool(&r);
 	m.recording = text(&r);
-	if (!ssh_rd_done(&r) || m.n == 0 || m.n > 3 || m.agent > 1 || m.x11 > 2 ||
-	    m.console > 1 || m.tee > 1 || m.tee_how > LINK_TEE_ALL)
+	if (!ssh_rd_done(&r) || m.n == 0 || m.n > 3 || m.agent > 1 || m.x11 > 2 || m.tee > 1 ||
+	    m.tee_how > LINK_TEE_ALL)
 		return -EBADMSG;
 	*ret = m;
 	return 0;
@@ -605,7 +604,6 @@ size_t helper_started_build(uint8_t *buf, const struct helper_started *m)
 	ssh_wr_u8(&w, m->n);
 	ssh_wr_u8(&w, m->agent);
 	ssh_wr_u8(&w, m->x11);
-	ssh_wr_u8(&w, m->console);
 	ssh_wr_u8(&w, m->tee);
 	ssh_wr_u8(&w, m->tee_how);
 	ssh_wr_bool(&w, m->record_full);
@@ -622,6 +620,14 @@ size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m)
 	ssh_wr_u32(&w, m->number);
 	ssh_wr_bool(&w, m->core);
 	ssh_wr_bool(&w, m->ending);
+	return helper_frame_end(&w);
+}
+
+size_t helper_console_build(uint8_t *buf)
+{
+	struct ssh_wr w;
+
+	begin(&w, buf, HELPER_CONSOLE);
 	return helper_frame_end(&w);
 }
 

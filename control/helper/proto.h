@@ -50,6 +50,7 @@ enum helper_msg {
 	HELPER_DONE,
 	HELPER_STARTED, /* and with it, by SCM_RIGHTS: struct helper_started */
 	HELPER_EXIT,
+	HELPER_CONSOLE, /* a session's asks: a socket with it comes along */
 };
 
 /* What a refusal for HELPER_BUSY names as its reason. */
@@ -179,13 +180,12 @@ struct helper_port {
 
 /*
  * What came with STARTED, in this order: a terminal or what is connected (1), what listens at a
- * port (1 or 2), or in, out and err (3); of a session also what listens for its agent (0 or 1) and its display (0 to 2), where its
- * copy goes (link/tee.h), if it is recorded, and of the console the socket it asks control at (0 or
- * 1).
+ * port (1 or 2), or in, out and err (3); of a session also what listens for its agent (0 or 1) and
+ * its display (0 to 2), where its copy goes (link/tee.h), if it is recorded.
  */
 #define HELPER_FDS_MAX 8
 struct helper_started {
-	uint8_t n, agent, x11, console;
+	uint8_t n, agent, x11;
 	uint8_t tee;              /* 0 or 1 */
 	uint8_t tee_how;          /* enum link_tee, of that */
 	bool record_full;         /* it is not recorded: RecordDirectory has no room */
@@ -270,6 +270,7 @@ size_t helper_port_build(uint8_t *buf, const struct helper_port *m);
 size_t helper_started_build(uint8_t *buf, const struct helper_started *m);
 size_t helper_resume_build(uint8_t *buf, uint64_t id);
 size_t helper_exit_build(uint8_t *buf, const struct helper_exit *m);
+size_t helper_console_build(uint8_t *buf);
 size_t helper_answer_build(uint8_t *buf, unsigned int n, const struct ssh_str *answer);
 size_t helper_ask_build(uint8_t *buf, const struct ssh_prompts *m);
 size_t helper_data_build(uint8_t *buf, const void *p, size_t len);

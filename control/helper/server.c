@@ -422,26 +422,6 @@ static void take(void)
 		conn_close(c);
 }
 
-static bool line_send(const struct conn *of, int fd)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} m = {.room = {0}};
-	struct iovec iov = {(char[]){0}, 1};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = m.room,
-			     .msg_controllen = sizeof(m.room)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	return sendmsg(of->line, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
-}
-
 /* Its child has this connection from now on. */
 static void resume(struct conn *c, uint64_t id)
 {
@@ -450,7 +430,7 @@ static void resume(struct conn *c, uint64_t id)
 	while (i < HELPER_CONNS_MAX &&
 	       (s.conn[i].fd < 0 || !s.conn[i].session || !s.conn[i].runs || s.conn[i].id != id))
 		i++;
-	if (i < HELPER_CONNS_MAX && line_send(&s.conn[i], c->fd))
+	if (i < HELPER_CONNS_MAX && job_fds_pass(s.conn[i].line, "", 1, &c->fd, 1, MSG_DONTWAIT))
 		conn_close(c);
 	else
 		refuse(c, HELPER_NONE, "there is no such session any more");

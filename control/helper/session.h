@@ -8,6 +8,7 @@
  *   session_forwards.c what listens for the client's agent and display
  *   session_record.c who writes its recording
  *   session_watch.c signals of the client's, the end
+ *   session_console.c the console's way to control, whichever there is
  *
  * Descriptors go to control, which passes them on to the shard: bytes pass by both. When control
  * goes away the program goes on, and another control that asks for it (RESUME) is heard and told of
@@ -46,7 +47,8 @@ struct run {
 	/* What listens, and is the shard's from STARTED on. -1; x11: n_x11 of them. */
 	int agent, x11[2];
 	unsigned int n_x11;
-	int console[2]; /* control's end of what the console asks by, and its own; -1 */
+	int console[2]; /* our end of what the console asks by, and its own; -1 */
+	bool console_asks, console_has; /* for control, and it has this one */
 	char agent_dir[32], agent_path[48]; /* "": there is none */
 	int tee;                            /* to its recorder, the shard's from STARTED on; -1 */
 	char recording[HELPER_TEXT_MAX];    /* "": there is none */
@@ -101,6 +103,10 @@ bool session_record_open(struct run *r);
 const char *session_record_notice(const struct run *r);
 /* enum link_tee, of what is recorded. */
 uint8_t session_record_how(const struct run *r);
+
+/* session_console.c. It has said something; another control is there. */
+void session_console_heard(struct run *r);
+void session_console_again(struct run *r);
 
 /*
  * session_watch.c. Before its program is: its end, and ours, are held back until we look (signals).

@@ -123,6 +123,7 @@ static void taken_up(struct run *r, size_t *have)
 	memcpy(&r->job->fd, CMSG_DATA(h), sizeof(int));
 	r->control_gone = false;
 	*have = 0;
+	session_console_again(r);
 }
 
 static void hear(struct run *r, size_t *have)
@@ -201,14 +202,15 @@ static int wait_over(struct run *r, int fd, bool *ending)
 	for (;;) {
 		struct pollfd p[] = {{fd, POLLIN, 0},
 				     {r->control_gone ? -1 : r->job->fd, POLLIN, 0},
-				     {r->job->line, POLLIN, 0}};
+				     {r->job->line, POLLIN, 0},
+				     {r->console[0], POLLIN, 0}};
 		/* A shell may lose a signal while it becomes its command. */
 		bool again = r->hung_up == 1;
 		int n;
 
 		if (r->hung_up > 0 && left_ms == 0)
 			left_ms = now_ms() + session_times.left_ms;
-		n = poll(p, 3, patience(r, *ending, left_ms));
+		n = poll(p, 4, patience(r, *ending, left_ms));
 
 		if (n == 0 && again) {
 			hang_up(r);
@@ -226,6 +228,8 @@ static int wait_over(struct run *r, int fd, bool *ending)
 			hear(r, &have);
 		if (p[2].revents != 0)
 			taken_up(r, &have);
+		if (p[3].revents != 0)
+			session_console_heard(r);
 	}
 }
 

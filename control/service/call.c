@@ -87,6 +87,10 @@ static void frame(struct service_call *c, enum helper_msg type, struct ssh_str b
 	} else if (type == HELPER_EXIT && c->ops->exited != NULL &&
 		   helper_exit_parse(body, &how) == 0) {
 		c->ops->exited(c->arg, &how);
+	} else if (type == HELPER_CONSOLE && c->ops->console != NULL && body.len == 0 &&
+		   c->n_fds == 1) {
+		c->n_fds = 0;
+		c->ops->console(c->arg, c->fds[0]);
 	} else if (type == HELPER_DONE && helper_done_parse(body, &done) == 0) {
 		over(c, &done);
 	} else {

@@ -20,6 +20,8 @@ struct service_ops {
 	void (*exited)(void *arg, const struct helper_exit *how);
 	/* The last word; whoever owns the call ends it. */
 	void (*done)(void *arg, const struct helper_done *d);
+	/* Its console asks at this socket, the callee's; NULL: there is none. */
+	void (*console)(void *arg, int fd);
 };
 
 /* A frame of helper_session_build() or helper_socket_build(), which is copied. -errno; a call that
@@ -39,7 +41,7 @@ void service_call_end(struct service_call *c);
 /* The number of all of them. */
 static inline unsigned int service_fds(const struct helper_started *m)
 {
-	return (unsigned int)m->n + m->agent + m->x11 + m->tee + m->console;
+	return (unsigned int)m->n + m->agent + m->x11 + m->tee;
 }
 
 #endif

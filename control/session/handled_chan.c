@@ -197,7 +197,8 @@ static void on_resumed(void *arg)
 	u->kept = false;
 }
 
-static const struct service_ops service = {on_started, on_exited, on_done};
+static const struct service_ops service = {
+	.started = on_started, .exited = on_exited, .done = on_done};
 static const struct handler_ops ops = {&service, on_says, on_resumed};
 
 static int call(struct handled_chan *u, struct ssh_str raw)

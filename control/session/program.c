@@ -181,14 +181,17 @@ static void listeners_pass(struct program *p, const struct helper_started *m, co
 	forward_session_open(p->session, p->listener[1], p->x11_single, fds, m->x11);
 }
 
-/* The last of them is by what the console asks. */
-static void console_pass(const struct session *s, const struct helper_started *m, const int *fds)
+/* Whose it is who asks there is known from then on. */
+static void on_console(void *arg, int fd)
 {
+	const struct program *p = arg;
+	const struct session *s = p->session;
 	const struct session_env *env = s->table->env;
 	const struct session_login login = {.ref = s->ref, .uid = s->uid};
 
-	if (m->console > 0 && env->console != NULL)
-		env->console(env->console_arg, &login, session_user(s), fds[service_fds(m) - 1]);
+	if (env->console != NULL)
+		env->console(env->console_arg, &login, session_user(s), fd);
+	close(fd);
 }
 
 /* The copy's goes first: it is there when the program's are claimed. */
@@ -222,8 +225,6 @@ static void on_started(void *arg, const struct helper_started *started, const in
 		report_recording(s, p->open, started->recording);
 	if (r == 0)
 		listeners_pass(p, started, fds);
-	if (r == 0)
-		console_pass(s, started, fds);
 	for (unsigned int i = 0; i < service_fds(started); i++)
 		close(fds[i]);
 	if (r < 0) {
@@ -306,7 +307,7 @@ void program_over(struct program *p)
 /* --- the start ----------------------------------------------------------------------------------
  */
 
-const struct service_ops program_ops = {on_started, on_exited, on_done};
+const struct service_ops program_ops = {on_started, on_exited, on_done, on_console};
 
 static int call(struct program *p, const struct helper_session *m)
 {

@@ -391,8 +391,19 @@ in_ssh "taped@$LAB_GW_OUTSIDE" "echo here >$LAB_DIR/began; read x; echo on \$x; 
 ) &
 ssh_pid=$!
 for _ in $(seq 400); do [ -s "$LAB_DIR/began" ] && break; sleep 0.05; done
+mkfifo "$LAB_DIR/asks"
+in_ssh "$box" <"$LAB_DIR/asks" >"$LAB_DIR/answers" &
+console_pid=$!
+exec 8>"$LAB_DIR/asks"
+answered() { # how often
+	for _ in $(seq 400); do [ "$(grep -c '^user *boxed' "$LAB_DIR/answers")" -ge "$1" ] && return; sleep 0.05; done
+	return 1
+}
+echo status >&8
+check "a console answers" answered 1
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
+printf 'status\ntunnels\n' >&8 # while there is none
 : >"$LAB_DIR/control.log"
 lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
 	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
@@ -401,6 +412,13 @@ lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
 echo now >"$LAB_DIR/killed"
 outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
 check "a command outlives its control, and its status is told" outlives
+check "a console asks the next control" answered 2
+console_ends() {
+	echo quit >&8
+	exec 8>&-
+	wait $console_pid && grep -q '^TYPE' "$LAB_DIR/answers"
+}
+check "and all that was asked of it meanwhile" console_ends
 check "nothing is left running" gone
 check "and its recording" recorded 'on goes' taped
 

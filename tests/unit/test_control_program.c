@@ -37,16 +37,14 @@ static void say(int fd, const uint8_t *buf, size_t len)
 		_exit(1);
 }
 
-static void started(int fd, const struct helper_started *with)
+static void say_fds(int fd, uint8_t *buf, size_t len, unsigned int n)
 {
-	static uint8_t buf[HELPER_FRAME_MAX + 4];
 	union {
 		char room[CMSG_SPACE(HELPER_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} c = {.room = {0}};
-	unsigned int n = service_fds(with);
 	int fds[HELPER_FDS_MAX] = {0, 1, 2, 0, 1, 2, 0, 1};
-	struct iovec iov = {buf, helper_started_build(buf, with)};
+	struct iovec iov = {buf, len};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = c.room,
@@ -61,10 +59,17 @@ static void started(int fd, const struct helper_started *with)
 		_exit(1);
 }
 
+static void started(int fd, const struct helper_started *with)
+{
+	static uint8_t buf[HELPER_FRAME_MAX + 4];
+
+	say_fds(fd, buf, helper_started_build(buf, with), service_fds(with));
+}
+
 /*
  * "no": it is denied; "by N": so it is by another configuration than that of mark N; "lie": a
  * STARTED without descriptors; "exit N", "kill N"; "ends N": with N, as the helper ends; "taped":
- * it is recorded; else it runs.
+ * it is recorded; "console": one that asks; else it runs.
  */
 static void play(int fd, const struct helper_session *m)
 {
@@ -85,10 +90,11 @@ static void play(int fd, const struct helper_session *m)
 	started(fd, &(struct helper_started){.n = m->tty ? 1 : 3,
 					     .agent = m->agent,
 					     .x11 = m->x11 ? 2 : 0,
-					     .console = strcmp(command, "console") == 0,
 					     .tee = strcmp(command, "taped") == 0,
 					     .tee_how = LINK_TEE_STRICT,
 					     .recording = ssh_str_c("/tapes/x.cast")});
+	if (strcmp(command, "console") == 0)
+		say_fds(fd, buf, helper_console_build(buf), 1);
 	if (strncmp(command, "exit ", 5) != 0 && strncmp(command, "kill ", 5) != 0 &&
 	    strncmp(command, "ends ", 5) != 0)
 		return;
@@ -473,6 +479,8 @@ Test(control_program, a_console_is_answered_for_its_login)
 	ask_text(&c, 1, "exec", "console");
 	YES(c);
 	free(comes(LINK_IT_CHAN_FDS));
+	while (consoles.n == 0)
+		uv_run(&t.loop, UV_RUN_ONCE);
 	cr_expect_eq(consoles.n, 1);
 	cr_expect_eq(h.n_fds, 3, "the shard has its stream alone");
 	cr_expect_str_eq(consoles.user, "demo");

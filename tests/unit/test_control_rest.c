@@ -876,6 +876,52 @@ Test(control_kept, a_helper_whose_queue_is_full_is_asked_again)
 	helper_end();
 }
 
+static unsigned int consoles;
+
+static void console_came(void *arg, const struct session_login *login, const char *user, int fd)
+{
+	(void)arg;
+	cr_expect_eq(session_of_login(&t.env, login), session_at(1));
+	cr_expect_str_eq(user, session_user(session_at(1)));
+	cr_expect_geq(fcntl(fd, F_GETFD), 0);
+	consoles++;
+}
+
+/* Its program is the same one; it asks whoever is control, about the same login. */
+Test(control_kept, a_console_asks_the_next_control)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} room = {.room = {0}};
+	struct client c = client_in(1, 1);
+	uint8_t buf[256];
+	struct iovec iov = {buf, helper_console_build(buf)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = room.room,
+			     .msg_controllen = sizeof(room.room)};
+	struct cmsghdr *m = CMSG_FIRSTHDR(&msg);
+	int fd;
+
+	t.env.console = console_came;
+	helper_busy();
+	(void)program_runs(&c);
+	fd = helper_takes();
+	cr_assert_geq(fd, 0);
+	m->cmsg_level = SOL_SOCKET;
+	m->cmsg_type = SCM_RIGHTS;
+	m->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(m), &fd, sizeof(fd));
+	cr_assert_gt(sendmsg(fd, &msg, 0), 0);
+	while (consoles == 0)
+		uv_run(&t.loop, UV_RUN_ONCE);
+	cr_expect_not(session_at(1)->opens->program->exited);
+	close(fd);
+	fini(&c);
+	helper_end();
+}
+
 Test(control_kept, a_helper_that_is_gone_took_its_programs_along)
 {
 	struct client c = client_in(1, 1);

@@ -180,7 +180,7 @@ static void begin(struct prog *g, const struct helper_session *m)
 	say(&g->p, helper_session_build(t.buf, m));
 	cr_assert_eq(first(g, &body), HELPER_STARTED);
 	cr_assert_eq(helper_started_parse(body, &n), 0);
-	cr_assert_eq(n.n + n.agent + n.x11 + n.tee + n.console, g->n);
+	cr_assert_eq(n.n + n.agent + n.x11 + n.tee, g->n);
 	cr_assert_eq(n.n, m->tty ? 1 : 3);
 	g->with = n;
 }
@@ -373,9 +373,9 @@ static void with_console(void)
 
 TestSuite(helper_console, .init = with_console, .fini = without_sessions, .timeout = 60);
 
-/* Its output, "-c" and the command; whether there is one is told apart by the socket. */
+/* Its output, by which it is told apart: of a console "-c" and the command. */
 static void console_says(const char *version, enum helper_run kind, const char *command,
-			 bool console, const char *want)
+			 const char *want)
 {
 	struct helper_session m = ask(version, command);
 	struct helper_exit how;
@@ -384,7 +384,6 @@ static void console_says(const char *version, enum helper_run kind, const char *
 
 	m.kind = kind;
 	begin(&g, &m);
-	cr_expect_eq(g.with.console, console, "%s: %s", version, command);
 	(void)read_all(g.fd[1], buf, sizeof(buf));
 	how = over(&g);
 	cr_expect_eq(how.number, 0);
@@ -393,16 +392,16 @@ static void console_says(const char *version, enum helper_run kind, const char *
 
 Test(helper_console, it_runs_where_it_is_configured)
 {
-	console_says("console", HELPER_RUN_EXEC, "status", true, "-c status\n");
-	console_says("console", HELPER_RUN_SHELL, "", true, "\n");
-	console_says("console", HELPER_RUN_SUBSYSTEM, "console", true, "\n");
-	console_says("console-forced", HELPER_RUN_EXEC, "rm -rf x", true, "-c rm -rf x\n");
-	console_says("console-forced", HELPER_RUN_SHELL, "", true, "\n");
-	console_says("console-status", HELPER_RUN_EXEC, "tunnels", true, "-c status\n");
-	console_says("console-shells", HELPER_RUN_EXEC, "status", true, "-c status\n");
-	console_says("console-shells", HELPER_RUN_SUBSYSTEM, "greet", false, "hello\n");
-	console_says("console-other", HELPER_RUN_EXEC, "echo shell", false, "shell\n");
-	console_says("run", HELPER_RUN_EXEC, "echo internal-console", false, "internal-console\n");
+	console_says("console", HELPER_RUN_EXEC, "status", "-c status\n");
+	console_says("console", HELPER_RUN_SHELL, "", "\n");
+	console_says("console", HELPER_RUN_SUBSYSTEM, "console", "\n");
+	console_says("console-forced", HELPER_RUN_EXEC, "rm -rf x", "-c rm -rf x\n");
+	console_says("console-forced", HELPER_RUN_SHELL, "", "\n");
+	console_says("console-status", HELPER_RUN_EXEC, "tunnels", "-c status\n");
+	console_says("console-shells", HELPER_RUN_EXEC, "status", "-c status\n");
+	console_says("console-shells", HELPER_RUN_SUBSYSTEM, "greet", "hello\n");
+	console_says("console-other", HELPER_RUN_EXEC, "echo shell", "shell\n");
+	console_says("run", HELPER_RUN_EXEC, "echo internal-console", "internal-console\n");
 }
 
 Test(helper_console, nothing_else_runs_where_it_is_alone)
@@ -431,7 +430,6 @@ Test(helper_console, nothing_is_listened_for_beside_it)
 	m.display = (struct ssh_x11_req){.protocol = ssh_str_c("MIT-MAGIC-COOKIE-1"),
 					 .cookie = ssh_str_c("0123456789abcdef")};
 	begin(&g, &m);
-	cr_expect(g.with.console);
 	cr_expect_eq(g.with.agent, 0);
 	cr_expect_eq(g.with.x11, 0);
 	cr_expect_eq(over(&g).number, 0);
@@ -463,7 +461,125 @@ TestSuite(helper_console_env, .init = with_env, .fini = without_sessions, .timeo
 /* LD_PRELOAD would be somebody else's code. */
 Test(helper_console_env, it_has_no_variables)
 {
-	console_says("console", HELPER_RUN_SHELL, "", true, "");
+	console_says("console", HELPER_RUN_SHELL, "", "");
+}
+
+static void with_shell(void)
+{
+	session_console_path = "/bin/sh";
+	with_sessions();
+}
+
+TestSuite(helper_console_shell, .init = with_shell, .fini = without_sessions, .timeout = 60);
+
+/* Control's end of what the console asks at. */
+static int console_comes(struct prog *g)
+{
+	static struct prog asked;
+	struct ssh_str body;
+
+	asked = (struct prog){.p.fd = g->p.fd};
+	cr_assert_eq(first(&asked, &body), HELPER_CONSOLE);
+	cr_assert_eq(asked.n, 1);
+	return asked.fd[0];
+}
+
+/* It ends, and another one asks for this session. */
+static void control_again(struct prog *g, uint64_t id)
+{
+	close(g->p.fd);
+	dial(&g->p);
+	say(&g->p, helper_resume_build(t.buf, id));
+}
+
+/* However often it asks: a user has no more of control's descriptors. */
+Test(helper_console_shell, it_has_one_socket_with_each_control)
+{
+	struct helper_session m =
+		ask("console", "[ -S /proc/self/fd/3 ] && for i in 1 2 3; do printf x >&3; done;"
+			       "echo asked; read x");
+	struct prog g;
+	char buf[16];
+
+	m.job.id = 60;
+	begin(&g, &m);
+	close(console_comes(&g));
+	cr_assert_eq(read(g.fd[1], buf, sizeof(buf)), 6);
+	control_again(&g, 60);
+	close(console_comes(&g));
+	cr_assert_eq(write(g.fd[0], "x\n", 2), 2);
+	cr_expect_eq(over(&g).number, 0);
+}
+
+static void with_real(void)
+{
+	session_console_path = CONSOLE;
+	with_sessions();
+}
+
+TestSuite(helper_console_real, .init = with_real, .fini = without_sessions, .timeout = 60);
+
+static void asks(int fd, const char *want)
+{
+	char buf[64];
+	size_t len = 0;
+
+	while (len == 0 || buf[len - 1] != '\n') {
+		struct pollfd p = {fd, POLLIN, 0};
+		ssize_t n;
+
+		cr_assert_eq(poll(&p, 1, PATIENCE_MS), 1, "nothing is asked");
+		n = read(fd, buf + len, sizeof(buf) - 1 - len);
+		cr_assert_gt(n, 0);
+		len += (size_t)n;
+	}
+	buf[len] = '\0';
+	cr_expect_str_eq(buf, want);
+}
+
+static void tell(int fd, const char *text)
+{
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* Half an answer of one that is gone is no answer, and what was heard by it is not lost. */
+Test(helper_console_real, another_control_is_asked_again)
+{
+	struct helper_session m = ask("console", "");
+	char buf[1024];
+	struct prog g;
+	int fd;
+
+	m.job.id = 61;
+	m.kind = HELPER_RUN_SHELL;
+	begin(&g, &m);
+	tell(g.fd[0], "status\n");
+	fd = console_comes(&g);
+	asks(fd, "status\n");
+	tell(fd, "{\"connections\":[{\"user\":\"half");
+	close(fd);
+	control_again(&g, 61);
+	fd = console_comes(&g);
+	asks(fd, "status\n");
+	tell(fd, "{\"connections\":[{\"user\":\"first\"}]}\n");
+	tell(g.fd[0], "status\n");
+	asks(fd, "status\n");
+	close(fd);
+	tell(g.fd[0], "targets\nquit\n");
+	control_again(&g, 61);
+	fd = console_comes(&g);
+	asks(fd, "status\n");
+	tell(fd, "{\"connections\":[{\"user\":\"second\"}]}\n");
+	asks(fd, "targets\n");
+	tell(fd, "{\"targets\":[]}\n");
+	(void)read_all(g.fd[1], buf, sizeof(buf));
+	cr_expect_null(strstr(buf, "half"), "%s", buf);
+	cr_expect_not_null(strstr(buf, "first"), "%s", buf);
+	cr_expect_not_null(strstr(buf, "second"), "%s", buf);
+	(void)read_all(g.fd[2], buf, sizeof(buf));
+	cr_expect_null(strstr(buf, "any more"), "%s", buf);
+	cr_expect_eq(over(&g).number, 0);
+	close(fd);
 }
 
 /* --- how it runs --------------------------------------------------------------------------------

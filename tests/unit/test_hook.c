@@ -745,7 +745,8 @@ static void *handler_main(void *arg)
 
 static void handler_run(const char *says)
 {
-	static const struct service_ops service = {on_started, on_exited, on_done};
+	static const struct service_ops service = {
+		.started = on_started, .exited = on_exited, .done = on_done};
 	static const struct handler_ops ops = {&service, on_says, NULL};
 	struct sockaddr_un sun = {.sun_family = AF_UNIX, .sun_path = "/tmp/sluice-handler-XXXXXX"};
 	struct handler_env env = {.now_ms = clock_now_ms, .start_ms = HANDLER_START_MS};
