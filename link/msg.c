@@ -202,7 +202,7 @@ static bool chan_kept_ok(const void *body)
 	const struct link_chan_kept *b = body;
 
 	return b->up <= 1 && b->granted <= 1 && b->program <= LINK_PROGRAM_CHANNEL &&
-	       b->ours <= 1 && target_ok(&b->target);
+	       b->ours <= 1 && b->tty <= 1 && target_ok(&b->target);
 }
 
 static bool forward_kept_ok(const void *body)

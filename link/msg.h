@@ -419,7 +419,8 @@ struct link_chan_kept {
 	uint8_t granted; /* 1: opened by a grant, or it came in by a listener: token is theirs */
 	uint8_t program; /* enum link_program */
 	uint8_t ours;    /* 1: of a link_chan_open */
-	uint8_t pad[4];
+	uint8_t tty;     /* of link_chan_fds */
+	uint8_t pad[3];
 	/* uint8_t name[name_len] */
 };
 

@@ -681,7 +681,8 @@ void program_request(struct open *o, const struct ssh_chan_request *m, bool may)
 void program_reply(struct open *o, bool ok); /* to a request of its handler's */
 void program_unsaid(struct open *o, uint64_t id); /* bytes its handler has named so */
 void program_drained(struct open *o); /* all it wrote is sealed */
-void program_kept(struct session *s, struct open *o); /* it runs since before this control */
+/* It runs since before this control. */
+void program_kept(struct session *s, struct open *o, bool tty);
 void program_free(struct program *p); /* its channel is over; NULL is nothing */
 
 /* forward.c: listeners of clients */

@@ -79,7 +79,7 @@ static void open_kept(struct session *s, const struct link_chan_kept *ev)
 	if (ev->ours || ev->program == LINK_PROGRAM_CHANNEL)
 		handled_chan_kept(o, ev->ours);
 	else if (ev->program == LINK_PROGRAM_SESSION)
-		program_kept(s, o);
+		program_kept(s, o, ev->tty);
 }
 
 static void chan_take(struct session *s, const struct link_chan_kept *ev)

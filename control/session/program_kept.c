@@ -44,7 +44,7 @@ bool program_ask_again(struct program *p)
 	return p->kept && !p->exited && again_later(p->session->table->env, &p->again);
 }
 
-void program_kept(struct session *s, struct open *o)
+void program_kept(struct session *s, struct open *o, bool tty)
 {
 	struct program *p = calloc(1, sizeof(*p));
 
@@ -55,7 +55,7 @@ void program_kept(struct session *s, struct open *o)
 	p->handled.place = handled_place_take(s, o->token);
 	p->state = PROGRAM_RUNS;
 	p->kept = true;
-	p->tty = true; /* where it is none its size is nothing */
+	p->tty = tty;
 	p->again.timer.fire = on_again;
 	o->program = p;
 	program_enter(p);

@@ -70,6 +70,7 @@ static int tell_chan(struct chan *ch)
 		.granted = ch->granted,
 		.program = program_of(ch),
 		.ours = ch->ours && !ch->granted,
+		.tty = ch->tty,
 	};
 	int err;
 

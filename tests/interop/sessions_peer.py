@@ -78,8 +78,36 @@ async def held():
         print(*(await p.wait()).exit_signal[:3])
 
 
+async def kept():
+    """A terminal and a command that control is started anew under: what may be asked of them then."""
+    async with asyncssh.connect(host, port, username="demo", client_keys=[key], known_hosts=None, config=[]) as c:
+        t = await c.create_process("trap 'echo caught' USR1; echo ready; while read x; do stty size; done",
+                                   term_type="vt100", term_size=(99, 33))
+        p = await c.create_process("trap 'echo caught' USR1; echo ready; while :; do sleep 0.05; done")
+        for s in t, p:
+            assert (await s.stdout.readline()).strip() == "ready"
+        print("here", flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        t.change_terminal_size(120, 50)
+        t.stdin.write("\n")
+        while (said := (await t.stdout.readline()).strip()) == "":
+            pass
+        assert said == "50 120", said
+        p.send_signal("USR1")
+        assert (await p.stdout.readline()).strip() == "caught"
+        # RFC 4335: its answer is not to be had by asyncssh's own call
+        ask = (lambda s: s.channel._make_request(b"break", asyncssh.packet.UInt32(500)))
+        assert await ask(t) and not await ask(p)
+        p.kill()
+        assert (await p.wait()).exit_signal[0] == "KILL"
+        t.stdin.write("\x04")
+        assert (await t.wait()).exit_status == 0
+
+
 if sys.argv[4:] == ["held"]:
     asyncio.run(held())
+elif sys.argv[4:] == ["kept"]:
+    asyncio.run(kept())
 else:
     by_paramiko()
     asyncio.run(by_asyncssh())

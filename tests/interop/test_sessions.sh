@@ -401,17 +401,31 @@ answered() { # how often
 }
 echo status >&8
 check "a console answers" answered 1
+in_held() { for _ in $(seq 400); do grep -qx here "$1" && return; sleep 0.05; done; echo "it does not run"; return 1; }
+kept_pid=''
+if /usr/bin/python3 -W ignore -c 'import asyncssh' 2>/dev/null; then
+	mkfifo "$LAB_DIR/kept"
+	lab_in client timeout $patience /usr/bin/python3 -W ignore "$top/tests/interop/sessions_peer.py" \
+		$LAB_GW_OUTSIDE "$LAB_PORT" "$LAB_DIR/id_ed25519" kept <"$LAB_DIR/kept" >"$LAB_DIR/kept.out" 8>&- &
+	kept_pid=$!
+	exec 9>"$LAB_DIR/kept"
+	check "a terminal and a command run" in_held "$LAB_DIR/kept.out"
+fi
 kill -9 "$lab_control_pid"
 wait "$lab_control_pid" 2>/dev/null
 printf 'status\ntunnels\n' >&8 # while there is none
 : >"$LAB_DIR/control.log"
 lab_spawn gw "$LAB_DIR/control.log" env SLUICE_RUN="$LAB_DIR/run" \
-	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf"
+	"$SLUICE_BUILD/control/sluice-control" -f "$LAB_DIR/sluice.conf" 8>&- 9>&-
 lab_control_pid=$lab_pid
 lab_wait_log "$lab_control_pid" "$LAB_DIR/control.log" 'Server listening' 20
 echo now >"$LAB_DIR/killed"
 outlives() { wait $ssh_pid; [ $? = 9 ] && grep -qx 'on goes' "$LAB_DIR/went"; }
 check "a command outlives its control, and its status is told" outlives
+if [ -n "$kept_pid" ]; then
+	exec 9>&-
+	check "size, signals and breaks are the next control's" wait $kept_pid
+fi
 check "a console asks the next control" answered 2
 console_ends() {
 	echo quit >&8
@@ -430,7 +444,6 @@ helper_back() { for _ in $(seq 400); do in_ssh "$gw" true && return; sleep 0.1; 
 check "another one takes its place" helper_back
 
 # sluice-helper is stopped: what it runs ends, whatever that says itself, and its clients hear why.
-in_held() { for _ in $(seq 400); do grep -qx here "$1" && return; sleep 0.05; done; echo "it does not run"; return 1; }
 held() {
 	local ssh peer='' rc
 	: >"$LAB_DIR/ssh.log"

@@ -831,15 +831,61 @@ static int helper_takes(void)
 	return accept4(helper_listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
-static struct program *program_runs(struct client *c)
+static struct program *program_runs_at(struct client *c, bool tty)
 {
 	const struct link_chan_kept ch = {
-		.token = 7, .local_channel = 3, .name_len = 4, .up = 1, .program = 1};
+		.token = 7, .local_channel = 3, .name_len = 4, .up = 1, .program = 1, .tty = tty};
 
 	restart();
 	cr_assert_eq(kept(c, &bench_blob), 0);
 	cr_assert_eq(event(&c->conn, LINK_EV_CHAN_KEPT, &ch, sizeof(ch), "host", 4), 0);
 	return session_at(1)->opens->program;
+}
+
+static struct program *program_runs(struct client *c)
+{
+	return program_runs_at(c, false);
+}
+
+/* As before the restart: what has no terminal is asked for a break, or a size, in vain. */
+static void asked_of(bool tty)
+{
+	static const uint8_t rest[16] = {0, 0, 0, 80, 0, 0, 0, 24};
+	struct ssh_chan_request m = {
+		.recipient_channel = 3, .type = ssh_str_c("break"), .want_reply = true};
+	struct client c = client_in(1, 1);
+	const struct link_bytes *b;
+	uint8_t buf[64];
+	struct ssh_wr w;
+
+	(void)program_runs_at(&c, tty);
+	items_drop();
+	m.rest = (struct ssh_str){rest, 4};
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	client_payload(&c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+	b = item_of(LINK_IT_PAYLOAD);
+	cr_assert_not_null(b);
+	cr_expect_eq(*(const uint8_t *)(b + 1),
+		     tty ? SSH_MSG_CHANNEL_SUCCESS : SSH_MSG_CHANNEL_FAILURE);
+	m.type = ssh_str_c("window-change");
+	m.want_reply = false;
+	m.rest = (struct ssh_str){rest, sizeof(rest)};
+	ssh_wr_init(&w, buf, sizeof(buf));
+	ssh_chan_request_build(&w, &m);
+	client_payload(&c, &(struct ssh_str){buf, (uint32_t)ssh_wr_done(&w)});
+	cr_expect_eq(item_of(LINK_IT_CHAN_SIZE) != NULL, tty);
+	fini(&c);
+}
+
+Test(control_kept, its_terminal_is_asked_for_a_break)
+{
+	asked_of(true);
+}
+
+Test(control_kept, what_has_no_terminal_is_not)
+{
+	asked_of(false);
 }
 
 Test(control_kept, a_helper_whose_queue_is_full_is_asked_again)

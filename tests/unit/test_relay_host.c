@@ -617,16 +617,21 @@ Test(relay_host, a_cap_keeps_the_order_of_extended_data)
 /* Nobody is there who says what became of it; the next control is told of it, and does. */
 Test(relay_host, a_program_outlives_its_control)
 {
+	const struct link_chan_fds fds = {.token = 99, .fds = 7, .wait_ms = 1000, .tty = 1};
 	struct link_chan_ref m = {.token = 99};
 	const struct link_chan_kept *k;
 	struct client c = client_login();
-	struct program p = park_program(7);
+	struct program p;
 	const uint8_t *q;
 	size_t n;
 
-	open_host(&c, 7, true);
+	open_host(&c, 0, true);
 	client_confirmed(&c);
 	up_expect(LINK_EV_CHAN_OPENED, NULL);
+	p = park_program(7);
+	down(LINK_IT_CHAN_FDS, c.h, &fds, sizeof(fds), NULL, 0);
+	run();
+	client_expect(&c, SSH_MSG_CHANNEL_WINDOW_ADJUST);
 	bench_link_gone = true;
 	relay_link_detached(bench);
 	cr_assert_eq(write(p.out, "bye", 3), 3);
@@ -643,6 +648,7 @@ Test(relay_host, a_program_outlives_its_control)
 	k = up_expect(LINK_EV_CHAN_KEPT, NULL);
 	cr_expect_eq(k->token, 99);
 	cr_expect(k->up == 1 && k->program == 1 && k->granted == 0);
+	cr_expect_eq(k->tty, 1, "as it was given");
 	up_expect(LINK_EV_CHAN_DRAINED, NULL);
 	down(LINK_IT_CHAN_FINISH, c.h, &m, sizeof(m), NULL, 0);
 	run();
