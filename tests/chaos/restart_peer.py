@@ -4,12 +4,13 @@
 echo ADDR PORT   answers every connection with what it says, until it ends
 
 move GATEWAY PORT KEY KNOWN_HOSTS ECHO_ADDR ECHO_PORT [option=value…]
-    Tunnels of all kinds (direct, reverse, through a program's channel) over several connections;
-    each byte of tunnel T at offset N is one of a keyed stream, so none can be another's or be
+    Tunnels of all kinds over several connections: direct and reverse; with folder also to a program,
+    to one in a terminal, and both ways through the gateway's own kernel: by a listener on loopback
+    and by a UNIX socket in that folder, to which the same connection leads. Each byte of tunnel T at offset N is one of a keyed stream, so none can be another's or be
     lost. Meanwhile keys are exchanged, channels opened, and logins tried. Says "up" once all
     move, goes on until its input ends, then says in one line of JSON what it saw; it fails when
     a byte was wrong or a tunnel ended.
-    conns=N tunnels=N (of a connection) shells=0|1 chunk=BYTES rekey=BYTES
+    conns=N tunnels=N (of a connection) folder=PATH chunk=BYTES rekey=BYTES
     stall=MS (how long a tunnel may stand still)
 """
 import asyncio
@@ -148,31 +149,67 @@ class Gateway:
         return await asyncssh.connect(self.host, self.port, **self.options, **more)
 
 
+async def program(conn):
+    p = await conn.create_process("cat", encoding=None)
+    return p.stdout, p.stdin
+
+
+async def terminal(conn):
+    p = await conn.create_process("stty raw -echo; echo ready; exec cat", term_type="vt100", encoding=None)
+    await p.stdout.readuntil(b"ready\n")
+    return p.stdout, p.stdin
+
+
+async def direct(conn, echo):
+    return lambda: conn.open_connection(*echo, encoding=None)
+
+
+async def reverse(conn, host):
+    listener = await conn.start_server(lambda h, p: answer, host, 0, encoding=None)
+    return lambda: asyncio.open_connection(host, listener.get_port())
+
+
+async def loopback(conn):
+    listener = await conn.start_server(lambda h, p: answer, "127.0.0.1", 0, encoding=None)
+    return lambda: conn.open_connection("127.0.0.1", listener.get_port(), encoding=None)
+
+
+async def by_socket(conn, path):
+    await conn.start_unix_server(lambda: answer, path, encoding=None)
+    return lambda: conn.open_unix_connection(path, encoding=None)
+
+
 async def connection(gw, first, o, echo):
-    """Tunnels first… of one connection: most direct, some reverse, one through a program."""
+    """Tunnels first… of one connection, most of them direct; and the ways there are to open more."""
     conn = await gw.connect(rekey_bytes=o["rekey"])
     how = o["chunk"], o["conns"] * o["tunnels"] / o["rate"]
-    jobs = []
+    jobs, ways = [], []
     for i in range(o["tunnels"]):
-        tunnel = first + i
-        if i == 0 and o["shells"]:
-            p = await conn.create_process("cat", encoding=None)
-            jobs.append(move(tunnel, p.stdout, p.stdin, *how))
+        run = {0: program, 2: terminal}.get(i) if o["folder"] else None
+        if run:
+            jobs.append(move(first + i, *await run(conn), *how))
+            continue
+        if o["folder"] and i == 3:
+            way = await by_socket(conn, f"{o['folder']}/{first + i}")
+        elif o["folder"] and i == 5:
+            way = await loopback(conn)
         elif i % 3 == 1:
-            listener = await conn.start_server(lambda h, p: answer, gw.host, 0, encoding=None)
-            jobs.append(move(tunnel, *await asyncio.open_connection(gw.host, listener.get_port()),
-                             *how))
+            way = await reverse(conn, gw.host)
         else:
-            jobs.append(move(tunnel, *await conn.open_connection(*echo, encoding=None), *how))
-    return conn, jobs
+            way = await direct(conn, echo)
+        jobs.append(move(first + i, *await way(), *how))
+        ways.append(way)
+    return conn, jobs, ways
 
 
-async def opens(conn, echo):
-    """A channel after the other, each to its end."""
+async def opens(ways):
+    """A channel after the other, each to its end, one way after the other."""
+    n = 0
     while not stop.is_set():
         began = time.monotonic()
+        n += 1
         try:
-            reader, writer = await conn.open_connection(*echo, encoding=None)
+            reader, writer = await ways[n % len(ways)]()
             seen.open_wait = max(seen.open_wait, time.monotonic() - began)
             writer.write(b"hello")
             ok = await reader.readexactly(5) == b"hello"
@@ -204,18 +241,19 @@ async def logins(gw):
 
 
 async def run(gw, o, echo):
-    conns, jobs = [], []
+    conns, jobs, way = [], [], None
     watch = asyncio.create_task(lag.watch())
     for i in range(o["conns"]):
-        conn, more = await connection(gw, i * o["tunnels"], o, echo)
+        conn, more, ways = await connection(gw, i * o["tunnels"], o, echo)
         conns.append(conn)
         jobs += more
+        way = way or ways
     tasks = [asyncio.create_task(j) for j in jobs]
     while ready < len(tasks) and seen.ended == 0:
         await asyncio.sleep(0.02)
     seen.lag = 0.0
     print("up", flush=True)
-    tasks += [asyncio.create_task(opens(conns[0], echo)), asyncio.create_task(logins(gw))]
+    tasks += [asyncio.create_task(opens(way)), asyncio.create_task(logins(gw))]
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.read)
     stop.set()
@@ -240,7 +278,7 @@ if sys.argv[1] == "echo":
     asyncio.run(serve(*sys.argv[2:]))
 else:
     given = dict(a.split("=") for a in sys.argv[8:])
-    o = {"conns": 10, "tunnels": 10, "shells": 0, "chunk": 2048, "rekey": 1 << 30, "rate": 500,
+    o = {"conns": 10, "tunnels": 10, "folder": "", "chunk": 2048, "rekey": 1 << 30, "rate": 500,
          "stall": 3000, "gap": 0}
-    o.update({k: int(v) for k, v in given.items()})
+    o.update({k: v if k == "folder" else int(v) for k, v in given.items()})
     asyncio.run(run(Gateway(*sys.argv[2:6]), o, (sys.argv[6], int(sys.argv[7]))))

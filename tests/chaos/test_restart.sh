@@ -9,9 +9,9 @@
 # dataplane comes before others. "SLUICE_RESTARTS=CONNS TUNNELS KILLS" does that once, at its size.
 # F-06: a restart with a file that is wrong, or half of one, is refused aloud, a reload of one keeps what there is, and
 # a control that is killed in a reload is followed by another one; what moves goes on.
-LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" \
+. "$(dirname "$0")/kinds.sh" "$@"
+LAB_CONF+=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" \
 	"MaxListenersPerUser 4096" "MaxListenersPerSource 4096")
-. "$(dirname "$0")/../interop/lib.sh"
 # How long anything takes is told by the optimized build, where there is one.
 if [ -n "${SLUICE_LONG:-}" ] && [ -x "$top/build/control/sluice-helper" ] && [ -x "$top/build/perf/pump" ]; then
 	SLUICE_BUILD=$top/build
@@ -82,11 +82,11 @@ peer_starts() { # connections, tunnels of each
 	: >"$LAB_DIR/peer.log"
 	lab_spawn client "$LAB_DIR/peer.log" bash -c "exec /usr/bin/python3 -W ignore '$peer' move $LAB_GW_OUTSIDE $LAB_PORT \
 		'$LAB_DIR/id_ed25519' '$LAB_DIR/known_hosts' $LAB_TARGET_ADDR 9100 conns=$1 tunnels=$2 \
-		stall=$stall gap=$gap <'$LAB_DIR/end'"
+		stall=$stall gap=$gap folder='$LAB_DIR/demo' <'$LAB_DIR/end'"
 	peer_pid=$lab_pid
 	first "$peer_pid"
 	exec 7>"$LAB_DIR/end"
-	lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 300
+	lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 300 || { cat "$LAB_DIR/peer.log"; return 1; }
 }
 peer_ends() {
 	local rc

@@ -6,8 +6,8 @@
 # SLUICE_LONG: 1, 10 and 60 seconds.
 stops=1 patience=20
 [ -z "${SLUICE_LONG:-}" ] || stops="1 10 60" patience=90
-LAB_CONF=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 20" "ControlWait $patience")
-. "$(dirname "$0")/../interop/lib.sh"
+. "$(dirname "$0")/kinds.sh" "$@"
+LAB_CONF+=$(printf '%s\n' "GatewayPorts clientspecified" "LogLevel VERBOSE" "MaxStartups 100:30:200" "DrainTime 20" "ControlWait $patience")
 LAB_CONF="$LAB_CONF
 AuditLog $LAB_DIR/audit.json"
 start_lab
@@ -17,7 +17,7 @@ lab_spawn target "$LAB_DIR/echo.log" /usr/bin/python3 "$peer" echo $LAB_TARGET_A
 lab_wait_log "$lab_pid" "$LAB_DIR/echo.log" serving 20
 mkfifo "$LAB_DIR/end"
 lab_spawn client "$LAB_DIR/peer.log" bash -c "exec /usr/bin/python3 -W ignore '$peer' move $LAB_GW_OUTSIDE $LAB_PORT \
-	'$LAB_DIR/id_ed25519' '$LAB_DIR/known_hosts' $LAB_TARGET_ADDR 9100 conns=3 tunnels=6 stall=90000 <'$LAB_DIR/end'"
+	'$LAB_DIR/id_ed25519' '$LAB_DIR/known_hosts' $LAB_TARGET_ADDR 9100 conns=3 tunnels=6 stall=90000 folder='$LAB_DIR/demo' <'$LAB_DIR/end'"
 peer_pid=$lab_pid
 exec 7>"$LAB_DIR/end"
 check "tunnels move" lab_wait_log "$peer_pid" "$LAB_DIR/peer.log" '^up' 60
