@@ -5,8 +5,9 @@ echo ADDR PORT   answers every connection with what it says, until it ends
 
 move GATEWAY PORT KEY KNOWN_HOSTS ECHO_ADDR ECHO_PORT [option=value…]
     Tunnels of all kinds over several connections: direct and reverse; with folder also to a program,
-    to one in a terminal, and both ways through the gateway's own kernel: by a listener on loopback
-    and by a UNIX socket in that folder, to which the same connection leads. Each byte of tunnel T at offset N is one of a keyed stream, so none can be another's or be
+    to one in a terminal, to the client's agent (one that says what it hears), and both ways through
+    the gateway's own kernel: by a listener on loopback and by a UNIX socket in that folder, to which
+    the same connection leads. Each byte of tunnel T at offset N is one of a keyed stream, so none can be another's or be
     lost. Meanwhile keys are exchanged, channels opened, and logins tried. Says "up" once all
     move, goes on until its input ends, then says in one line of JSON what it saw; it fails when
     a byte was wrong or a tunnel ended.
@@ -143,14 +144,17 @@ class Gateway:
     def __init__(self, host, port, key, known):
         self.host, self.port = host, int(port)
         self.options = dict(username="demo", client_keys=[key], known_hosts=known, config=None,
-                            agent_path=None, keepalive_interval=0)
+                            keepalive_interval=0)
 
     async def connect(self, **more):
+        more.setdefault("agent_path", None)
         return await asyncssh.connect(self.host, self.port, **self.options, **more)
 
 
 async def program(conn):
-    p = await conn.create_process("cat", encoding=None)
+    """It knows where the client's agent is, too."""
+    p = await conn.create_process("echo $SSH_AUTH_SOCK; exec cat", encoding=None)
+    conn.set_extra_info(agent=(await p.stdout.readline()).decode().strip())
     return p.stdout, p.stdin
 
 
@@ -158,6 +162,10 @@ async def terminal(conn):
     p = await conn.create_process("stty raw -echo; echo ready; exec cat", term_type="vt100", encoding=None)
     await p.stdout.readuntil(b"ready\n")
     return p.stdout, p.stdin
+
+
+async def agent(conn):
+    return lambda: asyncio.open_unix_connection(conn.get_extra_info("agent"))
 
 
 async def direct(conn, echo):
@@ -181,7 +189,8 @@ async def by_socket(conn, path):
 
 async def connection(gw, first, o, echo):
     """Tunnels first… of one connection, most of them direct; and the ways there are to open more."""
-    conn = await gw.connect(rekey_bytes=o["rekey"])
+    path = o["folder"] and o["folder"] + "/agent"
+    conn = await gw.connect(rekey_bytes=o["rekey"], agent_forwarding=bool(path), agent_path=path or None)
     how = o["chunk"], o["conns"] * o["tunnels"] / o["rate"]
     jobs, ways = [], []
     for i in range(o["tunnels"]):
@@ -191,6 +200,8 @@ async def connection(gw, first, o, echo):
             continue
         if o["folder"] and i == 3:
             way = await by_socket(conn, f"{o['folder']}/{first + i}")
+        elif o["folder"] and i == 4:
+            way = await agent(conn)
         elif o["folder"] and i == 5:
             way = await loopback(conn)
         elif i % 3 == 1:
@@ -243,6 +254,8 @@ async def logins(gw):
 async def run(gw, o, echo):
     conns, jobs, way = [], [], None
     watch = asyncio.create_task(lag.watch())
+    if o["folder"]:
+        await asyncio.start_unix_server(answer, o["folder"] + "/agent")
     for i in range(o["conns"]):
         conn, more, ways = await connection(gw, i * o["tunnels"], o, echo)
         conns.append(conn)
