@@ -29,6 +29,7 @@
 #define SFTP_ARGS    16 /* of internal-sftp */
 #define MOTD_PATH    "/etc/motd"
 #define MOTD_MAX     4096
+#define ROOT_ENTER   "sluice-root.so"
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
@@ -186,6 +187,18 @@ static const char *refusal(const struct run *r)
 
 const char *session_console_path;
 
+/* A file in this program's own folder. */
+static void beside(char path[PATH_MAX], const char *name)
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
+
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL)
+		snprintf(slash + 1, (size_t)(path + PATH_MAX - slash - 1), "%s", name);
+}
+
 /* It has no use for a home, a root or variables of its user's, and none of them for it. */
 static void console_child(struct run *r) __attribute__((noreturn));
 static void console_child(struct run *r)
@@ -210,13 +223,20 @@ static void console_child(struct run *r)
 
 	if (session_console_path != NULL)
 		snprintf(path, sizeof(path), "%s", session_console_path);
-	else if (readlink("/proc/self/exe", path, sizeof(path) - 1) > 0)
-		snprintf(strrchr(path, '/') + 1, 16, "sluice-console");
+	else
+		beside(path, "sluice-console");
 	if (r->may.command != NULL) {
 		argv[1] = (char *)"-c";
 		argv[2] = r->may.command;
 	}
 	child_run(&c);
+}
+
+/* Where it is installed, but for who runs where it was built. */
+static const char *root_enter(char path[PATH_MAX])
+{
+	beside(path, ROOT_ENTER);
+	return access(path, R_OK) == 0 ? path : SLUICE_LIBDIR "/" ROOT_ENTER;
 }
 
 /* internal-sftp needs no shell, so that who has none to speak of may have it. */
@@ -236,13 +256,15 @@ static void run_child(struct run *r) __attribute__((noreturn));
 static void run_child(struct run *r)
 {
 	const struct ssh_x11_req *x11 = &r->m->display;
-	char display[2 * HELPER_TEXT_MAX + 4] = "";
+	char display[2 * HELPER_TEXT_MAX + 4] = "", enter[PATH_MAX];
 	char *argv[SFTP_ARGS + 2];
 	const struct child c = {.pw = &r->pw,
 				.program = r->may.sftp ? SFTP_SERVER : NULL,
 				.argv = argv,
 				.command = r->may.command,
 				.chroot = r->may.chroot,
+				.enter = r->may.sftp && r->may.chroot != NULL ? root_enter(enter)
+									      : NULL,
 				.env = r->env.v,
 				.in = r->theirs[0],
 				.out = r->theirs[1],

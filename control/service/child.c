@@ -14,6 +14,7 @@
 
 #include "control/service/env.h"
 #include "control/service/rc.h"
+#include "control/service/root.h"
 
 #define NOLOGIN_PATH   "/etc/nologin"
 #define NOLOGIN_STATUS 254 /* sshd's */
@@ -65,16 +66,21 @@ bool child_chroot_safe(const char *path, char *why, size_t size)
 	return true;
 }
 
-static void root_change(const char *path)
+static void root_change(const struct child *c)
 {
 	char why[512];
+	int e = 0;
 
-	if (!child_chroot_safe(path, why, sizeof(why))) {
+	if (!child_chroot_safe(c->chroot, why, sizeof(why))) {
 		dprintf(STDERR_FILENO, "%s\n", why);
 		_exit(1);
 	}
-	if (chdir(path) < 0 || chroot(path) < 0)
-		fail("chroot", errno);
+	if (c->enter != NULL)
+		e = root_hold(c->chroot);
+	else if (chdir(c->chroot) < 0 || chroot(c->chroot) < 0)
+		e = -errno;
+	if (e < 0)
+		fail("chroot", -e);
 }
 
 /* A home that is not there is worth a word and no more, as with login(1). */
@@ -105,6 +111,7 @@ static bool hushed(const struct child *c)
 static void become(const struct child *c)
 {
 	const struct passwd *pw = c->pw;
+	int e = 0;
 
 	if (geteuid() != 0) { /* a test's: as itself alone */
 		if (pw->pw_uid != geteuid())
@@ -115,10 +122,14 @@ static void become(const struct child *c)
 	    (!c->has_groups && initgroups(pw->pw_name, pw->pw_gid) < 0))
 		fail("initgroups", errno);
 	if (c->chroot != NULL)
-		root_change(c->chroot);
+		root_change(c);
 	if (setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) < 0)
 		fail("setuid", errno);
+	if (c->enter != NULL)
+		e = root_hold_alone();
+	if (e < 0)
+		fail("capset", -e);
 	if (pw->pw_uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))
 		fail("setuid", EPERM);
 }
@@ -220,6 +231,8 @@ void child_run(const struct child *c)
 	if (c->notice != NULL && *c->notice != '\0')
 		dprintf(STDERR_FILENO, "%s\n", c->notice);
 	become(c);
+	if (c->enter != NULL)
+		fail(c->program, -root_exec(c->enter, c->program, c->argv, c->pw->pw_dir, c->env));
 	/* The console looks at no file: where it would find one does not matter. */
 	if (c->control < 0)
 		home_go(c);

@@ -19,6 +19,7 @@ struct child {
 	char *const *argv;
 	const char *command; /* for the shell; NULL: the shell itself, as a login shell */
 	const char *chroot;  /* expanded; NULL: none */
+	const char *enter;   /* root.h: the program lies outside of it, and goes in by this; NULL */
 	char **env;
 	int in, out, err; /* of a terminal all the same one */
 	int control;      /* the console's; -1: none. It is CHILD_CONTROL there */

@@ -79,7 +79,7 @@ Match User logged
 Match User homed
 	ChrootDirectory %h
 Match User filed
-	ForceCommand internal-sftp -u 022
+	ForceCommand internal-sftp -d /up -u 027
 Match User typed
 	RecordSession input
 Match User full
