@@ -18,6 +18,9 @@ root_shell() { # user: and a shell with its tools
 }
 in_root() { in_ssh -S "$LAB_DIR/rooted" "$@"; }
 root_tty() { in_root -tt "$caged" '[ -t 0 ] && [ -t 2 ] && ls -di /' </dev/null | grep -q "^ *$(stat -c %i /srv/caged) /"; }
+root_open() { # no pipe of the shell's own is among them while it looks
+	in_root "$caged" 'for f in /proc/$$/fd/*; do readlink $f; done' | sed 's/\[.*//'
+}
 root_kept() { # neither by another root, nor by another's in /proc
 	! in_root "$caged" 'chroot . /bin/sh -c :' && ! in_root "$caged" 'ls /proc/1/root/ || ls /proc/1/cwd/'
 }
@@ -35,7 +38,7 @@ root_seen() { # user, root: what its sftp-server is while it runs, asked for by 
 	local id=/proc/\$pid n
 	n=$(id -u "$1")
 	cat >"$LAB_DIR/see" <<-SEE
-		pid=\$(pgrep -u $1 sftp-server) || exit
+		pid=\$(pgrep -n -u $1 sftp-server) || exit
 		grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|CapAmb):' $id/status
 		ls -l $id/fd | grep -c -- '->'
 		stat -Lc %i $id/root
@@ -64,7 +67,7 @@ root_deaf() { # by a server that does not come to the library it is given: nothi
 	"${there[@]}" mount --bind "$LAB_DIR/cat" /usr/lib/openssh/sftp-server || return
 	is "" in_ssh -s "filed@$LAB_GW_OUTSIDE" sftp < <(echo hello)
 	rc=$?
-	"${there[@]}" umount /usr/lib/openssh/sftp-server
+	"${there[@]}" umount -l /usr/lib/openssh/sftp-server
 	return $rc
 }
 root_refused() { # why, as the client and the log have it
@@ -79,7 +82,7 @@ check_roots() {
 	check "by %h" is "/ homed" in_ssh "homed@$LAB_GW_OUTSIDE" 'echo $(readlink /proc/$$/cwd) $(id -un)'
 	check "a shell there" is "-sh caged" in_root "$caged" < <(echo 'echo $0 $(id -un)')
 	check "and in a terminal" root_tty
-	check "nothing of outside is open" is $'pipe:\npipe:\npipe:' in_root "$caged" 'for f in /proc/$$/fd/*; do readlink $f; done | sed "s/\[.*//"'
+	check "nothing of outside is open" is $'pipe:\npipe:\npipe:' root_open
 	check "nothing of it is above" is "$(stat -c %i /srv/caged)" in_root "$caged" 'cd ../../../../..; set -- $(ls -di .); echo $1'
 	check "and there is no way out" root_kept
 	check "sftp" root_moved caged
