@@ -26,18 +26,37 @@ tunnel() { # port, how often
 	lab_stop_pid $pid
 }
 
-storm() {
-	for i in $(seq 1000); do
-		mv "$log" "$log.$i" 2>/dev/null
-		kill -HUP "$lab_control_pid"
-		sleep 0.01
-	done
+storm() { # a hundred a second by the clock, each behind a rename, for so long at least, until a few were taken and there is a file
+	python3 - "$lab_control_pid" "$log" "$storm_seconds" "$LAB_DIR/calm" <<'PY'
+import os, signal, sys, time
+pid, log, seconds, calm = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+begun, sent, renamed = time.monotonic(), 0, 0
+while sent < 100 * seconds or renamed < 25 or not os.path.exists(calm):
+    time.sleep(max(0, begun + sent / 100 - time.monotonic()))
+    if os.path.exists(log):
+        os.rename(log, f"{log}.{sent}")
+        renamed += 1
+    os.kill(pid, signal.SIGHUP)
+    sent += 1
+took = time.monotonic() - begun
+print(sent, f"{took:.2f}")
+PY
 }
-storm & storm_pid=$!
+storm_over() { # as many as its time asks for; of those that came while one was pending one is handled
+	local sent took handled
+	: >"$LAB_DIR/calm"
+	wait $storm_pid && read -r sent took <"$LAB_DIR/storm" || return 1
+	for _ in $(seq 400); do [ -e "$log" ] && break; sleep 0.05; done
+	handled=$(grep -c 'Received SIGHUP' "$LAB_DIR/control.log")
+	echo "   $sent sent in $took s, $handled handled, $(ls "$LAB_DIR/audit" | wc -l) files"
+	[ "$sent" -ge $((100 * storm_seconds)) ] && [ "$handled" -gt 20 ] && [ "$handled" -le "$sent" ] && [ -e "$log" ]
+}
+storm_seconds=2
+[ -z "${SLUICE_LONG:-}" ] || storm_seconds=60
+storm >"$LAB_DIR/storm" & storm_pid=$!
 check "a tunnel in a storm of SIGHUP" tunnel 18001 4
-check "another" tunnel 18002 4
-kill $storm_pid
-wait $storm_pid 2>/dev/null
+check "another" tunnel 18002 $((2 * storm_seconds))
+check "a hundred a second" storm_over
 check "rotated often" [ "$(ls "$LAB_DIR/audit" | wc -l)" -gt 20 ]
 
 # One that ends while there is no control.
