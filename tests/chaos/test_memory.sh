@@ -50,8 +50,12 @@ in_group() { # what, limit: in this group
 check "F-10: a limit below Memory is refused at start" in_group "control group, 400 MiB in $cgroup/$limit, leaves [0-9]+" 400M
 echo $none >"$cgroup/$limit"
 counter() { sed -n "s/^$1 //p" "$cgroup/$events"; }
+shed() { # how many strangers were, as control counts them
+	SLUICE_RUN="$LAB_DIR/run" "$SLUICE_BUILD/control/sluicectl" show limits --json |
+		python3 -c 'import json, sys; print(sum(r["refused"] for r in json.load(sys.stdin)["limits"] if r["limit"] == "MaxStartups"))'
+}
 crowded() {
-	local bytes n pids=()
+	local bytes n before after pids=()
 	LAB_CONF='MaxStartups 50
 PerSourceMaxStartups none
 TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
@@ -62,6 +66,7 @@ TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
 	echo $bytes >"$cgroup/$limit" || return 1
 	lab_spawn target "$LAB_DIR/backends.log" /usr/bin/python3 -W ignore "$top/tests/chaos/backends.py" serve $LAB_TARGET_ADDR
 	lab_wait_log "$lab_pid" "$LAB_DIR/backends.log" serving 10 || return 1
+	before=$(shed)
 	lab_spawn client "$LAB_DIR/peer.log" /usr/bin/python3 "$top/tests/chaos/strangers.py" --host $LAB_GW_OUTSIDE --port $LAB_PORT \
 		--count "$strangers" --kind kexinit --limit 2
 	mapfile -t opts < <(lab_ssh_opts)
@@ -71,13 +76,14 @@ TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
 		pids+=($!)
 	done
 	wait "${pids[@]}"
-	echo "   $(($(cat "$cgroup/$most") >> 20)) of $((bytes >> 20)) MiB at most, $(at_limit) times at the limit"
+	after=$(shed)
+	echo "   $(($(cat "$cgroup/$most") >> 20)) of $((bytes >> 20)) MiB at most, $(at_limit) times at the limit, $((after - before)) shed"
 	# The strangers' places are free some time after them.
 	for n in $(seq 60); do
 		lab_in client ssh "${opts[@]}" -W $LAB_TARGET_ADDR:7006 "$LAB_USER@$LAB_GW_OUTSIDE" </dev/null >"$LAB_DIR/after" && break
 		sleep 0.5
 	done
-	[ "$(stat -c %s "$LAB_DIR/after")" = 60000 ] && [ "$(counter oom_kill)" = 0 ] && [ "$(cat "$cgroup/$most")" -gt $((64 << 20)) ]
+	[ "$(stat -c %s "$LAB_DIR/after")" = 60000 ] && [ "$(counter oom_kill)" = 0 ] && [ $((after - before)) -gt 0 ] && [ "$(cat "$cgroup/$most")" -gt $((64 << 20)) ]
 }
 strangers=300
 [ -z "${SLUICE_LONG:-}" ] || strangers=5000
