@@ -84,12 +84,12 @@ static const struct admin_field tunnels[] = {
 static const struct admin_field listeners[] = {
 	TEXT("kind", "KIND", "gateway: of ListenAddress; client: asked for by a client"),
 	TEXT("address", "ADDRESS", "what is listened on: addresses with commas, *: every one, or the path of a UNIX socket"),
-	MAYBE("rdomain", "RDOMAIN", "the routing domain of the kernel's that it is bound to; null: none"),
 	COUNT("port", "PORT", "the port; 0: a UNIX socket, or one that the dataplane chooses and has not said yet"),
 	TEXT("state", "STATE", "up, starting, failed, drained; of a client: up, asking, waiting or ending"),
 	COUNT_MAYBE("uid", "CONN", "the client's connection; null of the gateway's own"),
 	MAYBE("user", "USER", "who is in"),
 	COUNT("channels", "CHANNELS", "channels that came in by it; of the gateway's own 0"),
+	MAYBE("rdomain", "RDOMAIN", "the routing domain of the kernel's that it is bound to; null: none"),
 };
 
 static const struct admin_field users[] = {

@@ -213,7 +213,9 @@ static void on_started(void *arg, const struct helper_started *started, const in
 				  .idle_ms = p->idle_ms,
 				  .share = p->share,
 				  .tty = p->tty};
-	int r = started->n == (p->tty ? 1 : 3) ? tee_pass(p, started, fds, &m) : -EPROTO;
+	/* A handler has one connection, or two and standard error's, terminal or not. */
+	const bool fit = p->handled.call != NULL ? started->n != 2 : started->n == (p->tty ? 1 : 3);
+	int r = fit ? tee_pass(p, started, fds, &m) : -EPROTO;
 
 	if (started->record_full)
 		control_count(CONTROL_C_RECORDINGS);

@@ -62,7 +62,7 @@ TCPSourceConnections 0' LAB_MEMORY=128M lab_configure
 	# What this shell starts in there stays there.
 	echo $$ >"$cgroup/cgroup.procs" && lab_gateway_start "$SLUICE_BUILD" || return 1
 	echo $$ >"$home/cgroup.procs"
-	bytes=$(($(cat "$cgroup/$now") + (${SLUICE_ROOM_MB:-24} << 20)))
+	bytes=$(($(cat "$cgroup/$now") + (${SLUICE_ROOM_MB:-40} << 20)))
 	echo $bytes >"$cgroup/$limit" || return 1
 	lab_spawn target "$LAB_DIR/backends.log" /usr/bin/python3 -W ignore "$top/tests/chaos/backends.py" serve $LAB_TARGET_ADDR
 	lab_wait_log "$lab_pid" "$LAB_DIR/backends.log" serving 10 || return 1

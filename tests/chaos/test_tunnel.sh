@@ -358,7 +358,7 @@ CONF
 	}
 	quiet() { # what was asked for is over for the gateway, too: an end that is lost is waited for
 		for _ in $(seq 1200); do
-			[ "$("$SLUICE_BUILD/control/sluicectl" -t show listeners | awk -F'\t' '$3 == 2306 { print $NF }')" = 0 ] && return
+			[ "$("$SLUICE_BUILD/control/sluicectl" -t show listeners | awk -F'\t' '$3 == 2306 { print $7 }')" = 0 ] && return
 			sleep 0.05
 		done
 		return 1

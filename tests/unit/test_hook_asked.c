@@ -314,7 +314,7 @@ static struct key_folders *folders;
 /* conf: the first %s is the folder, the second the socket; #F in an answer is the folder. */
 static void begin_folder(const char *conf, const char *answer)
 {
-	static char dir[64], line[512], text[1024];
+	static char dir[80], line[512], text[1024];
 	static const char *const dirs[] = {dir};
 	static const struct conf_strs all = {dirs, 1};
 	static struct says says[] = {{"established", line}};
