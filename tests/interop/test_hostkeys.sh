@@ -141,7 +141,8 @@ mkdir closed && cp host_ed25519 closed/agent_ed25519 && cp host_ed25519.pub agen
 agent_start() {
 	ssh-agent -D -a "$dir/agent.sock" >agent.log 2>&1 & agent=$!
 	pids+=($agent)
-	for _ in $(seq 1000); do [ -S agent.sock ] && break; sleep 0.02; done
+	# Its socket is there before it listens.
+	for _ in $(seq 1000); do SSH_AUTH_SOCK=$dir/agent.sock ssh-add -l >/dev/null 2>&1; [ $? != 2 ] && break; sleep 0.02; done
 	printf 'echo word\n' >ask && chmod 700 ask
 	SSH_AUTH_SOCK=$dir/agent.sock SSH_ASKPASS=$dir/ask SSH_ASKPASS_REQUIRE=force ssh-add -q closed/agent_ed25519 agent_rsa
 }
